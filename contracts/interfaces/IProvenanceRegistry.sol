@@ -2,18 +2,33 @@
 pragma solidity 0.8.37;
 
 /// @title Append-only logs of training runs, their seeds, releases and revocations.
+/// @notice A run is named by (chain, registry, owner, nonce), so nobody can take another owner's name. Every head commits to a
+/// log as an RFC 6962 tree and extends the previous one provably: a log can be neither forked nor rewritten, nor can a head be
+/// left out. Contents are not judged: anybody may open runs and claim any digest, and readers decide whose claims count.
 interface IProvenanceRegistry {
+    /// @param owner who opened the run; the zero address if there is no such run
+    /// @param drawBlock block whose hash makes the seed; 0 for a standing log
+    /// @param seq number of heads committed
+    /// @param size entries under the latest head
+    /// @param root RFC 6962 root of the latest head; 0 before the first head
+    /// @param preregistrationDigest what was fixed before the seed existed; 0 for a standing log
+    /// @param datasetId registration of the dataset that the run declared; 0 for a standing log
+    /// @param seed 0 until drawn
     struct Run {
         address owner;
-        uint64 drawBlock; // block whose hash makes the seed; 0 for a standing log
-        uint64 seq; // number of heads committed
-        uint64 size; // entries under the latest head
-        bytes32 root; // RFC 6962 root of the latest head
+        uint64 drawBlock;
+        uint64 seq;
+        uint64 size;
+        bytes32 root;
         bytes32 preregistrationDigest;
         bytes32 datasetId;
-        bytes32 seed; // 0 until drawn
+        bytes32 seed;
     }
 
+    /// @param root RFC 6962 root over `size` entries
+    /// @param size number of entries
+    /// @param blockNumber block of the commit
+    /// @param timestamp time of that block, seconds
     struct Head {
         bytes32 root;
         uint64 size;
@@ -21,44 +36,195 @@ interface IProvenanceRegistry {
         uint64 timestamp;
     }
 
+    /// @param runId run whose log holds the release
+    /// @param owner owner of that run
+    /// @param seq head under which inclusion was shown
+    /// @param index position of the release in the log
+    /// @param blockNumber block of the claim
+    /// @param revokedBlock block of its revocation; 0 if not revoked
+    /// @param manifestDigest manifest of the released files
+    /// @param recordDigest release record
     struct Claim {
         bytes32 runId;
         address owner;
         uint64 seq;
         uint64 index;
         uint64 blockNumber;
-        uint64 revokedBlock; // 0 if not revoked
+        uint64 revokedBlock;
         bytes32 manifestDigest;
         bytes32 recordDigest;
     }
 
-    event RunOpened(bytes32 indexed runId, address indexed owner, bytes32 indexed datasetId, uint256 nonce, bytes32 preregistrationDigest, uint64 drawBlock);
+    /// @notice A run (drawBlock > 0) or a standing log (drawBlock, datasetId and preregistrationDigest 0) was opened.
+    event RunOpened(
+        bytes32 indexed runId,
+        address indexed owner,
+        bytes32 indexed datasetId,
+        uint256 nonce,
+        bytes32 preregistrationDigest,
+        uint64 drawBlock
+    );
+    /// @notice The seed of a run was drawn from the hash of its draw block.
     event SeedDrawn(bytes32 indexed runId, bytes32 seed, uint64 drawBlock, bytes32 blockHash);
+    /// @notice An account was allowed to write to a log, or no longer is.
     event WriterSet(bytes32 indexed runId, address indexed writer, bool allowed);
-    event HeadCommitted(bytes32 indexed runId, uint64 indexed seq, address indexed writer, uint64 oldSize, uint64 newSize, bytes32 newRoot);
-    event Released(bytes32 indexed modelDigest, bytes32 indexed runId, address indexed owner, uint64 seq, uint64 index, bytes32 manifestDigest, bytes32 recordDigest);
+    /// @notice A head was committed; it extends the one before.
+    event HeadCommitted(
+        bytes32 indexed runId,
+        uint64 indexed seq,
+        address indexed writer,
+        uint64 oldSize,
+        uint64 newSize,
+        bytes32 newRoot
+    );
+    /// @notice A release entry of a log was claimed for a model digest.
+    event Released(
+        bytes32 indexed modelDigest,
+        bytes32 indexed runId,
+        address indexed owner,
+        uint64 seq,
+        uint64 index,
+        bytes32 manifestDigest,
+        bytes32 recordDigest
+    );
+    /// @notice A log entry was revoked by the run's owner.
     event Revoked(bytes32 indexed runId, uint64 indexed index, string reason);
+    /// @notice `owner` revoked a dataset. It counts for readers who trust `owner`.
     event DatasetRevoked(bytes32 indexed datasetId, address indexed owner, string reason);
 
+    /// @notice No run has this id.
+    error UnknownRun(bytes32 runId);
+    /// @notice Only the run's owner may do this.
+    error NotOwner(bytes32 runId, address sender);
+    /// @notice Only a writer of the run may do this.
+    error NotWriter(bytes32 runId, address sender);
+    /// @notice The run's owner is a writer always.
+    error OwnerIsWriter(bytes32 runId, address owner);
+    /// @notice A run must fix something before its seed is drawn.
+    error ZeroPreregistration();
+    /// @notice A standing log has no seed.
+    error NoDraw(bytes32 runId);
+    /// @notice The hash of the draw block does not exist yet.
+    error DrawTooEarly(bytes32 runId, uint64 drawBlock, uint256 blockNumber);
+    /// @notice The hash of the draw block is no longer available: the run stays without a seed.
+    error DrawMissed(bytes32 runId, uint64 drawBlock, uint256 blockNumber);
+    /// @notice A seed is drawn once.
+    error AlreadyDrawn(bytes32 runId, bytes32 seed);
+    /// @notice Heads are numbered 1, 2, 3, ...
+    error WrongSequence(bytes32 runId, uint64 expected, uint64 actual);
+    /// @notice A head must hold more entries than the one before.
+    error SizeNotGrown(bytes32 runId, uint64 oldSize, uint64 newSize);
+    /// @notice The new head is not shown to extend the old one.
+    error NotConsistent(bytes32 runId, uint64 oldSize, uint64 newSize);
+    /// @notice There is no such head.
+    error UnknownHead(bytes32 runId, uint64 seq);
+    /// @notice The rebuilt release entry is not shown to be in the log at `index`.
+    error NotIncluded(bytes32 runId, uint64 seq, uint64 index);
+    /// @notice A log entry is claimed once.
+    error AlreadyReleased(bytes32 runId, uint64 index);
+    /// @notice The log has no entry at this index yet.
+    error IndexOutOfRange(bytes32 runId, uint64 index, uint64 size);
+    /// @notice A revocation is final; its reason does not change.
+    error AlreadyRevoked(bytes32 id, uint64 blockNumber);
+
+    /// @notice Opens a run. Its seed comes from the block DRAW_DELAY after this one, so what is fixed here cannot depend on it.
+    /// @param preregistrationDigest digest of the `run.open` record; not zero
+    /// @param datasetId the registration (in a ProofLedger) that the run will consume
+    /// @return runId keccak256(abi.encode(chainid, registry, owner, nonce))
     function openRun(bytes32 preregistrationDigest, bytes32 datasetId) external returns (bytes32 runId);
+
+    /// @notice Opens a standing log, for records that belong to no run. It has no seed.
+    /// @return runId as for `openRun`, from the same nonce
     function openLog() external returns (bytes32 runId);
+
+    /// @notice Draws the seed of a run, by anyone, once, while the hash of its draw block can be had: 8,191 blocks where the
+    /// EIP-2935 history contract exists, else 256.
+    /// @return seed keccak256(abi.encode(TAG_SEED, chainid, registry, runId, preregistrationDigest, datasetId, block hash))
     function drawSeed(bytes32 runId) external returns (bytes32 seed);
+
+    /// @notice Allows or forbids an account to write to a log of the sender's. The owner is always a writer.
     function setWriter(bytes32 runId, address writer, bool allowed) external;
-    function commit(bytes32 runId, uint64 seq, bytes32 newRoot, uint64 newSize, bytes32[] calldata consistencyProof) external;
-    function release(bytes32 runId, uint64 seq, bytes32 modelDigest, bytes32 manifestDigest, bytes32 recordDigest, uint64 index, bytes32[] calldata inclusionProof) external;
+
+    /// @notice Commits the next head of a log, compare-and-swap style: the sender says which head it is making.
+    /// @param seq number of the new head, the latest + 1
+    /// @param newRoot RFC 6962 root over `newSize` entries
+    /// @param newSize more than the latest size
+    /// @param consistencyProof RFC 9162 section 2.1.4 from the latest head, exact length; empty for the first head
+    function commit(
+        bytes32 runId,
+        uint64 seq,
+        bytes32 newRoot,
+        uint64 newSize,
+        bytes32[] calldata consistencyProof
+    ) external;
+
+    /// @notice Claims a model digest on the ground of a release entry in a log of the sender's. The contract rebuilds the entry,
+    /// SHA256("provenance/v1/release" || 0 || runId || modelDigest || manifestDigest || recordDigest), so a release names only
+    /// what the log names.
+    /// @param seq head under which inclusion is shown
+    /// @param index position of the entry in the log
+    /// @param inclusionProof RFC 9162 section 2.1.3, exact length
+    function release(
+        bytes32 runId,
+        uint64 seq,
+        bytes32 modelDigest,
+        bytes32 manifestDigest,
+        bytes32 recordDigest,
+        uint64 index,
+        bytes32[] calldata inclusionProof
+    ) external;
+
+    /// @notice Revokes a log entry (for a release, its claim) of the sender's run, once and for good.
     function revoke(bytes32 runId, uint64 index, string calldata reason) external;
+
+    /// @notice Records that the sender revokes a dataset, once and for good. Anybody may; readers ask for a given owner.
     function revokeDataset(bytes32 datasetId, string calldata reason) external;
 
+    /// @notice A run; all fields 0 if there is none with this id.
     function runOf(bytes32 runId) external view returns (Run memory);
+
+    /// @notice Head number `seq` (from 1) of a log; all fields 0 if there is none.
     function headAt(bytes32 runId, uint64 seq) external view returns (Head memory);
+
+    /// @notice Whether an account may commit to a log now.
     function isWriter(bytes32 runId, address account) external view returns (bool);
+
+    /// @notice How many runs and standing logs an owner opened; the nonce of the next.
     function nonceOf(address owner) external view returns (uint256);
+
+    /// @notice The id of the run that an owner opened, or would open, with a nonce.
     function runIdOf(address owner, uint256 nonce) external view returns (bytes32);
-    function runsOf(address owner, uint256 start, uint256 limit) external view returns (bytes32[] memory runIds, uint256 total);
+
+    /// @notice Runs and standing logs of an owner, oldest first, `limit` of them from `start`.
+    function runsOf(
+        address owner,
+        uint256 start,
+        uint256 limit
+    ) external view returns (bytes32[] memory runIds, uint256 total);
+
+    /// @notice The claims that one owner made for a model digest, oldest first. Others cannot make this list longer.
     function claims(bytes32 modelDigest, address owner) external view returns (Claim[] memory);
-    function lineageOf(bytes32 modelDigest, uint256 start, uint256 limit) external view returns (Claim[] memory page, uint256 total);
+
+    /// @notice All claims that anybody made for a model digest, oldest first, `limit` of them from `start`.
+    function lineageOf(
+        bytes32 modelDigest,
+        uint256 start,
+        uint256 limit
+    ) external view returns (Claim[] memory page, uint256 total);
+
+    /// @notice Block and reason of a log entry's revocation; block 0 if it was not revoked.
     function revocationOf(bytes32 runId, uint64 index) external view returns (uint64 blockNumber, string memory reason);
-    function datasetRevocationOf(bytes32 datasetId, address owner) external view returns (uint64 blockNumber, string memory reason);
+
+    /// @notice Block and reason of a dataset's revocation by `owner`; block 0 if `owner` did not revoke it.
+    function datasetRevocationOf(
+        bytes32 datasetId,
+        address owner
+    ) external view returns (uint64 blockNumber, string memory reason);
+
+    /// @notice The registry that this one replaces; zero if none.
     function supersedes() external view returns (address);
+
+    /// @notice Blocks between the opening of a run and the block that makes its seed.
+    // solhint-disable-next-line func-name-mixedcase
     function DRAW_DELAY() external view returns (uint64);
 }

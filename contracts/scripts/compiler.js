@@ -1,0 +1,60 @@
+// The one place that says how the contracts are compiled. Source names are relative to the repository, so the bytecode does
+// not depend on where it is checked out.
+import { createRequire } from "node:module";
+import { readFileSync, readdirSync } from "node:fs";
+import { dirname, join, relative, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const require = createRequire(import.meta.url);
+
+export const repository = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+export const compilerVersion = "0.8.37";
+export const compilerSettings = {
+  viaIR: true,
+  optimizer: { enabled: true, runs: 1_000_000 },
+  // The oldest rule set that the code needs: it then runs on chains that have not followed the latest forks.
+  evmVersion: "cancun",
+};
+
+const deployable = ["ProvenanceRegistry", "ProofLedger"];
+
+function soliditySources(folder) {
+  return readdirSync(join(repository, folder), { recursive: true })
+    .filter((name) => name.endsWith(".sol"))
+    .map((name) => join(folder, name).split(sep).join("/"))
+    .filter((name) => !name.startsWith("contracts/test/"))
+    .sort();
+}
+
+/** The standard-JSON input that makes the deployable contracts. */
+export function standardInput() {
+  const sources = Object.fromEntries(
+    soliditySources("contracts").map((name) => [name, { content: readFileSync(join(repository, name), "utf8") }]),
+  );
+  const outputSelection = {
+    "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object", "evm.deployedBytecode.immutableReferences"] },
+  };
+  return { language: "Solidity", sources, settings: { ...compilerSettings, outputSelection } };
+}
+
+/** Compiles a standard-JSON input; warnings are errors. */
+export function compile(input) {
+  const solc = require("solc");
+  if (!solc.version().startsWith(`${compilerVersion}+`)) throw new Error(`solc is ${solc.version()}, not ${compilerVersion}`);
+  const output = JSON.parse(solc.compile(JSON.stringify(input)));
+  const complaints = (output.errors ?? []).filter((error) => error.severity !== "info");
+  if (complaints.length > 0) throw new Error(complaints.map((error) => error.formattedMessage).join("\n"));
+  return { version: solc.version(), contracts: output.contracts };
+}
+
+/** [name, source name, compiler output] of each contract that is deployed. */
+export function deployables(output) {
+  return deployable
+    .map((name) => [name, `contracts/${name}.sol`])
+    .filter(([, source]) => output.contracts[source] !== undefined)
+    .map(([name, source]) => [name, source, output.contracts[source][name]]);
+}
+
+export function fromRepository(path) {
+  return relative(repository, path).split(sep).join("/");
+}

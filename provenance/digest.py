@@ -1,0 +1,91 @@
+"""SHA-256 digests and the domain separation around them (docs/formats/bytes.md)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from provenance.errors import InputError
+
+PREFIX = b"provenance/v1/"
+_CHUNK_BYTES = 1 << 20
+
+
+class Digest(bytes):
+    """32 bytes of SHA-256. Prints as `sha256:<64 lower hex>`; law: `Digest.parse(str(d)) == d`."""
+
+    def __new__(cls, value: bytes) -> Digest:
+        if len(value) != 32:
+            raise InputError("a digest has 32 bytes", expected=32, actual=len(value))
+        return super().__new__(cls, value)
+
+    def __str__(self) -> str:
+        return f"sha256:{self.hex()}"
+
+    def __repr__(self) -> str:
+        return f"Digest({self})"
+
+    @property
+    def hex0x(self) -> str:
+        """The digest as contracts print it: `0x<64 lower hex>`."""
+        return f"0x{self.hex()}"
+
+    @property
+    def limbs(self) -> tuple[int, int]:
+        """(hi, lo): the two 128-bit halves in which a digest enters a circuit."""
+        return int.from_bytes(self[:16], "big"), int.from_bytes(self[16:], "big")
+
+    @classmethod
+    def parse(cls, text: str) -> Digest:
+        """Read `sha256:..`, `0x..` or bare hex of 64 digits (`text` is attacker-controlled).
+
+        Raises:
+            InputError: not 64 hexadecimal digits.
+        """
+        body = text.removeprefix("sha256:").removeprefix("0x")
+        if len(body) != 64 or any(c not in "0123456789abcdefABCDEF" for c in body):
+            raise InputError("not a SHA-256 digest", expected="sha256: and 64 hex digits", actual=text[:80])
+        return cls(bytes.fromhex(body))
+
+
+def sha256(data: bytes) -> Digest:
+    return Digest(hashlib.sha256(data).digest())
+
+
+def tagged(tag: str, payload: bytes) -> Digest:
+    """`SHA256("provenance/v1/" || tag || 0x00 || payload)`; tags are listed in docs/formats/bytes.md."""
+    return Digest(hashlib.sha256(PREFIX + tag.encode("ascii") + b"\0" + payload).digest())
+
+
+def open_regular(path: Path, *, dir_fd: int | None = None) -> BinaryIO:
+    """Open a regular file without following a final symlink, so that what is hashed is what was named.
+
+    Raises:
+        InputError: missing, a symlink, or not a regular file (FIFO, device, directory).
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=dir_fd)
+    except OSError as error:
+        raise InputError("cannot open file", where=str(path), actual=error.strerror) from error
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise InputError("not a regular file", where=str(path))
+    return os.fdopen(fd, "rb")
+
+
+def hash_stream(stream: BinaryIO) -> tuple[Digest, int]:
+    """(SHA-256, size in bytes) of the rest of a stream."""
+    state, size = hashlib.sha256(), 0
+    while chunk := stream.read(_CHUNK_BYTES):
+        state.update(chunk)
+        size += len(chunk)
+    return Digest(state.digest()), size
+
+
+def hash_file(path: Path) -> Digest:
+    """SHA-256 of a regular file, hashed through the descriptor that was checked."""
+    with open_regular(path) as stream:
+        return hash_stream(stream)[0]

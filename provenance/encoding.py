@@ -1,0 +1,156 @@
+"""The one place that makes bytes which are hashed or signed (docs/formats/bytes.md)."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import math
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import rfc8785
+
+from provenance.digest import Digest, tagged
+from provenance.errors import InputError
+
+MAX_INTEGER = 2**53 - 1
+BATCH_TENSORS = ("input_ids", "attention_mask", "labels")
+
+
+def u8(value: int) -> bytes:
+    return value.to_bytes(1, "big")
+
+
+def u32(value: int) -> bytes:
+    return value.to_bytes(4, "big")
+
+
+def u64(value: int) -> bytes:
+    return value.to_bytes(8, "big")
+
+
+def sized(text: str) -> bytes:
+    """Length-prefixed UTF-8: u32 length, then the bytes."""
+    data = text.encode("utf-8")
+    return u32(len(data)) + data
+
+
+def _check_no_floats(value: Any, path: str) -> None:
+    if value is None or isinstance(value, bool | str):
+        return
+    if isinstance(value, int):
+        if abs(value) > MAX_INTEGER:
+            raise InputError("integer outside +-(2^53-1)", where=path, actual=value)
+        return
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _check_no_floats(item, f"{path}.{key}")
+        return
+    if isinstance(value, list | tuple):
+        for i, item in enumerate(value):
+            _check_no_floats(item, f"{path}[{i}]")
+        return
+    raise InputError("records hold text, integers, lists and objects", where=path, actual=type(value).__name__)
+
+
+def canonical_json(value: Mapping[str, Any] | Sequence[Any]) -> bytes:
+    """RFC 8785 bytes of a record or manifest.
+
+    Raises:
+        InputError: a float, an integer outside +-(2^53-1), a lone surrogate, or a type JSON does not have.
+    """
+    _check_no_floats(value, "$")
+    try:
+        return rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, UnicodeError) as error:
+        raise InputError("cannot be written as canonical JSON", actual=error) from error
+
+
+def _plain(value: Any, path: str) -> Any:
+    """A dataset cell as RFC 8785 sees it: bytes as base64, timestamps RFC 3339, finite floats kept."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, datetime.datetime):
+        if value.tzinfo is None:
+            value = value.replace(tzinfo=datetime.UTC)
+        return value.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError("not a finite number", where=path, actual=value)
+    if isinstance(value, np.generic):
+        return _plain(value.item(), path)
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v, f"{path}.{k}") for k, v in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(v, f"{path}[{i}]") for i, v in enumerate(value)]
+    return value
+
+
+def dataset_record_bytes(row: Mapping[str, Any]) -> bytes:
+    """Canonical bytes of one dataset row (row is attacker-controlled).
+
+    One text column: its UTF-8 after NFC. Anything else: the RFC 8785 form of the row.
+
+    Raises:
+        InputError: an empty row, a value JSON cannot hold, or a lone surrogate.
+    """
+    if not row:
+        raise InputError("a dataset record has no columns")
+    values = list(row.values())
+    try:
+        if len(values) == 1 and isinstance(values[0], str):
+            return unicodedata.normalize("NFC", values[0]).encode("utf-8")
+        return rfc8785.dumps(_plain(row, "$"))
+    except (rfc8785.CanonicalizationError, UnicodeError) as error:
+        raise InputError("record cannot be written as canonical JSON", actual=error) from error
+
+
+def dataset_record_digest(canonical: bytes) -> Digest:
+    """`d` of docs/formats/proofs.md."""
+    return tagged("record", canonical)
+
+
+def release_entry(run_id: bytes, model: bytes, manifest: bytes, record: bytes) -> Digest:
+    """Log entry of a release; the registry rebuilds it on chain, so a release names only what the log names."""
+    return tagged("release", run_id + model + manifest + record)
+
+
+def head_digest(run_id: bytes, size: int, root: bytes) -> Digest:
+    return tagged("head", run_id + u64(size) + root)
+
+
+def batch_payload(salt: bytes, tensors: Mapping[str, np.ndarray | None]) -> bytes:
+    """Preimage of a batch's tensor digest: the salt, then each tensor as fed to the model.
+
+    Args:
+        salt: 32 private random bytes; without it a digest of guessable text would undo the salts of the leaves.
+        tensors: integer arrays of shape `(batch, seq)` for `input_ids`, `attention_mask`, `labels`; None if absent.
+    """
+    if len(salt) != 32:
+        raise InputError("a batch salt has 32 bytes", actual=len(salt))
+    parts = [salt]
+    for name in BATCH_TENSORS:
+        array = tensors.get(name)
+        if array is None:
+            parts.append(u8(0))
+            continue
+        parts += [u8(1), u8(array.ndim), *(u64(n) for n in array.shape), array.astype(">i8").tobytes()]
+    return b"".join(parts)
+
+
+def batch_digest(salt: bytes, tensors: Mapping[str, np.ndarray | None]) -> Digest:
+    return tagged("batch", batch_payload(salt, tensors))
+
+
+def order_words(seed: bytes, epoch: int, counter: int) -> tuple[int, int, int, int]:
+    """Four 64-bit words of the shuffle stream of docs/formats/proofs.md."""
+    block = tagged("order", seed + u64(epoch) + u64(counter))
+    return (
+        int.from_bytes(block[0:8], "big"),
+        int.from_bytes(block[8:16], "big"),
+        int.from_bytes(block[16:24], "big"),
+        int.from_bytes(block[24:32], "big"),
+    )

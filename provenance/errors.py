@@ -1,0 +1,140 @@
+"""Errors, cut by who must act and whether a retry helps.
+
+    ProvenanceError
+    |- InputError          the caller's file or argument is wrong          (exit 2)
+    |  `- ConfigError      a configuration key or value is wrong           (exit 2)
+    |- VerificationError   evidence contradicts the file or itself         (exit 1)
+    |- NotFound            no release names this artifact                  (exit 4)
+    |- AuthError           not allowed to ask                              (exit 5)
+    |- PolicyDenied        evidence is sound, policy says no               (exit 6)
+    |- Conflict            the thing exists already or moved meanwhile     (exit 2)
+    |- UnavailableError    chain, disk or prover out of reach; retry may help   (exit 3)
+    |- RejectedError       the chain said no; the same call will not help  (exit 1)
+    `- OutcomeUnknown      the write may have happened: reload, never blind-retry (exit 3)
+
+Constructors take facts (`expected=`, `actual=`, `where=`); advice goes to `hint`. The command line prints one line from
+them; `to_json` is what programs get.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class ProvenanceError(Exception):
+    """Base of every error of this project.
+
+    Args:
+        what: One sentence naming what went wrong, without the final full stop.
+        where: File, record, field or address the sentence is about.
+        expected: What should have been found.
+        actual: What was found instead.
+        hint: How to mend it, as an imperative.
+    """
+
+    exit_code: ClassVar[int] = 1
+    code: ClassVar[str] = "error"
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        expected: Any = None,
+        actual: Any = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.expected = None if expected is None else str(expected)
+        self.actual = None if actual is None else str(actual)
+        self.hint = hint
+
+    def __str__(self) -> str:
+        parts = [f"{self.where}: {self.what}" if self.where else self.what]
+        if self.expected is not None:
+            parts.append(f"expected {self.expected}")
+        if self.actual is not None:
+            parts.append(f"actual {self.actual}")
+        line = ", ".join(parts)
+        return f"{line} ({self.hint})" if self.hint else line
+
+    def to_json(self) -> dict[str, str | None]:
+        return {
+            "code": self.code,
+            "what": self.what,
+            "where": self.where,
+            "expected": self.expected,
+            "actual": self.actual,
+            "hint": self.hint,
+        }
+
+
+class InputError(ProvenanceError):
+    """The caller's file or argument is wrong."""
+
+    exit_code = 2
+    code = "input"
+
+
+class ConfigError(InputError):
+    """A configuration key or value is wrong."""
+
+    code = "config"
+
+
+class VerificationError(ProvenanceError):
+    """Evidence contradicts the file or itself."""
+
+    exit_code = 1
+    code = "verification"
+
+
+class NotFound(ProvenanceError):
+    """No release names this artifact, or a named thing does not exist."""
+
+    exit_code = 4
+    code = "not-found"
+
+
+class AuthError(ProvenanceError):
+    """Not allowed to ask, or the keystore's password is missing or wrong."""
+
+    exit_code = 5
+    code = "auth"
+
+
+class PolicyDenied(ProvenanceError):
+    """The evidence is sound, the policy says no."""
+
+    exit_code = 6
+    code = "policy-denied"
+
+
+class Conflict(ProvenanceError):
+    """The thing exists already, or moved meanwhile."""
+
+    exit_code = 2
+    code = "conflict"
+
+
+class UnavailableError(ProvenanceError):
+    """Chain, disk or prover out of reach; a retry may help."""
+
+    exit_code = 3
+    code = "unavailable"
+
+
+class RejectedError(ProvenanceError):
+    """The chain or prover said no; the same call will not help."""
+
+    exit_code = 1
+    code = "rejected"
+
+
+class OutcomeUnknown(ProvenanceError):
+    """The write may have happened: reload the state, never retry blindly."""
+
+    exit_code = 3
+    code = "outcome-unknown"

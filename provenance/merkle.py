@@ -1,0 +1,193 @@
+"""RFC 6962 Merkle trees with inclusion and consistency proofs.
+
+Source: RFC 9162 section 2.1 (algorithms), RFC 6962 section 2.1 (hashes). Verification checks every length before it hashes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from provenance.errors import VerificationError
+
+EMPTY_ROOT = hashlib.sha256(b"").digest()
+
+
+def leaf_hash(entry: bytes) -> bytes:
+    return hashlib.sha256(b"\0" + entry).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\1" + left + right).digest()
+
+
+class NodeStore(Protocol):
+    """Complete nodes of one tree, level by level; level 0 holds leaf hashes. Append-only."""
+
+    def append(self, level: int, node: bytes) -> None: ...
+    def get(self, level: int, index: int) -> bytes: ...
+    def count(self, level: int) -> int: ...
+
+
+class MemoryNodes:
+    """Nodes in memory: 64 bytes a leaf."""
+
+    def __init__(self) -> None:
+        self._levels: list[bytearray] = []
+
+    def append(self, level: int, node: bytes) -> None:
+        if level == len(self._levels):
+            self._levels.append(bytearray())
+        self._levels[level] += node
+
+    def get(self, level: int, index: int) -> bytes:
+        return bytes(self._levels[level][32 * index : 32 * index + 32])
+
+    def count(self, level: int) -> int:
+        return len(self._levels[level]) // 32 if level < len(self._levels) else 0
+
+
+class Tree:
+    """An append-only RFC 6962 tree. Every size it ever had can still be proven."""
+
+    def __init__(self, entries: Iterable[bytes] = (), nodes: NodeStore | None = None) -> None:
+        self._nodes = nodes if nodes is not None else MemoryNodes()
+        for entry in entries:
+            self.append(entry)
+
+    def __len__(self) -> int:
+        return self._nodes.count(0)
+
+    def append(self, entry: bytes) -> int:
+        """Add one entry; returns its index."""
+        index = len(self)
+        node, level, position = leaf_hash(entry), 0, index
+        self._nodes.append(0, node)
+        while position % 2 == 1:
+            node = node_hash(self._nodes.get(level, position - 1), node)
+            level, position = level + 1, position // 2
+            self._nodes.append(level, node)
+        return index
+
+    def _subtree(self, start: int, end: int) -> bytes:
+        """Root of leaves [start, end); start is a multiple of the smallest power of two >= end - start."""
+        width = end - start
+        if width & (width - 1) == 0:
+            level = width.bit_length() - 1
+            return self._nodes.get(level, start >> level)
+        split = start + _split(width)
+        return node_hash(self._subtree(start, split), self._subtree(split, end))
+
+    def root(self, size: int | None = None) -> bytes:
+        size = self._check_size(size)
+        return self._subtree(0, size) if size else EMPTY_ROOT
+
+    def _check_size(self, size: int | None) -> int:
+        if size is None:
+            return len(self)
+        if not 0 <= size <= len(self):
+            raise ValueError(f"size {size} outside 0..{len(self)}")
+        return size
+
+    def inclusion_proof(self, index: int, size: int | None = None) -> list[bytes]:
+        """Audit path of leaf `index` in the tree of `size` leaves (RFC 9162 2.1.3.1), leaf's sibling first."""
+        size = self._check_size(size)
+        if not 0 <= index < size:
+            raise ValueError(f"index {index} outside 0..{size - 1}")
+        path: list[bytes] = []
+        start, end = 0, size
+        while end - start > 1:
+            split = start + _split(end - start)
+            if index < split:
+                path.append(self._subtree(split, end))
+                end = split
+            else:
+                path.append(self._subtree(start, split))
+                start = split
+        return path[::-1]
+
+    def consistency_proof(self, old: int, size: int | None = None) -> list[bytes]:
+        """Proof that the tree of `old` leaves is a prefix of the tree of `size` leaves (RFC 9162 2.1.4.1).
+
+        Empty when `old` is 0 or equal to `size`.
+        """
+        size = self._check_size(size)
+        if not 0 <= old <= size:
+            raise ValueError(f"old size {old} outside 0..{size}")
+        if old in (0, size):
+            return []
+        path: list[bytes] = []
+        start, end, whole = 0, size, True
+        while old != end:
+            split = start + _split(end - start)
+            if old <= split:
+                path.append(self._subtree(split, end))
+                end = split
+            else:
+                path.append(self._subtree(start, split))
+                start, whole = split, False
+        if not whole:
+            path.append(self._subtree(start, end))
+        return path[::-1]
+
+
+def _split(width: int) -> int:
+    """The largest power of two smaller than width (width >= 2)."""
+    return 1 << ((width - 1).bit_length() - 1)
+
+
+def verify_inclusion(entry: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
+    """Check an audit path (RFC 9162 2.1.3.2). All arguments are attacker-controlled but `root` and `size`.
+
+    Raises:
+        VerificationError: index outside the tree, wrong proof length, or another root.
+    """
+    if not 0 <= index < size:
+        raise VerificationError("index outside the log", expected=f"0..{size - 1}", actual=index)
+    inner = (index ^ (size - 1)).bit_length()
+    border = (index >> inner).bit_count()
+    if len(proof) != inner + border or any(len(node) != 32 for node in proof):
+        raise VerificationError("inclusion proof has the wrong length", expected=inner + border, actual=len(proof))
+    node = leaf_hash(entry)
+    for i, sibling in enumerate(proof):
+        if i >= inner or index >> i & 1:
+            node = node_hash(sibling, node)
+        else:
+            node = node_hash(node, sibling)
+    if node != root:
+        raise VerificationError("inclusion proof leads to another root", expected=root.hex(), actual=node.hex())
+
+
+def verify_consistency(old: int, size: int, proof: Sequence[bytes], old_root: bytes, root: bytes) -> None:
+    """Check that a head extends an older one (RFC 9162 2.1.4.2).
+
+    Raises:
+        VerificationError: shrunk tree, wrong proof length, or a proof that leads to another old or new root.
+    """
+    if not 0 <= old <= size:
+        raise VerificationError("the log shrank", expected=f">= {old}", actual=size)
+    if old in (0, size):
+        expected = EMPTY_ROOT if old == 0 else root
+        if proof or old_root != expected:
+            raise VerificationError("consistency proof must be empty here", expected=0, actual=len(proof))
+        return
+    shift = (old & -old).bit_length() - 1
+    inner = ((old - 1) ^ (size - 1)).bit_length() - shift
+    border = ((old - 1) >> (inner + shift)).bit_count()
+    power_of_two = old & (old - 1) == 0
+    length = inner + border + (0 if power_of_two else 1)
+    if len(proof) != length or any(len(node) != 32 for node in proof):
+        raise VerificationError("consistency proof has the wrong length", expected=length, actual=len(proof))
+    seed, path = (old_root, list(proof)) if power_of_two else (proof[0], list(proof[1:]))
+    mask = (old - 1) >> shift
+    first = second = seed
+    for i, sibling in enumerate(path):
+        if i >= inner or mask >> i & 1:
+            first, second = node_hash(sibling, first), node_hash(sibling, second)
+        else:
+            second = node_hash(second, sibling)
+    if first != old_root:
+        raise VerificationError("consistency proof leads to another old root", expected=old_root.hex(), actual=first.hex())
+    if second != root:
+        raise VerificationError("consistency proof leads to another root", expected=root.hex(), actual=second.hex())

@@ -1,0 +1,141 @@
+"""Signed heads (EIP-712) and the encrypted keystore. Keys never leave this module but to sign.
+
+Source: EIP-712 (typed data), Web3 Secret Storage v3 (keystore) through eth-account.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eth_account import Account
+from eth_account.messages import encode_typed_data
+from eth_account.signers.local import LocalAccount
+
+from provenance.errors import AuthError, Conflict, InputError, VerificationError
+from provenance.log import Head
+
+_HEAD_TYPE = [
+    {"name": "runId", "type": "bytes32"},
+    {"name": "size", "type": "uint64"},
+    {"name": "root", "type": "bytes32"},
+]
+
+
+@dataclass(frozen=True)
+class Domain:
+    """EIP-712 domain: where the signature counts. `registry` is a 0x address; zero for runs that no chain knows."""
+
+    chain_id: int
+    registry: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": "provenance", "version": "1", "chainId": self.chain_id, "verifyingContract": self.registry}
+
+
+def _message(head: Head, domain: Domain) -> Any:
+    data = {"runId": head.run_id, "size": head.size, "root": head.root}
+    return encode_typed_data(domain.to_json(), {"Head": _HEAD_TYPE}, data)
+
+
+def sign_head(account: LocalAccount, head: Head, domain: Domain) -> bytes:
+    """65-byte signature r || s || v."""
+    return bytes(account.sign_message(_message(head, domain)).signature)
+
+
+def verify_head(head: Head, domain: Domain, signature: bytes, signer: str) -> None:
+    """Check a head's signature (all arguments but `signer` and `domain` are attacker-controlled).
+
+    Raises:
+        VerificationError: malformed, or made by another key.
+    """
+    try:
+        actual = Account.recover_message(_message(head, domain), signature=signature)
+    except Exception as error:  # eth-keys raises several unrelated types on hostile signatures
+        raise VerificationError("head signature is malformed", actual=type(error).__name__) from error
+    if actual.lower() != signer.lower():
+        raise VerificationError("head is signed by another key", expected=signer.lower(), actual=actual.lower())
+
+
+def read_password(file: Path | None, *, prompt: str = "keystore password: ") -> str:
+    """The keystore password: first line of a 0600 file, or typed at a terminal.
+
+    Raises:
+        AuthError: no file and no terminal, a file others can read, or an empty password.
+    """
+    if file is None:
+        if not sys.stdin.isatty():
+            raise AuthError("no keystore password", hint="name a 0600 file in PROVENANCE_PASSWORD_FILE or --password-file")
+        return getpass.getpass(prompt)
+    try:
+        mode = file.stat().st_mode
+        text = file.read_text().splitlines()
+    except OSError as error:
+        raise AuthError("cannot read password file", where=str(file), actual=error.strerror) from error
+    if stat.S_IMODE(mode) & 0o077:
+        raise AuthError("password file can be read by others", where=str(file), expected="mode 0600",
+                        actual=oct(stat.S_IMODE(mode)), hint=f"chmod 600 {file}")
+    if not text or not text[0]:
+        raise AuthError("password file is empty", where=str(file))
+    return text[0]
+
+
+def create_key(path: Path, password: str) -> str:
+    """Make a fresh key in a new encrypted keystore file; returns its address.
+
+    Raises:
+        Conflict: the file exists.
+    """
+    account = Account.create()
+    keystore = json.dumps(account.encrypt(password))
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise Conflict("keystore exists already", where=str(path)) from error
+    with os.fdopen(fd, "w") as stream:
+        stream.write(keystore)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return str(account.address)
+
+
+def address_of(path: Path) -> str:
+    """The address of a keystore without its password."""
+    return "0x" + str(_read_keystore(path)["address"]).lower().removeprefix("0x")
+
+
+def _read_keystore(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text())
+    except OSError as error:
+        raise InputError("cannot read keystore", where=str(path), actual=error.strerror,
+                         hint="make one with: provenance key create") from error
+    except ValueError as error:
+        raise InputError("keystore is not JSON", where=str(path)) from error
+    if not isinstance(value, dict) or "address" not in value:
+        raise InputError("not a keystore (Web3 Secret Storage v3)", where=str(path))
+    return value
+
+
+def load_key(path: Path, password: str) -> LocalAccount:
+    """Decrypt a keystore.
+
+    Raises:
+        InputError: missing or malformed keystore.
+        AuthError: wrong password.
+    """
+    keystore = _read_keystore(path)
+    try:
+        account: LocalAccount = Account.from_key(Account.decrypt(keystore, password))
+    except ValueError as error:
+        raise AuthError("wrong keystore password", where=str(path)) from error
+    except (KeyError, TypeError, NotImplementedError) as error:
+        raise InputError("not a keystore (Web3 Secret Storage v3)", where=str(path)) from error
+    return account
