@@ -18,7 +18,7 @@ import os
 import sqlite3
 import stat
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -109,6 +109,9 @@ def open_private_database(path: Path, *, create: bool) -> sqlite3.Connection:
         _require_private(path.parent, path.parent.stat(), 0o700)
         _require_private(path, path.stat(), 0o600)
         writable = os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
+        if not writable and _log_size(path):
+            raise UnavailableError("write-ahead log holds data, and the folder is read-only", where=str(path),
+                                   hint="open the store once where it can be written")
         mode = "mode=rw" if writable else "mode=ro&immutable=1"
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, check_same_thread=False,
                                      isolation_level=None, timeout=30)
@@ -131,6 +134,11 @@ def _create_private(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))  # WAL and index inherit this mode
     sync_directory(path.parent)
+
+
+def _log_size(path: Path) -> int:
+    log = path.with_name(path.name + "-wal")
+    return log.stat().st_size if log.exists() else 0
 
 
 def truncate_log(connection: sqlite3.Connection, path: Path) -> None:
@@ -343,32 +351,33 @@ def _cipher_of(connection: sqlite3.Connection, path: Path, key: bytes) -> _Ciphe
     """The cipher of this file, after its check value showed that `key` is the right one."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    connection.execute("BEGIN IMMEDIATE" if _is_writable(connection) else "BEGIN")
-    try:
-        connection.execute("CREATE TABLE IF NOT EXISTS store (file_id BLOB NOT NULL, key_check BLOB NOT NULL)")
-        connection.execute("CREATE TABLE IF NOT EXISTS value (kind TEXT NOT NULL, id NOT NULL, nonce BLOB NOT NULL, "
-                           "box BLOB NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID")
-        row = connection.execute("SELECT file_id, key_check FROM store").fetchone()
-        if row is None:
-            row = _new_file(connection, path, key)
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    file_id, check = row
+    if _is_writable(connection):
+        _start_file(connection, path, key)
+    file_id, check = connection.execute("SELECT file_id, key_check FROM store").fetchone() or (b"", b"")
     own = _mac(key, _DERIVE + file_id)
     if not hmac.compare_digest(_mac(own, _CHECK), check):
         raise AuthError("wrong key for this store", where=str(path), hint="use the key file the store was made with")
     return AESGCM(own)
 
 
-def _new_file(connection: sqlite3.Connection, path: Path, key: bytes) -> tuple[bytes, bytes]:
-    if connection.execute("SELECT 1 FROM value LIMIT 1").fetchone():
-        raise VerificationError("store has lost its header", where=str(path))
-    file_id = os.urandom(16)
-    check = _mac(_mac(key, _DERIVE + file_id), _CHECK)
-    connection.execute("INSERT INTO store VALUES (?, ?)", (file_id, check))
-    return file_id, check
+def _start_file(connection: sqlite3.Connection, path: Path, key: bytes) -> None:
+    """Make tables and header where they are missing, in one transaction."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute("CREATE TABLE IF NOT EXISTS store (file_id BLOB NOT NULL, key_check BLOB NOT NULL)")
+        # `id` has no type, so integers stay integers and rows lie in their order.
+        connection.execute("CREATE TABLE IF NOT EXISTS value (kind TEXT NOT NULL, id NOT NULL, nonce BLOB NOT NULL, "
+                           "box BLOB NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID")
+        if connection.execute("SELECT 1 FROM store").fetchone() is None:
+            if connection.execute("SELECT 1 FROM value LIMIT 1").fetchone():
+                raise VerificationError("store has lost its header", where=str(path))
+            file_id = os.urandom(16)
+            check = _mac(_mac(key, _DERIVE + file_id), _CHECK)
+            connection.execute("INSERT INTO store VALUES (?, ?)", (file_id, check))
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
 
 
 def _is_writable(connection: sqlite3.Connection) -> bool:
@@ -377,9 +386,3 @@ def _is_writable(connection: sqlite3.Connection) -> bool:
 
 def _mac(key: bytes, message: bytes) -> bytes:
     return hmac.digest(key, message, "sha256")
-
-
-def iterate_chunks(count: int, size: int) -> Iterator[range]:
-    """Ranges of at most `size` that cover [0, count)."""
-    for start in range(0, count, size):
-        yield range(start, min(start + size, count))

@@ -1,0 +1,512 @@
+"""A committed dataset on disk: what is public about it, and what never leaves its owner.
+
+    dataset.json             public manifest, RFC 8785 JSON (fields: MANIFEST_FIELDS)
+    leaves.bin               count * 32 bytes, the Poseidon leaves in leaf order; public
+    private/ (0700)
+      records.sqlite (0600)  record(leaf_index, source_row, digest, canonical), erased(leaf_index, leaf, time)
+      salts.sqlite (0600)    SaltStore, kind "record", id = leaf index
+
+Records lie in the order of their digests `d`, so a leaf's index tells about log2(count) leading bits of its digest to whoever
+sees indices. A folder appears whole under its name or not at all. NOT promised: that deleting the folder deletes copies.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from provenance.digest import Digest, hash_file
+from provenance.encoding import canonical_json, dataset_record_digest
+from provenance.errors import AuthError, Conflict, InputError, NotFound, UnavailableError, VerificationError
+from provenance.journal import sync_directory
+from provenance.record import now
+from provenance.saltstore import SaltStore, open_private_database, truncate_log
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+FORMAT = "provenance-dataset/1"
+ARITY = 16
+DEPTHS = (5, 6)  # 16^5 and 16^6 leaves; no deeper keys exist
+MAX_RECORDS = ARITY ** DEPTHS[-1]
+SALT_BYTES = 31  # 248 bits: always below the field's order
+SALT_KIND = "record"
+FIELD_ORDER = 21888242871839275222246405745257275088548364400416034343698204186575808495617  # r of BN254
+MANIFEST_FIELDS: dict[str, type] = {
+    "format": str, "root": dict, "source": str, "licence": str, "text_column": str, "columns": list, "files": list,
+    "counts": dict, "duplicates_removed": int, "curation": list, "created": str,
+}
+_OPTIONAL = ("text_column", "columns")  # exactly one of them stands
+_CHECK_ROWS = 4096
+
+LeafFunction = Callable[[Sequence[Digest], Sequence[bytes]], Sequence[bytes]]
+"""(digests, salts) -> 32-byte leaves; `provenance_zk.commitments` has a fast and an obvious one."""
+RootFunction = Callable[[np.ndarray, int], int]
+"""(leaves as (N, 32) uint8, depth) -> root."""
+
+
+@dataclass(frozen=True)
+class DatasetRoot:
+    """A dataset's name: the Poseidon root alone says neither how deep the tree is nor where its leaves end."""
+
+    root: int
+    depth: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.root < FIELD_ORDER:
+            raise InputError("root is not a field element", expected=f"< {FIELD_ORDER}", actual=self.root)
+        if self.depth not in DEPTHS:
+            raise InputError("no key for a tree of this depth", expected=DEPTHS, actual=self.depth)
+        if not 1 <= self.count <= ARITY**self.depth:
+            raise InputError("count does not fit the tree", expected=f"1..{ARITY**self.depth}", actual=self.count)
+
+    @property
+    def hex0x(self) -> str:
+        return f"0x{self.root:064x}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {"root": self.hex0x, "depth": self.depth, "count": self.count}
+
+    @classmethod
+    def from_json(cls, value: Any, where: str = "root") -> DatasetRoot:
+        """Read `to_json`'s form (attacker-controlled). Raises InputError."""
+        if not isinstance(value, dict) or set(value) != {"root", "depth", "count"}:
+            raise InputError("not a dataset root", where=where, expected="root, depth, count")
+        text, depth, count = value["root"], value["depth"], value["count"]
+        if not isinstance(text, str) or len(text) != 66 or not text.startswith("0x") or set(text[2:]) - set("0123456789abcdef"):
+            raise InputError("not a field element", where=f"{where}.root", expected="0x and 64 lower-case hex digits")
+        if type(depth) is not int or type(count) is not int:
+            raise InputError("depth and count are integers", where=where)
+        return cls(int(text, 16), depth, count)
+
+
+def depth_for(count: int) -> int:
+    """Depth of the tree that holds `count` leaves.
+
+    Raises:
+        InputError: none, or more than 16^6.
+    """
+    if not 1 <= count <= MAX_RECORDS:
+        raise InputError("dataset cannot be committed", expected=f"1..{MAX_RECORDS} records", actual=count,
+                         hint="split a larger dataset: deeper keys do not exist yet" if count else None)
+    return next(depth for depth in DEPTHS if count <= ARITY**depth)
+
+
+@dataclass(frozen=True)
+class CommittedRecord:
+    """One record about to be written: `source_row` counts from 0 in the order the source was read."""
+
+    digest: Digest
+    canonical: bytes
+    salt: bytes
+    leaf: bytes
+    source_row: int
+
+
+@dataclass(frozen=True)
+class ManifestFacts:
+    """What the committer states about a dataset; nothing here is proven.
+
+    `files` holds {path, size, sha256} of the source files, `curation` one sentence per step (filters, deduplication).
+    """
+
+    source: str
+    licence: str
+    text_column: str | None = None
+    columns: Sequence[str] = ()
+    files: Sequence[Mapping[str, Any]] = ()
+    curation: Sequence[str] = ()
+    duplicates_removed: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+def write_dataset(
+    out_dir: Path, root: DatasetRoot, facts: ManifestFacts, records: Iterable[CommittedRecord], key: bytes
+) -> None:
+    """Write a dataset folder; it is durable and whole on return, and absent if this raises.
+
+    Args:
+        records: `root.count` records in leaf order (strictly increasing digests).
+        key: 32 bytes for the salt store.
+
+    Raises:
+        Conflict: `out_dir` exists.
+        UnavailableError: the disk refused.
+    """
+    out_dir = Path(os.path.abspath(out_dir))
+    _require_absent(out_dir)
+    try:
+        out_dir.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{out_dir.name}.partial-", dir=out_dir.parent))
+    except OSError as error:
+        raise UnavailableError("cannot create output folder", where=str(out_dir), actual=error.strerror) from error
+    try:
+        _fill(temporary, root, facts, records, key)
+        _require_absent(out_dir)
+        os.rename(temporary, out_dir)
+        sync_directory(out_dir.parent)  # the dataset exists after this line and not before
+    except OSError as error:
+        raise UnavailableError("cannot write dataset", where=str(out_dir), actual=error.strerror) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)  # gone already when the rename took place
+
+
+def _require_absent(out_dir: Path) -> None:
+    if os.path.lexists(out_dir):
+        raise Conflict("output folder exists", where=str(out_dir), hint="choose another --out: a commitment is never replaced")
+
+
+def _fill(folder: Path, root: DatasetRoot, facts: ManifestFacts, records: Iterable[CommittedRecord], key: bytes) -> None:
+    folder.chmod(0o755)
+    private = folder / "private"
+    private.mkdir(mode=0o700)
+    count = _write_records(folder, private, records, key)
+    if count != root.count:
+        raise InputError("records do not match the root", where=str(folder), expected=root.count, actual=count)
+    manifest = _manifest(root, facts)
+    _write_durably(folder / "dataset.json", canonical_json(manifest))
+    sync_directory(private)
+    sync_directory(folder)
+
+
+def _write_records(folder: Path, private: Path, records: Iterable[CommittedRecord], key: bytes) -> int:
+    database = open_private_database(private / "records.sqlite", create=True)
+    count, previous = 0, b""
+    with SaltStore.open(private / "salts.sqlite", key) as salts, (folder / "leaves.bin").open("wb") as leaves:
+        try:
+            database.execute("CREATE TABLE record (leaf_index INTEGER PRIMARY KEY, source_row INTEGER NOT NULL, "
+                             "digest BLOB NOT NULL, canonical BLOB NOT NULL)")
+            database.execute("CREATE TABLE erased (leaf_index INTEGER PRIMARY KEY, leaf BLOB NOT NULL, time TEXT NOT NULL)")
+            database.execute("BEGIN")
+            for chunk in _chunks(records, _CHECK_ROWS):
+                database.executemany("INSERT INTO record VALUES (?, ?, ?, ?)", (
+                    (count + i, r.source_row, bytes(r.digest), r.canonical) for i, r in enumerate(chunk)))
+                salts.put_many(SALT_KIND, ((count + i, r.salt) for i, r in enumerate(chunk)))
+                for record in chunk:
+                    if record.digest <= previous:
+                        raise InputError("records are not in the order of their digests", where=f"leaf {count}")
+                    previous = record.digest
+                    leaves.write(record.leaf)
+                    count += 1
+            database.execute("COMMIT")
+            truncate_log(database, private / "records.sqlite")
+            leaves.flush()
+            os.fsync(leaves.fileno())
+        except sqlite3.Error as error:
+            raise UnavailableError("cannot write dataset", where=str(folder), actual=error) from error
+        finally:
+            database.close()
+    return count
+
+
+def _manifest(root: DatasetRoot, facts: ManifestFacts) -> dict[str, Any]:
+    manifest: dict[str, Any] = {
+        "format": FORMAT, "root": root.to_json(), "source": facts.source, "licence": facts.licence,
+        "files": [dict(f) for f in facts.files], "counts": {"records": root.count, **facts.counts},
+        "duplicates_removed": facts.duplicates_removed, "curation": list(facts.curation), "created": now(),
+    }
+    if facts.text_column is not None:
+        manifest["text_column"] = facts.text_column
+    else:
+        manifest["columns"] = list(facts.columns)
+    return manifest
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    with path.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _chunks(items: Iterable[CommittedRecord], size: int) -> Iterator[list[CommittedRecord]]:
+    chunk: list[CommittedRecord] = []
+    for item in items:
+        chunk.append(item)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def load_manifest(path: Path) -> dict[str, Any]:
+    """Read and check a `dataset.json` (attacker-controlled).
+
+    Raises:
+        InputError: missing, not JSON, or fields that the format does not have.
+    """
+    try:
+        manifest = json.loads(path.read_bytes())
+    except OSError as error:
+        raise InputError("cannot read dataset manifest", where=str(path), actual=error.strerror,
+                         hint="run `provenance dataset commit` first, and name its --out folder") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError("dataset manifest is not JSON", where=str(path), actual=error) from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise InputError("not a committed dataset", where=str(path), expected=FORMAT)
+    for name, kind in MANIFEST_FIELDS.items():
+        if name not in manifest and name in _OPTIONAL:
+            continue
+        if not isinstance(manifest.get(name), kind):
+            raise InputError("manifest field is missing or has the wrong form", where=f"{path} {name}", expected=kind.__name__)
+    if extra := sorted(set(manifest) - set(MANIFEST_FIELDS)):
+        raise InputError("manifest has unknown fields", where=str(path), actual=", ".join(extra)[:80])
+    if ("text_column" in manifest) == ("columns" in manifest):
+        raise InputError("manifest names either one text column or several columns", where=str(path))
+    return manifest
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What `CommittedDataset.check` looked at. `leaves` and `root` are False when it lacked the key or the functions."""
+
+    records: int
+    erased: int
+    leaves: bool
+    root: bool
+
+
+class CommittedDataset:
+    """A dataset folder opened for reading. Without the key everything works but `salt` and the leaf part of `check`."""
+
+    def __init__(self, folder: Path, manifest: Mapping[str, Any], leaves: np.ndarray, database: sqlite3.Connection,
+                 salts: SaltStore | None) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self.root = DatasetRoot.from_json(manifest["root"], f"{folder / 'dataset.json'} root")
+        self.leaves = leaves
+        self.text_column: str | None = manifest.get("text_column")
+        self._database = database
+        self._salts = salts
+        self._pid = os.getpid()
+
+    @classmethod
+    def open(cls, folder: Path, key: bytes | None = None) -> CommittedDataset:
+        """Open a dataset folder (attacker-controlled); `check` is what recomputes its content.
+
+        Raises:
+            InputError: not a dataset folder.
+            VerificationError: `leaves.bin` does not have `count` leaves.
+            AuthError: wrong salt key, or private files open to group or others.
+            NotFound: the private part is missing.
+        """
+        manifest = load_manifest(folder / "dataset.json")
+        root = DatasetRoot.from_json(manifest["root"], f"{folder / 'dataset.json'} root")
+        leaves = _load_leaves(folder / "leaves.bin", root.count)
+        database = open_private_database(folder / "private" / "records.sqlite", create=False)
+        try:
+            salts = SaltStore.open(folder / "private" / "salts.sqlite", key, create=False) if key is not None else None
+            return cls(folder, manifest, leaves, database, salts)
+        except BaseException:
+            database.close()
+            raise
+
+    def __len__(self) -> int:
+        return self.root.count
+
+    def __enter__(self) -> CommittedDataset:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._database.close()
+        if self._salts is not None:
+            self._salts.close()
+
+    @property
+    def manifest_digest(self) -> Digest:
+        """SHA-256 of `dataset.json` as it lies on disk."""
+        return hash_file(self.folder / "dataset.json")
+
+    def leaf(self, index: int) -> bytes:
+        return bytes(self.leaves[self._check_index(index)])
+
+    def canonical(self, index: int) -> bytes:
+        """The bytes that record `index` was hashed from.
+
+        Raises:
+            NotFound: the record was erased.
+            VerificationError: the row is missing without a tombstone.
+        """
+        return self._record(index)[1]
+
+    def digest(self, index: int) -> Digest:
+        """`d` of record `index`, as stored; raises as `canonical` does."""
+        return Digest(self._record(index)[0])
+
+    def source_row(self, index: int) -> int:
+        """Row of the source, from 0 in reading order; raises as `canonical` does."""
+        return self._record(index)[2]
+
+    def row(self, index: int) -> dict[str, Any]:
+        """Record `index` as a row; bytes and timestamps stay in their canonical text. Raises as `canonical` does."""
+        canonical = self.canonical(index)
+        try:
+            if self.text_column is not None:
+                return {self.text_column: canonical.decode("utf-8")}
+            row: dict[str, Any] = json.loads(canonical)
+        except ValueError as error:
+            raise VerificationError("record cannot be decoded", where=self._where(index)) from error
+        return row
+
+    def salt(self, index: int) -> bytes:
+        """31 bytes.
+
+        Raises:
+            AuthError: the dataset was opened without a key.
+            NotFound: erased.
+        """
+        return self._require_salts().get(SALT_KIND, self._check_index(index))
+
+    def find(self, digest: Digest) -> int | None:
+        """Leaf index of the record with this `d`, None if there is none (or it was erased)."""
+        low, high = 0, len(self)
+        while low < high:
+            middle = (low + high) // 2
+            found = self._execute("SELECT leaf_index, digest FROM record WHERE leaf_index >= ? AND leaf_index < ? "
+                                  "ORDER BY leaf_index LIMIT 1", (middle, high)).fetchone()
+            if found is None:
+                high = middle
+            elif found[1] == digest:
+                return int(found[0])
+            elif found[1] < digest:
+                low = found[0] + 1
+            else:
+                high = middle
+        return None
+
+    def erased(self) -> list[int]:
+        """Indices of erased records, in order."""
+        return [row[0] for row in self._execute("SELECT leaf_index FROM erased ORDER BY leaf_index")]
+
+    def erase(self, index: int) -> bytes:
+        """Delete record and salt beyond recovery from this folder; returns the leaf a tombstone names.
+
+        The leaf stays in `leaves.bin`, so older proofs stay valid. Erasing again finishes what a crash interrupted.
+
+        Raises:
+            AuthError: opened without a key.
+            UnavailableError: deleted, but another process keeps old pages: call again.
+        """
+        salts, leaf = self._require_salts(), self.leaf(index)
+        salts.delete(SALT_KIND, index)
+        self._execute("BEGIN IMMEDIATE")
+        try:
+            self._execute("INSERT OR IGNORE INTO erased VALUES (?, ?, ?)", (index, leaf, now()))
+            self._execute("DELETE FROM record WHERE leaf_index = ?", (index,))
+            self._execute("COMMIT")
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        truncate_log(self._database, self.folder / "private" / "records.sqlite")
+        return leaf
+
+    def check(self, leaf_function: LeafFunction | None = None, root_function: RootFunction | None = None) -> CheckReport:
+        """Recompute every digest from its canonical bytes, with the key also every leaf, and the root.
+
+        Erased records are counted, not checked.
+
+        Raises:
+            VerificationError: names the first bad record, or the root.
+        """
+        erased, previous, seen = set(self.erased()), b"", 0
+        check_leaves = leaf_function is not None and self._salts is not None
+        for start in range(0, len(self), _CHECK_ROWS):
+            chunk = range(start, min(start + _CHECK_ROWS, len(self)))
+            present = self._check_digests(chunk, erased, previous)
+            if present and check_leaves and leaf_function is not None:
+                self._check_leaves(present, leaf_function)
+            if present:
+                previous = present[-1][1]
+            seen += len(present)
+        if root_function is not None and (root := root_function(self.leaves, self.root.depth)) != self.root.root:
+            raise VerificationError("leaves do not have the committed root", where=str(self.folder / "leaves.bin"),
+                                    expected=self.root.hex0x, actual=f"0x{root:064x}")
+        return CheckReport(seen, len(erased), check_leaves, root_function is not None)
+
+    def _check_digests(self, chunk: range, erased: set[int], previous: bytes) -> list[tuple[int, Digest]]:
+        rows = {row[0]: (row[1], row[2]) for row in self._execute(
+            "SELECT leaf_index, digest, canonical FROM record WHERE leaf_index BETWEEN ? AND ?", (chunk[0], chunk[-1]))}
+        present: list[tuple[int, Digest]] = []
+        for index in chunk:
+            if index in erased:
+                continue
+            if index not in rows:
+                raise VerificationError("record is missing without a tombstone", where=self._where(index))
+            stored, canonical = rows[index]
+            actual = dataset_record_digest(canonical)
+            if actual != stored:
+                raise VerificationError("record does not have its digest", where=self._where(index),
+                                        expected=f"sha256:{bytes(stored).hex()}", actual=actual)
+            if actual <= previous:
+                raise VerificationError("records are not in the order of their digests", where=self._where(index))
+            previous = actual
+            present.append((index, actual))
+        return present
+
+    def _check_leaves(self, present: list[tuple[int, Digest]], leaf_function: LeafFunction) -> None:
+        salts = self._require_salts().get_many(SALT_KIND, [index for index, _ in present])
+        leaves = leaf_function([digest for _, digest in present], salts)
+        for (index, _), leaf in zip(present, leaves, strict=True):
+            if leaf != self.leaf(index):
+                raise VerificationError("record and salt do not open its leaf", where=self._where(index),
+                                        expected=f"0x{self.leaf(index).hex()}", actual=f"0x{leaf.hex()}")
+
+    def _check_index(self, index: int) -> int:
+        if not 0 <= index < len(self):
+            raise InputError("no such record", where=str(self.folder), expected=f"0..{len(self) - 1}", actual=index)
+        return int(index)
+
+    def _require_salts(self) -> SaltStore:
+        if self._salts is None:
+            raise AuthError("salts need the key", where=str(self.folder), hint="open the dataset with its salt key")
+        return self._salts
+
+    def _where(self, index: int) -> str:
+        return f"{self.folder} record {index}"
+
+    def _record(self, index: int) -> tuple[bytes, bytes, int]:
+        row = self._execute("SELECT digest, canonical, source_row FROM record WHERE leaf_index = ?",
+                            (self._check_index(index),)).fetchone()
+        if row is not None:
+            return row[0], row[1], row[2]
+        if self._execute("SELECT 1 FROM erased WHERE leaf_index = ?", (index,)).fetchone():
+            raise NotFound("record was erased", where=self._where(index))
+        raise VerificationError("record is missing without a tombstone", where=self._where(index))
+
+    def _execute(self, statement: str, values: tuple[int | bytes | str, ...] = ()) -> sqlite3.Cursor:
+        if self._pid != os.getpid():  # a forked data-loading worker: SQLite connections must not cross a fork
+            self._database = open_private_database(self.folder / "private" / "records.sqlite", create=False)
+            self._pid = os.getpid()
+        try:
+            return self._database.execute(statement, values)
+        except sqlite3.ProgrammingError as error:
+            raise InputError("dataset is closed", where=str(self.folder)) from error
+        except sqlite3.OperationalError as error:
+            raise UnavailableError("records are busy or cannot be read", where=str(self.folder), actual=error) from error
+        except sqlite3.DatabaseError as error:
+            raise VerificationError("record store is damaged", where=str(self.folder), actual=error) from error
+
+
+def _load_leaves(path: Path, count: int) -> np.ndarray:
+    try:
+        size = path.stat().st_size
+        if size != 32 * count:
+            raise VerificationError("leaves do not match the manifest", where=str(path), expected=f"{32 * count} bytes",
+                                    actual=f"{size} bytes")
+        return np.memmap(path, dtype=np.uint8, mode="r", shape=(count, 32))
+    except OSError as error:
+        raise InputError("cannot read leaves", where=str(path), actual=error.strerror) from error

@@ -1,0 +1,132 @@
+"""Where the parts of a run lie on disk. Everything below `provenance/` but `secrets/` and `private` files is public evidence.
+
+    <run>/
+      provenance/
+        journal          records, append-only (the source of truth)
+        heads.jsonl      signed heads, one JSON object a line
+        run.json         run id, chain, contracts, dataset folder (derived: `provenance fsck` compares it)
+        epochs/<e>/      commitments.json, proof-<chunk>.json of each proven epoch
+        dataset/         registration.json and the proofs of the dataset's registration
+        keys/<vkId>/     vk.words and p_bases.bin of the keys used
+        secrets/         salts and blindings (0700; never leaves the machine)
+      checkpoint-*/ adapter/ merged/ release/
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from provenance.errors import InputError, NotFound
+from provenance.journal import sync_directory
+
+MAX_JSON_BYTES = 64 << 20
+
+
+def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Replace `path` by `data`, durable on return; a crash leaves the old or the new content, nothing between."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(fd, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def write_json(path: Path, value: Mapping[str, Any] | list[Any]) -> None:
+    write_atomically(path, (json.dumps(value, indent=2, sort_keys=True) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file (attacker-controlled, at most 64 MiB).
+
+    Raises:
+        NotFound: no such file.
+        InputError: too large, not JSON, or not an object.
+    """
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise InputError("file is too large", where=str(path), expected=f"<= {MAX_JSON_BYTES} bytes")
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise NotFound("file is missing", where=str(path)) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError("cannot read JSON", where=str(path), actual=error) from error
+    if not isinstance(value, dict):
+        raise InputError("not a JSON object", where=str(path))
+    return value
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of one run; `root` is the training's output_dir."""
+
+    root: Path
+
+    @property
+    def evidence(self) -> Path:
+        return self.root / "provenance"
+
+    @property
+    def journal(self) -> Path:
+        return self.evidence / "journal"
+
+    @property
+    def heads(self) -> Path:
+        return self.evidence / "heads.jsonl"
+
+    @property
+    def info(self) -> Path:
+        return self.evidence / "run.json"
+
+    @property
+    def nodes(self) -> Path:
+        return self.evidence / ".nodes"
+
+    @property
+    def secrets(self) -> Path:
+        return self.evidence / "secrets"
+
+    @property
+    def dataset(self) -> Path:
+        return self.evidence / "dataset"
+
+    def epoch(self, epoch: int) -> Path:
+        return self.evidence / "epochs" / str(epoch)
+
+    def key(self, vk_id: str) -> Path:
+        return self.evidence / "keys" / vk_id
+
+    @property
+    def adapter(self) -> Path:
+        return self.root / "adapter"
+
+    @property
+    def merged(self) -> Path:
+        return self.root / "merged"
+
+    @property
+    def release(self) -> Path:
+        return self.root / "release"
+
+    def require(self) -> RunFolder:
+        """This folder, checked to be a run.
+
+        Raises:
+            NotFound: it holds no journal.
+        """
+        if not self.journal.is_file():
+            raise NotFound("not a run folder", where=str(self.root), expected="provenance/journal",
+                           hint="name the output_dir of a training run")
+        return self

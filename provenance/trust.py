@@ -1,0 +1,209 @@
+"""The trust file: what a verifier believes before it looks at any evidence (docs/formats/trust.md).
+
+It comes from `--trust`, PROVENANCE_TRUST or the user's configuration folder; never from the working directory, the model's
+folder or a bundle. Verdicts print its digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from provenance.digest import Digest, sha256
+from provenance.errors import ConfigError
+
+FORMAT = "provenance-trust/1"
+ENVIRONMENTS = ("local", "test", "production")
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A pinned contract: 0x address (lower case) and keccak-256 of its runtime code."""
+
+    address: str
+    code_hash: str
+
+
+@dataclass(frozen=True)
+class Key:
+    """A verifying key: `kind` is epoch or tree; `klass` is dev or ceremony (then `transcript` is its digest)."""
+
+    vk_id: str
+    kind: str
+    klass: str
+    transcript: str | None = None
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """An address whose releases count, from block `from_block` to `to_block` (both inclusive; None: open)."""
+
+    address: str
+    name: str
+    from_block: int = 0
+    to_block: int | None = None
+
+    def covers(self, block: int) -> bool:
+        return self.from_block <= block and (self.to_block is None or block <= self.to_block)
+
+
+@dataclass(frozen=True)
+class Trust:
+    environment: str
+    chain_id: int
+    genesis: str
+    confirmations: int | None
+    registry: Contract
+    ledger: Contract
+    keys: tuple[Key, ...]
+    publishers: tuple[Publisher, ...]
+    digest: Digest
+
+    def publisher(self, address: str, block: int) -> Publisher | None:
+        return next((p for p in self.publishers if p.address == address.lower() and p.covers(block)), None)
+
+    def key(self, vk_id: str) -> Key | None:
+        return next((k for k in self.keys if k.vk_id == vk_id), None)
+
+    def to_yaml(self) -> str:
+        return render(self.environment, self.chain_id, self.genesis, self.registry, self.ledger, self.keys, self.publishers,
+                      self.confirmations)
+
+
+def render(environment: str, chain_id: int, genesis: str, registry: Contract, ledger: Contract, keys: tuple[Key, ...],
+           publishers: tuple[Publisher, ...], confirmations: int | None = None) -> str:
+    """A trust file's text. Law: `parse_trust(render(..))` has the same fields."""
+    value: dict[str, Any] = {
+        "format": FORMAT,
+        "environment": environment,
+        "chain": {"id": chain_id, "genesis": genesis} | ({} if confirmations is None else {"confirmations": confirmations}),
+        "contracts": {
+            "registry": {"address": registry.address, "code_hash": registry.code_hash},
+            "ledger": {"address": ledger.address, "code_hash": ledger.code_hash},
+        },
+        "keys": [{"vk_id": k.vk_id, "kind": k.kind, "class": k.klass} | ({"transcript": k.transcript} if k.transcript else {})
+                 for k in keys],
+        "publishers": [{"address": p.address, "name": p.name, "from_block": p.from_block}
+                       | ({} if p.to_block is None else {"to_block": p.to_block}) for p in publishers],
+    }
+    return yaml.safe_dump(value, sort_keys=False)
+
+
+class _Reader:
+    """Reads fields of one mapping strictly: a missing, extra or ill-typed key is a ConfigError that names its path."""
+
+    def __init__(self, value: Any, path: str, where: str) -> None:
+        if not isinstance(value, Mapping):
+            raise ConfigError("not a mapping", where=f"{where} {path}", actual=type(value).__name__)
+        self._value, self._path, self._where = value, path, where
+        self._seen: set[str] = set()
+
+    def get(self, name: str, kind: type, default: Any = ...) -> Any:
+        self._seen.add(name)
+        if name not in self._value:
+            if default is ...:
+                raise ConfigError("trust file lacks a key", where=f"{self._where} {self._path}{name}", expected=kind.__name__)
+            return default
+        value = self._value[name]
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise ConfigError("trust file key has the wrong type", where=f"{self._where} {self._path}{name}",
+                              expected=kind.__name__, actual=type(value).__name__,
+                              hint="write hex values in quotes" if kind is str else None)
+        return value
+
+    def hexadecimal(self, name: str, size_bytes: int) -> str:
+        text: str = self.get(name, str).lower()
+        body = text.removeprefix("0x")
+        if not text.startswith("0x") or len(body) != 2 * size_bytes or any(c not in "0123456789abcdef" for c in body):
+            raise ConfigError("not a hex value", where=f"{self._where} {self._path}{name}",
+                              expected=f"0x and {2 * size_bytes} digits", actual=text[:80])
+        return text
+
+    def choice(self, name: str, choices: tuple[str, ...]) -> str:
+        text: str = self.get(name, str)
+        if text not in choices:
+            raise ConfigError("no such value", where=f"{self._where} {self._path}{name}", expected=" | ".join(choices), actual=text)
+        return text
+
+    def part(self, name: str) -> _Reader:
+        return _Reader(self.get(name, dict), f"{self._path}{name}.", self._where)
+
+    def parts(self, name: str) -> list[_Reader]:
+        return [_Reader(v, f"{self._path}{name}[{i}].", self._where) for i, v in enumerate(self.get(name, list))]
+
+    def done(self) -> None:
+        extra = set(self._value) - self._seen
+        if extra:
+            raise ConfigError("trust file has an unknown key", where=f"{self._where} {self._path}{min(map(str, extra))}",
+                              expected=", ".join(sorted(self._seen)))
+
+
+def _contract(reader: _Reader) -> Contract:
+    contract = Contract(reader.hexadecimal("address", 20), reader.hexadecimal("code_hash", 32))
+    reader.done()
+    return contract
+
+
+def _key(reader: _Reader) -> Key:
+    key = Key(reader.hexadecimal("vk_id", 32), reader.choice("kind", ("epoch", "tree")),
+              reader.choice("class", ("dev", "ceremony")), reader.get("transcript", str, None))
+    if key.klass == "ceremony" and key.transcript is None:
+        raise ConfigError("a ceremony key needs its transcript's digest", where=key.vk_id)
+    reader.done()
+    return key
+
+
+def _publisher(reader: _Reader) -> Publisher:
+    publisher = Publisher(reader.hexadecimal("address", 20), reader.get("name", str), reader.get("from_block", int, 0),
+                          reader.get("to_block", int, None))
+    reader.done()
+    return publisher
+
+
+def parse_trust(data: bytes, where: str = "trust file") -> Trust:
+    """Read a trust file.
+
+    Raises:
+        ConfigError: not YAML, a missing, extra or ill-formed key; `where` names it.
+    """
+    try:
+        value = yaml.safe_load(data)
+    except yaml.YAMLError as error:
+        raise ConfigError("trust file is not YAML", where=where, actual=str(error).splitlines()[0]) from error
+    reader = _Reader(value, "", where)
+    reader.choice("format", (FORMAT,))
+    chain, contracts = reader.part("chain"), reader.part("contracts")
+    trust = Trust(
+        environment=reader.choice("environment", ENVIRONMENTS),
+        chain_id=chain.get("id", int),
+        genesis=chain.hexadecimal("genesis", 32),
+        confirmations=chain.get("confirmations", int, None),
+        registry=_contract(contracts.part("registry")),
+        ledger=_contract(contracts.part("ledger")),
+        keys=tuple(_key(r) for r in reader.parts("keys")),
+        publishers=tuple(_publisher(r) for r in reader.parts("publishers")),
+        digest=sha256(data),
+    )
+    for part in (reader, chain, contracts):
+        part.done()
+    return trust
+
+
+def load_trust(path: Path | None) -> Trust:
+    """Read the trust file at `path`.
+
+    Raises:
+        ConfigError: none given, or it cannot be read.
+    """
+    if path is None:
+        raise ConfigError("no trust file", hint="pass --trust FILE, set PROVENANCE_TRUST, or put trust.yaml into the "
+                                                "configuration folder (~/.config/provenance)")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError("cannot read trust file", where=str(path), actual=error.strerror) from error
+    return parse_trust(data, str(path))
