@@ -1,0 +1,81 @@
+"""Composition for `provenance chain deploy`: development keys from the prover, contracts from this package, a trust file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from provenance._chain.deploy import Deployment, deploy, require_same_chain
+from provenance._chain.session import Progress, connect, deployment_path, embedded, key_path, manager_for
+from provenance.errors import ConfigError, ProvenanceError
+from provenance.layout import write_atomically
+from provenance.settings import Settings
+from provenance.signing import address_of, load_key, read_password
+from provenance.trust import Contract, Key, Publisher, render
+
+EPOCH_SLOTS = (256, 4096, 20480, 86016, 344064)
+
+
+def tree_slots(slots: int) -> int:
+    """Leaves per `tree` chunk that go with an epoch key: 256 for the test key, else 4,096."""
+    return 256 if slots == 256 else 4096
+
+
+def deploy_all(settings: Settings, slots: int, key: str, progress: Progress) -> Deployment:
+    """Keys (cached), then contracts; what is deployed already on this very chain is kept.
+
+    Raises:
+        ConfigError: no such number of slots.
+    """
+    if slots not in EPOCH_SLOTS:
+        raise ConfigError("no key of this size", where="--slots", expected=", ".join(map(str, EPOCH_SLOTS)), actual=slots)
+    from provenance_zk.keys import ensure_keys
+
+    rpc, _mine = connect(settings)
+    account = load_key(key_path(settings, key), read_password(settings.password_file))
+    if settings.rpc_url is None:
+        embedded(settings).fund(str(account.address))
+    keys = []
+    for kind, size, depth in (("epoch", slots, 0), ("tree", tree_slots(slots), 5), ("tree", tree_slots(slots), 6)):
+        progress(f"{kind} key, {size} slots" + (f", depth {depth}" if depth else ""))
+        folder = ensure_keys(kind, size, depth, settings=settings, progress=progress)
+        keys.append((kind, size, depth, folder.words))
+    current = _current(settings, rpc)
+    if current is not None and {k.vk_id for k in current.keys} == {_id(words) for *_, words in keys}:
+        return current
+    progress("contracts")
+    deployment = deploy(rpc, manager_for(settings, rpc, account), keys)
+    deployment.save(deployment_path(settings))
+    return deployment
+
+
+def _id(words: bytes) -> str:
+    from provenance._chain.web3_adapter import keccak
+
+    return "0x" + keccak(words).hex()
+
+
+def _current(settings: Settings, rpc: object) -> Deployment | None:
+    """The recorded deployment, if this chain still has it."""
+    from provenance._chain.web3_adapter import Rpc
+
+    try:
+        deployment = Deployment.load(deployment_path(settings))
+        if isinstance(rpc, Rpc):
+            require_same_chain(rpc, deployment)
+    except ProvenanceError:
+        return None  # none recorded, or of another chain: deploy anew
+    return deployment
+
+
+def write_trust(settings: Settings, deployment: Deployment, path: Path, key: str) -> None:
+    """A trust file for one's own deployment: this chain, these contracts, dev keys, one's own key as publisher."""
+    text = render(
+        "local" if settings.rpc_url is None else "test",
+        deployment.chain_id,
+        deployment.genesis,
+        Contract(deployment.registry, deployment.registry_code_hash),
+        Contract(deployment.ledger, deployment.ledger_code_hash),
+        tuple(Key(k.vk_id, k.kind, "dev") for k in deployment.keys),
+        (Publisher(address_of(key_path(settings, key)), key),),
+    )
+    write_atomically(path, text.encode())

@@ -1,0 +1,85 @@
+"""The state of one verification: what was given, what the steps found, and the claims made so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from provenance.errors import ProvenanceError, UnavailableError
+from provenance.facts import ChainIdentity, ChainReader, ChainSnapshot, ClaimFacts, RunFacts
+from provenance.policy import CLAIMS, Policy
+from provenance.record import Record
+from provenance.trust import Trust
+from provenance.verdict import Claim, Edge
+from provenance.verify.artifact import Artifact
+from provenance.verify.lineage import Lineage
+from provenance.verify.protocols import DataChecker, Evidence, EvidenceSource, FormatInspector, ProofVerifier
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the caller adds: the run a release is claimed to be from, and sources for the optional recomputations."""
+
+    release: bytes | None = None
+    base: Path | None = None
+    data: DataChecker | None = None
+
+
+@dataclass
+class Context:
+    artifact: Artifact
+    trust: Trust
+    policy: Policy
+    reader: ChainReader
+    source: EvidenceSource
+    prover: ProofVerifier
+    inspector: FormatInspector | None
+    options: Options
+    claims: list[Claim] = field(default_factory=list)
+    edges: list[Edge] = field(default_factory=list)
+    development: list[str] = field(default_factory=list)
+    siblings: list[str] = field(default_factory=list)
+    # found by the steps, each set by the step that finds it
+    snapshot: ChainSnapshot | None = None
+    identity: ChainIdentity | None = None
+    claim: ClaimFacts | None = None
+    run: RunFacts | None = None
+    evidence: Evidence | None = None
+    records: Sequence[Record] = ()
+    lineage: Lineage | None = None
+    last_step: int = 0
+
+    def holds(self, id_: str, text: str, **evidence: str) -> None:
+        self._add(Claim(id_, CLAIMS[id_], text, True, evidence=evidence))
+
+    def fails(self, id_: str, text: str, *, where: str | None = None, expected: str | None = None, actual: str | None = None) -> None:
+        self._add(Claim(id_, CLAIMS[id_], text, False, where=where, expected=expected, actual=actual))
+
+    def unchecked(self, id_: str, text: str, needs: str) -> None:
+        self._add(Claim(id_, CLAIMS[id_], text, None, needs=needs))
+
+    def _add(self, claim: Claim) -> None:
+        self.claims.append(claim)
+
+    def guarded(self, id_: str, check: Callable[[], str], **evidence: str) -> bool:
+        """Run one check; its text when it holds, its error's facts when it does not. UnavailableError passes through."""
+        try:
+            text = check()
+        except UnavailableError:
+            raise
+        except ProvenanceError as error:
+            self.fails(id_, error.what, where=error.where, expected=error.expected, actual=error.actual)
+            return False
+        self.holds(id_, text, **evidence)
+        return True
+
+
+def need(value: _T | None) -> _T:
+    """A value that an earlier step has set; steps run in order, so None here is a bug, not bad input."""
+    if value is None:
+        raise AssertionError("verification step ran out of order")
+    return value

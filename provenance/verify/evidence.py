@@ -1,0 +1,115 @@
+"""Evidence read from run folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from provenance.anchoring import SignedHead, read_heads
+from provenance.errors import InputError, NotFound, ProvenanceError
+from provenance.layout import RunFolder, read_json
+from provenance.log import read_records
+from provenance.record import Record
+
+MAX_KEY_FILE_BYTES = 1 << 30
+MAX_CHUNKS = 1 << 16
+
+
+class FolderEvidence:
+    """`Evidence` of one run folder."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+
+    @cached_property
+    def _records(self) -> list[Record]:
+        return read_records(self.folder.journal)
+
+    def records(self) -> Sequence[Record]:
+        return self._records
+
+    def heads(self) -> Sequence[SignedHead]:
+        return read_heads(self.folder.heads)
+
+    def epoch_proofs(self, epoch: int) -> Sequence[Mapping[str, Any]]:
+        return _numbered(self.folder.epoch(epoch), "proof")
+
+    def registration(self) -> Mapping[str, Any] | None:
+        path = self.folder.dataset / "registration.json"
+        if not path.is_file():
+            return None
+        value = read_json(path)
+        return value | {
+            "trees": _numbered(self.folder.dataset, "tree"),
+            "links": _numbered(self.folder.dataset, "link"),
+        }
+
+    def key_words(self, vk_id: str) -> bytes | None:
+        return _bounded(self.folder.key(_hex_name(vk_id)) / "vk.words")
+
+    def key_bases(self, vk_id: str) -> bytes | None:
+        return _bounded(self.folder.key(_hex_name(vk_id)) / "p_bases.bin")
+
+    def merged(self) -> Path | None:
+        return self.folder.merged if self.folder.merged.is_dir() else None
+
+    def adapter(self) -> Path | None:
+        return self.folder.adapter if self.folder.adapter.is_dir() else None
+
+
+def _hex_name(text: str) -> str:
+    """A key id as a file name; ids come from evidence, so nothing but 0x and hex digits may pass."""
+    body = text.removeprefix("0x")
+    if len(body) != 64 or any(c not in "0123456789abcdef" for c in body):
+        raise InputError("not a key id", actual=text[:80])
+    return text
+
+
+def _numbered(folder: Path, name: str) -> list[Mapping[str, Any]]:
+    """`<name>-0.json`, `<name>-1.json`, .. until one is missing."""
+    result: list[Mapping[str, Any]] = []
+    while len(result) < MAX_CHUNKS and (path := folder / f"{name}-{len(result)}.json").is_file():
+        result.append(read_json(path))
+    return result
+
+
+def _bounded(path: Path) -> bytes | None:
+    if not path.is_file():
+        return None
+    if path.stat().st_size > MAX_KEY_FILE_BYTES:
+        raise InputError("key file is too large", where=str(path), expected=f"<= {MAX_KEY_FILE_BYTES} bytes")
+    return path.read_bytes()
+
+
+class FolderSource:
+    """Finds a run's evidence among folders: each is a run folder or holds run folders (two levels deep at most)."""
+
+    def __init__(self, folders: Iterable[Path]) -> None:
+        self._roots = list(folders)
+
+    def runs(self) -> list[RunFolder]:
+        found: dict[Path, RunFolder] = {}
+        for root in self._roots:
+            for pattern in ("provenance/journal", "*/provenance/journal", "*/*/provenance/journal"):
+                for journal in sorted(root.glob(pattern)):
+                    folder = journal.parent.parent
+                    found.setdefault(folder.resolve(), RunFolder(folder))
+        return list(found.values())
+
+    def find(self, run_id: bytes) -> FolderEvidence | None:
+        for folder in self.runs():
+            if run_id_of(folder) == run_id:
+                return FolderEvidence(folder)
+        return None
+
+
+def run_id_of(folder: RunFolder) -> bytes | None:
+    """The run id a folder claims; what it says is checked against records and chain later."""
+    try:
+        return bytes.fromhex(str(read_json(folder.info)["run_id"])[2:])
+    except (NotFound, KeyError, ValueError):
+        return None
+    except ProvenanceError:
+        return None  # a damaged run.json: fsck names it; here the folder is simply not the one looked for

@@ -1,0 +1,205 @@
+"""Steps 6 and 7: proofs against pinned keys and recomputed challenges, and what can be recomputed from what is at hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from provenance.errors import InputError, VerificationError
+from provenance.facts import AnchoringFacts, DatasetFacts
+from provenance.order import epoch_order
+from provenance.record import Record
+from provenance.verdict import Edge, Grade
+from provenance.verify.context import Context, need
+from provenance.verify.lineage import epoch_use, live_batches
+from provenance.verify.protocols import EpochEvidence, RegistrationEvidence
+
+
+def step_6_proofs(ctx: Context) -> bool:
+    """6. The dataset's registration and each epoch's proofs hold, on chain and off."""
+    if not ctx.guarded("dataset.registered", lambda: _check_dataset(ctx)):
+        return False
+    epochs = _last_epoch_records(ctx)
+    if not epochs:
+        fed = sorted({r.fields["epoch"] for _, r in live_batches(ctx.records)})
+        ctx.unchecked("epoch.proven", f"usage of epochs {fed} is proven", "epoch proofs (provenance prove)")
+        ctx.unchecked("order.recomputed", "the recorded batches are the dataset in the pre-registered order", "epoch proofs")
+        return True
+    return ctx.guarded("epoch.proven", lambda: _check_epochs(ctx, epochs))
+
+
+def _pinned_key(ctx: Context, vk_id: bytes, kind: str) -> bytes:
+    """A key's words, once the trust file pins it."""
+    name = "0x" + vk_id.hex()
+    key = ctx.trust.key(name)
+    if key is None or key.kind != kind:
+        raise VerificationError("key is not pinned by the trust file", where=name, expected=f"a pinned {kind} key",
+                                actual=key.kind if key else "unknown")
+    if key.klass == "dev":
+        ctx.development.append(f"{kind} key {name[:10]}.. is a development key")
+    words = need(ctx.evidence).key_words(name)
+    if words is None:
+        raise VerificationError("evidence lacks the verifying key", where=f"keys/{name}/vk.words")
+    return words
+
+
+def _check_dataset(ctx: Context) -> str:
+    run, opening = need(ctx.run), ctx.records[0].fields["dataset"]
+    facts = need(ctx.snapshot).dataset(run.dataset_id)
+    if facts is None or not facts.finished:
+        raise VerificationError("dataset registration is not finished on chain", where="0x" + run.dataset_id.hex(),
+                                expected="finished", actual="unknown" if facts is None else "begun")
+    actual = {"root": f"0x{facts.root:064x}", "depth": facts.depth, "count": facts.count}
+    for name, value in actual.items():
+        if opening.get(name) != value:
+            raise VerificationError("run.open names another dataset than the registered one", where=f"dataset.{name}",
+                                    expected=value, actual=opening.get(name))
+    registration = need(ctx.evidence).registration()
+    if registration is None:
+        raise VerificationError("evidence lacks the dataset's registration proofs", where="provenance/dataset/registration.json")
+    ctx.prover.check_registration(_registration(ctx, facts, registration))
+    return f"{facts.count} records under root 0x{facts.root:064x}, tree and link proofs verified on chain and here"
+
+
+def _registration(ctx: Context, facts: DatasetFacts, value: Any) -> RegistrationEvidence:
+    try:
+        points = [(int(x, 16), int(y, 16)) for x, y in value["points"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError("registration.json is malformed", where="points") from error
+    return RegistrationEvidence(
+        dataset_id=need(ctx.run).dataset_id, dataset=facts, identity=need(ctx.identity),
+        epoch_words=_pinned_key(ctx, facts.epoch_key, "epoch"), tree_words=_pinned_key(ctx, facts.tree_key, "tree"),
+        points=points, trees=value["trees"], links=value["links"],
+    )
+
+
+def _last_epoch_records(ctx: Context) -> dict[int, tuple[int, Record]]:
+    """The last `epoch` record of each epoch: it names the anchoring that counts."""
+    return {r.fields["epoch"]: (i, r) for i, r in enumerate(ctx.records) if r.type == "epoch"}
+
+
+def _check_epochs(ctx: Context, epochs: dict[int, tuple[int, Record]]) -> str:
+    fed = {r.fields["epoch"] for _, r in live_batches(ctx.records)}
+    if missing := sorted(fed - set(epochs)):
+        raise VerificationError("batches were fed in an epoch without a proof", where=f"epoch {missing[0]}",
+                                expected="an epoch record", actual="none")
+    anchorings = 0
+    for epoch, (index, record) in sorted(epochs.items()):
+        anchoring = _anchoring(ctx, epoch, index, record)
+        ctx.prover.check_epoch(_epoch_evidence(ctx, epoch, record, anchoring))
+        anchorings += need(ctx.snapshot).anchoring_count(need(ctx.run).run_id, epoch)
+    _upgrade(ctx, "trained_on", Grade.PROVEN, f"{len(epochs)} epochs proven, {anchorings} anchorings")
+    return f"{len(epochs)} epochs: every chunk's proof verified on chain and here, {anchorings} anchorings in all"
+
+
+def _anchoring(ctx: Context, epoch: int, index: int, record: Record) -> AnchoringFacts:
+    run, fields = need(ctx.run), record.fields
+    if "number" not in fields:
+        raise VerificationError("epoch record names no anchoring", where=f"record {index}")
+    facts = need(ctx.snapshot).anchoring(run.run_id, epoch, fields["number"])
+    where = f"epoch {epoch} anchoring {fields['number']}"
+    if facts is None or not facts.accepted:
+        raise VerificationError("anchoring is not accepted on chain", where=where, expected="accepted",
+                                actual="unknown" if facts is None else "incomplete or refused")
+    expected = {"u_hash": "0x" + facts.u_hash.hex(), "p_hash": "0x" + facts.p_hash.hex(), "consumed": facts.consumed}
+    for name, value in expected.items():
+        if fields.get(name) != value:
+            raise VerificationError("epoch record and anchoring disagree", where=f"{where} {name}", expected=value, actual=fields.get(name))
+    if facts.dataset_id != run.dataset_id:
+        raise VerificationError("anchoring is about another dataset", where=where, expected="0x" + run.dataset_id.hex(),
+                                actual="0x" + facts.dataset_id.hex())
+    return facts
+
+
+def _epoch_evidence(ctx: Context, epoch: int, record: Record, anchoring: AnchoringFacts) -> EpochEvidence:
+    run, snapshot, evidence = need(ctx.run), need(ctx.snapshot), need(ctx.evidence)
+    dataset = need(snapshot.dataset(run.dataset_id))
+    use = epoch_use(ctx.records, epoch, dataset.count, record.fields["remainder"])
+    if use.consumed != anchoring.consumed:
+        raise VerificationError("log fed another number of positions than the anchoring says", where=f"epoch {epoch}",
+                                expected=anchoring.consumed, actual=use.consumed)
+    if use.last_index >= anchoring.log_size:
+        raise VerificationError("a batch was logged after the epoch was anchored", where=f"record {use.last_index}",
+                                expected=f"index below {anchoring.log_size}", actual=use.last_index)
+    words = _pinned_key(ctx, dataset.epoch_key, "epoch")
+    bases = evidence.key_bases("0x" + dataset.epoch_key.hex())
+    if bases is None:
+        raise VerificationError("evidence lacks the bases of P", where=f"keys/0x{dataset.epoch_key.hex()}/p_bases.bin")
+    return EpochEvidence(
+        run_id=run.run_id, seed=run.seed, epoch=epoch, number=record.fields["number"], anchoring=anchoring, dataset=dataset,
+        identity=need(ctx.identity), order=epoch_order(run.seed, epoch, dataset.count), leaves=use.leaves, words=words,
+        p_bases=bases, proofs=evidence.epoch_proofs(epoch),
+    )
+
+
+def _upgrade(ctx: Context, kind: str, grade: Grade, note: str | None = None) -> None:
+    ctx.edges = [replace(e, grade=grade, note=note or e.note) if e.kind == kind and e.grade.rank < grade.rank else e
+                 for e in ctx.edges]
+
+
+def step_7_recompute(ctx: Context) -> bool:
+    """7. The order, the file and what else the caller's material allows, recomputed."""
+    lineage = need(ctx.lineage)
+    if any(c.id == "epoch.proven" and c.holds for c in ctx.claims):
+        ctx.holds("order.recomputed", "the recorded batches are exactly the committed dataset in the pre-registered order "
+                                      "(permutation and products recomputed from seed and log)")
+    _recompute_file(ctx)
+    _recompute_merge(ctx)
+    if ctx.options.data is None:
+        ctx.unchecked("batches.recomputed", "the tensors fed are the tokens of the listed records",
+                      "the dataset with its salts (--with-data FOLDER)")
+    else:
+        checker = ctx.options.data
+        ctx.guarded("batches.recomputed", lambda: f"{checker.check_batches(ctx.records)} batches recomputed from records, tokenizer and salts")
+    ctx.unchecked("training.replayed", "the weights follow from the batches by honest gradients", "a replay audit")
+    _ = lineage
+    return True
+
+
+def _recompute_file(ctx: Context) -> None:
+    text = "the file is the exact Q8_0 quantization of the merged weights"
+    merged = need(ctx.evidence).merged()
+    if ctx.inspector is None or ctx.artifact.path is None or merged is None:
+        missing = "the file itself" if ctx.artifact.path is None else "the merged weights beside the evidence"
+        ctx.unchecked("file.recomputed", text, missing)
+        return
+    differences = ctx.inspector.compare_quantized(merged, ctx.artifact.path)
+    for difference in differences[:10]:
+        ctx.fails("file.recomputed", "file is not the quantization of the merged weights", where=difference.where,
+                  expected=difference.expected, actual=difference.actual)
+    if not differences:
+        expected = need(ctx.lineage).merge.fields["merged"]
+        if _content(merged) != expected:
+            ctx.fails("file.recomputed", "merged weights beside the evidence are not the logged ones", where=str(merged),
+                      expected=expected, actual=_content(merged))
+            return
+        ctx.holds("file.recomputed", f"{text}, recomputed bit by bit")
+        _upgrade(ctx, "quantized_from", Grade.RECOMPUTED)
+
+
+def _content(path: Any) -> str:
+    from provenance.content import content_digest
+
+    return str(content_digest(path))
+
+
+def _recompute_merge(ctx: Context) -> None:
+    text = "the merged weights are the exactly rounded merge of base and adapter"
+    evidence = need(ctx.evidence)
+    merged, adapter, base = evidence.merged(), evidence.adapter(), ctx.options.base
+    if ctx.inspector is None or base is None or merged is None or adapter is None:
+        ctx.unchecked("merge.recomputed", text, "base model and adapter (--base FOLDER)")
+        return
+    fields = need(ctx.lineage).merge.fields
+    for what, path in (("base", base), ("adapter", adapter), ("merged", merged)):
+        if _content(path) != fields[what]:
+            ctx.fails("merge.recomputed", f"{what} weights at hand are not the logged ones", where=str(path), expected=fields[what],
+                      actual=_content(path))
+            return
+    differences = ctx.inspector.compare_merged(base, adapter, merged)
+    for difference in differences[:10]:
+        ctx.fails("merge.recomputed", "merged weights differ from the merge", where=difference.where, expected=difference.expected,
+                  actual=difference.actual)
+    if not differences:
+        ctx.holds("merge.recomputed", text)
+        _upgrade(ctx, "merged_from", Grade.RECOMPUTED)
