@@ -278,16 +278,21 @@ class CheckReport:
 
 
 class CommittedDataset:
-    """A dataset folder opened for reading. Without the key everything works but `salt` and the leaf part of `check`."""
+    """A dataset folder opened for reading.
 
-    def __init__(self, folder: Path, manifest: Mapping[str, Any], leaves: np.ndarray, database: sqlite3.Connection,
-                 salts: SaltStore | None) -> None:
+    Without the key everything works but `salt`, `erase` and the leaf part of `check`; without the private part only what
+    is public does.
+    """
+
+    def __init__(
+        self, folder: Path, manifest: Mapping[str, Any], leaves: np.ndarray, salts: SaltStore | None
+    ) -> None:
         self.folder = folder
         self.manifest = manifest
         self.root = DatasetRoot.from_json(manifest["root"], f"{folder / 'dataset.json'} root")
         self.leaves = leaves
         self.text_column: str | None = manifest.get("text_column")
-        self._database = database
+        self._database: sqlite3.Connection | None = None  # opened when a record is first asked for
         self._salts = salts
         self._pid = os.getpid()
 
@@ -299,18 +304,13 @@ class CommittedDataset:
             InputError: not a dataset folder.
             VerificationError: `leaves.bin` does not have `count` leaves.
             AuthError: wrong salt key, or private files open to group or others.
-            NotFound: the private part is missing.
+            NotFound: a key is given and the salts are missing.
         """
         manifest = load_manifest(folder / "dataset.json")
         root = DatasetRoot.from_json(manifest["root"], f"{folder / 'dataset.json'} root")
         leaves = _load_leaves(folder / "leaves.bin", root.count)
-        database = open_private_database(folder / "private" / "records.sqlite", create=False)
-        try:
-            salts = SaltStore.open(folder / "private" / "salts.sqlite", key, create=False) if key is not None else None
-            return cls(folder, manifest, leaves, database, salts)
-        except BaseException:
-            database.close()
-            raise
+        salts = SaltStore.open(folder / "private" / "salts.sqlite", key, create=False) if key is not None else None
+        return cls(folder, manifest, leaves, salts)
 
     def __len__(self) -> int:
         return self.root.count
@@ -322,9 +322,14 @@ class CommittedDataset:
         self.close()
 
     def close(self) -> None:
-        self._database.close()
+        if self._database is not None:
+            self._database.close()
         if self._salts is not None:
             self._salts.close()
+
+    @property
+    def records_file(self) -> Path:
+        return self.folder / "private" / "records.sqlite"
 
     @property
     def manifest_digest(self) -> Digest:
@@ -409,9 +414,9 @@ class CommittedDataset:
             self._execute("DELETE FROM record WHERE leaf_index = ?", (index,))
             self._execute("COMMIT")
         except BaseException:
-            self._database.execute("ROLLBACK")
+            self._open_records().execute("ROLLBACK")
             raise
-        truncate_log(self._database, self.folder / "private" / "records.sqlite")
+        truncate_log(self._open_records(), self.records_file)
         return leaf
 
     def check(self, leaf_function: LeafFunction | None = None, root_function: RootFunction | None = None) -> CheckReport:
@@ -447,6 +452,8 @@ class CommittedDataset:
             if index not in rows:
                 raise VerificationError("record is missing without a tombstone", where=self._where(index))
             stored, canonical = rows[index]
+            if not isinstance(stored, bytes) or not isinstance(canonical, bytes):  # SQLite columns hold any type
+                raise VerificationError("record is not stored as bytes", where=self._where(index))
             actual = dataset_record_digest(canonical)
             if actual != stored:
                 raise VerificationError("record does not have its digest", where=self._where(index),
@@ -482,17 +489,22 @@ class CommittedDataset:
         row = self._execute("SELECT digest, canonical, source_row FROM record WHERE leaf_index = ?",
                             (self._check_index(index),)).fetchone()
         if row is not None:
+            if not isinstance(row[0], bytes) or not isinstance(row[1], bytes):
+                raise VerificationError("record is not stored as bytes", where=self._where(index))
             return row[0], row[1], row[2]
         if self._execute("SELECT 1 FROM erased WHERE leaf_index = ?", (index,)).fetchone():
             raise NotFound("record was erased", where=self._where(index))
         raise VerificationError("record is missing without a tombstone", where=self._where(index))
 
-    def _execute(self, statement: str, values: tuple[int | bytes | str, ...] = ()) -> sqlite3.Cursor:
-        if self._pid != os.getpid():  # a forked data-loading worker: SQLite connections must not cross a fork
-            self._database = open_private_database(self.folder / "private" / "records.sqlite", create=False)
+    def _open_records(self) -> sqlite3.Connection:
+        if self._database is None or self._pid != os.getpid():  # after a fork: connections must not cross it
+            self._database = open_private_database(self.records_file, create=False)
             self._pid = os.getpid()
+        return self._database
+
+    def _execute(self, statement: str, values: tuple[int | bytes | str, ...] = ()) -> sqlite3.Cursor:
         try:
-            return self._database.execute(statement, values)
+            return self._open_records().execute(statement, values)
         except sqlite3.ProgrammingError as error:
             raise InputError("dataset is closed", where=str(self.folder)) from error
         except sqlite3.OperationalError as error:

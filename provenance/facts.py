@@ -83,15 +83,13 @@ class DatasetFacts:
 
 @dataclass(frozen=True)
 class AnchoringFacts:
-    """One numbered anchoring of an epoch's commitments."""
+    """One numbered anchoring of an epoch. Its points are not stored: `seed` hashes them with everything else it binds."""
 
     dataset_id: bytes
     seed: bytes
     consumed: int
     log_size: int
     log_root: bytes
-    u_hash: bytes
-    p_hash: bytes
     accepted: bool
     block_number: int
 

@@ -54,7 +54,7 @@ def load_or_create_key(path: Path) -> bytes:
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
-        return _load_key(path)
+        return load_key(path)
     except OSError as error:
         raise UnavailableError("cannot create key file", where=str(path), actual=error.strerror) from error
     key = os.urandom(KEY_BYTES)
@@ -66,7 +66,8 @@ def load_or_create_key(path: Path) -> bytes:
     return key
 
 
-def _load_key(path: Path) -> bytes:
+def load_key(path: Path) -> bytes:
+    """The 32 bytes of a key file that exists; raises as `load_or_create_key`, InputError when it is missing."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:

@@ -110,8 +110,8 @@ class Snapshot:
         v = self._ledger("anchoringOf", run_id, epoch, number)
         if v["seed"] == ZERO_WORD:
             return None
-        return AnchoringFacts(v["datasetId"], v["seed"], v["consumed"], v["logSize"], v["logRoot"], v["uHash"], v["pHash"],
-                              v["accepted"], v["blockNumber"])
+        return AnchoringFacts(v["datasetId"], v["seed"], v["consumed"], v["logSize"], v["logRoot"], v["accepted"],
+                              v["blockNumber"])
 
     def anchoring_count(self, run_id: bytes, epoch: int) -> int:
         return int(self._ledger("anchoringCount", run_id, epoch))

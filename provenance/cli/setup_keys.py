@@ -28,16 +28,18 @@ def deploy_all(settings: Settings, slots: int, key: str, progress: Progress) -> 
     """
     if slots not in EPOCH_SLOTS:
         raise ConfigError("no key of this size", where="--slots", expected=", ".join(map(str, EPOCH_SLOTS)), actual=slots)
+    from provenance_zk.client import ZkProver, find_binary
     from provenance_zk.keys import ensure_keys
 
     rpc, _mine = connect(settings)
     account = load_key(key_path(settings, key), read_password(settings.password_file))
     if settings.rpc_url is None:
         embedded(settings).fund(str(account.address))
+    prover = ZkProver(find_binary(settings.zkprover), progress=progress)
     keys = []
     for kind, size, depth in (("epoch", slots, 0), ("tree", tree_slots(slots), 5), ("tree", tree_slots(slots), 6)):
         progress(f"{kind} key, {size} slots" + (f", depth {depth}" if depth else ""))
-        folder = ensure_keys(kind, size, depth, settings=settings, progress=progress)
+        folder = ensure_keys(prover, settings.cache / "keys", kind, size, depth)
         keys.append((kind, size, depth, folder.words))
     current = _current(settings, rpc)
     if current is not None and {k.vk_id for k in current.keys} == {_id(words) for *_, words in keys}:

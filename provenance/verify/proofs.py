@@ -101,10 +101,12 @@ def _anchoring(ctx: Context, epoch: int, index: int, record: Record) -> Anchorin
     if facts is None or not facts.accepted:
         raise VerificationError("anchoring is not accepted on chain", where=where, expected="accepted",
                                 actual="unknown" if facts is None else "incomplete or refused")
-    expected = {"u_hash": "0x" + facts.u_hash.hex(), "p_hash": "0x" + facts.p_hash.hex(), "consumed": facts.consumed}
-    for name, value in expected.items():
-        if fields.get(name) != value:
-            raise VerificationError("epoch record and anchoring disagree", where=f"{where} {name}", expected=value, actual=fields.get(name))
+    if fields["consumed"] != facts.consumed:
+        raise VerificationError("epoch record and anchoring disagree", where=f"{where} consumed", expected=facts.consumed,
+                                actual=fields["consumed"])
+    for name in ("u_hash", "p_hash"):
+        if name not in fields:
+            raise VerificationError("epoch record names no points", where=f"record {index} {name}")
     if facts.dataset_id != run.dataset_id:
         raise VerificationError("anchoring is about another dataset", where=where, expected="0x" + run.dataset_id.hex(),
                                 actual="0x" + facts.dataset_id.hex())
@@ -126,10 +128,14 @@ def _epoch_evidence(ctx: Context, epoch: int, record: Record, anchoring: Anchori
     if bases is None:
         raise VerificationError("evidence lacks the bases of P", where=f"keys/0x{dataset.epoch_key.hex()}/p_bases.bin")
     return EpochEvidence(
-        run_id=run.run_id, seed=run.seed, epoch=epoch, number=record.fields["number"], anchoring=anchoring, dataset=dataset,
-        identity=need(ctx.identity), order=epoch_order(run.seed, epoch, dataset.count), leaves=use.leaves, words=words,
+        run_id=run.run_id, seed=run.seed, epoch=epoch, number=record.fields["number"], anchoring=anchoring,
+        u_hash=_word(record, "u_hash"), p_hash=_word(record, "p_hash"), dataset=dataset, identity=need(ctx.identity), order=epoch_order(run.seed, epoch, dataset.count), leaves=use.leaves, words=words,
         p_bases=bases, proofs=evidence.epoch_proofs(epoch),
     )
+
+
+def _word(record: Record, name: str) -> bytes:
+    return bytes.fromhex(record.fields[name][2:])
 
 
 def _upgrade(ctx: Context, kind: str, grade: Grade, note: str | None = None) -> None:

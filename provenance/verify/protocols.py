@@ -19,6 +19,7 @@ from provenance.record import Record
 class EpochEvidence:
     """Everything that one epoch's proof is about.
 
+    u_hash, p_hash: keccak of the points as the log's epoch record names them; the anchoring's seed binds them.
     order: a[h], shape `(count,)`; leaves: logged leaf at each position, shape `(count, 32)` (remainder included).
     words, p_bases: the verifying key and the bases of P; proofs: one proof JSON per chunk. All attacker-controlled.
     """
@@ -28,6 +29,8 @@ class EpochEvidence:
     epoch: int
     number: int
     anchoring: AnchoringFacts
+    u_hash: bytes
+    p_hash: bytes
     dataset: DatasetFacts
     identity: ChainIdentity
     order: npt.NDArray[np.uint64]

@@ -214,7 +214,7 @@ def _check_lineage(ctx: Context) -> str:
         Edge("finetuned_from", merge["base"], merge["adapter"], Grade.ANCHORED, opening["base"].get("name")),
         Edge("merged_from", merge["adapter"], merge["merged"], Grade.DECLARED),
         Edge("merged_from", merge["base"], merge["merged"], Grade.DECLARED),
-        Edge("quantized_from", merge["merged"], quantize["file"], Grade.DECLARED, quantize["type"]),
+        Edge("quantized_from", merge["merged"], quantize["file"], Grade.DECLARED, quantize["quantization"]),
     ]
     notes = f", {lineage.resumes} resumes" if lineage.resumes else ""
     if lineage.unmatched:

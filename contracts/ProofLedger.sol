@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IProofLedger} from "./interfaces/IProofLedger.sol";
+import {IProvenanceRegistry} from "./interfaces/IProvenanceRegistry.sol";
+import {Bn254} from "./libraries/Bn254.sol";
+import {Challenges} from "./libraries/Challenges.sol";
+import {Datasets} from "./libraries/Datasets.sol";
+import {Epochs} from "./libraries/Epochs.sol";
+import {PinnedKeys} from "./libraries/PinnedKeys.sol";
+
+/// @title Registered datasets, anchored epochs and the Groth16 statements shown about them.
+/// @notice Immutable: no owner, no proxy, and no key is added later. The rules live in libraries/Datasets.sol (registration)
+/// and libraries/Epochs.sol.
+contract ProofLedger is IProofLedger {
+    using PinnedKeys for PinnedKeys.Store;
+    using Datasets for Datasets.Store;
+    using Epochs for Epochs.Store;
+
+    IProvenanceRegistry private immutable _registry;
+
+    PinnedKeys.Store private _keys;
+    Datasets.Store private _datasets;
+    Epochs.Store private _epochs;
+
+    /// @notice The registry has no code.
+    error BadRegistry(address registry);
+
+    /// @param registry_ the ProvenanceRegistry whose runs may anchor epochs here
+    /// @param pins the keys; each is checked in full
+    constructor(address registry_, KeyPin[] memory pins) {
+        if (registry_.code.length == 0) revert BadRegistry(registry_);
+        _registry = IProvenanceRegistry(registry_);
+        for (uint256 i = 0; i < pins.length; ++i) _keys.pin(pins[i]);
+    }
+
+    /// @inheritdoc IProofLedger
+    function beginDataset(
+        bytes32 epochKey,
+        bytes32 treeKey,
+        uint256 root,
+        uint64 depth,
+        uint64 count,
+        uint256[2][] calldata d,
+        uint256[2][] calldata poks
+    ) external override returns (bytes32 datasetId) {
+        if (root >= Bn254.R) revert RootNotInField(root);
+        Challenges.Registration memory registration = Challenges.Registration({
+            owner: msg.sender,
+            epochKey: epochKey,
+            treeKey: treeKey,
+            root: root,
+            depth: depth,
+            count: count,
+            slots: 0, // the key says
+            chunks: 0,
+            dHash: 0
+        });
+        return _datasets.begin(_keys, registration, d, poks);
+    }
+
+    /// @inheritdoc IProofLedger
+    function proveTree(bytes32 datasetId, uint64 k, uint256 t, uint256 z, Proof calldata proof) external override {
+        _datasets.proveTree(_keys, datasetId, k, [t, z], proof);
+    }
+
+    /// @inheritdoc IProofLedger
+    function proveLink(
+        bytes32 datasetId,
+        uint64 c,
+        uint256[2] calldata d,
+        uint256 a,
+        uint256 b,
+        Proof calldata proof
+    ) external override {
+        _datasets.proveLink(_keys, datasetId, c, d, [a, b], proof);
+    }
+
+    /// @inheritdoc IProofLedger
+    function finishDataset(bytes32 datasetId) external override {
+        _datasets.finish(_keys, datasetId);
+    }
+
+    /// @inheritdoc IProofLedger
+    function anchorEpoch(
+        bytes32 runId,
+        uint64 epoch,
+        bytes32 datasetId,
+        uint64 consumed,
+        uint256[2][] calldata u,
+        uint256[2][] calldata p
+    ) external override returns (uint64 number) {
+        Epochs.Id memory id = Epochs.Id(runId, epoch, 0); // numbered by the store
+        return _epochs.anchor(_keys, _datasets, _registry, id, datasetId, consumed, u, p);
+    }
+
+    /// @inheritdoc IProofLedger
+    function proveEpoch(
+        bytes32 runId,
+        uint64 epoch,
+        uint64 number,
+        uint64 c,
+        uint256 a,
+        uint256 b,
+        uint256[2][3] calldata commitments,
+        uint256[2][2] calldata poks,
+        Proof calldata proof
+    ) external override {
+        _epochs.prove(_keys, _datasets, Epochs.Id(runId, epoch, number), c, [a, b], commitments, poks, proof);
+    }
+
+    /// @inheritdoc IProofLedger
+    function datasetOf(bytes32 datasetId) external view override returns (Dataset memory) {
+        return _datasets.viewOf(_keys, datasetId);
+    }
+
+    /// @inheritdoc IProofLedger
+    function anchoringOf(
+        bytes32 runId,
+        uint64 epoch,
+        uint64 number
+    ) external view override returns (Anchoring memory) {
+        return _epochs.viewOf(_datasets, _registry, Epochs.Id(runId, epoch, number));
+    }
+
+    /// @inheritdoc IProofLedger
+    function anchoringCount(bytes32 runId, uint64 epoch) external view override returns (uint64) {
+        return _epochs.count(runId, epoch);
+    }
+
+    /// @inheritdoc IProofLedger
+    function chunkHash(
+        bytes32 runId,
+        uint64 epoch,
+        uint64 number,
+        uint64 c
+    ) external view override returns (bytes32) {
+        return _epochs.find(Epochs.Id(runId, epoch, number)).chunkHashes[c];
+    }
+
+    /// @inheritdoc IProofLedger
+    function isChunkProved(
+        bytes32 runId,
+        uint64 epoch,
+        uint64 number,
+        uint64 c
+    ) external view override returns (bool) {
+        return _epochs.isChunkProved(_datasets, Epochs.Id(runId, epoch, number), c);
+    }
+
+    /// @inheritdoc IProofLedger
+    function keyOf(
+        bytes32 vkId
+    ) external view override returns (address data, uint64 kind, uint64 slots, uint64 depth) {
+        uint256 position = _keys.positions[vkId];
+        if (position == 0) return (address(0), 0, 0, 0);
+        PinnedKeys.Pinned storage key = _keys.list[position - 1];
+        return (key.data, key.kind, key.slots, key.depth);
+    }
+
+    /// @inheritdoc IProofLedger
+    function registry() external view override returns (address) {
+        return address(_registry);
+    }
+
+    /// @inheritdoc IProofLedger
+    function challengesOf(bytes32 seed) external pure override returns (uint256 gamma, uint256 delta) {
+        return Challenges.fromSeed(seed);
+    }
+}

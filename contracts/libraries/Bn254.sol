@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+/// @title The BN254 precompiles, wrapped so that a failure can never look like an answer.
+/// @notice Source: EIP-196, EIP-197, gas of EIP-1108. The precompiles refuse coordinates >= q, points off their curve and G2
+/// points outside the subgroup; every such refusal reverts here. A failing precompile burns what it was given, so that is
+/// bounded: several times today's price, in case a fork raises it. Points are X, Y; infinity is (0, 0).
+library Bn254 {
+    /// @notice Order r of the groups: field of scalars and public inputs.
+    uint256 internal constant R = 21888242871839275222246405745257275088548364400416034343698204186575808495617;
+    /// @notice Field q of the coordinates.
+    uint256 internal constant Q = 21888242871839275222246405745257275088696311157297823662689037894645226208583;
+
+    uint256 internal constant ADD_GAS = 150;
+    uint256 internal constant MUL_GAS = 6_000;
+    uint256 internal constant PAIRING_BASE_GAS = 45_000;
+    uint256 internal constant PAIRING_POINT_GAS = 34_000;
+    uint256 private constant HEADROOM = 4;
+    uint256 private constant PAIR_WORDS = 6;
+
+    /// @notice A precompile refused its input: a coordinate is not below q, or a point is not on its curve or in its subgroup.
+    error MalformedPoint(uint256 precompile);
+    /// @notice Too little gas is left to tell a false proof from a starved check.
+    error LowGas(uint256 required, uint256 left);
+    /// @notice The chain has no such precompile.
+    error PrecompileMissing(uint256 precompile);
+
+    /// @notice p + q.
+    function add(uint256[2] memory p, uint256[2] memory q) internal view returns (uint256[2] memory sum) {
+        requireGas(ADD_GAS);
+        uint256[4] memory input = [p[0], p[1], q[0], q[1]];
+        uint256 bound = ADD_GAS * HEADROOM;
+        bool ok;
+        uint256 length;
+        assembly ("memory-safe") {
+            ok := staticcall(bound, 6, input, 128, sum, 64)
+            length := returndatasize()
+        }
+        _requireAnswer(6, ok, length, 64);
+    }
+
+    /// @notice scalar * p.
+    function mul(uint256[2] memory p, uint256 scalar) internal view returns (uint256[2] memory product) {
+        requireGas(MUL_GAS);
+        uint256[3] memory input = [p[0], p[1], scalar];
+        uint256 bound = MUL_GAS * HEADROOM;
+        bool ok;
+        uint256 length;
+        assembly ("memory-safe") {
+            ok := staticcall(bound, 7, input, 96, product, 64)
+            length := returndatasize()
+        }
+        _requireAnswer(7, ok, length, 64);
+    }
+
+    /// @notice Whether the product of the pairings is one.
+    /// @param input six words per pair: G1 as X, Y and G2 as X1, X0, Y1, Y0
+    function isPairingOne(uint256[] memory input) internal view returns (bool) {
+        uint256 price = PAIRING_BASE_GAS + (input.length / PAIR_WORDS) * PAIRING_POINT_GAS;
+        requireGas(price);
+        uint256 bound = price * HEADROOM;
+        bool ok;
+        uint256 length;
+        uint256 answer;
+        assembly ("memory-safe") {
+            ok := staticcall(bound, 8, add(input, 32), mul(mload(input), 32), 0, 32)
+            length := returndatasize()
+            answer := mload(0)
+        }
+        _requireAnswer(8, ok, length, 32);
+        return answer == 1;
+    }
+
+    /// @notice -p for a point with coordinates below q; infinity is its own negative.
+    function negate(uint256[2] memory p) internal pure returns (uint256[2] memory) {
+        if (p[1] >= Q) revert MalformedPoint(0);
+        return p[1] == 0 ? p : [p[0], Q - p[1]];
+    }
+
+    /// @notice Reverts unless a call can be given `price` gas: a call receives at most 63/64 of what is left (EIP-150).
+    function requireGas(uint256 price) internal view {
+        uint256 required = price + price / 63 + 1_000;
+        uint256 left = gasleft();
+        if (left < required) revert LowGas(required, left);
+    }
+
+    function _requireAnswer(uint256 precompile, bool ok, uint256 length, uint256 expected) private pure {
+        if (!ok) revert MalformedPoint(precompile);
+        if (length != expected) revert PrecompileMissing(precompile);
+    }
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IProofLedger} from "../interfaces/IProofLedger.sol";
+import {IProvenanceRegistry} from "../interfaces/IProvenanceRegistry.sol";
+import {Bitmap} from "./Bitmap.sol";
+import {Bn254} from "./Bn254.sol";
+import {Challenges} from "./Challenges.sol";
+import {Datasets} from "./Datasets.sol";
+import {Groth16} from "./Groth16.sol";
+import {PinnedKeys} from "./PinnedKeys.sol";
+import {VerifyingKey} from "./VerifyingKey.sol";
+
+/// @title Anchoring and proving of epochs.
+/// @notice One pair of challenges serves a whole epoch and comes from all its points; the products of all chunks then agree
+/// only if U is D rearranged by P.
+library Epochs {
+    using Bitmap for mapping(uint256 => uint256);
+    using Datasets for Datasets.Store;
+    using Datasets for Datasets.Stored;
+    using PinnedKeys for PinnedKeys.Store;
+    using VerifyingKey for VerifyingKey.Key;
+
+    uint256 private constant KNOWLEDGE_OF_U_AND_P = 6; // D passed its check at registration
+
+    struct Id {
+        bytes32 runId;
+        uint64 epoch;
+        uint64 number;
+    }
+
+    struct Stored {
+        bytes32 seed;
+        // The next seven share a slot.
+        uint32 consumed;
+        uint32 chunksProved;
+        uint64 headSeq; // size and root of the log are the registry's, under this head
+        uint48 blockNumber;
+        uint32 dataset; // index in the store of datasets
+        bool accepted;
+        uint32 count; // anchorings of this epoch; kept in number 0 only
+        uint256 productA;
+        uint256 productB; // not written when accepted: it equals productA
+        mapping(uint256 chunk => bytes32 digest) chunkHashes;
+        mapping(uint256 word => uint256 bits) proved; // not written by the last chunk: then all are
+    }
+
+    struct Store {
+        mapping(bytes32 runId => mapping(uint64 epoch => mapping(uint64 number => Stored anchoring))) anchorings;
+    }
+
+    /// @notice Anchors an epoch under the next number.
+    function anchor(
+        Store storage store,
+        PinnedKeys.Store storage keys,
+        Datasets.Store storage datasets,
+        IProvenanceRegistry registry,
+        Id memory id,
+        bytes32 datasetId,
+        uint64 consumed,
+        uint256[2][] calldata u,
+        uint256[2][] calldata p
+    ) internal returns (uint64 number) {
+        if (!registry.isWriter(id.runId, msg.sender)) revert IProofLedger.NotRunWriter(id.runId, msg.sender);
+        IProvenanceRegistry.Run memory run = registry.runOf(id.runId);
+        if (run.seed == 0) revert IProofLedger.SeedNotDrawn(id.runId);
+        if (run.datasetId != datasetId) revert IProofLedger.WrongDataset(id.runId, run.datasetId, datasetId);
+        if (run.seq == 0) revert IProofLedger.LogIsEmpty(id.runId);
+
+        Challenges.Epoch memory e = _describe(keys, datasets, datasetId, consumed, u, p);
+        e.registry = address(registry);
+        (e.runId, e.runSeed, e.epoch) = (id.runId, run.seed, id.epoch);
+        (e.logSize, e.logRoot) = (run.size, run.root);
+        number = id.number = count(store, id.runId, id.epoch);
+        e.number = number;
+
+        Stored storage s = find(store, id);
+        s.seed = Challenges.epochSeed(e);
+        s.consumed = uint32(consumed);
+        s.headSeq = run.seq;
+        s.blockNumber = uint48(block.number);
+        s.dataset = uint32(datasets.positions[datasetId] - 1);
+        for (uint256 c = 0; c < u.length; ++c) s.chunkHashes[c] = Challenges.hashOf(u[c], p[c]);
+        ++store.anchorings[id.runId][id.epoch][0].count;
+        _emitAnchored(e, s.seed);
+    }
+
+    /// @notice Accepts chunk `c` with its products a, b; nothing happens if it was accepted before.
+    function prove(
+        Store storage store,
+        PinnedKeys.Store storage keys,
+        Datasets.Store storage datasets,
+        Id memory id,
+        uint64 c,
+        uint256[2] memory ab,
+        uint256[2][3] calldata commitments,
+        uint256[2][2] calldata poks,
+        IProofLedger.Proof calldata proof
+    ) internal {
+        Stored storage s = find(store, id);
+        if (s.seed == 0) revert IProofLedger.UnknownAnchoring(id.runId, id.epoch, id.number);
+        Datasets.Stored storage dataset = datasets.list[s.dataset];
+        dataset.requireChunk(c);
+        if (_isProved(s, dataset.chunks, c)) return;
+        dataset.requireD(c, commitments[0]);
+        bytes32 actual = Challenges.hashOf(commitments[1], commitments[2]);
+        if (actual != s.chunkHashes[c]) revert IProofLedger.WrongPoint(c, s.chunkHashes[c], actual);
+        if (ab[0] == 0 || ab[1] == 0) revert IProofLedger.ZeroProduct(c);
+
+        VerifyingKey.Key memory key = keys.load(dataset.epochKey);
+        if (
+            !Groth16.verify(
+                key,
+                _proof(commitments, poks, proof),
+                KNOWLEDGE_OF_U_AND_P,
+                Datasets.epochInputs(s.seed, c * key.slots(), ab)
+            )
+        ) revert IProofLedger.ProofInvalid(c);
+        _accept(s, dataset.chunks, id, c, ab);
+    }
+
+    /// @notice How many times an epoch was anchored.
+    function count(Store storage store, bytes32 runId, uint64 epoch) internal view returns (uint64) {
+        return store.anchorings[runId][epoch][0].count;
+    }
+
+    function find(Store storage store, Id memory id) internal view returns (Stored storage) {
+        return store.anchorings[id.runId][id.epoch][id.number];
+    }
+
+    function isChunkProved(
+        Store storage store,
+        Datasets.Store storage datasets,
+        Id memory id,
+        uint64 c
+    ) internal view returns (bool) {
+        Stored storage s = find(store, id);
+        if (s.seed == 0) return false;
+        uint32 chunks = datasets.list[s.dataset].chunks;
+        return c < chunks && _isProved(s, chunks, c);
+    }
+
+    /// @notice An anchoring as readers see it.
+    function viewOf(
+        Store storage store,
+        Datasets.Store storage datasets,
+        IProvenanceRegistry registry,
+        Id memory id
+    ) internal view returns (IProofLedger.Anchoring memory v) {
+        Stored storage s = find(store, id);
+        if (s.seed == 0) return v;
+        IProvenanceRegistry.Head memory head = registry.headAt(id.runId, s.headSeq);
+        v.datasetId = Challenges.datasetId(datasets.list[s.dataset].linkSeed);
+        v.seed = s.seed;
+        v.consumed = s.consumed;
+        v.logSize = head.size;
+        v.chunksProved = s.chunksProved;
+        v.blockNumber = s.blockNumber;
+        v.accepted = s.accepted;
+        v.logRoot = head.root;
+        v.productA = s.productA;
+        v.productB = s.accepted ? s.productA : s.productB;
+    }
+
+    function _accept(Stored storage s, uint32 chunks, Id memory id, uint64 c, uint256[2] memory ab) private {
+        uint32 proved = s.chunksProved + 1;
+        bool first = proved == 1;
+        uint256 productA = first ? ab[0] : mulmod(s.productA, ab[0], Bn254.R);
+        uint256 productB = first ? ab[1] : mulmod(s.productB, ab[1], Bn254.R);
+        bool accepted = proved == chunks && productA == productB; // not zero: no factor is, and r is prime
+        s.chunksProved = proved;
+        s.productA = productA;
+        if (accepted) s.accepted = true;
+        else s.productB = productB;
+        if (proved != chunks) s.proved.add(c);
+        emit IProofLedger.EpochChunkProved(id.runId, id.epoch, id.number, c, ab[0], ab[1]);
+        if (accepted) emit IProofLedger.EpochAccepted(id.runId, id.epoch, id.number);
+    }
+
+    function _emitAnchored(Challenges.Epoch memory e, bytes32 seed) private {
+        emit IProofLedger.EpochAnchored(
+            e.runId,
+            uint64(e.epoch),
+            uint64(e.number),
+            e.datasetId,
+            uint64(e.consumed),
+            uint64(e.logSize),
+            e.logRoot,
+            e.uHash,
+            e.pHash,
+            seed
+        );
+    }
+
+    /// The part of the preimage that comes from the registration and the caller.
+    function _describe(
+        PinnedKeys.Store storage keys,
+        Datasets.Store storage datasets,
+        bytes32 datasetId,
+        uint64 consumed,
+        uint256[2][] calldata u,
+        uint256[2][] calldata p
+    ) private view returns (Challenges.Epoch memory e) {
+        Datasets.Stored storage dataset = datasets.require_(datasetId);
+        if (!dataset.finished) revert IProofLedger.DatasetNotFinished(datasetId);
+        (e.count, e.chunks) = (dataset.count, dataset.chunks);
+        if (consumed > e.count) revert IProofLedger.TooManyConsumed(consumed, uint64(e.count));
+        if (u.length != e.chunks) revert IProofLedger.WrongPointCount(uint64(e.chunks), u.length);
+        if (p.length != e.chunks) revert IProofLedger.WrongPointCount(uint64(e.chunks), p.length);
+        PinnedKeys.Pinned storage key = keys.list[dataset.epochKey];
+        (e.epochKey, e.slots) = (key.vkId, key.slots);
+        (e.datasetId, e.consumed) = (datasetId, consumed);
+        (e.dHash, e.uHash, e.pHash) = (dataset.dHash, Challenges.hashOf(u), Challenges.hashOf(p));
+    }
+
+    function _isProved(Stored storage s, uint32 chunks, uint64 c) private view returns (bool) {
+        uint32 proved = s.chunksProved;
+        return proved == chunks || (proved != 0 && s.proved.has(c));
+    }
+
+    function _proof(
+        uint256[2][3] calldata commitments,
+        uint256[2][2] calldata poks,
+        IProofLedger.Proof calldata proof
+    ) private pure returns (Groth16.Proof memory full) {
+        full.a = proof.a;
+        full.b = proof.b;
+        full.c = proof.c;
+        full.commitments = new uint256[2][](3);
+        for (uint256 i = 0; i < 3; ++i) full.commitments[i] = commitments[i];
+        full.poks = new uint256[2][](3); // none for D
+        (full.poks[1], full.poks[2]) = (poks[0], poks[1]);
+    }
+}

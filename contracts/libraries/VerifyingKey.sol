@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {Bn254} from "./Bn254.sol";
+
+/// @title A Groth16 verifying key as a string of words, read from a data contract.
+/// @notice Layout: docs/formats/proofs.md. `load` checks the header and the length, which is what memory safety needs; whether
+/// the key is a sound one is asked once, when it is pinned, by `requireSound`.
+library VerifyingKey {
+    uint256 internal constant VERSION = 1;
+    uint256 internal constant KIND_EPOCH = 1;
+    uint256 internal constant KIND_TREE = 2;
+
+    uint256 internal constant ALPHA = 7;
+    uint256 internal constant BETA_NEG = 9;
+    uint256 internal constant GAMMA_NEG = 13;
+    uint256 internal constant DELTA_NEG = 17;
+    uint256 internal constant IC = 21;
+    uint256 private constant EPOCH_WORDS = 7; // three hashes of bases, I_0, S
+    uint256 private constant MAX_COUNT = 64; // of public inputs and of commitments: bounds the arithmetic below
+
+    uint256 private constant G2_X1 = 0x198e9393920d483a7260bfb731fb5d25f1aa493335a9e71297e485b7aef312c2;
+    uint256 private constant G2_X0 = 0x1800deef121f1e76426a00665e5c4479674322d4f75edadd46debd5cd992f6ed;
+    uint256 private constant G2_Y1 = 0x090689d0585ff075ec9e99ad690c3395bc4b313370b38ef355acdadcd122975b;
+    uint256 private constant G2_Y0 = 0x12c85ea5db8c6deb4aab71808dcb408fe3d1e7690c43d37b4ce6cc0166fa7daa;
+
+    /// @param words the key's bytes, a word each
+    /// @param id keccak256 of the key's bytes
+    struct Key {
+        uint256[] words;
+        bytes32 id;
+    }
+
+    /// @notice The key is refused; `rule` says why (docs/security-model.md, Refused keys).
+    error BadKey(bytes32 id, string rule);
+
+    /// @notice Reads a key from the code of a contract.
+    function load(address data) internal view returns (Key memory key) {
+        uint256 size = data.code.length;
+        if (size <= IC * 32 || (size - 1) % 32 != 0) revert BadKey(data.codehash, "length");
+        uint256[] memory words = new uint256[]((size - 1) / 32);
+        uint256 first;
+        bytes32 id;
+        assembly ("memory-safe") {
+            extcodecopy(data, 0, 0, 1)
+            first := byte(0, mload(0))
+            extcodecopy(data, add(words, 32), 1, sub(size, 1))
+            id := keccak256(add(words, 32), sub(size, 1))
+        }
+        if (first != 0) revert BadKey(id, "prefix");
+        key.words = words;
+        key.id = id;
+        _requireLayout(key);
+    }
+
+    function kind(Key memory key) internal pure returns (uint256) {
+        return key.words[1];
+    }
+
+    function slots(Key memory key) internal pure returns (uint256) {
+        return key.words[2];
+    }
+
+    function depth(Key memory key) internal pure returns (uint256) {
+        return key.words[3];
+    }
+
+    function publicCount(Key memory key) internal pure returns (uint256) {
+        return key.words[4];
+    }
+
+    function commitmentCount(Key memory key) internal pure returns (uint256) {
+        return key.words[5];
+    }
+
+    /// @notice Position of the Pedersen G of commitment `i`; its GSigmaNeg follows.
+    function pedersen(Key memory key, uint256 i) internal pure returns (uint256) {
+        return IC + 2 * (key.words[4] + 1) + 8 * i;
+    }
+
+    /// @notice I_0 of an epoch key; S follows.
+    function orderBase(Key memory key) internal pure returns (uint256) {
+        return key.words.length - 4;
+    }
+
+    function g1(Key memory key, uint256 offset) internal pure returns (uint256[2] memory) {
+        return [key.words[offset], key.words[offset + 1]];
+    }
+
+    function g2(Key memory key, uint256 offset) internal pure returns (uint256[4] memory) {
+        return [key.words[offset], key.words[offset + 1], key.words[offset + 2], key.words[offset + 3]];
+    }
+
+    /// @notice Whether two G2 points of the key are equal.
+    function isSameG2(Key memory key, uint256 i, uint256 j) internal pure returns (bool) {
+        uint256[] memory w = key.words;
+        return w[i] == w[j] && w[i + 1] == w[j + 1] && w[i + 2] == w[j + 2] && w[i + 3] == w[j + 3];
+    }
+
+    /// @notice Whether two G2 points of the key, none of them infinity, are each other's negative.
+    function isOppositeG2(Key memory key, uint256 i, uint256 j) internal pure returns (bool) {
+        uint256[] memory w = key.words;
+        return
+            w[i] == w[j] &&
+            w[i + 1] == w[j + 1] &&
+            _isOpposite(w[i + 2], w[j + 2]) &&
+            _isOpposite(w[i + 3], w[j + 3]);
+    }
+
+    /// @notice Refuses keys with which the statements would not bind, as far as the key's bytes show it.
+    /// @dev Meant for constructors: it costs about 45,000 gas per G2 point. That the bases of commitments are distinct and none
+    /// is infinity cannot be seen here (the key holds their hashes only); whoever recomputes P checks it.
+    function requireSound(Key memory key) internal view {
+        uint256 commitments = commitmentCount(key);
+        for (uint256 i = 0; i <= publicCount(key); ++i) _requireG1(key, IC + 2 * i, "IC");
+        _requireG1(key, ALPHA, "alpha");
+        _requireG2(key, BETA_NEG, "beta");
+        _requireG2(key, GAMMA_NEG, "gamma");
+        _requireG2(key, DELTA_NEG, "delta");
+        if (isSameG2(key, GAMMA_NEG, DELTA_NEG)) revert BadKey(key.id, "gamma = delta");
+        if (_isGeneratorNeg(key, DELTA_NEG)) revert BadKey(key.id, "delta = generator");
+        for (uint256 i = 0; i < commitments; ++i) {
+            uint256 g = pedersen(key, i);
+            _requireG2(key, g, "G");
+            _requireG2(key, g + 4, "GSigmaNeg");
+            if (isSameG2(key, g, g + 4) || isOppositeG2(key, g, g + 4)) revert BadKey(key.id, "sigma is 1 or -1");
+            for (uint256 j = 0; j < i; ++j) {
+                uint256 other = pedersen(key, j) + 4;
+                if (isSameG2(key, g + 4, other) || isOppositeG2(key, g + 4, other)) revert BadKey(key.id, "equal sigma");
+            }
+        }
+        if (kind(key) == KIND_EPOCH) _requireOrder(key);
+    }
+
+    function _requireLayout(Key memory key) private pure {
+        uint256[] memory w = key.words;
+        if (w[0] != VERSION) revert BadKey(key.id, "version");
+        if (w[1] != KIND_EPOCH && w[1] != KIND_TREE) revert BadKey(key.id, "kind");
+        if (w[4] > MAX_COUNT || w[5] > MAX_COUNT) revert BadKey(key.id, "count");
+        // Bit 0 would mean a circuit with lookups, whose hash wires enter the equation; no statement here uses one.
+        if (w[6] != 0) revert BadKey(key.id, "flags");
+        uint256 expected = IC + 2 * (w[4] + 1) + 8 * w[5] + (w[1] == KIND_EPOCH ? EPOCH_WORDS : 0);
+        if (w.length != expected) revert BadKey(key.id, "length");
+    }
+
+    function _requireOrder(Key memory key) private view {
+        uint256[] memory w = key.words;
+        uint256 offset = orderBase(key);
+        _requireG1(key, offset, "I_0");
+        _requireG1(key, offset + 2, "S");
+        uint256 d = w[offset - 3];
+        uint256 u = w[offset - 2];
+        uint256 p = w[offset - 1];
+        if (d == 0 || u == 0 || p == 0 || d == u || d == p || u == p) revert BadKey(key.id, "bases");
+    }
+
+    function _requireG1(Key memory key, uint256 offset, string memory rule) private view {
+        uint256[2] memory p = g1(key, offset);
+        if (p[0] == 0 && p[1] == 0) revert BadKey(key.id, rule);
+        Bn254.add(p, [uint256(0), 0]); // reverts unless the point is on the curve
+    }
+
+    function _requireG2(Key memory key, uint256 offset, string memory rule) private view {
+        uint256[4] memory p = g2(key, offset);
+        if (p[0] | p[1] | p[2] | p[3] == 0) revert BadKey(key.id, rule);
+        uint256[] memory input = new uint256[](6);
+        for (uint256 i = 0; i < 4; ++i) input[i + 2] = p[i];
+        Bn254.isPairingOne(input); // reverts unless the point is in the subgroup
+    }
+
+    function _isGeneratorNeg(Key memory key, uint256 offset) private pure returns (bool) {
+        uint256[4] memory p = g2(key, offset);
+        return p[0] == G2_X1 && p[1] == G2_X0 && p[2] == Bn254.Q - G2_Y1 && p[3] == Bn254.Q - G2_Y0;
+    }
+
+    function _isOpposite(uint256 x, uint256 y) private pure returns (bool) {
+        return x == 0 ? y == 0 : y == Bn254.Q - x;
+    }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {Bn254} from "../libraries/Bn254.sol";
+import {Groth16} from "../libraries/Groth16.sol";
+import {VerifyingKey} from "../libraries/VerifyingKey.sol";
+
+/// @dev The libraries as a contract, for tests and for shared vectors.
+contract Groth16Harness {
+    function verify(
+        address key,
+        Groth16.Proof calldata proof,
+        uint256 knowledgeMask,
+        uint256[] calldata publicInputs
+    ) external view returns (bool) {
+        return Groth16.verify(VerifyingKey.load(key), proof, knowledgeMask, publicInputs);
+    }
+
+    function verifyKnowledge(
+        address key,
+        uint256 i,
+        uint256[2][] calldata points,
+        uint256[2][] calldata poks
+    ) external view returns (bool) {
+        return Groth16.verifyKnowledge(VerifyingKey.load(key), i, points, poks);
+    }
+
+    function requireSound(address key) external view returns (bytes32) {
+        VerifyingKey.Key memory loaded = VerifyingKey.load(key);
+        VerifyingKey.requireSound(loaded);
+        return loaded.id;
+    }
+
+    function add(uint256[2] calldata p, uint256[2] calldata q) external view returns (uint256[2] memory) {
+        return Bn254.add(p, q);
+    }
+
+    function mul(uint256[2] calldata p, uint256 scalar) external view returns (uint256[2] memory) {
+        return Bn254.mul(p, scalar);
+    }
+
+    function isPairingOne(uint256[] calldata input) external view returns (bool) {
+        return Bn254.isPairingOne(input);
+    }
+
+    function negate(uint256[2] calldata p) external pure returns (uint256[2] memory) {
+        return Bn254.negate(p);
+    }
+}

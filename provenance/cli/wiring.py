@@ -1,0 +1,68 @@
+"""Composition of a verification from settings and flags: the one place where concrete parts meet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from provenance._chain.contracts import Addresses, Reader
+from provenance._chain.session import connect
+from provenance.errors import UnavailableError
+from provenance.facts import ChainIdentity, ChainReader
+from provenance.settings import Settings
+from provenance.trust import Trust
+from provenance.verify.protocols import FormatInspector, ProofVerifier
+
+
+def reader_for(settings: Settings, trust: Trust) -> ChainReader:
+    """A reader of the pinned contracts; a chain that is down answers every question with UnavailableError."""
+    try:
+        rpc, _mine = connect(settings)
+    except UnavailableError as error:
+        return _DownReader(error)
+    return Reader(rpc, Addresses(trust.registry.address, trust.ledger.address), trust.confirmations)
+
+
+class _DownReader:
+    """Stands for a chain that cannot be reached, so that the verdict is `indeterminate` and not a crash."""
+
+    def __init__(self, error: UnavailableError) -> None:
+        self._error = error
+
+    def identity(self) -> ChainIdentity:
+        raise self._error
+
+    def final(self) -> object:
+        raise self._error
+
+    def latest(self) -> object:
+        raise self._error
+
+    def block(self, number: int) -> object:
+        raise self._error
+
+
+def prover_for(settings: Settings, slow: bool) -> ProofVerifier:
+    """The proof checker: `zkprover`, or pure Python with `slow`.
+
+    Raises:
+        UnavailableError: the prover binary is missing and `slow` was not asked for.
+    """
+    from provenance_zk.checker import ProofChecker, ProverEngine, SlowEngine
+    from provenance_zk.client import ZkProver, find_binary
+
+    return ProofChecker(SlowEngine() if slow else ProverEngine(ZkProver(find_binary(settings.zkprover))))
+
+
+def inspector_for() -> FormatInspector:
+    from provenance_trainer.inspect import Inspector
+
+    return Inspector()
+
+
+def evidence_folders(folders: Sequence[Path], subject: str) -> list[Path]:
+    """Where evidence is looked for: the folders given, else around the file itself. Evidence is never trusted, so any will do."""
+    if folders:
+        return list(folders)
+    path = Path(subject)
+    return [path.parent, path.parent.parent] if path.exists() else [Path("runs"), Path()]

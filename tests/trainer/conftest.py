@@ -1,0 +1,19 @@
+"""Shared pieces: the tiny model, made once, and two threads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from provenance_trainer.base import BaseModel, load_base
+
+
+@pytest.fixture(scope="session")
+def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="session")
+def tiny(cache_dir: Path) -> BaseModel:
+    return load_base("tiny", cache_dir)

@@ -1,0 +1,110 @@
+"""A verifying key whose secrets the tests know: with them, proofs can be simulated without any circuit or prover."""
+
+from __future__ import annotations
+
+import os
+import random
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from py_ecc.optimized_bn128 import optimized_curve as curve
+
+from provenance_zk.client import ZkProver, find_binary
+from provenance_zk.field import R
+from provenance_zk.keys import KeyFolder, ensure_keys, vk_id
+from provenance_zk.statements import ProofFile
+
+REPO = Path(__file__).resolve().parents[2]
+VECTORS = REPO / "tests" / "vectors" / "zk"
+
+
+def g1(scalar: int) -> tuple[int, int]:
+    point = curve.multiply(curve.G1, scalar % R)
+    if curve.is_inf(point):
+        return 0, 0
+    x, y = curve.normalize(point)
+    return int(x), int(y)
+
+
+def g2(scalar: int) -> tuple[int, int, int, int]:
+    x, y = curve.normalize(curve.multiply(curve.G2, scalar % R))
+    (x0, x1), (y0, y1) = x.coeffs, y.coeffs
+    return int(x1), int(x0), int(y1), int(y0)
+
+
+@dataclass(frozen=True)
+class ToyKey:
+    """Discrete logarithms of an `epoch` key; every field is a scalar or a tuple of scalars."""
+
+    alpha: int
+    beta: int
+    gamma: int
+    delta: int
+    ic: tuple[int, ...]
+    base: int
+    sigmas: tuple[int, ...]
+    header: tuple[int, ...] = (1, 1, 256, 0, 5, 3, 0)
+
+    @property
+    def words(self) -> bytes:
+        words = [*self.header, *g1(self.alpha), *g2(-self.beta), *g2(-self.gamma), *g2(-self.delta)]
+        for scalar in self.ic:
+            words += g1(scalar)
+        for sigma in self.sigmas:
+            words += [*g2(self.base), *g2(-sigma * self.base)]
+        words += [1001, 1002, 1003, *g1(4004), *g1(5005)]
+        return b"".join(word.to_bytes(32, "big") for word in words)
+
+    def prove(self, public: tuple[int, ...], commitments: tuple[int, ...], *, a: int = 31, b: int = 37) -> ProofFile:
+        """A proof of a false statement, as only somebody with the secrets can make it."""
+        x = self.ic[0] + sum(p * i for p, i in zip(public, self.ic[1:], strict=True)) + sum(commitments)
+        c = (a * b - self.alpha * self.beta - x * self.gamma) * pow(self.delta, -1, R)
+        return ProofFile(
+            "epoch", vk_id(self.words), g1(a), g2(b), g1(c), tuple(g1(d) for d in commitments),
+            tuple(g1(d * sigma) for d, sigma in zip(commitments, self.sigmas, strict=True)), public,
+        )
+
+
+@pytest.fixture(scope="session")
+def toy() -> ToyKey:
+    draw = random.Random(20261123).randrange
+    return ToyKey(*(draw(2, R) for _ in range(4)), ic=tuple(draw(2, R) for _ in range(6)), base=draw(2, R),
+                  sigmas=tuple(draw(2, R) for _ in range(3)))
+
+
+@pytest.fixture(scope="session")
+def points() -> tuple[object, object]:
+    return g1, g2
+
+
+@pytest.fixture(scope="session")
+def altered() -> object:
+    return replace
+
+
+@pytest.fixture(scope="session")
+def vectors() -> Path:
+    return VECTORS
+
+
+@pytest.fixture(scope="session")
+def prover() -> ZkProver:
+    """The real prover; the machine must have built it (`make setup`)."""
+    explicit = os.environ.get("PROVENANCE_ZKPROVER")
+    return ZkProver(find_binary(Path(explicit) if explicit else None), timeout_s=300)
+
+
+@pytest.fixture(scope="session")
+def key_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("keys")
+
+
+@pytest.fixture(scope="session")
+def epoch_key(prover: ZkProver, key_cache: Path) -> KeyFolder:
+    return ensure_keys(prover, key_cache, "epoch", 256)
+
+
+@pytest.fixture(scope="session")
+def tree_key(prover: ZkProver, key_cache: Path) -> KeyFolder:
+    return ensure_keys(prover, key_cache, "tree", 256, 5)

@@ -1,0 +1,261 @@
+"""Training configuration: the names Hugging Face and TRL use, plus one `provenance:` block.
+
+A key that does not exist is refused with the nearest one that does: a silently ignored option would make the pre-registered
+configuration say something else than what ran.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from provenance.digest import Digest, sha256
+from provenance.encoding import canonical_json
+from provenance.errors import ConfigError
+
+OnFailure = Literal["continue", "pause", "abort"]
+_MAX_CONFIG_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class ProvenanceConfig:
+    """The `provenance:` block.
+
+    anchor_interval_s: Seconds between heads committed to the chain.
+    on_failure: What training does while records cannot be made durable: go on loudly, wait, or stop.
+    chain: RPC address, None for the embedded chain.
+    registry, ledger: Contract addresses, None for those of the trust file.
+    key: Name of the signing key in the keystore.
+    draws: Blocks drawn for each sampled statement.
+    prove: Whether epochs are proven after training.
+    """
+
+    anchor_interval_s: float = 60.0
+    on_failure: OnFailure = "continue"
+    chain: str | None = None
+    registry: str | None = None
+    ledger: str | None = None
+    key: str | None = None
+    draws: int = 459
+    prove: bool = True
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run. Lengths are in tokens, `warmup_steps` and `*_steps` in optimizer steps; -1 means no limit.
+
+    model_name_or_path: `smollm2`, `tiny`, a folder or a hub id.
+    dataset_name: Folder of a committed dataset.
+    dataset_text_field: Column that holds the text; None to take the dataset's text column.
+    eval_dataset_name: Text or JSON-lines file held out from training; None to evaluate on a sample of the training records.
+    eval_max_perplexity: The bar registered before training; None for no bar.
+    """
+
+    dataset_name: str
+    output_dir: str
+    model_name_or_path: str = "smollm2"
+    dataset_text_field: str | None = None
+    lora_r: int = 8
+    lora_alpha: int = 16
+    lora_dropout: float = 0.0
+    lora_target_modules: tuple[str, ...] = ("q_proj", "v_proj")
+    max_length: int = 512
+    packing: bool = False
+    per_device_train_batch_size: int = 8
+    gradient_accumulation_steps: int = 1
+    learning_rate: float = 2e-4
+    lr_scheduler_type: str = "cosine"
+    warmup_steps: int = 0
+    weight_decay: float = 0.0
+    adam_beta1: float = 0.9
+    adam_beta2: float = 0.999
+    adam_epsilon: float = 1e-8
+    max_grad_norm: float = 1.0
+    num_train_epochs: int = 1
+    max_steps: int = -1
+    save_steps: int = 500
+    save_total_limit: int | None = None
+    logging_steps: int = 10
+    seed: int = 42
+    bf16: bool | None = None
+    gradient_checkpointing: bool = False
+    dataloader_num_workers: int = 0
+    deepspeed: str | None = None
+    eval_dataset_name: str | None = None
+    eval_samples: int = 64
+    eval_batch_size: int = 8
+    eval_max_perplexity: float | None = None
+    provenance: ProvenanceConfig = field(default_factory=ProvenanceConfig)
+
+    def __post_init__(self) -> None:
+        if self.packing:
+            raise ConfigError(
+                "packing is not supported: a packed sample would have to list its records",
+                where="packing",
+                expected="false",
+                actual="true",
+            )
+        for name in ("lora_r", "lora_alpha", "max_length", "per_device_train_batch_size", "gradient_accumulation_steps"):
+            _require_positive(name, getattr(self, name))
+        for name in ("num_train_epochs", "save_steps", "logging_steps", "eval_samples", "eval_batch_size"):
+            _require_positive(name, getattr(self, name))
+        if self.max_steps != -1:
+            _require_positive("max_steps", self.max_steps)
+        if not self.lora_target_modules:
+            raise ConfigError("no modules to adapt", where="lora_target_modules", expected="at least one name")
+        if not 0 <= self.lora_dropout < 1:
+            raise ConfigError("not a probability", where="lora_dropout", expected="0 <= p < 1", actual=self.lora_dropout)
+
+
+def _require_positive(name: str, value: float) -> None:
+    if value < 1:
+        raise ConfigError("value is too small", where=name, expected=">= 1", actual=value)
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
+    """Read a YAML configuration and apply `key=value` overrides (`provenance.key=value` inside the block).
+
+    Raises:
+        ConfigError: unreadable, unknown keys (with the nearest known one), missing keys, wrong types or values.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError("cannot read configuration", where=str(path), actual=error.strerror) from error
+    if len(data) > _MAX_CONFIG_BYTES:
+        raise ConfigError("configuration is too large", where=str(path), expected=f"<= {_MAX_CONFIG_BYTES} bytes")
+    try:
+        value = yaml.safe_load(data)
+    except yaml.YAMLError as error:
+        raise ConfigError("configuration is not YAML", where=str(path), actual=error) from error
+    if not isinstance(value, dict):
+        raise ConfigError("configuration is not a mapping", where=str(path), actual=type(value).__name__)
+    for override in overrides:
+        _apply(value, override)
+    return parse_config(value, str(path))
+
+
+def _apply(value: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise ConfigError("override is not key=value", where=override)
+    try:
+        parsed = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError("override is not YAML", where=override, actual=error) from error
+    block, dot, inner = key.partition(".")
+    if not dot:
+        value[key] = parsed
+        return
+    target = value.setdefault(block, {})
+    if not isinstance(target, dict):
+        raise ConfigError("not a block", where=block, actual=type(target).__name__)
+    target[inner] = parsed
+
+
+def parse_config(value: Mapping[str, Any], where: str = "configuration") -> TrainConfig:
+    """Check a configuration that is already a mapping. Raises ConfigError as `load_config` does."""
+    fields = _checked(TrainConfig, value, where)
+    block = value.get("provenance")
+    if block is not None:
+        if not isinstance(block, dict):
+            raise ConfigError("not a block", where=f"{where} provenance", actual=type(block).__name__)
+        fields["provenance"] = ProvenanceConfig(**_checked(ProvenanceConfig, block, f"{where} provenance"))
+    return TrainConfig(**fields)
+
+
+def _checked(kind: type[Any], value: Mapping[str, Any], where: str) -> dict[str, Any]:
+    hints = typing.get_type_hints(kind)
+    for key in value:
+        if key not in hints:
+            raise _unknown(str(key), list(hints), where)
+    for item in dataclasses.fields(kind):
+        if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING and item.name not in value:
+            raise ConfigError("configuration lacks a key", where=f"{where} {item.name}")
+    return {k: _convert(v, hints[k], f"{where} {k}") for k, v in value.items() if k != "provenance"}
+
+
+def _unknown(key: str, known: list[str], where: str) -> ConfigError:
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    inner = difflib.get_close_matches(key, typing.get_type_hints(ProvenanceConfig), n=1, cutoff=0.8)
+    if near:
+        hint = f"did you mean {near[0]}?"
+    elif inner:
+        hint = f"did you mean provenance.{inner[0]}?"
+    else:
+        hint = "see the example configurations for all keys"
+    return ConfigError("unknown key", where=f"{where} {key[:80]}", hint=hint)
+
+
+def _convert(value: Any, hint: Any, where: str) -> Any:
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        if value is None:
+            return None
+        (hint,) = (h for h in typing.get_args(hint) if h is not types.NoneType)
+    if typing.get_origin(hint) is Literal:
+        return _choice(value, typing.get_args(hint), where)
+    if typing.get_origin(hint) is tuple:
+        return _names(value, where)
+    if hint is float:
+        return _number(value, where)
+    if type(value) is not hint:
+        raise ConfigError("value has the wrong type", where=where, expected=hint.__name__, actual=_described(value))
+    return value
+
+
+def _choice(value: Any, choices: tuple[Any, ...], where: str) -> Any:
+    if value not in choices:
+        raise ConfigError("not one of the choices", where=where, expected=", ".join(choices), actual=_described(value))
+    return value
+
+
+def _names(value: Any, where: str) -> tuple[str, ...]:
+    items = [item.strip() for item in value.split(",")] if isinstance(value, str) else value
+    if not isinstance(items, list) or not all(isinstance(item, str) and item for item in items):
+        raise ConfigError("value has the wrong type", where=where, expected="a list of names", actual=_described(value))
+    return tuple(items)
+
+
+def _number(value: Any, where: str) -> float:
+    """YAML 1.1 reads `2e-4` as text, so text that is a number counts as one."""
+    try:
+        number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ConfigError("value has the wrong type", where=where, expected="float", actual=_described(value))
+    return number
+
+
+def _described(value: Any) -> str:
+    return f"{value!r:.60} ({type(value).__name__})"
+
+
+def _without_floats(value: Any) -> Any:
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, dict):
+        return {k: _without_floats(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_floats(v) for v in value]
+    return value
+
+
+def config_record(config: TrainConfig) -> dict[str, Any]:
+    """The whole configuration as a record holds it: floats as shortest decimal strings."""
+    result: dict[str, Any] = _without_floats(dataclasses.asdict(config))
+    return result
+
+
+def config_digest(config: TrainConfig) -> Digest:
+    """SHA-256 of the canonical JSON of `config_record`."""
+    return sha256(canonical_json(config_record(config)))

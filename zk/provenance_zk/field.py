@@ -1,0 +1,66 @@
+"""The two prime fields of BN254 and the bytes their elements have.
+
+Source: EIP-196 (the curve over q, generator (1, 2)), EIP-197 (r is the order of the groups). Elements that circuits speak about
+live modulo `R`; coordinates of points live modulo `Q`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from provenance.errors import InputError
+
+R = 21888242871839275222246405745257275088548364400416034343698204186575808495617
+Q = 21888242871839275222246405745257275088696311157297823662689037894645226208583
+ELEMENT_BYTES = 32
+_WORD = re.compile(r"0x[0-9a-f]{64}")
+
+
+def to_bytes(value: int) -> bytes:
+    """32 bytes big-endian; the inverse of `from_bytes`.
+
+    Raises:
+        InputError: not in [0, r).
+    """
+    if not 0 <= value < R:
+        raise InputError("not a field element", expected=f"0 <= x < {R}", actual=value)
+    return value.to_bytes(ELEMENT_BYTES, "big")
+
+
+def from_bytes(data: bytes) -> int:
+    """Read 32 bytes (attacker-controlled); values >= r are refused, never reduced.
+
+    Raises:
+        InputError: another length, or >= r.
+    """
+    if len(data) != ELEMENT_BYTES:
+        raise InputError("a field element has 32 bytes", actual=len(data))
+    value = int.from_bytes(data, "big")
+    if value >= R:
+        raise InputError("not a field element", expected=f"< {R}", actual=value)
+    return value
+
+
+def to_word(value: int) -> str:
+    """`0x` and 64 lower-case hex digits of an integer below 2^256."""
+    return f"0x{value:064x}"
+
+
+def parse_word(text: object, where: str = "word") -> int:
+    """Read `to_word`'s form and no other (attacker-controlled).
+
+    Raises:
+        InputError: anything but `0x` and 64 lower-case hex digits.
+    """
+    if not isinstance(text, str) or _WORD.fullmatch(text) is None:
+        raise InputError("not a canonical word", where=where, expected="0x and 64 lower-case hex digits",
+                         actual=repr(text)[:80])
+    return int(text, 16)
+
+
+def parse_element(text: object, where: str = "element") -> int:
+    """`parse_word` of a field element: also refused when >= r."""
+    value = parse_word(text, where)
+    if value >= R:
+        raise InputError("not a field element", where=where, expected=f"< {R}", actual=value)
+    return value

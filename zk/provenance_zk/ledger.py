@@ -1,0 +1,55 @@
+"""The proof ledger as proving sees it; `provenance._chain.session.Session` is the real one."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any, Protocol
+
+from provenance.facts import ChainSnapshot
+from provenance.saltstore import SaltStore
+from provenance_zk.field import R, to_word
+from provenance_zk.statements import ProofFile
+
+Point = tuple[int, int]
+
+
+class Ledger(Protocol):
+    """Writes that may each be repeated: what the chain has already is found, not sent again."""
+
+    def begin_dataset(self, epoch_key: str, tree_key: str, root: int, depth: int, count: int, points: list[Point],
+                      poks: list[Point]) -> bytes: ...
+    def prove_tree(self, dataset_id: bytes, k: int, t: int, z: int, proof: Any) -> Any: ...
+    def prove_link(self, dataset_id: bytes, c: int, d: Point, a: int, b: int, proof: Any) -> Any: ...
+    def finish_dataset(self, dataset_id: bytes) -> Any: ...
+    def anchor_epoch(self, run_id: bytes, epoch: int, dataset_id: bytes, consumed: int, u: list[Point], p: list[Point]) -> int: ...
+    def prove_epoch(self, run_id: bytes, epoch: int, number: int, c: int, a: int, b: int, commitments: list[Point],
+                    poks: list[Point], proof: Any) -> Any: ...
+    def latest(self) -> ChainSnapshot: ...
+    def final(self, receipt: Any) -> None: ...
+
+
+def calldata(proof: ProofFile) -> Any:
+    """The contract's `Proof` tuple: a, b, c."""
+    return (list(proof.a), list(proof.b), list(proof.c))
+
+
+def point_of(data: bytes) -> Point:
+    """A 64-byte point as two integers."""
+    return int.from_bytes(data[:32], "big"), int.from_bytes(data[32:], "big")
+
+
+def point_json(point: bytes) -> list[str]:
+    x, y = point_of(point)
+    return [to_word(x), to_word(y)]
+
+
+def blindings(path: Path, key: bytes, name: str, chunks: int) -> list[int]:
+    """One secret blinding per chunk, drawn once under this name; durable before they are returned."""
+    with SaltStore.open(path, key) as store:
+        known = set(store.ids(name))
+        fresh = [(c, (1 + secrets.randbelow(R - 1)).to_bytes(32, "big")) for c in range(chunks) if c not in known]
+        if fresh:
+            store.put_many(name, fresh)
+            store.sync()
+        return [int.from_bytes(store.get(name, c), "big") for c in range(chunks)]

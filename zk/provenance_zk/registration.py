@@ -1,0 +1,124 @@
+"""Registering a committed dataset with one pair of keys: D anchored, then shown to be the leaves of the root.
+
+    commit D  ->  beginDataset (D, proofs of knowledge)  ->  challenge  ->  tree and link proofs  ->  finishDataset
+
+Every step may be repeated after a crash: blindings are durable before D is sent, and the ledger knows what it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from provenance.dataset import CommittedDataset
+from provenance.layout import read_json, write_atomically, write_json
+from provenance_zk.client import Commitments, ZkProver
+from provenance_zk.keys import KeyFolder
+from provenance_zk.ledger import Ledger, blindings, calldata, point_json, point_of
+from provenance_zk.statements import challenges, chunk_count
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A finished registration: `folder` holds registration.json and the proofs, as evidence for verifiers."""
+
+    dataset_id: bytes
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Keys:
+    epoch: KeyFolder
+    tree: KeyFolder
+
+
+def d_blindings(dataset: CommittedDataset, key: bytes, keys: Keys) -> list[int]:
+    path = dataset.folder / "private" / "blindings.sqlite"
+    return blindings(path, key, f"d:{keys.epoch.vk_id.hex()}", chunk_count(len(dataset), keys.epoch.slots))
+
+
+def registrations(dataset_folder: Path) -> Path:
+    return dataset_folder / "registrations"
+
+
+def find_registration(dataset_folder: Path, ledger: str) -> Registered | None:
+    """The finished registration of a dataset folder on this ledger, None if there is none."""
+    for path in sorted(registrations(dataset_folder).glob("*/registration.json")):
+        value = read_json(path)
+        if value.get("ledger") == ledger and value.get("finished") is True:
+            return Registered(bytes.fromhex(str(value["dataset_id"])[2:]), path.parent)
+    return None
+
+
+def register(dataset: CommittedDataset, salt_key: bytes, keys: Keys, prover: ZkProver, ledger: Ledger, ledger_address: str,
+             progress: Progress) -> Registered:
+    """Register `dataset`; idempotent.
+
+    Raises:
+        RejectedError: the ledger or the prover refuses a statement.
+        UnavailableError: chain or prover out of reach; call again.
+    """
+    root = dataset.root
+    secret = d_blindings(dataset, salt_key, keys)
+    progress(f"committing to {root.count} leaves")
+    d = prover.commit_values(keys.epoch.dir, "D", dataset.leaves, secret)
+    dataset_id = ledger.begin_dataset("0x" + keys.epoch.vk_id.hex(), "0x" + keys.tree.vk_id.hex(), root.root, root.depth, root.count,
+                                      [point_of(p) for p in d.points], [point_of(p) for p in d.poks])
+    folder = registrations(dataset.folder) / dataset_id.hex()
+    facts = ledger.latest().dataset(dataset_id)
+    if facts is not None:
+        challenge = challenges(facts.link_seed)
+        last = _prove_trees(dataset, keys, prover, ledger, dataset_id, challenge, folder, progress)
+        last = _prove_links(dataset, secret, keys, prover, ledger, dataset_id, challenge, d, folder, progress) or last
+        if not facts.finished:
+            last = ledger.finish_dataset(dataset_id)
+        progress("waiting for finality")
+        if last is not None:
+            ledger.final(last)
+    _store(folder, dataset_id, keys, d, ledger_address)
+    return Registered(dataset_id, folder)
+
+
+def _prove_trees(dataset: CommittedDataset, keys: Keys, prover: ZkProver, ledger: Ledger, dataset_id: bytes,
+                 challenge: tuple[int, int], folder: Path, progress: Progress) -> object:
+    count = -(-len(dataset) // keys.tree.slots)
+    progress(f"{count} tree proofs")
+    proofs = prover.prove_tree(keys.tree.dir, dataset.leaves, dataset.root.depth, range(count), challenge)
+    receipt = None
+    for k, proof in enumerate(proofs):
+        write_atomically(folder / f"tree-{k}.json", proof.to_bytes())
+        receipt = ledger.prove_tree(dataset_id, k, proof.public_value("t"), proof.public_value("z"), calldata(proof))
+    return receipt
+
+
+def _prove_links(dataset: CommittedDataset, secret: list[int], keys: Keys, prover: ZkProver, ledger: Ledger, dataset_id: bytes,
+                 challenge: tuple[int, int], d: Commitments, folder: Path, progress: Progress) -> object:
+    progress(f"{len(d.points)} link proofs")
+    proofs = prover.prove_link(keys.epoch.dir, dataset.leaves, secret, range(len(d.points)), challenge)
+    receipt = None
+    for c, proof in enumerate(proofs):
+        write_atomically(folder / f"link-{c}.json", proof.to_bytes())
+        receipt = ledger.prove_link(dataset_id, c, point_of(d.points[c]), proof.public_value("a"), proof.public_value("b"), calldata(proof))
+    return receipt
+
+
+def _store(folder: Path, dataset_id: bytes, keys: Keys, d: Commitments, ledger_address: str) -> None:
+    for key in (keys.epoch, keys.tree):
+        write_key(folder / "keys" / f"0x{key.vk_id.hex()}", key)
+    write_json(folder / "registration.json", {
+        "format": "provenance-registration/1", "dataset_id": "0x" + dataset_id.hex(), "ledger": ledger_address, "finished": True,
+        "epoch_key": "0x" + keys.epoch.vk_id.hex(), "tree_key": "0x" + keys.tree.vk_id.hex(),
+        "points": [point_json(p) for p in d.points],
+    })
+
+
+def write_key(folder: Path, key: KeyFolder) -> None:
+    """What a verifier needs of a key: its words and, for an epoch key, the bases of P."""
+    write_atomically(folder / "vk.words", key.words)
+    if key.kind == "epoch":
+        # bases.bin holds D (n + blinding + mask), U (the same) and P (n + mask).
+        data = key.bases_file.read_bytes()
+        write_atomically(folder / "p_bases.bin", data[-64 * (key.slots + 1) :])

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package circuits
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"slices"
+	"testing"
+
+	"github.com/consensys/gnark/constraint"
+	cs "github.com/consensys/gnark/constraint/bn254"
+	"github.com/consensys/gnark/frontend"
+
+	"github.com/consensys/gnark-crypto/ecc"
+	"github.com/consensys/gnark/frontend/cs/r1cs"
+)
+
+func compile(t *testing.T, s Shape) *cs.R1CS {
+	t.Helper()
+	system, err := Compile(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return system
+}
+
+func TestConstraintCounts(t *testing.T) {
+	for shape, want := range map[Shape]int{
+		{KindEpoch, 4, 0}:      18,
+		{KindEpoch, 256, 0}:    774,
+		{KindEpoch, 4096, 0}:   12_294,
+		{KindEpoch, 20_480, 0}: 61_446,
+		{KindTree, 16, 2}:      1_398,
+		{KindTree, 256, 5}:     13_748,
+		{KindTree, 256, 6}:     14_451,
+		{KindTree, 4096, 5}:    188_150,
+		{KindTree, 4096, 6}:    188_853,
+	} {
+		if got := compile(t, shape).GetNbConstraints(); got != want {
+			t.Errorf("%v: %d constraints, want %d", shape, got, want)
+		}
+	}
+}
+
+func TestCompilationIsDeterministic(t *testing.T) {
+	for _, shape := range []Shape{{KindEpoch, 16, 0}, {KindTree, 16, 2}} {
+		var digests [2][32]byte
+		for i := range digests {
+			var out bytes.Buffer
+			if _, err := compile(t, shape).WriteTo(&out); err != nil {
+				t.Fatal(err)
+			}
+			digests[i] = sha256.Sum256(out.Bytes())
+		}
+		if digests[0] != digests[1] {
+			t.Errorf("%v: two compilations differ", shape)
+		}
+	}
+}
+
+func TestShapes(t *testing.T) {
+	for _, shape := range []Shape{
+		{KindEpoch, 0, 0}, {KindEpoch, MaxSlots + 1, 0}, {KindEpoch, 256, 5}, {KindTree, 255, 5}, {KindTree, 1, 5},
+		{KindTree, 256, 1}, {KindTree, 256, 7}, {"sorted", 256, 0},
+	} {
+		if _, err := Compile(shape); err == nil {
+			t.Errorf("%v was compiled", shape)
+		}
+	}
+}
+
+// Each commitment holds exactly its vector, its blinding and gnark's mask; the tree circuit holds no commitment.
+func TestCommittedWires(t *testing.T) {
+	const slots = 7
+	system := compile(t, Shape{KindEpoch, slots, 0})
+	commitments := system.CommitmentInfo.(constraint.Groth16Commitments)
+	first := 1 + EpochPublic // wire 0 is the constant
+	want := [][]int{{}, {}, {}}
+	for k, length := range []int{slots + 1, slots + 1, slots} {
+		for i := range length {
+			want[k] = append(want[k], first+i)
+		}
+		first += length
+	}
+	for k, c := range commitments {
+		if len(c.PublicAndCommitmentCommitted) != 0 || c.NbPublicCommitted != 0 {
+			t.Errorf("commitment %d includes public wires or commitments", k)
+		}
+		if got := c.PrivateCommitted[:len(c.PrivateCommitted)-1]; !slices.Equal(got, want[k]) {
+			t.Errorf("commitment %d holds wires %v, want %v", k, got, want[k])
+		}
+	}
+	tree := compile(t, Shape{KindTree, 16, 2})
+	if c := tree.CommitmentInfo.(constraint.Groth16Commitments); len(c) != 0 {
+		t.Errorf("the tree circuit has %d commitments", len(c))
+	}
+}
+
+// Two committed wires that always occur together would share a base. Each must have a side of a constraint of its own.
+func TestEachCommittedWireSitsInAConstraintOfItsOwn(t *testing.T) {
+	system := compile(t, Shape{KindEpoch, 9, 0})
+	committed := map[int]bool{}
+	for _, c := range system.CommitmentInfo.(constraint.Groth16Commitments) {
+		for _, wire := range c.PrivateCommitted {
+			committed[wire] = true
+		}
+	}
+	own := map[int]bool{}
+	for _, constraint := range system.GetR1Cs() {
+		for _, side := range []constraintSide{constraint.L, constraint.R, constraint.O} {
+			var present []int
+			for _, term := range side {
+				if committed[term.WireID()] {
+					present = append(present, term.WireID())
+				}
+			}
+			if len(present) == 1 {
+				own[present[0]] = true
+			}
+		}
+	}
+	for wire := range committed {
+		if !own[wire] {
+			t.Errorf("committed wire %d is alone in no side of a constraint", wire)
+		}
+	}
+}
+
+type constraintSide = constraint.LinearExpression
+
+// The hash wires that gnark derives from commitments must occur in no constraint: their points are infinity then.
+func TestHashWiresAreUnused(t *testing.T) {
+	system := compile(t, Shape{KindEpoch, 9, 0})
+	hashes := system.CommitmentInfo.(constraint.Groth16Commitments).CommitmentIndexes()
+	for _, constraint := range system.GetR1Cs() {
+		for _, side := range []constraintSide{constraint.L, constraint.R, constraint.O} {
+			for _, term := range side {
+				if slices.Contains(hashes, term.WireID()) {
+					t.Fatalf("hash wire %d is used", term.WireID())
+				}
+			}
+		}
+	}
+}
+
+// sharing is an epoch circuit whose second commitment includes a public input: CheckCommitments must refuse it.
+type sharing struct {
+	Epoch
+	fault string
+}
+
+func (c *sharing) Define(api frontend.API) error {
+	committer := api.(frontend.Committer)
+	data := append(c.Data[:len(c.Data):len(c.Data)], c.DataBlinding)
+	used := append(c.Used[:len(c.Used):len(c.Used)], c.UsedBlinding)
+	lists := [][]frontend.Variable{data, used, c.Position}
+	switch c.fault {
+	case "public":
+		lists[1] = append(used, c.Start)
+	case "order":
+		lists[0], lists[1] = used, data
+	case "missing blinding":
+		lists[0] = c.Data
+	case "two only":
+		lists = lists[:2]
+	case "extra":
+		lists = append(lists, []frontend.Variable{api.Mul(c.Gamma, c.Delta)})
+	}
+	for _, list := range lists {
+		if _, err := committer.Commit(list...); err != nil {
+			return err
+		}
+	}
+	for _, v := range append(append(data, used...), c.Position...) {
+		api.Mul(v, v)
+	}
+	return nil
+}
+
+func TestCheckCommitmentsRefuses(t *testing.T) {
+	shape := Shape{KindEpoch, 4, 0}
+	for _, fault := range []string{"", "public", "order", "missing blinding", "two only", "extra"} {
+		circuit := &sharing{Epoch: *NewEpoch(4), fault: fault}
+		system, err := frontend.Compile(ecc.BN254.ScalarField(), r1cs.NewBuilder, circuit, frontend.IgnoreUnconstrainedInputs())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := CheckCommitments(system.(*cs.R1CS), shape); (err == nil) != (fault == "") {
+			t.Errorf("fault %q: %v", fault, err)
+		}
+	}
+}

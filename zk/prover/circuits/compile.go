@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package circuits
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/consensys/gnark-crypto/ecc"
+	"github.com/consensys/gnark/constraint"
+	cs "github.com/consensys/gnark/constraint/bn254"
+	"github.com/consensys/gnark/constraint/solver"
+	"github.com/consensys/gnark/frontend"
+	"github.com/consensys/gnark/frontend/cs/r1cs"
+
+	"provenance/zkprover/tree"
+)
+
+// Kind names a statement.
+type Kind string
+
+// The statements of this package; the numbers are those of the key format.
+const (
+	KindEpoch Kind = "epoch"
+	KindTree  Kind = "tree"
+)
+
+// MaxSlots bounds the size of a circuit (344,064 is the largest pinned key).
+const MaxSlots = 1 << 20
+
+// Shape names one circuit.
+type Shape struct {
+	Kind  Kind
+	Slots int
+	Depth int // of the tree; 0 for epoch
+}
+
+// Check refuses shapes that no circuit has.
+func (s Shape) Check() error {
+	switch s.Kind {
+	case KindEpoch:
+		if s.Slots < 1 || s.Slots > MaxSlots || s.Depth != 0 {
+			return fmt.Errorf("epoch: slots %d, want 1..%d; depth %d, want 0", s.Slots, MaxSlots, s.Depth)
+		}
+	case KindTree:
+		level := Levels(s.Slots)
+		if level < 1 || level > 4 || s.Depth < level || s.Depth > tree.MaxDepth {
+			return fmt.Errorf("tree: slots %d, want 16, 256, 4096 or 65536; depth %d, want up to %d",
+				s.Slots, s.Depth, tree.MaxDepth)
+		}
+	default:
+		return fmt.Errorf("kind %q, want %q or %q", s.Kind, KindEpoch, KindTree)
+	}
+	return nil
+}
+
+// Public is the number of public inputs.
+func (s Shape) Public() int {
+	if s.Kind == KindEpoch {
+		return EpochPublic
+	}
+	return TreePublic
+}
+
+// Commitments is the number of commitments.
+func (s Shape) Commitments() int {
+	if s.Kind == KindEpoch {
+		return EpochCommitments
+	}
+	return 0
+}
+
+// Bases are the numbers of bases of the commitment keys, with blinding (D, U) and mask.
+func (s Shape) Bases() []int {
+	if s.Kind != KindEpoch {
+		return nil
+	}
+	return []int{s.Slots + 2, s.Slots + 2, s.Slots + 1}
+}
+
+// Circuit is the circuit without values.
+func (s Shape) Circuit() frontend.Circuit {
+	if s.Kind == KindEpoch {
+		return NewEpoch(s.Slots)
+	}
+	return NewTree(s.Slots, s.Depth)
+}
+
+// Compile checks the shape, compiles its circuit and checks what it commits to.
+func Compile(s Shape) (*cs.R1CS, error) {
+	if err := s.Check(); err != nil {
+		return nil, err
+	}
+	compiled, err := frontend.Compile(ecc.BN254.ScalarField(), r1cs.NewBuilder, s.Circuit())
+	if err != nil {
+		return nil, err
+	}
+	system := compiled.(*cs.R1CS)
+	return system, CheckCommitments(system, s)
+}
+
+// CheckCommitments requires that the commitments of the system are the anchored ones of the shape and nothing else:
+// each over consecutive secret inputs (the vector and its blinding) and one mask, none over public wires.
+func CheckCommitments(system *cs.R1CS, s Shape) error {
+	commitments, ok := system.CommitmentInfo.(constraint.Groth16Commitments)
+	if !ok || len(commitments) != s.Commitments() {
+		return fmt.Errorf("circuits: want exactly %d commitments", s.Commitments())
+	}
+	next := system.GetNbPublicVariables()
+	secretEnd := next + system.GetNbSecretVariables()
+	for k, bases := range s.Bases() {
+		c := commitments[k]
+		if len(c.PublicAndCommitmentCommitted) != 0 || len(c.PrivateCommitted) != bases {
+			return fmt.Errorf("circuits: commitment %d holds %d private and %d other wires, want %d and 0",
+				k, len(c.PrivateCommitted), len(c.PublicAndCommitmentCommitted), bases)
+		}
+		for i, wire := range c.PrivateCommitted[:bases-1] {
+			if wire != next+i {
+				return fmt.Errorf("circuits: wire %d of commitment %d has id %d, want %d", i, k, wire, next+i)
+			}
+		}
+		if mask := c.PrivateCommitted[bases-1]; mask < secretEnd {
+			return fmt.Errorf("circuits: the mask of commitment %d is an input", k)
+		}
+		next += bases - 1
+	}
+	return nil
+}
+
+// MaskHint is the id of the hint by which the system draws the masks of its commitments.
+func MaskHint(system *cs.R1CS) (solver.HintID, error) {
+	for id, name := range system.MHintsDependencies {
+		if strings.HasSuffix(name, "/hints.Randomize") {
+			return id, nil
+		}
+	}
+	return 0, fmt.Errorf("circuits: the system draws no mask")
+}

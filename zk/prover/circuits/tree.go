@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package circuits
+
+import (
+	"math/big"
+
+	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
+	"github.com/consensys/gnark/frontend"
+
+	"provenance/zkprover/gadgets/poseidon"
+	"provenance/zkprover/tree"
+)
+
+// Tree is the circuit of the statement `tree`: one chunk of leaves below a dataset's root.
+//
+// Shown: chunk k of the tree with root R holds leaves L_0..L_{s-1} of which exactly the first `used` may be other than
+// zero, t = prod over the used leaves of (gamma + L_i + delta*g) and z = prod over the same i of (gamma + delta*g), with
+// g = s*k + i. If last = 1: every subtree right of the chunk, at every level of its path, is empty.
+//
+// Not shown: that `used` and `last` fit the dataset's count (the verifier computes used = clamp(count - s*k, 0, s), and
+// last for the last non-empty chunk); that leaves are hashes of records; that leaves are sorted.
+//
+// Inputs. R, gamma, delta, t, z: any element below r. k < 16^(depth-log16 s), used <= s and last in {0,1} are enforced.
+// Leaves and nodes may be any element: a Poseidon tree fixes them.
+//
+// Commitments: none, and no lookups.
+//
+// Constraints: about 46 per leaf, of which 40.6 are Poseidon (snapshot-tested per size in the tests).
+//
+// Source: docs/formats/proofs.md, "Accumulators"; the hash is that of package poseidon.
+type Tree struct {
+	Root    frontend.Variable `gnark:",public"`
+	Chunk   frontend.Variable `gnark:",public"`
+	Used    frontend.Variable `gnark:",public"`
+	Last    frontend.Variable `gnark:",public"`
+	Gamma   frontend.Variable `gnark:",public"`
+	Delta   frontend.Variable `gnark:",public"`
+	Product frontend.Variable `gnark:",public"` // t
+	Zeros   frontend.Variable `gnark:",public"` // z
+
+	// Leaf i is Selectors[i] * Candidates[i]; candidates outside the used prefix are without effect.
+	Candidates []frontend.Variable
+	Selectors  []frontend.Variable // 1 for the used prefix, else 0
+	// Path[l] opens the parent of the chunk's ancestor at level l above the chunk.
+	Path []PathLevel
+
+	depth int
+}
+
+// PathLevel is one node of the path: its sixteen children and which of them lies on the path, one-hot.
+type PathLevel struct {
+	Children [tree.Arity]frontend.Variable
+	Digit    [tree.Arity]frontend.Variable
+}
+
+// TreePublic is the number of public inputs.
+const TreePublic = 8
+
+// NewTree is the circuit for chunks of slots = 16^j leaves in a tree of depth >= j.
+func NewTree(slots, depth int) *Tree {
+	return &Tree{
+		Candidates: make([]frontend.Variable, slots),
+		Selectors:  make([]frontend.Variable, slots),
+		Path:       make([]PathLevel, depth-Levels(slots)),
+		depth:      depth,
+	}
+}
+
+// Levels is log16(slots), or -1 when slots is no power of 16.
+func Levels(slots int) int {
+	for level := 0; level <= tree.MaxDepth; level++ {
+		if tree.Capacity(level) == slots {
+			return level
+		}
+	}
+	return -1
+}
+
+// Define implements frontend.Circuit.
+func (c *Tree) Define(api frontend.API) error {
+	hash, err := poseidon.NewGadget(api, tree.Arity)
+	if err != nil {
+		return err
+	}
+	node := subtreeRoot(hash, c.accumulate(api))
+	c.climb(api, hash, node)
+	return nil
+}
+
+// accumulate constrains used, t and z, and returns the leaves.
+//
+// Neighbouring selectors differ by 0 or 1, where the one before the first is 1 and the one after the last is 0. These
+// differences are boolean and sum to 1, so exactly one is 1: the selectors are boolean and non-increasing.
+//
+// With f = gamma + delta*g - 1, the products s*(candidate + f) and s*f are each a factor less 1, and their difference
+// is the leaf: 0 outside the used prefix whatever the candidate.
+func (c *Tree) accumulate(api frontend.API) []frontend.Variable {
+	leaves := make([]frontend.Variable, len(c.Candidates))
+	base := api.Add(c.Gamma, api.Mul(api.Mul(c.Delta, c.Chunk), len(leaves)), -1)
+	var product, zeros, previous frontend.Variable = 1, 1, 1
+	for i, selector := range c.Selectors {
+		api.AssertIsBoolean(api.Sub(previous, selector))
+		empty := api.Add(base, api.Mul(c.Delta, i))
+		filled := api.Mul(selector, api.Add(c.Candidates[i], empty))
+		empty = api.Mul(selector, empty)
+		product = api.Mul(product, api.Add(filled, 1))
+		zeros = api.Mul(zeros, api.Add(empty, 1))
+		leaves[i] = api.Sub(filled, empty)
+		previous = selector
+	}
+	api.AssertIsBoolean(previous)
+	api.AssertIsEqual(api.Add(0, c.Selectors[0], c.Selectors[1:]...), c.Used)
+	api.AssertIsEqual(product, c.Product)
+	api.AssertIsEqual(zeros, c.Zeros)
+	return leaves
+}
+
+// subtreeRoot hashes the leaves level by level.
+func subtreeRoot(hash *poseidon.Gadget, nodes []frontend.Variable) frontend.Variable {
+	for len(nodes) > 1 {
+		parents := make([]frontend.Variable, len(nodes)/tree.Arity)
+		for i := range parents {
+			parents[i] = hash.Hash(nodes[i*tree.Arity : (i+1)*tree.Arity]...)
+		}
+		nodes = parents
+	}
+	return nodes[0]
+}
+
+// climb constrains the path from the chunk's root to R, the digits of k, and with `last` the empty right siblings.
+func (c *Tree) climb(api frontend.API, hash *poseidon.Gadget, node frontend.Variable) {
+	api.AssertIsBoolean(c.Last)
+	empty := tree.EmptyRoots(c.depth)
+	var chunk frontend.Variable = 0
+	weight := 1
+	for l := range c.Path {
+		level := &c.Path[l]
+		digit := level.constrain(api, node, c.Last, &empty[Levels(len(c.Candidates))+l])
+		chunk = api.Add(chunk, api.Mul(digit, weight))
+		weight *= tree.Arity
+		node = hash.Hash(level.Children[:]...)
+	}
+	api.AssertIsEqual(chunk, c.Chunk)
+	api.AssertIsEqual(node, c.Root)
+}
+
+// constrain shows that Digit is one-hot, that the child it marks is node and, if last, that all children after it are
+// empty. It returns the digit.
+func (l *PathLevel) constrain(api frontend.API, node, last frontend.Variable, empty *fr.Element) frontend.Variable {
+	var sum, digit frontend.Variable = 0, 0
+	for i, child := range l.Children {
+		mustBeEmpty := api.Mul(last, sum) // sum = 1 once the digit lies to the left
+		api.AssertIsEqual(api.Mul(mustBeEmpty, api.Sub(child, empty.BigInt(new(big.Int)))), 0)
+		api.AssertIsBoolean(l.Digit[i])
+		api.AssertIsEqual(api.Mul(l.Digit[i], api.Sub(child, node)), 0)
+		sum = api.Add(sum, l.Digit[i])
+		digit = api.Add(digit, api.Mul(l.Digit[i], i))
+	}
+	api.AssertIsEqual(sum, 1)
+	return digit
+}

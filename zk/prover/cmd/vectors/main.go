@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command vectors writes the shared test vectors of this module.
+//
+//	go run ./cmd/vectors [-out FOLDER]            poseidon.json, order.json, tree.json: the same bytes on every run
+//	go run ./cmd/vectors -proofs [-cache FOLDER]  groth16_epoch256.json, groth16_tree256.json: by hand only, since
+//	                                              setups and proofs are random and the files are frozen
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
+
+	"provenance/zkprover/field"
+)
+
+func main() {
+	out := flag.String("out", "../../tests/vectors/zk", "folder to write to")
+	proofs := flag.Bool("proofs", false, "write the proof vectors instead of the others")
+	cache := flag.String("cache", filepath.Join(os.TempDir(), "zkprover-keys"), "key cache for -proofs")
+	flag.Parse()
+	if err := run(*out, *cache, *proofs); err != nil {
+		fmt.Fprintln(os.Stderr, "vectors:", err)
+		os.Exit(1)
+	}
+}
+
+func run(out, cache string, proofs bool) error {
+	files := map[string]func() (any, error){
+		"poseidon.json": poseidonVectors,
+		"order.json":    orderVectors,
+		"tree.json":     treeVectors,
+	}
+	if proofs {
+		files = map[string]func() (any, error){
+			"groth16_epoch256.json": func() (any, error) { return epochProofVectors(cache) },
+			"groth16_tree256.json":  func() (any, error) { return treeProofVectors(cache) },
+		}
+	}
+	for name, make := range files {
+		value, err := make()
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if err := write(filepath.Join(out, name), value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write puts one case per line, which keeps diffs readable.
+func write(path string, value any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	text = bytes.ReplaceAll(text, []byte(`},{"name"`), []byte("},\n{\"name\""))
+	return os.WriteFile(path, append(text, '\n'), 0o644)
+}
+
+// draw is SHA256(text), the source of everything that looks random here.
+func draw(format string, args ...any) [32]byte {
+	return sha256.Sum256([]byte("provenance vectors: " + fmt.Sprintf(format, args...)))
+}
+
+// drawScalar is the draw reduced modulo r.
+func drawScalar(format string, args ...any) fr.Element {
+	digest := draw(format, args...)
+	var e fr.Element
+	e.SetBytes(digest[:])
+	return e
+}
+
+func scalarHexes(elements []fr.Element) []string {
+	out := make([]string, len(elements))
+	for i := range elements {
+		out[i] = field.ScalarHex(&elements[i])
+	}
+	return out
+}

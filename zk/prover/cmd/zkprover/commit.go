@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"time"
+
+	"github.com/consensys/gnark-crypto/ecc/bn254"
+	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
+
+	"provenance/zkprover/fault"
+	"provenance/zkprover/field"
+	"provenance/zkprover/keys"
+	"provenance/zkprover/order"
+	"provenance/zkprover/proof"
+	"provenance/zkprover/prove"
+	"provenance/zkprover/statement"
+)
+
+type commitRequest struct {
+	Key       string `json:"key"`
+	Words     string `json:"words"` // with bases: recompute P without a proving key
+	Bases     string `json:"bases"`
+	Vector    string `json:"vector"`
+	Values    string `json:"values"`
+	Order     string `json:"order"`
+	Count     int    `json:"count"`
+	Blindings string `json:"blindings"`
+}
+
+type commitResult struct {
+	Points  [][]string `json:"points"`
+	Poks    [][]string `json:"poks,omitempty"`
+	Slots   int        `json:"slots"`
+	VKID    string     `json:"vkId"`
+	Seconds float64    `json:"seconds"`
+}
+
+func commit(request []byte) (any, error) {
+	var r commitRequest
+	if err := parseRequest(request, &r); err != nil {
+		return nil, err
+	}
+	if r.Count < 1 || r.Count > order.MaxCount {
+		return nil, fault.Differs(fault.BadRequest, "count", "1..16^6", r.Count)
+	}
+	begin := time.Now()
+	if r.Key == "" {
+		return r.recompute(begin)
+	}
+	key, err := keys.Load(r.Key)
+	if err != nil {
+		return nil, err
+	}
+	chunkOf, err := r.chunks(key.Shape.Slots)
+	if err != nil {
+		return nil, err
+	}
+	var points, poks []bn254.G1Affine
+	for c := range statement.Chunks(r.Count, key.Shape.Slots) {
+		vector, values, blind, err := chunkOf(c)
+		if err != nil {
+			return nil, err
+		}
+		made, err := prove.Commit(key, vector, values, blind)
+		if err != nil {
+			return nil, err
+		}
+		points, poks = append(points, made.Point), append(poks, made.Knowledge)
+	}
+	return commitResult{proof.PointsHex(points), proof.PointsHex(poks), key.Shape.Slots, key.Info.VKID, since(begin)}, nil
+}
+
+// chunks returns what to commit to in chunk c.
+func (r *commitRequest) chunks(slots int) (func(c int) (int, []fr.Element, *fr.Element, error), error) {
+	if r.Vector == "P" {
+		_, inverse, err := readOrder(r.Order, r.Count)
+		return func(c int) (int, []fr.Element, *fr.Element, error) {
+			return keys.VectorPosition, statement.Positions(inverse, c, slots), nil, nil
+		}, err
+	}
+	if r.Vector != "D" && r.Vector != "U" {
+		return nil, fault.Differs(fault.BadRequest, "vector", "D, U or P", r.Vector)
+	}
+	values, err := readElements("values", r.Values, r.Count)
+	if err != nil {
+		return nil, err
+	}
+	secrets, err := readBlindings(r.Blindings)
+	if err != nil {
+		return nil, err
+	}
+	vector, name, list := keys.VectorData, "d", secrets.D
+	if r.Vector == "U" {
+		vector, name, list = keys.VectorUsed, "u", secrets.U
+	}
+	return func(c int) (int, []fr.Element, *fr.Element, error) {
+		b, err := blinding(name, list, c, statement.Chunks(r.Count, slots))
+		return vector, statement.Window(values, c, slots), &b, err
+	}, nil
+}
+
+// recompute is what a verifier does: bases held against the key's words, then P from the order alone.
+func (r *commitRequest) recompute(begin time.Time) (any, error) {
+	if r.Vector != "P" {
+		return nil, fault.Differs(fault.BadRequest, "vector", "P (others need a key)", r.Vector)
+	}
+	vk, err := keys.LoadWords(r.Words)
+	if err != nil {
+		return nil, err
+	}
+	data, err := readFile("bases", r.Bases, maxFileBytes)
+	if err != nil {
+		return nil, err
+	}
+	bases, err := vk.ParsePositionBases(data)
+	if err != nil {
+		return nil, err
+	}
+	_, inverse, err := readOrder(r.Order, r.Count)
+	if err != nil {
+		return nil, err
+	}
+	var points []bn254.G1Affine
+	for c := range statement.Chunks(r.Count, vk.Shape.Slots) {
+		point, err := keys.CommitPositions(bases, statement.Positions(inverse, c, vk.Shape.Slots))
+		if err != nil {
+			return nil, err
+		}
+		points = append(points, point)
+	}
+	return commitResult{Points: proof.PointsHex(points), Slots: vk.Shape.Slots, VKID: vk.ID().Hex(), Seconds: since(begin)}, nil
+}
+
+// parseChallenge reads gamma and delta.
+func parseChallenge(gamma, delta string) (statement.Challenge, error) {
+	var c statement.Challenge
+	var err error
+	if c.Gamma, err = field.ParseScalar(gamma); err != nil {
+		return c, fault.New(fault.BadRequest, "gamma: %v", err)
+	}
+	if c.Delta, err = field.ParseScalar(delta); err != nil {
+		return c, fault.New(fault.BadRequest, "delta: %v", err)
+	}
+	return c, nil
+}

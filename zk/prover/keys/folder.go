@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package keys makes, stores, loads and refuses keys.
+//
+// A key is a folder named by the digest of its circuit:
+//
+//	key.json   facts about the key and the SHA-256 of every other file
+//	r1cs.bin   the constraint system; its SHA-256 is circuitDigest
+//	pk.bin     gnark's proving key
+//	vk.gnark   gnark's verifying key, for differential tests
+//	vk.words   the key data contract's content (docs/formats/proofs.md); its keccak-256 is vkId
+//	bases.bin  the bases of the commitment keys D, U, P, 64 bytes each (kind epoch)
+//
+// A folder appears by one rename after all its files are on disk: there are no half-written keys, only leftovers named
+// .making-* that nothing reads.
+package keys
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+
+	groth16 "github.com/consensys/gnark/backend/groth16/bn254"
+	cs "github.com/consensys/gnark/constraint/bn254"
+	"github.com/consensys/gnark/constraint/solver"
+
+	"provenance/zkprover/circuits"
+	"provenance/zkprover/fault"
+)
+
+// The files of a key folder.
+const (
+	FileInfo   = "key.json"
+	FileSystem = "r1cs.bin"
+	FileProver = "pk.bin"
+	FileGnark  = "vk.gnark"
+	FileWords  = "vk.words"
+	FileBases  = "bases.bin"
+
+	format       = "provenance-key/1"
+	gnarkVersion = "v0.16.0"
+	digestPrefix = "sha256:"
+
+	maxInfoBytes = 1 << 16
+	maxKeyBytes  = 4 << 30 // the largest key has 1,032,198 constraints and some 0.5 GB
+)
+
+// Info is the content of key.json.
+type Info struct {
+	Format        string            `json:"format"`
+	Kind          circuits.Kind     `json:"kind"`
+	Slots         int               `json:"slots"`
+	Depth         int               `json:"depth"`
+	CircuitDigest string            `json:"circuitDigest"`
+	VKID          string            `json:"vkId"`
+	Class         string            `json:"class"` // "dev": whoever ran the setup can forge proofs
+	Constraints   int               `json:"constraints"`
+	Gnark         string            `json:"gnark"`
+	Files         map[string]string `json:"files"` // name to SHA-256 in hexadecimal
+}
+
+// Key is a loaded key folder.
+type Key struct {
+	Info      Info
+	Shape     circuits.Shape
+	Verifying *Verifying
+	System    *cs.R1CS
+	Proving   *groth16.ProvingKey
+	Mask      solver.HintID // hint that draws commitment masks; of kind epoch only
+}
+
+// LoadInfo reads key.json and checks its form.
+func LoadInfo(dir string) (*Info, error) {
+	data, err := readLimited(filepath.Join(dir, FileInfo), maxInfoBytes)
+	if err != nil {
+		return nil, err
+	}
+	var info Info
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&info); err != nil {
+		return nil, fault.New(fault.BadKey, "key.json: %v", err)
+	}
+	if info.Format != format {
+		return nil, fault.Differs(fault.BadKey, "format of key.json", format, info.Format)
+	}
+	return &info, nil
+}
+
+// Load reads a whole key folder. Every file is held against its digest before it is parsed; the constraint system must
+// commit to what its shape says, and the proving key's bases must be those named in vk.words.
+func Load(dir string) (*Key, error) {
+	info, err := LoadInfo(dir)
+	if err != nil {
+		return nil, err
+	}
+	key := &Key{Info: *info, Shape: circuits.Shape{Kind: info.Kind, Slots: info.Slots, Depth: info.Depth}}
+	if key.Verifying, err = LoadWords(filepath.Join(dir, FileWords)); err != nil {
+		return nil, err
+	}
+	if id := key.Verifying.ID().Hex(); id != info.VKID {
+		return nil, fault.Differs(fault.BadKey, "vkId", info.VKID, id)
+	}
+	if key.Verifying.Shape != key.Shape {
+		return nil, fault.Differs(fault.BadKey, "shape of vk.words", key.Shape, key.Verifying.Shape)
+	}
+	if want := digestPrefix + info.Files[FileSystem]; want != info.CircuitDigest {
+		return nil, fault.Differs(fault.BadKey, "digest of "+FileSystem, info.CircuitDigest, want)
+	}
+	if err := key.loadSystem(dir); err != nil {
+		return nil, err
+	}
+	return key, key.loadProving(dir)
+}
+
+// LoadWords reads vk.words.
+func LoadWords(path string) (*Verifying, error) {
+	data, err := readLimited(path, MaxWordsBytes)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(data)
+}
+
+// LoadGnark reads gnark's verifying key.
+func LoadGnark(dir string) (*groth16.VerifyingKey, error) {
+	vk := new(groth16.VerifyingKey)
+	file, err := os.Open(filepath.Join(dir, FileGnark))
+	if err != nil {
+		return nil, fault.New(fault.BadFile, "%v", err)
+	}
+	defer file.Close()
+	if _, err := vk.ReadFrom(bufio.NewReader(file)); err != nil {
+		return nil, fault.New(fault.BadKey, "%s: %v", FileGnark, err)
+	}
+	return vk, nil
+}
+
+func (k *Key) loadSystem(dir string) error {
+	k.System = new(cs.R1CS)
+	if err := k.loadFile(dir, FileSystem, k.System.ReadFrom); err != nil {
+		return err
+	}
+	if k.System.GetNbConstraints() != k.Info.Constraints || k.System.GetNbPublicVariables()-1 != k.Shape.Public() {
+		return fault.New(fault.BadKey, "the constraint system has not the size that key.json states")
+	}
+	if err := circuits.CheckCommitments(k.System, k.Shape); err != nil {
+		return fault.New(fault.BadKey, "%v", err)
+	}
+	if k.Shape.Kind != circuits.KindEpoch {
+		return nil
+	}
+	var err error
+	if k.Mask, err = circuits.MaskHint(k.System); err != nil {
+		return fault.New(fault.BadKey, "%v", err)
+	}
+	return nil
+}
+
+func (k *Key) loadProving(dir string) error {
+	k.Proving = new(groth16.ProvingKey)
+	if err := k.loadFile(dir, FileProver, k.Proving.UnsafeReadFrom); err != nil {
+		return err
+	}
+	if len(k.Proving.CommitmentKeys) != k.Shape.Commitments() {
+		return fault.Differs(fault.BadKey, "commitment keys", k.Shape.Commitments(), len(k.Proving.CommitmentKeys))
+	}
+	for i, digest := range k.Verifying.BasesDigests {
+		if got := keccak(encodeBases(k.Proving.CommitmentKeys[i].Basis)); got != digest {
+			return fault.Differs(fault.BadKey, "digest of the bases of a commitment", digest.Hex(), got.Hex())
+		}
+	}
+	return nil
+}
+
+// loadFile checks the file's digest, then parses it.
+func (k *Key) loadFile(dir, name string, parse func(io.Reader) (int64, error)) error {
+	file, err := os.Open(filepath.Join(dir, name))
+	if err != nil {
+		return fault.New(fault.BadFile, "%v", err)
+	}
+	defer file.Close()
+	hash := sha256.New()
+	if n, err := io.Copy(hash, io.LimitReader(file, maxKeyBytes)); err != nil || n == maxKeyBytes {
+		return fault.New(fault.BadFile, "%s: %d bytes read, %v", name, n, err)
+	}
+	if got := hex.EncodeToString(hash.Sum(nil)); got != k.Info.Files[name] {
+		return fault.Differs(fault.BadKey, "SHA-256 of "+name, k.Info.Files[name], got).
+			WithHint("remove the key folder and run setup again")
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return fault.New(fault.BadFile, "%v", err)
+	}
+	if _, err := parse(bufio.NewReaderSize(file, 1<<20)); err != nil {
+		return fault.New(fault.BadKey, "%s: %v", name, err)
+	}
+	return nil
+}
+
+func readLimited(path string, limit int64) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fault.New(fault.BadFile, "%v", err)
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, limit+1))
+	if err != nil {
+		return nil, fault.New(fault.BadFile, "%v", err)
+	}
+	if int64(len(data)) > limit {
+		return nil, fault.New(fault.BadFile, "%s is larger than %d bytes", path, limit)
+	}
+	return data, nil
+}

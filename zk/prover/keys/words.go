@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keys
+
+import (
+	"encoding/binary"
+
+	"github.com/consensys/gnark-crypto/ecc/bn254"
+
+	"provenance/zkprover/circuits"
+	"provenance/zkprover/fault"
+	"provenance/zkprover/field"
+)
+
+// writer appends words.
+type writer struct{ bytes []byte }
+
+func (w *writer) number(n uint64) {
+	var word field.Word
+	binary.BigEndian.PutUint64(word[24:], n)
+	w.bytes = append(w.bytes, word[:]...)
+}
+
+func (w *writer) g1(p *bn254.G1Affine) {
+	encoded := field.FromG1(p)
+	w.bytes = append(w.bytes, encoded[:]...)
+}
+
+func (w *writer) g2(p *bn254.G2Affine) {
+	encoded := field.FromG2(p)
+	w.bytes = append(w.bytes, encoded[:]...)
+}
+
+// reader consumes words and keeps the first error; after it, everything reads as zero.
+type reader struct {
+	bytes []byte
+	err   error
+}
+
+func (r *reader) take(n int, what string) []byte {
+	if r.err == nil && len(r.bytes) < n {
+		r.err = fault.Differs(fault.BadKey, "key ends within "+what, n, len(r.bytes))
+	}
+	if r.err != nil {
+		return make([]byte, n)
+	}
+	taken := r.bytes[:n]
+	r.bytes = r.bytes[n:]
+	return taken
+}
+
+func (r *reader) word(what string) field.Word { return field.Word(r.take(field.WordBytes, what)) }
+
+func (r *reader) number(what string, limit uint64) uint64 {
+	word := r.word(what)
+	for _, b := range word[:24] {
+		if b != 0 && r.err == nil {
+			r.err = fault.Differs(fault.BadKey, what, "a small number", word.Hex())
+		}
+	}
+	n := binary.BigEndian.Uint64(word[24:])
+	if n > limit && r.err == nil {
+		r.err = fault.Differs(fault.BadKey, what, limit, n)
+	}
+	return n
+}
+
+func (r *reader) expect(what string, want uint64) {
+	if got := r.number(what, 1<<32); got != want && r.err == nil {
+		r.err = fault.Differs(fault.BadKey, what, want, got)
+	}
+}
+
+func (r *reader) g1(what string) bn254.G1Affine {
+	p, err := field.ParseG1(r.take(field.G1Bytes, what))
+	r.keep(what, err)
+	return p
+}
+
+func (r *reader) g2(what string) bn254.G2Affine {
+	p, err := field.ParseG2(r.take(field.G2Bytes, what))
+	r.keep(what, err)
+	return p
+}
+
+func (r *reader) keep(what string, err error) {
+	if err != nil && r.err == nil {
+		r.err = fault.New(fault.BadKey, "%s: %v", what, err)
+	}
+}
+
+// header reads words 0 to 6. Keys flagged `lookup` are refused: neither statement's circuit uses lookups, and a
+// circuit with anchored commitments must not.
+func (r *reader) header() circuits.Shape {
+	r.expect("version", formatVersion)
+	number := r.number("kind", 2)
+	shape := circuits.Shape{}
+	for kind, n := range kindNumber {
+		if n == number {
+			shape.Kind = kind
+		}
+	}
+	shape.Slots = int(r.number("slots", circuits.MaxSlots))
+	shape.Depth = int(r.number("depth", 64))
+	if r.err == nil {
+		r.keep("header", shape.Check())
+	}
+	if r.err == nil {
+		r.expect("number of public inputs", uint64(shape.Public()))
+		r.expect("number of commitments", uint64(shape.Commitments()))
+		r.expect("flags", 0)
+	}
+	return shape
+}

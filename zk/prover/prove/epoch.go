@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package prove
+
+import (
+	"github.com/consensys/gnark-crypto/ecc/bn254"
+	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
+	"github.com/consensys/gnark/frontend"
+
+	"provenance/zkprover/circuits"
+	"provenance/zkprover/fault"
+	"provenance/zkprover/keys"
+	"provenance/zkprover/proof"
+	"provenance/zkprover/statement"
+)
+
+// EpochWitness is one chunk: vectors of `slots` values each, the blindings of D and U, start = chunk*slots.
+type EpochWitness struct {
+	Data, Used, Positions      []fr.Element
+	DataBlinding, UsedBlinding fr.Element
+	Start                      uint64
+	Challenge                  statement.Challenge
+}
+
+// Link is the witness of a link proof for one chunk of the dataset: U all zero with blinding 0, identity positions.
+func Link(leaves []fr.Element, chunk, slots int, blinding fr.Element, challenge statement.Challenge) *EpochWitness {
+	return &EpochWitness{
+		Data:         statement.Window(leaves, chunk, slots),
+		Used:         make([]fr.Element, slots),
+		Positions:    statement.IdentityPositions(chunk, slots),
+		DataBlinding: blinding,
+		Start:        uint64(chunk * slots),
+		Challenge:    challenge,
+	}
+}
+
+// Epoch proves one chunk. The commitments of the proof are the very points that [Commit] gives for the same vectors and
+// blindings. The products are computed here, so the only false statements are impossible ones.
+func Epoch(key *keys.Key, w *EpochWitness) (*proof.Proof, error) {
+	commitments, err := w.commit(key)
+	if err != nil {
+		return nil, err
+	}
+	public := w.public()
+	p, err := groth16Proof(key, w.assignment(public), commitments)
+	if err != nil {
+		return nil, err
+	}
+	p.Public = public
+	return p, check(key, p)
+}
+
+func (w *EpochWitness) commit(key *keys.Key) ([]Commitment, error) {
+	out := make([]Commitment, circuits.EpochCommitments)
+	for vector, in := range []struct {
+		values   []fr.Element
+		blinding *fr.Element
+	}{{w.Data, &w.DataBlinding}, {w.Used, &w.UsedBlinding}, {w.Positions, nil}} {
+		var err error
+		if out[vector], err = Commit(key, vector, in.values, in.blinding); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// public is gamma, delta, start, a, b.
+func (w *EpochWitness) public() []fr.Element {
+	var start fr.Element
+	start.SetUint64(w.Start)
+	return []fr.Element{
+		w.Challenge.Gamma, w.Challenge.Delta, start,
+		w.Challenge.ProductAt(w.Data, w.Positions), w.Challenge.ProductFrom(w.Used, w.Start),
+	}
+}
+
+func (w *EpochWitness) assignment(public []fr.Element) *circuits.Epoch {
+	return &circuits.Epoch{
+		Gamma: public[0], Delta: public[1], Start: public[2], ProductData: public[3], ProductUsed: public[4],
+		Data: variables(w.Data), DataBlinding: w.DataBlinding,
+		Used: variables(w.Used), UsedBlinding: w.UsedBlinding,
+		Position: variables(w.Positions),
+	}
+}
+
+func variables(values []fr.Element) []frontend.Variable {
+	out := make([]frontend.Variable, len(values))
+	for i := range values {
+		out[i] = values[i]
+	}
+	return out
+}
+
+// requireSame holds the proof's commitments against those computed apart from it.
+func requireSame(got []bn254.G1Affine, want []Commitment) error {
+	for i := range want {
+		if !got[i].Equal(&want[i].Point) {
+			return fault.New(fault.Internal, "commitment %d of the proof is not the anchored one", i)
+		}
+	}
+	return nil
+}

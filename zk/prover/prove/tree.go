@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package prove
+
+import (
+	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
+	"github.com/consensys/gnark/frontend"
+
+	"provenance/zkprover/circuits"
+	"provenance/zkprover/fault"
+	"provenance/zkprover/keys"
+	"provenance/zkprover/proof"
+	"provenance/zkprover/statement"
+	"provenance/zkprover/tree"
+)
+
+// Tree proves chunk k of a dataset's tree. k must be a non-empty chunk; the tree's depth must be the key's.
+func Tree(key *keys.Key, t *tree.Tree, k int, challenge statement.Challenge) (*proof.Proof, error) {
+	if key.Shape.Kind != circuits.KindTree || key.Shape.Depth != t.Depth() {
+		return nil, fault.Differs(fault.Mismatch, "key", circuits.Shape{Kind: circuits.KindTree, Slots: key.Shape.Slots, Depth: t.Depth()}, key.Shape)
+	}
+	slots := key.Shape.Slots
+	if k < 0 || k >= statement.Chunks(t.Count(), slots) {
+		return nil, fault.Differs(fault.BadRequest, "chunk k", "a non-empty chunk", k)
+	}
+	public := treePublic(t, k, slots, challenge)
+	p, err := groth16Proof(key, treeAssignment(t, k, slots, public), nil)
+	if err != nil {
+		return nil, err
+	}
+	p.Public = public
+	return p, check(key, p)
+}
+
+// treePublic is R, k, used, last, gamma, delta, t, z.
+func treePublic(t *tree.Tree, k, slots int, challenge statement.Challenge) []fr.Element {
+	used := statement.Used(t.Count(), k, slots)
+	start := uint64(k * slots)
+	leaves := make([]fr.Element, used)
+	for i := range leaves {
+		leaves[i] = t.Node(0, k*slots+i)
+	}
+	public := make([]fr.Element, 0, circuits.TreePublic)
+	public = append(public, t.Root(), number(k), number(used), number(0), challenge.Gamma, challenge.Delta)
+	if k == statement.Chunks(t.Count(), slots)-1 {
+		public[3].SetOne()
+	}
+	return append(public, challenge.ProductFrom(leaves, start), challenge.ProductOfPositions(start, used))
+}
+
+func treeAssignment(t *tree.Tree, k, slots int, public []fr.Element) *circuits.Tree {
+	c := circuits.NewTree(slots, t.Depth())
+	for i, to := range []*frontend.Variable{&c.Root, &c.Chunk, &c.Used, &c.Last, &c.Gamma, &c.Delta, &c.Product, &c.Zeros} {
+		*to = public[i]
+	}
+	used := int(public[2].Uint64())
+	for i := range c.Candidates {
+		c.Candidates[i] = t.Node(0, k*slots+i)
+		c.Selectors[i] = boolean(i < used)
+	}
+	below := circuits.Levels(slots)
+	index := k
+	for l := range c.Path {
+		children := t.Children(below+l+1, index/tree.Arity)
+		for i := range children {
+			c.Path[l].Children[i] = children[i]
+			c.Path[l].Digit[i] = boolean(i == index%tree.Arity)
+		}
+		index /= tree.Arity
+	}
+	return c
+}
+
+func boolean(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func number(n int) fr.Element {
+	var e fr.Element
+	e.SetUint64(uint64(n))
+	return e
+}
