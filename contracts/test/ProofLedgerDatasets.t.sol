@@ -283,8 +283,9 @@ contract ProofLedgerDatasetsTest is LedgerFixture {
                 ledger.proveTree(id, k, 6, 2, wrong);
                 ledger.proveTree(id, k, 6, 2, treeProof(k, used, last, 6, 2));
             }
+            IProofLedger.Proof memory empty = treeProof(trees, 0, true, 6, 2);
             vm.expectRevert(abi.encodeWithSelector(IProofLedger.ChunkOutOfRange.selector, trees, trees));
-            ledger.proveTree(id, trees, 6, 2, treeProof(trees, 0, true, 6, 2));
+            ledger.proveTree(id, trees, 6, 2, empty);
         }
     }
 

@@ -18,13 +18,21 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
-def create(name: Name = "default", password_file: PasswordFile = None, json: Json = False) -> None:
+def create(
+    name: Name = "default",
+    password_file: PasswordFile = None,
+    if_missing: Annotated[bool, typer.Option("--if-missing", help="Keep a key of this name that exists already.")] = False,
+    json: Json = False,
+) -> None:
     """Make a fresh key; the password comes from a 0600 file or the terminal."""
     from provenance._chain.session import key_path
-    from provenance.signing import create_key, read_password
+    from provenance.signing import address_of, create_key, read_password
 
     path = key_path(Settings.load(), name)
-    address = create_key(path, read_password(password_file, prompt="new keystore password: ")).lower()
+    if if_missing and path.exists():
+        address = address_of(path)
+    else:
+        address = create_key(path, read_password(password_file, prompt="new keystore password: ")).lower()
     result({"format": "provenance-key/1", "name": name, "address": address, "path": str(path)}, json, f"{address}  {path}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -144,7 +145,7 @@ def test_the_order_is_that_of_the_vectors(vectors: Path) -> None:
             continue
         order = epoch_order(bytes.fromhex(case["seed"][2:]), case["epoch"], case["count"])
         assert order[:300].tolist() == case["order"][:300], case["name"]
-        assert __import__("hashlib").sha256(order.astype(">u8").tobytes()).hexdigest() == case["sha256"]
+        assert hashlib.sha256(order.astype(">u8").tobytes()).hexdigest() == case["sha256"]
 
 
 elements = st.integers(0, R - 1)

@@ -157,7 +157,15 @@ def _require_plain(config: Mapping[str, Any], path: Path) -> None:
 
 
 def _scale(config: Mapping[str, Any], rank: int, path: Path) -> Fraction:
-    where, alpha = f"{path / CONFIG_NAME} lora_alpha", config.get("lora_alpha")
+    return exact_scale(config.get("lora_alpha"), rank, f"{path / CONFIG_NAME} lora_alpha")
+
+
+def exact_scale(alpha: object, rank: int, where: str) -> Fraction:
+    """lora_alpha / r as an exact number.
+
+    Raises:
+        InputError: not a positive number, or one that bfloat16 does not hold.
+    """
     if not isinstance(alpha, int | float) or isinstance(alpha, bool) or not 0 < alpha < 2**32:
         raise InputError("lora_alpha is not a positive number", where=where, actual=alpha)
     scale = Fraction(alpha) / rank

@@ -147,7 +147,8 @@ class Recorder:
         self._step, self._micro, self._epoch = 0, 0, 0
         self._unmatched, self._closed = 0, False
         self._failure: ProvenanceError | None = None
-        self._put_count, self._done_count = 0, 0
+        self._put_count, self._taken_count, self._done_count = 0, 0, 0
+        self._lost = 0
         self._changed = threading.Condition()
         self._hurry = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
@@ -156,8 +157,9 @@ class Recorder:
     # Called by training
 
     def begin_epoch(self, epoch: int) -> None:
-        """Batches from here on belong to `epoch`."""
+        """Batches from here on belong to `epoch`; another epoch still open is ended first (a crash kept it from ending)."""
         self._epoch = epoch
+        self._put(lambda: self._epoch_record() if self._course.epoch != epoch else None)
 
     def begin_step(self, step: int) -> None:
         """Batches from here on belong to optimizer step `step`, counted from 1."""
@@ -203,16 +205,7 @@ class Recorder:
 
         Nothing is recorded when no batch was since the last end.
         """
-
-        def build() -> Record | None:
-            course = self._course
-            if not course.epoch_open:
-                return None
-            course.epoch_open = False
-            rest = self.orders.order(course.epoch)[course.consumed :]
-            return Record.make("epoch", epoch=course.epoch, consumed=course.consumed, remainder=self._words(rest))
-
-        self._put(build)
+        self._put(self._epoch_record)
 
     def resume(self, *, checkpoint: int, abandons: Iterable[int], step: int, epoch: int, consumed: int,
                last_batch: int | None) -> None:  # fmt: skip
@@ -229,7 +222,7 @@ class Recorder:
 
         def build() -> Record:
             self._course = _Course(epoch, consumed, last_batch, checkpoint if step else None, consumed > 0)
-            return Record.make("resume", **{"from": checkpoint}, abandons=list(abandons), step=step)
+            return Record.make("resume", from_=checkpoint, abandons=list(abandons), step=step)
 
         self._put(build)
 
@@ -239,9 +232,7 @@ class Recorder:
 
     def flush(self) -> None:
         """Return once everything queued before is in the journal (perhaps not on disk) or a failure stands."""
-        with self._changed:
-            target = self._put_count
-        self._hurry.set()
+        target = self._wake()
         with self._changed:
             self._changed.wait_for(lambda: self._done_count >= target or self._failure is not None)
 
@@ -253,8 +244,7 @@ class Recorder:
         """
         with self._changed:
             self._failure = None  # try again
-            target = self._put_count
-        self._hurry.set()
+        target = self._wake()
         with self._changed:
             self._changed.wait_for(lambda: self._done_count >= target or self._failure is not None)
             failure = self._failure if self._done_count < target else None
@@ -266,6 +256,13 @@ class Recorder:
                 self._fail(error)
         if failure is not None:
             raise failure
+
+    def _wake(self) -> int:
+        """Make the recorder's thread commit now; returns the count of items that must be done for the caller to go on."""
+        self._put(lambda: None)
+        self._hurry.set()
+        with self._changed:
+            return self._put_count
 
     def apply_policy(self) -> None:
         """Under `pause` wait while records cannot be made durable; under `abort` raise. Under `continue` do nothing."""
@@ -289,11 +286,17 @@ class Recorder:
             self.apply_policy()
 
     @property
+    def consumed(self) -> int:
+        """Positions consumed of the epoch last fed, as of the records made so far (`flush` first)."""
+        return self._course.consumed
+
+    @property
     def status(self) -> RecorderStatus:
         with self._changed:
             records, failure = self._next_seq, self._failure
         durable = self.journal.durable
-        return RecorderStatus(records, durable, records - durable, self._unmatched, None if failure is None else str(failure))
+        text = f"{self._lost} records lost" if self._lost else None
+        return RecorderStatus(records, durable, records - durable, self._unmatched, text if failure is None else str(failure))
 
     def close(self) -> None:
         """Write everything and stop. The journal stays open.
@@ -354,33 +357,38 @@ class Recorder:
 
     def _stage(self, item: _Item) -> None:
         try:
-            salt: bytes | None = None
             if isinstance(item, _Batch):
                 salt = os.urandom(SALT_BYTES)
-                record: Record | None = self._batch_record(item, salt)
-            else:
-                record = item()
-            if record is not None:
-                staged = _Staged(self._next_seq, record.to_bytes(), salt)
-                if isinstance(item, _Batch):
-                    self._course.last_batch = staged.seq
-                self._staged.append(staged)
-                with self._changed:
-                    self._next_seq += 1
-        except Exception as error:  # one bad item must not stop the others; the gap shows in the log
+                record = self._batch_record(item, salt)
+                self._course.last_batch = self._next_seq
+                self._add(record, salt)
+            elif (other := item()) is not None:
+                self._add(other, None)
+        except Exception as error:  # one bad item must not stop the others; the gap shows in log and status
             logger.exception("record could not be made")
+            self._lost += 1
             self._fail(UnavailableError("record could not be made", actual=f"{type(error).__name__}: {error}"))
-        finally:
-            with self._changed:
-                self._put_count -= 0 if self._staged else 1
-                self._changed.notify_all()
+        with self._changed:
+            self._taken_count += 1
+
+    def _add(self, record: Record, salt: bytes | None) -> None:
+        self._staged.append(_Staged(self._next_seq, record.to_bytes(), salt))
+        with self._changed:
+            self._next_seq += 1
+
+    def _epoch_record(self) -> Record | None:
+        course = self._course
+        if not course.epoch_open:
+            return None
+        course.epoch_open = False
+        rest = self.orders.order(course.epoch)[course.consumed :]
+        return Record.make("epoch", epoch=course.epoch, consumed=course.consumed, remainder=self._words(rest))
 
     def _batch_record(self, item: _Batch, salt: bytes) -> Record:
         tensors, indices, genuine = item.snapshot.load()
         course = self._course
         if not course.epoch_open or course.epoch != item.epoch:
-            course.consumed = course.consumed if course.epoch_open and course.epoch == item.epoch else 0
-            course.epoch, course.epoch_open = item.epoch, True
+            course.epoch, course.consumed, course.epoch_open = item.epoch, 0, True
         known = [] if indices is None else [i for i in indices if 0 <= i < self.orders.count]
         positions = [int(p) for p in self.orders.positions(item.epoch)[known]] if known else []
         size = _batch_size(tensors, len(positions))
@@ -397,7 +405,7 @@ class Recorder:
 
     def _misplaced(self, positions: list[int], size: int) -> int:
         """How many of a batch's samples are not at the positions whose turn it is."""
-        start = self._course.consumed + self.ranks.rank * self.ranks.batch_size * (self.ranks.world_size > 1)
+        start = self._course.consumed + self.ranks.rank * self.ranks.batch_size
         right = sum(position == start + i for i, position in enumerate(positions))
         return size - right
 
@@ -411,24 +419,24 @@ class Recorder:
 
     def _commit(self) -> None:
         """Salts first, then the records that need them; on an error everything stays staged for the next try."""
-        if not self._staged:
-            return
+        if self._staged:
+            self._require_place()
+            salted = [staged for staged in self._staged if staged.salt is not None]
+            for staged in salted:
+                # A place in the journal that is still free may have a salt from before a crash; no record uses that one.
+                self._salts.put(SALT_KIND, staged.seq, staged.salt or b"", replace=True)
+            if salted:
+                self._salts.sync()  # salts are safe after this line and not before; only then may records use them
+            for staged in self._staged:
+                self.journal.append(staged.payload)
+        with self._changed:
+            self._staged, self._done_count = [], self._taken_count
+            self._changed.notify_all()
+
+    def _require_place(self) -> None:
         if len(self.journal) != self._staged[0].seq:
             raise UnavailableError("somebody else appends to the journal", where=str(self.journal.path),
                                    expected=self._staged[0].seq, actual=len(self.journal))  # fmt: skip
-        salted = [staged for staged in self._staged if staged.salt is not None]
-        for staged in salted:
-            assert staged.salt is not None
-            # A place in the journal that is still free may have a salt from before a crash; no record uses that one.
-            self._salts.put(SALT_KIND, staged.seq, staged.salt, replace=True)
-        if salted:
-            self._salts.sync()  # salts are safe after this line and not before; only then may records use them
-        for staged in self._staged:
-            self.journal.append(staged.payload)
-        with self._changed:
-            self._done_count += len(self._staged)
-            self._staged = []
-            self._changed.notify_all()
 
     def _check_journal(self) -> None:
         if self.journal.failure is not None:

@@ -43,6 +43,12 @@ def epochs_of(records: Sequence[Record]) -> list[int]:
     return sorted({r.fields["epoch"] for _, r in live_batches(records)})
 
 
+def proven_epochs(records: Sequence[Record]) -> set[int]:
+    """Epochs whose last record names an anchoring."""
+    last = {r.fields["epoch"]: r for r in records if r.type == "epoch"}
+    return {epoch for epoch, record in last.items() if "number" in record.fields}
+
+
 def make_job(records: Sequence[Record], dataset: CommittedDataset, run_id: bytes, dataset_id: bytes, seed: bytes, epoch: int) -> EpochJob:
     """What the log and the seed say about an epoch, checked against each other before anything is spent.
 

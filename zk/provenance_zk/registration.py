@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provenance.dataset import CommittedDataset
-from provenance.layout import read_json, write_atomically, write_json
+from provenance.errors import NotFound
+from provenance.layout import RunFolder, read_json, write_atomically, write_json
 from provenance_zk.client import Commitments, ZkProver
 from provenance_zk.keys import KeyFolder
 from provenance_zk.ledger import Ledger, blindings, calldata, point_json, point_of
@@ -51,6 +52,27 @@ def find_registration(dataset_folder: Path, ledger: str) -> Registered | None:
         if value.get("ledger") == ledger and value.get("finished") is True:
             return Registered(bytes.fromhex(str(value["dataset_id"])[2:]), path.parent)
     return None
+
+
+def require_registration(dataset_folder: Path, ledger: str) -> Registered:
+    """`find_registration`, as a condition.
+
+    Raises:
+        NotFound: the dataset is not registered on this ledger.
+    """
+    found = find_registration(dataset_folder, ledger)
+    if found is None:
+        raise NotFound("dataset is not registered on the ledger", where=str(dataset_folder), expected=f"a registration on {ledger}",
+                       hint=f"provenance dataset register {dataset_folder}")
+    return found
+
+
+def write_evidence(run: RunFolder, registration: Registered, keys: Keys) -> None:
+    """Copy what verifiers need of a registration and its keys into a run's evidence."""
+    for source in sorted(registration.folder.glob("*.json")):
+        write_atomically(run.dataset / source.name, source.read_bytes())
+    for key in (keys.epoch, keys.tree):
+        write_key(run.key(f"0x{key.vk_id.hex()}"), key)
 
 
 def register(dataset: CommittedDataset, salt_key: bytes, keys: Keys, prover: ZkProver, ledger: Ledger, ledger_address: str,
@@ -106,8 +128,6 @@ def _prove_links(dataset: CommittedDataset, secret: list[int], keys: Keys, prove
 
 
 def _store(folder: Path, dataset_id: bytes, keys: Keys, d: Commitments, ledger_address: str) -> None:
-    for key in (keys.epoch, keys.tree):
-        write_key(folder / "keys" / f"0x{key.vk_id.hex()}", key)
     write_json(folder / "registration.json", {
         "format": "provenance-registration/1", "dataset_id": "0x" + dataset_id.hex(), "ledger": ledger_address, "finished": True,
         "epoch_key": "0x" + keys.epoch.vk_id.hex(), "tree_key": "0x" + keys.tree.vk_id.hex(),

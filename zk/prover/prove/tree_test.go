@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
+	"github.com/consensys/gnark/frontend"
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
@@ -17,78 +18,94 @@ import (
 	"provenance/zkprover/verify"
 )
 
-// attack is one dishonest assignment of the small tree circuit (16 leaves a chunk, depth 3, 40 leaves).
-type attack struct {
+// treeAttack is one dishonest assignment of the small tree circuit (16 leaves a chunk, depth 3, 40 leaves). Unless it
+// states false products itself, used, t and z are computed anew from what it changed, so that nothing but the attacked
+// constraint is in its way.
+type treeAttack struct {
 	name   string
 	k      int
-	change func(c *circuits.Tree, built *tree.Tree, challenge *statement.Challenge)
+	keep   bool // used, t and z stay
+	change func(c *circuits.Tree)
 }
 
-// selectUsed gives the first n selectors 1 and recomputes used, t and z as the circuit would.
-func selectUsed(c *circuits.Tree, built *tree.Tree, challenge *statement.Challenge, k, n int) {
-	leaves := make([]fr.Element, n)
+// restate computes used, t and z from selectors, candidates and chunk number as the circuit does.
+func restate(c *circuits.Tree, challenge *statement.Challenge) {
+	used, product, zeros, one := fr.Element{}, fr.One(), fr.One(), fr.One()
+	start := element(c.Chunk)
+	sixteen := fr.NewElement(16)
+	start.Mul(&start, &sixteen)
 	for i := range c.Selectors {
-		c.Selectors[i] = boolean(i < n)
-		if i < n {
-			leaves[i] = built.Node(0, 16*k+i)
+		selector, candidate := element(c.Selectors[i]), element(c.Candidates[i])
+		position := fr.NewElement(uint64(i))
+		position.Add(&position, &start)
+		var f fr.Element
+		f.Mul(&challenge.Delta, &position).Add(&f, &challenge.Gamma).Sub(&f, &one)
+		used.Add(&used, &selector)
+		for _, p := range []struct {
+			product *fr.Element
+			value   fr.Element
+		}{{&product, candidate}, {&zeros, fr.Element{}}} {
+			p.value.Add(&p.value, &f).Mul(&p.value, &selector).Add(&p.value, &one)
+			p.product.Mul(p.product, &p.value)
 		}
 	}
-	c.Used = n
-	c.Product = challenge.ProductFrom(leaves, uint64(16*k))
-	c.Zeros = challenge.ProductOfPositions(uint64(16*k), n)
+	c.Used, c.Product, c.Zeros = used, product, zeros
 }
 
-var treeAttacks = []attack{
-	{"a used leaf left out at the end", 1, func(c *circuits.Tree, b *tree.Tree, ch *statement.Challenge) {
-		selectUsed(c, b, ch, 1, 15)
+// element is the value of a variable that a test or treeAssignment set.
+func element(v frontend.Variable) fr.Element {
+	var e fr.Element
+	if _, err := e.SetInterface(v); err != nil {
+		panic(err)
+	}
+	return e
+}
+
+var treeAttacks = []treeAttack{
+	{"a used leaf left out at the end", 1, false, func(c *circuits.Tree) { c.Selectors[15] = 0 }},
+	{"an empty slot skipped and another used", 2, false, func(c *circuits.Tree) { c.Selectors[9] = 1 }},
+	{"a selector of 2 with half a leaf", 2, false, func(c *circuits.Tree) {
+		c.Selectors[0] = 2
+		c.Candidates[0] = halved(c.Candidates[0])
 	}},
-	{"selectors with a gap", 2, func(c *circuits.Tree, _ *tree.Tree, _ *statement.Challenge) {
-		c.Selectors[3], c.Selectors[8] = 0, 1
-	}},
-	{"selectors that are not boolean", 2, func(c *circuits.Tree, _ *tree.Tree, _ *statement.Challenge) {
-		c.Selectors[0], c.Selectors[1] = 2, 0
-	}},
-	{"a selector above 1 from the start", 1, func(c *circuits.Tree, _ *tree.Tree, _ *statement.Challenge) {
+	{"all selectors 2 with half leaves", 1, false, func(c *circuits.Tree) {
 		for i := range c.Selectors {
-			c.Selectors[i] = 2
+			c.Selectors[i], c.Candidates[i] = 2, halved(c.Candidates[i])
 		}
-		c.Used = 32
 	}},
-	{"used that is not the number of selected leaves", 2, func(c *circuits.Tree, _ *tree.Tree, _ *statement.Challenge) { c.Used = 9 }},
-	{"a leaf beyond count", 2, func(c *circuits.Tree, _ *tree.Tree, _ *statement.Challenge) {
-		c.Candidates[8], c.Selectors[8], c.Used = fixture.Scalar(), 1, 9
-	}},
-	{"a changed leaf", 1, func(c *circuits.Tree, _ *tree.Tree, _ *statement.Challenge) { c.Candidates[0] = fixture.Scalar() }},
-	{"two leaves swapped", 1, func(c *circuits.Tree, _ *tree.Tree, _ *statement.Challenge) {
+	{"used that is not the number of selected leaves", 2, true, func(c *circuits.Tree) { c.Used = 9 }},
+	{"a leaf beyond count", 2, false, func(c *circuits.Tree) { c.Candidates[8], c.Selectors[8] = fixture.Scalar(), 1 }},
+	{"a changed leaf", 1, false, func(c *circuits.Tree) { c.Candidates[0] = fixture.Scalar() }},
+	{"two leaves swapped", 1, false, func(c *circuits.Tree) {
 		c.Candidates[0], c.Candidates[1] = c.Candidates[1], c.Candidates[0]
 	}},
-	{"another chunk number", 1, func(c *circuits.Tree, _ *tree.Tree, _ *statement.Challenge) { c.Chunk = 2 }},
-	{"a chunk number beyond the tree", 1, func(c *circuits.Tree, _ *tree.Tree, _ *statement.Challenge) { c.Chunk = 257 }},
-	{"digits of another chunk", 1, func(c *circuits.Tree, _ *tree.Tree, _ *statement.Challenge) {
+	{"another chunk number", 1, false, func(c *circuits.Tree) { c.Chunk = 2 }},
+	{"a chunk number beyond the tree", 1, false, func(c *circuits.Tree) { c.Chunk = 257 }},
+	{"digits of another chunk", 1, false, func(c *circuits.Tree) {
 		c.Path[0].Digit[1], c.Path[0].Digit[2], c.Chunk = 0, 1, 2
 	}},
-	{"a digit made of two", 1, func(c *circuits.Tree, _ *tree.Tree, _ *statement.Challenge) {
+	{"a digit made of two", 1, false, func(c *circuits.Tree) {
 		c.Path[1].Digit[0], c.Path[1].Digit[1], c.Path[1].Digit[2] = 2, -2, 1
 	}},
-	{"no digit", 1, func(c *circuits.Tree, _ *tree.Tree, _ *statement.Challenge) {
-		c.Path[0].Digit[1], c.Chunk = 0, 0
+	{"no digit", 1, false, func(c *circuits.Tree) { c.Path[0].Digit[1], c.Chunk = 0, 0 }},
+	{"a changed sibling", 1, false, func(c *circuits.Tree) { c.Path[0].Children[9] = fixture.Scalar() }},
+	{"last with leaves to the right", 1, false, func(c *circuits.Tree) { c.Last = 1 }},
+	{"last that is not boolean", 2, false, func(c *circuits.Tree) { c.Last = 2 }},
+	{"another root", 1, false, func(c *circuits.Tree) { c.Root = fixture.Scalar() }},
+	{"another t", 1, true, func(c *circuits.Tree) { c.Product = fixture.Scalar() }},
+	{"another z", 1, true, func(c *circuits.Tree) { c.Zeros = fixture.Scalar() }},
+	{"t and z of chunk 0's positions", 1, true, func(c *circuits.Tree) {
+		challenge := statement.Challenge{Gamma: element(c.Gamma), Delta: element(c.Delta)}
+		c.Chunk = 0
+		restate(c, &challenge)
+		c.Chunk = 1
 	}},
-	{"last with leaves to the right", 1, func(c *circuits.Tree, _ *tree.Tree, _ *statement.Challenge) { c.Last = 1 }},
-	{"last that is not boolean", 1, func(c *circuits.Tree, _ *tree.Tree, _ *statement.Challenge) { c.Last = 2 }},
-	{"another root", 1, func(c *circuits.Tree, _ *tree.Tree, _ *statement.Challenge) { c.Root = fixture.Scalar() }},
-	{"another t", 1, func(c *circuits.Tree, _ *tree.Tree, _ *statement.Challenge) { c.Product = fixture.Scalar() }},
-	{"another z", 1, func(c *circuits.Tree, _ *tree.Tree, _ *statement.Challenge) { c.Zeros = fixture.Scalar() }},
-	{"t without delta", 1, func(c *circuits.Tree, b *tree.Tree, ch *statement.Challenge) {
-		none := statement.Challenge{Gamma: ch.Gamma}
-		selectUsed(c, b, &none, 1, 16)
-	}},
-	{"positions of chunk 0", 1, func(c *circuits.Tree, b *tree.Tree, ch *statement.Challenge) {
-		leaves := make([]fr.Element, 16)
-		for i := range leaves {
-			leaves[i] = b.Node(0, 16+i)
-		}
-		c.Product, c.Zeros = ch.ProductFrom(leaves, 0), ch.ProductOfPositions(0, 16)
-	}},
+}
+
+func halved(v frontend.Variable) fr.Element {
+	e := element(v)
+	e.Halve()
+	return e
 }
 
 func TestTreeAttacks(t *testing.T) {
@@ -96,10 +113,14 @@ func TestTreeAttacks(t *testing.T) {
 	for _, a := range treeAttacks {
 		challenge := fixture.Challenge()
 		assignment := treeAssignment(built, a.k, 16, treePublic(built, a.k, 16, challenge))
+		restate(assignment, &challenge)
 		if _, err := solve(t, smallTreeShape, assignment); err != nil {
 			t.Fatalf("honest assignment: %v", err)
 		}
-		a.change(assignment, built, &challenge)
+		a.change(assignment)
+		if !a.keep {
+			restate(assignment, &challenge)
+		}
 		if _, err := solve(t, smallTreeShape, assignment); err == nil {
 			t.Errorf("%s: the circuit is satisfied", a.name)
 		}

@@ -3,6 +3,8 @@
 package poseidon
 
 import (
+	"encoding/json"
+	"os"
 	"testing"
 
 	"github.com/consensys/gnark-crypto/ecc"
@@ -165,5 +167,35 @@ func BenchmarkHash16(b *testing.B) {
 	var in [16]fr.Element
 	for i := 0; i < b.N; i++ {
 		in[0] = Hash16(&in)
+	}
+}
+
+func TestSharedVectors(t *testing.T) {
+	var file struct {
+		Cases []struct {
+			Name, Hash string
+			Inputs     []string
+		}
+	}
+	text, err := os.ReadFile("../../../../tests/vectors/zk/poseidon.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &file); err != nil {
+		t.Fatal(err)
+	}
+	if len(file.Cases) < MaxInputs {
+		t.Fatalf("%d cases", len(file.Cases))
+	}
+	for _, c := range file.Cases {
+		inputs := make([]fr.Element, len(c.Inputs))
+		for i, input := range c.Inputs {
+			inputs[i].SetString(input)
+		}
+		got, want := plain(inputs), new(fr.Element)
+		want.SetString(c.Hash)
+		if !got.Equal(want) {
+			t.Errorf("%s: the plain form gives another hash", c.Name)
+		}
 	}
 }

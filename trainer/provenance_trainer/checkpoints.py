@@ -1,0 +1,122 @@
+"""Checkpoint folders: their digests, which of them a run may resume from, and what resuming abandons.
+
+State of optimizer, scheduler and random generators is read back by Trainer with `torch.load(weights_only=True)`, and only after
+every file of the folder was found to be the recorded one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from provenance.content import content_digest
+from provenance.digest import Digest, hash_file
+from provenance.errors import InputError, VerificationError
+from provenance.manifest import manifest_of
+from provenance.record import Record
+
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+OPTIMIZER, SCHEDULER, RNG = "optimizer.pt", "scheduler.pt", "rng_state.pth"
+
+
+@dataclass(frozen=True)
+class CheckpointDigests:
+    """`manifest`: root over all files; `weights`: content digest of adapter or model; the others SHA-256 of one file each."""
+
+    manifest: Digest
+    weights: Digest
+    optimizer: Digest | None
+    scheduler: Digest | None
+    rng: Digest | None
+
+
+def checkpoint_digests(folder: Path) -> CheckpointDigests:
+    """Digests of a checkpoint folder that Trainer has finished writing.
+
+    Raises:
+        InputError: no safetensors weights in it.
+    """
+    adapter = folder / ADAPTER_WEIGHTS
+    weights = content_digest(adapter if adapter.is_file() else folder)
+    optimizer, scheduler, rng = (_digest_if_present(folder / name) for name in (OPTIMIZER, SCHEDULER, RNG))
+    return CheckpointDigests(manifest_of(folder).root, weights, optimizer, scheduler, rng)
+
+
+def _digest_if_present(path: Path) -> Digest | None:
+    return hash_file(path) if path.is_file() else None
+
+
+@dataclass(frozen=True)
+class ResumePoint:
+    """Where a killed run goes on.
+
+    folder: Checkpoint to load, None to start over.
+    record: seq of the checkpoint's record, 0 (`run.open`) when starting over.
+    abandons: seqs of the batch records that will be fed again.
+    """
+
+    folder: Path | None
+    record: int
+    step: int
+    epoch: int
+    consumed: int
+    last_batch: int | None
+    abandons: tuple[int, ...]
+
+
+def find_resume_point(records: Iterable[Record], run_dir: Path) -> ResumePoint:
+    """The last recorded checkpoint that still lies on disk as recorded, and the batches that come after what it covers.
+
+    A checkpoint folder without a record is ignored: the crash came before it was published.
+
+    Raises:
+        VerificationError: the newest recorded checkpoint that is on disk was altered (delete it to go back further).
+    """
+    live, checkpoints = set[int](), list[tuple[int, Record]]()
+    for seq, record in enumerate(records):
+        if record.type == "batch":
+            live.add(seq)
+        elif record.type == "checkpoint":
+            checkpoints.append((seq, record))
+        elif record.type == "resume":
+            live -= set(record.fields["abandons"])
+            checkpoints = [(s, c) for s, c in checkpoints if s <= record.fields["from"]]
+    for seq, record in reversed(checkpoints):
+        folder = _folder_of(run_dir, record.fields["path"])
+        if folder.is_dir():
+            verify_checkpoint(folder, record)
+            last = record.fields.get("last_batch")
+            later = tuple(sorted(s for s in live if last is None or s > last))
+            fields = record.fields
+            return ResumePoint(folder, seq, fields["step"], fields["epoch"], fields["consumed"], last, later)
+    return ResumePoint(None, 0, 0, 0, 0, None, tuple(sorted(live)))
+
+
+def _folder_of(run_dir: Path, path: str) -> Path:
+    """The folder a record names; records are attacker-controlled, so it must be a plain name below the run's folder."""
+    if Path(path).name != path or path in ("", ".", ".."):
+        raise InputError("checkpoint path is not a folder name", where="checkpoint.path", actual=path[:80])
+    return run_dir / path
+
+
+def verify_checkpoint(folder: Path, record: Record) -> None:
+    """Check every file of a checkpoint against its record before anything in it is loaded.
+
+    Raises:
+        VerificationError: names the first digest that differs.
+    """
+    actual = checkpoint_digests(folder)
+    for name, value in _named(actual):
+        expected = record.fields.get(name)
+        if expected is not None and (value is None or str(value) != expected):
+            raise VerificationError("checkpoint was altered", where=f"{folder} {name}", expected=expected, actual=value,
+                                    hint="restore the folder, or delete it to resume from an earlier checkpoint")  # fmt: skip
+
+
+def _named(digests: CheckpointDigests) -> Iterator[tuple[str, Digest | None]]:
+    yield "weights", digests.weights
+    yield "optimizer", digests.optimizer
+    yield "scheduler", digests.scheduler
+    yield "rng", digests.rng
+    yield "manifest", digests.manifest

@@ -1,0 +1,113 @@
+"""The commands that prove on chain: `provenance dataset register` and `provenance prove`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from provenance.cli.output import note, result, stage
+from provenance_zk.commands import dataset
+
+if TYPE_CHECKING:
+    from provenance._chain.session import Session
+    from provenance.settings import Settings
+    from provenance_zk.client import ZkProver
+    from provenance_zk.registration import Keys
+
+__all__ = ["dataset", "prove_app"]
+
+prove_app = typer.Typer(help="Prove that each epoch used exactly the committed dataset, on chain.")
+_Key = Annotated[str, typer.Option("--key", help="Name of the signing key.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def _prover(settings: Settings) -> ZkProver:
+    from provenance_zk.client import ZkProver, find_binary
+
+    return ZkProver(find_binary(settings.zkprover))
+
+
+def _keys(settings: Settings, session: Session, depth: int) -> Keys:
+    """The proving keys that the deployed ledger pins.
+
+    Raises:
+        NotFound: the cache was wiped; the message names the ledger and what to do.
+    """
+    from provenance.errors import NotFound
+    from provenance_zk.keys import find_key
+    from provenance_zk.registration import Keys
+
+    deployment = session.deployment
+    try:
+        epoch = find_key(settings.cache / "keys", bytes.fromhex(deployment.key("epoch").vk_id[2:]))
+        tree = find_key(settings.cache / "keys", bytes.fromhex(deployment.key("tree", depth=depth).vk_id[2:]))
+    except NotFound as error:
+        raise NotFound(f"keys missing for ledger {deployment.ledger}", where=error.where, expected=error.expected,
+                       hint="run: provenance chain deploy (development keys differ per machine), or restore the cache") from error
+    return Keys(epoch, tree)
+
+
+@dataset.command()
+def register(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder written by `dataset commit`.")],
+    key: _Key = "default",
+    as_json: _Json = False,
+) -> None:
+    """Register a committed dataset on the ledger: commitments, tree proofs, link proofs. Repeatable."""
+    from provenance._chain.session import Session
+    from provenance.dataset import CommittedDataset
+    from provenance.saltstore import load_key
+    from provenance.settings import Settings
+    from provenance_zk.registration import register as register_dataset
+
+    settings = Settings.load()
+    session = Session(settings, key, note)
+    salt_key = load_key(settings.home / "salts.key")
+    with CommittedDataset.open(folder, salt_key) as opened, stage("register") as progress:
+        done = register_dataset(opened, salt_key, _keys(settings, session, opened.root.depth), _prover(settings), session,
+                                session.deployment.ledger, progress)
+        value = {"format": "provenance-registered/1", "dataset_id": "0x" + done.dataset_id.hex(), "ledger": session.deployment.ledger,
+                 **opened.root.to_json()}
+    result(value, as_json, f"dataset id 0x{done.dataset_id.hex()}\n{value['count']} records, root {value['root']}, depth {value['depth']}")
+
+
+@prove_app.command()
+def prove(
+    run: Annotated[Path, typer.Argument(help="Run folder (output_dir of the training).")],
+    dataset_folder: Annotated[Path | None, typer.Option("--dataset", help="Committed dataset; default: the one the run names.")] = None,
+    key: _Key = "default",
+    as_json: _Json = False,
+) -> None:
+    """Anchor and prove every epoch of a run that is not proven yet. Repeatable."""
+    from provenance._chain.session import Session
+    from provenance.cli.run_log import anchor, open_log, run_id_of
+    from provenance.dataset import CommittedDataset
+    from provenance.layout import RunFolder, read_json
+    from provenance.saltstore import load_key
+    from provenance.settings import Settings
+    from provenance_zk.epochs import epochs_of, make_job, prove_epoch, proven_epochs
+    from provenance_zk.registration import require_registration, write_evidence
+
+    settings = Settings.load()
+    session = Session(settings, key, note)
+    folder = RunFolder(run).require()
+    salt_key = load_key(settings.home / "salts.key")
+    path = dataset_folder or Path(read_json(folder.info)["dataset"])
+    with CommittedDataset.open(path, salt_key) as opened, open_log(folder) as log, stage("prove") as progress:
+        registration = require_registration(path, session.deployment.ledger)
+        keys, run_id = _keys(settings, session, opened.root.depth), run_id_of(folder)
+        write_evidence(folder, registration, keys)
+        progress("anchoring the log")
+        anchor(session, log)
+        seed = bytes.fromhex(log.last("seed").fields["seed"][2:])
+        done = proven_epochs(log.records)
+        for epoch in [e for e in epochs_of(log.records) if e not in done]:
+            job = make_job(log.records, opened, run_id, registration.dataset_id, seed, epoch)
+            log.append(prove_epoch(job, opened, salt_key, keys, _prover(settings), session, folder, session.deployment.ledger, progress))
+        progress("anchoring the epoch records")
+        head = anchor(session, log)
+    proven = sorted(proven_epochs(log.records))
+    result({"format": "provenance-proved/1", "run_id": "0x" + run_id.hex(), "epochs": proven, "records": head.size}, as_json,
+           f"epochs {', '.join(map(str, proven))} proven and accepted; {head.size} records anchored")

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify_test
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"math/big"
+	"os"
+	"testing"
+
+	"github.com/consensys/gnark-crypto/ecc/bn254"
+	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
+
+	"provenance/zkprover/circuits"
+	"provenance/zkprover/fault"
+	"provenance/zkprover/field"
+	"provenance/zkprover/internal/fixture"
+	"provenance/zkprover/keys"
+	"provenance/zkprover/order"
+	"provenance/zkprover/proof"
+	"provenance/zkprover/prove"
+	"provenance/zkprover/statement"
+	"provenance/zkprover/tree"
+	"provenance/zkprover/verify"
+)
+
+func TestMain(m *testing.M) { fixture.Main(m) }
+
+type vectorFile struct {
+	Words     string
+	BasesP    string
+	Statement struct {
+		Root         string
+		Count, Slots int
+		Gamma, Delta string
+		Leaves       []string
+		Order        []uint64
+	}
+	Cases []struct {
+		Name  string
+		Proof json.RawMessage
+		Mask  verify.Mask
+		Valid bool
+	}
+}
+
+func loadVectors(t *testing.T, name string) (*vectorFile, *keys.Verifying) {
+	t.Helper()
+	var file vectorFile
+	fixture.Vectors(t, name, &file)
+	vk, err := keys.Parse(unhex(t, file.Words))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &file, vk
+}
+
+func unhex(t *testing.T, text string) []byte {
+	t.Helper()
+	data, err := hex.DecodeString(text[2:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// Old proofs verify and old forgeries do not, with the code of today.
+func TestFrozenVectors(t *testing.T) {
+	for name, least := range map[string]int{"groth16_epoch256.json": 150, "groth16_tree256.json": 100} {
+		file, vk := loadVectors(t, name)
+		if len(file.Cases) < least {
+			t.Errorf("%s has %d cases", name, len(file.Cases))
+		}
+		for _, c := range file.Cases {
+			p, err := proof.Parse(c.Proof)
+			if err == nil {
+				err = verify.Verify(vk, p, c.Mask)
+			}
+			if (err == nil) != c.Valid {
+				t.Errorf("%s: %s: valid %v, got %v", name, c.Name, c.Valid, err)
+			}
+		}
+	}
+}
+
+// The frozen proofs' public inputs and P are what their statement says.
+func TestFrozenStatement(t *testing.T) {
+	file, vk := loadVectors(t, "groth16_epoch256.json")
+	s := &file.Statement
+	leaves, err := field.ParseScalars(unhex(t, "0x"+joined(s.Leaves)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inverse, err := order.Invert(s.Order)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bases, err := vk.ParsePositionBases(unhex(t, file.BasesP))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gamma, _ := field.ParseScalar(s.Gamma)
+	delta, _ := field.ParseScalar(s.Delta)
+	challenge := statement.Challenge{Gamma: gamma, Delta: delta}
+	for chunk := range 2 {
+		p, err := proof.Parse(file.Cases[chunk].Proof)
+		if err != nil {
+			t.Fatal(err)
+		}
+		positions := statement.Positions(inverse, chunk, s.Slots)
+		a := challenge.ProductAt(statement.Window(leaves, chunk, s.Slots), positions)
+		point, err := keys.CommitPositions(bases, positions)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !a.Equal(&p.Public[3]) || !point.Equal(&p.Commitments[2]) {
+			t.Errorf("chunk %d: a or P differs", chunk)
+		}
+	}
+}
+
+func joined(words []string) string {
+	out := ""
+	for _, w := range words {
+		out += w[2:]
+	}
+	return out
+}
+
+func honestEpoch(t *testing.T) *proof.Proof {
+	t.Helper()
+	leaves := fixture.Leaves(t, fixture.Slots)
+	p, err := prove.Epoch(fixture.Key(t, fixture.EpochShape), &prove.EpochWitness{
+		Data: leaves, Used: leaves, Positions: statement.IdentityPositions(0, fixture.Slots),
+		DataBlinding: fixture.Scalar(), UsedBlinding: fixture.Scalar(), Challenge: fixture.Challenge(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// gnark and this verifier agree on every damaged proof but one kind: shifts of proofs of knowledge that cancel in the
+// fold, which gnark cannot see.
+func TestDifferentialWithGnark(t *testing.T) {
+	key := fixture.Key(t, fixture.EpochShape)
+	gnark, err := keys.LoadGnark(fixture.KeyDir(t, fixture.EpochShape))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, x, _ := bn254.Generators()
+	for name, change := range map[string]func(p *proof.Proof){
+		"honest":      func(*proof.Proof) {},
+		"(-A, -B, C)": func(p *proof.Proof) { p.A.Neg(&p.A); p.B.Neg(&p.B) },
+		"-A":          func(p *proof.Proof) { p.A.Neg(&p.A) },
+		"A infinity":  func(p *proof.Proof) { p.A.SetInfinity() },
+		"C + X":       func(p *proof.Proof) { p.C.Add(&p.C, &x) },
+		"public":      func(p *proof.Proof) { p.Public[3] = fixture.Scalar() },
+		"D and U":     func(p *proof.Proof) { p.Commitments[0], p.Commitments[1] = p.Commitments[1], p.Commitments[0] },
+		"D+X, P-X": func(p *proof.Proof) {
+			p.Commitments[0].Add(&p.Commitments[0], &x)
+			p.Commitments[2].Sub(&p.Commitments[2], &x)
+		},
+		"pok of U":       func(p *proof.Proof) { p.Knowledge[1].Add(&p.Knowledge[1], &x) },
+		"poks sum":       func(p *proof.Proof) { p.Knowledge[0].Add(&p.Knowledge[0], &x); p.Knowledge[1].Sub(&p.Knowledge[1], &x) },
+		"too few inputs": func(p *proof.Proof) { p.Public = p.Public[:4] },
+		"too few points": func(p *proof.Proof) { p.Commitments = p.Commitments[:2]; p.Knowledge = p.Knowledge[:2] },
+	} {
+		p := honestEpoch(t)
+		change(p)
+		ours, theirs := verify.Verify(key.Verifying, p, verify.MaskAll), verify.WithGnark(gnark, p)
+		if (ours == nil) != (theirs == nil) {
+			t.Errorf("%s: here %v, gnark %v", name, ours, theirs)
+		}
+	}
+	p := honestEpoch(t)
+	challenge, err := verify.FoldingChallenge(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shift := fr.One()
+	shift.Inverse(&challenge)
+	p.Knowledge[0].Add(&p.Knowledge[0], &x)
+	x.ScalarMultiplication(&x, shift.BigInt(new(big.Int)))
+	p.Knowledge[1].Sub(&p.Knowledge[1], &x)
+	if err := verify.WithGnark(gnark, p); err != nil {
+		t.Errorf("gnark should accept poks that agree in the fold: %v", err)
+	}
+	if err := verify.Verify(key.Verifying, p, verify.MaskAll); !errors.Is(err, verify.ErrKnowledge) {
+		t.Errorf("poks that agree in the fold: %v", err)
+	}
+}
+
+func TestReasons(t *testing.T) {
+	vk := fixture.Key(t, fixture.EpochShape).Verifying
+	for name, c := range map[string]struct {
+		want   error
+		mask   verify.Mask
+		change func(p *proof.Proof)
+	}{
+		"kind":       {verify.ErrKey, 7, func(p *proof.Proof) { p.Kind = circuits.KindTree }},
+		"key":        {verify.ErrKey, 7, func(p *proof.Proof) { p.KeyID[0] ^= 1 }},
+		"poks":       {verify.ErrShape, 7, func(p *proof.Proof) { p.Knowledge = p.Knowledge[:2] }},
+		"inputs":     {verify.ErrShape, 7, func(p *proof.Proof) { p.Public = append(p.Public, fr.Element{}) }},
+		"mask":       {verify.ErrShape, 8, func(*proof.Proof) {}},
+		"commitment": {verify.ErrCommitment, 7, func(p *proof.Proof) { p.Commitments[1].SetInfinity(); p.Knowledge[1].SetInfinity() }},
+		"knowledge":  {verify.ErrKnowledge, 7, func(p *proof.Proof) { p.Knowledge[1] = p.Knowledge[0] }},
+		"equation":   {verify.ErrEquation, 7, func(p *proof.Proof) { p.C = p.A }},
+	} {
+		p := honestEpoch(t)
+		c.change(p)
+		if err := verify.Verify(vk, p, c.mask); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+}
+
+// The wire form admits one text per number and nothing beside the format's fields.
+func TestProofTexts(t *testing.T) {
+	p := honestEpoch(t)
+	text, err := p.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := proof.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, _ := back.Marshal(); string(again) != string(text) {
+		t.Error("the text does not survive")
+	}
+	change := func(edit func(fields map[string]any)) []byte {
+		var fields map[string]any
+		if err := json.Unmarshal(text, &fields); err != nil {
+			t.Fatal(err)
+		}
+		edit(fields)
+		out, err := json.Marshal(fields)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	for name, bad := range map[string][]byte{
+		"empty":          nil,
+		"trailing":       append(append([]byte(nil), text...), "{}"...),
+		"too long":       make([]byte, proof.MaxBytes+1),
+		"format":         change(func(f map[string]any) { f["format"] = "provenance-proof/2" }),
+		"unknown field":  change(func(f map[string]any) { f["x"] = 1 }),
+		"no a":           change(func(f map[string]any) { delete(f, "a") }),
+		"three words":    change(func(f map[string]any) { f["a"] = append(f["a"].([]any), f["a"].([]any)[0]) }),
+		"short number":   change(func(f map[string]any) { f["public"].([]any)[0] = "0x01" }),
+		"upper case":     change(func(f map[string]any) { f["public"].([]any)[0] = "0x" + pad("A") }),
+		"upper 0X":       change(func(f map[string]any) { f["public"].([]any)[0] = "0X" + pad("a") }),
+		"not hex":        change(func(f map[string]any) { f["public"].([]any)[0] = "0x" + pad("g") }),
+		"number":         change(func(f map[string]any) { f["public"].([]any)[0] = 1 }),
+		"input r":        change(func(f map[string]any) { f["public"].([]any)[0] = "0x" + hex.EncodeToString(fr.Modulus().Bytes()) }),
+		"vkId of a word": change(func(f map[string]any) { f["vkId"] = "0x00" }),
+	} {
+		if _, err := proof.Parse(bad); err == nil {
+			t.Errorf("%s is accepted", name)
+		}
+	}
+}
+
+func pad(digit string) string {
+	out := ""
+	for range 63 {
+		out += "0"
+	}
+	return out + digit
+}
+
+// The keys of frozen files are still readable.
+func TestFrozenTreeStatement(t *testing.T) {
+	file, vk := loadVectors(t, "groth16_tree256.json")
+	leaves, err := field.ParseScalars(unhex(t, "0x"+joined(file.Statement.Leaves)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	built, err := tree.New(leaves, vk.Shape.Depth)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := built.Root()
+	if got := field.ScalarHex(&root); got != file.Statement.Root {
+		t.Errorf("root %s, want %s", got, file.Statement.Root)
+	}
+}
+
+func TestMissingGnarkKey(t *testing.T) {
+	var failure *fault.Error
+	if _, err := keys.LoadGnark(os.TempDir()); !errors.As(err, &failure) || failure.Code != fault.BadFile {
+		t.Errorf("%v", err)
+	}
+}
