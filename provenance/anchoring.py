@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from provenance.encoding import parse_json
 from provenance.errors import InputError, ProvenanceError, UnavailableError, VerificationError
 from provenance.log import FileNodes, Head, RunLog
 
@@ -59,14 +60,20 @@ class SignedHead:
             InputError: malformed.
         """
         try:
-            v = json.loads(line)
-            head = Head(bytes.fromhex(v["run_id"][2:]), int(v["size"]), bytes.fromhex(v["root"][2:]))
-            result = cls(head, int(v["seq"]), bytes.fromhex(v["signature"][2:]))
+            v = parse_json(line)
+            head = Head(bytes.fromhex(v["run_id"][2:]), _u64(v["size"]), bytes.fromhex(v["root"][2:]))
+            result = cls(head, _u64(v["seq"]), bytes.fromhex(v["signature"][2:]))
         except (ValueError, KeyError, TypeError) as error:
             raise InputError("not a signed head", actual=repr(line[:80])) from error
-        if len(head.run_id) != 32 or len(head.root) != 32 or not 0 <= head.size < 2**64:
+        if len(head.run_id) != 32 or len(head.root) != 32:
             raise InputError("not a signed head", actual=repr(line[:80]))
         return result
+
+
+def _u64(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**64:
+        raise ValueError("not a u64")
+    return value
 
 
 def read_heads(path: Path) -> list[SignedHead]:

@@ -8,7 +8,6 @@ Source: the safetensors format description (huggingface/safetensors, README "For
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeGuard
 
 from provenance.digest import Digest, open_regular, tagged
-from provenance.encoding import sized, u8, u64
+from provenance.encoding import parse_json, sized, u8, u64
 from provenance.errors import InputError
 from provenance.merkle import Tree
 
@@ -57,7 +56,7 @@ def _tensor_info(name: str, entry: object, base: int, size: int, where: str) -> 
     if not isinstance(entry, dict):
         raise InputError("safetensors header entry is not an object", where=f"{where} {name}")
     dtype, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
-    if dtype not in DTYPE_BYTES:
+    if not isinstance(dtype, str) or dtype not in DTYPE_BYTES:
         raise InputError("unknown dtype", where=f"{where} {name}", expected=", ".join(DTYPE_BYTES), actual=dtype)
     if not _are_naturals(shape) or not _are_naturals(offsets) or len(offsets) != 2 or len(shape) > 255:
         raise InputError("malformed shape or offsets", where=f"{where} {name}")
@@ -84,8 +83,8 @@ def read_tensor_infos(stream: BinaryIO, where: str) -> list[TensorInfo]:
     if size < 8 or length > min(size - 8, MAX_HEADER_BYTES):
         raise InputError("safetensors header does not fit its file", where=where, expected=f"<= {size - 8} bytes", actual=length)
     try:
-        header = json.loads(stream.read(length), object_pairs_hook=_refuse_duplicates)
-    except (ValueError, RecursionError) as error:
+        header = parse_json(stream.read(length), _refuse_duplicates)
+    except ValueError as error:
         raise InputError("safetensors header is not JSON", where=where, actual=error) from error
     if not isinstance(header, dict):
         raise InputError("safetensors header is not an object", where=where)
@@ -105,6 +104,8 @@ def _refuse_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     result = dict(pairs)
     if len(result) != len(pairs):
         raise ValueError("a key occurs twice")
+    for name in result:
+        name.encode("utf-8")  # a lone surrogate has no bytes that a leaf could bind
     return result
 
 

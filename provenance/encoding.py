@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import datetime
+import json
 import math
+import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,33 @@ from provenance.digest import Digest, tagged
 from provenance.errors import InputError
 
 MAX_INTEGER = 2**53 - 1
+MAX_JSON_DEPTH = 64
 BATCH_TENSORS = ("input_ids", "attention_mask", "labels")
+
+
+# A string (its closing quote may be missing), or a bracket outside of one.
+_JSON_TOKENS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
+
+
+def parse_json(data: bytes, object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+    """Read JSON text (attacker-controlled): UTF-8, finite numbers, nested at most 64 deep.
+
+    The depth is counted first: how deep json.loads can go before it ends the process depends on the thread's stack.
+
+    Raises:
+        ValueError: anything else.
+    """
+    if data.count(b"[") + data.count(b"{") > MAX_JSON_DEPTH:
+        depth = 0
+        for token in _JSON_TOKENS.finditer(data):
+            depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token[0], 0)
+            if depth > MAX_JSON_DEPTH:
+                raise ValueError(f"nested deeper than {MAX_JSON_DEPTH}")
+    return json.loads(data.decode("utf-8"), object_pairs_hook=object_pairs_hook, parse_constant=_refuse_constant)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def u8(value: int) -> bytes:
@@ -137,6 +165,8 @@ def batch_payload(salt: bytes, tensors: Mapping[str, np.ndarray | None]) -> byte
         if array is None:
             parts.append(u8(0))
             continue
+        if array.dtype.kind not in "iub":
+            raise InputError("tensor does not hold integers", where=name, actual=array.dtype)
         parts += [u8(1), u8(array.ndim), *(u64(n) for n in array.shape), array.astype(">i8").tobytes()]
     return b"".join(parts)
 

@@ -16,11 +16,13 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from provenance.encoding import parse_json
 from provenance.errors import InputError, NotFound
 from provenance.journal import sync_directory
 
@@ -56,12 +58,15 @@ def read_json(path: Path) -> dict[str, Any]:
         InputError: too large, not JSON, or not an object.
     """
     try:
-        if path.stat().st_size > MAX_JSON_BYTES:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError("not a regular file", where=str(path))
+        if status.st_size > MAX_JSON_BYTES:
             raise InputError("file is too large", where=str(path), expected=f"<= {MAX_JSON_BYTES} bytes")
-        value = json.loads(path.read_bytes())
+        value = parse_json(path.read_bytes())
     except FileNotFoundError as error:
         raise NotFound("file is missing", where=str(path)) from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise InputError("cannot read JSON", where=str(path), actual=error) from error
     if not isinstance(value, dict):
         raise InputError("not a JSON object", where=str(path))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import unicodedata
@@ -12,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from provenance.digest import Digest, hash_stream, open_regular, tagged
-from provenance.encoding import canonical_json, sized, u64
+from provenance.encoding import MAX_INTEGER, canonical_json, parse_json, sized, u64
 from provenance.errors import InputError, VerificationError
 from provenance.merkle import Tree
 
@@ -67,12 +66,12 @@ class Manifest:
             VerificationError: its root is not that of its files.
         """
         try:
-            value = json.loads(data)
+            value = parse_json(data)
             files = tuple(
-                FileEntry(_safe_path(f["path"]), int(f["size"]), Digest.parse(f["sha256"])) for f in value["files"]
+                FileEntry(_safe_path(f["path"]), _size(f["size"]), Digest.parse(f["sha256"])) for f in value["files"]
             )
             root = Digest.parse(value["root"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError("not a manifest", expected=FORMAT, actual=error) from error
         if value.get("format") != FORMAT:
             raise InputError("manifest has another format", expected=FORMAT, actual=value.get("format"))
@@ -85,8 +84,18 @@ class Manifest:
         return manifest
 
 
+def _size(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_INTEGER:
+        raise ValueError(f"not a file size: {value!r:.40}")
+    return value
+
+
 def _safe_path(path: str) -> str:
     pure = PurePosixPath(path)
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError("file name is not UTF-8", where=repr(path)[:200]) from error
     if not path or path != str(pure) or pure.is_absolute() or ".." in pure.parts or "\\" in path or "\0" in path:
         raise InputError("manifest names an unsafe path", where=repr(path)[:200])
     return path

@@ -169,8 +169,10 @@ def verify_consistency(old: int, size: int, proof: Sequence[bytes], old_root: by
         raise VerificationError("the log shrank", expected=f">= {old}", actual=size)
     if old in (0, size):
         expected = EMPTY_ROOT if old == 0 else root
-        if proof or old_root != expected:
+        if proof:
             raise VerificationError("consistency proof must be empty here", expected=0, actual=len(proof))
+        if old_root != expected or (size == 0 and root != EMPTY_ROOT):
+            raise VerificationError("heads of one size have different roots", expected=expected.hex(), actual=old_root.hex())
         return
     shift = (old & -old).bit_length() - 1
     inner = ((old - 1) ^ (size - 1)).bit_length() - shift

@@ -62,15 +62,15 @@ def load_policy(path: Path | None) -> Policy:
         value = yaml.safe_load(path.read_text())
     except OSError as error:
         raise ConfigError("cannot read policy", where=str(path), actual=error.strerror) from error
-    except (yaml.YAMLError, UnicodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError("policy is not YAML", where=str(path)) from error
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise ConfigError("not a policy", where=str(path), expected=f"format: {FORMAT}")
     known = {"format", "mode", "environment", "require", "onNoMatch"}
-    if extra := sorted(set(value) - known):
+    if extra := sorted(str(name) for name in value if name not in known):
         raise ConfigError("policy has an unknown key", where=f"{path} {extra[0]}", expected=", ".join(sorted(known)))
     require = value.get("require", sorted(DEFAULT_REQUIRED))
-    if not isinstance(require, list) or not set(require) <= set(CLAIMS):
+    if not isinstance(require, list) or not all(isinstance(id_, str) and id_ in CLAIMS for id_ in require):
         raise ConfigError("policy requires an unknown claim", where=f"{path} require", expected=", ".join(CLAIMS), actual=require)
     if value.get("mode", "enforce") not in ("warn", "enforce"):
         raise ConfigError("no such mode", where=f"{path} mode", expected="warn | enforce", actual=value["mode"])

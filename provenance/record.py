@@ -8,14 +8,13 @@ fields, missing fields, and bytes that are not the canonical form are refused, s
 from __future__ import annotations
 
 import datetime
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from provenance.digest import Digest, tagged
-from provenance.encoding import MAX_INTEGER, canonical_json, release_entry
+from provenance.encoding import MAX_INTEGER, canonical_json, parse_json, release_entry
 from provenance.errors import InputError
 
 VERSION = 1
@@ -136,8 +135,8 @@ class Record:
             InputError: not canonical JSON, or not a record.
         """
         try:
-            value = json.loads(data)
-        except (ValueError, RecursionError) as error:
+            value = parse_json(data)
+        except ValueError as error:
             raise InputError("record is not JSON", actual=error) from error
         if not isinstance(value, dict) or not isinstance(value.get("type"), str) or not isinstance(value.get("time"), str):
             raise InputError("record lacks type or time")

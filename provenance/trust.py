@@ -172,8 +172,8 @@ def parse_trust(data: bytes, where: str = "trust file") -> Trust:
     """
     try:
         value = yaml.safe_load(data)
-    except yaml.YAMLError as error:
-        raise ConfigError("trust file is not YAML", where=where, actual=str(error).splitlines()[0]) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError("trust file is not YAML", where=where, actual=str(error).partition("\n")[0]) from error
     reader = _Reader(value, "", where)
     reader.choice("format", (FORMAT,))
     chain, contracts = reader.part("chain"), reader.part("contracts")
@@ -190,6 +190,9 @@ def parse_trust(data: bytes, where: str = "trust file") -> Trust:
     )
     for part in (reader, chain, contracts):
         part.done()
+    if trust.confirmations is not None and trust.confirmations < 1:
+        raise ConfigError("a block with nothing on top is not final", where=f"{where} chain.confirmations", expected=">= 1",
+                          actual=trust.confirmations)
     return trust
 
 

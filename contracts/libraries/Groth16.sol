@@ -32,6 +32,8 @@ library Groth16 {
     error WrongLength(uint256 expected, uint256 actual);
     /// @notice The mask names a commitment that the key does not have.
     error BadMask(uint256 knowledgeMask);
+    /// @notice A commitment whose knowledge is asked for holds nothing, not even a blinding.
+    error CommitmentAtInfinity(uint256 index);
 
     /// @notice Whether the proof verifies, together with the proofs of knowledge in `knowledgeMask` (bit k: commitment k).
     function verify(
@@ -66,6 +68,7 @@ library Groth16 {
     ) internal view returns (bool) {
         if (i >= key.commitmentCount()) revert BadMask(1 << i);
         if (poks.length != points.length || points.length == 0) revert WrongLength(points.length, poks.length);
+        for (uint256 j = 0; j < points.length; ++j) _requireNotInfinity(points[j], j);
         uint256[2] memory point = points[0];
         uint256[2] memory pok = poks[0];
         if (points.length > 1) {
@@ -114,6 +117,7 @@ library Groth16 {
         pairs = 4;
         for (uint256 k = 0; k < count; ++k) {
             if ((knowledgeMask >> k) & 1 == 0) continue;
+            _requireNotInfinity(proof.commitments[k], k);
             uint256 weight = _weight(seed, k);
             uint256 g = key.pedersen(k);
             _putKeyed(input, pairs++, Bn254.mul(proof.commitments[k], weight), key, g + 4);
@@ -166,6 +170,10 @@ library Groth16 {
     function _weight(bytes32 seed, uint256 i) private pure returns (uint256) {
         uint256 weight = uint256(keccak256(abi.encode(seed, i))) >> 128;
         return weight == 0 ? 1 : weight;
+    }
+
+    function _requireNotInfinity(uint256[2] memory p, uint256 index) private pure {
+        if (p[0] == 0 && p[1] == 0) revert CommitmentAtInfinity(index);
     }
 
     function _pairWithSameG(

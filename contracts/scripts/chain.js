@@ -104,6 +104,6 @@ function findData(error) {
 
 /** Test contracts, compiled by Hardhat. */
 export async function artifacts(...names) {
-  await hre.tasks.getTask("compile").run({ quiet: true });
+  await hre.tasks.getTask("compile").run({ quiet: true, noTests: true });
   return Promise.all(names.map((name) => hre.artifacts.readArtifact(name)));
 }

@@ -38,7 +38,9 @@ contract Groth16Test is Test {
         uint256 i = mask % 3;
         uint256[] memory inputs = new uint256[](5);
         for (uint256 j = 0; j < 5; ++j) inputs[j] = values[j] % Bn254.R;
-        assertTrue(_verify(i, _prove(i, inputs, commitments), (mask >> 8) & ALL, inputs), "valid");
+        uint256[3] memory scalars = commitments;
+        for (uint256 k = 0; k < 3; ++k) scalars[k] = bound(scalars[k], 1, Bn254.R - 1);
+        assertTrue(_verify(i, _prove(i, inputs, scalars), (mask >> 8) & ALL, inputs), "valid");
     }
 
     function test_everyPublicInputCounts() public view {
@@ -138,12 +140,26 @@ contract Groth16Test is Test {
     function test_forgeryWithUncheckedCommitment() public view {
         uint256[] memory inputs = _inputs(1);
         (IProofLedger.Proof memory forged, uint256[2] memory d) = _sim.forge(inputs);
-        Groth16.Proof memory proof = _empty();
+        Groth16.Proof memory proof = _prove(0, inputs, [uint256(10), 20, 30]);
         (proof.a, proof.b, proof.c) = (forged.a, forged.b, forged.c);
+        d = _h.add(d, _h.negate(_sim.g1(20 + 30)));
         proof.commitments[0] = d;
         assertTrue(_verify(0, proof, 6, inputs), "forged when D is left out of the mask");
         assertTrue(!_verify(0, proof, ALL, inputs), "refused when D is in the mask");
         assertTrue(!_knows(0, d, proof.poks[0]), "refused when D is registered");
+    }
+
+    /// Infinity with infinity as its proof satisfies the knowledge equation; it commits to nothing and is refused where asked.
+    function test_commitmentAtInfinity() public {
+        uint256[] memory inputs = _inputs(1);
+        Groth16.Proof memory proof = _prove(0, inputs, [uint256(10), 0, 30]);
+        assertTrue(_verify(0, proof, 5, inputs), "its knowledge is not asked for");
+        vm.expectRevert(abi.encodeWithSelector(Groth16.CommitmentAtInfinity.selector, 1));
+        _h.verify(_key, proof, 2, inputs);
+        (uint256[2][] memory points, uint256[2][] memory poks) = _known(0, 3);
+        (points[2], poks[2]) = ([uint256(0), 0], [uint256(0), 0]);
+        vm.expectRevert(abi.encodeWithSelector(Groth16.CommitmentAtInfinity.selector, 2));
+        _h.verifyKnowledge(_key, 0, points, poks);
     }
 
     function test_malformedPointsRevert() public {

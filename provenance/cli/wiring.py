@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from provenance._chain.contracts import Addresses, Reader
 from provenance._chain.session import connect
 from provenance.errors import UnavailableError
-from provenance.facts import ChainIdentity, ChainReader
+from provenance.facts import ChainReader
 from provenance.settings import Settings
 from provenance.trust import Trust
 from provenance.verify.protocols import FormatInspector, ProofVerifier
@@ -29,16 +30,16 @@ class _DownReader:
     def __init__(self, error: UnavailableError) -> None:
         self._error = error
 
-    def identity(self) -> ChainIdentity:
+    def identity(self) -> NoReturn:
         raise self._error
 
-    def final(self) -> object:
+    def final(self) -> NoReturn:
         raise self._error
 
-    def latest(self) -> object:
+    def latest(self) -> NoReturn:
         raise self._error
 
-    def block(self, number: int) -> object:
+    def block(self, number: int) -> NoReturn:
         raise self._error
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from py_ecc.optimized_bn128 import optimized_curve as curve
+from provenance_zk.verifier import curve  # not from py_ecc: its import would raise the recursion limit
 
 from provenance_zk.client import ZkProver, find_binary
 from provenance_zk.field import R

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,10 @@ def load_adapted_model(config: TrainConfig, folder: Path) -> PeftModel:
         task_type="CAUSAL_LM",
     )
     try:
-        adapted = get_peft_model(model, lora)
+        with warnings.catch_warnings():
+            # PEFT asks transformers for a property by its old name; nothing here can change that.
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+            adapted = get_peft_model(model, lora)
     except ValueError as error:
         raise ConfigError("model has none of these modules", where="lora_target_modules", actual=", ".join(names)) from error
     if config.gradient_checkpointing:

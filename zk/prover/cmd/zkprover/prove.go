@@ -67,7 +67,7 @@ func proveAll(request []byte, kind circuits.Kind, one func(*session, *job) (*pro
 		return nil, fault.Differs(fault.BadRequest, "kind of key", kind, key.Shape.Kind)
 	}
 	loading := since(begin)
-	s := &session{key: key}
+	s := newSession(key)
 	results := make([]jobResult, 0, len(jobs))
 	for i := range jobs {
 		begin := time.Now()
@@ -118,11 +118,30 @@ func parseJobs(request []byte) (jobs []job, many bool, err error) {
 	return jobs, many, nil
 }
 
-// session keeps what consecutive jobs share.
+// session keeps what consecutive jobs share: the key, and every file once it was read and checked.
 type session struct {
 	key       *keys.Key
-	builtTree *tree.Tree
+	built     *tree.Tree
 	treeName  string
+	lists map[string][]fr.Element
+	inverses  map[string][]uint64
+	checked   map[[3]string]bool // leaves, used, order
+}
+
+func newSession(key *keys.Key) *session {
+	return &session{key: key, lists: map[string][]fr.Element{}, inverses: map[string][]uint64{}, checked: map[[3]string]bool{}}
+}
+
+// elements reads a file of count elements, or returns what it held before.
+func (s *session) elements(what, path string, count int) ([]fr.Element, error) {
+	if known, ok := s.lists[path]; ok && len(known) == count {
+		return known, nil
+	}
+	read, err := readElements(what, path, count)
+	if err == nil {
+		s.lists[path] = read
+	}
+	return read, err
 }
 
 func (s *session) run(j *job, one func(*session, *job) (*proof.Proof, error)) (jobResult, error) {
@@ -152,20 +171,20 @@ func (s *session) tree(j *job) (*proof.Proof, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.builtTree == nil || s.treeName != j.Leaves {
-		leaves, err := readElements("leaves", j.Leaves, j.Count)
+	if s.built == nil || s.treeName != j.Leaves {
+		leaves, err := s.elements("leaves", j.Leaves, j.Count)
 		if err != nil {
 			return nil, err
 		}
-		if s.builtTree, err = buildTree(leaves, j.Depth); err != nil {
+		if s.built, err = buildTree(leaves, j.Depth); err != nil {
 			return nil, err
 		}
 		s.treeName = j.Leaves
 	}
-	if s.builtTree.Count() != j.Count || (j.Depth != 0 && s.builtTree.Depth() != j.Depth) {
+	if s.built.Count() != j.Count || (j.Depth != 0 && s.built.Depth() != j.Depth) {
 		return nil, fault.New(fault.BadRequest, "jobs name one file of leaves with different counts or depths")
 	}
-	return prove.Tree(s.key, s.builtTree, j.K, challenge)
+	return prove.Tree(s.key, s.built, j.K, challenge)
 }
 
 // chunk checks the chunk number and reads what epoch and link jobs share.
@@ -178,7 +197,7 @@ func (s *session) chunk(j *job) (leaves []fr.Element, d, u fr.Element, challenge
 	if challenge, err = parseChallenge(j.Gamma, j.Delta); err != nil {
 		return
 	}
-	if leaves, err = readElements("leaves", j.Leaves, j.Count); err != nil {
+	if leaves, err = s.elements("leaves", j.Leaves, j.Count); err != nil {
 		return
 	}
 	var secrets *blindings
@@ -200,19 +219,9 @@ func (s *session) epoch(j *job) (*proof.Proof, error) {
 	if err != nil {
 		return nil, err
 	}
-	used, err := readElements("used", j.Used, j.Count)
+	used, inverse, err := s.order(j, leaves)
 	if err != nil {
 		return nil, err
-	}
-	a, inverse, err := readOrder(j.Order, j.Count)
-	if err != nil {
-		return nil, err
-	}
-	for h := range used {
-		if !used[h].Equal(&leaves[a[h]]) {
-			return nil, fault.Differs(fault.Mismatch, "leaf fed at a position", "leaf order[position]", h).
-				WithHint("the used file must hold the leaves in the order of the epoch; such an epoch cannot be proved")
-		}
 	}
 	slots := s.key.Shape.Slots
 	return prove.Epoch(s.key, &prove.EpochWitness{
@@ -223,6 +232,29 @@ func (s *session) epoch(j *job) (*proof.Proof, error) {
 		Start:     uint64(j.Chunk * slots),
 		Challenge: challenge,
 	})
+}
+
+// order reads the leaves in fed order and the order itself, and holds them against each other.
+func (s *session) order(j *job, leaves []fr.Element) (used []fr.Element, inverse []uint64, err error) {
+	if used, err = s.elements("used", j.Used, j.Count); err != nil {
+		return nil, nil, err
+	}
+	name := [3]string{j.Leaves, j.Used, j.Order}
+	if s.checked[name] && len(s.inverses[j.Order]) == j.Count {
+		return used, s.inverses[j.Order], nil
+	}
+	a, inverse, err := readOrder(j.Order, j.Count)
+	if err != nil {
+		return nil, nil, err
+	}
+	for h := range used {
+		if !used[h].Equal(&leaves[a[h]]) {
+			return nil, nil, fault.Differs(fault.Mismatch, "leaf fed at a position", "leaf order[position]", h).
+				WithHint("the used file must hold the leaves in the order of the epoch; such an epoch cannot be proved")
+		}
+	}
+	s.inverses[j.Order], s.checked[name] = inverse, true
+	return used, inverse, nil
 }
 
 func (s *session) link(j *job) (*proof.Proof, error) {

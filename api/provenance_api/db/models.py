@@ -1,0 +1,93 @@
+"""Tables of the projection. Every row derives from a run folder; none is read where a verdict is made.
+
+Digests, run ids and roots are 32 raw bytes. Keys are (run, ..), never a bare digest: two runs may log equal records.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, ForeignKey, Integer, LargeBinary, MetaData, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """Constraint names are fixed here so that SQLite, PostgreSQL and the migrations agree on them."""
+
+    metadata = MetaData(naming_convention=NAMING)
+
+
+def _run_key() -> Mapped[bytes]:
+    return mapped_column(LargeBinary(32), ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True)
+
+
+class RunRow(Base):
+    """A run folder: where its evidence lies, and how many of its records are projected."""
+
+    __tablename__ = "runs"
+
+    run_id: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    folder: Mapped[str] = mapped_column(Text)
+    size: Mapped[int] = mapped_column(BigInteger)
+
+
+class RecordRow(Base):
+    """Record `index` of a run: its canonical bytes, their digest, and its entry in the log."""
+
+    __tablename__ = "records"
+
+    run_id: Mapped[bytes] = _run_key()
+    index: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    type: Mapped[str] = mapped_column(Text)
+    entry: Mapped[bytes] = mapped_column(LargeBinary(32))
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32), index=True)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class HeadRow(Base):
+    """Line `position` of heads.jsonl. A seq may come twice: a head signed before a crash is signed again after it."""
+
+    __tablename__ = "heads"
+
+    run_id: Mapped[bytes] = _run_key()
+    position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    seq: Mapped[int] = mapped_column(BigInteger)
+    size: Mapped[int] = mapped_column(BigInteger)
+    root: Mapped[bytes] = mapped_column(LargeBinary(32))
+    signature: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class ReleaseRow(Base):
+    """A `release` record by what people ask for: file digest, manifest digest, name and version."""
+
+    __tablename__ = "releases"
+
+    run_id: Mapped[bytes] = _run_key()
+    index: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    model: Mapped[bytes] = mapped_column(LargeBinary(32), index=True)
+    manifest: Mapped[bytes] = mapped_column(LargeBinary(32), index=True)
+    name: Mapped[str] = mapped_column(Text, index=True)
+    version: Mapped[str | None] = mapped_column(Text)
+    time: Mapped[str] = mapped_column(Text)
+
+
+class ProofRow(Base):
+    """One proof file of an epoch: the anchoring that the log names for it, and the file's SHA-256."""
+
+    __tablename__ = "proofs"
+
+    run_id: Mapped[bytes] = _run_key()
+    epoch: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    chunk: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    number: Mapped[int | None] = mapped_column(BigInteger)
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32))
+
+
+def split_name(label: str) -> tuple[str, str | None]:
+    """(name, version) of `name[:version]`; the version is what follows the last colon."""
+    name, colon, version = label.rpartition(":")
+    return (name, version) if colon and name and version else (label, None)
