@@ -34,7 +34,7 @@ $(STAMPS)/python: pyproject.toml constraints.txt
 
 $(STAMPS)/node: package.json package-lock.json $(STAMPS)/python
 	@begin=$$SECONDS; echo "setup: npm packages into node_modules (solc, Hardhat, anvil)"; \
-	npm ci --silent --no-audit --no-fund; \
+	npm install --no-save --silent --no-audit --no-fund; \
 	touch $@; echo "setup: npm packages done in $$((SECONDS - begin)) s"
 
 zk/prover/bin/zkprover: $(GO_SOURCES) $(STAMPS)/python

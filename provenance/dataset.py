@@ -12,7 +12,8 @@ sees indices. A folder appears whole under its name or not at all. NOT promised:
 
 from __future__ import annotations
 
-import json
+import fcntl
+import glob
 import os
 import shutil
 import sqlite3
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from provenance.digest import Digest, hash_file
-from provenance.encoding import canonical_json, dataset_record_digest
+from provenance.encoding import canonical_json, dataset_record_digest, parse_json
 from provenance.errors import AuthError, Conflict, InputError, NotFound, UnavailableError, VerificationError
 from provenance.journal import sync_directory
 from provenance.record import now
@@ -135,6 +136,8 @@ def write_dataset(
 ) -> None:
     """Write a dataset folder; it is durable and whole on return, and absent if this raises.
 
+    What a killed process left behind (records in a hidden `.NAME.partial-*` folder) is removed by the next call for that name.
+
     Args:
         records: `root.count` records in leaf order (strictly increasing digests).
         key: 32 bytes for the salt store.
@@ -147,7 +150,9 @@ def write_dataset(
     _require_absent(out_dir)
     try:
         out_dir.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{out_dir.name}.partial-", dir=out_dir.parent))
+        _remove_leftovers(out_dir)
+        temporary = Path(tempfile.mkdtemp(prefix=_partial(out_dir), dir=out_dir.parent))
+        lock = _lock(temporary)
     except OSError as error:
         raise UnavailableError("cannot create output folder", where=str(out_dir), actual=error.strerror) from error
     try:
@@ -159,6 +164,30 @@ def write_dataset(
         raise UnavailableError("cannot write dataset", where=str(out_dir), actual=error.strerror) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)  # gone already when the rename took place
+        if lock is not None:
+            os.close(lock)
+
+
+def _partial(out_dir: Path) -> str:
+    return f".{out_dir.name}.partial-"
+
+
+def _lock(folder: Path) -> int | None:
+    """A descriptor that holds the folder's lock until it is closed or its process dies; None if another holds it."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    return fd
+
+
+def _remove_leftovers(out_dir: Path) -> None:
+    for folder in out_dir.parent.glob(f"{glob.escape(_partial(out_dir))}*"):
+        if (fd := _lock(folder)) is not None:  # nobody is writing it any more
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(fd)
 
 
 def _require_absent(out_dir: Path) -> None:
@@ -247,11 +276,11 @@ def load_manifest(path: Path) -> dict[str, Any]:
         InputError: missing, not JSON, or fields that the format does not have.
     """
     try:
-        manifest = json.loads(path.read_bytes())
+        manifest = parse_json(path.read_bytes())
     except OSError as error:
         raise InputError("cannot read dataset manifest", where=str(path), actual=error.strerror,
                          hint="run `provenance dataset commit` first, and name its --out folder") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InputError("dataset manifest is not JSON", where=str(path), actual=error) from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise InputError("not a committed dataset", where=str(path), expected=FORMAT)
@@ -362,7 +391,7 @@ class CommittedDataset:
         try:
             if self.text_column is not None:
                 return {self.text_column: canonical.decode("utf-8")}
-            row: dict[str, Any] = json.loads(canonical)
+            row: dict[str, Any] = parse_json(canonical)
         except ValueError as error:
             raise VerificationError("record cannot be decoded", where=self._where(index)) from error
         return row

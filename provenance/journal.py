@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
 import os
+import stat
 import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -28,11 +28,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from provenance.encoding import canonical_json
+from provenance.encoding import canonical_json, parse_json, u32, u64
 from provenance.errors import Conflict, InputError, UnavailableError, VerificationError
 
 MAGIC = b"PROVJNL1"
 MAX_PAYLOAD_BYTES = 1 << 30
+_SECTOR_BYTES = 512
 _HEAD = struct.Struct(">IQ32s")
 _OVERHEAD_BYTES = _HEAD.size + 32
 
@@ -59,7 +60,7 @@ def _read_header(data: bytes, path: Path) -> tuple[dict[str, Any], int]:
         raise InputError("not a journal", where=str(path), expected=MAGIC.decode(), actual=repr(data[:8]))
     end = 12 + int.from_bytes(data[8:12], "big")
     try:
-        header = json.loads(data[12:end])
+        header = parse_json(data[12:end])
     except ValueError as error:
         raise InputError("journal header is damaged", where=str(path)) from error
     if len(data) < end or not isinstance(header, dict):
@@ -80,7 +81,7 @@ def _parse_frames(data: bytes, start: int, seq: int, prev: bytes, base: int, pat
     while offset < len(data):
         frame = _parse_frame(data, offset, seq, prev)
         if frame is None:
-            if _is_torn(data, offset):
+            if _is_torn(data, offset, seq, base):
                 raise _TornTail(base + offset)
             raise VerificationError("journal is damaged before its end", where=f"{path} frame {seq}",
                                     hint="restore the journal from a copy; heads on the chain tell which copy is whole")
@@ -102,18 +103,40 @@ def _parse_frame(data: bytes, offset: int, seq: int, prev: bytes) -> tuple[bytes
     return data[offset + _HEAD.size : end - 32], digest, end
 
 
-def _is_torn(data: bytes, offset: int) -> bool:
+def _is_torn(data: bytes, offset: int, seq: int, base: int) -> bool:
     """Whether the broken frame at `offset` is the last thing in the file (a crash), not damage in the middle.
 
-    A crash leaves a prefix of what was written, or pages of zeros after it. A frame whose length field still reads
-    and that ends before the end of the file was once whole: that is damage.
+    A crash leaves a prefix of what was written, or zeros after it from some sector on. A frame that ends before the end of the
+    file was once whole, and so was one that a whole frame follows: that is damage, in its length field in the second case.
     """
     rest = data[offset:]
     if len(rest) < 4 or not any(rest):
         return True
-    length = int.from_bytes(rest[:4], "big")
-    end = _OVERHEAD_BYTES + length
-    return end > len(rest) or not any(rest[end:]) and not any(rest[end - 32 : end])
+    end = _OVERHEAD_BYTES + int.from_bytes(rest[:4], "big")
+    if end > len(rest):
+        return not _was_whole(rest, seq)
+    return not any(rest[end:]) and _is_zeroed(rest[:end], base + offset)
+
+
+def _was_whole(rest: bytes, seq: int) -> bool:
+    """Whether only the length field of this frame is damaged: the next frame continues it, or its own hash fits its true length."""
+    marker, at = u64(seq + 1), -1
+    while (at := rest.find(marker, at + 1)) >= 0:
+        if at - 4 >= _OVERHEAD_BYTES and rest[at + 8 : at + 40] == rest[at - 36 : at - 4]:
+            return True
+    if len(rest) < _OVERHEAD_BYTES:
+        return False
+    return hashlib.sha256(u32(len(rest) - _OVERHEAD_BYTES) + rest[4:-32]).digest() == rest[-32:]
+
+
+def _is_zeroed(frame: bytes, position: int) -> bool:
+    """Whether the frame's hash (`position`: file offset of the frame) never reached the disk, wholly or from a sector on."""
+    stored = frame[-32:]
+    if not any(stored):
+        return True
+    sector = -(position + len(frame) - 32) % _SECTOR_BYTES  # bytes of the hash that lie before the next sector
+    written = hashlib.sha256(frame[:-32]).digest()[:sector]
+    return 0 < sector < 32 and stored == written + bytes(32 - sector)
 
 
 def read_frames(path: Path, *, allow_torn: bool = True) -> Iterator[Frame]:
@@ -123,10 +146,7 @@ def read_frames(path: Path, *, allow_torn: bool = True) -> Iterator[Frame]:
         InputError: missing or not a journal.
         VerificationError: damaged before its end, or torn while `allow_torn` is false.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError("cannot read journal", where=str(path), actual=error.strerror) from error
+    data = _read_regular(path)
     _, start = _read_header(data, path)
     try:
         yield from _parse_frames(data, start, 0, hashlib.sha256(data[:start]).digest(), 0, path)
@@ -138,11 +158,16 @@ def read_frames(path: Path, *, allow_torn: bool = True) -> Iterator[Frame]:
 
 
 def read_header(path: Path) -> dict[str, Any]:
+    return _read_header(_read_regular(path), path)[0]
+
+
+def _read_regular(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputError("not a regular file", where=str(path))  # reading a FIFO would wait for ever
+        return path.read_bytes()
     except OSError as error:
         raise InputError("cannot read journal", where=str(path), actual=error.strerror) from error
-    return _read_header(data, path)[0]
 
 
 class Journal:
@@ -247,7 +272,13 @@ class Journal:
             return self._failure
 
     def append(self, payload: bytes) -> int:
-        """Queue one frame; returns its seq. Durable only after `barrier`."""
+        """Queue one frame; returns its seq. Durable only after `barrier`.
+
+        Raises:
+            InputError: the journal is closed, or no reader would accept a frame of this length.
+        """
+        if len(payload) > MAX_PAYLOAD_BYTES:
+            raise InputError("frame is too long", where=str(self.path), expected=f"<= {MAX_PAYLOAD_BYTES} bytes", actual=len(payload))
         with self._wake:
             if self._closing:
                 raise InputError("journal is closed", where=str(self.path))
@@ -275,11 +306,14 @@ class Journal:
                                        hint="free disk space; queued records are kept and written at the next barrier")
 
     def close(self) -> None:
-        """Flush and close.
+        """Flush and close; closing twice does nothing.
 
         Raises:
             UnavailableError: frames could not be written; the journal stays open.
         """
+        with self._wake:
+            if self._closing:
+                return
         self.barrier()
         with self._wake:
             self._closing = True

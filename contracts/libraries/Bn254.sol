@@ -10,13 +10,22 @@ library Bn254 {
     uint256 internal constant R = 21888242871839275222246405745257275088548364400416034343698204186575808495617;
     /// @notice Field q of the coordinates.
     uint256 internal constant Q = 21888242871839275222246405745257275088696311157297823662689037894645226208583;
+    /// @notice Words of one pair of the pairing: G1 as X, Y and G2 as X1, X0, Y1, Y0.
+    uint256 internal constant PAIR_WORDS = 6;
 
-    uint256 internal constant ADD_GAS = 150;
-    uint256 internal constant MUL_GAS = 6_000;
-    uint256 internal constant PAIRING_BASE_GAS = 45_000;
-    uint256 internal constant PAIRING_POINT_GAS = 34_000;
+    uint256 private constant ADD_GAS = 150;
+    uint256 private constant MUL_GAS = 6_000;
+    uint256 private constant PAIRING_BASE_GAS = 45_000;
+    uint256 private constant PAIRING_POINT_GAS = 34_000;
     uint256 private constant HEADROOM = 4;
-    uint256 private constant PAIR_WORDS = 6;
+
+    /// @notice A running sum. @dev The product lies behind the sum, so both are the input of the next addition.
+    struct Sum {
+        uint256 x;
+        uint256 y;
+        uint256 productX;
+        uint256 productY;
+    }
 
     /// @notice A precompile refused its input: a coordinate is not below q, or a point is not on its curve or in its subgroup.
     error MalformedPoint(uint256 precompile);
@@ -25,45 +34,42 @@ library Bn254 {
     /// @notice The chain has no such precompile.
     error PrecompileMissing(uint256 precompile);
 
-    /// @notice p + q.
-    function add(uint256[2] memory p, uint256[2] memory q) internal view returns (uint256[2] memory sum) {
-        requireGas(ADD_GAS);
-        uint256[4] memory input = [p[0], p[1], q[0], q[1]];
-        uint256 bound = ADD_GAS * HEADROOM;
-        bool ok;
-        uint256 length;
+    /// @notice sum += p.
+    function accumulate(Sum memory sum, uint256[2] memory p) internal view {
         assembly ("memory-safe") {
-            ok := staticcall(bound, 6, input, 128, sum, 64)
-            length := returndatasize()
+            mcopy(add(sum, 64), p, 64)
         }
-        _requireAnswer(6, ok, length, 64);
+        _addProduct(sum);
+    }
+
+    /// @notice sum += scalar * p.
+    function accumulate(Sum memory sum, uint256[2] memory p, uint256 scalar) internal view {
+        _mul(p, scalar, _product(sum));
+        _addProduct(sum);
+    }
+
+    /// @notice p + q.
+    function add(uint256[2] memory p, uint256[2] memory q) internal view returns (uint256[2] memory) {
+        Sum memory sum = Sum(p[0], p[1], q[0], q[1]);
+        _addProduct(sum);
+        return [sum.x, sum.y];
     }
 
     /// @notice scalar * p.
     function mul(uint256[2] memory p, uint256 scalar) internal view returns (uint256[2] memory product) {
-        requireGas(MUL_GAS);
-        uint256[3] memory input = [p[0], p[1], scalar];
-        uint256 bound = MUL_GAS * HEADROOM;
-        bool ok;
-        uint256 length;
-        assembly ("memory-safe") {
-            ok := staticcall(bound, 7, input, 96, product, 64)
-            length := returndatasize()
-        }
-        _requireAnswer(7, ok, length, 64);
+        _mul(p, scalar, product);
     }
 
-    /// @notice Whether the product of the pairings is one.
-    /// @param input six words per pair: G1 as X, Y and G2 as X1, X0, Y1, Y0
-    function isPairingOne(uint256[] memory input) internal view returns (bool) {
-        uint256 price = PAIRING_BASE_GAS + (input.length / PAIR_WORDS) * PAIRING_POINT_GAS;
-        requireGas(price);
+    /// @notice Whether the product of the pairings is one, over the first `pairs` pairs of the input.
+    function isPairingOne(uint256[] memory input, uint256 pairs) internal view returns (bool) {
+        uint256 price = PAIRING_BASE_GAS + pairs * PAIRING_POINT_GAS;
+        _requireGas(price);
         uint256 bound = price * HEADROOM;
         bool ok;
         uint256 length;
         uint256 answer;
         assembly ("memory-safe") {
-            ok := staticcall(bound, 8, add(input, 32), mul(mload(input), 32), 0, 32)
+            ok := staticcall(bound, 8, add(input, 32), mul(pairs, 192), 0, 32)
             length := returndatasize()
             answer := mload(0)
         }
@@ -77,11 +83,44 @@ library Bn254 {
         return p[1] == 0 ? p : [p[0], Q - p[1]];
     }
 
-    /// @notice Reverts unless a call can be given `price` gas: a call receives at most 63/64 of what is left (EIP-150).
-    function requireGas(uint256 price) internal view {
+    function _mul(uint256[2] memory p, uint256 scalar, uint256[2] memory product) private view {
+        _requireGas(MUL_GAS);
+        uint256 bound = MUL_GAS * HEADROOM;
+        bool ok;
+        uint256 length;
+        assembly ("memory-safe") {
+            let input := mload(0x40) // scratch beyond the allocated memory
+            mcopy(input, p, 64)
+            mstore(add(input, 64), scalar)
+            ok := staticcall(bound, 7, input, 96, product, 64)
+            length := returndatasize()
+        }
+        _requireAnswer(7, ok, length, 64);
+    }
+
+    function _addProduct(Sum memory sum) private view {
+        _requireGas(ADD_GAS);
+        uint256 bound = ADD_GAS * HEADROOM;
+        bool ok;
+        uint256 length;
+        assembly ("memory-safe") {
+            ok := staticcall(bound, 6, sum, 128, sum, 64)
+            length := returndatasize()
+        }
+        _requireAnswer(6, ok, length, 64);
+    }
+
+    /// Reverts unless a call can be given `price` gas: a call receives at most 63/64 of what is left (EIP-150).
+    function _requireGas(uint256 price) private view {
         uint256 required = price + price / 63 + 1_000;
-        uint256 left = gasleft();
-        if (left < required) revert LowGas(required, left);
+        if (gasleft() < required) revert LowGas(required, gasleft());
+    }
+
+    /// The product of a sum, as a point.
+    function _product(Sum memory sum) private pure returns (uint256[2] memory p) {
+        assembly ("memory-safe") {
+            p := add(sum, 64)
+        }
     }
 
     function _requireAnswer(uint256 precompile, bool ok, uint256 length, uint256 expected) private pure {

@@ -48,8 +48,9 @@ library Datasets {
     }
 
     struct Store {
-        Stored[] list;
-        mapping(bytes32 datasetId => uint256 position) positions; // in `list`, from 1
+        uint256 count;
+        mapping(uint256 index => Stored dataset) list;
+        mapping(bytes32 datasetId => uint256 position) positions; // index in `list` + 1
     }
 
     /// @notice Begins a registration. `r` comes without slots, chunks and dHash.
@@ -73,8 +74,8 @@ library Datasets {
         if (store.positions[datasetId] != 0) revert IProofLedger.DatasetExists(datasetId);
         if (!Groth16.verifyKnowledge(keys.load(epochKey), D, d, poks)) revert IProofLedger.KnowledgeNotProved();
 
-        Stored storage s = store.list.push();
-        store.positions[datasetId] = store.list.length;
+        Stored storage s = store.list[store.count];
+        store.positions[datasetId] = ++store.count;
         s.owner = r.owner;
         (s.count, s.chunks) = (uint32(r.count), uint32(r.chunks));
         (s.epochKey, s.treeKey) = (epochKey, treeKey);
@@ -113,7 +114,7 @@ library Datasets {
         (inputs[2], inputs[3]) = k == trees - 1 ? (count - k * slots, uint256(1)) : (slots, 0); // used, last
         (inputs[4], inputs[5]) = Challenges.fromSeed(s.linkSeed);
         (inputs[6], inputs[7]) = (tz[0], tz[1]);
-        uint256[2][] memory none = new uint256[2][](0);
+        uint256[] memory none = new uint256[](0);
         if (!Groth16.verify(keys.load(s.treeKey), Groth16.Proof(proof.a, proof.b, proof.c, none, none), 0, inputs)) {
             revert IProofLedger.ProofInvalid(k);
         }
@@ -140,15 +141,16 @@ library Datasets {
         if (ab[0] == 0 || ab[1] == 0) revert IProofLedger.ZeroProduct(c);
         VerifyingKey.Key memory key = keys.load(s.epochKey);
         uint256 start = c * key.slots();
-        uint256[2][] memory commitments = new uint256[2][](3);
-        commitments[0] = d;
+        uint256[] memory commitments = new uint256[](6); // X, Y of D, U, P
+        (commitments[0], commitments[1]) = (d[0], d[1]);
         // U stays at infinity: all zeros, known to everybody, so its knowledge needs no proof. Neither does that of P, which
         // is computed here, nor that of D, which passed when the registration began.
-        commitments[2] = _orderByIndex(key, start);
+        uint256[2] memory p = _orderByIndex(key, start);
+        (commitments[4], commitments[5]) = (p[0], p[1]);
         if (
             !Groth16.verify(
                 key,
-                Groth16.Proof(proof.a, proof.b, proof.c, commitments, new uint256[2][](3)),
+                Groth16.Proof(proof.a, proof.b, proof.c, commitments, new uint256[](6)),
                 0,
                 epochInputs(s.linkSeed, start, ab)
             )

@@ -226,9 +226,13 @@ library Epochs {
         full.a = proof.a;
         full.b = proof.b;
         full.c = proof.c;
-        full.commitments = new uint256[2][](3);
-        for (uint256 i = 0; i < 3; ++i) full.commitments[i] = commitments[i];
-        full.poks = new uint256[2][](3); // none for D
-        (full.poks[1], full.poks[2]) = (poks[0], poks[1]);
+        uint256[] memory points = new uint256[](6);
+        uint256[] memory knowledge = new uint256[](6); // none for D
+        assembly ("memory-safe") {
+            calldatacopy(add(points, 32), commitments, 192)
+            calldatacopy(add(knowledge, 96), poks, 128)
+        }
+        full.commitments = points;
+        full.poks = knowledge;
     }
 }

@@ -14,16 +14,16 @@ import {VerifyingKey} from "./VerifyingKey.sol";
 library Groth16 {
     using VerifyingKey for VerifyingKey.Key;
 
-    uint256 private constant PAIR_WORDS = 6;
+    uint256 private constant PAIR_WORDS = Bn254.PAIR_WORDS;
 
-    /// @param commitments one point per commitment of the key
-    /// @param poks one point per commitment; those outside the knowledge mask are ignored
+    /// @param commitments X, Y of one point per commitment of the key
+    /// @param poks X, Y of one point per commitment; those outside the knowledge mask are ignored
     struct Proof {
         uint256[2] a;
         uint256[4] b;
         uint256[2] c;
-        uint256[2][] commitments;
-        uint256[2][] poks;
+        uint256[] commitments;
+        uint256[] poks;
     }
 
     /// @notice A public input is not below r.
@@ -43,19 +43,18 @@ library Groth16 {
         uint256[] memory publicInputs
     ) internal view returns (bool) {
         _requireShape(key, proof, knowledgeMask, publicInputs);
-        uint256[] memory input = new uint256[]((4 + 2 * proof.commitments.length) * PAIR_WORDS);
-        uint256[2] memory x = _publicPoint(key, proof.commitments, publicInputs);
+        uint256[] memory input = new uint256[]((4 + proof.commitments.length) * PAIR_WORDS);
+        Bn254.Sum memory x = _publicPoint(key, proof.commitments, publicInputs);
         uint256 pairs = 4;
         if (knowledgeMask != 0) {
             bytes32 seed = _weightSeed(key.id, proof, publicInputs);
-            (pairs, x) = _putKnowledge(key, proof, knowledgeMask, seed, input, x);
+            pairs = _putKnowledge(key, proof, knowledgeMask, seed, input, x);
         }
         _put(input, 0, proof.a, proof.b);
-        _putKeyed(input, 1, proof.c, key, VerifyingKey.DELTA_NEG);
-        _putKeyed(input, 2, key.g1(VerifyingKey.ALPHA), key, VerifyingKey.BETA_NEG);
-        _putKeyed(input, 3, x, key, VerifyingKey.GAMMA_NEG);
-        _truncate(input, pairs * PAIR_WORDS);
-        return Bn254.isPairingOne(input);
+        _put(input, 1, proof.c, key.g2(VerifyingKey.DELTA_NEG));
+        _put(input, 2, key.g1(VerifyingKey.ALPHA), key.g2(VerifyingKey.BETA_NEG));
+        _put(input, 3, _asPoint(x), key.g2(VerifyingKey.GAMMA_NEG));
+        return Bn254.isPairingOne(input, pairs);
     }
 
     /// @notice Whether each point is a commitment of kind `i` whose opening its maker knows.
@@ -73,33 +72,35 @@ library Groth16 {
         uint256[2] memory pok = poks[0];
         if (points.length > 1) {
             bytes32 seed = keccak256(abi.encode(key.id, i, points, poks));
-            uint256 w = _weight(seed, 0);
-            (point, pok) = (Bn254.mul(point, w), Bn254.mul(pok, w));
-            for (uint256 j = 1; j < points.length; ++j) {
-                w = _weight(seed, j);
-                point = Bn254.add(point, Bn254.mul(points[j], w));
-                pok = Bn254.add(pok, Bn254.mul(poks[j], w));
-            }
+            point = _fold(points, seed);
+            pok = _fold(poks, seed);
         }
         uint256 g = key.pedersen(i);
         uint256[] memory input = new uint256[](2 * PAIR_WORDS);
-        _putKeyed(input, 0, point, key, g + 4);
-        _putKeyed(input, 1, pok, key, g);
-        return Bn254.isPairingOne(input);
+        _put(input, 0, point, key.g2(g + 4));
+        _put(input, 1, pok, key.g2(g));
+        return Bn254.isPairingOne(input, 2);
+    }
+
+    function _fold(uint256[2][] memory points, bytes32 seed) private view returns (uint256[2] memory) {
+        Bn254.Sum memory sum;
+        for (uint256 j = 0; j < points.length; ++j) Bn254.accumulate(sum, points[j], _weight(seed, j));
+        return _asPoint(sum);
     }
 
     /// X. Every commitment passes through the addition precompile, and so is on the curve with coordinates below q.
     function _publicPoint(
         VerifyingKey.Key memory key,
-        uint256[2][] memory commitments,
+        uint256[] memory commitments,
         uint256[] memory publicInputs
-    ) private view returns (uint256[2] memory x) {
-        x = key.g1(VerifyingKey.IC);
+    ) private view returns (Bn254.Sum memory x) {
+        uint256[2] memory first = key.g1(VerifyingKey.IC);
+        (x.x, x.y) = (first[0], first[1]);
         for (uint256 i = 0; i < publicInputs.length; ++i) {
-            if (publicInputs[i] == 0) continue;
-            x = Bn254.add(x, Bn254.mul(key.g1(VerifyingKey.IC + 2 * (i + 1)), publicInputs[i]));
+            uint256 value = publicInputs[i];
+            if (value != 0) Bn254.accumulate(x, key.g1(VerifyingKey.IC + 2 * (i + 1)), value);
         }
-        for (uint256 i = 0; i < commitments.length; ++i) x = Bn254.add(x, commitments[i]);
+        for (uint256 i = 0; i < commitments.length; i += 2) Bn254.accumulate(x, _point(commitments, i));
     }
 
     /// Adds the weighted knowledge equations: a pair for each commitment, and one for each distinct G. A G that equals gamma (as
@@ -110,34 +111,29 @@ library Groth16 {
         uint256 knowledgeMask,
         bytes32 seed,
         uint256[] memory input,
-        uint256[2] memory x
-    ) private view returns (uint256 pairs, uint256[2] memory) {
-        uint256 count = proof.commitments.length;
-        uint256[] memory pairOf = new uint256[](count); // pair that holds G_k; 0 if none does
+        Bn254.Sum memory x
+    ) private view returns (uint256 pairs) {
+        uint256 count = proof.commitments.length / 2;
+        Bn254.Sum[] memory sums = new Bn254.Sum[](count); // at k: weighted poks under G_k
         pairs = 4;
         for (uint256 k = 0; k < count; ++k) {
             if ((knowledgeMask >> k) & 1 == 0) continue;
-            _requireNotInfinity(proof.commitments[k], k);
+            uint256[2] memory commitment = _point(proof.commitments, 2 * k);
+            _requireNotInfinity(commitment, k);
             uint256 weight = _weight(seed, k);
-            uint256 g = key.pedersen(k);
-            _putKeyed(input, pairs++, Bn254.mul(proof.commitments[k], weight), key, g + 4);
-            uint256[2] memory pok = Bn254.mul(proof.poks[k], weight);
-            if (key.isOppositeG2(g, VerifyingKey.GAMMA_NEG)) {
-                x = Bn254.add(x, Bn254.negate(pok));
-                continue;
-            }
-            uint256 shared = _pairWithSameG(key, pairOf, k);
-            if (shared == 0) {
-                pairOf[k] = pairs;
-                _putKeyed(input, pairs++, pok, key, g);
+            uint256[4] memory g = key.g2(key.pedersen(k));
+            _put(input, pairs++, Bn254.mul(commitment, weight), key.g2(key.pedersen(k) + 4));
+            uint256[2] memory pok = _point(proof.poks, 2 * k);
+            if (VerifyingKey.isOpposite(g, key.g2(VerifyingKey.GAMMA_NEG))) {
+                Bn254.accumulate(x, Bn254.negate(Bn254.mul(pok, weight)));
             } else {
-                pairOf[k] = shared;
-                uint256 offset = shared * PAIR_WORDS;
-                pok = Bn254.add([input[offset], input[offset + 1]], pok);
-                (input[offset], input[offset + 1]) = (pok[0], pok[1]);
+                Bn254.accumulate(sums[_firstWithSameG(key, g)], pok, weight);
             }
         }
-        return (pairs, x);
+        for (uint256 k = 0; k < count; ++k) {
+            Bn254.Sum memory sum = sums[k];
+            if (sum.x | sum.y != 0) _put(input, pairs++, _asPoint(sum), key.g2(key.pedersen(k)));
+        }
     }
 
     function _requireShape(
@@ -148,22 +144,40 @@ library Groth16 {
     ) private pure {
         uint256 count = key.commitmentCount();
         if (publicInputs.length != key.publicCount()) revert WrongLength(key.publicCount(), publicInputs.length);
-        if (proof.commitments.length != count) revert WrongLength(count, proof.commitments.length);
-        if (proof.poks.length != count) revert WrongLength(count, proof.poks.length);
+        if (proof.commitments.length != 2 * count) revert WrongLength(2 * count, proof.commitments.length);
+        if (proof.poks.length != 2 * count) revert WrongLength(2 * count, proof.poks.length);
         if (knowledgeMask >> count != 0) revert BadMask(knowledgeMask);
         for (uint256 i = 0; i < publicInputs.length; ++i) {
             if (publicInputs[i] >= Bn254.R) revert NotInField(i, publicInputs[i]);
         }
     }
 
-    /// Everything that the prover chose goes in, so no term can be chosen after the weights.
+    /// keccak256(key id || A || B || C || commitments || poks || public inputs). Everything that the prover chose goes in, so no
+    /// term can be chosen after the weights; the key fixes the number of each.
     function _weightSeed(
         bytes32 keyId,
         Proof memory proof,
         uint256[] memory publicInputs
-    ) private pure returns (bytes32) {
-        return
-            keccak256(abi.encode(keyId, proof.a, proof.b, proof.c, proof.commitments, proof.poks, publicInputs));
+    ) private pure returns (bytes32 seed) {
+        uint256[2] memory a = proof.a;
+        uint256[4] memory b = proof.b;
+        uint256[2] memory c = proof.c;
+        uint256[] memory commitments = proof.commitments;
+        uint256[] memory poks = proof.poks;
+        assembly ("memory-safe") {
+            function append(to, list) -> end {
+                let size := mul(mload(list), 32)
+                mcopy(to, add(list, 32), size)
+                end := add(to, size)
+            }
+            let start := mload(0x40) // scratch beyond the allocated memory
+            mstore(start, keyId)
+            mcopy(add(start, 32), a, 64)
+            mcopy(add(start, 96), b, 128)
+            mcopy(add(start, 224), c, 64)
+            let end := append(append(append(add(start, 288), commitments), poks), publicInputs)
+            seed := keccak256(start, sub(end, start))
+        }
     }
 
     /// 128 bits, never zero.
@@ -176,36 +190,35 @@ library Groth16 {
         if (p[0] == 0 && p[1] == 0) revert CommitmentAtInfinity(index);
     }
 
-    function _pairWithSameG(
+    /// The first commitment with this G.
+    function _firstWithSameG(
         VerifyingKey.Key memory key,
-        uint256[] memory pairOf,
-        uint256 k
-    ) private pure returns (uint256) {
-        for (uint256 j = 0; j < k; ++j) {
-            if (pairOf[j] != 0 && key.isSameG2(key.pedersen(j), key.pedersen(k))) return pairOf[j];
-        }
-        return 0;
+        uint256[4] memory g
+    ) private pure returns (uint256 k) {
+        while (!VerifyingKey.isSame(key.g2(key.pedersen(k)), g)) ++k;
     }
 
-    function _putKeyed(
-        uint256[] memory input,
-        uint256 pair,
-        uint256[2] memory p,
-        VerifyingKey.Key memory key,
-        uint256 offset
-    ) private pure {
-        _put(input, pair, p, key.g2(offset));
+    /// The point at a word of a list, in place (not a copy).
+    function _point(uint256[] memory list, uint256 i) private pure returns (uint256[2] memory p) {
+        assert(i + 1 < list.length);
+        assembly ("memory-safe") {
+            p := add(add(list, 32), mul(i, 32))
+        }
+    }
+
+    /// A sum begins with its point.
+    function _asPoint(Bn254.Sum memory sum) private pure returns (uint256[2] memory p) {
+        assembly ("memory-safe") {
+            p := sum
+        }
     }
 
     function _put(uint256[] memory input, uint256 pair, uint256[2] memory p, uint256[4] memory q) private pure {
-        uint256 offset = pair * PAIR_WORDS;
-        (input[offset], input[offset + 1]) = (p[0], p[1]);
-        (input[offset + 2], input[offset + 3], input[offset + 4], input[offset + 5]) = (q[0], q[1], q[2], q[3]);
-    }
-
-    function _truncate(uint256[] memory input, uint256 length) private pure {
+        if ((pair + 1) * PAIR_WORDS > input.length) revert WrongLength(input.length, (pair + 1) * PAIR_WORDS);
         assembly ("memory-safe") {
-            mstore(input, length)
+            let to := add(add(input, 32), mul(pair, 192))
+            mcopy(to, p, 64)
+            mcopy(add(to, 64), q, 128)
         }
     }
 }

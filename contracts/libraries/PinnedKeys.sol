@@ -23,8 +23,9 @@ library PinnedKeys {
     }
 
     struct Store {
-        Pinned[] list;
-        mapping(bytes32 vkId => uint256 position) positions; // in `list`, from 1
+        uint256 count;
+        mapping(uint256 index => Pinned key) list;
+        mapping(bytes32 vkId => uint256 position) positions; // index in `list` + 1
     }
 
     /// @notice Pins a key; for constructors only, it checks the whole key.
@@ -34,10 +35,14 @@ library PinnedKeys {
         if (store.positions[key.id] != 0) revert VerifyingKey.BadKey(key.id, "repeated");
         _requireStatement(key);
         key.requireSound();
-        store.list.push(
-            Pinned(key.id, keyPin.data, uint8(key.kind()), uint32(key.slots()), uint8(key.depth()))
+        store.list[store.count] = Pinned(
+            key.id,
+            keyPin.data,
+            uint8(key.kind()),
+            uint32(key.slots()),
+            uint8(key.depth())
         );
-        store.positions[key.id] = store.list.length;
+        store.positions[key.id] = ++store.count;
     }
 
     /// @notice Position (from 0) of a pinned key of this kind.

@@ -75,7 +75,9 @@ library VerifyingKey {
 
     /// @notice Position of the Pedersen G of commitment `i`; its GSigmaNeg follows.
     function pedersen(Key memory key, uint256 i) internal pure returns (uint256) {
-        return IC + 2 * (key.words[4] + 1) + 8 * i;
+        unchecked {
+            return IC + 2 * (key.words[4] + 1) + 8 * i; // a loaded key has at most MAX_COUNT of each
+        }
     }
 
     /// @notice I_0 of an epoch key; S follows.
@@ -83,28 +85,38 @@ library VerifyingKey {
         return key.words.length - 4;
     }
 
-    function g1(Key memory key, uint256 offset) internal pure returns (uint256[2] memory) {
-        return [key.words[offset], key.words[offset + 1]];
+    /// @notice The G1 point at a word of the key, in place (not a copy).
+    function g1(Key memory key, uint256 offset) internal pure returns (uint256[2] memory p) {
+        uint256[] memory words = key.words;
+        if (offset > words.length - 2) revert BadKey(key.id, "length"); // a loaded key has more words
+        assembly ("memory-safe") {
+            p := add(add(words, 32), mul(offset, 32))
+        }
     }
 
-    function g2(Key memory key, uint256 offset) internal pure returns (uint256[4] memory) {
-        return [key.words[offset], key.words[offset + 1], key.words[offset + 2], key.words[offset + 3]];
+    /// @notice The G2 point at a word of the key, in place (not a copy).
+    function g2(Key memory key, uint256 offset) internal pure returns (uint256[4] memory p) {
+        uint256[] memory words = key.words;
+        if (offset > words.length - 4) revert BadKey(key.id, "length"); // a loaded key has more words
+        assembly ("memory-safe") {
+            p := add(add(words, 32), mul(offset, 32))
+        }
     }
 
-    /// @notice Whether two G2 points of the key are equal.
-    function isSameG2(Key memory key, uint256 i, uint256 j) internal pure returns (bool) {
-        uint256[] memory w = key.words;
-        return w[i] == w[j] && w[i + 1] == w[j + 1] && w[i + 2] == w[j + 2] && w[i + 3] == w[j + 3];
+    /// @notice Whether two G2 points are equal.
+    function isSame(uint256[4] memory p, uint256[4] memory q) internal pure returns (bool) {
+        bytes32 left;
+        bytes32 right;
+        assembly ("memory-safe") {
+            left := keccak256(p, 128)
+            right := keccak256(q, 128)
+        }
+        return left == right;
     }
 
-    /// @notice Whether two G2 points of the key, none of them infinity, are each other's negative.
-    function isOppositeG2(Key memory key, uint256 i, uint256 j) internal pure returns (bool) {
-        uint256[] memory w = key.words;
-        return
-            w[i] == w[j] &&
-            w[i + 1] == w[j + 1] &&
-            _isOpposite(w[i + 2], w[j + 2]) &&
-            _isOpposite(w[i + 3], w[j + 3]);
+    /// @notice Whether two G2 points, none of them infinity, are each other's negative.
+    function isOpposite(uint256[4] memory p, uint256[4] memory q) internal pure returns (bool) {
+        return p[0] == q[0] && p[1] == q[1] && _isOpposite(p[2], q[2]) && _isOpposite(p[3], q[3]);
     }
 
     /// @notice Refuses keys with which the statements would not bind, as far as the key's bytes show it.
@@ -118,19 +130,19 @@ library VerifyingKey {
         _collectG2(key, BETA_NEG, g2s, 0, "beta");
         _collectG2(key, GAMMA_NEG, g2s, 1, "gamma");
         _collectG2(key, DELTA_NEG, g2s, 2, "delta");
-        if (isSameG2(key, GAMMA_NEG, DELTA_NEG)) revert BadKey(key.id, "gamma = delta");
+        if (isSame(g2(key, GAMMA_NEG), g2(key, DELTA_NEG))) revert BadKey(key.id, "gamma = delta");
         if (_isGeneratorNeg(key, DELTA_NEG)) revert BadKey(key.id, "delta = generator");
         for (uint256 i = 0; i < commitments; ++i) {
             uint256 g = pedersen(key, i);
             _collectG2(key, g, g2s, 3 + 2 * i, "G");
             _collectG2(key, g + 4, g2s, 4 + 2 * i, "GSigmaNeg");
-            if (isSameG2(key, g, g + 4) || isOppositeG2(key, g, g + 4)) revert BadKey(key.id, "sigma is 1 or -1");
+            uint256[4] memory sigma = g2(key, g + 4);
+            if (_isSameUpToSign(sigma, g2(key, g))) revert BadKey(key.id, "sigma is 1 or -1");
             for (uint256 j = 0; j < i; ++j) {
-                uint256 other = pedersen(key, j) + 4;
-                if (isSameG2(key, g + 4, other) || isOppositeG2(key, g + 4, other)) revert BadKey(key.id, "equal sigma");
+                if (_isSameUpToSign(sigma, g2(key, pedersen(key, j) + 4))) revert BadKey(key.id, "equal sigma");
             }
         }
-        Bn254.isPairingOne(g2s); // reverts unless all are in the subgroup
+        Bn254.isPairingOne(g2s, 3 + 2 * commitments); // reverts unless all are in the subgroup
         if (kind(key) == KIND_EPOCH) _requireOrder(key);
     }
 
@@ -177,6 +189,10 @@ library VerifyingKey {
     function _isGeneratorNeg(Key memory key, uint256 offset) private pure returns (bool) {
         uint256[4] memory p = g2(key, offset);
         return p[0] == G2_X1 && p[1] == G2_X0 && p[2] == Bn254.Q - G2_Y1 && p[3] == Bn254.Q - G2_Y0;
+    }
+
+    function _isSameUpToSign(uint256[4] memory p, uint256[4] memory q) private pure returns (bool) {
+        return isSame(p, q) || isOpposite(p, q);
     }
 
     function _isOpposite(uint256 x, uint256 y) private pure returns (bool) {

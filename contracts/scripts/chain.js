@@ -3,6 +3,7 @@ import hre from "hardhat";
 import { decodeErrorResult, decodeFunctionResult, encodeDeployData, encodeFunctionData, parseEventLogs } from "viem";
 
 const GAS = 16_000_000; // below the cap on one transaction (EIP-7825)
+const HISTORY = "0x0000F90827F1C53a10cb7A02335B175320002935"; // EIP-2935
 const hex = (number) => `0x${number.toString(16)}`;
 
 export class Reverted extends Error {
@@ -14,10 +15,19 @@ export class Reverted extends Error {
 }
 
 export class Chain {
-  static async start() {
+  /** @param fixedTime blocks are a second apart from a fixed date, so that every run makes the same blocks */
+  static async start({ fixedTime = false } = {}) {
     const { provider } = await hre.network.create();
-    const accounts = await provider.request({ method: "eth_accounts" });
-    return new Chain(provider, accounts);
+    // Hardhat puts a stub here that refuses every call; without code the registry asks BLOCKHASH.
+    await provider.request({ method: "hardhat_setCode", params: [HISTORY, "0x"] });
+    const chain = await Chain.over(provider);
+    if (fixedTime) chain.time = 2_000_000_000;
+    return chain;
+  }
+
+  /** A chain behind any EIP-1193 provider with unlocked accounts. */
+  static async over(provider) {
+    return new Chain(provider, await provider.request({ method: "eth_accounts" }));
   }
 
   constructor(provider, accounts) {
@@ -30,10 +40,18 @@ export class Chain {
   }
 
   async mine(blocks) {
-    await this.request("hardhat_mine", [hex(blocks)]);
+    for (let i = 0; i < blocks; ++i) {
+      await this.#setTime();
+      await this.request("evm_mine");
+    }
+  }
+
+  async #setTime() {
+    if (this.time !== undefined) await this.request("evm_setNextBlockTimestamp", [hex(++this.time)]);
   }
 
   async send(abi, transaction) {
+    await this.#setTime();
     let hash;
     try {
       hash = await this.request("eth_sendTransaction", [{ from: this.accounts[0], gas: hex(GAS), ...transaction }]);

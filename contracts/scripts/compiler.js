@@ -1,5 +1,6 @@
 // The one place that says how the contracts are compiled. Source names are relative to the repository, so the bytecode does
 // not depend on where it is checked out.
+import { createHash } from "node:crypto";
 import { createRequire } from "node:module";
 import { readFileSync, readdirSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
@@ -53,6 +54,21 @@ export function deployables(output) {
     .map((name) => [name, `contracts/${name}.sol`])
     .filter(([, source]) => output.contracts[source] !== undefined)
     .map(([name, source]) => [name, source, output.contracts[source][name]]);
+}
+
+/** The text of the standard-JSON input as it is shipped, and its digest. */
+export function inputText(input) {
+  const text = JSON.stringify(input, null, 1) + "\n";
+  return { text, digest: "sha256:" + createHash("sha256").update(text).digest("hex") };
+}
+
+/** A contract as it is shipped; refuses one that was not made from the present sources. */
+export function exported(name) {
+  const contract = JSON.parse(readFileSync(join(repository, "provenance", "abi", `${name}.json`), "utf8"));
+  if (contract.sourceDigest !== inputText(standardInput()).digest) {
+    throw new Error(`provenance/abi/${name}.json is older than the sources: run npm run export-abi`);
+  }
+  return contract;
 }
 
 export function fromRepository(path) {

@@ -1,20 +1,18 @@
 // Writes (--write) or compares (--check) the compiled contracts that other parts of the project ship: provenance/abi/*.json.
-import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { compile, deployables, fromRepository, repository, standardInput } from "./compiler.js";
+import { compile, deployables, fromRepository, inputText, repository, standardInput } from "./compiler.js";
 
 const RUNTIME_LIMIT = 24_576; // bytes, EIP-170
 const CREATION_LIMIT = 49_152; // bytes, EIP-3860
 const target = join(repository, "provenance", "abi");
 
-function exported() {
+function build() {
   const input = standardInput();
   const output = compile(input);
-  const inputText = JSON.stringify(input, null, 1) + "\n";
-  const sourceDigest = "sha256:" + createHash("sha256").update(inputText).digest("hex");
+  const { text, digest: sourceDigest } = inputText(input);
   const { outputSelection: _, ...settings } = input.settings;
-  const files = { "solc-input.json": inputText };
+  const files = { "solc-input.json": text };
   for (const [name, source, contract] of deployables(output)) {
     const { bytecode, deployedBytecode } = contract.evm;
     checkSize(name, "runtime", deployedBytecode.object, RUNTIME_LIMIT);
@@ -58,7 +56,7 @@ const mode = process.argv[2];
 if (mode !== "--write" && mode !== "--check") throw new Error("usage: export-abi.js --write | --check");
 mkdirSync(target, { recursive: true });
 let different = 0;
-for (const [name, text] of Object.entries(exported())) {
+for (const [name, text] of Object.entries(build())) {
   const path = join(target, name);
   if (mode === "--write") {
     writeFileSync(path, text);

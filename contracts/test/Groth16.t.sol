@@ -44,7 +44,7 @@ contract Groth16Test is Test {
     }
 
     function test_everyPublicInputCounts() public view {
-        Groth16.Proof memory proof = _valid(0, 1);
+        Groth16Harness.Proof memory proof = _valid(0, 1);
         for (uint256 j = 0; j < 5; ++j) {
             uint256[] memory inputs = _inputs(1);
             inputs[j] = addmod(inputs[j], 1, Bn254.R);
@@ -54,7 +54,7 @@ contract Groth16Test is Test {
 
     /// x + r would be the same to the multiplication precompile.
     function test_publicInputsAreBelowR() public {
-        Groth16.Proof memory proof = _valid(0, 1);
+        Groth16Harness.Proof memory proof = _valid(0, 1);
         for (uint256 j = 0; j < 5; ++j) {
             uint256[] memory inputs = _inputs(1);
             inputs[j] += Bn254.R;
@@ -75,7 +75,7 @@ contract Groth16Test is Test {
 
     function test_changedPointsAreFalse() public view {
         uint256[] memory inputs = _inputs(1);
-        Groth16.Proof memory proof = _valid(0, 1);
+        Groth16Harness.Proof memory proof = _valid(0, 1);
         uint256[2] memory other = _sim.g1(4242);
         (uint256[2] memory kept, uint256[4] memory keptB) = (proof.a, proof.b);
         proof.a = other;
@@ -103,7 +103,7 @@ contract Groth16Test is Test {
     function test_shiftedAndSwappedCommitments() public view {
         uint256[] memory inputs = _inputs(1);
         for (uint256 i = 0; i < 3; ++i) {
-            Groth16.Proof memory proof = _prove(i, inputs, [uint256(10), 20, 30]);
+            Groth16Harness.Proof memory proof = _prove(i, inputs, [uint256(10), 20, 30]);
             (proof.commitments[0], proof.commitments[2]) = (_sim.g1(10 + 5), _sim.g1(30 - 5));
             assertTrue(_verify(i, proof, 0, inputs), "the main equation sees the sum only");
             for (uint256 mask = 1; mask <= ALL; ++mask) {
@@ -120,7 +120,7 @@ contract Groth16Test is Test {
     function test_poksShiftedSoThatTheirFoldAgrees() public view {
         uint256[] memory inputs = _inputs(1);
         for (uint256 i = 0; i < 3; i += 2) {
-            Groth16.Proof memory proof = _valid(i, 1);
+            Groth16Harness.Proof memory proof = _valid(i, 1);
             uint256[2] memory shift = _sim.g1(77);
             proof.poks[1] = _h.add(proof.poks[1], shift);
             proof.poks[2] = _h.add(proof.poks[2], _h.negate(shift));
@@ -130,7 +130,7 @@ contract Groth16Test is Test {
 
     /// It verifies, so nothing may be keyed by proof bytes.
     function test_negatedProofVerifiesToo() public view {
-        Groth16.Proof memory proof = _valid(0, 1);
+        Groth16Harness.Proof memory proof = _valid(0, 1);
         proof.a = _h.negate(proof.a);
         (proof.b[2], proof.b[3]) = (Bn254.Q - proof.b[2], Bn254.Q - proof.b[3]);
         assertTrue(_verify(0, proof, ALL, _inputs(1)), "(-A, -B, C)");
@@ -140,7 +140,7 @@ contract Groth16Test is Test {
     function test_forgeryWithUncheckedCommitment() public view {
         uint256[] memory inputs = _inputs(1);
         (IProofLedger.Proof memory forged, uint256[2] memory d) = _sim.forge(inputs);
-        Groth16.Proof memory proof = _prove(0, inputs, [uint256(10), 20, 30]);
+        Groth16Harness.Proof memory proof = _prove(0, inputs, [uint256(10), 20, 30]);
         (proof.a, proof.b, proof.c) = (forged.a, forged.b, forged.c);
         d = _h.add(d, _h.negate(_sim.g1(20 + 30)));
         proof.commitments[0] = d;
@@ -152,7 +152,7 @@ contract Groth16Test is Test {
     /// Infinity with infinity as its proof satisfies the knowledge equation; it commits to nothing and is refused where asked.
     function test_commitmentAtInfinity() public {
         uint256[] memory inputs = _inputs(1);
-        Groth16.Proof memory proof = _prove(0, inputs, [uint256(10), 0, 30]);
+        Groth16Harness.Proof memory proof = _prove(0, inputs, [uint256(10), 0, 30]);
         assertTrue(_verify(0, proof, 5, inputs), "its knowledge is not asked for");
         vm.expectRevert(abi.encodeWithSelector(Groth16.CommitmentAtInfinity.selector, 1));
         _h.verify(_key, proof, 2, inputs);
@@ -166,7 +166,7 @@ contract Groth16Test is Test {
         uint256[] memory inputs = _inputs(1);
         uint256[2][3] memory bad = [[uint256(1), 3], [Bn254.Q + 1, 2], [uint256(1), 2 + Bn254.Q]];
         for (uint256 i = 0; i < 3; ++i) {
-            Groth16.Proof memory proof = _valid(0, 1);
+            Groth16Harness.Proof memory proof = _valid(0, 1);
             proof.a = bad[i];
             _expectMalformed(8, proof, inputs);
             proof = _valid(0, 1);
@@ -185,7 +185,7 @@ contract Groth16Test is Test {
 
     /// A point on the twist that is not in the subgroup (and one that is not on the twist).
     function test_malformedG2Reverts() public {
-        Groth16.Proof memory proof = _valid(0, 1);
+        Groth16Harness.Proof memory proof = _valid(0, 1);
         proof.b[0] ^= 1;
         _expectMalformed(8, proof, _inputs(1));
         proof = _valid(0, 1);
@@ -203,24 +203,24 @@ contract Groth16Test is Test {
 
     function test_shapes() public {
         uint256[] memory inputs = _inputs(1);
-        Groth16.Proof memory proof = _valid(0, 1);
+        Groth16Harness.Proof memory proof = _valid(0, 1);
         vm.expectRevert(abi.encodeWithSelector(Groth16.WrongLength.selector, 5, 4));
         _h.verify(_key, proof, ALL, new uint256[](4));
         vm.expectRevert(abi.encodeWithSelector(Groth16.BadMask.selector, 8));
         _h.verify(_key, proof, 8, inputs);
         proof.commitments = new uint256[2][](2);
-        vm.expectRevert(abi.encodeWithSelector(Groth16.WrongLength.selector, 3, 2));
+        vm.expectRevert(abi.encodeWithSelector(Groth16.WrongLength.selector, 6, 4));
         _h.verify(_key, proof, ALL, inputs);
         proof = _valid(0, 1);
         proof.poks = new uint256[2][](4);
-        vm.expectRevert(abi.encodeWithSelector(Groth16.WrongLength.selector, 3, 4));
+        vm.expectRevert(abi.encodeWithSelector(Groth16.WrongLength.selector, 6, 8));
         _h.verify(_key, proof, ALL, inputs);
     }
 
     /// With less and less gas a valid proof reverts; it never comes out false.
     function testFuzz_starvedGasNeverAnswersFalse(uint256 gasLimit) public view {
         gasLimit = bound(gasLimit, 30_000, 520_000);
-        Groth16.Proof memory proof = _valid(0, 1);
+        Groth16Harness.Proof memory proof = _valid(0, 1);
         uint256[] memory inputs = _inputs(1);
         try _h.verify{gas: gasLimit}(_key, proof, ALL, inputs) returns (bool ok) {
             assertTrue(ok, "answered false");
@@ -258,14 +258,14 @@ contract Groth16Test is Test {
         _h.verifyKnowledge(_key, 0, new uint256[2][](0), new uint256[2][](0));
     }
 
-    function _expectMalformed(uint256 precompile, Groth16.Proof memory proof, uint256[] memory inputs) private {
+    function _expectMalformed(uint256 precompile, Groth16Harness.Proof memory proof, uint256[] memory inputs) private {
         vm.expectRevert(abi.encodeWithSelector(Bn254.MalformedPoint.selector, precompile));
         _h.verify(_key, proof, ALL, inputs);
     }
 
     function _verify(
         uint256 i,
-        Groth16.Proof memory proof,
+        Groth16Harness.Proof memory proof,
         uint256 mask,
         uint256[] memory inputs
     ) private view returns (bool) {
@@ -292,7 +292,7 @@ contract Groth16Test is Test {
         for (uint256 j = 0; j < 5; ++j) inputs[j] = uint256(keccak256(abi.encode(salt, j))) % Bn254.R;
     }
 
-    function _valid(uint256 i, uint256 salt) private view returns (Groth16.Proof memory) {
+    function _valid(uint256 i, uint256 salt) private view returns (Groth16Harness.Proof memory) {
         return _prove(i, _inputs(salt), [uint256(keccak256("D")), uint256(keccak256("U")), uint256(keccak256("P"))]);
     }
 
@@ -300,7 +300,7 @@ contract Groth16Test is Test {
         uint256 i,
         uint256[] memory inputs,
         uint256[3] memory commitments
-    ) private view returns (Groth16.Proof memory proof) {
+    ) private view returns (Groth16Harness.Proof memory proof) {
         proof = _empty();
         uint256[] memory scalars = new uint256[](3);
         for (uint256 k = 0; k < 3; ++k) {
@@ -312,7 +312,7 @@ contract Groth16Test is Test {
         (proof.a, proof.b, proof.c) = (core.a, core.b, core.c);
     }
 
-    function _empty() private pure returns (Groth16.Proof memory proof) {
+    function _empty() private pure returns (Groth16Harness.Proof memory proof) {
         proof.commitments = new uint256[2][](3);
         proof.poks = new uint256[2][](3);
     }

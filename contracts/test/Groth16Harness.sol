@@ -7,13 +7,24 @@ import {VerifyingKey} from "../libraries/VerifyingKey.sol";
 
 /// @dev The libraries as a contract, for tests and for shared vectors.
 contract Groth16Harness {
+    /// @dev A proof as the shared vectors write it.
+    struct Proof {
+        uint256[2] a;
+        uint256[4] b;
+        uint256[2] c;
+        uint256[2][] commitments;
+        uint256[2][] poks;
+    }
+
     function verify(
         address key,
-        Groth16.Proof calldata proof,
+        Proof calldata proof,
         uint256 knowledgeMask,
         uint256[] calldata publicInputs
     ) external view returns (bool) {
-        return Groth16.verify(VerifyingKey.load(key), proof, knowledgeMask, publicInputs);
+        uint256[] memory commitments = _flat(proof.commitments);
+        Groth16.Proof memory flat = Groth16.Proof(proof.a, proof.b, proof.c, commitments, _flat(proof.poks));
+        return Groth16.verify(VerifyingKey.load(key), flat, knowledgeMask, publicInputs);
     }
 
     function verifyKnowledge(
@@ -40,10 +51,15 @@ contract Groth16Harness {
     }
 
     function isPairingOne(uint256[] calldata input) external view returns (bool) {
-        return Bn254.isPairingOne(input);
+        return Bn254.isPairingOne(input, input.length / Bn254.PAIR_WORDS);
     }
 
     function negate(uint256[2] calldata p) external pure returns (uint256[2] memory) {
         return Bn254.negate(p);
+    }
+
+    function _flat(uint256[2][] calldata points) private pure returns (uint256[] memory list) {
+        list = new uint256[](2 * points.length);
+        for (uint256 i = 0; i < points.length; ++i) (list[2 * i], list[2 * i + 1]) = (points[i][0], points[i][1]);
     }
 }

@@ -85,6 +85,10 @@ contract Simulator {
         commitment = Bn254.negate(x);
     }
 
+    function digestOf(bytes calldata data) public pure returns (bytes32) {
+        return keccak256(data);
+    }
+
     function orderBase() public pure returns (uint256) {
         return 0x10;
     }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -11,7 +12,7 @@ from typing import Any
 
 from provenance._chain.transactions import TransactionManager
 from provenance._chain.web3_adapter import Abi, Receipt, Rpc, checksum_address, keccak
-from provenance.errors import UnavailableError
+from provenance.errors import RejectedError, UnavailableError
 from provenance.facts import (
     ZERO_WORD,
     AnchoringFacts,
@@ -48,18 +49,29 @@ class Addresses:
     ledger: str
 
 
+@contextlib.contextmanager
+def _answering() -> Iterator[None]:
+    """Around reads: the contracts' views refuse nothing, so an error answer (rate limit, pruned state) is the endpoint's own."""
+    try:
+        yield
+    except RejectedError as error:
+        raise UnavailableError("endpoint refused to answer", where=error.where, actual=error.actual) from error
+
+
 class Snapshot:
     """`provenance.facts.ChainSnapshot` over JSON-RPC."""
 
     def __init__(self, rpc: Rpc, addresses: Addresses, tag: str | int) -> None:
-        block = rpc.block(tag)
+        with _answering():
+            block = rpc.block(tag)
         self._rpc, self._addresses = rpc, addresses
         self.block = BlockRef(block.number, block.hash, block.timestamp)
 
     def _read(self, contract: str, function: str, *args: Any) -> Any:
         abi = abi_of(contract)
         address = self._addresses.registry if contract == "ProvenanceRegistry" else self._addresses.ledger
-        data = self._rpc.call(address, abi.encode(function, args), self.block.number)
+        with _answering():
+            data = self._rpc.call(address, abi.encode(function, args), self.block.number)
         if not data:
             raise UnavailableError("no contract answers", where=f"{contract} {address}", hint="check the addresses in the trust file")
         return abi.decode(function, data)
@@ -151,26 +163,29 @@ class Reader:
 
     def identity(self) -> ChainIdentity:
         registry, ledger = self._addresses.registry, self._addresses.ledger
-        return ChainIdentity(
-            chain_id=self._rpc.chain_id(),
-            genesis="0x" + self._rpc.block(0).hash.hex(),
-            registry=registry,
-            registry_code_hash="0x" + keccak(self._rpc.code(registry)).hex(),
-            ledger=ledger,
-            ledger_code_hash="0x" + keccak(self._rpc.code(ledger)).hex(),
-        )
+        with _answering():
+            return ChainIdentity(
+                chain_id=self._rpc.chain_id(),
+                genesis="0x" + self._rpc.block(0).hash.hex(),
+                registry=registry,
+                registry_code_hash="0x" + keccak(self._rpc.code(registry)).hex(),
+                ledger=ledger,
+                ledger_code_hash="0x" + keccak(self._rpc.code(ledger)).hex(),
+            )
 
     def final(self) -> Snapshot:
         if self._confirmations is None:
             return Snapshot(self._rpc, self._addresses, "finalized")
-        latest = self._rpc.block("latest").number
+        with _answering():
+            latest = self._rpc.block("latest").number
         return Snapshot(self._rpc, self._addresses, max(0, latest - self._confirmations))
 
     def latest(self) -> Snapshot:
         return Snapshot(self._rpc, self._addresses, "latest")
 
     def block(self, number: int) -> BlockRef:
-        block = self._rpc.block(number)
+        with _answering():
+            block = self._rpc.block(number)
         return BlockRef(block.number, block.hash, block.timestamp)
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from provenance._chain.contracts import Addresses, artifact, abi_of
+from provenance._chain.contracts import Addresses, abi_of, artifact
 from provenance._chain.transactions import TransactionManager
 from provenance._chain.web3_adapter import Rpc, checksum_address, keccak
 from provenance.errors import ConfigError, InputError, UnavailableError

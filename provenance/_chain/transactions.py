@@ -114,7 +114,10 @@ class TransactionManager:
             if receipt is None and attempts:
                 mined = self._rpc.mined_nonce(self.address) if mined is None else mined
                 if attempts[-1]["nonce"] < mined:
-                    continue  # another transaction took the nonce (a reorg, a wiped chain): the intent is open again
+                    receipt = self._lookup(attempts)  # it may have been mined between the first look and the nonce
+                    if receipt is not None and receipt.ok:
+                        receipts[label] = receipt
+                    continue  # else another transaction took the nonce (a reorg, a wiped chain): the intent is open again
                 mined = None
                 try:
                     self._broadcast(journal, attempts[-1])
@@ -142,8 +145,12 @@ class TransactionManager:
         fee = min(self._max_fee_wei, 2 * self._rpc.base_fee_wei() + tip)
         attempt = self._sign(label, to, data, gas + gas // 5, self._rpc.mined_nonce(self.address), fee, tip)
         self._persist(journal, attempt)
-        self._broadcast(journal, attempt)
-        return self._await(journal, [attempt])
+        try:
+            self._broadcast(journal, attempt)
+            return self._await(journal, [attempt])
+        except UnavailableError as error:
+            raise OutcomeUnknown("chain stopped answering after the transaction was sent", where=label,
+                                 actual=f"0x{attempt['hash']}", hint="run the same command again later") from error
 
     def _sign(self, label: str, to: str | None, data: bytes, gas: int, nonce: int, fee: int, tip: int) -> dict[str, Any]:
         transaction: dict[str, Any] = {
@@ -191,8 +198,11 @@ class TransactionManager:
             raised = self._sign(last["label"], last["to"] or None, bytes.fromhex(last["data"]), last["gas"], last["nonce"],
                                 fee, bump(int(last["tip"])))
             self._persist(journal, raised)
+            try:
+                self._broadcast(journal, raised)
+            except RejectedError:
+                continue  # refused, perhaps since an earlier attempt was mined just now: the next look tells
             attempts.append(raised)
-            self._broadcast(journal, raised)
         raise OutcomeUnknown("transaction is not mined yet", where=attempts[-1]["label"],
                              actual=f"0x{attempts[-1]['hash']}", hint="run the same command again later")
 

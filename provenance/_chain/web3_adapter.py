@@ -6,7 +6,8 @@ explicit, so that what a failure means is known (`UnavailableError`: may be retr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +76,8 @@ class Rpc:
         except (requests.RequestException, Web3Exception, ValueError, OSError) as error:
             raise UnavailableError("chain does not answer", where=f"{self.url} {method}", actual=type(error).__name__,
                                    hint="start it (provenance chain up) or check the endpoint") from error
+        if not isinstance(answer, dict):
+            raise UnavailableError("endpoint does not speak JSON-RPC", where=f"{self.url} {method}")
         problem = answer.get("error")
         if problem:
             detail: Mapping[str, Any] = problem if isinstance(problem, dict) else {"message": str(problem)}
@@ -84,7 +87,8 @@ class Rpc:
         return answer["result"]
 
     def chain_id(self) -> int:
-        return int(self.request("eth_chainId"), 16)
+        with _hostile("eth_chainId"):
+            return int(self.request("eth_chainId"), 16)
 
     def block(self, tag: Tag) -> Block:
         """A block by number or tag (`latest`, `finalized`).
@@ -96,43 +100,51 @@ class Rpc:
         value = self.request("eth_getBlockByNumber", [name, False])
         if value is None:
             raise UnavailableError("endpoint does not have this block", where=str(tag))
-        return Block(int(value["number"], 16), _bytes(value["hash"]), int(value["timestamp"], 16))
+        with _hostile("eth_getBlockByNumber"):
+            return Block(int(value["number"], 16), _bytes(value["hash"]), int(value["timestamp"], 16))
 
     def code(self, address: str, tag: Tag = "latest") -> bytes:
-        return _bytes(self.request("eth_getCode", [address, hex(tag) if isinstance(tag, int) else tag]))
+        with _hostile("eth_getCode"):
+            return _bytes(self.request("eth_getCode", [address, hex(tag) if isinstance(tag, int) else tag]))
 
     def balance_wei(self, address: str) -> int:
-        return int(self.request("eth_getBalance", [address, "latest"]), 16)
+        with _hostile("eth_getBalance"):
+            return int(self.request("eth_getBalance", [address, "latest"]), 16)
 
     def mined_nonce(self, address: str) -> int:
         """Transactions of this sender in mined blocks; the pool is never trusted."""
-        return int(self.request("eth_getTransactionCount", [address, "latest"]), 16)
+        with _hostile("eth_getTransactionCount"):
+            return int(self.request("eth_getTransactionCount", [address, "latest"]), 16)
 
     def call(self, to: str, data: bytes, tag: Tag = "latest") -> bytes:
         name = hex(tag) if isinstance(tag, int) else tag
-        return _bytes(self.request("eth_call", [{"to": to, "data": "0x" + data.hex()}, name]))
+        with _hostile("eth_call"):
+            return _bytes(self.request("eth_call", [{"to": to, "data": "0x" + data.hex()}, name]))
 
     def estimate_gas(self, sender: str, to: str | None, data: bytes) -> int:
         call = {"from": sender, "data": "0x" + data.hex()} | ({"to": to} if to else {})
-        return int(self.request("eth_estimateGas", [call]), 16)
+        with _hostile("eth_estimateGas"):
+            return int(self.request("eth_estimateGas", [call]), 16)
 
     def base_fee_wei(self) -> int:
         value = self.request("eth_getBlockByNumber", ["latest", False])
-        return int(value.get("baseFeePerGas", "0x0"), 16)
+        with _hostile("eth_getBlockByNumber"):
+            return int(value.get("baseFeePerGas", "0x0"), 16)
 
     def receipt(self, tx_hash: bytes) -> Receipt | None:
         value = self.request("eth_getTransactionReceipt", ["0x" + tx_hash.hex()])
-        if value is None or value.get("blockHash") is None:
-            return None
-        return Receipt(
-            tx_hash=_bytes(value["transactionHash"]),
-            ok=int(value["status"], 16) == 1,
-            block_number=int(value["blockNumber"], 16),
-            block_hash=_bytes(value["blockHash"]),
-            gas_used=int(value["gasUsed"], 16),
-            contract_address=value.get("contractAddress"),
-            logs=tuple(value["logs"]),
-        )
+        with _hostile("eth_getTransactionReceipt"):
+            if value is None or value.get("blockHash") is None:
+                return None
+            return Receipt(
+                tx_hash=_bytes(value["transactionHash"]),
+                ok=int(value["status"], 16) == 1,
+                block_number=int(value["blockNumber"], 16),
+                block_hash=_bytes(value["blockHash"]),
+                gas_used=int(value["gasUsed"], 16),
+                contract_address=value.get("contractAddress"),
+                logs=tuple(value["logs"]),
+            )
 
     def is_known(self, tx_hash: bytes) -> bool:
         return self.request("eth_getTransactionByHash", ["0x" + tx_hash.hex()]) is not None
@@ -151,6 +163,15 @@ class Rpc:
         return list(self.request("eth_getLogs", [query]))
 
 
+@contextlib.contextmanager
+def _hostile(method: str) -> Iterator[None]:
+    """Around the reading of an answer: one of another form is an endpoint that cannot be used, not a bug here."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise UnavailableError("endpoint answered something else", where=method, actual=type(error).__name__) from error
+
+
 class RpcError(RejectedError):
     """The endpoint's own error answer."""
 
@@ -159,7 +180,10 @@ class RpcError(RejectedError):
         data = detail.get("data")
         if isinstance(data, dict):
             data = data.get("data")
-        self.data = _bytes(data) if isinstance(data, str) and data.startswith("0x") else b""
+        try:
+            self.data = _bytes(data) if isinstance(data, str) and data.startswith("0x") else b""
+        except ValueError:
+            self.data = b""  # not hex, so no revert data: the message says what there is to say
 
 
 def _bytes(text: str) -> bytes:

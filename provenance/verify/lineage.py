@@ -74,6 +74,21 @@ def walk(records: Sequence[Record], release_index: int) -> Lineage:
     )
 
 
+def check_consumed(records: Sequence[Record], lineage: Lineage) -> None:
+    """Check what the released checkpoint says it had seen against the batches logged before it.
+
+    Raises:
+        VerificationError: another number of positions of its epoch, so a checkpoint from before the batches, or abandoned.
+    """
+    fields = lineage.checkpoint.fields
+    before = sum(len(r.fields["positions"]) for i, r in live_batches(records)
+                 if i < lineage.checkpoint_index and r.fields["epoch"] == fields["epoch"])
+    if before != fields["consumed"]:
+        raise VerificationError("checkpoint consumed another number of positions than were logged before it",
+                                where=f"record {lineage.checkpoint_index} epoch {fields['epoch']}", expected=before,
+                                actual=fields["consumed"])
+
+
 @dataclass(frozen=True)
 class EpochUse:
     """What the log says an epoch fed: leaf per position, shape `(count, 32)`; `last_index` is the last batch's index."""
@@ -100,7 +115,7 @@ def epoch_use(records: Sequence[Record], epoch: int, count: int, remainder: Sequ
     """Lay out one epoch's logged batches by position.
 
     Raises:
-        VerificationError: a position twice, outside the epoch or missing; or a remainder of the wrong length.
+        VerificationError: a position twice, outside the epoch or out of turn; or a remainder of the wrong length.
     """
     leaves = np.zeros((count, 32), dtype=np.uint8)
     seen = np.zeros(count, dtype=bool)
@@ -116,13 +131,13 @@ def epoch_use(records: Sequence[Record], epoch: int, count: int, remainder: Sequ
             if position >= count or seen[position]:
                 raise VerificationError("position fed twice or outside the epoch", where=f"record {index}",
                                         expected=f"each of 0..{count - 1} once", actual=position)
+            if position and not seen[position - 1]:
+                raise VerificationError("position fed out of turn", where=f"record {index}", expected=f"{position - 1} before it",
+                                        actual=position)
             seen[position] = True
             leaves[position] = np.frombuffer(bytes.fromhex(leaf[2:]), dtype=np.uint8)
         last = max(last, index)
     consumed = int(seen.sum())
-    if not seen[:consumed].all():
-        missing = int(np.flatnonzero(~seen)[0])
-        raise VerificationError("a position of the epoch was never fed", where=f"epoch {epoch}", expected=missing, actual="missing")
     if len(remainder) != count - consumed:
         raise VerificationError("epoch's remainder has the wrong length", where=f"epoch {epoch}", expected=count - consumed,
                                 actual=len(remainder))

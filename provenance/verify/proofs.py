@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 from provenance.errors import InputError, VerificationError
@@ -81,6 +82,7 @@ def _last_epoch_records(ctx: Context) -> dict[int, tuple[int, Record]]:
 
 
 def _check_epochs(ctx: Context, epochs: dict[int, tuple[int, Record]]) -> str:
+    _require_turns(ctx)
     anchorings = 0
     for epoch, (index, record) in sorted(epochs.items()):
         anchoring = _anchoring(ctx, epoch, index, record)
@@ -88,6 +90,14 @@ def _check_epochs(ctx: Context, epochs: dict[int, tuple[int, Record]]) -> str:
         anchorings += need(ctx.snapshot).anchoring_count(need(ctx.run).run_id, epoch)
     _upgrade(ctx, "trained_on", Grade.PROVEN, f"{len(epochs)} epochs proven, {anchorings} anchorings")
     return f"{len(epochs)} epochs: every chunk's proof verified on chain and here, {anchorings} anchorings in all"
+
+
+def _require_turns(ctx: Context) -> None:
+    """Epochs are fed as 0, 1, .. in turn: whoever may choose their numbers may choose their orders."""
+    turns = [epoch for epoch, _ in groupby(r.fields["epoch"] for _, r in live_batches(ctx.records))]
+    if turns != list(range(len(turns))):
+        raise VerificationError("epochs were not fed in turn from 0", where="batch records", expected=list(range(len(turns))),
+                                actual=turns[:20])
 
 
 def _anchoring(ctx: Context, epoch: int, index: int, record: Record) -> AnchoringFacts:

@@ -14,7 +14,7 @@ from provenance.signing import Domain, verify_head
 from provenance.trust import Trust
 from provenance.verdict import Edge, Grade
 from provenance.verify.context import Context, need
-from provenance.verify.lineage import walk
+from provenance.verify.lineage import check_consumed, walk
 from provenance.verify.proofs import step_6_proofs, step_7_recompute
 
 __all__ = ["STEPS", "Pending"]
@@ -39,6 +39,8 @@ def step_4_chain(ctx: Context) -> bool:
     for what, expected, actual in (
         ("chain id", str(trust.chain_id), str(identity.chain_id)),
         ("genesis block", trust.genesis, identity.genesis),
+        ("registry address", trust.registry.address, identity.registry.lower()),
+        ("ledger address", trust.ledger.address, identity.ledger.lower()),
         ("registry code", trust.registry.code_hash, identity.registry_code_hash),
         ("ledger code", trust.ledger.code_hash, identity.ledger_code_hash),
     ):
@@ -105,6 +107,7 @@ def step_3_records(ctx: Context) -> bool:
     claim = need(ctx.claim)
     ctx.evidence = ctx.source.find(claim.run_id)
     if ctx.evidence is None:
+        _check_releases(ctx)
         ctx.unchecked("release.logged", "records of the run are under the anchored head",
                       f"the evidence of run 0x{claim.run_id.hex()} (--evidence FOLDER)")
         return False
@@ -122,6 +125,8 @@ def _check_log(ctx: Context, claim: ClaimFacts) -> str:
     if tree.root() != head.root:
         raise VerificationError("records are not those under the anchored head", where=f"head {claim.seq}",
                                 expected="0x" + head.root.hex(), actual="0x" + tree.root().hex())
+    if claim.index >= head.size:
+        raise VerificationError("release lies outside its head", where=f"head {claim.seq}", expected=f"< {head.size}", actual=claim.index)
     release = records[claim.index]
     verify_inclusion(release.entry, claim.index, head.size, tree.inclusion_proof(claim.index), head.root)
     if release.digest != claim.record or release.fields.get("model") != str(ctx.artifact.digest):
@@ -206,9 +211,10 @@ def _siblings(ctx: Context) -> list[bytes]:
 
 def _check_lineage(ctx: Context) -> str:
     lineage = walk(ctx.records, need(ctx.claim).index)
+    check_consumed(ctx.records, lineage)
     ctx.lineage = lineage
     opening, merge, quantize = lineage.opening.fields, lineage.merge.fields, lineage.quantize.fields
-    dataset = f"dataset {opening['dataset']['root']}"
+    dataset = f"dataset {opening['dataset'].get('root')}"
     ctx.edges += [
         Edge("trained_on", dataset, merge["adapter"], Grade.ANCHORED),
         Edge("finetuned_from", merge["base"], merge["adapter"], Grade.ANCHORED, opening["base"].get("name")),
@@ -225,6 +231,8 @@ def _check_lineage(ctx: Context) -> str:
 def step_8_revocation(ctx: Context) -> bool:
     """8. Neither the release nor any record it descends from, nor the dataset, was revoked."""
     snapshot, run, lineage = need(ctx.snapshot), need(ctx.run), need(ctx.lineage)
+    if not _check_releases(ctx):
+        return False
     for index in range(len(ctx.records)):
         if index not in _ancestors(ctx):
             continue
@@ -233,13 +241,27 @@ def step_8_revocation(ctx: Context) -> bool:
             ctx.fails("not.revoked", f"record {index} ({ctx.records[index].type}) was revoked in block {revoked.block_number}: "
                                      f"{revoked.reason}", where=f"run 0x{run.run_id.hex()}")
             return False
-    for owner in sorted({run.owner} | {p.address for p in ctx.trust.publishers}):
+    dataset = snapshot.dataset(run.dataset_id)
+    for owner in sorted({run.owner} | {p.address for p in ctx.trust.publishers} | ({dataset.owner} if dataset else set())):
         revoked = snapshot.dataset_revocation(run.dataset_id, owner)
         if revoked is not None:
             ctx.fails("not.revoked", f"the dataset was revoked in block {revoked.block_number}: {revoked.reason}",
                       where="0x" + run.dataset_id.hex())
             return False
     ctx.holds("not.revoked", f"nothing on the way to record {lineage.release_index} is revoked at block {snapshot.block.number}")
+    return True
+
+
+def _check_releases(ctx: Context) -> bool:
+    """No trusted publisher's release of this digest was revoked: releasing it once more does not bring it back."""
+    snapshot = need(ctx.snapshot)
+    for claim in _trusted(snapshot.claims(ctx.artifact.digest), ctx.trust):
+        if claim.revoked_block:
+            revoked = snapshot.revocation(claim.run_id, claim.index)
+            reason = revoked.reason if revoked else "no reason"
+            ctx.fails("not.revoked", f"record {claim.index} (release) was revoked in block {claim.revoked_block}: {reason}",
+                      where=f"run 0x{claim.run_id.hex()}")
+            return False
     return True
 
 

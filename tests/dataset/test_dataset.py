@@ -145,6 +145,20 @@ def test_a_source_that_breaks_off_leaves_nothing(tmp_path: Path, key: bytes) -> 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_killed_process_left_is_removed_and_a_live_one_is_not(make_dataset: Make, tmp_path: Path) -> None:
+    import fcntl
+
+    dead, alive, other = (tmp_path / name for name in (".data.partial-dead", ".data.partial-alive", ".dat.partial-x"))
+    for folder in (dead, alive, other):
+        (folder / "private").mkdir(parents=True)
+        (folder / "private" / "records.sqlite").write_text("a record")
+    fd = os.open(alive, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    make_dataset(ROWS)
+    os.close(fd)
+    assert (dead.exists(), alive.exists(), other.exists()) == (False, True, True)
+
+
 # --- tampering -------------------------------------------------------------------------------------------------------
 
 

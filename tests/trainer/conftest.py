@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 import torch
-
 from provenance_trainer.base import BaseModel, load_base
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _two_threads() -> None:
+    torch.set_num_threads(2)
 
 
 @pytest.fixture(scope="session")

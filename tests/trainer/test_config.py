@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from provenance_trainer.config import config_digest, config_record, load_config, parse_config
 
 from provenance.encoding import canonical_json
 from provenance.errors import ConfigError
-from provenance_trainer.config import config_digest, config_record, load_config, parse_config
 
 MINIMAL: dict[str, Any] = {"dataset_name": "data", "output_dir": "out"}
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -30,7 +30,8 @@ def test_yaml_and_overrides(tmp_path: Path) -> None:
 def test_record_has_no_floats_and_binds_every_value() -> None:
     config = parse_config({**MINIMAL, "learning_rate": 1e-5})
     record = config_record(config)
-    assert record["learning_rate"] == "1e-05" and record["provenance"]["on_failure"] == "continue"
+    assert record["learning_rate"] == "1e-05"
+    assert record["provenance"]["on_failure"] == "continue"
     assert canonical_json(record)
     assert config_digest(config) != config_digest(parse_config({**MINIMAL, "learning_rate": 1.0000001e-5}))
 
@@ -43,7 +44,8 @@ def test_record_has_no_floats_and_binds_every_value() -> None:
 def test_unknown_keys_are_refused_with_the_nearest(key: str, hint: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config({**MINIMAL, key: 1})
-    assert caught.value.hint == hint and key in (caught.value.where or "")
+    assert caught.value.hint == hint
+    assert key in (caught.value.where or "")
 
 
 def test_unknown_key_inside_the_block() -> None:
@@ -60,7 +62,8 @@ def test_unknown_key_inside_the_block() -> None:
 def test_wrong_values_name_expected_and_actual(key: str, value: object, expected: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config({**MINIMAL, key: value})
-    assert caught.value.expected == expected and caught.value.actual
+    assert caught.value.expected == expected
+    assert caught.value.actual
 
 
 def test_choice_and_block_errors() -> None:
@@ -71,7 +74,8 @@ def test_choice_and_block_errors() -> None:
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    ("- a\n", "not a mapping"), ("a: [", "not YAML"), ("output_dir: o\n", "dataset_name"), ("!!python/object:os.system {}", "not YAML"),
+    ("- a\n", "not a mapping"), ("a: [", "not YAML"), ("output_dir: o\n", "dataset_name"),
+    ("!!python/object:os.system {}", "not YAML"),
 ])
 def test_unreadable_files(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 import training_support as support
+from provenance_trainer.base import BaseModel
+
 from provenance.log import read_records
 from provenance.order import epoch_order
-from provenance_trainer.base import BaseModel
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "own_trainer.py"
 
@@ -22,10 +23,12 @@ def test_own_trainer_script(tiny: BaseModel, cache_dir: Path, tmp_path: Path) ->
                "--cache", str(cache_dir)]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "UNMATCHED" not in done.stdout and "NOT RECORDING" not in done.stdout
+    assert "UNMATCHED" not in done.stdout
+    assert "NOT RECORDING" not in done.stdout
     records = read_records(tmp_path / "out" / "provenance" / "journal")
     batches = [r.fields for r in records if r.type == "batch"]
-    assert [p for b in batches for p in b["positions"]] == list(range(14)) and not any("unmatched" in b for b in batches)
+    assert [p for b in batches for p in b["positions"]] == list(range(14))
+    assert not any("unmatched" in b for b in batches)
     seed = bytes.fromhex(next(r for r in records if r.type == "seed").fields["seed"][2:])
     leaves = (data / "leaves.bin").read_bytes()
     expected = [f"0x{leaves[32 * i : 32 * i + 32].hex()}" for i in epoch_order(seed, 0, 14).tolist()]

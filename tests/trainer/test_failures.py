@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
 import training_support as support
-from provenance.errors import UnavailableError
-from provenance.journal import Journal
-from provenance.log import read_records
-from provenance.record import Record
 from provenance_trainer.base import BaseModel
 from provenance_trainer.capture import RecordingCollator, Snapshot, as_integers, take_snapshot
 from provenance_trainer.features import PaddingCollator, Row
 from provenance_trainer.recorder import Recorder
 from provenance_trainer.sampler import EpochOrders
+
+from provenance.errors import UnavailableError
+from provenance.journal import Journal
+from provenance.log import read_records
+from provenance.record import Record
 
 COUNT = 12
 
@@ -105,7 +105,8 @@ def test_no_record_outruns_its_salt(tmp_path: Path) -> None:
             time.sleep(0.01)
             recorder.flush()
         recorder.close()
-    assert set(seen) == {0, 1, 2, 3} and salts.fail == 0
+    assert set(seen) == {0, 1, 2, 3}
+    assert salts.fail == 0
     assert len(set(salts.safe.values())) == 4
 
 
@@ -118,10 +119,13 @@ def test_status_is_loud_while_salts_cannot_be_stored(tmp_path: Path, caplog: pyt
             recorder.barrier()
         status = recorder.status
         assert (len(journal), status.records, status.backlog) == (0, 3, 3)
-        assert "disk is full" in str(status) and "disk is full" in caplog.text
+        assert "disk is full" in str(status)
+        assert "disk is full" in caplog.text
         salts.fail = 0
         recorder.barrier()
-        assert recorder.status.backlog == 0 and recorder.status.failure is None and len(journal) == 3
+        assert recorder.status.backlog == 0
+        assert recorder.status.failure is None
+        assert len(journal) == 3
         recorder.close()
 
 
@@ -153,7 +157,8 @@ def test_a_batch_that_cannot_be_hashed_is_counted_and_the_rest_goes_on(tmp_path:
         recorder.batch(Snapshot({"input_ids": torch.tensor([[0.5]])}, None, None))
         feed(recorder, 1)
         recorder.barrier()
-        assert "could not be made" in str(recorder.status) and len(journal) == 1
+        assert "could not be made" in str(recorder.status)
+        assert len(journal) == 1
         recorder.close()
 
 
@@ -175,7 +180,8 @@ def test_training_survives_a_full_disk_unchanged(
             disk.left = 2
 
     summary = support.start_or_resume(config, cache_dir, say=arm, journal=journal)
-    assert "No space left" in caplog.text and disk.left == 0
+    assert "No space left" in caplog.text
+    assert disk.left == 0
     healthy = support.start_or_resume(support.make_config(data, tmp_path / "good", max_steps=3), cache_dir)
     assert summary.adapter == healthy.adapter
     batches = support.records_of(config, "batch")
@@ -188,11 +194,9 @@ def test_abort_ends_training_with_the_error(tiny: BaseModel, cache_dir: Path, tm
     journal = Journal.create(tmp_path / "run" / "provenance" / "journal", {"format": "test"}, sync=disk)
     disk.left = 10**9
     with pytest.raises(UnavailableError, match="No space left"):
-        try:
-            support.start_or_resume(config, cache_dir, journal=journal)
-        finally:
-            disk.left = 0
-            journal.close()
+        support.start_or_resume(config, cache_dir, journal=journal)
+    disk.left = 0
+    journal.close()
 
 
 def test_pause_holds_the_training_thread_until_the_disk_is_back(tmp_path: Path) -> None:

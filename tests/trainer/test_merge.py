@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from provenance.content import content_digest, tensor_digests
-from provenance.errors import Conflict, InputError
 from provenance_trainer import bfloat16
 from provenance_trainer.adapter import decimal_text, load_adapter, round_adapter
 from provenance_trainer.merge import merge_adapter, merge_tensor
 from provenance_trainer.weights import SafetensorsWriter, Weights
+
+from provenance.content import content_digest, tensor_digests
+from provenance.errors import Conflict, InputError
 
 MAX_FINITE = 0x7F7F
 
@@ -217,7 +217,9 @@ def test_merged_folder_equals_the_oracle_and_repeats(tmp_path: Path, shards: int
         shipped,
         content_digest(tmp_path / "one"),
     )
-    assert report.scale == "2" and report.max_ulp_to_peft is not None and again.max_ulp_to_peft is None
+    assert report.scale == "2"
+    assert report.max_ulp_to_peft is not None
+    assert again.max_ulp_to_peft is None
     for file in (tmp_path / "one").iterdir():
         assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()
     assert (tmp_path / "one" / "tokenizer.json").exists()
@@ -272,7 +274,8 @@ def test_values_outside_the_window_are_refused(tmp_path: Path, bits: int, where:
     write_tensors(weights.files[0], tensors)
     with pytest.raises(InputError, match=r"outside the exponent window.*") as caught:
         merge_adapter(base, adapter, tmp_path / "out")
-    assert caught.value.where is not None and caught.value.where.endswith("[1, 2]")
+    assert caught.value.where is not None
+    assert caught.value.where.endswith("[1, 2]")
     assert not (tmp_path / "out").exists()
 
 

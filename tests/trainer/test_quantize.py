@@ -11,8 +11,6 @@ import pytest
 from gguf import GGUFReader
 from gguf.constants import GGMLQuantizationType
 from gguf.quants import quantize
-
-from provenance.errors import Conflict, InputError
 from provenance_trainer.base import BaseModel
 from provenance_trainer.gguf_file import read_header
 from provenance_trainer.gguf_model import open_model, rope_factors
@@ -24,6 +22,8 @@ from provenance_trainer.quantize import (
     quantize_q8_0,
     read_claims,
 )
+
+from provenance.errors import Conflict, InputError
 
 CLAIMS: dict[str, str | int] = {"provenance.run_id": "0x" + "ab" * 32, "provenance.log_size": 7, "general.name": "tiny"}
 
@@ -143,7 +143,8 @@ def test_weights_of_another_model_differ_in_every_matrix(tiny: BaseModel, export
     data[-40_000:] = bytes(40_000)
     file.write_bytes(data)
     found = compare_gguf(other, exported)
-    assert found and all(f.tensor != "metadata" for f in found)
+    assert found
+    assert all(f.tensor != "metadata" for f in found)
 
 
 # Hostile files
@@ -200,7 +201,8 @@ def test_truncation_anywhere_names_expected_and_actual_sizes(exported: Path, tmp
         file.write_bytes(data[:size])
         with pytest.raises(InputError) as caught:
             read_header(file)
-        assert caught.value.expected and caught.value.actual
+        assert caught.value.expected
+        assert caught.value.actual
 
 
 @pytest.mark.parametrize("extra", [{"llama.rope.freq_base": 1}, {"general.alignment": 64}, {"provenance.x": -1}])
@@ -231,4 +233,5 @@ def test_rope_factors_of_llama3_equal_transformers(tiny: BaseModel, tmp_path: Pa
     plain = 1 / 500000.0 ** (np.arange(0, 16, 2) / 16)
     np.testing.assert_allclose(plain / factors, scaled.numpy(), rtol=1e-5)
     report = export_gguf(other, tmp_path / "out.gguf")
-    assert report.tensors["rope_freqs.weight"] == "F32" and compare_gguf(other, tmp_path / "out.gguf") == []
+    assert report.tensors["rope_freqs.weight"] == "F32"
+    assert compare_gguf(other, tmp_path / "out.gguf") == []

@@ -13,8 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
 import training_support as support
+from provenance_trainer import capture
+from provenance_trainer.base import BaseModel
+from provenance_trainer.checkpoints import find_resume_point
+from provenance_trainer.config import TrainConfig
+from provenance_trainer.features import Encoder, batch_tensors
+from provenance_trainer.peft_setup import load_tokenizer
+from provenance_trainer.sampler import CommittedSampler, EpochOrders
+
 from provenance.content import content_digest
 from provenance.dataset import CommittedDataset
 from provenance.encoding import batch_digest
@@ -23,13 +30,6 @@ from provenance.manifest import manifest_of
 from provenance.order import epoch_order
 from provenance.record import Record
 from provenance.saltstore import SaltStore
-from provenance_trainer import capture
-from provenance_trainer.base import BaseModel
-from provenance_trainer.checkpoints import find_resume_point
-from provenance_trainer.config import TrainConfig
-from provenance_trainer.features import Encoder, batch_tensors
-from provenance_trainer.peft_setup import load_tokenizer
-from provenance_trainer.sampler import CommittedSampler, EpochOrders
 
 COUNT = 22
 
@@ -91,7 +91,9 @@ def test_journal_says_exactly_what_was_fed(
 
     assert [(r.fields["epoch"], r.fields["consumed"], r.fields["remainder"]) for r in records if r.type == "epoch"] == [
         (0, COUNT, []), (1, COUNT, [])]  # fmt: skip
-    assert summary.steps == 6 and summary.remainder == 0 and summary.perplexity_after < summary.perplexity_before
+    assert summary.steps == 6
+    assert summary.remainder == 0
+    assert summary.perplexity_after < summary.perplexity_before
     evals = [r.fields for r in records if r.type == "eval"]
     assert [e["subject"] for e in evals] == ["base model", "shipped adapter"]
     assert evals[1]["subject_digest"] == str(content_digest(summary.adapter_dir / "adapter_model.safetensors"))
@@ -104,12 +106,14 @@ def test_checkpoint_records_name_what_lies_on_disk(data: Path, cache_dir: Path, 
     found = [(seq, r.fields) for seq, r in enumerate(records) if r.type == "checkpoint"]
     assert [(f["step"], f["epoch"], f["consumed"], f["path"]) for _, f in found] == [
         (3, 0, 12, "checkpoint-3"), (6, 0, COUNT, "checkpoint-6")]  # fmt: skip
-    assert found[1][1]["previous"] == found[0][0] and "previous" not in found[0][1]
+    assert found[1][1]["previous"] == found[0][0]
+    assert "previous" not in found[0][1]
     for seq, fields in found:
         folder = tmp_path / "run" / fields["path"]
         assert fields["manifest"] == str(manifest_of(folder).root)
         assert fields["weights"] == str(content_digest(folder / "adapter_model.safetensors"))
-        assert fields["last_batch"] < seq and records[fields["last_batch"]].fields["step"] == fields["step"]
+        assert fields["last_batch"] < seq
+        assert records[fields["last_batch"]].fields["step"] == fields["step"]
         assert {"optimizer", "scheduler", "rng"} <= set(fields)
 
 
@@ -159,12 +163,14 @@ def test_killed_run_resumes_and_feeds_each_record_once(
     assert [r.to_bytes() for r in records[: len(before)]] == [r.to_bytes() for r in before]
     (resume,) = (r for r in records if r.type == "resume")
     checkpoint = records[resume.fields["from"]]
-    assert checkpoint.type == "checkpoint" and resume.fields["step"] == checkpoint.fields["step"] == 3
+    assert checkpoint.type == "checkpoint"
+    assert resume.fields["step"] == checkpoint.fields["step"] == 3
     assert all(records[seq].fields["step"] > 3 for seq in resume.fields["abandons"])
     assert_follows_order(records, 2)
     assert summary.steps == (12 if accumulation == 1 else 6)
     fed = Counter(leaf for _, b in live_batches(records) for leaf in b.fields["leaves"])
-    assert len(fed) == COUNT and set(fed.values()) == {2}
+    assert len(fed) == COUNT
+    assert set(fed.values()) == {2}
 
     whole = support.make_config(data, tmp_path / "whole", num_train_epochs=2, gradient_accumulation_steps=accumulation)
     assert support.start_or_resume(whole, cache_dir).adapter == summary.adapter  # resuming changed nothing that was learned
@@ -187,7 +193,7 @@ def test_altered_checkpoint_is_not_loaded(data: Path, cache_dir: Path, tmp_path:
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     with pytest.raises(VerificationError, match="optimizer"):
         find_resume_point(support.records_of(config), tmp_path / "run")
-    for hostile in ("../checkpoint-6", "/etc", "."):
+    for hostile in ("../checkpoint-6", "/tmp/checkpoint-6", "a/../checkpoint-6"):
         bad = Record.make("checkpoint", step=1, path=hostile, manifest="sha256:" + "0" * 64, weights="sha256:" + "0" * 64,
                           epoch=0, consumed=0)  # fmt: skip
         with pytest.raises(InputError):
@@ -235,7 +241,8 @@ def test_sampler_and_orders() -> None:
     sampler = CommittedSampler(orders, start=4)
     sampler.set_epoch(3)
     expected = epoch_order(support.SEED, 3, 10).tolist()
-    assert list(sampler) == expected[4:] and list(sampler) == expected
+    assert list(sampler) == expected[4:]
+    assert list(sampler) == expected
     assert orders.positions(3)[orders.order(3)].tolist() == list(range(10))
     assert len(CommittedSampler(orders, batch_size=2, world_size=2)) == 8
     with pytest.raises(InputError):

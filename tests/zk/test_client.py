@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from provenance.errors import InputError, NotFound, RejectedError, UnavailableError, VerificationError
-from provenance.order import epoch_order
 from provenance_zk import statements, verifier
 from provenance_zk.client import Commitments, ZkProver, find_binary
 from provenance_zk.field import R
 from provenance_zk.keys import KeyFolder, ensure_keys, epoch_slots_for, find_key, load_key, load_words
+
+from provenance.errors import InputError, NotFound, RejectedError, UnavailableError, VerificationError
+from provenance.order import epoch_order
 
 COUNT = 300  # one chunk of 256 and a part of the next
 SEED = bytes(range(32))
@@ -114,7 +114,7 @@ def test_an_epoch_that_fed_other_leaves_cannot_be_proved(
             "count": COUNT, "blindings": str(tmp_path / "b"), "out": str(tmp_path / "proof"), **_challenge((5, 6))})
 
 
-@pytest.mark.parametrize("order", [list(range(COUNT - 1)) + [0], list(range(1, COUNT + 1))])
+@pytest.mark.parametrize("order", [[*range(COUNT - 1), 0], list(range(1, COUNT + 1))])
 def test_an_order_that_is_no_permutation_is_refused(prover: ZkProver, epoch_key: KeyFolder, order: list[int]) -> None:
     with pytest.raises(InputError, match="out of range or repeated"):
         prover.commit_order(epoch_key.dir, order)
@@ -217,7 +217,8 @@ def test_a_child_that_fails_is_reported(tmp_path: Path, body: str, error: type[E
 
 def test_an_empty_verdict_is_no_success(tmp_path: Path) -> None:
     proof = statements.ProofFile("tree", bytes(32), (0, 0), (0, 0, 0, 0), (0, 0), (), (), (0,) * 8)
-    for result in ({"ok": True, "results": []}, {"ok": True, "results": [{"ok": False}]}, {"ok": False, "results": [{"ok": True}]}):
+    results = ({"ok": True, "results": []}, {"ok": True, "results": [{"ok": False}]}, {"ok": False, "results": [{"ok": True}]})
+    for result in results:
         with pytest.raises(UnavailableError):
             ZkProver(fake(tmp_path, f"print(json.dumps({result!r}))")).verify(tmp_path, [proof], 0)
 
@@ -260,7 +261,8 @@ def test_ctrl_c_kills_the_child(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     binary = fake(tmp_path, f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
                             f"open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(60)")
-    script = f"from provenance_zk.client import ZkProver; from pathlib import Path; ZkProver(Path({str(binary)!r})).inspect(Path('/'))"
+    script = ("from provenance_zk.client import ZkProver; from pathlib import Path; "
+              f"ZkProver(Path({str(binary)!r})).inspect(Path('/'))")
     parent = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 30
     while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < deadline:

@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from provenance.dataset import CommittedDataset, ManifestFacts
-from provenance.digest import Digest
-from provenance.encoding import dataset_record_bytes, dataset_record_digest
-from provenance.errors import AuthError, Conflict, InputError, UnavailableError, VerificationError
 from provenance_zk import commitments
 from provenance_zk.client import ZkProver
 from provenance_zk.commitments import CommitReport, PythonTree, commit_dataset, fast_leaves, leaf, leaves_of, root_of, tree_root
 from provenance_zk.field import parse_element
 from provenance_zk.poseidon import poseidon
+
+from provenance.dataset import CommittedDataset, ManifestFacts
+from provenance.digest import Digest
+from provenance.encoding import dataset_record_bytes, dataset_record_digest
+from provenance.errors import AuthError, Conflict, InputError, UnavailableError, VerificationError
 
 KEY = b"k" * 32
 FACTS = ManifestFacts("test", "CC0-1.0", "text")
@@ -190,7 +190,9 @@ def test_equal_first_halves_are_refused(tmp_path: Path, monkeypatch: pytest.Monk
 # --- malformed rows and folders --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("row", [{}, {"a": float("nan"), "b": 1}, {"a": 2**60, "b": 1}, {"text": "\ud800"}, {"a": object(), "b": 1}])
+@pytest.mark.parametrize("row", [
+    {}, {"a": float("nan"), "b": 1}, {"a": 2**60, "b": 1}, {"text": "\ud800"}, {"a": object(), "b": 1},
+])
 def test_a_row_without_canonical_bytes_is_named(tmp_path: Path, row: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="row 1"):
         commit([{"text": "good"}, row], tmp_path / "d")
@@ -256,7 +258,8 @@ def test_a_prover_that_returns_too_few_leaves_is_not_believed(tmp_path: Path) ->
 
 def test_progress_ends_at_the_total(tmp_path: Path) -> None:
     seen: dict[str, tuple[int, int | None]] = {}
-    commit(texts("a", "b", "a"), tmp_path / "d", dedupe=True, progress=lambda stage, done, total: seen.update({stage: (done, total)}))
+    commit(texts("a", "b", "a"), tmp_path / "d", dedupe=True,
+           progress=lambda stage, done, total: seen.update({stage: (done, total)}))
     assert seen == {"read": (3, 3), "tree": (2, 2), "write": (2, 2)}
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from click.testing import Result
+from provenance_zk.client import ZkProver
+from provenance_zk.commands import dataset
 from typer.testing import CliRunner
 
 from provenance.errors import AuthError, Conflict, InputError, NotFound, UnavailableError, VerificationError
-from provenance_zk.client import ZkProver
-from provenance_zk.commands import dataset
 
 ROWS = "".join(json.dumps({"text": f"record {i}", "id": i}) + "\n" for i in range(12))
 
@@ -83,8 +83,8 @@ def test_errors_keep_their_types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     out = tmp_path / "out"
     with pytest.raises(NotFound):
         run("commit", tmp_path / "missing.jsonl", "--out", out)
+    (tmp_path / "d.jsonl").write_text(ROWS + "{")
     with pytest.raises(InputError, match=r"d\.jsonl line 13"):
-        (tmp_path / "d.jsonl").write_text(ROWS + "{")
         run("commit", tmp_path / "d.jsonl", "--out", out)
     assert not out.exists()
     (tmp_path / "d.jsonl").write_text(ROWS)

@@ -11,11 +11,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from provenance_zk.sources import RowSource, open_source
 
 from provenance.digest import sha256
 from provenance.encoding import dataset_record_bytes
 from provenance.errors import InputError, NotFound, UnavailableError
-from provenance_zk.sources import RowSource, open_source
 
 
 def write(path: Path, data: str | bytes) -> str:
@@ -145,7 +145,8 @@ def test_a_line_that_is_not_utf8_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("text", "where"), [
-    ("a,b\n1,2\n3\n", "d.csv line 3"), ("a,b\n1,2,3\n", "d.csv line 2"), ('a,b\n1,"2\n', "d.csv line 2"), ("a,a\n1,2\n", "d.csv line 1"),
+    ("a,b\n1,2\n3\n", "d.csv line 3"), ("a,b\n1,2,3\n", "d.csv line 2"),
+    ('a,b\n1,"2\n', "d.csv line 2"), ("a,a\n1,2\n", "d.csv line 1"),
     ("a,\n1,2\n", "d.csv line 1"),
 ])
 def test_a_malformed_csv_row_is_named(tmp_path: Path, text: str, where: str) -> None:
@@ -161,7 +162,7 @@ def test_rows_of_other_columns_are_named(tmp_path: Path) -> None:
 
 
 def test_a_missing_text_column_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such column.*body.*a, b"):
+    with pytest.raises(InputError, match=r"no such column.*body.*a, b"):
         open_source(write(tmp_path / "d.jsonl", '{"a": 1, "b": 2}\n'), text_column="body")
 
 

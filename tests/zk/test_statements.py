@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,13 @@ import pytest
 from Crypto.Hash import keccak as other_keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from provenance_zk import statements
+from provenance_zk.field import R, to_word
+from provenance_zk.statements import EpochAnchor, ProofFile, Registration
 
 from provenance.dataset import DatasetRoot
 from provenance.errors import InputError
 from provenance.order import epoch_order
-from provenance_zk import statements
-from provenance_zk.field import R, to_word
-from provenance_zk.statements import EpochAnchor, ProofFile, Registration
 
 # --- preimages -------------------------------------------------------------------------------------------------------
 
@@ -111,14 +113,14 @@ def changed(value: Any) -> Any:
     return value + 1 if isinstance(value, int) else bytes([value[0] ^ 1]) + value[1:]
 
 
-@pytest.mark.parametrize("name", [f for f in Registration.__dataclass_fields__])
+@pytest.mark.parametrize("name", list(Registration.__dataclass_fields__))
 def test_every_field_of_a_registration_enters_its_id(name: str) -> None:
     other = Registration(**{**vars(REGISTRATION), name: changed(getattr(REGISTRATION, name))})
     assert other.link_seed != REGISTRATION.link_seed
     assert other.dataset_id != REGISTRATION.dataset_id
 
 
-@pytest.mark.parametrize("name", [f for f in EpochAnchor.__dataclass_fields__])
+@pytest.mark.parametrize("name", list(EpochAnchor.__dataclass_fields__))
 def test_every_field_of_an_anchoring_enters_its_seed(name: str) -> None:
     assert EpochAnchor(**{**vars(ANCHOR), name: changed(getattr(ANCHOR, name))}).seed != ANCHOR.seed
 
@@ -174,7 +176,7 @@ def test_products_of_data_and_use_agree_over_an_epoch(
 @settings(max_examples=60, deadline=None)
 @given(epochs(), st.randoms(use_true_random=False))
 def test_a_use_that_differs_has_another_product(epoch: tuple[list[int], list[int], int], random: Any) -> None:
-    leaves, order, slots = epoch
+    leaves, order, _ = epoch
     fed = [leaves[i] for i in order]
     h = random.randrange(len(fed))
     fed[h] = (fed[h] + 1) % R
@@ -198,7 +200,9 @@ def test_tree_and_link_products_balance(leaves: list[int], gamma: int, delta: in
         assert left == right
 
 
-@pytest.mark.parametrize(("count", "k", "used"), [(600, 0, 256), (600, 1, 256), (600, 2, 88), (600, 3, 0), (256, 0, 256), (256, 1, 0)])
+@pytest.mark.parametrize(("count", "k", "used"), [
+    (600, 0, 256), (600, 1, 256), (600, 2, 88), (600, 3, 0), (256, 0, 256), (256, 1, 0),
+])
 def test_used_leaves_are_clamped(count: int, k: int, used: int) -> None:
     assert statements.used_leaves(count, k, 256) == used
 
@@ -234,7 +238,8 @@ def test_a_proof_file_round_trips() -> None:
 
 
 @pytest.mark.parametrize("change", [
-    {"format": "provenance-proof/2"}, {"kind": "merge"}, {"kind": ["epoch"]}, {"kind": "tree"}, {"vkId": "0x1"}, {"a": ["0x" + "0" * 64]},
+    {"format": "provenance-proof/2"}, {"kind": "merge"}, {"kind": ["epoch"]}, {"kind": "tree"}, {"vkId": "0x1"},
+    {"a": ["0x" + "0" * 64]},
     {"a": "0x"}, {"b": [to_word(1)] * 3}, {"c": [1, 2]}, {"commitments": []}, {"commitments": [[to_word(1)] * 2] * 4},
     {"poks": [[to_word(1)]] * 3}, {"public": [to_word(1)] * 4}, {"public": [to_word(1)] * 6}, {"public": {"0": to_word(1)}},
     {"public": ["0x" + "A" * 64] * 5}, {"public": ["0x0" + "0" * 64] * 5}, {"extra": 1}, {"poks": None},
@@ -256,6 +261,14 @@ def test_a_proof_file_lacking_a_field_is_refused(name: str) -> None:
 def test_a_proof_file_that_is_no_object_is_refused(text: bytes) -> None:
     with pytest.raises(InputError):
         ProofFile.parse(text)
+
+
+def test_a_deeply_nested_text_does_not_end_the_process() -> None:
+    """py_ecc and web3 raise the recursion limit to 100,000; json alone would then overflow the stack."""
+    script = ("import py_ecc\nfrom provenance.errors import InputError\nfrom provenance_zk.statements import ProofFile\n"
+              "try: ProofFile.parse(b'[' * 65_000)\nexcept InputError: print('refused')")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "refused\n")
 
 
 def test_a_repeated_field_is_refused() -> None:

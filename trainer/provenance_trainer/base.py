@@ -134,9 +134,9 @@ def _split_digits(tokenizer: PreTrainedTokenizerBase) -> None:
     """SmolLM2 reads numbers digit by digit; the GGUF says so only by its pre-tokenizer's name ("smollm")."""
     from tokenizers import pre_tokenizers
 
-    backend: Tokenizer = tokenizer.backend_tokenizer  # type: ignore[attr-defined]
+    backend: Tokenizer = tokenizer.backend_tokenizer
     parts = [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    backend.pre_tokenizer = pre_tokenizers.Sequence(parts)  # type: ignore[assignment]
+    backend.pre_tokenizer = pre_tokenizers.Sequence(parts)
 
 
 def _write_model(folder: Path, config: dict[str, Any], tensors: dict[str, np.ndarray]) -> None:
@@ -160,9 +160,8 @@ def _make_tiny(folder: Path) -> None:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=_tiny_tokenizer(), bos_token="<|im_start|>", eos_token="<|im_end|>", pad_token="<|endoftext|>"
-    )
+    special = {"bos_token": "<|im_start|>", "eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}
+    tokenizer: Any = PreTrainedTokenizerFast(tokenizer_object=_tiny_tokenizer(), **special)  # type: ignore[no-untyped-call]
     tokenizer.chat_template = _CHAT_TEMPLATE
     tokenizer.save_pretrained(folder)
     config = LlamaConfig(

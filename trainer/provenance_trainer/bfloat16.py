@@ -47,7 +47,8 @@ def round_float64(values: np.ndarray) -> np.ndarray:
     _, exponent = np.frexp(values)  # |value| = m * 2^exponent with m in [0.5, 1)
     quantum = np.maximum(exponent - 1, _MIN_NORMAL_EXPONENT) - _FRACTION_BITS
     rounded = np.ldexp(np.rint(np.ldexp(values, -quantum)), quantum)
-    return (rounded.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)
+    bits: np.ndarray = (rounded.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)
+    return bits
 
 
 def round_scaled_integer(numerator: int, shift: int) -> int:

@@ -75,7 +75,7 @@ class Snapshot:
         """(tensors, record indices or None, whether the tensors are those the collator made). Waits for the copies."""
         if self.ready is not None:
             self.ready.synchronize()
-        arrays: dict[str, np.ndarray | None] = {name: None for name in BATCH_TENSORS}
+        arrays: dict[str, np.ndarray | None] = dict.fromkeys(BATCH_TENSORS)
         arrays.update({name: as_integers(t) for name, t in self.tensors.items()})
         if self.carried is None or self.carried.numel() < _FINGERPRINT_WORDS:
             return arrays, None, False

@@ -54,6 +54,7 @@ class ResumePoint:
     folder: Checkpoint to load, None to start over.
     record: seq of the checkpoint's record, 0 (`run.open`) when starting over.
     abandons: seqs of the batch records that will be fed again.
+    epoch_recorded: The epoch's end at this very position is in the log already.
     """
 
     folder: Path | None
@@ -63,6 +64,7 @@ class ResumePoint:
     consumed: int
     last_batch: int | None
     abandons: tuple[int, ...]
+    epoch_recorded: bool = False
 
 
 def find_resume_point(records: Iterable[Record], run_dir: Path) -> ResumePoint:
@@ -73,12 +75,14 @@ def find_resume_point(records: Iterable[Record], run_dir: Path) -> ResumePoint:
     Raises:
         VerificationError: the newest recorded checkpoint that is on disk was altered (delete it to go back further).
     """
-    live, checkpoints = set[int](), list[tuple[int, Record]]()
+    live, checkpoints, ends = set[int](), list[tuple[int, Record]](), set[tuple[int, int]]()
     for seq, record in enumerate(records):
         if record.type == "batch":
             live.add(seq)
-        elif record.type == "checkpoint":
+        elif record.type == "checkpoint" and _is_resumable(record.fields["path"]):
             checkpoints.append((seq, record))
+        elif record.type == "epoch":
+            ends.add((record.fields["epoch"], record.fields["consumed"]))
         elif record.type == "resume":
             live -= set(record.fields["abandons"])
             checkpoints = [(s, c) for s, c in checkpoints if s <= record.fields["from"]]
@@ -89,8 +93,14 @@ def find_resume_point(records: Iterable[Record], run_dir: Path) -> ResumePoint:
             last = record.fields.get("last_batch")
             later = tuple(sorted(s for s in live if last is None or s > last))
             fields = record.fields
-            return ResumePoint(folder, seq, fields["step"], fields["epoch"], fields["consumed"], last, later)
+            place = (fields["epoch"], fields["consumed"])
+            return ResumePoint(folder, seq, fields["step"], *place, last, later, place in ends)
     return ResumePoint(None, 0, 0, 0, 0, None, tuple(sorted(live)))
+
+
+def _is_resumable(path: str) -> bool:
+    """Whether a checkpoint record is one of Trainer's folders; the shipped adapter has a record too, but no optimizer state."""
+    return path.rpartition("/")[2].startswith("checkpoint-")
 
 
 def _folder_of(run_dir: Path, path: str) -> Path:

@@ -190,13 +190,13 @@ def _ulp_to_peft(base: Weights, adapter: Adapter, pair: Pair, merged: np.ndarray
         return torch.from_numpy(bits.astype(np.uint16).view(np.int16).copy()).view(torch.bfloat16)
 
     weight, b, a = _operands(base, adapter, pair)
-    module = torch.nn.Sequential(torch.nn.Linear(weight.shape[1], weight.shape[0], bias=False, dtype=torch.bfloat16))
+    module: Any = torch.nn.Sequential(torch.nn.Linear(weight.shape[1], weight.shape[0], bias=False, dtype=torch.bfloat16))
     config = LoraConfig(r=adapter.rank, lora_alpha=adapter.config["lora_alpha"], target_modules=["0"])
-    model = get_peft_model(module, config, autocast_adapter_dtype=False)  # type: ignore[arg-type]  # PEFT takes any module
-    layer: Any = model.base_model.model[0]  # type: ignore[index,union-attr]
+    model: Any = get_peft_model(module, config, autocast_adapter_dtype=False)
+    layer = model.base_model.model[0]
     with torch.no_grad():
         layer.base_layer.weight.copy_(tensor(weight))
         layer.lora_A["default"].weight.copy_(tensor(a))
         layer.lora_B["default"].weight.copy_(tensor(b))
-    result: Any = model.merge_and_unload()  # type: ignore[operator]
+    result = model.merge_and_unload()
     return bfloat16.ulp_distance(merged, result[0].weight.detach().view(torch.int16).numpy().view(np.uint16))

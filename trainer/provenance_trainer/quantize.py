@@ -1,7 +1,8 @@
 """Model folder -> GGUF Q8_0, and the recomputation that checks such a file bit by bit.
 
-Matrices whose rows are whole blocks of 32 become Q8_0 (float16 scale, 32 int8 codes: 34 bytes), everything else float32. Values come
-from gguf-py's reference quantizer, which agrees with ggml's bit for bit; the file is a function of the folder and the given keys.
+Matrices whose rows are whole blocks of 32 become Q8_0 (float16 scale, 32 int8 codes: 34 bytes), everything else float32.
+Values come from gguf-py's reference quantizer, which agrees with ggml's bit for bit; the file is a function of the folder and the
+given keys.
 Source: Q8_0 in ggml-org/ggml, `quantize_row_q8_0_ref`: d = max|x|/127, codes round half away from zero of x/d, both in float32.
 """
 

@@ -208,7 +208,7 @@ class Recorder:
         self._put(self._epoch_record)
 
     def resume(self, *, checkpoint: int, abandons: Iterable[int], step: int, epoch: int, consumed: int,
-               last_batch: int | None) -> None:  # fmt: skip
+               last_batch: int | None, epoch_recorded: bool = False) -> None:  # fmt: skip
         """Record that training goes on from a checkpoint, and take up its position.
 
         Args:
@@ -218,10 +218,12 @@ class Recorder:
             epoch: Epoch of the checkpoint.
             consumed: Positions of that epoch it had consumed.
             last_batch: seq of the last batch record it covers.
+            epoch_recorded: Whether the epoch's end at this position is in the log already.
         """
 
         def build() -> Record:
-            self._course = _Course(epoch, consumed, last_batch, checkpoint if step else None, consumed > 0)
+            self._course = _Course(epoch, consumed, last_batch, checkpoint if step else None,
+                                   consumed > 0 and not epoch_recorded)  # fmt: skip
             return Record.make("resume", from_=checkpoint, abandons=list(abandons), step=step)
 
         self._put(build)

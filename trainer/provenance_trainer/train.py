@@ -58,7 +58,7 @@ class TrainingData(Protocol):
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A run before its first step. `evaluation` holds token ids per sample; `held_out` says whether they were kept from training."""
+    """A run before its first step. `evaluation` holds token ids per sample; `held_out`: they were kept from training."""
 
     config: TrainConfig
     base: BaseModel
@@ -264,7 +264,8 @@ def run_training(
     config, pad = run.config, pad_id_of(run.tokenizer)
     if resume is not None:
         recorder.resume(checkpoint=resume.record, abandons=resume.abandons, step=resume.step, epoch=resume.epoch,
-                        consumed=resume.consumed, last_batch=resume.last_batch)  # fmt: skip
+                        consumed=resume.consumed, last_batch=resume.last_batch,
+                        epoch_recorded=resume.epoch_recorded)  # fmt: skip
     trainer = _make_trainer(run, recorder, anchor, say)
     with run.model.disable_adapter():
         before = perplexity(run.model, run.evaluation, pad, config.eval_batch_size)

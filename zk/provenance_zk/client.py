@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from provenance.encoding import parse_json
 from provenance.errors import InputError, ProvenanceError, RejectedError, UnavailableError
 from provenance_zk.field import parse_element, to_bytes, to_word
 from provenance_zk.statements import ProofFile, point_from_json
@@ -324,7 +325,7 @@ class ZkProver:
 
 def _result(command: str, status: int, output: bytes, lines: Sequence[str]) -> dict[str, Any]:
     try:
-        result = json.loads(output)
+        result = parse_json(output)
     except ValueError:
         result = None
     if status in (0, 1) and isinstance(result, dict) and "error" not in result:

@@ -116,7 +116,7 @@ def contains(
     """
     from provenance.dataset import CommittedDataset
     from provenance.digest import open_regular
-    from provenance.encoding import dataset_record_bytes, dataset_record_digest
+    from provenance.encoding import dataset_record_bytes, dataset_record_digest, parse_json
     from provenance.errors import InputError, NotFound
 
     with open_regular(file) as stream:
@@ -124,7 +124,7 @@ def contains(
     with CommittedDataset.open(folder) as opened:
         try:
             text = data.decode("utf-8")
-            row = {opened.text_column: text} if opened.text_column is not None else json.loads(text)
+            row = {opened.text_column: text} if opened.text_column is not None else parse_json(data)
         except ValueError as error:
             raise InputError("file holds no record of this dataset", where=str(file), actual=error) from error
         if not isinstance(row, dict):

@@ -177,7 +177,7 @@ def commit_dataset(
     tell: Progress = progress or (lambda stage, done, total: None)
     try:
         Path(out_dir).absolute().parent.mkdir(parents=True, exist_ok=True)
-        stream = tempfile.TemporaryFile(dir=Path(out_dir).absolute().parent)  # nameless: gone with the process
+        stream = tempfile.TemporaryFile(dir=Path(out_dir).absolute().parent)  # noqa: SIM115 (nameless, closed by `with` below)
     except OSError as error:
         raise UnavailableError("cannot create output folder", where=str(out_dir), actual=error.strerror) from error
     with stream:

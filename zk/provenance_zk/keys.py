@@ -5,13 +5,13 @@ Keys made here are development keys: whoever ran the setup can forge proofs, and
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from eth_utils.crypto import keccak
 
+from provenance.encoding import parse_json
 from provenance.errors import InputError, NotFound, VerificationError
 from provenance_zk.client import ZkProver
 
@@ -80,7 +80,7 @@ def load_key(dir: Path) -> KeyFolder:
         VerificationError: the words do not have the id that the folder states.
     """
     try:
-        info = json.loads((dir / INFO_FILE).read_bytes())
+        info = parse_json((dir / INFO_FILE).read_bytes())
     except FileNotFoundError as error:
         raise NotFound("no such key", where=str(dir), hint="run `provenance keys setup`") from error
     except (OSError, ValueError) as error:

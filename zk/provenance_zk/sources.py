@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from provenance.digest import hash_file
+from provenance.encoding import parse_json
 from provenance.errors import InputError, NotFound, ProvenanceError, UnavailableError
 
 DEMO = "attack-stix"
@@ -56,7 +57,8 @@ class RowSource:
     where: str = ""
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        for self.where, row in self.rows():
+        for where, row in self.rows():
+            self.where = where
             yield self._select(row)
 
     def _select(self, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,14 +183,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
 def _json(text: str, where: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
+        return parse_json(text.encode(), _unique)
+    except ValueError as error:
         raise InputError("not valid JSON", where=where, actual=error) from error
 
 

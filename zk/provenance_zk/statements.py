@@ -1,7 +1,7 @@
 """What the statements are about: vectors, challenges, products and the proof file, in plain integers.
 
-Everything a verifier recomputes outside the circuits stands here once, slowly and obviously; the prover has its own copy in Go and
-the contracts theirs in Solidity, and all three read the same vectors.
+Everything a verifier recomputes outside the circuits stands here once, slowly and obviously; the prover has its own copy in
+Go and the contracts theirs in Solidity, and all three read the same vectors.
 
 Notation: N = count, n = slots of the key, m = ceil(N/n) chunks, L_g = leaf g, a = order of the epoch (position h feeds leaf
 a[h]), g = c*n + i, h = c*n + j.
@@ -20,6 +20,7 @@ import numpy as np
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
+from provenance.encoding import parse_json
 from provenance.errors import InputError
 from provenance_zk.field import R, parse_word, to_word
 
@@ -216,7 +217,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _words(value: Any, count: int | None, where: str) -> tuple[int, ...]:
-    if not isinstance(value, list) or count is not None and len(value) != count:
+    if not isinstance(value, list) or (count is not None and len(value) != count):
         raise InputError("not a list of words", where=where, expected=count,
                          actual=len(value) if isinstance(value, list) else type(value).__name__)
     return tuple(parse_word(word, f"{where}[{i}]") for i, word in enumerate(value))
@@ -278,8 +279,8 @@ class ProofFile:
         if len(data) > _MAX_PROOF_BYTES:
             raise InputError("proof file is too large", expected=f"<= {_MAX_PROOF_BYTES} bytes", actual=len(data))
         try:
-            value = json.loads(data, object_pairs_hook=_unique)
-        except (ValueError, RecursionError) as error:
+            value = parse_json(data.encode() if isinstance(data, str) else data, _unique)
+        except ValueError as error:
             raise InputError("proof is not JSON", actual=error) from error
         return cls.from_json(value)
 

@@ -14,28 +14,21 @@ G2 and its subgroup check; docs/formats/proofs.md for keys and proofs.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from eth_utils.crypto import keccak
+from py_ecc.fields import optimized_bn128_FQ as FQ
+from py_ecc.fields import optimized_bn128_FQ2 as FQ2
+from py_ecc.fields import optimized_bn128_FQ12 as FQ12
+from py_ecc.optimized_bn128 import optimized_curve as curve
+from py_ecc.optimized_bn128.optimized_pairing import final_exponentiate, pairing
 
 from provenance.errors import InputError
 from provenance_zk.field import Q, R
 from provenance_zk.statements import COMMITMENTS, PUBLIC_INPUTS, ProofFile
-
-_RECURSION_LIMIT = sys.getrecursionlimit()
-from py_ecc.fields import optimized_bn128_FQ as FQ  # noqa: E402
-from py_ecc.fields import optimized_bn128_FQ2 as FQ2  # noqa: E402
-from py_ecc.fields import optimized_bn128_FQ12 as FQ12  # noqa: E402
-from py_ecc.optimized_bn128 import optimized_curve as curve  # noqa: E402
-from py_ecc.optimized_bn128.optimized_pairing import final_exponentiate, pairing  # noqa: E402
-
-# py_ecc raises the limit of the whole process to 100,000 for curves that are not used here. Under such a limit a
-# deeply nested JSON text, which anybody can send, ends the process instead of raising RecursionError.
-sys.setrecursionlimit(_RECURSION_LIMIT)
 
 KEY_VERSION = 1
 KINDS = {1: "epoch", 2: "tree"}

@@ -64,6 +64,11 @@ func element(v frontend.Variable) fr.Element {
 var treeAttacks = []treeAttack{
 	{"a used leaf left out at the end", 1, false, func(c *circuits.Tree) { c.Selectors[15] = 0 }},
 	{"an empty slot skipped and another used", 2, false, func(c *circuits.Tree) { c.Selectors[9] = 1 }},
+	{"selectors below zero over empty slots", 2, false, func(c *circuits.Tree) {
+		for i := 9; i < 16; i++ {
+			c.Selectors[i] = -1
+		}
+	}},
 	{"a selector of 2 with half a leaf", 2, false, func(c *circuits.Tree) {
 		c.Selectors[0] = 2
 		c.Candidates[0] = halved(c.Candidates[0])
@@ -124,6 +129,24 @@ func TestTreeAttacks(t *testing.T) {
 		if _, err := solve(t, smallTreeShape, assignment); err == nil {
 			t.Errorf("%s: the circuit is satisfied", a.name)
 		}
+	}
+}
+
+// In a tree with two equal chunks the sum of two multiples of their positions could be any chunk number.
+func TestDigitOfTwoEqualChunks(t *testing.T) {
+	leaves := fixture.Leaves(t, 48)
+	copy(leaves[16:32], leaves[:16])
+	built, err := tree.New(leaves, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	challenge := fixture.Challenge()
+	assignment := treeAssignment(built, 0, 16, treePublic(built, 0, 16, challenge))
+	assignment.Path[0].Digit[0], assignment.Path[0].Digit[1] = -4, 5
+	assignment.Chunk = 5
+	restate(assignment, &challenge)
+	if _, err := solve(t, smallTreeShape, assignment); err == nil {
+		t.Error("chunk 0 was shown as chunk 5")
 	}
 }
 

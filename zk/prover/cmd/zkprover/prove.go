@@ -120,12 +120,12 @@ func parseJobs(request []byte) (jobs []job, many bool, err error) {
 
 // session keeps what consecutive jobs share: the key, and every file once it was read and checked.
 type session struct {
-	key       *keys.Key
-	built     *tree.Tree
-	treeName  string
-	lists map[string][]fr.Element
-	inverses  map[string][]uint64
-	checked   map[[3]string]bool // leaves, used, order
+	key      *keys.Key
+	built    *tree.Tree
+	treeName string
+	lists    map[string][]fr.Element
+	inverses map[string][]uint64
+	checked  map[[3]string]bool // leaves, used, order
 }
 
 func newSession(key *keys.Key) *session {

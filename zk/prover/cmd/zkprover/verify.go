@@ -22,9 +22,9 @@ type verdict struct {
 // verifyProofs answers for proof files that exist; a malformed proof is a false one, a missing file an error.
 func verifyProofs(request []byte) (any, error) {
 	var r struct {
-		Words  string      `json:"words"`
-		Proofs []string    `json:"proofs"`
-		Mask   verify.Mask `json:"mask"`
+		Words  string       `json:"words"`
+		Proofs []string     `json:"proofs"`
+		Mask   *verify.Mask `json:"mask"`
 	}
 	if err := parseRequest(request, &r); err != nil {
 		return nil, err
@@ -36,8 +36,11 @@ func verifyProofs(request []byte) (any, error) {
 	if len(r.Proofs) == 0 {
 		return nil, fault.New(fault.BadRequest, "no proofs named") // nothing verified must never look like success
 	}
-	if r.Mask >= 1<<vk.Shape.Commitments() {
-		return nil, fault.Differs(fault.BadRequest, "mask", "bits of existing commitments", r.Mask)
+	if r.Mask == nil { // a forgotten mask must not mean that nothing is checked
+		return nil, fault.New(fault.BadRequest, "no mask given")
+	}
+	if *r.Mask >= 1<<vk.Shape.Commitments() {
+		return nil, fault.Differs(fault.BadRequest, "mask", "bits of existing commitments", *r.Mask)
 	}
 	results := make([]verdict, len(r.Proofs))
 	ok := true
@@ -46,7 +49,7 @@ func verifyProofs(request []byte) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if reason := verifyText(vk, text, r.Mask); reason != nil {
+		if reason := verifyText(vk, text, *r.Mask); reason != nil {
 			results[i].Reason, ok = reason.Error(), false
 		} else {
 			results[i].OK = true

@@ -1,0 +1,109 @@
+"""The HTTP application: routes, problem details, security headers.
+
+app = create_app(AppState(trust=.., trust_bytes=.., database=.., folders=.., reader=.., prover=..))
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from provenance.errors import ProvenanceError, UnavailableError
+from provenance_api.catalog import Catalog
+from provenance_api.headers import HEADERS, SecurityHeaders
+from provenance_api.judge import Judge
+from provenance_api.negotiation import prefers_html
+from provenance_api.problems import MEDIA_TYPE, Problem, http_problem, problem_of
+from provenance_api.resolve import Resolver
+from provenance_api.routes.service import service_routes
+from provenance_api.routes.verify import verify_routes
+from provenance_api.state import AppState
+from provenance_api.web.page import STATIC, Pages
+
+log = logging.getLogger("provenance_api")
+
+
+def create_app(state: AppState) -> FastAPI:
+    """The application of one composition. It indexes the evidence folders when it starts."""
+    catalog = Catalog(state.database, state.folders, state.limits.reindex_s)
+    judge, pages = Judge(state), Pages()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        try:
+            await run_in_threadpool(catalog.refresh, True)
+        except UnavailableError as error:
+            # Verdicts by digest need no database; /healthz names what is missing.
+            log.warning("evidence is not indexed: %s", error)
+        for problem in catalog.problems:
+            log.warning("run folder is not indexed: %s", problem)
+        yield
+        await run_in_threadpool(judge.close)
+
+    app = FastAPI(
+        title="Model provenance",
+        summary="Verdicts on fine-tuned models, from each training record to the deployed file.",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.add_middleware(SecurityHeaders)
+    _add_problems(app, pages)
+    app.include_router(verify_routes(Resolver(catalog, judge, state.limits.id_chars), pages))
+    app.include_router(service_routes(state, catalog))
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+
+    @app.get("/", include_in_schema=False)
+    def home() -> HTMLResponse:
+        try:
+            return HTMLResponse(pages.home(catalog.latest(), None))
+        except UnavailableError as error:
+            return HTMLResponse(pages.home([], error.what))
+
+    return app
+
+
+def _add_problems(app: FastAPI, pages: Pages) -> None:
+    def send(request: Request, problem: Problem) -> Response:
+        headers = {"Vary": "Accept"}
+        wanted = request.query_params.get("format")
+        if wanted == "html" or (wanted != "json" and prefers_html(request.headers.get("accept"))):
+            query = request.query_params.get("id") or request.path_params.get("model_id", "")
+            return HTMLResponse(pages.problem(problem, query), problem.status, headers)
+        return JSONResponse(problem.to_json(), problem.status, headers, MEDIA_TYPE)
+
+    @app.exception_handler(ProvenanceError)
+    async def on_error(request: Request, error: ProvenanceError) -> Response:
+        problem = problem_of(error)
+        if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.error("%s %s: %s", request.method, request.url.path, error)
+        return send(request, problem)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return send(request, http_problem(HTTPStatus.BAD_REQUEST, f"{where}: {first['msg']}"))
+
+    @app.exception_handler(HTTPException)
+    async def on_http(request: Request, error: HTTPException) -> Response:
+        response = send(request, http_problem(error.status_code, str(error.detail)))
+        response.headers.update(error.headers or {})
+        return response
+
+    @app.exception_handler(Exception)
+    async def on_bug(request: Request, error: Exception) -> Response:
+        # Answered outside all middleware, so the headers are set here.
+        response = send(request, http_problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed; its log says why"))
+        response.headers.update(HEADERS)
+        return response

@@ -1,0 +1,130 @@
+"""Look-ups in the projection: releases by name or manifest, the latest ones, kept up to the evidence folders."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import ColumnElement, func, select
+
+from provenance.digest import Digest
+from provenance.errors import ProvenanceError, UnavailableError
+from provenance.layout import RunFolder
+from provenance.verify.evidence import FolderSource
+from provenance_api.db import Database, ReleaseRow, RunRow, index_run, split_name
+from provenance_api.evidence import Stamp
+
+LATEST = 20
+MOST_MATCHES = 50
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A release as the projection lists it; not a verdict on it."""
+
+    model: Digest
+    manifest: Digest
+    name: str
+    version: str | None
+    run_id: bytes
+    time: str
+
+    @property
+    def label(self) -> str:
+        return self.name if self.version is None else f"{self.name}:{self.version}"
+
+    def to_json(self) -> dict[str, str | None]:
+        return {
+            "model": str(self.model),
+            "manifest": str(self.manifest),
+            "name": self.name,
+            "version": self.version,
+            "run_id": "0x" + self.run_id.hex(),
+            "time": self.time,
+        }
+
+
+class Catalog:
+    """The projection of some evidence folders. Threads may share it.
+
+    Args:
+        scan_s: Least seconds between two scans of the folders.
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(
+        self, database: Database, folders: tuple[Path, ...], scan_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._database, self._source, self._scan_s, self._clock = database, FolderSource(folders), scan_s, clock
+        self._lock = threading.Lock()
+        self._seen: dict[Path, Stamp] = {}
+        self._problems: dict[Path, ProvenanceError] = {}
+        self._scanned_s: float | None = None
+
+    def refresh(self, force: bool = False) -> None:
+        """Index run folders that are new or changed. A folder that cannot be indexed is kept in `problems`.
+
+        Raises:
+            UnavailableError: the database does not answer.
+        """
+        with self._lock:
+            if not force and self._scanned_s is not None and self._clock() - self._scanned_s < self._scan_s:
+                return
+            for folder in self._source.runs():
+                self._index(folder)
+            self._scanned_s = self._clock()
+
+    def _index(self, folder: RunFolder) -> None:
+        stamp = Stamp.of(folder)
+        if self._seen.get(folder.root) == stamp:
+            return
+        try:
+            with self._database.session() as session:
+                index_run(session, folder)
+        except UnavailableError:
+            raise
+        except ProvenanceError as error:
+            # One damaged folder must not hide the others; /healthz names it and the next change tries again.
+            self._problems[folder.root] = error
+        else:
+            self._problems.pop(folder.root, None)
+        self._seen[folder.root] = stamp
+
+    @property
+    def problems(self) -> list[ProvenanceError]:
+        with self._lock:
+            return list(self._problems.values())
+
+    def by_name(self, label: str) -> list[Listed]:
+        """Releases called `name` (any version) or `name:version`, newest first; at most one per file."""
+        name, version = split_name(label)
+        exact = (ReleaseRow.name == name) & (ReleaseRow.version == version)
+        return self._found((ReleaseRow.name == label) if version is None else (exact | (ReleaseRow.name == label)))
+
+    def by_manifest(self, manifest: Digest) -> list[Listed]:
+        return self._found(ReleaseRow.manifest == bytes(manifest))
+
+    def latest(self) -> list[Listed]:
+        return self._query(None, LATEST)
+
+    def count_runs(self) -> int:
+        with self._database.session() as session:
+            return session.execute(select(func.count()).select_from(RunRow)).scalar_one()
+
+    def _found(self, condition: ColumnElement[bool]) -> list[Listed]:
+        found = self._query(condition, MOST_MATCHES)
+        if not found:
+            self.refresh()
+            found = self._query(condition, MOST_MATCHES)
+        return list({r.model: r for r in reversed(found)}.values())[::-1]
+
+    def _query(self, condition: ColumnElement[bool] | None, limit: int) -> list[Listed]:
+        query = (
+            select(ReleaseRow).order_by(ReleaseRow.time.desc(), ReleaseRow.run_id, ReleaseRow.index.desc()).limit(limit)
+        )
+        with self._database.session() as session:
+            rows = session.execute(query if condition is None else query.where(condition)).scalars()
+            return [Listed(Digest(r.model), Digest(r.manifest), r.name, r.version, r.run_id, r.time) for r in rows]

@@ -1,0 +1,93 @@
+"""Evidence folders as the service sees them: what changed in one, and texts freed of the operator's paths."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from provenance.layout import RunFolder
+from provenance.verdict import Claim, Verdict
+from provenance.verify.evidence import FolderEvidence, FolderSource
+
+_URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s,)]+", re.IGNORECASE)
+_PRIVATE = frozenset({"secrets", ".nodes"})
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Fingerprint of a run's evidence: names, sizes and times of its files. Equal stamps, unchanged evidence."""
+
+    folder: RunFolder
+    digest: bytes
+
+    @classmethod
+    def of(cls, folder: RunFolder) -> Stamp:
+        state = hashlib.sha256()
+        for path, size, mtime_ns in _files(folder.evidence):
+            state.update(f"{path}\0{size}\0{mtime_ns}\n".encode(errors="surrogateescape"))
+        return cls(folder, state.digest())
+
+    @property
+    def is_current(self) -> bool:
+        return Stamp.of(self.folder) == self
+
+
+def _files(folder: Path) -> Iterator[tuple[str, int, int]]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda e: e.name)
+    except OSError:
+        return  # a folder that vanished has no files; its stamp differs from before
+    for entry in entries:
+        if entry.name in _PRIVATE:
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files(Path(entry.path))
+        elif entry.is_file(follow_symlinks=False):
+            stat = entry.stat(follow_symlinks=False)
+            yield entry.path, stat.st_size, stat.st_mtime_ns
+
+
+class StampedSource:
+    """An `EvidenceSource` that notes the stamp of the run it was asked for, taken before any of it is read."""
+
+    def __init__(self, source: FolderSource) -> None:
+        self._source = source
+        self.stamp: Stamp | None = None
+
+    def find(self, run_id: bytes) -> FolderEvidence | None:
+        evidence = self._source.find(run_id)
+        if evidence is not None:
+            self.stamp = Stamp.of(evidence.folder)
+        return evidence
+
+
+class Redaction:
+    """Takes the operator's folders and endpoint addresses (which may hold access keys) out of what is published."""
+
+    def __init__(self, folders: Iterable[Path]) -> None:
+        paths = {str(p) for folder in folders for p in (folder, folder.absolute(), folder.resolve())} - {".", "/"}
+        self._paths = sorted(paths, key=len, reverse=True)
+
+    def text(self, text: str) -> str:
+        for path in self._paths:
+            text = text.replace(path, "evidence")
+        return _URL.sub("(endpoint)", text)
+
+    def claim(self, claim: Claim) -> Claim:
+        def clean(value: str | None) -> str | None:
+            return None if value is None else self.text(value)
+
+        return replace(
+            claim,
+            text=self.text(claim.text),
+            where=clean(claim.where),
+            expected=clean(claim.expected),
+            actual=clean(claim.actual),
+        )
+
+    def verdict(self, verdict: Verdict) -> Verdict:
+        return replace(verdict, reason=self.text(verdict.reason), claims=tuple(self.claim(c) for c in verdict.claims))

@@ -1,0 +1,153 @@
+"""Verdicts for digests: `provenance.verify` in a small thread pool, with a bounded cache.
+
+A verdict is served again while the final block and the evidence are the ones it was made from; both are looked at once
+per `Limits.fresh_s`. What may change without either (not found, pending, undetermined) is never kept.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from provenance.digest import Digest
+from provenance.errors import UnavailableError
+from provenance.facts import ChainReader
+from provenance.verdict import Status, Verdict
+from provenance.verify import verify_artifact
+from provenance.verify.artifact import Artifact
+from provenance.verify.evidence import FolderSource
+from provenance.verify.protocols import EpochEvidence, ProofVerifier, RegistrationEvidence
+from provenance_api.evidence import Redaction, Stamp, StampedSource
+from provenance_api.state import AppState
+
+KEPT = frozenset({Status.VERIFIED, Status.FAILED, Status.REVOKED, Status.POLICY_DENIED})
+
+
+@dataclass(frozen=True)
+class _Entry:
+    verdict: Verdict
+    final: bytes
+    stamp: Stamp
+    checked_s: float
+
+
+class _MissingProver:
+    """Stands for a prover that is not there, so that a verdict is `indeterminate` and not an error."""
+
+    def __init__(self, error: UnavailableError) -> None:
+        self._error = error
+
+    def check_registration(self, evidence: RegistrationEvidence) -> None:
+        raise self._error
+
+    def check_epoch(self, evidence: EpochEvidence) -> None:
+        raise self._error
+
+
+class Judge:
+    """Answers for one trust file and one policy. Threads may share it.
+
+    Args:
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(self, state: AppState, clock: Callable[[], float] = time.monotonic) -> None:
+        self._state, self._clock = state, clock
+        self._source = FolderSource(state.folders)
+        self._redaction = Redaction(state.folders)
+        self._pool = ThreadPoolExecutor(state.limits.workers, thread_name_prefix="verify")
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[Digest, _Entry] = OrderedDict()
+        self._running: dict[Digest, Future[Verdict]] = {}
+
+    def warm(self, digest: Digest) -> Verdict | None:
+        """A verdict that was fresh moments ago; no I/O."""
+        with self._lock:
+            entry = self._entries.get(digest)
+            if entry is None or self._clock() - entry.checked_s >= self._state.limits.fresh_s:
+                return None
+            self._entries.move_to_end(digest)
+            return entry.verdict
+
+    def submit(self, digest: Digest) -> Future[Verdict]:
+        """Judge in the pool; requests for the same digest share one verification.
+
+        Raises:
+            UnavailableError: too many verifications wait already.
+        """
+        with self._lock:
+            running = self._running.get(digest)
+            if running is not None:
+                return running
+            if len(self._running) >= self._state.limits.queue:
+                raise UnavailableError("too many verifications are waiting", hint="ask again in a few seconds")
+            future = self._running[digest] = self._pool.submit(self._verdict, digest)
+        future.add_done_callback(lambda _: self._forget(digest))
+        return future
+
+    def release_names(self, run_id: bytes, model: Digest) -> set[str]:
+        """Names under which a run's log releases a model."""
+        evidence = self._source.find(run_id)
+        records = evidence.records() if evidence else ()
+        return {str(r.fields["name"]) for r in records if r.type == "release" and r.fields["model"] == str(model)}
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+    def _forget(self, digest: Digest) -> None:
+        with self._lock:
+            self._running.pop(digest, None)
+
+    def _verdict(self, digest: Digest) -> Verdict:
+        reader = self._state.reader()
+        final = _final_hash(reader)
+        return self._kept(digest, final) or self._made(digest, final, reader)
+
+    def _kept(self, digest: Digest, final: bytes | None) -> Verdict | None:
+        with self._lock:
+            entry = self._entries.get(digest)
+        if entry is None or final != entry.final or not entry.stamp.is_current:
+            return None
+        self._keep(digest, entry.verdict, entry.final, entry.stamp)
+        return entry.verdict
+
+    def _made(self, digest: Digest, final: bytes | None, reader: ChainReader) -> Verdict:
+        source = StampedSource(self._source)
+        verdict = self._redaction.verdict(
+            verify_artifact(
+                Artifact(digest, str(digest)),
+                trust=self._state.trust,
+                reader=reader,
+                source=source,
+                prover=self._prover(),
+                policy=self._state.policy,
+            )
+        )
+        # Both keys were read before the verification: what changes during it makes the entry stale, never wrong.
+        if verdict.status in KEPT and final is not None and source.stamp is not None:
+            self._keep(digest, verdict, final, source.stamp)
+        return verdict
+
+    def _prover(self) -> ProofVerifier:
+        try:
+            return self._state.prover()
+        except UnavailableError as error:
+            return _MissingProver(error)
+
+    def _keep(self, digest: Digest, verdict: Verdict, final: bytes, stamp: Stamp) -> None:
+        with self._lock:
+            self._entries[digest] = _Entry(verdict, final, stamp, self._clock())
+            self._entries.move_to_end(digest)
+            while len(self._entries) > self._state.limits.cache_entries:
+                self._entries.popitem(last=False)
+
+
+def _final_hash(reader: ChainReader) -> bytes | None:
+    try:
+        return reader.final().block.hash
+    except UnavailableError:
+        return None  # the verification meets the same chain and says so in its verdict

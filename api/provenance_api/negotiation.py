@@ -1,0 +1,37 @@
+"""Choosing between JSON and HTML by the Accept header (RFC 9110, section 12.5.1). The header is attacker-controlled."""
+
+from __future__ import annotations
+
+MAX_RANGES = 64
+
+
+def _quality(parameters: list[str]) -> float:
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "q":
+            try:
+                return min(max(float(value), 0.0), 1.0)
+            except ValueError:
+                return 0.0
+    return 1.0
+
+
+def _ranges(accept: str) -> dict[str, float]:
+    ranges: dict[str, float] = {}
+    for part in accept.split(",")[:MAX_RANGES]:
+        media, *parameters = part.split(";")
+        if media.strip():
+            ranges[media.strip().lower()] = _quality(parameters)
+    return ranges
+
+
+def quality(accept: str, media_type: str) -> float:
+    """How much a client wants a media type, 0 to 1; the most specific range counts."""
+    ranges = _ranges(accept)
+    kind = media_type.partition("/")[0]
+    return next((ranges[r] for r in (media_type, f"{kind}/*", "*/*") if r in ranges), 0.0)
+
+
+def prefers_html(accept: str | None) -> bool:
+    """HTML only for clients that want it more than JSON: browsers do, programs that send `*/*` or nothing do not."""
+    return quality(accept or "*/*", "text/html") > quality(accept or "*/*", "application/json")

@@ -1,0 +1,99 @@
+"""Errors as RFC 9457 problem details: one table from error class to HTTP status, proved complete by a test.
+
+A 5xx problem keeps `where`, `expected` and `actual` to itself: they may name the operator's folders or endpoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from provenance.errors import (
+    AuthError,
+    ConfigError,
+    Conflict,
+    InputError,
+    NotFound,
+    OutcomeUnknown,
+    PolicyDenied,
+    ProvenanceError,
+    RejectedError,
+    UnavailableError,
+    VerificationError,
+)
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:provenance:problem:"
+
+STATUS: dict[type[ProvenanceError], HTTPStatus] = {
+    InputError: HTTPStatus.BAD_REQUEST,
+    ConfigError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    VerificationError: HTTPStatus.INTERNAL_SERVER_ERROR,  # the service's own data contradict each other
+    NotFound: HTTPStatus.NOT_FOUND,
+    AuthError: HTTPStatus.UNAUTHORIZED,
+    PolicyDenied: HTTPStatus.FORBIDDEN,
+    Conflict: HTTPStatus.CONFLICT,
+    UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+    RejectedError: HTTPStatus.BAD_GATEWAY,
+    OutcomeUnknown: HTTPStatus.SERVICE_UNAVAILABLE,
+    ProvenanceError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+
+
+class UnknownModel(NotFound):
+    """No release goes by this id; `searched` says where was looked."""
+
+    def __init__(self, model_id: str, searched: tuple[str, ...]) -> None:
+        super().__init__("no model goes by this id", actual=model_id, hint="ask by the file's SHA-256: sha256sum FILE")
+        self.searched = searched
+
+
+class AmbiguousModel(Conflict):
+    """Several releases go by this id; `matches` lists them, newest first."""
+
+    def __init__(self, model_id: str, matches: tuple[Mapping[str, str | None], ...]) -> None:
+        super().__init__("several releases go by this id", actual=model_id, hint="ask for one of them by its digest")
+        self.matches = matches
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One problem as it is sent; `members` are its extension members."""
+
+    status: int
+    code: str
+    title: str
+    detail: str
+    members: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "type": TYPE_PREFIX + self.code,
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            **self.members,
+        }
+
+
+def status_of(error: ProvenanceError) -> HTTPStatus:
+    return next(STATUS[c] for c in type(error).__mro__ if c in STATUS)
+
+
+def problem_of(error: ProvenanceError) -> Problem:
+    status = status_of(error)
+    facts = {k: v for k, v in error.to_json().items() if k not in ("code", "what") and v is not None}
+    members: dict[str, Any] = dict(facts) if status < 500 else {k: v for k, v in facts.items() if k == "hint"}
+    if isinstance(error, UnknownModel):
+        members["searched"] = list(error.searched)
+    if isinstance(error, AmbiguousModel):
+        members["matches"] = [dict(m) for m in error.matches]
+    return Problem(status.value, error.code, status.phrase, error.what, members)
+
+
+def http_problem(status: int, detail: str) -> Problem:
+    """A problem that no ProvenanceError stands for: unknown route, method not allowed, a bug."""
+    phrase = HTTPStatus(status).phrase
+    return Problem(status, phrase.lower().replace(" ", "-"), phrase, detail, {})

@@ -1,0 +1,136 @@
+"""From a model id to a verdict: what kind of id it is, which file it stands for, and whether the evidence agrees.
+
+The projection only proposes a digest. That the judged release really goes by the name or manifest asked for is checked
+against the run's own log, so an altered database cannot lend a verdict to another name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+
+from provenance.digest import Digest
+from provenance.errors import InputError, VerificationError
+from provenance.verdict import Status, Verdict
+from provenance_api.catalog import Catalog, Listed
+from provenance_api.db import split_name
+from provenance_api.judge import Judge
+from provenance_api.problems import AmbiguousModel, UnknownModel
+
+FORMS = "sha256:<64 hex>, 64 hex digits, 0x<64 hex>, name or name:version"
+_HEX = frozenset("0123456789abcdefABCDEF")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A verdict with the id it was asked by: `kind` is digest, name or manifest."""
+
+    asked: str
+    kind: str
+    verdict: Verdict
+
+    def to_json(self) -> dict[str, Any]:
+        value = self.verdict.to_json()
+        value["subject"] = {**value["subject"], "asked": self.asked, "asked_by": self.kind}
+        return value
+
+
+def parse_model_id(text: str, id_chars: int) -> Digest | str:
+    """A digest, or a name to look up (`text` is attacker-controlled).
+
+    Raises:
+        InputError: empty, too long, with control characters or path steps, or a malformed digest.
+    """
+    if len(text) > id_chars:
+        raise InputError("model id is too long", expected=f"at most {id_chars} characters", actual=len(text))
+    body = text.strip()
+    if not body or not body.isprintable():
+        raise InputError("not a model id", expected=FORMS, actual=repr(text)[:80])
+    if body.startswith("/") or "\\" in body or ".." in body.split("/"):
+        raise InputError("a model id is not a path", expected=FORMS, actual=body[:80])
+    lower = body.lower()
+    if lower.startswith(("sha256:", "0x")) or (len(body) == 64 and set(body) <= _HEX):
+        return Digest.parse(lower)
+    return body
+
+
+class Resolver:
+    """Answers one id at a time over a catalog and a judge."""
+
+    def __init__(self, catalog: Catalog, judge: Judge, id_chars: int) -> None:
+        self._catalog, self._judge, self._id_chars = catalog, judge, id_chars
+
+    async def answer(self, asked: str) -> Answer:
+        """The verdict on what `asked` names.
+
+        Raises:
+            InputError: malformed id.
+            UnknownModel, AmbiguousModel: no release, or several, by this name.
+            VerificationError: the database names what the run's log does not.
+            UnavailableError: the database does not answer, or too many verifications wait.
+        """
+        target = parse_model_id(asked, self._id_chars)
+        if isinstance(target, Digest):
+            return await self._by_digest(asked, target)
+        return await self._by_name(asked, target)
+
+    async def _judged(self, digest: Digest) -> Verdict:
+        verdict = self._judge.warm(digest)
+        if verdict is not None:
+            return verdict
+        # Shielded: a client that goes away must not cancel a verification that others wait for.
+        return await asyncio.shield(asyncio.wrap_future(self._judge.submit(digest)))
+
+    async def _by_digest(self, asked: str, digest: Digest) -> Answer:
+        verdict = await self._judged(digest)
+        if verdict.status is not Status.NOT_FOUND:
+            return Answer(asked, "digest", verdict)
+        found = await run_in_threadpool(self._catalog.by_manifest, digest)
+        if not found:
+            return Answer(asked, "digest", verdict)
+        release = _only(asked, found)
+        verdict = await self._judged(release.model)
+        if (verdict.release or {}).get("manifest", str(digest)) != str(digest):
+            raise _altered(f"manifest {digest}")
+        return Answer(asked, "manifest", verdict)
+
+    async def _by_name(self, asked: str, label: str) -> Answer:
+        found = await run_in_threadpool(self._catalog.by_name, label)
+        if not found:
+            raise UnknownModel(label, ("release names", "release names with version", "digests: the id is not one"))
+        release = _only(asked, found)
+        verdict = await self._judged(release.model)
+        if not await run_in_threadpool(self._goes_by, verdict, release.model, label):
+            raise _altered(f"name {label}")
+        return Answer(asked, "name", verdict)
+
+    def _goes_by(self, verdict: Verdict, model: Digest, label: str) -> bool:
+        """Whether the judged run's log releases the model under this name; true where no release was judged."""
+        if verdict.release is None:
+            return True
+        own = verdict.release.get("name")
+        if own is not None and _is_called(str(own), label):
+            return True
+        run_id = bytes.fromhex(str(verdict.release["run_id"])[2:])
+        return any(_is_called(name, label) for name in self._judge.release_names(run_id, model))
+
+
+def _is_called(name: str, label: str) -> bool:
+    return name == label or split_name(name)[0] == label
+
+
+def _only(asked: str, found: list[Listed]) -> Listed:
+    if len(found) > 1:
+        raise AmbiguousModel(asked, tuple(r.to_json() for r in found))
+    return found[0]
+
+
+def _altered(what: str) -> VerificationError:
+    return VerificationError(
+        "database and evidence disagree about this id",
+        where=what,
+        hint="ask by the file's SHA-256; the operator should run provenance fsck",
+    )

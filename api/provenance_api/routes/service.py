@@ -1,0 +1,72 @@
+"""What the service says about itself: health, version, the operator's trust file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from provenance.errors import ProvenanceError
+from provenance_api.catalog import Catalog
+from provenance_api.evidence import Redaction
+from provenance_api.schemas import Health, Part, Version
+from provenance_api.state import AppState
+
+DISTRIBUTION = "model-provenance"
+
+
+def service_routes(state: AppState, catalog: Catalog) -> APIRouter:
+    router = APIRouter(tags=["service"])
+    redaction = Redaction(state.folders)
+
+    def probe(check: Callable[[], str]) -> Part:
+        try:
+            return Part(status="ok", detail=check())
+        except ProvenanceError as error:
+            return Part(status="unreachable", detail=error.what)
+
+    def chain() -> str:
+        return f"final block {state.reader().final().block.number}"
+
+    def database() -> str:
+        return f"{catalog.count_runs()} runs"
+
+    def prover() -> str:
+        state.prover()
+        return "found"
+
+    def evidence() -> Part:
+        problems = catalog.problems
+        details = "; ".join(redaction.text(str(p)) for p in problems)
+        return Part(status="problems", detail=details) if problems else Part(status="ok")
+
+    @router.get("/healthz", operation_id="getHealth", summary="Name the parts that are out of reach")
+    def get_health() -> Health:
+        parts = {"chain": probe(chain), "database": probe(database), "prover": probe(prover), "evidence": evidence()}
+        degraded = any(p.status != "ok" for p in parts.values())
+        return Health(status="degraded" if degraded else "ok", **parts)
+
+    @router.get("/version", operation_id="getVersion", summary="Version of the service")
+    def get_version() -> Version:
+        return Version(name=DISTRIBUTION, version=_version(), verdict_format="provenance-verdict/1")
+
+    @router.get(
+        "/.well-known/provenance-trust.yaml",
+        operation_id="getTrustFile",
+        summary="The operator's trust file, to be compared with one's own, never adopted unseen",
+        response_class=Response,
+        responses={200: {"content": {"application/yaml": {}}}},
+    )
+    def get_trust_file() -> Response:
+        return Response(state.trust_bytes, media_type="application/yaml")
+
+    return router
+
+
+def _version() -> str:
+    try:
+        return version(DISTRIBUTION)
+    except PackageNotFoundError:
+        return "unknown"  # run from a source tree that was not installed

@@ -1,0 +1,45 @@
+"""What the edge hands to the application: trust, evidence folders, and how to reach chain and prover."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from provenance.facts import ChainReader
+from provenance.policy import Policy
+from provenance.trust import Trust
+from provenance.verify.protocols import ProofVerifier
+from provenance_api.db import Database
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of one process.
+
+    id_chars: longest model id. cache_entries: verdicts kept. fresh_s: seconds for which a verdict is served without a
+    look at chain and evidence; a revocation shows at most that much later. reindex_s: least time between two scans of
+    the evidence folders. workers: verifications at a time. queue: verifications waiting, beyond which 503 is answered.
+    """
+
+    id_chars: int = 512
+    cache_entries: int = 256
+    fresh_s: float = 1.0
+    reindex_s: float = 2.0
+    workers: int = 2
+    queue: int = 64
+
+
+@dataclass(frozen=True)
+class AppState:
+    """Composition of a service. `reader` and `prover` are called per verification, so that a part that was down is
+    found again; either may raise UnavailableError. `trust_bytes` is the trust file as the operator wrote it."""
+
+    trust: Trust
+    trust_bytes: bytes
+    database: Database
+    folders: tuple[Path, ...]
+    reader: Callable[[], ChainReader]
+    prover: Callable[[], ProofVerifier]
+    policy: Policy = field(default_factory=Policy)
+    limits: Limits = field(default_factory=Limits)

@@ -1,0 +1,147 @@
+// Measures what transactions cost in all (base fee of a transaction and calldata included): --write stores
+// contracts/.gas-snapshot.json, --check compares with it exactly. Proofs come from a simulator whose keys' secrets are known,
+// and time is set, so each run sends the same bytes.
+import { createHash } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { zeroAddress } from "viem";
+import { artifacts, Chain } from "./chain.js";
+import { exported, repository } from "./compiler.js";
+
+const snapshot = join(repository, "contracts", ".gas-snapshot.json");
+const R = 21888242871839275222246405745257275088548364400416034343698204186575808495617n;
+const ROOT = 12345678901234567890n;
+const SLOTS = 4096n;
+const COUNT = 4096n; // one epoch chunk, one tree chunk
+const U = 0x1234567n;
+const P = 0x89abcdfn;
+const D = 0xfedcba9n;
+
+const sha256 = (...parts) => parts.reduce((hash, part) => hash.update(part), createHash("sha256")).digest();
+const node = (left, right) => sha256(Buffer.of(1), left, right);
+const text = (name) => `0x${sha256(name).toString("hex")}`;
+const hex = (bytes) => `0x${bytes.toString("hex")}`;
+
+// RFC 6962 section 2.1, by its definitions.
+const split = (n) => 2 ** Math.floor(Math.log2(n - 1));
+const root = (l) => (l.length === 1 ? l[0] : node(root(l.slice(0, split(l.length))), root(l.slice(split(l.length)))));
+function path(index, l) {
+  if (l.length === 1) return [];
+  const k = split(l.length);
+  const [inside, outside, i] = index < k ? [l.slice(0, k), l.slice(k), index] : [l.slice(k), l.slice(0, k), index - k];
+  return [...path(i, inside), root(outside)];
+}
+function consistency(m, l, whole = true) {
+  if (m === l.length) return whole ? [] : [root(l)];
+  const k = split(l.length);
+  if (m <= k) return [...consistency(m, l.slice(0, k), whole), root(l.slice(k))];
+  return [...consistency(m - k, l.slice(k), false), root(l.slice(0, k))];
+}
+
+/** Name of a transaction -> gas. */
+export async function measure() {
+  const chain = await Chain.start({ fixedTime: true });
+  const gas = {};
+  const registry = await chain.deploy(exported("ProvenanceRegistry"), [zeroAddress]);
+  gas["deploy ProvenanceRegistry"] = registry.gas;
+  await measureLog(registry, gas);
+  await measureProofs(chain, registry, gas, "shared G", false);
+  await measureProofs(chain, registry, gas, "ceremony", true);
+  return gas;
+}
+
+async function measureLog(registry, gas) {
+  const { runId } = (await registry.send("openLog")).events[0].args;
+  const names = ["model", "manifest", "record"].map(text);
+  const bytes = [runId, ...names].map((digest) => Buffer.from(digest.slice(2), "hex"));
+  const release = sha256("provenance/v1/release", Buffer.of(0), ...bytes);
+  const leaves = Array.from({ length: 1100 }, (_, i) => sha256(Buffer.of(0), i === 700 ? release : sha256(`entry ${i}`)));
+  const commit = (seq, size, proof) =>
+    registry.send("commit", [runId, seq, hex(root(leaves.slice(0, size))), BigInt(size), proof.map(hex)]);
+  gas["commit, first head"] = (await commit(1n, 1000, [])).gas;
+  gas["commit, 1,000 to 1,100 entries"] = (await commit(2n, 1100, consistency(1000, leaves))).gas;
+  const args = [runId, 2n, ...names, 700n, path(700, leaves).map(hex)];
+  gas["release, of 1,100 entries"] = (await registry.send("release", args)).gas;
+  gas["revoke"] = (await registry.send("revoke", [runId, 700n, "licence withdrawn"])).gas;
+  gas["setWriter"] = (await registry.send("setWriter", [runId, registry.chain.accounts[1], true])).gas;
+}
+
+async function measureProofs(chain, registry, gas, label, ceremony) {
+  const [artifact] = await artifacts("Simulator");
+  const simulator = await chain.deploy(artifact);
+  const epochSetup = await simulator.call("epochSetup", [SLOTS, ceremony, true]);
+  const treeSetup = await simulator.call("treeSetup", [SLOTS, 5n]);
+  const [epochKey, treeKey] = [await pin(chain, simulator, epochSetup), await pin(chain, simulator, treeSetup)];
+  const ledger = await chain.deploy(exported("ProofLedger"), [registry.address, [epochKey, treeKey]]);
+  const g1 = (scalar) => simulator.call("g1", [scalar]);
+  const pok = (k, scalar) => simulator.call("pok", [epochSetup, k, scalar]);
+  const prove = (inputs, points) => simulator.call("prove", [inputs, points, 1n]);
+  const note = async (name, sent) => {
+    const done = await sent;
+    gas[`${name}, ${label}`] = done.gas;
+    return done.events[0].args;
+  };
+
+  gas[`deploy ProofLedger with two keys, ${label}`] = ledger.gas;
+  const d = await g1(D);
+  const begin = [epochKey.vkId, treeKey.vkId, ROOT, 5n, COUNT, [d], [await pok(0n, D)]];
+  const { datasetId } = await note("beginDataset, one chunk", ledger.send("beginDataset", begin));
+  const link = await ledger.call("challengesOf", [(await ledger.call("datasetOf", [datasetId])).linkSeed]);
+  const [t, z, b] = ["t", "z", "b"].map((name) => BigInt(text(name)) % R);
+  const a = (((b * t) % R) * power(z, R - 2n)) % R;
+  const tree = await prove([ROOT, 0n, COUNT, 1n, ...link, t, z], []);
+  await note("proveTree", ledger.send("proveTree", [datasetId, 0n, t, z, tree]));
+  const order = await simulator.call("orderBase");
+  await note("proveLink", ledger.send("proveLink", [datasetId, 0n, d, a, b, await prove([...link, 0n, a, b], [D, 0n, order])]));
+  await note("finishDataset", ledger.send("finishDataset", [datasetId]));
+
+  const { runId } = await note("openRun", registry.send("openRun", [text("run"), datasetId]));
+  await registry.send("commit", [runId, 1n, text("root"), 1_000n, []]);
+  await chain.mine(3);
+  await note("drawSeed", registry.send("drawSeed", [runId]));
+  const [u, p] = [await g1(U), await g1(P)];
+  const anchored = ledger.send("anchorEpoch", [runId, 0n, datasetId, COUNT, [u], [p]]);
+  const { seed } = await note("anchorEpoch, one chunk", anchored);
+  const proof = await prove([...(await ledger.call("challengesOf", [seed])), 0n, b, b], [D, U, P]);
+  const args = [runId, 0n, 0n, 0n, b, b, [d, u, p], [await pok(1n, U), await pok(2n, P)], proof];
+  await note("proveEpoch, the only chunk", ledger.send("proveEpoch", args));
+  if (!(await ledger.call("anchoringOf", [runId, 0n, 0n])).accepted) throw new Error("the epoch was not accepted");
+  gas[`one epoch: anchorEpoch and proveEpoch, ${label}`] =
+    gas[`anchorEpoch, one chunk, ${label}`] + gas[`proveEpoch, the only chunk, ${label}`];
+}
+
+async function pin(chain, simulator, setup) {
+  const bytes = await simulator.call("keyBytes", [setup]);
+  return { vkId: await simulator.call("digestOf", [bytes]), data: (await chain.deployData(bytes)).address };
+}
+
+function power(base, exponent) {
+  let result = 1n;
+  for (let b = base, e = exponent; e > 0n; e >>= 1n, b = (b * b) % R) if (e & 1n) result = (result * b) % R;
+  return result;
+}
+
+export function readSnapshot() {
+  return JSON.parse(readFileSync(snapshot, "utf8"));
+}
+
+async function main(mode) {
+  const gas = await measure();
+  if (mode === "--write") {
+    writeFileSync(snapshot, JSON.stringify(gas, null, 2) + "\n");
+    console.log(JSON.stringify(gas, null, 2));
+    return 0;
+  }
+  const expected = readSnapshot();
+  const names = new Set([...Object.keys(expected), ...Object.keys(gas)]);
+  const different = [...names].filter((name) => expected[name] !== gas[name]);
+  for (const name of different) console.log(`${name}: expected ${expected[name]}, actual ${gas[name]}`);
+  return different.length > 0 ? 1 : 0;
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const mode = process.argv[2];
+  if (mode !== "--write" && mode !== "--check") throw new Error("usage: gas.js --write | --check");
+  process.exit(await main(mode));
+}

@@ -1,0 +1,141 @@
+"""`make demo`: runs the README's own commands, one after the other, and says how long each took.
+
+Everything it makes lies in `runs/<time>`; keys, proving keys and the embedded chain are kept in `.state` and used again.
+Then it flips one bit of a copy of the quantized file and shows that verification names the place.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+STATE = ROOT / ".state"
+BLOCK = re.compile(r"<!-- main job -->\n```sh\n(.*?)```", re.DOTALL)
+
+
+def readme_commands() -> list[str]:
+    """The commands of the README's main job, continuation lines joined."""
+    match = BLOCK.search((ROOT / "README.md").read_text())
+    if match is None:
+        sys.exit("error: README.md has no main job block")
+    joined = match.group(1).replace("\\\n", " ")
+    return [line.strip() for line in joined.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def environment(run: Path) -> dict[str, str]:
+    """What the README tells a user to export; the password file is made once, readable by its owner only."""
+    STATE.mkdir(exist_ok=True, mode=0o700)
+    password = STATE / "password"
+    if not password.exists():
+        fd = os.open(password, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(fd, "w") as stream:
+            stream.write(secrets.token_urlsafe(24) + "\n")
+    return os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PROVENANCE_HOME": str(STATE),
+        "PROVENANCE_CACHE": str(STATE / "cache"),
+        "PROVENANCE_PASSWORD_FILE": str(password),
+        "PROVENANCE_TRUST": str(run / "trust.yaml"),
+        "RUN": str(run.relative_to(ROOT)),
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+
+
+def run_command(command: str, env: dict[str, str]) -> tuple[float, str]:
+    """Run one command with its output shown; returns (seconds, stdout)."""
+    print(f"\n$ {command}", flush=True)
+    begin = time.monotonic()
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=False)
+    print(done.stdout, end="", flush=True)
+    if done.returncode:
+        sys.exit(f"error: command ended with exit code {done.returncode}: {command}")
+    return time.monotonic() - begin, done.stdout
+
+
+def flip_one_bit(source: Path, copy: Path) -> None:
+    """Copy a GGUF file and flip the lowest bit of one quantized code in its middle."""
+    from provenance_trainer.gguf_file import read_header
+
+    shutil.copyfile(source, copy)
+    tensors = [t for t in read_header(source).tensors.values() if t.name.endswith("attn_q.weight")]
+    tensor = tensors[len(tensors) // 2]
+    offset = tensor.start + 34 * 118 + 2 + 5  # block 118: two bytes of scale, then 32 codes
+    with copy.open("r+b") as stream:
+        stream.seek(offset)
+        byte = stream.read(1)[0]
+        stream.seek(offset)
+        stream.write(bytes([byte ^ 1]))
+
+
+def judge(path: Path, run: Path, env: dict[str, str]) -> tuple[int, dict[str, object]]:
+    command = ["provenance", "verify", str(path), "--evidence", str(run / "run"), "--json"]
+    done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=False)
+    return done.returncode, json.loads(done.stdout)
+
+
+def summary(run: Path, verdict: dict, tampered: dict, proof_s: float) -> str:
+    """The demo's last lines, from the run's own records."""
+    from provenance.log import read_records
+
+    records = read_records(run / "run" / "provenance" / "journal")
+    close = next(r for r in records if r.type == "run.close").fields["summary"]
+    seed = next(r for r in records if r.type == "seed").fields
+    dataset = records[0].fields["dataset"]
+    quantize = next(r for r in records if r.type == "quantize").fields
+    manifest = json.loads((run / "dataset" / "dataset.json").read_text())
+    heads = (run / "run" / "provenance" / "heads.jsonl").read_text().count("\n")
+    failure = next(c for c in tampered["claims"] if c["id"] == "file.recomputed")
+    holding = sum(c["status"] == "holds" for c in verdict["claims"])
+    missing = verdict["not_checked"]
+    return "\n".join([
+        f"dataset   {dataset['count']} records, {manifest['duplicates_removed']} duplicates removed, root {dataset['root'][:10]}..  "
+        f"seed drawn from block {seed['draw_block']}, final",
+        f"training  {close['steps']} steps, loss {float(close['loss_first']):.2f} -> {float(close['loss_last']):.2f}, perplexity "
+        f"{float(close['perplexity_before']):.1f} -> {float(close['perplexity_after']):.1f} ({close['evaluated_on']}), "
+        f"{len(records)} records journaled, {heads} heads anchored",
+        f"proofs    tree, link, epoch verified on chain in {proof_s:.1f} s     merged, {quantize['quantization']} {quantize['file'][:17]}..",
+        f"{verdict['word'].upper().replace('DEVELOPMENT', 'development')}: {'; '.join(verdict['development'])}",
+        f"          {holding} claims hold, {len(missing)} not checked: {', '.join(missing)}",
+        f"tampered copy: {tampered['word'].upper()}  {failure['where']}: expected {failure['expected']}, actual {failure['actual']}",
+    ])
+
+
+def main() -> None:
+    run = ROOT / "runs" / time.strftime("%Y%m%d-%H%M%S")
+    run.mkdir(parents=True)
+    env = environment(run)
+    begin, times = time.monotonic(), []
+    for command in readme_commands():
+        seconds, _ = run_command(command, env)
+        times.append((command.split("--")[0].strip()[:60], seconds))
+    released = next((run / "run" / "release").glob("*.gguf"))
+    code, verdict = judge(released, run, env)
+    if code != 0:
+        sys.exit(f"error: the released file is {verdict['word']}: {verdict['reason']}")
+    copy = run / "tampered.gguf"
+    flip_one_bit(released, copy)
+    print(f"\n$ provenance verify {copy.relative_to(ROOT)} --evidence {env['RUN']}/run   # one bit flipped", flush=True)
+    code, tampered = judge(copy, run, env)
+    if code != 1:
+        sys.exit(f"error: a tampered copy must fail with exit code 1, got {code}: {tampered['word']}")
+    print("\nstage                                                            seconds")
+    for name, seconds in times:
+        print(f"{name:<64} {seconds:7.1f}")
+    print(f"{'all':<64} {time.monotonic() - begin:7.1f}\n")
+    proof_s = sum(s for n, s in times if n.startswith(("provenance prove", "provenance dataset register")))
+    print(summary(run, verdict, tampered, proof_s))
+    print(f"\nsee it: PROVENANCE_HOME={STATE.relative_to(ROOT)} PROVENANCE_CACHE={STATE.relative_to(ROOT)}/cache .venv/bin/provenance serve "
+          f"--evidence {env['RUN']} --trust {env['RUN']}/trust.yaml --open {verdict['subject']['digest']}")
+
+
+if __name__ == "__main__":
+    main()

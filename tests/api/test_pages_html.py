@@ -1,0 +1,210 @@
+"""The pages: hostile text is shown, never run; what was not checked stands first; nothing needs scripts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from fastapi.testclient import TestClient
+from provenance_api.negotiation import prefers_html, quality
+from provenance_api.resolve import Answer
+from provenance_api.web.lineage import pictures, shorten
+from provenance_api.web.page import LOOKS, STATIC, STEPS, Pages
+
+from provenance.verdict import TABLE, Claim, Edge, Grade, Status, Verdict
+from tests.api.conftest import HOSTILE, REASON, ClientFactory
+from tests.support.spine import Run
+
+HTML = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+VOID = {"meta", "link", "input", "img", "br"}
+
+
+class Outline(HTMLParser):
+    """Checks that tags nest, and collects what a test asks for."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.feed(page)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def page_of(client: TestClient, path: str) -> str:
+    answer = client.get(path, headers=HTML)
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    Outline(answer.text)
+    return answer.text
+
+
+def test_verdict_page_says_what_was_not_checked_first(client: TestClient, honest: Run) -> None:
+    page = page_of(client, f"/verify/{honest.model}")
+    assert "Verified (development)" in page
+    places = [page.index(mark) for mark in ("Verified (development)", "Not checked (", 'id="lineage"', 'id="claims"')]
+    assert places == sorted(places)
+    assert str(honest.model) in page
+    assert f"0x{honest.run_id.hex()}" in page
+    assert "provenance verify FILE --evidence EVIDENCE_FOLDER --trust trust.yaml" in page
+    for limit in client.get(f"/verify/{honest.model}").json()["limits"]:
+        assert limit in page
+
+
+def test_picture_labels_every_edge_and_describes_itself(client: TestClient, honest: Run) -> None:
+    page = page_of(client, f"/verify/{honest.model}")
+    drawings = re.findall(r'<svg class="lineage.*?</svg>', page, re.DOTALL)
+    assert len(drawings) == 2
+    for drawing in drawings:
+        tree = ElementTree.fromstring(drawing)
+        labels = [t.text for g in tree.iter("g") if "edge" in g.attrib["class"] for t in g.iter("text")]
+        assert len(labels) == 8
+        assert set(labels) <= {g.value for g in Grade}
+        assert "proven" in labels
+        assert tree.find("title") is not None
+        description = tree.find("desc")
+        assert description is not None
+        assert "quantized file from merged model: declared" in str(description.text)
+        names = [t.text for t in tree.iter("text") if t.attrib.get("class") == "name"]
+        assert names[0] == "Dataset"
+        assert {"Training run", "Checkpoint", "Adapter", "Merged model", "Quantized file", "Release"} <= set(names)
+
+
+def test_hostile_names_are_text(make_client: ClientFactory, hostile: Run) -> None:
+    client = make_client(hostile.folder.root)
+    for path in (f"/verify/{hostile.model}", "/", f"/verify?id={HOSTILE}", f"/verify?id={HOSTILE}nobody"):
+        page = page_of(client, path)
+        assert "<script>alert" not in page
+        assert "<img src=x" not in page
+        assert "&lt;script&gt;" in page
+
+
+def test_hostile_revocation_reasons_are_text(make_client: ClientFactory, revoked: Run) -> None:
+    page = page_of(make_client(revoked.folder.root), f"/verify/{revoked.model}")
+    assert REASON not in page
+    assert "&lt;b&gt;leaked&lt;/b&gt;" in page
+    assert "Revoked" in page
+
+
+def test_pages_need_no_script_and_carry_no_inline_code(client: TestClient, honest: Run) -> None:
+    for path in (f"/verify/{honest.model}", "/", "/verify/nobody", "/verify?id=.."):
+        for tag, attributes in Outline(page_of(client, path)).tags:
+            assert "style" not in attributes
+            assert not any(name.startswith("on") for name in attributes)
+            assert tag != "style"
+            if tag == "script":
+                assert attributes.get("src") == "/static/copy.js"
+            for name in ("src", "href", "action"):
+                value = attributes.get(name)
+                assert value is None or value.startswith("/"), (tag, name, value)
+
+
+def test_digests_are_never_cut_below_8_and_8(client: TestClient, honest: Run) -> None:
+    page = page_of(client, f"/verify/{honest.model}")
+    for before, after in re.findall(r"([0-9a-f]+)…([0-9a-f]+)", page):
+        assert len(before) >= 8
+        assert len(after) >= 8
+    assert shorten(f"dataset 0x{'ab' * 32}") == "abababab…abababab"
+    assert shorten("short") == "short"
+
+
+def test_home_lists_releases_and_asks(client: TestClient, honest: Run) -> None:
+    page = page_of(client, "/")
+    assert str(honest.model) in page
+    assert 'name="id"' in page
+
+
+def test_problem_pages_say_what_was_searched(client: TestClient) -> None:
+    page = page_of(client, "/verify/nobody")
+    assert "release names" in page
+    assert client.get("/verify/nobody", headers=HTML).status_code == 404
+    assert page_of(client, "/no/such/page")
+
+
+def test_static_files_are_served(client: TestClient) -> None:
+    for file in STATIC.iterdir():
+        assert client.get(f"/static/{file.name}").status_code == 200
+
+
+@pytest.mark.parametrize("status", Status)
+def test_every_status_has_a_look_of_its_own(status: Status) -> None:
+    verdict = Verdict(
+        status, "because", {"name": "x", "digest": "sha256:" + 64 * "a", "file_seen": False}, trust="sha256:t"
+    )
+    page = Pages().verdict(Answer("x", "digest", verdict))
+    Outline(page)
+    assert TABLE[status].word in page
+    assert status in LOOKS
+    assert "nothing to draw" in page
+
+
+def test_failing_claims_show_expected_and_actual() -> None:
+    claim = Claim("release.logged", 3, "records differ", False, where="head 2", expected="0x" + "a" * 64, actual="<i>")
+    subject = {"name": "x", "digest": "sha256:" + 64 * "a", "file_seen": False}
+    verdict = Verdict(Status.FAILED, "records differ", subject, claims=(claim,))
+    page = Pages().verdict(Answer("x", "digest", verdict))
+    assert "0x" + "a" * 64 in page
+    assert "&lt;i&gt;" in page
+    assert "head 2" in page
+
+
+def test_claims_have_a_step_to_stand_under() -> None:
+    from provenance.policy import CLAIMS
+
+    assert set(CLAIMS.values()) <= set(STEPS)
+
+
+def test_picture_needs_the_whole_lineage(client: TestClient) -> None:
+    verdict = Verdict(Status.FAILED, "x", {}, edges=(Edge("trained_on", "a", "b", Grade.PROVEN),))
+    assert pictures(verdict) == ()
+    assert pictures(replace(verdict, edges=())) == ()
+
+
+@pytest.mark.parametrize(
+    ("accept", "html"),
+    [
+        (None, False), ("", False), ("*/*", False), ("text/html", True), ("application/json", False),
+        ("text/html;q=0.5, application/json", False), ("text/html, application/json;q=0.9", True),
+        ("text/html, application/json", False), (HTML["accept"], True), ("text/*, application/json;q=0.2", True),
+        ("text/html;q=0", False), ("text/html;q=x", False), ("TEXT/HTML", True), (",,;;,", False), ("image/png", False),
+        ("text/html;q=0.1, */*;q=0.05", True),
+    ],
+)  # fmt: skip
+def test_html_is_for_those_who_prefer_it(accept: str | None, html: bool) -> None:
+    assert prefers_html(accept) is html
+
+
+def test_quality_takes_the_most_specific_range() -> None:
+    assert quality("*/*;q=0.1, text/*;q=0.2, text/html;q=0.3", "text/html") == 0.3
+    assert quality("*/*;q=0.1, text/*;q=0.2", "text/html") == 0.2
+    assert quality("*/*;q=0.1", "text/html") == 0.1
+
+
+def test_format_overrides_accept(client: TestClient, honest: Run) -> None:
+    path = f"/verify/{honest.model}"
+    assert client.get(f"{path}?format=json", headers=HTML).headers["content-type"] == "application/json"
+    assert client.get(f"{path}?format=html").headers["content-type"].startswith("text/html")
+    assert client.get(path).headers["vary"] == "Accept"
+
+
+def test_colours_come_with_words() -> None:
+    """Every tone that the style sheet knows belongs to a status, whose word and shape the page prints as well."""
+    style = (Path(STATIC) / "site.css").read_text()
+    assert {tone for tone, _ in LOOKS.values()} | {"dev"} == set(re.findall(r"\.tone-(\w+) {", style))

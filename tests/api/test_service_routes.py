@@ -1,0 +1,117 @@
+"""Problem details, headers, health, trust file, OpenAPI."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+from fastapi.testclient import TestClient
+from provenance_api.app import create_app
+from provenance_api.headers import HEADERS
+from provenance_api.problems import STATUS, AmbiguousModel, UnknownModel, problem_of, status_of
+
+from provenance import errors
+from provenance.digest import sha256
+from provenance.errors import ProvenanceError
+from tests.api.conftest import ClientFactory, StateFactory
+from tests.support.chain import Lab
+from tests.support.spine import Run
+
+OPERATIONS = {
+    "/verify": "verifyModelByQuery",
+    "/verify/{model_id}": "verifyModel",
+    "/healthz": "getHealth",
+    "/version": "getVersion",
+    "/.well-known/provenance-trust.yaml": "getTrustFile",
+}
+ERRORS = [c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, ProvenanceError)]
+
+
+def test_problem_table_is_complete() -> None:
+    assert set(STATUS) == set(ERRORS)
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_every_error_becomes_a_problem(error: type[ProvenanceError]) -> None:
+    value = problem_of(error("it broke", where="/srv/private", expected=1, actual=2, hint="mend it")).to_json()
+    assert value["type"] == f"urn:provenance:problem:{error.code}"
+    assert value["status"] == STATUS[error] == status_of(error("x"))
+    assert value["detail"] == "it broke"
+    assert value["hint"] == "mend it"
+    assert value["title"]
+    assert ("/srv/private" in str(value)) is (value["status"] < 500)
+
+
+def test_subclasses_take_the_status_of_their_nearest_parent() -> None:
+    assert status_of(UnknownModel("x", ("names",))) == 404
+    assert status_of(AmbiguousModel("x", ())) == 409
+
+
+def test_problems_follow_the_accept_header(client: TestClient) -> None:
+    assert client.get("/nowhere").headers["content-type"] == "application/problem+json"
+    assert client.get("/nowhere", headers={"accept": "text/html"}).headers["content-type"].startswith("text/html")
+    answer = client.post("/verify/x")
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "GET"
+    assert answer.json()["status"] == 405
+
+
+def test_bugs_are_500_and_say_nothing(make_client: ClientFactory, honest: Run) -> None:
+    def broken() -> object:
+        raise RuntimeError("secret detail")
+
+    client = make_client(honest.folder.root, reader=broken)
+    answer = client.get(f"/verify/{honest.model}")
+    assert answer.status_code == 500
+    assert "secret" not in answer.text
+    assert answer.headers["content-security-policy"] == HEADERS["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/verify/x", "/verify?id=", "/healthz", "/static/site.css", "/nowhere", "/openapi.json"]
+)
+def test_every_answer_carries_the_security_headers(client: TestClient, path: str) -> None:
+    answer = client.get(path)
+    assert {k: answer.headers.get(k) for k in HEADERS} == HEADERS
+    policy = answer.headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "default-src 'none'" in policy
+
+
+def test_health_names_every_part(client: TestClient) -> None:
+    health = client.get("/healthz").json()
+    assert health["status"] == "ok"
+    assert {k for k in health if k != "status"} == {"chain", "database", "prover", "evidence"}
+
+
+def test_trust_file_is_served_as_it_is(client: TestClient, lab: Lab) -> None:
+    answer = client.get("/.well-known/provenance-trust.yaml")
+    assert answer.content == lab.trust_file.read_bytes()
+    assert answer.headers["content-type"].startswith("application/yaml")
+    assert str(sha256(answer.content)) == str(lab.trust.digest)
+
+
+def test_version_is_told(client: TestClient) -> None:
+    assert client.get("/version").json()["verdict_format"] == "provenance-verdict/1"
+
+
+def test_openapi_is_3_1_with_stable_operation_ids(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    found = {path: operation["operationId"] for path, item in document["paths"].items() for operation in item.values()}
+    assert found == OPERATIONS
+    assert len(set(found.values())) == len(found)
+
+
+def test_openapi_describes_the_verdict(client: TestClient, honest: Run) -> None:
+    schemas = client.get("/openapi.json").json()["components"]["schemas"]
+    verdict = client.get(f"/verify/{honest.model}").json()
+    assert set(schemas["VerdictModel"]["properties"]) == set(verdict)
+    assert set(schemas["Subject"]["properties"]) == set(verdict["subject"])
+
+
+def test_no_page_of_third_parties_is_offered(make_state: StateFactory, honest: Run) -> None:
+    app = create_app(make_state(honest.folder.root))
+    assert app.docs_url is None
+    assert app.redoc_url is None

@@ -1,0 +1,130 @@
+"""A laboratory: one embedded chain on a port of its own, development keys of 256 slots, both contracts, and accounts to act with."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from eth_account import Account
+
+from provenance._chain.anvil import EmbeddedChain
+from provenance._chain.contracts import Addresses, Reader
+from provenance._chain.deploy import Deployment
+from provenance._chain.session import Session, embedded
+from provenance.cli.setup_keys import deploy_all, write_trust
+from provenance.policy import Policy
+from provenance.settings import Settings
+from provenance.trust import Trust, load_trust
+from provenance.verdict import Verdict
+from provenance.verify import Options, verify
+from provenance.verify.evidence import FolderSource
+from provenance.verify.protocols import Difference
+from provenance_zk.checker import Engine, ProofChecker, ProverEngine
+from provenance_zk.client import ZkProver, find_binary
+from provenance_zk.keys import find_key
+from provenance_zk.registration import Keys
+
+REPO = Path(__file__).resolve().parents[2]
+PASSWORD = "not a secret"
+SALT_KEY = bytes(range(32))
+
+
+def cache_folder() -> Path:
+    """Where proving keys are shared between test runs."""
+    return Path(os.environ.get("PROVENANCE_TEST_CACHE") or REPO / "build" / "test-cache").absolute()
+
+
+def write_keystore(path: Path, private_key: bytes) -> None:
+    """A keystore with a cheap derivation: the real one takes a second to open."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(Account.encrypt(private_key, PASSWORD, kdf="pbkdf2", iterations=1000)))
+    path.chmod(0o600)
+
+
+class FixedInspector:
+    """A `FormatInspector` whose answers are given."""
+
+    def __init__(self, metadata: Mapping[str, str] | None = None, differences: Sequence[Difference] = ()) -> None:
+        self._metadata, self._differences = metadata or {}, list(differences)
+
+    def metadata(self, path: Path) -> Mapping[str, str]:
+        return self._metadata
+
+    def compare_quantized(self, merged: Path, path: Path) -> list[Difference]:
+        return self._differences
+
+    def compare_merged(self, base: Path, adapter: Path, merged: Path) -> list[Difference]:
+        return self._differences
+
+
+@dataclass
+class Lab:
+    settings: Settings
+    deployment: Deployment
+    prover: ZkProver
+    keys: Keys
+    trust_file: Path
+    _sessions: dict[str, Session] = field(default_factory=dict)
+
+    @classmethod
+    def start(cls, folder: Path) -> Lab:
+        password = folder / "password"
+        password.write_text(PASSWORD + "\n")
+        password.chmod(0o600)
+        explicit = os.environ.get("PROVENANCE_ZKPROVER")
+        settings = Settings(home=folder / "home", cache=cache_folder(), password_file=password,
+                            zkprover=Path(explicit) if explicit else None)
+        settings.cache.mkdir(parents=True, exist_ok=True)
+        write_keystore(settings.home / "keystore" / "default.json", b"\x01" * 32)
+        embedded(settings).up()
+        deployment = deploy_all(settings, 256, "default", lambda _: None)
+        trust = folder / "trust.yaml"
+        write_trust(settings, deployment, trust, "default")
+        keys = Keys(
+            find_key(settings.cache / "keys", bytes.fromhex(deployment.key("epoch").vk_id[2:])),
+            find_key(settings.cache / "keys", bytes.fromhex(deployment.key("tree", depth=5).vk_id[2:])),
+        )
+        return cls(settings, deployment, ZkProver(find_binary(settings.zkprover), timeout_s=300), keys, trust)
+
+    @property
+    def chain(self) -> EmbeddedChain:
+        return embedded(self.settings)
+
+    @property
+    def trust(self) -> Trust:
+        return load_trust(self.trust_file)
+
+    def session(self, name: str = "default") -> Session:
+        """A funded account's session; any name other than `default` is a stranger, whom nobody trusts."""
+        if name not in self._sessions:
+            if name != "default":
+                write_keystore(self.settings.home / "keystore" / f"{name}.json", name.encode().rjust(32, b"\x02"))
+            session = Session(self.settings, name)
+            self.chain.fund(session.address)
+            self._sessions[name] = session
+        return self._sessions[name]
+
+    def reader(self, trust: Trust | None = None) -> Reader:
+        trust = trust or self.trust
+        return Reader(self.chain.rpc(), Addresses(trust.registry.address, trust.ledger.address), trust.confirmations)
+
+    def mine(self, blocks: int = 3) -> None:
+        """Make everything sent so far final."""
+        self.chain.mine(blocks)
+
+    def judge(self, subject: Path | str, *evidence: Path, trust: Trust | None = None, policy: Policy | None = None,
+              engine: Engine | None = None, metadata: Mapping[str, str] | None = None,
+              release: bytes | None = None, reader: object | None = None) -> Verdict:
+        """What `provenance verify` would say."""
+        trust = trust or self.trust
+        return verify(
+            str(subject), trust=trust, reader=reader or self.reader(trust), source=FolderSource(evidence),  # type: ignore[arg-type]
+            prover=ProofChecker(engine or ProverEngine(self.prover)), inspector=FixedInspector(metadata), policy=policy,
+            options=Options(release=release),
+        )
+
+    def stop(self) -> None:
+        self.chain.down()

@@ -1,0 +1,356 @@
+"""A complete small run on a real chain, from rows to release, with a hook at every step where a trainer might cheat.
+
+    run = build_run(lab, data, folder)                                       # honest
+    run = build_run(lab, data, folder, Plan(batches=swap(3, 5)))             # logs other records than it proves
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from provenance.anchoring import Anchorer, Committed
+from provenance.dataset import CommittedDataset, ManifestFacts
+from provenance.digest import Digest, hash_file, sha256
+from provenance.journal import Journal
+from provenance.layout import RunFolder, write_json
+from provenance.log import RunLog, read_records
+from provenance.order import epoch_order
+from provenance.record import Record
+from provenance.signing import sign_head
+from provenance_zk.commitments import commit_dataset
+from provenance_zk.epochs import make_job, prove_epoch
+from provenance_zk.registration import Registered, register, write_key
+from tests.support.chain import SALT_KEY, Lab
+
+TIME = "2026-01-02T03:04:05Z"
+BATCH = 8
+BASE = str(sha256(b"base"))
+
+
+def quiet(_: str) -> None:
+    return
+
+
+@dataclass(frozen=True)
+class Data:
+    """A committed dataset and its finished registration."""
+
+    dataset: CommittedDataset
+    registered: Registered
+
+
+def register_rows(lab: Lab, folder: Path, count: int, session: str = "default", seed: int = 7) -> Data:
+    """Commit `count` random rows and register them."""
+    random = np.random.default_rng(seed)
+    rows = [{"text": f"record {i} {random.bytes(8).hex()}"} for i in range(count)]
+    commit_dataset(rows, folder / "dataset", SALT_KEY, lab.prover, facts=ManifestFacts("test", "CC0-1.0"))
+    dataset = CommittedDataset.open(folder / "dataset", SALT_KEY)
+    return Data(dataset, register(dataset, SALT_KEY, lab.keys, lab.prover, lab.session(session), lab.deployment.ledger, quiet))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch about to be logged."""
+
+    positions: list[int]
+    leaves: list[str]
+    epoch: int = 0
+
+
+Batches = list[Batch]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the trainer does; every default is honest.
+
+    batches: Rewrites the batches that go into the log.
+    proven: Rewrites the batches that the proof is made from (default: the honest ones if `batches` is given).
+    seed: The seed that goes into the log, of the drawn one.
+    trained_with: The seed whose order is used, of the drawn one.
+    early: Batches are logged before the seed.
+    opening: Rewrites the fields of `run.open`; `filed` the record registered on chain.
+    after: Records appended after the batches and before the checkpoint.
+    fields: Replaces fields of later records, by type.
+    extra: Records appended before the release.
+    """
+
+    session: str = "default"
+    model: bytes = b"model"
+    consumed: int | None = None
+    epochs: tuple[int, ...] = (0,)
+    batches: Callable[[Batches], Batches] | None = None
+    seed: Callable[[bytes], bytes] = lambda seed: seed
+    trained_with: Callable[[bytes], bytes] = lambda seed: seed
+    early: bool = False
+    checkpoint_first: bool = False
+    opening: dict[str, Any] = field(default_factory=dict)
+    filed: Callable[[Record], Digest] = lambda record: record.digest
+    fields: dict[str, dict[str, Any]] = field(default_factory=dict)
+    extra: Sequence[Record] = ()
+    prove: bool = True
+    release: bool = True
+    final: bool = True
+
+
+@dataclass
+class Run:
+    """A run on disk and on chain."""
+
+    lab: Lab
+    data: Data
+    folder: RunFolder
+    run_id: bytes
+    seed: bytes
+    session: str
+    release_index: int = -1
+    release_seq: int = 0
+
+    @property
+    def file(self) -> Path:
+        return self.folder.release / "model.gguf"
+
+    @property
+    def model(self) -> Digest:
+        return hash_file(self.file)
+
+    def records(self) -> list[Record]:
+        return read_records(self.folder.journal)
+
+    def copy(self, to: Path) -> Run:
+        """The same run with evidence that may be altered."""
+        shutil.copytree(self.folder.root, to)
+        return replace(self, folder=RunFolder(to))
+
+    def rewrite(self, change: Callable[[list[Record]], list[Record]]) -> None:
+        """Replace the journal by a well-formed one with other records."""
+        records = change(self.records())
+        self.folder.journal.unlink()
+        with Journal.create(self.folder.journal, HEADER) as journal:
+            for record in records:
+                journal.append(record.to_bytes())
+
+    @contextmanager
+    def appending(self) -> Any:
+        with Journal.open(self.folder.journal) as journal:
+            yield journal
+
+    def log(self, record: Record) -> int:
+        with self.appending() as journal:
+            index = journal.append(record.to_bytes())
+        return int(index)
+
+    def anchor(self) -> Committed:
+        session = self.lab.session(self.session)
+        size = len(self.records())
+        anchorer = Anchorer(self.run_id, self.folder.journal, self.folder.heads, self.folder.nodes, session,
+                            lambda head: sign_head(session.account, head, session.domain), lambda: size)
+        try:
+            return anchorer.anchor()
+        finally:
+            anchorer.close()
+
+    def claim(self, index: int, *, final: bool = True) -> None:
+        """Release record `index` on chain."""
+        head = self.anchor()
+        record = self.records()[index]
+        log = RunLog(self.folder.journal)
+        log.refresh(head.size)
+        session = self.lab.session(self.session)
+        receipt = session.release(self.run_id, head.seq, Digest.parse(record.fields["model"]),
+                                  Digest.parse(record.fields["manifest"]), record.digest, index,
+                                  log.tree.inclusion_proof(index, head.size))
+        self.release_index, self.release_seq = index, head.seq
+        if final:
+            session.final(receipt)
+
+    def release_record(self, name: str = "model") -> Record:
+        return Record.make("release", TIME, run_id="0x" + self.run_id.hex(), model=str(self.model), manifest=str(sha256(b"folder")),
+                           name=name)
+
+    def judge(self, **options: Any) -> Any:
+        return self.lab.judge(self.file, self.folder.root, **options)
+
+
+HEADER = {"format": "provenance-journal/1"}
+
+
+def word(data: bytes) -> str:
+    return "0x" + bytes(data).hex()
+
+
+def honest_batches(dataset: CommittedDataset, seed: bytes, epoch: int, consumed: int) -> Batches:
+    order = epoch_order(seed, epoch, len(dataset))
+    return [Batch(list(range(b, min(consumed, b + BATCH))),
+                  [word(dataset.leaf(int(order[h]))) for h in range(b, min(consumed, b + BATCH))], epoch)
+            for b in range(0, consumed, BATCH)]
+
+
+def batch_record(batch: Batch, step: int) -> Record:
+    return Record.make("batch", TIME, epoch=batch.epoch, step=step, micro=0, rank=0, positions=batch.positions, leaves=batch.leaves,
+                       tensors=str(sha256(f"tensors {batch.epoch} {step}".encode())))
+
+
+def opening_record(lab: Lab, data: Data, plan: Plan) -> Record:
+    root = data.dataset.root
+    fields: dict[str, Any] = {
+        "dataset": {"root": root.hex0x, "depth": root.depth, "count": root.count}, "base": {"content": BASE, "name": "base"},
+        "config": {}, "config_digest": str(sha256(b"config")), "code": {}, "environment": {},
+        "signer": lab.session(plan.session).address, "evaluation": {}, "registered": True,
+    }
+    return Record.make("run.open", TIME, **(fields | plan.opening))
+
+
+def later_records(run: Run, plan: Plan) -> list[Record]:
+    """Merge and quantize, linked by digests."""
+    adapter, merged = str(sha256(b"adapter")), str(sha256(b"merged"))
+    fields = {
+        "merge": {"base": BASE, "adapter": adapter, "adapter_manifest": adapter, "merged": merged, "merged_manifest": merged,
+                  "scale": "2", "adapted": []},
+        "quantize": {"source": merged, "format": "gguf", "quantization": "Q8_0", "file": str(run.model), "size": len(plan.model),
+                     "tensors": {}},
+    }
+    return [Record.make(type_, TIME, **(fields[type_] | plan.fields.get(type_, {}))) for type_ in ("merge", "quantize")]
+
+
+def checkpoint_record(plan: Plan, consumed: int) -> Record:
+    adapter = str(sha256(b"adapter"))
+    fields = {"step": 5, "path": "adapter", "manifest": adapter, "weights": adapter, "epoch": plan.epochs[-1], "consumed": consumed}
+    return Record.make("checkpoint", TIME, **(fields | plan.fields.get("checkpoint", {})))
+
+
+def build_run(lab: Lab, data: Data, root: Path, plan: Plan | None = None) -> Run:
+    """Open, draw, feed, anchor, prove, merge, quantize and release, as the plan says."""
+    plan = plan or Plan()
+    session, folder = lab.session(plan.session), RunFolder(root / "run")
+    opening = opening_record(lab, data, plan)
+    opened = session.open_run(plan.filed(opening), data.registered.dataset_id)
+    seed = session.draw_seed(opened)
+    run = Run(lab, data, folder, opened.run_id, seed, plan.session)
+    write_json(folder.info, {"run_id": word(opened.run_id)})
+    folder.release.mkdir(parents=True)
+    run.file.write_bytes(plan.model)
+    honest = _train(run, plan, opening, opened.draw_block)
+    run.anchor()
+    if plan.prove:
+        for epoch in plan.epochs:
+            _prove(run, honest, epoch, plan)
+    publish_evidence(run)
+    for record in [*later_records(run, plan), *plan.extra]:
+        run.log(record)
+    if plan.release:
+        run.claim(run.log(run.release_record()), final=plan.final)
+    return run
+
+
+def _train(run: Run, plan: Plan, opening: Record, draw_block: int) -> list[Record]:
+    """Write the journal; returns the records an honest prover would prove."""
+    dataset = run.data.dataset
+    consumed = len(dataset) if plan.consumed is None else plan.consumed
+    trained = plan.trained_with(run.seed)
+    honest = [b for e in plan.epochs for b in honest_batches(dataset, trained, e, consumed)]
+    logged = plan.batches(honest) if plan.batches else honest
+    seed = Record.make("seed", TIME, seed=word(plan.seed(run.seed)), source="chain", draw_block=draw_block, run_id=word(run.run_id))
+    fed = [batch_record(b, step) for step, b in enumerate(logged)]
+    checkpoint = checkpoint_record(plan, consumed)
+    middle = [*fed, seed] if plan.early else [seed, *fed]
+    records = [opening, checkpoint, *middle] if plan.checkpoint_first else [opening, *middle, checkpoint]
+    with Journal.create(run.folder.journal, HEADER) as journal:
+        for record in records:
+            journal.append(record.to_bytes())
+    if plan.batches is None:
+        return records
+    return [opening, seed, *(batch_record(b, step) for step, b in enumerate(honest))]
+
+
+def _prove(run: Run, honest: list[Record], epoch: int, plan: Plan) -> None:
+    job = make_job(honest, run.data.dataset, run.run_id, run.data.registered.dataset_id, plan.trained_with(run.seed), epoch)
+    record = prove_epoch(job, run.data.dataset, SALT_KEY, run.lab.keys, run.lab.prover, run.lab.session(run.session), run.folder,
+                         run.lab.deployment.ledger, quiet)
+    run.log(replace(record, time=TIME, fields=dict(record.fields) | plan.fields.get("epoch", {})))
+
+
+def publish_evidence(run: Run) -> None:
+    """Put registration and keys beside the journal."""
+    shutil.copytree(run.data.registered.folder, run.folder.dataset, dirs_exist_ok=True)
+    for key in (run.lab.keys.epoch, run.lab.keys.tree):
+        write_key(run.folder.key(word(key.vk_id)), key)
+
+
+def failing(verdict: Any) -> list[str]:
+    """Claims of a verdict that do not hold."""
+    return [c.id for c in verdict.claims if c.holds is False]
+
+
+# What trainers do to their batches.
+
+
+def swap(first: int, second: int) -> Callable[[Batches], Batches]:
+    """Exchange the leaves at two positions."""
+
+    def change(batches: Batches) -> Batches:
+        flat = [leaf for b in batches for leaf in b.leaves]
+        flat[first], flat[second] = flat[second], flat[first]
+        return _refill(batches, flat)
+
+    return change
+
+
+def repeat(source: int, target: int) -> Callable[[Batches], Batches]:
+    """Feed one record twice, in the place of another."""
+
+    def change(batches: Batches) -> Batches:
+        flat = [leaf for b in batches for leaf in b.leaves]
+        flat[target] = flat[source]
+        return _refill(batches, flat)
+
+    return change
+
+
+def inject(target: int, leaf: str) -> Callable[[Batches], Batches]:
+    """Feed a record that is not in the dataset."""
+
+    def change(batches: Batches) -> Batches:
+        flat = [x for b in batches for x in b.leaves]
+        flat[target] = leaf
+        return _refill(batches, flat)
+
+    return change
+
+
+def omit_batch(number: int) -> Callable[[Batches], Batches]:
+    return lambda batches: [b for i, b in enumerate(batches) if i != number]
+
+
+def reorder_batches(first: int, second: int) -> Callable[[Batches], Batches]:
+    """Feed two batches in each other's turn, each truthfully labelled."""
+
+    def change(batches: Batches) -> Batches:
+        result = list(batches)
+        result[first], result[second] = result[second], result[first]
+        return result
+
+    return change
+
+
+def repeat_batch(number: int) -> Callable[[Batches], Batches]:
+    return lambda batches: [*batches, batches[number]]
+
+
+def extra_position(count: int, leaf: str) -> Callable[[Batches], Batches]:
+    return lambda batches: [*batches, Batch([count], [leaf])]
+
+
+def _refill(batches: Batches, flat: list[str]) -> Batches:
+    result, at = [], 0
+    for batch in batches:
+        result.append(replace(batch, leaves=flat[at : at + len(batch.leaves)]))
+        at += len(batch.leaves)
+    return result
