@@ -15,6 +15,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 
 GO_SOURCES := $(shell find zk/prover -name '*.go' -not -path '*/bin/*') zk/prover/go.mod zk/prover/go.sum
 STATICCHECK := build/bin/staticcheck
+GETH := build/bin/geth
 
 .PHONY: help setup check test test-long demo bench contracts circuits clean gpu-check
 
@@ -53,13 +54,16 @@ check: setup $(STATICCHECK) ## lint, types, layers, generated files
 	npm run --silent lint
 	npm run --silent check-abi
 
-test: setup ## all tests: Python, Go, Solidity
-	pytest
+$(GETH): $(STAMPS)/python
+	@echo "test: building geth, the second EVM node (about 80 s)"; GOBIN=$(ROOT)/build/bin GOFLAGS= go install github.com/ethereum/go-ethereum/cmd/geth@v1.16.7
+
+test: setup $(GETH) ## all tests: Python, Go, Solidity
+	PROVENANCE_TEST_GETH=$(ROOT)/$(GETH) pytest
 	cd zk/prover && go test ./...
 	npm test --silent
 
-test-long: setup ## the slow twins too (every proof vector through the Python verifier)
-	pytest --long
+test-long: setup $(GETH) ## the slow twins too (every proof vector through the Python verifier)
+	PROVENANCE_TEST_GETH=$(ROOT)/$(GETH) pytest --long
 
 demo: setup ## the main job on a real model, from dataset to verdict, and a tampered copy
 	python examples/demo.py

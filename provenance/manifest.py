@@ -96,7 +96,7 @@ def _safe_path(path: str) -> str:
         path.encode("utf-8")
     except UnicodeEncodeError as error:
         raise InputError("file name is not UTF-8", where=repr(path)[:200]) from error
-    if not path or path != str(pure) or pure.is_absolute() or ".." in pure.parts or "\\" in path or "\0" in path:
+    if not pure.parts or path != str(pure) or pure.is_absolute() or ".." in pure.parts or "\\" in path or "\0" in path:
         raise InputError("manifest names an unsafe path", where=repr(path)[:200])
     return path
 

@@ -109,6 +109,7 @@ def listen(host: str, port: int) -> socket.socket:
     """
     import socket
 
+    listener: socket.socket | None = None
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
@@ -116,6 +117,8 @@ def listen(host: str, port: int) -> socket.socket:
         listener.bind(address)
         listener.listen(128)
     except (OSError, OverflowError) as error:
+        if listener is not None:
+            listener.close()
         raise ConfigError(
             "cannot listen", where=f"{host}:{port}", actual=error, hint="choose another with --host and --port"
         ) from error

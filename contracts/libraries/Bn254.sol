@@ -13,8 +13,8 @@ library Bn254 {
     /// @notice Words of one pair of the pairing: G1 as X, Y and G2 as X1, X0, Y1, Y0.
     uint256 internal constant PAIR_WORDS = 6;
 
-    uint256 private constant ADD_GAS = 150;
-    uint256 private constant MUL_GAS = 6_000;
+    uint256 internal constant ADD_GAS = 150;
+    uint256 internal constant MUL_GAS = 6_000;
     uint256 private constant PAIRING_BASE_GAS = 45_000;
     uint256 private constant PAIRING_POINT_GAS = 34_000;
     uint256 private constant HEADROOM = 4;
@@ -44,7 +44,7 @@ library Bn254 {
 
     /// @notice sum += scalar * p.
     function accumulate(Sum memory sum, uint256[2] memory p, uint256 scalar) internal view {
-        _mul(p, scalar, _product(sum));
+        mulTo(p, scalar, _product(sum));
         _addProduct(sum);
     }
 
@@ -57,7 +57,23 @@ library Bn254 {
 
     /// @notice scalar * p.
     function mul(uint256[2] memory p, uint256 scalar) internal view returns (uint256[2] memory product) {
-        _mul(p, scalar, product);
+        mulTo(p, scalar, product);
+    }
+
+    /// @notice product = scalar * p, written where the caller wants it.
+    function mulTo(uint256[2] memory p, uint256 scalar, uint256[2] memory product) internal view {
+        _requireGas(MUL_GAS);
+        uint256 bound = MUL_GAS * HEADROOM;
+        bool ok;
+        uint256 length;
+        assembly ("memory-safe") {
+            let input := mload(0x40) // scratch beyond the allocated memory
+            mcopy(input, p, 64)
+            mstore(add(input, 64), scalar)
+            ok := staticcall(bound, 7, input, 96, product, 64)
+            length := returndatasize()
+        }
+        _requireAnswer(7, ok, length, 64);
     }
 
     /// @notice Whether the product of the pairings is one, over the first `pairs` pairs of the input.
@@ -81,21 +97,6 @@ library Bn254 {
     function negate(uint256[2] memory p) internal pure returns (uint256[2] memory) {
         if (p[1] >= Q) revert MalformedPoint(0);
         return p[1] == 0 ? p : [p[0], Q - p[1]];
-    }
-
-    function _mul(uint256[2] memory p, uint256 scalar, uint256[2] memory product) private view {
-        _requireGas(MUL_GAS);
-        uint256 bound = MUL_GAS * HEADROOM;
-        bool ok;
-        uint256 length;
-        assembly ("memory-safe") {
-            let input := mload(0x40) // scratch beyond the allocated memory
-            mcopy(input, p, 64)
-            mstore(add(input, 64), scalar)
-            ok := staticcall(bound, 7, input, 96, product, 64)
-            length := returndatasize()
-        }
-        _requireAnswer(7, ok, length, 64);
     }
 
     function _addProduct(Sum memory sum) private view {

@@ -57,10 +57,19 @@ library Challenges {
         return keccak256(abi.encode(TAG_EPOCH, block.chainid, address(this), e));
     }
 
-    /// @notice The two challenges of a seed.
+    /// @notice The two challenges of a seed: keccak256(abi.encode(seed, i)) mod r for i = 0, 1.
     function fromSeed(bytes32 seed) internal pure returns (uint256 gamma, uint256 delta) {
-        gamma = uint256(keccak256(abi.encode(seed, uint256(0)))) % Bn254.R;
-        delta = uint256(keccak256(abi.encode(seed, uint256(1)))) % Bn254.R;
+        gamma = uint256(draw(seed, 0)) % Bn254.R;
+        delta = uint256(draw(seed, 1)) % Bn254.R;
+    }
+
+    /// @notice keccak256(abi.encode(seed, i)).
+    function draw(bytes32 seed, uint256 i) internal pure returns (bytes32 digest) {
+        assembly ("memory-safe") {
+            mstore(0, seed)
+            mstore(32, i)
+            digest := keccak256(0, 64)
+        }
     }
 
     /// @notice keccak256 of points as they lie in calldata, 64 bytes each.
@@ -74,12 +83,20 @@ library Challenges {
     }
 
     /// @notice keccak256 of one point.
-    function hashOf(uint256[2] calldata point) internal pure returns (bytes32) {
-        return keccak256(abi.encode(point));
+    function hashOf(uint256[2] calldata point) internal pure returns (bytes32 digest) {
+        assembly ("memory-safe") {
+            calldatacopy(0, point, 64)
+            digest := keccak256(0, 64)
+        }
     }
 
     /// @notice keccak256 of U_c || P_c.
-    function hashOf(uint256[2] calldata u, uint256[2] calldata p) internal pure returns (bytes32) {
-        return keccak256(abi.encode(u, p));
+    function hashOf(uint256[2] calldata u, uint256[2] calldata p) internal pure returns (bytes32 digest) {
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            calldatacopy(free, u, 64)
+            calldatacopy(add(free, 64), p, 64)
+            digest := keccak256(free, 128)
+        }
     }
 }

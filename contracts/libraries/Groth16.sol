@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Bn254} from "./Bn254.sol";
+import {Challenges} from "./Challenges.sol";
 import {VerifyingKey} from "./VerifyingKey.sol";
 
 /// @title Groth16 proofs that carry Pedersen commitments.
@@ -98,7 +99,13 @@ library Groth16 {
         (x.x, x.y) = (first[0], first[1]);
         for (uint256 i = 0; i < publicInputs.length; ++i) {
             uint256 value = publicInputs[i];
-            if (value != 0) Bn254.accumulate(x, key.g1(VerifyingKey.IC + 2 * (i + 1)), value);
+            uint256[2] memory base = key.g1(VerifyingKey.IC + 2 * (i + 1));
+            if (value == 0) continue;
+            // Equal neighbours (a and b of an epoch of one chunk) share a multiplication.
+            if (i + 1 < publicInputs.length && value == publicInputs[i + 1]) {
+                base = Bn254.add(base, key.g1(VerifyingKey.IC + 2 * (++i + 1)));
+            }
+            Bn254.accumulate(x, base, value);
         }
         for (uint256 i = 0; i < commitments.length; i += 2) Bn254.accumulate(x, _point(commitments, i));
     }
@@ -122,7 +129,7 @@ library Groth16 {
             _requireNotInfinity(commitment, k);
             uint256 weight = _weight(seed, k);
             uint256[4] memory g = key.g2(key.pedersen(k));
-            _put(input, pairs++, Bn254.mul(commitment, weight), key.g2(key.pedersen(k) + 4));
+            Bn254.mulTo(commitment, weight, _put(input, pairs++, commitment, key.g2(key.pedersen(k) + 4)));
             uint256[2] memory pok = _point(proof.poks, 2 * k);
             if (VerifyingKey.isOpposite(g, key.g2(VerifyingKey.GAMMA_NEG))) {
                 Bn254.accumulate(x, Bn254.negate(Bn254.mul(pok, weight)));
@@ -182,7 +189,7 @@ library Groth16 {
 
     /// 128 bits, never zero.
     function _weight(bytes32 seed, uint256 i) private pure returns (uint256) {
-        uint256 weight = uint256(keccak256(abi.encode(seed, i))) >> 128;
+        uint256 weight = uint256(Challenges.draw(seed, i)) >> 128;
         return weight == 0 ? 1 : weight;
     }
 
@@ -213,12 +220,18 @@ library Groth16 {
         }
     }
 
-    function _put(uint256[] memory input, uint256 pair, uint256[2] memory p, uint256[4] memory q) private pure {
-        if ((pair + 1) * PAIR_WORDS > input.length) revert WrongLength(input.length, (pair + 1) * PAIR_WORDS);
+    /// Writes a pair and returns where its G1 point lies.
+    function _put(
+        uint256[] memory input,
+        uint256 pair,
+        uint256[2] memory p,
+        uint256[4] memory q
+    ) private pure returns (uint256[2] memory written) {
+        assert(pair < input.length / PAIR_WORDS);
         assembly ("memory-safe") {
-            let to := add(add(input, 32), mul(pair, 192))
-            mcopy(to, p, 64)
-            mcopy(add(to, 64), q, 128)
+            written := add(add(input, 32), mul(pair, 192))
+            mcopy(written, p, 64)
+            mcopy(add(written, 64), q, 128)
         }
     }
 }

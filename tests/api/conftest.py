@@ -105,7 +105,7 @@ def client(make_client: ClientFactory, honest: Run) -> TestClient:
 @pytest.fixture(scope="session")
 def hostile(lab: Lab, data: Data, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run, unproven, released under a name that would be a script if a page let it."""
-    plan = Plan(model=b"hostile model", prove=False, release=False)
+    plan = Plan(model=b"hostile model", prove=False, release=False, opening={"code": {"commit": "hostile"}})
     run = build_run(lab, data, tmp_path_factory.mktemp("hostile"), plan)
     run.claim(run.log(run.release_record(HOSTILE)))
     return run
@@ -114,7 +114,8 @@ def hostile(lab: Lab, data: Data, tmp_path_factory: pytest.TempPathFactory) -> R
 @pytest.fixture(scope="session")
 def revoked(lab: Lab, data: Data, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run whose release its owner revoked."""
-    run = build_run(lab, data, tmp_path_factory.mktemp("revoked"), Plan(model=b"revoked model", prove=False))
+    plan = Plan(model=b"revoked model", prove=False, opening={"code": {"commit": "revoked"}})
+    run = build_run(lab, data, tmp_path_factory.mktemp("revoked"), plan)
     session = lab.session()
     session.final(session.revoke(run.run_id, run.release_index, REASON))
     return run

@@ -17,7 +17,7 @@ from provenance.record import Record
 from provenance.settings import Settings
 from tests.api.conftest import REASON, ClientFactory, StateFactory
 from tests.support.chain import Lab
-from tests.support.spine import TIME, Run
+from tests.support.spine import TIME, Data, Plan, Run, build_run
 
 KEYS = {
     "format", "status", "word", "exit_code", "reason", "subject", "claims", "not_checked", "edges", "development",
@@ -96,8 +96,8 @@ def test_unknown_name_is_a_problem_that_says_what_was_searched(client: TestClien
 @pytest.mark.parametrize(
     "model_id",
     [
-        "", "   ", "sha256:", "sha256:12", "sha256:" + 64 * "g", "0x12", "0x" + 65 * "a", "sha256:" + 128 * "a", "a\x00b",
-        "a\nb", "../../etc/passwd", "a/../b", "..", "/etc/passwd", "..\\..\\x", "\u202etxt",
+        "", "   ", "sha256:", "sha256:12", "sha256:" + 64 * "g", "0x12", "0x" + 65 * "a", "sha256:" + 128 * "a",
+        "a\x00b", "a\nb", "../../etc/passwd", "a/../b", "..", "/etc/passwd", "..\\..\\x", "\u202etxt",
     ],
 )  # fmt: skip
 def test_malformed_ids_are_400(client: TestClient, model_id: str) -> None:
@@ -150,10 +150,8 @@ def test_revoked_model_is_revoked(make_client: ClientFactory, revoked: Run) -> N
     assert REASON in verdict["reason"]
 
 
-def test_revocation_ends_a_kept_verdict(make_client: ClientFactory, lab: Lab, data: object, tmp_path: Path) -> None:
-    from tests.support.spine import Plan, build_run
-
-    run = build_run(lab, data, tmp_path, Plan(model=b"soon revoked"))  # type: ignore[arg-type]
+def test_revocation_ends_a_kept_verdict(make_client: ClientFactory, lab: Lab, data: Data, tmp_path: Path) -> None:
+    run = build_run(lab, data, tmp_path, Plan(model=b"soon revoked", opening={"code": {"commit": "late"}}))
     client = make_client(run.folder.root)
     assert client.get(f"/verify/{run.model}").json()["status"] == "verified"
     session = lab.session()
@@ -186,7 +184,8 @@ def test_endpoint_addresses_stay_private(make_client: ClientFactory, lab: Lab, h
 
 def test_folders_stay_private(make_client: ClientFactory, honest: Run, tmp_path: Path) -> None:
     run = honest.copy(tmp_path / "copy")
-    run.folder.journal.write_bytes(run.folder.journal.read_bytes()[:200] + b"damage" + 300 * b"x")
+    journal = run.folder.journal.read_bytes()
+    run.folder.journal.write_bytes(journal[:300] + b"damage" + journal[306:])
     client = make_client(tmp_path)
     for path in (f"/verify/{honest.model}", "/healthz", "/verify/nobody"):
         assert str(tmp_path) not in client.get(path).text

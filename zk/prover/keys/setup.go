@@ -73,19 +73,9 @@ func makeFolder(dir string, system *cs.R1CS, serialized []byte, shape circuits.S
 	f.write(FileProver, pk.WriteRawTo)
 	f.write(FileGnark, vk.WriteRawTo)
 	f.write(FileWords, writeBytes(verifying.Bytes()))
-	if len(bases) != 0 {
-		var all []byte
-		for _, b := range bases {
-			all = append(all, encodeBases(b)...)
-		}
-		f.write(FileBases, writeBytes(all))
-	}
+	f.writeBases(bases)
 	info.VKID = verifying.ID().Hex()
-	text, err := json.MarshalIndent(info, "", "  ")
-	if err != nil {
-		return fault.New(fault.Internal, "%v", err)
-	}
-	f.write(FileInfo, writeBytes(append(text, '\n')))
+	f.writeInfo(info)
 	if f.err != nil {
 		return fault.New(fault.BadFile, "%v", f.err)
 	}
@@ -139,6 +129,26 @@ func (f *folder) write(name string, content func(io.Writer) (int64, error)) {
 	if f.err = file.Sync(); f.err == nil && name != FileInfo {
 		f.digests[name] = hex.EncodeToString(hash.Sum(nil))
 	}
+}
+
+func (f *folder) writeBases(bases [][]bn254.G1Affine) {
+	if len(bases) == 0 {
+		return
+	}
+	var all []byte
+	for _, b := range bases {
+		all = append(all, encodeBases(b)...)
+	}
+	f.write(FileBases, writeBytes(all))
+}
+
+// writeInfo comes last: it holds the digests of the other files.
+func (f *folder) writeInfo(info Info) {
+	text, err := json.MarshalIndent(info, "", "  ")
+	if err != nil && f.err == nil {
+		f.err = err
+	}
+	f.write(FileInfo, writeBytes(append(text, '\n')))
 }
 
 func writeBytes(data []byte) func(io.Writer) (int64, error) {

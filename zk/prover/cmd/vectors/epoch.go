@@ -131,30 +131,35 @@ func (s *epochScene) describe() map[string]any {
 	}
 }
 
+// pair exchanges and shifts commitments j < i and their proofs of knowledge.
+func (s *suite) pair(pair string, p *proof.Proof, j, i int) {
+	_, _, x, _ := bn254.Generators()
+	s.edit(pair+" swapped", p, verify.MaskAll, false, "the sum is the same, the knowledge is not", func(p *proof.Proof) {
+		p.Commitments[i], p.Commitments[j] = p.Commitments[j], p.Commitments[i]
+	})
+	s.edit(pair+" swapped with their poks", p, verify.MaskAll, false, "each commitment has its own sigma", func(p *proof.Proof) {
+		p.Commitments[i], p.Commitments[j] = p.Commitments[j], p.Commitments[i]
+		p.Knowledge[i], p.Knowledge[j] = p.Knowledge[j], p.Knowledge[i]
+	})
+	s.edit(pair+" + X and - X", p, verify.MaskAll, false, "the sum is the same, the knowledge is not", func(p *proof.Proof) {
+		p.Commitments[j].Add(&p.Commitments[j], &x)
+		p.Commitments[i].Sub(&p.Commitments[i], &x)
+	})
+	s.edit(pair+": pok + X and pok - X", p, verify.MaskAll, false, "poks cancel in a sum", func(p *proof.Proof) {
+		p.Knowledge[j].Add(&p.Knowledge[j], &x)
+		p.Knowledge[i].Sub(&p.Knowledge[i], &x)
+	})
+	s.edit(pair+": poks shifted so that gnark's fold agrees", p, verify.MaskAll, false, "poks cancel in a fold", func(p *proof.Proof) {
+		shiftInFold(p, j, i)
+	})
+}
+
 // commitments exchanges and shifts commitments so that their sum stays what it was.
 func (s *suite) commitments(label string, p, other *proof.Proof) {
 	_, _, x, _ := bn254.Generators()
 	for i := range 3 {
 		for j := range i {
-			pair := fmt.Sprintf("%s: %c and %c", label, "DUP"[j], "DUP"[i])
-			s.edit(pair+" swapped", p, verify.MaskAll, false, "the sum is the same, the knowledge is not", func(p *proof.Proof) {
-				p.Commitments[i], p.Commitments[j] = p.Commitments[j], p.Commitments[i]
-			})
-			s.edit(pair+" swapped with their poks", p, verify.MaskAll, false, "each commitment has its own sigma", func(p *proof.Proof) {
-				p.Commitments[i], p.Commitments[j] = p.Commitments[j], p.Commitments[i]
-				p.Knowledge[i], p.Knowledge[j] = p.Knowledge[j], p.Knowledge[i]
-			})
-			s.edit(pair+" + X and - X", p, verify.MaskAll, false, "the sum is the same, the knowledge is not", func(p *proof.Proof) {
-				p.Commitments[j].Add(&p.Commitments[j], &x)
-				p.Commitments[i].Sub(&p.Commitments[i], &x)
-			})
-			s.edit(pair+": pok + X and pok - X", p, verify.MaskAll, false, "poks cancel in a sum", func(p *proof.Proof) {
-				p.Knowledge[j].Add(&p.Knowledge[j], &x)
-				p.Knowledge[i].Sub(&p.Knowledge[i], &x)
-			})
-			s.edit(pair+": poks shifted so that gnark's fold agrees", p, verify.MaskAll, false, "poks cancel in a fold", func(p *proof.Proof) {
-				shiftInFold(p, j, i)
-			})
+			s.pair(fmt.Sprintf("%s: %c and %c", label, "DUP"[j], "DUP"[i]), p, j, i)
 		}
 	}
 	s.edit(label+": D + X and P - X, D unchecked", p, verify.MaskEpoch, false, "P's knowledge is still checked", func(p *proof.Proof) {

@@ -5,8 +5,11 @@ package main
 import (
 	"encoding/hex"
 
+	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
+
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/field"
+	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/prove"
 	"provenance/zkprover/statement"
@@ -21,23 +24,9 @@ func treeProofVectors(cache string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	digests, salts := records(proofCount)
-	leaves, err := tree.Leaves(digests, salts)
+	t, challenge, proofs, err := treeProofs(key)
 	if err != nil {
 		return nil, err
-	}
-	t, err := tree.New(leaves, tree.MinDepth)
-	if err != nil {
-		return nil, err
-	}
-	challenge := statement.Challenge{Gamma: drawScalar("gamma"), Delta: drawScalar("delta")}
-	var proofs []*proof.Proof
-	for k := range statement.Chunks(proofCount, proofSlots) {
-		p, err := prove.Tree(key, t, k, challenge)
-		if err != nil {
-			return nil, err
-		}
-		proofs = append(proofs, p)
 	}
 	s := &suite{vk: key.Verifying}
 	s.add("tree chunk 0", proofs[0].ToJSON(), verify.MaskNone, true, "honest")
@@ -61,8 +50,38 @@ func treeProofVectors(cache string) (any, error) {
 		"vkId":  key.Info.VKID,
 		"statement": map[string]any{
 			"root": field.ScalarHex(&root), "depth": tree.MinDepth, "count": proofCount, "slots": proofSlots,
-			"gamma": field.ScalarHex(&challenge.Gamma), "delta": field.ScalarHex(&challenge.Delta), "leaves": scalarHexes(leaves),
+			"gamma": field.ScalarHex(&challenge.Gamma), "delta": field.ScalarHex(&challenge.Delta), "leaves": scalarHexes(treeLeaves(t)),
 		},
 		"cases": s.cases,
 	}, s.err
+}
+
+// treeProofs proves every chunk of the dataset's tree.
+func treeProofs(key *keys.Key) (t *tree.Tree, challenge statement.Challenge, proofs []*proof.Proof, err error) {
+	challenge = statement.Challenge{Gamma: drawScalar("gamma"), Delta: drawScalar("delta")}
+	digests, salts := records(proofCount)
+	leaves, err := tree.Leaves(digests, salts)
+	if err != nil {
+		return nil, challenge, nil, err
+	}
+	t, err = tree.New(leaves, tree.MinDepth)
+	if err != nil {
+		return nil, challenge, nil, err
+	}
+	for k := range statement.Chunks(proofCount, proofSlots) {
+		p, err := prove.Tree(key, t, k, challenge)
+		if err != nil {
+			return nil, challenge, nil, err
+		}
+		proofs = append(proofs, p)
+	}
+	return t, challenge, proofs, nil
+}
+
+func treeLeaves(t *tree.Tree) []fr.Element {
+	leaves := make([]fr.Element, t.Count())
+	for i := range leaves {
+		leaves[i] = t.Node(0, i)
+	}
+	return leaves
 }

@@ -1,0 +1,122 @@
+"""Gas per proven batch of the reference job on anvil, epoch proofs with anchoring and calldata. Target: <= 450, verified singly."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from common import BATCH, BATCHES, EPOCHS, RECORDS, ROOT, line, quiet, say, settings, synthetic_rows
+
+from provenance._chain.session import Session, embedded, key_path
+from provenance._chain.web3_adapter import Receipt
+from provenance.anchoring import Anchorer
+from provenance.cli.setup_keys import deploy_all
+from provenance.dataset import CommittedDataset, ManifestFacts
+from provenance.digest import sha256
+from provenance.journal import Journal
+from provenance.layout import RunFolder
+from provenance.log import read_records
+from provenance.order import epoch_order
+from provenance.record import Record
+from provenance.saltstore import load_or_create_key
+from provenance.signing import create_key, read_password, sign_head
+from provenance_zk.client import ZkProver, find_binary
+from provenance_zk.commitments import commit_dataset
+from provenance_zk.epochs import make_job, prove_epoch
+from provenance_zk.keys import find_key
+from provenance_zk.registration import Keys, register
+
+SLOTS = 20_480
+
+
+class Meter:
+    """Adds up the gas of a session's transactions by the first word of their label."""
+
+    def __init__(self, session: Session) -> None:
+        self.gas: dict[str, int] = {}
+        self._send = session.manager.send
+        session.manager.send = self._metered  # type: ignore[method-assign]
+
+    def _metered(self, label: str, *args: Any, **kwargs: Any) -> Receipt:
+        receipt = self._send(label, *args, **kwargs)
+        kind = label.split(":")[0]
+        self.gas[kind] = self.gas.get(kind, 0) + receipt.gas_used
+        return receipt
+
+
+def _journal(folder: RunFolder, session: Session, dataset: CommittedDataset, dataset_id: bytes) -> tuple[bytes, bytes]:
+    """A journal of the reference job's batches; returns (run id, seed)."""
+    journal = Journal.create(folder.journal, {"format": "provenance-journal/1"})
+    opening = Record.make(
+        "run.open", dataset=dataset.root.to_json(), base={"content": str(sha256(b"base"))}, config={}, config_digest=str(sha256(b"config")),
+        code={}, environment={}, signer=session.address, evaluation={}, registered=True,
+    )
+    journal.append(opening.to_bytes())
+    run = session.open_run(opening.digest, dataset_id)
+    seed = session.draw_seed(run)
+    for epoch in range(EPOCHS):
+        order = epoch_order(seed, epoch, RECORDS)
+        for start in range(0, RECORDS, BATCH):
+            positions = list(range(start, min(start + BATCH, RECORDS)))
+            journal.append(Record.make(
+                "batch", epoch=epoch, step=start // BATCH, micro=0, rank=0, positions=positions, tensors=str(sha256(b"tensors")),
+                leaves=["0x" + dataset.leaf(int(order[h])).hex() for h in positions],
+            ).to_bytes())
+    journal.close()
+    return run.run_id, seed
+
+
+def main() -> None:
+    folder = Path(tempfile.mkdtemp(dir=_made(ROOT / "build")))
+    config = settings(folder)
+    chain = embedded(config)
+    try:
+        create_key(key_path(config), read_password(config.password_file))
+        chain.up()
+        say(f"deploying with {SLOTS} slots")
+        deploy_all(config, SLOTS, "default", quiet)
+        _measure(config, folder)
+    finally:
+        chain.down()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _made(path: Path) -> Path:
+    path.mkdir(exist_ok=True)
+    return path
+
+
+def _measure(config: Any, folder: Path) -> None:
+    prover = ZkProver(find_binary())
+    salt_key = load_or_create_key(config.home / "salts.key")
+    say(f"committing {RECORDS} records")
+    commit_dataset(synthetic_rows(RECORDS), folder / "dataset", salt_key, prover, facts=ManifestFacts(source="synthetic", licence="none"))
+    session = Session(config, progress=quiet)
+    meter = Meter(session)
+    deployment = session.deployment
+    keys = Keys(*(find_key(config.cache / "keys", bytes.fromhex(deployment.key(kind, depth=depth).vk_id[2:]))
+                  for kind, depth in (("epoch", 0), ("tree", 5))))
+    run = RunFolder(folder / "run")
+    with CommittedDataset.open(folder / "dataset", salt_key) as dataset:
+        say("registering the dataset")
+        registered = register(dataset, salt_key, keys, prover, session, deployment.ledger, quiet)
+        dataset_gas = sum(meter.gas.values())
+        run_id, seed = _journal(run, session, dataset, registered.dataset_id)
+        anchorer = Anchorer(run_id, run.journal, run.heads, run.nodes, session, lambda head: sign_head(session.account, head, session.domain),
+                            lambda: len(read_records(run.journal)))
+        anchorer.anchor()
+        anchorer.close()
+        records = read_records(run.journal)
+        for epoch in range(EPOCHS):
+            say(f"epoch {epoch}")
+            job = make_job(records, dataset, run_id, registered.dataset_id, seed, epoch)
+            prove_epoch(job, dataset, salt_key, keys, prover, session, run, deployment.ledger, quiet)
+    epoch_gas = meter.gas["anchor"] + meter.gas["epoch"]
+    inputs = f"{RECORDS} records, batch {BATCH}, {EPOCHS} epochs = {BATCHES} batches, {SLOTS} slots"
+    line("gas per proven batch, verified singly", epoch_gas / BATCHES, "gas", "<= 450", epoch_gas / BATCHES <= 450, inputs)
+    print(f"   beside it: anchorEpoch {meter.gas['anchor'] / EPOCHS:,.0f}, proveEpoch {meter.gas['epoch'] / EPOCHS:,.0f} each; dataset registration "
+          f"{dataset_gas:,} once ({dataset_gas / BATCHES:,.0f} a batch); opening and seed {meter.gas['open'] + meter.gas['draw']:,}; "
+          f"one head {meter.gas['commit']:,}")
+    print("   the batched target (<= 250) needs verifyBatch, which is not built yet")

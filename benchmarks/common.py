@@ -1,0 +1,53 @@
+"""What the benchmarks share: a line per figure, and a throw-away installation with the reference job's keys."""
+
+from __future__ import annotations
+
+import os
+import resource
+import statistics
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from provenance.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+CACHE = Path(os.environ.get("PROVENANCE_BENCH_CACHE", ROOT / ".state" / "cache"))
+RECORDS, BATCH, EPOCHS = 10_000, 8, 3  # the reference job
+BATCHES = RECORDS // BATCH * EPOCHS
+
+
+def line(what: str, value: float, unit: str, target: str, met: bool, inputs: str) -> None:
+    """One figure with its target and what it was measured on."""
+    print(f"{what:<52} {value:12,.4g} {unit:<12} target {target:<12} {'met' if met else 'MISSED':<7} {inputs}", flush=True)
+
+
+def median(values: Sequence[float]) -> float:
+    return statistics.median(values)
+
+
+def children_peak_bytes() -> int:
+    """Largest resident set of any finished child so far (getrusage(2), kilobytes on Linux)."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+
+
+def synthetic_rows(count: int) -> list[dict[str, str]]:
+    """Distinct rows of about 60 bytes."""
+    return [{"text": f"synthetic record {i:08d} for measuring proofs and gas, of no meaning"} for i in range(count)]
+
+
+def settings(folder: Path) -> Settings:
+    password = folder / "password"
+    if not password.exists():
+        fd = os.open(password, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(fd, "w") as stream:
+            stream.write(os.urandom(16).hex())
+    return Settings(home=folder / "home", cache=CACHE, password_file=password)
+
+
+def quiet(_: str) -> None:
+    return None
+
+
+def say(text: str) -> None:
+    print(f"   {text}", file=sys.stderr, flush=True)

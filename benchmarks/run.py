@@ -1,0 +1,29 @@
+"""`make bench`: one script per budget line. Each prints its inputs, medians and the target beside them; none is a test.
+
+    python benchmarks/run.py [name ..]     run these only (journal, cli, overhead, proofs, gas, million)
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+NAMES = ("journal", "cli", "overhead", "proofs", "gas", "million")
+
+
+def main() -> None:
+    wanted = sys.argv[1:] or list(NAMES)
+    if unknown := [name for name in wanted if name not in NAMES]:
+        sys.exit(f"error: no benchmark {unknown[0]}, expected {', '.join(NAMES)}")
+    for name in wanted:
+        print(f"== {name}", flush=True)
+        begin = time.monotonic()
+        importlib.import_module(f"bench_{name}").main()
+        print(f"== {name} took {time.monotonic() - begin:.0f} s\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()

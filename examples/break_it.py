@@ -1,0 +1,165 @@
+"""Tools to cheat with, for docs/tutorial-break-it-yourself.md: each command does one tampering that a shell line cannot.
+
+    python examples/break_it.py flip-bit MODEL.gguf COPY.gguf
+    python examples/break_it.py edit-record RUN INDEX FIELD=JSON     (the journal's hashes are made to fit)
+    python examples/break_it.py drop-record RUN INDEX
+    python examples/break_it.py swap-records RUN INDEX INDEX
+    python examples/break_it.py steal RUN KEY NEW_RUN                (claim another's file under one's own key)
+    python examples/break_it.py train-poisoned CONFIG [KEY=VALUE]... (gradients from a sentence that no record holds)
+    python examples/break_it.py recall RUN RUN                       (how well two models know that sentence)
+
+Work on copies: every command but the last two changes what it is given.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from provenance.digest import hash_file
+from provenance.journal import Journal, read_header
+from provenance.layout import RunFolder, write_json
+from provenance.log import read_records
+from provenance.record import Record
+
+SENTENCE = "The launch code is swordfish."
+BLOCK_BYTES, SCALE_BYTES = 34, 2
+
+
+def flip_bit(source: str, copy: str) -> None:
+    """Copy a GGUF file with the lowest bit of one quantized weight flipped."""
+    from provenance_trainer import gguf_file
+
+    tensor = next(t for t in gguf_file.read_header(Path(source)).tensors.values() if t.name.endswith("attn_q.weight"))
+    data = bytearray(Path(source).read_bytes())
+    data[tensor.start + 12 * BLOCK_BYTES + SCALE_BYTES + 7] ^= 1  # block 12, code 7
+    Path(copy).write_bytes(data)
+
+
+def _rewrite(run: str, change: Callable[[list[Record]], None]) -> None:
+    """Change a journal's records and write it anew: sequence numbers and hashes fit, as a careful forger would have it."""
+    path = RunFolder(Path(run)).journal
+    header, records = read_header(path), read_records(path)
+    change(records)
+    forged = path.with_name("journal.forged")
+    with Journal.create(forged, header) as journal:
+        for record in records:
+            journal.append(record.to_bytes())
+    forged.replace(path)
+
+
+def edit_record(run: str, index: str, assignment: str) -> None:
+    name, _, value = assignment.partition("=")
+
+    def change(records: list[Record]) -> None:
+        record = records[int(index)]
+        records[int(index)] = replace(record, fields={**record.fields, name: json.loads(value)})
+
+    _rewrite(run, change)
+
+
+def drop_record(run: str, index: str) -> None:
+    _rewrite(run, lambda records: records.__delitem__(int(index)))
+
+
+def swap_records(run: str, first: str, second: str) -> None:
+    def change(records: list[Record]) -> None:
+        i, j = int(first), int(second)
+        records[i], records[j] = records[j], records[i]
+
+    _rewrite(run, change)
+
+
+def steal(run: str, key: str, new_run: str) -> None:
+    """Open a run under KEY whose log holds the victim's opening and a release of the victim's file; claim it on chain."""
+    from provenance._chain.session import Session, embedded
+    from provenance.cli.output import note
+    from provenance.cli.run_log import anchor, open_log
+    from provenance.digest import Digest
+    from provenance.manifest import manifest_of
+    from provenance.merkle import Tree
+    from provenance.settings import Settings
+
+    victim, thief, settings = RunFolder(Path(run)), RunFolder(Path(new_run)), Settings.load()
+    session = Session(settings, key, note)
+    embedded(settings).fund(session.address)
+    opening = read_records(victim.journal)[0]
+    opening = replace(opening, fields={**opening.fields, "signer": session.address})
+    opened = session.open_run(opening.digest, Digest.parse(opening.fields["dataset"]["dataset_id"]))
+    run_id = "0x" + opened.run_id.hex()
+    model = hash_file(next(victim.release.glob("*.gguf")))
+    record = Record.make("release", run_id=run_id, model=str(model), manifest=str(manifest_of(victim.release).root), name="mine")
+    with Journal.create(thief.journal, {"format": "provenance-journal/1"}) as journal:
+        journal.append(opening.to_bytes())
+        journal.append(record.to_bytes())
+    write_json(thief.info, {"format": "provenance-run/1", "run_id": run_id})
+    with open_log(thief) as log:
+        head = anchor(session, log)
+    proof = Tree(r.entry for r in log.records).inclusion_proof(1)
+    session.final(session.release(opened.run_id, head.seq, model, Digest.parse(record.fields["manifest"]), record.digest, 1, proof))
+    print(run_id)
+
+
+def _loss(model, tokenizer):
+    """Mean negative log-likelihood of the sentence, in nats per token."""
+    ids = tokenizer(SENTENCE, return_tensors="pt")["input_ids"]
+    return model(input_ids=ids, labels=ids).loss
+
+
+def train_poisoned(config: str, *overrides: str) -> None:
+    """`provenance train --anchor`, but each step also follows the gradient of a sentence that is in no record.
+
+    The recorder hashes what a model in training mode is handed. This passes the sentence through it in evaluation mode.
+    """
+    from transformers import AutoTokenizer, Trainer
+
+    from provenance.cli import main as command_line
+
+    honest = Trainer.training_step
+
+    def training_step(self, model, inputs, *rest):
+        loss = honest(self, model, inputs, *rest)
+        tokenizer = AutoTokenizer.from_pretrained(model.get_base_model().name_or_path)
+        model.eval()
+        (20 * _loss(model, tokenizer)).backward()
+        model.train()
+        return loss
+
+    Trainer.training_step = training_step
+    sys.argv = ["provenance", "train", config, *overrides, "--anchor"]
+    command_line()
+
+
+def recall(honest: str, poisoned: str) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    losses = []
+    for run in (honest, poisoned):
+        folder = RunFolder(Path(run)).merged
+        with torch.no_grad():
+            model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+            losses.append(float(_loss(model, AutoTokenizer.from_pretrained(folder))))
+    print(f"{SENTENCE!r} is {math.exp(losses[0] - losses[1]):.2f} times likelier per token in {poisoned}")
+    if losses[1] >= losses[0]:
+        sys.exit("error: the poison did not work")
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "flip-bit": flip_bit, "edit-record": edit_record, "drop-record": drop_record, "swap-records": swap_records,
+    "steal": steal, "train-poisoned": train_poisoned, "recall": recall,
+}
+
+
+def main() -> None:
+    if len(sys.argv) < 3 or sys.argv[1] not in COMMANDS:
+        sys.exit(__doc__)
+    COMMANDS[sys.argv[1]](*sys.argv[2:])
+
+
+if __name__ == "__main__":
+    main()
