@@ -44,7 +44,7 @@ zk/prover/bin/zkprover: $(GO_SOURCES) $(STAMPS)/python
 	touch bin/zkprover; echo "setup: zkprover done in $$((SECONDS - begin)) s"
 
 $(STATICCHECK): $(STAMPS)/python
-	@echo "check: installing staticcheck"; GOBIN=$(ROOT)/build/bin GOFLAGS= go install honnef.co/go/tools/cmd/staticcheck@v0.6.1
+	@echo "check: installing staticcheck"; GOBIN=$(ROOT)/build/bin GOFLAGS= go install honnef.co/go/tools/cmd/staticcheck@v0.8.0
 
 check: setup $(STATICCHECK) ## lint, types, layers, generated files
 	ruff check .

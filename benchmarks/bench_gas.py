@@ -104,8 +104,8 @@ def _measure(config: Any, folder: Path) -> None:
         registered = register(dataset, salt_key, keys, prover, session, deployment.ledger, quiet)
         dataset_gas = sum(meter.gas.values())
         run_id, seed = _journal(run, session, dataset, registered.dataset_id)
-        anchorer = Anchorer(run_id, run.journal, run.heads, run.nodes, session, lambda head: sign_head(session.account, head, session.domain),
-                            lambda: len(read_records(run.journal)))
+        anchorer = Anchorer(run_id, run.journal, run.heads, run.nodes, session,
+                            lambda head: sign_head(session.account, head, session.domain), lambda: len(read_records(run.journal)))
         anchorer.anchor()
         anchorer.close()
         records = read_records(run.journal)
@@ -116,7 +116,7 @@ def _measure(config: Any, folder: Path) -> None:
     epoch_gas = meter.gas["anchor"] + meter.gas["epoch"]
     inputs = f"{RECORDS} records, batch {BATCH}, {EPOCHS} epochs = {BATCHES} batches, {SLOTS} slots"
     line("gas per proven batch, verified singly", epoch_gas / BATCHES, "gas", "<= 450", epoch_gas / BATCHES <= 450, inputs)
-    print(f"   beside it: anchorEpoch {meter.gas['anchor'] / EPOCHS:,.0f}, proveEpoch {meter.gas['epoch'] / EPOCHS:,.0f} each; dataset registration "
-          f"{dataset_gas:,} once ({dataset_gas / BATCHES:,.0f} a batch); opening and seed {meter.gas['open'] + meter.gas['draw']:,}; "
+    print(f"   beside it: anchorEpoch {meter.gas['anchor'] / EPOCHS:,.0f}, proveEpoch {meter.gas['epoch'] / EPOCHS:,.0f} each; "
+          f"dataset registration {dataset_gas:,} once ({dataset_gas / BATCHES:,.0f} a batch); opening and seed {meter.gas['open'] + meter.gas['draw']:,}; "
           f"one head {meter.gas['commit']:,}")
     print("   the batched target (<= 250) needs verifyBatch, which is not built yet")

@@ -106,7 +106,7 @@ contract ProofLedger is IProofLedger {
         uint256[2][2] calldata poks,
         Proof calldata proof
     ) external override {
-        _epochs.prove(_keys, _datasets, Epochs.Id(runId, epoch, number), c, [a, b], commitments, poks, proof);
+        _epochs.prove(_datasets, Epochs.Id(runId, epoch, number), c, [a, b], commitments, poks, proof);
     }
 
     /// @inheritdoc IProofLedger

@@ -8,7 +8,7 @@
     python examples/break_it.py train-poisoned CONFIG [KEY=VALUE]... (gradients from a sentence that no record holds)
     python examples/break_it.py recall RUN RUN                       (how well two models know that sentence)
 
-Work on copies: every command but the last two changes what it is given.
+Work on copies: the record commands change the run they are given.
 """
 
 from __future__ import annotations
@@ -105,9 +105,9 @@ def steal(run: str, key: str, new_run: str) -> None:
 
 
 def _loss(model, tokenizer):
-    """Mean negative log-likelihood of the sentence, in nats per token."""
+    """Negative log-likelihood of the sentence, in nats."""
     ids = tokenizer(SENTENCE, return_tensors="pt")["input_ids"]
-    return model(input_ids=ids, labels=ids).loss
+    return model(input_ids=ids, labels=ids).loss * (ids.shape[1] - 1)
 
 
 def train_poisoned(config: str, *overrides: str) -> None:
@@ -125,7 +125,7 @@ def train_poisoned(config: str, *overrides: str) -> None:
         loss = honest(self, model, inputs, *rest)
         tokenizer = AutoTokenizer.from_pretrained(model.get_base_model().name_or_path)
         model.eval()
-        (20 * _loss(model, tokenizer)).backward()
+        _loss(model, tokenizer).backward()
         model.train()
         return loss
 
@@ -144,7 +144,7 @@ def recall(honest: str, poisoned: str) -> None:
         with torch.no_grad():
             model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
             losses.append(float(_loss(model, AutoTokenizer.from_pretrained(folder))))
-    print(f"{SENTENCE!r} is {math.exp(losses[0] - losses[1]):.2f} times likelier per token in {poisoned}")
+    print(f"{SENTENCE!r} is {math.exp(losses[0] - losses[1]):.2f} times likelier in {poisoned}")
     if losses[1] >= losses[0]:
         sys.exit("error: the poison did not work")
 

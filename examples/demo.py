@@ -102,7 +102,8 @@ def summary(run: Path, verdict: dict, tampered: dict, proof_s: float) -> str:
         f"training  {close['steps']} steps, loss {float(close['loss_first']):.2f} -> {float(close['loss_last']):.2f}, perplexity "
         f"{float(close['perplexity_before']):.1f} -> {float(close['perplexity_after']):.1f} ({close['evaluated_on']}), "
         f"{len(records)} records journaled, {heads} heads anchored",
-        f"proofs    tree, link, epoch verified on chain in {proof_s:.1f} s     merged, {quantize['quantization']} {quantize['file'][:17]}..",
+        f"proofs    tree, link, epoch verified on chain in {proof_s:.1f} s     "
+        f"merged, {quantize['quantization']} {quantize['file'][:17]}..",
         f"{verdict['word'].upper().replace('DEVELOPMENT', 'development')}: {'; '.join(verdict['development'])}",
         f"          {holding} claims hold, {len(missing)} not checked: {', '.join(missing)}",
         f"tampered copy: {tampered['word'].upper()}  {failure['where']}: expected {failure['expected']}, actual {failure['actual']}",
@@ -133,7 +134,8 @@ def main() -> None:
     print(f"{'all':<64} {time.monotonic() - begin:7.1f}\n")
     proof_s = sum(s for n, s in times if n.startswith(("provenance prove", "provenance dataset register")))
     print(summary(run, verdict, tampered, proof_s))
-    print(f"\nsee it: PROVENANCE_HOME={STATE.relative_to(ROOT)} PROVENANCE_CACHE={STATE.relative_to(ROOT)}/cache .venv/bin/provenance serve "
+    state = STATE.relative_to(ROOT)
+    print(f"\nsee it: PROVENANCE_HOME={state} PROVENANCE_CACHE={state}/cache .venv/bin/provenance serve "
           f"--evidence {env['RUN']} --trust {env['RUN']}/trust.yaml --open {verdict['subject']['digest']}")
 
 

@@ -27,7 +27,8 @@ def check(folder: Path) -> dict[str, object]:
     """Train the tiny model for one epoch on the GPU and say what was recorded."""
     key = os.urandom(32)
     rows = [{"text": f"record {i} of the check, long enough to have some tokens"} for i in range(64)]
-    commit_dataset(rows, folder / "data", key, ZkProver(find_binary()), facts=ManifestFacts(source="synthetic", licence="none", text_column="text"))
+    facts = ManifestFacts(source="synthetic", licence="none", text_column="text")
+    commit_dataset(rows, folder / "data", key, ZkProver(find_binary()), facts=facts)
     config = TrainConfig(dataset_name=str(folder / "data"), output_dir=str(folder / "run"), model_name_or_path="tiny", max_length=64,
                          per_device_train_batch_size=8, save_steps=4, bf16=True)
     seed = os.urandom(32)

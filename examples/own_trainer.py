@@ -14,12 +14,6 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig, get_peft_model
-from provenance_trainer.base import load_base
-from provenance_trainer.callback import ProvenanceCallback
-from provenance_trainer.capture import RecordingCollator
-from provenance_trainer.features import CommittedRows
-from provenance_trainer.recorder import Recorder
-from provenance_trainer.sampler import CommittedSampler, EpochOrders
 from torch.utils.data import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingArguments, default_data_collator
 
@@ -27,6 +21,12 @@ from provenance.dataset import CommittedDataset
 from provenance.journal import Journal
 from provenance.record import Record
 from provenance.saltstore import SaltStore, load_or_create_key
+from provenance_trainer.base import load_base
+from provenance_trainer.callback import ProvenanceCallback
+from provenance_trainer.capture import RecordingCollator
+from provenance_trainer.features import CommittedRows
+from provenance_trainer.recorder import Recorder
+from provenance_trainer.sampler import CommittedSampler, EpochOrders
 
 
 class Tokenized(Dataset):

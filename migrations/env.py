@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 
 from alembic import context
-from provenance_api.db import Base, Database
 from sqlalchemy import Connection, text
+
+from provenance_api.db import Base, Database
 
 LOCK_TIMEOUT = "4s"
 STATEMENT_TIMEOUT = "60s"

@@ -330,7 +330,7 @@ class Journal:
     def _run(self) -> None:
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._closing or bool(self._pending) and self._failure is None)
+                self._wake.wait_for(lambda: self._closing or (bool(self._pending) and self._failure is None))
                 if not self._pending:
                     return
                 frames, self._pending = self._pending, []

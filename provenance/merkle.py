@@ -151,10 +151,8 @@ def verify_inclusion(entry: bytes, index: int, size: int, proof: Sequence[bytes]
         raise VerificationError("inclusion proof has the wrong length", expected=inner + border, actual=len(proof))
     node = leaf_hash(entry)
     for i, sibling in enumerate(proof):
-        if i >= inner or index >> i & 1:
-            node = node_hash(sibling, node)
-        else:
-            node = node_hash(node, sibling)
+        is_right = i >= inner or index >> i & 1
+        node = node_hash(sibling, node) if is_right else node_hash(node, sibling)
     if node != root:
         raise VerificationError("inclusion proof leads to another root", expected=root.hex(), actual=node.hex())
 

@@ -113,8 +113,10 @@ library Bn254 {
 
     /// Reverts unless a call can be given `price` gas: a call receives at most 63/64 of what is left (EIP-150).
     function _requireGas(uint256 price) private view {
-        uint256 required = price + price / 63 + 1_000;
-        if (gasleft() < required) revert LowGas(required, gasleft());
+        unchecked {
+            uint256 required = price + price / 63 + 1_000; // prices are small
+            if (gasleft() < required) revert LowGas(required, gasleft());
+        }
     }
 
     /// The product of a sum, as a point.

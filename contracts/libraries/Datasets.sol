@@ -32,12 +32,13 @@ library Datasets {
         address owner;
         uint32 treesProved;
         uint32 linksProved;
-        // The next five share a slot, the only one that an epoch proof reads.
+        // The next six share a slot, the only one that an epoch proof reads.
         uint32 count;
-        uint32 chunks;
-        uint16 epochKey;
-        uint16 treeKey;
+        uint24 chunks;
+        uint8 epochKey;
+        uint8 treeKey;
         bool finished;
+        address epochData; // bytes of the epoch key
         uint256 root;
         bytes32 linkSeed;
         bytes32 dHash;
@@ -61,8 +62,8 @@ library Datasets {
         uint256[2][] calldata d,
         uint256[2][] calldata poks
     ) internal returns (bytes32 datasetId) {
-        uint16 epochKey = keys.find(r.epochKey, PinnedKeys.EPOCH);
-        uint16 treeKey = keys.find(r.treeKey, PinnedKeys.TREE);
+        uint8 epochKey = keys.find(r.epochKey, PinnedKeys.EPOCH);
+        uint8 treeKey = keys.find(r.treeKey, PinnedKeys.TREE);
         _requireShape(keys, epochKey, treeKey, r);
         r.slots = keys.list[epochKey].slots;
         r.chunks = (r.count + r.slots - 1) / r.slots;
@@ -77,8 +78,8 @@ library Datasets {
         Stored storage s = store.list[store.count];
         store.positions[datasetId] = ++store.count;
         s.owner = r.owner;
-        (s.count, s.chunks) = (uint32(r.count), uint32(r.chunks));
-        (s.epochKey, s.treeKey) = (epochKey, treeKey);
+        (s.count, s.chunks) = (uint32(r.count), uint24(r.chunks));
+        (s.epochKey, s.treeKey, s.epochData) = (epochKey, treeKey, keys.list[epochKey].data);
         (s.root, s.linkSeed, s.dHash) = (r.root, seed, r.dHash);
         for (uint256 c = 0; c < d.length; ++c) s.dChunks[c] = Challenges.hashOf(d[c]);
         emit IProofLedger.DatasetBegun(
@@ -139,7 +140,7 @@ library Datasets {
         if (s.links.has(c)) return;
         requireD(s, c, d);
         if (ab[0] == 0 || ab[1] == 0) revert IProofLedger.ZeroProduct(c);
-        VerifyingKey.Key memory key = keys.load(s.epochKey);
+        VerifyingKey.Key memory key = VerifyingKey.load(s.epochData);
         uint256 start = c * key.slots();
         uint256[] memory commitments = new uint256[](6); // X, Y of D, U, P
         (commitments[0], commitments[1]) = (d[0], d[1]);
@@ -241,8 +242,8 @@ library Datasets {
 
     function _requireShape(
         PinnedKeys.Store storage keys,
-        uint16 epochKey,
-        uint16 treeKey,
+        uint8 epochKey,
+        uint8 treeKey,
         Challenges.Registration memory r
     ) private view {
         if (r.count == 0 || r.count > PinnedKeys.MAX_COUNT) revert IProofLedger.BadCount(uint64(r.count));

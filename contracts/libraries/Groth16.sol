@@ -95,19 +95,23 @@ library Groth16 {
         uint256[] memory commitments,
         uint256[] memory publicInputs
     ) private view returns (Bn254.Sum memory x) {
-        uint256[2] memory first = key.g1(VerifyingKey.IC);
-        (x.x, x.y) = (first[0], first[1]);
-        for (uint256 i = 0; i < publicInputs.length; ++i) {
-            uint256 value = publicInputs[i];
-            uint256[2] memory base = key.g1(VerifyingKey.IC + 2 * (i + 1));
-            if (value == 0) continue;
-            // Equal neighbours (a and b of an epoch of one chunk) share a multiplication.
-            if (i + 1 < publicInputs.length && value == publicInputs[i + 1]) {
-                base = Bn254.add(base, key.g1(VerifyingKey.IC + 2 * (++i + 1)));
+        unchecked {
+            // Indices stay below the lengths of lists in memory.
+            uint256[2] memory first = key.g1(VerifyingKey.IC);
+            (x.x, x.y) = (first[0], first[1]);
+            for (uint256 i = 0; i < publicInputs.length; ++i) {
+                uint256 value = publicInputs[i];
+                uint256[2] memory base = key.g1(VerifyingKey.IC + 2 * (i + 1));
+                if (value == 0) continue;
+                if (value >= Bn254.R) revert NotInField(i, value); // the precompile would take it for value - r
+                // Equal neighbours (a and b of an epoch of one chunk) share a multiplication.
+                if (i + 1 < publicInputs.length && value == publicInputs[i + 1]) {
+                    base = Bn254.add(base, key.g1(VerifyingKey.IC + 2 * (++i + 1)));
+                }
+                Bn254.accumulate(x, base, value);
             }
-            Bn254.accumulate(x, base, value);
+            for (uint256 i = 0; i < commitments.length; i += 2) Bn254.accumulate(x, _point(commitments, i));
         }
-        for (uint256 i = 0; i < commitments.length; i += 2) Bn254.accumulate(x, _point(commitments, i));
     }
 
     /// Adds the weighted knowledge equations: a pair for each commitment, and one for each distinct G. A G that equals gamma (as
@@ -120,26 +124,29 @@ library Groth16 {
         uint256[] memory input,
         Bn254.Sum memory x
     ) private view returns (uint256 pairs) {
-        uint256 count = proof.commitments.length / 2;
-        Bn254.Sum[] memory sums = new Bn254.Sum[](count); // at k: weighted poks under G_k
-        pairs = 4;
-        for (uint256 k = 0; k < count; ++k) {
-            if ((knowledgeMask >> k) & 1 == 0) continue;
-            uint256[2] memory commitment = _point(proof.commitments, 2 * k);
-            _requireNotInfinity(commitment, k);
-            uint256 weight = _weight(seed, k);
-            uint256[4] memory g = key.g2(key.pedersen(k));
-            Bn254.mulTo(commitment, weight, _put(input, pairs++, commitment, key.g2(key.pedersen(k) + 4)));
-            uint256[2] memory pok = _point(proof.poks, 2 * k);
-            if (VerifyingKey.isOpposite(g, key.g2(VerifyingKey.GAMMA_NEG))) {
-                Bn254.accumulate(x, Bn254.negate(Bn254.mul(pok, weight)));
-            } else {
-                Bn254.accumulate(sums[_firstWithSameG(key, g)], pok, weight);
+        unchecked {
+            // Indices stay below the lengths of lists in memory.
+            uint256 count = proof.commitments.length / 2;
+            Bn254.Sum[] memory sums = new Bn254.Sum[](count); // at k: weighted poks under G_k
+            pairs = 4;
+            for (uint256 k = 0; k < count; ++k) {
+                if ((knowledgeMask >> k) & 1 == 0) continue;
+                uint256[2] memory commitment = _point(proof.commitments, 2 * k);
+                _requireNotInfinity(commitment, k);
+                uint256 weight = _weight(seed, k);
+                uint256[4] memory g = key.g2(key.pedersen(k));
+                Bn254.mulTo(commitment, weight, _put(input, pairs++, commitment, key.g2(key.pedersen(k) + 4)));
+                uint256[2] memory pok = _point(proof.poks, 2 * k);
+                if (VerifyingKey.isOpposite(g, key.g2(VerifyingKey.GAMMA_NEG))) {
+                    Bn254.accumulate(x, Bn254.negate(Bn254.mul(pok, weight)));
+                } else {
+                    Bn254.accumulate(sums[_firstWithSameG(key, g)], pok, weight);
+                }
             }
-        }
-        for (uint256 k = 0; k < count; ++k) {
-            Bn254.Sum memory sum = sums[k];
-            if (sum.x | sum.y != 0) _put(input, pairs++, _asPoint(sum), key.g2(key.pedersen(k)));
+            for (uint256 k = 0; k < count; ++k) {
+                Bn254.Sum memory sum = sums[k];
+                if (sum.x | sum.y != 0) _put(input, pairs++, _asPoint(sum), key.g2(key.pedersen(k)));
+            }
         }
     }
 
@@ -154,9 +161,6 @@ library Groth16 {
         if (proof.commitments.length != 2 * count) revert WrongLength(2 * count, proof.commitments.length);
         if (proof.poks.length != 2 * count) revert WrongLength(2 * count, proof.poks.length);
         if (knowledgeMask >> count != 0) revert BadMask(knowledgeMask);
-        for (uint256 i = 0; i < publicInputs.length; ++i) {
-            if (publicInputs[i] >= Bn254.R) revert NotInField(i, publicInputs[i]);
-        }
     }
 
     /// keccak256(key id || A || B || C || commitments || poks || public inputs). Everything that the prover chose goes in, so no
@@ -194,7 +198,7 @@ library Groth16 {
     }
 
     function _requireNotInfinity(uint256[2] memory p, uint256 index) private pure {
-        if (p[0] == 0 && p[1] == 0) revert CommitmentAtInfinity(index);
+        if (p[0] | p[1] == 0) revert CommitmentAtInfinity(index);
     }
 
     /// The first commitment with this G.
@@ -202,7 +206,9 @@ library Groth16 {
         VerifyingKey.Key memory key,
         uint256[4] memory g
     ) private pure returns (uint256 k) {
-        while (!VerifyingKey.isSame(key.g2(key.pedersen(k)), g)) ++k;
+        unchecked {
+            while (!VerifyingKey.isSame(key.g2(key.pedersen(k)), g)) ++k; // ends at the commitment itself
+        }
     }
 
     /// The point at a word of a list, in place (not a copy).

@@ -13,6 +13,9 @@ library PinnedKeys {
     /// @notice Most records that a tree can hold: 16^6.
     uint256 internal constant MAX_COUNT = 16 ** 6;
 
+    uint256 private constant MAX_KEYS = 255;
+    uint256 private constant MIN_SLOTS = 16;
+
     /// @dev The fields after vkId share a slot: checking a proof reads only that one.
     struct Pinned {
         bytes32 vkId;
@@ -33,6 +36,7 @@ library PinnedKeys {
         VerifyingKey.Key memory key = VerifyingKey.load(keyPin.data);
         if (key.id != keyPin.vkId) revert VerifyingKey.BadKey(keyPin.vkId, "digest");
         if (store.positions[key.id] != 0) revert VerifyingKey.BadKey(key.id, "repeated");
+        if (store.count == MAX_KEYS) revert VerifyingKey.BadKey(key.id, "too many keys");
         _requireStatement(key);
         key.requireSound();
         store.list[store.count] = Pinned(
@@ -46,14 +50,14 @@ library PinnedKeys {
     }
 
     /// @notice Position (from 0) of a pinned key of this kind.
-    function find(Store storage store, bytes32 vkId, uint64 kind) internal view returns (uint16 index) {
+    function find(Store storage store, bytes32 vkId, uint64 kind) internal view returns (uint8 index) {
         uint256 position = store.positions[vkId];
         if (position == 0 || store.list[position - 1].kind != kind) revert IProofLedger.UnknownKey(vkId, kind);
-        return uint16(position - 1);
+        return uint8(position - 1);
     }
 
     /// @notice Reads the bytes of a pinned key.
-    function load(Store storage store, uint16 index) internal view returns (VerifyingKey.Key memory) {
+    function load(Store storage store, uint8 index) internal view returns (VerifyingKey.Key memory) {
         return VerifyingKey.load(store.list[index].data);
     }
 
@@ -65,7 +69,7 @@ library PinnedKeys {
         uint256 depth = key.depth();
         if (isEpoch ? depth != 0 : depth != 5 && depth != 6) revert VerifyingKey.BadKey(key.id, "depth");
         uint256 slots = key.slots();
-        if (slots == 0 || slots > MAX_COUNT) revert VerifyingKey.BadKey(key.id, "slots");
+        if (slots < MIN_SLOTS || slots > MAX_COUNT) revert VerifyingKey.BadKey(key.id, "slots");
         while (!isEpoch && slots % 16 == 0) slots /= 16;
         if (!isEpoch && slots != 1) revert VerifyingKey.BadKey(key.id, "slots"); // a tree chunk is a whole subtree
     }

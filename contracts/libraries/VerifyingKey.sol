@@ -88,7 +88,9 @@ library VerifyingKey {
     /// @notice The G1 point at a word of the key, in place (not a copy).
     function g1(Key memory key, uint256 offset) internal pure returns (uint256[2] memory p) {
         uint256[] memory words = key.words;
-        if (offset > words.length - 2) revert BadKey(key.id, "length"); // a loaded key has more words
+        unchecked {
+            if (offset > words.length - 2) revert BadKey(key.id, "length"); // a loaded key has more words
+        }
         assembly ("memory-safe") {
             p := add(add(words, 32), mul(offset, 32))
         }
@@ -97,7 +99,9 @@ library VerifyingKey {
     /// @notice The G2 point at a word of the key, in place (not a copy).
     function g2(Key memory key, uint256 offset) internal pure returns (uint256[4] memory p) {
         uint256[] memory words = key.words;
-        if (offset > words.length - 4) revert BadKey(key.id, "length"); // a loaded key has more words
+        unchecked {
+            if (offset > words.length - 4) revert BadKey(key.id, "length"); // a loaded key has more words
+        }
         assembly ("memory-safe") {
             p := add(add(words, 32), mul(offset, 32))
         }

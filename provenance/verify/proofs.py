@@ -10,7 +10,7 @@ from provenance.errors import InputError, VerificationError
 from provenance.facts import AnchoringFacts, DatasetFacts
 from provenance.order import epoch_order
 from provenance.record import Record
-from provenance.verdict import Edge, Grade
+from provenance.verdict import Grade
 from provenance.verify.context import Context, need
 from provenance.verify.lineage import epoch_use, live_batches
 from provenance.verify.protocols import EpochEvidence, RegistrationEvidence
@@ -135,8 +135,8 @@ def _epoch_evidence(ctx: Context, epoch: int, record: Record, anchoring: Anchori
         raise VerificationError("evidence lacks the bases of P", where=f"keys/0x{dataset.epoch_key.hex()}/p_bases.bin")
     return EpochEvidence(
         run_id=run.run_id, seed=run.seed, epoch=epoch, number=record.fields["number"], anchoring=anchoring,
-        u_hash=_word(record, "u_hash"), p_hash=_word(record, "p_hash"), dataset=dataset, identity=need(ctx.identity), order=epoch_order(run.seed, epoch, dataset.count), leaves=use.leaves, words=words,
-        p_bases=bases, proofs=evidence.epoch_proofs(epoch),
+        u_hash=_word(record, "u_hash"), p_hash=_word(record, "p_hash"), dataset=dataset, identity=need(ctx.identity),
+        order=epoch_order(run.seed, epoch, dataset.count), leaves=use.leaves, words=words, p_bases=bases, proofs=evidence.epoch_proofs(epoch),
     )
 
 
@@ -151,21 +151,24 @@ def _upgrade(ctx: Context, kind: str, grade: Grade, note: str | None = None) -> 
 
 def step_7_recompute(ctx: Context) -> bool:
     """7. The order, the file and what else the caller's material allows, recomputed."""
-    lineage = need(ctx.lineage)
     if any(c.id == "epoch.proven" and c.holds for c in ctx.claims):
         ctx.holds("order.recomputed", "the recorded batches are exactly the committed dataset in the pre-registered order "
                                       "(permutation and products recomputed from seed and log)")
     _recompute_file(ctx)
     _recompute_merge(ctx)
-    if ctx.options.data is None:
+    _recompute_batches(ctx)
+    ctx.unchecked("training.replayed", "the weights follow from the batches by honest gradients", "a replay audit")
+    return True
+
+
+def _recompute_batches(ctx: Context) -> None:
+    checker = ctx.options.data
+    if checker is None:
         ctx.unchecked("batches.recomputed", "the tensors fed are the tokens of the listed records",
                       "the dataset with its salts (--with-data FOLDER)")
-    else:
-        checker = ctx.options.data
-        ctx.guarded("batches.recomputed", lambda: f"{checker.check_batches(ctx.records)} batches recomputed from records, tokenizer and salts")
-    ctx.unchecked("training.replayed", "the weights follow from the batches by honest gradients", "a replay audit")
-    _ = lineage
-    return True
+        return
+    ctx.guarded("batches.recomputed",
+                lambda: f"{checker.check_batches(ctx.records)} batches recomputed from records, tokenizer and salts")
 
 
 def _recompute_file(ctx: Context) -> None:

@@ -224,7 +224,8 @@ def _check_lineage(ctx: Context) -> str:
     ]
     notes = f", {lineage.resumes} resumes" if lineage.resumes else ""
     if lineage.unmatched:
-        raise VerificationError("tensors were fed that match no listed records", where="batch records", expected=0, actual=lineage.unmatched)
+        raise VerificationError("tensors were fed that match no listed records", where="batch records", expected=0,
+                                actual=lineage.unmatched)
     return f"dataset, checkpoint (record {lineage.checkpoint_index}), adapter, merged weights and file are linked by digest{notes}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,21 +11,17 @@ from uuid import uuid4
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import text
+
 from provenance_api.app import create_app
 from provenance_api.db import Database
 from provenance_api.state import AppState, Limits
 from provenance_zk.checker import ProofChecker, ProverEngine
-from sqlalchemy import text
-
+from tests.api.service_support import HOSTILE, REASON, ClientFactory, StateFactory
 from tests.support.chain import Lab
 from tests.support.spine import Data, Plan, Run, build_run
 
-HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>"
-REASON = "trained on <b>leaked</b> data"
 POSTGRES = os.environ.get("PROVENANCE_TEST_POSTGRES")
-
-StateFactory = Callable[..., AppState]
-ClientFactory = Callable[..., TestClient]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from provenance_api.evidence import Redaction, Stamp
-from provenance_api.judge import Judge
-from provenance_api.state import Limits
 
 from provenance.digest import Digest, sha256
 from provenance.errors import UnavailableError
 from provenance.verdict import Status
-from tests.api.conftest import StateFactory
+from provenance_api.evidence import Redaction, Stamp
+from provenance_api.judge import Judge
+from provenance_api.state import Limits
+from tests.api.service_support import StateFactory
 from tests.support.chain import Lab
 from tests.support.spine import Run
 

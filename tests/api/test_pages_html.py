@@ -10,13 +10,13 @@ from xml.etree import ElementTree
 
 import pytest
 from fastapi.testclient import TestClient
+
+from provenance.verdict import TABLE, Claim, Edge, Grade, Status, Verdict
 from provenance_api.negotiation import prefers_html, quality
 from provenance_api.resolve import Answer
 from provenance_api.web.lineage import pictures, shorten
 from provenance_api.web.page import LOOKS, STATIC, STEPS, Pages
-
-from provenance.verdict import TABLE, Claim, Edge, Grade, Status, Verdict
-from tests.api.conftest import HOSTILE, REASON, ClientFactory
+from tests.api.service_support import HOSTILE, REASON, ClientFactory
 from tests.support.spine import Run
 
 HTML = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}

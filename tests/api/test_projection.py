@@ -10,6 +10,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import func, select, text
+
+from provenance.digest import sha256
+from provenance.errors import ConfigError, InputError, UnavailableError, VerificationError
+from provenance.layout import RunFolder
 from provenance_api.db import (
     SCHEMA_REVISION,
     Base,
@@ -23,11 +28,6 @@ from provenance_api.db import (
     index_run,
     split_name,
 )
-from sqlalchemy import func, select, text
-
-from provenance.digest import sha256
-from provenance.errors import ConfigError, InputError, UnavailableError, VerificationError
-from provenance.layout import RunFolder
 from tests.support.spine import Run
 
 REPO = Path(__file__).resolve().parents[2]

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from provenance_api.commands import compose, link, listen, url_of
 
 from provenance.errors import ConfigError
+from provenance_api.commands import compose, link, listen, url_of
 from tests.support.chain import Lab
 from tests.support.spine import Run
 

@@ -6,14 +6,14 @@ import inspect
 
 import pytest
 from fastapi.testclient import TestClient
-from provenance_api.app import create_app
-from provenance_api.headers import HEADERS
-from provenance_api.problems import STATUS, AmbiguousModel, UnknownModel, problem_of, status_of
 
 from provenance import errors
 from provenance.digest import sha256
 from provenance.errors import ProvenanceError
-from tests.api.conftest import ClientFactory, StateFactory
+from provenance_api.app import create_app
+from provenance_api.headers import HEADERS
+from provenance_api.problems import STATUS, AmbiguousModel, UnknownModel, problem_of, status_of
+from tests.api.service_support import ClientFactory, StateFactory
 from tests.support.chain import Lab
 from tests.support.spine import Run
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
-from provenance_api.db import Database
 from sqlalchemy import text
 
 from provenance.cli.wiring import reader_for
@@ -15,7 +14,8 @@ from provenance.digest import sha256
 from provenance.errors import UnavailableError
 from provenance.record import Record
 from provenance.settings import Settings
-from tests.api.conftest import REASON, ClientFactory, StateFactory
+from provenance_api.db import Database
+from tests.api.service_support import REASON, ClientFactory, StateFactory
 from tests.support.chain import Lab
 from tests.support.spine import TIME, Data, Plan, Run, build_run
 

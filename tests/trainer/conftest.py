@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from provenance_trainer.base import BaseModel, load_base
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from provenance.errors import InputError
 from provenance_trainer import base as base_module
 from provenance_trainer import bfloat16
 from provenance_trainer.base import BaseModel, load_base
@@ -16,8 +18,6 @@ from provenance_trainer.gguf_model import open_model
 from provenance_trainer.merge import merge_adapter
 from provenance_trainer.quantize import compare_gguf, export_gguf
 from provenance_trainer.weights import SafetensorsWriter, Weights
-
-from provenance.errors import InputError
 
 CHILD = """
 import sys

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from provenance_trainer.config import config_digest, config_record, load_config, parse_config
 
 from provenance.encoding import canonical_json
 from provenance.errors import ConfigError
+from provenance_trainer.config import config_digest, config_record, load_config, parse_config
 
 MINIMAL: dict[str, Any] = {"dataset_name": "data", "output_dir": "out"}
 EXAMPLES = Path(__file__).parents[2] / "examples"

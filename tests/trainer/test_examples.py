@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import training_support as support
-from provenance_trainer.base import BaseModel
 
 from provenance.log import read_records
 from provenance.order import epoch_order
+from provenance_trainer.base import BaseModel
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "own_trainer.py"
 

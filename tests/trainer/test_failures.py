@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 import torch
 import training_support as support
-from provenance_trainer.base import BaseModel
-from provenance_trainer.capture import RecordingCollator, Snapshot, as_integers, take_snapshot
-from provenance_trainer.features import PaddingCollator, Row
-from provenance_trainer.recorder import Recorder
-from provenance_trainer.sampler import EpochOrders
 
 from provenance.errors import UnavailableError
 from provenance.journal import Journal
 from provenance.log import read_records
 from provenance.record import Record
+from provenance_trainer.base import BaseModel
+from provenance_trainer.capture import RecordingCollator, Snapshot, as_integers, take_snapshot
+from provenance_trainer.features import PaddingCollator, Row
+from provenance_trainer.recorder import Recorder
+from provenance_trainer.sampler import EpochOrders
 
 COUNT = 12
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from provenance.content import content_digest, tensor_digests
+from provenance.errors import Conflict, InputError
 from provenance_trainer import bfloat16
 from provenance_trainer.adapter import decimal_text, load_adapter, round_adapter
 from provenance_trainer.merge import merge_adapter, merge_tensor
 from provenance_trainer.weights import SafetensorsWriter, Weights
-
-from provenance.content import content_digest, tensor_digests
-from provenance.errors import Conflict, InputError
 
 MAX_FINITE = 0x7F7F
 

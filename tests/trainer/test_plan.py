@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import training_support as support
+
+from provenance.errors import InputError
 from provenance_trainer.base import BaseModel
 from provenance_trainer.config import parse_config
 from provenance_trainer.plan import EPOCH_SLOTS, plan, slots_for
-
-from provenance.errors import InputError
 
 BASE = {"dataset_name": "d", "output_dir": "o"}
 

@@ -11,6 +11,8 @@ import pytest
 from gguf import GGUFReader
 from gguf.constants import GGMLQuantizationType
 from gguf.quants import quantize
+
+from provenance.errors import Conflict, InputError
 from provenance_trainer.base import BaseModel
 from provenance_trainer.gguf_file import read_header
 from provenance_trainer.gguf_model import open_model, rope_factors
@@ -22,8 +24,6 @@ from provenance_trainer.quantize import (
     quantize_q8_0,
     read_claims,
 )
-
-from provenance.errors import Conflict, InputError
 
 CLAIMS: dict[str, str | int] = {"provenance.run_id": "0x" + "ab" * 32, "provenance.log_size": 7, "general.name": "tiny"}
 

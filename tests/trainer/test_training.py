@@ -14,13 +14,6 @@ import numpy as np
 import pytest
 import torch
 import training_support as support
-from provenance_trainer import capture
-from provenance_trainer.base import BaseModel
-from provenance_trainer.checkpoints import find_resume_point
-from provenance_trainer.config import TrainConfig
-from provenance_trainer.features import Encoder, batch_tensors
-from provenance_trainer.peft_setup import load_tokenizer
-from provenance_trainer.sampler import CommittedSampler, EpochOrders
 
 from provenance.content import content_digest
 from provenance.dataset import CommittedDataset
@@ -30,6 +23,13 @@ from provenance.manifest import manifest_of
 from provenance.order import epoch_order
 from provenance.record import Record
 from provenance.saltstore import SaltStore
+from provenance_trainer import capture
+from provenance_trainer.base import BaseModel
+from provenance_trainer.checkpoints import find_resume_point
+from provenance_trainer.config import TrainConfig
+from provenance_trainer.features import Encoder, batch_tensors
+from provenance_trainer.peft_setup import load_tokenizer
+from provenance_trainer.sampler import CommittedSampler, EpochOrders
 
 COUNT = 22
 

@@ -8,13 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from provenance_trainer.base import load_base
-from provenance_trainer.checkpoints import find_resume_point
-from provenance_trainer.config import TrainConfig, parse_config
-from provenance_trainer.preregistration import open_record
-from provenance_trainer.recorder import Recorder
-from provenance_trainer.sampler import EpochOrders
-from provenance_trainer.train import TrainSummary, prepare_run, run_training
 
 from provenance.dataset import CommittedDataset, CommittedRecord, DatasetRoot, ManifestFacts, write_dataset
 from provenance.digest import Digest
@@ -23,6 +16,13 @@ from provenance.journal import Journal
 from provenance.log import read_records
 from provenance.record import Record
 from provenance.saltstore import SaltStore
+from provenance_trainer.base import load_base
+from provenance_trainer.checkpoints import find_resume_point
+from provenance_trainer.config import TrainConfig, parse_config
+from provenance_trainer.preregistration import open_record
+from provenance_trainer.recorder import Recorder
+from provenance_trainer.sampler import EpochOrders
+from provenance_trainer.train import TrainSummary, prepare_run, run_training
 
 KEY = bytes(range(32))
 SEED = hashlib.sha256(b"run seed").digest()

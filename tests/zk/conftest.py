@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from py_ecc.optimized_bn128 import optimized_curve as curve
+
 from provenance_zk.client import ZkProver, find_binary
 from provenance_zk.field import R
 from provenance_zk.keys import KeyFolder, ensure_keys, vk_id
 from provenance_zk.statements import ProofFile
-from py_ecc.optimized_bn128 import optimized_curve as curve
 
 REPO = Path(__file__).resolve().parents[2]
 VECTORS = REPO / "tests" / "vectors" / "zk"

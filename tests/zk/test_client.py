@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from provenance.errors import InputError, NotFound, RejectedError, UnavailableError, VerificationError
+from provenance.order import epoch_order
 from provenance_zk import statements, verifier
 from provenance_zk.client import Commitments, ZkProver, find_binary
 from provenance_zk.field import R
 from provenance_zk.keys import KeyFolder, ensure_keys, epoch_slots_for, find_key, load_key, load_words
-
-from provenance.errors import InputError, NotFound, RejectedError, UnavailableError, VerificationError
-from provenance.order import epoch_order
 
 COUNT = 300  # one chunk of 256 and a part of the next
 SEED = bytes(range(32))

@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from provenance_zk import commitments
-from provenance_zk.client import ZkProver
-from provenance_zk.commitments import CommitReport, PythonTree, commit_dataset, fast_leaves, leaf, leaves_of, root_of, tree_root
-from provenance_zk.field import parse_element
-from provenance_zk.poseidon import poseidon
 
 from provenance.dataset import CommittedDataset, ManifestFacts
 from provenance.digest import Digest
 from provenance.encoding import dataset_record_bytes, dataset_record_digest
 from provenance.errors import AuthError, Conflict, InputError, UnavailableError, VerificationError
+from provenance_zk import commitments
+from provenance_zk.client import ZkProver
+from provenance_zk.commitments import CommitReport, PythonTree, commit_dataset, fast_leaves, leaf, leaves_of, root_of, tree_root
+from provenance_zk.field import parse_element
+from provenance_zk.poseidon import poseidon
 
 KEY = b"k" * 32
 FACTS = ManifestFacts("test", "CC0-1.0", "text")

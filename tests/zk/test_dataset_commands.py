@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from provenance_zk.client import ZkProver
-from provenance_zk.commands import dataset
 from typer.testing import CliRunner
 
 from provenance.errors import AuthError, Conflict, InputError, NotFound, UnavailableError, VerificationError
+from provenance_zk.client import ZkProver
+from provenance_zk.commands import dataset
 
 ROWS = "".join(json.dumps({"text": f"record {i}", "id": i}) + "\n" for i in range(12))
 

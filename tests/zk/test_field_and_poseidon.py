@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from provenance.errors import InputError
 from provenance_zk import poseidon as poseidon_module
 from provenance_zk.field import Q, R, from_bytes, parse_element, parse_word, to_bytes, to_word
 from provenance_zk.poseidon import poseidon
-
-from provenance.errors import InputError
 
 # Published by circomlib's own tests (test/poseidoncircuit.js) and those of go-iden3-crypto (poseidon_test.go).
 PUBLISHED = [

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from provenance.errors import InputError
 from provenance_zk.keys import vk_id
 from provenance_zk.statements import ProofFile
 from provenance_zk.verifier import verify_knowledge, verify_proof
-
-from provenance.errors import InputError
 
 VECTORS = Path(__file__).resolve().parents[1] / "vectors" / "zk"
 FILES = ("groth16_epoch256.json", "groth16_tree256.json")

@@ -11,11 +11,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from provenance_zk.sources import RowSource, open_source
 
 from provenance.digest import sha256
 from provenance.encoding import dataset_record_bytes
 from provenance.errors import InputError, NotFound, UnavailableError
+from provenance_zk.sources import RowSource, open_source
 
 
 def write(path: Path, data: str | bytes) -> str:

@@ -15,13 +15,13 @@ import pytest
 from Crypto.Hash import keccak as other_keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from provenance_zk import statements
-from provenance_zk.field import R, to_word
-from provenance_zk.statements import EpochAnchor, ProofFile, Registration
 
 from provenance.dataset import DatasetRoot
 from provenance.errors import InputError
 from provenance.order import epoch_order
+from provenance_zk import statements
+from provenance_zk.field import R, to_word
+from provenance_zk.statements import EpochAnchor, ProofFile, Registration
 
 # --- preimages -------------------------------------------------------------------------------------------------------
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from py_ecc.optimized_bn128 import optimized_curve as curve
+
+from provenance.errors import InputError
 from provenance_zk.field import Q, R
 from provenance_zk.keys import vk_id
 from provenance_zk.statements import FULL_MASK, LINK_MASK, ProofFile
 from provenance_zk.verifier import parse_key, verify_knowledge, verify_proof
-from py_ecc.optimized_bn128 import optimized_curve as curve
-
-from provenance.errors import InputError
 
 PUBLIC = (11, 12, 13, 14, 15)
 D, U, P = 101, 202, 303

@@ -64,8 +64,8 @@ class Encoder:
 
     def ids(self, row: Mapping[str, Any]) -> list[int]:
         """At least one and at most `max_length` token ids."""
-        # Cut before tokenizing too: a text of many megabytes would otherwise be tokenized for a few hundred tokens. No token
-        # is longer than 64 characters in practice, so nothing that is kept can change.
+        # Cut before tokenizing too: a text of many megabytes would otherwise be tokenized for a few hundred tokens. The cut
+        # belongs to the definition, so whoever computes a batch again makes it as well.
         ids = [int(i) for i in self.tokenizer(self.text(row)[: 64 * self.max_length])["input_ids"]]
         if self.tokenizer.eos_token_id is not None:
             ids.append(int(self.tokenizer.eos_token_id))

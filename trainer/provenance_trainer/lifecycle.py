@@ -61,7 +61,10 @@ def train_recorded(config: TrainConfig, settings: Settings, *, anchor: bool, res
         from provenance_trainer.base import load_base
 
         base = load_base(config.model_name_or_path, settings.cache / "models")
-        journal = Journal.open(folder.journal) if folder.journal.exists() else _create_journal(folder, config, base, dataset, session, dataset_id)
+        if folder.journal.exists():
+            journal = Journal.open(folder.journal)
+        else:
+            journal = _create_journal(folder, config, base, dataset, session, dataset_id)
         try:
             opened = _open_run(folder, journal, config, base, session, dataset_id, say)
             return _train(config, folder, journal, dataset, base, opened, session, salt_key, resume, say)

@@ -89,8 +89,13 @@ def ship_adapter(model: PeftModel, base_name: str, target: Path) -> Digest:
         (raw / "README.md").unlink(missing_ok=True)
         _settle_config(raw / CONFIG_NAME, base_name)
         digest = round_adapter(raw, target)
-    set_peft_model_state_dict(model, load_file(target / WEIGHTS_NAME))
+    load_shipped(model, target)
     return digest
+
+
+def load_shipped(model: PeftModel, folder: Path) -> None:
+    """Put the weights of a shipped adapter into the model."""
+    set_peft_model_state_dict(model, load_file(folder / WEIGHTS_NAME))
 
 
 def _settle_config(path: Path, base_name: str) -> None:

@@ -382,6 +382,8 @@ class Recorder:
         if not course.epoch_open:
             return None
         course.epoch_open = False
+        if self.ranks.rank != 0:
+            return None  # the first rank speaks for all: whole rounds are fed
         rest = self.orders.order(course.epoch)[course.consumed :]
         return Record.make("epoch", epoch=course.epoch, consumed=course.consumed, remainder=self._words(rest))
 

@@ -29,15 +29,23 @@ from transformers import (
     set_seed,
 )
 
+from provenance.content import content_digest
 from provenance.digest import Digest
 from provenance.errors import ConfigError, InputError
 from provenance_trainer.base import BaseModel
 from provenance_trainer.callback import AnchorHandle, ProvenanceCallback
 from provenance_trainer.capture import RecordingCollator
-from provenance_trainer.checkpoints import ResumePoint
+from provenance_trainer.checkpoints import ADAPTER_WEIGHTS, ResumePoint
 from provenance_trainer.config import TrainConfig
 from provenance_trainer.features import Encoder, PaddingCollator, TextRows, collate, pad_id_of
-from provenance_trainer.peft_setup import has_gpu, load_adapted_model, load_tokenizer, ship_adapter, uses_bf16
+from provenance_trainer.peft_setup import (
+    has_gpu,
+    load_adapted_model,
+    load_shipped,
+    load_tokenizer,
+    ship_adapter,
+    uses_bf16,
+)
 from provenance_trainer.recorder import Recorder
 from provenance_trainer.sampler import CommittedSampler
 
@@ -276,7 +284,7 @@ def run_training(
     trainer.train(resume_from_checkpoint=str(folder) if folder is not None else None)
     seconds = time.monotonic() - started
     adapter_dir = Path(config.output_dir) / "adapter"
-    adapter = ship_adapter(run.model, run.base.name, adapter_dir)
+    adapter = _ship(run, trainer, adapter_dir)
     after = perplexity(run.model, run.evaluation, pad, config.eval_batch_size)
     _record_perplexity(recorder, trainer.state.global_step, after, run, "shipped adapter", adapter)
     say(f"perplexity after training {after:.3f} ({run.evaluation_name})")
@@ -306,9 +314,22 @@ def _make_trainer(run: PreparedRun, recorder: Recorder, anchor: AnchorHandle | N
     return trainer
 
 
+def _ship(run: PreparedRun, trainer: Trainer, folder: Path) -> Digest:
+    """The first rank writes the shipped adapter, the others take it up; all evaluate the same weights."""
+    if trainer.is_world_process_zero():
+        digest = ship_adapter(run.model, run.base.name, folder)
+        trainer.accelerator.wait_for_everyone()
+        return digest
+    trainer.accelerator.wait_for_everyone()
+    load_shipped(run.model, folder)
+    return content_digest(folder / ADAPTER_WEIGHTS)
+
+
 def _record_perplexity(
     recorder: Recorder, step: int, value: float, run: PreparedRun, subject: str, digest: Digest
 ) -> None:
+    if recorder.ranks.rank != 0:
+        return
     metrics: dict[str, float | int | str] = {
         "perplexity": value, "samples": len(run.evaluation), "evaluated_on": run.evaluation_name,
     }  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from provenance.policy import CLAIMS
 from provenance.verdict import Claim, Status, Verdict
 from provenance_api.catalog import Listed
 from provenance_api.problems import Problem
@@ -37,8 +38,8 @@ LOOKS = {
     Status.REVOKED: ("bad", "slash"),
     Status.POLICY_DENIED: ("warn", "slash"),
     Status.PENDING: ("info", "clock"),
-    Status.INDETERMINATE: ("warn", "question"),
-    Status.NOT_FOUND: ("plain", "question"),
+    Status.INDETERMINATE: ("warn", "alert"),
+    Status.NOT_FOUND: ("plain", "lens"),
 }
 
 
@@ -76,6 +77,7 @@ class Pages:
             tone="dev" if tone == "good" and verdict.development else tone,
             shape=shape,
             steps=_steps(verdict),
+            unreached=_unreached(verdict),
             pictures=pictures(verdict),
             query=answer.asked,
         )
@@ -94,3 +96,9 @@ class Pages:
 def _steps(verdict: Verdict) -> list[Step]:
     """Every step in order; one without claims was not reached."""
     return [Step(n, title, tuple(c for c in verdict.claims if c.step == n)) for n, title in STEPS.items()]
+
+
+def _unreached(verdict: Verdict) -> list[str]:
+    """Claims that the verification stopped short of."""
+    made = {c.id for c in verdict.claims}
+    return [id_ for id_ in CLAIMS if id_ not in made]

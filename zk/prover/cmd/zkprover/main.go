@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"sort"
 	"strings"
 
@@ -44,7 +45,15 @@ var commands = map[string]command{
 	"products":    products,
 }
 
-func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout)) }
+// softMemoryBytes makes the collector work harder before the largest key's 4 GB are reached; GOMEMLIMIT replaces it.
+const softMemoryBytes = 3 << 30
+
+func main() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(softMemoryBytes)
+	}
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout))
+}
 
 func run(args []string, stdin io.Reader, stdout io.Writer) int {
 	result, err := dispatch(args, stdin)

@@ -1,0 +1,156 @@
+"""The pages in a real browser: nothing overflows, nothing breaks the content security policy, digests can be copied."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from provenance_api.app import create_app
+from tests.api.service_support import StateFactory
+from tests.support.spine import Run
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--remote-debugging-pipe",
+)  # fmt: skip
+SIZES = ((1280, 800), (390, 844))
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+
+
+class Browser:
+    """One page of a headless Chromium, driven over the DevTools protocol (JSON messages ended by NUL, on two pipes)."""
+
+    def __init__(self, profile: Path) -> None:
+        read_here, write_there = os.pipe()
+        read_there, write_here = os.pipe()
+        # The browser reads commands from descriptor 3 and writes answers to descriptor 4.
+        script = f'exec "$@" 3<&{read_there} 4>&{write_there}'
+        self._process = subprocess.Popen(
+            ["bash", "-c", script, "chromium", str(CHROMIUM), *FLAGS, f"--user-data-dir={profile}"],
+            pass_fds=(read_there, write_there), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        os.close(read_there)
+        os.close(write_there)
+        self._in, self._out = os.fdopen(read_here, "rb"), os.fdopen(write_here, "wb")
+        self._count, self._buffer = 0, b""
+        self.events: list[dict[str, Any]] = []
+        target = self.send("Target.createTarget", {"url": "about:blank"}, None)["targetId"]
+        self._session = self.send("Target.attachToTarget", {"targetId": target, "flatten": True}, None)["sessionId"]
+        for domain in ("Page", "Runtime", "Log"):
+            self.send(f"{domain}.enable")
+
+    def send(self, method: str, parameters: dict[str, Any] | None = None, session: str | None = "") -> dict[str, Any]:
+        self._count += 1
+        message: dict[str, Any] = {"id": self._count, "method": method, "params": parameters or {}}
+        if session is not None:
+            message["sessionId"] = self._session
+        self._out.write(json.dumps(message).encode() + b"\0")
+        self._out.flush()
+        while True:
+            answer = self._receive()
+            if answer.get("id") == self._count:
+                assert "error" not in answer, answer
+                result: dict[str, Any] = answer["result"]
+                return result
+            self.events.append(answer)
+
+    def _receive(self) -> dict[str, Any]:
+        while b"\0" not in self._buffer:
+            chunk = os.read(self._in.fileno(), 1 << 16)
+            assert chunk, "browser ended"
+            self._buffer += chunk
+        line, _, self._buffer = self._buffer.partition(b"\0")
+        value: dict[str, Any] = json.loads(line)
+        return value
+
+    def open(self, url: str, width: int, height: int) -> None:
+        self.events.clear()
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.send("Emulation.setDeviceMetricsOverride", metrics)
+        self.send("Page.navigate", {"url": url})
+        deadline = time.monotonic() + 30
+        while self.evaluate("document.readyState + location.href") != f"complete{url}":
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def evaluate(self, expression: str) -> Any:
+        return self.send("Runtime.evaluate", {"expression": expression, "returnByValue": True})["result"].get("value")
+
+    def complaints(self) -> list[dict[str, Any]]:
+        """Console errors, refused resources and uncaught exceptions of the page that is open."""
+        logs = [e["params"]["entry"] for e in self.events if e.get("method") == "Log.entryAdded"]
+        thrown = [e["params"] for e in self.events if e.get("method") == "Runtime.exceptionThrown"]
+        return [e for e in logs if e["level"] == "error" and "404" not in e["text"]] + thrown
+
+    def close(self) -> None:
+        self.send("Browser.close", None, None)
+        self._process.wait(timeout=30)
+        self._in.close()
+        self._out.close()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    browser = Browser(tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def site(make_state: StateFactory, honest: Run, hostile: Run, revoked: Run) -> Iterator[str]:
+    """The service on a port of its own."""
+    state = make_state(honest.folder.root, hostile.folder.root, revoked.folder.root)
+    server = uvicorn.Server(uvicorn.Config(create_app(state), log_level="error"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
+
+
+def paths(*runs: Run) -> list[str]:
+    verdicts = [f"/verify/{run.model}" for run in runs]
+    return ["/", *verdicts, f"/verify/sha256:{64 * '0'}", "/verify/nobody", "/verify?id=" + 300 * "a"]
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_pages_fit_and_keep_the_policy(
+    browser: Browser, site: str, honest: Run, hostile: Run, revoked: Run, width: int, height: int
+) -> None:
+    for path in paths(honest, hostile, revoked):
+        browser.open(site + path, width, height)
+        assert browser.evaluate("document.documentElement.scrollWidth") <= width, path
+        assert browser.complaints() == [], path
+        assert browser.evaluate("document.querySelectorAll('h1').length") == 1
+        smallest = "Math.min(...[...document.querySelectorAll('p, li, dd, dt, small, code, a')]"
+        assert browser.evaluate(f"{smallest}.map(e => parseFloat(getComputedStyle(e).fontSize)))") >= 13, path
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_what_was_not_checked_is_above_the_fold(
+    browser: Browser, site: str, honest: Run, width: int, height: int
+) -> None:
+    browser.open(f"{site}/verify/{honest.model}", width, height)
+    assert browser.evaluate("document.querySelector('.unchecked').getBoundingClientRect().bottom") <= height
+
+
+def test_one_picture_is_shown_and_digests_have_copy_buttons(browser: Browser, site: str, honest: Run) -> None:
+    for width, kind in ((1280, "wide"), (390, "tall")):
+        browser.open(f"{site}/verify/{honest.model}", width, 844)
+        shown = "[...document.querySelectorAll('svg.lineage')].filter(e => e.getBoundingClientRect().width > 0)"
+        assert browser.evaluate(f"{shown}.map(e => e.classList[1]).join()") == f"lineage-{kind}"
+        codes = browser.evaluate("document.querySelectorAll('[data-copy]').length")
+        assert codes == browser.evaluate("document.querySelectorAll('button.copy').length") > 0

@@ -1,0 +1,99 @@
+"""Honest runs on a real chain are verified, and verdicts say what they do not show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from provenance.policy import DEFAULT_REQUIRED, Policy
+from provenance.verdict import Grade, Status
+from provenance_zk.checker import SlowEngine
+from tests.support.chain import Lab
+from tests.support.spine import Data, Plan, Run, batch_record, build_run, failing, register_rows, word
+
+
+def test_an_honest_run_is_verified(honest: Run) -> None:
+    verdict = honest.judge()
+    assert (verdict.status, verdict.word, verdict.exit_code, failing(verdict)) == (Status.VERIFIED, "Verified (development)", 0, [])
+    assert {c.id for c in verdict.claims if c.holds} >= DEFAULT_REQUIRED
+    assert verdict.edges[0].grade is Grade.PROVEN
+    assert {c.id for c in verdict.not_checked} == {"file.recomputed", "merge.recomputed", "batches.recomputed", "training.replayed"}
+
+
+def test_a_digest_is_judged_like_the_file(honest: Run) -> None:
+    for subject in (str(honest.model), honest.model.hex()):
+        verdict = honest.lab.judge(subject, honest.folder.root)
+        assert (verdict.status, verdict.subject["file_seen"]) == (Status.VERIFIED, False)
+
+
+def test_a_verdict_tells_when_the_run_lay_between_blocks(honest: Run) -> None:
+    interval = honest.judge().interval
+    assert interval["not_before"]["block"] < interval["not_later_than"]["block"]
+
+
+def test_evidence_is_found_among_other_runs(honest: Run, tmp_path: Path) -> None:
+    honest.copy(tmp_path / "runs" / "mine")
+    other = honest.copy(tmp_path / "runs" / "other")
+    other.folder.info.write_text('{"run_id": "0x' + "00" * 32 + '"}')
+    broken = honest.copy(tmp_path / "runs" / "broken")
+    broken.folder.info.write_text("[" * 100_000)
+    assert honest.lab.judge(honest.file, tmp_path / "runs").status is Status.VERIFIED
+
+
+def test_the_slow_engine_agrees_on_an_honest_run(honest: Run) -> None:
+    assert honest.judge(engine=SlowEngine()).to_json() == honest.judge().to_json()
+
+
+@pytest.fixture(scope="module")
+def long_run(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Three hundred records, so two chunks; two epochs, the second not finished."""
+    data = register_rows(lab, tmp_path_factory.mktemp("data300"), 300, seed=11)
+    return build_run(lab, data, tmp_path_factory.mktemp("long"), Plan(model=b"long", epochs=(0, 1), consumed=260))
+
+
+def test_two_epochs_of_two_chunks_with_a_remainder_are_verified(long_run: Run) -> None:
+    verdict = long_run.judge()
+    assert (verdict.status, failing(verdict)) == (Status.VERIFIED, [])
+    assert "2 epochs" in next(c.text for c in verdict.claims if c.id == "epoch.proven")
+
+
+def test_a_remainder_that_was_fed_is_a_contradiction(lab: Lab, data: Data, tmp_path: Path) -> None:
+    """The record says less was consumed than the anchoring."""
+    run = build_run(lab, data, tmp_path, Plan(model=b"remainder", consumed=32, fields={"epoch": {"consumed": 31}}))
+    verdict = run.judge()
+    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["epoch.proven"])
+
+
+def test_many_runs_on_one_dataset_are_listed(lab: Lab, data: Data, honest: Run) -> None:
+    session = lab.session()
+    opened = session.open_run(b"\x77" * 32, data.registered.dataset_id)
+    lab.mine()
+    assert word(opened.run_id) in honest.judge().siblings
+
+
+def test_a_run_that_is_not_proven_is_undetermined_under_the_default_policy(lab: Lab, data: Data, tmp_path: Path) -> None:
+    run = build_run(lab, data, tmp_path, Plan(model=b"unproven", prove=False))
+    verdict = run.judge()
+    assert (verdict.status, verdict.exit_code) == (Status.INDETERMINATE, 3)
+    assert {"epoch.proven", "order.recomputed"} <= {c.id for c in verdict.not_checked}
+    lenient = Policy(require=DEFAULT_REQUIRED - {"epoch.proven", "order.recomputed"})
+    assert run.judge(policy=lenient).status is Status.VERIFIED
+
+
+def test_a_resumed_run_is_verified_and_says_so(lab: Lab, data: Data, tmp_path: Path) -> None:
+    """Batches 3 and 4 are abandoned and fed again."""
+    from provenance.record import Record
+    from tests.support.spine import TIME
+
+    run = build_run(lab, data, tmp_path, Plan(model=b"resumed", prove=False, release=False))
+    records = run.records()
+    batches = [i for i, r in enumerate(records) if r.type == "batch"]
+    assert batch_record is not None
+    resume = Record.make("resume", TIME, from_=0, abandons=batches[3:], step=3)
+    again = [records[i] for i in batches[3:]]
+    assert len(again) == 2
+    from provenance.verify.lineage import live_batches
+
+    live = live_batches([*records[: batches[-1] + 1], resume, *again])
+    assert [i for i, _ in live] == [*batches[:3], batches[-1] + 2, batches[-1] + 3]
