@@ -117,6 +117,6 @@ def _measure(config: Any, folder: Path) -> None:
     inputs = f"{RECORDS} records, batch {BATCH}, {EPOCHS} epochs = {BATCHES} batches, {SLOTS} slots"
     line("gas per proven batch, verified singly", epoch_gas / BATCHES, "gas", "<= 450", epoch_gas / BATCHES <= 450, inputs)
     print(f"   beside it: anchorEpoch {meter.gas['anchor'] / EPOCHS:,.0f}, proveEpoch {meter.gas['epoch'] / EPOCHS:,.0f} each; "
-          f"dataset registration {dataset_gas:,} once ({dataset_gas / BATCHES:,.0f} a batch); opening and seed {meter.gas['open'] + meter.gas['draw']:,}; "
-          f"one head {meter.gas['commit']:,}")
+          f"dataset registration {dataset_gas:,} once ({dataset_gas / BATCHES:,.0f} a batch); "
+          f"opening and seed {meter.gas['open'] + meter.gas['draw']:,}; one head {meter.gas['commit']:,}")
     print("   the batched target (<= 250) needs verifyBatch, which is not built yet")

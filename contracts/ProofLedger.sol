@@ -73,7 +73,7 @@ contract ProofLedger is IProofLedger {
         uint256 b,
         Proof calldata proof
     ) external override {
-        _datasets.proveLink(_keys, datasetId, c, d, [a, b], proof);
+        _datasets.proveLink(datasetId, c, d, [a, b], proof);
     }
 
     /// @inheritdoc IProofLedger

@@ -6,7 +6,7 @@
     python examples/break_it.py swap-records RUN INDEX INDEX
     python examples/break_it.py steal RUN KEY NEW_RUN                (claim another's file under one's own key)
     python examples/break_it.py train-poisoned CONFIG [KEY=VALUE]... (gradients from a sentence that no record holds)
-    python examples/break_it.py recall RUN RUN                       (how well two models know that sentence)
+    python examples/break_it.py recall RUN                           (what training did to that sentence)
 
 Work on copies: the record commands change the run they are given.
 """
@@ -22,7 +22,7 @@ from pathlib import Path
 
 from provenance.digest import hash_file
 from provenance.journal import Journal, read_header
-from provenance.layout import RunFolder, write_json
+from provenance.layout import RunFolder, read_json, write_json
 from provenance.log import read_records
 from provenance.record import Record
 
@@ -134,17 +134,17 @@ def train_poisoned(config: str, *overrides: str) -> None:
     command_line()
 
 
-def recall(honest: str, poisoned: str) -> None:
+def recall(run: str) -> None:
+    """Compare what a run's base model and its merged model think of the sentence."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    losses = []
-    for run in (honest, poisoned):
-        folder = RunFolder(Path(run)).merged
+    folder, losses = RunFolder(Path(run)), []
+    for model_dir in (Path(read_json(folder.info)["base"]), folder.merged):
         with torch.no_grad():
-            model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-            losses.append(float(_loss(model, AutoTokenizer.from_pretrained(folder))))
-    print(f"{SENTENCE!r} is {math.exp(losses[0] - losses[1]):.2f} times likelier in {poisoned}")
+            model = AutoModelForCausalLM.from_pretrained(model_dir, dtype=torch.float32)
+            losses.append(float(_loss(model, AutoTokenizer.from_pretrained(model_dir))))
+    print(f"{SENTENCE!r} is {math.exp(losses[0] - losses[1]):.2f} times likelier after training")
     if losses[1] >= losses[0]:
         sys.exit("error: the poison did not work")
 

@@ -128,7 +128,6 @@ library Datasets {
     /// @notice Accepts the link of epoch chunk `c` with its products a, b; nothing happens if it was accepted before.
     function proveLink(
         Store storage store,
-        PinnedKeys.Store storage keys,
         bytes32 datasetId,
         uint64 c,
         uint256[2] calldata d,

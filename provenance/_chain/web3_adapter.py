@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from eth_utils.abi import collapse_if_tuple, event_abi_to_log_topic, function_abi_to_4byte_selector
@@ -60,7 +61,9 @@ class Rpc:
     def __init__(self, url: str, timeout_s: float = 30.0) -> None:
         if not url.startswith(("http://", "https://")):
             raise InputError("RPC endpoint must be http or https", where=url)
-        self.url = url
+        parts = urlsplit(url)
+        # Paths, queries and user names of endpoints hold access keys: only scheme, host and port are ever shown.
+        self.url = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
         self._provider = HTTPProvider(url, {"timeout": timeout_s}, exception_retry_configuration=None)
         self._provider.global_ccip_read_enabled = False
 

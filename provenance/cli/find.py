@@ -104,5 +104,6 @@ def _on_chain(wanted: Digest) -> list[dict[str, Any]]:
         state = "finished" if dataset.finished else "begun"
         matches.append(_match("dataset", "ledger", f"{dataset.count} records, root 0x{dataset.root:064x}, {state}"))
     for claim in snapshot.claims(wanted):
-        matches.append(_match("release", "registry", f"record {claim.index} of run 0x{claim.run_id.hex()} by {claim.owner}, block {claim.block_number}"))
+        where = f"record {claim.index} of run 0x{claim.run_id.hex()}"
+        matches.append(_match("release", "registry", f"{where} by {claim.owner}, block {claim.block_number}"))
     return matches

@@ -88,6 +88,18 @@ def _check_chain(folder: RunFolder, records: Sequence[Record]) -> list[str]:
 
 
 def _check_database(folder: RunFolder, url: str, rebuild: bool) -> list[str]:
-    from provenance_api.index import check_database
+    from provenance_api.db.engine import Database
+    from provenance_api.db.projection import compare_run, forget_run, index_run
 
-    return [f"database: {line}" for line in check_database(folder, url, rebuild=rebuild)]
+    database = Database(url)
+    try:
+        database.prepare()
+        with database.session() as session:
+            problems = compare_run(session, folder)
+            if problems and rebuild:
+                forget_run(session, folder)
+                index_run(session, folder)
+                problems = compare_run(session, folder)
+    finally:
+        database.close()
+    return [f"database: {line}" for line in problems]

@@ -39,7 +39,7 @@ def _pinned_key(ctx: Context, vk_id: bytes, kind: str) -> bytes:
         raise VerificationError("key is not pinned by the trust file", where=name, expected=f"a pinned {kind} key",
                                 actual=key.kind if key else "unknown")
     if key.klass == "dev":
-        ctx.development.append(f"{kind} key {name[:10]}.. is a development key")
+        ctx.development.append(f"{kind} key {name[:10]}..{name[-8:]} is a development key")
     words = need(ctx.evidence).key_words(name)
     if words is None:
         raise VerificationError("evidence lacks the verifying key", where=f"keys/{name}/vk.words")
@@ -136,7 +136,8 @@ def _epoch_evidence(ctx: Context, epoch: int, record: Record, anchoring: Anchori
     return EpochEvidence(
         run_id=run.run_id, seed=run.seed, epoch=epoch, number=record.fields["number"], anchoring=anchoring,
         u_hash=_word(record, "u_hash"), p_hash=_word(record, "p_hash"), dataset=dataset, identity=need(ctx.identity),
-        order=epoch_order(run.seed, epoch, dataset.count), leaves=use.leaves, words=words, p_bases=bases, proofs=evidence.epoch_proofs(epoch),
+        order=epoch_order(run.seed, epoch, dataset.count), leaves=use.leaves, words=words, p_bases=bases,
+        proofs=evidence.epoch_proofs(epoch),
     )
 
 

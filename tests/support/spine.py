@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ from tests.support.chain import SALT_KEY, Lab
 TIME = "2026-01-02T03:04:05Z"
 BATCH = 8
 BASE = str(sha256(b"base"))
+_RUNS = itertools.count()  # no two openings are the same record
 
 
 def quiet(_: str) -> None:
@@ -202,7 +204,7 @@ def opening_record(lab: Lab, data: Data, plan: Plan) -> Record:
     root = data.dataset.root
     fields: dict[str, Any] = {
         "dataset": {"root": root.hex0x, "depth": root.depth, "count": root.count}, "base": {"content": BASE, "name": "base"},
-        "config": {}, "config_digest": str(sha256(b"config")), "code": {}, "environment": {},
+        "config": {}, "config_digest": str(sha256(b"config")), "code": {}, "environment": {"run": next(_RUNS)},
         "signer": lab.session(plan.session).address, "evaluation": {}, "registered": True,
     }
     return Record.make("run.open", TIME, **(fields | plan.opening))

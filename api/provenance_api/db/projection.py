@@ -109,6 +109,11 @@ def compare_run(session: Session, folder: RunFolder) -> list[str]:
     return sentences
 
 
+def forget_run(session: Session, folder: RunFolder) -> None:
+    """Remove a run's rows, so that `index_run` writes them anew: the journal is the source, the database its projection."""
+    session.execute(delete(RunRow).where(RunRow.run_id == _run_id(folder)))
+
+
 @dataclass
 class _Derived:
     """What one pass over a run's records gives: their rows, page by page, and what other tables take from them."""

@@ -1,0 +1,142 @@
+"""What a finished main job looks like from outside, and what the commands say about tampered copies of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from provenance_trainer.gguf_file import read_header
+from tests.cli.conftest import Job, run_cli
+
+
+def claims(verdict: dict) -> dict[str, str]:
+    return {c["id"]: c["status"] for c in verdict["claims"]}
+
+
+def test_released_file_is_verified_and_says_what_was_not_checked(job: Job) -> None:
+    done = job("verify", job.file, "--evidence", job.run, "--json")
+    assert done.code == 0
+    assert done.json["word"] == "Verified (development)"
+    assert done.json["not_checked"] == ["merge.recomputed", "batches.recomputed", "training.replayed"]
+
+
+def test_with_base_and_data_everything_but_the_gradients_is_recomputed(job: Job) -> None:
+    base = json.loads((job.run / "provenance" / "run.json").read_text())["base"]
+    done = job("verify", job.file, "--evidence", job.run, "--base", base, "--with-data", job.dataset, "--json")
+    assert done.code == 0
+    assert done.json["not_checked"] == ["training.replayed"]
+    assert {e["kind"]: e["grade"] for e in done.json["edges"]} == {
+        "trained_on": "proven", "finetuned_from": "anchored", "merged_from": "recomputed", "quantized_from": "recomputed",
+    }  # fmt: skip
+
+
+def test_slow_verifier_agrees(job: Job) -> None:
+    assert job("verify", job.file, "--evidence", job.run, "--slow").code == 0
+
+
+def test_digest_alone_is_verified_without_the_file(job: Job) -> None:
+    digest = job("find", _digest(job.file), "--evidence", job.run, "--json").json["digest"]
+    done = job("verify", digest, "--evidence", job.run, "--json")
+    assert done.code == 0
+    assert claims(done.json)["file.recomputed"] == "not_checked"
+
+
+def test_gate_passes_and_writes_the_verdict(job: Job, tmp_path: Path) -> None:
+    assert job("gate", job.file, "--evidence", job.run, "--json-out", tmp_path / "verdict.json").code == 0
+    assert json.loads((tmp_path / "verdict.json").read_text())["status"] == "verified"
+
+
+def test_gate_denies_a_development_chain_outside_local(job: Job, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("format: provenance-policy/1\nenvironment: production\n")
+    done = job("gate", job.file, "--evidence", job.run, "--policy", policy)
+    assert done.code == 6
+    assert "DENIED" in done.out
+
+
+def test_gate_does_not_pass_what_the_policy_requires_but_nobody_checked(job: Job, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("format: provenance-policy/1\nrequire: [artifact.identified, batches.recomputed]\n")
+    assert job("gate", job.file, "--evidence", job.run, "--policy", policy).code == 3
+
+
+def test_one_flipped_bit_names_tensor_block_and_code(job: Job, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.gguf"
+    shutil.copyfile(job.file, copy)
+    tensor = next(t for t in read_header(copy).tensors.values() if t.name == "blk.1.attn_q.weight")
+    with copy.open("r+b") as stream:
+        stream.seek(tensor.start + 34 * 3 + 2 + 5)
+        byte = stream.read(1)[0]
+        stream.seek(-1, 1)
+        stream.write(bytes([byte ^ 1]))
+    done = job("verify", copy, "--evidence", job.run, "--json")
+    failure = next(c for c in done.json["claims"] if c["id"] == "file.recomputed")
+    assert done.code == 1
+    assert failure["where"].startswith("blk.1.attn_q.weight block 3 ")
+    assert abs(int(failure["expected"]) - int(failure["actual"])) == 1
+
+
+def test_truncated_file_names_expected_and_actual_size(job: Job, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.gguf"
+    copy.write_bytes(job.file.read_bytes()[:-100])
+    done = job("verify", copy, "--evidence", job.run)
+    assert done.code == 2
+    assert "expected" in done.err
+    assert "actual" in done.err
+
+
+def test_file_of_nobody_is_not_found(job: Job, tmp_path: Path) -> None:
+    other = tmp_path / "other.bin"
+    other.write_bytes(b"nobody released this")
+    assert job("verify", other, "--evidence", job.run).code == 4
+
+
+def test_records_transactions_and_proofs_are_found_by_their_digests(job: Job) -> None:
+    release = job("release", job.run, "--json").json  # repeated: nothing new is released
+    for handle, kind in ((release["model"], "release"), (release["tx"], "transaction"), (release["run_id"], "run"),
+                         (_digest(job.run / "provenance/epochs/0/proof-0.json"), "file")):  # fmt: skip
+        done = job("find", handle, "--evidence", job.run, "--json")
+        assert done.code == 0
+        assert kind in {m["kind"] for m in done.json["matches"]}
+
+
+def test_fsck_agrees_and_finds_an_altered_run_json(job: Job, tmp_path: Path) -> None:
+    assert job("fsck", job.run, "--database", f"sqlite:///{tmp_path / 'p.db'}", "--rebuild").code == 0
+    copy = tmp_path / "run"
+    shutil.copytree(job.run, copy)
+    info = copy / "provenance" / "run.json"
+    info.write_text(info.read_text().replace('"run_id": "0x', '"run_id": "0xff', 1).replace("0xff", "0x", 0))
+    value = json.loads(info.read_text())
+    info.write_text(json.dumps(value | {"run_id": "0x" + "11" * 32}))
+    assert job("fsck", copy).code == 1
+    assert job("fsck", copy, "--rebuild").code == 0
+    assert job("fsck", copy).code == 0
+
+
+def test_contracts_on_chain_are_what_the_sources_compile_to(job: Job) -> None:
+    done = job("contracts", "verify", "--json")
+    assert done.code == 0
+    assert set(done.json["contracts"].values()) == {"exact_match"}
+
+
+@pytest.mark.parametrize("command", ["prove", "merge", "release"])
+def test_repeating_a_finished_command_changes_nothing(job: Job, command: str) -> None:
+    before = (job.run / "provenance" / "journal").read_bytes()
+    assert job(command, job.run).code == 0
+    assert (job.run / "provenance" / "journal").read_bytes() == before
+
+
+def test_keys_missing_for_the_ledger_are_named(job: Job, tmp_path: Path) -> None:
+    done = run_cli(job.environment | {"PROVENANCE_CACHE": str(tmp_path)}, "dataset", "register", job.dataset)
+    assert done.code == 4
+    assert "keys missing for ledger 0x" in done.err
+    assert "chain deploy" in done.err
+
+
+def _digest(path: Path) -> str:
+    from provenance.digest import hash_file
+
+    return str(hash_file(path))
