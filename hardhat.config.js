@@ -10,6 +10,10 @@ export default {
     path: require.resolve("solc/soljson.js"),
     settings: compilerSettings,
   },
+  networks: {
+    // A fixed start and rule set: gas measurements then repeat to the unit.
+    default: { type: "edr-simulated", chainType: "l1", hardfork: "osaka", initialDate: "2033-01-01T00:00:00Z" },
+  },
   paths: {
     sources: "./contracts",
     tests: { solidity: "./contracts/test" },

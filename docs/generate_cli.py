@@ -139,8 +139,8 @@ def _errors() -> list[type[errors.ProvenanceError]]:
 
 def render() -> str:
     parts = [INTRO, "## Exit codes\n", exit_codes() + "\n",
-             "`verify` and `gate` end with their verdict's code; 0 is only ever `verified`. `chain status` ends with 3 when the chain is "
-             "down,\n`doctor` with 3 when something needed is missing, `fsck` and `contracts verify` with 1 when something does not agree.\n",
+             "`verify` and `gate` end with their verdict's code; 0 is only ever `verified`. `chain status` ends with 3 when the "
+             "chain is down,\n`doctor` with 3 when something needed is missing, `fsck` and `contracts verify` with 1 when something does not\nagree.\n",
              "## Variables\n", table(("variable", "default", "meaning"), [(f"`{n}`", d, m) for n, (d, m) in VARIABLES.items()]) + "\n",
              "## Commands\n", table(("command", "what it does"), [(f"`{n}`", text) for n, (_, text) in COMMANDS.items()]) + "\n"]
     for name, command in leaf_commands():

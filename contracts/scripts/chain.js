@@ -41,17 +41,19 @@ export class Chain {
 
   async mine(blocks) {
     for (let i = 0; i < blocks; ++i) {
-      await this.#setTime();
+      await this.#fixBlock();
       await this.request("evm_mine");
     }
   }
 
-  async #setTime() {
-    if (this.time !== undefined) await this.request("evm_setNextBlockTimestamp", [hex(++this.time)]);
+  async #fixBlock() {
+    if (this.time === undefined) return;
+    await this.request("evm_setNextBlockTimestamp", [hex(++this.time)]);
+    await this.request("hardhat_setPrevRandao", [`0x${this.time.toString(16).padStart(64, "0")}`]);
   }
 
   async send(abi, transaction) {
-    await this.#setTime();
+    await this.#fixBlock();
     let hash;
     try {
       hash = await this.request("eth_sendTransaction", [{ from: this.accounts[0], gas: hex(GAS), ...transaction }]);

@@ -12,7 +12,7 @@ export const repository = join(dirname(fileURLToPath(import.meta.url)), "..", ".
 export const compilerVersion = "0.8.37";
 export const compilerSettings = {
   viaIR: true,
-  optimizer: { enabled: true, runs: 10_000 },
+  optimizer: { enabled: true, runs: 1_000_000 },
   // The oldest rule set that the code needs: it then runs on chains that have not followed the latest forks.
   evmVersion: "cancun",
 };

@@ -69,7 +69,8 @@ def step_2_release(ctx: Context) -> bool:
         ctx.holds("release.named", f"released by {publisher.name} ({ctx.claim.owner}) in block {ctx.claim.block_number}",
                   run="0x" + ctx.claim.run_id.hex(), index=str(ctx.claim.index))
         return True
-    if _trusted(ctx.reader.latest().claims(digest), ctx.trust):
+    pending = _trusted(ctx.reader.latest().claims(digest), ctx.trust)
+    if any(wanted is None or c.run_id == wanted for c in pending):
         raise Pending
     if wanted is not None:
         return _claimed_but_different(ctx, wanted, trusted)

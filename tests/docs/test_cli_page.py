@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from docs import generate_cli
-from tests.docs.markdown import ROOT
+from tests.docs.documents import ROOT, load_script
+
+generate_cli = load_script("docs/generate_cli.py")
 
 
 def test_the_page_is_up_to_date() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.markdown import ROOT, anchors, links, pages
+from tests.docs.documents import ROOT, anchors, links, pages
 
 LOCAL_PATH = re.compile(r"(?<![\w.~$}/:-])/(work|home|root|Users|mnt|tmp|var|opt|data)/\w")
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shlex
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from provenance.cli import COMMANDS, load_command
-from tests.docs.conftest import Job
-from tests.docs.markdown import ROOT, blocks
+from tests.docs.documents import ROOT, blocks, load_script
+from tests.docs.main_job import Job
 
 README = ROOT / "README.md"
 TUTORIAL = ROOT / "docs" / "tutorial-break-it-yourself.md"
@@ -71,15 +69,13 @@ def test_every_provenance_command_parses(place: str, line: str) -> None:
 
 @pytest.mark.parametrize(("place", "line"), lines(README))
 def test_every_other_line_is_known(place: str, line: str) -> None:
-    from docs.generate_cli import VARIABLES
-
     first = shlex.split(line, comments=True)[0]
     if first == "make":
         targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
         assert shlex.split(line, comments=True)[1] in targets, place
     elif first == "export":
         name = shlex.split(line, comments=True)[1].partition("=")[0]
-        assert name == "RUN" or name in VARIABLES, place
+        assert name == "RUN" or name in load_script("docs/generate_cli.py").VARIABLES, place
     else:
         assert first in ("provenance", "python", "git", "cd"), f"{place}: {line}"
 
@@ -89,18 +85,9 @@ def test_an_unknown_option_would_be_noticed() -> None:
         parse(["verify", "model.gguf", "--no-such-option"])
 
 
-def demo() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("demo", ROOT / "examples" / "demo.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_the_demo_runs_the_readme() -> None:
     (block,) = (b for b in blocks(README) if b.marker == "main job")
-    assert demo().readme_commands() == block.text.splitlines()
+    assert load_script("examples/demo.py").readme_commands() == block.text.splitlines()
 
 
 def test_the_demo_sets_the_variables_of_the_readme() -> None:

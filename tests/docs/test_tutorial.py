@@ -6,8 +6,8 @@ import re
 import subprocess
 from dataclasses import dataclass
 
-from tests.docs.conftest import Job
-from tests.docs.markdown import ROOT, Block, blocks
+from tests.docs.documents import ROOT, Block, blocks
+from tests.docs.main_job import Job
 
 TUTORIAL = ROOT / "docs" / "tutorial-break-it-yourself.md"
 END = "@@@ block ends with"
@@ -67,7 +67,7 @@ def missing(shown: list[str], output: list[str]) -> list[str]:
 
 
 def test_a_missing_line_would_be_noticed() -> None:
-    assert missing(["FAILED  … head 6: wrong, expected 0x…"], ["FAILED  a.gguf: head 7: wrong, expected 0x" + "ab" * 32]) == []
+    assert missing(["FAILED  … head 6: wrong, expected 0x…"], [normal("FAILED  a.gguf: head 7: wrong, expected 0x" + "ab" * 32)]) == []
     assert missing(["FAILED  … right"], ["FAILED  a.gguf: wrong"]) == ["FAILED  … right"]
     assert missing(["b", "a"], ["a", "b"]) == ["a"]
 

@@ -74,12 +74,12 @@ class Plan:
     """What the trainer does; every default is honest.
 
     batches: Rewrites the batches that go into the log.
-    proven: Rewrites the batches that the proof is made from (default: the honest ones if `batches` is given).
+    resume: Log indices that a `resume` after the first five batches abandons.
     seed: The seed that goes into the log, of the drawn one.
     trained_with: The seed whose order is used, of the drawn one.
     early: Batches are logged before the seed.
     opening: Rewrites the fields of `run.open`; `filed` the record registered on chain.
-    after: Records appended after the batches and before the checkpoint.
+    checkpoint_first: The checkpoint is logged before anything was fed.
     fields: Replaces fields of later records, by type.
     extra: Records appended before the release.
     """
@@ -93,6 +93,7 @@ class Plan:
     trained_with: Callable[[bytes], bytes] = lambda seed: seed
     early: bool = False
     checkpoint_first: bool = False
+    resume: Sequence[int] = ()
     opening: dict[str, Any] = field(default_factory=dict)
     filed: Callable[[Record], Digest] = lambda record: record.digest
     fields: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -243,7 +244,7 @@ def build_run(lab: Lab, data: Data, root: Path, plan: Plan | None = None) -> Run
     run.anchor()
     if plan.prove:
         for epoch in plan.epochs:
-            _prove(run, honest, epoch, plan)
+            prove(run, honest, epoch, plan)
     publish_evidence(run)
     for record in [*later_records(run, plan), *plan.extra]:
         run.log(record)
@@ -261,6 +262,8 @@ def _train(run: Run, plan: Plan, opening: Record, draw_block: int) -> list[Recor
     logged = plan.batches(honest) if plan.batches else honest
     seed = Record.make("seed", TIME, seed=word(plan.seed(run.seed)), source="chain", draw_block=draw_block, run_id=word(run.run_id))
     fed = [batch_record(b, step) for step, b in enumerate(logged)]
+    if plan.resume:
+        fed.insert(5, Record.make("resume", TIME, from_=0, abandons=list(plan.resume), step=3))
     checkpoint = checkpoint_record(plan, consumed)
     middle = [*fed, seed] if plan.early else [seed, *fed]
     records = [opening, checkpoint, *middle] if plan.checkpoint_first else [opening, *middle, checkpoint]
@@ -272,7 +275,8 @@ def _train(run: Run, plan: Plan, opening: Record, draw_block: int) -> list[Recor
     return [opening, seed, *(batch_record(b, step) for step, b in enumerate(honest))]
 
 
-def _prove(run: Run, honest: list[Record], epoch: int, plan: Plan) -> None:
+def prove(run: Run, honest: list[Record], epoch: int, plan: Plan) -> None:
+    """Anchor and prove an epoch from these records, and log what came of it."""
     job = make_job(honest, run.data.dataset, run.run_id, run.data.registered.dataset_id, plan.trained_with(run.seed), epoch)
     record = prove_epoch(job, run.data.dataset, SALT_KEY, run.lab.keys, run.lab.prover, run.lab.session(run.session), run.folder,
                          run.lab.deployment.ledger, quiet)

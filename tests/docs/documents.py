@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[2]
 _SKIPPED = {".venv", "node_modules", "build", "runs", ".state", "artifacts", "cache", ".git", ".pytest_cache"}
@@ -50,11 +52,11 @@ def rows(text: str) -> list[list[str]]:
     return [row for i, row in enumerate(cells) if i not in rules and i + 1 not in rules]
 
 
-def section(text: str, start: str) -> str:
-    """What stands between a line that begins with `start` and the next heading or comment."""
-    begin = text.index("\n", text.index(start)) + 1
-    end = re.compile(r"^(#|<!--)", re.MULTILINE).search(text, begin)
-    return text[begin : end.start() if end else len(text)]
+def table(page: Path, start: str) -> list[list[str]]:
+    """Rows of the first table after `start`."""
+    text = page.read_text()
+    begin = text.index("\n|", text.index(start)) + 1
+    return rows(text[begin:].split("\n\n")[0])
 
 
 def code(cell: str) -> list[str]:
@@ -75,3 +77,13 @@ def anchors(page: Path) -> set[str]:
     """The anchors that headings get."""
     headings = re.findall(r"^#+ (.+)$", _FENCE.sub("", page.read_text()), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+def load_script(path: str) -> ModuleType:
+    """A script of the repository as a module; scripts are in no package."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

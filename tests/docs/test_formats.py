@@ -1,0 +1,208 @@
+"""The format pages and the code list the same things, and each page's example is what the code makes and reads."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from eth_account import Account
+
+from provenance.anchoring import SignedHead
+from provenance.dataset import MANIFEST_FIELDS
+from provenance.digest import Digest
+from provenance.journal import Journal, read_frames
+from provenance.log import Head
+from provenance.merkle import Tree
+from provenance.policy import CLAIMS, DEFAULT_REQUIRED, load_policy
+from provenance.record import SCHEMAS, Record
+from provenance.signing import Domain, sign_head, verify_head
+from provenance.trust import parse_trust
+from provenance.verdict import TABLE, Edge, Grade, Verdict
+from provenance.verify import LIMITS
+from tests.docs.documents import ROOT, code, example, table
+from tests.docs.main_job import Job, shell
+
+FORMATS = ROOT / "docs" / "formats"
+
+
+def page(name: str) -> Path:
+    return FORMATS / f"{name}.md"
+
+
+# Records
+
+
+def documented_records() -> dict[str, dict[str, str]]:
+    text = page("records").read_text()
+    types = re.findall(r"^### `([a-z.]+)`$", text, re.MULTILINE)
+    return {t: {code(name)[0]: form for name, form, _ in table(page("records"), f"### `{t}`")} for t in types}
+
+
+def test_every_record_type_and_field_is_described() -> None:
+    assert documented_records() == SCHEMAS
+
+
+def test_the_example_record_has_the_entry_shown() -> None:
+    record = Record.parse(example(page("records"), "record").strip().encode())
+    assert f"`{record.entry}`" in page("records").read_text()
+
+
+# Journal and log
+
+
+def test_the_example_journal_is_what_the_code_writes(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    with Journal.create(path, {"format": "provenance-journal/1"}) as journal:
+        journal.append(b"first")
+        journal.append(b"second")
+    shown = bytes.fromhex("".join(line.split()[1] for line in example(page("journal"), "journal").splitlines()))
+    assert shown == path.read_bytes()
+    assert [f.payload for f in read_frames(path)] == [b"first", b"second"]
+
+
+def test_the_example_head_is_what_the_code_signs() -> None:
+    record = Record.parse(example(page("log"), "record").strip().encode())
+    line = example(page("log"), "head").encode()
+    head = Head(bytes(31) + b"\x07", 1, Tree([record.entry]).root())
+    account, domain = Account.from_key(bytes(31) + b"\x01"), Domain(31337, "0x" + "11" * 20)
+    assert SignedHead(head, 1, sign_head(account, head, domain)).to_line() == line
+    signed = SignedHead.parse(line)
+    verify_head(signed.head, domain, signed.signature, account.address)
+    keys = [code(row[0])[0] for row in table(page("log"), "## heads.jsonl")]
+    assert set(keys) == set(json.loads(line))
+
+
+# Verdict and policy
+
+
+def test_the_status_table_is_the_codes() -> None:
+    shown = {code(s)[0]: (word, int(exit_code), meaning) for s, word, exit_code, meaning in
+             table(page("verdict"), "## Status")}
+    assert shown == {s.value: (row.word, row.exit_code, row.meaning) for s, row in TABLE.items()}
+
+
+def test_the_claims_are_the_codes() -> None:
+    shown = {code(claim)[0]: int(step) for step, claim, _ in table(page("verdict"), "## Steps and claims")}
+    assert shown == CLAIMS
+
+
+def test_the_grades_and_keys_are_the_codes() -> None:
+    text = page("verdict").read_text()
+    shown_grades = re.search(r"weakest first:\n(.*)\.", text)
+    assert shown_grades is not None
+    assert code(shown_grades[1]) == [g.value for g in Grade]
+    shown = [code(row[0])[0] for row in table(page("verdict"), "## JSON")]
+    assert shown == list(Verdict(next(iter(TABLE)), "", {}).to_json())
+    edge = Edge("kind", "parent", "child", Grade.DECLARED, "note").to_json()
+    assert all(f"`{key}`" in text for key in edge)
+
+
+def test_the_example_verdict_follows_the_tables() -> None:
+    value = json.loads(example(page("verdict"), "verdict"))
+    row = TABLE[value["status"]]
+    assert (value["word"], value["exit_code"], value["limits"]) == (row.word, row.exit_code, list(LIMITS))
+    assert list(value) == list(Verdict(next(iter(TABLE)), "", {}).to_json())
+
+
+def test_a_real_verdict_follows_the_page(job: Job) -> None:
+    done = shell(f"provenance verify {job.file} --evidence {job.run} --json", job.env)
+    value, text = json.loads(done.stdout), page("verdict").read_text()
+    assert done.returncode == value["exit_code"] == 0
+    assert {c["id"] for c in value["claims"]} == set(CLAIMS)
+    for name in [*value["release"], *value["interval"], *value["subject"], *(k for c in value["claims"] for k in c),
+                 *(k for e in value["edges"] for k in e), *(e["kind"] for e in value["edges"])]:
+        assert f"`{name}`" in text, name
+    unknown = shell(f"provenance verify {'0' * 63}1 --evidence {job.run} --json", job.env)
+    assert unknown.returncode == 4
+    assert shape(json.loads(unknown.stdout)) == shape(json.loads(example(page("verdict"), "verdict")))
+
+
+def shape(value: object) -> object:
+    """A JSON value with its hex digits left out."""
+    return json.loads(re.sub(r"(?<=0x)[0-9a-f]{40,}|(?<=sha256:)[0-9a-f]{64}", "", json.dumps(value)))
+
+
+def test_the_default_policy_is_the_codes(tmp_path: Path) -> None:
+    text = page("policy").read_text()
+    required, optional = text.split("<!-- list: default -->\n")[1].split("\n\n")[:2]
+    assert set(code(required)) == DEFAULT_REQUIRED
+    assert set(code(optional)) == set(CLAIMS) - DEFAULT_REQUIRED - {"policy.satisfied"}
+    path = tmp_path / "policy.yaml"
+    path.write_text(example(page("policy"), "policy"))
+    assert load_policy(path).require == DEFAULT_REQUIRED | {"file.recomputed", "merge.recomputed"}
+
+
+# Trust
+
+
+def paths(value: object, prefix: str = "") -> set[str]:
+    """Every leaf of a JSON value as a path, lists as `[]`."""
+    if isinstance(value, dict):
+        return {p for k, v in value.items() for p in paths(v, f"{prefix}.{k}" if prefix else k)}
+    if isinstance(value, list):
+        return {p for v in value for p in paths(v, f"{prefix}[]")}
+    return {prefix}
+
+
+def test_the_trust_page_names_every_key(job: Job) -> None:
+    import yaml
+
+    shown = {name for row in table(page("trust"), "# Trust file") for name in code(row[0])}
+    assert parse_trust(example(page("trust"), "trust").encode()).environment == "local"
+    full = yaml.safe_load(example(page("trust"), "trust"))
+    full["chain"]["confirmations"] = 12
+    full["keys"][0] |= {"class": "ceremony", "transcript": "sha256:00"}
+    full["publishers"][0]["to_block"] = 9
+    assert parse_trust(yaml.safe_dump(full).encode()).confirmations == 12  # so these keys exist, and no others are needed
+    assert shown == paths(full)
+    assert paths(yaml.safe_load((job.run / "trust.yaml").read_text())) <= shown
+
+
+# Evidence and GGUF
+
+
+def documented_paths(kind: str) -> list[re.Pattern[str]]:
+    found = [code(row[0])[0] for row in table(page("evidence"), f"<!-- layout: {kind} -->")]
+    return [re.compile(re.sub(r"<[a-zA-Z]+>", r"[\\w.-]+", re.escape(path))) for path in found]
+
+
+@pytest.mark.parametrize(("kind", "folder"), [("run", "run"), ("dataset", "dataset")])
+def test_every_file_is_described_and_every_description_has_a_file(job: Job, kind: str, folder: str) -> None:
+    root, known = job.run / folder, documented_paths(kind)
+    files = [str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()]
+    assert [f for f in files if not any(p.fullmatch(f) for p in known)] == []
+    assert [p.pattern for p in known if not any(p.fullmatch(f) for f in files)] == []
+
+
+def test_the_keys_of_the_json_files_are_described(job: Job) -> None:
+    text = page("evidence").read_text()
+    tables = {"run.json": "\n\n| key of `run.json`", "dataset.json": "\n\n| key of `dataset.json`", "registration.json": "## registration.json"}
+    for name, start in tables.items():
+        shown = {n for row in table(page("evidence"), start) for n in code(row[0])}
+        path = next(job.run.rglob(name))
+        assert set(json.loads(path.read_text())) - shown == set(), name
+    assert all(f"`{name}`" in text for name in MANIFEST_FIELDS)
+    shown_registration = json.loads(example(page("evidence"), "registration"))
+    assert shape(shown_registration) == shape(json.loads(next((job.run / "dataset").rglob("registration.json")).read_text()))
+
+
+def test_the_file_carries_the_keys_of_the_page(job: Job) -> None:
+    from provenance_trainer.gguf_file import read_header
+
+    fields = read_header(job.file).fields
+    ours = {n for row in table(page("gguf"), "<!-- keys: provenance -->") for n in code(row[0])}
+    model = {n for row in table(page("gguf"), "<!-- keys: model -->") for n in code(row[0])}
+    assert {n for n in fields if n.startswith("provenance.")} == ours == set(json.loads(example(page("gguf"), "gguf")))
+    assert {n for n in fields if not n.startswith("provenance.")} <= model
+    Digest.parse(str(fields["provenance.log_head"].value))
+
+
+def test_every_model_key_of_the_page_is_in_the_code() -> None:
+    source = (ROOT / "trainer" / "provenance_trainer" / "gguf_model.py").read_text() + (
+        ROOT / "trainer" / "provenance_trainer" / "quantize.py").read_text()
+    tokens = {f"tokenizer.ggml.{name}_token_id" for name in ("bos", "eos", "unknown", "padding")}
+    named = {n for row in table(page("gguf"), "<!-- keys: model -->") for n in code(row[0])} - tokens
+    assert [n for n in named if f'"{n}"' not in source] == []
+    assert {"bos", "eos", "unknown", "padding"} <= set(re.findall(r'\("(\w+)", "\w+"\)', source) + re.findall(r'\(\("(\w+)"', source))

@@ -1,0 +1,226 @@
+"""The contracts in memory: a `ChainReader` and the writes behind it, each keeping the contract's own rules.
+
+State is a list of facts with the block each came in; a snapshot shows those up to its block. Nothing is ever removed, but by
+`reorg`, which takes whole blocks back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from provenance.encoding import release_entry
+from provenance.errors import RejectedError, UnavailableError, VerificationError
+from provenance.facts import (
+    ZERO_WORD,
+    AnchoringFacts,
+    BlockRef,
+    ChainIdentity,
+    ClaimFacts,
+    DatasetFacts,
+    HeadFacts,
+    Revocation,
+    RunFacts,
+)
+from provenance.merkle import EMPTY_ROOT, verify_consistency, verify_inclusion
+
+IDENTITY = ChainIdentity(31337, "0x" + "11" * 32, "0x" + "aa" * 20, "0x" + "22" * 32, "0x" + "bb" * 20, "0x" + "33" * 32)
+FINALITY_BLOCKS = 2
+
+
+def hashed(*parts: object) -> bytes:
+    return hashlib.sha256(repr(parts).encode()).digest()
+
+
+def require(condition: bool, error: str) -> None:
+    if not condition:
+        raise RejectedError("contract refuses the call", actual=error)
+
+
+@dataclass
+class MemoryChain:
+    """`provenance.facts.ChainReader`; every write makes one block."""
+
+    block_number: int = 1
+    answering: ChainIdentity = IDENTITY
+    down: bool = False
+    opened: list[tuple[int, RunFacts]] = field(default_factory=list)
+    seeds: list[tuple[int, bytes, bytes]] = field(default_factory=list)
+    heads: list[tuple[bytes, int, HeadFacts]] = field(default_factory=list)
+    released: list[tuple[bytes, ClaimFacts]] = field(default_factory=list)
+    revoked: list[tuple[bytes, int, Revocation]] = field(default_factory=list)
+    dataset_revoked: list[tuple[bytes, str, Revocation]] = field(default_factory=list)
+    datasets: list[tuple[int, bytes, DatasetFacts]] = field(default_factory=list)
+    anchored: list[tuple[bytes, int, AnchoringFacts]] = field(default_factory=list)
+
+    # Reading
+
+    def _answer(self) -> None:
+        if self.down:
+            raise UnavailableError("chain does not answer")
+
+    def identity(self) -> ChainIdentity:
+        self._answer()
+        return self.answering
+
+    def final(self) -> MemorySnapshot:
+        return self.at(max(0, self.block_number - FINALITY_BLOCKS))
+
+    def latest(self) -> MemorySnapshot:
+        return self.at(self.block_number)
+
+    def at(self, number: int) -> MemorySnapshot:
+        self._answer()
+        return MemorySnapshot(self, self.block(number))
+
+    def block(self, number: int) -> BlockRef:
+        self._answer()
+        if number > self.block_number:
+            raise UnavailableError("endpoint does not have this block", where=str(number))
+        return BlockRef(number, hashed("block", number), 1_700_000_000 + 12 * number)
+
+    # Writing
+
+    def mine(self, blocks: int = 1) -> int:
+        self.block_number += blocks
+        return self.block_number
+
+    def open_run(self, owner: str, preregistration: bytes, dataset_id: bytes) -> bytes:
+        require(preregistration != ZERO_WORD, "ZeroPreregistration")
+        nonce = sum(r.owner == owner for _, r in self.opened)
+        run_id, block = hashed("run", owner, nonce), self.mine()
+        self.opened.append((block, RunFacts(run_id, owner, block + 2, 0, 0, ZERO_WORD, preregistration, dataset_id, ZERO_WORD)))
+        return run_id
+
+    def draw_seed(self, run_id: bytes) -> bytes:
+        run = self._run(run_id)
+        require(run.seed == ZERO_WORD, "AlreadyDrawn")
+        self.mine(max(1, run.draw_block + 1 - self.block_number))
+        seed = hashed("seed", run_id, run.preregistration, run.dataset_id, self.block(run.draw_block).hash)
+        self.seeds.append((self.block_number, run_id, seed))
+        return seed
+
+    def _run(self, run_id: bytes) -> RunFacts:
+        run = self.latest().run(run_id)
+        require(run is not None, "UnknownRun")
+        assert run is not None
+        return run
+
+    def commit(self, sender: str, run_id: bytes, seq: int, root: bytes, size: int, proof: Sequence[bytes]) -> None:
+        run = self._run(run_id)
+        require(run.owner == sender, "NotWriter")
+        require(seq == run.seq + 1, "WrongSequence")
+        require(size > run.size, "SizeNotGrown")
+        try:
+            verify_consistency(run.size, size, proof, run.root if run.size else EMPTY_ROOT, root)
+        except VerificationError as error:
+            raise RejectedError("contract refuses the call", actual="NotConsistent") from error
+        block = self.mine()
+        self.heads.append((run_id, seq, HeadFacts(root, size, block, self.block(block).timestamp)))
+
+    def release(self, sender: str, run_id: bytes, seq: int, model: bytes, manifest: bytes, record: bytes, index: int,
+                proof: Sequence[bytes]) -> None:
+        run, head = self._run(run_id), self.latest().head(run_id, seq)
+        require(run.owner == sender, "NotOwner")
+        require(head is not None, "UnknownHead")
+        assert head is not None
+        require(not any(c.run_id == run_id and c.index == index for _, c in self.released), "AlreadyReleased")
+        try:
+            verify_inclusion(release_entry(run_id, model, manifest, record), index, head.size, proof, head.root)
+        except VerificationError as error:
+            raise RejectedError("contract refuses the call", actual="NotIncluded") from error
+        self.released.append((model, ClaimFacts(run_id, sender, seq, index, self.mine(), 0, manifest, record)))
+
+    def revoke(self, sender: str, run_id: bytes, index: int, reason: str) -> None:
+        run = self._run(run_id)
+        require(run.owner == sender, "NotOwner")
+        require(index < run.size, "IndexOutOfRange")
+        require(self.latest().revocation(run_id, index) is None, "AlreadyRevoked")
+        self.revoked.append((run_id, index, Revocation(self.mine(), reason)))
+
+    def revoke_dataset(self, sender: str, dataset_id: bytes, reason: str) -> None:
+        require(self.latest().dataset_revocation(dataset_id, sender) is None, "AlreadyRevoked")
+        self.dataset_revoked.append((dataset_id, sender, Revocation(self.mine(), reason)))
+
+    def register(self, dataset_id: bytes, facts: DatasetFacts) -> None:
+        require(self.latest().dataset(dataset_id) is None, "DatasetExists")
+        self.datasets.append((self.mine(), dataset_id, facts))
+
+    def anchor_epoch(self, sender: str, run_id: bytes, epoch: int, consumed: int, *, accepted: bool = True) -> int:
+        run = self._run(run_id)
+        require(run.owner == sender, "NotRunWriter")
+        require(run.seed != ZERO_WORD, "SeedNotDrawn")
+        require(run.seq > 0, "LogIsEmpty")
+        dataset = self.latest().dataset(run.dataset_id)
+        require(dataset is not None and dataset.finished, "DatasetNotFinished")
+        assert dataset is not None
+        require(consumed <= dataset.count, "TooManyConsumed")
+        number = self.latest().anchoring_count(run_id, epoch)
+        facts = AnchoringFacts(run.dataset_id, hashed("epoch", run_id, epoch, number), consumed, run.size, run.root, accepted, self.mine())
+        self.anchored.append((run_id, epoch, facts))
+        return number
+
+    def reorg(self, blocks: int) -> None:
+        """Take the last blocks back with everything in them."""
+        self.block_number -= blocks
+        top = self.block_number
+        self.opened = [x for x in self.opened if x[0] <= top]
+        self.seeds = [x for x in self.seeds if x[0] <= top]
+        self.heads = [x for x in self.heads if x[2].block_number <= top]
+        self.released = [x for x in self.released if x[1].block_number <= top]
+        self.revoked = [x for x in self.revoked if x[2].block_number <= top]
+        self.dataset_revoked = [x for x in self.dataset_revoked if x[2].block_number <= top]
+        self.datasets = [x for x in self.datasets if x[0] <= top]
+        self.anchored = [x for x in self.anchored if x[2].block_number <= top]
+
+
+@dataclass(frozen=True)
+class MemorySnapshot:
+    """`provenance.facts.ChainSnapshot` at one block."""
+
+    chain: MemoryChain
+    block: BlockRef
+
+    def run(self, run_id: bytes) -> RunFacts | None:
+        found = next((r for b, r in self.chain.opened if b <= self.block.number and r.run_id == run_id), None)
+        if found is None:
+            return None
+        seed = next((s for b, r, s in self.chain.seeds if r == run_id and b <= self.block.number), ZERO_WORD)
+        heads = [(q, h) for r, q, h in self.chain.heads if r == run_id and h.block_number <= self.block.number]
+        seq, head = heads[-1] if heads else (0, HeadFacts(ZERO_WORD, 0, 0, 0))
+        return replace(found, seed=seed, seq=seq, size=head.size, root=head.root)
+
+    def head(self, run_id: bytes, seq: int) -> HeadFacts | None:
+        return next((h for r, q, h in self.chain.heads if (r, q) == (run_id, seq) and h.block_number <= self.block.number), None)
+
+    def claims(self, model: bytes) -> list[ClaimFacts]:
+        result = []
+        for digest, claim in self.chain.released:
+            if digest == model and claim.block_number <= self.block.number:
+                revoked = self.revocation(claim.run_id, claim.index)
+                result.append(replace(claim, revoked_block=revoked.block_number if revoked else 0))
+        return result
+
+    def revocation(self, run_id: bytes, index: int) -> Revocation | None:
+        return next((v for r, i, v in self.chain.revoked if (r, i) == (run_id, index) and v.block_number <= self.block.number), None)
+
+    def dataset_revocation(self, dataset_id: bytes, owner: str) -> Revocation | None:
+        return next((v for d, o, v in self.chain.dataset_revoked
+                     if (d, o) == (dataset_id, owner) and v.block_number <= self.block.number), None)
+
+    def dataset(self, dataset_id: bytes) -> DatasetFacts | None:
+        return next((f for b, d, f in self.chain.datasets if d == dataset_id and b <= self.block.number), None)
+
+    def _anchorings(self, run_id: bytes, epoch: int) -> list[AnchoringFacts]:
+        return [f for r, e, f in self.chain.anchored if (r, e) == (run_id, epoch) and f.block_number <= self.block.number]
+
+    def anchoring(self, run_id: bytes, epoch: int, number: int) -> AnchoringFacts | None:
+        found = self._anchorings(run_id, epoch)
+        return found[number] if number < len(found) else None
+
+    def anchoring_count(self, run_id: bytes, epoch: int) -> int:
+        return len(self._anchorings(run_id, epoch))
+
+    def runs_of(self, owner: str) -> list[bytes]:
+        return [r.run_id for b, r in self.chain.opened if r.owner == owner and b <= self.block.number]

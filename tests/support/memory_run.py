@@ -1,0 +1,178 @@
+"""A released run in memory: records, heads and a chain, with a proof checker that believes. For tests of everything but the proofs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from eth_account import Account
+
+from provenance.anchoring import SignedHead
+from provenance.digest import Digest, sha256
+from provenance.facts import DatasetFacts
+from provenance.log import Head
+from provenance.merkle import Tree
+from provenance.order import epoch_order
+from provenance.policy import Policy
+from provenance.record import Record
+from provenance.signing import Domain, sign_head
+from provenance.trust import Contract, Key, Publisher, Trust
+from provenance.verdict import Verdict
+from provenance.verify import Options, verify
+from provenance.verify.protocols import EpochEvidence, RegistrationEvidence
+from tests.support.memory_chain import IDENTITY, MemoryChain, hashed
+
+TIME = "2026-01-02T03:04:05Z"
+KEY = Account.from_key(b"\x01" * 32)
+OWNER = KEY.address.lower()
+DOMAIN = Domain(IDENTITY.chain_id, IDENTITY.registry)
+COUNT = 12
+EPOCH_KEY, TREE_KEY, DATASET = b"\xe0" * 32, b"\xe1" * 32, b"\xda" * 32
+MODEL, BASE, ADAPTER, MERGED = (sha256(x) for x in (b"model", b"base", b"adapter", b"merged"))
+TRUST = Trust(
+    "local", IDENTITY.chain_id, IDENTITY.genesis, None, Contract(IDENTITY.registry, IDENTITY.registry_code_hash),
+    Contract(IDENTITY.ledger, IDENTITY.ledger_code_hash), (Key("0x" + EPOCH_KEY.hex(), "epoch", "dev"), Key("0x" + TREE_KEY.hex(), "tree", "dev")),
+    (Publisher(OWNER, "me"),), sha256(b"trust"),
+)
+
+
+def word(data: bytes) -> str:
+    return "0x" + data.hex()
+
+
+def leaf(index: int) -> bytes:
+    return bytes(4) + hashed("leaf", index)[4:]
+
+
+class Believer:
+    """A `ProofVerifier` that remembers what it was asked and believes it."""
+
+    def __init__(self) -> None:
+        self.epochs: list[EpochEvidence] = []
+        self.registrations: list[RegistrationEvidence] = []
+
+    def check_registration(self, evidence: RegistrationEvidence) -> None:
+        self.registrations.append(evidence)
+
+    def check_epoch(self, evidence: EpochEvidence) -> None:
+        self.epochs.append(evidence)
+
+
+@dataclass
+class MemoryEvidence:
+    """`Evidence` and `EvidenceSource` of one run."""
+
+    run_id: bytes = b""
+    log: list[Record] = field(default_factory=list)
+    signed: list[SignedHead] = field(default_factory=list)
+    keys: dict[str, bytes] = field(default_factory=lambda: {word(EPOCH_KEY): b"epoch words", word(TREE_KEY): b"tree words"})
+    registered: Mapping[str, Any] | None = field(default_factory=lambda: {"points": [["0x1", "0x2"]], "trees": [], "links": []})
+
+    def find(self, run_id: bytes) -> MemoryEvidence | None:
+        return self if run_id == self.run_id else None
+
+    def records(self) -> Sequence[Record]:
+        return self.log
+
+    def heads(self) -> Sequence[SignedHead]:
+        return self.signed
+
+    def epoch_proofs(self, epoch: int) -> Sequence[Mapping[str, Any]]:
+        return []
+
+    def registration(self) -> Mapping[str, Any] | None:
+        return self.registered
+
+    def key_words(self, vk_id: str) -> bytes | None:
+        return self.keys.get(vk_id)
+
+    def key_bases(self, vk_id: str) -> bytes | None:
+        return b"bases" if vk_id in self.keys else None
+
+    def merged(self) -> Path | None:
+        return None
+
+    def adapter(self) -> Path | None:
+        return None
+
+
+Change = Callable[[list[Record]], list[Record]]
+
+
+class MemoryRun:
+    """An honest run, committed in two heads and released; `change` rewrites the records before they are committed."""
+
+    def __init__(self, change: Change | None = None, opening: Mapping[str, Any] | None = None, *, number: int | None = 0) -> None:
+        self.chain, self.evidence, self.believer, self.trust = MemoryChain(), MemoryEvidence(), Believer(), TRUST
+        facts = DatasetFacts(OWNER, EPOCH_KEY, TREE_KEY, 7, 5, COUNT, 256, 1, True, bytes(32), bytes(32))
+        self.chain.register(DATASET, facts)
+        first = self._opening(opening or {})
+        self.run_id = self.chain.open_run(OWNER, first.digest, DATASET)
+        self.seed = self.chain.draw_seed(self.run_id)
+        self.evidence.run_id = self.run_id
+        self.evidence.log = [first, *self._training()]
+        self.commit()
+        if number is not None:
+            self.chain.anchor_epoch(OWNER, self.run_id, 0, COUNT)
+        self.evidence.log += self._later(number)
+        if change:
+            self.evidence.log[1:] = change(self.evidence.log[1:])
+            self._restart(first)
+        self.release()
+        self.chain.mine(3)
+
+    def _restart(self, first: Record) -> None:
+        """Commit the changed log from its beginning: only the final log matters to a verifier."""
+        self.chain.heads.clear()
+        self.evidence.signed.clear()
+        self.commit()
+
+    @staticmethod
+    def _opening(change: Mapping[str, Any]) -> Record:
+        fields: dict[str, Any] = {
+            "dataset": {"root": f"0x{7:064x}", "depth": 5, "count": COUNT}, "base": {"content": str(BASE)}, "config": {},
+            "config_digest": str(sha256(b"c")), "code": {}, "environment": {}, "signer": OWNER, "evaluation": {}, "registered": True,
+        }
+        return Record.make("run.open", TIME, **(fields | dict(change)))
+
+    def _training(self) -> list[Record]:
+        order = epoch_order(self.seed, 0, COUNT)
+        batches = [Record.make("batch", TIME, epoch=0, step=b // 4, micro=0, rank=0, positions=list(range(b, b + 4)), tensors=str(sha256(b"t")),
+                               leaves=[word(leaf(int(order[h]))) for h in range(b, b + 4)]) for b in range(0, COUNT, 4)]
+        seed = Record.make("seed", TIME, seed=word(self.seed), source="chain")
+        checkpoint = Record.make("checkpoint", TIME, step=3, path="c", manifest=str(ADAPTER), weights=str(ADAPTER), epoch=0, consumed=COUNT)
+        return [seed, *batches, checkpoint]
+
+    def _later(self, number: int | None) -> list[Record]:
+        epoch = Record.make("epoch", TIME, epoch=0, consumed=COUNT, remainder=[], number=number, u_hash="0x" + "01" * 32, p_hash="0x" + "02" * 32)
+        merge = Record.make("merge", TIME, base=str(BASE), adapter=str(ADAPTER), adapter_manifest=str(ADAPTER), merged=str(MERGED),
+                            merged_manifest=str(MERGED), scale="2", adapted=[])
+        quantize = Record.make("quantize", TIME, source=str(MERGED), format="gguf", quantization="Q8_0", file=str(MODEL), size=5, tensors={})
+        release = Record.make("release", TIME, run_id=word(self.run_id), model=str(MODEL), manifest=str(sha256(b"m")), name="model")
+        return [epoch, merge, quantize, release]
+
+    def commit(self) -> int:
+        """Sign and commit the whole log."""
+        tree = Tree(r.entry for r in self.evidence.log)
+        run = self.chain.latest().run(self.run_id)
+        assert run is not None
+        head = Head(self.run_id, len(tree), tree.root())
+        self.evidence.signed.append(SignedHead(head, run.seq + 1, sign_head(KEY, head, DOMAIN)))
+        self.chain.commit(OWNER, self.run_id, run.seq + 1, head.root, head.size, tree.consistency_proof(run.size))
+        return run.seq + 1
+
+    def release(self) -> None:
+        run = self.chain.latest().run(self.run_id)
+        assert run is not None
+        seq = self.commit() if run.size < len(self.evidence.log) else run.seq
+        index = max(i for i, r in enumerate(self.evidence.log) if r.type == "release")
+        record = self.evidence.log[index]
+        tree = Tree(r.entry for r in self.evidence.log)
+        self.chain.release(OWNER, self.run_id, seq, Digest.parse(record.fields["model"]), Digest.parse(record.fields["manifest"]), record.digest,
+                           index, tree.inclusion_proof(index))
+
+    def judge(self, policy: Policy | None = None, subject: str | None = None, release: bytes | None = None) -> Verdict:
+        return verify(subject or str(MODEL), trust=self.trust, reader=self.chain, source=self.evidence, prover=self.believer, policy=policy,
+                      options=Options(release=release))
