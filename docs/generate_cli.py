@@ -30,6 +30,10 @@ its version; an error under `--json` is `{"format": "provenance-error/1", "error
 No secret is ever an argument: the keystore's password is read from a file that only its owner can read, or typed at a terminal.
 """
 
+EXIT_NOTES = """`verify` and `gate` end with their verdict's code; 0 is only ever `verified`. `chain status` ends with 3 when the chain
+is down, `doctor` with 3 when something needed is missing, `fsck` and `contracts verify` with 1 when something does not agree.
+"""
+
 # name -> (default, meaning). Read in provenance/settings.py and by options that name a variable.
 VARIABLES: dict[str, tuple[str, str]] = {
     "PROVENANCE_HOME": ("`$XDG_DATA_HOME/provenance`, else `~/.local/share/provenance`",
@@ -87,9 +91,6 @@ def _usage(name: str, arguments: list[Any], options: list[Any]) -> str:
 
 
 def command_section(name: str, command: Any) -> Iterator[str]:
-    if command is None:
-        yield f"### provenance {name}\n\nNot in this version.\n"
-        return
     options = [p for p in command.params if hasattr(p, "is_flag") and p.opts[0] not in HIDDEN]
     arguments = [p for p in command.params if not hasattr(p, "is_flag")]
     yield f"### provenance {name}\n"
@@ -103,13 +104,9 @@ def command_section(name: str, command: Any) -> Iterator[str]:
 
 
 def leaf_commands() -> Iterator[tuple[str, Any]]:
-    """Every command with its full name, groups expanded; None stands for one that this version lists and does not have."""
+    """Every command with its full name, groups expanded."""
     for name in COMMANDS:
-        try:
-            command = load_command(name)
-        except AttributeError:
-            yield name, None
-            continue
+        command = load_command(name)
         if getattr(command, "commands", None):
             yield from ((f"{name} {sub}", inner) for sub, inner in command.commands.items())
         else:
@@ -139,8 +136,7 @@ def _errors() -> list[type[errors.ProvenanceError]]:
 
 def render() -> str:
     parts = [INTRO, "## Exit codes\n", exit_codes() + "\n",
-             "`verify` and `gate` end with their verdict's code; 0 is only ever `verified`. `chain status` ends with 3 when the "
-             "chain is down,\n`doctor` with 3 when something needed is missing, `fsck` and `contracts verify` with 1 when something does not\nagree.\n",
+             EXIT_NOTES,
              "## Variables\n", table(("variable", "default", "meaning"), [(f"`{n}`", d, m) for n, (d, m) in VARIABLES.items()]) + "\n",
              "## Commands\n", table(("command", "what it does"), [(f"`{n}`", text) for n, (_, text) in COMMANDS.items()]) + "\n"]
     for name, command in leaf_commands():

@@ -93,7 +93,7 @@ class EmbeddedChain:
             raise ConfigError("port is taken", where=f"127.0.0.1:{port}", hint="choose another with --port")
         command = [str(find_anvil()), "--host", "127.0.0.1", "--port", str(port), "--chain-id", str(CHAIN_ID), "--state",
                    str(self.folder / "state.json"), "--state-interval", "1", "--slots-in-an-epoch", "1", "--accounts", "1",
-                   "--preserve-historical-states", "--code-size-limit", "24576"]
+                   "--code-size-limit", "24576"]
         with (self.folder / "anvil.log").open("ab") as log:
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         started = _process_start(child.pid)

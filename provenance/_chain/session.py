@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -145,9 +146,15 @@ class Session:
 
     def begin_dataset(self, epoch_key: str, tree_key: str, root: int, depth: int, count: int, points: list[Point],
                       poks: list[Point]) -> bytes:
-        """Register a dataset's commitments; returns the dataset id."""
+        """Register a dataset's commitments; returns the dataset id, the known one if this very registration exists."""
         label = f"dataset:{self.deployment.ledger}:{epoch_key}:{tree_key}:{root:x}:{points[0][0]:x}"
-        receipt = self.writer.ledger(label, "beginDataset", _word(epoch_key), _word(tree_key), root, depth, count, points, poks)
+        try:
+            receipt = self.writer.ledger(label, "beginDataset", _word(epoch_key), _word(tree_key), root, depth, count, points, poks)
+        except RejectedError as error:
+            known = re.fullmatch(r"DatasetExists\((0x[0-9a-f]{64})\)", error.actual or "")
+            if known is None:
+                raise
+            return _word(known[1])  # begun before, by attempts that this machine no longer knows
         return bytes(self.writer.event(receipt, "ProofLedger", "DatasetBegun")["datasetId"])
 
     def prove_tree(self, dataset_id: bytes, k: int, t: int, z: int, proof: Any) -> Receipt:

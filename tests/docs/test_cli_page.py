@@ -15,14 +15,14 @@ def test_the_page_is_up_to_date() -> None:
 
 def test_every_variable_is_described() -> None:
     settings = set(re.findall(r"\"(PROVENANCE_[A-Z_]+)\"", (ROOT / "provenance" / "settings.py").read_text()))
-    options = {p.envvar for _, command in generate_cli.leaf_commands() if command for p in command.params if p.envvar}
+    options = {p.envvar for _, command in generate_cli.leaf_commands() for p in command.params if p.envvar}
     assert settings | options == set(generate_cli.VARIABLES)
 
 
 def test_every_option_is_explained() -> None:
-    silent = [f"{name} {p.opts[0]}" for name, command in generate_cli.leaf_commands() if command for p in command.params if not p.help]
+    silent = [f"{name} {p.opts[0]}" for name, command in generate_cli.leaf_commands() for p in command.params if not p.help]
     assert silent == []
 
 
 def test_every_command_is_explained() -> None:
-    assert [name for name, command in generate_cli.leaf_commands() if command and not command.help] == []
+    assert [name for name, command in generate_cli.leaf_commands() if not command.help] == []

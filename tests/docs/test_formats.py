@@ -107,14 +107,14 @@ def test_the_example_verdict_follows_the_tables() -> None:
 
 
 def test_a_real_verdict_follows_the_page(job: Job) -> None:
-    done = shell(f"provenance verify {job.file} --evidence {job.run} --json", job.env)
+    done = shell(f"provenance verify {job.file} --evidence {job.run}/run --json", job.env)
     value, text = json.loads(done.stdout), page("verdict").read_text()
     assert done.returncode == value["exit_code"] == 0
     assert {c["id"] for c in value["claims"]} == set(CLAIMS)
     for name in [*value["release"], *value["interval"], *value["subject"], *(k for c in value["claims"] for k in c),
                  *(k for e in value["edges"] for k in e), *(e["kind"] for e in value["edges"])]:
         assert f"`{name}`" in text, name
-    unknown = shell(f"provenance verify {'0' * 63}1 --evidence {job.run} --json", job.env)
+    unknown = shell(f"provenance verify {'0' * 63}1 --evidence {job.run}/run --json", job.env)
     assert unknown.returncode == 4
     assert shape(json.loads(unknown.stdout)) == shape(json.loads(example(page("verdict"), "verdict")))
 
@@ -178,8 +178,8 @@ def test_every_file_is_described_and_every_description_has_a_file(job: Job, kind
 
 def test_the_keys_of_the_json_files_are_described(job: Job) -> None:
     text = page("evidence").read_text()
-    tables = {"run.json": "\n\n| key of `run.json`", "dataset.json": "\n\n| key of `dataset.json`", "registration.json": "## registration.json"}
-    for name, start in tables.items():
+    starts = ("\n\n| key of `run.json`", "\n\n| key of `dataset.json`", "## registration.json")
+    for name, start in zip(("run.json", "dataset.json", "registration.json"), starts, strict=True):
         shown = {n for row in table(page("evidence"), start) for n in code(row[0])}
         path = next(job.run.rglob(name))
         assert set(json.loads(path.read_text())) - shown == set(), name

@@ -41,7 +41,7 @@ def steps() -> list[Step]:
 def normal(line: str, run: str = "$RUN") -> str:
     """A line without what differs between runs: digests, numbers of blocks, heads and records, the run's folder."""
     line = line.replace(run, "$RUN")
-    line = re.sub(r"(sha256:|0x)([0-9a-f]{8,}(\.\.)?|…)", r"\1#", line)
+    line = re.sub(r"(sha256:|0x)([0-9a-f]{8,}(\.\.[0-9a-f]*)?|…)", r"\1#", line)
     line = re.sub(r"\b(blk\.\d|epoch \d)", r"\1", line)
     line = re.sub(r"\b(head|record) \d+", r"\1 #", line)
     return re.sub(r"\bin block (\d+|…)", "in block #", line)

@@ -64,8 +64,15 @@ class Bench:
         self.anchorer = self.make()
 
     def make(self) -> Anchorer:
-        return Anchorer(RUN, self.folder / "journal", self.folder / "heads.jsonl", self.folder / ".nodes", self.committer,
-                        lambda head: sign_head(KEY, head, DOMAIN), lambda: self.journal.durable)
+        return Anchorer(
+            RUN,
+            self.folder / "journal",
+            self.folder / "heads.jsonl",
+            self.folder / ".nodes",
+            self.committer,
+            lambda head: sign_head(KEY, head, DOMAIN),
+            lambda: self.journal.durable,
+        )
 
     def write(self, count: int) -> None:
         for _ in range(count):
@@ -139,8 +146,15 @@ def test_only_durable_frames_are_committed(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.write(3)
     durable = 2
-    anchorer = Anchorer(RUN, tmp_path / "journal", tmp_path / "heads", tmp_path / ".other", bench.committer,
-                        lambda head: sign_head(KEY, head, DOMAIN), lambda: durable)
+    anchorer = Anchorer(
+        RUN,
+        tmp_path / "journal",
+        tmp_path / "heads",
+        tmp_path / ".other",
+        bench.committer,
+        lambda head: sign_head(KEY, head, DOMAIN),
+        lambda: durable,
+    )
     assert anchorer.anchor().size == 2
     durable = 3
     assert anchorer.anchor().size == 3
@@ -148,8 +162,11 @@ def test_only_durable_frames_are_committed(tmp_path: Path) -> None:
     bench.close()
 
 
-@pytest.mark.parametrize("state", [Committed(1, 9, bytes(32)), Committed(1, 2, bytes(32)), Committed(5, 3, bytes(32))],
-                         ids=["longer", "another prefix", "another root of the same size"])
+@pytest.mark.parametrize(
+    "state",
+    [Committed(1, 9, bytes(32)), Committed(1, 2, bytes(32)), Committed(5, 3, bytes(32))],
+    ids=["longer", "another prefix", "another root of the same size"],
+)
 def test_a_chain_that_this_journal_does_not_extend_is_an_error(bench: Bench, state: Committed) -> None:
     bench.write(3)
     bench.committer.state = state
@@ -193,15 +210,24 @@ def test_a_torn_line_of_heads_is_overwritten(bench: Bench) -> None:
     assert [h.head.size for h in bench.heads()] == [1, 2]
 
 
-@pytest.mark.parametrize("line", [
-    b"{}", b"[]", b"1", b"x", b"[" * 100_000, b'{"run_id":5}',
-    b'{"run_id":"0x%s","seq":1,"size":Infinity,"root":"0x%s","signature":"0x"}' % (b"11" * 32, b"11" * 32),
-    b'{"run_id":"0x%s","seq":1,"size":1e999,"root":"0x%s","signature":"0x"}' % (b"11" * 32, b"11" * 32),
-    b'{"run_id":"0x%s","seq":1,"size":-1,"root":"0x%s","signature":"0x"}' % (b"11" * 32, b"11" * 32),
-    b'{"run_id":"0x%s","seq":1.5,"size":1,"root":"0x%s","signature":"0x"}' % (b"11" * 32, b"11" * 32),
-    b'{"run_id":"0x%s","seq":1,"size":1,"root":"0x11","signature":"0x"}' % (b"11" * 32),
-    b'{"run_id":"0x%s","seq":1,"size":1,"root":["11"],"signature":"0x"}' % (b"11" * 32),
-], ids=range(12))
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"{}",
+        b"[]",
+        b"1",
+        b"x",
+        b"[" * 100_000,
+        b'{"run_id":5}',
+        b'{"run_id":"0x%s","seq":1,"size":Infinity,"root":"0x%s","signature":"0x"}' % (b"11" * 32, b"11" * 32),
+        b'{"run_id":"0x%s","seq":1,"size":1e999,"root":"0x%s","signature":"0x"}' % (b"11" * 32, b"11" * 32),
+        b'{"run_id":"0x%s","seq":1,"size":-1,"root":"0x%s","signature":"0x"}' % (b"11" * 32, b"11" * 32),
+        b'{"run_id":"0x%s","seq":1.5,"size":1,"root":"0x%s","signature":"0x"}' % (b"11" * 32, b"11" * 32),
+        b'{"run_id":"0x%s","seq":1,"size":1,"root":"0x11","signature":"0x"}' % (b"11" * 32),
+        b'{"run_id":"0x%s","seq":1,"size":1,"root":["11"],"signature":"0x"}' % (b"11" * 32),
+    ],
+    ids=range(12),
+)
 def test_malformed_heads_are_refused(line: bytes) -> None:
     with pytest.raises(InputError, match="not a signed head"):
         SignedHead.parse(line)

@@ -1,4 +1,7 @@
-"""What a crash, a bad disk or a second writer does to a journal: every frame whose barrier returned stays; damage is never cut off."""
+"""What a crash, a bad disk or a second writer does to a journal.
+
+Every frame whose barrier returned stays, and damage is never cut off.
+"""
 
 from __future__ import annotations
 
@@ -119,12 +122,16 @@ def test_any_flipped_byte_of_a_whole_last_frame_is_refused(path: Path) -> None:
                 Journal.open(path)
 
 
-@pytest.mark.parametrize("change", [
-    lambda whole, ends: whole[: ends[0]] + whole[ends[1] :],
-    lambda whole, ends: whole[: ends[0]] + whole[ends[1] : ends[2]] + whole[ends[0] : ends[1]] + whole[ends[2] :],
-    lambda whole, ends: whole[: ends[1]] + whole[ends[0] :],
-    lambda whole, ends: whole[: ends[1]] + bytes(ends[2] - ends[1]) + whole[ends[2] :],
-], ids=["removed", "exchanged", "repeated", "zeroed"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda whole, ends: whole[: ends[0]] + whole[ends[1] :],
+        lambda whole, ends: whole[: ends[0]] + whole[ends[1] : ends[2]] + whole[ends[0] : ends[1]] + whole[ends[2] :],
+        lambda whole, ends: whole[: ends[1]] + whole[ends[0] :],
+        lambda whole, ends: whole[: ends[1]] + bytes(ends[2] - ends[1]) + whole[ends[2] :],
+    ],
+    ids=["removed", "exchanged", "repeated", "zeroed"],
+)
 def test_frames_can_be_neither_moved_nor_removed(path: Path, change: Callable[[bytes, list[int]], bytes]) -> None:
     ends = write(path, PAYLOADS)
     path.write_bytes(change(path.read_bytes(), ends))
@@ -132,8 +139,18 @@ def test_frames_can_be_neither_moved_nor_removed(path: Path, change: Callable[[b
         list(read_frames(path))
 
 
-@pytest.mark.parametrize("data", [b"", b"PROVJNL1", b"PROVJNL2" + bytes(100), b"PROVJNL1\xff\xff\xff\xff{}", b"PROVJNL1\0\0\0\2[]", b"PROVJNL1\0\0\0\1{",
-                                  b"PROVJNL1\0\1\0\0" + b"[" * 65536])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"PROVJNL1",
+        b"PROVJNL2" + bytes(100),
+        b"PROVJNL1\xff\xff\xff\xff{}",
+        b"PROVJNL1\0\0\0\2[]",
+        b"PROVJNL1\0\0\0\1{",
+        b"PROVJNL1\0\1\0\0" + b"[" * 65536,
+    ],
+)
 def test_what_is_no_journal_is_refused(path: Path, data: bytes) -> None:
     path.write_bytes(data)
     for read in (lambda p: list(read_frames(p)), read_header, Journal.open, JournalTail):
@@ -156,7 +173,9 @@ def test_a_missing_journal_is_refused(path: Path) -> None:
 
 def test_bytes_after_the_last_frame_that_could_be_a_tear_are_cut_off(path: Path) -> None:
     write(path, PAYLOADS)
-    path.write_bytes(path.read_bytes() + b"whose first four bytes name a length beyond the end of the file, as those of a tear do")
+    path.write_bytes(
+        path.read_bytes() + b"whose first four bytes name a length beyond the end of the file, as those of a tear do"
+    )
     assert reopened(path) == PAYLOADS
 
 
@@ -206,6 +225,7 @@ def test_a_frame_that_no_reader_would_accept_is_not_written(path: Path, monkeypa
 
 def test_many_threads_lose_and_mix_nothing(path: Path) -> None:
     with Journal.create(path, HEADER) as journal:
+
         def work(name: int) -> None:
             for i in range(50):
                 journal.append(b"%d:%d" % (name, i))
@@ -360,8 +380,12 @@ def test_a_failing_fdatasync_of_the_kernel_is_not_taken_for_success(path: Path, 
         "journal.close()\nassert failed == 1, failed\n"
     )
     inject = f"inject=fdatasync:error=EIO:when={when}"
-    child = subprocess.run([str(STRACE), "-f", "-qq", "-e", "trace=fdatasync", "-e", inject, sys.executable, "-c", code, str(path)],
-                           capture_output=True, text=True, cwd=REPO)
+    child = subprocess.run(
+        [str(STRACE), "-f", "-qq", "-e", "trace=fdatasync", "-e", inject, sys.executable, "-c", code, str(path)],
+        capture_output=True,
+        text=True,
+        cwd=REPO,
+    )
     if "Operation not permitted" in child.stderr:
         pytest.skip("strace may not trace here")
     assert child.returncode == 0, child.stderr

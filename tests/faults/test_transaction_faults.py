@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,7 +28,9 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.folder, self.rpc = folder, FakeRpc()
 
-    def manager(self, *, max_fee_wei: int = 500 * 10**9, sleep: Callable[[float], None] = lambda _: None) -> TransactionManager:
+    def manager(
+        self, *, max_fee_wei: int = 500 * 10**9, sleep: Callable[[float], None] = lambda _: None
+    ) -> TransactionManager:
         """A process that just started; waiting for a receipt takes no time."""
         return TransactionManager(self.rpc, KEY, self.folder, wait_s=0.02, max_fee_wei=max_fee_wei, sleep=sleep)  # type: ignore[arg-type]
 
@@ -215,7 +218,7 @@ def test_both_fees_are_raised_until_it_is_mined(bench: Bench) -> None:
     bench.send()
     sent = bench.rpc.broadcasts
     assert [s.nonce for s in sent] == [0] * 4
-    for old, new in zip(sent, sent[1:], strict=False):
+    for old, new in itertools.pairwise(sent):
         assert 10 * new.fee >= 11 * old.fee
         assert 10 * new.tip >= 11 * old.tip
         assert new.tip <= new.fee
@@ -336,7 +339,9 @@ def test_a_torn_attempts_file_is_no_obstacle(bench: Bench) -> None:
 
 
 @given(st.lists(st.sampled_from(["send_raw", "receipt", "mined_nonce", "estimate_gas"]), max_size=5), st.booleans())
-def test_any_sequence_of_crashes_sends_each_intent_once(tmp_path_factory: pytest.TempPathFactory, crashes: list[str], mines: bool) -> None:
+def test_any_sequence_of_crashes_sends_each_intent_once(
+    tmp_path_factory: pytest.TempPathFactory, crashes: list[str], mines: bool
+) -> None:
     bench = Bench(tmp_path_factory.mktemp("attempts"))
     for method in crashes:
         bench.rpc.automine = mines

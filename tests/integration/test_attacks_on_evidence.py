@@ -1,4 +1,4 @@
-"""What an operator may do to the evidence of a released run, and a stranger to the chain: nothing of it is ever `verified`."""
+"""What an operator may do to the evidence of a released run, and a stranger to the chain: never `verified`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,11 @@ def drop_last(records: list[Record]) -> list[Record]:
 
 def change_batch(records: list[Record]) -> list[Record]:
     i = next(i for i, r in enumerate(records) if r.type == "batch")
-    return [*records[:i], replace(records[i], fields=dict(records[i].fields) | {"tensors": plain.D["a"]}), *records[i + 1 :]]
+    return [
+        *records[:i],
+        replace(records[i], fields=dict(records[i].fields) | {"tensors": plain.D["a"]}),
+        *records[i + 1 :],
+    ]
 
 
 def change_time(records: list[Record]) -> list[Record]:
@@ -56,8 +60,11 @@ def exchange(records: list[Record]) -> list[Record]:
     return [*records[:3], records[4], records[3], *records[5:]]
 
 
-@pytest.mark.parametrize("change", [drop_last, change_batch, change_time, exchange, lambda records: records[:2], lambda records: []],
-                         ids=["truncated", "batch changed", "backdated", "exchanged", "two left", "empty"])
+@pytest.mark.parametrize(
+    "change",
+    [drop_last, change_batch, change_time, exchange, lambda records: records[:2], lambda records: []],
+    ids=["truncated", "batch changed", "backdated", "exchanged", "two left", "empty"],
+)
 def test_a_journal_edited_after_anchoring_fails(run: Run, change: Callable[[list[Record]], list[Record]]) -> None:
     run.rewrite(change)
     verdict = run.judge()
@@ -69,10 +76,17 @@ def test_records_appended_after_the_release_change_nothing(run: Run) -> None:
     assert run.judge().status is Status.VERIFIED
 
 
-@pytest.mark.parametrize("damage", [
-    lambda data: data[: len(data) // 2] + b"\xff" + data[len(data) // 2 + 1 :], lambda data: data[: len(data) // 2], lambda data: b"",
-    lambda data: data[:-1], lambda data: b"PROVJNL1" + bytes(100),
-], ids=["flipped", "half", "empty", "torn", "header"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[: len(data) // 2] + b"\xff" + data[len(data) // 2 + 1 :],
+        lambda data: data[: len(data) // 2],
+        lambda data: b"",
+        lambda data: data[:-1],
+        lambda data: b"PROVJNL1" + bytes(100),
+    ],
+    ids=["flipped", "half", "empty", "torn", "header"],
+)
 def test_a_damaged_journal_fails(run: Run, damage: Callable[[bytes], bytes]) -> None:
     run.folder.journal.write_bytes(damage(run.folder.journal.read_bytes()))
     verdict = run.judge()
@@ -132,8 +146,11 @@ def test_a_head_signed_by_another_key_fails(run: Run) -> None:
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["head.signed"])
 
 
-@pytest.mark.parametrize("content", [b"", b"[" * 100_000 + b"\n", b'{"run_id": "0x' + b"11" * 32 + b'", "seq": 1, "size": 1e999}\n', b"\xff\n"],
-                         ids=["none", "nested", "infinite", "bytes"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[" * 100_000 + b"\n", b'{"run_id": "0x' + b"11" * 32 + b'", "seq": 1, "size": 1e999}\n', b"\xff\n"],
+    ids=["none", "nested", "infinite", "bytes"],
+)
 def test_missing_or_malformed_heads_fail(run: Run, content: bytes) -> None:
     run.folder.heads.write_bytes(content)
     verdict = run.judge()
@@ -189,11 +206,18 @@ def test_the_slow_engine_agrees_on_mutated_proofs(run: Run, name: str) -> None:
     assert (slow.status, failing(slow)) == (fast.status, failing(fast)) == (Status.FAILED, ["epoch.proven"])
 
 
-@pytest.mark.parametrize(("path", "claim"), [
-    ("dataset/registration.json", "dataset.registered"), ("dataset/tree-0.json", "dataset.registered"),
-    ("dataset/link-0.json", "dataset.registered"), ("epochs/0/proof-0.json", "epoch.proven"),
-])
-@pytest.mark.parametrize("content", [None, b"", b"{}", b"[" * 100_000, b"\xff"], ids=["missing", "empty", "object", "nested", "bytes"])
+@pytest.mark.parametrize(
+    ("path", "claim"),
+    [
+        ("dataset/registration.json", "dataset.registered"),
+        ("dataset/tree-0.json", "dataset.registered"),
+        ("dataset/link-0.json", "dataset.registered"),
+        ("epochs/0/proof-0.json", "epoch.proven"),
+    ],
+)
+@pytest.mark.parametrize(
+    "content", [None, b"", b"{}", b"[" * 100_000, b"\xff"], ids=["missing", "empty", "object", "nested", "bytes"]
+)
 def test_missing_or_malformed_proofs_fail(run: Run, path: str, claim: str, content: bytes | None) -> None:
     file = run.folder.evidence / path
     if content is None:
@@ -272,7 +296,9 @@ def test_altered_bases_of_the_order_fail(run: Run) -> None:
 # run.json and file metadata
 
 
-@pytest.mark.parametrize("text", ['{"run_id": "0x' + "22" * 32 + '"}', "{}", "", "[1]", '{"run_id": 5}', '{"run_id": "0xzz"}'])
+@pytest.mark.parametrize(
+    "text", ['{"run_id": "0x' + "22" * 32 + '"}', "{}", "", "[1]", '{"run_id": 5}', '{"run_id": "0xzz"}']
+)
 def test_an_altered_run_file_only_hides_the_evidence(run: Run, text: str) -> None:
     run.folder.info.write_text(text)
     assert run.judge().status is Status.INDETERMINATE
@@ -300,7 +326,9 @@ def test_metadata_that_is_no_run_id_claims_nothing(honest: Run, claim: str) -> N
 
 def test_a_changed_file_that_names_its_run_fails_and_says_what_was_released(honest: Run, tmp_path: Path) -> None:
     (tmp_path / "model.gguf").write_bytes(b"edited")
-    verdict = honest.lab.judge(tmp_path / "model.gguf", honest.folder.root, metadata={"provenance.run_id": word(honest.run_id)})
+    verdict = honest.lab.judge(
+        tmp_path / "model.gguf", honest.folder.root, metadata={"provenance.run_id": word(honest.run_id)}
+    )
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["release.named"])
     assert str(honest.model) in verdict.reason
 
@@ -335,8 +363,15 @@ def test_a_strangers_release_of_a_run_is_refused(run: Run) -> None:
     record = records[run.release_index]
     tree = Tree(r.entry for r in records)
     with pytest.raises(RejectedError) as caught:
-        stranger.release(run.run_id, run.release_seq, run.model, Digest.parse(record.fields["manifest"]), record.digest,
-                         run.release_index, tree.inclusion_proof(run.release_index))
+        stranger.release(
+            run.run_id,
+            run.release_seq,
+            run.model,
+            Digest.parse(record.fields["manifest"]),
+            record.digest,
+            run.release_index,
+            tree.inclusion_proof(run.release_index),
+        )
     assert "NotOwner" in str(caught.value.actual)
 
 
@@ -357,7 +392,9 @@ def test_a_release_by_an_untrusted_publisher_is_not_found(stolen: Run) -> None:
     assert (verdict.status, verdict.exit_code) == (Status.NOT_FOUND, 4)
 
 
-def test_a_release_of_somebody_elses_digest_does_not_shadow_the_owners(lab: Lab, data: Data, honest: Run, tmp_path: Path) -> None:
+def test_a_release_of_somebody_elses_digest_does_not_shadow_the_owners(
+    lab: Lab, data: Data, honest: Run, tmp_path: Path
+) -> None:
     """The thief claims the honest model's digest; the owner's claim still counts, the thief's does not."""
     build_run(lab, data, tmp_path, Plan(session="thief", model=b"model", prove=False))
     verdict = honest.judge()
@@ -381,12 +418,17 @@ def altered(trust: Trust, **changes: Any) -> Trust:
     return replace(trust, **changes)
 
 
-@pytest.mark.parametrize("change", [
-    lambda t: altered(t, chain_id=1), lambda t: altered(t, genesis="0x" + "00" * 32),
-    lambda t: altered(t, registry=replace(t.registry, code_hash="0x" + "00" * 32)),
-    lambda t: altered(t, ledger=replace(t.ledger, code_hash="0x" + "00" * 32)),
-    lambda t: altered(t, registry=replace(t.registry, address="0x" + "00" * 20)),
-], ids=["chain id", "genesis", "registry code", "ledger code", "registry address"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: altered(t, chain_id=1),
+        lambda t: altered(t, genesis="0x" + "00" * 32),
+        lambda t: altered(t, registry=replace(t.registry, code_hash="0x" + "00" * 32)),
+        lambda t: altered(t, ledger=replace(t.ledger, code_hash="0x" + "00" * 32)),
+        lambda t: altered(t, registry=replace(t.registry, address="0x" + "00" * 20)),
+    ],
+    ids=["chain id", "genesis", "registry code", "ledger code", "registry address"],
+)
 def test_another_chain_or_other_code_than_pinned_fails(honest: Run, change: Callable[[Trust], Trust]) -> None:
     verdict = honest.judge(trust=change(honest.lab.trust))
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["chain.pinned"])
@@ -395,7 +437,9 @@ def test_another_chain_or_other_code_than_pinned_fails(honest: Run, change: Call
 def test_contracts_pinned_in_each_others_place_are_undetermined(honest: Run) -> None:
     """They are what the trust file says, but no registry answers."""
     trust = honest.lab.trust
-    assert honest.judge(trust=altered(trust, registry=trust.ledger, ledger=trust.registry)).status is Status.INDETERMINATE
+    assert (
+        honest.judge(trust=altered(trust, registry=trust.ledger, ledger=trust.registry)).status is Status.INDETERMINATE
+    )
 
 
 def test_a_reader_of_other_contracts_with_the_same_code_fails(honest: Run) -> None:
@@ -431,7 +475,9 @@ def test_a_publisher_trusted_until_before_the_release_does_not_count(honest: Run
     assert honest.judge(trust=altered(honest.lab.trust, publishers=(publisher,))).status is Status.NOT_FOUND
 
 
-@pytest.mark.parametrize(("environment", "policy"), [("test", None), ("production", None), ("local", Policy(environment="production"))])
+@pytest.mark.parametrize(
+    ("environment", "policy"), [("test", None), ("production", None), ("local", Policy(environment="production"))]
+)
 def test_development_keys_outside_local_are_denied(honest: Run, environment: str, policy: Policy | None) -> None:
     verdict = honest.judge(trust=altered(honest.lab.trust, environment=environment), policy=policy)
     assert (verdict.status, verdict.exit_code, failing(verdict)) == (Status.POLICY_DENIED, 6, ["policy.satisfied"])

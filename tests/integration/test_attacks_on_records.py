@@ -1,4 +1,4 @@
-"""What a trainer may do to the records of a run, each carried out on a real chain: the verdict and the claim that fails."""
+"""What a trainer may do to the records of a run, on a real chain: the verdict and the claim that fails."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ BATCH_ATTACKS = {
 
 
 @pytest.mark.parametrize(("attack", "claims"), BATCH_ATTACKS.values(), ids=BATCH_ATTACKS.keys())
-def test_a_log_that_differs_from_what_was_proven(lab: Lab, data: Data, tmp_path: Path, attack: Any, claims: list[str]) -> None:
+def test_a_log_that_differs_from_what_was_proven(
+    lab: Lab, data: Data, tmp_path: Path, attack: Any, claims: list[str]
+) -> None:
     """The epoch is proven honestly on chain; the log beside it says something else."""
     verdict = build_run(lab, data, tmp_path, Plan(model=tmp_path.name.encode(), batches=attack)).judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, claims)
@@ -106,27 +108,48 @@ def test_chosen_epoch_numbers_fail(lab: Lab, data: Data, tmp_path: Path, epochs:
     assert "in turn" in verdict.reason
 
 
-@pytest.mark.parametrize(("type_", "fields"), [
-    ("merge", {"base": str(sha256(b"another base"))}), ("merge", {"adapter": str(sha256(b"another adapter"))}),
-    ("merge", {"merged": str(sha256(b"another merge"))}), ("quantize", {"source": str(sha256(b"another merge"))}),
-    ("quantize", {"file": str(sha256(b"another file"))}), ("checkpoint", {"weights": str(sha256(b"another adapter"))}),
-], ids=lambda v: v if isinstance(v, str) else next(iter(v)))
-def test_a_broken_link_of_the_lineage_fails(lab: Lab, data: Data, tmp_path: Path, type_: str, fields: dict[str, Any]) -> None:
-    verdict = build_run(lab, data, tmp_path, Plan(model=tmp_path.name.encode(), fields={type_: fields}, prove=False)).judge()
+@pytest.mark.parametrize(
+    ("type_", "fields"),
+    [
+        ("merge", {"base": str(sha256(b"another base"))}),
+        ("merge", {"adapter": str(sha256(b"another adapter"))}),
+        ("merge", {"merged": str(sha256(b"another merge"))}),
+        ("quantize", {"source": str(sha256(b"another merge"))}),
+        ("quantize", {"file": str(sha256(b"another file"))}),
+        ("checkpoint", {"weights": str(sha256(b"another adapter"))}),
+    ],
+    ids=lambda v: v if isinstance(v, str) else next(iter(v)),
+)
+def test_a_broken_link_of_the_lineage_fails(
+    lab: Lab, data: Data, tmp_path: Path, type_: str, fields: dict[str, Any]
+) -> None:
+    verdict = build_run(
+        lab, data, tmp_path, Plan(model=tmp_path.name.encode(), fields={type_: fields}, prove=False)
+    ).judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["lineage.complete"])
 
 
 def test_a_run_registered_with_another_opening_fails(lab: Lab, data: Data, tmp_path: Path) -> None:
     """The configuration is changed after registration."""
-    verdict = build_run(lab, data, tmp_path, Plan(model=b"refiled", filed=lambda _: sha256(b"another opening"), prove=False)).judge()
+    verdict = build_run(
+        lab, data, tmp_path, Plan(model=b"refiled", filed=lambda _: sha256(b"another opening"), prove=False)
+    ).judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["run.preregistered"])
 
 
 @pytest.mark.parametrize("change", [{"root": "0x" + "00" * 32}, {"count": 41}, {"depth": 6}, {"root": None}], ids=str)
-def test_an_opening_that_names_another_dataset_fails(lab: Lab, data: Data, tmp_path: Path, change: dict[str, Any]) -> None:
+def test_an_opening_that_names_another_dataset_fails(
+    lab: Lab, data: Data, tmp_path: Path, change: dict[str, Any]
+) -> None:
     root = data.dataset.root
-    dataset = {k: v for k, v in ({"root": root.hex0x, "depth": root.depth, "count": root.count} | change).items() if v is not None}
-    verdict = build_run(lab, data, tmp_path, Plan(model=tmp_path.name.encode(), opening={"dataset": dataset}, prove=False)).judge()
+    dataset = {
+        k: v
+        for k, v in ({"root": root.hex0x, "depth": root.depth, "count": root.count} | change).items()
+        if v is not None
+    }
+    verdict = build_run(
+        lab, data, tmp_path, Plan(model=tmp_path.name.encode(), opening={"dataset": dataset}, prove=False)
+    ).judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["dataset.registered"])
 
 
@@ -137,7 +160,18 @@ def test_two_seeds_in_one_log_fail(lab: Lab, data: Data, tmp_path: Path) -> None
 
 
 def test_unmatched_tensors_fail(lab: Lab, data: Data, tmp_path: Path) -> None:
-    extra = Record.make("batch", TIME, epoch=0, step=99, micro=0, rank=0, positions=[], leaves=[], tensors=str(sha256(b"x")), unmatched=3)
+    extra = Record.make(
+        "batch",
+        TIME,
+        epoch=0,
+        step=99,
+        micro=0,
+        rank=0,
+        positions=[],
+        leaves=[],
+        tensors=str(sha256(b"x")),
+        unmatched=3,
+    )
     verdict = build_run(lab, data, tmp_path, Plan(model=b"unmatched", extra=[extra], prove=False)).judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["lineage.complete"])
     assert "match no listed records" in verdict.reason
@@ -146,7 +180,9 @@ def test_unmatched_tensors_fail(lab: Lab, data: Data, tmp_path: Path) -> None:
 def test_a_batch_logged_after_the_epoch_was_anchored_fails(lab: Lab, data: Data, tmp_path: Path) -> None:
     """An empty tail of the epoch is proven, then filled in."""
     order = Plan(model=b"late batch", consumed=32)
-    late = Record.make("batch", TIME, epoch=0, step=99, micro=0, rank=0, positions=[32], leaves=[STRANGE], tensors=str(sha256(b"x")))
+    late = Record.make(
+        "batch", TIME, epoch=0, step=99, micro=0, rank=0, positions=[32], leaves=[STRANGE], tensors=str(sha256(b"x"))
+    )
     verdict = build_run(lab, data, tmp_path, replace(order, extra=[late])).judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["epoch.proven"])
 
@@ -163,8 +199,17 @@ def test_another_runs_proof_is_refused_by_the_ledger(lab: Lab, data: Data, hones
     session, points = lab.session(), [point_of(point_bytes(p)) for p in proof.commitments]
     number = session.anchor_epoch(run.run_id, 0, data.registered.dataset_id, 40, [points[1]], [points[2]])
     with pytest.raises(RejectedError, match="refuses the call"):
-        session.prove_epoch(run.run_id, 0, number, 0, proof.public_value("a"), proof.public_value("b"), points,
-                            [tuple(p) for p in proof.poks[1:]], calldata(proof))
+        session.prove_epoch(
+            run.run_id,
+            0,
+            number,
+            0,
+            proof.public_value("a"),
+            proof.public_value("b"),
+            points,
+            [tuple(p) for p in proof.poks[1:]],
+            calldata(proof),
+        )
 
 
 def test_another_runs_proof_beside_the_log_fails(lab: Lab, data: Data, honest: Run, tmp_path: Path) -> None:
@@ -179,6 +224,7 @@ def test_another_runs_proof_beside_the_log_fails(lab: Lab, data: Data, honest: R
 @pytest.mark.xfail(strict=True, reason="the checker reduces logged leaves modulo r instead of refusing those beyond it")
 def test_a_leaf_that_is_not_in_the_field_fails(lab: Lab, data: Data, tmp_path: Path) -> None:
     """leaf + r has the same product and another name: the record's use could no longer be found by its leaf."""
+
     def alias(batches: list[Batch]) -> list[Batch]:
         first = batches[0]
         return [replace(first, leaves=[f"0x{int(first.leaves[0], 16) + R:064x}", *first.leaves[1:]]), *batches[1:]]

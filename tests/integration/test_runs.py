@@ -15,10 +15,20 @@ from tests.support.spine import Batch, Data, Plan, Run, build_run, failing, regi
 
 def test_an_honest_run_is_verified(honest: Run) -> None:
     verdict = honest.judge()
-    assert (verdict.status, verdict.word, verdict.exit_code, failing(verdict)) == (Status.VERIFIED, "Verified (development)", 0, [])
+    assert (verdict.status, verdict.word, verdict.exit_code, failing(verdict)) == (
+        Status.VERIFIED,
+        "Verified (development)",
+        0,
+        [],
+    )
     assert {c.id for c in verdict.claims if c.holds} >= DEFAULT_REQUIRED
     assert verdict.edges[0].grade is Grade.PROVEN
-    assert {c.id for c in verdict.not_checked} == {"file.recomputed", "merge.recomputed", "batches.recomputed", "training.replayed"}
+    assert {c.id for c in verdict.not_checked} == {
+        "file.recomputed",
+        "merge.recomputed",
+        "batches.recomputed",
+        "training.replayed",
+    }
 
 
 def test_a_digest_is_judged_like_the_file(honest: Run) -> None:
@@ -72,7 +82,9 @@ def test_many_runs_on_one_dataset_are_listed(lab: Lab, data: Data, honest: Run) 
     assert word(opened.run_id) in honest.judge().siblings
 
 
-def test_a_run_that_is_not_proven_is_undetermined_under_the_default_policy(lab: Lab, data: Data, tmp_path: Path) -> None:
+def test_a_run_that_is_not_proven_is_undetermined_under_the_default_policy(
+    lab: Lab, data: Data, tmp_path: Path
+) -> None:
     run = build_run(lab, data, tmp_path, Plan(model=b"unproven", prove=False))
     verdict = run.judge()
     assert (verdict.status, verdict.exit_code) == (Status.INDETERMINATE, 3)

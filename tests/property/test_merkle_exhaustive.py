@@ -77,7 +77,9 @@ def test_a_log_that_drops_or_rewrites_an_entry_is_not_consistent() -> None:
                 verify_consistency(n, n + 1, rewritten.consistency_proof(n, n + 1), ROOTS[n], rewritten.root())
 
 
-@pytest.mark.parametrize("change", [lambda p: p[:-1], lambda p: [*p, p[0]], lambda p: [*p[:-1], p[-1][:31]]], ids=["short", "long", "narrow"])
+@pytest.mark.parametrize(
+    "change", [lambda p: p[:-1], lambda p: [*p, p[0]], lambda p: [*p[:-1], p[-1][:31]]], ids=["short", "long", "narrow"]
+)
 def test_proofs_of_another_length_are_refused_before_hashing(change: object) -> None:
     proof = change(TREE.inclusion_proof(5, 100))  # type: ignore[operator]
     with pytest.raises(VerificationError, match="wrong length"):

@@ -1,4 +1,4 @@
-"""A laboratory: one embedded chain on a port of its own, development keys of 256 slots, both contracts, and accounts to act with."""
+"""A laboratory: an embedded chain on a port of its own, keys of 256 slots, both contracts, and accounts."""
 
 from __future__ import annotations
 
@@ -75,8 +75,12 @@ class Lab:
         password.write_text(PASSWORD + "\n")
         password.chmod(0o600)
         explicit = os.environ.get("PROVENANCE_ZKPROVER")
-        settings = Settings(home=folder / "home", cache=cache_folder(), password_file=password,
-                            zkprover=Path(explicit) if explicit else None)
+        settings = Settings(
+            home=folder / "home",
+            cache=cache_folder(),
+            password_file=password,
+            zkprover=Path(explicit) if explicit else None,
+        )
         settings.cache.mkdir(parents=True, exist_ok=True)
         write_keystore(settings.home / "keystore" / "default.json", b"\x01" * 32)
         embedded(settings).up()
@@ -115,14 +119,27 @@ class Lab:
         """Make everything sent so far final."""
         self.chain.mine(blocks)
 
-    def judge(self, subject: Path | str, *evidence: Path, trust: Trust | None = None, policy: Policy | None = None,
-              engine: Engine | None = None, metadata: Mapping[str, str] | None = None,
-              release: bytes | None = None, reader: object | None = None) -> Verdict:
+    def judge(
+        self,
+        subject: Path | str,
+        *evidence: Path,
+        trust: Trust | None = None,
+        policy: Policy | None = None,
+        engine: Engine | None = None,
+        metadata: Mapping[str, str] | None = None,
+        release: bytes | None = None,
+        reader: object | None = None,
+    ) -> Verdict:
         """What `provenance verify` would say."""
         trust = trust or self.trust
         return verify(
-            str(subject), trust=trust, reader=reader or self.reader(trust), source=FolderSource(evidence),  # type: ignore[arg-type]
-            prover=ProofChecker(engine or ProverEngine(self.prover)), inspector=FixedInspector(metadata), policy=policy,
+            str(subject),
+            trust=trust,
+            reader=reader or self.reader(trust),
+            source=FolderSource(evidence),  # type: ignore[arg-type]
+            prover=ProofChecker(engine or ProverEngine(self.prover)),
+            inspector=FixedInspector(metadata),
+            policy=policy,
             options=Options(release=release),
         )
 

@@ -32,8 +32,15 @@ class Sent:
 
 def decode(raw: bytes) -> Sent:
     fields = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
-    return Sent(raw, bytes(keccak(raw)), Account.recover_transaction(raw), fields["nonce"], fields["maxFeePerGas"],
-                fields["maxPriorityFeePerGas"], bytes(fields["data"]))
+    return Sent(
+        raw,
+        bytes(keccak(raw)),
+        Account.recover_transaction(raw),
+        fields["nonce"],
+        fields["maxFeePerGas"],
+        fields["maxPriorityFeePerGas"],
+        bytes(fields["data"]),
+    )
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """The contracts in memory: a `ChainReader` and the writes behind it, each keeping the contract's own rules.
 
-State is a list of facts with the block each came in; a snapshot shows those up to its block. Nothing is ever removed, but by
-`reorg`, which takes whole blocks back.
+State is a list of facts with the block each came in; a snapshot shows those up to its block. Nothing is ever
+removed, but by `reorg`, which takes whole blocks back.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from provenance.facts import (
 )
 from provenance.merkle import EMPTY_ROOT, verify_consistency, verify_inclusion
 
-IDENTITY = ChainIdentity(31337, "0x" + "11" * 32, "0x" + "aa" * 20, "0x" + "22" * 32, "0x" + "bb" * 20, "0x" + "33" * 32)
+IDENTITY = ChainIdentity(
+    31337, "0x" + "11" * 32, "0x" + "aa" * 20, "0x" + "22" * 32, "0x" + "bb" * 20, "0x" + "33" * 32
+)
 FINALITY_BLOCKS = 2
 
 
@@ -90,7 +92,9 @@ class MemoryChain:
         require(preregistration != ZERO_WORD, "ZeroPreregistration")
         nonce = sum(r.owner == owner for _, r in self.opened)
         run_id, block = hashed("run", owner, nonce), self.mine()
-        self.opened.append((block, RunFacts(run_id, owner, block + 2, 0, 0, ZERO_WORD, preregistration, dataset_id, ZERO_WORD)))
+        self.opened.append(
+            (block, RunFacts(run_id, owner, block + 2, 0, 0, ZERO_WORD, preregistration, dataset_id, ZERO_WORD))
+        )
         return run_id
 
     def draw_seed(self, run_id: bytes) -> bytes:
@@ -119,8 +123,17 @@ class MemoryChain:
         block = self.mine()
         self.heads.append((run_id, seq, HeadFacts(root, size, block, self.block(block).timestamp)))
 
-    def release(self, sender: str, run_id: bytes, seq: int, model: bytes, manifest: bytes, record: bytes, index: int,
-                proof: Sequence[bytes]) -> None:
+    def release(
+        self,
+        sender: str,
+        run_id: bytes,
+        seq: int,
+        model: bytes,
+        manifest: bytes,
+        record: bytes,
+        index: int,
+        proof: Sequence[bytes],
+    ) -> None:
         run, head = self._run(run_id), self.latest().head(run_id, seq)
         require(run.owner == sender, "NotOwner")
         require(head is not None, "UnknownHead")
@@ -157,7 +170,9 @@ class MemoryChain:
         assert dataset is not None
         require(consumed <= dataset.count, "TooManyConsumed")
         number = self.latest().anchoring_count(run_id, epoch)
-        facts = AnchoringFacts(run.dataset_id, hashed("epoch", run_id, epoch, number), consumed, run.size, run.root, accepted, self.mine())
+        facts = AnchoringFacts(
+            run.dataset_id, hashed("epoch", run_id, epoch, number), consumed, run.size, run.root, accepted, self.mine()
+        )
         self.anchored.append((run_id, epoch, facts))
         return number
 
@@ -192,7 +207,9 @@ class MemorySnapshot:
         return replace(found, seed=seed, seq=seq, size=head.size, root=head.root)
 
     def head(self, run_id: bytes, seq: int) -> HeadFacts | None:
-        return next((h for r, q, h in self.chain.heads if (r, q) == (run_id, seq) and h.block_number <= self.block.number), None)
+        return next(
+            (h for r, q, h in self.chain.heads if (r, q) == (run_id, seq) and h.block_number <= self.block.number), None
+        )
 
     def claims(self, model: bytes) -> list[ClaimFacts]:
         result = []
@@ -203,17 +220,28 @@ class MemorySnapshot:
         return result
 
     def revocation(self, run_id: bytes, index: int) -> Revocation | None:
-        return next((v for r, i, v in self.chain.revoked if (r, i) == (run_id, index) and v.block_number <= self.block.number), None)
+        return next(
+            (v for r, i, v in self.chain.revoked if (r, i) == (run_id, index) and v.block_number <= self.block.number),
+            None,
+        )
 
     def dataset_revocation(self, dataset_id: bytes, owner: str) -> Revocation | None:
-        return next((v for d, o, v in self.chain.dataset_revoked
-                     if (d, o) == (dataset_id, owner) and v.block_number <= self.block.number), None)
+        return next(
+            (
+                v
+                for d, o, v in self.chain.dataset_revoked
+                if (d, o) == (dataset_id, owner) and v.block_number <= self.block.number
+            ),
+            None,
+        )
 
     def dataset(self, dataset_id: bytes) -> DatasetFacts | None:
         return next((f for b, d, f in self.chain.datasets if d == dataset_id and b <= self.block.number), None)
 
     def _anchorings(self, run_id: bytes, epoch: int) -> list[AnchoringFacts]:
-        return [f for r, e, f in self.chain.anchored if (r, e) == (run_id, epoch) and f.block_number <= self.block.number]
+        return [
+            f for r, e, f in self.chain.anchored if (r, e) == (run_id, epoch) and f.block_number <= self.block.number
+        ]
 
     def anchoring(self, run_id: bytes, epoch: int, number: int) -> AnchoringFacts | None:
         found = self._anchorings(run_id, epoch)

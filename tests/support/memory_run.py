@@ -1,4 +1,4 @@
-"""A released run in memory: records, heads and a chain, with a proof checker that believes. For tests of everything but the proofs."""
+"""A released run in memory, with a proof checker that believes: for tests of everything but the proofs."""
 
 from __future__ import annotations
 
@@ -32,9 +32,15 @@ COUNT = 12
 EPOCH_KEY, TREE_KEY, DATASET = b"\xe0" * 32, b"\xe1" * 32, b"\xda" * 32
 MODEL, BASE, ADAPTER, MERGED = (sha256(x) for x in (b"model", b"base", b"adapter", b"merged"))
 TRUST = Trust(
-    "local", IDENTITY.chain_id, IDENTITY.genesis, None, Contract(IDENTITY.registry, IDENTITY.registry_code_hash),
-    Contract(IDENTITY.ledger, IDENTITY.ledger_code_hash), (Key("0x" + EPOCH_KEY.hex(), "epoch", "dev"), Key("0x" + TREE_KEY.hex(), "tree", "dev")),
-    (Publisher(OWNER, "me"),), sha256(b"trust"),
+    "local",
+    IDENTITY.chain_id,
+    IDENTITY.genesis,
+    None,
+    Contract(IDENTITY.registry, IDENTITY.registry_code_hash),
+    Contract(IDENTITY.ledger, IDENTITY.ledger_code_hash),
+    (Key("0x" + EPOCH_KEY.hex(), "epoch", "dev"), Key("0x" + TREE_KEY.hex(), "tree", "dev")),
+    (Publisher(OWNER, "me"),),
+    sha256(b"trust"),
 )
 
 
@@ -67,8 +73,12 @@ class MemoryEvidence:
     run_id: bytes = b""
     log: list[Record] = field(default_factory=list)
     signed: list[SignedHead] = field(default_factory=list)
-    keys: dict[str, bytes] = field(default_factory=lambda: {word(EPOCH_KEY): b"epoch words", word(TREE_KEY): b"tree words"})
-    registered: Mapping[str, Any] | None = field(default_factory=lambda: {"points": [["0x1", "0x2"]], "trees": [], "links": []})
+    keys: dict[str, bytes] = field(
+        default_factory=lambda: {word(EPOCH_KEY): b"epoch words", word(TREE_KEY): b"tree words"}
+    )
+    registered: Mapping[str, Any] | None = field(
+        default_factory=lambda: {"points": [["0x1", "0x2"]], "trees": [], "links": []}
+    )
 
     def find(self, run_id: bytes) -> MemoryEvidence | None:
         return self if run_id == self.run_id else None
@@ -104,7 +114,9 @@ Change = Callable[[list[Record]], list[Record]]
 class MemoryRun:
     """An honest run, committed in two heads and released; `change` rewrites the records before they are committed."""
 
-    def __init__(self, change: Change | None = None, opening: Mapping[str, Any] | None = None, *, number: int | None = 0) -> None:
+    def __init__(
+        self, change: Change | None = None, opening: Mapping[str, Any] | None = None, *, number: int | None = 0
+    ) -> None:
         self.chain, self.evidence, self.believer, self.trust = MemoryChain(), MemoryEvidence(), Believer(), TRUST
         facts = DatasetFacts(OWNER, EPOCH_KEY, TREE_KEY, 7, 5, COUNT, 256, 1, True, bytes(32), bytes(32))
         self.chain.register(DATASET, facts)
@@ -132,25 +144,75 @@ class MemoryRun:
     @staticmethod
     def _opening(change: Mapping[str, Any]) -> Record:
         fields: dict[str, Any] = {
-            "dataset": {"root": f"0x{7:064x}", "depth": 5, "count": COUNT}, "base": {"content": str(BASE)}, "config": {},
-            "config_digest": str(sha256(b"c")), "code": {}, "environment": {}, "signer": OWNER, "evaluation": {}, "registered": True,
+            "dataset": {"root": f"0x{7:064x}", "depth": 5, "count": COUNT},
+            "base": {"content": str(BASE)},
+            "config": {},
+            "config_digest": str(sha256(b"c")),
+            "code": {},
+            "environment": {},
+            "signer": OWNER,
+            "evaluation": {},
+            "registered": True,
         }
         return Record.make("run.open", TIME, **(fields | dict(change)))
 
     def _training(self) -> list[Record]:
         order = epoch_order(self.seed, 0, COUNT)
-        batches = [Record.make("batch", TIME, epoch=0, step=b // 4, micro=0, rank=0, positions=list(range(b, b + 4)), tensors=str(sha256(b"t")),
-                               leaves=[word(leaf(int(order[h]))) for h in range(b, b + 4)]) for b in range(0, COUNT, 4)]
+        batches = [
+            Record.make(
+                "batch",
+                TIME,
+                epoch=0,
+                step=b // 4,
+                micro=0,
+                rank=0,
+                positions=list(range(b, b + 4)),
+                tensors=str(sha256(b"t")),
+                leaves=[word(leaf(int(order[h]))) for h in range(b, b + 4)],
+            )
+            for b in range(0, COUNT, 4)
+        ]
         seed = Record.make("seed", TIME, seed=word(self.seed), source="chain")
-        checkpoint = Record.make("checkpoint", TIME, step=3, path="c", manifest=str(ADAPTER), weights=str(ADAPTER), epoch=0, consumed=COUNT)
+        checkpoint = Record.make(
+            "checkpoint", TIME, step=3, path="c", manifest=str(ADAPTER), weights=str(ADAPTER), epoch=0, consumed=COUNT
+        )
         return [seed, *batches, checkpoint]
 
     def _later(self, number: int | None) -> list[Record]:
-        epoch = Record.make("epoch", TIME, epoch=0, consumed=COUNT, remainder=[], number=number, u_hash="0x" + "01" * 32, p_hash="0x" + "02" * 32)
-        merge = Record.make("merge", TIME, base=str(BASE), adapter=str(ADAPTER), adapter_manifest=str(ADAPTER), merged=str(MERGED),
-                            merged_manifest=str(MERGED), scale="2", adapted=[])
-        quantize = Record.make("quantize", TIME, source=str(MERGED), format="gguf", quantization="Q8_0", file=str(MODEL), size=5, tensors={})
-        release = Record.make("release", TIME, run_id=word(self.run_id), model=str(MODEL), manifest=str(sha256(b"m")), name="model")
+        epoch = Record.make(
+            "epoch",
+            TIME,
+            epoch=0,
+            consumed=COUNT,
+            remainder=[],
+            number=number,
+            u_hash="0x" + "01" * 32,
+            p_hash="0x" + "02" * 32,
+        )
+        merge = Record.make(
+            "merge",
+            TIME,
+            base=str(BASE),
+            adapter=str(ADAPTER),
+            adapter_manifest=str(ADAPTER),
+            merged=str(MERGED),
+            merged_manifest=str(MERGED),
+            scale="2",
+            adapted=[],
+        )
+        quantize = Record.make(
+            "quantize",
+            TIME,
+            source=str(MERGED),
+            format="gguf",
+            quantization="Q8_0",
+            file=str(MODEL),
+            size=5,
+            tensors={},
+        )
+        release = Record.make(
+            "release", TIME, run_id=word(self.run_id), model=str(MODEL), manifest=str(sha256(b"m")), name="model"
+        )
         return [epoch, merge, quantize, release]
 
     def commit(self) -> int:
@@ -170,9 +232,24 @@ class MemoryRun:
         index = max(i for i, r in enumerate(self.evidence.log) if r.type == "release")
         record = self.evidence.log[index]
         tree = Tree(r.entry for r in self.evidence.log)
-        self.chain.release(OWNER, self.run_id, seq, Digest.parse(record.fields["model"]), Digest.parse(record.fields["manifest"]), record.digest,
-                           index, tree.inclusion_proof(index))
+        self.chain.release(
+            OWNER,
+            self.run_id,
+            seq,
+            Digest.parse(record.fields["model"]),
+            Digest.parse(record.fields["manifest"]),
+            record.digest,
+            index,
+            tree.inclusion_proof(index),
+        )
 
     def judge(self, policy: Policy | None = None, subject: str | None = None, release: bytes | None = None) -> Verdict:
-        return verify(subject or str(MODEL), trust=self.trust, reader=self.chain, source=self.evidence, prover=self.believer, policy=policy,
-                      options=Options(release=release))
+        return verify(
+            subject or str(MODEL),
+            trust=self.trust,
+            reader=self.chain,
+            source=self.evidence,
+            prover=self.believer,
+            policy=policy,
+            options=Options(release=release),
+        )

@@ -1,7 +1,7 @@
 """A second implementation of every byte that is hashed or signed: slow, obvious, and sharing no code with the product.
 
-It writes `tests/vectors/*.json` (`python -m tests.support.plain`), which the tests then hold the product against. The files are
-frozen: a change in them is a change of format.
+It writes `tests/vectors/*.json` (`python -m tests.support.plain`), which the tests then hold the product against.
+The files are frozen: a change in them is a change of format.
 """
 
 from __future__ import annotations
@@ -128,26 +128,88 @@ TIME = "2026-01-02T03:04:05Z"
 
 # One record of every type, with every optional field.
 RECORDS: dict[str, dict[str, Any]] = {
-    "run.open": {"dataset": {"root": W["a"], "depth": 5, "count": 40}, "base": {"content": D["a"], "name": "bäse"}, "config": {"lr": "1e-4"},
-                 "config_digest": D["b"], "code": {"commit": "0" * 40, "dirty": False}, "environment": {"python": "3.11"},
-                 "signer": ADDRESS, "evaluation": {}, "registered": True},
+    "run.open": {
+        "dataset": {"root": W["a"], "depth": 5, "count": 40},
+        "base": {"content": D["a"], "name": "bäse"},
+        "config": {"lr": "1e-4"},
+        "config_digest": D["b"],
+        "code": {"commit": "0" * 40, "dirty": False},
+        "environment": {"python": "3.11"},
+        "signer": ADDRESS,
+        "evaluation": {},
+        "registered": True,
+    },
     "seed": {"seed": W["a"], "source": "chain", "draw_block": 12, "run_id": W["b"]},
-    "batch": {"epoch": 0, "step": 1, "micro": 0, "rank": 0, "positions": [0, 1], "leaves": [W["a"], W["b"]], "tensors": D["c"], "unmatched": 1},
-    "checkpoint": {"step": 3, "path": "checkpoint-3", "manifest": D["a"], "weights": D["b"], "optimizer": D["c"], "scheduler": D["d"],
-                   "rng": D["e"], "previous": 2, "last_batch": 9, "epoch": 0, "consumed": 24},
-    "epoch": {"epoch": 0, "consumed": 38, "remainder": [W["a"], W["b"]], "number": 0, "ledger": ADDRESS, "u_hash": W["c"], "p_hash": W["d"],
-              "dataset_id": W["e"], "vk_id": W["f"], "log_size": 11},
+    "batch": {
+        "epoch": 0,
+        "step": 1,
+        "micro": 0,
+        "rank": 0,
+        "positions": [0, 1],
+        "leaves": [W["a"], W["b"]],
+        "tensors": D["c"],
+        "unmatched": 1,
+    },
+    "checkpoint": {
+        "step": 3,
+        "path": "checkpoint-3",
+        "manifest": D["a"],
+        "weights": D["b"],
+        "optimizer": D["c"],
+        "scheduler": D["d"],
+        "rng": D["e"],
+        "previous": 2,
+        "last_batch": 9,
+        "epoch": 0,
+        "consumed": 24,
+    },
+    "epoch": {
+        "epoch": 0,
+        "consumed": 38,
+        "remainder": [W["a"], W["b"]],
+        "number": 0,
+        "ledger": ADDRESS,
+        "u_hash": W["c"],
+        "p_hash": W["d"],
+        "dataset_id": W["e"],
+        "vk_id": W["f"],
+        "log_size": 11,
+    },
     "eval": {"step": 4, "metrics": {"perplexity": "12.5"}, "subject": "adapter", "subject_digest": D["a"]},
     "resume": {"from": 3, "abandons": [4, 5], "step": 3},
-    "merge": {"base": D["a"], "adapter": D["b"], "adapter_manifest": D["c"], "merged": D["d"], "merged_manifest": D["e"], "checkpoint": 7,
-              "scale": "2.0", "adapted": ["q_proj"], "max_ulp_to_peft": 1},
-    "quantize": {"source": D["a"], "format": "gguf", "quantization": "Q8_0", "file": D["b"], "size": 5, "tensors": {"total": 1}},
+    "merge": {
+        "base": D["a"],
+        "adapter": D["b"],
+        "adapter_manifest": D["c"],
+        "merged": D["d"],
+        "merged_manifest": D["e"],
+        "checkpoint": 7,
+        "scale": "2.0",
+        "adapted": ["q_proj"],
+        "max_ulp_to_peft": 1,
+    },
+    "quantize": {
+        "source": D["a"],
+        "format": "gguf",
+        "quantization": "Q8_0",
+        "file": D["b"],
+        "size": 5,
+        "tensors": {"total": 1},
+    },
     "release": {"run_id": W["a"], "model": D["a"], "manifest": D["b"], "name": "model:1", "files": 3},
     "attest": {"subject": D["a"], "kind": "audit", "body": {"by": "someone"}},
     "revoke": {"run_id": W["a"], "index": 5, "reason": "leak"},
     "run.close": {"status": "finished", "step": 5, "summary": {}},
-    "dataset": {"root": W["a"], "depth": 5, "count": 40, "manifest": D["a"], "source": "test", "licence": "CC0-1.0", "duplicates_removed": 0,
-                "curation": ["exact duplicates dropped"]},
+    "dataset": {
+        "root": W["a"],
+        "depth": 5,
+        "count": 40,
+        "manifest": D["a"],
+        "source": "test",
+        "licence": "CC0-1.0",
+        "duplicates_removed": 0,
+        "curation": ["exact duplicates dropped"],
+    },
     "curation": {"dataset": W["a"], "step": "filter", "body": {}},
     "tombstone": {"dataset": W["a"], "leaf": W["b"]},
     "adopt": {"subject": D["a"], "body": {}},
@@ -170,8 +232,15 @@ def record_vectors() -> list[dict[str, str]]:
 def log_vectors() -> list[dict[str, Any]]:
     entries = [h(be(i, 4)) for i in range(40)]
     run = bytes(range(32))
-    return [{"run_id": run.hex(), "size": n, "root": mth(entries[:n]).hex(), "head": show(tag("head", run + be(n, 8) + mth(entries[:n])))}
-            for n in (0, 1, 2, 3, 7, 8, 9, 31, 32, 33, 40)]
+    return [
+        {
+            "run_id": run.hex(),
+            "size": n,
+            "root": mth(entries[:n]).hex(),
+            "head": show(tag("head", run + be(n, 8) + mth(entries[:n]))),
+        }
+        for n in (0, 1, 2, 3, 7, 8, 9, 31, 32, 33, 40)
+    ]
 
 
 def manifest_vectors() -> dict[str, Any]:
@@ -179,22 +248,31 @@ def manifest_vectors() -> dict[str, Any]:
     names = sorted(files, key=str.encode)
     leaves = [tag("manifest-leaf", text(n) + be(len(files[n]), 8) + h(files[n])) for n in names]
     root = show(tag("manifest", be(len(leaves), 8) + mth(leaves)))
-    value = {"format": "provenance-manifest/1", "root": root,
-             "files": [{"path": n, "size": len(files[n]), "sha256": show(h(files[n]))} for n in names]}
+    value = {
+        "format": "provenance-manifest/1",
+        "root": root,
+        "files": [{"path": n, "size": len(files[n]), "sha256": show(h(files[n]))} for n in names],
+    }
     return {"files": {n: files[n].hex() for n in files}, "root": root, "bytes": canonical(value)}
 
 
 def content_vectors() -> dict[str, Any]:
-    tensors = {"z": ("F32", [2, 2], bytes(range(16))), "a.weight": ("BF16", [3], b"\x01\x02\x03\x04\x05\x06"), "scalar": ("I64", [], bytes(8)),
-               "empty": ("F16", [0, 4], b"")}
+    tensors = {
+        "z": ("F32", [2, 2], bytes(range(16))),
+        "a.weight": ("BF16", [3], b"\x01\x02\x03\x04\x05\x06"),
+        "scalar": ("I64", [], bytes(8)),
+        "empty": ("F16", [0, 4], b""),
+    }
     names = sorted(tensors, key=str.encode)
     leaves = []
     for name in names:
         dtype, shape, data = tensors[name]
         dims = b"".join(be(d, 8) for d in shape)
         leaves.append(tag("content-leaf", text(name) + text(dtype) + be(len(shape), 1) + dims + h(data)))
-    return {"tensors": {n: [t[0], t[1], t[2].hex()] for n, t in tensors.items()},
-            "digest": show(tag("content", be(len(leaves), 8) + mth(leaves)))}
+    return {
+        "tensors": {n: [t[0], t[1], t[2].hex()] for n, t in tensors.items()},
+        "digest": show(tag("content", be(len(leaves), 8) + mth(leaves))),
+    }
 
 
 def batch_vectors() -> dict[str, Any]:
@@ -205,17 +283,32 @@ def batch_vectors() -> dict[str, Any]:
         payload += b"\x01\x02" + be(2, 8) + be(3, 8)
         payload += b"".join((v % 2**64).to_bytes(8, "big") for row in rows for v in row)
     payload += b"\x00"
-    return {"salt": salt.hex(), "input_ids": ids, "attention_mask": mask, "labels": None, "digest": show(tag("batch", payload))}
+    return {
+        "salt": salt.hex(),
+        "input_ids": ids,
+        "attention_mask": mask,
+        "labels": None,
+        "digest": show(tag("batch", payload)),
+    }
 
 
 def order_vectors() -> list[dict[str, Any]]:
     seed = bytes(range(32))
-    return [{"seed": seed.hex(), "epoch": e, "count": n, "order": order(seed, e, n)} for e, n in ((0, 1), (0, 2), (0, 17), (1, 17), (2**53 - 1, 40), (3, 256))]
+    return [
+        {"seed": seed.hex(), "epoch": e, "count": n, "order": order(seed, e, n)}
+        for e, n in ((0, 1), (0, 2), (0, 17), (1, 17), (2**53 - 1, 40), (3, 256))
+    ]
 
 
 def all_vectors() -> dict[str, Any]:
-    return {"records": record_vectors(), "log": log_vectors(), "manifest": manifest_vectors(), "content": content_vectors(),
-            "batch": batch_vectors(), "order": order_vectors()}
+    return {
+        "records": record_vectors(),
+        "log": log_vectors(),
+        "manifest": manifest_vectors(),
+        "content": content_vectors(),
+        "batch": batch_vectors(),
+        "order": order_vectors(),
+    }
 
 
 def write() -> None:

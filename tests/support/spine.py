@@ -1,7 +1,7 @@
 """A complete small run on a real chain, from rows to release, with a hook at every step where a trainer might cheat.
 
-    run = build_run(lab, data, folder)                                       # honest
-    run = build_run(lab, data, folder, Plan(batches=swap(3, 5)))             # logs other records than it proves
+run = build_run(lab, data, folder)                                       # honest
+run = build_run(lab, data, folder, Plan(batches=swap(3, 5)))             # logs other records than it proves
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ def register_rows(lab: Lab, folder: Path, count: int, session: str = "default", 
     rows = [{"text": f"record {i} {random.bytes(8).hex()}"} for i in range(count)]
     commit_dataset(rows, folder / "dataset", SALT_KEY, lab.prover, facts=ManifestFacts("test", "CC0-1.0"))
     dataset = CommittedDataset.open(folder / "dataset", SALT_KEY)
-    return Data(dataset, register(dataset, SALT_KEY, lab.keys, lab.prover, lab.session(session), lab.deployment.ledger, quiet))
+    return Data(
+        dataset, register(dataset, SALT_KEY, lab.keys, lab.prover, lab.session(session), lab.deployment.ledger, quiet)
+    )
 
 
 @dataclass(frozen=True)
@@ -153,8 +155,15 @@ class Run:
     def anchor(self) -> Committed:
         session = self.lab.session(self.session)
         size = len(self.records())
-        anchorer = Anchorer(self.run_id, self.folder.journal, self.folder.heads, self.folder.nodes, session,
-                            lambda head: sign_head(session.account, head, session.domain), lambda: size)
+        anchorer = Anchorer(
+            self.run_id,
+            self.folder.journal,
+            self.folder.heads,
+            self.folder.nodes,
+            session,
+            lambda head: sign_head(session.account, head, session.domain),
+            lambda: size,
+        )
         try:
             return anchorer.anchor()
         finally:
@@ -167,16 +176,28 @@ class Run:
         log = RunLog(self.folder.journal)
         log.refresh(head.size)
         session = self.lab.session(self.session)
-        receipt = session.release(self.run_id, head.seq, Digest.parse(record.fields["model"]),
-                                  Digest.parse(record.fields["manifest"]), record.digest, index,
-                                  log.tree.inclusion_proof(index, head.size))
+        receipt = session.release(
+            self.run_id,
+            head.seq,
+            Digest.parse(record.fields["model"]),
+            Digest.parse(record.fields["manifest"]),
+            record.digest,
+            index,
+            log.tree.inclusion_proof(index, head.size),
+        )
         self.release_index, self.release_seq = index, head.seq
         if final:
             session.final(receipt)
 
     def release_record(self, name: str = "model") -> Record:
-        return Record.make("release", TIME, run_id="0x" + self.run_id.hex(), model=str(self.model), manifest=str(sha256(b"folder")),
-                           name=name)
+        return Record.make(
+            "release",
+            TIME,
+            run_id="0x" + self.run_id.hex(),
+            model=str(self.model),
+            manifest=str(sha256(b"folder")),
+            name=name,
+        )
 
     def judge(self, **options: Any) -> Any:
         return self.lab.judge(self.file, self.folder.root, **options)
@@ -191,22 +212,42 @@ def word(data: bytes) -> str:
 
 def honest_batches(dataset: CommittedDataset, seed: bytes, epoch: int, consumed: int) -> Batches:
     order = epoch_order(seed, epoch, len(dataset))
-    return [Batch(list(range(b, min(consumed, b + BATCH))),
-                  [word(dataset.leaf(int(order[h]))) for h in range(b, min(consumed, b + BATCH))], epoch)
-            for b in range(0, consumed, BATCH)]
+    return [
+        Batch(
+            list(range(b, min(consumed, b + BATCH))),
+            [word(dataset.leaf(int(order[h]))) for h in range(b, min(consumed, b + BATCH))],
+            epoch,
+        )
+        for b in range(0, consumed, BATCH)
+    ]
 
 
 def batch_record(batch: Batch, step: int) -> Record:
-    return Record.make("batch", TIME, epoch=batch.epoch, step=step, micro=0, rank=0, positions=batch.positions, leaves=batch.leaves,
-                       tensors=str(sha256(f"tensors {batch.epoch} {step}".encode())))
+    return Record.make(
+        "batch",
+        TIME,
+        epoch=batch.epoch,
+        step=step,
+        micro=0,
+        rank=0,
+        positions=batch.positions,
+        leaves=batch.leaves,
+        tensors=str(sha256(f"tensors {batch.epoch} {step}".encode())),
+    )
 
 
 def opening_record(lab: Lab, data: Data, plan: Plan) -> Record:
     root = data.dataset.root
     fields: dict[str, Any] = {
-        "dataset": {"root": root.hex0x, "depth": root.depth, "count": root.count}, "base": {"content": BASE, "name": "base"},
-        "config": {}, "config_digest": str(sha256(b"config")), "code": {}, "environment": {"run": next(_RUNS)},
-        "signer": lab.session(plan.session).address, "evaluation": {}, "registered": True,
+        "dataset": {"root": root.hex0x, "depth": root.depth, "count": root.count},
+        "base": {"content": BASE, "name": "base"},
+        "config": {},
+        "config_digest": str(sha256(b"config")),
+        "code": {},
+        "environment": {"run": next(_RUNS)},
+        "signer": lab.session(plan.session).address,
+        "evaluation": {},
+        "registered": True,
     }
     return Record.make("run.open", TIME, **(fields | plan.opening))
 
@@ -215,17 +256,37 @@ def later_records(run: Run, plan: Plan) -> list[Record]:
     """Merge and quantize, linked by digests."""
     adapter, merged = str(sha256(b"adapter")), str(sha256(b"merged"))
     fields = {
-        "merge": {"base": BASE, "adapter": adapter, "adapter_manifest": adapter, "merged": merged, "merged_manifest": merged,
-                  "scale": "2", "adapted": []},
-        "quantize": {"source": merged, "format": "gguf", "quantization": "Q8_0", "file": str(run.model), "size": len(plan.model),
-                     "tensors": {}},
+        "merge": {
+            "base": BASE,
+            "adapter": adapter,
+            "adapter_manifest": adapter,
+            "merged": merged,
+            "merged_manifest": merged,
+            "scale": "2",
+            "adapted": [],
+        },
+        "quantize": {
+            "source": merged,
+            "format": "gguf",
+            "quantization": "Q8_0",
+            "file": str(run.model),
+            "size": len(plan.model),
+            "tensors": {},
+        },
     }
     return [Record.make(type_, TIME, **(fields[type_] | plan.fields.get(type_, {}))) for type_ in ("merge", "quantize")]
 
 
 def checkpoint_record(plan: Plan, consumed: int) -> Record:
     adapter = str(sha256(b"adapter"))
-    fields = {"step": 5, "path": "adapter", "manifest": adapter, "weights": adapter, "epoch": plan.epochs[-1], "consumed": consumed}
+    fields = {
+        "step": 5,
+        "path": "adapter",
+        "manifest": adapter,
+        "weights": adapter,
+        "epoch": plan.epochs[-1],
+        "consumed": consumed,
+    }
     return Record.make("checkpoint", TIME, **(fields | plan.fields.get("checkpoint", {})))
 
 
@@ -260,7 +321,9 @@ def _train(run: Run, plan: Plan, opening: Record, draw_block: int) -> list[Recor
     trained = plan.trained_with(run.seed)
     honest = [b for e in plan.epochs for b in honest_batches(dataset, trained, e, consumed)]
     logged = plan.batches(honest) if plan.batches else honest
-    seed = Record.make("seed", TIME, seed=word(plan.seed(run.seed)), source="chain", draw_block=draw_block, run_id=word(run.run_id))
+    seed = Record.make(
+        "seed", TIME, seed=word(plan.seed(run.seed)), source="chain", draw_block=draw_block, run_id=word(run.run_id)
+    )
     fed = [batch_record(b, step) for step, b in enumerate(logged)]
     if plan.resume:
         fed.insert(5, Record.make("resume", TIME, from_=0, abandons=list(plan.resume), step=3))
@@ -277,9 +340,20 @@ def _train(run: Run, plan: Plan, opening: Record, draw_block: int) -> list[Recor
 
 def prove(run: Run, honest: list[Record], epoch: int, plan: Plan) -> None:
     """Anchor and prove an epoch from these records, and log what came of it."""
-    job = make_job(honest, run.data.dataset, run.run_id, run.data.registered.dataset_id, plan.trained_with(run.seed), epoch)
-    record = prove_epoch(job, run.data.dataset, SALT_KEY, run.lab.keys, run.lab.prover, run.lab.session(run.session), run.folder,
-                         run.lab.deployment.ledger, quiet)
+    job = make_job(
+        honest, run.data.dataset, run.run_id, run.data.registered.dataset_id, plan.trained_with(run.seed), epoch
+    )
+    record = prove_epoch(
+        job,
+        run.data.dataset,
+        SALT_KEY,
+        run.lab.keys,
+        run.lab.prover,
+        run.lab.session(run.session),
+        run.folder,
+        run.lab.deployment.ledger,
+        quiet,
+    )
     run.log(replace(record, time=TIME, fields=dict(record.fields) | plan.fields.get("epoch", {})))
 
 

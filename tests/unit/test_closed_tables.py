@@ -9,15 +9,30 @@ import pytest
 from provenance import errors
 from provenance.policy import CLAIMS
 from provenance.verdict import EXIT_AUTH, EXIT_USAGE, TABLE, Claim, Edge, Grade, Status, Verdict
+from tests.support.plain import VECTORS
 
 # The design's table of verdicts.
 WORDS = {
-    "verified": ("Verified", 0), "failed": ("Failed", 1), "indeterminate": ("Undetermined", 3), "pending": ("Pending", 3),
-    "not_found": ("Not found", 4), "policy_denied": ("Denied by policy", 6), "revoked": ("Revoked", 7),
+    "verified": ("Verified", 0),
+    "failed": ("Failed", 1),
+    "indeterminate": ("Undetermined", 3),
+    "pending": ("Pending", 3),
+    "not_found": ("Not found", 4),
+    "policy_denied": ("Denied by policy", 6),
+    "revoked": ("Revoked", 7),
 }
 EXIT_CODES = {
-    "ProvenanceError": 1, "InputError": 2, "ConfigError": 2, "VerificationError": 1, "NotFound": 4, "AuthError": 5, "PolicyDenied": 6,
-    "Conflict": 2, "UnavailableError": 3, "RejectedError": 1, "OutcomeUnknown": 3,
+    "ProvenanceError": 1,
+    "InputError": 2,
+    "ConfigError": 2,
+    "VerificationError": 1,
+    "NotFound": 4,
+    "AuthError": 5,
+    "PolicyDenied": 6,
+    "Conflict": 2,
+    "UnavailableError": 3,
+    "RejectedError": 1,
+    "OutcomeUnknown": 3,
 }
 
 
@@ -46,8 +61,14 @@ def test_every_error_has_its_exit_code_and_its_own_name() -> None:
 def test_an_error_tells_its_facts() -> None:
     error = errors.VerificationError("file differs", where="a.txt", expected=1, actual=2, hint="restore it")
     assert str(error) == "a.txt: file differs, expected 1, actual 2 (restore it)"
-    assert error.to_json() == {"code": "verification", "what": "file differs", "where": "a.txt", "expected": "1", "actual": "2",
-                               "hint": "restore it"}
+    assert error.to_json() == {
+        "code": "verification",
+        "what": "file differs",
+        "where": "a.txt",
+        "expected": "1",
+        "actual": "2",
+        "hint": "restore it",
+    }
 
 
 def test_every_claim_has_a_step_of_the_nine() -> None:
@@ -55,33 +76,38 @@ def test_every_claim_has_a_step_of_the_nine() -> None:
 
 
 def test_grades_are_ordered_from_declared_to_proven() -> None:
-    assert sorted(Grade, key=lambda g: g.rank) == [Grade.DECLARED, Grade.SIGNED, Grade.ANCHORED, Grade.RECOMPUTED, Grade.PROVEN]
+    assert sorted(Grade, key=lambda g: g.rank) == [
+        Grade.DECLARED,
+        Grade.SIGNED,
+        Grade.ANCHORED,
+        Grade.RECOMPUTED,
+        Grade.PROVEN,
+    ]
 
 
 def golden() -> Verdict:
     return Verdict(
-        Status.FAILED, "file differs", {"name": "model.gguf", "digest": "sha256:" + "00" * 32, "file_seen": True},
-        claims=(Claim("artifact.identified", 1, "hashed", True, evidence={"digest": "sha256:.."}),
-                Claim("release.named", 2, "differs", False, expected="a", actual="b", where="model.gguf"),
-                Claim("merge.recomputed", 7, "merge", None, needs="the base model")),
-        edges=(Edge("trained_on", "dataset 0x1", "sha256:2", Grade.PROVEN, "1 epoch"), Edge("merged_from", "a", "b", Grade.DECLARED)),
-        development=("dev keys",), siblings=("0x02",), release={"index": 3}, interval={"not_before": {"block": 1, "time": 2}},
-        trust="sha256:" + "11" * 32, limits=("gradients",),
+        Status.FAILED,
+        "file differs",
+        {"name": "model.gguf", "digest": "sha256:" + "00" * 32, "file_seen": True},
+        claims=(
+            Claim("artifact.identified", 1, "hashed", True, evidence={"digest": "sha256:.."}),
+            Claim("release.named", 2, "differs", False, expected="a", actual="b", where="model.gguf"),
+            Claim("merge.recomputed", 7, "merge", None, needs="the base model"),
+        ),
+        edges=(
+            Edge("trained_on", "dataset 0x1", "sha256:2", Grade.PROVEN, "1 epoch"),
+            Edge("merged_from", "a", "b", Grade.DECLARED),
+        ),
+        development=("dev keys",),
+        siblings=("0x02",),
+        release={"index": 3},
+        interval={"not_before": {"block": 1, "time": 2}},
+        trust="sha256:" + "11" * 32,
+        limits=("gradients",),
     )
 
 
 def test_the_json_of_a_verdict_is_frozen() -> None:
     """A consumer that reads `provenance-verdict/1` keeps working: keys and their meaning do not change."""
-    assert golden().to_json() == json.loads(
-        """{"format": "provenance-verdict/1", "status": "failed", "word": "Failed", "exit_code": 1, "reason": "file differs",
-        "subject": {"name": "model.gguf", "digest": "sha256:0000000000000000000000000000000000000000000000000000000000000000", "file_seen": true},
-        "claims": [
-          {"id": "artifact.identified", "step": 1, "status": "holds", "text": "hashed", "evidence": {"digest": "sha256:.."}},
-          {"id": "release.named", "step": 2, "status": "fails", "text": "differs", "where": "model.gguf", "expected": "a", "actual": "b"},
-          {"id": "merge.recomputed", "step": 7, "status": "not_checked", "text": "merge", "needs": "the base model"}],
-        "not_checked": ["merge.recomputed"],
-        "edges": [{"kind": "trained_on", "parent": "dataset 0x1", "child": "sha256:2", "grade": "proven", "note": "1 epoch"},
-                  {"kind": "merged_from", "parent": "a", "child": "b", "grade": "declared"}],
-        "development": ["dev keys"], "sibling_runs": ["0x02"], "release": {"index": 3}, "interval": {"not_before": {"block": 1, "time": 2}},
-        "trust": "sha256:1111111111111111111111111111111111111111111111111111111111111111", "limits": ["gradients"]}"""
-    )
+    assert golden().to_json() == json.loads((VECTORS / "verdict.json").read_text(encoding="utf-8"))

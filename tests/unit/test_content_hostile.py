@@ -1,4 +1,4 @@
-"""Content digests: the same for every save of the same tensors; hostile headers are refused before anything is allocated."""
+"""Content digests: the same for every save of the same tensors; hostile headers are refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from provenance.content import content_digest, tensor_digests
 from provenance.errors import InputError
 
 TENSORS: dict[str, tuple[str, list[int], bytes]] = {
-    "a": ("F32", [2], bytes(range(8))), "b": ("U8", [3], b"abc"), "c": ("BF16", [], b"\x01\x02"),
+    "a": ("F32", [2], bytes(range(8))),
+    "b": ("U8", [3], b"abc"),
+    "c": ("BF16", [], b"\x01\x02"),
 }
 
 
@@ -60,10 +62,18 @@ def test_a_tensor_in_two_shards_is_refused(tmp_path: Path) -> None:
         tensor_digests(tmp_path)
 
 
-@pytest.mark.parametrize("change", [
-    {"a": ("F32", [1, 2], bytes(range(8)))}, {"a": ("I32", [2], bytes(range(8)))}, {"a": ("F32", [2], bytes(8))},
-], ids=["shape", "dtype", "bytes"])
-def test_shape_dtype_and_bytes_are_bound(tmp_path: Path, change: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"a": ("F32", [1, 2], bytes(range(8)))},
+        {"a": ("I32", [2], bytes(range(8)))},
+        {"a": ("F32", [2], bytes(8))},
+    ],
+    ids=["shape", "dtype", "bytes"],
+)
+def test_shape_dtype_and_bytes_are_bound(
+    tmp_path: Path, change: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = content_digest(save(tmp_path / "1", ["a", "b"]))
     monkeypatch.setitem(TENSORS, *next(iter(change.items())))
     assert content_digest(save(tmp_path / "2", ["a", "b"])) != before
@@ -114,11 +124,21 @@ def test_hostile_headers_are_refused(tmp_path: Path, header: object) -> None:
         content_digest(write(tmp_path / "x.safetensors", json.dumps(header).encode(), bytes(4)))
 
 
-@pytest.mark.parametrize("header", [
-    b"[" * 200_000, b'{"x":' * 50_000, b'{"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}',
-    b'{"x":{"dtype":"U8","dtype":"U8","shape":[4],"data_offsets":[0,4]}}', b"", b"\xff", b"null",
-    '{"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}'.encode("utf-16"), b'{"x":{"dtype":"U8","shape":[NaN],"data_offsets":[0,4]}}',
-], ids=range(9))
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"[" * 200_000,
+        b'{"x":' * 50_000,
+        b'{"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}',
+        b'{"x":{"dtype":"U8","dtype":"U8","shape":[4],"data_offsets":[0,4]}}',
+        b"",
+        b"\xff",
+        b"null",
+        '{"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}'.encode("utf-16"),
+        b'{"x":{"dtype":"U8","shape":[NaN],"data_offsets":[0,4]}}',
+    ],
+    ids=range(9),
+)
 def test_headers_that_are_no_header_are_refused(tmp_path: Path, header: bytes) -> None:
     with pytest.raises(InputError):
         content_digest(write(tmp_path / "x.safetensors", header, bytes(4)))

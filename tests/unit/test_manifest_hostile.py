@@ -27,15 +27,19 @@ def test_an_unchanged_directory_verifies(folder: Path) -> None:
     verify_manifest(Manifest.parse(manifest_of(folder).to_bytes()), folder)
 
 
-@pytest.mark.parametrize(("change", "what", "where"), [
-    (lambda d: (d / "c.txt").write_bytes(b""), "not in the manifest", "c.txt"),
-    (lambda d: (d / "a.txt").unlink(), "missing", "a.txt"),
-    (lambda d: (d / "a.txt").rename(d / "A.txt"), "not in the manifest", "A.txt"),
-    (lambda d: (d / "a.txt").write_bytes(b"x"), "differs", "a.txt"),
-    (lambda d: (d / "sub" / "b.txt").write_bytes(b"bb"), "differs", "sub/b.txt"),
-    (lambda d: (d / "sub" / "b.txt").rename(d / "b.txt"), "not in the manifest", "b.txt"),
-    (lambda d: (d / ".hidden").write_bytes(b""), "not in the manifest", ".hidden"),
-], ids=["extra", "missing", "renamed", "changed", "grown", "moved", "hidden"])
+@pytest.mark.parametrize(
+    ("change", "what", "where"),
+    [
+        (lambda d: (d / "c.txt").write_bytes(b""), "not in the manifest", "c.txt"),
+        (lambda d: (d / "a.txt").unlink(), "missing", "a.txt"),
+        (lambda d: (d / "a.txt").rename(d / "A.txt"), "not in the manifest", "A.txt"),
+        (lambda d: (d / "a.txt").write_bytes(b"x"), "differs", "a.txt"),
+        (lambda d: (d / "sub" / "b.txt").write_bytes(b"bb"), "differs", "sub/b.txt"),
+        (lambda d: (d / "sub" / "b.txt").rename(d / "b.txt"), "not in the manifest", "b.txt"),
+        (lambda d: (d / ".hidden").write_bytes(b""), "not in the manifest", ".hidden"),
+    ],
+    ids=["extra", "missing", "renamed", "changed", "grown", "moved", "hidden"],
+)
 def test_a_changed_directory_fails_at_the_file(folder: Path, change: Any, what: str, where: str) -> None:
     manifest = manifest_of(folder)
     change(folder)
@@ -44,9 +48,16 @@ def test_a_changed_directory_fails_at_the_file(folder: Path, change: Any, what: 
     assert caught.value.where == where
 
 
-@pytest.mark.parametrize("make", [
-    lambda p: p.symlink_to("a.txt"), lambda p: p.symlink_to("/etc/passwd"), lambda p: p.symlink_to("sub"), os.mkfifo,
-], ids=["symlink", "outside", "folder", "fifo"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: p.symlink_to("a.txt"),
+        lambda p: p.symlink_to("/etc/passwd"),
+        lambda p: p.symlink_to("sub"),
+        os.mkfifo,
+    ],
+    ids=["symlink", "outside", "folder", "fifo"],
+)
 def test_what_is_no_regular_file_is_refused(folder: Path, make: Any) -> None:
     make(folder / "odd")
     with pytest.raises(InputError, match="not a regular file"):
@@ -96,7 +107,9 @@ def altered(folder: Path, change: Any) -> bytes:
     return json.dumps(value).encode()
 
 
-@pytest.mark.parametrize("path", ["../x", "/etc/passwd", "a/../b", "./a", "a//b", "a/", "", "a\\b", "a\0b", ".", "..", 5, None, "\ud800"])
+@pytest.mark.parametrize(
+    "path", ["../x", "/etc/passwd", "a/../b", "./a", "a//b", "a/", "", "a\\b", "a\0b", ".", "..", 5, None, "\ud800"]
+)
 def test_unsafe_paths_are_refused(folder: Path, path: Any) -> None:
     with pytest.raises(InputError):
         Manifest.parse(altered(folder, lambda v: v["files"][0].update(path=path)))
@@ -108,11 +121,23 @@ def test_impossible_sizes_are_refused(folder: Path, size: Any) -> None:
         Manifest.parse(altered(folder, lambda v: v["files"][0].update(size=size)))
 
 
-@pytest.mark.parametrize("change", [
-    lambda v: v.pop("root"), lambda v: v.pop("files"), lambda v: v.update(format="provenance-manifest/2"), lambda v: v.update(files={}),
-    lambda v: v.update(files=[1]), lambda v: v["files"][0].update(sha256=5), lambda v: v["files"][0].update(sha256="x"),
-    lambda v: v["files"].reverse(), lambda v: v["files"].append(dict(v["files"][0])), lambda v: v.update(files=5), lambda v: v.update(root=5),
-], ids=range(11))
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda v: v.pop("root"),
+        lambda v: v.pop("files"),
+        lambda v: v.update(format="provenance-manifest/2"),
+        lambda v: v.update(files={}),
+        lambda v: v.update(files=[1]),
+        lambda v: v["files"][0].update(sha256=5),
+        lambda v: v["files"][0].update(sha256="x"),
+        lambda v: v["files"].reverse(),
+        lambda v: v["files"].append(dict(v["files"][0])),
+        lambda v: v.update(files=5),
+        lambda v: v.update(root=5),
+    ],
+    ids=range(11),
+)
 def test_malformed_manifests_are_refused(folder: Path, change: Any) -> None:
     with pytest.raises((InputError, VerificationError)):
         Manifest.parse(altered(folder, change))

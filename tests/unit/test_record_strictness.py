@@ -27,8 +27,12 @@ WRONG: dict[str, list[Any]] = {
 
 
 def raw(kind: str, fields: dict[str, Any], **more: Any) -> bytes:
-    return json.dumps({"type": kind, "v": 1, "time": plain.TIME, **fields, **more}, sort_keys=True, separators=(",", ":"),
-                      ensure_ascii=False).encode()
+    return json.dumps(
+        {"type": kind, "v": 1, "time": plain.TIME, **fields, **more},
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=False,
+    ).encode()
 
 
 def cases() -> list[Any]:
@@ -72,30 +76,61 @@ def test_an_unknown_field_is_refused(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", sorted(SCHEMAS))
 def test_every_type_round_trips(kind: str) -> None:
-    record = Record.make(kind, plain.TIME, **{("from_" if k == "from" else k): v for k, v in plain.RECORDS[kind].items()})
+    record = Record.make(
+        kind, plain.TIME, **{("from_" if k == "from" else k): v for k, v in plain.RECORDS[kind].items()}
+    )
     assert Record.parse(record.to_bytes()) == record
 
 
 GOOD = plain.canonical({"type": "tombstone", "v": 1, "time": plain.TIME, **plain.RECORDS["tombstone"]}).encode()
 
 
-@pytest.mark.parametrize("data", [
-    GOOD + b"\n", b" " + GOOD, GOOD.replace(b'"v":1', b'"v": 1'), GOOD.replace(b'"v":1', b'"v":1.0'), GOOD.replace(b'"v":1', b'"v":1e0'),
-    GOOD.replace(b'"v":1', b'"v":1,"v":1'), GOOD.replace(b"tombstone", b"tombst\\u006fne"), GOOD.decode().encode("utf-16"),
-    b"\xef\xbb\xbf" + GOOD, b'{"v":1,' + GOOD[1:].replace(b',"v":1', b""),
-], ids=range(10))
+@pytest.mark.parametrize(
+    "data",
+    [
+        GOOD + b"\n",
+        b" " + GOOD,
+        GOOD.replace(b'"v":1', b'"v": 1'),
+        GOOD.replace(b'"v":1', b'"v":1.0'),
+        GOOD.replace(b'"v":1', b'"v":1e0'),
+        GOOD.replace(b'"v":1', b'"v":1,"v":1'),
+        GOOD.replace(b"tombstone", b"tombst\\u006fne"),
+        GOOD.decode().encode("utf-16"),
+        b"\xef\xbb\xbf" + GOOD,
+        b'{"v":1,' + GOOD[1:].replace(b',"v":1', b""),
+    ],
+    ids=range(10),
+)
 def test_the_same_record_in_other_bytes_is_refused(data: bytes) -> None:
     assert Record.parse(GOOD).to_bytes() == GOOD
     with pytest.raises(InputError):
         Record.parse(data)
 
 
-@pytest.mark.parametrize("data", [
-    b"", b"{}", b"[]", b"null", b"1", GOOD[:-1], b"\x00", b"\xff", GOOD.replace(b'"v":1', b'"v":2'), GOOD.replace(b'"v":1', b'"v":true'),
-    GOOD.replace(b'"v":1', b'"v":"1"'), GOOD.replace(b"tombstone", b"tombstones"), GOOD.replace(plain.TIME.encode(), b"2026-01-02T03:04:05+00:00"),
-    GOOD.replace(plain.TIME.encode(), b"2026-01-02 03:04:05Z"), GOOD.replace(b'"v":1', b'"v":NaN'), GOOD.replace(b'"v":1', b'"v":' + b"1" * 5000),
-    b"[" * 200_000, b'{"a":' * 200_000,
-], ids=range(18))
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"null",
+        b"1",
+        GOOD[:-1],
+        b"\x00",
+        b"\xff",
+        GOOD.replace(b'"v":1', b'"v":2'),
+        GOOD.replace(b'"v":1', b'"v":true'),
+        GOOD.replace(b'"v":1', b'"v":"1"'),
+        GOOD.replace(b"tombstone", b"tombstones"),
+        GOOD.replace(plain.TIME.encode(), b"2026-01-02T03:04:05+00:00"),
+        GOOD.replace(plain.TIME.encode(), b"2026-01-02 03:04:05Z"),
+        GOOD.replace(b'"v":1', b'"v":NaN'),
+        GOOD.replace(b'"v":1', b'"v":' + b"1" * 5000),
+        b"[" * 200_000,
+        b'{"a":' * 200_000,
+    ],
+    ids=range(18),
+)
 def test_what_is_no_record_is_refused(data: bytes) -> None:
     with pytest.raises(InputError):
         Record.parse(data)
@@ -104,7 +139,15 @@ def test_what_is_no_record_is_refused(data: bytes) -> None:
 @pytest.mark.parametrize("depth", [60, 70, 5000])
 def test_nesting_inside_an_object_field_is_bounded(depth: int) -> None:
     body = b'{"a":' * depth + b"1" + b"}" * depth
-    data = b'{"body":' + body + b',"subject":"' + plain.D["a"].encode() + b'","time":"' + plain.TIME.encode() + b'","type":"adopt","v":1}'
+    data = (
+        b'{"body":'
+        + body
+        + b',"subject":"'
+        + plain.D["a"].encode()
+        + b'","time":"'
+        + plain.TIME.encode()
+        + b'","type":"adopt","v":1}'
+    )
     if depth < 64:
         assert Record.parse(data).to_bytes() == data
         return
@@ -129,6 +172,14 @@ def test_a_flipped_bit_gives_another_record_or_none(index: int, bit: int) -> Non
 
 def test_a_release_entry_binds_run_model_manifest_and_record() -> None:
     fields = plain.RECORDS["release"]
-    entries = {Record.make("release", plain.TIME, **(fields | change)).entry for change in (
-        {}, {"run_id": plain.W["b"]}, {"model": plain.D["c"]}, {"manifest": plain.D["c"]}, {"name": "other"})}
+    entries = {
+        Record.make("release", plain.TIME, **(fields | change)).entry
+        for change in (
+            {},
+            {"run_id": plain.W["b"]},
+            {"model": plain.D["c"]},
+            {"manifest": plain.D["c"]},
+            {"name": "other"},
+        )
+    }
     assert len(entries) == 5

@@ -29,15 +29,25 @@ def test_the_signed_bytes_are_those_of_eip_712() -> None:
         return value.to_bytes(32, "big")
 
     domain_type = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-    separator = keccak(keccak(domain_type) + keccak(b"provenance") + keccak(b"1") + word(31337) + bytes(12) + b"\xab" * 20)
+    separator = keccak(
+        keccak(domain_type) + keccak(b"provenance") + keccak(b"1") + word(31337) + bytes(12) + b"\xab" * 20
+    )
     struct = keccak(keccak(b"Head(bytes32 runId,uint64 size,bytes32 root)") + HEAD.run_id + word(7) + HEAD.root)
     assert Account._recover_hash(keccak(b"\x19\x01" + separator + struct), signature=FROZEN) == ACCOUNT.address
 
 
 def test_the_signature_of_a_fixed_key_is_frozen() -> None:
     vector = json.loads((Path(__file__).resolve().parents[1] / "vectors" / "head_signature.json").read_text())
-    assert vector == {"key": "01" * 32, "address": ADDRESS, "run_id": HEAD.run_id.hex(), "size": 7, "root": HEAD.root.hex(),
-                      "chain_id": 31337, "registry": DOMAIN.registry, "signature": FROZEN.hex()}
+    assert vector == {
+        "key": "01" * 32,
+        "address": ADDRESS,
+        "run_id": HEAD.run_id.hex(),
+        "size": 7,
+        "root": HEAD.root.hex(),
+        "chain_id": 31337,
+        "registry": DOMAIN.registry,
+        "signature": FROZEN.hex(),
+    }
 
 
 def test_a_signature_verifies() -> None:
@@ -45,10 +55,17 @@ def test_a_signature_verifies() -> None:
     verify_head(HEAD, DOMAIN, FROZEN, ACCOUNT.address)
 
 
-@pytest.mark.parametrize(("head", "domain"), [
-    (replace(HEAD, run_id=bytes(32)), DOMAIN), (replace(HEAD, size=8), DOMAIN), (replace(HEAD, root=bytes(32)), DOMAIN),
-    (HEAD, replace(DOMAIN, chain_id=1)), (HEAD, replace(DOMAIN, registry="0x" + "ac" * 20)),
-], ids=["run", "size", "root", "chain", "registry"])
+@pytest.mark.parametrize(
+    ("head", "domain"),
+    [
+        (replace(HEAD, run_id=bytes(32)), DOMAIN),
+        (replace(HEAD, size=8), DOMAIN),
+        (replace(HEAD, root=bytes(32)), DOMAIN),
+        (HEAD, replace(DOMAIN, chain_id=1)),
+        (HEAD, replace(DOMAIN, registry="0x" + "ac" * 20)),
+    ],
+    ids=["run", "size", "root", "chain", "registry"],
+)
 def test_a_signature_counts_for_one_head_at_one_place(head: Head, domain: Domain) -> None:
     with pytest.raises(VerificationError, match="another key"):
         verify_head(head, domain, FROZEN, ADDRESS)
@@ -61,9 +78,20 @@ def test_another_key_is_refused() -> None:
     assert (caught.value.expected, caught.value.actual) == (ADDRESS, other.address.lower())
 
 
-@pytest.mark.parametrize("signature", [
-    b"", b"\x00" * 65, b"\xff" * 65, FROZEN[:-1], FROZEN + b"\x00", FROZEN[:64] + b"\x05", bytes(32) + FROZEN[32:], b"\x00" * 10_000,
-], ids=range(8))
+@pytest.mark.parametrize(
+    "signature",
+    [
+        b"",
+        b"\x00" * 65,
+        b"\xff" * 65,
+        FROZEN[:-1],
+        FROZEN + b"\x00",
+        FROZEN[:64] + b"\x05",
+        bytes(32) + FROZEN[32:],
+        b"\x00" * 10_000,
+    ],
+    ids=range(8),
+)
 def test_malformed_signatures_are_refused(signature: bytes) -> None:
     with pytest.raises(VerificationError):
         verify_head(HEAD, DOMAIN, signature, ADDRESS)
@@ -122,7 +150,9 @@ def test_a_key_file_is_private_and_opens_with_its_password_only(tmp_path: Path) 
         create_key(path, "secret")
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", "1", '{"address": "0x00"}', '{"address": "00", "crypto": 5, "version": 3}', "\x00"])
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", "1", '{"address": "0x00"}', '{"address": "00", "crypto": 5, "version": 3}', "\x00"]
+)
 def test_what_is_no_keystore_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "key.json").write_text(text)
     with pytest.raises((InputError, AuthError)):
@@ -155,7 +185,9 @@ def test_a_trust_file_in_the_configuration_folder_is_found(tmp_path: Path) -> No
     assert Settings.load({"HOME": str(tmp_path)}).trust == trust
 
 
-def test_a_trust_file_in_the_working_directory_is_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trust_file_in_the_working_directory_is_not_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "trust.yaml").touch()
     monkeypatch.chdir(tmp_path)
     assert Settings.load({"HOME": str(tmp_path / "home")}).trust is None

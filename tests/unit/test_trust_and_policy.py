@@ -36,13 +36,34 @@ def parse(value: Any) -> Any:
 def test_render_and_parse_agree() -> None:
     trust = parse(good())
     again = parse_trust(trust.to_yaml().encode())
-    assert (again.keys, again.publishers, again.registry, again.confirmations) == (trust.keys, trust.publishers, trust.registry, 12)
+    assert (again.keys, again.publishers, again.registry, again.confirmations) == (
+        trust.keys,
+        trust.publishers,
+        trust.registry,
+        12,
+    )
     assert trust.key(HASH).klass == "dev"
 
 
-REQUIRED = ["format", "environment", "chain", "chain.id", "chain.genesis", "contracts", "contracts.registry", "contracts.ledger",
-            "contracts.registry.address", "contracts.ledger.code_hash", "keys", "keys.0.vk_id", "keys.0.kind", "keys.0.class", "publishers",
-            "publishers.0.address", "publishers.0.name"]
+REQUIRED = [
+    "format",
+    "environment",
+    "chain",
+    "chain.id",
+    "chain.genesis",
+    "contracts",
+    "contracts.registry",
+    "contracts.ledger",
+    "contracts.registry.address",
+    "contracts.ledger.code_hash",
+    "keys",
+    "keys.0.vk_id",
+    "keys.0.kind",
+    "keys.0.class",
+    "publishers",
+    "publishers.0.address",
+    "publishers.0.name",
+]
 
 
 @pytest.mark.parametrize("path", REQUIRED)
@@ -55,7 +76,9 @@ def test_a_missing_key_is_named(path: str) -> None:
     assert str(caught.value.where).endswith(str(name))
 
 
-@pytest.mark.parametrize("path", ["extra", "chain.extra", "contracts.extra", "contracts.ledger.extra", "keys.0.extra", "publishers.0.extra"])
+@pytest.mark.parametrize(
+    "path", ["extra", "chain.extra", "contracts.extra", "contracts.ledger.extra", "keys.0.extra", "publishers.0.extra"]
+)
 def test_an_unknown_key_is_named(path: str) -> None:
     value = good()
     parent, name = at(value, path)
@@ -65,14 +88,37 @@ def test_an_unknown_key_is_named(path: str) -> None:
     assert "extra" in str(caught.value.where)
 
 
-@pytest.mark.parametrize(("path", "wrong"), [
-    ("format", "provenance-trust/2"), ("environment", "prod"), ("environment", 1), ("chain", []), ("chain.id", "31337"), ("chain.id", True),
-    ("chain.genesis", HASH[:-1]), ("chain.genesis", HASH[2:]), ("chain.genesis", 0xCDCD), ("chain.confirmations", 0), ("chain.confirmations", -5),
-    ("chain.confirmations", "12"), ("contracts.registry.address", HASH), ("contracts.registry.code_hash", "0x" + "g" * 64), ("keys", {}),
-    ("keys", [1]), ("keys.0.kind", "merge"), ("keys.0.class", "production"), ("keys.0.class", "ceremony"), ("keys.0.vk_id", ADDRESS),
-    ("keys.1.transcript", 5), ("publishers", None), ("publishers.0.address", "me"), ("publishers.0.from_block", "3"), ("publishers.0.to_block", 1.5),
-    ("publishers.0.name", 5),
-])
+@pytest.mark.parametrize(
+    ("path", "wrong"),
+    [
+        ("format", "provenance-trust/2"),
+        ("environment", "prod"),
+        ("environment", 1),
+        ("chain", []),
+        ("chain.id", "31337"),
+        ("chain.id", True),
+        ("chain.genesis", HASH[:-1]),
+        ("chain.genesis", HASH[2:]),
+        ("chain.genesis", 0xCDCD),
+        ("chain.confirmations", 0),
+        ("chain.confirmations", -5),
+        ("chain.confirmations", "12"),
+        ("contracts.registry.address", HASH),
+        ("contracts.registry.code_hash", "0x" + "g" * 64),
+        ("keys", {}),
+        ("keys", [1]),
+        ("keys.0.kind", "merge"),
+        ("keys.0.class", "production"),
+        ("keys.0.class", "ceremony"),
+        ("keys.0.vk_id", ADDRESS),
+        ("keys.1.transcript", 5),
+        ("publishers", None),
+        ("publishers.0.address", "me"),
+        ("publishers.0.from_block", "3"),
+        ("publishers.0.to_block", 1.5),
+        ("publishers.0.name", 5),
+    ],
+)
 def test_a_wrong_value_is_refused(path: str, wrong: Any) -> None:
     value = good()
     parent, name = at(value, path)
@@ -81,9 +127,21 @@ def test_a_wrong_value_is_refused(path: str, wrong: Any) -> None:
         parse(value)
 
 
-@pytest.mark.parametrize("data", [
-    b"", b"[]", b"a: [", b"\xff\xfe\x00", b"a: !!python/object/apply:os.system [id]", b"when: 2026-13-45", b"[" * 5000, b"? [a]\n: b", b"{1: 2}",
-], ids=range(9))
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"[]",
+        b"a: [",
+        b"\xff\xfe\x00",
+        b"a: !!python/object/apply:os.system [id]",
+        b"when: 2026-13-45",
+        b"[" * 5000,
+        b"? [a]\n: b",
+        b"{1: 2}",
+    ],
+    ids=range(9),
+)
 def test_what_is_no_trust_file_is_refused(data: bytes) -> None:
     with pytest.raises(ConfigError):
         parse_trust(data)
@@ -129,11 +187,30 @@ def test_a_policy_may_require_more(tmp_path: Path) -> None:
     assert policy(tmp_path, FORMAT + "require: [file.recomputed]\nmode: warn").require == {"file.recomputed"}
 
 
-@pytest.mark.parametrize("text", [
-    "", "[]", "format: other", FORMAT + "x: 1", FORMAT + "1: 1\nb: 2", FORMAT + "require: [nothing.such]", FORMAT + "require: all",
-    FORMAT + "require: [[a]]", FORMAT + "require: [{a: b}]", FORMAT + "require: [1]", FORMAT + "mode: off", FORMAT + "mode: [warn]",
-    FORMAT + "onNoMatch: allow", FORMAT + "environment: prod", FORMAT + "environment: [local]", "a: [", "[" * 5000, FORMAT + "mode: 2026-13-45",
-], ids=range(18))
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "format: other",
+        FORMAT + "x: 1",
+        FORMAT + "1: 1\nb: 2",
+        FORMAT + "require: [nothing.such]",
+        FORMAT + "require: all",
+        FORMAT + "require: [[a]]",
+        FORMAT + "require: [{a: b}]",
+        FORMAT + "require: [1]",
+        FORMAT + "mode: off",
+        FORMAT + "mode: [warn]",
+        FORMAT + "onNoMatch: allow",
+        FORMAT + "environment: prod",
+        FORMAT + "environment: [local]",
+        "a: [",
+        "[" * 5000,
+        FORMAT + "mode: 2026-13-45",
+    ],
+    ids=range(18),
+)
 def test_a_policy_that_is_not_understood_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError):
         policy(tmp_path, text)
@@ -144,7 +221,15 @@ def test_a_missing_policy_is_refused(tmp_path: Path) -> None:
         load_policy(tmp_path / "none.yaml")
 
 
-@pytest.mark.parametrize(("trust", "own", "allowed"), [
-    ("local", None, True), ("local", "local", True), ("local", "production", False), ("test", None, False), ("production", "local", False)])
+@pytest.mark.parametrize(
+    ("trust", "own", "allowed"),
+    [
+        ("local", None, True),
+        ("local", "local", True),
+        ("local", "production", False),
+        ("test", None, False),
+        ("production", "local", False),
+    ],
+)
 def test_a_policy_can_only_be_stricter_about_environments(trust: str, own: str | None, allowed: bool) -> None:
     assert Policy(environment=own).allows_development(trust) is allowed

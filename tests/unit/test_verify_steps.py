@@ -37,7 +37,12 @@ def test_the_prover_is_given_what_was_recomputed() -> None:
     run = MemoryRun()
     run.judge()
     (evidence,) = run.believer.epochs
-    assert (evidence.run_id, evidence.seed, evidence.number, evidence.words) == (run.run_id, run.seed, 0, b"epoch words")
+    assert (evidence.run_id, evidence.seed, evidence.number, evidence.words) == (
+        run.run_id,
+        run.seed,
+        0,
+        b"epoch words",
+    )
     assert len(evidence.leaves) == len(evidence.order) == 12
 
 
@@ -63,22 +68,40 @@ LOG_EDITS: dict[str, tuple[Callable[[Records], Records], str]] = {
     "checkpoint consumed less": (edited(4, consumed=11), "lineage.complete"),
     "checkpoint of another epoch": (edited(4, epoch=1), "lineage.complete"),
     "unmatched tensors": (edited(2, unmatched=1), "lineage.complete"),
-    "abandons the future": (lambda log: [log[0], Record.make("resume", TIME, from_=0, abandons=[9], step=0), *log[1:]], "lineage.complete"),
-    "abandons a batch": (lambda log: [*log[:5], Record.make("resume", TIME, from_=0, abandons=[3], step=0), *log[5:]], "lineage.complete"),
+    "abandons the future": (
+        lambda log: [log[0], Record.make("resume", TIME, from_=0, abandons=[9], step=0), *log[1:]],
+        "lineage.complete",
+    ),
+    "abandons a batch": (
+        lambda log: [*log[:5], Record.make("resume", TIME, from_=0, abandons=[3], step=0), *log[5:]],
+        "lineage.complete",
+    ),
     "batches exchanged": (lambda log: [log[0], log[2], log[1], *log[3:]], "epoch.proven"),
     "position twice": (edited(2, positions=[3, 5, 6, 7]), "epoch.proven"),
     "positions exchanged": (edited(2, positions=[5, 4, 6, 7]), "epoch.proven"),
     "position beyond": (edited(3, positions=[8, 9, 10, 12]), "epoch.proven"),
     "huge position": (edited(3, positions=[8, 9, 10, 2**53 - 1]), "epoch.proven"),
     "fewer leaves": (edited(3, leaves=["0x" + "00" * 32]), "epoch.proven"),
-    "another epoch": (lambda log: edited(4, consumed=0)([log[0], *(edited(0, epoch=3)([r])[0] for r in log[1:4]), *edited(0, epoch=3)([log[5]]),
-                                                        *log[4:5], *log[6:]]), "epoch.proven"),
+    "another epoch": (
+        lambda log: [replace(r, fields=dict(r.fields) | {"epoch": 3}) if "epoch" in r.fields else r for r in log],
+        "epoch.proven",
+    ),
     "remainder invented": (edited(5, remainder=["0x" + "00" * 32]), "epoch.proven"),
     "consumed less": (edited(5, consumed=11), "epoch.proven"),
     "another anchoring": (edited(5, number=1), "epoch.proven"),
     "huge anchoring": (edited(5, number=2**53 - 1), "epoch.proven"),
-    "no points": (lambda log: [*log[:5], Record("epoch", TIME, {k: v for k, v in log[5].fields.items() if k != "u_hash"}), *log[6:]], "epoch.proven"),
-    "a batch of an unproven epoch": (lambda log: [*log[:5], replace(log[1], fields=dict(log[1].fields) | {"epoch": 1}), *log[5:]], ""),
+    "no points": (
+        lambda log: [
+            *log[:5],
+            Record("epoch", TIME, {k: v for k, v in log[5].fields.items() if k != "u_hash"}),
+            *log[6:],
+        ],
+        "epoch.proven",
+    ),
+    "a batch of an unproven epoch": (
+        lambda log: [*log[:5], replace(log[1], fields=dict(log[1].fields) | {"epoch": 1}), *log[5:]],
+        "",
+    ),
 }
 
 
@@ -91,10 +114,17 @@ def test_a_log_that_contradicts_itself_fails_at_its_claim(change: Callable[[Reco
     assert (verdict.status, failing(verdict)) == (Status.FAILED, [claim])
 
 
-@pytest.mark.parametrize(("opening", "claim"), [
-    ({"dataset": {}}, "dataset.registered"), ({"dataset": {"root": 7}}, "dataset.registered"), ({"base": {}}, "lineage.complete"),
-    ({"base": {"content": None, "name": ["x"]}}, "lineage.complete"), ({"signer": "0x" + "00" * 20}, "head.signed"),
-], ids=str)
+@pytest.mark.parametrize(
+    ("opening", "claim"),
+    [
+        ({"dataset": {}}, "dataset.registered"),
+        ({"dataset": {"root": 7}}, "dataset.registered"),
+        ({"base": {}}, "lineage.complete"),
+        ({"base": {"content": None, "name": ["x"]}}, "lineage.complete"),
+        ({"signer": "0x" + "00" * 20}, "head.signed"),
+    ],
+    ids=str,
+)
 def test_an_opening_without_what_is_needed_fails(opening: dict[str, Any], claim: str) -> None:
     verdict = MemoryRun(opening=opening).judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, [claim])
@@ -119,7 +149,11 @@ def test_an_anchoring_from_before_the_batches_fails() -> None:
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["epoch.proven"])
 
 
-@pytest.mark.parametrize("registered", [None, {}, {"points": 5}, {"points": [[1, 2]]}, {"points": [["0x1"]]}, {"points": [["x", "y"]]}], ids=str)
+@pytest.mark.parametrize(
+    "registered",
+    [None, {}, {"points": 5}, {"points": [[1, 2]]}, {"points": [["0x1"]]}, {"points": [["x", "y"]]}],
+    ids=str,
+)
 def test_a_malformed_registration_fails(registered: Any) -> None:
     run = MemoryRun()
     run.evidence.registered = registered
@@ -158,7 +192,17 @@ def test_a_chain_that_goes_down_at_any_question_is_undetermined() -> None:
             assert verdict.interval is None  # only the dates were still missing
 
 
-QUESTIONS = ("run", "head", "claims", "revocation", "dataset_revocation", "dataset", "anchoring", "anchoring_count", "runs_of")
+QUESTIONS = (
+    "run",
+    "head",
+    "claims",
+    "revocation",
+    "dataset_revocation",
+    "dataset",
+    "anchoring",
+    "anchoring_count",
+    "runs_of",
+)
 
 
 def count_questions(run: MemoryRun) -> int:
@@ -186,13 +230,20 @@ def silence_after(chain: MemoryChain, limit: int) -> list[int]:
 def test_an_endpoint_that_lies_about_a_claims_place_fails_and_does_not_crash() -> None:
     run = MemoryRun()
     model, claim = run.chain.released[0]
-    for lie in (replace(claim, index=10**6), replace(claim, seq=9), replace(claim, record=bytes(32)), replace(claim, index=0)):
+    for lie in (
+        replace(claim, index=10**6),
+        replace(claim, seq=9),
+        replace(claim, record=bytes(32)),
+        replace(claim, index=0),
+    ):
         run.chain.released[0] = (model, lie)
         verdict = run.judge()
         assert (verdict.status, failing(verdict)) == (Status.FAILED, ["release.logged"])
 
 
-@pytest.mark.parametrize("field", ["chain_id", "genesis", "registry", "registry_code_hash", "ledger", "ledger_code_hash"])
+@pytest.mark.parametrize(
+    "field", ["chain_id", "genesis", "registry", "registry_code_hash", "ledger", "ledger_code_hash"]
+)
 def test_a_chain_that_differs_from_the_pinned_one_fails(field: str) -> None:
     run = MemoryRun()
     run.chain.answering = replace(run.chain.answering, **{field: 5 if field == "chain_id" else "0x" + "00" * 20})
@@ -202,7 +253,9 @@ def test_a_chain_that_differs_from_the_pinned_one_fails(field: str) -> None:
 
 def test_addresses_are_compared_without_their_checksum_case() -> None:
     run = MemoryRun()
-    run.chain.answering = replace(run.chain.answering, registry=run.chain.answering.registry.upper().replace("0X", "0x"))
+    run.chain.answering = replace(
+        run.chain.answering, registry=run.chain.answering.registry.upper().replace("0X", "0x")
+    )
     assert run.judge().status is Status.VERIFIED
 
 

@@ -53,6 +53,9 @@ def train_recorded(config: TrainConfig, settings: Settings, *, anchor: bool, res
         Conflict: the output folder holds a run already (and `resume` was not asked for), or a finished one.
         UnavailableError: chain unreachable at start.
     """
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # progress is told in plain lines
     folder = RunFolder(Path(config.output_dir))
     _require_startable(folder, resume)
     session, dataset_id = _connect(config, settings, key, say) if anchor else (None, None)
