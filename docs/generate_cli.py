@@ -1,7 +1,7 @@
 """Write docs/cli.md from the command line itself.
 
-    python docs/generate_cli.py            rewrite docs/cli.md
-    python docs/generate_cli.py --check    exit 1 and show the difference if it is out of date
+python docs/generate_cli.py            rewrite docs/cli.md
+python docs/generate_cli.py --check    exit 1 and show the difference if it is out of date
 """
 
 from __future__ import annotations
@@ -36,10 +36,14 @@ is down, `doctor` with 3 when something needed is missing, `fsck` and `contracts
 
 # name -> (default, meaning). Read in provenance/settings.py and by options that name a variable.
 VARIABLES: dict[str, tuple[str, str]] = {
-    "PROVENANCE_HOME": ("`$XDG_DATA_HOME/provenance`, else `~/.local/share/provenance`",
-                        "Keystore, salt key, embedded chain, record of the deployment. Private."),
-    "PROVENANCE_CACHE": ("`$XDG_CACHE_HOME/provenance`, else `~/.cache/provenance`",
-                         "Proving keys and decoded base models. Safe to delete, slow to rebuild; development keys come back as others."),
+    "PROVENANCE_HOME": (
+        "`$XDG_DATA_HOME/provenance`, else `~/.local/share/provenance`",
+        "Keystore, salt key, embedded chain, record of the deployment. Private.",
+    ),
+    "PROVENANCE_CACHE": (
+        "`$XDG_CACHE_HOME/provenance`, else `~/.cache/provenance`",
+        "Proving keys and decoded base models. Safe to delete, slow to rebuild; development keys come back as others.",
+    ),
     "PROVENANCE_CONFIG": ("`$XDG_CONFIG_HOME/provenance`, else `~/.config/provenance`", "Folder of the default `trust.yaml`."),
     "PROVENANCE_TRUST": ("`trust.yaml` in the configuration folder, if there is one", "Trust file of every verification."),
     "PROVENANCE_PASSWORD_FILE": ("ask at the terminal", "File of mode 0600 whose first line is the keystore's password."),
@@ -96,8 +100,9 @@ def command_section(name: str, command: Any) -> Iterator[str]:
     yield f"### provenance {name}\n"
     yield (command.help or "").strip() + "\n"
     yield f"    {_usage(name, arguments, options)}\n"
-    rows: list[tuple[object, ...]] = [(f"`{a.metavar or a.name.upper()}`", a.help or "", "required" if a.required else "", "")
-                                      for a in arguments]
+    rows: list[tuple[object, ...]] = [
+        (f"`{a.metavar or a.name.upper()}`", a.help or "", "required" if a.required else "", "") for a in arguments
+    ]
     rows += [(f"`{', '.join(o.opts)}{_value(o)}`", o.help or "", _default(o), f"`{o.envvar}`" if o.envvar else "") for o in options]
     if rows:
         yield table(("argument or option", "meaning", "default", "variable"), rows) + "\n"
@@ -135,10 +140,16 @@ def _errors() -> list[type[errors.ProvenanceError]]:
 
 
 def render() -> str:
-    parts = [INTRO, "## Exit codes\n", exit_codes() + "\n",
-             EXIT_NOTES,
-             "## Variables\n", table(("variable", "default", "meaning"), [(f"`{n}`", d, m) for n, (d, m) in VARIABLES.items()]) + "\n",
-             "## Commands\n", table(("command", "what it does"), [(f"`{n}`", text) for n, (_, text) in COMMANDS.items()]) + "\n"]
+    parts = [
+        INTRO,
+        "## Exit codes\n",
+        exit_codes() + "\n",
+        EXIT_NOTES,
+        "## Variables\n",
+        table(("variable", "default", "meaning"), [(f"`{n}`", d, m) for n, (d, m) in VARIABLES.items()]) + "\n",
+        "## Commands\n",
+        table(("command", "what it does"), [(f"`{n}`", text) for n, (_, text) in COMMANDS.items()]) + "\n",
+    ]
     for name, command in leaf_commands():
         parts += command_section(name, command)
     return "\n".join(parts).rstrip() + "\n"

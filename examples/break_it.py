@@ -150,8 +150,13 @@ def recall(run: str) -> None:
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    "flip-bit": flip_bit, "edit-record": edit_record, "drop-record": drop_record, "swap-records": swap_records,
-    "steal": steal, "train-poisoned": train_poisoned, "recall": recall,
+    "flip-bit": flip_bit,
+    "edit-record": edit_record,
+    "drop-record": drop_record,
+    "swap-records": swap_records,
+    "steal": steal,
+    "train-poisoned": train_poisoned,
+    "recall": recall,
 }
 
 

@@ -83,13 +83,16 @@ def _last_epoch_records(ctx: Context) -> dict[int, tuple[int, Record]]:
 
 def _check_epochs(ctx: Context, epochs: dict[int, tuple[int, Record]]) -> str:
     _require_turns(ctx)
-    anchorings = 0
+    anchorings, partial = 0, []
     for epoch, (index, record) in sorted(epochs.items()):
         anchoring = _anchoring(ctx, epoch, index, record)
         ctx.prover.check_epoch(_epoch_evidence(ctx, epoch, record, anchoring))
+        count = need(need(ctx.snapshot).dataset(need(ctx.run).dataset_id)).count
+        if anchoring.consumed < count:
+            partial.append(f", epoch {epoch} only its first {anchoring.consumed} of {count} positions")
         anchorings += need(ctx.snapshot).anchoring_count(need(ctx.run).run_id, epoch)
     _upgrade(ctx, "trained_on", Grade.PROVEN, f"{len(epochs)} epochs proven, {anchorings} anchorings")
-    return f"{len(epochs)} epochs: every chunk's proof verified on chain and here, {anchorings} anchorings in all"
+    return f"{len(epochs)} epochs: every chunk's proof verified on chain and here, {anchorings} anchorings in all{''.join(partial)}"
 
 
 def _require_turns(ctx: Context) -> None:

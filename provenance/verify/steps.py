@@ -64,11 +64,12 @@ def step_2_release(ctx: Context) -> bool:
     trusted = _trusted(snapshot.claims(digest), ctx.trust)
     matching = [c for c in trusted if wanted is None or c.run_id == wanted]
     if matching:
-        ctx.claim = next((c for c in matching if not c.revoked_block), matching[-1])
+        revoked = [c for c in trusted if c.revoked_block]
+        ctx.claim = (revoked or matching)[0]
         publisher = need(ctx.trust.publisher(ctx.claim.owner, ctx.claim.block_number))
         ctx.holds("release.named", f"released by {publisher.name} ({ctx.claim.owner}) in block {ctx.claim.block_number}",
                   run="0x" + ctx.claim.run_id.hex(), index=str(ctx.claim.index))
-        return True
+        return not _is_revoked(ctx, ctx.claim.run_id, ctx.claim.index, "release")  # one revoked trusted claim revokes the digest
     pending = _trusted(ctx.reader.latest().claims(digest), ctx.trust)
     if any(wanted is None or c.run_id == wanted for c in pending):
         raise Pending
@@ -76,6 +77,15 @@ def step_2_release(ctx: Context) -> bool:
         return _claimed_but_different(ctx, wanted, trusted)
     raise NotFound("no release by a trusted publisher names this artifact", where=str(digest),
                    hint="check the file, the trust file's publishers, and the chain")
+
+
+def _is_revoked(ctx: Context, run_id: bytes, index: int, what: str) -> bool:
+    """Whether a record was revoked; if so the claim says when and why."""
+    revoked = need(ctx.snapshot).revocation(run_id, index)
+    if revoked is not None:
+        ctx.fails("not.revoked", f"record {index} ({what}) was revoked in block {revoked.block_number}: {revoked.reason}",
+                  where=f"run 0x{run_id.hex()}")
+    return revoked is not None
 
 
 def _claimed_but_different(ctx: Context, wanted: bytes, trusted: list[ClaimFacts]) -> bool:
@@ -189,6 +199,8 @@ def _check_opening(ctx: Context) -> str:
     if run.owner != need(ctx.claim).owner:
         raise VerificationError("release is not by the run's owner", expected=run.owner, actual=need(ctx.claim).owner)
     seed = next((r for r in ctx.records if r.type == "seed"), None)
+    if not any(run.seed):
+        raise VerificationError("the run's seed was never drawn", where="0x" + run.run_id.hex(), expected="a seed", actual="none")
     if seed is None or seed.fields["source"] != "chain" or seed.fields["seed"] != "0x" + run.seed.hex():
         raise VerificationError("seed in the log is not the one drawn on chain", where="seed record", expected="0x" + run.seed.hex(),
                                 actual=seed.fields["seed"] if seed else "none")
@@ -235,13 +247,8 @@ def step_8_revocation(ctx: Context) -> bool:
     snapshot, run, lineage = need(ctx.snapshot), need(ctx.run), need(ctx.lineage)
     if not _check_releases(ctx):
         return False
-    for index in range(len(ctx.records)):
-        if index not in _ancestors(ctx):
-            continue
-        revoked = snapshot.revocation(run.run_id, index)
-        if revoked is not None:
-            ctx.fails("not.revoked", f"record {index} ({ctx.records[index].type}) was revoked in block {revoked.block_number}: "
-                                     f"{revoked.reason}", where=f"run 0x{run.run_id.hex()}")
+    for index in sorted(_ancestors(ctx)):
+        if _is_revoked(ctx, run.run_id, index, ctx.records[index].type):
             return False
     dataset = snapshot.dataset(run.dataset_id)
     for owner in sorted({run.owner} | {p.address for p in ctx.trust.publishers} | ({dataset.owner} if dataset else set())):

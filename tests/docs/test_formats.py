@@ -78,8 +78,7 @@ def test_the_example_head_is_what_the_code_signs() -> None:
 
 
 def test_the_status_table_is_the_codes() -> None:
-    shown = {code(s)[0]: (word, int(exit_code), meaning) for s, word, exit_code, meaning in
-             table(page("verdict"), "## Status")}
+    shown = {code(s)[0]: (word, int(exit_code), meaning) for s, word, exit_code, meaning in table(page("verdict"), "## Status")}
     assert shown == {s.value: (row.word, row.exit_code, row.meaning) for s, row in TABLE.items()}
 
 
@@ -111,8 +110,14 @@ def test_a_real_verdict_follows_the_page(job: Job) -> None:
     value, text = json.loads(done.stdout), page("verdict").read_text()
     assert done.returncode == value["exit_code"] == 0
     assert {c["id"] for c in value["claims"]} == set(CLAIMS)
-    for name in [*value["release"], *value["interval"], *value["subject"], *(k for c in value["claims"] for k in c),
-                 *(k for e in value["edges"] for k in e), *(e["kind"] for e in value["edges"])]:
+    for name in [
+        *value["release"],
+        *value["interval"],
+        *value["subject"],
+        *(k for c in value["claims"] for k in c),
+        *(k for e in value["edges"] for k in e),
+        *(e["kind"] for e in value["edges"]),
+    ]:
         assert f"`{name}`" in text, name
     unknown = shell(f"provenance verify {'0' * 63}1 --evidence {job.run}/run --json", job.env)
     assert unknown.returncode == 4
@@ -201,7 +206,8 @@ def test_the_file_carries_the_keys_of_the_page(job: Job) -> None:
 
 def test_every_model_key_of_the_page_is_in_the_code() -> None:
     source = (ROOT / "trainer" / "provenance_trainer" / "gguf_model.py").read_text() + (
-        ROOT / "trainer" / "provenance_trainer" / "quantize.py").read_text()
+        ROOT / "trainer" / "provenance_trainer" / "quantize.py"
+    ).read_text()
     tokens = {f"tokenizer.ggml.{name}_token_id" for name in ("bos", "eos", "unknown", "padding")}
     named = {n for row in table(page("gguf"), "<!-- keys: model -->") for n in code(row[0])} - tokens
     assert [n for n in named if f'"{n}"' not in source] == []

@@ -49,8 +49,10 @@ def normal(line: str, run: str = "$RUN") -> str:
 
 def pattern(shown: str) -> re.Pattern[str]:
     """What a shown line stands for: `…` is any text."""
-    return re.compile(".*".join(re.escape(part.strip(" ")) if i else re.escape(part.rstrip(" ")) for i, part in
-                                enumerate(normal(shown).split("…"))) + r".*")
+    return re.compile(
+        ".*".join(re.escape(part.strip(" ")) if i else re.escape(part.rstrip(" ")) for i, part in enumerate(normal(shown).split("…")))
+        + r".*"
+    )
 
 
 def missing(shown: list[str], output: list[str]) -> list[str]:
@@ -76,8 +78,9 @@ def test_the_tutorial_says_what_happens(job: Job) -> None:
     todo = steps()
     assert len(todo) >= 18
     script = "".join(f'{s.script}\necho "{END} $?"\n' for s in todo)
-    done = subprocess.run(["bash", "-uo", "pipefail", "-c", script], cwd=ROOT, env=job.env, capture_output=True, text=True, timeout=500,
-                          check=False)
+    done = subprocess.run(
+        ["bash", "-uo", "pipefail", "-c", script], cwd=ROOT, env=job.env, capture_output=True, text=True, timeout=500, check=False
+    )
     parts = re.split(rf"^{END} (\d+)\n", done.stdout, flags=re.MULTILINE)
     wrong = []
     for step, output, code in zip(todo, parts[0::2], parts[1::2], strict=False):

@@ -562,3 +562,16 @@ def test_whoever_registered_the_dataset_can_revoke_it(lab: Lab, tmp_path: Path) 
 def test_a_stranger_cannot_revoke_a_record(honest: Run) -> None:
     with pytest.raises(RejectedError):
         honest.lab.session("stranger").revoke(honest.run_id, 0, "spite")
+
+
+def test_a_key_of_the_attackers_own_making_is_not_taken_for_the_pinned_one(lab: Lab, honest: Run, tmp_path: Path) -> None:
+    """Whoever makes a key can forge its proofs, so the words must have the pinned id, whatever their folder is called."""
+    run = honest.copy(tmp_path / "copy")
+    pinned = run.folder.key("0x" + lab.keys.epoch.vk_id.hex()) / "vk.words"
+    words = bytearray(pinned.read_bytes())
+    words[-1] ^= 1
+    pinned.write_bytes(bytes(words))
+    verdict = run.judge()
+    assert verdict.status is Status.FAILED
+    failed = next(c for c in verdict.claims if c.holds is False)
+    assert (failed.id, failed.text) == ("dataset.registered", "key id differs")

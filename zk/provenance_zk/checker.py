@@ -150,7 +150,8 @@ class ProofChecker:
         registration = _registration(facts, evidence.identity)
         _equal("link seed", "registration", facts.link_seed, registration.link_seed)
         _equal("dataset id", "registration", evidence.dataset_id, registration.dataset_id)
-        epoch_key, tree_key = parse_key(evidence.epoch_words), parse_key(evidence.tree_words)
+        epoch_key = parse_key(require_key(evidence.epoch_words, facts.epoch_key))
+        tree_key = parse_key(require_key(evidence.tree_words, facts.tree_key))
         trees = _parse(evidence.trees, -(-facts.count // tree_key.slots), "tree", facts.tree_key, "tree proof")
         links = _parse(evidence.links, facts.chunks, "epoch", facts.epoch_key, "link proof")
         gamma, delta = challenges(facts.link_seed)
@@ -180,6 +181,7 @@ class ProofChecker:
         """Seed, P, products of the logged leaves and every chunk's proof."""
         facts, anchoring = evidence.dataset, evidence.anchoring
         where = f"epoch {evidence.epoch}"
+        require_key(evidence.words, facts.epoch_key)
         proofs = _parse(evidence.proofs, facts.chunks, "epoch", facts.epoch_key, f"{where} proof")
         points = [[point_bytes(p) for p in proof.commitments] for proof in proofs]
         _equal("hash of the D points", where, facts.d_hash, points_hash(p[0] for p in points))
@@ -233,7 +235,7 @@ def _anchor(evidence: EpochEvidence) -> EpochAnchor:
 
 
 def require_key(words: bytes, expected: bytes) -> bytes:
-    """Words that are the key of this id.
+    """Words that are the key of this id: evidence could bring a key of its own making, whose secrets its maker knows.
 
     Raises:
         VerificationError: another key's.
