@@ -1,6 +1,6 @@
 """A training script of one's own, made provable: four additions to an ordinary Hugging Face Trainer script.
 
-    python examples/own_trainer.py --data runs/data --salt-key ~/.local/share/provenance/salt.key --out runs/own
+    python examples/own_trainer.py --data runs/data --salt-key ~/.local/share/provenance/salts.key --out runs/own
 
 What is added is marked (1) to (4). The seed is drawn here on this machine, so a verdict about such a run is capped at "order not
 pre-registered"; `provenance train --anchor` has the chain draw it.

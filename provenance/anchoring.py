@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from provenance.encoding import parse_json
-from provenance.errors import InputError, ProvenanceError, UnavailableError, VerificationError
+from provenance.errors import InputError, UnavailableError, VerificationError
 from provenance.log import FileNodes, Head, RunLog
 
 
@@ -165,7 +165,7 @@ class AnchorThread:
         with self._lock:
             try:
                 self.anchored = self._anchorer.anchor()
-            except ProvenanceError as error:
+            except Exception as error:  # a defect here must be seen, and must neither end training nor this thread
                 self._status = f"anchoring is behind: {error}"
                 if not self._failing:
                     self._report(self._status)

@@ -5,7 +5,7 @@
         journal          records, append-only (the source of truth)
         heads.jsonl      signed heads, one JSON object a line
         run.json         run id, chain, contracts, dataset folder (derived: `provenance fsck` compares it)
-        epochs/<e>/      commitments.json, proof-<chunk>.json of each proven epoch
+        epochs/<e>/      proof-<chunk>.json of each proven epoch
         dataset/         registration.json and the proofs of the dataset's registration
         keys/<vkId>/     vk.words and p_bases.bin of the keys used
         secrets/         salts and blindings (0700; never leaves the machine)

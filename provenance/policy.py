@@ -36,6 +36,9 @@ DEFAULT_REQUIRED = frozenset({
     "run.preregistered", "lineage.complete", "dataset.registered", "epoch.proven", "order.recomputed", "not.revoked",
 })
 
+# No policy can do without these: what is left would be a verdict about nothing.
+ALWAYS_REQUIRED = frozenset({"artifact.identified", "release.named", "release.logged", "chain.pinned", "head.final", "not.revoked"})
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -78,4 +81,4 @@ def load_policy(path: Path | None) -> Policy:
         raise ConfigError("a file that no release names is never let through", where=f"{path} onNoMatch", expected="deny")
     if value.get("environment") not in (None, "local", "test", "production"):
         raise ConfigError("no such environment", where=f"{path} environment", actual=value["environment"])
-    return Policy(frozenset(require), value.get("mode", "enforce"), value.get("environment"))
+    return Policy(frozenset(require) | ALWAYS_REQUIRED, value.get("mode", "enforce"), value.get("environment"))

@@ -30,7 +30,7 @@ _KINDS: dict[str, re.Pattern[str]] = {
 SCHEMAS: dict[str, dict[str, str]] = {
     "run.open": {
         "dataset": "object", "base": "object", "config": "object", "config_digest": "digest", "code": "object",
-        "environment": "object", "signer": "address", "evaluation": "object", "registered": "bool",
+        "environment": "object", "signer": "address", "evaluation": "object", "registered": "bool", "nonce": "word?",
     },
     "seed": {"seed": "word", "source": "str", "draw_block": "int?", "run_id": "word?"},
     "batch": {

@@ -21,8 +21,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "long: takes minutes; runs with --long only")
-    # The embedded chain outlives the object that started it, by design; `Lab.stop` ends it.
-    config.addinivalue_line("filterwarnings", "ignore:subprocess [0-9]+ is still running:ResourceWarning")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

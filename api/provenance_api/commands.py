@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from provenance.settings import Settings
     from provenance_api.state import AppState
 
-serve_app = typer.Typer(help="Serve GET /verify/<model_id> and the verdict page.")
+serve_app = typer.Typer(add_completion=False, help="Serve GET /verify/<model_id> and the verdict page.")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 

@@ -58,11 +58,11 @@ class StampedSource:
         self._source = source
         self.stamp: Stamp | None = None
 
-    def find(self, run_id: bytes) -> FolderEvidence | None:
-        evidence = self._source.find(run_id)
-        if evidence is not None:
-            self.stamp = Stamp.of(evidence.folder)
-        return evidence
+    def candidates(self, run_id: bytes) -> list[FolderEvidence]:
+        found = self._source.candidates(run_id)
+        if len(found) == 1:  # which of several counts is not known here, so their verdicts are never kept
+            self.stamp = Stamp.of(found[0].folder)
+        return found
 
 
 class Redaction:

@@ -90,10 +90,12 @@ class Judge:
         return future
 
     def release_names(self, run_id: bytes, model: Digest) -> set[str]:
-        """Names under which a run's log releases a model."""
-        evidence = self._source.find(run_id)
-        records = evidence.records() if evidence else ()
-        return {str(r.fields["name"]) for r in records if r.type == "release" and r.fields["model"] == str(model)}
+        """Names under which a run's log releases a model: those that every folder of this run at hand agrees on."""
+        names = [
+            {str(r.fields["name"]) for r in evidence.records() if r.type == "release" and r.fields["model"] == str(model)}
+            for evidence in self._source.candidates(run_id)
+        ]
+        return set.intersection(*names) if names else set()
 
     def close(self) -> None:
         self._pool.shutdown()

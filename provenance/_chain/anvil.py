@@ -102,6 +102,7 @@ class EmbeddedChain:
         process = ChainProcess(child.pid, port, started)
         _write_atomically(self._process_file, json.dumps(asdict(process)))
         self._await_answer(process, child)
+        child.returncode = 0  # it outlives this object by design; `down` ends and reaps it by its pid
         self.mine(WARM_UP_BLOCKS)
         return process
 

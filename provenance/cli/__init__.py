@@ -46,7 +46,7 @@ class LazyGroup(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
-        stub = typer.Typer(help=COMMANDS[cmd_name][1])
+        stub = typer.Typer(add_completion=False, help=COMMANDS[cmd_name][1])
         stub.command(name=cmd_name, help=COMMANDS[cmd_name][1])(lambda: None)
         return typer.main.get_command(stub)
 

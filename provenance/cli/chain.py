@@ -10,7 +10,7 @@ import typer
 from provenance.cli.output import note, result, stage
 from provenance.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, help="Start, stop and inspect the embedded chain; deploy the contracts.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Start, stop and inspect the embedded chain; deploy the contracts.")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -17,7 +17,7 @@ from provenance.cli.output import note, result
 from provenance.errors import UnavailableError
 from provenance.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, help="Compare deployed contract code with this package's sources.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Compare deployed contract code with this package's sources.")
 
 
 @app.callback()

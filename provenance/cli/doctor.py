@@ -16,7 +16,7 @@ from provenance.cli.output import note, result
 from provenance.errors import ProvenanceError
 from provenance.settings import Settings
 
-app = typer.Typer(help="Name anything missing on this machine, with the command that mends it.")
+app = typer.Typer(add_completion=False, help="Name anything missing on this machine, with the command that mends it.")
 MIN_NODE = (22, 13)
 MIN_DISK_BYTES = 2 << 30
 

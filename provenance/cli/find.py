@@ -18,7 +18,7 @@ from provenance.log import read_records
 from provenance.settings import Settings
 from provenance.verify.evidence import FolderSource, run_id_of
 
-app = typer.Typer(help="Find what a digest names: record, head, leaf, file, proof, dataset, transaction.")
+app = typer.Typer(add_completion=False, help="Find what a digest names: record, head, leaf, file, proof, dataset, transaction.")
 _WORD = re.compile(r"(?:sha256:|0x)[0-9a-f]{64}")
 
 

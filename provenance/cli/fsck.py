@@ -16,7 +16,7 @@ from provenance.merkle import Tree
 from provenance.record import Record
 from provenance.settings import Settings
 
-app = typer.Typer(help="Check a run's journal, rebuild what derives from it, compare with database and chain.")
+app = typer.Typer(add_completion=False, help="Check a run's journal, rebuild what derives from it, compare with database and chain.")
 
 
 @app.command()

@@ -10,7 +10,7 @@ import typer
 from provenance.cli.output import result
 from provenance.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, help="Make and show signing keys (encrypted keystore).")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Make and show signing keys (encrypted keystore).")
 
 Name = Annotated[str, typer.Option(help="Name of the key.")]
 PasswordFile = Annotated[Path | None, typer.Option(help="0600 file with the password.", envvar="PROVENANCE_PASSWORD_FILE")]

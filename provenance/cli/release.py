@@ -11,8 +11,8 @@ from provenance.cli.output import note, result, stage
 from provenance.errors import Conflict, InputError, VerificationError
 from provenance.settings import Settings
 
-release_app = typer.Typer(help="Release the quantized file under your key.")
-revoke_app = typer.Typer(help="Revoke a logged record or a dataset, with a reason.")
+release_app = typer.Typer(add_completion=False, help="Release the quantized file under your key.")
+revoke_app = typer.Typer(add_completion=False, help="Revoke a logged record or a dataset, with a reason.")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Key = Annotated[str, typer.Option(help="Name of the signing key.")]
 
@@ -20,7 +20,7 @@ Key = Annotated[str, typer.Option(help="Name of the signing key.")]
 @release_app.command()
 def release(
     run: Annotated[Path, typer.Argument(help="Run folder (output_dir of the training).")],
-    name: Annotated[str, typer.Option(help="Name of the release, as name or name:version.")] = "model",
+    name: Annotated[str | None, typer.Option(help="Name of the release, as name or name:version (default: model).")] = None,
     key: Key = "default",
     json: Json = False,
 ) -> None:
@@ -44,10 +44,13 @@ def release(
         run_id = run_id_of(folder)
         index = next((i for i, r in enumerate(log.records) if r.type == "release" and r.fields["model"] == str(model)), None)
         if index is None:
-            record = Record.make("release", run_id="0x" + run_id.hex(), model=str(model), manifest=str(manifest.root), name=name,
-                                 files=len(manifest.files))
+            record = Record.make("release", run_id="0x" + run_id.hex(), model=str(model), manifest=str(manifest.root),
+                                 name=name or "model", files=len(manifest.files))
             index = log.append(record)
         record = log.records[index]
+        if name not in (None, record.fields["name"]):
+            raise Conflict("file is released under another name already", where=f"record {index}", expected=record.fields["name"],
+                           actual=name, hint="a log is never rewritten; leave --name away to finish this release")
         progress("anchoring")
         head = anchor(session, log)
         tree = RunLog(folder.journal)

@@ -11,8 +11,8 @@ import typer
 from provenance.settings import Settings
 from provenance.verdict import Claim, Status, Verdict
 
-verify_app = typer.Typer(help="Judge a model file or digest.")
-gate_app = typer.Typer(help="Let a pipeline pass only with a verified model.")
+verify_app = typer.Typer(add_completion=False, help="Judge a model file or digest.")
+gate_app = typer.Typer(add_completion=False, help="Let a pipeline pass only with a verified model.")
 
 Subject = Annotated[str, typer.Argument(help="A model file, sha256:<64 hex>, or 64 hex digits.")]
 Evidence = Annotated[list[Path] | None, typer.Option("--evidence", help="Run folder, or a folder of run folders; repeatable.")]
@@ -66,6 +66,7 @@ def _judge(subject: str, evidence: list[Path], trust_file: Path | None, release:
            with_data: Path | None, slow: bool, policy_file: Path | None) -> Verdict:
     from provenance.cli.wiring import evidence_folders, inspector_for, prover_for, reader_for
     from provenance.digest import Digest
+    from provenance.errors import InputError
     from provenance.policy import load_policy
     from provenance.trust import load_trust
     from provenance.verify import Options
@@ -73,6 +74,9 @@ def _judge(subject: str, evidence: list[Path], trust_file: Path | None, release:
     from provenance.verify.evidence import FolderSource
 
     settings = Settings.load()
+    for option, folder in (("--base", base), ("--with-data", with_data)):
+        if folder is not None and not folder.is_dir():
+            raise InputError("no such folder", where=f"{option} {folder}")
     trust = load_trust(trust_file or settings.trust)
     data = None
     if with_data is not None:

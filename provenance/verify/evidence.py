@@ -98,11 +98,8 @@ class FolderSource:
                     found.setdefault(folder.resolve(), RunFolder(folder))
         return list(found.values())
 
-    def find(self, run_id: bytes) -> FolderEvidence | None:
-        for folder in self.runs():
-            if run_id_of(folder) == run_id:
-                return FolderEvidence(folder)
-        return None
+    def candidates(self, run_id: bytes) -> list[FolderEvidence]:
+        return [FolderEvidence(folder) for folder in self.runs() if run_id_of(folder) == run_id]
 
 
 def run_id_of(folder: RunFolder) -> bytes | None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from provenance.errors import InputError, VerificationError
+from provenance.errors import InputError, NotFound, VerificationError
 from provenance.facts import AnchoringFacts, DatasetFacts
 from provenance.order import epoch_order
 from provenance.record import Record
@@ -166,13 +166,18 @@ def step_7_recompute(ctx: Context) -> bool:
 
 
 def _recompute_batches(ctx: Context) -> None:
-    checker = ctx.options.data
+    text, checker = "the tensors fed are the tokens of the listed records", ctx.options.data
     if checker is None:
-        ctx.unchecked("batches.recomputed", "the tensors fed are the tokens of the listed records",
-                      "the dataset with its salts (--with-data FOLDER)")
+        ctx.unchecked("batches.recomputed", text, "the dataset with its salts (--with-data FOLDER)")
         return
-    ctx.guarded("batches.recomputed",
-                lambda: f"{checker.check_batches(ctx.records)} batches recomputed from records, tokenizer and salts")
+    try:
+        count = checker.check_batches(ctx.records)
+    except NotFound as error:  # salts or records are not here: that says nothing about the run
+        ctx.unchecked("batches.recomputed", text, str(error))
+    except VerificationError as error:
+        ctx.fails("batches.recomputed", error.what, where=error.where, expected=error.expected, actual=error.actual)
+    else:
+        ctx.holds("batches.recomputed", f"{count} batches recomputed from records, tokenizer and salts")
 
 
 def _recompute_file(ctx: Context) -> None:

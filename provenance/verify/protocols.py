@@ -119,4 +119,7 @@ class Evidence(Protocol):
 
 
 class EvidenceSource(Protocol):
-    def find(self, run_id: bytes) -> Evidence | None: ...
+    def candidates(self, run_id: bytes) -> Sequence[Evidence]:
+        """Everything at hand that says it is this run's evidence. Several may: whoever can drop a folder must not make an honest
+        one unseen, so verification takes the one whose records are under the anchored head."""
+        ...

@@ -6,7 +6,9 @@ disk but through what the context holds.
 
 from __future__ import annotations
 
-from provenance.errors import NotFound, VerificationError
+from collections.abc import Sequence
+
+from provenance.errors import NotFound, ProvenanceError, UnavailableError, VerificationError
 from provenance.facts import ClaimFacts
 from provenance.log import Head
 from provenance.merkle import Tree, verify_inclusion
@@ -16,6 +18,7 @@ from provenance.verdict import Edge, Grade
 from provenance.verify.context import Context, need
 from provenance.verify.lineage import check_consumed, walk
 from provenance.verify.proofs import step_6_proofs, step_7_recompute
+from provenance.verify.protocols import Evidence
 
 __all__ = ["STEPS", "Pending"]
 
@@ -73,6 +76,10 @@ def step_2_release(ctx: Context) -> bool:
     pending = _trusted(ctx.reader.latest().claims(digest), ctx.trust)
     if any(wanted is None or c.run_id == wanted for c in pending):
         raise Pending
+    stranger = next((c for c in snapshot.claims(digest) if c.run_id == wanted), None)
+    if stranger is not None:
+        raise NotFound("released, but not by a publisher whom the trust file names for that block", where=str(digest),
+                       expected="a trusted publisher", actual=f"{stranger.owner} in block {stranger.block_number}")
     if wanted is not None:
         return _claimed_but_different(ctx, wanted, trusted)
     raise NotFound("no release by a trusted publisher names this artifact", where=str(digest),
@@ -90,7 +97,7 @@ def _is_revoked(ctx: Context, run_id: bytes, index: int, what: str) -> bool:
 
 def _claimed_but_different(ctx: Context, wanted: bytes, trusted: list[ClaimFacts]) -> bool:
     """The file (or caller) names a run that did not release this digest: find what that run did release, and compare."""
-    ctx.evidence = ctx.source.find(wanted)
+    ctx.evidence = next(iter(ctx.source.candidates(wanted)), None)
     released = None
     if ctx.evidence is not None:
         released = next((r.fields["model"] for r in reversed(ctx.evidence.records()) if r.type == "release"), None)
@@ -116,13 +123,32 @@ def _locate_differences(ctx: Context) -> None:
 def step_3_records(ctx: Context) -> bool:
     """3. The run's records are at hand, the release is one of them, and they are exactly the log under its head."""
     claim = need(ctx.claim)
-    ctx.evidence = ctx.source.find(claim.run_id)
-    if ctx.evidence is None:
-        _check_releases(ctx)
+    candidates = ctx.source.candidates(claim.run_id)
+    if not candidates:
         ctx.unchecked("release.logged", "records of the run are under the anchored head",
                       f"the evidence of run 0x{claim.run_id.hex()} (--evidence FOLDER)")
         return False
-    return ctx.guarded("release.logged", lambda: _check_log(ctx, claim)) and ctx.guarded("head.signed", lambda: _check_heads(ctx))
+    if not _choose_evidence(ctx, claim, candidates):
+        return False
+    return ctx.guarded("head.signed", lambda: _check_heads(ctx))
+
+
+def _choose_evidence(ctx: Context, claim: ClaimFacts, candidates: Sequence[Evidence]) -> bool:
+    """Take the first candidate whose records are under the anchored head; if none is, say what is wrong with the first."""
+    errors: list[ProvenanceError] = []
+    for evidence in candidates:
+        ctx.evidence = evidence
+        try:
+            ctx.holds("release.logged", _check_log(ctx, claim))
+        except UnavailableError:
+            raise
+        except ProvenanceError as error:
+            errors.append(error)
+            continue
+        return True
+    first, ctx.evidence = errors[0], candidates[0]
+    ctx.fails("release.logged", first.what, where=first.where, expected=first.expected, actual=first.actual)
+    return False
 
 
 def _check_log(ctx: Context, claim: ClaimFacts) -> str:
@@ -245,8 +271,6 @@ def _check_lineage(ctx: Context) -> str:
 def step_8_revocation(ctx: Context) -> bool:
     """8. Neither the release nor any record it descends from, nor the dataset, was revoked."""
     snapshot, run, lineage = need(ctx.snapshot), need(ctx.run), need(ctx.lineage)
-    if not _check_releases(ctx):
-        return False
     for index in sorted(_ancestors(ctx)):
         if _is_revoked(ctx, run.run_id, index, ctx.records[index].type):
             return False
@@ -258,19 +282,6 @@ def step_8_revocation(ctx: Context) -> bool:
                       where="0x" + run.dataset_id.hex())
             return False
     ctx.holds("not.revoked", f"nothing on the way to record {lineage.release_index} is revoked at block {snapshot.block.number}")
-    return True
-
-
-def _check_releases(ctx: Context) -> bool:
-    """No trusted publisher's release of this digest was revoked: releasing it once more does not bring it back."""
-    snapshot = need(ctx.snapshot)
-    for claim in _trusted(snapshot.claims(ctx.artifact.digest), ctx.trust):
-        if claim.revoked_block:
-            revoked = snapshot.revocation(claim.run_id, claim.index)
-            reason = revoked.reason if revoked else "no reason"
-            ctx.fails("not.revoked", f"record {claim.index} (release) was revoked in block {claim.revoked_block}: {reason}",
-                      where=f"run 0x{claim.run_id.hex()}")
-            return False
     return True
 
 

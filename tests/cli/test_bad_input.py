@@ -35,7 +35,8 @@ def test_unknown_command_is_a_usage_error(cli: Cli) -> None:
 
 
 def test_verify_needs_a_trust_file(tmp_path: Path) -> None:
-    done = run_cli({"PROVENANCE_HOME": str(tmp_path), "PROVENANCE_CONFIG": str(tmp_path), "PROVENANCE_TRUST": ""}, "verify", "0x" + "11" * 32)
+    environment = {"PROVENANCE_HOME": str(tmp_path), "PROVENANCE_CONFIG": str(tmp_path), "PROVENANCE_TRUST": ""}
+    done = run_cli(environment, "verify", "0x" + "11" * 32)
     assert done.code == 2
     assert "no trust file" in done.err
 

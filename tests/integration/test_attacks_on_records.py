@@ -221,7 +221,6 @@ def test_another_runs_proof_beside_the_log_fails(lab: Lab, data: Data, honest: R
     assert "not accepted on chain" in verdict.reason
 
 
-@pytest.mark.xfail(strict=True, reason="the checker reduces logged leaves modulo r instead of refusing those beyond it")
 def test_a_leaf_that_is_not_in_the_field_fails(lab: Lab, data: Data, tmp_path: Path) -> None:
     """leaf + r has the same product and another name: the record's use could no longer be found by its leaf."""
 

@@ -80,8 +80,8 @@ class MemoryEvidence:
         default_factory=lambda: {"points": [["0x1", "0x2"]], "trees": [], "links": []}
     )
 
-    def find(self, run_id: bytes) -> MemoryEvidence | None:
-        return self if run_id == self.run_id else None
+    def candidates(self, run_id: bytes) -> list[MemoryEvidence]:
+        return [self] if run_id == self.run_id else []
 
     def records(self) -> Sequence[Record]:
         return self.log

@@ -11,10 +11,10 @@ import typer
 from provenance.cli.output import note, result, stage
 from provenance.settings import Settings
 
-train_app = typer.Typer(help="Fine-tune with every batch and checkpoint journaled, anchored with --anchor.")
-plan_app = typer.Typer(help="Tell transactions, gas and proof time of a training config before anything is spent.")
-merge_app = typer.Typer(help="Merge the adapter into the base model, exactly rounded to bf16.")
-quantize_app = typer.Typer(help="Write the merged model as GGUF Q8_0.")
+train_app = typer.Typer(add_completion=False, help="Fine-tune with every batch and checkpoint journaled, anchored with --anchor.")
+plan_app = typer.Typer(add_completion=False, help="Tell transactions, gas and proof time of a training config before anything is spent.")
+merge_app = typer.Typer(add_completion=False, help="Merge the adapter into the base model, exactly rounded to bf16.")
+quantize_app = typer.Typer(add_completion=False, help="Write the merged model as GGUF Q8_0.")
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _Run = Annotated[Path, typer.Argument(help="Run folder (output_dir of the training).")]
 _Key = Annotated[str | None, typer.Option("--key", help="Name of the signing key (default: the configuration's, else `default`).")]
@@ -109,9 +109,8 @@ def plan(
 
     parsed = load_config(config, overrides or [])
     made = make_plan(parsed, count if count is not None else _count_of(Path(parsed.dataset_name)))
-    proofs = made.chunks * made.epochs if parsed.provenance.prove else 0
-    gas = (GAS["run"] + made.anchors * GAS["head"] + GAS["release"] + proofs * GAS["epoch"]
-           + (made.epochs * GAS["anchor"] if proofs else 0))  # fmt: skip
+    proofs = made.chunks * made.epochs
+    gas = GAS["run"] + made.anchors * GAS["head"] + GAS["release"] + proofs * GAS["epoch"] + made.epochs * GAS["anchor"]
     registration = GAS["dataset"] + made.tree_chunks * GAS["tree"] + made.link_chunks * GAS["link"]
     value = {"format": "provenance-plan/1", **dataclasses.asdict(made), "gas": gas, "registration_gas": registration,
              **_price(Settings.load(), gas + registration)}  # fmt: skip

@@ -32,21 +32,12 @@ class ProvenanceConfig:
 
     anchor_interval_s: Seconds between heads committed to the chain.
     on_failure: What training does while records cannot be made durable: go on loudly, wait, or stop.
-    chain: RPC address, None for the embedded chain.
-    registry, ledger: Contract addresses, None for those of the trust file.
-    key: Name of the signing key in the keystore.
-    draws: Blocks drawn for each sampled statement.
-    prove: Whether epochs are proven after training.
+    key: Name of the signing key in the keystore, None for `default`.
     """
 
     anchor_interval_s: float = 60.0
     on_failure: OnFailure = "continue"
-    chain: str | None = None
-    registry: str | None = None
-    ledger: str | None = None
     key: str | None = None
-    draws: int = 459
-    prove: bool = True
 
 
 @dataclass(frozen=True)

@@ -101,9 +101,11 @@ def _create_journal(folder: RunFolder, config: TrainConfig, base: BaseModel, dat
     from provenance_trainer.preregistration import open_record
 
     record = open_record(config, base, dataset, session.address if session else ZERO_ADDRESS, registered=session is not None)
+    named = dict(record.fields["dataset"])
     if dataset_id is not None:
-        named = {**record.fields["dataset"], "dataset_id": "0x" + dataset_id.hex()}
-        record = Record.make("run.open", time=record.time, **{**record.fields, "dataset": named})
+        named["dataset_id"] = "0x" + dataset_id.hex()
+    # The nonce keeps two runs of one configuration apart, even when both are opened within a second.
+    record = Record.make("run.open", time=record.time, **{**record.fields, "dataset": named, "nonce": "0x" + os.urandom(32).hex()})
     journal = Journal.create(folder.journal, {"format": "provenance-journal/1"})
     journal.append(record.to_bytes())
     journal.barrier()  # the pre-registration is durable before anything is asked of the chain

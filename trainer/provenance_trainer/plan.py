@@ -87,9 +87,9 @@ def plan(
     tree_size = 256 if slots == 256 else 4_096
     trees = math.ceil(count / tree_size)
     anchors = math.ceil(training_s / config.provenance.anchor_interval_s) + checkpoints + 1
-    proofs = epochs * chunks if config.provenance.prove else 0
+    proofs = epochs * chunks
     # openRun, drawSeed, heads, per epoch its anchoring and proofs, release
-    transactions = 2 + anchors + (epochs if config.provenance.prove else 0) + proofs + 1
+    transactions = 2 + anchors + epochs + proofs + 1
     return Plan(
         records=count, epochs=epochs, batches=batches, steps=steps, checkpoints=checkpoints, consumed=consumed,
         remainder=count - consumed, log_records=batches + checkpoints + epochs + _SINGLE_RECORDS, slots=slots, chunks=chunks,

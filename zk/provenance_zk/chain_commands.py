@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["dataset", "prove_app"]
 
-prove_app = typer.Typer(help="Prove that each epoch used exactly the committed dataset, on chain.")
+prove_app = typer.Typer(add_completion=False, help="Prove that each epoch used exactly the committed dataset, on chain.")
 _Key = Annotated[str, typer.Option("--key", help="Name of the signing key.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 

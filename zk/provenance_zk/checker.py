@@ -192,6 +192,10 @@ class ProofChecker:
         _equal("epoch seed", where, _anchor(evidence).seed, anchoring.seed)
         gamma, delta = challenges(anchoring.seed)
         leaves = leaves_to_ints(evidence.leaves)
+        for position, leaf in enumerate(leaves):
+            if leaf >= R:  # L + r has the product of L, and would be found by nobody who looks for L
+                raise VerificationError("logged leaf is not a field element", where=f"{where} position {position}", expected="below r",
+                                        actual=hex(leaf))
         product_a = product_b = 1
         for c, proof in enumerate(proofs):
             start = c * facts.slots

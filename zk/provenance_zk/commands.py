@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-dataset = typer.Typer(name="dataset", help="Commit datasets and look at what was committed.", no_args_is_help=True)
+dataset = typer.Typer(add_completion=False, name="dataset", help="Commit datasets and look at what was committed.", no_args_is_help=True)
 
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder written by `dataset commit`.")]
