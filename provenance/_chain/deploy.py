@@ -37,6 +37,7 @@ class Deployment:
     registry_code_hash: str
     ledger_code_hash: str
     block: int
+    sources: str  # digest of the contracts' sources, so that another version deploys anew
     keys: tuple[DeployedKey, ...]
 
     @property
@@ -66,7 +67,7 @@ class Deployment:
             keys = tuple(DeployedKey(**k) for k in value.pop("keys"))
             return cls(keys=keys, **value)
         except (KeyError, TypeError) as error:
-            raise ConfigError("not a deployment file", where=str(path)) from error
+            raise ConfigError("not a deployment file of this version", where=str(path), hint="provenance chain deploy") from error
 
 
 def key_init_code(words: bytes) -> bytes:
@@ -75,6 +76,11 @@ def key_init_code(words: bytes) -> bytes:
         raise InputError("not a verifying key", expected=f"32-byte words, at most {MAX_KEY_BYTES} bytes", actual=len(words))
     runtime = b"\0" + words
     return b"\x61" + len(runtime).to_bytes(2, "big") + bytes.fromhex("80600c6000396000f3") + runtime
+
+
+def sources_digest() -> str:
+    """Digest of the sources that this package's bytecode was compiled from."""
+    return str(artifact("ProofLedger")["sourceDigest"])
 
 
 def deploy_key(manager: TransactionManager, words: bytes) -> str:
@@ -116,6 +122,7 @@ def deploy(rpc: Rpc, manager: TransactionManager, keys: Sequence[tuple[str, int,
         registry_code_hash="0x" + keccak(rpc.code(registry)).hex(),
         ledger_code_hash="0x" + keccak(rpc.code(ledger)).hex(),
         block=rpc.block("latest").number,
+        sources=sources_digest(),
         keys=tuple(deployed),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from provenance._chain.deploy import Deployment, deploy, require_same_chain
+from provenance._chain.deploy import Deployment, deploy, require_same_chain, sources_digest
 from provenance._chain.session import Progress, connect, deployment_path, embedded, key_path, manager_for
 from provenance.errors import ConfigError, ProvenanceError
 from provenance.layout import write_atomically
@@ -42,7 +42,8 @@ def deploy_all(settings: Settings, slots: int, key: str, progress: Progress) -> 
         folder = ensure_keys(prover, settings.cache / "keys", kind, size, depth)
         keys.append((kind, size, depth, folder.words))
     current = _current(settings, rpc)
-    if current is not None and {k.vk_id for k in current.keys} == {_id(words) for *_, words in keys}:
+    wanted = {_id(words) for *_, words in keys}
+    if current is not None and current.sources == sources_digest() and {k.vk_id for k in current.keys} == wanted:
         return current
     progress("contracts")
     deployment = deploy(rpc, manager_for(settings, rpc, account), keys)

@@ -575,3 +575,19 @@ def test_a_key_of_the_attackers_own_making_is_not_taken_for_the_pinned_one(lab: 
     assert verdict.status is Status.FAILED
     failed = next(c for c in verdict.claims if c.holds is False)
     assert (failed.id, failed.text) == ("dataset.registered", "key id differs")
+
+
+def test_a_damaged_copy_found_first_does_not_hide_the_honest_evidence(lab: Lab, honest: Run, tmp_path: Path) -> None:
+    """Evidence is untrusted, so whoever can drop a folder beside it must not make an honest model fail."""
+    broken = honest.copy(tmp_path / "a-broken")
+    broken.rewrite(lambda records: records[:-2])
+    honest.copy(tmp_path / "b-honest")
+    assert lab.judge(honest.file, tmp_path).status is Status.VERIFIED
+
+
+def test_among_damaged_copies_none_is_good_enough(lab: Lab, honest: Run, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        honest.copy(tmp_path / name).rewrite(lambda records: records[:-2])
+    verdict = lab.judge(honest.file, tmp_path)
+    assert verdict.status is Status.FAILED
+    assert failing(verdict) == ["release.logged"]
