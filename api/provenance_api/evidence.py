@@ -19,9 +19,12 @@ _PRIVATE = frozenset({"secrets", ".nodes"})
 
 @dataclass(frozen=True)
 class Stamp:
-    """Fingerprint of a run's evidence: names, sizes and times of its files. Equal stamps, unchanged evidence."""
+    """Fingerprint of a run's evidence: names, sizes and times of its files. Equal stamps, unchanged evidence.
 
-    folder: RunFolder
+    Without a folder it is the stamp of a verdict that read no evidence, and is always current.
+    """
+
+    folder: RunFolder | None
     digest: bytes
 
     @classmethod
@@ -33,7 +36,7 @@ class Stamp:
 
     @property
     def is_current(self) -> bool:
-        return Stamp.of(self.folder) == self
+        return self.folder is None or Stamp.of(self.folder) == self
 
 
 def _files(folder: Path) -> Iterator[tuple[str, int, int]]:
@@ -56,12 +59,12 @@ class StampedSource:
 
     def __init__(self, source: FolderSource) -> None:
         self._source = source
-        self.stamp: Stamp | None = None
+        self.stamp: Stamp | None = Stamp(None, b"")
 
     def candidates(self, run_id: bytes) -> list[FolderEvidence]:
         found = self._source.candidates(run_id)
-        if len(found) == 1:  # which of several counts is not known here, so their verdicts are never kept
-            self.stamp = Stamp.of(found[0].folder)
+        # Which of several counts is not known here, so their verdicts are never kept.
+        self.stamp = Stamp.of(found[0].folder) if len(found) == 1 else None
         return found
 
 
