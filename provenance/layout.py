@@ -7,6 +7,7 @@
         run.json         run id, chain, contracts, dataset folder (derived: `provenance fsck` compares it)
         epochs/<e>/      proof-<chunk>.json of each proven epoch
         dataset/         registration.json and the proofs of the dataset's registration
+        release.manifest.json, release.oms.json   what `release/` holds, in our form and in OpenSSF's
         keys/<vkId>/     vk.words and p_bases.bin of the keys used
         secrets/         salts and blindings (0700; never leaves the machine)
       checkpoint-*/ adapter/ merged/ release/

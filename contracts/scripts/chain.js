@@ -60,8 +60,18 @@ export class Chain {
     } catch (error) {
       throw reverted(abi, error);
     }
-    const receipt = await this.request("eth_getTransactionReceipt", [hash]);
+    const receipt = await this.#receipt(hash);
     return { gas: Number(receipt.gasUsed), logs: receipt.logs, address: receipt.contractAddress };
+  }
+
+  /** The receipt of a transaction; a node mines in its own time, even when it mines each transaction at once. */
+  async #receipt(hash) {
+    for (let attempt = 0; attempt < 400; ++attempt) {
+      const receipt = await this.request("eth_getTransactionReceipt", [hash]);
+      if (receipt !== null) return receipt;
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+    throw new Error(`transaction ${hash} is not mined`);
   }
 
   async deploy(artifact, args = []) {

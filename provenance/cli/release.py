@@ -28,7 +28,7 @@ def release(
     from provenance._chain.session import Session
     from provenance.cli.run_log import anchor, open_log, run_id_of
     from provenance.digest import Digest, hash_file
-    from provenance.layout import RunFolder
+    from provenance.layout import RunFolder, write_atomically, write_json
     from provenance.log import RunLog
     from provenance.manifest import manifest_of
     from provenance.record import Record
@@ -38,6 +38,8 @@ def release(
     with stage("release") as progress, open_log(folder) as log:
         file = _released_file(folder.release)
         model, manifest = hash_file(file), manifest_of(folder.release)
+        write_atomically(folder.evidence / "release.manifest.json", manifest.to_bytes())
+        write_json(folder.evidence / "release.oms.json", manifest.to_oms())  # for OpenSSF tools; nothing here relies on it
         logged = log.last("quantize").fields["file"]
         if str(model) != logged:
             raise VerificationError("file is not the one the log says was quantized", where=str(file), expected=logged, actual=model)
