@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from common import CACHE, ROOT, line, median, quiet, say, settings, synthetic_rows
+from torch.utils.data import Dataset
 from transformers import Trainer, TrainerCallback
 
 from provenance._chain.session import Session, embedded, key_path
@@ -50,6 +51,19 @@ class StepTimes(TrainerCallback):
             self.seconds.append(time.perf_counter() - self._begin)
 
 
+class PlainRows(Dataset[Any]):
+    """The same samples as a user without recording has them: dicts, tokenized when they are asked for."""
+
+    def __init__(self, rows: TextRows) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, item: int) -> Any:
+        return dict(self._rows[item].features)
+
+
 def _trainer(run: PreparedRun, orders: EpochOrders, callbacks: list[TrainerCallback], recorded: bool) -> Trainer:
     sampler = CommittedSampler(orders, batch_size=BATCH)
     collator: Any = PaddingCollator(pad_id_of(run.tokenizer))
@@ -58,7 +72,8 @@ def _trainer(run: PreparedRun, orders: EpochOrders, callbacks: list[TrainerCallb
         def _get_train_sampler(self, train_dataset: Any = None) -> CommittedSampler:
             return sampler
 
-    return Ordered(model=run.model, args=training_arguments(run.config), train_dataset=TextRows(run.dataset, run.encoder),
+    rows = TextRows(run.dataset, run.encoder)
+    return Ordered(model=run.model, args=training_arguments(run.config), train_dataset=rows if recorded else PlainRows(rows),
                    data_collator=RecordingCollator(collator) if recorded else collator, callbacks=callbacks)
 
 
