@@ -20,13 +20,17 @@ from provenance._chain.deploy import deploy, require_same_chain
 from provenance._chain.session import Session, embedded, load_deployment, manager_for
 from provenance._chain.transactions import TransactionManager
 from provenance._chain.web3_adapter import Rpc
+from provenance.cli.setup_keys import deploy_all, write_trust
 from provenance.digest import sha256
 from provenance.errors import ConfigError, InputError, OutcomeUnknown, ProvenanceError, RejectedError, UnavailableError
 from provenance.settings import Settings
-from provenance.signing import load_key
+from provenance.signing import address_of, load_key
+from provenance.trust import Trust
 from provenance.verdict import Status
+from provenance_zk.keys import find_key
+from provenance_zk.registration import Keys
 from tests.support.chain import PASSWORD, Lab, write_keystore
-from tests.support.spine import Run, failing
+from tests.support.spine import Run, build_run, failing, register_rows
 
 
 @pytest.fixture
@@ -201,15 +205,52 @@ def geth(tmp_path: Path) -> Iterator[Rpc]:
         node.wait(30)
 
 
+class GethLab(Lab):
+    """A laboratory on a node that nobody can tell to mine: blocks come each second, finality each 32 blocks."""
+
+    def session(self, name: str = "default") -> Session:
+        if name not in self._sessions:
+            self._sessions[name] = Session(self.settings, name)
+        return self._sessions[name]
+
+    def reader(self, trust: Trust | None = None) -> Reader:
+        trust = trust or self.trust
+        return Reader(self.session().rpc, Addresses(trust.registry.address, trust.ledger.address), trust.confirmations)
+
+
+def fund(geth: Rpc, address: str) -> None:
+    (dev,) = geth.request("eth_accounts")
+    geth.request("eth_sendTransaction", [{"from": dev, "to": address, "value": hex(10**20)}])
+    while geth.balance_wei(address) == 0:
+        time.sleep(0.2)
+
+
+@pytest.mark.skipif(GETH is None, reason="no geth: name one in PROVENANCE_TEST_GETH")
+def test_whole_run_is_proven_released_and_verified_on_geth(geth: Rpc, lab: Lab, tmp_path: Path) -> None:
+    """Registration, seed, heads, epoch proofs, release and verdict, with the node's own finality; a forgery fails there too."""
+    settings = replace(lab.settings, home=tmp_path / "home", rpc_url=geth.url)
+    write_keystore(settings.home / "keystore" / "default.json", b"\x07" * 32)
+    fund(geth, address_of(settings.home / "keystore" / "default.json"))
+    deployment = deploy_all(settings, 256, "default", lambda _: None)
+    trust = tmp_path / "trust.yaml"
+    write_trust(settings, deployment, trust, "default")
+    trust.write_text(trust.read_text().replace("environment: test", "environment: local"))
+    keys = Keys(lab.keys.epoch, find_key(settings.cache / "keys", bytes.fromhex(deployment.key("tree", depth=5).vk_id[2:])))
+    node = GethLab(settings, deployment, lab.prover, keys, trust)
+    run = build_run(node, register_rows(node, tmp_path / "data", 40), tmp_path / "run")
+    verdict = run.judge()
+    assert verdict.status is Status.VERIFIED, verdict.reason
+    broken = run.copy(tmp_path / "copy")
+    broken.rewrite(lambda records: [*records[:3], records[4], records[3], *records[5:]])
+    assert broken.judge().status is Status.FAILED
+
+
 @pytest.mark.skipif(GETH is None, reason="no geth: name one in PROVENANCE_TEST_GETH")
 def test_contracts_and_transactions_work_on_geth(geth: Rpc, lab: Lab, tmp_path: Path) -> None:
     key = tmp_path / "key.json"
     write_keystore(key, b"\x06" * 32)
     account = load_key(key, PASSWORD)
-    (dev,) = geth.request("eth_accounts")
-    geth.request("eth_sendTransaction", [{"from": dev, "to": account.address, "value": hex(10**20)}])
-    while geth.balance_wei(account.address) == 0:
-        time.sleep(0.2)
+    fund(geth, account.address)
     manager = TransactionManager(geth, account, tmp_path / "attempts", wait_s=30)
     keys = [("epoch", 256, 0, lab.keys.epoch.words), ("tree", 256, 5, lab.keys.tree.words)]
     deployment = deploy(geth, manager, keys)
