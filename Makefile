@@ -50,7 +50,8 @@ check: setup $(STATICCHECK) ## lint, types, layers, generated files
 	ruff check .
 	mypy --strict
 	lint-imports
-	cd zk/prover && test -z "$$(gofmt -l .)" && go vet ./... && $(ROOT)/$(STATICCHECK) ./...
+	cd zk/prover && unformatted=$$("$$(go env GOROOT)/bin/gofmt" -l .) && test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
+	cd zk/prover && go vet ./... && $(ROOT)/$(STATICCHECK) ./...
 	npm run --silent lint
 	npm run --silent check-abi
 
