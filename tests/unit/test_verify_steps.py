@@ -388,3 +388,12 @@ def test_the_chain_in_memory_refuses_what_the_contract_refuses() -> None:
         with pytest.raises(RejectedError) as caught:
             call()
         assert caught.value.actual == error
+
+
+def test_a_seed_that_was_never_drawn_is_not_matched_by_zeros() -> None:
+    """Zeros are what a contract answers for a run without a seed, and an order that everybody could have known."""
+    run = MemoryRun(edited(0, seed="0x" + "00" * 32))
+    run.chain.seeds.clear()
+    verdict = run.judge()
+    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["run.preregistered"])
+    assert "never drawn" in verdict.reason
