@@ -190,7 +190,6 @@ class Journal:
         self._failure: OSError | None = None
         self._wake = threading.Condition()
         self._closing = False
-        self._flushing = False
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 

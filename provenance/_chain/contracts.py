@@ -136,16 +136,6 @@ class Snapshot:
             if not v["runIds"] or len(result) >= v["total"]:
                 return result
 
-    def nonce_of(self, owner: str) -> int:
-        return int(self._registry("nonceOf", checksum_address(owner)))
-
-    def run_id_of(self, owner: str, nonce: int) -> bytes:
-        return bytes(self._registry("runIdOf", checksum_address(owner), nonce))
-
-    def challenges(self, seed: bytes) -> tuple[int, int]:
-        v = self._ledger("challengesOf", seed)
-        return v["gamma"], v["delta"]
-
 
 def _revocation(value: dict[str, Any]) -> Revocation | None:
     return Revocation(value["blockNumber"], value["reason"]) if value["blockNumber"] else None

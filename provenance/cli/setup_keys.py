@@ -11,13 +11,12 @@ from provenance.layout import write_atomically
 from provenance.settings import Settings
 from provenance.signing import address_of, load_key, read_password
 from provenance.trust import Contract, Key, Publisher, render
-
-EPOCH_SLOTS = (256, 4096, 20480, 86016, 344064)
+from provenance_zk.keys import EPOCH_SLOTS, TEST_TREE_SLOTS, TREE_SLOTS, ensure_keys, vk_id
 
 
 def tree_slots(slots: int) -> int:
     """Leaves per `tree` chunk that go with an epoch key: 256 for the test key, else 4,096."""
-    return 256 if slots == 256 else 4096
+    return TEST_TREE_SLOTS if slots == TEST_TREE_SLOTS else TREE_SLOTS
 
 
 def deploy_all(settings: Settings, slots: int, key: str, progress: Progress) -> Deployment:
@@ -29,7 +28,6 @@ def deploy_all(settings: Settings, slots: int, key: str, progress: Progress) -> 
     if slots not in EPOCH_SLOTS:
         raise ConfigError("no key of this size", where="--slots", expected=", ".join(map(str, EPOCH_SLOTS)), actual=slots)
     from provenance_zk.client import ZkProver, find_binary
-    from provenance_zk.keys import ensure_keys
 
     rpc, _mine = connect(settings)
     account = load_key(key_path(settings, key), read_password(settings.password_file))
@@ -42,19 +40,13 @@ def deploy_all(settings: Settings, slots: int, key: str, progress: Progress) -> 
         folder = ensure_keys(prover, settings.cache / "keys", kind, size, depth)
         keys.append((kind, size, depth, folder.words))
     current = _current(settings, rpc)
-    wanted = {_id(words) for *_, words in keys}
+    wanted = {"0x" + vk_id(words).hex() for *_, words in keys}
     if current is not None and current.sources == sources_digest() and {k.vk_id for k in current.keys} == wanted:
         return current
     progress("contracts")
     deployment = deploy(rpc, manager_for(settings, rpc, account), keys)
     deployment.save(deployment_path(settings))
     return deployment
-
-
-def _id(words: bytes) -> str:
-    from provenance._chain.web3_adapter import keccak
-
-    return "0x" + keccak(words).hex()
 
 
 def _current(settings: Settings, rpc: object) -> Deployment | None:

@@ -51,7 +51,6 @@ class Context:
     evidence: Evidence | None = None
     records: Sequence[Record] = ()
     lineage: Lineage | None = None
-    last_step: int = 0
 
     def holds(self, id_: str, text: str, **evidence: str) -> None:
         self._add(Claim(id_, CLAIMS[id_], text, True, evidence=evidence))

@@ -83,13 +83,13 @@ def _last_epoch_records(ctx: Context) -> dict[int, tuple[int, Record]]:
 
 def _check_epochs(ctx: Context, epochs: dict[int, tuple[int, Record]]) -> str:
     _require_turns(ctx)
+    dataset = need(need(ctx.snapshot).dataset(need(ctx.run).dataset_id))
     anchorings, partial = 0, []
     for epoch, (index, record) in sorted(epochs.items()):
         anchoring = _anchoring(ctx, epoch, index, record)
-        ctx.prover.check_epoch(_epoch_evidence(ctx, epoch, record, anchoring))
-        count = need(need(ctx.snapshot).dataset(need(ctx.run).dataset_id)).count
-        if anchoring.consumed < count:
-            partial.append(f", epoch {epoch} only its first {anchoring.consumed} of {count} positions")
+        ctx.prover.check_epoch(_epoch_evidence(ctx, dataset, epoch, record, anchoring))
+        if anchoring.consumed < dataset.count:
+            partial.append(f", epoch {epoch} only its first {anchoring.consumed} of {dataset.count} positions")
         anchorings += need(ctx.snapshot).anchoring_count(need(ctx.run).run_id, epoch)
     _upgrade(ctx, "trained_on", Grade.PROVEN, f"{len(epochs)} epochs proven, {anchorings} anchorings")
     return f"{len(epochs)} epochs: every chunk's proof verified on chain and here, {anchorings} anchorings in all{''.join(partial)}"
@@ -122,9 +122,8 @@ def _anchoring(ctx: Context, epoch: int, index: int, record: Record) -> Anchorin
     return facts
 
 
-def _epoch_evidence(ctx: Context, epoch: int, record: Record, anchoring: AnchoringFacts) -> EpochEvidence:
-    run, snapshot, evidence = need(ctx.run), need(ctx.snapshot), need(ctx.evidence)
-    dataset = need(snapshot.dataset(run.dataset_id))
+def _epoch_evidence(ctx: Context, dataset: DatasetFacts, epoch: int, record: Record, anchoring: AnchoringFacts) -> EpochEvidence:
+    run, evidence = need(ctx.run), need(ctx.evidence)
     use = epoch_use(ctx.records, epoch, dataset.count, record.fields["remainder"])
     if use.consumed != anchoring.consumed:
         raise VerificationError("log fed another number of positions than the anchoring says", where=f"epoch {epoch}",

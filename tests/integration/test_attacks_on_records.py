@@ -14,8 +14,8 @@ from provenance.record import Record
 from provenance.verdict import Status
 from provenance_zk.epochs import make_job
 from provenance_zk.field import R
-from provenance_zk.ledger import calldata, point_of
-from provenance_zk.statements import ProofFile, point_bytes
+from provenance_zk.ledger import calldata
+from provenance_zk.statements import ProofFile
 from tests.support.chain import Lab
 from tests.support.spine import (
     TIME,
@@ -196,7 +196,7 @@ def test_a_resume_that_abandons_the_released_checkpoint_fails(lab: Lab, data: Da
 def test_another_runs_proof_is_refused_by_the_ledger(lab: Lab, data: Data, honest: Run, tmp_path: Path) -> None:
     run = build_run(lab, data, tmp_path, Plan(model=b"reuser", prove=False, release=False))
     proof = ProofFile.parse((honest.folder.epoch(0) / "proof-0.json").read_bytes())
-    session, points = lab.session(), [point_of(point_bytes(p)) for p in proof.commitments]
+    session, points = lab.session(), list(proof.commitments)
     number = session.anchor_epoch(run.run_id, 0, data.registered.dataset_id, 40, [points[1]], [points[2]])
     with pytest.raises(RejectedError, match="refuses the call"):
         session.prove_epoch(

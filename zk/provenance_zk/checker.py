@@ -15,7 +15,7 @@ import numpy as np
 from py_ecc.fields import optimized_bn128_FQ as FQ
 from py_ecc.optimized_bn128 import optimized_curve as curve
 
-from provenance.errors import InputError, VerificationError
+from provenance.errors import VerificationError
 from provenance.facts import ChainIdentity, DatasetFacts
 from provenance.verify.protocols import EpochEvidence, RegistrationEvidence
 from provenance_zk.client import ZkProver
@@ -31,6 +31,7 @@ from provenance_zk.statements import (
     inverse,
     leaves_to_ints,
     p_vector,
+    point_bytes,
     points_hash,
     product_from,
     used_leaves,
@@ -38,14 +39,6 @@ from provenance_zk.statements import (
 from provenance_zk.verifier import Key, parse_key, verify_proof
 
 KNOWS_D = 0b001
-Point = tuple[int, int]
-
-
-def point_bytes(point: Point) -> bytes:
-    x, y = point
-    if not (0 <= x < 2**256 and 0 <= y < 2**256):
-        raise InputError("not a point", expected="two words")
-    return x.to_bytes(32, "big") + y.to_bytes(32, "big")
 
 
 class Engine(Protocol):

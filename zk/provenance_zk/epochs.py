@@ -20,9 +20,9 @@ from provenance.order import epoch_order
 from provenance.record import Record
 from provenance.verify.lineage import EpochUse, epoch_use, live_batches
 from provenance_zk.client import Commitments, ZkProver
-from provenance_zk.ledger import Ledger, blindings, calldata, point_of
+from provenance_zk.ledger import Ledger, blindings, calldata
 from provenance_zk.registration import Keys, d_blindings
-from provenance_zk.statements import ProofFile, challenges, chunk_count, points_hash
+from provenance_zk.statements import ProofFile, challenges, chunk_count, point_ints, points_hash
 
 Progress = Callable[[str], None]
 
@@ -81,7 +81,7 @@ def prove_epoch(job: EpochJob, dataset: CommittedDataset, salt_key: bytes, keys:
     u = prover.commit_values(keys.epoch.dir, "U", job.use.leaves, u_secret)
     p = prover.commit_order(keys.epoch.dir, job.order)
     number = ledger.anchor_epoch(job.run_id, job.epoch, job.dataset_id, job.use.consumed,
-                                 [point_of(x) for x in u.points], [point_of(x) for x in p.points])
+                                 [point_ints(x) for x in u.points], [point_ints(x) for x in p.points])
     facts = ledger.latest().anchoring(job.run_id, job.epoch, number)
     if facts is None:
         raise UnavailableError("chain does not show the anchoring yet", where=f"epoch {job.epoch}")
@@ -103,7 +103,7 @@ def _submit(job: EpochJob, number: int, proofs: Sequence[ProofFile], u: Commitme
             progress: Progress) -> None:
     receipt = None
     for c, proof in enumerate(proofs):
-        if proof.commitments[1] != point_of(u.points[c]):
+        if proof.commitments[1] != point_ints(u.points[c]):
             raise RejectedError("prover used another commitment than the anchored one", where=f"chunk {c}")
         write_atomically(folder / f"proof-{c}.json", proof.to_bytes())
         progress(f"epoch {job.epoch}: submitting proof {c + 1} of {len(proofs)}")

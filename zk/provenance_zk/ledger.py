@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from provenance.facts import ChainSnapshot
 from provenance.saltstore import SaltStore
 from provenance_zk.field import R, to_word
-from provenance_zk.statements import ProofFile
+from provenance_zk.statements import ProofFile, point_ints
 
 Point = tuple[int, int]
 
@@ -34,13 +34,8 @@ def calldata(proof: ProofFile) -> Any:
     return (list(proof.a), list(proof.b), list(proof.c))
 
 
-def point_of(data: bytes) -> Point:
-    """A 64-byte point as two integers."""
-    return int.from_bytes(data[:32], "big"), int.from_bytes(data[32:], "big")
-
-
 def point_json(point: bytes) -> list[str]:
-    x, y = point_of(point)
+    x, y = point_ints(point)
     return [to_word(x), to_word(y)]
 
 

@@ -16,8 +16,8 @@ from provenance.errors import NotFound
 from provenance.layout import RunFolder, read_json, write_atomically, write_json
 from provenance_zk.client import Commitments, ZkProver
 from provenance_zk.keys import KeyFolder
-from provenance_zk.ledger import Ledger, blindings, calldata, point_json, point_of
-from provenance_zk.statements import challenges, chunk_count
+from provenance_zk.ledger import Ledger, blindings, calldata, point_json
+from provenance_zk.statements import challenges, chunk_count, point_ints
 
 Progress = Callable[[str], None]
 
@@ -88,7 +88,7 @@ def register(dataset: CommittedDataset, salt_key: bytes, keys: Keys, prover: ZkP
     progress(f"committing to {root.count} leaves")
     d = prover.commit_values(keys.epoch.dir, "D", dataset.leaves, secret)
     dataset_id = ledger.begin_dataset("0x" + keys.epoch.vk_id.hex(), "0x" + keys.tree.vk_id.hex(), root.root, root.depth, root.count,
-                                      [point_of(p) for p in d.points], [point_of(p) for p in d.poks])
+                                      [point_ints(p) for p in d.points], [point_ints(p) for p in d.poks])
     folder = registrations(dataset.folder) / dataset_id.hex()
     facts = ledger.latest().dataset(dataset_id)
     if facts is not None:
@@ -123,7 +123,8 @@ def _prove_links(dataset: CommittedDataset, secret: list[int], keys: Keys, prove
     receipt = None
     for c, proof in enumerate(proofs):
         write_atomically(folder / f"link-{c}.json", proof.to_bytes())
-        receipt = ledger.prove_link(dataset_id, c, point_of(d.points[c]), proof.public_value("a"), proof.public_value("b"), calldata(proof))
+        a, b = proof.public_value("a"), proof.public_value("b")
+        receipt = ledger.prove_link(dataset_id, c, point_ints(d.points[c]), a, b, calldata(proof))
     return receipt
 
 

@@ -232,8 +232,14 @@ def _points(value: Any, count: int, where: str) -> tuple[tuple[int, int], ...]:
 
 
 def point_bytes(point: Sequence[int]) -> bytes:
-    """(x, y) as 64 bytes; infinity is (0, 0)."""
+    """(x, y) as 64 bytes; infinity is (0, 0).
+
+    Raises:
+        InputError: a coordinate that is no word.
+    """
     x, y = point
+    if not (0 <= x < 2**256 and 0 <= y < 2**256):
+        raise InputError("not a point", expected="two words")
     return x.to_bytes(32, "big") + y.to_bytes(32, "big")
 
 
