@@ -17,6 +17,7 @@ from provenance.digest import Digest, sha256
 from provenance.errors import ConfigError
 
 FORMAT = "provenance-trust/1"
+KEY_KINDS = ("epoch", "tree", "sorted", "member", "absent", "q8_0", "int8", "merge")
 ENVIRONMENTS = ("local", "test", "production")
 
 
@@ -30,7 +31,7 @@ class Contract:
 
 @dataclass(frozen=True)
 class Key:
-    """A verifying key: `kind` is epoch or tree; `klass` is dev or ceremony (then `transcript` is its digest)."""
+    """A verifying key: `kind` is one of KEY_KINDS; `klass` is dev or ceremony (then `transcript` is its digest)."""
 
     vk_id: str
     kind: str
@@ -149,7 +150,7 @@ def _contract(reader: _Reader) -> Contract:
 
 
 def _key(reader: _Reader) -> Key:
-    key = Key(reader.hexadecimal("vk_id", 32), reader.choice("kind", ("epoch", "tree")),
+    key = Key(reader.hexadecimal("vk_id", 32), reader.choice("kind", KEY_KINDS),
               reader.choice("class", ("dev", "ceremony")), reader.get("transcript", str, None))
     if key.klass == "ceremony" and key.transcript is None:
         raise ConfigError("a ceremony key needs its transcript's digest", where=key.vk_id)

@@ -23,13 +23,9 @@ from eth_utils.crypto import keccak
 from provenance.encoding import parse_json
 from provenance.errors import InputError
 from provenance_zk.field import R, parse_word, to_word
+from provenance_zk.kinds import KINDS, public_names
 
 MAX_RECORDS = 16**6
-PUBLIC_INPUTS = {
-    "epoch": ("gamma", "delta", "start", "a", "b"),
-    "tree": ("root", "k", "used", "last", "gamma", "delta", "t", "z"),
-}
-COMMITMENTS = {"epoch": ("D", "U", "P"), "tree": ()}
 EPOCH_MASK = 0b110  # knowledge of U and P; D passed its check at registration
 LINK_MASK = 0b000  # U is infinity, P is computed by the ledger, D passed at registration
 FULL_MASK = 0b111
@@ -299,16 +295,18 @@ class ProofFile:
         if value["format"] != PROOF_FORMAT:
             raise InputError("proof has another format", expected=PROOF_FORMAT, actual=repr(value["format"])[:40])
         kind = value["kind"]
-        if not isinstance(kind, str) or kind not in PUBLIC_INPUTS:
-            raise InputError("unknown kind of proof", expected=", ".join(PUBLIC_INPUTS), actual=repr(kind)[:40])
-        commitments = len(COMMITMENTS[kind])
+        if not isinstance(kind, str) or kind not in KINDS:
+            raise InputError("unknown kind of proof", expected=", ".join(KINDS), actual=repr(kind)[:40])
+        commitments = len(KINDS[kind].commitments)
         a0, a1 = _words(value["a"], 2, "a")
         b0, b1, b2, b3 = _words(value["b"], 4, "b")
         c0, c1 = _words(value["c"], 2, "c")
+        public = _words(value["public"], None, "public")
+        public_names(kind, len(public))
         return cls(
             kind, parse_word(value["vkId"], "vkId").to_bytes(32, "big"), (a0, a1), (b0, b1, b2, b3), (c0, c1),
             _points(value["commitments"], commitments, "commitments"), _points(value["poks"], commitments, "poks"),
-            _words(value["public"], len(PUBLIC_INPUTS[kind]), "public"),
+            public,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -323,12 +321,12 @@ class ProofFile:
         return json.dumps(self.to_json(), separators=(",", ":")).encode("ascii")
 
     def public_value(self, name: str) -> int:
-        """A public input by the name it has in `PUBLIC_INPUTS`.
+        """A public input by the name it has in `KINDS`.
 
         Raises:
             InputError: this kind of proof has no such input.
         """
-        names = PUBLIC_INPUTS[self.kind]
+        names = public_names(self.kind, len(self.public))
         if name not in names:
             raise InputError("no such public input", where=self.kind, expected=", ".join(names), actual=name)
         return self.public[names.index(name)]

@@ -28,13 +28,11 @@ from py_ecc.optimized_bn128.optimized_pairing import final_exponentiate, pairing
 
 from provenance.errors import InputError
 from provenance_zk.field import Q, R
-from provenance_zk.statements import COMMITMENTS, PUBLIC_INPUTS, ProofFile
+from provenance_zk.kinds import KINDS, by_number
+from provenance_zk.statements import ProofFile
 
 KEY_VERSION = 1
-KINDS = {1: "epoch", 2: "tree"}
 _MAX_KEY_BYTES = 1 << 16
-_MAX_SLOTS = {"epoch": 1 << 20, "tree": 16**4}
-_MAX_DEPTH = 6
 _HEADER_WORDS = 7
 
 Point = Any  # a projective point of py_ecc, whose types are private to it
@@ -128,44 +126,37 @@ def parse_key(words: bytes) -> Key:
     """Read and check a verifying key (attacker-controlled). Its id is the keccak-256 of `words`.
 
     Raises:
-        InputError: another layout (keys flagged `lookup` included: neither statement uses lookups), a point off its curve or
+        InputError: another layout (keys flagged `lookup` included: no statement uses lookups), a point off its curve or
             subgroup, or a key that nobody may trust: points at infinity, two equal sigma keys or sigma = +-1, gamma = delta,
             delta = generator, public inputs that share a base, another number of inputs than the statement has.
     """
     values = _words_of(words)
     version, number, slots, depth, public, commitments, flags = values[:_HEADER_WORDS]
-    if version != KEY_VERSION or number not in KINDS:
-        raise InputError("unknown version or kind of key", expected=f"{KEY_VERSION}, {sorted(KINDS)}",
+    kind = by_number(number)
+    if version != KEY_VERSION or kind is None:
+        raise InputError("unknown version or kind of key", expected=f"{KEY_VERSION}, {[k.number for k in KINDS.values()]}",
                          actual=f"{version}, {number}"[:80])
-    kind = KINDS[number]
-    wanted = (len(PUBLIC_INPUTS[kind]), len(COMMITMENTS[kind]), 0)
+    if not KINDS[kind].fits(slots, depth):
+        raise InputError("key has an impossible shape", where=kind, actual=f"{slots} slots, depth {depth}"[:80])
+    wanted = (len(KINDS[kind].public(slots)), len(KINDS[kind].commitments), 0)
     if (public, commitments, flags) != wanted:
         raise InputError("key does not fit its statement", where=kind, expected=f"inputs, commitments, flags {wanted}",
                          actual=f"{public}, {commitments}, {flags}"[:80])
     expected = _expected_words(public, commitments, kind == "epoch")
     if len(values) != expected:
         raise InputError("key has the wrong length", expected=f"{expected} words", actual=f"{len(values)} words")
-    _require_shape(kind, slots, depth)
     key = _read_points(_Reader(values), bytes(keccak(words)), (kind, slots, depth))
     _require_trustworthy(key)
     return key
 
 
-def _require_shape(kind: str, slots: int, depth: int) -> None:
-    fits = depth == 0
-    if kind == "tree":
-        level = next((level for level in range(1, 5) if slots == 16**level), None)
-        fits = level is not None and level <= depth <= _MAX_DEPTH
-    if not 1 <= slots <= _MAX_SLOTS[kind] or not fits:
-        raise InputError("key has an impossible shape", where=kind, actual=f"{slots} slots, depth {depth}"[:80])
-
-
 def _read_points(reader: _Reader, vk_id: bytes, shape: tuple[str, int, int]) -> Key:
     kind = shape[0]
+    public = len(KINDS[kind].public(shape[1]))
     alpha = reader.g1("alpha")
     beta, gamma, delta = reader.g2("-beta"), reader.g2("-gamma"), reader.g2("-delta")
-    ic = tuple(reader.g1(f"IC_{i}", infinity=i == 0) for i in range(1 + len(PUBLIC_INPUTS[kind])))  # IC_0 may be unused
-    knowledge = tuple((reader.g2(f"G_{i}"), reader.g2(f"GSigmaNeg_{i}")) for i in range(len(COMMITMENTS[kind])))
+    ic = tuple(reader.g1(f"IC_{i}", infinity=i == 0) for i in range(1 + public))  # IC_0 may be unused
+    knowledge = tuple((reader.g2(f"G_{i}"), reader.g2(f"GSigmaNeg_{i}")) for i in range(len(KINDS[kind].commitments)))
     if kind != "epoch":
         return Key(vk_id, *shape, alpha, beta, gamma, delta, ic, knowledge, (), None, None)
     bases = tuple(reader.word().to_bytes(32, "big") for _ in knowledge)

@@ -12,23 +12,12 @@ import (
 	"github.com/consensys/gnark/constraint/solver"
 	"github.com/consensys/gnark/frontend"
 	"github.com/consensys/gnark/frontend/cs/r1cs"
-
-	"provenance/zkprover/tree"
-)
-
-// Kind names a statement.
-type Kind string
-
-// The statements of this package; the numbers are those of the key format.
-const (
-	KindEpoch Kind = "epoch"
-	KindTree  Kind = "tree"
 )
 
 // MaxSlots bounds the size of a circuit (344,064 is the largest pinned key).
 const MaxSlots = 1 << 20
 
-// Shape names one circuit.
+// Shape names one circuit. What slots and depth mean is the kind's own (docs/formats/proofs.md, "Verifying key").
 type Shape struct {
 	Kind  Kind
 	Slots int
@@ -37,38 +26,18 @@ type Shape struct {
 
 // Check refuses shapes that no circuit has.
 func (s Shape) Check() error {
-	switch s.Kind {
-	case KindEpoch:
-		if s.Slots < 1 || s.Slots > MaxSlots || s.Depth != 0 {
-			return fmt.Errorf("epoch: slots %d, want 1..%d; depth %d, want 0", s.Slots, MaxSlots, s.Depth)
-		}
-	case KindTree:
-		level := Levels(s.Slots)
-		if level < 1 || level > 4 || s.Depth < level || s.Depth > tree.MaxDepth {
-			return fmt.Errorf("tree: slots %d, want 16, 256, 4096 or 65536; depth %d, want up to %d",
-				s.Slots, s.Depth, tree.MaxDepth)
-		}
-	default:
-		return fmt.Errorf("kind %q, want %q or %q", s.Kind, KindEpoch, KindTree)
+	k, ok := kinds[s.Kind]
+	if !ok {
+		return fmt.Errorf("kind %q, want one of %v", s.Kind, Kinds())
 	}
-	return nil
+	return k.check(s)
 }
 
 // Public is the number of public inputs.
-func (s Shape) Public() int {
-	if s.Kind == KindEpoch {
-		return EpochPublic
-	}
-	return TreePublic
-}
+func (s Shape) Public() int { return kinds[s.Kind].public(s) }
 
 // Commitments is the number of commitments.
-func (s Shape) Commitments() int {
-	if s.Kind == KindEpoch {
-		return EpochCommitments
-	}
-	return 0
-}
+func (s Shape) Commitments() int { return len(s.Bases()) }
 
 // Bases are the numbers of bases of the commitment keys, with blinding (D, U) and mask.
 func (s Shape) Bases() []int {
@@ -79,12 +48,7 @@ func (s Shape) Bases() []int {
 }
 
 // Circuit is the circuit without values.
-func (s Shape) Circuit() frontend.Circuit {
-	if s.Kind == KindEpoch {
-		return NewEpoch(s.Slots)
-	}
-	return NewTree(s.Slots, s.Depth)
-}
+func (s Shape) Circuit() frontend.Circuit { return kinds[s.Kind].circuit(s) }
 
 // Compile checks the shape, compiles its circuit and checks what it commits to.
 func Compile(s Shape) (*cs.R1CS, error) {

@@ -18,9 +18,6 @@ const (
 	MaxWordsBytes = 1 << 16
 )
 
-// kindNumber is word 1 of the key format.
-var kindNumber = map[circuits.Kind]uint64{circuits.KindEpoch: 1, circuits.KindTree: 2}
-
 // Knowledge is the verifying key of one Pedersen commitment. SigmaNeg = -sigma*G.
 type Knowledge struct {
 	G, SigmaNeg bn254.G2Affine
@@ -43,7 +40,7 @@ type Verifying struct {
 func (v *Verifying) Bytes() []byte {
 	w := &writer{}
 	w.number(formatVersion)
-	w.number(kindNumber[v.Shape.Kind])
+	w.number(v.Shape.Kind.Number())
 	w.number(uint64(v.Shape.Slots))
 	w.number(uint64(v.Shape.Depth))
 	w.number(uint64(v.Shape.Public()))

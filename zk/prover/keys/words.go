@@ -12,6 +12,12 @@ import (
 	"provenance/zkprover/field"
 )
 
+// What a header may say before its shape is checked.
+const (
+	maxKind  = 255
+	maxDepth = 1 << 16
+)
+
 // writer appends words.
 type writer struct{ bytes []byte }
 
@@ -89,19 +95,13 @@ func (r *reader) keep(what string, err error) {
 	}
 }
 
-// header reads words 0 to 6. Keys flagged `lookup` are refused: neither statement's circuit uses lookups, and a
+// header reads words 0 to 6. Keys flagged `lookup` are refused: no statement's circuit uses lookups, and a
 // circuit with anchored commitments must not.
 func (r *reader) header() circuits.Shape {
 	r.expect("version", formatVersion)
-	number := r.number("kind", 2)
-	shape := circuits.Shape{}
-	for kind, n := range kindNumber {
-		if n == number {
-			shape.Kind = kind
-		}
-	}
+	shape := circuits.Shape{Kind: circuits.KindOf(r.number("kind", maxKind))}
 	shape.Slots = int(r.number("slots", circuits.MaxSlots))
-	shape.Depth = int(r.number("depth", 64))
+	shape.Depth = int(r.number("depth", maxDepth))
 	if r.err == nil {
 		r.keep("header", shape.Check())
 	}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package circuits
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/consensys/gnark/frontend"
+
+	"provenance/zkprover/tree"
+)
+
+// Kind names a statement.
+type Kind string
+
+// The statements of this package.
+const (
+	KindEpoch Kind = "epoch"
+	KindTree  Kind = "tree"
+)
+
+// kind is what the rest of the program needs to know about a statement.
+type kind struct {
+	number  uint64 // word 1 of the key format
+	check   func(Shape) error
+	public  func(Shape) int
+	circuit func(Shape) frontend.Circuit
+}
+
+// kinds is the closed table of statements. Kinds that are not epoch hold no commitments.
+var kinds = map[Kind]kind{
+	KindEpoch: {1, checkEpoch, fixed(EpochPublic), func(s Shape) frontend.Circuit { return NewEpoch(s.Slots) }},
+	KindTree:  {2, checkTree, fixed(TreePublic), func(s Shape) frontend.Circuit { return NewTree(s.Slots, s.Depth) }},
+}
+
+// Kinds lists the statements in the order of their numbers.
+func Kinds() []Kind {
+	out := make([]Kind, 0, len(kinds))
+	for k := range kinds {
+		out = append(out, k)
+	}
+	slices.SortFunc(out, func(a, b Kind) int { return int(a.Number()) - int(b.Number()) })
+	return out
+}
+
+// Number is word 1 of the kind's keys; 0 for no kind.
+func (k Kind) Number() uint64 { return kinds[k].number }
+
+// KindOf is the kind with this number; empty if there is none.
+func KindOf(number uint64) Kind {
+	for name, k := range kinds {
+		if k.number == number {
+			return name
+		}
+	}
+	return ""
+}
+
+func fixed(n int) func(Shape) int { return func(Shape) int { return n } }
+
+func checkEpoch(s Shape) error {
+	if s.Slots < 1 || s.Slots > MaxSlots || s.Depth != 0 {
+		return fmt.Errorf("epoch: slots %d, want 1..%d; depth %d, want 0", s.Slots, MaxSlots, s.Depth)
+	}
+	return nil
+}
+
+func checkTree(s Shape) error {
+	level := Levels(s.Slots)
+	if level < 1 || level > 4 || s.Depth < level || s.Depth > tree.MaxDepth {
+		return fmt.Errorf("tree: slots %d, want 16, 256, 4096 or 65536; depth %d, want up to %d",
+			s.Slots, s.Depth, tree.MaxDepth)
+	}
+	return nil
+}
