@@ -73,6 +73,18 @@ class Difference:
     actual: str
 
 
+class Deployed(Protocol):
+    """A deployed file, block by block."""
+
+    def block(self, name: str, rows: int, row_blocks: int, block: int) -> bytes:
+        """Bytes of one block of 32 weights, by the merged model's tensor name and row order.
+
+        Raises:
+            InputError: the file has no such tensor.
+        """
+        ...
+
+
 class FormatInspector(Protocol):
     """Reads deployed files and recomputes them from their source."""
 
@@ -87,6 +99,12 @@ class FormatInspector(Protocol):
     def compare_quantized(self, merged: Path, path: Path) -> list[Difference]:
         """Differences between a file and the quantization of the merged weights, first ones first; empty if equal."""
         ...
+
+    def compare_unadapted(self, base: Path, adapted: Sequence[str], path: Path) -> list[Difference]:
+        """Differences between a file and the quantization of the base, but for the values of adapted tensors."""
+        ...
+
+    def deployed(self, path: Path) -> Deployed: ...
 
     def compare_merged(self, base: Path, adapter: Path, merged: Path) -> list[Difference]:
         """Differences between merged weights and the merge of base and adapter."""
