@@ -95,6 +95,32 @@ class AnchoringFacts:
 
 
 @dataclass(frozen=True)
+class ModelAnchoringFacts:
+    """One numbered anchoring of a run's merge or quantization. Tables are (root, entries), zero where the stage has none.
+
+    `kind` is the number of the key kind, `seed` the draw's (zero until drawn), `draw_block` the block whose hash makes it, `void` a
+    missed window. `log_size`, `log_root` are those of the run's log at anchoring.
+    """
+
+    base: tuple[bytes, int]
+    adapter: tuple[bytes, int]
+    merged: tuple[bytes, int]
+    artifact: bytes
+    kind: int
+    slots: int
+    scale: int
+    draws: int
+    blocks: int
+    log_size: int
+    log_root: bytes
+    block_number: int
+    draw_block: int
+    seed: bytes
+    accepted: bool
+    void: bool
+
+
+@dataclass(frozen=True)
 class Revocation:
     block_number: int
     reason: str
@@ -116,6 +142,8 @@ class ChainSnapshot(Protocol):
     def dataset(self, dataset_id: bytes) -> DatasetFacts | None: ...
     def anchoring(self, run_id: bytes, epoch: int, number: int) -> AnchoringFacts | None: ...
     def anchoring_count(self, run_id: bytes, epoch: int) -> int: ...
+    def model_anchoring(self, run_id: bytes, stage: int, number: int) -> ModelAnchoringFacts | None: ...
+    def model_anchoring_count(self, run_id: bytes, stage: int) -> int: ...
     def runs_of(self, owner: str) -> list[bytes]: ...
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from provenance.anchoring import SignedHead
-from provenance.facts import AnchoringFacts, ChainIdentity, DatasetFacts
+from provenance.facts import AnchoringFacts, ChainIdentity, DatasetFacts, ModelAnchoringFacts
 from provenance.record import Record
+from provenance.tensors import Tensor, TensorTable
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,65 @@ class RegistrationEvidence:
     links: Sequence[Mapping[str, Any]]
 
 
+@dataclass(frozen=True)
+class SampleEvidence:
+    """Everything that a sampled statement is about.
+
+    base, adapter, merged: the tables whose names the anchoring holds (base and adapter only for a merge). words: a pinned key's words
+    by its id and kind; codes: bytes of a block of the deployed file (quantization only). proofs: one proof JSON per group. The proofs,
+    and the tables until their roots were compared, are attacker-controlled.
+    """
+
+    run_id: bytes
+    number: int
+    anchoring: ModelAnchoringFacts
+    anchorings: int
+    chain_id: int
+    contract: str
+    draw_hash: bytes
+    base: TensorTable | None
+    adapter: TensorTable | None
+    merged: TensorTable
+    words: Callable[[bytes, str], bytes]
+    codes: Callable[[Tensor, int], bytes] | None
+    proofs: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """What a sampled statement detects.
+
+    `worst` is the tensor with the fewest draws; `worst_95`, `worst_99` are the fractions of its blocks from which tampering is caught
+    with 95 % and 99 %, `overall_99` that of all blocks. Misses are multiplied by the number of anchorings.
+    """
+
+    proofs: int
+    draws: int
+    anchorings: int
+    worst: str
+    worst_draws: int
+    worst_95: float
+    worst_99: float
+    overall_99: float
+
+
 class ProofVerifier(Protocol):
     """Checks Groth16 evidence off chain.
 
-    Raises (both): VerificationError naming the first thing that does not hold; UnavailableError if the prover binary is missing.
+    Raises (all): VerificationError naming the first thing that does not hold; UnavailableError if the prover binary is missing.
     """
 
     def check_registration(self, evidence: RegistrationEvidence) -> None: ...
     def check_epoch(self, evidence: EpochEvidence) -> None: ...
+    def check_samples(self, evidence: SampleEvidence) -> Sampling: ...
+
+    def commit_tensors(self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]) -> list[Tensor]:
+        """Commit anew to tensors of safetensors files: (name in the files, entry that it should have) -> entry that it has.
+
+        Raises:
+            NotFound: this checker cannot (pure Python hashes too slowly for weights).
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -106,6 +158,10 @@ class FormatInspector(Protocol):
 
     def deployed(self, path: Path) -> Deployed: ...
 
+    def adapter_factors(self, adapter: Path) -> Mapping[str, tuple[str, str]]:
+        """Adapted tensor -> names of its factors A and B in the adapter's file."""
+        ...
+
     def compare_merged(self, base: Path, adapter: Path, merged: Path) -> list[Difference]:
         """Differences between merged weights and the merge of base and adapter."""
         ...
@@ -130,6 +186,8 @@ class Evidence(Protocol):
     def heads(self) -> Sequence[SignedHead]: ...
     def epoch_proofs(self, epoch: int) -> Sequence[Mapping[str, Any]]: ...
     def registration(self) -> Mapping[str, Any] | None: ...
+    def sample_tables(self, stage: str) -> Mapping[str, Any] | None: ...
+    def sample_proofs(self, stage: str) -> Sequence[Mapping[str, Any]]: ...
     def key_words(self, vk_id: str) -> bytes | None: ...
     def key_bases(self, vk_id: str) -> bytes | None: ...
     def merged(self) -> Path | None: ...

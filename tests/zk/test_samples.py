@@ -56,13 +56,13 @@ def test_every_tensor_is_drawn_at_least_twice() -> None:
 def test_anchoring_binds_every_field() -> None:
     name = samples.TableName(b"\1" * 32, 3)
     good = samples.Anchoring(name, name, name, b"\2" * 32, "merge", 4, 1 << 16, 459, 264)
-    seen = {good.digest}
+    seen = {good.digest(1, SEED), good.digest(2, SEED), good.digest(1, bytes(32))}
     other = samples.TableName(b"\1" * 32, 4)
     changes: list[dict[str, Any]] = [{"base": other}, {"adapter": other}, {"merged": other}, {"artifact": b"\3" * 32}, {"kind": "q8_0"},
                                      {"slots": 5}, {"scale": 1}, {"draws": 460}, {"blocks": 265}]
     for change in changes:
-        seen.add(replace(good, **change).digest)
-    assert len(seen) == len(changes) + 1
+        seen.add(replace(good, **change).digest(1, SEED))
+    assert len(seen) == len(changes) + 3
 
 
 def test_code_words_flip_the_sign_bit_and_pad_at_the_end() -> None:

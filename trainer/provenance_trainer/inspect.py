@@ -9,6 +9,7 @@ from pathlib import Path
 from provenance.content import tensor_digests
 from provenance.digest import open_regular
 from provenance.verify.protocols import Difference
+from provenance_trainer.adapter import load_adapter
 from provenance_trainer.deployed import DeployedFile
 from provenance_trainer.merge import merge_adapter
 from provenance_trainer.quantize import Mismatch, compare_gguf, read_claims
@@ -43,6 +44,10 @@ class Inspector:
     def deployed(self, path: Path) -> DeployedFile:
         """Single blocks of a GGUF file."""
         return DeployedFile(path)
+
+    def adapter_factors(self, adapter: Path) -> Mapping[str, tuple[str, str]]:
+        """Adapted tensor -> names of its factors A and B in the adapter's file."""
+        return {pair.target: (pair.a, pair.b) for pair in load_adapter(adapter).pairs}
 
     def compare_merged(self, base: Path, adapter: Path, merged: Path) -> list[Difference]:
         """Differences, tensor by tensor, between merged weights and a fresh merge of base and adapter."""

@@ -62,12 +62,12 @@ class Anchoring:
     def stage(self) -> int:
         return STAGE_OF[self.kind]
 
-    @property
-    def digest(self) -> bytes:
+    def digest(self, log_size: int, log_root: bytes) -> bytes:
+        """Anchoring digest, with the head that the run's log had on chain."""
         tables = [value for name in (self.base, self.adapter, self.merged) for value in (name.root, name.size)]
         return bytes(keccak(encode(
-            ["bytes32", "uint256"] * 3 + ["bytes32"] + ["uint256"] * 5,
-            [*tables, self.artifact, KINDS[self.kind].number, self.slots, self.scale, self.draws, self.blocks],
+            ["bytes32", "uint256"] * 3 + ["bytes32"] + ["uint256"] * 6 + ["bytes32"],
+            [*tables, self.artifact, KINDS[self.kind].number, self.slots, self.scale, self.draws, self.blocks, log_size, log_root],
         )))
 
 
