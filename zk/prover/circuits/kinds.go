@@ -18,6 +18,7 @@ type Kind string
 const (
 	KindEpoch Kind = "epoch"
 	KindTree  Kind = "tree"
+	KindMerge Kind = "merge"
 )
 
 // kind is what the rest of the program needs to know about a statement.
@@ -32,6 +33,7 @@ type kind struct {
 var kinds = map[Kind]kind{
 	KindEpoch: {1, checkEpoch, fixed(EpochPublic), func(s Shape) frontend.Circuit { return NewEpoch(s.Slots) }},
 	KindTree:  {2, checkTree, fixed(TreePublic), func(s Shape) frontend.Circuit { return NewTree(s.Slots, s.Depth) }},
+	KindMerge: {8, checkMerge, mergePublic, func(s Shape) frontend.Circuit { return NewMerge(s.Slots, s.Levels(), s.Rank()) }},
 }
 
 // Kinds lists the statements in the order of their numbers.
