@@ -21,6 +21,9 @@ const (
 	KindSorted Kind = "sorted"
 	KindMember Kind = "member"
 	KindAbsent Kind = "absent"
+	KindQ8_0   Kind = "q8_0"
+	KindInt8   Kind = "int8"
+	KindMerge  Kind = "merge"
 )
 
 // kind is what the rest of the program needs to know about a statement.
@@ -38,6 +41,9 @@ var kinds = map[Kind]kind{
 	KindSorted: {3, checkChunk, fixed(SortedPublic), func(s Shape) frontend.Circuit { return NewSorted(s.Slots, s.Depth) }},
 	KindMember: {4, checkOne, fixed(MemberPublic), func(s Shape) frontend.Circuit { return NewMember(s.Depth) }},
 	KindAbsent: {5, checkOne, fixed(AbsentPublic), func(s Shape) frontend.Circuit { return NewAbsent(s.Depth) }},
+	KindQ8_0:   {6, checkQuantized, quantizedPublic(Q8_0Bytes), func(s Shape) frontend.Circuit { return NewQ8_0(s.Slots, s.Depth) }},
+	KindInt8:   {7, checkQuantized, quantizedPublic(Int8Bytes), func(s Shape) frontend.Circuit { return NewInt8(s.Slots, s.Depth) }},
+	KindMerge:  {8, checkMerge, mergePublic, func(s Shape) frontend.Circuit { return NewMerge(s.Slots, s.Levels(), s.Rank()) }},
 }
 
 // Kinds lists the statements in the order of their numbers.
