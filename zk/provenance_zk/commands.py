@@ -35,7 +35,7 @@ def commit(
     """
     from itertools import islice
 
-    from provenance.dataset import ManifestFacts
+    from provenance.dataset_writer import ManifestFacts
     from provenance.saltstore import load_or_create_key
     from provenance.settings import Settings
     from provenance_zk.client import ZkProver, find_binary
