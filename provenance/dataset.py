@@ -135,6 +135,22 @@ class CheckReport:
     root: bool
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a digest stands: `index` if a record has it; `below`, `above` are the nearest records left (-1 and count at the ends)."""
+
+    index: int | None
+    below: int
+    above: int
+
+    @property
+    def answer(self) -> str:
+        """present, absent, or undetermined: an erased record in the gap may have had this digest."""
+        if self.index is not None:
+            return "present"
+        return "absent" if self.above == self.below + 1 else "undetermined"
+
+
 class CommittedDataset:
     """A dataset folder opened for reading.
 
@@ -236,7 +252,11 @@ class CommittedDataset:
 
     def find(self, digest: Digest) -> int | None:
         """Leaf index of the record with this `d`, None if there is none (or it was erased)."""
-        low, high = 0, len(self)
+        return self.place(digest).index
+
+    def place(self, digest: Digest) -> Place:
+        """Where this `d` stands, or would stand, among the records that are left."""
+        low, high, below, above = 0, len(self), -1, len(self)
         while low < high:
             middle = (low + high) // 2
             found = self._execute("SELECT leaf_index, digest FROM record WHERE leaf_index >= ? AND leaf_index < ? "
@@ -244,12 +264,17 @@ class CommittedDataset:
             if found is None:
                 high = middle
             elif found[1] == digest:
-                return int(found[0])
+                return Place(int(found[0]), below, above)
             elif found[1] < digest:
-                low = found[0] + 1
+                low, below = found[0] + 1, int(found[0])
             else:
-                high = middle
-        return None
+                high, above = middle, int(found[0])
+        return Place(None, below, above)
+
+    def index_of(self, leaf: bytes) -> int | None:
+        """Index of a leaf, erased or not; None if the dataset has no such leaf."""
+        found = np.flatnonzero((self.leaves == np.frombuffer(leaf, dtype=np.uint8)).all(axis=1))
+        return int(found[0]) if len(found) else None
 
     def erased(self) -> list[int]:
         """Indices of erased records, in order."""
