@@ -76,7 +76,8 @@ def commit(tmp_path: Path, home: Path) -> Callable[..., Path]:
         source = tmp_path / f"{name}.jsonl"
         source.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
         facts = ManifestFacts(str(source), "CC0-1.0", "text", files=[{"path": source.name, "size": source.stat().st_size, "sha256": ""}])
-        commit_dataset([{"text": text} for text in texts], tmp_path / name, load_or_create_key(home / "salts.key"), PythonTree(), facts=facts)
+        rows = [{"text": text} for text in texts]
+        commit_dataset(rows, tmp_path / name, load_or_create_key(home / "salts.key"), PythonTree(), facts=facts)
         return tmp_path / name
 
     return make
