@@ -3,11 +3,13 @@
 package prove
 
 import (
+	"errors"
 	"math/big"
 
 	"github.com/consensys/gnark-crypto/ecc"
 	"github.com/consensys/gnark/backend"
 	groth16 "github.com/consensys/gnark/backend/groth16/bn254"
+	cs "github.com/consensys/gnark/constraint/bn254"
 	"github.com/consensys/gnark/constraint/solver"
 	"github.com/consensys/gnark/frontend"
 	"github.com/consensys/gnark/logger"
@@ -28,8 +30,12 @@ func groth16Proof(key *keys.Key, assignment frontend.Circuit, commitments []Comm
 		return nil, fault.New(fault.BadRequest, "%v", err)
 	}
 	made, err := groth16.Prove(key.System, key.Proving, witness, solverOptions(key)...)
+	var unsatisfied *cs.UnsatisfiedConstraintError
+	if errors.As(err, &unsatisfied) { // its text would quote values of the witness
+		return nil, fault.New(fault.Unproven, "the statement is false: constraint %d does not hold", unsatisfied.CID)
+	}
 	if err != nil {
-		return nil, fault.New(fault.Unproven, "%v", err)
+		return nil, fault.New(fault.Internal, "%v", err)
 	}
 	if len(made.Commitments) != len(commitments) {
 		return nil, fault.Differs(fault.Internal, "commitments of the proof", len(commitments), len(made.Commitments))

@@ -32,17 +32,20 @@ var errFalse = errors.New("a proof does not verify")
 type command func(request []byte) (any, error)
 
 var commands = map[string]command{
-	"setup":       setup,
-	"inspect":     inspect,
-	"dataset":     dataset,
-	"leaf-root":   leafRoot,
-	"order":       makeOrder,
-	"commit":      commit,
-	"prove-tree":  proveTree,
-	"prove-epoch": proveEpoch,
-	"prove-link":  proveLink,
-	"verify":      verifyProofs,
-	"products":    products,
+	"setup":        setup,
+	"inspect":      inspect,
+	"dataset":      dataset,
+	"leaf-root":    leafRoot,
+	"order":        makeOrder,
+	"commit":       commit,
+	"prove-tree":   proveTree,
+	"prove-epoch":  proveEpoch,
+	"prove-link":   proveLink,
+	"prove-sorted": proveSorted,
+	"prove-member": proveMember,
+	"prove-absent": proveAbsent,
+	"verify":       verifyProofs,
+	"products":     products,
 }
 
 // softMemoryBytes makes the collector work harder before the largest key's 4 GB are reached; GOMEMLIMIT replaces it.
