@@ -250,6 +250,22 @@ class CommittedDataset:
         """
         return self._require_salts().get(SALT_KIND, self._check_index(index))
 
+    def digests(self) -> list[bytes]:
+        """`d` of every record, in leaf order.
+
+        Raises:
+            NotFound: a record was erased.
+            VerificationError: a row is missing without a tombstone, or holds no bytes.
+        """
+        found = [row[0] for row in self._execute("SELECT digest FROM record ORDER BY leaf_index")]
+        if len(found) != len(self) or not all(isinstance(d, bytes) and len(d) == 32 for d in found):
+            return [self.digest(index) for index in range(len(self))]  # which raises for the one that is wrong
+        return found
+
+    def salts(self) -> list[bytes]:
+        """The salt of every leaf, in leaf order; raises as `salt` does."""
+        return self._require_salts().get_many(SALT_KIND, range(len(self)))
+
     def find(self, digest: Digest) -> int | None:
         """Leaf index of the record with this `d`, None if there is none (or it was erased)."""
         return self.place(digest).index

@@ -172,7 +172,7 @@ def test_a_sorted_set_under_an_unpinned_key_is_refused(desk: Desk) -> None:
     replace(member(), dataset=replace(DATASET, count=41)),
     replace(member(), dataset=replace(DATASET, depth=6)),
     replace(absent(), dataset=replace(DATASET, count=39)),
-    replace(sorted_statement(1), dataset=replace(DATASET, count=48)),
+    replace(sorted_statement(2), dataset=replace(DATASET, count=48)),
     sorted_statement(0, k=3), sorted_statement(0, k=R - 1), sorted_statement(1, used=15), sorted_statement(2, more=1),
 ])  # fmt: skip
 def test_a_file_that_says_more_than_its_proof(desk: Desk, forged: Statement) -> None:

@@ -223,18 +223,17 @@ def _tell_development(judgement: _Judgement, trusted: TrustedKey, environment: s
 
 
 def require_valid(engine: Engine, words: bytes, proofs: Sequence[ProofFile]) -> None:
-    """Whether the equation of each proof holds, for proofs of one key.
+    """Whether the equation of each proof holds, for proofs of one key (of kind `epoch`: one proof, whose U tells links from epochs).
 
     Raises:
         VerificationError: one does not; `where` has its number.
     """
-    for i, proof in enumerate(proofs):
-        is_link = proof.kind == "epoch" and proof.commitments[1] == (0, 0)
-        mask = EPOCH_MASK if proof.kind == "epoch" and not is_link else LINK_MASK
-        try:
-            good = engine.verify(words, [proof], mask)[0]
-        except InputError as error:
-            raise VerificationError(error.what, where=f"proof {i}", expected=error.expected, actual=error.actual) from error
+    is_epoch = proofs[0].kind == "epoch" and proofs[0].commitments[1] != (0, 0)
+    try:
+        verdicts = engine.verify(words, proofs, EPOCH_MASK if is_epoch else LINK_MASK)
+    except InputError as error:
+        raise VerificationError(error.what, where=error.where, expected=error.expected, actual=error.actual) from error
+    for i, good in enumerate(verdicts):
         if not good:
             raise VerificationError("Groth16 proof does not verify", where=f"proof {i}", expected="a valid proof", actual="invalid")
 
