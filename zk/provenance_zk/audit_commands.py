@@ -39,7 +39,7 @@ def prove(
     from provenance.errors import InputError
     from provenance.saltstore import load_key
     from provenance.settings import Settings
-    from provenance_zk.audits import prove_sorted_set
+    from provenance_zk.audit_proofs import prove_sorted_set
     from provenance_zk.client import ZkProver, find_binary
     from provenance_zk.keys import SORTED_SLOTS, ensure_keys
     from provenance_zk.sorted_proofs import FOLDER
@@ -120,7 +120,7 @@ class _Statements:
 
     def write(self, digest: Digest, place: Place, path: Path) -> Path:
         from provenance.layout import write_atomically
-        from provenance_zk.audits import prove_place
+        from provenance_zk.audit_proofs import prove_place
         from provenance_zk.sorted_proofs import publish_key
 
         key = self._key("member" if place.answer == "present" else "absent")

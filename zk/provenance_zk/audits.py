@@ -1,126 +1,90 @@
-"""Making statements about a committed dataset: its `sorted` set, and `member` or `absent` for one digest.
+"""The statements `sorted`, `member` and `absent`, decided from everything they hide: slow, obvious, and without any circuit.
 
-Only the owner can: it takes the digests and salts of the leaves that a proof opens. A chunk that is on disk and valid is kept, so a run
-that was cut off goes on where it stopped.
+Given a dataset's leaves, the records that open them and the public inputs, each function says whether the statement holds. A
+proof shows the same to somebody who has only the public inputs; these functions are what the prover is tested against.
 
-Source: docs/formats/statements.md ("sorted", "member and absent").
+Source: docs/formats/statements.md, "sorted", "member and absent".
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
-from provenance.dataset import CommittedDataset, Place
-from provenance.digest import Digest
-from provenance.errors import ProvenanceError, RejectedError
-from provenance.layout import write_atomically
-from provenance_zk.client import ZkProver
-from provenance_zk.keys import KeyFolder
-from provenance_zk.sorted_proofs import FOLDER, chunk_file, publish_key
-from provenance_zk.statement_file import Statement, require_complete
-from provenance_zk.statements import ProofFile
+from provenance_zk.commitments import tree_root
+from provenance_zk.poseidon import poseidon
 
-Progress = Callable[[str], None]
-GROUP_CHUNKS = 16  # proved by one call of the prover, which builds the tree anew each time
+HALF = 2**128
 
 
-def prove_sorted_set(dataset: CommittedDataset, key: KeyFolder, prover: ZkProver, progress: Progress) -> list[Statement]:
-    """All `sorted` statements of a dataset, in `proofs/` of its folder; those there already and valid are kept.
+@dataclass(frozen=True)
+class Record:
+    """What a leaf commits to: the halves of a record's digest and the salt."""
 
-    Raises:
-        RejectedError: a record was erased, so its chunk can no longer be opened.
-        AuthError: the dataset was opened without its key.
-    """
-    folder, count = dataset.folder / FOLDER, -(-len(dataset) // key.slots)
-    kept = _kept(dataset, key, prover, count)
-    missing = [k for k in range(count) if k not in kept]
-    if missing:
-        _require_whole(dataset)
-        digests = b"".join(dataset.digests())
-        salts = b"".join(dataset.salts())
-    publish_key(folder, key)
-    begin = time.monotonic()
-    for done, group in _groups(missing):
-        progress(f"chunk {done + 1} of {len(missing)}, {len(kept)} kept{_estimate(begin, done, len(missing))}")
-        for k, proof in zip(group, prover.prove_sorted(key.dir, digests, salts, dataset.root.depth, group), strict=True):
-            statement = Statement("sorted", dataset.root, None, proof)
-            statement.require_inputs(key.slots)
-            write_atomically(chunk_file(folder, k), statement.to_bytes())
-            kept[k] = statement
-    statements = [kept[k] for k in range(count)]
-    require_complete(statements, dataset.root, key.slots)
-    return statements
+    hi: int
+    lo: int
+    salt: int
+
+    @property
+    def leaf(self) -> int:
+        return poseidon([self.hi, self.lo, self.salt])
 
 
-def _require_whole(dataset: CommittedDataset) -> None:
-    if erased := dataset.erased():
-        raise RejectedError("a record was erased, so the dataset can no longer be proven sorted",
-                            where=f"{dataset.folder} record {erased[0]}", expected="no erased record", actual=f"{len(erased)} erased",
-                            hint="commit the records that are left as a new version, and prove that one")
+@dataclass(frozen=True)
+class Chunk:
+    """Public inputs of `sorted`."""
+
+    root: int
+    k: int
+    used: int
+    more: int
+    first: int
+    next: int
 
 
-def _groups(chunks: Sequence[int]) -> Iterator[tuple[int, Sequence[int]]]:
-    for done in range(0, len(chunks), GROUP_CHUNKS):
-        yield done, chunks[done : done + GROUP_CHUNKS]
-
-
-def _estimate(begin: float, done: int, total: int) -> str:
-    return f", about {(time.monotonic() - begin) * (total - done) / done:.0f} s left" if done else ""
-
-
-def _kept(dataset: CommittedDataset, key: KeyFolder, prover: ZkProver, count: int) -> dict[int, Statement]:
-    """Statements on disk that are the ones this dataset and key have, and verify."""
-    found: dict[int, Statement] = {}
-    for k in range(count):
-        path = chunk_file(dataset.folder / FOLDER, k)
-        if path.is_file() and (statement := _expected(path, dataset, key, k)) is not None:
-            found[k] = statement
-    if found:
-        verdicts = prover.verify(key.words_file, [s.proof for s in found.values()], 0)
-        found = {k: s for (k, s), verdict in zip(found.items(), verdicts, strict=True) if verdict.ok}
-    return found
-
-
-def _expected(path: Path, dataset: CommittedDataset, key: KeyFolder, k: int) -> Statement | None:
-    try:
-        statement = Statement.load(path)
-        statement.require_inputs(key.slots)
-    except ProvenanceError:
-        return None  # whatever it is, it is made anew
-    last = key.slots * (k + 1)
-    ends = [int.from_bytes(dataset.leaf(key.slots * k), "big"), int.from_bytes(dataset.leaf(last), "big") if last < len(dataset) else 0]
-    actual = [statement.proof.public_value(name) for name in ("first", "next")]
-    good = (statement.dataset, statement.proof.vk_id, statement.chunk, actual) == (dataset.root, key.vk_id, k, ends)
-    return statement if good else None
-
-
-def prove_place(dataset: CommittedDataset, digest: Digest, place: Place, key: KeyFolder, prover: ZkProver) -> Statement:
-    """The `member` or `absent` statement about a digest that stands at `place`.
+def sorted_holds(public: Chunk, leaves: Sequence[int], depth: int, slots: int, records: Sequence[Record],
+                 follower: Record | None) -> bool:
+    """Whether chunk k of these leaves is opened by the records, in order, and continued as `more` and `next` say.
 
     Args:
-        key: of kind `member` when the digest is present, else `absent`.
-
-    Raises:
-        RejectedError: undetermined, since an erased record is beside it.
-        AuthError: the dataset was opened without its key.
+        leaves: all of the tree's.
+        records: of the chunk's used leaves.
+        follower: opens `next`; None where no chunk follows.
     """
-    if place.answer == "undetermined":
-        raise RejectedError("neither presence nor absence can be proven beside an erased record", where=str(dataset.folder), actual=digest)
-    kind = "member" if place.index is not None else "absent"
-    statement = Statement(kind, dataset.root, digest, _prove_place(dataset, digest, place, key, prover))
-    statement.require_inputs(key.slots)
-    return statement
+    if not 0 <= public.k < 16**depth // slots or tree_root(leaves, depth) != public.root:
+        return False
+    chunk = list(leaves[public.k * slots : (public.k + 1) * slots])
+    chunk += [0] * (slots - len(chunk))
+    if not 1 <= public.used == len(records) <= slots:
+        return False
+    if [record.leaf for record in records] + [0] * (slots - public.used) != chunk or public.first != chunk[0]:
+        return False
+    halves = [record.hi for record in records]
+    if follower is None:
+        continued = (public.more, public.next) == (0, 0)
+    else:
+        continued = (public.more, public.next) == (1, follower.leaf)
+        halves.append(follower.hi)
+    return continued and all(0 <= hi < HALF for hi in halves) and all(a < b for a, b in pairwise(halves))
 
 
-def _prove_place(dataset: CommittedDataset, digest: Digest, place: Place, key: KeyFolder, prover: ZkProver) -> ProofFile:
-    depth = dataset.root.depth
-    if place.index is not None:
-        return prover.prove_member(key.dir, dataset.leaves, place.index, digest, dataset.salt(place.index), depth)
-    below, above = (_opening(dataset, index) for index in (place.below, place.above))
-    return prover.prove_absent(key.dir, dataset.leaves, place.above, digest, below, above, depth)
+def member_holds(root: int, count: int, hi: int, lo: int, *, leaves: Sequence[int], depth: int, position: int, salt: int) -> bool:
+    """Whether the leaf at a position below `count` is that of the digest and the salt."""
+    return (
+        tree_root(leaves, depth) == root
+        and 0 <= position < min(count, len(leaves))
+        and leaves[position] == Record(hi, lo, salt).leaf
+    )
 
 
-def _opening(dataset: CommittedDataset, index: int) -> tuple[Digest, bytes] | None:
-    return (dataset.digest(index), dataset.salt(index)) if 0 <= index < len(dataset) else None
+def absent_holds(root: int, count: int, hi: int, *, leaves: Sequence[int], depth: int, position: int, below: Record | None,
+                 above: Record | None) -> bool:
+    """Whether hi lies between those of the leaves beside the position; at either end of the dataset there is only one."""
+    if tree_root(leaves, depth) != root or not 0 <= position <= count <= len(leaves) or count < 1:
+        return False
+    if (below is None) != (position == 0) or (above is None) != (position == count):
+        return False
+    if below is not None and (leaves[position - 1] != below.leaf or below.hi >= hi):
+        return False
+    return above is None or (leaves[position] == above.leaf and hi < above.hi)
