@@ -103,6 +103,16 @@ def test_a_row_missing_without_tombstone_is_never_called_absent(commit: Commit, 
     assert call("dataset", "contains", folder, "--digest", digest).code == 3
 
 
+def test_anybody_can_compute_a_records_digest(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "r.txt").write_text("record")
+    (tmp_path / "r.json").write_text('{"b": 1, "a": "x"}')
+    assert call("dataset", "digest", tmp_path / "r.txt").out.strip() == str(dataset_record_digest(b"record"))
+    done = call("dataset", "digest", tmp_path / "r.json", "--row", "--json")
+    assert done.json == {"format": "provenance-record-digest/1", "digest": str(dataset_record_digest(b'{"a":"x","b":1}'))}
+    for args in ((tmp_path / "r.txt", "--row"), (tmp_path / "nowhere",), (tmp_path,)):
+        assert isinstance(call("dataset", "digest", *args).error, InputError)
+
+
 # --- blocklists ------------------------------------------------------------------------------------------------------
 
 

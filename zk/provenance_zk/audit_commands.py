@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from provenance.cli.output import note, result, stage
-from provenance_zk.commands import dataset, record_of
+from provenance_zk.commands import dataset, parse_record, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,6 +90,19 @@ def contains(
             value["proof"] = str(_Statements(opened).write(wanted, place, prove_to))
         result(value, as_json, "\n".join(f"{name.replace('_', ' '):10}  {value[name]}" for name in value))
     raise typer.Exit(EXIT_CODES[value["answer"]])
+
+
+@dataset.command()
+def digest(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A record's text, or its JSON row.")],
+    row: Annotated[bool, typer.Option("--row", help="The record has several columns: FILE is its JSON row.")] = False,
+    as_json: _Json = False,
+) -> None:
+    """Print the digest that a record with exactly these bytes has, in whatever dataset: no dataset is needed."""
+    from provenance.encoding import dataset_record_bytes, dataset_record_digest
+
+    found = dataset_record_digest(dataset_record_bytes(parse_record(file, None if row else "text")))
+    result({"format": "provenance-record-digest/1", "digest": str(found)}, as_json, str(found))
 
 
 def _salt_key() -> bytes:

@@ -108,10 +108,15 @@ def check(
 
 
 def record_of(opened: CommittedDataset, file: Path) -> dict[str, Any]:
-    """The row that a file holds: the text of a one-column dataset, else a JSON object. Every byte counts, a trailing newline too.
+    """`parse_record` for an open dataset."""
+    return parse_record(file, opened.text_column)
+
+
+def parse_record(file: Path, text_column: str | None) -> dict[str, Any]:
+    """The row that a file holds: the text of the column, or a JSON object. Every byte counts, a trailing newline too.
 
     Raises:
-        InputError: no such file, or no row of this dataset.
+        InputError: no such file, or it holds no row.
     """
     from provenance.digest import open_regular
     from provenance.encoding import parse_json
@@ -120,9 +125,9 @@ def record_of(opened: CommittedDataset, file: Path) -> dict[str, Any]:
     with open_regular(file) as stream:
         data = stream.read()
     try:
-        row = {opened.text_column: data.decode("utf-8")} if opened.text_column is not None else parse_json(data)
+        row = {text_column: data.decode("utf-8")} if text_column is not None else parse_json(data)
     except ValueError as error:
-        raise InputError("file holds no record of this dataset", where=str(file), actual=error) from error
+        raise InputError("file holds no record of this form", where=str(file), actual=error) from error
     if not isinstance(row, dict):
         raise InputError("file holds no row", where=str(file), expected="a JSON object")
     return row
