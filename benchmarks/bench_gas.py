@@ -13,7 +13,8 @@ from provenance._chain.session import Session, embedded, key_path
 from provenance._chain.web3_adapter import Receipt
 from provenance.anchoring import Anchorer
 from provenance.cli.setup_keys import deploy_all
-from provenance.dataset import CommittedDataset, ManifestFacts
+from provenance.dataset import CommittedDataset
+from provenance.dataset_writer import ManifestFacts
 from provenance.digest import sha256
 from provenance.journal import Journal
 from provenance.layout import RunFolder

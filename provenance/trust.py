@@ -15,6 +15,7 @@ import yaml
 
 from provenance.digest import Digest, sha256
 from provenance.errors import ConfigError
+from provenance.facts import ChainIdentity
 
 FORMAT = "provenance-trust/1"
 KEY_KINDS = ("epoch", "tree", "sorted", "member", "absent", "q8_0", "int8", "merge")
@@ -69,6 +70,17 @@ class Trust:
 
     def key(self, vk_id: str) -> Key | None:
         return next((k for k in self.keys if k.vk_id == vk_id), None)
+
+    def first_difference(self, identity: ChainIdentity) -> tuple[str, str, str] | None:
+        """(what, expected, actual) of the first thing in which a chain is not the pinned one, None if it is."""
+        return next((found for found in (
+            ("chain id", str(self.chain_id), str(identity.chain_id)),
+            ("genesis block", self.genesis, identity.genesis),
+            ("registry address", self.registry.address, identity.registry.lower()),
+            ("ledger address", self.ledger.address, identity.ledger.lower()),
+            ("registry code", self.registry.code_hash, identity.registry_code_hash),
+            ("ledger code", self.ledger.code_hash, identity.ledger_code_hash),
+        ) if found[1] != found[2]), None)
 
     def to_yaml(self) -> str:
         return render(self.environment, self.chain_id, self.genesis, self.registry, self.ledger, self.keys, self.publishers,

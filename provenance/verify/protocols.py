@@ -167,11 +167,19 @@ class FormatInspector(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class BatchCount:
+    """Batches whose tensors were recomputed and are equal, and those that erasure made impossible to recompute."""
+
+    recomputed: int
+    undetermined: int
+
+
 class DataChecker(Protocol):
     """Recomputes what only the holder of the data can: the tensors of each batch from records, tokenizer and salts."""
 
-    def check_batches(self, records: Sequence[Record]) -> int:
-        """Batches recomputed and found equal.
+    def check_batches(self, records: Sequence[Record]) -> BatchCount:
+        """Recompute every batch that can be.
 
         Raises:
             VerificationError: the first batch that differs.

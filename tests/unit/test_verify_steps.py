@@ -14,6 +14,7 @@ from provenance.facts import ClaimFacts
 from provenance.policy import CLAIMS, DEFAULT_REQUIRED, Policy
 from provenance.record import Record
 from provenance.verdict import Status
+from provenance.verify.protocols import BatchCount
 from provenance.verify.steps import STEPS
 from tests.support.memory_chain import MemoryChain, MemorySnapshot
 from tests.support.memory_run import DATASET, MODEL, OWNER, TIME, MemoryRun
@@ -352,6 +353,30 @@ def test_sibling_runs_are_listed() -> None:
     run.chain.open_run("0x" + "99" * 20, b"\x01" * 32, DATASET)
     run.chain.mine(3)
     assert run.judge().siblings == ("0x" + sibling.hex(),)
+
+
+# Batches
+
+
+class Counted:
+    """A `DataChecker` with a given answer."""
+
+    def __init__(self, recomputed: int, undetermined: int) -> None:
+        self._count = BatchCount(recomputed, undetermined)
+
+    def check_batches(self, records: object) -> BatchCount:
+        return self._count
+
+
+def test_undetermined_batches_are_not_checked_and_never_failed() -> None:
+    required = Policy(require=DEFAULT_REQUIRED | {"batches.recomputed"})
+    assert MemoryRun().judge(required, data=Counted(3, 0)).status is Status.VERIFIED
+    verdict = MemoryRun().judge(data=Counted(2, 1))
+    assert verdict.status is Status.VERIFIED
+    (claim,) = (c for c in verdict.not_checked if c.id == "batches.recomputed")
+    assert "2 batches recomputed" in str(claim.needs)
+    assert "1 undetermined" in str(claim.needs)
+    assert MemoryRun().judge(required, data=Counted(2, 1)).status is Status.INDETERMINATE
 
 
 # Policy

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from provenance.cli.output import note, result, stage
+from provenance_zk import audit_commands, erase_commands  # noqa: F401  (they add subcommands to `dataset`)
 from provenance_zk.commands import dataset
 
 if TYPE_CHECKING:
