@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from provenance.digest import Digest, hash_file
-from provenance.encoding import dataset_record_digest, parse_json
+from provenance.encoding import FIELD_ORDER, dataset_record_digest, parse_json
 from provenance.errors import AuthError, InputError, NotFound, UnavailableError, VerificationError
 from provenance.record import now
 from provenance.saltstore import SaltStore, open_private_database, truncate_log
@@ -36,7 +36,6 @@ DEPTHS = (5, 6)  # 16^5 and 16^6 leaves; no deeper keys exist
 MAX_RECORDS = ARITY ** DEPTHS[-1]
 SALT_BYTES = 31  # 248 bits: always below the field's order
 SALT_KIND = "record"
-FIELD_ORDER = 21888242871839275222246405745257275088548364400416034343698204186575808495617  # r of BN254
 MANIFEST_FIELDS: dict[str, type] = {
     "format": str, "root": dict, "source": str, "licence": str, "text_column": str, "columns": list, "files": list,
     "counts": dict, "duplicates_removed": int, "curation": list, "created": str,
