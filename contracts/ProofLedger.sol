@@ -7,6 +7,7 @@ import {Bn254} from "./libraries/Bn254.sol";
 import {Challenges} from "./libraries/Challenges.sol";
 import {Datasets} from "./libraries/Datasets.sol";
 import {Epochs} from "./libraries/Epochs.sol";
+import {Kinds} from "./libraries/Kinds.sol";
 import {PinnedKeys} from "./libraries/PinnedKeys.sol";
 
 /// @title Registered datasets, anchored epochs and the Groth16 statements shown about them.
@@ -16,6 +17,8 @@ contract ProofLedger is IProofLedger {
     using PinnedKeys for PinnedKeys.Store;
     using Datasets for Datasets.Store;
     using Epochs for Epochs.Store;
+
+    uint256 private constant KINDS = (1 << Kinds.EPOCH) | (1 << Kinds.TREE);
 
     IProvenanceRegistry private immutable _registry;
 
@@ -31,7 +34,7 @@ contract ProofLedger is IProofLedger {
     constructor(address registry_, KeyPin[] memory pins) {
         if (registry_.code.length == 0) revert BadRegistry(registry_);
         _registry = IProvenanceRegistry(registry_);
-        for (uint256 i = 0; i < pins.length; ++i) _keys.pin(pins[i]);
+        for (uint256 i = 0; i < pins.length; ++i) _keys.pin(pins[i], KINDS);
     }
 
     /// @inheritdoc IProofLedger
@@ -152,10 +155,7 @@ contract ProofLedger is IProofLedger {
     function keyOf(
         bytes32 vkId
     ) external view override returns (address data, uint64 kind, uint64 slots, uint64 depth) {
-        uint256 position = _keys.positions[vkId];
-        if (position == 0) return (address(0), 0, 0, 0);
-        PinnedKeys.Pinned storage key = _keys.list[position - 1];
-        return (key.data, key.kind, key.slots, key.depth);
+        return _keys.describe(vkId);
     }
 
     /// @inheritdoc IProofLedger

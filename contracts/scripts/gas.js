@@ -8,6 +8,7 @@ import { pathToFileURL } from "node:url";
 import { zeroAddress } from "viem";
 import { artifacts, Chain } from "./chain.js";
 import { exported, repository } from "./compiler.js";
+import { measureAudits, measureModels } from "./gas-models.js";
 
 const snapshot = join(repository, "contracts", ".gas-snapshot.json");
 const R = 21888242871839275222246405745257275088548364400416034343698204186575808495617n;
@@ -47,7 +48,15 @@ export async function measure() {
   gas["deploy ProvenanceRegistry"] = registry.gas;
   await measureLog(registry, gas);
   await measureProofs(chain, registry, gas, "shared G", false);
-  await measureProofs(chain, registry, gas, "ceremony", true);
+  const { simulator, ledger, datasetId } = await measureProofs(chain, registry, gas, "ceremony", true);
+  const tools = {
+    chain,
+    gas,
+    pin: async (...header) => pin(chain, simulator, await simulator.call("plainSetup", header)),
+    prove: (inputs) => simulator.call("prove", [inputs, [], 1n]),
+  };
+  await measureAudits(tools, ledger, datasetId, ROOT, COUNT);
+  await measureModels(tools, registry);
   return gas;
 }
 
@@ -109,6 +118,7 @@ async function measureProofs(chain, registry, gas, label, ceremony) {
   if (!(await ledger.call("anchoringOf", [runId, 0n, 0n])).accepted) throw new Error("the epoch was not accepted");
   gas[`one epoch: anchorEpoch and proveEpoch, ${label}`] =
     gas[`anchorEpoch, one chunk, ${label}`] + gas[`proveEpoch, the only chunk, ${label}`];
+  return { simulator, ledger, datasetId };
 }
 
 async function pin(chain, simulator, setup) {
