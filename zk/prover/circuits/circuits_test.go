@@ -36,6 +36,11 @@ func TestConstraintCounts(t *testing.T) {
 		{KindTree, 256, 6}:     14_451,
 		{KindTree, 4096, 5}:    188_150,
 		{KindTree, 4096, 6}:    188_853,
+		{KindQ8_0, 1, 1}:       4_103,
+		{KindQ8_0, 1, 3}:       5_361,
+		{KindQ8_0, 4, 3}:       19_608,
+		{KindInt8, 1, 1}:       4_371,
+		{KindInt8, 4, 3}:       20_680,
 	} {
 		if got := compile(t, shape).GetNbConstraints(); got != want {
 			t.Errorf("%v: %d constraints, want %d", shape, got, want)
@@ -62,7 +67,8 @@ func TestCompilationIsDeterministic(t *testing.T) {
 func TestShapes(t *testing.T) {
 	for _, shape := range []Shape{
 		{KindEpoch, 0, 0}, {KindEpoch, MaxSlots + 1, 0}, {KindEpoch, 256, 5}, {KindTree, 255, 5}, {KindTree, 1, 5},
-		{KindTree, 256, 1}, {KindTree, 256, 7}, {"sorted", 256, 0},
+		{KindTree, 256, 1}, {KindTree, 256, 7}, {"drift", 256, 0}, {KindQ8_0, 0, 3}, {KindQ8_0, maxBlocks + 1, 3}, {KindInt8, 4, 0},
+		{KindInt8, 4, maxLevels + 1},
 	} {
 		if _, err := Compile(shape); err == nil {
 			t.Errorf("%v was compiled", shape)
