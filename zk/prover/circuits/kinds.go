@@ -18,6 +18,8 @@ type Kind string
 const (
 	KindEpoch Kind = "epoch"
 	KindTree  Kind = "tree"
+	KindQ8_0  Kind = "q8_0"
+	KindInt8  Kind = "int8"
 	KindMerge Kind = "merge"
 )
 
@@ -33,6 +35,8 @@ type kind struct {
 var kinds = map[Kind]kind{
 	KindEpoch: {1, checkEpoch, fixed(EpochPublic), func(s Shape) frontend.Circuit { return NewEpoch(s.Slots) }},
 	KindTree:  {2, checkTree, fixed(TreePublic), func(s Shape) frontend.Circuit { return NewTree(s.Slots, s.Depth) }},
+	KindQ8_0:  {6, checkQuantized, quantizedPublic(Q8_0Bytes), func(s Shape) frontend.Circuit { return NewQ8_0(s.Slots, s.Depth) }},
+	KindInt8:  {7, checkQuantized, quantizedPublic(Int8Bytes), func(s Shape) frontend.Circuit { return NewInt8(s.Slots, s.Depth) }},
 	KindMerge: {8, checkMerge, mergePublic, func(s Shape) frontend.Circuit { return NewMerge(s.Slots, s.Levels(), s.Rank()) }},
 }
 
