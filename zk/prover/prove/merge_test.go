@@ -107,7 +107,7 @@ func (m *Merger) witness(t *testing.T, index int) *circuits.Merge {
 	return c
 }
 
-var smallMerge = circuits.MergeShape(1, 1, 8)
+var smallMerge = fixture.MergeShape
 
 func TestMergesOfAllRanks(t *testing.T) {
 	for _, c := range []struct{ rows, columns, rank, blocks int }{{20, 70, 8, 2}, {20, 64, 4, 1}, {12, 33, 16, 1}, {9, 40, 20, 1}, {8, 32, 64, 1}} {

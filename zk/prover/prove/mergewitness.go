@@ -3,7 +3,6 @@
 package prove
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
@@ -76,7 +75,7 @@ func (w *mergeWitness) set() error {
 func (w *mergeWitness) open(t Tensor, index int, to *page.Opening, top *page.Children) ([]uint16, error) {
 	opened, err := t.Open(index)
 	if err != nil {
-		return nil, named(t, err)
+		return nil, fault.At(t.Name, err)
 	}
 	slot := index % page.Blocks
 	if err := to.Set(&opened.Page, slot, opened.Path); err != nil {
@@ -109,7 +108,7 @@ func (w *mergeWitness) row(i int) ([]uint16, error) {
 func (w *mergeWitness) column(j int) ([][]uint16, error) {
 	opened, err := w.A.OpenGroup(j)
 	if err != nil {
-		return nil, named(w.A, err)
+		return nil, fault.At(w.A.Name, err)
 	}
 	w.block.Column.Set(j)
 	page.SetPath(w.block.ColumnPath, opened.Path)
@@ -169,15 +168,4 @@ func (w *mergeWitness) requireMerged(base, merged, row []uint16, column [][]uint
 		}
 	}
 	return nil
-}
-
-// named puts the tensor's name before a fault of its tree.
-func named(t Tensor, err error) error {
-	var known *fault.Error
-	if !errors.As(err, &known) {
-		return fmt.Errorf("%s: %w", t.Name, err)
-	}
-	copied := *known
-	copied.What = t.Name + ": " + copied.What
-	return &copied
 }

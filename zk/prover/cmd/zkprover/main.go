@@ -41,6 +41,7 @@ var commands = map[string]command{
 	"prove-tree":  proveTree,
 	"prove-epoch": proveEpoch,
 	"prove-link":  proveLink,
+	"prove-merge": proveMerge,
 	"verify":      verifyProofs,
 	"products":    products,
 }
