@@ -272,6 +272,10 @@ class ZkProver:
         self._call(command, {**shared, **_challenge(challenge), "jobs": jobs})
         return [ProofFile.parse(folder.read(f"proof-{chunk}")) for chunk in chunks]
 
+    def request(self, command: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Result of a command that has no method here; what files it reads and writes is the caller's."""
+        return self._call(command, request)
+
     # --- the child ---------------------------------------------------------------------------------------------------
 
     def _call(self, command: str, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -41,6 +41,12 @@ func TestConstraintCounts(t *testing.T) {
 		{KindQ8_0, 4, 3}:       19_608,
 		{KindInt8, 1, 1}:       4_371,
 		{KindInt8, 4, 3}:       20_680,
+		MergeShape(1, 1, 8):    17_732,
+		MergeShape(1, 3, 8):    22_756,
+		MergeShape(3, 3, 8):    63_318,
+		MergeShape(1, 3, 16):   29_733,
+		MergeShape(1, 3, 32):   43_833,
+		MergeShape(1, 3, 64):   74_332,
 	} {
 		if got := compile(t, shape).GetNbConstraints(); got != want {
 			t.Errorf("%v: %d constraints, want %d", shape, got, want)
@@ -49,7 +55,7 @@ func TestConstraintCounts(t *testing.T) {
 }
 
 func TestCompilationIsDeterministic(t *testing.T) {
-	for _, shape := range []Shape{{KindEpoch, 16, 0}, {KindTree, 16, 2}} {
+	for _, shape := range []Shape{{KindEpoch, 16, 0}, {KindTree, 16, 2}, MergeShape(1, 1, 8)} {
 		var digests [2][32]byte
 		for i := range digests {
 			var out bytes.Buffer
@@ -69,6 +75,7 @@ func TestShapes(t *testing.T) {
 		{KindEpoch, 0, 0}, {KindEpoch, MaxSlots + 1, 0}, {KindEpoch, 256, 5}, {KindTree, 255, 5}, {KindTree, 1, 5},
 		{KindTree, 256, 1}, {KindTree, 256, 7}, {"drift", 256, 0}, {KindQ8_0, 0, 3}, {KindQ8_0, maxBlocks + 1, 3}, {KindInt8, 4, 0},
 		{KindInt8, 4, maxLevels + 1},
+		MergeShape(0, 1, 8), MergeShape(65, 1, 8), MergeShape(1, 0, 8), MergeShape(1, 8, 8), MergeShape(1, 1, 4), MergeShape(1, 1, 128),
 	} {
 		if _, err := Compile(shape); err == nil {
 			t.Errorf("%v was compiled", shape)

@@ -93,7 +93,7 @@ func (m *Model) Names() []string {
 func (m *Model) Entry(name string) (*Entry, error) {
 	e, ok := m.entries[name]
 	if !ok {
-		return nil, fault.Differs(fault.BadRequest, "tensor", "one of the files'", clipped(name))
+		return nil, fault.Differs(fault.BadFile, "tensor", "one of the files'", clipped(name))
 	}
 	return e, nil
 }
