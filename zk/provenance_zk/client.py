@@ -244,6 +244,10 @@ class ZkProver:
         self._child.call(command, {**shared, "jobs": jobs})
         return [ProofFile.parse(folder.read(f"proof-{chunk}")) for chunk in chunks]
 
+    def request(self, command: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Result of a command that has no method here; what files it reads and writes is the caller's."""
+        return self._child.call(command, request)
+
 
 def _question(folder: PrivateFolder, key: Path, leaves: np.ndarray | bytes, position: int, digest: bytes, depth: int
               ) -> dict[str, Any]:

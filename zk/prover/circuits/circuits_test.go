@@ -46,6 +46,17 @@ func TestConstraintCounts(t *testing.T) {
 		{KindAbsent, 1, 1}:     1_472,
 		{KindAbsent, 1, 5}:     6_632,
 		{KindAbsent, 1, 6}:     7_922,
+		{KindQ8_0, 1, 1}:       4_103,
+		{KindQ8_0, 1, 3}:       5_361,
+		{KindQ8_0, 4, 3}:       19_608,
+		{KindInt8, 1, 1}:       4_371,
+		{KindInt8, 4, 3}:       20_680,
+		MergeShape(1, 1, 8):    17_732,
+		MergeShape(1, 3, 8):    22_756,
+		MergeShape(3, 3, 8):    63_318,
+		MergeShape(1, 3, 16):   29_733,
+		MergeShape(1, 3, 32):   43_833,
+		MergeShape(1, 3, 64):   74_332,
 	} {
 		if got := compile(t, shape).GetNbConstraints(); got != want {
 			t.Errorf("%v: %d constraints, want %d", shape, got, want)
@@ -54,7 +65,9 @@ func TestConstraintCounts(t *testing.T) {
 }
 
 func TestCompilationIsDeterministic(t *testing.T) {
-	for _, shape := range []Shape{{KindEpoch, 16, 0}, {KindTree, 16, 2}, {KindSorted, 16, 1}, {KindMember, 1, 1}, {KindAbsent, 1, 1}} {
+	for _, shape := range []Shape{
+		{KindEpoch, 16, 0}, {KindTree, 16, 2}, {KindSorted, 16, 1}, {KindMember, 1, 1}, {KindAbsent, 1, 1}, MergeShape(1, 1, 8),
+	} {
 		var digests [2][32]byte
 		for i := range digests {
 			var out bytes.Buffer
@@ -75,6 +88,9 @@ func TestShapes(t *testing.T) {
 		{KindTree, 256, 1}, {KindTree, 256, 7}, {"nothing", 256, 0}, {KindSorted, 256, 1}, {KindSorted, 255, 5}, {KindSorted, 1, 5},
 		{KindSorted, 256, 7}, {KindMember, 2, 5}, {KindMember, 1, 0}, {KindMember, 1, 7}, {KindAbsent, 0, 5}, {KindAbsent, 1, 0},
 		{KindAbsent, 1, 7},
+		{KindQ8_0, 0, 3}, {KindQ8_0, maxBlocks + 1, 3}, {KindInt8, 4, 0},
+		{KindInt8, 4, maxLevels + 1},
+		MergeShape(0, 1, 8), MergeShape(65, 1, 8), MergeShape(1, 0, 8), MergeShape(1, 8, 8), MergeShape(1, 1, 4), MergeShape(1, 1, 128),
 	} {
 		if _, err := Compile(shape); err == nil {
 			t.Errorf("%v was compiled", shape)

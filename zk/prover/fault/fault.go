@@ -3,7 +3,10 @@
 // Package fault holds the error that crosses package borders and reaches the caller of the command line as JSON.
 package fault
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Code says who must act.
 type Code string
@@ -52,5 +55,16 @@ func Differs(code Code, what string, expected, actual any) *Error {
 func (e *Error) WithHint(hint string) *Error {
 	copied := *e
 	copied.Hint = hint
+	return &copied
+}
+
+// At puts the place before what went wrong there; facts and code stay.
+func At(place string, err error) error {
+	var known *Error
+	if !errors.As(err, &known) {
+		return fmt.Errorf("%s: %w", place, err)
+	}
+	copied := *known
+	copied.What = place + ": " + copied.What
 	return &copied
 }

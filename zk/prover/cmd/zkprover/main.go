@@ -46,6 +46,10 @@ var commands = map[string]command{
 	"prove-absent": proveAbsent,
 	"verify":       verifyProofs,
 	"products":     products,
+	"prove-q8_0":   proveQ8_0,
+	"prove-int8":   proveInt8,
+	"prove-merge":  proveMerge,
+	"weights":      commitWeights,
 }
 
 // softMemoryBytes makes the collector work harder before the largest key's 4 GB are reached; GOMEMLIMIT replaces it.

@@ -3,13 +3,13 @@
 // Package bfloat16 decodes bfloat16 numbers inside a circuit and holds a number against the exact sum it was rounded from.
 //
 // Shown: a [Value]'s pattern is that of a bfloat16 number which is zero, of either sign, or lies in the window; Integer is
-// that number in units of the window; [AssertRounded] below.
+// that number in units of the window; [AssertRounded] says what it shows. Not shown: anything until [Faults.Assert].
 //
 // Inputs. Every bit of a [Number] is made boolean here. NaN, infinities, subnormal numbers and all others outside the
 // window have no witness.
 //
-// Constraints (snapshot-tested): 22 for a number of the window Factors and 4 more for its integer less one shared, 23 in
-// all; 26 for a weight with its integer; 127 for a rounded number with the proof that it is.
+// Constraints (snapshot-tested): 23 for a number of the window Factors with its integer, 26 for one of Weights; 143 for a
+// rounded number with the proof that it is the nearest, of which 112 are the bits of the distance.
 //
 // Source: IEEE 754-2019, sections 3.4 and 4.3.1 (roundTiesToEven). A bfloat16 has 1 sign, 8 exponent and 7 fraction bits.
 package bfloat16
