@@ -282,6 +282,34 @@ func TestMergeAttacks(t *testing.T) {
 	}
 }
 
+// With rank 64 a row of B is two blocks. Two blocks of different rows would fit another column, were the first number odd.
+func TestHalvesOfTwoRows(t *testing.T) {
+	const width = page.Values
+	m := drawModel(8, 2*width, 64)
+	m.depth = 2 // two groups of sixteen pages
+	halves := m.b[64+width : 2*64+width] // the second half of row 1 and the first of row 2
+	for v := range width {
+		column := make([]uint16, m.rank)
+		for k := range column {
+			column[k] = m.a[k*m.columns+v]
+		}
+		m.merged[3*width+v] = statement.MergedValue(m.base[3*width+v], m.scale, halves, column)
+	}
+	merger, shape := m.merger(t), circuits.MergeShape(1, 2, 64)
+	c, err := merger.assignment(shape, []int{3})
+	other, otherErr := merger.assignment(shape, []int{4})
+	if err == nil || otherErr != nil {
+		t.Fatalf("block 3: %v, block 4: %v", err, otherErr)
+	}
+	b, next := &c.Blocks[0], &other.Blocks[0]
+	b.Column, b.ColumnPath, b.ColumnValues = next.Column, next.ColumnPath, next.ColumnValues
+	b.Rows[0], b.RowOpenings[0], b.Rows[1], b.RowOpenings[1] = b.Rows[1], b.RowOpenings[1], next.Rows[0], next.RowOpenings[0]
+	b.RowValues = append(slices.Clone(b.RowValues[width:]), next.RowValues[:width]...)
+	if _, err := solve(t, shape, c); err == nil {
+		t.Error("the circuit is satisfied")
+	}
+}
+
 // Numbers outside the window have no witness, whatever bits a prover chooses.
 func TestNumbersOutsideTheWindow(t *testing.T) {
 	for name, change := range map[string]func(m *model){
