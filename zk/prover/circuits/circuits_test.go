@@ -36,6 +36,11 @@ func TestConstraintCounts(t *testing.T) {
 		{KindTree, 256, 6}:     14_451,
 		{KindTree, 4096, 5}:    188_150,
 		{KindTree, 4096, 6}:    188_853,
+		{KindQ8_0, 1, 1}:       4_103,
+		{KindQ8_0, 1, 3}:       5_361,
+		{KindQ8_0, 4, 3}:       19_608,
+		{KindInt8, 1, 1}:       4_371,
+		{KindInt8, 4, 3}:       20_680,
 		MergeShape(1, 1, 8):    17_732,
 		MergeShape(1, 3, 8):    22_756,
 		MergeShape(3, 3, 8):    63_318,
@@ -68,7 +73,8 @@ func TestCompilationIsDeterministic(t *testing.T) {
 func TestShapes(t *testing.T) {
 	for _, shape := range []Shape{
 		{KindEpoch, 0, 0}, {KindEpoch, MaxSlots + 1, 0}, {KindEpoch, 256, 5}, {KindTree, 255, 5}, {KindTree, 1, 5},
-		{KindTree, 256, 1}, {KindTree, 256, 7}, {"sorted", 256, 0},
+		{KindTree, 256, 1}, {KindTree, 256, 7}, {"drift", 256, 0}, {KindQ8_0, 0, 3}, {KindQ8_0, maxBlocks + 1, 3}, {KindInt8, 4, 0},
+		{KindInt8, 4, maxLevels + 1},
 		MergeShape(0, 1, 8), MergeShape(65, 1, 8), MergeShape(1, 0, 8), MergeShape(1, 8, 8), MergeShape(1, 1, 4), MergeShape(1, 1, 128),
 	} {
 		if _, err := Compile(shape); err == nil {

@@ -24,8 +24,8 @@ import (
 //
 // Commitments: none, and no lookups.
 //
-// Constraints: 625 and the words for a proof, and 5,245 for a block at depth 3, of which 1,827 are Poseidon and 512 the
-// values' bits (snapshot-tested).
+// Constraints: 5,629 for one block at depth 3 and 5,017 for each more, of which 1,827
+// are Poseidon and 512 the values' bits (snapshot-tested).
 //
 // Source: docs/formats/statements.md, "int8"; Dettmers et al., "LLM.int8()", NeurIPS 2022; bitsandbytes,
 // int8_vectorwise_quant.

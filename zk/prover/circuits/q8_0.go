@@ -22,8 +22,8 @@ import (
 //
 // Commitments: none, and no lookups.
 //
-// Constraints: 625 and the words for a proof, and 4,888 for a block at depth 3, of which 1,827 are Poseidon and 512 the
-// values' bits (snapshot-tested).
+// Constraints: 5,361 for one block at depth 3 and 4,749 for each more, of which 1,827
+// are Poseidon and 512 the values' bits (snapshot-tested).
 //
 // Source: docs/formats/statements.md, "q8_0"; quantize_row_q8_0_ref of ggml-org/ggml, src/ggml-quants.c.
 type Q8_0 struct {

@@ -149,6 +149,18 @@ func (g Grid) Depth() int {
 	return depth
 }
 
+// RequireDepth is the depth asked for, 0 being the tensor's own, if the tensor's pages fit.
+func (g Grid) RequireDepth(depth int) (int, error) {
+	own := g.Depth()
+	if depth == 0 {
+		depth = own
+	}
+	if depth < own || depth > MaxDepth {
+		return 0, fault.Differs(fault.BadRequest, "depth", fmt.Sprintf("%d..%d", own, MaxDepth), depth)
+	}
+	return depth, nil
+}
+
 // Place is the slot of a block's page and the block's place in it. Blocks of lora_a are numbered column by column:
 // block j*R + k is (k, j).
 func (g Grid) Place(block int) (slot, position int) {

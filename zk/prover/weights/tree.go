@@ -40,12 +40,9 @@ type GroupOpening struct {
 // New builds the tree of a tensor whose bytes are `values`, on all cores. Depth 0 is the tensor's own; done, if not
 // nil, gets the number of bytes read since the last call, from several goroutines.
 func New(grid Grid, depth int, values io.ReaderAt, done func(bytes int64)) (*Tree, error) {
-	own := grid.Depth()
-	if depth == 0 {
-		depth = own
-	}
-	if depth < own || depth > MaxDepth {
-		return nil, fault.Differs(fault.BadRequest, "depth", fmt.Sprintf("%d..%d", own, MaxDepth), depth)
+	depth, err := grid.RequireDepth(depth)
+	if err != nil {
+		return nil, err
 	}
 	t := &Tree{grid: grid, values: values, empty: tree.EmptyRoots(depth)}
 	parents := make([]fr.Element, (grid.Slots()+tree.Arity-1)/tree.Arity)

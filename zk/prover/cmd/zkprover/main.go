@@ -40,8 +40,11 @@ var commands = map[string]command{
 	"commit":      commit,
 	"prove-tree":  proveTree,
 	"prove-epoch": proveEpoch,
+	"prove-q8_0":  proveQ8_0,
+	"prove-int8":  proveInt8,
 	"prove-link":  proveLink,
 	"prove-merge": proveMerge,
+	"weights":     commitWeights,
 	"verify":      verifyProofs,
 	"products":    products,
 }
