@@ -286,7 +286,7 @@ func TestMergeAttacks(t *testing.T) {
 func TestHalvesOfTwoRows(t *testing.T) {
 	const width = page.Values
 	m := drawModel(8, 2*width, 64)
-	m.depth = 2 // two groups of sixteen pages
+	m.depth = 2                          // two groups of sixteen pages
 	halves := m.b[64+width : 2*64+width] // the second half of row 1 and the first of row 2
 	for v := range width {
 		column := make([]uint16, m.rank)
