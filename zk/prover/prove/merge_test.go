@@ -139,18 +139,25 @@ func TestMergeWiresAreBound(t *testing.T) {
 	}
 	m.b[3*8], m.scale = 0x3f80, one
 	m.merge()
-	merger := m.merger(t)
-	for _, index := range []int{7, 10} {
-		assignment, err := merger.assignment(smallMerge, []int{index})
+	wide, deep := drawModel(20, 96, 64), drawModel(9, 40, 20)
+	wide.depth, deep.depth = 2, 3
+	for _, c := range []struct {
+		model *model
+		shape circuits.Shape
+		index int
+	}{
+		{m, smallMerge, 7}, {m, smallMerge, 10}, {wide, circuits.MergeShape(1, 2, 64), 35}, {deep, circuits.MergeShape(1, 3, 32), 13},
+	} {
+		assignment, err := c.model.merger(t).assignment(c.shape, []int{c.index})
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := solve(t, smallMerge, assignment)
+		s, err := solve(t, c.shape, assignment)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if free := s.free(); len(free) != 0 {
-			t.Errorf("block %d: wires %v can be changed alone", index, free)
+			t.Errorf("%v, block %d: wires %v can be changed alone", c.shape, c.index, free)
 		}
 	}
 }
