@@ -34,7 +34,8 @@ import (
 //
 // Commitments: none, and no lookups.
 //
-// Constraints of rank 8 with 3 levels: 20,281 per block and 2,475 per proof (63,318 for 3 blocks; snapshot-tested). Of those
+// Constraints of rank 8 with 3 levels: 20,281 per block and 2,475 per proof (63,318 for 3 blocks; snapshot-tested), and a few
+// where the compiler cuts long sums. Of those
 // per block 7,842 are Poseidon, 5,888 the values of A and 5,664 those of W and W' with products and rounding.
 //
 // Source: docs/formats/statements.md, "merge"; trainer/provenance_trainer/merge.py is the reference.

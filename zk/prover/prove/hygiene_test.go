@@ -32,7 +32,7 @@ type solved struct {
 var compiledOnce = map[circuits.Shape]*cs.R1CS{} // tests of this package do not run in parallel
 
 // compiled is the constraint system of a shape.
-func compiled(t *testing.T, shape circuits.Shape) *cs.R1CS {
+func compiled(t testing.TB, shape circuits.Shape) *cs.R1CS {
 	t.Helper()
 	if compiledOnce[shape] == nil {
 		system, err := circuits.Compile(shape)

@@ -139,18 +139,25 @@ func TestMergeWiresAreBound(t *testing.T) {
 	}
 	m.b[3*8], m.scale = 0x3f80, one
 	m.merge()
-	merger := m.merger(t)
-	for _, index := range []int{7, 10} {
-		assignment, err := merger.assignment(smallMerge, []int{index})
+	wide, deep := drawModel(20, 96, 64), drawModel(9, 40, 20)
+	wide.depth, deep.depth = 2, 3
+	for _, c := range []struct {
+		model *model
+		shape circuits.Shape
+		index int
+	}{
+		{m, smallMerge, 7}, {m, smallMerge, 10}, {wide, circuits.MergeShape(1, 2, 64), 35}, {deep, circuits.MergeShape(1, 3, 32), 13},
+	} {
+		assignment, err := c.model.merger(t).assignment(c.shape, []int{c.index})
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := solve(t, smallMerge, assignment)
+		s, err := solve(t, c.shape, assignment)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if free := s.free(); len(free) != 0 {
-			t.Errorf("block %d: wires %v can be changed alone", index, free)
+			t.Errorf("%v, block %d: wires %v can be changed alone", c.shape, c.index, free)
 		}
 	}
 }
@@ -279,6 +286,34 @@ func TestMergeAttacks(t *testing.T) {
 		if _, err := solve(t, smallMerge, assignment); err == nil {
 			t.Errorf("%s: the circuit is satisfied", a.name)
 		}
+	}
+}
+
+// With rank 64 a row of B is two blocks. Two blocks of different rows would fit another column, were the first number odd.
+func TestHalvesOfTwoRows(t *testing.T) {
+	const width = page.Values
+	m := drawModel(8, 2*width, 64)
+	m.depth = 2                          // two groups of sixteen pages
+	halves := m.b[64+width : 2*64+width] // the second half of row 1 and the first of row 2
+	for v := range width {
+		column := make([]uint16, m.rank)
+		for k := range column {
+			column[k] = m.a[k*m.columns+v]
+		}
+		m.merged[3*width+v] = statement.MergedValue(m.base[3*width+v], m.scale, halves, column)
+	}
+	merger, shape := m.merger(t), circuits.MergeShape(1, 2, 64)
+	c, err := merger.assignment(shape, []int{3})
+	other, otherErr := merger.assignment(shape, []int{4})
+	if err == nil || otherErr != nil {
+		t.Fatalf("block 3: %v, block 4: %v", err, otherErr)
+	}
+	b, next := &c.Blocks[0], &other.Blocks[0]
+	b.Column, b.ColumnPath, b.ColumnValues = next.Column, next.ColumnPath, next.ColumnValues
+	b.Rows[0], b.RowOpenings[0], b.Rows[1], b.RowOpenings[1] = b.Rows[1], b.RowOpenings[1], next.Rows[0], next.RowOpenings[0]
+	b.RowValues = append(slices.Clone(b.RowValues[width:]), next.RowValues[:width]...)
+	if _, err := solve(t, shape, c); err == nil {
+		t.Error("the circuit is satisfied")
 	}
 }
 

@@ -440,15 +440,6 @@ func TestQuantizedProofs(t *testing.T) {
 	}
 }
 
-func compiled(t testing.TB, shape circuits.Shape) *cs.R1CS {
-	t.Helper()
-	system, err := circuits.Compile(shape)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return system
-}
-
 func satisfied(t testing.TB, system *cs.R1CS, assignment frontend.Circuit) error {
 	t.Helper()
 	witness, err := frontend.NewWitness(assignment, ecc.BN254.ScalarField())

@@ -28,6 +28,12 @@ type mergeRequest struct {
 	Jobs   []mergeJob   `json:"jobs"`
 }
 
+// storedTensor names a tensor of a safetensors file.
+type storedTensor struct {
+	File   string `json:"file"`
+	Tensor string `json:"tensor"`
+}
+
 type mergeJob struct {
 	Indexes []int  `json:"indexes"`
 	Out     string `json:"out"`
@@ -75,17 +81,17 @@ func proveMerge(request []byte) (any, error) {
 	return map[string]any{"results": results, "loadSeconds": loading, "vkId": key.Info.VKID}, nil
 }
 
-// open builds the four trees of the depth that the key is for; done closes the files.
+// open builds the four trees of the depth that the key is for; done closes their files.
 func (r *mergeRequest) open(depth int) (merger *prove.Merger, done func(), err error) {
 	scale, err := strconv.ParseUint(r.Scale, 10, 32)
 	if err != nil {
 		return nil, nil, fault.Differs(fault.BadRequest, "scale", "a decimal integer below 2^32, in units of 2^-16", r.Scale)
 	}
 	merger = &prove.Merger{Scale: scale}
-	var closers []func()
+	var models []*weights.Model
 	done = func() {
-		for _, close := range closers {
-			close()
+		for _, model := range models {
+			model.Close()
 		}
 	}
 	for _, t := range []struct {
@@ -101,15 +107,43 @@ func (r *mergeRequest) open(depth int) (merger *prove.Merger, done func(), err e
 	} {
 		name := t.role + " " + t.stored.Tensor
 		progress("tree of %s", name)
-		file, built, err := t.stored.build(t.layout, depth)
+		model, built, err := t.stored.build(t.layout, depth)
 		if err != nil {
 			done()
 			return nil, nil, fault.At(name, err)
 		}
-		closers = append(closers, func() { file.Close() })
+		models = append(models, model)
 		*t.to = prove.Tensor{Name: name, Tree: built}
 	}
 	return merger, done, nil
+}
+
+// build makes the tensor's tree over its open file, which the caller closes.
+func (s storedTensor) build(layout weights.Layout, depth int) (*weights.Model, *weights.Tree, error) {
+	if s.File == "" || s.Tensor == "" {
+		return nil, nil, fault.New(fault.BadRequest, "no file or no tensor named")
+	}
+	model, err := weights.OpenModel([]string{s.File})
+	if err != nil {
+		return nil, nil, err
+	}
+	built, err := buildTensor(model, s.Tensor, layout, depth)
+	if err != nil {
+		model.Close()
+	}
+	return model, built, err
+}
+
+func buildTensor(model *weights.Model, name string, layout weights.Layout, depth int) (*weights.Tree, error) {
+	entry, err := model.Entry(name)
+	if err != nil {
+		return nil, err
+	}
+	grid, err := entry.Grid(layout, 0)
+	if err != nil {
+		return nil, err
+	}
+	return weights.New(grid, depth, entry.Values(), nil)
 }
 
 func (j *mergeJob) run(key *keys.Key, merger *prove.Merger) (mergeResult, error) {
