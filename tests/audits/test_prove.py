@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from provenance.dataset import CommittedDataset, DatasetRoot
+from provenance.dataset import CommittedDataset
+from provenance.dataset_manifest import DatasetRoot
 from provenance.digest import Digest, sha256
 from provenance.encoding import dataset_record_digest
 from provenance.errors import InputError, RejectedError
