@@ -32,6 +32,8 @@ No secret is ever an argument: the keystore's password is read from a file that 
 
 EXIT_NOTES = """`verify` and `gate` end with their verdict's code; 0 is only ever `verified`. `chain status` ends with 3 when the chain
 is down, `doctor` with 3 when something needed is missing, `fsck` and `contracts verify` with 1 when something does not agree.
+`dataset contains` ends with 0 (present), 4 (absent) or 3 (undetermined), with `--blocklist` with 0 (all absent), 1 (some present) or 3;
+`dataset erase --check` with 1 when something was found; `proof verify` with the code of its worst verdict ([audits](formats/audits.md)).
 """
 
 # name -> (default, meaning). Read in provenance/settings.py and by options that name a variable.

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from provenance.dataset import CHUNK_ROWS, FORMAT, SALT_KIND, DatasetRoot
+from provenance.dataset import CHUNK_ROWS, SALT_KIND
+from provenance.dataset_manifest import FORMAT, DatasetRoot
 from provenance.digest import Digest
 from provenance.encoding import canonical_json
 from provenance.errors import Conflict, InputError, UnavailableError

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from provenance.dataset import DatasetRoot
+from provenance.dataset_manifest import DatasetRoot
 from provenance.digest import Digest, sha256
 from provenance.errors import ConfigError, InputError, UnavailableError
 from provenance.trust import Contract, Key, render

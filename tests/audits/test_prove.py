@@ -10,12 +10,17 @@ from typing import Any
 
 import pytest
 
-from provenance.dataset import CommittedDataset, DatasetRoot
+from provenance.dataset import CommittedDataset
+from provenance.dataset_manifest import DatasetRoot
+from provenance.dataset_writer import ManifestFacts
 from provenance.digest import Digest, sha256
 from provenance.encoding import dataset_record_digest
 from provenance.errors import InputError, RejectedError
+from provenance.saltstore import load_or_create_key
 from provenance.trust import Contract, Key, render
+from provenance_zk.audit_proofs import prove_sorted_set
 from provenance_zk.client import ZkProver, find_binary
+from provenance_zk.commitments import PythonTree, commit_dataset
 from provenance_zk.keys import KeyFolder, ensure_keys
 from provenance_zk.sorted_proofs import FOLDER, chunk_file, is_complete
 from provenance_zk.statement_file import Statement
@@ -42,11 +47,22 @@ def trust(audit_keys: dict[str, KeyFolder], tmp_path: Path) -> Path:
 
 
 
-@pytest.fixture
-def proven(commit: Commit, call: Call, trust: Path) -> Path:
-    folder = commit(TEXTS)
-    assert call("dataset", "prove", folder, "--slots", 16).code == 0
+@pytest.fixture(scope="session")
+def template(audit_keys: dict[str, KeyFolder], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a salt key and a dataset proven sorted, made once."""
+    folder = tmp_path_factory.mktemp("template")
+    key, facts = load_or_create_key(folder / "salts.key"), ManifestFacts("test", "CC0-1.0", "text")
+    commit_dataset([{"text": text} for text in TEXTS], folder / "data", key, PythonTree(), facts=facts)
+    with CommittedDataset.open(folder / "data", key) as opened:
+        prove_sorted_set(opened, audit_keys["sorted"], ZkProver(find_binary()), lambda _: None)
     return folder
+
+
+@pytest.fixture
+def proven(template: Path, home: Path, trust: Path, tmp_path: Path) -> Path:
+    shutil.copy(template / "salts.key", home / "salts.key")
+    shutil.copytree(template / "data", tmp_path / "data")
+    return tmp_path / "data"
 
 
 def root_of(folder: Path) -> DatasetRoot:

@@ -19,7 +19,7 @@ from typing import IO, Any, Protocol
 
 import numpy as np
 
-from provenance.dataset import ARITY, MAX_RECORDS, SALT_BYTES, DatasetRoot, depth_for
+from provenance.dataset_manifest import ARITY, MAX_RECORDS, SALT_BYTES, DatasetRoot, depth_for
 from provenance.dataset_writer import CommittedRecord, ManifestFacts, write_dataset
 from provenance.digest import Digest
 from provenance.encoding import dataset_record_bytes, dataset_record_digest

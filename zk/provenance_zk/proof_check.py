@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from provenance.dataset import DatasetRoot
+from provenance.dataset_manifest import DatasetRoot
 from provenance.digest import hash_file
 from provenance.errors import InputError, NotFound, VerificationError
 from provenance.trust import Key as TrustedKey

@@ -83,7 +83,7 @@ def _named(settings: Settings, trust: Trust, given: tuple[str | None, int | None
         VerificationError: the chain is not the pinned one, or the registration is not finished.
         UnavailableError: the chain is out of reach.
     """
-    from provenance.dataset import DatasetRoot
+    from provenance.dataset_manifest import DatasetRoot
     from provenance.errors import InputError
     from provenance_zk.proof_check import NamedDataset
 
@@ -101,7 +101,7 @@ def _named(settings: Settings, trust: Trust, given: tuple[str | None, int | None
 
 def _registered(settings: Settings, trust: Trust, dataset_id: str) -> NamedDataset:
     from provenance.cli.wiring import reader_for
-    from provenance.dataset import DatasetRoot
+    from provenance.dataset_manifest import DatasetRoot
     from provenance.errors import NotFound, VerificationError
     from provenance_zk.field import parse_word
     from provenance_zk.proof_check import NamedDataset

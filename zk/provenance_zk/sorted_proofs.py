@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from provenance.dataset import DatasetRoot
+from provenance.dataset_manifest import DatasetRoot
 from provenance.errors import ProvenanceError
 from provenance.layout import write_atomically
 from provenance_zk.keys import WORDS_FILE, KeyFolder

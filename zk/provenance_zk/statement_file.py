@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from provenance.dataset import DatasetRoot
+from provenance.dataset_manifest import DatasetRoot
 from provenance.digest import Digest
 from provenance.encoding import parse_json
 from provenance.errors import InputError, VerificationError

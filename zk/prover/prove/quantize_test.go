@@ -185,7 +185,7 @@ func TestBlocksOfGgufPy(t *testing.T) {
 			t.Errorf("%s: %v", c.Name, err)
 			continue
 		}
-		if err := satisfied(t, system, a); err != nil {
+		if err := unsolved(t, system, a); err != nil {
 			t.Errorf("%s: %v", c.Name, err)
 		}
 		at := n % len(deployed)
@@ -196,7 +196,7 @@ func TestBlocksOfGgufPy(t *testing.T) {
 			if tie := at >= 2 && isTie(c.Values, at-2, int8(changed[at]), int8(deployed[at])); (err == nil) != tie {
 				t.Errorf("%s, byte %d: tie %v, %v", c.Name, at, tie, err)
 			}
-			if solved := satisfied(t, system, a) == nil; solved != (err == nil) {
+			if solved := unsolved(t, system, a) == nil; solved != (err == nil) {
 				t.Errorf("%s, byte %d: the circuit is satisfied: %v, %v", c.Name, at, solved, err)
 			}
 		}
@@ -280,10 +280,10 @@ func TestQuantizedAttacks(t *testing.T) {
 		} else if q8Err == nil || int8Err == nil {
 			t.Errorf("%s: the bytes were found right: %v, %v", a.name, q8Err, int8Err)
 		}
-		if satisfied(t, q8System, q8) == nil {
+		if unsolved(t, q8System, q8) == nil {
 			t.Errorf("%s: the circuit q8_0 is satisfied", a.name)
 		}
-		if satisfied(t, int8System, rows) == nil {
+		if unsolved(t, int8System, rows) == nil {
 			t.Errorf("%s: the circuit int8 is satisfied", a.name)
 		}
 	}
@@ -320,10 +320,10 @@ func TestBlocksWithoutQuantization(t *testing.T) {
 		scene := &quantizedScene{built: weightTree(t, c.block)}
 		q8, q8Err := scene.assignQ8_0(t, 0, c.bytes[2:])
 		rows, int8Err := scene.assignInt8(t, 0, c.bytes)
-		if q8Err == nil || satisfied(t, q8System, q8) == nil {
+		if q8Err == nil || unsolved(t, q8System, q8) == nil {
 			t.Errorf("%s: q8_0: %v", name, q8Err)
 		}
-		if int8Err == nil || satisfied(t, int8System, rows) == nil {
+		if int8Err == nil || unsolved(t, int8System, rows) == nil {
 			t.Errorf("%s: int8: %v", name, int8Err)
 		}
 	}
@@ -367,7 +367,7 @@ func TestRowMaxima(t *testing.T) {
 			deployed = append(deployed, byte(int8(code)))
 		}
 		a, err := c.scene.assignInt8(t, 0, deployed)
-		if (err == nil) != c.want || (satisfied(t, system, a) == nil) != c.want {
+		if (err == nil) != c.want || (unsolved(t, system, a) == nil) != c.want {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
@@ -387,7 +387,7 @@ func TestDrawnRows(t *testing.T) {
 		block[random.IntN(page.Values)] = uint16(random.UintN(127)) // subnormal
 		scene := &quantizedScene{built: weightTree(t, block)}
 		a, err := scene.assignInt8(t, 0, rowQuantized(block))
-		if err != nil || satisfied(t, system, a) != nil {
+		if err != nil || unsolved(t, system, a) != nil {
 			t.Errorf("%v: %v", block, err)
 		}
 	}
@@ -440,7 +440,7 @@ func TestQuantizedProofs(t *testing.T) {
 	}
 }
 
-func satisfied(t testing.TB, system *cs.R1CS, assignment frontend.Circuit) error {
+func unsolved(t testing.TB, system *cs.R1CS, assignment frontend.Circuit) error {
 	t.Helper()
 	witness, err := frontend.NewWitness(assignment, ecc.BN254.ScalarField())
 	if err != nil {
