@@ -158,6 +158,10 @@ class FormatInspector(Protocol):
 
     def deployed(self, path: Path) -> Deployed: ...
 
+    def tensor_files(self, folder: Path) -> Mapping[str, Path]:
+        """File of each tensor of a folder of weights."""
+        ...
+
     def adapter_factors(self, adapter: Path) -> Mapping[str, tuple[str, str]]:
         """Adapted tensor -> names of its factors A and B in the adapter's file."""
         ...

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from provenance.content import content_digest
 from provenance.errors import NotFound, VerificationError
-from provenance.facts import ModelAnchoringFacts
+from provenance.facts import ModelAnchoringFacts, TableFacts
 from provenance.record import Record
 from provenance.tensors import Tensor, TensorTable
 from provenance.verdict import Edge, Grade
@@ -87,12 +87,16 @@ def _tables(ctx: Context, stage: str, facts: ModelAnchoringFacts) -> dict[str, T
     tables = {}
     for what in _TABLES[stage]:
         table = TensorTable.from_json(value.get(what) or {})
-        expected, actual = getattr(facts, what), (table.root, table.size)
+        expected, actual = getattr(facts, what), TableFacts(table.root, table.size)
         if expected != actual:
-            raise VerificationError("table is not the anchored one", where=f"samples/{stage} {what}", expected=f"0x{expected[0].hex()}, "
-                                    f"{expected[1]} tensors", actual=f"0x{actual[0].hex()}, {actual[1]} tensors")
+            raise VerificationError("table is not the anchored one", where=f"samples/{stage} {what}", expected=_shown(expected),
+                                    actual=_shown(actual))
         tables[what] = table
     return tables
+
+
+def _shown(table: TableFacts) -> str:
+    return f"0x{table.root.hex()}, {table.entries} tensors"
 
 
 def _require_subject(ctx: Context, stage: str, facts: ModelAnchoringFacts, merged: TensorTable) -> None:
@@ -113,11 +117,11 @@ def _require_subject(ctx: Context, stage: str, facts: ModelAnchoringFacts, merge
         raise VerificationError("anchoring counts other blocks than its table", where=stage, expected=merged.blocks, actual=facts.blocks)
     other = _other_merged(ctx, stage)
     if other is not None and other != facts.merged:
-        raise VerificationError("merge and quantization are about different merged weights", where=stage, expected="0x" + other[0].hex(),
-                                actual="0x" + facts.merged[0].hex())
+        raise VerificationError("merge and quantization are about different merged weights", where=stage, expected=_shown(other),
+                                actual=_shown(facts.merged))
 
 
-def _other_merged(ctx: Context, stage: str) -> tuple[bytes, int] | None:
+def _other_merged(ctx: Context, stage: str) -> TableFacts | None:
     """The merged table that the other stage's accepted anchoring names."""
     record = next((r for r in reversed(ctx.records) if r.type == "sample" and r.fields["stage"] != stage), None)
     if record is None:
@@ -153,7 +157,8 @@ def _tie(ctx: Context, what: str, table: TensorTable) -> Edge:
         raise VerificationError(f"{what} weights at hand are not the logged ones", where=str(folder), expected=digest,
                                 actual=str(content_digest(folder)))
     try:
-        made = ctx.prover.commit_tensors(_files(folder), _sources(ctx, what, folder, table))
+        files = sorted(set(ctx.inspector.tensor_files(folder).values()))
+        made = ctx.prover.commit_tensors(files, _sources(ctx, what, folder, table))
     except NotFound as error:
         return Edge("committed_as", digest, root, Grade.DECLARED, str(error))
     for expected, actual in zip(table.tensors, made, strict=True):
@@ -161,10 +166,6 @@ def _tie(ctx: Context, what: str, table: TensorTable) -> Edge:
             raise VerificationError(f"committed root is not that of the {what} weights", where=expected.name,
                                     expected=f"0x{actual.root:064x}", actual=f"0x{expected.root:064x}")
     return Edge("committed_as", digest, root, Grade.RECOMPUTED, f"{table.size} roots recomputed from the {what} weights")
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.safetensors"))
 
 
 def _sources(ctx: Context, what: str, folder: Path, table: TensorTable) -> Sequence[tuple[str, Tensor]]:

@@ -11,6 +11,7 @@ import pytest
 from eth_utils.crypto import keccak
 
 from provenance.errors import InputError, VerificationError
+from provenance.facts import TableFacts
 from provenance.tensors import DType, Layout, Tensor, TensorTable
 from provenance_zk import samples
 from provenance_zk.kinds import KINDS
@@ -54,10 +55,10 @@ def test_every_tensor_is_drawn_at_least_twice() -> None:
 
 
 def test_anchoring_binds_every_field() -> None:
-    name = samples.TableName(b"\1" * 32, 3)
+    name = TableFacts(b"\1" * 32, 3)
     good = samples.Anchoring(name, name, name, b"\2" * 32, "merge", 4, 1 << 16, 459, 264)
     seen = {good.digest(1, SEED), good.digest(2, SEED), good.digest(1, bytes(32))}
-    other = samples.TableName(b"\1" * 32, 4)
+    other = TableFacts(b"\1" * 32, 4)
     changes: list[dict[str, Any]] = [{"base": other}, {"adapter": other}, {"merged": other}, {"artifact": b"\3" * 32}, {"kind": "q8_0"},
                                      {"slots": 5}, {"scale": 1}, {"draws": 460}, {"blocks": 265}]
     for change in changes:

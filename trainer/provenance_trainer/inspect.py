@@ -13,6 +13,7 @@ from provenance_trainer.adapter import load_adapter
 from provenance_trainer.deployed import DeployedFile
 from provenance_trainer.merge import merge_adapter
 from provenance_trainer.quantize import Mismatch, compare_gguf, read_claims
+from provenance_trainer.weights import Weights
 
 _GGUF_MAGIC = b"GGUF"
 _MAX_DIFFERENCES = 10
@@ -44,6 +45,11 @@ class Inspector:
     def deployed(self, path: Path) -> DeployedFile:
         """Single blocks of a GGUF file."""
         return DeployedFile(path)
+
+    def tensor_files(self, folder: Path) -> Mapping[str, Path]:
+        """File of each tensor of a safetensors folder."""
+        weights = Weights(folder)
+        return {name: weights.file_of(name) for name in weights}
 
     def adapter_factors(self, adapter: Path) -> Mapping[str, tuple[str, str]]:
         """Adapted tensor -> names of its factors A and B in the adapter's file."""

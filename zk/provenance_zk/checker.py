@@ -70,7 +70,7 @@ class ProverEngine:
             return list(self._prover.recompute_order(path, bases, order).points)
 
     def commit_tensors(self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]) -> list[Tensor]:
-        from provenance_zk.weights import commit_tensors
+        from provenance_zk.stages import commit_tensors
 
         return commit_tensors(self._prover, files, tensors)
 

@@ -32,6 +32,7 @@ def check_samples(engine: Engine, evidence: SampleEvidence) -> Sampling:
     wanted = samples.groups(seed, evidence.merged, facts.draws, facts.slots)
     proofs = parse_proofs(evidence.proofs, len(wanted), anchoring.kind, f"{where} proof")
     rank = _rank(evidence)
+    _check_codes(evidence, anchoring, wanted, where)
     for i, (group, proof) in enumerate(zip(wanted, proofs, strict=True)):
         equal("public inputs", f"{where} proof {i}", _inputs(anchoring, evidence, group), proof.public)
     for vk_id in sorted({proof.vk_id for proof in proofs}):
@@ -53,8 +54,8 @@ def anchoring_of(facts: ModelAnchoringFacts) -> samples.Anchoring:
     kind = by_number(facts.kind)
     if kind not in samples.STAGE_OF:
         raise VerificationError("anchoring names a kind that proves nothing about weights", actual=facts.kind)
-    return samples.Anchoring(samples.TableName(*facts.base), samples.TableName(*facts.adapter), samples.TableName(*facts.merged),
-                             facts.artifact, kind, facts.slots, facts.scale, facts.draws, facts.blocks)
+    return samples.Anchoring(facts.base, facts.adapter, facts.merged, facts.artifact, kind, facts.slots, facts.scale, facts.draws,
+                             facts.blocks)
 
 
 def _rank(evidence: SampleEvidence) -> int:
@@ -72,6 +73,15 @@ def _inputs(anchoring: samples.Anchoring, evidence: SampleEvidence, group: sampl
     if evidence.codes is None:
         raise VerificationError("the deployed file is needed to compare codes", where="quantize")
     return samples.sampled_inputs(anchoring.kind, tensor, group, evidence.codes)
+
+
+def _check_codes(evidence: SampleEvidence, anchoring: samples.Anchoring, wanted: Sequence[samples.Group], where: str) -> None:
+    """The codes that the contract accepted are those of the file."""
+    if anchoring.stage != samples.QUANTIZE:
+        return
+    start = 1 + len(samples.index_words(range(anchoring.slots)))
+    codes = [_inputs(anchoring, evidence, group)[start:] for group in wanted]
+    equal("hash of the accepted codes", where, evidence.anchoring.codes_hash, samples.codes_hash(codes))
 
 
 def _sampling(evidence: SampleEvidence, wanted: Sequence[samples.Group]) -> Sampling:

@@ -7,7 +7,7 @@ Source: docs/formats/statements.md, "Anchorings, draws".
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -15,6 +15,7 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from provenance.errors import InputError, VerificationError
+from provenance.facts import TableFacts
 from provenance.tensors import Layout, Tensor, TensorTable
 from provenance_zk.kinds import BYTES_PER_WORD, INDEXES_PER_WORD, INT8_BYTES, KINDS, Q8_0_BYTES, RANK_UNIT, RANKS
 from provenance_zk.statements import tag
@@ -26,31 +27,26 @@ BLOCK_BYTES = {"q8_0": Q8_0_BYTES, "int8": INT8_BYTES}
 CODE_OFFSET = {"q8_0": 2, "int8": 4}  # bytes of scale before a block's codes
 DEFAULT_DRAWS = 459  # 99 % detection of tampering with 1 % of all blocks
 SCALE_UNIT = 1 << 16
-_NONE = bytes(32)
 
 CodeReader = Callable[[Tensor, int], bytes]
 """(tensor, block) -> its bytes as they stand in the deployed file."""
 
 
-@dataclass(frozen=True)
-class TableName:
-    """A table of tensors by root and number of entries; both zero where a stage has none."""
+NO_TABLE = TableFacts(bytes(32), 0)
 
-    root: bytes = _NONE
-    size: int = 0
 
-    @classmethod
-    def of(cls, table: TensorTable) -> TableName:
-        return cls(table.root, table.size)
+def name_of(table: TensorTable) -> TableFacts:
+    """What names a table on chain."""
+    return TableFacts(table.root, table.size)
 
 
 @dataclass(frozen=True)
 class Anchoring:
     """What is fixed on chain before the draw; the fields' order is that of the preimage."""
 
-    base: TableName
-    adapter: TableName
-    merged: TableName
+    base: TableFacts
+    adapter: TableFacts
+    merged: TableFacts
     artifact: bytes
     kind: str
     slots: int
@@ -64,7 +60,7 @@ class Anchoring:
 
     def digest(self, log_size: int, log_root: bytes) -> bytes:
         """Anchoring digest, with the head that the run's log had on chain."""
-        tables = [value for name in (self.base, self.adapter, self.merged) for value in (name.root, name.size)]
+        tables = [value for name in (self.base, self.adapter, self.merged) for value in (name.root, name.entries)]
         return bytes(keccak(encode(
             ["bytes32", "uint256"] * 3 + ["bytes32"] + ["uint256"] * 6 + ["bytes32"],
             [*tables, self.artifact, KINDS[self.kind].number, self.slots, self.scale, self.draws, self.blocks, log_size, log_root],
@@ -128,6 +124,14 @@ def code_words(kind: str, blocks: Sequence[bytes]) -> list[int]:
     data = b"".join(parts)
     padded = data + bytes(-len(data) % BYTES_PER_WORD)
     return [int.from_bytes(padded[at : at + BYTES_PER_WORD], "big") for at in range(0, len(padded), BYTES_PER_WORD)]
+
+
+def codes_hash(codes: Iterable[Sequence[int]]) -> bytes:
+    """What the chain keeps of all accepted codes: H_0 = 0, H_i = keccak(H_{i-1} || code words of proof i)."""
+    digest = bytes(32)
+    for words in codes:
+        digest = bytes(keccak(digest + b"".join(word.to_bytes(32, "big") for word in words)))
+    return digest
 
 
 def rank_of(rank: int) -> int:
