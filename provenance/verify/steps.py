@@ -13,7 +13,7 @@ from provenance.facts import ClaimFacts
 from provenance.log import Head
 from provenance.merkle import Tree, verify_inclusion
 from provenance.signing import Domain, verify_head
-from provenance.trust import Trust
+from provenance.trust import Contract, Trust
 from provenance.verdict import Edge, Grade
 from provenance.verify.context import Context, need
 from provenance.verify.lineage import check_consumed, walk
@@ -46,14 +46,23 @@ def step_4_chain(ctx: Context) -> bool:
         ("ledger address", trust.ledger.address, identity.ledger.lower()),
         ("registry code", trust.registry.code_hash, identity.registry_code_hash),
         ("ledger code", trust.ledger.code_hash, identity.ledger_code_hash),
+        *_optional("audits", trust.audits, identity.audits, identity.audits_code_hash),
+        *_optional("models", trust.models, identity.models, identity.models_code_hash),
     ):
         if expected != actual:
             ctx.fails("chain.pinned", f"the chain is not the pinned one: {what} differs", expected=expected, actual=actual)
             return False
-    ctx.holds("chain.pinned", f"chain {identity.chain_id}, genesis and both contracts' code as pinned", genesis=identity.genesis,
+    ctx.holds("chain.pinned", f"chain {identity.chain_id}, genesis and the contracts' code as pinned", genesis=identity.genesis,
               registry=identity.registry, ledger=identity.ledger)
     ctx.snapshot = ctx.reader.final()
     return True
+
+
+def _optional(name: str, pinned: Contract | None, address: str | None, code_hash: str | None) -> list[tuple[str, str, str]]:
+    """What to compare of a contract that the trust file may leave out; nothing is ever read from one that it does not name."""
+    if pinned is None:
+        return []
+    return [(f"{name} address", pinned.address, str(address).lower()), (f"{name} code", pinned.code_hash, str(code_hash))]
 
 
 def _trusted(claims: list[ClaimFacts], trust: Trust) -> list[ClaimFacts]:
