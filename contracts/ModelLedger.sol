@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {BatchVerifier} from "./BatchVerifier.sol";
+import {IBatchVerifier} from "./interfaces/IBatchVerifier.sol";
 import {IModelLedger} from "./interfaces/IModelLedger.sol";
 import {IProofLedger} from "./interfaces/IProofLedger.sol";
 import {IProvenanceRegistry} from "./interfaces/IProvenanceRegistry.sol";
@@ -11,7 +13,8 @@ import {Samples} from "./libraries/Samples.sol";
 
 /// @title Anchored models, the blocks drawn from them, and the proofs that open those blocks.
 /// @notice Immutable: no owner, no proxy, and no key is added later. The rules live in libraries/Models.sol (anchoring, draw)
-/// and libraries/Samples.sol (proofs).
+/// and libraries/Samples.sol (proofs). The verifier of batches is a contract of its own for want of room; its code is part of
+/// this contract's creation code.
 contract ModelLedger is IModelLedger {
     using PinnedKeys for PinnedKeys.Store;
     using Models for Models.Store;
@@ -23,6 +26,7 @@ contract ModelLedger is IModelLedger {
     uint64 public constant override DRAW_DELAY = Models.DRAW_DELAY;
 
     IProvenanceRegistry private immutable _registry;
+    IBatchVerifier private immutable _verifier;
 
     PinnedKeys.Store private _keys;
     Models.Store private _models;
@@ -32,6 +36,7 @@ contract ModelLedger is IModelLedger {
     constructor(address registry_, IProofLedger.KeyPin[] memory pins) {
         if (registry_.code.length == 0) revert BadRegistry(registry_);
         _registry = IProvenanceRegistry(registry_);
+        _verifier = new BatchVerifier();
         for (uint256 i = 0; i < pins.length; ++i) _keys.pin(pins[i], KINDS);
     }
 
@@ -56,7 +61,7 @@ contract ModelLedger is IModelLedger {
         uint64 number,
         Sample[] calldata items
     ) external override {
-        _models.prove(_keys, Models.Id(runId, stage, number), items);
+        _models.prove(_keys, _verifier, Models.Id(runId, stage, number), items);
     }
 
     /// @inheritdoc IModelLedger
@@ -78,6 +83,11 @@ contract ModelLedger is IModelLedger {
         bytes32 vkId
     ) external view override returns (address data, uint64 kind, uint64 slots, uint64 depth) {
         return _keys.describe(vkId);
+    }
+
+    /// @inheritdoc IModelLedger
+    function batchVerifier() external view override returns (address) {
+        return address(_verifier);
     }
 
     /// @inheritdoc IModelLedger

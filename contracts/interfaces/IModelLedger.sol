@@ -156,6 +156,8 @@ interface IModelLedger {
     error NotInTable(uint64 tensor, uint256 opening);
     /// @notice The proof of this group does not verify.
     error SampleInvalid(uint64 tensor, uint64 group);
+    /// @notice At least one of these proofs of one key does not verify; sent alone, each says whether it does.
+    error BatchInvalid(uint256 proofs);
 
     /// @notice Fixes a model before its draw, by a writer of the run; the run's log must have a head.
     /// @param stage 1 = merge, 2 = quantization
@@ -172,7 +174,8 @@ interface IModelLedger {
     function drawModel(bytes32 runId, uint64 stage, uint64 number) external returns (bytes32 seed);
 
     /// @notice Opens groups of drawn blocks, by anyone, in the order of (tensor, group). Items that lie behind what is proved are
-    /// skipped, so a list may be sent again.
+    /// skipped, so a list may be sent again; proofs of one key are checked in one pairing call, at most 64. All verify, or
+    /// nothing is accepted.
     function proveSamples(bytes32 runId, uint64 stage, uint64 number, Sample[] calldata items) external;
 
     /// @notice An anchoring; all fields 0 if there is none with this number.
@@ -191,6 +194,9 @@ interface IModelLedger {
     /// @return slots blocks that a proof opens
     /// @return depth levels of the tensor's tree above its pages; + 16 * rank for merge
     function keyOf(bytes32 vkId) external view returns (address data, uint64 kind, uint64 slots, uint64 depth);
+
+    /// @notice The contract that checks several proofs of one key; this ledger created it.
+    function batchVerifier() external view returns (address);
 
     /// @notice The ProvenanceRegistry whose runs may anchor models here.
     function registry() external view returns (address);

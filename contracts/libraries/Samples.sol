@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IBatchVerifier} from "../interfaces/IBatchVerifier.sol";
 import {IModelLedger} from "../interfaces/IModelLedger.sol";
+import {IProofLedger} from "../interfaces/IProofLedger.sol";
 import {Groth16} from "./Groth16.sol";
 import {Kinds} from "./Kinds.sol";
 import {Models} from "./Models.sol";
@@ -19,6 +21,7 @@ library Samples {
     uint256 private constant INDEX_BITS = 32;
     uint256 private constant INDEXES_PER_WORD = 7;
     uint256 private constant MIN_DRAWS = 2; // of each tensor
+    uint256 private constant PROOF_BYTES = 8 * 32; // A, B, C
 
     /// @dev An anchoring while a list of items is checked.
     struct Walk {
@@ -39,6 +42,7 @@ library Samples {
     /// @dev What an item's proof must show; no inputs if the item was accepted before.
     struct Claim {
         uint8 key;
+        bool verified;
         uint256[] inputs;
     }
 
@@ -46,6 +50,7 @@ library Samples {
     function prove(
         Models.Store storage store,
         PinnedKeys.Store storage keys,
+        IBatchVerifier verifier,
         Models.Id memory id,
         IModelLedger.Sample[] calldata items
     ) internal {
@@ -62,7 +67,7 @@ library Samples {
             }
             claims[i] = _claim(keys, w, item);
         }
-        _verify(keys, claims, items);
+        _verifyAll(keys, verifier, claims, items);
         (s.nextTensor, s.nextGroup) = (uint24(w.tensor), uint32(w.group));
         s.blocksProved = uint48(w.blocksProved);
         if (w.codesHash != 0) s.codesHash = w.codesHash;
@@ -164,20 +169,56 @@ library Samples {
         for (uint256 i = 0; i < codes; ++i) inputs[next + i] = item.codes[i];
     }
 
-    function _verify(
+    /// Verifies the proofs of each key together.
+    function _verifyAll(
         PinnedKeys.Store storage keys,
+        IBatchVerifier verifier,
         Claim[] memory claims,
         IModelLedger.Sample[] calldata items
     ) private view {
-        uint256[] memory none = new uint256[](0);
         for (uint256 i = 0; i < items.length; ++i) {
-            if (claims[i].inputs.length == 0) continue;
-            IModelLedger.Sample calldata item = items[i];
-            Groth16.Proof memory proof = Groth16.Proof(item.proof.a, item.proof.b, item.proof.c, none, none);
-            VerifyingKey.Key memory key = keys.load(claims[i].key);
-            if (!Groth16.verify(key, proof, 0, claims[i].inputs)) {
-                revert IModelLedger.SampleInvalid(item.tensor, item.group);
+            if (claims[i].inputs.length == 0 || claims[i].verified) continue;
+            (bytes memory batch, uint256 count) = _collect(claims, items, i);
+            uint8 key = claims[i].key;
+            if (count == 1) _verifyOne(keys.load(key), claims[i].inputs, items[i]);
+            else if (!verifier.verifyBatch(keys.list[key].data, batch, 0)) revert IModelLedger.BatchInvalid(count);
+        }
+    }
+
+    function _verifyOne(
+        VerifyingKey.Key memory key,
+        uint256[] memory inputs,
+        IModelLedger.Sample calldata item
+    ) private view {
+        uint256[] memory none = new uint256[](0);
+        Groth16.Proof memory proof = Groth16.Proof(item.proof.a, item.proof.b, item.proof.c, none, none);
+        if (!Groth16.verify(key, proof, 0, inputs)) revert IModelLedger.SampleInvalid(item.tensor, item.group);
+    }
+
+    /// The words of all proofs of item i's key, which count as verified from here on: what is wrong with one reverts all.
+    function _collect(
+        Claim[] memory claims,
+        IModelLedger.Sample[] calldata items,
+        uint256 i
+    ) private pure returns (bytes memory batch, uint256 count) {
+        uint256 size = claims[i].inputs.length * 32;
+        batch = new bytes((items.length - i) * (PROOF_BYTES + size));
+        for (uint256 j = i; j < items.length; ++j) {
+            Claim memory claim = claims[j];
+            if (claim.inputs.length == 0 || claim.verified || claim.key != claims[i].key) continue;
+            claim.verified = true;
+            uint256 start = count++ * (PROOF_BYTES + size);
+            uint256[] memory inputs = claim.inputs;
+            IProofLedger.Proof calldata proof = items[j].proof;
+            assembly ("memory-safe") {
+                let to := add(add(batch, 32), start)
+                calldatacopy(to, proof, PROOF_BYTES)
+                mcopy(add(to, PROOF_BYTES), add(inputs, 32), size)
             }
+        }
+        uint256 length = count * (PROOF_BYTES + size);
+        assembly ("memory-safe") {
+            mstore(batch, length) // shortened to what was written
         }
     }
 

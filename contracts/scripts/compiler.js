@@ -17,7 +17,7 @@ export const compilerSettings = {
   evmVersion: "cancun",
 };
 
-const deployable = ["ProvenanceRegistry", "ProofLedger", "DatasetAudits", "ModelLedger"];
+const deployable = ["ProvenanceRegistry", "ProofLedger", "BatchVerifier", "DatasetAudits", "ModelLedger"];
 
 function soliditySources(folder) {
   return readdirSync(join(repository, folder), { recursive: true })

@@ -72,7 +72,7 @@ contract ModelLedgerSamplesTest is ModelFixture {
         (, bytes32 seed) = anchorAndDraw(QUANTIZE);
         IModelLedger.Sample[] memory list = items(QUANTIZE, seed);
         list[6].proof.a = list[5].proof.a;
-        _expect(abi.encodeWithSelector(IModelLedger.SampleInvalid.selector, 2, 0), QUANTIZE, list);
+        _expect(abi.encodeWithSelector(IModelLedger.BatchInvalid.selector, 2), QUANTIZE, list); // two are of depth 1
         assertEq(uint256(progress(QUANTIZE, 0).nextTensor), 0, "nothing");
     }
 

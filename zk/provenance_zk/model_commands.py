@@ -35,19 +35,18 @@ def prove_weights(run: Path, draws: int, session: Session, prover: ZkProver, set
         VerificationError: weights beside the log are not the logged ones.
     """
     from provenance.cli.run_log import anchor, open_log, run_id_of
-    from provenance_zk.model_ledger import SessionLedger
     from provenance_zk.model_proofs import prove_stage
 
     folder = RunFolder(run).require()
     with open_log(folder) as log:
-        run_id, ledger = run_id_of(folder), SessionLedger(session)
+        run_id, address = run_id_of(folder), session.deployment.models
         progress("anchoring the log")
         anchor(session, log)
         for name in STAGES:
             if not _is_proven(log, name):
                 stage = _stage(name, log, folder, draws, prover, inspector, session.deployment)
                 keys = _KeyFinder(settings, session.deployment, folder, stage)
-                log.append(prove_stage(stage, run_id, ledger, keys, folder, progress))
+                log.append(prove_stage(stage, run_id, session, address, keys, folder, progress))
         progress("anchoring the sample records")
         head = anchor(session, log)
         numbers = {name: _last_sample(log, name) for name in STAGES}

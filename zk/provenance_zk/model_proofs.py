@@ -9,19 +9,19 @@ that is on disk and is about the same blocks is used again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
 from provenance.errors import ProvenanceError, RejectedError, UnavailableError
-from provenance.facts import ModelAnchoringFacts
 from provenance.layout import RunFolder, read_json, write_atomically, write_json
 from provenance.record import Record
-from provenance.tensors import Tensor, TensorTable
+from provenance.tensors import TensorTable
 from provenance_zk import samples
 from provenance_zk.keys import KeyFolder
+from provenance_zk.ledger import calldata
+from provenance_zk.model_ledger import ModelLedger, Opening, Sample
 from provenance_zk.samples import Anchoring, Group
 from provenance_zk.statements import ProofFile
 
@@ -29,35 +29,15 @@ Progress = Callable[[str], None]
 BATCH = 16  # proofs of one transaction
 
 
-@dataclass(frozen=True)
-class Item:
-    """One proof on its way to the contract, with the tensors it opens: (tensor, inclusion path) in the contract's order."""
-
-    group: Group
-    tensor: Tensor
-    rank: int
-    openings: tuple[tuple[Tensor, tuple[bytes, ...]], ...]
-    codes: tuple[int, ...]
-    proof: ProofFile
-
-
-class ModelLedger(Protocol):
-    """Writes that may each be repeated: what the chain has already is found, not sent again."""
-
-    @property
-    def address(self) -> str: ...
-    def anchor(self, run_id: bytes, anchoring: Anchoring) -> int: ...
-    def draw(self, run_id: bytes, stage: int, number: int) -> bytes: ...
-    def prove(self, run_id: bytes, stage: int, number: int, items: Sequence[Item]) -> None: ...
-    def facts(self, run_id: bytes, stage: int, number: int) -> ModelAnchoringFacts | None: ...
-
-
 class Stage(Protocol):
     """A merge or a quantization with its weights at hand."""
 
-    anchoring: Anchoring
-    tables: dict[str, TensorTable]
-    rank: int
+    @property
+    def anchoring(self) -> Anchoring: ...
+    @property
+    def tables(self) -> Mapping[str, TensorTable]: ...
+    @property
+    def rank(self) -> int: ...
 
     def inputs(self, group: Group) -> tuple[int, ...]: ...
     def codes(self, group: Group) -> tuple[int, ...]: ...
@@ -70,7 +50,8 @@ class KeyFinder(Protocol):
     def __call__(self, kind: str, depth: int) -> KeyFolder: ...
 
 
-def prove_stage(stage: Stage, run_id: bytes, ledger: ModelLedger, keys: KeyFinder, folder: RunFolder, progress: Progress) -> Record:
+def prove_stage(stage: Stage, run_id: bytes, ledger: ModelLedger, address: str, keys: KeyFinder, folder: RunFolder,
+                progress: Progress) -> Record:
     """Anchor, draw, prove, submit; returns the `sample` record to log.
 
     Raises:
@@ -82,19 +63,19 @@ def prove_stage(stage: Stage, run_id: bytes, ledger: ModelLedger, keys: KeyFinde
     out = folder.samples(name)
     write_json(out / "tables.json", {what: table.to_json() for what, table in stage.tables.items()})
     progress(f"{name}: anchoring {stage.tables['merged'].size} tensors, {anchoring.blocks} blocks")
-    number = ledger.anchor(run_id, anchoring)
+    number = ledger.anchor_model(run_id, anchoring.stage, anchoring.calldata())
     progress(f"{name}: waiting for the draw")
-    seed = ledger.draw(run_id, anchoring.stage, number)
+    seed = ledger.draw_model(run_id, anchoring.stage, number)
     wanted = samples.groups(seed, stage.tables["merged"], anchoring.draws, anchoring.slots)
     proofs = _proofs(stage, wanted, keys, out, progress)
     _submit(stage, run_id, number, list(zip(wanted, proofs, strict=True)), ledger, progress)
-    facts = ledger.facts(run_id, anchoring.stage, number)
+    facts = ledger.latest().model_anchoring(run_id, anchoring.stage, number)
     if facts is None:
         raise UnavailableError("chain does not show the anchoring yet", where=name)
     if not facts.accepted:
         raise RejectedError("contract did not accept the proofs", where=f"{name} anchoring {number}")
     digest = anchoring.digest(facts.log_size, facts.log_root)
-    return Record.make("sample", stage=name, number=number, ledger=ledger.address, anchoring="0x" + digest.hex())
+    return Record.make("sample", stage=name, number=number, ledger=address, anchoring="0x" + digest.hex())
 
 
 def _proofs(stage: Stage, wanted: Sequence[Group], keys: KeyFinder, out: Path, progress: Progress) -> list[ProofFile]:
@@ -134,11 +115,14 @@ def _found(out: Path, number: int, key: KeyFolder, inputs: tuple[int, ...]) -> P
 
 def _submit(stage: Stage, run_id: bytes, number: int, pairs: Sequence[tuple[Group, ProofFile]], ledger: ModelLedger,
             progress: Progress) -> None:
-    name, done = samples.STAGES[stage.anchoring.stage], 0
+    name, done, receipt = samples.STAGES[stage.anchoring.stage], 0, None
     for batch in _batches(pairs):
         done += len(batch)
         progress(f"{name}: submitting proofs, {done} of {len(pairs)}")
-        ledger.prove(run_id, stage.anchoring.stage, number, [_item(stage, group, proof) for group, proof in batch])
+        calls = [_sample(stage, group, proof).calldata() for group, proof in batch]
+        receipt = ledger.prove_samples(run_id, stage.anchoring.stage, number, calls)
+    if receipt is not None:
+        ledger.final(receipt)
 
 
 def _batches(pairs: Sequence[tuple[Group, ProofFile]]) -> Iterator[Sequence[tuple[Group, ProofFile]]]:
@@ -148,9 +132,10 @@ def _batches(pairs: Sequence[tuple[Group, ProofFile]]) -> Iterator[Sequence[tupl
         yield from (run[at : at + BATCH] for at in range(0, len(run), BATCH))
 
 
-def _item(stage: Stage, group: Group, proof: ProofFile) -> Item:
-    t = group.tensor
+def _sample(stage: Stage, group: Group, proof: ProofFile) -> Sample:
+    t, tensor = group.tensor, stage.tables["merged"].tensors[group.tensor]
     places = [("merged", t)] if "base" not in stage.tables else [("base", t), ("adapter", 2 * t), ("adapter", 2 * t + 1), ("merged", t)]
-    openings = tuple((stage.tables[what].tensors[i], tuple(stage.tables[what].path(i))) for what, i in places)
+    openings = tuple(Opening(stage.tables[what].tensors[i].root, tuple(stage.tables[what].path(i))) for what, i in places)
     rank = stage.tables["adapter"].tensors[2 * t].rows if "adapter" in stage.tables else 0
-    return Item(group, stage.tables["merged"].tensors[t], rank, openings, stage.codes(group), proof)
+    return Sample(t, group.number, proof.vk_id, tensor.name, tensor.rows, tensor.columns, openings, calldata(proof), stage.codes(group),
+                  rank)

@@ -10,12 +10,13 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from provenance.errors import InputError, VerificationError
-from provenance.facts import TableFacts
+from provenance.facts import ZERO_WORD, TableFacts
 from provenance.tensors import Layout, Tensor, TensorTable
 from provenance_zk.kinds import BYTES_PER_WORD, INDEXES_PER_WORD, INT8_BYTES, KINDS, Q8_0_BYTES, RANK_UNIT, RANKS
 from provenance_zk.statements import tag
@@ -32,7 +33,7 @@ CodeReader = Callable[[Tensor, int], bytes]
 """(tensor, block) -> its bytes as they stand in the deployed file."""
 
 
-NO_TABLE = TableFacts(bytes(32), 0)
+NO_TABLE = TableFacts(ZERO_WORD, 0)
 
 
 def name_of(table: TensorTable) -> TableFacts:
@@ -58,13 +59,15 @@ class Anchoring:
     def stage(self) -> int:
         return STAGE_OF[self.kind]
 
+    def calldata(self) -> tuple[Any, ...]:
+        """The contract's struct."""
+        tables = ((name.root, name.entries) for name in (self.base, self.adapter, self.merged))
+        return (*tables, self.artifact, KINDS[self.kind].number, self.slots, self.scale, self.draws, self.blocks)
+
     def digest(self, log_size: int, log_root: bytes) -> bytes:
         """Anchoring digest, with the head that the run's log had on chain."""
-        tables = [value for name in (self.base, self.adapter, self.merged) for value in (name.root, name.entries)]
-        return bytes(keccak(encode(
-            ["bytes32", "uint256"] * 3 + ["bytes32"] + ["uint256"] * 6 + ["bytes32"],
-            [*tables, self.artifact, KINDS[self.kind].number, self.slots, self.scale, self.draws, self.blocks, log_size, log_root],
-        )))
+        struct = "((bytes32,uint256),(bytes32,uint256),(bytes32,uint256),bytes32,uint256,uint256,uint256,uint256,uint256)"
+        return bytes(keccak(encode([struct, "uint256", "bytes32"], [self.calldata(), log_size, log_root])))
 
 
 def draw_seed(chain_id: int, contract: bytes, run_id: bytes, stage: int, number: int, anchoring: bytes, block_hash: bytes) -> bytes:
