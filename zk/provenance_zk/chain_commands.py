@@ -78,10 +78,16 @@ def register(
 def prove(
     run: Annotated[Path, typer.Argument(help="Run folder (output_dir of the training).")],
     dataset_folder: Annotated[Path | None, typer.Option("--dataset", help="Committed dataset; default: the one the run names.")] = None,
+    weights: Annotated[bool, typer.Option("--weights", 
+                                               help="Prove merge and quantization instead, by sampled blocks.")] = False,
+    draws: Annotated[int, typer.Option(min=2, max=1 << 20, help="Blocks drawn in all, with --weights.")] = 459,
     key: _Key = "default",
     as_json: _Json = False,
 ) -> None:
-    """Anchor and prove every epoch of a run that is not proven yet. Repeatable."""
+    """Anchor and prove every epoch of a run that is not proven yet, or its weights. Repeatable."""
+    if weights:
+        _prove_weights(run, draws, key, as_json)
+        return
     from provenance._chain.session import Session
     from provenance.cli.run_log import anchor, open_log, run_id_of
     from provenance.dataset import CommittedDataset
@@ -112,3 +118,16 @@ def prove(
     proven = sorted(proven_epochs(log.records))
     result({"format": "provenance-proved/1", "run_id": "0x" + run_id.hex(), "epochs": proven, "records": head.size}, as_json,
            f"epochs {', '.join(map(str, proven))} proven and accepted; {head.size} records anchored")
+
+
+def _prove_weights(run: Path, draws: int, key: str, as_json: bool) -> None:
+    from provenance._chain.session import Session
+    from provenance.cli.wiring import inspector_for
+    from provenance.settings import Settings
+    from provenance_zk.model_commands import prove_weights
+
+    settings = Settings.load()
+    session = Session(settings, key, note)
+    with stage("prove weights") as progress:
+        value = prove_weights(run, draws, session, _prover(settings), settings, inspector_for(), progress)
+    result(value, as_json, f"merge and quantization proven and accepted; {value['records']} records anchored")
