@@ -449,3 +449,22 @@ func unsolved(t testing.TB, system *cs.R1CS, assignment frontend.Circuit) error 
 	_, err = system.Solve(witness)
 	return err
 }
+
+// Half the maximum lies between 63 and 64: both are nearest, their neighbours are not.
+func TestTies(t *testing.T) {
+	block := make([]uint16, page.Values)
+	block[0], block[1] = 0x3f80, 0xbf00 // 1, -1/2
+	scene := &quantizedScene{built: weightTree(t, block)}
+	for code, want := range map[int8]bool{-62: false, -63: true, -64: true, -65: false, 63: false, 64: false} {
+		row := append([]byte{0, 0, 0x80, 0x3f, 127, byte(code)}, make([]byte, 30)...)
+		q8 := append([]byte{0x08, 0x20, 127, byte(code)}, make([]byte, 30)...) // 1/127 is 0x2008
+		a, err := scene.assignQ8_0(t, 0, q8)
+		if (err == nil) != want || (satisfied(t, compiled(t, q8_0Shape), a) == nil) != want {
+			t.Errorf("q8_0, code %d: %v", code, err)
+		}
+		b, err := scene.assignInt8(t, 0, row)
+		if (err == nil) != want || (satisfied(t, compiled(t, int8Shape), b) == nil) != want {
+			t.Errorf("int8, code %d: %v", code, err)
+		}
+	}
+}

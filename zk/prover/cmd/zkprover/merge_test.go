@@ -131,7 +131,7 @@ func TestFalseMergesAreNamed(t *testing.T) {
 	}
 }
 
-func TestRefusedMergeRequests(t *testing.T) {
+func TestRefusedMergeFiles(t *testing.T) {
 	s := newMergeScene(t)
 	s.write(t, "short", safetensors(t, map[string]*matrix{"q.weight": s.base})[:500])
 	s.write(t, "tiny", []byte("short"))
@@ -147,6 +147,10 @@ func TestRefusedMergeRequests(t *testing.T) {
 		"F32": "mismatch", "F16": "mismatch", "vector": "mismatch"} {
 		refused(t, file, "prove-merge", s.request(t, object{"base": object{"file": s.path(file), "tensor": "q.weight"}}), code)
 	}
+}
+
+func TestRefusedMergeFields(t *testing.T) {
+	s := newMergeScene(t)
 	for what, c := range map[string]struct {
 		change object
 		code   string

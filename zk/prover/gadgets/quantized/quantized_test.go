@@ -308,3 +308,80 @@ func TestFalseMaxima(t *testing.T) {
 		}
 	}
 }
+
+// counted is the number of constraints that a definition takes over free inputs.
+type counted struct {
+	Inputs [400]frontend.Variable
+	define func(api frontend.API, take func(int) []frontend.Variable)
+}
+
+func (c *counted) Define(api frontend.API) error {
+	next := 0
+	c.define(api, func(n int) []frontend.Variable {
+		next += n
+		return c.Inputs[next-n : next]
+	})
+	return nil
+}
+
+func TestConstraintCounts(t *testing.T) {
+	value := func(take func(int) []frontend.Variable) *Value {
+		v := take(4)
+		return &Value{v[0], v[1], v[2], v[3]}
+	}
+	values := func(take func(int) []frontend.Variable) (all []*Value) {
+		for range 32 {
+			all = append(all, value(take))
+		}
+		return all
+	}
+	code := func(f Format) func(frontend.API, func(int) []frontend.Variable) {
+		return func(api frontend.API, take func(int) []frontend.Variable) {
+			c := Code{Below: take(f.Width - 1), Above: take(f.Width - 1)}
+			copy(c.Shift[:], take(farShift))
+			copy(c.Size[:], take(CodeBits))
+			f.Constrain(api, &c, value(take), Top{take(1)[0], take(1)[0]})
+		}
+	}
+	for name, c := range map[string]struct {
+		want   int
+		define func(frontend.API, func(int) []frontend.Variable)
+	}{
+		"value": {4, func(api frontend.API, take func(int) []frontend.Variable) {
+			bits, nonzero := [PatternBits]frontend.Variable(take(PatternBits)), NewNonzero(api)
+			nonzero.Require(take(1)[0]) // the first requirement of a circuit is free
+			Decode(api, &bits, take(1)[0], nonzero)
+		}},
+		"code of q8_0": {57, code(FormatQ8_0)},
+		"code of int8": {70, code(FormatInt8)},
+		"maximum": {83, func(api frontend.API, take func(int) []frontend.Variable) {
+			m, nonzero := Maximum{Zero: take(1)[0]}, NewNonzero(api)
+			copy(m.Mantissa[:], take(mantissaBits))
+			copy(m.Exponent[:], take(exponentBits))
+			nonzero.Require(take(1)[0])
+			m.Constrain(api, values(take), nonzero)
+		}},
+		"scale": {96, func(api frontend.API, take func(int) []frontend.Variable) {
+			s, m := Scale{}, Maximum{}
+			for _, to := range [][]frontend.Variable{s.Significand[:], s.Exponent[:], s.Shift[:], s.Beyond[:], s.Below[:], s.Above[:], m.Mantissa[:]} {
+				copy(to, take(len(to)))
+			}
+			s.Constrain(api, &m, Top{take(1)[0], take(1)[0]})
+		}},
+		"float32": {31, func(api frontend.API, take func(int) []frontend.Variable) {
+			f := Float32{Zero: take(1)[0]}
+			for _, to := range [][]frontend.Variable{f.Mantissa[:], f.Exponent[:], f.Below[:], f.Above[:]} {
+				copy(to, take(len(to)))
+			}
+			f.Constrain(api, values(take))
+		}},
+	} {
+		system, err := frontend.Compile(ecc.BN254.ScalarField(), r1cs.NewBuilder, &counted{define: c.define}, frontend.IgnoreUnconstrainedInputs())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := system.GetNbConstraints(); got != c.want {
+			t.Errorf("%s: %d constraints, want %d", name, got, c.want)
+		}
+	}
+}

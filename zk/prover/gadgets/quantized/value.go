@@ -3,8 +3,8 @@
 // Package quantized holds what the circuits of quantizations share: bfloat16 values decoded from their bits, codes
 // nearest to a weight's share of a maximum, and the two forms in which files state that maximum.
 //
-// Constraints, as used by the circuits' snapshots: [Decode] 4, [Format.Constrain] 55 with 17 bits and 69 with 20 bits and
-// the strict bound, [Maximum.Constrain] 116, [Scale.Constrain] 96, [Float32.Constrain] 37.
+// Constraints (snapshot-tested): [Decode] 4, [Format.Constrain] 57 for q8_0 and 70 for int8, [Maximum.Constrain] 83 and
+// [Scale.Constrain] 96 for a block, [Float32.Constrain] 31.
 //
 // Source: docs/formats/statements.md, "q8_0" and "int8".
 package quantized
