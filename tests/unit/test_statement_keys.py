@@ -23,8 +23,8 @@ def test_model_keys_are_read_from_a_list() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["q4_0:3", "q8_0", "q8_0:x", "q8_0:3:8", "merge:3", "q8_0:-1", "q8_0:\u0663", "epoch:0", "q8_0:0", "q8_0:8", "int8:19", "merge:16:8",
-             "merge:3:24", "merge:3:0", "merge:19:7"],
+    "text", ["q4_0:3", "q8_0", "q8_0:x", "q8_0:3:8", "merge:3", "q8_0:-1", "q8_0:\u0663", "epoch:0", "q8_0:0", "q8_0:8", "int8:19",
+             "merge:16:8", "merge:3:24", "merge:3:0", "merge:19:7"],
 )
 def test_other_model_keys_are_refused(text: str) -> None:
     with pytest.raises(ConfigError) as refused:

@@ -125,7 +125,7 @@ def test_an_unknown_key_is_named(path: str) -> None:
         ("contracts.registry.code_hash", "0x" + "g" * 64),
         ("keys", {}),
         ("keys", [1]),
-        ("keys.0.kind", "merge"),
+        ("keys.0.kind", "merged"),
         ("keys.0.class", "production"),
         ("keys.0.class", "ceremony"),
         ("keys.0.vk_id", ADDRESS),
