@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ceremony
+
+import (
+	"path/filepath"
+
+	"github.com/consensys/gnark/backend/groth16/bn254/mpcsetup"
+
+	"provenance/zkprover/fault"
+	"provenance/zkprover/keys"
+)
+
+// Seal verifies the open phase and closes it with a beacon: a value that nobody could know when the last contribution
+// was made. Closing phase 1 writes the start of phase 2; closing phase 2 ends the ceremony. It returns the phase closed.
+func Seal(dir string, minimum int, beacon keys.Beacon) (*Manifest, int, error) {
+	if minimum < MinContributions {
+		return nil, 0, fault.Differs(fault.BadRequest, "minimum of contributions", MinContributions, minimum)
+	}
+	unlock, err := keys.Lock(filepath.Join(dir, ".lock"))
+	if err != nil {
+		return nil, 0, fault.New(fault.BadFile, "%v", err)
+	}
+	defer unlock()
+	m, circuit, err := loadManifest(dir)
+	if err != nil {
+		return nil, 0, err
+	}
+	number := m.open()
+	if number == 0 {
+		return nil, 0, fault.New(fault.BadRequest, "both phases of this ceremony are closed")
+	}
+	if err := m.requireContributions(number, minimum); err != nil {
+		return nil, 0, err
+	}
+	m.phase(number).Beacon = &beacon
+	if err := m.check(); err != nil {
+		return nil, 0, err
+	}
+	if number == phase1 {
+		err = startPhase2(dir, m, circuit)
+	} else {
+		_, err = recompute(dir, m, circuit)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	return m, number, writeFile(filepath.Join(dir, FileManifest), m.encode())
+}
+
+func startPhase2(dir string, m *Manifest, circuit *keys.Circuit) error {
+	commons, err := verifyPhase1(dir, m, circuit)
+	if err != nil {
+		return err
+	}
+	start := new(mpcsetup.Phase2)
+	start.Initialize(circuit.System, commons)
+	return writeState(filepath.Join(dir, fileName(phase2, 0)), circuit, header{phase: phase2}, start)
+}
