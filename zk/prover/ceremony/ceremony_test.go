@@ -24,19 +24,25 @@ import (
 
 var (
 	epochShape = circuits.Shape{Kind: circuits.KindEpoch, Slots: 16}
-	treeShape  = circuits.Shape{Kind: circuits.KindTree, Slots: 16, Depth: 2}
+	treeShape  = circuits.Shape{Kind: circuits.KindTree, Slots: 16, Depth: 1}
 
 	beacons = [3]keys.Beacon{{},
 		{Value: strings.Repeat("1f", 32), Source: "hash of block 100"}, {Value: strings.Repeat("2e", 32), Source: "hash of block 200"}}
 
-	made      = map[circuits.Shape]string{}
+	made      = map[circuits.Shape]*ceremony{}
 	madeGuard sync.Mutex
 )
 
+// ceremony is one made for all tests of this process: its folder, and what closing it gave.
+type ceremony struct {
+	parent string
+	result *Result
+}
+
 func TestMain(m *testing.M) {
 	code := m.Run()
-	for _, dir := range made {
-		os.RemoveAll(dir)
+	for _, c := range made {
+		os.RemoveAll(c.parent)
 	}
 	os.Exit(code)
 }
@@ -50,21 +56,21 @@ func requireFault(t *testing.T, what string, err error, code fault.Code, text st
 }
 
 // run is a ceremony with this many contributions per phase, closed by the beacons.
-func run(dir string, shape circuits.Shape, contributions int) error {
+func run(dir string, shape circuits.Shape, contributions int) (result *Result, err error) {
 	if _, err := Begin(shape, dir); err != nil {
-		return err
+		return nil, err
 	}
 	for phase := phase1; phase <= phase2; phase++ {
 		for i := range contributions {
 			if err := contribute(dir, phase, i, fmt.Sprintf("party %d", i+1)); err != nil {
-				return err
+				return nil, err
 			}
 		}
-		if _, closed, err := Seal(dir, contributions, beacons[phase]); err != nil || closed != phase {
-			return fmt.Errorf("phase %d: closed %d, %w", phase, closed, err)
+		if result, err = Seal(dir, contributions, beacons[phase]); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return result, nil
 }
 
 // contribute makes a contribution elsewhere, as another machine would, and hands it in.
@@ -86,46 +92,47 @@ func contribute(dir string, phase, index int, name string) error {
 	return err
 }
 
-// transcript is a copy of a closed ceremony of two contributions per phase, which a test may damage.
-func transcript(t *testing.T, shape circuits.Shape) string {
+func closed(t *testing.T, shape circuits.Shape) *ceremony {
 	t.Helper()
 	madeGuard.Lock()
 	defer madeGuard.Unlock()
-	if made[shape] == "" {
-		parent, err := os.MkdirTemp("", "ceremony-test-")
-		if err != nil {
-			t.Fatal(err)
-		}
-		made[shape] = parent
-		if err := run(filepath.Join(parent, "transcript"), shape, 2); err != nil {
-			t.Fatal(err)
-		}
+	if made[shape] != nil {
+		return made[shape]
 	}
+	c := new(ceremony)
+	var err error
+	if c.parent, err = os.MkdirTemp("", "ceremony-test-"); err != nil {
+		t.Fatal(err)
+	}
+	made[shape] = c
+	if c.result, err = run(filepath.Join(c.parent, "transcript"), shape, 2); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// transcript is a copy of a closed ceremony of two contributions per phase, which a test may damage.
+func transcript(t *testing.T, shape circuits.Shape) string {
+	t.Helper()
 	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join(made[shape], "transcript"))); err != nil {
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(closed(t, shape).parent, "transcript"))); err != nil {
 		t.Fatal(err)
 	}
 	return dir
 }
 
-func verified(t *testing.T, dir string) *Result {
+// storedKey is the folder and content of the key that a ceremony gave.
+func storedKey(t *testing.T, shape circuits.Shape) (string, *keys.Key) {
 	t.Helper()
-	result, err := Verify(dir, 2, nil)
+	result := closed(t, shape).result
+	cache := t.TempDir()
+	for _, again := range []bool{false, true} {
+		if _, reused, err := result.Store(cache); err != nil || reused != again {
+			t.Fatal(reused, err)
+		}
+	}
+	dir, _, err := result.Store(cache)
 	if err != nil {
-		t.Fatal(err)
-	}
-	return result
-}
-
-// storedKey verifies a transcript and loads the key that it gives.
-func storedKey(t *testing.T, shape circuits.Shape) *keys.Key {
-	t.Helper()
-	result := verified(t, transcript(t, shape))
-	dir, reused, err := result.Store(t.TempDir())
-	if err != nil || reused {
-		t.Fatal(reused, err)
-	}
-	if err := result.RequireKey(dir); err != nil {
 		t.Fatal(err)
 	}
 	key, err := keys.Load(dir)
@@ -135,11 +142,11 @@ func storedKey(t *testing.T, shape circuits.Shape) *keys.Key {
 	if key.Info.Class != keys.ClassCeremony || key.Info.Transcript != result.Manifest.Digest() || *key.Info.Beacon != beacons[2] {
 		t.Errorf("key.json states %+v", key.Info)
 	}
-	return key
+	return dir, key
 }
 
 func TestCeremonyKeyOfEpochProves(t *testing.T) {
-	key := storedKey(t, epochShape)
+	_, key := storedKey(t, epochShape)
 	leaves := fixture.Leaves(t, 11)
 	a, err := order.Shuffle([32]byte{3}, 0, len(leaves))
 	if err != nil {
@@ -170,12 +177,12 @@ func TestCeremonyKeyOfEpochProves(t *testing.T) {
 }
 
 func TestCeremonyKeyOfTreeProves(t *testing.T) {
-	key := storedKey(t, treeShape)
-	built, err := tree.New(fixture.Leaves(t, 20), 2)
+	_, key := storedKey(t, treeShape)
+	built, err := tree.New(fixture.Leaves(t, 11), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := prove.Tree(key, built, 1, fixture.Challenge())
+	p, err := prove.Tree(key, built, 0, fixture.Challenge())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,11 +59,7 @@ func Verify(dir string, minimum int, attested []string) (*Result, error) {
 	if err := m.requireFiles(dir); err != nil {
 		return nil, err
 	}
-	material, err := recompute(dir, m, circuit)
-	if err != nil {
-		return nil, err
-	}
-	return &Result{Manifest: m, Material: material}, nil
+	return recompute(dir, m, circuit)
 }
 
 func (m *Manifest) requireContributions(number, minimum int) error {
@@ -88,7 +84,7 @@ func (m *Manifest) requireAttested(attested []string) error {
 	return nil
 }
 
-func recompute(dir string, m *Manifest, circuit *keys.Circuit) (*keys.Material, error) {
+func recompute(dir string, m *Manifest, circuit *keys.Circuit) (*Result, error) {
 	commons, err := verifyPhase1(dir, m, circuit)
 	if err != nil {
 		return nil, err
@@ -100,7 +96,11 @@ func recompute(dir string, m *Manifest, circuit *keys.Circuit) (*keys.Material, 
 		return nil, err
 	}
 	pk, vk := last.(*mpcsetup.Phase2).Seal(commons, &evaluations, beaconValue(m.Phase2.Beacon))
-	return circuit.Material(pk.(*groth16.ProvingKey), vk.(*groth16.VerifyingKey))
+	material, err := circuit.Material(pk.(*groth16.ProvingKey), vk.(*groth16.VerifyingKey))
+	if err != nil {
+		return nil, err
+	}
+	return &Result{Manifest: m, Material: material}, nil
 }
 
 // verifyPhase1 returns what phase 1 gives when its beacon closes it.

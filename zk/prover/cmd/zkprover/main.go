@@ -43,6 +43,12 @@ var commands = map[string]command{
 	"prove-link":  proveLink,
 	"verify":      verifyProofs,
 	"products":    products,
+
+	"ceremony-begin":      ceremonyBegin,
+	"ceremony-contribute": ceremonyContribute,
+	"ceremony-accept":     ceremonyAccept,
+	"ceremony-seal":       ceremonySeal,
+	"ceremony-verify":     ceremonyVerify,
 }
 
 // softMemoryBytes makes the collector work harder before the largest key's 4 GB are reached; GOMEMLIMIT replaces it.
