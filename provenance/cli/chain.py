@@ -67,14 +67,15 @@ def deploy(
     slots: Annotated[int, typer.Option(help="Slots of the epoch key: 256, 4096, 20480, 86016 or 344064.")] = 256,
     trust_out: Annotated[Path | None, typer.Option(help="Also write a trust file for this deployment.")] = None,
     key: Annotated[str, typer.Option(help="Name of the signing key.")] = "default",
+    ceremony: Annotated[bool, typer.Option("--ceremony", help="Use ceremony keys of the cache, not development keys.")] = False,
     json: Json = False,
 ) -> None:
-    """Set up development keys and deploy keys, registry and ledger (idempotent)."""
+    """Set up keys and deploy keys, registry and ledger (idempotent)."""
     from provenance.cli.setup_keys import deploy_all
 
     settings = Settings.load()
     with stage("deploy") as progress:
-        deployment = deploy_all(settings, slots, key, progress)
+        deployment = deploy_all(settings, slots, key, progress, ceremony)
     if trust_out is not None:
         from provenance.cli.setup_keys import write_trust
 
