@@ -147,9 +147,6 @@ func changedKeys() []keyChange {
 			}},
 			keyChange{fmt.Sprintf("sigma %d is -1", i), "sigma is 1 or -1", func(v *keys.Verifying) {
 				v.Knowledge[i].SigmaNeg = v.Knowledge[i].G
-			}},
-			keyChange{fmt.Sprintf("commitment key %d has a G of its own", i), "different G", func(v *keys.Verifying) {
-				v.Knowledge[i].G.Double(&v.Knowledge[i].G)
 			}})
 	}
 	return list
