@@ -115,11 +115,14 @@ def command_section(name: str, command: Any) -> Iterator[str]:
 def leaf_commands() -> Iterator[tuple[str, Any]]:
     """Every command with its full name, groups expanded."""
     for name in COMMANDS:
-        command = load_command(name)
-        if getattr(command, "commands", None):
-            yield from ((f"{name} {sub}", inner) for sub, inner in command.commands.items())
-        else:
-            yield name, command
+        yield from _leaves(name, load_command(name))
+
+
+def _leaves(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+    if not getattr(command, "commands", None):
+        yield name, command
+    for sub, inner in getattr(command, "commands", {}).items():
+        yield from _leaves(f"{name} {sub}", inner)
 
 
 def exit_codes() -> str:

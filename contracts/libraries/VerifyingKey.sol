@@ -127,7 +127,7 @@ library VerifyingKey {
     /// is infinity cannot be seen here (the key holds their hashes only); whoever recomputes P checks it.
     function requireSound(Key memory key) internal view {
         uint256 commitments = commitmentCount(key);
-        for (uint256 i = 0; i <= publicCount(key); ++i) _requireG1(key, IC + 2 * i, "IC");
+        _requireInputs(key);
         _requireG1(key, ALPHA, "alpha");
         uint256[] memory g2s = new uint256[](6 * (3 + 2 * commitments)); // paired with infinity
         _collectG2(key, BETA_NEG, g2s, 0, "beta");
@@ -158,6 +158,16 @@ library VerifyingKey {
         if (w[6] != 0) revert BadKey(key.id, "flags");
         uint256 expected = IC + 2 * (w[4] + 1) + 8 * w[5] + (w[1] == Kinds.EPOCH ? EPOCH_WORDS : 0);
         if (w.length != expected) revert BadKey(key.id, "length");
+    }
+
+    /// @dev Two inputs with one point, or with opposite ones, could be exchanged: their x-coordinates differ.
+    function _requireInputs(Key memory key) private view {
+        for (uint256 i = 0; i <= publicCount(key); ++i) {
+            _requireG1(key, IC + 2 * i, "IC");
+            for (uint256 j = 0; j < i; ++j) {
+                if (key.words[IC + 2 * i] == key.words[IC + 2 * j]) revert BadKey(key.id, "IC repeated");
+            }
+        }
     }
 
     function _requireOrder(Key memory key) private view {

@@ -124,6 +124,21 @@ contract VerifyingKeyTest is Test {
         _expect("sigma is 1 or -1");
     }
 
+    /// Inputs that share a point, or have opposite ones, could be exchanged.
+    function test_inputsHavePointsOfTheirOwn() public {
+        for (uint256 i = 1; i < 6; ++i) {
+            uint256 x = _words[21 + 2 * i];
+            uint256 y = _words[22 + 2 * i];
+            _words[21 + 2 * i] = _words[19 + 2 * i];
+            _words[22 + 2 * i] = _words[20 + 2 * i];
+            _expect("IC repeated");
+            _words[22 + 2 * i] = Bn254.Q - _words[20 + 2 * i];
+            _expect("IC repeated");
+            _words[21 + 2 * i] = x;
+            _words[22 + 2 * i] = y;
+        }
+    }
+
     function test_hashesOfBases() public {
         uint256 d = _words.length - 7;
         for (uint256 i = 0; i < 3; ++i) {

@@ -19,6 +19,7 @@ from provenance.errors import ConfigError, ProvenanceError
 COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("provenance.cli.doctor:app", "Name anything missing on this machine, with the command that mends it."),
     "key": ("provenance.cli.key:app", "Make and show signing keys (encrypted keystore)."),
+    "keys": ("provenance_zk.key_commands:app", "Make and inspect proving keys; run or verify a ceremony."),
     "chain": ("provenance.cli.chain:app", "Start, stop and inspect the embedded chain; deploy the contracts."),
     "contracts": ("provenance.cli.contracts:app", "Compare deployed contract code with this package's sources."),
     "dataset": ("provenance_zk.chain_commands:dataset", "Commit a dataset and register it on chain."),

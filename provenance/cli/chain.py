@@ -73,15 +73,16 @@ def deploy(
     weight_keys: Annotated[str, typer.Option("--model-keys", envvar="PROVENANCE_MODEL_KEYS",
                                              help="Keys of the statements about weights: kind:levels[:rank], by commas; '' for none."
                                              )] = "q8_0:3,merge:3:8",
+    ceremony: Annotated[bool, typer.Option("--ceremony", help="Use ceremony keys of the cache, not development keys.")] = False,
     json: Json = False,
 ) -> None:
-    """Set up development keys and deploy keys and contracts (idempotent)."""
+    """Set up keys and deploy them and the contracts (idempotent)."""
     from provenance.cli.setup_keys import audit_keys, deploy_all, model_keys
 
     settings = Settings.load()
     more = [*(audit_keys(slots, large) if with_audit_keys else ()), *model_keys(weight_keys)]
     with stage("deploy") as progress:
-        deployment = deploy_all(settings, slots, key, progress, more)
+        deployment = deploy_all(settings, slots, key, progress, more, ceremony=ceremony)
     if trust_out is not None:
         from provenance.cli.setup_keys import write_trust
 

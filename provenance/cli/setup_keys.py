@@ -1,4 +1,4 @@
-"""Composition for `provenance chain deploy`: development keys from the prover, contracts from this package, a trust file."""
+"""Composition for `provenance chain deploy`: keys from the prover or a ceremony, contracts from this package, a trust file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from provenance.layout import write_atomically
 from provenance.settings import Settings
 from provenance.signing import address_of, load_key, read_password
 from provenance.trust import Contract, Key, Publisher, render
-from provenance_zk.keys import EPOCH_SLOTS, TEST_TREE_SLOTS, TREE_SLOTS, ensure_keys, vk_id
+from provenance_zk.keys import EPOCH_SLOTS, TEST_TREE_SLOTS, TREE_SLOTS, ceremony_key, ensure_keys, find_key, vk_id
 from provenance_zk.kinds import KINDS, MAX_WEIGHT_DEPTH, RANK_UNIT, RANKS
 
 SMALL_DEPTH, LARGE_DEPTH = 5, 6  # of a dataset's tree: up to 16^5 records, and above
@@ -57,14 +57,17 @@ def _model_key(item: str) -> KeyShape:
     return kind, BLOCKS_PER_PROOF[kind], depth
 
 
-def deploy_all(settings: Settings, slots: int, key: str, progress: Progress, more: Sequence[KeyShape] = ()) -> Deployment:
+def deploy_all(settings: Settings, slots: int, key: str, progress: Progress, more: Sequence[KeyShape] = (), *,
+               ceremony: bool = False) -> Deployment:
     """Keys (cached), then contracts; what is deployed already on this very chain is kept.
 
     Args:
         more: keys beside those of dataset and epochs, from `audit_keys` and `model_keys`.
+        ceremony: take ceremony keys from the cache instead of development keys.
 
     Raises:
         ConfigError: no such number of slots.
+        NotFound: no ceremony key of a wanted shape.
     """
     if slots not in EPOCH_SLOTS:
         raise ConfigError("no key of this size", where="--slots", expected=", ".join(map(str, EPOCH_SLOTS)), actual=slots)
@@ -79,7 +82,8 @@ def deploy_all(settings: Settings, slots: int, key: str, progress: Progress, mor
     trees = [("tree", tree_slots(slots), depth) for depth in (SMALL_DEPTH, LARGE_DEPTH)]
     for kind, size, depth in (("epoch", slots, 0), *trees, *more):
         progress(f"{kind} key, {size} slots" + (f", depth {depth}" if depth else ""))
-        folder = ensure_keys(prover, settings.cache / "keys", kind, size, depth)
+        cache = settings.cache / "keys"
+        folder = ceremony_key(cache, kind, size, depth) if ceremony else ensure_keys(prover, cache, kind, size, depth)
         keys.append((kind, size, depth, folder.words))
     current = _current(settings, rpc)
     wanted = {"0x" + vk_id(words).hex() for *_, words in keys}
@@ -105,16 +109,22 @@ def _current(settings: Settings, rpc: object) -> Deployment | None:
 
 
 def write_trust(settings: Settings, deployment: Deployment, path: Path, key: str) -> None:
-    """A trust file for one's own deployment: this chain, these contracts, dev keys, one's own key as publisher."""
+    """A trust file for one's own deployment: this chain, these contracts, their keys, one's own key as publisher."""
     text = render(
         "local" if settings.rpc_url is None else "test",
         deployment.chain_id,
         deployment.genesis,
         Contract(deployment.registry, deployment.registry_code_hash),
         Contract(deployment.ledger, deployment.ledger_code_hash),
-        tuple(Key(k.vk_id, k.kind, "dev") for k in deployment.keys),
+        tuple(_trusted_key(settings, k.vk_id, k.kind) for k in deployment.keys),
         (Publisher(address_of(key_path(settings, key)), key),),
         audits=Contract(deployment.audits, deployment.audits_code_hash),
         models=Contract(deployment.models, deployment.models_code_hash),
     )
     write_atomically(path, text.encode())
+
+
+def _trusted_key(settings: Settings, name: str, kind: str) -> Key:
+    """The key as its folder in the cache says: of a development setup, or of the ceremony with this transcript."""
+    folder = find_key(settings.cache / "keys", bytes.fromhex(name[2:]))
+    return Key(name, kind, folder.klass, folder.transcript)

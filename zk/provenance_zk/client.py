@@ -83,6 +83,12 @@ class ZkProver:
         """Header of a verifying key after it passed every check of a loader."""
         return self._child.call("inspect", {"words": str(words)})
 
+    # --- ceremony ----------------------------------------------------------------------------------------------------
+
+    def ceremony(self, step: str, **request: Any) -> dict[str, Any]:
+        """One step of a ceremony: begin, contribute, accept, seal or verify (docs/formats/ceremony.md)."""
+        return self._call(f"ceremony-{step}", {name: str(value) if isinstance(value, Path) else value for name, value in request.items()})
+
     # --- dataset -----------------------------------------------------------------------------------------------------
 
     def dataset(self, digests: bytes, salts: bytes, depth: int) -> tuple[bytes, int]:

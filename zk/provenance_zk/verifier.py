@@ -68,17 +68,15 @@ class _Reader:
         self._at += 1
         return self._words[self._at - 1]
 
-    def g1(self, name: str, *, infinity: bool = False) -> Point:
-        point = _g1((self.word(), self.word()), f"key {name}")
-        return _require_finite(point, name, infinity)
+    def g1(self, name: str) -> Point:
+        return _require_finite(_g1((self.word(), self.word()), f"key {name}"), name)
 
     def g2(self, name: str) -> Point:
-        point = _g2((self.word(), self.word(), self.word(), self.word()), f"key {name}")
-        return _require_finite(point, name, False)
+        return _require_finite(_g2((self.word(), self.word(), self.word(), self.word()), f"key {name}"), name)
 
 
-def _require_finite(point: Point, name: str, allowed: bool) -> Point:
-    if not allowed and curve.is_inf(point):
+def _require_finite(point: Point, name: str) -> Point:
+    if curve.is_inf(point):
         raise InputError("key has a point at infinity", where=f"key {name}", hint="refuse this key")
     return point
 
@@ -155,7 +153,7 @@ def _read_points(reader: _Reader, vk_id: bytes, shape: tuple[str, int, int]) -> 
     public = len(KINDS[kind].public(shape[1]))
     alpha = reader.g1("alpha")
     beta, gamma, delta = reader.g2("-beta"), reader.g2("-gamma"), reader.g2("-delta")
-    ic = tuple(reader.g1(f"IC_{i}", infinity=i == 0) for i in range(1 + public))  # IC_0 may be unused
+    ic = tuple(reader.g1(f"IC_{i}") for i in range(1 + public))
     knowledge = tuple((reader.g2(f"G_{i}"), reader.g2(f"GSigmaNeg_{i}")) for i in range(len(KINDS[kind].commitments)))
     if kind != "epoch":
         return Key(vk_id, *shape, alpha, beta, gamma, delta, ic, knowledge, (), None, None)
@@ -165,14 +163,14 @@ def _read_points(reader: _Reader, vk_id: bytes, shape: tuple[str, int, int]) -> 
 
 def _require_trustworthy(key: Key) -> None:
     """What makes a well-formed key worthless (docs/security-model.md, "Refused keys")."""
-    bases = [int(curve.normalize(point)[0]) for point in key.ic[1:]]
-    sigmas = [tuple(map(str, curve.normalize(sigma))) for _, sigma in key.knowledge]
+    bases = [int(curve.normalize(point)[0]) for point in key.ic]  # x alone: a point and its negative count as the same
+    sigmas = [str(curve.normalize(sigma)[0]) for _, sigma in key.knowledge]
     known = [curve.eq(sigma, g) or curve.eq(sigma, curve.neg(g)) for g, sigma in key.knowledge]
     refusals = (
         (curve.eq(key.gamma_neg, key.delta_neg), "gamma = delta: anyone can forge its proofs"),
         (curve.eq(key.delta_neg, curve.neg(curve.G2)), "delta is the generator: the key never saw a second phase"),
         (len(set(bases)) < len(bases), "public inputs share a base or its negative: they could be exchanged"),
-        (len(set(sigmas)) < len(sigmas), "equal sigma keys: commitments could be swapped"),
+        (len(set(sigmas)) < len(sigmas), "equal or opposite sigma keys: commitments could be swapped"),
         (any(known), "sigma is 1 or -1: knowledge of a commitment shows nothing"),
         (any(not curve.eq(g, key.knowledge[0][0]) for g, _ in key.knowledge), "commitment keys have different G"),
         (len(set(key.bases)) < len(key.bases), "equal commitment bases"),

@@ -4,6 +4,7 @@ package keys_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"math/big"
 	"testing"
@@ -171,6 +172,33 @@ func TestRefusedKeys(t *testing.T) {
 	v.GammaNeg.Neg(&generator)
 	if _, err := keys.Parse(v.Bytes()); err != nil {
 		t.Errorf("gamma = generator: %v", err)
+	}
+}
+
+// The table of refused keys that all three loaders read. A key is taken only if it is sound.
+func TestSharedBadKeys(t *testing.T) {
+	var vectors struct {
+		Cases []struct {
+			Name, Rule, Words string
+			Sound             bool
+		}
+	}
+	fixture.Vectors(t, "bad_keys.json", &vectors)
+	for _, c := range vectors.Cases {
+		data, err := hex.DecodeString(c.Words[2:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = keys.Parse(data)
+		if c.Sound && err != nil {
+			t.Errorf("%s: %v", c.Name, err)
+		}
+		if !c.Sound {
+			requireCode(t, c.Name, err, fault.BadKey)
+		}
+	}
+	if len(vectors.Cases) < 70 {
+		t.Errorf("%d cases only", len(vectors.Cases))
 	}
 }
 

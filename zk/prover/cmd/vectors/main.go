@@ -2,7 +2,7 @@
 
 // Command vectors writes the shared test vectors of this module.
 //
-//	go run ./cmd/vectors [-out FOLDER]            poseidon.json, order.json, tree.json: the same bytes on every run
+//	go run ./cmd/vectors [-out FOLDER]            poseidon.json, order.json, tree.json, bad_keys.json: the same bytes on every run
 //	go run ./cmd/vectors -proofs [-cache FOLDER]  groth16_epoch256.json, groth16_tree256.json: by hand only, since
 //	                                              setups and proofs are random and the files are frozen
 package main
@@ -37,6 +37,7 @@ func run(out, cache string, proofs bool) error {
 		"poseidon.json": poseidonVectors,
 		"order.json":    orderVectors,
 		"tree.json":     treeVectors,
+		"bad_keys.json": badKeyVectors,
 	}
 	if proofs {
 		files = map[string]func() (any, error){

@@ -15,7 +15,7 @@ func TestVectorsAreCurrent(t *testing.T) {
 	if err := run(dir, "", false); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"poseidon.json", "order.json", "tree.json"} {
+	for _, name := range []string{"poseidon.json", "order.json", "tree.json", "bad_keys.json"} {
 		got, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)
