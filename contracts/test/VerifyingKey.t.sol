@@ -38,7 +38,7 @@ contract VerifyingKeyTest is Test {
     function test_header() public {
         _expectWord(0, 2, "version");
         _expectWord(1, 0, "kind");
-        _expectWord(1, 3, "kind");
+        _expectWord(1, 9, "kind");
         _expectWord(1, 2, "length"); // a tree key has no bases
         _expectWord(4, 6, "length");
         _expectWord(4, type(uint256).max, "count");
