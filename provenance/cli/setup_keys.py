@@ -12,11 +12,10 @@ from provenance.layout import write_atomically
 from provenance.settings import Settings
 from provenance.signing import address_of, load_key, read_password
 from provenance.trust import Contract, Key, Publisher, render
-from provenance_zk.keys import EPOCH_SLOTS, TEST_TREE_SLOTS, TREE_SLOTS, ensure_keys, vk_id
+from provenance_zk.keys import EPOCH_SLOTS, SORTED_SLOTS, TEST_SORTED_SLOTS, TEST_TREE_SLOTS, TREE_SLOTS, ensure_keys, vk_id
 from provenance_zk.kinds import KINDS, MAX_WEIGHT_DEPTH, RANK_UNIT, RANKS
 
 SMALL_DEPTH, LARGE_DEPTH = 5, 6  # of a dataset's tree: up to 16^5 records, and above
-SORTED_SLOTS, TEST_SORTED_SLOTS = 256, 16  # leaves per `sorted` chunk; the latter goes with the test key
 BLOCKS_PER_PROOF = 4  # of weights
 
 KeyShape = tuple[str, int, int]  # kind, slots, depth

@@ -43,6 +43,7 @@ def step_4_chain(ctx: Context) -> bool:
         what, expected, actual = difference
         ctx.fails("chain.pinned", f"the chain is not the pinned one: {what} differs", expected=expected, actual=actual)
         return False
+    ctx.holds("chain.pinned", f"chain {identity.chain_id}, genesis and the contracts' code as pinned", genesis=identity.genesis,
               registry=identity.registry, ledger=identity.ledger)
     ctx.snapshot = ctx.reader.final()
     return True

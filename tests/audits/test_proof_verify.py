@@ -56,10 +56,13 @@ class Desk:
             path.parent.mkdir(parents=True)
             path.write_bytes(key.words)
 
-    def trust(self, *keys: TrapdoorKey, klass: str = "dev", environment: str = "local") -> None:
-        contract = Contract("0x" + "11" * 20, "0x" + "22" * 32)
-        listed = tuple(Key(f"0x{k.vk_id.hex()}", k.kind, klass, "sha256:00" if klass == "ceremony" else None) for k in keys)
-        (self.folder / "trust.yaml").write_text(render(environment, 31337, "0x" + "33" * 32, contract, contract, listed, ()))
+    def trust(self, *keys: TrapdoorKey, klass: str = "dev", environment: str = "local", dev: TrapdoorKey | None = None) -> None:
+        """All keys of one class, but for `dev`."""
+        contract, listed = Contract("0x" + "11" * 20, "0x" + "22" * 32), []
+        for key in keys:
+            own = "dev" if key is dev else klass
+            listed.append(Key(f"0x{key.vk_id.hex()}", key.kind, own, "sha256:00" if own == "ceremony" else None))
+        (self.folder / "trust.yaml").write_text(render(environment, 31337, "0x" + "33" * 32, contract, contract, tuple(listed), ()))
 
     def write(self, value: Statement | dict[str, Any], name: str = "file.json") -> Path:
         path = self.folder / name
@@ -225,6 +228,14 @@ def test_development_keys_count_only_at_home(desk: Desk, klass: str, environment
     desk.trust(MEMBER, klass=klass, environment=environment)
     done = desk.verify(desk.write(member()))
     assert (done.code, done.json["word"]) == expected
+
+
+def test_a_development_key_of_the_sorted_set_counts_too(desk: Desk) -> None:
+    path, folder = desk.write(absent()), desk.write_set(*map(sorted_statement, range(3)))
+    desk.trust(SORTED, ABSENT, klass="ceremony", environment="production")
+    assert desk.status(path, "--sorted", folder) == (0, "verified")
+    desk.trust(SORTED, ABSENT, klass="ceremony", environment="production", dev=SORTED)
+    assert desk.status(path, "--sorted", folder) == (6, "policy_denied")
 
 
 @pytest.mark.parametrize("key", [MEMBER, TREE])

@@ -54,7 +54,7 @@ def template(audit_keys: dict[str, KeyFolder], tmp_path_factory: pytest.TempPath
     key, facts = load_or_create_key(folder / "salts.key"), ManifestFacts("test", "CC0-1.0", "text")
     commit_dataset([{"text": text} for text in TEXTS], folder / "data", key, PythonTree(), facts=facts)
     with CommittedDataset.open(folder / "data", key) as opened:
-        prove_sorted_set(opened, audit_keys["sorted"], ZkProver(find_binary()), lambda _: None)
+        prove_sorted_set(opened, folder / "data" / FOLDER, audit_keys["sorted"], ZkProver(find_binary()), lambda _: None)
     return folder
 
 
