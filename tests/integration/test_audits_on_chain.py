@@ -21,7 +21,7 @@ from provenance_zk.chain_commands import dataset
 from provenance_zk.commitments import PythonTree, commit_dataset
 from provenance_zk.keys import ensure_keys
 from provenance_zk.proof_commands import proof_app
-from provenance_zk.sorted_proofs import publish_key
+from provenance_zk.sorted_proofs import publish
 from provenance_zk.statement_file import Statement
 from tests.support.chain import SALT_KEY, Lab
 from tests.support.spine import Data, register_rows
@@ -34,8 +34,7 @@ def member(lab: Lab, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     digest = data.dataset.digest(3)
     proof = lab.prover.prove_member(key.dir, data.dataset.leaves, 3, digest, data.dataset.salt(3), 5)
     path = tmp_path / "member.json"
-    path.write_bytes(Statement("member", data.dataset.root, digest, proof).to_bytes())
-    publish_key(tmp_path, key)
+    publish(path, Statement("member", data.dataset.root, digest, proof), key)
     for name, value in {"HOME": lab.settings.home, "CACHE": lab.settings.cache, "TRUST": tmp_path / "trust.yaml"}.items():
         monkeypatch.setenv(f"PROVENANCE_{name}", str(value))
     trust = lab.trust

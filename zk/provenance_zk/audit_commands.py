@@ -174,13 +174,11 @@ class _Statements:
         self._is_sorted = is_complete(opened.folder / FOLDER, opened.root)
 
     def write(self, digest: Digest, place: Place, path: Path) -> Path:
-        from provenance.layout import write_atomically
         from provenance_zk.audit_proofs import prove_place
-        from provenance_zk.sorted_proofs import publish_key
+        from provenance_zk.sorted_proofs import publish
 
         key = self._key("member" if place.answer == "present" else "absent")
-        write_atomically(path, prove_place(self._opened, digest, place, key, self._prover).to_bytes())
-        publish_key(path.parent, key)
+        publish(path, prove_place(self._opened, digest, place, key, self._prover), key)
         return path
 
     def _key(self, kind: str) -> KeyFolder:

@@ -15,12 +15,11 @@ from pathlib import Path
 from provenance.dataset import CommittedDataset, Place
 from provenance.digest import Digest
 from provenance.errors import ProvenanceError, RejectedError
-from provenance.layout import write_atomically
 from provenance_zk.audit_ledger import AuditLedger
 from provenance_zk.client import ZkProver
 from provenance_zk.keys import KeyFolder
 from provenance_zk.ledger import calldata
-from provenance_zk.sorted_proofs import chunk_file, publish_key
+from provenance_zk.sorted_proofs import chunk_file, publish
 from provenance_zk.statement_file import Statement, require_complete
 from provenance_zk.statements import ProofFile
 
@@ -42,14 +41,13 @@ def prove_sorted_set(dataset: CommittedDataset, folder: Path, key: KeyFolder, pr
         _require_whole(dataset)
         digests = b"".join(dataset.digests())
         salts = b"".join(dataset.salts())
-    publish_key(folder, key)
     begin = time.monotonic()
     for done, group in _groups(missing):
         progress(f"chunk {done + 1} of {len(missing)}, {len(kept)} kept{_estimate(begin, done, len(missing))}")
         for k, proof in zip(group, prover.prove_sorted(key.dir, digests, salts, dataset.root.depth, group), strict=True):
             statement = Statement("sorted", dataset.root, None, proof)
             statement.require_inputs(key.slots)
-            write_atomically(chunk_file(folder, k), statement.to_bytes())
+            publish(chunk_file(folder, k), statement, key)
             kept[k] = statement
     statements = [kept[k] for k in range(count)]
     require_complete(statements, dataset.root, key.slots)
