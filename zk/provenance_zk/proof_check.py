@@ -21,10 +21,10 @@ from provenance.digest import hash_file
 from provenance.errors import InputError, NotFound, VerificationError
 from provenance.trust import Trust
 from provenance.verdict import Claim, Status, Verdict
-from provenance_zk.checker import Engine, require_key
+from provenance_zk.checker import KNOWS_D, Engine, require_key
 from provenance_zk.keys import find_key, load_words
 from provenance_zk.statement_file import FORMAT, Statement, read_small, require_complete
-from provenance_zk.statements import EPOCH_MASK, LINK_MASK, ProofFile
+from provenance_zk.statements import FULL_MASK, ProofFile
 from provenance_zk.verifier import Key, parse_key
 
 CLAIMS = {"key.pinned": 1, "proof.valid": 2, "statement.inputs": 3, "dataset.named": 4, "dataset.sorted": 5}
@@ -254,14 +254,19 @@ def _inputs(statement: Statement, key: Key) -> str:
 
 
 def require_valid(engine: Engine, words: bytes, proofs: Sequence[ProofFile]) -> None:
-    """Whether the equation of each proof holds, for proofs of one key (of kind `epoch`: one proof, whose U tells links from epochs).
+    """Whether the equation of each proof holds, for proofs of one key.
+
+    No registration is at hand that checked D, so of kind `epoch` (one proof) every commitment's knowledge is asked; a link, which its U at
+    infinity tells, shows D's.
 
     Raises:
         VerificationError: one does not; `where` has its number.
     """
-    is_epoch = proofs[0].kind == "epoch" and proofs[0].commitments[1] != (0, 0)
+    mask = 0
+    if proofs[0].kind == "epoch":
+        mask = KNOWS_D if proofs[0].commitments[1] == (0, 0) else FULL_MASK
     try:
-        verdicts = engine.verify(words, proofs, EPOCH_MASK if is_epoch else LINK_MASK)
+        verdicts = engine.verify(words, proofs, mask)
     except InputError as error:
         raise VerificationError(error.what, where=error.where, expected=error.expected, actual=error.actual) from error
     for i, good in enumerate(verdicts):
