@@ -13,7 +13,8 @@ import (
 )
 
 // Path leads from a node of a dataset's tree to the root, or to a node below it: Path[l] opens the parent of the node's
-// ancestor at level l above the node.
+// ancestor at level l above the node. Constraints per level: 643, of which 609 are the hash; 45 more where the siblings to
+// the right can be required to be empty.
 type Path []PathLevel
 
 // PathLevel is one node of the path: its sixteen children and which of them lies on the path, one-hot.

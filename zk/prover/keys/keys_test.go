@@ -20,6 +20,9 @@ import (
 
 func TestMain(m *testing.M) { fixture.Main(m) }
 
+// shapes is one of every kind.
+var shapes = []circuits.Shape{fixture.EpochShape, fixture.TreeShape, fixture.SortedShape, fixture.MemberShape, fixture.AbsentShape}
+
 func requireCode(t *testing.T, what string, err error, code fault.Code) {
 	t.Helper()
 	var failure *fault.Error
@@ -39,7 +42,7 @@ func copyOf(t *testing.T, shape circuits.Shape) *keys.Verifying {
 }
 
 func TestWordsRoundTrip(t *testing.T) {
-	for _, shape := range []circuits.Shape{fixture.EpochShape, fixture.TreeShape} {
+	for _, shape := range shapes {
 		data := fixture.Key(t, shape).Verifying.Bytes()
 		v, err := keys.Parse(data)
 		if err != nil {
@@ -76,7 +79,7 @@ func TestHeader(t *testing.T) {
 
 // Every point of a key is canonical, on its curve and in its subgroup.
 func TestPoints(t *testing.T) {
-	for _, shape := range []circuits.Shape{fixture.EpochShape, fixture.TreeShape} {
+	for _, shape := range shapes {
 		data := fixture.Key(t, shape).Verifying.Bytes()
 		words := len(data) / 32
 		for word := 7; word < words; word++ {

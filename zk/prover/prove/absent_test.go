@@ -16,8 +16,6 @@ import (
 	"provenance/zkprover/tree"
 )
 
-var absentShape = circuits.Shape{Kind: circuits.KindAbsent, Slots: 1, Depth: 2}
-
 // spaced are records whose first halves are 10, 20, .., 10*count.
 func spaced(count int) []tree.Opening {
 	highs := make([]*big.Int, count)
@@ -42,13 +40,13 @@ func gapAt(records []tree.Opening, position int) *Gap {
 // absentCase assigns the gap at a position for a first half that may not lie in it.
 func absentCase(t *testing.T, records []tree.Opening, position int, high uint64) *circuits.Absent {
 	t.Helper()
-	built := planted(t, records, absentShape.Depth)
+	built := planted(t, records, fixture.AbsentShape.Depth)
 	return absentAssignment(built, gapAt(records, position), absentPublic(built, fr.NewElement(high)))
 }
 
 func TestAbsentWiresAreBound(t *testing.T) {
 	for _, c := range []struct{ count, position int }{{40, 0}, {40, 16}, {40, 17}, {40, 40}, {256, 256}, {1, 0}, {1, 1}} {
-		requireBound(t, absentShape, absentCase(t, spaced(c.count), c.position, uint64(10*c.position+5)))
+		requireBound(t, fixture.AbsentShape, absentCase(t, spaced(c.count), c.position, uint64(10*c.position+5)))
 	}
 }
 
@@ -119,11 +117,11 @@ func TestAbsentAttacks(t *testing.T) {
 		},
 	} {
 		assignment := absentCase(t, records, 17, 175)
-		if !satisfied(t, absentShape, assignment) {
+		if !satisfied(t, fixture.AbsentShape, assignment) {
 			t.Fatal("the honest assignment is not satisfied")
 		}
 		change(assignment)
-		if satisfied(t, absentShape, assignment) {
+		if satisfied(t, fixture.AbsentShape, assignment) {
 			t.Errorf("%s: the circuit is satisfied", name)
 		}
 	}
@@ -134,21 +132,21 @@ func TestAbsentAttacks(t *testing.T) {
 func TestAbsentNeedsASortedDataset(t *testing.T) {
 	records := spaced(40)
 	records[3], records[30] = records[30], records[3]
-	if !satisfied(t, absentShape, absentCase(t, records, 31, 310+5)) {
+	if !satisfied(t, fixture.AbsentShape, absentCase(t, records, 31, 310+5)) {
 		t.Error("an absent half: the circuit is not satisfied")
 	}
 	hidden := records[3].High.Uint64() // 310, at place 3
 	between := append(slices.Clone(records[:30]), records[31:]...)
-	if !satisfied(t, absentShape, absentCase(t, between, 30, hidden)) {
+	if !satisfied(t, fixture.AbsentShape, absentCase(t, between, 30, hidden)) {
 		t.Error("against expectation the record at a wrong place is not absent")
 	}
-	if satisfied(t, sortedShape, sortedCase(t, between, 0)) {
+	if satisfied(t, fixture.SortedShape, sortedCase(t, between, 0)) {
 		t.Error("the dataset was shown to be sorted")
 	}
 }
 
 func TestAbsentProofs(t *testing.T) {
-	key := fixture.Key(t, absentShape)
+	key := fixture.Key(t, fixture.AbsentShape)
 	records := spaced(40)
 	built := planted(t, records, 2)
 	for _, position := range []int{0, 16, 40} {
@@ -156,7 +154,7 @@ func TestAbsentProofs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		requirePublic(t, absentShape, p)
+		requirePublic(t, fixture.AbsentShape, p)
 	}
 	for name, c := range map[string]struct {
 		high uint64

@@ -18,21 +18,19 @@ import (
 	"provenance/zkprover/verify"
 )
 
-var memberShape = circuits.Shape{Kind: circuits.KindMember, Slots: 1, Depth: 2}
-
 func memberCase(t *testing.T, records []tree.Opening, position int) *circuits.Member {
 	t.Helper()
-	built := planted(t, records, memberShape.Depth)
+	built := planted(t, records, fixture.MemberShape.Depth)
 	return memberAssignment(built, position, &records[position], memberPublic(built, &records[position]))
 }
 
 func TestMemberWiresAreBound(t *testing.T) {
 	records := openings(t, 40)
 	for _, position := range []int{0, 17, 39} {
-		requireBound(t, memberShape, memberCase(t, records, position))
+		requireBound(t, fixture.MemberShape, memberCase(t, records, position))
 	}
 	all := openings(t, 256)
-	requireBound(t, memberShape, memberCase(t, all, 255))
+	requireBound(t, fixture.MemberShape, memberCase(t, all, 255))
 }
 
 func TestMemberAttacks(t *testing.T) {
@@ -64,23 +62,23 @@ func TestMemberAttacks(t *testing.T) {
 		"a leaf behind the count": func(c *circuits.Member) { *c = *memberCase(t, records, 20); c.Count = 20 },
 	} {
 		assignment := memberCase(t, records, 17)
-		if !satisfied(t, memberShape, assignment) {
+		if !satisfied(t, fixture.MemberShape, assignment) {
 			t.Fatal("the honest assignment is not satisfied")
 		}
 		change(assignment)
-		if satisfied(t, memberShape, assignment) {
+		if satisfied(t, fixture.MemberShape, assignment) {
 			t.Errorf("%s: the circuit is satisfied", name)
 		}
 	}
 	last := memberCase(t, records, 17)
 	last.Count = 18 // the exact bound
-	if !satisfied(t, memberShape, last) {
+	if !satisfied(t, fixture.MemberShape, last) {
 		t.Error("count = position + 1: the circuit is not satisfied")
 	}
 }
 
 func TestMemberProofs(t *testing.T) {
-	key := fixture.Key(t, memberShape)
+	key := fixture.Key(t, fixture.MemberShape)
 	records := openings(t, 40)
 	built := planted(t, records, 2)
 	for _, position := range []int{0, 39} {
@@ -88,7 +86,7 @@ func TestMemberProofs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		requirePublic(t, memberShape, p)
+		requirePublic(t, fixture.MemberShape, p)
 	}
 	for name, c := range map[string]struct {
 		position, record int

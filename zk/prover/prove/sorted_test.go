@@ -17,14 +17,12 @@ import (
 	"provenance/zkprover/verify"
 )
 
-var sortedShape = circuits.Shape{Kind: circuits.KindSorted, Slots: 16, Depth: 2}
-
 // sortedCase assigns chunk k over records that nobody checked.
 func sortedCase(t *testing.T, records []tree.Opening, k int) *circuits.Sorted {
 	t.Helper()
-	built := planted(t, records, sortedShape.Depth)
-	to := min(len(records), (k+1)*sortedShape.Slots+1)
-	return sortedAssignment(built, records[k*sortedShape.Slots:to], k, sortedShape.Slots, sortedPublic(built, k, sortedShape.Slots))
+	built := planted(t, records, fixture.SortedShape.Depth)
+	to := min(len(records), (k+1)*fixture.SortedShape.Slots+1)
+	return sortedAssignment(built, records[k*fixture.SortedShape.Slots:to], k, fixture.SortedShape.Slots, sortedPublic(built, k, fixture.SortedShape.Slots))
 }
 
 // Records outside the used prefix have no effect, nor has a follower that is not there; everything else is bound.
@@ -39,7 +37,7 @@ func TestSortedWiresAreBound(t *testing.T) {
 		if c.k > 0 { // no chunk behind it
 			allowed = append(allowed, follower, follower+1, follower+2)
 		}
-		requireBound(t, sortedShape, sortedCase(t, openings(t, c.count), c.k), allowed...)
+		requireBound(t, fixture.SortedShape, sortedCase(t, openings(t, c.count), c.k), allowed...)
 	}
 }
 
@@ -72,7 +70,7 @@ func TestUnsortedRecords(t *testing.T) {
 		highs := make([]*big.Int, 40)
 		fill(highs, power(100, 0))
 		c.change(highs)
-		if satisfied(t, sortedShape, sortedCase(t, withHighs(highs...), c.k)) {
+		if satisfied(t, fixture.SortedShape, sortedCase(t, withHighs(highs...), c.k)) {
 			t.Errorf("%s: the circuit is satisfied", name)
 		}
 	}
@@ -92,12 +90,12 @@ func TestSortedBounds(t *testing.T) {
 	highs[0], highs[1], highs[2] = big.NewInt(0), big.NewInt(1), big.NewInt(2)
 	highs[38], highs[39] = power(128, -2), power(128, -1)
 	for k := range 3 {
-		if !satisfied(t, sortedShape, sortedCase(t, withHighs(highs...), k)) {
+		if !satisfied(t, fixture.SortedShape, sortedCase(t, withHighs(highs...), k)) {
 			t.Errorf("chunk %d: the circuit is not satisfied", k)
 		}
 	}
 	for _, pair := range [][]*big.Int{{big.NewInt(0), power(128, -1)}, {power(128, -1)}, {big.NewInt(0)}} {
-		if !satisfied(t, sortedShape, sortedCase(t, withHighs(pair...), 0)) {
+		if !satisfied(t, fixture.SortedShape, sortedCase(t, withHighs(pair...), 0)) {
 			t.Errorf("%v: the circuit is not satisfied", pair)
 		}
 	}
@@ -136,11 +134,11 @@ func TestSortedAttacks(t *testing.T) {
 		"an empty chunk with no leaf at all": {2, func(c *circuits.Sorted) { emptied(t, c, records) }},
 	} {
 		assignment := sortedCase(t, records, c.k)
-		if !satisfied(t, sortedShape, assignment) {
+		if !satisfied(t, fixture.SortedShape, assignment) {
 			t.Fatal("the honest assignment is not satisfied")
 		}
 		c.change(assignment)
-		if satisfied(t, sortedShape, assignment) {
+		if satisfied(t, fixture.SortedShape, assignment) {
 			t.Errorf("%s: the circuit is satisfied", name)
 		}
 	}
@@ -148,7 +146,7 @@ func TestSortedAttacks(t *testing.T) {
 
 // emptied makes the assignment that of the empty chunk 3, which nothing but used >= 1 refuses.
 func emptied(t *testing.T, c *circuits.Sorted, records []tree.Opening) {
-	built := planted(t, records, sortedShape.Depth)
+	built := planted(t, records, fixture.SortedShape.Depth)
 	public := sortedPublic(built, 2, 16)
 	public[1], public[2], public[4] = number(3), fr.Element{}, fr.Element{}
 	*c = *sortedAssignment(built, nil, 3, 16, public)
@@ -168,15 +166,15 @@ func TestSortedLeavesTheChainToTheVerifier(t *testing.T) {
 	for name, assignment := range map[string]*circuits.Sorted{
 		"a later leaf": skipping, "a leaf of no dataset": foreign, "none": stopping,
 	} {
-		if !satisfied(t, sortedShape, assignment) {
+		if !satisfied(t, fixture.SortedShape, assignment) {
 			t.Errorf("next = %s: against expectation the circuit is not satisfied", name)
 		}
 	}
 }
 
 func TestSortedProofs(t *testing.T) {
-	key := fixture.Key(t, sortedShape)
-	gnark, err := keys.LoadGnark(fixture.KeyDir(t, sortedShape))
+	key := fixture.Key(t, fixture.SortedShape)
+	gnark, err := keys.LoadGnark(fixture.KeyDir(t, fixture.SortedShape))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +208,7 @@ func TestSortedProofs(t *testing.T) {
 }
 
 func TestSortedRefusals(t *testing.T) {
-	key := fixture.Key(t, sortedShape)
+	key := fixture.Key(t, fixture.SortedShape)
 	digests, salts := fixture.Records(40)
 	built := planted(t, openings(t, 40), 2)
 	equal := append([]byte(nil), digests...)

@@ -7,7 +7,7 @@
 // It reads one JSON object on stdin and writes one on stdout; stderr carries progress for people. Exit status: 0 done,
 // 1 a proof does not verify, 2 the request or its files cannot be used, 3 a failure that is not the caller's. With
 // status 2 and 3 the object is {"error": {"code", "what", "expected", "actual", "hint"}}. Secrets (blindings, salts,
-// leaves) are read from files only and appear in no output.
+// leaves, neighbouring records) are read from files only and appear in no output.
 package main
 
 import (
