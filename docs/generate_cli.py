@@ -51,6 +51,8 @@ VARIABLES: dict[str, tuple[str, str]] = {
     "PROVENANCE_PASSWORD_FILE": ("ask at the terminal", "File of mode 0600 whose first line is the keystore's password."),
     "PROVENANCE_RPC_URL": ("the embedded chain", "JSON-RPC endpoint of the chain."),
     "PROVENANCE_ZKPROVER": ("the packaged binary", "Another `zkprover` binary."),
+    "PROVENANCE_AUDIT_KEYS": ("`true`", "Whether `chain deploy` makes the keys of sorted, member and absent."),
+    "PROVENANCE_MODEL_KEYS": ("`q8_0:3,merge:3:8`", "Keys of the statements about weights that `chain deploy` makes; empty for none."),
     "PROVENANCE_HOST": ("`127.0.0.1`", "Address that `serve` listens on."),
     "PROVENANCE_PORT": ("`8000`", "Port that `serve` listens on."),
     "PROVENANCE_DATABASE": ("an SQLite file in PROVENANCE_HOME", "Database URL of `serve`; the place for its password."),

@@ -105,7 +105,7 @@ def _contract_code(name: str, args: Sequence[Any]) -> bytes:
     return bytes.fromhex(artifact(name)["bytecode"].removeprefix("0x")) + abi_of(name).encode_constructor(args)
 
 
-def _deploy_pinning(manager: TransactionManager, name: str, parent: str, keys: Sequence[DeployedKey]) -> str:
+def deploy_pinning(manager: TransactionManager, name: str, parent: str, keys: Sequence[DeployedKey]) -> str:
     """A contract that names another one and the keys of its own kinds."""
     pins = [(bytes.fromhex(k.vk_id[2:]), checksum_address(k.address)) for k in keys]
     code = _contract_code(name, [checksum_address(parent), pins])
@@ -124,9 +124,9 @@ def deploy(rpc: Rpc, manager: TransactionManager, keys: Sequence[tuple[str, int,
         deployed.append(DeployedKey("0x" + keccak(words).hex(), address, kind, slots, depth))
     registry_code = _contract_code("ProvenanceRegistry", ["0x" + "00" * 20])
     registry = _deploy(manager, f"registry:{keccak(registry_code).hex()}", registry_code)
-    ledger = _deploy_pinning(manager, "ProofLedger", registry, [k for k in deployed if k.kind not in AUDIT_KINDS + MODEL_KINDS])
-    audits = _deploy_pinning(manager, "DatasetAudits", ledger, [k for k in deployed if k.kind in AUDIT_KINDS])
-    models = _deploy_pinning(manager, "ModelLedger", registry, [k for k in deployed if k.kind in MODEL_KINDS])
+    ledger = deploy_pinning(manager, "ProofLedger", registry, [k for k in deployed if k.kind not in AUDIT_KINDS + MODEL_KINDS])
+    audits = deploy_pinning(manager, "DatasetAudits", ledger, [k for k in deployed if k.kind in AUDIT_KINDS])
+    models = deploy_pinning(manager, "ModelLedger", registry, [k for k in deployed if k.kind in MODEL_KINDS])
     return Deployment(
         chain_id=rpc.chain_id(),
         genesis="0x" + rpc.block(0).hash.hex(),

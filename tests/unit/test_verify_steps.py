@@ -13,6 +13,7 @@ from provenance.errors import RejectedError, UnavailableError
 from provenance.facts import ClaimFacts
 from provenance.policy import CLAIMS, DEFAULT_REQUIRED, Policy
 from provenance.record import Record
+from provenance.trust import Contract
 from provenance.verdict import Status
 from provenance.verify.protocols import BatchCount
 from provenance.verify.steps import STEPS
@@ -250,6 +251,21 @@ def test_a_chain_that_differs_from_the_pinned_one_fails(field: str) -> None:
     run.chain.answering = replace(run.chain.answering, **{field: 5 if field == "chain_id" else "0x" + "00" * 20})
     verdict = run.judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["chain.pinned"])
+
+
+@pytest.mark.parametrize("name", ["audits", "models"])
+def test_statement_contracts_are_compared_where_they_are_pinned(name: str) -> None:
+    """An endpoint that reports another code, another address or none is not the pinned chain; what is not pinned is not compared."""
+    pinned = Contract("0x" + "cc" * 20, "0x" + "44" * 32)
+    for address, code_hash in ((pinned.address, "0x" + "00" * 32), ("0x" + "00" * 20, pinned.code_hash), (None, None)):
+        run = MemoryRun()
+        run.chain.answering = replace(run.chain.answering, **{name: address, f"{name}_code_hash": code_hash})
+        assert run.judge().status is Status.VERIFIED
+        run.trust = replace(run.trust, **{name: pinned})
+        verdict = run.judge()
+        assert (verdict.status, failing(verdict)) == (Status.FAILED, ["chain.pinned"])
+    run.chain.answering = replace(run.chain.answering, **{name: pinned.address, f"{name}_code_hash": pinned.code_hash})
+    assert run.judge().status is Status.VERIFIED
 
 
 def test_addresses_are_compared_without_their_checksum_case() -> None:
