@@ -9,6 +9,7 @@ stays, so proofs made before stay valid. Every step may be repeated: a call that
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,14 +59,11 @@ def erase_record(dataset: CommittedDataset, index: int, runs: Sequence[RunFolder
     """
     leaf = dataset.leaf(index)
     used = [(run.require(), batches_with(run, leaf)) for run in runs]
-    stores = [SaltStore.open(run.secrets / "salts.sqlite", salt_key, create=False) for run, _ in used]
     deleted = []
-    try:
-        for (run, batches), store in zip(used, stores, strict=True):
+    with ExitStack() as stack:
+        stores = [stack.enter_context(SaltStore.open(run.secrets / "salts.sqlite", salt_key, create=False)) for run, _ in used]
+        for (run, batches), store in zip(used, stores, strict=True):  # every store opened, so nothing is deleted if one is amiss
             deleted.append((run.root, len(batches), store.delete_many(BATCH_SALTS, batches)))
-    finally:
-        for store in stores:
-            store.close()
     dataset.erase(index)
     return ErasedRecord(add_tombstone(dataset.folder, dataset.root.root, leaf, account), tuple(deleted))
 

@@ -12,11 +12,20 @@ from provenance.layout import write_atomically
 from provenance.settings import Settings
 from provenance.signing import address_of, load_key, read_password
 from provenance.trust import Contract, Key, Publisher, render
-from provenance_zk.keys import EPOCH_SLOTS, TEST_TREE_SLOTS, TREE_SLOTS, ceremony_key, ensure_keys, find_key, vk_id
+from provenance_zk.keys import (
+    EPOCH_SLOTS,
+    SORTED_SLOTS,
+    TEST_SORTED_SLOTS,
+    TEST_TREE_SLOTS,
+    TREE_SLOTS,
+    ceremony_key,
+    ensure_keys,
+    find_key,
+    vk_id,
+)
 from provenance_zk.kinds import KINDS, MAX_WEIGHT_DEPTH, RANK_UNIT, RANKS
 
 SMALL_DEPTH, LARGE_DEPTH = 5, 6  # of a dataset's tree: up to 16^5 records, and above
-SORTED_SLOTS, TEST_SORTED_SLOTS = 256, 16  # leaves per `sorted` chunk; the latter goes with the test key
 # Blocks that a proof opens, so that at three levels a proof fills its domain: 63,318 of 2^16 constraints, about 29,000 of 2^15.
 BLOCKS_PER_PROOF = {"merge": 3, "q8_0": 6, "int8": 6}
 

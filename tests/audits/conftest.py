@@ -56,10 +56,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def call(home: Path) -> Call:
-    """`call("dataset", "erase", ..)`; nothing is ever typed."""
+    """`call("dataset", "erase", ..)`; `typed` is what stands on standard input."""
 
-    def run(app: str, *args: object) -> Outcome:
-        done = CliRunner().invoke(APPS[app], [str(arg) for arg in args])
+    def run(app: str, *args: object, typed: str = "") -> Outcome:
+        done = CliRunner().invoke(APPS[app], [str(arg) for arg in args], input=typed)
         error = done.exception if isinstance(done.exception, ProvenanceError) else None
         if done.exception is not None and error is None and not isinstance(done.exception, SystemExit):
             raise done.exception

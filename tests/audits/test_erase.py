@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,7 +17,7 @@ from provenance.layout import RunFolder
 from provenance.record import Record
 from provenance.saltstore import BATCH_SALTS, SaltStore, load_key
 from provenance.tombstone import FILE_NAME, Tombstone, read_tombstones
-from provenance_zk import commitments
+from provenance_zk import commitments, erase_commands
 from tests.audits.conftest import Call
 
 TEXTS = [f"the confidential report of person number {i}" for i in range(20)]
@@ -135,6 +136,35 @@ def test_off_a_terminal_nothing_is_erased_without_the_leaf(commit: Commit, call:
     assert isinstance(done.error, InputError)
     assert done.error.hint == "nothing was erased"
     assert contents(folder) == before
+
+
+@pytest.mark.parametrize(("typed", "code"), [("right", 0), ("00000000", 2), ("", 1)])
+def test_at_a_terminal_the_leaf_is_typed(
+    commit: Commit, call: Call, monkeypatch: pytest.MonkeyPatch, typed: str, code: int
+) -> None:
+    folder = commit(TEXTS)
+    text = leaf_of(folder, 2)[:10] if typed == "right" else typed
+    monkeypatch.setattr(erase_commands, "sys", SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True)))
+    done = call("dataset", "erase", folder, "--index", 2, typed=f"{text}\n" if text else "")
+    assert done.code == code
+    with CommittedDataset.open(folder) as opened:
+        assert opened.erased() == ([2] if code == 0 else [])
+
+
+def test_a_run_under_another_salt_key_erases_nothing(commit: Commit, call: Call, home: Path, tmp_path: Path) -> None:
+    folder = commit(TEXTS)
+    leaf = leaf_of(folder, 2)
+    good = make_run(tmp_path / "good", home, [[leaf]])
+    bad = make_run(tmp_path / "bad", home, [[leaf]])
+    for file in bad.secrets.iterdir():
+        file.unlink()
+    SaltStore.open(bad.secrets / "salts.sqlite", b"\7" * 32).close()
+    done = call("dataset", "erase", folder, "--index", 2, "--confirm", leaf, "--run", good.root, "--run", bad.root)
+    assert isinstance(done.error, AuthError)
+    with CommittedDataset.open(folder) as opened, \
+            SaltStore.open(good.secrets / "salts.sqlite", load_key(home / "salts.key")) as salts:  # fmt: skip
+        assert opened.erased() == []
+        assert salts.ids(BATCH_SALTS) == [0]
 
 
 def test_a_wrong_password_erases_nothing(commit: Commit, call: Call, tmp_path: Path) -> None:

@@ -17,9 +17,11 @@ from provenance.digest import Digest, sha256
 from provenance.errors import ConfigError, InputError, UnavailableError
 from provenance.trust import Contract, Key, render
 from provenance_zk.field import R
+from provenance_zk.keys import vk_id
 from provenance_zk.sorted_proofs import chunk_file, is_complete, words_of
 from provenance_zk.statement_file import Statement
 from tests.audits.conftest import Call, Outcome
+from tests.docs.documents import ROOT
 from tests.support.trapdoor import TrapdoorKey
 
 SORTED, MEMBER, ABSENT = TrapdoorKey("sorted", 16, 5), TrapdoorKey("member", 1, 5), TrapdoorKey("absent", 1, 5)
@@ -56,10 +58,13 @@ class Desk:
             path.parent.mkdir(parents=True)
             path.write_bytes(key.words)
 
-    def trust(self, *keys: TrapdoorKey, klass: str = "dev", environment: str = "local") -> None:
-        contract = Contract("0x" + "11" * 20, "0x" + "22" * 32)
-        listed = tuple(Key(f"0x{k.vk_id.hex()}", k.kind, klass, "sha256:00" if klass == "ceremony" else None) for k in keys)
-        (self.folder / "trust.yaml").write_text(render(environment, 31337, "0x" + "33" * 32, contract, contract, listed, ()))
+    def trust(self, *keys: TrapdoorKey, klass: str = "dev", environment: str = "local", dev: TrapdoorKey | None = None) -> None:
+        """All keys of one class, but for `dev`."""
+        contract, listed = Contract("0x" + "11" * 20, "0x" + "22" * 32), []
+        for key in keys:
+            own = "dev" if key is dev else klass
+            listed.append(Key(f"0x{key.vk_id.hex()}", key.kind, own, "sha256:00" if own == "ceremony" else None))
+        (self.folder / "trust.yaml").write_text(render(environment, 31337, "0x" + "33" * 32, contract, contract, tuple(listed), ()))
 
     def write(self, value: Statement | dict[str, Any], name: str = "file.json") -> Path:
         path = self.folder / name
@@ -227,12 +232,40 @@ def test_development_keys_count_only_at_home(desk: Desk, klass: str, environment
     assert (done.code, done.json["word"]) == expected
 
 
+def test_a_development_key_of_the_sorted_set_counts_too(desk: Desk) -> None:
+    path, folder = desk.write(absent()), desk.write_set(*map(sorted_statement, range(3)))
+    desk.trust(SORTED, ABSENT, klass="ceremony", environment="production")
+    assert desk.status(path, "--sorted", folder) == (0, "verified")
+    desk.trust(SORTED, ABSENT, klass="ceremony", environment="production", dev=SORTED)
+    assert desk.status(path, "--sorted", folder) == (6, "policy_denied")
+
+
 @pytest.mark.parametrize("key", [MEMBER, TREE])
 def test_a_bare_proof_is_not_enough(desk: Desk, key: TrapdoorKey) -> None:
     """Its equation holds, and nobody says what its inputs mean."""
     proof = member().proof if key is MEMBER else TREE.prove(1, 2, 3, 4, 5, 6, 7, 8)
     done = desk.verify(desk.write(proof.to_json()))
     assert (done.code, done.json["verdicts"][0]["not_checked"]) == (3, ["statement.inputs"])
+
+
+@pytest.mark.parametrize(("name", "code", "claim"), [
+    ("epoch chunk 0", 3, "statement.inputs"), ("link chunk 0", 3, "statement.inputs"),
+    ("epoch: D and P + X and - X", 1, "proof.valid"), ("forgery by D, unchecked", 1, "proof.valid"),
+    ("forgery by U, unchecked", 1, "proof.valid"),
+])  # fmt: skip
+def test_proofs_of_epochs_and_links(desk: Desk, name: str, code: int, claim: str) -> None:
+    """Frozen proofs and attacks: all knowledge is asked of an epoch, that of D of a link; no verdict goes beyond the equation."""
+    vectors = json.loads((ROOT / "tests" / "vectors" / "zk" / "groth16_epoch256.json").read_bytes())
+    words, case = bytes.fromhex(vectors["words"].removeprefix("0x")), next(c for c in vectors["cases"] if c["name"] == name)
+    path = words_of(desk.folder, vk_id(words))
+    path.parent.mkdir(parents=True)
+    path.write_bytes(words)
+    text = (desk.folder / "trust.yaml").read_text()
+    pinned = text.replace("kind: tree", "kind: epoch").replace(TREE.vk_id.hex(), vk_id(words).hex())
+    (desk.folder / "trust.yaml").write_text(pinned)
+    done = desk.verify(desk.write(case["proof"]))
+    assert done.code == code
+    assert [c["id"] for c in done.json["verdicts"][0]["claims"] if c["status"] != "holds"] == [claim]
 
 
 def test_public_inputs_above_the_field_are_refused(desk: Desk) -> None:

@@ -54,7 +54,7 @@ def template(audit_keys: dict[str, KeyFolder], tmp_path_factory: pytest.TempPath
     key, facts = load_or_create_key(folder / "salts.key"), ManifestFacts("test", "CC0-1.0", "text")
     commit_dataset([{"text": text} for text in TEXTS], folder / "data", key, PythonTree(), facts=facts)
     with CommittedDataset.open(folder / "data", key) as opened:
-        prove_sorted_set(opened, audit_keys["sorted"], ZkProver(find_binary()), lambda _: None)
+        prove_sorted_set(opened, folder / "data" / FOLDER, audit_keys["sorted"], ZkProver(find_binary()), lambda _: None)
     return folder
 
 
@@ -194,6 +194,21 @@ def test_a_folder_that_is_no_dataset_is_refused(call: Call, tmp_path: Path, comm
     commit(TEXTS)
     assert isinstance(call("dataset", "prove", tmp_path).error, InputError)
     assert isinstance(call("dataset", "contains", tmp_path, "--digest", sha256(b"x"), "--prove", tmp_path / "x").error, InputError)
+
+
+def test_places_that_cannot_be_written_are_input_errors(proven: Path, call: Call, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "list").write_text(f"{sha256(b'nobody')}\n")
+    for out in (tmp_path, tmp_path / "file" / "x"):
+        assert isinstance(ask(call, proven, sha256(b"nobody"), out).error, InputError)
+    done = call("dataset", "contains", proven, "--blocklist", tmp_path / "list", "--prove", tmp_path / "file")
+    assert isinstance(done.error, InputError)
+    assert isinstance(call("dataset", "prove", proven, "--slots", 16, "--out", tmp_path / "file").error, InputError)
+
+
+def test_proofs_may_go_elsewhere(proven: Path, call: Call, tmp_path: Path) -> None:
+    assert call("dataset", "prove", proven, "--slots", 16, "--out", tmp_path / "there").code == 0
+    assert is_complete(tmp_path / "there", root_of(proven))
 
 
 # --- erasure -----------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,8 +14,10 @@ from provenance_zk.commands import dataset, parse_record, record_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from provenance._chain.session import Session
     from provenance.dataset import CommittedDataset, Place
     from provenance.digest import Digest
+    from provenance.settings import Settings
     from provenance_zk.client import ZkProver
     from provenance_zk.keys import KeyFolder
 
@@ -28,33 +31,72 @@ _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 @dataset.command()
 def prove(
     folder: _Folder,
-    slots: Annotated[int, typer.Option("--slots", metavar="N", help="Leaves per chunk: 256, or 16 for small datasets.")] = 256,
+    slots: Annotated[int | None, typer.Option("--slots", metavar="N", help="Leaves per chunk: 256 (default), or 16 if small.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Where proofs go (default: DIR/proofs).")] = None,
+    on_chain: Annotated[bool, typer.Option("--on-chain", help="Also have the deployed contract check them.")] = False,
+    key: Annotated[str, typer.Option("--key", help="Name of the signing key, for --on-chain.")] = "default",
     as_json: _Json = False,
 ) -> None:
-    """Prove that the dataset is sorted, chunk by chunk, into DIR/proofs. Repeatable: valid proofs there are kept.
+    """Prove that the dataset is sorted, chunk by chunk. Repeatable: valid proofs that are there already are kept.
 
-    The proofs are public. Proofs of absence rest on them, and they cannot be made any more once a record is erased.
+    The proofs are public. Proofs of absence rest on them, and they cannot be made any more once a record is erased. With --on-chain
+    the dataset must be registered, and chunks have the size of the deployed key.
     """
     from provenance.dataset import CommittedDataset
-    from provenance.errors import InputError
     from provenance.saltstore import load_key
     from provenance.settings import Settings
-    from provenance_zk.audit_proofs import prove_sorted_set
+    from provenance_zk.audit_proofs import prove_sorted_set, submit_sorted_set
     from provenance_zk.client import ZkProver, find_binary
-    from provenance_zk.keys import SORTED_SLOTS, ensure_keys
     from provenance_zk.sorted_proofs import FOLDER
 
-    if slots not in SORTED_SLOTS:
-        raise InputError("no sorted key of this size", where="--slots", expected=" or ".join(map(str, SORTED_SLOTS)), actual=slots)
-    settings = Settings.load()
+    settings, target = Settings.load(), out or folder / FOLDER
     prover = ZkProver(find_binary(settings.zkprover))
     with CommittedDataset.open(folder, load_key(settings.home / "salts.key")) as opened, stage("prove") as progress:
-        progress(f"key for chunks of {slots} leaves")
-        key = ensure_keys(prover, settings.cache / "keys", "sorted", slots, opened.root.depth)
-        statements = prove_sorted_set(opened, key, prover, progress)
-        value = {"format": "provenance-sorted/1", **opened.root.to_json(), "chunks": len(statements), "slots": slots,
-                 "vk_id": f"0x{key.vk_id.hex()}", "proofs": str(folder / FOLDER)}
-    result(value, as_json, f"{len(statements)} chunks of {slots} leaves proven sorted, in {folder / FOLDER}")
+        chain = _chain(settings, key, opened) if on_chain else None
+        proving = _sorted_key(settings, prover, opened, slots, chain.session if chain else None)
+        statements = prove_sorted_set(opened, target, proving, prover, progress)
+        if chain is not None:
+            submit_sorted_set(statements, chain.dataset_id, chain.session, progress)
+        value = {"format": "provenance-sorted/1", **opened.root.to_json(), "chunks": len(statements), "slots": proving.slots,
+                 "vk_id": f"0x{proving.vk_id.hex()}", "proofs": str(target)}
+        if chain is not None:
+            value |= {"dataset_id": f"0x{chain.dataset_id.hex()}", "contract": chain.session.deployment.audits}
+    where = f", and shown to contract {value['contract']}" if chain is not None else ""
+    result(value, as_json, f"{len(statements)} chunks of {proving.slots} leaves proven sorted, in {target}{where}")
+
+
+@dataclass(frozen=True)
+class _Chain:
+    session: Session
+    dataset_id: bytes
+
+
+def _chain(settings: Settings, key: str, opened: CommittedDataset) -> _Chain:
+    from provenance._chain.session import Session
+    from provenance_zk.registration import require_registration
+
+    session = Session(settings, key, note)
+    return _Chain(session, require_registration(opened.folder, session.deployment.ledger).dataset_id)
+
+
+def _sorted_key(settings: Settings, prover: ZkProver, opened: CommittedDataset, slots: int | None, session: Session | None) -> KeyFolder:
+    """The key asked for, or the one that the deployed contract pins.
+
+    Raises:
+        InputError: no such size, or another one than the contract's.
+        NotFound: no such key is deployed, or the cache lacks it.
+    """
+    from provenance.errors import InputError
+    from provenance_zk.keys import SORTED_SLOTS, TEST_SORTED_SLOTS, ensure_keys, find_key
+
+    if slots not in (None, SORTED_SLOTS, TEST_SORTED_SLOTS):
+        raise InputError("no sorted key of this size", where="--slots", expected=f"{SORTED_SLOTS} or {TEST_SORTED_SLOTS}", actual=slots)
+    if session is None:
+        return ensure_keys(prover, settings.cache / "keys", "sorted", slots or SORTED_SLOTS, opened.root.depth)
+    deployed = session.deployment.key("sorted", depth=opened.root.depth)
+    if slots not in (None, deployed.slots):
+        raise InputError("the contract knows a sorted key of another size", where="--slots", expected=deployed.slots, actual=slots)
+    return find_key(settings.cache / "keys", bytes.fromhex(deployed.vk_id[2:]))
 
 
 @dataset.command()
@@ -132,13 +174,11 @@ class _Statements:
         self._is_sorted = is_complete(opened.folder / FOLDER, opened.root)
 
     def write(self, digest: Digest, place: Place, path: Path) -> Path:
-        from provenance.layout import write_atomically
         from provenance_zk.audit_proofs import prove_place
-        from provenance_zk.sorted_proofs import publish_key
+        from provenance_zk.sorted_proofs import publish
 
         key = self._key("member" if place.answer == "present" else "absent")
-        write_atomically(path, prove_place(self._opened, digest, place, key, self._prover).to_bytes())
-        publish_key(path.parent, key)
+        publish(path, prove_place(self._opened, digest, place, key, self._prover), key)
         return path
 
     def _key(self, kind: str) -> KeyFolder:

@@ -15,10 +15,11 @@ from pathlib import Path
 from provenance.dataset import CommittedDataset, Place
 from provenance.digest import Digest
 from provenance.errors import ProvenanceError, RejectedError
-from provenance.layout import write_atomically
+from provenance_zk.audit_ledger import AuditLedger
 from provenance_zk.client import ZkProver
 from provenance_zk.keys import KeyFolder
-from provenance_zk.sorted_proofs import FOLDER, chunk_file, publish_key
+from provenance_zk.ledger import calldata
+from provenance_zk.sorted_proofs import chunk_file, publish
 from provenance_zk.statement_file import Statement, require_complete
 from provenance_zk.statements import ProofFile
 
@@ -26,28 +27,27 @@ Progress = Callable[[str], None]
 GROUP_CHUNKS = 16  # proved by one call of the prover, which builds the tree anew each time
 
 
-def prove_sorted_set(dataset: CommittedDataset, key: KeyFolder, prover: ZkProver, progress: Progress) -> list[Statement]:
-    """All `sorted` statements of a dataset, in `proofs/` of its folder; those there already and valid are kept.
+def prove_sorted_set(dataset: CommittedDataset, folder: Path, key: KeyFolder, prover: ZkProver, progress: Progress) -> list[Statement]:
+    """All `sorted` statements of a dataset, written to `folder`; those there already and valid are kept.
 
     Raises:
         RejectedError: a record was erased, so its chunk can no longer be opened.
         AuthError: the dataset was opened without its key.
     """
-    folder, count = dataset.folder / FOLDER, -(-len(dataset) // key.slots)
-    kept = _kept(dataset, key, prover, count)
+    count = -(-len(dataset) // key.slots)
+    kept = _kept(dataset, folder, key, prover, count)
     missing = [k for k in range(count) if k not in kept]
     if missing:
         _require_whole(dataset)
         digests = b"".join(dataset.digests())
         salts = b"".join(dataset.salts())
-    publish_key(folder, key)
     begin = time.monotonic()
     for done, group in _groups(missing):
         progress(f"chunk {done + 1} of {len(missing)}, {len(kept)} kept{_estimate(begin, done, len(missing))}")
         for k, proof in zip(group, prover.prove_sorted(key.dir, digests, salts, dataset.root.depth, group), strict=True):
             statement = Statement("sorted", dataset.root, None, proof)
             statement.require_inputs(key.slots)
-            write_atomically(chunk_file(folder, k), statement.to_bytes())
+            publish(chunk_file(folder, k), statement, key)
             kept[k] = statement
     statements = [kept[k] for k in range(count)]
     require_complete(statements, dataset.root, key.slots)
@@ -70,11 +70,11 @@ def _estimate(begin: float, done: int, total: int) -> str:
     return f", about {(time.monotonic() - begin) * (total - done) / done:.0f} s left" if done else ""
 
 
-def _kept(dataset: CommittedDataset, key: KeyFolder, prover: ZkProver, count: int) -> dict[int, Statement]:
+def _kept(dataset: CommittedDataset, folder: Path, key: KeyFolder, prover: ZkProver, count: int) -> dict[int, Statement]:
     """Statements on disk that are the ones this dataset and key have, and verify."""
     found: dict[int, Statement] = {}
     for k in range(count):
-        path = chunk_file(dataset.folder / FOLDER, k)
+        path = chunk_file(folder, k)
         if path.is_file() and (statement := _expected(path, dataset, key, k)) is not None:
             found[k] = statement
     if found:
@@ -94,6 +94,26 @@ def _expected(path: Path, dataset: CommittedDataset, key: KeyFolder, k: int) -> 
     actual = [statement.proof.public_value(name) for name in ("first", "next")]
     good = (statement.dataset, statement.proof.vk_id, statement.chunk, actual) == (dataset.root, key.vk_id, k, ends)
     return statement if good else None
+
+
+def submit_sorted_set(statements: Sequence[Statement], dataset_id: bytes, ledger: AuditLedger, progress: Progress) -> None:
+    """Have the contract check each chunk and wait until all is final; what it knows already is not sent again.
+
+    Raises:
+        RejectedError: the contract refuses a proof, or does not call the set complete afterwards.
+        UnavailableError: chain out of reach; call again.
+    """
+    vk_id, receipt = statements[0].proof.vk_id, None
+    if ledger.latest().sorted_complete(dataset_id, vk_id):
+        progress("the chain has the set already")
+        return
+    for k, statement in enumerate(statements):
+        progress(f"submitting chunk {k + 1} of {len(statements)}")
+        proof = statement.proof
+        receipt = ledger.prove_sorted(dataset_id, vk_id, k, proof.public_value("first"), proof.public_value("next"), calldata(proof))
+    ledger.final(receipt)
+    if not ledger.latest().sorted_complete(dataset_id, vk_id):
+        raise RejectedError("contract does not call the set complete", where=f"dataset 0x{dataset_id.hex()}", expected="sorted")
 
 
 def prove_place(dataset: CommittedDataset, digest: Digest, place: Place, key: KeyFolder, prover: ZkProver) -> Statement:

@@ -20,7 +20,7 @@ from provenance_zk.client import ZkProver
 EPOCH_SLOTS = (256, 4096, 20480, 86016, 344064)  # 256 is for tests
 TREE_SLOTS = 4096
 TEST_TREE_SLOTS = 256
-SORTED_SLOTS = (16, 256)  # leaves per chunk of a `sorted` proof; 16 is for small datasets
+SORTED_SLOTS, TEST_SORTED_SLOTS = 256, 16  # leaves per `sorted` chunk; the latter goes with the test key and small datasets
 WORDS_FILE = "vk.words"
 BASES_FILE = "bases.bin"
 INFO_FILE = "key.json"

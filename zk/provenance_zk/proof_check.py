@@ -19,13 +19,12 @@ from typing import Any
 from provenance.dataset_manifest import DatasetRoot
 from provenance.digest import hash_file
 from provenance.errors import InputError, NotFound, VerificationError
-from provenance.trust import Key as TrustedKey
 from provenance.trust import Trust
 from provenance.verdict import Claim, Status, Verdict
-from provenance_zk.checker import Engine, require_key
+from provenance_zk.checker import KNOWS_D, Engine, require_key
 from provenance_zk.keys import find_key, load_words
 from provenance_zk.statement_file import FORMAT, Statement, read_small, require_complete
-from provenance_zk.statements import EPOCH_MASK, LINK_MASK, ProofFile
+from provenance_zk.statements import FULL_MASK, ProofFile
 from provenance_zk.verifier import Key, parse_key
 
 CLAIMS = {"key.pinned": 1, "proof.valid": 2, "statement.inputs": 3, "dataset.named": 4, "dataset.sorted": 5}
@@ -61,11 +60,37 @@ class KeyFolders:
         return find_key(self.cache, vk_id).words
 
 
+@dataclass(frozen=True)
+class SortedSet:
+    """A complete set: what shows it, and the key that its proofs are under."""
+
+    text: str
+    vk_id: bytes
+
+
 class SortedSource:
     """Answers whether a dataset's `sorted` set is complete; raises NotFound where it cannot tell, VerificationError where it is not."""
 
-    def require(self, dataset: DatasetRoot) -> str:
-        raise NotFound("no set of sorted proofs is at hand", hint="name its folder with --sorted")
+    def require(self, dataset: DatasetRoot) -> SortedSet:
+        raise NotFound("no set of sorted proofs is at hand", hint="name its folder with --sorted, or --dataset-id of one shown on chain")
+
+
+class SortedOnChain(SortedSource):
+    """The pinned contract of audits, asked about a registration under each pinned `sorted` key.
+
+    Args:
+        complete: whether the set of a key is complete in a final block.
+    """
+
+    def __init__(self, dataset: DatasetRoot, trust: Trust, complete: Callable[[bytes], bool]) -> None:
+        self._dataset, self._trust, self._complete = dataset, trust, complete
+
+    def require(self, dataset: DatasetRoot) -> SortedSet:
+        keys = [bytes.fromhex(key.vk_id[2:]) for key in self._trust.keys if key.kind == "sorted"]
+        found = next((key for key in keys if dataset == self._dataset and self._complete(key)), None)
+        if found is None:
+            return super().require(dataset)
+        return SortedSet(f"shown on chain under sorted key 0x{found.hex()}, complete and chained", found)
 
 
 @dataclass
@@ -130,7 +155,7 @@ class ProofJudge:
 
         if not judgement.guarded("key.pinned", look, "the bytes of the pinned key are at hand"):
             return None
-        _tell_development(judgement, trusted, self._trust.environment)
+        self._tell_development(judgement, proof.vk_id)
         return found[0]
 
     def chunk_slots(self, statements: Sequence[Statement]) -> int:
@@ -171,9 +196,22 @@ class ProofJudge:
         return judgement.add("dataset.named", f"{_show(statement.dataset)}, {self._named.by}", True)
 
     def _require_sorted(self, judgement: _Judgement, statement: Statement) -> None:
+        def check() -> str:
+            shown = self._sorted.require(statement.dataset)
+            self._tell_development(judgement, shown.vk_id)
+            return shown.text
+
         if statement.kind == "absent":
-            judgement.guarded("dataset.sorted", lambda: self._sorted.require(statement.dataset),
-                              "all leaves are in strictly increasing order of their digests")
+            judgement.guarded("dataset.sorted", check, "all leaves are in strictly increasing order of their digests")
+
+    def _tell_development(self, judgement: _Judgement, vk_id: bytes) -> None:
+        """Every key that a verdict rests on counts, not the file's own alone."""
+        trusted = self._trust.key(f"0x{vk_id.hex()}")
+        reason = "local environment" if self._trust.environment == "local" else None
+        if trusted is None or trusted.klass == "dev":
+            reason = f"development key 0x{vk_id.hex()}: whoever made it can forge proofs"
+        if reason is not None and reason not in judgement.development:
+            judgement.development.append(reason)
 
     def _verdict(self, path: Path, judgement: _Judgement, statement: Statement | None, proof: ProofFile) -> Verdict:
         status, reason = self._status(judgement, statement)
@@ -215,22 +253,20 @@ def _inputs(statement: Statement, key: Key) -> str:
     return f"the public inputs are the statement's: {statement.sentence()}"
 
 
-def _tell_development(judgement: _Judgement, trusted: TrustedKey, environment: str) -> None:
-    if trusted.klass == "dev":
-        judgement.development.append(f"development key 0x{trusted.vk_id[2:]}: whoever made it can forge proofs")
-    elif environment == "local":
-        judgement.development.append("local environment")
-
-
 def require_valid(engine: Engine, words: bytes, proofs: Sequence[ProofFile]) -> None:
-    """Whether the equation of each proof holds, for proofs of one key (of kind `epoch`: one proof, whose U tells links from epochs).
+    """Whether the equation of each proof holds, for proofs of one key.
+
+    No registration is at hand that checked D, so of kind `epoch` (one proof) every commitment's knowledge is asked; a link, which its U at
+    infinity tells, shows D's.
 
     Raises:
         VerificationError: one does not; `where` has its number.
     """
-    is_epoch = proofs[0].kind == "epoch" and proofs[0].commitments[1] != (0, 0)
+    mask = 0
+    if proofs[0].kind == "epoch":
+        mask = KNOWS_D if proofs[0].commitments[1] == (0, 0) else FULL_MASK
     try:
-        verdicts = engine.verify(words, proofs, EPOCH_MASK if is_epoch else LINK_MASK)
+        verdicts = engine.verify(words, proofs, mask)
     except InputError as error:
         raise VerificationError(error.what, where=error.where, expected=error.expected, actual=error.actual) from error
     for i, good in enumerate(verdicts):
@@ -243,17 +279,17 @@ class SortedFolder(SortedSource):
 
     def __init__(self, paths: Sequence[Path], judge: ProofJudge) -> None:
         self._paths, self._judge = paths, judge
-        self._known: dict[DatasetRoot, str] = {}
+        self._known: dict[DatasetRoot, SortedSet] = {}
 
-    def require(self, dataset: DatasetRoot) -> str:
+    def require(self, dataset: DatasetRoot) -> SortedSet:
         if dataset not in self._known:
             self._known[dataset] = self._check(dataset)
         return self._known[dataset]
 
-    def _check(self, dataset: DatasetRoot) -> str:
+    def _check(self, dataset: DatasetRoot) -> SortedSet:
         if not self._paths:
             raise NotFound("folder holds no sorted-0.json", expected="a set of sorted proofs")
         statements = [Statement.load(path) for path in self._paths]
         slots = self._judge.chunk_slots(statements)
         require_complete(statements, dataset, slots)
-        return f"{len(statements)} sorted proofs of {slots} leaves each, complete and chained"
+        return SortedSet(f"{len(statements)} sorted proofs of {slots} leaves each, complete and chained", statements[0].proof.vk_id)

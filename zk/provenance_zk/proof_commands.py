@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from provenance.settings import Settings
     from provenance.trust import Trust
     from provenance_zk.checker import Engine
-    from provenance_zk.proof_check import NamedDataset
+    from provenance_zk.proof_check import NamedDataset, SortedSource
 
 proof_app = typer.Typer(add_completion=False, no_args_is_help=True, help="Check a proof or statement file as a third party.")
 SLOW_S = 1.0  # a proof in pure Python, on the machines this was tried on
@@ -37,25 +37,25 @@ def verify(
     depth: Annotated[int | None, typer.Option("--depth", metavar="N", help="Its depth.")] = None,
     count: Annotated[int | None, typer.Option("--count", metavar="N", help="How many records it has.")] = None,
     dataset_id: Annotated[str | None, typer.Option("--dataset-id", metavar="0x..", help="Or its registration on chain.")] = None,
-    sorted_folder: Annotated[Path | None, typer.Option("--sorted", metavar="FOLDER", help="Sorted proofs, for `absent`.")] = None,
+    sorted_folder: Annotated[Path | None, typer.Option("--sorted", metavar="FOLDER", help="Sorted proofs (else the chain's).")] = None,
     slow: Annotated[bool, typer.Option("--slow", help="In pure Python: about a second a proof.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Check proof files against pinned keys and a known dataset; the exit code is that of the worst verdict."""
     from provenance.settings import Settings
     from provenance.trust import load_trust
-    from provenance_zk.proof_check import KeyFolders, ProofJudge, SortedFolder, SortedSource
+    from provenance_zk.proof_check import KeyFolders, ProofJudge, SortedFolder
     from provenance_zk.sorted_proofs import FOLDER, chunk_files
 
     settings = Settings.load()
     trusted = load_trust(trust or settings.trust)
-    named = _named(settings, trusted, (root, depth, count), dataset_id)
+    named, on_chain = _named(settings, trusted, (root, depth, count), dataset_id)
     folder = sorted_folder / FOLDER if sorted_folder is not None and (sorted_folder / FOLDER).is_dir() else sorted_folder
     chunks = list(chunk_files(folder)) if folder is not None else []
     engine = _engine(settings, slow, len(files) + len(chunks))
     beside = [path.parent for path in files] + ([folder] if folder is not None else [])
     folders = KeyFolders(tuple(dict.fromkeys([*(keys or []), *beside])), settings.cache / "keys")
-    lone = ProofJudge(trusted, engine, folders, named, SortedSource())
+    lone = ProofJudge(trusted, engine, folders, named, on_chain)
     judge = ProofJudge(trusted, engine, folders, named, SortedFolder(chunks, lone)) if folder is not None else lone
     verdicts = [judge.judge(path) for path in files]
     worst = min(verdicts, key=lambda v: _WORST.index(v.status))
@@ -74,8 +74,8 @@ def _engine(settings: Settings, slow: bool, proofs: int) -> Engine:
 
 
 def _named(settings: Settings, trust: Trust, given: tuple[str | None, int | None, int | None],
-           dataset_id: str | None) -> NamedDataset | None:
-    """The dataset the caller asks about.
+           dataset_id: str | None) -> tuple[NamedDataset | None, SortedSource]:
+    """The dataset the caller asks about, and what the chain knows of its order.
 
     Raises:
         InputError: half a name, or two.
@@ -85,26 +85,27 @@ def _named(settings: Settings, trust: Trust, given: tuple[str | None, int | None
     """
     from provenance.dataset_manifest import DatasetRoot
     from provenance.errors import InputError
-    from provenance_zk.proof_check import NamedDataset
+    from provenance_zk.proof_check import NamedDataset, SortedSource
 
     if dataset_id is not None:
         if any(value is not None for value in given):
             raise InputError("name the dataset once", expected="--dataset-id, or --root, --depth and --count")
         return _registered(settings, trust, dataset_id)
     if all(value is None for value in given):
-        return None
+        return None, SortedSource()
     root, depth, count = given
     if root is None or depth is None or count is None:
         raise InputError("a dataset is named by three things", expected="--root, --depth and --count")
-    return NamedDataset(DatasetRoot.from_json({"root": root, "depth": depth, "count": count}, "--root, --depth, --count"), "that you named")
+    dataset = DatasetRoot.from_json({"root": root, "depth": depth, "count": count}, "--root, --depth, --count")
+    return NamedDataset(dataset, "that you named"), SortedSource()
 
 
-def _registered(settings: Settings, trust: Trust, dataset_id: str) -> NamedDataset:
+def _registered(settings: Settings, trust: Trust, dataset_id: str) -> tuple[NamedDataset, SortedSource]:
     from provenance.cli.wiring import reader_for
     from provenance.dataset_manifest import DatasetRoot
     from provenance.errors import NotFound, VerificationError
     from provenance_zk.field import parse_word
-    from provenance_zk.proof_check import NamedDataset
+    from provenance_zk.proof_check import NamedDataset, SortedOnChain
 
     wanted = parse_word(dataset_id, "--dataset-id").to_bytes(32, "big")
     reader = reader_for(settings, trust)
@@ -118,8 +119,9 @@ def _registered(settings: Settings, trust: Trust, dataset_id: str) -> NamedDatas
         raise NotFound("no such registration in a final block", where=f"ledger {trust.ledger.address}", expected=dataset_id)
     if not facts.finished:
         raise VerificationError("registration is not finished, so its count is nobody's but the owner's", where=dataset_id)
-    return NamedDataset(DatasetRoot(facts.root, facts.depth, facts.count),
-                        f"registered by {facts.owner}, final at block {snapshot.block.number}")
+    dataset = DatasetRoot(facts.root, facts.depth, facts.count)
+    named = NamedDataset(dataset, f"registered by {facts.owner}, final at block {snapshot.block.number}")
+    return named, SortedOnChain(dataset, trust, lambda vk_id: snapshot.sorted_complete(wanted, vk_id))
 
 
 def _json(verdicts: Sequence[Verdict], worst: Verdict) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from provenance.dataset_manifest import DatasetRoot
-from provenance.errors import ProvenanceError
+from provenance.errors import InputError, ProvenanceError
 from provenance.layout import write_atomically
 from provenance_zk.keys import WORDS_FILE, KeyFolder
 from provenance_zk.statement_file import Statement, require_complete
@@ -35,9 +35,17 @@ def words_of(folder: Path, vk_id: bytes) -> Path:
     return folder / "keys" / f"0x{vk_id.hex()}" / WORDS_FILE
 
 
-def publish_key(folder: Path, key: KeyFolder) -> None:
-    """Put a verifying key beside the proofs; verifiers pin its id, so it may come from anywhere."""
-    write_atomically(words_of(folder, key.vk_id), key.words)
+def publish(path: Path, statement: Statement, key: KeyFolder) -> None:
+    """Write a statement file, and its verifying key beside it; verifiers pin the key's id, so it may come from anywhere.
+
+    Raises:
+        InputError: the path cannot be written.
+    """
+    try:
+        write_atomically(words_of(path.parent, key.vk_id), key.words)
+        write_atomically(path, statement.to_bytes())
+    except OSError as error:
+        raise InputError("cannot write proof file", where=str(path), actual=error.strerror) from error
 
 
 def is_complete(folder: Path, dataset: DatasetRoot) -> bool:
