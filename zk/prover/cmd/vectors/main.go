@@ -2,7 +2,7 @@
 
 // Command vectors writes the shared test vectors of this module.
 //
-//	go run ./cmd/vectors [-out FOLDER]            poseidon.json, order.json, tree.json: the same bytes on every run
+//	go run ./cmd/vectors [-out FOLDER]            poseidon.json, order.json, tree.json, batch.json: the same bytes on every run
 //	go run ./cmd/vectors -proofs [-cache FOLDER]  groth16_epoch256.json, groth16_tree256.json: by hand only, since
 //	                                              setups and proofs are random and the files are frozen
 package main
@@ -26,17 +26,19 @@ func main() {
 	proofs := flag.Bool("proofs", false, "write the proof vectors instead of the others")
 	cache := flag.String("cache", filepath.Join(os.TempDir(), "zkprover-keys"), "key cache for -proofs")
 	flag.Parse()
-	if err := run(*out, *cache, *proofs); err != nil {
+	if err := run(*out, *cache, *out, *proofs); err != nil {
 		fmt.Fprintln(os.Stderr, "vectors:", err)
 		os.Exit(1)
 	}
 }
 
-func run(out, cache string, proofs bool) error {
+// run writes the files to `out`; batches are made of the frozen proofs in the folder `frozen`.
+func run(out, cache, frozen string, proofs bool) error {
 	files := map[string]func() (any, error){
 		"poseidon.json": poseidonVectors,
 		"order.json":    orderVectors,
 		"tree.json":     treeVectors,
+		"batch.json":    func() (any, error) { return batchVectors(frozen) },
 	}
 	if proofs {
 		files = map[string]func() (any, error){
