@@ -2,7 +2,8 @@
 
 // Command vectors writes the shared test vectors of this module.
 //
-//	go run ./cmd/vectors [-out FOLDER]            poseidon.json, order.json, tree.json, batch.json: the same bytes on every run
+//	go run ./cmd/vectors [-out FOLDER]            poseidon.json, order.json, tree.json, batch.json, gnark_tree256.sol: the
+//	                                              same bytes on every run
 //	go run ./cmd/vectors -proofs [-cache FOLDER]  groth16_epoch256.json, groth16_tree256.json: by hand only, since
 //	                                              setups and proofs are random and the files are frozen
 package main
@@ -55,7 +56,14 @@ func run(out, cache, frozen string, proofs bool) error {
 			return err
 		}
 	}
-	return nil
+	if proofs {
+		return nil
+	}
+	source, err := gnarkSolidity(frozen)
+	if err != nil {
+		return fmt.Errorf("gnark_tree256.sol: %w", err)
+	}
+	return os.WriteFile(filepath.Join(out, "gnark_tree256.sol"), source, 0o644)
 }
 
 // write puts one case per line, which keeps diffs readable.
