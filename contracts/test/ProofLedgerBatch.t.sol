@@ -162,9 +162,9 @@ contract ProofLedgerBatchTest is LedgerFixture {
             (batch[i].a, batch[i].b) = (7, 0);
             _expectSameRefusal(batch, i);
             batch = _honest();
-            batch[i].c = 2;
+            batch[i].c = 1 - batch[i].c; // the other chunk
             _expectSameRefusal(batch, i);
-            batch[i].c = 1 - batch[i].c % 2;
+            batch[i].c = 2;
             _expectSameRefusal(batch, i);
             batch = _honest();
             batch[i].number = 1;
