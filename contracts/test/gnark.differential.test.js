@@ -47,9 +47,10 @@ describe("gnark's Solidity verifier", () => {
   }
 
   async function requireSameVerdict({ a, b, c, commitments, poks, public: inputs }, title) {
-    const words = [...a, ...b, ...c];
-    const hex = [...words, ...inputs].map((word) => word.slice(2)).join("");
-    const expected = await accepts(gnark, "verifyProof", [words, inputs]);
+    const joined = (words) => words.map((word) => word.slice(2)).join("");
+    const core = joined([...a, ...b, ...c]);
+    const hex = core + joined(inputs);
+    const expected = await accepts(gnark, "verifyProof", [`0x${core}`, inputs]);
     assert.equal(await accepts(harness, "verify", [key, { a, b, c, commitments, poks }, 0n, inputs]), expected, title);
     assert.equal(await accepts(batch, "verifyBatch", [key, `0x${hex}`, 0n]), expected, `${title}, as a batch`);
     assert.equal(await accepts(batch, "verifyBatch", [key, `0x${hex}${hex}`, 0n]), expected, `${title}, twice`);
