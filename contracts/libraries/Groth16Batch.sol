@@ -23,9 +23,9 @@ library Groth16Batch {
     /// (EIP-7825; contracts/.gas-snapshot.json), and beyond 16 a proof gets hardly cheaper.
     uint256 internal constant MAX_PROOFS = 64;
 
-    uint256 private constant WORD = 32;
-    uint256 private constant CORE_WORDS = 8; // A, B, C
-    uint256 private constant POINT_WORDS = 2;
+    uint256 private constant POINT_BYTES = 64;
+    uint256 private constant C_PLACE = 192;
+    uint256 private constant CORE_BYTES = 256; // A, B, C
     uint256 private constant PAIR_WORDS = Bn254.PAIR_WORDS;
     uint256 private constant KEY_PAIRS = 3; // C, alpha and X
 
@@ -33,6 +33,8 @@ library Groth16Batch {
     /// @param total sum of the main weights; below 2^134, so never 0 mod r
     /// @param inputs sum_j w_j pub_ji mod r, for each public input i
     /// @param x sum_j w_j (sum of the proof's commitments)
+    /// @param c sum_j w_j C_j
+    /// @param scratch for a sum within one proof
     /// @param commitments at k: sum_j v_jk commitment_jk
     /// @param poks at homes[k]: sum_j v_jk pok_jk
     /// @param homes see `_homes`
@@ -41,6 +43,7 @@ library Groth16Batch {
         uint256[] inputs;
         Bn254.Sum x;
         Bn254.Sum c;
+        Bn254.Sum scratch;
         Bn254.Sum[] commitments;
         Bn254.Sum[] poks;
         uint256[] homes;
@@ -64,7 +67,7 @@ library Groth16Batch {
         uint256 knowledgeMask
     ) internal view returns (bool) {
         uint256 commitments = key.commitmentCount();
-        uint256 size = itemWords(key) * WORD;
+        uint256 size = CORE_BYTES + 2 * POINT_BYTES * commitments + 32 * key.publicCount();
         if (items.length % size != 0) revert WrongBatchLength(size, items.length);
         uint256 count = items.length / size;
         if (count == 0 || count > MAX_PROOFS) revert BadBatchSize(count);
@@ -78,21 +81,17 @@ library Groth16Batch {
         sums.poks = new Bn254.Sum[](commitments + 1);
         sums.homes = _homes(key, knowledgeMask);
         for (uint256 j = 0; j < count; ++j) {
+            // Proofs and points are handled by their places in memory: each is read where it lies.
             uint256 item;
+            uint256 pair;
             assembly ("memory-safe") {
                 item := add(add(items, 32), mul(j, size))
+                pair := add(add(input, 32), mul(j, 192))
             }
-            _addMain(sums, item, j, weight(seed, j * (commitments + 1)), input);
+            _addMain(sums, item, j, weight(seed, j * (commitments + 1)), pair);
             if (knowledgeMask != 0) _addKnowledge(sums, item, j, knowledgeMask, seed);
         }
         return Bn254.isPairingOne(input, _putSums(key, sums, knowledgeMask, input, count));
-    }
-
-    /// @notice Words of one proof of a key.
-    function itemWords(VerifyingKey.Key memory key) internal pure returns (uint256) {
-        unchecked {
-            return CORE_WORDS + 2 * POINT_WORDS * key.commitmentCount() + key.publicCount(); // both are small
-        }
     }
 
     /// @notice keccak256(key id || items): all that the provers chose, so no term can be chosen after the weights. The key fixes
@@ -118,33 +117,44 @@ library Groth16Batch {
         }
     }
 
-    /// The main equation of proof j: its pair (w A, B), and its share of the sums. Every commitment passes through the addition
-    /// precompile, and so is on the curve with coordinates below q.
-    function _addMain(Sums memory sums, uint256 item, uint256 j, uint256 w, uint256[] memory input) private view {
+    /// The main equation of proof j: its pair (w A, B), and its share of the sums. Every commitment passes through a precompile,
+    /// and so is on the curve with coordinates below q.
+    function _addMain(Sums memory sums, uint256 item, uint256 j, uint256 w, uint256 pair) private view {
         unchecked {
-            // Offsets stay within the item, whose length was checked; indices stay below the lengths of lists in memory.
-            uint256 commitments = sums.commitments.length;
-            uint256[2] memory scaled = _pair(input, j);
+            // Places stay within the item, whose length was checked.
             assembly ("memory-safe") {
-                mcopy(add(scaled, 64), add(item, 64), 128) // B
+                mcopy(add(pair, 64), add(item, 64), 128) // B
             }
-            Bn254.mulTo(_pointAt(item), w, scaled);
-            Bn254.accumulate(sums.c, _pointAt(item + 6 * WORD), w);
+            Bn254.mulAt(item, w, pair);
+            Bn254.accumulateAt(_place(sums.c), item + C_PLACE, w);
+            uint256 commitments = sums.commitments.length;
+            uint256 commitment = item + CORE_BYTES;
             if (commitments != 0) {
-                Bn254.Sum memory sum;
-                for (uint256 k = 0; k < commitments; ++k) Bn254.accumulate(sum, _pointOf(item, k));
-                Bn254.accumulate(sums.x, _asPoint(sum), w);
+                uint256 sum = _place(sums.scratch);
+                assembly ("memory-safe") {
+                    mcopy(sum, commitment, 64)
+                }
+                for (uint256 k = 1; k < commitments; ++k) Bn254.accumulateAt(sum, commitment + POINT_BYTES * k);
+                Bn254.accumulateAt(_place(sums.x), sum, w);
             }
             sums.total += w;
-            uint256[] memory totals = sums.inputs;
-            uint256 inputs = item + (CORE_WORDS + 2 * POINT_WORDS * commitments) * WORD;
-            for (uint256 i = 0; i < totals.length; ++i) {
+            _addInputs(sums.inputs, commitment + 2 * POINT_BYTES * commitments, j, w);
+        }
+    }
+
+    /// totals[i] += w pub_ji mod r, for the public inputs at a place.
+    function _addInputs(uint256[] memory totals, uint256 inputs, uint256 j, uint256 w) private pure {
+        unchecked {
+            uint256 r = Bn254.R;
+            uint256 count = totals.length;
+            for (uint256 i = 0; i < count; ++i) {
                 uint256 value;
                 assembly ("memory-safe") {
                     value := mload(add(inputs, mul(i, 32)))
+                    let total := add(add(totals, 32), mul(i, 32))
+                    mstore(total, addmod(mload(total), mulmod(w, value, r), r))
                 }
-                if (value >= Bn254.R) revert InputNotInField(j, i, value); // it would pass for value - r
-                totals[i] = addmod(totals[i], mulmod(w, value, Bn254.R), Bn254.R);
+                if (value >= r) revert InputNotInField(j, i, value); // it would pass for value - r
             }
         }
     }
@@ -155,11 +165,12 @@ library Groth16Batch {
             uint256 commitments = sums.commitments.length;
             for (uint256 k = 0; k < commitments; ++k) {
                 if ((mask >> k) & 1 == 0) continue;
-                uint256[2] memory commitment = _pointOf(item, k);
-                if (commitment[0] | commitment[1] == 0) revert BatchCommitmentAtInfinity(j, k);
+                uint256 commitment = item + CORE_BYTES + POINT_BYTES * k;
+                if (_isInfinity(commitment)) revert BatchCommitmentAtInfinity(j, k);
                 uint256 v = weight(seed, j * (commitments + 1) + 1 + k);
-                Bn254.accumulate(sums.commitments[k], commitment, v);
-                Bn254.accumulate(sums.poks[sums.homes[k]], _pointOf(item, commitments + k), v); // poks follow
+                Bn254.accumulateAt(_place(sums.commitments[k]), commitment, v);
+                // Poks follow the commitments.
+                Bn254.accumulateAt(_place(sums.poks[sums.homes[k]]), commitment + POINT_BYTES * commitments, v);
             }
         }
     }
@@ -231,16 +242,15 @@ library Groth16Batch {
         return (mask >> k) & 1 == 1 && VerifyingKey.isSame(key.g2(key.pedersen(k)), g);
     }
 
-    /// Point number `i` after A, B and C, in place (not a copy).
-    function _pointOf(uint256 item, uint256 i) private pure returns (uint256[2] memory) {
-        unchecked {
-            return _pointAt(item + (CORE_WORDS + POINT_WORDS * i) * WORD);
+    function _isInfinity(uint256 p) private pure returns (bool zero) {
+        assembly ("memory-safe") {
+            zero := iszero(or(mload(p), mload(add(p, 32))))
         }
     }
 
-    function _pointAt(uint256 position) private pure returns (uint256[2] memory p) {
+    function _place(Bn254.Sum memory sum) private pure returns (uint256 place) {
         assembly ("memory-safe") {
-            p := position
+            place := sum
         }
     }
 

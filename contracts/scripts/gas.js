@@ -132,28 +132,35 @@ async function measureProofs(chain, registry, gas, label, ceremony) {
   for (const k of BATCHES) {
     const items = [];
     for (let i = 0; i < k; ++i) items.push(await item());
-    await note(`proveEpochs, ${k} epochs of one chunk`, ledger.send("proveEpochs", [items]));
+    const name = `proveEpochs, ${k} epochs of one chunk`;
+    await note(name, ledger.send("proveEpochs", [items]));
     if (!(await ledger.call("anchoringOf", [runId, epoch, 0n])).accepted) throw new Error("the last epoch was not accepted");
-    const each = share(gas, `proveEpochs, ${k} epochs of one chunk`, k, label);
+    const each = share(gas, `${name}, ${label}`, k);
     gas[`one epoch: anchorEpoch and its share of ${k} epochs, ${label}`] = anchorGas + each;
   }
-  await measureTreeBatch(chain, ledger, gas, label, treeKey, prove);
+  const random = (...names) => names.map((name) => BigInt(text(name)) % R);
+  const core = (proof) => [...proof.a, ...proof.b, ...proof.c];
+  await measureVerifier(chain, ledger, gas, `tree proofs, ${label}`, treeKey, 0n, async (i) => {
+    const inputs = [ROOT, BigInt(i), COUNT, 0n, ...random(`gamma${i}`, `delta${i}`, `t${i}`, `z${i}`)];
+    return [...core(await prove(inputs, [])), ...inputs];
+  });
+  await measureVerifier(chain, ledger, gas, `epoch proofs, ${label}`, epochKey, 6n, async (i) => {
+    const inputs = [...random(`gamma${i}`, `delta${i}`), SLOTS * BigInt(i), ...random(`a${i}`, `b${i}`)];
+    const points = [d, u, p, [0n, 0n], ...args[7]].flat();
+    return [...core(await prove(inputs, [D, U, P])), ...points, ...inputs];
+  });
   return { simulator, ledger, datasetId };
 }
 
-/** A key without commitments, in a transaction to the verifier of batches itself. */
-async function measureTreeBatch(chain, ledger, gas, label, key, prove) {
+/** Batches in transactions to the verifier itself: what proofs cost without the ledger's records of them. */
+async function measureVerifier(chain, ledger, gas, label, key, mask, item) {
   const verifier = new Contract(chain, await ledger.call("batchVerifier"), exported("BatchVerifier").abi);
   for (const k of BATCHES) {
     let items = "0x";
-    for (let i = 0; i < k; ++i) {
-      const inputs = [ROOT, BigInt(i), COUNT, 0n, ...["gamma", "delta", "t", "z"].map((name) => BigInt(text(name + i)) % R)];
-      const { a, b, c } = await prove(inputs, []);
-      items += [...a, ...b, ...c, ...inputs].map((word) => word.toString(16).padStart(64, "0")).join("");
-    }
-    if (!(await verifier.call("verifyBatch", [key.data, items, 0n]))) throw new Error("the batch is false");
-    gas[`verifyBatch, ${k} tree proofs, ${label}`] = (await verifier.send("verifyBatch", [key.data, items, 0n])).gas;
-    share(gas, `verifyBatch, ${k} tree proofs`, k, label);
+    for (let i = 0; i < k; ++i) items += (await item(i)).map((word) => word.toString(16).padStart(64, "0")).join("");
+    if (!(await verifier.call("verifyBatch", [key.data, items, mask]))) throw new Error("the batch is false");
+    gas[`verifyBatch, ${k} ${label}`] = (await verifier.send("verifyBatch", [key.data, items, mask])).gas;
+    share(gas, `verifyBatch, ${k} ${label}`, k);
   }
 }
 
@@ -206,14 +213,15 @@ async function measureChunks(chain, registry, gas, label, ceremony) {
     const poks = [await pok(1n, scalars[c][1]), await pok(2n, scalars[c][2])];
     items.push({ runId, epoch: 0n, number: 0n, c, a, b, commitments: points[c], poks, proof });
   }
-  gas[`proveEpochs, ${k} chunks of one epoch, ${label}`] = (await ledger.send("proveEpochs", [items])).gas;
+  const name = `proveEpochs, ${k} chunks of one epoch, ${label}`;
+  gas[name] = (await ledger.send("proveEpochs", [items])).gas;
   if (!(await ledger.call("anchoringOf", [runId, 0n, 0n])).accepted) throw new Error("the epoch was not accepted");
-  share(gas, `proveEpochs, ${k} chunks of one epoch`, k, label);
+  share(gas, name, k);
 }
 
 /** Notes and returns what one proof of a batch costs, rounded up. */
-function share(gas, name, k, label) {
-  return (gas[`${name}, each proof, ${label}`] = Math.ceil(gas[`${name}, ${label}`] / k));
+function share(gas, name, k) {
+  return (gas[`${name}, each proof`] = Math.ceil(gas[name] / k));
 }
 
 async function pin(chain, simulator, setup) {

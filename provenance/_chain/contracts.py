@@ -140,6 +140,12 @@ class Snapshot:
     def anchoring_count(self, run_id: bytes, epoch: int) -> int:
         return int(self._ledger("anchoringCount", run_id, epoch))
 
+    def batch_verifier(self) -> str:
+        return str(self._ledger("batchVerifier")).lower()
+
+    def is_chunk_proved(self, run_id: bytes, epoch: int, number: int, c: int) -> bool:
+        return bool(self._ledger("isChunkProved", run_id, epoch, number, c))
+
     def runs_of(self, owner: str) -> list[bytes]:
         result: list[bytes] = []
         while True:

@@ -17,6 +17,7 @@ from provenance._chain.deploy import Deployment, require_same_chain
 from provenance._chain.transactions import TransactionManager, wait_final
 from provenance._chain.web3_adapter import Receipt, Rpc, keccak
 from provenance.anchoring import Committed
+from provenance.digest import sha256
 from provenance.errors import NotFound, RejectedError, UnavailableError
 from provenance.facts import ZERO_WORD, ChainSnapshot, ModelAnchoringFacts
 from provenance.log import Head
@@ -176,6 +177,14 @@ class Session:
                     poks: list[Point], proof: Any) -> Receipt:
         label = f"epoch:{run_id.hex()}:{epoch}:{number}:{c}"
         return self.writer.ledger(label, "proveEpoch", run_id, epoch, number, c, a, b, commitments, poks, proof)
+
+    def prove_epochs(self, items: Sequence[tuple[Any, ...]]) -> Receipt:
+        """Prove several chunks in one transaction; each item has the arguments of `prove_epoch`. All are accepted or none."""
+        ids = ";".join(f"{run_id.hex()}:{epoch}:{number}:{c}" for run_id, epoch, number, c, *_ in items)
+        return self.writer.ledger(f"epochs:{sha256(ids.encode()).hex()}", "proveEpochs", list(items))
+
+    def is_chunk_proved(self, run_id: bytes, epoch: int, number: int, c: int) -> bool:
+        return self.writer.latest().is_chunk_proved(run_id, epoch, number, c)
 
     def prove_sorted(self, dataset_id: bytes, vk_id: bytes, k: int, first: int, following: int, proof: Any) -> Receipt:
         """Submit a sorted chunk; `following` is the public input `next`."""

@@ -78,13 +78,17 @@ def register(
 def prove(
     run: Annotated[Path, typer.Argument(help="Run folder (output_dir of the training).")],
     dataset_folder: Annotated[Path | None, typer.Option("--dataset", help="Committed dataset; default: the one the run names.")] = None,
-    weights: Annotated[bool, typer.Option("--weights", 
-                                               help="Prove merge and quantization instead, by sampled blocks.")] = False,
+    weights: Annotated[bool, typer.Option("--weights", help="Prove merge and quantization instead, by sampled blocks.")] = False,
     draws: Annotated[int, typer.Option(min=2, max=1 << 20, help="Blocks drawn in all, with --weights.")] = 459,
+    batch: Annotated[bool, typer.Option("--batch/--single", help="Submit proofs in batches, or one transaction each.")] = True,
     key: _Key = "default",
     as_json: _Json = False,
 ) -> None:
-    """Anchor and prove every epoch of a run that is not proven yet, or its weights. Repeatable."""
+    """Anchor and prove every epoch of a run that is not proven yet, or its weights. Repeatable.
+
+    Proofs are submitted up to 16 in a transaction, which costs less; a batch that is refused is submitted again one by one, and
+    the refused proof is named.
+    """
     if weights:
         _prove_weights(run, draws, key, as_json)
         return
@@ -94,7 +98,7 @@ def prove(
     from provenance.layout import RunFolder, read_json
     from provenance.saltstore import load_key
     from provenance.settings import Settings
-    from provenance_zk.epochs import epochs_of, make_job, prove_epoch, proven_epochs
+    from provenance_zk.epochs import EpochProver, epochs_of, make_job, proven_epochs
     from provenance_zk.registration import require_registration, write_evidence
 
     settings = Settings.load()
@@ -110,9 +114,11 @@ def prove(
         anchor(session, log)
         seed = bytes.fromhex(log.last("seed").fields["seed"][2:])
         done = proven_epochs(log.records)
-        for epoch in [e for e in epochs_of(log.records) if e not in done]:
-            job = make_job(log.records, opened, run_id, registration.dataset_id, seed, epoch)
-            log.append(prove_epoch(job, opened, salt_key, keys, _prover(settings), session, folder, session.deployment.ledger, progress))
+        prover = EpochProver(opened, salt_key, keys, _prover(settings), session, folder, session.deployment.ledger, progress)
+        jobs = [make_job(log.records, opened, run_id, registration.dataset_id, seed, e) for e in epochs_of(log.records) if e not in done]
+        for group in prover.groups(jobs) if batch else [[job] for job in jobs]:
+            for record in prover.prove(group, batch=batch):
+                log.append(record)
         progress("anchoring the epoch records")
         head = anchor(session, log)
     proven = sorted(proven_epochs(log.records))

@@ -181,7 +181,7 @@ def _require_trustworthy(key: Key) -> None:
 
 
 @dataclass(frozen=True)
-class _Points:
+class ProofPoints:
     a: Point
     b: Point
     c: Point
@@ -189,15 +189,15 @@ class _Points:
     poks: tuple[Point, ...]
 
 
-def _proof_points(proof: ProofFile) -> _Points:
-    return _Points(
+def proof_points(proof: ProofFile) -> ProofPoints:
+    return ProofPoints(
         _g1(proof.a, "a"), _g2(proof.b, "b"), _g1(proof.c, "c"),
         tuple(_g1(point, f"commitments[{i}]") for i, point in enumerate(proof.commitments)),
         tuple(_g1(point, f"poks[{i}]") for i, point in enumerate(proof.poks)),
     )
 
 
-def _require_fits(key: Key, proof: ProofFile, mask: int) -> None:
+def require_fits(key: Key, proof: ProofFile, mask: int) -> None:
     if proof.kind != key.kind or proof.vk_id != key.vk_id:
         raise InputError("proof belongs to another key", expected=f"0x{key.vk_id.hex()}", actual=f"0x{proof.vk_id.hex()}")
     if len(proof.public) != len(key.ic) - 1 or not len(proof.commitments) == len(proof.poks) == len(key.knowledge):
@@ -224,9 +224,9 @@ def verify_proof(words: bytes, proof: ProofFile, mask: int) -> bool:
             subgroup, a proof of another key, or what `parse_key` refuses.
     """
     key = parse_key(words)
-    _require_fits(key, proof, mask)
-    points = _proof_points(proof)
-    if not _is_one(_main_equation(key, proof.public, points)):
+    require_fits(key, proof, mask)
+    points = proof_points(proof)
+    if not is_pairing_one(_main_equation(key, proof.public, points)):
         return False
     return all(
         _knows(key, i, points.commitments[i], points.poks[i]) for i in range(len(key.knowledge)) if mask >> i & 1
@@ -247,10 +247,10 @@ def verify_knowledge(words: bytes, index: int, commitment: tuple[int, int], pok:
 
 def _knows(key: Key, index: int, commitment: Point, pok: Point) -> bool:
     g, sigma_neg = key.knowledge[index]
-    return not curve.is_inf(commitment) and _is_one(iter([(commitment, sigma_neg), (pok, g)]))
+    return not curve.is_inf(commitment) and is_pairing_one(iter([(commitment, sigma_neg), (pok, g)]))
 
 
-def _main_equation(key: Key, public: Sequence[int], points: _Points) -> Iterator[tuple[Point, Point]]:
+def _main_equation(key: Key, public: Sequence[int], points: ProofPoints) -> Iterator[tuple[Point, Point]]:
     x = key.ic[0]
     for value, base in zip(public, key.ic[1:], strict=True):
         x = curve.add(x, curve.multiply(base, value))
@@ -262,7 +262,7 @@ def _main_equation(key: Key, public: Sequence[int], points: _Points) -> Iterator
     yield points.c, key.delta_neg
 
 
-def _is_one(pairs: Iterator[tuple[Point, Point]]) -> bool:
+def is_pairing_one(pairs: Iterator[tuple[Point, Point]]) -> bool:
     product = FQ12.one()
     for first, second in pairs:
         product = product * pairing(second, first, final_exponentiate=False)
