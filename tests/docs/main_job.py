@@ -10,7 +10,10 @@ from pathlib import Path
 
 from tests.docs.documents import ROOT, blocks
 
-TINY = {"examples/smollm2.yaml": "examples/tiny.yaml", "--limit 512": "--limit 64"}
+# The tiny model's tensors have one and two levels above their pages.
+TINY_MODEL_KEYS = "q8_0:1,q8_0:2,merge:1:8,merge:2:8"
+TINY = {"examples/smollm2.yaml": "examples/tiny.yaml", "--limit 512": "--limit 64", "--weights": "--weights --draws 4",
+        "--base smollm2": "--base tiny"}
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ def environment(folder: Path) -> dict[str, str]:
         "PROVENANCE_CACHE": cache,
         "PROVENANCE_PASSWORD_FILE": str(password),
         "PROVENANCE_TRUST": str(folder / "trust.yaml"),
+        "PROVENANCE_MODEL_KEYS": TINY_MODEL_KEYS,
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "OMP_NUM_THREADS": "2",

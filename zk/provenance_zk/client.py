@@ -87,7 +87,8 @@ class ZkProver:
 
     def ceremony(self, step: str, **request: Any) -> dict[str, Any]:
         """One step of a ceremony: begin, contribute, accept, seal or verify (docs/formats/ceremony.md)."""
-        return self._call(f"ceremony-{step}", {name: str(value) if isinstance(value, Path) else value for name, value in request.items()})
+        fields = {name: str(value) if isinstance(value, Path) else value for name, value in request.items()}
+        return self._child.call(f"ceremony-{step}", fields)
 
     # --- dataset -----------------------------------------------------------------------------------------------------
 
