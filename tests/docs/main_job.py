@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.docs.documents import ROOT, blocks
+from tests.support.chain import TINY_MODEL_KEYS
 
-# The tiny model's tensors have one and two levels above their pages.
-TINY_MODEL_KEYS = "q8_0:1,q8_0:2,merge:1:8,merge:2:8"
 TINY = {"examples/smollm2.yaml": "examples/tiny.yaml", "--limit 512": "--limit 64", "--weights": "--weights --draws 4",
         "--base smollm2": "--base tiny"}
 
