@@ -63,6 +63,32 @@ def verify(
     raise typer.Exit(worst.exit_code)
 
 
+@proof_app.command("open")
+def open_(
+    run: Annotated[Path, typer.Argument(help="Run folder with its weights.")],
+    nonce: Annotated[str, typer.Option("--nonce", metavar="0x..", help="32 bytes that the verifier chose.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the openings go; public.")],
+    draws: Annotated[int, typer.Option(min=2, max=1 << 16, help="Blocks drawn in all.")] = 459,
+    key: Annotated[str, typer.Option("--key", help="Name of the signing key.")] = "default",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Open sampled blocks of a run's merge and quantization at a nonce that a verifier demands; `verify --openings` checks them."""
+    from provenance._chain.session import Session
+    from provenance.cli.output import result, stage
+    from provenance.cli.wiring import inspector_for
+    from provenance.digest import Digest
+    from provenance.settings import Settings
+    from provenance_zk.client import ZkProver, find_binary
+    from provenance_zk.model_commands import open_weights
+
+    settings = Settings.load()
+    session = Session(settings, key, note)
+    with stage("open") as progress:
+        value = open_weights(run, bytes(Digest.parse(nonce)), draws, out, session, ZkProver(find_binary(settings.zkprover)), settings,
+                             inspector_for(), progress)
+    result(value, as_json, f"{', '.join(f'{count} {name} proofs' for name, count in value['proofs'].items())} in {out}")
+
+
 def _engine(settings: Settings, slow: bool, proofs: int) -> Engine:
     from provenance_zk.checker import ProverEngine, SlowEngine
     from provenance_zk.client import ZkProver, find_binary
