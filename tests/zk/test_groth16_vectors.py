@@ -37,7 +37,8 @@ def chosen(name: str) -> list[Any]:
     rest = [case["name"] for case in cases if case["name"] not in ALWAYS]
     soon = {*ALWAYS, *random.Random(name).sample(rest, SAMPLE[name])}
     return [
-        pytest.param(name, case, id=f"{name[8:-5]}: {case['name']}", marks=() if case["name"] in soon else pytest.mark.long) for case in cases
+        pytest.param(name, case, id=f"{name[8:-5]}: {case['name']}", marks=() if case["name"] in soon else pytest.mark.long)
+        for case in cases
     ]
 
 

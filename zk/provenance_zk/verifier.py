@@ -183,7 +183,9 @@ def _require_trustworthy(key: Key) -> None:
 
 
 @dataclass(frozen=True)
-class _Points:
+class ProofPoints:
+    """The points of a proof, each in its group."""
+
     a: Point
     b: Point
     c: Point
@@ -191,15 +193,21 @@ class _Points:
     poks: tuple[Point, ...]
 
 
-def _proof_points(proof: ProofFile) -> _Points:
-    return _Points(
+def proof_points(key: Key, proof: ProofFile) -> ProofPoints:
+    """The points of a proof (attacker-controlled) of this key; whether it holds is `verify_proof`'s to say.
+
+    Raises:
+        InputError: as `verify_proof`.
+    """
+    _require_fits(key, proof)
+    return ProofPoints(
         _g1(proof.a, "a"), _g2(proof.b, "b"), _g1(proof.c, "c"),
         tuple(_g1(point, f"commitments[{i}]") for i, point in enumerate(proof.commitments)),
         tuple(_g1(point, f"poks[{i}]") for i, point in enumerate(proof.poks)),
     )
 
 
-def _require_fits(key: Key, proof: ProofFile, mask: int) -> None:
+def _require_fits(key: Key, proof: ProofFile) -> None:
     if proof.kind != key.kind or proof.vk_id != key.vk_id:
         raise InputError("proof belongs to another key", expected=f"0x{key.vk_id.hex()}", actual=f"0x{proof.vk_id.hex()}")
     if len(proof.public) != len(key.ic) - 1 or not len(proof.commitments) == len(proof.poks) == len(key.knowledge):
@@ -207,8 +215,6 @@ def _require_fits(key: Key, proof: ProofFile, mask: int) -> None:
     for i, value in enumerate(proof.public):
         if not 0 <= value < R:
             raise InputError("public input is not a field element", where=f"public[{i}]", expected=f"< {R}", actual=hex(value))
-    if not 0 <= mask < 1 << len(key.knowledge):
-        raise InputError("knowledge mask names commitments the key does not have", actual=mask)
 
 
 def verify_proof(words: bytes, proof: ProofFile, mask: int) -> bool:
@@ -226,8 +232,9 @@ def verify_proof(words: bytes, proof: ProofFile, mask: int) -> bool:
             subgroup, a proof of another key, or what `parse_key` refuses.
     """
     key = parse_key(words)
-    _require_fits(key, proof, mask)
-    points = _proof_points(proof)
+    if not 0 <= mask < 1 << len(key.knowledge):
+        raise InputError("knowledge mask names commitments the key does not have", actual=mask)
+    points = proof_points(key, proof)
     if not _is_one(_main_equation(key, proof.public, points)):
         return False
     return all(
@@ -252,7 +259,7 @@ def _knows(key: Key, index: int, commitment: Point, pok: Point) -> bool:
     return not curve.is_inf(commitment) and _is_one(iter([(commitment, sigma_neg), (pok, g)]))
 
 
-def _main_equation(key: Key, public: Sequence[int], points: _Points) -> Iterator[tuple[Point, Point]]:
+def _main_equation(key: Key, public: Sequence[int], points: ProofPoints) -> Iterator[tuple[Point, Point]]:
     x = key.ic[0]
     for value, base in zip(public, key.ic[1:], strict=True):
         x = curve.add(x, curve.multiply(base, value))
