@@ -33,6 +33,15 @@ describe("Groth16 on shared vectors", () => {
     });
   }
 
+  it("does not look at proofs of knowledge outside the mask", async () => {
+    const { words, cases } = JSON.parse(readFileSync(join(repository, "tests", "vectors", "zk", "groth16_epoch256.json"), "utf8"));
+    const { address } = await chain.deployData(words);
+    const { a, b, c, commitments, poks, public: inputs } = cases[0].proof;
+    const outside = { a, b, c, commitments, poks: [["0x1", "0x3"], ...poks.slice(1)] };
+    assert.equal(await verdict([address, outside, 0b110n, inputs]), true);
+    assert.equal(await verdict([address, outside, 0b111n, inputs]), false);
+  });
+
   async function verdict(args) {
     try {
       return await harness.call("verify", args);

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/keys"
@@ -76,18 +77,7 @@ func expandedName(kind circuits.Kind) string { return fmt.Sprintf("mutations_%s.
 // expand mutates the honest proofs of a kind. An error names the first mutation whose verdict is not the one that
 // follows from how it was made.
 func expand(vectors string, planned plannedKind, drawn map[string]int) (*expanded, error) {
-	var file struct {
-		Words string      `json:"words"`
-		Cases []proofCase `json:"cases"`
-	}
-	if err := readJSON(filepath.Join(vectors, planned.File), &file); err != nil {
-		return nil, err
-	}
-	words, err := hex.DecodeString(file.Words[2:])
-	if err != nil {
-		return nil, err
-	}
-	vk, err := keys.Parse(words)
+	file, vk, err := readFrozen(filepath.Join(vectors, planned.File))
 	if err != nil {
 		return nil, err
 	}
@@ -105,6 +95,25 @@ func expand(vectors string, planned plannedKind, drawn map[string]int) (*expande
 	}
 	m.run(drawn)
 	return &expanded{planned.Kind, vk.ID().Hex(), file.Words, m.cases}, m.err
+}
+
+// frozen is what the mutations need of a file of proof vectors.
+type frozen struct {
+	Words string      `json:"words"`
+	Cases []proofCase `json:"cases"`
+}
+
+func readFrozen(path string) (*frozen, *keys.Verifying, error) {
+	file := new(frozen)
+	if err := readJSON(path, file); err != nil {
+		return nil, nil, err
+	}
+	words, err := hex.DecodeString(strings.TrimPrefix(file.Words, "0x"))
+	if err != nil {
+		return nil, nil, err
+	}
+	vk, err := keys.Parse(words)
+	return file, vk, err
 }
 
 func readJSON(path string, into any) error {

@@ -3,11 +3,16 @@
 package main
 
 import (
+	"encoding/hex"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/consensys/gnark-crypto/ecc"
+	"github.com/consensys/gnark-crypto/ecc/bn254"
+
 	"provenance/zkprover/circuits"
+	"provenance/zkprover/verify"
 )
 
 const vectorFolder = "../../../../tests/vectors/zk"
@@ -53,4 +58,47 @@ func TestWrongVerdictIsNamed(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), `"link chunk 0 under mask 6: honest": must verify true`) {
 		t.Errorf("U of a link is infinity and has no knowledge to show: %v", err)
 	}
+}
+
+// Proofs of knowledge that are shifted in the fold are others, and gnark's fold of them is what it was.
+func TestShiftsInTheFoldCancel(t *testing.T) {
+	file, vk, err := readFrozen(filepath.Join(vectorFolder, "groth16_epoch256.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := newVector("base", file.Cases[0].Proof, verify.MaskAll)
+	m := &mutator{vk: vk, bases: []*vector{base}, taken: map[string]bool{}}
+	m.draw(map[string]int{"fold": 6})
+	if m.err != nil || len(m.cases) != 6 {
+		t.Fatalf("%d cases, %v", len(m.cases), m.err)
+	}
+	for _, c := range m.cases {
+		shifted := base.copy()
+		data, err := hex.DecodeString(c.Words[2:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		shifted.set(placeA, data)
+		if folded(t, shifted) != folded(t, base) || shifted.hex() == base.hex() {
+			t.Errorf("%s: the fold differs", c.Name)
+		}
+	}
+}
+
+func folded(t *testing.T, v *vector) bn254.G1Affine {
+	t.Helper()
+	wire := v.wire()
+	p, err := wire.Parse()
+	if err != nil {
+		t.Fatal(err)
+	}
+	challenge, err := verify.FoldingChallenge(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sum bn254.G1Affine
+	if _, err := sum.Fold(p.Knowledge, challenge, ecc.MultiExpConfig{NbTasks: 1}); err != nil {
+		t.Fatal(err)
+	}
+	return sum
 }

@@ -166,7 +166,8 @@ func (m *mutator) exchanges(base *vector) {
 	places := base.points()
 	for i, at := range places {
 		for _, with := range places[:i] {
-			m.emit(base, fmt.Sprintf("points %d and %d swapped", with, at), m.onlyUnchecked(base, at, with), func(v *vector) { v.swap(at, with) })
+			what := fmt.Sprintf("points %d and %d swapped", with, at)
+			m.emit(base, what, base.onlyUnchecked(at, with), func(v *vector) { v.swap(at, with) })
 		}
 	}
 	for i := range base.commitments {
@@ -179,16 +180,6 @@ func (m *mutator) exchanges(base *vector) {
 			}
 		}
 	}
-}
-
-// onlyUnchecked tells whether all places are those of commitments outside the mask.
-func (m *mutator) onlyUnchecked(base *vector, places ...int) bool {
-	for _, at := range places {
-		if i := (at - placeRest) / 2; at < placeRest || i >= base.commitments || base.isChecked(i) {
-			return false
-		}
-	}
-	return true
 }
 
 // inputs shift and exchange public inputs.

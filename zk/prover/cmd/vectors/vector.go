@@ -59,6 +59,16 @@ func (v *vector) public(i int) int     { return placeRest + 4*v.commitments + i 
 func (v *vector) inputs() int          { return len(v.words) - v.public(0) }
 func (v *vector) isChecked(i int) bool { return v.mask>>i&1 == 1 }
 
+// onlyUnchecked tells whether all places are those of commitments outside the mask.
+func (v *vector) onlyUnchecked(places ...int) bool {
+	for _, at := range places {
+		if i := (at - placeRest) / 2; at < placeRest || i >= v.commitments || v.isChecked(i) {
+			return false
+		}
+	}
+	return true
+}
+
 // points are the places of the points of the first group that a verifier looks at. Proofs of knowledge outside the mask
 // are not among them: a contract does not read them, a file with malformed ones is refused.
 func (v *vector) points() []int {
