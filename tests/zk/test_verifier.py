@@ -149,7 +149,7 @@ def test_a_ceremony_key_with_gamma_as_generator_is_no_reason_to_refuse(toy: Any)
     (lambda k: {"ic": (*k.ic, 9)}, "length"),
     (lambda k: {"sigmas": k.sigmas[:2]}, "length"),
     (lambda k: {"header": (2, 1, 256, 0, 5, 3, 0)}, "version"),
-    (lambda k: {"header": (1, 3, 256, 0, 5, 3, 0)}, "kind"),
+    (lambda k: {"header": (1, 9, 256, 0, 5, 3, 0)}, "kind"),
     (lambda k: {"header": (1, 2, 256, 5, 5, 3, 0)}, "fit its statement"),
     (lambda k: {"header": (1, 1, 256, 0, 4, 3, 0)}, "fit its statement"),
     (lambda k: {"header": (1, 1, 256, 0, 5, 2, 0)}, "fit its statement"),
