@@ -3,6 +3,9 @@
 Each call starts one child: a JSON request on its stdin, a JSON result on its stdout, progress lines on its stderr. Secrets
 (salts, blindings) reach it only in files of mode 0600 inside a folder of mode 0700 that is removed afterwards, never as
 arguments. A child never outlives the call: it is killed on a timeout and on any exception, Ctrl-C included.
+
+With the address of a running server (`provenance_zk.server`) the same requests go there, which reads each key once; on a
+timeout and on any exception the connection is closed, which cancels the request.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +25,9 @@ from typing import Any
 import numpy as np
 
 from provenance.encoding import parse_json
-from provenance.errors import InputError, ProvenanceError, RejectedError, UnavailableError
+from provenance.errors import ConfigError, InputError, ProvenanceError, RejectedError, UnavailableError
 from provenance_zk.field import parse_element, to_bytes, to_word
+from provenance_zk.server import Address, Connection
 from provenance_zk.statements import ProofFile, point_from_json
 
 NAME = "zkprover"
@@ -31,7 +35,8 @@ DEFAULT_TIMEOUT_S = 3600.0
 _KEPT_LINES = 20
 _ERRORS: dict[str, type[ProvenanceError]] = {
     "bad_request": InputError, "bad_file": InputError, "bad_key": InputError, "mismatch": RejectedError,
-    "unproven": RejectedError, "internal": UnavailableError,
+    "unproven": RejectedError, "too_large": ConfigError, "busy": UnavailableError, "cancelled": UnavailableError,
+    "internal": UnavailableError,
 }
 
 
@@ -129,12 +134,15 @@ class ZkProver:
         binary: see `find_binary`.
         progress: gets each progress line of the child.
         timeout_s: limit of one call.
+        server: where requests go but for `setup`, which takes more memory than a server can predict.
     """
 
     def __init__(
-        self, binary: Path, *, progress: Callable[[str], None] | None = None, timeout_s: float = DEFAULT_TIMEOUT_S
+        self, binary: Path, *, progress: Callable[[str], None] | None = None, timeout_s: float = DEFAULT_TIMEOUT_S,
+        server: Address | None = None,
     ) -> None:
         self.binary = binary
+        self.server = server
         self._progress = progress
         self._timeout_s = timeout_s
 
@@ -275,6 +283,10 @@ class ZkProver:
     # --- the child ---------------------------------------------------------------------------------------------------
 
     def _call(self, command: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        if self.server is not None and command != "setup":
+            with closing(Connection(self.server, self._timeout_s)) as connection:
+                status, result = connection.call(command, request, self._progress)
+            return check_result(command, status, result, [])
         with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stdout:
             stdin.write(json.dumps(request).encode())
             stdin.seek(0)
@@ -328,6 +340,15 @@ def _result(command: str, status: int, output: bytes, lines: Sequence[str]) -> d
         result = parse_json(output)
     except ValueError:
         result = None
+    return check_result(command, status, result, lines)
+
+
+def check_result(command: str, status: int, result: Any, lines: Sequence[str]) -> dict[str, Any]:
+    """The result of a command that succeeded.
+
+    Raises:
+        ProvenanceError: as the command's error says.
+    """
     if status in (0, 1) and isinstance(result, dict) and "error" not in result:
         return result
     if isinstance(result, dict) and isinstance(result.get("error"), dict):

@@ -23,6 +23,9 @@ func init() { logger.Disable() } // gnark logs to stdout, which carries results 
 
 // groth16Proof runs gnark's prover and puts the separate proofs of knowledge in the place of its folded one.
 func groth16Proof(key *keys.Key, assignment frontend.Circuit, commitments []Commitment) (*proof.Proof, error) {
+	if key.System == nil {
+		return nil, fault.New(fault.Internal, "a key with its bases alone cannot prove")
+	}
 	witness, err := frontend.NewWitness(assignment, ecc.BN254.ScalarField())
 	if err != nil {
 		return nil, fault.New(fault.BadRequest, "%v", err)
