@@ -13,20 +13,14 @@ from provenance_zk.commands import dataset
 if TYPE_CHECKING:
     from provenance._chain.session import Session
     from provenance.settings import Settings
-    from provenance_zk.client import ZkProver
     from provenance_zk.registration import Keys
 
 __all__ = ["dataset", "prove_app"]
 
 prove_app = typer.Typer(add_completion=False, help="Prove that each epoch used exactly the committed dataset, on chain.")
 _Key = Annotated[str, typer.Option("--key", help="Name of the signing key.")]
+_Executor = Annotated[str, typer.Option(help="Who makes the proofs: local, local:N (N at a time), ray:local, ray://HOST:PORT.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-
-
-def _prover(settings: Settings) -> ZkProver:
-    from provenance_zk.client import ZkProver, find_binary
-
-    return ZkProver(find_binary(settings.zkprover))
 
 
 def _keys(settings: Settings, session: Session, depth: int) -> Keys:
@@ -53,6 +47,7 @@ def _keys(settings: Settings, session: Session, depth: int) -> Keys:
 def register(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder written by `dataset commit`.")],
     key: _Key = "default",
+    executor: _Executor = "local",
     as_json: _Json = False,
 ) -> None:
     """Register a committed dataset on the ledger: commitments, tree proofs, link proofs. Repeatable."""
@@ -60,14 +55,16 @@ def register(
     from provenance.dataset import CommittedDataset
     from provenance.saltstore import load_key
     from provenance.settings import Settings
+    from provenance_zk.executors import opened as open_prover
     from provenance_zk.registration import register as register_dataset
 
     settings = Settings.load()
     session = Session(settings, key, note)
     salt_key = load_key(settings.home / "salts.key")
-    with CommittedDataset.open(folder, salt_key) as opened, stage("register") as progress:
-        done = register_dataset(opened, salt_key, _keys(settings, session, opened.root.depth), _prover(settings), session,
-                                session.deployment.ledger, progress)
+    with (CommittedDataset.open(folder, salt_key) as opened, open_prover(settings, executor) as (prover, workers),
+          stage("register") as progress):
+        done = register_dataset(opened, salt_key, _keys(settings, session, opened.root.depth), prover, session,
+                                session.deployment.ledger, progress, workers)
         value = {"format": "provenance-registered/1", "dataset_id": "0x" + done.dataset_id.hex(), "ledger": session.deployment.ledger,
                  **opened.root.to_json()}
     result(value, as_json, f"dataset id 0x{done.dataset_id.hex()}\n{value['count']} records, root {value['root']}, depth {value['depth']}")
@@ -78,6 +75,7 @@ def prove(
     run: Annotated[Path, typer.Argument(help="Run folder (output_dir of the training).")],
     dataset_folder: Annotated[Path | None, typer.Option("--dataset", help="Committed dataset; default: the one the run names.")] = None,
     key: _Key = "default",
+    executor: _Executor = "local",
     as_json: _Json = False,
 ) -> None:
     """Anchor and prove every epoch of a run that is not proven yet. Repeatable."""
@@ -88,6 +86,7 @@ def prove(
     from provenance.saltstore import load_key
     from provenance.settings import Settings
     from provenance_zk.epochs import epochs_of, make_job, prove_epoch, proven_epochs
+    from provenance_zk.executors import opened as open_prover
     from provenance_zk.registration import require_registration, write_evidence
 
     settings = Settings.load()
@@ -95,7 +94,8 @@ def prove(
     folder = RunFolder(run).require()
     salt_key = load_key(settings.home / "salts.key")
     path = dataset_folder or Path(read_json(folder.info)["dataset"])
-    with CommittedDataset.open(path, salt_key) as opened, open_log(folder) as log, stage("prove") as progress:
+    with (CommittedDataset.open(path, salt_key) as opened, open_log(folder) as log,
+          open_prover(settings, executor) as (prover, workers), stage("prove") as progress):
         registration = require_registration(path, session.deployment.ledger)
         keys, run_id = _keys(settings, session, opened.root.depth), run_id_of(folder)
         write_evidence(folder, registration, keys)
@@ -105,7 +105,7 @@ def prove(
         done = proven_epochs(log.records)
         for epoch in [e for e in epochs_of(log.records) if e not in done]:
             job = make_job(log.records, opened, run_id, registration.dataset_id, seed, epoch)
-            log.append(prove_epoch(job, opened, salt_key, keys, _prover(settings), session, folder, session.deployment.ledger, progress))
+            log.append(prove_epoch(job, opened, salt_key, keys, prover, session, folder, session.deployment.ledger, progress, workers))
         progress("anchoring the epoch records")
         head = anchor(session, log)
     proven = sorted(proven_epochs(log.records))

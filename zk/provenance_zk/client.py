@@ -16,6 +16,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -26,13 +27,15 @@ import numpy as np
 
 from provenance.encoding import parse_json
 from provenance.errors import ConfigError, InputError, ProvenanceError, RejectedError, UnavailableError
-from provenance_zk.field import parse_element, to_bytes, to_word
-from provenance_zk.server import Address, Connection
+from provenance_zk.field import parse_element
+from provenance_zk.inputs import blindings_bytes, challenge_fields, leaf_bytes, order_bytes, used_bytes
+from provenance_zk.server import Connection, Server
 from provenance_zk.statements import ProofFile, point_from_json
 
 NAME = "zkprover"
 DEFAULT_TIMEOUT_S = 3600.0
 _KEPT_LINES = 20
+_BUSY_S = 0.5
 _ERRORS: dict[str, type[ProvenanceError]] = {
     "bad_request": InputError, "bad_file": InputError, "bad_key": InputError, "mismatch": RejectedError,
     "unproven": RejectedError, "too_large": ConfigError, "busy": UnavailableError, "cancelled": UnavailableError,
@@ -86,7 +89,7 @@ class Verdict:
     reason: str
 
 
-class _Folder:
+class InputFolder:
     """Private files of one call."""
 
     def __init__(self, path: Path) -> None:
@@ -102,7 +105,14 @@ class _Folder:
     def out(self, name: str) -> str:
         return str(self.path / name)
 
+    def has(self, name: str) -> bool:
+        return (self.path / name).exists()
+
     def read(self, name: str) -> bytes:
+        """
+        Raises:
+            UnavailableError: the file is not there.
+        """
         try:
             return (self.path / name).read_bytes()
         except OSError as error:
@@ -110,20 +120,9 @@ class _Folder:
 
 
 @contextmanager
-def _folder() -> Iterator[_Folder]:
+def input_folder() -> Iterator[InputFolder]:
     with tempfile.TemporaryDirectory(prefix="provenance-zk-") as path:  # mkdtemp makes it 0700
-        yield _Folder(Path(path))
-
-
-def _leaf_bytes(leaves: np.ndarray | bytes) -> bytes:
-    data = leaves if isinstance(leaves, bytes) else np.ascontiguousarray(leaves, dtype=np.uint8).tobytes()
-    if not data or len(data) % 32:
-        raise InputError("leaves are a non-empty list of 32-byte elements", actual=f"{len(data)} bytes")
-    return data
-
-
-def _order_bytes(order: np.ndarray | Sequence[int]) -> bytes:
-    return np.asarray(order, dtype=np.uint64).astype(">u8").tobytes()
+        yield InputFolder(Path(path))
 
 
 class ZkProver:
@@ -134,17 +133,18 @@ class ZkProver:
         binary: see `find_binary`.
         progress: gets each progress line of the child.
         timeout_s: limit of one call.
-        server: where requests go but for `setup`, which takes more memory than a server can predict.
+        server: where requests go, but for `setup`, which takes more memory than a server can predict.
     """
 
     def __init__(
         self, binary: Path, *, progress: Callable[[str], None] | None = None, timeout_s: float = DEFAULT_TIMEOUT_S,
-        server: Address | None = None,
+        server: Server | None = None,
     ) -> None:
         self.binary = binary
         self.server = server
         self._progress = progress
         self._timeout_s = timeout_s
+        self._connections: set[Connection] = set()
 
     # --- keys --------------------------------------------------------------------------------------------------------
 
@@ -162,7 +162,7 @@ class ZkProver:
 
     def dataset(self, digests: bytes, salts: bytes, depth: int) -> tuple[bytes, int]:
         """(leaves, root) of count*32 bytes of digests in strictly increasing order and count*31 bytes of salts."""
-        with _folder() as folder:
+        with input_folder() as folder:
             request = {"digests": folder.write("digests", digests), "salts": folder.write("salts", salts),
                        "leaves_out": folder.out("leaves"), "depth": depth}
             result = self._call("dataset", request)
@@ -170,13 +170,13 @@ class ZkProver:
 
     def leaf_root(self, leaves: np.ndarray | bytes, depth: int) -> int:
         """Root over leaves: the fast root function of `CommittedDataset.check`."""
-        with _folder() as folder:
-            result = self._call("leaf-root", {"leaves": folder.write("leaves", _leaf_bytes(leaves)), "depth": depth})
+        with input_folder() as folder:
+            result = self._call("leaf-root", {"leaves": folder.write("leaves", leaf_bytes(leaves)), "depth": depth})
             return parse_element(result["root"], "root")
 
     def order(self, seed: bytes, epoch: int, count: int) -> np.ndarray:
         """`provenance.order.epoch_order`, faster. Shape (count,), uint64."""
-        with _folder() as folder:
+        with input_folder() as folder:
             self._call("order", {"seed": f"0x{seed.hex()}", "epoch": epoch, "count": count, "out": folder.out("order")})
             return np.frombuffer(folder.read("order"), dtype=">u8").astype(np.uint64)
 
@@ -186,26 +186,26 @@ class ZkProver:
         """Commit to D (values are the leaves) or U (the leaves in fed order), one secret blinding per chunk."""
         if vector not in ("D", "U"):
             raise InputError("values are committed as D or U", actual=vector)
-        data = _leaf_bytes(values)
-        with _folder() as folder:
+        data = leaf_bytes(values)
+        with input_folder() as folder:
             return _commitments(self._call("commit", {
                 "key": str(key), "vector": vector, "values": folder.write("values", data), "count": len(data) // 32,
-                "blindings": folder.write("blindings", _blindings(**{vector.lower(): blindings})),
+                "blindings": folder.write("blindings", blindings_bytes(**{vector.lower(): blindings})),
             }))
 
     def commit_order(self, key: Path, order: np.ndarray | Sequence[int]) -> Commitments:
         """Commit to P, with proofs of knowledge."""
-        with _folder() as folder:
+        with input_folder() as folder:
             return _commitments(self._call("commit", {
-                "key": str(key), "vector": "P", "order": folder.write("order", _order_bytes(order)), "count": len(order),
+                "key": str(key), "vector": "P", "order": folder.write("order", order_bytes(order)), "count": len(order),
             }))
 
     def recompute_order(self, words: Path, bases: Path, order: np.ndarray | Sequence[int]) -> Commitments:
         """What a verifier does: P from the order alone, over bases held against the key. No proofs of knowledge."""
-        with _folder() as folder:
+        with input_folder() as folder:
             return _commitments(self._call("commit", {
                 "words": str(words), "bases": str(bases), "vector": "P", "count": len(order),
-                "order": folder.write("order", _order_bytes(order)),
+                "order": folder.write("order", order_bytes(order)),
             }))
 
     # --- proofs ------------------------------------------------------------------------------------------------------
@@ -214,8 +214,8 @@ class ZkProver:
         self, key: Path, leaves: np.ndarray | bytes, depth: int, chunks: Sequence[int], challenge: tuple[int, int]
     ) -> list[ProofFile]:
         """One `tree` proof for each tree chunk number of `chunks`; challenge is (gamma, delta)."""
-        data = _leaf_bytes(leaves)
-        with _folder() as folder:
+        data = leaf_bytes(leaves)
+        with input_folder() as folder:
             shared = {"key": str(key), "leaves": folder.write("leaves", data), "count": len(data) // 32, "depth": depth}
             return self._prove("prove-tree", folder, shared, "k", chunks, challenge)
 
@@ -224,10 +224,10 @@ class ZkProver:
         challenge: tuple[int, int],
     ) -> list[ProofFile]:
         """One link proof (an `epoch` proof in leaf order with U at infinity) for each of `chunks`."""
-        data = _leaf_bytes(leaves)
-        with _folder() as folder:
+        data = leaf_bytes(leaves)
+        with input_folder() as folder:
             shared = {"key": str(key), "leaves": folder.write("leaves", data), "count": len(data) // 32,
-                      "blindings": folder.write("blindings", _blindings(d=d_blindings))}
+                      "blindings": folder.write("blindings", blindings_bytes(d=d_blindings))}
             return self._prove("prove-link", folder, shared, "chunk", chunks, challenge)
 
     def prove_epoch(
@@ -235,21 +235,18 @@ class ZkProver:
         blindings: tuple[Sequence[int], Sequence[int]], chunks: Sequence[int], challenge: tuple[int, int],
     ) -> list[ProofFile]:
         """One `epoch` proof for each of `chunks`; `blindings` are those of D and of U, one per chunk of the epoch."""
-        positions = np.asarray(order, dtype=np.uint64)
-        if len(positions) != len(leaves):
-            raise InputError("order and leaves differ in length", expected=len(leaves), actual=len(positions))
-        used = _leaf_bytes(leaves[positions.astype(np.int64)])
-        with _folder() as folder:
+        used = used_bytes(leaves, order)
+        with input_folder() as folder:
             shared = {
-                "key": str(key), "leaves": folder.write("leaves", _leaf_bytes(leaves)), "used": folder.write("used", used),
-                "order": folder.write("order", _order_bytes(positions)), "count": len(leaves),
-                "blindings": folder.write("blindings", _blindings(d=blindings[0], u=blindings[1])),
+                "key": str(key), "leaves": folder.write("leaves", leaf_bytes(leaves)), "used": folder.write("used", used),
+                "order": folder.write("order", order_bytes(order)), "count": len(leaves),
+                "blindings": folder.write("blindings", blindings_bytes(d=blindings[0], u=blindings[1])),
             }
             return self._prove("prove-epoch", folder, shared, "chunk", chunks, challenge)
 
     def verify(self, words: Path, proofs: Sequence[ProofFile], mask: int) -> list[Verdict]:
         """What the prover's verifier says of each proof; malformed ones are false. Never an empty list."""
-        with _folder() as folder:
+        with input_folder() as folder:
             paths = [folder.write(f"proof-{i}", proof.to_bytes()) for i, proof in enumerate(proofs)]
             result = self._call("verify", {"words": str(words), "proofs": paths, "mask": mask})
         verdicts = [Verdict(entry["ok"] is True, entry.get("reason", "")) for entry in result["results"]]
@@ -262,40 +259,65 @@ class ZkProver:
         used: np.ndarray | bytes | None = None, order: np.ndarray | None = None, slots: int = 0, tree_slots: int = 0,
     ) -> dict[str, list[int]]:
         """Accumulators per chunk: `a` of leaves and order, `b` of used leaves, `t` and `z` of tree chunks."""
-        with _folder() as folder:
-            request: dict[str, Any] = {"count": count, "slots": slots, "treeSlots": tree_slots, **_challenge(challenge)}
+        with input_folder() as folder:
+            request: dict[str, Any] = {"count": count, "slots": slots, "treeSlots": tree_slots, **challenge_fields(challenge)}
             for name, data in (("leaves", leaves), ("used", used)):
                 if data is not None:
-                    request[name] = folder.write(name, _leaf_bytes(data))
+                    request[name] = folder.write(name, leaf_bytes(data))
             if order is not None:
-                request["order"] = folder.write("order", _order_bytes(order))
+                request["order"] = folder.write("order", order_bytes(order))
             result = self._call("products", request)
         return {name: [parse_element(word, name) for word in words] for name, words in result.items()}
 
-    def _prove(self, command: str, folder: _Folder, shared: Mapping[str, Any], name: str, chunks: Sequence[int],
+    def _prove(self, command: str, folder: InputFolder, shared: Mapping[str, Any], name: str, chunks: Sequence[int],
                challenge: tuple[int, int]) -> list[ProofFile]:
         jobs = [{name: chunk, "out": folder.out(f"proof-{chunk}")} for chunk in chunks]
         if not jobs:
             raise InputError("no chunks to prove")
-        self._call(command, {**shared, **_challenge(challenge), "jobs": jobs})
+        self._call(command, {**shared, **challenge_fields(challenge), "jobs": jobs})
         return [ProofFile.parse(folder.read(f"proof-{chunk}")) for chunk in chunks]
 
     # --- the child ---------------------------------------------------------------------------------------------------
 
-    def _call(self, command: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    def run(self, command: str, request: Mapping[str, Any], progress: Callable[[str], None] | None = None) -> dict[str, Any]:
+        """Any command; `progress` gets its lines in the place of the prover's own."""
+        return self._call(command, request, progress or self._progress)
+
+    def interrupt(self) -> None:
+        """Cut the connections of requests under way, in other threads: they fail as if the server had gone."""
+        for connection in list(self._connections):
+            connection.interrupt()
+
+    def _call(self, command: str, request: Mapping[str, Any], progress: Callable[[str], None] | None = None) -> dict[str, Any]:
         if self.server is not None and command != "setup":
-            with closing(Connection(self.server, self._timeout_s)) as connection:
-                status, result = connection.call(command, request, self._progress)
-            return check_result(command, status, result, [])
+            return self._ask(self.server, command, request, progress or self._progress)
         with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stdout:
             stdin.write(json.dumps(request).encode())
             stdin.seek(0)
-            status, lines = self._run(command, stdin.fileno(), stdout.fileno())
+            status, lines = self._run(command, stdin.fileno(), stdout.fileno(), progress or self._progress)
             stdout.seek(0)
             output = stdout.read()
         return _result(command, status, output, lines)
 
-    def _run(self, command: str, stdin: int, stdout: int) -> tuple[int, list[str]]:
+    def _ask(self, server: Server, command: str, request: Mapping[str, Any], progress: Callable[[str], None] | None) -> dict[str, Any]:
+        """Ask until the server has room or the time is over."""
+        end = time.monotonic() + self._timeout_s
+        while True:
+            status, result = self._ask_once(server, command, request, progress)
+            if result.get("error", {}).get("code") != "busy" or time.monotonic() > end:
+                return check_result(command, status, result, [])
+            time.sleep(_BUSY_S)
+
+    def _ask_once(self, server: Server, command: str, request: Mapping[str, Any],
+                  progress: Callable[[str], None] | None) -> tuple[int, dict[str, Any]]:
+        with closing(Connection(server.address(), self._timeout_s)) as connection:
+            self._connections.add(connection)
+            try:
+                return connection.call(command, request, progress)
+            finally:
+                self._connections.discard(connection)
+
+    def _run(self, command: str, stdin: int, stdout: int, progress: Callable[[str], None] | None) -> tuple[int, list[str]]:
         """(exit status, last lines of stderr)."""
         try:
             child = subprocess.Popen([str(self.binary), command], stdin=stdin, stdout=stdout, stderr=subprocess.PIPE)
@@ -310,7 +332,7 @@ class ZkProver:
         timer = threading.Timer(self._timeout_s, stop)
         timer.start()
         try:
-            lines = self._follow(child)
+            lines = _follow(child, progress)
             status = child.wait()
         except BaseException:  # Ctrl-C, or a progress callback that raised: the child must not outlive us
             child.kill()
@@ -322,17 +344,18 @@ class ZkProver:
             raise UnavailableError("prover took too long and was stopped", where=command, expected=f"<= {self._timeout_s:g} s")
         return status, lines
 
-    def _follow(self, child: subprocess.Popen[bytes]) -> list[str]:
-        lines: list[str] = []
-        if child.stderr is None:
-            return lines
-        with child.stderr:
-            for raw in child.stderr:
-                line = raw.decode("utf-8", "replace").rstrip()
-                lines = [*lines, line][-_KEPT_LINES:]
-                if self._progress is not None:
-                    self._progress(line.removeprefix(f"{NAME}: "))
+
+def _follow(child: subprocess.Popen[bytes], progress: Callable[[str], None] | None) -> list[str]:
+    lines: list[str] = []
+    if child.stderr is None:
         return lines
+    with child.stderr:
+        for raw in child.stderr:
+            line = raw.decode("utf-8", "replace").rstrip()
+            lines = [*lines, line][-_KEPT_LINES:]
+            if progress is not None:
+                progress(line.removeprefix(f"{NAME}: "))
+    return lines
 
 
 def _result(command: str, status: int, output: bytes, lines: Sequence[str]) -> dict[str, Any]:
@@ -366,15 +389,6 @@ def check_result(command: str, status: int, result: Any, lines: Sequence[str]) -
 
 def _word(text: str) -> bytes:
     return bytes.fromhex(text.removeprefix("0x"))
-
-
-def _challenge(challenge: tuple[int, int]) -> dict[str, str]:
-    gamma, delta = challenge
-    return {"gamma": to_word(int.from_bytes(to_bytes(gamma), "big")), "delta": to_word(int.from_bytes(to_bytes(delta), "big"))}
-
-
-def _blindings(**lists: Sequence[int]) -> bytes:
-    return json.dumps({name: [f"0x{to_bytes(value).hex()}" for value in values] for name, values in lists.items()}).encode()
 
 
 def _commitments(result: Mapping[str, Any]) -> Commitments:

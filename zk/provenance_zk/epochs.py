@@ -20,7 +20,11 @@ from provenance.order import epoch_order
 from provenance.record import Record
 from provenance.verify.lineage import EpochUse, epoch_use, live_batches
 from provenance_zk.client import Commitments, ZkProver
+from provenance_zk.inputs import blindings_bytes, challenge_fields, leaf_bytes, order_bytes, used_bytes
+from provenance_zk.jobs import Job
+from provenance_zk.keys import KeyFolder
 from provenance_zk.ledger import Ledger, blindings, calldata
+from provenance_zk.pool import Executor, proof_pool
 from provenance_zk.registration import Keys, d_blindings
 from provenance_zk.statements import ProofFile, challenges, chunk_count, point_ints, points_hash
 
@@ -69,8 +73,11 @@ def make_job(records: Sequence[Record], dataset: CommittedDataset, run_id: bytes
 
 
 def prove_epoch(job: EpochJob, dataset: CommittedDataset, salt_key: bytes, keys: Keys, prover: ZkProver, ledger: Ledger,
-                folder: RunFolder, ledger_address: str, progress: Progress) -> Record:
+                folder: RunFolder, ledger_address: str, progress: Progress, executor: Executor | None = None) -> Record:
     """Anchor, prove, submit; returns the `epoch` record to log. Idempotent.
+
+    Args:
+        executor: whose workers make the proofs; None for one that asks `prover`.
 
     Raises:
         RejectedError: the ledger did not accept the epoch.
@@ -87,7 +94,8 @@ def prove_epoch(job: EpochJob, dataset: CommittedDataset, salt_key: bytes, keys:
         raise UnavailableError("chain does not show the anchoring yet", where=f"epoch {job.epoch}")
     progress(f"epoch {job.epoch}: {chunks} proofs")
     secrets = (d_blindings(dataset, salt_key, keys), u_secret)
-    proofs = prover.prove_epoch(keys.epoch.dir, dataset.leaves, job.order, secrets, range(chunks), challenges(facts.seed))
+    with proof_pool(folder.secrets / "proofs.sqlite", prover, executor, lambda line: progress(f"epoch {job.epoch}: {line}")) as pool:
+        proofs = pool.prove(epoch_jobs(keys.epoch, dataset.leaves, job.order, secrets, challenges(facts.seed)))
     _submit(job, number, proofs, u, ledger, folder.epoch(job.epoch), progress)
     accepted = ledger.latest().anchoring(job.run_id, job.epoch, number)
     if accepted is None or not accepted.accepted:
@@ -97,6 +105,16 @@ def prove_epoch(job: EpochJob, dataset: CommittedDataset, salt_key: bytes, keys:
         u_hash="0x" + points_hash(u.points).hex(), p_hash="0x" + points_hash(p.points).hex(), dataset_id="0x" + job.dataset_id.hex(),
         vk_id="0x" + keys.epoch.vk_id.hex(), log_size=facts.log_size,
     )
+
+
+def epoch_jobs(key: KeyFolder, leaves: np.ndarray, order: np.ndarray, secret: tuple[Sequence[int], Sequence[int]],
+               challenge: tuple[int, int]) -> list[Job]:
+    """A job per chunk; `secret` are the blindings of D and of U. The challenge is that of the anchored commitments, so it
+    stands for everything the statement is about."""
+    shared = {"leaves": leaf_bytes(leaves), "used": used_bytes(leaves, order), "order": order_bytes(order), "count": len(leaves),
+              "blindings": blindings_bytes(d=secret[0], u=secret[1]), **challenge_fields(challenge)}
+    return [Job.make(key, "prove-epoch", {**shared, "chunk": c}, {**challenge_fields(challenge), "count": len(leaves), "chunk": c})
+            for c in range(chunk_count(len(leaves), key.slots))]
 
 
 def _submit(job: EpochJob, number: int, proofs: Sequence[ProofFile], u: Commitments, ledger: Ledger, folder: Path,

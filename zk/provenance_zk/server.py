@@ -9,16 +9,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import signal
 import socket
 import struct
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from provenance.encoding import parse_json
 from provenance.errors import ConfigError, UnavailableError
@@ -106,6 +106,11 @@ class Connection:
     def close(self) -> None:
         self._socket.close()
 
+    def interrupt(self) -> None:
+        """Let a `call` in another thread end with UnavailableError."""
+        with suppress(OSError):  # closed already
+            self._socket.shutdown(socket.SHUT_RDWR)
+
     def _send(self, value: Mapping[str, Any]) -> None:
         data = json.dumps(value).encode()
         try:
@@ -160,49 +165,97 @@ def _connect(address: Address, timeout_s: float) -> socket.socket:
     return connection
 
 
+class Server(Protocol):
+    """Where requests go."""
+
+    def address(self) -> Address:
+        """An address that should answer now.
+
+        Raises:
+            UnavailableError: there is none.
+        """
+
+
 @dataclass(frozen=True)
-class Child:
-    """A server that this process started and that ends with it."""
+class RunningServer:
+    """A server that somebody else started and watches."""
 
-    address: Address
-    process: subprocess.Popen[bytes]
+    where: Address
+
+    def address(self) -> Address:
+        return self.where
 
 
-@contextmanager
-def started(binary: Path, **limits: int) -> Iterator[Child]:
-    """A server on a socket in a private folder; `limits` are fields of its request (docs/formats/prover.md).
+class ChildServer:
+    """A server of one's own, on a socket in a private folder; started on first use, and again after it died.
 
-    It ends on leaving, with whatever it was doing, and by itself when this process dies.
+    It ends on `close`, with whatever it was doing, and by itself when this process dies.
 
-    Raises:
-        UnavailableError: it did not start.
+    Args:
+        limits: fields of the request of `serve` (docs/formats/prover.md).
     """
-    with tempfile.TemporaryDirectory(prefix="provenance-prover-") as folder:  # mkdtemp makes it 0700
-        request = {"listen": f"unix:{folder}/socket", "until_stdin_closes": True, **limits}
+
+    def __init__(self, binary: Path, **limits: int) -> None:
+        self._binary, self._limits = binary, limits
+        self._guard = threading.Lock()
+        self._folder = tempfile.TemporaryDirectory(prefix="provenance-prover-")  # mkdtemp makes it 0700
+        self._process: subprocess.Popen[bytes] | None = None
+        self._address = Address("unix", f"{self._folder.name}/socket")
+
+    @property
+    def process(self) -> subprocess.Popen[bytes] | None:
+        return self._process
+
+    def address(self) -> Address:
+        with self._guard:
+            if self._process is None or self._process.poll() is not None:
+                self._start()
+            return self._address
+
+    def _start(self) -> None:
+        if self._process is not None:
+            _end(self._process)
+        request = {"listen": str(self._address), "until_stdin_closes": True, **self._limits}
         try:
-            process = subprocess.Popen([str(binary), "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            self._process = subprocess.Popen([str(self._binary), "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                             stderr=subprocess.DEVNULL)
         except OSError as error:
-            raise UnavailableError("cannot start prover", where=str(binary), actual=error.strerror) from error
+            raise UnavailableError("cannot start prover", where=str(self._binary), actual=error.strerror) from error
         try:
-            yield Child(Address.parse(_listening(process, request)), process)
-        finally:
-            _stop(process)
+            _require_listening(self._process, request)
+        except BaseException:
+            _end(self._process)
+            raise
+
+    def close(self) -> None:
+        with self._guard:
+            if self._process is not None:
+                _end(self._process)
+            self._folder.cleanup()
+
+    def __enter__(self) -> ChildServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
-def _listening(process: subprocess.Popen[bytes], request: Mapping[str, Any]) -> str:
-    assert process.stdin is not None and process.stdout is not None  # both are pipes
+def _require_listening(process: subprocess.Popen[bytes], request: Mapping[str, Any]) -> None:
+    if process.stdin is None or process.stdout is None:
+        raise UnavailableError("prover has no pipes", where="zkprover serve")
     with suppress(BrokenPipeError):  # it died at once: what it wrote says why
         process.stdin.write(json.dumps(request).encode() + b"\n")
         process.stdin.flush()
     line = process.stdout.readline()
     try:
-        value = parse_json(line)
-        return str(value["listening"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise UnavailableError("prover did not start", where="zkprover serve", actual=line.decode("utf-8", "replace").strip()) from error
+        listens = "listening" in parse_json(line)
+    except (ValueError, TypeError):
+        listens = False
+    if not listens:
+        raise UnavailableError("prover did not start", where="zkprover serve", actual=line.decode("utf-8", "replace").strip())
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes]) -> None:
     """Closing its stdin ends it; one that hangs is killed."""
     for stream in (process.stdin, process.stdout):
         if stream is not None:
@@ -211,5 +264,5 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(_STOP_S)
     except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.wait()
