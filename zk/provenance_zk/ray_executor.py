@@ -59,8 +59,8 @@ def _on_this_node(jobs: Sequence[Job]) -> list[Job]:
     key = Path(jobs[0].request["key"])
     if not (key.is_dir() and load_key(key).vk_id == jobs[0].key_id):
         key = find_key(Settings.load().cache / "keys", jobs[0].key_id).dir
-    shared: dict[int, bytes] = {}  # jobs that came together share their bytes again, so that each becomes one file
-    return [replace(job, request={name: shared.setdefault(hash(v), v) if isinstance(v, bytes) else v
+    shared: dict[bytes, bytes] = {}  # jobs that came together share their bytes again, so that each becomes one file
+    return [replace(job, request={name: shared.setdefault(v, v) if isinstance(v, bytes) else v
                                   for name, v in {**job.request, "key": str(key)}.items()}) for job in jobs]
 
 
@@ -83,7 +83,8 @@ class RayExecutor:
             self._context = ray.init(None if address == LOCAL else address, configure_logging=False, log_to_driver=False, **options)
         except (RayError, ConnectionError, RuntimeError, ValueError) as error:
             raise UnavailableError("cannot reach Ray", where=address, actual=error) from error
-        self.workers = max(1, int(ray.cluster_resources().get("CPU", 1)) // cpus)
+        cores = ray.cluster_resources().get("CPU", 1)  # type: ignore[no-untyped-call]
+        self.workers = max(1, int(cores) // cpus)
 
     def __enter__(self) -> RayExecutor:
         return self
