@@ -24,7 +24,7 @@ from provenance_zk.inputs import blindings_bytes, challenge_fields, leaf_bytes, 
 from provenance_zk.keys import KeyFolder, ensure_keys
 
 SHAPES = (("tree", TREE, 5), ("epoch", 4096, 0), ("epoch", 20_480, 0), ("epoch", 344_064, 0))
-PROCESS, WHOLE, PROOF, BASES, INPUTS = 64 << 20, 1200, 1800, 2, 6  # server/memory.go
+PROCESS, WHOLE, PROOF, BASES, INPUTS = 64 << 20, 1200, 1000, 5, 6  # server/memory.go
 
 
 def peak_bytes(binary: Path, command: str, request: dict[str, Any], status: int) -> int:
@@ -64,9 +64,10 @@ def measure(binary: Path, key: KeyFolder) -> None:
         proved = peak_bytes(binary, command, request, 0)
         what = f"{key.kind} {key.slots}: {constraints} constraints"
         target = PROCESS + WHOLE * constraints
-        line(f"{what}, key read", read / 2**20, "MiB", f"<= {target >> 20}", read <= target, f"{read / constraints:.0f} bytes a constraint")
+        each = f"{read / constraints:.0f} and {proved / constraints:.0f} bytes a constraint"
+        line(f"{what}, key read", read / 2**20, "MiB", f"<= {target >> 20}", read <= target, each)
         target += PROOF * constraints + INPUTS * lists
-        line(f"{what}, proved", proved / 2**20, "MiB", f"<= {target >> 20}", proved <= target, f"{proved / constraints:.0f} bytes a constraint")
+        line(f"{what}, proved", proved / 2**20, "MiB", f"<= {target >> 20}", proved <= target, each)
         if key.kind == "epoch":
             values = {"key": str(key.dir), "vector": "P", "order": request["order"], "count": key.slots}
             committed = peak_bytes(binary, "commit", values, 0)

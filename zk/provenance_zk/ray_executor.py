@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,6 @@ class RayExecutor:
     def __init__(self, address: str, binary: Path | None, *, cpus: int = 2, **options: Any) -> None:
         self._binary = str(binary) if binary else None
         self._cpus = cpus
-        self._actors: list[Any] = []
         if address == LOCAL:
             options = {"include_dashboard": False, "_node_ip_address": "127.0.0.1", **options}
         try:
@@ -85,6 +85,8 @@ class RayExecutor:
             raise UnavailableError("cannot reach Ray", where=address, actual=error) from error
         cores = ray.cluster_resources().get("CPU", 1)  # type: ignore[no-untyped-call]
         self.workers = max(1, int(cores) // cpus)
+        self._workers = [_RayWorker(self) for _ in range(self.workers)]
+        self._turns = cycle(self._workers)
 
     def __enter__(self) -> RayExecutor:
         return self
@@ -94,34 +96,36 @@ class RayExecutor:
         ray.shutdown()
 
     def worker(self) -> Worker:
-        return _RayWorker(self)
+        """One of the executor's workers, in turn: their actors, and the keys these have read, last as long as it does."""
+        return next(self._turns)
 
     def interrupt(self) -> None:
-        for actor in self._actors:
-            with suppress(RayError):  # it is dead already
-                ray.kill(actor)
-        self._actors.clear()
+        for worker in self._workers:
+            worker.stop()
 
     def start(self) -> Any:
-        actor = ray.remote(num_cpus=self._cpus, max_restarts=0)(Prover).remote(self._binary)
-        self._actors.append(actor)
-        return actor
+        return ray.remote(num_cpus=self._cpus, max_restarts=0)(Prover).remote(self._binary)
 
 
 class _RayWorker:
-    """A worker whose actor is started again after it was lost."""
+    """A worker whose actor starts with its first jobs, and again after it was lost."""
 
     def __init__(self, executor: RayExecutor) -> None:
         self._executor = executor
-        self._actor: Any = None
+        self.actor: Any = None
+
+    def stop(self) -> None:
+        actor, self.actor = self.actor, None
+        if actor is not None:
+            with suppress(RayError):  # it is dead already
+                ray.kill(actor)
 
     def prove(self, jobs: Sequence[Job], done: Done) -> None:
-        if self._actor is None:
-            self._actor = self._executor.start()
+        actor = self.actor = self.actor or self._executor.start()
         try:
-            proofs, error = ray.get(self._actor.prove.remote(list(jobs)))
+            proofs, error = ray.get(actor.prove.remote(list(jobs)))
         except RayActorError as lost:
-            self._actor = None
+            self.actor = None
             raise UnavailableError("worker was lost", where="ray", actual=lost) from lost
         except RayError as failed:
             raise UnavailableError("worker failed", where="ray", actual=failed) from failed

@@ -14,9 +14,9 @@ import (
 const (
 	processBytes       = 64 << 20
 	wholePerConstraint = 1200
-	proofPerConstraint = 1800
+	proofPerConstraint = 1000
 	inputsPerByte      = 6 // of the lists that a request names: the file, its elements, windows of them
-	basesPerByte       = 2 // of bases.bin: the bases, and the same times sigma
+	basesPerByte       = 5 // of bases.bin: the bases, the same times sigma, and the file while it is read
 )
 
 // need is what a job will take, predicted before it starts.
