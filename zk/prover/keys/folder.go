@@ -25,8 +25,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 
 	groth16 "github.com/consensys/gnark/backend/groth16/bn254"
+	"github.com/consensys/gnark/constraint"
 	cs "github.com/consensys/gnark/constraint/bn254"
 	"github.com/consensys/gnark/constraint/solver"
 
@@ -73,6 +75,21 @@ type Key struct {
 	System    *cs.R1CS
 	Proving   *groth16.ProvingKey
 	Mask      solver.HintID // hint that draws commitment masks; of kind epoch only
+
+	solving sync.Mutex
+}
+
+// Alone waits until nobody else solves with the key, and returns how to let the next one begin. gnark keeps the state of
+// lookup tables in the constraint system itself, so two proofs of such a circuit must not be made side by side; for
+// others there is nothing to wait for.
+func (k *Key) Alone() (done func()) {
+	for _, blueprint := range k.System.Blueprints {
+		if _, ok := blueprint.(constraint.BlueprintStateful[constraint.U64]); ok {
+			k.solving.Lock()
+			return k.solving.Unlock
+		}
+	}
+	return func() {}
 }
 
 // LoadInfo reads key.json and checks its form.

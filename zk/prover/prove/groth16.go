@@ -31,6 +31,7 @@ func groth16Proof(key *keys.Key, assignment frontend.Circuit, knowledge []bn254.
 	if err != nil {
 		return nil, fault.New(fault.BadRequest, "%v", err)
 	}
+	defer key.Alone()()
 	made, err := groth16.Prove(key.System, key.Proving, witness, proverOptions(key)...)
 	if err != nil {
 		return nil, fault.New(fault.Unproven, "%v", err)
