@@ -81,7 +81,8 @@ class RayExecutor:
             options = {"include_dashboard": False, "_node_ip_address": "127.0.0.1", **options}
         try:
             self._context = ray.init(None if address == LOCAL else address, configure_logging=False, log_to_driver=False, **options)
-        except (RayError, ConnectionError, RuntimeError, ValueError) as error:
+        except Exception as error:  # Ray raises bare ones when its processes do not come up
+            ray.shutdown()
             raise UnavailableError("cannot reach Ray", where=address, actual=error) from error
         cores = ray.cluster_resources().get("CPU", 1)  # type: ignore[no-untyped-call]
         self.workers = max(1, int(cores) // cpus)
