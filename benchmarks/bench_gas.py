@@ -1,9 +1,13 @@
-"""Gas per proven batch of the reference job on anvil, epoch proofs with anchoring and calldata. Target: <= 450, verified singly."""
+"""Gas per proven batch of the reference job on anvil, epoch proofs with anchoring and calldata.
+
+Targets: <= 450 verified singly, <= 250 with the proofs of all epochs in one transaction.
+"""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +17,8 @@ from provenance._chain.session import Session, embedded, key_path
 from provenance._chain.web3_adapter import Receipt
 from provenance.anchoring import Anchorer
 from provenance.cli.setup_keys import deploy_all
-from provenance.dataset import CommittedDataset, ManifestFacts
+from provenance.dataset import CommittedDataset
+from provenance.dataset_writer import ManifestFacts
 from provenance.digest import sha256
 from provenance.journal import Journal
 from provenance.layout import RunFolder
@@ -24,7 +29,7 @@ from provenance.saltstore import load_or_create_key
 from provenance.signing import create_key, read_password, sign_head
 from provenance_zk.client import ZkProver, find_binary
 from provenance_zk.commitments import commit_dataset
-from provenance_zk.epochs import make_job, prove_epoch
+from provenance_zk.epochs import EpochProver, make_job
 from provenance_zk.keys import find_key
 from provenance_zk.registration import Keys, register
 
@@ -109,14 +114,21 @@ def _measure(config: Any, folder: Path) -> None:
         anchorer.anchor()
         anchorer.close()
         records = read_records(run.journal)
-        for epoch in range(EPOCHS):
-            say(f"epoch {epoch}")
-            job = make_job(records, dataset, run_id, registered.dataset_id, seed, epoch)
-            prove_epoch(job, dataset, salt_key, keys, prover, session, run, deployment.ledger, quiet)
-    epoch_gas = meter.gas["anchor"] + meter.gas["epoch"]
+        jobs = [make_job(records, dataset, run_id, registered.dataset_id, seed, epoch) for epoch in range(EPOCHS)]
+        epochs = EpochProver(dataset, salt_key, keys, prover, session, run, deployment.ledger, quiet)
+        say("proving singly")
+        for job in jobs:
+            epochs.prove([job], batch=False)
+        singly = dict(meter.gas)
+        say("proving in a batch")
+        # To the ledger these are further epochs: it sees commitments, and U has another blinding.
+        epochs.prove([replace(job, epoch=EPOCHS + job.epoch) for job in jobs])
+    epoch_gas = singly["anchor"] + singly["epoch"]
     inputs = f"{RECORDS} records, batch {BATCH}, {EPOCHS} epochs = {BATCHES} batches, {SLOTS} slots"
     line("gas per proven batch, verified singly", epoch_gas / BATCHES, "gas", "<= 450", epoch_gas / BATCHES <= 450, inputs)
-    print(f"   beside it: anchorEpoch {meter.gas['anchor'] / EPOCHS:,.0f}, proveEpoch {meter.gas['epoch'] / EPOCHS:,.0f} each; "
+    batch_gas = meter.gas["anchor"] - singly["anchor"] + meter.gas["epochs"]
+    line("gas per proven batch, proofs in one transaction", batch_gas / BATCHES, "gas", "<= 250", batch_gas / BATCHES <= 250, inputs)
+    print(f"   beside it: anchorEpoch {singly['anchor'] / EPOCHS:,.0f}, proveEpoch {singly['epoch'] / EPOCHS:,.0f} each, "
+          f"proveEpochs {meter.gas['epochs'] / EPOCHS:,.0f} each; "
           f"dataset registration {dataset_gas:,} once ({dataset_gas / BATCHES:,.0f} a batch); "
           f"opening and seed {meter.gas['open'] + meter.gas['draw']:,}; one head {meter.gas['commit']:,}")
-    print("   the batched target (<= 250) needs verifyBatch, which is not built yet")

@@ -20,8 +20,8 @@ from common import CACHE, line
 from provenance.order import epoch_order
 from provenance_zk.client import ZkProver, find_binary
 from provenance_zk.field import R
-from provenance_zk.inputs import blindings_bytes, challenge_fields, leaf_bytes, order_bytes, used_bytes
 from provenance_zk.keys import KeyFolder, ensure_keys
+from provenance_zk.request import blindings_bytes, challenge_fields, leaf_bytes, order_bytes, used_bytes
 
 SHAPES = (("tree", TREE, 5), ("epoch", 4096, 0), ("epoch", 20_480, 0), ("epoch", 344_064, 0))
 PROCESS, WHOLE, PROOF, BASES, INPUTS = 64 << 20, 1200, 1000, 5, 6  # server/memory.go

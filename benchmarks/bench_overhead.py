@@ -16,7 +16,8 @@ from transformers import Trainer, TrainerCallback
 from provenance._chain.session import Session, embedded, key_path
 from provenance.anchoring import Anchorer, AnchorThread
 from provenance.cli.setup_keys import deploy_all
-from provenance.dataset import CommittedDataset, ManifestFacts
+from provenance.dataset import CommittedDataset
+from provenance.dataset_writer import ManifestFacts
 from provenance.digest import sha256
 from provenance.journal import Journal
 from provenance.layout import RunFolder

@@ -1,23 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {BatchVerifier} from "./BatchVerifier.sol";
+import {IBatchVerifier} from "./interfaces/IBatchVerifier.sol";
 import {IProofLedger} from "./interfaces/IProofLedger.sol";
 import {IProvenanceRegistry} from "./interfaces/IProvenanceRegistry.sol";
 import {Bn254} from "./libraries/Bn254.sol";
 import {Challenges} from "./libraries/Challenges.sol";
 import {Datasets} from "./libraries/Datasets.sol";
 import {Epochs} from "./libraries/Epochs.sol";
+import {Kinds} from "./libraries/Kinds.sol";
 import {PinnedKeys} from "./libraries/PinnedKeys.sol";
 
 /// @title Registered datasets, anchored epochs and the Groth16 statements shown about them.
 /// @notice Immutable: no owner, no proxy, and no key is added later. The rules live in libraries/Datasets.sol (registration)
-/// and libraries/Epochs.sol.
+/// and libraries/Epochs.sol. The verifier of batches is a contract of its own for want of room; its code is part of this
+/// contract's creation code.
 contract ProofLedger is IProofLedger {
     using PinnedKeys for PinnedKeys.Store;
     using Datasets for Datasets.Store;
     using Epochs for Epochs.Store;
 
+    uint256 private constant KINDS = (1 << Kinds.EPOCH) | (1 << Kinds.TREE);
+
     IProvenanceRegistry private immutable _registry;
+    IBatchVerifier private immutable _verifier;
 
     PinnedKeys.Store private _keys;
     Datasets.Store private _datasets;
@@ -31,7 +38,8 @@ contract ProofLedger is IProofLedger {
     constructor(address registry_, KeyPin[] memory pins) {
         if (registry_.code.length == 0) revert BadRegistry(registry_);
         _registry = IProvenanceRegistry(registry_);
-        for (uint256 i = 0; i < pins.length; ++i) _keys.pin(pins[i]);
+        _verifier = new BatchVerifier();
+        for (uint256 i = 0; i < pins.length; ++i) _keys.pin(pins[i], KINDS);
     }
 
     /// @inheritdoc IProofLedger
@@ -110,6 +118,11 @@ contract ProofLedger is IProofLedger {
     }
 
     /// @inheritdoc IProofLedger
+    function proveEpochs(EpochItem[] calldata items) external override {
+        _epochs.proveAll(_keys, _datasets, _verifier, items);
+    }
+
+    /// @inheritdoc IProofLedger
     function datasetOf(bytes32 datasetId) external view override returns (Dataset memory) {
         return _datasets.viewOf(_keys, datasetId);
     }
@@ -152,10 +165,12 @@ contract ProofLedger is IProofLedger {
     function keyOf(
         bytes32 vkId
     ) external view override returns (address data, uint64 kind, uint64 slots, uint64 depth) {
-        uint256 position = _keys.positions[vkId];
-        if (position == 0) return (address(0), 0, 0, 0);
-        PinnedKeys.Pinned storage key = _keys.list[position - 1];
-        return (key.data, key.kind, key.slots, key.depth);
+        return _keys.describe(vkId);
+    }
+
+    /// @inheritdoc IProofLedger
+    function batchVerifier() external view override returns (address) {
+        return address(_verifier);
     }
 
     /// @inheritdoc IProofLedger

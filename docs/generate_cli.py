@@ -32,6 +32,8 @@ No secret is ever an argument: the keystore's password is read from a file that 
 
 EXIT_NOTES = """`verify` and `gate` end with their verdict's code; 0 is only ever `verified`. `chain status` ends with 3 when the chain
 is down, `doctor` with 3 when something needed is missing, `fsck` and `contracts verify` with 1 when something does not agree.
+`dataset contains` ends with 0 (present), 4 (absent) or 3 (undetermined), with `--blocklist` with 0 (all absent), 1 (some present) or 3;
+`dataset erase --check` with 1 when something was found; `proof verify` with the code of its worst verdict ([audits](formats/audits.md)).
 """
 
 # name -> (default, meaning). Read in provenance/settings.py and by options that name a variable.
@@ -51,6 +53,8 @@ VARIABLES: dict[str, tuple[str, str]] = {
     "PROVENANCE_PROVER": ("a server per command", "Address of a running `zkprover serve` (`unix:PATH`, `tcp:HOST:PORT`), or `one-shot`."),
     "PROVENANCE_PROVER_SECRET": ("none", "File of mode 0600 with the secret shared with a prover on TCP."),
     "PROVENANCE_ZKPROVER": ("the packaged binary", "Another `zkprover` binary."),
+    "PROVENANCE_AUDIT_KEYS": ("`true`", "Whether `chain deploy` makes the keys of sorted, member and absent."),
+    "PROVENANCE_MODEL_KEYS": ("`q8_0:3,merge:3:8`", "Keys of the statements about weights that `chain deploy` makes; empty for none."),
     "PROVENANCE_HOST": ("`127.0.0.1`", "Address that `serve` listens on."),
     "PROVENANCE_PORT": ("`8000`", "Port that `serve` listens on."),
     "PROVENANCE_DATABASE": ("an SQLite file in PROVENANCE_HOME", "Database URL of `serve`; the place for its password."),
@@ -113,11 +117,14 @@ def command_section(name: str, command: Any) -> Iterator[str]:
 def leaf_commands() -> Iterator[tuple[str, Any]]:
     """Every command with its full name, groups expanded."""
     for name in COMMANDS:
-        command = load_command(name)
-        if getattr(command, "commands", None):
-            yield from ((f"{name} {sub}", inner) for sub, inner in command.commands.items())
-        else:
-            yield name, command
+        yield from _leaves(name, load_command(name))
+
+
+def _leaves(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+    if not getattr(command, "commands", None):
+        yield name, command
+    for sub, inner in getattr(command, "commands", {}).items():
+        yield from _leaves(f"{name} {sub}", inner)
 
 
 def exit_codes() -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 
-from provenance.dataset import CommittedDataset, ManifestFacts
+from provenance.dataset import CommittedDataset
+from provenance.dataset_writer import ManifestFacts
 from provenance.journal import Journal
 from provenance.log import read_records
 from provenance.saltstore import SaltStore

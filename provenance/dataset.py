@@ -1,6 +1,6 @@
 """A committed dataset on disk: what is public about it, and what never leaves its owner.
 
-    dataset.json             public manifest, RFC 8785 JSON (fields: MANIFEST_FIELDS)
+    dataset.json             public manifest, RFC 8785 JSON (`provenance.dataset_manifest`)
     leaves.bin               count * 32 bytes, the Poseidon leaves in leaf order; public
     private/ (0700)
       records.sqlite (0600)  record(leaf_index, source_row, digest, canonical), erased(leaf_index, leaf, time)
@@ -12,288 +12,32 @@ sees indices. A folder appears whole under its name or not at all. NOT promised:
 
 from __future__ import annotations
 
-import fcntl
-import glob
 import os
-import shutil
 import sqlite3
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from provenance.dataset_manifest import DatasetRoot, load_manifest
 from provenance.digest import Digest, hash_file
-from provenance.encoding import canonical_json, dataset_record_digest, parse_json
-from provenance.errors import AuthError, Conflict, InputError, NotFound, UnavailableError, VerificationError
-from provenance.journal import sync_directory
+from provenance.encoding import dataset_record_digest, parse_json
+from provenance.errors import AuthError, InputError, NotFound, UnavailableError, VerificationError
 from provenance.record import now
 from provenance.saltstore import SaltStore, open_private_database, truncate_log
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-FORMAT = "provenance-dataset/1"
-ARITY = 16
-DEPTHS = (5, 6)  # 16^5 and 16^6 leaves; no deeper keys exist
-MAX_RECORDS = ARITY ** DEPTHS[-1]
-SALT_BYTES = 31  # 248 bits: always below the field's order
 SALT_KIND = "record"
-FIELD_ORDER = 21888242871839275222246405745257275088548364400416034343698204186575808495617  # r of BN254
-MANIFEST_FIELDS: dict[str, type] = {
-    "format": str, "root": dict, "source": str, "licence": str, "text_column": str, "columns": list, "files": list,
-    "counts": dict, "duplicates_removed": int, "curation": list, "created": str,
-}
-_OPTIONAL = ("text_column", "columns")  # exactly one of them stands
-_CHECK_ROWS = 4096
+CHUNK_ROWS = 4096
 
 LeafFunction = Callable[[Sequence[Digest], Sequence[bytes]], Sequence[bytes]]
 """(digests, salts) -> 32-byte leaves; `provenance_zk.commitments` has a fast and an obvious one."""
 RootFunction = Callable[[np.ndarray, int], int]
 """(leaves as (N, 32) uint8, depth) -> root."""
-
-
-@dataclass(frozen=True)
-class DatasetRoot:
-    """A dataset's name: the Poseidon root alone says neither how deep the tree is nor where its leaves end."""
-
-    root: int
-    depth: int
-    count: int
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.root < FIELD_ORDER:
-            raise InputError("root is not a field element", expected=f"< {FIELD_ORDER}", actual=self.root)
-        if self.depth not in DEPTHS:
-            raise InputError("no key for a tree of this depth", expected=DEPTHS, actual=self.depth)
-        if not 1 <= self.count <= ARITY**self.depth:
-            raise InputError("count does not fit the tree", expected=f"1..{ARITY**self.depth}", actual=self.count)
-
-    @property
-    def hex0x(self) -> str:
-        return f"0x{self.root:064x}"
-
-    def to_json(self) -> dict[str, Any]:
-        return {"root": self.hex0x, "depth": self.depth, "count": self.count}
-
-    @classmethod
-    def from_json(cls, value: Any, where: str = "root") -> DatasetRoot:
-        """Read `to_json`'s form (attacker-controlled). Raises InputError."""
-        if not isinstance(value, dict) or set(value) != {"root", "depth", "count"}:
-            raise InputError("not a dataset root", where=where, expected="root, depth, count")
-        text, depth, count = value["root"], value["depth"], value["count"]
-        if not isinstance(text, str) or len(text) != 66 or not text.startswith("0x") or set(text[2:]) - set("0123456789abcdef"):
-            raise InputError("not a field element", where=f"{where}.root", expected="0x and 64 lower-case hex digits")
-        if type(depth) is not int or type(count) is not int:
-            raise InputError("depth and count are integers", where=where)
-        return cls(int(text, 16), depth, count)
-
-
-def depth_for(count: int) -> int:
-    """Depth of the tree that holds `count` leaves.
-
-    Raises:
-        InputError: none, or more than 16^6.
-    """
-    if not 1 <= count <= MAX_RECORDS:
-        raise InputError("dataset cannot be committed", expected=f"1..{MAX_RECORDS} records", actual=count,
-                         hint="split a larger dataset: deeper keys do not exist yet" if count else None)
-    return next(depth for depth in DEPTHS if count <= ARITY**depth)
-
-
-@dataclass(frozen=True)
-class CommittedRecord:
-    """One record about to be written: `source_row` counts from 0 in the order the source was read."""
-
-    digest: Digest
-    canonical: bytes
-    salt: bytes
-    leaf: bytes
-    source_row: int
-
-
-@dataclass(frozen=True)
-class ManifestFacts:
-    """What the committer states about a dataset; nothing here is proven.
-
-    `files` holds {path, size, sha256} of the source files, `curation` one sentence per step (filters, deduplication).
-    """
-
-    source: str
-    licence: str
-    text_column: str | None = None
-    columns: Sequence[str] = ()
-    files: Sequence[Mapping[str, Any]] = ()
-    curation: Sequence[str] = ()
-    duplicates_removed: int = 0
-    counts: Mapping[str, int] = field(default_factory=dict)
-
-
-def write_dataset(
-    out_dir: Path, root: DatasetRoot, facts: ManifestFacts, records: Iterable[CommittedRecord], key: bytes
-) -> None:
-    """Write a dataset folder; it is durable and whole on return, and absent if this raises.
-
-    What a killed process left behind (records in a hidden `.NAME.partial-*` folder) is removed by the next call for that name.
-
-    Args:
-        records: `root.count` records in leaf order (strictly increasing digests).
-        key: 32 bytes for the salt store.
-
-    Raises:
-        Conflict: `out_dir` exists.
-        UnavailableError: the disk refused.
-    """
-    out_dir = Path(os.path.abspath(out_dir))
-    _require_absent(out_dir)
-    try:
-        out_dir.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(out_dir)
-        temporary = Path(tempfile.mkdtemp(prefix=_partial(out_dir), dir=out_dir.parent))
-        lock = _lock(temporary)
-    except OSError as error:
-        raise UnavailableError("cannot create output folder", where=str(out_dir), actual=error.strerror) from error
-    try:
-        _fill(temporary, root, facts, records, key)
-        _require_absent(out_dir)
-        os.rename(temporary, out_dir)
-        sync_directory(out_dir.parent)  # the dataset exists after this line and not before
-    except OSError as error:
-        raise UnavailableError("cannot write dataset", where=str(out_dir), actual=error.strerror) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)  # gone already when the rename took place
-        if lock is not None:
-            os.close(lock)
-
-
-def _partial(out_dir: Path) -> str:
-    return f".{out_dir.name}.partial-"
-
-
-def _lock(folder: Path) -> int | None:
-    """A descriptor that holds the folder's lock until it is closed or its process dies; None if another holds it."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        return None
-    return fd
-
-
-def _remove_leftovers(out_dir: Path) -> None:
-    for folder in out_dir.parent.glob(f"{glob.escape(_partial(out_dir))}*"):
-        if (fd := _lock(folder)) is not None:  # nobody is writing it any more
-            shutil.rmtree(folder, ignore_errors=True)
-            os.close(fd)
-
-
-def _require_absent(out_dir: Path) -> None:
-    if os.path.lexists(out_dir):
-        raise Conflict("output folder exists", where=str(out_dir), hint="choose another --out: a commitment is never replaced")
-
-
-def _fill(folder: Path, root: DatasetRoot, facts: ManifestFacts, records: Iterable[CommittedRecord], key: bytes) -> None:
-    folder.chmod(0o755)
-    private = folder / "private"
-    private.mkdir(mode=0o700)
-    count = _write_records(folder, private, records, key)
-    if count != root.count:
-        raise InputError("records do not match the root", where=str(folder), expected=root.count, actual=count)
-    manifest = _manifest(root, facts)
-    _write_durably(folder / "dataset.json", canonical_json(manifest))
-    sync_directory(private)
-    sync_directory(folder)
-
-
-def _write_records(folder: Path, private: Path, records: Iterable[CommittedRecord], key: bytes) -> int:
-    database = open_private_database(private / "records.sqlite", create=True)
-    count, previous = 0, b""
-    with SaltStore.open(private / "salts.sqlite", key) as salts, (folder / "leaves.bin").open("wb") as leaves:
-        try:
-            database.execute("CREATE TABLE record (leaf_index INTEGER PRIMARY KEY, source_row INTEGER NOT NULL, "
-                             "digest BLOB NOT NULL, canonical BLOB NOT NULL)")
-            database.execute("CREATE TABLE erased (leaf_index INTEGER PRIMARY KEY, leaf BLOB NOT NULL, time TEXT NOT NULL)")
-            database.execute("BEGIN")
-            for chunk in _chunks(records, _CHECK_ROWS):
-                database.executemany("INSERT INTO record VALUES (?, ?, ?, ?)", (
-                    (count + i, r.source_row, bytes(r.digest), r.canonical) for i, r in enumerate(chunk)))
-                salts.put_many(SALT_KIND, ((count + i, r.salt) for i, r in enumerate(chunk)))
-                for record in chunk:
-                    if record.digest <= previous:
-                        raise InputError("records are not in the order of their digests", where=f"leaf {count}")
-                    previous = record.digest
-                    leaves.write(record.leaf)
-                    count += 1
-            database.execute("COMMIT")
-            truncate_log(database, private / "records.sqlite")
-            leaves.flush()
-            os.fsync(leaves.fileno())
-        except sqlite3.Error as error:
-            raise UnavailableError("cannot write dataset", where=str(folder), actual=error) from error
-        finally:
-            database.close()
-    return count
-
-
-def _manifest(root: DatasetRoot, facts: ManifestFacts) -> dict[str, Any]:
-    manifest: dict[str, Any] = {
-        "format": FORMAT, "root": root.to_json(), "source": facts.source, "licence": facts.licence,
-        "files": [dict(f) for f in facts.files], "counts": {"records": root.count, **facts.counts},
-        "duplicates_removed": facts.duplicates_removed, "curation": list(facts.curation), "created": now(),
-    }
-    if facts.text_column is not None:
-        manifest["text_column"] = facts.text_column
-    else:
-        manifest["columns"] = list(facts.columns)
-    return manifest
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    with path.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _chunks(items: Iterable[CommittedRecord], size: int) -> Iterator[list[CommittedRecord]]:
-    chunk: list[CommittedRecord] = []
-    for item in items:
-        chunk.append(item)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
-
-
-def load_manifest(path: Path) -> dict[str, Any]:
-    """Read and check a `dataset.json` (attacker-controlled).
-
-    Raises:
-        InputError: missing, not JSON, or fields that the format does not have.
-    """
-    try:
-        manifest = parse_json(path.read_bytes())
-    except OSError as error:
-        raise InputError("cannot read dataset manifest", where=str(path), actual=error.strerror,
-                         hint="run `provenance dataset commit` first, and name its --out folder") from error
-    except ValueError as error:
-        raise InputError("dataset manifest is not JSON", where=str(path), actual=error) from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise InputError("not a committed dataset", where=str(path), expected=FORMAT)
-    for name, kind in MANIFEST_FIELDS.items():
-        if name not in manifest and name in _OPTIONAL:
-            continue
-        if not isinstance(manifest.get(name), kind):
-            raise InputError("manifest field is missing or has the wrong form", where=f"{path} {name}", expected=kind.__name__)
-    if extra := sorted(set(manifest) - set(MANIFEST_FIELDS)):
-        raise InputError("manifest has unknown fields", where=str(path), actual=", ".join(extra)[:80])
-    if ("text_column" in manifest) == ("columns" in manifest):
-        raise InputError("manifest names either one text column or several columns", where=str(path))
-    return manifest
 
 
 @dataclass(frozen=True)
@@ -304,6 +48,22 @@ class CheckReport:
     erased: int
     leaves: bool
     root: bool
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a digest stands: `index` if a record has it; `below`, `above` are the nearest records left (-1 and count at the ends)."""
+
+    index: int | None
+    below: int
+    above: int
+
+    @property
+    def answer(self) -> str:
+        """present, absent, or undetermined: an erased record in the gap may have had this digest."""
+        if self.index is not None:
+            return "present"
+        return "absent" if self.above == self.below + 1 else "undetermined"
 
 
 class CommittedDataset:
@@ -405,9 +165,29 @@ class CommittedDataset:
         """
         return self._require_salts().get(SALT_KIND, self._check_index(index))
 
+    def digests(self) -> list[bytes]:
+        """`d` of every record, in leaf order.
+
+        Raises:
+            NotFound: a record was erased.
+            VerificationError: a row is missing without a tombstone, or holds no bytes.
+        """
+        found = [row[0] for row in self._execute("SELECT digest FROM record ORDER BY leaf_index")]
+        if len(found) != len(self) or not all(isinstance(d, bytes) and len(d) == 32 for d in found):
+            return [self.digest(index) for index in range(len(self))]  # which raises for the one that is wrong
+        return found
+
+    def salts(self) -> list[bytes]:
+        """The salt of every leaf, in leaf order; raises as `salt` does."""
+        return self._require_salts().get_many(SALT_KIND, range(len(self)))
+
     def find(self, digest: Digest) -> int | None:
         """Leaf index of the record with this `d`, None if there is none (or it was erased)."""
-        low, high = 0, len(self)
+        return self.place(digest).index
+
+    def place(self, digest: Digest) -> Place:
+        """Where this `d` stands, or would stand, among the records that are left."""
+        low, high, below, above = 0, len(self), -1, len(self)
         while low < high:
             middle = (low + high) // 2
             found = self._execute("SELECT leaf_index, digest FROM record WHERE leaf_index >= ? AND leaf_index < ? "
@@ -415,12 +195,17 @@ class CommittedDataset:
             if found is None:
                 high = middle
             elif found[1] == digest:
-                return int(found[0])
+                return Place(int(found[0]), below, above)
             elif found[1] < digest:
-                low = found[0] + 1
+                low, below = found[0] + 1, int(found[0])
             else:
-                high = middle
-        return None
+                high, above = middle, int(found[0])
+        return Place(None, below, above)
+
+    def index_of(self, leaf: bytes) -> int | None:
+        """Index of a leaf, erased or not; None if the dataset has no such leaf."""
+        found = np.flatnonzero((self.leaves == np.frombuffer(leaf, dtype=np.uint8)).all(axis=1))
+        return int(found[0]) if len(found) else None
 
     def erased(self) -> list[int]:
         """Indices of erased records, in order."""
@@ -458,8 +243,8 @@ class CommittedDataset:
         """
         erased, previous, seen = set(self.erased()), b"", 0
         check_leaves = leaf_function is not None and self._salts is not None
-        for start in range(0, len(self), _CHECK_ROWS):
-            chunk = range(start, min(start + _CHECK_ROWS, len(self)))
+        for start in range(0, len(self), CHUNK_ROWS):
+            chunk = range(start, min(start + CHUNK_ROWS, len(self)))
             present = self._check_digests(chunk, erased, previous)
             if present and check_leaves and leaf_function is not None:
                 self._check_leaves(present, leaf_function)

@@ -19,6 +19,7 @@ from provenance.errors import InputError
 
 MAX_INTEGER = 2**53 - 1
 MAX_JSON_DEPTH = 64
+FIELD_ORDER = 21888242871839275222246405745257275088548364400416034343698204186575808495617  # r of BN254, of leaves and roots
 BATCH_TENSORS = ("input_ids", "attention_mask", "labels")
 
 

@@ -27,6 +27,10 @@ class ChainIdentity:
     registry_code_hash: str
     ledger: str
     ledger_code_hash: str
+    audits: str | None = None  # None where the reader was not told of one
+    audits_code_hash: str | None = None
+    models: str | None = None
+    models_code_hash: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,13 +99,52 @@ class AnchoringFacts:
 
 
 @dataclass(frozen=True)
+class TableFacts:
+    """A table of tensors: RFC 6962 root over `entries` entries; zeros where the stage has none."""
+
+    root: bytes
+    entries: int
+
+
+@dataclass(frozen=True)
+class ModelAnchoringFacts:
+    """One numbered anchoring of a stage (1 merge, 2 quantize): what was anchored, its draw, how far its proofs are.
+
+    `seed` is zero before the draw; `codes_hash` binds all accepted codes and must be recomputed from the file
+    (docs/formats/statements.md). A `void` anchoring missed its draw: nothing is ever proven of it, and it counts.
+    """
+
+    base: TableFacts
+    adapter: TableFacts
+    merged: TableFacts
+    artifact: bytes
+    kind: int
+    slots: int
+    scale: int
+    draws: int
+    blocks: int
+    seed: bytes
+    codes_hash: bytes
+    log_root: bytes
+    log_size: int
+    block_number: int
+    draw_block: int
+    next_tensor: int
+    next_group: int
+    blocks_proved: int
+    accepted: bool
+    void: bool
+
+
+@dataclass(frozen=True)
 class Revocation:
     block_number: int
     reason: str
 
 
 class ChainSnapshot(Protocol):
-    """The contracts' state at one block. Absent things come back as None.
+    """The contracts' state at one block. Absent things come back as None; a contract that the trust file does not name says
+    nothing: no dataset is sorted and no model anchored there.
 
     Raises (every method): UnavailableError if the chain does not answer or answers with bytes that are not the contract's.
     """
@@ -117,6 +160,9 @@ class ChainSnapshot(Protocol):
     def anchoring(self, run_id: bytes, epoch: int, number: int) -> AnchoringFacts | None: ...
     def anchoring_count(self, run_id: bytes, epoch: int) -> int: ...
     def runs_of(self, owner: str) -> list[bytes]: ...
+    def sorted_complete(self, dataset_id: bytes, vk_id: bytes) -> bool: ...
+    def model_anchoring(self, run_id: bytes, stage: int, number: int) -> ModelAnchoringFacts | None: ...
+    def model_anchoring_count(self, run_id: bytes, stage: int) -> int: ...
 
 
 class ChainReader(Protocol):

@@ -52,6 +52,7 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "checkpoint": "int?", "scale": "decimal", "adapted": "[str]", "max_ulp_to_peft": "int?",
     },
     "quantize": {"source": "digest", "format": "str", "quantization": "str", "file": "digest", "size": "int", "tensors": "object"},
+    "sample": {"stage": "str", "number": "int", "ledger": "address", "anchoring": "word"},
     "release": {"run_id": "word", "model": "digest", "manifest": "digest", "name": "str", "files": "int?"},
     "attest": {"subject": "digest", "kind": "str", "body": "object"},
     "revoke": {"run_id": "word", "index": "int", "reason": "str"},

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 KEY_BYTES = 32
+BATCH_SALTS = "batch"  # kind of a run's batch salts; their id is the record's place in the journal
 _NONCE_BYTES = 12  # Source: NIST SP 800-38D section 8.2.2, random nonces of 96 bits
 _FLUSH_ROWS = 50_000  # rows held in memory before they are written without waiting for sync()
 _DERIVE = b"provenance/v1/salt-store\0"

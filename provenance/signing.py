@@ -1,4 +1,4 @@
-"""Signed heads (EIP-712) and the encrypted keystore. Keys never leave this module but to sign.
+"""Signed heads and tombstones (EIP-712) and the encrypted keystore. Keys never leave this module but to sign.
 
 Source: EIP-712 (typed data), Web3 Secret Storage v3 (keystore) through eth-account.
 """
@@ -20,11 +20,17 @@ from eth_account.signers.local import LocalAccount
 
 from provenance.errors import AuthError, Conflict, InputError, VerificationError
 from provenance.log import Head
+from provenance.record import Record
 
 _HEAD_TYPE = [
     {"name": "runId", "type": "bytes32"},
     {"name": "size", "type": "uint64"},
     {"name": "root", "type": "bytes32"},
+]
+_TOMBSTONE_TYPE = [
+    {"name": "dataset", "type": "bytes32"},
+    {"name": "leaf", "type": "bytes32"},
+    {"name": "record", "type": "bytes32"},
 ]
 
 
@@ -37,6 +43,9 @@ class Domain:
 
     def to_json(self) -> dict[str, Any]:
         return {"name": "provenance", "version": "1", "chainId": self.chain_id, "verifyingContract": self.registry}
+
+
+NO_CHAIN = Domain(0, "0x" + "00" * 20)
 
 
 def _message(head: Head, domain: Domain) -> Any:
@@ -55,12 +64,35 @@ def verify_head(head: Head, domain: Domain, signature: bytes, signer: str) -> No
     Raises:
         VerificationError: malformed, or made by another key.
     """
+    _require_signer("head", _message(head, domain), signature, signer)
+
+
+def _require_signer(what: str, message: Any, signature: bytes, signer: str) -> None:
     try:
-        actual = Account.recover_message(_message(head, domain), signature=signature)
+        actual = Account.recover_message(message, signature=signature)
     except Exception as error:  # eth-keys raises several unrelated types on hostile signatures
-        raise VerificationError("head signature is malformed", actual=type(error).__name__) from error
+        raise VerificationError(f"{what} signature is malformed", actual=type(error).__name__) from error
     if actual.lower() != signer.lower():
-        raise VerificationError("head is signed by another key", expected=signer.lower(), actual=actual.lower())
+        raise VerificationError(f"{what} is signed by another key", expected=signer.lower(), actual=actual.lower())
+
+
+def _tombstone_message(record: Record) -> Any:
+    data = {"dataset": _word(record, "dataset"), "leaf": _word(record, "leaf"), "record": bytes(record.digest)}
+    return encode_typed_data(NO_CHAIN.to_json(), {"Tombstone": _TOMBSTONE_TYPE}, data)
+
+
+def _word(record: Record, name: str) -> bytes:
+    return bytes.fromhex(record.fields[name][2:])
+
+
+def sign_tombstone(account: LocalAccount, record: Record) -> bytes:
+    """65-byte signature r || s || v over a `tombstone` record; it counts on every chain, since a dataset belongs to none."""
+    return bytes(account.sign_message(_tombstone_message(record)).signature)
+
+
+def verify_tombstone(record: Record, signature: bytes, signer: str) -> None:
+    """Check a tombstone's signature; raises as `verify_head` does."""
+    _require_signer("tombstone", _tombstone_message(record), signature, signer)
 
 
 def read_password(file: Path | None, *, prompt: str = "keystore password: ") -> str:

@@ -15,6 +15,7 @@ import yaml
 
 from provenance.digest import Digest, sha256
 from provenance.errors import ConfigError
+from provenance.facts import ChainIdentity
 
 FORMAT = "provenance-trust/1"
 KEY_KINDS = ("epoch", "tree", "sorted", "member", "absent", "q8_0", "int8", "merge")
@@ -63,6 +64,8 @@ class Trust:
     keys: tuple[Key, ...]
     publishers: tuple[Publisher, ...]
     digest: Digest
+    audits: Contract | None = None
+    models: Contract | None = None
 
     def publisher(self, address: str, block: int) -> Publisher | None:
         return next((p for p in self.publishers if p.address == address.lower() and p.covers(block)), None)
@@ -70,21 +73,43 @@ class Trust:
     def key(self, vk_id: str) -> Key | None:
         return next((k for k in self.keys if k.vk_id == vk_id), None)
 
+    def first_difference(self, identity: ChainIdentity) -> tuple[str, str, str] | None:
+        """(what, expected, actual) of the first thing in which a chain is not the pinned one, None if it is."""
+        return next((found for found in (
+            ("chain id", str(self.chain_id), str(identity.chain_id)),
+            ("genesis block", self.genesis, identity.genesis),
+            ("registry address", self.registry.address, identity.registry.lower()),
+            ("ledger address", self.ledger.address, identity.ledger.lower()),
+            ("registry code", self.registry.code_hash, identity.registry_code_hash),
+            ("ledger code", self.ledger.code_hash, identity.ledger_code_hash),
+            *_pinned("audits", self.audits, identity.audits, identity.audits_code_hash),
+            *_pinned("models", self.models, identity.models, identity.models_code_hash),
+        ) if found[1] != found[2]), None)
+
     def to_yaml(self) -> str:
         return render(self.environment, self.chain_id, self.genesis, self.registry, self.ledger, self.keys, self.publishers,
-                      self.confirmations)
+                      self.confirmations, self.audits, self.models)
+
+
+def _pinned(name: str, pinned: Contract | None, address: str | None, code_hash: str | None) -> list[tuple[str, str, str]]:
+    """What to compare of a contract that the trust file may leave out; nothing is ever read from one that it does not name."""
+    if pinned is None:
+        return []
+    return [(f"{name} address", pinned.address, str(address).lower()), (f"{name} code", pinned.code_hash, str(code_hash))]
 
 
 def render(environment: str, chain_id: int, genesis: str, registry: Contract, ledger: Contract, keys: tuple[Key, ...],
-           publishers: tuple[Publisher, ...], confirmations: int | None = None) -> str:
+           publishers: tuple[Publisher, ...], confirmations: int | None = None, audits: Contract | None = None,
+           models: Contract | None = None) -> str:
     """A trust file's text. Law: `parse_trust(render(..))` has the same fields."""
     value: dict[str, Any] = {
         "format": FORMAT,
         "environment": environment,
         "chain": {"id": chain_id, "genesis": genesis} | ({} if confirmations is None else {"confirmations": confirmations}),
         "contracts": {
-            "registry": {"address": registry.address, "code_hash": registry.code_hash},
-            "ledger": {"address": ledger.address, "code_hash": ledger.code_hash},
+            name: {"address": contract.address, "code_hash": contract.code_hash}
+            for name, contract in (("registry", registry), ("ledger", ledger), ("audits", audits), ("models", models))
+            if contract is not None
         },
         "keys": [{"vk_id": k.vk_id, "kind": k.kind, "class": k.klass} | ({"transcript": k.transcript} if k.transcript else {})
                  for k in keys],
@@ -129,6 +154,9 @@ class _Reader:
         if text not in choices:
             raise ConfigError("no such value", where=f"{self._where} {self._path}{name}", expected=" | ".join(choices), actual=text)
         return text
+
+    def has(self, name: str) -> bool:
+        return name in self._value
 
     def part(self, name: str) -> _Reader:
         return _Reader(self.get(name, dict), f"{self._path}{name}.", self._where)
@@ -188,6 +216,8 @@ def parse_trust(data: bytes, where: str = "trust file") -> Trust:
         keys=tuple(_key(r) for r in reader.parts("keys")),
         publishers=tuple(_publisher(r) for r in reader.parts("publishers")),
         digest=sha256(data),
+        audits=_contract(contracts.part("audits")) if contracts.has("audits") else None,
+        models=_contract(contracts.part("models")) if contracts.has("models") else None,
     )
     for part in (reader, chain, contracts):
         part.done()

@@ -9,18 +9,21 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
 
 from provenance.digest import Digest
 from provenance.errors import UnavailableError
 from provenance.facts import ChainReader
+from provenance.tensors import Tensor
 from provenance.verdict import Status, Verdict
 from provenance.verify import verify_artifact
 from provenance.verify.artifact import Artifact
 from provenance.verify.evidence import FolderSource
-from provenance.verify.protocols import EpochEvidence, ProofVerifier, RegistrationEvidence
+from provenance.verify.protocols import EpochEvidence, ProofVerifier, RegistrationEvidence, SampleEvidence
 from provenance_api.evidence import Redaction, Stamp, StampedSource
 from provenance_api.state import AppState
 
@@ -45,6 +48,12 @@ class _MissingProver:
         raise self._error
 
     def check_epoch(self, evidence: EpochEvidence) -> None:
+        raise self._error
+
+    def check_samples(self, evidence: SampleEvidence) -> NoReturn:
+        raise self._error
+
+    def commit_tensors(self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]) -> NoReturn:
         raise self._error
 
 

@@ -21,6 +21,19 @@ interface IProofLedger {
         uint256[2] c;
     }
 
+    /// @notice The arguments of `proveEpoch`, for one chunk of a batch.
+    struct EpochItem {
+        bytes32 runId;
+        uint64 epoch;
+        uint64 number;
+        uint64 c;
+        uint256 a;
+        uint256 b;
+        uint256[2][3] commitments;
+        uint256[2][2] poks;
+        Proof proof;
+    }
+
     /// @param owner who began the registration; the zero address if there is none
     /// @param epochKey vkId of the `epoch` key
     /// @param treeKey vkId of the `tree` key
@@ -58,8 +71,8 @@ interface IProofLedger {
     /// @param blockNumber block of the anchoring
     /// @param accepted whether all chunks are proved and both products agree
     /// @param logRoot RFC 6962 root of the run's log at anchoring
-    /// @param productA product of the accepted chunks' a, mod r; 0 before the first
-    /// @param productB product of the accepted chunks' b, mod r; 0 before the first
+    /// @param productA product of the proved chunks' a, mod r; 0 before the first, and once accepted
+    /// @param productB product of the proved chunks' b, mod r; 0 before the first, and once accepted
     struct Anchoring {
         bytes32 datasetId;
         bytes32 seed;
@@ -149,6 +162,12 @@ interface IProofLedger {
     error KnowledgeNotProved();
     /// @notice The proof does not verify for these public inputs and points.
     error ProofInvalid(uint64 chunk);
+    /// @notice A batch without an item.
+    error EmptyBatch();
+    /// @notice Item `index` of a batch is of another epoch key than the items before it.
+    error MixedKeys(uint256 index);
+    /// @notice At least one of these proofs does not verify; `proveEpoch` tells which.
+    error BatchInvalid(uint256 proofs);
     /// @notice Only the run's writers anchor its epochs.
     error NotRunWriter(bytes32 runId, address sender);
     /// @notice The seed was not drawn (or there is no such run).
@@ -229,6 +248,12 @@ interface IProofLedger {
         Proof calldata proof
     ) external;
 
+    /// @notice Does what `proveEpoch` does for each item, in order, with all proofs checked in one pairing call: chunks, epochs,
+    /// anchorings and runs of one epoch key may be mixed. Each item passes every check of `proveEpoch`; one that was accepted
+    /// before, or earlier in the batch, has no effect. All proofs verify, or the call reverts and nothing was accepted.
+    /// @param items at least one, at most 64 that were not accepted before
+    function proveEpochs(EpochItem[] calldata items) external;
+
     /// @notice A registration; all fields 0 if there is none with this id.
     function datasetOf(bytes32 datasetId) external view returns (Dataset memory);
 
@@ -253,6 +278,9 @@ interface IProofLedger {
     /// @return slots n of an epoch key, leaves per chunk of a tree key
     /// @return depth of the tree; 0 for an epoch key
     function keyOf(bytes32 vkId) external view returns (address data, uint64 kind, uint64 slots, uint64 depth);
+
+    /// @notice The contract that checks the proofs of a batch; this ledger created it.
+    function batchVerifier() external view returns (address);
 
     /// @notice The ProvenanceRegistry whose runs may anchor epochs here.
     function registry() external view returns (address);

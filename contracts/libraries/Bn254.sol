@@ -36,22 +36,35 @@ library Bn254 {
 
     /// @notice sum += p.
     function accumulate(Sum memory sum, uint256[2] memory p) internal view {
+        accumulateAt(_place(sum), _place(p));
+    }
+
+    /// @notice sum += scalar * p.
+    function accumulate(Sum memory sum, uint256[2] memory p, uint256 scalar) internal view {
+        accumulateAt(_place(sum), _place(p), scalar);
+    }
+
+    /// @notice `accumulate` with a sum and a point given by their places in memory: a memory-typed variable for each point of a
+    /// long list would be allocated and zeroed.
+    function accumulateAt(uint256 sum, uint256 p) internal view {
         assembly ("memory-safe") {
             mcopy(add(sum, 64), p, 64)
         }
         _addProduct(sum);
     }
 
-    /// @notice sum += scalar * p.
-    function accumulate(Sum memory sum, uint256[2] memory p, uint256 scalar) internal view {
-        mulTo(p, scalar, _product(sum));
+    /// @notice `accumulate` with a sum and a point given by their places in memory.
+    function accumulateAt(uint256 sum, uint256 p, uint256 scalar) internal view {
+        unchecked {
+            mulAt(p, scalar, sum + 64); // the product lies behind the sum
+        }
         _addProduct(sum);
     }
 
     /// @notice p + q.
     function add(uint256[2] memory p, uint256[2] memory q) internal view returns (uint256[2] memory) {
         Sum memory sum = Sum(p[0], p[1], q[0], q[1]);
-        _addProduct(sum);
+        _addProduct(_place(sum));
         return [sum.x, sum.y];
     }
 
@@ -62,6 +75,11 @@ library Bn254 {
 
     /// @notice product = scalar * p, written where the caller wants it.
     function mulTo(uint256[2] memory p, uint256 scalar, uint256[2] memory product) internal view {
+        mulAt(_place(p), scalar, _place(product));
+    }
+
+    /// @notice `mulTo` with points given by their places in memory.
+    function mulAt(uint256 p, uint256 scalar, uint256 product) internal view {
         _requireGas(MUL_GAS);
         uint256 bound = MUL_GAS * HEADROOM;
         bool ok;
@@ -99,7 +117,7 @@ library Bn254 {
         return p[1] == 0 ? p : [p[0], Q - p[1]];
     }
 
-    function _addProduct(Sum memory sum) private view {
+    function _addProduct(uint256 sum) private view {
         _requireGas(ADD_GAS);
         uint256 bound = ADD_GAS * HEADROOM;
         bool ok;
@@ -119,10 +137,15 @@ library Bn254 {
         }
     }
 
-    /// The product of a sum, as a point.
-    function _product(Sum memory sum) private pure returns (uint256[2] memory p) {
+    function _place(Sum memory sum) private pure returns (uint256 place) {
         assembly ("memory-safe") {
-            p := add(sum, 64)
+            place := sum
+        }
+    }
+
+    function _place(uint256[2] memory p) private pure returns (uint256 place) {
+        assembly ("memory-safe") {
+            place := p
         }
     }
 

@@ -6,6 +6,7 @@ import {Bitmap} from "./Bitmap.sol";
 import {Bn254} from "./Bn254.sol";
 import {Challenges} from "./Challenges.sol";
 import {Groth16} from "./Groth16.sol";
+import {Kinds} from "./Kinds.sol";
 import {PinnedKeys} from "./PinnedKeys.sol";
 import {VerifyingKey} from "./VerifyingKey.sol";
 
@@ -62,8 +63,8 @@ library Datasets {
         uint256[2][] calldata d,
         uint256[2][] calldata poks
     ) internal returns (bytes32 datasetId) {
-        uint8 epochKey = keys.find(r.epochKey, PinnedKeys.EPOCH);
-        uint8 treeKey = keys.find(r.treeKey, PinnedKeys.TREE);
+        uint8 epochKey = keys.find(r.epochKey, Kinds.EPOCH);
+        uint8 treeKey = keys.find(r.treeKey, Kinds.TREE);
         _requireShape(keys, epochKey, treeKey, r);
         r.slots = keys.list[epochKey].slots;
         r.chunks = (r.count + r.slots - 1) / r.slots;
@@ -245,7 +246,7 @@ library Datasets {
         uint8 treeKey,
         Challenges.Registration memory r
     ) private view {
-        if (r.count == 0 || r.count > PinnedKeys.MAX_COUNT) revert IProofLedger.BadCount(uint64(r.count));
+        if (r.count == 0 || r.count > Kinds.MAX_RECORDS) revert IProofLedger.BadCount(uint64(r.count));
         uint64 slots = keys.list[epochKey].slots;
         uint64 treeSlots = keys.list[treeKey].slots;
         if (slots % treeSlots != 0) revert IProofLedger.SlotsMismatch(slots, treeSlots);

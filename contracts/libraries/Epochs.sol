@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IBatchVerifier} from "../interfaces/IBatchVerifier.sol";
 import {IProofLedger} from "../interfaces/IProofLedger.sol";
 import {IProvenanceRegistry} from "../interfaces/IProvenanceRegistry.sol";
 import {Bitmap} from "./Bitmap.sol";
@@ -22,6 +23,7 @@ library Epochs {
     using VerifyingKey for VerifyingKey.Key;
 
     uint256 private constant KNOWLEDGE_OF_U_AND_P = 6; // D passed its check at registration
+    uint256 private constant ITEM_BYTES = 800; // of a batch: A, B, C, three commitments, three poks, five public inputs
 
     struct Id {
         bytes32 runId;
@@ -39,8 +41,8 @@ library Epochs {
         uint32 dataset; // index in the store of datasets
         bool accepted;
         uint32 count; // anchorings of this epoch; kept in number 0 only
-        uint256 productA;
-        uint256 productB; // not written when accepted: it equals productA
+        uint256 productA; // of both nothing is kept when accepted: they agreed
+        uint256 productB;
         mapping(uint256 chunk => bytes32 digest) chunkHashes;
         mapping(uint256 word => uint256 bits) proved; // not written by the last chunk: then all are
     }
@@ -99,16 +101,9 @@ library Epochs {
         uint256[2][2] calldata poks,
         IProofLedger.Proof calldata proof
     ) internal {
-        Stored storage s = find(store, id);
-        if (s.seed == 0) revert IProofLedger.UnknownAnchoring(id.runId, id.epoch, id.number);
+        Stored storage s = _require(store, id);
         Datasets.Stored storage dataset = datasets.list[s.dataset];
-        dataset.requireChunk(c);
-        if (_isProved(s, dataset.chunks, c)) return;
-        dataset.requireD(c, commitments[0]);
-        bytes32 actual = Challenges.hashOf(commitments[1], commitments[2]);
-        if (actual != s.chunkHashes[c]) revert IProofLedger.WrongPoint(c, s.chunkHashes[c], actual);
-        if (ab[0] == 0 || ab[1] == 0) revert IProofLedger.ZeroProduct(c);
-
+        if (!_isWanted(s, dataset, c, ab, commitments)) return;
         VerifyingKey.Key memory key = VerifyingKey.load(dataset.epochData);
         if (
             !Groth16.verify(
@@ -119,6 +114,40 @@ library Epochs {
             )
         ) revert IProofLedger.ProofInvalid(c);
         _accept(s, dataset.chunks, id, c, ab);
+    }
+
+    /// @notice Accepts the chunks of a batch, as `prove` would one after another.
+    /// @dev Chunks are accepted as they come, so that the second of two equal items has no effect; all proofs are checked at the
+    /// end, and if they do not verify everything is undone. Nothing is called in between.
+    function proveAll(
+        Store storage store,
+        PinnedKeys.Store storage keys,
+        Datasets.Store storage datasets,
+        IBatchVerifier verifier,
+        IProofLedger.EpochItem[] calldata items
+    ) internal {
+        if (items.length == 0) revert IProofLedger.EmptyBatch();
+        bytes memory proofs = new bytes(items.length * ITEM_BYTES); // cut to those that are wanted, below
+        uint256 wanted;
+        address epochData;
+        for (uint256 i = 0; i < items.length; ++i) {
+            IProofLedger.EpochItem calldata item = items[i];
+            Id memory id = Id(item.runId, item.epoch, item.number);
+            uint256[2] memory ab = [item.a, item.b];
+            Stored storage s = _require(store, id);
+            Datasets.Stored storage dataset = datasets.list[s.dataset];
+            if (!_isWanted(s, dataset, item.c, ab, item.commitments)) continue;
+            if (wanted == 0) epochData = dataset.epochData;
+            else if (epochData != dataset.epochData) revert IProofLedger.MixedKeys(i);
+            uint256 start = item.c * uint256(keys.list[dataset.epochKey].slots);
+            _write(proofs, wanted++, item, Datasets.epochInputs(s.seed, start, ab));
+            _accept(s, dataset.chunks, id, item.c, ab);
+        }
+        if (wanted == 0) return;
+        assembly ("memory-safe") {
+            mstore(proofs, mul(wanted, ITEM_BYTES))
+        }
+        if (!verifier.verifyBatch(epochData, proofs, KNOWLEDGE_OF_U_AND_P)) revert IProofLedger.BatchInvalid(wanted);
     }
 
     /// @notice How many times an epoch was anchored.
@@ -161,7 +190,7 @@ library Epochs {
         v.accepted = s.accepted;
         v.logRoot = head.root;
         v.productA = s.productA;
-        v.productB = s.accepted ? s.productA : s.productB;
+        v.productB = s.productB;
     }
 
     function _accept(Stored storage s, uint24 chunks, Id memory id, uint64 c, uint256[2] memory ab) private {
@@ -171,9 +200,9 @@ library Epochs {
         uint256 productB = first ? ab[1] : mulmod(s.productB, ab[1], Bn254.R);
         bool accepted = proved == chunks && productA == productB; // not zero: no factor is, and r is prime
         s.chunksProved = proved;
-        s.productA = productA;
         if (accepted) s.accepted = true;
-        else s.productB = productB;
+        if (!accepted) (s.productA, s.productB) = (productA, productB);
+        else if (!first) (s.productA, s.productB) = (0, 0);
         if (proved != chunks) s.proved.add(c);
         emit IProofLedger.EpochChunkProved(id.runId, id.epoch, id.number, c, ab[0], ab[1]);
         if (accepted) emit IProofLedger.EpochAccepted(id.runId, id.epoch, id.number);
@@ -215,6 +244,28 @@ library Epochs {
         (e.dHash, e.uHash, e.pHash) = (dataset.dHash, Challenges.hashOf(u), Challenges.hashOf(p));
     }
 
+    function _require(Store storage store, Id memory id) private view returns (Stored storage s) {
+        s = find(store, id);
+        if (s.seed == 0) revert IProofLedger.UnknownAnchoring(id.runId, id.epoch, id.number);
+    }
+
+    /// Everything that a chunk must satisfy besides its proof; false if it was accepted before, whatever is submitted now.
+    function _isWanted(
+        Stored storage s,
+        Datasets.Stored storage dataset,
+        uint64 c,
+        uint256[2] memory ab,
+        uint256[2][3] calldata commitments
+    ) private view returns (bool) {
+        dataset.requireChunk(c);
+        if (_isProved(s, dataset.chunks, c)) return false;
+        dataset.requireD(c, commitments[0]);
+        bytes32 actual = Challenges.hashOf(commitments[1], commitments[2]);
+        if (actual != s.chunkHashes[c]) revert IProofLedger.WrongPoint(c, s.chunkHashes[c], actual);
+        if (ab[0] == 0 || ab[1] == 0) revert IProofLedger.ZeroProduct(c);
+        return true;
+    }
+
     function _isProved(Stored storage s, uint24 chunks, uint64 c) private view returns (bool) {
         uint32 proved = s.chunksProved;
         return proved == chunks || (proved != 0 && s.proved.has(c));
@@ -232,5 +283,24 @@ library Epochs {
             calldatacopy(add(knowledge, 96), poks, 128)
         }
         return Groth16.Proof(proof.a, proof.b, proof.c, points, knowledge);
+    }
+
+    /// Writes the words of proof number `i` of a batch. Memory is fresh: the place of D's proof of knowledge stays zero.
+    function _write(
+        bytes memory proofs,
+        uint256 i,
+        IProofLedger.EpochItem calldata item,
+        uint256[] memory inputs
+    ) private pure {
+        uint256[2][3] calldata commitments = item.commitments;
+        uint256[2][2] calldata poks = item.poks;
+        IProofLedger.Proof calldata proof = item.proof;
+        assembly ("memory-safe") {
+            let to := add(add(proofs, 32), mul(i, ITEM_BYTES))
+            calldatacopy(to, proof, 256)
+            calldatacopy(add(to, 256), commitments, 192)
+            calldatacopy(add(to, 512), poks, 128)
+            mcopy(add(to, 640), add(inputs, 32), 160)
+        }
     }
 }

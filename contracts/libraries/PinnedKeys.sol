@@ -2,19 +2,14 @@
 pragma solidity 0.8.37;
 
 import {IProofLedger} from "../interfaces/IProofLedger.sol";
+import {Kinds} from "./Kinds.sol";
 import {VerifyingKey} from "./VerifyingKey.sol";
 
-/// @title The keys of a ledger, fixed when it is created.
+/// @title The keys of a contract, fixed when it is created.
 library PinnedKeys {
     using VerifyingKey for VerifyingKey.Key;
 
-    uint64 internal constant EPOCH = uint64(VerifyingKey.KIND_EPOCH);
-    uint64 internal constant TREE = uint64(VerifyingKey.KIND_TREE);
-    /// @notice Most records that a tree can hold: 16^6.
-    uint256 internal constant MAX_COUNT = 16 ** 6;
-
     uint256 private constant MAX_KEYS = 255;
-    uint256 private constant MIN_SLOTS = 16;
 
     /// @dev The fields after vkId share a slot: checking a proof reads only that one.
     struct Pinned {
@@ -22,7 +17,7 @@ library PinnedKeys {
         address data;
         uint8 kind;
         uint32 slots;
-        uint8 depth;
+        uint16 depth;
     }
 
     struct Store {
@@ -32,11 +27,13 @@ library PinnedKeys {
     }
 
     /// @notice Pins a key; for constructors only, it checks the whole key.
-    function pin(Store storage store, IProofLedger.KeyPin memory keyPin) internal {
+    /// @param kinds set of the kinds that the contract pins (bit n: kind n)
+    function pin(Store storage store, IProofLedger.KeyPin memory keyPin, uint256 kinds) internal {
         VerifyingKey.Key memory key = VerifyingKey.load(keyPin.data);
         if (key.id != keyPin.vkId) revert VerifyingKey.BadKey(keyPin.vkId, "digest");
         if (store.positions[key.id] != 0) revert VerifyingKey.BadKey(key.id, "repeated");
         if (store.count == MAX_KEYS) revert VerifyingKey.BadKey(key.id, "too many keys");
+        if ((kinds >> key.kind()) & 1 == 0) revert VerifyingKey.BadKey(key.id, "kind");
         _requireStatement(key);
         key.requireSound();
         store.list[store.count] = Pinned(
@@ -44,7 +41,7 @@ library PinnedKeys {
             keyPin.data,
             uint8(key.kind()),
             uint32(key.slots()),
-            uint8(key.depth())
+            uint16(key.depth())
         );
         store.positions[key.id] = ++store.count;
     }
@@ -61,16 +58,23 @@ library PinnedKeys {
         return VerifyingKey.load(store.list[index].data);
     }
 
+    /// @notice A pinned key; all fields 0 if there is none with this id.
+    function describe(
+        Store storage store,
+        bytes32 vkId
+    ) internal view returns (address data, uint64 kind, uint64 slots, uint64 depth) {
+        uint256 position = store.positions[vkId];
+        if (position == 0) return (address(0), 0, 0, 0);
+        Pinned storage key = store.list[position - 1];
+        return (key.data, key.kind, key.slots, key.depth);
+    }
+
     /// The header must be that of a statement known here.
     function _requireStatement(VerifyingKey.Key memory key) private pure {
-        bool isEpoch = key.kind() == EPOCH;
-        if (key.publicCount() != (isEpoch ? 5 : 8)) revert VerifyingKey.BadKey(key.id, "public inputs");
-        if (key.commitmentCount() != (isEpoch ? 3 : 0)) revert VerifyingKey.BadKey(key.id, "commitments");
-        uint256 depth = key.depth();
-        if (isEpoch ? depth != 0 : depth != 5 && depth != 6) revert VerifyingKey.BadKey(key.id, "depth");
-        uint256 slots = key.slots();
-        if (slots < MIN_SLOTS || slots > MAX_COUNT) revert VerifyingKey.BadKey(key.id, "slots");
-        while (!isEpoch && slots % 16 == 0) slots /= 16;
-        if (!isEpoch && slots != 1) revert VerifyingKey.BadKey(key.id, "slots"); // a tree chunk is a whole subtree
+        (uint256 kind, uint256 slots) = (key.kind(), key.slots());
+        if (!Kinds.fitsSlots(kind, slots)) revert VerifyingKey.BadKey(key.id, "slots");
+        if (!Kinds.fitsDepth(kind, key.depth())) revert VerifyingKey.BadKey(key.id, "depth");
+        if (key.publicCount() != Kinds.publicCount(kind, slots)) revert VerifyingKey.BadKey(key.id, "public inputs");
+        if (key.commitmentCount() != Kinds.commitmentCount(kind)) revert VerifyingKey.BadKey(key.id, "commitments");
     }
 }

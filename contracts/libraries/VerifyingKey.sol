@@ -2,14 +2,13 @@
 pragma solidity 0.8.37;
 
 import {Bn254} from "./Bn254.sol";
+import {Kinds} from "./Kinds.sol";
 
 /// @title A Groth16 verifying key as a string of words, read from a data contract.
 /// @notice Layout: docs/formats/proofs.md. `load` checks the header and the length, which is what memory safety needs; whether
 /// the key is a sound one is asked once, when it is pinned, by `requireSound`.
 library VerifyingKey {
     uint256 internal constant VERSION = 1;
-    uint256 internal constant KIND_EPOCH = 1;
-    uint256 internal constant KIND_TREE = 2;
 
     uint256 internal constant ALPHA = 7;
     uint256 internal constant BETA_NEG = 9;
@@ -17,7 +16,7 @@ library VerifyingKey {
     uint256 internal constant DELTA_NEG = 17;
     uint256 internal constant IC = 21;
     uint256 private constant EPOCH_WORDS = 7; // three hashes of bases, I_0, S
-    uint256 private constant MAX_COUNT = 64; // of public inputs and of commitments: bounds the arithmetic below
+    uint256 private constant MAX_COMMITMENTS = 64; // bounds the arithmetic below, as Kinds.MAX_PUBLIC does
 
     uint256 private constant G2_X1 = 0x198e9393920d483a7260bfb731fb5d25f1aa493335a9e71297e485b7aef312c2;
     uint256 private constant G2_X0 = 0x1800deef121f1e76426a00665e5c4479674322d4f75edadd46debd5cd992f6ed;
@@ -76,7 +75,7 @@ library VerifyingKey {
     /// @notice Position of the Pedersen G of commitment `i`; its GSigmaNeg follows.
     function pedersen(Key memory key, uint256 i) internal pure returns (uint256) {
         unchecked {
-            return IC + 2 * (key.words[4] + 1) + 8 * i; // a loaded key has at most MAX_COUNT of each
+            return IC + 2 * (key.words[4] + 1) + 8 * i; // a loaded key has at most MAX_PUBLIC and MAX_COMMITMENTS of them
         }
     }
 
@@ -128,7 +127,7 @@ library VerifyingKey {
     /// is infinity cannot be seen here (the key holds their hashes only); whoever recomputes P checks it.
     function requireSound(Key memory key) internal view {
         uint256 commitments = commitmentCount(key);
-        for (uint256 i = 0; i <= publicCount(key); ++i) _requireG1(key, IC + 2 * i, "IC");
+        _requireInputs(key);
         _requireG1(key, ALPHA, "alpha");
         uint256[] memory g2s = new uint256[](6 * (3 + 2 * commitments)); // paired with infinity
         _collectG2(key, BETA_NEG, g2s, 0, "beta");
@@ -147,18 +146,28 @@ library VerifyingKey {
             }
         }
         Bn254.isPairingOne(g2s, 3 + 2 * commitments); // reverts unless all are in the subgroup
-        if (kind(key) == KIND_EPOCH) _requireOrder(key);
+        if (kind(key) == Kinds.EPOCH) _requireOrder(key);
     }
 
     function _requireLayout(Key memory key) private pure {
         uint256[] memory w = key.words;
         if (w[0] != VERSION) revert BadKey(key.id, "version");
-        if (w[1] != KIND_EPOCH && w[1] != KIND_TREE) revert BadKey(key.id, "kind");
-        if (w[4] > MAX_COUNT || w[5] > MAX_COUNT) revert BadKey(key.id, "count");
+        if (w[1] == 0 || w[1] > Kinds.LAST) revert BadKey(key.id, "kind");
+        if (w[4] > Kinds.MAX_PUBLIC || w[5] > MAX_COMMITMENTS) revert BadKey(key.id, "count");
         // Bit 0 would mean a circuit with lookups, whose hash wires enter the equation; no statement here uses one.
         if (w[6] != 0) revert BadKey(key.id, "flags");
-        uint256 expected = IC + 2 * (w[4] + 1) + 8 * w[5] + (w[1] == KIND_EPOCH ? EPOCH_WORDS : 0);
+        uint256 expected = IC + 2 * (w[4] + 1) + 8 * w[5] + (w[1] == Kinds.EPOCH ? EPOCH_WORDS : 0);
         if (w.length != expected) revert BadKey(key.id, "length");
+    }
+
+    /// @dev Two inputs with one point, or with opposite ones, could be exchanged: their x-coordinates differ.
+    function _requireInputs(Key memory key) private view {
+        for (uint256 i = 0; i <= publicCount(key); ++i) {
+            _requireG1(key, IC + 2 * i, "IC");
+            for (uint256 j = 0; j < i; ++j) {
+                if (key.words[IC + 2 * i] == key.words[IC + 2 * j]) revert BadKey(key.id, "IC repeated");
+            }
+        }
     }
 
     function _requireOrder(Key memory key) private view {

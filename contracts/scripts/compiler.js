@@ -17,7 +17,7 @@ export const compilerSettings = {
   evmVersion: "cancun",
 };
 
-const deployable = ["ProvenanceRegistry", "ProofLedger"];
+const deployable = ["ProvenanceRegistry", "ProofLedger", "BatchVerifier", "DatasetAudits", "ModelLedger"];
 
 function soliditySources(folder) {
   return readdirSync(join(repository, folder), { recursive: true })

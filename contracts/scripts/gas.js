@@ -6,14 +6,17 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { zeroAddress } from "viem";
-import { artifacts, Chain } from "./chain.js";
+import { artifacts, Chain, Contract } from "./chain.js";
 import { exported, repository } from "./compiler.js";
+import { measureAudits, measureModels } from "./gas-models.js";
 
 const snapshot = join(repository, "contracts", ".gas-snapshot.json");
 const R = 21888242871839275222246405745257275088548364400416034343698204186575808495617n;
 const ROOT = 12345678901234567890n;
 const SLOTS = 4096n;
 const COUNT = 4096n; // one epoch chunk, one tree chunk
+const CHUNK_SLOTS = 256n; // where an epoch has many chunks
+const BATCHES = [2, 16]; // proofs of a batch
 const U = 0x1234567n;
 const P = 0x89abcdfn;
 const D = 0xfedcba9n;
@@ -47,7 +50,16 @@ export async function measure() {
   gas["deploy ProvenanceRegistry"] = registry.gas;
   await measureLog(registry, gas);
   await measureProofs(chain, registry, gas, "shared G", false);
-  await measureProofs(chain, registry, gas, "ceremony", true);
+  const { simulator, ledger, datasetId } = await measureProofs(chain, registry, gas, "ceremony", true);
+  const tools = {
+    chain,
+    gas,
+    pin: async (...header) => pin(chain, simulator, await simulator.call("plainSetup", header)),
+    prove: (inputs) => simulator.call("prove", [inputs, [], 1n]),
+  };
+  await measureChunks(chain, registry, gas, "shared G", false);
+  await measureAudits(tools, ledger, datasetId, ROOT, COUNT);
+  await measureModels(tools, registry);
   return gas;
 }
 
@@ -107,8 +119,109 @@ async function measureProofs(chain, registry, gas, label, ceremony) {
   const args = [runId, 0n, 0n, 0n, b, b, [d, u, p], [await pok(1n, U), await pok(2n, P)], proof];
   await note("proveEpoch, the only chunk", ledger.send("proveEpoch", args));
   if (!(await ledger.call("anchoringOf", [runId, 0n, 0n])).accepted) throw new Error("the epoch was not accepted");
-  gas[`one epoch: anchorEpoch and proveEpoch, ${label}`] =
-    gas[`anchorEpoch, one chunk, ${label}`] + gas[`proveEpoch, the only chunk, ${label}`];
+  const anchorGas = gas[`anchorEpoch, one chunk, ${label}`];
+  gas[`one epoch: anchorEpoch and proveEpoch, ${label}`] = anchorGas + gas[`proveEpoch, the only chunk, ${label}`];
+
+  let epoch = 0n;
+  const item = async () => {
+    await ledger.send("anchorEpoch", [runId, ++epoch, datasetId, COUNT, [u], [p]]);
+    const { seed } = await ledger.call("anchoringOf", [runId, epoch, 0n]);
+    const proof = await prove([...(await ledger.call("challengesOf", [seed])), 0n, b, b], [D, U, P]);
+    return { runId, epoch, number: 0n, c: 0n, a: b, b, commitments: args[6], poks: args[7], proof };
+  };
+  for (const k of BATCHES) {
+    const items = [];
+    for (let i = 0; i < k; ++i) items.push(await item());
+    const name = `proveEpochs, ${k} epochs of one chunk`;
+    await note(name, ledger.send("proveEpochs", [items]));
+    if (!(await ledger.call("anchoringOf", [runId, epoch, 0n])).accepted) throw new Error("the last epoch was not accepted");
+    const each = share(gas, `${name}, ${label}`, k);
+    gas[`one epoch: anchorEpoch and its share of ${k} epochs, ${label}`] = anchorGas + each;
+  }
+  const random = (...names) => names.map((name) => BigInt(text(name)) % R);
+  const core = (proof) => [...proof.a, ...proof.b, ...proof.c];
+  await measureVerifier(chain, ledger, gas, `tree proofs, ${label}`, treeKey, 0n, async (i) => {
+    const inputs = [ROOT, BigInt(i), COUNT, 0n, ...random(`gamma${i}`, `delta${i}`, `t${i}`, `z${i}`)];
+    return [...core(await prove(inputs, [])), ...inputs];
+  });
+  await measureVerifier(chain, ledger, gas, `epoch proofs, ${label}`, epochKey, 6n, async (i) => {
+    const inputs = [...random(`gamma${i}`, `delta${i}`), SLOTS * BigInt(i), ...random(`a${i}`, `b${i}`)];
+    const points = [d, u, p, [0n, 0n], ...args[7]].flat();
+    return [...core(await prove(inputs, [D, U, P])), ...points, ...inputs];
+  });
+  return { simulator, ledger, datasetId };
+}
+
+/** Batches in transactions to the verifier itself: what proofs cost without the ledger's records of them. */
+async function measureVerifier(chain, ledger, gas, label, key, mask, item) {
+  const verifier = new Contract(chain, await ledger.call("batchVerifier"), exported("BatchVerifier").abi);
+  for (const k of BATCHES) {
+    let items = "0x";
+    for (let i = 0; i < k; ++i) items += (await item(i)).map((word) => word.toString(16).padStart(64, "0")).join("");
+    if (!(await verifier.call("verifyBatch", [key.data, items, mask]))) throw new Error("the batch is false");
+    gas[`verifyBatch, ${k} ${label}`] = (await verifier.send("verifyBatch", [key.data, items, mask])).gas;
+    share(gas, `verifyBatch, ${k} ${label}`, k);
+  }
+}
+
+/** Chunks of one epoch: what a proof costs where the anchoring's slots are shared. */
+async function measureChunks(chain, registry, gas, label, ceremony) {
+  const [artifact] = await artifacts("Simulator");
+  const simulator = await chain.deploy(artifact);
+  const setup = await simulator.call("epochSetup", [CHUNK_SLOTS, ceremony, true]);
+  const [epochKey, treeKey] = [
+    await pin(chain, simulator, setup),
+    await pin(chain, simulator, await simulator.call("treeSetup", [CHUNK_SLOTS, 5n])),
+  ];
+  const ledger = await chain.deploy(exported("ProofLedger"), [registry.address, [epochKey, treeKey]]);
+  const k = BATCHES[BATCHES.length - 1];
+  const count = CHUNK_SLOTS * BigInt(k);
+  const scalars = Array.from({ length: k }, (_, c) => [D, U, P].map((x) => x + BigInt(c)));
+  const points = await Promise.all(scalars.map((list) => Promise.all(list.map((x) => simulator.call("g1", [x])))));
+  const pok = (i, scalar) => simulator.call("pok", [setup, i, scalar]);
+  const prove = (inputs, list) => simulator.call("prove", [inputs, list, 1n]);
+  const column = (i) => points.map((list) => list[i]);
+  const challengesOf = (seed) => ledger.call("challengesOf", [seed]);
+
+  const poksOfD = await Promise.all(scalars.map(([d]) => pok(0n, d)));
+  const begun = await ledger.send("beginDataset", [epochKey.vkId, treeKey.vkId, ROOT, 5n, count, column(0), poksOfD]);
+  const { datasetId } = begun.events[0].args;
+  const link = await challengesOf((await ledger.call("datasetOf", [datasetId])).linkSeed);
+  const [orderBase, orderStep] = [await simulator.call("orderBase"), await simulator.call("orderStep")];
+  for (let c = 0n; c < k; ++c) {
+    const last = c === BigInt(k) - 1n ? 1n : 0n;
+    const tree = await prove([ROOT, c, CHUNK_SLOTS, last, ...link, 7n, 7n], []);
+    await ledger.send("proveTree", [datasetId, c, 7n, 7n, tree]);
+    const start = c * CHUNK_SLOTS;
+    const order = (orderBase + start * orderStep) % R;
+    const proof = await prove([...link, start, 7n, 7n], [scalars[c][0], 0n, order]);
+    await ledger.send("proveLink", [datasetId, c, points[c][0], 7n, 7n, proof]);
+  }
+  await ledger.send("finishDataset", [datasetId]);
+
+  const { runId } = (await registry.send("openRun", [text("chunks"), datasetId])).events[0].args;
+  await registry.send("commit", [runId, 1n, text("root"), 1_000n, []]);
+  await chain.mine(3);
+  await registry.send("drawSeed", [runId]);
+  const anchored = await ledger.send("anchorEpoch", [runId, 0n, datasetId, count, column(1), column(2)]);
+  gas[`anchorEpoch, ${k} chunks, ${label}`] = anchored.gas;
+  const challenges = await challengesOf(anchored.events[0].args.seed);
+  const items = [];
+  for (let c = 0n; c < k; ++c) {
+    const [a, b] = [BigInt(text(`a${c}`)) % R, BigInt(text(`a${BigInt(k) - 1n - c}`)) % R]; // the same factors in another order
+    const proof = await prove([...challenges, c * CHUNK_SLOTS, a, b], scalars[c]);
+    const poks = [await pok(1n, scalars[c][1]), await pok(2n, scalars[c][2])];
+    items.push({ runId, epoch: 0n, number: 0n, c, a, b, commitments: points[c], poks, proof });
+  }
+  const name = `proveEpochs, ${k} chunks of one epoch, ${label}`;
+  gas[name] = (await ledger.send("proveEpochs", [items])).gas;
+  if (!(await ledger.call("anchoringOf", [runId, 0n, 0n])).accepted) throw new Error("the epoch was not accepted");
+  share(gas, name, k);
+}
+
+/** Notes and returns what one proof of a batch costs, rounded up. */
+function share(gas, name, k) {
+  return (gas[`${name}, each proof`] = Math.ceil(gas[name] / k));
 }
 
 async function pin(chain, simulator, setup) {

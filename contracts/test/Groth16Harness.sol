@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {Bn254} from "../libraries/Bn254.sol";
 import {Groth16} from "../libraries/Groth16.sol";
+import {Groth16Batch} from "../libraries/Groth16Batch.sol";
 import {VerifyingKey} from "../libraries/VerifyingKey.sol";
 
 /// @dev The libraries as a contract, for tests and for shared vectors.
@@ -34,6 +35,17 @@ contract Groth16Harness {
         uint256[2][] calldata poks
     ) external view returns (bool) {
         return Groth16.verifyKnowledge(VerifyingKey.load(key), i, points, poks);
+    }
+
+    /// @dev The seed of a batch and its first weights.
+    function batchWeights(
+        bytes32 keyId,
+        bytes memory items,
+        uint256 count
+    ) external pure returns (bytes32 seed, uint256[] memory weights) {
+        seed = Groth16Batch.weightSeed(keyId, items);
+        weights = new uint256[](count);
+        for (uint256 i = 0; i < count; ++i) weights[i] = Groth16Batch.weight(seed, i);
     }
 
     function requireSound(address key) external view returns (bytes32) {

@@ -36,7 +36,17 @@ contract Simulator {
     }
 
     function treeSetup(uint256 slots, uint256 depth) public pure returns (Setup memory) {
-        return Setup(2, slots, depth, 8, new uint256[](0), new uint256[](0));
+        return plainSetup(2, slots, depth, 8);
+    }
+
+    /// @notice A key without commitments, of any kind.
+    function plainSetup(
+        uint256 kind,
+        uint256 slots,
+        uint256 depth,
+        uint256 publicCount
+    ) public pure returns (Setup memory) {
+        return Setup(kind, slots, depth, publicCount, new uint256[](0), new uint256[](0));
     }
 
     /// @notice The bytes of a key.

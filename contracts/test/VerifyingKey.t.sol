@@ -38,7 +38,7 @@ contract VerifyingKeyTest is Test {
     function test_header() public {
         _expectWord(0, 2, "version");
         _expectWord(1, 0, "kind");
-        _expectWord(1, 3, "kind");
+        _expectWord(1, 9, "kind");
         _expectWord(1, 2, "length"); // a tree key has no bases
         _expectWord(4, 6, "length");
         _expectWord(4, type(uint256).max, "count");
@@ -122,6 +122,21 @@ contract VerifyingKeyTest is Test {
         _expect("sigma is 1 or -1");
         _put(PEDERSEN + 4, _sim.g2Neg(8));
         _expect("sigma is 1 or -1");
+    }
+
+    /// Inputs that share a point, or have opposite ones, could be exchanged.
+    function test_inputsHavePointsOfTheirOwn() public {
+        for (uint256 i = 1; i < 6; ++i) {
+            uint256 x = _words[21 + 2 * i];
+            uint256 y = _words[22 + 2 * i];
+            _words[21 + 2 * i] = _words[19 + 2 * i];
+            _words[22 + 2 * i] = _words[20 + 2 * i];
+            _expect("IC repeated");
+            _words[22 + 2 * i] = Bn254.Q - _words[20 + 2 * i];
+            _expect("IC repeated");
+            _words[21 + 2 * i] = x;
+            _words[22 + 2 * i] = y;
+        }
     }
 
     function test_hashesOfBases() public {

@@ -9,6 +9,8 @@ import { repository } from "../scripts/compiler.js";
 // What may make the verifier revert instead of answering false.
 const REFUSALS = new Set(["NotInField", "MalformedPoint", "WrongLength", "BadMask", "CommitmentAtInfinity"]);
 
+const KEY_REFUSALS = new Set(["BadKey", "MalformedPoint"]);
+
 describe("Groth16 on shared vectors", () => {
   let chain;
   let harness;
@@ -31,6 +33,25 @@ describe("Groth16 on shared vectors", () => {
         assert.equal(actual, valid, title);
       }
     });
+  }
+
+  it("bad_keys", async () => {
+    const { cases } = JSON.parse(readFileSync(join(repository, "tests", "vectors", "zk", "bad_keys.json"), "utf8"));
+    assert.ok(cases.length > 70);
+    for (const { name, words, sound } of cases) {
+      const { address } = await chain.deployData(words);
+      assert.equal(await isSound(address), sound, name);
+    }
+  });
+
+  async function isSound(address) {
+    try {
+      await harness.call("requireSound", [address]);
+      return true;
+    } catch (error) {
+      if (error instanceof Reverted && KEY_REFUSALS.has(error.errorName)) return false;
+      throw error;
+    }
   }
 
   async function verdict(args) {

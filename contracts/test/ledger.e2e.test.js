@@ -82,10 +82,9 @@ describe("a dataset and its epochs, with real proofs", { skip: !existsSync(binar
     await submit(0n, 0n, 0, proofs[0]);
     assert.equal((await anchoring(0n, 0n)).accepted, false);
     await submit(0n, 0n, 1, proofs[1]);
-    const { accepted, productA, productB } = await anchoring(0n, 0n);
-    assert.ok(accepted);
+    assert.ok((await anchoring(0n, 0n)).accepted);
     const product = (i) => (BigInt(proofs[0].public[i]) * BigInt(proofs[1].public[i])) % R;
-    assert.deepEqual([productA, productB], [product(3), product(4)]);
+    assert.equal(product(3), product(4));
   });
 
   it("refuses those proofs for another anchoring of the same points", async () => {

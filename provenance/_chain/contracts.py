@@ -1,4 +1,4 @@
-"""Typed access to ProvenanceRegistry and ProofLedger: reading at a block, and the calls that write."""
+"""Typed access to the contracts: reading at a block, and the calls that write."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from provenance._chain.transactions import TransactionManager
 from provenance._chain.web3_adapter import Abi, Receipt, Rpc, checksum_address, keccak
-from provenance.errors import RejectedError, UnavailableError
+from provenance.errors import ConfigError, RejectedError, UnavailableError
 from provenance.facts import (
     ZERO_WORD,
     AnchoringFacts,
@@ -21,8 +21,10 @@ from provenance.facts import (
     ClaimFacts,
     DatasetFacts,
     HeadFacts,
+    ModelAnchoringFacts,
     Revocation,
     RunFacts,
+    TableFacts,
 )
 
 PAGE = 100
@@ -43,10 +45,20 @@ def abi_of(name: str) -> Abi:
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the two contracts live (0x, lower case)."""
+    """Where the contracts live (0x, lower case); None for one that is not believed."""
 
     registry: str
     ledger: str
+    audits: str | None = None
+    models: str | None = None
+
+    def of(self, contract: str) -> str:
+        """Raises ConfigError if this contract has no address here."""
+        address = {"ProvenanceRegistry": self.registry, "ProofLedger": self.ledger, "DatasetAudits": self.audits,
+                   "ModelLedger": self.models}[contract]
+        if address is None:
+            raise ConfigError("no address of this contract", where=contract, hint="provenance chain deploy, or name it in the trust file")
+        return address
 
 
 @contextlib.contextmanager
@@ -69,7 +81,7 @@ class Snapshot:
 
     def _read(self, contract: str, function: str, *args: Any) -> Any:
         abi = abi_of(contract)
-        address = self._addresses.registry if contract == "ProvenanceRegistry" else self._addresses.ledger
+        address = self._addresses.of(contract)
         with _answering():
             data = self._rpc.call(address, abi.encode(function, args), self.block.number)
         if not data:
@@ -128,6 +140,12 @@ class Snapshot:
     def anchoring_count(self, run_id: bytes, epoch: int) -> int:
         return int(self._ledger("anchoringCount", run_id, epoch))
 
+    def batch_verifier(self) -> str:
+        return str(self._ledger("batchVerifier")).lower()
+
+    def is_chunk_proved(self, run_id: bytes, epoch: int, number: int, c: int) -> bool:
+        return bool(self._ledger("isChunkProved", run_id, epoch, number, c))
+
     def runs_of(self, owner: str) -> list[bytes]:
         result: list[bytes] = []
         while True:
@@ -137,8 +155,40 @@ class Snapshot:
                 return result
 
 
+    def sorted_complete(self, dataset_id: bytes, vk_id: bytes) -> bool:
+        return self._addresses.audits is not None and bool(self._read("DatasetAudits", "isSortedUnder", dataset_id, vk_id))
+
+    def sorted_chunk(self, dataset_id: bytes, vk_id: bytes, k: int) -> tuple[int, int] | None:
+        """First leaf and `next` of a proved chunk."""
+        v = self._read("DatasetAudits", "sortedChunk", dataset_id, vk_id, k)
+        return (v["first"], v["next"]) if v["first"] else None
+
+    def model_anchoring(self, run_id: bytes, stage: int, number: int) -> ModelAnchoringFacts | None:
+        if self._addresses.models is None:
+            return None
+        v = self._read("ModelLedger", "anchoringOf", run_id, stage, number)
+        return _model(v["anchoring"], v["progress"]) if v["progress"]["blockNumber"] else None
+
+    def model_anchoring_count(self, run_id: bytes, stage: int) -> int:
+        return 0 if self._addresses.models is None else int(self._read("ModelLedger", "anchoringCount", run_id, stage))
+
+
+def _model(a: dict[str, Any], p: dict[str, Any]) -> ModelAnchoringFacts:
+    base, adapter, merged = (TableFacts(a[name]["root"], a[name]["entries"]) for name in ("base", "adapter", "merged"))
+    return ModelAnchoringFacts(
+        base, adapter, merged, a["artifact"], a["kind"], a["slots"], a["scale"], a["draws"], a["blocks"], p["seed"],
+        p["codesHash"], p["logRoot"], p["logSize"], p["blockNumber"], p["drawBlock"], p["nextTensor"], p["nextGroup"],
+        p["blocksProved"], p["accepted"], p["missed"],
+    )
+
+
 def _revocation(value: dict[str, Any]) -> Revocation | None:
     return Revocation(value["blockNumber"], value["reason"]) if value["blockNumber"] else None
+
+
+def code_hash(rpc: Rpc, address: str) -> str:
+    """keccak-256 of the code at an address, 0x hex."""
+    return "0x" + keccak(rpc.code(address)).hex()
 
 
 class Reader:
@@ -152,15 +202,19 @@ class Reader:
         self._rpc, self._addresses, self._confirmations = rpc, addresses, confirmations
 
     def identity(self) -> ChainIdentity:
-        registry, ledger = self._addresses.registry, self._addresses.ledger
+        at = self._addresses
         with _answering():
             return ChainIdentity(
                 chain_id=self._rpc.chain_id(),
                 genesis="0x" + self._rpc.block(0).hash.hex(),
-                registry=registry,
-                registry_code_hash="0x" + keccak(self._rpc.code(registry)).hex(),
-                ledger=ledger,
-                ledger_code_hash="0x" + keccak(self._rpc.code(ledger)).hex(),
+                registry=at.registry,
+                registry_code_hash=code_hash(self._rpc, at.registry),
+                ledger=at.ledger,
+                ledger_code_hash=code_hash(self._rpc, at.ledger),
+                audits=at.audits,
+                audits_code_hash=None if at.audits is None else code_hash(self._rpc, at.audits),
+                models=at.models,
+                models_code_hash=None if at.models is None else code_hash(self._rpc, at.models),
             )
 
     def final(self) -> Snapshot:
@@ -180,7 +234,7 @@ class Reader:
 
 
 class Writer:
-    """Sends the registry's and ledger's transactions for one account and waits as finality asks.
+    """Sends the contracts' transactions for one account and waits as finality asks.
 
     Args:
         mine: Mines blocks on an embedded chain; None on a real one.
@@ -194,14 +248,19 @@ class Writer:
 
     def _send(self, contract: str, label: str, function: str, args: Sequence[Any]) -> Receipt:
         abi = abi_of(contract)
-        address = self.addresses.registry if contract == "ProvenanceRegistry" else self.addresses.ledger
-        return self.manager.send(label, checksum_address(address), abi.encode(function, args), abi)
+        return self.manager.send(label, checksum_address(self.addresses.of(contract)), abi.encode(function, args), abi)
 
     def registry(self, label: str, function: str, *args: Any) -> Receipt:
         return self._send("ProvenanceRegistry", label, function, args)
 
     def ledger(self, label: str, function: str, *args: Any) -> Receipt:
         return self._send("ProofLedger", label, function, args)
+
+    def audits(self, label: str, function: str, *args: Any) -> Receipt:
+        return self._send("DatasetAudits", label, function, args)
+
+    def models(self, label: str, function: str, *args: Any) -> Receipt:
+        return self._send("ModelLedger", label, function, args)
 
     def event(self, receipt: Receipt, contract: str, name: str) -> dict[str, Any]:
         """Arguments of the one event `name` in a receipt."""

@@ -1,4 +1,4 @@
-"""Deploying verifying keys and the two contracts, and the record of where they are."""
+"""Deploying verifying keys and the contracts, and the record of where they are."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from provenance._chain.contracts import Addresses, abi_of, artifact
+from provenance._chain.contracts import Addresses, abi_of, artifact, code_hash
 from provenance._chain.transactions import TransactionManager
 from provenance._chain.web3_adapter import Rpc, checksum_address, keccak
 from provenance.errors import ConfigError, InputError, UnavailableError
 from provenance.layout import read_json, write_json
 
 FORMAT = "provenance-deployment/1"
+AUDIT_KINDS = ("sorted", "member", "absent")
+MODEL_KINDS = ("q8_0", "int8", "merge")
 MAX_KEY_BYTES = 24_575  # EIP-170 limit of contract code, less the leading zero byte
 
 
 @dataclass(frozen=True)
 class DeployedKey:
-    """A verifying key on chain: `vk_id` and `address` in 0x hex, kind epoch or tree, slots, depth (0 for epoch)."""
+    """A verifying key on chain: `vk_id` and `address` in 0x hex, kind, slots, depth (0 for epoch)."""
 
     vk_id: str
     address: str
@@ -36,13 +38,17 @@ class Deployment:
     ledger: str
     registry_code_hash: str
     ledger_code_hash: str
+    audits: str
+    audits_code_hash: str
+    models: str
+    models_code_hash: str
     block: int
     sources: str  # digest of the contracts' sources, so that another version deploys anew
     keys: tuple[DeployedKey, ...]
 
     @property
     def addresses(self) -> Addresses:
-        return Addresses(self.registry, self.ledger)
+        return Addresses(self.registry, self.ledger, self.audits, self.models)
 
     def key(self, kind: str, slots: int | None = None, depth: int | None = None) -> DeployedKey:
         """The deployed key of a kind.
@@ -99,11 +105,18 @@ def _contract_code(name: str, args: Sequence[Any]) -> bytes:
     return bytes.fromhex(artifact(name)["bytecode"].removeprefix("0x")) + abi_of(name).encode_constructor(args)
 
 
+def deploy_pinning(manager: TransactionManager, name: str, parent: str, keys: Sequence[DeployedKey]) -> str:
+    """A contract that names another one and the keys of its own kinds."""
+    pins = [(bytes.fromhex(k.vk_id[2:]), checksum_address(k.address)) for k in keys]
+    code = _contract_code(name, [checksum_address(parent), pins])
+    return _deploy(manager, f"{name}:{keccak(code).hex()}", code)
+
+
 def deploy(rpc: Rpc, manager: TransactionManager, keys: Sequence[tuple[str, int, int, bytes]]) -> Deployment:
-    """Deploy keys, registry and ledger; running it again after a crash goes on where it stopped.
+    """Deploy keys and contracts; running it again after a crash goes on where it stopped.
 
     Args:
-        keys: (kind, slots, depth, words) of each verifying key the ledger shall know.
+        keys: (kind, slots, depth, words) of each verifying key; each contract pins those of its own kinds.
     """
     deployed = []
     for kind, slots, depth, words in keys:
@@ -111,16 +124,20 @@ def deploy(rpc: Rpc, manager: TransactionManager, keys: Sequence[tuple[str, int,
         deployed.append(DeployedKey("0x" + keccak(words).hex(), address, kind, slots, depth))
     registry_code = _contract_code("ProvenanceRegistry", ["0x" + "00" * 20])
     registry = _deploy(manager, f"registry:{keccak(registry_code).hex()}", registry_code)
-    pins = [(bytes.fromhex(k.vk_id[2:]), checksum_address(k.address)) for k in deployed]
-    ledger_code = _contract_code("ProofLedger", [checksum_address(registry), pins])
-    ledger = _deploy(manager, f"ledger:{keccak(ledger_code).hex()}", ledger_code)
+    ledger = deploy_pinning(manager, "ProofLedger", registry, [k for k in deployed if k.kind not in AUDIT_KINDS + MODEL_KINDS])
+    audits = deploy_pinning(manager, "DatasetAudits", ledger, [k for k in deployed if k.kind in AUDIT_KINDS])
+    models = deploy_pinning(manager, "ModelLedger", registry, [k for k in deployed if k.kind in MODEL_KINDS])
     return Deployment(
         chain_id=rpc.chain_id(),
         genesis="0x" + rpc.block(0).hash.hex(),
         registry=registry,
         ledger=ledger,
-        registry_code_hash="0x" + keccak(rpc.code(registry)).hex(),
-        ledger_code_hash="0x" + keccak(rpc.code(ledger)).hex(),
+        registry_code_hash=code_hash(rpc, registry),
+        ledger_code_hash=code_hash(rpc, ledger),
+        audits=audits,
+        audits_code_hash=code_hash(rpc, audits),
+        models=models,
+        models_code_hash=code_hash(rpc, models),
         block=rpc.block("latest").number,
         sources=sources_digest(),
         keys=tuple(deployed),
@@ -137,8 +154,10 @@ def require_same_chain(rpc: Rpc, deployment: Deployment) -> None:
     for what, expected, actual in (
         ("chain id differs", deployment.chain_id, rpc.chain_id()),
         ("genesis block differs", deployment.genesis, genesis),
-        ("registry code differs", deployment.registry_code_hash, "0x" + keccak(rpc.code(deployment.registry)).hex()),
-        ("ledger code differs", deployment.ledger_code_hash, "0x" + keccak(rpc.code(deployment.ledger)).hex()),
+        ("registry code differs", deployment.registry_code_hash, code_hash(rpc, deployment.registry)),
+        ("ledger code differs", deployment.ledger_code_hash, code_hash(rpc, deployment.ledger)),
+        ("audits code differs", deployment.audits_code_hash, code_hash(rpc, deployment.audits)),
+        ("models code differs", deployment.models_code_hash, code_hash(rpc, deployment.models)),
     ):
         if expected != actual:
             raise ConfigError(f"wrong chain: {what}", where=rpc.url, expected=expected, actual=actual,

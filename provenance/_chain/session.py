@@ -15,10 +15,11 @@ from provenance._chain.anvil import EmbeddedChain
 from provenance._chain.contracts import Point, Reader, Writer
 from provenance._chain.deploy import Deployment, require_same_chain
 from provenance._chain.transactions import TransactionManager, wait_final
-from provenance._chain.web3_adapter import Receipt, Rpc
+from provenance._chain.web3_adapter import Receipt, Rpc, keccak
 from provenance.anchoring import Committed
+from provenance.digest import sha256
 from provenance.errors import NotFound, RejectedError, UnavailableError
-from provenance.facts import ZERO_WORD, ChainSnapshot
+from provenance.facts import ZERO_WORD, ChainSnapshot, ModelAnchoringFacts
 from provenance.log import Head
 from provenance.settings import Settings
 from provenance.signing import Domain, load_key, read_password
@@ -176,6 +177,74 @@ class Session:
                     poks: list[Point], proof: Any) -> Receipt:
         label = f"epoch:{run_id.hex()}:{epoch}:{number}:{c}"
         return self.writer.ledger(label, "proveEpoch", run_id, epoch, number, c, a, b, commitments, poks, proof)
+
+    def prove_epochs(self, items: Sequence[tuple[Any, ...]]) -> Receipt:
+        """Prove several chunks in one transaction; each item has the arguments of `prove_epoch`. All are accepted or none."""
+        ids = ";".join(f"{run_id.hex()}:{epoch}:{number}:{c}" for run_id, epoch, number, c, *_ in items)
+        return self.writer.ledger(f"epochs:{sha256(ids.encode()).hex()}", "proveEpochs", list(items))
+
+    def is_chunk_proved(self, run_id: bytes, epoch: int, number: int, c: int) -> bool:
+        return self.writer.latest().is_chunk_proved(run_id, epoch, number, c)
+
+    def prove_sorted(self, dataset_id: bytes, vk_id: bytes, k: int, first: int, following: int, proof: Any) -> Receipt:
+        """Submit a sorted chunk; `following` is the public input `next`."""
+        label = f"sorted:{self.deployment.audits}:{dataset_id.hex()}:{vk_id.hex()}:{k}:{first:x}:{following:x}"
+        return self.writer.audits(label, "proveSorted", dataset_id, vk_id, k, first, following, proof)
+
+    def prove_member(self, dataset_id: bytes, vk_id: bytes, digest: bytes, proof: Any) -> Receipt:
+        """Submit a proof that a record is in the dataset. The digest becomes public."""
+        label = f"member:{self.deployment.audits}:{dataset_id.hex()}:{digest.hex()}"
+        return self.writer.audits(label, "proveMember", dataset_id, vk_id, digest, proof)
+
+    def prove_absent(self, dataset_id: bytes, vk_id: bytes, digest: bytes, proof: Any) -> Receipt:
+        """Submit a proof that no record has this digest. The digest becomes public."""
+        label = f"absent:{self.deployment.audits}:{dataset_id.hex()}:{digest.hex()}"
+        return self.writer.audits(label, "proveAbsent", dataset_id, vk_id, digest, proof)
+
+    def anchor_model(self, run_id: bytes, stage: int, anchoring: Any) -> int:
+        """Anchor a model under a stage; returns the number, the known one if this very anchoring exists and can still be drawn.
+
+        An anchoring that missed its draw is void: the same model is then anchored anew, under the next number.
+        """
+        content = keccak(repr(anchoring).encode()).hex()
+        attempt = 0
+        while True:
+            label = f"model:{self.deployment.models}:{run_id.hex()}:{stage}:{content}:{attempt}"
+            receipt = self.writer.models(label, "anchorModel", run_id, stage, anchoring)
+            number = int(self.writer.event(receipt, "ModelLedger", "ModelAnchored")["number"])
+            if not self._model(run_id, stage, number).void:
+                return number
+            attempt += 1
+
+    def draw_model(self, run_id: bytes, stage: int, number: int) -> bytes:
+        """Wait for the draw block, draw unless somebody did, wait until the draw is final; returns the draw seed.
+
+        Raises:
+            RejectedError: the draw was missed; the anchoring is void and stays listed.
+        """
+        facts = self._model(run_id, stage, number)
+        if facts.seed != ZERO_WORD:
+            return facts.seed
+        self._await_block(facts.draw_block + 1)
+        label = f"draw-model:{self.deployment.models}:{run_id.hex()}:{stage}:{number}"
+        try:
+            self.final(self.writer.models(label, "drawModel", run_id, stage, number))
+        except RejectedError as error:
+            if not (error.actual or "").startswith("AlreadyDrawn"):
+                raise
+        return self._model(run_id, stage, number).seed
+
+    def prove_samples(self, run_id: bytes, stage: int, number: int, items: Sequence[Any]) -> Receipt:
+        """Submit proofs in the order of (tensor, group); those that are accepted already have no effect."""
+        (tensor, group), (last_tensor, last_group) = items[0][:2], items[-1][:2]
+        label = f"samples:{self.deployment.models}:{run_id.hex()}:{stage}:{number}:{tensor}.{group}-{last_tensor}.{last_group}"
+        return self.writer.models(label, "proveSamples", run_id, stage, number, list(items))
+
+    def _model(self, run_id: bytes, stage: int, number: int) -> ModelAnchoringFacts:
+        facts = self.writer.latest().model_anchoring(run_id, stage, number)
+        if facts is None:
+            raise UnavailableError("chain does not know the anchoring", where=f"0x{run_id.hex()}, stage {stage}, number {number}")
+        return facts
 
     def latest(self) -> ChainSnapshot:
         return self.writer.latest()

@@ -19,6 +19,7 @@ from provenance.errors import ConfigError, ProvenanceError
 COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("provenance.cli.doctor:app", "Name anything missing on this machine, with the command that mends it."),
     "key": ("provenance.cli.key:app", "Make and show signing keys (encrypted keystore)."),
+    "keys": ("provenance_zk.key_commands:app", "Make and inspect proving keys; run or verify a ceremony."),
     "chain": ("provenance.cli.chain:app", "Start, stop and inspect the embedded chain; deploy the contracts."),
     "contracts": ("provenance.cli.contracts:app", "Compare deployed contract code with this package's sources."),
     "dataset": ("provenance_zk.chain_commands:dataset", "Commit a dataset and register it on chain."),
@@ -31,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "revoke": ("provenance.cli.release:revoke_app", "Revoke a logged record or a dataset, with a reason."),
     "verify": ("provenance.cli.verify:verify_app", "Judge a model file or digest."),
     "gate": ("provenance.cli.verify:gate_app", "Let a pipeline pass only with a verified model."),
+    "proof": ("provenance_zk.proof_commands:proof_app", "Check a proof or statement file as a third party."),
     "find": ("provenance.cli.find:app", "Find what a digest names: record, head, leaf, file, proof, dataset, transaction."),
     "fsck": ("provenance.cli.fsck:app", "Check a run's journal, rebuild what derives from it, compare with database and chain."),
     "serve": ("provenance_api.commands:serve_app", "Serve GET /verify/<model_id> and the verdict page."),

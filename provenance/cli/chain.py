@@ -67,19 +67,29 @@ def deploy(
     slots: Annotated[int, typer.Option(help="Slots of the epoch key: 256, 4096, 20480, 86016 or 344064.")] = 256,
     trust_out: Annotated[Path | None, typer.Option(help="Also write a trust file for this deployment.")] = None,
     key: Annotated[str, typer.Option(help="Name of the signing key.")] = "default",
+    with_audit_keys: Annotated[bool, typer.Option("--audit-keys/--no-audit-keys", envvar="PROVENANCE_AUDIT_KEYS",
+                                                  help="Keys of the statements sorted, member and absent.")] = True,
+    large: Annotated[bool, typer.Option(help="Audit keys for more than 1,048,576 records, too.")] = False,
+    weight_keys: Annotated[str, typer.Option("--model-keys", envvar="PROVENANCE_MODEL_KEYS",
+                                             help="Keys of the statements about weights: kind:levels[:rank], by commas; '' for none."
+                                             )] = "q8_0:3,merge:3:8",
+    ceremony: Annotated[bool, typer.Option("--ceremony", help="Use ceremony keys of the cache, not development keys.")] = False,
     json: Json = False,
 ) -> None:
-    """Set up development keys and deploy keys, registry and ledger (idempotent)."""
-    from provenance.cli.setup_keys import deploy_all
+    """Set up keys and deploy them and the contracts (idempotent)."""
+    from provenance.cli.setup_keys import audit_keys, deploy_all, model_keys
 
     settings = Settings.load()
+    more = [*(audit_keys(slots, large) if with_audit_keys else ()), *model_keys(weight_keys)]
     with stage("deploy") as progress:
-        deployment = deploy_all(settings, slots, key, progress)
+        deployment = deploy_all(settings, slots, key, progress, more, ceremony=ceremony)
     if trust_out is not None:
         from provenance.cli.setup_keys import write_trust
 
         write_trust(settings, deployment, trust_out, key)
         note(f"trust file: {trust_out}")
     value = {"format": "provenance-deployment/1", "registry": deployment.registry, "ledger": deployment.ledger,
+             "audits": deployment.audits, "models": deployment.models,
              "chain_id": deployment.chain_id, "keys": [k.vk_id for k in deployment.keys]}
-    result(value, json, f"registry {deployment.registry}\nledger   {deployment.ledger}")
+    result(value, json, f"registry {deployment.registry}\nledger   {deployment.ledger}\n"
+                        f"audits   {deployment.audits}\nmodels   {deployment.models}")

@@ -88,7 +88,8 @@ def _without_metadata(code: bytes | bytearray) -> bytes:
 
 @app.command()
 def verify(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Recompile with py-solc-x and compare with the deployed code; exit 1 unless both are at least `match`."""
+    """Recompile with py-solc-x and compare with the deployed code; exit 1 unless all are at least `match`."""
+    from provenance._chain.contracts import Reader
     from provenance._chain.session import connect, load_deployment
 
     settings = Settings.load()
@@ -96,8 +97,10 @@ def verify(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = F
     rpc, _ = connect(settings)
     note("compiling the contracts")
     compiled = compile_sources()
-    found = {name: match(compiled[name], rpc.code(address))
-             for name, address in (("ProvenanceRegistry", deployment.registry), ("ProofLedger", deployment.ledger))}
+    places = {"ProvenanceRegistry": deployment.registry, "ProofLedger": deployment.ledger,
+              # The ledger's code says where, as an immutable value, which `match` passes over: its code is compared as well.
+              "BatchVerifier": Reader(rpc, deployment.addresses).latest().batch_verifier()}
+    found = {name: match(compiled[name], rpc.code(address)) for name, address in places.items()}
     result({"format": "provenance-contracts/1", "contracts": found}, json, "\n".join(f"{k}: {v}" for k, v in found.items()))
     if "none" in found.values():
         raise typer.Exit(1)

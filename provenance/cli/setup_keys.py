@@ -1,17 +1,35 @@
-"""Composition for `provenance chain deploy`: development keys from the prover, contracts from this package, a trust file."""
+"""Composition for `provenance chain deploy`: keys from the prover or a ceremony, contracts from this package, a trust file."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from provenance._chain.deploy import Deployment, deploy, require_same_chain, sources_digest
+from provenance._chain.deploy import MODEL_KINDS, Deployment, deploy, require_same_chain, sources_digest
 from provenance._chain.session import Progress, connect, deployment_path, embedded, key_path, manager_for
 from provenance.errors import ConfigError, ProvenanceError
 from provenance.layout import write_atomically
 from provenance.settings import Settings
 from provenance.signing import address_of, load_key, read_password
 from provenance.trust import Contract, Key, Publisher, render
-from provenance_zk.keys import EPOCH_SLOTS, TEST_TREE_SLOTS, TREE_SLOTS, ensure_keys, vk_id
+from provenance_zk.keys import (
+    EPOCH_SLOTS,
+    SORTED_SLOTS,
+    TEST_SORTED_SLOTS,
+    TEST_TREE_SLOTS,
+    TREE_SLOTS,
+    ceremony_key,
+    ensure_keys,
+    find_key,
+    vk_id,
+)
+from provenance_zk.kinds import KINDS, MAX_WEIGHT_DEPTH, RANK_UNIT, RANKS
+
+SMALL_DEPTH, LARGE_DEPTH = 5, 6  # of a dataset's tree: up to 16^5 records, and above
+# Blocks that a proof opens, so that at three levels a proof fills its domain: 63,318 of 2^16 constraints, about 29,000 of 2^15.
+BLOCKS_PER_PROOF = {"merge": 3, "q8_0": 6, "int8": 6}
+
+KeyShape = tuple[str, int, int]  # kind, slots, depth
 
 
 def tree_slots(slots: int) -> int:
@@ -19,11 +37,46 @@ def tree_slots(slots: int) -> int:
     return TEST_TREE_SLOTS if slots == TEST_TREE_SLOTS else TREE_SLOTS
 
 
-def deploy_all(settings: Settings, slots: int, key: str, progress: Progress) -> Deployment:
+def audit_keys(slots: int, large: bool) -> list[KeyShape]:
+    """Keys of the statements about datasets that go with an epoch key; `large` adds those for more than 16^5 records."""
+    chunk = TEST_SORTED_SLOTS if slots == TEST_TREE_SLOTS else SORTED_SLOTS
+    depths = (SMALL_DEPTH, LARGE_DEPTH) if large else (SMALL_DEPTH,)
+    return [(kind, size, depth) for kind, size in (("sorted", chunk), ("member", 1), ("absent", 1)) for depth in depths]
+
+
+def model_keys(text: str) -> list[KeyShape]:
+    """Keys of the statements about weights from a list such as `q8_0:3,merge:3:8` (kind:levels, and the rank for merge).
+
+    Raises:
+        ConfigError: not such a list, or no circuit of this shape.
+    """
+    return [_model_key(item) for item in text.split(",") if item.strip()]
+
+
+def _model_key(item: str) -> KeyShape:
+    kind, *numbers = item.strip().split(":")
+    if kind not in MODEL_KINDS or len(numbers) != (2 if kind == "merge" else 1) or not all(n.isascii() and n.isdigit() for n in numbers):
+        raise ConfigError("not a key of a statement about weights", where="--model-keys", actual=item.strip()[:40],
+                          expected="q8_0:LEVELS, int8:LEVELS or merge:LEVELS:RANK")
+    levels, rank = int(numbers[0]), int(numbers[1]) if kind == "merge" else 0
+    depth = levels + RANK_UNIT * rank
+    if levels >= RANK_UNIT or not KINDS[kind].fits(BLOCKS_PER_PROOF[kind], depth):
+        raise ConfigError("no circuit of this shape", where="--model-keys", actual=item.strip()[:40],
+                          expected=f"levels 1 to {MAX_WEIGHT_DEPTH}, rank one of {', '.join(map(str, RANKS))}")
+    return kind, BLOCKS_PER_PROOF[kind], depth
+
+
+def deploy_all(settings: Settings, slots: int, key: str, progress: Progress, more: Sequence[KeyShape] = (), *,
+               ceremony: bool = False) -> Deployment:
     """Keys (cached), then contracts; what is deployed already on this very chain is kept.
+
+    Args:
+        more: keys beside those of dataset and epochs, from `audit_keys` and `model_keys`.
+        ceremony: take ceremony keys from the cache instead of development keys.
 
     Raises:
         ConfigError: no such number of slots.
+        NotFound: no ceremony key of a wanted shape.
     """
     if slots not in EPOCH_SLOTS:
         raise ConfigError("no key of this size", where="--slots", expected=", ".join(map(str, EPOCH_SLOTS)), actual=slots)
@@ -35,9 +88,11 @@ def deploy_all(settings: Settings, slots: int, key: str, progress: Progress) -> 
         embedded(settings).fund(str(account.address))
     prover = ZkProver(find_binary(settings.zkprover), progress=progress)
     keys = []
-    for kind, size, depth in (("epoch", slots, 0), ("tree", tree_slots(slots), 5), ("tree", tree_slots(slots), 6)):
+    trees = [("tree", tree_slots(slots), depth) for depth in (SMALL_DEPTH, LARGE_DEPTH)]
+    for kind, size, depth in (("epoch", slots, 0), *trees, *more):
         progress(f"{kind} key, {size} slots" + (f", depth {depth}" if depth else ""))
-        folder = ensure_keys(prover, settings.cache / "keys", kind, size, depth)
+        cache = settings.cache / "keys"
+        folder = ceremony_key(cache, kind, size, depth) if ceremony else ensure_keys(prover, cache, kind, size, depth)
         keys.append((kind, size, depth, folder.words))
     current = _current(settings, rpc)
     wanted = {"0x" + vk_id(words).hex() for *_, words in keys}
@@ -63,14 +118,22 @@ def _current(settings: Settings, rpc: object) -> Deployment | None:
 
 
 def write_trust(settings: Settings, deployment: Deployment, path: Path, key: str) -> None:
-    """A trust file for one's own deployment: this chain, these contracts, dev keys, one's own key as publisher."""
+    """A trust file for one's own deployment: this chain, these contracts, their keys, one's own key as publisher."""
     text = render(
         "local" if settings.rpc_url is None else "test",
         deployment.chain_id,
         deployment.genesis,
         Contract(deployment.registry, deployment.registry_code_hash),
         Contract(deployment.ledger, deployment.ledger_code_hash),
-        tuple(Key(k.vk_id, k.kind, "dev") for k in deployment.keys),
+        tuple(_trusted_key(settings, k.vk_id, k.kind) for k in deployment.keys),
         (Publisher(address_of(key_path(settings, key)), key),),
+        audits=Contract(deployment.audits, deployment.audits_code_hash),
+        models=Contract(deployment.models, deployment.models_code_hash),
     )
     write_atomically(path, text.encode())
+
+
+def _trusted_key(settings: Settings, name: str, kind: str) -> Key:
+    """The key as its folder in the cache says: of a development setup, or of the ceremony with this transcript."""
+    folder = find_key(settings.cache / "keys", bytes.fromhex(name[2:]))
+    return Key(name, kind, folder.klass, folder.transcript)

@@ -94,7 +94,8 @@ def _mark(claim: Claim) -> str:
     return {True: "holds      ", False: "FAILS      ", None: "not checked"}[claim.holds]
 
 
-def _claim_lines(claim: Claim) -> list[str]:
+def claim_lines(claim: Claim) -> list[str]:
+    """One claim for people."""
     lines = [f"  {claim.step} {_mark(claim)} {claim.id:<20} {claim.text}"]
     for name in ("where", "expected", "actual"):
         value = getattr(claim, name)
@@ -117,7 +118,7 @@ def render(verdict: Verdict) -> str:
     if verdict.status is Status.VERIFIED:
         lines[0] = f"{head}{suffix}  {len(checked)} claims, {len(verdict.not_checked)} not checked: {not_checked}"
     for claim in sorted(verdict.claims, key=lambda c: c.step):
-        lines += _claim_lines(claim)
+        lines += claim_lines(claim)
     lines += [f"  {e.kind:<15} {_short(e.child)} <- {_short(e.parent)}  {e.grade.value}" for e in verdict.edges]
     if verdict.interval:
         lines.append(f"  made between block {verdict.interval['not_before']['block']} and block "

@@ -15,13 +15,19 @@ from provenance.trust import Trust
 from provenance.verify.protocols import FormatInspector, ProofVerifier
 
 
+def addresses_of(trust: Trust) -> Addresses:
+    """The contracts that the trust file names."""
+    audits, models = (None if contract is None else contract.address for contract in (trust.audits, trust.models))
+    return Addresses(trust.registry.address, trust.ledger.address, audits, models)
+
+
 def reader_for(settings: Settings, trust: Trust) -> ChainReader:
     """A reader of the pinned contracts; a chain that is down answers every question with UnavailableError."""
     try:
         rpc, _mine = connect(settings)
     except UnavailableError as error:
         return _DownReader(error)
-    return Reader(rpc, Addresses(trust.registry.address, trust.ledger.address), trust.confirmations)
+    return Reader(rpc, addresses_of(trust), trust.confirmations)
 
 
 class _DownReader:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from provenance.errors import ProvenanceError, UnavailableError
+from provenance.errors import ProvenanceError, UnavailableError, VerificationError
 from provenance.facts import ChainIdentity, ChainReader, ChainSnapshot, ClaimFacts, RunFacts
 from provenance.policy import CLAIMS, Policy
 from provenance.record import Record
 from provenance.trust import Trust
-from provenance.verdict import Claim, Edge
+from provenance.verdict import Claim, Edge, Grade
 from provenance.verify.artifact import Artifact
 from provenance.verify.lineage import Lineage
 from provenance.verify.protocols import DataChecker, Evidence, EvidenceSource, FormatInspector, ProofVerifier
@@ -63,6 +63,25 @@ class Context:
 
     def _add(self, claim: Claim) -> None:
         self.claims.append(claim)
+
+    def pinned_key(self, vk_id: bytes, kind: str) -> bytes:
+        """A key's words, once the trust file pins it."""
+        name = "0x" + vk_id.hex()
+        key = self.trust.key(name)
+        if key is None or key.kind != kind:
+            raise VerificationError("key is not pinned by the trust file", where=name, expected=f"a pinned {kind} key",
+                                    actual=key.kind if key else "unknown")
+        if key.klass == "dev":
+            self.development.append(f"{kind} key {name[:10]}..{name[-8:]} is a development key")
+        words = need(self.evidence).key_words(name)
+        if words is None:
+            raise VerificationError("evidence lacks the verifying key", where=f"keys/{name}/vk.words")
+        return words
+
+    def upgrade(self, kind: str, grade: Grade, note: str | None = None) -> None:
+        """Raise the grade of the edges of a kind; what is known better already stays."""
+        self.edges = [replace(e, grade=grade, note=note or e.note) if e.kind == kind and e.grade.rank < grade.rank else e
+                      for e in self.edges]
 
     def guarded(self, id_: str, check: Callable[[], str], **evidence: str) -> bool:
         """Run one check; its text when it holds, its error's facts when it does not. UnavailableError passes through."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -14,6 +13,7 @@ from provenance.verdict import Grade
 from provenance.verify.context import Context, need
 from provenance.verify.lineage import epoch_use, live_batches
 from provenance.verify.protocols import EpochEvidence, RegistrationEvidence
+from provenance.verify.samples import check_samples
 
 
 def step_6_proofs(ctx: Context) -> bool:
@@ -23,27 +23,19 @@ def step_6_proofs(ctx: Context) -> bool:
     epochs = _last_epoch_records(ctx)
     fed = sorted({r.fields["epoch"] for _, r in live_batches(ctx.records)} | set(epochs))
     unproven = [e for e in fed if e not in epochs or "number" not in epochs[e][1].fields]
+    if not _check_usage(ctx, epochs, fed, unproven):
+        return False
+    check_samples(ctx)
+    return True
+
+
+def _check_usage(ctx: Context, epochs: dict[int, tuple[int, Record]], fed: list[int], unproven: list[int]) -> bool:
     if unproven or not fed:
         needs = f"proofs of epochs {', '.join(map(str, unproven))} (provenance prove)" if fed else "batches in the log"
         ctx.unchecked("epoch.proven", "each epoch's usage is proven", needs)
         ctx.unchecked("order.recomputed", "the recorded batches are the dataset in the pre-registered order", needs)
         return True
     return ctx.guarded("epoch.proven", lambda: _check_epochs(ctx, epochs))
-
-
-def _pinned_key(ctx: Context, vk_id: bytes, kind: str) -> bytes:
-    """A key's words, once the trust file pins it."""
-    name = "0x" + vk_id.hex()
-    key = ctx.trust.key(name)
-    if key is None or key.kind != kind:
-        raise VerificationError("key is not pinned by the trust file", where=name, expected=f"a pinned {kind} key",
-                                actual=key.kind if key else "unknown")
-    if key.klass == "dev":
-        ctx.development.append(f"{kind} key {name[:10]}..{name[-8:]} is a development key")
-    words = need(ctx.evidence).key_words(name)
-    if words is None:
-        raise VerificationError("evidence lacks the verifying key", where=f"keys/{name}/vk.words")
-    return words
 
 
 def _check_dataset(ctx: Context) -> str:
@@ -71,7 +63,7 @@ def _registration(ctx: Context, facts: DatasetFacts, value: Any) -> Registration
         raise InputError("registration.json is malformed", where="points") from error
     return RegistrationEvidence(
         dataset_id=need(ctx.run).dataset_id, dataset=facts, identity=need(ctx.identity),
-        epoch_words=_pinned_key(ctx, facts.epoch_key, "epoch"), tree_words=_pinned_key(ctx, facts.tree_key, "tree"),
+        epoch_words=ctx.pinned_key(facts.epoch_key, "epoch"), tree_words=ctx.pinned_key(facts.tree_key, "tree"),
         points=points, trees=value["trees"], links=value["links"],
     )
 
@@ -91,7 +83,7 @@ def _check_epochs(ctx: Context, epochs: dict[int, tuple[int, Record]]) -> str:
         if anchoring.consumed < dataset.count:
             partial.append(f", epoch {epoch} only its first {anchoring.consumed} of {dataset.count} positions")
         anchorings += need(ctx.snapshot).anchoring_count(need(ctx.run).run_id, epoch)
-    _upgrade(ctx, "trained_on", Grade.PROVEN, f"{len(epochs)} epochs proven, {anchorings} anchorings")
+    ctx.upgrade("trained_on", Grade.PROVEN, f"{len(epochs)} epochs proven, {anchorings} anchorings")
     return f"{len(epochs)} epochs: every chunk's proof verified on chain and here, {anchorings} anchorings in all{''.join(partial)}"
 
 
@@ -131,7 +123,7 @@ def _epoch_evidence(ctx: Context, dataset: DatasetFacts, epoch: int, record: Rec
     if use.last_index >= anchoring.log_size:
         raise VerificationError("a batch was logged after the epoch was anchored", where=f"record {use.last_index}",
                                 expected=f"index below {anchoring.log_size}", actual=use.last_index)
-    words = _pinned_key(ctx, dataset.epoch_key, "epoch")
+    words = ctx.pinned_key(dataset.epoch_key, "epoch")
     bases = evidence.key_bases("0x" + dataset.epoch_key.hex())
     if bases is None:
         raise VerificationError("evidence lacks the bases of P", where=f"keys/0x{dataset.epoch_key.hex()}/p_bases.bin")
@@ -147,11 +139,6 @@ def _word(record: Record, name: str) -> bytes:
     return bytes.fromhex(record.fields[name][2:])
 
 
-def _upgrade(ctx: Context, kind: str, grade: Grade, note: str | None = None) -> None:
-    ctx.edges = [replace(e, grade=grade, note=note or e.note) if e.kind == kind and e.grade.rank < grade.rank else e
-                 for e in ctx.edges]
-
-
 def step_7_recompute(ctx: Context) -> bool:
     """7. The order, the file and what else the caller's material allows, recomputed."""
     if any(c.id == "epoch.proven" and c.holds for c in ctx.claims):
@@ -159,6 +146,7 @@ def step_7_recompute(ctx: Context) -> bool:
                                       "(permutation and products recomputed from seed and log)")
     _recompute_file(ctx)
     _recompute_merge(ctx)
+    _recompute_base(ctx)
     _recompute_batches(ctx)
     ctx.unchecked("training.replayed", "the weights follow from the batches by honest gradients", "a replay audit")
     return True
@@ -176,7 +164,11 @@ def _recompute_batches(ctx: Context) -> None:
     except VerificationError as error:
         ctx.fails("batches.recomputed", error.what, where=error.where, expected=error.expected, actual=error.actual)
     else:
-        ctx.holds("batches.recomputed", f"{count} batches recomputed from records, tokenizer and salts")
+        done = f"{count.recomputed} batches recomputed from records, tokenizer and salts"
+        if count.undetermined:  # never a failure: whoever had to erase a record must not be punished for it
+            ctx.unchecked("batches.recomputed", text, f"{done}; {count.undetermined} undetermined, since a record or the salt is erased")
+        else:
+            ctx.holds("batches.recomputed", done)
 
 
 def _recompute_file(ctx: Context) -> None:
@@ -197,7 +189,27 @@ def _recompute_file(ctx: Context) -> None:
                       expected=expected, actual=_content(merged))
             return
         ctx.holds("file.recomputed", f"{text}, recomputed bit by bit")
-        _upgrade(ctx, "quantized_from", Grade.RECOMPUTED)
+        ctx.upgrade("quantized_from", Grade.RECOMPUTED)
+
+
+def _recompute_base(ctx: Context) -> None:
+    """What no adapter touched is the public base's, in full: neither proof nor sample is needed for it."""
+    text = "every tensor without adapter is the exact quantization of the base's"
+    base, path = ctx.options.base, ctx.artifact.path
+    if ctx.inspector is None or base is None or path is None:
+        ctx.unchecked("base.recomputed", text, "base model (--base FOLDER) and the file itself")
+        return
+    fields = need(ctx.lineage).merge.fields
+    if _content(base) != fields["base"]:
+        ctx.fails("base.recomputed", "base weights at hand are not the logged ones", where=str(base), expected=fields["base"],
+                  actual=_content(base))
+        return
+    differences = ctx.inspector.compare_unadapted(base, fields["adapted"], path)
+    for difference in differences:
+        ctx.fails("base.recomputed", "file differs from the base where no adapter is", where=difference.where, expected=difference.expected,
+                  actual=difference.actual)
+    if not differences:
+        ctx.holds("base.recomputed", f"{text}: all but {len(fields['adapted'])} adapted tensors, and the metadata")
 
 
 def _content(path: Any) -> str:
@@ -225,4 +237,4 @@ def _recompute_merge(ctx: Context) -> None:
                   actual=difference.actual)
     if not differences:
         ctx.holds("merge.recomputed", text)
-        _upgrade(ctx, "merged_from", Grade.RECOMPUTED)
+        ctx.upgrade("merged_from", Grade.RECOMPUTED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from provenance.anchoring import SignedHead
-from provenance.facts import AnchoringFacts, ChainIdentity, DatasetFacts
+from provenance.facts import AnchoringFacts, ChainIdentity, DatasetFacts, ModelAnchoringFacts
 from provenance.record import Record
+from provenance.tensors import Tensor, TensorTable
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,65 @@ class RegistrationEvidence:
     links: Sequence[Mapping[str, Any]]
 
 
+@dataclass(frozen=True)
+class SampleEvidence:
+    """Everything that a sampled statement is about.
+
+    base, adapter, merged: the tables whose names the anchoring holds (base and adapter only for a merge). words: a pinned key's words
+    by its id and kind; codes: bytes of a block of the deployed file (quantization only). proofs: one proof JSON per group. The proofs,
+    and the tables until their roots were compared, are attacker-controlled.
+    """
+
+    run_id: bytes
+    number: int
+    anchoring: ModelAnchoringFacts
+    anchorings: int
+    chain_id: int
+    contract: str
+    draw_hash: bytes
+    base: TensorTable | None
+    adapter: TensorTable | None
+    merged: TensorTable
+    words: Callable[[bytes, str], bytes]
+    codes: Callable[[Tensor, int], bytes] | None
+    proofs: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """What a sampled statement detects.
+
+    `worst` is the tensor with the fewest draws; `worst_95`, `worst_99` are the fractions of its blocks from which tampering is caught
+    with 95 % and 99 %, `overall_99` that of all blocks. Misses are multiplied by the number of anchorings.
+    """
+
+    proofs: int
+    draws: int
+    anchorings: int
+    worst: str
+    worst_draws: int
+    worst_95: float
+    worst_99: float
+    overall_99: float
+
+
 class ProofVerifier(Protocol):
     """Checks Groth16 evidence off chain.
 
-    Raises (both): VerificationError naming the first thing that does not hold; UnavailableError if the prover binary is missing.
+    Raises (all): VerificationError naming the first thing that does not hold; UnavailableError if the prover binary is missing.
     """
 
     def check_registration(self, evidence: RegistrationEvidence) -> None: ...
     def check_epoch(self, evidence: EpochEvidence) -> None: ...
+    def check_samples(self, evidence: SampleEvidence) -> Sampling: ...
+
+    def commit_tensors(self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]) -> list[Tensor]:
+        """Commit anew to tensors of safetensors files: (name in the files, entry that it should have) -> entry that it has.
+
+        Raises:
+            NotFound: this checker cannot (pure Python hashes too slowly for weights).
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -71,6 +123,18 @@ class Difference:
     where: str
     expected: str
     actual: str
+
+
+class Deployed(Protocol):
+    """A deployed file, block by block."""
+
+    def block(self, name: str, rows: int, row_blocks: int, block: int) -> bytes:
+        """Bytes of one block of 32 weights, by the merged model's tensor name and row order.
+
+        Raises:
+            InputError: the file has no such tensor.
+        """
+        ...
 
 
 class FormatInspector(Protocol):
@@ -88,16 +152,38 @@ class FormatInspector(Protocol):
         """Differences between a file and the quantization of the merged weights, first ones first; empty if equal."""
         ...
 
+    def compare_unadapted(self, base: Path, adapted: Sequence[str], path: Path) -> list[Difference]:
+        """Differences between a file and the quantization of the base, but for the values of adapted tensors."""
+        ...
+
+    def deployed(self, path: Path) -> Deployed: ...
+
+    def tensor_files(self, folder: Path) -> Mapping[str, Path]:
+        """File of each tensor of a folder of weights."""
+        ...
+
+    def adapter_factors(self, adapter: Path) -> Mapping[str, tuple[str, str]]:
+        """Adapted tensor -> names of its factors A and B in the adapter's file."""
+        ...
+
     def compare_merged(self, base: Path, adapter: Path, merged: Path) -> list[Difference]:
         """Differences between merged weights and the merge of base and adapter."""
         ...
 
 
+@dataclass(frozen=True)
+class BatchCount:
+    """Batches whose tensors were recomputed and are equal, and those that erasure made impossible to recompute."""
+
+    recomputed: int
+    undetermined: int
+
+
 class DataChecker(Protocol):
     """Recomputes what only the holder of the data can: the tensors of each batch from records, tokenizer and salts."""
 
-    def check_batches(self, records: Sequence[Record]) -> int:
-        """Batches recomputed and found equal.
+    def check_batches(self, records: Sequence[Record]) -> BatchCount:
+        """Recompute every batch that can be.
 
         Raises:
             VerificationError: the first batch that differs.
@@ -112,6 +198,8 @@ class Evidence(Protocol):
     def heads(self) -> Sequence[SignedHead]: ...
     def epoch_proofs(self, epoch: int) -> Sequence[Mapping[str, Any]]: ...
     def registration(self) -> Mapping[str, Any] | None: ...
+    def sample_tables(self, stage: str) -> Mapping[str, Any] | None: ...
+    def sample_proofs(self, stage: str) -> Sequence[Mapping[str, Any]]: ...
     def key_words(self, vk_id: str) -> bytes | None: ...
     def key_bases(self, vk_id: str) -> bytes | None: ...
     def merged(self) -> Path | None: ...

@@ -38,19 +38,12 @@ def step_4_chain(ctx: Context) -> bool:
     """4a. The endpoint is the pinned chain with the pinned code. Runs first, since every later fact is read from it."""
     identity = ctx.reader.identity()
     ctx.identity = identity
-    trust = ctx.trust
-    for what, expected, actual in (
-        ("chain id", str(trust.chain_id), str(identity.chain_id)),
-        ("genesis block", trust.genesis, identity.genesis),
-        ("registry address", trust.registry.address, identity.registry.lower()),
-        ("ledger address", trust.ledger.address, identity.ledger.lower()),
-        ("registry code", trust.registry.code_hash, identity.registry_code_hash),
-        ("ledger code", trust.ledger.code_hash, identity.ledger_code_hash),
-    ):
-        if expected != actual:
-            ctx.fails("chain.pinned", f"the chain is not the pinned one: {what} differs", expected=expected, actual=actual)
-            return False
-    ctx.holds("chain.pinned", f"chain {identity.chain_id}, genesis and both contracts' code as pinned", genesis=identity.genesis,
+    difference = ctx.trust.first_difference(identity)
+    if difference is not None:
+        what, expected, actual = difference
+        ctx.fails("chain.pinned", f"the chain is not the pinned one: {what} differs", expected=expected, actual=actual)
+        return False
+    ctx.holds("chain.pinned", f"chain {identity.chain_id}, genesis and the contracts' code as pinned", genesis=identity.genesis,
               registry=identity.registry, ledger=identity.ledger)
     ctx.snapshot = ctx.reader.final()
     return True

@@ -92,7 +92,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
         for arguments in (
             ("key", "create"),
             ("chain", "up"),
-            ("chain", "deploy", "--slots", 256, "--trust-out", folder / "trust.yaml"),
+            ("chain", "deploy", "--slots", 256, "--no-audit-keys", "--model-keys", "", "--trust-out", folder / "trust.yaml"),
             ("dataset", "commit", "attack-stix", "--limit", 64, "--dedupe", "--out", dataset),
             ("dataset", "register", dataset),
             ("train", REPO / "examples/tiny.yaml", f"dataset_name={dataset}", f"output_dir={run}", "--anchor"),

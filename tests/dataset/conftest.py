@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from provenance.dataset import CommittedRecord, DatasetRoot, ManifestFacts, write_dataset
+from provenance.dataset_manifest import DatasetRoot
+from provenance.dataset_writer import CommittedRecord, ManifestFacts, write_dataset
 from provenance.digest import Digest
 from provenance.encoding import dataset_record_bytes, dataset_record_digest
 

@@ -12,16 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from provenance.dataset import (
-    MAX_RECORDS,
-    CommittedDataset,
-    CommittedRecord,
-    DatasetRoot,
-    ManifestFacts,
-    depth_for,
-    load_manifest,
-    write_dataset,
-)
+from provenance.dataset import CommittedDataset
+from provenance.dataset_manifest import MAX_RECORDS, DatasetRoot, depth_for, load_manifest
+from provenance.dataset_writer import CommittedRecord, ManifestFacts, write_dataset
 from provenance.digest import Digest, sha256
 from provenance.errors import AuthError, Conflict, InputError, NotFound, VerificationError
 

@@ -10,7 +10,7 @@ import pytest
 from eth_account import Account
 
 from provenance.anchoring import SignedHead
-from provenance.dataset import MANIFEST_FIELDS
+from provenance.dataset_manifest import MANIFEST_FIELDS
 from provenance.digest import Digest
 from provenance.journal import Journal, read_frames
 from provenance.log import Head

@@ -15,6 +15,7 @@ import pytest
 from provenance._chain.contracts import Addresses, Reader
 from provenance._chain.web3_adapter import Rpc
 from provenance.anchoring import SignedHead
+from provenance.cli.wiring import addresses_of
 from provenance.digest import Digest, sha256
 from provenance.errors import RejectedError
 from provenance.log import Head, RunLog
@@ -498,7 +499,7 @@ def test_a_policy_that_requires_what_was_not_checked_is_undetermined(honest: Run
 
 def test_a_chain_that_is_down_is_undetermined(honest: Run) -> None:
     trust = honest.lab.trust
-    reader = Reader(Rpc("http://127.0.0.1:9", timeout_s=2), Addresses(trust.registry.address, trust.ledger.address))
+    reader = Reader(Rpc("http://127.0.0.1:9", timeout_s=2), addresses_of(trust))
     verdict = honest.judge(reader=reader)
     assert (verdict.status, verdict.exit_code) == (Status.INDETERMINATE, 3)
 

@@ -15,12 +15,13 @@ from pathlib import Path
 import pytest
 
 from provenance._chain.anvil import EmbeddedChain
-from provenance._chain.contracts import Addresses, Reader
+from provenance._chain.contracts import Reader
 from provenance._chain.deploy import deploy, require_same_chain
 from provenance._chain.session import Session, embedded, load_deployment, manager_for
 from provenance._chain.transactions import TransactionManager
 from provenance._chain.web3_adapter import Rpc
 from provenance.cli.setup_keys import deploy_all, write_trust
+from provenance.cli.wiring import addresses_of
 from provenance.digest import sha256
 from provenance.errors import ConfigError, InputError, OutcomeUnknown, ProvenanceError, RejectedError, UnavailableError
 from provenance.settings import Settings
@@ -44,7 +45,7 @@ def fresh(tmp_path: Path) -> Iterator[EmbeddedChain]:
 
 def test_a_wiped_chain_in_the_place_of_the_pinned_one_fails(honest: Run, fresh: EmbeddedChain) -> None:
     trust = honest.lab.trust
-    reader = Reader(fresh.rpc(), Addresses(trust.registry.address, trust.ledger.address))
+    reader = Reader(fresh.rpc(), addresses_of(trust))
     verdict = honest.judge(reader=reader)
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["chain.pinned"])
 
@@ -215,7 +216,7 @@ class GethLab(Lab):
 
     def reader(self, trust: Trust | None = None) -> Reader:
         trust = trust or self.trust
-        return Reader(self.session().rpc, Addresses(trust.registry.address, trust.ledger.address), trust.confirmations)
+        return Reader(self.session().rpc, addresses_of(trust), trust.confirmations)
 
 
 def fund(geth: Rpc, address: str) -> None:

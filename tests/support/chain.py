@@ -11,10 +11,11 @@ from pathlib import Path
 from eth_account import Account
 
 from provenance._chain.anvil import EmbeddedChain
-from provenance._chain.contracts import Addresses, Reader
+from provenance._chain.contracts import Reader
 from provenance._chain.deploy import Deployment
 from provenance._chain.session import Session, embedded
 from provenance.cli.setup_keys import deploy_all, write_trust
+from provenance.cli.wiring import addresses_of
 from provenance.policy import Policy
 from provenance.settings import Settings
 from provenance.trust import Trust, load_trust
@@ -113,7 +114,7 @@ class Lab:
 
     def reader(self, trust: Trust | None = None) -> Reader:
         trust = trust or self.trust
-        return Reader(self.chain.rpc(), Addresses(trust.registry.address, trust.ledger.address), trust.confirmations)
+        return Reader(self.chain.rpc(), addresses_of(trust), trust.confirmations)
 
     def mine(self, blocks: int = 3) -> None:
         """Make everything sent so far final."""

@@ -20,6 +20,7 @@ from provenance.facts import (
     ClaimFacts,
     DatasetFacts,
     HeadFacts,
+    ModelAnchoringFacts,
     Revocation,
     RunFacts,
 )
@@ -55,6 +56,8 @@ class MemoryChain:
     dataset_revoked: list[tuple[bytes, str, Revocation]] = field(default_factory=list)
     datasets: list[tuple[int, bytes, DatasetFacts]] = field(default_factory=list)
     anchored: list[tuple[bytes, int, AnchoringFacts]] = field(default_factory=list)
+    sorted_sets: list[tuple[int, bytes, bytes]] = field(default_factory=list)
+    models: list[tuple[bytes, int, int, list[tuple[int, ModelAnchoringFacts]]]] = field(default_factory=list)
 
     # Reading
 
@@ -176,6 +179,52 @@ class MemoryChain:
         self.anchored.append((run_id, epoch, facts))
         return number
 
+    def complete_sorted(self, dataset_id: bytes, vk_id: bytes) -> None:
+        dataset = self.latest().dataset(dataset_id)
+        require(dataset is not None and dataset.finished, "DatasetNotFinished")
+        self.sorted_sets.append((self.mine(), dataset_id, vk_id))
+
+    def anchor_model(self, sender: str, run_id: bytes, stage: int, facts: ModelAnchoringFacts) -> int:
+        """Anchor what `facts` say was anchored, without draw and proofs; log, blocks and progress are set here."""
+        run = self._run(run_id)
+        require(run.owner == sender, "NotRunWriter")
+        require(run.seq > 0, "LogIsEmpty")
+        require(stage == (1 if facts.kind == 8 else 2), "WrongStage")
+        number, block = self.latest().model_anchoring_count(run_id, stage), self.mine()
+        fresh = replace(facts, seed=ZERO_WORD, codes_hash=ZERO_WORD, log_root=run.root, log_size=run.size, block_number=block,
+                        draw_block=block + 2, next_tensor=0, next_group=0, blocks_proved=0, accepted=False, void=False)
+        self.models.append((run_id, stage, number, [(block, fresh)]))
+        return number
+
+    def draw_model(self, run_id: bytes, stage: int, number: int) -> bytes:
+        states = self._model_states(run_id, stage, number)
+        facts = states[-1][1]
+        require(facts.seed == ZERO_WORD, "AlreadyDrawn")
+        require(not facts.void, "DrawMissed")
+        self.mine(max(1, facts.draw_block + 1 - self.block_number))
+        seed = hashed("draw", run_id, stage, number, facts, self.block(facts.draw_block).hash)
+        states.append((self.block_number, replace(facts, seed=seed)))
+        return seed
+
+    def miss_draw(self, run_id: bytes, stage: int, number: int) -> None:
+        states = self._model_states(run_id, stage, number)
+        require(states[-1][1].seed == ZERO_WORD, "AlreadyDrawn")
+        states.append((self.mine(8_194), replace(states[-1][1], void=True)))
+
+    def accept_model(self, run_id: bytes, stage: int, number: int, codes_hash: bytes) -> None:
+        """All samples at once."""
+        states = self._model_states(run_id, stage, number)
+        facts = states[-1][1]
+        require(facts.seed != ZERO_WORD, "NotDrawn")
+        states.append((self.mine(), replace(facts, codes_hash=codes_hash, next_tensor=facts.merged.entries,
+                                            blocks_proved=facts.blocks, accepted=True)))
+
+    def _model_states(self, run_id: bytes, stage: int, number: int) -> list[tuple[int, ModelAnchoringFacts]]:
+        found = next((s for r, g, n, s in self.models if (r, g, n) == (run_id, stage, number)), None)
+        require(found is not None, "UnknownAnchoring")
+        assert found is not None
+        return found
+
     def reorg(self, blocks: int) -> None:
         """Take the last blocks back with everything in them."""
         self.block_number -= blocks
@@ -188,6 +237,9 @@ class MemoryChain:
         self.dataset_revoked = [x for x in self.dataset_revoked if x[2].block_number <= top]
         self.datasets = [x for x in self.datasets if x[0] <= top]
         self.anchored = [x for x in self.anchored if x[2].block_number <= top]
+        self.sorted_sets = [x for x in self.sorted_sets if x[0] <= top]
+        states = [(r, g, n, [s for s in states if s[0] <= top]) for r, g, n, states in self.models]
+        self.models = [x for x in states if x[3]]
 
 
 @dataclass(frozen=True)
@@ -252,3 +304,14 @@ class MemorySnapshot:
 
     def runs_of(self, owner: str) -> list[bytes]:
         return [r.run_id for b, r in self.chain.opened if r.owner == owner and b <= self.block.number]
+
+    def sorted_complete(self, dataset_id: bytes, vk_id: bytes) -> bool:
+        return any((d, v) == (dataset_id, vk_id) and b <= self.block.number for b, d, v in self.chain.sorted_sets)
+
+    def model_anchoring(self, run_id: bytes, stage: int, number: int) -> ModelAnchoringFacts | None:
+        states = [s for r, g, n, s in self.chain.models if (r, g, n) == (run_id, stage, number)]
+        seen = [facts for block, facts in (states[0] if states else []) if block <= self.block.number]
+        return seen[-1] if seen else None
+
+    def model_anchoring_count(self, run_id: bytes, stage: int) -> int:
+        return sum((r, g) == (run_id, stage) and s[0][0] <= self.block.number for r, g, _, s in self.chain.models)

@@ -21,7 +21,7 @@ from provenance.signing import Domain, sign_head
 from provenance.trust import Contract, Key, Publisher, Trust
 from provenance.verdict import Verdict
 from provenance.verify import Options, verify
-from provenance.verify.protocols import EpochEvidence, RegistrationEvidence
+from provenance.verify.protocols import DataChecker, EpochEvidence, RegistrationEvidence
 from tests.support.memory_chain import IDENTITY, MemoryChain, hashed
 
 TIME = "2026-01-02T03:04:05Z"
@@ -243,7 +243,8 @@ class MemoryRun:
             tree.inclusion_proof(index),
         )
 
-    def judge(self, policy: Policy | None = None, subject: str | None = None, release: bytes | None = None) -> Verdict:
+    def judge(self, policy: Policy | None = None, subject: str | None = None, release: bytes | None = None,
+              data: DataChecker | None = None) -> Verdict:
         return verify(
             subject or str(MODEL),
             trust=self.trust,
@@ -251,5 +252,5 @@ class MemoryRun:
             source=self.evidence,
             prover=self.believer,
             policy=policy,
-            options=Options(release=release),
+            options=Options(release=release, data=data),
         )

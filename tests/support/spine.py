@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from provenance.anchoring import Anchorer, Committed
-from provenance.dataset import CommittedDataset, ManifestFacts
+from provenance.dataset import CommittedDataset
+from provenance.dataset_writer import ManifestFacts
 from provenance.digest import Digest, hash_file, sha256
 from provenance.journal import Journal
 from provenance.layout import RunFolder, write_json

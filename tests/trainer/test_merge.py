@@ -334,3 +334,22 @@ def test_hostile_safetensors_headers_are_refused(tmp_path: Path, damage: str) ->
     file.write_bytes(length.to_bytes(8, "little") + text + bytes(4 if damage == "truncated" else 8))
     with pytest.raises(InputError):
         Weights(file)
+
+
+def test_small_factors_are_shipped_as_zero() -> None:
+    values = np.array([2.0**-40, -(2.0**-40), 2.0**-41, -(2.0**-60), 2.0**-130, 1.5, 0.0])
+    kept = bfloat16.to_float64(bfloat16.flush_small(bfloat16.round_float64(values)))
+    assert kept.tolist() == [2.0**-40, -(2.0**-40), 0, 0, 0, 1.5, 0]
+    assert not np.signbit(kept[3])
+
+
+def test_rounding_an_adapter_flushes_it(tmp_path: Path) -> None:
+    raw = write_adapter(tmp_path / "raw", np.random.default_rng(4))
+    tiny = np.full((4, 8), 2.0**-50, np.float32)
+    (raw / "adapter_model.safetensors").unlink()
+    factors = {f"{KEY}.lora_A.weight": tiny, f"{KEY}.lora_B.weight": np.ones((16, 4), np.float32)}
+    write_tensors(raw / "adapter_model.safetensors", factors, "F32")
+    round_adapter(raw, tmp_path / "adapter")
+    weights = load_adapter(tmp_path / "adapter").weights
+    assert not weights.bf16_bits(f"{KEY}.lora_A.weight").any()
+    assert weights.bf16_bits(f"{KEY}.lora_B.weight").all()

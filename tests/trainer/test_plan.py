@@ -10,7 +10,7 @@ import training_support as support
 from provenance.errors import InputError
 from provenance_trainer.base import BaseModel
 from provenance_trainer.config import parse_config
-from provenance_trainer.plan import EPOCH_SLOTS, plan, slots_for
+from provenance_trainer.plan import EPOCH_SLOTS, plan, proofs_by_transaction, slots_for
 
 BASE = {"dataset_name": "d", "output_dir": "o"}
 
@@ -18,6 +18,7 @@ BASE = {"dataset_name": "d", "output_dir": "o"}
 def test_reference_job() -> None:
     p = plan(parse_config({**BASE, "per_device_train_batch_size": 8, "num_train_epochs": 3, "save_steps": 1000}), 10_000)
     assert (p.batches, p.steps, p.checkpoints, p.slots, p.chunks, p.tree_chunks) == (3_750, 3_750, 4, 20_480, 1, 3)
+    assert p.proof_transactions == (3,)
     assert p.proving_s <= 4
     assert p.registration_s <= 15
 
@@ -31,6 +32,14 @@ def test_plan_equals_the_run(tiny: BaseModel, cache_dir: Path, tmp_path: Path, m
     count = {kind: len(support.records_of(config, kind)) for kind in ("batch", "epoch", "checkpoint")}
     assert (p.batches, p.epochs, p.checkpoints, p.steps) == (count["batch"], count["epoch"], count["checkpoint"], summary.steps)
     assert (p.consumed, p.remainder) == (summary.consumed, summary.remainder)
+
+
+def test_proofs_are_grouped_as_they_are_submitted() -> None:
+    assert proofs_by_transaction(1, 1) == (1,)
+    assert proofs_by_transaction(17, 1) == (16, 1)
+    assert proofs_by_transaction(3, 10) == (10, 10, 10)
+    assert proofs_by_transaction(1, 49) == (12, 12, 12, 13)
+    assert proofs_by_transaction(0, 1) == ()
 
 
 def test_several_ranks_feed_whole_rounds_only() -> None:

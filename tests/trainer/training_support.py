@@ -9,7 +9,9 @@ from typing import Any
 
 import torch
 
-from provenance.dataset import CommittedDataset, CommittedRecord, DatasetRoot, ManifestFacts, write_dataset
+from provenance.dataset import CommittedDataset
+from provenance.dataset_manifest import DatasetRoot
+from provenance.dataset_writer import CommittedRecord, ManifestFacts, write_dataset
 from provenance.digest import Digest
 from provenance.encoding import dataset_record_bytes, dataset_record_digest
 from provenance.journal import Journal

@@ -45,6 +45,24 @@ def test_render_and_parse_agree() -> None:
     assert trust.key(HASH).klass == "dev"
 
 
+@pytest.mark.parametrize("name", ["audits", "models"])
+def test_contracts_of_statements_are_optional_and_read_strictly(name: str) -> None:
+    value = good()
+    assert getattr(parse(value), name) is None
+    value["contracts"][name] = {"address": ADDRESS, "code_hash": HASH}
+    trust = parse(value)
+    assert getattr(trust, name) == Contract(ADDRESS, HASH)
+    again = parse_trust(trust.to_yaml().encode())
+    assert (again.audits, again.models) == (trust.audits, trust.models)
+    del value["contracts"][name]["code_hash"]
+    with pytest.raises(ConfigError) as refused:
+        parse(value)
+    assert f"contracts.{name}.code_hash" in str(refused.value.where)
+    value["contracts"][name] = None
+    with pytest.raises(ConfigError):
+        parse(value)
+
+
 REQUIRED = [
     "format",
     "environment",
@@ -107,7 +125,7 @@ def test_an_unknown_key_is_named(path: str) -> None:
         ("contracts.registry.code_hash", "0x" + "g" * 64),
         ("keys", {}),
         ("keys", [1]),
-        ("keys.0.kind", "merge"),
+        ("keys.0.kind", "merged"),
         ("keys.0.class", "production"),
         ("keys.0.class", "ceremony"),
         ("keys.0.vk_id", ADDRESS),

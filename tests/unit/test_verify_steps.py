@@ -13,7 +13,9 @@ from provenance.errors import RejectedError, UnavailableError
 from provenance.facts import ClaimFacts
 from provenance.policy import CLAIMS, DEFAULT_REQUIRED, Policy
 from provenance.record import Record
+from provenance.trust import Contract
 from provenance.verdict import Status
+from provenance.verify.protocols import BatchCount
 from provenance.verify.steps import STEPS
 from tests.support.memory_chain import MemoryChain, MemorySnapshot
 from tests.support.memory_run import DATASET, MODEL, OWNER, TIME, MemoryRun
@@ -251,6 +253,21 @@ def test_a_chain_that_differs_from_the_pinned_one_fails(field: str) -> None:
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["chain.pinned"])
 
 
+@pytest.mark.parametrize("name", ["audits", "models"])
+def test_statement_contracts_are_compared_where_they_are_pinned(name: str) -> None:
+    """An endpoint that reports another code, another address or none is not the pinned chain; what is not pinned is not compared."""
+    pinned = Contract("0x" + "cc" * 20, "0x" + "44" * 32)
+    for address, code_hash in ((pinned.address, "0x" + "00" * 32), ("0x" + "00" * 20, pinned.code_hash), (None, None)):
+        run = MemoryRun()
+        run.chain.answering = replace(run.chain.answering, **{name: address, f"{name}_code_hash": code_hash})
+        assert run.judge().status is Status.VERIFIED
+        run.trust = replace(run.trust, **{name: pinned})
+        verdict = run.judge()
+        assert (verdict.status, failing(verdict)) == (Status.FAILED, ["chain.pinned"])
+    run.chain.answering = replace(run.chain.answering, **{name: pinned.address, f"{name}_code_hash": pinned.code_hash})
+    assert run.judge().status is Status.VERIFIED
+
+
 def test_addresses_are_compared_without_their_checksum_case() -> None:
     run = MemoryRun()
     run.chain.answering = replace(
@@ -352,6 +369,30 @@ def test_sibling_runs_are_listed() -> None:
     run.chain.open_run("0x" + "99" * 20, b"\x01" * 32, DATASET)
     run.chain.mine(3)
     assert run.judge().siblings == ("0x" + sibling.hex(),)
+
+
+# Batches
+
+
+class Counted:
+    """A `DataChecker` with a given answer."""
+
+    def __init__(self, recomputed: int, undetermined: int) -> None:
+        self._count = BatchCount(recomputed, undetermined)
+
+    def check_batches(self, records: object) -> BatchCount:
+        return self._count
+
+
+def test_undetermined_batches_are_not_checked_and_never_failed() -> None:
+    required = Policy(require=DEFAULT_REQUIRED | {"batches.recomputed"})
+    assert MemoryRun().judge(required, data=Counted(3, 0)).status is Status.VERIFIED
+    verdict = MemoryRun().judge(data=Counted(2, 1))
+    assert verdict.status is Status.VERIFIED
+    (claim,) = (c for c in verdict.not_checked if c.id == "batches.recomputed")
+    assert "2 batches recomputed" in str(claim.needs)
+    assert "1 undetermined" in str(claim.needs)
+    assert MemoryRun().judge(required, data=Counted(2, 1)).status is Status.INDETERMINATE
 
 
 # Policy

@@ -21,8 +21,8 @@ from provenance.order import epoch_order
 from provenance_zk import statements, verifier
 from provenance_zk.client import Commitments, ZkProver, find_binary
 from provenance_zk.field import R
-from provenance_zk.inputs import blindings_bytes, challenge_fields
 from provenance_zk.keys import KeyFolder, ensure_keys, epoch_slots_for, find_key, load_key, load_words
+from provenance_zk.request import blindings_bytes, challenge_fields, private_folder
 
 COUNT = 300  # one chunk of 256 and a part of the next
 SEED = bytes(range(32))
@@ -108,7 +108,7 @@ def test_an_epoch_that_fed_other_leaves_cannot_be_proved(
         (tmp_path / name).write_bytes(data)
     (tmp_path / "b").write_bytes(blindings_bytes(d=blindings[0], u=blindings[1]))
     with pytest.raises(RejectedError, match="leaf fed at a position"):
-        prover.run("prove-epoch", {
+        prover.request("prove-epoch", {
             "key": str(epoch_key.dir), "leaves": str(tmp_path / "l"), "used": str(tmp_path / "u"), "order": str(tmp_path / "o"),
             "count": COUNT, "blindings": str(tmp_path / "b"), "out": str(tmp_path / "proof"), **challenge_fields((5, 6))})
 
@@ -304,9 +304,7 @@ def test_a_missing_binary_names_the_cure(tmp_path: Path) -> None:
 
 
 def test_the_temporary_folder_is_private() -> None:
-    from provenance_zk.client import _folder
-
-    with _folder() as folder:
+    with private_folder() as folder:
         path = Path(folder.write("secret", b"x"))
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provenance.dataset import CommittedDataset, ManifestFacts
+from provenance.dataset import CommittedDataset
+from provenance.dataset_writer import ManifestFacts
 from provenance.digest import Digest
 from provenance.encoding import dataset_record_bytes, dataset_record_digest
 from provenance.errors import AuthError, Conflict, InputError, UnavailableError, VerificationError

@@ -21,13 +21,14 @@ from provenance.errors import ConfigError, InputError, RejectedError, Unavailabl
 from provenance.order import epoch_order
 from provenance.settings import Settings
 from provenance_zk.client import ZkProver
+from provenance_zk.connection import Connection
 from provenance_zk.epochs import epoch_jobs
 from provenance_zk.executors import opened
 from provenance_zk.field import R
 from provenance_zk.jobs import MAX_ATTEMPTS, Job, JobQueue, is_dead, process_name, statement_id
 from provenance_zk.keys import KeyFolder, ensure_keys
 from provenance_zk.pool import LocalExecutor, ProofPool, split
-from provenance_zk.server import ChildServer, Connection, RunningServer
+from provenance_zk.server import ChildServer, RunningServer
 from provenance_zk.statements import ProofFile
 
 COUNT = 600  # three chunks of 256

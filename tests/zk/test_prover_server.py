@@ -17,8 +17,9 @@ import pytest
 
 from provenance.errors import ConfigError, InputError, UnavailableError
 from provenance_zk.client import ZkProver
+from provenance_zk.connection import Address, Connection
 from provenance_zk.keys import KeyFolder
-from provenance_zk.server import Address, ChildServer, Connection, RunningServer
+from provenance_zk.server import ChildServer, RunningServer
 
 
 def test_what_cannot_fit_is_refused_before_it_starts(prover: ZkProver, epoch_key: KeyFolder) -> None:

@@ -16,7 +16,7 @@ from Crypto.Hash import keccak as other_keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provenance.dataset import DatasetRoot
+from provenance.dataset_manifest import DatasetRoot
 from provenance.errors import InputError
 from provenance.order import epoch_order
 from provenance_zk import statements

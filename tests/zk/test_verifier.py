@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,7 @@ from provenance_zk.field import Q, R
 from provenance_zk.keys import vk_id
 from provenance_zk.statements import FULL_MASK, LINK_MASK, ProofFile
 from provenance_zk.verifier import parse_key, verify_knowledge, verify_proof
+from tests.zk.conftest import VECTORS
 
 PUBLIC = (11, 12, 13, 14, 15)
 D, U, P = 101, 202, 303
@@ -160,6 +162,19 @@ def test_a_ceremony_key_with_gamma_as_generator_is_no_reason_to_refuse(toy: Any)
 def test_an_unsound_key_is_refused(toy: Any, change: Callable[[Any], dict[str, Any]], what: str) -> None:
     with pytest.raises(InputError, match=what):
         parse_key(replace(toy, **change(toy)).words)
+
+
+BAD_KEYS = json.loads((VECTORS / "bad_keys.json").read_text())["cases"]
+
+
+@pytest.mark.parametrize("case", BAD_KEYS, ids=lambda case: str(case["name"]))
+def test_the_shared_table_of_refused_keys(case: dict[str, Any]) -> None:
+    words = bytes.fromhex(case["words"][2:])
+    if case["sound"]:
+        assert parse_key(words).kind == "epoch"
+    else:
+        with pytest.raises(InputError):
+            parse_key(words)
 
 
 @pytest.mark.parametrize("cut", [b"", bytes(31), bytes(32 * 6), bytes(32 * 7), bytes(1 << 17)])

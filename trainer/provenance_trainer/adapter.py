@@ -215,6 +215,8 @@ def _pairs(weights: Weights, rank: int) -> Iterator[Pair]:
 def round_adapter(source: Path, target: Path) -> Digest:
     """Write the bfloat16 form of an adapter: the one that is shipped, evaluated and merged. Returns its content digest.
 
+    Values below 2^-40 become zero: merge proofs are about exact integers, and none smaller fits their window.
+
     Raises:
         InputError: not a plain LoRA adapter, a dtype other than F32 and BF16, or values outside the exponent window.
     """
@@ -238,4 +240,4 @@ def _rounded(weights: Weights, name: str) -> np.ndarray:
     else:
         bits = weights.bf16_bits(name)
     bfloat16.require_in_window(bits, where)
-    return bits
+    return bfloat16.flush_small(bits)

@@ -11,6 +11,7 @@ import numpy as np
 from provenance.errors import InputError
 
 MIN_EXPONENT = -133  # of the smallest subnormal
+SMALLEST_FACTOR = 2.0**-40  # adapters are shipped without smaller values, which no merge proof could hold
 WINDOW_BITS = 16  # every weight and factor has an absolute value below 2^16
 _FRACTION_BITS = 7
 _MIN_NORMAL_EXPONENT = -126
@@ -37,6 +38,13 @@ def require_in_window(bits: np.ndarray, where: str) -> None:
             expected=f"finite and below 2^{WINDOW_BITS}",
             actual=float(to_float64(bits[index])),
         )
+
+
+def flush_small(bits: np.ndarray) -> np.ndarray:
+    """Bit patterns with everything below SMALLEST_FACTOR in absolute value replaced by +0."""
+    smallest = int(round_float64(np.array([SMALLEST_FACTOR]))[0])
+    flushed: np.ndarray = np.where((bits & 0x7FFF) < smallest, np.uint16(0), bits)
+    return flushed
 
 
 def round_float64(values: np.ndarray) -> np.ndarray:

@@ -90,8 +90,14 @@ def quantize(
 
 
 # Gas of one transaction of each kind with development keys; contracts/.gas-snapshot.json holds what a build costs exactly.
-GAS = {"run": 153_000, "head": 96_000, "release": 209_000, "anchor": 130_000, "epoch": 436_000, "dataset": 381_000, "tree": 361_000,
+GAS = {"run": 153_000, "head": 96_000, "release": 209_000, "anchor": 130_000, "epoch": 410_000, "dataset": 381_000, "tree": 361_000,
        "link": 306_000}  # fmt: skip
+BATCH_GAS, BATCHED_GAS = 343_000, 115_000  # of a batch of epoch proofs, and of each proof in it
+
+
+def _proof_gas(proofs: int) -> int:
+    """Gas of a transaction with so many epoch proofs."""
+    return GAS["epoch"] if proofs == 1 else BATCH_GAS + proofs * BATCHED_GAS
 
 
 @plan_app.command()
@@ -110,7 +116,8 @@ def plan(
     parsed = load_config(config, overrides or [])
     made = make_plan(parsed, count if count is not None else _count_of(Path(parsed.dataset_name)))
     proofs = made.chunks * made.epochs
-    gas = GAS["run"] + made.anchors * GAS["head"] + GAS["release"] + proofs * GAS["epoch"] + made.epochs * GAS["anchor"]
+    gas = GAS["run"] + made.anchors * GAS["head"] + GAS["release"] + made.epochs * GAS["anchor"]
+    gas += sum(map(_proof_gas, made.proof_transactions))
     registration = GAS["dataset"] + made.tree_chunks * GAS["tree"] + made.link_chunks * GAS["link"]
     value = {"format": "provenance-plan/1", **dataclasses.asdict(made), "gas": gas, "registration_gas": registration,
              **_price(Settings.load(), gas + registration)}  # fmt: skip

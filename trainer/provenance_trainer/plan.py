@@ -24,6 +24,7 @@ class Plan:
     slots, chunks: `n` of the smallest epoch key that holds the dataset in one proof (else the largest key), and proofs per epoch.
     tree_chunks: tree proofs of the dataset's registration, as many as link proofs where keys are of equal size; once per dataset.
     anchors: heads committed to the chain, by interval, checkpoint and end.
+    proof_transactions: epoch proofs of each transaction that `provenance prove` sends.
     transactions: all of them, dataset registration apart (`registration_transactions`).
     training_s, proving_s: Estimates on two CPU cores.
     """
@@ -41,6 +42,7 @@ class Plan:
     tree_chunks: int
     link_chunks: int
     anchors: int
+    proof_transactions: tuple[int, ...]
     transactions: int
     registration_transactions: int
     training_s: float
@@ -51,6 +53,19 @@ class Plan:
 def slots_for(count: int) -> int:
     """Slots of the epoch key used for `count` records."""
     return next((n for n in EPOCH_SLOTS if n >= count), EPOCH_SLOTS[-1])
+
+
+def proofs_by_transaction(epochs: int, chunks: int) -> tuple[int, ...]:
+    """How `provenance prove` groups the proofs: epochs together up to a batch, an epoch that is more than one in equal parts."""
+    from provenance_zk.submission import BATCH
+
+    together = max(1, BATCH // chunks)
+    sizes: list[int] = []
+    for first in range(0, epochs, together):
+        proofs = min(together, epochs - first) * chunks
+        parts = math.ceil(proofs / BATCH)
+        sizes += [proofs * (i + 1) // parts - proofs * i // parts for i in range(parts)]
+    return tuple(sizes)
 
 
 def plan(
@@ -88,12 +103,14 @@ def plan(
     trees = math.ceil(count / tree_size)
     anchors = math.ceil(training_s / config.provenance.anchor_interval_s) + checkpoints + 1
     proofs = epochs * chunks
-    # openRun, drawSeed, heads, per epoch its anchoring and proofs, release
-    transactions = 2 + anchors + epochs + proofs + 1
+    proof_transactions = proofs_by_transaction(epochs, chunks)
+    # openRun, drawSeed, heads, per epoch its anchoring, proofs, release
+    transactions = 2 + anchors + epochs + len(proof_transactions) + 1
     return Plan(
         records=count, epochs=epochs, batches=batches, steps=steps, checkpoints=checkpoints, consumed=consumed,
         remainder=count - consumed, log_records=batches + checkpoints + epochs + _SINGLE_RECORDS, slots=slots, chunks=chunks,
-        tree_chunks=trees, link_chunks=chunks, anchors=anchors, transactions=transactions,
+        tree_chunks=trees, link_chunks=chunks, anchors=anchors,
+        proof_transactions=proof_transactions, transactions=transactions,
         registration_transactions=2 + trees + chunks, training_s=training_s, proving_s=proofs * _EPOCH_PROOF_S[slots],
         registration_s=trees * _TREE_PROOF_S[tree_size] + chunks * _EPOCH_PROOF_S[slots],
     )  # fmt: skip

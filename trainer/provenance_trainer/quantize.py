@@ -212,13 +212,16 @@ def read_claims(gguf_file: Path) -> dict[str, str | int]:
 # Checking
 
 
-def compare_gguf(model_dir: Path, gguf_file: Path, limit: int = 20) -> list[Mismatch]:
-    """Recompute a GGUF file from merged weights; an empty list means that every tensor and every key that matters is exact.
+def compare_gguf(
+    model_dir: Path, gguf_file: Path, limit: int = 20, adapted: frozenset[str] = frozenset()
+) -> list[Mismatch]:
+    """Recompute a GGUF file from weights; an empty list means that every tensor and every key that matters is exact.
 
     Args:
-        model_dir: The merged bfloat16 folder.
+        model_dir: The merged bfloat16 folder; or the base, with the names of what was adapted.
         gguf_file: Attacker-controlled.
         limit: At most so many differences are returned, the first of each tensor.
+        adapted: Tensors of the folder whose values are left out; their type and shape are compared all the same.
 
     Raises:
         InputError: a malformed file or folder (truncated files name expected and actual sizes).
@@ -231,7 +234,11 @@ def compare_gguf(model_dir: Path, gguf_file: Path, limit: int = 20) -> list[Mism
     for name, plan in plans.items():
         if len(found) >= limit:
             break
-        found += _compare_tensor(model, plan, header.tensors.get(name), gguf_file)
+        entry = header.tensors.get(name)
+        wrong = _compare_shape(plan, entry)
+        if entry is not None and not wrong and plan.source not in adapted:
+            wrong = _compare_values(model, plan, entry, gguf_file)
+        found += wrong
     return found[:limit]
 
 
@@ -273,20 +280,20 @@ def _compare_size(header: GgufHeader) -> Iterator[Mismatch]:
         yield Mismatch("file", None, "size", f"{padded} bytes", f"{header.size} bytes")
 
 
-def _compare_tensor(model: ModelFolder, plan: _Plan, entry: TensorEntry | None, file: Path) -> Iterator[Mismatch]:
+def _compare_shape(plan: _Plan, entry: TensorEntry | None) -> list[Mismatch]:
     if entry is None:
-        yield Mismatch(plan.name, None, "tensor", "present", "absent")
-        return
-    if (entry.type, entry.shape) != (plan.type, plan.shape):
-        yield Mismatch(
-            plan.name, None, "type and shape", f"{plan.type.name} {plan.shape}", f"{entry.type.name} {entry.shape}"
-        )
-        return
+        return [Mismatch(plan.name, None, "tensor", "present", "absent")]
+    if (entry.type, entry.shape) == (plan.type, plan.shape):
+        return []
+    expected, actual = f"{plan.type.name} {plan.shape}", f"{entry.type.name} {entry.shape}"
+    return [Mismatch(plan.name, None, "type and shape", expected, actual)]
+
+
+def _compare_values(model: ModelFolder, plan: _Plan, entry: TensorEntry, file: Path) -> list[Mismatch]:
     expected = _computed(model, plan).reshape(-1).view(np.uint8)
     actual = np.frombuffer(read_tensor(file, entry), dtype=np.uint8)
     differs = expected != actual
-    if differs.any():
-        yield _locate(plan, int(np.argmax(differs)), expected, actual)
+    return [_locate(plan, int(np.argmax(differs)), expected, actual)] if differs.any() else []
 
 
 def _locate(plan: _Plan, byte: int, expected: np.ndarray, actual: np.ndarray) -> Mismatch:

@@ -31,6 +31,7 @@ from provenance.encoding import batch_digest
 from provenance.errors import ProvenanceError, UnavailableError
 from provenance.journal import Journal
 from provenance.record import Record
+from provenance.saltstore import BATCH_SALTS
 from provenance_trainer.capture import Snapshot
 from provenance_trainer.checkpoints import CheckpointDigests
 from provenance_trainer.config import OnFailure
@@ -38,7 +39,6 @@ from provenance_trainer.sampler import EpochOrders
 
 logger = logging.getLogger("provenance.trainer")
 
-SALT_KIND = "batch"
 SALT_BYTES = 32
 _GROUP_S = 0.2  # records are grouped for so long before their salts are synced
 _RETRY_S = 1.0
@@ -427,7 +427,7 @@ class Recorder:
             salted = [staged for staged in self._staged if staged.salt is not None]
             for staged in salted:
                 # A place in the journal that is still free may have a salt from before a crash; no record uses that one.
-                self._salts.put(SALT_KIND, staged.seq, staged.salt or b"", replace=True)
+                self._salts.put(BATCH_SALTS, staged.seq, staged.salt or b"", replace=True)
             if salted:
                 self._salts.sync()  # salts are safe after this line and not before; only then may records use them
             for staged in self._staged:

@@ -13,12 +13,12 @@ from provenance.errors import NotFound, VerificationError
 from provenance.layout import RunFolder, read_json
 from provenance.log import iterate_records
 from provenance.record import Record
-from provenance.saltstore import SaltStore, load_key
+from provenance.saltstore import BATCH_SALTS, SaltStore, load_key
 from provenance.settings import Settings
 from provenance.verify.evidence import FolderSource
+from provenance.verify.protocols import BatchCount
 from provenance_trainer.features import Encoder, batch_tensors
 from provenance_trainer.peft_setup import load_tokenizer
-from provenance_trainer.recorder import SALT_KIND
 
 
 class BatchReplay:
@@ -27,8 +27,8 @@ class BatchReplay:
     def __init__(self, dataset: Path, folders: Sequence[Path], salt_key: bytes) -> None:
         self._dataset, self._folders, self._key = dataset, folders, salt_key
 
-    def check_batches(self, records: Sequence[Record]) -> int:
-        """Batches recomputed and found equal (abandoned ones too).
+    def check_batches(self, records: Sequence[Record]) -> BatchCount:
+        """Recompute every batch (abandoned ones too); one whose salt or record is erased is undetermined.
 
         Raises:
             NotFound: no run folder with the private salts of these records.
@@ -37,16 +37,20 @@ class BatchReplay:
         folder = self._find(records[0])
         config = records[0].fields["config"]
         tokenizer = load_tokenizer(Path(read_json(folder.info)["base"]))
-        count = 0
+        recomputed = undetermined = 0
         with CommittedDataset.open(self._dataset, self._key) as dataset, \
                 SaltStore.open(folder.secrets / "salts.sqlite", self._key, create=False) as salts:  # fmt: skip
             encoder = Encoder(tokenizer, config["max_length"], config.get("dataset_text_field") or dataset.text_column)
             index_of = {bytes(leaf): i for i, leaf in enumerate(dataset.leaves)}
             for seq, record in enumerate(records):
                 if record.type == "batch":
-                    _check_batch(seq, record, dataset, encoder, index_of, salts.get(SALT_KIND, seq))
-                    count += 1
-        return count
+                    try:
+                        _check_batch(seq, record, dataset, encoder, index_of, salts)
+                    except NotFound:  # erased: this batch stays undetermined, the others are looked at all the same
+                        undetermined += 1
+                    else:
+                        recomputed += 1
+        return BatchCount(recomputed, undetermined)
 
     def _find(self, opening: Record) -> RunFolder:
         for folder in FolderSource(self._folders).runs():
@@ -56,13 +60,15 @@ class BatchReplay:
         raise NotFound("no run folder with the batch salts of this run", where=", ".join(map(str, self._folders)))
 
 
-def _check_batch(seq: int, record: Record, dataset: CommittedDataset, encoder: Encoder, index_of: Mapping[bytes, int], salt: bytes) -> None:
-    rows = []
+def _check_batch(seq: int, record: Record, dataset: CommittedDataset, encoder: Encoder, index_of: Mapping[bytes, int],
+                 salts: SaltStore) -> None:
+    indices = []
     for leaf in record.fields["leaves"]:
         index = index_of.get(bytes.fromhex(leaf[2:]))
         if index is None:
             raise VerificationError("batch lists a leaf that the dataset does not have", where=f"record {seq}", actual=leaf)
-        rows.append(dataset.row(index))
+        indices.append(index)
+    rows, salt = [dataset.row(index) for index in indices], salts.get(BATCH_SALTS, seq)
     tensors: dict[str, np.ndarray | None] = {name: tensor.numpy() for name, tensor in batch_tensors(rows, encoder).items()}
     actual = str(batch_digest(salt, tensors))
     if actual != record.fields["tensors"]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from provenance.cli.output import note, result, stage
+from provenance_zk import audit_commands, erase_commands  # noqa: F401  (they add subcommands to `dataset`)
 from provenance_zk.commands import dataset
 
 if TYPE_CHECKING:
@@ -74,18 +75,28 @@ def register(
 def prove(
     run: Annotated[Path, typer.Argument(help="Run folder (output_dir of the training).")],
     dataset_folder: Annotated[Path | None, typer.Option("--dataset", help="Committed dataset; default: the one the run names.")] = None,
+    weights: Annotated[bool, typer.Option("--weights", help="Prove merge and quantization instead, by sampled blocks.")] = False,
+    draws: Annotated[int, typer.Option(min=2, max=1 << 20, help="Blocks drawn in all, with --weights.")] = 459,
+    batch: Annotated[bool, typer.Option("--batch/--single", help="Submit proofs in batches, or one transaction each.")] = True,
     key: _Key = "default",
     executor: _Executor = "local",
     as_json: _Json = False,
 ) -> None:
-    """Anchor and prove every epoch of a run that is not proven yet. Repeatable."""
+    """Anchor and prove every epoch of a run that is not proven yet, or its weights. Repeatable.
+
+    Proofs are submitted up to 16 in a transaction, which costs less; a batch that is refused is submitted again one by one, and
+    the refused proof is named.
+    """
+    if weights:
+        _prove_weights(run, draws, key, executor, as_json)
+        return
     from provenance._chain.session import Session
     from provenance.cli.run_log import anchor, open_log, run_id_of
     from provenance.dataset import CommittedDataset
     from provenance.layout import RunFolder, read_json
     from provenance.saltstore import load_key
     from provenance.settings import Settings
-    from provenance_zk.epochs import epochs_of, make_job, prove_epoch, proven_epochs
+    from provenance_zk.epochs import EpochProver, epochs_of, make_job, proven_epochs
     from provenance_zk.executors import opened as open_prover
     from provenance_zk.registration import require_registration, write_evidence
 
@@ -103,11 +114,27 @@ def prove(
         anchor(session, log)
         seed = bytes.fromhex(log.last("seed").fields["seed"][2:])
         done = proven_epochs(log.records)
-        for epoch in [e for e in epochs_of(log.records) if e not in done]:
-            job = make_job(log.records, opened, run_id, registration.dataset_id, seed, epoch)
-            log.append(prove_epoch(job, opened, salt_key, keys, prover, session, folder, session.deployment.ledger, progress, workers))
+        epochs = EpochProver(opened, salt_key, keys, prover, session, folder, session.deployment.ledger, progress, workers)
+        jobs = [make_job(log.records, opened, run_id, registration.dataset_id, seed, e) for e in epochs_of(log.records) if e not in done]
+        for group in epochs.groups(jobs) if batch else [[job] for job in jobs]:
+            for record in epochs.prove(group, batch=batch):
+                log.append(record)
         progress("anchoring the epoch records")
         head = anchor(session, log)
     proven = sorted(proven_epochs(log.records))
     result({"format": "provenance-proved/1", "run_id": "0x" + run_id.hex(), "epochs": proven, "records": head.size}, as_json,
            f"epochs {', '.join(map(str, proven))} proven and accepted; {head.size} records anchored")
+
+
+def _prove_weights(run: Path, draws: int, key: str, executor: str, as_json: bool) -> None:
+    from provenance._chain.session import Session
+    from provenance.cli.wiring import inspector_for
+    from provenance.settings import Settings
+    from provenance_zk.executors import opened as open_prover
+    from provenance_zk.model_commands import prove_weights
+
+    settings = Settings.load()
+    session = Session(settings, key, note)
+    with open_prover(settings, executor) as (prover, _), stage("prove weights") as progress:
+        value = prove_weights(run, draws, session, prover, settings, inspector_for(), progress)
+    result(value, as_json, f"merge and quantization proven and accepted; {value['records']} records anchored")

@@ -15,9 +15,10 @@ import numpy as np
 from py_ecc.fields import optimized_bn128_FQ as FQ
 from py_ecc.optimized_bn128 import optimized_curve as curve
 
-from provenance.errors import VerificationError
+from provenance.errors import NotFound, VerificationError
 from provenance.facts import ChainIdentity, DatasetFacts
-from provenance.verify.protocols import EpochEvidence, RegistrationEvidence
+from provenance.tensors import Tensor
+from provenance.verify.protocols import EpochEvidence, RegistrationEvidence, SampleEvidence, Sampling
 from provenance_zk.client import ZkProver
 from provenance_zk.field import R
 from provenance_zk.keys import vk_id
@@ -46,6 +47,7 @@ class Engine(Protocol):
 
     def verify(self, words: bytes, proofs: Sequence[ProofFile], mask: int) -> list[bool]: ...
     def positions(self, words: bytes, p_bases: bytes, order: np.ndarray) -> list[bytes]: ...
+    def commit_tensors(self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]) -> list[Tensor]: ...
 
 
 class ProverEngine:
@@ -67,6 +69,11 @@ class ProverEngine:
             bases.write_bytes(p_bases)
             return list(self._prover.recompute_order(path, bases, order).points)
 
+    def commit_tensors(self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]) -> list[Tensor]:
+        from provenance_zk.stages import commit_tensors
+
+        return commit_tensors(self._prover, files, tensors)
+
 
 class SlowEngine:
     """Pure Python with py_ecc, independent of the prover: about a second a proof, and a millisecond a position."""
@@ -84,6 +91,9 @@ class SlowEngine:
         bases = [_read_point(p_bases[64 * i : 64 * i + 64]) for i in range(key.slots)]
         pi = inverse([int(x) for x in order])
         return [_write_point(_combine(bases, p_vector(pi, c, key.slots))) for c in range(chunk_count(len(order), key.slots))]
+
+    def commit_tensors(self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]) -> list[Tensor]:
+        raise NotFound("weights are not hashed in pure Python", hint="build zkprover (make setup) and verify without --slow")
 
 
 def _read_point(data: bytes) -> Any:
@@ -105,18 +115,34 @@ def _combine(bases: Sequence[Any], scalars: Sequence[int]) -> Any:
     return total
 
 
-def _parse(values: Sequence[Mapping[str, Any]], count: int, kind: str, key: bytes, where: str) -> list[ProofFile]:
+def parse_proofs(values: Sequence[Mapping[str, Any]], count: int, kind: str, where: str, key: bytes | None = None) -> list[ProofFile]:
+    """Exactly `count` proofs of one kind, under one key if it is given; all attacker-controlled.
+
+    Raises:
+        InputError, VerificationError: malformed, another number, kind or key.
+    """
     if len(values) != count:
         raise VerificationError("evidence has another number of proofs", where=where, expected=count, actual=len(values))
     proofs = [ProofFile.from_json(value) for value in values]
     for i, proof in enumerate(proofs):
-        if proof.kind != kind or proof.vk_id != key:
-            raise VerificationError("proof is for another key", where=f"{where} {i}", expected=f"{kind} 0x{key.hex()}",
+        if proof.kind != kind or key not in (None, proof.vk_id):
+            raise VerificationError("proof is for another key", where=f"{where} {i}", expected=f"{kind} {'0x' + key.hex() if key else ''}",
                                     actual=f"{proof.kind} 0x{proof.vk_id.hex()}")
     return proofs
 
 
-def _equal(what: str, where: str, expected: object, actual: object) -> None:
+def require_valid(engine: Engine, words: bytes, proofs: Sequence[ProofFile], mask: int, where: str) -> None:
+    """Have every proof checked.
+
+    Raises:
+        VerificationError: names the first that does not hold.
+    """
+    for i, good in enumerate(engine.verify(words, proofs, mask)):
+        if not good:
+            raise VerificationError("Groth16 proof does not verify", where=f"{where} {i}", expected="a valid proof", actual="invalid")
+
+
+def equal(what: str, where: str, expected: object, actual: object) -> None:
     if expected != actual:
         def show(value: object) -> str:
             return "0x" + value.hex() if isinstance(value, bytes) else str(value)
@@ -138,51 +164,51 @@ class ProofChecker:
         """Link seed, dataset id, every tree and link proof, and the product that ties D to the root."""
         facts = evidence.dataset
         d_points = [point_bytes(p) for p in evidence.points]
-        _equal("number of D points", "registration", facts.chunks, len(d_points))
-        _equal("hash of the D points", "registration", facts.d_hash, points_hash(d_points))
+        equal("number of D points", "registration", facts.chunks, len(d_points))
+        equal("hash of the D points", "registration", facts.d_hash, points_hash(d_points))
         registration = _registration(facts, evidence.identity)
-        _equal("link seed", "registration", facts.link_seed, registration.link_seed)
-        _equal("dataset id", "registration", evidence.dataset_id, registration.dataset_id)
+        equal("link seed", "registration", facts.link_seed, registration.link_seed)
+        equal("dataset id", "registration", evidence.dataset_id, registration.dataset_id)
         epoch_key = parse_key(require_key(evidence.epoch_words, facts.epoch_key))
         tree_key = parse_key(require_key(evidence.tree_words, facts.tree_key))
-        trees = _parse(evidence.trees, -(-facts.count // tree_key.slots), "tree", facts.tree_key, "tree proof")
-        links = _parse(evidence.links, facts.chunks, "epoch", facts.epoch_key, "link proof")
+        trees = parse_proofs(evidence.trees, -(-facts.count // tree_key.slots), "tree", "tree proof", facts.tree_key)
+        links = parse_proofs(evidence.links, facts.chunks, "epoch", "link proof", facts.epoch_key)
         gamma, delta = challenges(facts.link_seed)
         for k, proof in enumerate(trees):
             used = used_leaves(facts.count, k, tree_key.slots)
             z = product_from(gamma, delta, [0] * used, k * tree_key.slots)
             expected = (facts.root, k, used, int(k == len(trees) - 1), gamma, delta, proof.public_value("t"), z)
-            _equal("public inputs", f"tree proof {k}", expected, proof.public)
+            equal("public inputs", f"tree proof {k}", expected, proof.public)
         for c, proof in enumerate(links):
             self._check_link(c, proof, d_points[c], epoch_key, (gamma, delta))
             _check_products(c, proof, trees, epoch_key.slots // tree_key.slots)
-        self._require(evidence.tree_words, trees, 0, "tree proof")
-        self._require(evidence.epoch_words, links, KNOWS_D, "link proof")
+        require_valid(self._engine, evidence.tree_words, trees, 0, "tree proof")
+        require_valid(self._engine, evidence.epoch_words, links, KNOWS_D, "link proof")
 
     def _check_link(self, c: int, proof: ProofFile, d_point: bytes, key: Key, challenge: tuple[int, int]) -> None:
         gamma, delta = challenge
         start = c * key.slots
         b = product_from(gamma, delta, [0] * key.slots, start)
-        _equal("public inputs", f"link proof {c}", (gamma, delta, start, proof.public_value("a"), b), proof.public)
+        equal("public inputs", f"link proof {c}", (gamma, delta, start, proof.public_value("a"), b), proof.public)
         if key.identity is None or key.total is None:
             raise VerificationError("not an epoch key", where=f"link proof {c}")
         identity = curve.add(key.identity, curve.multiply(key.total, start))
         expected = (d_point, bytes(64), _write_point(identity))
-        _equal("commitments D, U, P", f"link proof {c}", expected, tuple(point_bytes(p) for p in proof.commitments))
+        equal("commitments D, U, P", f"link proof {c}", expected, tuple(point_bytes(p) for p in proof.commitments))
 
     def check_epoch(self, evidence: EpochEvidence) -> None:
         """Seed, P, products of the logged leaves and every chunk's proof."""
         facts, anchoring = evidence.dataset, evidence.anchoring
         where = f"epoch {evidence.epoch}"
         require_key(evidence.words, facts.epoch_key)
-        proofs = _parse(evidence.proofs, facts.chunks, "epoch", facts.epoch_key, f"{where} proof")
+        proofs = parse_proofs(evidence.proofs, facts.chunks, "epoch", f"{where} proof", facts.epoch_key)
         points = [[point_bytes(p) for p in proof.commitments] for proof in proofs]
-        _equal("hash of the D points", where, facts.d_hash, points_hash(p[0] for p in points))
-        _equal("hash of the U points", where, evidence.u_hash, points_hash(p[1] for p in points))
-        _equal("hash of the P points", where, evidence.p_hash, points_hash(p[2] for p in points))
-        _equal("order committed in P and the seed's order", where,
+        equal("hash of the D points", where, facts.d_hash, points_hash(p[0] for p in points))
+        equal("hash of the U points", where, evidence.u_hash, points_hash(p[1] for p in points))
+        equal("hash of the P points", where, evidence.p_hash, points_hash(p[2] for p in points))
+        equal("order committed in P and the seed's order", where,
                points_hash(self._engine.positions(evidence.words, evidence.p_bases, evidence.order)), evidence.p_hash)
-        _equal("epoch seed", where, _anchor(evidence).seed, anchoring.seed)
+        equal("epoch seed", where, _anchor(evidence).seed, anchoring.seed)
         gamma, delta = challenges(anchoring.seed)
         leaves = leaves_to_ints(evidence.leaves)
         for position, leaf in enumerate(leaves):
@@ -195,17 +221,22 @@ class ProofChecker:
             chunk = leaves[start : start + facts.slots]
             b = product_from(gamma, delta, chunk + [0] * (facts.slots - len(chunk)), start)
             a = proof.public_value("a")
-            _equal("public inputs (b is the product of the logged leaves)", f"{where} proof {c}", (gamma, delta, start, a, b), proof.public)
+            equal("public inputs (b is the product of the logged leaves)", f"{where} proof {c}", (gamma, delta, start, a, b), proof.public)
             product_a, product_b = product_a * a % R, product_b * b % R
         if product_a != product_b or product_a == 0:
             raise VerificationError("what was used is not a rearrangement of the dataset", where=where, expected=hex(product_a),
                                     actual=hex(product_b))
-        self._require(evidence.words, proofs, EPOCH_MASK, f"{where} proof")
+        require_valid(self._engine, evidence.words, proofs, EPOCH_MASK, f"{where} proof")
 
-    def _require(self, words: bytes, proofs: Sequence[ProofFile], mask: int, where: str) -> None:
-        for i, good in enumerate(self._engine.verify(words, proofs, mask)):
-            if not good:
-                raise VerificationError("Groth16 proof does not verify", where=f"{where} {i}", expected="a valid proof", actual="invalid")
+    def check_samples(self, evidence: SampleEvidence) -> Sampling:
+        """Draw, public inputs and every group's proof of a sampled statement about weights."""
+        from provenance_zk.sample_checker import check_samples
+
+        return check_samples(self._engine, evidence)
+
+    def commit_tensors(self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]) -> list[Tensor]:
+        """Commit anew to tensors of safetensors files."""
+        return self._engine.commit_tensors(files, tensors)
 
 
 def _check_products(c: int, link: ProofFile, trees: Sequence[ProofFile], per_chunk: int) -> None:
@@ -237,5 +268,5 @@ def require_key(words: bytes, expected: bytes) -> bytes:
     Raises:
         VerificationError: another key's.
     """
-    _equal("key id", "vk.words", expected, vk_id(words))
+    equal("key id", "vk.words", expected, vk_id(words))
     return words

@@ -7,9 +7,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from provenance.dataset import CommittedDataset
 
 dataset = typer.Typer(add_completion=False, name="dataset", help="Commit datasets and look at what was committed.", no_args_is_help=True)
 
@@ -35,7 +38,7 @@ def commit(
     """
     from itertools import islice
 
-    from provenance.dataset import ManifestFacts
+    from provenance.dataset_writer import ManifestFacts
     from provenance.saltstore import load_or_create_key
     from provenance.settings import Settings
     from provenance_zk.client import ZkProver, find_binary
@@ -104,39 +107,30 @@ def check(
                 "erased": report.erased, "leaves_checked": report.leaves, "root_checked": report.root}, as_json)
 
 
-@dataset.command()
-def contains(
-    folder: _Folder,
-    file: Annotated[Path, typer.Option("--file", metavar="FILE", help="A record's text, or its JSON row.")],
-    as_json: _Json = False,
-) -> None:
-    """Look for a record with exactly these canonical bytes; exit code 4 when there is none.
+def record_of(opened: CommittedDataset, file: Path) -> dict[str, Any]:
+    """`parse_record` for an open dataset."""
+    return parse_record(file, opened.text_column)
 
-    A trailing newline of the file counts, as every byte does.
+
+def parse_record(file: Path, text_column: str | None) -> dict[str, Any]:
+    """The row that a file holds: the text of the column, or a JSON object. Every byte counts, a trailing newline too.
+
+    Raises:
+        InputError: no such file, or it holds no row.
     """
-    from provenance.dataset import CommittedDataset
     from provenance.digest import open_regular
-    from provenance.encoding import dataset_record_bytes, dataset_record_digest, parse_json
-    from provenance.errors import InputError, NotFound
+    from provenance.encoding import parse_json
+    from provenance.errors import InputError
 
     with open_regular(file) as stream:
         data = stream.read()
-    with CommittedDataset.open(folder) as opened:
-        try:
-            text = data.decode("utf-8")
-            row = {opened.text_column: text} if opened.text_column is not None else parse_json(data)
-        except ValueError as error:
-            raise InputError("file holds no record of this dataset", where=str(file), actual=error) from error
-        if not isinstance(row, dict):
-            raise InputError("file holds no row", where=str(file), expected="a JSON object")
-        digest = dataset_record_digest(dataset_record_bytes(row))
-        index = opened.find(digest)
-        if index is None:
-            erased = len(opened.erased())
-            raise NotFound("no record has exactly these bytes" + (f" (erased records not searched: {erased})" if erased else ""),
-                           where=str(folder), expected=digest)
-        _print({"format": "provenance-contains/1", "leaf_index": index, "digest": str(digest),
-                "leaf": f"0x{opened.leaf(index).hex()}", "source_row": opened.source_row(index)}, as_json)
+    try:
+        row = {text_column: data.decode("utf-8")} if text_column is not None else parse_json(data)
+    except ValueError as error:
+        raise InputError("file holds no record of this form", where=str(file), actual=error) from error
+    if not isinstance(row, dict):
+        raise InputError("file holds no row", where=str(file), expected="a JSON object")
+    return row
 
 
 def _say(text: str) -> None:

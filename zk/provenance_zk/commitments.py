@@ -19,16 +19,8 @@ from typing import IO, Any, Protocol
 
 import numpy as np
 
-from provenance.dataset import (
-    ARITY,
-    MAX_RECORDS,
-    SALT_BYTES,
-    CommittedRecord,
-    DatasetRoot,
-    ManifestFacts,
-    depth_for,
-    write_dataset,
-)
+from provenance.dataset_manifest import ARITY, MAX_RECORDS, SALT_BYTES, DatasetRoot, depth_for
+from provenance.dataset_writer import CommittedRecord, ManifestFacts, write_dataset
 from provenance.digest import Digest
 from provenance.encoding import dataset_record_bytes, dataset_record_digest
 from provenance.errors import Conflict, InputError, ProvenanceError, UnavailableError

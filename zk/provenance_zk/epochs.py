@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -19,14 +18,15 @@ from provenance.layout import RunFolder, write_atomically
 from provenance.order import epoch_order
 from provenance.record import Record
 from provenance.verify.lineage import EpochUse, epoch_use, live_batches
-from provenance_zk.client import Commitments, ZkProver
-from provenance_zk.inputs import blindings_bytes, challenge_fields, leaf_bytes, order_bytes, used_bytes
+from provenance_zk.client import ZkProver
 from provenance_zk.jobs import Job
 from provenance_zk.keys import KeyFolder
-from provenance_zk.ledger import Ledger, blindings, calldata
+from provenance_zk.ledger import Ledger, blindings
 from provenance_zk.pool import Executor, proof_pool
 from provenance_zk.registration import Keys, d_blindings
-from provenance_zk.statements import ProofFile, challenges, chunk_count, point_ints, points_hash
+from provenance_zk.request import blindings_bytes, challenge_fields, leaf_bytes, order_bytes, used_bytes
+from provenance_zk.statements import challenges, chunk_count, point_ints, points_hash
+from provenance_zk.submission import BATCH, ChunkProof, submit
 
 Progress = Callable[[str], None]
 
@@ -72,39 +72,95 @@ def make_job(records: Sequence[Record], dataset: CommittedDataset, run_id: bytes
     return EpochJob(run_id, dataset_id, epoch, order, use, remainder)
 
 
+@dataclass(frozen=True)
+class PreparedEpoch:
+    """An epoch that is anchored and whose chunks are proven, but not submitted."""
+
+    job: EpochJob
+    number: int
+    log_size: int
+    u_hash: bytes
+    p_hash: bytes
+    proofs: tuple[ChunkProof, ...]
+
+
+@dataclass(frozen=True)
+class EpochProver:
+    """Proves epochs of one dataset for one run folder.
+
+    Attributes:
+        executor: whose workers make the proofs; None for one that asks `prover`.
+    """
+
+    dataset: CommittedDataset
+    salt_key: bytes
+    keys: Keys
+    prover: ZkProver
+    ledger: Ledger
+    folder: RunFolder
+    ledger_address: str
+    progress: Progress
+    executor: Executor | None = None
+
+    def prove(self, jobs: Sequence[EpochJob], *, batch: bool = True) -> list[Record]:
+        """Anchor, prove, submit; returns the `epoch` records to log, in order. Idempotent.
+
+        Args:
+            batch: Submit the proofs of all epochs in as few transactions as may be.
+
+        Raises:
+            RejectedError: the ledger did not accept an epoch or a proof, which is named.
+        """
+        prepared = [self._prepare(job) for job in jobs]
+        submit([proof for epoch in prepared for proof in epoch.proofs], self.ledger, self.progress, batch=batch)
+        return [self._record(epoch) for epoch in prepared]
+
+    def groups(self, jobs: Sequence[EpochJob]) -> list[Sequence[EpochJob]]:
+        """Jobs whose proofs fill a batch together; what is done with one group is logged before the next begins."""
+        size = max(1, BATCH // chunk_count(len(self.dataset), self.keys.epoch.slots))
+        return [jobs[i : i + size] for i in range(0, len(jobs), size)]
+
+    def _prepare(self, job: EpochJob) -> PreparedEpoch:
+        epoch_key, where = self.keys.epoch, f"epoch {job.epoch}"
+        chunks = chunk_count(len(self.dataset), epoch_key.slots)
+        name = f"u:{epoch_key.vk_id.hex()}:{job.epoch}"
+        u_secret = blindings(self.folder.secrets / "blindings.sqlite", self.salt_key, name, chunks)
+        self.progress(f"{where}: committing to {len(self.dataset)} uses")
+        u = self.prover.commit_values(epoch_key.dir, "U", job.use.leaves, u_secret)
+        p = self.prover.commit_order(epoch_key.dir, job.order)
+        number = self.ledger.anchor_epoch(job.run_id, job.epoch, job.dataset_id, job.use.consumed,
+                                          [point_ints(x) for x in u.points], [point_ints(x) for x in p.points])
+        facts = self.ledger.latest().anchoring(job.run_id, job.epoch, number)
+        if facts is None:
+            raise UnavailableError("chain does not show the anchoring yet", where=where)
+        self.progress(f"{where}: {chunks} proofs")
+        secrets = (d_blindings(self.dataset, self.salt_key, self.keys), u_secret)
+        with proof_pool(self.folder.secrets / "proofs.sqlite", self.prover, self.executor,
+                        lambda line: self.progress(f"{where}: {line}")) as pool:
+            proofs = pool.prove(epoch_jobs(epoch_key, self.dataset.leaves, job.order, secrets, challenges(facts.seed)))
+        for c, proof in enumerate(proofs):
+            if proof.commitments[1] != point_ints(u.points[c]):
+                raise RejectedError("prover used another commitment than the anchored one", where=f"{where} chunk {c}")
+            write_atomically(self.folder.epoch(job.epoch) / f"proof-{c}.json", proof.to_bytes())
+        return PreparedEpoch(job, number, facts.log_size, points_hash(u.points), points_hash(p.points),
+                             tuple(ChunkProof(job.run_id, job.epoch, number, c, proof) for c, proof in enumerate(proofs)))
+
+    def _record(self, epoch: PreparedEpoch) -> Record:
+        job = epoch.job
+        accepted = self.ledger.latest().anchoring(job.run_id, job.epoch, epoch.number)
+        if accepted is None or not accepted.accepted:
+            raise RejectedError("ledger did not accept the epoch", where=f"epoch {job.epoch} anchoring {epoch.number}")
+        return Record.make(
+            "epoch", epoch=job.epoch, consumed=job.use.consumed, remainder=list(job.remainder), number=epoch.number,
+            ledger=self.ledger_address, u_hash="0x" + epoch.u_hash.hex(), p_hash="0x" + epoch.p_hash.hex(),
+            dataset_id="0x" + job.dataset_id.hex(), vk_id="0x" + self.keys.epoch.vk_id.hex(), log_size=epoch.log_size,
+        )
+
+
 def prove_epoch(job: EpochJob, dataset: CommittedDataset, salt_key: bytes, keys: Keys, prover: ZkProver, ledger: Ledger,
                 folder: RunFolder, ledger_address: str, progress: Progress, executor: Executor | None = None) -> Record:
-    """Anchor, prove, submit; returns the `epoch` record to log. Idempotent.
-
-    Args:
-        executor: whose workers make the proofs; None for one that asks `prover`.
-
-    Raises:
-        RejectedError: the ledger did not accept the epoch.
-    """
-    chunks = chunk_count(len(dataset), keys.epoch.slots)
-    u_secret = blindings(folder.secrets / "blindings.sqlite", salt_key, f"u:{keys.epoch.vk_id.hex()}:{job.epoch}", chunks)
-    progress(f"epoch {job.epoch}: committing to {len(dataset)} uses")
-    u = prover.commit_values(keys.epoch.dir, "U", job.use.leaves, u_secret)
-    p = prover.commit_order(keys.epoch.dir, job.order)
-    number = ledger.anchor_epoch(job.run_id, job.epoch, job.dataset_id, job.use.consumed,
-                                 [point_ints(x) for x in u.points], [point_ints(x) for x in p.points])
-    facts = ledger.latest().anchoring(job.run_id, job.epoch, number)
-    if facts is None:
-        raise UnavailableError("chain does not show the anchoring yet", where=f"epoch {job.epoch}")
-    progress(f"epoch {job.epoch}: {chunks} proofs")
-    secrets = (d_blindings(dataset, salt_key, keys), u_secret)
-    with proof_pool(folder.secrets / "proofs.sqlite", prover, executor, lambda line: progress(f"epoch {job.epoch}: {line}")) as pool:
-        proofs = pool.prove(epoch_jobs(keys.epoch, dataset.leaves, job.order, secrets, challenges(facts.seed)))
-    _submit(job, number, proofs, u, ledger, folder.epoch(job.epoch), progress)
-    accepted = ledger.latest().anchoring(job.run_id, job.epoch, number)
-    if accepted is None or not accepted.accepted:
-        raise RejectedError("ledger did not accept the epoch", where=f"epoch {job.epoch} anchoring {number}")
-    return Record.make(
-        "epoch", epoch=job.epoch, consumed=job.use.consumed, remainder=list(job.remainder), number=number, ledger=ledger_address,
-        u_hash="0x" + points_hash(u.points).hex(), p_hash="0x" + points_hash(p.points).hex(), dataset_id="0x" + job.dataset_id.hex(),
-        vk_id="0x" + keys.epoch.vk_id.hex(), log_size=facts.log_size,
-    )
+    """`EpochProver.prove` for one epoch, its proofs submitted one by one."""
+    return EpochProver(dataset, salt_key, keys, prover, ledger, folder, ledger_address, progress, executor).prove([job], batch=False)[0]
 
 
 def epoch_jobs(key: KeyFolder, leaves: np.ndarray, order: np.ndarray, secret: tuple[Sequence[int], Sequence[int]],
@@ -115,17 +171,3 @@ def epoch_jobs(key: KeyFolder, leaves: np.ndarray, order: np.ndarray, secret: tu
               "blindings": blindings_bytes(d=secret[0], u=secret[1]), **challenge_fields(challenge)}
     return [Job.make(key, "prove-epoch", {**shared, "chunk": c}, {**challenge_fields(challenge), "count": len(leaves), "chunk": c})
             for c in range(chunk_count(len(leaves), key.slots))]
-
-
-def _submit(job: EpochJob, number: int, proofs: Sequence[ProofFile], u: Commitments, ledger: Ledger, folder: Path,
-            progress: Progress) -> None:
-    receipt = None
-    for c, proof in enumerate(proofs):
-        if proof.commitments[1] != point_ints(u.points[c]):
-            raise RejectedError("prover used another commitment than the anchored one", where=f"chunk {c}")
-        write_atomically(folder / f"proof-{c}.json", proof.to_bytes())
-        progress(f"epoch {job.epoch}: submitting proof {c + 1} of {len(proofs)}")
-        receipt = ledger.prove_epoch(job.run_id, job.epoch, number, c, proof.public_value("a"), proof.public_value("b"),
-                                     list(proof.commitments), [proof.poks[1], proof.poks[2]], calldata(proof))
-    if receipt is not None:
-        ledger.final(receipt)

@@ -10,8 +10,9 @@ from contextlib import ExitStack, contextmanager
 from provenance.errors import ConfigError
 from provenance.settings import Settings
 from provenance_zk.client import ZkProver, find_binary
+from provenance_zk.connection import Address
 from provenance_zk.pool import Executor, LocalExecutor
-from provenance_zk.server import Address, ChildServer, RunningServer
+from provenance_zk.server import ChildServer, RunningServer
 
 ONE_SHOT = "one-shot"
 _LOCAL = re.compile(r"local(?::([1-9][0-9]{0,2}))?")

@@ -1,23 +1,26 @@
 """Proving keys in a cache folder, one folder per circuit digest; `zkprover` writes them, this module finds and checks them.
 
-Keys made here are development keys: whoever ran the setup can forge proofs, and everything shown with them says so.
+Keys made by `ensure_keys` are development keys: whoever ran the setup can forge proofs, and everything shown with them says
+so. Ceremony keys come into the cache when a ceremony is sealed or its transcript verified (docs/formats/ceremony.md).
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from eth_utils.crypto import keccak
 
 from provenance.encoding import parse_json
-from provenance.errors import InputError, NotFound, VerificationError
+from provenance.errors import Conflict, InputError, NotFound, VerificationError
 from provenance_zk.client import ZkProver
 
 EPOCH_SLOTS = (256, 4096, 20480, 86016, 344064)  # 256 is for tests
 TREE_SLOTS = 4096
 TEST_TREE_SLOTS = 256
+SORTED_SLOTS, TEST_SORTED_SLOTS = 256, 16  # leaves per `sorted` chunk; the latter goes with the test key and small datasets
 WORDS_FILE = "vk.words"
 BASES_FILE = "bases.bin"
 INFO_FILE = "key.json"
@@ -36,6 +39,10 @@ class KeyFolder:
     vk_id: bytes
     words: bytes
     klass: str
+    circuit: str
+    constraints: int
+    transcript: str | None = None  # digest of the ceremony's transcript
+    beacon: str | None = None  # that closed the ceremony: value and source
 
     @property
     def words_file(self) -> Path:
@@ -93,7 +100,15 @@ def load_key(dir: Path) -> KeyFolder:
         raise VerificationError("verifying key does not have its id", where=str(dir / WORDS_FILE),
                                 expected=info.get("vkId"), actual=f"0x{actual.hex()}",
                                 hint="remove the key folder and set up again; ledgers that name the old key need it back")
-    return KeyFolder(dir, info["kind"], info["slots"], info["depth"], actual, words, info["class"])
+    beacon = info.get("beacon")
+    try:
+        key = KeyFolder(dir, info["kind"], info["slots"], info["depth"], actual, words, info["class"], info["circuitDigest"],
+                        info["constraints"], info.get("transcript"), beacon and f"{beacon['value']} ({beacon['source']})")
+    except (KeyError, TypeError) as error:
+        raise InputError("key folder lacks a fact", where=str(dir / INFO_FILE), actual=error) from error
+    if (key.klass, key.transcript is None, key.beacon is None) not in (("dev", True, True), ("ceremony", False, False)):
+        raise InputError("key is neither dev nor of a ceremony", where=str(dir / INFO_FILE), actual=key.klass)
+    return key
 
 
 def ensure_keys(prover: ZkProver, cache: Path, kind: str, slots: int, depth: int = 0) -> KeyFolder:
@@ -114,19 +129,43 @@ def ensure_keys(prover: ZkProver, cache: Path, kind: str, slots: int, depth: int
     return key
 
 
+def cached_keys(cache: Path) -> Iterator[KeyFolder]:
+    """Every key of the cache, in the order of the folders' names."""
+    for entry in sorted(os.scandir(cache), key=lambda e: e.name) if cache.is_dir() else ():
+        if entry.is_dir() and not entry.name.startswith(".") and (Path(entry.path) / INFO_FILE).is_file():
+            yield load_key(Path(entry.path))
+
+
 def find_key(cache: Path, wanted: bytes) -> KeyFolder:
     """The cached key with this `vk_id`.
 
     Raises:
         NotFound: not in the cache; it was deleted, or made on another machine.
     """
-    for entry in sorted(os.scandir(cache), key=lambda e: e.name) if cache.is_dir() else ():
-        if entry.is_dir() and not entry.name.startswith(".") and (Path(entry.path) / INFO_FILE).is_file():
-            key = load_key(Path(entry.path))
-            if key.vk_id == wanted:
-                return key
+    for key in cached_keys(cache):
+        if key.vk_id == wanted:
+            return key
     raise NotFound("no key with this id in the cache", where=str(cache), expected=f"0x{wanted.hex()}",
                    hint="keys missing for the ledger: restore the cache, or run `provenance chain deploy` for new ones")
+
+
+def ceremony_key(cache: Path, kind: str, slots: int, depth: int = 0) -> KeyFolder:
+    """The cached ceremony key of a circuit.
+
+    Raises:
+        NotFound: there is none; a development key never takes its place.
+        Conflict: there are several, and choosing one is not for a program.
+    """
+    shape = (kind, slots, depth)
+    found = [key for key in cached_keys(cache) if key.klass == "ceremony" and (key.kind, key.slots, key.depth) == shape]
+    if len(found) == 1:
+        return found[0]
+    where = f"{kind}, {slots} slots, depth {depth}"
+    if not found:
+        raise NotFound("no ceremony key of this shape in the cache", where=where,
+                       hint="run `provenance keys ceremony verify DIR --store` with the ceremony's transcript")
+    raise Conflict("several ceremony keys of this shape in the cache", where=where,
+                   actual=", ".join(key.dir.name for key in found), hint="remove the folders of all but one")
 
 
 def epoch_slots_for(count: int) -> int:

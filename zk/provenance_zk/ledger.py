@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +13,10 @@ from provenance_zk.field import R, to_word
 from provenance_zk.statements import ProofFile, point_ints
 
 Point = tuple[int, int]
+
+
+EpochArguments = tuple[bytes, int, int, int, int, int, list[Point], list[Point], Any]
+"""The arguments of `prove_epoch`, which are also the fields of the contract's `EpochItem`."""
 
 
 class Ledger(Protocol):
@@ -25,6 +30,8 @@ class Ledger(Protocol):
     def anchor_epoch(self, run_id: bytes, epoch: int, dataset_id: bytes, consumed: int, u: list[Point], p: list[Point]) -> int: ...
     def prove_epoch(self, run_id: bytes, epoch: int, number: int, c: int, a: int, b: int, commitments: list[Point],
                     poks: list[Point], proof: Any) -> Any: ...
+    def prove_epochs(self, items: Sequence[EpochArguments]) -> Any: ...
+    def is_chunk_proved(self, run_id: bytes, epoch: int, number: int, c: int) -> bool: ...
     def latest(self) -> ChainSnapshot: ...
     def final(self, receipt: Any) -> None: ...
 
@@ -32,6 +39,12 @@ class Ledger(Protocol):
 def calldata(proof: ProofFile) -> Any:
     """The contract's `Proof` tuple: a, b, c."""
     return (list(proof.a), list(proof.b), list(proof.c))
+
+
+def epoch_arguments(run_id: bytes, epoch: int, number: int, c: int, proof: ProofFile) -> EpochArguments:
+    """What the ledger is told about the proof of chunk `c`; it knows the other public inputs itself, and D's proof of knowledge."""
+    return (run_id, epoch, number, c, proof.public_value("a"), proof.public_value("b"), list(proof.commitments),
+            [proof.poks[1], proof.poks[2]], calldata(proof))
 
 
 def point_json(point: bytes) -> list[str]:

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from provenance.errors import InputError, ProvenanceError, RejectedError, UnavailableError
-from provenance_zk.client import InputFolder, ZkProver, input_folder
+from provenance_zk.client import ZkProver
 from provenance_zk.jobs import Job, JobQueue, Lease
+from provenance_zk.request import PrivateFolder, private_folder
 from provenance_zk.statements import ProofFile
 
 MAX_BATCH = 64
@@ -64,8 +65,8 @@ class LocalExecutor:
 
     def __init__(self, prover: ZkProver, workers: int = 1) -> None:
         self._prover, self.workers = prover, workers
-        self._context = input_folder()
-        self._folder: InputFolder = self._context.__enter__()
+        self._context = private_folder()
+        self._folder: PrivateFolder = self._context.__enter__()
         self._guard = threading.Lock()
         self._files: dict[int, tuple[bytes, str]] = {}  # by identity, which the kept bytes keep unique
         self._outs = 0
@@ -95,7 +96,7 @@ class LocalExecutor:
                 taken += 1
 
         try:
-            self._prover.run(jobs[0].command, request, take)
+            self._prover.request(jobs[0].command, request, take)
         finally:
             take()  # what was finished before a failure counts
         if taken < len(jobs):

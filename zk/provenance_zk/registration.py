@@ -16,11 +16,11 @@ from provenance.errors import NotFound
 from provenance.layout import RunFolder, read_json, write_atomically, write_json
 from provenance_zk.client import Commitments, ZkProver
 from provenance_zk.field import to_word
-from provenance_zk.inputs import blindings_bytes, challenge_fields, leaf_bytes
 from provenance_zk.jobs import Job
 from provenance_zk.keys import KeyFolder
 from provenance_zk.ledger import Ledger, blindings, calldata, point_json
 from provenance_zk.pool import Executor, proof_pool
+from provenance_zk.request import blindings_bytes, challenge_fields, leaf_bytes
 from provenance_zk.statements import ProofFile, challenges, chunk_count, point_ints
 
 Progress = Callable[[str], None]

@@ -205,7 +205,8 @@ def tree_products(gamma: int, delta: int, leaves: Sequence[int], k: int, chunk_l
     return product_from(gamma, delta, used, start), product_from(gamma, delta, [0] * len(used), start)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """For `parse_json`: an object that names a field twice is refused with an InputError."""
     value = dict(pairs)
     if len(value) != len(pairs):
         raise InputError("JSON object names a field twice", actual=", ".join(name for name, _ in pairs)[:80])
@@ -281,7 +282,7 @@ class ProofFile:
         if len(data) > _MAX_PROOF_BYTES:
             raise InputError("proof file is too large", expected=f"<= {_MAX_PROOF_BYTES} bytes", actual=len(data))
         try:
-            value = parse_json(data.encode() if isinstance(data, str) else data, _unique)
+            value = parse_json(data.encode() if isinstance(data, str) else data, unique_fields)
         except ValueError as error:
             raise InputError("proof is not JSON", actual=error) from error
         return cls.from_json(value)

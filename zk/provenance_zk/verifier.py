@@ -68,17 +68,15 @@ class _Reader:
         self._at += 1
         return self._words[self._at - 1]
 
-    def g1(self, name: str, *, infinity: bool = False) -> Point:
-        point = _g1((self.word(), self.word()), f"key {name}")
-        return _require_finite(point, name, infinity)
+    def g1(self, name: str) -> Point:
+        return _require_finite(_g1((self.word(), self.word()), f"key {name}"), name)
 
     def g2(self, name: str) -> Point:
-        point = _g2((self.word(), self.word(), self.word(), self.word()), f"key {name}")
-        return _require_finite(point, name, False)
+        return _require_finite(_g2((self.word(), self.word(), self.word(), self.word()), f"key {name}"), name)
 
 
-def _require_finite(point: Point, name: str, allowed: bool) -> Point:
-    if not allowed and curve.is_inf(point):
+def _require_finite(point: Point, name: str) -> Point:
+    if curve.is_inf(point):
         raise InputError("key has a point at infinity", where=f"key {name}", hint="refuse this key")
     return point
 
@@ -155,7 +153,7 @@ def _read_points(reader: _Reader, vk_id: bytes, shape: tuple[str, int, int]) -> 
     public = len(KINDS[kind].public(shape[1]))
     alpha = reader.g1("alpha")
     beta, gamma, delta = reader.g2("-beta"), reader.g2("-gamma"), reader.g2("-delta")
-    ic = tuple(reader.g1(f"IC_{i}", infinity=i == 0) for i in range(1 + public))  # IC_0 may be unused
+    ic = tuple(reader.g1(f"IC_{i}") for i in range(1 + public))
     knowledge = tuple((reader.g2(f"G_{i}"), reader.g2(f"GSigmaNeg_{i}")) for i in range(len(KINDS[kind].commitments)))
     if kind != "epoch":
         return Key(vk_id, *shape, alpha, beta, gamma, delta, ic, knowledge, (), None, None)
@@ -165,14 +163,14 @@ def _read_points(reader: _Reader, vk_id: bytes, shape: tuple[str, int, int]) -> 
 
 def _require_trustworthy(key: Key) -> None:
     """What makes a well-formed key worthless (docs/security-model.md, "Refused keys")."""
-    bases = [int(curve.normalize(point)[0]) for point in key.ic[1:]]
-    sigmas = [tuple(map(str, curve.normalize(sigma))) for _, sigma in key.knowledge]
+    bases = [int(curve.normalize(point)[0]) for point in key.ic]  # x alone: a point and its negative count as the same
+    sigmas = [str(curve.normalize(sigma)[0]) for _, sigma in key.knowledge]
     known = [curve.eq(sigma, g) or curve.eq(sigma, curve.neg(g)) for g, sigma in key.knowledge]
     refusals = (
         (curve.eq(key.gamma_neg, key.delta_neg), "gamma = delta: anyone can forge its proofs"),
         (curve.eq(key.delta_neg, curve.neg(curve.G2)), "delta is the generator: the key never saw a second phase"),
         (len(set(bases)) < len(bases), "public inputs share a base or its negative: they could be exchanged"),
-        (len(set(sigmas)) < len(sigmas), "equal sigma keys: commitments could be swapped"),
+        (len(set(sigmas)) < len(sigmas), "equal or opposite sigma keys: commitments could be swapped"),
         (any(known), "sigma is 1 or -1: knowledge of a commitment shows nothing"),
         (any(not curve.eq(g, key.knowledge[0][0]) for g, _ in key.knowledge), "commitment keys have different G"),
         (len(set(key.bases)) < len(key.bases), "equal commitment bases"),
@@ -183,7 +181,7 @@ def _require_trustworthy(key: Key) -> None:
 
 
 @dataclass(frozen=True)
-class _Points:
+class ProofPoints:
     a: Point
     b: Point
     c: Point
@@ -191,15 +189,15 @@ class _Points:
     poks: tuple[Point, ...]
 
 
-def _proof_points(proof: ProofFile) -> _Points:
-    return _Points(
+def proof_points(proof: ProofFile) -> ProofPoints:
+    return ProofPoints(
         _g1(proof.a, "a"), _g2(proof.b, "b"), _g1(proof.c, "c"),
         tuple(_g1(point, f"commitments[{i}]") for i, point in enumerate(proof.commitments)),
         tuple(_g1(point, f"poks[{i}]") for i, point in enumerate(proof.poks)),
     )
 
 
-def _require_fits(key: Key, proof: ProofFile, mask: int) -> None:
+def require_fits(key: Key, proof: ProofFile, mask: int) -> None:
     if proof.kind != key.kind or proof.vk_id != key.vk_id:
         raise InputError("proof belongs to another key", expected=f"0x{key.vk_id.hex()}", actual=f"0x{proof.vk_id.hex()}")
     if len(proof.public) != len(key.ic) - 1 or not len(proof.commitments) == len(proof.poks) == len(key.knowledge):
@@ -226,9 +224,9 @@ def verify_proof(words: bytes, proof: ProofFile, mask: int) -> bool:
             subgroup, a proof of another key, or what `parse_key` refuses.
     """
     key = parse_key(words)
-    _require_fits(key, proof, mask)
-    points = _proof_points(proof)
-    if not _is_one(_main_equation(key, proof.public, points)):
+    require_fits(key, proof, mask)
+    points = proof_points(proof)
+    if not is_pairing_one(_main_equation(key, proof.public, points)):
         return False
     return all(
         _knows(key, i, points.commitments[i], points.poks[i]) for i in range(len(key.knowledge)) if mask >> i & 1
@@ -249,10 +247,10 @@ def verify_knowledge(words: bytes, index: int, commitment: tuple[int, int], pok:
 
 def _knows(key: Key, index: int, commitment: Point, pok: Point) -> bool:
     g, sigma_neg = key.knowledge[index]
-    return not curve.is_inf(commitment) and _is_one(iter([(commitment, sigma_neg), (pok, g)]))
+    return not curve.is_inf(commitment) and is_pairing_one(iter([(commitment, sigma_neg), (pok, g)]))
 
 
-def _main_equation(key: Key, public: Sequence[int], points: _Points) -> Iterator[tuple[Point, Point]]:
+def _main_equation(key: Key, public: Sequence[int], points: ProofPoints) -> Iterator[tuple[Point, Point]]:
     x = key.ic[0]
     for value, base in zip(public, key.ic[1:], strict=True):
         x = curve.add(x, curve.multiply(base, value))
@@ -264,7 +262,7 @@ def _main_equation(key: Key, public: Sequence[int], points: _Points) -> Iterator
     yield points.c, key.delta_neg
 
 
-def _is_one(pairs: Iterator[tuple[Point, Point]]) -> bool:
+def is_pairing_one(pairs: Iterator[tuple[Point, Point]]) -> bool:
     product = FQ12.one()
     for first, second in pairs:
         product = product * pairing(second, first, final_exponentiate=False)

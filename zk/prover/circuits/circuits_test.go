@@ -31,11 +31,32 @@ func TestConstraintCounts(t *testing.T) {
 		{KindEpoch, 256, 0}:    774,
 		{KindEpoch, 4096, 0}:   12_294,
 		{KindEpoch, 20_480, 0}: 61_446,
-		{KindTree, 16, 2}:      1_398,
-		{KindTree, 256, 5}:     13_748,
-		{KindTree, 256, 6}:     14_451,
-		{KindTree, 4096, 5}:    188_150,
-		{KindTree, 4096, 6}:    188_853,
+		{KindTree, 16, 2}:      1_383,
+		{KindTree, 256, 5}:     13_703,
+		{KindTree, 256, 6}:     14_391,
+		{KindTree, 4096, 5}:    188_120,
+		{KindTree, 4096, 6}:    188_808,
+		{KindSorted, 16, 1}:    7_425,
+		{KindSorted, 16, 2}:    8_068,
+		{KindSorted, 256, 5}:   113_419,
+		{KindSorted, 256, 6}:   114_062,
+		{KindMember, 1, 1}:     910,
+		{KindMember, 1, 5}:     3_498,
+		{KindMember, 1, 6}:     4_145,
+		{KindAbsent, 1, 1}:     1_472,
+		{KindAbsent, 1, 5}:     6_632,
+		{KindAbsent, 1, 6}:     7_922,
+		{KindQ8_0, 1, 1}:       4_103,
+		{KindQ8_0, 1, 3}:       5_361,
+		{KindQ8_0, 4, 3}:       19_608,
+		{KindInt8, 1, 1}:       4_371,
+		{KindInt8, 4, 3}:       20_680,
+		MergeShape(1, 1, 8):    17_732,
+		MergeShape(1, 3, 8):    22_756,
+		MergeShape(3, 3, 8):    63_318,
+		MergeShape(1, 3, 16):   29_733,
+		MergeShape(1, 3, 32):   43_833,
+		MergeShape(1, 3, 64):   74_332,
 	} {
 		if got := compile(t, shape).GetNbConstraints(); got != want {
 			t.Errorf("%v: %d constraints, want %d", shape, got, want)
@@ -44,7 +65,9 @@ func TestConstraintCounts(t *testing.T) {
 }
 
 func TestCompilationIsDeterministic(t *testing.T) {
-	for _, shape := range []Shape{{KindEpoch, 16, 0}, {KindTree, 16, 2}} {
+	for _, shape := range []Shape{
+		{KindEpoch, 16, 0}, {KindTree, 16, 2}, {KindSorted, 16, 1}, {KindMember, 1, 1}, {KindAbsent, 1, 1}, MergeShape(1, 1, 8),
+	} {
 		var digests [2][32]byte
 		for i := range digests {
 			var out bytes.Buffer
@@ -62,7 +85,12 @@ func TestCompilationIsDeterministic(t *testing.T) {
 func TestShapes(t *testing.T) {
 	for _, shape := range []Shape{
 		{KindEpoch, 0, 0}, {KindEpoch, MaxSlots + 1, 0}, {KindEpoch, 256, 5}, {KindTree, 255, 5}, {KindTree, 1, 5},
-		{KindTree, 256, 1}, {KindTree, 256, 7}, {"sorted", 256, 0},
+		{KindTree, 256, 1}, {KindTree, 256, 7}, {"nothing", 256, 0}, {KindSorted, 256, 1}, {KindSorted, 255, 5}, {KindSorted, 1, 5},
+		{KindSorted, 256, 7}, {KindMember, 2, 5}, {KindMember, 1, 0}, {KindMember, 1, 7}, {KindAbsent, 0, 5}, {KindAbsent, 1, 0},
+		{KindAbsent, 1, 7},
+		{KindQ8_0, 0, 3}, {KindQ8_0, maxBlocks + 1, 3}, {KindInt8, 4, 0},
+		{KindInt8, 4, maxLevels + 1},
+		MergeShape(0, 1, 8), MergeShape(65, 1, 8), MergeShape(1, 0, 8), MergeShape(1, 8, 8), MergeShape(1, 1, 4), MergeShape(1, 1, 128),
 	} {
 		if _, err := Compile(shape); err == nil {
 			t.Errorf("%v was compiled", shape)
@@ -70,7 +98,7 @@ func TestShapes(t *testing.T) {
 	}
 }
 
-// Each commitment holds exactly its vector, its blinding and gnark's mask; the tree circuit holds no commitment.
+// Each commitment holds exactly its vector, its blinding and gnark's mask; the other circuits hold none.
 func TestCommittedWires(t *testing.T) {
 	const slots = 7
 	system := compile(t, Shape{KindEpoch, slots, 0})
@@ -91,9 +119,10 @@ func TestCommittedWires(t *testing.T) {
 			t.Errorf("commitment %d holds wires %v, want %v", k, got, want[k])
 		}
 	}
-	tree := compile(t, Shape{KindTree, 16, 2})
-	if c := tree.CommitmentInfo.(constraint.Groth16Commitments); len(c) != 0 {
-		t.Errorf("the tree circuit has %d commitments", len(c))
+	for _, shape := range []Shape{{KindTree, 16, 2}, {KindSorted, 16, 1}, {KindMember, 1, 1}, {KindAbsent, 1, 1}} {
+		if c := compile(t, shape).CommitmentInfo.(constraint.Groth16Commitments); len(c) != 0 {
+			t.Errorf("%v has %d commitments", shape, len(c))
+		}
 	}
 }
 

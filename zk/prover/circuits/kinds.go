@@ -16,8 +16,14 @@ type Kind string
 
 // The statements of this package.
 const (
-	KindEpoch Kind = "epoch"
-	KindTree  Kind = "tree"
+	KindEpoch  Kind = "epoch"
+	KindTree   Kind = "tree"
+	KindSorted Kind = "sorted"
+	KindMember Kind = "member"
+	KindAbsent Kind = "absent"
+	KindQ8_0   Kind = "q8_0"
+	KindInt8   Kind = "int8"
+	KindMerge  Kind = "merge"
 )
 
 // kind is what the rest of the program needs to know about a statement.
@@ -30,8 +36,14 @@ type kind struct {
 
 // kinds is the closed table of statements. Kinds that are not epoch hold no commitments.
 var kinds = map[Kind]kind{
-	KindEpoch: {1, checkEpoch, fixed(EpochPublic), func(s Shape) frontend.Circuit { return NewEpoch(s.Slots) }},
-	KindTree:  {2, checkTree, fixed(TreePublic), func(s Shape) frontend.Circuit { return NewTree(s.Slots, s.Depth) }},
+	KindEpoch:  {1, checkEpoch, fixed(EpochPublic), func(s Shape) frontend.Circuit { return NewEpoch(s.Slots) }},
+	KindTree:   {2, checkChunk, fixed(TreePublic), func(s Shape) frontend.Circuit { return NewTree(s.Slots, s.Depth) }},
+	KindSorted: {3, checkChunk, fixed(SortedPublic), func(s Shape) frontend.Circuit { return NewSorted(s.Slots, s.Depth) }},
+	KindMember: {4, checkOne, fixed(MemberPublic), func(s Shape) frontend.Circuit { return NewMember(s.Depth) }},
+	KindAbsent: {5, checkOne, fixed(AbsentPublic), func(s Shape) frontend.Circuit { return NewAbsent(s.Depth) }},
+	KindQ8_0:   {6, checkQuantized, quantizedPublic(Q8_0Bytes), func(s Shape) frontend.Circuit { return NewQ8_0(s.Slots, s.Depth) }},
+	KindInt8:   {7, checkQuantized, quantizedPublic(Int8Bytes), func(s Shape) frontend.Circuit { return NewInt8(s.Slots, s.Depth) }},
+	KindMerge:  {8, checkMerge, mergePublic, func(s Shape) frontend.Circuit { return NewMerge(s.Slots, s.Levels(), s.Rank()) }},
 }
 
 // Kinds lists the statements in the order of their numbers.
@@ -66,11 +78,18 @@ func checkEpoch(s Shape) error {
 	return nil
 }
 
-func checkTree(s Shape) error {
+func checkChunk(s Shape) error {
 	level := Levels(s.Slots)
 	if level < 1 || level > 4 || s.Depth < level || s.Depth > tree.MaxDepth {
-		return fmt.Errorf("tree: slots %d, want 16, 256, 4096 or 65536; depth %d, want up to %d",
-			s.Slots, s.Depth, tree.MaxDepth)
+		return fmt.Errorf("%s: slots %d, want 16, 256, 4096 or 65536; depth %d, want up to %d",
+			s.Kind, s.Slots, s.Depth, tree.MaxDepth)
+	}
+	return nil
+}
+
+func checkOne(s Shape) error {
+	if s.Slots != 1 || s.Depth < 1 || s.Depth > tree.MaxDepth {
+		return fmt.Errorf("%s: slots %d, want 1; depth %d, want 1..%d", s.Kind, s.Slots, s.Depth, tree.MaxDepth)
 	}
 	return nil
 }

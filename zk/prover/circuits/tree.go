@@ -3,9 +3,6 @@
 package circuits
 
 import (
-	"math/big"
-
-	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 	"github.com/consensys/gnark/frontend"
 
 	"provenance/zkprover/gadgets/poseidon"
@@ -42,16 +39,9 @@ type Tree struct {
 	// Leaf i is Selectors[i] * Candidates[i]; candidates outside the used prefix are without effect.
 	Candidates []frontend.Variable
 	Selectors  []frontend.Variable // 1 for the used prefix, else 0
-	// Path[l] opens the parent of the chunk's ancestor at level l above the chunk.
-	Path []PathLevel
+	Path       Path                // from the chunk's root
 
 	depth int
-}
-
-// PathLevel is one node of the path: its sixteen children and which of them lies on the path, one-hot.
-type PathLevel struct {
-	Children [tree.Arity]frontend.Variable
-	Digit    [tree.Arity]frontend.Variable
 }
 
 // TreePublic is the number of public inputs.
@@ -62,7 +52,7 @@ func NewTree(slots, depth int) *Tree {
 	return &Tree{
 		Candidates: make([]frontend.Variable, slots),
 		Selectors:  make([]frontend.Variable, slots),
-		Path:       make([]PathLevel, depth-Levels(slots)),
+		Path:       make(Path, depth-Levels(slots)),
 		depth:      depth,
 	}
 }
@@ -84,33 +74,33 @@ func (c *Tree) Define(api frontend.API) error {
 		return err
 	}
 	node := subtreeRoot(hash, c.accumulate(api))
-	c.climb(api, hash, node)
+	api.AssertIsBoolean(c.Last)
+	empty := tree.EmptyRoots(c.depth)[Levels(len(c.Candidates)):]
+	root, chunk := c.Path.climb(api, hash, node, &emptyRight{c.Last, empty})
+	api.AssertIsEqual(chunk, c.Chunk)
+	api.AssertIsEqual(root, c.Root)
 	return nil
 }
 
 // accumulate constrains used, t and z, and returns the leaves.
-//
-// Neighbouring selectors differ by 0 or 1, where the one before the first is 1 and the one after the last is 0. These
-// differences are boolean and sum to 1, so exactly one is 1: the selectors are boolean and non-increasing.
 //
 // With f = gamma + delta*g - 1, the products s*(candidate + f) and s*f are each a factor less 1, and their difference
 // is the leaf: 0 outside the used prefix whatever the candidate.
 func (c *Tree) accumulate(api frontend.API) []frontend.Variable {
 	leaves := make([]frontend.Variable, len(c.Candidates))
 	base := api.Add(c.Gamma, api.Mul(api.Mul(c.Delta, c.Chunk), len(leaves)), -1)
-	var product, zeros, previous frontend.Variable = 1, 1, 1
+	var product, zeros frontend.Variable = 1, 1
+	used := prefix{api: api}
 	for i, selector := range c.Selectors {
-		api.AssertIsBoolean(api.Sub(previous, selector))
+		used.append(selector)
 		empty := api.Add(base, api.Mul(c.Delta, i))
 		filled := api.Mul(selector, api.Add(c.Candidates[i], empty))
 		empty = api.Mul(selector, empty)
 		product = api.Mul(product, api.Add(filled, 1))
 		zeros = api.Mul(zeros, api.Add(empty, 1))
 		leaves[i] = api.Sub(filled, empty)
-		previous = selector
 	}
-	api.AssertIsBoolean(previous)
-	api.AssertIsEqual(api.Add(0, c.Selectors[0], c.Selectors[1:]...), c.Used)
+	api.AssertIsEqual(used.length(), c.Used)
 	api.AssertIsEqual(product, c.Product)
 	api.AssertIsEqual(zeros, c.Zeros)
 	return leaves
@@ -126,37 +116,4 @@ func subtreeRoot(hash *poseidon.Gadget, nodes []frontend.Variable) frontend.Vari
 		nodes = parents
 	}
 	return nodes[0]
-}
-
-// climb constrains the path from the chunk's root to R, the digits of k, and with `last` the empty right siblings.
-func (c *Tree) climb(api frontend.API, hash *poseidon.Gadget, node frontend.Variable) {
-	api.AssertIsBoolean(c.Last)
-	empty := tree.EmptyRoots(c.depth)
-	var chunk frontend.Variable = 0
-	weight := 1
-	for l := range c.Path {
-		level := &c.Path[l]
-		digit := level.constrain(api, node, c.Last, &empty[Levels(len(c.Candidates))+l])
-		chunk = api.Add(chunk, api.Mul(digit, weight))
-		weight *= tree.Arity
-		node = hash.Hash(level.Children[:]...)
-	}
-	api.AssertIsEqual(chunk, c.Chunk)
-	api.AssertIsEqual(node, c.Root)
-}
-
-// constrain shows that Digit is one-hot, that the child it marks is node and, if last, that all children after it are
-// empty. It returns the digit.
-func (l *PathLevel) constrain(api frontend.API, node, last frontend.Variable, empty *fr.Element) frontend.Variable {
-	var sum, digit frontend.Variable = 0, 0
-	for i, child := range l.Children {
-		mustBeEmpty := api.Mul(last, sum) // sum = 1 once the digit lies to the left
-		api.AssertIsEqual(api.Mul(mustBeEmpty, api.Sub(child, empty.BigInt(new(big.Int)))), 0)
-		api.AssertIsBoolean(l.Digit[i])
-		api.AssertIsEqual(api.Mul(l.Digit[i], api.Sub(child, node)), 0)
-		sum = api.Add(sum, l.Digit[i])
-		digit = api.Add(digit, api.Mul(l.Digit[i], i))
-	}
-	api.AssertIsEqual(sum, 1)
-	return digit
 }

@@ -78,3 +78,14 @@ func (e *Error) WithHint(hint string) *Error {
 	copied.Hint = hint
 	return &copied
 }
+
+// At puts the place before what went wrong there; facts and code stay.
+func At(place string, err error) error {
+	var known *Error
+	if !errors.As(err, &known) {
+		return fmt.Errorf("%s: %w", place, err)
+	}
+	copied := *known
+	copied.What = place + ": " + copied.What
+	return &copied
+}

@@ -2,7 +2,7 @@
 
 // Package keys makes, stores, loads and refuses keys.
 //
-// A key is a folder named by the digest of its circuit:
+// A key is a folder named by the digest of its circuit, or of the transcript of its ceremony:
 //
 //	key.json   facts about the key and the SHA-256 of every other file
 //	r1cs.bin   the constraint system; its SHA-256 is circuitDigest
@@ -61,10 +61,12 @@ type Info struct {
 	Depth         int               `json:"depth"`
 	CircuitDigest string            `json:"circuitDigest"`
 	VKID          string            `json:"vkId"`
-	Class         string            `json:"class"` // "dev": whoever ran the setup can forge proofs
+	Class         string            `json:"class"`
 	Constraints   int               `json:"constraints"`
 	Gnark         string            `json:"gnark"`
 	Files         map[string]string `json:"files"` // name to SHA-256 in hexadecimal
+	Transcript    string            `json:"transcript,omitempty"`
+	Beacon        *Beacon           `json:"beacon,omitempty"`
 }
 
 // Key is a loaded key folder.
@@ -107,7 +109,7 @@ func LoadInfo(dir string) (*Info, error) {
 	if info.Format != format {
 		return nil, fault.Differs(fault.BadKey, "format of key.json", format, info.Format)
 	}
-	return &info, nil
+	return &info, info.checkClass()
 }
 
 // Load reads a whole key folder. Every file is held against its digest before it is parsed; the constraint system must

@@ -4,6 +4,7 @@ package keys_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"math/big"
 	"testing"
@@ -19,6 +20,9 @@ import (
 )
 
 func TestMain(m *testing.M) { fixture.Main(m) }
+
+// shapes is one of every kind.
+var shapes = []circuits.Shape{fixture.EpochShape, fixture.TreeShape, fixture.SortedShape, fixture.MemberShape, fixture.AbsentShape}
 
 func requireCode(t *testing.T, what string, err error, code fault.Code) {
 	t.Helper()
@@ -39,7 +43,7 @@ func copyOf(t *testing.T, shape circuits.Shape) *keys.Verifying {
 }
 
 func TestWordsRoundTrip(t *testing.T) {
-	for _, shape := range []circuits.Shape{fixture.EpochShape, fixture.TreeShape} {
+	for _, shape := range shapes {
 		data := fixture.Key(t, shape).Verifying.Bytes()
 		v, err := keys.Parse(data)
 		if err != nil {
@@ -76,7 +80,7 @@ func TestHeader(t *testing.T) {
 
 // Every point of a key is canonical, on its curve and in its subgroup.
 func TestPoints(t *testing.T) {
-	for _, shape := range []circuits.Shape{fixture.EpochShape, fixture.TreeShape} {
+	for _, shape := range shapes {
 		data := fixture.Key(t, shape).Verifying.Bytes()
 		words := len(data) / 32
 		for word := 7; word < words; word++ {
@@ -168,6 +172,33 @@ func TestRefusedKeys(t *testing.T) {
 	v.GammaNeg.Neg(&generator)
 	if _, err := keys.Parse(v.Bytes()); err != nil {
 		t.Errorf("gamma = generator: %v", err)
+	}
+}
+
+// The table of refused keys that all three loaders read. A key is taken only if it is sound.
+func TestSharedBadKeys(t *testing.T) {
+	var vectors struct {
+		Cases []struct {
+			Name, Rule, Words string
+			Sound             bool
+		}
+	}
+	fixture.Vectors(t, "bad_keys.json", &vectors)
+	for _, c := range vectors.Cases {
+		data, err := hex.DecodeString(c.Words[2:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = keys.Parse(data)
+		if c.Sound && err != nil {
+			t.Errorf("%s: %v", c.Name, err)
+		}
+		if !c.Sound {
+			requireCode(t, c.Name, err, fault.BadKey)
+		}
+	}
+	if len(vectors.Cases) < 70 {
+		t.Errorf("%d cases only", len(vectors.Cases))
 	}
 }
 

@@ -4,7 +4,6 @@ package keys
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -13,9 +12,7 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"github.com/consensys/gnark-crypto/ecc/bn254"
 	groth16 "github.com/consensys/gnark/backend/groth16/bn254"
-	cs "github.com/consensys/gnark/constraint/bn254"
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
@@ -26,20 +23,26 @@ import (
 //
 // The setup is for development: the secrets it draws are only forgotten, not shown to be.
 func Setup(shape circuits.Shape, cache string) (dir string, reused bool, err error) {
-	system, err := circuits.Compile(shape)
+	circuit, err := Compile(shape)
 	if err != nil {
-		return "", false, fault.New(fault.BadRequest, "%v", err)
+		return "", false, err
 	}
-	var serialized bytes.Buffer
-	if _, err := system.WriteTo(&serialized); err != nil {
-		return "", false, fault.New(fault.Internal, "%v", err)
-	}
-	digest := sha256.Sum256(serialized.Bytes())
-	name := hex.EncodeToString(digest[:])
+	return circuit.store(cache, circuit.Name(), Info{Class: ClassDevelopment}, func() (*Material, error) {
+		pk, vk := new(groth16.ProvingKey), new(groth16.VerifyingKey)
+		if err := groth16.Setup(circuit.System, pk, vk); err != nil {
+			return nil, fault.New(fault.Internal, "setup: %v", err)
+		}
+		return circuit.Material(pk, vk)
+	})
+}
+
+// store finds the folder of this name in the cache, or makes it of what make returns. origin holds the facts of key.json
+// that do not follow from circuit and key.
+func (c *Circuit) store(cache, name string, origin Info, make func() (*Material, error)) (dir string, reused bool, err error) {
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return "", false, fault.New(fault.BadFile, "%v", err)
 	}
-	unlock, err := lock(filepath.Join(cache, "."+name+".lock"))
+	unlock, err := Lock(filepath.Join(cache, "."+name+".lock"))
 	if err != nil {
 		return "", false, fault.New(fault.BadFile, "%v", err)
 	}
@@ -48,34 +51,25 @@ func Setup(shape circuits.Shape, cache string) (dir string, reused bool, err err
 	if _, err := os.Stat(filepath.Join(dir, FileInfo)); err == nil {
 		return dir, true, nil
 	}
-	info := Info{Format: format, Kind: shape.Kind, Slots: shape.Slots, Depth: shape.Depth, CircuitDigest: digestPrefix + name,
-		Class: "dev", Constraints: system.GetNbConstraints(), Gnark: gnarkVersion, Files: map[string]string{}}
-	return dir, false, makeFolder(dir, system, serialized.Bytes(), shape, info)
+	material, err := make()
+	if err != nil {
+		return "", false, err
+	}
+	return dir, false, material.writeFolder(dir, origin)
 }
 
-// makeFolder runs the setup and writes the folder beside its final place.
-func makeFolder(dir string, system *cs.R1CS, serialized []byte, shape circuits.Shape, info Info) error {
-	pk, vk, bases, err := generate(system)
-	if err != nil {
-		return err
-	}
-	verifying, err := FromGnark(vk, shape, bases)
-	if err != nil {
-		return err
-	}
+// writeFolder writes the folder beside its final place.
+func (m *Material) writeFolder(dir string, origin Info) error {
 	temporary, err := os.MkdirTemp(filepath.Dir(dir), ".making-")
 	if err != nil {
 		return fault.New(fault.BadFile, "%v", err)
 	}
 	defer os.RemoveAll(temporary) // after the rename there is nothing left to remove
-	f := &folder{dir: temporary, digests: info.Files}
-	f.write(FileSystem, writeBytes(serialized))
-	f.write(FileProver, pk.WriteRawTo)
-	f.write(FileGnark, vk.WriteRawTo)
-	f.write(FileWords, writeBytes(verifying.Bytes()))
-	f.writeBases(bases)
-	info.VKID = verifying.ID().Hex()
-	f.writeInfo(info)
+	f := &folder{dir: temporary, digests: map[string]string{}}
+	for _, file := range m.files() {
+		f.write(file.name, file.content)
+	}
+	f.writeInfo(m.info(origin, f.digests))
 	if f.err != nil {
 		return fault.New(fault.BadFile, "%v", f.err)
 	}
@@ -87,18 +81,6 @@ func makeFolder(dir string, system *cs.R1CS, serialized []byte, shape circuits.S
 		return fault.New(fault.BadFile, "%v", err).WithHint("an incomplete folder of that name may be in the way")
 	}
 	return syncFolder(filepath.Dir(dir))
-}
-
-func generate(system *cs.R1CS) (*groth16.ProvingKey, *groth16.VerifyingKey, [][]bn254.G1Affine, error) {
-	pk, vk := new(groth16.ProvingKey), new(groth16.VerifyingKey)
-	if err := groth16.Setup(system, pk, vk); err != nil {
-		return nil, nil, nil, fault.New(fault.Internal, "setup: %v", err)
-	}
-	var bases [][]bn254.G1Affine
-	for i := range pk.CommitmentKeys {
-		bases = append(bases, pk.CommitmentKeys[i].Basis)
-	}
-	return pk, vk, bases, nil
 }
 
 // folder writes files, records their digests and keeps the first error.
@@ -131,17 +113,6 @@ func (f *folder) write(name string, content func(io.Writer) (int64, error)) {
 	}
 }
 
-func (f *folder) writeBases(bases [][]bn254.G1Affine) {
-	if len(bases) == 0 {
-		return
-	}
-	var all []byte
-	for _, b := range bases {
-		all = append(all, encodeBases(b)...)
-	}
-	f.write(FileBases, writeBytes(all))
-}
-
 // writeInfo comes last: it holds the digests of the other files.
 func (f *folder) writeInfo(info Info) {
 	text, err := json.MarshalIndent(info, "", "  ")
@@ -170,8 +141,8 @@ func syncFolder(path string) error {
 	return nil
 }
 
-// lock waits for the exclusive lock on a file, which the system releases if the process dies.
-func lock(path string) (unlock func(), err error) {
+// Lock waits for the exclusive lock on a file, which the system releases if the process dies.
+func Lock(path string) (unlock func(), err error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err

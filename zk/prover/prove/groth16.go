@@ -3,6 +3,7 @@
 package prove
 
 import (
+	"errors"
 	"math/big"
 
 	"github.com/consensys/gnark-crypto/ecc"
@@ -10,6 +11,7 @@ import (
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 	"github.com/consensys/gnark/backend"
 	groth16 "github.com/consensys/gnark/backend/groth16/bn254"
+	cs "github.com/consensys/gnark/constraint/bn254"
 	"github.com/consensys/gnark/constraint/solver"
 	"github.com/consensys/gnark/frontend"
 	"github.com/consensys/gnark/logger"
@@ -33,8 +35,12 @@ func groth16Proof(key *keys.Key, assignment frontend.Circuit, knowledge []bn254.
 	}
 	defer key.Alone()()
 	made, err := groth16.Prove(key.System, key.Proving, witness, proverOptions(key)...)
+	var unsatisfied *cs.UnsatisfiedConstraintError
+	if errors.As(err, &unsatisfied) { // its text would quote values of the witness
+		return nil, fault.New(fault.Unproven, "the statement is false: constraint %d does not hold", unsatisfied.CID)
+	}
 	if err != nil {
-		return nil, fault.New(fault.Unproven, "%v", err)
+		return nil, fault.New(fault.Internal, "%v", err)
 	}
 	if len(made.Commitments) != len(knowledge) {
 		return nil, fault.Differs(fault.Internal, "commitments of the proof", len(knowledge), len(made.Commitments))

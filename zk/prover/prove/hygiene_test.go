@@ -29,13 +29,25 @@ type solved struct {
 	users       map[int][]int // wire to the constraints it occurs in
 }
 
+var compiledOnce = map[circuits.Shape]*cs.R1CS{} // tests of this package do not run in parallel
+
+// compiled is the constraint system of a shape.
+func compiled(t testing.TB, shape circuits.Shape) *cs.R1CS {
+	t.Helper()
+	if compiledOnce[shape] == nil {
+		system, err := circuits.Compile(shape)
+		if err != nil {
+			t.Fatal(err)
+		}
+		compiledOnce[shape] = system
+	}
+	return compiledOnce[shape]
+}
+
 // solve fills in the internal wires; the stand-in for gnark's commitment hash is any value.
 func solve(t *testing.T, shape circuits.Shape, assignment frontend.Circuit) (*solved, error) {
 	t.Helper()
-	system, err := circuits.Compile(shape)
-	if err != nil {
-		t.Fatal(err)
-	}
+	system := compiled(t, shape)
 	witness, err := frontend.NewWitness(assignment, ecc.BN254.ScalarField())
 	if err != nil {
 		t.Fatal(err)

@@ -16,8 +16,8 @@ import (
 
 // Tree proves chunk k of a dataset's tree. k must be a non-empty chunk; the tree's depth must be the key's.
 func Tree(key *keys.Key, t *tree.Tree, k int, challenge statement.Challenge) (*proof.Proof, error) {
-	if key.Shape.Kind != circuits.KindTree || key.Shape.Depth != t.Depth() {
-		return nil, fault.Differs(fault.Mismatch, "key", circuits.Shape{Kind: circuits.KindTree, Slots: key.Shape.Slots, Depth: t.Depth()}, key.Shape)
+	if err := requireKey(key, circuits.KindTree, t); err != nil {
+		return nil, err
 	}
 	slots := key.Shape.Slots
 	if k < 0 || k >= statement.Chunks(t.Count(), slots) {
@@ -30,6 +30,14 @@ func Tree(key *keys.Key, t *tree.Tree, k int, challenge statement.Challenge) (*p
 	}
 	p.Public = public
 	return p, check(key, p)
+}
+
+// requireKey refuses a key of another kind or for trees of another depth.
+func requireKey(key *keys.Key, kind circuits.Kind, t *tree.Tree) error {
+	if key.Shape.Kind != kind || key.Shape.Depth != t.Depth() {
+		return fault.Differs(fault.Mismatch, "key", circuits.Shape{Kind: kind, Slots: key.Shape.Slots, Depth: t.Depth()}, key.Shape)
+	}
+	return nil
 }
 
 // treePublic is R, k, used, last, gamma, delta, t, z.
@@ -58,16 +66,7 @@ func treeAssignment(t *tree.Tree, k, slots int, public []fr.Element) *circuits.T
 		c.Candidates[i] = t.Node(0, k*slots+i)
 		c.Selectors[i] = boolean(i < used)
 	}
-	below := circuits.Levels(slots)
-	index := k
-	for l := range c.Path {
-		children := t.Children(below+l+1, index/tree.Arity)
-		for i := range children {
-			c.Path[l].Children[i] = children[i]
-			c.Path[l].Digit[i] = boolean(i == index%tree.Arity)
-		}
-		index /= tree.Arity
-	}
+	openPath(c.Path, t, circuits.Levels(slots), k)
 	return c
 }
 

@@ -42,17 +42,32 @@ func DepthFor(count int) (int, error) {
 // Capacity is 16^depth.
 func Capacity(depth int) int { return 1 << (4 * depth) }
 
-// Leaf is Poseidon(d_hi, d_lo, salt) for a 32-byte digest and a 31-byte salt.
-func Leaf(digest, salt []byte) (fr.Element, error) {
+// Opening is what a leaf commits to: the halves of a record's digest and the salt.
+type Opening struct{ High, Low, Salt fr.Element }
+
+// Open splits a 32-byte digest and reads a 31-byte salt.
+func Open(digest, salt []byte) (Opening, error) {
+	var o Opening
 	if len(digest) != DigestBytes || len(salt) != SaltBytes {
-		return fr.Element{}, fmt.Errorf("tree: digest of %d and salt of %d bytes, want %d and %d",
+		return o, fmt.Errorf("tree: digest of %d and salt of %d bytes, want %d and %d",
 			len(digest), len(salt), DigestBytes, SaltBytes)
 	}
-	var high, low, blind fr.Element
-	high.SetBytes(digest[:DigestBytes/2])
-	low.SetBytes(digest[DigestBytes/2:])
-	blind.SetBytes(salt)
-	return poseidon.Hash3(high, low, blind), nil
+	o.High.SetBytes(digest[:DigestBytes/2])
+	o.Low.SetBytes(digest[DigestBytes/2:])
+	o.Salt.SetBytes(salt)
+	return o, nil
+}
+
+// Leaf is Poseidon(d_hi, d_lo, salt).
+func (o *Opening) Leaf() fr.Element { return poseidon.Hash3(o.High, o.Low, o.Salt) }
+
+// Leaf is the leaf of a 32-byte digest and a 31-byte salt.
+func Leaf(digest, salt []byte) (fr.Element, error) {
+	o, err := Open(digest, salt)
+	if err != nil {
+		return fr.Element{}, err
+	}
+	return o.Leaf(), nil
 }
 
 // Leaves hashes count digests with their salts. The digests must be strictly increasing, which also refuses a record

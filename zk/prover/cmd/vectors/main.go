@@ -2,7 +2,8 @@
 
 // Command vectors writes the shared test vectors of this module.
 //
-//	go run ./cmd/vectors [-out FOLDER]            poseidon.json, order.json, tree.json: the same bytes on every run
+//	go run ./cmd/vectors [-out FOLDER]            poseidon.json, order.json, tree.json, bad_keys.json, batch.json,
+//	                                              gnark_tree256.sol: the same bytes on every run
 //	go run ./cmd/vectors -proofs [-cache FOLDER]  groth16_epoch256.json, groth16_tree256.json: by hand only, since
 //	                                              setups and proofs are random and the files are frozen
 package main
@@ -26,17 +27,20 @@ func main() {
 	proofs := flag.Bool("proofs", false, "write the proof vectors instead of the others")
 	cache := flag.String("cache", filepath.Join(os.TempDir(), "zkprover-keys"), "key cache for -proofs")
 	flag.Parse()
-	if err := run(*out, *cache, *proofs); err != nil {
+	if err := run(*out, *cache, *out, *proofs); err != nil {
 		fmt.Fprintln(os.Stderr, "vectors:", err)
 		os.Exit(1)
 	}
 }
 
-func run(out, cache string, proofs bool) error {
+// run writes the files to `out`; batches are made of the frozen proofs in the folder `frozen`.
+func run(out, cache, frozen string, proofs bool) error {
 	files := map[string]func() (any, error){
 		"poseidon.json": poseidonVectors,
 		"order.json":    orderVectors,
 		"tree.json":     treeVectors,
+		"bad_keys.json": badKeyVectors,
+		"batch.json":    func() (any, error) { return batchVectors(frozen) },
 	}
 	if proofs {
 		files = map[string]func() (any, error){
@@ -53,7 +57,14 @@ func run(out, cache string, proofs bool) error {
 			return err
 		}
 	}
-	return nil
+	if proofs {
+		return nil
+	}
+	source, err := gnarkSolidity(frozen)
+	if err != nil {
+		return fmt.Errorf("gnark_tree256.sol: %w", err)
+	}
+	return os.WriteFile(filepath.Join(out, "gnark_tree256.sol"), source, 0o644)
 }
 
 // write puts one case per line, which keeps diffs readable.

@@ -7,8 +7,8 @@
 // It reads one JSON object on stdin and writes one on stdout; stderr carries progress for people. Exit status: 0 done,
 // 1 a proof does not verify, 2 the request or its files cannot be used, 3 a failure that is not the caller's. With
 // status 2 and 3 the object is {"error": {"code", "what", "expected", "actual", "hint"}}. Secrets (blindings, salts,
-// leaves) are read from files only and appear in no output. `zkprover serve` answers the same commands over a socket
-// (package server).
+// leaves, neighbouring records) are read from files only and appear in no output. `zkprover serve` answers the same
+// commands over a socket (package server).
 package main
 
 import (
@@ -30,17 +30,29 @@ const maxRequestBytes = 16 << 20
 
 // commands is the closed table. serve, which serves them, stands apart.
 var commands = map[string]server.Command{
-	"setup":       {Run: setup, Alone: true},
-	"inspect":     {Run: inspect},
-	"dataset":     {Run: dataset},
-	"leaf-root":   {Run: leafRoot},
-	"order":       {Run: makeOrder},
-	"commit":      {Run: commit, Key: keys.PartBases},
-	"prove-tree":  {Run: proveTree, Key: keys.PartWhole, Proves: true},
-	"prove-epoch": {Run: proveEpoch, Key: keys.PartWhole, Proves: true},
-	"prove-link":  {Run: proveLink, Key: keys.PartWhole, Proves: true},
-	"verify":      {Run: verifyProofs},
-	"products":    {Run: products},
+	"setup":               {Run: setup, Alone: true},
+	"inspect":             {Run: inspect},
+	"dataset":             {Run: dataset},
+	"leaf-root":           {Run: leafRoot},
+	"order":               {Run: makeOrder},
+	"commit":              {Run: commit, Key: keys.PartBases},
+	"prove-tree":          {Run: proveTree, Key: keys.PartWhole, Proves: true},
+	"prove-epoch":         {Run: proveEpoch, Key: keys.PartWhole, Proves: true},
+	"prove-link":          {Run: proveLink, Key: keys.PartWhole, Proves: true},
+	"prove-sorted":        {Run: proveSorted, Key: keys.PartWhole, Proves: true},
+	"prove-member":        {Run: proveMember, Key: keys.PartWhole, Proves: true},
+	"prove-absent":        {Run: proveAbsent, Key: keys.PartWhole, Proves: true},
+	"prove-merge":         {Run: proveMerge, Key: keys.PartWhole, Proves: true},
+	"prove-q8_0":          {Run: proveQ8_0, Key: keys.PartWhole, Proves: true},
+	"prove-int8":          {Run: proveInt8, Key: keys.PartWhole, Proves: true},
+	"weights":             {Run: commitWeights},
+	"verify":              {Run: verifyProofs},
+	"products":            {Run: products},
+	"ceremony-begin":      {Run: ceremonyBegin, Alone: true},
+	"ceremony-contribute": {Run: ceremonyContribute, Alone: true},
+	"ceremony-accept":     {Run: ceremonyAccept, Alone: true},
+	"ceremony-seal":       {Run: ceremonySeal, Alone: true},
+	"ceremony-verify":     {Run: ceremonyVerify, Alone: true},
 }
 
 // softMemoryBytes makes the collector work harder before the largest key's 4 GB are reached; GOMEMLIMIT replaces it.

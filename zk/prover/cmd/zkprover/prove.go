@@ -20,7 +20,7 @@ import (
 	"provenance/zkprover/tree"
 )
 
-// job holds the fields of the three prove commands. With "jobs", each entry's fields replace those of the request.
+// job holds the fields of the prove commands. With "jobs", each entry's fields replace those of the request.
 type job struct {
 	Key       string `json:"key"`
 	Leaves    string `json:"leaves"`
@@ -34,6 +34,7 @@ type job struct {
 	Gamma     string `json:"gamma"`
 	Delta     string `json:"delta"`
 	Out       string `json:"out"`
+	audit
 }
 
 type jobResult struct {
@@ -130,6 +131,9 @@ type session struct {
 	lists    map[string][]fr.Element
 	inverses map[string][]uint64
 	checked  map[[3]string]bool // leaves, used, order
+	records  [2]string          // the files of the next two
+	digests  []byte
+	salts    []byte
 }
 
 func newSession(key *keys.Key) *session {
@@ -161,7 +165,7 @@ func (s *session) run(j *job, one func(*session, *job) (*proof.Proof, error)) (j
 		return jobResult{}, err
 	}
 	result := jobResult{Out: j.Out, Chunk: j.Chunk}
-	if s.key.Shape.Kind == circuits.KindTree {
+	if s.key.Shape.Kind != circuits.KindEpoch {
 		result.Chunk = j.K
 	}
 	for i := range p.Public {
@@ -175,20 +179,29 @@ func (s *session) tree(j *job) (*proof.Proof, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.built == nil || s.treeName != j.Leaves {
-		leaves, err := s.elements("leaves", j.Leaves, j.Count)
+	built, err := s.grow(j, j.Leaves, func() ([]fr.Element, error) { return s.elements("leaves", j.Leaves, j.Count) })
+	if err != nil {
+		return nil, err
+	}
+	return prove.Tree(s.key, built, j.K, challenge)
+}
+
+// grow builds the tree over the leaves that the named file gives, or returns the one built of it before.
+func (s *session) grow(j *job, name string, read func() ([]fr.Element, error)) (*tree.Tree, error) {
+	if s.built == nil || s.treeName != name {
+		leaves, err := read()
 		if err != nil {
 			return nil, err
 		}
 		if s.built, err = buildTree(leaves, j.Depth); err != nil {
 			return nil, err
 		}
-		s.treeName = j.Leaves
+		s.treeName = name
 	}
 	if s.built.Count() != j.Count || (j.Depth != 0 && s.built.Depth() != j.Depth) {
 		return nil, fault.New(fault.BadRequest, "jobs name one file of leaves with different counts or depths")
 	}
-	return prove.Tree(s.key, s.built, j.K, challenge)
+	return s.built, nil
 }
 
 // chunk checks the chunk number and reads what epoch and link jobs share.

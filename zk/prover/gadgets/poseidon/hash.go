@@ -32,11 +32,8 @@ func (s *sparse) hash(inputs []fr.Element) fr.Element {
 		}
 		state, next = next, state
 	}
-	for i := range s.partial {
-		round := &s.partial[i]
-		state[0].Add(&state[0], &round.constant)
-		state[0] = fifthPower(&state[0])
-		round.mix(state)
+	for i := range s.runs {
+		s.runs[i].apply(state)
 	}
 	for round := 0; round < halfFull-1; round++ {
 		substitute(state, s.last[round])

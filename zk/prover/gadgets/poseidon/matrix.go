@@ -105,11 +105,9 @@ func subtractRow(row, other []fr.Element, factor *fr.Element) {
 	}
 }
 
+// dot is the sum of at most maxProducts products; b is at least as long as a.
 func dot(a, b []fr.Element) fr.Element {
-	var sum, term fr.Element
-	for i := range a {
-		term.Mul(&a[i], &b[i])
-		sum.Add(&sum, &term)
-	}
-	return sum
+	var sum wide
+	sum.addProducts(a, b)
+	return sum.reduced()
 }

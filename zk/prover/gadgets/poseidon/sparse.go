@@ -17,6 +17,7 @@ type sparse struct {
 	mix     matrix         // matrix of every full round but the fourth
 	entry   matrix         // matrix of the fourth full round
 	partial []sparseRound
+	runs    []run          // the partial rounds again, as they are computed
 	last    [][]fr.Element // (4, width): constants of the last full rounds
 }
 
@@ -62,6 +63,9 @@ func newSparse(p *parameters) *sparse {
 	}
 	for i := range carry {
 		s.last[0][i].Add(&s.last[0][i], &carry[i])
+	}
+	for from := 0; from < p.partial; from += runRounds {
+		s.runs = append(s.runs, newRun(s.partial[from:min(from+runRounds, p.partial)]))
 	}
 	return s
 }

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IBatchVerifier} from "./interfaces/IBatchVerifier.sol";
+import {Groth16Batch} from "./libraries/Groth16Batch.sol";
+import {VerifyingKey} from "./libraries/VerifyingKey.sol";
+
+/// @title Checks many Groth16 proofs of one key at once.
+/// @notice Without state, owner or choice of its own. A contract of its own because the ledger's code would exceed the limit of
+/// EIP-170 with it; each ledger creates the one that it asks.
+contract BatchVerifier is IBatchVerifier {
+    /// @inheritdoc IBatchVerifier
+    function verifyBatch(
+        address keyData,
+        bytes calldata items,
+        uint256 knowledgeMask
+    ) external view override returns (bool) {
+        return Groth16Batch.verify(VerifyingKey.load(keyData), items, knowledgeMask);
+    }
+}

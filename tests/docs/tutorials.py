@@ -1,0 +1,86 @@
+"""Tutorial pages, run from top to bottom in one shell; each line that a page shows must appear."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.docs.documents import ROOT, Block, blocks
+from tests.docs.main_job import Job
+
+END = "@@@ block ends with"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A shell block and what is shown to come of it."""
+
+    line: int
+    script: str
+    exit_code: int
+    shown: list[str]
+
+
+def steps(page: Path) -> list[Step]:
+    found: list[Step] = []
+    pending: Block | None = None
+    for block in [*blocks(page), Block(None, "sh", "", 0)]:
+        if block.language == "sh":
+            if pending is not None:
+                found.append(Step(pending.line, pending.text, 0, []))
+            pending = block
+        elif block.language == "text" and pending is not None:
+            code = re.search(r"exit=(\d+)", block.info)
+            found.append(Step(pending.line, pending.text, int(code[1]) if code else 0, block.text.splitlines()))
+            pending = None
+    return found
+
+
+def normal(line: str, run: str = "$RUN") -> str:
+    """A line without what differs between runs: digests, numbers of blocks, heads and records, the run's folder."""
+    line = line.replace(run, "$RUN")
+    line = re.sub(r"(sha256:|0x)([0-9a-f]{8,}(\.\.[0-9a-f]*)?|…)", r"\1#", line)
+    line = re.sub(r"\b(blk\.\d|epoch \d)", r"\1", line)
+    line = re.sub(r"\b(head|record) \d+", r"\1 #", line)
+    return re.sub(r"\bin block (\d+|…)", "in block #", line)
+
+
+def pattern(shown: str) -> re.Pattern[str]:
+    """What a shown line stands for: `…` is any text."""
+    return re.compile(
+        ".*".join(re.escape(part.strip(" ")) if i else re.escape(part.rstrip(" ")) for i, part in enumerate(normal(shown).split("…")))
+        + r".*"
+    )
+
+
+def missing(shown: list[str], output: list[str]) -> list[str]:
+    """Shown lines that do not occur in the output, in this order."""
+    at, lost = 0, []
+    for line in shown:
+        wanted = pattern(line)
+        hit = next((i for i in range(at, len(output)) if wanted.match(output[i])), None)
+        if hit is None:
+            lost.append(line)
+        else:
+            at = hit + 1
+    return lost
+
+
+def require_page(page: Path, job: Job) -> None:
+    """Run a page; fails naming each step whose exit code or shown lines are not what comes of it."""
+    todo = steps(page)
+    script = "".join(f'{s.script}\necho "{END} $?"\n' for s in todo)
+    done = subprocess.run(
+        ["bash", "-uo", "pipefail", "-c", script], cwd=ROOT, env=job.env, capture_output=True, text=True, timeout=500, check=False
+    )
+    parts = re.split(rf"^{END} (\d+)\n", done.stdout, flags=re.MULTILINE)
+    wrong = []
+    for step, output, code in zip(todo, parts[0::2], parts[1::2], strict=False):
+        output_lines = [normal(line, str(job.run)) for line in output.splitlines()]
+        lost = missing(step.shown, output_lines)
+        if lost or int(code) != step.exit_code:
+            wrong.append(f"{page.name}:{step.line}: exit {code}, shown {step.exit_code}; not printed: {lost}\n{output}")
+    assert not wrong, "\n".join([*wrong, done.stderr[-4000:]])
+    assert len(parts) == 2 * len(todo) + 1

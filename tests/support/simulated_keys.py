@@ -1,0 +1,53 @@
+"""Keys whose secrets are known, and proofs made from the secrets: they verify for any public inputs (the twin of
+contracts/test/Simulator.sol), so that contracts are reached behind a valid proof without a prover."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from py_ecc.optimized_bn128 import G1, G2, multiply, normalize
+
+from provenance_zk.field import R
+from provenance_zk.kinds import KINDS
+
+ALPHA, BETA, GAMMA, DELTA = 0xA1FA, 3, 5, 7
+
+
+def ic(i: int) -> int:
+    return 1000003 * (i + 1) ** 3 % R
+
+
+def g1(scalar: int) -> list[int]:
+    x, y = normalize(multiply(G1, scalar % R))
+    return [int(x), int(y)]
+
+
+def g2(scalar: int) -> list[int]:
+    """Coordinates in the order of EIP-197."""
+    x, y = normalize(multiply(G2, scalar % R))
+    return [int(x.coeffs[1]), int(x.coeffs[0]), int(y.coeffs[1]), int(y.coeffs[0])]
+
+
+@dataclass(frozen=True)
+class SimulatedKey:
+    kind: str
+    slots: int
+    depth: int
+
+    @property
+    def words(self) -> bytes:
+        count = len(KINDS[self.kind].public(self.slots))
+        header = [1, KINDS[self.kind].number, self.slots, self.depth, count, 0, 0]
+        points = [*g1(ALPHA), *g2(-BETA), *g2(-GAMMA), *g2(-DELTA)]
+        bases = [word for i in range(count + 1) for word in g1(ic(i))]
+        return b"".join(word.to_bytes(32, "big") for word in [*header, *points, *bases])
+
+
+def prove(public: Sequence[int]) -> Any:
+    """The contract's `Proof` tuple for these public inputs: B is the generator, A is fixed and C solves the equation."""
+    x = ic(0) + sum(value * ic(i + 1) for i, value in enumerate(public))
+    a = 0xA
+    c = (a - ALPHA * BETA - x * GAMMA) * pow(DELTA, -1, R)
+    return (g1(a), g2(1), g1(c))

@@ -1,0 +1,118 @@
+"""What `provenance prove RUN --weights` does: prove sampled blocks of a run's merge and quantization, and log it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from provenance.content import content_digest
+from provenance.digest import Digest
+from provenance.errors import Conflict, VerificationError
+from provenance.layout import RunFolder, read_json, write_atomically
+from provenance.record import Record
+from provenance.tensors import Tensor
+
+if TYPE_CHECKING:
+    from provenance._chain.deploy import Deployment
+    from provenance._chain.session import Session
+    from provenance.cli.run_log import OpenLog
+    from provenance.settings import Settings
+    from provenance.verify.protocols import FormatInspector
+    from provenance_zk.client import ZkProver
+    from provenance_zk.keys import KeyFolder
+    from provenance_zk.model_proofs import Progress, Stage
+
+STAGES = ("merge", "quantize")
+
+
+def prove_weights(run: Path, draws: int, session: Session, prover: ZkProver, settings: Settings, inspector: FormatInspector,
+                  progress: Progress) -> dict[str, Any]:
+    """Prove the last merge and its quantization, each in its own anchoring; what is proven already is left alone.
+
+    Raises:
+        Conflict: the run was not merged and quantized yet.
+        VerificationError: weights beside the log are not the logged ones.
+    """
+    from provenance.cli.run_log import anchor, open_log, run_id_of
+    from provenance_zk.model_proofs import prove_stage
+
+    folder = RunFolder(run).require()
+    with open_log(folder) as log:
+        run_id, address = run_id_of(folder), session.deployment.models
+        progress("anchoring the log")
+        anchor(session, log)
+        for name in STAGES:
+            if not _is_proven(log, name):
+                stage = _stage(name, log, folder, draws, prover, inspector, session.deployment)
+                keys = _KeyFinder(settings, session.deployment, folder, stage)
+                log.append(prove_stage(stage, run_id, session, address, keys, folder, progress))
+        progress("anchoring the sample records")
+        head = anchor(session, log)
+        numbers = {name: _last_sample(log, name) for name in STAGES}
+    return {"format": "provenance-proved-weights/1", "run_id": "0x" + run_id.hex(), "records": head.size,
+            "anchorings": {name: record.fields["number"] for name, record in numbers.items() if record is not None}}
+
+
+def _last_sample(log: OpenLog, name: str) -> Record | None:
+    return next((r for r in reversed(log.records) if r.type == "sample" and r.fields["stage"] == name), None)
+
+
+def _is_proven(log: OpenLog, name: str) -> bool:
+    """Whether the stage's last record is followed by a proof of it."""
+    sample = _last_sample(log, name)
+    return sample is not None and log.records.index(sample) > log.records.index(log.last(name))
+
+
+def _stage(name: str, log: OpenLog, folder: RunFolder, draws: int, prover: ZkProver, inspector: FormatInspector,
+           deployment: Deployment) -> Stage:
+    from provenance_zk.stages import Factors, MergeStage, Model, QuantizeStage
+
+    merge, quantize = log.last("merge").fields, log.last("quantize").fields
+    if quantize["source"] != merge["merged"]:
+        raise Conflict("the last quantization is not of the last merge", where=str(folder.root), hint="provenance quantize")
+    merged = Model(inspector.tensor_files(_require(folder.merged, merge["merged"])))
+    slots = deployment.key("merge" if name == "merge" else "q8_0").slots
+    if name == "merge":
+        base = Model(inspector.tensor_files(_require(Path(str(read_json(folder.info)["base"])), merge["base"])))
+        adapter = _require(folder.adapter, merge["adapter"])
+        (file,) = set(inspector.tensor_files(adapter).values())
+        return MergeStage.of(prover, base, Factors(file, inspector.adapter_factors(adapter)), merged, scale=Fraction(merge["scale"]),
+                             content=Digest.parse(merge["merged"]), draws=draws, slots=slots)
+    deployed = inspector.deployed(_released_file(folder))
+
+    def read(tensor: Tensor, block: int) -> bytes:
+        return deployed.block(tensor.name, tensor.rows, tensor.row_blocks, block)
+
+    return QuantizeStage.of(prover, merged, merge["adapted"], read, file=Digest.parse(quantize["file"]), draws=draws, slots=slots)
+
+
+def _require(path: Path, expected: str) -> Path:
+    """A folder of weights with the logged content digest."""
+    actual = str(content_digest(path))
+    if actual != expected:
+        raise VerificationError("weights are not the logged ones", where=str(path), expected=expected, actual=actual)
+    return path
+
+
+def _released_file(folder: RunFolder) -> Path:
+    files = sorted(folder.release.glob("*.gguf"))
+    if len(files) != 1:
+        raise Conflict("want exactly one quantized file", where=str(folder.release), actual=len(files), hint="provenance quantize")
+    return files[0]
+
+
+class _KeyFinder:
+    """Proving keys that the deployed contract pins; their words are laid beside the evidence."""
+
+    def __init__(self, settings: Settings, deployment: Deployment, folder: RunFolder, stage: Stage) -> None:
+        self._cache = settings.cache / "keys"
+        self._deployment, self._folder, self._slots = deployment, folder, stage.anchoring.slots
+
+    def __call__(self, kind: str, depth: int) -> KeyFolder:
+        from provenance_zk.keys import find_key
+
+        vk_id = self._deployment.key(kind, self._slots, depth).vk_id
+        key = find_key(self._cache, bytes.fromhex(vk_id[2:]))
+        write_atomically(self._folder.key(vk_id) / "vk.words", key.words)
+        return key

@@ -1,0 +1,141 @@
+"""`provenance proof verify`: what a proof or statement file shows to somebody who has nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from provenance.cli.output import note
+from provenance.verdict import Status, Verdict
+
+if TYPE_CHECKING:
+    from provenance.settings import Settings
+    from provenance.trust import Trust
+    from provenance_zk.checker import Engine
+    from provenance_zk.proof_check import NamedDataset, SortedSource
+
+proof_app = typer.Typer(add_completion=False, no_args_is_help=True, help="Check a proof or statement file as a third party.")
+SLOW_S = 1.0  # a proof in pure Python, on the machines this was tried on
+_WORST = (Status.FAILED, Status.POLICY_DENIED, Status.INDETERMINATE, Status.VERIFIED)
+
+
+@proof_app.callback()
+def _root() -> None:
+    """Check a proof or statement file as a third party."""
+
+
+@proof_app.command()
+def verify(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE..", help="provenance-statement/1 or provenance-proof/1 files.")],
+    trust: Annotated[Path | None, typer.Option("--trust", help="Trust file (default: PROVENANCE_TRUST, configuration folder).")] = None,
+    keys: Annotated[list[Path] | None, typer.Option("--keys", metavar="FOLDER", help="Folder of verifying keys; repeatable.")] = None,
+    root: Annotated[str | None, typer.Option("--root", metavar="0x..", help="The dataset asked about: its root.")] = None,
+    depth: Annotated[int | None, typer.Option("--depth", metavar="N", help="Its depth.")] = None,
+    count: Annotated[int | None, typer.Option("--count", metavar="N", help="How many records it has.")] = None,
+    dataset_id: Annotated[str | None, typer.Option("--dataset-id", metavar="0x..", help="Or its registration on chain.")] = None,
+    sorted_folder: Annotated[Path | None, typer.Option("--sorted", metavar="FOLDER", help="Sorted proofs (else the chain's).")] = None,
+    slow: Annotated[bool, typer.Option("--slow", help="In pure Python: about a second a proof.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Check proof files against pinned keys and a known dataset; the exit code is that of the worst verdict."""
+    from provenance.settings import Settings
+    from provenance.trust import load_trust
+    from provenance_zk.proof_check import KeyFolders, ProofJudge, SortedFolder
+    from provenance_zk.sorted_proofs import FOLDER, chunk_files
+
+    settings = Settings.load()
+    trusted = load_trust(trust or settings.trust)
+    named, on_chain = _named(settings, trusted, (root, depth, count), dataset_id)
+    folder = sorted_folder / FOLDER if sorted_folder is not None and (sorted_folder / FOLDER).is_dir() else sorted_folder
+    chunks = list(chunk_files(folder)) if folder is not None else []
+    engine = _engine(settings, slow, len(files) + len(chunks))
+    beside = [path.parent for path in files] + ([folder] if folder is not None else [])
+    folders = KeyFolders(tuple(dict.fromkeys([*(keys or []), *beside])), settings.cache / "keys")
+    lone = ProofJudge(trusted, engine, folders, named, on_chain)
+    judge = ProofJudge(trusted, engine, folders, named, SortedFolder(chunks, lone)) if folder is not None else lone
+    verdicts = [judge.judge(path) for path in files]
+    worst = min(verdicts, key=lambda v: _WORST.index(v.status))
+    print(_json(verdicts, worst) if as_json else "\n".join(_text(v) for v in verdicts))
+    raise typer.Exit(worst.exit_code)
+
+
+def _engine(settings: Settings, slow: bool, proofs: int) -> Engine:
+    from provenance_zk.checker import ProverEngine, SlowEngine
+    from provenance_zk.client import ZkProver, find_binary
+
+    if not slow:
+        return ProverEngine(ZkProver(find_binary(settings.zkprover)))
+    note(f"{proofs} proofs in pure Python: about {proofs * SLOW_S:.0f} s")
+    return SlowEngine()
+
+
+def _named(settings: Settings, trust: Trust, given: tuple[str | None, int | None, int | None],
+           dataset_id: str | None) -> tuple[NamedDataset | None, SortedSource]:
+    """The dataset the caller asks about, and what the chain knows of its order.
+
+    Raises:
+        InputError: half a name, or two.
+        NotFound: the chain has no such registration.
+        VerificationError: the chain is not the pinned one, or the registration is not finished.
+        UnavailableError: the chain is out of reach.
+    """
+    from provenance.dataset_manifest import DatasetRoot
+    from provenance.errors import InputError
+    from provenance_zk.proof_check import NamedDataset, SortedSource
+
+    if dataset_id is not None:
+        if any(value is not None for value in given):
+            raise InputError("name the dataset once", expected="--dataset-id, or --root, --depth and --count")
+        return _registered(settings, trust, dataset_id)
+    if all(value is None for value in given):
+        return None, SortedSource()
+    root, depth, count = given
+    if root is None or depth is None or count is None:
+        raise InputError("a dataset is named by three things", expected="--root, --depth and --count")
+    dataset = DatasetRoot.from_json({"root": root, "depth": depth, "count": count}, "--root, --depth, --count")
+    return NamedDataset(dataset, "that you named"), SortedSource()
+
+
+def _registered(settings: Settings, trust: Trust, dataset_id: str) -> tuple[NamedDataset, SortedSource]:
+    from provenance.cli.wiring import reader_for
+    from provenance.dataset_manifest import DatasetRoot
+    from provenance.errors import NotFound, VerificationError
+    from provenance_zk.field import parse_word
+    from provenance_zk.proof_check import NamedDataset, SortedOnChain
+
+    wanted = parse_word(dataset_id, "--dataset-id").to_bytes(32, "big")
+    reader = reader_for(settings, trust)
+    difference = trust.first_difference(reader.identity())
+    if difference is not None:
+        what, expected, actual = difference
+        raise VerificationError(f"the chain is not the pinned one: {what} differs", expected=expected, actual=actual)
+    snapshot = reader.final()
+    facts = snapshot.dataset(wanted)
+    if facts is None:
+        raise NotFound("no such registration in a final block", where=f"ledger {trust.ledger.address}", expected=dataset_id)
+    if not facts.finished:
+        raise VerificationError("registration is not finished, so its count is nobody's but the owner's", where=dataset_id)
+    dataset = DatasetRoot(facts.root, facts.depth, facts.count)
+    named = NamedDataset(dataset, f"registered by {facts.owner}, final at block {snapshot.block.number}")
+    return named, SortedOnChain(dataset, trust, lambda vk_id: snapshot.sorted_complete(wanted, vk_id))
+
+
+def _json(verdicts: Sequence[Verdict], worst: Verdict) -> str:
+    value = {"format": "provenance-proof-verdicts/1", "status": worst.status.value, "word": worst.word, "exit_code": worst.exit_code,
+             "verdicts": [v.to_json() for v in verdicts]}
+    return json.dumps(value, indent=2)
+
+
+def _text(verdict: Verdict) -> str:
+    from provenance.cli.verify import claim_lines
+
+    head = verdict.word.upper().replace("(DEVELOPMENT)", "(development)")
+    lines = [f"{head}  {verdict.subject['name']}: {verdict.reason}"]
+    for claim in verdict.claims:
+        lines += claim_lines(claim)
+    return "\n".join([*lines, *(f"  {reason}" for reason in verdict.development), "  not shown: " + "; ".join(verdict.limits),
+                      f"  trust file {verdict.trust}"])

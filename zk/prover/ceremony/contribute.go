@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ceremony
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/consensys/gnark/backend/groth16/bn254/mpcsetup"
+
+	"provenance/zkprover/circuits"
+	"provenance/zkprover/fault"
+	"provenance/zkprover/keys"
+)
+
+// Begin makes a transcript folder with the start of phase 1. The folder must not exist.
+func Begin(shape circuits.Shape, dir string) (*Manifest, error) {
+	circuit, err := keys.Compile(shape)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return nil, fault.New(fault.BadFile, "%v", err)
+	}
+	start := mpcsetup.NewPhase1(uint64(domain(circuit)))
+	if err := writeState(filepath.Join(dir, fileName(phase1, 0)), circuit, header{phase: phase1}, start); err != nil {
+		return nil, err
+	}
+	m := newManifest(circuit)
+	return m, writeFile(filepath.Join(dir, FileManifest), m.encode())
+}
+
+func writeState(path string, circuit *keys.Circuit, h header, s state) error {
+	h.shape, h.circuit = circuit.Shape, circuit.Digest
+	return writeFile(path, append(h.encode(), encode(s)...))
+}
+
+// Receipt is what a contributor publishes.
+type Receipt struct {
+	Phase  int    `json:"phase"`
+	Index  int    `json:"index"`
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"` // of the file made
+}
+
+// Contribute reads a state file and writes the next one, with secrets drawn from the system's generator that exist in
+// this process's memory only. The file read need not be true: a contribution to a false one is refused later.
+func Contribute(in, out, name string) (*Receipt, error) {
+	if err := checkText("contributor's name", name, maxNameBytes); err != nil {
+		return nil, err
+	}
+	if _, err := os.Lstat(out); err == nil {
+		return nil, fault.New(fault.BadFile, "%s exists already", out)
+	}
+	circuit, h, err := circuitOf(in)
+	if err != nil {
+		return nil, err
+	}
+	last, err := load(in, circuit, header{phase: h.phase, index: h.index})
+	if err != nil {
+		return nil, err
+	}
+	if h.index == MaxContributions {
+		return nil, fault.New(fault.BadFile, "phase %d has %d contributions, which is the limit", h.phase, h.index)
+	}
+	if err := guarded(func() error { last.state.Contribute(); return nil }); err != nil {
+		return nil, err
+	}
+	next := header{phase: h.phase, index: h.index + 1, name: name}
+	if err := writeState(out, circuit, next, last.state); err != nil {
+		return nil, err
+	}
+	made, err := load(out, circuit, header{phase: next.phase, index: next.index})
+	if err != nil {
+		return nil, err
+	}
+	return made.receipt(), nil
+}
+
+func (l *loaded) receipt() *Receipt {
+	return &Receipt{Phase: l.phase, Index: l.index, Name: l.name, SHA256: fmt.Sprintf("%x", l.file)}
+}
+
+// circuitOf compiles the circuit that a state file names and requires that its digest is that of the file.
+func circuitOf(path string) (*keys.Circuit, *header, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, nil, fault.New(fault.BadFile, "%v", err)
+	}
+	defer file.Close()
+	begin := make([]byte, headerBytes+255)
+	n, err := file.Read(begin)
+	if err != nil {
+		return nil, nil, fault.New(fault.BadFile, "%v", err)
+	}
+	h, err := parseHeader(begin[:n])
+	if err != nil {
+		return nil, nil, err
+	}
+	circuit, err := keys.Compile(h.shape)
+	if err != nil {
+		return nil, nil, fault.New(fault.BadFile, "%v", err)
+	}
+	if circuit.Digest != h.circuit {
+		return nil, nil, fault.Differs(fault.BadFile, "circuit digest", circuit.Name(), fmt.Sprintf("%x", h.circuit)).
+			WithHint("the file was made by another version of this program")
+	}
+	return circuit, h, nil
+}
+
+// Accept verifies a contribution against the last one of the open phase and takes it into the transcript.
+func Accept(dir, path string) (*Receipt, error) {
+	unlock, err := keys.Lock(filepath.Join(dir, ".lock"))
+	if err != nil {
+		return nil, fault.New(fault.BadFile, "%v", err)
+	}
+	defer unlock()
+	m, circuit, err := loadManifest(dir)
+	if err != nil {
+		return nil, err
+	}
+	number := m.open()
+	if number == 0 {
+		return nil, fault.New(fault.BadRequest, "both phases of this ceremony are closed")
+	}
+	p := m.phase(number)
+	last, err := load(filepath.Join(dir, fileName(number, len(p.Contributions))), circuit, header{phase: number, index: len(p.Contributions)})
+	if err != nil {
+		return nil, err
+	}
+	next, err := load(path, circuit, header{phase: number, index: len(p.Contributions) + 1})
+	if err != nil {
+		return nil, err
+	}
+	if err := follows(last.state, last.digest, next); err != nil {
+		return nil, err
+	}
+	p.Contributions = append(p.Contributions, Contribution{Name: next.name, SHA256: fmt.Sprintf("%x", next.file)})
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	data, err := readFile(path, int64(headerBytes+maxNameBytes+layoutOf(circuit, number).size(next.index)))
+	if err != nil {
+		return nil, err
+	}
+	if sha256.Sum256(data) != next.file {
+		return nil, fault.New(fault.BadFile, "%s changed while it was read", path)
+	}
+	// The contribution counts from the manifest's rename on; a file written before it and not listed is written anew.
+	if err := writeFile(filepath.Join(dir, fileName(number, next.index)), data); err != nil {
+		return nil, err
+	}
+	return next.receipt(), writeFile(filepath.Join(dir, FileManifest), m.encode())
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ceremony
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"path/filepath"
+
+	groth16 "github.com/consensys/gnark/backend/groth16/bn254"
+	"github.com/consensys/gnark/backend/groth16/bn254/mpcsetup"
+
+	"provenance/zkprover/fault"
+	"provenance/zkprover/keys"
+)
+
+// Result is a verified ceremony and the key that follows from it.
+type Result struct {
+	Manifest *Manifest
+	Material *keys.Material
+}
+
+// Beacon is the one that closed the ceremony.
+func (r *Result) Beacon() keys.Beacon { return *r.Manifest.Phase2.Beacon }
+
+// Store writes the key folder into a cache.
+func (r *Result) Store(cache string) (dir string, reused bool, err error) {
+	return keys.StoreCeremony(r.Material, r.Manifest.Digest(), r.Beacon(), cache)
+}
+
+// RequireKey refuses a key folder that does not follow from the transcript.
+func (r *Result) RequireKey(dir string) error {
+	return keys.RequireSame(r.Material, r.Manifest.Digest(), r.Beacon(), dir)
+}
+
+// Verify recomputes a closed ceremony from the folder's files, all of them attacker-controlled, and returns the key. It
+// refuses (bad_file) whatever does not follow, fewer than minimum contributions in either phase, and a transcript that
+// lacks one of the attested digests (SHA-256 of contributions, in hexadecimal).
+func Verify(dir string, minimum int, attested []string) (*Result, error) {
+	if minimum < MinContributions {
+		return nil, fault.Differs(fault.BadRequest, "minimum of contributions", MinContributions, minimum)
+	}
+	m, circuit, err := loadManifest(dir)
+	if err != nil {
+		return nil, err
+	}
+	if number := m.open(); number != 0 {
+		return nil, fault.New(fault.BadFile, "phase %d of the ceremony is not closed", number)
+	}
+	for number := phase1; number <= phase2; number++ {
+		if err := m.requireContributions(number, minimum); err != nil {
+			return nil, err
+		}
+	}
+	if err := m.requireAttested(attested); err != nil {
+		return nil, err
+	}
+	if err := m.requireFiles(dir); err != nil {
+		return nil, err
+	}
+	return recompute(dir, m, circuit)
+}
+
+func (m *Manifest) requireContributions(number, minimum int) error {
+	if got := len(m.phase(number).Contributions); got < minimum {
+		return fault.Differs(fault.BadFile, fmt.Sprintf("contributions of phase %d", number), fmt.Sprintf("at least %d", minimum), got)
+	}
+	return nil
+}
+
+func (m *Manifest) requireAttested(attested []string) error {
+	present := map[string]bool{}
+	for _, p := range []Phase{m.Phase1, m.Phase2} {
+		for _, c := range p.Contributions {
+			present[c.SHA256] = true
+		}
+	}
+	for _, digest := range attested {
+		if !present[digest] {
+			return fault.Differs(fault.BadFile, "contributions of the transcript", "one with SHA-256 "+digest, "none")
+		}
+	}
+	return nil
+}
+
+func recompute(dir string, m *Manifest, circuit *keys.Circuit) (*Result, error) {
+	commons, err := verifyPhase1(dir, m, circuit)
+	if err != nil {
+		return nil, err
+	}
+	start := new(mpcsetup.Phase2)
+	evaluations := start.Initialize(circuit.System, commons)
+	last, err := verifyPhase(dir, m, circuit, phase2, start)
+	if err != nil {
+		return nil, err
+	}
+	pk, vk := last.(*mpcsetup.Phase2).Seal(commons, &evaluations, beaconValue(m.Phase2.Beacon))
+	material, err := circuit.Material(pk.(*groth16.ProvingKey), vk.(*groth16.VerifyingKey))
+	if err != nil {
+		return nil, err
+	}
+	return &Result{Manifest: m, Material: material}, nil
+}
+
+// verifyPhase1 returns what phase 1 gives when its beacon closes it.
+func verifyPhase1(dir string, m *Manifest, circuit *keys.Circuit) (*mpcsetup.SrsCommons, error) {
+	last, err := verifyPhase(dir, m, circuit, phase1, mpcsetup.NewPhase1(uint64(domain(circuit))))
+	if err != nil {
+		return nil, err
+	}
+	commons := last.(*mpcsetup.Phase1).Seal(beaconValue(m.Phase1.Beacon))
+	return &commons, nil
+}
+
+// verifyPhase follows a phase from its start, which the caller computed, and returns its last state.
+func verifyPhase(dir string, m *Manifest, circuit *keys.Circuit, number int, start state) (state, error) {
+	want := header{phase: number, shape: circuit.Shape, circuit: circuit.Digest}
+	payload := encode(start)
+	expected := append(want.encode(), payload...)
+	data, err := readFile(filepath.Join(dir, fileName(number, 0)), int64(len(expected)))
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(data, expected) {
+		return nil, fault.New(fault.BadFile, "%s is not the start that follows from circuit and phase 1", fileName(number, 0))
+	}
+	previous, digest := start, sha256.Sum256(payload)
+	seen := map[string]bool{}
+	for i, c := range m.phase(number).Contributions {
+		next, err := load(filepath.Join(dir, fileName(number, i+1)), circuit, header{phase: number, index: i + 1})
+		if err != nil {
+			return nil, err
+		}
+		if got := fmt.Sprintf("%x", next.file); got != c.SHA256 || next.name != c.Name {
+			return nil, fault.Differs(fault.BadFile, fileName(number, i+1), c.Name+" "+c.SHA256, next.name+" "+got)
+		}
+		if err := follows(previous, digest, next); err != nil {
+			return nil, err
+		}
+		for _, secret := range next.secrets {
+			if seen[string(secret)] {
+				return nil, fault.New(fault.BadFile, "contribution %d of phase %d repeats a secret", i+1, number)
+			}
+			seen[string(secret)] = true
+		}
+		previous, digest = next.state, next.digest
+	}
+	return previous, nil
+}

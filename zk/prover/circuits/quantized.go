@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package circuits
+
+import (
+	"fmt"
+
+	"github.com/consensys/gnark/frontend"
+
+	"provenance/zkprover/gadgets/page"
+	"provenance/zkprover/gadgets/poseidon"
+	"provenance/zkprover/gadgets/quantized"
+	"provenance/zkprover/tree"
+)
+
+const (
+	// BytesPerWord is how many bytes of a deployed file one public input holds.
+	BytesPerWord = 31
+	// Q8_0Bytes and Int8Bytes are the bytes of a block: its scale or maximum, then 32 codes.
+	Q8_0Bytes = 2 + page.Values
+	Int8Bytes = 4 + page.Values
+)
+
+// CodeWords is the number of public inputs that hold the bytes of a proof's blocks.
+func CodeWords(blocks, blockBytes int) int {
+	return (blocks*blockBytes + BytesPerWord - 1) / BytesPerWord
+}
+
+// Quantized is what the circuits of quantized blocks have in common: root, index words and code words are public, and
+// every block is opened in one tree.
+type Quantized struct {
+	Root    frontend.Variable   `gnark:",public"`
+	Indexes []frontend.Variable `gnark:",public"`
+	Codes   []frontend.Variable `gnark:",public"`
+
+	Top page.Children // of the root
+}
+
+// OpenedBlock is the witness of one block's place, values and codes.
+type OpenedBlock struct {
+	At      page.Position
+	Opening page.Opening
+	Bits    [page.Values][quantized.PatternBits]frontend.Variable
+	Codes   [page.Values]quantized.Code
+}
+
+func newQuantized(blocks, blockBytes int) Quantized {
+	return Quantized{
+		Indexes: make([]frontend.Variable, page.IndexWords(blocks)),
+		Codes:   make([]frontend.Variable, CodeWords(blocks, blockBytes)),
+	}
+}
+
+func newOpenedBlock(levels int, format quantized.Format) OpenedBlock {
+	b := OpenedBlock{At: page.NewPosition(levels), Opening: page.NewOpening(page.Values, levels)}
+	for i := range b.Codes {
+		b.Codes[i] = format.NewCode()
+	}
+	return b
+}
+
+// open returns the tree that the blocks are opened in.
+func (c *Quantized) open(api frontend.API) (*page.Tree, error) {
+	hash, err := poseidon.NewGadget(api, tree.Arity)
+	if err != nil {
+		return nil, err
+	}
+	return page.NewTree(api, hash, c.Root, &c.Top), nil
+}
+
+// values opens the block and decodes its values; it returns the block's number.
+func (b *OpenedBlock) values(api frontend.API, t *page.Tree, nonzero *quantized.Nonzero) (frontend.Variable, []*quantized.Value) {
+	at := b.At.Constrain(api)
+	t.Bits(at, &b.Opening, &b.Bits)
+	values := make([]*quantized.Value, len(b.Bits))
+	for i := range values {
+		values[i] = quantized.Decode(api, &b.Bits[i], b.Codes[i].Normal, nonzero)
+	}
+	return at.Index, values
+}
+
+// codes returns the biased codes of the values.
+func (b *OpenedBlock) codes(api frontend.API, f quantized.Format, values []*quantized.Value, top quantized.Top) []frontend.Variable {
+	out := make([]frontend.Variable, len(values))
+	for i := range out {
+		out[i] = f.Constrain(api, &b.Codes[i], values[i], top)
+	}
+	return out
+}
+
+// assert constrains the public words. Every byte is in [0, 255] by its own constraints, so words hold them in one way.
+func (c *Quantized) assert(api frontend.API, indexes, bytes []frontend.Variable) {
+	page.AssertIndexes(api, c.Indexes, indexes)
+	for w := range c.Codes {
+		var sum frontend.Variable = 0
+		for i := w * BytesPerWord; i < (w+1)*BytesPerWord; i++ {
+			sum = api.Mul(sum, 256)
+			if i < len(bytes) {
+				sum = api.Add(sum, bytes[i])
+			}
+		}
+		api.AssertIsEqual(sum, c.Codes[w])
+	}
+}
+
+func quantizedPublic(blockBytes int) func(Shape) int {
+	return func(s Shape) int { return 1 + page.IndexWords(s.Slots) + CodeWords(s.Slots, blockBytes) }
+}
+
+func checkQuantized(s Shape) error {
+	if s.Slots < 1 || s.Slots > maxBlocks || s.Depth < 1 || s.Depth > maxLevels {
+		return fmt.Errorf("%s: slots %d, want 1..%d; depth %d, want 1..%d", s.Kind, s.Slots, maxBlocks, s.Depth, maxLevels)
+	}
+	return nil
+}

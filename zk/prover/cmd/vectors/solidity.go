@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	groth16 "github.com/consensys/gnark/backend/groth16/bn254"
+
+	"provenance/zkprover/keys"
+)
+
+// gnarkSolidity is gnark's own Solidity verifier for the key of the frozen tree proofs: a second opinion for tests, never
+// shipped. gnark's export is right for circuits without commitments only, so keys with some are refused.
+func gnarkSolidity(folder string) ([]byte, error) {
+	text, err := os.ReadFile(filepath.Join(folder, "groth16_tree256.json"))
+	if err != nil {
+		return nil, err
+	}
+	var file struct {
+		Words string `json:"words"`
+	}
+	if err := json.Unmarshal(text, &file); err != nil {
+		return nil, err
+	}
+	words, err := hex.DecodeString(strings.TrimPrefix(file.Words, "0x"))
+	if err != nil {
+		return nil, err
+	}
+	key, err := keys.Parse(words)
+	if err != nil {
+		return nil, err
+	}
+	if len(key.Knowledge) != 0 {
+		return nil, fmt.Errorf("a key with %d commitments has no such verifier", len(key.Knowledge))
+	}
+	var vk groth16.VerifyingKey
+	vk.G1.Alpha, vk.G1.K = key.Alpha, key.IC
+	vk.G2.Beta.Neg(&key.BetaNeg)
+	vk.G2.Gamma.Neg(&key.GammaNeg)
+	vk.G2.Delta.Neg(&key.DeltaNeg)
+	if err := vk.Precompute(); err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	err = vk.ExportSolidity(&out)
+	return out.Bytes(), err
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package page opens blocks of weight trees of 16-bit values inside a circuit.
+//
+// Shown: the values given stand at the block number returned, or fill the group of the block column returned, of the tree
+// whose root [NewTree] was given. Not shown: that the number is below the tree's number of blocks, or that what was not
+// opened is laid out as the format says.
+//
+// Inputs. Callers guarantee 0 <= value < 2^16 for every value (Bits does it itself); slots, digits and the values that
+// share an element with those opened are constrained here. Page elements and nodes may be any element: the hash fixes
+// them, and each packs less than 2^240, so that it unpacks in one way.
+//
+// Constraints (snapshot-tested): 610 for the top of each tree, whose sixteen nodes all openings of the tree share; 7 + 4L
+// for a location with L levels above the pages; 819 for the page of a block of 32 values (617 if all blocks have at most 30
+// values that may be other than zero, 589 if 15), 625 for each level below the top and 16 for the top.
+//
+// Source: docs/formats/statements.md, "Weight trees"; the hash is that of package poseidon.
+package page
+
+import (
+	"github.com/consensys/gnark/frontend"
+
+	"provenance/zkprover/tree"
+)
+
+const (
+	// Blocks is the number of blocks of a page and Values that of the values of a block.
+	Blocks = 7
+	Values = 32
+
+	valueBits = 16
+	packed    = 15 // values in one element
+	digitBits = 4  // tree.Arity = 2^4
+)
+
+// Position is the witness of a block number: one-hot slot in the page (the seventh is 1 less the others) and the page
+// number's base-16 digits in bits, lowest first.
+type Position struct {
+	Slot   [Blocks - 1]frontend.Variable
+	Digits [][digitBits]frontend.Variable
+}
+
+// NewPosition is a position in trees with these levels above the pages.
+func NewPosition(levels int) Position {
+	return Position{Digits: make([][digitBits]frontend.Variable, levels)}
+}
+
+// Set assigns a block number.
+func (p *Position) Set(index int) {
+	for i := range p.Slot {
+		p.Slot[i] = oneIf(index%Blocks == i)
+	}
+	setDigits(p.Digits, index/Blocks)
+}
+
+// Location is a constrained position; several trees of the same depth can be opened at it.
+type Location struct {
+	// Index is the block number, below 7 * 16^levels.
+	Index  frontend.Variable
+	slot   [Blocks]frontend.Variable
+	digits [][digitBits]frontend.Variable
+}
+
+// Constrain makes slot and digits what they must be: 7 + 4 * levels constraints.
+func (p *Position) Constrain(api frontend.API) *Location {
+	at := &Location{digits: p.Digits}
+	var last, slot frontend.Variable = 1, 0
+	for i, s := range p.Slot {
+		api.AssertIsBoolean(s)
+		at.slot[i] = s
+		last = api.Sub(last, s)
+		slot = api.Add(slot, api.Mul(s, i))
+	}
+	api.AssertIsBoolean(last)
+	at.slot[Blocks-1] = last
+	slot = api.Add(slot, api.Mul(last, Blocks-1))
+	at.Index = api.Add(slot, api.Mul(digitsNumber(api, p.Digits), Blocks))
+	return at
+}
+
+// choose returns the entry of the location's slot.
+func (at *Location) choose(api frontend.API, entries *[Blocks]frontend.Variable) frontend.Variable {
+	chosen := entries[Blocks-1]
+	for i, entry := range entries[:Blocks-1] {
+		chosen = api.Add(chosen, api.Mul(at.slot[i], api.Sub(entry, entries[Blocks-1])))
+	}
+	return chosen
+}
+
+// digitsNumber makes the bits boolean and returns the number whose base-16 digits they are.
+func digitsNumber(api frontend.API, digits [][digitBits]frontend.Variable) frontend.Variable {
+	var number frontend.Variable = 0
+	weight := 1
+	for l := range digits {
+		number = api.Add(number, api.Mul(bitsNumber(api, digits[l][:]), weight))
+		weight *= tree.Arity
+	}
+	return number
+}
+
+func bitsNumber(api frontend.API, bits []frontend.Variable) frontend.Variable {
+	var number frontend.Variable = 0
+	for i, bit := range bits {
+		api.AssertIsBoolean(bit)
+		number = api.Add(number, api.Mul(bit, 1<<i))
+	}
+	return number
+}
+
+func setDigits(digits [][digitBits]frontend.Variable, number int) {
+	for l := range digits {
+		setBits(digits[l][:], number>>(digitBits*l))
+	}
+}
+
+// setBits assigns the lowest bits of number.
+func setBits(bits []frontend.Variable, number int) {
+	for i := range bits {
+		bits[i] = number >> i & 1
+	}
+}
+
+func oneIf(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package page
+
+import (
+	"fmt"
+	"math/big"
+
+	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
+	"github.com/consensys/gnark/frontend"
+
+	"provenance/zkprover/tree"
+)
+
+// IndexBits is the width of a block number in a public input, and IndexesPerWord the number of those.
+const (
+	IndexBits      = 32
+	IndexesPerWord = 7
+)
+
+// IndexWords is the number of public inputs that hold the numbers of blocks.
+func IndexWords(blocks int) int { return (blocks + IndexesPerWord - 1) / IndexesPerWord }
+
+// AssertIndexes constrains words to be the packed block numbers, each below 2^32 as those of a Location are.
+func AssertIndexes(api frontend.API, words, indexes []frontend.Variable) {
+	for w := range words {
+		var sum frontend.Variable = 0
+		for j, index := range indexes[w*IndexesPerWord : min((w+1)*IndexesPerWord, len(indexes))] {
+			sum = api.Add(sum, api.Mul(index, power(IndexBits*j)))
+		}
+		api.AssertIsEqual(sum, words[w])
+	}
+}
+
+// PackIndexes are the words of block numbers below 2^32.
+func PackIndexes(indexes []int) []fr.Element {
+	words := make([]fr.Element, IndexWords(len(indexes)))
+	for i, index := range indexes {
+		var placed fr.Element
+		placed.SetBigInt(new(big.Int).Lsh(big.NewInt(int64(index)), uint(IndexBits*(i%IndexesPerWord))))
+		words[i/IndexesPerWord].Add(&words[i/IndexesPerWord], &placed)
+	}
+	return words
+}
+
+// Unpack returns the blocks of a page. Elements that no page has are an error.
+func Unpack(elements *[tree.Arity]fr.Element) (blocks [Blocks][Values]uint16, err error) {
+	var numbers [tree.Arity]big.Int
+	for i := range elements {
+		elements[i].BigInt(&numbers[i])
+		if numbers[i].BitLen() > pageBits(i) {
+			return blocks, fmt.Errorf("element %d of a page has %d bits, want at most %d", i, numbers[i].BitLen(), pageBits(i))
+		}
+	}
+	for j := range blocks {
+		for v := range blocks[j] {
+			element, at := 2*j+v/packed, v%packed
+			if v >= 2*packed {
+				element, at = 2*Blocks, 2*j+v-2*packed
+			}
+			word := new(big.Int).Rsh(&numbers[element], uint(valueBits*at))
+			blocks[j][v] = uint16(word.Uint64()) // Uint64 is the lowest 64 bits
+		}
+	}
+	return blocks, nil
+}
+
+func pageBits(element int) int {
+	switch {
+	case element < 2*Blocks:
+		return packed * valueBits
+	case element == 2*Blocks:
+		return Blocks * 2 * valueBits
+	}
+	return 0
+}
+
+// Set assigns the page, the slot and the path (the last entry, the root's children, is left out) of an opened block.
+// A page with values where the opening has none is an error.
+func (o *Opening) Set(elements *[tree.Arity]fr.Element, slot int, path [][tree.Arity]fr.Element) error {
+	blocks, err := Unpack(elements)
+	if err != nil {
+		return err
+	}
+	for j := range blocks {
+		o.First[j] = elements[2*j]
+		if len(o.Second) != 0 {
+			o.Second[j] = elements[2*j+1]
+		} else if !elements[2*j+1].IsZero() {
+			return fmt.Errorf("block %d of the page has values beyond the rank", j)
+		}
+	}
+	if len(o.Others) == 0 {
+		if !elements[2*Blocks].IsZero() {
+			return fmt.Errorf("the page has values beyond the rank")
+		}
+	}
+	for j := range o.Others {
+		other := j + oneIf(j >= slot)
+		rest := int(blocks[other][2*packed]) | int(blocks[other][2*packed+1])<<valueBits
+		setBits(o.Others[j][:], rest)
+	}
+	SetPath(o.Path, path)
+	return nil
+}
+
+// SetPath assigns the nodes below the root's children.
+func SetPath(to []Children, path [][tree.Arity]fr.Element) {
+	for l := range to {
+		SetChildren(&to[l], &path[l])
+	}
+}
+
+// SetChildren assigns the children of one node.
+func SetChildren(to *Children, children *[tree.Arity]fr.Element) {
+	for i := range to {
+		to[i] = children[i]
+	}
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package quantized
+
+import "github.com/consensys/gnark/frontend"
+
+// Exponent fields of the float32 maxima that [Float32] takes besides 0: 2^-9 up to the largest float16.
+const (
+	smallestExponent = 118
+	largestExponent  = 142
+	float16Bits      = 10 // of mantissa
+	rangeBits        = 5  // of largestExponent - smallestExponent
+)
+
+// Float32 is the witness of a row's maximum, a float16 as float32.
+type Float32 struct {
+	Mantissa [float16Bits]frontend.Variable // highest bits of the float32's
+	Exponent [exponentBits]frontend.Variable
+	Zero     frontend.Variable
+	Below    [rangeBits - 1]frontend.Variable
+	Above    [rangeBits - 1]frontend.Variable
+}
+
+// Constrain returns the four bytes of the maximum, low byte first. It is 0, and then all values are zero, or in [2^-9,
+// 65504]. Zero counts as significand 1024 and exponent 1, the exponent of zero values, which makes all codes 0.
+//
+// From 2^-9 on, rounding weights to float16 changes no code: a weight of exponent field below 110, which alone can be
+// inexact, is below 2^-17 and stays at most 2^-17 when rounded, so its code is 0 with and without.
+func (f *Float32) Constrain(api frontend.API, values []*Value) (top Top, bytes []frontend.Variable) {
+	mantissa, field := number(api, f.Mantissa[:]), number(api, f.Exponent[:])
+	api.AssertIsBoolean(f.Zero)
+	sum := api.Add(mantissa, field)
+	for _, v := range values {
+		sum = api.Add(sum, v.Magnitude)
+	}
+	api.AssertIsEqual(api.Mul(f.Zero, sum), 0)
+	above := api.Add(api.Sub(field, smallestExponent), api.Mul(f.Zero, smallestExponent))
+	assertBounded(api, above, f.Below[:])
+	assertBounded(api, api.Sub(largestExponent-smallestExponent, above), f.Above[:])
+	bytes = []frontend.Variable{
+		0,
+		api.Mul(weighted(api, f.Mantissa[:3]), 32),
+		api.Add(weighted(api, f.Mantissa[3:]), api.Mul(f.Exponent[0], 128)),
+		weighted(api, f.Exponent[1:]),
+	}
+	return Top{Exponent: api.Add(field, f.Zero), Significand: api.Add(mantissa, 1<<float16Bits)}, bytes
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package quantized
+
+import (
+	"errors"
+
+	"github.com/consensys/gnark/frontend"
+)
+
+// Errors of witnesses. The witness is assigned all the same, as far as it can be, and the circuit refuses it.
+var (
+	ErrCode     = errors.New("the code is not a nearest one")
+	ErrExceeds  = errors.New("the weight is larger than the maximum")
+	ErrInfinite = errors.New("the block holds a NaN or an infinity")
+	ErrTiny     = errors.New("the block's maximum is subnormal")
+	ErrScale    = errors.New("the scale is not a finite float16")
+	ErrMaximum  = errors.New("the row's maximum is neither 0 nor a float16 in [2^-9, 65504]")
+)
+
+// Magnitude is a [Top] in integers.
+type Magnitude struct{ Exponent, Significand int }
+
+// decode is the effective exponent and the significand of a pattern, and whether the hidden bit is 1.
+func decode(pattern uint16) (m Magnitude, normal bool) {
+	field := int(pattern) >> mantissaBits & (1<<exponentBits - 1)
+	m = Magnitude{Exponent: field, Significand: int(pattern) & (hidden - 1)}
+	if field == 0 {
+		m.Exponent = 1
+		return m, false
+	}
+	m.Significand += hidden
+	return m, true
+}
+
+// comparison is a weight held against a code: what [Format.Constrain] bounds, and why it fails.
+type comparison struct {
+	shift, below, above int
+	err                 error
+}
+
+// compare holds a weight's size against the size of its code.
+func (f Format) compare(weight, top Magnitude, size int) comparison {
+	difference := top.Exponent - weight.Exponent
+	c := comparison{shift: max(0, min(difference, farShift))}
+	p, share := top.Significand<<c.shift, f.Factor*weight.Significand
+	c.below = (2*size+1)*p - share
+	c.above = 2*p - c.below
+	if f.Strict && size == 127 {
+		c.below -= p
+	}
+	far := c.shift == farShift
+	if far {
+		c.above = difference - farShift
+	}
+	switch {
+	case difference < 0 || share > 254*p:
+		c.err = ErrExceeds
+	case c.below < 0 || c.above < 0 || size > 127 || (far && size != 0):
+		c.err = ErrCode
+	}
+	return c
+}
+
+// Set assigns a weight's pattern and its biased code.
+func (c *Code) Set(f Format, pattern uint16, top Magnitude, biased byte) error {
+	weight, normal := decode(pattern)
+	code := int(biased) - 128
+	size := max(code, -code)
+	compared := f.compare(weight, top, size)
+	c.Normal = oneIf(normal)
+	for i := range c.Shift {
+		c.Shift[i] = oneIf(compared.shift == i+1)
+	}
+	setBits(c.Size[:], size)
+	setBits(c.Below, compared.below)
+	setBits(c.Above, compared.above)
+	if compared.err == nil && size != 0 && (code < 0) != (pattern>>15 == 1) {
+		return ErrCode
+	}
+	return compared.err
+}
+
+// Set assigns the maximum of a block.
+func (m *Maximum) Set(patterns *[32]uint16) (Magnitude, error) {
+	largest := uint16(0)
+	for _, pattern := range patterns {
+		largest = max(largest, pattern&0x7fff)
+	}
+	setBits(m.Mantissa[:], int(largest))
+	setBits(m.Exponent[:], int(largest)>>mantissaBits)
+	m.Zero = oneIf(largest == 0)
+	top, _ := decode(largest)
+	switch {
+	case largest >= 0x7f80:
+		return top, ErrInfinite
+	case largest == 0:
+		top.Significand = hidden
+	case largest < hidden:
+		return top, ErrTiny
+	}
+	return top, nil
+}
+
+// Set assigns the scale of a maximum and returns its pattern.
+func (s *Scale) Set(top Magnitude) (uint16, error) {
+	carry := oneIf(top.Significand >= 254)
+	j, g := carry, top.Exponent-scaleExponent+carry
+	if g < 0 {
+		j, g = scaleExponent-top.Exponent, 0
+	}
+	shift := min(j, scaleShifts)
+	unit := 127 << shift
+	doubled := 2048*top.Significand + unit
+	significand := (doubled - 1) / (2 * unit) // nearest, the lower one at a tie
+	doubled -= 2 * unit * significand
+	setBits(s.Significand[:], significand)
+	setBits(s.Exponent[:], g)
+	for i := range s.Shift {
+		s.Shift[i] = oneIf(shift == i+1)
+	}
+	setBits(s.Beyond[:], j-shift)
+	setBits(s.Below[:], doubled-1)
+	setBits(s.Above[:], 2*unit-doubled)
+	if g > 29 {
+		return 0, ErrScale
+	}
+	return uint16(1024*g + significand), nil
+}
+
+// Set assigns a row's maximum from its float32 pattern.
+func (f *Float32) Set(pattern uint32) (Magnitude, error) {
+	field := int(pattern >> 23)
+	mantissa := int(pattern>>13) & (1<<float16Bits - 1)
+	setBits(f.Mantissa[:], mantissa)
+	setBits(f.Exponent[:], field)
+	f.Zero = oneIf(pattern == 0)
+	above := field - smallestExponent
+	top := Magnitude{Exponent: field, Significand: 1<<float16Bits + mantissa}
+	if pattern == 0 {
+		above, top.Exponent = 0, 1
+	}
+	setBits(f.Below[:], above)
+	setBits(f.Above[:], largestExponent-smallestExponent-above)
+	if above < 0 || field > largestExponent || pattern&(1<<13-1) != 0 {
+		return top, ErrMaximum
+	}
+	return top, nil
+}
+
+// setBits assigns the lowest bits of a number, of its two's complement if it is negative.
+func setBits(bits []frontend.Variable, number int) {
+	for i := range bits {
+		bits[i] = number >> i & 1
+	}
+}
+
+func oneIf(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
