@@ -14,16 +14,26 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from bench_proofs import TREE, random_leaves
 from common import CACHE, line
+from gguf import GGMLQuantizationType
+from gguf.quants import quantize
 
 from provenance.order import epoch_order
+from provenance_trainer import bfloat16
+from provenance_trainer.merge import merge_tensor
+from provenance_trainer.weights import SafetensorsWriter
 from provenance_zk.client import ZkProver, find_binary
 from provenance_zk.field import R
 from provenance_zk.keys import KeyFolder, ensure_keys
+from provenance_zk.kinds import RANK_UNIT
+from provenance_zk.merging import SCALE_UNITS
 from provenance_zk.request import blindings_bytes, challenge_fields, leaf_bytes, order_bytes, used_bytes
 
-SHAPES = (("tree", TREE, 5), ("epoch", 4096, 0), ("epoch", 20_480, 0), ("epoch", 344_064, 0))
+SHAPES = (("q8_0", 6, 3), ("merge", 3, 3 + 8 * RANK_UNIT), ("tree", TREE, 5), ("epoch", 4096, 0), ("epoch", 20_480, 0),
+          ("epoch", 344_064, 0))
+BROKEN = {"q8_0": {"tensor": "none"}, "merge": {"base": {"file": "none", "tensor": "none"}}}  # requests that fail once the key is read
 PROCESS, WHOLE, PROOF, BASES, INPUTS = 64 << 20, 1200, 1000, 5, 6  # server/memory.go
 
 
@@ -42,7 +52,9 @@ def peak_bytes(binary: Path, command: str, request: dict[str, Any], status: int)
 
 
 def request_of(key: KeyFolder, folder: Path) -> tuple[str, dict[str, Any]]:
-    """A proof of a full chunk."""
+    """A proof of a full chunk, or of one group of blocks."""
+    if key.kind in BROKEN:
+        return f"prove-{key.kind}", {"key": str(key.dir), **weights_of(key, folder)}
     count = key.slots
     leaves, order, blinding = random_leaves(count), epoch_order(bytes(32), 0, count), [1 + secrets.randbelow(R - 1)]
     files = {"leaves": leaf_bytes(leaves)}
@@ -55,12 +67,30 @@ def request_of(key: KeyFolder, folder: Path) -> tuple[str, dict[str, Any]]:
                                  **{name: str(folder / name) for name in files}}
 
 
+def weights_of(key: KeyFolder, folder: Path) -> dict[str, Any]:
+    """Fields of a proof about a small tensor; its tree has the key's depth."""
+    random = np.random.default_rng(1)
+    weight, b, a = (bfloat16.round_float32(random.normal(0, 0.05, shape).astype(np.float32)) for shape in ((8, 64), (8, 8), (8, 64)))
+    merged, _ = merge_tensor(weight, b, a, 1.0)
+    with SafetensorsWriter(folder / "model", {name: ("BF16", bits.shape) for name, bits in zip("wbam", (weight, b, a, merged), strict=True)}
+                           ) as writer:
+        for name, bits in sorted(zip("wbam", (weight, b, a, merged), strict=True)):
+            writer.write(name, bits.astype("<u2").tobytes())
+    file, job = str(folder / "model"), {"indexes": list(range(key.slots)), "out": str(folder / "proof")}
+    if key.kind == "merge":
+        return {"base": {"file": file, "tensor": "w"}, "merged": {"file": file, "tensor": "m"}, "scale": str(SCALE_UNITS),
+                "adapter": {"file": file, "a": "a", "b": "b"}, "jobs": [job]}
+    blocks = (weight.astype(np.uint32) << 16).view(np.float32).reshape(-1, 32)[: key.slots]
+    (folder / "codes").write_bytes(quantize(blocks, GGMLQuantizationType.Q8_0).tobytes())
+    return {"file": file, "tensor": "w", "jobs": [{**job, "codes": str(folder / "codes")}]}
+
+
 def measure(binary: Path, key: KeyFolder) -> None:
     constraints = json.loads((key.dir / "key.json").read_text())["constraints"]
     with tempfile.TemporaryDirectory() as name:
         command, request = request_of(key, Path(name))
-        lists = sum((Path(name) / file).stat().st_size for file in request if (Path(name) / file).exists())
-        read = peak_bytes(binary, command, {**request, "gamma": "none"}, 2)
+        lists = sum((Path(name) / file).stat().st_size for file in request if key.kind not in BROKEN and (Path(name) / file).exists())
+        read = peak_bytes(binary, command, {**request, **BROKEN.get(key.kind, {"gamma": "none"})}, 2)
         proved = peak_bytes(binary, command, request, 0)
         what = f"{key.kind} {key.slots}: {constraints} constraints"
         target = PROCESS + WHOLE * constraints

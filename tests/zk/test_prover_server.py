@@ -13,13 +13,21 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
+from gguf import GGMLQuantizationType
+from gguf.quants import quantize
 
-from provenance.errors import ConfigError, InputError, UnavailableError
+from provenance.errors import ConfigError, InputError, RejectedError, UnavailableError
+from provenance_trainer import bfloat16
+from provenance_trainer.weights import SafetensorsWriter
 from provenance_zk.client import ZkProver
 from provenance_zk.connection import Address, Connection
-from provenance_zk.keys import KeyFolder
+from provenance_zk.keys import KeyFolder, ensure_keys
+from provenance_zk.merging import StoredTensor
 from provenance_zk.server import ChildServer, RunningServer
+from provenance_zk.verifier import verify_proof
+from provenance_zk.weights import QuantizedBlocks, commit_weights, prove_q8_0
 
 
 def test_what_cannot_fit_is_refused_before_it_starts(prover: ZkProver, epoch_key: KeyFolder) -> None:
@@ -40,6 +48,43 @@ def test_requests_are_refused_as_by_the_program(prover: ZkProver, epoch_key: Key
         with pytest.raises(InputError):
             served.inspect(epoch_key.dir / "nothing")
         assert served.inspect(epoch_key.dir / "vk.words") == prover.inspect(epoch_key.dir / "vk.words")
+
+
+def test_a_key_is_read_once_for_all_tensors(prover: ZkProver, key_cache: Path, tmp_path: Path) -> None:
+    values = np.random.default_rng(3).normal(size=(2, 64)).astype(np.float16).astype(np.float32)
+    bits = bfloat16.round_float32(values)
+    exact = (bits.astype(np.uint32) << 16).view(np.float32)
+    with SafetensorsWriter(tmp_path / "model", dict.fromkeys("vw", ("BF16", bits.shape))) as writer:
+        for name in "vw":
+            writer.write(name, bits.astype("<u2").tobytes())
+    deployed = quantize(exact, GGMLQuantizationType.Q8_0).reshape(-1, 34)
+    key = ensure_keys(prover, key_cache, "q8_0", 2, 1)
+    jobs = [QuantizedBlocks((a, b), deployed[[a, b]].tobytes()) for a, b in ((1, 0), (2, 3))]
+    with ChildServer(prover.binary) as server:
+        served = ZkProver(prover.binary, server=server)
+        [_, w] = commit_weights(served, [tmp_path / "model"])
+        proofs = [proof for name in "vw" for proof in prove_q8_0(served, key.dir, StoredTensor(tmp_path / "model", name), jobs)]
+        assert all(verify_proof(key.words_file.read_bytes(), proof, 0) and proof.public[0] == w.root for proof in proofs)
+        assert len(proofs) == 4
+        with pytest.raises(RejectedError, match="block 2, scale"):
+            prove_q8_0(served, key.dir, StoredTensor(tmp_path / "model", "v"), [QuantizedBlocks((2, 0), deployed[[1, 0]].tobytes())])
+        connection = Connection(server.address(), 30)
+        stats = connection.call("stats", {})[1]
+        assert (stats["keyLoads"], stats["done"]) == (1, 3)
+        connection.close()
+
+
+@pytest.mark.parametrize("command", ["setup", *(f"ceremony-{step}" for step in ("begin", "contribute", "accept", "seal", "verify"))])
+def test_keys_are_not_made_by_a_server(prover: ZkProver, tmp_path: Path, command: str) -> None:
+    with ChildServer(prover.binary) as server:
+        connection = Connection(server.address(), 30)
+        request = {"kind": "tree", "slots": 16, "depth": 2, "dir": str(tmp_path / "new"), "cache": str(tmp_path)}
+        status, answer = connection.call(command, request)
+        connection.close()
+        assert (status, answer["error"]["code"]) == (2, "bad_request")
+        assert not list(tmp_path.iterdir())
+        made = ZkProver(prover.binary, server=server).ceremony("begin", kind="member", slots=1, depth=1, dir=tmp_path / "new")
+        assert made["kind"] == "member"  # the client starts a process for it
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -73,6 +73,7 @@ class ZkProver:
         server: Server | None = None,
     ) -> None:
         self.binary = binary
+        self.server = server
         self._progress = progress
         self._child = Child(binary, timeout_s)
         self._requests = Requests(server, timeout_s) if server is not None else None

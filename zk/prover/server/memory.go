@@ -15,8 +15,9 @@ const (
 	processBytes       = 64 << 20
 	wholePerConstraint = 1200
 	proofPerConstraint = 1000
-	inputsPerByte      = 6 // of the lists that a request names: the file, its elements, windows of them
-	basesPerByte       = 5 // of bases.bin: the bases, the same times sigma, and the file while it is read
+	inputsPerByte      = 6  // of the lists that a request names: the file, its elements, windows of them
+	basesPerByte       = 5  // of bases.bin: the bases, the same times sigma, and the file while it is read
+	bytesPerTreeByte   = 32 // of a model's file: its largest tensor's tree has 32 bytes for 16 pages, and a fifteenth of that
 )
 
 // need is what a job will take, predicted before it starts.
@@ -36,6 +37,17 @@ type fields struct {
 	Digests string `json:"digests"`
 	Salts   string `json:"salts"`
 	Bases   string `json:"bases"`
+	File    string `json:"file"`
+	Base    stored `json:"base"`
+	Merged  stored `json:"merged"`
+	Adapter stored `json:"adapter"`
+
+	Files []string `json:"files"`
+}
+
+// stored is a tensor, or a pair of them, in a file.
+type stored struct {
+	File string `json:"file"`
 }
 
 // predict reads the facts of the key that a request names and the sizes of its lists. The command itself reports what
@@ -47,10 +59,16 @@ func predict(command Command, text []byte) (need, error) {
 	}
 	var n need
 	for _, path := range []string{f.Leaves, f.Used, f.Order, f.Values, f.Digests, f.Salts, f.Bases} {
-		if info, err := os.Stat(path); path != "" && err == nil {
-			n.job += inputsPerByte * info.Size()
-		}
+		n.job += inputsPerByte * size(path)
 	}
+	for _, path := range []string{f.File, f.Base.File, f.Merged.File, f.Adapter.File, f.Adapter.File} {
+		n.job += size(path) / bytesPerTreeByte
+	}
+	largest := int64(0) // the trees of "files" are built one after the other
+	for _, path := range f.Files {
+		largest = max(largest, size(path))
+	}
+	n.job += largest / bytesPerTreeByte
 	if command.Key == "" || f.Key == "" {
 		return n, nil
 	}
@@ -66,13 +84,21 @@ func predict(command Command, text []byte) (need, error) {
 	return n, nil
 }
 
+// size of a file; 0 if there is none.
+func size(path string) int64 {
+	if path == "" {
+		return 0
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
 func keyBytes(info *keys.Info, dir string, part keys.Part) int64 {
 	if part == keys.PartWhole {
 		return wholePerConstraint * int64(info.Constraints)
 	}
-	bases, err := os.Stat(dir + "/" + keys.FileBases)
-	if err != nil {
-		return 0 // a key without bases is refused when it is loaded
-	}
-	return basesPerByte * bases.Size()
+	return basesPerByte * size(dir+"/"+keys.FileBases) // a key without bases is refused when it is loaded
 }

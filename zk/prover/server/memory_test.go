@@ -3,6 +3,7 @@
 package server
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
@@ -77,6 +78,36 @@ func TestMemoryIsPredicted(t *testing.T) {
 	}
 	if stats := server.queue.stats(); len(stats.Keys) != 1 || stats.Keys[0].Part != string(keys.PartWhole) {
 		t.Errorf("%+v", stats)
+	}
+}
+
+// Trees over weights count by the files they are of; those of "files" are built one after the other.
+func TestTreesOverWeightsAreCounted(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name string, blocks int) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, make([]byte, blocks*bytesPerTreeByte), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	a, b := file("a", 100), file("b", 30)
+	for what, test := range map[string]struct {
+		request any
+		want    int64
+	}{
+		"files":     {map[string]any{"files": []string{b, a, dir + "/none"}}, 100},
+		"quantized": {map[string]any{"file": b}, 30},
+		"merge": {map[string]any{"base": map[string]string{"file": a, "tensor": "w"}, "merged": map[string]string{"file": a},
+			"adapter": map[string]string{"file": b}}, 260},
+	} {
+		text, err := json.Marshal(test.request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := predict(Command{}, text); err != nil || n.job != test.want {
+			t.Errorf("%s: %+v, %v", what, n, err)
+		}
 	}
 }
 
