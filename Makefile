@@ -17,7 +17,7 @@ GO_SOURCES := $(shell find zk/prover -name '*.go' -not -path '*/bin/*') zk/prove
 STATICCHECK := build/bin/staticcheck
 GETH := build/bin/geth
 
-.PHONY: help setup check test test-long demo bench contracts circuits clean gpu-check
+.PHONY: help setup check test test-long demo bench bench-zk contracts circuits clean gpu-check
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -71,6 +71,9 @@ demo: setup ## the main job on a real model, from dataset to verdict, and a tamp
 
 bench: setup ## one script per budget line of the design; prints inputs, medians and targets
 	python benchmarks/run.py
+
+bench-zk: setup ## constraints, seconds and memory of every circuit, the reference job, weight commitments, gas
+	python benchmarks/run.py zk proofs gas
 
 contracts: setup ## recompile the contracts and export ABI and bytecode into the package
 	npm run --silent export-abi

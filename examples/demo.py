@@ -77,7 +77,7 @@ def flip_one_bit(source: Path, copy: Path) -> None:
 
 
 def judge(path: Path, run: Path, env: dict[str, str]) -> tuple[int, dict[str, object]]:
-    command = ["provenance", "verify", str(path), "--evidence", str(run / "run"), "--json"]
+    command = ["provenance", "verify", str(path), "--evidence", str(run / "run"), "--base", "smollm2", "--json"]
     done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=False)
     return done.returncode, json.loads(done.stdout)
 
@@ -95,6 +95,8 @@ def summary(run: Path, verdict: dict, tampered: dict, proof_s: float) -> str:
     heads = (run / "run" / "provenance" / "heads.jsonl").read_text().count("\n")
     failure = next(c for c in tampered["claims"] if c["id"] == "file.recomputed")
     holding = sum(c["status"] == "holds" for c in verdict["claims"])
+    samples = [f"{c['id'].split('.')[0]:<9} {c['text'].partition(': ')[2]}" for c in verdict["claims"]
+               if c["id"] in ("merge.proven", "quantize.proven")]
     missing = verdict["not_checked"]
     return "\n".join([
         f"dataset   {dataset['count']} records, {manifest['duplicates_removed']} duplicates removed, root {dataset['root'][:10]}..  "
@@ -102,8 +104,9 @@ def summary(run: Path, verdict: dict, tampered: dict, proof_s: float) -> str:
         f"training  {close['steps']} steps, loss {float(close['loss_first']):.2f} -> {float(close['loss_last']):.2f}, perplexity "
         f"{float(close['perplexity_before']):.1f} -> {float(close['perplexity_after']):.1f} ({close['evaluated_on']}), "
         f"{len(records)} records journaled, {heads} heads anchored",
-        f"proofs    tree, link, epoch verified on chain in {proof_s:.1f} s     "
-        f"merged, {quantize['quantization']} {quantize['file'][:17]}..",
+        f"proofs    tree, link, sorted, epoch, merge, {quantize['quantization']} made and accepted in {proof_s:.1f} s     "
+        f"file {quantize['file'][:17]}..",
+        *samples,
         f"{verdict['word'].upper().replace('DEVELOPMENT', 'development')}: {'; '.join(verdict['development'])}",
         f"          {holding} claims hold, {len(missing)} not checked: {', '.join(missing)}",
         f"tampered copy: {tampered['word'].upper()}  {failure['where']}: expected {failure['expected']}, actual {failure['actual']}",
@@ -132,7 +135,7 @@ def main() -> None:
     for name, seconds in times:
         print(f"{name:<64} {seconds:7.1f}")
     print(f"{'all':<64} {time.monotonic() - begin:7.1f}\n")
-    proof_s = sum(s for n, s in times if n.startswith(("provenance prove", "provenance dataset register")))
+    proof_s = sum(s for n, s in times if n.startswith(("provenance prove", "provenance dataset register", "provenance dataset prove")))
     print(summary(run, verdict, tampered, proof_s))
     state = STATE.relative_to(ROOT)
     print(f"\nsee it: PROVENANCE_HOME={state} PROVENANCE_CACHE={state}/cache .venv/bin/provenance serve "

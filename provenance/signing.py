@@ -10,6 +10,7 @@ import json
 import os
 import stat
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,13 +65,13 @@ def verify_head(head: Head, domain: Domain, signature: bytes, signer: str) -> No
     Raises:
         VerificationError: malformed, or made by another key.
     """
-    _require_signer("head", _message(head, domain), signature, signer)
+    _require_signer("head", lambda: _message(head, domain), signature, signer)
 
 
-def _require_signer(what: str, message: Any, signature: bytes, signer: str) -> None:
+def _require_signer(what: str, message: Callable[[], Any], signature: bytes, signer: str) -> None:
     try:
-        actual = Account.recover_message(message, signature=signature)
-    except Exception as error:  # eth-keys raises several unrelated types on hostile signatures
+        actual = Account.recover_message(message(), signature=signature)
+    except Exception as error:  # eth-abi and eth-keys raise several unrelated types on hostile values and signatures
         raise VerificationError(f"{what} signature is malformed", actual=type(error).__name__) from error
     if actual.lower() != signer.lower():
         raise VerificationError(f"{what} is signed by another key", expected=signer.lower(), actual=actual.lower())
@@ -92,7 +93,7 @@ def sign_tombstone(account: LocalAccount, record: Record) -> bytes:
 
 def verify_tombstone(record: Record, signature: bytes, signer: str) -> None:
     """Check a tombstone's signature; raises as `verify_head` does."""
-    _require_signer("tombstone", _tombstone_message(record), signature, signer)
+    _require_signer("tombstone", lambda: _tombstone_message(record), signature, signer)
 
 
 def read_password(file: Path | None, *, prompt: str = "keystore password: ") -> str:

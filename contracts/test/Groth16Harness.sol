@@ -40,7 +40,7 @@ contract Groth16Harness {
     /// @dev The seed of a batch and its first weights.
     function batchWeights(
         bytes32 keyId,
-        bytes memory items,
+        bytes calldata items,
         uint256 count
     ) external pure returns (bytes32 seed, uint256[] memory weights) {
         seed = Groth16Batch.weightSeed(keyId, items);

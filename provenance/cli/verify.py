@@ -18,7 +18,7 @@ Subject = Annotated[str, typer.Argument(help="A model file, sha256:<64 hex>, or 
 Evidence = Annotated[list[Path] | None, typer.Option("--evidence", help="Run folder, or a folder of run folders; repeatable.")]
 TrustFile = Annotated[Path | None, typer.Option("--trust", help="Trust file (default: PROVENANCE_TRUST, configuration folder).")]
 Release = Annotated[str | None, typer.Option("--release", help="Run id (0x..) that the artifact is claimed to be released by.")]
-Base = Annotated[Path | None, typer.Option("--base", help="Base model folder: recompute the merge too.")]
+Base = Annotated[str | None, typer.Option("--base", metavar="NAME|DIR", help="Base model: recompute what follows from it too.")]
 WithData = Annotated[Path | None, typer.Option("--with-data", help="Committed dataset with its salts: recompute the batches too.")]
 Slow = Annotated[bool, typer.Option("--slow", help="Check proofs in pure Python, about a second each.")]
 PolicyFile = Annotated[Path | None, typer.Option("--policy", help="Policy file (default: every claim of the main job).")]
@@ -62,9 +62,9 @@ def gate(
     raise typer.Exit(verdict.exit_code)
 
 
-def _judge(subject: str, evidence: list[Path], trust_file: Path | None, release: str | None, base: Path | None,
+def _judge(subject: str, evidence: list[Path], trust_file: Path | None, release: str | None, base: str | None,
            with_data: Path | None, slow: bool, policy_file: Path | None) -> Verdict:
-    from provenance.cli.wiring import evidence_folders, inspector_for, prover_for, reader_for
+    from provenance.cli.wiring import base_folder, evidence_folders, inspector_for, prover_for, reader_for
     from provenance.digest import Digest
     from provenance.errors import InputError
     from provenance.policy import load_policy
@@ -74,16 +74,15 @@ def _judge(subject: str, evidence: list[Path], trust_file: Path | None, release:
     from provenance.verify.evidence import FolderSource
 
     settings = Settings.load()
-    for option, folder in (("--base", base), ("--with-data", with_data)):
-        if folder is not None and not folder.is_dir():
-            raise InputError("no such folder", where=f"{option} {folder}")
+    if with_data is not None and not with_data.is_dir():
+        raise InputError("no such folder", where=f"--with-data {with_data}")
     trust = load_trust(trust_file or settings.trust)
     data = None
     if with_data is not None:
         from provenance_trainer.replay import open_data_checker
 
         data = open_data_checker(with_data, evidence_folders(evidence, subject), settings)
-    options = Options(release=Digest.parse(release) if release else None, base=base, data=data)
+    options = Options(release=Digest.parse(release) if release else None, base=base_folder(settings, base), data=data)
     return judge(
         subject, trust=trust, reader=reader_for(settings, trust), source=FolderSource(evidence_folders(evidence, subject)),
         prover=prover_for(settings, slow), inspector=inspector_for(), policy=load_policy(policy_file), options=options,

@@ -73,3 +73,16 @@ def evidence_folders(folders: Sequence[Path], subject: str) -> list[Path]:
         return list(folders)
     path = Path(subject)
     return [path.parent, path.parent.parent] if path.exists() else [Path("runs"), Path()]
+
+
+def base_folder(settings: Settings, name: str | None) -> Path | None:
+    """The folder of a base model that a user names as training configurations do.
+
+    Raises:
+        InputError: no such model.
+    """
+    if name is None:
+        return None
+    from provenance_trainer.base import load_base
+
+    return load_base(name, settings.cache / "models").dir

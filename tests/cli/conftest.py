@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from provenance.cli import main
-from tests.support.chain import cache_folder
+from tests.support.chain import TINY_MODEL_KEYS, cache_folder
 
 REPO = Path(__file__).resolve().parents[2]
 
@@ -92,13 +92,14 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
         for arguments in (
             ("key", "create"),
             ("chain", "up"),
-            ("chain", "deploy", "--slots", 256, "--no-audit-keys", "--model-keys", "", "--trust-out", folder / "trust.yaml"),
+            ("chain", "deploy", "--slots", 256, "--no-audit-keys", "--model-keys", TINY_MODEL_KEYS, "--trust-out", folder / "trust.yaml"),
             ("dataset", "commit", "attack-stix", "--limit", 64, "--dedupe", "--out", dataset),
             ("dataset", "register", dataset),
             ("train", REPO / "examples/tiny.yaml", f"dataset_name={dataset}", f"output_dir={run}", "--anchor"),
             ("prove", run),
             ("merge", run),
             ("quantize", run),
+            ("prove", run, "--weights", "--draws", 4),
             ("release", run, "--name", "tiny:1"),
         ):
             done = run_cli(environment, *arguments)

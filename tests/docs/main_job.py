@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.docs.documents import ROOT, blocks
+from tests.support.chain import TINY_MODEL_KEYS
 
-TINY = {"examples/smollm2.yaml": "examples/tiny.yaml", "--limit 512": "--limit 64"}
+TINY = {"examples/smollm2.yaml": "examples/tiny.yaml", "--limit 512": "--limit 64", "--weights": "--weights --draws 4",
+        "--base smollm2": "--base tiny"}
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ def environment(folder: Path) -> dict[str, str]:
         "PROVENANCE_CACHE": cache,
         "PROVENANCE_PASSWORD_FILE": str(password),
         "PROVENANCE_TRUST": str(folder / "trust.yaml"),
+        "PROVENANCE_MODEL_KEYS": TINY_MODEL_KEYS,
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "OMP_NUM_THREADS": "2",

@@ -32,6 +32,9 @@ REPO = Path(__file__).resolve().parents[2]
 PASSWORD = "not a secret"
 SALT_KEY = bytes(range(32))
 
+# The tiny model's adapted tensors have one and two levels above their pages.
+TINY_MODEL_KEYS = "q8_0:1,q8_0:2,merge:1:8,merge:2:8"
+
 
 def cache_folder() -> Path:
     """Where proving keys are shared between test runs."""

@@ -18,10 +18,11 @@ from provenance.order import epoch_order
 from provenance.policy import Policy
 from provenance.record import Record
 from provenance.signing import Domain, sign_head
+from provenance.tensors import Tensor
 from provenance.trust import Contract, Key, Publisher, Trust
 from provenance.verdict import Verdict
 from provenance.verify import Options, verify
-from provenance.verify.protocols import DataChecker, EpochEvidence, RegistrationEvidence
+from provenance.verify.protocols import DataChecker, EpochEvidence, RegistrationEvidence, SampleEvidence, Sampling
 from tests.support.memory_chain import IDENTITY, MemoryChain, hashed
 
 TIME = "2026-01-02T03:04:05Z"
@@ -58,12 +59,20 @@ class Believer:
     def __init__(self) -> None:
         self.epochs: list[EpochEvidence] = []
         self.registrations: list[RegistrationEvidence] = []
+        self.samples: list[SampleEvidence] = []
 
     def check_registration(self, evidence: RegistrationEvidence) -> None:
         self.registrations.append(evidence)
 
     def check_epoch(self, evidence: EpochEvidence) -> None:
         self.epochs.append(evidence)
+
+    def check_samples(self, evidence: SampleEvidence) -> Sampling:
+        self.samples.append(evidence)
+        return Sampling(2, 6, evidence.anchorings, "w", 3, 0.7, 0.8, 0.5)
+
+    def commit_tensors(self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]) -> list[Tensor]:
+        return [tensor for _, tensor in tensors]
 
 
 @dataclass
@@ -79,6 +88,14 @@ class MemoryEvidence:
     registered: Mapping[str, Any] | None = field(
         default_factory=lambda: {"points": [["0x1", "0x2"]], "trees": [], "links": []}
     )
+
+    tables: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def sample_tables(self, stage: str) -> Mapping[str, Any] | None:
+        return self.tables.get(stage)
+
+    def sample_proofs(self, stage: str) -> Sequence[Mapping[str, Any]]:
+        return []
 
     def candidates(self, run_id: bytes) -> list[MemoryEvidence]:
         return [self] if run_id == self.run_id else []

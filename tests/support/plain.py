@@ -196,6 +196,7 @@ RECORDS: dict[str, dict[str, Any]] = {
         "size": 5,
         "tensors": {"total": 1},
     },
+    "sample": {"stage": "merge", "number": 0, "ledger": "0x" + "ab" * 20, "anchoring": W["a"]},
     "release": {"run_id": W["a"], "model": D["a"], "manifest": D["b"], "name": "model:1", "files": 3},
     "attest": {"subject": D["a"], "kind": "audit", "body": {"by": "someone"}},
     "revoke": {"run_id": W["a"], "index": 5, "reason": "leak"},

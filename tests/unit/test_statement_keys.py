@@ -18,8 +18,8 @@ def test_audit_keys_go_with_the_epoch_key() -> None:
 
 def test_model_keys_are_read_from_a_list() -> None:
     assert model_keys("") == []
-    assert model_keys(" q8_0:3, merge:3:8,") == [("q8_0", 4, 3), ("merge", 4, 3 + 16 * 8)]
-    assert model_keys("int8:7,merge:1:64") == [("int8", 4, 7), ("merge", 4, 1 + 16 * 64)]
+    assert model_keys(" q8_0:3, merge:3:8,") == [("q8_0", 6, 3), ("merge", 3, 3 + 16 * 8)]
+    assert model_keys("int8:7,merge:1:64") == [("int8", 6, 7), ("merge", 3, 1 + 16 * 64)]
 
 
 @pytest.mark.parametrize(

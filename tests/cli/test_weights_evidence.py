@@ -1,0 +1,102 @@
+"""What somebody sees who has the file and the public evidence but neither adapter nor merged weights; and tampered evidence."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Job
+
+
+@pytest.fixture
+def public(job: Job, tmp_path: Path) -> Path:
+    """The run folder as a regulator gets it: no weights, no secrets."""
+    folder = tmp_path / "run"
+    shutil.copytree(job.run / "provenance", folder / "provenance", ignore=shutil.ignore_patterns("secrets", ".nodes"))
+    return folder
+
+
+def judged(job: Job, folder: Path, *options: object) -> dict[str, Any]:
+    return job("verify", job.file, "--evidence", folder, *options, "--json").json
+
+
+def status(verdict: dict[str, Any], id_: str) -> str:
+    return next(c["status"] for c in verdict["claims"] if c["id"] == id_)
+
+
+def test_merge_and_quantization_are_proven_without_the_weights(job: Job, public: Path) -> None:
+    verdict = judged(job, public, "--base", "tiny")
+    assert verdict["status"] == "verified"
+    assert (status(verdict, "merge.proven"), status(verdict, "quantize.proven"), status(verdict, "base.recomputed")) == ("holds",) * 3
+    assert {"file.recomputed", "merge.recomputed"} <= set(verdict["not_checked"])
+    ties = {e["note"].split()[-2] if e["grade"] == "recomputed" else "declared": e["grade"] for e in verdict["edges"]
+            if e["kind"] == "committed_as"}
+    assert ties == {"base": "recomputed", "declared": "declared"}
+    for edge in (e for e in verdict["edges"] if e["kind"] in ("merged_from", "quantized_from")):
+        assert edge["grade"] == "proven"
+        assert "99 %" in edge["note"]
+
+
+def test_slow_verifier_agrees_on_sampled_blocks(job: Job, public: Path) -> None:
+    verdict = judged(job, public, "--slow")
+    assert (status(verdict, "merge.proven"), status(verdict, "quantize.proven")) == ("holds", "holds")
+
+
+def test_a_digest_alone_leaves_the_quantization_unchecked(job: Job, public: Path) -> None:
+    from provenance.digest import hash_file
+
+    done = job("verify", hash_file(job.file), "--evidence", public, "--json")
+    assert status(done.json, "merge.proven") == "holds"
+    assert status(done.json, "quantize.proven") == "not_checked"
+
+
+def test_repeating_changes_nothing(job: Job) -> None:
+    before = (job.run / "provenance" / "journal").read_bytes()
+    assert job("prove", job.run, "--weights", "--draws", 4).code == 0
+    assert (job.run / "provenance" / "journal").read_bytes() == before
+
+
+def edit(path: Path, change: Callable[[Any], None]) -> None:
+    value = json.loads(path.read_text())
+    change(value)
+    path.write_text(json.dumps(value))
+
+
+def swap(folder: Path) -> None:
+    first, second = folder / "proof-0.json", folder / "proof-1.json"
+    kept = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(kept)
+
+
+def low_rank_edit(folder: Path) -> None:
+    """Another root for one factor: what an adapter edited after the draw would need."""
+    edit(folder / "tables.json", lambda t: t["adapter"]["tensors"][1].update(root="0x" + "0" * 63 + "7"))
+
+
+ATTACKS: dict[str, tuple[str, Callable[[Path], None]]] = {
+    "a proof of other blocks": ("merge", lambda f: edit(f / "proof-0.json", lambda p: p["public"].__setitem__(6, "0x" + "0" * 63 + "1"))),
+    "another root in a proof": ("merge", lambda f: edit(f / "proof-0.json", lambda p: p["public"].__setitem__(3, "0x" + "0" * 63 + "1"))),
+    "proofs exchanged": ("merge", swap),
+    "a proof missing": ("merge", lambda f: max(f.glob("proof-*.json")).unlink()),
+    "proof words changed": ("merge", lambda f: edit(f / "proof-1.json", lambda p: p.update(c=p["a"]))),
+    "a factor of another adapter": ("merge", low_rank_edit),
+    "tables missing": ("merge", lambda f: (f / "tables.json").unlink()),
+    "another code": ("quantize", lambda f: edit(f / "proof-0.json", lambda p: p["public"].__setitem__(2, "0x" + "0" * 63 + "1"))),
+    "quantization proofs exchanged": ("quantize", swap),
+    "tensors of equal shape exchanged": ("quantize", lambda f: edit(f / "tables.json", lambda t: t["merged"]["tensors"].reverse())),
+}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_tampered_evidence_fails(job: Job, public: Path, name: str) -> None:
+    stage, attack = ATTACKS[name]
+    attack(public / "provenance" / "samples" / stage)
+    verdict = judged(job, public)
+    assert verdict["status"] == "failed"
+    assert status(verdict, f"{stage}.proven") == "fails"
