@@ -20,7 +20,8 @@ __all__ = ["dataset", "prove_app"]
 
 prove_app = typer.Typer(add_completion=False, help="Prove that each epoch used exactly the committed dataset, on chain.")
 _Key = Annotated[str, typer.Option("--key", help="Name of the signing key.")]
-_Executor = Annotated[str, typer.Option(help="Who makes the proofs: local, local:N (N at a time), ray:local, ray://HOST:PORT.")]
+_EXECUTORS = "Who makes the proofs: local, local:N (N at a time), ray:local, ray://HOST:PORT."
+_Executor = Annotated[str, typer.Option(help=_EXECUTORS)]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -79,7 +80,7 @@ def prove(
     draws: Annotated[int, typer.Option(min=2, max=1 << 20, help="Blocks drawn in all, with --weights.")] = 459,
     batch: Annotated[bool, typer.Option("--batch/--single", help="Submit proofs in batches, or one transaction each.")] = True,
     key: _Key = "default",
-    executor: _Executor = "local",
+    executor: Annotated[str, typer.Option(help=f"{_EXECUTORS} With --weights: local.")] = "local",
     as_json: _Json = False,
 ) -> None:
     """Anchor and prove every epoch of a run that is not proven yet, or its weights. Repeatable.
