@@ -25,6 +25,7 @@ CLAIMS: dict[str, int] = {
     "epoch.proven": 6,
     "merge.proven": 6,
     "quantize.proven": 6,
+    "openings.proven": 6,
     "order.recomputed": 7,
     "file.recomputed": 7,
     "merge.recomputed": 7,

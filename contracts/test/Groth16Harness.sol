@@ -17,6 +17,9 @@ contract Groth16Harness {
         uint256[2][] poks;
     }
 
+    /// @notice A check ran out of gas: it said neither true nor false.
+    error Starved(uint256 index);
+
     function verify(
         address key,
         Proof calldata proof,
@@ -26,6 +29,45 @@ contract Groth16Harness {
         uint256[] memory commitments = _flat(proof.commitments);
         Groth16.Proof memory flat = Groth16.Proof(proof.a, proof.b, proof.c, commitments, _flat(proof.poks));
         return Groth16.verify(VerifyingKey.load(key), flat, knowledgeMask, publicInputs);
+    }
+
+    /// @notice What the verifier says of many proofs: 1 for true, 0 for false, else the selector of the error it reverts with.
+    /// @param masks the knowledge mask of each proof
+    /// @param proofs of each: the words of A, B, C, commitments, proofs of knowledge and public inputs
+    function verdicts(
+        address key,
+        uint256 commitments,
+        uint256[] calldata masks,
+        uint256[] calldata proofs
+    ) external view returns (bytes4[] memory answers) {
+        answers = new bytes4[](masks.length);
+        uint256 size = proofs.length / masks.length;
+        for (uint256 i = 0; i < masks.length; ++i) {
+            try this.verifyWords(key, commitments, masks[i], proofs[i * size:(i + 1) * size]) returns (bool valid) {
+                answers[i] = valid ? bytes4(uint32(1)) : bytes4(0);
+            } catch (bytes memory reason) {
+                if (reason.length < 4) revert Starved(i);
+                answers[i] = bytes4(reason);
+            }
+        }
+    }
+
+    function verifyWords(
+        address key,
+        uint256 commitments,
+        uint256 knowledgeMask,
+        uint256[] calldata words
+    ) external view returns (bool) {
+        uint256 lists = 8 + 2 * commitments;
+        uint256 inputs = lists + 2 * commitments;
+        Groth16.Proof memory proof = Groth16.Proof(
+            [words[0], words[1]],
+            [words[2], words[3], words[4], words[5]],
+            [words[6], words[7]],
+            words[8:lists],
+            words[lists:inputs]
+        );
+        return Groth16.verify(VerifyingKey.load(key), proof, knowledgeMask, words[inputs:]);
     }
 
     function verifyKnowledge(

@@ -32,7 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "revoke": ("provenance.cli.release:revoke_app", "Revoke a logged record or a dataset, with a reason."),
     "verify": ("provenance.cli.verify:verify_app", "Judge a model file or digest."),
     "gate": ("provenance.cli.verify:gate_app", "Let a pipeline pass only with a verified model."),
-    "proof": ("provenance_zk.proof_commands:proof_app", "Check a proof or statement file as a third party."),
+    "proof": ("provenance_zk.proof_commands:proof_app", "Check or export a proof or statement file as a third party."),
     "find": ("provenance.cli.find:app", "Find what a digest names: record, head, leaf, file, proof, dataset, transaction."),
     "fsck": ("provenance.cli.fsck:app", "Check a run's journal, rebuild what derives from it, compare with database and chain."),
     "serve": ("provenance_api.commands:serve_app", "Serve GET /verify/<model_id> and the verdict page."),

@@ -20,6 +20,8 @@ TrustFile = Annotated[Path | None, typer.Option("--trust", help="Trust file (def
 Release = Annotated[str | None, typer.Option("--release", help="Run id (0x..) that the artifact is claimed to be released by.")]
 Base = Annotated[str | None, typer.Option("--base", metavar="NAME|DIR", help="Base model: recompute what follows from it too.")]
 WithData = Annotated[Path | None, typer.Option("--with-data", help="Committed dataset with its salts: recompute the batches too.")]
+Openings = Annotated[Path | None, typer.Option("--openings", metavar="DIR", help="Openings made by `proof open` at --nonce.")]
+Nonce = Annotated[str | None, typer.Option("--nonce", metavar="0x..", help="The 32 bytes that you demanded the openings at.")]
 Slow = Annotated[bool, typer.Option("--slow", help="Check proofs in pure Python, about a second each.")]
 PolicyFile = Annotated[Path | None, typer.Option("--policy", help="Policy file (default: every claim of the main job).")]
 Json = Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")]
@@ -33,12 +35,14 @@ def verify(
     release: Release = None,
     base: Base = None,
     with_data: WithData = None,
+    openings: Openings = None,
+    nonce: Nonce = None,
     slow: Slow = False,
     policy: PolicyFile = None,
     json: Json = False,
 ) -> None:
     """Judge a model file or digest; the exit code is the verdict's."""
-    verdict = _judge(subject, evidence or [], trust, release, base, with_data, slow, policy)
+    verdict = _judge(subject, evidence or [], trust, release, base, with_data, slow, policy, (openings, nonce))
     print(jsonlib.dumps(verdict.to_json(), indent=2) if json else render(verdict))
     raise typer.Exit(verdict.exit_code)
 
@@ -63,7 +67,8 @@ def gate(
 
 
 def _judge(subject: str, evidence: list[Path], trust_file: Path | None, release: str | None, base: str | None,
-           with_data: Path | None, slow: bool, policy_file: Path | None) -> Verdict:
+           with_data: Path | None, slow: bool, policy_file: Path | None,
+           demanded: tuple[Path | None, str | None] = (None, None)) -> Verdict:
     from provenance.cli.wiring import base_folder, evidence_folders, inspector_for, prover_for, reader_for
     from provenance.digest import Digest
     from provenance.errors import InputError
@@ -71,7 +76,7 @@ def _judge(subject: str, evidence: list[Path], trust_file: Path | None, release:
     from provenance.trust import load_trust
     from provenance.verify import Options
     from provenance.verify import verify as judge
-    from provenance.verify.evidence import FolderSource
+    from provenance.verify.evidence import FolderSource, load_openings
 
     settings = Settings.load()
     if with_data is not None and not with_data.is_dir():
@@ -82,7 +87,8 @@ def _judge(subject: str, evidence: list[Path], trust_file: Path | None, release:
         from provenance_trainer.replay import open_data_checker
 
         data = open_data_checker(with_data, evidence_folders(evidence, subject), settings)
-    options = Options(release=Digest.parse(release) if release else None, base=base_folder(settings, base), data=data)
+    options = Options(release=Digest.parse(release) if release else None, base=base_folder(settings, base), data=data,
+                      openings=load_openings(*demanded))
     return judge(
         subject, trust=trust, reader=reader_for(settings, trust), source=FolderSource(evidence_folders(evidence, subject)),
         prover=prover_for(settings, slow), inspector=inspector_for(), policy=load_policy(policy_file), options=options,

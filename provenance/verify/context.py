@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +15,7 @@ from provenance.trust import Trust
 from provenance.verdict import Claim, Edge, Grade
 from provenance.verify.artifact import Artifact
 from provenance.verify.lineage import Lineage
-from provenance.verify.protocols import DataChecker, Evidence, EvidenceSource, FormatInspector, ProofVerifier
+from provenance.verify.protocols import DataChecker, Evidence, EvidenceSource, FormatInspector, Opening, ProofVerifier
 
 _T = TypeVar("_T")
 
@@ -27,6 +27,7 @@ class Options:
     release: bytes | None = None
     base: Path | None = None
     data: DataChecker | None = None
+    openings: Mapping[str, Opening] = field(default_factory=dict)  # by stage
 
 
 @dataclass

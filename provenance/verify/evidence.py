@@ -12,6 +12,7 @@ from provenance.errors import InputError, NotFound, ProvenanceError
 from provenance.layout import RunFolder, read_json
 from provenance.log import read_records
 from provenance.record import Record
+from provenance.verify.protocols import Opening
 
 MAX_KEY_FILE_BYTES = 1 << 30
 MAX_CHUNKS = 1 << 16
@@ -64,6 +65,30 @@ class FolderEvidence:
 
     def adapter(self) -> Path | None:
         return self.folder.adapter if self.folder.adapter.is_dir() else None
+
+
+def load_openings(folder: Path | None, nonce: str | None) -> dict[str, Opening]:
+    """Openings at a nonce by stage, from a folder written by `provenance proof open` (attacker-controlled but for the nonce).
+
+    Raises:
+        InputError: one of the two without the other, a nonce that is not 32 bytes in hex, or no opening in the folder.
+    """
+    if folder is None and nonce is None:
+        return {}
+    if folder is None or nonce is None:
+        raise InputError("openings and their nonce go together", expected="--openings DIR --nonce 0x..")
+    value = bytes.fromhex(_hex_name(nonce)[2:]) if nonce.startswith("0x") else bytes.fromhex(_hex_name(nonce))
+    found = {}
+    for stage in ("merge", "quantize"):
+        path = folder / stage / "opening.json"
+        if path.is_file():
+            draws = read_json(path).get("draws")
+            if type(draws) is not int or not 1 <= draws <= MAX_CHUNKS:
+                raise InputError("opening says no number of draws", where=str(path), expected=f"1..{MAX_CHUNKS}")
+            found[stage] = Opening(value, draws, _numbered(folder / stage, "proof"))
+    if not found:
+        raise InputError("folder holds no openings", where=str(folder), expected="merge/opening.json or quantize/opening.json")
+    return found
 
 
 def _hex_name(text: str) -> str:

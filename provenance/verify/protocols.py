@@ -56,12 +56,21 @@ class RegistrationEvidence:
 
 
 @dataclass(frozen=True)
+class Opening:
+    """Blocks opened at a nonce that the verifier chose, in the place of the anchored draw: `draws` in all."""
+
+    nonce: bytes
+    draws: int
+    proofs: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
 class SampleEvidence:
     """Everything that a sampled statement is about.
 
     base, adapter, merged: the tables whose names the anchoring holds (base and adapter only for a merge). words: a pinned key's words
-    by its id and kind; codes: bytes of a block of the deployed file (quantization only). proofs: one proof JSON per group. The proofs,
-    and the tables until their roots were compared, are attacker-controlled.
+    by its id and kind; codes: bytes of a block of the deployed file (quantization only). proofs: one proof JSON per group. opening: check
+    these blocks instead of the drawn ones. The proofs, and the tables until their roots were compared, are attacker-controlled.
     """
 
     run_id: bytes
@@ -77,6 +86,7 @@ class SampleEvidence:
     words: Callable[[bytes, str], bytes]
     codes: Callable[[Tensor, int], bytes] | None
     proofs: Sequence[Mapping[str, Any]]
+    opening: Opening | None = None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ any other tie stays `declared` and the verdict shows it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -46,12 +47,18 @@ def _check(ctx: Context, stage: str, record: Record) -> str:
     facts = _anchoring(ctx, stage, record)
     tables = _tables(ctx, stage, facts)
     _require_subject(ctx, stage, facts, tables["merged"])
-    sampling = ctx.prover.check_samples(_evidence(ctx, stage, record, facts, tables))
-    ties = [_tie(ctx, what, table) for what, table in tables.items()]
-    ctx.edges += [tie for tie in ties if all((tie.parent, tie.child) != (e.parent, e.child) for e in ctx.edges)]
+    evidence = _evidence(ctx, stage, record, facts, tables)
+    sampling = ctx.prover.check_samples(evidence)
+    ctx.edges += [_tie(ctx, what, table) for what, table in tables.items() if not _is_tied(ctx, table)]
+    if (opening := ctx.options.openings.get(stage)) is not None:
+        ctx.guarded("openings.proven", lambda: _check_opening(ctx, stage, replace(evidence, opening=opening)))
     how = f"{need(ctx.lineage).quantize.fields['quantization']}, sampled" if stage == "quantize" else "sampled"
     ctx.upgrade(_EDGES[stage], Grade.PROVEN, f"{how}: {describe(sampling)}")
     return f"{TEXT[stage]}: {describe(sampling)}"
+
+
+def _check_opening(ctx: Context, stage: str, evidence: SampleEvidence) -> str:
+    return f"{stage}: blocks drawn at the caller's own nonce hold as well: {describe(ctx.prover.check_samples(evidence))}"
 
 
 def describe(sampling: Sampling) -> str:
@@ -146,10 +153,19 @@ def _evidence(ctx: Context, stage: str, record: Record, facts: ModelAnchoringFac
     )
 
 
+def _table_name(table: TensorTable) -> str:
+    return f"table 0x{table.root.hex()}"
+
+
+def _is_tied(ctx: Context, table: TensorTable) -> bool:
+    """Whether the other stage has looked at this table already."""
+    return any(edge.kind == "committed_as" and edge.child == _table_name(table) for edge in ctx.edges)
+
+
 def _tie(ctx: Context, what: str, table: TensorTable) -> Edge:
     """How the weights' content digest is known to belong to the committed roots."""
     digest = need(ctx.lineage).merge.fields[what]
-    root = f"table 0x{table.root.hex()}"
+    root = _table_name(table)
     folder = {"base": ctx.options.base, "adapter": need(ctx.evidence).adapter(), "merged": need(ctx.evidence).merged()}[what]
     if folder is None or ctx.inspector is None:
         return Edge("committed_as", digest, root, Grade.DECLARED, f"nobody recomputed the {what} weights' roots here")

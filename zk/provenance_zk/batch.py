@@ -21,7 +21,7 @@ from py_ecc.optimized_bn128 import optimized_curve as curve
 from provenance.errors import InputError
 from provenance_zk.field import R
 from provenance_zk.statements import ProofFile
-from provenance_zk.verifier import Key, Point, ProofPoints, is_pairing_one, parse_key, proof_points, require_fits
+from provenance_zk.verifier import Key, Point, ProofPoints, is_pairing_one, parse_key, proof_points
 
 MAX_PROOFS = 64
 
@@ -58,9 +58,7 @@ def verify_batch(words: bytes, proofs: Sequence[ProofFile], mask: int) -> bool:
     key = parse_key(words)
     if not 1 <= len(proofs) <= MAX_PROOFS:
         raise InputError("not a batch", expected=f"1..{MAX_PROOFS} proofs", actual=len(proofs))
-    for proof in proofs:
-        require_fits(key, proof, mask)
-    points = [proof_points(proof) for proof in proofs]
+    points = [proof_points(key, proof, mask) for proof in proofs]
     asked = [k for k in range(len(key.knowledge)) if mask >> k & 1]
     if any(curve.is_inf(p.commitments[k]) for p in points for k in asked):
         return False  # nothing to know, as `verify_proof` has it

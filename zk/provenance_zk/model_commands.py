@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from provenance.content import content_digest
 from provenance.digest import Digest
 from provenance.errors import Conflict, VerificationError
-from provenance.layout import RunFolder, read_json, write_atomically
+from provenance.layout import RunFolder, read_json, write_atomically, write_json
 from provenance.record import Record
 from provenance.tensors import Tensor
 
@@ -52,6 +52,34 @@ def prove_weights(run: Path, draws: int, session: Session, prover: ZkProver, set
         numbers = {name: _last_sample(log, name) for name in STAGES}
     return {"format": "provenance-proved-weights/1", "run_id": "0x" + run_id.hex(), "records": head.size,
             "anchorings": {name: record.fields["number"] for name, record in numbers.items() if record is not None}}
+
+
+def open_weights(run: Path, nonce: bytes, draws: int, out: Path, session: Session, prover: ZkProver, settings: Settings,
+                 inspector: FormatInspector, progress: Progress) -> dict[str, Any]:
+    """Open blocks at a nonce that somebody demands, of every stage that was proven; nothing is anchored.
+
+    Raises:
+        Conflict: no stage was proven yet.
+    """
+    from provenance.cli.run_log import open_log
+    from provenance_zk import samples
+    from provenance_zk.model_proofs import make_proofs
+
+    folder, made = RunFolder(run).require(), {}
+    with open_log(folder) as log:
+        for name in STAGES:
+            record = _last_sample(log, name)
+            if record is None:
+                continue
+            stage = _stage(name, log, folder, draws, prover, inspector, session.deployment)
+            seed = samples.opening_seed(bytes.fromhex(record.fields["anchoring"][2:]), nonce)
+            wanted = samples.groups(seed, stage.tables["merged"], draws, stage.anchoring.slots)
+            keys = _KeyFinder(settings, session.deployment, folder, stage)
+            write_json(out / name / "opening.json", {"format": "provenance-opening/1", "nonce": "0x" + nonce.hex(), "draws": draws})
+            made[name] = len(make_proofs(stage, wanted, keys, out / name, progress))
+    if not made:
+        raise Conflict("nothing to open: no stage of this run was proven", where=str(run), hint="provenance prove RUN --weights")
+    return {"format": "provenance-opened/1", "out": str(out), "nonce": "0x" + nonce.hex(), "draws": draws, "proofs": made}
 
 
 def _last_sample(log: OpenLog, name: str) -> Record | None:

@@ -67,7 +67,7 @@ def prove_stage(stage: Stage, run_id: bytes, ledger: ModelLedger, address: str, 
     progress(f"{name}: waiting for the draw")
     seed = ledger.draw_model(run_id, anchoring.stage, number)
     wanted = samples.groups(seed, stage.tables["merged"], anchoring.draws, anchoring.slots)
-    proofs = _proofs(stage, wanted, keys, out, progress)
+    proofs = make_proofs(stage, wanted, keys, out, progress)
     _submit(stage, run_id, number, list(zip(wanted, proofs, strict=True)), ledger, progress)
     facts = ledger.latest().model_anchoring(run_id, anchoring.stage, number)
     if facts is None:
@@ -78,7 +78,7 @@ def prove_stage(stage: Stage, run_id: bytes, ledger: ModelLedger, address: str, 
     return Record.make("sample", stage=name, number=number, ledger=address, anchoring="0x" + digest.hex())
 
 
-def _proofs(stage: Stage, wanted: Sequence[Group], keys: KeyFinder, out: Path, progress: Progress) -> list[ProofFile]:
+def make_proofs(stage: Stage, wanted: Sequence[Group], keys: KeyFinder, out: Path, progress: Progress) -> list[ProofFile]:
     """Every proof in the order of the groups, made or found; a file appears when its proof is made."""
     proofs: dict[int, ProofFile] = {}
     begin, made = time.monotonic(), 0

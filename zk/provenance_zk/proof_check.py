@@ -129,7 +129,7 @@ class ProofJudge:
             InputError: not a proof or statement file.
             UnavailableError: prover or chain out of reach.
         """
-        statement, proof = _parse(read_small(path), path)
+        statement, proof = parse_file(read_small(path), path)
         judgement = _Judgement()
         key = self.pin(judgement, proof)
         if key is not None and self._is_valid(judgement, key, proof):
@@ -234,7 +234,12 @@ class ProofJudge:
         return Status.VERIFIED, statement.sentence()
 
 
-def _parse(value: Any, path: Path) -> tuple[Statement | None, ProofFile]:
+def parse_file(value: Any, path: Path) -> tuple[Statement | None, ProofFile]:
+    """The proof in a proof or statement file (attacker-controlled), and the statement if there is one.
+
+    Raises:
+        InputError: neither of the two.
+    """
     if isinstance(value, dict) and value.get("format") == FORMAT:
         statement = Statement.from_json(value, str(path))
         return statement, statement.proof

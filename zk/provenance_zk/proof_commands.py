@@ -1,4 +1,4 @@
-"""`provenance proof verify`: what a proof or statement file shows to somebody who has nothing else."""
+"""`provenance proof`: what a proof or statement file shows to somebody who has nothing else, and its form for other verifiers."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from provenance_zk.checker import Engine
     from provenance_zk.proof_check import NamedDataset, SortedSource
 
-proof_app = typer.Typer(add_completion=False, no_args_is_help=True, help="Check a proof or statement file as a third party.")
+proof_app = typer.Typer(add_completion=False, no_args_is_help=True, help="Check or export a proof or statement file as a third party.")
 SLOW_S = 1.0  # a proof in pure Python, on the machines this was tried on
 _WORST = (Status.FAILED, Status.POLICY_DENIED, Status.INDETERMINATE, Status.VERIFIED)
 
 
 @proof_app.callback()
 def _root() -> None:
-    """Check a proof or statement file as a third party."""
+    """Check or export a proof or statement file as a third party."""
 
 
 @proof_app.command()
@@ -61,6 +61,58 @@ def verify(
     worst = min(verdicts, key=lambda v: _WORST.index(v.status))
     print(_json(verdicts, worst) if as_json else "\n".join(_text(v) for v in verdicts))
     raise typer.Exit(worst.exit_code)
+
+
+@proof_app.command("open")
+def open_(
+    run: Annotated[Path, typer.Argument(help="Run folder with its weights.")],
+    nonce: Annotated[str, typer.Option("--nonce", metavar="0x..", help="32 bytes that the verifier chose.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the openings go; public.")],
+    draws: Annotated[int, typer.Option(min=2, max=1 << 16, help="Blocks drawn in all.")] = 459,
+    key: Annotated[str, typer.Option("--key", help="Name of the signing key.")] = "default",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Open sampled blocks of a run's merge and quantization at a nonce that a verifier demands; `verify --openings` checks them."""
+    from provenance._chain.session import Session
+    from provenance.cli.output import result, stage
+    from provenance.cli.wiring import inspector_for
+    from provenance.digest import Digest
+    from provenance.settings import Settings
+    from provenance_zk.client import ZkProver, find_binary
+    from provenance_zk.model_commands import open_weights
+
+    settings = Settings.load()
+    session = Session(settings, key, note)
+    with stage("open") as progress:
+        value = open_weights(run, bytes(Digest.parse(nonce)), draws, out, session, ZkProver(find_binary(settings.zkprover)), settings,
+                             inspector_for(), progress)
+    result(value, as_json, f"{', '.join(f'{count} {name} proofs' for name, count in value['proofs'].items())} in {out}")
+
+
+@proof_app.command()
+def export(
+    file: Annotated[Path, typer.Argument(metavar="PROOF", help="A provenance-proof/1 or provenance-statement/1 file.")],
+    snarkjs: Annotated[Path, typer.Option("--snarkjs", metavar="OUT", help="Folder to write key, proof and public inputs to.")],
+    keys: Annotated[list[Path] | None, typer.Option("--keys", metavar="FOLDER", help="Folder of verifying keys; repeatable.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Write a proof with its key as snarkjs reads them; checks neither. The exported key belongs to this proof alone."""
+    from provenance.cli.output import result
+    from provenance.layout import write_json
+    from provenance.settings import Settings
+    from provenance_zk.proof_check import KeyFolders, parse_file
+    from provenance_zk.snarkjs import export as export_files
+    from provenance_zk.statement_file import read_small
+
+    _, proof = parse_file(read_small(file), file)
+    folders = KeyFolders((*(keys or []), file.parent), Settings.load().cache / "keys")
+    files = export_files(folders.words(proof.vk_id), proof)
+    for name, value in files.items():
+        write_json(snarkjs / name, value)
+    if proof.commitments:
+        note("snarkjs sees the main equation only: knowledge of the commitments, without which this proof shows nothing, is not exported")
+    paths = [str(snarkjs / name) for name in files]
+    result({"format": "provenance-proof-export/1", "vkId": f"0x{proof.vk_id.hex()}", "files": paths}, as_json, "\n".join(paths))
 
 
 def _engine(settings: Settings, slow: bool, proofs: int) -> Engine:

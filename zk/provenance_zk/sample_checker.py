@@ -29,10 +29,15 @@ def check_samples(engine: Engine, evidence: SampleEvidence) -> Sampling:
     seed = samples.draw_seed(evidence.chain_id, bytes.fromhex(evidence.contract[2:]), evidence.run_id, anchoring.stage, evidence.number,
                              anchoring.digest(facts.log_size, facts.log_root), evidence.draw_hash)
     equal("draw seed", where, facts.seed, seed)
-    wanted = samples.groups(seed, evidence.merged, facts.draws, facts.slots)
-    proofs = parse_proofs(evidence.proofs, len(wanted), anchoring.kind, f"{where} proof")
+    draws, given, opening = facts.draws, evidence.proofs, evidence.opening
+    if opening is not None:
+        seed = samples.opening_seed(anchoring.digest(facts.log_size, facts.log_root), opening.nonce)
+        draws, given = opening.draws, opening.proofs
+    wanted = samples.groups(seed, evidence.merged, draws, facts.slots)
+    proofs = parse_proofs(given, len(wanted), anchoring.kind, f"{where} proof")
     rank = _rank(evidence)
-    _check_codes(evidence, anchoring, wanted, where)
+    if opening is None:
+        _check_codes(evidence, anchoring, wanted, where)
     for i, (group, proof) in enumerate(zip(wanted, proofs, strict=True)):
         equal("public inputs", f"{where} proof {i}", _inputs(anchoring, evidence, group), proof.public)
     for vk_id in sorted({proof.vk_id for proof in proofs}):
@@ -42,7 +47,7 @@ def check_samples(engine: Engine, evidence: SampleEvidence) -> Sampling:
             depth = samples.key_depth(anchoring.kind, evidence.merged.tensors[group.tensor], rank)
             equal("shape of the key (blocks, depth)", f"{where} tensor {group.tensor}", (facts.slots, depth), (key.slots, key.depth))
         require_valid(engine, words, [proof for _, proof in own], 0, f"{where} proof")
-    return _sampling(evidence, wanted)
+    return _sampling(evidence, wanted, draws)
 
 
 def anchoring_of(facts: ModelAnchoringFacts) -> samples.Anchoring:
@@ -84,8 +89,9 @@ def _check_codes(evidence: SampleEvidence, anchoring: samples.Anchoring, wanted:
     equal("hash of the accepted codes", where, evidence.anchoring.codes_hash, samples.codes_hash(codes))
 
 
-def _sampling(evidence: SampleEvidence, wanted: Sequence[samples.Group]) -> Sampling:
+def _sampling(evidence: SampleEvidence, wanted: Sequence[samples.Group], draws: int) -> Sampling:
     facts = evidence.anchoring
-    found = samples.confidence(evidence.merged, facts.draws, facts.slots, evidence.anchorings)
-    return Sampling(len(wanted), len(wanted) * facts.slots, evidence.anchorings, found.worst, found.draws, found.at_95, found.at_99,
+    anchorings = 1 if evidence.opening is not None else evidence.anchorings
+    found = samples.confidence(evidence.merged, draws, facts.slots, anchorings)
+    return Sampling(len(wanted), len(wanted) * facts.slots, anchorings, found.worst, found.draws, found.at_95, found.at_99,
                     found.overall_99)

@@ -78,6 +78,11 @@ def draw_seed(chain_id: int, contract: bytes, run_id: bytes, stage: int, number:
     )))
 
 
+def opening_seed(anchoring: bytes, nonce: bytes) -> bytes:
+    """Seed of the blocks that a verifier demands at its own nonce, of an anchoring by its digest."""
+    return bytes(keccak(encode(["bytes32", "bytes32", "bytes32"], [tag("open"), anchoring, nonce])))
+
+
 def draw_count(blocks: int, total: int, draws: int, slots: int) -> int:
     """k_t: draws of a tensor with `blocks` of `total` blocks, at least two and whole proofs."""
     return slots * -(-max(2, -(-draws * blocks // total)) // slots)

@@ -182,6 +182,8 @@ def _require_trustworthy(key: Key) -> None:
 
 @dataclass(frozen=True)
 class ProofPoints:
+    """The points of a proof, each in its group."""
+
     a: Point
     b: Point
     c: Point
@@ -189,7 +191,13 @@ class ProofPoints:
     poks: tuple[Point, ...]
 
 
-def proof_points(proof: ProofFile) -> ProofPoints:
+def proof_points(key: Key, proof: ProofFile, mask: int) -> ProofPoints:
+    """The points of a proof (attacker-controlled) of this key; whether it holds is `verify_proof`'s to say.
+
+    Raises:
+        InputError: as `verify_proof`.
+    """
+    _require_fits(key, proof, mask)
     return ProofPoints(
         _g1(proof.a, "a"), _g2(proof.b, "b"), _g1(proof.c, "c"),
         tuple(_g1(point, f"commitments[{i}]") for i, point in enumerate(proof.commitments)),
@@ -197,7 +205,7 @@ def proof_points(proof: ProofFile) -> ProofPoints:
     )
 
 
-def require_fits(key: Key, proof: ProofFile, mask: int) -> None:
+def _require_fits(key: Key, proof: ProofFile, mask: int) -> None:
     if proof.kind != key.kind or proof.vk_id != key.vk_id:
         raise InputError("proof belongs to another key", expected=f"0x{key.vk_id.hex()}", actual=f"0x{proof.vk_id.hex()}")
     if len(proof.public) != len(key.ic) - 1 or not len(proof.commitments) == len(proof.poks) == len(key.knowledge):
@@ -224,8 +232,7 @@ def verify_proof(words: bytes, proof: ProofFile, mask: int) -> bool:
             subgroup, a proof of another key, or what `parse_key` refuses.
     """
     key = parse_key(words)
-    require_fits(key, proof, mask)
-    points = proof_points(proof)
+    points = proof_points(key, proof, mask)
     if not is_pairing_one(_main_equation(key, proof.public, points)):
         return False
     return all(

@@ -15,21 +15,19 @@ import (
 // MaxCount is the largest number of records of a dataset, 16^6.
 const MaxCount = 1 << 24
 
-// stream is the sequence of 64-bit words SHA256("provenance/v1/order" 0x00 seed epoch counter), four per hash.
-type stream struct {
+// Stream is the sequence of 64-bit words SHA256(preimage counter), four per hash, counter from 0 in 8 bytes.
+type Stream struct {
 	preimage []byte
 	counter  uint64
 	block    [sha256.Size]byte
 	used     int
 }
 
-func newStream(seed [32]byte, epoch uint64) *stream {
-	preimage := append([]byte("provenance/v1/order\x00"), seed[:]...)
-	preimage = binary.BigEndian.AppendUint64(preimage, epoch)
-	return &stream{preimage: preimage, used: sha256.Size}
-}
+// NewStream is the stream of a preimage, which begins with the tag of what the words are for.
+func NewStream(preimage []byte) *Stream { return &Stream{preimage: preimage, used: sha256.Size} }
 
-func (s *stream) word() uint64 {
+// Word is the next word.
+func (s *Stream) Word() uint64 {
 	if s.used == sha256.Size {
 		s.block = sha256.Sum256(binary.BigEndian.AppendUint64(s.preimage[:len(s.preimage):len(s.preimage)], s.counter))
 		s.counter++
@@ -40,15 +38,21 @@ func (s *stream) word() uint64 {
 	return w
 }
 
-// uniform is in [0, bound), bound >= 1.
-func (s *stream) uniform(bound uint64) uint64 {
+// Uniform is in [0, bound), bound >= 1.
+func (s *Stream) Uniform(bound uint64) uint64 {
 	excess := -bound % bound // 2^64 mod bound, in 64-bit arithmetic
 	for {
-		w := s.word()
+		w := s.Word()
 		if excess == 0 || w < -excess {
 			return w % bound
 		}
 	}
+}
+
+// newStream is the stream of tag "order".
+func newStream(seed [32]byte, epoch uint64) *Stream {
+	preimage := append([]byte("provenance/v1/order\x00"), seed[:]...)
+	return NewStream(binary.BigEndian.AppendUint64(preimage, epoch))
 }
 
 // Shuffle is the list a of length count (1..[MaxCount]): position h of the epoch feeds leaf a[h].
@@ -62,7 +66,7 @@ func Shuffle(seed [32]byte, epoch uint64, count int) ([]uint64, error) {
 	}
 	s := newStream(seed, epoch)
 	for i := count - 1; i >= 1; i-- {
-		j := s.uniform(uint64(i) + 1)
+		j := s.Uniform(uint64(i) + 1)
 		a[i], a[j] = a[j], a[i]
 	}
 	return a, nil

@@ -114,7 +114,7 @@ func epochProofVectors(cache string) (any, error) {
 		encoded = append(encoded, b[:]...)
 	}
 	return map[string]any{
-		"words":     "0x" + hex.EncodeToString(key.Verifying.Bytes()),
+		"words":     wordsHex(key),
 		"vkId":      key.Info.VKID,
 		"basesP":    "0x" + hex.EncodeToString(encoded),
 		"statement": scene.describe(),

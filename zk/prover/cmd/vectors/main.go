@@ -4,13 +4,16 @@
 //
 //	go run ./cmd/vectors [-out FOLDER]            poseidon.json, order.json, tree.json, bad_keys.json, batch.json,
 //	                                              gnark_tree256.sol: the same bytes on every run
-//	go run ./cmd/vectors -proofs [-cache FOLDER]  groth16_epoch256.json, groth16_tree256.json: by hand only, since
-//	                                              setups and proofs are random and the files are frozen
+//	go run ./cmd/vectors -proofs [-cache FOLDER]  groth16_*.json: by hand only, since setups and proofs are random and
+//	                                              the files are frozen
+//	go run ./cmd/vectors -expand FOLDER           mutations_*.json there, from mutations.json and the frozen proofs: the
+//	                                              same bytes on every run
 package main
 
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -19,15 +22,24 @@ import (
 
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
+	"provenance/zkprover/circuits"
 	"provenance/zkprover/field"
+	"provenance/zkprover/keys"
 )
 
 func main() {
 	out := flag.String("out", "../../tests/vectors/zk", "folder to write to")
 	proofs := flag.Bool("proofs", false, "write the proof vectors instead of the others")
 	cache := flag.String("cache", filepath.Join(os.TempDir(), "zkprover-keys"), "key cache for -proofs")
+	expand := flag.String("expand", "", "write the mutations of the proof vectors in -out to this folder instead")
 	flag.Parse()
-	if err := run(*out, *cache, *out, *proofs); err != nil {
+	err := func() error {
+		if *expand != "" {
+			return expandAll(*out, *expand)
+		}
+		return run(*out, *cache, *out, *proofs)
+	}()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "vectors:", err)
 		os.Exit(1)
 	}
@@ -43,10 +55,7 @@ func run(out, cache, frozen string, proofs bool) error {
 		"batch.json":    func() (any, error) { return batchVectors(frozen) },
 	}
 	if proofs {
-		files = map[string]func() (any, error){
-			"groth16_epoch256.json": func() (any, error) { return epochProofVectors(cache) },
-			"groth16_tree256.json":  func() (any, error) { return treeProofVectors(cache) },
-		}
+		files = proofFiles(cache)
 	}
 	for name, make := range files {
 		value, err := make()
@@ -66,6 +75,23 @@ func run(out, cache, frozen string, proofs bool) error {
 	}
 	return os.WriteFile(filepath.Join(out, "gnark_tree256.sol"), source, 0o644)
 }
+
+// proofFiles are the vectors of each statement.
+func proofFiles(cache string) map[string]func() (any, error) {
+	files := map[string]func() (any, error){}
+	for name, make := range map[string]func(cache string) (any, error){
+		"epoch256": epochProofVectors, "tree256": treeProofVectors, "sorted": sortedProofVectors, "member": memberProofVectors,
+		"absent": absentProofVectors, "merge": mergeProofVectors,
+		"q8_0": func(cache string) (any, error) { return quantizedProofVectors(cache, circuits.KindQ8_0) },
+		"int8": func(cache string) (any, error) { return quantizedProofVectors(cache, circuits.KindInt8) },
+	} {
+		files["groth16_"+name+".json"] = func() (any, error) { return make(cache) }
+	}
+	return files
+}
+
+// wordsHex is the verifying key as it stands in a file.
+func wordsHex(key *keys.Key) string { return "0x" + hex.EncodeToString(key.Verifying.Bytes()) }
 
 // write puts one case per line, which keeps diffs readable.
 func write(path string, value any) error {

@@ -36,7 +36,7 @@ func TestProofVectorsCanBeMade(t *testing.T) {
 	if err := run(dir, t.TempDir(), "", true); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"groth16_epoch256.json", "groth16_tree256.json"} {
+	for name := range proofFiles("") {
 		info, err := os.Stat(filepath.Join(dir, name))
 		if err != nil || info.Size() > 1<<20 {
 			t.Errorf("%s: %v, %v", name, info, err)

@@ -3,8 +3,6 @@
 package main
 
 import (
-	"encoding/hex"
-
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
 	"provenance/zkprover/circuits"
@@ -46,7 +44,7 @@ func treeProofVectors(cache string) (any, error) {
 	})
 	root := t.Root()
 	return map[string]any{
-		"words": "0x" + hex.EncodeToString(key.Verifying.Bytes()),
+		"words": wordsHex(key),
 		"vkId":  key.Info.VKID,
 		"statement": map[string]any{
 			"root": field.ScalarHex(&root), "depth": tree.MinDepth, "count": proofCount, "slots": proofSlots,
