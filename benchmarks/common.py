@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from provenance.settings import Settings
+from provenance_zk.server import ChildServer
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = Path(os.environ.get("PROVENANCE_BENCH_CACHE", ROOT / ".state" / "cache"))
@@ -29,6 +30,14 @@ def median(values: Sequence[float]) -> float:
 def children_peak_bytes() -> int:
     """Largest resident set of any finished child so far (getrusage(2), kilobytes on Linux)."""
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+
+
+def server_peak_bytes(server: ChildServer) -> int:
+    """Largest resident set of a running prover so far (proc(5), VmHWM, in kilobytes)."""
+    if server.process is None:
+        return 0
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
 def synthetic_rows(count: int) -> list[dict[str, str]]:

@@ -50,6 +50,8 @@ VARIABLES: dict[str, tuple[str, str]] = {
     "PROVENANCE_TRUST": ("`trust.yaml` in the configuration folder, if there is one", "Trust file of every verification."),
     "PROVENANCE_PASSWORD_FILE": ("ask at the terminal", "File of mode 0600 whose first line is the keystore's password."),
     "PROVENANCE_RPC_URL": ("the embedded chain", "JSON-RPC endpoint of the chain."),
+    "PROVENANCE_PROVER": ("a server per command", "Address of a running `zkprover serve` (`unix:PATH`, `tcp:HOST:PORT`), or `one-shot`."),
+    "PROVENANCE_PROVER_SECRET": ("none", "File of mode 0600 with the secret shared with a prover on TCP."),
     "PROVENANCE_ZKPROVER": ("the packaged binary", "Another `zkprover` binary."),
     "PROVENANCE_AUDIT_KEYS": ("`true`", "Whether `chain deploy` makes the keys of sorted, member and absent."),
     "PROVENANCE_MODEL_KEYS": ("`q8_0:3,merge:3:8`", "Keys of the statements about weights that `chain deploy` makes; empty for none."),

@@ -16,6 +16,8 @@ class Settings:
     cache: proving keys, decoded base models (PROVENANCE_CACHE); safe to delete, slow to rebuild.
     trust: trust file of PROVENANCE_TRUST or the user's configuration folder; None if neither exists.
     zkprover: PROVENANCE_ZKPROVER, None to use the packaged binary.
+    prover: PROVENANCE_PROVER, address of a running `zkprover serve`, or `one-shot`; None to start one per command.
+    prover_secret: PROVENANCE_PROVER_SECRET, a 0600 file shared with a server that listens on TCP.
     password_file: PROVENANCE_PASSWORD_FILE, a 0600 file with the keystore's password; None to ask on a TTY.
     rpc_url: PROVENANCE_RPC_URL, None for the embedded chain.
     """
@@ -24,6 +26,8 @@ class Settings:
     cache: Path
     trust: Path | None = None
     zkprover: Path | None = None
+    prover: str | None = None
+    prover_secret: Path | None = None
     password_file: Path | None = None
     rpc_url: str | None = None
 
@@ -46,6 +50,8 @@ class Settings:
             cache=base("PROVENANCE_CACHE", "XDG_CACHE_HOME", ".cache"),
             trust=file("PROVENANCE_TRUST") or (default_trust if default_trust.is_file() else None),
             zkprover=file("PROVENANCE_ZKPROVER"),
+            prover=env.get("PROVENANCE_PROVER") or None,
+            prover_secret=file("PROVENANCE_PROVER_SECRET"),
             password_file=file("PROVENANCE_PASSWORD_FILE"),
             rpc_url=env.get("PROVENANCE_RPC_URL") or None,
         )

@@ -22,7 +22,7 @@ from provenance_zk import statements, verifier
 from provenance_zk.client import Commitments, ZkProver, find_binary
 from provenance_zk.field import R
 from provenance_zk.keys import KeyFolder, ensure_keys, epoch_slots_for, find_key, load_key, load_words
-from provenance_zk.request import blinding_lists, challenge_fields, private_folder
+from provenance_zk.request import blindings_bytes, challenge_fields, private_folder
 
 COUNT = 300  # one chunk of 256 and a part of the next
 SEED = bytes(range(32))
@@ -106,9 +106,9 @@ def test_an_epoch_that_fed_other_leaves_cannot_be_proved(
     used[[3, 4]] = used[[4, 3]]
     for name, data in (("l", leaves.tobytes()), ("u", used.tobytes()), ("o", order.astype(">u8").tobytes())):
         (tmp_path / name).write_bytes(data)
-    (tmp_path / "b").write_bytes(blinding_lists(d=blindings[0], u=blindings[1]))
+    (tmp_path / "b").write_bytes(blindings_bytes(d=blindings[0], u=blindings[1]))
     with pytest.raises(RejectedError, match="leaf fed at a position"):
-        prover._child.call("prove-epoch", {
+        prover.request("prove-epoch", {
             "key": str(epoch_key.dir), "leaves": str(tmp_path / "l"), "used": str(tmp_path / "u"), "order": str(tmp_path / "o"),
             "count": COUNT, "blindings": str(tmp_path / "b"), "out": str(tmp_path / "proof"), **challenge_fields((5, 6))})
 

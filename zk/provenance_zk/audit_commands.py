@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +13,7 @@ from provenance.cli.output import note, result, stage
 from provenance_zk.commands import dataset, parse_record, record_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from provenance._chain.session import Session
     from provenance.dataset import CommittedDataset, Place
@@ -46,12 +47,12 @@ def prove(
     from provenance.saltstore import load_key
     from provenance.settings import Settings
     from provenance_zk.audit_proofs import prove_sorted_set, submit_sorted_set
-    from provenance_zk.client import ZkProver, find_binary
+    from provenance_zk.executors import opened as open_prover
     from provenance_zk.sorted_proofs import FOLDER
 
     settings, target = Settings.load(), out or folder / FOLDER
-    prover = ZkProver(find_binary(settings.zkprover))
-    with CommittedDataset.open(folder, load_key(settings.home / "salts.key")) as opened, stage("prove") as progress:
+    salt_key = load_key(settings.home / "salts.key")
+    with CommittedDataset.open(folder, salt_key) as opened, open_prover(settings) as (prover, _), stage("prove") as progress:
         chain = _chain(settings, key, opened) if on_chain else None
         proving = _sorted_key(settings, prover, opened, slots, chain.session if chain else None)
         statements = prove_sorted_set(opened, target, proving, prover, progress)
@@ -129,7 +130,8 @@ def contains(
         place = opened.place(wanted)
         value = {"format": "provenance-contains/1", **_answer(opened, wanted, place)}
         if prove_to is not None and place.answer != "undetermined":
-            value["proof"] = str(_Statements(opened).write(wanted, place, prove_to))
+            with _statements(opened) as statements:
+                value["proof"] = str(statements.write(wanted, place, prove_to))
         result(value, as_json, "\n".join(f"{name.replace('_', ' '):10}  {value[name]}" for name in value))
     raise typer.Exit(EXIT_CODES[value["answer"]])
 
@@ -164,13 +166,10 @@ def _answer(opened: CommittedDataset, digest: Digest, place: Place) -> dict[str,
 class _Statements:
     """Writes statement files, making each key when the first proof asks for it."""
 
-    def __init__(self, opened: CommittedDataset) -> None:
-        from provenance.settings import Settings
-        from provenance_zk.client import ZkProver, find_binary
+    def __init__(self, opened: CommittedDataset, settings: Settings, prover: ZkProver) -> None:
         from provenance_zk.sorted_proofs import FOLDER, is_complete
 
-        self._opened, self._settings, self._keys = opened, Settings.load(), dict[str, "KeyFolder"]()
-        self._prover: ZkProver = ZkProver(find_binary(self._settings.zkprover))
+        self._opened, self._settings, self._prover, self._keys = opened, settings, prover, dict[str, "KeyFolder"]()
         self._is_sorted = is_complete(opened.folder / FOLDER, opened.root)
 
     def write(self, digest: Digest, place: Place, path: Path) -> Path:
@@ -189,6 +188,16 @@ class _Statements:
                 note(f"warning: absence counts only beside the dataset's sorted proofs (provenance dataset prove {self._opened.folder})")
             self._keys[kind] = ensure_keys(self._prover, self._settings.cache / "keys", kind, 1, self._opened.root.depth)
         return self._keys[kind]
+
+
+@contextmanager
+def _statements(opened: CommittedDataset) -> Iterator[_Statements]:
+    from provenance.settings import Settings
+    from provenance_zk.executors import opened as open_prover
+
+    settings = Settings.load()
+    with open_prover(settings) as (prover, _):
+        yield _Statements(opened, settings, prover)
 
 
 def read_blocklist(opened: CommittedDataset, path: Path) -> list[tuple[str, Digest]]:
@@ -236,9 +245,8 @@ def _entries(opened: CommittedDataset, listed: Sequence[tuple[str, Digest]], pro
     entries = [{"entry": where, **_answer(opened, digest, place)} for where, digest, place in places]
     if prove_to is None:
         return entries
-    statements = _Statements(opened)
     wanted = [(i, digest, place) for i, (_, digest, place) in enumerate(places) if place.answer == "absent"]
-    with stage("prove") as progress:
+    with _statements(opened) as statements, stage("prove") as progress:
         for done, (i, digest, place) in enumerate(wanted, 1):
             progress(f"absence {done} of {len(wanted)}")
             entries[i]["proof"] = str(statements.write(digest, place, prove_to / f"absent-{digest.hex()}.json"))

@@ -14,20 +14,15 @@ from provenance_zk.commands import dataset
 if TYPE_CHECKING:
     from provenance._chain.session import Session
     from provenance.settings import Settings
-    from provenance_zk.client import ZkProver
     from provenance_zk.registration import Keys
 
 __all__ = ["dataset", "prove_app"]
 
 prove_app = typer.Typer(add_completion=False, help="Prove that each epoch used exactly the committed dataset, on chain.")
 _Key = Annotated[str, typer.Option("--key", help="Name of the signing key.")]
+_EXECUTORS = "Who makes the proofs: local, local:N (N at a time), ray:local, ray://HOST:PORT."
+_Executor = Annotated[str, typer.Option(help=_EXECUTORS)]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-
-
-def _prover(settings: Settings) -> ZkProver:
-    from provenance_zk.client import ZkProver, find_binary
-
-    return ZkProver(find_binary(settings.zkprover))
 
 
 def _keys(settings: Settings, session: Session, depth: int) -> Keys:
@@ -54,6 +49,7 @@ def _keys(settings: Settings, session: Session, depth: int) -> Keys:
 def register(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder written by `dataset commit`.")],
     key: _Key = "default",
+    executor: _Executor = "local",
     as_json: _Json = False,
 ) -> None:
     """Register a committed dataset on the ledger: commitments, tree proofs, link proofs. Repeatable."""
@@ -61,14 +57,16 @@ def register(
     from provenance.dataset import CommittedDataset
     from provenance.saltstore import load_key
     from provenance.settings import Settings
+    from provenance_zk.executors import opened as open_prover
     from provenance_zk.registration import register as register_dataset
 
     settings = Settings.load()
     session = Session(settings, key, note)
     salt_key = load_key(settings.home / "salts.key")
-    with CommittedDataset.open(folder, salt_key) as opened, stage("register") as progress:
-        done = register_dataset(opened, salt_key, _keys(settings, session, opened.root.depth), _prover(settings), session,
-                                session.deployment.ledger, progress)
+    with (CommittedDataset.open(folder, salt_key) as opened, open_prover(settings, executor) as (prover, workers),
+          stage("register") as progress):
+        done = register_dataset(opened, salt_key, _keys(settings, session, opened.root.depth), prover, session,
+                                session.deployment.ledger, progress, workers)
         value = {"format": "provenance-registered/1", "dataset_id": "0x" + done.dataset_id.hex(), "ledger": session.deployment.ledger,
                  **opened.root.to_json()}
     result(value, as_json, f"dataset id 0x{done.dataset_id.hex()}\n{value['count']} records, root {value['root']}, depth {value['depth']}")
@@ -82,6 +80,7 @@ def prove(
     draws: Annotated[int, typer.Option(min=2, max=1 << 20, help="Blocks drawn in all, with --weights.")] = 459,
     batch: Annotated[bool, typer.Option("--batch/--single", help="Submit proofs in batches, or one transaction each.")] = True,
     key: _Key = "default",
+    executor: Annotated[str, typer.Option(help=f"{_EXECUTORS} With --weights: local.")] = "local",
     as_json: _Json = False,
 ) -> None:
     """Anchor and prove every epoch of a run that is not proven yet, or its weights. Repeatable.
@@ -90,7 +89,7 @@ def prove(
     the refused proof is named.
     """
     if weights:
-        _prove_weights(run, draws, key, as_json)
+        _prove_weights(run, draws, key, executor, as_json)
         return
     from provenance._chain.session import Session
     from provenance.cli.run_log import anchor, open_log, run_id_of
@@ -99,6 +98,7 @@ def prove(
     from provenance.saltstore import load_key
     from provenance.settings import Settings
     from provenance_zk.epochs import EpochProver, epochs_of, make_job, proven_epochs
+    from provenance_zk.executors import opened as open_prover
     from provenance_zk.registration import require_registration, write_evidence
 
     settings = Settings.load()
@@ -106,7 +106,8 @@ def prove(
     folder = RunFolder(run).require()
     salt_key = load_key(settings.home / "salts.key")
     path = dataset_folder or Path(read_json(folder.info)["dataset"])
-    with CommittedDataset.open(path, salt_key) as opened, open_log(folder) as log, stage("prove") as progress:
+    with (CommittedDataset.open(path, salt_key) as opened, open_log(folder) as log,
+          open_prover(settings, executor) as (prover, workers), stage("prove") as progress):
         registration = require_registration(path, session.deployment.ledger)
         keys, run_id = _keys(settings, session, opened.root.depth), run_id_of(folder)
         write_evidence(folder, registration, keys)
@@ -114,10 +115,10 @@ def prove(
         anchor(session, log)
         seed = bytes.fromhex(log.last("seed").fields["seed"][2:])
         done = proven_epochs(log.records)
-        prover = EpochProver(opened, salt_key, keys, _prover(settings), session, folder, session.deployment.ledger, progress)
+        epochs = EpochProver(opened, salt_key, keys, prover, session, folder, session.deployment.ledger, progress, workers)
         jobs = [make_job(log.records, opened, run_id, registration.dataset_id, seed, e) for e in epochs_of(log.records) if e not in done]
-        for group in prover.groups(jobs) if batch else [[job] for job in jobs]:
-            for record in prover.prove(group, batch=batch):
+        for group in epochs.groups(jobs) if batch else [[job] for job in jobs]:
+            for record in epochs.prove(group, batch=batch):
                 log.append(record)
         progress("anchoring the epoch records")
         head = anchor(session, log)
@@ -126,14 +127,19 @@ def prove(
            f"epochs {', '.join(map(str, proven))} proven and accepted; {head.size} records anchored")
 
 
-def _prove_weights(run: Path, draws: int, key: str, as_json: bool) -> None:
+def _prove_weights(run: Path, draws: int, key: str, executor: str, as_json: bool) -> None:
     from provenance._chain.session import Session
     from provenance.cli.wiring import inspector_for
+    from provenance.errors import ConfigError
     from provenance.settings import Settings
+    from provenance_zk.executors import opened as open_prover
     from provenance_zk.model_commands import prove_weights
 
+    if executor != "local":
+        raise ConfigError("proofs about weights are made one at a time on this machine", where="--executor", expected="local",
+                          actual=executor)
     settings = Settings.load()
     session = Session(settings, key, note)
-    with stage("prove weights") as progress:
-        value = prove_weights(run, draws, session, _prover(settings), settings, inspector_for(), progress)
+    with open_prover(settings) as (prover, _), stage("prove weights") as progress:
+        value = prove_weights(run, draws, session, prover, settings, inspector_for(), progress)
     result(value, as_json, f"merge and quantization proven and accepted; {value['records']} records anchored")

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from provenance.encoding import parse_json
-from provenance.errors import InputError, ProvenanceError, RejectedError, UnavailableError
+from provenance.errors import ConfigError, InputError, ProvenanceError, RejectedError, UnavailableError
 
 NAME = "zkprover"
 _KEPT_LINES = 20
 _ERRORS: dict[str, type[ProvenanceError]] = {
     "bad_request": InputError, "bad_file": InputError, "bad_key": InputError, "mismatch": RejectedError,
-    "unproven": RejectedError, "internal": UnavailableError,
+    "unproven": RejectedError, "too_large": ConfigError, "busy": UnavailableError, "cancelled": UnavailableError,
+    "internal": UnavailableError,
 }
 
 
@@ -44,14 +45,16 @@ def find_binary(explicit: Path | None = None) -> Path:
 
 @dataclass(frozen=True)
 class Child:
-    """How children are started: the program, where their progress lines go, the limit of one call."""
+    """How children are started: the program, and the limit of one call."""
 
     binary: Path
-    progress: Callable[[str], None] | None
     timeout_s: float
 
-    def call(self, command: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    def call(self, command: str, request: Mapping[str, Any], progress: Callable[[str], None] | None) -> dict[str, Any]:
         """The result of one command.
+
+        Args:
+            progress: gets each progress line.
 
         Raises:
             UnavailableError: the program cannot run, was killed, took too long or failed by itself.
@@ -61,12 +64,12 @@ class Child:
         with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stdout:
             stdin.write(json.dumps(request).encode())
             stdin.seek(0)
-            status, lines = self._run(command, stdin.fileno(), stdout.fileno())
+            status, lines = self._run(command, stdin.fileno(), stdout.fileno(), progress)
             stdout.seek(0)
             output = stdout.read()
         return _result(command, status, output, lines)
 
-    def _run(self, command: str, stdin: int, stdout: int) -> tuple[int, list[str]]:
+    def _run(self, command: str, stdin: int, stdout: int, progress: Callable[[str], None] | None) -> tuple[int, list[str]]:
         """(exit status, last lines of stderr)."""
         try:
             child = subprocess.Popen([str(self.binary), command], stdin=stdin, stdout=stdout, stderr=subprocess.PIPE)
@@ -81,7 +84,7 @@ class Child:
         timer = threading.Timer(self.timeout_s, stop)
         timer.start()
         try:
-            lines = self._follow(child)
+            lines = _follow(child, progress)
             status = child.wait()
         except BaseException:  # Ctrl-C, or a progress callback that raised: the child must not outlive us
             child.kill()
@@ -93,17 +96,18 @@ class Child:
             raise UnavailableError("prover took too long and was stopped", where=command, expected=f"<= {self.timeout_s:g} s")
         return status, lines
 
-    def _follow(self, child: subprocess.Popen[bytes]) -> list[str]:
-        lines: list[str] = []
-        if child.stderr is None:
-            return lines
-        with child.stderr:
-            for raw in child.stderr:
-                line = raw.decode("utf-8", "replace").rstrip()
-                lines = [*lines, line][-_KEPT_LINES:]
-                if self.progress is not None:
-                    self.progress(line.removeprefix(f"{NAME}: "))
+
+def _follow(child: subprocess.Popen[bytes], progress: Callable[[str], None] | None) -> list[str]:
+    lines: list[str] = []
+    if child.stderr is None:
         return lines
+    with child.stderr:
+        for raw in child.stderr:
+            line = raw.decode("utf-8", "replace").rstrip()
+            lines = [*lines, line][-_KEPT_LINES:]
+            if progress is not None:
+                progress(line.removeprefix(f"{NAME}: "))
+    return lines
 
 
 def _result(command: str, status: int, output: bytes, lines: Sequence[str]) -> dict[str, Any]:
@@ -111,6 +115,18 @@ def _result(command: str, status: int, output: bytes, lines: Sequence[str]) -> d
         result = parse_json(output)
     except ValueError:
         result = None
+    return check_result(command, status, result, lines)
+
+
+def check_result(command: str, status: int, result: Any, lines: Sequence[str] = ()) -> dict[str, Any]:
+    """The result of a command that succeeded.
+
+    Args:
+        lines: the last of its stderr.
+
+    Raises:
+        ProvenanceError: as the command's error says.
+    """
     if status in (0, 1) and isinstance(result, dict) and "error" not in result:
         return result
     if isinstance(result, dict) and isinstance(result.get("error"), dict):

@@ -1,7 +1,8 @@
 """Typed client of `zkprover`, the Go program that makes keys, commitments and proofs.
 
-Each call starts one child (`provenance_zk.child`). Secrets (salts, blindings, records) reach it only in private files that
-are removed afterwards (`provenance_zk.request`), never as arguments.
+Each call starts one child (`provenance_zk.child`), or with a server asks that, which reads each key once
+(`provenance_zk.server`). Secrets (salts, blindings, records) reach the prover only in private files that are removed
+afterwards (`provenance_zk.request`), never as arguments.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import numpy as np
 from provenance.errors import InputError, UnavailableError
 from provenance_zk.child import Child, find_binary
 from provenance_zk.field import parse_element
-from provenance_zk.request import PrivateFolder, blinding_lists, challenge_fields, leaf_bytes, order_bytes, private_folder
+from provenance_zk.request import PrivateFolder, blindings_bytes, challenge_fields, leaf_bytes, order_bytes, private_folder, used_bytes
+from provenance_zk.server import Requests, Server
 from provenance_zk.statements import ProofFile, point_from_json
 
 __all__ = ["DEFAULT_TIMEOUT_S", "Commitments", "KeyInfo", "Verdict", "ZkProver", "find_binary"]
@@ -63,32 +65,52 @@ class ZkProver:
         binary: see `find_binary`.
         progress: gets each progress line of the child.
         timeout_s: limit of one call.
+        server: where requests go, but for setups and ceremonies, which take more memory than a server can predict.
     """
 
     def __init__(
-        self, binary: Path, *, progress: Callable[[str], None] | None = None, timeout_s: float = DEFAULT_TIMEOUT_S
+        self, binary: Path, *, progress: Callable[[str], None] | None = None, timeout_s: float = DEFAULT_TIMEOUT_S,
+        server: Server | None = None,
     ) -> None:
         self.binary = binary
-        self._child = Child(binary, progress, timeout_s)
+        self.server = server
+        self._progress = progress
+        self._child = Child(binary, timeout_s)
+        self._requests = Requests(server, timeout_s) if server is not None else None
+
+    def request(self, command: str, request: Mapping[str, Any], progress: Callable[[str], None] | None = None) -> dict[str, Any]:
+        """Result of any command; what files it reads and writes is the caller's.
+
+        Args:
+            progress: gets its lines in the place of the prover's own.
+        """
+        lines = progress or self._progress
+        if self._requests is None or command == "setup" or command.startswith("ceremony-"):
+            return self._child.call(command, request, lines)
+        return self._requests.call(command, request, lines)
+
+    def interrupt(self) -> None:
+        """Let requests to a server that are under way in other threads fail as if it had gone."""
+        if self._requests is not None:
+            self._requests.interrupt()
 
     # --- keys --------------------------------------------------------------------------------------------------------
 
     def setup(self, kind: str, slots: int, depth: int, cache: Path) -> KeyInfo:
         """Find the development key of a circuit in `cache`, or make it (40 s for 2^18 constraints on two cores)."""
-        result = self._child.call("setup", {"kind": kind, "slots": slots, "depth": depth, "cache": str(cache)})
+        result = self.request("setup", {"kind": kind, "slots": slots, "depth": depth, "cache": str(cache)})
         return KeyInfo(Path(result["key"]), result["kind"], result["slots"], result["depth"], _word(result["vkId"]),
                        result["circuitDigest"], result["class"], result["constraints"], result["reused"])
 
     def inspect(self, words: Path) -> dict[str, Any]:
         """Header of a verifying key after it passed every check of a loader."""
-        return self._child.call("inspect", {"words": str(words)})
+        return self.request("inspect", {"words": str(words)})
 
     # --- ceremony ----------------------------------------------------------------------------------------------------
 
     def ceremony(self, step: str, **request: Any) -> dict[str, Any]:
         """One step of a ceremony: begin, contribute, accept, seal or verify (docs/formats/ceremony.md)."""
-        fields = {name: str(value) if isinstance(value, Path) else value for name, value in request.items()}
-        return self._child.call(f"ceremony-{step}", fields)
+        return self.request(f"ceremony-{step}", {name: str(value) if isinstance(value, Path) else value for name, value in request.items()})
 
     # --- dataset -----------------------------------------------------------------------------------------------------
 
@@ -97,19 +119,19 @@ class ZkProver:
         with private_folder() as folder:
             request = {"digests": folder.write("digests", digests), "salts": folder.write("salts", salts),
                        "leaves_out": folder.out("leaves"), "depth": depth}
-            result = self._child.call("dataset", request)
+            result = self.request("dataset", request)
             return folder.read("leaves"), parse_element(result["root"], "root")
 
     def leaf_root(self, leaves: np.ndarray | bytes, depth: int) -> int:
         """Root over leaves: the fast root function of `CommittedDataset.check`."""
         with private_folder() as folder:
-            result = self._child.call("leaf-root", {"leaves": folder.write("leaves", leaf_bytes(leaves)), "depth": depth})
+            result = self.request("leaf-root", {"leaves": folder.write("leaves", leaf_bytes(leaves)), "depth": depth})
             return parse_element(result["root"], "root")
 
     def order(self, seed: bytes, epoch: int, count: int) -> np.ndarray:
         """`provenance.order.epoch_order`, faster. Shape (count,), uint64."""
         with private_folder() as folder:
-            self._child.call("order", {"seed": f"0x{seed.hex()}", "epoch": epoch, "count": count, "out": folder.out("order")})
+            self.request("order", {"seed": f"0x{seed.hex()}", "epoch": epoch, "count": count, "out": folder.out("order")})
             return np.frombuffer(folder.read("order"), dtype=">u8").astype(np.uint64)
 
     # --- commitments -------------------------------------------------------------------------------------------------
@@ -120,22 +142,22 @@ class ZkProver:
             raise InputError("values are committed as D or U", actual=vector)
         data = leaf_bytes(values)
         with private_folder() as folder:
-            return _commitments(self._child.call("commit", {
+            return _commitments(self.request("commit", {
                 "key": str(key), "vector": vector, "values": folder.write("values", data), "count": len(data) // 32,
-                "blindings": folder.write("blindings", blinding_lists(**{vector.lower(): blindings})),
+                "blindings": folder.write("blindings", blindings_bytes(**{vector.lower(): blindings})),
             }))
 
     def commit_order(self, key: Path, order: np.ndarray | Sequence[int]) -> Commitments:
         """Commit to P, with proofs of knowledge."""
         with private_folder() as folder:
-            return _commitments(self._child.call("commit", {
+            return _commitments(self.request("commit", {
                 "key": str(key), "vector": "P", "order": folder.write("order", order_bytes(order)), "count": len(order),
             }))
 
     def recompute_order(self, words: Path, bases: Path, order: np.ndarray | Sequence[int]) -> Commitments:
         """What a verifier does: P from the order alone, over bases held against the key. No proofs of knowledge."""
         with private_folder() as folder:
-            return _commitments(self._child.call("commit", {
+            return _commitments(self.request("commit", {
                 "words": str(words), "bases": str(bases), "vector": "P", "count": len(order),
                 "order": folder.write("order", order_bytes(order)),
             }))
@@ -160,7 +182,7 @@ class ZkProver:
         data = leaf_bytes(leaves)
         with private_folder() as folder:
             shared = {"key": str(key), "leaves": folder.write("leaves", data), "count": len(data) // 32,
-                      "blindings": folder.write("blindings", blinding_lists(d=d_blindings)), **challenge_fields(challenge)}
+                      "blindings": folder.write("blindings", blindings_bytes(d=d_blindings)), **challenge_fields(challenge)}
             return self._prove("prove-link", folder, shared, "chunk", chunks)
 
     def prove_epoch(
@@ -168,15 +190,12 @@ class ZkProver:
         blindings: tuple[Sequence[int], Sequence[int]], chunks: Sequence[int], challenge: tuple[int, int],
     ) -> list[ProofFile]:
         """One `epoch` proof for each of `chunks`; `blindings` are those of D and of U, one per chunk of the epoch."""
-        positions = np.asarray(order, dtype=np.uint64)
-        if len(positions) != len(leaves):
-            raise InputError("order and leaves differ in length", expected=len(leaves), actual=len(positions))
-        used = leaf_bytes(leaves[positions.astype(np.int64)])
+        used = used_bytes(leaves, order)
         with private_folder() as folder:
             shared = {
                 "key": str(key), "leaves": folder.write("leaves", leaf_bytes(leaves)), "used": folder.write("used", used),
-                "order": folder.write("order", order_bytes(positions)), "count": len(leaves),
-                "blindings": folder.write("blindings", blinding_lists(d=blindings[0], u=blindings[1])),
+                "order": folder.write("order", order_bytes(order)), "count": len(leaves),
+                "blindings": folder.write("blindings", blindings_bytes(d=blindings[0], u=blindings[1])),
                 **challenge_fields(challenge),
             }
             return self._prove("prove-epoch", folder, shared, "chunk", chunks)
@@ -196,7 +215,7 @@ class ZkProver:
         """A `member` proof for the record at `position`, which the proof does not tell."""
         with private_folder() as folder:
             request = _question(folder, key, leaves, position, digest, depth)
-            self._child.call("prove-member", {**request, "salt": folder.write("salt", salt)})
+            self.request("prove-member", {**request, "salt": folder.write("salt", salt)})
             return ProofFile.parse(folder.read("proof"))
 
     def prove_absent(
@@ -213,7 +232,7 @@ class ZkProver:
         neighbours = b"".join(digest + salt for digest, salt in (side for side in (below, above) if side is not None))
         with private_folder() as folder:
             request = _question(folder, key, leaves, position, digest, depth)
-            self._child.call("prove-absent", {**request, "neighbours": folder.write("neighbours", neighbours)})
+            self.request("prove-absent", {**request, "neighbours": folder.write("neighbours", neighbours)})
             return ProofFile.parse(folder.read("proof"))
 
     # --- verdicts ----------------------------------------------------------------------------------------------------
@@ -222,7 +241,7 @@ class ZkProver:
         """What the prover's verifier says of each proof; malformed ones are false. Never an empty list."""
         with private_folder() as folder:
             paths = [folder.write(f"proof-{i}", proof.to_bytes()) for i, proof in enumerate(proofs)]
-            result = self._child.call("verify", {"words": str(words), "proofs": paths, "mask": mask})
+            result = self.request("verify", {"words": str(words), "proofs": paths, "mask": mask})
         verdicts = [Verdict(entry["ok"] is True, entry.get("reason", "")) for entry in result["results"]]
         if len(verdicts) != len(proofs) or result["ok"] is not all(verdict.ok for verdict in verdicts):
             raise UnavailableError("prover contradicts itself", where="verify")
@@ -240,7 +259,7 @@ class ZkProver:
                     request[name] = folder.write(name, leaf_bytes(data))
             if order is not None:
                 request["order"] = folder.write("order", order_bytes(order))
-            result = self._child.call("products", request)
+            result = self.request("products", request)
         return {name: [parse_element(word, name) for word in words] for name, words in result.items()}
 
     def _prove(self, command: str, folder: PrivateFolder, shared: Mapping[str, Any], name: str, chunks: Sequence[int]
@@ -248,12 +267,8 @@ class ZkProver:
         jobs = [{name: chunk, "out": folder.out(f"proof-{chunk}")} for chunk in chunks]
         if not jobs:
             raise InputError("no chunks to prove")
-        self._child.call(command, {**shared, "jobs": jobs})
+        self.request(command, {**shared, "jobs": jobs})
         return [ProofFile.parse(folder.read(f"proof-{chunk}")) for chunk in chunks]
-
-    def request(self, command: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Result of a command that has no method here; what files it reads and writes is the caller's."""
-        return self._child.call(command, request)
 
 
 def _question(folder: PrivateFolder, key: Path, leaves: np.ndarray | bytes, position: int, digest: bytes, depth: int

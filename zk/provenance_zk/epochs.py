@@ -19,8 +19,12 @@ from provenance.order import epoch_order
 from provenance.record import Record
 from provenance.verify.lineage import EpochUse, epoch_use, live_batches
 from provenance_zk.client import ZkProver
+from provenance_zk.jobs import Job
+from provenance_zk.keys import KeyFolder
 from provenance_zk.ledger import Ledger, blindings
+from provenance_zk.pool import Executor, proof_pool
 from provenance_zk.registration import Keys, d_blindings
+from provenance_zk.request import blindings_bytes, challenge_fields, leaf_bytes, order_bytes, used_bytes
 from provenance_zk.statements import challenges, chunk_count, point_ints, points_hash
 from provenance_zk.submission import BATCH, ChunkProof, submit
 
@@ -82,7 +86,11 @@ class PreparedEpoch:
 
 @dataclass(frozen=True)
 class EpochProver:
-    """Proves epochs of one dataset for one run folder."""
+    """Proves epochs of one dataset for one run folder.
+
+    Attributes:
+        executor: whose workers make the proofs; None for one that asks `prover`.
+    """
 
     dataset: CommittedDataset
     salt_key: bytes
@@ -92,6 +100,7 @@ class EpochProver:
     folder: RunFolder
     ledger_address: str
     progress: Progress
+    executor: Executor | None = None
 
     def prove(self, jobs: Sequence[EpochJob], *, batch: bool = True) -> list[Record]:
         """Anchor, prove, submit; returns the `epoch` records to log, in order. Idempotent.
@@ -126,7 +135,9 @@ class EpochProver:
             raise UnavailableError("chain does not show the anchoring yet", where=where)
         self.progress(f"{where}: {chunks} proofs")
         secrets = (d_blindings(self.dataset, self.salt_key, self.keys), u_secret)
-        proofs = self.prover.prove_epoch(epoch_key.dir, self.dataset.leaves, job.order, secrets, range(chunks), challenges(facts.seed))
+        with proof_pool(self.folder.secrets / "proofs.sqlite", self.prover, self.executor,
+                        lambda line: self.progress(f"{where}: {line}")) as pool:
+            proofs = pool.prove(epoch_jobs(epoch_key, self.dataset.leaves, job.order, secrets, challenges(facts.seed)))
         for c, proof in enumerate(proofs):
             if proof.commitments[1] != point_ints(u.points[c]):
                 raise RejectedError("prover used another commitment than the anchored one", where=f"{where} chunk {c}")
@@ -147,6 +158,16 @@ class EpochProver:
 
 
 def prove_epoch(job: EpochJob, dataset: CommittedDataset, salt_key: bytes, keys: Keys, prover: ZkProver, ledger: Ledger,
-                folder: RunFolder, ledger_address: str, progress: Progress) -> Record:
+                folder: RunFolder, ledger_address: str, progress: Progress, executor: Executor | None = None) -> Record:
     """`EpochProver.prove` for one epoch, its proofs submitted one by one."""
-    return EpochProver(dataset, salt_key, keys, prover, ledger, folder, ledger_address, progress).prove([job], batch=False)[0]
+    return EpochProver(dataset, salt_key, keys, prover, ledger, folder, ledger_address, progress, executor).prove([job], batch=False)[0]
+
+
+def epoch_jobs(key: KeyFolder, leaves: np.ndarray, order: np.ndarray, secret: tuple[Sequence[int], Sequence[int]],
+               challenge: tuple[int, int]) -> list[Job]:
+    """A job per chunk; `secret` are the blindings of D and of U. The challenge is that of the anchored commitments, so it
+    stands for everything the statement is about."""
+    shared = {"leaves": leaf_bytes(leaves), "used": used_bytes(leaves, order), "order": order_bytes(order), "count": len(leaves),
+              "blindings": blindings_bytes(d=secret[0], u=secret[1]), **challenge_fields(challenge)}
+    return [Job.make(key, "prove-epoch", {**shared, "chunk": c}, {**challenge_fields(challenge), "count": len(leaves), "chunk": c})
+            for c in range(chunk_count(len(leaves), key.slots))]

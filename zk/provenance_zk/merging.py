@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from provenance.errors import InputError, UnavailableError
+from provenance.errors import InputError
 from provenance_zk.client import ZkProver
+from provenance_zk.request import private_folder
 from provenance_zk.statements import ProofFile
 
 SCALE_UNITS = 1 << 16  # scales are public inputs in units of 2^-16
@@ -59,20 +59,12 @@ def prove_merge(
     """
     if not groups:
         raise InputError("no blocks to prove")
-    with tempfile.TemporaryDirectory(prefix="provenance-merge-") as folder:
-        outs = [Path(folder) / f"proof-{g}" for g in range(len(groups))]
+    with private_folder() as folder:
         prover.request("prove-merge", {
             "key": str(key), "scale": str(scale_units(scale)),
             "base": {"file": str(base.file), "tensor": base.tensor},
             "adapter": {"file": str(adapter.file), "a": adapter.a, "b": adapter.b},
             "merged": {"file": str(merged.file), "tensor": merged.tensor},
-            "jobs": [{"indexes": list(group), "out": str(out)} for group, out in zip(groups, outs, strict=True)],
+            "jobs": [{"indexes": list(group), "out": folder.out(f"proof-{g}")} for g, group in enumerate(groups)],
         })
-        return [ProofFile.parse(_read(out)) for out in outs]
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UnavailableError("prover wrote no result", where=path.name, actual=error.strerror) from error
+        return [ProofFile.parse(folder.read(f"proof-{g}")) for g in range(len(groups))]

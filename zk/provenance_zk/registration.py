@@ -7,7 +7,7 @@ Every step may be repeated after a crash: blindings are durable before D is sent
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +15,13 @@ from provenance.dataset import CommittedDataset
 from provenance.errors import NotFound
 from provenance.layout import RunFolder, read_json, write_atomically, write_json
 from provenance_zk.client import Commitments, ZkProver
+from provenance_zk.field import to_word
+from provenance_zk.jobs import Job
 from provenance_zk.keys import KeyFolder
 from provenance_zk.ledger import Ledger, blindings, calldata, point_json
-from provenance_zk.statements import challenges, chunk_count, point_ints
+from provenance_zk.pool import Executor, proof_pool
+from provenance_zk.request import blindings_bytes, challenge_fields, leaf_bytes
+from provenance_zk.statements import ProofFile, challenges, chunk_count, point_ints
 
 Progress = Callable[[str], None]
 
@@ -76,8 +80,11 @@ def write_evidence(run: RunFolder, registration: Registered, keys: Keys) -> None
 
 
 def register(dataset: CommittedDataset, salt_key: bytes, keys: Keys, prover: ZkProver, ledger: Ledger, ledger_address: str,
-             progress: Progress) -> Registered:
+             progress: Progress, executor: Executor | None = None) -> Registered:
     """Register `dataset`; idempotent.
+
+    Args:
+        executor: whose workers make the proofs; None for one that asks `prover`.
 
     Raises:
         RejectedError: the ledger or the prover refuses a statement.
@@ -93,8 +100,12 @@ def register(dataset: CommittedDataset, salt_key: bytes, keys: Keys, prover: ZkP
     facts = ledger.latest().dataset(dataset_id)
     if facts is not None:
         challenge = challenges(facts.link_seed)
-        last = _prove_trees(dataset, keys, prover, ledger, dataset_id, challenge, folder, progress)
-        last = _prove_links(dataset, secret, keys, prover, ledger, dataset_id, challenge, d, folder, progress) or last
+        trees, links = tree_jobs(dataset, keys.tree, challenge), link_jobs(dataset, keys.epoch, secret, challenge)
+        progress(f"{len(trees)} tree proofs, {len(links)} link proofs")
+        with proof_pool(dataset.folder / "private" / "proofs.sqlite", prover, executor, progress) as pool:
+            proofs = pool.prove([*trees, *links])
+        last = _submit_trees(proofs[: len(trees)], ledger, dataset_id, folder)
+        last = _submit_links(proofs[len(trees) :], ledger, dataset_id, d, folder) or last
         if not facts.finished:
             last = ledger.finish_dataset(dataset_id)
         progress("waiting for finality")
@@ -104,11 +115,23 @@ def register(dataset: CommittedDataset, salt_key: bytes, keys: Keys, prover: ZkP
     return Registered(dataset_id, folder)
 
 
-def _prove_trees(dataset: CommittedDataset, keys: Keys, prover: ZkProver, ledger: Ledger, dataset_id: bytes,
-                 challenge: tuple[int, int], folder: Path, progress: Progress) -> object:
-    count = -(-len(dataset) // keys.tree.slots)
-    progress(f"{count} tree proofs")
-    proofs = prover.prove_tree(keys.tree.dir, dataset.leaves, dataset.root.depth, range(count), challenge)
+def tree_jobs(dataset: CommittedDataset, key: KeyFolder, challenge: tuple[int, int]) -> list[Job]:
+    """A job per tree chunk that holds a leaf."""
+    root, fields = dataset.root, challenge_fields(challenge)
+    shared = {"leaves": leaf_bytes(dataset.leaves), "count": root.count, "depth": root.depth, **fields}
+    public = {"root": to_word(root.root), "count": root.count, "depth": root.depth, **fields}
+    return [Job.make(key, "prove-tree", {**shared, "k": k}, {**public, "k": k}) for k in range(-(-root.count // key.slots))]
+
+
+def link_jobs(dataset: CommittedDataset, key: KeyFolder, secret: list[int], challenge: tuple[int, int]) -> list[Job]:
+    """A job per chunk; `secret` are the blindings of D. The challenge is that of the anchored D and root."""
+    count, fields = len(dataset), challenge_fields(challenge)
+    shared = {"leaves": leaf_bytes(dataset.leaves), "count": count, "blindings": blindings_bytes(d=secret), **fields}
+    return [Job.make(key, "prove-link", {**shared, "chunk": c}, {**fields, "count": count, "chunk": c})
+            for c in range(chunk_count(count, key.slots))]
+
+
+def _submit_trees(proofs: Sequence[ProofFile], ledger: Ledger, dataset_id: bytes, folder: Path) -> object:
     receipt = None
     for k, proof in enumerate(proofs):
         write_atomically(folder / f"tree-{k}.json", proof.to_bytes())
@@ -116,10 +139,7 @@ def _prove_trees(dataset: CommittedDataset, keys: Keys, prover: ZkProver, ledger
     return receipt
 
 
-def _prove_links(dataset: CommittedDataset, secret: list[int], keys: Keys, prover: ZkProver, ledger: Ledger, dataset_id: bytes,
-                 challenge: tuple[int, int], d: Commitments, folder: Path, progress: Progress) -> object:
-    progress(f"{len(d.points)} link proofs")
-    proofs = prover.prove_link(keys.epoch.dir, dataset.leaves, secret, range(len(d.points)), challenge)
+def _submit_links(proofs: Sequence[ProofFile], ledger: Ledger, dataset_id: bytes, d: Commitments, folder: Path) -> object:
     receipt = None
     for c, proof in enumerate(proofs):
         write_atomically(folder / f"link-{c}.json", proof.to_bytes())

@@ -34,7 +34,14 @@ class PrivateFolder:
     def out(self, name: str) -> str:
         return str(self.path / name)
 
+    def has(self, name: str) -> bool:
+        return (self.path / name).exists()
+
     def read(self, name: str) -> bytes:
+        """
+        Raises:
+            UnavailableError: the file is not there.
+        """
         try:
             return (self.path / name).read_bytes()
         except OSError as error:
@@ -58,10 +65,19 @@ def order_bytes(order: np.ndarray | Sequence[int]) -> bytes:
     return np.asarray(order, dtype=np.uint64).astype(">u8").tobytes()
 
 
+def used_bytes(leaves: np.ndarray, order: np.ndarray | Sequence[int]) -> bytes:
+    """The leaves in fed order."""
+    positions = np.asarray(order, dtype=np.uint64)
+    if len(positions) != len(leaves):
+        raise InputError("order and leaves differ in length", expected=len(leaves), actual=len(positions))
+    return leaf_bytes(leaves[positions.astype(np.int64)])
+
+
 def challenge_fields(challenge: tuple[int, int]) -> dict[str, str]:
     gamma, delta = challenge
     return {"gamma": to_word(int.from_bytes(to_bytes(gamma), "big")), "delta": to_word(int.from_bytes(to_bytes(delta), "big"))}
 
 
-def blinding_lists(**lists: Sequence[int]) -> bytes:
+def blindings_bytes(**lists: Sequence[int]) -> bytes:
+    """A blindings file: secret."""
     return json.dumps({name: [f"0x{to_bytes(value).hex()}" for value in values] for name, values in lists.items()}).encode()

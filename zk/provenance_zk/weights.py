@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from provenance.errors import InputError, UnavailableError
+from provenance.errors import InputError
 from provenance_zk.client import ZkProver
 from provenance_zk.field import parse_element
 from provenance_zk.kinds import INT8_BYTES, Q8_0_BYTES
 from provenance_zk.merging import StoredTensor
+from provenance_zk.request import private_folder
 from provenance_zk.statements import ProofFile
 
 
@@ -92,25 +92,18 @@ def _prove(
 ) -> list[ProofFile]:
     if not jobs:
         raise InputError("no blocks to prove")
-    with tempfile.TemporaryDirectory(prefix="provenance-weights-") as path:
-        folder, entries = Path(path), []
+    with private_folder() as folder:
+        entries = []
         for number, job in enumerate(jobs):
             if len(job.deployed) != block_bytes * len(job.indexes):
                 raise InputError("blocks and their bytes differ in length", where=f"job {number}",
                                  expected=block_bytes * len(job.indexes), actual=len(job.deployed))
-            (folder / f"codes-{number}").write_bytes(job.deployed)
-            entries.append({"indexes": list(job.indexes), "codes": str(folder / f"codes-{number}"), "out": str(folder / f"proof-{number}")})
+            codes = folder.write(f"codes-{number}", job.deployed)
+            entries.append({"indexes": list(job.indexes), "codes": codes, "out": folder.out(f"proof-{number}")})
         prover.request(command, {"key": str(key), "file": str(tensor.file), "tensor": tensor.tensor, "jobs": entries})
-        return [ProofFile.parse(_read(folder / f"proof-{number}")) for number in range(len(jobs))]
+        return [ProofFile.parse(folder.read(f"proof-{number}")) for number in range(len(jobs))]
 
 
 def _commitment(entry: Mapping[str, Any]) -> TensorCommitment:
     facts = {name: entry[name] for name in ("name", "dtype", "layout", "rows", "columns", "depth", "blocks")}
     return TensorCommitment(**facts, root=parse_element(entry["root"], "root"))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UnavailableError("prover wrote no result", where=path.name, actual=error.strerror) from error

@@ -13,13 +13,17 @@ type Code string
 
 // The codes. BadRequest and BadFile ask the caller to correct the input, BadKey means that key material must not be
 // used, Mismatch that two inputs contradict each other, Unproven that the statement is false for the witness given,
-// Internal a defect or an environment that failed (disk, memory).
+// TooLarge that the job can never fit the memory limit, Busy that the same request may succeed later, Cancelled that it
+// was given up as asked, Internal a defect or an environment that failed (disk, memory).
 const (
 	BadRequest Code = "bad_request"
 	BadFile    Code = "bad_file"
 	BadKey     Code = "bad_key"
 	Mismatch   Code = "mismatch"
 	Unproven   Code = "unproven"
+	TooLarge   Code = "too_large"
+	Busy       Code = "busy"
+	Cancelled  Code = "cancelled"
 	Internal   Code = "internal"
 )
 
@@ -49,6 +53,23 @@ func New(code Code, format string, args ...any) *Error {
 // Differs is an error about a value that is not the expected one.
 func Differs(code Code, what string, expected, actual any) *Error {
 	return &Error{Code: code, What: what, Expected: fmt.Sprint(expected), Actual: fmt.Sprint(actual)}
+}
+
+// Of is the fault within an error; what is none is Internal.
+func Of(err error) *Error {
+	var known *Error
+	if errors.As(err, &known) {
+		return known
+	}
+	return New(Internal, "%v", err)
+}
+
+// Status is the exit status for a code: 2 when the caller can act, 3 when not.
+func (c Code) Status() int {
+	if c == Internal {
+		return 3
+	}
+	return 2
 }
 
 // WithHint returns a copy with advice.

@@ -21,11 +21,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 
 	groth16 "github.com/consensys/gnark/backend/groth16/bn254"
+	"github.com/consensys/gnark/constraint"
 	cs "github.com/consensys/gnark/constraint/bn254"
 	"github.com/consensys/gnark/constraint/solver"
 
@@ -74,6 +77,21 @@ type Key struct {
 	System    *cs.R1CS
 	Proving   *groth16.ProvingKey
 	Mask      solver.HintID // hint that draws commitment masks; of kind epoch only
+
+	solving sync.Mutex
+}
+
+// Alone waits until nobody else solves with the key, and returns how to let the next one begin. gnark keeps the state of
+// lookup tables in the constraint system itself, so two proofs of such a circuit must not be made side by side; for
+// others there is nothing to wait for.
+func (k *Key) Alone() (done func()) {
+	for _, blueprint := range k.System.Blueprints {
+		if _, ok := blueprint.(constraint.BlueprintStateful[constraint.U64]); ok {
+			k.solving.Lock()
+			return k.solving.Unlock
+		}
+	}
+	return func() {}
 }
 
 // LoadInfo reads key.json and checks its form.
@@ -97,6 +115,21 @@ func LoadInfo(dir string) (*Info, error) {
 // Load reads a whole key folder. Every file is held against its digest before it is parsed; the constraint system must
 // commit to what its shape says, and the proving key's bases must be those named in vk.words.
 func Load(dir string) (*Key, error) {
+	key, err := loadFacts(dir)
+	if err != nil {
+		return nil, err
+	}
+	// The proving key's digest takes as long as the constraint system's parsing: they run side by side.
+	hashed := make(chan error, 1)
+	go func() { hashed <- key.checkDigest(dir, FileProver) }()
+	if err := errors.Join(key.loadSystem(dir), <-hashed); err != nil {
+		return nil, err
+	}
+	return key, key.loadProving(dir)
+}
+
+// loadFacts reads key.json and vk.words and holds them against each other.
+func loadFacts(dir string) (*Key, error) {
 	info, err := LoadInfo(dir)
 	if err != nil {
 		return nil, err
@@ -114,10 +147,7 @@ func Load(dir string) (*Key, error) {
 	if want := digestPrefix + info.Files[FileSystem]; want != info.CircuitDigest {
 		return nil, fault.Differs(fault.BadKey, "digest of "+FileSystem, info.CircuitDigest, want)
 	}
-	if err := key.loadSystem(dir); err != nil {
-		return nil, err
-	}
-	return key, key.loadProving(dir)
+	return key, nil
 }
 
 // LoadWords reads vk.words.
@@ -145,7 +175,10 @@ func LoadGnark(dir string) (*groth16.VerifyingKey, error) {
 
 func (k *Key) loadSystem(dir string) error {
 	k.System = new(cs.R1CS)
-	if err := k.loadFile(dir, FileSystem, k.System.ReadFrom); err != nil {
+	if err := k.checkDigest(dir, FileSystem); err != nil {
+		return err
+	}
+	if err := k.parseFile(dir, FileSystem, k.System.ReadFrom); err != nil {
 		return err
 	}
 	if k.System.GetNbConstraints() != k.Info.Constraints || k.System.GetNbPublicVariables()-1 != k.Shape.Public() {
@@ -166,9 +199,14 @@ func (k *Key) loadSystem(dir string) error {
 
 func (k *Key) loadProving(dir string) error {
 	k.Proving = new(groth16.ProvingKey)
-	if err := k.loadFile(dir, FileProver, k.Proving.UnsafeReadFrom); err != nil {
+	if err := k.parseFile(dir, FileProver, k.Proving.UnsafeReadFrom); err != nil {
 		return err
 	}
+	return k.checkBases()
+}
+
+// checkBases holds the commitment keys against the digests in vk.words.
+func (k *Key) checkBases() error {
 	if len(k.Proving.CommitmentKeys) != k.Shape.Commitments() {
 		return fault.Differs(fault.BadKey, "commitment keys", k.Shape.Commitments(), len(k.Proving.CommitmentKeys))
 	}
@@ -180,8 +218,8 @@ func (k *Key) loadProving(dir string) error {
 	return nil
 }
 
-// loadFile checks the file's digest, then parses it.
-func (k *Key) loadFile(dir, name string, parse func(io.Reader) (int64, error)) error {
+// checkDigest holds a file against its SHA-256.
+func (k *Key) checkDigest(dir, name string) error {
 	file, err := os.Open(filepath.Join(dir, name))
 	if err != nil {
 		return fault.New(fault.BadFile, "%v", err)
@@ -195,9 +233,16 @@ func (k *Key) loadFile(dir, name string, parse func(io.Reader) (int64, error)) e
 		return fault.Differs(fault.BadKey, "SHA-256 of "+name, k.Info.Files[name], got).
 			WithHint("remove the key folder and run setup again")
 	}
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
+	return nil
+}
+
+// parseFile parses a file that passed checkDigest.
+func (k *Key) parseFile(dir, name string, parse func(io.Reader) (int64, error)) error {
+	file, err := os.Open(filepath.Join(dir, name))
+	if err != nil {
 		return fault.New(fault.BadFile, "%v", err)
 	}
+	defer file.Close()
 	if _, err := parse(bufio.NewReaderSize(file, 1<<20)); err != nil {
 		return fault.New(fault.BadKey, "%s: %v", name, err)
 	}

@@ -67,7 +67,7 @@ func TestUsedChosenAfterTheChallenge(t *testing.T) {
 	key := fixture.Key(t, fixture.EpochShape)
 	e := newEpoch(t)
 	honest := e.witness(1)
-	anchored, err := honest.commit(key)
+	anchored, err := Commit(key, keys.VectorUsed, honest.Used, &honest.UsedBlinding)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestUsedChosenAfterTheChallenge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.Commitments[keys.VectorUsed].Equal(&anchored[keys.VectorUsed].Point) {
+	if p.Commitments[keys.VectorUsed].Equal(&anchored.Point) {
 		t.Error("an adapted U has the anchored point")
 	}
 }
@@ -151,7 +151,7 @@ var silent = regexp.MustCompile(`^unproven: the statement is false: constraint \
 func TestFalseProductsHaveNoWitness(t *testing.T) {
 	key := fixture.Key(t, fixture.EpochShape)
 	w := newEpoch(t).witness(0)
-	commitments, err := w.commit(key)
+	knowledge, err := w.knowledge(key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func TestFalseProductsHaveNoWitness(t *testing.T) {
 		public := w.public()
 		public[i].Add(&public[i], new(fr.Element).SetOne())
 		var failure *fault.Error
-		_, err := groth16Proof(key, w.assignment(public), commitments)
+		_, err := groth16Proof(key, w.assignment(public), knowledge)
 		if !errors.As(err, &failure) || failure.Code != fault.Unproven {
 			t.Errorf("public input %d: %v", i, err)
 		}

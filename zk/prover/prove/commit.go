@@ -22,26 +22,40 @@ type Commitment struct {
 // nil for positions and required otherwise; it may be zero only where hiding is of no concern (a link's U).
 func Commit(key *keys.Key, vector int, values []fr.Element, blinding *fr.Element) (Commitment, error) {
 	var c Commitment
+	opening, err := open(key, vector, values, blinding)
+	if err != nil {
+		return c, err
+	}
+	if c.Point, err = combine(key.Proving.CommitmentKeys[vector].Basis, opening); err != nil {
+		return c, err
+	}
+	c.Knowledge, err = combine(key.Proving.CommitmentKeys[vector].BasisExpSigma, opening)
+	return c, err
+}
+
+// open is what a commitment opens to: the values and their blinding. gnark's mask, which would come last, is fixed to 0:
+// the blinding does its work and is known before the proof.
+func open(key *keys.Key, vector int, values []fr.Element, blinding *fr.Element) ([]fr.Element, error) {
 	if key.Shape.Kind != circuits.KindEpoch {
-		return c, fault.Differs(fault.BadRequest, "kind of key", circuits.KindEpoch, key.Shape.Kind)
+		return nil, fault.Differs(fault.BadRequest, "kind of key", circuits.KindEpoch, key.Shape.Kind)
 	}
 	if len(values) != key.Shape.Slots {
-		return c, fault.Differs(fault.BadRequest, "values of a vector", key.Shape.Slots, len(values))
+		return nil, fault.Differs(fault.BadRequest, "values of a vector", key.Shape.Slots, len(values))
 	}
 	if (blinding == nil) != (vector == keys.VectorPosition) {
-		return c, fault.New(fault.BadRequest, "data and used vectors take a blinding, positions none")
+		return nil, fault.New(fault.BadRequest, "data and used vectors take a blinding, positions none")
 	}
 	opening := values[:len(values):len(values)]
 	if blinding != nil {
 		opening = append(opening, *blinding)
 	}
-	// gnark's mask, the last base, is fixed to 0: the blinding does its work and is known before the proof.
-	bases := &key.Proving.CommitmentKeys[vector]
-	if _, err := c.Point.MultiExp(bases.Basis[:len(opening)], opening, ecc.MultiExpConfig{}); err != nil {
-		return c, fault.New(fault.Internal, "%v", err)
+	return opening, nil
+}
+
+func combine(bases []bn254.G1Affine, opening []fr.Element) (bn254.G1Affine, error) {
+	var point bn254.G1Affine
+	if _, err := point.MultiExp(bases[:len(opening)], opening, ecc.MultiExpConfig{}); err != nil {
+		return point, fault.New(fault.Internal, "%v", err)
 	}
-	if _, err := c.Knowledge.MultiExp(bases.BasisExpSigma[:len(opening)], opening, ecc.MultiExpConfig{}); err != nil {
-		return c, fault.New(fault.Internal, "%v", err)
-	}
-	return c, nil
+	return point, nil
 }

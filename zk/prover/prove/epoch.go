@@ -8,7 +8,6 @@ import (
 	"github.com/consensys/gnark/frontend"
 
 	"provenance/zkprover/circuits"
-	"provenance/zkprover/fault"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/statement"
@@ -35,14 +34,15 @@ func Link(leaves []fr.Element, chunk, slots int, blinding fr.Element, challenge 
 }
 
 // Epoch proves one chunk. The commitments of the proof are the very points that [Commit] gives for the same vectors and
-// blindings. The products are computed here, so the only false statements are impossible ones.
+// blindings: the proofs of knowledge are made here, apart from gnark's, and hold for no other points. The products are
+// computed here too, so the only false statements are impossible ones.
 func Epoch(key *keys.Key, w *EpochWitness) (*proof.Proof, error) {
-	commitments, err := w.commit(key)
+	knowledge, err := w.knowledge(key)
 	if err != nil {
 		return nil, err
 	}
 	public := w.public()
-	p, err := groth16Proof(key, w.assignment(public), commitments)
+	p, err := groth16Proof(key, w.assignment(public), knowledge)
 	if err != nil {
 		return nil, err
 	}
@@ -50,14 +50,18 @@ func Epoch(key *keys.Key, w *EpochWitness) (*proof.Proof, error) {
 	return p, check(key, p)
 }
 
-func (w *EpochWitness) commit(key *keys.Key) ([]Commitment, error) {
-	out := make([]Commitment, circuits.EpochCommitments)
+// knowledge makes the proof of knowledge of each commitment.
+func (w *EpochWitness) knowledge(key *keys.Key) ([]bn254.G1Affine, error) {
+	out := make([]bn254.G1Affine, circuits.EpochCommitments)
 	for vector, in := range []struct {
 		values   []fr.Element
 		blinding *fr.Element
 	}{{w.Data, &w.DataBlinding}, {w.Used, &w.UsedBlinding}, {w.Positions, nil}} {
-		var err error
-		if out[vector], err = Commit(key, vector, in.values, in.blinding); err != nil {
+		opening, err := open(key, vector, in.values, in.blinding)
+		if err != nil {
+			return nil, err
+		}
+		if out[vector], err = combine(key.Proving.CommitmentKeys[vector].BasisExpSigma, opening); err != nil {
 			return nil, err
 		}
 	}
@@ -89,14 +93,4 @@ func variables(values []fr.Element) []frontend.Variable {
 		out[i] = values[i]
 	}
 	return out
-}
-
-// requireSame holds the proof's commitments against those computed apart from it.
-func requireSame(got []bn254.G1Affine, want []Commitment) error {
-	for i := range want {
-		if !got[i].Equal(&want[i].Point) {
-			return fault.New(fault.Internal, "commitment %d of the proof is not the anchored one", i)
-		}
-	}
-	return nil
 }

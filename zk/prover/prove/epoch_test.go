@@ -7,6 +7,7 @@ import (
 
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
+	"provenance/zkprover/fault"
 	"provenance/zkprover/internal/fixture"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/order"
@@ -78,11 +79,7 @@ func TestEpochProofs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		commitments, err := w.commit(key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for k, c := range commitments {
+		for k, c := range commitAll(t, key, w) {
 			if !p.Commitments[k].Equal(&c.Point) || !p.Knowledge[k].Equal(&c.Knowledge) {
 				t.Errorf("chunk %d: commitment %d is not the anchored one", chunk, k)
 			}
@@ -119,11 +116,58 @@ func TestProofsAreRandomizedCommitmentsAreNot(t *testing.T) {
 		}
 	}
 	w.DataBlinding = fixture.Scalar()
-	third, err := w.commit(key)
+	third := commitAll(t, key, w)
+	if third[0].Point.Equal(&first.Commitments[0]) {
+		t.Error("the blinding is without effect")
+	}
+}
+
+// commitAll commits to the vectors of a witness, as is done before they are anchored.
+func commitAll(t *testing.T, key *keys.Key, w *EpochWitness) []Commitment {
+	t.Helper()
+	var out []Commitment
+	for vector, in := range []struct {
+		values   []fr.Element
+		blinding *fr.Element
+	}{{w.Data, &w.DataBlinding}, {w.Used, &w.UsedBlinding}, {w.Positions, nil}} {
+		c, err := Commit(key, vector, in.values, in.blinding)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// A proof whose commitments are not to the witness's vectors does not leave the process, nor does one of a key that can
+// only commit.
+func TestOwnCheck(t *testing.T) {
+	key := fixture.Key(t, fixture.EpochShape)
+	w, other := newEpoch(t).witness(0), newEpoch(t).witness(0)
+	knowledge, err := other.knowledge(key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if third[0].Point.Equal(&first.Commitments[0]) {
-		t.Error("the blinding is without effect")
+	public := w.public()
+	p, err := groth16Proof(key, w.assignment(public), knowledge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Public = public
+	if err := check(key, p); fault.Of(err).Code != fault.Internal || err == nil {
+		t.Errorf("a proof with another witness's proofs of knowledge: %v", err)
+	}
+	bases, err := keys.LoadBases(fixture.KeyDir(t, fixture.EpochShape))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Epoch(bases, w); err == nil {
+		t.Error("a key without its constraint system proves")
+	}
+	whole, part := commitAll(t, key, w), commitAll(t, bases, w)
+	for i := range whole {
+		if whole[i] != part[i] {
+			t.Errorf("commitment %d differs with the bases alone", i)
+		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"math/big"
 
 	"github.com/consensys/gnark-crypto/ecc"
+	"github.com/consensys/gnark-crypto/ecc/bn254"
+	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 	"github.com/consensys/gnark/backend"
 	groth16 "github.com/consensys/gnark/backend/groth16/bn254"
 	cs "github.com/consensys/gnark/constraint/bn254"
@@ -14,7 +16,6 @@ import (
 	"github.com/consensys/gnark/frontend"
 	"github.com/consensys/gnark/logger"
 
-	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
@@ -24,12 +25,16 @@ import (
 func init() { logger.Disable() } // gnark logs to stdout, which carries results only
 
 // groth16Proof runs gnark's prover and puts the separate proofs of knowledge in the place of its folded one.
-func groth16Proof(key *keys.Key, assignment frontend.Circuit, commitments []Commitment) (*proof.Proof, error) {
+func groth16Proof(key *keys.Key, assignment frontend.Circuit, knowledge []bn254.G1Affine) (*proof.Proof, error) {
+	if key.System == nil {
+		return nil, fault.New(fault.Internal, "a key with its bases alone cannot prove")
+	}
 	witness, err := frontend.NewWitness(assignment, ecc.BN254.ScalarField())
 	if err != nil {
 		return nil, fault.New(fault.BadRequest, "%v", err)
 	}
-	made, err := groth16.Prove(key.System, key.Proving, witness, solverOptions(key)...)
+	defer key.Alone()()
+	made, err := groth16.Prove(key.System, key.Proving, witness, proverOptions(key)...)
 	var unsatisfied *cs.UnsatisfiedConstraintError
 	if errors.As(err, &unsatisfied) { // its text would quote values of the witness
 		return nil, fault.New(fault.Unproven, "the statement is false: constraint %d does not hold", unsatisfied.CID)
@@ -37,23 +42,22 @@ func groth16Proof(key *keys.Key, assignment frontend.Circuit, commitments []Comm
 	if err != nil {
 		return nil, fault.New(fault.Internal, "%v", err)
 	}
-	if len(made.Commitments) != len(commitments) {
-		return nil, fault.Differs(fault.Internal, "commitments of the proof", len(commitments), len(made.Commitments))
+	if len(made.Commitments) != len(knowledge) {
+		return nil, fault.Differs(fault.Internal, "commitments of the proof", len(knowledge), len(made.Commitments))
 	}
-	if err := requireSame(made.Commitments, commitments); err != nil {
-		return nil, err
-	}
-	p := &proof.Proof{Kind: key.Shape.Kind, KeyID: key.Verifying.ID(), A: made.Ar, B: made.Bs, C: made.Krs}
-	for i := range commitments {
-		p.Commitments = append(p.Commitments, commitments[i].Point)
-		p.Knowledge = append(p.Knowledge, commitments[i].Knowledge)
-	}
-	return p, nil
+	return &proof.Proof{Kind: key.Shape.Kind, KeyID: key.Verifying.ID(), A: made.Ar, B: made.Bs, C: made.Krs,
+		Commitments: made.Commitments, Knowledge: knowledge}, nil
 }
 
-// solverOptions fix the commitments' masks to 0. One solver task: gnark's commitment hints write to shared state.
-func solverOptions(key *keys.Key) []backend.ProverOption {
-	if key.Shape.Kind != circuits.KindEpoch {
+// proverOptions fix the commitments' masks to 0, and the value of every commitment's hash wire too.
+//
+// Commitments are hints, and hints of one level run side by side. gnark's commitment hint writes to the elements of two
+// slices that belong to its own commitment, and to one hash function that all of them share: with gnark's default, two
+// hints at a time would mix their bytes. [constantHash] has no state. What it returns does not matter: the hash wires
+// stand in no constraint of these circuits (keys.FromGnark refuses a key in which one has a point that is not infinity),
+// and the challenge drawn from them only folds gnark's own proof of knowledge, which is thrown away.
+func proverOptions(key *keys.Key) []backend.ProverOption {
+	if key.Shape.Commitments() == 0 {
 		return nil
 	}
 	zero := func(_ *big.Int, _, outputs []*big.Int) error {
@@ -63,16 +67,26 @@ func solverOptions(key *keys.Key) []backend.ProverOption {
 		return nil
 	}
 	return []backend.ProverOption{
-		backend.WithSolverOptions(solver.WithNbTasks(1), solver.OverrideHint(key.Mask, zero)),
+		backend.WithSolverOptions(solver.OverrideHint(key.Mask, zero)),
+		backend.WithProverHashToFieldFunction(constantHash{}),
 	}
 }
 
-// check verifies a proof just made, with every proof of knowledge but those of infinite commitments: a proof made with
-// damaged key material must not leave the process.
+// constantHash hashes everything to zero.
+type constantHash struct{}
+
+func (constantHash) Write(p []byte) (int, error) { return len(p), nil }
+func (constantHash) Sum(b []byte) []byte         { return append(b, make([]byte, fr.Bytes)...) }
+func (constantHash) Reset()                      {}
+func (constantHash) Size() int                   { return fr.Bytes }
+func (constantHash) BlockSize() int              { return fr.Bytes }
+
+// check verifies a proof just made, with every proof of knowledge but those of infinite commitments (a link's U): a proof
+// made with damaged key material, or whose commitments are not to the witness's vectors, must not leave the process.
 func check(key *keys.Key, p *proof.Proof) error {
 	mask := verify.MaskNone
 	for i := range p.Commitments {
-		if !p.Commitments[i].IsInfinity() {
+		if !p.Commitments[i].IsInfinity() || !p.Knowledge[i].IsInfinity() {
 			mask |= 1 << i
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"provenance/zkprover/field"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/prove"
+	"provenance/zkprover/server"
 	"provenance/zkprover/tree"
 )
 
@@ -23,14 +24,14 @@ type audit struct {
 	Neighbours string `json:"neighbours"`
 }
 
-func proveSorted(request []byte) (any, error) {
-	return proveAll(request, circuits.KindSorted, (*session).sorted)
+func proveSorted(call *server.Call, request []byte) (any, error) {
+	return proveAll(call, request, circuits.KindSorted, (*session).sorted)
 }
-func proveMember(request []byte) (any, error) {
-	return proveAll(request, circuits.KindMember, (*session).member)
+func proveMember(call *server.Call, request []byte) (any, error) {
+	return proveAll(call, request, circuits.KindMember, (*session).member)
 }
-func proveAbsent(request []byte) (any, error) {
-	return proveAll(request, circuits.KindAbsent, (*session).absent)
+func proveAbsent(call *server.Call, request []byte) (any, error) {
+	return proveAll(call, request, circuits.KindAbsent, (*session).absent)
 }
 
 // sorted makes the tree of the records themselves, so no leaf can be without its record.

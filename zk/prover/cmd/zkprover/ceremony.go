@@ -9,6 +9,7 @@ import (
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/server"
 )
 
 // named requires that no field of a request is empty.
@@ -21,7 +22,7 @@ func named(fields map[string]string) error {
 	return nil
 }
 
-func ceremonyBegin(request []byte) (any, error) {
+func ceremonyBegin(_ *server.Call, request []byte) (any, error) {
 	var r struct {
 		Kind  circuits.Kind `json:"kind"`
 		Slots int           `json:"slots"`
@@ -37,7 +38,7 @@ func ceremonyBegin(request []byte) (any, error) {
 	return ceremony.Begin(circuits.Shape{Kind: r.Kind, Slots: r.Slots, Depth: r.Depth}, r.Dir)
 }
 
-func ceremonyContribute(request []byte) (any, error) {
+func ceremonyContribute(_ *server.Call, request []byte) (any, error) {
 	var r struct {
 		In   string `json:"in"`
 		Out  string `json:"out"`
@@ -52,7 +53,7 @@ func ceremonyContribute(request []byte) (any, error) {
 	return ceremony.Contribute(r.In, r.Out, r.Name)
 }
 
-func ceremonyAccept(request []byte) (any, error) {
+func ceremonyAccept(_ *server.Call, request []byte) (any, error) {
 	var r struct {
 		Dir  string `json:"dir"`
 		File string `json:"file"`
@@ -87,7 +88,7 @@ func finished(result *ceremony.Result, dir string) (any, error) {
 }
 
 // ceremonySeal closes the open phase; closing phase 2 writes the key into the cache.
-func ceremonySeal(request []byte) (any, error) {
+func ceremonySeal(_ *server.Call, request []byte) (any, error) {
 	var r struct {
 		Dir     string      `json:"dir"`
 		Minimum int         `json:"minimum"`
@@ -116,7 +117,7 @@ func ceremonySeal(request []byte) (any, error) {
 
 // ceremonyVerify recomputes a closed ceremony. With key, that folder must be what the transcript gives; with cache, the
 // key is written there.
-func ceremonyVerify(request []byte) (any, error) {
+func ceremonyVerify(_ *server.Call, request []byte) (any, error) {
 	var r struct {
 		Dir      string   `json:"dir"`
 		Minimum  int      `json:"minimum"`

@@ -14,7 +14,9 @@ import (
 	"provenance/zkprover/order"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/prove"
+	"provenance/zkprover/server"
 	"provenance/zkprover/statement"
+	"provenance/zkprover/verify"
 )
 
 type commitRequest struct {
@@ -36,7 +38,7 @@ type commitResult struct {
 	Seconds float64    `json:"seconds"`
 }
 
-func commit(request []byte) (any, error) {
+func commit(call *server.Call, request []byte) (any, error) {
 	var r commitRequest
 	if err := parseRequest(request, &r); err != nil {
 		return nil, err
@@ -48,7 +50,7 @@ func commit(request []byte) (any, error) {
 	if r.Key == "" {
 		return r.recompute(begin)
 	}
-	key, err := keys.Load(r.Key)
+	key, err := call.Bases(r.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -62,9 +64,15 @@ func commit(request []byte) (any, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := call.Stopped(); err != nil {
+			return nil, err
+		}
 		made, err := prove.Commit(key, vector, values, blind)
 		if err != nil {
 			return nil, err
+		}
+		if err := verify.Knowledge(key.Verifying, vector, &made.Point, &made.Knowledge); err != nil {
+			return nil, fault.New(fault.BadKey, "commitment %d: %v", vector, err).WithHint("remove the key folder and run setup again")
 		}
 		points, poks = append(points, made.Point), append(poks, made.Knowledge)
 	}

@@ -8,6 +8,7 @@ import (
 	"provenance/zkprover/fault"
 	"provenance/zkprover/field"
 	"provenance/zkprover/order"
+	"provenance/zkprover/server"
 	"provenance/zkprover/tree"
 )
 
@@ -17,7 +18,7 @@ type rootResult struct {
 	Count int    `json:"count"`
 }
 
-func dataset(request []byte) (any, error) {
+func dataset(_ *server.Call, request []byte) (any, error) {
 	var r struct {
 		Digests   string `json:"digests"`
 		Salts     string `json:"salts"`
@@ -49,7 +50,7 @@ func dataset(request []byte) (any, error) {
 	return result, err
 }
 
-func leafRoot(request []byte) (any, error) {
+func leafRoot(_ *server.Call, request []byte) (any, error) {
 	var r struct {
 		Leaves string `json:"leaves"`
 		Depth  int    `json:"depth"`
@@ -88,7 +89,7 @@ func buildTree(leaves []fr.Element, depth int) (*tree.Tree, error) {
 	return t, nil
 }
 
-func makeOrder(request []byte) (any, error) {
+func makeOrder(_ *server.Call, request []byte) (any, error) {
 	var r struct {
 		Seed  string `json:"seed"`
 		Epoch uint64 `json:"epoch"`

@@ -3,8 +3,6 @@
 package main
 
 import (
-	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -13,6 +11,7 @@ import (
 	"provenance/zkprover/field"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
+	"provenance/zkprover/server"
 )
 
 type setupRequest struct {
@@ -29,7 +28,7 @@ type setupResult struct {
 	Seconds float64 `json:"seconds"`
 }
 
-func setup(request []byte) (any, error) {
+func setup(call *server.Call, request []byte) (any, error) {
 	var r setupRequest
 	if err := parseRequest(request, &r); err != nil {
 		return nil, err
@@ -41,7 +40,7 @@ func setup(request []byte) (any, error) {
 		r.Depth = 0
 	}
 	begin := time.Now()
-	progress("setup of %s with %d slots", r.Kind, r.Slots)
+	call.Progress("setup of %s with %d slots", r.Kind, r.Slots)
 	dir, reused, err := keys.Setup(circuits.Shape{Kind: r.Kind, Slots: r.Slots, Depth: r.Depth}, r.Cache)
 	if err != nil {
 		return nil, err
@@ -70,7 +69,7 @@ type inspectResult struct {
 	S           []string      `json:"s,omitempty"`
 }
 
-func inspect(request []byte) (any, error) {
+func inspect(_ *server.Call, request []byte) (any, error) {
 	var r struct {
 		Words string `json:"words"`
 	}
@@ -93,7 +92,5 @@ func inspect(request []byte) (any, error) {
 	}
 	return out, nil
 }
-
-func progress(text string, args ...any) { fmt.Fprintf(os.Stderr, "zkprover: "+text+"\n", args...) }
 
 func since(begin time.Time) float64 { return float64(time.Since(begin).Milliseconds()) / 1000 }

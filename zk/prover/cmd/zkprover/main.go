@@ -7,7 +7,8 @@
 // It reads one JSON object on stdin and writes one on stdout; stderr carries progress for people. Exit status: 0 done,
 // 1 a proof does not verify, 2 the request or its files cannot be used, 3 a failure that is not the caller's. With
 // status 2 and 3 the object is {"error": {"code", "what", "expected", "actual", "hint"}}. Secrets (blindings, salts,
-// leaves, neighbouring records) are read from files only and appear in no output.
+// leaves, neighbouring records) are read from files only and appear in no output. `zkprover serve` answers the same
+// commands over a socket (package server).
 package main
 
 import (
@@ -21,40 +22,37 @@ import (
 	"strings"
 
 	"provenance/zkprover/fault"
+	"provenance/zkprover/keys"
+	"provenance/zkprover/server"
 )
 
 const maxRequestBytes = 16 << 20
 
-// errFalse makes the process exit with 1 after its result was written.
-var errFalse = errors.New("a proof does not verify")
-
-// command turns a request into a result.
-type command func(request []byte) (any, error)
-
-var commands = map[string]command{
-	"setup":               setup,
-	"inspect":             inspect,
-	"dataset":             dataset,
-	"leaf-root":           leafRoot,
-	"order":               makeOrder,
-	"commit":              commit,
-	"prove-tree":          proveTree,
-	"prove-epoch":         proveEpoch,
-	"prove-link":          proveLink,
-	"prove-sorted":        proveSorted,
-	"prove-member":        proveMember,
-	"prove-absent":        proveAbsent,
-	"verify":              verifyProofs,
-	"products":            products,
-	"prove-q8_0":          proveQ8_0,
-	"prove-int8":          proveInt8,
-	"prove-merge":         proveMerge,
-	"weights":             commitWeights,
-	"ceremony-begin":      ceremonyBegin,
-	"ceremony-contribute": ceremonyContribute,
-	"ceremony-accept":     ceremonyAccept,
-	"ceremony-seal":       ceremonySeal,
-	"ceremony-verify":     ceremonyVerify,
+// commands is the closed table. serve, which serves them, stands apart.
+var commands = map[string]server.Command{
+	"setup":               {Run: setup, Alone: true},
+	"inspect":             {Run: inspect},
+	"dataset":             {Run: dataset},
+	"leaf-root":           {Run: leafRoot},
+	"order":               {Run: makeOrder},
+	"commit":              {Run: commit, Key: keys.PartBases},
+	"prove-tree":          {Run: proveTree, Key: keys.PartWhole, Proves: true},
+	"prove-epoch":         {Run: proveEpoch, Key: keys.PartWhole, Proves: true},
+	"prove-link":          {Run: proveLink, Key: keys.PartWhole, Proves: true},
+	"prove-sorted":        {Run: proveSorted, Key: keys.PartWhole, Proves: true},
+	"prove-member":        {Run: proveMember, Key: keys.PartWhole, Proves: true},
+	"prove-absent":        {Run: proveAbsent, Key: keys.PartWhole, Proves: true},
+	"prove-merge":         {Run: proveMerge, Key: keys.PartWhole, Proves: true},
+	"prove-q8_0":          {Run: proveQ8_0, Key: keys.PartWhole, Proves: true},
+	"prove-int8":          {Run: proveInt8, Key: keys.PartWhole, Proves: true},
+	"weights":             {Run: commitWeights},
+	"verify":              {Run: verifyProofs},
+	"products":            {Run: products},
+	"ceremony-begin":      {Run: ceremonyBegin, Alone: true},
+	"ceremony-contribute": {Run: ceremonyContribute, Alone: true},
+	"ceremony-accept":     {Run: ceremonyAccept, Alone: true},
+	"ceremony-seal":       {Run: ceremonySeal, Alone: true},
+	"ceremony-verify":     {Run: ceremonyVerify, Alone: true},
 }
 
 // softMemoryBytes makes the collector work harder before the largest key's 4 GB are reached; GOMEMLIMIT replaces it.
@@ -68,25 +66,33 @@ func main() {
 }
 
 func run(args []string, stdin io.Reader, stdout io.Writer) int {
-	result, err := dispatch(args, stdin)
+	result, err := dispatch(args, stdin, stdout)
 	status := 0
 	switch {
-	case errors.Is(err, errFalse):
+	case errors.Is(err, server.ErrFalse):
 		status = 1
 	case err != nil:
-		result, status = failure(err)
+		known := fault.Of(err)
+		result, status = map[string]any{"error": known}, known.Code.Status()
 	}
-	encoder := json.NewEncoder(stdout)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(result); err != nil {
+	if err := write(stdout, result); err != nil {
 		fmt.Fprintln(os.Stderr, "zkprover:", err)
 		return 3
 	}
 	return status
 }
 
-func dispatch(args []string, stdin io.Reader) (any, error) {
-	if len(args) != 1 || commands[args[0]] == nil {
+func write(stdout io.Writer, result any) error {
+	encoder := json.NewEncoder(stdout)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(result)
+}
+
+func dispatch(args []string, stdin io.Reader, stdout io.Writer) (any, error) {
+	if len(args) == 1 && args[0] == serveName {
+		return serve(stdin, stdout)
+	}
+	if len(args) != 1 || commands[args[0]].Run == nil {
 		return nil, fault.Differs(fault.BadRequest, "command", strings.Join(names(), " "), strings.Join(args, " "))
 	}
 	request, err := io.ReadAll(io.LimitReader(stdin, maxRequestBytes+1))
@@ -96,26 +102,17 @@ func dispatch(args []string, stdin io.Reader) (any, error) {
 	if len(request) > maxRequestBytes {
 		return nil, fault.New(fault.BadRequest, "request is longer than %d bytes", maxRequestBytes)
 	}
-	return commands[args[0]](request)
+	return commands[args[0]].Run(server.NewCall(report), request)
 }
 
+// report writes a progress line for people.
+func report(line string) { fmt.Fprintln(os.Stderr, "zkprover:", line) }
+
 func names() []string {
-	out := make([]string, 0, len(commands))
+	out := []string{serveName}
 	for name := range commands {
 		out = append(out, name)
 	}
 	sort.Strings(out)
 	return out
-}
-
-func failure(err error) (any, int) {
-	var known *fault.Error
-	if !errors.As(err, &known) {
-		known = fault.New(fault.Internal, "%v", err)
-	}
-	status := 2
-	if known.Code == fault.Internal {
-		status = 3
-	}
-	return map[string]any{"error": known}, status
 }

@@ -12,6 +12,7 @@ import (
 	"provenance/zkprover/field"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/prove"
+	"provenance/zkprover/server"
 	"provenance/zkprover/weights"
 )
 
@@ -46,7 +47,7 @@ type mergeResult struct {
 }
 
 // proveMerge runs the jobs one after the other. Proofs written before a failing job stay.
-func proveMerge(request []byte) (any, error) {
+func proveMerge(call *server.Call, request []byte) (any, error) {
 	var r mergeRequest
 	if err := parseRequest(request, &r); err != nil {
 		return nil, err
@@ -55,14 +56,14 @@ func proveMerge(request []byte) (any, error) {
 		return nil, fault.New(fault.BadRequest, "jobs: want a list with at least one entry")
 	}
 	begin := time.Now()
-	key, err := keys.Load(r.Key)
+	key, err := call.Key(r.Key)
 	if err != nil {
 		return nil, err
 	}
 	if key.Shape.Kind != circuits.KindMerge {
 		return nil, fault.Differs(fault.BadRequest, "kind of key", circuits.KindMerge, key.Shape.Kind)
 	}
-	merger, done, err := r.open(key.Shape.Levels())
+	merger, done, err := r.open(call, key.Shape.Levels())
 	if err != nil {
 		return nil, err
 	}
@@ -70,11 +71,14 @@ func proveMerge(request []byte) (any, error) {
 	loading := since(begin)
 	results := make([]mergeResult, 0, len(r.Jobs))
 	for i := range r.Jobs {
+		if err := call.Stopped(); err != nil {
+			return nil, err
+		}
 		result, err := r.Jobs[i].run(key, merger)
 		if err != nil {
 			return nil, err
 		}
-		progress("proof %d of %d in %.2f s", i+1, len(r.Jobs), result.Seconds)
+		call.Progress("proof %d of %d in %.2f s", i+1, len(r.Jobs), result.Seconds)
 		results = append(results, result)
 		runtime.GC() // a proof's vectors are garbage by now; the next ones are as large
 	}
@@ -82,7 +86,7 @@ func proveMerge(request []byte) (any, error) {
 }
 
 // open builds the four trees of the depth that the key is for; done closes their files.
-func (r *mergeRequest) open(depth int) (merger *prove.Merger, done func(), err error) {
+func (r *mergeRequest) open(call *server.Call, depth int) (merger *prove.Merger, done func(), err error) {
 	scale, err := strconv.ParseUint(r.Scale, 10, 32)
 	if err != nil {
 		return nil, nil, fault.Differs(fault.BadRequest, "scale", "a decimal integer below 2^32, in units of 2^-16", r.Scale)
@@ -106,7 +110,7 @@ func (r *mergeRequest) open(depth int) (merger *prove.Merger, done func(), err e
 		{"merged", r.Merged, weights.Rows, &merger.Merged},
 	} {
 		name := t.role + " " + t.stored.Tensor
-		progress("tree of %s", name)
+		call.Progress("tree of %s", name)
 		model, built, err := t.stored.build(t.layout, depth)
 		if err != nil {
 			done()

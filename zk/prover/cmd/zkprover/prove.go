@@ -15,6 +15,7 @@ import (
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/prove"
+	"provenance/zkprover/server"
 	"provenance/zkprover/statement"
 	"provenance/zkprover/tree"
 )
@@ -43,24 +44,24 @@ type jobResult struct {
 	Seconds float64  `json:"seconds"`
 }
 
-func proveTree(request []byte) (any, error) {
-	return proveAll(request, circuits.KindTree, (*session).tree)
+func proveTree(call *server.Call, request []byte) (any, error) {
+	return proveAll(call, request, circuits.KindTree, (*session).tree)
 }
-func proveEpoch(request []byte) (any, error) {
-	return proveAll(request, circuits.KindEpoch, (*session).epoch)
+func proveEpoch(call *server.Call, request []byte) (any, error) {
+	return proveAll(call, request, circuits.KindEpoch, (*session).epoch)
 }
-func proveLink(request []byte) (any, error) {
-	return proveAll(request, circuits.KindEpoch, (*session).link)
+func proveLink(call *server.Call, request []byte) (any, error) {
+	return proveAll(call, request, circuits.KindEpoch, (*session).link)
 }
 
 // proveAll runs the request's jobs one after the other. Proofs written before a failing job stay.
-func proveAll(request []byte, kind circuits.Kind, one func(*session, *job) (*proof.Proof, error)) (any, error) {
+func proveAll(call *server.Call, request []byte, kind circuits.Kind, one func(*session, *job) (*proof.Proof, error)) (any, error) {
 	jobs, many, err := parseJobs(request)
 	if err != nil {
 		return nil, err
 	}
 	begin := time.Now()
-	key, err := keys.Load(jobs[0].Key)
+	key, err := call.Key(jobs[0].Key)
 	if err != nil {
 		return nil, err
 	}
@@ -71,13 +72,16 @@ func proveAll(request []byte, kind circuits.Kind, one func(*session, *job) (*pro
 	s := newSession(key)
 	results := make([]jobResult, 0, len(jobs))
 	for i := range jobs {
+		if err := call.Stopped(); err != nil {
+			return nil, err
+		}
 		begin := time.Now()
 		result, err := s.run(&jobs[i], one)
 		if err != nil {
 			return nil, err
 		}
 		result.Seconds = since(begin)
-		progress("proof %d of %d in %.2f s", i+1, len(jobs), result.Seconds)
+		call.Progress("proof %d of %d in %.2f s", i+1, len(jobs), result.Seconds)
 		results = append(results, result)
 		runtime.GC() // a proof's vectors are garbage by now; the next ones are as large
 	}

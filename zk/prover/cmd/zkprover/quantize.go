@@ -12,6 +12,7 @@ import (
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/prove"
+	"provenance/zkprover/server"
 	"provenance/zkprover/weights"
 )
 
@@ -39,16 +40,16 @@ type quantizeResult struct {
 
 type prover func(*keys.Key, *weights.Tree, []int, []byte) (*proof.Proof, error)
 
-func proveQ8_0(request []byte) (any, error) {
-	return proveQuantized(request, circuits.KindQ8_0, prove.Q8_0)
+func proveQ8_0(call *server.Call, request []byte) (any, error) {
+	return proveQuantized(call, request, circuits.KindQ8_0, prove.Q8_0)
 }
 
-func proveInt8(request []byte) (any, error) {
-	return proveQuantized(request, circuits.KindInt8, prove.Int8)
+func proveInt8(call *server.Call, request []byte) (any, error) {
+	return proveQuantized(call, request, circuits.KindInt8, prove.Int8)
 }
 
 // proveQuantized runs the jobs one after the other. Proofs written before a failing job stay.
-func proveQuantized(request []byte, kind circuits.Kind, one prover) (any, error) {
+func proveQuantized(call *server.Call, request []byte, kind circuits.Kind, one prover) (any, error) {
 	var r quantizeRequest
 	if err := parseRequest(request, &r); err != nil {
 		return nil, err
@@ -57,7 +58,7 @@ func proveQuantized(request []byte, kind circuits.Kind, one prover) (any, error)
 		return nil, fault.New(fault.BadRequest, "jobs: want a list with at least one entry")
 	}
 	begin := time.Now()
-	key, err := keys.Load(r.Key)
+	key, err := call.Key(r.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -72,11 +73,14 @@ func proveQuantized(request []byte, kind circuits.Kind, one prover) (any, error)
 	loading := since(begin)
 	results := make([]quantizeResult, 0, len(r.Jobs))
 	for i := range r.Jobs {
+		if err := call.Stopped(); err != nil {
+			return nil, err
+		}
 		result, err := r.Jobs[i].run(key, built, one)
 		if err != nil {
 			return nil, err
 		}
-		progress("proof %d of %d in %.2f s", i+1, len(r.Jobs), result.Seconds)
+		call.Progress("proof %d of %d in %.2f s", i+1, len(r.Jobs), result.Seconds)
 		results = append(results, result)
 		runtime.GC() // a proof's vectors are garbage by now; the next ones are as large
 	}

@@ -10,6 +10,7 @@ import (
 	"provenance/zkprover/keys"
 	"provenance/zkprover/order"
 	"provenance/zkprover/proof"
+	"provenance/zkprover/server"
 	"provenance/zkprover/statement"
 	"provenance/zkprover/verify"
 )
@@ -20,7 +21,7 @@ type verdict struct {
 }
 
 // verifyProofs answers for proof files that exist; a malformed proof is a false one, a missing file an error.
-func verifyProofs(request []byte) (any, error) {
+func verifyProofs(_ *server.Call, request []byte) (any, error) {
 	var r struct {
 		Words  string       `json:"words"`
 		Proofs []string     `json:"proofs"`
@@ -57,7 +58,7 @@ func verifyProofs(request []byte) (any, error) {
 	}
 	result := map[string]any{"ok": ok, "results": results}
 	if !ok {
-		return result, errFalse
+		return result, server.ErrFalse
 	}
 	return result, nil
 }
@@ -83,7 +84,7 @@ type productsRequest struct {
 
 // products computes the accumulators for whichever inputs are there: a needs leaves, order (identity if absent) and
 // slots; b used and slots; t leaves and treeSlots; z treeSlots.
-func products(request []byte) (any, error) {
+func products(_ *server.Call, request []byte) (any, error) {
 	var r productsRequest
 	if err := parseRequest(request, &r); err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 
 	"provenance/zkprover/fault"
 	"provenance/zkprover/field"
+	"provenance/zkprover/server"
 	"provenance/zkprover/weights"
 )
 
@@ -54,7 +55,7 @@ type plan struct {
 }
 
 // commitWeights checks all tensors before it hashes the first one.
-func commitWeights(request []byte) (any, error) {
+func commitWeights(call *server.Call, request []byte) (any, error) {
 	var r weightsRequest
 	if err := parseRequest(request, &r); err != nil {
 		return nil, err
@@ -78,9 +79,12 @@ func commitWeights(request []byte) (any, error) {
 	}
 	defer state.close()
 	result := weightsResult{}
-	meter := newMeter(plans, state)
+	meter := newMeter(call, plans, state)
 	for i := range plans {
 		p := &plans[i]
+		if err := call.Stopped(); err != nil {
+			return nil, err
+		}
 		if !state.has(i) {
 			if err := p.build(meter); err != nil {
 				return nil, err
@@ -151,12 +155,13 @@ func (p *plan) build(m *meter) error {
 
 // meter prints progress at most once a second. Its methods may be called from several goroutines.
 type meter struct {
+	progress                      func(text string, args ...any)
 	begin                         time.Time
 	total, done, finished, second atomic.Int64
 }
 
-func newMeter(plans []plan, s *state) *meter {
-	m := &meter{begin: time.Now()}
+func newMeter(call *server.Call, plans []plan, s *state) *meter {
+	m := &meter{progress: call.Progress, begin: time.Now()}
 	for i := range plans {
 		if !s.has(i) {
 			m.total.Add(plans[i].entry.Bytes())
@@ -179,5 +184,5 @@ func (m *meter) report(tensors int) {
 	if rate > 0 {
 		left = float64(max(0, m.total.Load()-done)) / rate
 	}
-	progress("%d tensors, %.1f of %.1f MB, %.1f MB/s, %.0f s left", tensors, float64(done)/1e6, float64(m.total.Load())/1e6, rate/1e6, left)
+	m.progress("%d tensors, %.1f of %.1f MB, %.1f MB/s, %.0f s left", tensors, float64(done)/1e6, float64(m.total.Load())/1e6, rate/1e6, left)
 }

@@ -1,0 +1,94 @@
+"""The same jobs on a Ray of this machine: the same public inputs, proofs that verify, and nothing lost with a worker."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import ray
+from support.chain import cache_folder
+
+from provenance.errors import NotFound, RejectedError, UnavailableError
+from provenance.order import epoch_order
+from provenance_zk.client import ZkProver
+from provenance_zk.epochs import epoch_jobs
+from provenance_zk.field import R
+from provenance_zk.jobs import Job, JobQueue
+from provenance_zk.keys import KeyFolder, ensure_keys
+from provenance_zk.pool import LocalExecutor, ProofPool
+from provenance_zk.ray_executor import LOCAL, RayExecutor
+
+pytestmark = pytest.mark.filterwarnings("default")  # Ray leaves sockets and processes to the collector
+COUNT = 300
+
+
+@pytest.fixture(scope="module")
+def key(prover: ZkProver) -> KeyFolder:
+    return ensure_keys(prover, cache_folder() / "keys", "epoch", 256)
+
+
+def make_jobs(key: KeyFolder, seed: int) -> list[Job]:
+    draw = random.Random(seed)
+    leaves = np.frombuffer(b"".join(draw.randrange(R).to_bytes(32, "big") for _ in range(COUNT)), dtype=np.uint8).reshape(COUNT, 32)
+    secret = [[draw.randrange(1, R) for _ in range(2)] for _ in range(2)]
+    return epoch_jobs(key, leaves, epoch_order(bytes(32), 0, COUNT), (secret[0], secret[1]), (draw.randrange(R), draw.randrange(R)))
+
+
+@pytest.fixture(scope="module")
+def cluster(prover: ZkProver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayExecutor]:
+    """Two cores, loopback only, nothing left behind. Ray's sockets need a short path."""
+    root = Path(__file__).resolve().parents[2]
+    path = os.pathsep.join(str(root / part) for part in (".", "zk"))
+    options: dict[str, Any] = {"num_cpus": 2, "object_store_memory": 100 << 20, "runtime_env": {"env_vars": {"PYTHONPATH": path}}}
+    with RayExecutor(LOCAL, prover.binary, cpus=1, **options) as executor:
+        yield executor
+    assert not ray.is_initialized()
+
+
+def test_ray_proves_what_this_machine_proves(prover: ZkProver, key: KeyFolder, cluster: RayExecutor, tmp_path: Path) -> None:
+    jobs = make_jobs(key, 1)
+    assert cluster.workers == 2
+    with JobQueue(tmp_path / "here") as queue, LocalExecutor(prover) as local:
+        here = ProofPool(queue, local).prove(jobs)
+    with JobQueue(tmp_path / "there") as queue:
+        there = ProofPool(queue, cluster).prove(jobs)
+    assert [proof.public for proof in there] == [proof.public for proof in here]
+    assert [proof.commitments for proof in there] == [proof.commitments for proof in here]
+    assert all(verdict.ok for verdict in prover.verify(key.dir / "vk.words", there, 0b110))
+
+
+def test_a_killed_worker_loses_nothing(prover: ZkProver, key: KeyFolder, cluster: RayExecutor, tmp_path: Path) -> None:
+    worker = cluster.worker()
+    first = make_jobs(key, 2)
+    worker.prove(first, lambda i, proof: None)
+    pid = ray.get(worker.actor.prover_pid.remote())  # type: ignore[attr-defined]
+    os.kill(pid, signal.SIGKILL)  # its prover alone: the actor starts another
+    proofs: list[bytes] = []
+    worker.prove(first, lambda i, proof: proofs.append(proof))
+    assert len(proofs) == len(first)
+    ray.kill(worker.actor)  # type: ignore[attr-defined]
+    with pytest.raises(UnavailableError, match="lost"):
+        worker.prove(first, lambda i, proof: None)
+    with JobQueue(tmp_path / "q") as queue:
+        again = ProofPool(queue, cluster).prove(make_jobs(key, 3))
+    assert all(verdict.ok for verdict in prover.verify(key.dir / "vk.words", again, 0b110))
+
+
+def test_errors_keep_their_class(key: KeyFolder, cluster: RayExecutor, tmp_path: Path) -> None:
+    job = make_jobs(key, 4)[0]
+    bad = Job(job.kind, job.key_id, job.command, {**job.request, "used": job.request["leaves"]}, job.statement_id)
+    with JobQueue(tmp_path / "q") as queue, pytest.raises(RejectedError, match="leaf fed at a position"):
+        ProofPool(queue, cluster).prove([bad])
+
+
+def test_a_node_without_the_key_says_so(key: KeyFolder, cluster: RayExecutor, tmp_path: Path) -> None:
+    job = make_jobs(key, 5)[0]
+    foreign = Job(job.kind, bytes(32), job.command, job.request, job.statement_id)
+    with JobQueue(tmp_path / "q") as queue, pytest.raises(NotFound, match="no key with this id"):
+        ProofPool(queue, cluster).prove([foreign])

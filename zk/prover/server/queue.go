@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"context"
+	"sync"
+
+	"provenance/zkprover/fault"
+)
+
+// job is one request between its admission and its answer.
+type job struct {
+	number  uint64
+	need    need
+	context context.Context
+	cancel  context.CancelFunc
+	run     func(*job)
+	started func()
+	dropped func(*fault.Error) // nobody waits for it any more; called without the lock, for it writes to a client
+	key     *entry
+}
+
+// queue admits jobs, starts them first come, first served, and keeps the memory predicted for them below the limit. The
+// first in line waits until it fits; those behind it wait too, so that a large job is not passed over for ever.
+type queue struct {
+	mu       sync.Mutex
+	workers  int
+	length   int
+	limit    int64 // bytes
+	keys     store
+	waiting  []*job
+	running  map[*job]struct{}
+	reserved int64 // by running jobs, beside keys
+	number   uint64
+	done     uint64
+	closed   bool
+	idle     chan struct{} // closed once the queue is closed and nothing runs
+}
+
+// submit queues a job, or refuses it: TooLarge if it can never fit, Busy if the queue is full or closing.
+func (q *queue) submit(j *job) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if total := processBytes + j.need.bytes + j.need.job; total > q.limit {
+		return fault.Differs(fault.TooLarge, "memory predicted for the job in bytes", q.limit, total).
+			WithHint("serve with a higher memory_bytes, or use a key with fewer slots")
+	}
+	if q.closed {
+		return fault.New(fault.Busy, "server is shutting down").WithHint("ask another server, or again when it is back")
+	}
+	if len(q.waiting) >= q.length {
+		return fault.Differs(fault.Busy, "jobs waiting", q.length, len(q.waiting)+1).WithHint("ask again later")
+	}
+	q.number++
+	j.number = q.number
+	q.waiting = append(q.waiting, j)
+	q.start()
+	return nil
+}
+
+// start runs jobs while there is room. The caller holds the lock.
+func (q *queue) start() {
+	for len(q.waiting) > 0 && len(q.running) < q.workers && q.fits(q.waiting[0]) {
+		j := q.waiting[0]
+		q.waiting = q.waiting[1:]
+		if j.need.key.dir != "" {
+			j.key = q.keys.take(j.need.key, j.need.bytes)
+		}
+		q.reserved += j.need.job
+		q.running[j] = struct{}{}
+		go func() {
+			j.started()
+			j.run(j)
+			q.finish(j)
+		}()
+	}
+}
+
+// fits makes room for a job at the cost of idle keys.
+func (q *queue) fits(j *job) bool {
+	want := processBytes + q.reserved + j.need.job
+	var own *entry
+	if j.need.key.dir != "" {
+		if own = q.keys.find(j.need.key); own == nil {
+			want += j.need.bytes
+		}
+	}
+	return q.keys.evict(q.limit-want, own)
+}
+
+func (q *queue) finish(j *job) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	j.cancel()
+	q.done++
+	q.reserved -= j.need.job
+	delete(q.running, j)
+	if j.key != nil {
+		q.keys.release(j.key, q.done)
+	}
+	q.start()
+	if q.closed && len(q.running) == 0 {
+		close(q.idle)
+	}
+}
+
+// cancel gives up a job: a waiting one at once, a running one at its next stage. It returns the state found, empty if
+// there is no such job.
+func (q *queue) cancel(number uint64, why *fault.Error) string {
+	state, dropped := q.find(number)
+	if dropped != nil {
+		dropped.dropped(why)
+	}
+	return state
+}
+
+func (q *queue) find(number uint64) (state string, dropped *job) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i, j := range q.waiting {
+		if j.number == number {
+			q.waiting = append(q.waiting[:i:i], q.waiting[i+1:]...)
+			j.cancel()
+			q.start() // what stood behind it may fit
+			return stateWaiting, j
+		}
+	}
+	for j := range q.running {
+		if j.number == number {
+			j.cancel()
+			return stateRunning, nil
+		}
+	}
+	return "", nil
+}
+
+// close refuses what waits and what comes, and returns a channel that is closed when nothing runs any more.
+func (q *queue) close(why *fault.Error) <-chan struct{} {
+	q.mu.Lock()
+	waiting := q.waiting
+	q.waiting = nil
+	if !q.closed && len(q.running) == 0 {
+		close(q.idle)
+	}
+	q.closed = true
+	q.mu.Unlock()
+	for _, j := range waiting {
+		j.cancel()
+		j.dropped(why)
+	}
+	return q.idle
+}
+
+// abandon answers every running job's client; the caller ends the process.
+func (q *queue) abandon(why *fault.Error) int {
+	q.mu.Lock()
+	var left []*job
+	for j := range q.running {
+		left = append(left, j)
+	}
+	q.mu.Unlock()
+	for _, j := range left {
+		j.cancel()
+		j.dropped(why)
+	}
+	return len(left)
+}
+
+// keyStats is a key in memory, for [Stats].
+type keyStats struct {
+	VKID  string `json:"vkId"`
+	Part  string `json:"part"`
+	Bytes int64  `json:"bytes"`
+	Users int    `json:"users"`
+}
+
+// Stats is the answer to the command `stats`.
+type Stats struct {
+	Workers  int        `json:"workers"`
+	Queue    int        `json:"queue"`
+	Limit    int64      `json:"memoryBytes"`
+	Reserved int64      `json:"reservedBytes"` // predicted for the process, its keys and its running jobs
+	Running  int        `json:"running"`
+	Waiting  int        `json:"waiting"`
+	Done     uint64     `json:"done"`
+	KeyLoads int        `json:"keyLoads"`
+	Keys     []keyStats `json:"keys"`
+}
+
+func (q *queue) stats() Stats {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	out := Stats{Workers: q.workers, Queue: q.length, Limit: q.limit, Running: len(q.running), Waiting: len(q.waiting),
+		Reserved: processBytes + q.reserved + q.keys.bytes(), Done: q.done, KeyLoads: q.keys.loads, Keys: []keyStats{}}
+	for _, e := range q.keys.entries {
+		out.Keys = append(out.Keys, keyStats{e.name.id, string(e.name.part), e.bytes, e.users})
+	}
+	return out
+}
