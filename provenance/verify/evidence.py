@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from provenance.anchoring import SignedHead, read_heads
+from provenance.digest import Digest
 from provenance.errors import InputError, NotFound, ProvenanceError
 from provenance.layout import RunFolder, read_json
 from provenance.log import read_records
@@ -77,7 +78,7 @@ def load_openings(folder: Path | None, nonce: str | None) -> dict[str, Opening]:
         return {}
     if folder is None or nonce is None:
         raise InputError("openings and their nonce go together", expected="--openings DIR --nonce 0x..")
-    value = bytes.fromhex(_hex_name(nonce)[2:]) if nonce.startswith("0x") else bytes.fromhex(_hex_name(nonce))
+    value = bytes(Digest.parse(nonce))
     found = {}
     for stage in ("merge", "quantize"):
         path = folder / stage / "opening.json"

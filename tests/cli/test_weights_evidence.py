@@ -100,3 +100,45 @@ def test_tampered_evidence_fails(job: Job, public: Path, name: str) -> None:
     verdict = judged(job, public)
     assert verdict["status"] == "failed"
     assert status(verdict, f"{stage}.proven") == "fails"
+
+
+NONCE = "0x" + "5a" * 32
+
+
+@pytest.fixture(scope="module")
+def openings(job: Job, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("openings")
+    done = job("proof", "open", job.run, "--nonce", NONCE, "--draws", 2, "--out", out, "--json")
+    assert done.code == 0, done.err
+    assert set(done.json["proofs"]) == {"merge", "quantize"}
+    return out
+
+
+def test_blocks_at_a_nonce_of_ones_own_hold(job: Job, public: Path, openings: Path) -> None:
+    verdict = judged(job, public, "--openings", openings, "--nonce", NONCE)
+    assert verdict["status"] == "verified"
+    assert [c["status"] for c in verdict["claims"] if c["id"] == "openings.proven"] == ["holds", "holds"]
+
+
+def test_openings_at_another_nonce_fail(job: Job, public: Path, openings: Path) -> None:
+    verdict = judged(job, public, "--openings", openings, "--nonce", "0x" + "5b" * 32)
+    assert verdict["status"] == "failed"
+    assert status(verdict, "openings.proven") == "fails"
+
+
+def test_the_drawn_proofs_do_not_pass_as_openings(job: Job, public: Path, openings: Path, tmp_path: Path) -> None:
+    forged = tmp_path / "forged"
+    shutil.copytree(openings, forged)
+    for file in (public / "provenance" / "samples" / "merge").glob("proof-*.json"):
+        shutil.copyfile(file, forged / "merge" / file.name)
+    verdict = judged(job, public, "--openings", forged, "--nonce", NONCE)
+    assert verdict["status"] == "failed"
+
+
+@pytest.mark.parametrize("options", [
+    ("--nonce", NONCE), ("--openings", "."), ("--openings", ".", "--nonce", "0x12"), ("--openings", "/nonexistent", "--nonce", NONCE),
+])
+def test_openings_need_a_folder_and_a_nonce(job: Job, options: tuple[str, ...]) -> None:
+    done = job("verify", job.file, "--evidence", job.run, *options)
+    assert done.code == 2
+    assert "error:" in done.err

@@ -97,7 +97,15 @@ def make_proofs(stage: Stage, wanted: Sequence[Group], keys: KeyFinder, out: Pat
         made += len(fresh)
         left = _left(begin, made, len(wanted) - len(proofs))
         progress(f"{samples.STAGES[stage.anchoring.stage]}: {len(proofs)} of {len(wanted)} proofs{left}")
+    _remove_others(out, len(wanted))
     return [proofs[i] for i in range(len(wanted))]
+
+
+def _remove_others(out: Path, count: int) -> None:
+    """Proofs of an earlier, longer anchoring are no evidence of this one."""
+    while (stale := out / f"proof-{count}.json").exists():
+        stale.unlink()
+        count += 1
 
 
 def _left(begin: float, made: int, missing: int) -> str:
