@@ -6,6 +6,7 @@ any other tie stays `declared` and the verdict shows it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -16,7 +17,7 @@ from provenance.content import content_digest
 from provenance.errors import NotFound, VerificationError
 from provenance.facts import ModelAnchoringFacts, TableFacts
 from provenance.record import Record
-from provenance.tensors import Tensor, TensorTable
+from provenance.tensors import DType, Layout, Tensor, TensorTable
 from provenance.verdict import Edge, Grade
 from provenance.verify.context import Context, need
 from provenance.verify.protocols import SampleEvidence, Sampling
@@ -28,6 +29,7 @@ TEXT = {
 }
 _EDGES = {"merge": "merged_from", "quantize": "quantized_from"}
 _SCALE_UNIT = 1 << 16
+_PLAIN_DECIMAL = re.compile(r"[0-9]{1,6}(\.[0-9]{1,40})?")
 _TABLES = {"merge": ("base", "adapter", "merged"), "quantize": ("merged",)}
 
 
@@ -113,19 +115,28 @@ def _require_subject(ctx: Context, stage: str, facts: ModelAnchoringFacts, merge
     expected = lineage.release.fields["model"] if stage == "quantize" else fields["merged"]
     if (actual := "sha256:" + facts.artifact.hex()) != expected:
         raise VerificationError("anchoring is about another artifact", where=stage, expected=expected, actual=actual)
+    if any((tensor.dtype, tensor.layout) != (DType.BF16, Layout.ROWS) for tensor in merged.tensors):
+        raise VerificationError("proofs are about bfloat16 tensors, row by row", where=stage, expected="BF16, rows")
     names = [tensor.name for tensor in merged.tensors]
     if names != sorted(fields["adapted"], key=str.encode):
         raise VerificationError("table does not hold exactly the adapted tensors", where=stage,
                                 expected=f"{len(fields['adapted'])} tensors", actual=f"{len(names)} tensors")
-    if stage == "merge" and facts.scale != Fraction(fields["scale"]) * _SCALE_UNIT:
-        raise VerificationError("anchored scale is not the merge's", where=stage, expected=str(Fraction(fields["scale"]) * _SCALE_UNIT),
-                                actual=facts.scale)
+    if stage == "merge" and facts.scale != (scale := _scale(fields["scale"])):
+        raise VerificationError("anchored scale is not the merge's", where=stage, expected=str(scale), actual=facts.scale)
     if facts.blocks != merged.blocks:
         raise VerificationError("anchoring counts other blocks than its table", where=stage, expected=merged.blocks, actual=facts.blocks)
     other = _other_merged(ctx, stage)
     if other is not None and other != facts.merged:
         raise VerificationError("merge and quantization are about different merged weights", where=stage, expected=_shown(other),
                                 actual=_shown(facts.merged))
+
+
+def _scale(text: str) -> Fraction:
+    """s * 2^16 of a merge record (attacker-controlled: no exponents, whose numbers could be of any length)."""
+    if not _PLAIN_DECIMAL.fullmatch(text):
+        raise VerificationError("merge record has a scale that no proof can hold", where="merge.scale", expected="a plain decimal",
+                                actual=text[:40])
+    return Fraction(text) * _SCALE_UNIT
 
 
 def _other_merged(ctx: Context, stage: str) -> TableFacts | None:

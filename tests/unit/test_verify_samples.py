@@ -69,6 +69,7 @@ class Sampled:
     anchorings: int = 1
     adapted: tuple[str, ...] = tuple(NAMES)
     ledger: str = MODELS.address
+    scale: str = "2"
 
     def run(self) -> MemoryRun:
         run = MemoryRun(self._add)
@@ -86,7 +87,7 @@ class Sampled:
 
     def _add(self, log: list[Record]) -> list[Record]:
         *before, merge, quantize, release = log
-        merge = replace(merge, fields=dict(merge.fields) | {"adapted": list(self.adapted)})
+        merge = replace(merge, fields=dict(merge.fields) | {"adapted": list(self.adapted), "scale": self.scale})
         samples = [Record.make("sample", TIME, stage=stage, number=self.anchorings - 1, ledger=self.ledger, anchoring="0x" + "00" * 32)
                    for stage in ("merge", "quantize")]
         return [*before, merge, quantize, *samples, release]
@@ -152,6 +153,8 @@ ATTACKS: dict[str, tuple[Sampled, str]] = {
     "another adapter table": (Sampled({"adapter": replace(OTHER, entries=4)}, {}), "merge.proven"),
     "merged table of another model": (Sampled({"merged": OTHER}, {}), "merge.proven"),
     "quantization of other merged weights": (Sampled({}, {"merged": OTHER}), "quantize.proven"),
+    "scale that is no number": (Sampled({}, {}, scale="nan"), "merge.proven"),
+    "scale without end": (Sampled({}, {}, scale="1e999999999"), "merge.proven"),
     "blocks understated": (Sampled({"blocks": 7}, {}), "merge.proven"),
 }
 

@@ -92,7 +92,7 @@ def test_tables_of_one_merge_belong_together() -> None:
 @pytest.mark.parametrize(("which", "index", "change"), [
     (0, 1, {"name": "bb.weight"}), (0, 1, {"columns": 32, "rows": 64}), (0, 1, {"depth": 3}), (0, 1, {"dtype": DType.F16}),
     (1, 2, {"rows": 3}), (1, 2, {"columns": 32}), (1, 3, {"rows": 31}), (1, 3, {"layout": Layout.LORA_A}), (1, 3, {"depth": 3}),
-    (2, 0, {"layout": Layout.LORA_B}),
+    (2, 0, {"layout": Layout.LORA_B}), (1, 0, {"dtype": DType.F16}),
 ])
 def test_tables_that_do_not_belong_together_are_refused(which: int, index: int, change: dict[str, Any]) -> None:
     made = list(tables())

@@ -17,7 +17,7 @@ from eth_utils.crypto import keccak
 
 from provenance.errors import InputError, VerificationError
 from provenance.facts import ZERO_WORD, TableFacts
-from provenance.tensors import Layout, Tensor, TensorTable
+from provenance.tensors import DType, Layout, Tensor, TensorTable
 from provenance_zk.kinds import BYTES_PER_WORD, INDEXES_PER_WORD, INT8_BYTES, KINDS, Q8_0_BYTES, RANK_UNIT, RANKS
 from provenance_zk.statements import tag
 
@@ -187,6 +187,8 @@ def require_tables(base: TensorTable, adapter: TensorTable, merged: TensorTable)
                 or m.layout is not Layout.ROWS:
             raise VerificationError("base and merged tensor differ in name or shape", where=m.name, expected=m.name, actual=w.name)
         wanted = (f"{m.name}:lora_a", Layout.LORA_A, m.columns, m.depth, f"{m.name}:lora_b", Layout.LORA_B, m.rows, m.depth)
+        if {a.dtype, b.dtype, m.dtype} != {DType.BF16}:
+            raise VerificationError("a merge is about bfloat16 tensors", where=m.name, expected="BF16", actual=a.dtype.name)
         if (a.name, a.layout, a.columns, a.depth, b.name, b.layout, b.rows, b.depth) != wanted or a.rows != b.columns:
             raise VerificationError("adapter's tensors do not fit the merged one", where=m.name, expected=wanted[0], actual=a.name)
         ranks.add(rank_of(a.rows))
