@@ -59,5 +59,5 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
-def shell(command: str, env: dict[str, str], timeout_s: int = 300) -> subprocess.CompletedProcess[str]:
+def shell(command: str, env: dict[str, str], timeout_s: int = 900) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["bash", "-c", command], cwd=ROOT, env=env, capture_output=True, text=True, timeout=timeout_s, check=False)
