@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from eth_account import Account
@@ -173,9 +174,11 @@ def test_settings_come_from_the_given_environment_only(tmp_path: Path) -> None:
 
 
 def test_each_variable_has_its_setting(tmp_path: Path) -> None:
-    names = ("HOME", "CACHE", "TRUST", "ZKPROVER", "PASSWORD_FILE")
-    env = {f"PROVENANCE_{n}": str(tmp_path / n) for n in names} | {"PROVENANCE_RPC_URL": "http://127.0.0.1:1"}
-    assert Settings.load(env) == Settings(*(tmp_path / n for n in names), "http://127.0.0.1:1")
+    paths = ("home", "cache", "trust", "zkprover", "prover_secret", "password_file")
+    texts = {"prover": "unix:/run/prover", "rpc_url": "http://127.0.0.1:1"}
+    env = {f"PROVENANCE_{n.upper()}": str(tmp_path / n) for n in paths} | {f"PROVENANCE_{n.upper()}": v for n, v in texts.items()}
+    expected: dict[str, Any] = {n: tmp_path / n for n in paths} | texts
+    assert Settings.load(env) == Settings(**expected)
 
 
 def test_a_trust_file_in_the_configuration_folder_is_found(tmp_path: Path) -> None:
