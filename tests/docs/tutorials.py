@@ -73,7 +73,7 @@ def require_page(page: Path, job: Job) -> None:
     todo = steps(page)
     script = "".join(f'{s.script}\necho "{END} $?"\n' for s in todo)
     done = subprocess.run(
-        ["bash", "-uo", "pipefail", "-c", script], cwd=ROOT, env=job.env, capture_output=True, text=True, timeout=500, check=False
+        ["bash", "-uo", "pipefail", "-c", script], cwd=ROOT, env=job.env, capture_output=True, text=True, timeout=1000, check=False
     )
     parts = re.split(rf"^{END} (\d+)\n", done.stdout, flags=re.MULTILINE)
     wrong = []
