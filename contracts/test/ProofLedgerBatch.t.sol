@@ -162,8 +162,10 @@ contract ProofLedgerBatchTest is LedgerFixture {
             (batch[i].a, batch[i].b) = (7, 0);
             _expectSameRefusal(batch, i);
             batch = _honest();
-            batch[i].c = 1 - batch[i].c; // the other chunk
-            _expectSameRefusal(batch, i);
+            if (batch[i].c == 0) {
+                batch[i].c = 1; // the other chunk, whose own item comes later
+                _expectSameRefusal(batch, i);
+            }
             batch[i].c = 2;
             _expectSameRefusal(batch, i);
             batch = _honest();
@@ -174,6 +176,17 @@ contract ProofLedgerBatchTest is LedgerFixture {
             batch[i].runId = keccak256("no run");
             _expectSameRefusal(batch, i);
         }
+    }
+
+    /// An item that names a chunk accepted before it is without effect, whatever it holds: nothing counts twice.
+    function test_itemOfAChunkAcceptedBeforeIsWithoutEffect() public {
+        IProofLedger.EpochItem[] memory items = _honest();
+        items[1].c = 0;
+        ledger.proveEpochs(items);
+        IProofLedger.Anchoring memory spoiled = ledger.anchoringOf(runId, items[1].epoch, 0);
+        assertEq(uint256(spoiled.chunksProved), 1, "counted once");
+        assertTrue(!spoiled.accepted, "the missing chunk is missing");
+        assertTrue(ledger.anchoringOf(runId, items[2].epoch, 0).accepted, "the other epoch");
     }
 
     /// D + X in one item and D - X in another: neither is the registered point.

@@ -2,8 +2,10 @@
 // proofs, and random changes of them, get the same verdict from it, from Groth16 and from a batch of one and of two.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { execFileSync } from "node:child_process";
 import { createRequire } from "node:module";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { artifacts, Chain, Reverted } from "../scripts/chain.js";
@@ -13,10 +15,14 @@ const MUTATIONS = 200;
 const folder = join(repository, "tests", "vectors", "zk");
 const vectors = JSON.parse(readFileSync(join(folder, "groth16_tree256.json"), "utf8"));
 
-/** `zk/prover/cmd/vectors` writes the source from the frozen key; it is compiled here and shipped nowhere. */
+/** `zk/prover/cmd/vectors` writes the source from the frozen key; it is compiled here, shipped and kept nowhere. */
 function gnarkVerifier() {
   const solc = createRequire(import.meta.url)("solc");
-  const sources = { "Verifier.sol": { content: readFileSync(join(folder, "gnark_tree256.sol"), "utf8") } };
+  const temporary = mkdtempSync(join(tmpdir(), "gnark-"));
+  const file = join(temporary, "Verifier.sol");
+  execFileSync("go", ["run", "./cmd/vectors", "-gnark", file], { cwd: join(repository, "zk", "prover"), stdio: "inherit" });
+  const sources = { "Verifier.sol": { content: readFileSync(file, "utf8") } };
+  rmSync(temporary, { recursive: true });
   const settings = { ...compilerSettings, outputSelection: { "*": { Verifier: ["abi", "evm.bytecode.object"] } } };
   const output = JSON.parse(solc.compile(JSON.stringify({ language: "Solidity", sources, settings })));
   const errors = (output.errors ?? []).filter((error) => error.severity === "error");

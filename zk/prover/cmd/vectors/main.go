@@ -2,12 +2,13 @@
 
 // Command vectors writes the shared test vectors of this module.
 //
-//	go run ./cmd/vectors [-out FOLDER]            poseidon.json, order.json, tree.json, bad_keys.json, batch.json,
-//	                                              gnark_tree256.sol: the same bytes on every run
+//	go run ./cmd/vectors [-out FOLDER]            poseidon.json, order.json, tree.json, bad_keys.json, batch.json: the
+//	                                              same bytes on every run
 //	go run ./cmd/vectors -proofs [-cache FOLDER]  groth16_*.json: by hand only, since setups and proofs are random and
 //	                                              the files are frozen
 //	go run ./cmd/vectors -expand FOLDER           mutations_*.json there, from mutations.json and the frozen proofs: the
 //	                                              same bytes on every run
+//	go run ./cmd/vectors -gnark FILE              gnark's Solidity verifier of the frozen tree key, for a differential test
 package main
 
 import (
@@ -32,8 +33,12 @@ func main() {
 	proofs := flag.Bool("proofs", false, "write the proof vectors instead of the others")
 	cache := flag.String("cache", filepath.Join(os.TempDir(), "zkprover-keys"), "key cache for -proofs")
 	expand := flag.String("expand", "", "write the mutations of the proof vectors in -out to this folder instead")
+	gnark := flag.String("gnark", "", "write gnark's Solidity verifier of the tree key in -out to this file instead")
 	flag.Parse()
 	err := func() error {
+		if *gnark != "" {
+			return writeGnark(*out, *gnark)
+		}
 		if *expand != "" {
 			return expandAll(*out, *expand)
 		}
@@ -66,14 +71,15 @@ func run(out, cache, frozen string, proofs bool) error {
 			return err
 		}
 	}
-	if proofs {
-		return nil
-	}
+	return nil
+}
+
+func writeGnark(frozen, path string) error {
 	source, err := gnarkSolidity(frozen)
 	if err != nil {
-		return fmt.Errorf("gnark_tree256.sol: %w", err)
+		return err
 	}
-	return os.WriteFile(filepath.Join(out, "gnark_tree256.sol"), source, 0o644)
+	return os.WriteFile(path, source, 0o644)
 }
 
 // proofFiles are the vectors of each statement.
