@@ -50,8 +50,8 @@ def test_commit_info_check_contains(tmp_path: Path, home: Path) -> None:
     (tmp_path / "r.txt").write_text("record 3")
     assert run("contains", out, "--file", tmp_path / "r.txt")["source_row"] == 3
     (tmp_path / "r.txt").write_text("record 3\n")
-    with pytest.raises(NotFound):
-        run("contains", out, "--file", tmp_path / "r.txt")
+    absent = call("contains", out, "--file", tmp_path / "r.txt", "--json")
+    assert (absent.exit_code, json.loads(absent.stdout)["answer"]) == (4, "absent")
 
 
 def test_whole_rows_are_found_by_their_json(tmp_path: Path) -> None:
