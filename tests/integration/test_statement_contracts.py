@@ -17,7 +17,8 @@ from provenance.errors import RejectedError
 from provenance.facts import ZERO_WORD, TableFacts
 from provenance.merkle import leaf_hash, node_hash
 from provenance_zk.kinds import KINDS
-from provenance_zk.model_ledger import ModelAnchoring, Opening, Sample
+from provenance_zk.model_ledger import Opening, Sample
+from provenance_zk.samples import NO_TABLE, Anchoring, draw_count
 from tests.support.chain import Lab
 from tests.support.simulated_keys import SimulatedKey, prove
 from tests.support.spine import Data, Run
@@ -90,11 +91,11 @@ def tables() -> tuple[dict[str, TableFacts], dict[str, Opening]]:
     return facts, {label: Opening(ROOTS[label], path) for label, path in paths.items()}
 
 
-def anchoring(kind: str, artifact: bytes) -> ModelAnchoring:
+def anchoring(kind: str, artifact: bytes) -> Anchoring:
     facts, _ = tables()
     if kind == "merge":
-        return ModelAnchoring(facts["merged"], artifact, kind, 4, 6, BLOCKS, facts["base"], facts["adapter"], SCALE)
-    return ModelAnchoring(facts["merged"], artifact, kind, 4, 6, BLOCKS)
+        return Anchoring(facts["base"], facts["adapter"], facts["merged"], artifact, kind, 4, SCALE, 6, BLOCKS)
+    return Anchoring(NO_TABLE, NO_TABLE, facts["merged"], artifact, kind, 4, 0, 6, BLOCKS)
 
 
 def sample(kind: str, seed: bytes, group: int) -> Sample:
@@ -120,7 +121,7 @@ def test_a_model_is_anchored_drawn_proven_and_read_back(session: Session, honest
     assert session.latest().model_anchoring_count(run, stage) == number + 1
     seed = session.draw_model(run, stage, number)
     assert session.draw_model(run, stage, number) == seed != ZERO_WORD
-    items = [sample(kind, seed, group) for group in range(wanted.groups(BLOCKS))]
+    items = [sample(kind, seed, group) for group in range(draw_count(BLOCKS, BLOCKS, wanted.draws, wanted.slots) // wanted.slots)]
     assert len(items) == 2
     for _ in range(2):
         session.prove_samples(run, stage, number, [item.calldata() for item in items])
