@@ -17,7 +17,7 @@ from provenance.content import content_digest
 from provenance.errors import NotFound, VerificationError
 from provenance.facts import ModelAnchoringFacts, TableFacts
 from provenance.record import Record
-from provenance.tensors import DType, Layout, Tensor, TensorTable
+from provenance.tensors import SCALE_UNIT, DType, Layout, Tensor, TensorTable
 from provenance.verdict import Edge, Grade
 from provenance.verify.context import Context, need
 from provenance.verify.protocols import SampleEvidence, Sampling
@@ -28,7 +28,6 @@ TEXT = {
     "quantize": "sampled blocks of every adapted tensor of the file are the nearest codes of the merged weights",
 }
 _EDGES = {"merge": "merged_from", "quantize": "quantized_from"}
-_SCALE_UNIT = 1 << 16
 _PLAIN_DECIMAL = re.compile(r"[0-9]{1,6}(\.[0-9]{1,40})?")
 _TABLES = {"merge": ("base", "adapter", "merged"), "quantize": ("merged",)}
 
@@ -136,7 +135,7 @@ def _scale(text: str) -> Fraction:
     if not _PLAIN_DECIMAL.fullmatch(text):
         raise VerificationError("merge record has a scale that no proof can hold", where="merge.scale", expected="a plain decimal",
                                 actual=text[:40])
-    return Fraction(text) * _SCALE_UNIT
+    return Fraction(text) * SCALE_UNIT
 
 
 def _other_merged(ctx: Context, stage: str) -> TableFacts | None:

@@ -8,11 +8,11 @@ from fractions import Fraction
 from pathlib import Path
 
 from provenance.errors import InputError
+from provenance.tensors import SCALE_UNIT
 from provenance_zk.client import ZkProver
 from provenance_zk.request import private_folder
 from provenance_zk.statements import ProofFile
 
-SCALE_UNITS = 1 << 16  # scales are public inputs in units of 2^-16
 _SCALE_LIMIT = 1 << 32
 
 
@@ -39,7 +39,7 @@ def scale_units(scale: Fraction) -> int:
     Raises:
         InputError: no multiple of 2^-16 in [0, 2^16).
     """
-    units = scale * SCALE_UNITS
+    units = scale * SCALE_UNIT
     if units.denominator != 1 or not 0 <= units < _SCALE_LIMIT:
         raise InputError("scale cannot be stated", expected="a multiple of 2^-16 in [0, 2^16)", actual=scale,
                          hint="choose lora_alpha and rank so that their quotient is such a number")

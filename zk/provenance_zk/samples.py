@@ -17,7 +17,7 @@ from eth_utils.crypto import keccak
 
 from provenance.errors import InputError, VerificationError
 from provenance.facts import ZERO_WORD, TableFacts
-from provenance.tensors import DType, Layout, Tensor, TensorTable
+from provenance.tensors import SCALE_UNIT, DType, Layout, Tensor, TensorTable
 from provenance_zk.kinds import BYTES_PER_WORD, INDEXES_PER_WORD, INT8_BYTES, KINDS, Q8_0_BYTES, RANK_UNIT, RANKS
 from provenance_zk.statements import tag
 
@@ -27,7 +27,6 @@ STAGE_OF = {"merge": MERGE, "q8_0": QUANTIZE, "int8": QUANTIZE}
 BLOCK_BYTES = {"q8_0": Q8_0_BYTES, "int8": INT8_BYTES}
 CODE_OFFSET = {"q8_0": 2, "int8": 4}  # bytes of scale before a block's codes
 DEFAULT_DRAWS = 459  # 99 % detection of tampering with 1 % of all blocks
-SCALE_UNIT = 1 << 16
 
 CodeReader = Callable[[Tensor, int], bytes]
 """(tensor, block) -> its bytes as they stand in the deployed file."""
