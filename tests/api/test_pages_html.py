@@ -177,6 +177,20 @@ def test_picture_needs_the_whole_lineage(client: TestClient) -> None:
     assert pictures(replace(verdict, edges=())) == ()
 
 
+def test_picture_says_how_roots_are_tied_to_weights() -> None:
+    steps = [("trained_on", "data", "check"), ("finetuned_from", "base", "adapter"), ("merged_from", "adapter", "merged"),
+             ("merged_from", "base", "merged"), ("quantized_from", "merged", "file")]
+    ties = [("base", Grade.RECOMPUTED), ("adapter", Grade.DECLARED)]
+    edges = [*(Edge(kind, parent, child, Grade.PROVEN) for kind, parent, child in steps),
+             *(Edge("committed_as", weights, f"table 0x{weights}", grade) for weights, grade in ties)]
+    verdict = Verdict(Status.VERIFIED, "x", {}, edges=tuple(edges), release={"run_id": "run", "record": "record"})
+    for picture in pictures(verdict):
+        lines = {box.node.key: [line for _, line in box.notes] for box in picture.boxes}
+        assert (lines["base"], lines["adapter"], lines["merged"]) == (["roots recomputed"], ["roots declared"], [])
+        assert all(y < box.y + box.height for box in picture.boxes for y, _ in box.notes)
+        assert picture.description.endswith("roots of the adapter: declared; roots of the base model: recomputed")
+
+
 @pytest.mark.parametrize(
     ("accept", "html"),
     [

@@ -5,22 +5,25 @@ Only values: the template draws them. Digests are shortened to 8+8 digits, with 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from provenance.verdict import Edge, Grade, Verdict
 
 NOTE_CHARS = 21
+TIE_HEIGHT = 18
 
 
 @dataclass(frozen=True)
 class Node:
-    """A thing of the lineage: `digest` in full, `note` a few words about it."""
+    """A thing of the lineage: `digest` in full, `note` a few words about it, `tie` how its digest is known to belong to the roots that
+    proofs speak about (None where no proof does)."""
 
     key: str
     title: str
     digest: str
     note: str = ""
+    tie: Edge | None = None
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,12 @@ class Box:
         return shorten(self.node.digest)
 
     @property
-    def note(self) -> str:
-        note = self.node.note
-        return note if len(note) <= NOTE_CHARS else note[: NOTE_CHARS - 1] + "…"
+    def notes(self) -> list[tuple[int, str]]:
+        """Lines under the digest, each with its height on the page."""
+        lines = [_clip(self.node.note)] if self.node.note else []
+        if self.node.tie is not None:
+            lines.append(f"roots {self.node.tie.grade.value}")
+        return [(self.y + 65 + TIE_HEIGHT * i, line) for i, line in enumerate(lines)]
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,10 @@ def shorten(text: str) -> str:
     return f"{body[:8]}…{body[-8:]}" if len(body) > 20 else text
 
 
+def _clip(note: str) -> str:
+    return note if len(note) <= NOTE_CHARS else note[: NOTE_CHARS - 1] + "…"
+
+
 def _edge(verdict: Verdict, kind: str, parent: str | None = None) -> Edge | None:
     return next((e for e in verdict.edges if e.kind == kind and parent in (None, e.parent)), None)
 
@@ -104,9 +114,9 @@ def _graph(verdict: Verdict) -> tuple[list[Node], list[Link]] | None:
         Node("dataset", "Dataset", trained.parent, "committed records"),
         Node("run", "Training run", str(release["run_id"]), (trained.note or "batches in the log").partition(",")[0]),
         Node("checkpoint", "Checkpoint", trained.child, "adapter weights"),
-        Node("adapter", "Adapter", tuned.child),
-        Node("base", "Base model", tuned.parent, tuned.note or ""),
-        Node("merged", "Merged model", quantized.parent),
+        Node("adapter", "Adapter", tuned.child, tie=_tie(verdict, tuned.child)),
+        Node("base", "Base model", tuned.parent, tuned.note or "", _tie(verdict, tuned.parent)),
+        Node("merged", "Merged model", quantized.parent, tie=_tie(verdict, quantized.parent)),
         Node("file", "Quantized file", quantized.child, quantized.note or ""),
         Node("release", "Release", str(release["record"]), str(release.get("name", ""))),
     ]
@@ -124,6 +134,10 @@ def _graph(verdict: Verdict) -> tuple[list[Node], list[Link]] | None:
     return nodes, links
 
 
+def _tie(verdict: Verdict, digest: str) -> Edge | None:
+    return _edge(verdict, "committed_as", digest)
+
+
 def pictures(verdict: Verdict) -> tuple[Picture, ...]:
     """The wide and the tall picture; empty if the verification did not get as far as the lineage."""
     graph = _graph(verdict)
@@ -131,7 +145,8 @@ def pictures(verdict: Verdict) -> tuple[Picture, ...]:
         return ()
     nodes, links = graph
     titles = {n.key: n.title.lower() for n in nodes}
-    description = "; ".join(f"{titles[k.child]} from {titles[k.parent]}: {k.grade.value}" for k in links)
+    ties = [f"roots of the {titles[n.key]}: {n.tie.grade.value}" for n in nodes if n.tie is not None]
+    description = "; ".join([*(f"{titles[k.child]} from {titles[k.parent]}: {k.grade.value}" for k in links), *ties])
     return _wide(nodes, links, description), _tall(nodes, links, description)
 
 
@@ -141,6 +156,8 @@ def _wide(nodes: list[Node], links: list[Link], description: str) -> Picture:
     columns = {"dataset": 0, "run": 1, "checkpoint": 2, "adapter": 3, "merged": 3, "file": 2, "release": 1, "base": 4}
     rows = {"merged": lower, "file": lower, "release": lower, "base": (upper + lower) // 2}
     boxes = {n.key: Box(n, columns[n.key] * pitch_x + 2, rows.get(n.key, upper), width, height) for n in nodes}
+    if (base := boxes["base"]).node.tie is not None:
+        boxes["base"] = replace(base, y=base.y - TIE_HEIGHT // 2, height=height + TIE_HEIGHT)
     arrows = [_arrow(boxes, link) for link in links]
     return Picture(
         "wide", 4 * pitch_x + width + 4, lower + height + 10, tuple(boxes.values()), tuple(arrows), description
@@ -154,7 +171,8 @@ def _tall(nodes: list[Node], links: list[Link], description: str) -> Picture:
     boxes = {n.key: Box(n, 2, 4 + i * pitch_y, width, height) for i, n in enumerate(column)}
     base = next(n for n in nodes if n.key == "base")
     between = (boxes["adapter"].cy + boxes["merged"].cy) // 2
-    boxes["base"] = Box(base, 194, between - 36, 150, 72)
+    tall = 72 if base.tie is None else 72 + TIE_HEIGHT
+    boxes["base"] = Box(base, 194, between - tall // 2, 150, tall)
     arrows = [_arrow(boxes, link) for link in links]
     return Picture("tall", 348, len(column) * pitch_y - 38, tuple(boxes.values()), tuple(arrows), description)
 
