@@ -158,6 +158,15 @@ class Snapshot:
     def sorted_complete(self, dataset_id: bytes, vk_id: bytes) -> bool:
         return self._addresses.audits is not None and bool(self._read("DatasetAudits", "isSortedUnder", dataset_id, vk_id))
 
+    def is_sorted(self, dataset_id: bytes) -> bool:
+        """Whether the set of some key is complete: what a statement of absence waits for."""
+        return self._addresses.audits is not None and bool(self._read("DatasetAudits", "isSorted", dataset_id))
+
+    def is_shown(self, dataset_id: bytes, kind: str, digest: bytes) -> bool:
+        """Whether `member` or `absent` was shown of a record digest."""
+        view = {"member": "isMember", "absent": "isAbsent"}[kind]
+        return self._addresses.audits is not None and bool(self._read("DatasetAudits", view, dataset_id, digest))
+
     def sorted_chunk(self, dataset_id: bytes, vk_id: bytes, k: int) -> tuple[int, int] | None:
         """First leaf and `next` of a proved chunk."""
         v = self._read("DatasetAudits", "sortedChunk", dataset_id, vk_id, k)

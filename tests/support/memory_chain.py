@@ -57,6 +57,7 @@ class MemoryChain:
     datasets: list[tuple[int, bytes, DatasetFacts]] = field(default_factory=list)
     anchored: list[tuple[bytes, int, AnchoringFacts]] = field(default_factory=list)
     sorted_sets: list[tuple[int, bytes, bytes]] = field(default_factory=list)
+    shown: list[tuple[int, bytes, str, bytes]] = field(default_factory=list)
     models: list[tuple[bytes, int, int, list[tuple[int, ModelAnchoringFacts]]]] = field(default_factory=list)
 
     # Reading
@@ -184,6 +185,10 @@ class MemoryChain:
         require(dataset is not None and dataset.finished, "DatasetNotFinished")
         self.sorted_sets.append((self.mine(), dataset_id, vk_id))
 
+    def show(self, dataset_id: bytes, kind: str, digest: bytes) -> None:
+        require(kind == "member" or self.latest().is_sorted(dataset_id), "NotSorted")
+        self.shown.append((self.mine(), dataset_id, kind, digest))
+
     def anchor_model(self, sender: str, run_id: bytes, stage: int, facts: ModelAnchoringFacts) -> int:
         """Anchor what `facts` say was anchored, without draw and proofs; log, blocks and progress are set here."""
         run = self._run(run_id)
@@ -238,6 +243,7 @@ class MemoryChain:
         self.datasets = [x for x in self.datasets if x[0] <= top]
         self.anchored = [x for x in self.anchored if x[2].block_number <= top]
         self.sorted_sets = [x for x in self.sorted_sets if x[0] <= top]
+        self.shown = [x for x in self.shown if x[0] <= top]
         states = [(r, g, n, [s for s in states if s[0] <= top]) for r, g, n, states in self.models]
         self.models = [x for x in states if x[3]]
 
@@ -307,6 +313,12 @@ class MemorySnapshot:
 
     def sorted_complete(self, dataset_id: bytes, vk_id: bytes) -> bool:
         return any((d, v) == (dataset_id, vk_id) and b <= self.block.number for b, d, v in self.chain.sorted_sets)
+
+    def is_sorted(self, dataset_id: bytes) -> bool:
+        return any(d == dataset_id and b <= self.block.number for b, d, _ in self.chain.sorted_sets)
+
+    def is_shown(self, dataset_id: bytes, kind: str, digest: bytes) -> bool:
+        return any((d, k, g) == (dataset_id, kind, digest) and b <= self.block.number for b, d, k, g in self.chain.shown)
 
     def model_anchoring(self, run_id: bytes, stage: int, number: int) -> ModelAnchoringFacts | None:
         states = [s for r, g, n, s in self.chain.models if (r, g, n) == (run_id, stage, number)]

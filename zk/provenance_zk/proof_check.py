@@ -5,6 +5,8 @@
     3 statement.inputs  the proof's public inputs are what the file says
     4 dataset.named     the dataset is one that the caller, or the chain, names: root, depth and count
     5 dataset.sorted    `absent` only: a complete, chained set of `sorted` proofs of that dataset
+    6 not.revoked       a registration named on chain: neither its owner nor a trusted publisher revoked it
+    7 shown.on_chain    `member` and `absent` of such a registration: the pinned contract of audits accepted the same; never required
 
 Without 4 nothing is shown: count is a public input like any other, and whoever understates it hides the records behind it.
 """
@@ -21,13 +23,16 @@ from provenance.digest import hash_file
 from provenance.errors import InputError, NotFound, VerificationError
 from provenance.trust import Trust
 from provenance.verdict import Claim, Status, Verdict
+from provenance_zk.chain_witness import ChainWitness
 from provenance_zk.checker import KNOWS_D, Engine, require_key
 from provenance_zk.keys import find_key, load_words
 from provenance_zk.statement_file import FORMAT, Statement, read_small, require_complete
 from provenance_zk.statements import FULL_MASK, ProofFile
 from provenance_zk.verifier import Key, parse_key
 
-CLAIMS = {"key.pinned": 1, "proof.valid": 2, "statement.inputs": 3, "dataset.named": 4, "dataset.sorted": 5}
+CLAIMS = {name: step for step, name in enumerate(
+    ("key.pinned", "proof.valid", "statement.inputs", "dataset.named", "dataset.sorted", "not.revoked", "shown.on_chain"), 1)}
+OPTIONAL = frozenset({"shown.on_chain"})
 LIMITS = (
     "that the dataset was used to train any model (provenance verify shows that)",
     "anything about records that say the same in other bytes",
@@ -37,10 +42,11 @@ LIMITS = (
 
 @dataclass(frozen=True)
 class NamedDataset:
-    """The dataset that the verifier asks about, and who named it."""
+    """The dataset that the verifier asks about, who named it, and the chain where it is registered if that is what named it."""
 
     root: DatasetRoot
     by: str
+    witness: ChainWitness | None = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +144,7 @@ class ProofJudge:
                               needs=f"a {FORMAT} file; provenance verify checks proofs of epochs and weights with their run")
             elif judgement.guarded("statement.inputs", lambda: _inputs(statement, key), "") and self._names(judgement, statement):
                 self._require_sorted(judgement, statement)
+                self._hear(judgement, statement)
         return self._verdict(path, judgement, statement, proof)
 
     def pin(self, judgement: _Judgement, proof: ProofFile) -> Key | None:
@@ -204,6 +211,23 @@ class ProofJudge:
         if statement.kind == "absent":
             judgement.guarded("dataset.sorted", check, "all leaves are in strictly increasing order of their digests")
 
+    def _hear(self, judgement: _Judgement, statement: Statement) -> None:
+        """What the chain that named the dataset says further."""
+        witness = self._named.witness if self._named is not None else None
+        if witness is None:
+            return
+        name, revocation = f"0x{witness.dataset_id.hex()}", witness.revocation()
+        if revocation is not None:
+            text = f"the dataset was revoked in block {revocation.block_number}: {revocation.reason}"
+            judgement.add("not.revoked", text, False, where=name)
+            return
+        judgement.add("not.revoked", f"the registration is not revoked at block {witness.block}", True)
+        if statement.digest is None:
+            return
+        text = f"the contract of audits {witness.audits or '(none is pinned)'} shows the same at block {witness.block}"
+        shown, needs = witness.shows(statement.kind, statement.digest), f"provenance proof submit FILE --dataset-id {name}"
+        judgement.add("shown.on_chain", text, shown or None, needs=None if shown else needs)
+
     def _tell_development(self, judgement: _Judgement, vk_id: bytes) -> None:
         """Every key that a verdict rests on counts, not the file's own alone."""
         trusted = self._trust.key(f"0x{vk_id.hex()}")
@@ -223,10 +247,12 @@ class ProofJudge:
 
     def _status(self, judgement: _Judgement, statement: Statement | None) -> tuple[Status, str]:
         failed = next((c for c in judgement.claims if c.holds is False), None)
+        if failed is not None and failed.id == "not.revoked":
+            return Status.REVOKED, failed.text
         if failed is not None:
             facts = [f"{name} {value}" for name, value in (("expected", failed.expected), ("actual", failed.actual)) if value]
             return Status.FAILED, ": ".join([*filter(None, [failed.where]), ", ".join([failed.text, *facts])])
-        left = [c.id for c in judgement.claims if c.holds is None]
+        left = [c.id for c in judgement.claims if c.holds is None and c.id not in OPTIONAL]
         if left or statement is None:
             return Status.INDETERMINATE, f"not checked: {', '.join(left)}"
         if judgement.development and self._trust.environment != "local":

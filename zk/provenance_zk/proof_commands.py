@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 proof_app = typer.Typer(add_completion=False, no_args_is_help=True, help="Check or export a proof or statement file as a third party.")
 SLOW_S = 1.0  # a proof in pure Python, on the machines this was tried on
-_WORST = (Status.FAILED, Status.POLICY_DENIED, Status.INDETERMINATE, Status.VERIFIED)
+_WORST = (Status.FAILED, Status.REVOKED, Status.POLICY_DENIED, Status.INDETERMINATE, Status.VERIFIED)
 
 
 @proof_app.callback()
@@ -61,6 +61,35 @@ def verify(
     worst = min(verdicts, key=lambda v: _WORST.index(v.status))
     print(_json(verdicts, worst) if as_json else "\n".join(_text(v) for v in verdicts))
     raise typer.Exit(worst.exit_code)
+
+
+@proof_app.command()
+def submit(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE..", help="provenance-statement/1 files of one dataset.")],
+    dataset_id: Annotated[str, typer.Option("--dataset-id", metavar="0x..", help="The dataset's registration on chain.")],
+    key: Annotated[str, typer.Option("--key", help="Name of the signing key: it pays, and shows nothing.")] = "default",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Have the deployed contract of audits check statement files. Anybody may; what it knows already is not sent again.
+
+    Proofs of absence wait for the dataset's sorted set, whose files may be submitted in the same call. The digest becomes public
+    for good. Ends when all is final.
+    """
+    from provenance._chain.session import Session
+    from provenance.cli.output import result, stage
+    from provenance.settings import Settings
+    from provenance_zk.field import parse_word
+    from provenance_zk.statement_file import Statement
+    from provenance_zk.statement_submission import submit_statements
+
+    wanted = parse_word(dataset_id, "--dataset-id").to_bytes(32, "big")
+    statements = [(path, Statement.load(path)) for path in files]
+    session = Session(Settings.load(), key, note)
+    with stage("submit") as progress:
+        outcomes = submit_statements(statements, wanted, session, session.deployment.keys, progress)
+    value = {"format": "provenance-submitted/1", "dataset_id": f"0x{wanted.hex()}", "contract": session.deployment.audits,
+             "statements": [outcome.to_json() for outcome in outcomes]}
+    result(value, as_json, "\n".join([*(outcome.line() for outcome in outcomes), f"contract of audits {session.deployment.audits}"]))
 
 
 @proof_app.command("open")
@@ -156,6 +185,7 @@ def _registered(settings: Settings, trust: Trust, dataset_id: str) -> tuple[Name
     from provenance.cli.wiring import reader_for
     from provenance.dataset_manifest import DatasetRoot
     from provenance.errors import NotFound, VerificationError
+    from provenance_zk.chain_witness import ChainWitness
     from provenance_zk.field import parse_word
     from provenance_zk.proof_check import NamedDataset, SortedOnChain
 
@@ -172,7 +202,8 @@ def _registered(settings: Settings, trust: Trust, dataset_id: str) -> tuple[Name
     if not facts.finished:
         raise VerificationError("registration is not finished, so its count is nobody's but the owner's", where=dataset_id)
     dataset = DatasetRoot(facts.root, facts.depth, facts.count)
-    named = NamedDataset(dataset, f"registered by {facts.owner}, final at block {snapshot.block.number}")
+    named = NamedDataset(dataset, f"registered by {facts.owner}, final at block {snapshot.block.number}",
+                         ChainWitness.of(snapshot, trust, wanted, facts.owner))
     return named, SortedOnChain(dataset, trust, lambda vk_id: snapshot.sorted_complete(wanted, vk_id))
 
 
