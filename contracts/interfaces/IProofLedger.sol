@@ -116,17 +116,17 @@ interface IProofLedger {
         bytes32 pHash,
         bytes32 seed
     );
-    /// @notice One chunk of an anchored epoch was proved, with these products.
+    /// @notice One chunk of an anchored epoch was proved, with these products. `accepted` says that it was the last one and that
+    /// the products agree: the epoch is then accepted.
     event EpochChunkProved(
         bytes32 indexed runId,
         uint64 indexed epoch,
         uint64 indexed number,
         uint64 chunk,
         uint256 a,
-        uint256 b
+        uint256 b,
+        bool accepted
     );
-    /// @notice All chunks were proved and their products agree.
-    event EpochAccepted(bytes32 indexed runId, uint64 indexed epoch, uint64 indexed number);
 
     /// @notice No pinned key of the wanted kind has this id.
     error UnknownKey(bytes32 vkId, uint64 kind);

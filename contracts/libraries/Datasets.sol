@@ -195,7 +195,8 @@ library Datasets {
     /// @notice Requires the registered D point of a chunk: the one whose knowledge was checked.
     function requireD(Stored storage s, uint64 c, uint256[2] calldata d) internal view {
         bytes32 actual = Challenges.hashOf(d);
-        if (actual != s.dChunks[c]) revert IProofLedger.WrongPoint(c, s.dChunks[c], actual);
+        bytes32 expected = s.dChunks[c];
+        if (actual != expected) revert IProofLedger.WrongPoint(c, expected, actual);
     }
 
     /// @notice A registration as readers see it.

@@ -47,6 +47,15 @@ library Epochs {
         mapping(uint256 word => uint256 bits) proved; // not written by the last chunk: then all are
     }
 
+    /// @dev What the items of one dataset share while a batch is walked. `slots` is 0 before the first.
+    struct Ground {
+        uint256 slots;
+        uint32 dataset;
+        uint24 chunks;
+        address epochData;
+        address batchData; // of the first item that is wanted
+    }
+
     struct Store {
         mapping(bytes32 runId => mapping(uint64 epoch => mapping(uint64 number => Stored anchoring))) anchorings;
     }
@@ -101,19 +110,22 @@ library Epochs {
         uint256[2][2] calldata poks,
         IProofLedger.Proof calldata proof
     ) internal {
-        Stored storage s = _require(store, id);
+        Stored storage s = find(store, id);
+        bytes32 seed = _seed(s, id.runId, id.epoch, id.number);
         Datasets.Stored storage dataset = datasets.list[s.dataset];
-        if (!_isWanted(s, dataset, c, ab, commitments)) return;
+        (uint24 chunks, uint32 proved) = (dataset.chunks, s.chunksProved);
+        if (!_isWanted(s, dataset, chunks, proved, c, ab[0], ab[1], commitments)) return;
         VerifyingKey.Key memory key = VerifyingKey.load(dataset.epochData);
         if (
             !Groth16.verify(
                 key,
                 _proof(commitments, poks, proof),
                 KNOWLEDGE_OF_U_AND_P,
-                Datasets.epochInputs(s.seed, c * key.slots(), ab)
+                Datasets.epochInputs(seed, c * key.slots(), ab)
             )
         ) revert IProofLedger.ProofInvalid(c);
-        _accept(s, dataset.chunks, id, c, ab);
+        bool accepted = _accept(s, chunks, proved, c, ab[0], ab[1]);
+        emit IProofLedger.EpochChunkProved(id.runId, id.epoch, id.number, c, ab[0], ab[1], accepted);
     }
 
     /// @notice Accepts the chunks of a batch, as `prove` would one after another.
@@ -129,25 +141,34 @@ library Epochs {
         if (items.length == 0) revert IProofLedger.EmptyBatch();
         bytes memory proofs = new bytes(items.length * ITEM_BYTES); // cut to those that are wanted, below
         uint256 wanted;
-        address epochData;
+        Ground memory ground;
         for (uint256 i = 0; i < items.length; ++i) {
             IProofLedger.EpochItem calldata item = items[i];
-            Id memory id = Id(item.runId, item.epoch, item.number);
-            uint256[2] memory ab = [item.a, item.b];
-            Stored storage s = _require(store, id);
-            Datasets.Stored storage dataset = datasets.list[s.dataset];
-            if (!_isWanted(s, dataset, item.c, ab, item.commitments)) continue;
-            if (wanted == 0) epochData = dataset.epochData;
-            else if (epochData != dataset.epochData) revert IProofLedger.MixedKeys(i);
-            uint256 start = item.c * uint256(keys.list[dataset.epochKey].slots);
-            _write(proofs, wanted++, item, Datasets.epochInputs(s.seed, start, ab));
-            _accept(s, dataset.chunks, id, item.c, ab);
+            Stored storage s = store.anchorings[item.runId][item.epoch][item.number];
+            bytes32 seed = _seed(s, item.runId, item.epoch, item.number);
+            (uint32 index, uint32 proved) = (s.dataset, s.chunksProved);
+            Datasets.Stored storage dataset = datasets.list[index];
+            if (ground.slots == 0 || ground.dataset != index) _stand(ground, keys, dataset, index);
+            if (!_isWanted(s, dataset, ground.chunks, proved, item.c, item.a, item.b, item.commitments)) continue;
+            if (wanted == 0) ground.batchData = ground.epochData;
+            else if (ground.batchData != ground.epochData) revert IProofLedger.MixedKeys(i);
+            _write(proofs, wanted++, item, seed, item.c * ground.slots);
+            bool accepted = _accept(s, ground.chunks, proved, item.c, item.a, item.b);
+            emit IProofLedger.EpochChunkProved(
+                item.runId,
+                item.epoch,
+                item.number,
+                item.c,
+                item.a,
+                item.b,
+                accepted
+            );
         }
         if (wanted == 0) return;
         assembly ("memory-safe") {
             mstore(proofs, mul(wanted, ITEM_BYTES))
         }
-        if (!verifier.verifyBatch(epochData, proofs, KNOWLEDGE_OF_U_AND_P)) revert IProofLedger.BatchInvalid(wanted);
+        if (!verifier.verifyBatch(ground.batchData, proofs, KNOWLEDGE_OF_U_AND_P)) revert IProofLedger.BatchInvalid(wanted);
     }
 
     /// @notice How many times an epoch was anchored.
@@ -168,7 +189,7 @@ library Epochs {
         Stored storage s = find(store, id);
         if (s.seed == 0) return false;
         uint24 chunks = datasets.list[s.dataset].chunks;
-        return c < chunks && _isProved(s, chunks, c);
+        return c < chunks && _isProved(s, chunks, s.chunksProved, c);
     }
 
     /// @notice An anchoring as readers see it.
@@ -193,19 +214,35 @@ library Epochs {
         v.productB = s.productB;
     }
 
-    function _accept(Stored storage s, uint24 chunks, Id memory id, uint64 c, uint256[2] memory ab) private {
-        uint32 proved = s.chunksProved + 1;
-        bool first = proved == 1;
-        uint256 productA = first ? ab[0] : mulmod(s.productA, ab[0], Bn254.R);
-        uint256 productB = first ? ab[1] : mulmod(s.productB, ab[1], Bn254.R);
-        bool accepted = proved == chunks && productA == productB; // not zero: no factor is, and r is prime
-        s.chunksProved = proved;
-        if (accepted) s.accepted = true;
+    /// Counts chunk `c`, the one after `proved` others; says whether it completes an epoch whose products agree.
+    function _accept(
+        Stored storage s,
+        uint24 chunks,
+        uint32 proved,
+        uint64 c,
+        uint256 a,
+        uint256 b
+    ) private returns (bool accepted) {
+        bool first = proved == 0;
+        uint256 productA = first ? a : mulmod(s.productA, a, Bn254.R);
+        uint256 productB = first ? b : mulmod(s.productB, b, Bn254.R);
+        ++proved; // never beyond the chunks
+        accepted = proved == chunks && productA == productB; // not zero: no factor is, and r is prime
+        (s.chunksProved, s.accepted) = (proved, accepted);
         if (!accepted) (s.productA, s.productB) = (productA, productB);
         else if (!first) (s.productA, s.productB) = (0, 0);
         if (proved != chunks) s.proved.add(c);
-        emit IProofLedger.EpochChunkProved(id.runId, id.epoch, id.number, c, ab[0], ab[1]);
-        if (accepted) emit IProofLedger.EpochAccepted(id.runId, id.epoch, id.number);
+    }
+
+    /// Reads what the items of a dataset share.
+    function _stand(
+        Ground memory ground,
+        PinnedKeys.Store storage keys,
+        Datasets.Stored storage dataset,
+        uint32 index
+    ) private view {
+        (ground.dataset, ground.chunks, ground.epochData) = (index, dataset.chunks, dataset.epochData);
+        ground.slots = keys.list[dataset.epochKey].slots;
     }
 
     function _emitAnchored(Challenges.Epoch memory e, bytes32 seed) private {
@@ -244,30 +281,34 @@ library Epochs {
         (e.dHash, e.uHash, e.pHash) = (dataset.dHash, Challenges.hashOf(u), Challenges.hashOf(p));
     }
 
-    function _require(Store storage store, Id memory id) private view returns (Stored storage s) {
-        s = find(store, id);
-        if (s.seed == 0) revert IProofLedger.UnknownAnchoring(id.runId, id.epoch, id.number);
+    /// The seed of an anchoring, which must exist.
+    function _seed(Stored storage s, bytes32 runId, uint64 epoch, uint64 number) private view returns (bytes32 seed) {
+        seed = s.seed;
+        if (seed == 0) revert IProofLedger.UnknownAnchoring(runId, epoch, number);
     }
 
     /// Everything that a chunk must satisfy besides its proof; false if it was accepted before, whatever is submitted now.
     function _isWanted(
         Stored storage s,
         Datasets.Stored storage dataset,
+        uint24 chunks,
+        uint32 proved,
         uint64 c,
-        uint256[2] memory ab,
+        uint256 a,
+        uint256 b,
         uint256[2][3] calldata commitments
     ) private view returns (bool) {
-        dataset.requireChunk(c);
-        if (_isProved(s, dataset.chunks, c)) return false;
+        if (c >= chunks) revert IProofLedger.ChunkOutOfRange(c, chunks);
+        if (_isProved(s, chunks, proved, c)) return false;
         dataset.requireD(c, commitments[0]);
         bytes32 actual = Challenges.hashOf(commitments[1], commitments[2]);
-        if (actual != s.chunkHashes[c]) revert IProofLedger.WrongPoint(c, s.chunkHashes[c], actual);
-        if (ab[0] == 0 || ab[1] == 0) revert IProofLedger.ZeroProduct(c);
+        bytes32 expected = s.chunkHashes[c];
+        if (actual != expected) revert IProofLedger.WrongPoint(c, expected, actual);
+        if (a == 0 || b == 0) revert IProofLedger.ZeroProduct(c);
         return true;
     }
 
-    function _isProved(Stored storage s, uint24 chunks, uint64 c) private view returns (bool) {
-        uint32 proved = s.chunksProved;
+    function _isProved(Stored storage s, uint24 chunks, uint32 proved, uint64 c) private view returns (bool) {
         return proved == chunks || (proved != 0 && s.proved.has(c));
     }
 
@@ -290,17 +331,24 @@ library Epochs {
         bytes memory proofs,
         uint256 i,
         IProofLedger.EpochItem calldata item,
-        uint256[] memory inputs
+        bytes32 seed,
+        uint256 start
     ) private pure {
         uint256[2][3] calldata commitments = item.commitments;
         uint256[2][2] calldata poks = item.poks;
         IProofLedger.Proof calldata proof = item.proof;
+        (uint256 gamma, uint256 delta) = Challenges.fromSeed(seed);
+        (uint256 a, uint256 b) = (item.a, item.b);
         assembly ("memory-safe") {
             let to := add(add(proofs, 32), mul(i, ITEM_BYTES))
             calldatacopy(to, proof, 256)
             calldatacopy(add(to, 256), commitments, 192)
             calldatacopy(add(to, 512), poks, 128)
-            mcopy(add(to, 640), add(inputs, 32), 160)
+            mstore(add(to, 640), gamma)
+            mstore(add(to, 672), delta)
+            mstore(add(to, 704), start)
+            mstore(add(to, 736), a)
+            mstore(add(to, 768), b)
         }
     }
 }

@@ -11,8 +11,20 @@ library Rfc6962 {
     }
 
     /// @notice Node hash: SHA256(0x01 || left || right).
-    function node(bytes32 left, bytes32 right) internal pure returns (bytes32) {
-        return sha256(abi.encodePacked(bytes1(0x01), left, right));
+    /// @dev Paths have many nodes: hashed beyond the allocated memory, which stays as it is. A call that fails (for want of gas)
+    /// or answers with anything but a word (no precompile) is never taken for a digest.
+    function node(bytes32 left, bytes32 right) internal view returns (bytes32 digest) {
+        assembly ("memory-safe") {
+            let input := mload(0x40)
+            mstore8(input, 1)
+            mstore(add(input, 1), left)
+            mstore(add(input, 33), right)
+            let ok := staticcall(gas(), 2, input, 65, 0, 32)
+            if iszero(and(ok, eq(returndatasize(), 32))) {
+                revert(0, 0)
+            }
+            digest := mload(0)
+        }
     }
 
     /// @notice Whether `leafHash` is leaf number `index` of the tree with `size` leaves and this root.
@@ -22,23 +34,30 @@ library Rfc6962 {
         uint64 size,
         bytes32 root,
         bytes32[] calldata proof
-    ) internal pure returns (bool) {
+    ) internal view returns (bool) {
         if (index >= size) return false;
         uint256 fn = index;
-        uint256 sn = size - 1;
         bytes32 r = leafHash;
-        for (uint256 i = 0; i < proof.length; ++i) {
-            if (sn == 0) return false; // the proof is too long
-            if (fn & 1 == 1 || fn == sn) {
-                r = node(proof[i], r);
-                (fn, sn) = _skipMissing(fn, sn);
-            } else {
-                r = node(r, proof[i]);
+        unchecked {
+            // size is not zero, and i stays below the length that Solidity checked against the calldata.
+            uint256 sn = size - 1;
+            for (uint256 i = 0; i < proof.length; ++i) {
+                if (sn == 0) return false; // the proof is too long
+                bytes32 sibling;
+                assembly ("memory-safe") {
+                    sibling := calldataload(add(proof.offset, shl(5, i)))
+                }
+                if (fn & 1 == 1 || fn == sn) {
+                    r = node(sibling, r);
+                    (fn, sn) = _skipMissing(fn, sn);
+                } else {
+                    r = node(r, sibling);
+                }
+                fn >>= 1;
+                sn >>= 1;
             }
-            fn >>= 1;
-            sn >>= 1;
+            return sn == 0 && r == root;
         }
-        return sn == 0 && r == root;
     }
 
     /// @notice Whether the tree (newSize, newRoot) begins with all leaves of the tree (oldSize, oldRoot).
@@ -50,7 +69,7 @@ library Rfc6962 {
         uint64 newSize,
         bytes32 newRoot,
         bytes32[] calldata proof
-    ) internal pure returns (bool) {
+    ) internal view returns (bool) {
         if (oldSize == 0) return proof.length == 0;
         if (oldSize == newSize) return proof.length == 0 && oldRoot == newRoot;
         if (oldSize > newSize || proof.length == 0) return false;

@@ -96,7 +96,7 @@ library Samples {
     function _open(
         Walk memory w,
         IModelLedger.Sample calldata item
-    ) private pure returns (Tensors.Entry memory tensor) {
+    ) private view returns (Tensors.Entry memory tensor) {
         uint256 blocks = item.rows * Tensors.blocksPerRow(item.columns);
         bool merges = w.kind == Kinds.MERGE;
         bool hasRank = merges ? Kinds.paddedRank(item.rank) != 0 : item.rank == 0;
@@ -124,7 +124,7 @@ library Samples {
         Tensors.Entry memory entry,
         uint64 place,
         uint64 places
-    ) private pure {
+    ) private view {
         bytes32[] calldata path = item.openings[opening].path;
         if (!Rfc6962.isIncluded(Tensors.leaf(entry), place, places, w.roots[opening], path)) {
             revert IModelLedger.NotInTable(item.tensor, opening);
@@ -162,11 +162,26 @@ library Samples {
         }
         uint256 first = item.group * w.slots;
         for (uint256 i = 0; i < w.slots; ++i) {
-            uint256 index = uint256(keccak256(abi.encode(w.seed, item.tensor, first + i))) % tensor.blocks;
+            uint256 index = uint256(_draw(w.seed, item.tensor, first + i)) % tensor.blocks;
             inputs[next + i / INDEXES_PER_WORD] |= index << (INDEX_BITS * (i % INDEXES_PER_WORD));
         }
         next += Kinds.indexWords(w.slots);
-        for (uint256 i = 0; i < codes; ++i) inputs[next + i] = item.codes[i];
+        assert(next + codes <= inputs.length);
+        uint256[] calldata words = item.codes;
+        assembly ("memory-safe") {
+            calldatacopy(add(add(inputs, 32), shl(5, next)), words.offset, shl(5, codes))
+        }
+    }
+
+    /// keccak256(abi.encode(seed, tensor, draw)), beyond the allocated memory.
+    function _draw(bytes32 seed, uint256 tensor, uint256 draw) private pure returns (bytes32 digest) {
+        assembly ("memory-safe") {
+            let input := mload(0x40)
+            mstore(input, seed)
+            mstore(add(input, 32), tensor)
+            mstore(add(input, 64), draw)
+            digest := keccak256(input, 96)
+        }
     }
 
     /// Verifies the proofs of each key together.

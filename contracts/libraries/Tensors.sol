@@ -15,7 +15,7 @@ library Tensors {
     uint256 internal constant MAX_BLOCKS = 2 ** 32; // block numbers have 32 bits
     uint256 private constant BLOCK_VALUES = 32;
     uint256 private constant PAGE_BLOCKS = 7;
-    bytes private constant TAG = "provenance/v1/tensor\x00";
+    bytes21 private constant TAG = "provenance/v1/tensor\x00";
     uint8 private constant BF16 = 0;
 
     struct Entry {
@@ -66,8 +66,17 @@ library Tensors {
 
     /// @notice Leaf hash of an entry in its table.
     function leaf(Entry memory e) internal pure returns (bytes32) {
-        bytes memory shape = abi.encodePacked(BF16, e.order, e.rows, e.columns, e.depth, e.blocks);
-        bytes32 entry = sha256(abi.encodePacked(TAG, e.nameHash, shape, e.root));
-        return Rfc6962.leaf(abi.encodePacked(entry));
+        bytes memory entry = abi.encodePacked(
+            TAG,
+            e.nameHash,
+            BF16,
+            e.order,
+            e.rows,
+            e.columns,
+            e.depth,
+            e.blocks,
+            e.root
+        );
+        return Rfc6962.leaf(abi.encodePacked(sha256(entry)));
     }
 }

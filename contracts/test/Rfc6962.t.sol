@@ -16,7 +16,7 @@ contract Rfc6962Harness {
         uint64 size,
         bytes32 root,
         bytes32[] calldata proof
-    ) external pure returns (bool) {
+    ) external view returns (bool) {
         return Rfc6962.isIncluded(leafHash, index, size, root, proof);
     }
 
@@ -26,7 +26,7 @@ contract Rfc6962Harness {
         uint64 newSize,
         bytes32 newRoot,
         bytes32[] calldata proof
-    ) external pure returns (bool) {
+    ) external view returns (bool) {
         return Rfc6962.isConsistent(oldSize, oldRoot, newSize, newRoot, proof);
     }
 }
