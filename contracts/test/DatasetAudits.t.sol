@@ -34,7 +34,7 @@ abstract contract AuditsFixture is LedgerFixture {
         memberKey = _pin(4, 1, 5, 4);
         absentKey = _pin(5, 1, 5, 3);
         memberDeep = _pin(4, 1, 6, 4);
-        audits = new DatasetAudits(address(ledger), auditPins);
+        audits = DatasetAudits(deploy("DatasetAudits", abi.encode(address(ledger), auditPins)));
         id = register(Pin.Epoch);
     }
 
@@ -103,14 +103,14 @@ contract DatasetAuditsKeysTest is AuditsFixture {
 
     function test_ledgerNeedsCode() public {
         vm.expectRevert(abi.encodeWithSelector(IDatasetAudits.BadLedger.selector, STRANGER));
-        new DatasetAudits(STRANGER, auditPins);
+        DatasetAudits(deploy("DatasetAudits", abi.encode(STRANGER, auditPins)));
     }
 
     function test_eachContractPinsItsOwnKinds() public {
         vm.expectRevert(abi.encodeWithSelector(VerifyingKey.BadKey.selector, vk(Pin.Epoch), "kind"));
-        new DatasetAudits(address(ledger), pins);
+        DatasetAudits(deploy("DatasetAudits", abi.encode(address(ledger), pins)));
         vm.expectRevert(abi.encodeWithSelector(VerifyingKey.BadKey.selector, sorted16, "kind"));
-        new ProofLedger(address(registry), auditPins);
+        ProofLedger(deploy("ProofLedger", abi.encode(address(registry), auditPins)));
     }
 
     function test_keysOfOtherShapes() public {
@@ -129,7 +129,7 @@ contract DatasetAuditsKeysTest is AuditsFixture {
         IProofLedger.KeyPin[] memory one = new IProofLedger.KeyPin[](1);
         one[0] = IProofLedger.KeyPin(keccak256(key), DataContract.deploy(key));
         vm.expectRevert(abi.encodeWithSelector(VerifyingKey.BadKey.selector, one[0].vkId, rule));
-        new DatasetAudits(address(ledger), one);
+        DatasetAudits(deploy("DatasetAudits", abi.encode(address(ledger), one)));
     }
 }
 

@@ -51,7 +51,7 @@ abstract contract LedgerFixture is Test {
 
     function setUp() public virtual {
         vm.roll(1_000);
-        registry = new ProvenanceRegistry(address(0));
+        registry = ProvenanceRegistry(deploy("ProvenanceRegistry", abi.encode(address(0))));
         setups.push(sim.epochSetup(SLOTS, false, true));
         setups.push(sim.epochSetup(SLOTS, false, false));
         setups.push(sim.epochSetup(SLOTS, true, false));
@@ -64,7 +64,7 @@ abstract contract LedgerFixture is Test {
             vkIds.push(keccak256(key));
             pins.push(IProofLedger.KeyPin(keccak256(key), DataContract.deploy(key)));
         }
-        ledger = new ProofLedger(address(registry), pins);
+        ledger = ProofLedger(deploy("ProofLedger", abi.encode(address(registry), pins)));
     }
 
     function vk(Pin pin) internal view returns (bytes32) {

@@ -49,7 +49,7 @@ abstract contract ModelFixture is Test {
         shapes.push(Shape("a.weight", 10, 64, 20, 1, 1));
         shapes.push(Shape("b.weight", 40, 100, 160, 2, 5));
         shapes.push(Shape("c.norm", 1, 576, 18, 1, 1));
-        registry = new ProvenanceRegistry(address(0));
+        registry = ProvenanceRegistry(deploy("ProvenanceRegistry", abi.encode(address(0))));
         for (uint256 depth = 1; depth <= 2; ++depth) {
             _pin(6, SLOTS, depth, 7);
             _pin(7, SLOTS, depth, 7);
@@ -57,7 +57,7 @@ abstract contract ModelFixture is Test {
         }
         _pin(6, 8, 1, 12);
         _pin(8, SLOTS, 1 + 16 * 16, 7);
-        models = new ModelLedger(address(registry), pins);
+        models = ModelLedger(deploy("ModelLedger", abi.encode(address(registry), pins)));
         runId = openRun();
     }
 

@@ -22,7 +22,7 @@ contract ModelLedgerKeysTest is ModelFixture {
 
     function test_registryNeedsCode() public {
         vm.expectRevert(abi.encodeWithSelector(IModelLedger.BadRegistry.selector, STRANGER));
-        new ModelLedger(STRANGER, pins);
+        ModelLedger(deploy("ModelLedger", abi.encode(STRANGER, pins)));
     }
 
     function test_keysOfOtherShapes() public {
@@ -41,18 +41,19 @@ contract ModelLedgerKeysTest is ModelFixture {
     }
 
     function test_mostPublicInputs() public {
-        new ModelLedger(address(registry), _one(sim.keyBytes(sim.plainSetup(7, 64, 7, 86))));
+        bytes memory key = sim.keyBytes(sim.plainSetup(7, 64, 7, 86));
+        ModelLedger(deploy("ModelLedger", abi.encode(address(registry), _one(key))));
         bytes memory more = sim.keyBytes(sim.plainSetup(7, 64, 7, 87));
         IProofLedger.KeyPin[] memory list = _one(more);
         vm.expectRevert(abi.encodeWithSelector(VerifyingKey.BadKey.selector, keccak256(more), "count"));
-        new ModelLedger(address(registry), list);
+        ModelLedger(deploy("ModelLedger", abi.encode(address(registry), list)));
     }
 
     function _expectKey(uint256 kind, uint256 slots, uint256 depth, uint256 count, string memory rule) private {
         bytes memory key = sim.keyBytes(sim.plainSetup(kind, slots, depth, count));
         IProofLedger.KeyPin[] memory list = _one(key);
         vm.expectRevert(abi.encodeWithSelector(VerifyingKey.BadKey.selector, keccak256(key), rule));
-        new ModelLedger(address(registry), list);
+        ModelLedger(deploy("ModelLedger", abi.encode(address(registry), list)));
     }
 
     function _one(bytes memory key) private returns (IProofLedger.KeyPin[] memory list) {

@@ -155,7 +155,7 @@ contract ModelLedgerAttacksTest is ModelFixture {
         _expect(INVALID, QUANTIZE, item(QUANTIZE, other, 0, 0));
         _expect(INVALID, QUANTIZE, item(QUANTIZE, _mergeSeed, 0, 0));
         ModelLedger first = models;
-        models = new ModelLedger(address(registry), pins);
+        models = ModelLedger(deploy("ModelLedger", abi.encode(address(registry), pins)));
         (, other) = anchorAndDraw(QUANTIZE);
         models = first;
         assertTrue(other != _seed, "another contract");

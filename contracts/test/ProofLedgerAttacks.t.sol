@@ -169,7 +169,7 @@ contract ProofLedgerAttacksTest is LedgerFixture {
     function test_anotherLedgerOrChain() public {
         bytes32 seed = seedOf(0, 0);
         ProofLedger first = ledger;
-        ledger = new ProofLedger(address(registry), pins);
+        ledger = ProofLedger(deploy("ProofLedger", abi.encode(address(registry), pins)));
         register(Pin.Epoch);
         runId = openRun(datasetId);
         anchor(0);

@@ -23,7 +23,7 @@ contract ProofLedgerKeysTest is LedgerFixture {
 
     function test_registryNeedsCode() public {
         vm.expectRevert(abi.encodeWithSelector(ProofLedger.BadRegistry.selector, STRANGER));
-        new ProofLedger(STRANGER, pins);
+        ProofLedger(deploy("ProofLedger", abi.encode(STRANGER, pins)));
     }
 
     function test_pinMustNameItsBytes() public {
@@ -31,10 +31,10 @@ contract ProofLedgerKeysTest is LedgerFixture {
         two[0] = pins[0];
         two[1] = IProofLedger.KeyPin(keccak256("another"), pins[1].data);
         vm.expectRevert(abi.encodeWithSelector(VerifyingKey.BadKey.selector, two[1].vkId, "digest"));
-        new ProofLedger(address(registry), two);
+        ProofLedger(deploy("ProofLedger", abi.encode(address(registry), two)));
         two[1] = two[0];
         vm.expectRevert(abi.encodeWithSelector(VerifyingKey.BadKey.selector, two[0].vkId, "repeated"));
-        new ProofLedger(address(registry), two);
+        ProofLedger(deploy("ProofLedger", abi.encode(address(registry), two)));
     }
 
     /// Keys that are sound, but not of a statement known here.
@@ -63,7 +63,7 @@ contract ProofLedgerKeysTest is LedgerFixture {
         }
         one[0] = IProofLedger.KeyPin(keccak256(key), DataContract.deploy(key));
         vm.expectRevert(abi.encodeWithSelector(VerifyingKey.BadKey.selector, one[0].vkId, rule));
-        new ProofLedger(address(registry), one);
+        ProofLedger(deploy("ProofLedger", abi.encode(address(registry), one)));
     }
 }
 

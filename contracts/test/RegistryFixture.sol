@@ -20,7 +20,7 @@ abstract contract RegistryFixture is Test {
 
     function setUp() public virtual {
         vm.roll(1_000);
-        registry = new ProvenanceRegistry(address(0));
+        registry = ProvenanceRegistry(deploy("ProvenanceRegistry", abi.encode(address(0))));
         vm.prank(OWNER);
         runId = registry.openRun(PREREGISTRATION, DATASET);
     }

@@ -21,6 +21,7 @@ interface Vm {
     function recordLogs() external;
     function getRecordedLogs() external returns (Log[] memory);
     function load(address target, bytes32 slot) external view returns (bytes32);
+    function getCode(string calldata artifact) external view returns (bytes memory);
 }
 
 /// @dev A minimal test base: a failed assertion reverts with what was compared.
@@ -48,6 +49,20 @@ abstract contract Test {
 
     function assertTrue(bool condition, string memory what) internal pure {
         if (!condition) revert NotTrue(what);
+    }
+
+    /// Deploys contracts/NAME.sol as the compiler made it on its own; reverts as it does. With `new` its code would be a part of
+    /// each test, and be compiled again for each.
+    function deploy(string memory name, bytes memory arguments) internal returns (address created) {
+        bytes memory code = bytes.concat(vm.getCode(string.concat("contracts/", name, ".sol:", name)), arguments);
+        assembly ("memory-safe") {
+            created := create(0, add(code, 32), mload(code))
+            if iszero(created) {
+                let place := mload(0x40)
+                returndatacopy(place, 0, returndatasize())
+                revert(place, returndatasize())
+            }
+        }
     }
 
     function bound(uint256 x, uint256 low, uint256 high) internal pure returns (uint256) {
