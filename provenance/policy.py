@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -45,13 +46,30 @@ ALWAYS_REQUIRED = frozenset({"artifact.identified", "release.named", "release.lo
 
 
 @dataclass(frozen=True)
+class SampleBar:
+    """What sampled claims must detect: tampering with `fraction` of all blocks (0..1, both excluded) with at least `confidence`."""
+
+    fraction: float
+    confidence: float
+
+    def caught(self, draws: int, anchorings: int) -> float:
+        """Probability in 0..1 that so many draws catch that tampering; whoever anchored n times had n tries.
+
+        Tampering gathered in few tensors is caught at least as well: each has its share of the draws.
+        """
+        return max(0.0, 1.0 - anchorings * (1.0 - self.fraction) ** draws)
+
+
+@dataclass(frozen=True)
 class Policy:
     """require: claims that must hold. environment: overrides the trust file's only towards stricter. mode: warn turns
-    `policy_denied` into a printed warning and keeps every other verdict."""
+    `policy_denied` into a printed warning and keeps every other verdict. samples: the least that sampled claims must detect, where
+    they hold."""
 
     require: frozenset[str] = DEFAULT_REQUIRED
     mode: str = "enforce"
     environment: str | None = None
+    samples: SampleBar | None = None
 
     def allows_development(self, trust_environment: str) -> bool:
         return trust_environment == "local" and self.environment in (None, "local")
@@ -73,7 +91,7 @@ def load_policy(path: Path | None) -> Policy:
         raise ConfigError("policy is not YAML", where=str(path)) from error
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise ConfigError("not a policy", where=str(path), expected=f"format: {FORMAT}")
-    known = {"format", "mode", "environment", "require", "onNoMatch"}
+    known = {"format", "mode", "environment", "require", "onNoMatch", "samples"}
     if extra := sorted(str(name) for name in value if name not in known):
         raise ConfigError("policy has an unknown key", where=f"{path} {extra[0]}", expected=", ".join(sorted(known)))
     require = value.get("require", sorted(DEFAULT_REQUIRED))
@@ -85,4 +103,15 @@ def load_policy(path: Path | None) -> Policy:
         raise ConfigError("a file that no release names is never let through", where=f"{path} onNoMatch", expected="deny")
     if value.get("environment") not in (None, "local", "test", "production"):
         raise ConfigError("no such environment", where=f"{path} environment", actual=value["environment"])
-    return Policy(frozenset(require) | ALWAYS_REQUIRED, value.get("mode", "enforce"), value.get("environment"))
+    return Policy(frozenset(require) | ALWAYS_REQUIRED, value.get("mode", "enforce"), value.get("environment"), _sample_bar(value, path))
+
+
+def _sample_bar(value: dict[str, Any], path: Path) -> SampleBar | None:
+    if "samples" not in value:
+        return None
+    bar = value["samples"]
+    names = ("fraction", "confidence")
+    if not isinstance(bar, dict) or set(bar) != set(names) or not all(isinstance(bar[n], float) and 0 < bar[n] < 1 for n in names):
+        raise ConfigError("policy has no such bar for samples", where=f"{path} samples",
+                          expected="fraction and confidence, numbers between 0 and 1", actual=bar)
+    return SampleBar(bar["fraction"], bar["confidence"])

@@ -79,13 +79,31 @@ def _judge(ctx: Context) -> Verdict:
         return _verdict(ctx, Status.INDETERMINATE, f"required but not checked: {', '.join(missing)}")
     if ctx.trust.environment == "local":
         ctx.development.append("local chain: its operator makes every block, so dates and draws prove nothing to outsiders")
-    if ctx.development and not ctx.policy.allows_development(ctx.trust.environment):
-        ctx.fails("policy.satisfied", "development keys or a local chain outside environment local", actual=ctx.development[0])
-        if ctx.policy.mode == "enforce":
-            return _verdict(ctx, Status.POLICY_DENIED, f"policy does not allow: {ctx.development[0]}")
-    else:
+    denials = _denials(ctx)
+    if denials and ctx.policy.mode == "enforce":
+        return _verdict(ctx, Status.POLICY_DENIED, f"policy does not allow: {denials[0]}")
+    if not denials:
         ctx.holds("policy.satisfied", f"{len(ctx.policy.require)} required claims hold")
     return _verdict(ctx, Status.VERIFIED, "every claim required by the policy holds")
+
+
+def _denials(ctx: Context) -> list[str]:
+    """What the policy forbids although every required claim holds; each becomes a failing `policy.satisfied`."""
+    denials = []
+    if ctx.development and not ctx.policy.allows_development(ctx.trust.environment):
+        ctx.fails("policy.satisfied", "development keys or a local chain outside environment local", actual=ctx.development[0])
+        denials.append(ctx.development[0])
+    bar = ctx.policy.samples
+    if bar is None:
+        return denials
+    wanted = f"tampering with {bar.fraction:.2%} of all blocks caught with {bar.confidence:.4%}"
+    for id_, sampling in ctx.samplings:
+        caught = bar.caught(sampling.draws, sampling.anchorings)
+        if caught < bar.confidence:
+            actual = f"{caught:.4%}: {sampling.draws} draws, {sampling.anchorings} anchorings"
+            ctx.fails("policy.satisfied", "samples show less than the policy demands", where=id_, expected=wanted, actual=actual)
+            denials.append(f"{id_}: expected {wanted}, actual {actual}")
+    return denials
 
 
 def _verdict(ctx: Context, status: Status, reason: str) -> Verdict:

@@ -15,7 +15,7 @@ from provenance.trust import Trust
 from provenance.verdict import Claim, Edge, Grade
 from provenance.verify.artifact import Artifact
 from provenance.verify.lineage import Lineage
-from provenance.verify.protocols import DataChecker, Evidence, EvidenceSource, FormatInspector, Opening, ProofVerifier
+from provenance.verify.protocols import DataChecker, Evidence, EvidenceSource, FormatInspector, Opening, ProofVerifier, Sampling
 
 _T = TypeVar("_T")
 
@@ -28,6 +28,14 @@ class Options:
     base: Path | None = None
     data: DataChecker | None = None
     openings: Mapping[str, Opening] = field(default_factory=dict)  # by stage
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found: its sentence, and figures that a program would read."""
+
+    text: str
+    evidence: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -44,6 +52,7 @@ class Context:
     edges: list[Edge] = field(default_factory=list)
     development: list[str] = field(default_factory=list)
     siblings: list[str] = field(default_factory=list)
+    samplings: list[tuple[str, Sampling]] = field(default_factory=list)  # what each sampled claim that holds detects
     # found by the steps, each set by the step that finds it
     snapshot: ChainSnapshot | None = None
     identity: ChainIdentity | None = None
@@ -84,16 +93,17 @@ class Context:
         self.edges = [replace(e, grade=grade, note=note or e.note) if e.kind == kind and e.grade.rank < grade.rank else e
                       for e in self.edges]
 
-    def guarded(self, id_: str, check: Callable[[], str], **evidence: str) -> bool:
-        """Run one check; its text when it holds, its error's facts when it does not. UnavailableError passes through."""
+    def guarded(self, id_: str, check: Callable[[], str | Finding]) -> bool:
+        """Run one check; what it found when it holds, its error's facts when it does not. UnavailableError passes through."""
         try:
-            text = check()
+            found = check()
         except UnavailableError:
             raise
         except ProvenanceError as error:
             self.fails(id_, error.what, where=error.where, expected=error.expected, actual=error.actual)
             return False
-        self.holds(id_, text, **evidence)
+        finding = Finding(found) if isinstance(found, str) else found
+        self.holds(id_, finding.text, **finding.evidence)
         return True
 
 

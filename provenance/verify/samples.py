@@ -19,7 +19,7 @@ from provenance.facts import ModelAnchoringFacts, TableFacts
 from provenance.record import Record
 from provenance.tensors import SCALE_UNIT, DType, Layout, Tensor, TensorTable
 from provenance.verdict import Edge, Grade
-from provenance.verify.context import Context, need
+from provenance.verify.context import Context, Finding, need
 from provenance.verify.protocols import SampleEvidence, Sampling
 
 STAGES = {"merge": 1, "quantize": 2}
@@ -44,22 +44,32 @@ def check_samples(ctx: Context) -> None:
             ctx.guarded(f"{stage}.proven", partial(_check, ctx, stage, record))
 
 
-def _check(ctx: Context, stage: str, record: Record) -> str:
+def _check(ctx: Context, stage: str, record: Record) -> Finding:
     facts = _anchoring(ctx, stage, record)
     tables = _tables(ctx, stage, facts)
     _require_subject(ctx, stage, facts, tables["merged"])
     evidence = _evidence(ctx, stage, record, facts, tables)
     sampling = ctx.prover.check_samples(evidence)
+    ctx.samplings.append((f"{stage}.proven", sampling))
     ctx.edges += [_tie(ctx, what, table) for what, table in tables.items() if not _is_tied(ctx, table)]
     if (opening := ctx.options.openings.get(stage)) is not None:
         ctx.guarded("openings.proven", lambda: _check_opening(ctx, stage, replace(evidence, opening=opening)))
     how = f"{need(ctx.lineage).quantize.fields['quantization']}, sampled" if stage == "quantize" else "sampled"
     ctx.upgrade(_EDGES[stage], Grade.PROVEN, f"{how}: {describe(sampling)}")
-    return f"{TEXT[stage]}: {describe(sampling)}"
+    return Finding(f"{TEXT[stage]}: {describe(sampling)}", _figures(sampling))
 
 
-def _check_opening(ctx: Context, stage: str, evidence: SampleEvidence) -> str:
-    return f"{stage}: blocks drawn at the caller's own nonce hold as well: {describe(ctx.prover.check_samples(evidence))}"
+def _check_opening(ctx: Context, stage: str, evidence: SampleEvidence) -> Finding:
+    sampling = ctx.prover.check_samples(evidence)
+    ctx.samplings.append(("openings.proven", sampling))
+    return Finding(f"{stage}: blocks drawn at the caller's own nonce hold as well: {describe(sampling)}", _figures(sampling))
+
+
+def _figures(sampling: Sampling) -> dict[str, str]:
+    """For programs; fractions in full."""
+    return {"proofs": str(sampling.proofs), "draws": str(sampling.draws), "anchorings": str(sampling.anchorings),
+            "caught_99": repr(sampling.overall_99), "worst_tensor": sampling.worst, "worst_draws": str(sampling.worst_draws),
+            "worst_caught_99": repr(sampling.worst_99), "worst_caught_95": repr(sampling.worst_95)}
 
 
 def describe(sampling: Sampling) -> str:

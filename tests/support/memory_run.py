@@ -60,6 +60,7 @@ class Believer:
         self.epochs: list[EpochEvidence] = []
         self.registrations: list[RegistrationEvidence] = []
         self.samples: list[SampleEvidence] = []
+        self.draws = 6
 
     def check_registration(self, evidence: RegistrationEvidence) -> None:
         self.registrations.append(evidence)
@@ -69,7 +70,7 @@ class Believer:
 
     def check_samples(self, evidence: SampleEvidence) -> Sampling:
         self.samples.append(evidence)
-        return Sampling(2, 6, evidence.anchorings, "w", 3, 0.7, 0.8, 0.5)
+        return Sampling(2, self.draws, evidence.anchorings, "w", 3, 0.7, 0.8, 0.5)
 
     def commit_tensors(self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]) -> list[Tensor]:
         return [tensor for _, tensor in tensors]

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from provenance.errors import ConfigError
-from provenance.policy import ALWAYS_REQUIRED, CLAIMS, DEFAULT_REQUIRED, Policy, load_policy
+from provenance.policy import ALWAYS_REQUIRED, CLAIMS, DEFAULT_REQUIRED, Policy, SampleBar, load_policy
 from provenance.trust import Contract, Key, Publisher, load_trust, parse_trust, render
 
 ADDRESS, HASH = "0x" + "ab" * 20, "0x" + "cd" * 32
@@ -226,12 +226,27 @@ def test_a_policy_may_require_more(tmp_path: Path) -> None:
         "a: [",
         "[" * 1500,
         FORMAT + "mode: 2026-13-45",
+        *(FORMAT + f"samples: {bar}" for bar in (
+            "0.01", "", "[]", "{fraction: 0.01}", "{fraction: 0.01, confidence: 0.99, draws: 3}", "{fraction: 0.0, confidence: 0.99}",
+            "{fraction: 0.01, confidence: 1.0}", "{fraction: .nan, confidence: 0.99}", "{fraction: true, confidence: 0.99}",
+            "{fraction: 1, confidence: 0.99}", "{fraction: a, confidence: 0.99}", "{fraction: -0.1, confidence: 0.99}",
+            "{fraction: [0.1], confidence: .inf}")),
     ],
-    ids=range(18),
+    ids=range(31),
 )
 def test_a_policy_that_is_not_understood_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError):
         policy(tmp_path, text)
+
+
+def test_a_policy_may_say_what_samples_must_detect(tmp_path: Path) -> None:
+    assert policy(tmp_path, FORMAT + "samples: {fraction: 0.01, confidence: 0.99}").samples == SampleBar(0.01, 0.99)
+    assert load_policy(None).samples is None
+
+
+@pytest.mark.parametrize(("draws", "anchorings", "caught"), [(459, 1, 0.9900), (459, 100, 0.0079), (459, 101, 0.0), (0, 1, 0.0)])
+def test_detection_falls_with_every_anchoring(draws: int, anchorings: int, caught: float) -> None:
+    assert SampleBar(0.01, 0.99).caught(draws, anchorings) == pytest.approx(caught, abs=1e-4)
 
 
 def test_a_missing_policy_is_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from provenance.facts import ZERO_WORD, ModelAnchoringFacts, TableFacts
+from provenance.policy import Policy, SampleBar
 from provenance.record import Record
 from provenance.tensors import DType, Layout, Tensor, TensorTable
 from provenance.trust import Contract
@@ -93,10 +94,10 @@ class Sampled:
         return [*before, merge, quantize, *samples, release]
 
 
-def judge(run: MemoryRun, *, file: bool = True) -> Verdict:
+def judge(run: MemoryRun, *, file: bool = True, policy: Policy | None = None) -> Verdict:
     artifact = Artifact(MODEL, "model.gguf", path=Path("model.gguf") if file else None)
     return verify_artifact(artifact, trust=run.trust, reader=run.chain, source=run.evidence, prover=run.believer,
-                           inspector=File(), options=Options())  # type: ignore[arg-type]
+                           inspector=File(), policy=policy, options=Options())  # type: ignore[arg-type]
 
 
 def claim(verdict: Verdict, id_: str) -> Any:
@@ -137,6 +138,45 @@ def test_anchorings_are_counted() -> None:
     run = Sampled({}, {}, anchorings=3).run()
     assert "misses times 3 anchorings" in claim(judge(run), "merge.proven").text
     assert [s.anchorings for s in run.believer.samples] == [3, 3]
+
+
+def test_figures_are_there_for_programs() -> None:
+    evidence = claim(judge(Sampled({}, {}, anchorings=3).run()), "quantize.proven").to_json()["evidence"]
+    assert (evidence["draws"], evidence["anchorings"], evidence["caught_99"]) == ("6", "3", "0.5")
+
+
+BAR = Policy(samples=SampleBar(0.01, 0.5))
+
+
+def detecting(draws: int, anchorings: int) -> Verdict:
+    run = Sampled({}, {}, anchorings=anchorings).run()
+    run.believer.draws = draws
+    return judge(run, policy=BAR)
+
+
+def test_a_policy_can_demand_that_samples_detect_enough() -> None:
+    assert detecting(69, 1).status is Status.VERIFIED  # 1 - 0.99^69 = 0.5002
+    verdict = detecting(68, 1)  # 0.4951
+    assert (verdict.status, verdict.exit_code) == (Status.POLICY_DENIED, 6)
+    assert [c.where for c in verdict.claims if c.id == "policy.satisfied"] == ["merge.proven", "quantize.proven"]
+    assert "49.51" in verdict.reason
+    assert "50.0000%" in verdict.reason
+
+
+def test_anchoring_again_and_again_falls_below_the_bar() -> None:
+    assert detecting(459, 50).status is Status.VERIFIED
+    assert detecting(459, 51).status is Status.POLICY_DENIED  # 51 * 0.99^459 = 0.506
+
+
+def test_under_warn_a_weak_sample_is_shown_and_let_through() -> None:
+    run = Sampled({}, {}).run()
+    verdict = judge(run, policy=replace(BAR, mode="warn"))
+    assert verdict.status is Status.VERIFIED
+    assert claim(verdict, "policy.satisfied").holds is False
+
+
+def test_a_bar_asks_nothing_of_claims_that_were_not_checked() -> None:
+    assert MemoryRun().judge(BAR).status is Status.VERIFIED
 
 
 OTHER = named(table(*NAMES, root=77))
