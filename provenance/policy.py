@@ -41,6 +41,9 @@ DEFAULT_REQUIRED = frozenset({
     "run.preregistered", "lineage.complete", "dataset.registered", "epoch.proven", "order.recomputed", "not.revoked",
 })
 
+# Made only where the caller hands in what they are about; a verdict without them lacks nothing.
+ON_DEMAND = frozenset({"openings.proven"})
+
 # No policy can do without these: what is left would be a verdict about nothing.
 ALWAYS_REQUIRED = frozenset({"artifact.identified", "release.named", "release.logged", "chain.pinned", "head.final", "not.revoked"})
 

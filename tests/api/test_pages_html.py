@@ -61,6 +61,7 @@ def test_verdict_page_says_what_was_not_checked_first(client: TestClient, honest
     assert "Verified (development)" in page
     places = [page.index(mark) for mark in ("Verified (development)", "Not checked (", 'id="lineage"', 'id="claims"')]
     assert places == sorted(places)
+    assert "verification ended before" not in page
     assert str(honest.model) in page
     assert f"0x{honest.run_id.hex()}" in page
     assert "provenance verify FILE --evidence EVIDENCE_FOLDER --trust trust.yaml" in page

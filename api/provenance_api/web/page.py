@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from provenance.policy import CLAIMS
+from provenance.policy import CLAIMS, ON_DEMAND
 from provenance.verdict import Claim, Status, Verdict
 from provenance_api.catalog import Listed
 from provenance_api.problems import Problem
@@ -101,4 +101,4 @@ def _steps(verdict: Verdict) -> list[Step]:
 def _unreached(verdict: Verdict) -> list[str]:
     """Claims that the verification stopped short of."""
     made = {c.id for c in verdict.claims}
-    return [id_ for id_ in CLAIMS if id_ not in made]
+    return [id_ for id_ in CLAIMS if id_ not in made | ON_DEMAND]
