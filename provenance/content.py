@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeGuard
+from typing import Any, BinaryIO, TypeGuard
 
 from provenance.digest import Digest, open_regular, tagged
 from provenance.encoding import parse_json, sized, u8, u64
@@ -77,6 +77,33 @@ def read_tensor_infos(stream: BinaryIO, where: str) -> list[TensorInfo]:
     Raises:
         InputError: truncated, overlapping or gapped tensors, unknown dtype, or a header larger than the file.
     """
+    header, base, size = _read_header(stream, where)
+    header.pop("__metadata__", None)
+    infos = [_tensor_info(name, entry, base, size, where) for name, entry in header.items()]
+    position = base
+    for info in sorted(infos, key=lambda i: (i.start, i.end)):
+        if info.start != position:
+            raise InputError("tensors overlap or leave a gap", where=f"{where} {info.name}", expected=position, actual=info.start)
+        position = info.end
+    if position != size:
+        raise InputError("file is truncated or has bytes after its tensors", where=where, expected=position, actual=size)
+    return sorted(infos, key=lambda i: i.name.encode())
+
+
+def read_metadata(stream: BinaryIO, where: str) -> dict[str, str]:
+    """The `__metadata__` of a safetensors file (attacker-controlled).
+
+    Raises:
+        InputError: a header larger than the file or not JSON, or metadata that are not text.
+    """
+    metadata = _read_header(stream, where)[0].get("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise InputError("safetensors metadata are not text", where=where)
+    return metadata
+
+
+def _read_header(stream: BinaryIO, where: str) -> tuple[dict[str, Any], int, int]:
+    """The header, where the tensors' bytes begin, and the file's size."""
     size = stream.seek(0, 2)
     stream.seek(0)
     length = int.from_bytes(stream.read(8), "little")
@@ -88,16 +115,7 @@ def read_tensor_infos(stream: BinaryIO, where: str) -> list[TensorInfo]:
         raise InputError("safetensors header is not JSON", where=where, actual=error) from error
     if not isinstance(header, dict):
         raise InputError("safetensors header is not an object", where=where)
-    header.pop("__metadata__", None)
-    infos = [_tensor_info(name, entry, 8 + length, size, where) for name, entry in header.items()]
-    position = 8 + length
-    for info in sorted(infos, key=lambda i: (i.start, i.end)):
-        if info.start != position:
-            raise InputError("tensors overlap or leave a gap", where=f"{where} {info.name}", expected=position, actual=info.start)
-        position = info.end
-    if position != size:
-        raise InputError("file is truncated or has bytes after its tensors", where=where, expected=position, actual=size)
-    return sorted(infos, key=lambda i: i.name.encode())
+    return header, 8 + length, size
 
 
 def _refuse_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:

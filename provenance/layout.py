@@ -7,7 +7,7 @@
         run.json         run id, chain, contracts, dataset folder (derived: `provenance fsck` compares it)
         epochs/<e>/      proof-<chunk>.json of each proven epoch
         dataset/         registration.json and the proofs of the dataset's registration
-        samples/<stage>/ tables.json and proof-<group>.json of the merge and of the quantization
+        samples/<stage>-<number>/ tables.json and proof-<group>.json of the merge and of the quantization
         release.manifest.json, release.oms.json   what `release/` holds, in our form and in OpenSSF's
         keys/<vkId>/     vk.words and p_bases.bin of the keys used
         secrets/         salts and blindings (0700; never leaves the machine)
@@ -112,8 +112,9 @@ class RunFolder:
     def epoch(self, epoch: int) -> Path:
         return self.evidence / "epochs" / str(epoch)
 
-    def samples(self, stage: str) -> Path:
-        return self.evidence / "samples" / stage
+    def samples(self, stage: str, number: int) -> Path:
+        """What belongs to an anchoring of a stage."""
+        return self.evidence / "samples" / f"{stage}-{number}"
 
     def key(self, vk_id: str) -> Path:
         return self.evidence / "keys" / vk_id

@@ -27,7 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("provenance_trainer.commands:train_app", "Fine-tune with every batch and checkpoint journaled, anchored with --anchor."),
     "prove": ("provenance_zk.chain_commands:prove_app", "Prove that each epoch used exactly the committed dataset, on chain."),
     "merge": ("provenance_trainer.commands:merge_app", "Merge the adapter into the base model, exactly rounded to bf16."),
-    "quantize": ("provenance_trainer.commands:quantize_app", "Write the merged model as GGUF Q8_0."),
+    "quantize": ("provenance_trainer.commands:quantize_app", "Write the merged model as GGUF Q8_0 or int8."),
     "release": ("provenance.cli.release:release_app", "Release the quantized file under your key."),
     "revoke": ("provenance.cli.release:revoke_app", "Revoke a logged record or a dataset, with a reason."),
     "verify": ("provenance.cli.verify:verify_app", "Judge a model file or digest."),

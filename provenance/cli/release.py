@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from provenance.cli.output import note, result, stage
-from provenance.errors import Conflict, InputError, VerificationError
+from provenance.errors import Conflict, InputError
 from provenance.settings import Settings
 
 release_app = typer.Typer(add_completion=False, help="Release the quantized file under your key.")
@@ -27,7 +27,7 @@ def release(
     """Log a release of the quantized file, anchor it and claim it on chain."""
     from provenance._chain.session import Session
     from provenance.cli.run_log import anchor, open_log, run_id_of
-    from provenance.digest import Digest, hash_file
+    from provenance.digest import Digest
     from provenance.layout import RunFolder, write_atomically, write_json
     from provenance.log import RunLog
     from provenance.manifest import manifest_of
@@ -36,13 +36,10 @@ def release(
     folder = RunFolder(run)
     session = Session(Settings.load(), key, note)
     with stage("release") as progress, open_log(folder) as log:
-        file = _released_file(folder.release)
-        model, manifest = hash_file(file), manifest_of(folder.release)
+        file = log.quantized_file()
+        model, manifest = Digest.parse(log.last("quantize").fields["file"]), manifest_of(folder.release)
         write_atomically(folder.evidence / "release.manifest.json", manifest.to_bytes())
         write_json(folder.evidence / "release.oms.json", manifest.to_oms())  # for OpenSSF tools; nothing here relies on it
-        logged = log.last("quantize").fields["file"]
-        if str(model) != logged:
-            raise VerificationError("file is not the one the log says was quantized", where=str(file), expected=logged, actual=model)
         run_id = run_id_of(folder)
         index = next((i for i, r in enumerate(log.records) if r.type == "release" and r.fields["model"] == str(model)), None)
         if index is None:
@@ -65,14 +62,6 @@ def release(
     value = {"format": "provenance-release/1", "model": str(model), "run_id": "0x" + run_id.hex(), "index": index, "seq": head.seq,
              "block": receipt.block_number, "tx": "0x" + receipt.tx_hash.hex(), "file": str(file), "name": record.fields["name"]}
     result(value, json, f"released {file.name} {model}\nblock {receipt.block_number}, tx 0x{receipt.tx_hash.hex()}")
-
-
-def _released_file(folder: Path) -> Path:
-    files = sorted(folder.glob("*.gguf"))
-    if len(files) != 1:
-        raise Conflict("release folder holds no single GGUF file", where=str(folder), expected=1, actual=len(files),
-                       hint="provenance quantize RUN")
-    return files[0]
 
 
 @revoke_app.command()

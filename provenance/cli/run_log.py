@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from provenance._chain.session import Session
 from provenance.anchoring import Anchorer, Committed
-from provenance.errors import Conflict, InputError
+from provenance.digest import hash_file
+from provenance.errors import Conflict, InputError, VerificationError
 from provenance.journal import Journal
 from provenance.layout import RunFolder, read_json
 from provenance.log import RunLog, read_records
@@ -52,6 +54,23 @@ class OpenLog:
             if record.type == type_:
                 return record
         raise Conflict("log lacks a record this command builds on", where=str(self.folder.root), expected=f"a {type_} record")
+
+    def quantized_file(self) -> Path:
+        """The file of the last `quantize` record, wherever its name stands in the release folder.
+
+        Raises:
+            Conflict: there is no file.
+            VerificationError: there are only others.
+        """
+        logged = self.last("quantize").fields["file"]
+        files = {path: str(hash_file(path)) for path in sorted(self.folder.release.glob("*")) if path.is_file()}
+        if not files:
+            raise Conflict("release folder holds no file", where=str(self.folder.release), hint="provenance quantize RUN")
+        found = next((path for path, digest in files.items() if digest == logged), None)
+        if found is None:
+            raise VerificationError("file is not the one the log says was quantized", where=", ".join(map(str, files)), expected=logged,
+                                    actual=", ".join(files.values()))
+        return found
 
     def head_hex(self) -> tuple[int, str]:
         """(size, head digest) of the log as it stands, for a file's metadata."""

@@ -48,12 +48,12 @@ class FolderEvidence:
             "links": _numbered(self.folder.dataset, "link"),
         }
 
-    def sample_tables(self, stage: str) -> Mapping[str, Any] | None:
-        path = self.folder.samples(stage) / "tables.json"
+    def sample_tables(self, stage: str, number: int) -> Mapping[str, Any] | None:
+        path = self.folder.samples(stage, number) / "tables.json"
         return read_json(path) if path.is_file() else None
 
-    def sample_proofs(self, stage: str) -> Sequence[Mapping[str, Any]]:
-        return _numbered(self.folder.samples(stage), "proof")
+    def sample_proofs(self, stage: str, number: int) -> Sequence[Mapping[str, Any]]:
+        return _numbered(self.folder.samples(stage, number), "proof")
 
     def key_words(self, vk_id: str) -> bytes | None:
         return _bounded(self.folder.key(_hex_name(vk_id)) / "vk.words")

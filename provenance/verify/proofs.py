@@ -172,11 +172,17 @@ def _recompute_batches(ctx: Context) -> None:
 
 
 def _recompute_file(ctx: Context) -> None:
-    text = "the file is the exact Q8_0 quantization of the merged weights"
+    quantization = need(ctx.lineage).quantize.fields["quantization"]
+    exactly = "up to ties, recomputed" if quantization == "int8" else "recomputed bit by bit"
+    text = f"the file is the exact {quantization} quantization of the merged weights"
     merged = need(ctx.evidence).merged()
     if ctx.inspector is None or ctx.artifact.path is None or merged is None:
         missing = "the file itself" if ctx.artifact.path is None else "the merged weights beside the evidence"
         ctx.unchecked("file.recomputed", text, missing)
+        return
+    if (actual := ctx.inspector.quantization(ctx.artifact.path)) != quantization:
+        ctx.fails("file.recomputed", "file is of another format than the log says", where="quantize.quantization", expected=quantization,
+                  actual=actual or "unknown")
         return
     differences = ctx.inspector.compare_quantized(merged, ctx.artifact.path)
     for difference in differences[:10]:
@@ -188,7 +194,7 @@ def _recompute_file(ctx: Context) -> None:
             ctx.fails("file.recomputed", "merged weights beside the evidence are not the logged ones", where=str(merged),
                       expected=expected, actual=_content(merged))
             return
-        ctx.holds("file.recomputed", f"{text}, recomputed bit by bit")
+        ctx.holds("file.recomputed", f"{text}, {exactly}")
         ctx.upgrade("quantized_from", Grade.RECOMPUTED)
 
 

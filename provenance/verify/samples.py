@@ -27,6 +27,9 @@ TEXT = {
     "merge": "sampled blocks of every adapted tensor are the exactly rounded merge of base and adapter",
     "quantize": "sampled blocks of every adapted tensor of the file are the nearest codes of the merged weights",
 }
+# What `quantize` records call a file's format, and the kind of key that proves about it (docs/formats/statements.md, "Kinds").
+KINDS = {"Q8_0": 6, "int8": 7}
+_INT8_LIMIT = "; that each row's stored maximum is that of the whole row is not shown by them"
 _EDGES = {"merge": "merged_from", "quantize": "quantized_from"}
 _PLAIN_DECIMAL = re.compile(r"[0-9]{1,6}(\.[0-9]{1,40})?")
 _TABLES = {"merge": ("base", "adapter", "merged"), "quantize": ("merged",)}
@@ -35,7 +38,7 @@ _TABLES = {"merge": ("base", "adapter", "merged"), "quantize": ("merged",)}
 def check_samples(ctx: Context) -> None:
     """Claims `merge.proven` and `quantize.proven`, and the edges that show what they rest on."""
     for stage in STAGES:
-        record = next((r for r in reversed(ctx.records) if r.type == "sample" and r.fields["stage"] == stage), None)
+        record = _last_sample(ctx, stage)
         if record is None:
             ctx.unchecked(f"{stage}.proven", TEXT[stage], "proofs of sampled blocks (provenance prove RUN --weights)")
         elif stage == "quantize" and (ctx.artifact.path is None or ctx.inspector is None):
@@ -44,9 +47,17 @@ def check_samples(ctx: Context) -> None:
             ctx.guarded(f"{stage}.proven", partial(_check, ctx, stage, record))
 
 
+def _last_sample(ctx: Context, stage: str) -> Record | None:
+    """The last anchoring of the lineage's merge or quantization: those of an earlier or later one are about other weights."""
+    lineage = need(ctx.lineage)
+    begin = next(i for i, r in enumerate(ctx.records) if r is (lineage.merge if stage == "merge" else lineage.quantize))
+    end = next((i for i in range(begin + 1, len(ctx.records)) if ctx.records[i].type == stage), len(ctx.records))
+    return next((r for r in reversed(ctx.records[begin:end]) if r.type == "sample" and r.fields["stage"] == stage), None)
+
+
 def _check(ctx: Context, stage: str, record: Record) -> Finding:
     facts = _anchoring(ctx, stage, record)
-    tables = _tables(ctx, stage, facts)
+    tables = _tables(ctx, stage, record, facts)
     _require_subject(ctx, stage, facts, tables["merged"])
     evidence = _evidence(ctx, stage, record, facts, tables)
     sampling = ctx.prover.check_samples(evidence)
@@ -56,7 +67,8 @@ def _check(ctx: Context, stage: str, record: Record) -> Finding:
         ctx.guarded("openings.proven", lambda: _check_opening(ctx, stage, replace(evidence, opening=opening)))
     how = f"{need(ctx.lineage).quantize.fields['quantization']}, sampled" if stage == "quantize" else "sampled"
     ctx.upgrade(_EDGES[stage], Grade.PROVEN, f"{how}: {describe(sampling)}")
-    return Finding(f"{TEXT[stage]}: {describe(sampling)}", _figures(sampling))
+    limit = _INT8_LIMIT if stage == "quantize" and facts.kind == KINDS["int8"] else ""
+    return Finding(f"{TEXT[stage]}: {describe(sampling)}{limit}", _figures(sampling))
 
 
 def _check_opening(ctx: Context, stage: str, evidence: SampleEvidence) -> Finding:
@@ -97,11 +109,12 @@ def _anchoring(ctx: Context, stage: str, record: Record) -> ModelAnchoringFacts:
     return facts
 
 
-def _tables(ctx: Context, stage: str, facts: ModelAnchoringFacts) -> dict[str, TensorTable]:
+def _tables(ctx: Context, stage: str, record: Record, facts: ModelAnchoringFacts) -> dict[str, TensorTable]:
     """The tables that the anchoring names, from evidence."""
-    value = need(ctx.evidence).sample_tables(stage)
+    number = record.fields["number"]
+    value = need(ctx.evidence).sample_tables(stage, number)
     if value is None:
-        raise VerificationError("evidence lacks the tables of tensors", where=f"samples/{stage}/tables.json")
+        raise VerificationError("evidence lacks the tables of tensors", where=f"samples/{stage}-{number}/tables.json")
     tables = {}
     for what in _TABLES[stage]:
         table = TensorTable.from_json(value.get(what) or {})
@@ -124,6 +137,10 @@ def _require_subject(ctx: Context, stage: str, facts: ModelAnchoringFacts, merge
     expected = lineage.release.fields["model"] if stage == "quantize" else fields["merged"]
     if (actual := "sha256:" + facts.artifact.hex()) != expected:
         raise VerificationError("anchoring is about another artifact", where=stage, expected=expected, actual=actual)
+    quantization = lineage.quantize.fields["quantization"]
+    if stage == "quantize" and facts.kind != KINDS.get(quantization):
+        raise VerificationError("anchoring's proofs are about another format than the file's", where=stage,
+                                expected=f"{quantization}: kind {KINDS.get(quantization)}", actual=f"kind {facts.kind}")
     if any((tensor.dtype, tensor.layout) != (DType.BF16, Layout.ROWS) for tensor in merged.tensors):
         raise VerificationError("proofs are about bfloat16 tensors, row by row", where=stage, expected="BF16, rows")
     names = [tensor.name for tensor in merged.tensors]
@@ -150,7 +167,7 @@ def _scale(text: str) -> Fraction:
 
 def _other_merged(ctx: Context, stage: str) -> TableFacts | None:
     """The merged table that the other stage's accepted anchoring names."""
-    record = next((r for r in reversed(ctx.records) if r.type == "sample" and r.fields["stage"] != stage), None)
+    record = _last_sample(ctx, "quantize" if stage == "merge" else "merge")
     if record is None:
         return None
     facts = need(ctx.snapshot).model_anchoring(need(ctx.run).run_id, STAGES[record.fields["stage"]], record.fields["number"])
@@ -169,7 +186,7 @@ def _evidence(ctx: Context, stage: str, record: Record, facts: ModelAnchoringFac
         anchorings=need(ctx.snapshot).model_anchoring_count(run.run_id, STAGES[stage]), chain_id=identity.chain_id,
         contract=need(ctx.trust.models).address, draw_hash=ctx.reader.block(facts.draw_block).hash, base=tables.get("base"),
         adapter=tables.get("adapter"), merged=tables["merged"], words=ctx.pinned_key,
-        codes=codes if deployed is not None else None, proofs=need(ctx.evidence).sample_proofs(stage),
+        codes=codes if deployed is not None else None, proofs=need(ctx.evidence).sample_proofs(stage, record.fields["number"]),
     )
 
 

@@ -96,7 +96,7 @@ ATTACKS: dict[str, tuple[str, Callable[[Path], None]]] = {
 @pytest.mark.parametrize("name", ATTACKS)
 def test_tampered_evidence_fails(job: Job, public: Path, name: str) -> None:
     stage, attack = ATTACKS[name]
-    attack(public / "provenance" / "samples" / stage)
+    attack(public / "provenance" / "samples" / f"{stage}-0")
     verdict = judged(job, public)
     assert verdict["status"] == "failed"
     assert status(verdict, f"{stage}.proven") == "fails"
@@ -129,7 +129,7 @@ def test_openings_at_another_nonce_fail(job: Job, public: Path, openings: Path) 
 def test_the_drawn_proofs_do_not_pass_as_openings(job: Job, public: Path, openings: Path, tmp_path: Path) -> None:
     forged = tmp_path / "forged"
     shutil.copytree(openings, forged)
-    for file in (public / "provenance" / "samples" / "merge").glob("proof-*.json"):
+    for file in (public / "provenance" / "samples" / "merge-0").glob("proof-*.json"):
         shutil.copyfile(file, forged / "merge" / file.name)
     verdict = judged(job, public, "--openings", forged, "--nonce", NONCE)
     assert verdict["status"] == "failed"

@@ -33,7 +33,7 @@ PASSWORD = "not a secret"
 SALT_KEY = bytes(range(32))
 
 # The tiny model's adapted tensors have one and two levels above their pages.
-TINY_MODEL_KEYS = "q8_0:1,q8_0:2,merge:1:8,merge:2:8"
+TINY_MODEL_KEYS = "q8_0:1,q8_0:2,int8:1,int8:2,merge:1:8,merge:2:8"
 
 
 def cache_folder() -> Path:
@@ -56,6 +56,9 @@ class FixedInspector:
 
     def metadata(self, path: Path) -> Mapping[str, str]:
         return self._metadata
+
+    def quantization(self, path: Path) -> str | None:
+        return "Q8_0"
 
     def compare_quantized(self, merged: Path, path: Path) -> list[Difference]:
         return self._differences

@@ -92,10 +92,10 @@ class MemoryEvidence:
 
     tables: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def sample_tables(self, stage: str) -> Mapping[str, Any] | None:
+    def sample_tables(self, stage: str, number: int) -> Mapping[str, Any] | None:
         return self.tables.get(stage)
 
-    def sample_proofs(self, stage: str) -> Sequence[Mapping[str, Any]]:
+    def sample_proofs(self, stage: str, number: int) -> Sequence[Mapping[str, Any]]:
         return []
 
     def candidates(self, run_id: bytes) -> list[MemoryEvidence]:

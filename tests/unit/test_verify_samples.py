@@ -17,6 +17,9 @@ from provenance.trust import Contract
 from provenance.verdict import Grade, Status, Verdict
 from provenance.verify import Options, verify_artifact
 from provenance.verify.artifact import Artifact
+from provenance.verify.samples import KINDS
+from provenance_zk.kinds import KINDS as STATEMENTS
+from provenance_zk.samples import QUANTIZATIONS
 from tests.support.memory_chain import IDENTITY
 from tests.support.memory_run import MERGED, MODEL, OWNER, TIME, TRUST, MemoryRun
 
@@ -193,6 +196,7 @@ ATTACKS: dict[str, tuple[Sampled, str]] = {
     "another adapter table": (Sampled({"adapter": replace(OTHER, entries=4)}, {}), "merge.proven"),
     "merged table of another model": (Sampled({"merged": OTHER}, {}), "merge.proven"),
     "quantization of other merged weights": (Sampled({}, {"merged": OTHER}), "quantize.proven"),
+    "proofs about another format": (Sampled({}, {"kind": 7}), "quantize.proven"),
     "scale that is no number": (Sampled({}, {}, scale="nan"), "merge.proven"),
     "scale without end": (Sampled({}, {}, scale="1e999999999"), "merge.proven"),
     "blocks understated": (Sampled({"blocks": 7}, {}), "merge.proven"),
@@ -205,6 +209,11 @@ def test_what_does_not_belong_together_fails(name: str) -> None:
     verdict = judge(sampled.run())
     assert verdict.status is Status.FAILED
     assert claim(verdict, id_).holds is False
+
+
+def test_formats_are_those_of_the_statements() -> None:
+    assert {QUANTIZATIONS[name]: number for name, number in KINDS.items()} == {
+        kind: STATEMENTS[kind].number for kind in ("q8_0", "int8")}
 
 
 CHANGES: dict[str, Callable[[MemoryRun], None]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,16 @@ from provenance.settings import Settings
 train_app = typer.Typer(add_completion=False, help="Fine-tune with every batch and checkpoint journaled, anchored with --anchor.")
 plan_app = typer.Typer(add_completion=False, help="Tell transactions, gas and proof time of a training config before anything is spent.")
 merge_app = typer.Typer(add_completion=False, help="Merge the adapter into the base model, exactly rounded to bf16.")
-quantize_app = typer.Typer(add_completion=False, help="Write the merged model as GGUF Q8_0.")
+quantize_app = typer.Typer(add_completion=False, help="Write the merged model as GGUF Q8_0 or int8.")
+
+
+class Quantization(StrEnum):
+    """Formats of `quantize`, as its records name them."""
+
+    Q8_0 = "Q8_0"
+    INT8 = "int8"
+
+
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _Run = Annotated[Path, typer.Argument(help="Run folder (output_dir of the training).")]
 _Key = Annotated[str | None, typer.Option("--key", help="Name of the signing key (default: the configuration's, else `default`).")]
@@ -74,16 +84,18 @@ def merge(
 @quantize_app.command()
 def quantize(
     run: _Run,
-    name: Annotated[str | None, typer.Option(help="File name without .gguf; default: base model and Q8_0.")] = None,
+    name: Annotated[str | None, typer.Option(help="File name without its ending; default: base model and format.")] = None,
+    format_: Annotated[Quantization, typer.Option("--format", help="Q8_0: a GGUF file; int8: a safetensors file, row-wise (LLM.int8).")
+                       ] = Quantization.Q8_0,
     json: _Json = False,
 ) -> None:
-    """Write RUN/merged as RUN/release/NAME.gguf (Q8_0) and log it."""
+    """Write RUN/merged as one file RUN/release/NAME.gguf or NAME.safetensors and log it."""
     from provenance.cli.run_log import open_log
     from provenance.layout import RunFolder
     from provenance_trainer.lifecycle import log_quantize
 
     with stage("quantize"), open_log(RunFolder(run)) as log:
-        record, file = log_quantize(log, name)
+        record, file = log_quantize(log, name, format_.value)
     fields = record.fields
     result({"format": "provenance-quantize/1", **fields, "path": str(file)}, json,
            f"{file}\n{fields['quantization']} {fields['file']}, {fields['size'] / 1e6:.1f} MB, {len(fields['tensors'])} tensors")

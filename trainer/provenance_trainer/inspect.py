@@ -11,6 +11,7 @@ from provenance.digest import open_regular
 from provenance.verify.protocols import Difference
 from provenance_trainer.adapter import load_adapter
 from provenance_trainer.deployed import DeployedFile
+from provenance_trainer.int8_file import SUFFIX, Int8File, compare_int8, read_int8_claims
 from provenance_trainer.merge import merge_adapter
 from provenance_trainer.quantize import Mismatch, compare_gguf, read_claims
 from provenance_trainer.weights import Weights
@@ -20,31 +21,44 @@ _MAX_DIFFERENCES = 10
 
 
 class Inspector:
-    """`provenance.verify.protocols.FormatInspector` for GGUF files."""
+    """`provenance.verify.protocols.FormatInspector` for GGUF Q8_0 files and int8 safetensors files."""
+
+    def quantization(self, path: Path) -> str | None:
+        """`Q8_0` for a GGUF file, `int8` for a safetensors file, None for anything else: by its first bytes, else by its name."""
+        with open_regular(path) as stream:
+            head = stream.read(9)
+        if head[:4] == _GGUF_MAGIC or path.suffix == ".gguf":
+            return "Q8_0"
+        return "int8" if head[8:] == b"{" or path.suffix == SUFFIX else None
 
     def metadata(self, path: Path) -> Mapping[str, str]:
-        """The `provenance.*` keys of a GGUF file (attacker-controlled); empty for another format.
+        """The `provenance.*` keys of a file (attacker-controlled); empty for another format.
 
         Raises:
-            InputError: it begins as a GGUF file, or is named like one, and is malformed or truncated.
+            InputError: it begins as a file of a known format, or is named like one, and is malformed or truncated.
         """
-        with open_regular(path) as stream:
-            magic = stream.read(4)
-        if magic != _GGUF_MAGIC and path.suffix != ".gguf":
+        quantization = self.quantization(path)
+        if quantization is None:
             return {}
+        if quantization == "int8":
+            return read_int8_claims(path)
         return {name: str(value) for name, value in read_claims(path).items()}
 
     def compare_quantized(self, merged: Path, path: Path) -> list[Difference]:
-        """Differences between a GGUF file and the Q8_0 quantization of merged weights; empty if there is none."""
-        return _differences(compare_gguf(merged, path, _MAX_DIFFERENCES))
+        """Differences between a file and the quantization of merged weights in the file's format; empty if there is none."""
+        return self._compare(merged, path, frozenset())
 
     def compare_unadapted(self, base: Path, adapted: Sequence[str], path: Path) -> list[Difference]:
-        """Differences between a GGUF file and the quantization of the base, but for the values of adapted tensors."""
-        return _differences(compare_gguf(base, path, _MAX_DIFFERENCES, frozenset(adapted)))
+        """Differences between a file and the quantization of the base, but for the values of adapted tensors."""
+        return self._compare(base, path, frozenset(adapted))
 
-    def deployed(self, path: Path) -> DeployedFile:
-        """Single blocks of a GGUF file."""
-        return DeployedFile(path)
+    def _compare(self, model: Path, path: Path, adapted: frozenset[str]) -> list[Difference]:
+        compare = compare_int8 if self.quantization(path) == "int8" else compare_gguf
+        return _differences(compare(model, path, _MAX_DIFFERENCES, adapted))
+
+    def deployed(self, path: Path) -> DeployedFile | Int8File:
+        """Single blocks of a file."""
+        return Int8File(path) if self.quantization(path) == "int8" else DeployedFile(path)
 
     def tensor_files(self, folder: Path) -> Mapping[str, Path]:
         """File of each tensor of a safetensors folder."""

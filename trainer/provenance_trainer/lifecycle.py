@@ -241,26 +241,28 @@ def _require_content(what: str, path: Path, expected: str) -> None:
         raise VerificationError(f"{what} on disk is not the logged one", where=str(path), expected=expected, actual=actual)
 
 
-def log_quantize(log: OpenLog, name: str | None) -> tuple[Record, Path]:
-    """Quantize and append the `quantize` record; the file names its run and the log's head before it."""
+def log_quantize(log: OpenLog, name: str | None, quantization: str = "Q8_0") -> tuple[Record, Path]:
+    """Quantize (`Q8_0` or `int8`) and append the `quantize` record; the file names its run and the log's head before it."""
     from provenance.cli.run_log import run_id_of
+    from provenance_trainer.int8_file import SUFFIX, export_int8
     from provenance_trainer.quantize import export_gguf
 
     folder = log.folder
     merge = log.last("merge")
     _require_content("merged weights", folder.merged, merge.fields["merged"])
     base_name = str(log.records[0].fields["base"]["name"])
-    file = folder.release / f"{_file_name(name or f'{Path(base_name).name}-Q8_0')}.gguf"
+    int8 = quantization == "int8"
+    file = folder.release / f"{_file_name(name or f'{Path(base_name).name}-{quantization}')}{SUFFIX if int8 else '.gguf'}"
     if file.exists():
         raise Conflict("file exists already", where=str(file), hint="remove it, or choose another --name")
     size, head = log.head_hex()
     folder.release.mkdir(exist_ok=True)
-    report = export_gguf(folder.merged, file, {
+    report = (export_int8 if int8 else export_gguf)(folder.merged, file, {
         "provenance.base_model": base_name, "provenance.run_id": "0x" + run_id_of(folder).hex(), "provenance.log_head": head,
         "provenance.log_size": size, "provenance.merged_content": merge.fields["merged"],
     })
-    record = Record.make("quantize", source=merge.fields["merged"], format="gguf", quantization="Q8_0", file=str(report.file),
-                         size=report.size, tensors=report.tensors)
+    record = Record.make("quantize", source=merge.fields["merged"], format="safetensors" if int8 else "gguf", quantization=quantization,
+                         file=str(report.file), size=report.size, tensors=report.tensors)
     log.append(record)
     return record, file
 

@@ -1,7 +1,7 @@
 """Model folders as named tensors, and safetensors files written one tensor at a time.
 
-A file written here is a function of its tensors: names in byte order, no gaps, header padded with spaces to a multiple of eight
-bytes, metadata with one key.
+A file written here is a function of its tensors and metadata: names in byte order, no gaps, header padded with spaces to a multiple of
+eight bytes.
 Source: the safetensors format description (huggingface/safetensors, README "Format").
 """
 
@@ -26,6 +26,7 @@ from provenance.errors import Conflict, InputError, UnavailableError
 from provenance.journal import sync_directory
 
 INDEX_NAME = "model.safetensors.index.json"
+PYTORCH = {"format": "pt"}  # metadata without which transformers does not load a file
 
 
 @dataclass(frozen=True)
@@ -108,13 +109,13 @@ class Weights:
 class SafetensorsWriter:
     """Writes one safetensors file; tensors must come in the order of their names' bytes, and all of them."""
 
-    def __init__(self, path: Path, tensors: Mapping[str, tuple[str, Sequence[int]]]) -> None:
-        """`tensors`: name -> (dtype as the format spells it, shape)."""
+    def __init__(self, path: Path, tensors: Mapping[str, tuple[str, Sequence[int]]], metadata: Mapping[str, str] = PYTORCH) -> None:
+        """`tensors`: name -> (dtype as the format spells it, shape). Metadata are written in the order of their names."""
         self._names = sorted(tensors, key=str.encode)
         self._next, self._path = 0, path
         self._sizes = [DTYPE_BYTES[dtype] * math.prod(shape) for dtype, shape in (tensors[n] for n in self._names)]
         self._stream = path.open("xb")
-        self._stream.write(_header(self._names, tensors, self._sizes))
+        self._stream.write(_header(self._names, tensors, self._sizes, metadata))
 
     def write(self, name: str, data: bytes | memoryview) -> None:
         if self._next >= len(self._names) or name != self._names[self._next] or len(data) != self._sizes[self._next]:
@@ -138,8 +139,10 @@ class SafetensorsWriter:
             self._stream.close()
 
 
-def _header(names: Sequence[str], tensors: Mapping[str, tuple[str, Sequence[int]]], sizes: Sequence[int]) -> bytes:
-    entries: dict[str, object] = {"__metadata__": {"format": "pt"}}
+def _header(
+    names: Sequence[str], tensors: Mapping[str, tuple[str, Sequence[int]]], sizes: Sequence[int], metadata: Mapping[str, str]
+) -> bytes:
+    entries: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))}
     position = 0
     for name, size in zip(names, sizes, strict=True):
         dtype, shape = tensors[name]

@@ -69,7 +69,7 @@ def open_weights(run: Path, nonce: bytes, draws: int, out: Path, session: Sessio
     with open_log(folder) as log:
         for name in STAGES:
             record = _last_sample(log, name)
-            if record is None:
+            if record is None or not _is_proven(log, name):
                 continue
             stage = _stage(name, log, folder, draws, prover, inspector, session.deployment)
             seed = samples.opening_seed(bytes.fromhex(record.fields["anchoring"][2:]), nonce)
@@ -94,25 +94,28 @@ def _is_proven(log: OpenLog, name: str) -> bool:
 
 def _stage(name: str, log: OpenLog, folder: RunFolder, draws: int, prover: ZkProver, inspector: FormatInspector,
            deployment: Deployment) -> Stage:
+    from provenance_zk import samples
     from provenance_zk.stages import Factors, MergeStage, Model, QuantizeStage
 
     merge, quantize = log.last("merge").fields, log.last("quantize").fields
     if quantize["source"] != merge["merged"]:
         raise Conflict("the last quantization is not of the last merge", where=str(folder.root), hint="provenance quantize")
     merged = Model(inspector.tensor_files(_require(folder.merged, merge["merged"])))
-    slots = deployment.key("merge" if name == "merge" else "q8_0").slots
+    kind = "merge" if name == "merge" else samples.kind_of(quantize["quantization"])
+    slots = deployment.key(kind).slots
     if name == "merge":
         base = Model(inspector.tensor_files(_require(Path(str(read_json(folder.info)["base"])), merge["base"])))
         adapter = _require(folder.adapter, merge["adapter"])
         (file,) = set(inspector.tensor_files(adapter).values())
         return MergeStage.of(prover, base, Factors(file, inspector.adapter_factors(adapter)), merged, scale=Fraction(merge["scale"]),
                              content=Digest.parse(merge["merged"]), draws=draws, slots=slots)
-    deployed = inspector.deployed(_released_file(folder))
+    deployed = inspector.deployed(log.quantized_file())
 
     def read(tensor: Tensor, block: int) -> bytes:
         return deployed.block(tensor.name, tensor.rows, tensor.row_blocks, block)
 
-    return QuantizeStage.of(prover, merged, merge["adapted"], read, file=Digest.parse(quantize["file"]), draws=draws, slots=slots)
+    return QuantizeStage.of(prover, merged, merge["adapted"], read, kind=kind, file=Digest.parse(quantize["file"]), draws=draws,
+                            slots=slots)
 
 
 def _require(path: Path, expected: str) -> Path:
@@ -121,13 +124,6 @@ def _require(path: Path, expected: str) -> Path:
     if actual != expected:
         raise VerificationError("weights are not the logged ones", where=str(path), expected=expected, actual=actual)
     return path
-
-
-def _released_file(folder: RunFolder) -> Path:
-    files = sorted(folder.release.glob("*.gguf"))
-    if len(files) != 1:
-        raise Conflict("want exactly one quantized file", where=str(folder.release), actual=len(files), hint="provenance quantize")
-    return files[0]
 
 
 class _KeyFinder:

@@ -60,10 +60,10 @@ def prove_stage(stage: Stage, run_id: bytes, ledger: ModelLedger, address: str, 
     """
     anchoring = stage.anchoring
     name = samples.STAGES[anchoring.stage]
-    out = folder.samples(name)
-    write_json(out / "tables.json", {what: table.to_json() for what, table in stage.tables.items()})
     progress(f"{name}: anchoring {stage.tables['merged'].size} tensors, {anchoring.blocks} blocks")
     number = ledger.anchor_model(run_id, anchoring.stage, anchoring.calldata())
+    out = folder.samples(name, number)
+    write_json(out / "tables.json", {what: table.to_json() for what, table in stage.tables.items()})
     progress(f"{name}: waiting for the draw")
     seed = ledger.draw_model(run_id, anchoring.stage, number)
     wanted = samples.groups(seed, stage.tables["merged"], anchoring.draws, anchoring.slots)

@@ -24,6 +24,7 @@ from provenance_zk.statements import tag
 MERGE, QUANTIZE = 1, 2  # stages
 STAGES = {MERGE: "merge", QUANTIZE: "quantize"}
 STAGE_OF = {"merge": MERGE, "q8_0": QUANTIZE, "int8": QUANTIZE}
+QUANTIZATIONS = {"Q8_0": "q8_0", "int8": "int8"}  # as `quantize` records say it -> kind of its proofs
 BLOCK_BYTES = {"q8_0": Q8_0_BYTES, "int8": INT8_BYTES}
 CODE_OFFSET = {"q8_0": 2, "int8": 4}  # bytes of scale before a block's codes
 DEFAULT_DRAWS = 459  # 99 % detection of tampering with 1 % of all blocks
@@ -131,6 +132,18 @@ def code_words(kind: str, blocks: Sequence[bytes]) -> list[int]:
     data = b"".join(parts)
     padded = data + bytes(-len(data) % BYTES_PER_WORD)
     return [int.from_bytes(padded[at : at + BYTES_PER_WORD], "big") for at in range(0, len(padded), BYTES_PER_WORD)]
+
+
+def kind_of(quantization: str) -> str:
+    """Kind of the proofs about a file with this quantization.
+
+    Raises:
+        InputError: no statement is about it.
+    """
+    kind = QUANTIZATIONS.get(quantization)
+    if kind is None:
+        raise InputError("no statement is about this quantization", expected=", ".join(QUANTIZATIONS), actual=quantization)
+    return kind
 
 
 def codes_hash(codes: Iterable[Sequence[int]]) -> bytes:

@@ -16,7 +16,7 @@ from provenance_zk.keys import KeyFolder
 from provenance_zk.merging import StoredPair, StoredTensor, prove_merge
 from provenance_zk.samples import NO_TABLE, Anchoring, Group, name_of
 from provenance_zk.statements import ProofFile
-from provenance_zk.weights import QuantizedBlocks, TensorCommitment, TensorWanted, commit_weights, prove_q8_0
+from provenance_zk.weights import QuantizedBlocks, TensorCommitment, TensorWanted, commit_weights, prove_int8, prove_q8_0
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,8 @@ class MergeStage:
 
 @dataclass(frozen=True)
 class QuantizeStage:
-    """Sampled Q8_0 blocks of a deployed file. `read` gives a block's bytes in the file. Build it with `of`."""
+    """Sampled blocks of a deployed file, `q8_0` or `int8` by the anchoring's kind. `read` gives a block's bytes in the file. Build it
+    with `of`."""
 
     prover: ZkProver
     merged: Model
@@ -116,9 +117,9 @@ class QuantizeStage:
 
     @classmethod
     def of(cls, prover: ZkProver, merged: Model, names: Sequence[str], read: Callable[[Tensor, int], bytes], *, file: Digest, draws: int,
-           slots: int) -> QuantizeStage:
+           slots: int, kind: str = "q8_0") -> QuantizeStage:
         table = merged.commit(prover, names)
-        anchoring = Anchoring(NO_TABLE, NO_TABLE, name_of(table), bytes(file), "q8_0", slots, 0, draws, table.blocks)
+        anchoring = Anchoring(NO_TABLE, NO_TABLE, name_of(table), bytes(file), kind, slots, 0, draws, table.blocks)
         return cls(prover, merged, read, anchoring, {"merged": table})
 
     def _blocks(self, group: Group) -> list[bytes]:
@@ -136,4 +137,5 @@ class QuantizeStage:
         if any(group.tensor != groups[0].tensor for group in groups):
             raise VerificationError("groups of several tensors in one call", where=tensor.name)
         jobs = [QuantizedBlocks(group.indexes, b"".join(self._blocks(group))) for group in groups]
-        return prove_q8_0(self.prover, key.dir, StoredTensor(self.merged.files[tensor.name], tensor.name), jobs)
+        prove = prove_int8 if self.anchoring.kind == "int8" else prove_q8_0
+        return prove(self.prover, key.dir, StoredTensor(self.merged.files[tensor.name], tensor.name), jobs)
