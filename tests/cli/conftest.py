@@ -83,8 +83,14 @@ class Job:
 
 @pytest.fixture(scope="session")
 def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
-    """The main job, command by command; each must succeed."""
-    folder = tmp_path_factory.mktemp("job")
+    """The main job, whose run no test changes."""
+    with main_job(tmp_path_factory.mktemp("job")) as finished:
+        yield finished
+
+
+@contextlib.contextmanager
+def main_job(folder: Path) -> Iterator[Job]:
+    """The main job on a chain of its own, command by command; each must succeed."""
     environment = make_environment(folder)
     run, dataset = folder / "run", folder / "dataset"
     with contextlib.ExitStack() as stack:

@@ -116,7 +116,7 @@ def openings(job: Job, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_blocks_at_a_nonce_of_ones_own_hold(job: Job, public: Path, openings: Path) -> None:
     verdict = judged(job, public, "--openings", openings, "--nonce", NONCE)
-    assert verdict["status"] == "verified"
+    assert verdict["status"] == "verified", verdict["reason"]
     assert [c["status"] for c in verdict["claims"] if c["id"] == "openings.proven"] == ["holds", "holds"]
 
 

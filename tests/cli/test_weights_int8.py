@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from provenance_trainer.weights import Weights
-from tests.cli.conftest import Job
+from tests.cli.conftest import Job, main_job
 from tests.cli.test_weights_evidence import public, status
 
 __all__ = ["public"]
 MATRIX = "model.layers.0.self_attn.v_proj.weight"
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
+    """A main job of its own, whose log the second release makes longer."""
+    with main_job(tmp_path_factory.mktemp("int8")) as finished:
+        yield finished
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import random
 import signal
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,11 @@ import pytest
 import ray
 from support.chain import cache_folder
 
-from provenance.errors import NotFound, RejectedError, UnavailableError
+from provenance.digest import sha256
+from provenance.errors import InputError, NotFound, RejectedError, UnavailableError
 from provenance.order import epoch_order
+from provenance_trainer.quantize import BLOCK_BYTES, quantize_q8_0
+from provenance_trainer.weights import SafetensorsWriter
 from provenance_zk.client import ZkProver
 from provenance_zk.epochs import epoch_jobs
 from provenance_zk.field import R
@@ -23,6 +28,8 @@ from provenance_zk.jobs import Job, JobQueue
 from provenance_zk.keys import KeyFolder, ensure_keys
 from provenance_zk.pool import LocalExecutor, ProofPool
 from provenance_zk.ray_executor import LOCAL, RayExecutor
+from provenance_zk.samples import groups
+from provenance_zk.stages import Model, QuantizeStage
 
 pytestmark = pytest.mark.filterwarnings("default")  # Ray leaves sockets and processes to the collector
 COUNT = 300
@@ -69,6 +76,8 @@ def test_a_killed_worker_loses_nothing(prover: ZkProver, key: KeyFolder, cluster
     worker.prove(first, lambda i, proof: None)
     pid = ray.get(worker.actor.prover_pid.remote())  # type: ignore[attr-defined]
     os.kill(pid, signal.SIGKILL)  # its prover alone: the actor starts another
+    while (stat := Path(f"/proc/{pid}/stat")).exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z":
+        time.sleep(0.01)  # a request that meets the dying one is lost with it, and the pool's to repeat
     proofs: list[bytes] = []
     worker.prove(first, lambda i, proof: proofs.append(proof))
     assert len(proofs) == len(first)
@@ -92,3 +101,20 @@ def test_a_node_without_the_key_says_so(key: KeyFolder, cluster: RayExecutor, tm
     foreign = Job(job.kind, bytes(32), job.command, job.request, job.statement_id)
     with JobQueue(tmp_path / "q") as queue, pytest.raises(NotFound, match="no key with this id"):
         ProofPool(queue, cluster).prove([foreign])
+
+
+def test_ray_opens_weights_by_their_path(prover: ZkProver, cluster: RayExecutor, tmp_path: Path) -> None:
+    key = ensure_keys(prover, cache_folder() / "keys", "q8_0", 6, 1)
+    bits = (np.random.default_rng(1).normal(0, 1, (9, 64)).astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)
+    blocks = quantize_q8_0((bits.astype(np.uint32) << 16).view(np.float32), "w").reshape(-1, BLOCK_BYTES)
+    with SafetensorsWriter(tmp_path / "model.safetensors", {"w": ("BF16", bits.shape)}) as writer:
+        writer.write("w", bits.tobytes())
+    stage = QuantizeStage.of(prover, Model({"w": tmp_path / "model.safetensors"}), ["w"], lambda tensor, block: blocks[block].tobytes(),
+                             file=sha256(b"file"), draws=12, slots=6)
+    jobs = [stage.job(key, group) for group in groups(bytes(32), stage.tables["merged"], 12, 6)]
+    with JobQueue(tmp_path / "q") as queue:
+        proofs = ProofPool(queue, cluster).prove(jobs)
+    assert all(verdict.ok for verdict in prover.verify(key.dir / "vk.words", proofs, 0))
+    gone = [replace(job, request={**job.request, "file": "/nowhere/model.safetensors"}, statement_id=bytes(32)) for job in jobs[:1]]
+    with JobQueue(tmp_path / "q2") as queue, pytest.raises(InputError, match="/nowhere"):
+        ProofPool(queue, cluster).prove(gone)

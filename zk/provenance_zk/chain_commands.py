@@ -80,7 +80,7 @@ def prove(
     draws: Annotated[int, typer.Option(min=2, max=1 << 20, help="Blocks drawn in all, with --weights.")] = 459,
     batch: Annotated[bool, typer.Option("--batch/--single", help="Submit proofs in batches, or one transaction each.")] = True,
     key: _Key = "default",
-    executor: Annotated[str, typer.Option(help=f"{_EXECUTORS} With --weights: local.")] = "local",
+    executor: _Executor = "local",
     as_json: _Json = False,
 ) -> None:
     """Anchor and prove every epoch of a run that is not proven yet, or its weights. Repeatable.
@@ -130,16 +130,12 @@ def prove(
 def _prove_weights(run: Path, draws: int, key: str, executor: str, as_json: bool) -> None:
     from provenance._chain.session import Session
     from provenance.cli.wiring import inspector_for
-    from provenance.errors import ConfigError
     from provenance.settings import Settings
     from provenance_zk.executors import opened as open_prover
     from provenance_zk.model_commands import prove_weights
 
-    if executor != "local":
-        raise ConfigError("proofs about weights are made one at a time on this machine", where="--executor", expected="local",
-                          actual=executor)
     settings = Settings.load()
     session = Session(settings, key, note)
-    with open_prover(settings) as (prover, _), stage("prove weights") as progress:
-        value = prove_weights(run, draws, session, prover, settings, inspector_for(), progress)
+    with open_prover(settings, executor) as workers, stage("prove weights") as progress:
+        value = prove_weights(run, draws, session, workers, settings, inspector_for(), progress)
     result(value, as_json, f"merge and quantization proven and accepted; {value['records']} records anchored")

@@ -52,9 +52,11 @@ class Job:
     """One statement to prove.
 
     Attributes:
-        command: of the prover: `prove-epoch`, `prove-link`, `prove-tree`, or another that takes `jobs` and writes `out`.
+        command: of the prover: `prove-epoch`, `prove-merge`, .., one that takes `jobs` and writes `out`.
         request: its fields without `out`. Bytes are private: they become files, and never rows.
         statement_id: see `statement_id`.
+        own: fields that are this job's in a request for several, even where others have the same.
+        together: jobs with another word here never share a request.
     """
 
     kind: str
@@ -62,11 +64,14 @@ class Job:
     command: str
     request: Mapping[str, Any]
     statement_id: bytes
+    own: tuple[str, ...] = ()
+    together: str = ""
 
     @classmethod
-    def make(cls, key: KeyFolder, command: str, request: Mapping[str, Any], public: Mapping[str, Any]) -> Job:
+    def make(cls, key: KeyFolder, command: str, request: Mapping[str, Any], public: Mapping[str, Any], *, own: tuple[str, ...] = (),
+             together: str = "") -> Job:
         """A job whose `public` fields tell its statement from every other of the same key and command."""
-        return cls(key.kind, key.vk_id, command, {"key": str(key.dir), **request}, statement_id(key, command, public))
+        return cls(key.kind, key.vk_id, command, {"key": str(key.dir), **request}, statement_id(key, command, public), own, together)
 
 
 def statement_id(key: KeyFolder, command: str, public: Mapping[str, Any]) -> bytes:

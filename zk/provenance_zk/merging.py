@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from provenance.errors import InputError
 from provenance.tensors import SCALE_UNIT
@@ -46,6 +47,17 @@ def scale_units(scale: Fraction) -> int:
     return int(units)
 
 
+def merge_request(base: StoredTensor, adapter: StoredPair, merged: StoredTensor, scale: Fraction) -> dict[str, Any]:
+    """What `prove-merge` is told of every job about one tensor.
+
+    Raises:
+        InputError: a scale that the statement does not cover.
+    """
+    return {"scale": str(scale_units(scale)), "base": {"file": str(base.file), "tensor": base.tensor},
+            "adapter": {"file": str(adapter.file), "a": adapter.a, "b": adapter.b},
+            "merged": {"file": str(merged.file), "tensor": merged.tensor}}
+
+
 def prove_merge(
     prover: ZkProver, key: Path, base: StoredTensor, adapter: StoredPair, merged: StoredTensor, scale: Fraction,
     groups: Sequence[Sequence[int]],
@@ -61,10 +73,7 @@ def prove_merge(
         raise InputError("no blocks to prove")
     with private_folder() as folder:
         prover.request("prove-merge", {
-            "key": str(key), "scale": str(scale_units(scale)),
-            "base": {"file": str(base.file), "tensor": base.tensor},
-            "adapter": {"file": str(adapter.file), "a": adapter.a, "b": adapter.b},
-            "merged": {"file": str(merged.file), "tensor": merged.tensor},
+            "key": str(key), **merge_request(base, adapter, merged, scale),
             "jobs": [{"indexes": list(group), "out": folder.out(f"proof-{g}")} for g, group in enumerate(groups)],
         })
         return [ProofFile.parse(folder.read(f"proof-{g}")) for g in range(len(groups))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,13 +21,19 @@ if TYPE_CHECKING:
     from provenance.settings import Settings
     from provenance.verify.protocols import FormatInspector
     from provenance_zk.client import ZkProver
+    from provenance_zk.jobs import Job
     from provenance_zk.keys import KeyFolder
-    from provenance_zk.model_proofs import Progress, Stage
+    from provenance_zk.model_proofs import Progress, Prove, Stage
+    from provenance_zk.pool import Executor
+    from provenance_zk.stages import Model
+    from provenance_zk.statements import ProofFile
+
+    Workers = tuple[ZkProver, Executor]  # what commits, and what makes proofs
 
 STAGES = ("merge", "quantize")
 
 
-def prove_weights(run: Path, draws: int, session: Session, prover: ZkProver, settings: Settings, inspector: FormatInspector,
+def prove_weights(run: Path, draws: int, session: Session, workers: Workers, settings: Settings, inspector: FormatInspector,
                   progress: Progress) -> dict[str, Any]:
     """Prove the last merge and its quantization, each in its own anchoring; what is proven already is left alone.
 
@@ -42,11 +49,12 @@ def prove_weights(run: Path, draws: int, session: Session, prover: ZkProver, set
         run_id, address = run_id_of(folder), session.deployment.models
         progress("anchoring the log")
         anchor(session, log)
+        weights = _Weights(log, folder, draws, workers[0], inspector, session.deployment)
         for name in STAGES:
             if not _is_proven(log, name):
-                stage = _stage(name, log, folder, draws, prover, inspector, session.deployment)
+                stage = weights.stage(name)
                 keys = _KeyFinder(settings, session.deployment, folder, stage)
-                log.append(prove_stage(stage, run_id, session, address, keys, folder, progress))
+                log.append(prove_stage(stage, run_id, session, address, keys, _proving(folder, workers), folder, progress))
         progress("anchoring the sample records")
         head = anchor(session, log)
         numbers = {name: _last_sample(log, name) for name in STAGES}
@@ -54,7 +62,7 @@ def prove_weights(run: Path, draws: int, session: Session, prover: ZkProver, set
             "anchorings": {name: record.fields["number"] for name, record in numbers.items() if record is not None}}
 
 
-def open_weights(run: Path, nonce: bytes, draws: int, out: Path, session: Session, prover: ZkProver, settings: Settings,
+def open_weights(run: Path, nonce: bytes, draws: int, out: Path, session: Session, workers: Workers, settings: Settings,
                  inspector: FormatInspector, progress: Progress) -> dict[str, Any]:
     """Open blocks at a nonce that somebody demands, of every stage that was proven; nothing is anchored.
 
@@ -67,16 +75,17 @@ def open_weights(run: Path, nonce: bytes, draws: int, out: Path, session: Sessio
 
     folder, made = RunFolder(run).require(), {}
     with open_log(folder) as log:
+        weights = _Weights(log, folder, draws, workers[0], inspector, session.deployment)
         for name in STAGES:
             record = _last_sample(log, name)
             if record is None or not _is_proven(log, name):
                 continue
-            stage = _stage(name, log, folder, draws, prover, inspector, session.deployment)
+            stage = weights.stage(name)
             seed = samples.opening_seed(bytes.fromhex(record.fields["anchoring"][2:]), nonce)
             wanted = samples.groups(seed, stage.tables["merged"], draws, stage.anchoring.slots)
             keys = _KeyFinder(settings, session.deployment, folder, stage)
             write_json(out / name / "opening.json", {"format": "provenance-opening/1", "nonce": "0x" + nonce.hex(), "draws": draws})
-            made[name] = len(make_proofs(stage, wanted, keys, out / name, progress))
+            made[name] = len(make_proofs(stage, wanted, keys, _proving(folder, workers), out / name, progress))
     if not made:
         raise Conflict("nothing to open: no stage of this run was proven", where=str(run), hint="provenance prove RUN --weights")
     return {"format": "provenance-opened/1", "out": str(out), "nonce": "0x" + nonce.hex(), "draws": draws, "proofs": made}
@@ -92,30 +101,69 @@ def _is_proven(log: OpenLog, name: str) -> bool:
     return sample is not None and log.records.index(sample) > log.records.index(log.last(name))
 
 
-def _stage(name: str, log: OpenLog, folder: RunFolder, draws: int, prover: ZkProver, inspector: FormatInspector,
-           deployment: Deployment) -> Stage:
-    from provenance_zk import samples
-    from provenance_zk.stages import Factors, MergeStage, Model, QuantizeStage
+def _proving(folder: RunFolder, workers: Workers) -> Prove:
+    """Proofs through the run's queue."""
+    from provenance_zk.pool import proof_pool
 
-    merge, quantize = log.last("merge").fields, log.last("quantize").fields
-    if quantize["source"] != merge["merged"]:
-        raise Conflict("the last quantization is not of the last merge", where=str(folder.root), hint="provenance quantize")
-    merged = Model(inspector.tensor_files(_require(folder.merged, merge["merged"])))
-    kind = "merge" if name == "merge" else samples.kind_of(quantize["quantization"])
-    slots = deployment.key(kind).slots
-    if name == "merge":
-        base = Model(inspector.tensor_files(_require(Path(str(read_json(folder.info)["base"])), merge["base"])))
-        adapter = _require(folder.adapter, merge["adapter"])
+    def prove(jobs: Sequence[Job], tell: Progress) -> list[ProofFile]:
+        with proof_pool(folder.secrets / "proofs.sqlite", *workers, tell) as pool:
+            return pool.prove(jobs)
+
+    return prove
+
+
+class _Weights:
+    """A run's last merge and quantization; what both stages speak about is hashed once.
+
+    Raises:
+        Conflict: the run was not merged and quantized yet.
+    """
+
+    def __init__(self, log: OpenLog, folder: RunFolder, draws: int, prover: ZkProver, inspector: FormatInspector,
+                 deployment: Deployment) -> None:
+        self._log, self._folder, self._draws = log, folder, draws
+        self._prover, self._inspector, self._deployment = prover, inspector, deployment
+        self._merge, self._quantize = log.last("merge").fields, log.last("quantize").fields
+        if self._quantize["source"] != self._merge["merged"]:
+            raise Conflict("the last quantization is not of the last merge", where=str(folder.root), hint="provenance quantize")
+        self._merged: Model | None = None
+
+    def stage(self, name: str) -> Stage:
+        """A stage with its weights at hand.
+
+        Raises:
+            VerificationError: weights beside the log are not the logged ones.
+            ConfigError: the contract pins no key for it.
+        """
+        from provenance_zk.stages import Model
+
+        if self._merged is None:
+            self._merged = Model(self._inspector.tensor_files(_require(self._folder.merged, self._merge["merged"])))
+        return self._merge_stage(self._merged) if name == "merge" else self._quantize_stage(self._merged)
+
+    def _merge_stage(self, merged: Model) -> Stage:
+        from provenance_zk.stages import Factors, MergeStage, Model
+
+        merge, inspector = self._merge, self._inspector
+        base = Model(inspector.tensor_files(_require(Path(str(read_json(self._folder.info)["base"])), merge["base"])))
+        adapter = _require(self._folder.adapter, merge["adapter"])
         (file,) = set(inspector.tensor_files(adapter).values())
-        return MergeStage.of(prover, base, Factors(file, inspector.adapter_factors(adapter)), merged, scale=Fraction(merge["scale"]),
-                             content=Digest.parse(merge["merged"]), draws=draws, slots=slots)
-    deployed = inspector.deployed(log.quantized_file())
+        return MergeStage.of(self._prover, base, Factors(file, inspector.adapter_factors(adapter)), merged, scale=Fraction(merge["scale"]),
+                             content=Digest.parse(merge["merged"]), draws=self._draws, slots=self._deployment.key("merge").slots)
 
-    def read(tensor: Tensor, block: int) -> bytes:
-        return deployed.block(tensor.name, tensor.rows, tensor.row_blocks, block)
+    def _quantize_stage(self, merged: Model) -> Stage:
+        from provenance_zk.samples import kind_of
+        from provenance_zk.stages import QuantizeStage
 
-    return QuantizeStage.of(prover, merged, merge["adapted"], read, kind=kind, file=Digest.parse(quantize["file"]), draws=draws,
-                            slots=slots)
+        kind = kind_of(self._quantize["quantization"])
+        slots = self._deployment.key(kind).slots
+        deployed = self._inspector.deployed(self._log.quantized_file())
+
+        def read(tensor: Tensor, block: int) -> bytes:
+            return deployed.block(tensor.name, tensor.rows, tensor.row_blocks, block)
+
+        return QuantizeStage.of(self._prover, merged, self._merge["adapted"], read, kind=kind, file=Digest.parse(self._quantize["file"]),
+                                draws=self._draws, slots=slots)
 
 
 def _require(path: Path, expected: str) -> Path:

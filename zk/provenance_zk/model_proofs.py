@@ -19,6 +19,7 @@ from provenance.layout import RunFolder, read_json, write_atomically, write_json
 from provenance.record import Record
 from provenance.tensors import TensorTable
 from provenance_zk import samples
+from provenance_zk.jobs import Job
 from provenance_zk.keys import KeyFolder
 from provenance_zk.ledger import calldata
 from provenance_zk.model_ledger import ModelLedger, Opening, Sample
@@ -41,16 +42,22 @@ class Stage(Protocol):
 
     def inputs(self, group: Group) -> tuple[int, ...]: ...
     def codes(self, group: Group) -> tuple[int, ...]: ...
-    def prove(self, key: KeyFolder, groups: Sequence[Group]) -> list[ProofFile]:
-        """Proofs of groups of one tensor."""
+    def job(self, key: KeyFolder, group: Group) -> Job:
+        """What proves a group; its statement is the key and the public inputs."""
         ...
+
+
+class Prove(Protocol):
+    """Makes the proofs of different statements, in their order; those made before are not made again."""
+
+    def __call__(self, jobs: Sequence[Job], tell: Progress) -> list[ProofFile]: ...
 
 
 class KeyFinder(Protocol):
     def __call__(self, kind: str, depth: int) -> KeyFolder: ...
 
 
-def prove_stage(stage: Stage, run_id: bytes, ledger: ModelLedger, address: str, keys: KeyFinder, folder: RunFolder,
+def prove_stage(stage: Stage, run_id: bytes, ledger: ModelLedger, address: str, keys: KeyFinder, prove: Prove, folder: RunFolder,
                 progress: Progress) -> Record:
     """Anchor, draw, prove, submit; returns the `sample` record to log.
 
@@ -67,7 +74,7 @@ def prove_stage(stage: Stage, run_id: bytes, ledger: ModelLedger, address: str, 
     progress(f"{name}: waiting for the draw")
     seed = ledger.draw_model(run_id, anchoring.stage, number)
     wanted = samples.groups(seed, stage.tables["merged"], anchoring.draws, anchoring.slots)
-    proofs = make_proofs(stage, wanted, keys, out, progress)
+    proofs = make_proofs(stage, wanted, keys, prove, out, progress)
     _submit(stage, run_id, number, list(zip(wanted, proofs, strict=True)), ledger, progress)
     facts = ledger.latest().model_anchoring(run_id, anchoring.stage, number)
     if facts is None:
@@ -78,27 +85,45 @@ def prove_stage(stage: Stage, run_id: bytes, ledger: ModelLedger, address: str, 
     return Record.make("sample", stage=name, number=number, ledger=address, anchoring="0x" + digest.hex())
 
 
-def make_proofs(stage: Stage, wanted: Sequence[Group], keys: KeyFinder, out: Path, progress: Progress) -> list[ProofFile]:
-    """Every proof in the order of the groups, made or found; a file appears when its proof is made."""
-    proofs: dict[int, ProofFile] = {}
-    begin, made = time.monotonic(), 0
-    numbered = list(enumerate(wanted))
-    for t, entries in groupby(numbered, key=lambda entry: entry[1].tensor):
-        tensor = stage.tables["merged"].tensors[t]
+def make_proofs(stage: Stage, wanted: Sequence[Group], keys: KeyFinder, prove: Prove, out: Path, progress: Progress) -> list[ProofFile]:
+    """Every proof in the order of the groups, made or found. What is finished when a call is cut off, the next one finds.
+
+    Raises:
+        RejectedError: a proof is about something else than its group.
+    """
+    name, proofs, jobs = samples.STAGES[stage.anchoring.stage], dict[int, ProofFile](), dict[int, Job]()
+    for i, group in enumerate(wanted):
+        tensor = stage.tables["merged"].tensors[group.tensor]
         key = keys(stage.anchoring.kind, samples.key_depth(stage.anchoring.kind, tensor, stage.rank))
-        mine = list(entries)
-        found = {i: proof for i, group in mine if (proof := _found(out, i, key, stage.inputs(group))) is not None}
-        missing = [(i, group) for i, group in mine if i not in found]
-        fresh = stage.prove(key, [group for _, group in missing]) if missing else []
-        for (i, _), proof in zip(missing, fresh, strict=True):
-            write_atomically(out / f"proof-{i}.json", proof.to_bytes())
-            found[i] = proof
-        proofs |= found
-        made += len(fresh)
-        left = _left(begin, made, len(wanted) - len(proofs))
-        progress(f"{samples.STAGES[stage.anchoring.stage]}: {len(proofs)} of {len(wanted)} proofs{left}")
+        if (found := _found(out, i, key, stage.inputs(group))) is not None:
+            proofs[i] = found
+        else:
+            jobs[i] = stage.job(key, group)
+    different = {job.statement_id: job for job in jobs.values()}  # the same blocks may be drawn twice
+    progress(f"{name}: {len(proofs)} of {len(wanted)} proofs there, {len(different)} to make")
+    made = dict(zip(different, prove(list(different.values()), _Left(name, len(different), progress)), strict=True)) if different else {}
+    for i, job in jobs.items():
+        proof = made[job.statement_id]
+        if proof.public != stage.inputs(wanted[i]):
+            raise RejectedError("prover proved something else than it was asked", where=f"{name} proof {i}")
+        write_atomically(out / f"proof-{i}.json", proof.to_bytes())
+        proofs[i] = proof
     _remove_others(out, len(wanted))
     return [proofs[i] for i in range(len(wanted))]
+
+
+class _Left:
+    """Adds the time that is left to lines about single proofs."""
+
+    def __init__(self, name: str, count: int, progress: Progress) -> None:
+        self._name, self._count, self._progress = name, count, progress
+        self._begin, self._done = time.monotonic(), 0
+
+    def __call__(self, line: str) -> None:
+        self._done += 1
+        missing = self._count - self._done
+        left = f", about {(time.monotonic() - self._begin) / self._done * missing:.0f} s left" if missing > 0 else ""
+        self._progress(f"{self._name}: {line}{left}")
 
 
 def _remove_others(out: Path, count: int) -> None:
@@ -106,10 +131,6 @@ def _remove_others(out: Path, count: int) -> None:
     while (stale := out / f"proof-{count}.json").exists():
         stale.unlink()
         count += 1
-
-
-def _left(begin: float, made: int, missing: int) -> str:
-    return f", about {(time.monotonic() - begin) / made * missing:.0f} s left" if made and missing else ""
 
 
 def _found(out: Path, number: int, key: KeyFolder, inputs: tuple[int, ...]) -> ProofFile | None:

@@ -55,7 +55,8 @@ class Executor(Protocol):
 def split(jobs: Sequence[Job], path: Callable[[bytes], str], out: Callable[[int], str]) -> dict[str, Any]:
     """One request for all the jobs: what they share once, the rest in `jobs`; `path` gives the file of private bytes."""
     named = [{name: path(v) if isinstance(v, bytes) else v for name, v in job.request.items()} for job in jobs]
-    shared = {name: v for name, v in named[0].items() if all(name in other and other[name] == v for other in named)}
+    shared = {name: v for name, v in named[0].items()
+              if name not in jobs[0].own and all(name in other and other[name] == v for other in named)}
     entries = [{**{name: v for name, v in fields.items() if name not in shared}, "out": out(i)} for i, fields in enumerate(named)]
     return {**shared, "jobs": entries}
 
@@ -258,5 +259,5 @@ def proof_pool(path: Path, prover: ZkProver, executor: Executor | None, progress
 
 def _go_together(a: Job, b: Job) -> bool:
     """Whether one request can carry both: the same command, key and input files."""
-    return a.command == b.command and a.request.get("key") == b.request.get("key") and all(
-        value is b.request.get(name) for name, value in a.request.items() if isinstance(value, bytes))
+    return (a.command, a.together, a.request.get("key")) == (b.command, b.together, b.request.get("key")) and all(
+        value is b.request.get(name) for name, value in a.request.items() if isinstance(value, bytes) and name not in a.own)

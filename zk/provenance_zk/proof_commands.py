@@ -98,6 +98,7 @@ def open_(
     nonce: Annotated[str, typer.Option("--nonce", metavar="0x..", help="32 bytes that the verifier chose.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the openings go; public.")],
     draws: Annotated[int, typer.Option(min=2, max=1 << 16, help="Blocks drawn in all.")] = 459,
+    executor: Annotated[str, typer.Option(help="Where proofs are made: local, local:N, ray:local or ray://HOST:PORT.")] = "local",
     key: Annotated[str, typer.Option("--key", help="Name of the signing key.")] = "default",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -107,14 +108,13 @@ def open_(
     from provenance.cli.wiring import inspector_for
     from provenance.digest import Digest
     from provenance.settings import Settings
-    from provenance_zk.client import ZkProver, find_binary
+    from provenance_zk.executors import opened as open_prover
     from provenance_zk.model_commands import open_weights
 
     settings = Settings.load()
     session = Session(settings, key, note)
-    with stage("open") as progress:
-        value = open_weights(run, bytes(Digest.parse(nonce)), draws, out, session, ZkProver(find_binary(settings.zkprover)), settings,
-                             inspector_for(), progress)
+    with open_prover(settings, executor) as workers, stage("open") as progress:
+        value = open_weights(run, bytes(Digest.parse(nonce)), draws, out, session, workers, settings, inspector_for(), progress)
     result(value, as_json, f"{', '.join(f'{count} {name} proofs' for name, count in value['proofs'].items())} in {out}")
 
 

@@ -6,29 +6,33 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from provenance.digest import Digest
-from provenance.errors import VerificationError
 from provenance.tensors import DType, Layout, Tensor, TensorTable
 from provenance_zk import samples
 from provenance_zk.client import ZkProver
+from provenance_zk.jobs import Job
 from provenance_zk.keys import KeyFolder
-from provenance_zk.merging import StoredPair, StoredTensor, prove_merge
+from provenance_zk.merging import StoredPair, StoredTensor, merge_request
 from provenance_zk.samples import NO_TABLE, Anchoring, Group, name_of
-from provenance_zk.statements import ProofFile
-from provenance_zk.weights import QuantizedBlocks, TensorCommitment, TensorWanted, commit_weights, prove_int8, prove_q8_0
+from provenance_zk.weights import TensorCommitment, TensorWanted, commit_weights
 
 
 @dataclass(frozen=True)
 class Model:
-    """A folder of safetensors: file of each tensor."""
+    """A folder of safetensors: file of each tensor, and the tables that were made of it."""
 
     files: Mapping[str, Path]
+    _made: dict[tuple[str, ...], TensorTable] = field(default_factory=dict, repr=False)
 
     def commit(self, prover: ZkProver, names: Sequence[str]) -> TensorTable:
-        """Table of these tensors, in layout `rows`."""
-        made = commit_weights(prover, sorted(set(self.files.values())), [TensorWanted(name) for name in names])
-        return TensorTable.of([_tensor(entry, entry.name) for entry in made])
+        """Table of these tensors, in layout `rows`; made once, for the files do not change under a command."""
+        wanted = tuple(sorted(names))
+        if wanted not in self._made:
+            made = commit_weights(prover, sorted(set(self.files.values())), [TensorWanted(name) for name in wanted])
+            self._made[wanted] = TensorTable.of([_tensor(entry, entry.name) for entry in made])
+        return self._made[wanted]
 
 
 @dataclass(frozen=True)
@@ -96,11 +100,12 @@ class MergeStage:
     def codes(self, group: Group) -> tuple[int, ...]:
         return ()
 
-    def prove(self, key: KeyFolder, groups: Sequence[Group]) -> list[ProofFile]:
-        name = self.tables["merged"].tensors[groups[0].tensor].name
+    def job(self, key: KeyFolder, group: Group) -> Job:
+        name = self.tables["merged"].tensors[group.tensor].name
         a, b = self.factors.pairs[name]
-        return prove_merge(self.prover, key.dir, StoredTensor(self.base.files[name], name), StoredPair(self.factors.file, a, b),
-                           StoredTensor(self.merged.files[name], name), self.scale, [group.indexes for group in groups])
+        request = merge_request(StoredTensor(self.base.files[name], name), StoredPair(self.factors.file, a, b),
+                                StoredTensor(self.merged.files[name], name), self.scale)
+        return _job(key, "prove-merge", name, self.inputs(group), {**request, "indexes": list(group.indexes)})
 
 
 @dataclass(frozen=True)
@@ -132,10 +137,14 @@ class QuantizeStage:
     def codes(self, group: Group) -> tuple[int, ...]:
         return tuple(samples.code_words(self.anchoring.kind, self._blocks(group)))
 
-    def prove(self, key: KeyFolder, groups: Sequence[Group]) -> list[ProofFile]:
-        tensor = self.tables["merged"].tensors[groups[0].tensor]
-        if any(group.tensor != groups[0].tensor for group in groups):
-            raise VerificationError("groups of several tensors in one call", where=tensor.name)
-        jobs = [QuantizedBlocks(group.indexes, b"".join(self._blocks(group))) for group in groups]
-        prove = prove_int8 if self.anchoring.kind == "int8" else prove_q8_0
-        return prove(self.prover, key.dir, StoredTensor(self.merged.files[tensor.name], tensor.name), jobs)
+    def job(self, key: KeyFolder, group: Group) -> Job:
+        name = self.tables["merged"].tensors[group.tensor].name
+        return _job(key, f"prove-{self.anchoring.kind}", name, self.inputs(group), {
+            "file": str(self.merged.files[name]), "tensor": name, "indexes": list(group.indexes),
+            "codes": b"".join(self._blocks(group))})
+
+
+def _job(key: KeyFolder, command: str, tensor: str, inputs: Sequence[int], request: Mapping[str, Any]) -> Job:
+    """A job that shares requests with those about the same tensor: its tree is built once for them."""
+    return Job.make(key, command, request, {"inputs": [f"0x{value:064x}" for value in inputs]}, own=("indexes", "codes"),
+                    together=f"{request.get('file', '')}:{tensor}")
