@@ -4,8 +4,9 @@ Each worker is an actor: one process with a prover server of its own. The cluste
 made from: leaves and blindings travel to its nodes, in Ray's memory and in private files beside the prover. It is not
 trusted with the result: a proof is checked against the key's id here, and by everybody who verifies it.
 
-Jobs about weights name files by their paths, which every node must see. A node needs this package, the `zkprover` binary, and the very key of the job: in the folder that the job names, or in the
-cache of that node (PROVENANCE_CACHE). Keys are not sent: they have up to half a gigabyte.
+Jobs about weights name files by their paths, which every node must see. A node needs this package, the `zkprover` binary, and
+the very key of the job: in the folder that the job names, or in the cache of that node (PROVENANCE_CACHE). Keys are not sent:
+they have up to half a gigabyte.
 """
 
 from __future__ import annotations
