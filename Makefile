@@ -72,8 +72,8 @@ demo: setup ## the main job on a real model, from dataset to verdict, and a tamp
 bench: setup ## one script per budget line of the design; prints inputs, medians and targets
 	python benchmarks/run.py
 
-bench-zk: setup ## constraints, seconds and memory of every circuit, the reference job, weight commitments, gas
-	python benchmarks/run.py zk proofs gas
+bench-zk: setup ## circuits, snarkjs and groth16py beside them, the reference job, a million records, gas
+	python benchmarks/run.py zk peers proofs gas million
 
 contracts: setup ## recompile the contracts and export ABI and bytecode into the package
 	npm run --silent export-abi

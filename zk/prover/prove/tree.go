@@ -56,6 +56,11 @@ func treePublic(t *tree.Tree, k, slots int, challenge statement.Challenge) []fr.
 	return append(public, challenge.ProductFrom(leaves, start), challenge.ProductOfPositions(start, used))
 }
 
+// TreeAssignment is the witness of a chunk, for provers other than [Tree].
+func TreeAssignment(t *tree.Tree, k, slots int, challenge statement.Challenge) *circuits.Tree {
+	return treeAssignment(t, k, slots, treePublic(t, k, slots, challenge))
+}
+
 func treeAssignment(t *tree.Tree, k, slots int, public []fr.Element) *circuits.Tree {
 	c := circuits.NewTree(slots, t.Depth())
 	for i, to := range []*frontend.Variable{&c.Root, &c.Chunk, &c.Used, &c.Last, &c.Gamma, &c.Delta, &c.Product, &c.Zeros} {
