@@ -1,7 +1,7 @@
 """Every circuit: constraints, seconds and peak memory of a proof; weight commitments in MB/s. `make bench-zk`.
 
-Targets: <= 450 constraints a record for `sorted`, about 3,500 and 6,500 for `member` and `absent`, <= 8,500 a block for `q8_0` with its
-openings; weight commitments >= 10 MB/s on two cores. Seconds have no target of their own: they add up in the reference job.
+Targets: <= 450 constraints a record for `sorted`, about 3,500 and 6,500 for `member` and `absent`, <= 8,500 a block for `q8_0` and
+`int8` with their openings; weight commitments >= 10 MB/s on two cores. Seconds have no target of their own: they add up in the reference job.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from bench_proofs import random_leaves
 from common import CACHE, children_peak_bytes, line, say
 
 from provenance.digest import sha256
+from provenance_trainer.int8_file import BLOCK, quantize_int8
 from provenance_trainer.merge import merge_tensor
 from provenance_trainer.quantize import BLOCK_BYTES, quantize_q8_0
 from provenance_trainer.weights import SafetensorsWriter
@@ -27,7 +28,7 @@ from provenance_zk.commitments import fast_leaves
 from provenance_zk.field import R
 from provenance_zk.keys import KeyFolder, ensure_keys
 from provenance_zk.merging import StoredPair, StoredTensor, prove_merge
-from provenance_zk.weights import QuantizedBlocks, commit_weights, prove_q8_0
+from provenance_zk.weights import QuantizedBlocks, commit_weights, prove_int8, prove_q8_0
 
 RECORDS = 300
 ROWS, RANK = 576, 8  # q_proj of SmolLM2-135M
@@ -43,6 +44,7 @@ def main() -> None:
         bits = _weights(folder)
         _merge(prover, folder)
         _quantize(prover, folder, bits)
+        _int8(prover, folder, bits)
         _commitments(prover, folder)
 
 
@@ -108,6 +110,14 @@ def _quantize(prover: ZkProver, folder: Path, merged: np.ndarray) -> None:
     blocks = quantize_q8_0((merged.astype(np.uint32) << 16).view(np.float32), "w").tobytes()
     job = QuantizedBlocks(tuple(range(Q8_BLOCKS)), blocks[: Q8_BLOCKS * BLOCK_BYTES])
     _report(key, Q8_BLOCKS, "block", 8_500, lambda: prove_q8_0(prover, key.dir, StoredTensor(folder / "merged.safetensors", "w"), [job]))
+
+
+def _int8(prover: ZkProver, folder: Path, merged: np.ndarray) -> None:
+    key = _key(prover, "int8", Q8_BLOCKS, LEVELS)
+    scb, codes = quantize_int8(merged, "w")
+    blocks = b"".join(scb[0].tobytes() + codes[0, BLOCK * i : BLOCK * (i + 1)].tobytes() for i in range(Q8_BLOCKS))  # all in row 0
+    job = QuantizedBlocks(tuple(range(Q8_BLOCKS)), blocks)
+    _report(key, Q8_BLOCKS, "block", 8_500, lambda: prove_int8(prover, key.dir, StoredTensor(folder / "merged.safetensors", "w"), [job]))
 
 
 def _commitments(prover: ZkProver, folder: Path) -> None:
