@@ -1,7 +1,8 @@
 """Every circuit: constraints, seconds and peak memory of a proof; weight commitments in MB/s. `make bench-zk`.
 
 Targets: <= 450 constraints a record for `sorted`, about 3,500 and 6,500 for `member` and `absent`, <= 8,500 a block for `q8_0` and
-`int8` with their openings; weight commitments >= 10 MB/s on two cores. Seconds have no target of their own: they add up in the reference job.
+`int8` with their openings; weight commitments >= 10 MB/s on two cores. Seconds have no target of their own: they add up in the
+reference job.
 """
 
 from __future__ import annotations
