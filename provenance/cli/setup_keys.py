@@ -11,6 +11,7 @@ from provenance.errors import ConfigError, ProvenanceError
 from provenance.layout import write_atomically
 from provenance.settings import Settings
 from provenance.signing import address_of, load_key, read_password
+from provenance.tensors import MAX_DEPTH
 from provenance.trust import Contract, Key, Publisher, render
 from provenance_zk.keys import (
     EPOCH_SLOTS,
@@ -23,7 +24,7 @@ from provenance_zk.keys import (
     find_key,
     vk_id,
 )
-from provenance_zk.kinds import KINDS, MAX_WEIGHT_DEPTH, RANK_UNIT, RANKS
+from provenance_zk.kinds import KINDS, RANK_UNIT, RANKS
 
 SMALL_DEPTH, LARGE_DEPTH = 5, 6  # of a dataset's tree: up to 16^5 records, and above
 # Blocks that a proof opens, so that at three levels a proof fills its domain: 63,318 of 2^16 constraints, about 29,000 of 2^15.
@@ -62,7 +63,7 @@ def _model_key(item: str) -> KeyShape:
     depth = levels + RANK_UNIT * rank
     if levels >= RANK_UNIT or not KINDS[kind].fits(BLOCKS_PER_PROOF[kind], depth):
         raise ConfigError("no circuit of this shape", where="--model-keys", actual=item.strip()[:40],
-                          expected=f"levels 1 to {MAX_WEIGHT_DEPTH}, rank one of {', '.join(map(str, RANKS))}")
+                          expected=f"levels 1 to {MAX_DEPTH}, rank one of {', '.join(map(str, RANKS))}")
     return kind, BLOCKS_PER_PROOF[kind], depth
 
 

@@ -17,7 +17,8 @@ from provenance_trainer.weights import SafetensorsWriter
 from provenance_zk.client import ZkProver
 from provenance_zk.keys import KeyFolder, ensure_keys
 from provenance_zk.kinds import RANK_UNIT
-from provenance_zk.merging import StoredPair, StoredTensor, prove_merge, scale_units
+from provenance_zk.merging import StoredPair, StoredTensor, prove_merge
+from provenance_zk.samples import scale_units
 from provenance_zk.verifier import verify_proof
 from tests.support import merge_vectors
 

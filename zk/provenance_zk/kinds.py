@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from provenance.errors import InputError
+from provenance.tensors import MAX_DEPTH as MAX_WEIGHT_DEPTH
 
 MAX_DEPTH = 6  # of a dataset's tree
-MAX_WEIGHT_DEPTH = 7  # of a tensor's tree, above its pages
 MAX_BLOCKS = 64  # blocks that one proof opens
 RANKS = (8, 16, 32, 64)  # of a merge key; an adapter of lower rank is padded with zeros
 RANK_UNIT = 16  # depth word of a merge key: depth + 16 * rank

@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from provenance.errors import InputError
-from provenance.tensors import SCALE_UNIT
 from provenance_zk.client import ZkProver
 from provenance_zk.request import private_folder
+from provenance_zk.samples import scale_units
 from provenance_zk.statements import ProofFile
-
-_SCALE_LIMIT = 1 << 32
 
 
 @dataclass(frozen=True)
@@ -32,19 +30,6 @@ class StoredPair:
     file: Path
     a: str
     b: str
-
-
-def scale_units(scale: Fraction) -> int:
-    """The public input of a scale.
-
-    Raises:
-        InputError: no multiple of 2^-16 in [0, 2^16).
-    """
-    units = scale * SCALE_UNIT
-    if units.denominator != 1 or not 0 <= units < _SCALE_LIMIT:
-        raise InputError("scale cannot be stated", expected="a multiple of 2^-16 in [0, 2^16)", actual=scale,
-                         hint="choose lora_alpha and rank so that their quotient is such a number")
-    return int(units)
 
 
 def merge_request(base: StoredTensor, adapter: StoredPair, merged: StoredTensor, scale: Fraction) -> dict[str, Any]:

@@ -209,16 +209,28 @@ def require_tables(base: TensorTable, adapter: TensorTable, merged: TensorTable)
     return ranks.pop()
 
 
-def scale_integer(scale: Fraction) -> int:
-    """s * 2^16 as a merge proof has it.
+def scale_units(scale: Fraction) -> int:
+    """s * 2^16, the public input of a merge proof.
 
     Raises:
-        InputError: not positive, not a multiple of 2^-16, or 2^16 and more.
+        InputError: no multiple of 2^-16 in [0, 2^16).
     """
-    value = scale * SCALE_UNIT
-    if value.denominator != 1 or not 0 < value < 1 << 32:
+    units = scale * SCALE_UNIT
+    if units.denominator != 1 or not 0 <= units < 1 << 32:
+        raise InputError("scale cannot be stated", expected="a multiple of 2^-16 in [0, 2^16)", actual=scale,
+                         hint="choose lora_alpha and rank so that their quotient is such a number")
+    return int(units)
+
+
+def scale_integer(scale: Fraction) -> int:
+    """`scale_units` of a merge that merges something: with scale 0 any adapter would fit.
+
+    Raises:
+        InputError: 0, or as `scale_units`.
+    """
+    if scale == 0:
         raise InputError("scale cannot stand in a merge proof", expected="a positive multiple of 2^-16 below 2^16", actual=scale)
-    return int(value)
+    return scale_units(scale)
 
 
 @dataclass(frozen=True)
