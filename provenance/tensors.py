@@ -22,6 +22,7 @@ FORMAT = "provenance-tensors/1"
 BLOCK = 32  # values of one row
 PAGE_BLOCKS = {16: 7, 32: 3}  # blocks of a page by bits of a value
 ARITY = 16
+STAGES = {"merge": 1, "quantize": 2}  # numbers of the stages that anchorings are about
 MAX_DEPTH = 7  # of a tensor's tree, above its pages
 SCALE_UNIT = 1 << 16  # a merge's scale s stands on chain and in proofs as s * 2^16
 MAX_TENSORS = 1 << 16

@@ -17,12 +17,11 @@ from provenance.content import content_digest
 from provenance.errors import NotFound, VerificationError
 from provenance.facts import ModelAnchoringFacts, TableFacts
 from provenance.record import Record
-from provenance.tensors import SCALE_UNIT, DType, Layout, Tensor, TensorTable
+from provenance.tensors import SCALE_UNIT, STAGES, DType, Layout, Tensor, TensorTable
 from provenance.verdict import Edge, Grade
 from provenance.verify.context import Context, Finding, need
 from provenance.verify.protocols import SampleEvidence, Sampling
 
-STAGES = {"merge": 1, "quantize": 2}
 TEXT = {
     "merge": "sampled blocks of every adapted tensor are the exactly rounded merge of base and adapter",
     "quantize": "sampled blocks of every adapted tensor of the file are the nearest codes of the merged weights",

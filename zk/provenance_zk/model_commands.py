@@ -12,7 +12,7 @@ from provenance.digest import Digest
 from provenance.errors import Conflict, VerificationError
 from provenance.layout import RunFolder, read_json, write_atomically, write_json
 from provenance.record import Record
-from provenance.tensors import Tensor
+from provenance.tensors import STAGES, Tensor
 
 if TYPE_CHECKING:
     from provenance._chain.deploy import Deployment
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from provenance_zk.statements import ProofFile
 
     Workers = tuple[ZkProver, Executor]  # what commits, and what makes proofs
-
-STAGES = ("merge", "quantize")
 
 
 def prove_weights(run: Path, draws: int, session: Session, workers: Workers, settings: Settings, inspector: FormatInspector,

@@ -18,11 +18,12 @@ from eth_utils.crypto import keccak
 from provenance.errors import InputError, VerificationError
 from provenance.facts import ZERO_WORD, TableFacts
 from provenance.tensors import SCALE_UNIT, DType, Layout, Tensor, TensorTable
+from provenance.tensors import STAGES as STAGE_NUMBERS
 from provenance_zk.kinds import BYTES_PER_WORD, INDEXES_PER_WORD, INT8_BYTES, KINDS, Q8_0_BYTES, RANK_UNIT, RANKS
 from provenance_zk.statements import tag
 
-MERGE, QUANTIZE = 1, 2  # stages
-STAGES = {MERGE: "merge", QUANTIZE: "quantize"}
+MERGE, QUANTIZE = STAGE_NUMBERS["merge"], STAGE_NUMBERS["quantize"]
+STAGES = {number: name for name, number in STAGE_NUMBERS.items()}
 STAGE_OF = {"merge": MERGE, "q8_0": QUANTIZE, "int8": QUANTIZE}
 QUANTIZATIONS = {"Q8_0": "q8_0", "int8": "int8"}  # as `quantize` records say it -> kind of its proofs
 BLOCK_BYTES = {"q8_0": Q8_0_BYTES, "int8": INT8_BYTES}
