@@ -12,6 +12,7 @@ import pytest
 
 from provenance.errors import InputError, RejectedError
 from provenance_trainer import bfloat16
+from provenance_trainer.bfloat16 import SMALLEST_FACTOR
 from provenance_trainer.merge import exact_entry, merge_tensor
 from provenance_trainer.weights import SafetensorsWriter
 from provenance_zk.client import ZkProver
@@ -40,6 +41,11 @@ def test_the_trainer_agrees_with_the_vectors() -> None:
         merged = exact_entry(number(case["weight"]), [scale * number(x) for x in case["b"]], [number(x) for x in case["a"]])
         expected = merged if merge_vectors.in_window(merged, merge_vectors.WEIGHTS) else None
         assert expected == case["merged"], case["name"]
+
+
+def test_adapters_are_shipped_within_the_window_of_proofs() -> None:
+    """The vectors' window is the circuit's: the prover's tests read the same file."""
+    assert 2.0 ** merge_vectors.FACTORS[0] == SMALLEST_FACTOR
 
 
 def test_scales_that_can_be_stated() -> None:
