@@ -448,10 +448,11 @@ class Recorder:
     def _fail(self, error: ProvenanceError) -> None:
         with self._changed:
             news = self._failure is None or str(self._failure) != str(error)
+        if news:  # said before anybody who waits goes on
+            logger.error("records are not durable: %s (training policy: %s)", error, self._on_failure)
+        with self._changed:
             self._failure = error
             self._changed.notify_all()
-        if news:
-            logger.error("records are not durable: %s (training policy: %s)", error, self._on_failure)
 
     def _recover(self) -> None:
         with self._changed:
