@@ -11,8 +11,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from provenance.errors import AuthError, Conflict, InputError, NotFound, UnavailableError, VerificationError
+from provenance_zk.chain_commands import dataset  # as the command line has it, with the commands of every module
 from provenance_zk.client import ZkProver
-from provenance_zk.commands import dataset
 
 ROWS = "".join(json.dumps({"text": f"record {i}", "id": i}) + "\n" for i in range(12))
 
