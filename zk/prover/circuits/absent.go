@@ -29,7 +29,7 @@ import (
 //
 // Commitments: none, and no lookups.
 //
-// Constraints: two paths of 643 per level that share the root's hash, 261 for each leaf, 130 for each difference: 6,632
+// Constraints: two paths of 629 per level that share the root's hash, 261 for each leaf, 130 for each difference: 6,492
 // at depth 5 (snapshot-tested).
 //
 // Source: docs/formats/statements.md, "member and absent"; the hash is that of package poseidon.
@@ -46,8 +46,8 @@ type Absent struct {
 // Neighbour is a leaf beside the gap: its record and the way up to a child of the root.
 type Neighbour struct {
 	Record Record
-	Path   Path                          // from the leaf to a child of the root
-	Digit  [tree.Arity]frontend.Variable // which child, one-hot
+	Path   Path                         // from the leaf to a child of the root
+	Digit  [digitBits]frontend.Variable // which child, in bits
 }
 
 // AbsentPublic is the number of public inputs.
@@ -78,9 +78,9 @@ func (c *Absent) Define(api frontend.API) error {
 
 // position is where the neighbour's leaf lies below the root with these children.
 func (n *Neighbour) position(api frontend.API, open, hash *poseidon.Gadget, children *[tree.Arity]frontend.Variable) frontend.Variable {
-	child, index := n.Path.climb(api, hash, n.Record.leaf(open), nil)
+	child, index := n.Path.climb(api, hash, n.Record.leaf(open))
 	top := PathLevel{Children: *children, Digit: n.Digit}
-	return api.Add(index, api.Mul(top.digit(api, child, nil), tree.Capacity(len(n.Path))))
+	return api.Add(index, api.Mul(top.digit(api, child), tree.Capacity(len(n.Path))))
 }
 
 // place constrains the two positions: neighbours within the dataset, or one record at its start or end.

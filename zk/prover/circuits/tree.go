@@ -39,7 +39,7 @@ type Tree struct {
 	// Leaf i is Selectors[i] * Candidates[i]; candidates outside the used prefix are without effect.
 	Candidates []frontend.Variable
 	Selectors  []frontend.Variable // 1 for the used prefix, else 0
-	Path       Path                // from the chunk's root
+	Path       EdgePath            // from the chunk's root
 
 	depth int
 }
@@ -52,7 +52,7 @@ func NewTree(slots, depth int) *Tree {
 	return &Tree{
 		Candidates: make([]frontend.Variable, slots),
 		Selectors:  make([]frontend.Variable, slots),
-		Path:       make(Path, depth-Levels(slots)),
+		Path:       make(EdgePath, depth-Levels(slots)),
 		depth:      depth,
 	}
 }
@@ -76,7 +76,7 @@ func (c *Tree) Define(api frontend.API) error {
 	node := subtreeRoot(hash, c.accumulate(api))
 	api.AssertIsBoolean(c.Last)
 	empty := tree.EmptyRoots(c.depth)[Levels(len(c.Candidates)):]
-	root, chunk := c.Path.climb(api, hash, node, &emptyRight{c.Last, empty})
+	root, chunk := c.Path.climb(api, hash, node, c.Last, empty)
 	api.AssertIsEqual(chunk, c.Chunk)
 	api.AssertIsEqual(root, c.Root)
 	return nil

@@ -85,6 +85,6 @@ func absentAssignment(t *tree.Tree, g *Gap, public []fr.Element) *circuits.Absen
 func neighbour(t *tree.Tree, opened *tree.Opening, at int) circuits.Neighbour {
 	n := circuits.Neighbour{Record: record(opened), Path: make(circuits.Path, t.Depth()-1)}
 	openPath(n.Path, t, 0, at)
-	n.Digit = oneHot(at / tree.Capacity(t.Depth()-1))
+	n.Digit = bits(at / tree.Capacity(t.Depth()-1))
 	return n
 }

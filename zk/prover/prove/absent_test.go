@@ -107,8 +107,8 @@ func TestAbsentAttacks(t *testing.T) {
 		"a half below zero":                   func(c *circuits.Absent) { c.High = minus(5) },
 		"a half of 2^129":                     func(c *circuits.Absent) { c.High = power(129, 0) },
 		"another root":                        func(c *circuits.Absent) { c.Root = fixture.Scalar() },
-		"a lower leaf at another place":       func(c *circuits.Absent) { c.Lower.Path[0].Digit = oneHot(3) },
-		"an upper leaf at another place":      func(c *circuits.Absent) { c.Upper.Digit = oneHot(2) },
+		"a lower leaf at another place":       func(c *circuits.Absent) { c.Lower.Path[0].Digit = bits(3) },
+		"an upper leaf at another place":      func(c *circuits.Absent) { c.Upper.Digit = bits(2) },
 		"a lower record with another half":    func(c *circuits.Absent) { c.High, c.Lower.Record.High = 170, 165 },
 		"an upper record with another half":   func(c *circuits.Absent) { c.High, c.Upper.Record.High = 180, 185 },
 		"an upper leaf that is an empty slot": func(c *circuits.Absent) {

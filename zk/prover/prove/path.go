@@ -13,6 +13,15 @@ import (
 func openPath(path circuits.Path, t *tree.Tree, level, index int) {
 	for l := range path {
 		path[l].Children = children(t, level+l+1, index/tree.Arity)
+		path[l].Digit = bits(index % tree.Arity)
+		index /= tree.Arity
+	}
+}
+
+// openEdge is openPath for a path that may be the tree's edge.
+func openEdge(path circuits.EdgePath, t *tree.Tree, level, index int) {
+	for l := range path {
+		path[l].Children = children(t, level+l+1, index/tree.Arity)
 		path[l].Digit = oneHot(index % tree.Arity)
 		index /= tree.Arity
 	}
@@ -28,6 +37,14 @@ func children(t *tree.Tree, level, index int) (out [tree.Arity]frontend.Variable
 func oneHot(digit int) (out [tree.Arity]frontend.Variable) {
 	for i := range out {
 		out[i] = boolean(i == digit)
+	}
+	return out
+}
+
+// bits are those of a digit, lowest first.
+func bits(digit int) (out [4]frontend.Variable) {
+	for k := range out {
+		out[k] = digit >> k & 1
 	}
 	return out
 }

@@ -126,7 +126,7 @@ func TestSortedAttacks(t *testing.T) {
 		"more = 2 with a doubled next":       {1, func(c *circuits.Sorted) { d := leaf(32); d.Double(&d); c.More, c.Next = 2, d }},
 		"another chunk number":               {1, func(c *circuits.Sorted) { c.Chunk = 2 }},
 		"a chunk number beyond the tree":     {1, func(c *circuits.Sorted) { c.Chunk = 17 }},
-		"digits of another chunk":            {1, func(c *circuits.Sorted) { c.Path[0].Digit, c.Chunk = oneHot(2), 2 }},
+		"digits of another chunk":            {1, func(c *circuits.Sorted) { c.Path[0].Digit, c.Chunk = bits(2), 2 }},
 		"another root":                       {1, func(c *circuits.Sorted) { c.Root = fixture.Scalar() }},
 		"two records exchanged":              {1, func(c *circuits.Sorted) { c.Records[3], c.Records[4] = c.Records[4], c.Records[3] }},
 		"a record with another half":         {1, func(c *circuits.Sorted) { c.Records[3].High = power(100, 0) }},

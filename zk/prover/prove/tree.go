@@ -71,7 +71,7 @@ func treeAssignment(t *tree.Tree, k, slots int, public []fr.Element) *circuits.T
 		c.Candidates[i] = t.Node(0, k*slots+i)
 		c.Selectors[i] = boolean(i < used)
 	}
-	openPath(c.Path, t, circuits.Levels(slots), k)
+	openEdge(c.Path, t, circuits.Levels(slots), k)
 	return c
 }
 

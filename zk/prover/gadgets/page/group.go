@@ -6,6 +6,7 @@ import (
 	"math/bits"
 
 	"github.com/consensys/gnark/frontend"
+	"github.com/consensys/gnark/std/selector"
 
 	"provenance/zkprover/tree"
 )
@@ -59,7 +60,7 @@ func (t *Tree) Group(c *Column, path []Children, values [][Values]frontend.Varia
 		for at := i; at < tree.Arity; at += pages {
 			options = append(options, parent[at])
 		}
-		t.api.AssertIsEqual(pick(t.api, options, c.Within), page)
+		t.api.AssertIsEqual(selector.BinaryMux(t.api, c.Within, options), page)
 	}
 	if len(path) != 0 {
 		t.climb(t.hash.Hash(path[0][:]...), c.Digits, path[1:])

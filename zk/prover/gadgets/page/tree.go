@@ -6,6 +6,7 @@ import (
 	"math/big"
 
 	"github.com/consensys/gnark/frontend"
+	"github.com/consensys/gnark/std/selector"
 
 	"provenance/zkprover/gadgets/poseidon"
 	"provenance/zkprover/tree"
@@ -99,22 +100,10 @@ func (t *Tree) last(at *Location, o *Opening, own frontend.Variable) frontend.Va
 // climb constrains the path from a node to the root's children.
 func (t *Tree) climb(node frontend.Variable, digits [][digitBits]frontend.Variable, path []Children) {
 	for l := range path {
-		t.api.AssertIsEqual(pick(t.api, path[l][:], digits[l][:]), node)
+		t.api.AssertIsEqual(selector.BinaryMux(t.api, digits[l][:], path[l][:]), node)
 		node = t.hash.Hash(path[l][:]...)
 	}
-	t.api.AssertIsEqual(pick(t.api, t.top[:], digits[len(path)][:]), node)
-}
-
-// pick is the option whose number the boolean bits hold, lowest first; there are 2^len(bits) options.
-func pick(api frontend.API, options, bits []frontend.Variable) frontend.Variable {
-	for _, bit := range bits {
-		halved := make([]frontend.Variable, len(options)/2)
-		for i := range halved {
-			halved[i] = api.Add(options[2*i], api.Mul(bit, api.Sub(options[2*i+1], options[2*i])))
-		}
-		options = halved
-	}
-	return options[0]
+	t.api.AssertIsEqual(selector.BinaryMux(t.api, digits[len(path)][:], t.top[:]), node)
 }
 
 // pack is sum v_i * 2^(16 i).
