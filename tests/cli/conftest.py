@@ -89,8 +89,8 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
 
 
 @contextlib.contextmanager
-def main_job(folder: Path) -> Iterator[Job]:
-    """The main job on a chain of its own, command by command; each must succeed."""
+def main_job(folder: Path, last: str = "release") -> Iterator[Job]:
+    """The main job on a chain of its own, command by command up to `last`; each must succeed."""
     environment = make_environment(folder)
     run, dataset = folder / "run", folder / "dataset"
     with contextlib.ExitStack() as stack:
@@ -110,7 +110,9 @@ def main_job(folder: Path) -> Iterator[Job]:
         ):
             done = run_cli(environment, *arguments)
             assert done.code == 0, f"{arguments}: {done.err}\n{done.out}"
-        yield Job(folder, environment, run, dataset, next((run / "release").glob("*.gguf")))
+            if arguments[0] == last:
+                break
+        yield Job(folder, environment, run, dataset, next(run.glob("*/*.gguf")))
 
 
 @pytest.fixture
