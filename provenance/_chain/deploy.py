@@ -59,8 +59,10 @@ class Deployment:
         for key in self.keys:
             if key.kind == kind and slots in (None, key.slots) and depth in (None, key.depth):
                 return key
-        raise ConfigError("ledger has no such key", where=f"ledger {self.ledger}", expected=f"{kind} key, {slots} slots",
-                          actual=", ".join(f"{k.kind}-{k.slots}" for k in self.keys), hint="provenance chain deploy --slots N")
+        asked = [f"{value} {what}" for value, what in ((slots, "slots"), (depth, "deep")) if value is not None]
+        raise ConfigError("contracts have no such key", where=f"ledger {self.ledger}", expected=", ".join([f"{kind} key", *asked]),
+                          actual=", ".join(f"{k.kind}-{k.slots}-{k.depth}" for k in self.keys),
+                          hint=f"provenance chain deploy {_option(kind)}")
 
     def save(self, path: Path) -> None:
         write_json(path, {"format": FORMAT} | asdict(self))
@@ -74,6 +76,13 @@ class Deployment:
             return cls(keys=keys, **value)
         except (KeyError, TypeError) as error:
             raise ConfigError("not a deployment file of this version", where=str(path), hint="provenance chain deploy") from error
+
+
+def _option(kind: str) -> str:
+    """What makes `chain deploy` deploy keys of a kind."""
+    if kind in MODEL_KINDS:
+        return "--model-keys " + ("merge:LEVELS:RANK" if kind == "merge" else f"{kind}:LEVELS")
+    return "--audit-keys" if kind in AUDIT_KINDS else "--slots N"
 
 
 def key_init_code(words: bytes) -> bytes:

@@ -146,6 +146,14 @@ class Deployed(Protocol):
         """
         ...
 
+    def require_provable(self, names: Sequence[str]) -> None:
+        """Check that proofs can open every block of these tensors, by the merged model's names.
+
+        Raises:
+            InputError: one cannot be proven; names it and why.
+        """
+        ...
+
 
 class FormatInspector(Protocol):
     """Reads deployed files and recomputes them from their source."""

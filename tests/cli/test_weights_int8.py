@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from provenance_trainer import int8_file
 from provenance_trainer.weights import Weights
 from tests.cli.conftest import Job, main_job
 from tests.cli.test_weights_evidence import public, status
@@ -30,11 +31,24 @@ def int8(job: Job) -> Path:
     done = job("quantize", job.run, "--format", "int8", "--json")
     assert done.code == 0, done.err
     assert (done.json["format"], done.json["quantization"], done.json["tensors"][MATRIX]) == ("safetensors", "int8", "I8")
+    refused_before_anything_is_anchored(job)
     for command in (("prove", job.run, "--weights", "--draws", 4), ("release", job.run, "--name", "tiny-int8")):
         done = job(*command)
         assert done.code == 0, done.err
     (file,) = (job.run / "release").glob("*.safetensors")
     return file
+
+
+def refused_before_anything_is_anchored(job: Job) -> None:
+    """A file with a row that no proof takes; here any row."""
+    journal, samples = job.run / "provenance" / "journal", job.run / "provenance" / "samples"
+    before = journal.read_bytes(), sorted(samples.iterdir())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(int8_file, "_provable", lambda patterns: patterns < 0)
+        done = job("prove", job.run, "--weights", "--draws", 4)
+    assert done.code == 2
+    assert "row 0" in done.err
+    assert (journal.read_bytes(), sorted(samples.iterdir())) == before
 
 
 def judged(job: Job, file: Path, evidence: Path, *options: object) -> dict[str, Any]:

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors import safe_open
 
 from provenance.content import read_metadata
 from provenance.errors import Conflict, InputError
 from provenance_trainer.base import BaseModel
 from provenance_trainer.inspect import Inspector
 from provenance_trainer.int8_file import Int8File, compare_int8, export_int8, quantize_int8, read_int8_claims
-from provenance_trainer.weights import Weights
+from provenance_trainer.weights import SafetensorsWriter, Weights
 
 MATRIX = "model.layers.0.self_attn.q_proj.weight"
 TWIN = "model.layers.1.self_attn.q_proj.weight"
@@ -141,13 +143,7 @@ def test_a_changed_byte_is_found_and_named(tiny: BaseModel, exported: Path, tmp_
 
 
 def test_only_the_other_side_of_a_tie_may_stand_in_a_file(tmp_path: Path) -> None:
-    from provenance_trainer.weights import SafetensorsWriter
-
-    model = tmp_path / "model"
-    model.mkdir()
-    bits = bf16([[127.0, 0.5, 1.5, 2.0]])
-    with SafetensorsWriter(model / "model.safetensors", {MATRIX: ("BF16", bits.shape)}) as writer:
-        writer.write(MATRIX, bits.tobytes())
+    model = write_model(tmp_path / "model", {MATRIX: bf16([[127.0, 0.5, 1.5, 2.0]])})
     export_int8(model, tmp_path / "file.safetensors")
     found = Weights(tmp_path / "file.safetensors").raw(MATRIX)
     assert list(found) == [127, 0, 2, 2]
@@ -155,6 +151,99 @@ def test_only_the_other_side_of_a_tie_may_stand_in_a_file(tmp_path: Path) -> Non
                                   (0, -1, False)]:
         copy = patched(tmp_path / "file.safetensors", tmp_path, MATRIX, add(column, amount))
         assert (compare_int8(model, copy) == []) is equal, (column, amount)
+
+
+def write_model(folder: Path, tensors: dict[str, np.ndarray]) -> Path:
+    folder.mkdir()
+    with SafetensorsWriter(folder / "model.safetensors", {name: ("BF16", bits.shape) for name, bits in tensors.items()}) as writer:
+        for name in sorted(tensors):
+            writer.write(name, tensors[name].tobytes())
+    return folder
+
+
+SMALLEST = 2.0**-9  # of the maxima that the statement takes, but for 0
+
+
+def test_rows_that_no_proof_takes_are_named(tmp_path: Path) -> None:
+    ends = write_model(tmp_path / "ends", {MATRIX: bf16([[SMALLEST, 0.0], [0.0, 0.0], [-65280.0, 1.0]])})
+    export_int8(ends, tmp_path / "ends.safetensors")
+    Inspector().deployed(tmp_path / "ends.safetensors").require_provable([MATRIX])
+    below = write_model(tmp_path / "below", {MATRIX: bf16([[1.0, 0.0], [SMALLEST * 255 / 256, 0.0], [0.0, 1e-5]])})
+    export_int8(below, tmp_path / "below.safetensors")
+    with pytest.raises(InputError, match=r"q_proj.weight row 1: .*0.00194.* and 1 such rows more"):
+        Inspector().deployed(tmp_path / "below.safetensors").require_provable([MATRIX])
+
+
+@pytest.mark.parametrize("pattern", [0x80000000, 0x3F800001, 0x7F800000, 0x7FC00000, 0x47800000, 0xBF800000])
+def test_maxima_that_are_no_float16_are_not_provable(exported: Path, tmp_path: Path, pattern: int) -> None:
+    def change(data: bytearray, start: int) -> None:
+        data[start : start + 4] = pattern.to_bytes(4, "little")
+
+    copy = patched(exported, tmp_path, MATRIX.replace("weight", "SCB"), change)
+    with pytest.raises(InputError, match="row 0"):
+        Int8File(copy).require_provable([MATRIX])
+
+
+def test_an_adapted_tensor_that_is_not_quantized_is_named(exported: Path) -> None:
+    with pytest.raises(InputError, match=r"embed_tokens.weight, I8 \(only the linear layers"):
+        Int8File(exported).require_provable([MATRIX, "model.embed_tokens.weight"])
+
+
+def test_the_file_reads_with_safetensors(tiny: BaseModel, exported: Path) -> None:
+    with safe_open(exported, framework="pt") as file:
+        assert file.metadata() == {"format": "pt"} | {name: str(value) for name, value in CLAIMS.items()}
+        codes, scb = file.get_tensor(MATRIX), file.get_tensor(MATRIX.replace("weight", "SCB"))
+        assert file.get_tensor(f"{MATRIX}_format").shape == ()
+        embedding = file.get_tensor("model.embed_tokens.weight")
+    with safe_open(next(tiny.dir.glob("*.safetensors")), framework="pt") as file:
+        half = file.get_tensor(MATRIX).half()
+        assert torch.equal(embedding, file.get_tensor("model.embed_tokens.weight"))
+    maxima = half.abs().amax(dim=1).float()
+    assert (codes.dtype, scb.dtype) == (torch.int8, torch.float32)
+    assert torch.equal(scb, maxima)
+    assert torch.equal(codes, (half.double() * 127 / maxima.double()[:, None]).round().to(torch.int8))
+
+
+def test_the_end_of_a_row_is_padded_and_checked(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "model", {MATRIX: bf16(np.arange(1, 81).reshape(2, 40))})
+    export_int8(model, tmp_path / "file.safetensors")
+    scb, codes = quantize_int8(bf16(np.arange(1, 81).reshape(2, 40)), MATRIX)
+    block = Int8File(tmp_path / "file.safetensors").block(MATRIX, 2, 2, 3)
+    assert block == scb[1].tobytes() + codes[1, 32:].tobytes() + bytes(24)
+    copy = patched(tmp_path / "file.safetensors", tmp_path, MATRIX, add(79, 1))
+    assert [d.where for d in Inspector().compare_quantized(model, copy)] == [f"{MATRIX} code row 1 column 39"]
+
+
+def test_a_code_in_a_row_of_zeros_is_found(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "model", {MATRIX: bf16([[1.0, 2.0], [0.0, 0.0]])})
+    export_int8(model, tmp_path / "file.safetensors")
+    copy = patched(tmp_path / "file.safetensors", tmp_path, MATRIX, add(3, 1))
+    (difference,) = Inspector().compare_quantized(model, copy)
+    assert (difference.where, difference.expected, difference.actual) == (f"{MATRIX} code row 1 column 1", "0", "1")
+
+
+def test_a_few_places_and_the_number_of_others_are_told(tiny: BaseModel, exported: Path, tmp_path: Path) -> None:
+    def change(data: bytearray, start: int) -> None:
+        for column in range(5):
+            data[start + column] ^= 64
+
+    copy = patched(exported, tmp_path, MATRIX, change)
+    found = Inspector().compare_quantized(tiny.dir, copy)
+    assert [d.where for d in found] == [*(f"{MATRIX} code row 0 column {i}" for i in range(3)), f"{MATRIX} further places"]
+    assert found[-1].actual == "2 differ"
+
+
+def test_a_tensor_may_be_worked_on_in_parts(
+    tiny: BaseModel, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = Weights(exported).info(MATRIX).shape[1] * 5 + 3
+    copy = patched(exported, tmp_path, MATRIX, add(last, 64))
+    whole = compare_int8(tiny.dir, copy)
+    assert [m.field for m in whole] == ["code row 5 column 3"]
+    monkeypatch.setattr("provenance_trainer.int8_file._AT_ONCE", 3 * Weights(exported).info(MATRIX).shape[1])
+    assert compare_int8(tiny.dir, copy) == whole
+    export_int8(tiny.dir, tmp_path / "again", CLAIMS)
+    assert (tmp_path / "again").read_bytes() == exported.read_bytes()
 
 
 def test_tensors_of_equal_shape_exchanged_are_found(tiny: BaseModel, exported: Path, tmp_path: Path) -> None:

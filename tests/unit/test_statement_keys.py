@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from provenance._chain.deploy import DeployedKey, Deployment
 from provenance.cli.setup_keys import audit_keys, model_keys
 from provenance.errors import ConfigError
 from provenance_zk.kinds import KINDS
@@ -31,3 +32,20 @@ def test_other_model_keys_are_refused(text: str) -> None:
         model_keys(f"q8_0:3,{text}")
     assert refused.value.where == "--model-keys"
     assert refused.value.actual == text
+
+
+@pytest.mark.parametrize(("kind", "slots", "depth", "expected", "hint"), [
+    ("int8", None, None, "int8 key", "--model-keys int8:LEVELS"),
+    ("merge", 3, 131, "merge key, 3 slots, 131 deep", "--model-keys merge:LEVELS:RANK"),
+    ("sorted", 16, 5, "sorted key, 16 slots, 5 deep", "--audit-keys"),
+    ("epoch", 4096, None, "epoch key, 4096 slots", "--slots N"),
+])
+def test_a_missing_key_is_named_with_what_deploys_it(kind: str, slots: int | None, depth: int | None, expected: str, hint: str) -> None:
+    address = "0x" + "11" * 20
+    keys = (DeployedKey("0x" + "22" * 32, address, "epoch", 256, 0), DeployedKey("0x" + "33" * 32, address, "q8_0", 6, 3))
+    deployment = Deployment(1, "0x", address, address, "0x", "0x", address, "0x", address, "0x", 1, "", keys)
+    assert deployment.key("q8_0", 6, 3) == keys[1]
+    with pytest.raises(ConfigError) as missing:
+        deployment.key(kind, slots, depth)
+    assert (missing.value.expected, missing.value.actual) == (expected, "epoch-256-0, q8_0-6-3")
+    assert missing.value.hint == f"provenance chain deploy {hint}"

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from support.chain import cache_folder
 
 from provenance.digest import sha256
-from provenance.errors import RejectedError
+from provenance.errors import ConfigError, InputError, RejectedError
+from provenance.layout import RunFolder
 from provenance.tensors import Tensor
+from provenance_trainer.int8_file import Int8File, export_int8
 from provenance_trainer.quantize import BLOCK_BYTES, quantize_q8_0
 from provenance_trainer.weights import SafetensorsWriter
 from provenance_zk import samples
 from provenance_zk.client import ZkProver
 from provenance_zk.jobs import Job, JobQueue
 from provenance_zk.keys import KeyFolder, ensure_keys
-from provenance_zk.model_proofs import make_proofs
+from provenance_zk.model_proofs import make_proofs, prove_stage
 from provenance_zk.pool import LocalExecutor, ProofPool, split
 from provenance_zk.server import ChildServer
 from provenance_zk.stages import Model, QuantizeStage
@@ -117,6 +120,46 @@ def test_a_proof_about_other_blocks_is_refused(
 
     with pytest.raises(RejectedError, match="something else"):
         make_proofs(stage, wanted[:2], lambda kind, depth: key, exchanged, tmp_path / "out", lambda _: None)
+
+
+def test_without_a_key_nothing_is_anchored(stage: QuantizeStage, tmp_path: Path) -> None:
+    def no_key(kind: str, depth: int) -> KeyFolder:
+        raise ConfigError("contracts have no such key", expected=f"{kind} {depth}")
+
+    ledger: Any = None  # whatever is asked of it fails
+    with pytest.raises(ConfigError, match="q8_0 1"):
+        prove_stage(stage, bytes(32), ledger, "0x", no_key, lambda jobs, tell: [], RunFolder(tmp_path), lambda _: None)
+
+
+@pytest.mark.parametrize(("top", "provable"), [(2.0**-9, True), (2.0**-9 * 255 / 256, False), (65280.0, True)])
+def test_rows_that_the_file_calls_provable_are_those_that_the_prover_takes(
+    prover: ZkProver, tmp_path: Path, top: float, provable: bool
+) -> None:
+    key = ensure_keys(prover, cache_folder() / "keys", "int8", SLOTS, 1)
+    name = "model.layers.0.self_attn.q_proj.weight"
+    values = np.zeros((7, 32), dtype=np.float32)
+    values[:6, :3] = np.array([[top, -top / 2, top / 3]])
+    (tmp_path / "model").mkdir()
+    with SafetensorsWriter(tmp_path / "model" / "model.safetensors", {name: ("BF16", values.shape)}) as writer:
+        writer.write(name, (values.view(np.uint32) >> 16).astype(np.uint16).tobytes())
+    export_int8(tmp_path / "model", tmp_path / "file.safetensors")
+    file = Int8File(tmp_path / "file.safetensors")
+
+    def read(tensor: Tensor, block: int) -> bytes:
+        return file.block(tensor.name, tensor.rows, tensor.row_blocks, block)
+
+    stage = QuantizeStage.of(prover, Model({name: tmp_path / "model" / "model.safetensors"}), [name], read, kind="int8",
+                             file=sha256(b"file"), draws=SLOTS, slots=SLOTS)
+    group = samples.Group(0, 0, (0, 1, 2, 3, 5, 6))  # the last is a row of zeros
+    prove = Counting(tmp_path / "queue", prover)
+    if provable:
+        file.require_provable([name])
+        assert len(make_proofs(stage, [group], lambda kind, depth: key, prove, tmp_path / "out", lambda _: None)) == 1
+        return
+    with pytest.raises(InputError, match="row 0"):
+        file.require_provable([name])
+    with pytest.raises(RejectedError, match="no proof can be made"):
+        make_proofs(stage, [group], lambda kind, depth: key, prove, tmp_path / "out", lambda _: None)
 
 
 def test_one_request_holds_jobs_of_one_tensor(key: KeyFolder, stage: QuantizeStage, wanted: list[samples.Group]) -> None:

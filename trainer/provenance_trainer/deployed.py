@@ -6,6 +6,7 @@ gives other bytes than the proof is about.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from gguf.constants import MODEL_ARCH, GGMLQuantizationType
@@ -51,11 +52,26 @@ class DeployedFile:
             raise InputError("file ends within a block", where=f"{self.path} {entry.name} block {block}")
         return data
 
-    def _entry(self, name: str, rows: int, row_blocks: int) -> TensorEntry:
+    def require_provable(self, names: Sequence[str]) -> None:
+        """Check that the statement `q8_0` can open every block of these tensors of the merged model: that they are Q8_0. Its values are
+        those of a merge, whose window lies within the statement's.
+
+        Raises:
+            InputError: one is missing, or of another type.
+        """
+        for entry in map(self._named, names):
+            if entry.type is not GGMLQuantizationType.Q8_0:
+                raise InputError("tensor cannot be proven", where=f"{self.path} {entry.name}", expected="Q8_0", actual=entry.type.name)
+
+    def _named(self, name: str) -> TensorEntry:
         translated = self._names.get_name(name, try_suffixes=(".weight", ".bias"))
         entry = self._header.tensors.get(translated) if translated is not None else None
         if entry is None:
             raise InputError("file lacks a tensor", where=str(self.path), expected=name)
+        return entry
+
+    def _entry(self, name: str, rows: int, row_blocks: int) -> TensorEntry:
+        entry = self._named(name)
         wanted = (GGMLQuantizationType.Q8_0, (rows, row_blocks * BLOCK))
         if (entry.type, entry.shape) != wanted:
             raise InputError("tensor has another type or shape", where=f"{self.path} {entry.name}",

@@ -10,9 +10,8 @@ Source: Dettmers et al., "LLM.int8()", NeurIPS 2022, section 2; bitsandbytes, `L
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -27,6 +26,8 @@ BLOCK = 32
 _LINEAR = re.compile(r"model\.layers\.[0-9]+\.(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)\.weight")
 _ROWS = b"\0"  # bitsandbytes' number for codes row by row
 _CLAIMS = "provenance."
+_AT_ONCE = 1 << 22  # weights of a tensor that are worked on at once: about 100 MB with all that is made of them
+_PLACES = 3  # that are named where a tensor differs
 
 
 def is_linear(info: TensorInfo) -> bool:
@@ -34,8 +35,9 @@ def is_linear(info: TensorInfo) -> bool:
     return len(info.shape) == 2 and _LINEAR.fullmatch(info.name) is not None
 
 
-def quantize_int8(bits: np.ndarray, where: str) -> tuple[np.ndarray, np.ndarray]:
-    """SCB float32 `(rows,)` and codes int8 `(rows, columns)` of bfloat16 bit patterns `(rows, columns)`.
+def quantize_int8(bits: np.ndarray, where: str, first: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """SCB float32 `(rows,)` and codes int8 `(rows, columns)` of bfloat16 bit patterns `(rows, columns)`; `first` is the number of the
+    first row in errors.
 
     Raises:
         InputError: a weight that float16 cannot hold.
@@ -43,7 +45,7 @@ def quantize_int8(bits: np.ndarray, where: str) -> tuple[np.ndarray, np.ndarray]
     half = _half(bits)
     if not np.isfinite(half).all():
         row, column = (int(i) for i in np.argwhere(~np.isfinite(half))[0])
-        raise InputError("weight cannot be stored as float16", where=f"{where} row {row} column {column}", expected="below 65520")
+        raise InputError("weight cannot be stored as float16", where=f"{where} row {first + row} column {column}", expected="below 65520")
     scb = np.abs(half).max(axis=1).astype(np.float32)
     return scb, np.rint(_scaled(half, scb)).astype(np.int8)
 
@@ -110,10 +112,21 @@ def _parts(model: Weights, name: str) -> Iterator[tuple[str, bytes]]:
     if not is_linear(model.info(name)):
         yield name, model.raw(name)
         return
-    scb, codes = quantize_int8(model.bf16_bits(name), name)
-    yield _scb(name), scb.astype("<f4").tobytes()
-    yield name, codes.tobytes()
+    scb, codes = zip(*(quantize_int8(bits, name, row) for row, bits in _chunks(model, name)), strict=True)
+    yield _scb(name), b"".join(part.astype("<f4").tobytes() for part in scb)
+    yield name, b"".join(part.tobytes() for part in codes)
     yield f"{name}_format", _ROWS
+
+
+def _chunks(model: Weights, name: str) -> Iterator[tuple[int, np.ndarray]]:
+    """A bfloat16 tensor some rows at a time: the first row's number and bit patterns `(rows, columns)`. All values of a tensor that is
+    no matrix are one column."""
+    shape = model.require_bf16(name).shape
+    rows, columns = shape if len(shape) == 2 else (int(np.prod(shape)), 1)
+    step = max(1, _AT_ONCE // max(1, columns))
+    for row in range(0, rows, step):
+        data = model.part(name, 2 * columns * row, 2 * columns * min(row + step, rows))
+        yield row, np.frombuffer(data, dtype="<u2").reshape(-1, columns)
 
 
 def read_int8_claims(path: Path) -> dict[str, str]:
@@ -134,7 +147,7 @@ def compare_int8(model_dir: Path, path: Path, limit: int = 20, adapted: frozense
     Args:
         model_dir: The merged bfloat16 folder; or the base, with the names of what was adapted.
         path: Attacker-controlled.
-        limit: At most so many differences are returned, the first of each tensor.
+        limit: At most so many differences are returned; of each tensor the first three places, then how many there are beside.
         adapted: Tensors of the folder whose values are left out; their types and shapes are compared all the same.
 
     Raises:
@@ -160,26 +173,47 @@ def compare_int8(model_dir: Path, path: Path, limit: int = 20, adapted: frozense
 
 def _compare_values(model: Weights, file: Weights, name: str) -> list[Mismatch]:
     if not is_linear(model.info(name)):
-        expected, actual = model.bf16_bits(name).reshape(-1), file.bf16_bits(name).reshape(-1)
-        return _first(name, "value", expected != actual, expected, actual)
+        return _compare_bfloat16(model, file, name)
     if (number := file.raw(f"{name}_format")) != _ROWS:
         return [Mismatch(f"{name}_format", None, "value", "0", str(number[0]))]
-    half = _half(model.bf16_bits(name))
-    scb, codes = quantize_int8(model.bf16_bits(name), name)
-    stored = np.frombuffer(file.raw(_scb(name)), dtype="<f4")
-    if different := _first(_scb(name), "row", scb.view(np.uint32) != stored.view(np.uint32), scb, stored):
-        return different
-    found = np.frombuffer(file.raw(name), dtype=np.int8).reshape(codes.shape)
-    exact = _scaled(half, scb)
-    tied = (np.abs(exact - codes) == 0.5) & (np.abs(exact - found.astype(np.float64)) == 0.5)
-    return _first(name, "code", ((found != codes) & ~tied).reshape(-1), codes.reshape(-1), found.reshape(-1))
+    stored, maxima, codes = np.frombuffer(file.raw(_scb(name)), dtype="<f4"), _Differences(_scb(name)), _Differences(name)
+    for row, bits in _chunks(model, name):
+        scb, expected = quantize_int8(bits, name, row)
+        maximum = stored[row : row + len(bits)]
+        maxima.add(scb.view(np.uint32) != maximum.view(np.uint32), scb, maximum, "row", row)
+        actual = np.frombuffer(file.part(name, bits.shape[1] * row, bits.shape[1] * row + bits.size), dtype=np.int8).reshape(bits.shape)
+        exact = _scaled(_half(bits), scb)
+        tied = (np.abs(exact - expected) == 0.5) & (np.abs(exact - actual) == 0.5)
+        codes.add((actual != expected) & ~tied, expected, actual, "code", row)
+    return maxima.found() + codes.found()
 
 
-def _first(name: str, what: str, differs: np.ndarray, expected: np.ndarray, actual: np.ndarray) -> list[Mismatch]:
-    if not differs.any():
-        return []
-    at = int(np.argmax(differs))
-    return [Mismatch(name, None, f"{what} {at}", str(expected[at]), str(actual[at]))]
+def _compare_bfloat16(model: Weights, file: Weights, name: str) -> list[Mismatch]:
+    matrix, values = len(model.info(name).shape) == 2, _Differences(name)
+    for (row, expected), (_, actual) in zip(_chunks(model, name), _chunks(file, name), strict=True):
+        if not matrix:
+            expected, actual = expected[:, 0], actual[:, 0]
+        values.add(expected != actual, expected, actual, "value", row)
+    return values.found()
+
+
+class _Differences:
+    """Places at which a tensor differs: the first ones, and how many."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._first, self._count = name, list[Mismatch](), 0
+
+    def add(self, differs: np.ndarray, expected: np.ndarray, actual: np.ndarray, what: str, row: int) -> None:
+        """Compare some rows from `row` on, of a vector or a matrix; `what` is what stands at a place."""
+        places = np.argwhere(differs)
+        self._count += len(places)
+        for at in places[: _PLACES - len(self._first)]:
+            place = f"{row + at[0]}" if len(at) == 1 else f"row {row + at[0]} column {at[1]}"
+            self._first.append(Mismatch(self._name, None, f"{what} {place}", str(expected[tuple(at)]), str(actual[tuple(at)])))
+
+    def found(self) -> list[Mismatch]:
+        more = self._count - len(self._first)
+        return [*self._first, Mismatch(self._name, None, "further places", "equal", f"{more} differ")] if more else self._first
 
 
 class Int8File:
@@ -208,19 +242,37 @@ class Int8File:
         row, part = divmod(block, row_blocks)
         if not 0 <= row < rows:
             raise InputError("no such block", where=f"{self.path} {name}", expected=f"0..{rows * row_blocks - 1}", actual=block)
-        start, end = codes.start + row * columns + part * BLOCK, codes.start + min((part + 1) * BLOCK, columns) + row * columns
-        with open_regular(self.path) as stream:
-            return _read(stream, scb.start + 4 * row, 4) + _read(stream, start, end - start).ljust(BLOCK, b"\0")
+        start, end = part * BLOCK, min((part + 1) * BLOCK, columns)
+        data = self._weights.part(name, row * columns + start, row * columns + end)
+        return self._weights.part(_scb(name), 4 * row, 4 * row + 4) + data.ljust(BLOCK, b"\0")
+
+    def require_provable(self, names: Sequence[str]) -> None:
+        """Check that the statement `int8` can open every block of these tensors of the merged model.
+
+        Raises:
+            InputError: one is not int8 in this file, or has a row whose maximum the statement does not take.
+        """
+        for name in names:
+            rows, scb = self._require(name, "I8").shape[:1], self._require(_scb(name), "F32")
+            if scb.shape != rows:
+                raise InputError("tensor has another shape", where=f"{self.path} {scb.name}", expected=rows, actual=scb.shape)
+            maxima = np.frombuffer(self._weights.raw(scb.name), dtype="<u4")
+            refused = np.flatnonzero(~_provable(maxima))
+            if refused.size:
+                row = int(refused[0])
+                raise InputError("row cannot be proven", where=f"{self.path} {name} row {row}",
+                                 expected="SCB 0, or a float16 in [2^-9, 65504]",
+                                 actual=f"{maxima.view('<f4')[row]}, and {refused.size - 1} such rows more",
+                                 hint="provenance quantize RUN --format Q8_0")
 
     def _require(self, name: str, dtype: str) -> TensorInfo:
         if name not in self._weights or self._weights.info(name).dtype != dtype:
-            raise InputError("file lacks a tensor", where=str(self.path), expected=f"{name}, {dtype}")
+            raise InputError("file lacks a tensor", where=str(self.path), expected=f"{name}, {dtype}",
+                             hint="only the linear layers of the decoder become int8; an adapter of others is proven with --format Q8_0")
         return self._weights.info(name)
 
 
-def _read(stream: BinaryIO, start: int, size: int) -> bytes:
-    stream.seek(start)
-    data = stream.read(size)
-    if len(data) != size:
-        raise InputError("file shrank while it was read", where=f"byte {start}")
-    return data
+def _provable(patterns: np.ndarray) -> np.ndarray:
+    """Which float32 patterns are 0 or a positive float16 from 2^-9 up (docs/formats/statements.md, `int8`)."""
+    exponents = patterns >> 23
+    return np.asarray((patterns == 0) | ((exponents >= 118) & (exponents <= 142) & (patterns & 0x1FFF == 0)))

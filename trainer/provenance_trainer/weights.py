@@ -74,11 +74,16 @@ class Weights:
 
     def raw(self, name: str) -> bytes:
         """Little-endian bytes of a tensor, row-major."""
+        info = self.info(name)
+        return self.part(name, 0, info.end - info.start)
+
+    def part(self, name: str, start: int, end: int) -> bytes:
+        """Bytes `start` to `end` of a tensor, which must lie within it."""
         stored = self._require(name)
         with open_regular(stored.file) as stream:
-            stream.seek(stored.info.start)
-            data = stream.read(stored.info.end - stored.info.start)
-        if len(data) != stored.info.end - stored.info.start:
+            stream.seek(stored.info.start + start)
+            data = stream.read(end - start)
+        if len(data) != end - start:
             raise InputError("file shrank while it was read", where=str(stored.file))
         return data
 
@@ -88,16 +93,19 @@ class Weights:
         Raises:
             InputError: missing, or of another dtype.
         """
+        return np.frombuffer(self.raw(self.require_bf16(name).name), dtype="<u2").reshape(self.info(name).shape)
+
+    def require_bf16(self, name: str) -> TensorInfo:
+        """What is known of a tensor that must be bfloat16.
+
+        Raises:
+            InputError: missing, or of another dtype.
+        """
         info = self.info(name)
         if info.dtype != "BF16":
-            raise InputError(
-                "tensor is not bfloat16",
-                where=f"{self.path} {name}",
-                expected="BF16",
-                actual=info.dtype,
-                hint="convert the model to bfloat16 first",
-            )
-        return np.frombuffer(self.raw(name), dtype="<u2").reshape(info.shape)
+            raise InputError("tensor is not bfloat16", where=f"{self.path} {name}", expected="BF16", actual=info.dtype,
+                             hint="convert the model to bfloat16 first")
+        return info
 
     def _require(self, name: str) -> Stored:
         stored = self._stored.get(name)

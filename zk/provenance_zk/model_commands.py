@@ -38,6 +38,7 @@ def prove_weights(run: Path, draws: int, session: Session, workers: Workers, set
     Raises:
         Conflict: the run was not merged and quantized yet.
         VerificationError: weights beside the log are not the logged ones.
+        InputError: the deployed file holds what no proof can open.
     """
     from provenance.cli.run_log import anchor, open_log, run_id_of
     from provenance_zk.model_proofs import prove_stage
@@ -45,9 +46,10 @@ def prove_weights(run: Path, draws: int, session: Session, workers: Workers, set
     folder = RunFolder(run).require()
     with open_log(folder) as log:
         run_id, address = run_id_of(folder), session.deployment.models
+        weights = _Weights(log, folder, draws, workers[0], inspector, session.deployment)
+        weights.require_provable()
         progress("anchoring the log")
         anchor(session, log)
-        weights = _Weights(log, folder, draws, workers[0], inspector, session.deployment)
         for name in STAGES:
             if not _is_proven(log, name):
                 stage = weights.stage(name)
@@ -125,6 +127,14 @@ class _Weights:
         if self._quantize["source"] != self._merge["merged"]:
             raise Conflict("the last quantization is not of the last merge", where=str(folder.root), hint="provenance quantize")
         self._merged: Model | None = None
+
+    def require_provable(self) -> None:
+        """Check what would come to light by an unlucky draw only, before an anchoring is paid for.
+
+        Raises:
+            InputError: the deployed file holds what no proof can open.
+        """
+        self._inspector.deployed(self._log.quantized_file()).require_provable(self._merge["adapted"])
 
     def stage(self, name: str) -> Stage:
         """A stage with its weights at hand.

@@ -17,7 +17,7 @@ from typing import Protocol
 from provenance.errors import ProvenanceError, RejectedError, UnavailableError
 from provenance.layout import RunFolder, read_json, write_atomically, write_json
 from provenance.record import Record
-from provenance.tensors import TensorTable
+from provenance.tensors import Tensor, TensorTable
 from provenance_zk import samples
 from provenance_zk.jobs import Job
 from provenance_zk.keys import KeyFolder
@@ -64,9 +64,12 @@ def prove_stage(stage: Stage, run_id: bytes, ledger: ModelLedger, address: str, 
     Raises:
         RejectedError: the contract did not accept the anchoring, or the draw was missed.
         InputError: the weights are not what the stage claims, or lie outside a proof's window.
+        ConfigError: the contract pins no key for some tensor; nothing was anchored then.
     """
     anchoring = stage.anchoring
     name = samples.STAGES[anchoring.stage]
+    for depth in sorted({_depth(stage, tensor) for tensor in stage.tables["merged"].tensors}):
+        keys(anchoring.kind, depth)
     progress(f"{name}: anchoring {stage.tables['merged'].size} tensors, {anchoring.blocks} blocks")
     number = ledger.anchor_model(run_id, anchoring.stage, anchoring.calldata())
     out = folder.samples(name, number)
@@ -93,8 +96,7 @@ def make_proofs(stage: Stage, wanted: Sequence[Group], keys: KeyFinder, prove: P
     """
     name, proofs, jobs = samples.STAGES[stage.anchoring.stage], dict[int, ProofFile](), dict[int, Job]()
     for i, group in enumerate(wanted):
-        tensor = stage.tables["merged"].tensors[group.tensor]
-        key = keys(stage.anchoring.kind, samples.key_depth(stage.anchoring.kind, tensor, stage.rank))
+        key = keys(stage.anchoring.kind, _depth(stage, stage.tables["merged"].tensors[group.tensor]))
         if (found := _found(out, i, key, stage.inputs(group))) is not None:
             proofs[i] = found
         else:
@@ -110,6 +112,11 @@ def make_proofs(stage: Stage, wanted: Sequence[Group], keys: KeyFinder, prove: P
         proofs[i] = proof
     _remove_others(out, len(wanted))
     return [proofs[i] for i in range(len(wanted))]
+
+
+def _depth(stage: Stage, tensor: Tensor) -> int:
+    """Depth word of the key that proves about a tensor."""
+    return samples.key_depth(stage.anchoring.kind, tensor, stage.rank)
 
 
 class _Left:

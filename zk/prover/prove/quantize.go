@@ -180,8 +180,11 @@ func unproven(index int, part string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fault.New(fault.Unproven, "block %d, %s: %v", index, part, err).
-		WithHint("the deployed file was not made from this tensor by this quantization, or a value of it was changed")
+	hint := "the deployed file was not made from this tensor by this quantization, or a value of it was changed"
+	if quantized.Beyond(err) {
+		hint = "the file may be right: no proof can be made about this block, whatever its codes"
+	}
+	return fault.New(fault.Unproven, "block %d, %s: %v", index, part, err).WithHint(hint)
 }
 
 func first(errs ...error) error {

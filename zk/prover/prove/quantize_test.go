@@ -4,7 +4,9 @@ package prove
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 
@@ -180,6 +182,23 @@ func TestQuantizedProofs(t *testing.T) {
 		_, err = c.prove(key, scene.built, []int{middle}, changed)
 		if err == nil || !strings.Contains(err.Error(), "block 1, code 31") {
 			t.Errorf("the error does not name the place: %v", err)
+		}
+	}
+}
+
+// Whoever reads the error must know whether to look for a tampered file.
+func TestQuantizedErrorsTellTwoCausesApart(t *testing.T) {
+	scene := newQuantizedScene(t)
+	key := fixture.Key(t, int8Shape)
+	tiny := bytes.Clone(scene.int8)
+	binary.LittleEndian.PutUint32(tiny, math.Float32bits(0x1p-10))
+	changed := bytes.Clone(scene.int8)
+	changed[len(changed)-1] ^= 64
+	for hint, deployed := range map[string][]byte{"no proof can be made": tiny, "was not made from this tensor": changed} {
+		var failure *fault.Error
+		_, err := Int8(key, scene.built, []int{middle}, deployed)
+		if !errors.As(err, &failure) || failure.Code != fault.Unproven || !strings.Contains(failure.Hint, hint) {
+			t.Errorf("%s: %v", hint, err)
 		}
 	}
 }

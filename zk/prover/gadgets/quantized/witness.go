@@ -18,6 +18,11 @@ var (
 	ErrMaximum  = errors.New("the row's maximum is neither 0 nor a float16 in [2^-9, 65504]")
 )
 
+// Beyond tells whether an error says that a block lies outside what the statements take, not that its codes are wrong.
+func Beyond(err error) bool {
+	return errors.Is(err, ErrInfinite) || errors.Is(err, ErrTiny) || errors.Is(err, ErrScale) || errors.Is(err, ErrMaximum)
+}
+
 // Magnitude is a [Top] in integers.
 type Magnitude struct{ Exponent, Significand int }
 
