@@ -15,7 +15,11 @@ from provenance_zk.statements import ProofFile
 
 
 def g1(scalar: int) -> tuple[int, int]:
-    x, y = curve.normalize(curve.multiply(curve.G1, scalar % R))
+    """The multiple of G1's generator; (0, 0) for infinity."""
+    point = curve.multiply(curve.G1, scalar % R)
+    if curve.is_inf(point):
+        return 0, 0
+    x, y = curve.normalize(point)
     return int(x), int(y)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from py_ecc.optimized_bn128 import optimized_curve as curve
+from support.trapdoor import g1, g2
 
 from provenance_zk.client import ZkProver, find_binary
 from provenance_zk.field import R
@@ -17,20 +17,6 @@ from provenance_zk.statements import ProofFile
 
 REPO = Path(__file__).resolve().parents[2]
 VECTORS = REPO / "tests" / "vectors" / "zk"
-
-
-def g1(scalar: int) -> tuple[int, int]:
-    point = curve.multiply(curve.G1, scalar % R)
-    if curve.is_inf(point):
-        return 0, 0
-    x, y = curve.normalize(point)
-    return int(x), int(y)
-
-
-def g2(scalar: int) -> tuple[int, int, int, int]:
-    x, y = curve.normalize(curve.multiply(curve.G2, scalar % R))
-    (x0, x1), (y0, y1) = x.coeffs, y.coeffs
-    return int(x1), int(x0), int(y1), int(y0)
 
 
 @dataclass(frozen=True)

@@ -110,21 +110,31 @@ func circuitOf(path string) (*keys.Circuit, *header, error) {
 	return circuit, h, nil
 }
 
+// openTranscript locks a transcript folder of which a phase is open.
+func openTranscript(dir string) (m *Manifest, circuit *keys.Circuit, unlock func(), err error) {
+	unlock, err = keys.Lock(filepath.Join(dir, ".lock"))
+	if err != nil {
+		return nil, nil, nil, fault.New(fault.BadFile, "%v", err)
+	}
+	m, circuit, err = loadManifest(dir)
+	if err == nil && m.open() == 0 {
+		err = fault.New(fault.BadRequest, "both phases of this ceremony are closed")
+	}
+	if err != nil {
+		unlock()
+		return nil, nil, nil, err
+	}
+	return m, circuit, unlock, nil
+}
+
 // Accept verifies a contribution against the last one of the open phase and takes it into the transcript.
 func Accept(dir, path string) (*Receipt, error) {
-	unlock, err := keys.Lock(filepath.Join(dir, ".lock"))
-	if err != nil {
-		return nil, fault.New(fault.BadFile, "%v", err)
-	}
-	defer unlock()
-	m, circuit, err := loadManifest(dir)
+	m, circuit, unlock, err := openTranscript(dir)
 	if err != nil {
 		return nil, err
 	}
+	defer unlock()
 	number := m.open()
-	if number == 0 {
-		return nil, fault.New(fault.BadRequest, "both phases of this ceremony are closed")
-	}
 	p := m.phase(number)
 	last, err := load(filepath.Join(dir, fileName(number, len(p.Contributions))), circuit, header{phase: number, index: len(p.Contributions)})
 	if err != nil {

@@ -18,19 +18,12 @@ func Seal(dir string, minimum int, beacon keys.Beacon) (*Result, error) {
 	if minimum < MinContributions {
 		return nil, fault.Differs(fault.BadRequest, "minimum of contributions", MinContributions, minimum)
 	}
-	unlock, err := keys.Lock(filepath.Join(dir, ".lock"))
-	if err != nil {
-		return nil, fault.New(fault.BadFile, "%v", err)
-	}
-	defer unlock()
-	m, circuit, err := loadManifest(dir)
+	m, circuit, unlock, err := openTranscript(dir)
 	if err != nil {
 		return nil, err
 	}
+	defer unlock()
 	number := m.open()
-	if number == 0 {
-		return nil, fault.New(fault.BadRequest, "both phases of this ceremony are closed")
-	}
 	if err := m.requireContributions(number, minimum); err != nil {
 		return nil, err
 	}

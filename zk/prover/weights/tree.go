@@ -97,17 +97,6 @@ func (t *Tree) Blocks() int { return t.grid.Blocks() }
 // Grid is the tensor's shape and layout.
 func (t *Tree) Grid() Grid { return t.grid }
 
-// Block is the values of a block as they stand in the file now; [Tree.Open] is what holds them against the root.
-func (t *Tree) Block(block int) (Block, error) {
-	if err := t.requireBlock(block); err != nil {
-		return Block{}, err
-	}
-	slot, position := t.grid.Place(block)
-	r := reader{grid: t.grid, values: t.values}
-	blocks, err := r.page(slot)
-	return blocks[position], err
-}
-
 // Open opens the page of a block. A page that is no longer the committed one is an error.
 func (t *Tree) Open(block int) (Opening, error) {
 	if err := t.requireBlock(block); err != nil {
