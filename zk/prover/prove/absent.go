@@ -29,7 +29,7 @@ func Absent(key *keys.Key, t *tree.Tree, high fr.Element, g *Gap) (*proof.Proof,
 		return nil, err
 	}
 	public := absentPublic(t, high)
-	p, err := groth16Proof(key, absentAssignment(t, g, public), nil)
+	p, err := groth16Proof(key, absentAssignment(t, g, public))
 	if err != nil {
 		return nil, err
 	}

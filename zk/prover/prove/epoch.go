@@ -37,35 +37,49 @@ func Link(leaves []fr.Element, chunk, slots int, blinding fr.Element, challenge 
 // blindings: the proofs of knowledge are made here, apart from gnark's, and hold for no other points. The products are
 // computed here too, so the only false statements are impossible ones.
 func Epoch(key *keys.Key, w *EpochWitness) (*proof.Proof, error) {
-	knowledge, err := w.knowledge(key)
+	openings, err := w.openings(key)
 	if err != nil {
 		return nil, err
 	}
+	// They fill the cores that gnark's solver leaves idle.
+	known := make(chan error, 1)
+	knowledge := make([]bn254.G1Affine, len(openings))
+	go func() { known <- proveKnowledge(key, openings, knowledge) }()
 	public := w.public()
-	p, err := groth16Proof(key, w.assignment(public), knowledge)
+	p, err := groth16Proof(key, w.assignment(public))
+	if failed := <-known; failed != nil {
+		return nil, failed
+	}
 	if err != nil {
 		return nil, err
 	}
-	p.Public = public
+	p.Knowledge, p.Public = knowledge, public
 	return p, check(key, p)
 }
 
-// knowledge makes the proof of knowledge of each commitment.
-func (w *EpochWitness) knowledge(key *keys.Key) ([]bn254.G1Affine, error) {
-	out := make([]bn254.G1Affine, circuits.EpochCommitments)
+// openings are those of the commitments, in order.
+func (w *EpochWitness) openings(key *keys.Key) ([][]fr.Element, error) {
+	out := make([][]fr.Element, circuits.EpochCommitments)
 	for vector, in := range []struct {
 		values   []fr.Element
 		blinding *fr.Element
 	}{{w.Data, &w.DataBlinding}, {w.Used, &w.UsedBlinding}, {w.Positions, nil}} {
-		opening, err := open(key, vector, in.values, in.blinding)
-		if err != nil {
-			return nil, err
-		}
-		if out[vector], err = combine(key.Proving.CommitmentKeys[vector].BasisExpSigma, opening); err != nil {
+		var err error
+		if out[vector], err = open(key, vector, in.values, in.blinding); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
+}
+
+// proveKnowledge makes the proof of knowledge of each commitment.
+func proveKnowledge(key *keys.Key, openings [][]fr.Element, out []bn254.G1Affine) (err error) {
+	for vector, opening := range openings {
+		if out[vector], err = combine(key.Proving.CommitmentKeys[vector].BasisExpSigma, opening); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // public is gamma, delta, start, a, b.

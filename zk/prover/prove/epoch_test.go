@@ -144,16 +144,16 @@ func commitAll(t *testing.T, key *keys.Key, w *EpochWitness) []Commitment {
 func TestOwnCheck(t *testing.T) {
 	key := fixture.Key(t, fixture.EpochShape)
 	w, other := newEpoch(t).witness(0), newEpoch(t).witness(0)
-	knowledge, err := other.knowledge(key)
+	foreign, err := Epoch(key, other)
 	if err != nil {
 		t.Fatal(err)
 	}
 	public := w.public()
-	p, err := groth16Proof(key, w.assignment(public), knowledge)
+	p, err := groth16Proof(key, w.assignment(public))
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Public = public
+	p.Knowledge, p.Public = foreign.Knowledge, public
 	if err := check(key, p); fault.Of(err).Code != fault.Internal || err == nil {
 		t.Errorf("a proof with another witness's proofs of knowledge: %v", err)
 	}

@@ -7,7 +7,6 @@ import (
 	"math/big"
 
 	"github.com/consensys/gnark-crypto/ecc"
-	"github.com/consensys/gnark-crypto/ecc/bn254"
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 	"github.com/consensys/gnark/backend"
 	groth16 "github.com/consensys/gnark/backend/groth16/bn254"
@@ -24,8 +23,8 @@ import (
 
 func init() { logger.Disable() } // gnark logs to stdout, which carries results only
 
-// groth16Proof runs gnark's prover and puts the separate proofs of knowledge in the place of its folded one.
-func groth16Proof(key *keys.Key, assignment frontend.Circuit, knowledge []bn254.G1Affine) (*proof.Proof, error) {
+// groth16Proof runs gnark's prover. Its folded proof of knowledge is left out: the separate ones are for the caller to add.
+func groth16Proof(key *keys.Key, assignment frontend.Circuit) (*proof.Proof, error) {
 	if key.System == nil {
 		return nil, fault.New(fault.Internal, "a key with its bases alone cannot prove")
 	}
@@ -42,11 +41,11 @@ func groth16Proof(key *keys.Key, assignment frontend.Circuit, knowledge []bn254.
 	if err != nil {
 		return nil, fault.New(fault.Internal, "%v", err)
 	}
-	if len(made.Commitments) != len(knowledge) {
-		return nil, fault.Differs(fault.Internal, "commitments of the proof", len(knowledge), len(made.Commitments))
+	if count := key.Shape.Commitments(); len(made.Commitments) != count {
+		return nil, fault.Differs(fault.Internal, "commitments of the proof", count, len(made.Commitments))
 	}
 	return &proof.Proof{Kind: key.Shape.Kind, KeyID: key.Verifying.ID(), A: made.Ar, B: made.Bs, C: made.Krs,
-		Commitments: made.Commitments, Knowledge: knowledge}, nil
+		Commitments: made.Commitments}, nil
 }
 
 // proverOptions fix the commitments' masks to 0, and the value of every commitment's hash wire too.

@@ -24,7 +24,7 @@ func Member(key *keys.Key, t *tree.Tree, position int, opened *tree.Opening) (*p
 		return nil, fault.New(fault.Unproven, "the leaf at the position is not that of the digest and the salt")
 	}
 	public := memberPublic(t, opened)
-	p, err := groth16Proof(key, memberAssignment(t, position, opened, public), nil)
+	p, err := groth16Proof(key, memberAssignment(t, position, opened, public))
 	if err != nil {
 		return nil, err
 	}

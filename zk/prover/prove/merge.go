@@ -37,7 +37,7 @@ func (m *Merger) Prove(key *keys.Key, indexes []int) (*proof.Proof, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := groth16Proof(key, assignment, nil)
+	p, err := groth16Proof(key, assignment)
 	if err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ func quantize(key *keys.Key, kind circuits.Kind, t *weights.Tree, indexes []int,
 	if err != nil {
 		return nil, err
 	}
-	p, err := groth16Proof(key, circuit, nil)
+	p, err := groth16Proof(key, circuit)
 	if err != nil {
 		return nil, err
 	}

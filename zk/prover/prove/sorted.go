@@ -33,7 +33,7 @@ func Sorted(key *keys.Key, t *tree.Tree, digests, salts []byte, k int) (*proof.P
 		return nil, err
 	}
 	public := sortedPublic(t, k, slots)
-	p, err := groth16Proof(key, sortedAssignment(t, records, k, slots, public), nil)
+	p, err := groth16Proof(key, sortedAssignment(t, records, k, slots, public))
 	if err != nil {
 		return nil, err
 	}

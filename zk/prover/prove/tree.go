@@ -24,7 +24,7 @@ func Tree(key *keys.Key, t *tree.Tree, k int, challenge statement.Challenge) (*p
 		return nil, fault.Differs(fault.BadRequest, "chunk k", "a non-empty chunk", k)
 	}
 	public := treePublic(t, k, slots, challenge)
-	p, err := groth16Proof(key, treeAssignment(t, k, slots, public), nil)
+	p, err := groth16Proof(key, treeAssignment(t, k, slots, public))
 	if err != nil {
 		return nil, err
 	}
