@@ -48,6 +48,15 @@ def test_trust_file_is_never_taken_from_the_working_directory(tmp_path: Path, mo
     assert done.code == 2
 
 
+@pytest.mark.parametrize("command", [("prove", "run"), ("prove", "run", "--weights"), ("dataset", "register", "folder"),
+                                     ("proof", "open", "run", "--nonce", "0x" + "11" * 32, "--out", "new")])
+def test_executors_are_named_before_chain_or_keys_are_sought(tmp_path: Path, command: tuple[str, ...]) -> None:
+    done = run_cli({"PROVENANCE_HOME": str(tmp_path), "PROVENANCE_CONFIG": str(tmp_path)}, *command, "--executor", "remote")
+    assert done.code == 2
+    assert "no such executor" in done.err
+    assert "ray://HOST:PORT" in done.err
+
+
 def test_verify_names_a_missing_file(job: Job) -> None:
     done = job("verify", job.folder / "missing.gguf")
     assert done.code == 2

@@ -23,9 +23,10 @@ from provenance.settings import Settings
 from provenance_zk.client import ZkProver
 from provenance_zk.connection import Connection
 from provenance_zk.epochs import epoch_jobs
+from provenance_zk.executor_option import RAY_HERE
 from provenance_zk.executors import opened
 from provenance_zk.field import R
-from provenance_zk.jobs import MAX_ATTEMPTS, Job, JobQueue, is_dead, process_name, statement_id
+from provenance_zk.jobs import MAX_ATTEMPTS, Job, JobQueue, Lease, is_dead, process_name, statement_id
 from provenance_zk.keys import KeyFolder, ensure_keys
 from provenance_zk.pool import LocalExecutor, ProofPool, split
 from provenance_zk.server import ChildServer, RunningServer
@@ -194,6 +195,23 @@ def clock() -> Clock:
 @pytest.fixture
 def job() -> Job:
     return Job("epoch", b"k" * 32, "prove-epoch", {"key": "/none"}, b"s" * 32)
+
+
+def test_an_idle_worker_may_see_a_result_before_its_maker_goes_on(
+    prover: ZkProver, key: KeyFolder, jobs: list[Job], tmp_path: Path, child: ChildServer
+) -> None:
+    class Slow(JobQueue):
+        def complete(self, lease: Lease, proof: bytes) -> bool:
+            taken = super().complete(lease, proof)
+            if all(self.state(job.statement_id)[0] == "done" for job in jobs[:2]):
+                time.sleep(0.3)  # the idle one asks every 0.05 s which jobs have their last state
+            return taken
+
+    lines: list[str] = []
+    with Slow(tmp_path / "slow.sqlite") as queue, LocalExecutor(served(prover, child), workers=2) as executor:
+        proofs = ProofPool(queue, executor, lines.append).prove(jobs[:2])
+    require_true(prover, key, proofs)
+    assert sorted(lines) == ["proof 1 of 2", "proof 2 of 2"]
 
 
 def test_a_statement_is_leased_to_one_worker(tmp_path: Path, clock: Clock, job: Job) -> None:
@@ -391,9 +409,16 @@ def test_one_process_per_request(prover: ZkProver, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("address", "executor"), [("nothing", "local"), ("unix:", "local"), ("tcp:127.0.0.1:1", "local"),
-                                                   (None, "local:0"), (None, "remote"), (None, "")])
+                                                   (None, "local:0"), (None, "remote"), (None, ""), (None, "ray:localhost"),
+                                                   (None, "ray://host"), (None, "ray://host:1/x")])
 def test_settings_that_make_no_sense(prover: ZkProver, tmp_path: Path, address: str | None, executor: str) -> None:
     with pytest.raises(ConfigError), opened(settings(prover, tmp_path, address), executor):
+        pass
+
+
+def test_ray_that_is_not_installed(prover: ZkProver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "provenance_zk.ray_executor", None)
+    with pytest.raises(ConfigError, match=r"Ray is not installed.*model-provenance\[ray\]"), opened(settings(prover, tmp_path), RAY_HERE):
         pass
 
 

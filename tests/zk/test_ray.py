@@ -23,11 +23,12 @@ from provenance_trainer.quantize import BLOCK_BYTES, quantize_q8_0
 from provenance_trainer.weights import SafetensorsWriter
 from provenance_zk.client import ZkProver
 from provenance_zk.epochs import epoch_jobs
+from provenance_zk.executor_option import RAY_HERE
 from provenance_zk.field import R
 from provenance_zk.jobs import Job, JobQueue
 from provenance_zk.keys import KeyFolder, ensure_keys
 from provenance_zk.pool import LocalExecutor, ProofPool
-from provenance_zk.ray_executor import LOCAL, RayExecutor
+from provenance_zk.ray_executor import RayExecutor
 from provenance_zk.samples import groups
 from provenance_zk.stages import Model, QuantizeStage
 
@@ -53,8 +54,10 @@ def cluster(prover: ZkProver, tmp_path_factory: pytest.TempPathFactory) -> Itera
     root = Path(__file__).resolve().parents[2]
     path = os.pathsep.join(str(root / part) for part in (".", "zk"))
     options: dict[str, Any] = {"num_cpus": 2, "object_store_memory": 100 << 20, "runtime_env": {"env_vars": {"PYTHONPATH": path}}}
-    with RayExecutor(LOCAL, prover.binary, cpus=1, **options) as executor:
-        yield executor
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_ADDRESS", "192.0.2.1:6379")  # of somebody else's cluster: this machine's Ray is none of it
+        with RayExecutor(RAY_HERE, prover.binary, cpus=1, **options) as executor:
+            yield executor
     assert not ray.is_initialized()
 
 

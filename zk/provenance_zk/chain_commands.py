@@ -10,6 +10,7 @@ import typer
 from provenance.cli.output import note, result, stage
 from provenance_zk import audit_commands, erase_commands  # noqa: F401  (they add subcommands to `dataset`)
 from provenance_zk.commands import dataset
+from provenance_zk.executor_option import ExecutorOption
 
 if TYPE_CHECKING:
     from provenance._chain.session import Session
@@ -20,8 +21,6 @@ __all__ = ["dataset", "prove_app"]
 
 prove_app = typer.Typer(add_completion=False, help="Prove that each epoch used exactly the committed dataset, on chain.")
 _Key = Annotated[str, typer.Option("--key", help="Name of the signing key.")]
-_EXECUTORS = "Who makes the proofs: local, local:N (N at a time), ray:local, ray://HOST:PORT."
-_Executor = Annotated[str, typer.Option(help=_EXECUTORS)]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -49,7 +48,7 @@ def _keys(settings: Settings, session: Session, depth: int) -> Keys:
 def register(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder written by `dataset commit`.")],
     key: _Key = "default",
-    executor: _Executor = "local",
+    executor: ExecutorOption = "local",
     as_json: _Json = False,
 ) -> None:
     """Register a committed dataset on the ledger: commitments, tree proofs, link proofs. Repeatable."""
@@ -80,7 +79,7 @@ def prove(
     draws: Annotated[int, typer.Option(min=2, max=1 << 20, help="Blocks drawn in all, with --weights.")] = 459,
     batch: Annotated[bool, typer.Option("--batch/--single", help="Submit proofs in batches, or one transaction each.")] = True,
     key: _Key = "default",
-    executor: _Executor = "local",
+    executor: ExecutorOption = "local",
     as_json: _Json = False,
 ) -> None:
     """Anchor and prove every epoch of a run that is not proven yet, or its weights. Repeatable.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -11,11 +10,11 @@ from provenance.errors import ConfigError
 from provenance.settings import Settings
 from provenance_zk.client import ZkProver, find_binary
 from provenance_zk.connection import Address
+from provenance_zk.executor_option import local_workers
 from provenance_zk.pool import Executor, LocalExecutor
 from provenance_zk.server import ChildServer, RunningServer
 
 ONE_SHOT = "one-shot"
-_LOCAL = re.compile(r"local(?::([1-9][0-9]{0,2}))?")
 _MIN_MEMORY_BYTES = 4 << 30
 
 
@@ -30,20 +29,21 @@ def opened(settings: Settings, executor: str = "local") -> Iterator[tuple[ZkProv
         executor: `local` or `local:N` for N proofs at a time, `ray:local`, or `ray://HOST:PORT`.
 
     Raises:
-        ConfigError: no such executor, or not a prover's address.
+        ConfigError: no such executor, no Ray installed, or not a prover's address.
         UnavailableError: the prover or the cluster is out of reach.
     """
-    match = _LOCAL.fullmatch(executor)
-    if match is None and not executor.startswith(("ray:local", "ray://")):
-        raise ConfigError("no such executor", where="--executor", expected="local, local:N, ray:local or ray://HOST:PORT", actual=executor)
-    workers = int(match[1]) if match and match[1] else default_workers()
+    local = local_workers(executor)
+    workers = local or default_workers()
     with ExitStack() as stack:
         prover = stack.enter_context(_prover(settings, workers))
-        if match is not None:
+        if local is not None:
             yield prover, stack.enter_context(LocalExecutor(prover, workers))
             return
-        from provenance_zk.ray_executor import RayExecutor
-
+        try:
+            from provenance_zk.ray_executor import RayExecutor
+        except ModuleNotFoundError as error:
+            raise ConfigError("Ray is not installed", where="--executor", actual=error.name,
+                              hint="pip install 'model-provenance[ray]'") from error
         yield prover, stack.enter_context(RayExecutor(executor, settings.zkprover))
 
 

@@ -93,8 +93,8 @@ class LocalExecutor:
         def take(_: str = "") -> None:
             nonlocal taken
             while taken < len(jobs) and self._folder.has(f"proof-{first + taken}"):
-                done(taken, self._folder.read(f"proof-{first + taken}"))
-                taken += 1
+                taken += 1  # first: a result that the queue failed to take is not handed over again
+                done(taken - 1, self._folder.read(f"proof-{first + taken - 1}"))
 
         try:
             self._prover.request(jobs[0].command, request, take)
@@ -219,7 +219,7 @@ class _Call:
             with self._guard:
                 self._held.pop(job.statement_id, None)
                 if taken:  # else the lease had ended: its successor's result counts
-                    self._open.remove(job)
+                    self._open = [other for other in self._open if other is not job]  # gone if another worker looked since
                     self._done += 1
             if taken and self._progress is not None:
                 self._progress(f"proof {self._done} of {len(self._jobs)}")

@@ -11,6 +11,7 @@ import typer
 
 from provenance.cli.output import note
 from provenance.verdict import Status, Verdict
+from provenance_zk.executor_option import ExecutorOption
 
 if TYPE_CHECKING:
     from provenance.settings import Settings
@@ -98,7 +99,7 @@ def open_(
     nonce: Annotated[str, typer.Option("--nonce", metavar="0x..", help="32 bytes that the verifier chose.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the openings go; public.")],
     draws: Annotated[int, typer.Option(min=2, max=1 << 16, help="Blocks drawn in all.")] = 459,
-    executor: Annotated[str, typer.Option(help="Where proofs are made: local, local:N, ray:local or ray://HOST:PORT.")] = "local",
+    executor: ExecutorOption = "local",
     key: Annotated[str, typer.Option("--key", help="Name of the signing key.")] = "default",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:

@@ -24,12 +24,11 @@ from ray.exceptions import RayActorError, RayError
 from provenance.errors import InputError, ProvenanceError, UnavailableError
 from provenance.settings import Settings
 from provenance_zk.client import ZkProver, find_binary
+from provenance_zk.executor_option import RAY_HERE
 from provenance_zk.jobs import Job
 from provenance_zk.keys import find_key, load_key
 from provenance_zk.pool import Done, LocalExecutor, Worker
 from provenance_zk.server import ChildServer
-
-LOCAL = "ray:local"
 
 
 class Prover:
@@ -78,10 +77,10 @@ class RayExecutor:
     def __init__(self, address: str, binary: Path | None, *, cpus: int = 2, **options: Any) -> None:
         self._binary = str(binary) if binary else None
         self._cpus = cpus
-        if address == LOCAL:
+        if address == RAY_HERE:
             options = {"include_dashboard": False, "_node_ip_address": "127.0.0.1", **options}
         try:
-            self._context = ray.init(None if address == LOCAL else address, configure_logging=False, log_to_driver=False, **options)
+            self._context = ray.init("local" if address == RAY_HERE else address, configure_logging=False, log_to_driver=False, **options)
         except Exception as error:  # Ray raises bare ones when its processes do not come up
             ray.shutdown()
             raise UnavailableError("cannot reach Ray", where=address, actual=error) from error
