@@ -30,6 +30,9 @@ from provenance_zk.keys import find_key, load_key
 from provenance_zk.pool import Done, LocalExecutor, Worker
 from provenance_zk.server import ChildServer
 
+_HINT = ("ray:local needs memory and a writable /tmp; ray:// a head node with --ray-client-server-port, and RAY_AUTH_MODE=token "
+         "and RAY_AUTH_TOKEN if the cluster has a token")
+
 
 class Prover:
     """The actor: proves on its node. Errors of this project come back as values, for Ray wraps what is raised."""
@@ -83,7 +86,7 @@ class RayExecutor:
             self._context = ray.init("local" if address == RAY_HERE else address, configure_logging=False, log_to_driver=False, **options)
         except Exception as error:  # Ray raises bare ones when its processes do not come up
             ray.shutdown()
-            raise UnavailableError("cannot reach Ray", where=address, actual=error) from error
+            raise UnavailableError("cannot reach Ray", where=address, actual=error, hint=_HINT) from error
         cores = ray.cluster_resources().get("CPU", 1)  # type: ignore[no-untyped-call]
         self.workers = max(1, int(cores) // cpus)
         self._workers = [_RayWorker(self) for _ in range(self.workers)]
