@@ -14,8 +14,6 @@ import pytest
 
 from tests.cli.conftest import Job, main_job
 
-COMMAND = "import sys; from provenance.cli import main; sys.argv[0] = 'provenance'; main()"
-
 
 @pytest.fixture(scope="module")
 def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
@@ -26,7 +24,8 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
 
 def killed_once(job: Job, file: Path, *arguments: object) -> None:
     """Run a command in a process of its own and kill it with its children as soon as the file is there."""
-    process = subprocess.Popen([sys.executable, "-c", COMMAND, *map(str, arguments)], env=os.environ | job.environment,
+    command = [str(Path(sys.executable).with_name("provenance")), *map(str, arguments)]
+    process = subprocess.Popen(command, env=os.environ | job.environment,
                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 120
     while not file.exists():

@@ -157,21 +157,27 @@ func (s *session) run(j *job, one func(*session, *job) (*proof.Proof, error)) (j
 	if err != nil {
 		return jobResult{}, err
 	}
-	text, err := p.Marshal()
+	public, err := writeProof(j.Out, p)
 	if err != nil {
 		return jobResult{}, err
 	}
-	if err := writeFile(j.Out, append(text, '\n')); err != nil {
-		return jobResult{}, err
-	}
-	result := jobResult{Out: j.Out, Chunk: j.Chunk}
+	result := jobResult{Out: j.Out, Chunk: j.Chunk, Public: public}
 	if s.key.Shape.Kind != circuits.KindEpoch {
 		result.Chunk = j.K
 	}
-	for i := range p.Public {
-		result.Public = append(result.Public, field.ScalarHex(&p.Public[i]))
-	}
 	return result, nil
+}
+
+// writeProof writes a proof's file and returns its public inputs.
+func writeProof(path string, p *proof.Proof) (public []string, err error) {
+	text, err := p.Marshal()
+	if err != nil {
+		return nil, err
+	}
+	for i := range p.Public {
+		public = append(public, field.ScalarHex(&p.Public[i]))
+	}
+	return public, writeFile(path, append(text, '\n'))
 }
 
 func (s *session) tree(j *job) (*proof.Proof, error) {

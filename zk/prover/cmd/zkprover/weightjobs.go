@@ -8,7 +8,6 @@ import (
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
-	"provenance/zkprover/field"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/server"
@@ -89,18 +88,8 @@ func (j *weightJob) run(prove func(*weightJob) (*proof.Proof, error)) (weightRes
 	if err != nil {
 		return weightResult{}, err
 	}
-	text, err := p.Marshal()
-	if err != nil {
-		return weightResult{}, err
-	}
-	if err := writeFile(j.Out, append(text, '\n')); err != nil {
-		return weightResult{}, err
-	}
-	result := weightResult{Out: j.Out, Indexes: j.Indexes, Seconds: since(begin)}
-	for i := range p.Public {
-		result.Public = append(result.Public, field.ScalarHex(&p.Public[i]))
-	}
-	return result, nil
+	public, err := writeProof(j.Out, p)
+	return weightResult{Out: j.Out, Indexes: j.Indexes, Public: public, Seconds: since(begin)}, err
 }
 
 // build makes the tensor's tree over its open file, which the caller closes.
