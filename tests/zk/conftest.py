@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from support.chain import cache_folder
 from support.trapdoor import g1, g2
 
 from provenance_zk.client import ZkProver, find_binary
 from provenance_zk.field import R
 from provenance_zk.keys import KeyFolder, ensure_keys, vk_id
+from provenance_zk.server import ChildServer
 from provenance_zk.statements import ProofFile
 
 REPO = Path(__file__).resolve().parents[2]
@@ -94,3 +97,14 @@ def epoch_key(prover: ZkProver, key_cache: Path) -> KeyFolder:
 @pytest.fixture(scope="session")
 def tree_key(prover: ZkProver, key_cache: Path) -> KeyFolder:
     return ensure_keys(prover, key_cache, "tree", 256, 5)
+
+
+@pytest.fixture(scope="module")
+def key(prover: ZkProver) -> KeyFolder:
+    return ensure_keys(prover, cache_folder() / "keys", "epoch", 256)
+
+
+@pytest.fixture
+def child(prover: ZkProver) -> Iterator[ChildServer]:
+    with ChildServer(prover.binary, workers=2) as server:
+        yield server

@@ -36,11 +36,6 @@ pytestmark = pytest.mark.filterwarnings("default")  # Ray leaves sockets and pro
 COUNT = 300
 
 
-@pytest.fixture(scope="module")
-def key(prover: ZkProver) -> KeyFolder:
-    return ensure_keys(prover, cache_folder() / "keys", "epoch", 256)
-
-
 def make_jobs(key: KeyFolder, seed: int) -> list[Job]:
     draw = random.Random(seed)
     leaves = np.frombuffer(b"".join(draw.randrange(R).to_bytes(32, "big") for _ in range(COUNT)), dtype=np.uint8).reshape(COUNT, 32)
