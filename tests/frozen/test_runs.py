@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from provenance_trainer.base import load_base
 from tests.cli.conftest import Outcome, make_environment, run_cli
 
 RUN_1 = Path(__file__).parent / "run-1"
@@ -46,6 +47,9 @@ def frozen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frozen]:
     (home / "chain" / "state.json").write_bytes(gzip.decompress((RUN_1 / "chain-state.json.gz").read_bytes()))
     shutil.copyfile(RUN_1 / "salts.key", home / "salts.key")
     (home / "salts.key").chmod(0o600)
+    info = folder / "run" / "provenance" / "run.json"
+    base = load_base("tiny", Path(environment["PROVENANCE_CACHE"]) / "models").dir
+    info.write_text(json.dumps(json.loads(info.read_text()) | {"base": str(base)}))  # where this machine keeps it
     frozen = Frozen(folder, environment)
     up = frozen("chain", "up")
     assert up.code == 0, up.err
