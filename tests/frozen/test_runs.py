@@ -47,6 +47,10 @@ def frozen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frozen]:
     (home / "chain" / "state.json").write_bytes(gzip.decompress((RUN_1 / "chain-state.json.gz").read_bytes()))
     shutil.copyfile(RUN_1 / "salts.key", home / "salts.key")
     (home / "salts.key").chmod(0o600)
+    for secret in (folder / "run/provenance/secrets", folder / "dataset/private"):
+        secret.chmod(0o700)  # git keeps no modes
+        for file in secret.iterdir():
+            file.chmod(0o600)
     info = folder / "run" / "provenance" / "run.json"
     base = load_base("tiny", Path(environment["PROVENANCE_CACHE"]) / "models").dir
     info.write_text(json.dumps(json.loads(info.read_text()) | {"base": str(base)}))  # where this machine keeps it
