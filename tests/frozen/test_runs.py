@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from provenance_trainer.base import load_base
+from provenance_trainer.model.base import load_base
 from tests.cli.conftest import Outcome, make_environment, run_cli
 
 RUN_1 = Path(__file__).parent / "run-1"
@@ -44,7 +44,9 @@ def frozen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frozen]:
     environment = make_environment(folder)
     home = Path(environment["PROVENANCE_HOME"])
     (home / "chain").mkdir(parents=True)
-    (home / "chain" / "state.json").write_bytes(gzip.decompress((RUN_1 / "chain-state.json.gz").read_bytes()))
+    (home / "chain" / "state.json").write_bytes(
+        gzip.decompress((RUN_1 / "chain-state.json.gz").read_bytes())
+    )
     shutil.copyfile(RUN_1 / "salts.key", home / "salts.key")
     (home / "salts.key").chmod(0o600)
     for secret in (folder / "run/provenance/secrets", folder / "dataset/private"):
@@ -53,7 +55,9 @@ def frozen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frozen]:
             file.chmod(0o600)
     info = folder / "run" / "provenance" / "run.json"
     base = load_base("tiny", Path(environment["PROVENANCE_CACHE"]) / "models").dir
-    info.write_text(json.dumps(json.loads(info.read_text()) | {"base": str(base)}))  # where this machine keeps it
+    info.write_text(
+        json.dumps(json.loads(info.read_text()) | {"base": str(base)})
+    )  # where this machine keeps it
     frozen = Frozen(folder, environment)
     up = frozen("chain", "up")
     assert up.code == 0, up.err
@@ -75,8 +79,12 @@ def said(verdict: dict[str, Any]) -> dict[str, Any]:
 WITH_EVERYTHING = ("--base", "tiny", "--with-data", "dataset")
 
 
-@pytest.mark.parametrize(("name", "more"), [("evidence_alone", ()), ("everything", WITH_EVERYTHING)])
-def test_a_frozen_run_verifies_with_the_claims_it_had(frozen: Frozen, name: str, more: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("name", "more"), [("evidence_alone", ()), ("everything", WITH_EVERYTHING)]
+)
+def test_a_frozen_run_verifies_with_the_claims_it_had(
+    frozen: Frozen, name: str, more: tuple[str, ...]
+) -> None:
     arguments = [str(frozen.folder / a) if a == "dataset" else a for a in more]
     done = frozen("verify", frozen.file, "--evidence", frozen.run, *arguments, "--json")
     assert done.code == 0, done.err

@@ -1,0 +1,165 @@
+"""`provenance release` and `provenance revoke`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from provenance.errors import Conflict, InputError
+from provenance.settings import Settings
+from provenance_cli.output import note, result, stage
+
+release_app = typer.Typer(add_completion=False, help="Release the quantized file under your key.")
+revoke_app = typer.Typer(
+    add_completion=False, help="Revoke a logged record or a dataset, with a reason."
+)
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Key = Annotated[str, typer.Option(help="Name of the signing key.")]
+
+
+@release_app.command()
+def release(
+    run: Annotated[Path, typer.Argument(help="Run folder (output_dir of the training).")],
+    name: Annotated[
+        str | None,
+        typer.Option(help="Name of the release, as name or name:version (default: model)."),
+    ] = None,
+    key: Key = "default",
+    json: Json = False,
+) -> None:
+    """Log a release of the quantized file, anchor it and claim it on chain."""
+    from provenance.artifacts.manifest import manifest_of
+    from provenance.chain.session import Session
+    from provenance.digest import Digest
+    from provenance.layout import RunFolder, write_atomically, write_json
+    from provenance.log.record import Record
+    from provenance.log.run_log import anchor, open_log, run_id_of
+    from provenance.log.tree import RunLog
+
+    folder = RunFolder(run)
+    session = Session(Settings.load(), key, note)
+    with stage("release") as progress, open_log(folder) as log:
+        file = log.quantized_file()
+        model, manifest = (
+            Digest.parse(log.last("quantize").fields["file"]),
+            manifest_of(folder.release),
+        )
+        write_atomically(folder.evidence / "release.manifest.json", manifest.to_bytes())
+        write_json(
+            folder.evidence / "release.oms.json", manifest.to_oms()
+        )  # for OpenSSF tools; nothing here relies on it
+        run_id = run_id_of(folder)
+        index = next(
+            (
+                i
+                for i, r in enumerate(log.records)
+                if r.type == "release" and r.fields["model"] == str(model)
+            ),
+            None,
+        )
+        if index is None:
+            record = Record.make(
+                "release",
+                run_id="0x" + run_id.hex(),
+                model=str(model),
+                manifest=str(manifest.root),
+                name=name or "model",
+                files=len(manifest.files),
+            )
+            index = log.append(record)
+        record = log.records[index]
+        if name not in (None, record.fields["name"]):
+            raise Conflict(
+                "file is released under another name already",
+                where=f"record {index}",
+                expected=record.fields["name"],
+                actual=name,
+                hint="a log is never rewritten; leave --name away to finish this release",
+            )
+        progress("anchoring")
+        head = anchor(session, log)
+        tree = RunLog(folder.journal)
+        tree.refresh(head.size)
+        progress("claiming")
+        receipt = session.release(
+            run_id,
+            head.seq,
+            model,
+            Digest.parse(record.fields["manifest"]),
+            record.digest,
+            index,
+            tree.tree.inclusion_proof(index, head.size),
+        )
+        progress("waiting for finality")
+        session.final(receipt)
+    value = {
+        "format": "provenance-release/1",
+        "model": str(model),
+        "run_id": "0x" + run_id.hex(),
+        "index": index,
+        "seq": head.seq,
+        "block": receipt.block_number,
+        "tx": "0x" + receipt.tx_hash.hex(),
+        "file": str(file),
+        "name": record.fields["name"],
+    }
+    result(
+        value,
+        json,
+        f"released {file.name} {model}\nblock {receipt.block_number}, tx 0x{receipt.tx_hash.hex()}",
+    )
+
+
+@revoke_app.command()
+def revoke(
+    reason: Annotated[str, typer.Option(help="Why; public and permanent.")],
+    run: Annotated[Path | None, typer.Option(help="Run folder.")] = None,
+    index: Annotated[
+        int | None, typer.Option(help="Log index of the record; default: the run's last release.")
+    ] = None,
+    dataset_id: Annotated[
+        str | None, typer.Option(help="Revoke a dataset registration (0x..) instead of a record.")
+    ] = None,
+    key: Key = "default",
+    json: Json = False,
+) -> None:
+    """Revoke a record of your run, or a dataset. It cannot be taken back."""
+    from provenance.chain.session import Session
+    from provenance.digest import Digest
+    from provenance.layout import RunFolder
+    from provenance.log.run_log import run_id_of
+    from provenance.log.tree import read_records
+
+    if (run is None) == (dataset_id is None):
+        raise InputError(
+            "name either a run or a dataset", expected="--run FOLDER or --dataset-id 0x.."
+        )
+    session = Session(Settings.load(), key, note)
+    if run is not None:
+        folder = RunFolder(run).require()
+        run_id, records = run_id_of(folder), read_records(folder.journal)
+        if index is None:
+            index = max((i for i, r in enumerate(records) if r.type == "release"), default=None)
+        if index is None or not 0 <= index < len(records):
+            raise InputError(
+                "no such record", where=str(run), expected=f"0..{len(records) - 1}", actual=index
+            )
+        receipt = session.revoke(run_id, index, reason)
+        subject = f"record {index} of run 0x{run_id.hex()}"
+    else:
+        receipt = session.revoke_dataset(Digest.parse(dataset_id or ""), reason)
+        subject = f"dataset {dataset_id}"
+    session.final(receipt)
+    result(
+        {
+            "format": "provenance-revocation/1",
+            "subject": subject,
+            "reason": reason,
+            "tx": "0x" + receipt.tx_hash.hex(),
+            "block": receipt.block_number,
+        },
+        json,
+        f"revoked {subject} in block {receipt.block_number}",
+    )
