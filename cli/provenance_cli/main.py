@@ -34,9 +34,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "provenance_cli.setup.contracts:app",
         "Compare deployed contract code with this package's sources.",
     ),
-    "dataset": ("provenance_cli.run.prove:dataset", "Commit a dataset and register it on chain."),
+    "dataset": ("provenance_cli.dataset.app:dataset", "Commit a dataset and register it on chain."),
     "plan": (
-        "provenance_cli.run.train:plan_app",
+        "provenance_cli.run.plan:plan_app",
         "Tell transactions, gas and proof time of a config before anything is spent.",
     ),
     "train": (
@@ -48,11 +48,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Prove that each epoch used exactly the committed dataset, on chain.",
     ),
     "merge": (
-        "provenance_cli.run.train:merge_app",
+        "provenance_cli.run.merge:merge_app",
         "Merge the adapter into the base model, exactly rounded to bf16.",
     ),
     "quantize": (
-        "provenance_cli.run.train:quantize_app",
+        "provenance_cli.run.quantize:quantize_app",
         "Write the merged model as GGUF Q8_0 or int8.",
     ),
     "release": (
@@ -60,12 +60,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Release the quantized file under your key.",
     ),
     "revoke": (
-        "provenance_cli.run.release:revoke_app",
+        "provenance_cli.run.revoke:revoke_app",
         "Revoke a logged record or a dataset, with a reason.",
     ),
     "verify": ("provenance_cli.judge.verify:verify_app", "Judge a model file or digest."),
     "gate": (
-        "provenance_cli.judge.verify:gate_app",
+        "provenance_cli.judge.gate:gate_app",
         "Let a pipeline pass only with a verified model.",
     ),
     "proof": (

@@ -1,35 +1,27 @@
-"""The option `--executor`: one home for its names and their check, read before a command touches chain or secrets."""
+"""Options and arguments that several commands share, each with one help text."""
 
 from __future__ import annotations
 
-import re
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from provenance.errors import ConfigError
+from provenance_zk.workers.names import local_workers
 
-RAY_HERE = "ray:local"
-_LOCAL = re.compile(r"local(?::([1-9][0-9]{0,2}))?")
-_RAY_THERE = re.compile(r"ray://[^\s/]+:[0-9]{1,5}")
-
-
-def local_workers(name: str) -> int | None:
-    """How many proofs at a time `local:N` asks for; 0 for `local`, which leaves it to the machine; None for Ray.
-
-    Raises:
-        ConfigError: no such executor.
-    """
-    if match := _LOCAL.fullmatch(name):
-        return int(match[1] or 0)
-    if name == RAY_HERE or _RAY_THERE.fullmatch(name):
-        return None
-    raise ConfigError(
-        "no such executor",
-        where="--executor",
-        expected="local, local:N with N from 1 to 999, ray:local or ray://HOST:PORT",
-        actual=name,
-    )
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+KeyName = Annotated[str, typer.Option("--key", help="Name of the signing key.")]
+RunDir = Annotated[Path, typer.Argument(help="Run folder (output_dir of the training).")]
+DatasetDir = Annotated[
+    Path, typer.Argument(metavar="DIR", help="Folder written by `dataset commit`.")
+]
+TrainingConfig = Annotated[
+    Path, typer.Argument(help="Training configuration (YAML, Hugging Face and TRL names).")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Override keys of the configuration."),
+]
 
 
 def _checked(name: str) -> str:

@@ -20,6 +20,18 @@ def result(value: dict[str, Any], as_json: bool, text: str) -> None:
     print(json.dumps(value, indent=2, sort_keys=True) if as_json else text, flush=True)
 
 
+def fields(value: dict[str, Any], as_json: bool) -> None:
+    """A result as a list of its fields, or as one line of JSON."""
+    if as_json:
+        print(json.dumps(value, ensure_ascii=False), flush=True)
+        return
+    width = max(len(name) for name in value)
+    for name, item in value.items():
+        if isinstance(item, list | dict):
+            item = json.dumps(item, ensure_ascii=False)
+        print(f"{name.replace('_', ' '):{width}}  {item}", flush=True)
+
+
 @contextmanager
 def stage(name: str) -> Iterator[Callable[[str], None]]:
     """Announce a piece of long work and say how long it took; yields a function that shows progress within it."""

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from provenance.chain.contracts import Addresses, Reader
+from provenance.chain.deploy import Deployment
 from provenance.chain.session import connect
-from provenance.errors import UnavailableError
+from provenance.errors import NotFound, UnavailableError
 from provenance.judgement.facts import ChainReader
 from provenance.judgement.trust import Trust
 from provenance.settings import Settings
 from provenance.verify.protocols import FormatInspector, ProofVerifier
+
+if TYPE_CHECKING:
+    from provenance_zk.training.registration import Keys
 
 
 def addresses_of(trust: Trust) -> Addresses:
@@ -90,3 +94,27 @@ def base_folder(settings: Settings, name: str | None) -> Path | None:
     from provenance_trainer.model.base import load_base
 
     return load_base(name, settings.cache / "models").dir
+
+
+def proving_keys(settings: Settings, deployment: Deployment, depth: int) -> Keys:
+    """The proving keys of epochs and trees that the deployed ledger pins.
+
+    Raises:
+        NotFound: the cache was wiped; the message names the ledger and what to do.
+    """
+    from provenance_zk.prover.keys import find_key
+    from provenance_zk.training.registration import Keys
+
+    cache = settings.cache / "keys"
+    try:
+        epoch = find_key(cache, bytes.fromhex(deployment.key("epoch").vk_id[2:]))
+        tree = find_key(cache, bytes.fromhex(deployment.key("tree", depth=depth).vk_id[2:]))
+    except NotFound as error:
+        raise NotFound(
+            f"keys missing for ledger {deployment.ledger}",
+            where=error.where,
+            expected=error.expected,
+            hint="run: provenance chain deploy (development keys differ per machine), "
+            "or restore the cache",
+        ) from error
+    return Keys(epoch, tree)

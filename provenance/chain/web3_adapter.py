@@ -222,16 +222,16 @@ def _bytes(text: str) -> bytes:
 class Abi:
     """Encoding and decoding for one contract's ABI."""
 
-    def __init__(self, abi: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, abi: Sequence[Any]) -> None:
         self._functions = {item["name"]: item for item in abi if item["type"] == "function"}
         self._events = {
             bytes(event_abi_to_log_topic(item)): item for item in abi if item["type"] == "event"
-        }  # type: ignore[arg-type]
+        }
         self._errors = {
             bytes(function_abi_to_4byte_selector(item)): item
             for item in abi
             if item["type"] == "error"
-        }  # type: ignore[arg-type]
+        }
         self._constructor: Mapping[str, Any] = next(
             (item for item in abi if item["type"] == "constructor"), {"inputs": []}
         )
@@ -239,7 +239,7 @@ class Abi:
 
     def encode(self, function: str, args: Sequence[Any]) -> bytes:
         item = self._functions[function]
-        return bytes(function_abi_to_4byte_selector(item)) + self._pack(item["inputs"], args)  # type: ignore[arg-type]
+        return bytes(function_abi_to_4byte_selector(item)) + self._pack(item["inputs"], args)
 
     def encode_constructor(self, args: Sequence[Any]) -> bytes:
         return self._pack(self._constructor["inputs"], args)
@@ -269,7 +269,7 @@ class Abi:
     def decode_input(self, data: bytes) -> tuple[str, dict[str, Any]] | None:
         """Function name and arguments of a transaction's calldata; None for another contract's."""
         for name, item in self._functions.items():
-            if bytes(function_abi_to_4byte_selector(item)) == data[:4]:  # type: ignore[arg-type]
+            if bytes(function_abi_to_4byte_selector(item)) == data[:4]:
                 values = self._unpack(item["inputs"], data[4:], name)
                 return name, {i["name"]: v for i, v in zip(item["inputs"], values, strict=True)}
         return None

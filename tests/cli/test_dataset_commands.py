@@ -18,7 +18,7 @@ from provenance.errors import (
     UnavailableError,
     VerificationError,
 )
-from provenance_cli.run.prove import (
+from provenance_cli.dataset.app import (
     dataset,  # as the command line has it, with the commands of every module
 )
 from provenance_zk.prover.client import ZkProver

@@ -21,8 +21,8 @@ from provenance.errors import (
     VerificationError,
 )
 from provenance.judgement.trust import Contract, Key
+from provenance_cli.dataset.app import dataset
 from provenance_cli.judge.proof import proof_app
-from provenance_cli.run.prove import dataset
 from provenance_cli.setup.deployment import audit_keys, deploy_all, write_trust
 from provenance_zk.audits.proving import prove_sorted_set, submit_sorted_set
 from provenance_zk.audits.sorted_proofs import publish

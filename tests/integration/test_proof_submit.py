@@ -14,8 +14,8 @@ from provenance.chain.web3_adapter import keccak
 from provenance.digest import sha256
 from provenance.errors import InputError, NotFound, ProvenanceError, RejectedError
 from provenance.judgement.verdict import Status
+from provenance_cli.dataset.app import dataset
 from provenance_cli.judge.proof import proof_app
-from provenance_cli.run.prove import dataset
 from provenance_cli.setup.deployment import audit_keys, deploy_all, write_trust
 from provenance_zk.audits.sorted_proofs import FOLDER, chunk_files
 from provenance_zk.audits.statement_file import Statement

@@ -1,31 +1,19 @@
-"""The commands `provenance dataset ...`. Results go to stdout, everything for people to stderr; errors propagate."""
+"""`provenance dataset commit`: salted leaves under one root."""
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from provenance.dataset.committed import CommittedDataset
-
-dataset = typer.Typer(
-    add_completion=False,
-    name="dataset",
-    help="Commit datasets and look at what was committed.",
-    no_args_is_help=True,
-)
-
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-_Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder written by `dataset commit`.")]
+from provenance_cli.options import Json
+from provenance_cli.output import fields, note
 
 
-@dataset.command()
 def commit(
     source: Annotated[
         str, typer.Argument(metavar="PATH|NAME", help="File, folder, hub dataset, or attack-stix.")
@@ -49,7 +37,7 @@ def commit(
         str | None, typer.Option("--source", metavar="S", help="Name the source otherwise.")
     ] = None,
     licence: Annotated[str | None, typer.Option(metavar="L", help="Licence of the data.")] = None,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Commit a dataset: salted leaves under one root, records and salts in a private folder.
 
@@ -76,7 +64,7 @@ def commit(
         curation=[*rows.curation, *([f"first {limit} records"] if limit is not None else [])],
     )
     if not facts.licence:
-        _say("warning: no licence is recorded; name it with --licence")
+        note("warning: no licence is recorded; name it with --licence")
     with _progress() as progress:
         report = commit_dataset(
             islice(rows, limit),
@@ -89,111 +77,8 @@ def commit(
             progress=progress,
         )
     if report.removed:
-        _say(f"dropped {report.removed} exact duplicates")
-    _print(report.to_json(), as_json)
-
-
-@dataset.command()
-def info(folder: _Folder, as_json: _Json = False) -> None:
-    """Show what is public about a committed dataset."""
-    from provenance.dataset.committed import CommittedDataset
-
-    with CommittedDataset.open(folder) as opened:
-        manifest = dict(opened.manifest)
-        root = manifest.pop("root")
-        erased = (
-            len(opened.erased()) if opened.records_file.exists() else None
-        )  # a public copy has no records
-        result = {
-            **manifest,
-            **root,
-            "erased": erased,
-            "manifest_digest": str(opened.manifest_digest),
-        }
-    if not as_json:
-        size = sum(entry["size"] for entry in result["files"])
-        result["files"] = f"{len(result['files'])} ({size} bytes; --json lists them)"
-    _print(result, as_json)
-
-
-@dataset.command()
-def check(
-    folder: _Folder,
-    slow: Annotated[
-        bool, typer.Option("--slow", help="In Python, without the prover: 0.8 ms a record.")
-    ] = False,
-    as_json: _Json = False,
-) -> None:
-    """Recompute digests, leaves and root of a committed dataset from its private records."""
-    from provenance.dataset.committed import CommittedDataset, LeafFunction, RootFunction
-    from provenance.dataset.saltstore import load_key
-    from provenance.settings import Settings
-    from provenance_zk.prover.client import ZkProver, find_binary
-    from provenance_zk.training import commitments
-
-    settings = Settings.load()
-    key = load_key(settings.home / "salts.key")
-    leaf_function: LeafFunction = commitments.leaves_of
-    root_function: RootFunction = commitments.root_of
-    if not slow:
-        prover = ZkProver(find_binary(settings.zkprover))
-        leaf_function, root_function = commitments.fast_leaves(prover), prover.leaf_root
-    with CommittedDataset.open(folder, key) as opened:
-        report = opened.check(leaf_function, root_function)
-        _print(
-            {
-                "format": "provenance-dataset-check/1",
-                **opened.root.to_json(),
-                "records": report.records,
-                "erased": report.erased,
-                "leaves_checked": report.leaves,
-                "root_checked": report.root,
-            },
-            as_json,
-        )
-
-
-def record_of(opened: CommittedDataset, file: Path) -> dict[str, Any]:
-    """`parse_record` for an open dataset."""
-    return parse_record(file, opened.text_column)
-
-
-def parse_record(file: Path, text_column: str | None) -> dict[str, Any]:
-    """The row that a file holds: the text of the column, or a JSON object. Every byte counts, a trailing newline too.
-
-    Raises:
-        InputError: no such file, or it holds no row.
-    """
-    from provenance.digest import open_regular
-    from provenance.encoding import parse_json
-    from provenance.errors import InputError
-
-    with open_regular(file) as stream:
-        data = stream.read()
-    try:
-        row = {text_column: data.decode("utf-8")} if text_column is not None else parse_json(data)
-    except ValueError as error:
-        raise InputError(
-            "file holds no record of this form", where=str(file), actual=error
-        ) from error
-    if not isinstance(row, dict):
-        raise InputError("file holds no row", where=str(file), expected="a JSON object")
-    return row
-
-
-def _say(text: str) -> None:
-    typer.echo(text, err=True)
-
-
-def _print(result: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(result, ensure_ascii=False))
-        return
-    width = max(len(name) for name in result)
-    for name, value in result.items():
-        if isinstance(value, list | dict):
-            value = json.dumps(value, ensure_ascii=False)
-        typer.echo(f"{name.replace('_', ' '):{width}}  {value}")
+        note(f"dropped {report.removed} exact duplicates")
+    fields(report.to_json(), as_json)
 
 
 @contextmanager
@@ -224,6 +109,6 @@ def _progress() -> Iterator[Callable[[str, int, int | None], None]]:
 def _plain_progress() -> Callable[[str, int, int | None], None]:
     def tell(stage: str, done: int, total: int | None) -> None:
         if total is not None and done == total:
-            _say(f"{stage}: {done} records")
+            note(f"{stage}: {done} records")
 
     return tell

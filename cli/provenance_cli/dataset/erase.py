@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from provenance_cli.dataset.commit import dataset
+from provenance_cli.dataset.record_file import record_of
+from provenance_cli.options import Json
 from provenance_cli.output import note, result
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ _Runs = Annotated[
 ]
 
 
-@dataset.command()
 def erase(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="Folder written by `dataset commit`.")
@@ -55,7 +55,7 @@ def erase(
     key: Annotated[
         str, typer.Option("--key", help="Name of the key that signs the tombstone.")
     ] = "default",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Erase a record: its bytes, its salt, the salts of batches that used it. It cannot be taken back.
 
@@ -217,7 +217,6 @@ def _look(folder: Path, runs: list[Path], file: Path | None, as_json: bool) -> N
     from provenance.dataset.saltstore import load_key
     from provenance.layout import RunFolder
     from provenance.settings import Settings
-    from provenance_cli.dataset.commit import record_of
     from provenance_zk.training.residue import search
 
     key = load_key(Settings.load().home / "salts.key")

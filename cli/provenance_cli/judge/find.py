@@ -16,6 +16,7 @@ from provenance.log.anchoring import read_heads
 from provenance.log.tree import read_records
 from provenance.settings import Settings
 from provenance.verify.evidence import FolderSource, run_id_of
+from provenance_cli.options import Json
 from provenance_cli.output import note, result
 
 app = typer.Typer(
@@ -33,7 +34,7 @@ def find(
         typer.Option("--evidence", help="Run folder, or a folder of run folders; repeatable."),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Do not ask the chain.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Search runs and chain for everything that has this digest; exit 4 if nothing has."""
     wanted = Digest.parse(digest)

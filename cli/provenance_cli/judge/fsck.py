@@ -14,6 +14,7 @@ from provenance.log.record import Record
 from provenance.log.tree import read_records
 from provenance.merkle import Tree
 from provenance.settings import Settings
+from provenance_cli.options import Json
 from provenance_cli.output import result
 
 app = typer.Typer(
@@ -36,7 +37,7 @@ def fsck(
         bool,
         typer.Option("--rebuild", help="Rewrite derived files and database rows from the journal."),
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Exit 0 if all agree, 1 if something contradicts the journal, 3 if the chain does not answer."""
     folder = RunFolder(run).require()

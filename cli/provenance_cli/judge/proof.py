@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from provenance.judgement.verdict import Status, Verdict
-from provenance_cli.options import ExecutorOption
+from provenance_cli.judge.verdict_text import WORST_FIRST, proof_verdict_text, proof_verdicts_json
+from provenance_cli.options import ExecutorOption, Json
 from provenance_cli.output import note
 
 if TYPE_CHECKING:
@@ -24,14 +22,9 @@ proof_app = typer.Typer(
     no_args_is_help=True,
     help="Check or export a proof or statement file as a third party.",
 )
+
+
 SLOW_S = 1.0  # a proof in pure Python, on the machines this was tried on
-_WORST = (
-    Status.FAILED,
-    Status.REVOKED,
-    Status.POLICY_DENIED,
-    Status.INDETERMINATE,
-    Status.VERIFIED,
-)
 
 
 @proof_app.callback()
@@ -76,7 +69,7 @@ def verify(
     slow: Annotated[
         bool, typer.Option("--slow", help="In pure Python: about a second a proof.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Check proof files against pinned keys and a known dataset; the exit code is that of the worst verdict."""
     from provenance.judgement.trust import load_trust
@@ -103,8 +96,12 @@ def verify(
         else lone
     )
     verdicts = [judge.judge(path) for path in files]
-    worst = min(verdicts, key=lambda v: _WORST.index(v.status))
-    print(_json(verdicts, worst) if as_json else "\n".join(_text(v) for v in verdicts))
+    worst = min(verdicts, key=lambda v: WORST_FIRST.index(v.status))
+    print(
+        proof_verdicts_json(verdicts, worst)
+        if as_json
+        else "\n".join(proof_verdict_text(v) for v in verdicts)
+    )
     raise typer.Exit(worst.exit_code)
 
 
@@ -121,7 +118,7 @@ def submit(
     key: Annotated[
         str, typer.Option("--key", help="Name of the signing key: it pays, and shows nothing.")
     ] = "default",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Have the deployed contract of audits check statement files. Anybody may; what it knows already is not sent again.
 
@@ -170,15 +167,15 @@ def open_(
     draws: Annotated[int, typer.Option(min=2, max=1 << 16, help="Blocks drawn in all.")] = 459,
     executor: ExecutorOption = "local",
     key: Annotated[str, typer.Option("--key", help="Name of the signing key.")] = "default",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Open sampled blocks of a run's merge and quantization at a nonce that a verifier demands; `verify --openings` checks them."""
     from provenance.chain.session import Session
     from provenance.digest import Digest
     from provenance.settings import Settings
     from provenance_cli.output import result, stage
-    from provenance_cli.run.prove_weights import open_weights
     from provenance_cli.wiring import inspector_for
+    from provenance_zk.weights.run_proofs import open_weights
     from provenance_zk.workers.executors import opened as open_prover
 
     settings = Settings.load()
@@ -220,7 +217,7 @@ def export(
         list[Path] | None,
         typer.Option("--keys", metavar="FOLDER", help="Folder of verifying keys; repeatable."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Write a proof with its key as snarkjs reads them; checks neither. The exported key belongs to this proof alone."""
     from provenance.layout import write_json
@@ -333,32 +330,4 @@ def _registered(
     )
     return named, SortedOnChain(
         dataset, trust, lambda vk_id: snapshot.sorted_complete(wanted, vk_id)
-    )
-
-
-def _json(verdicts: Sequence[Verdict], worst: Verdict) -> str:
-    value = {
-        "format": "provenance-proof-verdicts/1",
-        "status": worst.status.value,
-        "word": worst.word,
-        "exit_code": worst.exit_code,
-        "verdicts": [v.to_json() for v in verdicts],
-    }
-    return json.dumps(value, indent=2)
-
-
-def _text(verdict: Verdict) -> str:
-    from provenance_cli.judge.verify import claim_lines
-
-    head = verdict.word.upper().replace("(DEVELOPMENT)", "(development)")
-    lines = [f"{head}  {verdict.subject['name']}: {verdict.reason}"]
-    for claim in verdict.claims:
-        lines += claim_lines(claim)
-    return "\n".join(
-        [
-            *lines,
-            *(f"  {reason}" for reason in verdict.development),
-            "  not shown: " + "; ".join(verdict.limits),
-            f"  trust file {verdict.trust}",
-        ]
     )

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from provenance.settings import Settings
+from provenance_cli.options import Json
 from provenance_cli.output import note, result, stage
 
 app = typer.Typer(
@@ -15,7 +16,6 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Start, stop and inspect the embedded chain; deploy the contracts.",
 )
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def _status(settings: Settings) -> dict[str, Any]:

@@ -9,12 +9,13 @@ import tempfile
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from provenance.errors import UnavailableError
 from provenance.settings import Settings
+from provenance_cli.options import Json
 from provenance_cli.output import note, result
 
 app = typer.Typer(
@@ -107,7 +108,7 @@ def _without_metadata(code: bytes | bytearray) -> bytes:
 
 
 @app.command()
-def verify(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def verify(json: Json = False) -> None:
     """Recompile with py-solc-x and compare with the deployed code; exit 1 unless all are at least `match`."""
     from provenance.chain.contracts import Reader
     from provenance.chain.session import connect, load_deployment

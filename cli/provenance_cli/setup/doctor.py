@@ -14,6 +14,7 @@ import typer
 
 from provenance.errors import ProvenanceError
 from provenance.settings import Settings
+from provenance_cli.options import Json
 from provenance_cli.output import note, result
 
 app = typer.Typer(
@@ -154,7 +155,7 @@ def doctor(
     quiet: Annotated[
         bool, typer.Option("--quiet", help="Say only what is missing and needed.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Look at everything the commands need; exit 3 if something needed is missing."""
     findings = [check() for check in CHECKS]

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from provenance.settings import Settings
+from provenance_cli.options import Json
 from provenance_cli.output import result
 
 app = typer.Typer(
@@ -21,7 +22,6 @@ PasswordFile = Annotated[
     Path | None,
     typer.Option(help="0600 file with the password.", envvar="PROVENANCE_PASSWORD_FILE"),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from provenance_cli.options import Json
 from provenance_cli.output import note, result, stage
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ ceremony = typer.Typer(
 )
 app.add_typer(ceremony, name="ceremony")
 
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _Kind = Annotated[str, typer.Option(help="Kind of statement: epoch, tree, ..")]
 _Slots = Annotated[
     int, typer.Option(min=1, help="Slots of the circuit (docs/formats/statements.md).")
@@ -67,7 +67,7 @@ def _print(value: dict[str, Any], as_json: bool, *, more: str = "") -> None:
 
 
 @app.command()
-def setup(kind: _Kind, slots: _Slots, depth: _Depth = 0, as_json: _Json = False) -> None:
+def setup(kind: _Kind, slots: _Slots, depth: _Depth = 0, as_json: Json = False) -> None:
     """Make a development key, or find it in the cache. Whoever runs this could forge proofs."""
     from provenance.settings import Settings
     from provenance_zk.prover.keys import ensure_keys
@@ -86,7 +86,7 @@ def inspect(
     key: Annotated[
         str, typer.Argument(metavar="PATH|VKID", help="Key folder, or id of a key in the cache.")
     ],
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Check a key's verifying part and show its facts."""
     from provenance.errors import InputError
@@ -118,7 +118,7 @@ def inspect(
 
 @ceremony.command()
 def begin(
-    folder: _Transcript, kind: _Kind, slots: _Slots, depth: _Depth = 0, as_json: _Json = False
+    folder: _Transcript, kind: _Kind, slots: _Slots, depth: _Depth = 0, as_json: Json = False
 ) -> None:
     """Coordinator: start a ceremony for one circuit in a new folder."""
     from provenance.settings import Settings
@@ -147,7 +147,7 @@ def contribute(
     ],
     name: Annotated[str, typer.Option(help="Your name, for the transcript (public).")],
     out: Annotated[Path, typer.Option(help="State file to write; must not exist.")],
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Contributor: add secrets of your own to a state file; they exist in this process's memory only."""
     from provenance.settings import Settings
@@ -169,7 +169,7 @@ def contribute(
 def accept(
     folder: _Transcript,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="State file from a contributor.")],
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Coordinator: verify a contribution and take it into the transcript."""
     from provenance.settings import Settings
@@ -198,7 +198,7 @@ def seal(
         typer.Option(help="Where anyone can look the beacon up: a block's hash, a drand round."),
     ],
     minimum: _Minimum,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Coordinator: verify the open phase and close it with a public beacon. Closing phase 2 gives the key."""
     from provenance.settings import Settings
@@ -243,7 +243,7 @@ def verify(
     store: Annotated[
         bool, typer.Option("--store", help="Write the key that follows into the cache.")
     ] = False,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Recompute a closed ceremony from its files and say which key follows. Look the beacons up yourself."""
     from provenance.settings import Settings

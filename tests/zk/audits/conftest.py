@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from provenance.dataset.saltstore import load_or_create_key
 from provenance.dataset.writer import ManifestFacts
 from provenance.errors import ProvenanceError
+from provenance_cli.dataset.app import dataset
 from provenance_cli.judge.proof import proof_app
-from provenance_cli.run.prove import dataset
 from provenance_zk.training.commitments import PythonTree, commit_dataset
 from tests.support.chain import PASSWORD, cache_folder, write_keystore
 

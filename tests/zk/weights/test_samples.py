@@ -14,7 +14,7 @@ from provenance.artifacts.tensors import DType, Layout, Tensor, TensorTable
 from provenance.errors import InputError, VerificationError
 from provenance.judgement.facts import TableFacts
 from provenance_zk.kinds import KINDS
-from provenance_zk.weights.commit import samples
+from provenance_zk.weights import samples
 
 SEED = bytes(range(32))
 

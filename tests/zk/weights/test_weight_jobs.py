@@ -21,7 +21,7 @@ from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import KeyFolder, ensure_keys
 from provenance_zk.prover.server import ChildServer
 from provenance_zk.statements import ProofFile
-from provenance_zk.weights.commit import samples
+from provenance_zk.weights import samples
 from provenance_zk.weights.proving import make_proofs, prove_stage
 from provenance_zk.weights.stages import Model, QuantizeStage
 from provenance_zk.workers.jobs import Job, JobQueue

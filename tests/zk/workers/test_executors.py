@@ -9,11 +9,11 @@ import pytest
 
 from provenance.errors import ConfigError, UnavailableError
 from provenance.settings import Settings
-from provenance_cli.options import RAY_HERE
 from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import KeyFolder
 from provenance_zk.prover.server import ChildServer, RunningServer
 from provenance_zk.workers.executors import opened
+from provenance_zk.workers.names import RAY_HERE
 
 
 def settings(prover: ZkProver, tmp_path: Path, address: str | None = None) -> Settings:

@@ -19,7 +19,6 @@ from support.chain import cache_folder
 from provenance.digest import sha256
 from provenance.errors import InputError, NotFound, RejectedError, UnavailableError
 from provenance.order import epoch_order
-from provenance_cli.options import RAY_HERE
 from provenance_trainer.formats.gguf import BLOCK_BYTES, quantize_q8_0
 from provenance_trainer.model.weights import SafetensorsWriter
 from provenance_zk.field import R
@@ -29,6 +28,7 @@ from provenance_zk.training.epochs import epoch_jobs
 from provenance_zk.weights.samples import groups
 from provenance_zk.weights.stages import Model, QuantizeStage
 from provenance_zk.workers.jobs import Job, JobQueue
+from provenance_zk.workers.names import RAY_HERE
 from provenance_zk.workers.pool import LocalExecutor, ProofPool
 from provenance_zk.workers.ray_executor import RayExecutor
 from tests.support.places import REPO

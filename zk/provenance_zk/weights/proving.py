@@ -21,7 +21,7 @@ from provenance.log.record import Record
 from provenance_zk.prover.keys import KeyFolder
 from provenance_zk.statements import ProofFile
 from provenance_zk.training.ledger import calldata
-from provenance_zk.weights.commit import samples
+from provenance_zk.weights import samples
 from provenance_zk.weights.ledger import ModelLedger, Opening, Sample
 from provenance_zk.weights.samples import Anchoring, Group
 from provenance_zk.workers.jobs import Job

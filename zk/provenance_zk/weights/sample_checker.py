@@ -14,7 +14,7 @@ from provenance.verify.protocols import SampleEvidence, Sampling
 from provenance_zk.checker import Engine, equal, parse_proofs, require_key, require_valid
 from provenance_zk.groth16.verifier import parse_key
 from provenance_zk.kinds import RANKS, by_number
-from provenance_zk.weights.commit import samples
+from provenance_zk.weights import samples
 
 
 def check_samples(engine: Engine, evidence: SampleEvidence) -> Sampling:

@@ -12,7 +12,8 @@ from provenance.artifacts.tensors import DType, Layout, Tensor, TensorTable
 from provenance.digest import Digest
 from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import KeyFolder
-from provenance_zk.weights.commit import TensorCommitment, TensorWanted, commit_weights, samples
+from provenance_zk.weights import samples
+from provenance_zk.weights.commit import TensorCommitment, TensorWanted, commit_weights
 from provenance_zk.weights.merging import StoredPair, StoredTensor, merge_request
 from provenance_zk.weights.samples import NO_TABLE, Anchoring, Group, name_of
 from provenance_zk.workers.jobs import Job

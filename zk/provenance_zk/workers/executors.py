@@ -8,10 +8,10 @@ from contextlib import ExitStack, contextmanager
 
 from provenance.errors import ConfigError
 from provenance.settings import Settings
-from provenance_cli.options import local_workers
 from provenance_zk.prover.client import ZkProver, find_binary
 from provenance_zk.prover.connection import Address
 from provenance_zk.prover.server import ChildServer, RunningServer
+from provenance_zk.workers.names import local_workers
 from provenance_zk.workers.pool import Executor, LocalExecutor
 
 ONE_SHOT = "one-shot"

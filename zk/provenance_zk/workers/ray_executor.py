@@ -23,11 +23,11 @@ from ray.exceptions import RayActorError, RayError
 
 from provenance.errors import InputError, ProvenanceError, UnavailableError
 from provenance.settings import Settings
-from provenance_cli.options import RAY_HERE
 from provenance_zk.prover.client import ZkProver, find_binary
 from provenance_zk.prover.keys import find_key, load_key
 from provenance_zk.prover.server import ChildServer
 from provenance_zk.workers.jobs import Job
+from provenance_zk.workers.names import RAY_HERE
 from provenance_zk.workers.pool import Done, LocalExecutor, Worker
 
 _HINT = (

@@ -103,7 +103,7 @@ def open_weights(
         Conflict: no stage was proven yet.
     """
     from provenance.log.run_log import open_log
-    from provenance_zk.weights.commit import samples
+    from provenance_zk.weights import samples
     from provenance_zk.weights.proving import make_proofs
 
     folder, made = RunFolder(run).require(), {}
