@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from provenance.errors import InputError
+from provenance.ids import to_hex
 
 PREFIX = b"provenance/v1/"
 _CHUNK_BYTES = 1 << 20
@@ -31,7 +32,7 @@ class Digest(bytes):
     @property
     def hex0x(self) -> str:
         """The digest as contracts print it: `0x<64 lower hex>`."""
-        return f"0x{self.hex()}"
+        return to_hex(self)
 
     @property
     def limbs(self) -> tuple[int, int]:
