@@ -237,9 +237,7 @@ def test_the_file_carries_the_keys_of_the_page(job: Job) -> None:
 
 
 def test_every_model_key_of_the_page_is_in_the_code() -> None:
-    source = (ROOT / "trainer" / "provenance_trainer" / "gguf_model.py").read_text() + (
-        ROOT / "trainer" / "provenance_trainer" / "quantize.py"
-    ).read_text()
+    source = (FORMATS / "gguf_model.py").read_text() + (FORMATS / "gguf.py").read_text()
     tokens = {f"tokenizer.ggml.{name}_token_id" for name in ("bos", "eos", "unknown", "padding")}
     named = {
         n for row in table(page("gguf"), "<!-- keys: model -->") for n in code(row[0])
