@@ -1,4 +1,6 @@
-"""Session-wide pieces: an embedded chain with contracts and keys, an honest run on it, and the order of tests."""
+"""Session-wide pieces: an embedded chain with contracts and keys, an honest run on it, and the
+order of tests.
+"""
 
 from __future__ import annotations
 
