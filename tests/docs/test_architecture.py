@@ -33,6 +33,18 @@ def test_every_path_it_names_exists() -> None:
     assert [path for path in sorted(named()) if not (ROOT / path).exists()] == []
 
 
+def test_every_folder_of_tests_that_a_page_names_exists() -> None:
+    pages = {path: path.read_text() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]}
+    lost = [
+        f"{path.relative_to(ROOT)}: {folder}"
+        for path, text in pages.items()
+        if path.name != "CHANGELOG.md"
+        for folder in re.findall(r"`(tests/[^`\s:*]*)`", text)
+        if not (ROOT / folder).exists()
+    ]
+    assert lost == []
+
+
 def test_every_package_has_a_line() -> None:
     lines = set(re.findall(r"^\| `([^`]+/)` \|", PAGE, re.MULTILINE))
     wanted = {folder for folder in folders_of_code() if not folder.startswith(ELSEWHERE)}
