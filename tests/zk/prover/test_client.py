@@ -374,6 +374,7 @@ def test_ctrl_c_kills_the_child(tmp_path: Path) -> None:
         f"ZkProver(Path({str(binary)!r})).inspect(Path('/'))"
     )
     parent = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
+    child: int | None = None
     try:
         deadline = time.monotonic() + 30
         while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < deadline:
@@ -385,7 +386,7 @@ def test_ctrl_c_kills_the_child(tmp_path: Path) -> None:
     finally:
         parent.kill()
         parent.wait()
-        if is_running(child):
+        if child is not None and is_running(child):
             os.kill(child, signal.SIGKILL)
 
 
