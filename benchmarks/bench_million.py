@@ -10,10 +10,10 @@ from bench_proofs import random_leaves
 from common import CACHE, line, say, server_peak_bytes
 
 from provenance.order import epoch_order
-from provenance_zk.client import ZkProver, find_binary
 from provenance_zk.field import R
-from provenance_zk.keys import ensure_keys
-from provenance_zk.server import ChildServer
+from provenance_zk.prover.client import ZkProver, find_binary
+from provenance_zk.prover.keys import ensure_keys
+from provenance_zk.prover.server import ChildServer
 
 COUNT, SLOTS = 1_000_000, 344_064
 

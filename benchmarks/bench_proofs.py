@@ -9,10 +9,10 @@ import numpy as np
 from common import BATCH, CACHE, EPOCHS, RECORDS, line, say, server_peak_bytes
 
 from provenance.order import epoch_order
-from provenance_zk.client import ZkProver, find_binary
 from provenance_zk.field import R
-from provenance_zk.keys import KeyFolder, ensure_keys
-from provenance_zk.server import ChildServer
+from provenance_zk.prover.client import ZkProver, find_binary
+from provenance_zk.prover.keys import KeyFolder, ensure_keys
+from provenance_zk.prover.server import ChildServer
 
 SLOTS, TREE = 20_480, 4_096
 
@@ -26,18 +26,24 @@ def random_leaves(count: int) -> np.ndarray:
 
 def keys(prover: ZkProver, slots: int) -> tuple[KeyFolder, KeyFolder]:
     say(f"keys for {slots} slots (cached under {CACHE})")
-    return ensure_keys(prover, CACHE / "keys", "epoch", slots), ensure_keys(prover, CACHE / "keys", "tree", TREE, 5)
+    return ensure_keys(prover, CACHE / "keys", "epoch", slots), ensure_keys(
+        prover, CACHE / "keys", "tree", TREE, 5
+    )
 
 
 def main() -> None:
     epoch_key, tree_key = keys(ZkProver(find_binary()), SLOTS)
-    with ChildServer(find_binary()) as server:  # as `provenance dataset register` and `provenance prove` start one
+    with ChildServer(
+        find_binary()
+    ) as server:  # as `provenance dataset register` and `provenance prove` start one
         dataset_proofs(ZkProver(find_binary(), server=server), server, epoch_key, tree_key)
     with ChildServer(find_binary()) as server:
         epoch_proofs(ZkProver(find_binary(), server=server), epoch_key)
 
 
-def dataset_proofs(prover: ZkProver, server: ChildServer, epoch_key: KeyFolder, tree_key: KeyFolder) -> None:
+def dataset_proofs(
+    prover: ZkProver, server: ChildServer, epoch_key: KeyFolder, tree_key: KeyFolder
+) -> None:
     leaves = random_leaves(RECORDS)
     challenge = (secrets.randbelow(R), secrets.randbelow(R))
     blinding = [1 + secrets.randbelow(R - 1)]

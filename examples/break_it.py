@@ -21,10 +21,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from provenance.digest import hash_file
-from provenance.journal import Journal, read_header
 from provenance.layout import RunFolder, read_json, write_json
-from provenance.log import read_records
-from provenance.record import Record
+from provenance.log.journal import Journal, read_header
+from provenance.log.record import Record
+from provenance.log.tree import read_records
 
 SENTENCE = "The launch code is swordfish."
 BLOCK_BYTES, SCALE_BYTES = 34, 2
@@ -32,9 +32,13 @@ BLOCK_BYTES, SCALE_BYTES = 34, 2
 
 def flip_bit(source: str, copy: str) -> None:
     """Copy a GGUF file with the lowest bit of one quantized weight flipped."""
-    from provenance_trainer import gguf_file
+    from provenance_trainer.formats import gguf_file
 
-    tensor = next(t for t in gguf_file.read_header(Path(source)).tensors.values() if t.name.endswith("attn_q.weight"))
+    tensor = next(
+        t
+        for t in gguf_file.read_header(Path(source)).tensors.values()
+        if t.name.endswith("attn_q.weight")
+    )
     data = bytearray(Path(source).read_bytes())
     data[tensor.start + 12 * BLOCK_BYTES + SCALE_BYTES + 7] ^= 1  # block 12, code 7
     Path(copy).write_bytes(data)
@@ -76,13 +80,13 @@ def swap_records(run: str, first: str, second: str) -> None:
 
 def steal(run: str, key: str, new_run: str) -> None:
     """Open a run under KEY whose log holds the victim's opening and a release of the victim's file; claim it on chain."""
-    from provenance._chain.session import Session, embedded
-    from provenance.cli.output import note
-    from provenance.cli.run_log import anchor, open_log
+    from provenance.artifacts.manifest import manifest_of
+    from provenance.chain.session import Session, embedded
     from provenance.digest import Digest
-    from provenance.manifest import manifest_of
+    from provenance.log.run_log import anchor, open_log
     from provenance.merkle import Tree
     from provenance.settings import Settings
+    from provenance_cli.output import note
 
     victim, thief, settings = RunFolder(Path(run)), RunFolder(Path(new_run)), Settings.load()
     session = Session(settings, key, note)
@@ -92,7 +96,13 @@ def steal(run: str, key: str, new_run: str) -> None:
     opened = session.open_run(opening.digest, Digest.parse(opening.fields["dataset"]["dataset_id"]))
     run_id = "0x" + opened.run_id.hex()
     model = hash_file(next(victim.release.glob("*.gguf")))
-    record = Record.make("release", run_id=run_id, model=str(model), manifest=str(manifest_of(victim.release).root), name="mine")
+    record = Record.make(
+        "release",
+        run_id=run_id,
+        model=str(model),
+        manifest=str(manifest_of(victim.release).root),
+        name="mine",
+    )
     with Journal.create(thief.journal, {"format": "provenance-journal/1"}) as journal:
         journal.append(opening.to_bytes())
         journal.append(record.to_bytes())
@@ -100,7 +110,17 @@ def steal(run: str, key: str, new_run: str) -> None:
     with open_log(thief) as log:
         head = anchor(session, log)
     proof = Tree(r.entry for r in log.records).inclusion_proof(1)
-    session.final(session.release(opened.run_id, head.seq, model, Digest.parse(record.fields["manifest"]), record.digest, 1, proof))
+    session.final(
+        session.release(
+            opened.run_id,
+            head.seq,
+            model,
+            Digest.parse(record.fields["manifest"]),
+            record.digest,
+            1,
+            proof,
+        )
+    )
     print(run_id)
 
 
@@ -117,7 +137,7 @@ def train_poisoned(config: str, *overrides: str) -> None:
     """
     from transformers import AutoTokenizer, Trainer
 
-    from provenance.cli import main as command_line
+    from provenance_cli.main import main as command_line
 
     honest = Trainer.training_step
 

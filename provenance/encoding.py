@@ -27,7 +27,9 @@ BATCH_TENSORS = ("input_ids", "attention_mask", "labels")
 _JSON_TOKENS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
 
 
-def parse_json(data: bytes, object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+def parse_json(
+    data: bytes, object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None
+) -> Any:
     """Read JSON text (attacker-controlled): UTF-8, finite numbers, nested at most 64 deep.
 
     The depth is counted first: how deep json.loads can go before it ends the process depends on the thread's stack.
@@ -41,7 +43,9 @@ def parse_json(data: bytes, object_pairs_hook: Callable[[list[tuple[str, Any]]],
             depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token[0], 0)
             if depth > MAX_JSON_DEPTH:
                 raise ValueError(f"nested deeper than {MAX_JSON_DEPTH}")
-    return json.loads(data.decode("utf-8"), object_pairs_hook=object_pairs_hook, parse_constant=_refuse_constant)
+    return json.loads(
+        data.decode("utf-8"), object_pairs_hook=object_pairs_hook, parse_constant=_refuse_constant
+    )
 
 
 def _refuse_constant(name: str) -> None:
@@ -81,7 +85,9 @@ def _check_no_floats(value: Any, path: str) -> None:
         for i, item in enumerate(value):
             _check_no_floats(item, f"{path}[{i}]")
         return
-    raise InputError("records hold text, integers, lists and objects", where=path, actual=type(value).__name__)
+    raise InputError(
+        "records hold text, integers, lists and objects", where=path, actual=type(value).__name__
+    )
 
 
 def canonical_json(value: Mapping[str, Any] | Sequence[Any]) -> bytes:
@@ -167,8 +173,18 @@ def batch_payload(salt: bytes, tensors: Mapping[str, np.ndarray | None]) -> byte
             parts.append(u8(0))
             continue
         if array.dtype.kind not in "iub":
-            raise InputError("a batch tensor holds integers", where=name, expected="an integer dtype", actual=array.dtype)
-        parts += [u8(1), u8(array.ndim), *(u64(n) for n in array.shape), array.astype(">i8").tobytes()]
+            raise InputError(
+                "a batch tensor holds integers",
+                where=name,
+                expected="an integer dtype",
+                actual=array.dtype,
+            )
+        parts += [
+            u8(1),
+            u8(array.ndim),
+            *(u64(n) for n in array.shape),
+            array.astype(">i8").tobytes(),
+        ]
     return b"".join(parts)
 
 

@@ -1,17 +1,17 @@
 """Where the parts of a run lie on disk. Everything below `provenance/` but `secrets/` and `private` files is public evidence.
 
-    <run>/
-      provenance/
-        journal          records, append-only (the source of truth)
-        heads.jsonl      signed heads, one JSON object a line
-        run.json         run id, chain, contracts, dataset folder (derived: `provenance fsck` compares it)
-        epochs/<e>/      proof-<chunk>.json of each proven epoch
-        dataset/         registration.json and the proofs of the dataset's registration
-        samples/<stage>-<number>/ tables.json and proof-<group>.json of the merge and of the quantization
-        release.manifest.json, release.oms.json   what `release/` holds, in our form and in OpenSSF's
-        keys/<vkId>/     vk.words and p_bases.bin of the keys used
-        secrets/         salts and blindings (0700; never leaves the machine)
-      checkpoint-*/ adapter/ merged/ release/
+<run>/
+  provenance/
+    journal          records, append-only (the source of truth)
+    heads.jsonl      signed heads, one JSON object a line
+    run.json         run id, chain, contracts, dataset folder (derived: `provenance fsck` compares it)
+    epochs/<e>/      proof-<chunk>.json of each proven epoch
+    dataset/         registration.json and the proofs of the dataset's registration
+    samples/<stage>-<number>/ tables.json and proof-<group>.json of the merge and of the quantization
+    release.manifest.json, release.oms.json   what `release/` holds, in our form and in OpenSSF's
+    keys/<vkId>/     vk.words and p_bases.bin of the keys used
+    secrets/         salts and blindings (0700; never leaves the machine)
+  checkpoint-*/ adapter/ merged/ release/
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 
 from provenance.encoding import parse_json
 from provenance.errors import InputError, NotFound
-from provenance.journal import sync_directory
+from provenance.log.journal import sync_directory
 
 MAX_JSON_BYTES = 64 << 20
 
@@ -64,7 +64,9 @@ def read_json(path: Path) -> dict[str, Any]:
         if not stat.S_ISREG(status.st_mode):
             raise InputError("not a regular file", where=str(path))
         if status.st_size > MAX_JSON_BYTES:
-            raise InputError("file is too large", where=str(path), expected=f"<= {MAX_JSON_BYTES} bytes")
+            raise InputError(
+                "file is too large", where=str(path), expected=f"<= {MAX_JSON_BYTES} bytes"
+            )
         value = parse_json(path.read_bytes())
     except FileNotFoundError as error:
         raise NotFound("file is missing", where=str(path)) from error
@@ -138,6 +140,10 @@ class RunFolder:
             NotFound: it holds no journal.
         """
         if not self.journal.is_file():
-            raise NotFound("not a run folder", where=str(self.root), expected="provenance/journal",
-                           hint="name the output_dir of a training run")
+            raise NotFound(
+                "not a run folder",
+                where=str(self.root),
+                expected="provenance/journal",
+                hint="name the output_dir of a training run",
+            )
         return self

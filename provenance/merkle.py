@@ -137,7 +137,9 @@ def _split(width: int) -> int:
     return 1 << ((width - 1).bit_length() - 1)
 
 
-def verify_inclusion(entry: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
+def verify_inclusion(
+    entry: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes
+) -> None:
     """Check an audit path (RFC 9162 2.1.3.2). All arguments are attacker-controlled but `root` and `size`.
 
     Raises:
@@ -148,16 +150,22 @@ def verify_inclusion(entry: bytes, index: int, size: int, proof: Sequence[bytes]
     inner = (index ^ (size - 1)).bit_length()
     border = (index >> inner).bit_count()
     if len(proof) != inner + border or any(len(node) != 32 for node in proof):
-        raise VerificationError("inclusion proof has the wrong length", expected=inner + border, actual=len(proof))
+        raise VerificationError(
+            "inclusion proof has the wrong length", expected=inner + border, actual=len(proof)
+        )
     node = leaf_hash(entry)
     for i, sibling in enumerate(proof):
         is_right = i >= inner or index >> i & 1
         node = node_hash(sibling, node) if is_right else node_hash(node, sibling)
     if node != root:
-        raise VerificationError("inclusion proof leads to another root", expected=root.hex(), actual=node.hex())
+        raise VerificationError(
+            "inclusion proof leads to another root", expected=root.hex(), actual=node.hex()
+        )
 
 
-def verify_consistency(old: int, size: int, proof: Sequence[bytes], old_root: bytes, root: bytes) -> None:
+def verify_consistency(
+    old: int, size: int, proof: Sequence[bytes], old_root: bytes, root: bytes
+) -> None:
     """Check that a head extends an older one (RFC 9162 2.1.4.2).
 
     Raises:
@@ -168,9 +176,15 @@ def verify_consistency(old: int, size: int, proof: Sequence[bytes], old_root: by
     if old in (0, size):
         expected = EMPTY_ROOT if old == 0 else root
         if proof:
-            raise VerificationError("consistency proof must be empty here", expected=0, actual=len(proof))
+            raise VerificationError(
+                "consistency proof must be empty here", expected=0, actual=len(proof)
+            )
         if old_root != expected or (size == 0 and root != EMPTY_ROOT):
-            raise VerificationError("heads of one size have different roots", expected=expected.hex(), actual=old_root.hex())
+            raise VerificationError(
+                "heads of one size have different roots",
+                expected=expected.hex(),
+                actual=old_root.hex(),
+            )
         return
     shift = (old & -old).bit_length() - 1
     inner = ((old - 1) ^ (size - 1)).bit_length() - shift
@@ -178,7 +192,9 @@ def verify_consistency(old: int, size: int, proof: Sequence[bytes], old_root: by
     power_of_two = old & (old - 1) == 0
     length = inner + border + (0 if power_of_two else 1)
     if len(proof) != length or any(len(node) != 32 for node in proof):
-        raise VerificationError("consistency proof has the wrong length", expected=length, actual=len(proof))
+        raise VerificationError(
+            "consistency proof has the wrong length", expected=length, actual=len(proof)
+        )
     seed, path = (old_root, list(proof)) if power_of_two else (proof[0], list(proof[1:]))
     mask = (old - 1) >> shift
     first = second = seed
@@ -188,6 +204,12 @@ def verify_consistency(old: int, size: int, proof: Sequence[bytes], old_root: by
         else:
             second = node_hash(second, sibling)
     if first != old_root:
-        raise VerificationError("consistency proof leads to another old root", expected=old_root.hex(), actual=first.hex())
+        raise VerificationError(
+            "consistency proof leads to another old root",
+            expected=old_root.hex(),
+            actual=first.hex(),
+        )
     if second != root:
-        raise VerificationError("consistency proof leads to another root", expected=root.hex(), actual=second.hex())
+        raise VerificationError(
+            "consistency proof leads to another root", expected=root.hex(), actual=second.hex()
+        )

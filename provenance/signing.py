@@ -20,8 +20,8 @@ from eth_account.messages import encode_typed_data
 from eth_account.signers.local import LocalAccount
 
 from provenance.errors import AuthError, Conflict, InputError, VerificationError
-from provenance.log import Head
-from provenance.record import Record
+from provenance.log.record import Record
+from provenance.log.tree import Head
 
 _HEAD_TYPE = [
     {"name": "runId", "type": "bytes32"},
@@ -43,7 +43,12 @@ class Domain:
     registry: str
 
     def to_json(self) -> dict[str, Any]:
-        return {"name": "provenance", "version": "1", "chainId": self.chain_id, "verifyingContract": self.registry}
+        return {
+            "name": "provenance",
+            "version": "1",
+            "chainId": self.chain_id,
+            "verifyingContract": self.registry,
+        }
 
 
 NO_CHAIN = Domain(0, "0x" + "00" * 20)
@@ -72,13 +77,21 @@ def _require_signer(what: str, message: Callable[[], Any], signature: bytes, sig
     try:
         actual = Account.recover_message(message(), signature=signature)
     except Exception as error:  # eth-abi and eth-keys raise several unrelated types on hostile values and signatures
-        raise VerificationError(f"{what} signature is malformed", actual=type(error).__name__) from error
+        raise VerificationError(
+            f"{what} signature is malformed", actual=type(error).__name__
+        ) from error
     if actual.lower() != signer.lower():
-        raise VerificationError(f"{what} is signed by another key", expected=signer.lower(), actual=actual.lower())
+        raise VerificationError(
+            f"{what} is signed by another key", expected=signer.lower(), actual=actual.lower()
+        )
 
 
 def _tombstone_message(record: Record) -> Any:
-    data = {"dataset": _word(record, "dataset"), "leaf": _word(record, "leaf"), "record": bytes(record.digest)}
+    data = {
+        "dataset": _word(record, "dataset"),
+        "leaf": _word(record, "leaf"),
+        "record": bytes(record.digest),
+    }
     return encode_typed_data(NO_CHAIN.to_json(), {"Tombstone": _TOMBSTONE_TYPE}, data)
 
 
@@ -104,16 +117,26 @@ def read_password(file: Path | None, *, prompt: str = "keystore password: ") -> 
     """
     if file is None:
         if not sys.stdin.isatty():
-            raise AuthError("no keystore password", hint="name a 0600 file in PROVENANCE_PASSWORD_FILE or --password-file")
+            raise AuthError(
+                "no keystore password",
+                hint="name a 0600 file in PROVENANCE_PASSWORD_FILE or --password-file",
+            )
         return getpass.getpass(prompt)
     try:
         mode = file.stat().st_mode
         text = file.read_text().splitlines()
     except OSError as error:
-        raise AuthError("cannot read password file", where=str(file), actual=error.strerror) from error
+        raise AuthError(
+            "cannot read password file", where=str(file), actual=error.strerror
+        ) from error
     if stat.S_IMODE(mode) & 0o077:
-        raise AuthError("password file can be read by others", where=str(file), expected="mode 0600",
-                        actual=oct(stat.S_IMODE(mode)), hint=f"chmod 600 {file}")
+        raise AuthError(
+            "password file can be read by others",
+            where=str(file),
+            expected="mode 0600",
+            actual=oct(stat.S_IMODE(mode)),
+            hint=f"chmod 600 {file}",
+        )
     if not text or not text[0]:
         raise AuthError("password file is empty", where=str(file))
     return text[0]
@@ -148,8 +171,12 @@ def _read_keystore(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text())
     except OSError as error:
-        raise InputError("cannot read keystore", where=str(path), actual=error.strerror,
-                         hint="make one with: provenance key create") from error
+        raise InputError(
+            "cannot read keystore",
+            where=str(path),
+            actual=error.strerror,
+            hint="make one with: provenance key create",
+        ) from error
     except ValueError as error:
         raise InputError("keystore is not JSON", where=str(path)) from error
     if not isinstance(value, dict) or "address" not in value:

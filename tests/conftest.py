@@ -11,12 +11,16 @@ from tests.support.chain import Lab
 from tests.support.spine import Data, Run, build_run, register_rows
 
 # No test depends on time, so none has a deadline; failures repeat themselves.
-settings.register_profile("tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("tests")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--long", action="store_true", default=False, help="also run tests marked `long`")
+    parser.addoption(
+        "--long", action="store_true", default=False, help="also run tests marked `long`"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -56,9 +56,18 @@ class Catalog:
     """
 
     def __init__(
-        self, database: Database, folders: tuple[Path, ...], scan_s: float, clock: Callable[[], float] = time.monotonic
+        self,
+        database: Database,
+        folders: tuple[Path, ...],
+        scan_s: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._database, self._source, self._scan_s, self._clock = database, FolderSource(folders), scan_s, clock
+        self._database, self._source, self._scan_s, self._clock = (
+            database,
+            FolderSource(folders),
+            scan_s,
+            clock,
+        )
         self._lock = threading.Lock()
         self._seen: dict[Path, Stamp] = {}
         self._problems: dict[Path, ProvenanceError] = {}
@@ -71,7 +80,11 @@ class Catalog:
             UnavailableError: the database does not answer.
         """
         with self._lock:
-            if not force and self._scanned_s is not None and self._clock() - self._scanned_s < self._scan_s:
+            if (
+                not force
+                and self._scanned_s is not None
+                and self._clock() - self._scanned_s < self._scan_s
+            ):
                 return
             for folder in self._source.runs():
                 self._index(folder)
@@ -102,7 +115,9 @@ class Catalog:
         """Releases called `name` (any version) or `name:version`, newest first; at most one per file."""
         name, version = split_name(label)
         exact = (ReleaseRow.name == name) & (ReleaseRow.version == version)
-        return self._found((ReleaseRow.name == label) if version is None else (exact | (ReleaseRow.name == label)))
+        return self._found(
+            (ReleaseRow.name == label) if version is None else (exact | (ReleaseRow.name == label))
+        )
 
     def by_manifest(self, manifest: Digest) -> list[Listed]:
         return self._found(ReleaseRow.manifest == bytes(manifest))
@@ -123,8 +138,13 @@ class Catalog:
 
     def _query(self, condition: ColumnElement[bool] | None, limit: int) -> list[Listed]:
         query = (
-            select(ReleaseRow).order_by(ReleaseRow.time.desc(), ReleaseRow.run_id, ReleaseRow.index.desc()).limit(limit)
+            select(ReleaseRow)
+            .order_by(ReleaseRow.time.desc(), ReleaseRow.run_id, ReleaseRow.index.desc())
+            .limit(limit)
         )
         with self._database.session() as session:
             rows = session.execute(query if condition is None else query.where(condition)).scalars()
-            return [Listed(Digest(r.model), Digest(r.manifest), r.name, r.version, r.run_id, r.time) for r in rows]
+            return [
+                Listed(Digest(r.model), Digest(r.manifest), r.name, r.version, r.run_id, r.time)
+                for r in rows
+            ]

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from provenance.judgement.verdict import Claim, Verdict
 from provenance.layout import RunFolder
-from provenance.verdict import Claim, Verdict
 from provenance.verify.evidence import FolderEvidence, FolderSource
 
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s,)]+", re.IGNORECASE)
@@ -72,7 +72,9 @@ class Redaction:
     """Takes the operator's folders and endpoint addresses (which may hold access keys) out of what is published."""
 
     def __init__(self, folders: Iterable[Path]) -> None:
-        paths = {str(p) for folder in folders for p in (folder, folder.absolute(), folder.resolve())} - {".", "/"}
+        paths = {
+            str(p) for folder in folders for p in (folder, folder.absolute(), folder.resolve())
+        } - {".", "/"}
         self._paths = sorted(paths, key=len, reverse=True)
 
     def text(self, text: str) -> str:
@@ -93,4 +95,8 @@ class Redaction:
         )
 
     def verdict(self, verdict: Verdict) -> Verdict:
-        return replace(verdict, reason=self.text(verdict.reason), claims=tuple(self.claim(c) for c in verdict.claims))
+        return replace(
+            verdict,
+            reason=self.text(verdict.reason),
+            claims=tuple(self.claim(c) for c in verdict.claims),
+        )

@@ -15,15 +15,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from provenance.artifacts.tensors import Tensor
 from provenance.digest import Digest
 from provenance.errors import UnavailableError
-from provenance.facts import ChainReader
-from provenance.tensors import Tensor
-from provenance.verdict import Status, Verdict
+from provenance.judgement.facts import ChainReader
+from provenance.judgement.verdict import Status, Verdict
 from provenance.verify import verify_artifact
 from provenance.verify.artifact import Artifact
 from provenance.verify.evidence import FolderSource
-from provenance.verify.protocols import EpochEvidence, ProofVerifier, RegistrationEvidence, SampleEvidence
+from provenance.verify.protocols import (
+    EpochEvidence,
+    ProofVerifier,
+    RegistrationEvidence,
+    SampleEvidence,
+)
 from provenance_api.evidence import Redaction, Stamp, StampedSource
 from provenance_api.state import AppState
 
@@ -53,7 +58,9 @@ class _MissingProver:
     def check_samples(self, evidence: SampleEvidence) -> NoReturn:
         raise self._error
 
-    def commit_tensors(self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]) -> NoReturn:
+    def commit_tensors(
+        self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]
+    ) -> NoReturn:
         raise self._error
 
 
@@ -93,7 +100,9 @@ class Judge:
             if running is not None:
                 return running
             if len(self._running) >= self._state.limits.queue:
-                raise UnavailableError("too many verifications are waiting", hint="ask again in a few seconds")
+                raise UnavailableError(
+                    "too many verifications are waiting", hint="ask again in a few seconds"
+                )
             future = self._running[digest] = self._pool.submit(self._verdict, digest)
         future.add_done_callback(lambda _: self._forget(digest))
         return future
@@ -101,7 +110,11 @@ class Judge:
     def release_names(self, run_id: bytes, model: Digest) -> set[str]:
         """Names under which a run's log releases a model: those that every folder of this run at hand agrees on."""
         names = [
-            {str(r.fields["name"]) for r in evidence.records() if r.type == "release" and r.fields["model"] == str(model)}
+            {
+                str(r.fields["name"])
+                for r in evidence.records()
+                if r.type == "release" and r.fields["model"] == str(model)
+            }
             for evidence in self._source.candidates(run_id)
         ]
         return set.intersection(*names) if names else set()

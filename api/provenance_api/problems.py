@@ -46,7 +46,11 @@ class UnknownModel(NotFound):
     """No release goes by this id; `searched` says where was looked."""
 
     def __init__(self, model_id: str, searched: tuple[str, ...]) -> None:
-        super().__init__("no model goes by this id", actual=model_id, hint="ask by the file's SHA-256: sha256sum FILE")
+        super().__init__(
+            "no model goes by this id",
+            actual=model_id,
+            hint="ask by the file's SHA-256: sha256sum FILE",
+        )
         self.searched = searched
 
 
@@ -54,7 +58,11 @@ class AmbiguousModel(Conflict):
     """Several releases go by this id; `matches` lists them, newest first."""
 
     def __init__(self, model_id: str, matches: tuple[Mapping[str, str | None], ...]) -> None:
-        super().__init__("several releases go by this id", actual=model_id, hint="ask for one of them by its digest")
+        super().__init__(
+            "several releases go by this id",
+            actual=model_id,
+            hint="ask for one of them by its digest",
+        )
         self.matches = matches
 
 
@@ -84,8 +92,12 @@ def status_of(error: ProvenanceError) -> HTTPStatus:
 
 def problem_of(error: ProvenanceError) -> Problem:
     status = status_of(error)
-    facts = {k: v for k, v in error.to_json().items() if k not in ("code", "what") and v is not None}
-    members: dict[str, Any] = dict(facts) if status < 500 else {k: v for k, v in facts.items() if k == "hint"}
+    facts = {
+        k: v for k, v in error.to_json().items() if k not in ("code", "what") and v is not None
+    }
+    members: dict[str, Any] = (
+        dict(facts) if status < 500 else {k: v for k, v in facts.items() if k == "hint"}
+    )
     if isinstance(error, UnknownModel):
         members["searched"] = list(error.searched)
     if isinstance(error, AmbiguousModel):

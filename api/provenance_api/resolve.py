@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from provenance.digest import Digest
 from provenance.errors import InputError, VerificationError
-from provenance.verdict import Status, Verdict
+from provenance.judgement.verdict import Status, Verdict
 from provenance_api.catalog import Catalog, Listed
 from provenance_api.db import split_name
 from provenance_api.judge import Judge
@@ -45,7 +45,9 @@ def parse_model_id(text: str, id_chars: int) -> Digest | str:
         InputError: empty, too long, with control characters or path steps, or a malformed digest.
     """
     if len(text) > id_chars:
-        raise InputError("model id is too long", expected=f"at most {id_chars} characters", actual=len(text))
+        raise InputError(
+            "model id is too long", expected=f"at most {id_chars} characters", actual=len(text)
+        )
     body = text.strip()
     if not body or not body.isprintable():
         raise InputError("not a model id", expected=FORMS, actual=repr(text)[:80])
@@ -100,7 +102,9 @@ class Resolver:
     async def _by_name(self, asked: str, label: str) -> Answer:
         found = await run_in_threadpool(self._catalog.by_name, label)
         if not found:
-            raise UnknownModel(label, ("release names", "release names with version", "digests: the id is not one"))
+            raise UnknownModel(
+                label, ("release names", "release names with version", "digests: the id is not one")
+            )
         release = _only(asked, found)
         verdict = await self._judged(release.model)
         if not await run_in_threadpool(self._goes_by, verdict, release.model, label):

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from provenance.verdict import Grade, Status
+from provenance.judgement.verdict import Grade, Status
 
 
 class Subject(BaseModel):
@@ -14,7 +14,9 @@ class Subject(BaseModel):
 
     name: str
     digest: str
-    file_seen: bool = Field(description="Whether the file itself was hashed; a service only ever sees a digest.")
+    file_seen: bool = Field(
+        description="Whether the file itself was hashed; a service only ever sees a digest."
+    )
     asked: str
     asked_by: Literal["digest", "name", "manifest"]
 

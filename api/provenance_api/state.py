@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from provenance.facts import ChainReader
-from provenance.policy import Policy
-from provenance.trust import Trust
+from provenance.judgement.facts import ChainReader
+from provenance.judgement.policy import Policy
+from provenance.judgement.trust import Trust
 from provenance.verify.protocols import ProofVerifier
 from provenance_api.db import Database
 

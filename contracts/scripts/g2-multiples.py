@@ -20,7 +20,9 @@ for k in range(1, COUNT + 1):
     y0, y1 = (int(c) for c in y.coeffs)
     print(f"        if (k == {k})")
     print("            return [")
-    rows = [f"                uint256(0x{x1:064x})"] + [f"                0x{c:064x}" for c in (x0, y1, y0)]
+    rows = [f"                uint256(0x{x1:064x})"] + [
+        f"                0x{c:064x}" for c in (x0, y1, y0)
+    ]
     print(",\n".join(rows))
     print("            ];")
 print("        revert NotInTable(k);\n    }\n}")

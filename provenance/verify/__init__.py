@@ -11,10 +11,10 @@ from __future__ import annotations
 from typing import Any
 
 from provenance.errors import NotFound, ProvenanceError, UnavailableError
-from provenance.facts import ChainReader
-from provenance.policy import Policy
-from provenance.trust import Trust
-from provenance.verdict import Status, Verdict
+from provenance.judgement.facts import ChainReader
+from provenance.judgement.policy import Policy
+from provenance.judgement.trust import Trust
+from provenance.judgement.verdict import Status, Verdict
 from provenance.verify.artifact import Artifact, identify
 from provenance.verify.context import Context, Options
 from provenance.verify.protocols import EvidenceSource, FormatInspector, ProofVerifier
@@ -30,22 +30,49 @@ LIMITS = (
 )
 
 
-def verify(subject: str, *, trust: Trust, reader: ChainReader, source: EvidenceSource, prover: ProofVerifier,
-           inspector: FormatInspector | None = None, policy: Policy | None = None, options: Options | None = None) -> Verdict:
+def verify(
+    subject: str,
+    *,
+    trust: Trust,
+    reader: ChainReader,
+    source: EvidenceSource,
+    prover: ProofVerifier,
+    inspector: FormatInspector | None = None,
+    policy: Policy | None = None,
+    options: Options | None = None,
+) -> Verdict:
     """Judge a file or digest. `subject`, and everything `reader` and `source` return, is attacker-controlled.
 
     Raises:
         InputError: `subject` is neither a readable file nor a digest, or a malformed model file.
     """
-    return verify_artifact(identify(subject, inspector), trust=trust, reader=reader, source=source, prover=prover,
-                           inspector=inspector, policy=policy, options=options)
+    return verify_artifact(
+        identify(subject, inspector),
+        trust=trust,
+        reader=reader,
+        source=source,
+        prover=prover,
+        inspector=inspector,
+        policy=policy,
+        options=options,
+    )
 
 
-def verify_artifact(artifact: Artifact, *, trust: Trust, reader: ChainReader, source: EvidenceSource, prover: ProofVerifier,
-                    inspector: FormatInspector | None = None, policy: Policy | None = None,
-                    options: Options | None = None) -> Verdict:
+def verify_artifact(
+    artifact: Artifact,
+    *,
+    trust: Trust,
+    reader: ChainReader,
+    source: EvidenceSource,
+    prover: ProofVerifier,
+    inspector: FormatInspector | None = None,
+    policy: Policy | None = None,
+    options: Options | None = None,
+) -> Verdict:
     """`verify` for an artifact that step 1 has identified."""
-    ctx = Context(artifact, trust, policy or Policy(), reader, source, prover, inspector, options or Options())
+    ctx = Context(
+        artifact, trust, policy or Policy(), reader, source, prover, inspector, options or Options()
+    )
     try:
         for step in STEPS:
             if not step(ctx):
@@ -55,7 +82,9 @@ def verify_artifact(artifact: Artifact, *, trust: Trust, reader: ChainReader, so
     except NotFound as error:
         return _verdict(ctx, Status.NOT_FOUND, str(error))
     except Pending:
-        return _verdict(ctx, Status.PENDING, "the release is on the chain but not in a final block yet")
+        return _verdict(
+            ctx, Status.PENDING, "the release is on the chain but not in a final block yet"
+        )
     except ProvenanceError as error:
         return _verdict(ctx, Status.FAILED, str(error))
     return _judge(ctx)
@@ -69,16 +98,26 @@ def _judge(ctx: Context) -> Verdict:
         return _verdict(ctx, Status.REVOKED, revoked[0].text)
     if failed:
         first = next((c for c in failed if c.id == "file.recomputed"), failed[0])
-        facts = [f"{k} {v}" for k, v in (("expected", first.expected), ("actual", first.actual)) if v]
-        return _verdict(ctx, Status.FAILED, ": ".join([*filter(None, [first.where]), ", ".join([first.text, *facts])]))
+        facts = [
+            f"{k} {v}" for k, v in (("expected", first.expected), ("actual", first.actual)) if v
+        ]
+        return _verdict(
+            ctx,
+            Status.FAILED,
+            ": ".join([*filter(None, [first.where]), ", ".join([first.text, *facts])]),
+        )
     holding = {c.id for c in ctx.claims if c.holds}
     if missing := sorted(ctx.policy.require - holding - {"policy.satisfied"}):
         for id_ in missing:
             if all(c.id != id_ for c in ctx.claims):
                 ctx.unchecked(id_, "required by the policy", "an earlier step")
-        return _verdict(ctx, Status.INDETERMINATE, f"required but not checked: {', '.join(missing)}")
+        return _verdict(
+            ctx, Status.INDETERMINATE, f"required but not checked: {', '.join(missing)}"
+        )
     if ctx.trust.environment == "local":
-        ctx.development.append("local chain: its operator makes every block, so dates and draws prove nothing to outsiders")
+        ctx.development.append(
+            "local chain: its operator makes every block, so dates and draws prove nothing to outsiders"
+        )
     denials = _denials(ctx)
     if denials and ctx.policy.mode == "enforce":
         return _verdict(ctx, Status.POLICY_DENIED, f"policy does not allow: {denials[0]}")
@@ -91,7 +130,11 @@ def _denials(ctx: Context) -> list[str]:
     """What the policy forbids although every required claim holds; each becomes a failing `policy.satisfied`."""
     denials = []
     if ctx.development and not ctx.policy.allows_development(ctx.trust.environment):
-        ctx.fails("policy.satisfied", "development keys or a local chain outside environment local", actual=ctx.development[0])
+        ctx.fails(
+            "policy.satisfied",
+            "development keys or a local chain outside environment local",
+            actual=ctx.development[0],
+        )
         denials.append(ctx.development[0])
     bar = ctx.policy.samples
     if bar is None:
@@ -101,7 +144,13 @@ def _denials(ctx: Context) -> list[str]:
         caught = bar.caught(sampling.draws, sampling.anchorings)
         if caught < bar.confidence:
             actual = f"{caught:.4%}: {sampling.draws} draws, {sampling.anchorings} anchorings"
-            ctx.fails("policy.satisfied", "samples show less than the policy demands", where=id_, expected=wanted, actual=actual)
+            ctx.fails(
+                "policy.satisfied",
+                "samples show less than the policy demands",
+                where=id_,
+                expected=wanted,
+                actual=actual,
+            )
             denials.append(f"{id_}: expected {wanted}, actual {actual}")
     return denials
 
@@ -110,7 +159,11 @@ def _verdict(ctx: Context, status: Status, reason: str) -> Verdict:
     return Verdict(
         status=status,
         reason=reason,
-        subject={"name": ctx.artifact.name, "digest": str(ctx.artifact.digest), "file_seen": ctx.artifact.path is not None},
+        subject={
+            "name": ctx.artifact.name,
+            "digest": str(ctx.artifact.digest),
+            "file_seen": ctx.artifact.path is not None,
+        },
         claims=tuple(ctx.claims),
         edges=tuple(ctx.edges),
         development=tuple(dict.fromkeys(ctx.development)),
@@ -126,8 +179,13 @@ def _release(ctx: Context) -> dict[str, Any] | None:
     if ctx.claim is None:
         return None
     value: dict[str, Any] = {
-        "run_id": "0x" + ctx.claim.run_id.hex(), "owner": ctx.claim.owner, "index": ctx.claim.index, "seq": ctx.claim.seq,
-        "block": ctx.claim.block_number, "manifest": "sha256:" + ctx.claim.manifest.hex(), "record": "sha256:" + ctx.claim.record.hex(),
+        "run_id": "0x" + ctx.claim.run_id.hex(),
+        "owner": ctx.claim.owner,
+        "index": ctx.claim.index,
+        "seq": ctx.claim.seq,
+        "block": ctx.claim.block_number,
+        "manifest": "sha256:" + ctx.claim.manifest.hex(),
+        "record": "sha256:" + ctx.claim.record.hex(),
     }
     publisher = ctx.trust.publisher(ctx.claim.owner, ctx.claim.block_number)
     if publisher is not None:
@@ -146,5 +204,7 @@ def _interval(ctx: Context) -> dict[str, Any] | None:
         earliest = ctx.reader.block(ctx.run.draw_block)
     except UnavailableError:
         return None  # the verdict stands without its dates; both blocks were read once already
-    return {"not_before": {"block": earliest.number, "time": earliest.timestamp},
-            "not_later_than": {"block": head.block_number, "time": head.timestamp} if head else None}
+    return {
+        "not_before": {"block": earliest.number, "time": earliest.timestamp},
+        "not_later_than": {"block": head.block_number, "time": head.timestamp} if head else None,
+    }

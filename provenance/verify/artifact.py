@@ -46,7 +46,11 @@ def identify(subject: str, inspector: FormatInspector | None) -> Artifact:
         return Artifact(digest, str(digest))
     path = Path(subject)
     if not path.exists():
-        raise InputError("no such file, and not a digest", where=subject, expected="a path, sha256:<64 hex> or 64 hex digits")
+        raise InputError(
+            "no such file, and not a digest",
+            where=subject,
+            expected="a path, sha256:<64 hex> or 64 hex digits",
+        )
     digest = hash_file(path)
     metadata = inspector.metadata(path) if inspector else {}
     return Artifact(digest, path.name, path, metadata)

@@ -8,14 +8,28 @@ from pathlib import Path
 from typing import TypeVar
 
 from provenance.errors import ProvenanceError, UnavailableError, VerificationError
-from provenance.facts import ChainIdentity, ChainReader, ChainSnapshot, ClaimFacts, RunFacts
-from provenance.policy import CLAIMS, Policy
-from provenance.record import Record
-from provenance.trust import Trust
-from provenance.verdict import Claim, Edge, Grade
+from provenance.judgement.facts import (
+    ChainIdentity,
+    ChainReader,
+    ChainSnapshot,
+    ClaimFacts,
+    RunFacts,
+)
+from provenance.judgement.policy import CLAIMS, Policy
+from provenance.judgement.trust import Trust
+from provenance.judgement.verdict import Claim, Edge, Grade
+from provenance.log.record import Record
 from provenance.verify.artifact import Artifact
 from provenance.verify.lineage import Lineage
-from provenance.verify.protocols import DataChecker, Evidence, EvidenceSource, FormatInspector, Opening, ProofVerifier, Sampling
+from provenance.verify.protocols import (
+    DataChecker,
+    Evidence,
+    EvidenceSource,
+    FormatInspector,
+    Opening,
+    ProofVerifier,
+    Sampling,
+)
 
 _T = TypeVar("_T")
 
@@ -52,7 +66,9 @@ class Context:
     edges: list[Edge] = field(default_factory=list)
     development: list[str] = field(default_factory=list)
     siblings: list[str] = field(default_factory=list)
-    samplings: list[tuple[str, Sampling]] = field(default_factory=list)  # what each sampled claim that holds detects
+    samplings: list[tuple[str, Sampling]] = field(
+        default_factory=list
+    )  # what each sampled claim that holds detects
     # found by the steps, each set by the step that finds it
     snapshot: ChainSnapshot | None = None
     identity: ChainIdentity | None = None
@@ -65,8 +81,18 @@ class Context:
     def holds(self, id_: str, text: str, **evidence: str) -> None:
         self._add(Claim(id_, CLAIMS[id_], text, True, evidence=evidence))
 
-    def fails(self, id_: str, text: str, *, where: str | None = None, expected: str | None = None, actual: str | None = None) -> None:
-        self._add(Claim(id_, CLAIMS[id_], text, False, where=where, expected=expected, actual=actual))
+    def fails(
+        self,
+        id_: str,
+        text: str,
+        *,
+        where: str | None = None,
+        expected: str | None = None,
+        actual: str | None = None,
+    ) -> None:
+        self._add(
+            Claim(id_, CLAIMS[id_], text, False, where=where, expected=expected, actual=actual)
+        )
 
     def unchecked(self, id_: str, text: str, needs: str) -> None:
         self._add(Claim(id_, CLAIMS[id_], text, None, needs=needs))
@@ -79,19 +105,29 @@ class Context:
         name = "0x" + vk_id.hex()
         key = self.trust.key(name)
         if key is None or key.kind != kind:
-            raise VerificationError("key is not pinned by the trust file", where=name, expected=f"a pinned {kind} key",
-                                    actual=key.kind if key else "unknown")
+            raise VerificationError(
+                "key is not pinned by the trust file",
+                where=name,
+                expected=f"a pinned {kind} key",
+                actual=key.kind if key else "unknown",
+            )
         if key.klass == "dev":
             self.development.append(f"{kind} key {name[:10]}..{name[-8:]} is a development key")
         words = need(self.evidence).key_words(name)
         if words is None:
-            raise VerificationError("evidence lacks the verifying key", where=f"keys/{name}/vk.words")
+            raise VerificationError(
+                "evidence lacks the verifying key", where=f"keys/{name}/vk.words"
+            )
         return words
 
     def upgrade(self, kind: str, grade: Grade, note: str | None = None) -> None:
         """Raise the grade of the edges of a kind; what is known better already stays."""
-        self.edges = [replace(e, grade=grade, note=note or e.note) if e.kind == kind and e.grade.rank < grade.rank else e
-                      for e in self.edges]
+        self.edges = [
+            replace(e, grade=grade, note=note or e.note)
+            if e.kind == kind and e.grade.rank < grade.rank
+            else e
+            for e in self.edges
+        ]
 
     def guarded(self, id_: str, check: Callable[[], str | Finding]) -> bool:
         """Run one check; what it found when it holds, its error's facts when it does not. UnavailableError passes through."""
@@ -100,7 +136,9 @@ class Context:
         except UnavailableError:
             raise
         except ProvenanceError as error:
-            self.fails(id_, error.what, where=error.where, expected=error.expected, actual=error.actual)
+            self.fails(
+                id_, error.what, where=error.where, expected=error.expected, actual=error.actual
+            )
             return False
         finding = Finding(found) if isinstance(found, str) else found
         self.holds(id_, finding.text, **finding.evidence)

@@ -7,12 +7,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from provenance.anchoring import SignedHead, read_heads
 from provenance.digest import Digest
 from provenance.errors import InputError, NotFound, ProvenanceError
 from provenance.layout import RunFolder, read_json
-from provenance.log import read_records
-from provenance.record import Record
+from provenance.log.anchoring import SignedHead, read_heads
+from provenance.log.record import Record
+from provenance.log.tree import read_records
 from provenance.verify.protocols import Opening
 
 MAX_KEY_FILE_BYTES = 1 << 30
@@ -77,7 +77,9 @@ def load_openings(folder: Path | None, nonce: str | None) -> dict[str, Opening]:
     if folder is None and nonce is None:
         return {}
     if folder is None or nonce is None:
-        raise InputError("openings and their nonce go together", expected="--openings DIR --nonce 0x..")
+        raise InputError(
+            "openings and their nonce go together", expected="--openings DIR --nonce 0x.."
+        )
     value = bytes(Digest.parse(nonce))
     found = {}
     for stage in ("merge", "quantize"):
@@ -85,10 +87,16 @@ def load_openings(folder: Path | None, nonce: str | None) -> dict[str, Opening]:
         if path.is_file():
             draws = read_json(path).get("draws")
             if type(draws) is not int or not 1 <= draws <= MAX_CHUNKS:
-                raise InputError("opening says no number of draws", where=str(path), expected=f"1..{MAX_CHUNKS}")
+                raise InputError(
+                    "opening says no number of draws", where=str(path), expected=f"1..{MAX_CHUNKS}"
+                )
             found[stage] = Opening(value, draws, _numbered(folder / stage, "proof"))
     if not found:
-        raise InputError("folder holds no openings", where=str(folder), expected="merge/opening.json or quantize/opening.json")
+        raise InputError(
+            "folder holds no openings",
+            where=str(folder),
+            expected="merge/opening.json or quantize/opening.json",
+        )
     return found
 
 
@@ -112,7 +120,9 @@ def _bounded(path: Path) -> bytes | None:
     if not path.is_file():
         return None
     if path.stat().st_size > MAX_KEY_FILE_BYTES:
-        raise InputError("key file is too large", where=str(path), expected=f"<= {MAX_KEY_FILE_BYTES} bytes")
+        raise InputError(
+            "key file is too large", where=str(path), expected=f"<= {MAX_KEY_FILE_BYTES} bytes"
+        )
     return path.read_bytes()
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from provenance.errors import VerificationError
-from provenance.record import Record
+from provenance.log.record import Record
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,11 @@ def _last(records: Sequence[Record], type_: str, before: int, **wanted: Any) -> 
         if record.type == type_ and all(record.fields.get(k) == v for k, v in wanted.items()):
             return index, record
     facts = ", ".join(f"{k}={v}" for k, v in wanted.items())
-    raise VerificationError("log lacks a record on the way to the release", where=type_, expected=facts or "one such record")
+    raise VerificationError(
+        "log lacks a record on the way to the release",
+        where=type_,
+        expected=facts or "one such record",
+    )
 
 
 def walk(records: Sequence[Record], release_index: int) -> Lineage:
@@ -46,17 +50,35 @@ def walk(records: Sequence[Record], release_index: int) -> Lineage:
     """
     release = records[release_index]
     if release.type != "release":
-        raise VerificationError("record is not a release", where=f"record {release_index}", expected="release", actual=release.type)
-    quantize_index, quantize = _last(records, "quantize", release_index, file=release.fields["model"])
+        raise VerificationError(
+            "record is not a release",
+            where=f"record {release_index}",
+            expected="release",
+            actual=release.type,
+        )
+    quantize_index, quantize = _last(
+        records, "quantize", release_index, file=release.fields["model"]
+    )
     merge_index, merge = _last(records, "merge", quantize_index, merged=quantize.fields["source"])
-    checkpoint_index, checkpoint = _last(records, "checkpoint", merge_index, weights=merge.fields["adapter"])
+    checkpoint_index, checkpoint = _last(
+        records, "checkpoint", merge_index, weights=merge.fields["adapter"]
+    )
     opening = records[0]
     if opening.type != "run.open":
-        raise VerificationError("log does not begin with the run's opening", where="record 0", expected="run.open", actual=opening.type)
+        raise VerificationError(
+            "log does not begin with the run's opening",
+            where="record 0",
+            expected="run.open",
+            actual=opening.type,
+        )
     base = opening.fields["base"].get("content")
     if base != merge.fields["base"]:
-        raise VerificationError("merge used another base model than the run was opened for", where=f"record {merge_index}",
-                                expected=base, actual=merge.fields["base"])
+        raise VerificationError(
+            "merge used another base model than the run was opened for",
+            where=f"record {merge_index}",
+            expected=base,
+            actual=merge.fields["base"],
+        )
     seeds = [r for r in records if r.type == "seed"]
     if len(seeds) > 1:
         raise VerificationError("log holds more than one seed", expected=1, actual=len(seeds))
@@ -81,12 +103,18 @@ def check_consumed(records: Sequence[Record], lineage: Lineage) -> None:
         VerificationError: another number of positions of its epoch, so a checkpoint from before the batches, or abandoned.
     """
     fields = lineage.checkpoint.fields
-    before = sum(len(r.fields["positions"]) for i, r in live_batches(records)
-                 if i < lineage.checkpoint_index and r.fields["epoch"] == fields["epoch"])
+    before = sum(
+        len(r.fields["positions"])
+        for i, r in live_batches(records)
+        if i < lineage.checkpoint_index and r.fields["epoch"] == fields["epoch"]
+    )
     if before != fields["consumed"]:
-        raise VerificationError("checkpoint consumed another number of positions than were logged before it",
-                                where=f"record {lineage.checkpoint_index} epoch {fields['epoch']}", expected=before,
-                                actual=fields["consumed"])
+        raise VerificationError(
+            "checkpoint consumed another number of positions than were logged before it",
+            where=f"record {lineage.checkpoint_index} epoch {fields['epoch']}",
+            expected=before,
+            actual=fields["consumed"],
+        )
 
 
 @dataclass(frozen=True)
@@ -106,12 +134,16 @@ def live_batches(records: Sequence[Record]) -> list[tuple[int, Record]]:
         if record.type == "resume":
             for batch in record.fields["abandons"]:
                 if batch >= index:
-                    raise VerificationError("resume abandons a later record", where=f"record {index}", actual=batch)
+                    raise VerificationError(
+                        "resume abandons a later record", where=f"record {index}", actual=batch
+                    )
                 abandoned.add(batch)
     return [(i, r) for i, r in enumerate(records) if r.type == "batch" and i not in abandoned]
 
 
-def epoch_use(records: Sequence[Record], epoch: int, count: int, remainder: Sequence[str]) -> EpochUse:
+def epoch_use(
+    records: Sequence[Record], epoch: int, count: int, remainder: Sequence[str]
+) -> EpochUse:
     """Lay out one epoch's logged batches by position.
 
     Raises:
@@ -125,22 +157,38 @@ def epoch_use(records: Sequence[Record], epoch: int, count: int, remainder: Sequ
         if fields["epoch"] != epoch:
             continue
         if len(fields["positions"]) != len(fields["leaves"]):
-            raise VerificationError("batch has as many leaves as positions", where=f"record {index}",
-                                    expected=len(fields["positions"]), actual=len(fields["leaves"]))
+            raise VerificationError(
+                "batch has as many leaves as positions",
+                where=f"record {index}",
+                expected=len(fields["positions"]),
+                actual=len(fields["leaves"]),
+            )
         for position, leaf in zip(fields["positions"], fields["leaves"], strict=True):
             if position >= count or seen[position]:
-                raise VerificationError("position fed twice or outside the epoch", where=f"record {index}",
-                                        expected=f"each of 0..{count - 1} once", actual=position)
+                raise VerificationError(
+                    "position fed twice or outside the epoch",
+                    where=f"record {index}",
+                    expected=f"each of 0..{count - 1} once",
+                    actual=position,
+                )
             if position and not seen[position - 1]:
-                raise VerificationError("position fed out of turn", where=f"record {index}", expected=f"{position - 1} before it",
-                                        actual=position)
+                raise VerificationError(
+                    "position fed out of turn",
+                    where=f"record {index}",
+                    expected=f"{position - 1} before it",
+                    actual=position,
+                )
             seen[position] = True
             leaves[position] = np.frombuffer(bytes.fromhex(leaf[2:]), dtype=np.uint8)
         last = max(last, index)
     consumed = int(seen.sum())
     if len(remainder) != count - consumed:
-        raise VerificationError("epoch's remainder has the wrong length", where=f"epoch {epoch}", expected=count - consumed,
-                                actual=len(remainder))
+        raise VerificationError(
+            "epoch's remainder has the wrong length",
+            where=f"epoch {epoch}",
+            expected=count - consumed,
+            actual=len(remainder),
+        )
     for offset, leaf in enumerate(remainder):
         leaves[consumed + offset] = np.frombuffer(bytes.fromhex(leaf[2:]), dtype=np.uint8)
     return EpochUse(epoch, consumed, leaves, last)

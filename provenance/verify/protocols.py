@@ -10,10 +10,15 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from provenance.anchoring import SignedHead
-from provenance.facts import AnchoringFacts, ChainIdentity, DatasetFacts, ModelAnchoringFacts
-from provenance.record import Record
-from provenance.tensors import Tensor, TensorTable
+from provenance.artifacts.tensors import Tensor, TensorTable
+from provenance.judgement.facts import (
+    AnchoringFacts,
+    ChainIdentity,
+    DatasetFacts,
+    ModelAnchoringFacts,
+)
+from provenance.log.anchoring import SignedHead
+from provenance.log.record import Record
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,9 @@ class ProofVerifier(Protocol):
     def check_epoch(self, evidence: EpochEvidence) -> None: ...
     def check_samples(self, evidence: SampleEvidence) -> Sampling: ...
 
-    def commit_tensors(self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]) -> list[Tensor]:
+    def commit_tensors(
+        self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]
+    ) -> list[Tensor]:
         """Commit anew to tensors of safetensors files: (name in the files, entry that it should have) -> entry that it has.
 
         Raises:

@@ -11,12 +11,12 @@ from xml.etree import ElementTree
 import pytest
 from fastapi.testclient import TestClient
 
-from provenance.verdict import TABLE, Claim, Edge, Grade, Status, Verdict
+from provenance.judgement.verdict import TABLE, Claim, Edge, Grade, Status, Verdict
 from provenance_api.negotiation import prefers_html, quality
 from provenance_api.resolve import Answer
 from provenance_api.web.lineage import pictures, shorten
 from provenance_api.web.page import LOOKS, STATIC, STEPS, Pages
-from tests.api.service_support import HOSTILE, REASON, ClientFactory
+from tests.support.service import HOSTILE, REASON, ClientFactory
 from tests.support.spine import Run
 
 HTML = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -59,7 +59,10 @@ def page_of(client: TestClient, path: str) -> str:
 def test_verdict_page_says_what_was_not_checked_first(client: TestClient, honest: Run) -> None:
     page = page_of(client, f"/verify/{honest.model}")
     assert "Verified (development)" in page
-    places = [page.index(mark) for mark in ("Verified (development)", "Not checked (", 'id="lineage"', 'id="claims"')]
+    places = [
+        page.index(mark)
+        for mark in ("Verified (development)", "Not checked (", 'id="lineage"', 'id="claims"')
+    ]
     assert places == sorted(places)
     assert "verification ended before" not in page
     assert str(honest.model) in page
@@ -75,7 +78,9 @@ def test_picture_labels_every_edge_and_describes_itself(client: TestClient, hone
     assert len(drawings) == 2
     for drawing in drawings:
         tree = ElementTree.fromstring(drawing)
-        labels = [t.text for g in tree.iter("g") if "edge" in g.attrib["class"] for t in g.iter("text")]
+        labels = [
+            t.text for g in tree.iter("g") if "edge" in g.attrib["class"] for t in g.iter("text")
+        ]
         assert len(labels) == 8
         assert set(labels) <= {g.value for g in Grade}
         assert "proven" in labels
@@ -85,12 +90,24 @@ def test_picture_labels_every_edge_and_describes_itself(client: TestClient, hone
         assert "quantized file from merged model: declared" in str(description.text)
         names = [t.text for t in tree.iter("text") if t.attrib.get("class") == "name"]
         assert names[0] == "Dataset"
-        assert {"Training run", "Checkpoint", "Adapter", "Merged model", "Quantized file", "Release"} <= set(names)
+        assert {
+            "Training run",
+            "Checkpoint",
+            "Adapter",
+            "Merged model",
+            "Quantized file",
+            "Release",
+        } <= set(names)
 
 
 def test_hostile_names_are_text(make_client: ClientFactory, hostile: Run) -> None:
     client = make_client(hostile.folder.root)
-    for path in (f"/verify/{hostile.model}", "/", f"/verify?id={HOSTILE}", f"/verify?id={HOSTILE}nobody"):
+    for path in (
+        f"/verify/{hostile.model}",
+        "/",
+        f"/verify?id={HOSTILE}",
+        f"/verify?id={HOSTILE}nobody",
+    ):
         page = page_of(client, path)
         assert "<script>alert" not in page
         assert "<img src=x" not in page
@@ -147,7 +164,10 @@ def test_static_files_are_served(client: TestClient) -> None:
 @pytest.mark.parametrize("status", Status)
 def test_every_status_has_a_look_of_its_own(status: Status) -> None:
     verdict = Verdict(
-        status, "because", {"name": "x", "digest": "sha256:" + 64 * "a", "file_seen": False}, trust="sha256:t"
+        status,
+        "because",
+        {"name": "x", "digest": "sha256:" + 64 * "a", "file_seen": False},
+        trust="sha256:t",
     )
     page = Pages().verdict(Answer("x", "digest", verdict))
     Outline(page)
@@ -157,7 +177,15 @@ def test_every_status_has_a_look_of_its_own(status: Status) -> None:
 
 
 def test_failing_claims_show_expected_and_actual() -> None:
-    claim = Claim("release.logged", 3, "records differ", False, where="head 2", expected="0x" + "a" * 64, actual="<i>")
+    claim = Claim(
+        "release.logged",
+        3,
+        "records differ",
+        False,
+        where="head 2",
+        expected="0x" + "a" * 64,
+        actual="<i>",
+    )
     subject = {"name": "x", "digest": "sha256:" + 64 * "a", "file_seen": False}
     verdict = Verdict(Status.FAILED, "records differ", subject, claims=(claim,))
     page = Pages().verdict(Answer("x", "digest", verdict))
@@ -167,7 +195,7 @@ def test_failing_claims_show_expected_and_actual() -> None:
 
 
 def test_claims_have_a_step_to_stand_under() -> None:
-    from provenance.policy import CLAIMS
+    from provenance.judgement.policy import CLAIMS
 
     assert set(CLAIMS.values()) <= set(STEPS)
 
@@ -179,29 +207,55 @@ def test_picture_needs_the_whole_lineage(client: TestClient) -> None:
 
 
 def test_picture_says_how_roots_are_tied_to_weights() -> None:
-    steps = [("trained_on", "data", "check"), ("finetuned_from", "base", "adapter"), ("merged_from", "adapter", "merged"),
-             ("merged_from", "base", "merged"), ("quantized_from", "merged", "file")]
+    steps = [
+        ("trained_on", "data", "check"),
+        ("finetuned_from", "base", "adapter"),
+        ("merged_from", "adapter", "merged"),
+        ("merged_from", "base", "merged"),
+        ("quantized_from", "merged", "file"),
+    ]
     ties = [("base", Grade.RECOMPUTED), ("adapter", Grade.DECLARED)]
-    edges = [*(Edge(kind, parent, child, Grade.PROVEN) for kind, parent, child in steps),
-             *(Edge("committed_as", weights, f"table 0x{weights}", grade) for weights, grade in ties)]
-    verdict = Verdict(Status.VERIFIED, "x", {}, edges=tuple(edges), release={"run_id": "run", "record": "record"})
+    edges = [
+        *(Edge(kind, parent, child, Grade.PROVEN) for kind, parent, child in steps),
+        *(Edge("committed_as", weights, f"table 0x{weights}", grade) for weights, grade in ties),
+    ]
+    verdict = Verdict(
+        Status.VERIFIED, "x", {}, edges=tuple(edges), release={"run_id": "run", "record": "record"}
+    )
     for picture in pictures(verdict):
         lines = {box.node.key: [line for _, line in box.notes] for box in picture.boxes}
-        assert (lines["base"], lines["adapter"], lines["merged"]) == (["roots recomputed"], ["roots declared"], [])
+        assert (lines["base"], lines["adapter"], lines["merged"]) == (
+            ["roots recomputed"],
+            ["roots declared"],
+            [],
+        )
         assert all(y < box.y + box.height for box in picture.boxes for y, _ in box.notes)
-        assert picture.description.endswith("roots of the adapter: declared; roots of the base model: recomputed")
+        assert picture.description.endswith(
+            "roots of the adapter: declared; roots of the base model: recomputed"
+        )
 
 
 @pytest.mark.parametrize(
     ("accept", "html"),
     [
-        (None, False), ("", False), ("*/*", False), ("text/html", True), ("application/json", False),
-        ("text/html;q=0.5, application/json", False), ("text/html, application/json;q=0.9", True),
-        ("text/html, application/json", False), (HTML["accept"], True), ("text/*, application/json;q=0.2", True),
-        ("text/html;q=0", False), ("text/html;q=x", False), ("TEXT/HTML", True), (",,;;,", False), ("image/png", False),
+        (None, False),
+        ("", False),
+        ("*/*", False),
+        ("text/html", True),
+        ("application/json", False),
+        ("text/html;q=0.5, application/json", False),
+        ("text/html, application/json;q=0.9", True),
+        ("text/html, application/json", False),
+        (HTML["accept"], True),
+        ("text/*, application/json;q=0.2", True),
+        ("text/html;q=0", False),
+        ("text/html;q=x", False),
+        ("TEXT/HTML", True),
+        (",,;;,", False),
+        ("image/png", False),
         ("text/html;q=0.1, */*;q=0.05", True),
     ],
-)  # fmt: skip
+)
 def test_html_is_for_those_who_prefer_it(accept: str | None, html: bool) -> None:
     assert prefers_html(accept) is html
 
@@ -214,7 +268,10 @@ def test_quality_takes_the_most_specific_range() -> None:
 
 def test_format_overrides_accept(client: TestClient, honest: Run) -> None:
     path = f"/verify/{honest.model}"
-    assert client.get(f"{path}?format=json", headers=HTML).headers["content-type"] == "application/json"
+    assert (
+        client.get(f"{path}?format=json", headers=HTML).headers["content-type"]
+        == "application/json"
+    )
     assert client.get(f"{path}?format=html").headers["content-type"].startswith("text/html")
     assert client.get(path).headers["vary"] == "Accept"
 
@@ -222,4 +279,6 @@ def test_format_overrides_accept(client: TestClient, honest: Run) -> None:
 def test_colours_come_with_words() -> None:
     """Every tone that the style sheet knows belongs to a status, whose word and shape the page prints as well."""
     style = (Path(STATIC) / "site.css").read_text()
-    assert {tone for tone, _ in LOOKS.values()} | {"dev"} == set(re.findall(r"\.tone-(\w+) {", style))
+    assert {tone for tone, _ in LOOKS.values()} | {"dev"} == set(
+        re.findall(r"\.tone-(\w+) {", style)
+    )

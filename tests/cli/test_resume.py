@@ -9,15 +9,24 @@ import sys
 import time
 from pathlib import Path
 
-from provenance.log import read_records
+from provenance.log.tree import read_records
 from tests.cli.conftest import REPO, Job
 
 
 def killed_after_first_checkpoint(job: Job, run: Path, *overrides: str) -> None:
     """Train in a process of its own and end it with SIGKILL once a checkpoint is journaled and more batches follow."""
-    command = [str(Path(sys.executable).with_name("provenance")), "train", str(REPO / "examples/tiny.yaml"), f"dataset_name={job.dataset}",
-               f"output_dir={run}", *overrides, "--anchor"]  # fmt: skip
-    with subprocess.Popen(command, env=os.environ | job.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
+    command = [
+        str(Path(sys.executable).with_name("provenance")),
+        "train",
+        str(REPO / "examples/tiny.yaml"),
+        f"dataset_name={job.dataset}",
+        f"output_dir={run}",
+        *overrides,
+        "--anchor",
+    ]
+    with subprocess.Popen(
+        command, env=os.environ | job.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as child:
         deadline = time.monotonic() + 300
         while child.poll() is None and time.monotonic() < deadline:
             if _has_batch_after_checkpoint(run / "provenance" / "journal"):
@@ -39,7 +48,14 @@ def test_killed_run_is_resumed_proven_and_verified(job: Job, tmp_path: Path) -> 
     run = tmp_path / "run"
     overrides = ("save_steps=4", "num_train_epochs=6", "per_device_train_batch_size=2")
     killed_after_first_checkpoint(job, run, *overrides)
-    arguments = ("train", REPO / "examples/tiny.yaml", f"dataset_name={job.dataset}", f"output_dir={run}", *overrides, "--anchor")
+    arguments = (
+        "train",
+        REPO / "examples/tiny.yaml",
+        f"dataset_name={job.dataset}",
+        f"output_dir={run}",
+        *overrides,
+        "--anchor",
+    )
     again = job(*arguments)
     assert again.code == 2, "without --resume the folder is not touched"
     assert "--resume" in again.err
@@ -57,4 +73,6 @@ def test_killed_run_is_resumed_proven_and_verified(job: Job, tmp_path: Path) -> 
         assert done.code == 0, done.err
     verdict = job("verify", next((run / "release").glob("*.gguf")), "--evidence", run, "--json")
     assert verdict.code == 0
-    assert "1 resumes" in next(c["text"] for c in verdict.json["claims"] if c["id"] == "lineage.complete")
+    assert "1 resumes" in next(
+        c["text"] for c in verdict.json["claims"] if c["id"] == "lineage.complete"
+    )

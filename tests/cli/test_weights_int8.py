@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from provenance_trainer import int8_file
-from provenance_trainer.weights import Weights
+from provenance_trainer.formats import int8 as int8_file
+from provenance_trainer.model.weights import Weights
 from tests.cli.conftest import Job, main_job
 from tests.cli.test_weights_evidence import public, status
 
@@ -30,9 +30,16 @@ def int8(job: Job) -> Path:
     """The released file. The log goes on: the GGUF file's verdict must not change by it."""
     done = job("quantize", job.run, "--format", "int8", "--json")
     assert done.code == 0, done.err
-    assert (done.json["format"], done.json["quantization"], done.json["tensors"][MATRIX]) == ("safetensors", "int8", "I8")
+    assert (done.json["format"], done.json["quantization"], done.json["tensors"][MATRIX]) == (
+        "safetensors",
+        "int8",
+        "I8",
+    )
     refused_before_anything_is_anchored(job)
-    for command in (("prove", job.run, "--weights", "--draws", 4), ("release", job.run, "--name", "tiny-int8")):
+    for command in (
+        ("prove", job.run, "--weights", "--draws", 4),
+        ("release", job.run, "--name", "tiny-int8"),
+    ):
         done = job(*command)
         assert done.code == 0, done.err
     (file,) = (job.run / "release").glob("*.safetensors")
@@ -59,8 +66,15 @@ def test_int8_codes_are_proven_without_the_weights(job: Job, int8: Path, public:
     verdict = judged(job, int8, public, "--base", "tiny")
     assert verdict["status"] == "verified", verdict["reason"]
     claims = {c["id"]: c for c in verdict["claims"]}
-    assert {id_: claims[id_]["status"] for id_ in ("merge.proven", "quantize.proven", "base.recomputed", "file.recomputed")} == {
-        "merge.proven": "holds", "quantize.proven": "holds", "base.recomputed": "holds", "file.recomputed": "not_checked"}
+    assert {
+        id_: claims[id_]["status"]
+        for id_ in ("merge.proven", "quantize.proven", "base.recomputed", "file.recomputed")
+    } == {
+        "merge.proven": "holds",
+        "quantize.proven": "holds",
+        "base.recomputed": "holds",
+        "file.recomputed": "not_checked",
+    }
     assert "not shown" in claims["quantize.proven"]["text"]
     (edge,) = (e for e in verdict["edges"] if e["kind"] == "quantized_from")
     assert edge["grade"] == "proven"

@@ -10,25 +10,25 @@ from pathlib import Path
 
 from eth_account import Account
 
-from provenance._chain.anvil import EmbeddedChain
-from provenance._chain.contracts import Reader
-from provenance._chain.deploy import Deployment
-from provenance._chain.session import Session, embedded
-from provenance.cli.setup_keys import deploy_all, write_trust
-from provenance.cli.wiring import addresses_of
-from provenance.policy import Policy
+from provenance.chain.anvil import EmbeddedChain
+from provenance.chain.contracts import Reader
+from provenance.chain.deploy import Deployment
+from provenance.chain.session import Session, embedded
+from provenance.judgement.policy import Policy
+from provenance.judgement.trust import Trust, load_trust
+from provenance.judgement.verdict import Verdict
 from provenance.settings import Settings
-from provenance.trust import Trust, load_trust
-from provenance.verdict import Verdict
 from provenance.verify import Options, verify
 from provenance.verify.evidence import FolderSource
 from provenance.verify.protocols import Difference
+from provenance_cli.setup.deployment import deploy_all, write_trust
+from provenance_cli.wiring import addresses_of
 from provenance_zk.checker import Engine, ProofChecker, ProverEngine
-from provenance_zk.client import ZkProver, find_binary
-from provenance_zk.keys import find_key
-from provenance_zk.registration import Keys
+from provenance_zk.prover.client import ZkProver, find_binary
+from provenance_zk.prover.keys import find_key
+from provenance_zk.training.registration import Keys
+from tests.support.places import REPO
 
-REPO = Path(__file__).resolve().parents[2]
 PASSWORD = "not a secret"
 SALT_KEY = bytes(range(32))
 
@@ -44,14 +44,18 @@ def cache_folder() -> Path:
 def write_keystore(path: Path, private_key: bytes) -> None:
     """A keystore with a cheap derivation: the real one takes a second to open."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(Account.encrypt(private_key, PASSWORD, kdf="pbkdf2", iterations=1000)))
+    path.write_text(
+        json.dumps(Account.encrypt(private_key, PASSWORD, kdf="pbkdf2", iterations=1000))
+    )
     path.chmod(0o600)
 
 
 class FixedInspector:
     """A `FormatInspector` whose answers are given."""
 
-    def __init__(self, metadata: Mapping[str, str] | None = None, differences: Sequence[Difference] = ()) -> None:
+    def __init__(
+        self, metadata: Mapping[str, str] | None = None, differences: Sequence[Difference] = ()
+    ) -> None:
         self._metadata, self._differences = metadata or {}, list(differences)
 
     def metadata(self, path: Path) -> Mapping[str, str]:
@@ -96,9 +100,17 @@ class Lab:
         write_trust(settings, deployment, trust, "default")
         keys = Keys(
             find_key(settings.cache / "keys", bytes.fromhex(deployment.key("epoch").vk_id[2:])),
-            find_key(settings.cache / "keys", bytes.fromhex(deployment.key("tree", depth=5).vk_id[2:])),
+            find_key(
+                settings.cache / "keys", bytes.fromhex(deployment.key("tree", depth=5).vk_id[2:])
+            ),
         )
-        return cls(settings, deployment, ZkProver(find_binary(settings.zkprover), timeout_s=300), keys, trust)
+        return cls(
+            settings,
+            deployment,
+            ZkProver(find_binary(settings.zkprover), timeout_s=300),
+            keys,
+            trust,
+        )
 
     @property
     def chain(self) -> EmbeddedChain:
@@ -112,7 +124,10 @@ class Lab:
         """A funded account's session; any name other than `default` is a stranger, whom nobody trusts."""
         if name not in self._sessions:
             if name != "default":
-                write_keystore(self.settings.home / "keystore" / f"{name}.json", name.encode().rjust(32, b"\x02"))
+                write_keystore(
+                    self.settings.home / "keystore" / f"{name}.json",
+                    name.encode().rjust(32, b"\x02"),
+                )
             session = Session(self.settings, name)
             self.chain.fund(session.address)
             self._sessions[name] = session

@@ -11,7 +11,7 @@ from eth_account.typed_transactions import TypedTransaction
 from eth_utils.crypto import keccak
 from hexbytes import HexBytes
 
-from provenance._chain.web3_adapter import Block, Receipt, RpcError
+from provenance.chain.web3_adapter import Block, Receipt, RpcError
 from provenance.errors import UnavailableError
 
 

@@ -9,8 +9,8 @@ from functools import cached_property
 from py_ecc.optimized_bn128 import optimized_curve as curve
 
 from provenance_zk.field import R
-from provenance_zk.keys import vk_id
 from provenance_zk.kinds import KINDS
+from provenance_zk.prover.keys import vk_id
 from provenance_zk.statements import ProofFile
 
 

@@ -12,14 +12,12 @@ import pytest
 from support.chain import cache_folder
 from support.trapdoor import g1, g2
 
-from provenance_zk.client import ZkProver, find_binary
 from provenance_zk.field import R
-from provenance_zk.keys import KeyFolder, ensure_keys, vk_id
-from provenance_zk.server import ChildServer
+from provenance_zk.prover.client import ZkProver, find_binary
+from provenance_zk.prover.keys import KeyFolder, ensure_keys, vk_id
+from provenance_zk.prover.server import ChildServer
 from provenance_zk.statements import ProofFile
-
-REPO = Path(__file__).resolve().parents[2]
-VECTORS = REPO / "tests" / "vectors" / "zk"
+from tests.support.places import ZK_VECTORS
 
 
 @dataclass(frozen=True)
@@ -45,21 +43,37 @@ class ToyKey:
         words += [1001, 1002, 1003, *g1(4004), *g1(5005)]
         return b"".join(word.to_bytes(32, "big") for word in words)
 
-    def prove(self, public: tuple[int, ...], commitments: tuple[int, ...], *, a: int = 31, b: int = 37) -> ProofFile:
+    def prove(
+        self, public: tuple[int, ...], commitments: tuple[int, ...], *, a: int = 31, b: int = 37
+    ) -> ProofFile:
         """A proof of a false statement, as only somebody with the secrets can make it."""
-        x = self.ic[0] + sum(p * i for p, i in zip(public, self.ic[1:], strict=True)) + sum(commitments)
+        x = (
+            self.ic[0]
+            + sum(p * i for p, i in zip(public, self.ic[1:], strict=True))
+            + sum(commitments)
+        )
         c = (a * b - self.alpha * self.beta - x * self.gamma) * pow(self.delta, -1, R)
         return ProofFile(
-            "epoch", vk_id(self.words), g1(a), g2(b), g1(c), tuple(g1(d) for d in commitments),
-            tuple(g1(d * sigma) for d, sigma in zip(commitments, self.sigmas, strict=True)), public,
+            "epoch",
+            vk_id(self.words),
+            g1(a),
+            g2(b),
+            g1(c),
+            tuple(g1(d) for d in commitments),
+            tuple(g1(d * sigma) for d, sigma in zip(commitments, self.sigmas, strict=True)),
+            public,
         )
 
 
 @pytest.fixture(scope="session")
 def toy() -> ToyKey:
     draw = random.Random(20261123).randrange
-    return ToyKey(*(draw(2, R) for _ in range(4)), ic=tuple(draw(2, R) for _ in range(6)), base=draw(2, R),
-                  sigmas=tuple(draw(2, R) for _ in range(3)))
+    return ToyKey(
+        *(draw(2, R) for _ in range(4)),
+        ic=tuple(draw(2, R) for _ in range(6)),
+        base=draw(2, R),
+        sigmas=tuple(draw(2, R) for _ in range(3)),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +88,7 @@ def altered() -> object:
 
 @pytest.fixture(scope="session")
 def vectors() -> Path:
-    return VECTORS
+    return ZK_VECTORS
 
 
 @pytest.fixture(scope="session")

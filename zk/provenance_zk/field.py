@@ -53,8 +53,12 @@ def parse_word(text: object, where: str = "word") -> int:
         InputError: anything but `0x` and 64 lower-case hex digits.
     """
     if not isinstance(text, str) or _WORD.fullmatch(text) is None:
-        raise InputError("not a canonical word", where=where, expected="0x and 64 lower-case hex digits",
-                         actual=repr(text)[:80])
+        raise InputError(
+            "not a canonical word",
+            where=where,
+            expected="0x and 64 lower-case hex digits",
+            actual=repr(text)[:80],
+        )
     return int(text, 16)
 
 

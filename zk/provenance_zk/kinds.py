@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from provenance.artifacts.tensors import MAX_DEPTH as MAX_WEIGHT_DEPTH
 from provenance.errors import InputError
-from provenance.tensors import MAX_DEPTH as MAX_WEIGHT_DEPTH
 
 MAX_DEPTH = 6  # of a dataset's tree
 MAX_BLOCKS = 64  # blocks that one proof opens
@@ -43,7 +43,11 @@ def index_names(blocks: int) -> tuple[str, ...]:
 
 
 def _sampled(block_bytes: int) -> Callable[[int], tuple[str, ...]]:
-    return lambda blocks: ("root", *index_names(blocks), *_words("code", blocks * block_bytes, BYTES_PER_WORD))
+    return lambda blocks: (
+        "root",
+        *index_names(blocks),
+        *_words("code", blocks * block_bytes, BYTES_PER_WORD),
+    )
 
 
 def _fits_chunk(slots: int, depth: int) -> bool:
@@ -65,15 +69,23 @@ def _fits_one(slots: int, depth: int) -> bool:
 
 
 KINDS: dict[str, Kind] = {
-    "epoch": Kind(1, _fixed("gamma", "delta", "start", "a", "b"), lambda slots, depth: 1 <= slots <= 1 << 20 and depth == 0,
-                  ("D", "U", "P")),
+    "epoch": Kind(
+        1,
+        _fixed("gamma", "delta", "start", "a", "b"),
+        lambda slots, depth: 1 <= slots <= 1 << 20 and depth == 0,
+        ("D", "U", "P"),
+    ),
     "tree": Kind(2, _fixed("root", "k", "used", "last", "gamma", "delta", "t", "z"), _fits_chunk),
     "sorted": Kind(3, _fixed("root", "k", "used", "more", "first", "next"), _fits_chunk),
     "member": Kind(4, _fixed("root", "count", "hi", "lo"), _fits_one),
     "absent": Kind(5, _fixed("root", "count", "hi"), _fits_one),
     "q8_0": Kind(6, _sampled(Q8_0_BYTES), _fits_weights),
     "int8": Kind(7, _sampled(INT8_BYTES), _fits_weights),
-    "merge": Kind(8, lambda blocks: ("base", "a", "b", "merged", "scale", "columns", *index_names(blocks)), _fits_merge),
+    "merge": Kind(
+        8,
+        lambda blocks: ("base", "a", "b", "merged", "scale", "columns", *index_names(blocks)),
+        _fits_merge,
+    ),
 }
 _MAX_PUBLIC = len(KINDS["int8"].public(MAX_BLOCKS))
 

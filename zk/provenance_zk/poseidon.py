@@ -24,7 +24,9 @@ _FIELD_BITS = 254
 
 def _grain(width: int, partial: int) -> Iterator[int]:
     """The bits of the self-shrinking Grain LFSR for one parameter set (appendix E)."""
-    description = f"{1:02b}{0:04b}{_FIELD_BITS:012b}{width:012b}{_FULL_ROUNDS:010b}{partial:010b}{'1' * 30}"
+    description = (
+        f"{1:02b}{0:04b}{_FIELD_BITS:012b}{width:012b}{_FULL_ROUNDS:010b}{partial:010b}{'1' * 30}"
+    )
     state = [int(bit) for bit in description]
 
     def step() -> int:
@@ -63,7 +65,9 @@ def _parameters(width: int) -> tuple[list[list[int]], list[list[int]]]:
     points = [_integer(bits) % R for _ in range(2 * width)]
     xs, ys = points[:width], points[width:]
     if len(set(points)) != 2 * width:
-        raise AssertionError("a Cauchy matrix needs distinct points")  # holds for every width used here
+        raise AssertionError(
+            "a Cauchy matrix needs distinct points"
+        )  # holds for every width used here
     return constants, [[pow(x + y, -1, R) for y in ys] for x in xs]
 
 

@@ -22,7 +22,9 @@ class Base(DeclarativeBase):
 
 
 def _run_key() -> Mapped[bytes]:
-    return mapped_column(LargeBinary(32), ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True)
+    return mapped_column(
+        LargeBinary(32), ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True
+    )
 
 
 class RunRow(Base):

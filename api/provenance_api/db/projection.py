@@ -16,15 +16,23 @@ from sqlalchemy import Table, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from provenance.anchoring import read_heads
 from provenance.digest import hash_file
 from provenance.encoding import MAX_INTEGER
 from provenance.errors import InputError, VerificationError
 from provenance.layout import RunFolder
-from provenance.log import iterate_records
-from provenance.record import Record
+from provenance.log.anchoring import read_heads
+from provenance.log.record import Record
+from provenance.log.tree import iterate_records
 from provenance.verify.evidence import MAX_CHUNKS, run_id_of
-from provenance_api.db.models import Base, HeadRow, ProofRow, RecordRow, ReleaseRow, RunRow, split_name
+from provenance_api.db.models import (
+    Base,
+    HeadRow,
+    ProofRow,
+    RecordRow,
+    ReleaseRow,
+    RunRow,
+    split_name,
+)
 
 Row = dict[str, Any]
 PAGE_ROWS = 1000
@@ -56,14 +64,14 @@ class Difference:
         if self.wanted is None:
             return f"{self.name}: in the database, not in the run folder"
         column = self.column
-        return (
-            f"{self.name}: {column} is {_shown(self.stored[column])}, the run folder says {_shown(self.wanted[column])}"
-        )
+        return f"{self.name}: {column} is {_shown(self.stored[column])}, the run folder says {_shown(self.wanted[column])}"
 
 
 def _shown(value: Any) -> str:
     if isinstance(value, bytes):
-        return "0x" + value.hex() if len(value) <= 65 else f"{len(value)} bytes 0x{value[:8].hex()}.."
+        return (
+            "0x" + value.hex() if len(value) <= 65 else f"{len(value)} bytes 0x{value[:8].hex()}.."
+        )
     return repr(value)
 
 
@@ -100,12 +108,17 @@ def compare_run(session: Session, folder: RunFolder) -> list[str]:
     derived = _Derived(run_id)
     for rows in derived.record_pages(folder):
         found += _compare(session, RecordRow, run_id, rows)
-    found += [Difference("records", (i,), None, {}) for i in _indices_beyond(session, run_id, derived.size)]
+    found += [
+        Difference("records", (i,), None, {})
+        for i in _indices_beyond(session, run_id, derived.size)
+    ]
     for model, rows in derived.other_rows(folder):
         found += _compare_all(session, model, run_id, rows)
     sentences = [str(d) for d in found]
     if run.size != derived.size:
-        sentences.append(f"run 0x{run_id.hex()}: size is {run.size}, the run folder says {derived.size}")
+        sentences.append(
+            f"run 0x{run_id.hex()}: size is {run.size}, the run folder says {derived.size}"
+        )
     return sentences
 
 
@@ -120,7 +133,9 @@ class _Derived:
 
     run_id: bytes
     size: int = 0
-    epochs: dict[int, int | None] = field(default_factory=dict)  # epoch -> number of the anchoring it ended with
+    epochs: dict[int, int | None] = field(
+        default_factory=dict
+    )  # epoch -> number of the anchoring it ended with
     releases: list[Row] = field(default_factory=list)
 
     def record_pages(self, folder: RunFolder) -> Iterator[list[Row]]:
@@ -166,7 +181,9 @@ def _locked_run(session: Session, run_id: bytes, folder: RunFolder) -> RunRow:
     The first statement writes: SQLite then waits for its lock here, instead of failing when a reader turns writer.
     """
     session.execute(_insert_if_absent(session, run_id, str(folder.root)))
-    run = session.execute(select(RunRow).where(RunRow.run_id == run_id).with_for_update()).scalar_one()
+    run = session.execute(
+        select(RunRow).where(RunRow.run_id == run_id).with_for_update()
+    ).scalar_one()
     if run.folder != str(folder.root) and not RunFolder(Path(run.folder)).journal.is_file():
         run.folder = str(folder.root)  # the folder has moved
     return run
@@ -174,7 +191,9 @@ def _locked_run(session: Session, run_id: bytes, folder: RunFolder) -> RunRow:
 
 def _insert_if_absent(session: Session, run_id: bytes, folder: str) -> Any:
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    return dialect.insert(RunRow).values(run_id=run_id, folder=folder, size=0).on_conflict_do_nothing()
+    return (
+        dialect.insert(RunRow).values(run_id=run_id, folder=folder, size=0).on_conflict_do_nothing()
+    )
 
 
 def _record_row(run_id: bytes, index: int, record: Record) -> Row:
@@ -237,7 +256,13 @@ def _proof_rows(folder: RunFolder, run_id: bytes, epochs: dict[int, int | None])
             if not path.is_file():
                 break
             rows.append(
-                {"run_id": run_id, "epoch": epoch, "chunk": chunk, "number": number, "digest": bytes(hash_file(path))}
+                {
+                    "run_id": run_id,
+                    "epoch": epoch,
+                    "chunk": chunk,
+                    "number": number,
+                    "digest": bytes(hash_file(path)),
+                }
             )
     return rows
 
@@ -252,16 +277,22 @@ def _key(table: Table, row: Row) -> tuple[int, ...]:
     return tuple(row[c.name] for c in table.primary_key.columns if c.name != "run_id")
 
 
-def _compare(session: Session, model: type[Base], run_id: bytes, rows: Sequence[Row]) -> list[Difference]:
+def _compare(
+    session: Session, model: type[Base], run_id: bytes, rows: Sequence[Row]
+) -> list[Difference]:
     """Differences for rows with consecutive indices; stored rows outside that range are not looked at."""
     table = _table(model)
     query = select(table).where(
-        table.c.run_id == run_id, table.c.index >= rows[0]["index"], table.c.index <= rows[-1]["index"]
+        table.c.run_id == run_id,
+        table.c.index >= rows[0]["index"],
+        table.c.index <= rows[-1]["index"],
     )
     return _differences(table, rows, [dict(r._mapping) for r in session.execute(query)])
 
 
-def _compare_all(session: Session, model: type[Base], run_id: bytes, rows: Sequence[Row]) -> list[Difference]:
+def _compare_all(
+    session: Session, model: type[Base], run_id: bytes, rows: Sequence[Row]
+) -> list[Difference]:
     table = _table(model)
     stored = session.execute(select(table).where(table.c.run_id == run_id))
     return _differences(table, rows, [dict(r._mapping) for r in stored])
@@ -270,7 +301,11 @@ def _compare_all(session: Session, model: type[Base], run_id: bytes, rows: Seque
 def _differences(table: Table, wanted: Sequence[Row], stored: Sequence[Row]) -> list[Difference]:
     left, right = {_key(table, r): r for r in wanted}, {_key(table, r): r for r in stored}
     keys = sorted(left.keys() | right.keys())
-    return [Difference(table.name, k, left.get(k), right.get(k)) for k in keys if left.get(k) != right.get(k)]
+    return [
+        Difference(table.name, k, left.get(k), right.get(k))
+        for k in keys
+        if left.get(k) != right.get(k)
+    ]
 
 
 def _settle(session: Session, model: type[Base], differences: Sequence[Difference]) -> None:
@@ -300,12 +335,18 @@ def _follow(session: Session, model: type[Base], difference: Difference) -> None
     table, row = _table(model), difference.stored or {}
     mine = [c == row[c.name] for c in table.primary_key.columns]
     session.execute(
-        update(table).where(*mine).values(**difference.wanted) if difference.wanted else delete(table).where(*mine)
+        update(table).where(*mine).values(**difference.wanted)
+        if difference.wanted
+        else delete(table).where(*mine)
     )
 
 
 def _indices_beyond(session: Session, run_id: bytes, size: int) -> list[int]:
-    query = select(RecordRow.index).where(RecordRow.run_id == run_id, RecordRow.index >= size).order_by(RecordRow.index)
+    query = (
+        select(RecordRow.index)
+        .where(RecordRow.run_id == run_id, RecordRow.index >= size)
+        .order_by(RecordRow.index)
+    )
     return list(session.execute(query.limit(PAGE_ROWS)).scalars())
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from provenance.verdict import Edge, Grade, Verdict
+from provenance.judgement.verdict import Edge, Grade, Verdict
 
 NOTE_CHARS = 21
 TIE_HEIGHT = 18
@@ -112,7 +112,12 @@ def _graph(verdict: Verdict) -> tuple[list[Node], list[Link]] | None:
     release: dict[str, Any] = verdict.release
     nodes = [
         Node("dataset", "Dataset", trained.parent, "committed records"),
-        Node("run", "Training run", str(release["run_id"]), (trained.note or "batches in the log").partition(",")[0]),
+        Node(
+            "run",
+            "Training run",
+            str(release["run_id"]),
+            (trained.note or "batches in the log").partition(",")[0],
+        ),
         Node("checkpoint", "Checkpoint", trained.child, "adapter weights"),
         Node("adapter", "Adapter", tuned.child, tie=_tie(verdict, tuned.child)),
         Node("base", "Base model", tuned.parent, tuned.note or "", _tie(verdict, tuned.parent)),
@@ -145,22 +150,43 @@ def pictures(verdict: Verdict) -> tuple[Picture, ...]:
         return ()
     nodes, links = graph
     titles = {n.key: n.title.lower() for n in nodes}
-    ties = [f"roots of the {titles[n.key]}: {n.tie.grade.value}" for n in nodes if n.tie is not None]
-    description = "; ".join([*(f"{titles[k.child]} from {titles[k.parent]}: {k.grade.value}" for k in links), *ties])
+    ties = [
+        f"roots of the {titles[n.key]}: {n.tie.grade.value}" for n in nodes if n.tie is not None
+    ]
+    description = "; ".join(
+        [*(f"{titles[k.child]} from {titles[k.parent]}: {k.grade.value}" for k in links), *ties]
+    )
     return _wide(nodes, links, description), _tall(nodes, links, description)
 
 
 def _wide(nodes: list[Node], links: list[Link], description: str) -> Picture:
     """Two rows: data to adapter rightwards, merged model to release leftwards, the base model at the turn."""
     width, height, pitch_x, upper, lower = 166, 84, 254, 10, 190
-    columns = {"dataset": 0, "run": 1, "checkpoint": 2, "adapter": 3, "merged": 3, "file": 2, "release": 1, "base": 4}
+    columns = {
+        "dataset": 0,
+        "run": 1,
+        "checkpoint": 2,
+        "adapter": 3,
+        "merged": 3,
+        "file": 2,
+        "release": 1,
+        "base": 4,
+    }
     rows = {"merged": lower, "file": lower, "release": lower, "base": (upper + lower) // 2}
-    boxes = {n.key: Box(n, columns[n.key] * pitch_x + 2, rows.get(n.key, upper), width, height) for n in nodes}
+    boxes = {
+        n.key: Box(n, columns[n.key] * pitch_x + 2, rows.get(n.key, upper), width, height)
+        for n in nodes
+    }
     if (base := boxes["base"]).node.tie is not None:
         boxes["base"] = replace(base, y=base.y - TIE_HEIGHT // 2, height=height + TIE_HEIGHT)
     arrows = [_arrow(boxes, link) for link in links]
     return Picture(
-        "wide", 4 * pitch_x + width + 4, lower + height + 10, tuple(boxes.values()), tuple(arrows), description
+        "wide",
+        4 * pitch_x + width + 4,
+        lower + height + 10,
+        tuple(boxes.values()),
+        tuple(arrows),
+        description,
     )
 
 
@@ -174,7 +200,9 @@ def _tall(nodes: list[Node], links: list[Link], description: str) -> Picture:
     tall = 72 if base.tie is None else 72 + TIE_HEIGHT
     boxes["base"] = Box(base, 194, between - tall // 2, 150, tall)
     arrows = [_arrow(boxes, link) for link in links]
-    return Picture("tall", 348, len(column) * pitch_y - 38, tuple(boxes.values()), tuple(arrows), description)
+    return Picture(
+        "tall", 348, len(column) * pitch_y - 38, tuple(boxes.values()), tuple(arrows), description
+    )
 
 
 def _arrow(boxes: dict[str, Box], link: Link) -> Arrow:
@@ -184,10 +212,18 @@ def _arrow(boxes: dict[str, Box], link: Link) -> Arrow:
         start = parent.y if child.cy < parent.cy else parent.y + parent.height
         x = (child.x + child.width + parent.cx) // 2
         path = f"M{parent.cx} {start} V{child.cy} H{child.x + child.width + 7}"
-        return Arrow(path, x, child.cy - 9 if child.cy < parent.cy else child.cy + 20, "middle", link)
+        return Arrow(
+            path, x, child.cy - 9 if child.cy < parent.cy else child.cy + 20, "middle", link
+        )
     if parent.x == child.x:
         path = f"M{parent.cx} {parent.y + parent.height} V{child.y - 7}"
-        return Arrow(path, parent.cx + 10, (parent.y + parent.height + child.y) // 2 + 3, "start", link)
+        return Arrow(
+            path, parent.cx + 10, (parent.y + parent.height + child.y) // 2 + 3, "start", link
+        )
     rightwards = parent.x < child.x
-    start, end = (parent.x + parent.width, child.x - 7) if rightwards else (parent.x, child.x + child.width + 7)
+    start, end = (
+        (parent.x + parent.width, child.x - 7)
+        if rightwards
+        else (parent.x, child.x + child.width + 7)
+    )
     return Arrow(f"M{start} {parent.cy} H{end}", (start + end) // 2, parent.cy - 9, "middle", link)

@@ -10,8 +10,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from provenance.policy import CLAIMS, ON_DEMAND
-from provenance.verdict import Claim, Status, Verdict
+from provenance.judgement.policy import CLAIMS, ON_DEMAND
+from provenance.judgement.verdict import Claim, Status, Verdict
 from provenance_api.catalog import Listed
 from provenance_api.problems import Problem
 from provenance_api.resolve import Answer
@@ -52,7 +52,9 @@ class Step:
 
 def _utc(timestamp: int) -> str:
     try:
-        return datetime.datetime.fromtimestamp(timestamp, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        return datetime.datetime.fromtimestamp(timestamp, datetime.UTC).strftime(
+            "%Y-%m-%d %H:%M:%S UTC"
+        )
     except (OverflowError, OSError, ValueError):
         return f"{timestamp} s after 1970"  # a chain may claim any time
 
@@ -63,7 +65,11 @@ class Pages:
     def __init__(self) -> None:
         loader = FileSystemLoader(FOLDER / "templates")
         self._templates = Environment(
-            loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+            loader=loader,
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
         )
         self._templates.filters |= {"utc": _utc, "shorten": shorten}
 
@@ -95,7 +101,10 @@ class Pages:
 
 def _steps(verdict: Verdict) -> list[Step]:
     """Every step in order; one without claims was not reached."""
-    return [Step(n, title, tuple(c for c in verdict.claims if c.step == n)) for n, title in STEPS.items()]
+    return [
+        Step(n, title, tuple(c for c in verdict.claims if c.step == n))
+        for n, title in STEPS.items()
+    ]
 
 
 def _unreached(verdict: Verdict) -> list[str]:

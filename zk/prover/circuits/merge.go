@@ -38,7 +38,7 @@ import (
 // where the compiler cuts long sums. Of those
 // per block 7,842 are Poseidon, 5,888 the values of A and 5,664 those of W and W' with products and rounding.
 //
-// Source: docs/formats/statements.md, "merge"; trainer/provenance_trainer/merge.py is the reference.
+// Source: docs/formats/statements.md, "merge"; trainer/provenance_trainer/model/merge.py is the reference.
 type Merge struct {
 	Base    frontend.Variable   `gnark:",public"`
 	A       frontend.Variable   `gnark:",public"`
