@@ -3,9 +3,9 @@ pragma solidity 0.8.37;
 
 import {IDatasetAudits} from "./interfaces/IDatasetAudits.sol";
 import {IProofLedger} from "./interfaces/IProofLedger.sol";
-import {Groth16} from "./libraries/Groth16.sol";
-import {Kinds} from "./libraries/Kinds.sol";
-import {PinnedKeys} from "./libraries/PinnedKeys.sol";
+import {Groth16} from "./libraries/groth16/Groth16.sol";
+import {Kinds} from "./libraries/keys/Kinds.sol";
+import {PinnedKeys} from "./libraries/keys/PinnedKeys.sol";
 
 /// @title Statements about registered datasets: sorted, member, absent.
 /// @notice Immutable: no owner, no proxy, and no key is added later.

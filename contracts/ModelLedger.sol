@@ -6,15 +6,16 @@ import {IBatchVerifier} from "./interfaces/IBatchVerifier.sol";
 import {IModelLedger} from "./interfaces/IModelLedger.sol";
 import {IProofLedger} from "./interfaces/IProofLedger.sol";
 import {IProvenanceRegistry} from "./interfaces/IProvenanceRegistry.sol";
-import {Kinds} from "./libraries/Kinds.sol";
-import {Models} from "./libraries/Models.sol";
-import {PinnedKeys} from "./libraries/PinnedKeys.sol";
-import {Samples} from "./libraries/Samples.sol";
+import {Kinds} from "./libraries/keys/Kinds.sol";
+import {Models} from "./libraries/models/Models.sol";
+import {PinnedKeys} from "./libraries/keys/PinnedKeys.sol";
+import {Samples} from "./libraries/models/Samples.sol";
 
 /// @title Anchored models, the blocks drawn from them, and the proofs that open those blocks.
-/// @notice Immutable: no owner, no proxy, and no key is added later. The rules live in libraries/Models.sol (anchoring, draw)
-/// and libraries/Samples.sol (proofs). The verifier of batches is a contract of its own for want of room; its code is part of
-/// this contract's creation code.
+/// @notice Immutable: no owner, no proxy, and no key is added later. The rules live in
+/// libraries/models/Models.sol (anchoring, draw) and libraries/models/Samples.sol (proofs). The
+/// verifier of batches is a contract of its own for want of room; its code is part of this
+/// contract's creation code.
 contract ModelLedger is IModelLedger {
     using PinnedKeys for PinnedKeys.Store;
     using Models for Models.Store;
