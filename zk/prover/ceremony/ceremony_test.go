@@ -16,7 +16,8 @@ import (
 	"provenance/zkprover/internal/fixture"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/order"
-	"provenance/zkprover/prove"
+	"provenance/zkprover/prove/dataset"
+	"provenance/zkprover/prove/epoch"
 	"provenance/zkprover/statement"
 	"provenance/zkprover/tree"
 	"provenance/zkprover/verify"
@@ -156,14 +157,14 @@ func TestCeremonyKeyOfEpochProves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	witness := &prove.EpochWitness{
+	witness := &epoch.Witness{
 		Data: statement.Window(leaves, 0, 16), Positions: statement.Positions(inverse, 0, 16), Used: statement.Window(nil, 0, 16),
 		DataBlinding: fixture.Scalar(), UsedBlinding: fixture.Scalar(), Challenge: fixture.Challenge(),
 	}
 	for i, leaf := range a {
 		witness.Used[i] = leaves[leaf]
 	}
-	p, err := prove.Epoch(key, witness)
+	p, err := epoch.Prove(key, witness)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +183,7 @@ func TestCeremonyKeyOfTreeProves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := prove.Tree(key, built, 0, fixture.Challenge())
+	p, err := dataset.Tree(key, built, 0, fixture.Challenge())
 	if err != nil {
 		t.Fatal(err)
 	}

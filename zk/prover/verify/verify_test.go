@@ -19,7 +19,7 @@ import (
 	"provenance/zkprover/internal/fixture"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
-	"provenance/zkprover/prove"
+	"provenance/zkprover/prove/epoch"
 	"provenance/zkprover/statement"
 	"provenance/zkprover/verify"
 )
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) { fixture.Main(m) }
 func honestEpoch(t *testing.T) *proof.Proof {
 	t.Helper()
 	leaves := fixture.Leaves(t, fixture.Slots)
-	p, err := prove.Epoch(fixture.Key(t, fixture.EpochShape), &prove.EpochWitness{
+	p, err := epoch.Prove(fixture.Key(t, fixture.EpochShape), &epoch.Witness{
 		Data: leaves, Used: leaves, Positions: statement.IdentityPositions(0, fixture.Slots),
 		DataBlinding: fixture.Scalar(), UsedBlinding: fixture.Scalar(), Challenge: fixture.Challenge(),
 	})

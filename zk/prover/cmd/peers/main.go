@@ -22,15 +22,17 @@ import (
 	"github.com/consensys/gnark/backend/witness"
 	cs "github.com/consensys/gnark/constraint/bn254"
 	"github.com/consensys/gnark/frontend"
+	"github.com/consensys/gnark/logger"
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/internal/iden3"
-	"provenance/zkprover/prove"
+	"provenance/zkprover/prove/dataset"
 	"provenance/zkprover/statement"
 	"provenance/zkprover/tree"
 )
 
 func main() {
+	logger.Disable() // gnark logs to stdout
 	out := flag.String("out", "", "folder to write to")
 	slots := flag.Int("slots", 256, "leaves of the chunk: 256 or 4096")
 	repeat := flag.Int("repeat", 5, "proofs to time; 0 makes no key")
@@ -78,7 +80,7 @@ func sample(shape circuits.Shape) (witness.Witness, error) {
 		return nil, err
 	}
 	challenge := statement.Challenge{Gamma: leaves[7], Delta: leaves[11]}
-	return frontend.NewWitness(prove.TreeAssignment(built, 0, shape.Slots, challenge), ecc.BN254.ScalarField())
+	return frontend.NewWitness(dataset.TreeAssignment(built, 0, shape.Slots, challenge), ecc.BN254.ScalarField())
 }
 
 func writeAll(out string, system *cs.R1CS, values fr.Vector) error {

@@ -10,7 +10,7 @@ import (
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
-	"provenance/zkprover/prove"
+	"provenance/zkprover/prove/dataset"
 	"provenance/zkprover/tree"
 	"provenance/zkprover/verify"
 )
@@ -74,7 +74,7 @@ func (s *auditScene) open(i int) (*tree.Opening, error) {
 func sortedProofVectors(cache string) (any, error) {
 	return auditProofs(cache, circuits.Shape{Kind: circuits.KindSorted, Slots: tree.Arity, Depth: auditDepth}, []int{0, 1, 2},
 		func(key *keys.Key, s *auditScene, k int) (string, *proof.Proof, error) {
-			p, err := prove.Sorted(key, s.tree, s.digests, s.salts, k)
+			p, err := dataset.Sorted(key, s.tree, s.digests, s.salts, k)
 			return fmt.Sprintf("chunk %d", k), p, err
 		})
 }
@@ -86,7 +86,7 @@ func memberProofVectors(cache string) (any, error) {
 			if err != nil {
 				return "", nil, err
 			}
-			p, err := prove.Member(key, s.tree, i, opened)
+			p, err := dataset.Member(key, s.tree, i, opened)
 			return fmt.Sprintf("record %d", i), p, err
 		})
 }
@@ -95,7 +95,7 @@ func memberProofVectors(cache string) (any, error) {
 func absentProofVectors(cache string) (any, error) {
 	return auditProofs(cache, circuits.Shape{Kind: circuits.KindAbsent, Slots: 1, Depth: auditDepth}, []int{0, 17, auditCount},
 		func(key *keys.Key, s *auditScene, position int) (string, *proof.Proof, error) {
-			gap := &prove.Gap{Position: position}
+			gap := &dataset.Gap{Position: position}
 			var high fr.Element
 			var err error
 			if position > 0 {
@@ -110,7 +110,7 @@ func absentProofVectors(cache string) (any, error) {
 				}
 			}
 			high.Add(&high, new(fr.Element).SetOne())
-			p, err := prove.Absent(key, s.tree, high, gap)
+			p, err := dataset.Absent(key, s.tree, high, gap)
 			return fmt.Sprintf("gap %d", position), p, err
 		})
 }

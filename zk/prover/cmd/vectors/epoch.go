@@ -16,7 +16,7 @@ import (
 	"provenance/zkprover/keys"
 	"provenance/zkprover/order"
 	"provenance/zkprover/proof"
-	"provenance/zkprover/prove"
+	"provenance/zkprover/prove/epoch"
 	"provenance/zkprover/statement"
 	"provenance/zkprover/tree"
 	"provenance/zkprover/verify"
@@ -67,7 +67,7 @@ func newEpochScene(key *keys.Key) (*epochScene, error) {
 	}
 	for c := range statement.Chunks(proofCount, proofSlots) {
 		d, u := drawScalar("blinding d %d", c), drawScalar("blinding u %d", c)
-		epoch, err := prove.Epoch(key, &prove.EpochWitness{
+		used, err := epoch.Prove(key, &epoch.Witness{
 			Data: statement.Window(s.leaves, c, proofSlots), Used: statement.Window(s.used, c, proofSlots),
 			Positions:    statement.Positions(inverse, c, proofSlots),
 			DataBlinding: d, UsedBlinding: u, Start: uint64(c * proofSlots), Challenge: s.challenge,
@@ -75,11 +75,11 @@ func newEpochScene(key *keys.Key) (*epochScene, error) {
 		if err != nil {
 			return nil, err
 		}
-		link, err := prove.Epoch(key, prove.Link(s.leaves, c, proofSlots, d, s.challenge))
+		link, err := epoch.Prove(key, epoch.Link(s.leaves, c, proofSlots, d, s.challenge))
 		if err != nil {
 			return nil, err
 		}
-		s.epochs, s.links = append(s.epochs, epoch), append(s.links, link)
+		s.epochs, s.links = append(s.epochs, used), append(s.links, link)
 	}
 	return s, nil
 }
@@ -261,7 +261,7 @@ func (s *suite) links(scene *epochScene) {
 	for c, link := range scene.links {
 		s.add(fmt.Sprintf("link chunk %d", c), link.ToJSON(), verify.MaskNone, true, "honest")
 	}
-	link, epoch := scene.links[0], scene.epochs[0]
+	link, chunk := scene.links[0], scene.epochs[0]
 	s.add("link, D and P checked", link.ToJSON(), 0b101, true, "honest")
 	s.add("link under the epoch's mask", link.ToJSON(), verify.MaskEpoch, false, "U is infinity and its knowledge asked for")
 	s.malleable("link", scene.links[1], verify.MaskNone)
@@ -273,12 +273,12 @@ func (s *suite) links(scene *epochScene) {
 		})
 	s.edit("link: U not infinity", link, verify.MaskNone, false, "the sum differs", func(p *proof.Proof) { p.Commitments[1] = x })
 	s.edit("link: P of the epoch", link, verify.MaskNone, false, "the sum differs", func(p *proof.Proof) {
-		p.Commitments[2] = epoch.Commitments[2]
+		p.Commitments[2] = chunk.Commitments[2]
 	})
 	s.edit("link: P of the next chunk", link, verify.MaskNone, false, "the sum differs", func(p *proof.Proof) {
 		p.Commitments[2] = scene.links[1].Commitments[2]
 	})
 	s.edit("link: A, B, C of the epoch", link, verify.MaskNone, false, "a proof of another statement", func(p *proof.Proof) {
-		p.A, p.B, p.C = epoch.A, epoch.B, epoch.C
+		p.A, p.B, p.C = chunk.A, chunk.B, chunk.C
 	})
 }

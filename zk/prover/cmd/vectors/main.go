@@ -22,6 +22,7 @@ import (
 	"path/filepath"
 
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
+	"github.com/consensys/gnark/logger"
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/field"
@@ -29,6 +30,7 @@ import (
 )
 
 func main() {
+	logger.Disable() // gnark logs to stdout
 	out := flag.String("out", "../../tests/vectors/zk", "folder to write to")
 	proofs := flag.Bool("proofs", false, "write the proof vectors instead of the others")
 	cache := flag.String("cache", filepath.Join(os.TempDir(), "zkprover-keys"), "key cache for -proofs")

@@ -9,7 +9,7 @@ import (
 	"provenance/zkprover/field"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
-	"provenance/zkprover/prove"
+	"provenance/zkprover/prove/dataset"
 	"provenance/zkprover/statement"
 	"provenance/zkprover/tree"
 	"provenance/zkprover/verify"
@@ -67,7 +67,7 @@ func treeProofs(key *keys.Key) (t *tree.Tree, challenge statement.Challenge, pro
 		return nil, challenge, nil, err
 	}
 	for k := range statement.Chunks(proofCount, proofSlots) {
-		p, err := prove.Tree(key, t, k, challenge)
+		p, err := dataset.Tree(key, t, k, challenge)
 		if err != nil {
 			return nil, challenge, nil, err
 		}

@@ -13,7 +13,7 @@ import (
 	"provenance/zkprover/gadgets/quantized"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
-	"provenance/zkprover/prove"
+	"provenance/zkprover/prove/blocks"
 	"provenance/zkprover/statement"
 	"provenance/zkprover/weights"
 )
@@ -33,17 +33,17 @@ func patterns(count int, what string) []uint16 {
 	return out
 }
 
-func newTensor(name string, layout weights.Layout, rows, columns int, values []uint16) (prove.Tensor, error) {
+func newTensor(name string, layout weights.Layout, rows, columns int, values []uint16) (blocks.Tensor, error) {
 	grid, err := weights.NewGrid(weights.BF16, layout, rows, columns, 0)
 	if err != nil {
-		return prove.Tensor{}, err
+		return blocks.Tensor{}, err
 	}
 	var data []byte
 	for _, v := range values {
 		data = binary.LittleEndian.AppendUint16(data, v)
 	}
 	built, err := weights.New(grid, 1, bytes.NewReader(data), nil)
-	return prove.Tensor{Name: name, Tree: built}, err
+	return blocks.Tensor{Name: name, Tree: built}, err
 }
 
 // quantizedBlock is the deployed form of a block; the codes are rounded in 64-bit numbers, where no ratio of two
@@ -80,17 +80,17 @@ func quantizedProofVectors(cache string, kind circuits.Kind) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	const blocks = 9
-	values := patterns(blocks*page.Values, "quantized")
-	tensor, err := newTensor("tensor", weights.Rows, blocks, page.Values, values)
+	const count = 9 // blocks, one in a row
+	values := patterns(count*page.Values, "quantized")
+	tensor, err := newTensor("tensor", weights.Rows, count, page.Values, values)
 	if err != nil {
 		return nil, err
 	}
 	provers := map[circuits.Kind]func(*keys.Key, *weights.Tree, []int, []byte) (*proof.Proof, error){
-		circuits.KindQ8_0: prove.Q8_0, circuits.KindInt8: prove.Int8,
+		circuits.KindQ8_0: blocks.Q8_0, circuits.KindInt8: blocks.Int8,
 	}
 	var proofs []labelled
-	for _, index := range []int{0, 4, blocks - 1} {
+	for _, index := range []int{0, 4, count - 1} {
 		deployed, err := quantizedBlock(kind, values[index*page.Values:(index+1)*page.Values])
 		if err != nil {
 			return nil, err
@@ -105,7 +105,7 @@ func quantizedProofVectors(cache string, kind circuits.Kind) (any, error) {
 }
 
 // newMerger is one adapted tensor, honestly merged.
-func newMerger() (*prove.Merger, error) {
+func newMerger() (*blocks.Merger, error) {
 	base, merged := patterns(mergeRows*mergeColumns, "base"), make([]uint16, mergeRows*mergeColumns)
 	a, b := patterns(mergeRank*mergeColumns, "a"), patterns(mergeRows*mergeRank, "b")
 	for at := range merged {
@@ -116,9 +116,9 @@ func newMerger() (*prove.Merger, error) {
 		}
 		merged[at] = statement.MergedValue(base[at], mergeScale, b[i*mergeRank:(i+1)*mergeRank], column)
 	}
-	m := &prove.Merger{Scale: mergeScale}
+	m := &blocks.Merger{Scale: mergeScale}
 	for _, t := range []struct {
-		to            *prove.Tensor
+		to            *blocks.Tensor
 		name          string
 		layout        weights.Layout
 		rows, columns int

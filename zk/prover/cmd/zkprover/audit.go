@@ -9,7 +9,7 @@ import (
 	"provenance/zkprover/fault"
 	"provenance/zkprover/field"
 	"provenance/zkprover/proof"
-	"provenance/zkprover/prove"
+	"provenance/zkprover/prove/dataset"
 	"provenance/zkprover/server"
 	"provenance/zkprover/tree"
 )
@@ -57,7 +57,7 @@ func (s *session) sorted(j *job) (*proof.Proof, error) {
 	if err != nil {
 		return nil, err
 	}
-	return prove.Sorted(s.key, built, s.digests, s.salts, j.K)
+	return dataset.Sorted(s.key, built, s.digests, s.salts, j.K)
 }
 
 func (s *session) member(j *job) (*proof.Proof, error) {
@@ -73,7 +73,7 @@ func (s *session) member(j *job) (*proof.Proof, error) {
 	if err != nil {
 		return nil, fault.New(fault.BadFile, "%v", err)
 	}
-	return prove.Member(s.key, built, *j.Position, &opened)
+	return dataset.Member(s.key, built, *j.Position, &opened)
 }
 
 func (s *session) absent(j *job) (*proof.Proof, error) {
@@ -81,7 +81,7 @@ func (s *session) absent(j *job) (*proof.Proof, error) {
 	if err != nil {
 		return nil, err
 	}
-	gap := prove.Gap{Position: *j.Position}
+	gap := dataset.Gap{Position: *j.Position}
 	sides := []**tree.Opening{&gap.Below, &gap.Above}
 	if gap.Position == 0 {
 		sides = sides[1:]
@@ -104,7 +104,7 @@ func (s *session) absent(j *job) (*proof.Proof, error) {
 	}
 	var high fr.Element
 	high.SetBytes(digest[:tree.DigestBytes/2])
-	return prove.Absent(s.key, built, high, &gap)
+	return dataset.Absent(s.key, built, high, &gap)
 }
 
 // asked reads what member and absent jobs share: the tree, the digest asked about and that a position is given.

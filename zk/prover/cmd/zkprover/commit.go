@@ -13,7 +13,7 @@ import (
 	"provenance/zkprover/keys"
 	"provenance/zkprover/order"
 	"provenance/zkprover/proof"
-	"provenance/zkprover/prove"
+	"provenance/zkprover/prove/epoch"
 	"provenance/zkprover/server"
 	"provenance/zkprover/statement"
 	"provenance/zkprover/verify"
@@ -67,7 +67,7 @@ func commit(call *server.Call, request []byte) (any, error) {
 		if err := call.Stopped(); err != nil {
 			return nil, err
 		}
-		made, err := prove.Commit(key, vector, values, blind)
+		made, err := epoch.Commit(key, vector, values, blind)
 		if err != nil {
 			return nil, err
 		}

@@ -18,7 +18,7 @@ type rootResult struct {
 	Count int    `json:"count"`
 }
 
-func dataset(_ *server.Call, request []byte) (any, error) {
+func makeDataset(_ *server.Call, request []byte) (any, error) {
 	var r struct {
 		Digests   string `json:"digests"`
 		Salts     string `json:"salts"`

@@ -21,6 +21,8 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/consensys/gnark/logger"
+
 	"provenance/zkprover/fault"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/server"
@@ -32,7 +34,7 @@ const maxRequestBytes = 16 << 20
 var commands = map[string]server.Command{
 	"setup":               {Run: setup, Alone: true},
 	"inspect":             {Run: inspect},
-	"dataset":             {Run: dataset},
+	"dataset":             {Run: makeDataset},
 	"leaf-root":           {Run: leafRoot},
 	"order":               {Run: makeOrder},
 	"commit":              {Run: commit, Key: keys.PartBases},
@@ -59,6 +61,7 @@ var commands = map[string]server.Command{
 const softMemoryBytes = 3 << 30
 
 func main() {
+	logger.Disable() // gnark logs to stdout, which carries results only
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(softMemoryBytes)
 	}

@@ -9,7 +9,7 @@ import (
 	"provenance/zkprover/fault"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
-	"provenance/zkprover/prove"
+	"provenance/zkprover/prove/blocks"
 	"provenance/zkprover/server"
 	"provenance/zkprover/weights"
 )
@@ -45,12 +45,12 @@ func proveMerge(call *server.Call, request []byte) (any, error) {
 }
 
 // open builds the four trees of the depth that the key is for; done closes their files.
-func (r *mergeRequest) open(call *server.Call, depth int) (merger *prove.Merger, done func(), err error) {
+func (r *mergeRequest) open(call *server.Call, depth int) (merger *blocks.Merger, done func(), err error) {
 	scale, err := strconv.ParseUint(r.Scale, 10, 32)
 	if err != nil {
 		return nil, nil, fault.Differs(fault.BadRequest, "scale", "a decimal integer below 2^32, in units of 2^-16", r.Scale)
 	}
-	merger = &prove.Merger{Scale: scale}
+	merger = &blocks.Merger{Scale: scale}
 	var models []*weights.Model
 	done = func() {
 		for _, model := range models {
@@ -61,7 +61,7 @@ func (r *mergeRequest) open(call *server.Call, depth int) (merger *prove.Merger,
 		role   string
 		stored storedTensor
 		layout weights.Layout
-		to     *prove.Tensor
+		to     *blocks.Tensor
 	}{
 		{"base", r.Base, weights.Rows, &merger.Base},
 		{"adapter", storedTensor{r.Adapter.File, r.Adapter.A}, weights.LoraA, &merger.A},
@@ -76,7 +76,7 @@ func (r *mergeRequest) open(call *server.Call, depth int) (merger *prove.Merger,
 			return nil, nil, fault.At(name, err)
 		}
 		models = append(models, model)
-		*t.to = prove.Tensor{Name: name, Tree: built}
+		*t.to = blocks.Tensor{Name: name, Tree: built}
 	}
 	return merger, done, nil
 }

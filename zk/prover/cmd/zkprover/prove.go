@@ -14,7 +14,8 @@ import (
 	"provenance/zkprover/field"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
-	"provenance/zkprover/prove"
+	"provenance/zkprover/prove/dataset"
+	"provenance/zkprover/prove/epoch"
 	"provenance/zkprover/server"
 	"provenance/zkprover/statement"
 	"provenance/zkprover/tree"
@@ -189,7 +190,7 @@ func (s *session) tree(j *job) (*proof.Proof, error) {
 	if err != nil {
 		return nil, err
 	}
-	return prove.Tree(s.key, built, j.K, challenge)
+	return dataset.Tree(s.key, built, j.K, challenge)
 }
 
 // grow builds the tree over the leaves that the named file gives, or returns the one built of it before.
@@ -247,7 +248,7 @@ func (s *session) epoch(j *job) (*proof.Proof, error) {
 		return nil, err
 	}
 	slots := s.key.Shape.Slots
-	return prove.Epoch(s.key, &prove.EpochWitness{
+	return epoch.Prove(s.key, &epoch.Witness{
 		Data:         statement.Window(leaves, j.Chunk, slots),
 		Used:         statement.Window(used, j.Chunk, slots),
 		Positions:    statement.Positions(inverse, j.Chunk, slots),
@@ -288,5 +289,5 @@ func (s *session) link(j *job) (*proof.Proof, error) {
 	if err != nil {
 		return nil, err
 	}
-	return prove.Epoch(s.key, prove.Link(leaves, j.Chunk, s.key.Shape.Slots, d, challenge))
+	return epoch.Prove(s.key, epoch.Link(leaves, j.Chunk, s.key.Shape.Slots, d, challenge))
 }

@@ -7,7 +7,7 @@ import (
 	"provenance/zkprover/field"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
-	"provenance/zkprover/prove"
+	"provenance/zkprover/prove/blocks"
 	"provenance/zkprover/server"
 	"provenance/zkprover/weights"
 )
@@ -24,11 +24,11 @@ type quantizeRequest struct {
 type prover func(*keys.Key, *weights.Tree, []int, []byte) (*proof.Proof, error)
 
 func proveQ8_0(call *server.Call, request []byte) (any, error) {
-	return proveQuantized(call, request, circuits.KindQ8_0, prove.Q8_0)
+	return proveQuantized(call, request, circuits.KindQ8_0, blocks.Q8_0)
 }
 
 func proveInt8(call *server.Call, request []byte) (any, error) {
-	return proveQuantized(call, request, circuits.KindInt8, prove.Int8)
+	return proveQuantized(call, request, circuits.KindInt8, blocks.Int8)
 }
 
 func proveQuantized(call *server.Call, request []byte, kind circuits.Kind, one prover) (any, error) {

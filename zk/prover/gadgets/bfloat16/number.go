@@ -20,6 +20,8 @@ import (
 
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 	"github.com/consensys/gnark/frontend"
+
+	"provenance/zkprover/gadgets/integer"
 )
 
 const (
@@ -71,12 +73,8 @@ func (n *Number) Set(pattern uint16, w Window) {
 	if pattern&^signBit == 0 {
 		n.Zero, exponent = 1, 0
 	}
-	for i := range n.Exponent {
-		n.Exponent[i] = exponent >> i & 1
-	}
-	for i := range n.Fraction {
-		n.Fraction[i] = pattern >> i & 1
-	}
+	integer.SetBits(n.Exponent, exponent)
+	integer.SetBits(n.Fraction[:], int(pattern))
 }
 
 // Faults is a sum of terms, each a non-negative integer below 2^128 that is 0 unless the witness breaks a rule. A circuit
@@ -124,8 +122,8 @@ func (w Window) constrain(api frontend.API, n *Number, faults *Faults, refused f
 	v := &Value{api: api, number: n}
 	api.AssertIsBoolean(n.Sign)
 	api.AssertIsBoolean(n.Zero)
-	exponent := bitsNumber(api, n.Exponent)
-	v.fraction = bitsNumber(api, n.Fraction[:])
+	exponent := integer.FromBits(api, n.Exponent)
+	v.fraction = integer.FromBits(api, n.Fraction[:])
 	rest := api.Add(v.fraction, api.Mul(exponent, hidden))
 	normal := api.Sub(1, n.Zero)
 	v.significand = api.Add(v.fraction, api.Mul(normal, hidden))
@@ -174,13 +172,4 @@ func (v *Value) signedPower(base fr.Element, atZero int64) frontend.Variable {
 	}
 	power = api.Mul(power, api.Add(1, times(bit[4], step(4))))
 	return api.Mul(power, api.Add(1, times(bit[5], step(5)), times(bit[6], step(6)), times(v.high, step(5), step(6))))
-}
-
-func bitsNumber(api frontend.API, bits []frontend.Variable) frontend.Variable {
-	var number frontend.Variable = 0
-	for i, bit := range bits {
-		api.AssertIsBoolean(bit)
-		number = api.Add(number, api.Mul(bit, 1<<i))
-	}
-	return number
 }

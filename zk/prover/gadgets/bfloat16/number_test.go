@@ -10,6 +10,8 @@ import (
 	cs "github.com/consensys/gnark/constraint/bn254"
 	"github.com/consensys/gnark/frontend"
 	"github.com/consensys/gnark/frontend/cs/r1cs"
+
+	"provenance/zkprover/gadgets/integer"
 )
 
 // decoding states a number's pattern and integer.
@@ -150,7 +152,7 @@ func TestOnlyZeroRoundsToZero(t *testing.T) {
 			for sign := int64(-1); sign <= 1; sign += 2 {
 				total := new(big.Int)
 				if exponent >= 0 {
-					total.Mul(power(exponent), big.NewInt(sign))
+					total.Mul(integer.PowerOfTwo(exponent), big.NewInt(sign))
 				}
 				c.Total = total
 				if got := solved(t, system, c); got != (total.Sign() == 0 && zero == 0) {

@@ -3,10 +3,10 @@
 package bfloat16
 
 import (
-	"math/big"
-
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 	"github.com/consensys/gnark/frontend"
+
+	"provenance/zkprover/gadgets/integer"
 )
 
 const (
@@ -35,13 +35,13 @@ const (
 func AssertRounded(api frontend.API, total frontend.Variable, result *Value, faults *Faults) {
 	half := fr.NewElement(2)
 	half.Inverse(&half)
-	perUlp := api.Mul(result.signedPower(half, WeightUnits), power(107)) // sigma * 2^110 / ulp
+	perUlp := api.Mul(result.signedPower(half, WeightUnits), integer.PowerOfTwo(107)) // sigma * 2^110 / ulp
 	y := api.Mul(total, perUlp)
-	y = api.Sub(api.Add(y, power(ulpBits-1)), api.Mul(result.significand, power(ulpBits)))
+	y = api.Sub(api.Add(y, integer.PowerOfTwo(ulpBits-1)), api.Mul(result.significand, integer.PowerOfTwo(ulpBits)))
 
 	bits := api.ToBinary(y, ulpBits+1)
 	top, odd := bits[ulpBits], result.number.Fraction[0]
-	low := api.Sub(y, api.Mul(top, power(ulpBits)))
+	low := api.Sub(y, api.Mul(top, integer.PowerOfTwo(ulpBits)))
 	faults.add(api.Mul(top, api.Add(low, odd))) // y <= 2^110, and less for an odd significand
 
 	// y > 0 for an odd significand: the inverse exists and is unique.
@@ -51,5 +51,3 @@ func AssertRounded(api frontend.API, total frontend.Variable, result *Value, fau
 	lowest := api.Mul(api.Sub(1, top, bits[ulpBits-1]), api.Sub(1, bits[ulpBits-2]))
 	api.Inverse(api.Sub(api.Add(result.fraction, 1), lowest))
 }
-
-func power(exponent int) *big.Int { return new(big.Int).Lsh(big.NewInt(1), uint(exponent)) }

@@ -8,6 +8,7 @@ import (
 	"github.com/consensys/gnark/frontend"
 	"github.com/consensys/gnark/std/selector"
 
+	"provenance/zkprover/gadgets/integer"
 	"provenance/zkprover/tree"
 )
 
@@ -36,7 +37,7 @@ func NewColumn(rank, levels int) Column {
 
 // Set assigns a column number.
 func (c *Column) Set(number int) {
-	setBits(c.Within, number)
+	integer.SetBits(c.Within, number)
 	setDigits(c.Digits, number>>len(c.Within))
 }
 
@@ -44,7 +45,7 @@ func (c *Column) Set(number int) {
 // fill up the group to be zero. It returns the column, below 16^levels. Each value is below 2^16 by the caller's
 // constraints. path holds the group's siblings, then those of their parent, ..
 func (t *Tree) Group(c *Column, path []Children, values [][Values]frontend.Variable) (column frontend.Variable) {
-	within := bitsNumber(t.api, c.Within)
+	within := integer.FromBits(t.api, c.Within)
 	column = t.api.Add(within, t.api.Mul(digitsNumber(t.api, c.Digits), 1<<len(c.Within)))
 	parent := t.top
 	if len(path) != 0 {
@@ -78,7 +79,7 @@ func (t *Tree) page(blocks [][Values]frontend.Variable) frontend.Variable {
 		elements[2*j] = pack(t.api, blocks[j][:packed])
 		elements[2*j+1] = pack(t.api, blocks[j][packed:2*packed])
 		rest := pack(t.api, blocks[j][2*packed:])
-		elements[2*Blocks] = t.api.Add(elements[2*Blocks], t.api.Mul(rest, power(2*valueBits*j)))
+		elements[2*Blocks] = t.api.Add(elements[2*Blocks], t.api.Mul(rest, integer.PowerOfTwo(2*valueBits*j)))
 	}
 	return t.hash.Hash(elements...)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/consensys/gnark/frontend"
 
+	"provenance/zkprover/gadgets/integer"
 	"provenance/zkprover/gadgets/poseidon"
 	"provenance/zkprover/tree"
 )
@@ -28,7 +29,7 @@ func (c *groupCircuit) Define(api frontend.API) error {
 	values := make([][Values]frontend.Variable, len(c.Bits))
 	for k := range values {
 		for v := range values[k] {
-			values[k][v] = bitsNumber(api, c.Bits[k][v][:])
+			values[k][v] = integer.FromBits(api, c.Bits[k][v][:])
 		}
 	}
 	api.AssertIsEqual(NewTree(api, hash, c.Root, &c.Top).Group(&c.At, c.Path, values), c.Column)
@@ -61,7 +62,7 @@ func (g *grove) group(column int, blocks [][Values]uint16) *groupCircuit {
 	SetPath(c.Path, path)
 	for k := range blocks {
 		for v, value := range blocks[k] {
-			setBits(c.Bits[k][v][:], int(value))
+			integer.SetBits(c.Bits[k][v][:], int(value))
 		}
 	}
 	return c

@@ -20,6 +20,7 @@ package page
 import (
 	"github.com/consensys/gnark/frontend"
 
+	"provenance/zkprover/gadgets/integer"
 	"provenance/zkprover/tree"
 )
 
@@ -48,7 +49,7 @@ func NewPosition(levels int) Position {
 // Set assigns a block number.
 func (p *Position) Set(index int) {
 	for i := range p.Slot {
-		p.Slot[i] = oneIf(index%Blocks == i)
+		p.Slot[i] = integer.OneIf(index%Blocks == i)
 	}
 	setDigits(p.Digits, index/Blocks)
 }
@@ -92,37 +93,14 @@ func digitsNumber(api frontend.API, digits [][digitBits]frontend.Variable) front
 	var number frontend.Variable = 0
 	weight := 1
 	for l := range digits {
-		number = api.Add(number, api.Mul(bitsNumber(api, digits[l][:]), weight))
+		number = api.Add(number, api.Mul(integer.FromBits(api, digits[l][:]), weight))
 		weight *= tree.Arity
-	}
-	return number
-}
-
-func bitsNumber(api frontend.API, bits []frontend.Variable) frontend.Variable {
-	var number frontend.Variable = 0
-	for i, bit := range bits {
-		api.AssertIsBoolean(bit)
-		number = api.Add(number, api.Mul(bit, 1<<i))
 	}
 	return number
 }
 
 func setDigits(digits [][digitBits]frontend.Variable, number int) {
 	for l := range digits {
-		setBits(digits[l][:], number>>(digitBits*l))
+		integer.SetBits(digits[l][:], number>>(digitBits*l))
 	}
-}
-
-// setBits assigns the lowest bits of number.
-func setBits(bits []frontend.Variable, number int) {
-	for i := range bits {
-		bits[i] = number >> i & 1
-	}
-}
-
-func oneIf(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/consensys/gnark/frontend/cs/r1cs"
 	"github.com/consensys/gnark/test"
 
+	"provenance/zkprover/gadgets/integer"
 	"provenance/zkprover/gadgets/poseidon"
 	"provenance/zkprover/tree"
 )
@@ -22,7 +23,7 @@ import (
 func reference(blocks [][Values]uint16) (elements [tree.Arity]fr.Element) {
 	add := func(element, at int, value uint16) {
 		var placed fr.Element
-		placed.SetBigInt(power(16 * at))
+		placed.SetBigInt(integer.PowerOfTwo(16 * at))
 		scaled := fr.NewElement(uint64(value))
 		elements[element].Add(&elements[element], placed.Mul(&placed, &scaled))
 	}
@@ -144,7 +145,7 @@ func (g *grove) block(t *testing.T, index, width int) *blockCircuit {
 	c.At.Set(index)
 	for i, value := range blocks[index%Blocks] {
 		c.Values[i] = value
-		setBits(c.Bits[i][:], int(value))
+		integer.SetBits(c.Bits[i][:], int(value))
 	}
 	return c
 }
@@ -254,9 +255,9 @@ func TestFalseOpenings(t *testing.T) {
 			blocks, _ := Unpack(ptr(g.pages[3]))
 			for i := range 2 {
 				c.Values[30+i] = blocks[3][30+i]
-				setBits(c.Bits[30+i][:], int(blocks[3][30+i]))
+				integer.SetBits(c.Bits[30+i][:], int(blocks[3][30+i]))
 			}
-			setBits(c.Opening.Others[3][:], int(blocks[4][30])|int(blocks[4][31])<<16)
+			integer.SetBits(c.Opening.Others[3][:], int(blocks[4][30])|int(blocks[4][31])<<16)
 		},
 		"another sibling": func(c *blockCircuit) { c.Opening.Path[0][9] = 1 },
 		"another root":    func(c *blockCircuit) { c.Root = 1 },
@@ -309,7 +310,7 @@ func TestUnpackRefuses(t *testing.T) {
 	}
 	for i, bits := range map[int]int{0: 240, 13: 240, 14: 224, 15: 0} {
 		broken := elements
-		broken[i].SetBigInt(power(bits))
+		broken[i].SetBigInt(integer.PowerOfTwo(bits))
 		if _, err := Unpack(&broken); err == nil {
 			t.Errorf("element %d = 2^%d was unpacked", i, bits)
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/consensys/gnark/frontend"
 	"github.com/consensys/gnark/std/selector"
 
+	"provenance/zkprover/gadgets/integer"
 	"provenance/zkprover/gadgets/poseidon"
 	"provenance/zkprover/tree"
 )
@@ -76,7 +77,7 @@ func (t *Tree) Block(at *Location, o *Opening, values []frontend.Variable) {
 func (t *Tree) Bits(at *Location, o *Opening, bits *[Values][valueBits]frontend.Variable) {
 	values := make([]frontend.Variable, Values)
 	for i := range bits {
-		values[i] = bitsNumber(t.api, bits[i][:])
+		values[i] = integer.FromBits(t.api, bits[i][:])
 	}
 	t.Block(at, o, values)
 }
@@ -86,14 +87,14 @@ func (t *Tree) Bits(at *Location, o *Opening, bits *[Values][valueBits]frontend.
 func (t *Tree) last(at *Location, o *Opening, own frontend.Variable) frontend.Variable {
 	var element, weight, behind frontend.Variable = 0, 0, 0
 	for j := range o.Others {
-		weight = t.api.Add(weight, t.api.Mul(at.slot[j], power(2*valueBits*j)))
+		weight = t.api.Add(weight, t.api.Mul(at.slot[j], integer.PowerOfTwo(2*valueBits*j)))
 		behind = t.api.Add(behind, at.slot[j]) // 1 once the slot is j or less
-		other := bitsNumber(t.api, o.Others[j][:])
-		factor := new(big.Int).Sub(power(2*valueBits), big.NewInt(1))
+		other := integer.FromBits(t.api, o.Others[j][:])
+		factor := new(big.Int).Sub(integer.PowerOfTwo(2*valueBits), big.NewInt(1))
 		placed := t.api.Add(other, t.api.Mul(t.api.Mul(behind, other), factor))
-		element = t.api.Add(element, t.api.Mul(placed, power(2*valueBits*j)))
+		element = t.api.Add(element, t.api.Mul(placed, integer.PowerOfTwo(2*valueBits*j)))
 	}
-	weight = t.api.Add(weight, t.api.Mul(at.slot[Blocks-1], power(2*valueBits*(Blocks-1))))
+	weight = t.api.Add(weight, t.api.Mul(at.slot[Blocks-1], integer.PowerOfTwo(2*valueBits*(Blocks-1))))
 	return t.api.Add(element, t.api.Mul(weight, own))
 }
 
@@ -110,7 +111,7 @@ func (t *Tree) climb(node frontend.Variable, digits [][digitBits]frontend.Variab
 func pack(api frontend.API, values []frontend.Variable) frontend.Variable {
 	var sum frontend.Variable = 0
 	for i, value := range values {
-		sum = api.Add(sum, api.Mul(value, power(valueBits*i)))
+		sum = api.Add(sum, api.Mul(value, integer.PowerOfTwo(valueBits*i)))
 	}
 	return sum
 }
@@ -119,5 +120,3 @@ func pack(api frontend.API, values []frontend.Variable) frontend.Variable {
 func window(values []frontend.Variable, from, to int) []frontend.Variable {
 	return values[min(from, len(values)):min(to, len(values))]
 }
-
-func power(exponent int) *big.Int { return new(big.Int).Lsh(big.NewInt(1), uint(exponent)) }

@@ -9,6 +9,7 @@ import (
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 	"github.com/consensys/gnark/frontend"
 
+	"provenance/zkprover/gadgets/integer"
 	"provenance/zkprover/tree"
 )
 
@@ -26,7 +27,7 @@ func AssertIndexes(api frontend.API, words, indexes []frontend.Variable) {
 	for w := range words {
 		var sum frontend.Variable = 0
 		for j, index := range indexes[w*IndexesPerWord : min((w+1)*IndexesPerWord, len(indexes))] {
-			sum = api.Add(sum, api.Mul(index, power(IndexBits*j)))
+			sum = api.Add(sum, api.Mul(index, integer.PowerOfTwo(IndexBits*j)))
 		}
 		api.AssertIsEqual(sum, words[w])
 	}
@@ -96,9 +97,9 @@ func (o *Opening) Set(elements *[tree.Arity]fr.Element, slot int, path [][tree.A
 		}
 	}
 	for j := range o.Others {
-		other := j + oneIf(j >= slot)
+		other := j + integer.OneIf(j >= slot)
 		rest := int(blocks[other][2*packed]) | int(blocks[other][2*packed+1])<<valueBits
-		setBits(o.Others[j][:], rest)
+		integer.SetBits(o.Others[j][:], rest)
 	}
 	SetPath(o.Path, path)
 	return nil

@@ -2,7 +2,11 @@
 
 package quantized
 
-import "github.com/consensys/gnark/frontend"
+import (
+	"github.com/consensys/gnark/frontend"
+
+	"provenance/zkprover/gadgets/integer"
+)
 
 // CodeBits is the width of a code's absolute value, at most 127.
 const CodeBits = 7
@@ -55,7 +59,7 @@ func (f Format) Constrain(api frontend.API, c *Code, v *Value, top Top) frontend
 	_, shift, power := oneHot(api, c.Shift[:])
 	far := c.Shift[farShift-1]
 	p := api.Mul(top.Significand, power)
-	size := number(api, c.Size[:])
+	size := integer.FromBits(api, c.Size[:])
 	t := api.Sub(api.Mul(api.Add(api.Mul(size, 2), 1), p), api.Mul(v.Significand, f.Factor))
 	above := api.Sub(api.Mul(p, 2), t)
 	if f.Strict {

@@ -10,6 +10,8 @@ import (
 	cs "github.com/consensys/gnark/constraint/bn254"
 	"github.com/consensys/gnark/frontend"
 	"github.com/consensys/gnark/frontend/cs/r1cs"
+
+	"provenance/zkprover/gadgets/integer"
 )
 
 // isNearest says whether |254*x/maximum - 2*size| <= 1, for 254*x/maximum = Factor*weight / (top*2^difference).
@@ -47,7 +49,7 @@ func checkSizes(t *testing.T, f Format, weight, top, difference int) (ties int) 
 		if want := isNearest(f, weight, top, difference, size) && share <= 254*p; ok != want {
 			t.Fatalf("%v: weight %d, maximum %d, difference %d, size %d: accepted %v", f, weight, top, difference, size, ok)
 		}
-		accepted += oneIf(ok)
+		accepted += integer.OneIf(ok)
 	}
 	return max(0, accepted-1)
 }
@@ -62,7 +64,7 @@ type codeCircuit struct {
 }
 
 func (c *codeCircuit) Define(api frontend.API) error {
-	number(api, c.Bits[:])
+	integer.FromBits(api, c.Bits[:])
 	nonzero := NewNonzero(api)
 	v := Decode(api, &c.Bits, c.Code.Normal, nonzero)
 	nonzero.Assert()
@@ -113,7 +115,7 @@ func TestCodeCircuit(t *testing.T) {
 					continue
 				}
 				c := &codeCircuit{Biased: code + 128, Exponent: top.Exponent, Significand: top.Significand, Code: f.NewCode()}
-				setBits(c.Bits[:], int(pattern))
+				integer.SetBits(c.Bits[:], int(pattern))
 				err := c.Code.Set(f, pattern, top, byte(code+128))
 				if err == ErrExceeds && !f.Strict {
 					continue

@@ -2,7 +2,11 @@
 
 package quantized
 
-import "github.com/consensys/gnark/frontend"
+import (
+	"github.com/consensys/gnark/frontend"
+
+	"provenance/zkprover/gadgets/integer"
+)
 
 // Maximum is the witness of a block's largest absolute value, a bfloat16.
 type Maximum struct {
@@ -15,7 +19,7 @@ type Maximum struct {
 // all values are zero. Larger values are for [Format.Constrain] to exclude. A block of zeros counts as one with significand
 // 128 and exponent 1, the exponent of its values, which makes all codes 0.
 func (m *Maximum) Constrain(api frontend.API, values []*Value, nonzero *Nonzero) Top {
-	field, mantissa := number(api, m.Exponent[:]), number(api, m.Mantissa[:])
+	field, mantissa := integer.FromBits(api, m.Exponent[:]), integer.FromBits(api, m.Mantissa[:])
 	magnitude := api.Add(mantissa, api.Mul(field, hidden))
 	var differences, sum frontend.Variable = 1, 0
 	for _, v := range values {
@@ -61,15 +65,15 @@ type Scale struct {
 func (s *Scale) Constrain(api frontend.API, m *Maximum, top Top) (low, high frontend.Variable) {
 	carry := all(api, m.Mantissa[1:])
 	unshifted, j, power := oneHot(api, s.Shift[:])
-	g, beyond := number(api, s.Exponent[:]), number(api, s.Beyond[:])
+	g, beyond := integer.FromBits(api, s.Exponent[:]), integer.FromBits(api, s.Beyond[:])
 	api.AssertIsEqual(all(api, s.Exponent[1:]), 0)
 	api.AssertIsEqual(api.Sub(api.Add(g, scaleExponent), top.Exponent, j), beyond)
 	api.AssertIsEqual(api.Mul(beyond, api.Sub(1, s.Shift[scaleShifts-1])), 0)
 	api.AssertIsEqual(api.Mul(g, api.Sub(j, carry)), 0)
 	api.AssertIsEqual(api.Mul(unshifted, carry), 0)
-	product := api.Mul(number(api, s.Significand[:]), power)
+	product := api.Mul(integer.FromBits(api, s.Significand[:]), power)
 	doubled := api.Sub(api.Add(api.Mul(top.Significand, 2048), api.Mul(power, 127)), api.Mul(product, 254))
 	assertBounded(api, api.Sub(doubled, 1), s.Below[:])
 	assertBounded(api, api.Sub(api.Mul(power, 254), doubled), s.Above[:])
-	return weighted(api, s.Significand[:8]), api.Add(weighted(api, s.Significand[8:]), api.Mul(g, 4))
+	return integer.Weighted(api, s.Significand[:8]), api.Add(integer.Weighted(api, s.Significand[8:]), api.Mul(g, 4))
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/consensys/gnark/frontend"
+
+	"provenance/zkprover/gadgets/integer"
 )
 
 // exact is a finite bfloat16's absolute value in units of 2^-133, the smallest subnormal.
@@ -87,7 +89,7 @@ func (c *scaleCircuit) Define(api frontend.API) error {
 	nonzero := NewNonzero(api)
 	var values []*Value
 	for i := range c.Bits {
-		number(api, c.Bits[i][:])
+		integer.FromBits(api, c.Bits[i][:])
 		values = append(values, Decode(api, &c.Bits[i], c.Normal[i], nonzero))
 	}
 	top := c.Maximum.Constrain(api, values, nonzero)
@@ -101,8 +103,8 @@ func (c *scaleCircuit) Define(api frontend.API) error {
 func newScaleCircuit(pattern, other uint16) (*scaleCircuit, uint16, error) {
 	c := &scaleCircuit{}
 	for i, p := range []uint16{pattern, other} {
-		setBits(c.Bits[i][:], int(p))
-		c.Normal[i] = oneIf(p&0x7f80 != 0)
+		integer.SetBits(c.Bits[i][:], int(p))
+		c.Normal[i] = integer.OneIf(p&0x7f80 != 0)
 	}
 	top, err := c.Maximum.Set(&[32]uint16{pattern, other})
 	scale, scaleErr := c.Scale.Set(top)
@@ -125,7 +127,7 @@ func TestScaleCircuit(t *testing.T) {
 			}
 			for _, wrong := range []uint16{scale + 1, scale - 1} {
 				c.Low, c.High = wrong&255, wrong>>8
-				setBits(c.Scale.Significand[:], int(wrong&1023|1024))
+				integer.SetBits(c.Scale.Significand[:], int(wrong&1023|1024))
 				if solves(t, system, c) {
 					t.Fatalf("exponent %d, mantissa %d: scale %#04x instead of %#04x", field, mantissa, wrong, scale)
 				}
@@ -146,17 +148,17 @@ func TestFalseScales(t *testing.T) {
 			for g := range 4 {
 				c := *honest
 				for i := range c.Scale.Shift {
-					c.Scale.Shift[i] = oneIf(j == i+1)
+					c.Scale.Shift[i] = integer.OneIf(j == i+1)
 				}
 				top, _ := c.Maximum.Set(&[32]uint16{pattern})
 				exponent := top.Exponent - scaleExponent + j - 1 + g
-				setBits(c.Scale.Exponent[:], exponent)
+				integer.SetBits(c.Scale.Exponent[:], exponent)
 				unit := 127 << j
 				significand := (2048*top.Significand + unit) / (2 * unit)
-				setBits(c.Scale.Significand[:], significand)
+				integer.SetBits(c.Scale.Significand[:], significand)
 				doubled := 2048*top.Significand + unit - 2*unit*significand
-				setBits(c.Scale.Below[:], doubled-1)
-				setBits(c.Scale.Above[:], 2*unit-doubled)
+				integer.SetBits(c.Scale.Below[:], doubled-1)
+				integer.SetBits(c.Scale.Above[:], 2*unit-doubled)
 				word := 1024*exponent + significand
 				c.Low, c.High = word&255, word>>8
 				if honestWord := elementOf(honest.Low) + 256*elementOf(honest.High); word != honestWord && solves(t, system, &c) {

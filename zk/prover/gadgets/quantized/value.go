@@ -10,9 +10,9 @@
 package quantized
 
 import (
-	"math/big"
-
 	"github.com/consensys/gnark/frontend"
+
+	"provenance/zkprover/gadgets/integer"
 )
 
 // PatternBits is the width of a bfloat16: 7 bits of mantissa, 8 of exponent, sign.
@@ -32,8 +32,8 @@ type Value struct {
 // Decode takes boolean bits, lowest first. normal is the hidden bit: 1 unless the exponent field is 0. A 0 beside a field
 // other than 0 is excluded by the product, a 1 beside a field of 0 by the effective exponent, which is not 0.
 func Decode(api frontend.API, bits *[PatternBits]frontend.Variable, normal frontend.Variable, nonzero *Nonzero) *Value {
-	mantissa := weighted(api, bits[:mantissaBits])
-	field := weighted(api, bits[mantissaBits:mantissaBits+exponentBits])
+	mantissa := integer.Weighted(api, bits[:mantissaBits])
+	field := integer.Weighted(api, bits[mantissaBits:mantissaBits+exponentBits])
 	api.AssertIsBoolean(normal)
 	subnormal := api.Sub(1, normal)
 	api.AssertIsEqual(api.Mul(field, subnormal), 0)
@@ -63,27 +63,10 @@ func (n *Nonzero) Require(v frontend.Variable) { n.product = n.api.Mul(n.product
 // Assert adds the constraint that makes the requirements hold.
 func (n *Nonzero) Assert() { n.api.AssertIsDifferent(n.product, 0) }
 
-// number makes the bits boolean and returns what they hold, lowest first.
-func number(api frontend.API, bits []frontend.Variable) frontend.Variable {
-	for _, bit := range bits {
-		api.AssertIsBoolean(bit)
-	}
-	return weighted(api, bits)
-}
-
-// weighted is sum 2^i * bits[i].
-func weighted(api frontend.API, bits []frontend.Variable) frontend.Variable {
-	var sum frontend.Variable = 0
-	for i, bit := range bits {
-		sum = api.Add(sum, api.Mul(bit, 1<<i))
-	}
-	return sum
-}
-
 // assertBounded constrains v to be in [0, 2^(n+1)) for n bits, lowest first: what they leave over is 0 or 2^n.
 func assertBounded(api frontend.API, v frontend.Variable, bits []frontend.Variable) {
-	left := api.Sub(v, number(api, bits))
-	api.AssertIsBoolean(api.DivUnchecked(left, new(big.Int).Lsh(big.NewInt(1), uint(len(bits)))))
+	left := api.Sub(v, integer.FromBits(api, bits))
+	api.AssertIsBoolean(api.DivUnchecked(left, integer.PowerOfTwo(len(bits))))
 }
 
 // oneHot makes the flags and what they leave of 1 boolean: at most one flag is 1. It returns the rest, sum (i+1)*flags[i]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package prove
+package epoch
 
 import (
 	"testing"
@@ -11,6 +11,7 @@ import (
 	"provenance/zkprover/internal/fixture"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/order"
+	"provenance/zkprover/prove"
 	"provenance/zkprover/statement"
 	"provenance/zkprover/verify"
 )
@@ -44,8 +45,8 @@ func newEpoch(t *testing.T) *epoch {
 	return e
 }
 
-func (e *epoch) witness(chunk int) *EpochWitness {
-	return &EpochWitness{
+func (e *epoch) witness(chunk int) *Witness {
+	return &Witness{
 		Data:         statement.Window(e.leaves, chunk, fixture.Slots),
 		Used:         statement.Window(e.used, chunk, fixture.Slots),
 		Positions:    statement.Positions(e.inverse, chunk, fixture.Slots),
@@ -55,7 +56,7 @@ func (e *epoch) witness(chunk int) *EpochWitness {
 }
 
 // accepted is what a ledger decides from the products of all chunks: A = B and not 0.
-func accepted(witnesses ...*EpochWitness) bool {
+func accepted(witnesses ...*Witness) bool {
 	a, b := fr.One(), fr.One()
 	for _, w := range witnesses {
 		public := w.public()
@@ -75,7 +76,7 @@ func TestEpochProofs(t *testing.T) {
 	a, b := fr.One(), fr.One()
 	for chunk := range 2 {
 		w := e.witness(chunk)
-		p, err := Epoch(key, w)
+		p, err := Prove(key, w)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -99,11 +100,11 @@ func TestEpochProofs(t *testing.T) {
 func TestProofsAreRandomizedCommitmentsAreNot(t *testing.T) {
 	key := fixture.Key(t, fixture.EpochShape)
 	w := newEpoch(t).witness(0)
-	first, err := Epoch(key, w)
+	first, err := Prove(key, w)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := Epoch(key, w)
+	second, err := Prove(key, w)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +124,7 @@ func TestProofsAreRandomizedCommitmentsAreNot(t *testing.T) {
 }
 
 // commitAll commits to the vectors of a witness, as is done before they are anchored.
-func commitAll(t *testing.T, key *keys.Key, w *EpochWitness) []Commitment {
+func commitAll(t *testing.T, key *keys.Key, w *Witness) []Commitment {
 	t.Helper()
 	var out []Commitment
 	for vector, in := range []struct {
@@ -144,24 +145,24 @@ func commitAll(t *testing.T, key *keys.Key, w *EpochWitness) []Commitment {
 func TestOwnCheck(t *testing.T) {
 	key := fixture.Key(t, fixture.EpochShape)
 	w, other := newEpoch(t).witness(0), newEpoch(t).witness(0)
-	foreign, err := Epoch(key, other)
+	foreign, err := Prove(key, other)
 	if err != nil {
 		t.Fatal(err)
 	}
 	public := w.public()
-	p, err := groth16Proof(key, w.assignment(public))
+	p, err := prove.Groth16(key, w.assignment(public))
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.Knowledge, p.Public = foreign.Knowledge, public
-	if err := check(key, p); fault.Of(err).Code != fault.Internal || err == nil {
+	if err := prove.Check(key, p); fault.Of(err).Code != fault.Internal || err == nil {
 		t.Errorf("a proof with another witness's proofs of knowledge: %v", err)
 	}
 	bases, err := keys.LoadBases(fixture.KeyDir(t, fixture.EpochShape))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Epoch(bases, w); err == nil {
+	if _, err := Prove(bases, w); err == nil {
 		t.Error("a key without its constraint system proves")
 	}
 	whole, part := commitAll(t, key, w), commitAll(t, bases, w)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package prove
+package dataset
 
 import (
 	"errors"
@@ -13,6 +13,7 @@ import (
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/internal/fixture"
+	"provenance/zkprover/internal/wires"
 	"provenance/zkprover/tree"
 )
 
@@ -46,7 +47,7 @@ func absentCase(t *testing.T, records []tree.Opening, position int, high uint64)
 
 func TestAbsentWiresAreBound(t *testing.T) {
 	for _, c := range []struct{ count, position int }{{40, 0}, {40, 16}, {40, 17}, {40, 40}, {256, 256}, {1, 0}, {1, 1}} {
-		requireBound(t, fixture.AbsentShape, absentCase(t, spaced(c.count), c.position, uint64(10*c.position+5)))
+		wires.RequireBound(t, fixture.AbsentShape, absentCase(t, spaced(c.count), c.position, uint64(10*c.position+5)))
 	}
 }
 
@@ -65,7 +66,7 @@ func TestAbsentExhaustively(t *testing.T) {
 			c.Root, c.Count, c.High, c.AtStart, c.AtEnd = built.Root(), count, high, start, end
 			c.Lower, c.Upper = neighbour(built, &records[lower], lower), neighbour(built, &records[upper], upper)
 			c.Children = children(built, 1, 0)
-			got := satisfied(t, shape, c)
+			got := wires.Satisfied(t, shape, c)
 			position := lower + 1 - start
 			want := start+end < 2 && upper == position-end && position <= count && upper < count &&
 				(start == 0 || lower == 0) && (end == 0 || position == count) &&
@@ -85,7 +86,6 @@ func TestAbsentAttacks(t *testing.T) {
 	records := spaced(40)
 	built := planted(t, records, 2)
 	lower := func(i int) circuits.Neighbour { return neighbour(built, &records[i], i) }
-	minus := func(n int64) *big.Int { return new(big.Int).Sub(fr.Modulus(), big.NewInt(n)) }
 	for name, change := range map[string]func(c *circuits.Absent){
 		"the lower neighbour's half":          func(c *circuits.Absent) { c.High = 170 },
 		"the upper neighbour's half":          func(c *circuits.Absent) { c.High = 180 },
@@ -102,9 +102,9 @@ func TestAbsentAttacks(t *testing.T) {
 		"flags of 2 and -1":                   func(c *circuits.Absent) { c.High, c.Upper, c.AtStart, c.AtEnd = 180, lower(16), 2, -1 },
 		"a flag of one half and another":      func(c *circuits.Absent) { h := fr.NewElement(1); h.Halve(); c.AtStart, c.AtEnd = h, h },
 		"an upper neighbour behind the count": func(c *circuits.Absent) { c.Count = 17 },
-		"a count that wraps around":           func(c *circuits.Absent) { c.Count = minus(100) },
+		"a count that wraps around":           func(c *circuits.Absent) { c.Count = below(100) },
 		"count = 0":                           func(c *circuits.Absent) { c.Count = 0 },
-		"a half below zero":                   func(c *circuits.Absent) { c.High = minus(5) },
+		"a half below zero":                   func(c *circuits.Absent) { c.High = below(5) },
 		"a half of 2^129":                     func(c *circuits.Absent) { c.High = power(129, 0) },
 		"another root":                        func(c *circuits.Absent) { c.Root = fixture.Scalar() },
 		"a lower leaf at another place":       func(c *circuits.Absent) { c.Lower.Path[0].Digit = bits(3) },
@@ -117,11 +117,11 @@ func TestAbsentAttacks(t *testing.T) {
 		},
 	} {
 		assignment := absentCase(t, records, 17, 175)
-		if !satisfied(t, fixture.AbsentShape, assignment) {
+		if !wires.Satisfied(t, fixture.AbsentShape, assignment) {
 			t.Fatal("the honest assignment is not satisfied")
 		}
 		change(assignment)
-		if satisfied(t, fixture.AbsentShape, assignment) {
+		if wires.Satisfied(t, fixture.AbsentShape, assignment) {
 			t.Errorf("%s: the circuit is satisfied", name)
 		}
 	}
@@ -132,15 +132,15 @@ func TestAbsentAttacks(t *testing.T) {
 func TestAbsentNeedsASortedDataset(t *testing.T) {
 	records := spaced(40)
 	records[3], records[30] = records[30], records[3]
-	if !satisfied(t, fixture.AbsentShape, absentCase(t, records, 31, 310+5)) {
+	if !wires.Satisfied(t, fixture.AbsentShape, absentCase(t, records, 31, 310+5)) {
 		t.Error("an absent half: the circuit is not satisfied")
 	}
 	hidden := records[3].High.Uint64() // 310, at place 3
 	between := append(slices.Clone(records[:30]), records[31:]...)
-	if !satisfied(t, fixture.AbsentShape, absentCase(t, between, 30, hidden)) {
+	if !wires.Satisfied(t, fixture.AbsentShape, absentCase(t, between, 30, hidden)) {
 		t.Error("against expectation the record at a wrong place is not absent")
 	}
-	if satisfied(t, fixture.SortedShape, sortedCase(t, between, 0)) {
+	if wires.Satisfied(t, fixture.SortedShape, sortedCase(t, between, 0)) {
 		t.Error("the dataset was shown to be sorted")
 	}
 }
@@ -154,7 +154,7 @@ func TestAbsentProofs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		requirePublic(t, fixture.AbsentShape, p)
+		wires.RequirePublic(t, fixture.AbsentShape, p)
 	}
 	for name, c := range map[string]struct {
 		high uint64

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package prove
+package dataset
 
 import (
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
@@ -8,8 +8,10 @@ import (
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
+	"provenance/zkprover/gadgets/integer"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
+	"provenance/zkprover/prove"
 	"provenance/zkprover/statement"
 	"provenance/zkprover/tree"
 )
@@ -33,12 +35,7 @@ func Sorted(key *keys.Key, t *tree.Tree, digests, salts []byte, k int) (*proof.P
 		return nil, err
 	}
 	public := sortedPublic(t, k, slots)
-	p, err := groth16Proof(key, sortedAssignment(t, records, k, slots, public))
-	if err != nil {
-		return nil, err
-	}
-	p.Public = public
-	return p, check(key, p)
+	return prove.Statement(key, sortedAssignment(t, records, k, slots, public), public)
 }
 
 // chunkRecords opens the chunk's leaves and the first leaf of the chunk behind, if there is one.
@@ -84,7 +81,7 @@ func sortedAssignment(t *tree.Tree, records []tree.Opening, k, slots int, public
 	used := int(public[2].Uint64())
 	for i := range c.Records {
 		c.Records[i] = record(&opened[i])
-		c.Selectors[i] = boolean(i < used)
+		c.Selectors[i] = integer.OneIf(i < used)
 	}
 	c.Follower = record(&opened[slots])
 	openPath(c.Path, t, circuits.Levels(slots), k)

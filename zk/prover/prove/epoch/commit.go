@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package prove makes commitments and proofs.
-package prove
+// Package epoch proves chunks of epochs and their links to a dataset, and commits to the vectors that they are about.
+//
+// It may import package prove and what lies below that.
+package epoch
 
 import (
 	"github.com/consensys/gnark-crypto/ecc"

@@ -1,21 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package prove
+package dataset
 
 import (
 	"errors"
-	"math/big"
 	"testing"
-
-	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/internal/fixture"
-	"provenance/zkprover/keys"
-	"provenance/zkprover/proof"
+	"provenance/zkprover/internal/wires"
 	"provenance/zkprover/tree"
-	"provenance/zkprover/verify"
 )
 
 func memberCase(t *testing.T, records []tree.Opening, position int) *circuits.Member {
@@ -27,15 +22,14 @@ func memberCase(t *testing.T, records []tree.Opening, position int) *circuits.Me
 func TestMemberWiresAreBound(t *testing.T) {
 	records := openings(t, 40)
 	for _, position := range []int{0, 17, 39} {
-		requireBound(t, fixture.MemberShape, memberCase(t, records, position))
+		wires.RequireBound(t, fixture.MemberShape, memberCase(t, records, position))
 	}
 	all := openings(t, 256)
-	requireBound(t, fixture.MemberShape, memberCase(t, all, 255))
+	wires.RequireBound(t, fixture.MemberShape, memberCase(t, all, 255))
 }
 
 func TestMemberAttacks(t *testing.T) {
 	records := openings(t, 40)
-	minus := func(n int64) *big.Int { return new(big.Int).Sub(fr.Modulus(), big.NewInt(n)) }
 	for name, change := range map[string]func(c *circuits.Member){
 		"another first half":           func(c *circuits.Member) { c.High = records[18].High },
 		"another second half":          func(c *circuits.Member) { c.Low = records[18].Low },
@@ -51,8 +45,8 @@ func TestMemberAttacks(t *testing.T) {
 		"another root":                 func(c *circuits.Member) { c.Root = fixture.Scalar() },
 		"count = position":             func(c *circuits.Member) { c.Count = 17 },
 		"count = 0":                    func(c *circuits.Member) { c.Count = 0 },
-		"a negative count":             func(c *circuits.Member) { c.Count = minus(1) },
-		"a count that wraps around":    func(c *circuits.Member) { c.Count = minus(200) },
+		"a negative count":             func(c *circuits.Member) { c.Count = below(1) },
+		"a count that wraps around":    func(c *circuits.Member) { c.Count = below(200) },
 		"a count beyond the tree":      func(c *circuits.Member) { c.Count = 17 + 1 + 256 },
 		"an empty slot as a record": func(c *circuits.Member) {
 			built := planted(t, records, 2)
@@ -63,17 +57,17 @@ func TestMemberAttacks(t *testing.T) {
 		"a leaf behind the count": func(c *circuits.Member) { *c = *memberCase(t, records, 20); c.Count = 20 },
 	} {
 		assignment := memberCase(t, records, 17)
-		if !satisfied(t, fixture.MemberShape, assignment) {
+		if !wires.Satisfied(t, fixture.MemberShape, assignment) {
 			t.Fatal("the honest assignment is not satisfied")
 		}
 		change(assignment)
-		if satisfied(t, fixture.MemberShape, assignment) {
+		if wires.Satisfied(t, fixture.MemberShape, assignment) {
 			t.Errorf("%s: the circuit is satisfied", name)
 		}
 	}
 	last := memberCase(t, records, 17)
 	last.Count = 18 // the exact bound
-	if !satisfied(t, fixture.MemberShape, last) {
+	if !wires.Satisfied(t, fixture.MemberShape, last) {
 		t.Error("count = position + 1: the circuit is not satisfied")
 	}
 }
@@ -87,7 +81,7 @@ func TestMemberProofs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		requirePublic(t, fixture.MemberShape, p)
+		wires.RequirePublic(t, fixture.MemberShape, p)
 	}
 	for name, c := range map[string]struct {
 		position, record int
@@ -100,29 +94,6 @@ func TestMemberProofs(t *testing.T) {
 		var failure *fault.Error
 		if _, err := Member(key, built, c.position, &records[c.record]); !errors.As(err, &failure) || failure.Code != c.code {
 			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
-// requirePublic requires that gnark accepts the proof, and that no proof survives a change of a public input.
-func requirePublic(t *testing.T, shape circuits.Shape, p *proof.Proof) {
-	t.Helper()
-	gnark, err := keys.LoadGnark(fixture.KeyDir(t, shape))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := verify.WithGnark(gnark, p); err != nil {
-		t.Errorf("%v: gnark refuses the proof: %v", shape, err)
-	}
-	one := fr.One()
-	for i := range p.Public {
-		for _, shift := range []fr.Element{one, fixture.Scalar()} {
-			changed := *p
-			changed.Public = append([]fr.Element(nil), p.Public...)
-			changed.Public[i].Add(&changed.Public[i], &shift)
-			if err := verify.Verify(fixture.Key(t, shape).Verifying, &changed, verify.MaskNone); !errors.Is(err, verify.ErrEquation) {
-				t.Errorf("%v: public input %d changed: %v", shape, i, err)
-			}
 		}
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package prove
+package dataset
 
 import (
 	"errors"
@@ -12,6 +12,7 @@ import (
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/internal/fixture"
+	"provenance/zkprover/internal/wires"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/statement"
 	"provenance/zkprover/tree"
@@ -31,11 +32,11 @@ type treeAttack struct {
 // restate computes used, t and z from selectors, candidates and chunk number as the circuit does.
 func restate(c *circuits.Tree, challenge *statement.Challenge) {
 	used, product, zeros, one := fr.Element{}, fr.One(), fr.One(), fr.One()
-	start := element(c.Chunk)
+	start := wires.Value(c.Chunk)
 	sixteen := fr.NewElement(16)
 	start.Mul(&start, &sixteen)
 	for i := range c.Selectors {
-		selector, candidate := element(c.Selectors[i]), element(c.Candidates[i])
+		selector, candidate := wires.Value(c.Selectors[i]), wires.Value(c.Candidates[i])
 		position := fr.NewElement(uint64(i))
 		position.Add(&position, &start)
 		var f fr.Element
@@ -50,15 +51,6 @@ func restate(c *circuits.Tree, challenge *statement.Challenge) {
 		}
 	}
 	c.Used, c.Product, c.Zeros = used, product, zeros
-}
-
-// element is the value of a variable that a test or treeAssignment set.
-func element(v frontend.Variable) fr.Element {
-	var e fr.Element
-	if _, err := e.SetInterface(v); err != nil {
-		panic(err)
-	}
-	return e
 }
 
 var treeAttacks = []treeAttack{
@@ -100,7 +92,7 @@ var treeAttacks = []treeAttack{
 	{"another t", 1, true, func(c *circuits.Tree) { c.Product = fixture.Scalar() }},
 	{"another z", 1, true, func(c *circuits.Tree) { c.Zeros = fixture.Scalar() }},
 	{"t and z of chunk 0's positions", 1, true, func(c *circuits.Tree) {
-		challenge := statement.Challenge{Gamma: element(c.Gamma), Delta: element(c.Delta)}
+		challenge := statement.Challenge{Gamma: wires.Value(c.Gamma), Delta: wires.Value(c.Delta)}
 		c.Chunk = 0
 		restate(c, &challenge)
 		c.Chunk = 1
@@ -108,7 +100,7 @@ var treeAttacks = []treeAttack{
 }
 
 func halved(v frontend.Variable) fr.Element {
-	e := element(v)
+	e := wires.Value(v)
 	e.Halve()
 	return e
 }
@@ -119,14 +111,14 @@ func TestTreeAttacks(t *testing.T) {
 		challenge := fixture.Challenge()
 		assignment := treeAssignment(built, a.k, 16, treePublic(built, a.k, 16, challenge))
 		restate(assignment, &challenge)
-		if _, err := solve(t, smallTreeShape, assignment); err != nil {
+		if err := wires.Solve(t, smallTreeShape, assignment); err != nil {
 			t.Fatalf("honest assignment: %v", err)
 		}
 		a.change(assignment)
 		if !a.keep {
 			restate(assignment, &challenge)
 		}
-		if _, err := solve(t, smallTreeShape, assignment); err == nil {
+		if err := wires.Solve(t, smallTreeShape, assignment); err == nil {
 			t.Errorf("%s: the circuit is satisfied", a.name)
 		}
 	}
@@ -145,7 +137,7 @@ func TestDigitOfTwoEqualChunks(t *testing.T) {
 	assignment.Path[0].Digit[0], assignment.Path[0].Digit[1] = -4, 5
 	assignment.Chunk = 5
 	restate(assignment, &challenge)
-	if _, err := solve(t, smallTreeShape, assignment); err == nil {
+	if err := wires.Solve(t, smallTreeShape, assignment); err == nil {
 		t.Error("chunk 0 was shown as chunk 5")
 	}
 }
@@ -157,7 +149,7 @@ func TestUnusedCandidatesAreWithoutEffect(t *testing.T) {
 	for i := 8; i < 16; i++ {
 		assignment.Candidates[i] = fixture.Scalar()
 	}
-	if _, err := solve(t, smallTreeShape, assignment); err != nil {
+	if err := wires.Solve(t, smallTreeShape, assignment); err != nil {
 		t.Errorf("the circuit is not satisfied: %v", err)
 	}
 }
@@ -172,12 +164,12 @@ func TestLastShowsTheCount(t *testing.T) {
 		}
 		assignment := treeAssignment(built, k, 16, public)
 		assignment.Last = 1
-		if _, err := solve(t, smallTreeShape, assignment); (err == nil) != last {
+		if err := wires.Solve(t, smallTreeShape, assignment); (err == nil) != last {
 			t.Errorf("chunk %d with last = 1: %v", k, err)
 		}
 	}
 	full := smallTree(t, 4096) // no sibling to the right at all
-	if _, err := solve(t, smallTreeShape, treeAssignment(full, 255, 16, treePublic(full, 255, 16, fixture.Challenge()))); err != nil {
+	if err := wires.Solve(t, smallTreeShape, treeAssignment(full, 255, 16, treePublic(full, 255, 16, fixture.Challenge()))); err != nil {
 		t.Errorf("the last chunk of a full tree: %v", err)
 	}
 }
@@ -214,5 +206,50 @@ func TestTreeProofs(t *testing.T) {
 	}
 	if _, err := Tree(key, deep, 0, challenge); !errors.As(err, &failure) || failure.Code != fault.Mismatch {
 		t.Errorf("a tree of another depth: %v", err)
+	}
+}
+
+func smallTree(t *testing.T, count int) *tree.Tree {
+	t.Helper()
+	built, err := tree.New(fixture.Leaves(t, count), 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return built
+}
+
+var smallTreeShape = circuits.Shape{Kind: circuits.KindTree, Slots: 16, Depth: 3}
+
+// Candidates outside the used prefix have no effect; everything else is bound.
+func TestTreeWiresAreBound(t *testing.T) {
+	for _, c := range []struct{ count, k, unused int }{{40, 1, 0}, {40, 2, 8}, {256, 15, 0}} {
+		built := smallTree(t, c.count)
+		public := treePublic(built, c.k, 16, fixture.Challenge())
+		free := wires.Free(t, smallTreeShape, treeAssignment(built, c.k, 16, public))
+		firstCandidate := 1 + circuits.TreePublic
+		for i := 16 - c.unused; i < 16; i++ {
+			if !free[firstCandidate+i] {
+				t.Errorf("candidate %d was expected to be free", i)
+			}
+			delete(free, firstCandidate+i)
+		}
+		if len(free) != 0 {
+			t.Errorf("count %d, chunk %d: wires %v can be changed alone", c.count, c.k, free)
+		}
+	}
+}
+
+// Every public input of a valid assignment is bound: any other value has no witness with the same secrets.
+func TestTreePublicInputsAreBound(t *testing.T) {
+	built := smallTree(t, 40)
+	for i := range circuits.TreePublic {
+		public := treePublic(built, 2, 16, fixture.Challenge())
+		assignment := treeAssignment(built, 2, 16, public)
+		shifted := public[i]
+		shifted.Add(&shifted, new(fr.Element).SetOne())
+		*treeInputs(assignment)[i] = shifted
+		if wires.Satisfied(t, smallTreeShape, assignment) {
+			t.Errorf("public input %d is not bound", i)
+		}
 	}
 }

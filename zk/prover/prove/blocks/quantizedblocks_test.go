@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package prove
+package blocks
 
 import (
 	"bytes"
@@ -13,8 +13,11 @@ import (
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/gadgets/page"
 	"provenance/zkprover/internal/fixture"
+	"provenance/zkprover/internal/wires"
 	"provenance/zkprover/weights"
 )
+
+func TestMain(m *testing.M) { fixture.Main(m) }
 
 // weightTree is the tree of blocks of 32 bfloat16 patterns, one row each.
 func weightTree(t testing.TB, blocks ...[]uint16) *weights.Tree {
@@ -124,7 +127,6 @@ func (s *quantizedScene) assignInt8(t testing.TB, index int, deployed []byte) (*
 // What gguf-py makes of every block is accepted; with any byte changed to its neighbours it is not, but at a tie.
 func TestBlocksOfGgufPy(t *testing.T) {
 	cases := quantizedCases(t)
-	system := compiled(t, q8_0Shape)
 	for n, c := range cases {
 		scene := &quantizedScene{built: weightTree(t, c.Values)}
 		deployed := c.deployed(t)
@@ -133,7 +135,7 @@ func TestBlocksOfGgufPy(t *testing.T) {
 			t.Errorf("%s: %v", c.Name, err)
 			continue
 		}
-		if err := unsolved(t, system, a); err != nil {
+		if err := wires.Solve(t, q8_0Shape, a); err != nil {
 			t.Errorf("%s: %v", c.Name, err)
 		}
 		at := n % len(deployed)
@@ -144,7 +146,7 @@ func TestBlocksOfGgufPy(t *testing.T) {
 			if tie := at >= 2 && isTie(c.Values, at-2, int8(changed[at]), int8(deployed[at])); (err == nil) != tie {
 				t.Errorf("%s, byte %d: tie %v, %v", c.Name, at, tie, err)
 			}
-			if solved := unsolved(t, system, a) == nil; solved != (err == nil) {
+			if solved := wires.Solve(t, q8_0Shape, a) == nil; solved != (err == nil) {
 				t.Errorf("%s, byte %d: the circuit is satisfied: %v, %v", c.Name, at, solved, err)
 			}
 		}
@@ -178,7 +180,6 @@ func TestBlocksWithoutQuantization(t *testing.T) {
 	one[20] = 1
 	tiny := make([]uint16, page.Values)
 	tiny[3] = 0x7f
-	q8System, int8System := compiled(t, q8_0Shape), compiled(t, int8Shape)
 	for name, c := range map[string]struct {
 		block []uint16
 		bytes []byte
@@ -194,10 +195,10 @@ func TestBlocksWithoutQuantization(t *testing.T) {
 		scene := &quantizedScene{built: weightTree(t, c.block)}
 		q8, q8Err := scene.assignQ8_0(t, 0, c.bytes[2:])
 		rows, int8Err := scene.assignInt8(t, 0, c.bytes)
-		if q8Err == nil || unsolved(t, q8System, q8) == nil {
+		if q8Err == nil || wires.Solve(t, q8_0Shape, q8) == nil {
 			t.Errorf("%s: q8_0: %v", name, q8Err)
 		}
-		if int8Err == nil || unsolved(t, int8System, rows) == nil {
+		if int8Err == nil || wires.Solve(t, int8Shape, rows) == nil {
 			t.Errorf("%s: int8: %v", name, int8Err)
 		}
 	}
@@ -205,7 +206,6 @@ func TestBlocksWithoutQuantization(t *testing.T) {
 
 // Maxima of rows: larger than all values of the block is right, smaller is not, and neither is one that no float16 is.
 func TestRowMaxima(t *testing.T) {
-	system := compiled(t, int8Shape)
 	block := ramp(0x3f80) // 1 down
 	scene := &quantizedScene{built: weightTree(t, block)}
 	zeros := &quantizedScene{built: weightTree(t, make([]uint16, page.Values))}
@@ -241,7 +241,7 @@ func TestRowMaxima(t *testing.T) {
 			deployed = append(deployed, byte(int8(code)))
 		}
 		a, err := c.scene.assignInt8(t, 0, deployed)
-		if (err == nil) != c.want || (unsolved(t, system, a) == nil) != c.want {
+		if (err == nil) != c.want || (wires.Solve(t, int8Shape, a) == nil) != c.want {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
@@ -250,7 +250,6 @@ func TestRowMaxima(t *testing.T) {
 // Drawn blocks of every magnitude, row-wise.
 func TestDrawnRows(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
-	system := compiled(t, int8Shape)
 	for range 40 {
 		block := make([]uint16, page.Values)
 		exponent := 118 + random.IntN(25)
@@ -261,7 +260,7 @@ func TestDrawnRows(t *testing.T) {
 		block[random.IntN(page.Values)] = uint16(random.UintN(127)) // subnormal
 		scene := &quantizedScene{built: weightTree(t, block)}
 		a, err := scene.assignInt8(t, 0, rowQuantized(block))
-		if err != nil || unsolved(t, system, a) != nil {
+		if err != nil || wires.Solve(t, int8Shape, a) != nil {
 			t.Errorf("%v: %v", block, err)
 		}
 	}
@@ -276,11 +275,11 @@ func TestTies(t *testing.T) {
 		row := append([]byte{0, 0, 0x80, 0x3f, 127, byte(code)}, make([]byte, 30)...)
 		q8 := append([]byte{0x08, 0x20, 127, byte(code)}, make([]byte, 30)...) // 1/127 is 0x2008
 		a, err := scene.assignQ8_0(t, 0, q8)
-		if (err == nil) != want || (unsolved(t, compiled(t, q8_0Shape), a) == nil) != want {
+		if (err == nil) != want || (wires.Solve(t, q8_0Shape, a) == nil) != want {
 			t.Errorf("q8_0, code %d: %v", code, err)
 		}
 		b, err := scene.assignInt8(t, 0, row)
-		if (err == nil) != want || (unsolved(t, compiled(t, int8Shape), b) == nil) != want {
+		if (err == nil) != want || (wires.Solve(t, int8Shape, b) == nil) != want {
 			t.Errorf("int8, code %d: %v", code, err)
 		}
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package prove
+package epoch
 
 import (
 	"errors"
@@ -14,6 +14,7 @@ import (
 	"provenance/zkprover/fault"
 	"provenance/zkprover/internal/fixture"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/prove"
 	"provenance/zkprover/statement"
 	"provenance/zkprover/verify"
 )
@@ -74,7 +75,7 @@ func TestUsedChosenAfterTheChallenge(t *testing.T) {
 	e.used[3] = fixture.Scalar()
 	w0, w1 := e.witness(0), e.witness(1)
 	ratio := fr.One() // what factor 0 of chunk 1 must be multiplied with
-	for _, w := range []*EpochWitness{w0, w1} {
+	for _, w := range []*Witness{w0, w1} {
 		public := w.public()
 		ratio.Mul(&ratio, &public[3])
 		ratio.Div(&ratio, &public[4])
@@ -88,7 +89,7 @@ func TestUsedChosenAfterTheChallenge(t *testing.T) {
 	if !accepted(w0, w1) {
 		t.Fatal("the adapted products should agree")
 	}
-	p, err := Epoch(key, w1)
+	p, err := Prove(key, w1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,14 +110,14 @@ func TestPaddingInTheUsedPrefixIsSeenInP(t *testing.T) {
 	if victim >= fixture.Slots {
 		owner = w1
 	}
-	owner.Positions[victim%fixture.Slots] = number(beyond)
-	w1.Positions[beyond-fixture.Slots] = number(5)
+	owner.Positions[victim%fixture.Slots] = fr.NewElement(uint64(beyond))
+	w1.Positions[beyond-fixture.Slots] = fr.NewElement(uint64(5))
 	w0.Used[5], w1.Used[beyond-fixture.Slots] = fr.Element{}, e.leaves[victim]
 	if !accepted(w0, w1) {
 		t.Fatal("the products should agree: they cannot see it")
 	}
-	for chunk, w := range []*EpochWitness{w0, w1} {
-		p, err := Epoch(key, w)
+	for chunk, w := range []*Witness{w0, w1} {
+		p, err := Prove(key, w)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -135,7 +136,7 @@ func TestShiftedStart(t *testing.T) {
 	key := fixture.Key(t, fixture.EpochShape)
 	w := newEpoch(t).witness(1)
 	w.Start++
-	p, err := Epoch(key, w)
+	p, err := Prove(key, w)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +156,7 @@ func TestFalseProductsHaveNoWitness(t *testing.T) {
 		public := w.public()
 		public[i].Add(&public[i], new(fr.Element).SetOne())
 		var failure *fault.Error
-		_, err := groth16Proof(key, w.assignment(public))
+		_, err := prove.Groth16(key, w.assignment(public))
 		if !errors.As(err, &failure) || failure.Code != fault.Unproven {
 			t.Errorf("public input %d: %v", i, err)
 		}
@@ -177,14 +178,14 @@ func TestLinkProofs(t *testing.T) {
 	key := fixture.Key(t, fixture.EpochShape)
 	e := newEpoch(t)
 	for chunk := range 2 {
-		p, err := Epoch(key, Link(e.leaves, chunk, fixture.Slots, e.d[chunk], e.challenge))
+		p, err := Prove(key, Link(e.leaves, chunk, fixture.Slots, e.d[chunk], e.challenge))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if want := linkP(key.Verifying, chunk); !p.Commitments[2].Equal(&want) || !p.Commitments[1].IsInfinity() {
 			t.Errorf("chunk %d: U is not infinity or P not I_0 + c*n*S", chunk)
 		}
-		epochProof, err := Epoch(key, e.witness(chunk))
+		epochProof, err := Prove(key, e.witness(chunk))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -204,14 +205,14 @@ func TestLinkProofs(t *testing.T) {
 func TestDishonestLinks(t *testing.T) {
 	key := fixture.Key(t, fixture.EpochShape)
 	e := newEpoch(t)
-	for name, change := range map[string]func(w *EpochWitness){
-		"another P":      func(w *EpochWitness) { w.Positions[0], w.Positions[1] = w.Positions[1], w.Positions[0] },
-		"U not zero":     func(w *EpochWitness) { w.Used[0] = fixture.Scalar() },
-		"U blinded only": func(w *EpochWitness) { w.UsedBlinding = fixture.Scalar() },
+	for name, change := range map[string]func(w *Witness){
+		"another P":      func(w *Witness) { w.Positions[0], w.Positions[1] = w.Positions[1], w.Positions[0] },
+		"U not zero":     func(w *Witness) { w.Used[0] = fixture.Scalar() },
+		"U blinded only": func(w *Witness) { w.UsedBlinding = fixture.Scalar() },
 	} {
 		w := Link(e.leaves, 0, fixture.Slots, e.d[0], e.challenge)
 		change(w)
-		p, err := Epoch(key, w)
+		p, err := Prove(key, w)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -228,11 +229,11 @@ func TestForeignCommitments(t *testing.T) {
 	key := fixture.Key(t, fixture.EpochShape)
 	other := fixture.Key(t, smallEpochShape)
 	e := newEpoch(t)
-	p, err := Epoch(key, e.witness(0))
+	p, err := Prove(key, e.witness(0))
 	if err != nil {
 		t.Fatal(err)
 	}
-	foreign, err := Epoch(other, smallEpoch(smallEpochShape.Slots))
+	foreign, err := Prove(other, smallEpoch(smallEpochShape.Slots))
 	if err != nil {
 		t.Fatal(err)
 	}

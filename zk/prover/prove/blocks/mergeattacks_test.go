@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package prove
+package blocks
 
 import (
 	"errors"
@@ -11,6 +11,7 @@ import (
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/gadgets/page"
+	"provenance/zkprover/internal/wires"
 	"provenance/zkprover/statement"
 )
 
@@ -120,7 +121,7 @@ func TestMergeAttacks(t *testing.T) {
 				t.Errorf("%s: %v", a.name, err)
 			}
 		}
-		if _, err := solve(t, smallMerge, assignment); err == nil {
+		if err := wires.Solve(t, smallMerge, assignment); err == nil {
 			t.Errorf("%s: the circuit is satisfied", a.name)
 		}
 	}
@@ -149,7 +150,7 @@ func TestHalvesOfTwoRows(t *testing.T) {
 	b.Column, b.ColumnPath, b.ColumnValues = next.Column, next.ColumnPath, next.ColumnValues
 	b.Rows[0], b.RowOpenings[0], b.Rows[1], b.RowOpenings[1] = b.Rows[1], b.RowOpenings[1], next.Rows[0], next.RowOpenings[0]
 	b.RowValues = append(slices.Clone(b.RowValues[width:]), next.RowValues[:width]...)
-	if _, err := solve(t, shape, c); err == nil {
+	if err := wires.Solve(t, shape, c); err == nil {
 		t.Error("the circuit is satisfied")
 	}
 }

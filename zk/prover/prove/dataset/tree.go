@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package prove
+// Package dataset proves statements about a dataset's tree: chunks of it (Tree, Sorted), records in it (Member) and
+// digests that are not (Absent).
+//
+// It may import package prove and what lies below that.
+package dataset
 
 import (
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
@@ -8,8 +12,10 @@ import (
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
+	"provenance/zkprover/gadgets/integer"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
+	"provenance/zkprover/prove"
 	"provenance/zkprover/statement"
 	"provenance/zkprover/tree"
 )
@@ -24,13 +30,11 @@ func Tree(key *keys.Key, t *tree.Tree, k int, challenge statement.Challenge) (*p
 		return nil, fault.Differs(fault.BadRequest, "chunk k", "a non-empty chunk", k)
 	}
 	public := treePublic(t, k, slots, challenge)
-	p, err := groth16Proof(key, treeAssignment(t, k, slots, public))
-	if err != nil {
-		return nil, err
-	}
-	p.Public = public
-	return p, check(key, p)
+	return prove.Statement(key, treeAssignment(t, k, slots, public), public)
 }
+
+// number is a count or a position as an element.
+func number(n int) fr.Element { return fr.NewElement(uint64(n)) }
 
 // requireKey refuses a key of another kind or for trees of another depth.
 func requireKey(key *keys.Key, kind circuits.Kind, t *tree.Tree) error {
@@ -61,29 +65,23 @@ func TreeAssignment(t *tree.Tree, k, slots int, challenge statement.Challenge) *
 	return treeAssignment(t, k, slots, treePublic(t, k, slots, challenge))
 }
 
+// treeInputs are the circuit's public inputs in order.
+func treeInputs(c *circuits.Tree) []*frontend.Variable {
+	return []*frontend.Variable{
+		&c.Root, &c.Chunk, &c.Used, &c.Last, &c.Gamma, &c.Delta, &c.Product, &c.Zeros,
+	}
+}
+
 func treeAssignment(t *tree.Tree, k, slots int, public []fr.Element) *circuits.Tree {
 	c := circuits.NewTree(slots, t.Depth())
-	for i, to := range []*frontend.Variable{&c.Root, &c.Chunk, &c.Used, &c.Last, &c.Gamma, &c.Delta, &c.Product, &c.Zeros} {
+	for i, to := range treeInputs(c) {
 		*to = public[i]
 	}
 	used := int(public[2].Uint64())
 	for i := range c.Candidates {
 		c.Candidates[i] = t.Node(0, k*slots+i)
-		c.Selectors[i] = boolean(i < used)
+		c.Selectors[i] = integer.OneIf(i < used)
 	}
 	openEdge(c.Path, t, circuits.Levels(slots), k)
 	return c
-}
-
-func boolean(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-func number(n int) fr.Element {
-	var e fr.Element
-	e.SetUint64(uint64(n))
-	return e
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package prove
+package blocks
 
 import (
 	"bytes"
@@ -10,14 +10,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/consensys/gnark-crypto/ecc"
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
-	cs "github.com/consensys/gnark/constraint/bn254"
 	"github.com/consensys/gnark/frontend"
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/internal/fixture"
+	"provenance/zkprover/internal/wires"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/verify"
@@ -45,19 +44,15 @@ func TestQuantizedWiresAreBound(t *testing.T) {
 		assignment frontend.Circuit
 		public     *circuits.Quantized
 	}{{q8_0Shape, q8, &q8.Quantized}, {int8Shape, rows, &rows.Quantized}} {
-		s, err := solve(t, c.shape, c.assignment)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if free := s.free(); len(free) != 0 {
+		if free := wires.Free(t, c.shape, c.assignment); len(free) != 0 {
 			t.Errorf("%v: wires %v can be changed alone", c.shape, free)
 		}
 		inputs := []*frontend.Variable{&c.public.Root, &c.public.Indexes[0], &c.public.Codes[0], &c.public.Codes[1]}
 		for i, input := range inputs {
 			before := *input
-			shifted := element(before)
+			shifted := wires.Value(before)
 			*input = *shifted.Add(&shifted, new(fr.Element).SetOne())
-			if _, err := solve(t, c.shape, c.assignment); err == nil {
+			if err := wires.Solve(t, c.shape, c.assignment); err == nil {
 				t.Errorf("%v: public input %d is not bound", c.shape, i)
 			}
 			*input = before
@@ -93,11 +88,11 @@ var quantizedAttacks = []quantizedAttack{
 	}},
 	{"another root", middle, func([]byte) {}, func(c *circuits.Quantized, b *circuits.OpenedBlock) { c.Root = fixture.Scalar() }},
 	{"a value's bit", middle, func([]byte) {}, func(c *circuits.Quantized, b *circuits.OpenedBlock) {
-		e := element(b.Bits[9][0])
+		e := wires.Value(b.Bits[9][0])
 		b.Bits[9][0] = 1 - e.Uint64()
 	}},
 	{"bytes beyond the last", middle, func([]byte) {}, func(c *circuits.Quantized, b *circuits.OpenedBlock) {
-		last := element(c.Codes[1])
+		last := wires.Value(c.Codes[1])
 		c.Codes[1] = *last.Add(&last, new(fr.Element).SetOne())
 	}},
 }
@@ -116,7 +111,6 @@ func abs(b byte) int { return max(int(int8(b)), -int(int8(b))) }
 
 func TestQuantizedAttacks(t *testing.T) {
 	scene := newQuantizedScene(t)
-	q8System, int8System := compiled(t, q8_0Shape), compiled(t, int8Shape)
 	for _, a := range quantizedAttacks {
 		deployed := bytes.Clone(scene.q8)
 		a.bytes(deployed)
@@ -130,10 +124,10 @@ func TestQuantizedAttacks(t *testing.T) {
 		} else if q8Err == nil || int8Err == nil {
 			t.Errorf("%s: the bytes were found right: %v, %v", a.name, q8Err, int8Err)
 		}
-		if unsolved(t, q8System, q8) == nil {
+		if wires.Solve(t, q8_0Shape, q8) == nil {
 			t.Errorf("%s: the circuit q8_0 is satisfied", a.name)
 		}
-		if unsolved(t, int8System, rows) == nil {
+		if wires.Solve(t, int8Shape, rows) == nil {
 			t.Errorf("%s: the circuit int8 is satisfied", a.name)
 		}
 	}
@@ -201,14 +195,4 @@ func TestQuantizedErrorsTellTwoCausesApart(t *testing.T) {
 			t.Errorf("%s: %v", hint, err)
 		}
 	}
-}
-
-func unsolved(t testing.TB, system *cs.R1CS, assignment frontend.Circuit) error {
-	t.Helper()
-	witness, err := frontend.NewWitness(assignment, ecc.BN254.ScalarField())
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = system.Solve(witness)
-	return err
 }

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package prove
+package dataset
 
 import (
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
+	"provenance/zkprover/gadgets/integer"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
+	"provenance/zkprover/prove"
 	"provenance/zkprover/tree"
 )
 
@@ -29,12 +31,7 @@ func Absent(key *keys.Key, t *tree.Tree, high fr.Element, g *Gap) (*proof.Proof,
 		return nil, err
 	}
 	public := absentPublic(t, high)
-	p, err := groth16Proof(key, absentAssignment(t, g, public))
-	if err != nil {
-		return nil, err
-	}
-	p.Public = public
-	return p, check(key, p)
+	return prove.Statement(key, absentAssignment(t, g, public), public)
 }
 
 // check holds the gap against the tree and the digest against the gap.
@@ -76,7 +73,7 @@ func absentAssignment(t *tree.Tree, g *Gap, public []fr.Element) *circuits.Absen
 	if above == nil {
 		above, upper = below, lower
 	}
-	c.AtStart, c.AtEnd = boolean(g.Below == nil), boolean(g.Above == nil)
+	c.AtStart, c.AtEnd = integer.OneIf(g.Below == nil), integer.OneIf(g.Above == nil)
 	c.Lower, c.Upper = neighbour(t, below, lower), neighbour(t, above, upper)
 	c.Children = children(t, t.Depth(), 0)
 	return c

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package prove
+package blocks
 
 import (
 	"fmt"
@@ -12,8 +12,12 @@ import (
 	"provenance/zkprover/gadgets/page"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
+	"provenance/zkprover/prove"
 	"provenance/zkprover/weights"
 )
+
+// scaleBits is the width of a scale, in units of 2^-16.
+const scaleBits = 32
 
 // Tensor is a tensor's tree and the name by which faults call it.
 type Tensor struct {
@@ -37,12 +41,7 @@ func (m *Merger) Prove(key *keys.Key, indexes []int) (*proof.Proof, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := groth16Proof(key, assignment)
-	if err != nil {
-		return nil, err
-	}
-	p.Public = m.public(indexes)
-	return p, check(key, p)
+	return prove.Statement(key, assignment, m.public(indexes))
 }
 
 // check holds shapes, layouts and depths against each other and the key.
@@ -53,8 +52,8 @@ func (m *Merger) check(shape circuits.Shape, indexes []int) error {
 	if err := m.checkTensors(); err != nil {
 		return err
 	}
-	if m.Scale >= 1<<32 {
-		return fault.Differs(fault.BadRequest, "scale in units of 2^-16", "below 2^32", m.Scale)
+	if m.Scale >= 1<<scaleBits {
+		return fault.Differs(fault.BadRequest, "scale in units of 2^-16", fmt.Sprintf("below 2^%d", scaleBits), m.Scale)
 	}
 	if len(indexes) != shape.Slots {
 		return fault.Differs(fault.BadRequest, "indexes of a proof", shape.Slots, len(indexes))
@@ -95,7 +94,9 @@ func gridText(g weights.Grid) string {
 
 // public is base, a, b, merged, scale, columns and the index words.
 func (m *Merger) public(indexes []int) []fr.Element {
-	scale := fr.NewElement(m.Scale)
-	public := []fr.Element{m.Base.Root(), m.A.Root(), m.B.Root(), m.Merged.Root(), scale, number(m.Base.Grid().BlocksPerRow())}
+	columns := fr.NewElement(uint64(m.Base.Grid().BlocksPerRow()))
+	public := []fr.Element{
+		m.Base.Root(), m.A.Root(), m.B.Root(), m.Merged.Root(), fr.NewElement(m.Scale), columns,
+	}
 	return append(public, page.PackIndexes(indexes)...)
 }

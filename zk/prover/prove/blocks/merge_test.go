@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package prove
+package blocks
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/internal/fixture"
+	"provenance/zkprover/internal/wires"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/statement"
 	"provenance/zkprover/verify"
@@ -119,7 +120,7 @@ func TestMergesOfAllRanks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := solve(t, shape, assignment); err != nil {
+			if err := wires.Solve(t, shape, assignment); err != nil {
 				t.Errorf("%v, blocks %v: %v", c, indexes[:c.blocks], err)
 			}
 		}
@@ -152,11 +153,7 @@ func TestMergeWiresAreBound(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := solve(t, c.shape, assignment)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if free := s.free(); len(free) != 0 {
+		if free := wires.Free(t, c.shape, assignment); len(free) != 0 {
 			t.Errorf("%v, block %d: wires %v can be changed alone", c.shape, c.index, free)
 		}
 	}
@@ -173,7 +170,7 @@ func TestMergePublicInputsAreBound(t *testing.T) {
 		step := fr.NewElement(one) // a scale off by 2^-16 may give the same rounded values
 		public[i].Add(&public[i], &step)
 		setMergePublic(assignment, public)
-		if _, err := solve(t, smallMerge, assignment); err == nil {
+		if err := wires.Solve(t, smallMerge, assignment); err == nil {
 			t.Errorf("public input %d is not bound", i)
 		}
 	}

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package prove
+package dataset
 
 import (
 	"github.com/consensys/gnark/frontend"
 
 	"provenance/zkprover/circuits"
+	"provenance/zkprover/gadgets/integer"
 	"provenance/zkprover/tree"
 )
 
@@ -36,16 +37,14 @@ func children(t *tree.Tree, level, index int) (out [tree.Arity]frontend.Variable
 
 func oneHot(digit int) (out [tree.Arity]frontend.Variable) {
 	for i := range out {
-		out[i] = boolean(i == digit)
+		out[i] = integer.OneIf(i == digit)
 	}
 	return out
 }
 
 // bits are those of a digit, lowest first.
 func bits(digit int) (out [4]frontend.Variable) {
-	for k := range out {
-		out[k] = digit >> k & 1
-	}
+	integer.SetBits(out[:], digit)
 	return out
 }
 

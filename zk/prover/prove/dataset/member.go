@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package prove
+package dataset
 
 import (
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
@@ -9,6 +9,7 @@ import (
 	"provenance/zkprover/fault"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
+	"provenance/zkprover/prove"
 	"provenance/zkprover/tree"
 )
 
@@ -24,12 +25,7 @@ func Member(key *keys.Key, t *tree.Tree, position int, opened *tree.Opening) (*p
 		return nil, fault.New(fault.Unproven, "the leaf at the position is not that of the digest and the salt")
 	}
 	public := memberPublic(t, opened)
-	p, err := groth16Proof(key, memberAssignment(t, position, opened, public))
-	if err != nil {
-		return nil, err
-	}
-	p.Public = public
-	return p, check(key, p)
+	return prove.Statement(key, memberAssignment(t, position, opened, public), public)
 }
 
 // memberPublic is R, count, hi, lo.

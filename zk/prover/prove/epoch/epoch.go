@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package prove
+package epoch
 
 import (
 	"github.com/consensys/gnark-crypto/ecc/bn254"
@@ -10,11 +10,12 @@ import (
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
+	"provenance/zkprover/prove"
 	"provenance/zkprover/statement"
 )
 
-// EpochWitness is one chunk: vectors of `slots` values each, the blindings of D and U, start = chunk*slots.
-type EpochWitness struct {
+// Witness is one chunk: vectors of `slots` values each, the blindings of D and U, start = chunk*slots.
+type Witness struct {
 	Data, Used, Positions      []fr.Element
 	DataBlinding, UsedBlinding fr.Element
 	Start                      uint64
@@ -22,8 +23,8 @@ type EpochWitness struct {
 }
 
 // Link is the witness of a link proof for one chunk of the dataset: U all zero with blinding 0, identity positions.
-func Link(leaves []fr.Element, chunk, slots int, blinding fr.Element, challenge statement.Challenge) *EpochWitness {
-	return &EpochWitness{
+func Link(leaves []fr.Element, chunk, slots int, blinding fr.Element, challenge statement.Challenge) *Witness {
+	return &Witness{
 		Data:         statement.Window(leaves, chunk, slots),
 		Used:         make([]fr.Element, slots),
 		Positions:    statement.IdentityPositions(chunk, slots),
@@ -33,10 +34,10 @@ func Link(leaves []fr.Element, chunk, slots int, blinding fr.Element, challenge 
 	}
 }
 
-// Epoch proves one chunk. The commitments of the proof are the very points that [Commit] gives for the same vectors and
+// Prove proves one chunk. The commitments of the proof are the very points that [Commit] gives for the same vectors and
 // blindings: the proofs of knowledge are made here, apart from gnark's, and hold for no other points. The products are
 // computed here too, so the only false statements are impossible ones.
-func Epoch(key *keys.Key, w *EpochWitness) (*proof.Proof, error) {
+func Prove(key *keys.Key, w *Witness) (*proof.Proof, error) {
 	openings, err := w.openings(key)
 	if err != nil {
 		return nil, err
@@ -46,7 +47,7 @@ func Epoch(key *keys.Key, w *EpochWitness) (*proof.Proof, error) {
 	knowledge := make([]bn254.G1Affine, len(openings))
 	go func() { known <- proveKnowledge(key, openings, knowledge) }()
 	public := w.public()
-	p, err := groth16Proof(key, w.assignment(public))
+	p, err := prove.Groth16(key, w.assignment(public))
 	if failed := <-known; failed != nil {
 		return nil, failed
 	}
@@ -54,11 +55,11 @@ func Epoch(key *keys.Key, w *EpochWitness) (*proof.Proof, error) {
 		return nil, err
 	}
 	p.Knowledge, p.Public = knowledge, public
-	return p, check(key, p)
+	return p, prove.Check(key, p)
 }
 
 // openings are those of the commitments, in order.
-func (w *EpochWitness) openings(key *keys.Key) ([][]fr.Element, error) {
+func (w *Witness) openings(key *keys.Key) ([][]fr.Element, error) {
 	out := make([][]fr.Element, circuits.EpochCommitments)
 	for vector, in := range []struct {
 		values   []fr.Element
@@ -83,7 +84,7 @@ func proveKnowledge(key *keys.Key, openings [][]fr.Element, out []bn254.G1Affine
 }
 
 // public is gamma, delta, start, a, b.
-func (w *EpochWitness) public() []fr.Element {
+func (w *Witness) public() []fr.Element {
 	var start fr.Element
 	start.SetUint64(w.Start)
 	return []fr.Element{
@@ -92,7 +93,7 @@ func (w *EpochWitness) public() []fr.Element {
 	}
 }
 
-func (w *EpochWitness) assignment(public []fr.Element) *circuits.Epoch {
+func (w *Witness) assignment(public []fr.Element) *circuits.Epoch {
 	return &circuits.Epoch{
 		Gamma: public[0], Delta: public[1], Start: public[2], ProductData: public[3], ProductUsed: public[4],
 		Data: variables(w.Data), DataBlinding: w.DataBlinding,
