@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "zk" / "statements.json"
 PYTHON = "provenance/statements.py"
 GO = "zk/prover/kinds/table.go"
-SOLIDITY = "contracts/libraries/Kinds.sol"
+SOLIDITY = "contracts/libraries/keys/Kinds.sol"
 PROOFS = "docs/formats/proofs.md"
 STATEMENTS = "docs/formats/statements.md"
 

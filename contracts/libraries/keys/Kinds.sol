@@ -127,7 +127,8 @@ library Kinds {
 
     /// @notice Public inputs that hold the bytes of `blocks` blocks of the deployed file; none if no file is read.
     function codeWords(uint256 kind, uint256 blocks) internal pure returns (uint256) {
-        return (blocks * blockBytes(kind) + BYTES_PER_WORD - 1) / BYTES_PER_WORD;
+        uint256 size = blockBytes(kind);
+        return size == 0 ? 0 : (blocks * size + BYTES_PER_WORD - 1) / BYTES_PER_WORD;
     }
 
     /// @notice Rank of the `merge` keys that serve an adapter of rank r: the smallest of 8, 16, 32, 64 that is at least r; 0 if
