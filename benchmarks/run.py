@@ -1,6 +1,9 @@
-"""`make bench`: one script per budget line. Each prints its inputs, medians and the target beside them; none is a test.
+"""`make bench`: one script per budget line.
 
-python benchmarks/run.py [name ..]     run these only (journal, cli, overhead, proofs, zk, peers, gas, million)
+Each prints its inputs, medians and the target beside them; none is a test.
+
+python benchmarks/run.py [name ..]     run these only (journal, cli, overhead, proofs, zk, peers,
+gas, million)
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Identifiers of 32 or 20 bytes, each with a type of its own, and the one place where `0x` is written and read.
+"""Identifiers of 32 or 20 bytes, each with a type of its own, and the one place where `0x` is
+written and read.
 
-An identifier is bytes inside the program and `0x` with lower-case hexadecimal digits outside it: in records, files, messages and on the
-chain. Laws: `T.parse(str(x)) == x`; `str(T.parse(text)) == text.lower()`.
+An identifier is bytes inside the program and `0x` with lower-case hexadecimal digits outside it: in
+records, files, messages and on the chain. Laws: `T.parse(str(x)) == x`; `str(T.parse(text)) ==
+text.lower()`.
 """
 
 from __future__ import annotations
