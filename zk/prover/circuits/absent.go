@@ -5,7 +5,7 @@ package circuits
 import (
 	"github.com/consensys/gnark/frontend"
 
-	"provenance/zkprover/gadgets/poseidon"
+	"provenance/zkprover/gadgets/merkle"
 	"provenance/zkprover/tree"
 )
 
@@ -45,9 +45,9 @@ type Absent struct {
 
 // Neighbour is a leaf beside the gap: its record and the way up to a child of the root.
 type Neighbour struct {
-	Record Record
-	Path   Path                         // from the leaf to a child of the root
-	Digit  [digitBits]frontend.Variable // which child, in bits
+	Record merkle.Record
+	Path   merkle.Path                         // from the leaf to a child of the root
+	Digit  [merkle.DigitBits]frontend.Variable // which child, in bits
 }
 
 // AbsentPublic is the number of public inputs.
@@ -55,32 +55,30 @@ const AbsentPublic = 3
 
 // NewAbsent is the circuit for a tree of this depth.
 func NewAbsent(depth int) *Absent {
-	return &Absent{Lower: Neighbour{Path: make(Path, depth-1)}, Upper: Neighbour{Path: make(Path, depth-1)}}
+	return &Absent{Lower: Neighbour{Path: make(merkle.Path, depth-1)}, Upper: Neighbour{Path: make(merkle.Path, depth-1)}}
 }
 
 // Define implements frontend.Circuit.
 func (c *Absent) Define(api frontend.API) error {
-	open, err := poseidon.NewGadget(api, recordInputs)
+	hash, err := merkle.NewHashes(api)
 	if err != nil {
 		return err
 	}
-	hash, err := poseidon.NewGadget(api, tree.Arity)
-	if err != nil {
-		return err
-	}
-	lower := c.Lower.position(api, open, hash, &c.Children)
-	upper := c.Upper.position(api, open, hash, &c.Children)
-	api.AssertIsEqual(hash.Hash(c.Children[:]...), c.Root)
+	lower := c.Lower.position(api, hash, &c.Children)
+	upper := c.Upper.position(api, hash, &c.Children)
+	api.AssertIsEqual(hash.Node.Hash(c.Children[:]...), c.Root)
 	c.place(api, lower, upper)
 	c.compare(api)
 	return nil
 }
 
 // position is where the neighbour's leaf lies below the root with these children.
-func (n *Neighbour) position(api frontend.API, open, hash *poseidon.Gadget, children *[tree.Arity]frontend.Variable) frontend.Variable {
-	child, index := n.Path.climb(api, hash, n.Record.leaf(open))
-	top := PathLevel{Children: *children, Digit: n.Digit}
-	return api.Add(index, api.Mul(top.digit(api, child), tree.Capacity(len(n.Path))))
+func (n *Neighbour) position(
+	api frontend.API, hash merkle.Hashes, children *[tree.Arity]frontend.Variable,
+) frontend.Variable {
+	child, index := n.Path.Climb(api, hash.Node, n.Record.Leaf(hash.Leaf))
+	top := merkle.Level{Children: *children, Digit: n.Digit}
+	return api.Add(index, api.Mul(top.Place(api, child), tree.Capacity(len(n.Path))))
 }
 
 // place constrains the two positions: neighbours within the dataset, or one record at its start or end.
@@ -90,13 +88,13 @@ func (c *Absent) place(api frontend.API, lower, upper frontend.Variable) {
 	api.AssertIsEqual(api.Add(upper, c.AtStart, c.AtEnd), api.Add(lower, 1))
 	api.AssertIsEqual(api.Mul(c.AtStart, lower), 0)
 	api.AssertIsEqual(api.Mul(c.AtEnd, api.Sub(c.Count, upper, 1)), 0)
-	requireBelow(api, upper, c.Count, len(c.Upper.Path)+1)
+	merkle.RequireBelow(api, upper, c.Count, len(c.Upper.Path)+1)
 }
 
 // compare orders hi between the neighbours' unless there is none on that side.
 func (c *Absent) compare(api frontend.API) {
 	below := api.Sub(c.High, c.Lower.Record.High, 1)
 	above := api.Sub(c.Upper.Record.High, c.High, 1)
-	requireBits(api, api.Mul(api.Sub(1, c.AtStart), below), halfBits)
-	requireBits(api, api.Mul(api.Sub(1, c.AtEnd), above), halfBits)
+	merkle.RequireBits(api, api.Mul(api.Sub(1, c.AtStart), below), merkle.HalfBits)
+	merkle.RequireBits(api, api.Mul(api.Sub(1, c.AtEnd), above), merkle.HalfBits)
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package circuits holds the R1CS circuits, one per file.
+// Package circuits holds the R1CS circuits, one in a file, and the table of their kinds and shapes.
+//
+// It may import the gadgets and tree. No package below it knows what a statement is.
 package circuits
 
-import (
-	"github.com/consensys/gnark/frontend"
-)
+import "github.com/consensys/gnark/frontend"
 
 // Epoch is the circuit of one chunk of the statement `epoch`, and of the link of an epoch key to a dataset.
 //

@@ -5,8 +5,7 @@ package circuits
 import (
 	"github.com/consensys/gnark/frontend"
 
-	"provenance/zkprover/gadgets/poseidon"
-	"provenance/zkprover/tree"
+	"provenance/zkprover/gadgets/merkle"
 )
 
 // Member is the circuit of the statement `member`: a digest is that of one of a dataset's records.
@@ -31,28 +30,24 @@ type Member struct {
 	Low   frontend.Variable `gnark:",public"`
 
 	Salt frontend.Variable
-	Path Path // from the leaf
+	Path merkle.Path // from the leaf
 }
 
 // MemberPublic is the number of public inputs.
 const MemberPublic = 4
 
 // NewMember is the circuit for a tree of this depth.
-func NewMember(depth int) *Member { return &Member{Path: make(Path, depth)} }
+func NewMember(depth int) *Member { return &Member{Path: make(merkle.Path, depth)} }
 
 // Define implements frontend.Circuit.
 func (c *Member) Define(api frontend.API) error {
-	open, err := poseidon.NewGadget(api, recordInputs)
+	hash, err := merkle.NewHashes(api)
 	if err != nil {
 		return err
 	}
-	hash, err := poseidon.NewGadget(api, tree.Arity)
-	if err != nil {
-		return err
-	}
-	record := Record{High: c.High, Low: c.Low, Salt: c.Salt}
-	root, position := c.Path.climb(api, hash, record.leaf(open))
+	record := merkle.Record{High: c.High, Low: c.Low, Salt: c.Salt}
+	root, position := c.Path.Climb(api, hash.Node, record.Leaf(hash.Leaf))
 	api.AssertIsEqual(root, c.Root)
-	requireBelow(api, position, c.Count, len(c.Path))
+	merkle.RequireBelow(api, position, c.Count, len(c.Path))
 	return nil
 }

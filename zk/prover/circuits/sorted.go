@@ -5,8 +5,8 @@ package circuits
 import (
 	"github.com/consensys/gnark/frontend"
 
+	"provenance/zkprover/gadgets/merkle"
 	"provenance/zkprover/gadgets/poseidon"
-	"provenance/zkprover/tree"
 )
 
 // Sorted is the circuit of the statement `sorted`: one chunk of leaves below a dataset's root, opened.
@@ -40,10 +40,10 @@ type Sorted struct {
 	Next  frontend.Variable `gnark:",public"`
 
 	// Leaf i is Selectors[i] times the hash of Records[i]; records outside the used prefix are without effect.
-	Records   []Record
+	Records   []merkle.Record
 	Selectors []frontend.Variable // 1 for the used prefix, else 0
-	Follower  Record              // opens next; without effect if more = 0
-	Path      Path                // from the chunk's root
+	Follower  merkle.Record       // opens next; without effect if more = 0
+	Path      merkle.Path         // from the chunk's root
 }
 
 // SortedPublic is the number of public inputs.
@@ -52,25 +52,21 @@ const SortedPublic = 6
 // NewSorted is the circuit for chunks of slots = 16^j leaves in a tree of depth >= j.
 func NewSorted(slots, depth int) *Sorted {
 	return &Sorted{
-		Records:   make([]Record, slots),
+		Records:   make([]merkle.Record, slots),
 		Selectors: make([]frontend.Variable, slots),
-		Path:      make(Path, depth-Levels(slots)),
+		Path:      make(merkle.Path, depth-Levels(slots)),
 	}
 }
 
 // Define implements frontend.Circuit.
 func (c *Sorted) Define(api frontend.API) error {
-	open, err := poseidon.NewGadget(api, recordInputs)
+	hash, err := merkle.NewHashes(api)
 	if err != nil {
 		return err
 	}
-	hash, err := poseidon.NewGadget(api, tree.Arity)
-	if err != nil {
-		return err
-	}
-	leaves := c.leaves(api, open)
-	c.follow(api, open, c.order(api))
-	root, chunk := c.Path.climb(api, hash, subtreeRoot(hash, leaves))
+	leaves := c.leaves(api, hash.Leaf)
+	c.follow(api, hash.Leaf, c.order(api))
+	root, chunk := c.Path.Climb(api, hash.Node, merkle.SubtreeRoot(hash.Node, leaves))
 	api.AssertIsEqual(chunk, c.Chunk)
 	api.AssertIsEqual(root, c.Root)
 	return nil
@@ -79,13 +75,13 @@ func (c *Sorted) Define(api frontend.API) error {
 // leaves opens the used prefix and constrains used and first.
 func (c *Sorted) leaves(api frontend.API, open *poseidon.Gadget) []frontend.Variable {
 	leaves := make([]frontend.Variable, len(c.Records))
-	used := prefix{api: api}
+	used := merkle.NewPrefix(api)
 	for i := range c.Records {
-		used.append(c.Selectors[i])
-		leaves[i] = api.Mul(c.Selectors[i], c.Records[i].leaf(open))
+		used.Append(c.Selectors[i])
+		leaves[i] = api.Mul(c.Selectors[i], c.Records[i].Leaf(open))
 	}
 	api.AssertIsEqual(c.Selectors[0], 1)
-	api.AssertIsEqual(used.length(), c.Used)
+	api.AssertIsEqual(used.Length(), c.Used)
 	api.AssertIsEqual(leaves[0], c.First)
 	return leaves
 }
@@ -93,11 +89,11 @@ func (c *Sorted) leaves(api frontend.API, open *poseidon.Gadget) []frontend.Vari
 // order constrains the differences within the used prefix and returns hi of its last leaf, whose range is still to be
 // shown.
 func (c *Sorted) order(api frontend.API) frontend.Variable {
-	requireBits(api, c.Records[0].High, halfBits)
+	merkle.RequireBits(api, c.Records[0].High, merkle.HalfBits)
 	steps := make([]frontend.Variable, 0, 2*len(c.Records))
 	for i := 1; i < len(c.Records); i++ {
 		gap := api.Mul(c.Selectors[i], api.Sub(c.Records[i].High, c.Records[i-1].High, 1))
-		requireBits(api, gap, halfBits)
+		merkle.RequireBits(api, gap, merkle.HalfBits)
 		steps = append(steps, gap, c.Selectors[i])
 	}
 	return api.Add(c.Records[0].High, steps[0], steps[1:]...)
@@ -106,8 +102,8 @@ func (c *Sorted) order(api frontend.API) frontend.Variable {
 // follow constrains more and next, and the range of the largest hi: the follower's, or without one the last leaf's.
 func (c *Sorted) follow(api frontend.API, open *poseidon.Gadget, last frontend.Variable) {
 	api.AssertIsBoolean(c.More)
-	api.AssertIsEqual(api.Mul(c.More, c.Follower.leaf(open)), c.Next)
+	api.AssertIsEqual(api.Mul(c.More, c.Follower.Leaf(open)), c.Next)
 	gap := api.Mul(c.More, api.Sub(c.Follower.High, last, 1))
-	requireBits(api, gap, halfBits)
-	requireBits(api, api.Add(last, gap, c.More), halfBits)
+	merkle.RequireBits(api, gap, merkle.HalfBits)
+	merkle.RequireBits(api, api.Add(last, gap, c.More), merkle.HalfBits)
 }

@@ -5,6 +5,7 @@ package circuits
 import (
 	"github.com/consensys/gnark/frontend"
 
+	"provenance/zkprover/gadgets/merkle"
 	"provenance/zkprover/gadgets/poseidon"
 	"provenance/zkprover/tree"
 )
@@ -39,7 +40,7 @@ type Tree struct {
 	// Leaf i is Selectors[i] * Candidates[i]; candidates outside the used prefix are without effect.
 	Candidates []frontend.Variable
 	Selectors  []frontend.Variable // 1 for the used prefix, else 0
-	Path       EdgePath            // from the chunk's root
+	Path       merkle.EdgePath     // from the chunk's root
 
 	depth int
 }
@@ -52,7 +53,7 @@ func NewTree(slots, depth int) *Tree {
 	return &Tree{
 		Candidates: make([]frontend.Variable, slots),
 		Selectors:  make([]frontend.Variable, slots),
-		Path:       make(EdgePath, depth-Levels(slots)),
+		Path:       make(merkle.EdgePath, depth-Levels(slots)),
 		depth:      depth,
 	}
 }
@@ -73,10 +74,10 @@ func (c *Tree) Define(api frontend.API) error {
 	if err != nil {
 		return err
 	}
-	node := subtreeRoot(hash, c.accumulate(api))
+	node := merkle.SubtreeRoot(hash, c.accumulate(api))
 	api.AssertIsBoolean(c.Last)
 	empty := tree.EmptyRoots(c.depth)[Levels(len(c.Candidates)):]
-	root, chunk := c.Path.climb(api, hash, node, c.Last, empty)
+	root, chunk := c.Path.Climb(api, hash, merkle.Edge{Node: node, Last: c.Last, Empty: empty})
 	api.AssertIsEqual(chunk, c.Chunk)
 	api.AssertIsEqual(root, c.Root)
 	return nil
@@ -90,9 +91,9 @@ func (c *Tree) accumulate(api frontend.API) []frontend.Variable {
 	leaves := make([]frontend.Variable, len(c.Candidates))
 	base := api.Add(c.Gamma, api.Mul(api.Mul(c.Delta, c.Chunk), len(leaves)), -1)
 	var product, zeros frontend.Variable = 1, 1
-	used := prefix{api: api}
+	used := merkle.NewPrefix(api)
 	for i, selector := range c.Selectors {
-		used.append(selector)
+		used.Append(selector)
 		empty := api.Add(base, api.Mul(c.Delta, i))
 		filled := api.Mul(selector, api.Add(c.Candidates[i], empty))
 		empty = api.Mul(selector, empty)
@@ -100,20 +101,8 @@ func (c *Tree) accumulate(api frontend.API) []frontend.Variable {
 		zeros = api.Mul(zeros, api.Add(empty, 1))
 		leaves[i] = api.Sub(filled, empty)
 	}
-	api.AssertIsEqual(used.length(), c.Used)
+	api.AssertIsEqual(used.Length(), c.Used)
 	api.AssertIsEqual(product, c.Product)
 	api.AssertIsEqual(zeros, c.Zeros)
 	return leaves
-}
-
-// subtreeRoot hashes the leaves level by level.
-func subtreeRoot(hash *poseidon.Gadget, nodes []frontend.Variable) frontend.Variable {
-	for len(nodes) > 1 {
-		parents := make([]frontend.Variable, len(nodes)/tree.Arity)
-		for i := range parents {
-			parents[i] = hash.Hash(nodes[i*tree.Arity : (i+1)*tree.Arity]...)
-		}
-		nodes = parents
-	}
-	return nodes[0]
 }

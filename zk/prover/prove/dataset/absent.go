@@ -8,6 +8,7 @@ import (
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/gadgets/integer"
+	"provenance/zkprover/gadgets/merkle"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/prove"
@@ -80,7 +81,7 @@ func absentAssignment(t *tree.Tree, g *Gap, public []fr.Element) *circuits.Absen
 }
 
 func neighbour(t *tree.Tree, opened *tree.Opening, at int) circuits.Neighbour {
-	n := circuits.Neighbour{Record: record(opened), Path: make(circuits.Path, t.Depth()-1)}
+	n := circuits.Neighbour{Record: record(opened), Path: make(merkle.Path, t.Depth()-1)}
 	openPath(n.Path, t, 0, at)
 	n.Digit = bits(at / tree.Capacity(t.Depth()-1))
 	return n
