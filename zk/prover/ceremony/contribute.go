@@ -12,6 +12,7 @@ import (
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
+	"provenance/zkprover/files"
 	"provenance/zkprover/keys"
 )
 
@@ -29,12 +30,12 @@ func Begin(shape circuits.Shape, dir string) (*Manifest, error) {
 		return nil, err
 	}
 	m := newManifest(circuit)
-	return m, writeFile(filepath.Join(dir, FileManifest), m.encode())
+	return m, files.Write(filepath.Join(dir, FileManifest), m.encode(), files.Public)
 }
 
 func writeState(path string, circuit *keys.Circuit, h header, s state) error {
 	h.shape, h.circuit = circuit.Shape, circuit.Digest
-	return writeFile(path, append(h.encode(), encode(s)...))
+	return files.Write(path, append(h.encode(), encode(s)...), files.Public)
 }
 
 // Receipt is what a contributor publishes.
@@ -112,9 +113,9 @@ func circuitOf(path string) (*keys.Circuit, *header, error) {
 
 // openTranscript locks a transcript folder of which a phase is open.
 func openTranscript(dir string) (m *Manifest, circuit *keys.Circuit, unlock func(), err error) {
-	unlock, err = keys.Lock(filepath.Join(dir, ".lock"))
+	unlock, err = files.Lock(filepath.Join(dir, ".lock"))
 	if err != nil {
-		return nil, nil, nil, fault.New(fault.BadFile, "%v", err)
+		return nil, nil, nil, err
 	}
 	m, circuit, err = loadManifest(dir)
 	if err == nil && m.open() == 0 {
@@ -151,7 +152,7 @@ func Accept(dir, path string) (*Receipt, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	data, err := readFile(path, int64(headerBytes+maxNameBytes+layoutOf(circuit, number).size(next.index)))
+	data, err := files.Read("contribution", path, int64(headerBytes+maxNameBytes+layoutOf(circuit, number).size(next.index)))
 	if err != nil {
 		return nil, err
 	}
@@ -159,8 +160,8 @@ func Accept(dir, path string) (*Receipt, error) {
 		return nil, fault.New(fault.BadFile, "%s changed while it was read", path)
 	}
 	// The contribution counts from the manifest's rename on; a file written before it and not listed is written anew.
-	if err := writeFile(filepath.Join(dir, fileName(number, next.index)), data); err != nil {
+	if err := files.Write(filepath.Join(dir, fileName(number, next.index)), data, files.Public); err != nil {
 		return nil, err
 	}
-	return next.receipt(), writeFile(filepath.Join(dir, FileManifest), m.encode())
+	return next.receipt(), files.Write(filepath.Join(dir, FileManifest), m.encode(), files.Public)
 }

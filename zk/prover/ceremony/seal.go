@@ -8,6 +8,7 @@ import (
 	"github.com/consensys/gnark/backend/groth16/bn254/mpcsetup"
 
 	"provenance/zkprover/fault"
+	"provenance/zkprover/files"
 	"provenance/zkprover/keys"
 )
 
@@ -41,7 +42,7 @@ func Seal(dir string, minimum int, beacon keys.Beacon) (*Result, error) {
 		return nil, err
 	}
 	// The phase is closed from this rename on; a start of phase 2 written before it is written anew.
-	return result, writeFile(filepath.Join(dir, FileManifest), m.encode())
+	return result, files.Write(filepath.Join(dir, FileManifest), m.encode(), files.Public)
 }
 
 func startPhase2(dir string, m *Manifest, circuit *keys.Circuit) error {

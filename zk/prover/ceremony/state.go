@@ -13,6 +13,7 @@ import (
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
+	"provenance/zkprover/files"
 	"provenance/zkprover/keys"
 )
 
@@ -83,7 +84,7 @@ type loaded struct {
 // load reads an untrusted state file. want is the phase and index expected; the circuit is the one to hold it against.
 func load(path string, circuit *keys.Circuit, want header) (*loaded, error) {
 	l := layoutOf(circuit, want.phase)
-	data, err := readFile(path, int64(headerBytes+maxNameBytes+l.size(want.index)))
+	data, err := files.Read("contribution", path, int64(headerBytes+maxNameBytes+l.size(want.index)))
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,7 @@ import (
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
+	"provenance/zkprover/files"
 	"provenance/zkprover/keys"
 )
 
@@ -121,7 +122,7 @@ func (m *Manifest) open() int {
 // loadManifest reads the manifest of an untrusted folder and compiles the circuit that it names. Errors are bad_file: not
 // the canonical encoding, another circuit, texts or beacons that are not well-formed.
 func loadManifest(dir string) (*Manifest, *keys.Circuit, error) {
-	data, err := readFile(filepath.Join(dir, FileManifest), maxManifestBytes)
+	data, err := files.Read("transcript", filepath.Join(dir, FileManifest), maxManifestBytes)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/consensys/gnark/backend/groth16/bn254/mpcsetup"
 
 	"provenance/zkprover/fault"
+	"provenance/zkprover/files"
 	"provenance/zkprover/keys"
 )
 
@@ -118,7 +119,7 @@ func verifyPhase(dir string, m *Manifest, circuit *keys.Circuit, number int, sta
 	want := header{phase: number, shape: circuit.Shape, circuit: circuit.Digest}
 	payload := encode(start)
 	expected := append(want.encode(), payload...)
-	data, err := readFile(filepath.Join(dir, fileName(number, 0)), int64(len(expected)))
+	data, err := files.Read("transcript", filepath.Join(dir, fileName(number, 0)), int64(len(expected)))
 	if err != nil {
 		return nil, err
 	}

@@ -5,8 +5,6 @@ package keys
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"io"
-	"os"
 	"path/filepath"
 	"reflect"
 
@@ -63,16 +61,11 @@ func RequireSame(m *Material, transcript string, beacon Beacon, dir string) erro
 }
 
 func requireDigest(dir, name, want string) error {
-	file, err := os.Open(filepath.Join(dir, name))
+	got, err := fileDigest(dir, name)
 	if err != nil {
-		return fault.New(fault.BadFile, "%v", err)
+		return err
 	}
-	defer file.Close()
-	hash := sha256.New()
-	if _, err := io.Copy(hash, io.LimitReader(file, maxKeyBytes)); err != nil {
-		return fault.New(fault.BadFile, "%s: %v", name, err)
-	}
-	if got := hex.EncodeToString(hash.Sum(nil)); got != want {
+	if got != want {
 		return fault.Differs(fault.Mismatch, "SHA-256 of "+name+", which the transcript gives", want, got)
 	}
 	return nil

@@ -34,6 +34,7 @@ import (
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
+	"provenance/zkprover/files"
 )
 
 // The files of a key folder.
@@ -96,7 +97,7 @@ func (k *Key) Alone() (done func()) {
 
 // LoadInfo reads key.json and checks its form.
 func LoadInfo(dir string) (*Info, error) {
-	data, err := readLimited(filepath.Join(dir, FileInfo), maxInfoBytes)
+	data, err := files.Read(FileInfo, filepath.Join(dir, FileInfo), maxInfoBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +153,7 @@ func loadFacts(dir string) (*Key, error) {
 
 // LoadWords reads vk.words.
 func LoadWords(path string) (*Verifying, error) {
-	data, err := readLimited(path, MaxWordsBytes)
+	data, err := files.Read(FileWords, path, MaxWordsBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -218,18 +219,27 @@ func (k *Key) checkBases() error {
 	return nil
 }
 
-// checkDigest holds a file against its SHA-256.
-func (k *Key) checkDigest(dir, name string) error {
+// fileDigest is the SHA-256 of a file of a key folder, in hexadecimal.
+func fileDigest(dir, name string) (string, error) {
 	file, err := os.Open(filepath.Join(dir, name))
 	if err != nil {
-		return fault.New(fault.BadFile, "%v", err)
+		return "", fault.New(fault.BadFile, "%v", err)
 	}
 	defer file.Close()
 	hash := sha256.New()
 	if n, err := io.Copy(hash, io.LimitReader(file, maxKeyBytes)); err != nil || n == maxKeyBytes {
-		return fault.New(fault.BadFile, "%s: %d bytes read, %v", name, n, err)
+		return "", fault.New(fault.BadFile, "%s: %d bytes read, %v", name, n, err)
 	}
-	if got := hex.EncodeToString(hash.Sum(nil)); got != k.Info.Files[name] {
+	return hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+// checkDigest holds a file against its SHA-256.
+func (k *Key) checkDigest(dir, name string) error {
+	got, err := fileDigest(dir, name)
+	if err != nil {
+		return err
+	}
+	if got != k.Info.Files[name] {
 		return fault.Differs(fault.BadKey, "SHA-256 of "+name, k.Info.Files[name], got).
 			WithHint("remove the key folder and run setup again")
 	}
@@ -247,20 +257,4 @@ func (k *Key) parseFile(dir, name string, parse func(io.Reader) (int64, error)) 
 		return fault.New(fault.BadKey, "%s: %v", name, err)
 	}
 	return nil
-}
-
-func readLimited(path string, limit int64) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, fault.New(fault.BadFile, "%v", err)
-	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, limit+1))
-	if err != nil {
-		return nil, fault.New(fault.BadFile, "%v", err)
-	}
-	if int64(len(data)) > limit {
-		return nil, fault.New(fault.BadFile, "%s is larger than %d bytes", path, limit)
-	}
-	return data, nil
 }

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"provenance/zkprover/commands/request"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/server"
 )
@@ -54,7 +55,7 @@ func serve(stdin io.Reader, stdout io.Writer) (any, error) {
 // readConfig reads the first JSON value of stdin, which may stay open after it.
 func readConfig(stdin io.Reader) (server.Config, error) {
 	config := server.Defaults
-	decoder := json.NewDecoder(io.LimitReader(stdin, maxRequestBytes))
+	decoder := json.NewDecoder(io.LimitReader(stdin, request.MaxBytes))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&config); err != nil {
 		return config, fault.New(fault.BadRequest, "request: %v", err)

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package datasets
 
 import (
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
+	"provenance/zkprover/commands/request"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/field"
+	"provenance/zkprover/files"
 	"provenance/zkprover/order"
 	"provenance/zkprover/server"
 	"provenance/zkprover/tree"
@@ -18,21 +20,18 @@ type rootResult struct {
 	Count int    `json:"count"`
 }
 
-func makeDataset(_ *server.Call, request []byte) (any, error) {
+// Dataset hashes records and builds their tree.
+func Dataset(_ *server.Call, text []byte) (any, error) {
 	var r struct {
 		Digests   string `json:"digests"`
 		Salts     string `json:"salts"`
 		LeavesOut string `json:"leaves_out"`
 		Depth     int    `json:"depth"`
 	}
-	if err := parseRequest(request, &r); err != nil {
+	if err := request.Parse(text, &r); err != nil {
 		return nil, err
 	}
-	digests, err := readFile("digests", r.Digests, maxFileBytes)
-	if err != nil {
-		return nil, err
-	}
-	salts, err := readFile("salts", r.Salts, maxFileBytes)
+	digests, salts, err := readRecords(r.Digests, r.Salts)
 	if err != nil {
 		return nil, err
 	}
@@ -45,24 +44,34 @@ func makeDataset(_ *server.Call, request []byte) (any, error) {
 		return nil, err
 	}
 	if r.LeavesOut != "" {
-		err = writeFile(r.LeavesOut, field.FromScalars(leaves))
+		err = files.Write(r.LeavesOut, field.FromScalars(leaves), files.Private)
 	}
 	return result, err
 }
 
-func leafRoot(_ *server.Call, request []byte) (any, error) {
+// LeafRoot builds the tree over leaves.
+func LeafRoot(_ *server.Call, text []byte) (any, error) {
 	var r struct {
 		Leaves string `json:"leaves"`
 		Depth  int    `json:"depth"`
 	}
-	if err := parseRequest(request, &r); err != nil {
+	if err := request.Parse(text, &r); err != nil {
 		return nil, err
 	}
-	leaves, err := readElements("leaves", r.Leaves, -1)
+	leaves, err := request.Elements("leaves", r.Leaves, -1)
 	if err != nil {
 		return nil, err
 	}
 	return rootOf(leaves, r.Depth)
+}
+
+// readRecords reads the files of all records' digests and salts.
+func readRecords(digestsPath, saltsPath string) (digests, salts []byte, err error) {
+	if digests, err = request.List("digests", digestsPath); err != nil {
+		return nil, nil, err
+	}
+	salts, err = request.List("salts", saltsPath)
+	return digests, salts, err
 }
 
 func rootOf(leaves []fr.Element, depth int) (any, error) {
@@ -89,14 +98,15 @@ func buildTree(leaves []fr.Element, depth int) (*tree.Tree, error) {
 	return t, nil
 }
 
-func makeOrder(_ *server.Call, request []byte) (any, error) {
+// Order writes the order of an epoch.
+func Order(_ *server.Call, text []byte) (any, error) {
 	var r struct {
 		Seed  string `json:"seed"`
 		Epoch uint64 `json:"epoch"`
 		Count int    `json:"count"`
 		Out   string `json:"out"`
 	}
-	if err := parseRequest(request, &r); err != nil {
+	if err := request.Parse(text, &r); err != nil {
 		return nil, err
 	}
 	seed, err := field.ParseWord(r.Seed)
@@ -107,5 +117,5 @@ func makeOrder(_ *server.Call, request []byte) (any, error) {
 	if err != nil {
 		return nil, fault.New(fault.BadRequest, "%v", err)
 	}
-	return map[string]any{"out": r.Out, "count": r.Count}, writeFile(r.Out, order.Bytes(a))
+	return map[string]any{"out": r.Out, "count": r.Count}, files.Write(r.Out, order.Bytes(a), files.Private)
 }

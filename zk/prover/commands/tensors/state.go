@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package tensors
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 
 	"provenance/zkprover/fault"
 	"provenance/zkprover/field"
+	"provenance/zkprover/files"
 	"provenance/zkprover/weights"
 )
 
@@ -56,9 +57,9 @@ func openState(path string, model *weights.Model, plans []plan) (*state, error) 
 	if err != nil {
 		return nil, fault.New(fault.Internal, "%v", err)
 	}
-	data, err := readFile("state", path, maxStateBytes)
+	data, err := files.Read("state", path, maxStateBytes)
 	if _, absent := os.Lstat(path); errors.Is(absent, fs.ErrNotExist) {
-		data, err = append(first, '\n'), writeFile(path, append(first, '\n'))
+		data, err = append(first, '\n'), files.Write(path, append(first, '\n'), files.Private)
 	}
 	if err != nil {
 		return nil, err

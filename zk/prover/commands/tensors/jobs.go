@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+// Package tensors holds the commands about weights: tables of committed tensors, and proofs of merges and quantizations.
+//
+// It may import package request, server and everything below them.
+package tensors
 
 import (
 	"runtime"
 	"time"
 
 	"provenance/zkprover/circuits"
+	"provenance/zkprover/commands/request"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
@@ -61,7 +65,7 @@ func proveWeights(
 		return nil, err
 	}
 	defer files.done()
-	loading := since(begin)
+	loading := request.Since(begin)
 	results := make([]weightResult, 0, len(jobs))
 	for i := range jobs {
 		if err := call.Stopped(); err != nil {
@@ -88,8 +92,8 @@ func (j *weightJob) run(prove func(*weightJob) (*proof.Proof, error)) (weightRes
 	if err != nil {
 		return weightResult{}, err
 	}
-	public, err := writeProof(j.Out, p)
-	return weightResult{Out: j.Out, Indexes: j.Indexes, Public: public, Seconds: since(begin)}, err
+	public, err := request.WriteProof(j.Out, p)
+	return weightResult{Out: j.Out, Indexes: j.Indexes, Public: public, Seconds: request.Since(begin)}, err
 }
 
 // build makes the tensor's tree over its open file, which the caller closes.

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package tensors
 
 import (
 	"encoding/json"
 	"sync/atomic"
 	"time"
 
+	"provenance/zkprover/commands/request"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/field"
+	"provenance/zkprover/files"
 	"provenance/zkprover/server"
 	"provenance/zkprover/weights"
 )
@@ -54,10 +56,10 @@ type plan struct {
 	result tensorResult
 }
 
-// commitWeights checks all tensors before it hashes the first one.
-func commitWeights(call *server.Call, request []byte) (any, error) {
+// Commit checks all tensors before it hashes the first one.
+func Commit(call *server.Call, text []byte) (any, error) {
 	var r weightsRequest
-	if err := parseRequest(request, &r); err != nil {
+	if err := request.Parse(text, &r); err != nil {
 		return nil, err
 	}
 	if r.All != (len(r.Tensors) == 0) {
@@ -97,15 +99,15 @@ func commitWeights(call *server.Call, request []byte) (any, error) {
 		result.Bytes += p.entry.Bytes()
 	}
 	meter.report(len(plans))
-	result.Seconds = since(begin)
+	result.Seconds = request.Since(begin)
 	if r.Out == "" {
 		return result, nil
 	}
-	text, err := json.Marshal(result)
+	written, err := json.Marshal(result)
 	if err != nil {
 		return nil, fault.New(fault.Internal, "%v", err)
 	}
-	return result, writeFile(r.Out, append(text, '\n'))
+	return result, files.Write(r.Out, append(written, '\n'), files.Private)
 }
 
 func (r *weightsRequest) plans(model *weights.Model) ([]plan, error) {

@@ -1,67 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package keymaking
 
 import (
 	"path/filepath"
 
 	"provenance/zkprover/ceremony"
 	"provenance/zkprover/circuits"
+	"provenance/zkprover/commands/request"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/server"
 )
 
-// named requires that no field of a request is empty.
-func named(fields map[string]string) error {
-	for name, value := range fields {
-		if value == "" {
-			return fault.New(fault.BadRequest, "%s: nothing named", name)
-		}
-	}
-	return nil
-}
-
-func ceremonyBegin(_ *server.Call, request []byte) (any, error) {
+// CeremonyBegin starts a transcript.
+func CeremonyBegin(_ *server.Call, text []byte) (any, error) {
 	var r struct {
 		Kind  circuits.Kind `json:"kind"`
 		Slots int           `json:"slots"`
 		Depth int           `json:"depth"`
 		Dir   string        `json:"dir"`
 	}
-	if err := parseRequest(request, &r); err != nil {
+	if err := request.Parse(text, &r); err != nil {
 		return nil, err
 	}
-	if err := named(map[string]string{"dir": r.Dir}); err != nil {
+	if err := request.Require(map[string]string{"dir": r.Dir}); err != nil {
 		return nil, err
 	}
 	return ceremony.Begin(circuits.Shape{Kind: r.Kind, Slots: r.Slots, Depth: r.Depth}, r.Dir)
 }
 
-func ceremonyContribute(_ *server.Call, request []byte) (any, error) {
+// CeremonyContribute adds to a state file.
+func CeremonyContribute(_ *server.Call, text []byte) (any, error) {
 	var r struct {
 		In   string `json:"in"`
 		Out  string `json:"out"`
 		Name string `json:"name"`
 	}
-	if err := parseRequest(request, &r); err != nil {
+	if err := request.Parse(text, &r); err != nil {
 		return nil, err
 	}
-	if err := named(map[string]string{"in": r.In, "out": r.Out}); err != nil {
+	if err := request.Require(map[string]string{"in": r.In, "out": r.Out}); err != nil {
 		return nil, err
 	}
 	return ceremony.Contribute(r.In, r.Out, r.Name)
 }
 
-func ceremonyAccept(_ *server.Call, request []byte) (any, error) {
+// CeremonyAccept takes a contribution into the transcript.
+func CeremonyAccept(_ *server.Call, text []byte) (any, error) {
 	var r struct {
 		Dir  string `json:"dir"`
 		File string `json:"file"`
 	}
-	if err := parseRequest(request, &r); err != nil {
+	if err := request.Parse(text, &r); err != nil {
 		return nil, err
 	}
-	if err := named(map[string]string{"dir": r.Dir, "file": r.File}); err != nil {
+	if err := request.Require(map[string]string{"dir": r.Dir, "file": r.File}); err != nil {
 		return nil, err
 	}
 	return ceremony.Accept(r.Dir, r.File)
@@ -87,18 +81,18 @@ func finished(result *ceremony.Result, dir string) (any, error) {
 		VKID: result.Material.Verifying.ID().Hex()}, nil
 }
 
-// ceremonySeal closes the open phase; closing phase 2 writes the key into the cache.
-func ceremonySeal(_ *server.Call, request []byte) (any, error) {
+// CeremonySeal closes the open phase; closing phase 2 writes the key into the cache.
+func CeremonySeal(_ *server.Call, text []byte) (any, error) {
 	var r struct {
 		Dir     string      `json:"dir"`
 		Minimum int         `json:"minimum"`
 		Beacon  keys.Beacon `json:"beacon"`
 		Cache   string      `json:"cache"`
 	}
-	if err := parseRequest(request, &r); err != nil {
+	if err := request.Parse(text, &r); err != nil {
 		return nil, err
 	}
-	if err := named(map[string]string{"dir": r.Dir, "cache": r.Cache}); err != nil {
+	if err := request.Require(map[string]string{"dir": r.Dir, "cache": r.Cache}); err != nil {
 		return nil, err
 	}
 	result, err := ceremony.Seal(r.Dir, r.Minimum, r.Beacon)
@@ -115,9 +109,9 @@ func ceremonySeal(_ *server.Call, request []byte) (any, error) {
 	return finished(result, dir)
 }
 
-// ceremonyVerify recomputes a closed ceremony. With key, that folder must be what the transcript gives; with cache, the
+// CeremonyVerify recomputes a closed ceremony. With key, that folder must be what the transcript gives; with cache, the
 // key is written there.
-func ceremonyVerify(_ *server.Call, request []byte) (any, error) {
+func CeremonyVerify(_ *server.Call, text []byte) (any, error) {
 	var r struct {
 		Dir      string   `json:"dir"`
 		Minimum  int      `json:"minimum"`
@@ -125,10 +119,10 @@ func ceremonyVerify(_ *server.Call, request []byte) (any, error) {
 		Key      string   `json:"key"`
 		Cache    string   `json:"cache"`
 	}
-	if err := parseRequest(request, &r); err != nil {
+	if err := request.Parse(text, &r); err != nil {
 		return nil, err
 	}
-	if err := named(map[string]string{"dir": r.Dir}); err != nil {
+	if err := request.Require(map[string]string{"dir": r.Dir}); err != nil {
 		return nil, err
 	}
 	result, err := ceremony.Verify(r.Dir, r.Minimum, r.Attested)

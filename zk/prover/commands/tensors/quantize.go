@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package tensors
 
 import (
 	"provenance/zkprover/circuits"
+	"provenance/zkprover/commands/request"
 	"provenance/zkprover/field"
+	"provenance/zkprover/files"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/prove/blocks"
@@ -23,17 +25,19 @@ type quantizeRequest struct {
 
 type prover func(*keys.Key, *weights.Tree, []int, []byte) (*proof.Proof, error)
 
-func proveQ8_0(call *server.Call, request []byte) (any, error) {
-	return proveQuantized(call, request, circuits.KindQ8_0, blocks.Q8_0)
+// ProveQ8_0 proves blocks of a tensor quantized as Q8_0.
+func ProveQ8_0(call *server.Call, text []byte) (any, error) {
+	return proveQuantized(call, text, circuits.KindQ8_0, blocks.Q8_0)
 }
 
-func proveInt8(call *server.Call, request []byte) (any, error) {
-	return proveQuantized(call, request, circuits.KindInt8, blocks.Int8)
+// ProveInt8 proves blocks of a tensor quantized by rows as int8.
+func ProveInt8(call *server.Call, text []byte) (any, error) {
+	return proveQuantized(call, text, circuits.KindInt8, blocks.Int8)
 }
 
-func proveQuantized(call *server.Call, request []byte, kind circuits.Kind, one prover) (any, error) {
+func proveQuantized(call *server.Call, text []byte, kind circuits.Kind, one prover) (any, error) {
 	var r quantizeRequest
-	if err := parseRequest(request, &r); err != nil {
+	if err := request.Parse(text, &r); err != nil {
 		return nil, err
 	}
 	return proveWeights(call, r.Key, kind, r.Jobs, func(key *keys.Key) (*opened, error) {
@@ -42,7 +46,7 @@ func proveQuantized(call *server.Call, request []byte, kind circuits.Kind, one p
 			return nil, err
 		}
 		run := func(job *weightJob) (*proof.Proof, error) {
-			codes, err := readFile("codes", job.Codes, maxCodesBytes)
+			codes, err := files.Read("codes", job.Codes, maxCodesBytes)
 			if err != nil {
 				return nil, err
 			}

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package tensors
 
 import (
 	"strconv"
 
 	"provenance/zkprover/circuits"
+	"provenance/zkprover/commands/request"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
@@ -27,9 +28,10 @@ type mergeRequest struct {
 	Jobs   []weightJob  `json:"jobs"`
 }
 
-func proveMerge(call *server.Call, request []byte) (any, error) {
+// ProveMerge proves blocks of a merged tensor.
+func ProveMerge(call *server.Call, text []byte) (any, error) {
 	var r mergeRequest
-	if err := parseRequest(request, &r); err != nil {
+	if err := request.Parse(text, &r); err != nil {
 		return nil, err
 	}
 	return proveWeights(call, r.Key, circuits.KindMerge, r.Jobs, func(key *keys.Key) (*opened, error) {

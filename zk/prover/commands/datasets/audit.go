@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package datasets
 
 import (
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
 	"provenance/zkprover/circuits"
+	"provenance/zkprover/commands/request"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/field"
 	"provenance/zkprover/proof"
@@ -24,24 +25,25 @@ type audit struct {
 	Neighbours string `json:"neighbours"`
 }
 
-func proveSorted(call *server.Call, request []byte) (any, error) {
-	return proveAll(call, request, circuits.KindSorted, (*session).sorted)
+// ProveSorted proves chunks of a sorted dataset.
+func ProveSorted(call *server.Call, text []byte) (any, error) {
+	return proveAll(call, text, circuits.KindSorted, (*session).sorted)
 }
-func proveMember(call *server.Call, request []byte) (any, error) {
-	return proveAll(call, request, circuits.KindMember, (*session).member)
+
+// ProveMember proves that a record is in a dataset.
+func ProveMember(call *server.Call, text []byte) (any, error) {
+	return proveAll(call, text, circuits.KindMember, (*session).member)
 }
-func proveAbsent(call *server.Call, request []byte) (any, error) {
-	return proveAll(call, request, circuits.KindAbsent, (*session).absent)
+
+// ProveAbsent proves that a digest is not in a sorted dataset.
+func ProveAbsent(call *server.Call, text []byte) (any, error) {
+	return proveAll(call, text, circuits.KindAbsent, (*session).absent)
 }
 
 // sorted makes the tree of the records themselves, so no leaf can be without its record.
 func (s *session) sorted(j *job) (*proof.Proof, error) {
 	if s.digests == nil || s.records != [2]string{j.Digests, j.Salts} {
-		digests, err := readFile("digests", j.Digests, maxFileBytes)
-		if err != nil {
-			return nil, err
-		}
-		salts, err := readFile("salts", j.Salts, maxFileBytes)
+		digests, salts, err := readRecords(j.Digests, j.Salts)
 		if err != nil {
 			return nil, err
 		}
@@ -65,7 +67,7 @@ func (s *session) member(j *job) (*proof.Proof, error) {
 	if err != nil {
 		return nil, err
 	}
-	salt, err := readRecords("salt", j.Salt, tree.SaltBytes)
+	salt, err := request.Exactly("salt", j.Salt, tree.SaltBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -81,30 +83,39 @@ func (s *session) absent(j *job) (*proof.Proof, error) {
 	if err != nil {
 		return nil, err
 	}
-	gap := dataset.Gap{Position: *j.Position}
+	gap, err := readGap(j, built.Count())
+	if err != nil {
+		return nil, err
+	}
+	var high fr.Element
+	high.SetBytes(digest[:tree.DigestBytes/2])
+	return dataset.Absent(s.key, built, high, gap)
+}
+
+// readGap reads the records beside the job's position among count records: at the start and at the end there is one.
+func readGap(j *job, count int) (*dataset.Gap, error) {
+	gap := &dataset.Gap{Position: *j.Position}
 	sides := []**tree.Opening{&gap.Below, &gap.Above}
 	if gap.Position == 0 {
 		sides = sides[1:]
 	}
-	if gap.Position == built.Count() {
+	if gap.Position == count {
 		sides = sides[:len(sides)-1]
 	}
 	const recordBytes = tree.DigestBytes + tree.SaltBytes
-	data, err := readRecords("neighbours", j.Neighbours, len(sides)*recordBytes)
+	data, err := request.Exactly("neighbours", j.Neighbours, len(sides)*recordBytes)
 	if err != nil {
 		return nil, err
 	}
 	for i, side := range sides {
-		one := data[i*recordBytes : (i+1)*recordBytes]
-		opened, err := tree.Open(one[:tree.DigestBytes], one[tree.DigestBytes:])
+		record := data[i*recordBytes : (i+1)*recordBytes]
+		opened, err := tree.Open(record[:tree.DigestBytes], record[tree.DigestBytes:])
 		if err != nil {
 			return nil, fault.New(fault.BadFile, "%v", err)
 		}
 		*side = &opened
 	}
-	var high fr.Element
-	high.SetBytes(digest[:tree.DigestBytes/2])
-	return dataset.Absent(s.key, built, high, &gap)
+	return gap, nil
 }
 
 // asked reads what member and absent jobs share: the tree, the digest asked about and that a position is given.
@@ -116,18 +127,6 @@ func (s *session) asked(j *job) (*tree.Tree, field.Word, error) {
 	if j.Position == nil {
 		return nil, digest, fault.New(fault.BadRequest, "position: none given")
 	}
-	built, err := s.grow(j, j.Leaves, func() ([]fr.Element, error) { return s.elements("leaves", j.Leaves, j.Count) })
+	built, err := s.leafTree(j)
 	return built, digest, err
-}
-
-// readRecords reads a file of exactly n bytes.
-func readRecords(what, path string, n int) ([]byte, error) {
-	data, err := readFile(what, path, int64(n))
-	if err != nil {
-		return nil, err
-	}
-	if len(data) != n {
-		return nil, fault.Differs(fault.BadFile, what+": bytes", n, len(data))
-	}
-	return data, nil
 }

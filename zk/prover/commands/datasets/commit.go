@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package datasets
 
 import (
 	"time"
@@ -8,10 +8,9 @@ import (
 	"github.com/consensys/gnark-crypto/ecc/bn254"
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
+	"provenance/zkprover/commands/request"
 	"provenance/zkprover/fault"
-	"provenance/zkprover/field"
 	"provenance/zkprover/keys"
-	"provenance/zkprover/order"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/prove/epoch"
 	"provenance/zkprover/server"
@@ -38,13 +37,14 @@ type commitResult struct {
 	Seconds float64    `json:"seconds"`
 }
 
-func commit(call *server.Call, request []byte) (any, error) {
+// Commit commits to the vector D, U or P of each chunk.
+func Commit(call *server.Call, text []byte) (any, error) {
 	var r commitRequest
-	if err := parseRequest(request, &r); err != nil {
+	if err := request.Parse(text, &r); err != nil {
 		return nil, err
 	}
-	if r.Count < 1 || r.Count > order.MaxCount {
-		return nil, fault.Differs(fault.BadRequest, "count", "1..16^6", r.Count)
+	if err := request.Count(r.Count); err != nil {
+		return nil, err
 	}
 	begin := time.Now()
 	if r.Key == "" {
@@ -76,13 +76,13 @@ func commit(call *server.Call, request []byte) (any, error) {
 		}
 		points, poks = append(points, made.Point), append(poks, made.Knowledge)
 	}
-	return commitResult{proof.PointsHex(points), proof.PointsHex(poks), key.Shape.Slots, key.Info.VKID, since(begin)}, nil
+	return commitResult{proof.PointsHex(points), proof.PointsHex(poks), key.Shape.Slots, key.Info.VKID, request.Since(begin)}, nil
 }
 
 // chunks returns what to commit to in chunk c.
 func (r *commitRequest) chunks(slots int) (func(c int) (int, []fr.Element, *fr.Element, error), error) {
 	if r.Vector == "P" {
-		_, inverse, err := readOrder(r.Order, r.Count)
+		_, inverse, err := request.Order(r.Order, r.Count)
 		return func(c int) (int, []fr.Element, *fr.Element, error) {
 			return keys.VectorPosition, statement.Positions(inverse, c, slots), nil, nil
 		}, err
@@ -90,11 +90,11 @@ func (r *commitRequest) chunks(slots int) (func(c int) (int, []fr.Element, *fr.E
 	if r.Vector != "D" && r.Vector != "U" {
 		return nil, fault.Differs(fault.BadRequest, "vector", "D, U or P", r.Vector)
 	}
-	values, err := readElements("values", r.Values, r.Count)
+	values, err := request.Elements("values", r.Values, r.Count)
 	if err != nil {
 		return nil, err
 	}
-	secrets, err := readBlindings(r.Blindings)
+	secrets, err := request.ReadBlindings(r.Blindings)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (r *commitRequest) chunks(slots int) (func(c int) (int, []fr.Element, *fr.E
 		vector, name, list = keys.VectorUsed, "u", secrets.U
 	}
 	return func(c int) (int, []fr.Element, *fr.Element, error) {
-		b, err := blinding(name, list, c, statement.Chunks(r.Count, slots))
+		b, err := request.Blinding(name, list, c, statement.Chunks(r.Count, slots))
 		return vector, statement.Window(values, c, slots), &b, err
 	}, nil
 }
@@ -117,7 +117,7 @@ func (r *commitRequest) recompute(begin time.Time) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := readFile("bases", r.Bases, maxFileBytes)
+	data, err := request.List("bases", r.Bases)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +125,7 @@ func (r *commitRequest) recompute(begin time.Time) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, inverse, err := readOrder(r.Order, r.Count)
+	_, inverse, err := request.Order(r.Order, r.Count)
 	if err != nil {
 		return nil, err
 	}
@@ -137,18 +137,5 @@ func (r *commitRequest) recompute(begin time.Time) (any, error) {
 		}
 		points = append(points, point)
 	}
-	return commitResult{Points: proof.PointsHex(points), Slots: vk.Shape.Slots, VKID: vk.ID().Hex(), Seconds: since(begin)}, nil
-}
-
-// parseChallenge reads gamma and delta.
-func parseChallenge(gamma, delta string) (statement.Challenge, error) {
-	var c statement.Challenge
-	var err error
-	if c.Gamma, err = field.ParseScalar(gamma); err != nil {
-		return c, fault.New(fault.BadRequest, "gamma: %v", err)
-	}
-	if c.Delta, err = field.ParseScalar(delta); err != nil {
-		return c, fault.New(fault.BadRequest, "delta: %v", err)
-	}
-	return c, nil
+	return commitResult{Points: proof.PointsHex(points), Slots: vk.Shape.Slots, VKID: vk.ID().Hex(), Seconds: request.Since(begin)}, nil
 }
