@@ -57,7 +57,7 @@ func (v *Verifying) ParsePositionBases(data []byte) ([]bn254.G1Affine, error) {
 		return nil, fault.New(fault.BadFile, "bases have %d bytes, want %d or %d", len(data), own, all)
 	}
 	data = data[len(data)-own:]
-	if digest := keccak(data); digest != v.BasesDigests[VectorPosition] {
+	if digest := field.Keccak(data); digest != v.BasesDigests[VectorPosition] {
 		return nil, fault.Differs(fault.Mismatch, "digest of the bases of positions", v.BasesDigests[VectorPosition].Hex(), digest.Hex())
 	}
 	bases := make([]bn254.G1Affine, counts[VectorPosition])

@@ -34,6 +34,7 @@ import (
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
+	"provenance/zkprover/field"
 	"provenance/zkprover/files"
 )
 
@@ -212,7 +213,7 @@ func (k *Key) checkBases() error {
 		return fault.Differs(fault.BadKey, "commitment keys", k.Shape.Commitments(), len(k.Proving.CommitmentKeys))
 	}
 	for i, digest := range k.Verifying.BasesDigests {
-		if got := keccak(encodeBases(k.Proving.CommitmentKeys[i].Basis)); got != digest {
+		if got := field.Keccak(encodeBases(k.Proving.CommitmentKeys[i].Basis)); got != digest {
 			return fault.Differs(fault.BadKey, "digest of the bases of a commitment", digest.Hex(), got.Hex())
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
+	"provenance/zkprover/field"
 )
 
 // FromGnark translates gnark's verifying key and the bases of the commitment keys. It refuses (bad_key) whatever
@@ -53,7 +54,7 @@ func (v *Verifying) setBases(bases [][]bn254.G1Affine) error {
 			return fault.Differs(fault.BadKey, "bases of a commitment key", want, len(bases[k]))
 		}
 		all = append(all, bases[k]...)
-		v.BasesDigests = append(v.BasesDigests, keccak(encodeBases(bases[k])))
+		v.BasesDigests = append(v.BasesDigests, field.Keccak(encodeBases(bases[k])))
 	}
 	if err := distinct(all, "bases"); err != nil {
 		return err

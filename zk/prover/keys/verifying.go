@@ -4,7 +4,6 @@ package keys
 
 import (
 	"github.com/consensys/gnark-crypto/ecc/bn254"
-	"golang.org/x/crypto/sha3"
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
@@ -68,7 +67,7 @@ func (v *Verifying) Bytes() []byte {
 }
 
 // ID is vkId, the keccak-256 of the bytes.
-func (v *Verifying) ID() field.Word { return keccak(v.Bytes()) }
+func (v *Verifying) ID() field.Word { return field.Keccak(v.Bytes()) }
 
 // Parse reads and checks a key from an untrusted byte string. Errors are of code bad_key: a wrong length, a number out
 // of range, a point that is not canonical, off its curve or outside its subgroup, and everything [Verifying.check]
@@ -178,10 +177,4 @@ func distinct(points []bn254.G1Affine, what string) error {
 		seen[x] = struct{}{}
 	}
 	return nil
-}
-
-func keccak(data []byte) field.Word {
-	h := sha3.NewLegacyKeccak256()
-	h.Write(data)
-	return field.Word(h.Sum(nil))
 }

@@ -319,9 +319,7 @@ func TestDisconnect(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	close(s.proceed)
-	for server.queue.stats().Running != 0 {
-		time.Sleep(time.Millisecond)
-	}
+	rest(server)
 	if len(s.entered) != 0 {
 		t.Error("the waiting job was run for nobody")
 	}

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package mutations
 
 import (
-	"encoding/hex"
 	"math/big"
 
 	"github.com/consensys/gnark-crypto/ecc/bn254"
 
+	"provenance/zkprover/cmd/vectors/frozen"
 	"provenance/zkprover/field"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
@@ -32,7 +32,7 @@ const (
 	placeRest = 8
 )
 
-func newVector(name string, wire proof.JSON, mask verify.Mask) *vector {
+func newVector(name string, wire *proof.JSON, mask verify.Mask) *vector {
 	v := &vector{name: name, vkid: wire.VKID, kind: wire.Kind, mask: mask, commitments: len(wire.Commitments)}
 	lists := append([][]string{wire.A, wire.B, wire.C}, wire.Commitments...)
 	for _, list := range append(append(lists, wire.Poks...), wire.Public) {
@@ -159,7 +159,7 @@ func (v *vector) bytes() []byte {
 	return out
 }
 
-func (v *vector) hex() string { return "0x" + hex.EncodeToString(v.bytes()) }
+func (v *vector) hex() string { return frozen.Hex(v.bytes()) }
 
 // wire is the form that a file has.
 func (v *vector) wire() proof.JSON {

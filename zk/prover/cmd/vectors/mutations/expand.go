@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+// Package mutations derives thousands of false and valid proofs from the frozen honest ones, by a plan. They are the same
+// on every run.
+//
+// It may import order, verify and what lies below them, and draw and frozen beside it.
+package mutations
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
-	"strings"
 
 	"provenance/zkprover/circuits"
-	"provenance/zkprover/keys"
-	"provenance/zkprover/proof"
+	"provenance/zkprover/cmd/vectors/frozen"
 	"provenance/zkprover/verify"
 )
 
@@ -54,10 +52,10 @@ type expandedCase struct {
 	Valid bool        `json:"valid"`
 }
 
-// expandAll writes the expanded file of every kind of the plan.
-func expandAll(vectors, out string) error {
+// Expand writes the expanded file of every kind of the plan.
+func Expand(vectors, out string) error {
 	var p plan
-	if err := readJSON(filepath.Join(vectors, planFile), &p); err != nil {
+	if err := frozen.ReadJSON(filepath.Join(vectors, planFile), &p); err != nil {
 		return err
 	}
 	for _, kind := range p.Kinds {
@@ -65,7 +63,7 @@ func expandAll(vectors, out string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", kind.Kind, err)
 		}
-		if err := write(filepath.Join(out, expandedName(kind.Kind)), file); err != nil {
+		if err := frozen.Write(filepath.Join(out, expandedName(kind.Kind)), file); err != nil {
 			return err
 		}
 	}
@@ -77,55 +75,19 @@ func expandedName(kind circuits.Kind) string { return fmt.Sprintf("mutations_%s.
 // expand mutates the honest proofs of a kind. An error names the first mutation whose verdict is not the one that
 // follows from how it was made.
 func expand(vectors string, planned plannedKind, drawn map[string]int) (*expanded, error) {
-	file, vk, err := readFrozen(filepath.Join(vectors, planned.File))
+	file, vk, err := frozen.Load(vectors, planned.File)
 	if err != nil {
 		return nil, err
 	}
-	honest := map[string]proof.JSON{}
-	for _, c := range file.Cases {
-		honest[c.Name] = c.Proof
-	}
 	m := &mutator{vk: vk, taken: map[string]bool{}}
 	for _, base := range planned.Bases {
-		wire, ok := honest[base.Name]
-		if !ok {
-			return nil, fmt.Errorf("%s has no case %q", planned.File, base.Name)
+		wire, err := file.Proof(base.Name)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", planned.File, err)
 		}
-		m.bases = append(m.bases, newVector(fmt.Sprintf("%s under mask %d", base.Name, base.Mask), wire, base.Mask))
+		name := fmt.Sprintf("%s under mask %d", base.Name, base.Mask)
+		m.bases = append(m.bases, newVector(name, wire, base.Mask))
 	}
 	m.run(drawn)
 	return &expanded{planned.Kind, vk.ID().Hex(), file.Words, m.cases}, m.err
-}
-
-// frozen is what the mutations need of a file of proof vectors.
-type frozen struct {
-	Words string      `json:"words"`
-	Cases []proofCase `json:"cases"`
-}
-
-func readFrozen(path string) (*frozen, *keys.Verifying, error) {
-	file := new(frozen)
-	if err := readJSON(path, file); err != nil {
-		return nil, nil, err
-	}
-	words, err := hex.DecodeString(strings.TrimPrefix(file.Words, "0x"))
-	if err != nil {
-		return nil, nil, err
-	}
-	vk, err := keys.Parse(words)
-	return file, vk, err
-}
-
-func readJSON(path string, into any) error {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(text, into)
-}
-
-func fileDigest(path string) (string, error) {
-	text, err := os.ReadFile(path)
-	digest := sha256.Sum256(text)
-	return hex.EncodeToString(digest[:]), err
 }

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+// Package proofs makes the vectors of proofs: honest ones of every statement, and false ones derived from them. Keys and
+// proofs are random, so the files are written once and frozen.
+//
+// It may import prove and the packages below it, verify, and draw and frozen beside it.
+package proofs
 
 import (
 	"encoding/json"
@@ -11,24 +15,18 @@ import (
 	"github.com/consensys/gnark-crypto/ecc/bn254/fp"
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
+	"provenance/zkprover/cmd/vectors/draw"
+	"provenance/zkprover/cmd/vectors/frozen"
 	"provenance/zkprover/field"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/verify"
 )
 
-type proofCase struct {
-	Name  string      `json:"name"`
-	Proof proof.JSON  `json:"proof"`
-	Mask  verify.Mask `json:"mask"`
-	Valid bool        `json:"valid"`
-	Why   string      `json:"why"`
-}
-
 // suite collects cases and holds each against the verifier.
 type suite struct {
 	vk    *keys.Verifying
-	cases []proofCase
+	cases []frozen.Case
 	err   error
 }
 
@@ -40,7 +38,7 @@ func (s *suite) add(name string, wire proof.JSON, mask verify.Mask, valid bool, 
 	if (err == nil) != valid && s.err == nil {
 		s.err = fmt.Errorf("case %q: valid %v, but the verifier says %v", name, valid, err)
 	}
-	s.cases = append(s.cases, proofCase{name, wire, mask, valid, why})
+	s.cases = append(s.cases, frozen.Case{Name: name, Proof: wire, Mask: mask, Valid: valid, Why: why})
 }
 
 // edit adds the case of a changed copy of an honest proof.
@@ -87,7 +85,7 @@ func (s *suite) inputs(label string, p *proof.Proof, names []string, mask verify
 			p.Public[i].Sub(&p.Public[i], new(fr.Element).SetOne())
 		})
 		s.edit(title+" drawn", p, mask, false, "public input differs", func(p *proof.Proof) {
-			p.Public[i] = drawScalar("public %d", i)
+			p.Public[i] = draw.Scalar("public %d", i)
 		})
 		if !p.Public[i].IsZero() {
 			s.edit(title+" = 0", p, mask, false, "public input differs", func(p *proof.Proof) { p.Public[i].SetZero() })
@@ -169,7 +167,7 @@ func (s *suite) points(label string, p, other *proof.Proof, mask verify.Mask) {
 
 func (s *suite) secondGroup(label string, p, other *proof.Proof, mask verify.Mask) {
 	_, _, _, g2 := bn254.Generators()
-	outside := outsideSubgroup()
+	outside := draw.OutsideSubgroup()
 	for _, change := range []struct {
 		what, why string
 		apply     func(b *bn254.G2Affine)
@@ -211,28 +209,4 @@ func (s *suite) malleable(label string, p *proof.Proof, mask verify.Mask) {
 		a.ScalarMultiplication(&p.A, five)
 		p.C.Add(&p.C, &a)
 	})
-}
-
-// outsideSubgroup is the first point on the twist, by its x = (1, i), that is not in the subgroup of order r.
-func outsideSubgroup() bn254.G2Affine {
-	_, _, _, g2 := bn254.Generators()
-	b := g2.Y
-	b.Square(&b)
-	cube := g2.X
-	cube.Square(&cube).Mul(&cube, &g2.X)
-	b.Sub(&b, &cube)
-	for i := uint64(1); ; i++ {
-		var p bn254.G2Affine
-		p.X.A0.SetOne()
-		p.X.A1.SetUint64(i)
-		square := p.X
-		square.Square(&square).Mul(&square, &p.X).Add(&square, &b)
-		if square.Legendre() != 1 {
-			continue
-		}
-		p.Y.Sqrt(&square)
-		if p.IsOnCurve() && !p.IsInSubGroup() {
-			return p
-		}
-	}
 }

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+// Package plain makes the vectors that are the same on every run: hashes, orders, trees, keys and weights of batches.
+//
+// It may import keys, order and tree and what lies below them, and draw and frozen beside it.
+package plain
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"sort"
 
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
+	"provenance/zkprover/cmd/vectors/draw"
+	"provenance/zkprover/cmd/vectors/frozen"
 	"provenance/zkprover/field"
 	"provenance/zkprover/gadgets/poseidon"
 	"provenance/zkprover/order"
@@ -27,18 +30,18 @@ type poseidonCase struct {
 	Published bool     `json:"published"`
 }
 
-func poseidonVectors() (any, error) {
+func Poseidon() (any, error) {
 	var cases []poseidonCase
 	add := func(name string, isPublished bool, inputs []fr.Element) error {
 		h, err := poseidon.Hash(inputs...)
-		cases = append(cases, poseidonCase{name, scalarHexes(inputs), field.ScalarHex(&h), isPublished})
+		cases = append(cases, poseidonCase{name, frozen.Scalars(inputs), field.ScalarHex(&h), isPublished})
 		return err
 	}
 	for n := 1; n <= poseidon.MaxInputs; n++ {
 		counting, zero, drawn := make([]fr.Element, n), make([]fr.Element, n), make([]fr.Element, n)
 		for i := range counting {
 			counting[i].SetUint64(uint64(i + 1))
-			drawn[i] = drawScalar("poseidon %d %d", n, i)
+			drawn[i] = draw.Scalar("poseidon %d %d", n, i)
 		}
 		largest := append([]fr.Element(nil), zero...)
 		largest[n-1].SetInt64(-1)
@@ -72,12 +75,12 @@ type orderCase struct {
 	Digest string   `json:"sha256"`
 }
 
-func orderVectors() (any, error) {
+func Order() (any, error) {
 	const shown = 300
 	var cases []orderCase
 	for _, count := range []int{1, 2, 3, 7, 16, 256, 300, 4097, 100_000} {
 		for _, epoch := range []uint64{0, 1, 1<<32 + 5} {
-			seed := draw("order seed %d", count)
+			seed := draw.Digest("order seed %d", count)
 			a, err := order.Shuffle(seed, epoch, count)
 			if err != nil {
 				return nil, err
@@ -93,22 +96,6 @@ func orderVectors() (any, error) {
 	}, nil
 }
 
-// records are count digests, sorted, and their salts.
-func records(count int) (digests, salts []byte) {
-	list := make([][]byte, count)
-	for i := range list {
-		d := draw("digest %d", i)
-		list[i] = d[:]
-	}
-	sort.Slice(list, func(i, j int) bool { return bytes.Compare(list[i], list[j]) < 0 })
-	for i := range list {
-		digests = append(digests, list[i]...)
-		salt := draw("salt %d", i)
-		salts = append(salts, salt[:tree.SaltBytes]...)
-	}
-	return digests, salts
-}
-
 type treeCase struct {
 	Name    string   `json:"name"`
 	Count   int      `json:"count"`
@@ -119,7 +106,7 @@ type treeCase struct {
 	Leaves  []string `json:"leaves,omitempty"`
 }
 
-func treeVectors() (any, error) {
+func Tree() (any, error) {
 	var cases []treeCase
 	for _, count := range []int{1, 2, 15, 16, 17, 255, 256, 257, 300, 4096, 4097} {
 		for _, depth := range []int{tree.MinDepth, tree.MaxDepth} {
@@ -136,13 +123,13 @@ func treeVectors() (any, error) {
 	return map[string]any{
 		"about": "digest i = SHA256('provenance vectors: digest ' || i), all sorted; salt i = first 31 bytes of " +
 			"SHA256('provenance vectors: salt ' || i), i decimal, after sorting; the bytes are given up to 300 records",
-		"empty": scalarHexes(tree.EmptyRoots(tree.MaxDepth)),
+		"empty": frozen.Scalars(tree.EmptyRoots(tree.MaxDepth)),
 		"cases": cases,
 	}, nil
 }
 
 func treeCaseOf(count, depth int) (treeCase, error) {
-	digests, salts := records(count)
+	digests, salts := draw.Records(count)
 	leaves, err := tree.Leaves(digests, salts)
 	if err != nil {
 		return treeCase{}, err
@@ -154,6 +141,6 @@ func treeCaseOf(count, depth int) (treeCase, error) {
 	root := t.Root()
 	return treeCase{
 		Name: fmt.Sprintf("%d records, depth %d", count, depth), Count: count, Depth: depth, Root: field.ScalarHex(&root),
-		Digests: "0x" + hex.EncodeToString(digests), Salts: "0x" + hex.EncodeToString(salts), Leaves: scalarHexes(leaves),
+		Digests: frozen.Hex(digests), Salts: frozen.Hex(salts), Leaves: frozen.Scalars(leaves),
 	}, nil
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package proofs
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"math"
 
 	"provenance/zkprover/circuits"
+	"provenance/zkprover/cmd/vectors/draw"
 	"provenance/zkprover/gadgets/page"
 	"provenance/zkprover/gadgets/quantized"
 	"provenance/zkprover/keys"
@@ -27,7 +28,7 @@ const (
 func patterns(count int, what string) []uint16 {
 	out := make([]uint16, count)
 	for i := range out {
-		d := draw("%s %d", what, i)
+		d := draw.Digest("%s %d", what, i)
 		out[i] = uint16(d[0]&1)<<15 | (127-6+uint16(d[1]&3))<<7 | uint16(d[2]&127)
 	}
 	return out
@@ -74,8 +75,8 @@ func quantizedBlock(kind circuits.Kind, block []uint16) ([]byte, error) {
 // number is the value of a bfloat16 pattern.
 func number(pattern uint16) float64 { return float64(math.Float32frombits(uint32(pattern) << 16)) }
 
-// quantizedProofVectors prove three blocks of one tensor, one a proof.
-func quantizedProofVectors(cache string, kind circuits.Kind) (any, error) {
+// Quantized prove three blocks of one tensor, one a proof.
+func Quantized(cache string, kind circuits.Kind) (any, error) {
 	key, err := loadKey(cache, circuits.Shape{Kind: kind, Slots: 1, Depth: 1})
 	if err != nil {
 		return nil, err
@@ -137,7 +138,7 @@ func newMerger() (*blocks.Merger, error) {
 	return m, nil
 }
 
-func mergeProofVectors(cache string) (any, error) {
+func Merge(cache string) (any, error) {
 	key, err := loadKey(cache, circuits.MergeShape(1, 1, mergeRank))
 	if err != nil {
 		return nil, err

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package proofs
 
 import (
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
 	"provenance/zkprover/circuits"
+	"provenance/zkprover/cmd/vectors/draw"
+	"provenance/zkprover/cmd/vectors/frozen"
 	"provenance/zkprover/field"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
@@ -17,7 +19,7 @@ import (
 
 var treeInputs = []string{"R", "k", "used", "last", "gamma", "delta", "t", "z"}
 
-func treeProofVectors(cache string) (any, error) {
+func Tree(cache string) (any, error) {
 	key, err := loadKey(cache, circuits.Shape{Kind: circuits.KindTree, Slots: proofSlots, Depth: tree.MinDepth})
 	if err != nil {
 		return nil, err
@@ -44,11 +46,11 @@ func treeProofVectors(cache string) (any, error) {
 	})
 	root := t.Root()
 	return map[string]any{
-		"words": wordsHex(key),
+		"words": frozen.Hex(key.Verifying.Bytes()),
 		"vkId":  key.Info.VKID,
 		"statement": map[string]any{
 			"root": field.ScalarHex(&root), "depth": tree.MinDepth, "count": proofCount, "slots": proofSlots,
-			"gamma": field.ScalarHex(&challenge.Gamma), "delta": field.ScalarHex(&challenge.Delta), "leaves": scalarHexes(treeLeaves(t)),
+			"gamma": field.ScalarHex(&challenge.Gamma), "delta": field.ScalarHex(&challenge.Delta), "leaves": frozen.Scalars(treeLeaves(t)),
 		},
 		"cases": s.cases,
 	}, s.err
@@ -56,8 +58,8 @@ func treeProofVectors(cache string) (any, error) {
 
 // treeProofs proves every chunk of the dataset's tree.
 func treeProofs(key *keys.Key) (t *tree.Tree, challenge statement.Challenge, proofs []*proof.Proof, err error) {
-	challenge = statement.Challenge{Gamma: drawScalar("gamma"), Delta: drawScalar("delta")}
-	digests, salts := records(proofCount)
+	challenge = statement.Challenge{Gamma: draw.Scalar("gamma"), Delta: draw.Scalar("delta")}
+	digests, salts := draw.Records(proofCount)
 	leaves, err := tree.Leaves(digests, salts)
 	if err != nil {
 		return nil, challenge, nil, err

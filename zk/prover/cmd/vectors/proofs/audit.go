@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package proofs
 
 import (
 	"fmt"
@@ -8,6 +8,8 @@ import (
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
 	"provenance/zkprover/circuits"
+	"provenance/zkprover/cmd/vectors/draw"
+	"provenance/zkprover/cmd/vectors/frozen"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/prove/dataset"
@@ -46,7 +48,7 @@ func plainProofs(key *keys.Key, proofs []labelled) (any, error) {
 	s.edit(label+": a public input of zero more", first, verify.MaskNone, false, "wrong number of inputs", func(p *proof.Proof) {
 		p.Public = append(p.Public, fr.Element{})
 	})
-	return map[string]any{"words": wordsHex(key), "vkId": key.Info.VKID, "cases": s.cases}, s.err
+	return map[string]any{"words": frozen.Hex(key.Verifying.Bytes()), "vkId": key.Info.VKID, "cases": s.cases}, s.err
 }
 
 // auditScene is a dataset whose records can be opened.
@@ -57,7 +59,7 @@ type auditScene struct {
 
 func newAuditScene() (*auditScene, error) {
 	s := &auditScene{}
-	s.digests, s.salts = records(auditCount)
+	s.digests, s.salts = draw.Records(auditCount)
 	leaves, err := tree.Leaves(s.digests, s.salts)
 	if err != nil {
 		return nil, err
@@ -71,7 +73,7 @@ func (s *auditScene) open(i int) (*tree.Opening, error) {
 	return &opened, err
 }
 
-func sortedProofVectors(cache string) (any, error) {
+func Sorted(cache string) (any, error) {
 	return auditProofs(cache, circuits.Shape{Kind: circuits.KindSorted, Slots: tree.Arity, Depth: auditDepth}, []int{0, 1, 2},
 		func(key *keys.Key, s *auditScene, k int) (string, *proof.Proof, error) {
 			p, err := dataset.Sorted(key, s.tree, s.digests, s.salts, k)
@@ -79,7 +81,7 @@ func sortedProofVectors(cache string) (any, error) {
 		})
 }
 
-func memberProofVectors(cache string) (any, error) {
+func Member(cache string) (any, error) {
 	return auditProofs(cache, circuits.Shape{Kind: circuits.KindMember, Slots: 1, Depth: auditDepth}, []int{0, 17, auditCount - 1},
 		func(key *keys.Key, s *auditScene, i int) (string, *proof.Proof, error) {
 			opened, err := s.open(i)
@@ -91,8 +93,8 @@ func memberProofVectors(cache string) (any, error) {
 		})
 }
 
-// absentProofVectors ask for the digest one above a record's; for the start of the dataset, for 1.
-func absentProofVectors(cache string) (any, error) {
+// Absent ask for the digest one above a record's; for the start of the dataset, for 1.
+func Absent(cache string) (any, error) {
 	return auditProofs(cache, circuits.Shape{Kind: circuits.KindAbsent, Slots: 1, Depth: auditDepth}, []int{0, 17, auditCount},
 		func(key *keys.Key, s *auditScene, position int) (string, *proof.Proof, error) {
 			gap := &dataset.Gap{Position: position}

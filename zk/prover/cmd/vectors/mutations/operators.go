@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package mutations
 
 import (
 	"fmt"
@@ -11,6 +11,7 @@ import (
 	"github.com/consensys/gnark-crypto/ecc/bn254/fp"
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
+	"provenance/zkprover/cmd/vectors/draw"
 	"provenance/zkprover/field"
 	"provenance/zkprover/keys"
 )
@@ -131,7 +132,7 @@ func (m *mutator) points(base, other *vector) {
 // secondGroup replaces B, also by points outside its group.
 func (m *mutator) secondGroup(base, other *vector) {
 	_, _, _, g2 := bn254.Generators()
-	outside := outsideSubgroup()
+	outside := draw.OutsideSubgroup()
 	for _, change := range []struct {
 		what  string
 		apply func(b *bn254.G2Affine)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package plain
 
 import (
 	"encoding/hex"
@@ -11,6 +11,8 @@ import (
 	"github.com/consensys/gnark-crypto/ecc/bn254/fp"
 
 	"provenance/zkprover/circuits"
+	"provenance/zkprover/cmd/vectors/draw"
+	"provenance/zkprover/cmd/vectors/frozen"
 	"provenance/zkprover/field"
 	"provenance/zkprover/keys"
 )
@@ -46,48 +48,29 @@ func soundKey() *keys.Verifying {
 	}
 	for i := range circuits.EpochCommitments {
 		v.Knowledge = append(v.Knowledge, keys.Knowledge{G: drawG2("G"), SigmaNeg: drawG2(fmt.Sprint("sigma ", i))})
-		v.BasesDigests = append(v.BasesDigests, draw("key: bases %d", i))
+		v.BasesDigests = append(v.BasesDigests, draw.Digest("key: bases %d", i))
 	}
 	return v
 }
 
 func drawG1(what string) bn254.G1Affine {
 	var p bn254.G1Affine
-	scalar := drawScalar("key: %s", what)
+	scalar := draw.Scalar("key: %s", what)
 	p.ScalarMultiplicationBase(scalar.BigInt(new(big.Int)))
 	return p
 }
 
 func drawG2(what string) bn254.G2Affine {
 	var p bn254.G2Affine
-	scalar := drawScalar("key: %s", what)
+	scalar := draw.Scalar("key: %s", what)
 	p.ScalarMultiplicationBase(scalar.BigInt(new(big.Int)))
 	return p
 }
 
-// outsideG2 is a point of the twist that is not in its subgroup.
-func outsideG2() bn254.G2Affine {
-	_, _, _, g := bn254.Generators()
-	var b, square bn254.E2
-	b.Square(&g.Y)
-	square.Square(&g.X).Mul(&square, &g.X)
-	b.Sub(&b, &square) // the twist's constant
-	var p bn254.G2Affine
-	for i := uint64(1); ; i++ {
-		p.X.A0.SetOne()
-		p.X.A1.SetUint64(i)
-		square.Square(&p.X).Mul(&square, &p.X).Add(&square, &b)
-		if square.Legendre() == 1 {
-			p.Y.Sqrt(&square)
-			return p
-		}
-	}
-}
-
-func badKeyVectors() (any, error) {
+func BadKeys() (any, error) {
 	var cases []keyCase
 	add := func(name, rule string, data []byte) {
-		cases = append(cases, keyCase{name, rule, "0x" + hex.EncodeToString(data), rule == ""})
+		cases = append(cases, keyCase{name, rule, frozen.Hex(data), rule == ""})
 	}
 	add("sound", "", soundKey().Bytes())
 	for _, c := range changedKeys() {
@@ -186,7 +169,7 @@ func changedWords() []wordsChange {
 				return data
 			}})
 		if p.words == 4 {
-			outside := outsideG2()
+			outside := draw.OutsideSubgroup()
 			list = append(list, wordsChange{p.name + " is outside the subgroup", "point", func(data []byte) []byte {
 				encoded := field.FromG2(&outside)
 				copy(data[begin:end], encoded[:])

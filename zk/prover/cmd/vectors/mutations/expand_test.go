@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package mutations
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,23 +14,24 @@ import (
 	"github.com/consensys/gnark-crypto/ecc/bn254"
 
 	"provenance/zkprover/circuits"
+	"provenance/zkprover/cmd/vectors/frozen"
 	"provenance/zkprover/verify"
 )
 
-const vectorFolder = "../../../../tests/vectors/zk"
+const vectorFolder = "../../../../../tests/vectors/zk"
 
 // At least 2,000 mutations of the proofs of every statement get the verdict that follows from how they were made, and
 // are the same bytes on every run.
 func TestMutations(t *testing.T) {
 	var p plan
-	if err := readJSON(filepath.Join(vectorFolder, planFile), &p); err != nil {
+	if err := frozen.ReadJSON(filepath.Join(vectorFolder, planFile), &p); err != nil {
 		t.Fatal(err)
 	}
 	if len(p.Kinds) != 8 {
 		t.Errorf("%d kinds", len(p.Kinds))
 	}
 	dir := t.TempDir()
-	if err := expandAll(vectorFolder, dir); err != nil {
+	if err := Expand(vectorFolder, dir); err != nil {
 		t.Fatal(err)
 	}
 	for _, kind := range p.Kinds {
@@ -37,7 +40,7 @@ func TestMutations(t *testing.T) {
 			t.Errorf("%s: digest %s, want %s; %v", kind.Kind, digest, kind.SHA256, err)
 		}
 		var file expanded
-		if err := readJSON(path, &file); err != nil {
+		if err := frozen.ReadJSON(path, &file); err != nil {
 			t.Fatal(err)
 		}
 		verdicts, names := map[bool]int{}, map[string]bool{}
@@ -53,7 +56,7 @@ func TestMutations(t *testing.T) {
 
 // A case whose verdict is not the one that follows from how it was made is an error that names it.
 func TestWrongVerdictIsNamed(t *testing.T) {
-	planned := plannedKind{Kind: circuits.KindEpoch, File: "groth16_epoch256.json", Bases: []plannedBase{{"link chunk 0", 0b110}}}
+	planned := plannedKind{Kind: circuits.KindEpoch, File: frozen.EpochFile, Bases: []plannedBase{{"link chunk 0", 0b110}}}
 	_, err := expand(vectorFolder, planned, nil)
 	if err == nil || !strings.Contains(err.Error(), `"link chunk 0 under mask 6: honest": must verify true`) {
 		t.Errorf("U of a link is infinity and has no knowledge to show: %v", err)
@@ -62,11 +65,11 @@ func TestWrongVerdictIsNamed(t *testing.T) {
 
 // Proofs of knowledge that are shifted in the fold are others, and gnark's fold of them is what it was.
 func TestShiftsInTheFoldCancel(t *testing.T) {
-	file, vk, err := readFrozen(filepath.Join(vectorFolder, "groth16_epoch256.json"))
+	file, vk, err := frozen.Load(vectorFolder, frozen.EpochFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	base := newVector("base", file.Cases[0].Proof, verify.MaskAll)
+	base := newVector("base", &file.Cases[0].Proof, verify.MaskAll)
 	m := &mutator{vk: vk, bases: []*vector{base}, taken: map[string]bool{}}
 	m.draw(map[string]int{"fold": 6})
 	if m.err != nil || len(m.cases) != 6 {
@@ -101,4 +104,10 @@ func folded(t *testing.T, v *vector) bn254.G1Affine {
 		t.Fatal(err)
 	}
 	return sum
+}
+
+func fileDigest(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	digest := sha256.Sum256(text)
+	return hex.EncodeToString(digest[:]), err
 }

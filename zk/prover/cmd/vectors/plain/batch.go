@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package plain
 
 import (
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"math/big"
-	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 
-	"golang.org/x/crypto/sha3"
-
+	"provenance/zkprover/cmd/vectors/frozen"
+	"provenance/zkprover/field"
 	"provenance/zkprover/proof"
 )
 
@@ -29,20 +27,11 @@ type batchCase struct {
 	Valid   bool       `json:"valid"`
 }
 
-// frozenProofs are the parts of a groth16_*.json that batches take.
-type frozenProofs struct {
-	VKID  string `json:"vkId"`
-	Cases []struct {
-		Name  string     `json:"name"`
-		Proof proof.JSON `json:"proof"`
-	} `json:"cases"`
-}
-
-// batchVectors gives batches of the frozen proofs, which must lie in the folder, and their weights.
+// Batch gives batches of the frozen proofs, which must lie in the folder, and their weights.
 //
 // Source: docs/formats/proofs.md, "Batches".
-func batchVectors(folder string) (any, error) {
-	const epoch, tree = "groth16_epoch256.json", "groth16_tree256.json"
+func Batch(folder string) (any, error) {
+	const epoch, tree = frozen.EpochFile, frozen.TreeFile
 	cases := []batchCase{
 		{Name: "one epoch chunk", File: epoch, Mask: 6, Proofs: []string{"epoch chunk 0"}, Valid: true},
 		{Name: "two epoch chunks", File: epoch, Mask: 6, Proofs: []string{"epoch chunk 0", "epoch chunk 1"}, Valid: true},
@@ -63,29 +52,26 @@ func batchVectors(folder string) (any, error) {
 	return map[string]any{"cases": cases}, nil
 }
 
+// weigh computes the seed and the weights of a batch.
 func (c *batchCase) weigh(folder string) error {
-	text, err := os.ReadFile(filepath.Join(folder, c.File))
+	file, _, err := frozen.Load(folder, c.File)
 	if err != nil {
 		return err
 	}
-	var frozen frozenProofs
-	if err := json.Unmarshal(text, &frozen); err != nil {
-		return err
-	}
-	preimage, equations := frozen.VKID, 0
+	preimage, equations := file.VKID, 0
 	for _, name := range c.Proofs {
-		words, commitments, err := frozen.words(name)
+		p, err := file.Proof(name)
 		if err != nil {
 			return err
 		}
-		preimage, equations = preimage+words, 1+commitments
+		preimage, equations = preimage+words(p), 1+len(p.Commitments)
 	}
-	seed, err := hex.DecodeString(strings.ReplaceAll(preimage, "0x", ""))
+	data, err := hex.DecodeString(strings.ReplaceAll(preimage, "0x", ""))
 	if err != nil {
 		return err
 	}
-	seed = keccak(seed)
-	c.Seed = "0x" + hex.EncodeToString(seed)
+	seed := field.Keccak(data)
+	c.Seed = seed.Hex()
 	for j := range c.Proofs {
 		row := make([]string, equations)
 		for e := range row {
@@ -97,32 +83,22 @@ func (c *batchCase) weigh(folder string) error {
 }
 
 // words are those of one proof, in the order of the preimage.
-func (f *frozenProofs) words(name string) (words string, commitments int, err error) {
-	for i := range f.Cases {
-		if p := &f.Cases[i].Proof; f.Cases[i].Name == name {
-			list := append(append(append([]string{}, p.A...), p.B...), p.C...)
-			for _, point := range append(append([][]string{}, p.Commitments...), p.Poks...) {
-				list = append(list, point...)
-			}
-			return strings.Join(append(list, p.Public...), ""), len(p.Commitments), nil
-		}
+func words(p *proof.JSON) string {
+	list := slices.Concat(p.A, p.B, p.C)
+	for _, point := range slices.Concat(p.Commitments, p.Poks) {
+		list = append(list, point...)
 	}
-	return "", 0, fmt.Errorf("no proof is called %q", name)
+	return strings.Join(append(list, p.Public...), "")
 }
 
 // weight is the first half of keccak256(seed || i), 1 if that is zero.
-func weight(seed []byte, i int) string {
-	var index [32]byte
-	binary.BigEndian.PutUint64(index[24:], uint64(i))
-	w := new(big.Int).SetBytes(keccak(append(append([]byte{}, seed...), index[:]...))[:16])
+func weight(seed field.Word, i int) string {
+	var index field.Word
+	binary.BigEndian.PutUint64(index[field.WordBytes-8:], uint64(i))
+	digest := field.Keccak(append(seed[:], index[:]...))
+	w := new(big.Int).SetBytes(digest[:field.WordBytes/2])
 	if w.Sign() == 0 {
 		w.SetUint64(1)
 	}
 	return fmt.Sprintf("0x%032x", w)
-}
-
-func keccak(data []byte) []byte {
-	h := sha3.NewLegacyKeccak256()
-	h.Write(data)
-	return h.Sum(nil)
 }

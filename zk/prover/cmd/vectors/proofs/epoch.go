@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package proofs
 
 import (
-	"encoding/hex"
 	"fmt"
 	"math/big"
 
@@ -12,6 +11,8 @@ import (
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
 	"provenance/zkprover/circuits"
+	"provenance/zkprover/cmd/vectors/draw"
+	"provenance/zkprover/cmd/vectors/frozen"
 	"provenance/zkprover/field"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/order"
@@ -49,8 +50,8 @@ func loadKey(cache string, shape circuits.Shape) (*keys.Key, error) {
 }
 
 func newEpochScene(key *keys.Key) (*epochScene, error) {
-	digests, salts := records(proofCount)
-	s := &epochScene{seed: draw("run seed"), challenge: statement.Challenge{Gamma: drawScalar("gamma"), Delta: drawScalar("delta")}}
+	digests, salts := draw.Records(proofCount)
+	s := &epochScene{seed: draw.Digest("run seed"), challenge: statement.Challenge{Gamma: draw.Scalar("gamma"), Delta: draw.Scalar("delta")}}
 	var err error
 	if s.leaves, err = tree.Leaves(digests, salts); err != nil {
 		return nil, err
@@ -66,7 +67,7 @@ func newEpochScene(key *keys.Key) (*epochScene, error) {
 		s.used = append(s.used, s.leaves[leaf])
 	}
 	for c := range statement.Chunks(proofCount, proofSlots) {
-		d, u := drawScalar("blinding d %d", c), drawScalar("blinding u %d", c)
+		d, u := draw.Scalar("blinding d %d", c), draw.Scalar("blinding u %d", c)
 		used, err := epoch.Prove(key, &epoch.Witness{
 			Data: statement.Window(s.leaves, c, proofSlots), Used: statement.Window(s.used, c, proofSlots),
 			Positions:    statement.Positions(inverse, c, proofSlots),
@@ -84,7 +85,7 @@ func newEpochScene(key *keys.Key) (*epochScene, error) {
 	return s, nil
 }
 
-func epochProofVectors(cache string) (any, error) {
+func Epoch(cache string) (any, error) {
 	key, err := loadKey(cache, circuits.Shape{Kind: circuits.KindEpoch, Slots: proofSlots})
 	if err != nil {
 		return nil, err
@@ -114,9 +115,9 @@ func epochProofVectors(cache string) (any, error) {
 		encoded = append(encoded, b[:]...)
 	}
 	return map[string]any{
-		"words":     wordsHex(key),
+		"words":     frozen.Hex(key.Verifying.Bytes()),
 		"vkId":      key.Info.VKID,
-		"basesP":    "0x" + hex.EncodeToString(encoded),
+		"basesP":    frozen.Hex(encoded),
 		"statement": scene.describe(),
 		"cases":     s.cases,
 	}, s.err
@@ -127,7 +128,7 @@ func (s *epochScene) describe() map[string]any {
 	return map[string]any{
 		"seed": field.Word(s.seed).Hex(), "epoch": 0, "count": proofCount, "slots": proofSlots,
 		"gamma": field.ScalarHex(&s.challenge.Gamma), "delta": field.ScalarHex(&s.challenge.Delta),
-		"leaves": scalarHexes(s.leaves), "order": s.a,
+		"leaves": frozen.Scalars(s.leaves), "order": s.a,
 	}
 }
 
@@ -238,7 +239,7 @@ func (s *suite) forgeries(p *proof.Proof) {
 // forge sets A, B, C and commitment `free` for inputs of the forger's choice.
 func (s *suite) forge(p *proof.Proof, free int) {
 	for i := range p.Public {
-		p.Public[i] = drawScalar("forged input %d", i)
+		p.Public[i] = draw.Scalar("forged input %d", i)
 	}
 	p.A = s.vk.Alpha
 	p.B.Neg(&s.vk.BetaNeg)
