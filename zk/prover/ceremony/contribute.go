@@ -46,8 +46,9 @@ type Receipt struct {
 	SHA256 string `json:"sha256"` // of the file made
 }
 
-// Contribute reads a state file and writes the next one, with secrets drawn from the system's generator that exist in
-// this process's memory only. The file read need not be true: a contribution to a false one is refused later.
+// Contribute reads a state file and writes the next one, with secrets drawn from the system's
+// generator that exist in this process's memory only. The file read need not be true: a
+// contribution to a false one is refused later.
 func Contribute(in, out, name string) (*Receipt, error) {
 	if err := checkText("contributor's name", name, maxNameBytes); err != nil {
 		return nil, err
@@ -84,7 +85,8 @@ func (l *loaded) receipt() *Receipt {
 	return &Receipt{Phase: l.phase, Index: l.index, Name: l.name, SHA256: fmt.Sprintf("%x", l.file)}
 }
 
-// circuitOf compiles the circuit that a state file names and requires that its digest is that of the file.
+// circuitOf compiles the circuit that a state file names and requires that its digest is that of
+// the file.
 func circuitOf(path string) (*keys.Circuit, *header, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -128,7 +130,8 @@ func openTranscript(dir string) (m *Manifest, circuit *keys.Circuit, unlock func
 	return m, circuit, unlock, nil
 }
 
-// Accept verifies a contribution against the last one of the open phase and takes it into the transcript.
+// Accept verifies a contribution against the last one of the open phase and takes it into the
+// transcript.
 func Accept(dir, path string) (*Receipt, error) {
 	m, circuit, unlock, err := openTranscript(dir)
 	if err != nil {
@@ -159,7 +162,8 @@ func Accept(dir, path string) (*Receipt, error) {
 	if sha256.Sum256(data) != next.file {
 		return nil, fault.New(fault.BadFile, "%s changed while it was read", path)
 	}
-	// The contribution counts from the manifest's rename on; a file written before it and not listed is written anew.
+	// The contribution counts from the manifest's rename on; a file written before it and not
+	// listed is written anew.
 	if err := files.Write(filepath.Join(dir, fileName(number, next.index)), data, files.Public); err != nil {
 		return nil, err
 	}

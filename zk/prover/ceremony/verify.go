@@ -35,9 +35,10 @@ func (r *Result) RequireKey(dir string) error {
 	return keys.RequireSame(r.Material, r.Manifest.Digest(), r.Beacon(), dir)
 }
 
-// Verify recomputes a closed ceremony from the folder's files, all of them attacker-controlled, and returns the key. It
-// refuses (bad_file) whatever does not follow, fewer than minimum contributions in either phase, and a transcript that
-// lacks one of the attested digests (SHA-256 of contributions, in hexadecimal).
+// Verify recomputes a closed ceremony from the folder's files, all of them attacker-controlled, and
+// returns the key. It refuses (bad_file) whatever does not follow, fewer than minimum contributions
+// in either phase, and a transcript that lacks one of the attested digests (SHA-256 of
+// contributions, in hexadecimal).
 func Verify(dir string, minimum int, attested []string) (*Result, error) {
 	if minimum < MinContributions {
 		return nil, fault.Differs(fault.BadRequest, "minimum of contributions", MinContributions, minimum)
@@ -114,7 +115,8 @@ func verifyPhase1(dir string, m *Manifest, circuit *keys.Circuit) (*mpcsetup.Srs
 	return &commons, nil
 }
 
-// verifyPhase follows a phase from its start, which the caller computed, and returns its last state.
+// verifyPhase follows a phase from its start, which the caller computed, and returns its last
+// state.
 func verifyPhase(dir string, m *Manifest, circuit *keys.Circuit, number int, start state) (state, error) {
 	want := header{phase: number, shape: circuit.Shape, circuit: circuit.Digest}
 	payload := encode(start)

@@ -9,28 +9,31 @@ import (
 	"provenance/zkprover/tree"
 )
 
-// Absent is the circuit of the statement `absent`: no record of a sorted dataset has a digest with this first half.
+// Absent is the circuit of the statement `absent`: no record of a sorted dataset has a digest with
+// this first half.
 //
-// Shown: there is a position p in [0, count] such that, in the tree with root R, the leaf at p-1 opens to a smaller hi
-// unless p = 0, and the leaf at p to a larger one unless p = count.
+// Shown: there is a position p in [0, count] such that, in the tree with root R, the leaf at p-1
+// opens to a smaller hi unless p = 0, and the leaf at p to a larger one unless p = count.
 //
-// Not shown: p; that R and count belong to a dataset; that its leaves are sorted. Without a complete `sorted` set for R
-// this means nothing.
+// Not shown: p; that R and count belong to a dataset; that its leaves are sorted. Without a
+// complete `sorted` set for R this means nothing.
 //
-// Inputs. R: any element below r. hi is half of a digest, below 2^128 because the verifier splits it. The neighbours' hi
-// are below 2^128 because the sorted set opens the same leaves, and a leaf opens in one way only. A difference of such
-// values that is an integer below 2^128 did not wrap around. Positions are integers below 16^depth by their digits, and
-// the range check enforces that count is of 1..2*16^depth - 1, so comparisons of positions do not wrap around either.
+// Inputs. R: any element below r. hi is half of a digest, below 2^128 because the verifier splits
+// it. The neighbours' hi are below 2^128 because the sorted set opens the same leaves, and a leaf
+// opens in one way only. A difference of such values that is an integer below 2^128 did not wrap
+// around. Positions are integers below 16^depth by their digits, and the range check enforces that
+// count is of 1..2*16^depth - 1, so comparisons of positions do not wrap around either.
 //
-// Both neighbours are always opened. With two booleans AtStart and AtEnd, the lower lies at l = p - 1 + AtStart and the
-// upper at u = p - AtEnd: at the ends of the dataset both are the one record there. What makes the booleans safe:
-// u = l + 1 - AtStart - AtEnd and u < count always; AtStart = 1 needs l = 0, AtEnd = 1 needs u = count - 1. If AtStart
-// is 0 the lower is compared, if AtEnd is 0 the upper. Both 1 would need u = l - 1 with l = 0, which is no position.
+// Both neighbours are always opened. With two booleans AtStart and AtEnd, the lower lies at
+// l = p - 1 + AtStart and the upper at u = p - AtEnd: at the ends of the dataset both are the one
+// record there. What makes the booleans safe: u = l + 1 - AtStart - AtEnd and u < count always;
+// AtStart = 1 needs l = 0, AtEnd = 1 needs u = count - 1. If AtStart is 0 the lower is compared, if
+// AtEnd is 0 the upper. Both 1 would need u = l - 1 with l = 0, which is no position.
 //
 // Commitments: none, and no lookups.
 //
-// Constraints: two paths of 629 per level that share the root's hash, 261 for each leaf, 130 for each difference: 6,492
-// at depth 5 (snapshot-tested).
+// Constraints: two paths of 629 per level that share the root's hash, 261 for each leaf, 130 for
+// each difference: 6,492 at depth 5 (snapshot-tested).
 //
 // Source: docs/formats/statements.md, "member and absent"; the hash is that of package poseidon.
 type Absent struct {
@@ -81,7 +84,8 @@ func (n *Neighbour) position(
 	return api.Add(index, api.Mul(top.Place(api, child), tree.Capacity(len(n.Path))))
 }
 
-// place constrains the two positions: neighbours within the dataset, or one record at its start or end.
+// place constrains the two positions: neighbours within the dataset, or one record at its start or
+// end.
 func (c *Absent) place(api frontend.API, lower, upper frontend.Variable) {
 	api.AssertIsBoolean(c.AtStart)
 	api.AssertIsBoolean(c.AtEnd)

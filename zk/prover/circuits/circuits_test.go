@@ -82,7 +82,8 @@ func TestCompilationIsDeterministic(t *testing.T) {
 	}
 }
 
-// A key is named by the digest of its circuit: whoever changes one of these makes every key of that kind useless.
+// A key is named by the digest of its circuit: whoever changes one of these makes every key of that
+// kind useless.
 func TestCircuitsAreFrozen(t *testing.T) {
 	for shape, want := range map[Shape]string{
 		{KindEpoch, 256, 0}: "839056da9f8175081c188171917c09f11724595aee4eb9412af947b2deb79e9a",
@@ -120,7 +121,8 @@ func TestShapes(t *testing.T) {
 	}
 }
 
-// Each commitment holds exactly its vector, its blinding and gnark's mask; the other circuits hold none.
+// Each commitment holds exactly its vector, its blinding and gnark's mask; the other circuits hold
+// none.
 func TestCommittedWires(t *testing.T) {
 	const slots = 7
 	system := compile(t, Shape{KindEpoch, slots, 0})
@@ -148,7 +150,8 @@ func TestCommittedWires(t *testing.T) {
 	}
 }
 
-// Two committed wires that always occur together would share a base. Each must have a side of a constraint of its own.
+// Two committed wires that always occur together would share a base. Each must have a side of a
+// constraint of its own.
 func TestEachCommittedWireSitsInAConstraintOfItsOwn(t *testing.T) {
 	system := compile(t, Shape{KindEpoch, 9, 0})
 	committed := map[int]bool{}
@@ -180,7 +183,8 @@ func TestEachCommittedWireSitsInAConstraintOfItsOwn(t *testing.T) {
 
 type constraintSide = constraint.LinearExpression
 
-// The hash wires that gnark derives from commitments must occur in no constraint: their points are infinity then.
+// The hash wires that gnark derives from commitments must occur in no constraint: their points are
+// infinity then.
 func TestHashWiresAreUnused(t *testing.T) {
 	system := compile(t, Shape{KindEpoch, 9, 0})
 	hashes := system.CommitmentInfo.(constraint.Groth16Commitments).CommitmentIndexes()
@@ -195,7 +199,8 @@ func TestHashWiresAreUnused(t *testing.T) {
 	}
 }
 
-// sharing is an epoch circuit whose second commitment includes a public input: CheckCommitments must refuse it.
+// sharing is an epoch circuit whose second commitment includes a public input: CheckCommitments
+// must refuse it.
 type sharing struct {
 	Epoch
 	fault string

@@ -12,15 +12,17 @@ import (
 //
 // Shown: some leaf at a position below `count` of the tree with root R is Poseidon3(hi, lo, salt).
 //
-// Not shown: at which position; that R and count belong to a dataset (the verifier takes both from there).
+// Not shown: at which position; that R and count belong to a dataset (the verifier takes both from
+// there).
 //
-// Inputs. R: any element below r. hi and lo are halves of one digest, below 2^128 because the verifier splits it. That
-// the position is below count as an integer is enforced, and with it that count is of 1..2*16^depth - 1. The salt may
-// be any element.
+// Inputs. R: any element below r. hi and lo are halves of one digest, below 2^128 because the
+// verifier splits it. That the position is below count as an integer is enforced, and with it that
+// count is of 1..2*16^depth - 1. The salt may be any element.
 //
 // Commitments: none, and no lookups.
 //
-// Constraints: 629 per level, 261 for the leaf and 22 for the position: 3,428 at depth 5 (snapshot-tested).
+// Constraints: 629 per level, 261 for the leaf and 22 for the position: 3,428 at depth 5
+// (snapshot-tested).
 //
 // Source: docs/formats/statements.md, "member and absent"; the hash is that of package poseidon.
 type Member struct {

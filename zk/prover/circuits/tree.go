@@ -12,19 +12,22 @@ import (
 
 // Tree is the circuit of the statement `tree`: one chunk of leaves below a dataset's root.
 //
-// Shown: chunk k of the tree with root R holds leaves L_0..L_{s-1} of which exactly the first `used` may be other than
-// zero, t = prod over the used leaves of (gamma + L_i + delta*g) and z = prod over the same i of (gamma + delta*g), with
-// g = s*k + i. If last = 1: every subtree right of the chunk, at every level of its path, is empty.
+// Shown: chunk k of the tree with root R holds leaves L_0..L_{s-1} of which exactly the first
+// `used` may be other than zero, t = prod over the used leaves of (gamma + L_i + delta*g) and
+// z = prod over the same i of (gamma + delta*g), with g = s*k + i. If last = 1: every subtree right
+// of the chunk, at every level of its path, is empty.
 //
-// Not shown: that `used` and `last` fit the dataset's count (the verifier computes used = clamp(count - s*k, 0, s), and
-// last for the last non-empty chunk); that leaves are hashes of records; that leaves are sorted.
+// Not shown: that `used` and `last` fit the dataset's count (the verifier computes
+// used = clamp(count - s*k, 0, s), and last for the last non-empty chunk); that leaves are hashes
+// of records; that leaves are sorted.
 //
-// Inputs. R, gamma, delta, t, z: any element below r. k < 16^(depth-log16 s), used <= s and last in {0,1} are enforced.
-// Leaves and nodes may be any element: a Poseidon tree fixes them.
+// Inputs. R, gamma, delta, t, z: any element below r. k < 16^(depth-log16 s), used <= s and last in
+// {0,1} are enforced. Leaves and nodes may be any element: a Poseidon tree fixes them.
 //
 // Commitments: none, and no lookups.
 //
-// Constraints: about 46 per leaf, of which 40.6 are Poseidon (snapshot-tested per size in the tests).
+// Constraints: about 46 per leaf, of which 40.6 are Poseidon (snapshot-tested per size in the
+// tests).
 //
 // Source: docs/formats/proofs.md, "Accumulators"; the hash is that of package poseidon.
 type Tree struct {
@@ -37,7 +40,8 @@ type Tree struct {
 	Product frontend.Variable `gnark:",public"` // t
 	Zeros   frontend.Variable `gnark:",public"` // z
 
-	// Leaf i is Selectors[i] * Candidates[i]; candidates outside the used prefix are without effect.
+	// Leaf i is Selectors[i] * Candidates[i]; candidates outside the used prefix are without
+	// effect.
 	Candidates []frontend.Variable
 	Selectors  []frontend.Variable // 1 for the used prefix, else 0
 	Path       merkle.EdgePath     // from the chunk's root
@@ -85,8 +89,8 @@ func (c *Tree) Define(api frontend.API) error {
 
 // accumulate constrains used, t and z, and returns the leaves.
 //
-// With f = gamma + delta*g - 1, the products s*(candidate + f) and s*f are each a factor less 1, and their difference
-// is the leaf: 0 outside the used prefix whatever the candidate.
+// With f = gamma + delta*g - 1, the products s*(candidate + f) and s*f are each a factor less 1,
+// and their difference is the leaf: 0 outside the used prefix whatever the candidate.
 func (c *Tree) accumulate(api frontend.API) []frontend.Variable {
 	leaves := make([]frontend.Variable, len(c.Candidates))
 	base := api.Add(c.Gamma, api.Mul(api.Mul(c.Delta, c.Chunk), len(leaves)), -1)

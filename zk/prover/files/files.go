@@ -2,8 +2,8 @@
 
 // Package files reads files of bounded size and writes files that are whole or not there.
 //
-// It may import fault only. Errors name the file by `what` it is to the caller; paths come from requests, and contents
-// may be an attacker's.
+// It may import fault only. Errors name the file by `what` it is to the caller; paths come from
+// requests, and contents may be an attacker's.
 package files
 
 import (
@@ -25,7 +25,8 @@ const (
 // TemporaryPrefix begins the names of files and folders that are not complete. Nothing reads them.
 const TemporaryPrefix = ".making-"
 
-// Read reads a file of at most limit bytes. Faults: bad_request if no path is given, bad_file for everything else.
+// Read reads a file of at most limit bytes. Faults: bad_request if no path is given, bad_file for
+// everything else.
 func Read(what, path string, limit int64) ([]byte, error) {
 	if path == "" {
 		return nil, fault.New(fault.BadRequest, "%s: no file named", what)
@@ -45,7 +46,8 @@ func Read(what, path string, limit int64) ([]byte, error) {
 	return data, nil
 }
 
-// Write writes a file beside its place and renames it, so that a reader sees it whole or not at all.
+// Write writes a file beside its place and renames it, so that a reader sees it whole or not at
+// all.
 func Write(path string, data []byte, mode fs.FileMode) error {
 	if path == "" {
 		return fault.New(fault.BadRequest, "no output file named")

@@ -11,8 +11,8 @@
 //	vk.words   the key data contract's content (docs/formats/proofs.md); its keccak-256 is vkId
 //	bases.bin  the bases of the commitment keys D, U, P, 64 bytes each (kind epoch)
 //
-// A folder appears by one rename after all its files are on disk: there are no half-written keys, only leftovers named
-// .making-* that nothing reads.
+// A folder appears by one rename after all its files are on disk: there are no half-written keys,
+// only leftovers named .making-* that nothing reads.
 package keys
 
 import (
@@ -83,9 +83,9 @@ type Key struct {
 	solving sync.Mutex
 }
 
-// Alone waits until nobody else solves with the key, and returns how to let the next one begin. gnark keeps the state of
-// lookup tables in the constraint system itself, so two proofs of such a circuit must not be made side by side; for
-// others there is nothing to wait for.
+// Alone waits until nobody else solves with the key, and returns how to let the next one begin.
+// gnark keeps the state of lookup tables in the constraint system itself, so two proofs of such a
+// circuit must not be made side by side; for others there is nothing to wait for.
 func (k *Key) Alone() (done func()) {
 	for _, blueprint := range k.System.Blueprints {
 		if _, ok := blueprint.(constraint.BlueprintStateful[constraint.U64]); ok {
@@ -114,14 +114,16 @@ func LoadInfo(dir string) (*Info, error) {
 	return &info, info.checkClass()
 }
 
-// Load reads a whole key folder. Every file is held against its digest before it is parsed; the constraint system must
-// commit to what its shape says, and the proving key's bases must be those named in vk.words.
+// Load reads a whole key folder. Every file is held against its digest before it is parsed; the
+// constraint system must commit to what its shape says, and the proving key's bases must be those
+// named in vk.words.
 func Load(dir string) (*Key, error) {
 	key, err := loadFacts(dir)
 	if err != nil {
 		return nil, err
 	}
-	// The proving key's digest takes as long as the constraint system's parsing: they run side by side.
+	// The proving key's digest takes as long as the constraint system's parsing: they run side by
+	// side.
 	hashed := make(chan error, 1)
 	go func() { hashed <- key.checkDigest(dir, FileProver) }()
 	if err := errors.Join(key.loadSystem(dir), <-hashed); err != nil {

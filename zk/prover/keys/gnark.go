@@ -11,9 +11,10 @@ import (
 	"provenance/zkprover/field"
 )
 
-// FromGnark translates gnark's verifying key and the bases of the commitment keys. It refuses (bad_key) whatever
-// [Parse] refuses, a key whose hash-wire points are not infinity (the circuit would use a challenge this project does
-// not compute), one that commits to public wires, and bases that are infinity or repeated in any of the keys.
+// FromGnark translates gnark's verifying key and the bases of the commitment keys. It refuses
+// (bad_key) whatever [Parse] refuses, a key whose hash-wire points are not infinity (the circuit
+// would use a challenge this project does not compute), one that commits to public wires, and bases
+// that are infinity or repeated in any of the keys.
 func FromGnark(vk *groth16.VerifyingKey, shape circuits.Shape, bases [][]bn254.G1Affine) (*Verifying, error) {
 	public, commitments := shape.Public(), shape.Commitments()
 	if len(vk.G1.K) != 1+public+commitments {

@@ -18,8 +18,8 @@ import (
 	"provenance/zkprover/files"
 )
 
-// Setup finds the key of a shape in the cache folder, or makes one. It returns the key's folder and whether it was there
-// already. Processes that ask for the same key wait for each other.
+// Setup finds the key of a shape in the cache folder, or makes one. It returns the key's folder and
+// whether it was there already. Processes that ask for the same key wait for each other.
 //
 // The setup is for development: the secrets it draws are only forgotten, not shown to be.
 func Setup(shape circuits.Shape, cache string) (dir string, reused bool, err error) {
@@ -36,8 +36,8 @@ func Setup(shape circuits.Shape, cache string) (dir string, reused bool, err err
 	})
 }
 
-// store finds the folder of this name in the cache, or makes it of what make returns. origin holds the facts of key.json
-// that do not follow from circuit and key.
+// store finds the folder of this name in the cache, or makes it of what make returns. origin holds
+// the facts of key.json that do not follow from circuit and key.
 func (c *Circuit) store(cache, name string, origin Info, make func() (*Material, error)) (dir string, reused bool, err error) {
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return "", false, fault.New(fault.BadFile, "%v", err)

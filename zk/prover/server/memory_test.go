@@ -43,7 +43,8 @@ func rest(server *Server) {
 	}
 }
 
-// Keys beyond the cache's bytes go when nobody uses them; a job that needs their room makes them go, too.
+// Keys beyond the cache's bytes go when nobody uses them; a job that needs their room makes them
+// go, too.
 func TestKeysAreBounded(t *testing.T) {
 	dir := fixture.KeyDir(t, fixture.EpochShape)
 	server := open(t, newStage(), func(c *Config) { c.KeyCacheBytes = 0 })
@@ -87,7 +88,8 @@ func TestMemoryIsPredicted(t *testing.T) {
 	}
 }
 
-// Trees over weights count by the files they are of; those of "files" are built one after the other.
+// Trees over weights count by the files they are of; those of "files" are built one after the
+// other.
 func TestTreesOverWeightsAreCounted(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name string, blocks int) string {

@@ -35,7 +35,8 @@ func TestVectorsAreCurrent(t *testing.T) {
 	}
 }
 
-// The proof vectors' generator, which holds every case against the verifier, works with keys of today.
+// The proof vectors' generator, which holds every case against the verifier, works with keys of
+// today.
 func TestProofVectorsCanBeMade(t *testing.T) {
 	dir := t.TempDir()
 	files := proofFiles(t.TempDir())

@@ -11,8 +11,9 @@ import (
 	"provenance/zkprover/cmd/vectors/frozen"
 )
 
-// gnarkSolidity is gnark's own Solidity verifier for the key of the frozen tree proofs: a second opinion for tests, never
-// shipped. gnark's export is right for circuits without commitments only, so keys with some are refused.
+// gnarkSolidity is gnark's own Solidity verifier for the key of the frozen tree proofs: a second
+// opinion for tests, never shipped. gnark's export is right for circuits without commitments only,
+// so keys with some are refused.
 func gnarkSolidity(folder string) ([]byte, error) {
 	_, key, err := frozen.Load(folder, frozen.TreeFile)
 	if err != nil {

@@ -4,11 +4,12 @@
 //
 //	zkprover COMMAND < request.json > result.json
 //
-// It reads one JSON object on stdin and writes one on stdout; stderr carries progress for people. Exit status: 0 done,
-// 1 a proof does not verify, 2 the request or its files cannot be used, 3 a failure that is not the caller's. With
-// status 2 and 3 the object is {"error": {"code", "what", "expected", "actual", "hint"}}. Secrets (blindings, salts,
-// leaves, neighbouring records) are read from files only and appear in no output. `zkprover serve` answers the same
-// commands over a socket (package server).
+// It reads one JSON object on stdin and writes one on stdout; stderr carries progress for people.
+// Exit status: 0 done, 1 a proof does not verify, 2 the request or its files cannot be used, 3 a
+// failure that is not the caller's. With status 2 and 3 the object is {"error": {"code", "what",
+// "expected", "actual", "hint"}}. Secrets (blindings, salts, leaves, neighbouring records) are read
+// from files only and appear in no output. `zkprover serve` answers the same commands over a socket
+// (package server).
 package main
 
 import (
@@ -60,7 +61,8 @@ var commands = map[string]server.Command{
 	"ceremony-verify":     {Run: keymaking.CeremonyVerify, Alone: true},
 }
 
-// softMemoryBytes makes the collector work harder before the largest key's 4 GB are reached; GOMEMLIMIT replaces it.
+// softMemoryBytes makes the collector work harder before the largest key's 4 GB are reached;
+// GOMEMLIMIT replaces it.
 const softMemoryBytes = 3 << 30
 
 func main() {

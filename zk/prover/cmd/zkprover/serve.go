@@ -16,8 +16,8 @@ import (
 
 const serveName = "serve"
 
-// serve runs until SIGTERM or SIGINT, or with until_stdin_closes until then. It writes {"listening", "pid"} when clients
-// can connect, and its result at the end.
+// serve runs until SIGTERM or SIGINT, or with until_stdin_closes until then. It writes
+// {"listening", "pid"} when clients can connect, and its result at the end.
 func serve(stdin io.Reader, stdout io.Writer) (any, error) {
 	config, err := readConfig(stdin)
 	if err != nil {

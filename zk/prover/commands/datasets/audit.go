@@ -15,7 +15,8 @@ import (
 	"provenance/zkprover/tree"
 )
 
-// audit holds the fields of a job that opens records of a dataset: files, but for the digest asked about and the position.
+// audit holds the fields of a job that opens records of a dataset: files, but for the digest asked
+// about and the position.
 type audit struct {
 	Digests    string `json:"digests"`
 	Salts      string `json:"salts"`
@@ -92,7 +93,8 @@ func (s *session) absent(j *job) (*proof.Proof, error) {
 	return dataset.Absent(s.key, built, high, gap)
 }
 
-// readGap reads the records beside the job's position among count records: at the start and at the end there is one.
+// readGap reads the records beside the job's position among count records: at the start and at the
+// end there is one.
 func readGap(j *job, count int) (*dataset.Gap, error) {
 	gap := &dataset.Gap{Position: *j.Position}
 	sides := []**tree.Opening{&gap.Below, &gap.Above}
@@ -118,7 +120,8 @@ func readGap(j *job, count int) (*dataset.Gap, error) {
 	return gap, nil
 }
 
-// asked reads what member and absent jobs share: the tree, the digest asked about and that a position is given.
+// asked reads what member and absent jobs share: the tree, the digest asked about and that a
+// position is given.
 func (s *session) asked(j *job) (*tree.Tree, field.Word, error) {
 	digest, err := field.ParseWord(j.Digest)
 	if err != nil {

@@ -108,7 +108,8 @@ func (r *commitRequest) chunks(slots int) (func(c int) (int, []fr.Element, *fr.E
 	}, nil
 }
 
-// recompute is what a verifier does: bases held against the key's words, then P from the order alone.
+// recompute is what a verifier does: bases held against the key's words, then P from the order
+// alone.
 func (r *commitRequest) recompute(begin time.Time) (any, error) {
 	if r.Vector != "P" {
 		return nil, fault.Differs(fault.BadRequest, "vector", "P (others need a key)", r.Vector)

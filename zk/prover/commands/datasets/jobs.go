@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package datasets holds the commands about datasets and epochs: trees, orders, commitments, products and proofs.
+// Package datasets holds the commands about datasets and epochs: trees, orders, commitments,
+// products and proofs.
 //
 // It may import package request, server and everything below them.
 package datasets
@@ -17,7 +18,8 @@ import (
 	"provenance/zkprover/server"
 )
 
-// job holds the fields of the prove commands. With "jobs", each entry's fields replace those of the request.
+// job holds the fields of the prove commands. With "jobs", each entry's fields replace those of the
+// request.
 type job struct {
 	Key       string `json:"key"`
 	Leaves    string `json:"leaves"`

@@ -81,7 +81,8 @@ func (s *session) leafTree(j *job) (*tree.Tree, error) {
 	return s.grow(j, j.Leaves, func() ([]fr.Element, error) { return s.elements("leaves", j.Leaves, j.Count) })
 }
 
-// grow builds the tree over the leaves that the named file gives, or returns the one built of it before.
+// grow builds the tree over the leaves that the named file gives, or returns the one built of it
+// before.
 func (s *session) grow(j *job, name string, read func() ([]fr.Element, error)) (*tree.Tree, error) {
 	if s.built == nil || s.treeName != name {
 		leaves, err := read()
@@ -99,7 +100,8 @@ func (s *session) grow(j *job, name string, read func() ([]fr.Element, error)) (
 	return s.built, nil
 }
 
-// chunk is what epoch and link jobs share: the leaves, the challenge and the blindings of the chunk.
+// chunk is what epoch and link jobs share: the leaves, the challenge and the blindings of the
+// chunk.
 type chunk struct {
 	number    int
 	leaves    []fr.Element

@@ -109,8 +109,8 @@ func CeremonySeal(_ *server.Call, text []byte) (any, error) {
 	return finished(result, dir)
 }
 
-// CeremonyVerify recomputes a closed ceremony. With key, that folder must be what the transcript gives; with cache, the
-// key is written there.
+// CeremonyVerify recomputes a closed ceremony. With key, that folder must be what the transcript
+// gives; with cache, the key is written there.
 func CeremonyVerify(_ *server.Call, text []byte) (any, error) {
 	var r struct {
 		Dir      string   `json:"dir"`

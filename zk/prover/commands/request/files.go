@@ -87,8 +87,8 @@ func ReadBlindings(path string) (*Blindings, error) {
 	return &b, nil
 }
 
-// Blinding is the entry of a chunk in a list of as many entries as there are chunks; zero is refused, for it hides
-// nothing.
+// Blinding is the entry of a chunk in a list of as many entries as there are chunks; zero is
+// refused, for it hides nothing.
 func Blinding(what string, list []string, chunk, chunks int) (fr.Element, error) {
 	if len(list) != chunks {
 		return fr.Element{}, fault.Differs(fault.BadFile, "blindings "+what, chunks, len(list))

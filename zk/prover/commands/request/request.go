@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package request reads what the commands of zkprover are asked for: the JSON of a request and the files that it names.
+// Package request reads what the commands of zkprover are asked for: the JSON of a request and the
+// files that it names.
 //
-// It may import files, field, order, proof and statement. Requests and files are the caller's and may be wrong in any
-// way; errors are faults that the caller can act on. Secrets come from files only, and no error quotes one.
+// It may import files, field, order, proof and statement. Requests and files are the caller's and
+// may be wrong in any way; errors are faults that the caller can act on. Secrets come from files
+// only, and no error quotes one.
 package request
 
 import (

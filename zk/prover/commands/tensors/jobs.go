@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package tensors holds the commands about weights: tables of committed tensors, and proofs of merges and quantizations.
+// Package tensors holds the commands about weights: tables of committed tensors, and proofs of
+// merges and quantizations.
 //
 // It may import package request, server and everything below them.
 package tensors
@@ -45,7 +46,8 @@ type opened struct {
 	done  func()
 }
 
-// proveWeights runs jobs under a key of a kind, one after the other. Proofs written before a failing job stay.
+// proveWeights runs jobs under a key of a kind, one after the other. Proofs written before a
+// failing job stay.
 func proveWeights(
 	call *server.Call, keyDir string, kind circuits.Kind, jobs []weightJob, open func(*keys.Key) (*opened, error),
 ) (any, error) {

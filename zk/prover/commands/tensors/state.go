@@ -35,9 +35,10 @@ type stateFile struct {
 	Header   string `json:"header"`   // SHA-256
 }
 
-// state is a file of finished tensors, one JSON object a line, flushed as each one is added; without a path it is nothing.
-// A last line that a crash cut off is dropped. Anything else that is not what this program would write for these files and
-// plans is refused: an empty file, another model's, a changed model's.
+// state is a file of finished tensors, one JSON object a line, flushed as each one is added;
+// without a path it is nothing. A last line that a crash cut off is dropped. Anything else that is
+// not what this program would write for these files and plans is refused: an empty file, another
+// model's, a changed model's.
 type state struct {
 	file  *os.File
 	known map[int]bool
@@ -97,8 +98,8 @@ func (s *state) append(path string, at int64) error {
 	return nil
 }
 
-// resume takes a finished tensor's root if the line is the plan's in everything else. Tensors that are not asked for are
-// kept and not used.
+// resume takes a finished tensor's root if the line is the plan's in everything else. Tensors that
+// are not asked for are kept and not used.
 func (s *state) resume(line []byte, plans []plan) error {
 	var found tensorResult
 	decoder := json.NewDecoder(bytes.NewReader(line))

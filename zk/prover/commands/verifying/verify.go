@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package verifying holds the commands that need a verifying key alone: what it is about, and whether proofs hold.
+// Package verifying holds the commands that need a verifying key alone: what it is about, and
+// whether proofs hold.
 //
 // It may import package request, server and everything below them.
 package verifying
@@ -20,7 +21,8 @@ type verdict struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// Verify answers for proof files that exist; a malformed proof is a false one, a missing file an error.
+// Verify answers for proof files that exist; a malformed proof is a false one, a missing file an
+// error.
 func Verify(_ *server.Call, text []byte) (any, error) {
 	var r struct {
 		Words  string       `json:"words"`

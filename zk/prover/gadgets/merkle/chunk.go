@@ -11,8 +11,9 @@ import (
 
 // Prefix follows selectors that are 1 up to some place and 0 from there on.
 //
-// Neighbouring selectors differ by 0 or 1, where the one before the first is 1 and the one after the last is 0. These
-// differences are boolean and sum to 1, so exactly one is 1: the selectors are boolean and non-increasing.
+// Neighbouring selectors differ by 0 or 1, where the one before the first is 1 and the one after
+// the last is 0. These differences are boolean and sum to 1, so exactly one is 1: the selectors are
+// boolean and non-increasing.
 type Prefix struct {
 	api       frontend.API
 	selectors []frontend.Variable

@@ -41,12 +41,12 @@ func (r *Record) Leaf(hash *poseidon.Gadget) frontend.Variable {
 	return hash.Hash(r.High, r.Low, r.Salt)
 }
 
-// RequireBits shows that v is an integer below 2^n, n < 253. The bits are a hint of gnark, constrained beside it: each is
-// boolean and together they are v, which no other bits are.
+// RequireBits shows that v is an integer below 2^n, n < 253. The bits are a hint of gnark,
+// constrained beside it: each is boolean and together they are v, which no other bits are.
 func RequireBits(api frontend.API, v frontend.Variable, n int) { api.ToBinary(v, n) }
 
-// RequireBelow shows that index < count for an index below 16^depth, and that count is an integer of 1..2*16^depth - 1:
-// neither side can wrap around.
+// RequireBelow shows that index < count for an index below 16^depth, and that count is an integer
+// of 1..2*16^depth - 1: neither side can wrap around.
 func RequireBelow(api frontend.API, index, count frontend.Variable, depth int) {
 	RequireBits(api, api.Sub(count, index, 1), DigitBits*depth)
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package rooms holds the module's packages to their places: which may import which, and how large a folder may be.
+// Package rooms holds the module's packages to their places: which may import which, and how large
+// a folder may be.
 package rooms
 
 import (
@@ -22,7 +23,8 @@ const (
 	tabColumns = 4
 )
 
-// layers are the packages from the bottom up. A package imports packages of layers below its own only.
+// layers are the packages from the bottom up. A package imports packages of layers below its own
+// only.
 var layers = [][]string{
 	{"fault", "field", "order", "statement", "gadgets/integer", "gadgets/poseidon", "internal/iden3"},
 	{"files", "tree", "gadgets/bfloat16", "gadgets/quantized"},
@@ -39,7 +41,8 @@ var layers = [][]string{
 	{"cmd/peers", "cmd/vectors", "cmd/zkprover"},
 }
 
-// forTests are the packages that tests alone import, from the bottom up. They may import any package.
+// forTests are the packages that tests alone import, from the bottom up. They may import any
+// package.
 var forTests = []string{"internal/fixture", "internal/wires", "internal/rooms"}
 
 // sources are the module's Go files by folder.
@@ -124,7 +127,8 @@ func TestImportsGoDownwards(t *testing.T) {
 	}
 }
 
-// The check itself sees an arrow upwards, one to the side, one to a package for tests, and an unknown package.
+// The check itself sees an arrow upwards, one to the side, one to a package for tests, and an
+// unknown package.
 func TestWrongArrowsAreSeen(t *testing.T) {
 	for _, c := range []struct{ from, to string }{
 		{"keys", "prove"}, {"keys", "proof"}, {"circuits", "circuits"}, {"server", "internal/fixture"},

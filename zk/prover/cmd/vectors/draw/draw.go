@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package draw is the source of everything in the vectors that looks random and is the same on every run.
+// Package draw is the source of everything in the vectors that looks random and is the same on
+// every run.
 //
 // It may import tree.
 package draw
@@ -46,7 +47,8 @@ func Records(count int) (digests, salts []byte) {
 	return digests, salts
 }
 
-// OutsideSubgroup is the first point on the twist, by its x = (1, i), that is not in the subgroup of order r.
+// OutsideSubgroup is the first point on the twist, by its x = (1, i), that is not in the subgroup
+// of order r.
 func OutsideSubgroup() bn254.G2Affine {
 	_, _, _, g2 := bn254.Generators()
 	b := g2.Y // the twist's constant, Y^2 - X^3

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package frozen is the form of the vector files: how proofs and their key stand in them, and how they are written.
+// Package frozen is the form of the vector files: how proofs and their key stand in them, and how
+// they are written.
 //
 // It may import field, keys, proof and verify.
 package frozen

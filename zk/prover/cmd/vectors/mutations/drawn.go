@@ -16,7 +16,8 @@ import (
 	"provenance/zkprover/verify"
 )
 
-// maxDraws bounds how often a mutation is drawn anew because it changed nothing or was there before.
+// maxDraws bounds how often a mutation is drawn anew because it changed nothing or was there
+// before.
 const maxDraws = 64
 
 // drawnOperators make one mutation each and report whether it was new.
@@ -31,8 +32,8 @@ var drawnOperators = map[string]func(m *mutator, base *vector, index int, s *ord
 	"fold":       (*mutator).fold,
 }
 
-// draw applies each drawn operator as often as the plan says, to the bases by turns. Mutation number i of an operator
-// takes its numbers from a stream of its own.
+// draw applies each drawn operator as often as the plan says, to the bases by turns. Mutation
+// number i of an operator takes its numbers from a stream of its own.
 func (m *mutator) draw(counts map[string]int) {
 	names := make([]string, 0, len(counts))
 	for name := range counts {
@@ -150,7 +151,8 @@ func (m *mutator) valid(base *vector, _ int, s *order.Stream) bool {
 	})
 }
 
-// pair adds x G to one commitment and takes it from another, or does so with their proofs of knowledge.
+// pair adds x G to one commitment and takes it from another, or does so with their proofs of
+// knowledge.
 func (m *mutator) pair(base *vector, index int, s *order.Stream) bool {
 	j, i, ok := twoOf(base.commitments, s)
 	if !ok {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package mutations derives thousands of false and valid proofs from the frozen honest ones, by a plan. They are the same
-// on every run.
+// Package mutations derives thousands of false and valid proofs from the frozen honest ones, by a
+// plan. They are the same on every run.
 //
 // It may import order, verify and what lies below them, and draw and frozen beside it.
 package mutations
@@ -31,13 +31,15 @@ type plannedKind struct {
 	SHA256 string        `json:"sha256"`
 }
 
-// plannedBase is an honest proof, by the name of its case, and the mask under which its mutations are verified.
+// plannedBase is an honest proof, by the name of its case, and the mask under which its mutations
+// are verified.
 type plannedBase struct {
 	Name string      `json:"name"`
 	Mask verify.Mask `json:"mask"`
 }
 
-// expanded is the file of one circuit. A case's words are A, B, C, commitments, proofs of knowledge and public inputs.
+// expanded is the file of one circuit. A case's words are A, B, C, commitments, proofs of knowledge
+// and public inputs.
 type expanded struct {
 	Kind  circuits.Kind  `json:"kind"`
 	VKID  string         `json:"vkId"`
@@ -72,8 +74,8 @@ func Expand(vectors, out string) error {
 
 func expandedName(kind circuits.Kind) string { return fmt.Sprintf("mutations_%s.json", kind) }
 
-// expand mutates the honest proofs of a kind. An error names the first mutation whose verdict is not the one that
-// follows from how it was made.
+// expand mutates the honest proofs of a kind. An error names the first mutation whose verdict is
+// not the one that follows from how it was made.
 func expand(vectors string, planned plannedKind, drawn map[string]int) (*expanded, error) {
 	file, vk, err := frozen.Load(vectors, planned.File)
 	if err != nil {

@@ -20,8 +20,8 @@ import (
 
 const vectorFolder = "../../../../../tests/vectors/zk"
 
-// At least 2,000 mutations of the proofs of every statement get the verdict that follows from how they were made, and
-// are the same bytes on every run.
+// At least 2,000 mutations of the proofs of every statement get the verdict that follows from how
+// they were made, and are the same bytes on every run.
 func TestMutations(t *testing.T) {
 	var p plan
 	if err := frozen.ReadJSON(filepath.Join(vectorFolder, planFile), &p); err != nil {
@@ -63,7 +63,8 @@ func TestWrongVerdictIsNamed(t *testing.T) {
 	}
 }
 
-// Proofs of knowledge that are shifted in the fold are others, and gnark's fold of them is what it was.
+// Proofs of knowledge that are shifted in the fold are others, and gnark's fold of them is what it
+// was.
 func TestShiftsInTheFoldCancel(t *testing.T) {
 	file, vk, err := frozen.Load(vectorFolder, frozen.EpochFile)
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"provenance/zkprover/keys"
 )
 
-// mutator derives the mutations of one circuit. Each says by how it was made whether it must verify; that is held
-// against the verifier of this module, and by their tests against the others.
+// mutator derives the mutations of one circuit. Each says by how it was made whether it must
+// verify; that is held against the verifier of this module, and by their tests against the others.
 type mutator struct {
 	vk    *keys.Verifying
 	bases []*vector
@@ -54,7 +54,8 @@ func (m *mutator) otherOf(i int) *vector {
 	}
 }
 
-// emit adds a changed copy of a base and reports whether it was new. What is unchanged or was emitted before is left out.
+// emit adds a changed copy of a base and reports whether it was new. What is unchanged or was
+// emitted before is left out.
 func (m *mutator) emit(base *vector, what string, valid bool, change func(*vector)) bool {
 	v := base.copy()
 	change(v)
@@ -210,8 +211,8 @@ func (m *mutator) parts(base, other *vector) {
 	m.emit(base, "commitments and poks of another statement", false, func(v *vector) { v.take(other, v.commitment(0), 2*list) })
 }
 
-// masks ask for the knowledge of every set of commitments, and of one that does not exist. Honest knowledge holds, but
-// for a commitment at infinity.
+// masks ask for the knowledge of every set of commitments, and of one that does not exist. Honest
+// knowledge holds, but for a commitment at infinity.
 func (m *mutator) masks(base *vector) {
 	for mask := range base.mask | 1<<(base.commitments+1) {
 		valid := mask < 1<<base.commitments

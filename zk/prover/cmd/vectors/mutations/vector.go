@@ -14,8 +14,8 @@ import (
 	"provenance/zkprover/verify"
 )
 
-// vector is a proof as words, which hold what no parsed proof can: A, B, C, commitments, proofs of knowledge, public
-// inputs. Points of the first group are named by the place of their first word.
+// vector is a proof as words, which hold what no parsed proof can: A, B, C, commitments, proofs of
+// knowledge, public inputs. Points of the first group are named by the place of their first word.
 type vector struct {
 	name        string
 	vkid, kind  string
@@ -69,8 +69,9 @@ func (v *vector) onlyUnchecked(places ...int) bool {
 	return true
 }
 
-// points are the places of the points of the first group that a verifier looks at. Proofs of knowledge outside the mask
-// are not among them: a contract does not read them, a file with malformed ones is refused.
+// points are the places of the points of the first group that a verifier looks at. Proofs of
+// knowledge outside the mask are not among them: a contract does not read them, a file with
+// malformed ones is refused.
 func (v *vector) points() []int {
 	places := []int{placeA, placeC}
 	for i := range v.commitments {

@@ -17,7 +17,8 @@ import (
 	"provenance/zkprover/keys"
 )
 
-// keyCase is a key's bytes and whether loaders must take them. Rule names what is wrong (docs/security-model.md, rule 7).
+// keyCase is a key's bytes and whether loaders must take them. Rule names what is wrong
+// (docs/security-model.md, rule 7).
 type keyCase struct {
 	Name  string `json:"name"`
 	Rule  string `json:"rule"`

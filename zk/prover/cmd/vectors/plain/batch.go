@@ -15,8 +15,8 @@ import (
 	"provenance/zkprover/proof"
 )
 
-// batchCase is a batch of frozen proofs, named by their cases, with the weights of its equations: one row for each proof, its
-// main equation first and then the knowledge of each commitment.
+// batchCase is a batch of frozen proofs, named by their cases, with the weights of its equations:
+// one row for each proof, its main equation first and then the knowledge of each commitment.
 type batchCase struct {
 	Name    string     `json:"name"`
 	File    string     `json:"file"`

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package plain makes the vectors that are the same on every run: hashes, orders, trees, keys and weights of batches.
+// Package plain makes the vectors that are the same on every run: hashes, orders, trees, keys and
+// weights of batches.
 //
 // It may import keys, order and tree and what lies below them, and draw and frozen beside it.
 package plain
@@ -20,7 +21,8 @@ import (
 	"provenance/zkprover/tree"
 )
 
-// published marks the numbers of inputs whose hash of 1..n stands in circomlibjs' or go-iden3-crypto's own tests.
+// published marks the numbers of inputs whose hash of 1..n stands in circomlibjs' or
+// go-iden3-crypto's own tests.
 var published = map[int]bool{1: true, 2: true, 3: true, 4: true, 5: true, 6: true, 16: true}
 
 type poseidonCase struct {

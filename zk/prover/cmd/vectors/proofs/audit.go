@@ -28,8 +28,9 @@ type labelled struct {
 	proof *proof.Proof
 }
 
-// plainProofs are the vectors of a kind without commitments: honest proofs of different statements, the other valid
-// forms of the first and the mistakes that the operators of mutations.json do not make.
+// plainProofs are the vectors of a kind without commitments: honest proofs of different statements,
+// the other valid forms of the first and the mistakes that the operators of mutations.json do not
+// make.
 func plainProofs(key *keys.Key, proofs []labelled) (any, error) {
 	s := &suite{vk: key.Verifying}
 	for _, honest := range proofs {

@@ -199,7 +199,8 @@ func (s *suite) commitments(label string, p, other *proof.Proof) {
 	})
 }
 
-// shiftInFold adds X to pok j and takes c^(j-i) X from pok i, c being gnark's folding challenge: sum c^k pok_k stays.
+// shiftInFold adds X to pok j and takes c^(j-i) X from pok i, c being gnark's folding challenge:
+// sum c^k pok_k stays.
 func shiftInFold(p *proof.Proof, j, i int) {
 	_, _, x, _ := bn254.Generators()
 	challenge, err := verify.FoldingChallenge(p)
@@ -216,7 +217,8 @@ func shiftInFold(p *proof.Proof, j, i int) {
 	p.Knowledge[i].Sub(&p.Knowledge[i], &x)
 }
 
-// forgeries satisfy the main equation without any witness by way of one commitment whose knowledge is not checked.
+// forgeries satisfy the main equation without any witness by way of one commitment whose knowledge
+// is not checked.
 func (s *suite) forgeries(p *proof.Proof) {
 	for free, name := range []string{"D", "U", "P"} {
 		open := verify.MaskAll &^ (1 << free)

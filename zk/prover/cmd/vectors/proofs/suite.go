@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package proofs makes the vectors of proofs: honest ones of every statement, and false ones derived from them. Keys and
-// proofs are random, so the files are written once and frozen.
+// Package proofs makes the vectors of proofs: honest ones of every statement, and false ones
+// derived from them. Keys and proofs are random, so the files are written once and frozen.
 //
 // It may import prove and the packages below it, verify, and draw and frozen beside it.
 package proofs
@@ -51,7 +51,8 @@ func (s *suite) edit(name string, honest *proof.Proof, mask verify.Mask, valid b
 	s.add(name, p.ToJSON(), mask, valid, why)
 }
 
-// editWire adds the case of a changed copy of the wire form: numbers that a parsed proof cannot hold.
+// editWire adds the case of a changed copy of the wire form: numbers that a parsed proof cannot
+// hold.
 func (s *suite) editWire(name string, honest *proof.Proof, mask verify.Mask, why string, change func(*proof.JSON)) {
 	text, err := honest.Marshal()
 	if err != nil {

@@ -47,8 +47,8 @@ func newTensor(name string, layout weights.Layout, rows, columns int, values []u
 	return blocks.Tensor{Name: name, Tree: built}, err
 }
 
-// quantizedBlock is the deployed form of a block; the codes are rounded in 64-bit numbers, where no ratio of two
-// bfloat16 numbers comes as near to a tie as to be rounded across it.
+// quantizedBlock is the deployed form of a block; the codes are rounded in 64-bit numbers, where no
+// ratio of two bfloat16 numbers comes as near to a tie as to be rounded across it.
 func quantizedBlock(kind circuits.Kind, block []uint16) ([]byte, error) {
 	top, err := new(quantized.Maximum).Set((*[page.Values]uint16)(block))
 	if err != nil {
