@@ -37,7 +37,8 @@ func put(t *testing.T, dir, name string, data []byte) {
 	}
 }
 
-// rewrite lets an attacker who owns the folder write a manifest that fits what was done to the files.
+// rewrite lets an attacker who owns the folder write a manifest that fits what was done to the
+// files.
 func rewrite(t *testing.T, dir string, change func(m *Manifest)) {
 	t.Helper()
 	m := new(Manifest)
@@ -119,8 +120,8 @@ func TestTooFewContributions(t *testing.T) {
 	refused(t, "phase 1 open", dir, "phase 1 of the ceremony is not closed")
 }
 
-// Any byte of any file counts: the transcript is refused, or it is another one (the last beacon, the free text of a
-// source), from which the key does not follow.
+// Any byte of any file counts: the transcript is refused, or it is another one (the last beacon,
+// the free text of a source), from which the key does not follow.
 func TestTamperedFiles(t *testing.T) {
 	honest := transcript(t, epochShape)
 	folder, _ := storedKey(t, epochShape)
@@ -246,7 +247,8 @@ func TestRepeatedContribution(t *testing.T) {
 	}
 }
 
-// trivial is a contribution to phase 1 whose three secrets are 1: its proofs of knowledge are right.
+// trivial is a contribution to phase 1 whose three secrets are 1: its proofs of knowledge are
+// right.
 func trivial(t *testing.T, dir string) []byte {
 	t.Helper()
 	start := read(t, dir, fileName(phase1, 0))[headerBytes:]

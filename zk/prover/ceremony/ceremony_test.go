@@ -112,7 +112,8 @@ func closed(t *testing.T, shape circuits.Shape) *ceremony {
 	return c
 }
 
-// transcript is a copy of a closed ceremony of two contributions per phase, which a test may damage.
+// transcript is a copy of a closed ceremony of two contributions per phase, which a test may
+// damage.
 func transcript(t *testing.T, shape circuits.Shape) string {
 	t.Helper()
 	dir := t.TempDir()

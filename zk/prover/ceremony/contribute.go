@@ -12,6 +12,7 @@ import (
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
+	"provenance/zkprover/files"
 	"provenance/zkprover/keys"
 )
 
@@ -29,12 +30,12 @@ func Begin(shape circuits.Shape, dir string) (*Manifest, error) {
 		return nil, err
 	}
 	m := newManifest(circuit)
-	return m, writeFile(filepath.Join(dir, FileManifest), m.encode())
+	return m, files.Write(filepath.Join(dir, FileManifest), m.encode(), files.Public)
 }
 
 func writeState(path string, circuit *keys.Circuit, h header, s state) error {
 	h.shape, h.circuit = circuit.Shape, circuit.Digest
-	return writeFile(path, append(h.encode(), encode(s)...))
+	return files.Write(path, append(h.encode(), encode(s)...), files.Public)
 }
 
 // Receipt is what a contributor publishes.
@@ -45,8 +46,9 @@ type Receipt struct {
 	SHA256 string `json:"sha256"` // of the file made
 }
 
-// Contribute reads a state file and writes the next one, with secrets drawn from the system's generator that exist in
-// this process's memory only. The file read need not be true: a contribution to a false one is refused later.
+// Contribute reads a state file and writes the next one, with secrets drawn from the system's
+// generator that exist in this process's memory only. The file read need not be true: a
+// contribution to a false one is refused later.
 func Contribute(in, out, name string) (*Receipt, error) {
 	if err := checkText("contributor's name", name, maxNameBytes); err != nil {
 		return nil, err
@@ -83,7 +85,8 @@ func (l *loaded) receipt() *Receipt {
 	return &Receipt{Phase: l.phase, Index: l.index, Name: l.name, SHA256: fmt.Sprintf("%x", l.file)}
 }
 
-// circuitOf compiles the circuit that a state file names and requires that its digest is that of the file.
+// circuitOf compiles the circuit that a state file names and requires that its digest is that of
+// the file.
 func circuitOf(path string) (*keys.Circuit, *header, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -112,9 +115,9 @@ func circuitOf(path string) (*keys.Circuit, *header, error) {
 
 // openTranscript locks a transcript folder of which a phase is open.
 func openTranscript(dir string) (m *Manifest, circuit *keys.Circuit, unlock func(), err error) {
-	unlock, err = keys.Lock(filepath.Join(dir, ".lock"))
+	unlock, err = files.Lock(filepath.Join(dir, ".lock"))
 	if err != nil {
-		return nil, nil, nil, fault.New(fault.BadFile, "%v", err)
+		return nil, nil, nil, err
 	}
 	m, circuit, err = loadManifest(dir)
 	if err == nil && m.open() == 0 {
@@ -127,7 +130,8 @@ func openTranscript(dir string) (m *Manifest, circuit *keys.Circuit, unlock func
 	return m, circuit, unlock, nil
 }
 
-// Accept verifies a contribution against the last one of the open phase and takes it into the transcript.
+// Accept verifies a contribution against the last one of the open phase and takes it into the
+// transcript.
 func Accept(dir, path string) (*Receipt, error) {
 	m, circuit, unlock, err := openTranscript(dir)
 	if err != nil {
@@ -151,16 +155,17 @@ func Accept(dir, path string) (*Receipt, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	data, err := readFile(path, int64(headerBytes+maxNameBytes+layoutOf(circuit, number).size(next.index)))
+	data, err := files.Read("contribution", path, int64(headerBytes+maxNameBytes+layoutOf(circuit, number).size(next.index)))
 	if err != nil {
 		return nil, err
 	}
 	if sha256.Sum256(data) != next.file {
 		return nil, fault.New(fault.BadFile, "%s changed while it was read", path)
 	}
-	// The contribution counts from the manifest's rename on; a file written before it and not listed is written anew.
-	if err := writeFile(filepath.Join(dir, fileName(number, next.index)), data); err != nil {
+	// The contribution counts from the manifest's rename on; a file written before it and not
+	// listed is written anew.
+	if err := files.Write(filepath.Join(dir, fileName(number, next.index)), data, files.Public); err != nil {
 		return nil, err
 	}
-	return next.receipt(), writeFile(filepath.Join(dir, FileManifest), m.encode())
+	return next.receipt(), files.Write(filepath.Join(dir, FileManifest), m.encode(), files.Public)
 }

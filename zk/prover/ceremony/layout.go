@@ -21,8 +21,9 @@ const (
 	challengeBytes = 32
 )
 
-// layout is where gnark's serialization of a circuit's state must have which lengths. gnark allocates what a length
-// says before it reads; a file is held against its layout first, so that it allocates nothing of its own choice.
+// layout is where gnark's serialization of a circuit's state must have which lengths. gnark
+// allocates what a length says before it reads; a file is held against its layout first, so that it
+// allocates nothing of its own choice.
 type layout struct {
 	bytes  int   // without the challenge at the end
 	proofs []int // offsets of the proofs of update
@@ -62,8 +63,8 @@ func layoutOf(circuit *keys.Circuit, phase int) *layout {
 	return layoutOfPhase2(circuit)
 }
 
-// layoutOfPhase1: proofs of tau, alpha, beta; n; beta in G2; powers of tau in G1 (2n-2) and G2 (n-1), beta and alpha
-// times powers of tau (n each).
+// layoutOfPhase1: proofs of tau, alpha, beta; n; beta in G2; powers of tau in G1 (2n-2) and G2
+// (n-1), beta and alpha times powers of tau (n each).
 func layoutOfPhase1(n int) *layout {
 	l := new(layout)
 	for range 3 {
@@ -74,8 +75,9 @@ func layoutOfPhase1(n int) *layout {
 	return l
 }
 
-// layoutOfPhase2: the number of commitments; delta in G1; the points of private wires and of the vanishing polynomial;
-// delta in G2; per commitment its bases times sigma; per commitment sigma in G2; proofs of delta and of each sigma.
+// layoutOfPhase2: the number of commitments; delta in G1; the points of private wires and of the
+// vanishing polynomial; delta in G2; per commitment its bases times sigma; per commitment sigma in
+// G2; proofs of delta and of each sigma.
 func layoutOfPhase2(circuit *keys.Circuit) *layout {
 	internal, secret, _ := circuit.System.GetNbVariables()
 	bases := circuit.Shape.Bases()
@@ -122,7 +124,8 @@ func (l *layout) check(payload []byte, index int) error {
 	return nil
 }
 
-// secrets are the commitments [x] to the secrets of a contribution. It refuses x = 0, 1 and -1, which add nothing.
+// secrets are the commitments [x] to the secrets of a contribution. It refuses x = 0, 1 and -1,
+// which add nothing.
 func (l *layout) secrets(payload []byte) ([][]byte, error) {
 	_, _, one, _ := bn254.Generators()
 	var minusOne, zero bn254.G1Affine

@@ -13,6 +13,7 @@ import (
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
+	"provenance/zkprover/files"
 	"provenance/zkprover/keys"
 )
 
@@ -21,7 +22,8 @@ const (
 	headerBytes = len(magic) + 1 + 2 + 1 + 4 + 4 + sha256.Size + 1 // and the name
 )
 
-// state is what gnark calls Phase1 or Phase2: parameters after a contribution, and the proof that it is one.
+// state is what gnark calls Phase1 or Phase2: parameters after a contribution, and the proof that
+// it is one.
 type state interface {
 	io.WriterTo
 	io.ReaderFrom
@@ -70,7 +72,8 @@ func parseHeader(data []byte) (*header, error) {
 	return h, checkText("contributor's name", h.name, maxNameBytes)
 }
 
-// loaded is a state file that was read: everything about it but whether it follows from the one before.
+// loaded is a state file that was read: everything about it but whether it follows from the one
+// before.
 type loaded struct {
 	header
 	state     state
@@ -80,10 +83,11 @@ type loaded struct {
 	file      [sha256.Size]byte
 }
 
-// load reads an untrusted state file. want is the phase and index expected; the circuit is the one to hold it against.
+// load reads an untrusted state file. want is the phase and index expected; the circuit is the one
+// to hold it against.
 func load(path string, circuit *keys.Circuit, want header) (*loaded, error) {
 	l := layoutOf(circuit, want.phase)
-	data, err := readFile(path, int64(headerBytes+maxNameBytes+l.size(want.index)))
+	data, err := files.Read("contribution", path, int64(headerBytes+maxNameBytes+l.size(want.index)))
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +116,8 @@ func (h *header) facts() string {
 	return fmt.Sprintf("phase %d, %d, %s %d/%d %x", h.phase, h.index, h.shape.Kind, h.shape.Slots, h.shape.Depth, h.circuit[:8])
 }
 
-// parseState decodes a state with points on their curves and in their subgroups, in their one encoding.
+// parseState decodes a state with points on their curves and in their subgroups, in their one
+// encoding.
 func parseState(l *layout, payload []byte, h header) (s state, err error) {
 	if err := l.check(payload, h.index); err != nil {
 		return nil, err
@@ -155,7 +160,8 @@ func guarded(work func() error) (err error) {
 	return work()
 }
 
-// follows requires that next was made from this state, whose digest is known, by someone who knew the secrets.
+// follows requires that next was made from this state, whose digest is known, by someone who knew
+// the secrets.
 func follows(previous state, digest [sha256.Size]byte, next *loaded) error {
 	if !bytes.Equal(next.challenge, digest[:]) {
 		return fault.Differs(fault.BadFile, "state that the contribution was made from", fmt.Sprintf("%x", digest), fmt.Sprintf("%x", next.challenge)).

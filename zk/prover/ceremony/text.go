@@ -4,9 +4,6 @@ package ceremony
 
 import (
 	"encoding/hex"
-	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -44,46 +41,4 @@ func beaconValue(b *keys.Beacon) []byte {
 		panic(err)
 	}
 	return value
-}
-
-func readFile(path string, limit int64) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, fault.New(fault.BadFile, "%v", err)
-	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, limit+1))
-	if err != nil {
-		return nil, fault.New(fault.BadFile, "%v", err)
-	}
-	if int64(len(data)) > limit {
-		return nil, fault.New(fault.BadFile, "%s is larger than %d bytes", filepath.Base(path), limit)
-	}
-	return data, nil
-}
-
-// writeFile writes a file beside its place and renames it, so that a reader sees it whole or not at all.
-func writeFile(path string, data []byte) error {
-	file, err := os.CreateTemp(filepath.Dir(path), ".making-")
-	if err != nil {
-		return fault.New(fault.BadFile, "%v", err)
-	}
-	defer os.Remove(file.Name()) // fails after the rename, when there is nothing to remove
-	_, err = file.Write(data)
-	if err == nil {
-		err = file.Chmod(0o644)
-	}
-	if err == nil {
-		err = file.Sync()
-	}
-	if closing := file.Close(); err == nil {
-		err = closing
-	}
-	if err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		return fault.New(fault.BadFile, "%v", err)
-	}
-	return nil
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package ceremony makes keys with several parties, so that forging proofs takes all of them together.
+// Package ceremony makes keys with several parties, so that forging proofs takes all of them
+// together.
 //
 // A transcript is a folder (docs/formats/ceremony.md):
 //
@@ -10,8 +11,8 @@
 //
 // Everything but the contributions is recomputed by [Verify]; nothing in the folder is believed.
 //
-// Source: Bowe, Gabizon, Miers, "Scalable Multi-party Computation for zk-SNARK Parameters in the Random Beacon Model"
-// (ePrint 2017/1050), as gnark's backend/groth16/bn254/mpcsetup implements it.
+// Source: Bowe, Gabizon, Miers, "Scalable Multi-party Computation for zk-SNARK Parameters in the
+// Random Beacon Model" (ePrint 2017/1050), as gnark's backend/groth16/bn254/mpcsetup implements it.
 package ceremony
 
 import (
@@ -27,6 +28,7 @@ import (
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
+	"provenance/zkprover/files"
 	"provenance/zkprover/keys"
 )
 
@@ -49,7 +51,8 @@ const (
 	phase2 = 2
 )
 
-// Contribution is one entry of the manifest. Name is what the contributor wrote; nothing shows that it is theirs.
+// Contribution is one entry of the manifest. Name is what the contributor wrote; nothing shows that
+// it is theirs.
 type Contribution struct {
 	Name   string `json:"name"`
 	SHA256 string `json:"sha256"`
@@ -118,10 +121,11 @@ func (m *Manifest) open() int {
 	return 0
 }
 
-// loadManifest reads the manifest of an untrusted folder and compiles the circuit that it names. Errors are bad_file: not
-// the canonical encoding, another circuit, texts or beacons that are not well-formed.
+// loadManifest reads the manifest of an untrusted folder and compiles the circuit that it names.
+// Errors are bad_file: not the canonical encoding, another circuit, texts or beacons that are not
+// well-formed.
 func loadManifest(dir string) (*Manifest, *keys.Circuit, error) {
-	data, err := readFile(filepath.Join(dir, FileManifest), maxManifestBytes)
+	data, err := files.Read("transcript", filepath.Join(dir, FileManifest), maxManifestBytes)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -180,7 +184,8 @@ func (m *Manifest) check() error {
 	return nil
 }
 
-// requireFiles refuses a folder that lacks a file of the manifest or holds one that it does not name.
+// requireFiles refuses a folder that lacks a file of the manifest or holds one that it does not
+// name.
 func (m *Manifest) requireFiles(dir string) error {
 	want := []string{FileManifest}
 	for number := phase1; number <= phase2; number++ {

@@ -12,6 +12,7 @@ import (
 	"github.com/consensys/gnark/backend/groth16/bn254/mpcsetup"
 
 	"provenance/zkprover/fault"
+	"provenance/zkprover/files"
 	"provenance/zkprover/keys"
 )
 
@@ -34,9 +35,10 @@ func (r *Result) RequireKey(dir string) error {
 	return keys.RequireSame(r.Material, r.Manifest.Digest(), r.Beacon(), dir)
 }
 
-// Verify recomputes a closed ceremony from the folder's files, all of them attacker-controlled, and returns the key. It
-// refuses (bad_file) whatever does not follow, fewer than minimum contributions in either phase, and a transcript that
-// lacks one of the attested digests (SHA-256 of contributions, in hexadecimal).
+// Verify recomputes a closed ceremony from the folder's files, all of them attacker-controlled, and
+// returns the key. It refuses (bad_file) whatever does not follow, fewer than minimum contributions
+// in either phase, and a transcript that lacks one of the attested digests (SHA-256 of
+// contributions, in hexadecimal).
 func Verify(dir string, minimum int, attested []string) (*Result, error) {
 	if minimum < MinContributions {
 		return nil, fault.Differs(fault.BadRequest, "minimum of contributions", MinContributions, minimum)
@@ -113,12 +115,13 @@ func verifyPhase1(dir string, m *Manifest, circuit *keys.Circuit) (*mpcsetup.Srs
 	return &commons, nil
 }
 
-// verifyPhase follows a phase from its start, which the caller computed, and returns its last state.
+// verifyPhase follows a phase from its start, which the caller computed, and returns its last
+// state.
 func verifyPhase(dir string, m *Manifest, circuit *keys.Circuit, number int, start state) (state, error) {
 	want := header{phase: number, shape: circuit.Shape, circuit: circuit.Digest}
 	payload := encode(start)
 	expected := append(want.encode(), payload...)
-	data, err := readFile(filepath.Join(dir, fileName(number, 0)), int64(len(expected)))
+	data, err := files.Read("transcript", filepath.Join(dir, fileName(number, 0)), int64(len(expected)))
 	if err != nil {
 		return nil, err
 	}

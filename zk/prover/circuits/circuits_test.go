@@ -5,14 +5,14 @@ package circuits
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"testing"
 
+	"github.com/consensys/gnark-crypto/ecc"
 	"github.com/consensys/gnark/constraint"
 	cs "github.com/consensys/gnark/constraint/bn254"
 	"github.com/consensys/gnark/frontend"
-
-	"github.com/consensys/gnark-crypto/ecc"
 	"github.com/consensys/gnark/frontend/cs/r1cs"
 )
 
@@ -82,6 +82,29 @@ func TestCompilationIsDeterministic(t *testing.T) {
 	}
 }
 
+// A key is named by the digest of its circuit: whoever changes one of these makes every key of that
+// kind useless.
+func TestCircuitsAreFrozen(t *testing.T) {
+	for shape, want := range map[Shape]string{
+		{KindEpoch, 256, 0}: "839056da9f8175081c188171917c09f11724595aee4eb9412af947b2deb79e9a",
+		{KindTree, 256, 5}:  "458df602f0476deb7fc057bdc32e8e236428b8fb2a409b4498afe73e1d180a76",
+		{KindSorted, 16, 1}: "49e1db71250c68d79fe9a673d3eec4c527db68af836f72356a6a327c5d8dcfeb",
+		{KindMember, 1, 5}:  "e2decd95a00a2633989ce4ea8d98acb890cd606da826012e4f485b59f6d88d09",
+		{KindAbsent, 1, 5}:  "6e4e2e603c7828107bc4f89110cf2dccd84b40eef0a1fa313073ee9e24a2bc36",
+		{KindQ8_0, 4, 3}:    "722855f052289bc75fd39b3cc6f0bda1f910c3215d69d8ae8d57376ef162d3ed",
+		{KindInt8, 4, 3}:    "39cfbcaacbb4688a943bfd2ad08947ff06b2cbf5f8f69e35386e0441db288a4e",
+		MergeShape(3, 3, 8): "2f70f64b003b66ff1d4eb488983cc55559cb44925e324dec299b1e10fd6e5958",
+	} {
+		digest := sha256.New()
+		if _, err := compile(t, shape).WriteTo(digest); err != nil {
+			t.Fatal(err)
+		}
+		if got := hex.EncodeToString(digest.Sum(nil)); got != want {
+			t.Errorf("%v: digest %s, want %s", shape, got, want)
+		}
+	}
+}
+
 func TestShapes(t *testing.T) {
 	for _, shape := range []Shape{
 		{KindEpoch, 0, 0}, {KindEpoch, MaxSlots + 1, 0}, {KindEpoch, 256, 5}, {KindTree, 255, 5}, {KindTree, 1, 5},
@@ -98,7 +121,8 @@ func TestShapes(t *testing.T) {
 	}
 }
 
-// Each commitment holds exactly its vector, its blinding and gnark's mask; the other circuits hold none.
+// Each commitment holds exactly its vector, its blinding and gnark's mask; the other circuits hold
+// none.
 func TestCommittedWires(t *testing.T) {
 	const slots = 7
 	system := compile(t, Shape{KindEpoch, slots, 0})
@@ -126,7 +150,8 @@ func TestCommittedWires(t *testing.T) {
 	}
 }
 
-// Two committed wires that always occur together would share a base. Each must have a side of a constraint of its own.
+// Two committed wires that always occur together would share a base. Each must have a side of a
+// constraint of its own.
 func TestEachCommittedWireSitsInAConstraintOfItsOwn(t *testing.T) {
 	system := compile(t, Shape{KindEpoch, 9, 0})
 	committed := map[int]bool{}
@@ -158,7 +183,8 @@ func TestEachCommittedWireSitsInAConstraintOfItsOwn(t *testing.T) {
 
 type constraintSide = constraint.LinearExpression
 
-// The hash wires that gnark derives from commitments must occur in no constraint: their points are infinity then.
+// The hash wires that gnark derives from commitments must occur in no constraint: their points are
+// infinity then.
 func TestHashWiresAreUnused(t *testing.T) {
 	system := compile(t, Shape{KindEpoch, 9, 0})
 	hashes := system.CommitmentInfo.(constraint.Groth16Commitments).CommitmentIndexes()
@@ -173,7 +199,8 @@ func TestHashWiresAreUnused(t *testing.T) {
 	}
 }
 
-// sharing is an epoch circuit whose second commitment includes a public input: CheckCommitments must refuse it.
+// sharing is an epoch circuit whose second commitment includes a public input: CheckCommitments
+// must refuse it.
 type sharing struct {
 	Epoch
 	fault string

@@ -17,7 +17,8 @@ import (
 // MaxSlots bounds the size of a circuit (344,064 is the largest pinned key).
 const MaxSlots = 1 << 20
 
-// Shape names one circuit. What slots and depth mean is the kind's own (docs/formats/proofs.md, "Verifying key").
+// Shape names one circuit. What slots and depth mean is the kind's own (docs/formats/proofs.md,
+// "Verifying key").
 type Shape struct {
 	Kind  Kind
 	Slots int
@@ -63,8 +64,9 @@ func Compile(s Shape) (*cs.R1CS, error) {
 	return system, CheckCommitments(system, s)
 }
 
-// CheckCommitments requires that the commitments of the system are the anchored ones of the shape and nothing else:
-// each over consecutive secret inputs (the vector and its blinding) and one mask, none over public wires.
+// CheckCommitments requires that the commitments of the system are the anchored ones of the shape
+// and nothing else: each over consecutive secret inputs (the vector and its blinding) and one mask,
+// none over public wires.
 func CheckCommitments(system *cs.R1CS, s Shape) error {
 	commitments, ok := system.CommitmentInfo.(constraint.Groth16Commitments)
 	if !ok || len(commitments) != s.Commitments() {

@@ -16,29 +16,33 @@ import (
 
 // Merge is the circuit of the statement `merge`: sampled blocks of an exactly rounded LoRA merge.
 //
-// Shown, for each block number n of the index words: with i, j the quotient and the remainder of n by the blocks per row,
-// every one of the 32 values of block n of the tree `merged` is the bfloat16 nearest (even on ties, zero as +0) to the
-// value there in `base` plus s * sum_k B[i,k] * A[k,j], for row i of the tree `b`, the block column j of the tree `a` and
-// s = scale / 2^16. Nothing is rounded in between.
+// Shown, for each block number n of the index words: with i, j the quotient and the remainder of n
+// by the blocks per row, every one of the 32 values of block n of the tree `merged` is the bfloat16
+// nearest (even on ties, zero as +0) to the value there in `base` plus s * sum_k B[i,k] * A[k,j],
+// for row i of the tree `b`, the block column j of the tree `a` and s = scale / 2^16. Nothing is
+// rounded in between.
 //
-// Not shown: that n is below the tensor's number of blocks and that `columns` is its blocks per row (both are the
-// verifier's to take from the tables of tensors); anything about blocks that were not drawn; that A and B have zeros from
-// the adapter's own rank on.
+// Not shown: that n is below the tensor's number of blocks and that `columns` is its blocks per row
+// (both are the verifier's to take from the tables of tensors); anything about blocks that were not
+// drawn; that A and B have zeros from the adapter's own rank on.
 //
-// Inputs. Roots: any element below r. scale < 2^32 and columns <= 2^16 + j are enforced. Values of A and B are 0 or of
-// absolute value in [2^-40, 2^4), those of W and W' 0 or in [2^-100, 2^8), enforced by their witnesses' form.
+// Inputs. Roots: any element below r. scale < 2^32 and columns <= 2^16 + j are enforced. Values of
+// A and B are 0 or of absolute value in [2^-40, 2^4), those of W and W' 0 or in [2^-100, 2^8),
+// enforced by their witnesses' form.
 //
-// Bounds, as integers in units of 2^-110: |A|, |B| < 2^51 (units of 2^-47), scale < 2^32 (2^-16), at most 64 products, so
-// the sum is below 2^140 and with W, below 2^118, the total below 2^141, as package bfloat16 requires. Block numbers are
-// below 7 * 16^7 < 2^31 and columns below 2^29, so i * columns + j has no wrap, and with j < columns it fixes i and j.
+// Bounds, as integers in units of 2^-110: |A|, |B| < 2^51 (units of 2^-47), scale < 2^32 (2^-16),
+// at most 64 products, so the sum is below 2^140 and with W, below 2^118, the total below 2^141, as
+// package bfloat16 requires. Block numbers are below 7 * 16^7 < 2^31 and columns below 2^29, so
+// i * columns + j has no wrap, and with j < columns it fixes i and j.
 //
 // Commitments: none, and no lookups.
 //
-// Constraints of rank 8 with 3 levels: 20,281 per block and 2,475 per proof (63,318 for 3 blocks; snapshot-tested), and a few
-// where the compiler cuts long sums. Of those
-// per block 7,842 are Poseidon, 5,888 the values of A and 5,664 those of W and W' with products and rounding.
+// Constraints of rank 8 with 3 levels: 20,281 per block and 2,475 per proof (63,318 for 3 blocks;
+// snapshot-tested), and a few where the compiler cuts long sums. Of those per block 7,842 are
+// Poseidon, 5,888 the values of A and 5,664 those of W and W' with products and rounding.
 //
-// Source: docs/formats/statements.md, "merge"; trainer/provenance_trainer/model/merge.py is the reference.
+// Source: docs/formats/statements.md, "merge"; trainer/provenance_trainer/model/merge.py is the
+// reference.
 type Merge struct {
 	Base    frontend.Variable   `gnark:",public"`
 	A       frontend.Variable   `gnark:",public"`
@@ -52,7 +56,8 @@ type Merge struct {
 	Blocks                         []MergeBlock
 }
 
-// MergeBlock is the witness of one block: where it lies, the openings in the four trees and the values there.
+// MergeBlock is the witness of one block: where it lies, the openings in the four trees and the
+// values there.
 type MergeBlock struct {
 	At           page.Position
 	Base, Merged page.Opening
@@ -195,8 +200,8 @@ func (m *merging) scaled(row []*bfloat16.Value) []frontend.Variable {
 	return out
 }
 
-// row opens row i of B and returns i and scale * B[i,k]. With rank 64 the row is blocks 2i and 2i + 1; half the first
-// number has 31 bits only if it is even.
+// row opens row i of B and returns i and scale * B[i,k]. With rank 64 the row is blocks 2i and
+// 2i + 1; half the first number has 31 bits only if it is even.
 func (m *merging) row(b *MergeBlock) (row frontend.Variable, factors []frontend.Variable) {
 	numbers := values(b.RowValues, m.factor)
 	for t := range b.Rows {

@@ -115,7 +115,8 @@ func (c *mergeCase) neighbours() []uint16 {
 	return out
 }
 
-// Every case has exactly the witness of the exact result; the neighbours, and results outside the window, have none.
+// Every case has exactly the witness of the exact result; the neighbours, and results outside the
+// window, have none.
 func TestMergeEntries(t *testing.T) {
 	system := compileEntry(t)
 	for _, c := range mergeCases(t) {

@@ -26,8 +26,8 @@ func CodeWords(blocks, blockBytes int) int {
 	return (blocks*blockBytes + BytesPerWord - 1) / BytesPerWord
 }
 
-// Quantized is what the circuits of quantized blocks have in common: root, index words and code words are public, and
-// every block is opened in one tree.
+// Quantized is what the circuits of quantized blocks have in common: root, index words and code
+// words are public, and every block is opened in one tree.
 type Quantized struct {
 	Root    frontend.Variable   `gnark:",public"`
 	Indexes []frontend.Variable `gnark:",public"`
@@ -88,7 +88,8 @@ func (b *OpenedBlock) codes(api frontend.API, f quantized.Format, values []*quan
 	return out
 }
 
-// assert constrains the public words. Every byte is in [0, 255] by its own constraints, so words hold them in one way.
+// assert constrains the public words. Every byte is in [0, 255] by its own constraints, so words
+// hold them in one way.
 func (c *Quantized) assert(api frontend.API, indexes, bytes []frontend.Variable) {
 	page.AssertIndexes(api, c.Indexes, indexes)
 	for w := range c.Codes {

@@ -43,9 +43,9 @@ func positionSums(bases []bn254.G1Affine) (weighted, sum bn254.G1Affine, err err
 	return weighted, sum, err
 }
 
-// ParsePositionBases reads the bases of positions and holds them against the key: their digest, I_0 and S, and that
-// none is infinity or repeated. data is the whole of bases.bin or the part of the positions alone. The key must be of
-// kind epoch.
+// ParsePositionBases reads the bases of positions and holds them against the key: their digest, I_0
+// and S, and that none is infinity or repeated. data is the whole of bases.bin or the part of the
+// positions alone. The key must be of kind epoch.
 func (v *Verifying) ParsePositionBases(data []byte) ([]bn254.G1Affine, error) {
 	if v.Shape.Kind != circuits.KindEpoch {
 		return nil, fault.Differs(fault.BadRequest, "kind of key", circuits.KindEpoch, v.Shape.Kind)
@@ -57,7 +57,7 @@ func (v *Verifying) ParsePositionBases(data []byte) ([]bn254.G1Affine, error) {
 		return nil, fault.New(fault.BadFile, "bases have %d bytes, want %d or %d", len(data), own, all)
 	}
 	data = data[len(data)-own:]
-	if digest := keccak(data); digest != v.BasesDigests[VectorPosition] {
+	if digest := field.Keccak(data); digest != v.BasesDigests[VectorPosition] {
 		return nil, fault.Differs(fault.Mismatch, "digest of the bases of positions", v.BasesDigests[VectorPosition].Hex(), digest.Hex())
 	}
 	bases := make([]bn254.G1Affine, counts[VectorPosition])

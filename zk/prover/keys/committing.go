@@ -35,12 +35,13 @@ func LoadPart(dir string, part Part) (*Key, error) {
 	return Load(dir)
 }
 
-// LoadBases reads the commitment keys alone, the last bytes of pk.bin. They are not held against the digest of that
-// file, which covers much more: the bases must be those that vk.words names, and whoever commits must check the proof
-// of knowledge made with the rest (verify.Knowledge), which fails if one of its points is wrong.
+// LoadBases reads the commitment keys alone, the last bytes of pk.bin. They are not held against
+// the digest of that file, which covers much more: the bases must be those that vk.words names, and
+// whoever commits must check the proof of knowledge made with the rest (verify.Knowledge), which
+// fails if one of its points is wrong.
 //
-// Layout of the end of pk.bin (gnark's raw encoding, numbers big-endian): count u32; per commitment key n u32, n points
-// of 64 bytes (the bases), n u32, n points (the bases times sigma).
+// Layout of the end of pk.bin (gnark's raw encoding, numbers big-endian): count u32; per commitment
+// key n u32, n points of 64 bytes (the bases), n u32, n points (the bases times sigma).
 func LoadBases(dir string) (*Key, error) {
 	key, err := loadFacts(dir)
 	if err != nil {

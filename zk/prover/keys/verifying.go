@@ -4,7 +4,6 @@ package keys
 
 import (
 	"github.com/consensys/gnark-crypto/ecc/bn254"
-	"golang.org/x/crypto/sha3"
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
@@ -23,7 +22,8 @@ type Knowledge struct {
 	G, SigmaNeg bn254.G2Affine
 }
 
-// Verifying is everything a verifier needs. Beta, gamma and delta are stored negated, as they are used.
+// Verifying is everything a verifier needs. Beta, gamma and delta are stored negated, as they are
+// used.
 type Verifying struct {
 	Shape                        circuits.Shape
 	Alpha                        bn254.G1Affine
@@ -68,11 +68,11 @@ func (v *Verifying) Bytes() []byte {
 }
 
 // ID is vkId, the keccak-256 of the bytes.
-func (v *Verifying) ID() field.Word { return keccak(v.Bytes()) }
+func (v *Verifying) ID() field.Word { return field.Keccak(v.Bytes()) }
 
-// Parse reads and checks a key from an untrusted byte string. Errors are of code bad_key: a wrong length, a number out
-// of range, a point that is not canonical, off its curve or outside its subgroup, and everything [Verifying.check]
-// refuses.
+// Parse reads and checks a key from an untrusted byte string. Errors are of code bad_key: a wrong
+// length, a number out of range, a point that is not canonical, off its curve or outside its
+// subgroup, and everything [Verifying.check] refuses.
 func Parse(data []byte) (*Verifying, error) {
 	if len(data) > MaxWordsBytes {
 		return nil, fault.Differs(fault.BadKey, "length in bytes", "at most 65536", len(data))
@@ -105,8 +105,8 @@ func Parse(data []byte) (*Verifying, error) {
 	return v, v.check()
 }
 
-// check refuses keys that are well-formed and unsound: the commitments' knowledge checks or the public inputs would not
-// bind, or a proof could be made without witness.
+// check refuses keys that are well-formed and unsound: the commitments' knowledge checks or the
+// public inputs would not bind, or a proof could be made without witness.
 func (v *Verifying) check() error {
 	var generator bn254.G2Affine
 	_, _, _, generator = bn254.Generators()
@@ -164,7 +164,8 @@ func (v *Verifying) checkKnowledge() error {
 	return nil
 }
 
-// distinct refuses infinity, repeated points and a point beside its negative: any of them leaves a value unbound.
+// distinct refuses infinity, repeated points and a point beside its negative: any of them leaves a
+// value unbound.
 func distinct(points []bn254.G1Affine, what string) error {
 	seen := make(map[field.Word]struct{}, len(points))
 	for i := range points {
@@ -178,10 +179,4 @@ func distinct(points []bn254.G1Affine, what string) error {
 		seen[x] = struct{}{}
 	}
 	return nil
-}
-
-func keccak(data []byte) field.Word {
-	h := sha3.NewLegacyKeccak256()
-	h.Write(data)
-	return field.Word(h.Sum(nil))
 }

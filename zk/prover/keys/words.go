@@ -95,8 +95,8 @@ func (r *reader) keep(what string, err error) {
 	}
 }
 
-// header reads words 0 to 6. Keys flagged `lookup` are refused: no statement's circuit uses lookups, and a
-// circuit with anchored commitments must not.
+// header reads words 0 to 6. Keys flagged `lookup` are refused: no statement's circuit uses
+// lookups, and a circuit with anchored commitments must not.
 func (r *reader) header() circuits.Shape {
 	r.expect("version", formatVersion)
 	shape := circuits.Shape{Kind: circuits.KindOf(r.number("kind", maxKind))}

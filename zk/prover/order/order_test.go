@@ -12,7 +12,8 @@ import (
 	"provenance/zkprover/internal/fixture"
 )
 
-// obvious is the order as the format document words it, in big integers, hashing anew for every word.
+// obvious is the order as the format document words it, in big integers, hashing anew for every
+// word.
 func obvious(seed [32]byte, epoch uint64, count int) []int64 {
 	a := make([]int64, count)
 	for i := range a {

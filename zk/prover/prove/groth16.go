@@ -2,8 +2,9 @@
 
 // Package prove runs gnark's Groth16 prover and checks each proof before it leaves the process.
 //
-// The packages below it assign the circuits of the statements: epoch (with links and commitments), dataset (tree,
-// sorted, member, absent) and blocks (merge, q8_0, int8). It may import keys, proof, verify and fault.
+// The packages below it assign the circuits of the statements: epoch (with links and commitments),
+// dataset (tree, sorted, member, absent) and blocks (merge, q8_0, int8). It may import keys, proof,
+// verify and fault.
 package prove
 
 import (
@@ -24,8 +25,9 @@ import (
 	"provenance/zkprover/verify"
 )
 
-// Statement proves a statement without commitments: the assignment must have these public inputs. The proof was
-// verified. Errors are faults: unproven if the assignment does not satisfy the circuit.
+// Statement proves a statement without commitments: the assignment must have these public inputs.
+// The proof was verified. Errors are faults: unproven if the assignment does not satisfy the
+// circuit.
 func Statement(key *keys.Key, assignment frontend.Circuit, public []fr.Element) (*proof.Proof, error) {
 	p, err := Groth16(key, assignment)
 	if err != nil {
@@ -35,8 +37,8 @@ func Statement(key *keys.Key, assignment frontend.Circuit, public []fr.Element) 
 	return p, Check(key, p)
 }
 
-// Groth16 runs gnark's prover. The caller adds the public inputs, and one proof of knowledge for each commitment in place
-// of gnark's folded one, and calls [Check].
+// Groth16 runs gnark's prover. The caller adds the public inputs, and one proof of knowledge for
+// each commitment in place of gnark's folded one, and calls [Check].
 func Groth16(key *keys.Key, assignment frontend.Circuit) (*proof.Proof, error) {
 	if key.System == nil {
 		return nil, fault.New(fault.Internal, "a key with its bases alone cannot prove")
@@ -63,11 +65,12 @@ func Groth16(key *keys.Key, assignment frontend.Circuit) (*proof.Proof, error) {
 
 // proverOptions fix the commitments' masks to 0, and the value of every commitment's hash wire too.
 //
-// Commitments are hints, and hints of one level run side by side. gnark's commitment hint writes to the elements of two
-// slices that belong to its own commitment, and to one hash function that all of them share: with gnark's default, two
-// hints at a time would mix their bytes. [constantHash] has no state. What it returns does not matter: the hash wires
-// stand in no constraint of these circuits (keys.FromGnark refuses a key in which one has a point that is not infinity),
-// and the challenge drawn from them only folds gnark's own proof of knowledge, which is thrown away.
+// Commitments are hints, and hints of one level run side by side. gnark's commitment hint writes to
+// the elements of two slices that belong to its own commitment, and to one hash function that all
+// of them share: with gnark's default, two hints at a time would mix their bytes. [constantHash]
+// has no state. What it returns does not matter: the hash wires stand in no constraint of these
+// circuits (keys.FromGnark refuses a key in which one has a point that is not infinity), and the
+// challenge drawn from them only folds gnark's own proof of knowledge, which is thrown away.
 func proverOptions(key *keys.Key) []backend.ProverOption {
 	if key.Shape.Commitments() == 0 {
 		return nil
@@ -93,8 +96,9 @@ func (constantHash) Reset()                      {}
 func (constantHash) Size() int                   { return fr.Bytes }
 func (constantHash) BlockSize() int              { return fr.Bytes }
 
-// Check verifies a proof just made, with every proof of knowledge but those of infinite commitments (a link's U): a proof
-// made with damaged key material, or whose commitments are not to the witness's vectors, must not leave the process.
+// Check verifies a proof just made, with every proof of knowledge but those of infinite commitments
+// (a link's U): a proof made with damaged key material, or whose commitments are not to the
+// witness's vectors, must not leave the process.
 func Check(key *keys.Key, p *proof.Proof) error {
 	mask := verify.MaskNone
 	for i := range p.Commitments {

@@ -43,8 +43,8 @@ func (c *Call) Bases(dir string) (*keys.Key, error) { return c.load(dir, keys.Pa
 // Progress tells people how far the call is. Lines hold no secrets.
 func (c *Call) Progress(text string, args ...any) { c.report(fmt.Sprintf(text, args...)) }
 
-// Stopped is a fault once nobody wants the result any more. Commands ask between stages: gnark's prover cannot be
-// interrupted, so a proof under way is finished and thrown away.
+// Stopped is a fault once nobody wants the result any more. Commands ask between stages: gnark's
+// prover cannot be interrupted, so a proof under way is finished and thrown away.
 func (c *Call) Stopped() error {
 	if c.context.Err() != nil {
 		return fault.New(fault.Cancelled, "job was cancelled")

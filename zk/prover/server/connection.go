@@ -98,7 +98,8 @@ func (c *connection) write(value any) error {
 	return writeFrame(c.net, value)
 }
 
-// send drops the connection when the client does not take its answer; reading then ends, and with it the jobs.
+// send drops the connection when the client does not take its answer; reading then ends, and with
+// it the jobs.
 func (c *connection) send(r response) {
 	if c.write(r) != nil {
 		c.net.Close()
@@ -192,7 +193,8 @@ func (c *connection) call(id string, j *job) *Call {
 	return &Call{j.context, load, func(line string) { c.send(response{ID: id, Job: j.number, Progress: line}) }}
 }
 
-// run calls the command; a panic in it, such as gnark's for an impossible witness, is a fault of this job alone.
+// run calls the command; a panic in it, such as gnark's for an impossible witness, is a fault of
+// this job alone.
 func run(command Command, call *Call, text []byte) (result any, err error) {
 	defer func() {
 		if reason := recover(); reason != nil {

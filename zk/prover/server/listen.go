@@ -21,8 +21,9 @@ const (
 	maxSecretBytes = 1 << 10
 )
 
-// listen opens "unix:PATH" with mode 0600 or "tcp:HOST:PORT". Requests name files for this process to read and write,
-// so that whoever may connect acts as its user: TCP takes a shared secret, on loopback too, where other users are.
+// listen opens "unix:PATH" with mode 0600 or "tcp:HOST:PORT". Requests name files for this process
+// to read and write, so that whoever may connect acts as its user: TCP takes a shared secret, on
+// loopback too, where other users are.
 func listen(address string, secret []byte) (net.Listener, error) {
 	network, where, _ := strings.Cut(address, ":")
 	switch {

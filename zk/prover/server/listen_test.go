@@ -85,7 +85,8 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 }
 
-// On TCP a client that does not know the secret gets nothing done, whatever it answers; a used answer is of no use.
+// On TCP a client that does not know the secret gets nothing done, whatever it answers; a used
+// answer is of no use.
 func TestSecret(t *testing.T) {
 	secret := []byte(strings.Repeat("s", minSecretBytes))
 	path := filepath.Join(t.TempDir(), "secret")
@@ -126,7 +127,8 @@ func TestSecret(t *testing.T) {
 	c.ends("a request in the place of an answer")
 }
 
-// At a shutdown running jobs finish within the grace, waiting ones are sent away, and new ones are refused.
+// At a shutdown running jobs finish within the grace, waiting ones are sent away, and new ones are
+// refused.
 func TestStop(t *testing.T) {
 	s := newStage()
 	server := open(t, s, func(c *Config) { c.GraceSeconds = 60 })

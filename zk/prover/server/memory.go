@@ -50,8 +50,8 @@ type stored struct {
 	File string `json:"file"`
 }
 
-// predict reads the facts of the key that a request names and the sizes of its lists. The command itself reports what
-// is missing or wrong with them.
+// predict reads the facts of the key that a request names and the sizes of its lists. The command
+// itself reports what is missing or wrong with them.
 func predict(command Command, text []byte) (need, error) {
 	var f fields
 	if err := json.Unmarshal(text, &f); err != nil {

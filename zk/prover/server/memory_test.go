@@ -29,13 +29,22 @@ func TestKeysAreShared(t *testing.T) {
 	if frame := a.ask("load", request); frame["result"].(map[string]any)["whole"] != true {
 		t.Errorf("bases beside the whole key: %v", frame)
 	}
+	rest(server)
 	stats := a.ask("stats", nil)["result"].(map[string]any)
 	if stats["keyLoads"] != 1.0 || len(stats["keys"].([]any)) != 1 || stats["done"] != 3.0 {
 		t.Errorf("stats %v", stats)
 	}
 }
 
-// Keys beyond the cache's bytes go when nobody uses them; a job that needs their room makes them go, too.
+// rest waits until no job runs: a job is answered before its memory is free.
+func rest(server *Server) {
+	for server.queue.stats().Running != 0 {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// Keys beyond the cache's bytes go when nobody uses them; a job that needs their room makes them
+// go, too.
 func TestKeysAreBounded(t *testing.T) {
 	dir := fixture.KeyDir(t, fixture.EpochShape)
 	server := open(t, newStage(), func(c *Config) { c.KeyCacheBytes = 0 })
@@ -45,9 +54,7 @@ func TestKeysAreBounded(t *testing.T) {
 			t.Fatalf("%v", frame)
 		}
 	}
-	for server.queue.stats().Running != 0 {
-		time.Sleep(time.Millisecond)
-	}
+	rest(server)
 	if stats := server.queue.stats(); stats.KeyLoads != 2 || len(stats.Keys) != 0 || stats.Reserved != processBytes {
 		t.Errorf("%+v", stats)
 	}
@@ -81,7 +88,8 @@ func TestMemoryIsPredicted(t *testing.T) {
 	}
 }
 
-// Trees over weights count by the files they are of; those of "files" are built one after the other.
+// Trees over weights count by the files they are of; those of "files" are built one after the
+// other.
 func TestTreesOverWeightsAreCounted(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name string, blocks int) string {

@@ -21,8 +21,9 @@ type job struct {
 	key     *entry
 }
 
-// queue admits jobs, starts them first come, first served, and keeps the memory predicted for them below the limit. The
-// first in line waits until it fits; those behind it wait too, so that a large job is not passed over for ever.
+// queue admits jobs, starts them first come, first served, and keeps the memory predicted for them
+// below the limit. The first in line waits until it fits; those behind it wait too, so that a large
+// job is not passed over for ever.
 type queue struct {
 	mu       sync.Mutex
 	workers  int
@@ -38,7 +39,8 @@ type queue struct {
 	idle     chan struct{} // closed once the queue is closed and nothing runs
 }
 
-// submit queues a job, or refuses it: TooLarge if it can never fit, Busy if the queue is full or closing.
+// submit queues a job, or refuses it: TooLarge if it can never fit, Busy if the queue is full or
+// closing.
 func (q *queue) submit(j *job) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -105,8 +107,8 @@ func (q *queue) finish(j *job) {
 	}
 }
 
-// cancel gives up a job: a waiting one at once, a running one at its next stage. It returns the state found, empty if
-// there is no such job.
+// cancel gives up a job: a waiting one at once, a running one at its next stage. It returns the
+// state found, empty if there is no such job.
 func (q *queue) cancel(number uint64, why *fault.Error) string {
 	state, dropped := q.find(number)
 	if dropped != nil {
@@ -135,7 +137,8 @@ func (q *queue) find(number uint64) (state string, dropped *job) {
 	return "", nil
 }
 
-// close refuses what waits and what comes, and returns a channel that is closed when nothing runs any more.
+// close refuses what waits and what comes, and returns a channel that is closed when nothing runs
+// any more.
 func (q *queue) close(why *fault.Error) <-chan struct{} {
 	q.mu.Lock()
 	waiting := q.waiting

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package server answers the commands of zkprover over a socket, from one long-lived process that reads each key once.
+// Package server answers the commands of zkprover over a socket, from one long-lived process that
+// reads each key once.
 //
-// The process keeps no durable state: a client that loses it asks again. Requests name files, which this process reads
-// and writes as its own user; frames hold paths, public values and results, never secrets.
+// The process keeps no durable state: a client that loses it asks again. Requests name files, which
+// this process reads and writes as its own user; frames hold paths, public values and results,
+// never secrets.
 //
-// Cancelling a job, or closing the connection it came by, takes effect at once while it waits, and between two stages
-// (reading the key, the lists, each proof of the request) while it runs. gnark's prover cannot be interrupted: the proof
-// under way is finished, then thrown away, and its memory stays reserved until then. Whoever cannot wait ends the
-// process: SIGTERM lets running jobs finish for grace_seconds and answers the others `busy`; what still runs then is
-// answered `cancelled`, and the process ends with status 3. A second SIGTERM ends the grace at once. When the process
-// is killed, connections break, and files it was writing are absent or whole.
+// Cancelling a job, or closing the connection it came by, takes effect at once while it waits, and
+// between two stages (reading the key, the lists, each proof of the request) while it runs. gnark's
+// prover cannot be interrupted: the proof under way is finished, then thrown away, and its memory
+// stays reserved until then. Whoever cannot wait ends the process: SIGTERM lets running jobs finish
+// for grace_seconds and answers the others `busy`; what still runs then is answered `cancelled`,
+// and the process ends with status 3. A second SIGTERM ends the grace at once. When the process is
+// killed, connections break, and files it was writing are absent or whole.
 package server
 
 import (
@@ -124,8 +127,9 @@ func (s *Server) remove(c net.Conn) {
 	delete(s.connections, c)
 }
 
-// Stop takes no more work and lets running jobs finish within the grace, or until hurry; it returns how many were
-// abandoned. The caller ends the process: an abandoned job may still be in gnark's prover.
+// Stop takes no more work and lets running jobs finish within the grace, or until hurry; it returns
+// how many were abandoned. The caller ends the process: an abandoned job may still be in gnark's
+// prover.
 func (s *Server) Stop(hurry <-chan os.Signal) int {
 	s.listener.Close()
 	idle := s.queue.close(fault.New(fault.Busy, "server is shutting down").WithHint("ask another server, or again when it is back"))

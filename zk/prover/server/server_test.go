@@ -26,7 +26,8 @@ type stage struct {
 
 func newStage() *stage { return &stage{make(chan struct{}, 16), make(chan struct{})} }
 
-// table has commands that take no proving time: `echo`, `hold`, `load` of a key's bases, `prove` of a whole key, `panic`.
+// table has commands that take no proving time: `echo`, `hold`, `load` of a key's bases, `prove` of
+// a whole key, `panic`.
 func table(s *stage) map[string]Command {
 	keyOf := func(text []byte) string {
 		var r struct {
@@ -319,9 +320,7 @@ func TestDisconnect(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	close(s.proceed)
-	for server.queue.stats().Running != 0 {
-		time.Sleep(time.Millisecond)
-	}
+	rest(server)
 	if len(s.entered) != 0 {
 		t.Error("the waiting job was run for nobody")
 	}

@@ -16,8 +16,8 @@ type name struct {
 	part    keys.Part
 }
 
-// entry is a key in memory, or about to be. Its first fields are guarded by the queue's lock, the last
-// two by once.
+// entry is a key in memory, or about to be. Its first fields are guarded by the queue's lock, the
+// last two by once.
 type entry struct {
 	name  name
 	bytes int64 // predicted
@@ -75,7 +75,8 @@ func (s *store) idle() []*entry {
 	return out
 }
 
-// evict drops idle entries other than spared until at most limit bytes are held, and returns whether that was reached.
+// evict drops idle entries other than spared until at most limit bytes are held, and returns
+// whether that was reached.
 func (s *store) evict(limit int64, spared *entry) bool {
 	for _, e := range s.idle() {
 		if s.bytes() <= limit {

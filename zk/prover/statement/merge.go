@@ -15,9 +15,9 @@ const (
 	smallestNormal = 1
 )
 
-// MergedValue is the pattern of the bfloat16 nearest, even on ties, to weight + scale/2^16 * sum b[k]*a[k] (patterns of
-// finite numbers), zero as +0. It panics on numbers that are no multiple of the unit, which those of the statement's
-// windows are. Source: IEEE 754-2019, section 4.3.1.
+// MergedValue is the pattern of the bfloat16 nearest, even on ties, to weight + scale/2^16 * sum
+// b[k]*a[k] (patterns of finite numbers), zero as +0. It panics on numbers that are no multiple of
+// the unit, which those of the statement's windows are. Source: IEEE 754-2019, section 4.3.1.
 func MergedValue(weight uint16, scale uint64, b, a []uint16) uint16 {
 	total := scaledInteger(weight, MergeUnit)
 	for k := range b {

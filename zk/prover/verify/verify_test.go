@@ -39,8 +39,8 @@ func honestEpoch(t *testing.T) *proof.Proof {
 	return p
 }
 
-// gnark and this verifier agree on every damaged proof but one kind: shifts of proofs of knowledge that cancel in the
-// fold, which gnark cannot see.
+// gnark and this verifier agree on every damaged proof but one kind: shifts of proofs of knowledge
+// that cancel in the fold, which gnark cannot see.
 func TestDifferentialWithGnark(t *testing.T) {
 	key := fixture.Key(t, fixture.EpochShape)
 	gnark, err := keys.LoadGnark(fixture.KeyDir(t, fixture.EpochShape))

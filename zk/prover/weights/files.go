@@ -28,8 +28,8 @@ type Entry struct {
 	file *File
 }
 
-// File is an open file of tensors. What is known of its content may be kept under its size, its time of modification and
-// the SHA-256 of its header (with what is read beside it).
+// File is an open file of tensors. What is known of its content may be kept under its size, its
+// time of modification and the SHA-256 of its header (with what is read beside it).
 type File struct {
 	Path     string
 	Size     int64
@@ -46,7 +46,8 @@ type Model struct {
 	entries map[string]*Entry
 }
 
-// OpenModel opens shards of safetensors, or one GGUF file, and reads their headers. A tensor in two files is refused.
+// OpenModel opens shards of safetensors, or one GGUF file, and reads their headers. A tensor in two
+// files is refused.
 func OpenModel(paths []string) (*Model, error) {
 	if len(paths) == 0 {
 		return nil, fault.New(fault.BadRequest, "files: none named")

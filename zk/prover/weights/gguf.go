@@ -27,7 +27,8 @@ const (
 	maxValues            = 1 << 52 // of a tensor, whose bytes then fit 63 bits
 )
 
-// ggufWidths are the bytes of the scalar types of keys' values, by number; 0 for strings, arrays and unknown types.
+// ggufWidths are the bytes of the scalar types of keys' values, by number; 0 for strings, arrays
+// and unknown types.
 var ggufWidths = [...]int64{0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 8: 0, 9: 0, 10: 8, 11: 8, 12: 8}
 
 // ggufBlock is how many values of a type make a block and the block's bytes.
@@ -45,11 +46,12 @@ var ggufTypes = map[uint32]ggufBlock{
 // ggufNames are the types that can be committed to; others are named by their number.
 var ggufNames = map[uint32]string{0: "F32", 1: "F16", 30: "BF16"}
 
-// readGGUF reads keys and tensor infos. Every count and length is held against what is left of the header's limit before
-// it is used; only names are kept.
+// readGGUF reads keys and tensor infos. Every count and length is held against what is left of the
+// header's limit before it is used; only names are kept.
 //
-// Layout (little-endian): "GGUF" | version u32 | tensor count u64 | key count u64 | keys | tensor infos | padding | data.
-// Source: the GGUF specification (ggml-org/ggml, docs/gguf.md), versions 2 and 3.
+// Layout (little-endian): "GGUF" | version u32 | tensor count u64 | key count u64 | keys | tensor
+// infos | padding | data. Source: the GGUF specification (ggml-org/ggml, docs/gguf.md), versions 2
+// and 3.
 func readGGUF(file io.Reader, limit, size int64) ([]Entry, error) {
 	c := &cursor{reader: bufio.NewReaderSize(file, 1<<16), left: limit}
 	c.take(int64(len(ggufMagic)), "magic")

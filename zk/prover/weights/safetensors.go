@@ -22,8 +22,8 @@ var safetensorsBytes = map[string]uint64{
 	"I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8,
 }
 
-// readSafetensors reads a length (64 bits, little-endian) and a JSON header of that length. Tensors must cover the rest
-// of the file without gap or overlap.
+// readSafetensors reads a length (64 bits, little-endian) and a JSON header of that length. Tensors
+// must cover the rest of the file without gap or overlap.
 //
 // Source: the safetensors format description (huggingface/safetensors, README "Format").
 func readSafetensors(file io.Reader, size int64) ([]Entry, error) {
@@ -74,7 +74,8 @@ type objectField struct {
 	value json.RawMessage
 }
 
-// objectFields reads a JSON object and nothing else. Decoding into a map or struct would hide a name that occurs twice.
+// objectFields reads a JSON object and nothing else. Decoding into a map or struct would hide a
+// name that occurs twice.
 func objectFields(text []byte, most int) ([]objectField, error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
@@ -144,7 +145,8 @@ func parseEntry(name string, text json.RawMessage, base, size int64) (Entry, err
 	return e, nil
 }
 
-// naturals are a list of JSON integers below 2^63, without sign, fraction or exponent; an earlier error stays.
+// naturals are a list of JSON integers below 2^63, without sign, fraction or exponent; an earlier
+// error stays.
 func naturals(text json.RawMessage, earlier error) ([]uint64, error) {
 	var numbers []json.RawMessage
 	if err := errors.Join(earlier, json.Unmarshal(text, &numbers)); err != nil || numbers == nil {

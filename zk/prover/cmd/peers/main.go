@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command peers proves one `tree` statement with gnark and writes circuit and witness for other Groth16 provers.
+// Command peers proves one `tree` statement with gnark and writes circuit and witness for other
+// Groth16 provers.
 //
 //	go run ./cmd/peers -out FOLDER [-slots 256] [-repeat 5]
 //
-// FOLDER gets circuit.r1cs, witness.wtns and public.json. Printed: one JSON object with constraints, inputs and the
-// seconds of each of gnark's proofs, solving and proving, key and circuit being in memory.
+// FOLDER gets circuit.r1cs, witness.wtns and public.json. Printed: one JSON object with
+// constraints, inputs and the seconds of each of gnark's proofs, solving and proving, key and
+// circuit being in memory.
 package main
 
 import (

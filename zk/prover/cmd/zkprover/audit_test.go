@@ -14,7 +14,8 @@ import (
 	"provenance/zkprover/internal/fixture"
 )
 
-// audits is a dataset of 40 records in a tree of depth 2, with a key of each kind made through the command.
+// audits is a dataset of 40 records in a tree of depth 2, with a key of each kind made through the
+// command.
 type audits struct {
 	scene
 	digests, salts []byte

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"provenance/zkprover/commands/request"
 	"provenance/zkprover/field"
 	"provenance/zkprover/internal/fixture"
 	"provenance/zkprover/order"
@@ -108,7 +109,7 @@ func newScene(t *testing.T) *scene {
 		used = append(used, s.leaves[32*leaf:32*leaf+32]...)
 	}
 	s.write(t, "used", used)
-	var secrets blindings
+	var secrets request.Blindings
 	for range 2 {
 		d, u := fixture.Scalar(), fixture.Scalar()
 		secrets.D, secrets.U = append(secrets.D, field.ScalarHex(&d)), append(secrets.U, field.ScalarHex(&u))
@@ -216,7 +217,7 @@ func (s *scene) verdicts(t *testing.T) {
 
 // silence: no secret appears in a proof.
 func (s *scene) silence(t *testing.T) {
-	var secrets blindings
+	var secrets request.Blindings
 	text, err := os.ReadFile(s.path("blindings"))
 	if err != nil {
 		t.Fatal(err)

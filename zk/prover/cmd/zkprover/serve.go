@@ -9,14 +9,15 @@ import (
 	"os/signal"
 	"syscall"
 
+	"provenance/zkprover/commands/request"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/server"
 )
 
 const serveName = "serve"
 
-// serve runs until SIGTERM or SIGINT, or with until_stdin_closes until then. It writes {"listening", "pid"} when clients
-// can connect, and its result at the end.
+// serve runs until SIGTERM or SIGINT, or with until_stdin_closes until then. It writes
+// {"listening", "pid"} when clients can connect, and its result at the end.
 func serve(stdin io.Reader, stdout io.Writer) (any, error) {
 	config, err := readConfig(stdin)
 	if err != nil {
@@ -54,7 +55,7 @@ func serve(stdin io.Reader, stdout io.Writer) (any, error) {
 // readConfig reads the first JSON value of stdin, which may stay open after it.
 func readConfig(stdin io.Reader) (server.Config, error) {
 	config := server.Defaults
-	decoder := json.NewDecoder(io.LimitReader(stdin, maxRequestBytes))
+	decoder := json.NewDecoder(io.LimitReader(stdin, request.MaxBytes))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&config); err != nil {
 		return config, fault.New(fault.BadRequest, "request: %v", err)

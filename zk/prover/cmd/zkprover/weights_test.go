@@ -65,7 +65,8 @@ func TestWeightsCommand(t *testing.T) {
 	}
 }
 
-// What a crash can leave of a state file leads to the same result; nothing is hashed twice that stands in it.
+// What a crash can leave of a state file leads to the same result; nothing is hashed twice that
+// stands in it.
 func TestWeightsResume(t *testing.T) {
 	s := newWeightsScene(t)
 	want := must(t, "weights", s.request(nil))["tensors"].([]any)

@@ -64,7 +64,8 @@ func solved(t *testing.T, system *cs.R1CS, assignment frontend.Circuit) bool {
 
 func newDecoding(w Window) *decoding { return &decoding{Number: w.Number(), window: w} }
 
-// set chooses sign, zero flag, exponent and fraction freely, with the pattern and integer that the circuit computes.
+// set chooses sign, zero flag, exponent and fraction freely, with the pattern and integer that the
+// circuit computes.
 func (c *decoding) set(sign, zero, exponent, fraction int) {
 	c.Number.Sign, c.Number.Zero = sign, zero
 	for i := range c.Number.Exponent {
@@ -98,7 +99,8 @@ func TestExponents(t *testing.T) {
 	}
 }
 
-// A number that is flagged as zero has no other bits than its sign; one that is not flagged is not zero.
+// A number that is flagged as zero has no other bits than its sign; one that is not flagged is not
+// zero.
 func TestZeros(t *testing.T) {
 	for _, w := range []Window{Factors, Weights} {
 		system, c := compiled(t, newDecoding(w)), newDecoding(w)
@@ -163,8 +165,8 @@ func TestOnlyZeroRoundsToZero(t *testing.T) {
 	}
 }
 
-// Statements about pattern and integer, and the sum of faults, take three of the constraints of a decoding; the last one of
-// a rounding.
+// Statements about pattern and integer, and the sum of faults, take three of the constraints of a
+// decoding; the last one of a rounding.
 func TestConstraintCounts(t *testing.T) {
 	for name, c := range map[string]struct {
 		circuit frontend.Circuit

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package integer writes integers as the bits of a witness, and reads bits as integers inside a circuit.
+// Package integer writes integers as the bits of a witness, and reads bits as integers inside a
+// circuit.
 //
 // It may import gnark's frontend only. Bits stand lowest first everywhere.
 package integer

@@ -20,8 +20,8 @@ func GroupPages(rank int) int { return 1 << groupBits(rank) }
 
 func groupBits(rank int) int { return bits.Len(uint(Pages(rank) - 1)) }
 
-// Column is the witness of a block column of the layout lora_a: the number's bits inside one parent of pages, then its
-// base-16 digits, lowest first.
+// Column is the witness of a block column of the layout lora_a: the number's bits inside one parent
+// of pages, then its base-16 digits, lowest first.
 type Column struct {
 	Within []frontend.Variable
 	Digits [][digitBits]frontend.Variable
@@ -41,9 +41,10 @@ func (c *Column) Set(number int) {
 	setDigits(c.Digits, number>>len(c.Within))
 }
 
-// Group constrains values[k] to be block (k, column) of a tree of the layout lora_a for all its k, and the blocks that
-// fill up the group to be zero. It returns the column, below 16^levels. Each value is below 2^16 by the caller's
-// constraints. path holds the group's siblings, then those of their parent, ..
+// Group constrains values[k] to be block (k, column) of a tree of the layout lora_a for all its k,
+// and the blocks that fill up the group to be zero. It returns the column, below 16^levels. Each
+// value is below 2^16 by the caller's constraints. path holds the group's siblings, then those of
+// their parent, ..
 func (t *Tree) Group(c *Column, path []Children, values [][Values]frontend.Variable) (column frontend.Variable) {
 	within := integer.FromBits(t.api, c.Within)
 	column = t.api.Add(within, t.api.Mul(digitsNumber(t.api, c.Digits), 1<<len(c.Within)))

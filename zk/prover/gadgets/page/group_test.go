@@ -91,7 +91,8 @@ func TestEveryGroupOpens(t *testing.T) {
 	}
 }
 
-// A page that a group does not use, or a block beyond the rank, must be empty: nothing can hide there.
+// A page that a group does not use, or a block beyond the rank, must be empty: nothing can hide
+// there.
 func TestFillingIsEmpty(t *testing.T) {
 	for name, hide := range map[string]func(map[int][][Values]uint16){
 		"a page beyond the group's":    func(pages map[int][][Values]uint16) { pages[7] = drawnBlocks(1, Values) },

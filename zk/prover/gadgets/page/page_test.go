@@ -19,7 +19,8 @@ import (
 	"provenance/zkprover/tree"
 )
 
-// reference packs blocks with integers, as the format's table says, in another way than the gadget does.
+// reference packs blocks with integers, as the format's table says, in another way than the gadget
+// does.
 func reference(blocks [][Values]uint16) (elements [tree.Arity]fr.Element) {
 	add := func(element, at int, value uint16) {
 		var placed fr.Element

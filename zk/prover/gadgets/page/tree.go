@@ -29,7 +29,8 @@ func NewTree(api frontend.API, hash *poseidon.Gadget, root frontend.Variable, to
 	return &Tree{api: api, hash: hash, top: top}
 }
 
-// Opening is the witness of one block: its page, and the nodes between the page and the root's children.
+// Opening is the witness of one block: its page, and the nodes between the page and the root's
+// children.
 type Opening struct {
 	First  [Blocks]frontend.Variable          // e_0, e_2, ..: values 0..14 of each block
 	Second []frontend.Variable                // e_1, e_3, ..: values 15..29; none where all are zero
@@ -37,7 +38,8 @@ type Opening struct {
 	Path   []Children                         // the page's siblings, then those of its parent, ..
 }
 
-// NewOpening is the opening of a block whose values from width on are zero, as are those of all blocks of its page.
+// NewOpening is the opening of a block whose values from width on are zero, as are those of all
+// blocks of its page.
 func NewOpening(width, levels int) Opening {
 	o := Opening{Path: make([]Children, levels-1)}
 	if width > packed {
@@ -49,8 +51,8 @@ func NewOpening(width, levels int) Opening {
 	return o
 }
 
-// Block constrains values to be those of the block at a location. Each is below 2^16 by the caller's constraints; values
-// that are not given are zero.
+// Block constrains values to be those of the block at a location. Each is below 2^16 by the
+// caller's constraints; values that are not given are zero.
 func (t *Tree) Block(at *Location, o *Opening, values []frontend.Variable) {
 	elements := make([]frontend.Variable, tree.Arity)
 	for i := range elements {
@@ -82,8 +84,8 @@ func (t *Tree) Bits(at *Location, o *Opening, bits *[Values][valueBits]frontend.
 	t.Block(at, o, values)
 }
 
-// last is e_14: 32 bits of each block in order, those of the block at the location being own. The j-th of the six other
-// blocks is block j of the page if j is below the slot, else block j + 1.
+// last is e_14: 32 bits of each block in order, those of the block at the location being own. The
+// j-th of the six other blocks is block j of the page if j is below the slot, else block j + 1.
 func (t *Tree) last(at *Location, o *Opening, own frontend.Variable) frontend.Variable {
 	var element, weight, behind frontend.Variable = 0, 0, 0
 	for j := range o.Others {

@@ -13,7 +13,8 @@ import (
 	"provenance/zkprover/tree"
 )
 
-// IndexBits is the width of a block number in a public input, and IndexesPerWord the number of those.
+// IndexBits is the width of a block number in a public input, and IndexesPerWord the number of
+// those.
 const (
 	IndexBits      = 32
 	IndexesPerWord = 7
@@ -22,7 +23,8 @@ const (
 // IndexWords is the number of public inputs that hold the numbers of blocks.
 func IndexWords(blocks int) int { return (blocks + IndexesPerWord - 1) / IndexesPerWord }
 
-// AssertIndexes constrains words to be the packed block numbers, each below 2^32 as those of a Location are.
+// AssertIndexes constrains words to be the packed block numbers, each below 2^32 as those of a
+// Location are.
 func AssertIndexes(api frontend.API, words, indexes []frontend.Variable) {
 	for w := range words {
 		var sum frontend.Variable = 0
@@ -76,8 +78,8 @@ func pageBits(element int) int {
 	return 0
 }
 
-// Set assigns the page, the slot and the path (the last entry, the root's children, is left out) of an opened block.
-// A page with values where the opening has none is an error.
+// Set assigns the page, the slot and the path (the last entry, the root's children, is left out) of
+// an opened block. A page with values where the opening has none is an error.
 func (o *Opening) Set(elements *[tree.Arity]fr.Element, slot int, path [][tree.Arity]fr.Element) error {
 	blocks, err := Unpack(elements)
 	if err != nil {

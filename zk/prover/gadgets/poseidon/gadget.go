@@ -11,13 +11,14 @@ import (
 
 // Gadget hashes inside a circuit.
 //
-// Shown: the returned variable is the Poseidon hash of the inputs. Not shown: anything about the inputs' ranges.
-// Constraints: 3 per S-box, 8t + partial S-boxes, less the first one, whose input is a constant: 240 for 2 inputs, 609
-// for 16 (snapshot-tested). Linear layers cost no constraint.
+// Shown: the returned variable is the Poseidon hash of the inputs. Not shown: anything about the
+// inputs' ranges. Constraints: 3 per S-box, 8t + partial S-boxes, less the first one, whose input
+// is a constant: 240 for 2 inputs, 609 for 16 (snapshot-tested). Linear layers cost no constraint.
 //
-// Every S-box input is written directly as a combination of S-box outputs: in the partial rounds of the outputs of the
-// last full round and of the partial rounds before. The coefficients are computed once per gadget, so a hash costs the
-// compiler one sum per S-box instead of a chain of growing sums.
+// Every S-box input is written directly as a combination of S-box outputs: in the partial rounds of
+// the outputs of the last full round and of the partial rounds before. The coefficients are
+// computed once per gadget, so a hash costs the compiler one sum per S-box instead of a chain of
+// growing sums.
 type Gadget struct {
 	api     frontend.API
 	set     *sparse
@@ -77,7 +78,8 @@ func (g *Gadget) unrollPartial() {
 	}
 }
 
-// Hash adds the constraints of one hash. It panics when the number of inputs is not the one of [NewGadget].
+// Hash adds the constraints of one hash. It panics when the number of inputs is not the one of
+// [NewGadget].
 func (g *Gadget) Hash(inputs ...frontend.Variable) frontend.Variable {
 	if len(inputs) != g.set.width-1 {
 		panic("poseidon: gadget called with another number of inputs")
@@ -112,7 +114,8 @@ func (g *Gadget) fullRound(rows []combination, constants []*big.Int, outputs []f
 	return next
 }
 
-// sum is the combination over the variables; constant replaces the combination's own if it is not nil.
+// sum is the combination over the variables; constant replaces the combination's own if it is not
+// nil.
 func (g *Gadget) sum(c *combination, constant *big.Int, variables []frontend.Variable) frontend.Variable {
 	if constant == nil {
 		constant = c.constant

@@ -14,15 +14,17 @@ import (
 	"provenance/zkprover/gadgets/integer"
 )
 
-// isNearest says whether |254*x/maximum - 2*size| <= 1, for 254*x/maximum = Factor*weight / (top*2^difference).
+// isNearest says whether |254*x/maximum - 2*size| <= 1, for
+// 254*x/maximum = Factor*weight / (top*2^difference).
 func isNearest(f Format, weight, top, difference, size int) bool {
 	p := top << difference
 	rest := f.Factor*weight - 2*size*p
 	return -p <= rest && rest <= p
 }
 
-// Every pair of significands, and every difference of exponents up to beyond the one from which codes are 0: exactly the
-// nearest sizes are accepted, both at ties, and no weight above the maximum.
+// Every pair of significands, and every difference of exponents up to beyond the one from which
+// codes are 0: exactly the nearest sizes are accepted, both at ties, and no weight above the
+// maximum.
 func TestSizes(t *testing.T) {
 	for _, c := range []struct {
 		format           Format
@@ -91,8 +93,9 @@ func solves(t *testing.T, system *cs.R1CS, assignment frontend.Circuit) bool {
 	return err == nil
 }
 
-// The circuit accepts a code exactly when the integers do, for drawn weights and those at ties, with the codes around.
-// A larger weight is refused by q8_0's circuit only together with its maximum's.
+// The circuit accepts a code exactly when the integers do, for drawn weights and those at ties,
+// with the codes around. A larger weight is refused by q8_0's circuit only together with its
+// maximum's.
 func TestCodeCircuit(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, f := range []Format{FormatQ8_0, FormatInt8} {

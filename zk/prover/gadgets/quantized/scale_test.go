@@ -34,7 +34,8 @@ var halfFloats = func() (all [0x7c00]int64) {
 	return all
 }()
 
-// nearestHalf is the pattern nearest (even on ties) to a/127 for a in units of 2^-133; false at or beyond 65520.
+// nearestHalf is the pattern nearest (even on ties) to a/127 for a in units of 2^-133; false at or
+// beyond 65520.
 func nearestHalf(a, divisor *big.Int) (uint16, bool) {
 	unit := new(big.Int).Lsh(divisor, 133-24) // compare value*unit with a
 	scaled := func(value int64) *big.Int { return new(big.Int).Mul(big.NewInt(value), unit) }
@@ -56,7 +57,8 @@ func nearestHalf(a, divisor *big.Int) (uint16, bool) {
 	return uint16(below + below%2), true
 }
 
-// Every bfloat16 maximum has the scale that the exact quotient has, and the one that a float32 division gives first.
+// Every bfloat16 maximum has the scale that the exact quotient has, and the one that a float32
+// division gives first.
 func TestScales(t *testing.T) {
 	for pattern := 0x80; pattern < 0x7f80; pattern++ {
 		top, _ := decode(uint16(pattern))
@@ -115,8 +117,8 @@ func newScaleCircuit(pattern, other uint16) (*scaleCircuit, uint16, error) {
 	return c, scale, err
 }
 
-// The circuit takes the scale of every class of maxima (each exponent with the significands around each border), no
-// neighbouring scale, and no maximum that is refused.
+// The circuit takes the scale of every class of maxima (each exponent with the significands around
+// each border), no neighbouring scale, and no maximum that is refused.
 func TestScaleCircuit(t *testing.T) {
 	system := compileOf(t, &scaleCircuit{})
 	for field := range 256 {

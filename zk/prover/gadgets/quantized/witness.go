@@ -8,7 +8,8 @@ import (
 	"provenance/zkprover/gadgets/integer"
 )
 
-// Errors of witnesses. The witness is assigned all the same, as far as it can be, and the circuit refuses it.
+// Errors of witnesses. The witness is assigned all the same, as far as it can be, and the circuit
+// refuses it.
 var (
 	ErrCode     = errors.New("the code is not a nearest one")
 	ErrExceeds  = errors.New("the weight is larger than the maximum")
@@ -18,7 +19,8 @@ var (
 	ErrMaximum  = errors.New("the row's maximum is neither 0 nor a float16 in [2^-9, 65504]")
 )
 
-// Beyond tells whether an error says that a block lies outside what the statements take, not that its codes are wrong.
+// Beyond tells whether an error says that a block lies outside what the statements take, not that
+// its codes are wrong.
 func Beyond(err error) bool {
 	return errors.Is(err, ErrInfinite) || errors.Is(err, ErrTiny) || errors.Is(err, ErrScale) || errors.Is(err, ErrMaximum)
 }
@@ -26,7 +28,8 @@ func Beyond(err error) bool {
 // Magnitude is a [Top] in integers.
 type Magnitude struct{ Exponent, Significand int }
 
-// decode is the effective exponent and the significand of a pattern, and whether the hidden bit is 1.
+// decode is the effective exponent and the significand of a pattern, and whether the hidden bit is
+// 1.
 func decode(pattern uint16) (m Magnitude, normal bool) {
 	field := int(pattern) >> mantissaBits & (1<<exponentBits - 1)
 	m = Magnitude{Exponent: field, Significand: int(pattern) & (hidden - 1)}

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package iden3 writes constraint systems and witnesses as other Groth16 provers read them. Benchmarks and tests use it.
+// Package iden3 writes constraint systems and witnesses as other Groth16 provers read them.
+// Benchmarks and tests use it.
 //
-// Wires keep gnark's order, which is that of the formats: 1, public inputs, secret inputs, the rest. Numbers are
-// little-endian, field elements 32 bytes of their canonical value.
+// Wires keep gnark's order, which is that of the formats: 1, public inputs, secret inputs, the
+// rest. Numbers are little-endian, field elements 32 bytes of their canonical value.
 //
-// Source: iden3, "R1CS binary format" version 1 (r1csfile, doc/r1cs_bin_format.md); the witness format version 2 as snarkjs
-// reads it (wtns_utils.js).
+// Source: iden3, "R1CS binary format" version 1 (r1csfile, doc/r1cs_bin_format.md); the witness
+// format version 2 as snarkjs reads it (wtns_utils.js).
 package iden3
 
 import (
@@ -53,7 +54,8 @@ func WriteR1CS(w io.Writer, system *cs.R1CS) error {
 	return write(w, "r1cs", r1csVersion, section{sectionHeader, header}, section{sectionBody, body}, section{sectionLabels, labels})
 }
 
-// appendSide writes a linear expression; a wire that stands in it twice is written once, with the sum.
+// appendSide writes a linear expression; a wire that stands in it twice is written once, with the
+// sum.
 func appendSide(out []byte, system *cs.R1CS, side constraint.LinearExpression) []byte {
 	sums := make(map[uint32]fr.Element, len(side))
 	var order []uint32

@@ -17,8 +17,9 @@ import (
 	"provenance/zkprover/verify"
 )
 
-// effectless are the inputs of a satisfied assignment that can be changed alone, all internal wires being solved anew.
-// Inputs count from 0, public ones first, secret ones in the order of the circuit's fields.
+// effectless are the inputs of a satisfied assignment that can be changed alone, all internal wires
+// being solved anew. Inputs count from 0, public ones first, secret ones in the order of the
+// circuit's fields.
 func effectless(tb testing.TB, shape circuits.Shape, assignment frontend.Circuit) map[int]bool {
 	tb.Helper()
 	system := Compiled(tb, shape)
@@ -42,8 +43,8 @@ func effectless(tb testing.TB, shape circuits.Shape, assignment frontend.Circuit
 	return out
 }
 
-// RequireBound requires that no wire at all can be changed alone, and no input with the rest solved anew but those
-// allowed.
+// RequireBound requires that no wire at all can be changed alone, and no input with the rest solved
+// anew but those allowed.
 func RequireBound(tb testing.TB, shape circuits.Shape, assignment frontend.Circuit, allowed ...int) {
 	tb.Helper()
 	if free := Free(tb, shape, assignment); len(free) != 0 {
@@ -61,8 +62,8 @@ func RequireBound(tb testing.TB, shape circuits.Shape, assignment frontend.Circu
 	}
 }
 
-// RequirePublic requires that gnark accepts a proof without commitments, made with the fixture's key, and that no proof
-// survives a change of a public input.
+// RequirePublic requires that gnark accepts a proof without commitments, made with the fixture's
+// key, and that no proof survives a change of a public input.
 func RequirePublic(tb testing.TB, shape circuits.Shape, p *proof.Proof) {
 	tb.Helper()
 	gnark, err := keys.LoadGnark(fixture.KeyDir(tb, shape))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package wires is for tests: it solves circuits and looks for wires that a dishonest prover could change.
+// Package wires is for tests: it solves circuits and looks for wires that a dishonest prover could
+// change.
 //
 // It may import circuits, fixture and verify. No program imports it.
 package wires
@@ -42,8 +43,8 @@ func Compiled(tb testing.TB, shape circuits.Shape) *cs.R1CS {
 	return compiled[shape]
 }
 
-// Solve returns an error unless the assignment satisfies the circuit. The stand-in for gnark's commitment hash is any
-// value.
+// Solve returns an error unless the assignment satisfies the circuit. The stand-in for gnark's
+// commitment hash is any value.
 func Solve(tb testing.TB, shape circuits.Shape, assignment frontend.Circuit) error {
 	tb.Helper()
 	_, err := solve(tb, shape, assignment)
@@ -79,7 +80,8 @@ type solved struct {
 	users       map[int][]int // wire to the constraints it occurs in
 }
 
-// Free are the wires of a satisfied assignment that can be changed alone without any constraint noticing.
+// Free are the wires of a satisfied assignment that can be changed alone without any constraint
+// noticing.
 func Free(tb testing.TB, shape circuits.Shape, assignment frontend.Circuit) map[int]bool {
 	tb.Helper()
 	wires, err := solve(tb, shape, assignment)

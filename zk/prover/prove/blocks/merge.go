@@ -31,8 +31,8 @@ type Merger struct {
 	Scale              uint64
 }
 
-// Prove proves the blocks of the numbers given, as many as the key has slots. Faults name tensors and positions, never
-// values.
+// Prove proves the blocks of the numbers given, as many as the key has slots. Faults name tensors
+// and positions, never values.
 func (m *Merger) Prove(key *keys.Key, indexes []int) (*proof.Proof, error) {
 	if err := m.check(key.Shape, indexes); err != nil {
 		return nil, err

@@ -127,7 +127,8 @@ func TestMergeAttacks(t *testing.T) {
 	}
 }
 
-// With rank 64 a row of B is two blocks. Two blocks of different rows would fit another column, were the first number odd.
+// With rank 64 a row of B is two blocks. Two blocks of different rows would fit another column,
+// were the first number odd.
 func TestHalvesOfTwoRows(t *testing.T) {
 	const width = page.Values
 	m := drawModel(8, 2*width, 64)

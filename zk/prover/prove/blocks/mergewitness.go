@@ -15,7 +15,8 @@ import (
 	"provenance/zkprover/statement"
 )
 
-// assignment fills in the circuit. With a false statement the block that shows it is filled in, too.
+// assignment fills in the circuit. With a false statement the block that shows it is filled in,
+// too.
 func (m *Merger) assignment(shape circuits.Shape, indexes []int) (*circuits.Merge, error) {
 	c := circuits.NewMerge(shape.Slots, shape.Levels(), shape.Rank())
 	setMergePublic(c, m.public(indexes))
@@ -37,8 +38,8 @@ func setMergePublic(c *circuits.Merge, public []fr.Element) {
 	}
 }
 
-// mergeWitness fills in one block of the circuit. The patterns are those of the block in base and merged model, of the
-// row of B and, by rows, of the block column of A that meet in it.
+// mergeWitness fills in one block of the circuit. The patterns are those of the block in base and
+// merged model, of the row of B and, by rows, of the block column of A that meet in it.
 type mergeWitness struct {
 	*Merger
 	circuit *circuits.Merge
@@ -155,7 +156,8 @@ type place struct {
 	row, column int
 }
 
-// setNumbers assigns consecutive values of a row; one outside the window is the caller's to mend, and is not printed.
+// setNumbers assigns consecutive values of a row; one outside the window is the caller's to mend,
+// and is not printed.
 func setNumbers(window bfloat16.Window, to []bfloat16.Number, patterns []uint16, at place) error {
 	for v, pattern := range patterns {
 		if !window.Holds(pattern) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package blocks proves statements about blocks of committed tensors: merges (Merger) and quantizations (Q8_0, Int8).
+// Package blocks proves statements about blocks of committed tensors: merges (Merger) and
+// quantizations (Q8_0, Int8).
 //
 // It may import package prove and what lies below that, and package weights for the trees.
 package blocks
@@ -11,7 +12,8 @@ import (
 	"provenance/zkprover/weights"
 )
 
-// openBlock assigns the opening of one block, and the children of the tree's root, and returns the block's values.
+// openBlock assigns the opening of one block, and the children of the tree's root, and returns the
+// block's values.
 func openBlock(
 	t *weights.Tree, index int, to *page.Opening, top *page.Children,
 ) (values [page.Values]uint16, err error) {

@@ -22,25 +22,28 @@ import (
 )
 
 const (
-	// codeBias is what circuits add to a code, which files hold as a signed byte: it flips the sign bit.
+	// codeBias is what circuits add to a code, which files hold as a signed byte: it flips the sign
+	// bit.
 	codeBias = 0x80
-	// scaleBytes and maximumBytes stand before the codes of a block: a float16 in GGUF, a float32 in int8 files.
+	// scaleBytes and maximumBytes stand before the codes of a block: a float16 in GGUF, a float32
+	// in int8 files.
 	scaleBytes   = circuits.Q8_0Bytes - page.Values
 	maximumBytes = circuits.Int8Bytes - page.Values
 )
 
 var errScale = errors.New("the scale is not the nearest one")
 
-// quantization is a statement about blocks of a tensor and their bytes in a deployed file. assign fills in its circuit
-// for the key's shape from bytes with biased codes, and returns the public inputs.
+// quantization is a statement about blocks of a tensor and their bytes in a deployed file. assign
+// fills in its circuit for the key's shape from bytes with biased codes, and returns the public
+// inputs.
 type quantization struct {
 	kind       circuits.Kind
 	blockBytes int
 	assign     func(circuits.Shape, *weights.Tree, []int, []byte) (frontend.Circuit, []fr.Element, error)
 }
 
-// Q8_0 proves that the blocks of these numbers quantize to the bytes given, 34 a block as they stand in a GGUF file. The
-// tree's tensor must be BF16 of layout rows, its depth the key's.
+// Q8_0 proves that the blocks of these numbers quantize to the bytes given, 34 a block as they
+// stand in a GGUF file. The tree's tensor must be BF16 of layout rows, its depth the key's.
 func Q8_0(key *keys.Key, t *weights.Tree, indexes []int, deployed []byte) (*proof.Proof, error) {
 	q := quantization{circuits.KindQ8_0, circuits.Q8_0Bytes,
 		func(s circuits.Shape, t *weights.Tree, indexes []int, biased []byte) (frontend.Circuit, []fr.Element, error) {
@@ -51,8 +54,8 @@ func Q8_0(key *keys.Key, t *weights.Tree, indexes []int, deployed []byte) (*proo
 	return q.prove(key, t, indexes, deployed)
 }
 
-// Int8 proves that the blocks of these numbers quantize to the bytes given: for each the row's float32 maximum,
-// little-endian, then 32 codes as signed bytes.
+// Int8 proves that the blocks of these numbers quantize to the bytes given: for each the row's
+// float32 maximum, little-endian, then 32 codes as signed bytes.
 func Int8(key *keys.Key, t *weights.Tree, indexes []int, deployed []byte) (*proof.Proof, error) {
 	q := quantization{circuits.KindInt8, circuits.Int8Bytes,
 		func(s circuits.Shape, t *weights.Tree, indexes []int, biased []byte) (frontend.Circuit, []fr.Element, error) {
@@ -92,8 +95,8 @@ func biasCodes(deployed []byte, blockBytes int) []byte {
 	return out
 }
 
-// assignQ8_0 assigns everything and returns the public inputs. A block whose bytes are not its quantization is an error
-// that names block and code; the assignment is complete then, and false.
+// assignQ8_0 assigns everything and returns the public inputs. A block whose bytes are not its
+// quantization is an error that names block and code; the assignment is complete then, and false.
 func assignQ8_0(c *circuits.Q8_0, t *weights.Tree, indexes []int, biased []byte) ([]fr.Element, error) {
 	var failure error
 	for i := range c.Blocks {

@@ -72,7 +72,8 @@ func absolute(pattern uint16) float64 {
 	return math.Abs(float64(math.Float32frombits(uint32(pattern) << 16)))
 }
 
-// rowQuantized is the float32 pattern of the largest value, then the codes of a row-wise quantization, as signed bytes.
+// rowQuantized is the float32 pattern of the largest value, then the codes of a row-wise
+// quantization, as signed bytes.
 func rowQuantized(block []uint16) []byte {
 	largest := 0.0
 	for _, pattern := range block {
@@ -124,7 +125,8 @@ func (s *quantizedScene) assignInt8(t testing.TB, index int, deployed []byte) (*
 	return c, err
 }
 
-// What gguf-py makes of every block is accepted; with any byte changed to its neighbours it is not, but at a tie.
+// What gguf-py makes of every block is accepted; with any byte changed to its neighbours it is not,
+// but at a tie.
 func TestBlocksOfGgufPy(t *testing.T) {
 	cases := quantizedCases(t)
 	for n, c := range cases {
@@ -204,7 +206,8 @@ func TestBlocksWithoutQuantization(t *testing.T) {
 	}
 }
 
-// Maxima of rows: larger than all values of the block is right, smaller is not, and neither is one that no float16 is.
+// Maxima of rows: larger than all values of the block is right, smaller is not, and neither is one
+// that no float16 is.
 func TestRowMaxima(t *testing.T) {
 	block := ramp(0x3f80) // 1 down
 	scene := &quantizedScene{built: weightTree(t, block)}

@@ -8,21 +8,22 @@ import (
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/gadgets/integer"
+	"provenance/zkprover/gadgets/merkle"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/prove"
 	"provenance/zkprover/tree"
 )
 
-// Gap is where a digest would lie in a sorted dataset: between the records at Position-1 and Position. Below is nil at
-// the start (position 0), Above at the end (position count).
+// Gap is where a digest would lie in a sorted dataset: between the records at Position-1 and
+// Position. Below is nil at the start (position 0), Above at the end (position count).
 type Gap struct {
 	Position     int
 	Below, Above *tree.Opening
 }
 
-// Absent proves that a digest whose first half is high lies in the gap, without telling where. No error tells the
-// position or a neighbour.
+// Absent proves that a digest whose first half is high lies in the gap, without telling where. No
+// error tells the position or a neighbour.
 func Absent(key *keys.Key, t *tree.Tree, high fr.Element, g *Gap) (*proof.Proof, error) {
 	if err := requireKey(key, circuits.KindAbsent, t); err != nil {
 		return nil, err
@@ -62,7 +63,8 @@ func absentPublic(t *tree.Tree, high fr.Element) []fr.Element {
 	return []fr.Element{t.Root(), number(t.Count()), high}
 }
 
-// absentAssignment opens both sides of the gap; at an end of the dataset both are the one record there.
+// absentAssignment opens both sides of the gap; at an end of the dataset both are the one record
+// there.
 func absentAssignment(t *tree.Tree, g *Gap, public []fr.Element) *circuits.Absent {
 	c := circuits.NewAbsent(t.Depth())
 	c.Root, c.Count, c.High = public[0], public[1], public[2]
@@ -80,7 +82,7 @@ func absentAssignment(t *tree.Tree, g *Gap, public []fr.Element) *circuits.Absen
 }
 
 func neighbour(t *tree.Tree, opened *tree.Opening, at int) circuits.Neighbour {
-	n := circuits.Neighbour{Record: record(opened), Path: make(circuits.Path, t.Depth()-1)}
+	n := circuits.Neighbour{Record: record(opened), Path: make(merkle.Path, t.Depth()-1)}
 	openPath(n.Path, t, 0, at)
 	n.Digit = bits(at / tree.Capacity(t.Depth()-1))
 	return n

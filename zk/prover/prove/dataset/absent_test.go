@@ -51,8 +51,9 @@ func TestAbsentWiresAreBound(t *testing.T) {
 	}
 }
 
-// Over one small dataset: every pair of positions, every pair of flags and every first half. There are three records,
-// and a fourth leaf behind the count. The circuit is satisfied exactly when the statement says so.
+// Over one small dataset: every pair of positions, every pair of flags and every first half. There
+// are three records, and a fourth leaf behind the count. The circuit is satisfied exactly when the
+// statement says so.
 func TestAbsentExhaustively(t *testing.T) {
 	shape := circuits.Shape{Kind: circuits.KindAbsent, Slots: 1, Depth: 1}
 	const count = 3
@@ -127,8 +128,8 @@ func TestAbsentAttacks(t *testing.T) {
 	}
 }
 
-// In a dataset that is not sorted, a record that is there can be shown to be absent: only a complete sorted set gives
-// the statement its meaning, and there is none.
+// In a dataset that is not sorted, a record that is there can be shown to be absent: only a
+// complete sorted set gives the statement its meaning, and there is none.
 func TestAbsentNeedsASortedDataset(t *testing.T) {
 	records := spaced(40)
 	records[3], records[30] = records[30], records[3]

@@ -13,7 +13,8 @@ import (
 	"provenance/zkprover/tree"
 )
 
-// Member proves that the record lies in the tree, without telling where. No error tells its position or salt.
+// Member proves that the record lies in the tree, without telling where. No error tells its
+// position or salt.
 func Member(key *keys.Key, t *tree.Tree, position int, opened *tree.Opening) (*proof.Proof, error) {
 	if err := requireKey(key, circuits.KindMember, t); err != nil {
 		return nil, err

@@ -5,13 +5,13 @@ package dataset
 import (
 	"github.com/consensys/gnark/frontend"
 
-	"provenance/zkprover/circuits"
 	"provenance/zkprover/gadgets/integer"
+	"provenance/zkprover/gadgets/merkle"
 	"provenance/zkprover/tree"
 )
 
 // openPath fills in the path from the node at this level and index.
-func openPath(path circuits.Path, t *tree.Tree, level, index int) {
+func openPath(path merkle.Path, t *tree.Tree, level, index int) {
 	for l := range path {
 		path[l].Children = children(t, level+l+1, index/tree.Arity)
 		path[l].Digit = bits(index % tree.Arity)
@@ -20,7 +20,7 @@ func openPath(path circuits.Path, t *tree.Tree, level, index int) {
 }
 
 // openEdge is openPath for a path that may be the tree's edge.
-func openEdge(path circuits.EdgePath, t *tree.Tree, level, index int) {
+func openEdge(path merkle.EdgePath, t *tree.Tree, level, index int) {
 	for l := range path {
 		path[l].Children = children(t, level+l+1, index/tree.Arity)
 		path[l].Digit = oneHot(index % tree.Arity)
@@ -43,11 +43,11 @@ func oneHot(digit int) (out [tree.Arity]frontend.Variable) {
 }
 
 // bits are those of a digit, lowest first.
-func bits(digit int) (out [4]frontend.Variable) {
+func bits(digit int) (out [merkle.DigitBits]frontend.Variable) {
 	integer.SetBits(out[:], digit)
 	return out
 }
 
-func record(o *tree.Opening) circuits.Record {
-	return circuits.Record{High: o.High, Low: o.Low, Salt: o.Salt}
+func record(o *tree.Opening) merkle.Record {
+	return merkle.Record{High: o.High, Low: o.Low, Salt: o.Salt}
 }

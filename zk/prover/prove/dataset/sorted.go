@@ -16,8 +16,9 @@ import (
 	"provenance/zkprover/tree"
 )
 
-// Sorted proves that the leaves of chunk k open to increasing digests. digests and salts are those of all records of the
-// tree, 32 and 31 bytes each, in the order of the leaves. k must be a non-empty chunk; the tree's depth must be the key's.
+// Sorted proves that the leaves of chunk k open to increasing digests. digests and salts are those
+// of all records of the tree, 32 and 31 bytes each, in the order of the leaves. k must be a
+// non-empty chunk; the tree's depth must be the key's.
 func Sorted(key *keys.Key, t *tree.Tree, digests, salts []byte, k int) (*proof.Proof, error) {
 	if err := requireKey(key, circuits.KindSorted, t); err != nil {
 		return nil, err

@@ -24,7 +24,8 @@ func sortedCase(t *testing.T, records []tree.Opening, k int) *circuits.Sorted {
 	return sortedAssignment(built, records[k*fixture.SortedShape.Slots:to], k, fixture.SortedShape.Slots, sortedPublic(built, k, fixture.SortedShape.Slots))
 }
 
-// Records outside the used prefix have no effect, nor has a follower that is not there; everything else is bound.
+// Records outside the used prefix have no effect, nor has a follower that is not there; everything
+// else is bound.
 func TestSortedWiresAreBound(t *testing.T) {
 	const records = circuits.SortedPublic // index of the first record's hi
 	follower := records + 3*16 + 16
@@ -40,7 +41,8 @@ func TestSortedWiresAreBound(t *testing.T) {
 	}
 }
 
-// Datasets that are not sorted, each in one place; every leaf is opened and every other input honest.
+// Datasets that are not sorted, each in one place; every leaf is opened and every other input
+// honest.
 func TestUnsortedRecords(t *testing.T) {
 	for name, c := range map[string]struct {
 		k      int
@@ -149,7 +151,8 @@ func emptied(t *testing.T, c *circuits.Sorted, records []tree.Opening) {
 	*c = *sortedAssignment(built, nil, 3, 16, public)
 }
 
-// What the circuit leaves to the verifier: that next is `first` of the chunk behind, and that more fits the count.
+// What the circuit leaves to the verifier: that next is `first` of the chunk behind, and that more
+// fits the count.
 func TestSortedLeavesTheChainToTheVerifier(t *testing.T) {
 	records := openings(t, 40)
 	skipping := sortedCase(t, records, 0)

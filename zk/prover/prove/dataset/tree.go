@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package dataset proves statements about a dataset's tree: chunks of it (Tree, Sorted), records in it (Member) and
-// digests that are not (Absent).
+// Package dataset proves statements about a dataset's tree: chunks of it (Tree, Sorted), records in
+// it (Member) and digests that are not (Absent).
 //
 // It may import package prove and what lies below that.
 package dataset
@@ -20,7 +20,8 @@ import (
 	"provenance/zkprover/tree"
 )
 
-// Tree proves chunk k of a dataset's tree. k must be a non-empty chunk; the tree's depth must be the key's.
+// Tree proves chunk k of a dataset's tree. k must be a non-empty chunk; the tree's depth must be
+// the key's.
 func Tree(key *keys.Key, t *tree.Tree, k int, challenge statement.Challenge) (*proof.Proof, error) {
 	if err := requireKey(key, circuits.KindTree, t); err != nil {
 		return nil, err

@@ -19,9 +19,9 @@ import (
 	"provenance/zkprover/verify"
 )
 
-// treeAttack is one dishonest assignment of the small tree circuit (16 leaves a chunk, depth 3, 40 leaves). Unless it
-// states false products itself, used, t and z are computed anew from what it changed, so that nothing but the attacked
-// constraint is in its way.
+// treeAttack is one dishonest assignment of the small tree circuit (16 leaves a chunk, depth 3, 40
+// leaves). Unless it states false products itself, used, t and z are computed anew from what it
+// changed, so that nothing but the attacked constraint is in its way.
 type treeAttack struct {
 	name   string
 	k      int
@@ -124,7 +124,8 @@ func TestTreeAttacks(t *testing.T) {
 	}
 }
 
-// In a tree with two equal chunks the sum of two multiples of their positions could be any chunk number.
+// In a tree with two equal chunks the sum of two multiples of their positions could be any chunk
+// number.
 func TestDigitOfTwoEqualChunks(t *testing.T) {
 	leaves := fixture.Leaves(t, 48)
 	copy(leaves[16:32], leaves[:16])
@@ -154,7 +155,8 @@ func TestUnusedCandidatesAreWithoutEffect(t *testing.T) {
 	}
 }
 
-// Without `last`, chunks to the right may be there: only the last non-empty chunk's proof fixes the count.
+// Without `last`, chunks to the right may be there: only the last non-empty chunk's proof fixes the
+// count.
 func TestLastShowsTheCount(t *testing.T) {
 	built := smallTree(t, 40)
 	for k, last := range map[int]bool{0: false, 1: false, 2: true} {
@@ -239,7 +241,8 @@ func TestTreeWiresAreBound(t *testing.T) {
 	}
 }
 
-// Every public input of a valid assignment is bound: any other value has no witness with the same secrets.
+// Every public input of a valid assignment is bound: any other value has no witness with the same
+// secrets.
 func TestTreePublicInputsAreBound(t *testing.T) {
 	built := smallTree(t, 40)
 	for i := range circuits.TreePublic {

@@ -44,7 +44,8 @@ func TestDishonestUseIsSeenInTheProducts(t *testing.T) {
 	}
 }
 
-// The two challenges do different work: without delta any order passes, and a product of zero passes anything.
+// The two challenges do different work: without delta any order passes, and a product of zero
+// passes anything.
 func TestWhyTheChallengesMatter(t *testing.T) {
 	e := newEpoch(t)
 	e.challenge.Delta.SetZero()
@@ -62,8 +63,8 @@ func TestWhyTheChallengesMatter(t *testing.T) {
 	}
 }
 
-// Who knows the challenge before fixing U can make the products agree for another epoch. Its point then is not the
-// anchored one, which is why every U belongs to the challenge's preimage.
+// Who knows the challenge before fixing U can make the products agree for another epoch. Its point
+// then is not the anchored one, which is why every U belongs to the challenge's preimage.
 func TestUsedChosenAfterTheChallenge(t *testing.T) {
 	key := fixture.Key(t, fixture.EpochShape)
 	e := newEpoch(t)
@@ -98,8 +99,8 @@ func TestUsedChosenAfterTheChallenge(t *testing.T) {
 	}
 }
 
-// Padding moved into the used prefix: an empty slot takes position 5, the record of position 5 goes beyond the end.
-// The products agree; only recomputing P from the order tells.
+// Padding moved into the used prefix: an empty slot takes position 5, the record of position 5 goes
+// beyond the end. The products agree; only recomputing P from the order tells.
 func TestPaddingInTheUsedPrefixIsSeenInP(t *testing.T) {
 	key := fixture.Key(t, fixture.EpochShape)
 	e := newEpoch(t)
@@ -201,7 +202,8 @@ func TestLinkProofs(t *testing.T) {
 	}
 }
 
-// A link with other positions, or with a U that is not zero, proves something else; the ledger's own points refuse it.
+// A link with other positions, or with a U that is not zero, proves something else; the ledger's
+// own points refuse it.
 func TestDishonestLinks(t *testing.T) {
 	key := fixture.Key(t, fixture.EpochShape)
 	e := newEpoch(t)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package epoch proves chunks of epochs and their links to a dataset, and commits to the vectors that they are about.
+// Package epoch proves chunks of epochs and their links to a dataset, and commits to the vectors
+// that they are about.
 //
 // It may import package prove and what lies below that.
 package epoch
@@ -20,8 +21,9 @@ type Commitment struct {
 	Point, Knowledge bn254.G1Affine
 }
 
-// Commit commits to one vector (keys.VectorData, VectorUsed or VectorPosition) of exactly `slots` values. blinding is
-// nil for positions and required otherwise; it may be zero only where hiding is of no concern (a link's U).
+// Commit commits to one vector (keys.VectorData, VectorUsed or VectorPosition) of exactly `slots`
+// values. blinding is nil for positions and required otherwise; it may be zero only where hiding is
+// of no concern (a link's U).
 func Commit(key *keys.Key, vector int, values []fr.Element, blinding *fr.Element) (Commitment, error) {
 	var c Commitment
 	opening, err := open(key, vector, values, blinding)
@@ -35,8 +37,8 @@ func Commit(key *keys.Key, vector int, values []fr.Element, blinding *fr.Element
 	return c, err
 }
 
-// open is what a commitment opens to: the values and their blinding. gnark's mask, which would come last, is fixed to 0:
-// the blinding does its work and is known before the proof.
+// open is what a commitment opens to: the values and their blinding. gnark's mask, which would come
+// last, is fixed to 0: the blinding does its work and is known before the proof.
 func open(key *keys.Key, vector int, values []fr.Element, blinding *fr.Element) ([]fr.Element, error) {
 	if key.Shape.Kind != circuits.KindEpoch {
 		return nil, fault.Differs(fault.BadRequest, "kind of key", circuits.KindEpoch, key.Shape.Kind)

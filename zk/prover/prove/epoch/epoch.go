@@ -14,7 +14,8 @@ import (
 	"provenance/zkprover/statement"
 )
 
-// Witness is one chunk: vectors of `slots` values each, the blindings of D and U, start = chunk*slots.
+// Witness is one chunk: vectors of `slots` values each, the blindings of D and U,
+// start = chunk*slots.
 type Witness struct {
 	Data, Used, Positions      []fr.Element
 	DataBlinding, UsedBlinding fr.Element
@@ -22,7 +23,8 @@ type Witness struct {
 	Challenge                  statement.Challenge
 }
 
-// Link is the witness of a link proof for one chunk of the dataset: U all zero with blinding 0, identity positions.
+// Link is the witness of a link proof for one chunk of the dataset: U all zero with blinding 0,
+// identity positions.
 func Link(leaves []fr.Element, chunk, slots int, blinding fr.Element, challenge statement.Challenge) *Witness {
 	return &Witness{
 		Data:         statement.Window(leaves, chunk, slots),
@@ -34,9 +36,10 @@ func Link(leaves []fr.Element, chunk, slots int, blinding fr.Element, challenge 
 	}
 }
 
-// Prove proves one chunk. The commitments of the proof are the very points that [Commit] gives for the same vectors and
-// blindings: the proofs of knowledge are made here, apart from gnark's, and hold for no other points. The products are
-// computed here too, so the only false statements are impossible ones.
+// Prove proves one chunk. The commitments of the proof are the very points that [Commit] gives for
+// the same vectors and blindings: the proofs of knowledge are made here, apart from gnark's, and
+// hold for no other points. The products are computed here too, so the only false statements are
+// impossible ones.
 func Prove(key *keys.Key, w *Witness) (*proof.Proof, error) {
 	openings, err := w.openings(key)
 	if err != nil {

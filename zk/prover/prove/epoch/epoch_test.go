@@ -140,8 +140,8 @@ func commitAll(t *testing.T, key *keys.Key, w *Witness) []Commitment {
 	return out
 }
 
-// A proof whose commitments are not to the witness's vectors does not leave the process, nor does one of a key that can
-// only commit.
+// A proof whose commitments are not to the witness's vectors does not leave the process, nor does
+// one of a key that can only commit.
 func TestOwnCheck(t *testing.T) {
 	key := fixture.Key(t, fixture.EpochShape)
 	w, other := newEpoch(t).witness(0), newEpoch(t).witness(0)

@@ -43,7 +43,8 @@ func TestEpochWiresAreBound(t *testing.T) {
 	}
 }
 
-// Every public input of a valid assignment is bound: any other value has no witness with the same secrets.
+// Every public input of a valid assignment is bound: any other value has no witness with the same
+// secrets.
 func TestPublicInputsAreBound(t *testing.T) {
 	w := smallEpoch(4)
 	for i := range circuits.EpochPublic {
