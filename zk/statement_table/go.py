@@ -54,11 +54,12 @@ def _kind_constants(kind: Entry) -> Iterator[str]:
     yield f'\t{name} Kind = "{kind["name"]}"'
     yield f"\t// {name}Fixed counts its public inputs before the words."
     yield f"\t{name}Fixed = {len(kind['public'])}"
+    if kind["commitments"]:
+        yield f"\t// {name}Commitments counts its commitments."
+        yield f"\t{name}Commitments = {len(kind['commitments'])}"
     if kind["block"]["bytes"]:
         yield f"\t// {name}BlockBytes are those of a block in a deployed file."
         yield f"\t{name}BlockBytes = {kind['block']['bytes']}"
-        yield f"\t// {name}CodesAt bytes of scale stand before a block's codes."
-        yield f"\t{name}CodesAt = {kind['block']['codes_at']}"
 
 
 def _fields(kind: Entry) -> dict[str, object]:

@@ -15,6 +15,7 @@ import (
 	"provenance/zkprover/fault"
 	"provenance/zkprover/files"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 )
 
 const (
@@ -41,7 +42,7 @@ type header struct {
 func (h *header) encode() []byte {
 	out := append([]byte(magic), byte(h.phase))
 	out = binary.BigEndian.AppendUint16(out, uint16(h.index))
-	out = append(out, byte(h.shape.Kind.Number()))
+	out = append(out, byte(h.shape.Number()))
 	out = binary.BigEndian.AppendUint32(out, uint32(h.shape.Slots))
 	out = binary.BigEndian.AppendUint32(out, uint32(h.shape.Depth))
 	out = append(out, h.circuit[:]...)
@@ -55,8 +56,14 @@ func parseHeader(data []byte) (*header, error) {
 	}
 	rest := data[len(magic):]
 	h := &header{phase: int(rest[0]), index: int(binary.BigEndian.Uint16(rest[1:]))}
-	h.shape = circuits.Shape{Kind: circuits.KindOf(uint64(rest[3])), Slots: int(binary.BigEndian.Uint32(rest[4:])),
-		Depth: int(binary.BigEndian.Uint32(rest[8:]))}
+	statement, err := kinds.ByNumber(uint64(rest[3]))
+	if err != nil {
+		return nil, fault.New(fault.BadFile, "%v", err)
+	}
+	h.shape = circuits.Shape{
+		Kind: statement.Kind, Slots: int(binary.BigEndian.Uint32(rest[4:])),
+		Depth: int(binary.BigEndian.Uint32(rest[8:])),
+	}
 	copy(h.circuit[:], rest[12:])
 	length := int(data[headerBytes-1])
 	if h.phase != phase1 && h.phase != phase2 || h.index > MaxContributions || len(data) < headerBytes+length {

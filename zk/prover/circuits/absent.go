@@ -6,6 +6,7 @@ import (
 	"github.com/consensys/gnark/frontend"
 
 	"provenance/zkprover/gadgets/merkle"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/tree"
 )
 
@@ -54,7 +55,7 @@ type Neighbour struct {
 }
 
 // AbsentPublic is the number of public inputs.
-const AbsentPublic = 3
+const AbsentPublic = kinds.AbsentFixed
 
 // NewAbsent is the circuit for a tree of this depth.
 func NewAbsent(depth int) *Absent {

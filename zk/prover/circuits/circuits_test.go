@@ -14,6 +14,8 @@ import (
 	cs "github.com/consensys/gnark/constraint/bn254"
 	"github.com/consensys/gnark/frontend"
 	"github.com/consensys/gnark/frontend/cs/r1cs"
+
+	"provenance/zkprover/kinds"
 )
 
 func compile(t *testing.T, s Shape) *cs.R1CS {
@@ -107,12 +109,12 @@ func TestCircuitsAreFrozen(t *testing.T) {
 
 func TestShapes(t *testing.T) {
 	for _, shape := range []Shape{
-		{KindEpoch, 0, 0}, {KindEpoch, MaxSlots + 1, 0}, {KindEpoch, 256, 5}, {KindTree, 255, 5}, {KindTree, 1, 5},
+		{KindEpoch, 0, 0}, {KindEpoch, kinds.MaxSlots + 1, 0}, {KindEpoch, 256, 5}, {KindTree, 255, 5}, {KindTree, 1, 5},
 		{KindTree, 256, 1}, {KindTree, 256, 7}, {"nothing", 256, 0}, {KindSorted, 256, 1}, {KindSorted, 255, 5}, {KindSorted, 1, 5},
 		{KindSorted, 256, 7}, {KindMember, 2, 5}, {KindMember, 1, 0}, {KindMember, 1, 7}, {KindAbsent, 0, 5}, {KindAbsent, 1, 0},
 		{KindAbsent, 1, 7},
-		{KindQ8_0, 0, 3}, {KindQ8_0, maxBlocks + 1, 3}, {KindInt8, 4, 0},
-		{KindInt8, 4, maxLevels + 1},
+		{KindQ8_0, 0, 3}, {KindQ8_0, kinds.MaxBlocks + 1, 3}, {KindInt8, 4, 0},
+		{KindInt8, 4, kinds.MaxLevels + 1},
 		MergeShape(0, 1, 8), MergeShape(65, 1, 8), MergeShape(1, 0, 8), MergeShape(1, 8, 8), MergeShape(1, 1, 4), MergeShape(1, 1, 128),
 	} {
 		if _, err := Compile(shape); err == nil {

@@ -2,10 +2,14 @@
 
 // Package circuits holds the R1CS circuits, one in a file, and the table of their kinds and shapes.
 //
-// It may import the gadgets and tree. No package below it knows what a statement is.
+// It may import the gadgets, kinds and tree. No package below it knows what a statement is.
 package circuits
 
-import "github.com/consensys/gnark/frontend"
+import (
+	"github.com/consensys/gnark/frontend"
+
+	"provenance/zkprover/kinds"
+)
 
 // Epoch is the circuit of one chunk of the statement `epoch`, and of the link of an epoch key to a
 // dataset.
@@ -50,8 +54,8 @@ type Epoch struct {
 
 // EpochPublic is the number of public inputs and EpochCommitments that of commitments.
 const (
-	EpochPublic      = 5
-	EpochCommitments = 3
+	EpochPublic      = kinds.EpochFixed
+	EpochCommitments = kinds.EpochCommitments
 )
 
 // NewEpoch is the circuit for slots >= 1.

@@ -6,6 +6,7 @@ import (
 	"github.com/consensys/gnark/frontend"
 
 	"provenance/zkprover/gadgets/merkle"
+	"provenance/zkprover/kinds"
 )
 
 // Member is the circuit of the statement `member`: a digest is that of one of a dataset's records.
@@ -36,7 +37,7 @@ type Member struct {
 }
 
 // MemberPublic is the number of public inputs.
-const MemberPublic = 4
+const MemberPublic = kinds.MemberFixed
 
 // NewMember is the circuit for a tree of this depth.
 func NewMember(depth int) *Member { return &Member{Path: make(merkle.Path, depth)} }

@@ -3,14 +3,12 @@
 package circuits
 
 import (
-	"fmt"
-	"slices"
-
 	"github.com/consensys/gnark/frontend"
 
 	"provenance/zkprover/gadgets/bfloat16"
 	"provenance/zkprover/gadgets/page"
 	"provenance/zkprover/gadgets/poseidon"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/tree"
 )
 
@@ -73,42 +71,26 @@ type MergeBlock struct {
 
 const (
 	// MergePublic is the number of public inputs before the index words.
-	MergePublic = 6
+	MergePublic = kinds.MergeFixed
 
-	maxBlocks   = 64 // that one proof opens
-	maxLevels   = 7  // of a tensor's tree above its pages
 	scaleBits   = 32
 	columnsBits = 16
-	rankUnit    = 16 // depth = levels + rankUnit * rank
 )
-
-var mergeRanks = [...]int{8, 16, 32, 64}
 
 // MergeShape is the shape of a key for b blocks, levels above the pages and a padded rank.
 func MergeShape(blocks, levels, rank int) Shape {
-	return Shape{Kind: KindMerge, Slots: blocks, Depth: levels + rankUnit*rank}
+	return Shape{Kind: KindMerge, Slots: blocks, Depth: levels + kinds.RankUnit*rank}
 }
 
 // Levels is the number of levels above the pages of a merge key.
-func (s Shape) Levels() int { return s.Depth % rankUnit }
+func (s Shape) Levels() int { return kinds.Levels(s.Depth) }
 
 // Rank is the padded rank of a merge key.
-func (s Shape) Rank() int { return s.Depth / rankUnit }
-
-func mergePublic(s Shape) int { return MergePublic + page.IndexWords(s.Slots) }
-
-func checkMerge(s Shape) error {
-	isRank := slices.Contains(mergeRanks[:], s.Rank())
-	if s.Slots < 1 || s.Slots > maxBlocks || s.Levels() < 1 || s.Levels() > maxLevels || !isRank {
-		return fmt.Errorf("merge: slots %d, want 1..%d; depth %d, want levels 1..%d + %d * rank of %v",
-			s.Slots, maxBlocks, s.Depth, maxLevels, rankUnit, mergeRanks)
-	}
-	return nil
-}
+func (s Shape) Rank() int { return kinds.Rank(s.Depth) }
 
 // NewMerge is the circuit for b blocks in trees with these levels above the pages.
 func NewMerge(blocks, levels, rank int) *Merge {
-	c := &Merge{Indexes: make([]frontend.Variable, page.IndexWords(blocks)), Blocks: make([]MergeBlock, blocks)}
+	c := &Merge{Indexes: make([]frontend.Variable, kinds.IndexCount(blocks)), Blocks: make([]MergeBlock, blocks)}
 	for i := range c.Blocks {
 		c.Blocks[i] = newMergeBlock(levels, rank)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"provenance/zkprover/gadgets/merkle"
 	"provenance/zkprover/gadgets/poseidon"
+	"provenance/zkprover/kinds"
 )
 
 // Sorted is the circuit of the statement `sorted`: one chunk of leaves below a dataset's root,
@@ -54,7 +55,7 @@ type Sorted struct {
 }
 
 // SortedPublic is the number of public inputs.
-const SortedPublic = 6
+const SortedPublic = kinds.SortedFixed
 
 // NewSorted is the circuit for chunks of slots = 16^j leaves in a tree of depth >= j.
 func NewSorted(slots, depth int) *Sorted {

@@ -7,6 +7,7 @@ import (
 
 	"provenance/zkprover/gadgets/merkle"
 	"provenance/zkprover/gadgets/poseidon"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/tree"
 )
 
@@ -50,7 +51,7 @@ type Tree struct {
 }
 
 // TreePublic is the number of public inputs.
-const TreePublic = 8
+const TreePublic = kinds.TreeFixed
 
 // NewTree is the circuit for chunks of slots = 16^j leaves in a tree of depth >= j.
 func NewTree(slots, depth int) *Tree {

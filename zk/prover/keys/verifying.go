@@ -40,7 +40,7 @@ type Verifying struct {
 func (v *Verifying) Bytes() []byte {
 	w := &writer{}
 	w.number(formatVersion)
-	w.number(v.Shape.Kind.Number())
+	w.number(v.Shape.Number())
 	w.number(uint64(v.Shape.Slots))
 	w.number(uint64(v.Shape.Depth))
 	w.number(uint64(v.Shape.Public()))

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package kinds is the closed table of statements: their numbers, the shapes of their keys and their public inputs.
+// Package kinds is the closed table of statements: their numbers, the shapes of their keys and
+// their public inputs.
 //
-// table.go is generated from zk/statements.json, as the tables of Python and Solidity are. A kind that is not in the
-// table is an error. The package imports no other of this module.
+// table.go is generated from zk/statements.json, as the tables of Python and Solidity are. A kind
+// that is not in the table is an error. The package imports no other of this module.
 //
 // Source: docs/formats/statements.md, "Kinds"; docs/formats/proofs.md, "Verifying key".
 package kinds
@@ -90,7 +91,8 @@ func ByName(kind Kind) (*Statement, error) {
 	return nil, fmt.Errorf("kind %q, want one of %v", kind, All())
 }
 
-// ByNumber is the statement with this number; an unknown number, which may come from a key, is an error.
+// ByNumber is the statement with this number; an unknown number, which may come from a key, is an
+// error.
 func ByNumber(number uint64) (*Statement, error) {
 	if number < 1 || number > uint64(len(statements)) {
 		return nil, fmt.Errorf("kind %d, want 1..%d", number, len(statements))
@@ -107,7 +109,8 @@ func (s *Statement) Check(slots, depth int) error {
 	if s.Ranked {
 		levels = Levels(depth)
 		if !slices.Contains(Ranks[:], Rank(depth)) {
-			return fmt.Errorf("%s: depth %d, want levels + %d * rank of %v", s.Kind, depth, RankUnit, Ranks)
+			return fmt.Errorf("%s: depth %d, want levels + %d * rank of %v",
+				s.Kind, depth, RankUnit, Ranks)
 		}
 	}
 	if !s.Depth.Allows(levels) {
@@ -156,7 +159,15 @@ func (s *Statement) Public(slots int) []string {
 
 func (s *Statement) wordCount(words Words, slots int) int {
 	if words == CodeWords {
-		return (slots*s.BlockBytes + BytesPerWord - 1) / BytesPerWord
+		return CodeCount(slots, s.BlockBytes)
 	}
-	return (slots + IndexesPerWord - 1) / IndexesPerWord
+	return IndexCount(slots)
+}
+
+// IndexCount is the number of public inputs that hold the numbers of so many blocks.
+func IndexCount(blocks int) int { return (blocks + IndexesPerWord - 1) / IndexesPerWord }
+
+// CodeCount is the number of public inputs that hold so many blocks of a deployed file.
+func CodeCount(blocks, blockBytes int) int {
+	return (blocks*blockBytes + BytesPerWord - 1) / BytesPerWord
 }

@@ -36,6 +36,8 @@ const (
 	Epoch Kind = "epoch"
 	// EpochFixed counts its public inputs before the words.
 	EpochFixed = 5
+	// EpochCommitments counts its commitments.
+	EpochCommitments = 3
 	// Tree shows: the committed leaves are those under the dataset's root.
 	Tree Kind = "tree"
 	// TreeFixed counts its public inputs before the words.
@@ -58,16 +60,12 @@ const (
 	Q8_0Fixed = 1
 	// Q8_0BlockBytes are those of a block in a deployed file.
 	Q8_0BlockBytes = 34
-	// Q8_0CodesAt bytes of scale stand before a block's codes.
-	Q8_0CodesAt = 2
 	// Int8 shows: blocks of a row-wise int8 file are the nearest codes of a tensor's blocks.
 	Int8 Kind = "int8"
 	// Int8Fixed counts its public inputs before the words.
 	Int8Fixed = 1
 	// Int8BlockBytes are those of a block in a deployed file.
 	Int8BlockBytes = 36
-	// Int8CodesAt bytes of scale stand before a block's codes.
-	Int8CodesAt = 4
 	// Merge shows: blocks of the merged weights are the exactly rounded merge of base and adapter.
 	Merge Kind = "merge"
 	// MergeFixed counts its public inputs before the words.

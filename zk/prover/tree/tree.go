@@ -15,14 +15,15 @@ import (
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
 	"provenance/zkprover/gadgets/poseidon"
+	"provenance/zkprover/kinds"
 )
 
 const (
 	// Arity is the number of children of a node.
-	Arity = 16
+	Arity = kinds.Arity
 	// MinDepth and MaxDepth bound the depths of datasets: 5, or 6 above 16^5 leaves.
 	MinDepth = 5
-	MaxDepth = 6
+	MaxDepth = kinds.MaxDepth
 	// DigestBytes and SaltBytes are the lengths of a record's digest and of its salt (248 bits).
 	DigestBytes = 32
 	SaltBytes   = 31

@@ -10,25 +10,19 @@ import (
 	"github.com/consensys/gnark/frontend"
 
 	"provenance/zkprover/gadgets/integer"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/tree"
 )
 
-// IndexBits is the width of a block number in a public input, and IndexesPerWord the number of
-// those.
-const (
-	IndexBits      = 32
-	IndexesPerWord = 7
-)
-
-// IndexWords is the number of public inputs that hold the numbers of blocks.
-func IndexWords(blocks int) int { return (blocks + IndexesPerWord - 1) / IndexesPerWord }
+// IndexBits is the width of a block number in a public input.
+const IndexBits = kinds.IndexBits
 
 // AssertIndexes constrains words to be the packed block numbers, each below 2^32 as those of a
 // Location are.
 func AssertIndexes(api frontend.API, words, indexes []frontend.Variable) {
 	for w := range words {
 		var sum frontend.Variable = 0
-		for j, index := range indexes[w*IndexesPerWord : min((w+1)*IndexesPerWord, len(indexes))] {
+		for j, index := range indexes[w*kinds.IndexesPerWord : min((w+1)*kinds.IndexesPerWord, len(indexes))] {
 			sum = api.Add(sum, api.Mul(index, integer.PowerOfTwo(IndexBits*j)))
 		}
 		api.AssertIsEqual(sum, words[w])
@@ -37,11 +31,11 @@ func AssertIndexes(api frontend.API, words, indexes []frontend.Variable) {
 
 // PackIndexes are the words of block numbers below 2^32.
 func PackIndexes(indexes []int) []fr.Element {
-	words := make([]fr.Element, IndexWords(len(indexes)))
+	words := make([]fr.Element, kinds.IndexCount(len(indexes)))
 	for i, index := range indexes {
 		var placed fr.Element
-		placed.SetBigInt(new(big.Int).Lsh(big.NewInt(int64(index)), uint(IndexBits*(i%IndexesPerWord))))
-		words[i/IndexesPerWord].Add(&words[i/IndexesPerWord], &placed)
+		placed.SetBigInt(new(big.Int).Lsh(big.NewInt(int64(index)), uint(IndexBits*(i%kinds.IndexesPerWord))))
+		words[i/kinds.IndexesPerWord].Add(&words[i/kinds.IndexesPerWord], &placed)
 	}
 	return words
 }

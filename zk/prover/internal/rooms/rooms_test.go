@@ -26,7 +26,10 @@ const (
 // layers are the packages from the bottom up. A package imports packages of layers below its own
 // only.
 var layers = [][]string{
-	{"fault", "field", "order", "statement", "gadgets/integer", "gadgets/poseidon", "internal/iden3"},
+	{
+		"fault", "field", "kinds", "order", "statement", "gadgets/integer", "gadgets/poseidon",
+		"internal/iden3",
+	},
 	{"files", "tree", "gadgets/bfloat16", "gadgets/quantized"},
 	{"gadgets/merkle", "gadgets/page", "weights"},
 	{"circuits"},

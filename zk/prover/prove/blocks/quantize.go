@@ -16,6 +16,7 @@ import (
 	"provenance/zkprover/gadgets/page"
 	"provenance/zkprover/gadgets/quantized"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/prove"
 	"provenance/zkprover/weights"
@@ -199,10 +200,10 @@ func assignPublic(c *circuits.Quantized, t *weights.Tree, indexes []int, biased 
 
 // codeWords cuts bytes into words, the last one filled up with zeros.
 func codeWords(content []byte) []fr.Element {
-	words := make([]fr.Element, (len(content)+circuits.BytesPerWord-1)/circuits.BytesPerWord)
+	words := make([]fr.Element, kinds.CodeCount(1, len(content)))
 	for i := range words {
-		var piece [circuits.BytesPerWord]byte
-		copy(piece[:], content[i*circuits.BytesPerWord:])
+		var piece [kinds.BytesPerWord]byte
+		copy(piece[:], content[i*kinds.BytesPerWord:])
 		words[i].SetBytes(piece[:])
 	}
 	return words
