@@ -36,14 +36,30 @@ type kind struct {
 
 // kinds is the closed table of statements. Kinds that are not epoch hold no commitments.
 var kinds = map[Kind]kind{
-	KindEpoch:  {1, checkEpoch, fixed(EpochPublic), func(s Shape) frontend.Circuit { return NewEpoch(s.Slots) }},
-	KindTree:   {2, checkChunk, fixed(TreePublic), func(s Shape) frontend.Circuit { return NewTree(s.Slots, s.Depth) }},
-	KindSorted: {3, checkChunk, fixed(SortedPublic), func(s Shape) frontend.Circuit { return NewSorted(s.Slots, s.Depth) }},
-	KindMember: {4, checkOne, fixed(MemberPublic), func(s Shape) frontend.Circuit { return NewMember(s.Depth) }},
-	KindAbsent: {5, checkOne, fixed(AbsentPublic), func(s Shape) frontend.Circuit { return NewAbsent(s.Depth) }},
-	KindQ8_0:   {6, checkQuantized, quantizedPublic(Q8_0Bytes), func(s Shape) frontend.Circuit { return NewQ8_0(s.Slots, s.Depth) }},
-	KindInt8:   {7, checkQuantized, quantizedPublic(Int8Bytes), func(s Shape) frontend.Circuit { return NewInt8(s.Slots, s.Depth) }},
-	KindMerge:  {8, checkMerge, mergePublic, func(s Shape) frontend.Circuit { return NewMerge(s.Slots, s.Levels(), s.Rank()) }},
+	KindEpoch: {1, checkEpoch, fixed(EpochPublic), func(s Shape) frontend.Circuit {
+		return NewEpoch(s.Slots)
+	}},
+	KindTree: {2, checkChunk, fixed(TreePublic), func(s Shape) frontend.Circuit {
+		return NewTree(s.Slots, s.Depth)
+	}},
+	KindSorted: {3, checkChunk, fixed(SortedPublic), func(s Shape) frontend.Circuit {
+		return NewSorted(s.Slots, s.Depth)
+	}},
+	KindMember: {4, checkOne, fixed(MemberPublic), func(s Shape) frontend.Circuit {
+		return NewMember(s.Depth)
+	}},
+	KindAbsent: {5, checkOne, fixed(AbsentPublic), func(s Shape) frontend.Circuit {
+		return NewAbsent(s.Depth)
+	}},
+	KindQ8_0: {6, checkQuantized, quantizedPublic(Q8_0Bytes), func(s Shape) frontend.Circuit {
+		return NewQ8_0(s.Slots, s.Depth)
+	}},
+	KindInt8: {7, checkQuantized, quantizedPublic(Int8Bytes), func(s Shape) frontend.Circuit {
+		return NewInt8(s.Slots, s.Depth)
+	}},
+	KindMerge: {8, checkMerge, mergePublic, func(s Shape) frontend.Circuit {
+		return NewMerge(s.Slots, s.Levels(), s.Rank())
+	}},
 }
 
 // Kinds lists the statements in the order of their numbers.
@@ -73,7 +89,8 @@ func fixed(n int) func(Shape) int { return func(Shape) int { return n } }
 
 func checkEpoch(s Shape) error {
 	if s.Slots < 1 || s.Slots > MaxSlots || s.Depth != 0 {
-		return fmt.Errorf("epoch: slots %d, want 1..%d; depth %d, want 0", s.Slots, MaxSlots, s.Depth)
+		return fmt.Errorf("epoch: slots %d, want 1..%d; depth %d, want 0", s.Slots,
+			MaxSlots, s.Depth)
 	}
 	return nil
 }
@@ -89,7 +106,8 @@ func checkChunk(s Shape) error {
 
 func checkOne(s Shape) error {
 	if s.Slots != 1 || s.Depth < 1 || s.Depth > tree.MaxDepth {
-		return fmt.Errorf("%s: slots %d, want 1; depth %d, want 1..%d", s.Kind, s.Slots, s.Depth, tree.MaxDepth)
+		return fmt.Errorf("%s: slots %d, want 1; depth %d, want 1..%d", s.Kind, s.Slots, s.Depth,
+			tree.MaxDepth)
 	}
 	return nil
 }

@@ -69,7 +69,9 @@ func (c *Quantized) open(api frontend.API) (*page.Tree, error) {
 }
 
 // values opens the block and decodes its values; it returns the block's number.
-func (b *OpenedBlock) values(api frontend.API, t *page.Tree, nonzero *quantized.Nonzero) (frontend.Variable, []*quantized.Value) {
+func (b *OpenedBlock) values(
+	api frontend.API, t *page.Tree, nonzero *quantized.Nonzero,
+) (frontend.Variable, []*quantized.Value) {
 	at := b.At.Constrain(api)
 	t.Bits(at, &b.Opening, &b.Bits)
 	values := make([]*quantized.Value, len(b.Bits))
@@ -80,7 +82,9 @@ func (b *OpenedBlock) values(api frontend.API, t *page.Tree, nonzero *quantized.
 }
 
 // codes returns the biased codes of the values.
-func (b *OpenedBlock) codes(api frontend.API, f quantized.Format, values []*quantized.Value, top quantized.Top) []frontend.Variable {
+func (b *OpenedBlock) codes(
+	api frontend.API, f quantized.Format, values []*quantized.Value, top quantized.Top,
+) []frontend.Variable {
 	out := make([]frontend.Variable, len(values))
 	for i := range out {
 		out[i] = f.Constrain(api, &b.Codes[i], values[i], top)
@@ -105,12 +109,15 @@ func (c *Quantized) assert(api frontend.API, indexes, bytes []frontend.Variable)
 }
 
 func quantizedPublic(blockBytes int) func(Shape) int {
-	return func(s Shape) int { return 1 + page.IndexWords(s.Slots) + CodeWords(s.Slots, blockBytes) }
+	return func(s Shape) int {
+		return 1 + page.IndexWords(s.Slots) + CodeWords(s.Slots, blockBytes)
+	}
 }
 
 func checkQuantized(s Shape) error {
 	if s.Slots < 1 || s.Slots > maxBlocks || s.Depth < 1 || s.Depth > maxLevels {
-		return fmt.Errorf("%s: slots %d, want 1..%d; depth %d, want 1..%d", s.Kind, s.Slots, maxBlocks, s.Depth, maxLevels)
+		return fmt.Errorf("%s: slots %d, want 1..%d; depth %d, want 1..%d", s.Kind, s.Slots,
+			maxBlocks, s.Depth, maxLevels)
 	}
 	return nil
 }

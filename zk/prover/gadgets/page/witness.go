@@ -40,7 +40,8 @@ func PackIndexes(indexes []int) []fr.Element {
 	words := make([]fr.Element, IndexWords(len(indexes)))
 	for i, index := range indexes {
 		var placed fr.Element
-		placed.SetBigInt(new(big.Int).Lsh(big.NewInt(int64(index)), uint(IndexBits*(i%IndexesPerWord))))
+		placed.SetBigInt(new(big.Int).Lsh(big.NewInt(int64(index)),
+			uint(IndexBits*(i%IndexesPerWord))))
 		words[i/IndexesPerWord].Add(&words[i/IndexesPerWord], &placed)
 	}
 	return words
@@ -52,7 +53,8 @@ func Unpack(elements *[tree.Arity]fr.Element) (blocks [Blocks][Values]uint16, er
 	for i := range elements {
 		elements[i].BigInt(&numbers[i])
 		if numbers[i].BitLen() > pageBits(i) {
-			return blocks, fmt.Errorf("element %d of a page has %d bits, want at most %d", i, numbers[i].BitLen(), pageBits(i))
+			return blocks, fmt.Errorf("element %d of a page has %d bits, want at most %d", i,
+				numbers[i].BitLen(), pageBits(i))
 		}
 	}
 	for j := range blocks {
@@ -80,7 +82,9 @@ func pageBits(element int) int {
 
 // Set assigns the page, the slot and the path (the last entry, the root's children, is left out) of
 // an opened block. A page with values where the opening has none is an error.
-func (o *Opening) Set(elements *[tree.Arity]fr.Element, slot int, path [][tree.Arity]fr.Element) error {
+func (o *Opening) Set(
+	elements *[tree.Arity]fr.Element, slot int, path [][tree.Arity]fr.Element,
+) error {
 	blocks, err := Unpack(elements)
 	if err != nil {
 		return err
