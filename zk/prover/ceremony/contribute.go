@@ -26,7 +26,8 @@ func Begin(shape circuits.Shape, dir string) (*Manifest, error) {
 		return nil, fault.New(fault.BadFile, "%v", err)
 	}
 	start := mpcsetup.NewPhase1(uint64(domain(circuit)))
-	if err := writeState(filepath.Join(dir, fileName(phase1, 0)), circuit, header{phase: phase1}, start); err != nil {
+	if err := writeState(filepath.Join(dir, fileName(phase1, 0)), circuit, header{phase: phase1},
+		start); err != nil {
 		return nil, err
 	}
 	m := newManifest(circuit)
@@ -65,7 +66,8 @@ func Contribute(in, out, name string) (*Receipt, error) {
 		return nil, err
 	}
 	if h.index == MaxContributions {
-		return nil, fault.New(fault.BadFile, "phase %d has %d contributions, which is the limit", h.phase, h.index)
+		return nil, fault.New(fault.BadFile, "phase %d has %d contributions, which is the limit",
+			h.phase, h.index)
 	}
 	if err := guarded(func() error { last.state.Contribute(); return nil }); err != nil {
 		return nil, err
@@ -107,7 +109,8 @@ func circuitOf(path string) (*keys.Circuit, *header, error) {
 		return nil, nil, fault.New(fault.BadFile, "%v", err)
 	}
 	if circuit.Digest != h.circuit {
-		return nil, nil, fault.Differs(fault.BadFile, "circuit digest", circuit.Name(), fmt.Sprintf("%x", h.circuit)).
+		return nil, nil, fault.Differs(fault.BadFile, "circuit digest", circuit.Name(),
+			fmt.Sprintf("%x", h.circuit)).
 			WithHint("the file was made by another version of this program")
 	}
 	return circuit, h, nil
@@ -140,7 +143,8 @@ func Accept(dir, path string) (*Receipt, error) {
 	defer unlock()
 	number := m.open()
 	p := m.phase(number)
-	last, err := load(filepath.Join(dir, fileName(number, len(p.Contributions))), circuit, header{phase: number, index: len(p.Contributions)})
+	last, err := load(filepath.Join(dir, fileName(number, len(p.Contributions))), circuit,
+		header{phase: number, index: len(p.Contributions)})
 	if err != nil {
 		return nil, err
 	}
@@ -151,11 +155,13 @@ func Accept(dir, path string) (*Receipt, error) {
 	if err := follows(last.state, last.digest, next); err != nil {
 		return nil, err
 	}
-	p.Contributions = append(p.Contributions, Contribution{Name: next.name, SHA256: fmt.Sprintf("%x", next.file)})
+	p.Contributions = append(p.Contributions, Contribution{Name: next.name,
+		SHA256: fmt.Sprintf("%x", next.file)})
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	data, err := files.Read("contribution", path, int64(headerBytes+maxNameBytes+layoutOf(circuit, number).size(next.index)))
+	limit := layoutOf(circuit, number).fileBytes(next.index)
+	data, err := files.Read("contribution", path, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +170,8 @@ func Accept(dir, path string) (*Receipt, error) {
 	}
 	// The contribution counts from the manifest's rename on; a file written before it and not
 	// listed is written anew.
-	if err := files.Write(filepath.Join(dir, fileName(number, next.index)), data, files.Public); err != nil {
+	if err := files.Write(filepath.Join(dir, fileName(number, next.index)), data,
+		files.Public); err != nil {
 		return nil, err
 	}
 	return next.receipt(), files.Write(filepath.Join(dir, FileManifest), m.encode(), files.Public)

@@ -85,7 +85,8 @@ func layoutOfPhase2(circuit *keys.Circuit) *layout {
 	for _, n := range bases {
 		private -= n
 	}
-	l := &layout{bytes: 2, fixed: []fixed{{0, binary.BigEndian.AppendUint16(nil, uint16(len(bases)))}}}
+	count := binary.BigEndian.AppendUint16(nil, uint16(len(bases)))
+	l := &layout{bytes: len(count), fixed: []fixed{{0, count}}}
 	l.bytes += g1Bytes
 	l.vector(private)
 	l.vector(domain(circuit) - 1)
@@ -108,6 +109,11 @@ func (l *layout) size(index int) int {
 	return l.bytes + 1 + challengeBytes
 }
 
+// fileBytes is the most that a state file may have.
+func (l *layout) fileBytes(index int) int64 {
+	return int64(headerBytes + maxNameBytes + l.size(index))
+}
+
 // check holds a contribution's lengths against the layout.
 func (l *layout) check(payload []byte, index int) error {
 	if len(payload) != l.size(index) {
@@ -115,11 +121,13 @@ func (l *layout) check(payload []byte, index int) error {
 	}
 	for _, f := range l.fixed {
 		if got := payload[f.offset : f.offset+len(f.bytes)]; !bytes.Equal(got, f.bytes) {
-			return fault.New(fault.BadFile, "length at byte %d of the state is %x, want %x", f.offset, got, f.bytes)
+			return fault.New(fault.BadFile, "length at byte %d of the state is %x, want %x",
+				f.offset, got, f.bytes)
 		}
 	}
 	if int(payload[l.bytes]) != l.size(index)-l.bytes-1 {
-		return fault.Differs(fault.BadFile, "bytes of the challenge", l.size(index)-l.bytes-1, payload[l.bytes])
+		return fault.Differs(fault.BadFile, "bytes of the challenge", l.size(index)-l.bytes-1,
+			payload[l.bytes])
 	}
 	return nil
 }
@@ -135,7 +143,8 @@ func (l *layout) secrets(payload []byte) ([][]byte, error) {
 		secret := payload[offset : offset+g1Bytes]
 		for _, trivial := range []bn254.G1Affine{zero, one, minusOne} {
 			if encoded := trivial.Bytes(); bytes.Equal(secret, encoded[:]) {
-				return nil, fault.New(fault.BadFile, "the contribution's secret is 0, 1 or -1: it adds nothing")
+				return nil, fault.New(fault.BadFile,
+					"the contribution's secret is 0, 1 or -1: it adds nothing")
 			}
 		}
 		list = append(list, secret)

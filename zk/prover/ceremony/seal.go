@@ -17,7 +17,8 @@ import (
 // phase 2 ends the ceremony and returns what [Verify] will.
 func Seal(dir string, minimum int, beacon keys.Beacon) (*Result, error) {
 	if minimum < MinContributions {
-		return nil, fault.Differs(fault.BadRequest, "minimum of contributions", MinContributions, minimum)
+		return nil, fault.Differs(fault.BadRequest, "minimum of contributions",
+			MinContributions, minimum)
 	}
 	m, circuit, unlock, err := openTranscript(dir)
 	if err != nil {
@@ -53,5 +54,6 @@ func startPhase2(dir string, m *Manifest, circuit *keys.Circuit) error {
 	}
 	start := new(mpcsetup.Phase2)
 	start.Initialize(circuit.System, commons)
-	return writeState(filepath.Join(dir, fileName(phase2, 0)), circuit, header{phase: phase2}, start)
+	return writeState(filepath.Join(dir, fileName(phase2, 0)), circuit,
+		header{phase: phase2}, start)
 }

@@ -66,8 +66,10 @@ func parseHeader(data []byte) (*header, error) {
 	}
 	copy(h.circuit[:], rest[12:])
 	length := int(data[headerBytes-1])
-	if h.phase != phase1 && h.phase != phase2 || h.index > MaxContributions || len(data) < headerBytes+length {
-		return nil, fault.New(fault.BadFile, "phase %d, contribution %d: there is none such", h.phase, h.index)
+	if h.phase != phase1 && h.phase != phase2 || h.index > MaxContributions ||
+		len(data) < headerBytes+length {
+		return nil, fault.New(fault.BadFile, "phase %d, contribution %d: there is none such",
+			h.phase, h.index)
 	}
 	h.name = string(data[headerBytes : headerBytes+length])
 	if h.index == 0 {
@@ -94,7 +96,7 @@ type loaded struct {
 // to hold it against.
 func load(path string, circuit *keys.Circuit, want header) (*loaded, error) {
 	l := layoutOf(circuit, want.phase)
-	data, err := files.Read("contribution", path, int64(headerBytes+maxNameBytes+l.size(want.index)))
+	data, err := files.Read("contribution", path, l.fileBytes(want.index))
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +106,8 @@ func load(path string, circuit *keys.Circuit, want header) (*loaded, error) {
 	}
 	want.name, want.shape, want.circuit = h.name, circuit.Shape, circuit.Digest
 	if *h != want {
-		return nil, fault.Differs(fault.BadFile, "phase, contribution and circuit", want.facts(), h.facts())
+		return nil, fault.Differs(fault.BadFile, "phase, contribution and circuit",
+			want.facts(), h.facts())
 	}
 	payload := data[headerBytes+len(h.name):]
 	s, err := parseState(l, payload, want)
@@ -120,7 +123,8 @@ func load(path string, circuit *keys.Circuit, want header) (*loaded, error) {
 }
 
 func (h *header) facts() string {
-	return fmt.Sprintf("phase %d, %d, %s %d/%d %x", h.phase, h.index, h.shape.Kind, h.shape.Slots, h.shape.Depth, h.circuit[:8])
+	return fmt.Sprintf("phase %d, %d, %s %d/%d %x", h.phase, h.index, h.shape.Kind, h.shape.Slots,
+		h.shape.Depth, h.circuit[:8])
 }
 
 // parseState decodes a state with points on their curves and in their subgroups, in their one
@@ -171,7 +175,8 @@ func guarded(work func() error) (err error) {
 // the secrets.
 func follows(previous state, digest [sha256.Size]byte, next *loaded) error {
 	if !bytes.Equal(next.challenge, digest[:]) {
-		return fault.Differs(fault.BadFile, "state that the contribution was made from", fmt.Sprintf("%x", digest), fmt.Sprintf("%x", next.challenge)).
+		return fault.Differs(fault.BadFile, "state that the contribution was made from",
+			fmt.Sprintf("%x", digest), fmt.Sprintf("%x", next.challenge)).
 			WithHint("each contributor starts from the file of the one before")
 	}
 	err := guarded(func() error {
@@ -181,7 +186,8 @@ func follows(previous state, digest [sha256.Size]byte, next *loaded) error {
 		return previous.(*mpcsetup.Phase2).Verify(next.state.(*mpcsetup.Phase2))
 	})
 	if err != nil {
-		return fault.New(fault.BadFile, "contribution %d of phase %d (%s) does not follow: %v", next.index, next.phase, next.name, err)
+		return fault.New(fault.BadFile, "contribution %d of phase %d (%s) does not follow: %v",
+			next.index, next.phase, next.name, err)
 	}
 	return nil
 }

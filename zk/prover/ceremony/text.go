@@ -19,17 +19,22 @@ const (
 )
 
 func checkText(what, text string, limit int) error {
-	printable := utf8.ValidString(text) && strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
+	printable := utf8.ValidString(text) && strings.IndexFunc(text, func(r rune) bool {
+		return !unicode.IsPrint(r)
+	}) < 0
 	if text == "" || len(text) > limit || !printable || strings.TrimSpace(text) != text {
-		return fault.New(fault.BadFile, "%s is not 1 to %d bytes of printable text without space around it", what, limit)
+		return fault.New(fault.BadFile,
+			"%s is not 1 to %d bytes of printable text without space around it", what, limit)
 	}
 	return nil
 }
 
 func checkBeacon(b keys.Beacon) error {
 	value, err := hex.DecodeString(b.Value)
-	if err != nil || len(value) != beaconBytes || strings.ToLower(b.Value) != b.Value || strings.Trim(b.Value, "0") == "" {
-		return fault.Differs(fault.BadFile, "beacon", "64 lower-case hex digits, not all zero", b.Value)
+	if err != nil || len(value) != beaconBytes || strings.ToLower(b.Value) != b.Value ||
+		strings.Trim(b.Value, "0") == "" {
+		return fault.Differs(fault.BadFile, "beacon",
+			"64 lower-case hex digits, not all zero", b.Value)
 	}
 	return checkText("beacon's source", b.Source, maxSourceBytes)
 }

@@ -5,9 +5,11 @@
 //
 // A transcript is a folder (docs/formats/ceremony.md):
 //
-//	manifest.json   circuit, contributions in order (name, SHA-256 of the file), the beacons; its SHA-256 names the transcript
+//	manifest.json   circuit, contributions in order (name, SHA-256 of the file), the beacons;
+//	                its SHA-256 names the transcript
 //	phase1-000.bin  the start of phase 1; phase1-001.bin .. one file per contribution
-//	phase2-000.bin  the start of phase 2, which follows from phase 1 and its beacon; phase2-001.bin ..
+//	phase2-000.bin  the start of phase 2, which follows from phase 1 and its beacon;
+//	                phase2-001.bin ..
 //
 // Everything but the contributions is recomputed by [Verify]; nothing in the folder is believed.
 //
@@ -137,7 +139,8 @@ func loadManifest(dir string) (*Manifest, *keys.Circuit, error) {
 		return nil, nil, fault.Differs(fault.BadFile, "format of "+FileManifest, format, m.Format)
 	}
 	if !bytes.Equal(m.encode(), data) {
-		return nil, nil, fault.New(fault.BadFile, "%s is not in its canonical encoding", FileManifest)
+		return nil, nil, fault.New(fault.BadFile, "%s is not in its canonical encoding",
+			FileManifest)
 	}
 	if err := m.check(); err != nil {
 		return nil, nil, err
@@ -147,7 +150,8 @@ func loadManifest(dir string) (*Manifest, *keys.Circuit, error) {
 		return nil, nil, fault.New(fault.BadFile, "%s: %v", FileManifest, err)
 	}
 	if want := digestPrefix + circuit.Name(); m.CircuitDigest != want {
-		return nil, nil, fault.Differs(fault.BadFile, "circuit digest of the transcript", want, m.CircuitDigest).
+		return nil, nil, fault.Differs(fault.BadFile, "circuit digest of the transcript", want,
+			m.CircuitDigest).
 			WithHint("the ceremony was run by another version of this program")
 	}
 	return m, circuit, nil
@@ -157,7 +161,8 @@ func (m *Manifest) check() error {
 	for number := phase1; number <= phase2; number++ {
 		p := m.phase(number)
 		if p.Contributions == nil || len(p.Contributions) > MaxContributions {
-			return fault.Differs(fault.BadFile, fmt.Sprintf("contributions of phase %d", number), MaxContributions, len(p.Contributions))
+			return fault.Differs(fault.BadFile, fmt.Sprintf("contributions of phase %d", number),
+				MaxContributions, len(p.Contributions))
 		}
 		seen := map[string]bool{}
 		for _, c := range p.Contributions {
@@ -179,7 +184,8 @@ func (m *Manifest) check() error {
 		return fault.New(fault.BadFile, "phase 2 began before phase 1 was closed")
 	}
 	if m.Phase2.Beacon != nil && m.Phase1.Beacon.Value == m.Phase2.Beacon.Value {
-		return fault.New(fault.BadFile, "both phases have the same beacon: the second was known when phase 2 began")
+		return fault.New(fault.BadFile,
+			"both phases have the same beacon: the second was known when phase 2 began")
 	}
 	return nil
 }
@@ -207,7 +213,8 @@ func (m *Manifest) requireFiles(dir string) error {
 		}
 	}
 	if slices.Sort(want); !slices.Equal(want, got) {
-		return fault.Differs(fault.BadFile, "files of the transcript", strings.Join(want, " "), strings.Join(got, " "))
+		return fault.Differs(fault.BadFile, "files of the transcript", strings.Join(want, " "),
+			strings.Join(got, " "))
 	}
 	return nil
 }

@@ -59,7 +59,8 @@ const AbsentPublic = kinds.AbsentFixed
 
 // NewAbsent is the circuit for a tree of this depth.
 func NewAbsent(depth int) *Absent {
-	return &Absent{Lower: Neighbour{Path: make(merkle.Path, depth-1)}, Upper: Neighbour{Path: make(merkle.Path, depth-1)}}
+	return &Absent{Lower: Neighbour{Path: make(merkle.Path, depth-1)},
+		Upper: Neighbour{Path: make(merkle.Path, depth-1)}}
 }
 
 // Define implements frontend.Circuit.

@@ -68,7 +68,8 @@ func TestConstraintCounts(t *testing.T) {
 
 func TestCompilationIsDeterministic(t *testing.T) {
 	for _, shape := range []Shape{
-		{KindEpoch, 16, 0}, {KindTree, 16, 2}, {KindSorted, 16, 1}, {KindMember, 1, 1}, {KindAbsent, 1, 1}, MergeShape(1, 1, 8),
+		{KindEpoch, 16, 0}, {KindTree, 16, 2}, {KindSorted, 16, 1}, {KindMember, 1, 1},
+		{KindAbsent, 1, 1}, MergeShape(1, 1, 8),
 	} {
 		var digests [2][32]byte
 		for i := range digests {
@@ -109,13 +110,17 @@ func TestCircuitsAreFrozen(t *testing.T) {
 
 func TestShapes(t *testing.T) {
 	for _, shape := range []Shape{
-		{KindEpoch, 0, 0}, {KindEpoch, kinds.MaxSlots + 1, 0}, {KindEpoch, 256, 5}, {KindTree, 255, 5}, {KindTree, 1, 5},
-		{KindTree, 256, 1}, {KindTree, 256, 7}, {"nothing", 256, 0}, {KindSorted, 256, 1}, {KindSorted, 255, 5}, {KindSorted, 1, 5},
-		{KindSorted, 256, 7}, {KindMember, 2, 5}, {KindMember, 1, 0}, {KindMember, 1, 7}, {KindAbsent, 0, 5}, {KindAbsent, 1, 0},
+		{KindEpoch, 0, 0}, {KindEpoch, kinds.MaxSlots + 1, 0}, {KindEpoch, 256, 5},
+		{KindTree, 255, 5}, {KindTree, 1, 5},
+		{KindTree, 256, 1}, {KindTree, 256, 7}, {"nothing", 256, 0}, {KindSorted, 256, 1},
+		{KindSorted, 255, 5}, {KindSorted, 1, 5},
+		{KindSorted, 256, 7}, {KindMember, 2, 5}, {KindMember, 1, 0}, {KindMember, 1, 7},
+		{KindAbsent, 0, 5}, {KindAbsent, 1, 0},
 		{KindAbsent, 1, 7},
 		{KindQ8_0, 0, 3}, {KindQ8_0, kinds.MaxBlocks + 1, 3}, {KindInt8, 4, 0},
 		{KindInt8, 4, kinds.MaxLevels + 1},
-		MergeShape(0, 1, 8), MergeShape(65, 1, 8), MergeShape(1, 0, 8), MergeShape(1, 8, 8), MergeShape(1, 1, 4), MergeShape(1, 1, 128),
+		MergeShape(0, 1, 8), MergeShape(65, 1, 8), MergeShape(1, 0, 8), MergeShape(1, 8, 8),
+		MergeShape(1, 1, 4), MergeShape(1, 1, 128),
 	} {
 		if _, err := Compile(shape); err == nil {
 			t.Errorf("%v was compiled", shape)
@@ -145,7 +150,8 @@ func TestCommittedWires(t *testing.T) {
 			t.Errorf("commitment %d holds wires %v, want %v", k, got, want[k])
 		}
 	}
-	for _, shape := range []Shape{{KindTree, 16, 2}, {KindSorted, 16, 1}, {KindMember, 1, 1}, {KindAbsent, 1, 1}} {
+	for _, shape := range []Shape{{KindTree, 16, 2}, {KindSorted, 16, 1}, {KindMember, 1, 1},
+		{KindAbsent, 1, 1}} {
 		if c := compile(t, shape).CommitmentInfo.(constraint.Groth16Commitments); len(c) != 0 {
 			t.Errorf("%v has %d commitments", shape, len(c))
 		}
@@ -240,7 +246,8 @@ func TestCheckCommitmentsRefuses(t *testing.T) {
 	shape := Shape{KindEpoch, 4, 0}
 	for _, fault := range []string{"", "public", "order", "missing blinding", "two only", "extra"} {
 		circuit := &sharing{Epoch: *NewEpoch(4), fault: fault}
-		system, err := frontend.Compile(ecc.BN254.ScalarField(), r1cs.NewBuilder, circuit, frontend.IgnoreUnconstrainedInputs())
+		system, err := frontend.Compile(ecc.BN254.ScalarField(), r1cs.NewBuilder, circuit,
+			frontend.IgnoreUnconstrainedInputs())
 		if err != nil {
 			t.Fatal(err)
 		}

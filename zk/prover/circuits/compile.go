@@ -89,12 +89,14 @@ func CheckCommitments(system *cs.R1CS, s Shape) error {
 	for k, bases := range s.Bases() {
 		c := commitments[k]
 		if len(c.PublicAndCommitmentCommitted) != 0 || len(c.PrivateCommitted) != bases {
-			return fmt.Errorf("circuits: commitment %d holds %d private and %d other wires, want %d and 0",
-				k, len(c.PrivateCommitted), len(c.PublicAndCommitmentCommitted), bases)
+			return fmt.Errorf(
+				"circuits: commitment %d holds %d private and %d other wires, want %d and 0", k,
+				len(c.PrivateCommitted), len(c.PublicAndCommitmentCommitted), bases)
 		}
 		for i, wire := range c.PrivateCommitted[:bases-1] {
 			if wire != next+i {
-				return fmt.Errorf("circuits: wire %d of commitment %d has id %d, want %d", i, k, wire, next+i)
+				return fmt.Errorf("circuits: wire %d of commitment %d has id %d, want %d", i,
+					k, wire, next+i)
 			}
 		}
 		if mask := c.PrivateCommitted[bases-1]; mask < secretEnd {

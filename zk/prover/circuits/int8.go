@@ -65,7 +65,8 @@ func (c *Int8) Define(api frontend.API) error {
 		index, values := b.values(api, t, nonzero)
 		top, maximum := b.Maximum.Constrain(api, values)
 		indexes = append(indexes, index)
-		bytes = append(append(bytes, maximum...), b.codes(api, quantized.FormatInt8, values, top)...)
+		codes := b.codes(api, quantized.FormatInt8, values, top)
+		bytes = append(append(bytes, maximum...), codes...)
 	}
 	nonzero.Assert()
 	c.assert(api, indexes, bytes)

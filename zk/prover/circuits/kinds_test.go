@@ -19,7 +19,8 @@ var smallShape = map[Kind]Shape{
 
 func TestEachKindOfTheTableHasACircuit(t *testing.T) {
 	if len(constructors) != len(kinds.All()) || len(smallShape) != len(kinds.All()) {
-		t.Errorf("%d circuits, %d shapes, want %d", len(constructors), len(smallShape), len(kinds.All()))
+		t.Errorf("%d circuits, %d shapes, want %d",
+			len(constructors), len(smallShape), len(kinds.All()))
 	}
 	for _, kind := range kinds.All() {
 		if _, ok := constructors[kind]; !ok {

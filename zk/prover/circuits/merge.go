@@ -90,7 +90,8 @@ func (s Shape) Rank() int { return kinds.Rank(s.Depth) }
 
 // NewMerge is the circuit for b blocks in trees with these levels above the pages.
 func NewMerge(blocks, levels, rank int) *Merge {
-	c := &Merge{Indexes: make([]frontend.Variable, kinds.IndexCount(blocks)), Blocks: make([]MergeBlock, blocks)}
+	c := &Merge{Indexes: make([]frontend.Variable, kinds.IndexCount(blocks)),
+		Blocks: make([]MergeBlock, blocks)}
 	for i := range c.Blocks {
 		c.Blocks[i] = newMergeBlock(levels, rank)
 	}
@@ -99,9 +100,11 @@ func NewMerge(blocks, levels, rank int) *Merge {
 
 func newMergeBlock(levels, rank int) MergeBlock {
 	b := MergeBlock{
-		At: page.NewPosition(levels), Base: page.NewOpening(page.Values, levels), Merged: page.NewOpening(page.Values, levels),
+		At: page.NewPosition(levels), Base: page.NewOpening(page.Values, levels),
+		Merged: page.NewOpening(page.Values, levels),
 		Column: page.NewColumn(rank, levels), ColumnPath: make([]page.Children, levels-1),
-		RowValues: make([]bfloat16.Number, rank), ColumnValues: make([][page.Values]bfloat16.Number, rank),
+		RowValues:    make([]bfloat16.Number, rank),
+		ColumnValues: make([][page.Values]bfloat16.Number, rank),
 	}
 	for start := 0; start < rank; start += page.Values {
 		b.Rows = append(b.Rows, page.NewPosition(levels))
@@ -135,8 +138,10 @@ func (c *Merge) Define(api frontend.API) error {
 	}
 	m := &merging{
 		api: api, scale: c.Scale, columns: c.Columns, faults: bfloat16.NewFaults(api),
-		base: page.NewTree(api, hash, c.Base, &c.BaseTop), a: page.NewTree(api, hash, c.A, &c.ATop),
-		b: page.NewTree(api, hash, c.B, &c.BTop), merged: page.NewTree(api, hash, c.Merged, &c.MergedTop),
+		base:   page.NewTree(api, hash, c.Base, &c.BaseTop),
+		a:      page.NewTree(api, hash, c.A, &c.ATop),
+		b:      page.NewTree(api, hash, c.B, &c.BTop),
+		merged: page.NewTree(api, hash, c.Merged, &c.MergedTop),
 	}
 	api.ToBinary(c.Scale, scaleBits)
 	indexes := make([]frontend.Variable, len(c.Blocks))
@@ -159,13 +164,18 @@ func (m *merging) block(b *MergeBlock) frontend.Variable {
 	m.api.AssertIsEqual(at.Index, m.api.Add(m.api.Mul(row, m.columns), column))
 	m.api.ToBinary(m.api.Sub(m.columns, 1, column), columnsBits)
 	for v := range rounded {
-		m.entry(weights[v], rounded[v], factors, func(k int) *bfloat16.Value { return entries[k][v] })
+		m.entry(weights[v], rounded[v], factors, func(k int) *bfloat16.Value {
+			return entries[k][v]
+		})
 	}
 	return at.Index
 }
 
 // entry constrains one value of W': factors are scale * B[i,k], and entryOf gives A[k,j].
-func (m *merging) entry(weight, rounded *bfloat16.Value, factors []frontend.Variable, entryOf func(k int) *bfloat16.Value) {
+func (m *merging) entry(
+	weight, rounded *bfloat16.Value, factors []frontend.Variable,
+	entryOf func(k int) *bfloat16.Value,
+) {
 	total := m.api.Mul(weight.Integer(), bfloat16.WeightUnits)
 	for k := range factors {
 		total = m.api.Add(total, m.api.Mul(entryOf(k).Integer(), factors[k]))
@@ -188,7 +198,8 @@ func (m *merging) row(b *MergeBlock) (row frontend.Variable, factors []frontend.
 	numbers := values(b.RowValues, m.factor)
 	for t := range b.Rows {
 		at := b.Rows[t].Constrain(m.api)
-		m.b.Block(at, &b.RowOpenings[t], patterns(numbers[t*page.Values:min((t+1)*page.Values, len(numbers))]))
+		part := numbers[t*page.Values : min((t+1)*page.Values, len(numbers))]
+		m.b.Block(at, &b.RowOpenings[t], patterns(part))
 		switch {
 		case t > 0:
 			m.api.AssertIsEqual(at.Index, m.api.Add(m.api.Mul(row, 2), 1))
@@ -224,7 +235,9 @@ func (m *merging) result(n *bfloat16.Number) *bfloat16.Value {
 	return bfloat16.Weights.ConstrainUnsignedZero(m.api, n, m.faults)
 }
 
-func values(numbers []bfloat16.Number, constrain func(*bfloat16.Number) *bfloat16.Value) []*bfloat16.Value {
+func values(
+	numbers []bfloat16.Number, constrain func(*bfloat16.Number) *bfloat16.Value,
+) []*bfloat16.Value {
 	out := make([]*bfloat16.Value, len(numbers))
 	for i := range numbers {
 		out[i] = constrain(&numbers[i])

@@ -66,7 +66,8 @@ func (c *Q8_0) Define(api frontend.API) error {
 		top := b.Maximum.Constrain(api, values, nonzero)
 		low, high := b.Scale.Constrain(api, &b.Maximum, top)
 		indexes = append(indexes, index)
-		bytes = append(append(bytes, low, high), b.codes(api, quantized.FormatQ8_0, values, top)...)
+		codes := b.codes(api, quantized.FormatQ8_0, values, top)
+		bytes = append(append(bytes, low, high), codes...)
 	}
 	nonzero.Assert()
 	c.assert(api, indexes, bytes)

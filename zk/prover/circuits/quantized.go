@@ -61,7 +61,9 @@ func (c *Quantized) open(api frontend.API) (*page.Tree, error) {
 }
 
 // values opens the block and decodes its values; it returns the block's number.
-func (b *OpenedBlock) values(api frontend.API, t *page.Tree, nonzero *quantized.Nonzero) (frontend.Variable, []*quantized.Value) {
+func (b *OpenedBlock) values(
+	api frontend.API, t *page.Tree, nonzero *quantized.Nonzero,
+) (frontend.Variable, []*quantized.Value) {
 	at := b.At.Constrain(api)
 	t.Bits(at, &b.Opening, &b.Bits)
 	values := make([]*quantized.Value, len(b.Bits))
@@ -72,7 +74,9 @@ func (b *OpenedBlock) values(api frontend.API, t *page.Tree, nonzero *quantized.
 }
 
 // codes returns the biased codes of the values.
-func (b *OpenedBlock) codes(api frontend.API, f quantized.Format, values []*quantized.Value, top quantized.Top) []frontend.Variable {
+func (b *OpenedBlock) codes(
+	api frontend.API, f quantized.Format, values []*quantized.Value, top quantized.Top,
+) []frontend.Variable {
 	out := make([]frontend.Variable, len(values))
 	for i := range out {
 		out[i] = f.Constrain(api, &b.Codes[i], values[i], top)

@@ -54,7 +54,8 @@ func New(code Code, format string, args ...any) *Error {
 
 // Differs is an error about a value that is not the expected one.
 func Differs(code Code, what string, expected, actual any) *Error {
-	return &Error{Code: code, What: what, Expected: fmt.Sprint(expected), Actual: fmt.Sprint(actual)}
+	return &Error{Code: code, What: what, Expected: fmt.Sprint(expected),
+		Actual: fmt.Sprint(actual)}
 }
 
 // Of is the fault within an error; what is none is Internal.

@@ -42,12 +42,13 @@ func TestRefusals(t *testing.T) {
 		err  error
 		code fault.Code
 	}{
-		"no path to read":     {read(""), fault.BadRequest},
-		"no such file":        {read(path + "x"), fault.BadFile},
-		"a folder":            {read(dir), fault.BadFile},
-		"one byte too large":  {read(path), fault.BadFile},
-		"no path to write":    {Write("", nil, Private), fault.BadRequest},
-		"no folder":           {Write(filepath.Join(dir, "none", "file"), nil, Private), fault.BadFile},
+		"no path to read":    {read(""), fault.BadRequest},
+		"no such file":       {read(path + "x"), fault.BadFile},
+		"a folder":           {read(dir), fault.BadFile},
+		"one byte too large": {read(path), fault.BadFile},
+		"no path to write":   {Write("", nil, Private), fault.BadRequest},
+		"no folder": {Write(filepath.Join(dir, "none", "file"), nil, Private),
+			fault.BadFile},
 		"a folder in its way": {Write(dir, nil, Private), fault.BadFile},
 	} {
 		if c.err == nil || fault.Of(c.err).Code != c.code {

@@ -27,10 +27,14 @@ type Beacon struct {
 // StoreCeremony writes the key that a ceremony gave into the cache, unless it is there. transcript
 // is the digest of the ceremony's transcript, and names the folder. A folder of that name that
 // holds another key is refused.
-func StoreCeremony(m *Material, transcript string, beacon Beacon, cache string) (dir string, reused bool, err error) {
+func StoreCeremony(
+	m *Material, transcript string, beacon Beacon, cache string,
+) (dir string, reused bool, err error) {
 	origin := Info{Class: ClassCeremony, Transcript: transcript, Beacon: &beacon}
 	name := ClassCeremony + "-" + transcript[len(digestPrefix):]
-	dir, reused, err = m.circuit.store(cache, name, origin, func() (*Material, error) { return m, nil })
+	dir, reused, err = m.circuit.store(cache, name, origin, func() (*Material, error) {
+		return m, nil
+	})
 	if err == nil && reused {
 		err = RequireSame(m, transcript, beacon, dir)
 	}
@@ -57,7 +61,8 @@ func RequireSame(m *Material, transcript string, beacon Beacon, dir string) erro
 	}
 	want := m.info(Info{Class: ClassCeremony, Transcript: transcript, Beacon: &beacon}, digests)
 	if !reflect.DeepEqual(*info, want) {
-		return fault.New(fault.Mismatch, "%s states other facts than the transcript gives", filepath.Join(dir, FileInfo))
+		return fault.New(fault.Mismatch, "%s states other facts than the transcript gives",
+			filepath.Join(dir, FileInfo))
 	}
 	return nil
 }
@@ -68,7 +73,8 @@ func requireDigest(dir, name, want string) error {
 		return err
 	}
 	if got != want {
-		return fault.Differs(fault.Mismatch, "SHA-256 of "+name+", which the transcript gives", want, got)
+		return fault.Differs(fault.Mismatch, "SHA-256 of "+name+", which the transcript gives",
+			want, got)
 	}
 	return nil
 }
@@ -81,5 +87,6 @@ func (i *Info) checkClass() error {
 	if i.Class == ClassCeremony && of || i.Class == ClassDevelopment && none {
 		return nil
 	}
-	return fault.Differs(fault.BadKey, "class of key.json", "dev, or ceremony with transcript and beacon", i.Class)
+	return fault.Differs(fault.BadKey, "class of key.json",
+		"dev, or ceremony with transcript and beacon", i.Class)
 }

@@ -53,7 +53,8 @@ func LoadBases(dir string) (*Key, error) {
 	}
 	counts := key.Shape.Bases()
 	if got := binary.BigEndian.Uint32(data); int(got) != len(counts) {
-		return nil, fault.Differs(fault.BadKey, "commitment keys at the end of "+FileProver, len(counts), got)
+		return nil, fault.Differs(fault.BadKey, "commitment keys at the end of "+FileProver,
+			len(counts), got)
 	}
 	data = data[4:]
 	key.Proving = &groth16.ProvingKey{CommitmentKeys: make([]pedersen.ProvingKey, len(counts))}
@@ -80,7 +81,8 @@ func (k *Key) readEnd(dir string) ([]byte, error) {
 	}
 	defer file.Close()
 	if _, err := file.Seek(-size, io.SeekEnd); err != nil {
-		return nil, fault.New(fault.BadKey, "%s is shorter than its commitment keys: %v", FileProver, err)
+		return nil, fault.New(fault.BadKey, "%s is shorter than its commitment keys: %v",
+			FileProver, err)
 	}
 	data := make([]byte, size)
 	if _, err := io.ReadFull(file, data); err != nil {
@@ -103,8 +105,10 @@ func parsePoints(data []byte, n int) ([]bn254.G1Affine, []byte, error) {
 		wait.Go(func() {
 			for i := worker * each; i < min(n, (worker+1)*each); i++ {
 				var err error
-				if points[i], err = field.ParseG1(data[i*field.G1Bytes : (i+1)*field.G1Bytes]); err != nil {
-					failures[worker] = fault.New(fault.BadKey, "point %d of a commitment key: %v", i, err)
+				points[i], err = field.ParseG1(data[i*field.G1Bytes:][:field.G1Bytes])
+				if err != nil {
+					failures[worker] = fault.New(fault.BadKey,
+						"point %d of a commitment key: %v", i, err)
 					return
 				}
 			}

@@ -138,7 +138,8 @@ func loadFacts(dir string) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	key := &Key{Info: *info, Shape: circuits.Shape{Kind: info.Kind, Slots: info.Slots, Depth: info.Depth}}
+	key := &Key{Info: *info, Shape: circuits.Shape{Kind: info.Kind, Slots: info.Slots,
+		Depth: info.Depth}}
 	if key.Verifying, err = LoadWords(filepath.Join(dir, FileWords)); err != nil {
 		return nil, err
 	}
@@ -185,8 +186,10 @@ func (k *Key) loadSystem(dir string) error {
 	if err := k.parseFile(dir, FileSystem, k.System.ReadFrom); err != nil {
 		return err
 	}
-	if k.System.GetNbConstraints() != k.Info.Constraints || k.System.GetNbPublicVariables()-1 != k.Shape.Public() {
-		return fault.New(fault.BadKey, "the constraint system has not the size that key.json states")
+	if k.System.GetNbConstraints() != k.Info.Constraints ||
+		k.System.GetNbPublicVariables()-1 != k.Shape.Public() {
+		return fault.New(fault.BadKey,
+			"the constraint system has not the size that key.json states")
 	}
 	if err := circuits.CheckCommitments(k.System, k.Shape); err != nil {
 		return fault.New(fault.BadKey, "%v", err)
@@ -212,11 +215,13 @@ func (k *Key) loadProving(dir string) error {
 // checkBases holds the commitment keys against the digests in vk.words.
 func (k *Key) checkBases() error {
 	if len(k.Proving.CommitmentKeys) != k.Shape.Commitments() {
-		return fault.Differs(fault.BadKey, "commitment keys", k.Shape.Commitments(), len(k.Proving.CommitmentKeys))
+		return fault.Differs(fault.BadKey, "commitment keys", k.Shape.Commitments(),
+			len(k.Proving.CommitmentKeys))
 	}
 	for i, digest := range k.Verifying.BasesDigests {
 		if got := field.Keccak(encodeBases(k.Proving.CommitmentKeys[i].Basis)); got != digest {
-			return fault.Differs(fault.BadKey, "digest of the bases of a commitment", digest.Hex(), got.Hex())
+			return fault.Differs(fault.BadKey, "digest of the bases of a commitment",
+				digest.Hex(), got.Hex())
 		}
 	}
 	return nil

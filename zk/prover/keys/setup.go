@@ -27,18 +27,21 @@ func Setup(shape circuits.Shape, cache string) (dir string, reused bool, err err
 	if err != nil {
 		return "", false, err
 	}
-	return circuit.store(cache, circuit.Name(), Info{Class: ClassDevelopment}, func() (*Material, error) {
-		pk, vk := new(groth16.ProvingKey), new(groth16.VerifyingKey)
-		if err := groth16.Setup(circuit.System, pk, vk); err != nil {
-			return nil, fault.New(fault.Internal, "setup: %v", err)
-		}
-		return circuit.Material(pk, vk)
-	})
+	return circuit.store(cache, circuit.Name(), Info{Class: ClassDevelopment},
+		func() (*Material, error) {
+			pk, vk := new(groth16.ProvingKey), new(groth16.VerifyingKey)
+			if err := groth16.Setup(circuit.System, pk, vk); err != nil {
+				return nil, fault.New(fault.Internal, "setup: %v", err)
+			}
+			return circuit.Material(pk, vk)
+		})
 }
 
 // store finds the folder of this name in the cache, or makes it of what make returns. origin holds
 // the facts of key.json that do not follow from circuit and key.
-func (c *Circuit) store(cache, name string, origin Info, make func() (*Material, error)) (dir string, reused bool, err error) {
+func (c *Circuit) store(
+	cache, name string, origin Info, make func() (*Material, error),
+) (dir string, reused bool, err error) {
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return "", false, fault.New(fault.BadFile, "%v", err)
 	}
@@ -78,7 +81,8 @@ func (m *Material) writeFolder(dir string, origin Info) error {
 	}
 	// The key exists from this rename on; everything in it has been synced.
 	if err := os.Rename(temporary, dir); err != nil {
-		return fault.New(fault.BadFile, "%v", err).WithHint("an incomplete folder of that name may be in the way")
+		return fault.New(fault.BadFile, "%v", err).
+			WithHint("an incomplete folder of that name may be in the way")
 	}
 	return files.SyncFolder(filepath.Dir(dir))
 }

@@ -25,13 +25,14 @@ type Knowledge struct {
 // Verifying is everything a verifier needs. Beta, gamma and delta are stored negated, as they are
 // used.
 type Verifying struct {
-	Shape                        circuits.Shape
-	Alpha                        bn254.G1Affine
-	BetaNeg, GammaNeg, DeltaNeg  bn254.G2Affine
-	IC                           []bn254.G1Affine // constant, then one per public input
-	Knowledge                    []Knowledge
-	BasesDigests                 []field.Word   // keccak256 of each commitment key's bases
-	WeightedPositions, Positions bn254.G1Affine // I_0 = sum i*K_i and S = sum K_i over the position bases
+	Shape                       circuits.Shape
+	Alpha                       bn254.G1Affine
+	BetaNeg, GammaNeg, DeltaNeg bn254.G2Affine
+	IC                          []bn254.G1Affine // constant, then one per public input
+	Knowledge                   []Knowledge
+	BasesDigests                []field.Word // keccak256 of each commitment key's bases
+	// I_0 = sum i*K_i and S = sum K_i over the position bases
+	WeightedPositions, Positions bn254.G1Affine
 }
 
 // Bytes is the key data contract's content.
@@ -130,8 +131,10 @@ func (v *Verifying) check() error {
 	if v.Shape.Kind == circuits.KindEpoch {
 		d := v.BasesDigests
 		checks = append(checks,
-			refuse(v.WeightedPositions.IsInfinity() || v.Positions.IsInfinity(), "I_0 or S is infinity"),
-			refuse(d[0] == d[1] || d[0] == d[2] || d[1] == d[2], "two commitment keys have the same bases"))
+			refuse(v.WeightedPositions.IsInfinity() || v.Positions.IsInfinity(),
+				"I_0 or S is infinity"),
+			refuse(d[0] == d[1] || d[0] == d[2] || d[1] == d[2],
+				"two commitment keys have the same bases"))
 	}
 	for _, err := range checks {
 		if err != nil {
@@ -157,7 +160,8 @@ func (v *Verifying) checkKnowledge() error {
 		negated.Neg(&k.SigmaNeg)
 		for j := 0; j < i; j++ {
 			if other := &v.Knowledge[j].SigmaNeg; k.SigmaNeg.Equal(other) || negated.Equal(other) {
-				return fault.New(fault.BadKey, "commitment keys %d and %d have the same sigma", j, i)
+				return fault.New(fault.BadKey, "commitment keys %d and %d have the same sigma", j,
+					i)
 			}
 		}
 	}

@@ -78,8 +78,9 @@ func TestShapesAndPublicInputsAreFrozen(t *testing.T) {
 			if _, err := fmt.Sscan(text, &slots); err != nil {
 				t.Fatal(err)
 			}
-			if got := s.Public(slots); !slices.Equal(got, names) || s.PublicCount(slots) != len(names) {
-				t.Errorf("%s, %d slots: inputs %v, want %v", s.Kind, slots, got, names)
+			got, count := s.Public(slots), s.PublicCount(slots)
+			if !slices.Equal(got, names) || count != len(names) {
+				t.Errorf("%s, %d slots: %v, want %v", s.Kind, slots, got, names)
 			}
 		}
 	}

@@ -31,7 +31,8 @@ func NewStream(preimage []byte) *Stream { return &Stream{preimage: preimage, use
 // Word is the next word.
 func (s *Stream) Word() uint64 {
 	if s.used == sha256.Size {
-		s.block = sha256.Sum256(binary.BigEndian.AppendUint64(s.preimage[:len(s.preimage):len(s.preimage)], s.counter))
+		own := s.preimage[:len(s.preimage):len(s.preimage)] // so that the append makes a copy
+		s.block = sha256.Sum256(binary.BigEndian.AppendUint64(own, s.counter))
 		s.counter++
 		s.used = 0
 	}

@@ -28,7 +28,9 @@ import (
 // Statement proves a statement without commitments: the assignment must have these public inputs.
 // The proof was verified. Errors are faults: unproven if the assignment does not satisfy the
 // circuit.
-func Statement(key *keys.Key, assignment frontend.Circuit, public []fr.Element) (*proof.Proof, error) {
+func Statement(
+	key *keys.Key, assignment frontend.Circuit, public []fr.Element,
+) (*proof.Proof, error) {
 	p, err := Groth16(key, assignment)
 	if err != nil {
 		return nil, err
@@ -51,15 +53,18 @@ func Groth16(key *keys.Key, assignment frontend.Circuit) (*proof.Proof, error) {
 	made, err := groth16.Prove(key.System, key.Proving, witness, proverOptions(key)...)
 	var unsatisfied *cs.UnsatisfiedConstraintError
 	if errors.As(err, &unsatisfied) { // its text would quote values of the witness
-		return nil, fault.New(fault.Unproven, "the statement is false: constraint %d does not hold", unsatisfied.CID)
+		return nil, fault.New(fault.Unproven, "the statement is false: constraint %d does not hold",
+			unsatisfied.CID)
 	}
 	if err != nil {
 		return nil, fault.New(fault.Internal, "%v", err)
 	}
 	if count := key.Shape.Commitments(); len(made.Commitments) != count {
-		return nil, fault.Differs(fault.Internal, "commitments of the proof", count, len(made.Commitments))
+		return nil, fault.Differs(fault.Internal, "commitments of the proof", count,
+			len(made.Commitments))
 	}
-	return &proof.Proof{Kind: key.Shape.Kind, KeyID: key.Verifying.ID(), A: made.Ar, B: made.Bs, C: made.Krs,
+	return &proof.Proof{Kind: key.Shape.Kind, KeyID: key.Verifying.ID(), A: made.Ar,
+		B: made.Bs, C: made.Krs,
 		Commitments: made.Commitments}, nil
 }
 

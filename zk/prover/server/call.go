@@ -16,10 +16,12 @@ var ErrFalse = errors.New("a proof does not verify")
 
 // Command is one entry of the table of commands.
 type Command struct {
-	Run    func(call *Call, request []byte) (any, error)
-	Key    keys.Part // part of the key named by the request that Run asks for; empty if it takes none
-	Proves bool      // whether Run makes proofs, which takes memory beside the key
-	Alone  bool      // runs as a process of its own only, because its memory cannot be predicted from a key
+	Run func(call *Call, request []byte) (any, error)
+	// part of the key named by the request that Run asks for; empty if it takes none
+	Key    keys.Part
+	Proves bool // whether Run makes proofs, which takes memory beside the key
+	// runs as a process of its own only, because its memory cannot be predicted from a key
+	Alone bool
 }
 
 // Call is what a command gets beside its request.

@@ -58,7 +58,8 @@ func readFrame(c net.Conn) ([]byte, error) {
 	}
 	size := binary.BigEndian.Uint32(head[:])
 	if size > MaxFrameBytes {
-		return nil, fault.Differs(fault.BadRequest, "length of a frame in bytes", MaxFrameBytes, size)
+		return nil, fault.Differs(fault.BadRequest, "length of a frame in bytes",
+			MaxFrameBytes, size)
 	}
 	data := make([]byte, size)
 	if _, err := io.ReadFull(c, data); err != nil {

@@ -23,7 +23,8 @@ func TestKeysAreShared(t *testing.T) {
 	a.send("1", "prove", request)
 	b.send("2", "prove", request)
 	first, second := a.answer("1"), b.answer("2")
-	if first["result"] == nil || first["result"].(map[string]any)["vkId"] != second["result"].(map[string]any)["vkId"] {
+	if first["result"] == nil ||
+		first["result"].(map[string]any)["vkId"] != second["result"].(map[string]any)["vkId"] {
 		t.Fatalf("%v, %v", first, second)
 	}
 	if frame := a.ask("load", request); frame["result"].(map[string]any)["whole"] != true {
@@ -55,7 +56,8 @@ func TestKeysAreBounded(t *testing.T) {
 		}
 	}
 	rest(server)
-	if stats := server.queue.stats(); stats.KeyLoads != 2 || len(stats.Keys) != 0 || stats.Reserved != processBytes {
+	if stats := server.queue.stats(); stats.KeyLoads != 2 || len(stats.Keys) != 0 ||
+		stats.Reserved != processBytes {
 		t.Errorf("%+v", stats)
 	}
 }
@@ -63,7 +65,8 @@ func TestKeysAreBounded(t *testing.T) {
 // tight is a limit in which a job of the test key fits by itself, with nothing beside it.
 func tight(t *testing.T, command string) int64 {
 	t.Helper()
-	n, err := predict(table(newStage())[command], []byte(`{"key": "`+fixture.KeyDir(t, fixture.EpochShape)+`"}`))
+	n, err := predict(table(newStage())[command], []byte(`{"key": "`+fixture.KeyDir(t,
+		fixture.EpochShape)+`"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +77,8 @@ func TestMemoryIsPredicted(t *testing.T) {
 	dir := fixture.KeyDir(t, fixture.EpochShape)
 	limit := tight(t, "prove")
 	small := connect(t, open(t, newStage(), func(c *Config) { c.MemoryBytes = limit - 1 }))
-	small.refused("a job that can never fit", small.ask("prove", map[string]string{"key": dir}), fault.TooLarge)
+	small.refused("a job that can never fit", small.ask("prove", map[string]string{"key": dir}),
+		fault.TooLarge)
 	server := open(t, newStage(), func(c *Config) { c.MemoryBytes, c.Workers = limit, 2 })
 	c := connect(t, server)
 	if frame := c.ask("load", map[string]string{"key": dir}); frame["result"] == nil {
@@ -83,7 +87,8 @@ func TestMemoryIsPredicted(t *testing.T) {
 	if frame := c.ask("prove", map[string]string{"key": dir}); frame["result"] == nil {
 		t.Errorf("a job that fits once the idle bases went: %v", frame)
 	}
-	if stats := server.queue.stats(); len(stats.Keys) != 1 || stats.Keys[0].Part != string(keys.PartWhole) {
+	if stats := server.queue.stats(); len(stats.Keys) != 1 ||
+		stats.Keys[0].Part != string(keys.PartWhole) {
 		t.Errorf("%+v", stats)
 	}
 }
@@ -106,7 +111,8 @@ func TestTreesOverWeightsAreCounted(t *testing.T) {
 	}{
 		"files":     {map[string]any{"files": []string{b, a, dir + "/none"}}, 100},
 		"quantized": {map[string]any{"file": b}, 30},
-		"merge": {map[string]any{"base": map[string]string{"file": a, "tensor": "w"}, "merged": map[string]string{"file": a},
+		"merge": {map[string]any{"base": map[string]string{"file": a, "tensor": "w"},
+			"merged":  map[string]string{"file": a},
 			"adapter": map[string]string{"file": b}}, 260},
 	} {
 		text, err := json.Marshal(test.request)
@@ -126,7 +132,9 @@ func TestWaitsForMemory(t *testing.T) {
 	if err := os.WriteFile(list, make([]byte, 1<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	server := open(t, s, func(c *Config) { c.MemoryBytes, c.Workers = processBytes+inputsPerByte<<20, 3 })
+	server := open(t, s, func(c *Config) {
+		c.MemoryBytes, c.Workers = processBytes+inputsPerByte<<20, 3
+	})
 	c := connect(t, server)
 	request := map[string]string{"leaves": list}
 	c.send("1", "hold", request)

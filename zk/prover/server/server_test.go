@@ -37,8 +37,12 @@ func table(s *stage) map[string]Command {
 		return r.Key
 	}
 	return map[string]Command{
-		"echo":  {Run: func(_ *Call, text []byte) (any, error) { return json.RawMessage(text), nil }},
-		"false": {Run: func(_ *Call, _ []byte) (any, error) { return map[string]bool{"ok": false}, ErrFalse }},
+		"echo": {Run: func(_ *Call, text []byte) (any, error) {
+			return json.RawMessage(text), nil
+		}},
+		"false": {Run: func(_ *Call, _ []byte) (any, error) {
+			return map[string]bool{"ok": false}, ErrFalse
+		}},
 		"panic": {Run: func(_ *Call, _ []byte) (any, error) { panic("broken") }},
 		"alone": {Run: func(_ *Call, _ []byte) (any, error) { return "", nil }, Alone: true},
 		"hold": {Run: func(call *Call, _ []byte) (any, error) {
@@ -57,13 +61,14 @@ func table(s *stage) map[string]Command {
 			}
 			return map[string]any{"vkId": key.Info.VKID, "whole": key.System != nil}, nil
 		}},
-		"prove": {Key: keys.PartWhole, Proves: true, Run: func(call *Call, text []byte) (any, error) {
-			key, err := call.Key(keyOf(text))
-			if err != nil {
-				return nil, err
-			}
-			return map[string]any{"vkId": key.Info.VKID}, nil
-		}},
+		"prove": {Key: keys.PartWhole, Proves: true,
+			Run: func(call *Call, text []byte) (any, error) {
+				key, err := call.Key(keyOf(text))
+				if err != nil {
+					return nil, err
+				}
+				return map[string]any{"vkId": key.Info.VKID}, nil
+			}},
 	}
 }
 
@@ -205,7 +210,8 @@ func TestAnswers(t *testing.T) {
 		t.Errorf("echo: %v", frame)
 	}
 	c.refused("a request that is no object", c.ask("echo", 1), fault.BadRequest)
-	if frame := c.ask("false", nil); frame["status"] != 1.0 || frame["result"].(map[string]any)["ok"] != false {
+	if frame := c.ask("false", nil); frame["status"] != 1.0 ||
+		frame["result"].(map[string]any)["ok"] != false {
 		t.Errorf("false: %v", frame)
 	}
 	panicked := c.ask("panic", nil)
@@ -217,7 +223,8 @@ func TestAnswers(t *testing.T) {
 	c.refused("a command that runs alone", c.ask("alone", one), fault.BadRequest)
 	c.refused("cancelling nothing", c.ask("cancel", map[string]int{"job": 999}), fault.BadRequest)
 	c.refused("cancelling without a number", c.ask("cancel", nil), fault.BadRequest)
-	c.refused("a key that is not there", c.ask("load", map[string]string{"key": t.TempDir()}), fault.BadFile)
+	c.refused("a key that is not there", c.ask("load", map[string]string{"key": t.TempDir()}),
+		fault.BadFile)
 	if frame := c.ask("echo", one); !echoed(frame) {
 		t.Errorf("after refusals: %v", frame)
 	}
@@ -290,11 +297,13 @@ func TestCancel(t *testing.T) {
 	c.send("waits", "echo", one)
 	waiting := c.jobOf("waits")
 	other := connect(t, server)
-	if frame := other.ask("cancel", map[string]any{"job": waiting}); frame["result"].(map[string]any)["state"] != stateWaiting {
+	if frame := other.ask("cancel",
+		map[string]any{"job": waiting}); frame["result"].(map[string]any)["state"] != stateWaiting {
 		t.Errorf("cancelling a waiting job: %v", frame)
 	}
 	c.refused("the waiting job", c.answer("waits"), fault.Cancelled)
-	if frame := other.ask("cancel", map[string]any{"job": running}); frame["result"].(map[string]any)["state"] != stateRunning {
+	if frame := other.ask("cancel",
+		map[string]any{"job": running}); frame["result"].(map[string]any)["state"] != stateRunning {
 		t.Errorf("cancelling a running job: %v", frame)
 	}
 	if stats := server.queue.stats(); stats.Running != 1 {

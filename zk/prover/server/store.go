@@ -31,7 +31,8 @@ type entry struct {
 // load reads the key on first use; those who come later wait for the same reading.
 func (e *entry) load(parts func(string, keys.Part) (*keys.Key, error)) (*keys.Key, error) {
 	e.once.Do(func() {
-		if e.key, e.err = parts(e.name.dir, e.name.part); e.err == nil && e.key.Info.VKID != e.name.id {
+		if e.key, e.err = parts(e.name.dir, e.name.part); e.err == nil &&
+			e.key.Info.VKID != e.name.id {
 			e.err = fault.Differs(fault.BadKey, "vkId", e.name.id, e.key.Info.VKID)
 		}
 	})

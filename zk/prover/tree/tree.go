@@ -76,16 +76,20 @@ func Leaf(digest, salt []byte) (fr.Element, error) {
 func Leaves(digests, salts []byte) ([]fr.Element, error) {
 	count := len(digests) / DigestBytes
 	if len(digests)%DigestBytes != 0 || len(salts) != count*SaltBytes {
-		return nil, fmt.Errorf("tree: %d bytes of digests and %d of salts do not fit together", len(digests), len(salts))
+		return nil, fmt.Errorf("tree: %d bytes of digests and %d of salts do not fit together",
+			len(digests), len(salts))
 	}
 	for i := 1; i < count; i++ {
-		if bytes.Compare(digests[(i-1)*DigestBytes:i*DigestBytes], digests[i*DigestBytes:(i+1)*DigestBytes]) >= 0 {
+		if bytes.Compare(digests[(i-1)*DigestBytes:i*DigestBytes],
+			digests[i*DigestBytes:(i+1)*DigestBytes]) >= 0 {
 			return nil, fmt.Errorf("tree: digest %d is not larger than the one before", i)
 		}
 	}
 	out := make([]fr.Element, count)
 	inParallel(count, func(i int) {
-		out[i], _ = Leaf(digests[i*DigestBytes:(i+1)*DigestBytes], salts[i*SaltBytes:(i+1)*SaltBytes]) // lengths are right here
+		// lengths are right here
+		out[i], _ = Leaf(digests[i*DigestBytes:(i+1)*DigestBytes],
+			salts[i*SaltBytes:(i+1)*SaltBytes])
 	})
 	return out, nil
 }

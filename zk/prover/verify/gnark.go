@@ -22,7 +22,8 @@ func WithGnark(vk *groth16.VerifyingKey, p *proof.Proof) error {
 		if err != nil {
 			return err
 		}
-		if _, err := folded.CommitmentPok.Fold(p.Knowledge, challenge, ecc.MultiExpConfig{NbTasks: 1}); err != nil {
+		if _, err := folded.CommitmentPok.Fold(p.Knowledge, challenge,
+			ecc.MultiExpConfig{NbTasks: 1}); err != nil {
 			return err
 		}
 	}

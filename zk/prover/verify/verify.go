@@ -38,11 +38,13 @@ var (
 // Verify returns nil when the proof holds. It assumes a proof from [proof.Parse] (canonical
 // numbers, points in their groups) and a key from [keys.Parse]. The steps:
 //
-//  1. The proof names this key and has its number of points and inputs; the mask names existing commitments only.
+//  1. The proof names this key and has its number of points and inputs; the mask names existing
+//     commitments only.
 //  2. No commitment that the mask checks is infinity.
-//  3. e(D_i, -sigma_i G) e(pok_i, G) = 1 for every commitment i of the mask, each by itself: a folded check accepts
-//     proofs of knowledge that are shifted so that the shifts cancel.
-//  4. e(A, B) e(C, -delta) e(alpha, -beta) e(X, -gamma) = 1 with X = IC_0 + sum public_i IC_i + sum commitments.
+//  3. e(D_i, -sigma_i G) e(pok_i, G) = 1 for every commitment i of the mask, each by itself: a
+//     folded check accepts proofs of knowledge that are shifted so that the shifts cancel.
+//  4. e(A, B) e(C, -delta) e(alpha, -beta) e(X, -gamma) = 1 with
+//     X = IC_0 + sum public_i IC_i + sum commitments.
 //
 // Source: Groth, EUROCRYPT 2016, section 3.2; gnark's commitment extension (eprint 2022/1072).
 func Verify(vk *keys.Verifying, p *proof.Proof, mask Mask) error {
@@ -51,7 +53,8 @@ func Verify(vk *keys.Verifying, p *proof.Proof, mask Mask) error {
 		return ErrKey
 	}
 	commitments := vk.Shape.Commitments()
-	if len(p.Commitments) != commitments || len(p.Knowledge) != commitments || len(p.Public) != vk.Shape.Public() {
+	if len(p.Commitments) != commitments || len(p.Knowledge) != commitments ||
+		len(p.Public) != vk.Shape.Public() {
 		return ErrShape
 	}
 	if mask >= 1<<commitments {
@@ -78,7 +81,8 @@ func Knowledge(vk *keys.Verifying, i int, commitment, pok *bn254.G1Affine) error
 		return ErrCommitment
 	}
 	k := &vk.Knowledge[i]
-	ok, err := bn254.PairingCheck([]bn254.G1Affine{*commitment, *pok}, []bn254.G2Affine{k.SigmaNeg, k.G})
+	ok, err := bn254.PairingCheck([]bn254.G1Affine{*commitment, *pok},
+		[]bn254.G2Affine{k.SigmaNeg, k.G})
 	if err != nil || !ok {
 		return errors.Join(ErrKnowledge, err)
 	}

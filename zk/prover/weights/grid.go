@@ -86,7 +86,8 @@ type Grid struct {
 func NewGrid(dtype DType, layout Layout, rows, columns, rank int) (Grid, error) {
 	g := Grid{DType: dtype, Layout: layout, Rows: rows, Columns: columns}
 	if rows < 1 || columns < 1 {
-		return g, fault.Differs(fault.BadFile, "shape", "at least one value", fmt.Sprintf("%d x %d", rows, columns))
+		return g, fault.Differs(fault.BadFile, "shape", "at least one value",
+			fmt.Sprintf("%d x %d", rows, columns))
 	}
 	if layout == Rows {
 		if rank != 0 {
@@ -107,10 +108,12 @@ func NewGrid(dtype DType, layout Layout, rows, columns, rank int) (Grid, error) 
 		}
 	}
 	if g.Rank == 0 {
-		return g, fault.Differs(fault.BadFile, "rank of the adapter", fmt.Sprintf("at most %d", Ranks[len(Ranks)-1]), own)
+		return g, fault.Differs(fault.BadFile, "rank of the adapter",
+			fmt.Sprintf("at most %d", Ranks[len(Ranks)-1]), own)
 	}
 	if rank != 0 && rank != g.Rank {
-		return g, fault.Differs(fault.BadRequest, "rank", fmt.Sprintf("%d for an adapter of rank %d", g.Rank, own), rank)
+		return g, fault.Differs(fault.BadRequest, "rank",
+			fmt.Sprintf("%d for an adapter of rank %d", g.Rank, own), rank)
 	}
 	return g, nil
 }
@@ -158,7 +161,8 @@ func (g Grid) RequireDepth(depth int) (int, error) {
 		depth = own
 	}
 	if depth < own || depth > MaxDepth {
-		return 0, fault.Differs(fault.BadRequest, "depth", fmt.Sprintf("%d..%d", own, MaxDepth), depth)
+		return 0, fault.Differs(fault.BadRequest, "depth",
+			fmt.Sprintf("%d..%d", own, MaxDepth), depth)
 	}
 	return depth, nil
 }

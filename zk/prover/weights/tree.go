@@ -115,7 +115,8 @@ func (t *Tree) Open(block int) (Opening, error) {
 // OpenGroup opens block column j of a tensor of layout lora_a.
 func (t *Tree) OpenGroup(j int) (GroupOpening, error) {
 	if t.grid.Layout != LoraA || j < 0 || j >= t.grid.BlocksPerRow() {
-		return GroupOpening{}, fault.Differs(fault.BadRequest, "block column", "one of a tensor of layout lora_a", j)
+		return GroupOpening{}, fault.Differs(fault.BadRequest, "block column",
+			"one of a tensor of layout lora_a", j)
 	}
 	filled, all := t.grid.GroupPages()
 	pages, path, err := t.open(j*all, filled)

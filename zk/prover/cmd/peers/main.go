@@ -39,7 +39,8 @@ func main() {
 	slots := flag.Int("slots", 256, "leaves of the chunk: 256 or 4096")
 	repeat := flag.Int("repeat", 5, "proofs to time; 0 makes no key")
 	flag.Parse()
-	if err := run(*out, circuits.Shape{Kind: circuits.KindTree, Slots: *slots, Depth: tree.MinDepth}, *repeat); err != nil {
+	shape := circuits.Shape{Kind: circuits.KindTree, Slots: *slots, Depth: tree.MinDepth}
+	if err := run(*out, shape, *repeat); err != nil {
 		fmt.Fprintln(os.Stderr, "peers:", err)
 		os.Exit(1)
 	}
@@ -67,7 +68,8 @@ func run(out string, shape circuits.Shape, repeat int) error {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(map[string]any{
-		"circuit": shape.Kind, "slots": shape.Slots, "constraints": system.GetNbConstraints(), "public": system.GetNbPublicVariables() - 1, "seconds": seconds,
+		"circuit": shape.Kind, "slots": shape.Slots, "constraints": system.GetNbConstraints(),
+		"public": system.GetNbPublicVariables() - 1, "seconds": seconds,
 	})
 }
 
@@ -82,7 +84,8 @@ func sample(shape circuits.Shape) (witness.Witness, error) {
 		return nil, err
 	}
 	challenge := statement.Challenge{Gamma: leaves[7], Delta: leaves[11]}
-	return frontend.NewWitness(dataset.TreeAssignment(built, 0, shape.Slots, challenge), ecc.BN254.ScalarField())
+	return frontend.NewWitness(dataset.TreeAssignment(built, 0, shape.Slots, challenge),
+		ecc.BN254.ScalarField())
 }
 
 func writeAll(out string, system *cs.R1CS, values fr.Vector) error {

@@ -2,13 +2,16 @@
 
 // Command vectors writes the shared test vectors of this module.
 //
-//	go run ./cmd/vectors [-out FOLDER]            poseidon.json, order.json, tree.json, bad_keys.json, batch.json: the
-//	                                              same bytes on every run
-//	go run ./cmd/vectors -proofs [-cache FOLDER]  groth16_*.json: by hand only, since setups and proofs are random and
-//	                                              the files are frozen
-//	go run ./cmd/vectors -expand FOLDER           mutations_*.json there, from mutations.json and the frozen proofs: the
-//	                                              same bytes on every run
-//	go run ./cmd/vectors -gnark FILE              gnark's Solidity verifier of the frozen tree key, for a differential test
+//	go run ./cmd/vectors [-out FOLDER]            poseidon.json, order.json, tree.json,
+//	                                              bad_keys.json, batch.json
+//	go run ./cmd/vectors -proofs [-cache FOLDER]  groth16_*.json: by hand only, since setups and
+//	                                              proofs are random and the files are frozen
+//	go run ./cmd/vectors -expand FOLDER           mutations_*.json there, from mutations.json and
+//	                                              the frozen proofs
+//	go run ./cmd/vectors -gnark FILE              gnark's Solidity verifier of the frozen tree
+//	                                              key, for a differential test
+//
+// Every file but those of -proofs is the same on every run.
 package main
 
 import (
@@ -30,9 +33,12 @@ func main() {
 	logger.Disable() // gnark logs to stdout
 	out := flag.String("out", "../../tests/vectors/zk", "folder to write to")
 	prove := flag.Bool("proofs", false, "write the proof vectors instead of the others")
-	cache := flag.String("cache", filepath.Join(os.TempDir(), "zkprover-keys"), "key cache for -proofs")
-	expand := flag.String("expand", "", "write the mutations of the proofs in -out to this folder instead")
-	gnark := flag.String("gnark", "", "write gnark's Solidity verifier of the tree key in -out to this file instead")
+	cache := flag.String("cache", filepath.Join(os.TempDir(), "zkprover-keys"),
+		"key cache for -proofs")
+	expand := flag.String("expand", "",
+		"write the mutations of the proofs in -out to this folder instead")
+	gnark := flag.String("gnark", "",
+		"write gnark's Solidity verifier of the tree key in -out to this file instead")
 	flag.Parse()
 	var err error
 	switch {
@@ -96,8 +102,12 @@ func proofFiles(cache string) makers {
 		"groth16_member.json": proofs.Member,
 		"groth16_absent.json": proofs.Absent,
 		"groth16_merge.json":  proofs.Merge,
-		"groth16_q8_0.json":   func(cache string) (any, error) { return proofs.Quantized(cache, circuits.KindQ8_0) },
-		"groth16_int8.json":   func(cache string) (any, error) { return proofs.Quantized(cache, circuits.KindInt8) },
+		"groth16_q8_0.json": func(cache string) (any, error) {
+			return proofs.Quantized(cache, circuits.KindQ8_0)
+		},
+		"groth16_int8.json": func(cache string) (any, error) {
+			return proofs.Quantized(cache, circuits.KindInt8)
+		},
 	} {
 		files[name] = func() (any, error) { return content(cache) }
 	}

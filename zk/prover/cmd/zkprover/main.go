@@ -101,7 +101,8 @@ func dispatch(args []string, stdin io.Reader, stdout io.Writer) (any, error) {
 		return serve(stdin, stdout)
 	}
 	if len(args) != 1 || commands[args[0]].Run == nil {
-		return nil, fault.Differs(fault.BadRequest, "command", strings.Join(names(), " "), strings.Join(args, " "))
+		return nil, fault.Differs(fault.BadRequest, "command", strings.Join(names(), " "),
+			strings.Join(args, " "))
 	}
 	text, err := io.ReadAll(io.LimitReader(stdin, request.MaxBytes+1))
 	if err != nil {

@@ -29,7 +29,8 @@ func serve(stdin io.Reader, stdout io.Writer) (any, error) {
 	}
 	stop := make(chan os.Signal, 2)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
-	if err := write(stdout, map[string]any{"listening": s.Address(), "pid": os.Getpid()}); err != nil {
+	if err := write(stdout, map[string]any{"listening": s.Address(),
+		"pid": os.Getpid()}); err != nil {
 		return nil, fault.New(fault.Internal, "stdout: %v", err)
 	}
 	if config.UntilStdinCloses {

@@ -71,16 +71,21 @@ func Commit(call *server.Call, text []byte) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := verify.Knowledge(key.Verifying, vector, &made.Point, &made.Knowledge); err != nil {
-			return nil, fault.New(fault.BadKey, "commitment %d: %v", vector, err).WithHint("remove the key folder and run setup again")
+		if err := verify.Knowledge(key.Verifying, vector, &made.Point,
+			&made.Knowledge); err != nil {
+			return nil, fault.New(fault.BadKey, "commitment %d: %v", vector, err).
+				WithHint("remove the key folder and run setup again")
 		}
 		points, poks = append(points, made.Point), append(poks, made.Knowledge)
 	}
-	return commitResult{proof.PointsHex(points), proof.PointsHex(poks), key.Shape.Slots, key.Info.VKID, request.Since(begin)}, nil
+	return commitResult{proof.PointsHex(points), proof.PointsHex(poks), key.Shape.Slots,
+		key.Info.VKID, request.Since(begin)}, nil
 }
 
 // chunks returns what to commit to in chunk c.
-func (r *commitRequest) chunks(slots int) (func(c int) (int, []fr.Element, *fr.Element, error), error) {
+func (r *commitRequest) chunks(
+	slots int,
+) (func(c int) (int, []fr.Element, *fr.Element, error), error) {
 	if r.Vector == "P" {
 		_, inverse, err := request.Order(r.Order, r.Count)
 		return func(c int) (int, []fr.Element, *fr.Element, error) {
@@ -138,5 +143,6 @@ func (r *commitRequest) recompute(begin time.Time) (any, error) {
 		}
 		points = append(points, point)
 	}
-	return commitResult{Points: proof.PointsHex(points), Slots: vk.Shape.Slots, VKID: vk.ID().Hex(), Seconds: request.Since(begin)}, nil
+	return commitResult{Points: proof.PointsHex(points), Slots: vk.Shape.Slots, VKID: vk.ID().Hex(),
+		Seconds: request.Since(begin)}, nil
 }

@@ -117,5 +117,6 @@ func Order(_ *server.Call, text []byte) (any, error) {
 	if err != nil {
 		return nil, fault.New(fault.BadRequest, "%v", err)
 	}
-	return map[string]any{"out": r.Out, "count": r.Count}, files.Write(r.Out, order.Bytes(a), files.Private)
+	return map[string]any{"out": r.Out, "count": r.Count}, files.Write(r.Out, order.Bytes(a),
+		files.Private)
 }

@@ -109,7 +109,8 @@ func parseJobs(text []byte) (jobs []job, many bool, err error) {
 	if list, ok := fields["jobs"]; ok {
 		many = true
 		if err := json.Unmarshal(list, &entries); err != nil || len(entries) == 0 {
-			return nil, false, fault.New(fault.BadRequest, "jobs: want a list with at least one entry")
+			return nil, false, fault.New(fault.BadRequest,
+				"jobs: want a list with at least one entry")
 		}
 		delete(fields, "jobs")
 	}

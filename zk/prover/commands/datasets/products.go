@@ -68,7 +68,8 @@ func (r *productsRequest) data(challenge statement.Challenge, out map[string][]s
 	}
 	if r.Slots > 0 && leaves != nil {
 		for c := range statement.Chunks(r.Count, r.Slots) {
-			a := challenge.ProductAt(statement.Window(leaves, c, r.Slots), statement.Positions(inverse, c, r.Slots))
+			a := challenge.ProductAt(statement.Window(leaves, c, r.Slots),
+				statement.Positions(inverse, c, r.Slots))
 			out["a"] = append(out["a"], field.ScalarHex(&a))
 		}
 	}

@@ -78,7 +78,9 @@ func (s *session) tree(j *job) (*proof.Proof, error) {
 
 // leafTree is the tree over the job's file of leaves.
 func (s *session) leafTree(j *job) (*tree.Tree, error) {
-	return s.grow(j, j.Leaves, func() ([]fr.Element, error) { return s.elements("leaves", j.Leaves, j.Count) })
+	return s.grow(j, j.Leaves, func() ([]fr.Element, error) {
+		return s.elements("leaves", j.Leaves, j.Count)
+	})
 }
 
 // grow builds the tree over the leaves that the named file gives, or returns the one built of it
@@ -95,7 +97,8 @@ func (s *session) grow(j *job, name string, read func() ([]fr.Element, error)) (
 		s.treeName = name
 	}
 	if s.built.Count() != j.Count || (j.Depth != 0 && s.built.Depth() != j.Depth) {
-		return nil, fault.New(fault.BadRequest, "jobs name one file of leaves with different counts or depths")
+		return nil, fault.New(fault.BadRequest,
+			"jobs name one file of leaves with different counts or depths")
 	}
 	return s.built, nil
 }
@@ -160,7 +163,9 @@ func (s *session) epoch(j *job) (*proof.Proof, error) {
 }
 
 // order reads the leaves in fed order and the order itself, and holds them against each other.
-func (s *session) order(j *job, leaves []fr.Element) (used []fr.Element, inverse []uint64, err error) {
+func (s *session) order(
+	j *job, leaves []fr.Element,
+) (used []fr.Element, inverse []uint64, err error) {
 	if used, err = s.elements("used", j.Used, j.Count); err != nil {
 		return nil, nil, err
 	}
@@ -174,8 +179,10 @@ func (s *session) order(j *job, leaves []fr.Element) (used []fr.Element, inverse
 	}
 	for h := range used {
 		if !used[h].Equal(&leaves[a[h]]) {
-			return nil, nil, fault.Differs(fault.Mismatch, "leaf fed at a position", "leaf order[position]", h).
-				WithHint("the used file must hold the leaves in the order of the epoch; such an epoch cannot be proved")
+			return nil, nil, fault.Differs(fault.Mismatch, "leaf fed at a position",
+				"leaf order[position]", h).
+				WithHint("the used file must hold the leaves in the order of the epoch; " +
+					"such an epoch cannot be proved")
 		}
 	}
 	s.inverses[j.Order], s.checked[name] = inverse, true

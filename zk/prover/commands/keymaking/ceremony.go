@@ -77,7 +77,8 @@ func finished(result *ceremony.Result, dir string) (any, error) {
 			return nil, fault.New(fault.BadFile, "%v", err)
 		}
 	}
-	return ceremonyResult{Closed: 2, Transcript: result.Manifest.Digest(), Manifest: result.Manifest, Key: dir,
+	return ceremonyResult{Closed: 2, Transcript: result.Manifest.Digest(),
+		Manifest: result.Manifest, Key: dir,
 		VKID: result.Material.Verifying.ID().Hex()}, nil
 }
 

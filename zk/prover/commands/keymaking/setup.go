@@ -44,7 +44,8 @@ func Setup(call *server.Call, text []byte) (any, error) {
 	}
 	begin := time.Now()
 	call.Progress("setup of %s with %d slots", r.Kind, r.Slots)
-	dir, reused, err := keys.Setup(circuits.Shape{Kind: r.Kind, Slots: r.Slots, Depth: r.Depth}, r.Cache)
+	dir, reused, err := keys.Setup(circuits.Shape{Kind: r.Kind, Slots: r.Slots, Depth: r.Depth},
+		r.Cache)
 	if err != nil {
 		return nil, err
 	}

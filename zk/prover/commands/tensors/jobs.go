@@ -27,9 +27,10 @@ type storedTensor struct {
 
 // weightJob asks for one proof about blocks of weights.
 type weightJob struct {
-	Indexes []int  `json:"indexes"`
-	Codes   string `json:"codes"` // for quantizations: file with the blocks' bytes as they stand in the deployed file
-	Out     string `json:"out"`
+	Indexes []int `json:"indexes"`
+	// for quantizations: file with the blocks' bytes as they stand in the deployed file
+	Codes string `json:"codes"`
+	Out   string `json:"out"`
 }
 
 type weightResult struct {
@@ -49,7 +50,8 @@ type opened struct {
 // proveWeights runs jobs under a key of a kind, one after the other. Proofs written before a
 // failing job stay.
 func proveWeights(
-	call *server.Call, keyDir string, kind circuits.Kind, jobs []weightJob, open func(*keys.Key) (*opened, error),
+	call *server.Call, keyDir string, kind circuits.Kind, jobs []weightJob,
+	open func(*keys.Key) (*opened, error),
 ) (any, error) {
 	if len(jobs) == 0 {
 		return nil, fault.New(fault.BadRequest, "jobs: want a list with at least one entry")
@@ -95,11 +97,14 @@ func (j *weightJob) run(prove func(*weightJob) (*proof.Proof, error)) (weightRes
 		return weightResult{}, err
 	}
 	public, err := request.WriteProof(j.Out, p)
-	return weightResult{Out: j.Out, Indexes: j.Indexes, Public: public, Seconds: request.Since(begin)}, err
+	return weightResult{Out: j.Out, Indexes: j.Indexes, Public: public,
+		Seconds: request.Since(begin)}, err
 }
 
 // build makes the tensor's tree over its open file, which the caller closes.
-func (s storedTensor) build(layout weights.Layout, depth int) (*weights.Model, *weights.Tree, error) {
+func (s storedTensor) build(
+	layout weights.Layout, depth int,
+) (*weights.Model, *weights.Tree, error) {
 	if s.File == "" || s.Tensor == "" {
 		return nil, nil, fault.New(fault.BadRequest, "no file or no tensor named")
 	}
@@ -114,7 +119,9 @@ func (s storedTensor) build(layout weights.Layout, depth int) (*weights.Model, *
 	return model, built, err
 }
 
-func buildTensor(model *weights.Model, name string, layout weights.Layout, depth int) (*weights.Tree, error) {
+func buildTensor(
+	model *weights.Model, name string, layout weights.Layout, depth int,
+) (*weights.Tree, error) {
 	entry, err := model.Entry(name)
 	if err != nil {
 		return nil, err

@@ -34,23 +34,27 @@ func ProveMerge(call *server.Call, text []byte) (any, error) {
 	if err := request.Parse(text, &r); err != nil {
 		return nil, err
 	}
-	return proveWeights(call, r.Key, circuits.KindMerge, r.Jobs, func(key *keys.Key) (*opened, error) {
-		merger, done, err := r.open(call, key.Shape.Levels())
-		one := func(job *weightJob) (*proof.Proof, error) {
-			if job.Codes != "" {
-				return nil, fault.New(fault.BadRequest, "a merge has no codes")
+	return proveWeights(call, r.Key, circuits.KindMerge, r.Jobs,
+		func(key *keys.Key) (*opened, error) {
+			merger, done, err := r.open(call, key.Shape.Levels())
+			one := func(job *weightJob) (*proof.Proof, error) {
+				if job.Codes != "" {
+					return nil, fault.New(fault.BadRequest, "a merge has no codes")
+				}
+				return merger.Prove(key, job.Indexes)
 			}
-			return merger.Prove(key, job.Indexes)
-		}
-		return &opened{prove: one, done: done}, err
-	})
+			return &opened{prove: one, done: done}, err
+		})
 }
 
 // open builds the four trees of the depth that the key is for; done closes their files.
-func (r *mergeRequest) open(call *server.Call, depth int) (merger *blocks.Merger, done func(), err error) {
+func (r *mergeRequest) open(
+	call *server.Call, depth int,
+) (merger *blocks.Merger, done func(), err error) {
 	scale, err := strconv.ParseUint(r.Scale, 10, 32)
 	if err != nil {
-		return nil, nil, fault.Differs(fault.BadRequest, "scale", "a decimal integer below 2^32, in units of 2^-16", r.Scale)
+		return nil, nil, fault.Differs(fault.BadRequest, "scale",
+			"a decimal integer below 2^32, in units of 2^-16", r.Scale)
 	}
 	merger = &blocks.Merger{Scale: scale}
 	var models []*weights.Model

@@ -52,7 +52,8 @@ func openState(path string, model *weights.Model, plans []plan) (*state, error) 
 	}
 	head := stateHead{Format: stateFormat}
 	for _, f := range model.Files {
-		head.Files = append(head.Files, stateFile{filepath.Base(f.Path), f.Size, f.Modified, f.Header})
+		head.Files = append(head.Files, stateFile{filepath.Base(f.Path), f.Size,
+			f.Modified, f.Header})
 	}
 	first, err := json.Marshal(head)
 	if err != nil {

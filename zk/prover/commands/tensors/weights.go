@@ -136,7 +136,8 @@ func (r *weightsRequest) plans(model *weights.Model) ([]plan, error) {
 			return nil, fault.At(w.Name, err)
 		}
 		plans = append(plans, plan{entry, grid, tensorResult{
-			Name: w.Name, DType: grid.DType.String(), Layout: w.Layout, Rows: grid.Rows, Columns: grid.Columns, Depth: depth,
+			Name: w.Name, DType: grid.DType.String(), Layout: w.Layout, Rows: grid.Rows,
+			Columns: grid.Columns, Depth: depth,
 			Blocks: grid.Blocks(),
 		}})
 	}
@@ -174,7 +175,8 @@ func newMeter(call *server.Call, plans []plan, s *state) *meter {
 
 func (m *meter) add(bytes int64) {
 	m.done.Add(bytes)
-	if second, last := int64(time.Since(m.begin).Seconds()), m.second.Load(); second > last && m.second.CompareAndSwap(last, second) {
+	if second, last := int64(time.Since(m.begin).Seconds()), m.second.Load(); second > last &&
+		m.second.CompareAndSwap(last, second) {
 		m.report(int(m.finished.Load()))
 	}
 }
@@ -186,5 +188,6 @@ func (m *meter) report(tensors int) {
 	if rate > 0 {
 		left = float64(max(0, m.total.Load()-done)) / rate
 	}
-	m.progress("%d tensors, %.1f of %.1f MB, %.1f MB/s, %.0f s left", tensors, float64(done)/1e6, float64(m.total.Load())/1e6, rate/1e6, left)
+	m.progress("%d tensors, %.1f of %.1f MB, %.1f MB/s, %.0f s left", tensors, float64(done)/1e6,
+		float64(m.total.Load())/1e6, rate/1e6, left)
 }

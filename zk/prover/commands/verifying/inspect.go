@@ -38,8 +38,10 @@ func Inspect(_ *server.Call, text []byte) (any, error) {
 		return nil, err
 	}
 	out := inspectResult{
-		Kind: vk.Shape.Kind, Slots: vk.Shape.Slots, Depth: vk.Shape.Depth, Public: vk.Shape.Public(),
-		Commitments: vk.Shape.Commitments(), VKID: vk.ID().Hex(), Words: len(vk.Bytes()) / field.WordBytes, Bases: []string{},
+		Kind: vk.Shape.Kind, Slots: vk.Shape.Slots, Depth: vk.Shape.Depth,
+		Public:      vk.Shape.Public(),
+		Commitments: vk.Shape.Commitments(), VKID: vk.ID().Hex(),
+		Words: len(vk.Bytes()) / field.WordBytes, Bases: []string{},
 	}
 	for _, digest := range vk.BasesDigests {
 		out.Bases = append(out.Bases, digest.Hex())

@@ -37,7 +37,8 @@ func Verify(_ *server.Call, text []byte) (any, error) {
 		return nil, err
 	}
 	if len(r.Proofs) == 0 {
-		return nil, fault.New(fault.BadRequest, "no proofs named") // nothing verified must never look like success
+		// nothing verified must never look like success
+		return nil, fault.New(fault.BadRequest, "no proofs named")
 	}
 	if r.Mask == nil { // a forgotten mask must not mean that nothing is checked
 		return nil, fault.New(fault.BadRequest, "no mask given")

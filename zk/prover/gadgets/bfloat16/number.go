@@ -126,7 +126,9 @@ func (w Window) ConstrainUnsignedZero(api frontend.API, n *Number, faults *Fault
 // constrain refuses zero with other bits set than its sign, zero with a refused sign, and w from
 // 2^bits - 20 on: the bits above bit 4 are all set, and of w mod 32, which would be 12 or more, bit
 // 4 or bits 2 and 3.
-func (w Window) constrain(api frontend.API, n *Number, faults *Faults, refused frontend.Variable) *Value {
+func (w Window) constrain(
+	api frontend.API, n *Number, faults *Faults, refused frontend.Variable,
+) *Value {
 	v := &Value{api: api, number: n}
 	api.AssertIsBoolean(n.Sign)
 	api.AssertIsBoolean(n.Zero)
@@ -174,10 +176,12 @@ func (v *Value) signedPower(base fr.Element, atZero int64) frontend.Variable {
 	sign := api.Sub(1, api.Mul(v.number.Sign, 2))
 	power := api.Add(sign, times(bit[0], step(0)), times(api.Mul(v.lowSign, -2), step(0)))
 	power = api.Mul(power, api.Add(1, times(bit[1], step(1)), api.Mul(v.number.Zero, atZero-1)))
-	power = api.Mul(power, api.Add(1, times(bit[2], step(2)), times(bit[3], step(3)), times(v.middle, step(2), step(3))))
+	power = api.Mul(power, api.Add(1, times(bit[2], step(2)), times(bit[3], step(3)),
+		times(v.middle, step(2), step(3))))
 	if len(bit) == 6 {
 		return api.Mul(power, api.Add(1, times(bit[4], step(4)), times(bit[5], step(5))))
 	}
 	power = api.Mul(power, api.Add(1, times(bit[4], step(4))))
-	return api.Mul(power, api.Add(1, times(bit[5], step(5)), times(bit[6], step(6)), times(v.high, step(5), step(6))))
+	return api.Mul(power, api.Add(1, times(bit[5], step(5)), times(bit[6], step(6)),
+		times(v.high, step(5), step(6))))
 }

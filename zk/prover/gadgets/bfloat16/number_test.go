@@ -91,7 +91,8 @@ func TestExponents(t *testing.T) {
 				for sign := range 2 {
 					c.set(sign, 0, exponent, fraction)
 					if got := solved(t, system, c); got != (exponent < w.count()) {
-						t.Fatalf("%v: exponent %d, fraction %d, sign %d: %v", w, exponent, fraction, sign, got)
+						t.Fatalf("%v: exponent %d, fraction %d, sign %d: %v", w, exponent,
+							fraction, sign, got)
 					}
 				}
 			}

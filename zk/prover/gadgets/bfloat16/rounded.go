@@ -37,9 +37,11 @@ const (
 func AssertRounded(api frontend.API, total frontend.Variable, result *Value, faults *Faults) {
 	half := fr.NewElement(2)
 	half.Inverse(&half)
-	perUlp := api.Mul(result.signedPower(half, WeightUnits), integer.PowerOfTwo(107)) // sigma * 2^110 / ulp
+	// sigma * 2^110 / ulp
+	perUlp := api.Mul(result.signedPower(half, WeightUnits), integer.PowerOfTwo(107))
 	y := api.Mul(total, perUlp)
-	y = api.Sub(api.Add(y, integer.PowerOfTwo(ulpBits-1)), api.Mul(result.significand, integer.PowerOfTwo(ulpBits)))
+	y = api.Sub(api.Add(y, integer.PowerOfTwo(ulpBits-1)),
+		api.Mul(result.significand, integer.PowerOfTwo(ulpBits)))
 
 	bits := api.ToBinary(y, ulpBits+1)
 	top, odd := bits[ulpBits], result.number.Fraction[0]

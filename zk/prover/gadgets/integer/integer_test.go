@@ -30,7 +30,8 @@ func TestBits(t *testing.T) {
 	if got := system.GetNbConstraints(); got != 16+1 {
 		t.Errorf("%d constraints", got)
 	}
-	for number, want := range map[int]int{0: 0, 1: 1, 0xa5c3: 0xa5c3, 1<<16 - 1: 1<<16 - 1, 1<<16 + 5: 5, -1: 1<<16 - 1} {
+	for number, want := range map[int]int{0: 0, 1: 1, 0xa5c3: 0xa5c3, 1<<16 - 1: 1<<16 - 1,
+		1<<16 + 5: 5, -1: 1<<16 - 1} {
 		c := &sixteen{Number: want}
 		SetBits(c.Bits[:], number)
 		if err := solve(t, system, c); err != nil {

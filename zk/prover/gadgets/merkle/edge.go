@@ -33,7 +33,9 @@ type Edge struct {
 // Climb constrains the path from the edge's node; if Last = 1, every subtree right of it is empty.
 // It returns the node at its end and the index of the given node below that one: an integer below
 // 16^len(p), the digits being one-hot.
-func (p EdgePath) Climb(api frontend.API, hash *poseidon.Gadget, from Edge) (end, index frontend.Variable) {
+func (p EdgePath) Climb(
+	api frontend.API, hash *poseidon.Gadget, from Edge,
+) (end, index frontend.Variable) {
 	end, index = from.Node, 0
 	for l := range p {
 		place := p[l].place(api, end, from.Last, from.Empty[l].BigInt(new(big.Int)))
@@ -45,7 +47,9 @@ func (p EdgePath) Climb(api frontend.API, hash *poseidon.Gadget, from Edge) (end
 
 // place shows that Digit is one-hot, that the child it marks is node, and that all children after
 // it are empty if last. It returns the place of that child.
-func (l *EdgeLevel) place(api frontend.API, node, last frontend.Variable, empty *big.Int) frontend.Variable {
+func (l *EdgeLevel) place(
+	api frontend.API, node, last frontend.Variable, empty *big.Int,
+) frontend.Variable {
 	var sum, place, marked frontend.Variable = 0, 0, 0
 	for i, child := range l.Children {
 		mustBeEmpty := api.Mul(last, sum) // sum = 1 once the digit lies to the left

@@ -37,7 +37,9 @@ const DigitBits = 4
 
 // Climb constrains the path from node. It returns the node at its end and the index of the given
 // node below that one: an integer below 16^len(p), the digits being four bits each.
-func (p Path) Climb(api frontend.API, hash *poseidon.Gadget, node frontend.Variable) (end, index frontend.Variable) {
+func (p Path) Climb(
+	api frontend.API, hash *poseidon.Gadget, node frontend.Variable,
+) (end, index frontend.Variable) {
 	index = 0
 	for l := range p {
 		index = api.Add(index, api.Mul(p[l].Place(api, node), tree.Capacity(l)))

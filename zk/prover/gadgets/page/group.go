@@ -45,7 +45,9 @@ func (c *Column) Set(number int) {
 // and the blocks that fill up the group to be zero. It returns the column, below 16^levels. Each
 // value is below 2^16 by the caller's constraints. path holds the group's siblings, then those of
 // their parent, ..
-func (t *Tree) Group(c *Column, path []Children, values [][Values]frontend.Variable) (column frontend.Variable) {
+func (t *Tree) Group(
+	c *Column, path []Children, values [][Values]frontend.Variable,
+) (column frontend.Variable) {
 	within := integer.FromBits(t.api, c.Within)
 	column = t.api.Add(within, t.api.Mul(digitsNumber(t.api, c.Digits), 1<<len(c.Within)))
 	parent := t.top
@@ -80,7 +82,8 @@ func (t *Tree) page(blocks [][Values]frontend.Variable) frontend.Variable {
 		elements[2*j] = pack(t.api, blocks[j][:packed])
 		elements[2*j+1] = pack(t.api, blocks[j][packed:2*packed])
 		rest := pack(t.api, blocks[j][2*packed:])
-		elements[2*Blocks] = t.api.Add(elements[2*Blocks], t.api.Mul(rest, integer.PowerOfTwo(2*valueBits*j)))
+		elements[2*Blocks] = t.api.Add(elements[2*Blocks],
+			t.api.Mul(rest, integer.PowerOfTwo(2*valueBits*j)))
 	}
 	return t.hash.Hash(elements...)
 }

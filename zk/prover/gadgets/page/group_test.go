@@ -38,7 +38,8 @@ func (c *groupCircuit) Define(api frontend.API) error {
 
 func newGroupCircuit(rank, levels int) *groupCircuit {
 	return &groupCircuit{
-		At: NewColumn(rank, levels), Path: make([]Children, levels-1), Bits: make([][Values][valueBits]frontend.Variable, rank),
+		At: NewColumn(rank, levels), Path: make([]Children, levels-1),
+		Bits: make([][Values][valueBits]frontend.Variable, rank),
 	}
 }
 
@@ -80,12 +81,14 @@ func TestEveryGroupOpens(t *testing.T) {
 			}
 			g := grow(t, adapterPages(columns), levels)
 			for _, j := range []int{0, len(columns) / 2, len(columns) - 1} {
-				if err := solves(newGroupCircuit(rank, levels), g.group(j, columns[j])); err != nil {
+				if err := solves(newGroupCircuit(rank, levels),
+					g.group(j, columns[j])); err != nil {
 					t.Errorf("rank %d, levels %d, column %d: %v", rank, levels, j, err)
 				}
 			}
 			if rank <= 16 { // the others have more of the same
-				requireBound(t, newGroupCircuit(rank, levels), g.group(len(columns)/2, columns[len(columns)/2]), 6)
+				requireBound(t, newGroupCircuit(rank, levels),
+					g.group(len(columns)/2, columns[len(columns)/2]), 6)
 			}
 		}
 	}
@@ -95,8 +98,12 @@ func TestEveryGroupOpens(t *testing.T) {
 // there.
 func TestFillingIsEmpty(t *testing.T) {
 	for name, hide := range map[string]func(map[int][][Values]uint16){
-		"a page beyond the group's":    func(pages map[int][][Values]uint16) { pages[7] = drawnBlocks(1, Values) },
-		"a block beyond the rank":      func(pages map[int][][Values]uint16) { pages[6] = append(pages[6], drawn(Values)) },
+		"a page beyond the group's": func(pages map[int][][Values]uint16) {
+			pages[7] = drawnBlocks(1, Values)
+		},
+		"a block beyond the rank": func(pages map[int][][Values]uint16) {
+			pages[6] = append(pages[6], drawn(Values))
+		},
 		"nothing, which must be shown": func(map[int][][Values]uint16) {},
 	} {
 		columns := [][][Values]uint16{drawnBlocks(16, Values), drawnBlocks(16, Values)}

@@ -32,10 +32,12 @@ func NewTree(api frontend.API, hash *poseidon.Gadget, root frontend.Variable, to
 // Opening is the witness of one block: its page, and the nodes between the page and the root's
 // children.
 type Opening struct {
-	First  [Blocks]frontend.Variable          // e_0, e_2, ..: values 0..14 of each block
-	Second []frontend.Variable                // e_1, e_3, ..: values 15..29; none where all are zero
-	Others [][2 * valueBits]frontend.Variable // bits of values 30 and 31 of the six other blocks; none where all are zero
-	Path   []Children                         // the page's siblings, then those of its parent, ..
+	First [Blocks]frontend.Variable // e_0, e_2, ..: values 0..14 of each block
+	// e_1, e_3, ..: values 15..29; none where all are zero
+	Second []frontend.Variable
+	// bits of values 30 and 31 of the six other blocks; none where all are zero
+	Others [][2 * valueBits]frontend.Variable
+	Path   []Children // the page's siblings, then those of its parent, ..
 }
 
 // NewOpening is the opening of a block whose values from width on are zero, as are those of all
@@ -64,7 +66,8 @@ func (t *Tree) Block(at *Location, o *Opening, values []frontend.Variable) {
 	}
 	if len(o.Second) != 0 {
 		second := [Blocks]frontend.Variable(o.Second)
-		t.api.AssertIsEqual(at.choose(t.api, &second), pack(t.api, window(values, packed, 2*packed)))
+		t.api.AssertIsEqual(at.choose(t.api, &second),
+			pack(t.api, window(values, packed, 2*packed)))
 		for j, element := range o.Second {
 			elements[2*j+1] = element
 		}
@@ -96,12 +99,15 @@ func (t *Tree) last(at *Location, o *Opening, own frontend.Variable) frontend.Va
 		placed := t.api.Add(other, t.api.Mul(t.api.Mul(behind, other), factor))
 		element = t.api.Add(element, t.api.Mul(placed, integer.PowerOfTwo(2*valueBits*j)))
 	}
-	weight = t.api.Add(weight, t.api.Mul(at.slot[Blocks-1], integer.PowerOfTwo(2*valueBits*(Blocks-1))))
+	weight = t.api.Add(weight, t.api.Mul(at.slot[Blocks-1],
+		integer.PowerOfTwo(2*valueBits*(Blocks-1))))
 	return t.api.Add(element, t.api.Mul(weight, own))
 }
 
 // climb constrains the path from a node to the root's children.
-func (t *Tree) climb(node frontend.Variable, digits [][digitBits]frontend.Variable, path []Children) {
+func (t *Tree) climb(
+	node frontend.Variable, digits [][digitBits]frontend.Variable, path []Children,
+) {
 	for l := range path {
 		t.api.AssertIsEqual(selector.BinaryMux(t.api, digits[l][:], path[l][:]), node)
 		node = t.hash.Hash(path[l][:]...)

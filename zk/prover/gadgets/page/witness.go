@@ -22,7 +22,8 @@ const IndexBits = kinds.IndexBits
 func AssertIndexes(api frontend.API, words, indexes []frontend.Variable) {
 	for w := range words {
 		var sum frontend.Variable = 0
-		for j, index := range indexes[w*kinds.IndexesPerWord : min((w+1)*kinds.IndexesPerWord, len(indexes))] {
+		end := min((w+1)*kinds.IndexesPerWord, len(indexes))
+		for j, index := range indexes[w*kinds.IndexesPerWord : end] {
 			sum = api.Add(sum, api.Mul(index, integer.PowerOfTwo(IndexBits*j)))
 		}
 		api.AssertIsEqual(sum, words[w])
@@ -34,7 +35,8 @@ func PackIndexes(indexes []int) []fr.Element {
 	words := make([]fr.Element, kinds.IndexCount(len(indexes)))
 	for i, index := range indexes {
 		var placed fr.Element
-		placed.SetBigInt(new(big.Int).Lsh(big.NewInt(int64(index)), uint(IndexBits*(i%kinds.IndexesPerWord))))
+		placed.SetBigInt(new(big.Int).Lsh(big.NewInt(int64(index)),
+			uint(IndexBits*(i%kinds.IndexesPerWord))))
 		words[i/kinds.IndexesPerWord].Add(&words[i/kinds.IndexesPerWord], &placed)
 	}
 	return words
@@ -46,7 +48,8 @@ func Unpack(elements *[tree.Arity]fr.Element) (blocks [Blocks][Values]uint16, er
 	for i := range elements {
 		elements[i].BigInt(&numbers[i])
 		if numbers[i].BitLen() > pageBits(i) {
-			return blocks, fmt.Errorf("element %d of a page has %d bits, want at most %d", i, numbers[i].BitLen(), pageBits(i))
+			return blocks, fmt.Errorf("element %d of a page has %d bits, want at most %d", i,
+				numbers[i].BitLen(), pageBits(i))
 		}
 	}
 	for j := range blocks {
@@ -74,7 +77,9 @@ func pageBits(element int) int {
 
 // Set assigns the page, the slot and the path (the last entry, the root's children, is left out) of
 // an opened block. A page with values where the opening has none is an error.
-func (o *Opening) Set(elements *[tree.Arity]fr.Element, slot int, path [][tree.Arity]fr.Element) error {
+func (o *Opening) Set(
+	elements *[tree.Arity]fr.Element, slot int, path [][tree.Arity]fr.Element,
+) error {
 	blocks, err := Unpack(elements)
 	if err != nil {
 		return err

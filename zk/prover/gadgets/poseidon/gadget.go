@@ -20,10 +20,11 @@ import (
 // computed once per gadget, so a hash costs the compiler one sum per S-box instead of a chain of
 // growing sums.
 type Gadget struct {
-	api     frontend.API
-	set     *sparse
-	mix     []combination // full rounds, over the t outputs before
-	partial []combination // inputs of the partial S-boxes, over t outputs and the partial outputs so far
+	api frontend.API
+	set *sparse
+	mix []combination // full rounds, over the t outputs before
+	// inputs of the partial S-boxes, over t outputs and the partial outputs so far
+	partial []combination
 	exit    []combination // inputs of the first of the last full rounds
 	first   [][]*big.Int
 	last    [][]*big.Int
@@ -102,7 +103,9 @@ func (g *Gadget) Hash(inputs ...frontend.Variable) frontend.Variable {
 	return g.sum(&g.mix[0], nil, outputs)
 }
 
-func (g *Gadget) fullRound(rows []combination, constants []*big.Int, outputs []frontend.Variable) []frontend.Variable {
+func (g *Gadget) fullRound(
+	rows []combination, constants []*big.Int, outputs []frontend.Variable,
+) []frontend.Variable {
 	next := make([]frontend.Variable, g.set.width)
 	for i := range next {
 		var constant *big.Int
@@ -116,7 +119,9 @@ func (g *Gadget) fullRound(rows []combination, constants []*big.Int, outputs []f
 
 // sum is the combination over the variables; constant replaces the combination's own if it is not
 // nil.
-func (g *Gadget) sum(c *combination, constant *big.Int, variables []frontend.Variable) frontend.Variable {
+func (g *Gadget) sum(
+	c *combination, constant *big.Int, variables []frontend.Variable,
+) frontend.Variable {
 	if constant == nil {
 		constant = c.constant
 	}

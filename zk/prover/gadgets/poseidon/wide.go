@@ -129,7 +129,8 @@ func (w *wide) reduced() fr.Element {
 	out[1], c = bits.Add64(t1, w[5], c)
 	out[2], c = bits.Add64(t2, w[6], c)
 	out[3], _ = bits.Add64(t3, w[7], c)
-	subtractIfLarger(&out, r0<<2&ones, r1<<2&ones|r0>>62, r2<<2&ones|r1>>62, r3<<2|r2>>62) // out < 5.2 r
+	// out < 5.2 r
+	subtractIfLarger(&out, r0<<2&ones, r1<<2&ones|r0>>62, r2<<2&ones|r1>>62, r3<<2|r2>>62)
 	subtractIfLarger(&out, r0<<1&ones, r1<<1&ones|r0>>63, r2<<1&ones|r1>>63, r3<<1|r2>>63)
 	subtractIfLarger(&out, r0, r1, r2, r3)
 	return out

@@ -37,16 +37,18 @@ var (
 
 // Code is the witness of one weight and its code.
 type Code struct {
-	Normal frontend.Variable           // see Decode
-	Shift  [farShift]frontend.Variable // one-hot difference of exponents 1, .., 8, 9 or more; none for 0
-	Size   [CodeBits]frontend.Variable // bits of |code|
-	Below  []frontend.Variable         // bits of T but the highest
-	Above  []frontend.Variable         // bits of 2P - T, or of the exponents' difference beyond 9
+	Normal frontend.Variable // see Decode
+	// one-hot difference of exponents 1, .., 8, 9 or more; none for 0
+	Shift [farShift]frontend.Variable
+	Size  [CodeBits]frontend.Variable // bits of |code|
+	Below []frontend.Variable         // bits of T but the highest
+	Above []frontend.Variable         // bits of 2P - T, or of the exponents' difference beyond 9
 }
 
 // NewCode has the format's widths.
 func (f Format) NewCode() Code {
-	return Code{Below: make([]frontend.Variable, f.Width-1), Above: make([]frontend.Variable, f.Width-1)}
+	return Code{Below: make([]frontend.Variable, f.Width-1),
+		Above: make([]frontend.Variable, f.Width-1)}
 }
 
 // Constrain returns the biased code, code + 128: an integer q with the weight's sign such that |q|

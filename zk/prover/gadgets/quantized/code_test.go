@@ -49,7 +49,8 @@ func checkSizes(t *testing.T, f Format, weight, top, difference int) (ties int) 
 	for size := max(0, floor-1); size <= floor+2; size++ {
 		ok := f.compare(Magnitude{20, weight}, Magnitude{20 + difference, top}, size).err == nil
 		if want := isNearest(f, weight, top, difference, size) && share <= 254*p; ok != want {
-			t.Fatalf("%v: weight %d, maximum %d, difference %d, size %d: accepted %v", f, weight, top, difference, size, ok)
+			t.Fatalf("%v: weight %d, maximum %d, difference %d, size %d: accepted %v", f, weight,
+				top, difference, size, ok)
 		}
 		accepted += integer.OneIf(ok)
 	}
@@ -102,7 +103,8 @@ func TestCodeCircuit(t *testing.T) {
 		system := compileOf(t, &codeCircuit{Code: f.NewCode(), format: f})
 		smallest := f.Factor / 254 * 128
 		for n := range 600 {
-			top := Magnitude{Exponent: 1 + random.IntN(254), Significand: smallest + random.IntN(smallest)}
+			top := Magnitude{Exponent: 1 + random.IntN(254),
+				Significand: smallest + random.IntN(smallest)}
 			pattern := uint16(random.Uint32())
 			if n%3 != 0 { // near the maximum's exponent, every third at the tie of half the maximum
 				exponent := max(0, top.Exponent-random.IntN(10)+n%2)
@@ -112,19 +114,23 @@ func TestCodeCircuit(t *testing.T) {
 			if n%3 == 2 {
 				top.Exponent, top.Significand = weight.Exponent+1, smallest/128*weight.Significand
 			}
-			size := f.Factor * weight.Significand >> 1 / max(1, top.Significand<<max(0, min(20, top.Exponent-weight.Exponent)))
-			for _, code := range []int{size, -size, size + 1, -size - 1, size - 1, 1 - size, size + 2, 0, 127, -127, -128} {
+			size := f.Factor * weight.Significand >> 1 / max(1,
+				top.Significand<<max(0, min(20, top.Exponent-weight.Exponent)))
+			for _, code := range []int{size, -size, size + 1, -size - 1, size - 1, 1 - size,
+				size + 2, 0, 127, -127, -128} {
 				if code < -128 || code > 127 {
 					continue
 				}
-				c := &codeCircuit{Biased: code + 128, Exponent: top.Exponent, Significand: top.Significand, Code: f.NewCode()}
+				c := &codeCircuit{Biased: code + 128, Exponent: top.Exponent,
+					Significand: top.Significand, Code: f.NewCode()}
 				integer.SetBits(c.Bits[:], int(pattern))
 				err := c.Code.Set(f, pattern, top, byte(code+128))
 				if err == ErrExceeds && !f.Strict {
 					continue
 				}
 				if got := solves(t, system, c); got != (err == nil) {
-					t.Fatalf("%v: weight %#04x, maximum %v, code %d: solved %v, %v", f, pattern, top, code, got, err)
+					t.Fatalf("%v: weight %#04x, maximum %v, code %d: solved %v, %v", f, pattern,
+						top, code, got, err)
 				}
 			}
 		}
@@ -185,20 +191,23 @@ func TestConstraintCounts(t *testing.T) {
 		}},
 		"scale": {96, func(api frontend.API, take func(int) []frontend.Variable) {
 			s, m := Scale{}, Maximum{}
-			for _, to := range [][]frontend.Variable{s.Significand[:], s.Exponent[:], s.Shift[:], s.Beyond[:], s.Below[:], s.Above[:], m.Mantissa[:]} {
+			for _, to := range [][]frontend.Variable{s.Significand[:], s.Exponent[:], s.Shift[:],
+				s.Beyond[:], s.Below[:], s.Above[:], m.Mantissa[:]} {
 				copy(to, take(len(to)))
 			}
 			s.Constrain(api, &m, Top{take(1)[0], take(1)[0]})
 		}},
 		"float32": {31, func(api frontend.API, take func(int) []frontend.Variable) {
 			f := Float32{Zero: take(1)[0]}
-			for _, to := range [][]frontend.Variable{f.Mantissa[:], f.Exponent[:], f.Below[:], f.Above[:]} {
+			for _, to := range [][]frontend.Variable{f.Mantissa[:], f.Exponent[:],
+				f.Below[:], f.Above[:]} {
 				copy(to, take(len(to)))
 			}
 			f.Constrain(api, values(take))
 		}},
 	} {
-		system, err := frontend.Compile(ecc.BN254.ScalarField(), r1cs.NewBuilder, &counted{define: c.define}, frontend.IgnoreUnconstrainedInputs())
+		system, err := frontend.Compile(ecc.BN254.ScalarField(), r1cs.NewBuilder,
+			&counted{define: c.define}, frontend.IgnoreUnconstrainedInputs())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -33,7 +33,9 @@ type Float32 struct {
 // From 2^-9 on, rounding weights to float16 changes no code: a weight of exponent field below 110,
 // which alone can be inexact, is below 2^-17 and stays at most 2^-17 when rounded, so its code is 0
 // with and without.
-func (f *Float32) Constrain(api frontend.API, values []*Value) (top Top, bytes []frontend.Variable) {
+func (f *Float32) Constrain(
+	api frontend.API, values []*Value,
+) (top Top, bytes []frontend.Variable) {
 	mantissa, field := integer.FromBits(api, f.Mantissa[:]), integer.FromBits(api, f.Exponent[:])
 	api.AssertIsBoolean(f.Zero)
 	sum := api.Add(mantissa, field)
@@ -50,5 +52,6 @@ func (f *Float32) Constrain(api frontend.API, values []*Value) (top Top, bytes [
 		api.Add(integer.Weighted(api, f.Mantissa[3:]), api.Mul(f.Exponent[0], 128)),
 		integer.Weighted(api, f.Exponent[1:]),
 	}
-	return Top{Exponent: api.Add(field, f.Zero), Significand: api.Add(mantissa, 1<<float16Bits)}, bytes
+	top = Top{Exponent: api.Add(field, f.Zero), Significand: api.Add(mantissa, 1<<float16Bits)}
+	return top, bytes
 }

@@ -75,8 +75,10 @@ func (s *Scale) Constrain(api frontend.API, m *Maximum, top Top) (low, high fron
 	api.AssertIsEqual(api.Mul(g, api.Sub(j, carry)), 0)
 	api.AssertIsEqual(api.Mul(unshifted, carry), 0)
 	product := api.Mul(integer.FromBits(api, s.Significand[:]), power)
-	doubled := api.Sub(api.Add(api.Mul(top.Significand, 2048), api.Mul(power, 127)), api.Mul(product, 254))
+	doubled := api.Sub(api.Add(api.Mul(top.Significand, 2048), api.Mul(power, 127)),
+		api.Mul(product, 254))
 	assertBounded(api, api.Sub(doubled, 1), s.Below[:])
 	assertBounded(api, api.Sub(api.Mul(power, 254), doubled), s.Above[:])
-	return integer.Weighted(api, s.Significand[:8]), api.Add(integer.Weighted(api, s.Significand[8:]), api.Mul(g, 4))
+	low = integer.Weighted(api, s.Significand[:8])
+	return low, api.Add(integer.Weighted(api, s.Significand[8:]), api.Mul(g, 4))
 }

@@ -43,7 +43,9 @@ func nearestHalf(a, divisor *big.Int) (uint16, bool) {
 	if scaled(2*65520<<24).Cmp(twice) <= 0 {
 		return 0, false
 	}
-	above := sort.Search(len(halfFloats), func(p int) bool { return scaled(halfFloats[p]).Cmp(a) > 0 })
+	above := sort.Search(len(halfFloats), func(p int) bool {
+		return scaled(halfFloats[p]).Cmp(a) > 0
+	})
 	below := above - 1
 	if above == len(halfFloats) {
 		return uint16(below), true
@@ -66,7 +68,8 @@ func TestScales(t *testing.T) {
 		got, err := s.Set(top)
 		want, finite := nearestHalf(exact(uint16(pattern)), big.NewInt(127))
 		if (err == nil) != finite || (finite && got != want) {
-			t.Fatalf("maximum %#04x: scale %#04x (%v), want %#04x (finite %v)", pattern, got, err, want, finite)
+			t.Fatalf("maximum %#04x: scale %#04x (%v), want %#04x (finite %v)", pattern, got,
+				err, want, finite)
 		}
 		divided := math.Float32frombits(uint32(pattern)<<16) / 127
 		units := new(big.Int)
@@ -131,7 +134,8 @@ func TestScaleCircuit(t *testing.T) {
 				c.Low, c.High = wrong&255, wrong>>8
 				integer.SetBits(c.Scale.Significand[:], int(wrong&1023|1024))
 				if solves(t, system, c) {
-					t.Fatalf("exponent %d, mantissa %d: scale %#04x instead of %#04x", field, mantissa, wrong, scale)
+					t.Fatalf("exponent %d, mantissa %d: scale %#04x instead of %#04x", field,
+						mantissa, wrong, scale)
 				}
 			}
 		}
@@ -141,7 +145,8 @@ func TestScaleCircuit(t *testing.T) {
 // Shapes of a scale that fit the number and not its rounding.
 func TestFalseScales(t *testing.T) {
 	system := compileOf(t, &scaleCircuit{})
-	for name, pattern := range map[string]uint16{"two or more": 120<<7 | 127, "below two": 125 << 7, "subnormal": 110<<7 | 5, "nothing": 0} {
+	for name, pattern := range map[string]uint16{"two or more": 120<<7 | 127, "below two": 125 << 7,
+		"subnormal": 110<<7 | 5, "nothing": 0} {
 		honest, _, err := newScaleCircuit(pattern, 0)
 		if err != nil || !solves(t, system, honest) {
 			t.Fatalf("%s: %v", name, err)
@@ -163,8 +168,10 @@ func TestFalseScales(t *testing.T) {
 				integer.SetBits(c.Scale.Above[:], 2*unit-doubled)
 				word := 1024*exponent + significand
 				c.Low, c.High = word&255, word>>8
-				if honestWord := elementOf(honest.Low) + 256*elementOf(honest.High); word != honestWord && solves(t, system, &c) {
-					t.Fatalf("%s: j = %d and exponent %d give %#04x instead of %#04x", name, j, exponent, word, honestWord)
+				if honestWord := elementOf(honest.Low) +
+					256*elementOf(honest.High); word != honestWord && solves(t, system, &c) {
+					t.Fatalf("%s: j = %d and exponent %d give %#04x instead of %#04x", name, j,
+						exponent, word, honestWord)
 				}
 			}
 		}

@@ -34,7 +34,10 @@ type Value struct {
 // Decode takes boolean bits, lowest first. normal is the hidden bit: 1 unless the exponent field is
 // 0. A 0 beside a field other than 0 is excluded by the product, a 1 beside a field of 0 by the
 // effective exponent, which is not 0.
-func Decode(api frontend.API, bits *[PatternBits]frontend.Variable, normal frontend.Variable, nonzero *Nonzero) *Value {
+func Decode(
+	api frontend.API, bits *[PatternBits]frontend.Variable, normal frontend.Variable,
+	nonzero *Nonzero,
+) *Value {
 	mantissa := integer.Weighted(api, bits[:mantissaBits])
 	field := integer.Weighted(api, bits[mantissaBits:mantissaBits+exponentBits])
 	api.AssertIsBoolean(normal)

@@ -22,7 +22,8 @@ var (
 // Beyond tells whether an error says that a block lies outside what the statements take, not that
 // its codes are wrong.
 func Beyond(err error) bool {
-	return errors.Is(err, ErrInfinite) || errors.Is(err, ErrTiny) || errors.Is(err, ErrScale) || errors.Is(err, ErrMaximum)
+	return errors.Is(err, ErrInfinite) || errors.Is(err, ErrTiny) || errors.Is(err, ErrScale) ||
+		errors.Is(err, ErrMaximum)
 }
 
 // Magnitude is a [Top] in integers.

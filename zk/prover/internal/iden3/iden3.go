@@ -32,14 +32,16 @@ func WriteR1CS(w io.Writer, system *cs.R1CS) error {
 	if infos, ok := system.CommitmentInfo.(constraint.Groth16Commitments); ok && len(infos) != 0 {
 		return fmt.Errorf("iden3: %d commitments, which the format does not have", len(infos))
 	}
-	public, secret, internal := system.GetNbPublicVariables(), system.GetNbSecretVariables(), system.GetNbInternalVariables()
+	internal, secret, public := system.GetNbVariables()
 	wires := public + secret + internal
 
 	header := modulus(nil)
-	for _, n := range []int{wires, 0, public - 1, secret} { // no outputs: all public values are inputs
+	// no outputs: all public values are inputs
+	for _, n := range []int{wires, 0, public - 1, secret} {
 		header = number32(header, n)
 	}
-	header = number32(binary.LittleEndian.AppendUint64(header, uint64(wires)), system.GetNbConstraints())
+	header = number32(binary.LittleEndian.AppendUint64(header, uint64(wires)),
+		system.GetNbConstraints())
 
 	var body []byte
 	for _, c := range system.GetR1Cs() {
@@ -51,7 +53,8 @@ func WriteR1CS(w io.Writer, system *cs.R1CS) error {
 	for wire := range wires {
 		labels = binary.LittleEndian.AppendUint64(labels, uint64(wire))
 	}
-	return write(w, "r1cs", r1csVersion, section{sectionHeader, header}, section{sectionBody, body}, section{sectionLabels, labels})
+	return write(w, "r1cs", r1csVersion, section{sectionHeader, header}, section{sectionBody, body},
+		section{sectionLabels, labels})
 }
 
 // appendSide writes a linear expression; a wire that stands in it twice is written once, with the
@@ -80,7 +83,8 @@ func WriteWitness(w io.Writer, values fr.Vector) error {
 	for i := range values {
 		body = appendElement(body, &values[i])
 	}
-	return write(w, "wtns", wtnsVersion, section{sectionHeader, number32(modulus(nil), len(values))}, section{sectionBody, body})
+	return write(w, "wtns", wtnsVersion, section{sectionHeader,
+		number32(modulus(nil), len(values))}, section{sectionBody, body})
 }
 
 type section struct {
@@ -91,7 +95,8 @@ type section struct {
 func write(w io.Writer, magic string, version int, sections ...section) error {
 	out := number32(number32([]byte(magic), version), len(sections))
 	for _, s := range sections {
-		out = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint32(out, s.kind), uint64(len(s.data)))
+		out = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint32(out, s.kind),
+			uint64(len(s.data)))
 		out = append(out, s.data...)
 	}
 	_, err := w.Write(out)

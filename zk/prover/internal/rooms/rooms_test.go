@@ -8,10 +8,12 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 const (
@@ -86,7 +88,9 @@ func imports(t *testing.T, path string) (names []string) {
 }
 
 // wrongImports are the imports of files outside tests that do not go to a layer below.
-func wrongImports(files map[string][]string, importsOf func(path string) []string) (wrong []string) {
+func wrongImports(
+	files map[string][]string, importsOf func(path string) []string,
+) (wrong []string) {
 	layerOf := map[string]int{}
 	for layer, packages := range layers {
 		for _, name := range packages {
@@ -118,7 +122,9 @@ func wrongImports(files map[string][]string, importsOf func(path string) []strin
 
 func TestImportsGoDownwards(t *testing.T) {
 	files := sources(t)
-	for _, fault := range wrongImports(files, func(path string) []string { return imports(t, path) }) {
+	for _, fault := range wrongImports(files, func(path string) []string {
+		return imports(t, path)
+	}) {
 		t.Errorf("%s: an import must go to a layer below", fault)
 	}
 	for _, packages := range layers {
@@ -134,15 +140,20 @@ func TestImportsGoDownwards(t *testing.T) {
 // unknown package.
 func TestWrongArrowsAreSeen(t *testing.T) {
 	for _, c := range []struct{ from, to string }{
-		{"keys", "prove"}, {"keys", "proof"}, {"circuits", "circuits"}, {"server", "internal/fixture"},
+		{"keys", "prove"}, {"keys", "proof"}, {"circuits", "circuits"},
+		{"server", "internal/fixture"},
 		{"keys", "nowhere"}, {"nowhere", "fault"},
 	} {
 		file := map[string][]string{c.from: {c.from + "/file.go"}}
-		if wrong := wrongImports(file, func(string) []string { return []string{c.to} }); len(wrong) != 1 {
+		if wrong := wrongImports(file, func(string) []string {
+			return []string{c.to}
+		}); len(wrong) != 1 {
 			t.Errorf("%s imports %s: %v", c.from, c.to, wrong)
 		}
 		test := map[string][]string{"keys": {"keys/file_test.go"}}
-		if wrong := wrongImports(test, func(string) []string { return []string{c.to} }); len(wrong) != 0 {
+		if wrong := wrongImports(test, func(string) []string {
+			return []string{c.to}
+		}); len(wrong) != 0 {
 			t.Errorf("a test of keys imports %s: %v", c.to, wrong)
 		}
 	}
@@ -151,7 +162,25 @@ func TestWrongArrowsAreSeen(t *testing.T) {
 func TestFoldersAreSmall(t *testing.T) {
 	for folder, paths := range sources(t) {
 		if len(paths) > maxFiles {
-			t.Errorf("%s has %d files, want at most %d: split it by subject", folder, len(paths), maxFiles)
+			t.Errorf("%s has %d files, want at most %d: split it by subject", folder,
+				len(paths), maxFiles)
+		}
+	}
+}
+
+func TestLinesAreShort(t *testing.T) {
+	for _, paths := range sources(t) {
+		for _, path := range paths {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, line := range strings.Split(string(text), "\n") {
+				columns := utf8.RuneCountInString(line) + (tabColumns-1)*strings.Count(line, "\t")
+				if columns > maxColumns {
+					t.Errorf("%s:%d: %d columns, want at most %d", path, i+1, columns, maxColumns)
+				}
+			}
 		}
 	}
 }

@@ -45,7 +45,9 @@ func effectless(tb testing.TB, shape circuits.Shape, assignment frontend.Circuit
 
 // RequireBound requires that no wire at all can be changed alone, and no input with the rest solved
 // anew but those allowed.
-func RequireBound(tb testing.TB, shape circuits.Shape, assignment frontend.Circuit, allowed ...int) {
+func RequireBound(
+	tb testing.TB, shape circuits.Shape, assignment frontend.Circuit, allowed ...int,
+) {
 	tb.Helper()
 	if free := Free(tb, shape, assignment); len(free) != 0 {
 		tb.Errorf("%v: wires %v can be changed alone", shape, free)

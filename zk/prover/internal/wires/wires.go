@@ -89,7 +89,8 @@ func Free(tb testing.TB, shape circuits.Shape, assignment frontend.Circuit) map[
 		tb.Fatalf("%v: the honest assignment: %v", shape, err)
 	}
 	system := Compiled(tb, shape)
-	s := &solved{system: system, constraints: system.GetR1Cs(), wires: wires, users: map[int][]int{}}
+	s := &solved{system: system, constraints: system.GetR1Cs(), wires: wires,
+		users: map[int][]int{}}
 	for i, c := range s.constraints {
 		for _, side := range []constraint.LinearExpression{c.L, c.R, c.O} {
 			for _, term := range side {

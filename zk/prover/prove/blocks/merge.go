@@ -53,14 +53,16 @@ func (m *Merger) check(shape circuits.Shape, indexes []int) error {
 		return err
 	}
 	if m.Scale >= 1<<scaleBits {
-		return fault.Differs(fault.BadRequest, "scale in units of 2^-16", fmt.Sprintf("below 2^%d", scaleBits), m.Scale)
+		return fault.Differs(fault.BadRequest, "scale in units of 2^-16",
+			fmt.Sprintf("below 2^%d", scaleBits), m.Scale)
 	}
 	if len(indexes) != shape.Slots {
 		return fault.Differs(fault.BadRequest, "indexes of a proof", shape.Slots, len(indexes))
 	}
 	for _, index := range indexes {
 		if index < 0 || index >= m.Base.Blocks() {
-			return fault.Differs(fault.BadRequest, "index", fmt.Sprintf("0..%d", m.Base.Blocks()-1), index)
+			return fault.Differs(fault.BadRequest, "index",
+				fmt.Sprintf("0..%d", m.Base.Blocks()-1), index)
 		}
 	}
 	return nil
@@ -74,7 +76,8 @@ func (m *Merger) checkTensors() error {
 	}{
 		{m.Base, weights.Grid{Layout: weights.Rows, Rows: base.Rows, Columns: base.Columns}},
 		{m.Merged, weights.Grid{Layout: weights.Rows, Rows: base.Rows, Columns: base.Columns}},
-		{m.A, weights.Grid{Layout: weights.LoraA, Rows: a.Rows, Columns: base.Columns, Rank: a.Rank}},
+		{m.A, weights.Grid{Layout: weights.LoraA, Rows: a.Rows, Columns: base.Columns,
+			Rank: a.Rank}},
 		{m.B, weights.Grid{Layout: weights.LoraB, Rows: base.Rows, Columns: a.Rows, Rank: a.Rank}},
 	} {
 		t.want.DType = weights.BF16
@@ -82,7 +85,8 @@ func (m *Merger) checkTensors() error {
 			return fault.Differs(fault.Mismatch, t.tensor.Name, gridText(t.want), gridText(got))
 		}
 		if t.tensor.Depth() != m.Base.Depth() {
-			return fault.Differs(fault.Mismatch, t.tensor.Name+": depth of its tree", m.Base.Depth(), t.tensor.Depth())
+			return fault.Differs(fault.Mismatch, t.tensor.Name+": depth of its tree",
+				m.Base.Depth(), t.tensor.Depth())
 		}
 	}
 	return nil

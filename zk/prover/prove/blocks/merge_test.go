@@ -48,7 +48,8 @@ func patterns(count, size int) []uint16 {
 // drawModel is an honestly merged tensor, with a row of zeros and some cancellation.
 func drawModel(rows, columns, rank int) *model {
 	m := &model{rows: rows, columns: columns, rank: rank, scale: 3 * one / 2, depth: 1}
-	m.base, m.a, m.b = patterns(rows*columns, -3), patterns(rank*columns, -2), patterns(rows*rank, -3)
+	m.base, m.a, m.b = patterns(rows*columns, -3), patterns(rank*columns,
+		-2), patterns(rows*rank, -3)
 	clear(m.b[:rank])
 	m.base[0], m.base[1] = 0, 1<<15
 	m.merge()
@@ -63,11 +64,14 @@ func (m *model) merge() {
 		for k := range column {
 			column[k] = m.a[k*m.columns+j]
 		}
-		m.merged[at] = statement.MergedValue(m.base[at], m.scale, m.b[i*m.rank:(i+1)*m.rank], column)
+		m.merged[at] = statement.MergedValue(m.base[at], m.scale,
+			m.b[i*m.rank:(i+1)*m.rank], column)
 	}
 }
 
-func tensor(t *testing.T, name string, layout weights.Layout, rows, columns, depth int, values []uint16) Tensor {
+func tensor(
+	t *testing.T, name string, layout weights.Layout, rows, columns, depth int, values []uint16,
+) Tensor {
 	t.Helper()
 	grid, err := weights.NewGrid(weights.BF16, layout, rows, columns, 0)
 	if err != nil {
@@ -131,7 +135,8 @@ func TestMergesOfAllRanks(t *testing.T) {
 func TestMergeWiresAreBound(t *testing.T) {
 	m := drawModel(8, 64, 8)
 	for v, sum := range []struct{ base, term uint16 }{
-		{0x3f80, 0x3b80}, {0x3f81, 0x3b80}, {0x3f80, 0xbb00}, {0x3f80, 0xbf80}, {0x3f80, 0}, {0xbf81, 0x3b80}, {0x3f81, 0xbb80},
+		{0x3f80, 0x3b80}, {0x3f81, 0x3b80}, {0x3f80, 0xbb00}, {0x3f80, 0xbf80}, {0x3f80, 0},
+		{0xbf81, 0x3b80}, {0x3f81, 0xbb80},
 	} { // 1 + half a unit, odd + half, 1 - a quarter, 1 - 1, 1 + 0, ..
 		m.base[3*64+32+v], m.a[32+v] = sum.base, sum.term
 	}
@@ -147,7 +152,8 @@ func TestMergeWiresAreBound(t *testing.T) {
 		shape circuits.Shape
 		index int
 	}{
-		{m, smallMerge, 7}, {m, smallMerge, 10}, {wide, circuits.MergeShape(1, 2, 64), 35}, {deep, circuits.MergeShape(1, 3, 32), 13},
+		{m, smallMerge, 7}, {m, smallMerge, 10}, {wide, circuits.MergeShape(1, 2, 64), 35},
+		{deep, circuits.MergeShape(1, 3, 32), 13},
 	} {
 		assignment, err := c.model.merger(t).assignment(c.shape, []int{c.index})
 		if err != nil {
@@ -211,14 +217,21 @@ func TestMergersThatDoNotFit(t *testing.T) {
 		"a scale of 33 bits":   {func(m *Merger) { m.Scale = 1 << 32 }, []int{0}, fault.BadRequest},
 		"a base of other size": {func(m *Merger) { m.Base = wide.Base }, []int{0}, fault.Mismatch},
 		"a B for an A":         {func(m *Merger) { m.A = m.B }, []int{0}, fault.Mismatch},
-		"a deeper tree":        {func(m *Merger) { m.Merged = deep.merger(t).Merged }, []int{0}, fault.Mismatch},
-		"deeper trees":         {func(m *Merger) { *m = *deep.merger(t) }, []int{0}, fault.Mismatch},
-		"another rank":         {func(m *Merger) { *m = *drawModel(8, 64, 16).merger(t) }, []int{0}, fault.Mismatch},
+		"a deeper tree": {func(m *Merger) {
+			m.Merged = deep.merger(t).Merged
+		}, []int{0}, fault.Mismatch},
+		"deeper trees": {func(m *Merger) {
+			*m = *deep.merger(t)
+		}, []int{0}, fault.Mismatch},
+		"another rank": {func(m *Merger) {
+			*m = *drawModel(8, 64, 16).merger(t)
+		}, []int{0}, fault.Mismatch},
 	} {
 		other := *m.merger(t)
 		c.change(&other)
 		var failure *fault.Error
-		if _, err := other.Prove(key, c.indexes); !errors.As(err, &failure) || failure.Code != c.code {
+		if _, err := other.Prove(key, c.indexes); !errors.As(err, &failure) ||
+			failure.Code != c.code {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -29,7 +29,9 @@ var mergeAttacks = []mergeAttack{
 	{name: "one unit up", model: func(m *model) { m.merged[attackedCell+5]++ }},
 	{name: "one unit down", model: func(m *model) { m.merged[attackedCell+5]-- }},
 	{name: "the other sign", model: func(m *model) { m.merged[attackedCell+5] ^= 1 << 15 }},
-	{name: "a value of the unmerged base", model: func(m *model) { copy(m.merged[attackedCell:attackedCell+32], m.base[attackedCell:]) }},
+	{name: "a value of the unmerged base", model: func(m *model) {
+		copy(m.merged[attackedCell:attackedCell+32], m.base[attackedCell:])
+	}},
 	{name: "a tie rounded to odd", model: func(m *model) {
 		m.tie(0x3f80, 0x3b80)
 		m.merged[attackedCell] = 0x3f81
@@ -66,12 +68,17 @@ var mergeAttacks = []mergeAttack{
 		merger.Base = drawModel(8, 64, 8).merger(t).Base
 	}},
 	{name: "scale 0", merger: func(_ *testing.T, _ *model, merger *Merger) { merger.Scale = 0 }},
-	{name: "another scale", merger: func(_ *testing.T, _ *model, merger *Merger) { merger.Scale += one / 2 }},
-	{name: "scale of 33 bits", merger: func(_ *testing.T, _ *model, merger *Merger) { merger.Scale += 1 << 32 }},
+	{name: "another scale", merger: func(_ *testing.T, _ *model, merger *Merger) {
+		merger.Scale += one / 2
+	}},
+	{name: "scale of 33 bits", merger: func(_ *testing.T, _ *model, merger *Merger) {
+		merger.Scale += 1 << 32
+	}},
 	{name: "another model's root", witness: func(t *testing.T, _ *Merger, c *circuits.Merge) {
 		c.Merged = drawModel(8, 64, 8).merger(t).Merged.Root()
 	}},
-	{name: "the number of another block", witness: func(_ *testing.T, _ *Merger, c *circuits.Merge) {
+	{name: "the number of another block", witness: func(_ *testing.T, _ *Merger,
+		c *circuits.Merge) {
 		c.Indexes[0] = page.PackIndexes([]int{attacked - 2})[0]
 	}},
 	{name: "A of another column", witness: func(t *testing.T, m *Merger, c *circuits.Merge) {
@@ -84,10 +91,12 @@ var mergeAttacks = []mergeAttack{
 		b := &c.Blocks[0]
 		b.Rows, b.RowOpenings, b.RowValues = other.Rows, other.RowOpenings, other.RowValues
 	}},
-	{name: "twice the columns, so that block 7 lies in row 1 and column 3", witness: func(_ *testing.T, _ *Merger, c *circuits.Merge) {
-		c.Columns = 4
-	}},
-	{name: "a value of A that flags zero", witness: func(_ *testing.T, _ *Merger, c *circuits.Merge) {
+	{name: "twice the columns, so that block 7 lies in row 1 and column 3",
+		witness: func(_ *testing.T, _ *Merger, c *circuits.Merge) {
+			c.Columns = 4
+		}},
+	{name: "a value of A that flags zero", witness: func(_ *testing.T, _ *Merger,
+		c *circuits.Merge) {
 		c.Blocks[0].ColumnValues[0][0].Zero = 1
 	}},
 }
@@ -117,7 +126,8 @@ func TestMergeAttacks(t *testing.T) {
 		} else {
 			var failure *fault.Error
 			_, err := merger.assignment(smallMerge, []int{attacked})
-			if !errors.As(err, &failure) || failure.Code != fault.Unproven || !strings.Contains(failure.What, "merged q: block 7, column ") {
+			if !errors.As(err, &failure) || failure.Code != fault.Unproven ||
+				!strings.Contains(failure.What, "merged q: block 7, column ") {
 				t.Errorf("%s: %v", a.name, err)
 			}
 		}
@@ -149,7 +159,8 @@ func TestHalvesOfTwoRows(t *testing.T) {
 	}
 	b, next := &c.Blocks[0], &other.Blocks[0]
 	b.Column, b.ColumnPath, b.ColumnValues = next.Column, next.ColumnPath, next.ColumnValues
-	b.Rows[0], b.RowOpenings[0], b.Rows[1], b.RowOpenings[1] = b.Rows[1], b.RowOpenings[1], next.Rows[0], next.RowOpenings[0]
+	b.Rows[0], b.RowOpenings[0] = b.Rows[1], b.RowOpenings[1]
+	b.Rows[1], b.RowOpenings[1] = next.Rows[0], next.RowOpenings[0]
 	b.RowValues = append(slices.Clone(b.RowValues[width:]), next.RowValues[:width]...)
 	if err := wires.Solve(t, shape, c); err == nil {
 		t.Error("the circuit is satisfied")
@@ -176,7 +187,8 @@ func TestNumbersOutsideTheWindow(t *testing.T) {
 		change(m)
 		_, err := m.merger(t).assignment(smallMerge, []int{attacked})
 		var failure *fault.Error
-		refused := errors.As(err, &failure) && failure.Code == fault.BadFile && strings.Contains(failure.What, "value [")
+		refused := errors.As(err, &failure) && failure.Code == fault.BadFile &&
+			strings.Contains(failure.What, "value [")
 		if refused != (name != "the largest in base") {
 			t.Errorf("%s: %v", name, err)
 		}

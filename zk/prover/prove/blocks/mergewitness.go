@@ -163,7 +163,8 @@ func setNumbers(window bfloat16.Window, to []bfloat16.Number, patterns []uint16,
 		if !window.Holds(pattern) {
 			what := fmt.Sprintf("%s: value [%d, %d]", at.tensor, at.row, at.column+v)
 			return fault.Differs(fault.BadFile, what, window, "outside").
-				WithHint("round such values to zero before merging; the statement `merge` does not cover them")
+				WithHint("round such values to zero before merging: " +
+					"the statement `merge` does not cover them")
 		}
 		to[v].Set(pattern, window)
 	}
@@ -178,7 +179,8 @@ func (w *mergeWitness) requireMerged() error {
 			a[k] = w.aColumn[k][v]
 		}
 		if statement.MergedValue(w.base[v], w.Scale, w.bRow, a) != w.merged[v] {
-			return fault.New(fault.Unproven, "%s: block %d, column %d is not the rounded merge of base and adapter",
+			return fault.New(fault.Unproven,
+				"%s: block %d, column %d is not the rounded merge of base and adapter",
 				w.Merged.Name, w.index, w.column()*page.Values+v)
 		}
 	}

@@ -34,41 +34,54 @@ const (
 
 var errScale = errors.New("the scale is not the nearest one")
 
-// quantization is a statement about blocks of a tensor and their bytes in a deployed file. assign
-// fills in its circuit for the key's shape from bytes with biased codes, and returns the public
-// inputs.
+// quantization is a statement about blocks of a tensor and their bytes in a deployed file.
 type quantization struct {
 	kind       circuits.Kind
 	blockBytes int
-	assign     func(circuits.Shape, *weights.Tree, []int, []byte) (frontend.Circuit, []fr.Element, error)
+	assign     assigner
 }
+
+// assigner fills in the circuit of a shape from bytes with biased codes, and returns it with its
+// public inputs.
+type assigner func(
+	shape circuits.Shape, t *weights.Tree, indexes []int, biased []byte,
+) (frontend.Circuit, []fr.Element, error)
 
 // Q8_0 proves that the blocks of these numbers quantize to the bytes given, 34 a block as they
 // stand in a GGUF file. The tree's tensor must be BF16 of layout rows, its depth the key's.
 func Q8_0(key *keys.Key, t *weights.Tree, indexes []int, deployed []byte) (*proof.Proof, error) {
-	q := quantization{circuits.KindQ8_0, circuits.Q8_0Bytes,
-		func(s circuits.Shape, t *weights.Tree, indexes []int, biased []byte) (frontend.Circuit, []fr.Element, error) {
-			c := circuits.NewQ8_0(s.Slots, s.Depth)
-			public, err := assignQ8_0(c, t, indexes, biased)
-			return c, public, err
-		}}
+	q := quantization{circuits.KindQ8_0, circuits.Q8_0Bytes, newQ8_0}
 	return q.prove(key, t, indexes, deployed)
 }
 
 // Int8 proves that the blocks of these numbers quantize to the bytes given: for each the row's
 // float32 maximum, little-endian, then 32 codes as signed bytes.
 func Int8(key *keys.Key, t *weights.Tree, indexes []int, deployed []byte) (*proof.Proof, error) {
-	q := quantization{circuits.KindInt8, circuits.Int8Bytes,
-		func(s circuits.Shape, t *weights.Tree, indexes []int, biased []byte) (frontend.Circuit, []fr.Element, error) {
-			c := circuits.NewInt8(s.Slots, s.Depth)
-			public, err := assignInt8(c, t, indexes, biased)
-			return c, public, err
-		}}
+	q := quantization{circuits.KindInt8, circuits.Int8Bytes, newInt8}
 	return q.prove(key, t, indexes, deployed)
 }
 
-func (q *quantization) prove(key *keys.Key, t *weights.Tree, indexes []int, deployed []byte) (*proof.Proof, error) {
-	if shape := (circuits.Shape{Kind: q.kind, Slots: len(indexes), Depth: t.Depth()}); key.Shape != shape {
+func newQ8_0(
+	shape circuits.Shape, t *weights.Tree, indexes []int, biased []byte,
+) (frontend.Circuit, []fr.Element, error) {
+	c := circuits.NewQ8_0(shape.Slots, shape.Depth)
+	public, err := assignQ8_0(c, t, indexes, biased)
+	return c, public, err
+}
+
+func newInt8(
+	shape circuits.Shape, t *weights.Tree, indexes []int, biased []byte,
+) (frontend.Circuit, []fr.Element, error) {
+	c := circuits.NewInt8(shape.Slots, shape.Depth)
+	public, err := assignInt8(c, t, indexes, biased)
+	return c, public, err
+}
+
+func (q *quantization) prove(
+	key *keys.Key, t *weights.Tree, indexes []int, deployed []byte,
+) (*proof.Proof, error) {
+	shape := circuits.Shape{Kind: q.kind, Slots: len(indexes), Depth: t.Depth()}
+	if key.Shape != shape {
 		return nil, fault.Differs(fault.Mismatch, "key", shape, key.Shape)
 	}
 	if grid := t.Grid(); grid.DType != weights.BF16 || grid.Layout != weights.Rows {
@@ -98,7 +111,9 @@ func biasCodes(deployed []byte, blockBytes int) []byte {
 
 // assignQ8_0 assigns everything and returns the public inputs. A block whose bytes are not its
 // quantization is an error that names block and code; the assignment is complete then, and false.
-func assignQ8_0(c *circuits.Q8_0, t *weights.Tree, indexes []int, biased []byte) ([]fr.Element, error) {
+func assignQ8_0(
+	c *circuits.Q8_0, t *weights.Tree, indexes []int, biased []byte,
+) ([]fr.Element, error) {
 	var failure error
 	for i := range c.Blocks {
 		b, content := &c.Blocks[i], biased[i*circuits.Q8_0Bytes:(i+1)*circuits.Q8_0Bytes]
@@ -120,7 +135,9 @@ func assignQ8_0(c *circuits.Q8_0, t *weights.Tree, indexes []int, biased []byte)
 }
 
 // assignInt8 is assignQ8_0 for the statement `int8`.
-func assignInt8(c *circuits.Int8, t *weights.Tree, indexes []int, biased []byte) ([]fr.Element, error) {
+func assignInt8(
+	c *circuits.Int8, t *weights.Tree, indexes []int, biased []byte,
+) ([]fr.Element, error) {
 	var failure error
 	for i := range c.Blocks {
 		b, content := &c.Blocks[i], biased[i*circuits.Int8Bytes:(i+1)*circuits.Int8Bytes]
@@ -170,7 +187,8 @@ func (w *quantizedWitness) require(part string, err error) {
 	if err == nil || w.failure != nil {
 		return
 	}
-	hint := "the deployed file was not made from this tensor by this quantization, or a value of it was changed"
+	hint := "the deployed file was not made from this tensor by this quantization, " +
+		"or a value of it was changed"
 	if quantized.Beyond(err) {
 		hint = "the file may be right: no proof can be made about this block, whatever its codes"
 	}
@@ -185,7 +203,9 @@ func first(earlier, later error) error {
 }
 
 // assignPublic assigns the public inputs and returns them in order.
-func assignPublic(c *circuits.Quantized, t *weights.Tree, indexes []int, biased []byte) []fr.Element {
+func assignPublic(
+	c *circuits.Quantized, t *weights.Tree, indexes []int, biased []byte,
+) []fr.Element {
 	words := codeWords(biased)
 	public := append([]fr.Element{t.Root()}, page.PackIndexes(indexes)...)
 	for i := range c.Indexes {

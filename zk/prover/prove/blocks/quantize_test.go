@@ -47,7 +47,8 @@ func TestQuantizedWiresAreBound(t *testing.T) {
 		if free := wires.Free(t, c.shape, c.assignment); len(free) != 0 {
 			t.Errorf("%v: wires %v can be changed alone", c.shape, free)
 		}
-		inputs := []*frontend.Variable{&c.public.Root, &c.public.Indexes[0], &c.public.Codes[0], &c.public.Codes[1]}
+		inputs := []*frontend.Variable{&c.public.Root, &c.public.Indexes[0], &c.public.Codes[0],
+			&c.public.Codes[1]}
 		for i, input := range inputs {
 			before := *input
 			shifted := wires.Value(before)
@@ -76,25 +77,32 @@ var quantizedAttacks = []quantizedAttack{
 	{"the scale's last place", middle, func(d []byte) { d[len(d)-33] ^= 1 }, nil},
 	{"the scale's sign", middle, func(d []byte) { d[len(d)-33] ^= 0x80 }, nil},
 	{"another block's number", 0, func([]byte) {}, nil},
-	{"the number of a block beside it", middle, func([]byte) {}, func(c *circuits.Quantized, b *circuits.OpenedBlock) {
-		c.Indexes[0] = middle + 1
+	{"the number of a block beside it", middle, func([]byte) {},
+		func(c *circuits.Quantized, b *circuits.OpenedBlock) {
+			c.Indexes[0] = middle + 1
+		}},
+	{"a number above the tree", middle, func([]byte) {},
+		func(c *circuits.Quantized, b *circuits.OpenedBlock) {
+			c.Indexes[0] = middle + 7*16
+		}},
+	{"another slot of the page", middle, func([]byte) {},
+		func(c *circuits.Quantized, b *circuits.OpenedBlock) {
+			b.At.Set(middle + 1)
+			c.Indexes[0] = middle + 1
+		}},
+	{"another root", middle, func([]byte) {}, func(c *circuits.Quantized, b *circuits.OpenedBlock) {
+		c.Root = fixture.Scalar()
 	}},
-	{"a number above the tree", middle, func([]byte) {}, func(c *circuits.Quantized, b *circuits.OpenedBlock) {
-		c.Indexes[0] = middle + 7*16
-	}},
-	{"another slot of the page", middle, func([]byte) {}, func(c *circuits.Quantized, b *circuits.OpenedBlock) {
-		b.At.Set(middle + 1)
-		c.Indexes[0] = middle + 1
-	}},
-	{"another root", middle, func([]byte) {}, func(c *circuits.Quantized, b *circuits.OpenedBlock) { c.Root = fixture.Scalar() }},
-	{"a value's bit", middle, func([]byte) {}, func(c *circuits.Quantized, b *circuits.OpenedBlock) {
+	{"a value's bit", middle, func([]byte) {}, func(c *circuits.Quantized,
+		b *circuits.OpenedBlock) {
 		e := wires.Value(b.Bits[9][0])
 		b.Bits[9][0] = 1 - e.Uint64()
 	}},
-	{"bytes beyond the last", middle, func([]byte) {}, func(c *circuits.Quantized, b *circuits.OpenedBlock) {
-		last := wires.Value(c.Codes[1])
-		c.Codes[1] = *last.Add(&last, new(fr.Element).SetOne())
-	}},
+	{"bytes beyond the last", middle, func([]byte) {},
+		func(c *circuits.Quantized, b *circuits.OpenedBlock) {
+			last := wires.Value(c.Codes[1])
+			c.Codes[1] = *last.Add(&last, new(fr.Element).SetOne())
+		}},
 }
 
 func largestCode(d []byte) int {
@@ -154,7 +162,8 @@ func TestQuantizedProofs(t *testing.T) {
 		}
 		changed := bytes.Clone(c.deployed)
 		changed[len(changed)-1] ^= 64
-		other := weightTree(t, quantizedCases(t)[6].Values, quantizedCases(t)[7].Values, quantizedCases(t)[8].Values)
+		other := weightTree(t, quantizedCases(t)[6].Values, quantizedCases(t)[7].Values,
+			quantizedCases(t)[8].Values)
 		for what, r := range map[string]struct {
 			built    *weights.Tree
 			indexes  []int
@@ -165,11 +174,14 @@ func TestQuantizedProofs(t *testing.T) {
 			"a tensor of equal shape":   {other, []int{middle}, c.deployed, fault.Unproven},
 			"another block":             {scene.built, []int{2}, c.deployed, fault.Unproven},
 			"a block beyond the tensor": {scene.built, []int{3}, c.deployed, fault.BadRequest},
-			"too few bytes":             {scene.built, []int{middle}, c.deployed[1:], fault.BadFile},
-			"too many blocks":           {scene.built, []int{0, 1}, append(c.deployed, c.deployed...), fault.Mismatch},
+			"too few bytes": {scene.built, []int{middle}, c.deployed[1:],
+				fault.BadFile},
+			"too many blocks": {scene.built, []int{0, 1},
+				append(c.deployed, c.deployed...), fault.Mismatch},
 		} {
 			var failure *fault.Error
-			if _, err := c.prove(key, r.built, r.indexes, r.deployed); !errors.As(err, &failure) || failure.Code != r.code {
+			if _, err := c.prove(key, r.built, r.indexes, r.deployed); !errors.As(err, &failure) ||
+				failure.Code != r.code {
 				t.Errorf("%v, %s: %v", c.shape, what, err)
 			}
 		}
@@ -188,10 +200,12 @@ func TestQuantizedErrorsTellTwoCausesApart(t *testing.T) {
 	binary.LittleEndian.PutUint32(tiny, math.Float32bits(0x1p-10))
 	changed := bytes.Clone(scene.int8)
 	changed[len(changed)-1] ^= 64
-	for hint, deployed := range map[string][]byte{"no proof can be made": tiny, "was not made from this tensor": changed} {
+	for hint, deployed := range map[string][]byte{"no proof can be made": tiny,
+		"was not made from this tensor": changed} {
 		var failure *fault.Error
 		_, err := Int8(key, scene.built, []int{middle}, deployed)
-		if !errors.As(err, &failure) || failure.Code != fault.Unproven || !strings.Contains(failure.Hint, hint) {
+		if !errors.As(err, &failure) || failure.Code != fault.Unproven ||
+			!strings.Contains(failure.Hint, hint) {
 			t.Errorf("%s: %v", hint, err)
 		}
 	}

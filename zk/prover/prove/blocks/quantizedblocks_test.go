@@ -111,14 +111,18 @@ func newQuantizedScene(t testing.TB) *quantizedScene {
 	}
 }
 
-func (s *quantizedScene) assignQ8_0(t testing.TB, index int, deployed []byte) (*circuits.Q8_0, error) {
+func (s *quantizedScene) assignQ8_0(
+	t testing.TB, index int, deployed []byte,
+) (*circuits.Q8_0, error) {
 	t.Helper()
 	c := circuits.NewQ8_0(1, s.built.Depth())
 	_, err := assignQ8_0(c, s.built, []int{index}, biasCodes(deployed, circuits.Q8_0Bytes))
 	return c, err
 }
 
-func (s *quantizedScene) assignInt8(t testing.TB, index int, deployed []byte) (*circuits.Int8, error) {
+func (s *quantizedScene) assignInt8(
+	t testing.TB, index int, deployed []byte,
+) (*circuits.Int8, error) {
 	t.Helper()
 	c := circuits.NewInt8(1, s.built.Depth())
 	_, err := assignInt8(c, s.built, []int{index}, biasCodes(deployed, circuits.Int8Bytes))
@@ -145,7 +149,8 @@ func TestBlocksOfGgufPy(t *testing.T) {
 			changed := bytes.Clone(deployed)
 			changed[at] += step
 			a, err := scene.assignQ8_0(t, 0, changed)
-			if tie := at >= 2 && isTie(c.Values, at-2, int8(changed[at]), int8(deployed[at])); (err == nil) != tie {
+			if tie := at >= 2 && isTie(c.Values, at-2, int8(changed[at]),
+				int8(deployed[at])); (err == nil) != tie {
 				t.Errorf("%s, byte %d: tie %v, %v", c.Name, at, tie, err)
 			}
 			if solved := wires.Solve(t, q8_0Shape, a) == nil; solved != (err == nil) {
@@ -189,10 +194,12 @@ func TestBlocksWithoutQuantization(t *testing.T) {
 		"a code of a block of zeros":  {zeros, one},
 		"a scale of a block of zeros": {zeros, append([]byte{0, 0, 1, 0}, make([]byte, 32)...)},
 		"an infinity":                 {ramp(0x7f80), rowQuantized(ramp(0x7f7f))},
-		"a negative infinity":         {append([]uint16{0xff80}, ramp(0x3f80)[1:]...), rowQuantized(ramp(0x3f80))},
-		"a NaN":                       {append(ramp(0x3f80)[:31:31], 0x7fc1), rowQuantized(ramp(0x3f80))},
-		"a scale beyond float16":      {ramp(149<<7 | 126), rowQuantized(ramp(149<<7 | 126))},
-		"a subnormal maximum":         {tiny, rowQuantized(tiny)},
+		"a negative infinity": {append([]uint16{0xff80}, ramp(0x3f80)[1:]...),
+			rowQuantized(ramp(0x3f80))},
+		"a NaN": {append(ramp(0x3f80)[:31:31], 0x7fc1),
+			rowQuantized(ramp(0x3f80))},
+		"a scale beyond float16": {ramp(149<<7 | 126), rowQuantized(ramp(149<<7 | 126))},
+		"a subnormal maximum":    {tiny, rowQuantized(tiny)},
 	} {
 		scene := &quantizedScene{built: weightTree(t, c.block)}
 		q8, q8Err := scene.assignQ8_0(t, 0, c.bytes[2:])
@@ -257,7 +264,8 @@ func TestDrawnRows(t *testing.T) {
 		block := make([]uint16, page.Values)
 		exponent := 118 + random.IntN(25)
 		for i := range block {
-			block[i] = uint16(random.UintN(1<<15)&0x7f) | uint16(max(0, exponent-random.IntN(14)))<<7 | uint16(random.UintN(2))<<15
+			block[i] = uint16(random.UintN(1<<15)&0x7f) | uint16(max(0,
+				exponent-random.IntN(14)))<<7 | uint16(random.UintN(2))<<15
 		}
 		block[random.IntN(page.Values)] = uint16(exponent) << 7
 		block[random.IntN(page.Values)] = uint16(random.UintN(127)) // subnormal
@@ -274,7 +282,8 @@ func TestTies(t *testing.T) {
 	block := make([]uint16, page.Values)
 	block[0], block[1] = 0x3f80, 0xbf00 // 1, -1/2
 	scene := &quantizedScene{built: weightTree(t, block)}
-	for code, want := range map[int8]bool{-62: false, -63: true, -64: true, -65: false, 63: false, 64: false} {
+	for code, want := range map[int8]bool{-62: false, -63: true, -64: true, -65: false,
+		63: false, 64: false} {
 		row := append([]byte{0, 0, 0x80, 0x3f, 127, byte(code)}, make([]byte, 30)...)
 		q8 := append([]byte{0x08, 0x20, 127, byte(code)}, make([]byte, 30)...) // 1/127 is 0x2008
 		a, err := scene.assignQ8_0(t, 0, q8)

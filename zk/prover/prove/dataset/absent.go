@@ -38,11 +38,13 @@ func Absent(key *keys.Key, t *tree.Tree, high fr.Element, g *Gap) (*proof.Proof,
 // check holds the gap against the tree and the digest against the gap.
 func (g *Gap) check(t *tree.Tree, high *fr.Element) error {
 	if g.Position < 0 || g.Position > t.Count() {
-		return fault.New(fault.BadRequest, "the position is not one of %d records or their end", t.Count())
+		return fault.New(fault.BadRequest, "the position is not one of %d records or their end",
+			t.Count())
 	}
 	if (g.Below == nil) != (g.Position == 0) || (g.Above == nil) != (g.Position == t.Count()) {
 		return fault.New(fault.BadRequest, "the neighbours are not those of the position").
-			WithHint("give the record before the position and the one at it; at start and end of the dataset only one")
+			WithHint("give the record before the position and the one at it; " +
+				"at start and end of the dataset only one")
 	}
 	for _, side := range []struct {
 		neighbour *tree.Opening
@@ -52,8 +54,10 @@ func (g *Gap) check(t *tree.Tree, high *fr.Element) error {
 			return fault.New(fault.Mismatch, "a neighbour does not open its leaf")
 		}
 	}
-	if g.Below != nil && g.Below.High.Cmp(high) >= 0 || g.Above != nil && high.Cmp(&g.Above.High) >= 0 {
-		return fault.New(fault.Unproven, "the digest does not lie between the neighbours, or is that of one of them")
+	if g.Below != nil && g.Below.High.Cmp(high) >= 0 ||
+		g.Above != nil && high.Cmp(&g.Above.High) >= 0 {
+		return fault.New(fault.Unproven,
+			"the digest does not lie between the neighbours, or is that of one of them")
 	}
 	return nil
 }

@@ -42,12 +42,15 @@ func gapAt(records []tree.Opening, position int) *Gap {
 func absentCase(t *testing.T, records []tree.Opening, position int, high uint64) *circuits.Absent {
 	t.Helper()
 	built := planted(t, records, fixture.AbsentShape.Depth)
-	return absentAssignment(built, gapAt(records, position), absentPublic(built, fr.NewElement(high)))
+	return absentAssignment(built, gapAt(records, position),
+		absentPublic(built, fr.NewElement(high)))
 }
 
 func TestAbsentWiresAreBound(t *testing.T) {
-	for _, c := range []struct{ count, position int }{{40, 0}, {40, 16}, {40, 17}, {40, 40}, {256, 256}, {1, 0}, {1, 1}} {
-		wires.RequireBound(t, fixture.AbsentShape, absentCase(t, spaced(c.count), c.position, uint64(10*c.position+5)))
+	for _, c := range []struct{ count, position int }{{40, 0}, {40, 16}, {40, 17}, {40, 40},
+		{256, 256}, {1, 0}, {1, 1}} {
+		wires.RequireBound(t, fixture.AbsentShape,
+			absentCase(t, spaced(c.count), c.position, uint64(10*c.position+5)))
 	}
 }
 
@@ -65,15 +68,18 @@ func TestAbsentExhaustively(t *testing.T) {
 			lower, upper, start, end := code&3, code>>2&3, code>>4&1, code>>5
 			c := circuits.NewAbsent(1)
 			c.Root, c.Count, c.High, c.AtStart, c.AtEnd = built.Root(), count, high, start, end
-			c.Lower, c.Upper = neighbour(built, &records[lower], lower), neighbour(built, &records[upper], upper)
+			c.Lower, c.Upper = neighbour(built, &records[lower], lower), neighbour(built,
+				&records[upper], upper)
 			c.Children = children(built, 1, 0)
 			got := wires.Satisfied(t, shape, c)
 			position := lower + 1 - start
 			want := start+end < 2 && upper == position-end && position <= count && upper < count &&
 				(start == 0 || lower == 0) && (end == 0 || position == count) &&
-				(start == 1 || uint64(2*(lower+1)) < high) && (end == 1 || high < uint64(2*(upper+1)))
+				(start == 1 || uint64(2*(lower+1)) < high) &&
+				(end == 1 || high < uint64(2*(upper+1)))
 			if got != want {
-				t.Errorf("half %d, leaves %d and %d, flags %d and %d: %v", high, lower, upper, start, end, got)
+				t.Errorf("half %d, leaves %d and %d, flags %d and %d: %v", high, lower, upper,
+					start, end, got)
 			}
 			seen = seen || got
 		}
@@ -88,30 +94,62 @@ func TestAbsentAttacks(t *testing.T) {
 	built := planted(t, records, 2)
 	lower := func(i int) circuits.Neighbour { return neighbour(built, &records[i], i) }
 	for name, change := range map[string]func(c *circuits.Absent){
-		"the lower neighbour's half":          func(c *circuits.Absent) { c.High = 170 },
-		"the upper neighbour's half":          func(c *circuits.Absent) { c.High = 180 },
-		"neighbours that skip the record":     func(c *circuits.Absent) { c.High, c.Upper = 180, lower(18) },
-		"neighbours that skip half the tree":  func(c *circuits.Absent) { c.High, c.Lower, c.Upper = 180, lower(0), lower(39) },
-		"one record twice":                    func(c *circuits.Absent) { c.Upper = lower(16) },
-		"neighbours exchanged":                func(c *circuits.Absent) { c.Lower, c.Upper = c.Upper, c.Lower },
-		"start while the first leaf is less":  func(c *circuits.Absent) { c.Lower, c.Upper, c.AtStart = lower(0), lower(0), 1 },
-		"start in the middle":                 func(c *circuits.Absent) { c.High, c.Lower, c.AtStart = 170, lower(17), 1 },
-		"end while the last leaf is larger":   func(c *circuits.Absent) { c.Lower, c.Upper, c.AtEnd = lower(39), lower(39), 1 },
-		"end in the middle":                   func(c *circuits.Absent) { c.High, c.Upper, c.AtEnd = 180, lower(16), 1 },
-		"start and end":                       func(c *circuits.Absent) { c.Lower, c.Upper, c.AtStart, c.AtEnd = lower(0), lower(0), 1, 1 },
-		"start and end over one gap":          func(c *circuits.Absent) { c.Lower, c.Upper, c.AtStart, c.AtEnd = lower(17), lower(16), 1, 1 },
-		"flags of 2 and -1":                   func(c *circuits.Absent) { c.High, c.Upper, c.AtStart, c.AtEnd = 180, lower(16), 2, -1 },
-		"a flag of one half and another":      func(c *circuits.Absent) { h := fr.NewElement(1); h.Halve(); c.AtStart, c.AtEnd = h, h },
+		"the lower neighbour's half": func(c *circuits.Absent) { c.High = 170 },
+		"the upper neighbour's half": func(c *circuits.Absent) { c.High = 180 },
+		"neighbours that skip the record": func(c *circuits.Absent) {
+			c.High, c.Upper = 180, lower(18)
+		},
+		"neighbours that skip half the tree": func(c *circuits.Absent) {
+			c.High, c.Lower, c.Upper = 180, lower(0), lower(39)
+		},
+		"one record twice": func(c *circuits.Absent) { c.Upper = lower(16) },
+		"neighbours exchanged": func(c *circuits.Absent) {
+			c.Lower, c.Upper = c.Upper, c.Lower
+		},
+		"start while the first leaf is less": func(c *circuits.Absent) {
+			c.Lower, c.Upper, c.AtStart = lower(0), lower(0), 1
+		},
+		"start in the middle": func(c *circuits.Absent) {
+			c.High, c.Lower, c.AtStart = 170, lower(17), 1
+		},
+		"end while the last leaf is larger": func(c *circuits.Absent) {
+			c.Lower, c.Upper, c.AtEnd = lower(39), lower(39), 1
+		},
+		"end in the middle": func(c *circuits.Absent) {
+			c.High, c.Upper, c.AtEnd = 180, lower(16), 1
+		},
+		"start and end": func(c *circuits.Absent) {
+			c.Lower, c.Upper, c.AtStart, c.AtEnd = lower(0), lower(0), 1, 1
+		},
+		"start and end over one gap": func(c *circuits.Absent) {
+			c.Lower, c.Upper, c.AtStart, c.AtEnd = lower(17), lower(16), 1, 1
+		},
+		"flags of 2 and -1": func(c *circuits.Absent) {
+			c.High, c.Upper, c.AtStart, c.AtEnd = 180, lower(16), 2, -1
+		},
+		"a flag of one half and another": func(c *circuits.Absent) {
+			h := fr.NewElement(1)
+			h.Halve()
+			c.AtStart, c.AtEnd = h, h
+		},
 		"an upper neighbour behind the count": func(c *circuits.Absent) { c.Count = 17 },
 		"a count that wraps around":           func(c *circuits.Absent) { c.Count = below(100) },
 		"count = 0":                           func(c *circuits.Absent) { c.Count = 0 },
 		"a half below zero":                   func(c *circuits.Absent) { c.High = below(5) },
 		"a half of 2^129":                     func(c *circuits.Absent) { c.High = power(129, 0) },
-		"another root":                        func(c *circuits.Absent) { c.Root = fixture.Scalar() },
-		"a lower leaf at another place":       func(c *circuits.Absent) { c.Lower.Path[0].Digit = bits(3) },
-		"an upper leaf at another place":      func(c *circuits.Absent) { c.Upper.Digit = bits(2) },
-		"a lower record with another half":    func(c *circuits.Absent) { c.High, c.Lower.Record.High = 170, 165 },
-		"an upper record with another half":   func(c *circuits.Absent) { c.High, c.Upper.Record.High = 180, 185 },
+		"another root": func(c *circuits.Absent) {
+			c.Root = fixture.Scalar()
+		},
+		"a lower leaf at another place": func(c *circuits.Absent) {
+			c.Lower.Path[0].Digit = bits(3)
+		},
+		"an upper leaf at another place": func(c *circuits.Absent) { c.Upper.Digit = bits(2) },
+		"a lower record with another half": func(c *circuits.Absent) {
+			c.High, c.Lower.Record.High = 170, 165
+		},
+		"an upper record with another half": func(c *circuits.Absent) {
+			c.High, c.Upper.Record.High = 180, 185
+		},
 		"an upper leaf that is an empty slot": func(c *circuits.Absent) {
 			nothing := tree.Opening{High: fr.NewElement(1000)}
 			c.High, c.Count, c.Lower, c.Upper = 405, 41, lower(39), neighbour(built, &nothing, 40)
@@ -175,7 +213,8 @@ func TestAbsentProofs(t *testing.T) {
 		"neighbours that skip one":   {180, Gap{17, &records[16], &records[18]}, fault.Mismatch},
 	} {
 		var failure *fault.Error
-		if _, err := Absent(key, built, fr.NewElement(c.high), &c.gap); !errors.As(err, &failure) || failure.Code != c.code {
+		if _, err := Absent(key, built, fr.NewElement(c.high), &c.gap); !errors.As(err, &failure) ||
+			failure.Code != c.code {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

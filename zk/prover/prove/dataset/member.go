@@ -23,7 +23,8 @@ func Member(key *keys.Key, t *tree.Tree, position int, opened *tree.Opening) (*p
 		return nil, fault.New(fault.BadRequest, "the position is not one of %d records", t.Count())
 	}
 	if t.Node(0, position) != opened.Leaf() {
-		return nil, fault.New(fault.Unproven, "the leaf at the position is not that of the digest and the salt")
+		return nil, fault.New(fault.Unproven,
+			"the leaf at the position is not that of the digest and the salt")
 	}
 	public := memberPublic(t, opened)
 	return prove.Statement(key, memberAssignment(t, position, opened, public), public)
@@ -34,7 +35,9 @@ func memberPublic(t *tree.Tree, opened *tree.Opening) []fr.Element {
 	return []fr.Element{t.Root(), number(t.Count()), opened.High, opened.Low}
 }
 
-func memberAssignment(t *tree.Tree, position int, opened *tree.Opening, public []fr.Element) *circuits.Member {
+func memberAssignment(
+	t *tree.Tree, position int, opened *tree.Opening, public []fr.Element,
+) *circuits.Member {
 	c := circuits.NewMember(t.Depth())
 	c.Root, c.Count, c.High, c.Low = public[0], public[1], public[2], public[3]
 	c.Salt = opened.Salt

@@ -16,7 +16,8 @@ import (
 func memberCase(t *testing.T, records []tree.Opening, position int) *circuits.Member {
 	t.Helper()
 	built := planted(t, records, fixture.MemberShape.Depth)
-	return memberAssignment(built, position, &records[position], memberPublic(built, &records[position]))
+	return memberAssignment(built, position, &records[position],
+		memberPublic(built, &records[position]))
 }
 
 func TestMemberWiresAreBound(t *testing.T) {
@@ -31,30 +32,39 @@ func TestMemberWiresAreBound(t *testing.T) {
 func TestMemberAttacks(t *testing.T) {
 	records := openings(t, 40)
 	for name, change := range map[string]func(c *circuits.Member){
-		"another first half":           func(c *circuits.Member) { c.High = records[18].High },
-		"another second half":          func(c *circuits.Member) { c.Low = records[18].Low },
-		"another digest":               func(c *circuits.Member) { c.High, c.Low = records[18].High, records[18].Low },
+		"another first half":  func(c *circuits.Member) { c.High = records[18].High },
+		"another second half": func(c *circuits.Member) { c.Low = records[18].Low },
+		"another digest": func(c *circuits.Member) {
+			c.High, c.Low = records[18].High, records[18].Low
+		},
 		"another salt":                 func(c *circuits.Member) { c.Salt = records[18].Salt },
 		"the halves exchanged":         func(c *circuits.Member) { c.High, c.Low = c.Low, c.High },
 		"the leaf at a wrong position": func(c *circuits.Member) { c.Path[0].Digit = bits(2) },
 		"a wrong node above":           func(c *circuits.Member) { c.Path[1].Digit = bits(0) },
 		"a digit of another child":     func(c *circuits.Member) { c.Path[0].Digit[0] = 0 },
 		"a bit of -1":                  func(c *circuits.Member) { c.Path[0].Digit[0] = -1 },
-		"the digit 1 as 3 - 2":         func(c *circuits.Member) { c.Path[0].Digit[0], c.Path[0].Digit[1] = 3, -1 },
-		"a changed sibling":            func(c *circuits.Member) { c.Path[0].Children[9] = fixture.Scalar() },
-		"another root":                 func(c *circuits.Member) { c.Root = fixture.Scalar() },
-		"count = position":             func(c *circuits.Member) { c.Count = 17 },
-		"count = 0":                    func(c *circuits.Member) { c.Count = 0 },
-		"a negative count":             func(c *circuits.Member) { c.Count = below(1) },
-		"a count that wraps around":    func(c *circuits.Member) { c.Count = below(200) },
-		"a count beyond the tree":      func(c *circuits.Member) { c.Count = 17 + 1 + 256 },
+		"the digit 1 as 3 - 2": func(c *circuits.Member) {
+			c.Path[0].Digit[0], c.Path[0].Digit[1] = 3, -1
+		},
+		"a changed sibling": func(c *circuits.Member) {
+			c.Path[0].Children[9] = fixture.Scalar()
+		},
+		"another root":              func(c *circuits.Member) { c.Root = fixture.Scalar() },
+		"count = position":          func(c *circuits.Member) { c.Count = 17 },
+		"count = 0":                 func(c *circuits.Member) { c.Count = 0 },
+		"a negative count":          func(c *circuits.Member) { c.Count = below(1) },
+		"a count that wraps around": func(c *circuits.Member) { c.Count = below(200) },
+		"a count beyond the tree":   func(c *circuits.Member) { c.Count = 17 + 1 + 256 },
 		"an empty slot as a record": func(c *circuits.Member) {
 			built := planted(t, records, 2)
 			nothing := tree.Opening{}
 			*c = *memberAssignment(built, 40, &nothing, memberPublic(built, &nothing))
 			c.Count = 41
 		},
-		"a leaf behind the count": func(c *circuits.Member) { *c = *memberCase(t, records, 20); c.Count = 20 },
+		"a leaf behind the count": func(c *circuits.Member) {
+			*c = *memberCase(t, records, 20)
+			c.Count = 20
+		},
 	} {
 		assignment := memberCase(t, records, 17)
 		if !wires.Satisfied(t, fixture.MemberShape, assignment) {
@@ -92,7 +102,8 @@ func TestMemberProofs(t *testing.T) {
 		"a position behind the end": {40, 4, fault.BadRequest},
 	} {
 		var failure *fault.Error
-		if _, err := Member(key, built, c.position, &records[c.record]); !errors.As(err, &failure) || failure.Code != c.code {
+		if _, err := Member(key, built, c.position, &records[c.record]); !errors.As(err,
+			&failure) || failure.Code != c.code {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -21,7 +21,8 @@ func opened(t *testing.T, digests, salts []byte) []tree.Opening {
 	out := make([]tree.Opening, len(salts)/tree.SaltBytes)
 	for i := range out {
 		var err error
-		out[i], err = tree.Open(digests[i*tree.DigestBytes:][:tree.DigestBytes], salts[i*tree.SaltBytes:][:tree.SaltBytes])
+		out[i], err = tree.Open(digests[i*tree.DigestBytes:][:tree.DigestBytes],
+			salts[i*tree.SaltBytes:][:tree.SaltBytes])
 		if err != nil {
 			t.Fatal(err)
 		}

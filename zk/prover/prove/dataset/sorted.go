@@ -28,7 +28,8 @@ func Sorted(key *keys.Key, t *tree.Tree, digests, salts []byte, k int) (*proof.P
 		return nil, fault.Differs(fault.BadRequest, "chunk k", "a non-empty chunk", k)
 	}
 	if len(digests) != t.Count()*tree.DigestBytes || len(salts) != t.Count()*tree.SaltBytes {
-		return nil, fault.New(fault.BadRequest, "%d bytes of digests and %d of salts are not those of %d records",
+		return nil, fault.New(fault.BadRequest,
+			"%d bytes of digests and %d of salts are not those of %d records",
 			len(digests), len(salts), t.Count())
 	}
 	records, err := chunkRecords(t, digests, salts, k, slots)
@@ -45,16 +46,18 @@ func chunkRecords(t *tree.Tree, digests, salts []byte, k, slots int) ([]tree.Ope
 	records := make([]tree.Opening, to-from)
 	for i := range records {
 		at := from + i
-		opened, err := tree.Open(digests[at*tree.DigestBytes:][:tree.DigestBytes], salts[at*tree.SaltBytes:][:tree.SaltBytes])
+		opened, err := tree.Open(digests[at*tree.DigestBytes:][:tree.DigestBytes],
+			salts[at*tree.SaltBytes:][:tree.SaltBytes])
 		if err != nil {
 			return nil, fault.New(fault.BadRequest, "%v", err)
 		}
 		if leaf := t.Node(0, at); leaf != opened.Leaf() {
 			return nil, fault.New(fault.Mismatch, "a record of chunk %d does not open its leaf", k).
-				WithHint("digests and salts must be those that the leaves were made of, in their order")
+				WithHint("digests and salts must be those of the leaves, in their order")
 		}
 		if i > 0 && records[i-1].High.Cmp(&opened.High) >= 0 {
-			return nil, fault.New(fault.Unproven, "the first halves of the digests do not increase in or behind chunk %d", k)
+			return nil, fault.New(fault.Unproven,
+				"the first halves of the digests do not increase in or behind chunk %d", k)
 		}
 		records[i] = opened
 	}
@@ -64,7 +67,8 @@ func chunkRecords(t *tree.Tree, digests, salts []byte, k, slots int) ([]tree.Ope
 // sortedPublic is R, k, used, more, first, next.
 func sortedPublic(t *tree.Tree, k, slots int) []fr.Element {
 	public := make([]fr.Element, 0, circuits.SortedPublic)
-	public = append(public, t.Root(), number(k), number(statement.Used(t.Count(), k, slots)), number(0), t.Node(0, k*slots))
+	public = append(public, t.Root(), number(k), number(statement.Used(t.Count(), k, slots)),
+		number(0), t.Node(0, k*slots))
 	if behind := (k + 1) * slots; behind < t.Count() {
 		public[3].SetOne()
 		return append(public, t.Node(0, behind))
@@ -72,9 +76,12 @@ func sortedPublic(t *tree.Tree, k, slots int) []fr.Element {
 	return append(public, fr.Element{})
 }
 
-func sortedAssignment(t *tree.Tree, records []tree.Opening, k, slots int, public []fr.Element) *circuits.Sorted {
+func sortedAssignment(
+	t *tree.Tree, records []tree.Opening, k, slots int, public []fr.Element,
+) *circuits.Sorted {
 	c := circuits.NewSorted(slots, t.Depth())
-	for i, to := range []*frontend.Variable{&c.Root, &c.Chunk, &c.Used, &c.More, &c.First, &c.Next} {
+	for i, to := range []*frontend.Variable{&c.Root, &c.Chunk, &c.Used, &c.More,
+		&c.First, &c.Next} {
 		*to = public[i]
 	}
 	opened := make([]tree.Opening, slots+1) // zeros where there is no record

@@ -40,7 +40,8 @@ func number(n int) fr.Element { return fr.NewElement(uint64(n)) }
 // requireKey refuses a key of another kind or for trees of another depth.
 func requireKey(key *keys.Key, kind circuits.Kind, t *tree.Tree) error {
 	if key.Shape.Kind != kind || key.Shape.Depth != t.Depth() {
-		return fault.Differs(fault.Mismatch, "key", circuits.Shape{Kind: kind, Slots: key.Shape.Slots, Depth: t.Depth()}, key.Shape)
+		return fault.Differs(fault.Mismatch, "key",
+			circuits.Shape{Kind: kind, Slots: key.Shape.Slots, Depth: t.Depth()}, key.Shape)
 	}
 	return nil
 }
@@ -54,11 +55,13 @@ func treePublic(t *tree.Tree, k, slots int, challenge statement.Challenge) []fr.
 		leaves[i] = t.Node(0, k*slots+i)
 	}
 	public := make([]fr.Element, 0, circuits.TreePublic)
-	public = append(public, t.Root(), number(k), number(used), number(0), challenge.Gamma, challenge.Delta)
+	public = append(public, t.Root(), number(k), number(used), number(0), challenge.Gamma,
+		challenge.Delta)
 	if k == statement.Chunks(t.Count(), slots)-1 {
 		public[3].SetOne()
 	}
-	return append(public, challenge.ProductFrom(leaves, start), challenge.ProductOfPositions(start, used))
+	return append(public, challenge.ProductFrom(leaves, start),
+		challenge.ProductOfPositions(start, used))
 }
 
 // TreeAssignment is the witness of a chunk, for provers other than [Tree].

@@ -55,7 +55,9 @@ func restate(c *circuits.Tree, challenge *statement.Challenge) {
 
 var treeAttacks = []treeAttack{
 	{"a used leaf left out at the end", 1, false, func(c *circuits.Tree) { c.Selectors[15] = 0 }},
-	{"an empty slot skipped and another used", 2, false, func(c *circuits.Tree) { c.Selectors[9] = 1 }},
+	{"an empty slot skipped and another used", 2, false, func(c *circuits.Tree) {
+		c.Selectors[9] = 1
+	}},
 	{"selectors below zero over empty slots", 2, false, func(c *circuits.Tree) {
 		for i := 9; i < 16; i++ {
 			c.Selectors[i] = -1
@@ -70,8 +72,12 @@ var treeAttacks = []treeAttack{
 			c.Selectors[i], c.Candidates[i] = 2, halved(c.Candidates[i])
 		}
 	}},
-	{"used that is not the number of selected leaves", 2, true, func(c *circuits.Tree) { c.Used = 9 }},
-	{"a leaf beyond count", 2, false, func(c *circuits.Tree) { c.Candidates[8], c.Selectors[8] = fixture.Scalar(), 1 }},
+	{"used that is not the number of selected leaves", 2, true, func(c *circuits.Tree) {
+		c.Used = 9
+	}},
+	{"a leaf beyond count", 2, false, func(c *circuits.Tree) {
+		c.Candidates[8], c.Selectors[8] = fixture.Scalar(), 1
+	}},
 	{"a changed leaf", 1, false, func(c *circuits.Tree) { c.Candidates[0] = fixture.Scalar() }},
 	{"two leaves swapped", 1, false, func(c *circuits.Tree) {
 		c.Candidates[0], c.Candidates[1] = c.Candidates[1], c.Candidates[0]
@@ -85,7 +91,9 @@ var treeAttacks = []treeAttack{
 		c.Path[1].Digit[0], c.Path[1].Digit[1], c.Path[1].Digit[2] = 2, -2, 1
 	}},
 	{"no digit", 1, false, func(c *circuits.Tree) { c.Path[0].Digit[1], c.Chunk = 0, 0 }},
-	{"a changed sibling", 1, false, func(c *circuits.Tree) { c.Path[0].Children[9] = fixture.Scalar() }},
+	{"a changed sibling", 1, false, func(c *circuits.Tree) {
+		c.Path[0].Children[9] = fixture.Scalar()
+	}},
 	{"last with leaves to the right", 1, false, func(c *circuits.Tree) { c.Last = 1 }},
 	{"last that is not boolean", 2, false, func(c *circuits.Tree) { c.Last = 2 }},
 	{"another root", 1, false, func(c *circuits.Tree) { c.Root = fixture.Scalar() }},
@@ -171,7 +179,8 @@ func TestLastShowsTheCount(t *testing.T) {
 		}
 	}
 	full := smallTree(t, 4096) // no sibling to the right at all
-	if err := wires.Solve(t, smallTreeShape, treeAssignment(full, 255, 16, treePublic(full, 255, 16, fixture.Challenge()))); err != nil {
+	if err := wires.Solve(t, smallTreeShape, treeAssignment(full, 255, 16,
+		treePublic(full, 255, 16, fixture.Challenge()))); err != nil {
 		t.Errorf("the last chunk of a full tree: %v", err)
 	}
 }
@@ -198,7 +207,8 @@ func TestTreeProofs(t *testing.T) {
 	}
 	var failure *fault.Error
 	for _, k := range []int{-1, 2} {
-		if _, err := Tree(key, built, k, challenge); !errors.As(err, &failure) || failure.Code != fault.BadRequest {
+		if _, err := Tree(key, built, k, challenge); !errors.As(err, &failure) ||
+			failure.Code != fault.BadRequest {
 			t.Errorf("chunk %d: %v", k, err)
 		}
 	}
@@ -206,7 +216,8 @@ func TestTreeProofs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Tree(key, deep, 0, challenge); !errors.As(err, &failure) || failure.Code != fault.Mismatch {
+	if _, err := Tree(key, deep, 0, challenge); !errors.As(err, &failure) ||
+		failure.Code != fault.Mismatch {
 		t.Errorf("a tree of another depth: %v", err)
 	}
 }

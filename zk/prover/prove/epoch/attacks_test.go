@@ -22,19 +22,32 @@ import (
 // Each of these epochs can be proved chunk by chunk, with products that tell it from an honest one.
 func TestDishonestUseIsSeenInTheProducts(t *testing.T) {
 	for name, change := range map[string]func(e *epoch){
-		"honest":                     func(*epoch) {},
-		"swap within a chunk":        func(e *epoch) { e.used[3], e.used[4] = e.used[4], e.used[3] },
-		"swap across chunks":         func(e *epoch) { e.used[3], e.used[280] = e.used[280], e.used[3] },
-		"drop":                       func(e *epoch) { e.used[9].SetZero() },
-		"drop and close the gap":     func(e *epoch) { copy(e.used[9:], e.used[10:]); e.used[count-1].SetZero() },
-		"repeat":                     func(e *epoch) { e.used[9] = e.used[10] },
-		"inject":                     func(e *epoch) { e.used[9] = fixture.Scalar() },
-		"inject beyond count":        func(e *epoch) { e.used = append(e.used, fixture.Scalar()) },
-		"repeat beyond count":        func(e *epoch) { e.used = append(e.used, e.used[0]) },
-		"another dataset":            func(e *epoch) { e.leaves[0] = fixture.Scalar() },
-		"a position twice":           func(e *epoch) { e.inverse[0] = e.inverse[1] },
-		"swap, with gamma = delta":   func(e *epoch) { e.challenge.Delta = e.challenge.Gamma; e.used[3], e.used[4] = e.used[4], e.used[3] },
-		"repeat, with gamma = delta": func(e *epoch) { e.challenge.Delta = e.challenge.Gamma; e.used[3] = e.used[4] },
+		"honest": func(*epoch) {},
+		"swap within a chunk": func(e *epoch) {
+			e.used[3], e.used[4] = e.used[4], e.used[3]
+		},
+		"swap across chunks": func(e *epoch) {
+			e.used[3], e.used[280] = e.used[280], e.used[3]
+		},
+		"drop": func(e *epoch) { e.used[9].SetZero() },
+		"drop and close the gap": func(e *epoch) {
+			copy(e.used[9:], e.used[10:])
+			e.used[count-1].SetZero()
+		},
+		"repeat":              func(e *epoch) { e.used[9] = e.used[10] },
+		"inject":              func(e *epoch) { e.used[9] = fixture.Scalar() },
+		"inject beyond count": func(e *epoch) { e.used = append(e.used, fixture.Scalar()) },
+		"repeat beyond count": func(e *epoch) { e.used = append(e.used, e.used[0]) },
+		"another dataset":     func(e *epoch) { e.leaves[0] = fixture.Scalar() },
+		"a position twice":    func(e *epoch) { e.inverse[0] = e.inverse[1] },
+		"swap, with gamma = delta": func(e *epoch) {
+			e.challenge.Delta = e.challenge.Gamma
+			e.used[3], e.used[4] = e.used[4], e.used[3]
+		},
+		"repeat, with gamma = delta": func(e *epoch) {
+			e.challenge.Delta = e.challenge.Gamma
+			e.used[3] = e.used[4]
+		},
 	} {
 		e := newEpoch(t)
 		change(e)
@@ -56,7 +69,8 @@ func TestWhyTheChallengesMatter(t *testing.T) {
 	e = newEpoch(t)
 	var position fr.Element
 	position.SetUint64(e.inverse[0])
-	e.challenge.Gamma.Mul(&e.challenge.Delta, &position).Add(&e.challenge.Gamma, &e.leaves[0]).Neg(&e.challenge.Gamma)
+	e.challenge.Gamma.Mul(&e.challenge.Delta, &position).Add(&e.challenge.Gamma,
+		&e.leaves[0]).Neg(&e.challenge.Gamma)
 	a := e.witness(0).public()[3]
 	if !a.IsZero() || accepted(e.witness(0), e.witness(1)) {
 		t.Error("a challenge that makes a factor zero must be refused")
@@ -122,11 +136,13 @@ func TestPaddingInTheUsedPrefixIsSeenInP(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		right, err := keys.CommitPositions(key.Proving.CommitmentKeys[2].Basis, statement.Positions(e.inverse, chunk, fixture.Slots))
+		right, err := keys.CommitPositions(key.Proving.CommitmentKeys[2].Basis,
+			statement.Positions(e.inverse, chunk, fixture.Slots))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if changed := chunk == 1 || victim < fixture.Slots; changed == p.Commitments[2].Equal(&right) {
+		if changed := chunk == 1 ||
+			victim < fixture.Slots; changed == p.Commitments[2].Equal(&right) {
 			t.Errorf("chunk %d: recomputing P does not tell", chunk)
 		}
 	}
@@ -142,7 +158,8 @@ func TestShiftedStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Public[2].SetUint64(fixture.Slots)
-	if err := verify.Verify(key.Verifying, p, verify.MaskEpoch); !errors.Is(err, verify.ErrEquation) {
+	if err := verify.Verify(key.Verifying, p, verify.MaskEpoch); !errors.Is(err,
+		verify.ErrEquation) {
 		t.Errorf("shifted start: %v", err)
 	}
 }
@@ -183,7 +200,8 @@ func TestLinkProofs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := linkP(key.Verifying, chunk); !p.Commitments[2].Equal(&want) || !p.Commitments[1].IsInfinity() {
+		if want := linkP(key.Verifying, chunk); !p.Commitments[2].Equal(&want) ||
+			!p.Commitments[1].IsInfinity() {
 			t.Errorf("chunk %d: U is not infinity or P not I_0 + c*n*S", chunk)
 		}
 		epochProof, err := Prove(key, e.witness(chunk))
@@ -196,7 +214,8 @@ func TestLinkProofs(t *testing.T) {
 		if err := verify.Verify(key.Verifying, p, verify.MaskNone); err != nil {
 			t.Errorf("chunk %d: %v", chunk, err)
 		}
-		if err := verify.Verify(key.Verifying, p, verify.MaskEpoch); !errors.Is(err, verify.ErrCommitment) {
+		if err := verify.Verify(key.Verifying, p, verify.MaskEpoch); !errors.Is(err,
+			verify.ErrCommitment) {
 			t.Errorf("chunk %d under the epoch's mask: %v", chunk, err)
 		}
 	}
@@ -208,7 +227,9 @@ func TestDishonestLinks(t *testing.T) {
 	key := fixture.Key(t, fixture.EpochShape)
 	e := newEpoch(t)
 	for name, change := range map[string]func(w *Witness){
-		"another P":      func(w *Witness) { w.Positions[0], w.Positions[1] = w.Positions[1], w.Positions[0] },
+		"another P": func(w *Witness) {
+			w.Positions[0], w.Positions[1] = w.Positions[1], w.Positions[0]
+		},
 		"U not zero":     func(w *Witness) { w.Used[0] = fixture.Scalar() },
 		"U blinded only": func(w *Witness) { w.UsedBlinding = fixture.Scalar() },
 	} {
@@ -220,7 +241,8 @@ func TestDishonestLinks(t *testing.T) {
 		}
 		p.Commitments[1].SetInfinity()
 		p.Commitments[2] = linkP(key.Verifying, 0)
-		if err := verify.Verify(key.Verifying, p, verify.MaskNone); !errors.Is(err, verify.ErrEquation) {
+		if err := verify.Verify(key.Verifying, p, verify.MaskNone); !errors.Is(err,
+			verify.ErrEquation) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -239,7 +261,8 @@ func TestForeignCommitments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := verify.Verify(key.Verifying, foreign, verify.MaskEpoch); !errors.Is(err, verify.ErrKey) {
+	if err := verify.Verify(key.Verifying, foreign, verify.MaskEpoch); !errors.Is(err,
+		verify.ErrKey) {
 		t.Errorf("proof of another key: %v", err)
 	}
 	for k := range 3 {
@@ -258,9 +281,18 @@ func TestWrongRequests(t *testing.T) {
 	e := newEpoch(t)
 	blind := fixture.Scalar()
 	for name, run := range map[string]func() error{
-		"too few values":    func() error { _, err := Commit(key, keys.VectorData, e.leaves[:9], &blind); return err },
-		"no blinding":       func() error { _, err := Commit(key, keys.VectorData, e.leaves[:256], nil); return err },
-		"blinded positions": func() error { _, err := Commit(key, keys.VectorPosition, e.leaves[:256], &blind); return err },
+		"too few values": func() error {
+			_, err := Commit(key, keys.VectorData, e.leaves[:9], &blind)
+			return err
+		},
+		"no blinding": func() error {
+			_, err := Commit(key, keys.VectorData, e.leaves[:256], nil)
+			return err
+		},
+		"blinded positions": func() error {
+			_, err := Commit(key, keys.VectorPosition, e.leaves[:256], &blind)
+			return err
+		},
 		"a key without them": func() error {
 			_, err := Commit(fixture.Key(t, fixture.TreeShape), 0, e.leaves[:256], &blind)
 			return err

@@ -24,7 +24,9 @@ type Commitment struct {
 // Commit commits to one vector (keys.VectorData, VectorUsed or VectorPosition) of exactly `slots`
 // values. blinding is nil for positions and required otherwise; it may be zero only where hiding is
 // of no concern (a link's U).
-func Commit(key *keys.Key, vector int, values []fr.Element, blinding *fr.Element) (Commitment, error) {
+func Commit(
+	key *keys.Key, vector int, values []fr.Element, blinding *fr.Element,
+) (Commitment, error) {
 	var c Commitment
 	opening, err := open(key, vector, values, blinding)
 	if err != nil {
@@ -39,15 +41,20 @@ func Commit(key *keys.Key, vector int, values []fr.Element, blinding *fr.Element
 
 // open is what a commitment opens to: the values and their blinding. gnark's mask, which would come
 // last, is fixed to 0: the blinding does its work and is known before the proof.
-func open(key *keys.Key, vector int, values []fr.Element, blinding *fr.Element) ([]fr.Element, error) {
+func open(
+	key *keys.Key, vector int, values []fr.Element, blinding *fr.Element,
+) ([]fr.Element, error) {
 	if key.Shape.Kind != circuits.KindEpoch {
-		return nil, fault.Differs(fault.BadRequest, "kind of key", circuits.KindEpoch, key.Shape.Kind)
+		return nil, fault.Differs(fault.BadRequest, "kind of key", circuits.KindEpoch,
+			key.Shape.Kind)
 	}
 	if len(values) != key.Shape.Slots {
-		return nil, fault.Differs(fault.BadRequest, "values of a vector", key.Shape.Slots, len(values))
+		return nil, fault.Differs(fault.BadRequest, "values of a vector",
+			key.Shape.Slots, len(values))
 	}
 	if (blinding == nil) != (vector == keys.VectorPosition) {
-		return nil, fault.New(fault.BadRequest, "data and used vectors take a blinding, positions none")
+		return nil, fault.New(fault.BadRequest,
+			"data and used vectors take a blinding, positions none")
 	}
 	opening := values[:len(values):len(values)]
 	if blinding != nil {

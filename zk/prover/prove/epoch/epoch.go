@@ -25,7 +25,9 @@ type Witness struct {
 
 // Link is the witness of a link proof for one chunk of the dataset: U all zero with blinding 0,
 // identity positions.
-func Link(leaves []fr.Element, chunk, slots int, blinding fr.Element, challenge statement.Challenge) *Witness {
+func Link(
+	leaves []fr.Element, chunk, slots int, blinding fr.Element, challenge statement.Challenge,
+) *Witness {
 	return &Witness{
 		Data:         statement.Window(leaves, chunk, slots),
 		Used:         make([]fr.Element, slots),
@@ -79,7 +81,8 @@ func (w *Witness) openings(key *keys.Key) ([][]fr.Element, error) {
 // proveKnowledge makes the proof of knowledge of each commitment.
 func proveKnowledge(key *keys.Key, openings [][]fr.Element, out []bn254.G1Affine) (err error) {
 	for vector, opening := range openings {
-		if out[vector], err = combine(key.Proving.CommitmentKeys[vector].BasisExpSigma, opening); err != nil {
+		if out[vector], err = combine(key.Proving.CommitmentKeys[vector].BasisExpSigma,
+			opening); err != nil {
 			return err
 		}
 	}
@@ -98,8 +101,9 @@ func (w *Witness) public() []fr.Element {
 
 func (w *Witness) assignment(public []fr.Element) *circuits.Epoch {
 	return &circuits.Epoch{
-		Gamma: public[0], Delta: public[1], Start: public[2], ProductData: public[3], ProductUsed: public[4],
-		Data: variables(w.Data), DataBlinding: w.DataBlinding,
+		Gamma: public[0], Delta: public[1], Start: public[2], ProductData: public[3],
+		ProductUsed: public[4],
+		Data:        variables(w.Data), DataBlinding: w.DataBlinding,
 		Used: variables(w.Used), UsedBlinding: w.UsedBlinding,
 		Position: variables(w.Positions),
 	}

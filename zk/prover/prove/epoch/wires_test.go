@@ -18,7 +18,8 @@ func TestMain(m *testing.M) { fixture.Main(m) }
 var smallEpochShape = circuits.Shape{Kind: circuits.KindEpoch, Slots: 4}
 
 func smallEpoch(slots int) *Witness {
-	w := &Witness{DataBlinding: fixture.Scalar(), UsedBlinding: fixture.Scalar(), Start: 4, Challenge: fixture.Challenge()}
+	w := &Witness{DataBlinding: fixture.Scalar(), UsedBlinding: fixture.Scalar(), Start: 4,
+		Challenge: fixture.Challenge()}
 	for i := range slots {
 		w.Data, w.Used = append(w.Data, fixture.Scalar()), append(w.Used, fixture.Scalar())
 		w.Positions = append(w.Positions, fr.NewElement(uint64(7+i)))
@@ -30,8 +31,10 @@ func smallEpoch(slots int) *Witness {
 func TestEpochWiresAreBound(t *testing.T) {
 	w := smallEpoch(4)
 	free := wires.Free(t, smallEpochShape, w.assignment(w.public()))
-	for _, c := range wires.Compiled(t, smallEpochShape).CommitmentInfo.(constraint.Groth16Commitments) {
-		for _, allowed := range []int{c.CommitmentIndex, c.PrivateCommitted[len(c.PrivateCommitted)-1]} {
+	for _, c := range wires.Compiled(t,
+		smallEpochShape).CommitmentInfo.(constraint.Groth16Commitments) {
+		for _, allowed := range []int{c.CommitmentIndex,
+			c.PrivateCommitted[len(c.PrivateCommitted)-1]} {
 			if !free[allowed] {
 				t.Errorf("wire %d was expected to be free", allowed)
 			}

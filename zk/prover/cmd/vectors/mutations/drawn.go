@@ -49,7 +49,8 @@ func (m *mutator) draw(counts map[string]int) {
 		for i := range counts[name] {
 			base := m.bases[i%len(m.bases)]
 			s := mutationStream(base.kind, name, i)
-			for attempt := 0; attempt < maxDraws && !operator(m, base, i/len(m.bases), s); attempt++ {
+			for attempt := 0; attempt < maxDraws &&
+				!operator(m, base, i/len(m.bases), s); attempt++ {
 			}
 		}
 	}
@@ -85,13 +86,17 @@ func (m *mutator) bit(base *vector, index int, s *order.Stream) bool {
 // coordinate replaces a coordinate by a number below q; the point leaves the curve.
 func (m *mutator) coordinate(base *vector, _ int, s *order.Stream) bool {
 	at, value := pick(s, base.coordinates()), below(s, fp.Modulus())
-	return m.emit(base, fmt.Sprintf("word %d drawn %x", at, value), false, func(v *vector) { v.setNumber(at, value) })
+	return m.emit(base, fmt.Sprintf("word %d drawn %x", at, value), false, func(v *vector) {
+		v.setNumber(at, value)
+	})
 }
 
 // input replaces a public input by another element.
 func (m *mutator) input(base *vector, index int, s *order.Stream) bool {
 	i, value := index%base.inputs(), below(s, fr.Modulus())
-	return m.emit(base, fmt.Sprintf("input %d drawn %x", i, value), false, func(v *vector) { v.setNumber(v.public(i), value) })
+	return m.emit(base, fmt.Sprintf("input %d drawn %x", i, value), false, func(v *vector) {
+		v.setNumber(v.public(i), value)
+	})
 }
 
 // multiple multiplies a point, B included.
@@ -161,16 +166,18 @@ func (m *mutator) pair(base *vector, index int, s *order.Stream) bool {
 	plus := below(s, fr.Modulus())
 	minus := new(big.Int).Sub(fr.Modulus(), plus)
 	if index%2 == 1 && base.isChecked(i) && base.isChecked(j) {
-		return m.emit(base, fmt.Sprintf("poks %d and %d shifted by %x", j, i, plus), false, func(v *vector) {
-			addMultiple(v, v.pok(j), plus)
-			addMultiple(v, v.pok(i), minus)
-		})
+		return m.emit(base, fmt.Sprintf("poks %d and %d shifted by %x", j, i, plus), false,
+			func(v *vector) {
+				addMultiple(v, v.pok(j), plus)
+				addMultiple(v, v.pok(i), minus)
+			})
 	}
 	valid := !base.isChecked(i) && !base.isChecked(j)
-	return m.emit(base, fmt.Sprintf("commitments %d and %d shifted by %x", j, i, plus), valid, func(v *vector) {
-		addMultiple(v, v.commitment(j), plus)
-		addMultiple(v, v.commitment(i), minus)
-	})
+	return m.emit(base, fmt.Sprintf("commitments %d and %d shifted by %x", j, i, plus), valid,
+		func(v *vector) {
+			addMultiple(v, v.commitment(j), plus)
+			addMultiple(v, v.commitment(i), minus)
+		})
 }
 
 // fold shifts two proofs of knowledge so that gnark's fold of them stays what it was.
@@ -194,10 +201,11 @@ func (m *mutator) fold(base *vector, _ int, s *order.Stream) bool {
 	power := challenge.BigInt(new(big.Int))
 	power.ModInverse(power.Exp(power, big.NewInt(int64(i-j)), fr.Modulus()), fr.Modulus())
 	minus := power.Mul(power, new(big.Int).Sub(fr.Modulus(), plus))
-	return m.emit(base, fmt.Sprintf("poks %d and %d shifted in the fold by %x", j, i, plus), false, func(v *vector) {
-		addMultiple(v, v.pok(j), plus)
-		addMultiple(v, v.pok(i), minus.Mod(minus, fr.Modulus()))
-	})
+	return m.emit(base, fmt.Sprintf("poks %d and %d shifted in the fold by %x", j, i, plus), false,
+		func(v *vector) {
+			addMultiple(v, v.pok(j), plus)
+			addMultiple(v, v.pok(i), minus.Mod(minus, fr.Modulus()))
+		})
 }
 
 // twoOf draws two different numbers j < i below n, if there are.

@@ -49,16 +49,19 @@ func TestMutations(t *testing.T) {
 			names[c.Name] = true
 		}
 		if len(names) != len(file.Cases) || verdicts[false] < 2000 || verdicts[true] < 50 {
-			t.Errorf("%s: %d names of %d cases, verdicts %v", kind.Kind, len(names), len(file.Cases), verdicts)
+			t.Errorf("%s: %d names of %d cases, verdicts %v", kind.Kind, len(names),
+				len(file.Cases), verdicts)
 		}
 	}
 }
 
 // A case whose verdict is not the one that follows from how it was made is an error that names it.
 func TestWrongVerdictIsNamed(t *testing.T) {
-	planned := plannedKind{Kind: circuits.KindEpoch, File: frozen.EpochFile, Bases: []plannedBase{{"link chunk 0", 0b110}}}
+	planned := plannedKind{Kind: circuits.KindEpoch, File: frozen.EpochFile,
+		Bases: []plannedBase{{"link chunk 0", 0b110}}}
 	_, err := expand(vectorFolder, planned, nil)
-	if err == nil || !strings.Contains(err.Error(), `"link chunk 0 under mask 6: honest": must verify true`) {
+	if err == nil || !strings.Contains(err.Error(),
+		`"link chunk 0 under mask 6: honest": must verify true`) {
 		t.Errorf("U of a link is infinity and has no knowledge to show: %v", err)
 	}
 }

@@ -66,7 +66,8 @@ func (m *mutator) emit(base *vector, what string, valid bool, change func(*vecto
 	m.taken[identity] = true
 	name := base.name + ": " + what
 	if err := v.verdict(m.vk); (err == nil) != valid && m.err == nil {
-		m.err = fmt.Errorf("mutation %q: must verify %v, but the verifier says %v", name, valid, err)
+		m.err = fmt.Errorf("mutation %q: must verify %v, but the verifier says %v",
+			name, valid, err)
 	}
 	m.cases = append(m.cases, expandedCase{name, v.mask, v.hex(), valid})
 	return true
@@ -80,7 +81,9 @@ func (m *mutator) aliases(base *vector) {
 			if alias.Add(alias, base.number(base.public(i))).BitLen() > 256 {
 				break
 			}
-			m.emit(base, fmt.Sprintf("input %d + %d r", i, k), false, func(v *vector) { v.setNumber(base.public(i), alias) })
+			m.emit(base, fmt.Sprintf("input %d + %d r", i, k), false, func(v *vector) {
+				v.setNumber(base.public(i), alias)
+			})
 		}
 	}
 }
@@ -98,12 +101,16 @@ func (m *mutator) values(base *vector) {
 		{"2^256 - 1", new(big.Int).Sub(new(big.Int).Lsh(one, 256), one)},
 	} {
 		for _, at := range base.checked() {
-			m.emit(base, fmt.Sprintf("word %d = %s", at, value.name), false, func(v *vector) { v.setNumber(at, value.number) })
+			m.emit(base, fmt.Sprintf("word %d = %s", at, value.name), false, func(v *vector) {
+				v.setNumber(at, value.number)
+			})
 		}
 	}
 	for _, at := range base.coordinates() {
 		alias := new(big.Int).Add(base.number(at), fp.Modulus())
-		m.emit(base, fmt.Sprintf("word %d + q", at), false, func(v *vector) { v.setNumber(at, alias) })
+		m.emit(base, fmt.Sprintf("word %d + q", at), false, func(v *vector) {
+			v.setNumber(at, alias)
+		})
 	}
 }
 
@@ -175,10 +182,11 @@ func (m *mutator) exchanges(base *vector) {
 	for i := range base.commitments {
 		for j := range i {
 			if base.isChecked(i) && base.isChecked(j) {
-				m.emit(base, fmt.Sprintf("commitments %d and %d swapped with their poks", j, i), false, func(v *vector) {
-					v.swap(v.commitment(i), v.commitment(j))
-					v.swap(v.pok(i), v.pok(j))
-				})
+				m.emit(base, fmt.Sprintf("commitments %d and %d swapped with their poks", j, i),
+					false, func(v *vector) {
+						v.swap(v.commitment(i), v.commitment(j))
+						v.swap(v.pok(i), v.pok(j))
+					})
 			}
 		}
 	}
@@ -192,23 +200,37 @@ func (m *mutator) inputs(base, other *vector) {
 		for _, step := range []int64{1, -1} {
 			shifted := new(big.Int).Add(base.number(at), big.NewInt(step))
 			shifted.Mod(shifted, fr.Modulus())
-			m.emit(base, fmt.Sprintf("input %d %+d", i, step), false, func(v *vector) { v.setNumber(at, shifted) })
+			m.emit(base, fmt.Sprintf("input %d %+d", i, step), false, func(v *vector) {
+				v.setNumber(at, shifted)
+			})
 		}
-		m.emit(base, fmt.Sprintf("input %d of another statement", i), false, func(v *vector) { v.take(other, at, 1) })
+		m.emit(base, fmt.Sprintf("input %d of another statement", i), false, func(v *vector) {
+			v.take(other, at, 1)
+		})
 		m.emit(base, fmt.Sprintf("input %d swapped with the next", i), false, func(v *vector) {
 			v.words[at], v.words[next] = v.words[next], v.words[at]
 		})
 	}
-	m.emit(base, "inputs of another statement", false, func(v *vector) { v.take(other, v.public(0), count) })
+	m.emit(base, "inputs of another statement", false, func(v *vector) {
+		v.take(other, v.public(0), count)
+	})
 }
 
 // parts take groups of points from a proof of another statement.
 func (m *mutator) parts(base, other *vector) {
 	whole, list := base.public(0), 2*base.commitments
-	m.emit(base, "points of another statement", false, func(v *vector) { v.take(other, placeA, whole) })
-	m.emit(base, "A, B, C of another statement", false, func(v *vector) { v.take(other, placeA, placeRest) })
-	m.emit(base, "commitments of another statement", false, func(v *vector) { v.take(other, v.commitment(0), list) })
-	m.emit(base, "commitments and poks of another statement", false, func(v *vector) { v.take(other, v.commitment(0), 2*list) })
+	m.emit(base, "points of another statement", false, func(v *vector) {
+		v.take(other, placeA, whole)
+	})
+	m.emit(base, "A, B, C of another statement", false, func(v *vector) {
+		v.take(other, placeA, placeRest)
+	})
+	m.emit(base, "commitments of another statement", false, func(v *vector) {
+		v.take(other, v.commitment(0), list)
+	})
+	m.emit(base, "commitments and poks of another statement", false, func(v *vector) {
+		v.take(other, v.commitment(0), 2*list)
+	})
 }
 
 // masks ask for the knowledge of every set of commitments, and of one that does not exist. Honest

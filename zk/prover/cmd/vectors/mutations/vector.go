@@ -33,7 +33,8 @@ const (
 )
 
 func newVector(name string, wire *proof.JSON, mask verify.Mask) *vector {
-	v := &vector{name: name, vkid: wire.VKID, kind: wire.Kind, mask: mask, commitments: len(wire.Commitments)}
+	v := &vector{name: name, vkid: wire.VKID, kind: wire.Kind, mask: mask,
+		commitments: len(wire.Commitments)}
 	lists := append([][]string{wire.A, wire.B, wire.C}, wire.Commitments...)
 	for _, list := range append(append(lists, wire.Poks...), wire.Public) {
 		for _, text := range list {

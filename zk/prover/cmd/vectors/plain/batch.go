@@ -33,16 +33,26 @@ type batchCase struct {
 func Batch(folder string) (any, error) {
 	const epoch, tree = frozen.EpochFile, frozen.TreeFile
 	cases := []batchCase{
-		{Name: "one epoch chunk", File: epoch, Mask: 6, Proofs: []string{"epoch chunk 0"}, Valid: true},
-		{Name: "two epoch chunks", File: epoch, Mask: 6, Proofs: []string{"epoch chunk 0", "epoch chunk 1"}, Valid: true},
-		{Name: "in the other order", File: epoch, Mask: 7, Proofs: []string{"epoch chunk 1", "epoch chunk 0"}, Valid: true},
-		{Name: "a proof and its twin", File: epoch, Mask: 7, Proofs: []string{"epoch chunk 0", "epoch: (-A, -B, C)"}, Valid: true},
-		{Name: "D + X and P - X", File: epoch, Mask: 6, Proofs: []string{"epoch chunk 1", "epoch: D and P + X and - X"}},
-		{Name: "poks shifted", File: epoch, Mask: 6, Proofs: []string{"epoch: U and P: pok + X and pok - X", "epoch chunk 1"}},
-		{Name: "forged with D unchecked", File: epoch, Mask: 6, Proofs: []string{"epoch chunk 0", "forgery by D, unchecked"}, Valid: true},
-		{Name: "forged with D checked", File: epoch, Mask: 7, Proofs: []string{"epoch chunk 0", "forgery by D, unchecked"}},
-		{Name: "two tree chunks", File: tree, Proofs: []string{"tree chunk 0", "tree chunk 1, the last"}, Valid: true},
-		{Name: "inputs of another chunk", File: tree, Proofs: []string{"tree chunk 0", "chunk 0: public inputs of chunk 1"}},
+		{Name: "one epoch chunk", File: epoch, Mask: 6,
+			Proofs: []string{"epoch chunk 0"}, Valid: true},
+		{Name: "two epoch chunks", File: epoch, Mask: 6,
+			Proofs: []string{"epoch chunk 0", "epoch chunk 1"}, Valid: true},
+		{Name: "in the other order", File: epoch, Mask: 7,
+			Proofs: []string{"epoch chunk 1", "epoch chunk 0"}, Valid: true},
+		{Name: "a proof and its twin", File: epoch, Mask: 7,
+			Proofs: []string{"epoch chunk 0", "epoch: (-A, -B, C)"}, Valid: true},
+		{Name: "D + X and P - X", File: epoch, Mask: 6,
+			Proofs: []string{"epoch chunk 1", "epoch: D and P + X and - X"}},
+		{Name: "poks shifted", File: epoch, Mask: 6,
+			Proofs: []string{"epoch: U and P: pok + X and pok - X", "epoch chunk 1"}},
+		{Name: "forged with D unchecked", File: epoch, Mask: 6,
+			Proofs: []string{"epoch chunk 0", "forgery by D, unchecked"}, Valid: true},
+		{Name: "forged with D checked", File: epoch, Mask: 7,
+			Proofs: []string{"epoch chunk 0", "forgery by D, unchecked"}},
+		{Name: "two tree chunks", File: tree, Proofs: []string{"tree chunk 0",
+			"tree chunk 1, the last"}, Valid: true},
+		{Name: "inputs of another chunk", File: tree,
+			Proofs: []string{"tree chunk 0", "chunk 0: public inputs of chunk 1"}},
 	}
 	for i := range cases {
 		if err := cases[i].weigh(folder); err != nil {

@@ -36,7 +36,8 @@ func Poseidon() (any, error) {
 	var cases []poseidonCase
 	add := func(name string, isPublished bool, inputs []fr.Element) error {
 		h, err := poseidon.Hash(inputs...)
-		cases = append(cases, poseidonCase{name, frozen.Scalars(inputs), field.ScalarHex(&h), isPublished})
+		cases = append(cases, poseidonCase{name, frozen.Scalars(inputs),
+			field.ScalarHex(&h), isPublished})
 		return err
 	}
 	for n := 1; n <= poseidon.MaxInputs; n++ {
@@ -63,8 +64,9 @@ func Poseidon() (any, error) {
 		}
 	}
 	return map[string]any{
-		"source": "published: iden3/circomlibjs test/poseidon.js, iden3/go-iden3-crypto poseidon_test.go",
-		"cases":  cases,
+		"source": "published: iden3/circomlibjs test/poseidon.js, " +
+			"iden3/go-iden3-crypto poseidon_test.go",
+		"cases": cases,
 	}, nil
 }
 
@@ -88,12 +90,14 @@ func Order() (any, error) {
 				return nil, err
 			}
 			digest := sha256.Sum256(order.Bytes(a))
-			cases = append(cases, orderCase{fmt.Sprintf("%d records, epoch %d", count, epoch), field.Word(seed).Hex(), epoch,
+			cases = append(cases, orderCase{fmt.Sprintf("%d records, epoch %d", count, epoch),
+				field.Word(seed).Hex(), epoch,
 				count, a[:min(shown, count)], hex.EncodeToString(digest[:])})
 		}
 	}
 	return map[string]any{
-		"about": "order: the first 300 entries of a; sha256: of all entries as 64-bit big-endian words",
+		"about": "order: the first 300 entries of a; " +
+			"sha256: of all entries as 64-bit big-endian words",
 		"cases": cases,
 	}, nil
 }
@@ -123,8 +127,9 @@ func Tree() (any, error) {
 		}
 	}
 	return map[string]any{
-		"about": "digest i = SHA256('provenance vectors: digest ' || i), all sorted; salt i = first 31 bytes of " +
-			"SHA256('provenance vectors: salt ' || i), i decimal, after sorting; the bytes are given up to 300 records",
+		"about": "digest i = SHA256('provenance vectors: digest ' || i), all sorted; " +
+			"salt i = first 31 bytes of SHA256('provenance vectors: salt ' || i), i decimal, " +
+			"after sorting; the bytes are given up to 300 records",
 		"empty": frozen.Scalars(tree.EmptyRoots(tree.MaxDepth)),
 		"cases": cases,
 	}, nil
@@ -142,7 +147,8 @@ func treeCaseOf(count, depth int) (treeCase, error) {
 	}
 	root := t.Root()
 	return treeCase{
-		Name: fmt.Sprintf("%d records, depth %d", count, depth), Count: count, Depth: depth, Root: field.ScalarHex(&root),
+		Name: fmt.Sprintf("%d records, depth %d", count, depth), Count: count, Depth: depth,
+		Root:    field.ScalarHex(&root),
 		Digests: frozen.Hex(digests), Salts: frozen.Hex(salts), Leaves: frozen.Scalars(leaves),
 	}, nil
 }

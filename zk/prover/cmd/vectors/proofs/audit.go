@@ -39,17 +39,22 @@ func plainProofs(key *keys.Key, proofs []labelled) (any, error) {
 	label, first, other := proofs[0].label, proofs[0].proof, proofs[1].proof
 	s.malleable(label, first, verify.MaskNone)
 	s.secondGroup(label, first, other, verify.MaskNone)
-	s.edit(label+": public inputs of "+proofs[1].label, first, verify.MaskNone, false, "inputs of another statement", func(p *proof.Proof) {
-		p.Public = other.Public
-	})
-	s.add(label+": mask with a bit for no commitment", first.ToJSON(), 1, false, "there is no commitment 0")
-	s.edit(label+": one public input missing", first, verify.MaskNone, false, "wrong number of inputs", func(p *proof.Proof) {
-		p.Public = p.Public[1:]
-	})
-	s.edit(label+": a public input of zero more", first, verify.MaskNone, false, "wrong number of inputs", func(p *proof.Proof) {
-		p.Public = append(p.Public, fr.Element{})
-	})
-	return map[string]any{"words": frozen.Hex(key.Verifying.Bytes()), "vkId": key.Info.VKID, "cases": s.cases}, s.err
+	s.edit(label+": public inputs of "+proofs[1].label, first, verify.MaskNone, false,
+		"inputs of another statement", func(p *proof.Proof) {
+			p.Public = other.Public
+		})
+	s.add(label+": mask with a bit for no commitment", first.ToJSON(), 1, false,
+		"there is no commitment 0")
+	s.edit(label+": one public input missing", first, verify.MaskNone, false,
+		"wrong number of inputs", func(p *proof.Proof) {
+			p.Public = p.Public[1:]
+		})
+	s.edit(label+": a public input of zero more", first, verify.MaskNone, false,
+		"wrong number of inputs", func(p *proof.Proof) {
+			p.Public = append(p.Public, fr.Element{})
+		})
+	return map[string]any{"words": frozen.Hex(key.Verifying.Bytes()), "vkId": key.Info.VKID,
+		"cases": s.cases}, s.err
 }
 
 // auditScene is a dataset whose records can be opened.
@@ -70,12 +75,14 @@ func newAuditScene() (*auditScene, error) {
 }
 
 func (s *auditScene) open(i int) (*tree.Opening, error) {
-	opened, err := tree.Open(s.digests[i*tree.DigestBytes:][:tree.DigestBytes], s.salts[i*tree.SaltBytes:][:tree.SaltBytes])
+	opened, err := tree.Open(s.digests[i*tree.DigestBytes:][:tree.DigestBytes],
+		s.salts[i*tree.SaltBytes:][:tree.SaltBytes])
 	return &opened, err
 }
 
 func Sorted(cache string) (any, error) {
-	return auditProofs(cache, circuits.Shape{Kind: circuits.KindSorted, Slots: tree.Arity, Depth: auditDepth}, []int{0, 1, 2},
+	return auditProofs(cache, circuits.Shape{Kind: circuits.KindSorted, Slots: tree.Arity,
+		Depth: auditDepth}, []int{0, 1, 2},
 		func(key *keys.Key, s *auditScene, k int) (string, *proof.Proof, error) {
 			p, err := dataset.Sorted(key, s.tree, s.digests, s.salts, k)
 			return fmt.Sprintf("chunk %d", k), p, err
@@ -83,7 +90,8 @@ func Sorted(cache string) (any, error) {
 }
 
 func Member(cache string) (any, error) {
-	return auditProofs(cache, circuits.Shape{Kind: circuits.KindMember, Slots: 1, Depth: auditDepth}, []int{0, 17, auditCount - 1},
+	return auditProofs(cache, circuits.Shape{Kind: circuits.KindMember, Slots: 1,
+		Depth: auditDepth}, []int{0, 17, auditCount - 1},
 		func(key *keys.Key, s *auditScene, i int) (string, *proof.Proof, error) {
 			opened, err := s.open(i)
 			if err != nil {
@@ -96,7 +104,8 @@ func Member(cache string) (any, error) {
 
 // Absent ask for the digest one above a record's; for the start of the dataset, for 1.
 func Absent(cache string) (any, error) {
-	return auditProofs(cache, circuits.Shape{Kind: circuits.KindAbsent, Slots: 1, Depth: auditDepth}, []int{0, 17, auditCount},
+	return auditProofs(cache, circuits.Shape{Kind: circuits.KindAbsent, Slots: 1,
+		Depth: auditDepth}, []int{0, 17, auditCount},
 		func(key *keys.Key, s *auditScene, position int) (string, *proof.Proof, error) {
 			gap := &dataset.Gap{Position: position}
 			var high fr.Element

@@ -20,7 +20,8 @@ import (
 var treeInputs = []string{"R", "k", "used", "last", "gamma", "delta", "t", "z"}
 
 func Tree(cache string) (any, error) {
-	key, err := loadKey(cache, circuits.Shape{Kind: circuits.KindTree, Slots: proofSlots, Depth: tree.MinDepth})
+	key, err := loadKey(cache, circuits.Shape{Kind: circuits.KindTree, Slots: proofSlots,
+		Depth: tree.MinDepth})
 	if err != nil {
 		return nil, err
 	}
@@ -37,27 +38,34 @@ func Tree(cache string) (any, error) {
 	}
 	s.coordinates("chunk 0", proofs[0], verify.MaskNone)
 	s.points("chunk 0", proofs[0], proofs[1], verify.MaskNone)
-	s.edit("chunk 0: public inputs of chunk 1", proofs[0], verify.MaskNone, false, "inputs of another chunk", func(p *proof.Proof) {
-		p.Public = proofs[1].Public
-	})
-	s.add("chunk 0: mask with a bit for no commitment", proofs[0].ToJSON(), 1, false, "there is no commitment 0")
-	s.edit("chunk 0: one public input missing", proofs[0], verify.MaskNone, false, "wrong number of inputs", func(p *proof.Proof) {
-		p.Public = p.Public[:7]
-	})
+	s.edit("chunk 0: public inputs of chunk 1", proofs[0], verify.MaskNone, false,
+		"inputs of another chunk", func(p *proof.Proof) {
+			p.Public = proofs[1].Public
+		})
+	s.add("chunk 0: mask with a bit for no commitment", proofs[0].ToJSON(), 1, false,
+		"there is no commitment 0")
+	s.edit("chunk 0: one public input missing", proofs[0], verify.MaskNone, false,
+		"wrong number of inputs", func(p *proof.Proof) {
+			p.Public = p.Public[:7]
+		})
 	root := t.Root()
 	return map[string]any{
 		"words": frozen.Hex(key.Verifying.Bytes()),
 		"vkId":  key.Info.VKID,
 		"statement": map[string]any{
-			"root": field.ScalarHex(&root), "depth": tree.MinDepth, "count": proofCount, "slots": proofSlots,
-			"gamma": field.ScalarHex(&challenge.Gamma), "delta": field.ScalarHex(&challenge.Delta), "leaves": frozen.Scalars(treeLeaves(t)),
+			"root": field.ScalarHex(&root), "depth": tree.MinDepth, "count": proofCount,
+			"slots": proofSlots,
+			"gamma": field.ScalarHex(&challenge.Gamma), "delta": field.ScalarHex(&challenge.Delta),
+			"leaves": frozen.Scalars(treeLeaves(t)),
 		},
 		"cases": s.cases,
 	}, s.err
 }
 
 // treeProofs proves every chunk of the dataset's tree.
-func treeProofs(key *keys.Key) (t *tree.Tree, challenge statement.Challenge, proofs []*proof.Proof, err error) {
+func treeProofs(
+	key *keys.Key,
+) (t *tree.Tree, challenge statement.Challenge, proofs []*proof.Proof, err error) {
 	challenge = statement.Challenge{Gamma: draw.Scalar("gamma"), Delta: draw.Scalar("delta")}
 	digests, salts := draw.Records(proofCount)
 	leaves, err := tree.Leaves(digests, salts)

@@ -34,7 +34,9 @@ func patterns(count int, what string) []uint16 {
 	return out
 }
 
-func newTensor(name string, layout weights.Layout, rows, columns int, values []uint16) (blocks.Tensor, error) {
+func newTensor(
+	name string, layout weights.Layout, rows, columns int, values []uint16,
+) (blocks.Tensor, error) {
 	grid, err := weights.NewGrid(weights.BF16, layout, rows, columns, 0)
 	if err != nil {
 		return blocks.Tensor{}, err
@@ -87,7 +89,8 @@ func Quantized(cache string, kind circuits.Kind) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	provers := map[circuits.Kind]func(*keys.Key, *weights.Tree, []int, []byte) (*proof.Proof, error){
+	provers := map[circuits.Kind]func(*keys.Key, *weights.Tree, []int,
+		[]byte) (*proof.Proof, error){
 		circuits.KindQ8_0: blocks.Q8_0, circuits.KindInt8: blocks.Int8,
 	}
 	var proofs []labelled
@@ -115,7 +118,8 @@ func newMerger() (*blocks.Merger, error) {
 		for k := range column {
 			column[k] = a[k*mergeColumns+j]
 		}
-		merged[at] = statement.MergedValue(base[at], mergeScale, b[i*mergeRank:(i+1)*mergeRank], column)
+		merged[at] = statement.MergedValue(base[at], mergeScale,
+			b[i*mergeRank:(i+1)*mergeRank], column)
 	}
 	m := &blocks.Merger{Scale: mergeScale}
 	for _, t := range []struct {
