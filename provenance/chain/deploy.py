@@ -12,10 +12,9 @@ from provenance.chain.transactions import TransactionManager
 from provenance.chain.web3_adapter import Rpc, checksum_address, keccak
 from provenance.errors import ConfigError, InputError, UnavailableError
 from provenance.layout import read_json, write_json
+from provenance.statements import ContractName, kind_named, kinds_of
 
 FORMAT = "provenance-deployment/1"
-AUDIT_KINDS = ("sorted", "member", "absent")
-MODEL_KINDS = ("q8_0", "int8", "merge")
 MAX_KEY_BYTES = 24_575  # EIP-170 limit of contract code, less the leading zero byte
 
 
@@ -92,9 +91,15 @@ class Deployment:
 
 def _option(kind: str) -> str:
     """What makes `chain deploy` deploy keys of a kind."""
-    if kind in MODEL_KINDS:
-        return "--model-keys " + ("merge:LEVELS:RANK" if kind == "merge" else f"{kind}:LEVELS")
-    return "--audit-keys" if kind in AUDIT_KINDS else "--slots N"
+    contract = kind_named(kind).contract
+    if contract == "ModelLedger":
+        return f"--model-keys {model_key_form(kind)}"
+    return "--audit-keys" if contract == "DatasetAudits" else "--slots N"
+
+
+def model_key_form(kind: str) -> str:
+    """How `--model-keys` names a key of a kind."""
+    return f"{kind}:LEVELS:RANK" if kind_named(kind).ranked else f"{kind}:LEVELS"
 
 
 def key_init_code(words: bytes) -> bytes:
@@ -133,10 +138,13 @@ def _contract_code(name: str, args: Sequence[Any]) -> bytes:
 
 
 def deploy_pinning(
-    manager: TransactionManager, name: str, parent: str, keys: Sequence[DeployedKey]
+    manager: TransactionManager, name: ContractName, parent: str, keys: Sequence[DeployedKey]
 ) -> str:
-    """A contract that names another one and the keys of its own kinds."""
-    pins = [(bytes.fromhex(k.vk_id[2:]), checksum_address(k.address)) for k in keys]
+    """A contract that names another one and, of these keys, those of its own kinds."""
+    own = kinds_of(name)
+    pins = [
+        (bytes.fromhex(k.vk_id[2:]), checksum_address(k.address)) for k in keys if k.kind in own
+    ]
     code = _contract_code(name, [checksum_address(parent), pins])
     return _deploy(manager, f"{name}:{keccak(code).hex()}", code)
 
@@ -148,25 +156,21 @@ def deploy(
 
     Args:
         keys: (kind, slots, depth, words) of each verifying key; each contract pins those of its own kinds.
+
+    Raises:
+        InputError: a kind that is not in the table; nothing is sent then.
     """
+    for kind, *_ in keys:
+        kind_named(kind)
     deployed = []
     for kind, slots, depth, words in keys:
         address = deploy_key(manager, words)
         deployed.append(DeployedKey("0x" + keccak(words).hex(), address, kind, slots, depth))
     registry_code = _contract_code("ProvenanceRegistry", ["0x" + "00" * 20])
     registry = _deploy(manager, f"registry:{keccak(registry_code).hex()}", registry_code)
-    ledger = deploy_pinning(
-        manager,
-        "ProofLedger",
-        registry,
-        [k for k in deployed if k.kind not in AUDIT_KINDS + MODEL_KINDS],
-    )
-    audits = deploy_pinning(
-        manager, "DatasetAudits", ledger, [k for k in deployed if k.kind in AUDIT_KINDS]
-    )
-    models = deploy_pinning(
-        manager, "ModelLedger", registry, [k for k in deployed if k.kind in MODEL_KINDS]
-    )
+    ledger = deploy_pinning(manager, "ProofLedger", registry, deployed)
+    audits = deploy_pinning(manager, "DatasetAudits", ledger, deployed)
+    models = deploy_pinning(manager, "ModelLedger", registry, deployed)
     return Deployment(
         chain_id=rpc.chain_id(),
         genesis="0x" + rpc.block(0).hash.hex(),

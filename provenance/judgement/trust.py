@@ -16,9 +16,10 @@ import yaml
 from provenance.digest import Digest, sha256
 from provenance.errors import ConfigError
 from provenance.judgement.facts import ChainIdentity
+from provenance.statements import KINDS
 
 FORMAT = "provenance-trust/1"
-KEY_KINDS = ("epoch", "tree", "sorted", "member", "absent", "q8_0", "int8", "merge")
+KEY_KINDS = tuple(KINDS)
 ENVIRONMENTS = ("local", "test", "production")
 
 

@@ -14,11 +14,12 @@ from functools import partial
 from pathlib import Path
 
 from provenance.artifacts.content import content_digest
-from provenance.artifacts.tensors import SCALE_UNIT, STAGES, DType, Layout, Tensor, TensorTable
+from provenance.artifacts.tensors import SCALE_UNIT, DType, Layout, Tensor, TensorTable
 from provenance.errors import NotFound, VerificationError
 from provenance.judgement.facts import ModelAnchoringFacts, TableFacts
 from provenance.judgement.verdict import Edge, Grade
 from provenance.log.record import Record
+from provenance.statements import KINDS, STAGES
 from provenance.verify.context import Context, Finding, need
 from provenance.verify.protocols import SampleEvidence, Sampling
 
@@ -27,7 +28,7 @@ TEXT = {
     "quantize": "sampled blocks of every adapted tensor of the file are the nearest codes of the merged weights",
 }
 # What `quantize` records call a file's format, and the kind of key that proves about it (docs/formats/statements.md, "Kinds").
-KINDS = {"Q8_0": 6, "int8": 7}
+_NUMBERS = {kind.quantization: kind.number for kind in KINDS.values() if kind.quantization}
 _INT8_LIMIT = "; that each row's stored maximum is that of the whole row is not shown by them"
 _EDGES = {"merge": "merged_from", "quantize": "quantized_from"}
 _PLAIN_DECIMAL = re.compile(r"[0-9]{1,6}(\.[0-9]{1,40})?")
@@ -97,7 +98,7 @@ def _check(ctx: Context, stage: str, record: Record) -> Finding:
         else "sampled"
     )
     ctx.upgrade(_EDGES[stage], Grade.PROVEN, f"{how}: {describe(sampling)}")
-    limit = _INT8_LIMIT if stage == "quantize" and facts.kind == KINDS["int8"] else ""
+    limit = _INT8_LIMIT if stage == "quantize" and facts.kind == KINDS["int8"].number else ""
     return Finding(f"{TEXT[stage]}: {describe(sampling)}{limit}", _figures(sampling))
 
 
@@ -207,11 +208,11 @@ def _require_subject(
             "anchoring is about another artifact", where=stage, expected=expected, actual=actual
         )
     quantization = lineage.quantize.fields["quantization"]
-    if stage == "quantize" and facts.kind != KINDS.get(quantization):
+    if stage == "quantize" and facts.kind != _NUMBERS.get(quantization):
         raise VerificationError(
             "anchoring's proofs are about another format than the file's",
             where=stage,
-            expected=f"{quantization}: kind {KINDS.get(quantization)}",
+            expected=f"{quantization}: kind {_NUMBERS.get(quantization)}",
             actual=f"kind {facts.kind}",
         )
     if any((tensor.dtype, tensor.layout) != (DType.BF16, Layout.ROWS) for tensor in merged.tensors):
