@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from support.trapdoor import g1, g2
 
 from provenance_zk.field import R
 from provenance_zk.prover.client import ZkProver
@@ -17,6 +16,7 @@ from provenance_zk.prover.server import ChildServer
 from provenance_zk.statements import ProofFile
 from tests.support.chain import cache_folder
 from tests.support.places import ZK_VECTORS
+from tests.support.trapdoor import g1, g2
 
 
 @dataclass(frozen=True)
