@@ -177,8 +177,10 @@ def _measure(config: Any, folder: Path) -> None:
         inputs,
     )
     print(
-        f"   beside it: anchorEpoch {singly['anchor'] / EPOCHS:,.0f}, proveEpoch {singly['epoch'] / EPOCHS:,.0f} each, "
+        f"   beside it: anchorEpoch {singly['anchor'] / EPOCHS:,.0f}, proveEpoch "
+        f"{singly['epoch'] / EPOCHS:,.0f} each, "
         f"proveEpochs {meter.gas['epochs'] / EPOCHS:,.0f} each; "
         f"dataset registration {dataset_gas:,} once ({dataset_gas / BATCHES:,.0f} a batch); "
-        f"opening and seed {meter.gas['open'] + meter.gas['draw']:,}; one head {meter.gas['commit']:,}"
+        f"opening and seed {meter.gas['open'] + meter.gas['draw']:,}; one head "
+        f"{meter.gas['commit']:,}"
     )

@@ -1,4 +1,6 @@
-"""Training-step time with recording and anchoring against the same Trainer without, alternating in one run. Target: <= 1 % at p50."""
+"""Training-step time with recording and anchoring against the same Trainer without, alternating in
+one run. Target: <= 1 % at p50.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ class StepTimes(TrainerCallback):
 
 
 class PlainRows(Dataset[Any]):
-    """The same samples as a user without recording has them: dicts, tokenized when they are asked for."""
+    """The same samples as a user without recording has them: dicts, tokenized when they are asked
+    for.
+    """
 
     def __init__(self, rows: TextRows) -> None:
         self._rows = rows
@@ -176,7 +180,8 @@ def _measure(config: Any, folder: Path) -> None:
                 arm()
     ratio = median(recorded) / median(plain)
     inputs = (
-        f"SmolLM2-135M, {BATCH} x 64 tokens, {len(plain)} steps each, alternating rounds of {STEPS}, heads every 5 s; "
+        f"SmolLM2-135M, {BATCH} x 64 tokens, {len(plain)} steps each, alternating rounds of "
+        f"{STEPS}, heads every 5 s; "
         f"medians {1000 * median(plain):.0f} ms without, {1000 * median(recorded):.0f} ms with"
     )
     line(

@@ -27,6 +27,7 @@ from tests.docs.documents import ROOT, code, example, table
 from tests.docs.main_job import Job, shell
 
 FORMATS = ROOT / "docs" / "formats"
+TRAINER_FORMATS = ROOT / "trainer" / "provenance_trainer" / "formats"
 
 
 def page(name: str) -> Path:
@@ -241,8 +242,8 @@ def test_the_file_carries_the_keys_of_the_page(job: Job) -> None:
 
 
 def test_every_model_key_of_the_page_is_in_the_code() -> None:
-    source = (ROOT / "trainer" / "provenance_trainer" / "gguf_model.py").read_text() + (
-        ROOT / "trainer" / "provenance_trainer" / "quantize.py"
+    source = (TRAINER_FORMATS / "gguf_model.py").read_text() + (
+        TRAINER_FORMATS / "gguf.py"
     ).read_text()
     tokens = {f"tokenizer.ggml.{name}_token_id" for name in ("bos", "eos", "unknown", "padding")}
     named = {

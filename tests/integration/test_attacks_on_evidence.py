@@ -1,4 +1,6 @@
-"""What an operator may do to the evidence of a released run, and a stranger to the chain: never `verified`."""
+"""What an operator may do to the evidence of a released run, and a stranger to the chain: never
+`verified`.
+"""
 
 from __future__ import annotations
 
@@ -289,7 +291,9 @@ def test_the_journal_of_another_run_fails(run: Run, other: Run) -> None:
 
 
 def test_proofs_of_another_anchoring_fail(lab: Lab, data: Data, tmp_path: Path) -> None:
-    """Anchoring the same epoch twice: the log names the second, the folder holds the proofs of the first."""
+    """Anchoring the same epoch twice: the log names the second, the folder holds the proofs of the
+    first.
+    """
     run = build_run(lab, data, tmp_path, Plan(model=b"twice", release=False))
     shutil.copy(run.folder.epoch(0) / "proof-0.json", tmp_path / "first.json")
     (run.folder.secrets / "blindings.sqlite").unlink()
@@ -435,7 +439,9 @@ def test_a_release_by_an_untrusted_publisher_is_not_found(stolen: Run) -> None:
 def test_a_release_of_somebody_elses_digest_does_not_shadow_the_owners(
     lab: Lab, data: Data, honest: Run, tmp_path: Path
 ) -> None:
-    """The thief claims the honest model's digest; the owner's claim still counts, the thief's does not."""
+    """The thief claims the honest model's digest; the owner's claim still counts, the thief's does
+    not.
+    """
     build_run(lab, data, tmp_path, Plan(session="thief", model=b"model", prove=False))
     verdict = honest.judge()
     assert (verdict.status, verdict.release["owner"]) == (Status.VERIFIED, lab.session().address)
@@ -656,7 +662,9 @@ def test_a_stranger_cannot_revoke_a_record(honest: Run) -> None:
 def test_a_key_of_the_attackers_own_making_is_not_taken_for_the_pinned_one(
     lab: Lab, honest: Run, tmp_path: Path
 ) -> None:
-    """Whoever makes a key can forge its proofs, so the words must have the pinned id, whatever their folder is called."""
+    """Whoever makes a key can forge its proofs, so the words must have the pinned id, whatever
+    their folder is called.
+    """
     run = honest.copy(tmp_path / "copy")
     pinned = run.folder.key("0x" + lab.keys.epoch.vk_id.hex()) / "vk.words"
     words = bytearray(pinned.read_bytes())
@@ -671,7 +679,9 @@ def test_a_key_of_the_attackers_own_making_is_not_taken_for_the_pinned_one(
 def test_a_damaged_copy_found_first_does_not_hide_the_honest_evidence(
     lab: Lab, honest: Run, tmp_path: Path
 ) -> None:
-    """Evidence is untrusted, so whoever can drop a folder beside it must not make an honest model fail."""
+    """Evidence is untrusted, so whoever can drop a folder beside it must not make an honest model
+    fail.
+    """
     broken = honest.copy(tmp_path / "a-broken")
     broken.rewrite(lambda records: records[:-2])
     honest.copy(tmp_path / "b-honest")

@@ -1,4 +1,6 @@
-"""What a trainer may do to the records of a run, on a real chain: the verdict and the claim that fails."""
+"""What a trainer may do to the records of a run, on a real chain: the verdict and the claim that
+fails.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +87,9 @@ def test_the_prover_refuses_such_a_log_before_anything_is_spent(
 def test_another_order_than_the_seeds_fails_although_it_is_proven(
     lab: Lab, data: Data, tmp_path: Path
 ) -> None:
-    """The trainer feeds, logs and proves an order of its own choice: consistent everywhere but with the seed."""
+    """The trainer feeds, logs and proves an order of its own choice: consistent everywhere but with
+    the seed.
+    """
     verdict = build_run(
         lab, data, tmp_path, Plan(model=b"own order", trained_with=lambda _: b"\x05" * 32)
     ).judge()
@@ -263,7 +267,7 @@ def test_another_runs_proof_is_refused_by_the_ledger(
 def test_another_runs_proof_beside_the_log_fails(
     lab: Lab, data: Data, honest: Run, tmp_path: Path
 ) -> None:
-    """The log names the other run's points and number; the ledger never accepted them for this run."""
+    """The log names the other run's points; the ledger never accepted them for this run."""
     stolen = dict(next(r for r in reversed(honest.records()) if r.type == "epoch").fields)
     run = build_run(
         lab,
@@ -277,7 +281,9 @@ def test_another_runs_proof_beside_the_log_fails(
 
 
 def test_a_leaf_that_is_not_in_the_field_fails(lab: Lab, data: Data, tmp_path: Path) -> None:
-    """leaf + r has the same product and another name: the record's use could no longer be found by its leaf."""
+    """leaf + r has the same product and another name: the record's use could no longer be found by
+    its leaf.
+    """
 
     def alias(batches: list[Batch]) -> list[Batch]:
         first = batches[0]

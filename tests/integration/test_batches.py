@@ -47,7 +47,8 @@ def test_epochs_in_one_transaction_and_repeated(lab: Lab, data: Data, tmp_path: 
     ]
     records = prover.prove(jobs)
     assert [record.fields["epoch"] for record in records] == list(EPOCHS)
-    assert all(session.latest().anchoring(run.run_id, e, 0).accepted for e in EPOCHS)  # type: ignore[union-attr]
+    # type: ignore[union-attr]
+    assert all(session.latest().anchoring(run.run_id, e, 0).accepted for e in EPOCHS)
     assert sum("in one transaction" in line for line in said) == 1
     nonce = session.rpc.mined_nonce(session.account.address)
     assert [record.fields for record in prover.prove(jobs)] == [record.fields for record in records]

@@ -1,4 +1,6 @@
-"""DatasetAudits and ModelLedger from Python: what is written is read back, each write may be repeated, the chain's refusals arrive."""
+"""DatasetAudits and ModelLedger from Python: what is written is read back, each write may be
+repeated, the chain's refusals arrive.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ def vk_id(key: SimulatedKey) -> bytes:
 
 @pytest.fixture(scope="module")
 def session(lab: Lab) -> Session:
-    """A session whose audits and models are contracts with simulated keys, beside the laboratory's ledger and registry."""
+    """A session whose audits and models are contracts with simulated keys, beside the laboratory's
+    ledger and registry.
+    """
     session = Session(lab.settings)
 
     def pinning(name: str, parent: str, *keys: SimulatedKey) -> str:

@@ -1,4 +1,6 @@
-"""A laboratory: an embedded chain on a port of its own, keys of 256 slots, both contracts, and accounts."""
+"""A laboratory: an embedded chain on a port of its own, keys of 256 slots, both contracts, and
+accounts.
+"""
 
 from __future__ import annotations
 
@@ -120,7 +122,9 @@ class Lab:
         return load_trust(self.trust_file)
 
     def session(self, name: str = "default") -> Session:
-        """A funded account's session; any name other than `default` is a stranger, whom nobody trusts."""
+        """A funded account's session; any name other than `default` is a stranger, whom nobody
+        trusts.
+        """
         if name not in self._sessions:
             if name != "default":
                 write_keystore(

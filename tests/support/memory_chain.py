@@ -1,7 +1,8 @@
-"""The contracts in memory: a `ChainReader` and the writes behind it, each keeping the contract's own rules.
+"""The contracts in memory: a `ChainReader` and the writes behind it, each keeping the contract's
+own rules.
 
-State is a list of facts with the block each came in; a snapshot shows those up to its block. Nothing is ever
-removed, but by `reorg`, which takes whole blocks back.
+State is a list of facts with the block each came in; a snapshot shows those up to its block.
+Nothing is ever removed, but by `reorg`, which takes whole blocks back.
 """
 
 from __future__ import annotations
@@ -228,7 +229,9 @@ class MemoryChain:
     def anchor_model(
         self, sender: str, run_id: bytes, stage: int, facts: ModelAnchoringFacts
     ) -> int:
-        """Anchor what `facts` say was anchored, without draw and proofs; log, blocks and progress are set here."""
+        """Anchor what `facts` say was anchored, without draw and proofs; log, blocks and progress
+        are set here.
+        """
         run = self._run(run_id)
         require(run.owner == sender, "NotRunWriter")
         require(run.seq > 0, "LogIsEmpty")

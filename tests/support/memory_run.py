@@ -1,4 +1,6 @@
-"""A released run in memory, with a proof checker that believes: for tests of everything but the proofs."""
+"""A released run in memory, with a proof checker that believes: for tests of everything but the
+proofs.
+"""
 
 from __future__ import annotations
 
@@ -137,7 +139,10 @@ Change = Callable[[list[Record]], list[Record]]
 
 
 class MemoryRun:
-    """An honest run, committed in two heads and released; `change` rewrites the records before they are committed."""
+    """An honest run, committed in two heads and released;
+
+    `change` rewrites the records before they are committed.
+    """
 
     def __init__(
         self,

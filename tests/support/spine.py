@@ -1,7 +1,9 @@
-"""A complete small run on a real chain, from rows to release, with a hook at every step where a trainer might cheat.
+"""A complete small run on a real chain, from rows to release, with a hook at every step where a
+trainer might cheat.
 
 run = build_run(lab, data, folder)                                       # honest
-run = build_run(lab, data, folder, Plan(batches=swap(3, 5)))             # logs other records than it proves
+run = build_run(lab, data, folder, Plan(batches=swap(3, 5)))             # logs other records than
+it proves
 """
 
 from __future__ import annotations
