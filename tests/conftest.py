@@ -12,9 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from provenance_zk.prover.client import ZkProver, find_binary
-from provenance_zk.prover.keys import KeyFolder, ensure_keys
-from provenance_zk.prover.server import ChildServer
-from tests.support.chain import Lab, cache_folder
+from tests.support.chain import Lab
 from tests.support.spine import Data, Run, build_run, register_rows
 
 # No test depends on time, so none has a deadline; failures repeat themselves.
