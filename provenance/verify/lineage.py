@@ -158,7 +158,7 @@ def epoch_use(
             continue
         if len(fields["positions"]) != len(fields["leaves"]):
             raise VerificationError(
-                "batch has as many leaves as positions",
+                "batch has another number of leaves than of positions",
                 where=f"record {index}",
                 expected=len(fields["positions"]),
                 actual=len(fields["leaves"]),

@@ -345,13 +345,13 @@ def _tie(ctx: Context, what: str, table: TensorTable) -> Edge:
         made = ctx.prover.commit_tensors(files, _sources(ctx, what, folder, table))
     except NotFound as error:
         return Edge("committed_as", digest, root, Grade.DECLARED, str(error))
-    for expected, actual in zip(table.tensors, made, strict=True):
+    for actual, expected in zip(table.tensors, made, strict=True):
         if expected != actual:
             raise VerificationError(
                 f"committed root is not that of the {what} weights",
-                where=expected.name,
-                expected=f"0x{actual.root:064x}",
-                actual=f"0x{expected.root:064x}",
+                where=actual.name,
+                expected=f"0x{expected.root:064x}",
+                actual=f"0x{actual.root:064x}",
             )
     return Edge(
         "committed_as",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,7 @@ class Believer:
         self.registrations: list[RegistrationEvidence] = []
         self.samples: list[SampleEvidence] = []
         self.draws = 6
+        self.roots: int | None = None  # of the tensors that it commits to; None: those of the table
 
     def check_registration(self, evidence: RegistrationEvidence) -> None:
         self.registrations.append(evidence)
@@ -81,7 +82,8 @@ class Believer:
     def commit_tensors(
         self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]
     ) -> list[Tensor]:
-        return [tensor for _, tensor in tensors]
+        made = [tensor for _, tensor in tensors]
+        return made if self.roots is None else [replace(t, root=self.roots) for t in made]
 
 
 @dataclass
