@@ -20,8 +20,7 @@ from provenance.digest import Digest
 from provenance.errors import UnavailableError
 from provenance.judgement.facts import ChainReader
 from provenance.judgement.verdict import Status, Verdict
-from provenance.verify import verify_artifact
-from provenance.verify.artifact import Artifact
+from provenance.verify import Artifact, Verifier, verify_artifact
 from provenance.verify.evidence import FolderSource
 from provenance.verify.protocols import (
     EpochEvidence,
@@ -144,11 +143,13 @@ class Judge:
         verdict = self._redaction.verdict(
             verify_artifact(
                 Artifact(digest, str(digest)),
-                trust=self._state.trust,
-                reader=reader,
-                source=source,
-                prover=self._prover(),
-                policy=self._state.policy,
+                Verifier(
+                    trust=self._state.trust,
+                    reader=reader,
+                    source=source,
+                    prover=self._prover(),
+                    policy=self._state.policy,
+                ),
             )
         )
         # Both keys were read before the verification: what changes during it makes the entry stale, never wrong.

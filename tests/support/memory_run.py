@@ -21,7 +21,7 @@ from provenance.log.tree import Head
 from provenance.merkle import Tree
 from provenance.order import epoch_order
 from provenance.signing import Domain, sign_head
-from provenance.verify import Options, verify
+from provenance.verify import Options, Verifier, verify
 from provenance.verify.protocols import (
     DataChecker,
     EpochEvidence,
@@ -303,12 +303,11 @@ class MemoryRun:
         release: bytes | None = None,
         data: DataChecker | None = None,
     ) -> Verdict:
-        return verify(
-            subject or str(MODEL),
+        verifier = Verifier(
             trust=self.trust,
             reader=self.chain,
             source=self.evidence,
             prover=self.believer,
-            policy=policy,
-            options=Options(release=release, data=data),
+            policy=policy or Policy(),
         )
+        return verify(subject or str(MODEL), verifier, Options(release=release, data=data))

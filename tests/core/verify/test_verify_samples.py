@@ -16,9 +16,8 @@ from provenance.judgement.policy import Policy, SampleBar
 from provenance.judgement.trust import Contract
 from provenance.judgement.verdict import Grade, Status, Verdict
 from provenance.log.record import Record
-from provenance.verify import Options, verify_artifact
-from provenance.verify.artifact import Artifact
-from provenance.verify.samples import KINDS
+from provenance.verify import Artifact, Options, Verifier, verify_artifact
+from provenance.verify.s08_proofs.anchored import KINDS
 from provenance_zk.kinds import KINDS as STATEMENTS
 from provenance_zk.weights.samples import QUANTIZATIONS
 from tests.support.memory_chain import IDENTITY
@@ -85,7 +84,7 @@ class File:
         return self
 
     def tensor_files(self, folder: Path) -> dict[str, Path]:
-        return {name: folder / "model.safetensors" for name in NAMES}
+        return dict.fromkeys(NAMES, folder / "model.safetensors")
 
     def block(self, name: str, rows: int, row_blocks: int, block: int) -> bytes:
         return bytes(34)
@@ -147,16 +146,15 @@ def judge(
     run: MemoryRun, *, file: bool = True, policy: Policy | None = None, base: Path | None = None
 ) -> Verdict:
     artifact = Artifact(MODEL, "model.gguf", path=Path("model.gguf") if file else None)
-    return verify_artifact(
-        artifact,
+    verifier = Verifier(
         trust=run.trust,
         reader=run.chain,
         source=run.evidence,
         prover=run.believer,
-        inspector=File(),
-        policy=policy,
-        options=Options(base=base),
-    )  # type: ignore[arg-type]
+        inspector=File(),  # type: ignore[arg-type]
+        policy=policy or Policy(),
+    )
+    return verify_artifact(artifact, verifier, Options(base=base))
 
 
 def claim(verdict: Verdict, id_: str) -> Any:

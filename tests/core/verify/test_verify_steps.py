@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import pkgutil
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import pytest
 
+import provenance.verify
 from provenance.digest import sha256
 from provenance.errors import RejectedError, UnavailableError
-from provenance.judgement.facts import ClaimFacts
+from provenance.judgement.facts import BlockRef, ClaimFacts
 from provenance.judgement.policy import CLAIMS, DEFAULT_REQUIRED, Policy
 from provenance.judgement.trust import Contract
 from provenance.judgement.verdict import Status
 from provenance.log.record import Record
 from provenance.verify.protocols import BatchCount
-from provenance.verify.steps import STEPS
 from tests.support.memory_chain import MemoryChain, MemorySnapshot
 from tests.support.memory_run import DATASET, MODEL, OWNER, TIME, MemoryRun
 from tests.support.spine import failing
@@ -55,7 +58,15 @@ def test_the_prover_is_given_what_was_recomputed() -> None:
 def test_every_default_claim_is_made_by_a_step() -> None:
     made = {c.id for c in MemoryRun().judge().claims}
     assert DEFAULT_REQUIRED <= made <= set(CLAIMS)
-    assert len(STEPS) == 9
+
+
+def test_there_are_ten_steps_and_claims_are_made_in_their_order() -> None:
+    """Claims are numbered by what they are about (docs/formats/verdict.md), steps by their turn."""
+    names = [module.name for module in pkgutil.iter_modules(provenance.verify.__path__)]
+    turns = [int(name[1:3]) for name in sorted(names) if re.match(r"s\d\d_", name)]
+    assert turns == list(range(1, 11))
+    subjects = [step for step, _ in groupby(c.step for c in MemoryRun().judge().claims)]
+    assert subjects == [1, 4, 2, 3, 4, 5, 8, 6, 7, 9]
 
 
 # log[0] is the seed, 1..3 the batches, 4 the checkpoint, 5 the epoch, 6 merge, 7 quantize, 8 release
@@ -218,16 +229,29 @@ def test_a_registration_that_is_not_finished_fails() -> None:
 
 
 def test_a_chain_that_goes_down_at_any_question_is_undetermined() -> None:
-    """Whatever the verifier asks first, second, .. n-th: silence is never `verified` nor `failed`."""
+    """Whatever the verifier asks first, .. n-th: silence is never `verified` nor `failed`."""
     asked = count_questions(MemoryRun())
     assert asked > 10
     for n in range(asked):
         run = MemoryRun()
         silence_after(run.chain, n)
-        verdict = run.judge()
-        assert verdict.status in (Status.INDETERMINATE, Status.VERIFIED), n
-        if verdict.status is Status.VERIFIED:
-            assert verdict.interval is None  # only the dates were still missing
+        assert run.judge().status is Status.INDETERMINATE, n
+
+
+def test_a_verdict_stands_without_its_dates() -> None:
+    run = MemoryRun()
+    interval = run.judge().interval
+    assert interval is not None
+    drawn, block = interval["not_before"]["block"], run.chain.block
+
+    def silent(number: int) -> BlockRef:
+        if number == drawn:
+            raise UnavailableError("chain does not answer")
+        return block(number)
+
+    run.chain.block = silent  # type: ignore[method-assign]
+    verdict = run.judge()
+    assert (verdict.status, verdict.interval) == (Status.VERIFIED, None)
 
 
 QUESTIONS = (
