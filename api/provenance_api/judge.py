@@ -18,6 +18,7 @@ from typing import NoReturn
 from provenance.artifacts.tensors import Tensor
 from provenance.digest import Digest
 from provenance.errors import UnavailableError
+from provenance.ids import RunId
 from provenance.judgement.facts import ChainReader
 from provenance.judgement.verdict import Status, Verdict
 from provenance.verify import Artifact, Verifier, verify_artifact
@@ -106,7 +107,7 @@ class Judge:
         future.add_done_callback(lambda _: self._forget(digest))
         return future
 
-    def release_names(self, run_id: bytes, model: Digest) -> set[str]:
+    def release_names(self, run_id: RunId, model: Digest) -> set[str]:
         """Names under which a run's log releases a model: those that every folder of this run at hand agrees on."""
         names = [
             {

@@ -1,4 +1,4 @@
-"""Sampled statements in a verification, on a chain in memory: what the claims rest on, and what makes them fail."""
+"""Sampled blocks in a verification, on a chain in memory: what the claims rest on, what fails."""
 
 from __future__ import annotations
 
@@ -92,7 +92,10 @@ class File:
 
 @dataclass
 class Sampled:
-    """A released run whose merge and quantization were sampled; `merge` and `quantize` edit what was anchored."""
+    """A released run with sampled merge and quantization.
+
+    `merge` and `quantize` edit what was anchored.
+    """
 
     merge: dict[str, Any]
     quantize: dict[str, Any]

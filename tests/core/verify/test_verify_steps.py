@@ -1,4 +1,4 @@
-"""Every step of a verification on a chain in memory: which claim fails, and what becomes of the verdict."""
+"""Every step of a verification on a chain in memory: which claim fails, and the verdict then."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ def test_there_are_ten_steps_and_claims_are_made_in_their_order() -> None:
     assert subjects == [1, 4, 2, 3, 4, 5, 8, 6, 7, 9]
 
 
-# log[0] is the seed, 1..3 the batches, 4 the checkpoint, 5 the epoch, 6 merge, 7 quantize, 8 release
+# log[0] is the seed, 1..3 the batches, 4 the checkpoint, 5 the epoch, 6 the merge, 7 the
+# quantization, 8 the release.
 LOG_EDITS: dict[str, tuple[Callable[[Records], Records], str]] = {
     "no seed": (lambda log: log[1:], "run.preregistered"),
     "local seed": (edited(0, source="local"), "run.preregistered"),
@@ -317,7 +318,10 @@ def test_a_chain_that_differs_from_the_pinned_one_fails(field: str) -> None:
 
 @pytest.mark.parametrize("name", ["audits", "models"])
 def test_statement_contracts_are_compared_where_they_are_pinned(name: str) -> None:
-    """An endpoint that reports another code, another address or none is not the pinned chain; what is not pinned is not compared."""
+    """Another code, another address or none is not the pinned chain.
+
+    What is not pinned is not compared.
+    """
     pinned = Contract("0x" + "cc" * 20, "0x" + "44" * 32)
     for address, code_hash in (
         (pinned.address, "0x" + "00" * 32),
@@ -373,9 +377,7 @@ def test_a_strangers_claim_does_not_count() -> None:
     assert run.judge().status is Status.NOT_FOUND
 
 
-def test_a_revoked_claim_of_a_trusted_publisher_revokes_the_digest_however_often_it_is_released() -> (
-    None
-):
+def test_a_revoked_release_revokes_the_digest_however_often_it_is_released() -> None:
     run = MemoryRun()
     run.chain.revoke(OWNER, run.run_id, 9, "backdoor")
     run.evidence.log.append(
@@ -512,7 +514,7 @@ def test_the_chain_in_memory_refuses_what_the_contract_refuses() -> None:
 
 
 def test_a_seed_that_was_never_drawn_is_not_matched_by_zeros() -> None:
-    """Zeros are what a contract answers for a run without a seed, and an order that everybody could have known."""
+    """A contract answers zeros for a run without a seed; anybody could know their order."""
     run = MemoryRun(edited(0, seed="0x" + "00" * 32))
     run.chain.seeds.clear()
     verdict = run.judge()
