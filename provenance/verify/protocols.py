@@ -210,6 +210,10 @@ class FormatInspector(Protocol):
         """Format of a file as `quantize` records say it (`Q8_0`); None for one not known."""
         ...
 
+    def exactness(self, quantization: str) -> str:
+        """How far a file of a known format must agree with its recomputation: `bit by bit`."""
+        ...
+
     def compare_quantized(self, merged: Path, path: Path) -> list[Difference]:
         """Differences between a file and the quantization of the merged weights; empty if none."""
         ...

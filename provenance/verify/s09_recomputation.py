@@ -57,8 +57,7 @@ def _check_file(case: Case, log: Log, lineage: Lineage) -> None:
     case.report.differs(id_, "file is not the quantization of the merged weights", differences)
     if differences or not _is_logged(case, id_, "merged", merged, lineage):
         return
-    exactly = "up to ties, recomputed" if quantization == "int8" else "recomputed bit by bit"
-    case.report.holds(id_, f"{text}, {exactly}")
+    case.report.holds(id_, f"{text}, recomputed {inspector.exactness(quantization)}")
     case.report.upgrade("quantized_from", Grade.RECOMPUTED)
 
 

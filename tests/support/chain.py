@@ -64,6 +64,9 @@ class FixedInspector:
     def quantization(self, path: Path) -> str | None:
         return "Q8_0"
 
+    def exactness(self, quantization: str) -> str:
+        return "bit by bit"
+
     def compare_quantized(self, merged: Path, path: Path) -> list[Difference]:
         return self._differences
 
