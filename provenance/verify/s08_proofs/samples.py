@@ -57,7 +57,7 @@ def _check_stage(run: Run, stage: str, record: Record) -> None:
             with suppress(Stopped):  # says nothing about the blocks that the chain drew
                 _check_opening(run, stage, evidence, opening)
         report.upgrade(_EDGES[stage], Grade.PROVEN, _note(run, stage, sampling))
-        text = f"{_TEXT[stage]}: {describe(sampling)}{_NOT_SHOWN.get(anchored.facts.kind, '')}"
+        text = f"{_TEXT[stage]}: {_describe(sampling)}{_NOT_SHOWN.get(anchored.facts.kind, '')}"
         report.holds(id_, text, **_figures(sampling))
 
 
@@ -65,7 +65,7 @@ def _note(run: Run, stage: str, sampling: Sampling) -> str:
     """An edge's note; one of a quantization names the format as well."""
     quantization = run.lineage.quantize.fields["quantization"]
     prefix = f"{quantization}, " if stage == "quantize" else ""
-    return f"{prefix}sampled: {describe(sampling)}"
+    return f"{prefix}sampled: {_describe(sampling)}"
 
 
 def _check_opening(run: Run, stage: str, evidence: SampleEvidence, opening: Opening) -> None:
@@ -76,7 +76,7 @@ def _check_opening(run: Run, stage: str, evidence: SampleEvidence, opening: Open
         report.samplings.append(("openings.proven", sampling))
         report.holds(
             "openings.proven",
-            f"{stage}: blocks drawn at the caller's own nonce hold as well: {describe(sampling)}",
+            f"{stage}: blocks drawn at the caller's own nonce hold as well: {_describe(sampling)}",
             **_figures(sampling),
         )
 
@@ -95,7 +95,7 @@ def _figures(sampling: Sampling) -> dict[str, str]:
     }
 
 
-def describe(sampling: Sampling) -> str:
+def _describe(sampling: Sampling) -> str:
     """The confidence that a report must print."""
     again = f", misses times {sampling.anchorings} anchorings" if sampling.anchorings > 1 else ""
     return (
