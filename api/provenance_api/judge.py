@@ -18,10 +18,10 @@ from typing import NoReturn
 from provenance.artifacts.tensors import Tensor
 from provenance.digest import Digest
 from provenance.errors import UnavailableError
+from provenance.ids import RunId
 from provenance.judgement.facts import ChainReader
 from provenance.judgement.verdict import Status, Verdict
-from provenance.verify import verify_artifact
-from provenance.verify.artifact import Artifact
+from provenance.verify import Artifact, Verifier, verify_artifact
 from provenance.verify.evidence import FolderSource
 from provenance.verify.protocols import (
     EpochEvidence,
@@ -107,7 +107,7 @@ class Judge:
         future.add_done_callback(lambda _: self._forget(digest))
         return future
 
-    def release_names(self, run_id: bytes, model: Digest) -> set[str]:
+    def release_names(self, run_id: RunId, model: Digest) -> set[str]:
         """Names under which a run's log releases a model: those that every folder of this run at hand agrees on."""
         names = [
             {
@@ -144,11 +144,13 @@ class Judge:
         verdict = self._redaction.verdict(
             verify_artifact(
                 Artifact(digest, str(digest)),
-                trust=self._state.trust,
-                reader=reader,
-                source=source,
-                prover=self._prover(),
-                policy=self._state.policy,
+                Verifier(
+                    trust=self._state.trust,
+                    reader=reader,
+                    source=source,
+                    prover=self._prover(),
+                    policy=self._state.policy,
+                ),
             )
         )
         # Both keys were read before the verification: what changes during it makes the entry stale, never wrong.

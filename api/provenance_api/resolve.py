@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from provenance.digest import Digest
 from provenance.errors import InputError, VerificationError
+from provenance.ids import RunId
 from provenance.judgement.verdict import Status, Verdict
 from provenance_api.catalog import Catalog, Listed
 from provenance_api.db import split_name
@@ -118,7 +119,7 @@ class Resolver:
         own = verdict.release.get("name")
         if own is not None and _is_called(str(own), label):
             return True
-        run_id = bytes.fromhex(str(verdict.release["run_id"])[2:])
+        run_id = RunId.parse(verdict.release["run_id"])
         return any(_is_called(name, label) for name in self._judge.release_names(run_id, model))
 
 

@@ -20,7 +20,7 @@ from provenance.judgement.policy import Policy
 from provenance.judgement.trust import Trust, load_trust
 from provenance.judgement.verdict import Verdict
 from provenance.settings import Settings
-from provenance.verify import Options, verify
+from provenance.verify import Options, Verifier, verify
 from provenance.verify.evidence import FolderSource
 from provenance.verify.protocols import Difference
 from provenance_cli.setup.deployment import deploy_all, write_trust
@@ -64,6 +64,9 @@ class FixedInspector:
 
     def quantization(self, path: Path) -> str | None:
         return "Q8_0"
+
+    def exactness(self, quantization: str) -> str:
+        return "bit by bit"
 
     def compare_quantized(self, merged: Path, path: Path) -> list[Difference]:
         return self._differences
@@ -157,16 +160,15 @@ class Lab:
     ) -> Verdict:
         """What `provenance verify` would say."""
         trust = trust or self.trust
-        return verify(
-            str(subject),
+        verifier = Verifier(
             trust=trust,
             reader=reader or self.reader(trust),
             source=FolderSource(evidence),  # type: ignore[arg-type]
             prover=ProofChecker(engine or ProverEngine(self.prover)),
             inspector=FixedInspector(metadata),
-            policy=policy,
-            options=Options(release=release),
+            policy=policy or Policy(),
         )
+        return verify(str(subject), verifier, Options(release=release))
 
     def stop(self) -> None:
         self.chain.down()

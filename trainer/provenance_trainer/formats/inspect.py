@@ -31,6 +31,10 @@ class Inspector:
             return "Q8_0"
         return "int8" if head[8:] == b"{" or path.suffix == SUFFIX else None
 
+    def exactness(self, quantization: str) -> str:
+        """How far a file of this format must agree with its recomputation, for people."""
+        return "up to ties" if quantization == "int8" else "bit by bit"
+
     def metadata(self, path: Path) -> Mapping[str, str]:
         """The `provenance.*` keys of a file (attacker-controlled); empty for another format.
 

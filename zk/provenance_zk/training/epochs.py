@@ -19,7 +19,7 @@ from provenance.ids import DatasetId, RunId
 from provenance.layout import RunFolder, write_atomically
 from provenance.log.record import Record
 from provenance.order import epoch_order
-from provenance.verify.lineage import EpochUse, epoch_use, live_batches
+from provenance.verify.s05_history import EpochUse, epoch_use, live_batches
 from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import KeyFolder
 from provenance_zk.prover.request import (
