@@ -59,12 +59,15 @@ def sha256(data: bytes) -> Digest:
 
 
 def tagged(tag: str, payload: bytes) -> Digest:
-    """`SHA256("provenance/v1/" || tag || 0x00 || payload)`; tags are listed in docs/formats/bytes.md."""
+    """`SHA256("provenance/v1/" || tag || 0x00 || payload)`; tags are listed in
+    docs/formats/bytes.md.
+    """
     return Digest(hashlib.sha256(PREFIX + tag.encode("ascii") + b"\0" + payload).digest())
 
 
 def open_regular(path: Path, *, dir_fd: int | None = None) -> BinaryIO:
-    """Open a regular file without following a final symlink, so that what is hashed is what was named.
+    """Open a regular file without following a final symlink, so that what is hashed is what was
+    named.
 
     Raises:
         InputError: missing, a symlink, or not a regular file (FIFO, device, directory).

@@ -6,7 +6,9 @@ stdout carries results only; humans read stderr. Exit codes: provenance/judgemen
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import json
+import re
 import sys
 from typing import Any
 
@@ -108,21 +110,9 @@ class LazyGroup(TyperGroup):
 
 
 def load_command(name: str) -> Any:
-    """The command object of a subcommand.
-
-    Raises:
-        ConfigError: the package that brings it is not installed.
-    """
-    target = COMMANDS[name][0]
-    module, _, attribute = target.partition(":")
-    try:
-        app = getattr(importlib.import_module(module), attribute)
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"command {name} needs a package that is not installed",
-            actual=error.name,
-            hint="make setup, or pip install 'model-provenance[train,service]'",
-        ) from error
+    """The command object of a subcommand."""
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    app = getattr(importlib.import_module(module), attribute)
     command = typer.main.get_command(app)
     command.name = name
     return command
@@ -143,10 +133,40 @@ def _root() -> None:
     """Provenance of fine-tuned models, from each training record to the deployed file."""
 
 
+def _extra_of(package: str) -> str | None:
+    """The extra of this distribution that brings a package, as its metadata says."""
+    line = re.compile(r"([\w.-]+).*\bextra == ['\"]([\w-]+)['\"]")
+    for requirement in importlib.metadata.requires("model-provenance") or ():
+        found = line.match(requirement)
+        if found and found[1].replace("-", "_").lower() == package.lower():
+            return found[2]
+    return None
+
+
+def _run() -> None:
+    """Run the command; a package that no extra brings is a fault of ours and stays an exception.
+
+    Raises:
+        ConfigError: the command needs an extra that is not installed.
+    """
+    try:
+        app()
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        extra = _extra_of(package)
+        if extra is None:
+            raise
+        raise ConfigError(
+            "this command needs a package that is not installed",
+            actual=package,
+            hint=f"pip install 'model-provenance[{extra}]', or make setup",
+        ) from error
+
+
 def main() -> None:
     """Run the command line; every ProvenanceError becomes one line on stderr and its documented exit code."""
     try:
-        app()
+        _run()
     except ProvenanceError as error:
         if "--json" in sys.argv:
             print(json.dumps({"format": "provenance-error/1", "error": error.to_json()}))

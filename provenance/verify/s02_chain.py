@@ -38,7 +38,7 @@ def check_chain(case: Case) -> Chain:
         "chain.pinned",
         f"chain {identity.chain_id}, genesis and the contracts' code as pinned",
         genesis=identity.genesis,
-        registry=identity.registry,
-        ledger=identity.ledger,
+        registry=identity.contracts["registry"].address,
+        ledger=identity.contracts["ledger"].address,
     )
     return Chain(identity, verifier.reader.final())

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from provenance.errors import VerificationError
-from provenance.ids import from_hex, to_hex
+from provenance.ids import RunId, from_hex, to_hex
 from provenance.judgement.facts import RunFacts
 from provenance.log.record import Record
 from provenance.verify.case import Case
@@ -78,7 +78,7 @@ def _check_seed(log: Log) -> None:
         raise VerificationError("batches were logged before the seed", where=f"record {before}")
 
 
-def _siblings(chain: Chain, run: RunFacts) -> list[bytes]:
+def _siblings(chain: Chain, run: RunFacts) -> list[RunId]:
     """Other runs of the owner on the same dataset: whoever opens many keeps the seed that suits."""
     result = []
     for run_id in chain.snapshot.runs_of(run.owner):

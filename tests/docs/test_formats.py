@@ -15,8 +15,10 @@ from provenance.judgement.policy import CLAIMS, DEFAULT_REQUIRED, load_policy
 from provenance.judgement.trust import parse_trust
 from provenance.judgement.verdict import TABLE, Edge, Grade, Verdict
 from provenance.log.anchoring import SignedHead
+from provenance.log.forms import fields_of
 from provenance.log.journal import Journal, read_frames
-from provenance.log.record import SCHEMAS, Record
+from provenance.log.record import Record
+from provenance.log.records import BODIES
 from provenance.log.tree import Head
 from provenance.merkle import Tree
 from provenance.signing import Domain, sign_head, verify_head
@@ -25,6 +27,7 @@ from tests.docs.documents import ROOT, code, example, table
 from tests.docs.main_job import Job, shell
 
 FORMATS = ROOT / "docs" / "formats"
+TRAINER_FORMATS = ROOT / "trainer" / "provenance_trainer" / "formats"
 
 
 def page(name: str) -> Path:
@@ -44,7 +47,9 @@ def documented_records() -> dict[str, dict[str, str]]:
 
 
 def test_every_record_type_and_field_is_described() -> None:
-    assert documented_records() == SCHEMAS
+    assert documented_records() == {
+        body.TYPE: {field.name: str(field) for field in fields_of(body)} for body in BODIES
+    }
 
 
 def test_the_example_record_has_the_entry_shown() -> None:
@@ -237,8 +242,8 @@ def test_the_file_carries_the_keys_of_the_page(job: Job) -> None:
 
 
 def test_every_model_key_of_the_page_is_in_the_code() -> None:
-    source = (ROOT / "trainer" / "provenance_trainer" / "gguf_model.py").read_text() + (
-        ROOT / "trainer" / "provenance_trainer" / "quantize.py"
+    source = (TRAINER_FORMATS / "gguf_model.py").read_text() + (
+        TRAINER_FORMATS / "gguf.py"
     ).read_text()
     tokens = {f"tokenizer.ggml.{name}_token_id" for name in ("bos", "eos", "unknown", "padding")}
     named = {

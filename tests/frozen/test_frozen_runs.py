@@ -2,67 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from provenance_trainer.model.base import load_base
-from tests.cli.conftest import Outcome, make_environment, run_cli
-
-RUN_1 = Path(__file__).parent / "run-1"
-
-
-@dataclass(frozen=True)
-class Frozen:
-    """A copy of a frozen run whose chain is up."""
-
-    folder: Path
-    environment: dict[str, str]
-
-    def __call__(self, *arguments: object) -> Outcome:
-        return run_cli(self.environment, *arguments)
-
-    @property
-    def run(self) -> Path:
-        return self.folder / "run"
-
-    @property
-    def file(self) -> Path:
-        return next((self.run / "release").glob("*.gguf"))
+from tests.support.frozen import RUN_1, Frozen, frozen_run
 
 
 @pytest.fixture(scope="module")
 def frozen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frozen]:
-    folder = tmp_path_factory.mktemp("frozen") / "run-1"
-    shutil.copytree(RUN_1, folder)
-    environment = make_environment(folder)
-    home = Path(environment["PROVENANCE_HOME"])
-    (home / "chain").mkdir(parents=True)
-    (home / "chain" / "state.json").write_bytes(
-        gzip.decompress((RUN_1 / "chain-state.json.gz").read_bytes())
-    )
-    shutil.copyfile(RUN_1 / "salts.key", home / "salts.key")
-    (home / "salts.key").chmod(0o600)
-    for secret in (folder / "run/provenance/secrets", folder / "dataset/private"):
-        secret.chmod(0o700)  # git keeps no modes
-        for file in secret.iterdir():
-            file.chmod(0o600)
-    info = folder / "run" / "provenance" / "run.json"
-    base = load_base("tiny", Path(environment["PROVENANCE_CACHE"]) / "models").dir
-    info.write_text(
-        json.dumps(json.loads(info.read_text()) | {"base": str(base)})
-    )  # where this machine keeps it
-    frozen = Frozen(folder, environment)
-    up = frozen("chain", "up")
-    assert up.code == 0, up.err
-    yield frozen
-    frozen("chain", "down")
+    with frozen_run(tmp_path_factory.mktemp("frozen") / "run-1") as frozen:
+        yield frozen
 
 
 def said(verdict: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""A laboratory: an embedded chain on a port of its own, keys of 256 slots, both contracts, and accounts."""
+"""A laboratory: an embedded chain on a port of its own, keys of 256 slots, both contracts, and
+accounts.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,6 @@ from provenance.verify import Options, Verifier, verify
 from provenance.verify.evidence import FolderSource
 from provenance.verify.protocols import Difference
 from provenance_cli.setup.deployment import deploy_all, write_trust
-from provenance_cli.wiring import addresses_of
 from provenance_zk.checker import Engine, ProofChecker, ProverEngine
 from provenance_zk.prover.client import ZkProver, find_binary
 from provenance_zk.prover.keys import find_key
@@ -124,7 +125,9 @@ class Lab:
         return load_trust(self.trust_file)
 
     def session(self, name: str = "default") -> Session:
-        """A funded account's session; any name other than `default` is a stranger, whom nobody trusts."""
+        """A funded account's session; any name other than `default` is a stranger, whom nobody
+        trusts.
+        """
         if name not in self._sessions:
             if name != "default":
                 write_keystore(
@@ -138,7 +141,7 @@ class Lab:
 
     def reader(self, trust: Trust | None = None) -> Reader:
         trust = trust or self.trust
-        return Reader(self.chain.rpc(), addresses_of(trust), trust.confirmations)
+        return Reader(self.chain.rpc(), trust.addresses, trust.confirmations)
 
     def mine(self, blocks: int = 3) -> None:
         """Make everything sent so far final."""

@@ -1,4 +1,6 @@
-"""A small committed dataset and the pieces of a run, for tests and for the child processes they kill."""
+"""A small committed dataset and the pieces of a run, for tests and for the child processes they
+kill.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +84,9 @@ def start_or_resume(
     journal: Journal | None = None,
     wrap_recorder: Callable[[Recorder], None] = lambda recorder: None,
 ) -> TrainSummary:
-    """One process's part of a run: opens the journal or continues it, trains to the end, closes everything."""
+    """One process's part of a run: opens the journal or continues it, trains to the end, closes
+    everything.
+    """
     torch.set_num_threads(2)
     out = Path(config.output_dir)
     dataset = CommittedDataset.open(Path(config.dataset_name), KEY)

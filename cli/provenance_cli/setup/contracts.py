@@ -67,7 +67,7 @@ def compile_sources() -> dict[str, Any]:
 
 def _solc(folder: Path) -> Path:
     """A `solc` that runs npm's solcjs with this environment's node: no compiler is downloaded."""
-    script = Path(__file__).resolve().parents[2] / "node_modules" / "solc" / "solc.js"
+    script = Path(__file__).resolve().parents[3] / "node_modules" / "solc" / "solc.js"
     node = Path(sys.executable).with_name("node")
     if not script.is_file() or not node.is_file():
         raise UnavailableError(

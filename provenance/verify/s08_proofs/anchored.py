@@ -83,7 +83,7 @@ def read_anchored(run: Run, stage: str, record: Record) -> Anchored:
 
 
 def _accepted(run: Run, stage: str, record: Record) -> ModelAnchoringFacts:
-    number, models = record.fields["number"], run.case.verifier.trust.models
+    number, models = record.fields["number"], run.case.verifier.trust.contracts.get("models")
     where = f"{stage} anchoring {number}"
     if models is None:
         raise VerificationError(

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import replace
 
 from provenance.artifacts.tensors import STAGES, Tensor
-from provenance.ids import RunId
 from provenance.judgement.verdict import Grade
 from provenance.log.record import Record
 from provenance.verify.claims import Stopped
@@ -120,7 +119,7 @@ def _evidence(anchored: Anchored) -> SampleEvidence:
     verifier, run_id = run.case.verifier, run.log.run.run_id
     snapshot, stage = run.chain.snapshot, anchored.stage
     return SampleEvidence(
-        run_id=RunId(run_id),
+        run_id=run_id,
         number=anchored.number,
         anchoring=facts,
         anchorings=snapshot.model_anchoring_count(run_id, STAGES[stage]),

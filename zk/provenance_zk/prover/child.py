@@ -46,7 +46,7 @@ def find_binary(explicit: Path | None = None) -> Path:
     Raises:
         UnavailableError: none of them is an executable file.
     """
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     candidates = (
         [explicit]
         if explicit is not None

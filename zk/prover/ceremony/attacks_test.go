@@ -37,7 +37,8 @@ func put(t *testing.T, dir, name string, data []byte) {
 	}
 }
 
-// rewrite lets an attacker who owns the folder write a manifest that fits what was done to the files.
+// rewrite lets an attacker who owns the folder write a manifest that fits what was done to the
+// files.
 func rewrite(t *testing.T, dir string, change func(m *Manifest)) {
 	t.Helper()
 	m := new(Manifest)
@@ -79,20 +80,25 @@ func TestHonestTranscriptVerifies(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := closed(t, epochShape).result
-	if result.Material.Verifying.ID() != first.Material.Verifying.ID() || result.Manifest.Digest() != first.Manifest.Digest() {
+	if result.Material.Verifying.ID() != first.Material.Verifying.ID() ||
+		result.Manifest.Digest() != first.Manifest.Digest() {
 		t.Error("sealing and verifying give different keys")
 	}
-	if got := fmt.Sprintf("sha256:%x", sha256.Sum256(read(t, dir, FileManifest))); got != result.Manifest.Digest() {
+	if got := fmt.Sprintf("sha256:%x", sha256.Sum256(read(t, dir,
+		FileManifest))); got != result.Manifest.Digest() {
 		t.Errorf("digest %s, file %s", result.Manifest.Digest(), got)
 	}
-	attested := []string{result.Manifest.Phase1.Contributions[1].SHA256, result.Manifest.Phase2.Contributions[0].SHA256}
+	attested := []string{result.Manifest.Phase1.Contributions[1].SHA256,
+		result.Manifest.Phase2.Contributions[0].SHA256}
 	if _, err := Verify(dir, 2, attested); err != nil {
 		t.Error(err)
 	}
 	_, err = Verify(dir, 2, append(attested, strings.Repeat("0", 64)))
-	requireFault(t, "a contribution left out", err, fault.BadFile, "contributions of the transcript")
+	requireFault(t, "a contribution left out", err, fault.BadFile,
+		"contributions of the transcript")
 	_, err = Verify(dir, 3, nil)
-	requireFault(t, "k-1 contributions", err, fault.BadFile, "contributions of phase 1 (expected at least 3, actual 2)")
+	requireFault(t, "k-1 contributions", err, fault.BadFile,
+		"contributions of phase 1 (expected at least 3, actual 2)")
 	_, err = Verify(dir, 1, nil)
 	requireFault(t, "one party is no ceremony", err, fault.BadRequest, "minimum")
 }
@@ -104,7 +110,9 @@ func TestTooFewContributions(t *testing.T) {
 		if err := os.Remove(filepath.Join(dir, fileName(number, 2))); err != nil {
 			t.Fatal(err)
 		}
-		rewrite(t, dir, func(m *Manifest) { m.phase(number).Contributions = m.phase(number).Contributions[:1] })
+		rewrite(t, dir, func(m *Manifest) {
+			m.phase(number).Contributions = m.phase(number).Contributions[:1]
+		})
 		refused(t, "one contribution", dir, fmt.Sprintf("contributions of phase %d", number))
 	}
 	dir := filepath.Join(t.TempDir(), "ceremony")
@@ -119,8 +127,8 @@ func TestTooFewContributions(t *testing.T) {
 	refused(t, "phase 1 open", dir, "phase 1 of the ceremony is not closed")
 }
 
-// Any byte of any file counts: the transcript is refused, or it is another one (the last beacon, the free text of a
-// source), from which the key does not follow.
+// Any byte of any file counts: the transcript is refused, or it is another one (the last beacon,
+// the free text of a source), from which the key does not follow.
 func TestTamperedFiles(t *testing.T) {
 	honest := transcript(t, epochShape)
 	folder, _ := storedKey(t, epochShape)
@@ -166,7 +174,8 @@ func TestTamperedContributionWithFittingManifest(t *testing.T) {
 		data := read(t, dir, name)
 		begin := headerBytes + len("party 2")
 		l := layoutOf(circuit, number)
-		offsets := []int{0, len(magic), len(magic) + 2, len(magic) + 3, len(magic) + 7, len(magic) + 12, len(data) - 1,
+		offsets := []int{0, len(magic), len(magic) + 2, len(magic) + 3, len(magic) + 7,
+			len(magic) + 12, len(data) - 1,
 			begin + l.bytes, begin + l.bytes - 1, begin + l.bytes/2, begin + l.bytes/3}
 		for _, f := range l.fixed {
 			offsets = append(offsets, begin+f.offset)
@@ -190,7 +199,8 @@ func TestContributionThatIgnoresThePrevious(t *testing.T) {
 	for number := phase1; number <= phase2; number++ {
 		dir := transcript(t, epochShape)
 		elsewhere := filepath.Join(t.TempDir(), "other.bin")
-		if _, err := Contribute(filepath.Join(dir, fileName(number, 0)), elsewhere, "party 2"); err != nil {
+		if _, err := Contribute(filepath.Join(dir, fileName(number, 0)), elsewhere,
+			"party 2"); err != nil {
 			t.Fatal(err)
 		}
 		data, err := os.ReadFile(elsewhere)
@@ -203,7 +213,8 @@ func TestContributionThatIgnoresThePrevious(t *testing.T) {
 		rewrite(t, dir, unchanged)
 		refused(t, "made from the start", dir, "state that the contribution was made from")
 		// ... and with the challenge of the true predecessor written over its own.
-		first, err := load(filepath.Join(dir, fileName(number, 1)), circuit, header{phase: number, index: 1})
+		first, err := load(filepath.Join(dir, fileName(number, 1)), circuit,
+			header{phase: number, index: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -218,7 +229,8 @@ func TestContributionThatIgnoresThePrevious(t *testing.T) {
 func TestContributionWithoutChallenge(t *testing.T) {
 	dir := transcript(t, epochShape)
 	data := read(t, dir, fileName(phase1, 2))
-	put(t, dir, fileName(phase1, 2), append(data[:len(data)-challengeBytes-1:len(data)-challengeBytes-1], 0))
+	put(t, dir, fileName(phase1, 2),
+		append(data[:len(data)-challengeBytes-1:len(data)-challengeBytes-1], 0))
 	rewrite(t, dir, unchanged)
 	refused(t, "no challenge", dir, "bytes of the state")
 }
@@ -232,7 +244,8 @@ func TestRepeatedContribution(t *testing.T) {
 		again := func(name string) func(m *Manifest) {
 			return func(m *Manifest) {
 				p := m.phase(number)
-				p.Contributions = append(slices.Clone(p.Contributions[:2]), Contribution{Name: name})
+				p.Contributions = append(slices.Clone(p.Contributions[:2]),
+					Contribution{Name: name})
 			}
 		}
 		rewrite(t, dir, again("party 2"))
@@ -246,7 +259,8 @@ func TestRepeatedContribution(t *testing.T) {
 	}
 }
 
-// trivial is a contribution to phase 1 whose three secrets are 1: its proofs of knowledge are right.
+// trivial is a contribution to phase 1 whose three secrets are 1: its proofs of knowledge are
+// right.
 func trivial(t *testing.T, dir string) []byte {
 	t.Helper()
 	start := read(t, dir, fileName(phase1, 0))[headerBytes:]
@@ -321,20 +335,36 @@ func TestAlteredManifest(t *testing.T) {
 		change func(m *Manifest)
 		text   string
 	}{
-		"phase 1 reordered":     {swapped(phase1), "phase1-001.bin"},
-		"phase 2 reordered":     {swapped(phase2), "phase2-001.bin"},
-		"beacon of phase 1":     {func(m *Manifest) { m.Phase1.Beacon.Value = strings.Repeat("1e", 32) }, "phase2-000.bin is not the start"},
-		"same beacons":          {func(m *Manifest) { m.Phase2.Beacon.Value = m.Phase1.Beacon.Value }, "same beacon"},
-		"beacon of zeros":       {func(m *Manifest) { m.Phase2.Beacon.Value = strings.Repeat("0", 64) }, "beacon"},
+		"phase 1 reordered": {swapped(phase1), "phase1-001.bin"},
+		"phase 2 reordered": {swapped(phase2), "phase2-001.bin"},
+		"beacon of phase 1": {func(m *Manifest) {
+			m.Phase1.Beacon.Value = strings.Repeat("1e", 32)
+		}, "phase2-000.bin is not the start"},
+		"same beacons": {func(m *Manifest) {
+			m.Phase2.Beacon.Value = m.Phase1.Beacon.Value
+		}, "same beacon"},
+		"beacon of zeros": {func(m *Manifest) {
+			m.Phase2.Beacon.Value = strings.Repeat("0", 64)
+		}, "beacon"},
 		"short beacon":          {func(m *Manifest) { m.Phase2.Beacon.Value = "1f" }, "beacon"},
 		"beacon without source": {func(m *Manifest) { m.Phase2.Beacon.Source = "" }, "source"},
-		"phase 1 reopened":      {func(m *Manifest) { m.Phase1.Beacon = nil }, "before phase 1 was closed"},
-		"phase 2 reopened":      {func(m *Manifest) { m.Phase2.Beacon = nil }, "phase 2 of the ceremony is not closed"},
-		"name with a newline":   {func(m *Manifest) { m.Phase1.Contributions[0].Name = "a\nb" }, "name"},
-		"no list":               {func(m *Manifest) { m.Phase1.Contributions = nil }, "contributions of phase 1"},
-		"kind":                  {func(m *Manifest) { m.Kind = "none" }, "none"},
-		"slots":                 {func(m *Manifest) { m.Slots = 1 << 30 }, "slots"},
-		"format":                {func(m *Manifest) { m.Format = "provenance-ceremony/2" }, "format"},
+		"phase 1 reopened": {func(m *Manifest) {
+			m.Phase1.Beacon = nil
+		}, "before phase 1 was closed"},
+		"phase 2 reopened": {func(m *Manifest) {
+			m.Phase2.Beacon = nil
+		}, "phase 2 of the ceremony is not closed"},
+		"name with a newline": {func(m *Manifest) {
+			m.Phase1.Contributions[0].Name = "a\nb"
+		}, "name"},
+		"no list": {func(m *Manifest) {
+			m.Phase1.Contributions = nil
+		}, "contributions of phase 1"},
+		"kind":  {func(m *Manifest) { m.Kind = "none" }, "none"},
+		"slots": {func(m *Manifest) { m.Slots = 1 << 30 }, "slots"},
+		"format": {func(m *Manifest) {
+			m.Format = "provenance-ceremony/2"
+		}, "format"},
 	} {
 		dir := transcript(t, epochShape)
 		rewrite(t, dir, func(*Manifest) {})
@@ -378,7 +408,8 @@ func TestKeyThatDoesNotFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	requireFault(t, "a development key", result.RequireKey(development), fault.Mismatch, "")
-	for _, name := range []string{keys.FileSystem, keys.FileProver, keys.FileGnark, keys.FileWords, keys.FileBases, keys.FileInfo} {
+	for _, name := range []string{keys.FileSystem, keys.FileProver, keys.FileGnark, keys.FileWords,
+		keys.FileBases, keys.FileInfo} {
 		bad := t.TempDir()
 		if err := os.CopyFS(bad, os.DirFS(folder)); err != nil {
 			t.Fatal(err)
@@ -406,9 +437,12 @@ func TestContributeRefuses(t *testing.T) {
 	requireFault(t, "over a file", err, fault.BadFile, "exists already")
 	data := read(t, dir, fileName(phase1, 0))
 	for what, bad := range map[string][]byte{
-		"empty": {}, "truncated": data[:len(data)-1], "oversized": append(bytes.Clone(data), 0), "header only": data[:headerBytes],
-		"other circuit": append(append(bytes.Clone(data[:headerBytes-2]), data[headerBytes-2]^1), data[headerBytes-1:]...),
-		"huge domain":   append(append(bytes.Clone(data[:headerBytes+3*proofBytes]), bytes.Repeat([]byte{0x7f}, 8)...), data[headerBytes+3*proofBytes+8:]...),
+		"empty": {}, "truncated": data[:len(data)-1], "oversized": append(bytes.Clone(data), 0),
+		"header only": data[:headerBytes],
+		"other circuit": append(append(bytes.Clone(data[:headerBytes-2]), data[headerBytes-2]^1),
+			data[headerBytes-1:]...),
+		"huge domain": append(append(bytes.Clone(data[:headerBytes+3*proofBytes]),
+			bytes.Repeat([]byte{0x7f}, 8)...), data[headerBytes+3*proofBytes+8:]...),
 	} {
 		put(t, dir, "bad", bad)
 		_, err := Contribute(filepath.Join(dir, "bad"), out, "a")

@@ -12,8 +12,9 @@ import (
 	"provenance/zkprover/proof"
 )
 
-// WithGnark checks a proof by gnark's own verifier, as a differential. gnark takes one folded proof of knowledge and
-// would accept proofs whose shifts cancel in the fold, so this alone is not a verification.
+// WithGnark checks a proof by gnark's own verifier, as a differential. gnark takes one folded proof
+// of knowledge and would accept proofs whose shifts cancel in the fold, so this alone is not a
+// verification.
 func WithGnark(vk *groth16.VerifyingKey, p *proof.Proof) error {
 	folded := groth16.Proof{Ar: p.A, Bs: p.B, Krs: p.C, Commitments: p.Commitments}
 	if len(p.Commitments) > 0 {
@@ -21,7 +22,8 @@ func WithGnark(vk *groth16.VerifyingKey, p *proof.Proof) error {
 		if err != nil {
 			return err
 		}
-		if _, err := folded.CommitmentPok.Fold(p.Knowledge, challenge, ecc.MultiExpConfig{NbTasks: 1}); err != nil {
+		if _, err := folded.CommitmentPok.Fold(p.Knowledge, challenge,
+			ecc.MultiExpConfig{NbTasks: 1}); err != nil {
 			return err
 		}
 	}

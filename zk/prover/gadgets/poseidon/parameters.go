@@ -43,8 +43,9 @@ func newParameters(inputs int) *parameters {
 	return p
 }
 
-// cauchy is the matrix 1/(x_i + y_j). The first draw is used: for circomlib's parameter sets it has distinct x and y
-// and passes the paper's tests against subspace trails, so the reference script does not draw again.
+// cauchy is the matrix 1/(x_i + y_j). The first draw is used: for circomlib's parameter sets it has
+// distinct x and y and passes the paper's tests against subspace trails, so the reference script
+// does not draw again.
 func cauchy(g *grain, width int) matrix {
 	x, y := make([]fr.Element, width), make([]fr.Element, width)
 	for i := range x {
