@@ -23,10 +23,10 @@ from eth_utils.crypto import keccak
 from provenance.encoding import parse_json
 from provenance.errors import InputError
 from provenance.ids import KeyId
+from provenance.statements import MAX_RECORDS
 from provenance_zk.field import R, parse_word, to_word
 from provenance_zk.kinds import KINDS, public_names
 
-MAX_RECORDS = 16**6
 EPOCH_MASK = 0b110  # knowledge of U and P; D passed its check at registration
 LINK_MASK = 0b000  # U is infinity, P is computed by the ledger, D passed at registration
 FULL_MASK = 0b111

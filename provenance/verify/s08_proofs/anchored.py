@@ -7,17 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from provenance.artifacts.tensors import SCALE_UNIT, STAGES, DType, Layout, TensorTable
+from provenance.artifacts.tensors import SCALE_UNIT, DType, Layout, TensorTable
 from provenance.digest import Digest
 from provenance.errors import VerificationError
 from provenance.ids import to_hex
 from provenance.judgement.facts import ModelAnchoringFacts, TableFacts
 from provenance.log.record import Record
+from provenance.statements import STAGES, quantization_kind
 from provenance.verify.s08_proofs.run import Run
 
-# What `quantize` records call a file's format, and the kind of key that proves about it
-# (docs/formats/statements.md, "Kinds").
-KINDS = {"Q8_0": 6, "int8": 7}
 _PLAIN_DECIMAL = re.compile(r"[0-9]{1,6}(\.[0-9]{1,40})?")
 _TABLES = {"merge": ("base", "adapter", "merged"), "quantize": ("merged",)}
 
@@ -153,12 +151,15 @@ def _check_artifact(anchored: Anchored) -> None:
         raise VerificationError(
             "anchoring is about another artifact", where=stage, expected=expected, actual=actual
         )
+    if not quantizes:
+        return
     quantization = lineage.quantize.fields["quantization"]
-    if quantizes and facts.kind != KINDS.get(quantization):
+    kind = quantization_kind(quantization)
+    if facts.kind != kind.number:
         raise VerificationError(
             "anchoring's proofs are about another format than the file's",
             where=stage,
-            expected=f"{quantization}: kind {KINDS.get(quantization)}",
+            expected=f"{quantization}: kind {kind.number}",
             actual=f"kind {facts.kind}",
         )
 

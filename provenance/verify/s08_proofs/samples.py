@@ -6,12 +6,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
-from provenance.artifacts.tensors import STAGES, Tensor
+from provenance.artifacts.tensors import Tensor
 from provenance.judgement.verdict import Grade
 from provenance.log.record import Record
+from provenance.statements import STAGES, kind_numbered
 from provenance.verify.claims import Stopped
 from provenance.verify.protocols import Opening, SampleEvidence, Sampling
-from provenance.verify.s08_proofs.anchored import KINDS, Anchored, last_sample, read_anchored
+from provenance.verify.s08_proofs.anchored import Anchored, last_sample, read_anchored
 from provenance.verify.s08_proofs.run import Run
 from provenance.verify.s08_proofs.ties import add_ties
 
@@ -22,9 +23,9 @@ _TEXT = {
     "merged weights",
 }
 _EDGES = {"merge": "merged_from", "quantize": "quantized_from"}
-# What proofs of a kind leave open.
+# By name of the kind: what its proofs leave open.
 _NOT_SHOWN = {
-    KINDS["int8"]: "; that each row's stored maximum is that of the whole row is not shown by them"
+    "int8": "; that each row's stored maximum is that of the whole row is not shown by them",
 }
 
 
@@ -56,7 +57,8 @@ def _check_stage(run: Run, stage: str, record: Record) -> None:
             with suppress(Stopped):  # says nothing about the blocks that the chain drew
                 _check_opening(run, stage, evidence, opening)
         report.upgrade(_EDGES[stage], Grade.PROVEN, _note(run, stage, sampling))
-        text = f"{_TEXT[stage]}: {_describe(sampling)}{_NOT_SHOWN.get(anchored.facts.kind, '')}"
+        open_ = _NOT_SHOWN.get(kind_numbered(anchored.facts.kind).name, "")
+        text = f"{_TEXT[stage]}: {_describe(sampling)}{open_}"
         report.holds(id_, text, **_figures(sampling))
 
 

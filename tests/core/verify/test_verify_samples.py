@@ -17,9 +17,6 @@ from provenance.judgement.policy import Policy, SampleBar
 from provenance.judgement.verdict import Grade, Status, Verdict
 from provenance.log.record import Record
 from provenance.verify import Artifact, Options, Verifier, verify_artifact
-from provenance.verify.s08_proofs.anchored import KINDS
-from provenance_zk.kinds import KINDS as STATEMENTS
-from provenance_zk.weights.samples import QUANTIZATIONS
 from tests.support.memory_chain import IDENTITY
 from tests.support.memory_run import BASE, MERGED, MODEL, OWNER, TIME, TRUST, MemoryRun
 
@@ -274,12 +271,6 @@ def test_what_does_not_belong_together_fails(name: str) -> None:
     verdict = judge(sampled.run())
     assert verdict.status is Status.FAILED
     assert claim(verdict, id_).holds is False
-
-
-def test_formats_are_those_of_the_statements() -> None:
-    assert {QUANTIZATIONS[name]: number for name, number in KINDS.items()} == {
-        kind: STATEMENTS[kind].number for kind in ("q8_0", "int8")
-    }
 
 
 def base_weights(folder: Path) -> Path:
