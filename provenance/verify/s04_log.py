@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from provenance.errors import ProvenanceError, UnavailableError, VerificationError
-from provenance.ids import RunId, to_hex
+from provenance.ids import to_hex
 from provenance.judgement.facts import ClaimFacts, HeadFacts, RunFacts
 from provenance.log.record import Record
 from provenance.log.tree import Head
@@ -48,7 +48,7 @@ def check_log(case: Case, chain: Chain, claim: ClaimFacts) -> Log:
         Stopped: no evidence of the run is at hand, or it is not that log.
     """
     report = case.report
-    candidates = case.verifier.source.candidates(RunId(claim.run_id))
+    candidates = case.verifier.source.candidates(claim.run_id)
     if not candidates:
         report.unchecked(
             "release.logged",

@@ -13,11 +13,9 @@ from provenance.errors import VerificationError
 from provenance.ids import to_hex
 from provenance.judgement.facts import ModelAnchoringFacts, TableFacts
 from provenance.log.record import Record
-from provenance.statements import KINDS, STAGES
+from provenance.statements import STAGES, quantization_kind
 from provenance.verify.s08_proofs.run import Run
 
-# Number of the kind that proves about files of a format, by what `quantize` records call it.
-_NUMBERS = {kind.quantization: kind.number for kind in KINDS.values() if kind.quantization}
 _PLAIN_DECIMAL = re.compile(r"[0-9]{1,6}(\.[0-9]{1,40})?")
 _TABLES = {"merge": ("base", "adapter", "merged"), "quantize": ("merged",)}
 
@@ -153,12 +151,15 @@ def _check_artifact(anchored: Anchored) -> None:
         raise VerificationError(
             "anchoring is about another artifact", where=stage, expected=expected, actual=actual
         )
+    if not quantizes:
+        return
     quantization = lineage.quantize.fields["quantization"]
-    if quantizes and facts.kind != _NUMBERS.get(quantization):
+    kind = quantization_kind(quantization)
+    if facts.kind != kind.number:
         raise VerificationError(
             "anchoring's proofs are about another format than the file's",
             where=stage,
-            expected=f"{quantization}: kind {_NUMBERS.get(quantization)}",
+            expected=f"{quantization}: kind {kind.number}",
             actual=f"kind {facts.kind}",
         )
 

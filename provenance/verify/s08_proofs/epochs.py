@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from provenance.errors import VerificationError
-from provenance.ids import RunId, from_hex, to_hex
+from provenance.ids import from_hex, to_hex
 from provenance.judgement.facts import AnchoringFacts, DatasetFacts
 from provenance.judgement.verdict import Grade
 from provenance.order import epoch_order
@@ -143,7 +143,7 @@ def _evidence(
         raise VerificationError("evidence lacks the bases of P", where=f"keys/{key}/p_bases.bin")
     facts = run.log.run
     return EpochEvidence(
-        run_id=RunId(facts.run_id),
+        run_id=facts.run_id,
         seed=facts.seed,
         epoch=use.epoch,
         number=record.fields["number"],

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from provenance.errors import InputError, VerificationError
-from provenance.ids import DatasetId, to_hex
+from provenance.ids import to_hex
 from provenance.judgement.facts import DatasetFacts
 from provenance.verify.protocols import RegistrationEvidence
 from provenance.verify.s08_proofs.run import Run
@@ -70,7 +70,7 @@ def _evidence(run: Run, facts: DatasetFacts, value: Mapping[str, Any]) -> Regist
     except (KeyError, TypeError, ValueError) as error:
         raise InputError("registration.json is malformed", where="points") from error
     return RegistrationEvidence(
-        dataset_id=DatasetId(run.log.run.dataset_id),
+        dataset_id=run.log.run.dataset_id,
         dataset=facts,
         identity=run.chain.identity,
         epoch_words=run.pinned_key(facts.epoch_key, "epoch"),

@@ -7,10 +7,9 @@ from contextlib import suppress
 from dataclasses import replace
 
 from provenance.artifacts.tensors import Tensor
-from provenance.ids import RunId
 from provenance.judgement.verdict import Grade
 from provenance.log.record import Record
-from provenance.statements import KINDS, STAGES
+from provenance.statements import STAGES, kind_numbered
 from provenance.verify.claims import Stopped
 from provenance.verify.protocols import Opening, SampleEvidence, Sampling
 from provenance.verify.s08_proofs.anchored import Anchored, last_sample, read_anchored
@@ -24,11 +23,9 @@ _TEXT = {
     "merged weights",
 }
 _EDGES = {"merge": "merged_from", "quantize": "quantized_from"}
-# What proofs of a kind leave open.
+# By name of the kind: what its proofs leave open.
 _NOT_SHOWN = {
-    KINDS[
-        "int8"
-    ].number: "; that each row's stored maximum is that of the whole row is not shown by them"
+    "int8": "; that each row's stored maximum is that of the whole row is not shown by them",
 }
 
 
@@ -60,7 +57,8 @@ def _check_stage(run: Run, stage: str, record: Record) -> None:
             with suppress(Stopped):  # says nothing about the blocks that the chain drew
                 _check_opening(run, stage, evidence, opening)
         report.upgrade(_EDGES[stage], Grade.PROVEN, _note(run, stage, sampling))
-        text = f"{_TEXT[stage]}: {_describe(sampling)}{_NOT_SHOWN.get(anchored.facts.kind, '')}"
+        open_ = _NOT_SHOWN.get(kind_numbered(anchored.facts.kind).name, "")
+        text = f"{_TEXT[stage]}: {_describe(sampling)}{open_}"
         report.holds(id_, text, **_figures(sampling))
 
 
@@ -123,7 +121,7 @@ def _evidence(anchored: Anchored) -> SampleEvidence:
     verifier, run_id = run.case.verifier, run.log.run.run_id
     snapshot, stage = run.chain.snapshot, anchored.stage
     return SampleEvidence(
-        run_id=RunId(run_id),
+        run_id=run_id,
         number=anchored.number,
         anchoring=facts,
         anchorings=snapshot.model_anchoring_count(run_id, STAGES[stage]),

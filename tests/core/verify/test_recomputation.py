@@ -11,10 +11,11 @@ import pytest
 
 from provenance.artifacts.content import content_digest
 from provenance.errors import NotFound, VerificationError
+from provenance.judgement.policy import DEFAULT_REQUIRED, Policy
 from provenance.judgement.verdict import Claim, Grade, Status, Verdict
 from provenance.log.record import Record
 from provenance.verify import Artifact, Options, Verifier, verify_artifact
-from provenance.verify.protocols import Difference
+from provenance.verify.protocols import BatchCount, Difference
 from tests.support.memory_run import MODEL, MemoryRun
 
 FILE = Path("model.q")
@@ -178,14 +179,29 @@ def test_other_weights_than_the_logged_ones_fail(tmp_path: Path, changed: str, i
     assert changed in claim.text
 
 
-class Answering:
-    """A `DataChecker` that raises."""
+class Checker:
+    """A `DataChecker` with a given answer."""
 
-    def __init__(self, error: Exception) -> None:
-        self._error = error
+    def __init__(self, answer: BatchCount | Exception) -> None:
+        self._answer = answer
 
-    def check_batches(self, records: object) -> Any:
-        raise self._error
+    def check_batches(self, records: object) -> BatchCount:
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+
+def test_undetermined_batches_are_not_checked_and_never_failed() -> None:
+    required = Policy(require=DEFAULT_REQUIRED | {"batches.recomputed"})
+    assert MemoryRun().judge(required, data=Checker(BatchCount(3, 0))).status is Status.VERIFIED
+    verdict = MemoryRun().judge(data=Checker(BatchCount(2, 1)))
+    assert verdict.status is Status.VERIFIED
+    (claim,) = (c for c in verdict.not_checked if c.id == "batches.recomputed")
+    assert "2 batches recomputed" in str(claim.needs)
+    assert "1 undetermined" in str(claim.needs)
+    assert (
+        MemoryRun().judge(required, data=Checker(BatchCount(2, 1))).status is Status.INDETERMINATE
+    )
 
 
 @pytest.mark.parametrize(
@@ -199,6 +215,6 @@ class Answering:
 def test_missing_salts_accuse_nobody_and_another_batch_does(
     error: Exception, holds: bool | None, status: Status
 ) -> None:
-    verdict = MemoryRun().judge(data=Answering(error))
+    verdict = MemoryRun().judge(data=Checker(error))
     (claim,) = claims(verdict, "batches.recomputed")
     assert (claim.holds, verdict.status) == (holds, status)
