@@ -136,7 +136,7 @@ def describe(sampling: Sampling) -> str:
 
 def _anchoring(ctx: Context, stage: str, record: Record) -> ModelAnchoringFacts:
     run, number = need(ctx.run), record.fields["number"]
-    models = ctx.trust.models
+    models = ctx.trust.contracts.get("models")
     where = f"{stage} anchoring {number}"
     if models is None:
         raise VerificationError(
@@ -294,7 +294,7 @@ def _evidence(
         anchoring=facts,
         anchorings=need(ctx.snapshot).model_anchoring_count(run.run_id, STAGES[stage]),
         chain_id=identity.chain_id,
-        contract=need(ctx.trust.models).address,
+        contract=ctx.trust.contracts["models"].address,
         draw_hash=ctx.reader.block(facts.draw_block).hash,
         base=tables.get("base"),
         adapter=tables.get("adapter"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from provenance.errors import NotFound, ProvenanceError, UnavailableError, VerificationError
+from provenance.ids import RunId
 from provenance.judgement.facts import ClaimFacts
 from provenance.judgement.trust import Trust
 from provenance.judgement.verdict import Edge, Grade
@@ -54,8 +55,8 @@ def step_4_chain(ctx: Context) -> bool:
         "chain.pinned",
         f"chain {identity.chain_id}, genesis and the contracts' code as pinned",
         genesis=identity.genesis,
-        registry=identity.registry,
-        ledger=identity.ledger,
+        registry=identity.contracts["registry"].address,
+        ledger=identity.contracts["ledger"].address,
     )
     ctx.snapshot = ctx.reader.final()
     return True
@@ -104,7 +105,7 @@ def step_2_release(ctx: Context) -> bool:
     )
 
 
-def _is_revoked(ctx: Context, run_id: bytes, index: int, what: str) -> bool:
+def _is_revoked(ctx: Context, run_id: RunId, index: int, what: str) -> bool:
     """Whether a record was revoked; if so the claim says when and why."""
     revoked = need(ctx.snapshot).revocation(run_id, index)
     if revoked is not None:
@@ -250,7 +251,7 @@ def _check_heads(ctx: Context) -> str:
             actual=opening.type,
         )
     tree = Tree(r.entry for r in records)
-    domain = Domain(ctx.trust.chain_id, ctx.trust.registry.address)
+    domain = Domain(ctx.trust.chain_id, ctx.trust.contracts["registry"].address)
     final = need(need(ctx.snapshot).head(claim.run_id, claim.seq))
     covered = False
     heads = [
@@ -345,7 +346,7 @@ def _check_opening(ctx: Context) -> str:
     return f"opened before training, seed drawn from block {run.draw_block}; {len(ctx.siblings)} sibling runs on this dataset"
 
 
-def _siblings(ctx: Context) -> list[bytes]:
+def _siblings(ctx: Context) -> list[RunId]:
     """Other runs of the owner on the same dataset: whoever opens many keeps the seed that suits."""
     run, snapshot = need(ctx.run), need(ctx.snapshot)
     result = []

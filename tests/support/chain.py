@@ -24,7 +24,6 @@ from provenance.verify import Options, verify
 from provenance.verify.evidence import FolderSource
 from provenance.verify.protocols import Difference
 from provenance_cli.setup.deployment import deploy_all, write_trust
-from provenance_cli.wiring import addresses_of
 from provenance_zk.checker import Engine, ProofChecker, ProverEngine
 from provenance_zk.prover.client import ZkProver, find_binary
 from provenance_zk.prover.keys import find_key
@@ -139,7 +138,7 @@ class Lab:
 
     def reader(self, trust: Trust | None = None) -> Reader:
         trust = trust or self.trust
-        return Reader(self.chain.rpc(), addresses_of(trust), trust.confirmations)
+        return Reader(self.chain.rpc(), trust.addresses, trust.confirmations)
 
     def mine(self, blocks: int = 3) -> None:
         """Make everything sent so far final."""

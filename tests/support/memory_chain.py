@@ -13,12 +13,14 @@ from dataclasses import dataclass, field, replace
 
 from provenance.encoding import release_entry
 from provenance.errors import RejectedError, UnavailableError, VerificationError
+from provenance.ids import Address
 from provenance.judgement.facts import (
     ZERO_WORD,
     AnchoringFacts,
     BlockRef,
     ChainIdentity,
     ClaimFacts,
+    Contract,
     DatasetFacts,
     HeadFacts,
     ModelAnchoringFacts,
@@ -27,9 +29,9 @@ from provenance.judgement.facts import (
 )
 from provenance.merkle import EMPTY_ROOT, verify_consistency, verify_inclusion
 
-IDENTITY = ChainIdentity(
-    31337, "0x" + "11" * 32, "0x" + "aa" * 20, "0x" + "22" * 32, "0x" + "bb" * 20, "0x" + "33" * 32
-)
+REGISTRY = Contract(Address("0x" + "aa" * 20), "0x" + "22" * 32)
+LEDGER = Contract(Address("0x" + "bb" * 20), "0x" + "33" * 32)
+IDENTITY = ChainIdentity(31337, "0x" + "11" * 32, {"registry": REGISTRY, "ledger": LEDGER})
 FINALITY_BLOCKS = 2
 
 

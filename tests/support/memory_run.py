@@ -15,7 +15,7 @@ from provenance.artifacts.tensors import Tensor
 from provenance.digest import Digest, sha256
 from provenance.judgement.facts import DatasetFacts
 from provenance.judgement.policy import Policy
-from provenance.judgement.trust import Contract, Key, Publisher, Trust
+from provenance.judgement.trust import Key, Publisher, Trust
 from provenance.judgement.verdict import Verdict
 from provenance.log.anchoring import SignedHead
 from provenance.log.record import Record
@@ -31,12 +31,12 @@ from provenance.verify.protocols import (
     SampleEvidence,
     Sampling,
 )
-from tests.support.memory_chain import IDENTITY, MemoryChain, hashed
+from tests.support.memory_chain import IDENTITY, REGISTRY, MemoryChain, hashed
 
 TIME = "2026-01-02T03:04:05Z"
 KEY = Account.from_key(b"\x01" * 32)
 OWNER = KEY.address.lower()
-DOMAIN = Domain(IDENTITY.chain_id, IDENTITY.registry)
+DOMAIN = Domain(IDENTITY.chain_id, REGISTRY.address)
 COUNT = 12
 EPOCH_KEY, TREE_KEY, DATASET = b"\xe0" * 32, b"\xe1" * 32, b"\xda" * 32
 MODEL, BASE, ADAPTER, MERGED = (sha256(x) for x in (b"model", b"base", b"adapter", b"merged"))
@@ -45,8 +45,7 @@ TRUST = Trust(
     IDENTITY.chain_id,
     IDENTITY.genesis,
     None,
-    Contract(IDENTITY.registry, IDENTITY.registry_code_hash),
-    Contract(IDENTITY.ledger, IDENTITY.ledger_code_hash),
+    IDENTITY.contracts,
     (Key("0x" + EPOCH_KEY.hex(), "epoch", "dev"), Key("0x" + TREE_KEY.hex(), "tree", "dev")),
     (Publisher(OWNER, "me"),),
     sha256(b"trust"),

@@ -21,7 +21,7 @@ from provenance.chain.session import (
     manager_for,
 )
 from provenance.errors import ConfigError, ProvenanceError
-from provenance.judgement.trust import Contract, Key, Publisher, render
+from provenance.judgement.trust import Key, Publisher, render
 from provenance.layout import write_atomically
 from provenance.progress import Say
 from provenance.settings import Settings
@@ -171,14 +171,9 @@ def write_trust(settings: Settings, deployment: Deployment, path: Path, key: str
     """A trust file for one's own deployment: this chain, these contracts, their keys, one's own key as publisher."""
     text = render(
         "local" if settings.rpc_url is None else "test",
-        deployment.chain_id,
-        deployment.genesis,
-        Contract(deployment.registry, deployment.registry_code_hash),
-        Contract(deployment.ledger, deployment.ledger_code_hash),
+        deployment.chain,
         tuple(_trusted_key(settings, k.vk_id, k.kind) for k in deployment.keys),
         (Publisher(address_of(key_path(settings, key)), key),),
-        audits=Contract(deployment.audits, deployment.audits_code_hash),
-        models=Contract(deployment.models, deployment.models_code_hash),
     )
     write_atomically(path, text.encode())
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from provenance.artifacts.tensors import DType, Layout, Tensor, TensorTable
-from provenance.judgement.facts import ZERO_WORD, ModelAnchoringFacts, TableFacts
+from provenance.ids import Address
+from provenance.judgement.facts import ZERO_WORD, Contract, ModelAnchoringFacts, TableFacts
 from provenance.judgement.policy import Policy, SampleBar
-from provenance.judgement.trust import Contract
 from provenance.judgement.verdict import Grade, Status, Verdict
 from provenance.log.record import Record
 from provenance.verify import Options, verify_artifact
@@ -23,7 +23,7 @@ from provenance_zk.weights.samples import QUANTIZATIONS
 from tests.support.memory_chain import IDENTITY
 from tests.support.memory_run import MERGED, MODEL, OWNER, TIME, TRUST, MemoryRun
 
-MODELS = Contract("0x" + "cc" * 20, "0x" + "44" * 32)
+MODELS = Contract(Address("0x" + "cc" * 20), "0x" + "44" * 32)
 NAMES = ["a.weight", "b.weight"]
 NONE = TableFacts(ZERO_WORD, 0)
 
@@ -101,10 +101,8 @@ class Sampled:
 
     def run(self) -> MemoryRun:
         run = MemoryRun(self._add)
-        run.trust = replace(TRUST, models=MODELS)
-        run.chain.answering = replace(
-            IDENTITY, models=MODELS.address, models_code_hash=MODELS.code_hash
-        )
+        run.trust = replace(TRUST, contracts={**TRUST.contracts, "models": MODELS})
+        run.chain.answering = replace(IDENTITY, contracts=run.trust.contracts)
         run.evidence.tables = {
             "merge": {n: t.to_json() for n, t in TABLES.items()},
             "quantize": {"merged": TABLES["merged"].to_json()},

@@ -10,14 +10,14 @@ import pytest
 
 from provenance.digest import sha256
 from provenance.errors import RejectedError, UnavailableError
-from provenance.judgement.facts import ClaimFacts
+from provenance.ids import NO_ADDRESS, Address
+from provenance.judgement.facts import ChainIdentity, ClaimFacts, Contract
 from provenance.judgement.policy import CLAIMS, DEFAULT_REQUIRED, Policy
-from provenance.judgement.trust import Contract
 from provenance.judgement.verdict import Status
 from provenance.log.record import Record
 from provenance.verify.protocols import BatchCount
 from provenance.verify.steps import STEPS
-from tests.support.memory_chain import MemoryChain, MemorySnapshot
+from tests.support.memory_chain import IDENTITY, MemoryChain, MemorySnapshot
 from tests.support.memory_run import DATASET, MODEL, OWNER, TIME, MemoryRun
 from tests.support.spine import failing
 
@@ -279,14 +279,28 @@ def test_an_endpoint_that_lies_about_a_claims_place_fails_and_does_not_crash() -
         assert (verdict.status, failing(verdict)) == (Status.FAILED, ["release.logged"])
 
 
+def answering(name: str, contract: Contract | None) -> ChainIdentity:
+    """The honest chain, but for what it says of one contract."""
+    others = {n: c for n, c in IDENTITY.contracts.items() if n != name}
+    return replace(IDENTITY, contracts=others | ({name: contract} if contract else {}))
+
+
 @pytest.mark.parametrize(
-    "field", ["chain_id", "genesis", "registry", "registry_code_hash", "ledger", "ledger_code_hash"]
+    "identity",
+    [
+        replace(IDENTITY, chain_id=5),
+        replace(IDENTITY, genesis="0x" + "00" * 32),
+        *(
+            answering(name, replace(IDENTITY.contracts[name], **change))
+            for name in ("registry", "ledger")
+            for change in ({"address": NO_ADDRESS}, {"code_hash": "0x" + "00" * 32})
+        ),
+    ],
+    ids=["chain_id", "genesis", "registry", "registry code", "ledger", "ledger code"],
 )
-def test_a_chain_that_differs_from_the_pinned_one_fails(field: str) -> None:
+def test_a_chain_that_differs_from_the_pinned_one_fails(identity: ChainIdentity) -> None:
     run = MemoryRun()
-    run.chain.answering = replace(
-        run.chain.answering, **{field: 5 if field == "chain_id" else "0x" + "00" * 20}
-    )
+    run.chain.answering = identity
     verdict = run.judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["chain.pinned"])
 
@@ -294,31 +308,27 @@ def test_a_chain_that_differs_from_the_pinned_one_fails(field: str) -> None:
 @pytest.mark.parametrize("name", ["audits", "models"])
 def test_statement_contracts_are_compared_where_they_are_pinned(name: str) -> None:
     """An endpoint that reports another code, another address or none is not the pinned chain; what is not pinned is not compared."""
-    pinned = Contract("0x" + "cc" * 20, "0x" + "44" * 32)
-    for address, code_hash in (
-        (pinned.address, "0x" + "00" * 32),
-        ("0x" + "00" * 20, pinned.code_hash),
-        (None, None),
+    pinned = Contract(Address("0x" + "cc" * 20), "0x" + "44" * 32)
+    for other in (
+        replace(pinned, code_hash="0x" + "00" * 32),
+        replace(pinned, address=NO_ADDRESS),
+        None,
     ):
         run = MemoryRun()
-        run.chain.answering = replace(
-            run.chain.answering, **{name: address, f"{name}_code_hash": code_hash}
-        )
+        run.chain.answering = answering(name, other)
         assert run.judge().status is Status.VERIFIED
-        run.trust = replace(run.trust, **{name: pinned})
+        run.trust = replace(run.trust, contracts={**run.trust.contracts, name: pinned})
         verdict = run.judge()
         assert (verdict.status, failing(verdict)) == (Status.FAILED, ["chain.pinned"])
-    run.chain.answering = replace(
-        run.chain.answering, **{name: pinned.address, f"{name}_code_hash": pinned.code_hash}
-    )
+    run.chain.answering = answering(name, pinned)
     assert run.judge().status is Status.VERIFIED
 
 
 def test_addresses_are_compared_without_their_checksum_case() -> None:
     run = MemoryRun()
-    run.chain.answering = replace(
-        run.chain.answering, registry=run.chain.answering.registry.upper().replace("0X", "0x")
-    )
+    pinned = IDENTITY.contracts["registry"]
+    shouted = Address(pinned.address.upper().replace("0X", "0x"))
+    run.chain.answering = answering("registry", replace(pinned, address=shouted))
     assert run.judge().status is Status.VERIFIED
 
 

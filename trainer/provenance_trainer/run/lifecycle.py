@@ -19,13 +19,13 @@ from provenance.artifacts.manifest import manifest_of
 from provenance.dataset.committed import CommittedDataset
 from provenance.dataset.saltstore import SaltStore, load_key
 from provenance.errors import Conflict, InputError, VerificationError
+from provenance.ids import DatasetId, RunId
 from provenance.layout import RunFolder, read_json, write_json
 from provenance.log.anchoring import Anchorer, AnchorThread
 from provenance.log.journal import Journal
 from provenance.log.record import Record
 from provenance.log.tree import read_records
 from provenance.settings import Settings
-from provenance.signing import sign_head
 from provenance_trainer.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ ZERO_ADDRESS = "0x" + "00" * 20
 class Opened:
     """A run whose seed is drawn. `run_id` is None for an unregistered one."""
 
-    run_id: bytes | None
+    run_id: RunId | None
     seed: bytes
 
 
@@ -106,7 +106,9 @@ def _require_startable(folder: RunFolder, resume: bool) -> None:
         )
 
 
-def _connect(config: TrainConfig, settings: Settings, key: str, say: Say) -> tuple[Session, bytes]:
+def _connect(
+    config: TrainConfig, settings: Settings, key: str, say: Say
+) -> tuple[Session, DatasetId]:
     from provenance.chain.session import Session
     from provenance_zk.training.registration import require_registration
 
@@ -122,7 +124,7 @@ def _create_journal(
     base: BaseModel,
     dataset: CommittedDataset,
     session: Session | None,
-    dataset_id: bytes | None,
+    dataset_id: DatasetId | None,
 ) -> Journal:
     from provenance_trainer.record.preregistration import open_record
 
@@ -154,7 +156,7 @@ def _open_run(
     config: TrainConfig,
     base: BaseModel,
     session: Session | None,
-    dataset_id: bytes | None,
+    dataset_id: DatasetId | None,
     say: Say,
 ) -> Opened:
     """Register the run and draw its seed, or find both in the journal."""
@@ -181,12 +183,12 @@ def _open_run(
             "ledger": deployment.ledger,
         }
     write_json(folder.info, info)
-    return Opened(
-        bytes.fromhex(run_id[2:]) if run_id else None, bytes.fromhex(seed.fields["seed"][2:])
-    )
+    return Opened(RunId.parse(run_id) if run_id else None, bytes.fromhex(seed.fields["seed"][2:]))
 
 
-def _draw(opening: Record, session: Session | None, dataset_id: bytes | None, say: Say) -> Record:
+def _draw(
+    opening: Record, session: Session | None, dataset_id: DatasetId | None, say: Say
+) -> Record:
     if session is None or dataset_id is None:
         say("unregistered run: the seed is local, so the order is not pre-registered")
         return Record.make("seed", seed="0x" + os.urandom(32).hex(), source="local")
@@ -240,15 +242,7 @@ def _anchor_thread(
 ) -> AnchorThread | None:
     if session is None or opened.run_id is None:
         return None
-    anchorer = Anchorer(
-        opened.run_id,
-        folder.journal,
-        folder.heads,
-        folder.nodes,
-        session,
-        lambda head: sign_head(session.account, head, session.domain),
-        lambda: journal.durable,
-    )
+    anchorer = Anchorer(opened.run_id, folder, session, lambda: journal.durable)
     return AnchorThread(anchorer, config.provenance.anchor_interval_s, say)
 
 
