@@ -122,7 +122,7 @@ def _measure(config: Any, folder: Path) -> None:
         prover,
         facts=ManifestFacts(source="synthetic", licence="none"),
     )
-    session = Session(config, progress=quiet)
+    session = Session(config, say=quiet)
     meter = Meter(session)
     deployment = session.deployment
     keys = Keys(

@@ -155,7 +155,7 @@ def _measure(config: Any, folder: Path) -> None:
     rows = [{"text": " ".join([row["text"]] * 8)} for row in synthetic_rows(RECORDS)]
     facts = ManifestFacts(source="synthetic", licence="none", text_column="text")
     commit_dataset(rows, folder / "data", key, ZkProver(find_binary()), facts=facts)
-    session = Session(config, progress=quiet)
+    session = Session(config, say=quiet)
     training = TrainConfig(
         dataset_name=str(folder / "data"),
         output_dir=str(folder / "out"),

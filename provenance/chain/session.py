@@ -21,10 +21,9 @@ from provenance.errors import NotFound, RejectedError, UnavailableError
 from provenance.judgement.facts import ZERO_WORD, ChainSnapshot, ModelAnchoringFacts
 from provenance.log.anchoring import Committed
 from provenance.log.tree import Head
+from provenance.progress import Say, silent
 from provenance.settings import Settings
 from provenance.signing import Domain, load_key, read_password
-
-Progress = Callable[[str], None]
 
 
 def embedded(settings: Settings) -> EmbeddedChain:
@@ -75,9 +74,7 @@ class OpenedRun:
 class Session:
     """Writes for one account. Every method may be repeated: what is on chain already is found, not sent again."""
 
-    def __init__(
-        self, settings: Settings, key: str = "default", progress: Progress = lambda _: None
-    ) -> None:
+    def __init__(self, settings: Settings, key: str = "default", say: Say = silent) -> None:
         self.rpc, self.mine = connect(settings)
         self.deployment = load_deployment(settings)
         require_same_chain(self.rpc, self.deployment)
@@ -85,7 +82,7 @@ class Session:
         self.manager = manager_for(settings, self.rpc, self.account)
         self.writer = Writer(self.rpc, self.deployment.addresses, self.manager, self.mine)
         self.reader = Reader(self.rpc, self.deployment.addresses)
-        self._progress = progress
+        self._say = say
 
     @property
     def address(self) -> str:
@@ -125,7 +122,7 @@ class Session:
             if self.mine is not None:
                 self.mine(number - latest)
             else:
-                self._progress(f"waiting for block {number} (now {latest})")
+                self._say(f"waiting for block {number} (now {latest})")
                 time.sleep(2.0)
 
     def committed(self, run_id: bytes) -> Committed:
