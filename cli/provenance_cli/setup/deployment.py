@@ -14,7 +14,6 @@ from provenance.chain.deploy import (
     sources_digest,
 )
 from provenance.chain.session import (
-    Progress,
     connect,
     deployment_path,
     embedded,
@@ -24,6 +23,7 @@ from provenance.chain.session import (
 from provenance.errors import ConfigError, ProvenanceError
 from provenance.judgement.trust import Contract, Key, Publisher, render
 from provenance.layout import write_atomically
+from provenance.progress import Say
 from provenance.settings import Settings
 from provenance.signing import address_of, load_key, read_password
 from provenance_zk.kinds import KINDS, RANK_UNIT, RANKS
@@ -100,7 +100,7 @@ def deploy_all(
     settings: Settings,
     slots: int,
     key: str,
-    progress: Progress,
+    progress: Say,
     more: Sequence[KeyShape] = (),
     *,
     ceremony: bool = False,
