@@ -35,7 +35,7 @@ from provenance_trainer.model.weights import Weights
 from provenance_trainer.record.preregistration import open_record
 from provenance_trainer.run.derived import log_merge, log_quantize
 from tests.support import training as support
-from tests.support.adapters import make_adapter
+from tests.trainer.adapters import make_adapter
 
 # The file: "TOY1", the claims as lines, an empty line, then the sign of each weight as a byte.
 MAGIC = b"TOY1"

@@ -15,7 +15,7 @@ from provenance_trainer.formats.q8_0 import compare_gguf
 from provenance_trainer.model import base as base_module
 from provenance_trainer.model.base import BaseModel, load_base
 from provenance_trainer.model.merge import merge_adapter
-from tests.support.adapters import make_adapter
+from tests.trainer.adapters import make_adapter
 
 CHILD = """
 import sys

@@ -85,8 +85,8 @@ def _resume_point(folder: RunFolder) -> ResumePoint | None:
 
 
 def _train(run: OpenedRun, salt_key: bytes, resume: ResumePoint | None, say: Say) -> dict[str, Any]:
-    # Here and not above: it brings in torch, and a run that may not start is refused without it.
-    from provenance_trainer.run.recorded import train_opened
+    # A run that may not start is refused without it.
+    from provenance_trainer.run.recorded import train_opened  # brings in torch
 
     thread = _anchor_thread(run, say)
     try:
