@@ -66,9 +66,8 @@ def train(
         value = train_recorded(
             parsed,
             settings,
-            anchor=anchor,
+            key=(key or parsed.provenance.key or "default") if anchor else None,
             resume=resume,
-            key=key or parsed.provenance.key or "default",
             say=note,
         )
     summary = value["summary"]
