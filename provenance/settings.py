@@ -1,4 +1,8 @@
-"""Where things live. Built once at the edge (command line, server) and passed down; library code never reads the environment."""
+"""Where things live.
+
+Built once at the edge (command line, server) and passed down; library code never reads the
+environment.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +18,14 @@ class Settings:
 
     home: keystore, salt key, embedded chain (PROVENANCE_HOME).
     cache: proving keys, decoded base models (PROVENANCE_CACHE); safe to delete, slow to rebuild.
-    trust: trust file of PROVENANCE_TRUST or the user's configuration folder; None if neither exists.
+    trust: trust file of PROVENANCE_TRUST or the user's configuration folder; None if neither
+    exists.
     zkprover: PROVENANCE_ZKPROVER, None to use the packaged binary.
-    prover: PROVENANCE_PROVER, address of a running `zkprover serve`, or `one-shot`; None to start one per command.
+    prover: PROVENANCE_PROVER, address of a running `zkprover serve`, or `one-shot`; None to start
+    one per command.
     prover_secret: PROVENANCE_PROVER_SECRET, a 0600 file shared with a server that listens on TCP.
-    password_file: PROVENANCE_PASSWORD_FILE, a 0600 file with the keystore's password; None to ask on a TTY.
+    password_file: PROVENANCE_PASSWORD_FILE, a 0600 file with the keystore's password; None to ask
+    on a TTY.
     rpc_url: PROVENANCE_RPC_URL, None for the embedded chain.
     """
 

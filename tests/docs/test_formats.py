@@ -1,4 +1,6 @@
-"""The format pages and the code list the same things, and each page's example is what the code makes and reads."""
+"""The format pages and the code list the same things, and each page's example is what the code
+makes and reads.
+"""
 
 from __future__ import annotations
 

@@ -115,8 +115,7 @@ def test_contracts_that_are_not_the_pinned_ones_are_not_asked(member: Path, data
         )
 
 
-# --- the contract of audits
-# ---------------------------------------------------------------------------------------------
+# the contract of audits
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,6 @@
-"""Proofs about weights as jobs of the pool: once each, whatever dies, several of one tensor in one request."""
+"""Proofs about weights as jobs of the pool: once each, whatever dies, several of one tensor in one
+request.
+"""
 
 from __future__ import annotations
 
