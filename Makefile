@@ -54,6 +54,7 @@ check: setup $(STATICCHECK) ## lint, form, types, layers, generated files
 	cd zk/prover && go vet ./... && $(ROOT)/$(STATICCHECK) ./...
 	npm run --silent lint
 	npm run --silent check-abi
+	python zk/generate_statements.py --check
 
 $(GETH): $(STAMPS)/python
 	@echo "test: building geth, the second EVM node (about 80 s)"; GOBIN=$(ROOT)/build/bin GOFLAGS= go install github.com/ethereum/go-ethereum/cmd/geth@v1.16.7

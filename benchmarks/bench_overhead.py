@@ -24,7 +24,7 @@ from provenance.layout import RunFolder
 from provenance.log.anchoring import Anchorer, AnchorThread
 from provenance.log.journal import Journal
 from provenance.log.record import Record
-from provenance.signing import create_key, read_password, sign_head
+from provenance.signing import create_key, read_password
 from provenance_cli.setup.deployment import deploy_all
 from provenance_trainer.config import TrainConfig
 from provenance_trainer.model.base import load_base
@@ -109,15 +109,7 @@ def _recorded(
     journal.barrier()
     opened = session.open_run(opening.digest, dataset_id)
     orders = EpochOrders(session.draw_seed(opened), RECORDS)
-    anchorer = Anchorer(
-        opened.run_id,
-        folder.journal,
-        folder.heads,
-        folder.nodes,
-        session,
-        lambda head: sign_head(session.account, head, session.domain),
-        lambda: journal.durable,
-    )
+    anchorer = Anchorer(opened.run_id, folder, session, lambda: journal.durable)
     thread = AnchorThread(anchorer, 5.0, say)
     recorder, times = Recorder(journal, run.dataset, salts, orders), StepTimes()
     _trainer(run, orders, [ProvenanceCallback(recorder, thread), times], True).train()

@@ -3,16 +3,14 @@ pragma solidity 0.8.37;
 
 import {IDatasetAudits} from "./interfaces/IDatasetAudits.sol";
 import {IProofLedger} from "./interfaces/IProofLedger.sol";
-import {Groth16} from "./libraries/Groth16.sol";
-import {Kinds} from "./libraries/Kinds.sol";
-import {PinnedKeys} from "./libraries/PinnedKeys.sol";
+import {Groth16} from "./libraries/groth16/Groth16.sol";
+import {Kinds} from "./libraries/keys/Kinds.sol";
+import {PinnedKeys} from "./libraries/keys/PinnedKeys.sol";
 
 /// @title Statements about registered datasets: sorted, member, absent.
 /// @notice Immutable: no owner, no proxy, and no key is added later.
 contract DatasetAudits is IDatasetAudits {
     using PinnedKeys for PinnedKeys.Store;
-
-    uint256 private constant KINDS = (1 << Kinds.SORTED) | (1 << Kinds.MEMBER) | (1 << Kinds.ABSENT);
 
     /// @dev What a finished registration says about its tree; it never changes. `count` is 0 before the first proof.
     struct Dataset {
@@ -49,7 +47,7 @@ contract DatasetAudits is IDatasetAudits {
     constructor(address ledger_, IProofLedger.KeyPin[] memory pins) {
         if (ledger_.code.length == 0) revert BadLedger(ledger_);
         _ledger = IProofLedger(ledger_);
-        for (uint256 i = 0; i < pins.length; ++i) _keys.pin(pins[i], KINDS);
+        for (uint256 i = 0; i < pins.length; ++i) _keys.pin(pins[i], Kinds.DATASET_AUDITS);
     }
 
     /// @inheritdoc IDatasetAudits

@@ -6,21 +6,20 @@ import {IBatchVerifier} from "./interfaces/IBatchVerifier.sol";
 import {IModelLedger} from "./interfaces/IModelLedger.sol";
 import {IProofLedger} from "./interfaces/IProofLedger.sol";
 import {IProvenanceRegistry} from "./interfaces/IProvenanceRegistry.sol";
-import {Kinds} from "./libraries/Kinds.sol";
-import {Models} from "./libraries/Models.sol";
-import {PinnedKeys} from "./libraries/PinnedKeys.sol";
-import {Samples} from "./libraries/Samples.sol";
+import {Kinds} from "./libraries/keys/Kinds.sol";
+import {Models} from "./libraries/models/Models.sol";
+import {PinnedKeys} from "./libraries/keys/PinnedKeys.sol";
+import {Samples} from "./libraries/models/Samples.sol";
 
 /// @title Anchored models, the blocks drawn from them, and the proofs that open those blocks.
-/// @notice Immutable: no owner, no proxy, and no key is added later. The rules live in libraries/Models.sol (anchoring, draw)
-/// and libraries/Samples.sol (proofs). The verifier of batches is a contract of its own for want of room; its code is part of
-/// this contract's creation code.
+/// @notice Immutable: no owner, no proxy, and no key is added later. The rules live in
+/// libraries/models/Models.sol (anchoring, draw) and libraries/models/Samples.sol (proofs). The
+/// verifier of batches is a contract of its own for want of room; its code is part of this
+/// contract's creation code.
 contract ModelLedger is IModelLedger {
     using PinnedKeys for PinnedKeys.Store;
     using Models for Models.Store;
     using Samples for Models.Store;
-
-    uint256 private constant KINDS = (1 << Kinds.Q8_0) | (1 << Kinds.INT8) | (1 << Kinds.MERGE);
 
     /// @inheritdoc IModelLedger
     uint64 public constant override DRAW_DELAY = Models.DRAW_DELAY;
@@ -37,7 +36,7 @@ contract ModelLedger is IModelLedger {
         if (registry_.code.length == 0) revert BadRegistry(registry_);
         _registry = IProvenanceRegistry(registry_);
         _verifier = new BatchVerifier();
-        for (uint256 i = 0; i < pins.length; ++i) _keys.pin(pins[i], KINDS);
+        for (uint256 i = 0; i < pins.length; ++i) _keys.pin(pins[i], Kinds.MODEL_LEDGER);
     }
 
     /// @inheritdoc IModelLedger

@@ -5,23 +5,22 @@ import {BatchVerifier} from "./BatchVerifier.sol";
 import {IBatchVerifier} from "./interfaces/IBatchVerifier.sol";
 import {IProofLedger} from "./interfaces/IProofLedger.sol";
 import {IProvenanceRegistry} from "./interfaces/IProvenanceRegistry.sol";
-import {Bn254} from "./libraries/Bn254.sol";
-import {Challenges} from "./libraries/Challenges.sol";
-import {Datasets} from "./libraries/Datasets.sol";
-import {Epochs} from "./libraries/Epochs.sol";
-import {Kinds} from "./libraries/Kinds.sol";
-import {PinnedKeys} from "./libraries/PinnedKeys.sol";
+import {Bn254} from "./libraries/groth16/Bn254.sol";
+import {Challenges} from "./libraries/seeds/Challenges.sol";
+import {Datasets} from "./libraries/datasets/Datasets.sol";
+import {Epochs} from "./libraries/datasets/Epochs.sol";
+import {Kinds} from "./libraries/keys/Kinds.sol";
+import {PinnedKeys} from "./libraries/keys/PinnedKeys.sol";
 
 /// @title Registered datasets, anchored epochs and the Groth16 statements shown about them.
-/// @notice Immutable: no owner, no proxy, and no key is added later. The rules live in libraries/Datasets.sol (registration)
-/// and libraries/Epochs.sol. The verifier of batches is a contract of its own for want of room; its code is part of this
-/// contract's creation code.
+/// @notice Immutable: no owner, no proxy, and no key is added later. The rules live in
+/// libraries/datasets/Datasets.sol (registration) and libraries/datasets/Epochs.sol. The verifier
+/// of batches is a contract of its own for want of room; its code is part of this contract's
+/// creation code.
 contract ProofLedger is IProofLedger {
     using PinnedKeys for PinnedKeys.Store;
     using Datasets for Datasets.Store;
     using Epochs for Epochs.Store;
-
-    uint256 private constant KINDS = (1 << Kinds.EPOCH) | (1 << Kinds.TREE);
 
     IProvenanceRegistry private immutable _registry;
     IBatchVerifier private immutable _verifier;
@@ -39,7 +38,7 @@ contract ProofLedger is IProofLedger {
         if (registry_.code.length == 0) revert BadRegistry(registry_);
         _registry = IProvenanceRegistry(registry_);
         _verifier = new BatchVerifier();
-        for (uint256 i = 0; i < pins.length; ++i) _keys.pin(pins[i], KINDS);
+        for (uint256 i = 0; i < pins.length; ++i) _keys.pin(pins[i], Kinds.PROOF_LEDGER);
     }
 
     /// @inheritdoc IProofLedger

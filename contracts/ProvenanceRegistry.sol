@@ -2,8 +2,8 @@
 pragma solidity 0.8.37;
 
 import {IProvenanceRegistry} from "./interfaces/IProvenanceRegistry.sol";
-import {BlockHashes} from "./libraries/BlockHashes.sol";
-import {Rfc6962} from "./libraries/Rfc6962.sol";
+import {BlockHashes} from "./libraries/seeds/BlockHashes.sol";
+import {Rfc6962} from "./libraries/log/Rfc6962.sol";
 
 /// @title Append-only logs of training runs, their seeds, releases and revocations.
 /// @notice Immutable: no owner, no proxy. A new version is a new contract that names this one in `supersedes`.

@@ -110,17 +110,7 @@ def steal(run: str, key: str, new_run: str) -> None:
     with open_log(thief) as log:
         head = anchor(session, log)
     proof = Tree(r.entry for r in log.records).inclusion_proof(1)
-    session.final(
-        session.release(
-            opened.run_id,
-            head.seq,
-            model,
-            Digest.parse(record.fields["manifest"]),
-            record.digest,
-            1,
-            proof,
-        )
-    )
+    session.final(session.release(record, 1, head.seq, proof))
     print(run_id)
 
 

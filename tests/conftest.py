@@ -4,11 +4,14 @@ order of tests.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from provenance_zk.prover.client import ZkProver, find_binary
 from tests.support.chain import Lab
 from tests.support.spine import Data, Run, build_run, register_rows
 
@@ -86,3 +89,10 @@ def data(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Data:
 def honest(lab: Lab, data: Data, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """An honest, proven, released run. Tests that alter evidence work on `Run.copy`."""
     return build_run(lab, data, tmp_path_factory.mktemp("honest"))
+
+
+@pytest.fixture(scope="session")
+def prover() -> ZkProver:
+    """The real prover; the machine must have built it (`make setup`)."""
+    explicit = os.environ.get("PROVENANCE_ZKPROVER")
+    return ZkProver(find_binary(Path(explicit) if explicit else None), timeout_s=300)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from provenance.ids import RunId
 from provenance.judgement.verdict import Claim, Verdict
 from provenance.layout import RunFolder
 from provenance.verify.evidence import FolderEvidence, FolderSource
@@ -67,7 +68,7 @@ class StampedSource:
         self._source = source
         self.stamp: Stamp | None = Stamp(None, b"")
 
-    def candidates(self, run_id: bytes) -> list[FolderEvidence]:
+    def candidates(self, run_id: RunId) -> list[FolderEvidence]:
         """Everything at hand that says it is this run's evidence."""
         found = self._source.candidates(run_id)
         # Which of several counts is not known here, so their verdicts are never kept.

@@ -23,8 +23,7 @@ from provenance.ids import RunId
 from provenance.judgement.facts import ChainReader
 from provenance.judgement.verdict import Status, Verdict
 from provenance.log.record import Record
-from provenance.verify import verify_artifact
-from provenance.verify.artifact import Artifact
+from provenance.verify import Artifact, Verifier, verify_artifact
 from provenance.verify.evidence import FolderSource
 from provenance.verify.protocols import (
     EpochEvidence,
@@ -144,16 +143,14 @@ class Judge:
 
     def _made(self, digest: Digest, final: bytes | None, reader: ChainReader) -> Verdict:
         source = StampedSource(self._source)
-        verdict = self._redaction.verdict(
-            verify_artifact(
-                Artifact(digest, str(digest)),
-                trust=self._state.trust,
-                reader=reader,
-                source=source,
-                prover=self._prover(),
-                policy=self._state.policy,
-            )
+        verifier = Verifier(
+            trust=self._state.trust,
+            reader=reader,
+            source=source,
+            prover=self._prover(),
+            policy=self._state.policy,
         )
+        verdict = self._redaction.verdict(verify_artifact(Artifact(digest, str(digest)), verifier))
         # Both keys were read before the verification: what changes during it makes the entry
         # stale, never wrong.
         if verdict.status in KEPT and final is not None and source.stamp is not None:

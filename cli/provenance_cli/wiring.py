@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from provenance.chain.contracts import Addresses, Reader
+from provenance.chain.contracts import Reader
 from provenance.chain.deploy import Deployment
 from provenance.chain.session import connect
 from provenance.errors import NotFound, UnavailableError
@@ -19,21 +19,13 @@ if TYPE_CHECKING:
     from provenance_zk.training.registration import Keys
 
 
-def addresses_of(trust: Trust) -> Addresses:
-    """The contracts that the trust file names."""
-    audits, models = (
-        None if contract is None else contract.address for contract in (trust.audits, trust.models)
-    )
-    return Addresses(trust.registry.address, trust.ledger.address, audits, models)
-
-
 def reader_for(settings: Settings, trust: Trust) -> ChainReader:
     """A reader of the pinned contracts; a chain that is down answers every question with UnavailableError."""
     try:
         rpc, _mine = connect(settings)
     except UnavailableError as error:
         return _DownReader(error)
-    return Reader(rpc, addresses_of(trust), trust.confirmations)
+    return Reader(rpc, trust.addresses, trust.confirmations)
 
 
 class _DownReader:

@@ -1,5 +1,5 @@
-"""Prints contracts/test/G2Multiples.sol: small multiples of the G2 generator, which no precompile
-computes.
+"""Prints contracts/test/support/G2Multiples.sol: small multiples of the G2 generator, which no
+precompile computes.
 """
 
 from py_ecc import optimized_bn128 as bn

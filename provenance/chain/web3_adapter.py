@@ -175,17 +175,6 @@ class Rpc:
     def send_raw(self, raw: bytes) -> None:
         self.request("eth_sendRawTransaction", ["0x" + raw.hex()])
 
-    def logs(
-        self, address: str, topics: Sequence[str | None], from_block: int, to_block: int
-    ) -> list[dict[str, Any]]:
-        query = {
-            "address": address,
-            "topics": list(topics),
-            "fromBlock": hex(from_block),
-            "toBlock": hex(to_block),
-        }
-        return list(self.request("eth_getLogs", [query]))
-
 
 @contextlib.contextmanager
 def _hostile(method: str) -> Iterator[None]:
@@ -290,11 +279,6 @@ class Abi:
         ):
             values[spec["name"]] = value
         return str(item["name"]), values
-
-    def topic(self, event: str) -> str:
-        return next(
-            "0x" + topic.hex() for topic, item in self._events.items() if item["name"] == event
-        )
 
     def describe_revert(self, data: bytes) -> str | None:
         """`Name(a, b)` of a custom error."""

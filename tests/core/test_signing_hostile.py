@@ -164,8 +164,8 @@ def test_nobody_is_asked_off_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_key_file_is_private_and_opens_with_its_password_only(tmp_path: Path) -> None:
     path = tmp_path / "keys" / "default.json"
     address = create_key(path, "secret")
-    assert (path.stat().st_mode & 0o777, address_of(path)) == (0o600, address.lower())
-    assert load_key(path, "secret").address == address
+    assert (path.stat().st_mode & 0o777, address_of(path)) == (0o600, address)
+    assert load_key(path, "secret").address.lower() == address
     with pytest.raises(AuthError, match="wrong keystore password"):
         load_key(path, "Secret")
     with pytest.raises(Conflict, match="exists already"):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from provenance.chain.calls import EpochPoints
 from provenance.digest import sha256
 from provenance.errors import RejectedError, VerificationError
 from provenance.judgement.verdict import Status
@@ -17,7 +18,7 @@ from provenance.log.record import Record
 from provenance_zk.field import R
 from provenance_zk.statements import ProofFile
 from provenance_zk.training.epochs import make_job
-from provenance_zk.training.ledger import calldata
+from provenance_zk.training.ledger import epoch_item
 from tests.support.chain import Lab
 from tests.support.spine import (
     TIME,
@@ -257,21 +258,10 @@ def test_another_runs_proof_is_refused_by_the_ledger(
     run = build_run(lab, data, tmp_path, Plan(model=b"reuser", prove=False, release=False))
     proof = ProofFile.parse((honest.folder.epoch(0) / "proof-0.json").read_bytes())
     session, points = lab.session(), list(proof.commitments)
-    number = session.anchor_epoch(
-        run.run_id, 0, data.registered.dataset_id, 40, [points[1]], [points[2]]
-    )
+    anchored = EpochPoints(data.registered.dataset_id, 40, [points[1]], [points[2]])
+    number = session.anchor_epoch(run.run_id, 0, anchored)
     with pytest.raises(RejectedError, match="refuses the call"):
-        session.prove_epoch(
-            run.run_id,
-            0,
-            number,
-            0,
-            proof.public_value("a"),
-            proof.public_value("b"),
-            points,
-            [tuple(p) for p in proof.poks[1:]],
-            calldata(proof),
-        )
+        session.prove_epoch(epoch_item(run.run_id, 0, number, 0, proof))
 
 
 def test_another_runs_proof_beside_the_log_fails(

@@ -22,7 +22,7 @@ from provenance.errors import (
     RejectedError,
     VerificationError,
 )
-from provenance.judgement.trust import Contract, Key
+from provenance.judgement.trust import Key
 from provenance_cli.dataset.app import dataset
 from provenance_cli.judge.proof import proof_app
 from provenance_cli.setup.deployment import audit_keys, deploy_all, write_trust
@@ -55,7 +55,13 @@ def member(lab: Lab, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     pinned = replace(trust, keys=(*trust.keys, Key(f"0x{key.vk_id.hex()}", "member", "dev")))
     (tmp_path / "trust.yaml").write_text(pinned.to_yaml())
     (tmp_path / "other.yaml").write_text(
-        replace(pinned, ledger=Contract(trust.ledger.address, "0x" + "00" * 32)).to_yaml()
+        replace(
+            pinned,
+            contracts={
+                **trust.contracts,
+                "ledger": replace(trust.contracts["ledger"], code_hash="0x" + "00" * 32),
+            },
+        ).to_yaml()
     )
     return path
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from provenance.chain.calls import EpochPoints
 from provenance.errors import RejectedError
 from provenance_zk.statements import ProofFile
 from provenance_zk.training.epochs import EpochProver, make_job
@@ -64,10 +65,12 @@ def test_false_proofs_in_a_batch_are_named(lab: Lab, data: Data, tmp_path: Path)
         session.anchor_epoch(
             run.run_id,
             e,
-            data.registered.dataset_id,
-            39,
-            [p[1] for p in points[e]],
-            [p[2] for p in points[e]],
+            EpochPoints(
+                data.registered.dataset_id,
+                39,
+                [p[1] for p in points[e]],
+                [p[2] for p in points[e]],
+            ),
         )
         for e in EPOCHS
     ]

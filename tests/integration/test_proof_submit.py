@@ -232,11 +232,9 @@ def test_an_unfinished_registration_shows_nothing(lab: Lab, data: Data, tmp_path
     secret = blindings(tmp_path / "blindings.sqlite", SALT_KEY, "d", 1)
     d = lab.prover.commit_values(keys.epoch.dir, "D", data.dataset.leaves, secret)
     begun = stranger.begin_dataset(
-        f"0x{keys.epoch.vk_id.hex()}",
-        f"0x{keys.tree.vk_id.hex()}",
-        root.root,
-        root.depth,
-        root.count,
+        keys.epoch.vk_id,
+        keys.tree.vk_id,
+        root,
         [point_ints(p) for p in d.points],
         [point_ints(p) for p in d.poks],
     )

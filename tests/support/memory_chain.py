@@ -13,12 +13,14 @@ from dataclasses import dataclass, field, replace
 
 from provenance.encoding import release_entry
 from provenance.errors import RejectedError, UnavailableError, VerificationError
+from provenance.ids import Address
 from provenance.judgement.facts import (
     ZERO_WORD,
     AnchoringFacts,
     BlockRef,
     ChainIdentity,
     ClaimFacts,
+    Contract,
     DatasetFacts,
     HeadFacts,
     ModelAnchoringFacts,
@@ -26,10 +28,11 @@ from provenance.judgement.facts import (
     RunFacts,
 )
 from provenance.merkle import EMPTY_ROOT, verify_consistency, verify_inclusion
+from provenance.statements import STAGES, kind_numbered
 
-IDENTITY = ChainIdentity(
-    31337, "0x" + "11" * 32, "0x" + "aa" * 20, "0x" + "22" * 32, "0x" + "bb" * 20, "0x" + "33" * 32
-)
+REGISTRY = Contract(Address("0x" + "aa" * 20), "0x" + "22" * 32)
+LEDGER = Contract(Address("0x" + "bb" * 20), "0x" + "33" * 32)
+IDENTITY = ChainIdentity(31337, "0x" + "11" * 32, {"registry": REGISTRY, "ledger": LEDGER})
 FINALITY_BLOCKS = 2
 
 
@@ -233,7 +236,7 @@ class MemoryChain:
         run = self._run(run_id)
         require(run.owner == sender, "NotRunWriter")
         require(run.seq > 0, "LogIsEmpty")
-        require(stage == (1 if facts.kind == 8 else 2), "WrongStage")
+        require(stage == STAGES.get(kind_numbered(facts.kind).stage), "WrongStage")
         number, block = self.latest().model_anchoring_count(run_id, stage), self.mine()
         fresh = replace(
             facts,

@@ -339,7 +339,7 @@ def _check_products(c: int, link: ProofFile, trees: Sequence[ProofFile], per_chu
 def _registration(facts: DatasetFacts, identity: ChainIdentity) -> Registration:
     return Registration(
         identity.chain_id,
-        _address(identity.ledger),
+        _address(identity.contracts["ledger"].address),
         _address(facts.owner),
         facts.epoch_key,
         facts.tree_key,
@@ -355,8 +355,8 @@ def _anchor(evidence: EpochEvidence) -> EpochAnchor:
     facts, anchoring, identity = evidence.dataset, evidence.anchoring, evidence.identity
     return EpochAnchor(
         chain_id=identity.chain_id,
-        ledger=_address(identity.ledger),
-        registry=_address(identity.registry),
+        ledger=_address(identity.contracts["ledger"].address),
+        registry=_address(identity.contracts["registry"].address),
         epoch_key=facts.epoch_key,
         dataset_id=anchoring.dataset_id,
         run_id=evidence.run_id,

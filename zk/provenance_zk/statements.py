@@ -22,10 +22,11 @@ from eth_utils.crypto import keccak
 
 from provenance.encoding import parse_json
 from provenance.errors import InputError
+from provenance.ids import KeyId
+from provenance.statements import MAX_RECORDS
 from provenance_zk.field import R, parse_word, to_word
 from provenance_zk.kinds import KINDS, public_names
 
-MAX_RECORDS = 16**6
 EPOCH_MASK = 0b110  # knowledge of U and P; D passed its check at registration
 LINK_MASK = 0b000  # U is infinity, P is computed by the ledger, D passed at registration
 FULL_MASK = 0b111
@@ -326,7 +327,7 @@ class ProofFile:
     """
 
     kind: str
-    vk_id: bytes
+    vk_id: KeyId
     a: tuple[int, int]
     b: tuple[int, int, int, int]
     c: tuple[int, int]
@@ -376,7 +377,7 @@ class ProofFile:
         public_names(kind, len(public))
         return cls(
             kind,
-            parse_word(value["vkId"], "vkId").to_bytes(32, "big"),
+            KeyId(parse_word(value["vkId"], "vkId").to_bytes(32, "big")),
             (a0, a1),
             (b0, b1, b2, b3),
             (c0, c1),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from provenance.ids import DatasetId
 from provenance_cli.options import DatasetDir, Json
 from provenance_cli.output import note, result, stage
 
@@ -87,7 +88,7 @@ def prove(
 @dataclass(frozen=True)
 class _Chain:
     session: Session
-    dataset_id: bytes
+    dataset_id: DatasetId
 
 
 def _chain(settings: Settings, key: str, opened: CommittedDataset) -> _Chain:

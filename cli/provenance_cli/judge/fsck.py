@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from provenance.ids import RunId
 from provenance.layout import RunFolder, read_json, write_json
 from provenance.log.anchoring import read_heads
 from provenance.log.record import Record
@@ -108,7 +109,7 @@ def _check_chain(folder: RunFolder, records: Sequence[Record]) -> list[str]:
     settings = Settings.load()
     rpc, _ = connect(settings)
     snapshot = Reader(rpc, load_deployment(settings).addresses).latest()
-    run_id = bytes.fromhex(seed.fields["run_id"][2:])
+    run_id = RunId.parse(seed.fields["run_id"])
     run = snapshot.run(run_id)
     if run is None:
         return [f"chain: registry does not know run 0x{run_id.hex()}"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from provenance.ids import DatasetId, KeyId
 from provenance_cli.judge.verdict_text import WORST_FIRST, proof_verdict_text, proof_verdicts_json
 from provenance_cli.options import ExecutorOption, Json
 from provenance_cli.output import note
@@ -132,7 +133,7 @@ def submit(
     from provenance_zk.audits.submission import submit_statements
     from provenance_zk.field import parse_word
 
-    wanted = parse_word(dataset_id, "--dataset-id").to_bytes(32, "big")
+    wanted = DatasetId(parse_word(dataset_id, "--dataset-id").to_bytes(32, "big"))
     statements = [(path, Statement.load(path)) for path in files]
     session = Session(Settings.load(), key, note)
     with stage("submit") as progress:
@@ -301,7 +302,7 @@ def _registered(
     from provenance_zk.audits.proof_check import NamedDataset, SortedOnChain
     from provenance_zk.field import parse_word
 
-    wanted = parse_word(dataset_id, "--dataset-id").to_bytes(32, "big")
+    wanted = DatasetId(parse_word(dataset_id, "--dataset-id").to_bytes(32, "big"))
     reader = reader_for(settings, trust)
     difference = trust.first_difference(reader.identity())
     if difference is not None:
@@ -314,7 +315,7 @@ def _registered(
     if facts is None:
         raise NotFound(
             "no such registration in a final block",
-            where=f"ledger {trust.ledger.address}",
+            where=f"ledger {trust.addresses['ledger']}",
             expected=dataset_id,
         )
     if not facts.finished:
@@ -329,5 +330,5 @@ def _registered(
         ChainWitness.of(snapshot, trust, wanted, facts.owner),
     )
     return named, SortedOnChain(
-        dataset, trust, lambda vk_id: snapshot.sorted_complete(wanted, vk_id)
+        dataset, trust, lambda vk_id: snapshot.sorted_complete(wanted, KeyId(vk_id))
     )

@@ -79,15 +79,8 @@ def release(
         tree = RunLog(folder.journal)
         tree.refresh(head.size)
         progress("claiming")
-        receipt = session.release(
-            run_id,
-            head.seq,
-            model,
-            Digest.parse(record.fields["manifest"]),
-            record.digest,
-            index,
-            tree.tree.inclusion_proof(index, head.size),
-        )
+        path = tree.tree.inclusion_proof(index, head.size)
+        receipt = session.release(record, index, head.seq, path)
         progress("waiting for finality")
         session.final(receipt)
     value = {

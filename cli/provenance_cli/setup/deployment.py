@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from provenance.artifacts.tensors import MAX_DEPTH
 from provenance.chain.deploy import (
-    MODEL_KINDS,
     Deployment,
     deploy,
+    model_key_form,
     require_same_chain,
     sources_digest,
 )
@@ -21,12 +20,12 @@ from provenance.chain.session import (
     manager_for,
 )
 from provenance.errors import ConfigError, ProvenanceError
-from provenance.judgement.trust import Contract, Key, Publisher, render
+from provenance.judgement.trust import Key, Publisher, render
 from provenance.layout import write_atomically
 from provenance.progress import Say
 from provenance.settings import Settings
 from provenance.signing import address_of, load_key, read_password
-from provenance_zk.kinds import KINDS, RANK_UNIT, RANKS
+from provenance.statements import KINDS, MAX_LEVELS, RANK_UNIT, RANKS, kinds_of
 from provenance_zk.prover.keys import (
     EPOCH_SLOTS,
     SORTED_SLOTS,
@@ -40,8 +39,6 @@ from provenance_zk.prover.keys import (
 )
 
 SMALL_DEPTH, LARGE_DEPTH = 5, 6  # of a dataset's tree: up to 16^5 records, and above
-# Blocks that a proof opens, so that at three levels a proof fills its domain: 63,318 of 2^16 constraints, about 29,000 of 2^15.
-BLOCKS_PER_PROOF = {"merge": 3, "q8_0": 6, "int8": 6}
 
 KeyShape = tuple[str, int, int]  # kind, slots, depth
 
@@ -73,27 +70,29 @@ def model_keys(text: str) -> list[KeyShape]:
 
 def _model_key(item: str) -> KeyShape:
     kind, *numbers = item.strip().split(":")
+    known = kinds_of("ModelLedger")
     if (
-        kind not in MODEL_KINDS
-        or len(numbers) != (2 if kind == "merge" else 1)
+        kind not in known
+        or len(numbers) != (2 if KINDS[kind].ranked else 1)
         or not all(n.isascii() and n.isdigit() for n in numbers)
     ):
         raise ConfigError(
             "not a key of a statement about weights",
             where="--model-keys",
             actual=item.strip()[:40],
-            expected="q8_0:LEVELS, int8:LEVELS or merge:LEVELS:RANK",
+            expected=" or ".join(map(model_key_form, known)),
         )
-    levels, rank = int(numbers[0]), int(numbers[1]) if kind == "merge" else 0
+    statement = KINDS[kind]
+    levels, rank = int(numbers[0]), int(numbers[1]) if statement.ranked else 0
     depth = levels + RANK_UNIT * rank
-    if levels >= RANK_UNIT or not KINDS[kind].fits(BLOCKS_PER_PROOF[kind], depth):
+    if levels >= RANK_UNIT or not statement.fits(statement.blocks_per_proof, depth):
         raise ConfigError(
             "no circuit of this shape",
             where="--model-keys",
             actual=item.strip()[:40],
-            expected=f"levels 1 to {MAX_DEPTH}, rank one of {', '.join(map(str, RANKS))}",
+            expected=f"levels 1 to {MAX_LEVELS}, rank one of {', '.join(map(str, RANKS))}",
         )
-    return kind, BLOCKS_PER_PROOF[kind], depth
+    return kind, statement.blocks_per_proof, depth
 
 
 def deploy_all(
@@ -171,14 +170,9 @@ def write_trust(settings: Settings, deployment: Deployment, path: Path, key: str
     """A trust file for one's own deployment: this chain, these contracts, their keys, one's own key as publisher."""
     text = render(
         "local" if settings.rpc_url is None else "test",
-        deployment.chain_id,
-        deployment.genesis,
-        Contract(deployment.registry, deployment.registry_code_hash),
-        Contract(deployment.ledger, deployment.ledger_code_hash),
+        deployment.chain,
         tuple(_trusted_key(settings, k.vk_id, k.kind) for k in deployment.keys),
         (Publisher(address_of(key_path(settings, key)), key),),
-        audits=Contract(deployment.audits, deployment.audits_code_hash),
-        models=Contract(deployment.models, deployment.models_code_hash),
     )
     write_atomically(path, text.encode())
 

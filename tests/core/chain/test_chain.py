@@ -34,7 +34,6 @@ from provenance.judgement.verdict import Status
 from provenance.settings import Settings
 from provenance.signing import address_of, load_key
 from provenance_cli.setup.deployment import deploy_all, write_trust
-from provenance_cli.wiring import addresses_of
 from provenance_zk.prover.keys import find_key
 from provenance_zk.training.registration import Keys
 from tests.support.chain import PASSWORD, Lab, write_keystore
@@ -54,7 +53,7 @@ def test_a_wiped_chain_in_the_place_of_the_pinned_one_fails(
     honest: Run, fresh: EmbeddedChain
 ) -> None:
     trust = honest.lab.trust
-    reader = Reader(fresh.rpc(), addresses_of(trust))
+    reader = Reader(fresh.rpc(), trust.addresses)
     verdict = honest.judge(reader=reader)
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["chain.pinned"])
 
@@ -161,7 +160,7 @@ def test_a_seed_is_drawn_once(lab: Lab) -> None:
     seed = session.draw_seed(opened)
     assert session.draw_seed(opened) == seed
     with pytest.raises(RejectedError) as caught:
-        lab.session("stranger").writer.registry("redraw", "drawSeed", opened.run_id)
+        lab.session("stranger").writer.send("registry", "redraw", "drawSeed", opened.run_id)
     assert "AlreadyDrawn" in str(caught.value.actual)
 
 
@@ -229,7 +228,7 @@ class GethLab(Lab):
 
     def reader(self, trust: Trust | None = None) -> Reader:
         trust = trust or self.trust
-        return Reader(self.session().rpc, addresses_of(trust), trust.confirmations)
+        return Reader(self.session().rpc, trust.addresses, trust.confirmations)
 
 
 def fund(geth: Rpc, address: str) -> None:
@@ -288,7 +287,7 @@ def test_contracts_and_transactions_work_on_geth(geth: Rpc, lab: Lab, tmp_path: 
     opened = session.open_run(sha256(b"opening"), bytes(32))
     while geth.block("latest").number <= opened.draw_block:
         time.sleep(0.2)
-    session.writer.registry("draw", "drawSeed", opened.run_id)
+    session.writer.send("registry", "draw", "drawSeed", opened.run_id)
     facts = Reader(geth, deployment.addresses, confirmations=1).latest().run(opened.run_id)
     assert facts is not None
     assert facts.seed != bytes(32)

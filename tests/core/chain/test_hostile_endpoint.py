@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
-from provenance.chain.contracts import Addresses, Reader, Snapshot, abi_of
+from provenance.chain.artifact import abi_of
+from provenance.chain.contracts import Reader, Snapshot
 from provenance.chain.web3_adapter import Rpc, RpcError
 from provenance.errors import InputError, RejectedError, UnavailableError
+from provenance.ids import Address
 
-ADDRESSES = Addresses("0x" + "aa" * 20, "0x" + "bb" * 20)
+ADDRESSES = {"registry": Address("0x" + "aa" * 20), "ledger": Address("0x" + "bb" * 20)}
 
 
 class Endpoint:
@@ -68,12 +70,12 @@ def endpoint() -> Iterator[Endpoint]:
 CALLS = {
     "chain_id": lambda rpc: rpc.chain_id(),
     "block": lambda rpc: rpc.block("latest"),
-    "code": lambda rpc: rpc.code(ADDRESSES.registry),
-    "balance": lambda rpc: rpc.balance_wei(ADDRESSES.registry),
-    "nonce": lambda rpc: rpc.mined_nonce(ADDRESSES.registry),
-    "call": lambda rpc: rpc.call(ADDRESSES.registry, b""),
+    "code": lambda rpc: rpc.code(ADDRESSES["registry"]),
+    "balance": lambda rpc: rpc.balance_wei(ADDRESSES["registry"]),
+    "nonce": lambda rpc: rpc.mined_nonce(ADDRESSES["registry"]),
+    "call": lambda rpc: rpc.call(ADDRESSES["registry"], b""),
     "base fee": lambda rpc: rpc.base_fee_wei(),
-    "estimate": lambda rpc: rpc.estimate_gas(ADDRESSES.registry, None, b""),
+    "estimate": lambda rpc: rpc.estimate_gas(ADDRESSES["registry"], None, b""),
     "receipt": lambda rpc: rpc.receipt(bytes(32)),
 }
 

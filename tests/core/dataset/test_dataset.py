@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from provenance.dataset.committed import CommittedDataset
-from provenance.dataset.manifest import MAX_RECORDS, DatasetRoot, depth_for, load_manifest
+from provenance.dataset.manifest import DatasetRoot, depth_for, load_manifest
 from provenance.dataset.writer import CommittedRecord, ManifestFacts, write_dataset
 from provenance.digest import Digest, sha256
 from provenance.errors import AuthError, Conflict, InputError, NotFound, VerificationError
+from provenance.statements import MAX_RECORDS
 
 ROWS = [{"text": f"record {i}"} for i in range(20)]
 Make = Callable[..., Path]

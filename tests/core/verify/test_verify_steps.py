@@ -1,23 +1,26 @@
-"""Every step of a verification on a chain in memory: which claim fails, and what becomes of the verdict."""
+"""Every step of a verification on a chain in memory: which claim fails, and the verdict then."""
 
 from __future__ import annotations
 
+import pkgutil
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import pytest
 
+import provenance.verify
 from provenance.digest import sha256
 from provenance.errors import RejectedError, UnavailableError
-from provenance.judgement.facts import ClaimFacts
+from provenance.ids import NO_ADDRESS, Address
+from provenance.judgement.facts import BlockRef, ChainIdentity, ClaimFacts, Contract
 from provenance.judgement.policy import CLAIMS, DEFAULT_REQUIRED, Policy
-from provenance.judgement.trust import Contract
 from provenance.judgement.verdict import Status
 from provenance.log.record import Record
 from provenance.verify.protocols import BatchCount
-from provenance.verify.steps import STEPS
-from tests.support.memory_chain import MemoryChain, MemorySnapshot
+from tests.support.memory_chain import IDENTITY, MemoryChain, MemorySnapshot
 from tests.support.memory_run import DATASET, MODEL, OWNER, TIME, MemoryRun
 from tests.support.spine import failing
 
@@ -55,10 +58,19 @@ def test_the_prover_is_given_what_was_recomputed() -> None:
 def test_every_default_claim_is_made_by_a_step() -> None:
     made = {c.id for c in MemoryRun().judge().claims}
     assert DEFAULT_REQUIRED <= made <= set(CLAIMS)
-    assert len(STEPS) == 9
 
 
-# log[0] is the seed, 1..3 the batches, 4 the checkpoint, 5 the epoch, 6 merge, 7 quantize, 8 release
+def test_there_are_ten_steps_and_claims_are_made_in_their_order() -> None:
+    """Claims are numbered by what they are about (docs/formats/verdict.md), steps by their turn."""
+    names = [module.name for module in pkgutil.iter_modules(provenance.verify.__path__)]
+    turns = [int(name[1:3]) for name in sorted(names) if re.match(r"s\d\d_", name)]
+    assert turns == list(range(1, 11))
+    subjects = [step for step, _ in groupby(c.step for c in MemoryRun().judge().claims)]
+    assert subjects == [1, 4, 2, 3, 4, 5, 8, 6, 7, 9]
+
+
+# log[0] is the seed, 1..3 the batches, 4 the checkpoint, 5 the epoch, 6 the merge, 7 the
+# quantization, 8 the release.
 LOG_EDITS: dict[str, tuple[Callable[[Records], Records], str]] = {
     "no seed": (lambda log: log[1:], "run.preregistered"),
     "local seed": (edited(0, source="local"), "run.preregistered"),
@@ -218,16 +230,29 @@ def test_a_registration_that_is_not_finished_fails() -> None:
 
 
 def test_a_chain_that_goes_down_at_any_question_is_undetermined() -> None:
-    """Whatever the verifier asks first, second, .. n-th: silence is never `verified` nor `failed`."""
+    """Whatever the verifier asks first, .. n-th: silence is never `verified` nor `failed`."""
     asked = count_questions(MemoryRun())
     assert asked > 10
     for n in range(asked):
         run = MemoryRun()
         silence_after(run.chain, n)
-        verdict = run.judge()
-        assert verdict.status in (Status.INDETERMINATE, Status.VERIFIED), n
-        if verdict.status is Status.VERIFIED:
-            assert verdict.interval is None  # only the dates were still missing
+        assert run.judge().status is Status.INDETERMINATE, n
+
+
+def test_a_verdict_stands_without_its_dates() -> None:
+    run = MemoryRun()
+    interval = run.judge().interval
+    assert interval is not None
+    drawn, block = interval["not_before"]["block"], run.chain.block
+
+    def silent(number: int) -> BlockRef:
+        if number == drawn:
+            raise UnavailableError("chain does not answer")
+        return block(number)
+
+    run.chain.block = silent  # type: ignore[method-assign]
+    verdict = run.judge()
+    assert (verdict.status, verdict.interval) == (Status.VERIFIED, None)
 
 
 QUESTIONS = (
@@ -279,46 +304,59 @@ def test_an_endpoint_that_lies_about_a_claims_place_fails_and_does_not_crash() -
         assert (verdict.status, failing(verdict)) == (Status.FAILED, ["release.logged"])
 
 
+def answering(name: str, contract: Contract | None) -> ChainIdentity:
+    """The honest chain, but for what it says of one contract."""
+    others = {n: c for n, c in IDENTITY.contracts.items() if n != name}
+    return replace(IDENTITY, contracts=others | ({name: contract} if contract else {}))
+
+
 @pytest.mark.parametrize(
-    "field", ["chain_id", "genesis", "registry", "registry_code_hash", "ledger", "ledger_code_hash"]
+    "identity",
+    [
+        replace(IDENTITY, chain_id=5),
+        replace(IDENTITY, genesis="0x" + "00" * 32),
+        *(
+            answering(name, replace(IDENTITY.contracts[name], **change))
+            for name in ("registry", "ledger")
+            for change in ({"address": NO_ADDRESS}, {"code_hash": "0x" + "00" * 32})
+        ),
+    ],
+    ids=["chain_id", "genesis", "registry", "registry code", "ledger", "ledger code"],
 )
-def test_a_chain_that_differs_from_the_pinned_one_fails(field: str) -> None:
+def test_a_chain_that_differs_from_the_pinned_one_fails(identity: ChainIdentity) -> None:
     run = MemoryRun()
-    run.chain.answering = replace(
-        run.chain.answering, **{field: 5 if field == "chain_id" else "0x" + "00" * 20}
-    )
+    run.chain.answering = identity
     verdict = run.judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["chain.pinned"])
 
 
 @pytest.mark.parametrize("name", ["audits", "models"])
 def test_statement_contracts_are_compared_where_they_are_pinned(name: str) -> None:
-    """An endpoint that reports another code, another address or none is not the pinned chain; what is not pinned is not compared."""
-    pinned = Contract("0x" + "cc" * 20, "0x" + "44" * 32)
-    for address, code_hash in (
-        (pinned.address, "0x" + "00" * 32),
-        ("0x" + "00" * 20, pinned.code_hash),
-        (None, None),
+    """Another code, another address or none is not the pinned chain.
+
+    What is not pinned is not compared.
+    """
+    pinned = Contract(Address("0x" + "cc" * 20), "0x" + "44" * 32)
+    for other in (
+        replace(pinned, code_hash="0x" + "00" * 32),
+        replace(pinned, address=NO_ADDRESS),
+        None,
     ):
         run = MemoryRun()
-        run.chain.answering = replace(
-            run.chain.answering, **{name: address, f"{name}_code_hash": code_hash}
-        )
+        run.chain.answering = answering(name, other)
         assert run.judge().status is Status.VERIFIED
-        run.trust = replace(run.trust, **{name: pinned})
+        run.trust = replace(run.trust, contracts={**run.trust.contracts, name: pinned})
         verdict = run.judge()
         assert (verdict.status, failing(verdict)) == (Status.FAILED, ["chain.pinned"])
-    run.chain.answering = replace(
-        run.chain.answering, **{name: pinned.address, f"{name}_code_hash": pinned.code_hash}
-    )
+    run.chain.answering = answering(name, pinned)
     assert run.judge().status is Status.VERIFIED
 
 
 def test_addresses_are_compared_without_their_checksum_case() -> None:
     run = MemoryRun()
-    run.chain.answering = replace(
-        run.chain.answering, registry=run.chain.answering.registry.upper().replace("0X", "0x")
-    )
+    pinned = IDENTITY.contracts["registry"]
+    shouted = Address(pinned.address.upper().replace("0X", "0x"))
+    run.chain.answering = answering("registry", replace(pinned, address=shouted))
     assert run.judge().status is Status.VERIFIED
 
 
@@ -349,9 +387,7 @@ def test_a_strangers_claim_does_not_count() -> None:
     assert run.judge().status is Status.NOT_FOUND
 
 
-def test_a_revoked_claim_of_a_trusted_publisher_revokes_the_digest_however_often_it_is_released() -> (
-    None
-):
+def test_a_revoked_release_revokes_the_digest_however_often_it_is_released() -> None:
     run = MemoryRun()
     run.chain.revoke(OWNER, run.run_id, 9, "backdoor")
     run.evidence.log.append(
@@ -488,7 +524,7 @@ def test_the_chain_in_memory_refuses_what_the_contract_refuses() -> None:
 
 
 def test_a_seed_that_was_never_drawn_is_not_matched_by_zeros() -> None:
-    """Zeros are what a contract answers for a run without a seed, and an order that everybody could have known."""
+    """A contract answers zeros for a run without a seed; anybody could know their order."""
     run = MemoryRun(edited(0, seed="0x" + "00" * 32))
     run.chain.seeds.clear()
     verdict = run.judge()

@@ -15,7 +15,9 @@ import pytest
 from provenance.dataset.manifest import DatasetRoot
 from provenance.digest import Digest, sha256
 from provenance.errors import ConfigError, InputError, UnavailableError
-from provenance.judgement.trust import Contract, Key, render
+from provenance.ids import Address
+from provenance.judgement.facts import ChainIdentity, Contract
+from provenance.judgement.trust import Key, render
 from provenance_zk.audits.sorted_proofs import chunk_file, is_complete, words_of
 from provenance_zk.audits.statement_file import Statement
 from provenance_zk.field import R
@@ -80,7 +82,8 @@ class Desk:
         dev: TrapdoorKey | None = None,
     ) -> None:
         """All keys of one class, but for `dev`."""
-        contract, listed = Contract("0x" + "11" * 20, "0x" + "22" * 32), []
+        contract, listed = Contract(Address("0x" + "11" * 20), "0x" + "22" * 32), []
+        chain = ChainIdentity(31337, "0x" + "33" * 32, {"registry": contract, "ledger": contract})
         for key in keys:
             own = "dev" if key is dev else klass
             listed.append(
@@ -91,9 +94,7 @@ class Desk:
                     "sha256:00" if own == "ceremony" else None,
                 )
             )
-        (self.folder / "trust.yaml").write_text(
-            render(environment, 31337, "0x" + "33" * 32, contract, contract, tuple(listed), ())
-        )
+        (self.folder / "trust.yaml").write_text(render(environment, chain, tuple(listed), ()))
 
     def write(self, value: Statement | dict[str, Any], name: str = "file.json") -> Path:
         path = self.folder / name

@@ -17,7 +17,9 @@ from provenance.dataset.writer import ManifestFacts
 from provenance.digest import Digest, sha256
 from provenance.encoding import dataset_record_digest
 from provenance.errors import InputError, RejectedError
-from provenance.judgement.trust import Contract, Key, render
+from provenance.ids import Address
+from provenance.judgement.facts import ChainIdentity, Contract
+from provenance.judgement.trust import Key, render
 from provenance_zk.audits.proving import prove_sorted_set
 from provenance_zk.audits.sorted_proofs import FOLDER, chunk_file, is_complete
 from provenance_zk.audits.statement_file import Statement
@@ -43,11 +45,10 @@ def audit_keys() -> dict[str, KeyFolder]:
 
 @pytest.fixture
 def trust(audit_keys: dict[str, KeyFolder], tmp_path: Path) -> Path:
-    contract = Contract("0x" + "11" * 20, "0x" + "22" * 32)
+    contract = Contract(Address("0x" + "11" * 20), "0x" + "22" * 32)
+    chain = ChainIdentity(31337, "0x" + "33" * 32, {"registry": contract, "ledger": contract})
     keys = tuple(Key(f"0x{key.vk_id.hex()}", kind, "dev") for kind, key in audit_keys.items())
-    (tmp_path / "trust.yaml").write_text(
-        render("local", 31337, "0x" + "33" * 32, contract, contract, keys, ())
-    )
+    (tmp_path / "trust.yaml").write_text(render("local", chain, keys, ()))
     return tmp_path / "trust.yaml"
 
 

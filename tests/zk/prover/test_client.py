@@ -367,17 +367,27 @@ def test_ctrl_c_kills_the_child(tmp_path: Path) -> None:
         f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
         f"open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(60)",
     )
+    # A shell starts jobs in the background with SIGINT ignored, and children inherit that.
     script = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "from provenance_zk.prover.client import ZkProver; from pathlib import Path; "
         f"ZkProver(Path({str(binary)!r})).inspect(Path('/'))"
     )
     parent = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 30
-    while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    parent.send_signal(signal.SIGINT)
-    parent.wait(30)
-    assert not is_running(int(pid_file.read_text()))
+    child: int | None = None
+    try:
+        deadline = time.monotonic() + 30
+        while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        child = int(pid_file.read_text())
+        parent.send_signal(signal.SIGINT)
+        parent.wait(30)
+        assert not is_running(child)
+    finally:
+        parent.kill()
+        parent.wait()
+        if child is not None and is_running(child):
+            os.kill(child, signal.SIGKILL)
 
 
 def test_secrets_reach_the_child_in_private_files_that_go_away(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.chain import cache_folder
 
 from provenance.artifacts.tensors import Tensor
 from provenance.digest import sha256
@@ -27,6 +26,7 @@ from provenance_zk.weights.proving import make_proofs, prove_stage
 from provenance_zk.weights.stages import Model, QuantizeStage
 from provenance_zk.workers.jobs import Job, JobQueue
 from provenance_zk.workers.pool import LocalExecutor, ProofPool, split
+from tests.support.chain import cache_folder
 
 SHAPE, SLOTS = (9, 64), 6  # 18 blocks in three pages
 

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 import ray
-from support.chain import cache_folder
 
 from provenance.digest import sha256
 from provenance.errors import InputError, NotFound, RejectedError, UnavailableError
@@ -31,6 +30,7 @@ from provenance_zk.workers.jobs import Job, JobQueue
 from provenance_zk.workers.names import RAY_HERE
 from provenance_zk.workers.pool import LocalExecutor, ProofPool
 from provenance_zk.workers.ray_executor import RayExecutor
+from tests.support.chain import cache_folder
 from tests.support.places import REPO
 
 pytestmark = pytest.mark.filterwarnings(

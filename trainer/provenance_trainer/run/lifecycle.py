@@ -19,12 +19,11 @@ from provenance.log.anchoring import Anchorer, AnchorThread
 from provenance.log.tree import read_records
 from provenance.progress import Say
 from provenance.settings import Settings
-from provenance.signing import sign_head
 from provenance_trainer.config import TrainConfig
 from provenance_trainer.model.base import load_base
 from provenance_trainer.record.checkpoints import ResumePoint, find_resume_point
 from provenance_trainer.run.opening import (
-    OpenedRun,
+    DrawnRun,
     Registration,
     RunInputs,
     open_journal,
@@ -84,7 +83,7 @@ def _resume_point(folder: RunFolder) -> ResumePoint | None:
     return find_resume_point(records, folder.root)
 
 
-def _train(run: OpenedRun, salt_key: bytes, resume: ResumePoint | None, say: Say) -> dict[str, Any]:
+def _train(run: DrawnRun, salt_key: bytes, resume: ResumePoint | None, say: Say) -> dict[str, Any]:
     # A run that may not start is refused without it.
     from provenance_trainer.run.recorded import train_opened  # brings in torch
 
@@ -103,19 +102,11 @@ def _train(run: OpenedRun, salt_key: bytes, resume: ResumePoint | None, say: Say
     }
 
 
-def _anchor_thread(run: OpenedRun, say: Say) -> AnchorThread | None:
+def _anchor_thread(run: DrawnRun, say: Say) -> AnchorThread | None:
     if run.inputs.registration is None or run.run_id is None:
         return None
     session, folder = run.inputs.registration.session, run.inputs.folder
-    anchorer = Anchorer(
-        run.run_id,
-        folder.journal,
-        folder.heads,
-        folder.nodes,
-        session,
-        lambda head: sign_head(session.account, head, session.domain),
-        lambda: run.journal.durable,
-    )
+    anchorer = Anchorer(run.run_id, folder, session, lambda: run.journal.durable)
     return AnchorThread(anchorer, run.inputs.config.provenance.anchor_interval_s, say)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from provenance.digest import Digest
+from provenance.ids import DatasetId
 from provenance.judgement.facts import ChainSnapshot, Revocation
 from provenance.judgement.trust import Trust
 
@@ -23,16 +24,16 @@ class ChainWitness:
     """
 
     snapshot: ChainSnapshot
-    dataset_id: bytes
+    dataset_id: DatasetId
     revokers: tuple[str, ...]
     audits: str | None
 
     @classmethod
     def of(
-        cls, snapshot: ChainSnapshot, trust: Trust, dataset_id: bytes, owner: str
+        cls, snapshot: ChainSnapshot, trust: Trust, dataset_id: DatasetId, owner: str
     ) -> ChainWitness:
         publishers: Iterable[str] = (publisher.address for publisher in trust.publishers)
-        audits = trust.audits.address if trust.audits is not None else None
+        audits = trust.addresses.get("audits")
         return cls(snapshot, dataset_id, tuple(sorted({owner, *publishers})), audits)
 
     @property

@@ -12,9 +12,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from provenance.chain.calls import SortedProof
 from provenance.dataset.committed import CommittedDataset, Place
 from provenance.digest import Digest
 from provenance.errors import ProvenanceError, RejectedError
+from provenance.ids import DatasetId
 from provenance_zk.audits.ledger import AuditLedger
 from provenance_zk.audits.sorted_proofs import chunk_file, publish
 from provenance_zk.audits.statement_file import Statement, require_complete
@@ -123,7 +125,7 @@ def _expected(path: Path, dataset: CommittedDataset, key: KeyFolder, k: int) -> 
 
 
 def submit_sorted_set(
-    statements: Sequence[Statement], dataset_id: bytes, ledger: AuditLedger, progress: Progress
+    statements: Sequence[Statement], dataset_id: DatasetId, ledger: AuditLedger, progress: Progress
 ) -> None:
     """Have the contract check each chunk and wait until all is final; what it knows already is not sent again.
 
@@ -138,14 +140,10 @@ def submit_sorted_set(
     for k, statement in enumerate(statements):
         progress(f"submitting chunk {k + 1} of {len(statements)}")
         proof = statement.proof
-        receipt = ledger.prove_sorted(
-            dataset_id,
-            vk_id,
-            k,
-            proof.public_value("first"),
-            proof.public_value("next"),
-            calldata(proof),
+        chunk = SortedProof(
+            k, proof.public_value("first"), proof.public_value("next"), calldata(proof)
         )
+        receipt = ledger.prove_sorted(dataset_id, vk_id, chunk)
     ledger.final(receipt)
     if not ledger.latest().sorted_complete(dataset_id, vk_id):
         raise RejectedError(

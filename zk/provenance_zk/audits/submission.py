@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from provenance.chain.calls import SortedProof
 from provenance.dataset.manifest import DatasetRoot
 from provenance.errors import InputError, NotFound, RejectedError
+from provenance.ids import DatasetId
 from provenance.judgement.facts import ChainSnapshot
 from provenance_zk.audits.ledger import AuditLedger
 from provenance_zk.audits.statement_file import KINDS, Statement
@@ -65,7 +67,7 @@ class Outcome:
 
 def submit_statements(
     files: Sequence[tuple[Path, Statement]],
-    dataset_id: bytes,
+    dataset_id: DatasetId,
     ledger: AuditLedger,
     keys: Iterable[PinnedKey],
     progress: Progress,
@@ -98,7 +100,7 @@ def submit_statements(
     return [outcomes[path] for path, _ in files]
 
 
-def _registered(snapshot: ChainSnapshot, dataset_id: bytes) -> DatasetRoot:
+def _registered(snapshot: ChainSnapshot, dataset_id: DatasetId) -> DatasetRoot:
     facts, name = snapshot.dataset(dataset_id), f"0x{dataset_id.hex()}"
     if facts is None:
         raise NotFound(
@@ -121,7 +123,7 @@ def _require_fitting(
     path: Path,
     statement: Statement,
     dataset: DatasetRoot,
-    dataset_id: bytes,
+    dataset_id: DatasetId,
     keys: Sequence[PinnedKey],
 ) -> None:
     if statement.dataset != dataset:
@@ -150,7 +152,7 @@ def _require_fitting(
     statement.require_inputs(key.slots)
 
 
-def _is_known(snapshot: ChainSnapshot, dataset_id: bytes, statement: Statement) -> bool:
+def _is_known(snapshot: ChainSnapshot, dataset_id: DatasetId, statement: Statement) -> bool:
     if statement.digest is None:
         return snapshot.sorted_complete(dataset_id, statement.proof.vk_id)
     return snapshot.is_shown(dataset_id, statement.kind, bytes(statement.digest))
@@ -159,7 +161,7 @@ def _is_known(snapshot: ChainSnapshot, dataset_id: bytes, statement: Statement) 
 def _send(
     path: Path,
     statement: Statement,
-    dataset_id: bytes,
+    dataset_id: DatasetId,
     ledger: AuditLedger,
     snapshot: ChainSnapshot,
 ) -> Any:
@@ -172,14 +174,13 @@ def _send(
         )
     try:
         if statement.digest is None:
-            return ledger.prove_sorted(
-                dataset_id,
-                proof.vk_id,
+            chunk = SortedProof(
                 statement.chunk,
                 proof.public_value("first"),
                 proof.public_value("next"),
                 calldata(proof),
             )
+            return ledger.prove_sorted(dataset_id, proof.vk_id, chunk)
         prove = ledger.prove_member if statement.kind == "member" else ledger.prove_absent
         return prove(dataset_id, proof.vk_id, bytes(statement.digest), calldata(proof))
     except RejectedError as error:

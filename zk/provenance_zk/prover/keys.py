@@ -15,6 +15,7 @@ from eth_utils.crypto import keccak
 
 from provenance.encoding import parse_json
 from provenance.errors import Conflict, InputError, NotFound, VerificationError
+from provenance.ids import KeyId
 from provenance_zk.prover.client import ZkProver
 
 EPOCH_SLOTS = (256, 4096, 20480, 86016, 344064)  # 256 is for tests
@@ -39,7 +40,7 @@ class KeyFolder:
     kind: str
     slots: int
     depth: int
-    vk_id: bytes
+    vk_id: KeyId
     words: bytes
     klass: str
     circuit: str
@@ -57,9 +58,9 @@ class KeyFolder:
         return self.dir / BASES_FILE
 
 
-def vk_id(words: bytes) -> bytes:
+def vk_id(words: bytes) -> KeyId:
     """keccak-256 of a verifying key's bytes."""
-    return bytes(keccak(words))
+    return KeyId(keccak(words))
 
 
 def load_words(path: Path) -> bytes:

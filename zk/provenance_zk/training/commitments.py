@@ -19,11 +19,12 @@ from typing import IO, Any, Protocol
 
 import numpy as np
 
-from provenance.dataset.manifest import ARITY, MAX_RECORDS, SALT_BYTES, DatasetRoot, depth_for
+from provenance.dataset.manifest import SALT_BYTES, DatasetRoot, depth_for
 from provenance.dataset.writer import CommittedRecord, ManifestFacts, write_dataset
 from provenance.digest import Digest
 from provenance.encoding import dataset_record_bytes, dataset_record_digest
 from provenance.errors import Conflict, InputError, ProvenanceError, UnavailableError
+from provenance.statements import ARITY, MAX_RECORDS
 from provenance_zk.field import to_bytes
 from provenance_zk.poseidon import poseidon
 

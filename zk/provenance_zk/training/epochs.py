@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from provenance.chain.calls import EpochPoints
 from provenance.dataset.committed import CommittedDataset
 from provenance.errors import RejectedError, UnavailableError, VerificationError
+from provenance.ids import DatasetId, RunId
 from provenance.layout import RunFolder, write_atomically
 from provenance.log.record import Record
 from provenance.order import epoch_order
-from provenance.verify.lineage import EpochUse, epoch_use, live_batches
+from provenance.verify.s05_history import EpochUse, epoch_use, live_batches
 from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import KeyFolder
 from provenance_zk.prover.request import (
@@ -41,8 +43,8 @@ Progress = Callable[[str], None]
 class EpochJob:
     """One epoch to prove: `order` is a[h], `use` what the log says was fed."""
 
-    run_id: bytes
-    dataset_id: bytes
+    run_id: RunId
+    dataset_id: DatasetId
     epoch: int
     order: np.ndarray
     use: EpochUse
@@ -62,8 +64,8 @@ def proven_epochs(records: Sequence[Record]) -> set[int]:
 def make_job(
     records: Sequence[Record],
     dataset: CommittedDataset,
-    run_id: bytes,
-    dataset_id: bytes,
+    run_id: RunId,
+    dataset_id: DatasetId,
     seed: bytes,
     epoch: int,
 ) -> EpochJob:
@@ -152,14 +154,13 @@ class EpochProver:
         self.progress(f"{where}: committing to {len(self.dataset)} uses")
         u = self.prover.commit_values(epoch_key.dir, "U", job.use.leaves, u_secret)
         p = self.prover.commit_order(epoch_key.dir, job.order)
-        number = self.ledger.anchor_epoch(
-            job.run_id,
-            job.epoch,
+        points = EpochPoints(
             job.dataset_id,
             job.use.consumed,
             [point_ints(x) for x in u.points],
             [point_ints(x) for x in p.points],
         )
+        number = self.ledger.anchor_epoch(job.run_id, job.epoch, points)
         facts = self.ledger.latest().anchoring(job.run_id, job.epoch, number)
         if facts is None:
             raise UnavailableError("chain does not show the anchoring yet", where=where)

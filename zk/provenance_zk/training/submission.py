@@ -12,9 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from provenance.chain.calls import EpochProof
 from provenance.errors import RejectedError
+from provenance.ids import RunId
 from provenance_zk.statements import ProofFile
-from provenance_zk.training.ledger import EpochArguments, Ledger, epoch_arguments
+from provenance_zk.training.ledger import Ledger, epoch_item
 
 BATCH = 16
 """Proofs of a transaction: beyond, a proof gets hardly cheaper (contracts/.gas-snapshot.json); the ledger takes up to 64."""
@@ -24,7 +26,7 @@ BATCH = 16
 class ChunkProof:
     """The proof of chunk `c` of an anchored epoch."""
 
-    run_id: bytes
+    run_id: RunId
     epoch: int
     number: int
     c: int
@@ -35,8 +37,8 @@ class ChunkProof:
         return f"epoch {self.epoch} anchoring {self.number} chunk {self.c}"
 
     @property
-    def arguments(self) -> EpochArguments:
-        return epoch_arguments(self.run_id, self.epoch, self.number, self.c, self.proof)
+    def item(self) -> EpochProof:
+        return epoch_item(self.run_id, self.epoch, self.number, self.c, self.proof)
 
 
 def groups(proofs: Sequence[ChunkProof], size: int = BATCH) -> list[Sequence[ChunkProof]]:
@@ -71,7 +73,7 @@ def _submit_group(
         return _submit_singly(group, ledger, progress)
     progress(f"submitting {len(group)} proofs in one transaction")
     try:
-        return ledger.prove_epochs([proof.arguments for proof in group])
+        return ledger.prove_epochs([proof.item for proof in group])
     except RejectedError as error:
         # A batch is refused as a whole and does not say for which proof: single calls do, and the good ones are not lost.
         progress(f"the batch was refused ({error.actual}); submitting its proofs one by one")
@@ -85,7 +87,7 @@ def _submit_singly(
     for proof in group:
         progress(f"submitting the proof of {proof.where}")
         try:
-            receipt = ledger.prove_epoch(*proof.arguments)
+            receipt = ledger.prove_epoch(proof.item)
         except RejectedError as error:
             refused.append((proof, error))
     if refused:

@@ -9,7 +9,7 @@ from typing import Any
 
 from provenance.errors import InputError
 from provenance_zk.field import parse_element
-from provenance_zk.kinds import INT8_BYTES, Q8_0_BYTES
+from provenance_zk.kinds import KINDS
 from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.request import private_folder
 from provenance_zk.statements import ProofFile
@@ -87,14 +87,14 @@ def prove_q8_0(
         InputError: files, block numbers or lengths that cannot be used.
         UnavailableError: see `ZkProver`.
     """
-    return _prove(prover, "prove-q8_0", key, tensor, jobs, Q8_0_BYTES)
+    return _prove(prover, "prove-q8_0", key, tensor, jobs, KINDS["q8_0"].block_bytes)
 
 
 def prove_int8(
     prover: ZkProver, key: Path, tensor: StoredTensor, jobs: Sequence[QuantizedBlocks]
 ) -> list[ProofFile]:
     """As `prove_q8_0`; a block's bytes are its row's float32 maximum, little-endian, and 32 signed codes."""
-    return _prove(prover, "prove-int8", key, tensor, jobs, INT8_BYTES)
+    return _prove(prover, "prove-int8", key, tensor, jobs, KINDS["int8"].block_bytes)
 
 
 def _prove(

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from provenance.artifacts.tensors import Tensor, TensorTable
 from provenance.errors import ProvenanceError, RejectedError, UnavailableError
+from provenance.ids import RunId
 from provenance.layout import RunFolder, read_json, write_atomically, write_json
 from provenance.log.record import Record
 from provenance_zk.prover.keys import KeyFolder
@@ -59,7 +60,7 @@ class KeyFinder(Protocol):
 
 def prove_stage(
     stage: Stage,
-    run_id: bytes,
+    run_id: RunId,
     ledger: ModelLedger,
     address: str,
     keys: KeyFinder,
@@ -194,7 +195,7 @@ def _found(out: Path, number: int, key: KeyFolder, inputs: tuple[int, ...]) -> P
 
 def _submit(
     stage: Stage,
-    run_id: bytes,
+    run_id: RunId,
     number: int,
     pairs: Sequence[tuple[Group, ProofFile]],
     ledger: ModelLedger,

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provenance.artifacts.content import content_digest
-from provenance.artifacts.tensors import STAGES, Tensor
+from provenance.artifacts.tensors import Tensor
 from provenance.digest import Digest
 from provenance.errors import Conflict, VerificationError
 from provenance.layout import RunFolder, read_json, write_atomically, write_json
 from provenance.log.record import Record
+from provenance.statements import STAGES, quantization_kind
 
 if TYPE_CHECKING:
     from provenance.chain.deploy import Deployment
@@ -241,10 +242,9 @@ class _Weights:
         )
 
     def _quantize_stage(self, merged: Model) -> Stage:
-        from provenance_zk.weights.samples import kind_of
         from provenance_zk.weights.stages import QuantizeStage
 
-        kind = kind_of(self._quantize["quantization"])
+        kind = quantization_kind(self._quantize["quantization"]).name
         slots = self._deployment.key(kind).slots
         deployed = self._inspector.deployed(self._log.quantized_file())
 

@@ -124,7 +124,8 @@ func TestDamagedFolders(t *testing.T) {
 			"longer":    func(data []byte) []byte { return append(data, "{}"...) },
 		} {
 			if name == keys.FileInfo && what != "truncated" {
-				continue // a byte of key.json may be white space, and what follows the object is not read
+				// a byte of key.json may be white space, and what follows the object is not read
+				continue
 			}
 			dir := fresh()
 			path := filepath.Join(dir, name)

@@ -24,7 +24,8 @@ const Format = "provenance-proof/1"
 // MaxBytes bounds the JSON of one proof.
 const MaxBytes = 1 << 16
 
-// Proof is a Groth16 proof with its commitments, one proof of knowledge for each of them, and the public inputs.
+// Proof is a Groth16 proof with its commitments, one proof of knowledge for each of them, and the
+// public inputs.
 type Proof struct {
 	Kind        circuits.Kind
 	KeyID       field.Word
@@ -65,8 +66,9 @@ func (p *Proof) ToJSON() JSON {
 // Marshal is the JSON text.
 func (p *Proof) Marshal() ([]byte, error) { return json.Marshal(p.ToJSON()) }
 
-// Parse reads an untrusted JSON text. It refuses unknown fields, text after the object, numbers that are not canonical
-// (>= r or >= q, upper case, short) and points off the curve or outside the subgroup.
+// Parse reads an untrusted JSON text. It refuses unknown fields, text after the object, numbers
+// that are not canonical (>= r or >= q, upper case, short) and points off the curve or outside the
+// subgroup.
 func Parse(text []byte) (*Proof, error) {
 	if len(text) > MaxBytes {
 		return nil, fmt.Errorf("proof of %d bytes, want at most %d", len(text), MaxBytes)
