@@ -143,18 +143,14 @@ class Judge:
 
     def _made(self, digest: Digest, final: bytes | None, reader: ChainReader) -> Verdict:
         source = StampedSource(self._source)
-        verdict = self._redaction.verdict(
-            verify_artifact(
-                Artifact(digest, str(digest)),
-                Verifier(
-                    trust=self._state.trust,
-                    reader=reader,
-                    source=source,
-                    prover=self._prover(),
-                    policy=self._state.policy,
-                ),
-            )
+        verifier = Verifier(
+            trust=self._state.trust,
+            reader=reader,
+            source=source,
+            prover=self._prover(),
+            policy=self._state.policy,
         )
+        verdict = self._redaction.verdict(verify_artifact(Artifact(digest, str(digest)), verifier))
         # Both keys were read before the verification: what changes during it makes the entry
         # stale, never wrong.
         if verdict.status in KEPT and final is not None and source.stamp is not None:

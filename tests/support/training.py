@@ -31,7 +31,7 @@ from provenance_trainer.run.train import TrainSummary, prepare_run, run_training
 
 KEY = bytes(range(32))
 SEED = hashlib.sha256(b"run seed").digest()
-SIGNER = Address(b"\x11" * Address.SIZE)
+SIGNER = Address("0x" + "11" * Address.SIZE)
 
 
 def make_dataset(folder: Path, count: int) -> Path:

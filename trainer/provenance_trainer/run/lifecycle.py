@@ -23,7 +23,7 @@ from provenance_trainer.config import TrainConfig
 from provenance_trainer.model.base import load_base
 from provenance_trainer.record.checkpoints import ResumePoint, find_resume_point
 from provenance_trainer.run.opening import (
-    OpenedRun,
+    DrawnRun,
     Registration,
     RunInputs,
     open_journal,
@@ -83,7 +83,7 @@ def _resume_point(folder: RunFolder) -> ResumePoint | None:
     return find_resume_point(records, folder.root)
 
 
-def _train(run: OpenedRun, salt_key: bytes, resume: ResumePoint | None, say: Say) -> dict[str, Any]:
+def _train(run: DrawnRun, salt_key: bytes, resume: ResumePoint | None, say: Say) -> dict[str, Any]:
     # A run that may not start is refused without it.
     from provenance_trainer.run.recorded import train_opened  # brings in torch
 
@@ -102,7 +102,7 @@ def _train(run: OpenedRun, salt_key: bytes, resume: ResumePoint | None, say: Say
     }
 
 
-def _anchor_thread(run: OpenedRun, say: Say) -> AnchorThread | None:
+def _anchor_thread(run: DrawnRun, say: Say) -> AnchorThread | None:
     if run.inputs.registration is None or run.run_id is None:
         return None
     session, folder = run.inputs.registration.session, run.inputs.folder

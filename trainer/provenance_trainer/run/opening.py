@@ -48,7 +48,7 @@ class RunInputs:
     @property
     def signer(self) -> Address:
         """Who signs the run's heads; the zero address for an unregistered run."""
-        return Address.parse(self.registration.session.address) if self.registration else NO_ADDRESS
+        return self.registration.session.address if self.registration else NO_ADDRESS
 
     @property
     def dataset_id(self) -> DatasetId | None:
@@ -57,7 +57,7 @@ class RunInputs:
 
 
 @dataclass(frozen=True)
-class OpenedRun:
+class DrawnRun:
     """A run whose seed is drawn, its journal open. `run_id` is None for an unregistered one."""
 
     inputs: RunInputs
@@ -107,7 +107,7 @@ def open_journal(run: RunInputs) -> Journal:
     return journal
 
 
-def open_run(run: RunInputs, journal: Journal, say: Say) -> OpenedRun:
+def open_run(run: RunInputs, journal: Journal, say: Say) -> DrawnRun:
     """Register the run and draw its seed, or find both in the journal.
 
     Raises:
@@ -125,7 +125,7 @@ def open_run(run: RunInputs, journal: Journal, say: Say) -> OpenedRun:
     named = seed.fields.get("run_id")
     run_id = None if named is None else RunId.parse(named)
     write_json(run.folder.info, _info(run, run_id))
-    return OpenedRun(run, journal, run_id, Word.parse(seed.fields["seed"]))
+    return DrawnRun(run, journal, run_id, Word.parse(seed.fields["seed"]))
 
 
 def _draw(opening: Record, registration: Registration | None, say: Say) -> Record:

@@ -9,12 +9,12 @@ from provenance_trainer.record.callback import AnchorHandle
 from provenance_trainer.record.checkpoints import ResumePoint, checkpoint_digests
 from provenance_trainer.record.recorder import Recorder, RecorderSettings
 from provenance_trainer.record.sampler import EpochOrders
-from provenance_trainer.run.opening import OpenedRun
+from provenance_trainer.run.opening import DrawnRun
 from provenance_trainer.run.train import TrainSummary, prepare_run, run_training
 
 
 def train_opened(
-    run: OpenedRun,
+    run: DrawnRun,
     salt_key: bytes,
     resume: ResumePoint | None,
     anchor: AnchorHandle | None,
