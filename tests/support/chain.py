@@ -23,7 +23,7 @@ from provenance.settings import Settings
 from provenance.verify import Options, Verifier, verify
 from provenance.verify.evidence import FolderSource
 from provenance.verify.protocols import Difference
-from provenance_cli.setup.deployment import deploy_all, write_trust
+from provenance_cli.setup.deployment import Wanted, deploy_all, write_trust
 from provenance_zk.checker import Engine, ProofChecker, ProverEngine
 from provenance_zk.prover.client import ZkProver, find_binary
 from provenance_zk.prover.keys import find_key
@@ -99,7 +99,7 @@ class Lab:
         settings.cache.mkdir(parents=True, exist_ok=True)
         write_keystore(settings.home / "keystore" / "default.json", b"\x01" * 32)
         embedded(settings).up()
-        deployment = deploy_all(settings, 256, "default", lambda _: None)
+        deployment = deploy_all(settings, Wanted(256), lambda _: None)
         trust = folder / "trust.yaml"
         write_trust(settings, deployment, trust, "default")
         keys = Keys(
