@@ -1,4 +1,6 @@
-"""`make gpu-check`: a short recorded bf16 run on a GPU, offline; prints one JSON object, with status "not run" without a GPU."""
+"""`make gpu-check`: a short recorded bf16 run on a GPU, offline; prints one JSON object, with
+status "not run" without a GPU.
+"""
 
 from __future__ import annotations
 

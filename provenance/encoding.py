@@ -55,14 +55,17 @@ def _refuse_constant(name: str) -> None:
 
 
 def u8(value: int) -> bytes:
+    """One byte; OverflowError outside 0 to 255."""
     return value.to_bytes(1, "big")
 
 
 def u32(value: int) -> bytes:
+    """Four bytes, big-endian; OverflowError outside 0 to 2^32 - 1."""
     return value.to_bytes(4, "big")
 
 
 def u64(value: int) -> bytes:
+    """Eight bytes, big-endian; OverflowError outside 0 to 2^64 - 1."""
     return value.to_bytes(8, "big")
 
 
@@ -161,6 +164,7 @@ def release_entry(run_id: bytes, model: bytes, manifest: bytes, record: bytes) -
 
 
 def head_digest(run_id: bytes, size: int, root: bytes) -> Digest:
+    """What names a head: run id and root of 32 bytes each, size in entries."""
     return tagged("head", run_id + u64(size) + root)
 
 
@@ -198,6 +202,7 @@ def batch_payload(salt: bytes, tensors: Mapping[str, np.ndarray | None]) -> byte
 
 
 def batch_digest(salt: bytes, tensors: Mapping[str, np.ndarray | None]) -> Digest:
+    """Salted digest of the tensors of one batch; `salt` has 32 bytes and stays secret."""
     return tagged("batch", batch_payload(salt, tensors))
 
 

@@ -16,10 +16,12 @@ EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 
 def leaf_hash(entry: bytes) -> bytes:
+    """Hash of a leaf (RFC 6962, section 2.1): `SHA256(0x00 || entry)`."""
     return hashlib.sha256(b"\0" + entry).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
+    """Hash of a node (RFC 6962, section 2.1): `SHA256(0x01 || left || right)`."""
     return hashlib.sha256(b"\1" + left + right).digest()
 
 

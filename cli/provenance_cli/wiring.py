@@ -1,4 +1,6 @@
-"""Composition of a verification from settings and flags: the one place where concrete parts meet."""
+"""Composition of a verification from settings and flags: the one place where concrete parts
+meet.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def start_chain(settings: Settings) -> None:
 
 
 def reader_for(settings: Settings, trust: Trust) -> ChainReader:
-    """A reader of the pinned contracts; a chain that is down answers every question with UnavailableError."""
+    """A reader of the pinned contracts; a chain that is down answers every question with
+    UnavailableError.
+    """
     try:
         rpc, _mine = connect(settings)
     except UnavailableError as error:
@@ -35,7 +39,9 @@ def reader_for(settings: Settings, trust: Trust) -> ChainReader:
 
 
 class _DownReader:
-    """Stands for a chain that cannot be reached, so that the verdict is `indeterminate` and not a crash."""
+    """Stands for a chain that cannot be reached, so that the verdict is `indeterminate` and not a
+    crash.
+    """
 
     def __init__(self, error: UnavailableError) -> None:
         self._error = error
@@ -68,13 +74,17 @@ def prover_for(settings: Settings, slow: bool) -> ProofVerifier:
 
 
 def inspector_for() -> FormatInspector:
+    """What reads and recomputes deployed files; needs neither torch nor transformers."""
     from provenance_trainer.formats.inspect import Inspector
 
     return Inspector()
 
 
 def evidence_folders(folders: Sequence[Path], subject: str) -> list[Path]:
-    """Where evidence is looked for: the folders given, else around the file itself. Evidence is never trusted, so any will do."""
+    """Where evidence is looked for: the folders given, else around the file itself.
+
+    Evidence is never trusted, so any will do.
+    """
     if folders:
         return list(folders)
     path = Path(subject)

@@ -226,6 +226,7 @@ def _iterate(path: Path) -> Iterator[TensorDigest]:
 
 
 def content_root(digests: dict[str, TensorDigest]) -> Digest:
+    """RFC 6962 root over the tensors' leaves, in the byte order of their names."""
     leaves = [digests[name].leaf for name in sorted(digests, key=str.encode)]
     return tagged("content", u64(len(leaves)) + Tree(leaves).root())
 

@@ -25,6 +25,8 @@ Tag = str | int
 
 @dataclass(frozen=True)
 class Block:
+    """A block as the endpoint tells it: number, hash of 32 bytes, time in Unix seconds."""
+
     number: int
     hash: bytes
     timestamp: int
@@ -44,10 +46,12 @@ class Receipt:
 
 
 def keccak(data: bytes) -> bytes:
+    """Keccak-256, 32 bytes (the hash of Ethereum, not SHA3-256 of FIPS 202)."""
     return bytes(Web3.keccak(data))
 
 
 def checksum_address(address: str) -> str:
+    """An address with the checksum of EIP-55, as web3 wants it."""
     return str(Web3.to_checksum_address(address))
 
 

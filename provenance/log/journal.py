@@ -42,6 +42,8 @@ _OVERHEAD_BYTES = _HEAD.size + 32
 
 @dataclass(frozen=True)
 class Frame:
+    """One record in the journal: its number from 0, and its bytes."""
+
     seq: int
     payload: bytes
     hash: bytes
@@ -181,6 +183,7 @@ def read_frames(path: Path, *, allow_torn: bool = True) -> Iterator[Frame]:
 
 
 def read_header(path: Path) -> dict[str, Any]:
+    """The header of a journal file (attacker-controlled)."""
     return _read_header(_read_regular(path), path)[0]
 
 

@@ -1,4 +1,6 @@
-"""The same run released a second time as an int8 file: proven without the weights, recomputed with them, and tampered with."""
+"""The same run released a second time as an int8 file: proven without the weights, recomputed with
+them, and tampered with.
+"""
 
 from __future__ import annotations
 

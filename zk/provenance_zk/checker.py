@@ -180,6 +180,7 @@ def require_valid(
 
 
 def equal(what: str, where: str, expected: object, actual: object) -> None:
+    """Raise VerificationError, with both values, unless they are equal."""
     if expected != actual:
 
         def show(value: object) -> str:

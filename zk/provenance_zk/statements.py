@@ -118,6 +118,7 @@ class Registration:
 
 
 def dataset_id(link_seed: bytes) -> bytes:
+    """Name of a registration, as the ledger computes it from the seed of its link."""
     return _hash(["bytes32", "bytes32"], [tag("dataset"), link_seed])
 
 

@@ -216,7 +216,9 @@ class TrainJob:
 
     @cached_property
     def _sorted_slots(self) -> int | None:
-        """Leaves per chunk of the deployed key for proofs of order, None if there is no such key."""
+        """Leaves per chunk of the deployed key for proofs of order, None if there is no such
+        key.
+        """
         depth = depth_for(self._count)
         keys = load_deployment(self._settings).keys
         return next((k.slots for k in keys if (k.kind, k.depth) == ("sorted", depth)), None)

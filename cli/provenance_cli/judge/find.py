@@ -1,4 +1,6 @@
-"""`provenance find`: whatever a digest names: a run, record, head, leaf, file, proof, key, dataset, transaction or block."""
+"""`provenance find`: whatever a digest names: a run, record, head, leaf, file, proof, key, dataset,
+transaction or block.
+"""
 
 from __future__ import annotations
 

@@ -25,7 +25,9 @@ from provenance_cli.wiring import (
 
 @dataclass(frozen=True)
 class Question:
-    """What is judged, by which trust file and policy, with which material. `subject` may be hostile.
+    """What is judged, by which trust file and policy, with which material.
+
+    `subject` may be hostile.
 
     openings: a folder of openings and the nonce that they were demanded at.
     """

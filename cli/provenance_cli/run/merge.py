@@ -49,5 +49,6 @@ def merge(
     result(
         {"format": "provenance-merge/1", **fields},
         json,
-        f"merged {len(fields['adapted'])} tensors, scale {fields['scale']}, {fields['merged']}{distance}",
+        f"merged {len(fields['adapted'])} tensors, scale {fields['scale']}, "
+        f"{fields['merged']}{distance}",
     )

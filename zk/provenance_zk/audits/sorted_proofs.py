@@ -21,6 +21,7 @@ FOLDER = "proofs"
 
 
 def chunk_file(folder: Path, k: int) -> Path:
+    """Where the statement about chunk `k` lies."""
     return folder / f"sorted-{k}.json"
 
 
@@ -33,6 +34,7 @@ def chunk_files(folder: Path) -> Iterator[Path]:
 
 
 def words_of(folder: Path, vk_id: bytes) -> Path:
+    """Where the words of a key lie that the statements need."""
     return folder / "keys" / f"0x{vk_id.hex()}" / WORDS_FILE
 
 

@@ -347,6 +347,7 @@ def _main_equation(
 
 
 def is_pairing_one(pairs: Iterator[tuple[Point, Point]]) -> bool:
+    """Whether the product of the pairings e(P, Q) is one; (P in G1, Q in G2) each."""
     product = FQ12.one()
     for first, second in pairs:
         product = product * pairing(second, first, final_exponentiate=False)

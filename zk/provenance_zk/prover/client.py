@@ -67,6 +67,8 @@ class Commitments:
 
 @dataclass(frozen=True)
 class Verdict:
+    """What gnark says of one proof; `reason` tells why it is not valid."""
+
     ok: bool
     reason: str
 

@@ -192,8 +192,7 @@ def commit_dataset(
     tell: Progress = progress or (lambda stage, done, total: None)
     try:
         Path(out_dir).absolute().parent.mkdir(parents=True, exist_ok=True)
-        # noqa: SIM115 (nameless, closed by `with` below)
-        stream = tempfile.TemporaryFile(dir=Path(out_dir).absolute().parent)
+        stream = tempfile.TemporaryFile(dir=Path(out_dir).absolute().parent)  # noqa: SIM115 (closed below)
     except OSError as error:
         raise UnavailableError(
             "cannot create output folder", where=str(out_dir), actual=error.strerror

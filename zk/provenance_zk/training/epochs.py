@@ -54,6 +54,7 @@ class EpochJob:
 
 
 def epochs_of(records: Sequence[Record]) -> list[int]:
+    """Numbers of the epochs that live batches belong to, in order."""
     return sorted({r.fields["epoch"] for _, r in live_batches(records)})
 
 

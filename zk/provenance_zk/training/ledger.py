@@ -61,6 +61,7 @@ def epoch_item(run_id: RunId, epoch: int, number: int, c: int, proof: ProofFile)
 
 
 def point_json(point: bytes) -> list[str]:
+    """A point of 64 bytes as two hexadecimal numbers."""
     x, y = point_ints(point)
     return [to_word(x), to_word(y)]
 

@@ -43,11 +43,14 @@ class Registered:
 
 @dataclass(frozen=True)
 class Keys:
+    """The pair of proving keys that a registration is made with."""
+
     epoch: KeyFolder
     tree: KeyFolder
 
 
 def d_blindings(dataset: CommittedDataset, key: bytes, keys: Keys) -> list[int]:
+    """Secret blindings of D, one per chunk; made once and kept encrypted."""
     path = dataset.folder / "private" / "blindings.sqlite"
     return blindings(
         path, key, f"d:{keys.epoch.vk_id.hex()}", chunk_count(len(dataset), keys.epoch.slots)
@@ -55,6 +58,7 @@ def d_blindings(dataset: CommittedDataset, key: bytes, keys: Keys) -> list[int]:
 
 
 def registrations(dataset_folder: Path) -> Path:
+    """Folder of a dataset's registrations, one below it per pair of keys and ledger."""
     return dataset_folder / "registrations"
 
 

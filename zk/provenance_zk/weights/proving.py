@@ -59,6 +59,8 @@ class Prove(Protocol):
 
 
 class KeyFinder(Protocol):
+    """Finds the proving key of a kind and depth that the deployed contract pins."""
+
     def __call__(self, kind: str, depth: int) -> KeyFolder: ...
 
 

@@ -109,6 +109,8 @@ def statement_id(key: KeyFolder, command: str, public: Mapping[str, Any]) -> byt
 
 @dataclass(frozen=True)
 class Lease:
+    """A job that one worker has for a while; `token` grows with each lease (fencing)."""
+
     statement_id: bytes
     token: int
     attempts: int
