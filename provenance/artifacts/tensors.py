@@ -1,7 +1,9 @@
-"""Tables of committed tensors: a SHA-256 tree over the Poseidon roots of weight trees (docs/formats/statements.md, "Tables of tensors").
+"""Tables of committed tensors: a SHA-256 tree over the Poseidon roots of weight trees
+(docs/formats/statements.md, "Tables of tensors").
 
-An entry binds a tensor's name, dtype, layout and shape to the root of its weight tree, so a proof about a root is a proof about that
-tensor. A table made for proofs holds only the tensors that a proof opens, in the order of their names.
+An entry binds a tensor's name, dtype, layout and shape to the root of its weight tree, so a proof
+about a root is a proof about that tensor. A table made for proofs holds only the tensors that a
+proof opens, in the order of their names.
 """
 
 from __future__ import annotations
@@ -49,9 +51,13 @@ class Layout(IntEnum):
 
 @dataclass(frozen=True)
 class Tensor:
-    """One entry. `rows`, `columns` are the tensor's shape, `blocks` counts the blocks of its layout, `root` is below r.
+    """One entry.
 
-    Attacker-controlled when it comes from evidence; the constructor refuses what no weight tree has.
+    `rows`, `columns` are the tensor's shape, `blocks` counts the blocks of its layout, `root` is
+    below r.
+
+    Attacker-controlled when it comes from evidence; the constructor refuses what no weight tree
+    has.
     """
 
     name: str

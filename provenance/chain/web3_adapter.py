@@ -1,7 +1,8 @@
 """JSON-RPC and ABI coding through web3, with its errors translated once.
 
-Retries, nonce and gas guessing, ENS and CCIP-Read (an SSRF door, CVE-2026-40072) of web3 stay unused: every request is
-explicit, so that what a failure means is known (`UnavailableError`: may be retried; `RejectedError`: the EVM said no).
+Retries, nonce and gas guessing, ENS and CCIP-Read (an SSRF door, CVE-2026-40072) of web3 stay
+unused: every request is explicit, so that what a failure means is known. `UnavailableError` may
+be retried; `RejectedError` means that the EVM said no.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ class Rpc:
         if not url.startswith(("http://", "https://")):
             raise InputError("RPC endpoint must be http or https", where=url)
         parts = urlsplit(url)
-        # Paths, queries and user names of endpoints hold access keys: only scheme, host and port are ever shown.
+        # Paths, queries and user names of endpoints hold access keys: only scheme, host and port
+        # are ever shown.
         self.url = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
         self._provider = HTTPProvider(
             url, {"timeout": timeout_s}, exception_retry_configuration=None
@@ -74,7 +76,7 @@ class Rpc:
 
         Raises:
             UnavailableError: no answer, or not JSON-RPC.
-            RejectedError: the endpoint answered with an error; `data` holds revert bytes if it sent any.
+            RejectedError: the endpoint answered with an error; `data` holds revert bytes, if any.
         """
         try:
             answer = self._provider.make_request(method, list(params))
@@ -178,7 +180,9 @@ class Rpc:
 
 @contextlib.contextmanager
 def _hostile(method: str) -> Iterator[None]:
-    """Around the reading of an answer: one of another form is an endpoint that cannot be used, not a bug here."""
+    """Around the reading of an answer: one of another form is an endpoint that cannot be used, not
+    a bug here.
+    """
     try:
         yield
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:

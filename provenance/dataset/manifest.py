@@ -34,7 +34,9 @@ _OPTIONAL = ("text_column", "columns")  # exactly one of them stands
 
 @dataclass(frozen=True)
 class DatasetRoot:
-    """A dataset's name: the Poseidon root alone says neither how deep the tree is nor where its leaves end."""
+    """A dataset's name: the Poseidon root alone says neither how deep the tree is nor where its
+    leaves end.
+    """
 
     root: int
     depth: int

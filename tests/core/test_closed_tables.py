@@ -1,4 +1,6 @@
-"""Closed tables: every status has its word and exit code, every error its place, every claim its step."""
+"""Closed tables: every status has its word and exit code, every error its place, every claim its
+step.
+"""
 
 from __future__ import annotations
 
@@ -126,7 +128,9 @@ def golden() -> Verdict:
 
 
 def test_the_json_of_a_verdict_is_frozen() -> None:
-    """A consumer that reads `provenance-verdict/1` keeps working: keys and their meaning do not change."""
+    """A consumer that reads `provenance-verdict/1` keeps working: keys and their meaning do not
+    change.
+    """
     assert golden().to_json() == json.loads((VECTORS / "verdict.json").read_text(encoding="utf-8"))
 
 

@@ -1,4 +1,6 @@
-"""A verifying key whose secrets the tests know: with them, proofs can be simulated without any circuit or prover."""
+"""A verifying key whose secrets the tests know: with them, proofs can be simulated without any
+circuit or prover.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The same jobs on a Ray of this machine: the same public inputs, proofs that verify, and nothing lost with a worker."""
+"""The same jobs on a Ray of this machine: the same public inputs, proofs that verify, and nothing
+lost with a worker.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +89,9 @@ def test_ray_proves_what_this_machine_proves(
 
 
 def is_dead(pid: int) -> bool:
-    """Whether all threads of a process ended, and with the last of them its socket closed; somebody may still have to wait for it."""
+    """Whether all threads of a process ended, and with the last of them its socket closed; somebody
+    may still have to wait for it.
+    """
     process = Path(f"/proc/{pid}")
     try:
         threads = [thread.name for thread in (process / "task").iterdir()]

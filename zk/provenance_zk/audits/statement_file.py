@@ -1,9 +1,12 @@
-"""A statement about a dataset with its proof, as one file that a third party checks (docs/formats/audits.md).
+"""A statement about a dataset with its proof, as one file that a third party checks
+(docs/formats/audits.md).
 
-    {"format": "provenance-statement/1", "kind": "absent", "dataset": {"root", "depth", "count"}, "digest": "sha256:..", "proof": {..}}
+    {"format": "provenance-statement/1", "kind": "absent", "dataset": {"root", "depth", "count"},
+    "digest": "sha256:..", "proof": {..}}
 
-`sorted` has no digest: the number of its chunk is a public input. All of it is attacker-controlled; what a file claims is compared with
-the public inputs of its proof, and its dataset with one that the verifier knows.
+`sorted` has no digest: the number of its chunk is a public input. All of it is attacker-controlled;
+what a file claims is compared with the public inputs of its proof, and its dataset with one that
+the verifier knows.
 """
 
 from __future__ import annotations
@@ -177,10 +180,12 @@ def _digest(value: Any, where: str) -> Digest:
 
 
 def require_complete(statements: Sequence[Statement], dataset: DatasetRoot, slots: int) -> None:
-    """Whether these `sorted` statements, each verified on its own, cover the dataset without gap and are chained.
+    """Whether these `sorted` statements, each verified on its own, cover the dataset without gap
+    and are chained.
 
     Raises:
-        VerificationError: a chunk of another dataset, missing, repeated, or not followed by its neighbour.
+        VerificationError: a chunk of another dataset, missing, repeated, or not followed by its
+            neighbour.
     """
     chunks: dict[int, Statement] = {}
     for statement in statements:

@@ -1,7 +1,7 @@
 """Checks sampled statements about weights off chain: draw, public inputs, and every group's proof.
 
-Nothing is taken from a proof that can be recomputed: block numbers come from the draw, codes from the deployed file, roots from the
-anchored tables.
+Nothing is taken from a proof that can be recomputed: block numbers come from the draw, codes from
+the deployed file, roots from the anchored tables.
 """
 
 from __future__ import annotations

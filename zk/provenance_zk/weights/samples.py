@@ -1,6 +1,8 @@
-"""Sampled statements about weights: what an anchoring fixes, which blocks its draw picks, and what each proof's public inputs must be.
+"""Sampled statements about weights: what an anchoring fixes, which blocks its draw picks, and what
+each proof's public inputs must be.
 
-Everything a verifier recomputes stands here once; the contracts have their own copy and read the same vectors.
+Everything a verifier recomputes stands here once; the contracts have their own copy and read the
+same vectors.
 Source: docs/formats/statements.md, "Anchorings, draws".
 """
 
@@ -78,7 +80,10 @@ class Anchoring:
 
     def digest(self, log_size: int, log_root: bytes) -> bytes:
         """Anchoring digest, with the head that the run's log had on chain."""
-        struct = "((bytes32,uint256),(bytes32,uint256),(bytes32,uint256),bytes32,uint256,uint256,uint256,uint256,uint256)"
+        struct = (
+            "((bytes32,uint256),(bytes32,uint256),(bytes32,uint256),"
+            "bytes32,uint256,uint256,uint256,uint256,uint256)"
+        )
         return bytes(
             keccak(encode([struct, "uint256", "bytes32"], [self.calldata(), log_size, log_root]))
         )
@@ -114,7 +119,9 @@ def draw_seed(
 
 
 def opening_seed(anchoring: bytes, nonce: bytes) -> bytes:
-    """Seed of the blocks that a verifier demands at its own nonce, of an anchoring by its digest."""
+    """Seed of the blocks that a verifier demands at its own nonce, of an anchoring by its
+    digest.
+    """
     return bytes(keccak(encode(["bytes32", "bytes32", "bytes32"], [tag("open"), anchoring, nonce])))
 
 
@@ -133,7 +140,9 @@ def draw(seed: bytes, tensor: int, j: int, blocks: int) -> int:
 
 @dataclass(frozen=True)
 class Group:
-    """One proof's work: draws `number * slots ..` of tensor `tensor` (its place in the merged table)."""
+    """One proof's work: draws `number * slots ..` of tensor `tensor` (its place in the merged
+    table).
+    """
 
     tensor: int
     number: int
@@ -161,7 +170,8 @@ def index_words(indexes: Sequence[int]) -> list[int]:
 
 
 def code_words(kind: str, blocks: Sequence[bytes]) -> list[int]:
-    """A deployed file's blocks as public inputs: the highest bit of each code flipped, cut into words of 31 bytes.
+    """A deployed file's blocks as public inputs: the highest bit of each code flipped, cut into
+    words of 31 bytes.
 
     Raises:
         InputError: a block of another length.
@@ -180,7 +190,9 @@ def code_words(kind: str, blocks: Sequence[bytes]) -> list[int]:
 
 
 def codes_hash(codes: Iterable[Sequence[int]]) -> bytes:
-    """What the chain keeps of all accepted codes: H_0 = 0, H_i = keccak(H_{i-1} || code words of proof i)."""
+    """What the chain keeps of all accepted codes: H_0 = 0, H_i = keccak(H_{i-1} || code words of
+    proof i).
+    """
     digest = bytes(32)
     for words in codes:
         digest = bytes(keccak(digest + b"".join(word.to_bytes(32, "big") for word in words)))
@@ -333,8 +345,10 @@ def scale_integer(scale: Fraction) -> int:
 
 @dataclass(frozen=True)
 class Confidence:
-    """What a draw detects: `worst` names the tensor with the fewest draws per block, `at_95`, `at_99` the fraction of its blocks from
-    which tampering is caught with 95 % and 99 %, misses multiplied by the number of anchorings; 1.0 means not even in full."""
+    """What a draw detects: `worst` names the tensor with the fewest draws per block, `at_95`,
+    `at_99` the fraction of its blocks from which tampering is caught with 95 % and 99 %, misses
+    multiplied by the number of anchorings; 1.0 means not even in full.
+    """
 
     worst: str
     draws: int
@@ -345,7 +359,9 @@ class Confidence:
 
 
 def confidence(table: TensorTable, draws: int, slots: int, anchorings: int) -> Confidence:
-    """Detection of the worst tensor, and of a fraction of all blocks spread over the tensors by their size."""
+    """Detection of the worst tensor, and of a fraction of all blocks spread over the tensors by
+    their size.
+    """
     total = table.blocks
     counts = [draw_count(tensor.blocks, total, draws, slots) for tensor in table.tensors]
     least = min(range(table.size), key=lambda t: counts[t])
@@ -360,5 +376,7 @@ def confidence(table: TensorTable, draws: int, slots: int, anchorings: int) -> C
 
 
 def detectable(draws: int, probability: float, anchorings: int = 1) -> float:
-    """Smallest tampered fraction f with anchorings * (1-f)^draws <= 1 - probability; 1.0 if there is none below."""
+    """Smallest tampered fraction f with anchorings * (1-f)^draws <= 1 - probability; 1.0 if there
+    is none below.
+    """
     return min(1.0, 1.0 - math.exp(math.log((1 - probability) / anchorings) / draws))
