@@ -22,7 +22,7 @@ from provenance.log.run_log import OpenLog, open_log, run_id_of
 from provenance.log.tree import read_records
 from provenance.progress import Progress
 from provenance.settings import Settings
-from provenance.statements import STAGES
+from provenance.statements import STAGES, quantization_kind
 from provenance_cli.actions.prove import WeightsRequest, prove_run_weights, unproven_epochs
 from provenance_cli.actions.release import release_index, release_run, require_name
 from provenance_cli.jobs import estimates
@@ -33,7 +33,6 @@ from provenance_cli.setup.deployment import require_funds
 from provenance_cli.wiring import inspector_for, start_chain
 from provenance_trainer.run.derived import log_merge, log_quantize
 
-KINDS = {"Q8_0": "q8_0", "int8": "int8"}  # quantization, as records name it -> kind of its proofs
 MERGE_S, QUANTIZE_S = 40.0, 15.0  # SmolLM2-135M on two CPU cores
 
 
@@ -140,7 +139,7 @@ class PublishJob:
 
     @property
     def _kinds(self) -> tuple[str, str]:
-        return ("merge", KINDS[self._request.quantization])
+        return ("merge", quantization_kind(self._request.quantization).name)
 
     def _weights_cost(self) -> Estimate:
         deployment = load_deployment(self._settings)

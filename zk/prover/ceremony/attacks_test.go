@@ -16,6 +16,7 @@ import (
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 )
 
 func read(t *testing.T, dir, name string) []byte {
@@ -195,7 +196,7 @@ func TestTamperedContributionWithFittingManifest(t *testing.T) {
 func TestPhase2OfAnotherCircuit(t *testing.T) {
 	dir := transcript(t, epochShape)
 	other := filepath.Join(t.TempDir(), "other")
-	if _, err := run(other, circuits.Shape{Kind: circuits.KindEpoch, Slots: 15}, 2); err != nil {
+	if _, err := run(other, circuits.Shape{Kind: kinds.Epoch, Slots: 15}, 2); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 3 {

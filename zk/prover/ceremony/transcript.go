@@ -32,6 +32,7 @@ import (
 	"provenance/zkprover/fault"
 	"provenance/zkprover/files"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 )
 
 const (
@@ -68,13 +69,13 @@ type Phase struct {
 
 // Manifest is the content of manifest.json, in the one encoding that [Manifest.encode] writes.
 type Manifest struct {
-	Format        string        `json:"format"`
-	Kind          circuits.Kind `json:"kind"`
-	Slots         int           `json:"slots"`
-	Depth         int           `json:"depth"`
-	CircuitDigest string        `json:"circuitDigest"`
-	Phase1        Phase         `json:"phase1"`
-	Phase2        Phase         `json:"phase2"`
+	Format        string     `json:"format"`
+	Kind          kinds.Kind `json:"kind"`
+	Slots         int        `json:"slots"`
+	Depth         int        `json:"depth"`
+	CircuitDigest string     `json:"circuitDigest"`
+	Phase1        Phase      `json:"phase1"`
+	Phase2        Phase      `json:"phase2"`
 }
 
 func newManifest(circuit *keys.Circuit) *Manifest {

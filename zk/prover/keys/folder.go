@@ -37,6 +37,7 @@ import (
 	"provenance/zkprover/fault"
 	"provenance/zkprover/field"
 	"provenance/zkprover/files"
+	"provenance/zkprover/kinds"
 )
 
 // The files of a key folder.
@@ -59,7 +60,7 @@ const (
 // Info is the content of key.json.
 type Info struct {
 	Format        string            `json:"format"`
-	Kind          circuits.Kind     `json:"kind"`
+	Kind          kinds.Kind        `json:"kind"`
 	Slots         int               `json:"slots"`
 	Depth         int               `json:"depth"`
 	CircuitDigest string            `json:"circuitDigest"`
@@ -182,7 +183,7 @@ func (k *Key) loadSystem(dir string) error {
 	if err := circuits.CheckCommitments(k.System, k.Shape); err != nil {
 		return fault.New(fault.BadKey, "%v", err)
 	}
-	if k.Shape.Kind != circuits.KindEpoch {
+	if k.Shape.Kind != kinds.Epoch {
 		return nil
 	}
 	var err error

@@ -18,6 +18,7 @@ import (
 	"provenance/zkprover/internal/fixture"
 	"provenance/zkprover/internal/gnark"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 )
 
 func TestMain(m *testing.M) { fixture.Main(m) }
@@ -88,7 +89,7 @@ func TestPoints(t *testing.T) {
 		data := fixture.Key(t, shape).Verifying.Bytes()
 		words := len(data) / 32
 		for word := 7; word < words; word++ {
-			if shape.Kind == circuits.KindEpoch && word >= words-7 && word < words-4 {
+			if shape.Kind == kinds.Epoch && word >= words-7 && word < words-4 {
 				continue // digests
 			}
 			aliased, zeroed, moved := bytes.Clone(data), bytes.Clone(data), bytes.Clone(data)

@@ -14,10 +14,10 @@ import (
 	"github.com/consensys/gnark-crypto/ecc/bn254"
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
-	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/internal/fixture"
 	"provenance/zkprover/internal/gnark"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/prove/epoch"
 	"provenance/zkprover/statement"
@@ -107,7 +107,7 @@ func TestReasons(t *testing.T) {
 		mask   verify.Mask
 		change func(p *proof.Proof)
 	}{
-		"kind": {verify.ErrKey, 7, func(p *proof.Proof) { p.Kind = circuits.KindTree }},
+		"kind": {verify.ErrKey, 7, func(p *proof.Proof) { p.Kind = kinds.Tree }},
 		"key":  {verify.ErrKey, 7, func(p *proof.Proof) { p.KeyID[0] ^= 1 }},
 		"poks": {verify.ErrShape, 7, func(p *proof.Proof) { p.Knowledge = p.Knowledge[:2] }},
 		"inputs": {verify.ErrShape, 7, func(p *proof.Proof) {

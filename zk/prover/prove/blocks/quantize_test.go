@@ -19,13 +19,14 @@ import (
 	"provenance/zkprover/internal/gnark"
 	"provenance/zkprover/internal/wires"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/weights"
 )
 
 var (
-	q8_0Shape = circuits.Shape{Kind: circuits.KindQ8_0, Slots: 1, Depth: 1}
-	int8Shape = circuits.Shape{Kind: circuits.KindInt8, Slots: 1, Depth: 1}
+	q8_0Shape = circuits.Shape{Kind: kinds.Q8_0, Slots: 1, Depth: 1}
+	int8Shape = circuits.Shape{Kind: kinds.Int8, Slots: 1, Depth: 1}
 )
 
 // No wire can be changed alone, and no public input at all.

@@ -14,6 +14,7 @@ import (
 	"provenance/zkprover/internal/fixture"
 	"provenance/zkprover/internal/gnark"
 	"provenance/zkprover/internal/wires"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/statement"
 	"provenance/zkprover/tree"
 )
@@ -230,7 +231,7 @@ func smallTree(t *testing.T, count int) *tree.Tree {
 	return built
 }
 
-var smallTreeShape = circuits.Shape{Kind: circuits.KindTree, Slots: 16, Depth: 3}
+var smallTreeShape = circuits.Shape{Kind: kinds.Tree, Slots: 16, Depth: 3}
 
 // Candidates outside the used prefix have no effect; everything else is bound.
 func TestTreeWiresAreBound(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"provenance/zkprover/cmd/vectors/frozen"
 	"provenance/zkprover/field"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/order"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/prove/epoch"
@@ -88,7 +89,7 @@ func newEpochScene(key *keys.Key) (*epochScene, error) {
 }
 
 func Epoch(cache string) (any, error) {
-	key, err := loadKey(cache, circuits.Shape{Kind: circuits.KindEpoch, Slots: proofSlots})
+	key, err := loadKey(cache, circuits.Shape{Kind: kinds.Epoch, Slots: proofSlots})
 	if err != nil {
 		return nil, err
 	}
