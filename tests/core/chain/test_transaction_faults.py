@@ -11,7 +11,7 @@ from eth_account import Account
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provenance.chain.transactions import TransactionManager, bump, wait_final
+from provenance.chain.transactions import Limits, TransactionManager, bump, wait_final
 from provenance.chain.web3_adapter import Receipt
 from provenance.errors import OutcomeUnknown, ProvenanceError, RejectedError, UnavailableError
 from tests.support.fake_rpc import FakeRpc, refused
@@ -32,9 +32,7 @@ class Bench:
         self, *, max_fee_wei: int = 500 * 10**9, sleep: Callable[[float], None] = lambda _: None
     ) -> TransactionManager:
         """A process that just started; waiting for a receipt takes no time."""
-        return TransactionManager(
-            self.rpc, KEY, self.folder, wait_s=0.02, max_fee_wei=max_fee_wei, sleep=sleep
-        )  # type: ignore[arg-type]
+        return TransactionManager(self.rpc, KEY, self.folder, Limits(0.02, max_fee_wei), sleep)  # type: ignore[arg-type]
 
     def send(self, label: str = "a", data: bytes = b"\x01") -> Receipt:
         return self.manager().send(label, TO, data)
@@ -299,7 +297,7 @@ def test_a_reorged_transaction_is_sent_again(bench: Bench) -> None:
 def test_a_nonce_taken_by_another_transaction_opens_the_intent_again(bench: Bench) -> None:
     bench.send("a")
     bench.rpc.reorg(keep_in_pool=False)
-    elsewhere = TransactionManager(bench.rpc, KEY, bench.folder / "elsewhere", wait_s=0.02)  # type: ignore[arg-type]
+    elsewhere = TransactionManager(bench.rpc, KEY, bench.folder / "elsewhere", Limits(wait_s=0.02))  # type: ignore[arg-type]
     elsewhere.send("other", TO, b"\x99")
     bench.send("a")
     assert [s.data for s, _ in bench.rpc.mined] == [b"\x99", b"\x01"]
