@@ -104,7 +104,7 @@ def main() -> None:
         SaltStore.open(evidence / "secrets" / "salts.sqlite", key) as salts,
     ):
         # (2) The recorder: journal, committed dataset, private salts, pre-registered order.
-        recorder = Recorder(journal, dataset, salts, orders, on_failure="continue")
+        recorder = Recorder(journal, dataset, salts, orders)
         recorder.append(Record.make("seed", seed=f"0x{seed.hex()}", source="local"))
         sampler = CommittedSampler(orders)
         trainer = MyTrainer(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from provenance.chain.contracts import Reader
 from provenance.chain.deploy import Deployment
-from provenance.chain.session import connect
+from provenance.chain.session import connect, embedded
 from provenance.errors import NotFound, UnavailableError
 from provenance.judgement.facts import ChainReader
 from provenance.judgement.trust import Trust
@@ -17,6 +17,12 @@ from provenance.verify.protocols import FormatInspector, ProofVerifier
 
 if TYPE_CHECKING:
     from provenance_zk.training.registration import Keys
+
+
+def start_chain(settings: Settings) -> None:
+    """Start the embedded chain if it is the configured one and does not run; costs nothing."""
+    if settings.rpc_url is None:
+        embedded(settings).up()
 
 
 def reader_for(settings: Settings, trust: Trust) -> ChainReader:

@@ -20,13 +20,11 @@ from provenance.digest import Digest, sha256, tagged
 from provenance.encoding import FIELD_ORDER, u8, u64
 from provenance.errors import InputError
 from provenance.merkle import Tree
+from provenance.statements import ARITY, MAX_LEVELS
 
 FORMAT = "provenance-tensors/1"
 BLOCK = 32  # values of one row
 PAGE_BLOCKS = {16: 7, 32: 3}  # blocks of a page by bits of a value
-ARITY = 16
-STAGES = {"merge": 1, "quantize": 2}  # numbers of the stages that anchorings are about
-MAX_DEPTH = 7  # of a tensor's tree, above its pages
 SCALE_UNIT = 1 << 16  # a merge's scale s stands on chain and in proofs as s * 2^16
 MAX_TENSORS = 1 << 16
 _FIELDS = ("name", "dtype", "layout", "rows", "columns", "depth", "blocks", "root")
@@ -81,7 +79,7 @@ class Tensor:
                 actual=f"{self.rows} x {self.columns}",
             )
         if (
-            not 1 <= self.depth <= MAX_DEPTH
+            not 1 <= self.depth <= MAX_LEVELS
             or not 1 <= self.blocks <= PAGE_BLOCKS[self.dtype.bits] * ARITY**self.depth
         ):
             raise InputError(

@@ -180,8 +180,10 @@ def test_train_must_say_whether_it_is_anchored(job: Job) -> None:
 
 
 def test_train_refuses_a_used_output_folder(job: Job) -> None:
-    done = job("train", TINY, f"dataset_name={job.dataset}", f"output_dir={job.run}", "--anchor")
+    arguments = ("train", TINY, f"dataset_name={job.dataset}", f"output_dir={job.run}", "--anchor")
+    done = job(*arguments, "learning_rate=0.5")
     assert done.code == 2
+    assert "configuration differs" in done.err
     assert "another output_dir" in done.err
 
 
@@ -248,13 +250,7 @@ def test_unregistered_dataset_is_named_with_the_command_that_registers_it(
         ).code
         == 0
     )
-    done = job(
-        "train",
-        TINY,
-        f"dataset_name={tmp_path / 'data'}",
-        f"output_dir={tmp_path / 'run'}",
-        "--anchor",
-    )
+    done = job("prove", job.run, "--dataset", tmp_path / "data")
     assert done.code == 4
     assert "dataset register" in done.err
 

@@ -1,18 +1,24 @@
-"""A verifying key whose secrets the tests know: with them, proofs can be simulated without any circuit or prover."""
+"""A verifying key whose secrets the tests know: with them, proofs can be simulated without any
+circuit or prover.
+"""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from support.trapdoor import g1, g2
 
 from provenance_zk.field import R
-from provenance_zk.prover.keys import vk_id
+from provenance_zk.prover.client import ZkProver
+from provenance_zk.prover.keys import KeyFolder, ensure_keys, vk_id
+from provenance_zk.prover.server import ChildServer
 from provenance_zk.statements import ProofFile
+from tests.support.chain import cache_folder
 from tests.support.places import ZK_VECTORS
+from tests.support.trapdoor import g1, g2
 
 
 @dataclass(frozen=True)
@@ -84,3 +90,29 @@ def altered() -> object:
 @pytest.fixture(scope="session")
 def vectors() -> Path:
     return ZK_VECTORS
+
+
+@pytest.fixture(scope="session")
+def key_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("keys")
+
+
+@pytest.fixture(scope="session")
+def epoch_key(prover: ZkProver, key_cache: Path) -> KeyFolder:
+    return ensure_keys(prover, key_cache, "epoch", 256)
+
+
+@pytest.fixture(scope="session")
+def tree_key(prover: ZkProver, key_cache: Path) -> KeyFolder:
+    return ensure_keys(prover, key_cache, "tree", 256, 5)
+
+
+@pytest.fixture(scope="module")
+def key(prover: ZkProver) -> KeyFolder:
+    return ensure_keys(prover, cache_folder() / "keys", "epoch", 256)
+
+
+@pytest.fixture
+def child(prover: ZkProver) -> Iterator[ChildServer]:
+    with ChildServer(prover.binary, workers=2) as server:
+        yield server

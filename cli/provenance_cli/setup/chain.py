@@ -115,15 +115,20 @@ def deploy(
     json: Json = False,
 ) -> None:
     """Set up keys and deploy them and the contracts (idempotent)."""
-    from provenance_cli.setup.deployment import audit_keys, deploy_all, model_keys
+    from provenance_cli.setup.deployment import (
+        Wanted,
+        audit_keys,
+        deploy_all,
+        model_keys,
+        write_trust,
+    )
 
     settings = Settings.load()
     more = [*(audit_keys(slots, large) if with_audit_keys else ()), *model_keys(weight_keys)]
+    wanted = Wanted(slots, tuple(more), ceremony)
     with stage("deploy") as progress:
-        deployment = deploy_all(settings, slots, key, progress, more, ceremony=ceremony)
+        deployment = deploy_all(settings, wanted, progress, key)
     if trust_out is not None:
-        from provenance_cli.setup.deployment import write_trust
-
         write_trust(settings, deployment, trust_out, key)
         note(f"trust file: {trust_out}")
     value = {

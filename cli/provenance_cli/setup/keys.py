@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from provenance_cli.options import Json
-from provenance_cli.output import note, result, stage
+from provenance_cli.output import fields, note, result, stage
 
 if TYPE_CHECKING:
     from provenance.settings import Settings
@@ -60,10 +60,9 @@ def _describe(key: KeyFolder) -> dict[str, Any]:
     }
 
 
-def _print(value: dict[str, Any], as_json: bool, *, more: str = "") -> None:
-    shown = {name: field for name, field in value.items() if name != "format" and field is not None}
-    lines = [f"{name.replace('_', ' '):12}  {field}" for name, field in shown.items()]
-    result(value, as_json, "\n".join([*lines, *([more] if more else [])]))
+def _print(value: dict[str, Any], as_json: bool, following: str) -> None:
+    """The fields, and what is to be done next."""
+    result(value, as_json, f"{fields(value)}\n{following}")
 
 
 @app.command()
@@ -78,7 +77,7 @@ def setup(kind: _Kind, slots: _Slots, depth: _Depth = 0, as_json: Json = False) 
     note(
         "this is a development key: verdicts that rest on it say so; for others, run a ceremony (provenance keys ceremony)"
     )
-    _print(_describe(key), as_json)
+    result(_describe(key), as_json)
 
 
 @app.command()
@@ -113,7 +112,7 @@ def inspect(
             expected=f"{header.kind} {header.slots} {header.depth}",
             actual=f"{found.kind} {found.slots} {found.depth}",
         )
-    _print(_describe(found), as_json)
+    result(_describe(found), as_json)
 
 
 @ceremony.command()
@@ -135,7 +134,7 @@ def begin(
     _print(
         value,
         as_json,
-        more=f"next: send {folder / 'phase1-000.bin'} to the first contributor, who runs\n"
+        f"next: send {folder / 'phase1-000.bin'} to the first contributor, who runs\n"
         "      provenance keys ceremony contribute phase1-000.bin --name NAME --out phase1-001.bin",
     )
 
@@ -160,7 +159,7 @@ def contribute(
     _print(
         value,
         as_json,
-        more=f"next: send {out} to the coordinator, and publish its SHA-256 where people know you:\n"
+        f"next: send {out} to the coordinator, and publish its SHA-256 where people know you:\n"
         "      with it anyone sees whether your contribution is in the transcript (verify --attested)",
     )
 
@@ -181,7 +180,7 @@ def accept(
     _print(
         value,
         as_json,
-        more=f"next: send {folder / f'phase{phase}-{index:03}.bin'} to the next contributor; after the last one,\n"
+        f"next: send {folder / f'phase{phase}-{index:03}.bin'} to the next contributor; after the last one,\n"
         f"      close phase {phase} with a beacon published after this moment (provenance keys ceremony seal)",
     )
 
@@ -218,14 +217,14 @@ def seal(
         _print(
             {"format": "provenance-ceremony-sealed/1", "closed": 1, "folder": str(folder)},
             as_json,
-            more=f"next: phase 2 begins; send {folder / 'phase2-000.bin'} to its first contributor",
+            f"next: phase 2 begins; send {folder / 'phase2-000.bin'} to its first contributor",
         )
         return
     described = _describe(load_key(Path(sealed["key"])))
     _print(
         {**described, "format": "provenance-ceremony-sealed/1", "closed": 2},
         as_json,
-        more=f"next: publish {folder}; others run provenance keys ceremony verify {folder} --min {minimum} --store",
+        f"next: publish {folder}; others run provenance keys ceremony verify {folder} --min {minimum} --store",
     )
 
 
@@ -280,7 +279,7 @@ def verify(
             "",
         )
     else:
-        _print(facts, False, more="\n".join(_phase_lines(phases)))
+        _print(facts, False, "\n".join(_phase_lines(phases)))
 
 
 def _phase_lines(phases: tuple[dict[str, Any], ...]) -> list[str]:

@@ -1,4 +1,6 @@
-"""Real proofs from end to end: the owner's commands make them, a third party who holds neither data nor salts checks them."""
+"""Real proofs from end to end: the owner's commands make them, a third party who holds neither data
+nor salts checks them.
+"""
 
 from __future__ import annotations
 
@@ -158,7 +160,9 @@ def altered(path: Path, **changes: Any) -> Path:
 
 
 def test_forged_statement_files_fail(proven: Path, call: Call, tmp_path: Path) -> None:
-    """A true proof dressed as another statement: another digest, root, count, or the other kind's claim."""
+    """A true proof dressed as another statement: another digest, root, count, or the other kind's
+    claim.
+    """
     path = tmp_path / "absent.json"
     ask(call, proven, sha256(b"nobody"), path)
     dataset = root_of(proven).to_json()
@@ -183,7 +187,9 @@ def test_forged_statement_files_fail(proven: Path, call: Call, tmp_path: Path) -
 def test_proofs_of_another_dataset_fail(
     proven: Path, commit: Commit, call: Call, tmp_path: Path
 ) -> None:
-    """A second dataset lacks the record: its absence proof and its chunks do not count for the first."""
+    """A second dataset lacks the record: its absence proof and its chunks do not count for the
+    first.
+    """
     other = commit(TEXTS[1:], "other")
     assert call("dataset", "prove", other, "--slots", 16).code == 0
     asked = dataset_record_digest(TEXTS[0].encode())
@@ -208,7 +214,7 @@ def test_a_proof_under_an_unpinned_key_fails(
     assert check(call, proven, tmp_path / "member.json").code == 1
 
 
-# --- resuming ----------------------------------------------------------------------------------------------------------
+# resuming
 
 
 def test_valid_chunks_are_kept_and_others_made_anew(proven: Path, call: Call) -> None:
@@ -272,7 +278,7 @@ def test_proofs_may_go_elsewhere(proven: Path, call: Call, tmp_path: Path) -> No
     assert is_complete(tmp_path / "there", root_of(proven))
 
 
-# --- erasure -----------------------------------------------------------------------------------------------------------
+# erasure
 
 
 def erase(call: Call, folder: Path, index: int) -> Outcome:
@@ -312,7 +318,7 @@ def test_after_an_erasure_older_proofs_stay_and_the_gap_is_undetermined(
     assert check(call, following, tmp_path / "next.json", "--sorted", following).code == 0
 
 
-# --- blocklists --------------------------------------------------------------------------------------------------------
+# blocklists
 
 
 def test_a_blocklist_is_proven_absent_in_one_command(

@@ -1,4 +1,6 @@
-"""Submission in batches, against a ledger in memory that accepts a batch as a whole or not at all, as the contract does."""
+"""Submission in batches, against a ledger in memory that accepts a batch as a whole or not at all,
+as the contract does.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ Chunk = tuple[int, int]  # epoch, chunk
 
 
 class MemoryLedger:
-    """Accepts chunks unless they are `bad`; `lost` writes are made, and their answer never comes."""
+    """Accepts chunks unless they are `bad`;
+
+    `lost` writes are made, and their answer never comes.
+    """
 
     def __init__(
         self, accepted: Sequence[Chunk] = (), bad: Sequence[Chunk] = (), lost: int = 0

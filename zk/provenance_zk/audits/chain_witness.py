@@ -1,6 +1,7 @@
 """What the pinned chain says, in a final block, of the registration that a statement is about.
 
-It never stands in for the check of a proof: a revocation refuses what was proven, and what the contract of audits shows is told beside it.
+It never stands in for the check of a proof: a revocation refuses what was proven, and what the
+contract of audits shows is told beside it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ class ChainWitness:
     """A registration in one final block.
 
     Args:
-        revokers: addresses (0x, lower case) whose revocation counts: who registered the dataset, and the trusted publishers.
+        revokers: addresses (0x, lower case) whose revocation counts: who registered the dataset,
+            and the trusted publishers.
         audits: address of the pinned contract of audits, None if the trust file names none.
     """
 
@@ -48,5 +50,7 @@ class ChainWitness:
         return next((revocation for revocation in found if revocation is not None), None)
 
     def shows(self, kind: str, digest: Digest) -> bool:
-        """Whether the pinned contract accepted a proof of the same statement (`member` or `absent`)."""
+        """Whether the pinned contract accepted a proof of the same statement (`member` or
+        `absent`).
+        """
         return self.snapshot.is_shown(self.dataset_id, kind, bytes(digest))

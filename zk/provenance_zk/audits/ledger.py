@@ -1,4 +1,7 @@
-"""The contract of dataset audits as proving sees it; `provenance.chain.session.Session` is the real one."""
+"""The contract of dataset audits as proving sees it;
+
+`provenance.chain.session.Session` is the real one.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Making statements about a committed dataset: its `sorted` set, and `member` or `absent` for one digest.
+"""Making statements about a committed dataset: its `sorted` set, and `member` or `absent` for one
+digest.
 
-Only the owner can: it takes the digests and salts of the leaves that a proof opens. A chunk that is on disk and valid is kept, so a run
-that was cut off goes on where it stopped.
+Only the owner can: it takes the digests and salts of the leaves that a proof opens. A chunk that is
+on disk and valid is kept, so a run that was cut off goes on where it stopped.
 
 Source: docs/formats/statements.md ("sorted", "member and absent").
 """
@@ -32,7 +33,8 @@ GROUP_CHUNKS = 16  # proved by one call of the prover, which builds the tree ane
 def prove_sorted_set(
     dataset: CommittedDataset, folder: Path, key: KeyFolder, prover: ZkProver, progress: Progress
 ) -> list[Statement]:
-    """All `sorted` statements of a dataset, written to `folder`; those there already and valid are kept.
+    """All `sorted` statements of a dataset, written to `folder`; those there already and valid are
+    kept.
 
     Raises:
         RejectedError: a record was erased, so its chunk can no longer be opened.
@@ -48,7 +50,8 @@ def prove_sorted_set(
     begin = time.monotonic()
     for done, group in _groups(missing):
         progress(
-            f"chunk {done + 1} of {len(missing)}, {len(kept)} kept{_estimate(begin, done, len(missing))}"
+            f"chunk {done + 1} of {len(missing)}, {len(kept)} "
+            f"kept{_estimate(begin, done, len(missing))}"
         )
         for k, proof in zip(
             group,
@@ -127,7 +130,8 @@ def _expected(path: Path, dataset: CommittedDataset, key: KeyFolder, k: int) -> 
 def submit_sorted_set(
     statements: Sequence[Statement], dataset_id: DatasetId, ledger: AuditLedger, progress: Progress
 ) -> None:
-    """Have the contract check each chunk and wait until all is final; what it knows already is not sent again.
+    """Have the contract check each chunk and wait until all is final; what it knows already is not
+    sent again.
 
     Raises:
         RejectedError: the contract refuses a proof, or does not call the set complete afterwards.

@@ -1,4 +1,5 @@
-"""The public folder `proofs` of a dataset: one statement file for each chunk of its `sorted` set, and the keys they need.
+"""The public folder `proofs` of a dataset: one statement file for each chunk of its `sorted` set,
+and the keys they need.
 
 proofs/sorted-<k>.json      provenance-statement/1
 proofs/keys/<vkId>/vk.words
@@ -36,7 +37,8 @@ def words_of(folder: Path, vk_id: bytes) -> Path:
 
 
 def publish(path: Path, statement: Statement, key: KeyFolder) -> None:
-    """Write a statement file, and its verifying key beside it; verifiers pin the key's id, so it may come from anywhere.
+    """Write a statement file, and its verifying key beside it; verifiers pin the key's id, so it
+    may come from anywhere.
 
     Raises:
         InputError: the path cannot be written.

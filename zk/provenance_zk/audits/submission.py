@@ -1,6 +1,8 @@
-"""Having the contract of audits check statement files, as anybody may who has them (`provenance proof submit`).
+"""Having the contract of audits check statement files, as anybody may who has them (`provenance
+proof submit`).
 
-What the contract would refuse is told before a transaction is paid for; what it knows already is not sent again.
+What the contract would refuse is told before a transaction is paid for; what it knows already is
+not sent again.
 """
 
 from __future__ import annotations
@@ -79,8 +81,10 @@ def submit_statements(
 
     Raises:
         NotFound: no such registration.
-        InputError: a statement about another dataset, or under a key that the contract does not pin.
-        RejectedError: the registration is not finished, the dataset not shown to be sorted, or the contract refuses a proof.
+        InputError: a statement about another dataset, or under a key that the contract does not
+            pin.
+        RejectedError: the registration is not finished, the dataset not shown to be sorted, or the
+            contract refuses a proof.
         UnavailableError: chain out of reach; call again.
     """
     dataset, pinned = _registered(ledger.latest(), dataset_id), list(keys)
@@ -147,7 +151,10 @@ def _require_fitting(
             where=str(path),
             expected=wanted,
             actual=vk_id,
-            hint="the owner makes the proof anew with the deployed key, which must be in the key cache",
+            hint=(
+                "the owner makes the proof anew with the deployed key, which must be in the "
+                "key cache"
+            ),
         )
     statement.require_inputs(key.slots)
 
@@ -170,7 +177,10 @@ def _send(
         raise RejectedError(
             "dataset was not shown to be sorted on chain, so absence means nothing there",
             where=str(path),
-            hint="the owner runs provenance dataset prove DIR --on-chain; or submit all of its sorted-*.json files too",
+            hint=(
+                "the owner runs provenance dataset prove DIR --on-chain; or submit all of its "
+                "sorted-*.json files too"
+            ),
         )
     try:
         if statement.digest is None:

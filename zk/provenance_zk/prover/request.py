@@ -1,6 +1,7 @@
 """What requests to `zkprover` are made of: private files, byte forms of lists, hexadecimal numbers.
 
-Secrets (salts, blindings) travel only in files of mode 0600 inside a folder of mode 0700 that is removed after the call.
+Secrets (salts, blindings) travel only in files of mode 0600 inside a folder of mode 0700 that is
+removed after the call.
 """
 
 from __future__ import annotations

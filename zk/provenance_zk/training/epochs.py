@@ -1,8 +1,10 @@
 """Proving an epoch: the log's batches are the committed dataset in the seed's order.
 
-    log head anchored  ->  anchorEpoch (U, P)  ->  challenge  ->  chunk proofs  ->  accepted  ->  `epoch` record
+    log head anchored  ->  anchorEpoch (U, P)  ->  challenge  ->  chunk proofs  ->  accepted  ->
+    `epoch` record
 
-The anchoring reads the log's (size, root) on chain, so every batch is under it; the record that names the anchoring comes after.
+The anchoring reads the log's (size, root) on chain, so every batch is under it; the record that
+names the anchoring comes after.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from provenance.ids import DatasetId, RunId
 from provenance.layout import RunFolder, write_atomically
 from provenance.log.record import Record
 from provenance.order import epoch_order
-from provenance.verify.lineage import EpochUse, epoch_use, live_batches
+from provenance.verify.s05_history import EpochUse, epoch_use, live_batches
 from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import KeyFolder
 from provenance_zk.prover.request import (
@@ -69,10 +71,12 @@ def make_job(
     seed: bytes,
     epoch: int,
 ) -> EpochJob:
-    """What the log and the seed say about an epoch, checked against each other before anything is spent.
+    """What the log and the seed say about an epoch, checked against each other before anything is
+    spent.
 
     Raises:
-        VerificationError: a batch that is not where the order puts it; such an epoch cannot be proven.
+        VerificationError: a batch that is not where the order puts it; such an epoch cannot be
+            proven.
     """
     order = epoch_order(seed, epoch, len(dataset))
     consumed = sum(
@@ -142,7 +146,9 @@ class EpochProver:
         return [self._record(epoch) for epoch in prepared]
 
     def groups(self, jobs: Sequence[EpochJob]) -> list[Sequence[EpochJob]]:
-        """Jobs whose proofs fill a batch together; what is done with one group is logged before the next begins."""
+        """Jobs whose proofs fill a batch together; what is done with one group is logged before the
+        next begins.
+        """
         size = max(1, BATCH // chunk_count(len(self.dataset), self.keys.epoch.slots))
         return [jobs[i : i + size] for i in range(0, len(jobs), size)]
 
@@ -244,8 +250,11 @@ def epoch_jobs(
     secret: tuple[Sequence[int], Sequence[int]],
     challenge: tuple[int, int],
 ) -> list[Job]:
-    """A job per chunk; `secret` are the blindings of D and of U. The challenge is that of the anchored commitments, so it
-    stands for everything the statement is about."""
+    """A job per chunk;
+
+    `secret` are the blindings of D and of U. The challenge is that of the anchored commitments, so
+    it stands for everything the statement is about.
+    """
     shared = {
         "leaves": leaf_bytes(leaves),
         "used": used_bytes(leaves, order),

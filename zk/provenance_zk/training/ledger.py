@@ -44,7 +44,9 @@ def calldata(proof: ProofFile) -> Any:
 
 
 def epoch_item(run_id: RunId, epoch: int, number: int, c: int, proof: ProofFile) -> EpochProof:
-    """What the ledger is told about the proof of chunk `c`; it knows the other public inputs itself, and D's proof of knowledge."""
+    """What the ledger is told about the proof of chunk `c`; it knows the other public inputs
+    itself, and D's proof of knowledge.
+    """
     return EpochProof(
         run_id,
         epoch,
@@ -64,7 +66,9 @@ def point_json(point: bytes) -> list[str]:
 
 
 def blindings(path: Path, key: bytes, name: str, chunks: int) -> list[int]:
-    """One secret blinding per chunk, drawn once under this name; durable before they are returned."""
+    """One secret blinding per chunk, drawn once under this name; durable before they are
+    returned.
+    """
     with SaltStore.open(path, key) as store:
         known = set(store.ids(name))
         fresh = [

@@ -1,8 +1,11 @@
-"""Registering a committed dataset with one pair of keys: D anchored, then shown to be the leaves of the root.
+"""Registering a committed dataset with one pair of keys: D anchored, then shown to be the leaves of
+the root.
 
-    commit D  ->  beginDataset (D, proofs of knowledge)  ->  challenge  ->  tree and link proofs  ->  finishDataset
+    commit D  ->  beginDataset (D, proofs of knowledge)  ->  challenge  ->  tree and link proofs  ->
+    finishDataset
 
-Every step may be repeated after a crash: blindings are durable before D is sent, and the ledger knows what it has.
+Every step may be repeated after a crash: blindings are durable before D is sent, and the ledger
+knows what it has.
 """
 
 from __future__ import annotations
@@ -30,7 +33,9 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Registered:
-    """A finished registration: `folder` holds registration.json and the proofs, as evidence for verifiers."""
+    """A finished registration: `folder` holds registration.json and the proofs, as evidence for
+    verifiers.
+    """
 
     dataset_id: DatasetId
     folder: Path
@@ -160,7 +165,10 @@ def tree_jobs(dataset: CommittedDataset, key: KeyFolder, challenge: tuple[int, i
 def link_jobs(
     dataset: CommittedDataset, key: KeyFolder, secret: list[int], challenge: tuple[int, int]
 ) -> list[Job]:
-    """A job per chunk; `secret` are the blindings of D. The challenge is that of the anchored D and root."""
+    """A job per chunk;
+
+    `secret` are the blindings of D. The challenge is that of the anchored D and root.
+    """
     count, fields = len(dataset), challenge_fields(challenge)
     shared = {
         "leaves": leaf_bytes(dataset.leaves),

@@ -1,8 +1,10 @@
-"""Submitting proven chunks to the ledger: in batches, or one by one when asked to or when a batch is refused.
+"""Submitting proven chunks to the ledger: in batches, or one by one when asked to or when a batch
+is refused.
 
 crash before a transaction is durable   the next run finds the chunks not proved and sends them
-crash after it                          the same set has the same label: the attempt is found, not doubled
-accepted before                         `is_chunk_proved` says so, and the chunk is left out; the ledger would pass it over
+crash after it                          the same set has the same label: the attempt is found, not
+doubled accepted before                         `is_chunk_proved` says so, and the chunk is left
+out; the ledger would pass it over
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from provenance_zk.statements import ProofFile
 from provenance_zk.training.ledger import Ledger, epoch_item
 
 BATCH = 16
-"""Proofs of a transaction: beyond, a proof gets hardly cheaper (contracts/.gas-snapshot.json); the ledger takes up to 64."""
+"""Proofs of a transaction: beyond, a proof gets hardly cheaper (contracts/.gas-snapshot.json); the
+ledger takes up to 64.
+"""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,9 @@ class ChunkProof:
 
 
 def groups(proofs: Sequence[ChunkProof], size: int = BATCH) -> list[Sequence[ChunkProof]]:
-    """Consecutive groups of at most `size`, as equal as can be; law: their concatenation is `proofs`."""
+    """Consecutive groups of at most `size`, as equal as can be; law: their concatenation is
+    `proofs`.
+    """
     count = -(-len(proofs) // size)
     bounds = [len(proofs) * i // count for i in range(count + 1)] if count else []
     return [proofs[start:end] for start, end in itertools.pairwise(bounds)]
@@ -75,7 +81,8 @@ def _submit_group(
     try:
         return ledger.prove_epochs([proof.item for proof in group])
     except RejectedError as error:
-        # A batch is refused as a whole and does not say for which proof: single calls do, and the good ones are not lost.
+        # A batch is refused as a whole and does not say for which proof: single calls do, and the
+        # good ones are not lost.
         progress(f"the batch was refused ({error.actual}); submitting its proofs one by one")
         return _submit_singly(group, ledger, progress)
 

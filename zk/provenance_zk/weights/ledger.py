@@ -1,4 +1,6 @@
-"""The contract of anchored models as proving sees it; `provenance.chain.session.Session` is the real one.
+"""The contract of anchored models as proving sees it;
+
+`provenance.chain.session.Session` is the real one.
 
 The order of fields is that of the contract's structs (contracts/interfaces/IModelLedger.sol).
 """
@@ -25,8 +27,9 @@ class Opening:
 class Sample:
     """One proof: draws group*slots and on of tensor `tensor` (its place in the merged table).
 
-    `rank` is A's number of rows, `openings` are base, A, B and merged in stage 1; rank 0 and merged only in stage 2. `proof` is
-    what `provenance_zk.training.ledger.calldata` makes of a proof file, `codes` its code words.
+    `rank` is A's number of rows, `openings` are base, A, B and merged in stage 1; rank 0 and merged
+    only in stage 2. `proof` is what `provenance_zk.training.ledger.calldata` makes of a proof file,
+    `codes` its code words.
     """
 
     tensor: int

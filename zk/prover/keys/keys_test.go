@@ -16,6 +16,7 @@ import (
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/internal/fixture"
+	"provenance/zkprover/internal/gnark"
 	"provenance/zkprover/keys"
 )
 
@@ -242,7 +243,7 @@ func TestRefusedGnarkKeys(t *testing.T) {
 		},
 		"gamma = delta": func(m *material) { m.vk.G2.Gamma = m.vk.G2.Delta },
 	} {
-		vk, err := keys.LoadGnark(fixture.KeyDir(t, fixture.EpochShape))
+		vk, err := gnark.Load(fixture.KeyDir(t, fixture.EpochShape))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,10 +16,10 @@ import (
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/internal/fixture"
+	"provenance/zkprover/internal/gnark"
 	"provenance/zkprover/internal/wires"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/proof"
-	"provenance/zkprover/verify"
 	"provenance/zkprover/weights"
 )
 
@@ -149,7 +149,7 @@ func TestQuantizedProofs(t *testing.T) {
 		deployed []byte
 	}{{q8_0Shape, Q8_0, scene.q8}, {int8Shape, Int8, scene.int8}} {
 		key := fixture.Key(t, c.shape)
-		gnark, err := keys.LoadGnark(fixture.KeyDir(t, c.shape))
+		vk, err := gnark.Load(fixture.KeyDir(t, c.shape))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -157,7 +157,7 @@ func TestQuantizedProofs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := verify.WithGnark(gnark, p); err != nil {
+		if err := gnark.Verify(vk, p); err != nil {
 			t.Errorf("%v: gnark refuses: %v", c.shape, err)
 		}
 		changed := bytes.Clone(c.deployed)

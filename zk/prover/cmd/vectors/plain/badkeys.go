@@ -136,6 +136,11 @@ func changedKeys() []keyChange {
 			v.Knowledge = v.Knowledge[:2]
 		}},
 	}
+	return append(list, changedSigmas()...)
+}
+
+// changedSigmas are keys of which the commitments' sigmas are trivial or belong together.
+func changedSigmas() (list []keyChange) {
 	for i := range circuits.EpochCommitments {
 		j := (i + 1) % circuits.EpochCommitments
 		list = append(list,
@@ -186,6 +191,11 @@ func changedWords() []wordsChange {
 		{"an unknown version", "header", func(data []byte) []byte { data[31] = 2; return data }},
 		{"kind 0", "header", func(data []byte) []byte { data[63] = 0; return data }},
 	}
+	return append(list, changedPoints()...)
+}
+
+// changedPoints are keys of which one point is none.
+func changedPoints() (list []wordsChange) {
 	points := []struct {
 		name        string
 		word, words int

@@ -165,7 +165,7 @@ func (s *suite) pair(pair string, p *proof.Proof, j, i int) {
 // commitments exchanges and shifts commitments so that their sum stays what it was.
 func (s *suite) commitments(label string, p, other *proof.Proof) {
 	_, _, x, _ := bn254.Generators()
-	for i := range 3 {
+	for i := range circuits.EpochCommitments {
 		for j := range i {
 			s.pair(fmt.Sprintf("%s: %c and %c", label, "DUP"[j], "DUP"[i]), p, j, i)
 		}
@@ -192,6 +192,11 @@ func (s *suite) commitments(label string, p, other *proof.Proof) {
 				p.Knowledge[i].SetInfinity()
 			}
 		})
+	s.foreign(label, p, other)
+}
+
+// foreign takes parts of another chunk, or leaves parts out.
+func (s *suite) foreign(label string, p, other *proof.Proof) {
 	s.edit(label+": all commitments and poks of another chunk", p, verify.MaskAll, false,
 		"commitments of another chunk", func(p *proof.Proof) {
 			p.Commitments, p.Knowledge = other.Commitments, other.Knowledge
