@@ -1,4 +1,4 @@
-"""A transaction is sent once, whatever crashes: the process before or after each line, the node, or the chain."""
+"""Transactions: however often the writer dies, each intent is sent once."""
 
 from __future__ import annotations
 
