@@ -1,4 +1,6 @@
-"""Build hook: a wheel carries the prover of its platform; an editable install finds the one in the working copy."""
+"""Build hook: a wheel carries the prover of its platform; an editable install finds the one in the
+working copy.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,11 @@ class CustomBuildHook(BuildHookInterface):
     """Adds `provenance_zk/bin/zkprover` to a wheel."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Put the prover into a wheel; leave an editable install alone.
+
+        Raises:
+            FileNotFoundError: the prover is not built.
+        """
         if version == "editable":
             return
         if not (Path(self.root) / PROVER).is_file():

@@ -25,7 +25,7 @@ from provenance.log.journal import Journal
 from provenance.log.record import Record
 from provenance.log.tree import read_records
 from provenance.order import epoch_order
-from provenance.signing import create_key, read_password, sign_head
+from provenance.signing import create_key, read_password
 from provenance_cli.setup.deployment import Wanted, deploy_all
 from provenance_zk.prover.client import ZkProver, find_binary
 from provenance_zk.prover.keys import find_key
@@ -139,15 +139,7 @@ def _measure(config: Any, folder: Path) -> None:
         registered = register(dataset, salt_key, keys, prover, session, deployment.ledger, quiet)
         dataset_gas = sum(meter.gas.values())
         run_id, seed = _journal(run, session, dataset, registered.dataset_id)
-        anchorer = Anchorer(
-            run_id,
-            run.journal,
-            run.heads,
-            run.nodes,
-            session,
-            lambda head: sign_head(session.account, head, session.domain),
-            lambda: len(read_records(run.journal)),
-        )
+        anchorer = Anchorer(run_id, run, session, lambda: len(read_records(run.journal)))
         anchorer.anchor()
         anchorer.close()
         records = read_records(run.journal)
@@ -185,8 +177,10 @@ def _measure(config: Any, folder: Path) -> None:
         inputs,
     )
     print(
-        f"   beside it: anchorEpoch {singly['anchor'] / EPOCHS:,.0f}, proveEpoch {singly['epoch'] / EPOCHS:,.0f} each, "
+        f"   beside it: anchorEpoch {singly['anchor'] / EPOCHS:,.0f}, proveEpoch "
+        f"{singly['epoch'] / EPOCHS:,.0f} each, "
         f"proveEpochs {meter.gas['epochs'] / EPOCHS:,.0f} each; "
         f"dataset registration {dataset_gas:,} once ({dataset_gas / BATCHES:,.0f} a batch); "
-        f"opening and seed {meter.gas['open'] + meter.gas['draw']:,}; one head {meter.gas['commit']:,}"
+        f"opening and seed {meter.gas['open'] + meter.gas['draw']:,}; one head "
+        f"{meter.gas['commit']:,}"
     )

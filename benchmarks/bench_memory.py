@@ -1,6 +1,9 @@
-"""Peak memory of the prover: with a key read, and with a proof made. The model of `zkprover serve` (server/memory.go) must lie above.
+"""Peak memory of the prover: with a key read, and with a proof made.
 
-The garbage collector is set to run often (GOGC=25), as it does near the memory limit that a server sets.
+The model of `zkprover serve` (server/memory.go) must lie above.
+
+The garbage collector is set to run often (GOGC=25), as it does near the memory limit that a server
+sets.
 """
 
 from __future__ import annotations

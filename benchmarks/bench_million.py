@@ -1,4 +1,7 @@
-"""One epoch of 1,000,000 records proved (without its 245 tree proofs). Targets: <= 60 s, <= 4 GB."""
+"""One epoch of 1,000,000 records proved (without its 245 tree proofs).
+
+Targets: <= 60 s, <= 4 GB.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +44,9 @@ def measure(prover: ZkProver, server: ChildServer) -> None:
     prover.prove_epoch(key.dir, leaves, order, (blindings, blindings), range(chunks), challenge)
     prove_s = time.perf_counter() - begin
     total, peak = order_s + commit_s + prove_s, server_peak_bytes(server) / 10**9
-    inputs = f"{COUNT} records, {chunks} chunks; order {order_s:.1f} s, commitments {commit_s:.1f} s, proofs {prove_s:.1f} s"
+    inputs = (
+        f"{COUNT} records, {chunks} chunks; order {order_s:.1f} s, commitments "
+        f"{commit_s:.1f} s, proofs {prove_s:.1f} s"
+    )
     line("one epoch of 1,000,000 records", total, "s", "<= 60", total <= 60, inputs)
     line("  peak memory of the prover", peak, "GB", "<= 4", peak <= 4, inputs)

@@ -1,4 +1,6 @@
-"""Training-step time with recording and anchoring against the same Trainer without, alternating in one run. Target: <= 1 % at p50."""
+"""Training-step time with recording and anchoring against the same Trainer without, alternating in
+one run. Target: <= 1 % at p50.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ from provenance.layout import RunFolder
 from provenance.log.anchoring import Anchorer, AnchorThread
 from provenance.log.journal import Journal
 from provenance.log.record import Record
-from provenance.signing import create_key, read_password, sign_head
+from provenance.signing import create_key, read_password
 from provenance_cli.setup.deployment import Wanted, deploy_all
 from provenance_trainer.config import TrainConfig
 from provenance_trainer.model.base import load_base
@@ -53,7 +55,9 @@ class StepTimes(TrainerCallback):
 
 
 class PlainRows(Dataset[Any]):
-    """The same samples as a user without recording has them: dicts, tokenized when they are asked for."""
+    """The same samples as a user without recording has them: dicts, tokenized when they are asked
+    for.
+    """
 
     def __init__(self, rows: TextRows) -> None:
         self._rows = rows
@@ -105,15 +109,7 @@ def _recorded(
     journal.barrier()
     opened = session.open_run(opening.digest, dataset_id)
     orders = EpochOrders(session.draw_seed(opened), RECORDS)
-    anchorer = Anchorer(
-        opened.run_id,
-        folder.journal,
-        folder.heads,
-        folder.nodes,
-        session,
-        lambda head: sign_head(session.account, head, session.domain),
-        lambda: journal.durable,
-    )
+    anchorer = Anchorer(opened.run_id, folder, session, lambda: journal.durable)
     thread = AnchorThread(anchorer, 5.0, say)
     recorder, times = Recorder(journal, run.dataset, salts, orders), StepTimes()
     _trainer(run, orders, [ProvenanceCallback(recorder, thread), times], True).train()
@@ -184,7 +180,8 @@ def _measure(config: Any, folder: Path) -> None:
                 arm()
     ratio = median(recorded) / median(plain)
     inputs = (
-        f"SmolLM2-135M, {BATCH} x 64 tokens, {len(plain)} steps each, alternating rounds of {STEPS}, heads every 5 s; "
+        f"SmolLM2-135M, {BATCH} x 64 tokens, {len(plain)} steps each, alternating rounds of "
+        f"{STEPS}, heads every 5 s; "
         f"medians {1000 * median(plain):.0f} ms without, {1000 * median(recorded):.0f} ms with"
     )
     line(

@@ -1,8 +1,10 @@
 """The same circuit proved by gnark, snarkjs and groth16py (arkworks), as ratios in one run.
 
-The circuit is `tree` over 256 leaves (no commitments: the others do not know them), handed over as iden3's .r1cs and .wtns. Each prover
-makes a development key of its own outside the clock, and each of its proofs is verified by itself. Measured is a proof with the key
-at hand: gnark solves the witness anew each time, groth16py holds its key in memory, snarkjs reads it from a file (cached by the system).
+The circuit is `tree` over 256 leaves (no commitments: the others do not know them), handed over as
+iden3's .r1cs and .wtns. Each prover makes a development key of its own outside the clock, and each
+of its proofs is verified by itself. Measured is a proof with the key at hand: gnark solves the
+witness anew each time, groth16py holds its key in memory, snarkjs reads it from a file (cached by
+the system).
 
 Both peers are GPL-3.0: they run here as programs of their own and are shipped with nothing.
 """
@@ -43,7 +45,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="provenance-peers-") as path:
         folder = Path(path)
         ours = _gnark(folder)
-        inputs = f"tree, 256 leaves, {ours['constraints']:,} constraints, medians of {REPEAT}, {os.cpu_count()} cores"
+        inputs = (
+            f"tree, 256 leaves, {ours['constraints']:,} constraints, medians of {REPEAT}, "
+            f"{os.cpu_count()} cores"
+        )
         line("gnark, a proof", median(ours["seconds"]), "s", "none", True, inputs)
         for name, seconds in (("snarkjs", _snarkjs(folder)), ("groth16py", _groth16py(folder))):
             line(f"{name}, a proof", median(seconds), "s", "none", True, inputs)

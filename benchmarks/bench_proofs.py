@@ -1,4 +1,7 @@
-"""Proof seconds and peak memory of the reference job. Targets: dataset proofs <= 15 s, three epoch proofs <= 4 s."""
+"""Proof seconds and peak memory of the reference job.
+
+Targets: dataset proofs <= 15 s, three epoch proofs <= 4 s.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,9 @@ SLOTS, TREE = 20_480, 4_096
 
 
 def random_leaves(count: int) -> np.ndarray:
-    """`(count, 32)` field elements; proving does not care whether they are Poseidon outputs, only the tree root must match."""
+    """`(count, 32)` field elements; proving does not care whether they are Poseidon outputs, only
+    the tree root must match.
+    """
     data = np.frombuffer(secrets.token_bytes(32 * count), dtype=np.uint8).reshape(count, 32).copy()
     data[:, 0] &= 0x1F  # below r
     return data
@@ -54,7 +59,10 @@ def dataset_proofs(
     prover.prove_link(epoch_key.dir, leaves, blinding, [0], challenge)
     dataset_s = time.perf_counter() - begin
     peak = server_peak_bytes(server) / 2**20
-    inputs = f"{RECORDS} records, {trees} tree proofs of {TREE} leaves and one link, commitments included; peak {peak:.0f} MiB"
+    inputs = (
+        f"{RECORDS} records, {trees} tree proofs of {TREE} leaves and one link, "
+        f"commitments included; peak {peak:.0f} MiB"
+    )
     line("dataset proofs, once", dataset_s, "s", "<= 15", dataset_s <= 15, inputs)
 
 
@@ -69,5 +77,8 @@ def epoch_proofs(prover: ZkProver, epoch_key: KeyFolder) -> None:
         prover.commit_order(epoch_key.dir, order)
         prover.prove_epoch(epoch_key.dir, leaves, order, (blinding, blinding), [0], challenge)
     epochs_s = time.perf_counter() - begin
-    inputs = f"{EPOCHS} epochs of {RECORDS} records in batches of {BATCH}, order, commitments, start of the prover and key loading included"
+    inputs = (
+        f"{EPOCHS} epochs of {RECORDS} records in batches of {BATCH}, order, commitments, "
+        "start of the prover and key loading included"
+    )
     line("epoch proofs, all epochs", epochs_s, "s", "<= 4", epochs_s <= 4, inputs)

@@ -1,8 +1,10 @@
-"""Every circuit: constraints, seconds and peak memory of a proof; weight commitments in MB/s. `make bench-zk`.
+"""Every circuit: constraints, seconds and peak memory of a proof; weight commitments in MB/s.
 
-Targets: <= 450 constraints a record for `sorted`, about 3,500 and 6,500 for `member` and `absent`, <= 8,500 a block for `q8_0` and
-`int8` with their openings; weight commitments >= 10 MB/s on two cores. Seconds have no target of their own: they add up in the
-reference job.
+`make bench-zk`.
+
+Targets: <= 450 constraints a record for `sorted`, about 3,500 and 6,500 for `member` and `absent`,
+<= 8,500 a block for `q8_0` and `int8` with their openings; weight commitments >= 10 MB/s on two
+cores. Seconds have no target of their own: they add up in the reference job.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from common import CACHE, children_peak_bytes, line, say
 
 from provenance.digest import sha256
 from provenance_trainer.formats.gguf import BLOCK_BYTES, quantize_q8_0
-from provenance_trainer.formats.int8 import BLOCK, quantize_int8
+from provenance_trainer.formats.int8_codes import BLOCK, quantize_int8
 from provenance_trainer.model.merge import merge_tensor
 from provenance_trainer.model.weights import SafetensorsWriter
 from provenance_zk.field import R
@@ -62,7 +64,10 @@ def _report(
     prove()
     seconds = time.perf_counter() - begin
     each, peak = constraints / units, children_peak_bytes() / 2**20
-    inputs = f"{constraints:,} constraints; {seconds:.2f} s with loading the key; largest child so far {peak:.0f} MiB"
+    inputs = (
+        f"{constraints:,} constraints; {seconds:.2f} s with loading the key; largest "
+        f"child so far {peak:.0f} MiB"
+    )
     label = "none" if target is None else f"<= {target:g}"
     line(
         f"{key.kind} {key.slots}, depth {key.depth}",
@@ -118,7 +123,9 @@ def _datasets(prover: ZkProver) -> None:
 
 
 def _weights(folder: Path) -> np.ndarray:
-    """A base tensor, a LoRA pair and their exactly rounded merge, as safetensors; returns the merged bit patterns."""
+    """A base tensor, a LoRA pair and their exactly rounded merge, as safetensors; returns the
+    merged bit patterns.
+    """
     rng = np.random.default_rng(1)
 
     def bf16(values: np.ndarray) -> np.ndarray:

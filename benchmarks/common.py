@@ -1,4 +1,6 @@
-"""What the benchmarks share: a line per figure, and a throw-away installation with the reference job's keys."""
+"""What the benchmarks share: a line per figure, and a throw-away installation with the reference
+job's keys.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ BATCHES = RECORDS // BATCH * EPOCHS
 def line(what: str, value: float, unit: str, target: str, met: bool, inputs: str) -> None:
     """One figure with its target and what it was measured on."""
     print(
-        f"{what:<52} {value:12,.4g} {unit:<12} target {target:<12} {'met' if met else 'MISSED':<7} {inputs}",
+        f"{what:<52} {value:12,.4g} {unit:<12} target {target:<12} "
+        f"{'met' if met else 'MISSED':<7} {inputs}",
         flush=True,
     )
 

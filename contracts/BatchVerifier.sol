@@ -2,8 +2,8 @@
 pragma solidity 0.8.37;
 
 import {IBatchVerifier} from "./interfaces/IBatchVerifier.sol";
-import {Groth16Batch} from "./libraries/Groth16Batch.sol";
-import {VerifyingKey} from "./libraries/VerifyingKey.sol";
+import {Groth16Batch} from "./libraries/groth16/Groth16Batch.sol";
+import {VerifyingKey} from "./libraries/keys/VerifyingKey.sol";
 
 /// @title Checks many Groth16 proofs of one key at once.
 /// @notice Without state, owner or choice of its own. A contract of its own because the ledger's code would exceed the limit of

@@ -6,21 +6,22 @@ import {IBatchVerifier} from "./interfaces/IBatchVerifier.sol";
 import {IModelLedger} from "./interfaces/IModelLedger.sol";
 import {IProofLedger} from "./interfaces/IProofLedger.sol";
 import {IProvenanceRegistry} from "./interfaces/IProvenanceRegistry.sol";
-import {Kinds} from "./libraries/Kinds.sol";
-import {Models} from "./libraries/Models.sol";
-import {PinnedKeys} from "./libraries/PinnedKeys.sol";
-import {Samples} from "./libraries/Samples.sol";
+import {Kinds} from "./libraries/keys/Kinds.sol";
+import {Models} from "./libraries/models/Models.sol";
+import {PinnedKeys} from "./libraries/keys/PinnedKeys.sol";
+import {Samples} from "./libraries/models/Samples.sol";
+import {KeyId} from "./types/KeyId.sol";
+import {RunId} from "./types/RunId.sol";
 
 /// @title Anchored models, the blocks drawn from them, and the proofs that open those blocks.
-/// @notice Immutable: no owner, no proxy, and no key is added later. The rules live in libraries/Models.sol (anchoring, draw)
-/// and libraries/Samples.sol (proofs). The verifier of batches is a contract of its own for want of room; its code is part of
-/// this contract's creation code.
+/// @notice Immutable: no owner, no proxy, and no key is added later. The rules live in
+/// libraries/models/Models.sol (anchoring, draw) and libraries/models/Samples.sol (proofs). The
+/// verifier of batches is a contract of its own for want of room; its code is part of this
+/// contract's creation code.
 contract ModelLedger is IModelLedger {
     using PinnedKeys for PinnedKeys.Store;
     using Models for Models.Store;
     using Samples for Models.Store;
-
-    uint256 private constant KINDS = (1 << Kinds.Q8_0) | (1 << Kinds.INT8) | (1 << Kinds.MERGE);
 
     /// @inheritdoc IModelLedger
     uint64 public constant override DRAW_DELAY = Models.DRAW_DELAY;
@@ -37,12 +38,12 @@ contract ModelLedger is IModelLedger {
         if (registry_.code.length == 0) revert BadRegistry(registry_);
         _registry = IProvenanceRegistry(registry_);
         _verifier = new BatchVerifier();
-        for (uint256 i = 0; i < pins.length; ++i) _keys.pin(pins[i], KINDS);
+        for (uint256 i = 0; i < pins.length; ++i) _keys.pin(pins[i], Kinds.MODEL_LEDGER);
     }
 
     /// @inheritdoc IModelLedger
     function anchorModel(
-        bytes32 runId,
+        RunId runId,
         uint64 stage,
         Anchoring calldata anchoring
     ) external override returns (uint64 number) {
@@ -50,13 +51,13 @@ contract ModelLedger is IModelLedger {
     }
 
     /// @inheritdoc IModelLedger
-    function drawModel(bytes32 runId, uint64 stage, uint64 number) external override returns (bytes32 seed) {
+    function drawModel(RunId runId, uint64 stage, uint64 number) external override returns (bytes32 seed) {
         return _models.draw(_registry, Models.Id(runId, stage, number));
     }
 
     /// @inheritdoc IModelLedger
     function proveSamples(
-        bytes32 runId,
+        RunId runId,
         uint64 stage,
         uint64 number,
         Sample[] calldata items
@@ -66,7 +67,7 @@ contract ModelLedger is IModelLedger {
 
     /// @inheritdoc IModelLedger
     function anchoringOf(
-        bytes32 runId,
+        RunId runId,
         uint64 stage,
         uint64 number
     ) external view override returns (Anchoring memory anchoring, Progress memory progress) {
@@ -74,13 +75,13 @@ contract ModelLedger is IModelLedger {
     }
 
     /// @inheritdoc IModelLedger
-    function anchoringCount(bytes32 runId, uint64 stage) external view override returns (uint64) {
+    function anchoringCount(RunId runId, uint64 stage) external view override returns (uint64) {
         return uint64(_models.anchorings[runId][stage].length);
     }
 
     /// @inheritdoc IModelLedger
     function keyOf(
-        bytes32 vkId
+        KeyId vkId
     ) external view override returns (address data, uint64 kind, uint64 slots, uint64 depth) {
         return _keys.describe(vkId);
     }

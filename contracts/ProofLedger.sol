@@ -5,23 +5,25 @@ import {BatchVerifier} from "./BatchVerifier.sol";
 import {IBatchVerifier} from "./interfaces/IBatchVerifier.sol";
 import {IProofLedger} from "./interfaces/IProofLedger.sol";
 import {IProvenanceRegistry} from "./interfaces/IProvenanceRegistry.sol";
-import {Bn254} from "./libraries/Bn254.sol";
-import {Challenges} from "./libraries/Challenges.sol";
-import {Datasets} from "./libraries/Datasets.sol";
-import {Epochs} from "./libraries/Epochs.sol";
-import {Kinds} from "./libraries/Kinds.sol";
-import {PinnedKeys} from "./libraries/PinnedKeys.sol";
+import {Bn254} from "./libraries/groth16/Bn254.sol";
+import {Challenges} from "./libraries/seeds/Challenges.sol";
+import {Datasets} from "./libraries/datasets/Datasets.sol";
+import {Epochs} from "./libraries/datasets/Epochs.sol";
+import {Kinds} from "./libraries/keys/Kinds.sol";
+import {PinnedKeys} from "./libraries/keys/PinnedKeys.sol";
+import {DatasetId} from "./types/DatasetId.sol";
+import {KeyId} from "./types/KeyId.sol";
+import {RunId} from "./types/RunId.sol";
 
 /// @title Registered datasets, anchored epochs and the Groth16 statements shown about them.
-/// @notice Immutable: no owner, no proxy, and no key is added later. The rules live in libraries/Datasets.sol (registration)
-/// and libraries/Epochs.sol. The verifier of batches is a contract of its own for want of room; its code is part of this
-/// contract's creation code.
+/// @notice Immutable: no owner, no proxy, and no key is added later. The rules live in
+/// libraries/datasets/Datasets.sol (registration) and libraries/datasets/Epochs.sol. The verifier
+/// of batches is a contract of its own for want of room; its code is part of this contract's
+/// creation code.
 contract ProofLedger is IProofLedger {
     using PinnedKeys for PinnedKeys.Store;
     using Datasets for Datasets.Store;
     using Epochs for Epochs.Store;
-
-    uint256 private constant KINDS = (1 << Kinds.EPOCH) | (1 << Kinds.TREE);
 
     IProvenanceRegistry private immutable _registry;
     IBatchVerifier private immutable _verifier;
@@ -39,19 +41,19 @@ contract ProofLedger is IProofLedger {
         if (registry_.code.length == 0) revert BadRegistry(registry_);
         _registry = IProvenanceRegistry(registry_);
         _verifier = new BatchVerifier();
-        for (uint256 i = 0; i < pins.length; ++i) _keys.pin(pins[i], KINDS);
+        for (uint256 i = 0; i < pins.length; ++i) _keys.pin(pins[i], Kinds.PROOF_LEDGER);
     }
 
     /// @inheritdoc IProofLedger
     function beginDataset(
-        bytes32 epochKey,
-        bytes32 treeKey,
+        KeyId epochKey,
+        KeyId treeKey,
         uint256 root,
         uint64 depth,
         uint64 count,
         uint256[2][] calldata d,
         uint256[2][] calldata poks
-    ) external override returns (bytes32 datasetId) {
+    ) external override returns (DatasetId datasetId) {
         if (root >= Bn254.R) revert RootNotInField(root);
         Challenges.Registration memory registration = Challenges.Registration({
             owner: msg.sender,
@@ -68,13 +70,13 @@ contract ProofLedger is IProofLedger {
     }
 
     /// @inheritdoc IProofLedger
-    function proveTree(bytes32 datasetId, uint64 k, uint256 t, uint256 z, Proof calldata proof) external override {
+    function proveTree(DatasetId datasetId, uint64 k, uint256 t, uint256 z, Proof calldata proof) external override {
         _datasets.proveTree(_keys, datasetId, k, [t, z], proof);
     }
 
     /// @inheritdoc IProofLedger
     function proveLink(
-        bytes32 datasetId,
+        DatasetId datasetId,
         uint64 c,
         uint256[2] calldata d,
         uint256 a,
@@ -85,15 +87,15 @@ contract ProofLedger is IProofLedger {
     }
 
     /// @inheritdoc IProofLedger
-    function finishDataset(bytes32 datasetId) external override {
+    function finishDataset(DatasetId datasetId) external override {
         _datasets.finish(_keys, datasetId);
     }
 
     /// @inheritdoc IProofLedger
     function anchorEpoch(
-        bytes32 runId,
+        RunId runId,
         uint64 epoch,
-        bytes32 datasetId,
+        DatasetId datasetId,
         uint64 consumed,
         uint256[2][] calldata u,
         uint256[2][] calldata p
@@ -104,7 +106,7 @@ contract ProofLedger is IProofLedger {
 
     /// @inheritdoc IProofLedger
     function proveEpoch(
-        bytes32 runId,
+        RunId runId,
         uint64 epoch,
         uint64 number,
         uint64 c,
@@ -123,13 +125,13 @@ contract ProofLedger is IProofLedger {
     }
 
     /// @inheritdoc IProofLedger
-    function datasetOf(bytes32 datasetId) external view override returns (Dataset memory) {
+    function datasetOf(DatasetId datasetId) external view override returns (Dataset memory) {
         return _datasets.viewOf(_keys, datasetId);
     }
 
     /// @inheritdoc IProofLedger
     function anchoringOf(
-        bytes32 runId,
+        RunId runId,
         uint64 epoch,
         uint64 number
     ) external view override returns (Anchoring memory) {
@@ -137,13 +139,13 @@ contract ProofLedger is IProofLedger {
     }
 
     /// @inheritdoc IProofLedger
-    function anchoringCount(bytes32 runId, uint64 epoch) external view override returns (uint64) {
+    function anchoringCount(RunId runId, uint64 epoch) external view override returns (uint64) {
         return _epochs.count(runId, epoch);
     }
 
     /// @inheritdoc IProofLedger
     function chunkHash(
-        bytes32 runId,
+        RunId runId,
         uint64 epoch,
         uint64 number,
         uint64 c
@@ -153,7 +155,7 @@ contract ProofLedger is IProofLedger {
 
     /// @inheritdoc IProofLedger
     function isChunkProved(
-        bytes32 runId,
+        RunId runId,
         uint64 epoch,
         uint64 number,
         uint64 c
@@ -163,7 +165,7 @@ contract ProofLedger is IProofLedger {
 
     /// @inheritdoc IProofLedger
     function keyOf(
-        bytes32 vkId
+        KeyId vkId
     ) external view override returns (address data, uint64 kind, uint64 slots, uint64 depth) {
         return _keys.describe(vkId);
     }

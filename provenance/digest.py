@@ -19,6 +19,7 @@ class Digest(bytes):
     """32 bytes of SHA-256. Prints as `sha256:<64 lower hex>`; law: `Digest.parse(str(d)) == d`."""
 
     def __new__(cls, value: bytes) -> Digest:
+        """Raises InputError if `value` does not have 32 bytes."""
         if len(value) != 32:
             raise InputError("a digest has 32 bytes", expected=32, actual=len(value))
         return super().__new__(cls, value)
@@ -55,16 +56,20 @@ class Digest(bytes):
 
 
 def sha256(data: bytes) -> Digest:
+    """SHA-256 without a domain tag."""
     return Digest(hashlib.sha256(data).digest())
 
 
 def tagged(tag: str, payload: bytes) -> Digest:
-    """`SHA256("provenance/v1/" || tag || 0x00 || payload)`; tags are listed in docs/formats/bytes.md."""
+    """`SHA256("provenance/v1/" || tag || 0x00 || payload)`; tags are listed in
+    docs/formats/bytes.md.
+    """
     return Digest(hashlib.sha256(PREFIX + tag.encode("ascii") + b"\0" + payload).digest())
 
 
 def open_regular(path: Path, *, dir_fd: int | None = None) -> BinaryIO:
-    """Open a regular file without following a final symlink, so that what is hashed is what was named.
+    """Open a regular file without following a final symlink, so that what is hashed is what was
+    named.
 
     Raises:
         InputError: missing, a symlink, or not a regular file (FIFO, device, directory).

@@ -1,7 +1,10 @@
-"""Identifiers of 32 or 20 bytes, each with a type of its own, and the one place where `0x` is written and read.
+"""Identifiers, each with a type of its own, and the one place where `0x` is written and read.
 
-An identifier is bytes inside the program and `0x` with lower-case hexadecimal digits outside it: in records, files, messages and on the
-chain. Laws: `T.parse(str(x)) == x`; `str(T.parse(text)) == text.lower()`.
+Outside the program an identifier is `0x` and lower-case hexadecimal digits: in records, files and
+messages. Inside it is 32 bytes, or the text itself for an address, which every library of the chain
+takes as text. Laws: `T.parse(str(x)) == x`; `str(T.parse(text)) == text.lower()`.
+
+What a SHA-256 names (a model file, a manifest) has the type `provenance.digest.Digest`.
 """
 
 from __future__ import annotations
@@ -43,6 +46,7 @@ class Word(bytes):
     SIZE = 32
 
     def __new__(cls, value: bytes) -> Self:
+        """Raises InputError if `value` has another number of bytes."""
         if len(value) != cls.SIZE:
             raise InputError(
                 f"a {cls.__name__} has {cls.SIZE} bytes", expected=cls.SIZE, actual=len(value)
@@ -66,18 +70,44 @@ class Word(bytes):
 
 
 class RunId(Word):
-    """Names a run: given by the registry when the run is opened (docs/formats/bytes.md)."""
+    """Names a run.
+
+    Keccak-256 of `abi.encode(chain id, registry, owner, nonce)`, nonce counting the owner's runs
+    (contracts/ProvenanceRegistry.sol).
+    """
 
 
 class DatasetId(Word):
-    """Names a registration of a dataset under one pair of keys (docs/formats/bytes.md)."""
+    """Names a registration of a dataset under one pair of keys.
+
+    Keccak-256 of `abi.encode(TAG_DATASET, link seed)`; the link seed binds chain, ledger, owner,
+    both keys, root and commitments (docs/formats/proofs.md).
+    """
 
 
 class KeyId(Word):
     """Names a verifying key: the Keccak-256 of its words (docs/formats/proofs.md)."""
 
 
-class Address(Word):
-    """An account or a contract: 20 bytes. Prints in lower case, without the checksum of EIP-55."""
+class Address(str):
+    """An account or a contract: `0x` and 40 lower-case digits, without the checksum of EIP-55."""
 
+    __slots__ = ()
     SIZE = 20
+
+    def __new__(cls, text: str) -> Self:
+        """Read `0x..` (attacker-controlled) in either case.
+
+        Raises:
+            InputError: not `0x` and 40 digits.
+        """
+        return cls.parse(text)
+
+    @classmethod
+    def parse(cls, text: object, *, where: str | None = None) -> Self:
+        """As the constructor; `where` is what is being read, for the message."""
+        return super().__new__(cls, to_hex(from_hex(text, cls.SIZE, where=where)))
+
+
+NO_ADDRESS = Address("0x" + "00" * Address.SIZE)
+"""Stands where a contract or account is named and there is none."""

@@ -1,6 +1,7 @@
 """RFC 6962 Merkle trees with inclusion and consistency proofs.
 
-Source: RFC 9162 section 2.1 (algorithms), RFC 6962 section 2.1 (hashes). Verification checks every length before it hashes.
+Source: RFC 9162 section 2.1 (algorithms), RFC 6962 section 2.1 (hashes). Verification checks every
+length before it hashes.
 """
 
 from __future__ import annotations
@@ -15,19 +16,29 @@ EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 
 def leaf_hash(entry: bytes) -> bytes:
+    """SHA-256 of 0x00 and the entry (RFC 6962 section 2.1)."""
     return hashlib.sha256(b"\0" + entry).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
+    """SHA-256 of 0x01 and both children (RFC 6962 section 2.1)."""
     return hashlib.sha256(b"\1" + left + right).digest()
 
 
 class NodeStore(Protocol):
     """Complete nodes of one tree, level by level; level 0 holds leaf hashes. Append-only."""
 
-    def append(self, level: int, node: bytes) -> None: ...
-    def get(self, level: int, index: int) -> bytes: ...
-    def count(self, level: int) -> int: ...
+    def append(self, level: int, node: bytes) -> None:
+        """Add the next node of a level, 32 bytes."""
+        ...
+
+    def get(self, level: int, index: int) -> bytes:
+        """A node that was appended."""
+        ...
+
+    def count(self, level: int) -> int:
+        """Nodes of a level, 0 for one that has none."""
+        ...
 
 
 class MemoryNodes:
@@ -37,14 +48,17 @@ class MemoryNodes:
         self._levels: list[bytearray] = []
 
     def append(self, level: int, node: bytes) -> None:
+        """Add the next node of a level, 32 bytes."""
         if level == len(self._levels):
             self._levels.append(bytearray())
         self._levels[level] += node
 
     def get(self, level: int, index: int) -> bytes:
+        """A node that was appended."""
         return bytes(self._levels[level][32 * index : 32 * index + 32])
 
     def count(self, level: int) -> int:
+        """Nodes of a level, 0 for one that has none."""
         return len(self._levels[level]) // 32 if level < len(self._levels) else 0
 
 
@@ -71,7 +85,10 @@ class Tree:
         return index
 
     def _subtree(self, start: int, end: int) -> bytes:
-        """Root of leaves [start, end); start is a multiple of the smallest power of two >= end - start."""
+        """Root of leaves [start, end).
+
+        `start` is a multiple of the smallest power of two >= end - start.
+        """
         width = end - start
         if width & (width - 1) == 0:
             level = width.bit_length() - 1
@@ -80,6 +97,7 @@ class Tree:
         return node_hash(self._subtree(start, split), self._subtree(split, end))
 
     def root(self, size: int | None = None) -> bytes:
+        """Root over the first `size` leaves, over all of them if None; 32 bytes."""
         size = self._check_size(size)
         return self._subtree(0, size) if size else EMPTY_ROOT
 
@@ -91,7 +109,10 @@ class Tree:
         return size
 
     def inclusion_proof(self, index: int, size: int | None = None) -> list[bytes]:
-        """Audit path of leaf `index` in the tree of `size` leaves (RFC 9162 2.1.3.1), leaf's sibling first."""
+        """Audit path of leaf `index` in the tree of `size` leaves, the leaf's sibling first.
+
+        Source: RFC 9162 section 2.1.3.1.
+        """
         size = self._check_size(size)
         if not 0 <= index < size:
             raise ValueError(f"index {index} outside 0..{size - 1}")
@@ -108,9 +129,9 @@ class Tree:
         return path[::-1]
 
     def consistency_proof(self, old: int, size: int | None = None) -> list[bytes]:
-        """Proof that the tree of `old` leaves is a prefix of the tree of `size` leaves (RFC 9162 2.1.4.1).
+        """Proof that the tree of `old` leaves is a prefix of the tree of `size` leaves.
 
-        Empty when `old` is 0 or equal to `size`.
+        Empty when `old` is 0 or equal to `size`. Source: RFC 9162 section 2.1.4.1.
         """
         size = self._check_size(size)
         if not 0 <= old <= size:
@@ -140,7 +161,9 @@ def _split(width: int) -> int:
 def verify_inclusion(
     entry: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes
 ) -> None:
-    """Check an audit path (RFC 9162 2.1.3.2). All arguments are attacker-controlled but `root` and `size`.
+    """Check an audit path (RFC 9162 2.1.3.2).
+
+    All arguments are attacker-controlled but `root` and `size`.
 
     Raises:
         VerificationError: index outside the tree, wrong proof length, or another root.
@@ -169,7 +192,8 @@ def verify_consistency(
     """Check that a head extends an older one (RFC 9162 2.1.4.2).
 
     Raises:
-        VerificationError: shrunk tree, wrong proof length, or a proof that leads to another old or new root.
+        VerificationError: shrunk tree, wrong proof length, or a proof that leads to another old or
+            new root.
     """
     if not 0 <= old <= size:
         raise VerificationError("the log shrank", expected=f">= {old}", actual=size)

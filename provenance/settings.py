@@ -1,11 +1,13 @@
-"""Where things live: PROVENANCE_* variables, else the configuration file that `provenance init` wrote.
+"""Where things live: PROVENANCE_* variables, else the configuration file that `provenance init`
+wrote.
 
-Built once at the edge (command line, server) and passed down; library code never reads the environment.
+Built once at the edge (command line, server) and passed down; library code never reads the
+environment.
 
 The file is `.provenance.yaml` in the current folder or one above it, as git looks for `.git`; else
 `config.yaml` in the user's configuration folder. A file that came with somebody else's folder could
-name a trust file of theirs: so one outside the configuration folder counts only if this user's `init`
-wrote it, which `known/` in the configuration folder remembers by path and content.
+name a trust file of theirs: so one outside the configuration folder counts only if this user's
+`init` wrote it, which `known/` in the configuration folder remembers by path and content.
 PROVENANCE_HOME names another installation, and then no file is read.
 """
 
@@ -62,7 +64,8 @@ class Settings:
             folder: where the search for a configuration file begins; None for the current folder.
 
         Raises:
-            ConfigError: a configuration file is malformed, or not one that this user's `init` wrote.
+            ConfigError: a configuration file is malformed, or not one that this user's `init`
+                wrote.
         """
         env = os.environ if environ is None else environ
         path = find_config(env, folder)
@@ -152,7 +155,9 @@ def _mark(path: Path, data: bytes, env: Mapping[str, str]) -> Path:
 
 
 def _read_config(path: Path, env: Mapping[str, str]) -> dict[str, str]:
-    """What a configuration file says; its content is attacker-controlled until its mark is found."""
+    """What a configuration file says; its content is attacker-controlled until its mark is
+    found.
+    """
     try:
         data = path.read_bytes()[: _MAX_BYTES + 1]
     except OSError as error:

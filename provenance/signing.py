@@ -1,4 +1,6 @@
-"""Signed heads and tombstones (EIP-712) and the encrypted keystore. Keys never leave this module but to sign.
+"""Signed heads and tombstones (EIP-712) and the encrypted keystore.
+
+Keys never leave this module but to sign.
 
 Source: EIP-712 (typed data), Web3 Secret Storage v3 (keystore) through eth-account.
 """
@@ -20,7 +22,9 @@ from eth_account.messages import encode_typed_data
 from eth_account.signers.local import LocalAccount
 
 from provenance.errors import AuthError, Conflict, InputError, VerificationError
+from provenance.ids import NO_ADDRESS, Address
 from provenance.log.record import Record
+from provenance.log.records import Tombstone
 from provenance.log.tree import Head
 
 _HEAD_TYPE = [
@@ -37,21 +41,22 @@ _TOMBSTONE_TYPE = [
 
 @dataclass(frozen=True)
 class Domain:
-    """EIP-712 domain: where the signature counts. `registry` is a 0x address; zero for runs that no chain knows."""
+    """EIP-712 domain: where the signature counts. `registry` is zero for what no chain knows."""
 
     chain_id: int
-    registry: str
+    registry: Address
 
     def to_json(self) -> dict[str, Any]:
+        """The domain as `eth_signTypedData` has it."""
         return {
             "name": "provenance",
             "version": "1",
             "chainId": self.chain_id,
-            "verifyingContract": self.registry,
+            "verifyingContract": str(self.registry),
         }
 
 
-NO_CHAIN = Domain(0, "0x" + "00" * 20)
+NO_CHAIN = Domain(0, NO_ADDRESS)
 
 
 def _message(head: Head, domain: Domain) -> Any:
@@ -75,32 +80,33 @@ def verify_head(head: Head, domain: Domain, signature: bytes, signer: str) -> No
 
 def _require_signer(what: str, message: Callable[[], Any], signature: bytes, signer: str) -> None:
     try:
-        actual = Account.recover_message(message(), signature=signature)
-    except Exception as error:  # eth-abi and eth-keys raise several unrelated types on hostile values and signatures
+        actual = Address(Account.recover_message(message(), signature=signature))
+    except Exception as error:
+        # eth-abi and eth-keys raise several unrelated types on hostile values and signatures.
         raise VerificationError(
             f"{what} signature is malformed", actual=type(error).__name__
         ) from error
-    if actual.lower() != signer.lower():
+    if actual != signer.lower():
         raise VerificationError(
-            f"{what} is signed by another key", expected=signer.lower(), actual=actual.lower()
+            f"{what} is signed by another key", expected=signer.lower(), actual=actual
         )
 
 
 def _tombstone_message(record: Record) -> Any:
+    tombstone = record.body(Tombstone)
     data = {
-        "dataset": _word(record, "dataset"),
-        "leaf": _word(record, "leaf"),
+        "dataset": tombstone.dataset,
+        "leaf": tombstone.leaf,
         "record": bytes(record.digest),
     }
     return encode_typed_data(NO_CHAIN.to_json(), {"Tombstone": _TOMBSTONE_TYPE}, data)
 
 
-def _word(record: Record, name: str) -> bytes:
-    return bytes.fromhex(record.fields[name][2:])
-
-
 def sign_tombstone(account: LocalAccount, record: Record) -> bytes:
-    """65-byte signature r || s || v over a `tombstone` record; it counts on every chain, since a dataset belongs to none."""
+    """65-byte signature r || s || v over a `tombstone` record.
+
+    It counts on every chain: a dataset belongs to none.
+    """
     return bytes(account.sign_message(_tombstone_message(record)).signature)
 
 
@@ -142,7 +148,7 @@ def read_password(file: Path | None, *, prompt: str = "keystore password: ") -> 
     return text[0]
 
 
-def create_key(path: Path, password: str) -> str:
+def create_key(path: Path, password: str) -> Address:
     """Make a fresh key in a new encrypted keystore file; returns its address.
 
     Raises:
@@ -159,12 +165,17 @@ def create_key(path: Path, password: str) -> str:
         stream.write(keystore)
         stream.flush()
         os.fsync(stream.fileno())
-    return str(account.address)
+    return Address(account.address)
 
 
-def address_of(path: Path) -> str:
-    """The address of a keystore without its password."""
-    return "0x" + str(_read_keystore(path)["address"]).lower().removeprefix("0x")
+def address_of(path: Path) -> Address:
+    """The address of a keystore, which needs no password.
+
+    Raises:
+        InputError: missing or malformed keystore.
+    """
+    text = str(_read_keystore(path)["address"])
+    return Address.parse(f"0x{text.removeprefix('0x')}", where=f"{path} address")
 
 
 def _read_keystore(path: Path) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 python tools/form.py [FOLDER]      print the figures of a checkout (default: this one)
 python tools/form.py --check       exit 1 with a line for each broken rule
 
-Figures: files per folder, lines and tokens per function, share of long lines, documented public functions. Rules: no folder holds more
-than 15 files of source, and library packages import our own packages at the top of a file.
+Figures: files per folder, lines and tokens per function, share of long lines, documented public
+functions. Rules: no folder holds more than 15 files of source, and library packages import our own
+packages at the top of a file.
 """
 
 from __future__ import annotations
@@ -74,7 +75,8 @@ def functions_of(text: str) -> Iterator[Function]:
 
 
 def late_imports(path: Path, text: str) -> Iterator[str]:
-    """Imports of our own packages inside functions: an arrow that no reader of the file's head sees.
+    """Imports of our own packages inside functions: an arrow that no reader of the file's head
+    sees.
 
     One that keeps a heavy library out until it is needed says so in a comment on its line.
     """
@@ -113,14 +115,20 @@ def figures(root: Path) -> Iterator[str]:
     files = files_of(root)
     folders = per_folder(files)
     (fullest, most) = folders.most_common(1)[0]
-    yield f"files per folder      median {statistics.median(folders.values()):g}, most {most} ({fullest})"
+    yield (
+        f"files per folder      median {statistics.median(folders.values()):g}, most {most} "
+        f"({fullest})"
+    )
     yield f"folders over {MAX_FILES} files  {sum(n > MAX_FILES for n in folders.values())}"
     python = [p for p in files if p.suffix == ".py"]
     found = [f for p in python for f in functions_of((root / p).read_text())]
     for what in ("lines", "tokens"):
         values = sorted(getattr(f, what) for f in found)
         ninth = values[len(values) * 9 // 10]
-        yield f"{what} per function{' ' * (7 - len(what))} median {statistics.median(values):g}, 90th percentile {ninth}"
+        yield (
+            f"{what} per function{' ' * (7 - len(what))} median "
+            f"{statistics.median(values):g}, 90th percentile {ninth}"
+        )
     for suffix in sorted(SOURCE):
         lines = [
             x for p in files if p.suffix == suffix for x in (root / p).read_text().splitlines()

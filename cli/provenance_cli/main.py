@@ -1,6 +1,7 @@
 """The `provenance` command. Subcommands load when they are called, so that `--help` stays quick.
 
-stdout carries results only; humans read stderr. Exit codes: provenance/judgement/verdict.py and provenance/errors.py (docs/cli.md).
+stdout carries results only; humans read stderr. Exit codes: provenance/judgement/verdict.py and
+provenance/errors.py (docs/cli.md).
 """
 
 from __future__ import annotations
@@ -172,7 +173,9 @@ def _run() -> None:
 
 
 def main() -> None:
-    """Run the command line; every ProvenanceError becomes one line on stderr and its documented exit code."""
+    """Run the command line; every ProvenanceError becomes one line on stderr and its documented
+    exit code.
+    """
     try:
         _run()
     except ProvenanceError as error:

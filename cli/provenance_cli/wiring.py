@@ -1,4 +1,6 @@
-"""Composition of a verification from settings and flags: the one place where concrete parts meet."""
+"""Composition of a verification from settings and flags: the one place where concrete parts
+meet.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from provenance.chain.contracts import Addresses, Reader
+from provenance.chain.contracts import Reader
 from provenance.chain.deploy import Deployment
 from provenance.chain.session import connect, embedded
 from provenance.errors import NotFound, UnavailableError
@@ -25,25 +27,21 @@ def start_chain(settings: Settings) -> None:
         embedded(settings).up()
 
 
-def addresses_of(trust: Trust) -> Addresses:
-    """The contracts that the trust file names."""
-    audits, models = (
-        None if contract is None else contract.address for contract in (trust.audits, trust.models)
-    )
-    return Addresses(trust.registry.address, trust.ledger.address, audits, models)
-
-
 def reader_for(settings: Settings, trust: Trust) -> ChainReader:
-    """A reader of the pinned contracts; a chain that is down answers every question with UnavailableError."""
+    """A reader of the pinned contracts; a chain that is down answers every question with
+    UnavailableError.
+    """
     try:
         rpc, _mine = connect(settings)
     except UnavailableError as error:
         return _DownReader(error)
-    return Reader(rpc, addresses_of(trust), trust.confirmations)
+    return Reader(rpc, trust.addresses, trust.confirmations)
 
 
 class _DownReader:
-    """Stands for a chain that cannot be reached, so that the verdict is `indeterminate` and not a crash."""
+    """Stands for a chain that cannot be reached, so that the verdict is `indeterminate` and not a
+    crash.
+    """
 
     def __init__(self, error: UnavailableError) -> None:
         self._error = error
@@ -76,13 +74,17 @@ def prover_for(settings: Settings, slow: bool) -> ProofVerifier:
 
 
 def inspector_for() -> FormatInspector:
+    """What reads and recomputes deployed files; needs neither torch nor transformers."""
     from provenance_trainer.formats.inspect import Inspector
 
     return Inspector()
 
 
 def evidence_folders(folders: Sequence[Path], subject: str) -> list[Path]:
-    """Where evidence is looked for: the folders given, else around the file itself. Evidence is never trusted, so any will do."""
+    """Where evidence is looked for: the folders given, else around the file itself.
+
+    Evidence is never trusted, so any will do.
+    """
     if folders:
         return list(folders)
     path = Path(subject)

@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 /// @title Checks many Groth16 proofs of one key at once.
 /// @notice Whoever calls it must have checked the key (`VerifyingKey.requireSound`), must know or have checked every commitment
-/// outside the mask, and must have set the public inputs: see libraries/Groth16.sol.
+/// outside the mask, and must have set the public inputs: see libraries/groth16/Groth16.sol.
 interface IBatchVerifier {
     /// @notice Whether all proofs verify, each together with its proofs of knowledge in `knowledgeMask` (bit k: commitment k).
     /// False says that the pairing ran and at least one proof is wrong, not which. Anything malformed, an empty batch, one of

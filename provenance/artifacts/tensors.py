@@ -1,7 +1,10 @@
-"""Tables of committed tensors: a SHA-256 tree over the Poseidon roots of weight trees (docs/formats/statements.md, "Tables of tensors").
+"""Tables of committed tensors: a SHA-256 tree over the Poseidon roots of weight trees.
 
-An entry binds a tensor's name, dtype, layout and shape to the root of its weight tree, so a proof about a root is a proof about that
-tensor. A table made for proofs holds only the tensors that a proof opens, in the order of their names.
+Source: docs/formats/statements.md, "Tables of tensors".
+
+An entry binds a tensor's name, dtype, layout and shape to the root of its weight tree, so a proof
+about a root is a proof about that tensor. A table made for proofs holds only the tensors that a
+proof opens, in the order of their names.
 """
 
 from __future__ import annotations
@@ -17,13 +20,11 @@ from provenance.digest import Digest, sha256, tagged
 from provenance.encoding import FIELD_ORDER, u8, u64
 from provenance.errors import InputError
 from provenance.merkle import Tree
+from provenance.statements import ARITY, MAX_LEVELS
 
 FORMAT = "provenance-tensors/1"
 BLOCK = 32  # values of one row
 PAGE_BLOCKS = {16: 7, 32: 3}  # blocks of a page by bits of a value
-ARITY = 16
-STAGES = {"merge": 1, "quantize": 2}  # numbers of the stages that anchorings are about
-MAX_DEPTH = 7  # of a tensor's tree, above its pages
 SCALE_UNIT = 1 << 16  # a merge's scale s stands on chain and in proofs as s * 2^16
 MAX_TENSORS = 1 << 16
 _FIELDS = ("name", "dtype", "layout", "rows", "columns", "depth", "blocks", "root")
@@ -38,6 +39,7 @@ class DType(IntEnum):
 
     @property
     def bits(self) -> int:
+        """Bits of one value."""
         return 32 if self is DType.F32 else 16
 
 
@@ -51,9 +53,13 @@ class Layout(IntEnum):
 
 @dataclass(frozen=True)
 class Tensor:
-    """One entry. `rows`, `columns` are the tensor's shape, `blocks` counts the blocks of its layout, `root` is below r.
+    """One entry of a table.
 
-    Attacker-controlled when it comes from evidence; the constructor refuses what no weight tree has.
+    `rows`, `columns` are the tensor's shape, `blocks` counts the blocks of its layout, `root` is
+    below r.
+
+    Attacker-controlled when it comes from evidence; the constructor refuses what no weight tree
+    has.
     """
 
     name: str
@@ -73,7 +79,7 @@ class Tensor:
                 actual=f"{self.rows} x {self.columns}",
             )
         if (
-            not 1 <= self.depth <= MAX_DEPTH
+            not 1 <= self.depth <= MAX_LEVELS
             or not 1 <= self.blocks <= PAGE_BLOCKS[self.dtype.bits] * ARITY**self.depth
         ):
             raise InputError(
@@ -103,10 +109,12 @@ class Tensor:
 
     @property
     def name_hash(self) -> bytes:
+        """SHA-256 of the name's UTF-8."""
         return bytes(sha256(self.name.encode("utf-8")))
 
     @property
     def entry(self) -> Digest:
+        """The tensor's entry in its table, before the leaf hash."""
         return tagged(
             "tensor",
             self.name_hash
@@ -120,6 +128,7 @@ class Tensor:
         )
 
     def to_json(self) -> dict[str, Any]:
+        """The entry as tables.json holds it."""
         return {
             "name": self.name,
             "dtype": self.dtype.name,
@@ -187,6 +196,7 @@ class TensorTable:
 
     @classmethod
     def of(cls, tensors: Sequence[Tensor]) -> TensorTable:
+        """The table of these tensors, put into order."""
         return cls(tuple(sorted(tensors, key=lambda tensor: tensor.name.encode("utf-8"))))
 
     @cached_property
@@ -195,14 +205,17 @@ class TensorTable:
 
     @property
     def root(self) -> bytes:
+        """RFC 6962 root over the entries, 32 bytes."""
         return self._tree.root()
 
     @property
     def size(self) -> int:
+        """Number of entries."""
         return len(self.tensors)
 
     @property
     def blocks(self) -> int:
+        """Blocks of all tensors."""
         return sum(tensor.blocks for tensor in self.tensors)
 
     def path(self, index: int) -> list[bytes]:
@@ -210,6 +223,7 @@ class TensorTable:
         return self._tree.inclusion_proof(index, self.size)
 
     def to_json(self) -> dict[str, Any]:
+        """The table as tables.json holds it."""
         return {
             "format": FORMAT,
             "root": "0x" + self.root.hex(),

@@ -1,4 +1,7 @@
-"""The embedded chain: a local anvil whose state outlives restarts. For development only: its operator makes every block."""
+"""The embedded chain: a local anvil whose state outlives restarts.
+
+For development only: its operator makes every block.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,21 @@ from pathlib import Path
 
 from provenance.chain.web3_adapter import Rpc
 from provenance.errors import ConfigError, InputError, ProvenanceError, UnavailableError
+from provenance.layout import write_json
 
 CHAIN_ID = 31337
 START_TIMEOUT_S = 30.0
-# Blocks mined after a start, so that `finalized` (two behind) names a block whose state this process has.
+# Blocks mined after a start, so that `finalized` (two behind) names a block whose state this
+# process has.
 WARM_UP_BLOCKS = 3
 
 
 @dataclass(frozen=True)
 class ChainProcess:
-    """A running embedded chain: process id, loopback port, start time of the process in clock ticks (against pid reuse)."""
+    """A running embedded chain: process id, loopback port, start time of the process.
+
+    The time is in clock ticks since boot; it tells the process from a later one of the same id.
+    """
 
     pid: int
     port: int
@@ -31,6 +39,7 @@ class ChainProcess:
 
     @property
     def url(self) -> str:
+        """Where it answers."""
         return f"http://127.0.0.1:{self.port}"
 
 
@@ -56,7 +65,10 @@ def find_anvil(extra: Path | None = None) -> Path:
 
 
 def _process_start(pid: int) -> int | None:
-    """Start time of a process in clock ticks since boot; None if it is gone (proc(5), stat field 22)."""
+    """Start time of a process in clock ticks since boot, None if it is gone.
+
+    Source: proc(5), stat field 22.
+    """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -73,6 +85,7 @@ class EmbeddedChain:
         self._process_file = folder / "process.json"
 
     def running(self) -> ChainProcess | None:
+        """The process, None unless it runs now."""
         try:
             process = ChainProcess(**json.loads(self._process_file.read_text()))
         except (OSError, ValueError, TypeError):
@@ -122,11 +135,10 @@ class EmbeddedChain:
         if started is None:
             raise UnavailableError("anvil ended at once", where=str(self.folder / "anvil.log"))
         process = ChainProcess(child.pid, port, started)
-        _write_atomically(self._process_file, json.dumps(asdict(process)))
+        write_json(self._process_file, asdict(process))
         self._await_answer(process, child)
-        child.returncode = (
-            0  # it outlives this object by design; `down` ends and reaps it by its pid
-        )
+        # It outlives this object by design; `down` ends and reaps it by its pid.
+        child.returncode = 0
         self.mine(WARM_UP_BLOCKS)
         return process
 
@@ -173,9 +185,11 @@ class EmbeddedChain:
         return Rpc(process.url)
 
     def mine(self, blocks: int) -> None:
+        """Make so many empty blocks."""
         self.rpc().request("anvil_mine", [hex(blocks)])
 
     def fund(self, address: str, wei: int = 10**24) -> None:
+        """Give an account this balance."""
         self.rpc().request("anvil_setBalance", [address, hex(wei)])
 
     def _last_port(self) -> int | None:
@@ -212,9 +226,3 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
         return True
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    temporary = path.with_suffix(".new")
-    temporary.write_text(text)
-    temporary.replace(path)

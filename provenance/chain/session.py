@@ -1,4 +1,4 @@
-"""One account at work on one deployment: the writes of a run's life, each safe to repeat after a crash."""
+"""One account at work on one deployment: what an owner writes, each call safe to repeat."""
 
 from __future__ import annotations
 
@@ -12,21 +12,28 @@ from typing import Any
 from eth_account.signers.local import LocalAccount
 
 from provenance.chain.anvil import EmbeddedChain
-from provenance.chain.contracts import Point, Reader, Writer
+from provenance.chain.calls import EpochPoints, EpochProof, LinkProof, Point, SortedProof
+from provenance.chain.contracts import Reader
 from provenance.chain.deploy import Deployment, require_same_chain
 from provenance.chain.transactions import TransactionManager, wait_final
 from provenance.chain.web3_adapter import Receipt, Rpc, keccak
+from provenance.chain.writer import Writer
+from provenance.dataset.manifest import DatasetRoot
 from provenance.digest import sha256
 from provenance.errors import NotFound, RejectedError, UnavailableError
+from provenance.ids import Address, DatasetId, KeyId, RunId
 from provenance.judgement.facts import ZERO_WORD, ChainSnapshot, ModelAnchoringFacts
 from provenance.log.anchoring import Committed
+from provenance.log.record import Record
+from provenance.log.records import Release
 from provenance.log.tree import Head
 from provenance.progress import Say, silent
 from provenance.settings import Settings
-from provenance.signing import Domain, load_key, read_password
+from provenance.signing import Domain, load_key, read_password, sign_head
 
 
 def embedded(settings: Settings) -> EmbeddedChain:
+    """The embedded chain of this installation, running or not."""
     return EmbeddedChain(settings.home / "chain")
 
 
@@ -43,10 +50,17 @@ def connect(settings: Settings) -> tuple[Rpc, Callable[[int], None] | None]:
 
 
 def deployment_path(settings: Settings) -> Path:
+    """The file that says where this installation's contracts are."""
     return settings.home / "deployment.json"
 
 
 def load_deployment(settings: Settings) -> Deployment:
+    """Where this installation's contracts are.
+
+    Raises:
+        NotFound: none were deployed.
+        ConfigError: the file is of another version.
+    """
     try:
         return Deployment.load(deployment_path(settings))
     except NotFound as error:
@@ -56,23 +70,30 @@ def load_deployment(settings: Settings) -> Deployment:
 
 
 def key_path(settings: Settings, name: str = "default") -> Path:
+    """The keystore file of a named key."""
     return settings.home / "keystore" / f"{name}.json"
 
 
 def manager_for(settings: Settings, rpc: Rpc, account: LocalAccount) -> TransactionManager:
+    """Sends for an account; its attempts lie in a folder of their own for each chain."""
     folder = settings.home / "attempts" / f"{rpc.chain_id()}-{rpc.block(0).hash.hex()[:16]}"
     return TransactionManager(rpc, account, folder)
 
 
 @dataclass(frozen=True)
 class OpenedRun:
-    run_id: bytes
+    """A run just opened: the hash of `draw_block` will make its seed."""
+
+    run_id: RunId
     draw_block: int
     tx_hash: bytes
 
 
 class Session:
-    """Writes for one account. Every method may be repeated: what is on chain already is found, not sent again."""
+    """Writes for one account. Every method may be repeated: what is on chain already is found.
+
+    Methods that write raise as `TransactionManager.send`; what they return is mined, not final.
+    """
 
     def __init__(self, settings: Settings, key: str = "default", say: Say = silent) -> None:
         self.rpc, self.mine = connect(settings)
@@ -85,37 +106,48 @@ class Session:
         self._say = say
 
     @property
-    def address(self) -> str:
-        return str(self.account.address).lower()
+    def address(self) -> Address:
+        """The account's."""
+        return Address(self.account.address)
 
     @property
     def domain(self) -> Domain:
+        """Where this account's signatures count."""
         return Domain(self.deployment.chain_id, self.deployment.registry)
 
+    def latest(self) -> ChainSnapshot:
+        """The contracts' state at the newest block."""
+        return self.writer.latest()
+
     def final(self, receipt: Receipt) -> None:
+        """Return once a transaction is in a final block; raises as `wait_final`."""
         wait_final(self.rpc, receipt, mine=self.mine)
 
-    def open_run(self, preregistration: bytes, dataset_id: bytes) -> OpenedRun:
+    # The registry: runs, heads, releases
+
+    def open_run(self, preregistration: bytes, dataset_id: DatasetId) -> OpenedRun:
+        """Register a run under the digest of its `run.open` record."""
         label = f"open:{preregistration.hex()}:{dataset_id.hex()}"
-        receipt = self.writer.registry(label, "openRun", preregistration, dataset_id)
-        event = self.writer.event(receipt, "ProvenanceRegistry", "RunOpened")
-        return OpenedRun(event["runId"], event["drawBlock"], receipt.tx_hash)
+        receipt = self.writer.send("registry", label, "openRun", preregistration, dataset_id)
+        event = self.writer.event(receipt, "registry", "RunOpened")
+        return OpenedRun(RunId(event["runId"]), event["drawBlock"], receipt.tx_hash)
 
     def draw_seed(self, run: OpenedRun) -> bytes:
-        """Wait for the draw block, draw, wait until the draw is final; returns the seed.
+        """Wait for the draw block, draw, wait until the draw is final; returns the 32-byte seed.
 
         Raises:
             RejectedError: the draw was missed; the run is dead and stays listed.
         """
         facts = self.writer.latest().run(run.run_id)
         if facts is None:
-            raise UnavailableError("chain does not know the run", where="0x" + run.run_id.hex())
+            raise UnavailableError("chain does not know the run", where=str(run.run_id))
         if facts.seed != ZERO_WORD:
             return facts.seed
         self._await_block(run.draw_block + 1)
-        receipt = self.writer.registry(f"draw:{run.run_id.hex()}", "drawSeed", run.run_id)
+        label = f"draw:{run.run_id.hex()}"
+        receipt = self.writer.send("registry", label, "drawSeed", run.run_id)
         self.final(receipt)
-        return bytes(self.writer.event(receipt, "ProvenanceRegistry", "SeedDrawn")["seed"])
+        return bytes(self.writer.event(receipt, "registry", "SeedDrawn")["seed"])
 
     def _await_block(self, number: int) -> None:
         while (latest := self.rpc.block("latest").number) < number:
@@ -125,168 +157,181 @@ class Session:
                 self._say(f"waiting for block {number} (now {latest})")
                 time.sleep(2.0)
 
-    def committed(self, run_id: bytes) -> Committed:
+    def sign_head(self, head: Head) -> bytes:
+        """The account's signature of a head under this registry's domain, 65 bytes."""
+        return sign_head(self.account, head, self.domain)
+
+    def committed(self, run_id: RunId) -> Committed:
+        """What the registry holds of a run at the newest block.
+
+        Raises:
+            RejectedError: it knows no such run.
+        """
         facts = self.writer.latest().run(run_id)
         if facts is None:
-            raise RejectedError("registry does not know the run", where="0x" + run_id.hex())
+            raise RejectedError("registry does not know the run", where=str(run_id))
         return Committed(facts.seq, facts.size, facts.root)
 
-    def commit(self, run_id: bytes, seq: int, head: Head, proof: list[bytes]) -> None:
-        label = f"commit:{run_id.hex()}:{seq}:{head.root.hex()}"
-        self.writer.registry(label, "commit", run_id, seq, head.root, head.size, proof)
+    def commit(self, seq: int, head: Head, proof: list[bytes]) -> None:
+        """Commit head number `seq`; `proof` shows that it extends the one before (RFC 9162)."""
+        label = f"commit:{head.run_id.hex()}:{seq}:{head.root.hex()}"
+        self.writer.send("registry", label, "commit", head.run_id, seq, head.root, head.size, proof)
 
-    def release(
-        self,
-        run_id: bytes,
-        seq: int,
-        model: bytes,
-        manifest: bytes,
-        record: bytes,
-        index: int,
-        proof: Sequence[bytes],
-    ) -> Receipt:
-        label = f"release:{run_id.hex()}:{index}"
-        return self.writer.registry(
-            label, "release", run_id, seq, model, manifest, record, index, list(proof)
+    def release(self, record: Record, index: int, seq: int, path: Sequence[bytes]) -> Receipt:
+        """Claim on chain that a `release` record is in a run's log.
+
+        Args:
+            index: the record's index in the log.
+            seq: number of a committed head that covers it.
+            path: RFC 6962 inclusion proof of the record under that head.
+
+        Raises:
+            InputError: a record of another type.
+        """
+        release = record.body(Release)
+        return self.writer.send(
+            "registry",
+            f"release:{release.run_id.hex()}:{index}",
+            "release",
+            release.run_id,
+            seq,
+            release.model,
+            release.manifest,
+            record.digest,
+            index,
+            list(path),
         )
 
-    def revoke(self, run_id: bytes, index: int, reason: str) -> Receipt:
-        return self.writer.registry(
-            f"revoke:{run_id.hex()}:{index}", "revoke", run_id, index, reason
-        )
+    def revoke(self, run_id: RunId, index: int, reason: str) -> Receipt:
+        """Revoke record `index` of a run, for good."""
+        label = f"revoke:{run_id.hex()}:{index}"
+        return self.writer.send("registry", label, "revoke", run_id, index, reason)
 
-    def revoke_dataset(self, dataset_id: bytes, reason: str) -> Receipt:
-        return self.writer.registry(
-            f"revoke:{dataset_id.hex()}", "revokeDataset", dataset_id, reason
-        )
+    def revoke_dataset(self, dataset_id: DatasetId, reason: str) -> Receipt:
+        """Revoke a dataset in this account's name, for good."""
+        label = f"revoke:{dataset_id.hex()}"
+        return self.writer.send("registry", label, "revokeDataset", dataset_id, reason)
+
+    # The ledger: datasets and epochs
 
     def begin_dataset(
         self,
-        epoch_key: str,
-        tree_key: str,
-        root: int,
-        depth: int,
-        count: int,
-        points: list[Point],
-        poks: list[Point],
-    ) -> bytes:
-        """Register a dataset's commitments; returns the dataset id, the known one if this very registration exists."""
-        label = f"dataset:{self.deployment.ledger}:{epoch_key}:{tree_key}:{root:x}:{points[0][0]:x}"
+        epoch_key: KeyId,
+        tree_key: KeyId,
+        root: DatasetRoot,
+        points: Sequence[Point],
+        poks: Sequence[Point],
+    ) -> DatasetId:
+        """Register the commitments D to a dataset's leaves.
+
+        Args:
+            points: D of each chunk under `epoch_key`; `poks` are its proofs of knowledge.
+
+        Returns:
+            The id of the registration; the known one if this very registration exists.
+        """
+        keys = f"{self.deployment.ledger}:{epoch_key}:{tree_key}"
+        label = f"dataset:{keys}:{root.root:x}:{points[0][0]:x}"
+        triple = (root.root, root.depth, root.count)
+        arguments = (epoch_key, tree_key, *triple, list(points), list(poks))
         try:
-            receipt = self.writer.ledger(
-                label,
-                "beginDataset",
-                _word(epoch_key),
-                _word(tree_key),
-                root,
-                depth,
-                count,
-                points,
-                poks,
-            )
+            receipt = self.writer.send("ledger", label, "beginDataset", *arguments)
         except RejectedError as error:
             known = re.fullmatch(r"DatasetExists\((0x[0-9a-f]{64})\)", error.actual or "")
             if known is None:
                 raise
-            return _word(known[1])  # begun before, by attempts that this machine no longer knows
-        return bytes(self.writer.event(receipt, "ProofLedger", "DatasetBegun")["datasetId"])
+            # Begun before, by attempts that this machine no longer knows.
+            return DatasetId.parse(known[1])
+        return DatasetId(self.writer.event(receipt, "ledger", "DatasetBegun")["datasetId"])
 
-    def prove_tree(self, dataset_id: bytes, k: int, t: int, z: int, proof: Any) -> Receipt:
-        return self.writer.ledger(
-            f"tree:{dataset_id.hex()}:{k}", "proveTree", dataset_id, k, t, z, proof
-        )
+    def prove_tree(self, dataset_id: DatasetId, k: int, t: int, z: int, proof: Any) -> Receipt:
+        """Submit the proof of tree chunk `k`; `t`, `z` are its public inputs of these names."""
+        label = f"tree:{dataset_id.hex()}:{k}"
+        return self.writer.send("ledger", label, "proveTree", dataset_id, k, t, z, proof)
 
-    def prove_link(
-        self, dataset_id: bytes, c: int, d: Point, a: int, b: int, proof: Any
-    ) -> Receipt:
-        return self.writer.ledger(
-            f"link:{dataset_id.hex()}:{c}", "proveLink", dataset_id, c, d, a, b, proof
-        )
+    def prove_link(self, dataset_id: DatasetId, link: LinkProof) -> Receipt:
+        """Submit the proof that links one commitment D to the tree."""
+        label = f"link:{dataset_id.hex()}:{link.c}"
+        arguments = (dataset_id, link.c, link.d, link.a, link.b, link.proof)
+        return self.writer.send("ledger", label, "proveLink", *arguments)
 
-    def finish_dataset(self, dataset_id: bytes) -> Receipt:
-        return self.writer.ledger(f"finish:{dataset_id.hex()}", "finishDataset", dataset_id)
+    def finish_dataset(self, dataset_id: DatasetId) -> Receipt:
+        """Compare the products of tree and links, which completes the registration."""
+        label = f"finish:{dataset_id.hex()}"
+        return self.writer.send("ledger", label, "finishDataset", dataset_id)
 
-    def anchor_epoch(
-        self,
-        run_id: bytes,
-        epoch: int,
-        dataset_id: bytes,
-        consumed: int,
-        u: list[Point],
-        p: list[Point],
-    ) -> int:
+    def anchor_epoch(self, run_id: RunId, epoch: int, points: EpochPoints) -> int:
         """Anchor an epoch's commitments; returns the number of the anchoring."""
-        label = f"anchor:{run_id.hex()}:{epoch}:{u[0][0]:x}:{u[0][1]:x}:{consumed}"
-        receipt = self.writer.ledger(
-            label, "anchorEpoch", run_id, epoch, dataset_id, consumed, u, p
-        )
-        return int(self.writer.event(receipt, "ProofLedger", "EpochAnchored")["number"])
+        (x, y), consumed = points.u[0], points.consumed
+        label = f"anchor:{run_id.hex()}:{epoch}:{x:x}:{y:x}:{consumed}"
+        arguments = (run_id, epoch, points.dataset_id, consumed, list(points.u), list(points.p))
+        receipt = self.writer.send("ledger", label, "anchorEpoch", *arguments)
+        return int(self.writer.event(receipt, "ledger", "EpochAnchored")["number"])
 
-    def prove_epoch(
-        self,
-        run_id: bytes,
-        epoch: int,
-        number: int,
-        c: int,
-        a: int,
-        b: int,
-        commitments: list[Point],
-        poks: list[Point],
-        proof: Any,
-    ) -> Receipt:
-        label = f"epoch:{run_id.hex()}:{epoch}:{number}:{c}"
-        return self.writer.ledger(
-            label, "proveEpoch", run_id, epoch, number, c, a, b, commitments, poks, proof
-        )
+    def prove_epoch(self, item: EpochProof) -> Receipt:
+        """Submit the proof of one chunk."""
+        label = f"epoch:{_chunk_label(item)}"
+        return self.writer.send("ledger", label, "proveEpoch", *item.calldata())
 
-    def prove_epochs(self, items: Sequence[tuple[Any, ...]]) -> Receipt:
-        """Prove several chunks in one transaction; each item has the arguments of `prove_epoch`. All are accepted or none."""
-        ids = ";".join(
-            f"{run_id.hex()}:{epoch}:{number}:{c}" for run_id, epoch, number, c, *_ in items
-        )
-        return self.writer.ledger(
-            f"epochs:{sha256(ids.encode()).hex()}", "proveEpochs", list(items)
-        )
+    def prove_epochs(self, items: Sequence[EpochProof]) -> Receipt:
+        """Submit the proofs of several chunks in one transaction: all are accepted, or none."""
+        ids = ";".join(map(_chunk_label, items))
+        label = f"epochs:{sha256(ids.encode()).hex()}"
+        return self.writer.send("ledger", label, "proveEpochs", [item.calldata() for item in items])
 
-    def is_chunk_proved(self, run_id: bytes, epoch: int, number: int, c: int) -> bool:
+    def is_chunk_proved(self, run_id: RunId, epoch: int, number: int, c: int) -> bool:
+        """Whether the ledger accepted chunk `c` of anchoring `number`."""
         return self.writer.latest().is_chunk_proved(run_id, epoch, number, c)
 
-    def prove_sorted(
-        self, dataset_id: bytes, vk_id: bytes, k: int, first: int, following: int, proof: Any
+    # The audits: statements about records. A digest that is shown becomes public.
+
+    def prove_sorted(self, dataset_id: DatasetId, vk_id: KeyId, chunk: SortedProof) -> Receipt:
+        """Submit one chunk of the sorted set."""
+        where = f"{self.deployment.audits}:{dataset_id.hex()}:{vk_id.hex()}"
+        label = f"sorted:{where}:{chunk.k}:{chunk.first:x}:{chunk.following:x}"
+        arguments = (dataset_id, vk_id, chunk.k, chunk.first, chunk.following, chunk.proof)
+        return self.writer.send("audits", label, "proveSorted", *arguments)
+
+    def prove_member(
+        self, dataset_id: DatasetId, vk_id: KeyId, digest: bytes, proof: Any
     ) -> Receipt:
-        """Submit a sorted chunk; `following` is the public input `next`."""
-        label = f"sorted:{self.deployment.audits}:{dataset_id.hex()}:{vk_id.hex()}:{k}:{first:x}:{following:x}"
-        return self.writer.audits(
-            label, "proveSorted", dataset_id, vk_id, k, first, following, proof
-        )
-
-    def prove_member(self, dataset_id: bytes, vk_id: bytes, digest: bytes, proof: Any) -> Receipt:
-        """Submit a proof that a record is in the dataset. The digest becomes public."""
+        """Submit a proof that a record is in the dataset."""
         label = f"member:{self.deployment.audits}:{dataset_id.hex()}:{digest.hex()}"
-        return self.writer.audits(label, "proveMember", dataset_id, vk_id, digest, proof)
+        return self.writer.send("audits", label, "proveMember", dataset_id, vk_id, digest, proof)
 
-    def prove_absent(self, dataset_id: bytes, vk_id: bytes, digest: bytes, proof: Any) -> Receipt:
-        """Submit a proof that no record has this digest. The digest becomes public."""
+    def prove_absent(
+        self, dataset_id: DatasetId, vk_id: KeyId, digest: bytes, proof: Any
+    ) -> Receipt:
+        """Submit a proof that no record has this digest."""
         label = f"absent:{self.deployment.audits}:{dataset_id.hex()}:{digest.hex()}"
-        return self.writer.audits(label, "proveAbsent", dataset_id, vk_id, digest, proof)
+        return self.writer.send("audits", label, "proveAbsent", dataset_id, vk_id, digest, proof)
 
-    def anchor_model(self, run_id: bytes, stage: int, anchoring: Any) -> int:
-        """Anchor a model under a stage; returns the number, the known one if this very anchoring exists and can still be drawn.
+    # The model ledger: statements about weights
 
-        An anchoring that missed its draw is void: the same model is then anchored anew, under the next number.
+    def anchor_model(self, run_id: RunId, stage: int, anchoring: Any) -> int:
+        """Anchor a model under a stage (1 merge, 2 quantize).
+
+        An anchoring that missed its draw is void: the same model is then anchored anew, under the
+        next number.
+
+        Returns:
+            The number; the known one if this very anchoring exists and can still be drawn.
         """
         content = keccak(repr(anchoring).encode()).hex()
         attempt = 0
         while True:
             label = f"model:{self.deployment.models}:{run_id.hex()}:{stage}:{content}:{attempt}"
-            receipt = self.writer.models(label, "anchorModel", run_id, stage, anchoring)
-            number = int(self.writer.event(receipt, "ModelLedger", "ModelAnchored")["number"])
+            receipt = self.writer.send("models", label, "anchorModel", run_id, stage, anchoring)
+            number = int(self.writer.event(receipt, "models", "ModelAnchored")["number"])
             if not self._model(run_id, stage, number).void:
                 return number
             attempt += 1
 
-    def draw_model(self, run_id: bytes, stage: int, number: int) -> bytes:
-        """Wait for the draw block, draw unless somebody did, wait until the draw is final; returns the draw seed.
+    def draw_model(self, run_id: RunId, stage: int, number: int) -> bytes:
+        """Wait for the draw block, draw unless somebody did, wait until the draw is final.
+
+        Returns:
+            The 32-byte draw seed.
 
         Raises:
             RejectedError: the draw was missed; the anchoring is void and stays listed.
@@ -297,32 +342,30 @@ class Session:
         self._await_block(facts.draw_block + 1)
         label = f"draw-model:{self.deployment.models}:{run_id.hex()}:{stage}:{number}"
         try:
-            self.final(self.writer.models(label, "drawModel", run_id, stage, number))
+            self.final(self.writer.send("models", label, "drawModel", run_id, stage, number))
         except RejectedError as error:
             if not (error.actual or "").startswith("AlreadyDrawn"):
                 raise
         return self._model(run_id, stage, number).seed
 
     def prove_samples(
-        self, run_id: bytes, stage: int, number: int, items: Sequence[Any]
+        self, run_id: RunId, stage: int, number: int, items: Sequence[Any]
     ) -> Receipt:
-        """Submit proofs in the order of (tensor, group); those that are accepted already have no effect."""
+        """Submit proofs in the order of (tensor, group); one that is accepted has no effect."""
         (tensor, group), (last_tensor, last_group) = items[0][:2], items[-1][:2]
-        label = f"samples:{self.deployment.models}:{run_id.hex()}:{stage}:{number}:{tensor}.{group}-{last_tensor}.{last_group}"
-        return self.writer.models(label, "proveSamples", run_id, stage, number, list(items))
+        where = f"{self.deployment.models}:{run_id.hex()}:{stage}:{number}"
+        label = f"samples:{where}:{tensor}.{group}-{last_tensor}.{last_group}"
+        return self.writer.send("models", label, "proveSamples", run_id, stage, number, list(items))
 
-    def _model(self, run_id: bytes, stage: int, number: int) -> ModelAnchoringFacts:
+    def _model(self, run_id: RunId, stage: int, number: int) -> ModelAnchoringFacts:
         facts = self.writer.latest().model_anchoring(run_id, stage, number)
         if facts is None:
             raise UnavailableError(
                 "chain does not know the anchoring",
-                where=f"0x{run_id.hex()}, stage {stage}, number {number}",
+                where=f"{run_id}, stage {stage}, number {number}",
             )
         return facts
 
-    def latest(self) -> ChainSnapshot:
-        return self.writer.latest()
 
-
-def _word(text: str) -> bytes:
-    return bytes.fromhex(text.removeprefix("0x"))
+def _chunk_label(item: EpochProof) -> str:
+    return f"{item.run_id.hex()}:{item.epoch}:{item.number}:{item.c}"

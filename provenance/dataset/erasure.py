@@ -1,9 +1,12 @@
-"""Erasing one record of a committed dataset (GDPR article 17, LGPD article 18), and saying what erasing cannot reach.
+"""Erasing one record of a committed dataset, and saying what erasing cannot reach.
+
+For GDPR article 17 and LGPD article 18.
 
     batch salts of the runs  ->  salt, record  ->  tombstone
 
-After the batch salts are gone nobody can recompute what those batches fed, after the salt nobody can open the leaf; the leaf itself
-stays, so proofs made before stay valid. Every step may be repeated: a call that was cut off is finished by the next one.
+After the batch salts are gone nobody can recompute what those batches fed, after the salt nobody
+can open the leaf; the leaf itself stays, so proofs made before stay valid. Every step may be
+repeated: a call that was cut off is finished by the next one.
 """
 
 from __future__ import annotations
@@ -25,19 +28,23 @@ from provenance.log.tree import iterate_records
 
 @dataclass(frozen=True)
 class Left:
-    """Something erasure does not reach: `path` where it is known, `present` when it was seen there just now."""
+    """Something erasure does not reach; `present` tells whether it was seen at `path` just now."""
 
     what: str
     path: str | None = None
     present: bool | None = None
 
     def to_json(self) -> dict[str, Any]:
+        """The line of the report that programs read."""
         return {"what": self.what, "path": self.path, "present": self.present}
 
 
 @dataclass(frozen=True)
 class ErasedRecord:
-    """`batch_salts`: (run folder, batches that used the record, salts deleted now) for each run named."""
+    """What was erased, and the owner's word for it.
+
+    `batch_salts`: (run folder, batches that used the record, salts deleted now) for each run named.
+    """
 
     tombstone: Tombstone
     batch_salts: tuple[tuple[Path, int, int], ...]
@@ -64,7 +71,8 @@ def erase_record(
 
     Raises:
         NotFound: a run has no journal or no salts; nothing was erased.
-        UnavailableError: another process keeps old pages of a store, or the disk refused: call again.
+        UnavailableError: another process keeps old pages of a store, or the disk refused: call
+            again.
     """
     leaf = dataset.leaf(index)
     used = [(run.require(), batches_with(run, leaf)) for run in runs]
@@ -87,7 +95,7 @@ def erase_record(
 
 
 def source_files(dataset: CommittedDataset) -> Iterator[tuple[str, Path | None]]:
-    """(name in the manifest, where it lies now or None) of each file the dataset was committed from."""
+    """(name in the manifest, where it lies now or None) of each source file of the dataset."""
     source = Path(str(dataset.manifest["source"]))
     for entry in dataset.manifest["files"]:
         name = str(entry.get("path", "")) if isinstance(entry, dict) else ""
@@ -108,7 +116,13 @@ def source_files(dataset: CommittedDataset) -> Iterator[tuple[str, Path | None]]
 def what_is_left(
     dataset: CommittedDataset, runs: Sequence[RunFolder], caches: Sequence[Path]
 ) -> list[Left]:
-    """What holds, or may hold, an erased record or what was learnt from it, as far as this machine can name it."""
+    """What holds, or may hold, an erased record or what was learnt from it.
+
+    Only what this machine can name.
+
+    Args:
+        caches: folders where libraries keep downloaded and prepared data sets.
+    """
     left = [
         Left("source file", str(path or name), path is not None)
         for name, path in source_files(dataset)

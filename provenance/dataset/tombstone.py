@@ -1,12 +1,15 @@
-"""Tombstones: what an owner says, under signature, about each record erased from a committed dataset.
+"""Tombstones: what an owner signs about each record erased from a committed dataset.
 
-    tombstones.jsonl   in the dataset folder; public; one canonical JSON object a line: {"record", "signature", "signer"}
+    tombstones.jsonl   in the dataset folder; public; a canonical JSON object a line:
+                       {"record", "signature", "signer"}
 
-`record` is a `tombstone` record. It names dataset and leaf, never the record's digest: whoever keeps a digest of the text must not learn
-from a tombstone that it was here. The signature is EIP-712 in a domain without chain, type
-`Tombstone(bytes32 dataset,bytes32 leaf,bytes32 record)`, `record` being the record's digest.
+`record` is a `tombstone` record. It names dataset and leaf, never the erased record's digest:
+whoever keeps a digest of the text must not learn from a tombstone that it was here. The signature
+is EIP-712 in a domain without chain, type
+`Tombstone(bytes32 dataset,bytes32 leaf,bytes32 record)`; `record` is the `tombstone`'s digest.
 
-NOT promised: that the data is gone, which nobody can sign for; that the signer owns the dataset, which its registration says.
+NOT promised: that the data is gone, which nobody can sign for; that the signer owns the dataset,
+which its registration says.
 """
 
 from __future__ import annotations
@@ -19,7 +22,9 @@ from eth_account.signers.local import LocalAccount
 
 from provenance.encoding import canonical_json, parse_json
 from provenance.errors import InputError, UnavailableError
+from provenance.ids import Address, Word, from_hex, to_hex
 from provenance.layout import write_atomically
+from provenance.log import records
 from provenance.log.record import Record
 from provenance.signing import sign_tombstone, verify_tombstone
 
@@ -29,31 +34,33 @@ _MAX_FILE_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Tombstone:
-    """Law: `Tombstone.parse(t.to_line()) == t`, and only for signatures that hold."""
+    """A `tombstone` record and its owner's signature (65 bytes).
+
+    Law: `Tombstone.parse(t.to_line()) == t`, and only for signatures that hold.
+    """
 
     record: Record
-    signer: str
+    signer: Address
     signature: bytes
 
     @property
     def leaf(self) -> bytes:
-        return bytes.fromhex(self.record.fields["leaf"][2:])
+        """The leaf of the erased record, 32 bytes."""
+        return self.record.body(records.Tombstone).leaf
 
     @property
     def dataset(self) -> int:
-        return int(self.record.fields["dataset"], 16)
+        """The Poseidon root of the dataset."""
+        return int.from_bytes(self.record.body(records.Tombstone).dataset, "big")
 
     def to_line(self) -> bytes:
-        return (
-            canonical_json(
-                {
-                    "record": self.record.to_json(),
-                    "signature": f"0x{self.signature.hex()}",
-                    "signer": self.signer,
-                }
-            )
-            + b"\n"
-        )
+        """The line of `tombstones.jsonl`, with its newline."""
+        value = {
+            "record": self.record.to_json(),
+            "signature": to_hex(self.signature),
+            "signer": str(self.signer),
+        }
+        return canonical_json(value) + b"\n"
 
     @classmethod
     def parse(cls, line: bytes, where: str = "tombstone") -> Tombstone:
@@ -69,11 +76,9 @@ class Tombstone:
             raise InputError(
                 "not a tombstone record", where=where, expected="tombstone", actual=record.type
             )
-        try:
-            signature = bytes.fromhex(value["signature"].removeprefix("0x"))
-        except (AttributeError, ValueError) as error:
-            raise InputError("signature is not hex", where=f"{where} signature") from error
-        tombstone = cls(record, str(value["signer"]), signature)
+        signature = from_hex(value["signature"], where=f"{where} signature")
+        signer = Address.parse(value["signer"], where=f"{where} signer")
+        tombstone = cls(record, signer, signature)
         if tombstone.to_line().rstrip(b"\n") != line.rstrip(b"\n"):
             raise InputError("tombstone is not in canonical form", where=where)
         verify_tombstone(record, signature, tombstone.signer)
@@ -97,7 +102,7 @@ def _object(line: bytes, where: str) -> dict[str, Any]:
 
 
 def read_tombstones(folder: Path) -> list[Tombstone]:
-    """Tombstones of a dataset folder, each with a signature that holds; none if the file is missing.
+    """Tombstones of a dataset folder, each with a signature that holds; a missing file has none.
 
     Raises:
         InputError, VerificationError: as `Tombstone.parse`; `where` names the line.
@@ -122,12 +127,19 @@ def read_tombstones(folder: Path) -> list[Tombstone]:
 
 
 def add_tombstone(folder: Path, root: int, leaf: bytes, account: LocalAccount) -> Tombstone:
-    """Sign and store the tombstone of a leaf; durable on return. A leaf has one: a second call returns the first one."""
+    """Sign and store the tombstone of a leaf; durable on return.
+
+    A leaf has one: a second call returns the first one.
+
+    Args:
+        root: the dataset's Poseidon root.
+    """
     known = read_tombstones(folder)
     found = next((t for t in known if (t.dataset, t.leaf) == (root, leaf)), None)
     if found is not None:
         return found
-    record = Record.make("tombstone", dataset=f"0x{root:064x}", leaf=f"0x{leaf.hex()}")
-    tombstone = Tombstone(record, str(account.address).lower(), sign_tombstone(account, record))
+    body = records.Tombstone(Word(root.to_bytes(32, "big")), Word(leaf))
+    record = Record.of(body)
+    tombstone = Tombstone(record, Address(account.address), sign_tombstone(account, record))
     write_atomically(folder / FILE_NAME, b"".join(t.to_line() for t in [*known, tombstone]))
     return tombstone

@@ -1,4 +1,7 @@
-"""Writing a dataset folder: whole under its name, or not at all (what lies in it: `provenance.dataset.committed`)."""
+"""Writing a dataset folder: it stands whole under its name, or not at all.
+
+What lies in it: `provenance.dataset.committed`.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,17 @@ from provenance.dataset.saltstore import SaltStore, open_private_database, trunc
 from provenance.digest import Digest
 from provenance.encoding import canonical_json
 from provenance.errors import Conflict, InputError, UnavailableError
+from provenance.layout import write_atomically
 from provenance.log.journal import sync_directory
 from provenance.log.record import now
 
 
 @dataclass(frozen=True)
 class CommittedRecord:
-    """One record about to be written: `source_row` counts from 0 in the order the source was read."""
+    """One record about to be written.
+
+    `source_row` counts from 0 in the order the source was read.
+    """
 
     digest: Digest
     canonical: bytes
@@ -38,7 +45,8 @@ class CommittedRecord:
 class ManifestFacts:
     """What the committer states about a dataset; nothing here is proven.
 
-    `files` holds {path, size, sha256} of the source files, `curation` one sentence per step (filters, deduplication).
+    `files` holds {path, size, sha256} of the source files, `curation` one sentence per step
+    (filters, deduplication).
     """
 
     source: str
@@ -60,7 +68,8 @@ def write_dataset(
 ) -> None:
     """Write a dataset folder; it is durable and whole on return, and absent if this raises.
 
-    What a killed process left behind (records in a hidden `.NAME.partial-*` folder) is removed by the next call for that name.
+    What a killed process left behind (records in a hidden `.NAME.partial-*` folder) is removed by
+    the next call for that name.
 
     Args:
         records: `root.count` records in leaf order (strictly increasing digests).
@@ -101,7 +110,10 @@ def _partial(out_dir: Path) -> str:
 
 
 def _lock(folder: Path) -> int | None:
-    """A descriptor that holds the folder's lock until it is closed or its process dies; None if another holds it."""
+    """A descriptor that holds the folder's lock until it is closed or its process dies.
+
+    None if another holds it.
+    """
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -143,7 +155,7 @@ def _fill(
             "records do not match the root", where=str(folder), expected=root.count, actual=count
         )
     manifest = _manifest(root, facts)
-    _write_durably(folder / "dataset.json", canonical_json(manifest))
+    write_atomically(folder / "dataset.json", canonical_json(manifest))
     sync_directory(private)
     sync_directory(folder)
 
@@ -163,7 +175,8 @@ def _write_records(
                 "digest BLOB NOT NULL, canonical BLOB NOT NULL)"
             )
             database.execute(
-                "CREATE TABLE erased (leaf_index INTEGER PRIMARY KEY, leaf BLOB NOT NULL, time TEXT NOT NULL)"
+                "CREATE TABLE erased (leaf_index INTEGER PRIMARY KEY, leaf BLOB NOT NULL, "
+                "time TEXT NOT NULL)"
             )
             database.execute("BEGIN")
             for chunk in _chunks(records, CHUNK_ROWS):
@@ -213,13 +226,6 @@ def _manifest(root: DatasetRoot, facts: ManifestFacts) -> dict[str, Any]:
     else:
         manifest["columns"] = list(facts.columns)
     return manifest
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    with path.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
 
 
 def _chunks(items: Iterable[CommittedRecord], size: int) -> Iterator[list[CommittedRecord]]:

@@ -1,11 +1,29 @@
-"""What a chain says, as values: the types that verification reads and the protocols it needs from the chain adapter."""
+"""What a chain says, as values, and the protocols through which a verifier asks it.
+
+Everything here comes from an endpoint that an attacker may run; `ChainIdentity` is what the
+verifier compares with the trust file before the rest counts.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from provenance.ids import Address, DatasetId, KeyId, RunId
+
 ZERO_WORD = bytes(32)
+CONTRACTS = ("registry", "ledger", "audits", "models")
+"""The contracts by the names that trust file and deployment file give them. Every chain has the
+first two; `audits` and `models` may be missing."""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A contract: its address, and the Keccak-256 of its runtime code as `0x` and 64 digits."""
+
+    address: Address
+    code_hash: str
 
 
 @dataclass(frozen=True)
@@ -19,35 +37,39 @@ class BlockRef:
 
 @dataclass(frozen=True)
 class ChainIdentity:
-    """Which chain and code answered: addresses and code hashes are lower-case 0x hex."""
+    """Which chain and code answered. `genesis` is the hash of block 0, `0x` and 64 digits.
+
+    `contracts` has those names of CONTRACTS whose addresses the reader was told.
+    """
 
     chain_id: int
     genesis: str
-    registry: str
-    registry_code_hash: str
-    ledger: str
-    ledger_code_hash: str
-    audits: str | None = None  # None where the reader was not told of one
-    audits_code_hash: str | None = None
-    models: str | None = None
-    models_code_hash: str | None = None
+    contracts: Mapping[str, Contract]
 
 
 @dataclass(frozen=True)
 class RunFacts:
-    run_id: bytes
-    owner: str
+    """A run in the registry.
+
+    `draw_block` is the block whose hash makes the seed; `seed` is zero until it is drawn. `seq`,
+    `size` and `root` are those of the newest head, zero before the first.
+    """
+
+    run_id: RunId
+    owner: Address
     draw_block: int
     seq: int
     size: int
     root: bytes
     preregistration: bytes
-    dataset_id: bytes
+    dataset_id: DatasetId
     seed: bytes
 
 
 @dataclass(frozen=True)
 class HeadFacts:
+    """A committed head: `size` entries under `root`, and the block it was committed in."""
+
     root: bytes
     size: int
     block_number: int
@@ -56,10 +78,13 @@ class HeadFacts:
 
 @dataclass(frozen=True)
 class ClaimFacts:
-    """A release on chain: record `index` of run `run_id` names the model, under head `seq`."""
+    """A release on chain: record `index` of a run names the model, under head `seq`.
 
-    run_id: bytes
-    owner: str
+    `revoked_block` is 0 unless the record was revoked. `manifest` and `record` are digests.
+    """
+
+    run_id: RunId
+    owner: Address
     seq: int
     index: int
     block_number: int
@@ -72,9 +97,9 @@ class ClaimFacts:
 class DatasetFacts:
     """A registration of a dataset with one pair of keys. `slots` is n, `chunks` is m."""
 
-    owner: str
-    epoch_key: bytes
-    tree_key: bytes
+    owner: Address
+    epoch_key: KeyId
+    tree_key: KeyId
     root: int
     depth: int
     count: int
@@ -87,9 +112,12 @@ class DatasetFacts:
 
 @dataclass(frozen=True)
 class AnchoringFacts:
-    """One numbered anchoring of an epoch. Its points are not stored: `seed` hashes them with everything else it binds."""
+    """One numbered anchoring of an epoch.
 
-    dataset_id: bytes
+    Its points are not stored: `seed` hashes them with everything else it binds.
+    """
+
+    dataset_id: DatasetId
     seed: bytes
     consumed: int
     log_size: int
@@ -108,10 +136,12 @@ class TableFacts:
 
 @dataclass(frozen=True)
 class ModelAnchoringFacts:
-    """One numbered anchoring of a stage (1 merge, 2 quantize): what was anchored, its draw, how far its proofs are.
+    """One numbered anchoring of a stage (1 merge, 2 quantize).
 
-    `seed` is zero before the draw; `codes_hash` binds all accepted codes and must be recomputed from the file
-    (docs/formats/statements.md). A `void` anchoring missed its draw: nothing is ever proven of it, and it counts.
+    It says what was anchored, its draw, and how far its proofs are. `seed` is zero before the draw;
+    `codes_hash` binds all accepted codes and must be recomputed from the file
+    (docs/formats/statements.md). A `void` anchoring missed its draw: nothing is ever proven of it,
+    and it counts.
     """
 
     base: TableFacts
@@ -138,41 +168,99 @@ class ModelAnchoringFacts:
 
 @dataclass(frozen=True)
 class Revocation:
+    """When an owner revoked something, and the reason given."""
+
     block_number: int
     reason: str
 
 
 class ChainSnapshot(Protocol):
-    """The contracts' state at one block. Absent things come back as None; a contract that the trust file does not name says
-    nothing: no dataset is sorted, no record shown and no model anchored there. `kind` is `member` or `absent`.
+    """The contracts' state at one block; absent things come back as None.
 
-    Raises (every method): UnavailableError if the chain does not answer or answers with bytes that are not the contract's.
+    A contract that the trust file does not name says nothing: no dataset is sorted, no record shown
+    and no model anchored there.
+
+    Raises (every method): UnavailableError if the chain does not answer, or answers with bytes that
+    are not the contract's.
     """
 
     @property
-    def block(self) -> BlockRef: ...
-    def run(self, run_id: bytes) -> RunFacts | None: ...
-    def head(self, run_id: bytes, seq: int) -> HeadFacts | None: ...
-    def claims(self, model: bytes) -> list[ClaimFacts]: ...
-    def revocation(self, run_id: bytes, index: int) -> Revocation | None: ...
-    def dataset_revocation(self, dataset_id: bytes, owner: str) -> Revocation | None: ...
-    def dataset(self, dataset_id: bytes) -> DatasetFacts | None: ...
-    def anchoring(self, run_id: bytes, epoch: int, number: int) -> AnchoringFacts | None: ...
-    def anchoring_count(self, run_id: bytes, epoch: int) -> int: ...
-    def runs_of(self, owner: str) -> list[bytes]: ...
-    def sorted_complete(self, dataset_id: bytes, vk_id: bytes) -> bool: ...
-    def is_sorted(self, dataset_id: bytes) -> bool: ...
-    def is_shown(self, dataset_id: bytes, kind: str, digest: bytes) -> bool: ...
-    def model_anchoring(
-        self, run_id: bytes, stage: int, number: int
-    ) -> ModelAnchoringFacts | None: ...
-    def model_anchoring_count(self, run_id: bytes, stage: int) -> int: ...
+    def block(self) -> BlockRef:
+        """The block that every answer is about."""
+        ...
+
+    def run(self, run_id: RunId) -> RunFacts | None:
+        """A run as the registry knows it."""
+        ...
+
+    def head(self, run_id: RunId, seq: int) -> HeadFacts | None:
+        """The run's head number `seq`, from 1."""
+        ...
+
+    def claims(self, model: bytes) -> list[ClaimFacts]:
+        """Every release that names a file by its SHA-256, oldest first."""
+        ...
+
+    def revocation(self, run_id: RunId, index: int) -> Revocation | None:
+        """The revocation of one record of a run."""
+        ...
+
+    def dataset_revocation(self, dataset_id: DatasetId, owner: str) -> Revocation | None:
+        """The revocation of a dataset by one account."""
+        ...
+
+    def dataset(self, dataset_id: DatasetId) -> DatasetFacts | None:
+        """A registration of a dataset, finished or not."""
+        ...
+
+    def anchoring(self, run_id: RunId, epoch: int, number: int) -> AnchoringFacts | None:
+        """Anchoring `number` (from 0) of an epoch."""
+        ...
+
+    def anchoring_count(self, run_id: RunId, epoch: int) -> int:
+        """Anchorings of an epoch so far."""
+        ...
+
+    def runs_of(self, owner: str) -> list[RunId]:
+        """Every run that an account opened, oldest first."""
+        ...
+
+    def sorted_complete(self, dataset_id: DatasetId, vk_id: KeyId) -> bool:
+        """Whether every chunk of a dataset was shown to be sorted under one key."""
+        ...
+
+    def is_sorted(self, dataset_id: DatasetId) -> bool:
+        """Whether that was shown under some key: what a statement of absence waits for."""
+        ...
+
+    def is_shown(self, dataset_id: DatasetId, kind: str, digest: bytes) -> bool:
+        """Whether a statement about a record digest was shown; `kind` is `member` or `absent`."""
+        ...
+
+    def model_anchoring(self, run_id: RunId, stage: int, number: int) -> ModelAnchoringFacts | None:
+        """Anchoring `number` (from 0) of a stage."""
+        ...
+
+    def model_anchoring_count(self, run_id: RunId, stage: int) -> int:
+        """Anchorings of a stage so far, void ones included."""
+        ...
 
 
 class ChainReader(Protocol):
-    """Reads a chain for a verifier. `final` is what may count as verified, `latest` only tells what is pending."""
+    """Reads a chain for a verifier. Raises as ChainSnapshot."""
 
-    def identity(self) -> ChainIdentity: ...
-    def final(self) -> ChainSnapshot: ...
-    def latest(self) -> ChainSnapshot: ...
-    def block(self, number: int) -> BlockRef: ...
+    def identity(self) -> ChainIdentity:
+        """Which chain and code answers."""
+        ...
+
+    def final(self) -> ChainSnapshot:
+        """The state that may count as verified."""
+        ...
+
+    def latest(self) -> ChainSnapshot:
+        """The newest state, which only tells what is pending."""
+        ...
+
+    def block(self, number: int) -> BlockRef:
+        """A block by its number."""
+        ...

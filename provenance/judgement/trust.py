@@ -1,7 +1,7 @@
 """The trust file: what a verifier believes before it looks at any evidence (docs/formats/trust.md).
 
-It comes from `--trust`, PROVENANCE_TRUST or the user's configuration folder; never from the working directory, the model's
-folder or a bundle. Verdicts print its digest.
+It comes from `--trust`, PROVENANCE_TRUST or the user's configuration folder; never from the working
+directory, the model's folder or a bundle. Verdicts print its digest.
 """
 
 from __future__ import annotations
@@ -15,24 +15,22 @@ import yaml
 
 from provenance.digest import Digest, sha256
 from provenance.errors import ConfigError
-from provenance.judgement.facts import ChainIdentity
+from provenance.ids import Address
+from provenance.judgement.facts import CONTRACTS, ChainIdentity, Contract
+from provenance.statements import KINDS
 
 FORMAT = "provenance-trust/1"
-KEY_KINDS = ("epoch", "tree", "sorted", "member", "absent", "q8_0", "int8", "merge")
+KEY_KINDS = tuple(KINDS)
+ALWAYS_PINNED = ("registry", "ledger")
 ENVIRONMENTS = ("local", "test", "production")
 
 
 @dataclass(frozen=True)
-class Contract:
-    """A pinned contract: 0x address (lower case) and keccak-256 of its runtime code."""
-
-    address: str
-    code_hash: str
-
-
-@dataclass(frozen=True)
 class Key:
-    """A verifying key: `kind` is one of KEY_KINDS; `klass` is dev or ceremony (then `transcript` is its digest)."""
+    """A verifying key: `vk_id` as `0x` text, `kind` one of KEY_KINDS, `klass` dev or ceremony.
+
+    `transcript` is the digest of the ceremony's transcript, None for a development key.
+    """
 
     vk_id: str
     kind: str
@@ -42,113 +40,93 @@ class Key:
 
 @dataclass(frozen=True)
 class Publisher:
-    """An address whose releases count, from block `from_block` to `to_block` (both inclusive; None: open)."""
+    """An account whose releases count, from `from_block` to `to_block` (inclusive; None: open)."""
 
-    address: str
+    address: Address
     name: str
     from_block: int = 0
     to_block: int | None = None
 
     def covers(self, block: int) -> bool:
+        """Whether a release in this block counts."""
         return self.from_block <= block and (self.to_block is None or block <= self.to_block)
 
 
 @dataclass(frozen=True)
 class Trust:
+    """What a verifier believes.
+
+    `genesis` is in lower case. `contracts` maps names of CONTRACTS to what is pinned; registry and
+    ledger always stand. `confirmations` is the number of blocks that make one final on a chain
+    without a `finalized` block, None elsewhere. `digest` is that of the file.
+    """
+
     environment: str
     chain_id: int
     genesis: str
     confirmations: int | None
-    registry: Contract
-    ledger: Contract
+    contracts: Mapping[str, Contract]
     keys: tuple[Key, ...]
     publishers: tuple[Publisher, ...]
     digest: Digest
-    audits: Contract | None = None
-    models: Contract | None = None
+
+    @property
+    def chain(self) -> ChainIdentity:
+        """The chain and the code that an endpoint must have."""
+        return ChainIdentity(self.chain_id, self.genesis, self.contracts)
+
+    @property
+    def addresses(self) -> dict[str, Address]:
+        """Address of each pinned contract by its name."""
+        return {name: contract.address for name, contract in self.contracts.items()}
 
     def publisher(self, address: str, block: int) -> Publisher | None:
-        return next(
-            (p for p in self.publishers if p.address == address.lower() and p.covers(block)), None
-        )
+        """The publisher that an account (0x, either case) is at a block."""
+        wanted = address.lower()
+        return next((p for p in self.publishers if p.address == wanted and p.covers(block)), None)
 
     def key(self, vk_id: str) -> Key | None:
+        """The pinned key of an id."""
         return next((k for k in self.keys if k.vk_id == vk_id), None)
 
     def first_difference(self, identity: ChainIdentity) -> tuple[str, str, str] | None:
-        """(what, expected, actual) of the first thing in which a chain is not the pinned one, None if it is."""
-        return next(
-            (
-                found
-                for found in (
-                    ("chain id", str(self.chain_id), str(identity.chain_id)),
-                    ("genesis block", self.genesis, identity.genesis),
-                    ("registry address", self.registry.address, identity.registry.lower()),
-                    ("ledger address", self.ledger.address, identity.ledger.lower()),
-                    ("registry code", self.registry.code_hash, identity.registry_code_hash),
-                    ("ledger code", self.ledger.code_hash, identity.ledger_code_hash),
-                    *_pinned("audits", self.audits, identity.audits, identity.audits_code_hash),
-                    *_pinned("models", self.models, identity.models, identity.models_code_hash),
-                )
-                if found[1] != found[2]
-            ),
-            None,
-        )
+        """(what, expected, actual) of the first thing in which a chain is not the pinned one.
+
+        A contract that the trust file does not name is not compared: nothing is read from it.
+        """
+        compared = [
+            ("chain id", str(self.chain_id), str(identity.chain_id)),
+            ("genesis block", self.genesis, identity.genesis),
+        ]
+        for name, pinned in self.contracts.items():
+            found = identity.contracts.get(name)
+            address, code = (found.address, found.code_hash) if found else ("none", "none")
+            compared.append((f"{name} address", pinned.address, address))
+            compared.append((f"{name} code", pinned.code_hash, code))
+        return next((row for row in compared if row[1] != row[2]), None)
 
     def to_yaml(self) -> str:
-        return render(
-            self.environment,
-            self.chain_id,
-            self.genesis,
-            self.registry,
-            self.ledger,
-            self.keys,
-            self.publishers,
-            self.confirmations,
-            self.audits,
-            self.models,
-        )
-
-
-def _pinned(
-    name: str, pinned: Contract | None, address: str | None, code_hash: str | None
-) -> list[tuple[str, str, str]]:
-    """What to compare of a contract that the trust file may leave out; nothing is ever read from one that it does not name."""
-    if pinned is None:
-        return []
-    return [
-        (f"{name} address", pinned.address, str(address).lower()),
-        (f"{name} code", pinned.code_hash, str(code_hash)),
-    ]
+        """The file's text; raises nothing, and `parse_trust` reads it back."""
+        return render(self.environment, self.chain, self.keys, self.publishers, self.confirmations)
 
 
 def render(
     environment: str,
-    chain_id: int,
-    genesis: str,
-    registry: Contract,
-    ledger: Contract,
+    chain: ChainIdentity,
     keys: tuple[Key, ...],
     publishers: tuple[Publisher, ...],
     confirmations: int | None = None,
-    audits: Contract | None = None,
-    models: Contract | None = None,
 ) -> str:
     """A trust file's text. Law: `parse_trust(render(..))` has the same fields."""
     value: dict[str, Any] = {
         "format": FORMAT,
         "environment": environment,
-        "chain": {"id": chain_id, "genesis": genesis}
+        "chain": {"id": chain.chain_id, "genesis": chain.genesis}
         | ({} if confirmations is None else {"confirmations": confirmations}),
         "contracts": {
-            name: {"address": contract.address, "code_hash": contract.code_hash}
-            for name, contract in (
-                ("registry", registry),
-                ("ledger", ledger),
-                ("audits", audits),
-                ("models", models),
-            )
-            if contract is not None
+            name: {"address": str(contract.address), "code_hash": contract.code_hash}
+            for name in CONTRACTS
+            if (contract := chain.contracts.get(name)) is not None
         },
         "keys": [
             {"vk_id": k.vk_id, "kind": k.kind, "class": k.klass}
@@ -156,7 +134,7 @@ def render(
             for k in keys
         ],
         "publishers": [
-            {"address": p.address, "name": p.name, "from_block": p.from_block}
+            {"address": str(p.address), "name": p.name, "from_block": p.from_block}
             | ({} if p.to_block is None else {"to_block": p.to_block})
             for p in publishers
         ],
@@ -165,7 +143,10 @@ def render(
 
 
 class _Reader:
-    """Reads fields of one mapping strictly: a missing, extra or ill-typed key is a ConfigError that names its path."""
+    """Reads fields of one mapping strictly.
+
+    A missing, extra or ill-typed key is a ConfigError that names its path.
+    """
 
     def __init__(self, value: Any, path: str, where: str) -> None:
         if not isinstance(value, Mapping):
@@ -244,7 +225,8 @@ class _Reader:
 
 
 def _contract(reader: _Reader) -> Contract:
-    contract = Contract(reader.hexadecimal("address", 20), reader.hexadecimal("code_hash", 32))
+    address = Address(reader.hexadecimal("address", 20))
+    contract = Contract(address, reader.hexadecimal("code_hash", 32))
     reader.done()
     return contract
 
@@ -264,7 +246,7 @@ def _key(reader: _Reader) -> Key:
 
 def _publisher(reader: _Reader) -> Publisher:
     publisher = Publisher(
-        reader.hexadecimal("address", 20),
+        Address(reader.hexadecimal("address", 20)),
         reader.get("name", str),
         reader.get("from_block", int, 0),
         reader.get("to_block", int, None),
@@ -293,13 +275,14 @@ def parse_trust(data: bytes, where: str = "trust file") -> Trust:
         chain_id=chain.get("id", int),
         genesis=chain.hexadecimal("genesis", 32),
         confirmations=chain.get("confirmations", int, None),
-        registry=_contract(contracts.part("registry")),
-        ledger=_contract(contracts.part("ledger")),
+        contracts={
+            name: _contract(contracts.part(name))
+            for name in CONTRACTS
+            if name in ALWAYS_PINNED or contracts.has(name)
+        },
         keys=tuple(_key(r) for r in reader.parts("keys")),
         publishers=tuple(_publisher(r) for r in reader.parts("publishers")),
         digest=sha256(data),
-        audits=_contract(contracts.part("audits")) if contracts.has("audits") else None,
-        models=_contract(contracts.part("models")) if contracts.has("models") else None,
     )
     for part in (reader, chain, contracts):
         part.done()

@@ -2,8 +2,8 @@
 
     journaled (fdatasync)  ->  head signed and stored  ->  committed (mined)  ->  final
 
-A crash between any two leaves the log where it was: the chain's (size, root) says where to go on, and the registry refuses
-whatever does not extend it.
+A crash between any two leaves the log where it was: the chain's (size, root) says where to go on,
+and the registry refuses whatever does not extend it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from pathlib import Path
 from typing import Protocol
 
 from provenance.encoding import parse_json
-from provenance.errors import InputError, UnavailableError, VerificationError
+from provenance.errors import InputError, ProvenanceError, UnavailableError, VerificationError
+from provenance.ids import RunId, from_hex, to_hex
+from provenance.layout import RunFolder
 from provenance.log.tree import FileNodes, Head, RunLog
+from provenance.progress import Say
 
 
 @dataclass(frozen=True)
@@ -31,28 +34,41 @@ class Committed:
 
 
 class HeadCommitter(Protocol):
-    """The chain as an anchorer sees it; both calls raise UnavailableError when it does not answer."""
+    """An owner's account on a chain, as an anchorer sees it.
 
-    def committed(self, run_id: bytes) -> Committed: ...
-    def commit(self, run_id: bytes, seq: int, head: Head, proof: list[bytes]) -> None: ...
+    `committed` and `commit` raise UnavailableError when the chain does not answer.
+    """
+
+    def sign_head(self, head: Head) -> bytes:
+        """The owner's EIP-712 signature, 65 bytes."""
+        ...
+
+    def committed(self, run_id: RunId) -> Committed:
+        """What the registry holds of a run."""
+        ...
+
+    def commit(self, seq: int, head: Head, proof: list[bytes]) -> None:
+        """Make `head` the run's head number `seq`; `proof` shows that it extends the one before."""
+        ...
 
 
 @dataclass(frozen=True)
 class SignedHead:
-    """One line of heads.jsonl."""
+    """One line of heads.jsonl: the head, its number on chain, and the owner's signature of it."""
 
     head: Head
     seq: int
     signature: bytes
 
     def to_line(self) -> bytes:
+        """JSON and a newline (docs/formats/log.md). Law: `SignedHead.parse(h.to_line()) == h`."""
         value = {
-            "run_id": "0x" + self.head.run_id.hex(),
+            "run_id": str(self.head.run_id),
             "seq": self.seq,
             "size": self.head.size,
-            "root": "0x" + self.head.root.hex(),
+            "root": to_hex(self.head.root),
             "digest": str(self.head.digest),
-            "signature": "0x" + self.signature.hex(),
+            "signature": to_hex(self.signature),
         }
         return json.dumps(value, sort_keys=True).encode() + b"\n"
 
@@ -65,15 +81,10 @@ class SignedHead:
         """
         try:
             v = parse_json(line)
-            head = Head(
-                bytes.fromhex(v["run_id"][2:]), _u64(v["size"]), bytes.fromhex(v["root"][2:])
-            )
-            result = cls(head, _u64(v["seq"]), bytes.fromhex(v["signature"][2:]))
-        except (ValueError, KeyError, TypeError) as error:
+            head = Head(RunId.parse(v["run_id"]), _u64(v["size"]), from_hex(v["root"], 32))
+            return cls(head, _u64(v["seq"]), from_hex(v["signature"]))
+        except (ValueError, KeyError, TypeError, ProvenanceError) as error:
             raise InputError("not a signed head", actual=repr(line[:80])) from error
-        if len(head.run_id) != 32 or len(head.root) != 32:
-            raise InputError("not a signed head", actual=repr(line[:80]))
-        return result
 
 
 def _u64(value: object) -> int:
@@ -83,7 +94,10 @@ def _u64(value: object) -> int:
 
 
 def read_heads(path: Path) -> list[SignedHead]:
-    """Signed heads of a run, oldest first; a torn last line is ignored (the head is signed again)."""
+    """Signed heads of a run, oldest first (the file is attacker-controlled).
+
+    A torn last line is left out: the owner signs that head again.
+    """
     if not path.is_file():
         return []
     return [
@@ -97,28 +111,21 @@ class Anchorer:
     """Brings the chain's head of one run up to its journal.
 
     Args:
+        folder: The run's; its journal is read, its signed heads are written.
+        committer: Who signs the heads, and where they go.
         durable: How many frames survive a crash now; only those are ever committed.
-        sign: Makes the EIP-712 signature of a head.
     """
 
     def __init__(
         self,
-        run_id: bytes,
-        journal: Path,
-        heads: Path,
-        nodes: Path,
+        run_id: RunId,
+        folder: RunFolder,
         committer: HeadCommitter,
-        sign: Callable[[Head], bytes],
         durable: Callable[[], int],
     ) -> None:
-        self._run_id, self._heads, self._committer, self._sign, self._durable = (
-            run_id,
-            heads,
-            committer,
-            sign,
-            durable,
-        )
-        self._log = RunLog(journal, FileNodes(nodes))
+        self._run_id, self._heads = run_id, folder.heads
+        self._committer, self._durable = committer, durable
+        self._log = RunLog(folder.journal, FileNodes(folder.nodes))
 
     def anchor(self) -> Committed:
         """Commit everything durable; returns the chain's head afterwards.
@@ -132,19 +139,18 @@ class Anchorer:
         if state.size > size or (state.size and self._log.tree.root(state.size) != state.root):
             raise VerificationError(
                 "the chain's head is not a prefix of this journal",
-                where="0x" + self._run_id.hex(),
-                expected=f"{state.size} entries under 0x{state.root.hex()}",
+                where=str(self._run_id),
+                expected=f"{state.size} entries under {to_hex(state.root)}",
                 actual=f"{size} entries",
                 hint="the journal was changed or replaced; restore it",
             )
         if size == state.size:
             return state
         head = self._log.head(self._run_id, size)
-        self._store(SignedHead(head, state.seq + 1, self._sign(head)))
-        self._committer.commit(
-            self._run_id, state.seq + 1, head, self._log.tree.consistency_proof(state.size, size)
-        )
-        return Committed(state.seq + 1, head.size, head.root)
+        seq, proof = state.seq + 1, self._log.tree.consistency_proof(state.size, size)
+        self._store(SignedHead(head, seq, self._committer.sign_head(head)))
+        self._committer.commit(seq, head, proof)
+        return Committed(seq, head.size, head.root)
 
     def _store(self, signed: SignedHead) -> None:
         fd = os.open(self._heads, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -162,15 +168,17 @@ class Anchorer:
             os.close(fd)
 
     def close(self) -> None:
+        """Remove the tree's files; journal and heads stay."""
         self._log.close()
 
 
 class AnchorThread:
-    """Runs an Anchorer every `interval_s` seconds and whenever asked; failures become status, never exceptions in training."""
+    """Runs an Anchorer every `interval_s` seconds and whenever asked.
 
-    def __init__(
-        self, anchorer: Anchorer, interval_s: float, report: Callable[[str], None]
-    ) -> None:
+    A failure becomes `status`, and is told to `report` once: it never ends training.
+    """
+
+    def __init__(self, anchorer: Anchorer, interval_s: float, report: Say) -> None:
         self._anchorer, self._interval_s, self._report = anchorer, interval_s, report
         self._wake = threading.Event()
         self._stop = False
@@ -186,6 +194,7 @@ class AnchorThread:
         self._wake.set()
 
     def status(self) -> str:
+        """One sentence: what is anchored, or why anchoring is behind."""
         return self._status
 
     def _run(self) -> None:
@@ -199,9 +208,8 @@ class AnchorThread:
         with self._lock:
             try:
                 self.anchored = self._anchorer.anchor()
-            except (
-                Exception
-            ) as error:  # a defect here must be seen, and must neither end training nor this thread
+            except Exception as error:
+                # A defect must be seen, and must end neither training nor this thread.
                 self._status = f"anchoring is behind: {error}"
                 if not self._failing:
                     self._report(self._status)

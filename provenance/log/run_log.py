@@ -1,4 +1,7 @@
-"""Appending to a finished run's log and bringing the chain up to it: what merge, quantize, prove and release share."""
+"""Appending to a finished run's log, and bringing the chain up to it.
+
+Merging, quantizing, proving and releasing share this.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from provenance.chain.session import Session
 from provenance.digest import hash_file
 from provenance.errors import Conflict, InputError, VerificationError
+from provenance.ids import RunId
 from provenance.layout import RunFolder, read_json
-from provenance.log.anchoring import Anchorer, Committed
+from provenance.log.anchoring import Anchorer, Committed, HeadCommitter
 from provenance.log.journal import Journal
 from provenance.log.record import Record
+from provenance.log.records import Quantize
 from provenance.log.tree import RunLog, read_records
-from provenance.signing import sign_head
 
 
-def run_id_of(folder: RunFolder) -> bytes:
+def run_id_of(folder: RunFolder) -> RunId:
     """The run id recorded beside the journal.
 
     Raises:
@@ -29,18 +32,23 @@ def run_id_of(folder: RunFolder) -> bytes:
         raise InputError(
             "run was never registered", where=str(folder.info), hint="train with --anchor"
         )
-    return bytes.fromhex(value[2:])
+    return RunId.parse(value, where=f"{folder.info} run_id")
 
 
 @dataclass
 class OpenLog:
-    """A run's journal open for appending. Records given to `append` are durable when it returns."""
+    """A run's journal open for appending; `records` are those it holds."""
 
     folder: RunFolder
     journal: Journal
     records: list[Record]
 
     def append(self, record: Record) -> int:
+        """Add a record, durable on return; returns its index.
+
+        Raises:
+            UnavailableError: the disk refused; the record may still become durable.
+        """
         index = self.journal.append(record.to_bytes())
         self.journal.barrier()
         self.records.append(record)
@@ -68,9 +76,9 @@ class OpenLog:
             Conflict: there is no file.
             VerificationError: there are only others.
         """
-        logged = self.last("quantize").fields["file"]
+        logged = self.last(Quantize.TYPE).body(Quantize).file
         files = {
-            path: str(hash_file(path))
+            path: hash_file(path)
             for path in sorted(self.folder.release.glob("*"))
             if path.is_file()
         }
@@ -86,7 +94,7 @@ class OpenLog:
                 "file is not the one the log says was quantized",
                 where=", ".join(map(str, files)),
                 expected=logged,
-                actual=", ".join(files.values()),
+                actual=", ".join(map(str, files.values())),
             )
         return found
 
@@ -106,17 +114,10 @@ def open_log(folder: RunFolder) -> Iterator[OpenLog]:
         yield OpenLog(folder, journal, read_records(folder.journal))
 
 
-def anchor(session: Session, log: OpenLog) -> Committed:
-    """Commit everything durable and wait until nothing is left to commit."""
-    anchorer = Anchorer(
-        run_id_of(log.folder),
-        log.folder.journal,
-        log.folder.heads,
-        log.folder.nodes,
-        session,
-        lambda head: sign_head(session.account, head, session.domain),
-        lambda: log.journal.durable,
-    )
+def anchor(committer: HeadCommitter, log: OpenLog) -> Committed:
+    """Commit everything durable; raises as `Anchorer.anchor` does."""
+    run_id = run_id_of(log.folder)
+    anchorer = Anchorer(run_id, log.folder, committer, lambda: log.journal.durable)
     try:
         return anchorer.anchor()
     finally:

@@ -1,4 +1,6 @@
-"""Wrong input to every command: one line that names what, where, expected, actual and a hint; the documented exit code."""
+"""Wrong input to every command: one line that names what, where, expected, actual and a hint; the
+documented exit code.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,10 @@ def test_every_command_has_help(cli: Cli, command: str) -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     code = (
-        "import sys; sys.argv = ['provenance', '--help']\nfrom provenance_cli.main import main\ntry: main()\nexcept SystemExit: pass\n"
-        "heavy = {'torch', 'web3', 'numpy', 'rich', 'fastapi', 'sqlalchemy'} & set(sys.modules)\nassert not heavy, heavy"
+        "import sys; sys.argv = ['provenance', '--help']\nfrom provenance_cli.main import "
+        "main\ntry: main()\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'web3', 'numpy', 'rich', 'fastapi', 'sqlalchemy'} & "
+        "set(sys.modules)\nassert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

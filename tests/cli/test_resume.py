@@ -1,4 +1,6 @@
-"""A run that is killed in the middle goes on from its last checkpoint, and what comes out is verified all the same."""
+"""A run that is killed in the middle goes on from its last checkpoint, and what comes out is
+verified all the same.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from tests.cli.conftest import REPO, Job
 
 
 def killed_after_first_checkpoint(job: Job, run: Path, *overrides: str) -> None:
-    """Train in a process of its own and end it with SIGKILL once a checkpoint is journaled and more batches follow."""
+    """Train in a process of its own and end it with SIGKILL once a checkpoint is journaled and more
+    batches follow.
+    """
     command = [
         str(Path(sys.executable).with_name("provenance")),
         "train",

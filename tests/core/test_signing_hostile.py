@@ -1,4 +1,6 @@
-"""Head signatures and keystores: another key, another place, another head, and files that others can read."""
+"""Head signatures and keystores: another key, another place, another head, and files that others
+can read.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ ACCOUNT = Account.from_key(b"\x01" * 32)
 ADDRESS = ACCOUNT.address.lower()
 HEAD = Head(bytes(range(32)), 7, b"\x07" * 32)
 DOMAIN = Domain(31337, "0x" + "ab" * 20)
-# EIP-712 by hand: keccak(0x1901 || domain separator || struct hash), signed with key 0x01.. (deterministic, RFC 6979).
+# EIP-712 by hand: keccak(0x1901 || domain separator || struct hash), signed with key 0x01..
+# (deterministic, RFC 6979).
 FROZEN = sign_head(ACCOUNT, HEAD, DOMAIN)
 
 
@@ -164,8 +167,8 @@ def test_nobody_is_asked_off_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_key_file_is_private_and_opens_with_its_password_only(tmp_path: Path) -> None:
     path = tmp_path / "keys" / "default.json"
     address = create_key(path, "secret")
-    assert (path.stat().st_mode & 0o777, address_of(path)) == (0o600, address.lower())
-    assert load_key(path, "secret").address == address
+    assert (path.stat().st_mode & 0o777, address_of(path)) == (0o600, address)
+    assert load_key(path, "secret").address.lower() == address
     with pytest.raises(AuthError, match="wrong keystore password"):
         load_key(path, "Secret")
     with pytest.raises(Conflict, match="exists already"):

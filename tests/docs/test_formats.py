@@ -1,4 +1,6 @@
-"""The format pages and the code list the same things, and each page's example is what the code makes and reads."""
+"""The format pages and the code list the same things, and each page's example is what the code
+makes and reads.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,11 @@ from provenance.judgement.policy import CLAIMS, DEFAULT_REQUIRED, load_policy
 from provenance.judgement.trust import parse_trust
 from provenance.judgement.verdict import TABLE, Edge, Grade, Verdict
 from provenance.log.anchoring import SignedHead
-from provenance.log.journal import Journal, read_frames
-from provenance.log.record import SCHEMAS, Record
+from provenance.log.forms import fields_of
+from provenance.log.frames import read_frames
+from provenance.log.journal import Journal
+from provenance.log.record import Record
+from provenance.log.records import BODIES
 from provenance.log.tree import Head
 from provenance.merkle import Tree
 from provenance.signing import Domain, sign_head, verify_head
@@ -45,7 +50,9 @@ def documented_records() -> dict[str, dict[str, str]]:
 
 
 def test_every_record_type_and_field_is_described() -> None:
-    assert documented_records() == SCHEMAS
+    assert documented_records() == {
+        body.TYPE: {field.name: str(field) for field in fields_of(body)} for body in BODIES
+    }
 
 
 def test_the_example_record_has_the_entry_shown() -> None:
@@ -238,9 +245,7 @@ def test_the_file_carries_the_keys_of_the_page(job: Job) -> None:
 
 
 def test_every_model_key_of_the_page_is_in_the_code() -> None:
-    source = (TRAINER_FORMATS / "gguf_model.py").read_text() + (
-        TRAINER_FORMATS / "gguf.py"
-    ).read_text()
+    source = "".join(path.read_text() for path in sorted(TRAINER_FORMATS.glob("gguf*.py")))
     tokens = {f"tokenizer.ggml.{name}_token_id" for name in ("bos", "eos", "unknown", "padding")}
     named = {
         n for row in table(page("gguf"), "<!-- keys: model -->") for n in code(row[0])

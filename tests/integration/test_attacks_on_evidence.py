@@ -1,4 +1,6 @@
-"""What an operator may do to the evidence of a released run, and a stranger to the chain: never `verified`."""
+"""What an operator may do to the evidence of a released run, and a stranger to the chain: never
+`verified`.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +14,12 @@ from typing import Any
 
 import pytest
 
-from provenance.chain.contracts import Addresses, Reader
+from provenance.chain.calls import EpochPoints
+from provenance.chain.contracts import Reader
 from provenance.chain.web3_adapter import Rpc
-from provenance.digest import Digest, sha256
+from provenance.digest import sha256
 from provenance.errors import RejectedError
+from provenance.ids import NO_ADDRESS
 from provenance.judgement.policy import Policy
 from provenance.judgement.trust import Key, Publisher, Trust
 from provenance.judgement.verdict import Status
@@ -24,7 +28,6 @@ from provenance.log.record import Record
 from provenance.log.tree import Head, RunLog
 from provenance.merkle import Tree
 from provenance.signing import sign_head
-from provenance_cli.wiring import addresses_of
 from provenance_zk.checker import SlowEngine
 from tests.support import plain
 from tests.support.chain import Lab
@@ -144,7 +147,7 @@ def test_a_registry_refuses_a_forked_log(run: Run) -> None:
     fork = Tree([sha256(b"other")] * (state.size + 1))
     head = Head(run.run_id, state.size + 1, fork.root())
     with pytest.raises(RejectedError, match="refuses the call") as caught:
-        session.commit(run.run_id, state.seq + 1, head, fork.consistency_proof(state.size))
+        session.commit(state.seq + 1, head, fork.consistency_proof(state.size))
     assert "NotConsistent" in str(caught.value.actual)
 
 
@@ -288,7 +291,9 @@ def test_the_journal_of_another_run_fails(run: Run, other: Run) -> None:
 
 
 def test_proofs_of_another_anchoring_fail(lab: Lab, data: Data, tmp_path: Path) -> None:
-    """Anchoring the same epoch twice: the log names the second, the folder holds the proofs of the first."""
+    """Anchoring the same epoch twice: the log names the second, the folder holds the proofs of the
+    first.
+    """
     run = build_run(lab, data, tmp_path, Plan(model=b"twice", release=False))
     shutil.copy(run.folder.epoch(0) / "proof-0.json", tmp_path / "first.json")
     (run.folder.secrets / "blindings.sqlite").unlink()
@@ -396,9 +401,7 @@ def test_a_strangers_commit_to_a_run_is_refused(run: Run) -> None:
     state = stranger.committed(run.run_id)
     log.tree.append(sha256(b"squatting"))
     with pytest.raises(RejectedError) as caught:
-        stranger.commit(
-            run.run_id, state.seq + 1, log.head(run.run_id), log.tree.consistency_proof(size)
-        )
+        stranger.commit(state.seq + 1, log.head(run.run_id), log.tree.consistency_proof(size))
     assert "NotWriter" in str(caught.value.actual)
 
 
@@ -406,23 +409,16 @@ def test_a_strangers_release_of_a_run_is_refused(run: Run) -> None:
     stranger, records = run.lab.session("stranger"), run.records()
     record = records[run.release_index]
     tree = Tree(r.entry for r in records)
+    path = tree.inclusion_proof(run.release_index)
     with pytest.raises(RejectedError) as caught:
-        stranger.release(
-            run.run_id,
-            run.release_seq,
-            run.model,
-            Digest.parse(record.fields["manifest"]),
-            record.digest,
-            run.release_index,
-            tree.inclusion_proof(run.release_index),
-        )
+        stranger.release(record, run.release_index, run.release_seq, path)
     assert "NotOwner" in str(caught.value.actual)
 
 
 def test_a_strangers_anchoring_is_refused(run: Run, data: Data) -> None:
     with pytest.raises(RejectedError) as caught:
         run.lab.session("stranger").anchor_epoch(
-            run.run_id, 0, data.registered.dataset_id, 40, [(1, 2)], [(1, 2)]
+            run.run_id, 0, EpochPoints(data.registered.dataset_id, 40, [(1, 2)], [(1, 2)])
         )
     assert "NotRunWriter" in str(caught.value.actual)
 
@@ -443,7 +439,9 @@ def test_a_release_by_an_untrusted_publisher_is_not_found(stolen: Run) -> None:
 def test_a_release_of_somebody_elses_digest_does_not_shadow_the_owners(
     lab: Lab, data: Data, honest: Run, tmp_path: Path
 ) -> None:
-    """The thief claims the honest model's digest; the owner's claim still counts, the thief's does not."""
+    """The thief claims the honest model's digest; the owner's claim still counts, the thief's does
+    not.
+    """
     build_run(lab, data, tmp_path, Plan(session="thief", model=b"model", prove=False))
     verdict = honest.judge()
     assert (verdict.status, verdict.release["owner"]) == (Status.VERIFIED, lab.session().address)
@@ -475,14 +473,20 @@ def altered(trust: Trust, **changes: Any) -> Trust:
     return replace(trust, **changes)
 
 
+def repinned(trust: Trust, name: str, **changes: Any) -> Trust:
+    """The trust file with one contract changed."""
+    changed = {name: replace(trust.contracts[name], **changes)}
+    return replace(trust, contracts={**trust.contracts, **changed})
+
+
 @pytest.mark.parametrize(
     "change",
     [
         lambda t: altered(t, chain_id=1),
         lambda t: altered(t, genesis="0x" + "00" * 32),
-        lambda t: altered(t, registry=replace(t.registry, code_hash="0x" + "00" * 32)),
-        lambda t: altered(t, ledger=replace(t.ledger, code_hash="0x" + "00" * 32)),
-        lambda t: altered(t, registry=replace(t.registry, address="0x" + "00" * 20)),
+        lambda t: repinned(t, "registry", code_hash="0x" + "00" * 32),
+        lambda t: repinned(t, "ledger", code_hash="0x" + "00" * 32),
+        lambda t: repinned(t, "registry", address=NO_ADDRESS),
     ],
     ids=["chain id", "genesis", "registry code", "ledger code", "registry address"],
 )
@@ -496,16 +500,16 @@ def test_another_chain_or_other_code_than_pinned_fails(
 def test_contracts_pinned_in_each_others_place_are_undetermined(honest: Run) -> None:
     """They are what the trust file says, but no registry answers."""
     trust = honest.lab.trust
-    assert (
-        honest.judge(trust=altered(trust, registry=trust.ledger, ledger=trust.registry)).status
-        is Status.INDETERMINATE
-    )
+    exchanged = {"registry": trust.contracts["ledger"], "ledger": trust.contracts["registry"]}
+    crossed = altered(trust, contracts={**trust.contracts, **exchanged})
+    assert honest.judge(trust=crossed).status is Status.INDETERMINATE
 
 
 def test_a_reader_of_other_contracts_with_the_same_code_fails(honest: Run) -> None:
     """A second registry has the same code: the address is pinned too."""
     lab = honest.lab
-    reader = Reader(lab.chain.rpc(), Addresses(lab.deployment.registry, lab.deployment.registry))
+    registry = lab.deployment.registry
+    reader = Reader(lab.chain.rpc(), {"registry": registry, "ledger": registry})
     verdict = honest.judge(reader=reader)
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["chain.pinned"])
 
@@ -575,7 +579,7 @@ def test_a_policy_that_requires_what_was_not_checked_is_undetermined(honest: Run
 
 def test_a_chain_that_is_down_is_undetermined(honest: Run) -> None:
     trust = honest.lab.trust
-    reader = Reader(Rpc("http://127.0.0.1:9", timeout_s=2), addresses_of(trust))
+    reader = Reader(Rpc("http://127.0.0.1:9", timeout_s=2), trust.addresses)
     verdict = honest.judge(reader=reader)
     assert (verdict.status, verdict.exit_code) == (Status.INDETERMINATE, 3)
 
@@ -658,7 +662,9 @@ def test_a_stranger_cannot_revoke_a_record(honest: Run) -> None:
 def test_a_key_of_the_attackers_own_making_is_not_taken_for_the_pinned_one(
     lab: Lab, honest: Run, tmp_path: Path
 ) -> None:
-    """Whoever makes a key can forge its proofs, so the words must have the pinned id, whatever their folder is called."""
+    """Whoever makes a key can forge its proofs, so the words must have the pinned id, whatever
+    their folder is called.
+    """
     run = honest.copy(tmp_path / "copy")
     pinned = run.folder.key("0x" + lab.keys.epoch.vk_id.hex()) / "vk.words"
     words = bytearray(pinned.read_bytes())
@@ -673,7 +679,9 @@ def test_a_key_of_the_attackers_own_making_is_not_taken_for_the_pinned_one(
 def test_a_damaged_copy_found_first_does_not_hide_the_honest_evidence(
     lab: Lab, honest: Run, tmp_path: Path
 ) -> None:
-    """Evidence is untrusted, so whoever can drop a folder beside it must not make an honest model fail."""
+    """Evidence is untrusted, so whoever can drop a folder beside it must not make an honest model
+    fail.
+    """
     broken = honest.copy(tmp_path / "a-broken")
     broken.rewrite(lambda records: records[:-2])
     honest.copy(tmp_path / "b-honest")

@@ -1,4 +1,6 @@
-"""What a trainer may do to the records of a run, on a real chain: the verdict and the claim that fails."""
+"""What a trainer may do to the records of a run, on a real chain: the verdict and the claim that
+fails.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from provenance.chain.calls import EpochPoints
 from provenance.digest import sha256
 from provenance.errors import RejectedError, VerificationError
 from provenance.judgement.verdict import Status
@@ -15,7 +18,7 @@ from provenance.log.record import Record
 from provenance_zk.field import R
 from provenance_zk.statements import ProofFile
 from provenance_zk.training.epochs import make_job
-from provenance_zk.training.ledger import calldata
+from provenance_zk.training.ledger import epoch_item
 from tests.support.chain import Lab
 from tests.support.spine import (
     TIME,
@@ -84,7 +87,9 @@ def test_the_prover_refuses_such_a_log_before_anything_is_spent(
 def test_another_order_than_the_seeds_fails_although_it_is_proven(
     lab: Lab, data: Data, tmp_path: Path
 ) -> None:
-    """The trainer feeds, logs and proves an order of its own choice: consistent everywhere but with the seed."""
+    """The trainer feeds, logs and proves an order of its own choice: consistent everywhere but with
+    the seed.
+    """
     verdict = build_run(
         lab, data, tmp_path, Plan(model=b"own order", trained_with=lambda _: b"\x05" * 32)
     ).judge()
@@ -253,27 +258,16 @@ def test_another_runs_proof_is_refused_by_the_ledger(
     run = build_run(lab, data, tmp_path, Plan(model=b"reuser", prove=False, release=False))
     proof = ProofFile.parse((honest.folder.epoch(0) / "proof-0.json").read_bytes())
     session, points = lab.session(), list(proof.commitments)
-    number = session.anchor_epoch(
-        run.run_id, 0, data.registered.dataset_id, 40, [points[1]], [points[2]]
-    )
+    anchored = EpochPoints(data.registered.dataset_id, 40, [points[1]], [points[2]])
+    number = session.anchor_epoch(run.run_id, 0, anchored)
     with pytest.raises(RejectedError, match="refuses the call"):
-        session.prove_epoch(
-            run.run_id,
-            0,
-            number,
-            0,
-            proof.public_value("a"),
-            proof.public_value("b"),
-            points,
-            [tuple(p) for p in proof.poks[1:]],
-            calldata(proof),
-        )
+        session.prove_epoch(epoch_item(run.run_id, 0, number, 0, proof))
 
 
 def test_another_runs_proof_beside_the_log_fails(
     lab: Lab, data: Data, honest: Run, tmp_path: Path
 ) -> None:
-    """The log names the other run's points and number; the ledger never accepted them for this run."""
+    """The log names the other run's points; the ledger never accepted them for this run."""
     stolen = dict(next(r for r in reversed(honest.records()) if r.type == "epoch").fields)
     run = build_run(
         lab,
@@ -287,7 +281,9 @@ def test_another_runs_proof_beside_the_log_fails(
 
 
 def test_a_leaf_that_is_not_in_the_field_fails(lab: Lab, data: Data, tmp_path: Path) -> None:
-    """leaf + r has the same product and another name: the record's use could no longer be found by its leaf."""
+    """leaf + r has the same product and another name: the record's use could no longer be found by
+    its leaf.
+    """
 
     def alias(batches: list[Batch]) -> list[Batch]:
         first = batches[0]

@@ -1,4 +1,6 @@
-"""A third party takes root, depth, count and the order of the leaves from the chain, never from the file it checks."""
+"""A third party takes root, depth, count and the order of the leaves from the chain, never from the
+file it checks.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ from provenance.errors import (
     RejectedError,
     VerificationError,
 )
-from provenance.judgement.trust import Contract, Key
+from provenance.judgement.trust import Key
 from provenance_cli.dataset.app import dataset
 from provenance_cli.judge.proof import proof_app
 from provenance_cli.setup.deployment import Wanted, audit_keys, deploy_all, write_trust
@@ -35,7 +37,7 @@ from tests.support.spine import Data, register_rows
 
 @pytest.fixture
 def member(lab: Lab, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A statement that record 3 of the registered dataset is a member; the trust file pins its key."""
+    """A statement that record 3 of the registered dataset is a member, under a pinned key."""
     key = ensure_keys(lab.prover, lab.settings.cache / "keys", "member", 1, 5)
     digest = data.dataset.digest(3)
     proof = lab.prover.prove_member(
@@ -53,13 +55,22 @@ def member(lab: Lab, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     pinned = replace(trust, keys=(*trust.keys, Key(f"0x{key.vk_id.hex()}", "member", "dev")))
     (tmp_path / "trust.yaml").write_text(pinned.to_yaml())
     (tmp_path / "other.yaml").write_text(
-        replace(pinned, ledger=Contract(trust.ledger.address, "0x" + "00" * 32)).to_yaml()
+        replace(
+            pinned,
+            contracts={
+                **trust.contracts,
+                "ledger": replace(trust.contracts["ledger"], code_hash="0x" + "00" * 32),
+            },
+        ).to_yaml()
     )
     return path
 
 
 def verify(*args: object) -> tuple[int, list[str]]:
-    """(exit code, ids of the claims that do not hold); `shown.on_chain`, which no verdict needs, is left out."""
+    """(exit code, ids of the claims that do not hold);
+
+    `shown.on_chain`, which no verdict needs, is left out.
+    """
     done = CliRunner().invoke(proof_app, ["verify", *map(str, args), "--json"])
     if isinstance(done.exception, ProvenanceError):
         raise done.exception
@@ -104,12 +115,14 @@ def test_contracts_that_are_not_the_pinned_ones_are_not_asked(member: Path, data
         )
 
 
-# --- the contract of audits ---------------------------------------------------------------------------------------------
+# the contract of audits
 
 
 @pytest.fixture(scope="module")
 def audited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Data]]:
-    """A chain of its own with the contract of audits and its keys, and a registered dataset of 40 records."""
+    """A chain of its own with the contract of audits and its keys, and a registered dataset of 40
+    records.
+    """
     lab = Lab.start(tmp_path_factory.mktemp("audited"))
     lab.deployment = deploy_all(
         lab.settings, Wanted(256, tuple(audit_keys(256, large=False))), lambda _: None
@@ -165,7 +178,8 @@ def test_a_set_shown_on_chain_is_enough_for_a_third_party(
     assert (
         call("prove", folder, "--on-chain")["chunks"] == 3
     )  # what the chain knows is not sent again
-    # A set of one dataset says nothing about another one, and an unpinned contract says nothing at all.
+    # A set of one dataset says nothing about another one, and an unpinned contract says nothing at
+    # all.
     assert verify(path, "--root", f"0x{7:064x}", "--depth", 5, "--count", 40) == (
         1,
         ["dataset.named"],

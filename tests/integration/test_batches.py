@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from provenance.chain.calls import EpochPoints
 from provenance.errors import RejectedError
 from provenance_zk.statements import ProofFile
 from provenance_zk.training.epochs import EpochProver, make_job
@@ -46,7 +47,8 @@ def test_epochs_in_one_transaction_and_repeated(lab: Lab, data: Data, tmp_path: 
     ]
     records = prover.prove(jobs)
     assert [record.fields["epoch"] for record in records] == list(EPOCHS)
-    assert all(session.latest().anchoring(run.run_id, e, 0).accepted for e in EPOCHS)  # type: ignore[union-attr]
+    # type: ignore[union-attr]
+    assert all(session.latest().anchoring(run.run_id, e, 0).accepted for e in EPOCHS)
     assert sum("in one transaction" in line for line in said) == 1
     nonce = session.rpc.mined_nonce(session.account.address)
     assert [record.fields for record in prover.prove(jobs)] == [record.fields for record in records]
@@ -63,10 +65,12 @@ def test_false_proofs_in_a_batch_are_named(lab: Lab, data: Data, tmp_path: Path)
         session.anchor_epoch(
             run.run_id,
             e,
-            data.registered.dataset_id,
-            39,
-            [p[1] for p in points[e]],
-            [p[2] for p in points[e]],
+            EpochPoints(
+                data.registered.dataset_id,
+                39,
+                [p[1] for p in points[e]],
+                [p[2] for p in points[e]],
+            ),
         )
         for e in EPOCHS
     ]

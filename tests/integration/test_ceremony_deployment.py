@@ -1,4 +1,6 @@
-"""`chain deploy --ceremony` from end to end: keys of ceremonies made by the commands, contracts with them, a run proven under them."""
+"""`chain deploy --ceremony` from end to end: keys of ceremonies made by the commands, contracts
+with them, a run proven under them.
+"""
 
 from __future__ import annotations
 
@@ -124,7 +126,9 @@ def lab(machine: Machine, sealed: list[dict[str, Any]]) -> Lab:
 
 
 def test_a_development_key_is_not_deployed_where_a_ceremony_is_demanded(machine: Machine) -> None:
-    """The cache has a development key of the first shape that is wanted: refused by name, and nothing is deployed with it."""
+    """The cache has a development key of the first shape that is wanted: refused by name, and
+    nothing is deployed with it.
+    """
     made = ensure_keys(machine.prover, machine.settings.cache / "keys", *SHAPES[0])
     record = deployment_path(machine.settings)
     before = record.read_bytes() if record.exists() else None
@@ -159,7 +163,9 @@ def test_deploying_again_keeps_what_is_deployed(machine: Machine, lab: Lab) -> N
 def test_a_run_proven_under_the_keys_is_marked_by_no_development_key(
     lab: Lab, tmp_path: Path
 ) -> None:
-    """On the local chain only the chain is a mark; were it no local one, the same verdict would have none and not be denied."""
+    """On the local chain only the chain is a mark; were it no local one, the same verdict would
+    have none and not be denied.
+    """
     run = build_run(lab, register_rows(lab, tmp_path, 16), tmp_path)
     verdict = run.judge()
     assert (verdict.status, verdict.exit_code) == (Status.VERIFIED, 0)

@@ -1,4 +1,6 @@
-"""`proof submit` on a real chain: anybody has the contract of audits check statements, and verifiers hear what it shows."""
+"""`proof submit` on a real chain: anybody has the contract of audits check statements, and
+verifiers hear what it shows.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,7 @@ def name(data: Data) -> tuple[str, str]:
 
 
 def submit(data: Data, *files: object) -> list[tuple[str, bool]]:
-    """(kind, whether it was sent) of each file, in its order; sent by somebody whom nobody trusts."""
+    """(kind, whether it was sent) of each file in its order; a stranger sends them."""
     _, value = call(proof_app, "submit", *files, *name(data), "--key", "stranger")
     return [(s["kind"], s["sent"]) for s in value["statements"]]
 
@@ -98,7 +100,9 @@ def verify(data: Data, *args: object) -> tuple[int, str, dict[str, str]]:
 
 
 def test_anybody_shows_statements_on_chain_once(lab: Lab, tmp_path: Path) -> None:
-    """Absence waits for the sorted set; what is shown is told by `proof verify`, which needs none of it."""
+    """Absence waits for the sorted set; what is shown is told by `proof verify`, which needs none
+    of it.
+    """
     stranger, data = lab.session("stranger"), register_rows(lab, tmp_path, 40, seed=11)
     member, absent = statement(data, tmp_path, "member"), statement(data, tmp_path, "absent")
     lab.mine()
@@ -228,11 +232,9 @@ def test_an_unfinished_registration_shows_nothing(lab: Lab, data: Data, tmp_path
     secret = blindings(tmp_path / "blindings.sqlite", SALT_KEY, "d", 1)
     d = lab.prover.commit_values(keys.epoch.dir, "D", data.dataset.leaves, secret)
     begun = stranger.begin_dataset(
-        f"0x{keys.epoch.vk_id.hex()}",
-        f"0x{keys.tree.vk_id.hex()}",
-        root.root,
-        root.depth,
-        root.count,
+        keys.epoch.vk_id,
+        keys.tree.vk_id,
+        root,
         [point_ints(p) for p in d.points],
         [point_ints(p) for p in d.poks],
     )
@@ -241,7 +243,9 @@ def test_an_unfinished_registration_shows_nothing(lab: Lab, data: Data, tmp_path
 
 
 def test_a_revoked_registration_revokes_what_was_proven_about_it(lab: Lab, tmp_path: Path) -> None:
-    """By who registered it or a trusted publisher; a stranger's word does not count, and a bare root was revoked by nobody."""
+    """By who registered it or a trusted publisher; a stranger's word does not count, and a bare
+    root was revoked by nobody.
+    """
     theirs = register_rows(lab, tmp_path, 16, session="owner", seed=9)
     path, stranger, owner = (
         statement(theirs, tmp_path, "member"),

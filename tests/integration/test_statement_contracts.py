@@ -1,4 +1,6 @@
-"""DatasetAudits and ModelLedger from Python: what is written is read back, each write may be repeated, the chain's refusals arrive."""
+"""DatasetAudits and ModelLedger from Python: what is written is read back, each write may be
+repeated, the chain's refusals arrive.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +9,17 @@ from typing import Any
 
 import pytest
 
-from provenance.chain.contracts import Addresses, Reader, Writer, abi_of
+from provenance.chain.artifact import artifact
+from provenance.chain.calls import SortedProof
+from provenance.chain.contracts import Reader
 from provenance.chain.deploy import DeployedKey, deploy_key, deploy_pinning
 from provenance.chain.session import Session
 from provenance.chain.web3_adapter import keccak
+from provenance.chain.writer import Writer
 from provenance.digest import sha256, tagged
 from provenance.encoding import u8, u64
 from provenance.errors import RejectedError
-from provenance.judgement.facts import ZERO_WORD, TableFacts
+from provenance.judgement.facts import ZERO_WORD, Contract, TableFacts
 from provenance.merkle import leaf_hash, node_hash
 from provenance_zk.kinds import KINDS
 from provenance_zk.weights.ledger import Opening, Sample
@@ -41,7 +46,9 @@ def vk_id(key: SimulatedKey) -> bytes:
 
 @pytest.fixture(scope="module")
 def session(lab: Lab) -> Session:
-    """A session whose audits and models are contracts with simulated keys, beside the laboratory's ledger and registry."""
+    """A session whose audits and models are contracts with simulated keys, beside the laboratory's
+    ledger and registry.
+    """
     session = Session(lab.settings)
 
     def pinning(name: str, parent: str, *keys: SimulatedKey) -> str:
@@ -59,7 +66,8 @@ def session(lab: Lab) -> Session:
 
     audits = pinning("DatasetAudits", lab.deployment.ledger, SORTED, MEMBER, ABSENT)
     models = pinning("ModelLedger", lab.deployment.registry, Q8_0, MERGE)
-    session.deployment = replace(lab.deployment, audits=audits, models=models)
+    placed = {"audits": Contract(audits, "0x"), "models": Contract(models, "0x")}
+    session.deployment = replace(lab.deployment, contracts={**lab.deployment.contracts, **placed})
     session.writer = Writer(
         session.rpc, session.deployment.addresses, session.manager, session.mine
     )
@@ -82,7 +90,9 @@ def test_audits_are_accepted_once_and_read_back(session: Session, data: Data) ->
         assert not session.latest().sorted_complete(registration, vk_id(SORTED))
         proof = prove([root, k, min(16, count - 16 * k), more, first[k], following])
         receipts = {
-            session.prove_sorted(registration, vk_id(SORTED), k, first[k], following, proof).tx_hash
+            session.prove_sorted(
+                registration, vk_id(SORTED), SortedProof(k, first[k], following, proof)
+            ).tx_hash
             for _ in range(2)
         }
         assert len(receipts) == 1
@@ -221,11 +231,13 @@ def test_codes_of_the_draw_alone_are_accepted(session: Session, honest: Run) -> 
 def test_contracts_that_are_not_named_say_nothing(session: Session, honest: Run) -> None:
     """A reader whose trust file leaves both out does not believe what the chain holds."""
     addresses = session.deployment.addresses
-    snapshot = Reader(session.rpc, Addresses(addresses.registry, addresses.ledger)).latest()
+    believed = {name: addresses[name] for name in ("registry", "ledger")}
+    snapshot = Reader(session.rpc, believed).latest()
     assert not snapshot.sorted_complete(DIGEST, vk_id(SORTED))
     assert snapshot.model_anchoring(honest.run_id, 2, 0) is None
     assert snapshot.model_anchoring_count(honest.run_id, 2) == 0
     identity = session.reader.identity()
-    assert identity.models == addresses.models
-    assert identity.models_code_hash == "0x" + keccak(session.rpc.code(str(addresses.models))).hex()
-    assert abi_of("ModelLedger").topic("ModelAccepted")
+    assert identity.contracts["models"] == Contract(
+        addresses["models"], "0x" + keccak(session.rpc.code(addresses["models"])).hex()
+    )
+    assert any(item.get("name") == "ModelAccepted" for item in artifact("ModelLedger")["abi"])

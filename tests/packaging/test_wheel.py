@@ -1,4 +1,6 @@
-"""Whoever only verifies installs one small wheel: no torch, no transformers, no Node, no Go, no compiler."""
+"""Whoever only verifies installs one small wheel: no torch, no transformers, no Node, no Go, no
+compiler.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ HEAVY = ("torch", "transformers", "peft", "datasets", "fastapi", "ray", "nodejs_
 
 def run(*command: object, **options: object) -> subprocess.CompletedProcess[str]:
     words = [str(word) for word in command]
-    return subprocess.run(words, capture_output=True, text=True, timeout=600, **options)  # type: ignore[call-overload, no-any-return]
+    # type: ignore[call-overload, no-any-return]
+    return subprocess.run(words, capture_output=True, text=True, timeout=600, **options)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,6 @@
-"""A laboratory: an embedded chain on a port of its own, keys of 256 slots, both contracts, and accounts."""
+"""A laboratory: an embedded chain on a port of its own, keys of 256 slots, both contracts, and
+accounts.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,10 @@ from provenance.judgement.policy import Policy
 from provenance.judgement.trust import Trust, load_trust
 from provenance.judgement.verdict import Verdict
 from provenance.settings import Settings
-from provenance.verify import Options, verify
+from provenance.verify import Options, Verifier, verify
 from provenance.verify.evidence import FolderSource
 from provenance.verify.protocols import Difference
 from provenance_cli.setup.deployment import Wanted, deploy_all, write_trust
-from provenance_cli.wiring import addresses_of
 from provenance_zk.checker import Engine, ProofChecker, ProverEngine
 from provenance_zk.prover.client import ZkProver, find_binary
 from provenance_zk.prover.keys import find_key
@@ -63,6 +64,9 @@ class FixedInspector:
 
     def quantization(self, path: Path) -> str | None:
         return "Q8_0"
+
+    def exactness(self, quantization: str) -> str:
+        return "bit by bit"
 
     def compare_quantized(self, merged: Path, path: Path) -> list[Difference]:
         return self._differences
@@ -121,7 +125,9 @@ class Lab:
         return load_trust(self.trust_file)
 
     def session(self, name: str = "default") -> Session:
-        """A funded account's session; any name other than `default` is a stranger, whom nobody trusts."""
+        """A funded account's session; any name other than `default` is a stranger, whom nobody
+        trusts.
+        """
         if name not in self._sessions:
             if name != "default":
                 write_keystore(
@@ -135,7 +141,7 @@ class Lab:
 
     def reader(self, trust: Trust | None = None) -> Reader:
         trust = trust or self.trust
-        return Reader(self.chain.rpc(), addresses_of(trust), trust.confirmations)
+        return Reader(self.chain.rpc(), trust.addresses, trust.confirmations)
 
     def mine(self, blocks: int = 3) -> None:
         """Make everything sent so far final."""
@@ -154,16 +160,15 @@ class Lab:
     ) -> Verdict:
         """What `provenance verify` would say."""
         trust = trust or self.trust
-        return verify(
-            str(subject),
+        verifier = Verifier(
             trust=trust,
             reader=reader or self.reader(trust),
             source=FolderSource(evidence),  # type: ignore[arg-type]
             prover=ProofChecker(engine or ProverEngine(self.prover)),
             inspector=FixedInspector(metadata),
-            policy=policy,
-            options=Options(release=release),
+            policy=policy or Policy(),
         )
+        return verify(str(subject), verifier, Options(release=release))
 
     def stop(self) -> None:
         self.chain.down()

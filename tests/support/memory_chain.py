@@ -1,7 +1,8 @@
-"""The contracts in memory: a `ChainReader` and the writes behind it, each keeping the contract's own rules.
+"""The contracts in memory: a `ChainReader` and the writes behind it, each keeping the contract's
+own rules.
 
-State is a list of facts with the block each came in; a snapshot shows those up to its block. Nothing is ever
-removed, but by `reorg`, which takes whole blocks back.
+State is a list of facts with the block each came in; a snapshot shows those up to its block.
+Nothing is ever removed, but by `reorg`, which takes whole blocks back.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from dataclasses import dataclass, field, replace
 
 from provenance.encoding import release_entry
 from provenance.errors import RejectedError, UnavailableError, VerificationError
+from provenance.ids import Address
 from provenance.judgement.facts import (
     ZERO_WORD,
     AnchoringFacts,
     BlockRef,
     ChainIdentity,
     ClaimFacts,
+    Contract,
     DatasetFacts,
     HeadFacts,
     ModelAnchoringFacts,
@@ -25,10 +28,11 @@ from provenance.judgement.facts import (
     RunFacts,
 )
 from provenance.merkle import EMPTY_ROOT, verify_consistency, verify_inclusion
+from provenance.statements import STAGES, kind_numbered
 
-IDENTITY = ChainIdentity(
-    31337, "0x" + "11" * 32, "0x" + "aa" * 20, "0x" + "22" * 32, "0x" + "bb" * 20, "0x" + "33" * 32
-)
+REGISTRY = Contract(Address("0x" + "aa" * 20), "0x" + "22" * 32)
+LEDGER = Contract(Address("0x" + "bb" * 20), "0x" + "33" * 32)
+IDENTITY = ChainIdentity(31337, "0x" + "11" * 32, {"registry": REGISTRY, "ledger": LEDGER})
 FINALITY_BLOCKS = 2
 
 
@@ -226,11 +230,13 @@ class MemoryChain:
     def anchor_model(
         self, sender: str, run_id: bytes, stage: int, facts: ModelAnchoringFacts
     ) -> int:
-        """Anchor what `facts` say was anchored, without draw and proofs; log, blocks and progress are set here."""
+        """Anchor what `facts` say was anchored, without draw and proofs; log, blocks and progress
+        are set here.
+        """
         run = self._run(run_id)
         require(run.owner == sender, "NotRunWriter")
         require(run.seq > 0, "LogIsEmpty")
-        require(stage == (1 if facts.kind == 8 else 2), "WrongStage")
+        require(stage == STAGES.get(kind_numbered(facts.kind).stage), "WrongStage")
         number, block = self.latest().model_anchoring_count(run_id, stage), self.mine()
         fresh = replace(
             facts,

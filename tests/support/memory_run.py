@@ -1,9 +1,11 @@
-"""A released run in memory, with a proof checker that believes: for tests of everything but the proofs."""
+"""A released run in memory, with a proof checker that believes: for tests of everything but the
+proofs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from provenance.artifacts.tensors import Tensor
 from provenance.digest import Digest, sha256
 from provenance.judgement.facts import DatasetFacts
 from provenance.judgement.policy import Policy
-from provenance.judgement.trust import Contract, Key, Publisher, Trust
+from provenance.judgement.trust import Key, Publisher, Trust
 from provenance.judgement.verdict import Verdict
 from provenance.log.anchoring import SignedHead
 from provenance.log.record import Record
@@ -21,7 +23,7 @@ from provenance.log.tree import Head
 from provenance.merkle import Tree
 from provenance.order import epoch_order
 from provenance.signing import Domain, sign_head
-from provenance.verify import Options, verify
+from provenance.verify import Options, Verifier, verify
 from provenance.verify.protocols import (
     DataChecker,
     EpochEvidence,
@@ -29,12 +31,12 @@ from provenance.verify.protocols import (
     SampleEvidence,
     Sampling,
 )
-from tests.support.memory_chain import IDENTITY, MemoryChain, hashed
+from tests.support.memory_chain import IDENTITY, REGISTRY, MemoryChain, hashed
 
 TIME = "2026-01-02T03:04:05Z"
 KEY = Account.from_key(b"\x01" * 32)
 OWNER = KEY.address.lower()
-DOMAIN = Domain(IDENTITY.chain_id, IDENTITY.registry)
+DOMAIN = Domain(IDENTITY.chain_id, REGISTRY.address)
 COUNT = 12
 EPOCH_KEY, TREE_KEY, DATASET = b"\xe0" * 32, b"\xe1" * 32, b"\xda" * 32
 MODEL, BASE, ADAPTER, MERGED = (sha256(x) for x in (b"model", b"base", b"adapter", b"merged"))
@@ -43,8 +45,7 @@ TRUST = Trust(
     IDENTITY.chain_id,
     IDENTITY.genesis,
     None,
-    Contract(IDENTITY.registry, IDENTITY.registry_code_hash),
-    Contract(IDENTITY.ledger, IDENTITY.ledger_code_hash),
+    IDENTITY.contracts,
     (Key("0x" + EPOCH_KEY.hex(), "epoch", "dev"), Key("0x" + TREE_KEY.hex(), "tree", "dev")),
     (Publisher(OWNER, "me"),),
     sha256(b"trust"),
@@ -67,6 +68,7 @@ class Believer:
         self.registrations: list[RegistrationEvidence] = []
         self.samples: list[SampleEvidence] = []
         self.draws = 6
+        self.roots: int | None = None  # of the tensors that it commits to; None: those of the table
 
     def check_registration(self, evidence: RegistrationEvidence) -> None:
         self.registrations.append(evidence)
@@ -81,7 +83,8 @@ class Believer:
     def commit_tensors(
         self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]
     ) -> list[Tensor]:
-        return [tensor for _, tensor in tensors]
+        made = [tensor for _, tensor in tensors]
+        return made if self.roots is None else [replace(t, root=self.roots) for t in made]
 
 
 @dataclass
@@ -138,7 +141,10 @@ Change = Callable[[list[Record]], list[Record]]
 
 
 class MemoryRun:
-    """An honest run, committed in two heads and released; `change` rewrites the records before they are committed."""
+    """An honest run, committed in two heads and released;
+
+    `change` rewrites the records before they are committed.
+    """
 
     def __init__(
         self,
@@ -301,12 +307,11 @@ class MemoryRun:
         release: bytes | None = None,
         data: DataChecker | None = None,
     ) -> Verdict:
-        return verify(
-            subject or str(MODEL),
+        verifier = Verifier(
             trust=self.trust,
             reader=self.chain,
             source=self.evidence,
             prover=self.believer,
-            policy=policy,
-            options=Options(release=release, data=data),
+            policy=policy or Policy(),
         )
+        return verify(subject or str(MODEL), verifier, Options(release=release, data=data))

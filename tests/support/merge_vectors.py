@@ -1,6 +1,8 @@
-"""Entries of exactly rounded merges, worked out in fractions: `python -m tests.support.merge_vectors` writes tests/vectors/zk/merge.json.
+"""Entries of exactly rounded merges, worked out in fractions: `python -m
+tests.support.merge_vectors` writes tests/vectors/zk/merge.json.
 
-The rounding is looked up in the table of all finite bfloat16 numbers, so nothing here resembles the product's arithmetic or the circuit's.
+The rounding is looked up in the table of all finite bfloat16 numbers, so nothing here resembles the
+product's arithmetic or the circuit's.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ def in_window(bits: int, window: tuple[int, int]) -> bool:
 
 
 def entry(name: str, weight: int, b: list[int], a: list[int], scale: int = ONE) -> Case:
-    """`merged` is None when the result lies outside the window, where the statement has no proof."""
+    """`merged` is None outside the window, where the statement has no proof."""
     b, a = b + [0] * (RANK - len(b)), a + [0] * (RANK - len(a))
     if not (
         in_window(weight, WEIGHTS)
@@ -99,7 +101,9 @@ def with_terms(name: str, weight: Fraction, *terms: tuple[int, int]) -> Case:
 
 
 def ties() -> list[Case]:
-    """Around half a unit in the last place of even, odd and power-of-two weights: below, at and above it, at four exponents."""
+    """Around half a unit in the last place of even, odd and power-of-two weights: below, at and
+    above it, at four exponents.
+    """
     out = []
     for exponent in (-60, -20, 0, 7):
         ulp = exponent - 7
@@ -109,7 +113,10 @@ def ties() -> list[Case]:
                 for half in (ulp - 1, ulp - 2):  # below a power of two numbers lie twice as close
                     for nudge in (0, 1, -1):
                         terms = [(sign, half)] + ([(nudge, max(half - 40, -80))] if nudge else [])
-                        name = f"2^{exponent} * (1 + {fraction}/128) {'+-'[sign < 0]} 2^{half}, nudged by {nudge}"
+                        name = (
+                            f"2^{exponent} * (1 + {fraction}/128) {'+-'[sign < 0]} "
+                            f"2^{half}, nudged by {nudge}"
+                        )
                         out.append(with_terms(name, weight, *terms))
                         negated = [(-s, e) for s, e in terms]
                         out.append(with_terms(f"minus the same: {name}", -weight, *negated))
@@ -180,7 +187,9 @@ def edge_factors(sign: int) -> tuple[list[int], list[int]]:
 
 
 def below_the_lowest(steps: int) -> Case:
-    """A total of 2^-100 - steps * 2^-110: numbers below the lowest power of the window are spaced by four such steps."""
+    """A total of 2^-100 - steps * 2^-110: numbers below the lowest power of the window are spaced
+    by four such steps.
+    """
     for x in range(128, 256):
         for y in range(x, 256):
             units = x * y + 1024 - steps  # of 2^-110
@@ -193,7 +202,9 @@ def below_the_lowest(steps: int) -> Case:
 
 
 def scales() -> list[Case]:
-    """Scales that are no power of two, the smallest, the largest, and none; a rank of 4 filled up to 8."""
+    """Scales that are no power of two, the smallest, the largest, and none; a rank of 4 filled up
+    to 8.
+    """
     b, a = (
         [bf16(x) for x in (1.5, -0.75, 3.0, 0.0078125)],
         [bf16(x) for x in (0.25, 1.0, -0.0625, 2.0)],
@@ -251,7 +262,10 @@ def drawn() -> list[Case]:
 
 def all_vectors() -> dict[str, Any]:
     return {
-        "about": "merged = bfloat16 nearest to weight + scale/2^16 * sum b[k]*a[k], all as bit patterns; null: outside the window",
+        "about": (
+            "merged = bfloat16 nearest to weight + scale/2^16 * sum b[k]*a[k], all as bit "
+            "patterns; null: outside the window"
+        ),
         "cases": [*ties(), *borders(), *scales(), *drawn()],
     }
 

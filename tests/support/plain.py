@@ -1,7 +1,8 @@
-"""A second implementation of every byte that is hashed or signed: slow, obvious, and sharing no code with the product.
+"""A second implementation of every byte that is hashed or signed: slow, obvious, and sharing no
+code with the product.
 
-It writes `tests/vectors/*.json` (`python -m tests.support.plain`), which the tests then hold the product against.
-The files are frozen: a change in them is a change of format.
+It writes `tests/vectors/*.json` (`python -m tests.support.plain`), which the tests then hold the
+product against. The files are frozen: a change in them is a change of format.
 """
 
 from __future__ import annotations

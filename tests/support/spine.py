@@ -1,7 +1,9 @@
-"""A complete small run on a real chain, from rows to release, with a hook at every step where a trainer might cheat.
+"""A complete small run on a real chain, from rows to release, with a hook at every step where a
+trainer might cheat.
 
 run = build_run(lab, data, folder)                                       # honest
-run = build_run(lab, data, folder, Plan(batches=swap(3, 5)))             # logs other records than it proves
+run = build_run(lab, data, folder, Plan(batches=swap(3, 5)))             # logs other records than
+it proves
 """
 
 from __future__ import annotations
@@ -25,7 +27,6 @@ from provenance.log.journal import Journal
 from provenance.log.record import Record
 from provenance.log.tree import RunLog, read_records
 from provenance.order import epoch_order
-from provenance.signing import sign_head
 from provenance_zk.training.commitments import commit_dataset
 from provenance_zk.training.epochs import make_job, prove_epoch
 from provenance_zk.training.registration import Registered, register, write_key
@@ -169,15 +170,7 @@ class Run:
     def anchor(self) -> Committed:
         session = self.lab.session(self.session)
         size = len(self.records())
-        anchorer = Anchorer(
-            self.run_id,
-            self.folder.journal,
-            self.folder.heads,
-            self.folder.nodes,
-            session,
-            lambda head: sign_head(session.account, head, session.domain),
-            lambda: size,
-        )
+        anchorer = Anchorer(self.run_id, self.folder, session, lambda: size)
         try:
             return anchorer.anchor()
         finally:
@@ -190,15 +183,8 @@ class Run:
         log = RunLog(self.folder.journal)
         log.refresh(head.size)
         session = self.lab.session(self.session)
-        receipt = session.release(
-            self.run_id,
-            head.seq,
-            Digest.parse(record.fields["model"]),
-            Digest.parse(record.fields["manifest"]),
-            record.digest,
-            index,
-            log.tree.inclusion_proof(index, head.size),
-        )
+        path = log.tree.inclusion_proof(index, head.size)
+        receipt = session.release(record, index, head.seq, path)
         self.release_index, self.release_seq = index, head.seq
         if final:
             session.final(receipt)

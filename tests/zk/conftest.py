@@ -1,23 +1,24 @@
-"""A verifying key whose secrets the tests know: with them, proofs can be simulated without any circuit or prover."""
+"""A verifying key whose secrets the tests know: with them, proofs can be simulated without any
+circuit or prover.
+"""
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from support.chain import cache_folder
-from support.trapdoor import g1, g2
 
 from provenance_zk.field import R
-from provenance_zk.prover.client import ZkProver, find_binary
+from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import KeyFolder, ensure_keys, vk_id
 from provenance_zk.prover.server import ChildServer
 from provenance_zk.statements import ProofFile
+from tests.support.chain import cache_folder
 from tests.support.places import ZK_VECTORS
+from tests.support.trapdoor import g1, g2
 
 
 @dataclass(frozen=True)
@@ -89,13 +90,6 @@ def altered() -> object:
 @pytest.fixture(scope="session")
 def vectors() -> Path:
     return ZK_VECTORS
-
-
-@pytest.fixture(scope="session")
-def prover() -> ZkProver:
-    """The real prover; the machine must have built it (`make setup`)."""
-    explicit = os.environ.get("PROVENANCE_ZKPROVER")
-    return ZkProver(find_binary(Path(explicit) if explicit else None), timeout_s=300)
 
 
 @pytest.fixture(scope="session")

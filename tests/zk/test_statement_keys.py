@@ -6,6 +6,8 @@ import pytest
 
 from provenance.chain.deploy import DeployedKey, Deployment
 from provenance.errors import ConfigError
+from provenance.ids import Address
+from provenance.judgement.facts import CONTRACTS, Contract
 from provenance_cli.setup.deployment import audit_keys, model_keys
 from provenance_zk.kinds import KINDS
 
@@ -71,9 +73,8 @@ def test_a_missing_key_is_named_with_what_deploys_it(
         DeployedKey("0x" + "22" * 32, address, "epoch", 256, 0),
         DeployedKey("0x" + "33" * 32, address, "q8_0", 6, 3),
     )
-    deployment = Deployment(
-        1, "0x", address, address, "0x", "0x", address, "0x", address, "0x", 1, "", keys
-    )
+    contracts = {name: Contract(Address(address), "0x") for name in CONTRACTS}
+    deployment = Deployment(1, "0x", contracts, 1, "", keys)
     assert deployment.key("q8_0", 6, 3) == keys[1]
     with pytest.raises(ConfigError) as missing:
         deployment.key(kind, slots, depth)

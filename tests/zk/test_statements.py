@@ -1,4 +1,6 @@
-"""Challenges, vectors and products, each against a second, obvious computation; strict proof files."""
+"""Challenges, vectors and products, each against a second, obvious computation; strict proof
+files.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ from provenance_zk import statements
 from provenance_zk.field import R, to_word
 from provenance_zk.statements import EpochAnchor, ProofFile, Registration
 
-# --- preimages -------------------------------------------------------------------------------------------------------
+# preimages
 
 
 def digest(data: bytes) -> bytes:
@@ -36,7 +38,9 @@ def named(text: str) -> bytes:
 
 
 def preimage(tag: str, *values: int | bytes) -> bytes:
-    """abi.encode of static types, by hand: every value is one word, bytes right-aligned when they are an address."""
+    """abi.encode of static types, by hand: every value is one word, bytes right-aligned when they
+    are an address.
+    """
     words = [digest(b"provenance/v1/" + tag.encode())]
     words += [v.to_bytes(32, "big") if isinstance(v, int) else v.rjust(32, b"\0") for v in values]
     return b"".join(words)
@@ -242,7 +246,7 @@ def test_impossible_shapes_are_refused(count: int, slots: int) -> None:
         statements.chunk_count(count, slots)
 
 
-# --- order, vectors, products ----------------------------------------------------------------------------------------
+# order, vectors, products
 
 
 def test_the_order_is_that_of_the_vectors(vectors: Path) -> None:
@@ -311,7 +315,9 @@ def test_a_use_that_differs_has_another_product(
 def test_tree_and_link_products_balance(
     leaves: list[int], gamma: int, delta: int, trees: int
 ) -> None:
-    """a_c * prod z_k = b_c * prod t_k for the link of each chunk (chunks hold whole tree chunks)."""
+    """a_c * prod z_k = b_c * prod t_k for the link of each chunk (chunks hold whole tree
+    chunks).
+    """
     tree, slots = 4, 4 * trees
     for c in range(statements.chunk_count(len(leaves), slots)):
         left = statements.product_at(
@@ -359,7 +365,7 @@ def test_leaves_become_integers() -> None:
     ]
 
 
-# --- proof files -----------------------------------------------------------------------------------------------------
+# proof files
 
 
 def proof() -> ProofFile:
@@ -426,9 +432,12 @@ def test_a_proof_file_that_is_no_object_is_refused(text: bytes) -> None:
 
 
 def test_a_deeply_nested_text_does_not_end_the_process() -> None:
-    """py_ecc and web3 raise the recursion limit to 100,000; json alone would then overflow the stack."""
+    """py_ecc and web3 raise the recursion limit to 100,000; json alone would then overflow the
+    stack.
+    """
     script = (
-        "import py_ecc\nfrom provenance.errors import InputError\nfrom provenance_zk.statements import ProofFile\n"
+        "import py_ecc\nfrom provenance.errors import InputError\nfrom "
+        "provenance_zk.statements import ProofFile\n"
         "try: ProofFile.parse(b'[' * 65_000)\nexcept InputError: print('refused')"
     )
     done = subprocess.run(

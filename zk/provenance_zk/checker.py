@@ -1,7 +1,8 @@
 """Checks a run's Groth16 evidence off chain: the `ProofVerifier` that verification is given.
 
-Nothing is taken from a proof file that can be recomputed: challenges come from the anchored facts, positions from the seed's
-order, products from the logged leaves. What is left to the proof is only what it proves.
+Nothing is taken from a proof file that can be recomputed: challenges come from the anchored facts,
+positions from the seed's order, products from the logged leaves. What is left to the proof is only
+what it proves.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from provenance_zk.statements import (
     product_from,
     used_leaves,
 )
+from provenance_zk.weights import stages
 
 KNOWS_D = 0b001
 
@@ -79,13 +81,13 @@ class ProverEngine:
     def commit_tensors(
         self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]
     ) -> list[Tensor]:
-        from provenance_zk.weights.stages import commit_tensors
-
-        return commit_tensors(self._prover, files, tensors)
+        return stages.commit_tensors(self._prover, files, tensors)
 
 
 class SlowEngine:
-    """Pure Python with py_ecc, independent of the prover: about a second a proof, and a millisecond a position."""
+    """Pure Python with py_ecc, independent of the prover: about a second a proof, and a millisecond
+    a position.
+    """
 
     def verify(self, words: bytes, proofs: Sequence[ProofFile], mask: int) -> list[bool]:
         return [verify_proof(words, proof, mask) for proof in proofs]
@@ -178,6 +180,7 @@ def require_valid(
 
 
 def equal(what: str, where: str, expected: object, actual: object) -> None:
+    """Raise VerificationError, with both values, unless they are equal."""
     if expected != actual:
 
         def show(value: object) -> str:
@@ -199,7 +202,9 @@ class ProofChecker:
         self._engine = engine
 
     def check_registration(self, evidence: RegistrationEvidence) -> None:
-        """Link seed, dataset id, every tree and link proof, and the product that ties D to the root."""
+        """Link seed, dataset id, every tree and link proof, and the product that ties D to the
+        root.
+        """
         facts = evidence.dataset
         d_points = [point_bytes(p) for p in evidence.points]
         equal("number of D points", "registration", facts.chunks, len(d_points))
@@ -312,7 +317,7 @@ class ProofChecker:
 
     def check_samples(self, evidence: SampleEvidence) -> Sampling:
         """Draw, public inputs and every group's proof of a sampled statement about weights."""
-        from provenance_zk.weights.sample_checker import check_samples
+        from provenance_zk.weights.sample_checker import check_samples  # it uses the engines above
 
         return check_samples(self._engine, evidence)
 
@@ -339,7 +344,7 @@ def _check_products(c: int, link: ProofFile, trees: Sequence[ProofFile], per_chu
 def _registration(facts: DatasetFacts, identity: ChainIdentity) -> Registration:
     return Registration(
         identity.chain_id,
-        _address(identity.ledger),
+        _address(identity.contracts["ledger"].address),
         _address(facts.owner),
         facts.epoch_key,
         facts.tree_key,
@@ -355,8 +360,8 @@ def _anchor(evidence: EpochEvidence) -> EpochAnchor:
     facts, anchoring, identity = evidence.dataset, evidence.anchoring, evidence.identity
     return EpochAnchor(
         chain_id=identity.chain_id,
-        ledger=_address(identity.ledger),
-        registry=_address(identity.registry),
+        ledger=_address(identity.contracts["ledger"].address),
+        registry=_address(identity.contracts["registry"].address),
         epoch_key=facts.epoch_key,
         dataset_id=anchoring.dataset_id,
         run_id=evidence.run_id,
@@ -375,7 +380,8 @@ def _anchor(evidence: EpochEvidence) -> EpochAnchor:
 
 
 def require_key(words: bytes, expected: bytes) -> bytes:
-    """Words that are the key of this id: evidence could bring a key of its own making, whose secrets its maker knows.
+    """Words that are the key of this id: evidence could bring a key of its own making, whose
+    secrets its maker knows.
 
     Raises:
         VerificationError: another key's.

@@ -1,11 +1,12 @@
 """Poseidon over the scalar field of BN254 with circomlib's parameters, in plain Python.
 
-The slow, obvious twin of the prover's implementation: constants are drawn from the Grain LFSR when a width is first used, the
-permutation is the textbook one (no sparse matrices). About 0.5 ms a hash for three inputs, 4.5 ms for
-sixteen (two-core machine, 2026).
+The slow, obvious twin of the prover's implementation: constants are drawn from the Grain LFSR when
+a width is first used, the permutation is the textbook one (no sparse matrices). About 0.5 ms a hash
+for three inputs, 4.5 ms for sixteen (two-core machine, 2026).
 
-Source: Grassi, Khovratovich, Rechberger, Roy, Schofnegger, "Poseidon" (USENIX Security 2021), section 2.3 (permutation),
-appendix E (Grain) and F (x^5, 128 bits); round numbers of partial rounds as circomlib publishes them for t = 2..17.
+Source: Grassi, Khovratovich, Rechberger, Roy, Schofnegger, "Poseidon" (USENIX Security 2021),
+section 2.3 (permutation), appendix E (Grain) and F (x^5, 128 bits); round numbers of partial rounds
+as circomlib publishes them for t = 2..17.
 """
 
 from __future__ import annotations
@@ -72,7 +73,8 @@ def _parameters(width: int) -> tuple[list[list[int]], list[list[int]]]:
 
 
 def poseidon(inputs: Sequence[int]) -> int:
-    """Poseidon of 1..16 field elements: the state starts as (0, inputs) and its first element is the hash.
+    """Poseidon of 1..16 field elements: the state starts as (0, inputs) and its first element is
+    the hash.
 
     Raises:
         InputError: none or more than sixteen inputs, or one outside [0, r).

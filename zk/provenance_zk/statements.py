@@ -1,12 +1,15 @@
-"""What the statements are about: vectors, challenges, products and the proof file, in plain integers.
+"""What the statements are about: vectors, challenges, products and the proof file, in plain
+integers.
 
-Everything a verifier recomputes outside the circuits stands here once, slowly and obviously; the prover has its own copy in
-Go and the contracts theirs in Solidity, and all three read the same vectors.
+Everything a verifier recomputes outside the circuits stands here once, slowly and obviously; the
+prover has its own copy in Go and the contracts theirs in Solidity, and all three read the same
+vectors.
 
-Notation: N = count, n = slots of the key, m = ceil(N/n) chunks, L_g = leaf g, a = order of the epoch (position h feeds leaf
-a[h]), g = c*n + i, h = c*n + j.
+Notation: N = count, n = slots of the key, m = ceil(N/n) chunks, L_g = leaf g, a = order of the
+epoch (position h feeds leaf a[h]), g = c*n + i, h = c*n + j.
 
-Source: docs/formats/proofs.md ("Public inputs", "Challenge preimages", "Order of an epoch", "Accumulators").
+Source: docs/formats/proofs.md ("Public inputs", "Challenge preimages", "Order of an epoch",
+"Accumulators").
 """
 
 from __future__ import annotations
@@ -22,10 +25,11 @@ from eth_utils.crypto import keccak
 
 from provenance.encoding import parse_json
 from provenance.errors import InputError
+from provenance.ids import KeyId
+from provenance.statements import MAX_RECORDS
 from provenance_zk.field import R, parse_word, to_word
 from provenance_zk.kinds import KINDS, public_names
 
-MAX_RECORDS = 16**6
 EPOCH_MASK = 0b110  # knowledge of U and P; D passed its check at registration
 LINK_MASK = 0b000  # U is infinity, P is computed by the ledger, D passed at registration
 FULL_MASK = 0b111
@@ -114,6 +118,7 @@ class Registration:
 
 
 def dataset_id(link_seed: bytes) -> bytes:
+    """Name of a registration, as the ledger computes it from the seed of its link."""
     return _hash(["bytes32", "bytes32"], [tag("dataset"), link_seed])
 
 
@@ -125,7 +130,10 @@ def run_seed(
     dataset: bytes,
     block_hash: bytes,
 ) -> bytes:
-    """Seed of a run: `block_hash` is the hash of block h+K, which nobody knew at pre-registration."""
+    """Seed of a run:
+
+    `block_hash` is the hash of block h+K, which nobody knew at pre-registration.
+    """
     return _hash(
         ["bytes32", "uint256", "address", "bytes32", "bytes32", "bytes32", "bytes32"],
         [tag("seed"), chain_id, registry, run_id, preregistration, dataset, block_hash],
@@ -134,7 +142,9 @@ def run_seed(
 
 @dataclass(frozen=True)
 class EpochAnchor:
-    """What an anchored epoch binds before its challenge exists (order of the fields = order of the preimage)."""
+    """What an anchored epoch binds before its challenge exists (order of the fields = order of the
+    preimage).
+    """
 
     chain_id: int
     ledger: bytes
@@ -214,7 +224,10 @@ def d_vector(leaves: Sequence[int], chunk: int, slots: int) -> list[int]:
 
 
 def p_vector(pi: Sequence[int], chunk: int, slots: int) -> list[int]:
-    """P_c: the position that leaf g is fed at, g itself from N on. With `pi` empty it is the P of a link."""
+    """P_c: the position that leaf g is fed at, g itself from N on.
+
+    With `pi` empty it is the P of a link.
+    """
     return [pi[g] if g < len(pi) else g for g in range(chunk * slots, (chunk + 1) * slots)]
 
 
@@ -233,7 +246,9 @@ def product_at(gamma: int, delta: int, values: Sequence[int], positions: Sequenc
 
 
 def product_from(gamma: int, delta: int, values: Sequence[int], start: int) -> int:
-    """`prod_j(gamma + values[j] + delta*(start+j)) mod r`: b_c of U_c, t_k of the used leaves of a tree chunk."""
+    """`prod_j(gamma + values[j] + delta*(start+j)) mod r`: b_c of U_c, t_k of the used leaves of a
+    tree chunk.
+    """
     product, shift = 1, (gamma + delta * start) % R
     for value in values:
         product = product * (shift + value) % R
@@ -320,13 +335,14 @@ def point_from_json(value: Any, where: str = "point") -> bytes:
 
 @dataclass(frozen=True)
 class ProofFile:
-    """One proof as its JSON file has it: integers below 2^256, not yet checked against any field or curve.
+    """One proof as its JSON file has it: integers below 2^256, not yet checked against any field or
+    curve.
 
     `b` is in EIP-197 order (x1, x0, y1, y0). Law: `ProofFile.parse(p.to_bytes()) == p`.
     """
 
     kind: str
-    vk_id: bytes
+    vk_id: KeyId
     a: tuple[int, int]
     b: tuple[int, int, int, int]
     c: tuple[int, int]
@@ -339,7 +355,8 @@ class ProofFile:
         """Read a proof file (attacker-controlled).
 
         Raises:
-            InputError: not JSON, unknown, missing or repeated fields, wrong lengths, hex that is not canonical.
+            InputError: not JSON, unknown, missing or repeated fields, wrong lengths, hex that is
+                not canonical.
         """
         if len(data) > _MAX_PROOF_BYTES:
             raise InputError(
@@ -376,7 +393,7 @@ class ProofFile:
         public_names(kind, len(public))
         return cls(
             kind,
-            parse_word(value["vkId"], "vkId").to_bytes(32, "big"),
+            KeyId(parse_word(value["vkId"], "vkId").to_bytes(32, "big")),
             (a0, a1),
             (b0, b1, b2, b3),
             (c0, c1),

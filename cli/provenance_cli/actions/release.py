@@ -93,15 +93,8 @@ def release_run(run: Path, name: str | None, session: Session, progress: Say) ->
         tree.refresh(head.size)
         progress("claiming")
         run_id = run_id_of(folder)
-        receipt = session.release(
-            run_id,
-            head.seq,
-            model,
-            Digest.parse(record.fields["manifest"]),
-            record.digest,
-            index,
-            tree.tree.inclusion_proof(index, head.size),
-        )
+        path = tree.tree.inclusion_proof(index, head.size)
+        receipt = session.release(record, index, head.seq, path)
         progress("waiting for finality")
         session.final(receipt)
     return Claimed(

@@ -99,7 +99,7 @@ class InitJob:
         configuration = [Stage("configuration", self._is_configured, self._configure)]
         if self.config is None:  # variables say where things are
             configuration = []
-        stages = [
+        return [
             Stage("password file", self._password.is_file, self._make_password),
             Stage("signing key", self._has_key, self._make_key),
             *configuration,
@@ -108,7 +108,6 @@ class InitJob:
             Stage("contracts", self._is_deployed, self._deploy, Estimate(keys + 4, gas, 3.0)),
             Stage("trust file", self._is_trusted, self._write_trust),
         ]
-        return stages
 
     def made(self) -> dict[str, Any]:
         """What there is and where, as the command prints it."""
@@ -169,7 +168,9 @@ class InitJob:
         return str(self.config)
 
     def _chain_runs(self) -> bool:
-        """An embedded chain runs; a given one answered when it was checked, and the owner can pay."""
+        """An embedded chain runs; a given one answered when it was checked, and the owner can
+        pay.
+        """
         if self.settings.rpc_url is None:
             return embedded(self.settings).running() is not None
         require_funds(connect(self.settings)[0], self._address)

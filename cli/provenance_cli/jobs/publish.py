@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from provenance.artifacts.content import content_digest
-from provenance.artifacts.tensors import STAGES
 from provenance.chain.session import Session, load_deployment
 from provenance.digest import hash_file
 from provenance.errors import Conflict
@@ -23,6 +22,7 @@ from provenance.log.run_log import OpenLog, open_log, run_id_of
 from provenance.log.tree import read_records
 from provenance.progress import Progress
 from provenance.settings import Settings
+from provenance.statements import STAGES, quantization_kind
 from provenance_cli.actions.prove import WeightsRequest, prove_run_weights, unproven_epochs
 from provenance_cli.actions.release import release_index, release_run, require_name
 from provenance_cli.jobs import estimates
@@ -31,9 +31,8 @@ from provenance_cli.jobs.train import is_closed
 from provenance_cli.judge.question import Question, judge
 from provenance_cli.setup.deployment import require_funds
 from provenance_cli.wiring import inspector_for, start_chain
-from provenance_trainer.run.lifecycle import log_merge, log_quantize
+from provenance_trainer.run.derived import log_merge, log_quantize
 
-KINDS = {"Q8_0": "q8_0", "int8": "int8"}  # quantization, as records name it -> kind of its proofs
 MERGE_S, QUANTIZE_S = 40.0, 15.0  # SmolLM2-135M on two CPU cores
 
 
@@ -140,7 +139,7 @@ class PublishJob:
 
     @property
     def _kinds(self) -> tuple[str, str]:
-        return ("merge", KINDS[self._request.quantization])
+        return ("merge", quantization_kind(self._request.quantization).name)
 
     def _weights_cost(self) -> Estimate:
         deployment = load_deployment(self._settings)
@@ -160,7 +159,7 @@ class PublishJob:
     def _merge(self, progress: Progress) -> str:
         with open_log(self._run) as log:
             _discard_unlogged_merge(log)
-            record = log_merge(log, self._settings, None, False, progress)
+            record = log_merge(log, None, False, progress)
         return f"{len(record.fields['adapted'])} tensors, {record.fields['merged']}"
 
     def _is_quantized(self) -> bool:

@@ -216,7 +216,9 @@ class TrainJob:
 
     @cached_property
     def _sorted_slots(self) -> int | None:
-        """Leaves per chunk of the deployed key for proofs of order, None if there is no such key."""
+        """Leaves per chunk of the deployed key for proofs of order, None if there is no such
+        key.
+        """
         depth = depth_for(self._count)
         keys = load_deployment(self._settings).keys
         return next((k.slots for k in keys if (k.kind, k.depth) == ("sorted", depth)), None)
@@ -243,9 +245,8 @@ class TrainJob:
         value = train_recorded(
             self._config,
             self._settings,
-            anchor=self._request.anchor,
+            key=self._request.key if self._request.anchor else None,
             resume=self._run.journal.is_file(),
-            key=self._request.key,
             say=progress,
         )
         done = value["summary"]

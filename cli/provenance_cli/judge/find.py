@@ -1,4 +1,6 @@
-"""`provenance find`: whatever a digest names: a run, record, head, leaf, file, proof, key, dataset, transaction or block."""
+"""`provenance find`: whatever a digest names: a run, record, head, leaf, file, proof, key, dataset,
+transaction or block.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ import typer
 
 from provenance.digest import Digest, hash_file
 from provenance.errors import NotFound, ProvenanceError
+from provenance.ids import DatasetId, RunId
 from provenance.layout import RunFolder
 from provenance.log.anchoring import read_heads
 from provenance.log.tree import read_records
@@ -66,7 +69,7 @@ def _match(kind: str, where: object, what: str, **more: Any) -> dict[str, Any]:
 
 
 def _in_run(folder: RunFolder, wanted: Digest) -> Iterator[dict[str, Any]]:
-    if run_id_of(folder) == wanted:
+    if run_id_of(folder) == bytes(wanted):
         yield _match("run", folder.root, "run id")
     yield from _in_records(folder, wanted)
     for signed in read_heads(folder.heads):
@@ -126,7 +129,8 @@ def _evidence_files(folder: RunFolder) -> Sequence[Path]:
 
 def _on_chain(wanted: Digest) -> list[dict[str, Any]]:
     """A transaction of this hash, and what the contracts know under this word."""
-    from provenance.chain.contracts import Reader, abi_of
+    from provenance.chain.artifact import abi_of
+    from provenance.chain.contracts import Reader
     from provenance.chain.session import connect, load_deployment
 
     settings = Settings.load()
@@ -156,14 +160,14 @@ def _on_chain(wanted: Digest) -> list[dict[str, Any]]:
             )
         )
     snapshot = Reader(rpc, deployment.addresses).latest()
-    run = snapshot.run(wanted)
+    run = snapshot.run(RunId(wanted))
     if run is not None:
         matches.append(
             _match(
                 "run", "registry", f"owner {run.owner}, {run.size} entries under {run.seq} heads"
             )
         )
-    dataset = snapshot.dataset(wanted)
+    dataset = snapshot.dataset(DatasetId(wanted))
     if dataset is not None:
         state = "finished" if dataset.finished else "begun"
         matches.append(

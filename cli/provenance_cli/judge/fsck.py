@@ -1,4 +1,6 @@
-"""`provenance fsck`: the journal is the source of truth; everything else is checked against it and can be rebuilt from it."""
+"""`provenance fsck`: the journal is the source of truth; everything else is checked against it and
+can be rebuilt from it.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from provenance.ids import RunId
 from provenance.layout import RunFolder, read_json, write_json
 from provenance.log.anchoring import read_heads
 from provenance.log.record import Record
@@ -39,7 +42,9 @@ def fsck(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Exit 0 if all agree, 1 if something contradicts the journal, 3 if the chain does not answer."""
+    """Exit 0 if all agree, 1 if something contradicts the journal, 3 if the chain does not
+    answer.
+    """
     folder = RunFolder(run).require()
     records = read_records(folder.journal)
     problems = _check_files(folder, records, rebuild)
@@ -108,7 +113,7 @@ def _check_chain(folder: RunFolder, records: Sequence[Record]) -> list[str]:
     settings = Settings.load()
     rpc, _ = connect(settings)
     snapshot = Reader(rpc, load_deployment(settings).addresses).latest()
-    run_id = bytes.fromhex(seed.fields["run_id"][2:])
+    run_id = RunId.parse(seed.fields["run_id"])
     run = snapshot.run(run_id)
     if run is None:
         return [f"chain: registry does not know run 0x{run_id.hex()}"]
@@ -118,11 +123,13 @@ def _check_chain(folder: RunFolder, records: Sequence[Record]) -> list[str]:
         head = snapshot.head(run_id, seq)
         if head is None or head.size > len(records):
             problems.append(
-                f"chain: head {seq} covers {head.size if head else '?'} records, journal has {len(records)}"
+                f"chain: head {seq} covers {head.size if head else '?'} records, journal has "
+                f"{len(records)}"
             )
         elif tree.root(head.size) != head.root:
             problems.append(
-                f"chain: head {seq} has root 0x{head.root.hex()}, journal gives 0x{tree.root(head.size).hex()}"
+                f"chain: head {seq} has root 0x{head.root.hex()}, journal gives "
+                f"0x{tree.root(head.size).hex()}"
             )
     return problems
 

@@ -1,4 +1,6 @@
-"""`provenance proof`: what a proof or statement file shows to somebody who has nothing else, and its form for other verifiers."""
+"""`provenance proof`: what a proof or statement file shows to somebody who has nothing else, and
+its form for other verifiers.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from provenance.ids import DatasetId, KeyId
 from provenance_cli.judge.verdict_text import WORST_FIRST, proof_verdict_text, proof_verdicts_json
 from provenance_cli.options import ExecutorOption, Json
 from provenance_cli.output import note
@@ -71,7 +74,9 @@ def verify(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Check proof files against pinned keys and a known dataset; the exit code is that of the worst verdict."""
+    """Check proof files against pinned keys and a known dataset; the exit code is that of the worst
+    verdict.
+    """
     from provenance.judgement.trust import load_trust
     from provenance.settings import Settings
     from provenance_zk.audits.proof_check import KeyFolders, ProofJudge, SortedFolder
@@ -120,10 +125,12 @@ def submit(
     ] = "default",
     as_json: Json = False,
 ) -> None:
-    """Have the deployed contract of audits check statement files. Anybody may; what it knows already is not sent again.
+    """Have the deployed contract of audits check statement files.
 
-    Proofs of absence wait for the dataset's sorted set, whose files may be submitted in the same call. The digest becomes public
-    for good. Ends when all is final.
+    Anybody may; what it knows already is not sent again.
+
+    Proofs of absence wait for the dataset's sorted set, whose files may be submitted in the same
+    call. The digest becomes public for good. Ends when all is final.
     """
     from provenance.chain.session import Session
     from provenance.settings import Settings
@@ -132,7 +139,7 @@ def submit(
     from provenance_zk.audits.submission import submit_statements
     from provenance_zk.field import parse_word
 
-    wanted = parse_word(dataset_id, "--dataset-id").to_bytes(32, "big")
+    wanted = DatasetId(parse_word(dataset_id, "--dataset-id").to_bytes(32, "big"))
     statements = [(path, Statement.load(path)) for path in files]
     session = Session(Settings.load(), key, note)
     with stage("submit") as progress:
@@ -169,7 +176,10 @@ def open_(
     key: Annotated[str, typer.Option("--key", help="Name of the signing key.")] = "default",
     as_json: Json = False,
 ) -> None:
-    """Open sampled blocks of a run's merge and quantization at a nonce that a verifier demands; `verify --openings` checks them."""
+    """Open sampled blocks of a run's merge and quantization at a nonce that a verifier demands.
+
+    `verify --openings` checks what comes of it.
+    """
     from provenance.chain.session import Session
     from provenance.digest import Digest
     from provenance.settings import Settings
@@ -195,7 +205,8 @@ def open_(
     result(
         value,
         as_json,
-        f"{', '.join(f'{count} {name} proofs' for name, count in value['proofs'].items())} in {out}",
+        f"{', '.join(f'{count} {name} proofs' for name, count in value['proofs'].items())} in "
+        f"{out}",
     )
 
 
@@ -219,7 +230,10 @@ def export(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a proof with its key as snarkjs reads them; checks neither. The exported key belongs to this proof alone."""
+    """Write a proof with its key as snarkjs reads them; checks neither.
+
+    The exported key belongs to this proof alone.
+    """
     from provenance.layout import write_json
     from provenance.settings import Settings
     from provenance_cli.output import result
@@ -234,7 +248,8 @@ def export(
         write_json(snarkjs / name, value)
     if proof.commitments:
         note(
-            "snarkjs sees the main equation only: knowledge of the commitments, without which this proof shows nothing, is not exported"
+            "snarkjs sees the main equation only: knowledge of the commitments, without which "
+            "this proof shows nothing, is not exported"
         )
     paths = [str(snarkjs / name) for name in files]
     result(
@@ -301,7 +316,7 @@ def _registered(
     from provenance_zk.audits.proof_check import NamedDataset, SortedOnChain
     from provenance_zk.field import parse_word
 
-    wanted = parse_word(dataset_id, "--dataset-id").to_bytes(32, "big")
+    wanted = DatasetId(parse_word(dataset_id, "--dataset-id").to_bytes(32, "big"))
     reader = reader_for(settings, trust)
     difference = trust.first_difference(reader.identity())
     if difference is not None:
@@ -314,7 +329,7 @@ def _registered(
     if facts is None:
         raise NotFound(
             "no such registration in a final block",
-            where=f"ledger {trust.ledger.address}",
+            where=f"ledger {trust.addresses['ledger']}",
             expected=dataset_id,
         )
     if not facts.finished:
@@ -329,5 +344,5 @@ def _registered(
         ChainWitness.of(snapshot, trust, wanted, facts.owner),
     )
     return named, SortedOnChain(
-        dataset, trust, lambda vk_id: snapshot.sorted_complete(wanted, vk_id)
+        dataset, trust, lambda vk_id: snapshot.sorted_complete(wanted, KeyId(vk_id))
     )

@@ -27,7 +27,7 @@ def quantize(
     """Write RUN/merged as one file RUN/release/NAME.gguf or NAME.safetensors and log it."""
     from provenance.layout import RunFolder
     from provenance.log.run_log import open_log
-    from provenance_trainer.run.lifecycle import log_quantize
+    from provenance_trainer.run.derived import log_quantize
 
     with stage("quantize"), open_log(RunFolder(run)) as log:
         record, file = log_quantize(log, name, format_.value)

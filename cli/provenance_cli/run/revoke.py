@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from provenance.errors import InputError
+from provenance.ids import DatasetId
 from provenance.settings import Settings
 from provenance_cli.options import Json, KeyName
 from provenance_cli.output import note, result
@@ -54,7 +55,7 @@ def revoke(
         receipt = session.revoke(run_id, index, reason)
         subject = f"record {index} of run 0x{run_id.hex()}"
     else:
-        receipt = session.revoke_dataset(Digest.parse(dataset_id or ""), reason)
+        receipt = session.revoke_dataset(DatasetId(Digest.parse(dataset_id or "")), reason)
         subject = f"dataset {dataset_id}"
     session.final(receipt)
     result(

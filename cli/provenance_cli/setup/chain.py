@@ -39,7 +39,10 @@ def _status(settings: Settings) -> dict[str, Any]:
 def _line(value: dict[str, Any]) -> str:
     if not value["running"]:
         return "embedded chain is down"
-    return f"{value['url']}  chain {value['chain_id']}  block {value['latest']}, final {value['final']}  genesis {value['genesis']}"
+    return (
+        f"{value['url']}  chain {value['chain_id']}  block {value['latest']}, final "
+        f"{value['final']}  genesis {value['genesis']}"
+    )
 
 
 @app.command()
@@ -105,7 +108,9 @@ def deploy(
         typer.Option(
             "--model-keys",
             envvar="PROVENANCE_MODEL_KEYS",
-            help="Keys of the statements about weights: kind:levels[:rank], by commas; '' for none.",
+            help=(
+                "Keys of the statements about weights: kind:levels[:rank], by commas; '' for none."
+            ),
         ),
     ] = "q8_0:3,merge:3:8",
     ceremony: Annotated[

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from provenance.artifacts.tensors import MAX_DEPTH
 from provenance.chain.deploy import (
-    MODEL_KINDS,
     Deployment,
     deploy,
+    model_key_form,
     require_same_chain,
     sources_digest,
 )
@@ -24,12 +22,12 @@ from provenance.chain.session import (
 from provenance.chain.web3_adapter import Rpc
 from provenance.errors import ConfigError, ProvenanceError, UnavailableError
 from provenance.ids import KeyId, to_hex
-from provenance.judgement.trust import Contract, Key, Publisher, load_trust, render
+from provenance.judgement.trust import Key, Publisher, load_trust, render
 from provenance.layout import write_atomically
 from provenance.progress import Say
 from provenance.settings import Settings
 from provenance.signing import address_of, load_key, read_password
-from provenance_zk.kinds import KINDS, RANK_UNIT, RANKS
+from provenance.statements import KINDS, MAX_LEVELS, RANK_UNIT, RANKS, kinds_of
 from provenance_zk.prover.client import ZkProver, find_binary
 from provenance_zk.prover.keys import (
     EPOCH_SLOTS,
@@ -45,9 +43,6 @@ from provenance_zk.prover.keys import (
 )
 
 SMALL_DEPTH, LARGE_DEPTH = 5, 6  # of a dataset's tree: up to 16^5 records, and above
-# Blocks that a proof opens, so that at three levels a proof fills its domain: 63,318 of 2^16
-# constraints, about 29,000 of 2^15.
-BLOCKS_PER_PROOF = {"merge": 3, "q8_0": 6, "int8": 6}
 
 KeyShape = tuple[str, int, int]  # kind, slots, depth
 
@@ -85,27 +80,29 @@ def model_keys(text: str) -> list[KeyShape]:
 
 def _model_key(item: str) -> KeyShape:
     kind, *numbers = item.strip().split(":")
+    known = kinds_of("ModelLedger")
     if (
-        kind not in MODEL_KINDS
-        or len(numbers) != (2 if kind == "merge" else 1)
+        kind not in known
+        or len(numbers) != (2 if KINDS[kind].ranked else 1)
         or not all(n.isascii() and n.isdigit() for n in numbers)
     ):
         raise ConfigError(
             "not a key of a statement about weights",
             where="--model-keys",
             actual=item.strip()[:40],
-            expected="q8_0:LEVELS, int8:LEVELS or merge:LEVELS:RANK",
+            expected=" or ".join(map(model_key_form, known)),
         )
-    levels, rank = int(numbers[0]), int(numbers[1]) if kind == "merge" else 0
+    statement = KINDS[kind]
+    levels, rank = int(numbers[0]), int(numbers[1]) if statement.ranked else 0
     depth = levels + RANK_UNIT * rank
-    if levels >= RANK_UNIT or not KINDS[kind].fits(BLOCKS_PER_PROOF[kind], depth):
+    if levels >= RANK_UNIT or not statement.fits(statement.blocks_per_proof, depth):
         raise ConfigError(
             "no circuit of this shape",
             where="--model-keys",
             actual=item.strip()[:40],
-            expected=f"levels 1 to {MAX_DEPTH}, rank one of {', '.join(map(str, RANKS))}",
+            expected=f"levels 1 to {MAX_LEVELS}, rank one of {', '.join(map(str, RANKS))}",
         )
-    return kind, BLOCKS_PER_PROOF[kind], depth
+    return kind, statement.blocks_per_proof, depth
 
 
 @dataclass(frozen=True)
@@ -218,14 +215,9 @@ def trust_text(settings: Settings, deployment: Deployment, key: str) -> str:
     """A trust file for one's own deployment, with one's own key as publisher."""
     return render(
         "local" if settings.rpc_url is None else "test",
-        deployment.chain_id,
-        deployment.genesis,
-        Contract(deployment.registry, deployment.registry_code_hash),
-        Contract(deployment.ledger, deployment.ledger_code_hash),
+        deployment.chain,
         tuple(_trusted_key(settings, k.vk_id, k.kind) for k in deployment.keys),
         (Publisher(address_of(key_path(settings, key)), key),),
-        audits=Contract(deployment.audits, deployment.audits_code_hash),
-        models=Contract(deployment.models, deployment.models_code_hash),
     )
 
 
@@ -240,13 +232,9 @@ def is_trusted(path: Path, deployment: Deployment, address: str) -> bool:
         trust = load_trust(path)
     except ProvenanceError:
         return False  # none, or none that can be read: it is written anew
-    contracts = [
-        c and c.address for c in (trust.registry, trust.ledger, trust.audits, trust.models)
-    ]
-    wanted = [deployment.registry, deployment.ledger, deployment.audits, deployment.models]
     return (
         (trust.chain_id, trust.genesis) == (deployment.chain_id, deployment.genesis)
-        and contracts == wanted
+        and trust.contracts == deployment.contracts
         and all(trust.key(k.vk_id) is not None for k in deployment.keys)
         and address in {p.address for p in trust.publishers}
     )

@@ -41,9 +41,8 @@ def create(
     if if_missing and path.exists():
         address = address_of(path)
     else:
-        address = create_key(
-            path, read_password(password_file, prompt="new keystore password: ")
-        ).lower()
+        password = read_password(password_file, prompt="new keystore password: ")
+        address = create_key(path, password)
     result(
         {"format": "provenance-key/1", "name": name, "address": address, "path": str(path)},
         json,

@@ -1,4 +1,6 @@
-"""The commands `provenance keys ...`: development keys, what a key is, and ceremonies (docs/formats/ceremony.md)."""
+"""The commands `provenance keys ...`: development keys, what a key is, and ceremonies
+(docs/formats/ceremony.md).
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,8 @@ def setup(kind: _Kind, slots: _Slots, depth: _Depth = 0, as_json: Json = False) 
     with stage("setup"):
         key = ensure_keys(_prover(settings), settings.cache / "keys", kind, slots, depth)
     note(
-        "this is a development key: verdicts that rest on it say so; for others, run a ceremony (provenance keys ceremony)"
+        "this is a development key: verdicts that rest on it say so; for others, run a "
+        "ceremony (provenance keys ceremony)"
     )
     result(_describe(key), as_json)
 
@@ -148,7 +151,9 @@ def contribute(
     out: Annotated[Path, typer.Option(help="State file to write; must not exist.")],
     as_json: Json = False,
 ) -> None:
-    """Contributor: add secrets of your own to a state file; they exist in this process's memory only."""
+    """Contributor: add secrets of your own to a state file; they exist in this process's memory
+    only.
+    """
     from provenance.settings import Settings
 
     with stage("contribute"):
@@ -160,7 +165,8 @@ def contribute(
         value,
         as_json,
         f"next: send {out} to the coordinator, and publish its SHA-256 where people know you:\n"
-        "      with it anyone sees whether your contribution is in the transcript (verify --attested)",
+        "      with it anyone sees whether your contribution is in the transcript (verify "
+        "--attested)",
     )
 
 
@@ -180,8 +186,10 @@ def accept(
     _print(
         value,
         as_json,
-        f"next: send {folder / f'phase{phase}-{index:03}.bin'} to the next contributor; after the last one,\n"
-        f"      close phase {phase} with a beacon published after this moment (provenance keys ceremony seal)",
+        f"next: send {folder / f'phase{phase}-{index:03}.bin'} to the next contributor; after "
+        "the last one,\n"
+        f"      close phase {phase} with a beacon published after this moment (provenance keys "
+        "ceremony seal)",
     )
 
 
@@ -199,7 +207,10 @@ def seal(
     minimum: _Minimum,
     as_json: Json = False,
 ) -> None:
-    """Coordinator: verify the open phase and close it with a public beacon. Closing phase 2 gives the key."""
+    """Coordinator: verify the open phase and close it with a public beacon.
+
+    Closing phase 2 gives the key.
+    """
     from provenance.settings import Settings
     from provenance_zk.prover.keys import load_key
 
@@ -224,7 +235,8 @@ def seal(
     _print(
         {**described, "format": "provenance-ceremony-sealed/1", "closed": 2},
         as_json,
-        f"next: publish {folder}; others run provenance keys ceremony verify {folder} --min {minimum} --store",
+        f"next: publish {folder}; others run provenance keys ceremony verify {folder} --min "
+        f"{minimum} --store",
     )
 
 
@@ -244,7 +256,10 @@ def verify(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Recompute a closed ceremony from its files and say which key follows. Look the beacons up yourself."""
+    """Recompute a closed ceremony from its files and say which key follows.
+
+    Look the beacons up yourself.
+    """
     from provenance.settings import Settings
 
     settings = Settings.load()
@@ -293,5 +308,6 @@ def _phase_lines(phases: tuple[dict[str, Any], ...]) -> list[str]:
         )
     return [
         *lines,
-        "next: look both beacons up at their sources, and ask the contributors you know whether they took part",
+        "next: look both beacons up at their sources, and ask the contributors you know "
+        "whether they took part",
     ]

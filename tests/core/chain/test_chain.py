@@ -18,7 +18,7 @@ from provenance.chain.anvil import EmbeddedChain
 from provenance.chain.contracts import Reader
 from provenance.chain.deploy import deploy, require_same_chain
 from provenance.chain.session import Session, embedded, load_deployment, manager_for
-from provenance.chain.transactions import TransactionManager
+from provenance.chain.transactions import Limits, TransactionManager
 from provenance.chain.web3_adapter import Rpc
 from provenance.digest import sha256
 from provenance.errors import (
@@ -34,7 +34,6 @@ from provenance.judgement.verdict import Status
 from provenance.settings import Settings
 from provenance.signing import address_of, load_key
 from provenance_cli.setup.deployment import Wanted, deploy_all, write_trust
-from provenance_cli.wiring import addresses_of
 from provenance_zk.prover.keys import find_key
 from provenance_zk.training.registration import Keys
 from tests.support.chain import PASSWORD, Lab, write_keystore
@@ -54,7 +53,7 @@ def test_a_wiped_chain_in_the_place_of_the_pinned_one_fails(
     honest: Run, fresh: EmbeddedChain
 ) -> None:
     trust = honest.lab.trust
-    reader = Reader(fresh.rpc(), addresses_of(trust))
+    reader = Reader(fresh.rpc(), trust.addresses)
     verdict = honest.judge(reader=reader)
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["chain.pinned"])
 
@@ -125,7 +124,7 @@ def sender(fresh: EmbeddedChain, tmp_path: Path) -> TransactionManager:
     write_keystore(key, b"\x05" * 32)
     account = load_key(key, PASSWORD)
     fresh.fund(str(account.address))
-    return TransactionManager(fresh.rpc(), account, tmp_path / "attempts", wait_s=5)
+    return TransactionManager(fresh.rpc(), account, tmp_path / "attempts", Limits(wait_s=5))
 
 
 def test_a_reorganised_transaction_is_sent_again_on_a_real_node(
@@ -145,7 +144,7 @@ def test_a_restarted_sender_finds_its_transaction_on_a_real_node(
 ) -> None:
     fresh.rpc().request("evm_setAutomine", [False])
     impatient = TransactionManager(
-        fresh.rpc(), sender._account, sender._folder.parent, wait_s=0.05, max_fee_wei=3 * 10**9
+        fresh.rpc(), sender._account, sender._folder.parent, Limits(0.05, 3 * 10**9)
     )
     with pytest.raises(OutcomeUnknown):
         impatient.send("pay", "0x" + "12" * 20, b"")
@@ -161,7 +160,7 @@ def test_a_seed_is_drawn_once(lab: Lab) -> None:
     seed = session.draw_seed(opened)
     assert session.draw_seed(opened) == seed
     with pytest.raises(RejectedError) as caught:
-        lab.session("stranger").writer.registry("redraw", "drawSeed", opened.run_id)
+        lab.session("stranger").writer.send("registry", "redraw", "drawSeed", opened.run_id)
     assert "AlreadyDrawn" in str(caught.value.actual)
 
 
@@ -220,7 +219,9 @@ def geth(tmp_path: Path) -> Iterator[Rpc]:
 
 
 class GethLab(Lab):
-    """A laboratory on a node that nobody can tell to mine: blocks come each second, finality each 32 blocks."""
+    """A laboratory on a node that nobody can tell to mine: blocks come each second, finality each
+    32 blocks.
+    """
 
     def session(self, name: str = "default") -> Session:
         if name not in self._sessions:
@@ -229,7 +230,7 @@ class GethLab(Lab):
 
     def reader(self, trust: Trust | None = None) -> Reader:
         trust = trust or self.trust
-        return Reader(self.session().rpc, addresses_of(trust), trust.confirmations)
+        return Reader(self.session().rpc, trust.addresses, trust.confirmations)
 
 
 def fund(geth: Rpc, address: str) -> None:
@@ -243,7 +244,9 @@ def fund(geth: Rpc, address: str) -> None:
 def test_whole_run_is_proven_released_and_verified_on_geth(
     geth: Rpc, lab: Lab, tmp_path: Path
 ) -> None:
-    """Registration, seed, heads, epoch proofs, release and verdict, with the node's own finality; a forgery fails there too."""
+    """Registration, seed, heads, epoch proofs, release and verdict, with the node's own finality; a
+    forgery fails there too.
+    """
     settings = replace(lab.settings, home=tmp_path / "home", rpc_url=geth.url)
     write_keystore(settings.home / "keystore" / "default.json", b"\x07" * 32)
     fund(geth, address_of(settings.home / "keystore" / "default.json"))
@@ -270,7 +273,7 @@ def test_contracts_and_transactions_work_on_geth(geth: Rpc, lab: Lab, tmp_path: 
     write_keystore(key, b"\x06" * 32)
     account = load_key(key, PASSWORD)
     fund(geth, account.address)
-    manager = TransactionManager(geth, account, tmp_path / "attempts", wait_s=30)
+    manager = TransactionManager(geth, account, tmp_path / "attempts", Limits(wait_s=30))
     keys = [("epoch", 256, 0, lab.keys.epoch.words), ("tree", 256, 5, lab.keys.tree.words)]
     deployment = deploy(geth, manager, keys)
     assert deploy(geth, manager, keys) == replace(
@@ -288,7 +291,7 @@ def test_contracts_and_transactions_work_on_geth(geth: Rpc, lab: Lab, tmp_path: 
     opened = session.open_run(sha256(b"opening"), bytes(32))
     while geth.block("latest").number <= opened.draw_block:
         time.sleep(0.2)
-    session.writer.registry("draw", "drawSeed", opened.run_id)
+    session.writer.send("registry", "draw", "drawSeed", opened.run_id)
     facts = Reader(geth, deployment.addresses, confirmations=1).latest().run(opened.run_id)
     assert facts is not None
     assert facts.seed != bytes(32)

@@ -1,4 +1,6 @@
-"""An RPC endpoint may answer anything: such an answer is unusable, no reason to crash, and no contradiction."""
+"""An RPC endpoint may answer anything: such an answer is unusable, no reason to crash, and no
+contradiction.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +13,19 @@ from typing import Any
 
 import pytest
 
-from provenance.chain.contracts import Addresses, Reader, Snapshot, abi_of
+from provenance.chain.artifact import abi_of
+from provenance.chain.contracts import Reader, Snapshot
 from provenance.chain.web3_adapter import Rpc, RpcError
 from provenance.errors import InputError, RejectedError, UnavailableError
+from provenance.ids import Address
 
-ADDRESSES = Addresses("0x" + "aa" * 20, "0x" + "bb" * 20)
+ADDRESSES = {"registry": Address("0x" + "aa" * 20), "ledger": Address("0x" + "bb" * 20)}
 
 
 class Endpoint:
-    """A loopback HTTP server that answers every request with the same bytes, or by a method's name."""
+    """A loopback HTTP server that answers every request with the same bytes, or by a method's
+    name.
+    """
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
@@ -68,12 +74,12 @@ def endpoint() -> Iterator[Endpoint]:
 CALLS = {
     "chain_id": lambda rpc: rpc.chain_id(),
     "block": lambda rpc: rpc.block("latest"),
-    "code": lambda rpc: rpc.code(ADDRESSES.registry),
-    "balance": lambda rpc: rpc.balance_wei(ADDRESSES.registry),
-    "nonce": lambda rpc: rpc.mined_nonce(ADDRESSES.registry),
-    "call": lambda rpc: rpc.call(ADDRESSES.registry, b""),
+    "code": lambda rpc: rpc.code(ADDRESSES["registry"]),
+    "balance": lambda rpc: rpc.balance_wei(ADDRESSES["registry"]),
+    "nonce": lambda rpc: rpc.mined_nonce(ADDRESSES["registry"]),
+    "call": lambda rpc: rpc.call(ADDRESSES["registry"], b""),
     "base fee": lambda rpc: rpc.base_fee_wei(),
-    "estimate": lambda rpc: rpc.estimate_gas(ADDRESSES.registry, None, b""),
+    "estimate": lambda rpc: rpc.estimate_gas(ADDRESSES["registry"], None, b""),
     "receipt": lambda rpc: rpc.receipt(bytes(32)),
 }
 
@@ -153,7 +159,9 @@ def test_http_errors_are_unavailable(endpoint: Endpoint, status: int) -> None:
 def test_an_endpoint_that_refuses_to_answer_a_reader_is_unavailable_and_no_contradiction(
     endpoint: Endpoint, error: dict[str, Any]
 ) -> None:
-    """A rate limit must not turn into `failed`: that word is for evidence that contradicts itself."""
+    """A rate limit must not turn into `failed`: that word is for evidence that contradicts
+    itself.
+    """
     block = {"number": "0x5", "hash": "0x" + "11" * 32, "timestamp": "0x1"}
     endpoint.answers = {
         "eth_getBlockByNumber": {"result": block},

@@ -1,4 +1,6 @@
-"""Trust files and policies are read strictly: what is not exactly understood is refused with the key that is wrong."""
+"""Trust files and policies are read strictly: what is not exactly understood is refused with the
+key that is wrong.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,8 @@ import pytest
 import yaml
 
 from provenance.errors import ConfigError
+from provenance.ids import Address
+from provenance.judgement.facts import ChainIdentity, Contract
 from provenance.judgement.policy import (
     ALWAYS_REQUIRED,
     CLAIMS,
@@ -17,20 +21,19 @@ from provenance.judgement.policy import (
     SampleBar,
     load_policy,
 )
-from provenance.judgement.trust import Contract, Key, Publisher, load_trust, parse_trust, render
+from provenance.judgement.trust import Key, Publisher, load_trust, parse_trust, render
 
 ADDRESS, HASH = "0x" + "ab" * 20, "0x" + "cd" * 32
 
 
 def good() -> dict[str, Any]:
-    contract = Contract(ADDRESS, HASH)
+    contract = Contract(Address(ADDRESS), HASH)
+    chain = ChainIdentity(31337, HASH, {"registry": contract, "ledger": contract})
     keys = (
         Key(HASH, "epoch", "dev"),
         Key("0x" + "11" * 32, "tree", "ceremony", "sha256:" + "00" * 32),
     )
-    text = render(
-        "test", 31337, HASH, contract, contract, keys, (Publisher(ADDRESS, "me", 3, 9),), 12
-    )
+    text = render("test", chain, keys, (Publisher(Address(ADDRESS), "me", 3, 9),), 12)
     return dict(yaml.safe_load(text))
 
 
@@ -48,10 +51,10 @@ def parse(value: Any) -> Any:
 def test_render_and_parse_agree() -> None:
     trust = parse(good())
     again = parse_trust(trust.to_yaml().encode())
-    assert (again.keys, again.publishers, again.registry, again.confirmations) == (
+    assert (again.keys, again.publishers, again.contracts, again.confirmations) == (
         trust.keys,
         trust.publishers,
-        trust.registry,
+        trust.contracts,
         12,
     )
     assert trust.key(HASH).klass == "dev"
@@ -60,12 +63,12 @@ def test_render_and_parse_agree() -> None:
 @pytest.mark.parametrize("name", ["audits", "models"])
 def test_contracts_of_statements_are_optional_and_read_strictly(name: str) -> None:
     value = good()
-    assert getattr(parse(value), name) is None
+    assert name not in parse(value).contracts
     value["contracts"][name] = {"address": ADDRESS, "code_hash": HASH}
     trust = parse(value)
-    assert getattr(trust, name) == Contract(ADDRESS, HASH)
+    assert trust.contracts[name] == Contract(Address(ADDRESS), HASH)
     again = parse_trust(trust.to_yaml().encode())
-    assert (again.audits, again.models) == (trust.audits, trust.models)
+    assert again.contracts == trust.contracts
     del value["contracts"][name]["code_hash"]
     with pytest.raises(ConfigError) as refused:
         parse(value)

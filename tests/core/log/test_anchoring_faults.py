@@ -9,6 +9,8 @@ import pytest
 from eth_account import Account
 
 from provenance.errors import InputError, RejectedError, UnavailableError, VerificationError
+from provenance.ids import RunId
+from provenance.layout import RunFolder
 from provenance.log.anchoring import Anchorer, AnchorThread, Committed, SignedHead, read_heads
 from provenance.log.journal import Journal
 from provenance.log.record import Record
@@ -18,13 +20,16 @@ from provenance.signing import Domain, sign_head, verify_head
 from tests.support import plain
 from tests.support.journals import HEADER
 
-RUN = b"\x11" * 32
+RUN = RunId(b"\x11" * 32)
 KEY = Account.from_key(b"\x01" * 32)
 DOMAIN = Domain(31337, "0x" + "ab" * 20)
 
 
 class StrictCommitter:
-    """The registry's `commit` in memory: compare-and-swap, growing size, consistent root. It can lose calls and answers."""
+    """The registry's `commit` in memory: compare-and-swap, growing size, consistent root.
+
+    It can lose calls and answers.
+    """
 
     def __init__(self) -> None:
         self.state = Committed(0, 0, b"")
@@ -38,7 +43,11 @@ class StrictCommitter:
             raise UnavailableError("chain does not answer")
         return self.state
 
-    def commit(self, run_id: bytes, seq: int, head: Head, proof: list[bytes]) -> None:
+    def sign_head(self, head: Head) -> bytes:
+        return sign_head(KEY, head, DOMAIN)
+
+    def commit(self, seq: int, head: Head, proof: list[bytes]) -> None:
+        assert head.run_id == RUN
         if self.down:
             raise UnavailableError("chain does not answer")
         if seq != self.state.seq + 1 or head.size <= self.state.size:
@@ -63,20 +72,12 @@ class Bench:
     """A journal, an anchorer over it and the committer behind."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.committer = folder, StrictCommitter()
-        self.journal = Journal.create(folder / "journal", HEADER)
+        self.folder, self.committer = RunFolder(folder), StrictCommitter()
+        self.journal = Journal.create(self.folder.journal, HEADER)
         self.anchorer = self.make()
 
     def make(self) -> Anchorer:
-        return Anchorer(
-            RUN,
-            self.folder / "journal",
-            self.folder / "heads.jsonl",
-            self.folder / ".nodes",
-            self.committer,
-            lambda head: sign_head(KEY, head, DOMAIN),
-            lambda: self.journal.durable,
-        )
+        return Anchorer(RUN, self.folder, self.committer, lambda: self.journal.durable)
 
     def write(self, count: int) -> None:
         for _ in range(count):
@@ -84,7 +85,7 @@ class Bench:
         self.journal.barrier()
 
     def heads(self) -> list[SignedHead]:
-        return read_heads(self.folder / "heads.jsonl")
+        return read_heads(self.folder.heads)
 
     def close(self) -> None:
         self.anchorer.close()
@@ -150,15 +151,8 @@ def test_only_durable_frames_are_committed(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.write(3)
     durable = 2
-    anchorer = Anchorer(
-        RUN,
-        tmp_path / "journal",
-        tmp_path / "heads",
-        tmp_path / ".other",
-        bench.committer,
-        lambda head: sign_head(KEY, head, DOMAIN),
-        lambda: durable,
-    )
+    bench.anchorer.close()
+    anchorer = Anchorer(RUN, bench.folder, bench.committer, lambda: durable)
     assert anchorer.anchor().size == 2
     durable = 3
     assert anchorer.anchor().size == 3
@@ -186,8 +180,8 @@ def test_a_journal_replaced_after_anchoring_is_refused(bench: Bench) -> None:
     bench.anchorer.anchor()
     bench.anchorer.close()
     bench.journal.close()
-    (bench.folder / "journal").unlink()
-    bench.journal = Journal.create(bench.folder / "journal", HEADER)
+    bench.folder.journal.unlink()
+    bench.journal = Journal.create(bench.folder.journal, HEADER)
     bench.journal.append(record(99).to_bytes())
     bench.write(4)
     bench.anchorer = bench.make()
@@ -208,7 +202,7 @@ def test_every_committed_head_was_signed_and_stored_before(bench: Bench) -> None
 def test_a_torn_line_of_heads_is_overwritten(bench: Bench) -> None:
     bench.write(1)
     bench.anchorer.anchor()
-    heads = bench.folder / "heads.jsonl"
+    heads = bench.folder.heads
     heads.write_bytes(heads.read_bytes() + b'{"run_id": "0x11')
     assert len(bench.heads()) == 1
     bench.write(1)

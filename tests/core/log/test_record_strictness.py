@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -11,9 +12,13 @@ from hypothesis import strategies as st
 
 from provenance.encoding import canonical_json
 from provenance.errors import InputError
-from provenance.log.record import SCHEMAS, Record
+from provenance.log import record as record_module
+from provenance.log.forms import fields_of
+from provenance.log.record import Record
+from provenance.log.records import BODIES, Batch, Resume, Seed
 from tests.support import plain
 
+SCHEMAS = {body.TYPE: {field.name: str(field) for field in fields_of(body)} for body in BODIES}
 WRONG: dict[str, list[Any]] = {
     "int": [-1, True, "1", None, 2**53, [], 1.0],
     "bool": [0, "true", None],
@@ -89,6 +94,59 @@ def test_every_type_round_trips(kind: str) -> None:
         **{("from_" if k == "from" else k): v for k, v in plain.RECORDS[kind].items()},
     )
     assert Record.parse(record.to_bytes()) == record
+    body = next(body for body in BODIES if kind == body.TYPE)
+    assert Record.of(record.body(body), record.time) == record
+
+
+def test_a_body_has_the_types_of_its_fields() -> None:
+    batch = Record.make("batch", plain.TIME, **plain.RECORDS["batch"]).body(Batch)
+    assert str(batch.leaves[0]) == plain.RECORDS["batch"]["leaves"][0]
+    assert str(batch.tensors) == plain.RECORDS["batch"]["tensors"]
+    assert Record.of(Resume(from_=3, abandons=(4, 5), step=1)).fields["from"] == 3
+
+
+def test_a_body_of_another_type_is_refused() -> None:
+    with pytest.raises(InputError, match="another type") as caught:
+        Record.parse(GOOD).body(Batch)
+    assert (caught.value.expected, caught.value.actual) == ("batch 1", "tombstone 1")
+
+
+def test_a_value_outside_its_form_is_not_written() -> None:
+    with pytest.raises(InputError, match="wrong form"):
+        Record.of(Resume(from_=-1, abandons=(), step=0))
+
+
+@dataclass(frozen=True)
+class LaterSeed:
+    """A second version of one type, as a later release may add it."""
+
+    TYPE: ClassVar[str] = "seed"
+    VERSION: ClassVar[int] = 2
+
+    beacon: str
+
+
+def test_one_type_changes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    seed = Record.make("seed", plain.TIME, **plain.RECORDS["seed"])
+    later = seed.to_bytes().replace(b'"v":1', b'"v":2')
+    with pytest.raises(InputError, match="another version") as caught:
+        Record.parse(later)
+    assert (caught.value.where, caught.value.expected) == ("seed", "1")
+    monkeypatch.setitem(record_module._FIELDS["seed"], 2, fields_of(LaterSeed))
+    new = Record.of(LaterSeed("drand"), plain.TIME)
+    assert new.to_json()["v"] == 2
+    assert Record.parse(new.to_bytes()).body(LaterSeed) == LaterSeed("drand")
+    assert Record.parse(seed.to_bytes()) == seed  # the version before keeps its bytes
+    assert Record.make("seed", plain.TIME, beacon="drand") == new
+    for wrong in (
+        later,
+        new.to_bytes().replace(b'"v":2', b'"v":1'),
+        GOOD.replace(b'"v":1', b'"v":2'),
+    ):
+        with pytest.raises(InputError):
+            Record.parse(wrong)
+    with pytest.raises(InputError, match="another type"):
+        new.body(Seed)
 
 
 GOOD = plain.canonical(

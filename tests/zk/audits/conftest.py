@@ -1,4 +1,6 @@
-"""A committed dataset with real Poseidon leaves, a home with its keys, and a command line that uses both."""
+"""A committed dataset with real Poseidon leaves, a home with its keys, and a command line that uses
+both.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Audits of a dataset: real proofs of `sorted`, `member` and `absent`, held against the obvious decision procedure."""
+"""Audits of a dataset: real proofs of `sorted`, `member` and `absent`, held against the obvious
+decision procedure.
+"""
 
 from __future__ import annotations
 
@@ -138,7 +140,7 @@ def test_a_proof_of_one_kind_is_none_of_another(
         )
 
 
-# --- the prover proves what holds, and nothing else ------------------------------------------------------------------
+# the prover proves what holds, and nothing else
 
 
 @FEW
@@ -233,7 +235,9 @@ def test_absent_is_proved_exactly_where_it_holds(
 def test_sorted_is_proved_exactly_where_it_holds(
     prover: ZkProver, audit_keys: dict[str, KeyFolder], count: int, k: int, victim: int, back: int
 ) -> None:
-    """Record `victim` moves back: by 1000 it has the first half of the one before it (and a larger second half)."""
+    """Record `victim` moves back: by 1000 it has the first half of the one before it (and a larger
+    second half).
+    """
     data = Dataset(count)
     i = min(victim, count - 1)
     data.records[i] = replace(data.records[i], hi=data.records[i].hi - back, lo=8)
@@ -259,7 +263,7 @@ def test_sorted_is_proved_exactly_where_it_holds(
     assert prover.verify(audit_keys["sorted"].words_file, [proof], 0)[0].ok
 
 
-# --- the decision procedure refuses what must not hold ---------------------------------------------------------------
+# the decision procedure refuses what must not hold
 
 
 @pytest.mark.parametrize(
@@ -354,7 +358,7 @@ def test_another_public_input_of_member_and_absent(dataset: Dataset) -> None:
     )
 
 
-# --- secrets ---------------------------------------------------------------------------------------------------------
+# secrets
 
 
 def test_positions_neighbours_and_salts_reach_the_child_in_private_ways_only(
@@ -375,8 +379,10 @@ def test_positions_neighbours_and_salts_reach_the_child_in_private_ways_only(
     binary.write_text(
         f"#!{sys.executable}\nimport json, os, stat, sys\nrequest = json.load(sys.stdin)\n"
         f"mode = lambda name: oct(stat.S_IMODE(os.stat(request[name]).st_mode))\n"
-        f"seen = [request, sys.argv[1:], mode('neighbours'), open(request['neighbours'], 'rb').read().hex()]\n"
-        f"json.dump(seen, open({str(report)!r}, 'w'))\nopen(request['out'], 'w').write({json.dumps(proof)!r})\n"
+        "seen = [request, sys.argv[1:], mode('neighbours'), open(request['neighbours'], "
+        "'rb').read().hex()]\n"
+        f"json.dump(seen, open({str(report)!r}, 'w'))\nopen(request['out'], "
+        f"'w').write({json.dumps(proof)!r})\n"
         "print('{}')\n"
     )
     binary.chmod(0o755)

@@ -1,4 +1,6 @@
-"""Real proofs from end to end: the owner's commands make them, a third party who holds neither data nor salts checks them."""
+"""Real proofs from end to end: the owner's commands make them, a third party who holds neither data
+nor salts checks them.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from provenance.dataset.writer import ManifestFacts
 from provenance.digest import Digest, sha256
 from provenance.encoding import dataset_record_digest
 from provenance.errors import InputError, RejectedError
-from provenance.judgement.trust import Contract, Key, render
+from provenance.ids import Address
+from provenance.judgement.facts import ChainIdentity, Contract
+from provenance.judgement.trust import Key, render
 from provenance_zk.audits.proving import prove_sorted_set
 from provenance_zk.audits.sorted_proofs import FOLDER, chunk_file, is_complete
 from provenance_zk.audits.statement_file import Statement
@@ -43,11 +47,10 @@ def audit_keys() -> dict[str, KeyFolder]:
 
 @pytest.fixture
 def trust(audit_keys: dict[str, KeyFolder], tmp_path: Path) -> Path:
-    contract = Contract("0x" + "11" * 20, "0x" + "22" * 32)
+    contract = Contract(Address("0x" + "11" * 20), "0x" + "22" * 32)
+    chain = ChainIdentity(31337, "0x" + "33" * 32, {"registry": contract, "ledger": contract})
     keys = tuple(Key(f"0x{key.vk_id.hex()}", kind, "dev") for kind, key in audit_keys.items())
-    (tmp_path / "trust.yaml").write_text(
-        render("local", 31337, "0x" + "33" * 32, contract, contract, keys, ())
-    )
+    (tmp_path / "trust.yaml").write_text(render("local", chain, keys, ()))
     return tmp_path / "trust.yaml"
 
 
@@ -157,7 +160,9 @@ def altered(path: Path, **changes: Any) -> Path:
 
 
 def test_forged_statement_files_fail(proven: Path, call: Call, tmp_path: Path) -> None:
-    """A true proof dressed as another statement: another digest, root, count, or the other kind's claim."""
+    """A true proof dressed as another statement: another digest, root, count, or the other kind's
+    claim.
+    """
     path = tmp_path / "absent.json"
     ask(call, proven, sha256(b"nobody"), path)
     dataset = root_of(proven).to_json()
@@ -182,7 +187,9 @@ def test_forged_statement_files_fail(proven: Path, call: Call, tmp_path: Path) -
 def test_proofs_of_another_dataset_fail(
     proven: Path, commit: Commit, call: Call, tmp_path: Path
 ) -> None:
-    """A second dataset lacks the record: its absence proof and its chunks do not count for the first."""
+    """A second dataset lacks the record: its absence proof and its chunks do not count for the
+    first.
+    """
     other = commit(TEXTS[1:], "other")
     assert call("dataset", "prove", other, "--slots", 16).code == 0
     asked = dataset_record_digest(TEXTS[0].encode())
@@ -207,7 +214,7 @@ def test_a_proof_under_an_unpinned_key_fails(
     assert check(call, proven, tmp_path / "member.json").code == 1
 
 
-# --- resuming ----------------------------------------------------------------------------------------------------------
+# resuming
 
 
 def test_valid_chunks_are_kept_and_others_made_anew(proven: Path, call: Call) -> None:
@@ -271,7 +278,7 @@ def test_proofs_may_go_elsewhere(proven: Path, call: Call, tmp_path: Path) -> No
     assert is_complete(tmp_path / "there", root_of(proven))
 
 
-# --- erasure -----------------------------------------------------------------------------------------------------------
+# erasure
 
 
 def erase(call: Call, folder: Path, index: int) -> Outcome:
@@ -311,7 +318,7 @@ def test_after_an_erasure_older_proofs_stay_and_the_gap_is_undetermined(
     assert check(call, following, tmp_path / "next.json", "--sorted", following).code == 0
 
 
-# --- blocklists --------------------------------------------------------------------------------------------------------
+# blocklists
 
 
 def test_a_blocklist_is_proven_absent_in_one_command(

@@ -1,4 +1,6 @@
-"""The independent verifier against keys whose secrets are known: attacks that only such a key allows to build exactly."""
+"""The independent verifier against keys whose secrets are known: attacks that only such a key
+allows to build exactly.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ def test_the_sum_of_commitments_alone_binds_nothing(toy: Any, points: Points) ->
 
 
 def test_forgery_with_an_unchecked_d(toy: Any, points: Points) -> None:
-    """A = alpha, B = beta, C = 0, D = -(K0 + sum pub_i K_i): no witness, no secret, and the main equation holds."""
+    """A = alpha, B = beta, C = 0, D = -(K0 + sum pub_i K_i): no witness, no secret, and the main
+    equation holds.
+    """
     g1, g2 = points
     x = toy.ic[0] + sum(p * i for p, i in zip(PUBLIC, toy.ic[1:], strict=True))
     forged = ProofFile(
@@ -86,7 +90,7 @@ def test_proof_bytes_are_no_id(toy: Any) -> None:
     assert verify_proof(toy.words, twin, LINK_MASK)
 
 
-# --- malformed proofs: refused before any pairing --------------------------------------------------------------------
+# malformed proofs: refused before any pairing
 
 
 def off_subgroup() -> tuple[int, int, int, int]:
@@ -143,7 +147,7 @@ def test_a_mask_for_commitments_that_do_not_exist_is_refused(toy: Any, mask: int
         verify_proof(toy.words, toy.prove(PUBLIC, (D, U, P)), mask)
 
 
-# --- keys that nobody may trust --------------------------------------------------------------------------------------
+# keys that nobody may trust
 
 
 def test_an_honest_key_is_read(toy: Any) -> None:

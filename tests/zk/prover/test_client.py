@@ -1,4 +1,6 @@
-"""The prover's client: what the real program makes is what was asked for, and a bad child harms nothing."""
+"""The prover's client: what the real program makes is what was asked for, and a bad child harms
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -107,7 +109,9 @@ def check_products(
     epochs: Any,
     trees: Any,
 ) -> None:
-    """The proofs' public products, those of the prover's `products` and those of plain integers are the same."""
+    """The proofs' public products, those of the prover's `products` and those of plain integers are
+    the same.
+    """
     values, fed = statements.leaves_to_ints(leaves), [int(i) for i in order]
     pi, root = statements.inverse(fed), prover.leaf_root(leaves, 5)
     products = prover.products(
@@ -202,7 +206,7 @@ def test_requests_that_make_no_sense_are_refused(
         prover.leaf_root(b"\xff" * 32, 5)
 
 
-# --- keys ------------------------------------------------------------------------------------------------------------
+# keys
 
 
 def test_keys_are_made_once(prover: ZkProver, key_cache: Path, epoch_key: KeyFolder) -> None:
@@ -257,13 +261,14 @@ def test_the_smallest_key_that_fits(count: int, slots: int) -> None:
     assert epoch_slots_for(count) == slots
 
 
-# --- the child -------------------------------------------------------------------------------------------------------
+# the child
 
 
 def fake(tmp_path: Path, body: str) -> Path:
     path = tmp_path / "fake-prover"
     path.write_text(
-        f"#!{sys.executable}\nimport json, os, sys, time\nrequest = json.load(sys.stdin)\n{textwrap.dedent(body)}"
+        f"#!{sys.executable}\nimport json, os, sys, time\nrequest = "
+        f"json.load(sys.stdin)\n{textwrap.dedent(body)}"
     )
     path.chmod(0o755)
     return path
@@ -278,7 +283,8 @@ def fake(tmp_path: Path, body: str) -> Path:
         ("sys.stderr.write('panic: oh no'); sys.exit(2)", UnavailableError, "panic: oh no"),
         ("os.kill(os.getpid(), 9)", UnavailableError, "killed"),
         (
-            "print(json.dumps({'error': {'code': 'bad_file', 'what': 'w', 'expected': '1', 'actual': '2'}})); sys.exit(2)",
+            "print(json.dumps({'error': {'code': 'bad_file', 'what': 'w', 'expected': '1', "
+            "'actual': '2'}})); sys.exit(2)",
             InputError,
             "expected 1, actual 2",
         ),
@@ -367,23 +373,34 @@ def test_ctrl_c_kills_the_child(tmp_path: Path) -> None:
         f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
         f"open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(60)",
     )
+    # A shell starts jobs in the background with SIGINT ignored, and children inherit that.
     script = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "from provenance_zk.prover.client import ZkProver; from pathlib import Path; "
         f"ZkProver(Path({str(binary)!r})).inspect(Path('/'))"
     )
     parent = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 30
-    while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    parent.send_signal(signal.SIGINT)
-    parent.wait(30)
-    assert not is_running(int(pid_file.read_text()))
+    child: int | None = None
+    try:
+        deadline = time.monotonic() + 30
+        while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        child = int(pid_file.read_text())
+        parent.send_signal(signal.SIGINT)
+        parent.wait(30)
+        assert not is_running(child)
+    finally:
+        parent.kill()
+        parent.wait()
+        if child is not None and is_running(child):
+            os.kill(child, signal.SIGKILL)
 
 
 def test_secrets_reach_the_child_in_private_files_that_go_away(tmp_path: Path) -> None:
     report = tmp_path / "report"
     body = f"""
-        files = {{name: (oct(os.stat(path).st_mode)[-3:], oct(os.stat(os.path.dirname(path)).st_mode)[-3:], path)
+        mode = lambda path: oct(os.stat(path).st_mode)[-3:]
+        files = {{name: (mode(path), mode(os.path.dirname(path)), path)
                  for name, path in request.items() if name in ("digests", "salts")}}
         json.dump([files, sys.argv, request], open({str(report)!r}, "w"))
         open(request["leaves_out"], "wb").write(bytes(32))

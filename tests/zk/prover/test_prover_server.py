@@ -1,4 +1,6 @@
-"""A server of one's own: it ends with its parent and at a signal, refuses what cannot fit, and is told apart from others."""
+"""A server of one's own: it ends with its parent and at a signal, refuses what cannot fit, and is
+told apart from others.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Committing: leaves hide records, order does not matter, duplicates and malformed rows are named, nothing half-written."""
+"""Committing: leaves hide records, order does not matter, duplicates and malformed rows are named,
+nothing half-written.
+"""
 
 from __future__ import annotations
 
@@ -143,11 +145,13 @@ def test_the_root_depends_on_every_record_and_salt(tmp_path: Path) -> None:
     assert len(roots) == 5
 
 
-# --- what leaves say -------------------------------------------------------------------------------------------------
+# what leaves say
 
 
 def test_a_dictionary_attack_on_the_leaves_fails_without_the_salts(tmp_path: Path) -> None:
-    """An attacker who knows every possible record (a vote) and holds all public files cannot tell which are there."""
+    """An attacker who knows every possible record (a vote) and holds all public files cannot tell
+    which are there.
+    """
     dictionary = [f"I vote {word}" for word in ("yes", "no", "maybe", "never", "always")]
     commit(texts(*dictionary[:3]), tmp_path / "d")
     with CommittedDataset.open(tmp_path / "d", KEY) as dataset:
@@ -186,7 +190,7 @@ def test_a_salt_of_another_length_is_refused(size: int) -> None:
         leaf(Digest(bytes(32)), bytes(size))
 
 
-# --- duplicates ------------------------------------------------------------------------------------------------------
+# duplicates
 
 
 def test_exact_duplicates_are_refused_with_a_list(tmp_path: Path) -> None:
@@ -241,7 +245,7 @@ def test_equal_first_halves_are_refused(tmp_path: Path, monkeypatch: pytest.Monk
     assert commit(texts("a"), tmp_path / "d").count == 1
 
 
-# --- malformed rows and folders --------------------------------------------------------------------------------------
+# malformed rows and folders
 
 
 @pytest.mark.parametrize(

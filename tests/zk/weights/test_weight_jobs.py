@@ -1,4 +1,6 @@
-"""Proofs about weights as jobs of the pool: once each, whatever dies, several of one tensor in one request."""
+"""Proofs about weights as jobs of the pool: once each, whatever dies, several of one tensor in one
+request.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.chain import cache_folder
 
 from provenance.artifacts.tensors import Tensor
 from provenance.digest import sha256
 from provenance.errors import ConfigError, InputError, RejectedError
 from provenance.layout import RunFolder
 from provenance_trainer.formats.gguf import BLOCK_BYTES, quantize_q8_0
-from provenance_trainer.formats.int8 import Int8File, export_int8
+from provenance_trainer.formats.int8 import export_int8
+from provenance_trainer.formats.int8_blocks import Int8File
 from provenance_trainer.model.weights import SafetensorsWriter
 from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import KeyFolder, ensure_keys
@@ -26,6 +28,7 @@ from provenance_zk.weights.proving import make_proofs, prove_stage
 from provenance_zk.weights.stages import Model, QuantizeStage
 from provenance_zk.workers.jobs import Job, JobQueue
 from provenance_zk.workers.pool import LocalExecutor, ProofPool, split
+from tests.support.chain import cache_folder
 
 SHAPE, SLOTS = (9, 64), 6  # 18 blocks in three pages
 

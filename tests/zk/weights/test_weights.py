@@ -1,4 +1,6 @@
-"""Commitments to weights against a slow second tree, and proofs of quantizations that gguf-py made."""
+"""Commitments to weights against a slow second tree, and proofs of quantizations that gguf-py
+made.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Where a command's proofs are made: its own server, a running one, a process per request, or a refusal."""
+"""Where a command's proofs are made: its own server, a running one, a process per request, or a
+refusal.
+"""
 
 from __future__ import annotations
 

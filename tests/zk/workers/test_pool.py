@@ -1,4 +1,6 @@
-"""The pool of provers: every statement once, whatever dies, and nothing from a worker whose lease is over."""
+"""The pool of provers: every statement once, whatever dies, and nothing from a worker whose lease
+is over.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +86,7 @@ class Fake:
         self.interrupted.set()
 
 
-# --- the real prover -------------------------------------------------------------------------------------------------
+# the real prover
 
 
 def test_each_statement_is_proved_once_and_the_key_read_once(
@@ -197,7 +199,7 @@ def test_nothing_private_is_written_to_the_queue(
     assert (tmp_path / "proofs.sqlite").stat().st_mode & 0o777 == 0o600
 
 
-# --- leases ----------------------------------------------------------------------------------------------------------
+# leases
 
 
 class Clock:
@@ -344,7 +346,7 @@ def test_the_table_refuses_states_that_make_no_sense(tmp_path: Path, job: Job) -
     database.close()
 
 
-# --- the pool --------------------------------------------------------------------------------------------------------
+# the pool
 
 
 def test_statements_have_different_ids(key: KeyFolder) -> None:

@@ -1,4 +1,6 @@
-"""The same jobs on a Ray of this machine: the same public inputs, proofs that verify, and nothing lost with a worker."""
+"""The same jobs on a Ray of this machine: the same public inputs, proofs that verify, and nothing
+lost with a worker.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,6 @@ from typing import Any
 import numpy as np
 import pytest
 import ray
-from support.chain import cache_folder
 
 from provenance.digest import sha256
 from provenance.errors import InputError, NotFound, RejectedError, UnavailableError
@@ -31,6 +32,7 @@ from provenance_zk.workers.jobs import Job, JobQueue
 from provenance_zk.workers.names import RAY_HERE
 from provenance_zk.workers.pool import LocalExecutor, ProofPool
 from provenance_zk.workers.ray_executor import RayExecutor
+from tests.support.chain import cache_folder
 from tests.support.places import REPO
 
 pytestmark = pytest.mark.filterwarnings(
@@ -87,7 +89,9 @@ def test_ray_proves_what_this_machine_proves(
 
 
 def is_dead(pid: int) -> bool:
-    """Whether all threads of a process ended, and with the last of them its socket closed; somebody may still have to wait for it."""
+    """Whether all threads of a process ended, and with the last of them its socket closed; somebody
+    may still have to wait for it.
+    """
     process = Path(f"/proc/{pid}")
     try:
         threads = [thread.name for thread in (process / "task").iterdir()]

@@ -1,9 +1,14 @@
-"""The contract of dataset audits as proving sees it; `provenance.chain.session.Session` is the real one."""
+"""The contract of dataset audits as proving sees it;
+
+`provenance.chain.session.Session` is the real one.
+"""
 
 from __future__ import annotations
 
 from typing import Any, Protocol
 
+from provenance.chain.calls import SortedProof
+from provenance.ids import DatasetId, KeyId
 from provenance.judgement.facts import ChainSnapshot
 
 
@@ -13,10 +18,12 @@ class AuditLedger(Protocol):
     `proof` is what `provenance_zk.training.ledger.calldata` makes of a proof file.
     """
 
-    def prove_sorted(
-        self, dataset_id: bytes, vk_id: bytes, k: int, first: int, following: int, proof: Any
+    def prove_sorted(self, dataset_id: DatasetId, vk_id: KeyId, chunk: SortedProof) -> Any: ...
+    def prove_member(
+        self, dataset_id: DatasetId, vk_id: KeyId, digest: bytes, proof: Any
     ) -> Any: ...
-    def prove_member(self, dataset_id: bytes, vk_id: bytes, digest: bytes, proof: Any) -> Any: ...
-    def prove_absent(self, dataset_id: bytes, vk_id: bytes, digest: bytes, proof: Any) -> Any: ...
+    def prove_absent(
+        self, dataset_id: DatasetId, vk_id: KeyId, digest: bytes, proof: Any
+    ) -> Any: ...
     def latest(self) -> ChainSnapshot: ...
     def final(self, receipt: Any) -> None: ...

@@ -1,7 +1,9 @@
-"""The statements `sorted`, `member` and `absent`, decided from everything they hide: slow, obvious, and without any circuit.
+"""The statements `sorted`, `member` and `absent`, decided from everything they hide: slow, obvious,
+and without any circuit.
 
-Given a dataset's leaves, the records that open them and the public inputs, each function says whether the statement holds. A
-proof shows the same to somebody who has only the public inputs; these functions are what the prover is tested against.
+Given a dataset's leaves, the records that open them and the public inputs, each function says
+whether the statement holds. A proof shows the same to somebody who has only the public inputs;
+these functions are what the prover is tested against.
 
 Source: docs/formats/statements.md, "sorted", "member and absent".
 """
@@ -51,7 +53,8 @@ def sorted_holds(
     records: Sequence[Record],
     follower: Record | None,
 ) -> bool:
-    """Whether chunk k of these leaves is opened by the records, in order, and continued as `more` and `next` say.
+    """Whether chunk k of these leaves is opened by the records, in order, and continued as `more`
+    and `next` say.
 
     Args:
         leaves: all of the tree's.
@@ -111,7 +114,9 @@ def absent_holds(
     below: Record | None,
     above: Record | None,
 ) -> bool:
-    """Whether hi lies between those of the leaves beside the position; at either end of the dataset there is only one."""
+    """Whether hi lies between those of the leaves beside the position; at either end of the dataset
+    there is only one.
+    """
     if tree_root(leaves, depth) != root or not 0 <= position <= count <= len(leaves) or count < 1:
         return False
     if (below is None) != (position == 0) or (above is None) != (position == count):

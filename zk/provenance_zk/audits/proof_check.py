@@ -1,14 +1,17 @@
-"""Judging a proof or statement file as a third party: one who sees neither data nor weights, and trusts neither file nor folder.
+"""Judging a proof or statement file as a third party: one who sees neither data nor weights, and
+trusts neither file nor folder.
 
     1 key.pinned        the trust file names the key
     2 proof.valid       the Groth16 equation holds under that key
     3 statement.inputs  the proof's public inputs are what the file says
-    4 dataset.named     the dataset is one that the caller, or the chain, names: root, depth and count
-    5 dataset.sorted    `absent` only: a complete, chained set of `sorted` proofs of that dataset
-    6 not.revoked       a registration named on chain: neither its owner nor a trusted publisher revoked it
-    7 shown.on_chain    `member` and `absent` of such a registration: the pinned contract of audits accepted the same; never required
+    4 dataset.named     the dataset is one that the caller, or the chain, names: root, depth and
+    count 5 dataset.sorted    `absent` only: a complete, chained set of `sorted` proofs of that
+    dataset 6 not.revoked       a registration named on chain: neither its owner nor a trusted
+    publisher revoked it 7 shown.on_chain    `member` and `absent` of such a registration: the
+    pinned contract of audits accepted the same; never required
 
-Without 4 nothing is shown: count is a public input like any other, and whoever understates it hides the records behind it.
+Without 4 nothing is shown: count is a public input like any other, and whoever understates it hides
+the records behind it.
 """
 
 from __future__ import annotations
@@ -55,7 +58,9 @@ LIMITS = (
 
 @dataclass(frozen=True)
 class NamedDataset:
-    """The dataset that the verifier asks about, who named it, and the chain where it is registered if that is what named it."""
+    """The dataset that the verifier asks about, who named it, and the chain where it is registered
+    if that is what named it.
+    """
 
     root: DatasetRoot
     by: str
@@ -64,7 +69,10 @@ class NamedDataset:
 
 @dataclass(frozen=True)
 class KeyFolders:
-    """Where the bytes of verifying keys are looked for. They are pinned by id, so any place will do."""
+    """Where the bytes of verifying keys are looked for.
+
+    They are pinned by id, so any place will do.
+    """
 
     folders: tuple[Path, ...]
     cache: Path
@@ -88,7 +96,9 @@ class SortedSet:
 
 
 class SortedSource:
-    """Answers whether a dataset's `sorted` set is complete; raises NotFound where it cannot tell, VerificationError where it is not."""
+    """Answers whether a dataset's `sorted` set is complete; raises NotFound where it cannot tell,
+    VerificationError where it is not.
+    """
 
     def require(self, dataset: DatasetRoot) -> SortedSet:
         raise NotFound(
@@ -131,7 +141,10 @@ class _Judgement:
         return holds is True
 
     def guarded(self, id_: str, check: Callable[[], str], text: str) -> bool:
-        """Run a check: NotFound leaves the claim open, any other error of evidence makes it fail."""
+        """Run a check:
+
+        NotFound leaves the claim open, any other error of evidence makes it fail.
+        """
         try:
             return self.add(id_, check(), True)
         except NotFound as error:
@@ -186,7 +199,10 @@ class ProofJudge:
                     "statement.inputs",
                     "the public inputs are those of a statement about a dataset",
                     None,
-                    needs=f"a {FORMAT} file; provenance verify checks proofs of epochs and weights with their run",
+                    needs=(
+                        f"a {FORMAT} file; provenance verify checks proofs of epochs and "
+                        "weights with their run"
+                    ),
                 )
             elif judgement.guarded(
                 "statement.inputs", lambda: _inputs(statement, key), ""
@@ -220,10 +236,12 @@ class ProofJudge:
         return found[0]
 
     def chunk_slots(self, statements: Sequence[Statement]) -> int:
-        """Leaves per chunk of these `sorted` statements, after each was verified under one pinned key.
+        """Leaves per chunk of these `sorted` statements, after each was verified under one pinned
+        key.
 
         Raises:
-            VerificationError: several keys, one that is not pinned, or a statement that does not hold.
+            VerificationError: several keys, one that is not pinned, or a statement that does not
+                hold.
             NotFound: the key's bytes are not at hand.
         """
         judgement, first = _Judgement(), statements[0].proof
@@ -305,7 +323,10 @@ class ProofJudge:
         )
         if statement.digest is None:
             return
-        text = f"the contract of audits {witness.audits or '(none is pinned)'} shows the same at block {witness.block}"
+        text = (
+            f"the contract of audits {witness.audits or '(none is pinned)'} shows the same "
+            f"at block {witness.block}"
+        )
         shown, needs = (
             witness.shows(statement.kind, statement.digest),
             f"provenance proof submit FILE --dataset-id {name}",
@@ -368,7 +389,8 @@ class ProofJudge:
 
 
 def parse_file(value: Any, path: Path) -> tuple[Statement | None, ProofFile]:
-    """The proof in a proof or statement file (attacker-controlled), and the statement if there is one.
+    """The proof in a proof or statement file (attacker-controlled), and the statement if there is
+    one.
 
     Raises:
         InputError: neither of the two.
@@ -398,8 +420,8 @@ def _inputs(statement: Statement, key: Key) -> str:
 def require_valid(engine: Engine, words: bytes, proofs: Sequence[ProofFile]) -> None:
     """Whether the equation of each proof holds, for proofs of one key.
 
-    No registration is at hand that checked D, so of kind `epoch` (one proof) every commitment's knowledge is asked; a link, which its U at
-    infinity tells, shows D's.
+    No registration is at hand that checked D, so of kind `epoch` (one proof) every commitment's
+    knowledge is asked; a link, which its U at infinity tells, shows D's.
 
     Raises:
         VerificationError: one does not; `where` has its number.

@@ -1,7 +1,8 @@
-"""Making statements about a committed dataset: its `sorted` set, and `member` or `absent` for one digest.
+"""Making statements about a committed dataset: its `sorted` set, and `member` or `absent` for one
+digest.
 
-Only the owner can: it takes the digests and salts of the leaves that a proof opens. A chunk that is on disk and valid is kept, so a run
-that was cut off goes on where it stopped.
+Only the owner can: it takes the digests and salts of the leaves that a proof opens. A chunk that is
+on disk and valid is kept, so a run that was cut off goes on where it stopped.
 
 Source: docs/formats/statements.md ("sorted", "member and absent").
 """
@@ -12,9 +13,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from provenance.chain.calls import SortedProof
 from provenance.dataset.committed import CommittedDataset, Place
 from provenance.digest import Digest
 from provenance.errors import ProvenanceError, RejectedError
+from provenance.ids import DatasetId
 from provenance_zk.audits.ledger import AuditLedger
 from provenance_zk.audits.sorted_proofs import chunk_file, publish
 from provenance_zk.audits.statement_file import Statement, require_complete
@@ -30,7 +33,8 @@ GROUP_CHUNKS = 16  # proved by one call of the prover, which builds the tree ane
 def prove_sorted_set(
     dataset: CommittedDataset, folder: Path, key: KeyFolder, prover: ZkProver, progress: Progress
 ) -> list[Statement]:
-    """All `sorted` statements of a dataset, written to `folder`; those there already and valid are kept.
+    """All `sorted` statements of a dataset, written to `folder`; those there already and valid are
+    kept.
 
     Raises:
         RejectedError: a record was erased, so its chunk can no longer be opened.
@@ -46,7 +50,8 @@ def prove_sorted_set(
     begin = time.monotonic()
     for done, group in _groups(missing):
         progress(
-            f"chunk {done + 1} of {len(missing)}, {len(kept)} kept{_estimate(begin, done, len(missing))}"
+            f"chunk {done + 1} of {len(missing)}, {len(kept)} "
+            f"kept{_estimate(begin, done, len(missing))}"
         )
         for k, proof in zip(
             group,
@@ -123,9 +128,10 @@ def _expected(path: Path, dataset: CommittedDataset, key: KeyFolder, k: int) -> 
 
 
 def submit_sorted_set(
-    statements: Sequence[Statement], dataset_id: bytes, ledger: AuditLedger, progress: Progress
+    statements: Sequence[Statement], dataset_id: DatasetId, ledger: AuditLedger, progress: Progress
 ) -> None:
-    """Have the contract check each chunk and wait until all is final; what it knows already is not sent again.
+    """Have the contract check each chunk and wait until all is final; what it knows already is not
+    sent again.
 
     Raises:
         RejectedError: the contract refuses a proof, or does not call the set complete afterwards.
@@ -138,14 +144,10 @@ def submit_sorted_set(
     for k, statement in enumerate(statements):
         progress(f"submitting chunk {k + 1} of {len(statements)}")
         proof = statement.proof
-        receipt = ledger.prove_sorted(
-            dataset_id,
-            vk_id,
-            k,
-            proof.public_value("first"),
-            proof.public_value("next"),
-            calldata(proof),
+        chunk = SortedProof(
+            k, proof.public_value("first"), proof.public_value("next"), calldata(proof)
         )
+        receipt = ledger.prove_sorted(dataset_id, vk_id, chunk)
     ledger.final(receipt)
     if not ledger.latest().sorted_complete(dataset_id, vk_id):
         raise RejectedError(

@@ -1,4 +1,5 @@
-"""The public folder `proofs` of a dataset: one statement file for each chunk of its `sorted` set, and the keys they need.
+"""The public folder `proofs` of a dataset: one statement file for each chunk of its `sorted` set,
+and the keys they need.
 
 proofs/sorted-<k>.json      provenance-statement/1
 proofs/keys/<vkId>/vk.words
@@ -20,6 +21,7 @@ FOLDER = "proofs"
 
 
 def chunk_file(folder: Path, k: int) -> Path:
+    """Where the statement about chunk `k` lies."""
     return folder / f"sorted-{k}.json"
 
 
@@ -32,11 +34,13 @@ def chunk_files(folder: Path) -> Iterator[Path]:
 
 
 def words_of(folder: Path, vk_id: bytes) -> Path:
+    """Where the words of a key lie that the statements need."""
     return folder / "keys" / f"0x{vk_id.hex()}" / WORDS_FILE
 
 
 def publish(path: Path, statement: Statement, key: KeyFolder) -> None:
-    """Write a statement file, and its verifying key beside it; verifiers pin the key's id, so it may come from anywhere.
+    """Write a statement file, and its verifying key beside it; verifiers pin the key's id, so it
+    may come from anywhere.
 
     Raises:
         InputError: the path cannot be written.

@@ -1,9 +1,12 @@
-"""A statement about a dataset with its proof, as one file that a third party checks (docs/formats/audits.md).
+"""A statement about a dataset with its proof, as one file that a third party checks
+(docs/formats/audits.md).
 
-    {"format": "provenance-statement/1", "kind": "absent", "dataset": {"root", "depth", "count"}, "digest": "sha256:..", "proof": {..}}
+    {"format": "provenance-statement/1", "kind": "absent", "dataset": {"root", "depth", "count"},
+    "digest": "sha256:..", "proof": {..}}
 
-`sorted` has no digest: the number of its chunk is a public input. All of it is attacker-controlled; what a file claims is compared with
-the public inputs of its proof, and its dataset with one that the verifier knows.
+`sorted` has no digest: the number of its chunk is a public input. All of it is attacker-controlled;
+what a file claims is compared with the public inputs of its proof, and its dataset with one that
+the verifier knows.
 """
 
 from __future__ import annotations
@@ -18,10 +21,11 @@ from provenance.dataset.manifest import DatasetRoot
 from provenance.digest import Digest
 from provenance.encoding import parse_json
 from provenance.errors import InputError, VerificationError
+from provenance.statements import kinds_of
 from provenance_zk.statements import ProofFile, unique_fields, used_leaves
 
 FORMAT = "provenance-statement/1"
-KINDS = ("sorted", "member", "absent")
+KINDS = kinds_of("DatasetAudits")
 _FIELDS = {"sorted": {"format", "kind", "dataset", "proof"}}
 _FIELDS["member"] = _FIELDS["absent"] = _FIELDS["sorted"] | {"digest"}
 _MAX_BYTES = 1 << 17
@@ -176,10 +180,12 @@ def _digest(value: Any, where: str) -> Digest:
 
 
 def require_complete(statements: Sequence[Statement], dataset: DatasetRoot, slots: int) -> None:
-    """Whether these `sorted` statements, each verified on its own, cover the dataset without gap and are chained.
+    """Whether these `sorted` statements, each verified on its own, cover the dataset without gap
+    and are chained.
 
     Raises:
-        VerificationError: a chunk of another dataset, missing, repeated, or not followed by its neighbour.
+        VerificationError: a chunk of another dataset, missing, repeated, or not followed by its
+            neighbour.
     """
     chunks: dict[int, Statement] = {}
     for statement in statements:

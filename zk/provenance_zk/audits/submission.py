@@ -1,6 +1,8 @@
-"""Having the contract of audits check statement files, as anybody may who has them (`provenance proof submit`).
+"""Having the contract of audits check statement files, as anybody may who has them (`provenance
+proof submit`).
 
-What the contract would refuse is told before a transaction is paid for; what it knows already is not sent again.
+What the contract would refuse is told before a transaction is paid for; what it knows already is
+not sent again.
 """
 
 from __future__ import annotations
@@ -10,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from provenance.chain.calls import SortedProof
 from provenance.dataset.manifest import DatasetRoot
 from provenance.errors import InputError, NotFound, RejectedError
+from provenance.ids import DatasetId
 from provenance.judgement.facts import ChainSnapshot
 from provenance_zk.audits.ledger import AuditLedger
 from provenance_zk.audits.statement_file import KINDS, Statement
@@ -65,7 +69,7 @@ class Outcome:
 
 def submit_statements(
     files: Sequence[tuple[Path, Statement]],
-    dataset_id: bytes,
+    dataset_id: DatasetId,
     ledger: AuditLedger,
     keys: Iterable[PinnedKey],
     progress: Progress,
@@ -77,8 +81,10 @@ def submit_statements(
 
     Raises:
         NotFound: no such registration.
-        InputError: a statement about another dataset, or under a key that the contract does not pin.
-        RejectedError: the registration is not finished, the dataset not shown to be sorted, or the contract refuses a proof.
+        InputError: a statement about another dataset, or under a key that the contract does not
+            pin.
+        RejectedError: the registration is not finished, the dataset not shown to be sorted, or the
+            contract refuses a proof.
         UnavailableError: chain out of reach; call again.
     """
     dataset, pinned = _registered(ledger.latest(), dataset_id), list(keys)
@@ -98,7 +104,7 @@ def submit_statements(
     return [outcomes[path] for path, _ in files]
 
 
-def _registered(snapshot: ChainSnapshot, dataset_id: bytes) -> DatasetRoot:
+def _registered(snapshot: ChainSnapshot, dataset_id: DatasetId) -> DatasetRoot:
     facts, name = snapshot.dataset(dataset_id), f"0x{dataset_id.hex()}"
     if facts is None:
         raise NotFound(
@@ -121,7 +127,7 @@ def _require_fitting(
     path: Path,
     statement: Statement,
     dataset: DatasetRoot,
-    dataset_id: bytes,
+    dataset_id: DatasetId,
     keys: Sequence[PinnedKey],
 ) -> None:
     if statement.dataset != dataset:
@@ -145,12 +151,15 @@ def _require_fitting(
             where=str(path),
             expected=wanted,
             actual=vk_id,
-            hint="the owner makes the proof anew with the deployed key, which must be in the key cache",
+            hint=(
+                "the owner makes the proof anew with the deployed key, which must be in the "
+                "key cache"
+            ),
         )
     statement.require_inputs(key.slots)
 
 
-def _is_known(snapshot: ChainSnapshot, dataset_id: bytes, statement: Statement) -> bool:
+def _is_known(snapshot: ChainSnapshot, dataset_id: DatasetId, statement: Statement) -> bool:
     if statement.digest is None:
         return snapshot.sorted_complete(dataset_id, statement.proof.vk_id)
     return snapshot.is_shown(dataset_id, statement.kind, bytes(statement.digest))
@@ -159,7 +168,7 @@ def _is_known(snapshot: ChainSnapshot, dataset_id: bytes, statement: Statement) 
 def _send(
     path: Path,
     statement: Statement,
-    dataset_id: bytes,
+    dataset_id: DatasetId,
     ledger: AuditLedger,
     snapshot: ChainSnapshot,
 ) -> Any:
@@ -168,18 +177,20 @@ def _send(
         raise RejectedError(
             "dataset was not shown to be sorted on chain, so absence means nothing there",
             where=str(path),
-            hint="the owner runs provenance dataset prove DIR --on-chain; or submit all of its sorted-*.json files too",
+            hint=(
+                "the owner runs provenance dataset prove DIR --on-chain; or submit all of its "
+                "sorted-*.json files too"
+            ),
         )
     try:
         if statement.digest is None:
-            return ledger.prove_sorted(
-                dataset_id,
-                proof.vk_id,
+            chunk = SortedProof(
                 statement.chunk,
                 proof.public_value("first"),
                 proof.public_value("next"),
                 calldata(proof),
             )
+            return ledger.prove_sorted(dataset_id, proof.vk_id, chunk)
         prove = ledger.prove_member if statement.kind == "member" else ledger.prove_absent
         return prove(dataset_id, proof.vk_id, bytes(statement.digest), calldata(proof))
     except RejectedError as error:

@@ -1,14 +1,16 @@
-"""Batches of Groth16 proofs of one key in plain Python: the slow twin of contracts/libraries/Groth16Batch.sol.
+"""Batches of Groth16 proofs of one key in plain Python: the slow twin of
+contracts/libraries/Groth16Batch.sol.
 
-Each equation of `verifier` is raised to a weight of its own and all are multiplied, w_j for the main equation of proof j, v_jk
-for the knowledge of its commitment k:
+Each equation of `verifier` is raised to a weight of its own and all are multiplied, w_j for the
+main equation of proof j, v_jk for the knowledge of its commitment k:
 
     prod_j e(w_j A_j, B_j) * e(sum w_j C_j, delta') * e((sum w_j) alpha, beta') * e(X, gamma')
       * prod_k e(sum_j v_jk commitment_jk, GSigmaNeg_k) * e(sum_j v_jk pok_jk, G_k) = 1
     X = (sum w_j) IC_0 + sum_i (sum_j w_j public_ji) IC_i + sum_j w_j (sum_k commitment_jk)
 
-Source: Bellare, Garay, Rabin, "Fast Batch Verification for Modular Exponentiation and Digital Signatures" (EUROCRYPT 1998),
-section 3, the small exponents test; docs/formats/proofs.md ("Batches") for the weights.
+Source: Bellare, Garay, Rabin, "Fast Batch Verification for Modular Exponentiation and Digital
+Signatures" (EUROCRYPT 1998), section 3, the small exponents test; docs/formats/proofs.md
+("Batches") for the weights.
 """
 
 from __future__ import annotations
@@ -34,7 +36,10 @@ MAX_PROOFS = 64
 
 
 def batch_words(proof: ProofFile) -> bytes:
-    """The words of one proof in a batch: A, B, C, commitments, proofs of knowledge, public inputs."""
+    """The words of one proof in a batch:
+
+    A, B, C, commitments, proofs of knowledge, public inputs.
+    """
     points = [x for point in (*proof.commitments, *proof.poks) for x in point]
     return b"".join(
         x.to_bytes(32, "big") for x in (*proof.a, *proof.b, *proof.c, *points, *proof.public)
@@ -42,19 +47,25 @@ def batch_words(proof: ProofFile) -> bytes:
 
 
 def batch_seed(vk_id: bytes, proofs: Sequence[ProofFile]) -> bytes:
-    """keccak256(key id || words of every proof): all that the provers chose comes before the weights."""
+    """keccak256(key id || words of every proof): all that the provers chose comes before the
+    weights.
+    """
     return bytes(keccak(vk_id + b"".join(batch_words(proof) for proof in proofs)))
 
 
 def batch_weights(seed: bytes, proofs: int, commitments: int) -> list[list[int]]:
-    """For each proof the weight of its main equation and of the knowledge of each commitment: 128 bits, never 0."""
+    """For each proof the weight of its main equation and of the knowledge of each commitment: 128
+    bits, never 0.
+    """
     draws = [keccak(seed + i.to_bytes(32, "big"))[:16] for i in range(proofs * (1 + commitments))]
     weights = [int.from_bytes(draw, "big") or 1 for draw in draws]
     return [weights[i : i + 1 + commitments] for i in range(0, len(weights), 1 + commitments)]
 
 
 def verify_batch(words: bytes, proofs: Sequence[ProofFile], mask: int) -> bool:
-    """Whether all proofs hold, each with the knowledge of every commitment in `mask`. About 0.5 s and 0.2 s more per proof.
+    """Whether all proofs hold, each with the knowledge of every commitment in `mask`.
+
+    About 0.5 s and 0.2 s more per proof.
 
     Args:
         words: bytes of the verifying key; the caller has pinned their keccak-256.

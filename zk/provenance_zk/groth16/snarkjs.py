@@ -1,10 +1,13 @@
-"""Keys and proofs in the form of snarkjs, so that a Groth16 verifier of others can check the main equation.
+"""Keys and proofs in the form of snarkjs, so that a Groth16 verifier of others can check the main
+equation.
 
-snarkjs knows no commitments: their sum joins IC[0], so an exported key belongs to one proof. Knowledge of the commitments is NOT part of
-what is exported, and without it an `epoch` proof shows nothing (docs/security-model.md, "Rules of proof verification"): anyone can make one
-whose main equation holds. Proofs of the other kinds have no commitments and lose nothing.
+snarkjs knows no commitments: their sum joins IC[0], so an exported key belongs to one proof.
+Knowledge of the commitments is NOT part of what is exported, and without it an `epoch` proof shows
+nothing (docs/security-model.md, "Rules of proof verification"): anyone can make one whose main
+equation holds. Proofs of the other kinds have no commitments and lose nothing.
 
-Source: snarkjs 0.7.6, src/groth16_verify.js and src/zkey_export_verificationkey.js; numbers are decimal strings, points projective.
+Source: snarkjs 0.7.6, src/groth16_verify.js and src/zkey_export_verificationkey.js; numbers are
+decimal strings, points projective.
 """
 
 from __future__ import annotations
@@ -37,14 +40,17 @@ def _g2(point: Point) -> list[list[str]]:
 
 
 def export(words: bytes, proof: ProofFile) -> dict[str, Any]:
-    """File name to JSON value: the key, the proof and its public inputs. Says nothing about whether the proof holds.
+    """File name to JSON value: the key, the proof and its public inputs.
+
+    Says nothing about whether the proof holds.
 
     Args:
         words: bytes of the verifying key.
         proof: attacker-controlled.
 
     Raises:
-        InputError: key or proof is malformed, or the proof is another key's (as `verifier.verify_proof`).
+        InputError: key or proof is malformed, or the proof is another key's (as
+            `verifier.verify_proof`).
     """
     key = parse_key(words)
     points = proof_points(key, proof, 0)

@@ -1,15 +1,18 @@
-"""Groth16 with Pedersen commitments, verified in plain Python: slow, obvious, and independent of prover and contracts.
+"""Groth16 with Pedersen commitments, verified in plain Python: slow, obvious, and independent of
+prover and contracts.
 
 Equations, one pairing product each (G2 points marked ' are stored negated in the key):
 
-    main          e(A, B) e(alpha, beta') e(X, gamma') e(C, delta') = 1,  X = IC_0 + sum public_i IC_i + sum commitments
-    knowledge i   e(commitment_i, GSigmaNeg_i) e(pok_i, G_i) = 1, for each bit i of the mask, never folded
+    main          e(A, B) e(alpha, beta') e(X, gamma') e(C, delta') = 1,  X = IC_0 + sum public_i
+    IC_i + sum commitments knowledge i   e(commitment_i, GSigmaNeg_i) e(pok_i, G_i) = 1, for each
+    bit i of the mask, never folded
 
-What is NOT checked here: that commitments are the registered or anchored points, and that public inputs are what the statement
-says; without both, a valid proof says nothing.
+What is NOT checked here: that commitments are the registered or anchored points, and that public
+inputs are what the statement says; without both, a valid proof says nothing.
 
-Source: Groth, "On the Size of Pairing-Based Non-interactive Arguments" (EUROCRYPT 2016), section 3.2; EIP-197 for the encoding of
-G2 and its subgroup check; docs/formats/proofs.md for keys and proofs.
+Source: Groth, "On the Size of Pairing-Based Non-interactive Arguments" (EUROCRYPT 2016), section
+3.2; EIP-197 for the encoding of G2 and its subgroup check; docs/formats/proofs.md for keys and
+proofs.
 """
 
 from __future__ import annotations
@@ -130,19 +133,17 @@ def parse_key(words: bytes) -> Key:
     """Read and check a verifying key (attacker-controlled). Its id is the keccak-256 of `words`.
 
     Raises:
-        InputError: another layout (keys flagged `lookup` included: no statement uses lookups), a point off its curve or
-            subgroup, or a key that nobody may trust: points at infinity, two equal sigma keys or sigma = +-1, gamma = delta,
-            delta = generator, public inputs that share a base, another number of inputs than the statement has.
+        InputError: another layout (keys flagged `lookup` included: no statement uses lookups), a
+            point off its curve or
+            subgroup, or a key that nobody may trust: points at infinity, two equal sigma keys or
+            sigma = +-1, gamma = delta, delta = generator, public inputs that share a base, another
+            number of inputs than the statement has.
     """
     values = _words_of(words)
     version, number, slots, depth, public, commitments, flags = values[:_HEADER_WORDS]
+    if version != KEY_VERSION:
+        raise InputError("unknown version of key", expected=KEY_VERSION, actual=f"{version}"[:80])
     kind = by_number(number)
-    if version != KEY_VERSION or kind is None:
-        raise InputError(
-            "unknown version or kind of key",
-            expected=f"{KEY_VERSION}, {[k.number for k in KINDS.values()]}",
-            actual=f"{version}, {number}"[:80],
-        )
     if not KINDS[kind].fits(slots, depth):
         raise InputError(
             "key has an impossible shape", where=kind, actual=f"{slots} slots, depth {depth}"[:80]
@@ -240,7 +241,8 @@ class ProofPoints:
 
 
 def proof_points(key: Key, proof: ProofFile, mask: int) -> ProofPoints:
-    """The points of a proof (attacker-controlled) of this key; whether it holds is `verify_proof`'s to say.
+    """The points of a proof (attacker-controlled) of this key; whether it holds is `verify_proof`'s
+    to say.
 
     Raises:
         InputError: as `verify_proof`.
@@ -279,17 +281,21 @@ def _require_fits(key: Key, proof: ProofFile, mask: int) -> None:
 
 
 def verify_proof(words: bytes, proof: ProofFile, mask: int) -> bool:
-    """Whether the main equation and the knowledge of every commitment in `mask` hold. About 0.7 s, 0.4 s more per bit of mask.
+    """Whether the main equation and the knowledge of every commitment in `mask` hold.
+
+    About 0.7 s, 0.4 s more per bit of mask.
 
     A commitment at infinity has no knowledge to show: it fails where the mask asks for it.
 
     Args:
         words: bytes of the verifying key; the caller has pinned their keccak-256.
         proof: attacker-controlled.
-        mask: bit i asks for the separate proof of knowledge of commitment i (`EPOCH_MASK`, `LINK_MASK`).
+        mask: bit i asks for the separate proof of knowledge of commitment i (`EPOCH_MASK`,
+            `LINK_MASK`).
 
     Raises:
-        InputError: key or proof is malformed: other lengths, coordinates >= q, public inputs >= r, points off their curve or
+        InputError: key or proof is malformed: other lengths, coordinates >= q, public inputs >= r,
+            points off their curve or
             subgroup, a proof of another key, or what `parse_key` refuses.
     """
     key = parse_key(words)
@@ -341,6 +347,7 @@ def _main_equation(
 
 
 def is_pairing_one(pairs: Iterator[tuple[Point, Point]]) -> bool:
+    """Whether the product of the pairings e(P, Q) is one; (P in G1, Q in G2) each."""
     product = FQ12.one()
     for first, second in pairs:
         product = product * pairing(second, first, final_exponentiate=False)

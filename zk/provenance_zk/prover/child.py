@@ -1,4 +1,5 @@
-"""The child process that runs one command of `zkprover`: JSON on its stdin and stdout, progress lines on its stderr.
+"""The child process that runs one command of `zkprover`: JSON on its stdin and stdout, progress
+lines on its stderr.
 
 A child never outlives the call: it is killed on a timeout and on any exception, Ctrl-C included.
 """
@@ -41,7 +42,8 @@ _ERRORS: dict[str, type[ProvenanceError]] = {
 
 
 def find_binary(explicit: Path | None = None) -> Path:
-    """The prover to run: the one given, else the packaged one, else the one built in the working copy.
+    """The prover to run: the one given, else the packaged one, else the one built in the working
+    copy.
 
     Raises:
         UnavailableError: none of them is an executable file.

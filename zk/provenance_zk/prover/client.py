@@ -1,8 +1,9 @@
 """Typed client of `zkprover`, the Go program that makes keys, commitments and proofs.
 
-Each call starts one child (`provenance_zk.prover.child`), or with a server asks that, which reads each key once
-(`provenance_zk.prover.server`). Secrets (salts, blindings, records) reach the prover only in private files that are removed
-afterwards (`provenance_zk.prover.request`), never as arguments.
+Each call starts one child (`provenance_zk.prover.child`), or with a server asks that, which reads
+each key once (`provenance_zk.prover.server`). Secrets (salts, blindings, records) reach the prover
+only in private files that are removed afterwards (`provenance_zk.prover.request`), never as
+arguments.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ DEFAULT_TIMEOUT_S = 3600.0
 
 @dataclass(frozen=True)
 class KeyInfo:
-    """Facts of a key folder. `klass` is `dev` when one party ran the setup and could forge proofs."""
+    """Facts of a key folder.
+
+    `klass` is `dev` when one party ran the setup and could forge proofs.
+    """
 
     dir: Path
     kind: str
@@ -51,7 +55,9 @@ class KeyInfo:
 
 @dataclass(frozen=True)
 class Commitments:
-    """One 64-byte point per chunk, and the proof of knowledge of each (empty when recomputed from public bases)."""
+    """One 64-byte point per chunk, and the proof of knowledge of each (empty when recomputed from
+    public bases).
+    """
 
     points: tuple[bytes, ...]
     poks: tuple[bytes, ...]
@@ -61,19 +67,24 @@ class Commitments:
 
 @dataclass(frozen=True)
 class Verdict:
+    """What gnark says of one proof; `reason` tells why it is not valid."""
+
     ok: bool
     reason: str
 
 
 class ZkProver:
-    """Runs the prover. Every method raises UnavailableError when the program cannot run, is killed or takes too long,
+    """Runs the prover.
+
+    Every method raises UnavailableError when the program cannot run, is killed or takes too long,
     InputError for requests, files and keys it refuses, RejectedError when the statement is false.
 
     Args:
         binary: see `find_binary`.
         progress: gets each progress line of the child.
         timeout_s: limit of one call.
-        server: where requests go, but for setups and ceremonies, which take more memory than a server can predict.
+        server: where requests go, but for setups and ceremonies, which take more memory than a
+            server can predict.
     """
 
     def __init__(
@@ -111,10 +122,12 @@ class ZkProver:
         if self._requests is not None:
             self._requests.interrupt()
 
-    # --- keys --------------------------------------------------------------------------------------------------------
+    # keys
 
     def setup(self, kind: str, slots: int, depth: int, cache: Path) -> KeyInfo:
-        """Find the development key of a circuit in `cache`, or make it (40 s for 2^18 constraints on two cores)."""
+        """Find the development key of a circuit in `cache`, or make it (40 s for 2^18 constraints
+        on two cores).
+        """
         result = self.request(
             "setup", {"kind": kind, "slots": slots, "depth": depth, "cache": str(cache)}
         )
@@ -134,10 +147,12 @@ class ZkProver:
         """Header of a verifying key after it passed every check of a loader."""
         return self.request("inspect", {"words": str(words)})
 
-    # --- ceremony ----------------------------------------------------------------------------------------------------
+    # ceremony
 
     def ceremony(self, step: str, **request: Any) -> dict[str, Any]:
-        """One step of a ceremony: begin, contribute, accept, seal or verify (docs/formats/ceremony.md)."""
+        """One step of a ceremony: begin, contribute, accept, seal or verify
+        (docs/formats/ceremony.md).
+        """
         return self.request(
             f"ceremony-{step}",
             {
@@ -146,10 +161,12 @@ class ZkProver:
             },
         )
 
-    # --- dataset -----------------------------------------------------------------------------------------------------
+    # dataset
 
     def dataset(self, digests: bytes, salts: bytes, depth: int) -> tuple[bytes, int]:
-        """(leaves, root) of count*32 bytes of digests in strictly increasing order and count*31 bytes of salts."""
+        """(leaves, root) of count*32 bytes of digests in strictly increasing order and count*31
+        bytes of salts.
+        """
         with private_folder() as folder:
             request = {
                 "digests": folder.write("digests", digests),
@@ -182,12 +199,14 @@ class ZkProver:
             )
             return np.frombuffer(folder.read("order"), dtype=">u8").astype(np.uint64)
 
-    # --- commitments -------------------------------------------------------------------------------------------------
+    # commitments
 
     def commit_values(
         self, key: Path, vector: str, values: np.ndarray | bytes, blindings: Sequence[int]
     ) -> Commitments:
-        """Commit to D (values are the leaves) or U (the leaves in fed order), one secret blinding per chunk."""
+        """Commit to D (values are the leaves) or U (the leaves in fed order), one secret blinding
+        per chunk.
+        """
         if vector not in ("D", "U"):
             raise InputError("values are committed as D or U", actual=vector)
         data = leaf_bytes(values)
@@ -225,7 +244,10 @@ class ZkProver:
     def recompute_order(
         self, words: Path, bases: Path, order: np.ndarray | Sequence[int]
     ) -> Commitments:
-        """What a verifier does: P from the order alone, over bases held against the key. No proofs of knowledge."""
+        """What a verifier does: P from the order alone, over bases held against the key.
+
+        No proofs of knowledge.
+        """
         with private_folder() as folder:
             return _commitments(
                 self.request(
@@ -240,7 +262,7 @@ class ZkProver:
                 )
             )
 
-    # --- proofs ------------------------------------------------------------------------------------------------------
+    # proofs
 
     def prove_tree(
         self,
@@ -270,7 +292,9 @@ class ZkProver:
         chunks: Sequence[int],
         challenge: tuple[int, int],
     ) -> list[ProofFile]:
-        """One link proof (an `epoch` proof in leaf order with U at infinity) for each of `chunks`."""
+        """One link proof (an `epoch` proof in leaf order with U at infinity) for each of
+        `chunks`.
+        """
         data = leaf_bytes(leaves)
         with private_folder() as folder:
             shared = {
@@ -291,7 +315,10 @@ class ZkProver:
         chunks: Sequence[int],
         challenge: tuple[int, int],
     ) -> list[ProofFile]:
-        """One `epoch` proof for each of `chunks`; `blindings` are those of D and of U, one per chunk of the epoch."""
+        """One `epoch` proof for each of `chunks`;
+
+        `blindings` are those of D and of U, one per chunk of the epoch.
+        """
         used = used_bytes(leaves, order)
         with private_folder() as folder:
             shared = {
@@ -307,12 +334,14 @@ class ZkProver:
             }
             return self._prove("prove-epoch", folder, shared, "chunk", chunks)
 
-    # --- audits of a dataset -----------------------------------------------------------------------------------------
+    # audits of a dataset
 
     def prove_sorted(
         self, key: Path, digests: bytes, salts: bytes, depth: int, chunks: Sequence[int]
     ) -> list[ProofFile]:
-        """One `sorted` proof for each chunk number of `chunks`; digests and salts of all records as for `dataset`."""
+        """One `sorted` proof for each chunk number of `chunks`; digests and salts of all records as
+        for `dataset`.
+        """
         with private_folder() as folder:
             shared = {
                 "key": str(key),
@@ -365,10 +394,13 @@ class ZkProver:
             )
             return ProofFile.parse(folder.read("proof"))
 
-    # --- verdicts ----------------------------------------------------------------------------------------------------
+    # verdicts
 
     def verify(self, words: Path, proofs: Sequence[ProofFile], mask: int) -> list[Verdict]:
-        """What the prover's verifier says of each proof; malformed ones are false. Never an empty list."""
+        """What the prover's verifier says of each proof; malformed ones are false.
+
+        Never an empty list.
+        """
         with private_folder() as folder:
             paths = [folder.write(f"proof-{i}", proof.to_bytes()) for i, proof in enumerate(proofs)]
             result = self.request("verify", {"words": str(words), "proofs": paths, "mask": mask})
@@ -392,7 +424,9 @@ class ZkProver:
         slots: int = 0,
         tree_slots: int = 0,
     ) -> dict[str, list[int]]:
-        """Accumulators per chunk: `a` of leaves and order, `b` of used leaves, `t` and `z` of tree chunks."""
+        """Accumulators per chunk: `a` of leaves and order, `b` of used leaves, `t` and `z` of tree
+        chunks.
+        """
         with private_folder() as folder:
             request: dict[str, Any] = {
                 "count": count,

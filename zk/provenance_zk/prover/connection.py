@@ -1,7 +1,8 @@
 """The connection of a client to a running `zkprover serve`.
 
-A frame is a big-endian u32, the number of bytes that follow, and one JSON object. Frames hold paths and public values; the
-files they name are read and written by the server, which must see the same file system.
+A frame is a big-endian u32, the number of bytes that follow, and one JSON object. Frames hold paths
+and public values; the files they name are read and written by the server, which must see the same
+file system.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ _DOMAIN = b"provenance/v1/prover"
 
 @dataclass(frozen=True)
 class Address:
-    """Where a server listens: `unix:PATH`, or `tcp:HOST:PORT` with the file of the shared secret."""
+    """Where a server listens:
+
+    `unix:PATH`, or `tcp:HOST:PORT` with the file of the shared secret.
+    """
 
     network: str
     where: str
@@ -49,7 +53,9 @@ class Address:
             "not the address of a prover",
             where="PROVENANCE_PROVER",
             actual=text,
-            expected="unix:PATH, or tcp:HOST:PORT with PROVENANCE_PROVER_SECRET naming the secret's file",
+            expected=(
+                "unix:PATH, or tcp:HOST:PORT with PROVENANCE_PROVER_SECRET naming the secret's file"
+            ),
         )
 
     def __str__(self) -> str:
@@ -57,7 +63,9 @@ class Address:
 
 
 class Connection:
-    """One connection; requests are answered one after the other. Closing it cancels the request under way.
+    """One connection; requests are answered one after the other.
+
+    Closing it cancels the request under way.
 
     Args:
         timeout_s: limit of one request, waiting in the server's queue included.

@@ -1,7 +1,10 @@
-"""Proving keys in a cache folder, one folder per circuit digest; `zkprover` writes them, this module finds and checks them.
+"""Proving keys in a cache folder, one folder per circuit digest;
 
-Keys made by `ensure_keys` are development keys: whoever ran the setup can forge proofs, and everything shown with them says
-so. Ceremony keys come into the cache when a ceremony is sealed or its transcript verified (docs/formats/ceremony.md).
+`zkprover` writes them, this module finds and checks them.
+
+Keys made by `ensure_keys` are development keys: whoever ran the setup can forge proofs, and
+everything shown with them says so. Ceremony keys come into the cache when a ceremony is sealed or
+its transcript verified (docs/formats/ceremony.md).
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from eth_utils.crypto import keccak
 
 from provenance.encoding import parse_json
 from provenance.errors import Conflict, InputError, NotFound, VerificationError
+from provenance.ids import KeyId
 from provenance_zk.prover.client import ZkProver
 
 EPOCH_SLOTS = (256, 4096, 20480, 86016, 344064)  # 256 is for tests
@@ -39,7 +43,7 @@ class KeyFolder:
     kind: str
     slots: int
     depth: int
-    vk_id: bytes
+    vk_id: KeyId
     words: bytes
     klass: str
     circuit: str
@@ -57,13 +61,14 @@ class KeyFolder:
         return self.dir / BASES_FILE
 
 
-def vk_id(words: bytes) -> bytes:
+def vk_id(words: bytes) -> KeyId:
     """keccak-256 of a verifying key's bytes."""
-    return bytes(keccak(words))
+    return KeyId(keccak(words))
 
 
 def load_words(path: Path) -> bytes:
-    """Bytes of a `vk.words` file (attacker-controlled: pin their `vk_id`, and parse them with `verifier.parse_key`).
+    """Bytes of a `vk.words` file (attacker-controlled: pin their `vk_id`, and parse them with
+    `verifier.parse_key`).
 
     Raises:
         NotFound: no such file.
@@ -107,7 +112,9 @@ def load_key(dir: Path) -> KeyFolder:
             where=str(dir / WORDS_FILE),
             expected=info.get("vkId"),
             actual=f"0x{actual.hex()}",
-            hint="remove the key folder and set up again; ledgers that name the old key need it back",
+            hint=(
+                "remove the key folder and set up again; ledgers that name the old key need it back"
+            ),
         )
     beacon = info.get("beacon")
     try:
@@ -139,7 +146,8 @@ def load_key(dir: Path) -> KeyFolder:
 
 
 def ensure_keys(prover: ZkProver, cache: Path, kind: str, slots: int, depth: int = 0) -> KeyFolder:
-    """The development key of a circuit, made on first use (the longest: 215 s for 344,064 slots on two cores).
+    """The development key of a circuit, made on first use (the longest: 215 s for 344,064 slots on
+    two cores).
 
     Args:
         cache: safe to delete, but ledgers deployed with a deleted key need it back.
@@ -185,7 +193,10 @@ def find_key(cache: Path, wanted: bytes) -> KeyFolder:
         "no key with this id in the cache",
         where=str(cache),
         expected=f"0x{wanted.hex()}",
-        hint="keys missing for the ledger: restore the cache, or run `provenance chain deploy` for new ones",
+        hint=(
+            "keys missing for the ledger: restore the cache, or run `provenance chain deploy` "
+            "for new ones"
+        ),
     )
 
 
@@ -220,7 +231,8 @@ def ceremony_key(cache: Path, kind: str, slots: int, depth: int = 0) -> KeyFolde
 
 
 def epoch_slots_for(count: int) -> int:
-    """Slots of the smallest pinned key that holds `count` records in one chunk, else of the largest.
+    """Slots of the smallest pinned key that holds `count` records in one chunk, else of the
+    largest.
 
     The test key of 256 slots is never chosen: small datasets use 4,096.
     """

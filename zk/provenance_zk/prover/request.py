@@ -1,6 +1,7 @@
 """What requests to `zkprover` are made of: private files, byte forms of lists, hexadecimal numbers.
 
-Secrets (salts, blindings) travel only in files of mode 0600 inside a folder of mode 0700 that is removed after the call.
+Secrets (salts, blindings) travel only in files of mode 0600 inside a folder of mode 0700 that is
+removed after the call.
 """
 
 from __future__ import annotations
@@ -52,11 +53,13 @@ class PrivateFolder:
 
 @contextmanager
 def private_folder() -> Iterator[PrivateFolder]:
+    """A folder of mode 0700 for secret inputs; it goes when the context ends."""
     with tempfile.TemporaryDirectory(prefix="provenance-zk-") as path:  # mkdtemp makes it 0700
         yield PrivateFolder(Path(path))
 
 
 def leaf_bytes(leaves: np.ndarray | bytes) -> bytes:
+    """Leaves `(count, 32)` as bytes, big-endian each."""
     data = (
         leaves
         if isinstance(leaves, bytes)
@@ -70,6 +73,7 @@ def leaf_bytes(leaves: np.ndarray | bytes) -> bytes:
 
 
 def order_bytes(order: np.ndarray | Sequence[int]) -> bytes:
+    """An order as unsigned 64-bit integers, big-endian."""
     return np.asarray(order, dtype=np.uint64).astype(">u8").tobytes()
 
 
@@ -84,6 +88,7 @@ def used_bytes(leaves: np.ndarray, order: np.ndarray | Sequence[int]) -> bytes:
 
 
 def challenge_fields(challenge: tuple[int, int]) -> dict[str, str]:
+    """Challenge (gamma, delta) as a request writes it."""
     gamma, delta = challenge
     return {
         "gamma": to_word(int.from_bytes(to_bytes(gamma), "big")),

@@ -1,4 +1,6 @@
-"""A running `zkprover serve`: one that somebody else started, one of one's own as a child, and requests to either."""
+"""A running `zkprover serve`: one that somebody else started, one of one's own as a child, and
+requests to either.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,8 @@ class RunningServer:
 
 
 class Requests:
-    """Requests to a server, each on a connection of its own, which is closed on a timeout and on any exception: that cancels it.
+    """Requests to a server, each on a connection of its own, which is closed on a timeout and on
+    any exception: that cancels it.
 
     Args:
         timeout_s: limit of one request.
@@ -70,7 +73,9 @@ class Requests:
             time.sleep(_BUSY_S)
 
     def interrupt(self) -> None:
-        """Cut the connections of requests under way, in other threads: they fail as if the server had gone."""
+        """Cut the connections of requests under way, in other threads: they fail as if the server
+        had gone.
+        """
         for connection in list(self._connections):
             connection.interrupt()
 
@@ -86,7 +91,8 @@ class Requests:
 
 
 class ChildServer:
-    """A server of one's own, on a socket in a private folder; started on first use, and again after it died.
+    """A server of one's own, on a socket in a private folder; started on first use, and again after
+    it died.
 
     It ends on `close`, with whatever it was doing, and by itself when this process dies.
 

@@ -1,8 +1,10 @@
 """Committing a dataset: from rows to salted leaves under one Poseidon root.
 
-    canonical bytes -> d = tagged("record", bytes) -> L = Poseidon3(d_hi, d_lo, salt) -> 16-ary tree of depth 5 or 6
+    canonical bytes -> d = tagged("record", bytes) -> L = Poseidon3(d_hi, d_lo, salt) -> 16-ary tree
+    of depth 5 or 6
 
-Rows are spooled to an unlinked temporary file, so memory grows with 48 bytes a record, not with their text.
+Rows are spooled to an unlinked temporary file, so memory grows with 48 bytes a record, not with
+their text.
 
 Source: docs/formats/proofs.md, "Dataset leaves and tree".
 """
@@ -19,11 +21,12 @@ from typing import IO, Any, Protocol
 
 import numpy as np
 
-from provenance.dataset.manifest import ARITY, MAX_RECORDS, SALT_BYTES, DatasetRoot, depth_for
+from provenance.dataset.manifest import SALT_BYTES, DatasetRoot, depth_for
 from provenance.dataset.writer import CommittedRecord, ManifestFacts, write_dataset
 from provenance.digest import Digest
 from provenance.encoding import dataset_record_bytes, dataset_record_digest
 from provenance.errors import Conflict, InputError, ProvenanceError, UnavailableError
+from provenance.statements import ARITY, MAX_RECORDS
 from provenance_zk.field import to_bytes
 from provenance_zk.poseidon import poseidon
 
@@ -34,10 +37,15 @@ _STEP = 1000
 
 
 class TreeBuilder(Protocol):
-    """Makes leaves and tree; `provenance_zk.prover.client.ZkProver` is the fast one, `PythonTree` the obvious one."""
+    """Makes leaves and tree;
+
+    `provenance_zk.prover.client.ZkProver` is the fast one, `PythonTree` the obvious one.
+    """
 
     def dataset(self, digests: bytes, salts: bytes, depth: int) -> tuple[bytes, int]:
-        """(leaves, root) of count*32 bytes of digests in strictly increasing order and count*31 bytes of salts."""
+        """(leaves, root) of count*32 bytes of digests in strictly increasing order and count*31
+        bytes of salts.
+        """
         ...
 
 
@@ -74,7 +82,9 @@ def root_of(leaves: np.ndarray, depth: int) -> int:
 
 
 def fast_leaves(prover: TreeBuilder) -> Callable[[Sequence[Digest], Sequence[bytes]], list[bytes]]:
-    """A leaf function for `CommittedDataset.check` that asks the prover; digests must be strictly increasing."""
+    """A leaf function for `CommittedDataset.check` that asks the prover; digests must be strictly
+    increasing.
+    """
 
     def leaves(digests: Sequence[Digest], salts: Sequence[bytes]) -> list[bytes]:
         data, _ = prover.dataset(b"".join(digests), b"".join(salts), depth_for(len(digests)))
@@ -84,7 +94,9 @@ def fast_leaves(prover: TreeBuilder) -> Callable[[Sequence[Digest], Sequence[byt
 
 
 class PythonTree:
-    """The obvious tree builder, about 0.8 ms a record: for tests and for machines without the prover."""
+    """The obvious tree builder, about 0.8 ms a record: for tests and for machines without the
+    prover.
+    """
 
     def dataset(self, digests: bytes, salts: bytes, depth: int) -> tuple[bytes, int]:
         count = len(digests) // 32
@@ -99,7 +111,10 @@ class PythonTree:
 
 @dataclass(frozen=True)
 class CommitReport:
-    """What was committed. Rows count from 0 in reading order; `removed` of the `duplicates` were left out."""
+    """What was committed.
+
+    Rows count from 0 in reading order; `removed` of the `duplicates` were left out.
+    """
 
     root: DatasetRoot
     count: int
@@ -164,7 +179,8 @@ def commit_dataset(
         random_bytes: source of the salts.
 
     Raises:
-        InputError: no rows, more than 16^6, a row without canonical bytes, exact duplicates without `dedupe`, or two records
+        InputError: no rows, more than 16^6, a row without canonical bytes, exact duplicates without
+            `dedupe`, or two records
             whose digests share their first half.
         Conflict: `out_dir` exists.
         UnavailableError: prover or disk out of reach.
@@ -176,7 +192,7 @@ def commit_dataset(
     tell: Progress = progress or (lambda stage, done, total: None)
     try:
         Path(out_dir).absolute().parent.mkdir(parents=True, exist_ok=True)
-        stream = tempfile.TemporaryFile(dir=Path(out_dir).absolute().parent)  # noqa: SIM115 (nameless, closed by `with` below)
+        stream = tempfile.TemporaryFile(dir=Path(out_dir).absolute().parent)  # noqa: SIM115 (closed below)
     except OSError as error:
         raise UnavailableError(
             "cannot create output folder", where=str(out_dir), actual=error.strerror
@@ -228,7 +244,9 @@ def _read(
 
 
 def _sort(spool: _Spool) -> tuple[list[int], list[tuple[int, int]]]:
-    """(rows in the order of their digests, without repetitions; (row, first row) of the repetitions)."""
+    """(rows in the order of their digests, without repetitions; (row, first row) of the
+    repetitions).
+    """
     words = np.frombuffer(bytes(spool.digests), dtype=">u8").reshape(-1, 4).astype(np.uint64)
     ranked = np.lexsort(
         (words[:, 3], words[:, 2], words[:, 1], words[:, 0])

@@ -1,8 +1,10 @@
 """Proving an epoch: the log's batches are the committed dataset in the seed's order.
 
-    log head anchored  ->  anchorEpoch (U, P)  ->  challenge  ->  chunk proofs  ->  accepted  ->  `epoch` record
+    log head anchored  ->  anchorEpoch (U, P)  ->  challenge  ->  chunk proofs  ->  accepted  ->
+    `epoch` record
 
-The anchoring reads the log's (size, root) on chain, so every batch is under it; the record that names the anchoring comes after.
+The anchoring reads the log's (size, root) on chain, so every batch is under it; the record that
+names the anchoring comes after.
 """
 
 from __future__ import annotations
@@ -12,12 +14,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from provenance.chain.calls import EpochPoints
 from provenance.dataset.committed import CommittedDataset
 from provenance.errors import RejectedError, UnavailableError, VerificationError
+from provenance.ids import DatasetId, RunId
 from provenance.layout import RunFolder, write_atomically
 from provenance.log.record import Record
 from provenance.order import epoch_order
-from provenance.verify.lineage import EpochUse, epoch_use, live_batches
+from provenance.verify.s05_history import EpochUse, epoch_use, live_batches
 from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import KeyFolder
 from provenance_zk.prover.request import (
@@ -41,8 +45,8 @@ Progress = Callable[[str], None]
 class EpochJob:
     """One epoch to prove: `order` is a[h], `use` what the log says was fed."""
 
-    run_id: bytes
-    dataset_id: bytes
+    run_id: RunId
+    dataset_id: DatasetId
     epoch: int
     order: np.ndarray
     use: EpochUse
@@ -50,6 +54,7 @@ class EpochJob:
 
 
 def epochs_of(records: Sequence[Record]) -> list[int]:
+    """Numbers of the epochs that live batches belong to, in order."""
     return sorted({r.fields["epoch"] for _, r in live_batches(records)})
 
 
@@ -62,15 +67,17 @@ def proven_epochs(records: Sequence[Record]) -> set[int]:
 def make_job(
     records: Sequence[Record],
     dataset: CommittedDataset,
-    run_id: bytes,
-    dataset_id: bytes,
+    run_id: RunId,
+    dataset_id: DatasetId,
     seed: bytes,
     epoch: int,
 ) -> EpochJob:
-    """What the log and the seed say about an epoch, checked against each other before anything is spent.
+    """What the log and the seed say about an epoch, checked against each other before anything is
+    spent.
 
     Raises:
-        VerificationError: a batch that is not where the order puts it; such an epoch cannot be proven.
+        VerificationError: a batch that is not where the order puts it; such an epoch cannot be
+            proven.
     """
     order = epoch_order(seed, epoch, len(dataset))
     consumed = sum(
@@ -140,7 +147,9 @@ class EpochProver:
         return [self._record(epoch) for epoch in prepared]
 
     def groups(self, jobs: Sequence[EpochJob]) -> list[Sequence[EpochJob]]:
-        """Jobs whose proofs fill a batch together; what is done with one group is logged before the next begins."""
+        """Jobs whose proofs fill a batch together; what is done with one group is logged before the
+        next begins.
+        """
         size = max(1, BATCH // chunk_count(len(self.dataset), self.keys.epoch.slots))
         return [jobs[i : i + size] for i in range(0, len(jobs), size)]
 
@@ -152,14 +161,13 @@ class EpochProver:
         self.progress(f"{where}: committing to {len(self.dataset)} uses")
         u = self.prover.commit_values(epoch_key.dir, "U", job.use.leaves, u_secret)
         p = self.prover.commit_order(epoch_key.dir, job.order)
-        number = self.ledger.anchor_epoch(
-            job.run_id,
-            job.epoch,
+        points = EpochPoints(
             job.dataset_id,
             job.use.consumed,
             [point_ints(x) for x in u.points],
             [point_ints(x) for x in p.points],
         )
+        number = self.ledger.anchor_epoch(job.run_id, job.epoch, points)
         facts = self.ledger.latest().anchoring(job.run_id, job.epoch, number)
         if facts is None:
             raise UnavailableError("chain does not show the anchoring yet", where=where)
@@ -243,8 +251,11 @@ def epoch_jobs(
     secret: tuple[Sequence[int], Sequence[int]],
     challenge: tuple[int, int],
 ) -> list[Job]:
-    """A job per chunk; `secret` are the blindings of D and of U. The challenge is that of the anchored commitments, so it
-    stands for everything the statement is about."""
+    """A job per chunk;
+
+    `secret` are the blindings of D and of U. The challenge is that of the anchored commitments, so
+    it stands for everything the statement is about.
+    """
     shared = {
         "leaves": leaf_bytes(leaves),
         "used": used_bytes(leaves, order),

@@ -7,16 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from provenance.chain.calls import EpochPoints, EpochProof, LinkProof, Point
+from provenance.dataset.manifest import DatasetRoot
 from provenance.dataset.saltstore import SaltStore
+from provenance.ids import DatasetId, KeyId, RunId
 from provenance.judgement.facts import ChainSnapshot
 from provenance_zk.field import R, to_word
 from provenance_zk.statements import ProofFile, point_ints
-
-Point = tuple[int, int]
-
-
-EpochArguments = tuple[bytes, int, int, int, int, int, list[Point], list[Point], Any]
-"""The arguments of `prove_epoch`, which are also the fields of the contract's `EpochItem`."""
 
 
 class Ledger(Protocol):
@@ -24,42 +21,19 @@ class Ledger(Protocol):
 
     def begin_dataset(
         self,
-        epoch_key: str,
-        tree_key: str,
-        root: int,
-        depth: int,
-        count: int,
-        points: list[Point],
-        poks: list[Point],
-    ) -> bytes: ...
-    def prove_tree(self, dataset_id: bytes, k: int, t: int, z: int, proof: Any) -> Any: ...
-    def prove_link(
-        self, dataset_id: bytes, c: int, d: Point, a: int, b: int, proof: Any
-    ) -> Any: ...
-    def finish_dataset(self, dataset_id: bytes) -> Any: ...
-    def anchor_epoch(
-        self,
-        run_id: bytes,
-        epoch: int,
-        dataset_id: bytes,
-        consumed: int,
-        u: list[Point],
-        p: list[Point],
-    ) -> int: ...
-    def prove_epoch(
-        self,
-        run_id: bytes,
-        epoch: int,
-        number: int,
-        c: int,
-        a: int,
-        b: int,
-        commitments: list[Point],
-        poks: list[Point],
-        proof: Any,
-    ) -> Any: ...
-    def prove_epochs(self, items: Sequence[EpochArguments]) -> Any: ...
-    def is_chunk_proved(self, run_id: bytes, epoch: int, number: int, c: int) -> bool: ...
+        epoch_key: KeyId,
+        tree_key: KeyId,
+        root: DatasetRoot,
+        points: Sequence[Point],
+        poks: Sequence[Point],
+    ) -> DatasetId: ...
+    def prove_tree(self, dataset_id: DatasetId, k: int, t: int, z: int, proof: Any) -> Any: ...
+    def prove_link(self, dataset_id: DatasetId, link: LinkProof) -> Any: ...
+    def finish_dataset(self, dataset_id: DatasetId) -> Any: ...
+    def anchor_epoch(self, run_id: RunId, epoch: int, points: EpochPoints) -> int: ...
+    def prove_epoch(self, item: EpochProof) -> Any: ...
+    def prove_epochs(self, items: Sequence[EpochProof]) -> Any: ...
+    def is_chunk_proved(self, run_id: RunId, epoch: int, number: int, c: int) -> bool: ...
     def latest(self) -> ChainSnapshot: ...
     def final(self, receipt: Any) -> None: ...
 
@@ -69,30 +43,33 @@ def calldata(proof: ProofFile) -> Any:
     return (list(proof.a), list(proof.b), list(proof.c))
 
 
-def epoch_arguments(
-    run_id: bytes, epoch: int, number: int, c: int, proof: ProofFile
-) -> EpochArguments:
-    """What the ledger is told about the proof of chunk `c`; it knows the other public inputs itself, and D's proof of knowledge."""
-    return (
+def epoch_item(run_id: RunId, epoch: int, number: int, c: int, proof: ProofFile) -> EpochProof:
+    """What the ledger is told about the proof of chunk `c`; it knows the other public inputs
+    itself, and D's proof of knowledge.
+    """
+    return EpochProof(
         run_id,
         epoch,
         number,
         c,
         proof.public_value("a"),
         proof.public_value("b"),
-        list(proof.commitments),
-        [proof.poks[1], proof.poks[2]],
+        proof.commitments,
+        (proof.poks[1], proof.poks[2]),
         calldata(proof),
     )
 
 
 def point_json(point: bytes) -> list[str]:
+    """A point of 64 bytes as two hexadecimal numbers."""
     x, y = point_ints(point)
     return [to_word(x), to_word(y)]
 
 
 def blindings(path: Path, key: bytes, name: str, chunks: int) -> list[int]:
-    """One secret blinding per chunk, drawn once under this name; durable before they are returned."""
+    """One secret blinding per chunk, drawn once under this name; durable before they are
+    returned.
+    """
     with SaltStore.open(path, key) as store:
         known = set(store.ids(name))
         fresh = [

@@ -1,8 +1,11 @@
-"""Registering a committed dataset with one pair of keys: D anchored, then shown to be the leaves of the root.
+"""Registering a committed dataset with one pair of keys: D anchored, then shown to be the leaves of
+the root.
 
-    commit D  ->  beginDataset (D, proofs of knowledge)  ->  challenge  ->  tree and link proofs  ->  finishDataset
+    commit D  ->  beginDataset (D, proofs of knowledge)  ->  challenge  ->  tree and link proofs  ->
+    finishDataset
 
-Every step may be repeated after a crash: blindings are durable before D is sent, and the ledger knows what it has.
+Every step may be repeated after a crash: blindings are durable before D is sent, and the ledger
+knows what it has.
 """
 
 from __future__ import annotations
@@ -11,8 +14,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from provenance.chain.calls import LinkProof
 from provenance.dataset.committed import CommittedDataset
 from provenance.errors import NotFound
+from provenance.ids import DatasetId
 from provenance.layout import RunFolder, read_json, write_atomically, write_json
 from provenance_zk.field import to_word
 from provenance_zk.prover.client import Commitments, ZkProver
@@ -28,19 +33,24 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Registered:
-    """A finished registration: `folder` holds registration.json and the proofs, as evidence for verifiers."""
+    """A finished registration: `folder` holds registration.json and the proofs, as evidence for
+    verifiers.
+    """
 
-    dataset_id: bytes
+    dataset_id: DatasetId
     folder: Path
 
 
 @dataclass(frozen=True)
 class Keys:
+    """The pair of proving keys that a registration is made with."""
+
     epoch: KeyFolder
     tree: KeyFolder
 
 
 def d_blindings(dataset: CommittedDataset, key: bytes, keys: Keys) -> list[int]:
+    """Secret blindings of D, one per chunk; made once and kept encrypted."""
     path = dataset.folder / "private" / "blindings.sqlite"
     return blindings(
         path, key, f"d:{keys.epoch.vk_id.hex()}", chunk_count(len(dataset), keys.epoch.slots)
@@ -48,6 +58,7 @@ def d_blindings(dataset: CommittedDataset, key: bytes, keys: Keys) -> list[int]:
 
 
 def registrations(dataset_folder: Path) -> Path:
+    """Folder of a dataset's registrations, one below it per pair of keys and ledger."""
     return dataset_folder / "registrations"
 
 
@@ -56,7 +67,7 @@ def find_registration(dataset_folder: Path, ledger: str) -> Registered | None:
     for path in sorted(registrations(dataset_folder).glob("*/registration.json")):
         value = read_json(path)
         if value.get("ledger") == ledger and value.get("finished") is True:
-            return Registered(bytes.fromhex(str(value["dataset_id"])[2:]), path.parent)
+            return Registered(DatasetId.parse(value["dataset_id"]), path.parent)
     return None
 
 
@@ -109,11 +120,9 @@ def register(
     progress(f"committing to {root.count} leaves")
     d = prover.commit_values(keys.epoch.dir, "D", dataset.leaves, secret)
     dataset_id = ledger.begin_dataset(
-        "0x" + keys.epoch.vk_id.hex(),
-        "0x" + keys.tree.vk_id.hex(),
-        root.root,
-        root.depth,
-        root.count,
+        keys.epoch.vk_id,
+        keys.tree.vk_id,
+        root,
         [point_ints(p) for p in d.points],
         [point_ints(p) for p in d.poks],
     )
@@ -160,7 +169,10 @@ def tree_jobs(dataset: CommittedDataset, key: KeyFolder, challenge: tuple[int, i
 def link_jobs(
     dataset: CommittedDataset, key: KeyFolder, secret: list[int], challenge: tuple[int, int]
 ) -> list[Job]:
-    """A job per chunk; `secret` are the blindings of D. The challenge is that of the anchored D and root."""
+    """A job per chunk;
+
+    `secret` are the blindings of D. The challenge is that of the anchored D and root.
+    """
     count, fields = len(dataset), challenge_fields(challenge)
     shared = {
         "leaves": leaf_bytes(dataset.leaves),
@@ -175,7 +187,7 @@ def link_jobs(
 
 
 def _submit_trees(
-    proofs: Sequence[ProofFile], ledger: Ledger, dataset_id: bytes, folder: Path
+    proofs: Sequence[ProofFile], ledger: Ledger, dataset_id: DatasetId, folder: Path
 ) -> object:
     receipt = None
     for k, proof in enumerate(proofs):
@@ -187,18 +199,19 @@ def _submit_trees(
 
 
 def _submit_links(
-    proofs: Sequence[ProofFile], ledger: Ledger, dataset_id: bytes, d: Commitments, folder: Path
+    proofs: Sequence[ProofFile], ledger: Ledger, dataset_id: DatasetId, d: Commitments, folder: Path
 ) -> object:
     receipt = None
     for c, proof in enumerate(proofs):
         write_atomically(folder / f"link-{c}.json", proof.to_bytes())
         a, b = proof.public_value("a"), proof.public_value("b")
-        receipt = ledger.prove_link(dataset_id, c, point_ints(d.points[c]), a, b, calldata(proof))
+        link = LinkProof(c, point_ints(d.points[c]), a, b, calldata(proof))
+        receipt = ledger.prove_link(dataset_id, link)
     return receipt
 
 
 def _store(
-    folder: Path, dataset_id: bytes, keys: Keys, d: Commitments, ledger_address: str
+    folder: Path, dataset_id: DatasetId, keys: Keys, d: Commitments, ledger_address: str
 ) -> None:
     write_json(
         folder / "registration.json",

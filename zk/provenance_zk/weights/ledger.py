@@ -1,4 +1,6 @@
-"""The contract of anchored models as proving sees it; `provenance.chain.session.Session` is the real one.
+"""The contract of anchored models as proving sees it;
+
+`provenance.chain.session.Session` is the real one.
 
 The order of fields is that of the contract's structs (contracts/interfaces/IModelLedger.sol).
 """
@@ -9,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from provenance.ids import RunId
 from provenance.judgement.facts import ChainSnapshot
 
 
@@ -24,8 +27,9 @@ class Opening:
 class Sample:
     """One proof: draws group*slots and on of tensor `tensor` (its place in the merged table).
 
-    `rank` is A's number of rows, `openings` are base, A, B and merged in stage 1; rank 0 and merged only in stage 2. `proof` is
-    what `provenance_zk.training.ledger.calldata` makes of a proof file, `codes` its code words.
+    `rank` is A's number of rows, `openings` are base, A, B and merged in stage 1; rank 0 and merged
+    only in stage 2. `proof` is what `provenance_zk.training.ledger.calldata` makes of a proof file,
+    `codes` its code words.
     """
 
     tensor: int
@@ -58,10 +62,10 @@ class Sample:
 class ModelLedger(Protocol):
     """Writes that may each be repeated: what the chain has already is found, not sent again."""
 
-    def anchor_model(self, run_id: bytes, stage: int, anchoring: Any) -> int: ...
-    def draw_model(self, run_id: bytes, stage: int, number: int) -> bytes: ...
+    def anchor_model(self, run_id: RunId, stage: int, anchoring: Any) -> int: ...
+    def draw_model(self, run_id: RunId, stage: int, number: int) -> bytes: ...
     def prove_samples(
-        self, run_id: bytes, stage: int, number: int, items: Sequence[Any]
+        self, run_id: RunId, stage: int, number: int, items: Sequence[Any]
     ) -> Any: ...
     def latest(self) -> ChainSnapshot: ...
     def final(self, receipt: Any) -> None: ...

@@ -1,4 +1,6 @@
-"""Proofs of the statement `merge`: sampled blocks of a merged tensor are the exactly rounded sum of base and adapter."""
+"""Proofs of the statement `merge`: sampled blocks of a merged tensor are the exactly rounded sum of
+base and adapter.
+"""
 
 from __future__ import annotations
 
@@ -60,8 +62,10 @@ def prove_merge(
     """One proof for each group of block numbers, each as long as the key has slots.
 
     Raises:
-        RejectedError: a block is not the rounded merge, or tensors, key and adapter do not fit together.
-        InputError: files, values outside the exponent window, block numbers or scale that the statement does not cover.
+        RejectedError: a block is not the rounded merge, or tensors, key and adapter do not fit
+            together.
+        InputError: files, values outside the exponent window, block numbers or scale that the
+            statement does not cover.
         UnavailableError: see `ZkProver`.
     """
     if not groups:

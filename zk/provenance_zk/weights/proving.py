@@ -1,9 +1,11 @@
-"""Proving a run's merge and quantization: commit to the weights, anchor, draw, prove the drawn blocks, submit.
+"""Proving a run's merge and quantization: commit to the weights, anchor, draw, prove the drawn
+blocks, submit.
 
-    tables of roots -> anchorModel -> hash of a later block -> groups of blocks -> proofs -> accepted -> `sample` record
+    tables of roots -> anchorModel -> hash of a later block -> groups of blocks -> proofs ->
+    accepted -> `sample` record
 
-Nothing is chosen after the draw: tables, artifact, key and number of draws are in its preimage. Every step may be repeated; a proof
-that is on disk and is about the same blocks is used again.
+Nothing is chosen after the draw: tables, artifact, key and number of draws are in its preimage.
+Every step may be repeated; a proof that is on disk and is about the same blocks is used again.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import Protocol
 
 from provenance.artifacts.tensors import Tensor, TensorTable
 from provenance.errors import ProvenanceError, RejectedError, UnavailableError
+from provenance.ids import RunId
 from provenance.layout import RunFolder, read_json, write_atomically, write_json
 from provenance.log.record import Record
 from provenance_zk.prover.keys import KeyFolder
@@ -48,18 +51,22 @@ class Stage(Protocol):
 
 
 class Prove(Protocol):
-    """Makes the proofs of different statements, in their order; those made before are not made again."""
+    """Makes the proofs of different statements, in their order; those made before are not made
+    again.
+    """
 
     def __call__(self, jobs: Sequence[Job], tell: Progress) -> list[ProofFile]: ...
 
 
 class KeyFinder(Protocol):
+    """Finds the proving key of a kind and depth that the deployed contract pins."""
+
     def __call__(self, kind: str, depth: int) -> KeyFolder: ...
 
 
 def prove_stage(
     stage: Stage,
-    run_id: bytes,
+    run_id: RunId,
     ledger: ModelLedger,
     address: str,
     keys: KeyFinder,
@@ -108,7 +115,9 @@ def make_proofs(
     out: Path,
     progress: Progress,
 ) -> list[ProofFile]:
-    """Every proof in the order of the groups, made or found. What is finished when a call is cut off, the next one finds.
+    """Every proof in the order of the groups, made or found.
+
+    What is finished when a call is cut off, the next one finds.
 
     Raises:
         RejectedError: a proof is about something else than its group.
@@ -184,7 +193,9 @@ def _remove_others(out: Path, count: int) -> None:
 
 
 def _found(out: Path, number: int, key: KeyFolder, inputs: tuple[int, ...]) -> ProofFile | None:
-    """A proof made before for the very same statement and key; anything else there is overwritten."""
+    """A proof made before for the very same statement and key; anything else there is
+    overwritten.
+    """
     try:
         proof = ProofFile.from_json(read_json(out / f"proof-{number}.json"))
     except ProvenanceError:
@@ -194,7 +205,7 @@ def _found(out: Path, number: int, key: KeyFolder, inputs: tuple[int, ...]) -> P
 
 def _submit(
     stage: Stage,
-    run_id: bytes,
+    run_id: RunId,
     number: int,
     pairs: Sequence[tuple[Group, ProofFile]],
     ledger: ModelLedger,

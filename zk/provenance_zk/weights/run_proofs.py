@@ -1,34 +1,36 @@
-"""What `provenance prove RUN --weights` does: prove sampled blocks of a run's merge and quantization, and log it."""
+"""What `provenance prove RUN --weights` does: prove sampled blocks of a run's merge and
+quantization, and log it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from provenance.artifacts.content import content_digest
-from provenance.artifacts.tensors import STAGES, Tensor
+from provenance.artifacts.tensors import Tensor
+from provenance.chain.deploy import Deployment
+from provenance.chain.session import Session
 from provenance.digest import Digest
 from provenance.errors import Conflict, VerificationError
 from provenance.layout import RunFolder, read_json, write_atomically, write_json
 from provenance.log.record import Record
+from provenance.log.run_log import OpenLog, anchor, open_log, run_id_of
+from provenance.settings import Settings
+from provenance.statements import STAGES, quantization_kind
+from provenance.verify.protocols import FormatInspector
+from provenance_zk.prover.client import ZkProver
+from provenance_zk.prover.keys import KeyFolder, find_key
+from provenance_zk.statements import ProofFile
+from provenance_zk.weights import samples
+from provenance_zk.weights.proving import Progress, Prove, Stage, make_proofs, prove_stage
+from provenance_zk.weights.stages import Factors, MergeStage, Model, QuantizeStage
+from provenance_zk.workers.jobs import Job
+from provenance_zk.workers.pool import Executor, proof_pool
 
-if TYPE_CHECKING:
-    from provenance.chain.deploy import Deployment
-    from provenance.chain.session import Session
-    from provenance.log.run_log import OpenLog
-    from provenance.settings import Settings
-    from provenance.verify.protocols import FormatInspector
-    from provenance_zk.prover.client import ZkProver
-    from provenance_zk.prover.keys import KeyFolder
-    from provenance_zk.statements import ProofFile
-    from provenance_zk.weights.proving import Progress, Prove, Stage
-    from provenance_zk.weights.stages import Model
-    from provenance_zk.workers.jobs import Job
-    from provenance_zk.workers.pool import Executor
-
-    Workers = tuple[ZkProver, Executor]  # what commits, and what makes proofs
+Workers = tuple[ZkProver, Executor]  # what commits, and what makes proofs
 
 
 def prove_weights(
@@ -40,15 +42,14 @@ def prove_weights(
     inspector: FormatInspector,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Prove the last merge and its quantization, each in its own anchoring; what is proven already is left alone.
+    """Prove the last merge and its quantization, each in its own anchoring; what is proven already
+    is left alone.
 
     Raises:
         Conflict: the run was not merged and quantized yet.
         VerificationError: weights beside the log are not the logged ones.
         InputError: the deployed file holds what no proof can open.
     """
-    from provenance.log.run_log import anchor, open_log, run_id_of
-    from provenance_zk.weights.proving import prove_stage
 
     folder = RunFolder(run).require()
     with open_log(folder) as log:
@@ -97,14 +98,12 @@ def open_weights(
     inspector: FormatInspector,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Open blocks at a nonce that somebody demands, of every stage that was proven; nothing is anchored.
+    """Open blocks at a nonce that somebody demands, of every stage that was proven; nothing is
+    anchored.
 
     Raises:
         Conflict: no stage was proven yet.
     """
-    from provenance.log.run_log import open_log
-    from provenance_zk.weights import samples
-    from provenance_zk.weights.proving import make_proofs
 
     folder, made = RunFolder(run).require(), {}
     with open_log(folder) as log:
@@ -153,7 +152,6 @@ def _is_proven(log: OpenLog, name: str) -> bool:
 
 def _proving(folder: RunFolder, workers: Workers) -> Prove:
     """Proofs through the run's queue."""
-    from provenance_zk.workers.pool import proof_pool
 
     def prove(jobs: Sequence[Job], tell: Progress) -> list[ProofFile]:
         with proof_pool(folder.secrets / "proofs.sqlite", *workers, tell) as pool:
@@ -206,7 +204,6 @@ class _Weights:
             VerificationError: weights beside the log are not the logged ones.
             ConfigError: the contract pins no key for it.
         """
-        from provenance_zk.weights.stages import Model
 
         if self._merged is None:
             self._merged = Model(
@@ -219,7 +216,6 @@ class _Weights:
         )
 
     def _merge_stage(self, merged: Model) -> Stage:
-        from provenance_zk.weights.stages import Factors, MergeStage, Model
 
         merge, inspector = self._merge, self._inspector
         base = Model(
@@ -241,10 +237,8 @@ class _Weights:
         )
 
     def _quantize_stage(self, merged: Model) -> Stage:
-        from provenance_zk.weights.samples import kind_of
-        from provenance_zk.weights.stages import QuantizeStage
 
-        kind = kind_of(self._quantize["quantization"])
+        kind = quantization_kind(self._quantize["quantization"]).name
         slots = self._deployment.key(kind).slots
         deployed = self._inspector.deployed(self._log.quantized_file())
 
@@ -283,7 +277,6 @@ class _KeyFinder:
         self._deployment, self._folder, self._slots = deployment, folder, stage.anchoring.slots
 
     def __call__(self, kind: str, depth: int) -> KeyFolder:
-        from provenance_zk.prover.keys import find_key
 
         vk_id = self._deployment.key(kind, self._slots, depth).vk_id
         key = find_key(self._cache, bytes.fromhex(vk_id[2:]))

@@ -1,7 +1,7 @@
 """Checks sampled statements about weights off chain: draw, public inputs, and every group's proof.
 
-Nothing is taken from a proof that can be recomputed: block numbers come from the draw, codes from the deployed file, roots from the
-anchored tables.
+Nothing is taken from a proof that can be recomputed: block numbers come from the draw, codes from
+the deployed file, roots from the anchored tables.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from provenance.judgement.facts import ModelAnchoringFacts
 from provenance.verify.protocols import SampleEvidence, Sampling
 from provenance_zk.checker import Engine, equal, parse_proofs, require_key, require_valid
 from provenance_zk.groth16.verifier import parse_key
-from provenance_zk.kinds import RANKS, by_number
+from provenance_zk.kinds import KINDS, RANKS
 from provenance_zk.weights import samples
 
 
@@ -73,8 +73,8 @@ def anchoring_of(facts: ModelAnchoringFacts) -> samples.Anchoring:
     Raises:
         VerificationError: a kind of key that no stage has.
     """
-    kind = by_number(facts.kind)
-    if kind not in samples.STAGE_OF:
+    kind = next((k for k in samples.STAGE_OF if KINDS[k].number == facts.kind), None)
+    if kind is None:
         raise VerificationError(
             "anchoring names a kind that proves nothing about weights", actual=facts.kind
         )

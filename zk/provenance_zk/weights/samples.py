@@ -1,6 +1,8 @@
-"""Sampled statements about weights: what an anchoring fixes, which blocks its draw picks, and what each proof's public inputs must be.
+"""Sampled statements about weights: what an anchoring fixes, which blocks its draw picks, and what
+each proof's public inputs must be.
 
-Everything a verifier recomputes stands here once; the contracts have their own copy and read the same vectors.
+Everything a verifier recomputes stands here once; the contracts have their own copy and read the
+same vectors.
 Source: docs/formats/statements.md, "Anchorings, draws".
 """
 
@@ -16,15 +18,13 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from provenance.artifacts.tensors import SCALE_UNIT, DType, Layout, Tensor, TensorTable
-from provenance.artifacts.tensors import STAGES as STAGE_NUMBERS
 from provenance.errors import InputError, VerificationError
 from provenance.judgement.facts import ZERO_WORD, TableFacts
+from provenance.statements import STAGES as STAGE_NUMBERS
 from provenance_zk.kinds import (
     BYTES_PER_WORD,
     INDEXES_PER_WORD,
-    INT8_BYTES,
     KINDS,
-    Q8_0_BYTES,
     RANK_UNIT,
     RANKS,
 )
@@ -32,13 +32,7 @@ from provenance_zk.statements import tag
 
 MERGE, QUANTIZE = STAGE_NUMBERS["merge"], STAGE_NUMBERS["quantize"]
 STAGES = {number: name for name, number in STAGE_NUMBERS.items()}
-STAGE_OF = {"merge": MERGE, "q8_0": QUANTIZE, "int8": QUANTIZE}
-QUANTIZATIONS = {
-    "Q8_0": "q8_0",
-    "int8": "int8",
-}  # as `quantize` records say it -> kind of its proofs
-BLOCK_BYTES = {"q8_0": Q8_0_BYTES, "int8": INT8_BYTES}
-CODE_OFFSET = {"q8_0": 2, "int8": 4}  # bytes of scale before a block's codes
+STAGE_OF = {kind.name: STAGE_NUMBERS[kind.stage] for kind in KINDS.values() if kind.stage}
 DEFAULT_DRAWS = 459  # 99 % detection of tampering with 1 % of all blocks
 
 CodeReader = Callable[[Tensor, int], bytes]
@@ -86,7 +80,10 @@ class Anchoring:
 
     def digest(self, log_size: int, log_root: bytes) -> bytes:
         """Anchoring digest, with the head that the run's log had on chain."""
-        struct = "((bytes32,uint256),(bytes32,uint256),(bytes32,uint256),bytes32,uint256,uint256,uint256,uint256,uint256)"
+        struct = (
+            "((bytes32,uint256),(bytes32,uint256),(bytes32,uint256),"
+            "bytes32,uint256,uint256,uint256,uint256,uint256)"
+        )
         return bytes(
             keccak(encode([struct, "uint256", "bytes32"], [self.calldata(), log_size, log_root]))
         )
@@ -122,7 +119,9 @@ def draw_seed(
 
 
 def opening_seed(anchoring: bytes, nonce: bytes) -> bytes:
-    """Seed of the blocks that a verifier demands at its own nonce, of an anchoring by its digest."""
+    """Seed of the blocks that a verifier demands at its own nonce, of an anchoring by its
+    digest.
+    """
     return bytes(keccak(encode(["bytes32", "bytes32", "bytes32"], [tag("open"), anchoring, nonce])))
 
 
@@ -141,7 +140,9 @@ def draw(seed: bytes, tensor: int, j: int, blocks: int) -> int:
 
 @dataclass(frozen=True)
 class Group:
-    """One proof's work: draws `number * slots ..` of tensor `tensor` (its place in the merged table)."""
+    """One proof's work: draws `number * slots ..` of tensor `tensor` (its place in the merged
+    table).
+    """
 
     tensor: int
     number: int
@@ -169,17 +170,16 @@ def index_words(indexes: Sequence[int]) -> list[int]:
 
 
 def code_words(kind: str, blocks: Sequence[bytes]) -> list[int]:
-    """A deployed file's blocks as public inputs: the highest bit of each code flipped, cut into words of 31 bytes.
+    """A deployed file's blocks as public inputs: the highest bit of each code flipped, cut into
+    words of 31 bytes.
 
     Raises:
         InputError: a block of another length.
     """
-    offset, parts = CODE_OFFSET[kind], []
+    size, offset, parts = KINDS[kind].block_bytes, KINDS[kind].codes_at, []
     for block in blocks:
-        if len(block) != BLOCK_BYTES[kind]:
-            raise InputError(
-                "block has the wrong length", expected=BLOCK_BYTES[kind], actual=len(block)
-            )
+        if len(block) != size:
+            raise InputError("block has the wrong length", expected=size, actual=len(block))
         parts.append(block[:offset] + bytes(code ^ 0x80 for code in block[offset:]))
     data = b"".join(parts)
     padded = data + bytes(-len(data) % BYTES_PER_WORD)
@@ -189,24 +189,10 @@ def code_words(kind: str, blocks: Sequence[bytes]) -> list[int]:
     ]
 
 
-def kind_of(quantization: str) -> str:
-    """Kind of the proofs about a file with this quantization.
-
-    Raises:
-        InputError: no statement is about it.
-    """
-    kind = QUANTIZATIONS.get(quantization)
-    if kind is None:
-        raise InputError(
-            "no statement is about this quantization",
-            expected=", ".join(QUANTIZATIONS),
-            actual=quantization,
-        )
-    return kind
-
-
 def codes_hash(codes: Iterable[Sequence[int]]) -> bytes:
-    """What the chain keeps of all accepted codes: H_0 = 0, H_i = keccak(H_{i-1} || code words of proof i)."""
+    """What the chain keeps of all accepted codes: H_0 = 0, H_i = keccak(H_{i-1} || code words of
+    proof i).
+    """
     digest = bytes(32)
     for words in codes:
         digest = bytes(keccak(digest + b"".join(word.to_bytes(32, "big") for word in words)))
@@ -227,7 +213,7 @@ def rank_of(rank: int) -> int:
 
 def key_depth(kind: str, tensor: Tensor, rank: int) -> int:
     """Depth word of the key that proves about a tensor: its levels, for a merge with the rank."""
-    return tensor.depth + RANK_UNIT * rank_of(rank) if kind == "merge" else tensor.depth
+    return tensor.depth + RANK_UNIT * rank_of(rank) if KINDS[kind].ranked else tensor.depth
 
 
 def sampled_inputs(kind: str, tensor: Tensor, group: Group, codes: CodeReader) -> tuple[int, ...]:
@@ -359,8 +345,10 @@ def scale_integer(scale: Fraction) -> int:
 
 @dataclass(frozen=True)
 class Confidence:
-    """What a draw detects: `worst` names the tensor with the fewest draws per block, `at_95`, `at_99` the fraction of its blocks from
-    which tampering is caught with 95 % and 99 %, misses multiplied by the number of anchorings; 1.0 means not even in full."""
+    """What a draw detects: `worst` names the tensor with the fewest draws per block, `at_95`,
+    `at_99` the fraction of its blocks from which tampering is caught with 95 % and 99 %, misses
+    multiplied by the number of anchorings; 1.0 means not even in full.
+    """
 
     worst: str
     draws: int
@@ -371,7 +359,9 @@ class Confidence:
 
 
 def confidence(table: TensorTable, draws: int, slots: int, anchorings: int) -> Confidence:
-    """Detection of the worst tensor, and of a fraction of all blocks spread over the tensors by their size."""
+    """Detection of the worst tensor, and of a fraction of all blocks spread over the tensors by
+    their size.
+    """
     total = table.blocks
     counts = [draw_count(tensor.blocks, total, draws, slots) for tensor in table.tensors]
     least = min(range(table.size), key=lambda t: counts[t])
@@ -386,5 +376,7 @@ def confidence(table: TensorTable, draws: int, slots: int, anchorings: int) -> C
 
 
 def detectable(draws: int, probability: float, anchorings: int = 1) -> float:
-    """Smallest tampered fraction f with anchorings * (1-f)^draws <= 1 - probability; 1.0 if there is none below."""
+    """Smallest tampered fraction f with anchorings * (1-f)^draws <= 1 - probability; 1.0 if there
+    is none below.
+    """
     return min(1.0, 1.0 - math.exp(math.log((1 - probability) / anchorings) / draws))

@@ -1,4 +1,6 @@
-"""A run's merge and quantization as stages of `model_proofs`: weights on disk, tables over them, proofs of one tensor's blocks."""
+"""A run's merge and quantization as stages of `model_proofs`: weights on disk, tables over them,
+proofs of one tensor's blocks.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ class Model:
     _made: dict[tuple[str, ...], TensorTable] = field(default_factory=dict, repr=False)
 
     def commit(self, prover: ZkProver, names: Sequence[str]) -> TensorTable:
-        """Table of these tensors, in layout `rows`; made once, for the files do not change under a command."""
+        """Table of these tensors, in layout `rows`; made once, for the files do not change under a
+        command.
+        """
         wanted = tuple(sorted(names))
         if wanted not in self._made:
             made = commit_weights(
@@ -60,7 +64,9 @@ class Factors:
 def commit_tensors(
     prover: ZkProver, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]
 ) -> list[Tensor]:
-    """Commit anew to tensors of safetensors files: (name in the files, entry that it should have) -> entry that it has."""
+    """Commit anew to tensors of safetensors files: (name in the files, entry that it should have)
+    -> entry that it has.
+    """
     wanted = [
         TensorWanted(source, t.layout.name.lower(), 0 if t.layout is Layout.ROWS else t.depth)
         for source, t in tensors
@@ -167,8 +173,10 @@ class MergeStage:
 
 @dataclass(frozen=True)
 class QuantizeStage:
-    """Sampled blocks of a deployed file, `q8_0` or `int8` by the anchoring's kind. `read` gives a block's bytes in the file. Build it
-    with `of`."""
+    """Sampled blocks of a deployed file, `q8_0` or `int8` by the anchoring's kind.
+
+    `read` gives a block's bytes in the file. Build it with `of`.
+    """
 
     prover: ZkProver
     merged: Model
@@ -227,7 +235,9 @@ class QuantizeStage:
 def _job(
     key: KeyFolder, command: str, tensor: str, inputs: Sequence[int], request: Mapping[str, Any]
 ) -> Job:
-    """A job that shares requests with those about the same tensor: its tree is built once for them."""
+    """A job that shares requests with those about the same tensor: its tree is built once for
+    them.
+    """
     return Job.make(
         key,
         command,

@@ -22,8 +22,9 @@ _MIN_MEMORY_BYTES = 4 << 30
 def opened(settings: Settings, executor: str = "local") -> Iterator[tuple[ZkProver, Executor]]:
     """The prover and the workers of one command.
 
-    Requests go to the server that PROVENANCE_PROVER names; without one to a server of the command's own, which reads each
-    key once and ends with the command; with `one-shot` to a process per request.
+    Requests go to the server that PROVENANCE_PROVER names; without one to a server of the command's
+    own, which reads each key once and ends with the command; with `one-shot` to a process per
+    request.
 
     Args:
         executor: `local` or `local:N` for N proofs at a time, `ray:local`, or `ray://HOST:PORT`.
@@ -40,7 +41,7 @@ def opened(settings: Settings, executor: str = "local") -> Iterator[tuple[ZkProv
             yield prover, stack.enter_context(LocalExecutor(prover, workers))
             return
         try:
-            from provenance_zk.workers.ray_executor import RayExecutor
+            from provenance_zk.workers.ray_executor import RayExecutor  # brings in Ray
         except ModuleNotFoundError as error:
             raise ConfigError(
                 "Ray is not installed",
@@ -71,5 +72,7 @@ def default_workers() -> int:
 
 
 def default_memory_bytes() -> int:
-    """Three quarters of the machine's memory, and at least 4 GiB: a job that needs more is refused before it starts."""
+    """Three quarters of the machine's memory, and at least 4 GiB: a job that needs more is refused
+    before it starts.
+    """
     return max(_MIN_MEMORY_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 4)

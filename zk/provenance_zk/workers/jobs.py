@@ -1,15 +1,18 @@
-"""The queue of proofs: leased rows with fencing tokens in one SQLite file, written so that PostgreSQL can take the table.
+"""The queue of proofs: leased rows with fencing tokens in one SQLite file, written so that
+PostgreSQL can take the table.
 
-A row is one statement, named by its id: asking for a statement twice makes one proof. States and what survives a crash:
+A row is one statement, named by its id: asking for a statement twice makes one proof. States and
+what survives a crash:
 
     ready   nobody works on it
     leased  a worker may be on it until `expires_ms`; the owner's death or the lease's end frees it
     done    `proof` is on disk; the row never changes again
     failed  refused, or lost too often; asking for the statement again makes it ready
 
-Each lease has a higher `token` than the one before. A result is taken only with the token of a lease that is still
-running, so a worker that was thought dead and comes back cannot overwrite what its successor does. Rows hold public
-values only: what a proof is made from stays with the process that asks for it, and is not stored here.
+Each lease has a higher `token` than the one before. A result is taken only with the token of a
+lease that is still running, so a worker that was thought dead and comes back cannot overwrite what
+its successor does. Rows hold public values only: what a proof is made from stays with the process
+that asks for it, and is not stored here.
 """
 
 from __future__ import annotations
@@ -52,7 +55,8 @@ class Job:
     """One statement to prove.
 
     Attributes:
-        command: of the prover: `prove-epoch`, `prove-merge`, .., one that takes `jobs` and writes `out`.
+        command: of the prover: `prove-epoch`, `prove-merge`, .., one that takes `jobs` and writes
+            `out`.
         request: its fields without `out`. Bytes are private: they become files, and never rows.
         statement_id: see `statement_id`.
         own: fields that are this job's in a request for several, even where others have the same.
@@ -78,7 +82,9 @@ class Job:
         own: tuple[str, ...] = (),
         together: str = "",
     ) -> Job:
-        """A job whose `public` fields tell its statement from every other of the same key and command."""
+        """A job whose `public` fields tell its statement from every other of the same key and
+        command.
+        """
         return cls(
             key.kind,
             key.vk_id,
@@ -103,6 +109,8 @@ def statement_id(key: KeyFolder, command: str, public: Mapping[str, Any]) -> byt
 
 @dataclass(frozen=True)
 class Lease:
+    """A job that one worker has for a while; `token` grows with each lease (fencing)."""
+
     statement_id: bytes
     token: int
     attempts: int
@@ -156,24 +164,32 @@ class JobQueue:
         self.close()
 
     def add(self, jobs: Sequence[Job]) -> None:
-        """Make the jobs' rows; those of a failed statement become ready again, others stay as they are."""
+        """Make the jobs' rows; those of a failed statement become ready again, others stay as they
+        are.
+        """
         rows = [(j.statement_id.hex(), j.kind, f"0x{j.key_id.hex()}", j.command) for j in jobs]
         with self._lock, self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany(
-                "INSERT INTO proof_job (statement_id, kind, key_id, command, state, token, attempts) VALUES (?, ?, ?, ?, 'ready', 0, 0) "
-                "ON CONFLICT (statement_id) DO UPDATE SET state = 'ready', attempts = 0, failure = NULL "
+                "INSERT INTO proof_job (statement_id, kind, key_id, command, state, token, "
+                "attempts) VALUES (?, ?, ?, ?, 'ready', 0, 0) "
+                "ON CONFLICT (statement_id) DO UPDATE SET state = 'ready', attempts = 0, "
+                "failure = NULL "
                 "WHERE proof_job.state = 'failed'",
                 rows,
             )
 
     def claim(self, statement: bytes) -> Lease | None:
-        """Lease a row that is ready, or whose lease ended or lost its owner; None if there is nothing to do for it now."""
+        """Lease a row that is ready, or whose lease ended or lost its owner;
+
+        None if there is nothing to do for it now.
+        """
         now = self._now()
         with self._lock, self._db:
             self._db.execute("BEGIN IMMEDIATE")
             row = self._db.execute(
-                "SELECT state, token, attempts, owner, expires_ms FROM proof_job WHERE statement_id = ?",
+                "SELECT state, token, attempts, owner, expires_ms FROM proof_job WHERE "
+                "statement_id = ?",
                 (statement.hex(),),
             ).fetchone()
             if row is None or row[0] in ("done", "failed"):
@@ -183,12 +199,14 @@ class JobQueue:
                 return None
             if attempts >= MAX_ATTEMPTS:
                 self._db.execute(
-                    "UPDATE proof_job SET state = 'failed', failure = ?, owner = NULL WHERE statement_id = ?",
+                    "UPDATE proof_job SET state = 'failed', failure = ?, owner = NULL WHERE "
+                    "statement_id = ?",
                     (f"its worker was lost {attempts} times", statement.hex()),
                 )
                 return None
             self._db.execute(
-                "UPDATE proof_job SET state = 'leased', token = ?, attempts = ?, owner = ?, expires_ms = ? "
+                "UPDATE proof_job SET state = 'leased', token = ?, attempts = ?, owner = ?, "
+                "expires_ms = ? "
                 "WHERE statement_id = ?",
                 (token + 1, attempts + 1, self._owner, now + self._lease_ms(), statement.hex()),
             )
@@ -201,7 +219,10 @@ class JobQueue:
         )
 
     def complete(self, lease: Lease, proof: bytes) -> bool:
-        """Take a result; False if the lease is no longer held: the result came too late and is dropped."""
+        """Take a result;
+
+        False if the lease is no longer held: the result came too late and is dropped.
+        """
         return self._held(
             "UPDATE proof_job SET state = 'done', owner = NULL, proof = ?", (proof.decode(),), lease
         )
@@ -237,10 +258,13 @@ class JobQueue:
         return str(row[0]), row[1], row[2]
 
     def _held(self, update: str, values: tuple[Any, ...], lease: Lease) -> bool:
-        """Run an update on the row only while the lease is the running one: the fencing token decides."""
+        """Run an update on the row only while the lease is the running one: the fencing token
+        decides.
+        """
         with self._lock, self._db:
             done = self._db.execute(
-                f"{update} WHERE statement_id = ? AND token = ? AND state = 'leased' AND expires_ms > ?",
+                f"{update} WHERE statement_id = ? AND token = ? AND state = 'leased' AND "
+                "expires_ms > ?",
                 (*values, lease.statement_id.hex(), lease.token, self._now()),
             )
             return done.rowcount == 1
@@ -258,7 +282,10 @@ def process_name(pid: int) -> str:
 
 
 def is_dead(owner: str) -> bool:
-    """Whether the named process ran on this machine, and does no more; False where that cannot be told."""
+    """Whether the named process ran on this machine, and does no more;
+
+    False where that cannot be told.
+    """
     parts = owner.split("|")
     if len(parts) != 4 or parts[0] != socket.gethostname() or not parts[2].isdigit() or not _boot():
         return False

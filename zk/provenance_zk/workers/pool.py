@@ -3,9 +3,10 @@
     with JobQueue(path) as queue, LocalExecutor(prover, workers=2) as executor:
         proofs = ProofPool(queue, executor).prove(jobs)
 
-`jobs` may be of any kinds; those of one command that share input files go to a worker together, which reads the files and
-the key once. A proof is in the queue as soon as it exists. A worker that is lost (killed, out of reach) gives its
-unfinished jobs back; a prover that refuses a job fails the whole call.
+`jobs` may be of any kinds; those of one command that share input files go to a worker together,
+which reads the files and the key once. A proof is in the queue as soon as it exists. A worker that
+is lost (killed, out of reach) gives its unfinished jobs back; a prover that refuses a job fails the
+whole call.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class Worker(Protocol):
     """Proves jobs one after the other."""
 
     def prove(self, jobs: Sequence[Job], done: Done) -> None:
-        """Call `done(i, proof)` for each job as its proof exists; all have the same command and key.
+        """Call `done(i, proof)` for each job as its proof exists; all have the same command and
+        key.
 
         Raises:
             UnavailableError: the worker was lost; the jobs not done may be tried again.
@@ -55,7 +57,10 @@ class Executor(Protocol):
 def split(
     jobs: Sequence[Job], path: Callable[[bytes], str], out: Callable[[int], str]
 ) -> dict[str, Any]:
-    """One request for all the jobs: what they share once, the rest in `jobs`; `path` gives the file of private bytes."""
+    """One request for all the jobs: what they share once, the rest in `jobs`;
+
+    `path` gives the file of private bytes.
+    """
     named = [
         {name: path(v) if isinstance(v, bytes) else v for name, v in job.request.items()}
         for job in jobs
@@ -73,7 +78,10 @@ def split(
 
 
 class LocalExecutor:
-    """Workers on this machine. With a server the keys are read once for all of them; the server should have as many workers."""
+    """Workers on this machine.
+
+    With a server the keys are read once for all of them; the server should have as many workers.
+    """
 
     def __init__(self, prover: ZkProver, workers: int = 1) -> None:
         self._prover, self.workers = prover, workers

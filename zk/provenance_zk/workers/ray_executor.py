@@ -1,12 +1,13 @@
 """Workers on a Ray cluster, or on a Ray of this machine alone.
 
-Each worker is an actor: one process with a prover server of its own. The cluster is trusted with everything a proof is
-made from: leaves and blindings travel to its nodes, in Ray's memory and in private files beside the prover. It is not
-trusted with the result: a proof is checked against the key's id here, and by everybody who verifies it.
+Each worker is an actor: one process with a prover server of its own. The cluster is trusted with
+everything a proof is made from: leaves and blindings travel to its nodes, in Ray's memory and in
+private files beside the prover. It is not trusted with the result: a proof is checked against the
+key's id here, and by everybody who verifies it.
 
-Jobs about weights name files by their paths, which every node must see. A node needs this package, the `zkprover` binary, and
-the very key of the job: in the folder that the job names, or in the cache of that node (PROVENANCE_CACHE). Keys are not sent:
-they have up to half a gigabyte.
+Jobs about weights name files by their paths, which every node must see. A node needs this package,
+the `zkprover` binary, and the very key of the job: in the folder that the job names, or in the
+cache of that node (PROVENANCE_CACHE). Keys are not sent: they have up to half a gigabyte.
 """
 
 from __future__ import annotations
@@ -31,13 +32,17 @@ from provenance_zk.workers.names import RAY_HERE
 from provenance_zk.workers.pool import Done, LocalExecutor, Worker
 
 _HINT = (
-    "ray:local needs memory and a writable /tmp; ray:// a head node with --ray-client-server-port, and RAY_AUTH_MODE=token "
+    "ray:local needs memory and a writable /tmp; ray:// a head node with "
+    "--ray-client-server-port, and RAY_AUTH_MODE=token "
     "and RAY_AUTH_TOKEN if the cluster has a token"
 )
 
 
 class Prover:
-    """The actor: proves on its node. Errors of this project come back as values, for Ray wraps what is raised."""
+    """The actor: proves on its node.
+
+    Errors of this project come back as values, for Ray wraps what is raised.
+    """
 
     def __init__(self, binary: str | None) -> None:
         found = find_binary(Path(binary) if binary else None)
@@ -119,7 +124,9 @@ class RayExecutor:
         ray.shutdown()
 
     def worker(self) -> Worker:
-        """One of the executor's workers, in turn: their actors, and the keys these have read, last as long as it does."""
+        """One of the executor's workers, in turn: their actors, and the keys these have read, last
+        as long as it does.
+        """
         return next(self._turns)
 
     def interrupt(self) -> None:

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IBatchVerifier} from "../../interfaces/IBatchVerifier.sol";
+import {IModelLedger} from "../../interfaces/IModelLedger.sol";
+import {IProofLedger} from "../../interfaces/IProofLedger.sol";
+import {Groth16} from "../groth16/Groth16.sol";
+import {Kinds} from "../keys/Kinds.sol";
+import {Models} from "./Models.sol";
+import {PinnedKeys} from "../keys/PinnedKeys.sol";
+import {Rfc6962} from "../log/Rfc6962.sol";
+import {Tensors} from "./Tensors.sol";
+import {VerifyingKey} from "../keys/VerifyingKey.sol";
+
+/// @title Proofs that open drawn blocks of an anchored model.
+/// @notice They come in the order of (tensor, group), so one position says what is proved, and one hash binds all codes.
+library Samples {
+    using Models for Models.Store;
+    using PinnedKeys for PinnedKeys.Store;
+
+    uint256 private constant MIN_DRAWS = 2; // of each tensor
+    uint256 private constant PROOF_BYTES = 8 * 32; // A, B, C
+
+    /// @dev An anchoring while a list of items is checked.
+    struct Walk {
+        uint8 kind;
+        uint64 entries;
+        uint64 tensor; // the next item's
+        uint64 group;
+        uint256 slots;
+        uint256 scale;
+        uint256 draws;
+        uint256 blocks;
+        uint256 blocksProved;
+        bytes32 seed;
+        bytes32 codesHash;
+        bytes32[] roots; // of the tables, as an item's openings come
+    }
+
+    /// @dev What an item's proof must show; no inputs if the item was accepted before.
+    struct Claim {
+        uint8 key;
+        bool verified;
+        uint256[] inputs;
+    }
+
+    /// @notice Accepts the items that are not behind what is proved; the others have no effect.
+    function prove(
+        Models.Store storage store,
+        PinnedKeys.Store storage keys,
+        IBatchVerifier verifier,
+        Models.Id memory id,
+        IModelLedger.Sample[] calldata items
+    ) internal {
+        Models.Stored storage s = store.find(id);
+        if (s.seed == 0) revert IModelLedger.NotDrawn(id.runId, id.stage, id.number);
+        Walk memory w = _start(s);
+        Claim[] memory claims = new Claim[](items.length);
+        bool wasAccepted = w.tensor == w.entries;
+        for (uint256 i = 0; i < items.length; ++i) {
+            IModelLedger.Sample calldata item = items[i];
+            if (item.tensor < w.tensor || (item.tensor == w.tensor && item.group < w.group)) continue;
+            if (item.tensor != w.tensor || item.group != w.group) {
+                revert IModelLedger.OutOfOrder(item.tensor, item.group, w.tensor, w.group);
+            }
+            claims[i] = _claim(keys, w, item);
+        }
+        _verifyAll(keys, verifier, claims, items);
+        (s.nextTensor, s.nextGroup) = (uint24(w.tensor), uint32(w.group));
+        s.blocksProved = uint48(w.blocksProved);
+        if (w.codesHash != 0) s.codesHash = w.codesHash;
+        _emit(id, claims, items);
+        if (!wasAccepted && w.tensor == w.entries) emit IModelLedger.ModelAccepted(id.runId, id.stage, id.number);
+    }
+
+    /// Checks everything about the next item but its proof, and steps behind it.
+    function _claim(
+        PinnedKeys.Store storage keys,
+        Walk memory w,
+        IModelLedger.Sample calldata item
+    ) private view returns (Claim memory claim) {
+        Tensors.Entry memory tensor = _open(w, item);
+        claim.key = keys.find(item.vkId, w.kind);
+        PinnedKeys.Pinned storage key = keys.list[claim.key];
+        if (key.slots != w.slots || key.depth != tensor.depth + Kinds.RANK_UNIT * Kinds.paddedRank(item.rank)) {
+            revert IModelLedger.WrongKey(item.vkId, key.slots, key.depth);
+        }
+        claim.inputs = _inputs(w, item, tensor);
+        if (item.codes.length != 0) w.codesHash = keccak256(abi.encodePacked(w.codesHash, item.codes));
+        _step(w, tensor.blocks);
+    }
+
+    /// The item's tensor, shown to be at its place in every table.
+    function _open(
+        Walk memory w,
+        IModelLedger.Sample calldata item
+    ) private view returns (Tensors.Entry memory tensor) {
+        uint256 blocks = item.rows * Tensors.blocksPerRow(item.columns);
+        bool merges = w.kind == Kinds.MERGE;
+        bool hasRank = merges ? Kinds.paddedRank(item.rank) != 0 : item.rank == 0;
+        if (blocks == 0 || blocks > Tensors.MAX_BLOCKS || !hasRank) {
+            revert IModelLedger.BadShape(item.tensor, item.rows, item.columns, item.rank);
+        }
+        if (item.openings.length != w.roots.length) {
+            revert IModelLedger.WrongItemLength(item.tensor, w.roots.length, item.openings.length);
+        }
+        bytes memory name = bytes(item.name);
+        tensor = Tensors.plain(name, item.rows, item.columns, item.openings[0].root);
+        _requireInTable(w, item, 0, tensor, item.tensor, w.entries);
+        if (!merges) return tensor;
+        (uint64 place, uint64 places) = (2 * item.tensor, 2 * w.entries);
+        _requireInTable(w, item, 1, Tensors.loraA(tensor, name, item.rank, item.openings[1].root), place, places);
+        _requireInTable(w, item, 2, Tensors.loraB(tensor, name, item.rank, item.openings[2].root), place + 1, places);
+        tensor.root = item.openings[3].root;
+        _requireInTable(w, item, 3, tensor, item.tensor, w.entries);
+    }
+
+    function _requireInTable(
+        Walk memory w,
+        IModelLedger.Sample calldata item,
+        uint256 opening,
+        Tensors.Entry memory entry,
+        uint64 place,
+        uint64 places
+    ) private view {
+        bytes32[] calldata path = item.openings[opening].path;
+        if (!Rfc6962.isIncluded(Tensors.leaf(entry), place, places, w.roots[opening], path)) {
+            revert IModelLedger.NotInTable(item.tensor, opening);
+        }
+    }
+
+    /// Steps to the next group, or to the next tensor; the tensors' blocks must add up to the anchored sum.
+    function _step(Walk memory w, uint256 blocks) private pure {
+        uint256 sum = w.blocksProved + blocks;
+        bool isLast = w.tensor + 1 == w.entries;
+        if (sum > w.blocks || (isLast && sum != w.blocks)) revert IModelLedger.BlocksDiffer(uint64(w.blocks), sum);
+        uint256 draws = (w.draws * blocks + w.blocks - 1) / w.blocks;
+        if (draws < MIN_DRAWS) draws = MIN_DRAWS;
+        uint256 groups = (draws + w.slots - 1) / w.slots;
+        if (++w.group < groups) return;
+        (w.tensor, w.group, w.blocksProved) = (w.tensor + 1, 0, sum);
+    }
+
+    /// Public inputs of the item's proof.
+    function _inputs(
+        Walk memory w,
+        IModelLedger.Sample calldata item,
+        Tensors.Entry memory tensor
+    ) private pure returns (uint256[] memory inputs) {
+        uint256 codes = Kinds.codeWords(w.kind, w.slots);
+        if (item.codes.length != codes) {
+            revert IModelLedger.WrongItemLength(item.tensor, codes, item.codes.length);
+        }
+        inputs = new uint256[](Kinds.publicCount(w.kind, w.slots));
+        uint256 next = 0;
+        for (; next < item.openings.length; ++next) inputs[next] = item.openings[next].root;
+        if (w.kind == Kinds.MERGE) {
+            (inputs[next], inputs[next + 1]) = (w.scale, Tensors.blocksPerRow(tensor.columns));
+            next += 2;
+        }
+        uint256 first = item.group * w.slots;
+        for (uint256 i = 0; i < w.slots; ++i) {
+            uint256 index = uint256(_draw(w.seed, item.tensor, first + i)) % tensor.blocks;
+            inputs[next + i / Kinds.INDEXES_PER_WORD] |= index << (Kinds.INDEX_BITS * (i % Kinds.INDEXES_PER_WORD));
+        }
+        next += Kinds.indexWords(w.slots);
+        assert(next + codes <= inputs.length);
+        uint256[] calldata words = item.codes;
+        assembly ("memory-safe") {
+            calldatacopy(add(add(inputs, 32), shl(5, next)), words.offset, shl(5, codes))
+        }
+    }
+
+    /// keccak256(abi.encode(seed, tensor, draw)), beyond the allocated memory.
+    function _draw(bytes32 seed, uint256 tensor, uint256 draw) private pure returns (bytes32 digest) {
+        assembly ("memory-safe") {
+            let input := mload(0x40)
+            mstore(input, seed)
+            mstore(add(input, 32), tensor)
+            mstore(add(input, 64), draw)
+            digest := keccak256(input, 96)
+        }
+    }
+
+    /// Verifies the proofs of each key together.
+    function _verifyAll(
+        PinnedKeys.Store storage keys,
+        IBatchVerifier verifier,
+        Claim[] memory claims,
+        IModelLedger.Sample[] calldata items
+    ) private view {
+        for (uint256 i = 0; i < items.length; ++i) {
+            if (claims[i].inputs.length == 0 || claims[i].verified) continue;
+            (bytes memory batch, uint256 count) = _collect(claims, items, i);
+            uint8 key = claims[i].key;
+            if (count == 1) _verifyOne(keys.load(key), claims[i].inputs, items[i]);
+            else if (!verifier.verifyBatch(keys.list[key].data, batch, 0)) revert IModelLedger.BatchInvalid(count);
+        }
+    }
+
+    function _verifyOne(
+        VerifyingKey.Key memory key,
+        uint256[] memory inputs,
+        IModelLedger.Sample calldata item
+    ) private view {
+        uint256[] memory none = new uint256[](0);
+        Groth16.Proof memory proof = Groth16.Proof(item.proof.a, item.proof.b, item.proof.c, none, none);
+        if (!Groth16.verify(key, proof, 0, inputs)) revert IModelLedger.SampleInvalid(item.tensor, item.group);
+    }
+
+    /// The words of all proofs of item i's key, which count as verified from here on: what is wrong with one reverts all.
+    function _collect(
+        Claim[] memory claims,
+        IModelLedger.Sample[] calldata items,
+        uint256 i
+    ) private pure returns (bytes memory batch, uint256 count) {
+        uint256 size = claims[i].inputs.length * 32;
+        batch = new bytes((items.length - i) * (PROOF_BYTES + size));
+        for (uint256 j = i; j < items.length; ++j) {
+            Claim memory claim = claims[j];
+            if (claim.inputs.length == 0 || claim.verified || claim.key != claims[i].key) continue;
+            claim.verified = true;
+            uint256 start = count++ * (PROOF_BYTES + size);
+            uint256[] memory inputs = claim.inputs;
+            IProofLedger.Proof calldata proof = items[j].proof;
+            assembly ("memory-safe") {
+                let to := add(add(batch, 32), start)
+                calldatacopy(to, proof, PROOF_BYTES)
+                mcopy(add(to, PROOF_BYTES), add(inputs, 32), size)
+            }
+        }
+        uint256 length = count * (PROOF_BYTES + size);
+        assembly ("memory-safe") {
+            mstore(batch, length) // shortened to what was written
+        }
+    }
+
+    function _emit(
+        Models.Id memory id,
+        Claim[] memory claims,
+        IModelLedger.Sample[] calldata items
+    ) private {
+        for (uint256 i = 0; i < items.length; ++i) {
+            if (claims[i].inputs.length == 0) continue;
+            (uint64 tensor, uint64 group) = (items[i].tensor, items[i].group);
+            emit IModelLedger.SampleProved(id.runId, id.stage, id.number, tensor, group, items[i].codes);
+        }
+    }
+
+    function _start(Models.Stored storage s) private view returns (Walk memory w) {
+        (w.kind, w.slots, w.scale, w.draws) = (s.kind, s.slots, s.scale, s.draws);
+        (w.blocks, w.entries, w.blocksProved) = (s.blocks, s.entries, s.blocksProved);
+        (w.tensor, w.group) = (s.nextTensor, s.nextGroup);
+        (w.seed, w.codesHash) = (s.seed, s.codesHash);
+        bool merges = w.kind == Kinds.MERGE;
+        w.roots = new bytes32[](merges ? 4 : 1);
+        w.roots[w.roots.length - 1] = s.merged;
+        if (merges) (w.roots[0], w.roots[1], w.roots[2]) = (s.base, s.adapter, s.adapter);
+    }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {Kinds} from "../keys/Kinds.sol";
+import {Rfc6962} from "../log/Rfc6962.sol";
+
+/// @title Entries of tables of tensors, and what follows from a tensor's shape.
+/// @notice Layouts: docs/formats/statements.md, "Weight trees" and "Tables of tensors". All tensors opened here are BF16.
+library Tensors {
+    // Layouts: orders of blocks.
+    uint8 internal constant ROWS = 0;
+    uint8 internal constant LORA_A = 1;
+    uint8 internal constant LORA_B = 2;
+
+    uint256 internal constant MAX_BLOCKS = 2 ** 32; // block numbers have 32 bits
+    uint256 private constant BLOCK_VALUES = 32;
+    uint256 private constant PAGE_BLOCKS = 7;
+    bytes21 private constant TAG = "provenance/v1/tensor\x00";
+    uint8 private constant BF16 = 0;
+
+    struct Entry {
+        bytes32 nameHash;
+        uint8 order; // of its blocks
+        uint64 rows;
+        uint64 columns;
+        uint8 depth;
+        uint64 blocks;
+        uint256 root;
+    }
+
+    /// @notice Blocks of a row.
+    function blocksPerRow(uint256 columns) internal pure returns (uint256) {
+        return (columns + BLOCK_VALUES - 1) / BLOCK_VALUES;
+    }
+
+    /// @notice Levels above the pages of a tensor with so many blocks: the smallest depth >= 1 that holds them.
+    function depthOf(uint256 blocks) internal pure returns (uint8 depth) {
+        uint256 pages = (blocks + PAGE_BLOCKS - 1) / PAGE_BLOCKS;
+        for (depth = 1; pages > 16; ++depth) pages = (pages + 15) / 16;
+    }
+
+    /// @notice Entry of a tensor as it is.
+    function plain(
+        bytes memory name,
+        uint64 rows,
+        uint64 columns,
+        uint256 root
+    ) internal pure returns (Entry memory) {
+        uint256 blocks = rows * blocksPerRow(columns);
+        return Entry(sha256(name), ROWS, rows, columns, depthOf(blocks), uint64(blocks), root);
+    }
+
+    /// @notice Entry of the adapter's A (rank, columns) of a tensor: padded to the key's rank, in a tree of the tensor's depth.
+    function loraA(Entry memory of_, bytes memory name, uint64 rank, uint256 root) internal pure returns (Entry memory) {
+        uint256 blocks = blocksPerRow(of_.columns) * Kinds.paddedRank(rank);
+        bytes32 nameHash = sha256(bytes.concat(name, ":lora_a"));
+        return Entry(nameHash, LORA_A, rank, of_.columns, of_.depth, uint64(blocks), root);
+    }
+
+    /// @notice Entry of the adapter's B (rows, rank) of a tensor.
+    function loraB(Entry memory of_, bytes memory name, uint64 rank, uint256 root) internal pure returns (Entry memory) {
+        uint256 blocks = of_.rows * blocksPerRow(Kinds.paddedRank(rank));
+        bytes32 nameHash = sha256(bytes.concat(name, ":lora_b"));
+        return Entry(nameHash, LORA_B, of_.rows, rank, of_.depth, uint64(blocks), root);
+    }
+
+    /// @notice Leaf hash of an entry in its table.
+    function leaf(Entry memory e) internal pure returns (bytes32) {
+        bytes memory entry = abi.encodePacked(
+            TAG,
+            e.nameHash,
+            BF16,
+            e.order,
+            e.rows,
+            e.columns,
+            e.depth,
+            e.blocks,
+            e.root
+        );
+        return Rfc6962.leaf(abi.encodePacked(sha256(entry)));
+    }
+}
