@@ -13,6 +13,7 @@ from eth_account import Account
 
 from provenance.dataset.manifest import MANIFEST_FIELDS
 from provenance.digest import Digest
+from provenance.ids import RunId
 from provenance.judgement.policy import CLAIMS, DEFAULT_REQUIRED, load_policy
 from provenance.judgement.trust import parse_trust
 from provenance.judgement.verdict import TABLE, Edge, Grade, Verdict
@@ -78,7 +79,7 @@ def test_the_example_journal_is_what_the_code_writes(tmp_path: Path) -> None:
 def test_the_example_head_is_what_the_code_signs() -> None:
     record = Record.parse(example(page("log"), "record").strip().encode())
     line = example(page("log"), "head").encode()
-    head = Head(bytes(31) + b"\x07", 1, Tree([record.entry]).root())
+    head = Head(RunId(bytes(31) + b"\x07"), 1, Tree([record.entry]).root())
     account, domain = Account.from_key(bytes(31) + b"\x01"), Domain(31337, "0x" + "11" * 20)
     assert SignedHead(head, 1, sign_head(account, head, domain)).to_line() == line
     signed = SignedHead.parse(line)
@@ -196,7 +197,7 @@ def test_the_trust_page_names_every_key(job: Job) -> None:
         parse_trust(yaml.safe_dump(full).encode()).confirmations == 12
     )  # so these keys exist, and no others are needed
     assert shown == paths(full)
-    assert paths(yaml.safe_load((job.run / "trust.yaml").read_text())) <= shown
+    assert paths(yaml.safe_load((job.work / ".state" / "trust.yaml").read_text())) <= shown
 
 
 # Evidence and GGUF
@@ -207,7 +208,7 @@ def documented_paths(kind: str) -> list[re.Pattern[str]]:
     return [re.compile(re.sub(r"<[a-zA-Z]+>", r"[\\w.-]+", re.escape(path))) for path in found]
 
 
-@pytest.mark.parametrize(("kind", "folder"), [("run", "run"), ("dataset", "dataset")])
+@pytest.mark.parametrize(("kind", "folder"), [("run", "run"), ("dataset", "run-dataset")])
 def test_every_file_is_described_and_every_description_has_a_file(
     job: Job, kind: str, folder: str
 ) -> None:
@@ -227,7 +228,7 @@ def test_the_keys_of_the_json_files_are_described(job: Job) -> None:
     assert all(f"`{name}`" in text for name in MANIFEST_FIELDS)
     shown_registration = json.loads(example(page("evidence"), "registration"))
     assert shape(shown_registration) == shape(
-        json.loads(next((job.run / "dataset").rglob("registration.json")).read_text())
+        json.loads(next((job.run / "run-dataset").rglob("registration.json")).read_text())
     )
 
 
