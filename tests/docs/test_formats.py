@@ -129,7 +129,7 @@ def test_the_example_verdict_follows_the_tables() -> None:
 
 
 def test_a_real_verdict_follows_the_page(job: Job) -> None:
-    done = shell(f"provenance verify {job.file} --evidence {job.run}/run --json", job.env)
+    done = shell(f"provenance verify {job.file} --evidence {job.run}/run --json", job.env, job.work)
     value, text = json.loads(done.stdout), page("verdict").read_text()
     assert done.returncode == value["exit_code"] == 0
     assert {c["id"] for c in value["claims"]} == set(CLAIMS) - {
@@ -144,7 +144,9 @@ def test_a_real_verdict_follows_the_page(job: Job) -> None:
         *(e["kind"] for e in value["edges"]),
     ]:
         assert f"`{name}`" in text, name
-    unknown = shell(f"provenance verify {'0' * 63}1 --evidence {job.run}/run --json", job.env)
+    unknown = shell(
+        f"provenance verify {'0' * 63}1 --evidence {job.run}/run --json", job.env, job.work
+    )
     assert unknown.returncode == 4
     assert shape(json.loads(unknown.stdout)) == shape(
         json.loads(example(page("verdict"), "verdict"))
