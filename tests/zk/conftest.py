@@ -10,8 +10,8 @@ import pytest
 from support.trapdoor import g1, g2
 
 from provenance_zk.field import R
+from provenance_zk.proof_file import ProofFile
 from provenance_zk.prover.keys import vk_id
-from provenance_zk.statements import ProofFile
 from tests.support.places import ZK_VECTORS
 
 

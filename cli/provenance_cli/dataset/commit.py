@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from provenance import progress
 from provenance_cli.options import Json
 from provenance_cli.output import fields, note
 
@@ -49,7 +50,7 @@ def commit(
     from provenance.dataset.writer import ManifestFacts
     from provenance.settings import Settings
     from provenance_zk.prover.client import ZkProver, find_binary
-    from provenance_zk.training.commitments import commit_dataset
+    from provenance_zk.training.commitments import DatasetCommitter
     from provenance_zk.training.sources import open_source
 
     settings = Settings.load()
@@ -65,24 +66,17 @@ def commit(
     )
     if not facts.licence:
         note("warning: no licence is recorded; name it with --licence")
-    with _progress() as progress:
-        report = commit_dataset(
-            islice(rows, limit),
-            out,
-            load_or_create_key(settings.home / "salts.key"),
-            prover,
-            facts=facts,
-            dedupe=dedupe,
-            locate=lambda i: rows.where,
-            progress=progress,
-        )
+    with _progress() as tell:
+        key = load_or_create_key(settings.home / "salts.key")
+        committer = DatasetCommitter(prover, key, dedupe, lambda i: rows.where, tell)
+        report = committer.commit(islice(rows, limit), out, facts)
     if report.removed:
         note(f"dropped {report.removed} exact duplicates")
     fields(report.to_json(), as_json)
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str, int, int | None], None]]:
+def _progress() -> Iterator[progress.Progress]:
     """A bar on a TTY, a line per stage off it."""
     if not sys.stderr.isatty():
         yield _plain_progress()
@@ -101,13 +95,15 @@ def _progress() -> Iterator[Callable[[str, int, int | None], None]]:
             stage: bar.add_task(stage, total=None, visible=False)
             for stage in ("read", "tree", "write")
         }
-        yield lambda stage, done, total: bar.update(
-            tasks[stage], completed=done, total=total, visible=True
-        )
+
+        def tell(stage: str, done: int = 0, total: int | None = None, /) -> None:
+            bar.update(tasks[stage], completed=done, total=total, visible=True)
+
+        yield tell
 
 
-def _plain_progress() -> Callable[[str, int, int | None], None]:
-    def tell(stage: str, done: int, total: int | None) -> None:
+def _plain_progress() -> progress.Progress:
+    def tell(stage: str, done: int = 0, total: int | None = None, /) -> None:
         if total is not None and done == total:
             note(f"{stage}: {done} records")
 

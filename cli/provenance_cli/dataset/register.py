@@ -26,6 +26,7 @@ def register(
     from provenance.dataset.saltstore import load_key
     from provenance.settings import Settings
     from provenance_cli.wiring import proving_keys
+    from provenance_zk.training.registration import ProvingSite
     from provenance_zk.training.registration import register as register_dataset
     from provenance_zk.workers.executors import opened as open_prover
 
@@ -37,16 +38,10 @@ def register(
         open_prover(settings, executor) as (prover, workers),
         stage("register") as progress,
     ):
-        done = register_dataset(
-            opened,
-            salt_key,
-            proving_keys(settings, session.deployment, opened.root.depth),
-            prover,
-            session,
-            session.deployment.ledger,
-            progress,
-            workers,
-        )
+        keys = proving_keys(settings, session.deployment, opened.root.depth)
+        address = session.deployment.ledger
+        site = ProvingSite(salt_key, keys, prover, session, address, progress, workers)
+        done = register_dataset(opened, site)
         value = {
             "format": "provenance-registered/1",
             "dataset_id": "0x" + done.dataset_id.hex(),

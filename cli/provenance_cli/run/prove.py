@@ -53,8 +53,18 @@ def prove(
     from provenance.log.run_log import anchor, open_log, run_id_of
     from provenance.settings import Settings
     from provenance_cli.wiring import proving_keys
-    from provenance_zk.training.epochs import EpochProver, epochs_of, make_job, proven_epochs
-    from provenance_zk.training.registration import require_registration, write_evidence
+    from provenance_zk.training.epochs import (
+        DrawnRun,
+        EpochProver,
+        epochs_of,
+        make_job,
+        proven_epochs,
+    )
+    from provenance_zk.training.registration import (
+        ProvingSite,
+        require_registration,
+        write_evidence,
+    )
     from provenance_zk.workers.executors import opened as open_prover
 
     settings = Settings.load()
@@ -78,21 +88,12 @@ def prove(
         anchor(session, log)
         seed = bytes.fromhex(log.last("seed").fields["seed"][2:])
         done = proven_epochs(log.records)
-        epochs = EpochProver(
-            opened,
-            salt_key,
-            keys,
-            prover,
-            session,
-            folder,
-            session.deployment.ledger,
-            progress,
-            workers,
-        )
+        address = session.deployment.ledger
+        site = ProvingSite(salt_key, keys, prover, session, address, progress, workers)
+        epochs = EpochProver(opened, site, folder)
+        drawn = DrawnRun(run_id, registration.dataset_id, seed)
         jobs = [
-            make_job(log.records, opened, run_id, registration.dataset_id, seed, e)
-            for e in epochs_of(log.records)
-            if e not in done
+            make_job(log.records, opened, drawn, e) for e in epochs_of(log.records) if e not in done
         ]
         for group in epochs.groups(jobs) if batch else [[job] for job in jobs]:
             for record in epochs.prove(group, batch=batch):
@@ -116,13 +117,15 @@ def _prove_weights(run: Path, draws: int, key: str, executor: str, as_json: bool
     from provenance.chain.session import Session
     from provenance.settings import Settings
     from provenance_cli.wiring import inspector_for
-    from provenance_zk.weights.run_proofs import prove_weights
+    from provenance_zk.weights.run_proofs import WeightProver
     from provenance_zk.workers.executors import opened as open_prover
 
     settings = Settings.load()
     session = Session(settings, key, note)
     with open_prover(settings, executor) as workers, stage("prove weights") as progress:
-        value = prove_weights(run, draws, session, workers, settings, inspector_for(), progress)
+        cache, inspector = settings.cache / "keys", inspector_for()
+        owner = WeightProver(session, *workers, cache, inspector, progress)
+        value = owner.prove(run, draws)
     result(
         value,
         as_json,

@@ -91,7 +91,7 @@ def inspect(
     """Check a key's verifying part and show its facts."""
     from provenance.errors import InputError
     from provenance.settings import Settings
-    from provenance_zk.groth16.verifier import parse_key
+    from provenance_zk.groth16.key import parse_key
     from provenance_zk.prover.keys import find_key, load_key
 
     settings = Settings.load()

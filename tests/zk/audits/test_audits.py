@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from provenance_zk.audits.plain import HALF, Chunk, Record, absent_holds, member_holds, sorted_holds
 
 from provenance.errors import InputError, RejectedError
-from provenance_zk.audits.plain import HALF, Chunk, Record, absent_holds, member_holds, sorted_holds
 from provenance_zk.field import R
 from provenance_zk.groth16 import verifier
 from provenance_zk.prover.client import ZkProver
@@ -79,13 +79,13 @@ def audit_keys(prover: ZkProver, key_cache: Path) -> dict[str, KeyFolder]:
 def require_verified(prover: ZkProver, key: KeyFolder, proof: Any) -> None:
     """Both verifiers accept the proof, and the slow one no other public input."""
     assert prover.verify(key.words_file, [proof], 0)[0].ok
-    assert verifier.verify_proof(key.words, proof, 0)
+    assert verifier.is_valid_proof(key.words, proof, 0)
     for i, value in enumerate(proof.public):
         changed = replace(
             proof, public=(*proof.public[:i], (value + 1) % R, *proof.public[i + 1 :])
         )
         assert not prover.verify(key.words_file, [changed], 0)[0].ok
-    assert not verifier.verify_proof(key.words, changed, 0)
+    assert not verifier.is_valid_proof(key.words, changed, 0)
 
 
 def test_a_sorted_set(prover: ZkProver, audit_keys: dict[str, KeyFolder], dataset: Dataset) -> None:
@@ -127,7 +127,7 @@ def test_a_proof_of_one_kind_is_none_of_another(
         audit_keys["member"].dir, dataset.leaf_bytes, 3, digest_bytes(4000), dataset.salts[3], DEPTH
     )
     with pytest.raises(InputError, match="another key"):
-        verifier.verify_proof(audit_keys["absent"].words, proof, 0)
+        verifier.is_valid_proof(audit_keys["absent"].words, proof, 0)
     with pytest.raises(InputError):
         prover.prove_sorted(
             audit_keys["member"].dir, dataset.digests, b"".join(dataset.salts), DEPTH, [0]

@@ -84,18 +84,16 @@ def test_an_epoch_from_commitments_to_verdicts(
         epochs
     ):  # proofs carry the very points that were committed, and their knowledge
         made = [(x.points[c], x.poks[c]) for x in (d, u, p)]
-        assert [statements.point_bytes(point) for point in proof.commitments] == [
-            point for point, _ in made
-        ]
-        assert [statements.point_bytes(point) for point in proof.poks] == [pok for _, pok in made]
+        assert [point_bytes(point) for point in proof.commitments] == [point for point, _ in made]
+        assert [point_bytes(point) for point in proof.poks] == [pok for _, pok in made]
     links = prover.prove_link(epoch_key.dir, leaves, blindings[0], [0, 1], challenge)
     trees = prover.prove_tree(tree_key.dir, leaves, 5, [0, 1], challenge)
     assert all(v.ok for v in prover.verify(epoch_key.words_file, epochs, statements.EPOCH_MASK))
     assert all(v.ok for v in prover.verify(epoch_key.words_file, links, statements.LINK_MASK))
     assert all(v.ok for v in prover.verify(tree_key.words_file, trees, 0))
-    assert verifier.verify_proof(epoch_key.words, epochs[1], statements.FULL_MASK)
-    assert verifier.verify_proof(epoch_key.words, links[0], statements.LINK_MASK)
-    assert verifier.verify_proof(tree_key.words, trees[1], 0)
+    assert verifier.is_valid_proof(epoch_key.words, epochs[1], statements.FULL_MASK)
+    assert verifier.is_valid_proof(epoch_key.words, links[0], statements.LINK_MASK)
+    assert verifier.is_valid_proof(tree_key.words, trees[1], 0)
     check_products(prover, leaves, order, challenge, epochs, trees)
 
 
@@ -120,11 +118,9 @@ def check_products(
         tree_slots=256,
     )
     for c in (0, 1):
-        a = statements.product_at(
-            *challenge, statements.d_vector(values, c, 256), statements.p_vector(pi, c, 256)
-        )
-        b = statements.product_from(*challenge, statements.u_vector(values, fed, c, 256), c * 256)
-        t, z = statements.tree_products(*challenge, values, c, 256)
+        a = product_at(*challenge, d_vector(values, c, 256), statements.p_vector(pi, c, 256))
+        b = statements.product_from(*challenge, u_vector(values, fed, c, 256), c * 256)
+        t, z = tree_products(*challenge, values, c, 256)
         used = statements.used_leaves(COUNT, c, 256)
         assert epochs[c].public == (*challenge, 256 * c, a, b)
         assert trees[c].public == (root, c, used, c, *challenge, t, z)
@@ -137,7 +133,7 @@ def test_a_proof_for_one_key_is_false_for_another(
     proof = prover.prove_tree(tree_key.dir, leaves, 5, [0], (5, 6))[0]
     assert not prover.verify(epoch_key.words_file, [proof], 0)[0].ok
     with pytest.raises(InputError, match="another key"):
-        verifier.verify_proof(epoch_key.words, proof, 0)
+        verifier.is_valid_proof(epoch_key.words, proof, 0)
 
 
 def test_an_epoch_that_fed_other_leaves_cannot_be_proved(
@@ -312,7 +308,7 @@ def test_a_child_that_fails_is_reported(
 
 
 def test_an_empty_verdict_is_no_success(tmp_path: Path) -> None:
-    proof = statements.ProofFile("tree", bytes(32), (0, 0), (0, 0, 0, 0), (0, 0), (), (), (0,) * 8)
+    proof = ProofFile("tree", bytes(32), (0, 0), (0, 0, 0, 0), (0, 0), (), (), (0,) * 8)
     results = (
         {"ok": True, "results": []},
         {"ok": True, "results": [{"ok": False}]},

@@ -18,17 +18,17 @@ import numpy as np
 import pytest
 from gguf import GGMLQuantizationType
 from gguf.quants import quantize
+from provenance_zk.weights.merging import StoredTensor
 
 from provenance.errors import ConfigError, InputError, RejectedError, UnavailableError
 from provenance_trainer.model import bfloat16
 from provenance_trainer.model.weights import SafetensorsWriter
-from provenance_zk.groth16.verifier import verify_proof
+from provenance_zk.groth16.verifier import is_valid_proof
 from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.connection import Address, Connection
 from provenance_zk.prover.keys import KeyFolder, ensure_keys
 from provenance_zk.prover.server import ChildServer, RunningServer
 from provenance_zk.weights.commit import QuantizedBlocks, commit_weights, prove_q8_0
-from provenance_zk.weights.merging import StoredTensor
 
 
 def test_what_cannot_fit_is_refused_before_it_starts(
@@ -78,7 +78,7 @@ def test_a_key_is_read_once_for_all_tensors(
             for proof in prove_q8_0(served, key.dir, StoredTensor(tmp_path / "model", name), jobs)
         ]
         assert all(
-            verify_proof(key.words_file.read_bytes(), proof, 0) and proof.public[0] == w.root
+            is_valid_proof(key.words_file.read_bytes(), proof, 0) and proof.public[0] == w.root
             for proof in proofs
         )
         assert len(proofs) == 4

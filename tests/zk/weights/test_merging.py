@@ -9,17 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from provenance_zk.weights.merging import StoredPair, StoredTensor, prove_merge
 
 from provenance.errors import InputError, RejectedError
 from provenance_trainer.model import bfloat16
 from provenance_trainer.model.bfloat16 import SMALLEST_FACTOR
 from provenance_trainer.model.merge import exact_entry, merge_tensor
 from provenance_trainer.model.weights import SafetensorsWriter
-from provenance_zk.groth16.verifier import verify_proof
+from provenance_zk.groth16.verifier import is_valid_proof
 from provenance_zk.kinds import RANK_UNIT
 from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import KeyFolder, ensure_keys
-from provenance_zk.weights.merging import StoredPair, StoredTensor, prove_merge
 from provenance_zk.weights.samples import scale_units
 from tests.support import merge_vectors
 
@@ -112,10 +112,10 @@ def test_what_the_trainer_merged_is_proven(prover: ZkProver, key: KeyFolder, mod
     for group, proof in zip(groups, proofs, strict=True):
         assert proof.kind == "merge"
         assert proof.public[4:] == (scale_units(SCALE), -(-COLUMNS // 32), *group)
-        assert verify_proof(words, proof, 0)
+        assert is_valid_proof(words, proof, 0)
         for i in range(len(proof.public)):
             public = [value + (j == i) for j, value in enumerate(proof.public)]
-            assert not verify_proof(words, replace(proof, public=tuple(public)), 0)
+            assert not is_valid_proof(words, replace(proof, public=tuple(public)), 0)
     assert proofs[0].public[:4] == proofs[1].public[:4]
 
 

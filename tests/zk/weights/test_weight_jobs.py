@@ -17,10 +17,10 @@ from provenance.layout import RunFolder
 from provenance_trainer.formats.gguf import BLOCK_BYTES, quantize_q8_0
 from provenance_trainer.formats.int8 import Int8File, export_int8
 from provenance_trainer.model.weights import SafetensorsWriter
+from provenance_zk.proof_file import ProofFile
 from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import KeyFolder, ensure_keys
 from provenance_zk.prover.server import ChildServer
-from provenance_zk.statements import ProofFile
 from provenance_zk.weights import samples
 from provenance_zk.weights.proving import make_proofs, prove_stage
 from provenance_zk.weights.stages import Model, QuantizeStage

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from gguf import GGMLQuantizationType, GGUFWriter
 from gguf.quants import quantize
+from provenance_zk.weights.merging import StoredTensor
 
 from provenance.errors import InputError, RejectedError
 from provenance_trainer.model import bfloat16
 from provenance_trainer.model.weights import SafetensorsWriter
-from provenance_zk.groth16.verifier import verify_proof
+from provenance_zk.groth16.verifier import is_valid_proof
 from provenance_zk.poseidon import poseidon
 from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import ensure_keys
@@ -25,7 +26,6 @@ from provenance_zk.weights.commit import (
     prove_int8,
     prove_q8_0,
 )
-from provenance_zk.weights.merging import StoredTensor
 from tests.support import q8_0_vectors
 
 ROWS, COLUMNS = 3, 70
@@ -172,10 +172,10 @@ def test_q8_0_of_gguf_py_is_proven(prover: ZkProver, key_cache: Path, tmp_path: 
             index,
             *(int.from_bytes(piece, "big") for piece in pieces),
         )
-        assert verify_proof(words, proof, 0)
+        assert is_valid_proof(words, proof, 0)
         for i in range(len(proof.public)):
             public = [value + (j == i) for j, value in enumerate(proof.public)]
-            assert not verify_proof(words, replace(proof, public=tuple(public)), 0)
+            assert not is_valid_proof(words, replace(proof, public=tuple(public)), 0)
     wrong = deployed.copy()
     wrong[5, 2 + 9] ^= 1
     with pytest.raises(RejectedError, match="block 5, code 9"):
@@ -196,6 +196,6 @@ def test_int8_is_proven(prover: ZkProver, key_cache: Path, tmp_path: Path) -> No
     tensor = StoredTensor(write(tmp_path / "model", "BF16", bits), "w")
     [proof] = prove_int8(prover, key.dir, tensor, [QuantizedBlocks((3,), deployed)])
     assert proof.kind == "int8"
-    assert verify_proof(key.words_file.read_bytes(), proof, 0)
+    assert is_valid_proof(key.words_file.read_bytes(), proof, 0)
     with pytest.raises(RejectedError, match="block 2, code"):
         prove_int8(prover, key.dir, tensor, [QuantizedBlocks((2,), deployed)])

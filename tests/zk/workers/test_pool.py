@@ -19,11 +19,11 @@ import pytest
 from provenance.errors import InputError, RejectedError, UnavailableError
 from provenance.order import epoch_order
 from provenance_zk.field import R
+from provenance_zk.proof_file import ProofFile
 from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.connection import Connection
 from provenance_zk.prover.keys import KeyFolder
 from provenance_zk.prover.server import ChildServer
-from provenance_zk.statements import ProofFile
 from provenance_zk.training.epochs import epoch_jobs
 from provenance_zk.workers.jobs import (
     MAX_ATTEMPTS,
