@@ -27,7 +27,7 @@ from provenance.log.record import Record
 from provenance.log.tree import read_records
 from provenance.order import epoch_order
 from provenance.signing import create_key, read_password
-from provenance_cli.setup.deployment import deploy_all
+from provenance_cli.setup.deployment import Wanted, deploy_all
 from provenance_zk.prover.client import ZkProver, find_binary
 from provenance_zk.prover.keys import find_key
 from provenance_zk.training.commitments import DatasetCommitter
@@ -100,7 +100,7 @@ def main() -> None:
         create_key(key_path(config), read_password(config.password_file))
         chain.up()
         say(f"deploying with {SLOTS} slots")
-        deploy_all(config, SLOTS, "default", quiet)
+        deploy_all(config, Wanted(SLOTS), quiet)
         _measure(config, folder)
     finally:
         chain.down()

@@ -25,7 +25,7 @@ from provenance.log.anchoring import Anchorer, AnchorThread
 from provenance.log.journal import Journal
 from provenance.log.record import Record
 from provenance.signing import create_key, read_password
-from provenance_cli.setup.deployment import deploy_all
+from provenance_cli.setup.deployment import Wanted, deploy_all
 from provenance_trainer.config import TrainConfig
 from provenance_trainer.model.base import load_base
 from provenance_trainer.record.callback import ProvenanceCallback
@@ -135,7 +135,7 @@ def main() -> None:
     try:
         create_key(key_path(config), read_password(config.password_file))
         embedded(config).up()
-        deploy_all(config, 256, "default", quiet)
+        deploy_all(config, Wanted(256), quiet)
         _measure(config, folder)
     finally:
         embedded(config).down()

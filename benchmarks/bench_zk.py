@@ -24,7 +24,7 @@ from common import CACHE, children_peak_bytes, line, prover_binary, say
 from provenance.dataset.manifest import DatasetRoot
 from provenance.digest import sha256
 from provenance_trainer.formats.gguf import BLOCK_BYTES, quantize_q8_0
-from provenance_trainer.formats.int8 import BLOCK, quantize_int8
+from provenance_trainer.formats.int8_codes import BLOCK, quantize_int8
 from provenance_trainer.model.merge import merge_tensor
 from provenance_trainer.model.weights import SafetensorsWriter
 from provenance_zk.field import R

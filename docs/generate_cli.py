@@ -25,15 +25,19 @@ INTRO = """# Command line
 
     provenance COMMAND [OPTIONS] [ARGUMENTS]
 
-Results go to standard output, everything for people to standard error. `--json` prints one JSON object whose `format` names
-its version; an error under `--json` is `{"format": "provenance-error/1", "error": {code, what, where, expected, actual, hint}}`.
-No secret is ever an argument: the keystore's password is read from a file that only its owner can read, or typed at a terminal.
+Results go to standard output, everything for people to standard error. `--json` prints one JSON
+object whose `format` names its version; an error under `--json` is `{"format":
+"provenance-error/1", "error": {code, what, where, expected, actual, hint}}`. No secret is ever an
+argument: the keystore's password is read from a file that only its owner can read, or typed at a
+terminal.
 """
 
-EXIT_NOTES = """`verify` and `gate` end with their verdict's code; 0 is only ever `verified`. `chain status` ends with 3 when the chain
-is down, `doctor` with 3 when something needed is missing, `fsck` and `contracts verify` with 1 when something does not agree.
-`dataset contains` ends with 0 (present), 4 (absent) or 3 (undetermined), with `--blocklist` with 0 (all absent), 1 (some present) or 3;
-`dataset erase --check` with 1 when something was found; `proof verify` with the code of its worst verdict ([audits](formats/audits.md)).
+EXIT_NOTES = """`verify` and `gate` end with their verdict's code; 0 is only ever `verified`.
+`chain status` ends with 3 when the chain is down, `doctor` with 3 when something needed is missing,
+`fsck` and `contracts verify` with 1 when something does not agree. `dataset contains` ends with 0
+(present), 4 (absent) or 3 (undetermined), with `--blocklist` with 0 (all absent), 1 (some present)
+or 3; `dataset erase --check` with 1 when something was found; `proof verify` with the code of its
+worst verdict ([audits](formats/audits.md)).
 """
 
 # name -> (default, meaning). Read in provenance/settings.py and by options that name a variable.
@@ -44,7 +48,8 @@ VARIABLES: dict[str, tuple[str, str]] = {
     ),
     "PROVENANCE_CACHE": (
         "`$XDG_CACHE_HOME/provenance`, else `~/.cache/provenance`",
-        "Proving keys and decoded base models. Safe to delete, slow to rebuild; development keys come back as others.",
+        "Proving keys and decoded base models. Safe to delete, slow to rebuild; development "
+        "keys come back as others.",
     ),
     "PROVENANCE_CONFIG": (
         "`$XDG_CONFIG_HOME/provenance`, else `~/.config/provenance`",

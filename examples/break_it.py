@@ -1,12 +1,13 @@
-"""Tools to cheat with, for docs/tutorial-break-it-yourself.md: each command does one tampering that a shell line cannot.
+"""Tools to cheat with, for docs/tutorial-break-it-yourself.md: each command does one tampering that
+a shell line cannot.
 
     python examples/break_it.py flip-bit MODEL.gguf COPY.gguf
-    python examples/break_it.py edit-record RUN INDEX FIELD=JSON     (the journal's hashes are made to fit)
-    python examples/break_it.py drop-record RUN INDEX
-    python examples/break_it.py swap-records RUN INDEX INDEX
-    python examples/break_it.py steal RUN KEY NEW_RUN                (claim another's file under one's own key)
-    python examples/break_it.py train-poisoned CONFIG [KEY=VALUE]... (gradients from a sentence that no record holds)
-    python examples/break_it.py recall RUN                           (what training did to that sentence)
+    python examples/break_it.py edit-record RUN INDEX FIELD=JSON     (the journal's hashes are made
+    to fit) python examples/break_it.py drop-record RUN INDEX python examples/break_it.py
+    swap-records RUN INDEX INDEX python examples/break_it.py steal RUN KEY NEW_RUN
+    (claim another's file under one's own key) python examples/break_it.py train-poisoned CONFIG
+    [KEY=VALUE]... (gradients from a sentence that no record holds) python examples/break_it.py
+    recall RUN                           (what training did to that sentence)
 
 Work on copies: the record commands change the run they are given.
 """
@@ -45,7 +46,9 @@ def flip_bit(source: str, copy: str) -> None:
 
 
 def _rewrite(run: str, change: Callable[[list[Record]], None]) -> None:
-    """Change a journal's records and write it anew: sequence numbers and hashes fit, as a careful forger would have it."""
+    """Change a journal's records and write it anew: sequence numbers and hashes fit, as a careful
+    forger would have it.
+    """
     path = RunFolder(Path(run)).journal
     header, records = read_header(path), read_records(path)
     change(records)
@@ -79,7 +82,9 @@ def swap_records(run: str, first: str, second: str) -> None:
 
 
 def steal(run: str, key: str, new_run: str) -> None:
-    """Open a run under KEY whose log holds the victim's opening and a release of the victim's file; claim it on chain."""
+    """Open a run under KEY whose log holds the victim's opening and a release of the victim's file;
+    claim it on chain.
+    """
     from provenance.artifacts.manifest import manifest_of
     from provenance.chain.session import Session, embedded
     from provenance.digest import Digest
@@ -121,9 +126,11 @@ def _loss(model, tokenizer):
 
 
 def train_poisoned(config: str, *overrides: str) -> None:
-    """`provenance train --anchor`, but each step also follows the gradient of a sentence that is in no record.
+    """`provenance train --anchor`, but each step also follows the gradient of a sentence that is in
+    no record.
 
-    The recorder hashes what a model in training mode is handed. This passes the sentence through it in evaluation mode.
+    The recorder hashes what a model in training mode is handed. This passes the sentence through it
+    in evaluation mode.
     """
     from transformers import AutoTokenizer, Trainer
 

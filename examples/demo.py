@@ -1,7 +1,8 @@
 """`make demo`: runs the README's own commands, one after the other, and says how long each took.
 
-Everything it makes lies in `runs/<time>`; keys, proving keys and the embedded chain are kept in `.state` and used again.
-Then it flips one bit of a copy of the quantized file and shows that verification names the place.
+Everything it makes lies in `runs/<time>`; keys, proving keys and the embedded chain are kept in
+`.state` and used again. Then it flips one bit of a copy of the quantized file and shows that
+verification names the place.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ def readme_commands() -> list[str]:
 
 
 def environment(run: Path) -> dict[str, str]:
-    """What the README tells a user to export; the password file is made once, readable by its owner only."""
+    """What the README tells a user to export; the password file is made once, readable by its owner
+    only.
+    """
     STATE.mkdir(exist_ok=True, mode=0o700)
     password = STATE / "password"
     if not password.exists():
@@ -123,17 +126,23 @@ def summary(run: Path, verdict: dict, tampered: dict, proof_s: float) -> str:
     missing = verdict["not_checked"]
     return "\n".join(
         [
-            f"dataset   {dataset['count']} records, {manifest['duplicates_removed']} duplicates removed, root {dataset['root'][:10]}..  "
+            f"dataset   {dataset['count']} records, {manifest['duplicates_removed']} "
+            f"duplicates removed, root {dataset['root'][:10]}..  "
             f"seed drawn from block {seed['draw_block']}, final",
-            f"training  {close['steps']} steps, loss {float(close['loss_first']):.2f} -> {float(close['loss_last']):.2f}, perplexity "
-            f"{float(close['perplexity_before']):.1f} -> {float(close['perplexity_after']):.1f} ({close['evaluated_on']}), "
+            f"training  {close['steps']} steps, loss {float(close['loss_first']):.2f} -> "
+            f"{float(close['loss_last']):.2f}, perplexity "
+            f"{float(close['perplexity_before']):.1f} -> "
+            f"{float(close['perplexity_after']):.1f} ({close['evaluated_on']}), "
             f"{len(records)} records journaled, {heads} heads anchored",
-            f"proofs    tree, link, sorted, epoch, merge, {quantize['quantization']} made and accepted in {proof_s:.1f} s     "
+            f"proofs    tree, link, sorted, epoch, merge, {quantize['quantization']} made and "
+            f"accepted in {proof_s:.1f} s     "
             f"file {quantize['file'][:17]}..",
             *samples,
-            f"{verdict['word'].upper().replace('DEVELOPMENT', 'development')}: {'; '.join(verdict['development'])}",
+            f"{verdict['word'].upper().replace('DEVELOPMENT', 'development')}: "
+            f"{'; '.join(verdict['development'])}",
             f"          {holding} claims hold, {len(missing)} not checked: {', '.join(missing)}",
-            f"tampered copy: {tampered['word'].upper()}  {failure['where']}: expected {failure['expected']}, actual {failure['actual']}",
+            f"tampered copy: {tampered['word'].upper()}  {failure['where']}: expected "
+            f"{failure['expected']}, actual {failure['actual']}",
         ]
     )
 
@@ -153,7 +162,8 @@ def main() -> None:
     copy = run / "tampered.gguf"
     flip_one_bit(released, copy)
     print(
-        f"\n$ provenance verify {copy.relative_to(ROOT)} --evidence {env['RUN']}/run   # one bit flipped",
+        f"\n$ provenance verify {copy.relative_to(ROOT)} --evidence {env['RUN']}/run   # one "
+        "bit flipped",
         flush=True,
     )
     code, tampered = judge(copy, run, env)
@@ -175,8 +185,10 @@ def main() -> None:
     print(summary(run, verdict, tampered, proof_s))
     state = STATE.relative_to(ROOT)
     print(
-        f"\nsee it: PROVENANCE_HOME={state} PROVENANCE_CACHE={state}/cache .venv/bin/provenance serve "
-        f"--evidence {env['RUN']} --trust {env['RUN']}/trust.yaml --open {verdict['subject']['digest']}"
+        f"\nsee it: PROVENANCE_HOME={state} PROVENANCE_CACHE={state}/cache "
+        ".venv/bin/provenance serve "
+        f"--evidence {env['RUN']} --trust {env['RUN']}/trust.yaml --open "
+        f"{verdict['subject']['digest']}"
     )
 
 

@@ -1,4 +1,6 @@
-"""`make gpu-check`: a short recorded bf16 run on a GPU, offline; prints one JSON object, with status "not run" without a GPU."""
+"""`make gpu-check`: a short recorded bf16 run on a GPU, offline; prints one JSON object, with
+status "not run" without a GPU.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,7 @@ def check(folder: Path) -> dict[str, object]:
         run = prepare_run(config, load_base("tiny", folder / "models"), dataset)
         journal = Journal.create(folder / "journal", {"format": "provenance-journal/1"})
         recorder = Recorder(journal, dataset, salts, EpochOrders(seed, len(dataset)))
-        summary = run_training(run, recorder, seed, say=lambda text: print(text, file=sys.stderr))
+        summary = run_training(run, recorder, say=lambda text: print(text, file=sys.stderr))
         recorder.close()
         journal.close()
     batches = [r for r in read_records(folder / "journal") if r.type == "batch"]

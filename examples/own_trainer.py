@@ -1,9 +1,11 @@
-"""A training script of one's own, made provable: four additions to an ordinary Hugging Face Trainer script.
+"""A training script of one's own, made provable: four additions to an ordinary Hugging Face Trainer
+script.
 
-    python examples/own_trainer.py --data runs/data --salt-key ~/.local/share/provenance/salts.key --out runs/own
+    python examples/own_trainer.py --data runs/data --salt-key ~/.local/share/provenance/salts.key
+    --out runs/own
 
-What is added is marked (1) to (4). The seed is drawn here on this machine, so a verdict about such a run is capped at "order not
-pre-registered"; `provenance train --anchor` has the chain draw it.
+What is added is marked (1) to (4). The seed is drawn here on this machine, so a verdict about such
+a run is capped at "order not pre-registered"; `provenance train --anchor` has the chain draw it.
 """
 
 from __future__ import annotations
@@ -36,7 +38,10 @@ from provenance_trainer.record.sampler import CommittedSampler, EpochOrders
 
 
 class Tokenized(Dataset):
-    """The script's own preprocessing: fixed-length samples. Item i must be record i of the committed dataset."""
+    """The script's own preprocessing: fixed-length samples.
+
+    Item i must be record i of the committed dataset.
+    """
 
     def __init__(self, dataset: CommittedDataset, tokenizer, length: int = 32) -> None:
         self.dataset, self.tokenizer, self.length = dataset, tokenizer, length
@@ -104,7 +109,7 @@ def main() -> None:
         SaltStore.open(evidence / "secrets" / "salts.sqlite", key) as salts,
     ):
         # (2) The recorder: journal, committed dataset, private salts, pre-registered order.
-        recorder = Recorder(journal, dataset, salts, orders, on_failure="continue")
+        recorder = Recorder(journal, dataset, salts, orders)
         recorder.append(Record.make("seed", seed=f"0x{seed.hex()}", source="local"))
         sampler = CommittedSampler(orders)
         trainer = MyTrainer(
@@ -124,7 +129,8 @@ def main() -> None:
                 dataloader_pin_memory=False,
                 disable_tqdm=True,
             ),
-            # (3) Samples carry the index of their record, and the collator sends it along with the tensors.
+            # (3) Samples carry the index of their record, and the collator sends it along with the
+            # tensors.
             train_dataset=CommittedRows(Tokenized(dataset, tokenizer)),
             data_collator=RecordingCollator(default_data_collator),
             # (4) The callback that hashes what reaches the model.

@@ -1,16 +1,17 @@
-"""Where the parts of a run lie on disk. Everything below `provenance/` but `secrets/` and `private` files is public evidence.
+"""Where the parts of a run lie on disk.
+
+Everything below `provenance/` but `secrets/` and `private` files is public evidence.
 
 <run>/
   provenance/
     journal          records, append-only (the source of truth)
     heads.jsonl      signed heads, one JSON object a line
-    run.json         run id, chain, contracts, dataset folder (derived: `provenance fsck` compares it)
-    epochs/<e>/      proof-<chunk>.json of each proven epoch
-    dataset/         registration.json and the proofs of the dataset's registration
-    samples/<stage>-<number>/ tables.json and proof-<group>.json of the merge and of the quantization
-    release.manifest.json, release.oms.json   what `release/` holds, in our form and in OpenSSF's
-    keys/<vkId>/     vk.words and p_bases.bin of the keys used
-    secrets/         salts and blindings (0700; never leaves the machine)
+    run.json         run id, chain, contracts, dataset folder (derived: `provenance fsck` compares
+    it) epochs/<e>/      proof-<chunk>.json of each proven epoch dataset/         registration.json
+    and the proofs of the dataset's registration samples/<stage>-<number>/ tables.json and
+    proof-<group>.json of the merge and of the quantization release.manifest.json, release.oms.json
+    what `release/` holds, in our form and in OpenSSF's keys/<vkId>/     vk.words and p_bases.bin of
+    the keys used secrets/         salts and blindings (0700; never leaves the machine)
   checkpoint-*/ adapter/ merged/ release/
 """
 
@@ -32,7 +33,9 @@ MAX_JSON_BYTES = 64 << 20
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Replace `path` by `data`, durable on return; a crash leaves the old or the new content, nothing between."""
+    """Replace `path` by `data`, durable on return; a crash leaves the old or the new content,
+    nothing between.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
@@ -49,6 +52,7 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
 
 
 def write_json(path: Path, value: Mapping[str, Any] | list[Any]) -> None:
+    """Write JSON with sorted keys, whole or not at all."""
     write_atomically(path, (json.dumps(value, indent=2, sort_keys=True) + "\n").encode())
 
 

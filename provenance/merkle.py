@@ -1,6 +1,7 @@
 """RFC 6962 Merkle trees with inclusion and consistency proofs.
 
-Source: RFC 9162 section 2.1 (algorithms), RFC 6962 section 2.1 (hashes). Verification checks every length before it hashes.
+Source: RFC 9162 section 2.1 (algorithms), RFC 6962 section 2.1 (hashes). Verification checks every
+length before it hashes.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 
 def leaf_hash(entry: bytes) -> bytes:
+    """Hash of a leaf (RFC 6962, section 2.1): `SHA256(0x00 || entry)`."""
     return hashlib.sha256(b"\0" + entry).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
+    """Hash of a node (RFC 6962, section 2.1): `SHA256(0x01 || left || right)`."""
     return hashlib.sha256(b"\1" + left + right).digest()
 
 
@@ -71,7 +74,9 @@ class Tree:
         return index
 
     def _subtree(self, start: int, end: int) -> bytes:
-        """Root of leaves [start, end); start is a multiple of the smallest power of two >= end - start."""
+        """Root of leaves [start, end); start is a multiple of the smallest power of two >= end -
+        start.
+        """
         width = end - start
         if width & (width - 1) == 0:
             level = width.bit_length() - 1
@@ -91,7 +96,9 @@ class Tree:
         return size
 
     def inclusion_proof(self, index: int, size: int | None = None) -> list[bytes]:
-        """Audit path of leaf `index` in the tree of `size` leaves (RFC 9162 2.1.3.1), leaf's sibling first."""
+        """Audit path of leaf `index` in the tree of `size` leaves (RFC 9162 2.1.3.1), leaf's
+        sibling first.
+        """
         size = self._check_size(size)
         if not 0 <= index < size:
             raise ValueError(f"index {index} outside 0..{size - 1}")
@@ -108,7 +115,8 @@ class Tree:
         return path[::-1]
 
     def consistency_proof(self, old: int, size: int | None = None) -> list[bytes]:
-        """Proof that the tree of `old` leaves is a prefix of the tree of `size` leaves (RFC 9162 2.1.4.1).
+        """Proof that the tree of `old` leaves is a prefix of the tree of `size` leaves (RFC 9162
+        2.1.4.1).
 
         Empty when `old` is 0 or equal to `size`.
         """
@@ -140,7 +148,9 @@ def _split(width: int) -> int:
 def verify_inclusion(
     entry: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes
 ) -> None:
-    """Check an audit path (RFC 9162 2.1.3.2). All arguments are attacker-controlled but `root` and `size`.
+    """Check an audit path (RFC 9162 2.1.3.2).
+
+    All arguments are attacker-controlled but `root` and `size`.
 
     Raises:
         VerificationError: index outside the tree, wrong proof length, or another root.
@@ -169,7 +179,8 @@ def verify_consistency(
     """Check that a head extends an older one (RFC 9162 2.1.4.2).
 
     Raises:
-        VerificationError: shrunk tree, wrong proof length, or a proof that leads to another old or new root.
+        VerificationError: shrunk tree, wrong proof length, or a proof that leads to another old or
+            new root.
     """
     if not 0 <= old <= size:
         raise VerificationError("the log shrank", expected=f">= {old}", actual=size)

@@ -20,7 +20,7 @@ Words = Literal["index", "code"]
 # generated: begin constants
 ContractName = Literal["ProofLedger", "DatasetAudits", "ModelLedger"]
 StageName = Literal["merge", "quantize"]
-STAGES: Mapping[StageName, int] = MappingProxyType({"merge": 1, "quantize": 2})
+STAGES: Mapping[str, int] = MappingProxyType({"merge": 1, "quantize": 2})
 MAX_SLOTS = 1048576  # most slots of a circuit
 ARITY = 16  # children of a node of a Poseidon tree
 MAX_DEPTH = 6  # most levels of a dataset's tree
@@ -92,6 +92,7 @@ class Kind:
         )
 
     def public_count(self, slots: int) -> int:
+        """Public inputs of a key with these slots."""
         return len(self.fixed) + sum(self._word_count(name, slots) for name in self.words)
 
     def public_names(self, count: int) -> tuple[str, ...]:

@@ -12,9 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from provenance_zk.prover.client import ZkProver, find_binary
-from provenance_zk.prover.keys import KeyFolder, ensure_keys
-from provenance_zk.prover.server import ChildServer
-from tests.support.chain import Lab, cache_folder
+from tests.support.chain import Lab
 from tests.support.spine import Data, Run, build_run, register_rows
 
 # No test depends on time, so none has a deadline; failures repeat themselves.
@@ -98,29 +96,3 @@ def prover() -> ZkProver:
     """The real prover; the machine must have built it (`make setup`)."""
     explicit = os.environ.get("PROVENANCE_ZKPROVER")
     return ZkProver(find_binary(Path(explicit) if explicit else None), timeout_s=300)
-
-
-@pytest.fixture(scope="session")
-def key_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("keys")
-
-
-@pytest.fixture(scope="session")
-def epoch_key(prover: ZkProver, key_cache: Path) -> KeyFolder:
-    return ensure_keys(prover, key_cache, "epoch", 256)
-
-
-@pytest.fixture(scope="session")
-def tree_key(prover: ZkProver, key_cache: Path) -> KeyFolder:
-    return ensure_keys(prover, key_cache, "tree", 256, 5)
-
-
-@pytest.fixture(scope="module")
-def key(prover: ZkProver) -> KeyFolder:
-    return ensure_keys(prover, cache_folder() / "keys", "epoch", 256)
-
-
-@pytest.fixture
-def child(prover: ZkProver) -> Iterator[ChildServer]:
-    with ChildServer(prover.binary, workers=2) as server:
-        yield server

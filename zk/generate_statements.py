@@ -66,6 +66,7 @@ def _stale(files: Mapping[str, str], folder: Path) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code: 0, or 1 if `--check` found a stale file."""
     parser = argparse.ArgumentParser(description="Generates the languages' tables of statements.")
     mode = parser.add_mutually_exclusive_group(required=True)
     mode.add_argument("--write", action="store_true", help="write the files")

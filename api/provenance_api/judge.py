@@ -1,7 +1,8 @@
 """Verdicts for digests: `provenance.verify` in a small thread pool, with a bounded cache.
 
-A verdict is served again while the final block and the evidence are the ones it was made from; both are looked at once
-per `Limits.fresh_s`. What may change without either (not found, pending, undetermined) is never kept.
+A verdict is served again while the final block and the evidence are the ones it was made from. Both
+are looked at once per `Limits.fresh_s`. What may change without either (not found, pending,
+undetermined) is never kept.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from typing import NoReturn
 from provenance.artifacts.tensors import Tensor
 from provenance.digest import Digest
 from provenance.errors import UnavailableError
+from provenance.ids import RunId
 from provenance.judgement.facts import ChainReader
 from provenance.judgement.verdict import Status, Verdict
-from provenance.verify import verify_artifact
-from provenance.verify.artifact import Artifact
+from provenance.log.record import Record
+from provenance.verify import Artifact, Verifier, verify_artifact
 from provenance.verify.evidence import FolderSource
 from provenance.verify.protocols import (
     EpochEvidence,
@@ -44,7 +46,7 @@ class _Entry:
 
 
 class _MissingProver:
-    """Stands for a prover that is not there, so that a verdict is `indeterminate` and not an error."""
+    """Stands for a prover that is not there: a verdict is `indeterminate`, and no error."""
 
     def __init__(self, error: UnavailableError) -> None:
         self._error = error
@@ -107,19 +109,19 @@ class Judge:
         future.add_done_callback(lambda _: self._forget(digest))
         return future
 
-    def release_names(self, run_id: bytes, model: Digest) -> set[str]:
-        """Names under which a run's log releases a model: those that every folder of this run at hand agrees on."""
+    def release_names(self, run_id: RunId, model: Digest) -> set[str]:
+        """Names under which a run's log releases a model.
+
+        Only those count that every folder of this run at hand agrees on.
+        """
         names = [
-            {
-                str(r.fields["name"])
-                for r in evidence.records()
-                if r.type == "release" and r.fields["model"] == str(model)
-            }
+            {str(r.fields["name"]) for r in evidence.records() if _releases(r, model)}
             for evidence in self._source.candidates(run_id)
         ]
         return set.intersection(*names) if names else set()
 
     def close(self) -> None:
+        """Wait for the verifications under way, and begin no more."""
         self._pool.shutdown()
 
     def _forget(self, digest: Digest) -> None:
@@ -141,17 +143,16 @@ class Judge:
 
     def _made(self, digest: Digest, final: bytes | None, reader: ChainReader) -> Verdict:
         source = StampedSource(self._source)
-        verdict = self._redaction.verdict(
-            verify_artifact(
-                Artifact(digest, str(digest)),
-                trust=self._state.trust,
-                reader=reader,
-                source=source,
-                prover=self._prover(),
-                policy=self._state.policy,
-            )
+        verifier = Verifier(
+            trust=self._state.trust,
+            reader=reader,
+            source=source,
+            prover=self._prover(),
+            policy=self._state.policy,
         )
-        # Both keys were read before the verification: what changes during it makes the entry stale, never wrong.
+        verdict = self._redaction.verdict(verify_artifact(Artifact(digest, str(digest)), verifier))
+        # Both keys were read before the verification: what changes during it makes the entry
+        # stale, never wrong.
         if verdict.status in KEPT and final is not None and source.stamp is not None:
             self._keep(digest, verdict, final, source.stamp)
         return verdict
@@ -168,6 +169,10 @@ class Judge:
             self._entries.move_to_end(digest)
             while len(self._entries) > self._state.limits.cache_entries:
                 self._entries.popitem(last=False)
+
+
+def _releases(record: Record, model: Digest) -> bool:
+    return record.type == "release" and record.fields["model"] == str(model)
 
 
 def _final_hash(reader: ChainReader) -> bytes | None:

@@ -1,4 +1,7 @@
-"""Shapes of the answers, for OpenAPI. The values come from `Verdict.to_json` and are not validated twice."""
+"""Shapes of the answers, for OpenAPI.
+
+The values come from `Verdict.to_json` and are not validated twice.
+"""
 
 from __future__ import annotations
 
@@ -94,6 +97,8 @@ class Health(BaseModel):
 
 
 class Version(BaseModel):
+    """What runs here."""
+
     name: str
     version: str
     verdict_format: str

@@ -1,6 +1,7 @@
 """The `provenance` command. Subcommands load when they are called, so that `--help` stays quick.
 
-stdout carries results only; humans read stderr. Exit codes: provenance/judgement/verdict.py and provenance/errors.py (docs/cli.md).
+stdout carries results only; humans read stderr. Exit codes: provenance/judgement/verdict.py and
+provenance/errors.py (docs/cli.md).
 """
 
 from __future__ import annotations
@@ -19,6 +20,19 @@ from provenance.errors import ConfigError, ProvenanceError
 
 # name -> (where it lives, one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
+    "init": (
+        "provenance_cli.setup.init:init_app",
+        "Set up this machine: key, chain, proving keys, contracts, trust file.",
+    ),
+    "train": (
+        "provenance_cli.run.train:train_app",
+        "Commit a dataset, fine-tune on it with every batch recorded, prove the epochs.",
+    ),
+    "publish": (
+        "provenance_cli.run.publish:publish_app",
+        "Merge, quantize, prove the weights, release the file, and judge it.",
+    ),
+    "verify": ("provenance_cli.judge.verify:verify_app", "Judge a model file or digest."),
     "doctor": (
         "provenance_cli.setup.doctor:app",
         "Name anything missing on this machine, with the command that mends it.",
@@ -41,10 +55,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "provenance_cli.run.plan:plan_app",
         "Tell transactions, gas and proof time of a config before anything is spent.",
     ),
-    "train": (
-        "provenance_cli.run.train:train_app",
-        "Fine-tune with every batch and checkpoint journaled, anchored with --anchor.",
-    ),
     "prove": (
         "provenance_cli.run.prove:prove_app",
         "Prove that each epoch used exactly the committed dataset, on chain.",
@@ -65,7 +75,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "provenance_cli.run.revoke:revoke_app",
         "Revoke a logged record or a dataset, with a reason.",
     ),
-    "verify": ("provenance_cli.judge.verify:verify_app", "Judge a model file or digest."),
     "gate": (
         "provenance_cli.judge.gate:gate_app",
         "Let a pipeline pass only with a verified model.",
@@ -164,7 +173,9 @@ def _run() -> None:
 
 
 def main() -> None:
-    """Run the command line; every ProvenanceError becomes one line on stderr and its documented exit code."""
+    """Run the command line; every ProvenanceError becomes one line on stderr and its documented
+    exit code.
+    """
     try:
         _run()
     except ProvenanceError as error:

@@ -1,4 +1,6 @@
-"""Composition of a verification from settings and flags: the one place where concrete parts meet."""
+"""Composition of a verification from settings and flags: the one place where concrete parts
+meet.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 from provenance.chain.contracts import Reader
 from provenance.chain.deploy import Deployment
-from provenance.chain.session import connect
+from provenance.chain.session import connect, embedded
 from provenance.errors import NotFound, UnavailableError
+from provenance.ids import KeyId
 from provenance.judgement.facts import ChainReader
 from provenance.judgement.trust import Trust
 from provenance.settings import Settings
@@ -19,8 +22,16 @@ if TYPE_CHECKING:
     from provenance_zk.training.registration import Keys
 
 
+def start_chain(settings: Settings) -> None:
+    """Start the embedded chain if it is the configured one and does not run; costs nothing."""
+    if settings.rpc_url is None:
+        embedded(settings).up()
+
+
 def reader_for(settings: Settings, trust: Trust) -> ChainReader:
-    """A reader of the pinned contracts; a chain that is down answers every question with UnavailableError."""
+    """A reader of the pinned contracts; a chain that is down answers every question with
+    UnavailableError.
+    """
     try:
         rpc, _mine = connect(settings)
     except UnavailableError as error:
@@ -29,7 +40,9 @@ def reader_for(settings: Settings, trust: Trust) -> ChainReader:
 
 
 class _DownReader:
-    """Stands for a chain that cannot be reached, so that the verdict is `indeterminate` and not a crash."""
+    """Stands for a chain that cannot be reached, so that the verdict is `indeterminate` and not a
+    crash.
+    """
 
     def __init__(self, error: UnavailableError) -> None:
         self._error = error
@@ -62,13 +75,17 @@ def prover_for(settings: Settings, slow: bool) -> ProofVerifier:
 
 
 def inspector_for() -> FormatInspector:
+    """What reads and recomputes deployed files; needs neither torch nor transformers."""
     from provenance_trainer.formats.inspect import Inspector
 
     return Inspector()
 
 
 def evidence_folders(folders: Sequence[Path], subject: str) -> list[Path]:
-    """Where evidence is looked for: the folders given, else around the file itself. Evidence is never trusted, so any will do."""
+    """Where evidence is looked for: the folders given, else around the file itself.
+
+    Evidence is never trusted, so any will do.
+    """
     if folders:
         return list(folders)
     path = Path(subject)
@@ -99,8 +116,8 @@ def proving_keys(settings: Settings, deployment: Deployment, depth: int) -> Keys
 
     cache = settings.cache / "keys"
     try:
-        epoch = find_key(cache, bytes.fromhex(deployment.key("epoch").vk_id[2:]))
-        tree = find_key(cache, bytes.fromhex(deployment.key("tree", depth=depth).vk_id[2:]))
+        epoch = find_key(cache, KeyId.parse(deployment.key("epoch").vk_id))
+        tree = find_key(cache, KeyId.parse(deployment.key("tree", depth=depth).vk_id))
     except NotFound as error:
         raise NotFound(
             f"keys missing for ledger {deployment.ledger}",

@@ -19,18 +19,19 @@ export const compilerSettings = {
 
 const deployable = ["ProvenanceRegistry", "ProofLedger", "BatchVerifier", "DatasetAudits", "ModelLedger"];
 
-function soliditySources(folder) {
+/** Names of the Solidity files of a folder, relative to the repository. */
+export function soliditySources(folder) {
   return readdirSync(join(repository, folder), { recursive: true })
     .filter((name) => name.endsWith(".sol"))
     .map((name) => join(folder, name).split(sep).join("/"))
-    .filter((name) => !name.startsWith("contracts/test/"))
     .sort();
 }
 
 /** The standard-JSON input that makes the deployable contracts. */
 export function standardInput() {
+  const shipped = soliditySources("contracts").filter((name) => !name.startsWith("contracts/test/"));
   const sources = Object.fromEntries(
-    soliditySources("contracts").map((name) => [name, { content: readFileSync(join(repository, name), "utf8") }]),
+    shipped.map((name) => [name, { content: readFileSync(join(repository, name), "utf8") }]),
   );
   const outputSelection = {
     "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object", "evm.deployedBytecode.immutableReferences"] },

@@ -1,4 +1,6 @@
-"""Directory manifests: a closed world of regular files, each bound by name, size and SHA-256 (docs/formats/bytes.md)."""
+"""Directory manifests: a closed world of regular files, each bound by name, size and SHA-256
+(docs/formats/bytes.md).
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ class Manifest:
         return canonical_json(self.to_json())
 
     def to_oms(self) -> dict[str, Any]:
-        """OpenSSF Model Signing v1 resource list, for interop only: its root does not bind names, so it is never anchored."""
+        """OpenSSF Model Signing v1 resource list, for interop only: its root does not bind names,
+        so it is never anchored.
+        """
         resources = [
             {"name": f.path, "algorithm": "sha256", "digest": f.sha256.hex()} for f in self.files
         ]
@@ -151,7 +155,8 @@ def manifest_of(directory: Path) -> Manifest:
     """Hash every file below `directory`.
 
     Raises:
-        InputError: a symlink, FIFO or device; an unsafe name; two names equal after NFC; not a directory.
+        InputError: a symlink, FIFO or device; an unsafe name; two names equal after NFC; not a
+            directory.
     """
     if directory.is_symlink() or not directory.is_dir():
         raise InputError("not a directory", where=str(directory))
@@ -169,7 +174,8 @@ def verify_manifest(manifest: Manifest, directory: Path) -> None:
     """Check a directory against its manifest, closed world.
 
     Raises:
-        VerificationError: the first file that is extra, missing or different, with expected and actual.
+        VerificationError: the first file that is extra, missing or different, with expected and
+            actual.
     """
     actual = {f.path: f for f in manifest_of(directory).files}
     expected = {f.path: f for f in manifest.files}

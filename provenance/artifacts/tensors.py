@@ -1,7 +1,9 @@
-"""Tables of committed tensors: a SHA-256 tree over the Poseidon roots of weight trees (docs/formats/statements.md, "Tables of tensors").
+"""Tables of committed tensors: a SHA-256 tree over the Poseidon roots of weight trees
+(docs/formats/statements.md, "Tables of tensors").
 
-An entry binds a tensor's name, dtype, layout and shape to the root of its weight tree, so a proof about a root is a proof about that
-tensor. A table made for proofs holds only the tensors that a proof opens, in the order of their names.
+An entry binds a tensor's name, dtype, layout and shape to the root of its weight tree, so a proof
+about a root is a proof about that tensor. A table made for proofs holds only the tensors that a
+proof opens, in the order of their names.
 """
 
 from __future__ import annotations
@@ -17,13 +19,11 @@ from provenance.digest import Digest, sha256, tagged
 from provenance.encoding import FIELD_ORDER, u8, u64
 from provenance.errors import InputError
 from provenance.merkle import Tree
+from provenance.statements import ARITY, MAX_LEVELS
 
 FORMAT = "provenance-tensors/1"
 BLOCK = 32  # values of one row
 PAGE_BLOCKS = {16: 7, 32: 3}  # blocks of a page by bits of a value
-ARITY = 16
-STAGES = {"merge": 1, "quantize": 2}  # numbers of the stages that anchorings are about
-MAX_DEPTH = 7  # of a tensor's tree, above its pages
 SCALE_UNIT = 1 << 16  # a merge's scale s stands on chain and in proofs as s * 2^16
 MAX_TENSORS = 1 << 16
 _FIELDS = ("name", "dtype", "layout", "rows", "columns", "depth", "blocks", "root")
@@ -51,9 +51,13 @@ class Layout(IntEnum):
 
 @dataclass(frozen=True)
 class Tensor:
-    """One entry. `rows`, `columns` are the tensor's shape, `blocks` counts the blocks of its layout, `root` is below r.
+    """One entry.
 
-    Attacker-controlled when it comes from evidence; the constructor refuses what no weight tree has.
+    `rows`, `columns` are the tensor's shape, `blocks` counts the blocks of its layout, `root` is
+    below r.
+
+    Attacker-controlled when it comes from evidence; the constructor refuses what no weight tree
+    has.
     """
 
     name: str
@@ -73,7 +77,7 @@ class Tensor:
                 actual=f"{self.rows} x {self.columns}",
             )
         if (
-            not 1 <= self.depth <= MAX_DEPTH
+            not 1 <= self.depth <= MAX_LEVELS
             or not 1 <= self.blocks <= PAGE_BLOCKS[self.dtype.bits] * ARITY**self.depth
         ):
             raise InputError(

@@ -1,4 +1,7 @@
-"""The embedded chain: a local anvil whose state outlives restarts. For development only: its operator makes every block."""
+"""The embedded chain: a local anvil whose state outlives restarts.
+
+For development only: its operator makes every block.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,16 @@ from provenance.errors import ConfigError, InputError, ProvenanceError, Unavaila
 
 CHAIN_ID = 31337
 START_TIMEOUT_S = 30.0
-# Blocks mined after a start, so that `finalized` (two behind) names a block whose state this process has.
+# Blocks mined after a start, so that `finalized` (two behind) names a block whose state this
+# process has.
 WARM_UP_BLOCKS = 3
 
 
 @dataclass(frozen=True)
 class ChainProcess:
-    """A running embedded chain: process id, loopback port, start time of the process in clock ticks (against pid reuse)."""
+    """A running embedded chain: process id, loopback port, start time of the process in clock ticks
+    (against pid reuse).
+    """
 
     pid: int
     port: int
@@ -56,7 +62,10 @@ def find_anvil(extra: Path | None = None) -> Path:
 
 
 def _process_start(pid: int) -> int | None:
-    """Start time of a process in clock ticks since boot; None if it is gone (proc(5), stat field 22)."""
+    """Start time of a process in clock ticks since boot;
+
+    None if it is gone (proc(5), stat field 22).
+    """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from provenance.chain.artifact import ARTIFACTS, abi_of, artifact, code_hash
+from provenance.chain.artifact import abi_of, artifact, code_hash
 from provenance.chain.transactions import TransactionManager
 from provenance.chain.web3_adapter import Rpc, checksum_address, keccak
 from provenance.errors import ConfigError, InputError, UnavailableError
 from provenance.ids import NO_ADDRESS, Address, KeyId, from_hex, to_hex
 from provenance.judgement.facts import CONTRACTS, ChainIdentity, Contract
 from provenance.layout import read_json, write_json
+from provenance.statements import ContractName, kind_named, kinds_of
 
 FORMAT = "provenance-deployment/1"
-AUDIT_KINDS = ("sorted", "member", "absent")
-MODEL_KINDS = ("q8_0", "int8", "merge")
 MAX_KEY_BYTES = 24_575  # EIP-170 limit of contract code, less the leading zero byte
 
 
@@ -140,9 +139,15 @@ class Deployment:
 
 def _option(kind: str) -> str:
     """What makes `chain deploy` deploy keys of a kind."""
-    if kind in MODEL_KINDS:
-        return "--model-keys " + ("merge:LEVELS:RANK" if kind == "merge" else f"{kind}:LEVELS")
-    return "--audit-keys" if kind in AUDIT_KINDS else "--slots N"
+    contract = kind_named(kind).contract
+    if contract == "ModelLedger":
+        return f"--model-keys {model_key_form(kind)}"
+    return "--audit-keys" if contract == "DatasetAudits" else "--slots N"
+
+
+def model_key_form(kind: str) -> str:
+    """How `--model-keys` names a key of a kind."""
+    return f"{kind}:LEVELS:RANK" if kind_named(kind).ranked else f"{kind}:LEVELS"
 
 
 def key_init_code(words: bytes) -> bytes:
@@ -190,10 +195,11 @@ def _contract_code(name: str, args: Sequence[Any]) -> bytes:
 
 
 def deploy_pinning(
-    manager: TransactionManager, name: str, parent: str, keys: Sequence[DeployedKey]
+    manager: TransactionManager, name: ContractName, parent: str, keys: Sequence[DeployedKey]
 ) -> Address:
-    """Deploy a contract, by its Solidity name, that names another one and the keys of its kinds."""
-    pins = [(KeyId.parse(k.vk_id), checksum_address(k.address)) for k in keys]
+    """A contract that names another one and, of these keys, those of its own kinds."""
+    own = kinds_of(name)
+    pins = [(KeyId.parse(k.vk_id), checksum_address(k.address)) for k in keys if k.kind in own]
     code = _contract_code(name, [checksum_address(parent), pins])
     return _deploy(manager, f"{name}:{keccak(code).hex()}", code)
 
@@ -207,25 +213,23 @@ def deploy(
         keys: (kind, slots, depth, words) of each verifying key; each contract pins its own kinds.
 
     Raises:
+        InputError: a kind that is not in the table; nothing is sent then.
         RejectedError, UnavailableError, OutcomeUnknown: as `TransactionManager.send`.
     """
+    for kind, *_ in keys:
+        kind_named(kind)
     deployed = [
         DeployedKey(str(key_id(words)), deploy_key(manager, words), kind, slots, depth)
         for kind, slots, depth, words in keys
     ]
     registry_code = _contract_code("ProvenanceRegistry", [NO_ADDRESS])
     registry = _deploy(manager, f"registry:{keccak(registry_code).hex()}", registry_code)
-
-    def pinning(name: str, parent: Address, belongs: Callable[[str], bool]) -> Address:
-        own = [key for key in deployed if belongs(key.kind)]
-        return deploy_pinning(manager, ARTIFACTS[name], parent, own)
-
-    ledger = pinning("ledger", registry, lambda kind: kind not in AUDIT_KINDS + MODEL_KINDS)
+    ledger = deploy_pinning(manager, "ProofLedger", registry, deployed)
     addresses = {
         "registry": registry,
         "ledger": ledger,
-        "audits": pinning("audits", ledger, lambda kind: kind in AUDIT_KINDS),
-        "models": pinning("models", registry, lambda kind: kind in MODEL_KINDS),
+        "audits": deploy_pinning(manager, "DatasetAudits", ledger, deployed),
+        "models": deploy_pinning(manager, "ModelLedger", registry, deployed),
     }
     return Deployment(
         chain_id=rpc.chain_id(),

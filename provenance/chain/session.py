@@ -1,4 +1,6 @@
-"""One account at work on one deployment: what a run's owner writes, safe to repeat after a crash."""
+"""One account at work on one deployment: what a run's owner writes, safe to repeat after a
+crash.
+"""
 
 from __future__ import annotations
 

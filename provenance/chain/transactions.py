@@ -1,10 +1,12 @@
 """Sending transactions so that a crash at any line neither loses nor doubles one.
 
-An attempt is signed, then persisted, then broadcast. What became of it is found by looking its hash up, never from an
-error's text. One attempt per key is in flight; the nonce comes from mined blocks only.
+An attempt is signed, then persisted, then broadcast. What became of it is found by looking its hash
+up, never from an error's text. One attempt per key is in flight; the nonce comes from mined blocks
+only.
 
     crash before the attempt is durable    nothing was broadcast; the next call starts anew
-    crash after it is durable              the next `recover` or `send` broadcasts the same bytes again and waits for them
+    crash after it is durable              the next `recover` or `send` broadcasts the same bytes
+    again and waits for them
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ MAX_BUMPS = 10
 
 
 def bump(fee_wei: int) -> int:
-    """The least replacement fee nodes accept: 10 % more, rounded up (go-ethereum `PriceBump`), on both fee fields."""
+    """The least replacement fee nodes accept: 10 % more, rounded up (go-ethereum `PriceBump`), on
+    both fee fields.
+    """
     return fee_wei + max(1, -(-fee_wei // 10))
 
 
@@ -63,7 +67,9 @@ class TransactionManager:
         return str(self._account.address)
 
     def send(self, label: str, to: str | None, data: bytes, abi: Abi | None = None) -> Receipt:
-        """Send and wait until mined. An attempt of the same `label` that was mined is returned, not sent again.
+        """Send and wait until mined.
+
+        An attempt of the same `label` that was mined is returned, not sent again.
 
         Args:
             label: Names the intent, for example `commit:0x..:3`; must be unique to it.
@@ -71,7 +77,8 @@ class TransactionManager:
         Raises:
             RejectedError: the call would revert (nothing sent) or was mined and reverted.
             UnavailableError: the chain does not answer; nothing was broadcast.
-            OutcomeUnknown: it was broadcast and is not mined yet; the next call with this label picks it up.
+            OutcomeUnknown: it was broadcast and is not mined yet; the next call with this label
+                picks it up.
         """
         with self._locked():
             journal = self._open()
@@ -106,7 +113,9 @@ class TransactionManager:
         )
 
     def _attempts(self) -> dict[str, list[dict[str, Any]]]:
-        """Attempts by label, oldest first; an attempt that was withdrawn before broadcast is left out."""
+        """Attempts by label, oldest first; an attempt that was withdrawn before broadcast is left
+        out.
+        """
         result: dict[str, list[dict[str, Any]]] = {}
         for frame in read_frames(self._path):
             event = json.loads(frame.payload)
@@ -131,7 +140,9 @@ class TransactionManager:
                     )  # it may have been mined between the first look and the nonce
                     if receipt is not None and receipt.ok:
                         receipts[label] = receipt
-                    continue  # else another transaction took the nonce (a reorg, a wiped chain): the intent is open again
+                    # else another transaction took the nonce (a reorg, a wiped chain): the intent
+                    # is open again
+                    continue
                 mined = None
                 try:
                     self._broadcast(journal, attempts[-1])
@@ -207,7 +218,8 @@ class TransactionManager:
 
     def _persist(self, journal: Journal, event: Mapping[str, Any]) -> None:
         journal.append(canonical_json(event))
-        journal.barrier()  # the attempt survives a crash after this line; only now may it be broadcast
+        # the attempt survives a crash after this line; only now may it be broadcast
+        journal.barrier()
 
     def _broadcast(self, journal: Journal, attempt: Mapping[str, Any]) -> None:
         tx_hash = bytes.fromhex(attempt["hash"])
@@ -251,7 +263,8 @@ class TransactionManager:
             try:
                 self._broadcast(journal, raised)
             except RejectedError:
-                continue  # refused, perhaps since an earlier attempt was mined just now: the next look tells
+                # refused, perhaps since an earlier attempt was mined just now: the next look tells
+                continue
             attempts.append(raised)
         raise OutcomeUnknown(
             "transaction is not mined yet",

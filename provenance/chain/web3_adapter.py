@@ -1,7 +1,8 @@
 """JSON-RPC and ABI coding through web3, with its errors translated once.
 
-Retries, nonce and gas guessing, ENS and CCIP-Read (an SSRF door, CVE-2026-40072) of web3 stay unused: every request is
-explicit, so that what a failure means is known (`UnavailableError`: may be retried; `RejectedError`: the EVM said no).
+Retries, nonce and gas guessing, ENS and CCIP-Read (an SSRF door, CVE-2026-40072) of web3 stay
+unused: every request is explicit, so that what a failure means is known. `UnavailableError` may
+be retried; `RejectedError` means that the EVM said no.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ Tag = str | int
 
 @dataclass(frozen=True)
 class Block:
+    """A block as the endpoint tells it: number, hash of 32 bytes, time in Unix seconds."""
+
     number: int
     hash: bytes
     timestamp: int
@@ -43,10 +46,12 @@ class Receipt:
 
 
 def keccak(data: bytes) -> bytes:
+    """Keccak-256, 32 bytes (the hash of Ethereum, not SHA3-256 of FIPS 202)."""
     return bytes(Web3.keccak(data))
 
 
 def checksum_address(address: str) -> str:
+    """An address with the checksum of EIP-55, as web3 wants it."""
     return str(Web3.to_checksum_address(address))
 
 
@@ -62,7 +67,8 @@ class Rpc:
         if not url.startswith(("http://", "https://")):
             raise InputError("RPC endpoint must be http or https", where=url)
         parts = urlsplit(url)
-        # Paths, queries and user names of endpoints hold access keys: only scheme, host and port are ever shown.
+        # Paths, queries and user names of endpoints hold access keys: only scheme, host and port
+        # are ever shown.
         self.url = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
         self._provider = HTTPProvider(
             url, {"timeout": timeout_s}, exception_retry_configuration=None
@@ -74,7 +80,7 @@ class Rpc:
 
         Raises:
             UnavailableError: no answer, or not JSON-RPC.
-            RejectedError: the endpoint answered with an error; `data` holds revert bytes if it sent any.
+            RejectedError: the endpoint answered with an error; `data` holds revert bytes, if any.
         """
         try:
             answer = self._provider.make_request(method, list(params))
@@ -178,7 +184,9 @@ class Rpc:
 
 @contextlib.contextmanager
 def _hostile(method: str) -> Iterator[None]:
-    """Around the reading of an answer: one of another form is an endpoint that cannot be used, not a bug here."""
+    """Around the reading of an answer: one of another form is an endpoint that cannot be used, not
+    a bug here.
+    """
     try:
         yield
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:

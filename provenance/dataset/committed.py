@@ -3,11 +3,12 @@
     dataset.json             public manifest, RFC 8785 JSON (`provenance.dataset.manifest`)
     leaves.bin               count * 32 bytes, the Poseidon leaves in leaf order; public
     private/ (0700)
-      records.sqlite (0600)  record(leaf_index, source_row, digest, canonical), erased(leaf_index, leaf, time)
-      salts.sqlite (0600)    SaltStore, kind "record", id = leaf index
+      records.sqlite (0600)  record(leaf_index, source_row, digest, canonical), erased(leaf_index,
+      leaf, time) salts.sqlite (0600)    SaltStore, kind "record", id = leaf index
 
-Records lie in the order of their digests `d`, so a leaf's index tells about log2(count) leading bits of its digest to whoever
-sees indices. A folder appears whole under its name or not at all. NOT promised: that deleting the folder deletes copies.
+Records lie in the order of their digests `d`, so a leaf's index tells about log2(count) leading
+bits of its digest to whoever sees indices. A folder appears whole under its name or not at all. NOT
+promised: that deleting the folder deletes copies.
 """
 
 from __future__ import annotations
@@ -35,14 +36,19 @@ SALT_KIND = "record"
 CHUNK_ROWS = 4096
 
 LeafFunction = Callable[[Sequence[Digest], Sequence[bytes]], Sequence[bytes]]
-"""(digests, salts) -> 32-byte leaves; `provenance_zk.training.commitments` has a fast and an obvious one."""
+"""(digests, salts) -> 32-byte leaves; `provenance_zk.training.commitments` has a fast and an
+obvious one.
+"""
 RootFunction = Callable[[np.ndarray, int], int]
 """(leaves as (N, 32) uint8, depth) -> root."""
 
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What `CommittedDataset.check` looked at. `leaves` and `root` are False when it lacked the key or the functions."""
+    """What `CommittedDataset.check` looked at.
+
+    `leaves` and `root` are False when it lacked the key or the functions.
+    """
 
     records: int
     erased: int
@@ -52,7 +58,10 @@ class CheckReport:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a digest stands: `index` if a record has it; `below`, `above` are the nearest records left (-1 and count at the ends)."""
+    """Where a digest stands: `index` if a record has it;
+
+    `below`, `above` are the nearest records left (-1 and count at the ends).
+    """
 
     index: int | None
     below: int
@@ -60,7 +69,9 @@ class Place:
 
     @property
     def answer(self) -> str:
-        """present, absent, or undetermined: an erased record in the gap may have had this digest."""
+        """present, absent, or undetermined: an erased record in the gap may have had this
+        digest.
+        """
         if self.index is not None:
             return "present"
         return "absent" if self.above == self.below + 1 else "undetermined"
@@ -69,8 +80,8 @@ class Place:
 class CommittedDataset:
     """A dataset folder opened for reading.
 
-    Without the key everything works but `salt`, `erase` and the leaf part of `check`; without the private part only what
-    is public does.
+    Without the key everything works but `salt`, `erase` and the leaf part of `check`; without the
+    private part only what is public does.
     """
 
     def __init__(
@@ -155,7 +166,10 @@ class CommittedDataset:
         return self._record(index)[2]
 
     def row(self, index: int) -> dict[str, Any]:
-        """Record `index` as a row; bytes and timestamps stay in their canonical text. Raises as `canonical` does."""
+        """Record `index` as a row; bytes and timestamps stay in their canonical text.
+
+        Raises as `canonical` does.
+        """
         canonical = self.canonical(index)
         try:
             if self.text_column is not None:
@@ -228,9 +242,11 @@ class CommittedDataset:
         ]
 
     def erase(self, index: int) -> bytes:
-        """Delete record and salt beyond recovery from this folder; returns the leaf a tombstone names.
+        """Delete record and salt beyond recovery from this folder; returns the leaf a tombstone
+        names.
 
-        The leaf stays in `leaves.bin`, so older proofs stay valid. Erasing again finishes what a crash interrupted.
+        The leaf stays in `leaves.bin`, so older proofs stay valid. Erasing again finishes what a
+        crash interrupted.
 
         Raises:
             AuthError: opened without a key.
@@ -252,7 +268,8 @@ class CommittedDataset:
     def check(
         self, leaf_function: LeafFunction | None = None, root_function: RootFunction | None = None
     ) -> CheckReport:
-        """Recompute every digest from its canonical bytes, with the key also every leaf, and the root.
+        """Recompute every digest from its canonical bytes, with the key also every leaf, and the
+        root.
 
         Erased records are counted, not checked.
 

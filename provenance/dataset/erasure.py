@@ -1,9 +1,11 @@
-"""Erasing one record of a committed dataset (GDPR article 17, LGPD article 18), and saying what erasing cannot reach.
+"""Erasing one record of a committed dataset (GDPR article 17, LGPD article 18), and saying what
+erasing cannot reach.
 
     batch salts of the runs  ->  salt, record  ->  tombstone
 
-After the batch salts are gone nobody can recompute what those batches fed, after the salt nobody can open the leaf; the leaf itself
-stays, so proofs made before stay valid. Every step may be repeated: a call that was cut off is finished by the next one.
+After the batch salts are gone nobody can recompute what those batches fed, after the salt nobody
+can open the leaf; the leaf itself stays, so proofs made before stay valid. Every step may be
+repeated: a call that was cut off is finished by the next one.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ from provenance.log.tree import iterate_records
 
 @dataclass(frozen=True)
 class Left:
-    """Something erasure does not reach: `path` where it is known, `present` when it was seen there just now."""
+    """Something erasure does not reach: `path` where it is known, `present` when it was seen there
+    just now.
+    """
 
     what: str
     path: str | None = None
@@ -37,7 +41,9 @@ class Left:
 
 @dataclass(frozen=True)
 class ErasedRecord:
-    """`batch_salts`: (run folder, batches that used the record, salts deleted now) for each run named."""
+    """`batch_salts`: (run folder, batches that used the record, salts deleted now) for each run
+    named.
+    """
 
     tombstone: Tombstone
     batch_salts: tuple[tuple[Path, int, int], ...]
@@ -64,7 +70,8 @@ def erase_record(
 
     Raises:
         NotFound: a run has no journal or no salts; nothing was erased.
-        UnavailableError: another process keeps old pages of a store, or the disk refused: call again.
+        UnavailableError: another process keeps old pages of a store, or the disk refused: call
+            again.
     """
     leaf = dataset.leaf(index)
     used = [(run.require(), batches_with(run, leaf)) for run in runs]
@@ -87,7 +94,9 @@ def erase_record(
 
 
 def source_files(dataset: CommittedDataset) -> Iterator[tuple[str, Path | None]]:
-    """(name in the manifest, where it lies now or None) of each file the dataset was committed from."""
+    """(name in the manifest, where it lies now or None) of each file the dataset was committed
+    from.
+    """
     source = Path(str(dataset.manifest["source"]))
     for entry in dataset.manifest["files"]:
         name = str(entry.get("path", "")) if isinstance(entry, dict) else ""
@@ -108,7 +117,9 @@ def source_files(dataset: CommittedDataset) -> Iterator[tuple[str, Path | None]]
 def what_is_left(
     dataset: CommittedDataset, runs: Sequence[RunFolder], caches: Sequence[Path]
 ) -> list[Left]:
-    """What holds, or may hold, an erased record or what was learnt from it, as far as this machine can name it."""
+    """What holds, or may hold, an erased record or what was learnt from it, as far as this machine
+    can name it.
+    """
     left = [
         Left("source file", str(path or name), path is not None)
         for name, path in source_files(dataset)

@@ -11,11 +11,10 @@ from typing import Any
 
 from provenance.encoding import FIELD_ORDER, parse_json
 from provenance.errors import InputError
+from provenance.statements import ARITY, MAX_RECORDS
 
 FORMAT = "provenance-dataset/1"
-ARITY = 16
 DEPTHS = (5, 6)  # 16^5 and 16^6 leaves; no deeper keys exist
-MAX_RECORDS = ARITY ** DEPTHS[-1]
 SALT_BYTES = 31  # 248 bits: always below the field's order
 MANIFEST_FIELDS: dict[str, type] = {
     "format": str,
@@ -35,7 +34,9 @@ _OPTIONAL = ("text_column", "columns")  # exactly one of them stands
 
 @dataclass(frozen=True)
 class DatasetRoot:
-    """A dataset's name: the Poseidon root alone says neither how deep the tree is nor where its leaves end."""
+    """A dataset's name: the Poseidon root alone says neither how deep the tree is nor where its
+    leaves end.
+    """
 
     root: int
     depth: int

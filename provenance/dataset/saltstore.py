@@ -1,14 +1,17 @@
 """Salts and blindings at rest: one encrypted, deletable row per value.
 
-A leaf says nothing about its record only while its salt is secret, and erasing a record means erasing its salt. So each value
-is encrypted on its own (AES-256-GCM), stands in a row of its own, and a deleted row is overwritten in the file.
+A leaf says nothing about its record only while its salt is secret, and erasing a record means
+erasing its salt. So each value is encrypted on its own (AES-256-GCM), stands in a row of its own,
+and a deleted row is overwritten in the file.
 
-What survives a crash: every `put` before a `sync()` that returned. NOT promised: that a deleted value is gone from copies,
-from snapshots of the file system, or from flash cells that the disk has remapped.
+What survives a crash: every `put` before a `sync()` that returned. NOT promised: that a deleted
+value is gone from copies, from snapshots of the file system, or from flash cells that the disk has
+remapped.
 
-File: SQLite, mode 0600 in a folder of mode 0700. Table `value(kind, id, nonce, box)`; `box` is ciphertext and tag, its associated
-data binds `kind` and `id`, so a row can be neither moved nor renamed. Each file has its own key, derived from the caller's key
-and a random file id with HMAC-SHA256, so that rows cannot be carried from one store to another.
+File: SQLite, mode 0600 in a folder of mode 0700. Table `value(kind, id, nonce, box)`; `box` is
+ciphertext and tag, its associated data binds `kind` and `id`, so a row can be neither moved nor
+renamed. Each file has its own key, derived from the caller's key and a random file id with
+HMAC-SHA256, so that rows cannot be carried from one store to another.
 """
 
 from __future__ import annotations
@@ -77,7 +80,9 @@ def load_or_create_key(path: Path) -> bytes:
 
 
 def load_key(path: Path) -> bytes:
-    """The 32 bytes of a key file that exists; raises as `load_or_create_key`, InputError when it is missing."""
+    """The 32 bytes of a key file that exists; raises as `load_or_create_key`, InputError when it is
+    missing.
+    """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -117,7 +122,8 @@ def _require_private(path: Path, status: os.stat_result, mode: int) -> None:
 def open_private_database(path: Path, *, create: bool) -> sqlite3.Connection:
     """A SQLite connection (any thread, explicit transactions) whose deleted rows are overwritten.
 
-    Commits are durable on return (WAL, synchronous=FULL). Where the folder cannot be written the file is read as it is.
+    Commits are durable on return (WAL, synchronous=FULL). Where the folder cannot be written the
+    file is read as it is.
 
     Raises:
         NotFound: the file is missing and `create` is false.
@@ -175,10 +181,12 @@ def _log_size(path: Path) -> int:
 
 
 def truncate_log(connection: sqlite3.Connection, path: Path) -> None:
-    """Move everything out of the write-ahead log, which may still hold deleted bytes, and cut it to nothing.
+    """Move everything out of the write-ahead log, which may still hold deleted bytes, and cut it to
+    nothing.
 
     Raises:
-        UnavailableError: another process reads the store; the rows are deleted, the log is not cut yet.
+        UnavailableError: another process reads the store; the rows are deleted, the log is not cut
+            yet.
     """
     busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
     if busy:
@@ -192,7 +200,8 @@ def truncate_log(connection: sqlite3.Connection, path: Path) -> None:
 class SaltStore:
     """Encrypted values by (kind, id); every method may be called from any thread.
 
-    `put` keeps values in memory until `sync`, `close` or a full buffer writes them: a training step does not wait for a disk.
+    `put` keeps values in memory until `sync`, `close` or a full buffer writes them: a training step
+    does not wait for a disk.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, cipher: _Cipher) -> None:
@@ -234,7 +243,8 @@ class SaltStore:
         """Remember a value; durable only after `sync`.
 
         Raises:
-            Conflict: another value is stored under (kind, id) and `replace` is false; the same value again is no conflict.
+            Conflict: another value is stored under (kind, id) and `replace` is false; the same
+                value again is no conflict.
         """
         with self._lock:
             if not replace:
@@ -284,15 +294,21 @@ class SaltStore:
             ]
 
     def delete(self, kind: str, id: ValueId) -> bool:
-        """Delete a value beyond recovery from this file; returns whether it was there. Durable on return.
+        """Delete a value beyond recovery from this file; returns whether it was there.
+
+        Durable on return.
 
         Raises:
-            UnavailableError: deleted, but another process keeps old pages in the write-ahead log: call again.
+            UnavailableError: deleted, but another process keeps old pages in the write-ahead log:
+                call again.
         """
         return self.delete_many(kind, [id]) == 1
 
     def delete_many(self, kind: str, ids: Iterable[ValueId]) -> int:
-        """Delete values in one transaction; returns how many were there. Raises as `delete` does."""
+        """Delete values in one transaction; returns how many were there.
+
+        Raises as `delete` does.
+        """
         with self._lock:
             self._flush()  # a pending value counts as stored
             self._execute("BEGIN IMMEDIATE")
@@ -450,7 +466,8 @@ def _start_file(connection: sqlite3.Connection, path: Path, key: bytes) -> None:
         )
         # `id` has no type, so integers stay integers and rows lie in their order.
         connection.execute(
-            "CREATE TABLE IF NOT EXISTS value (kind TEXT NOT NULL, id NOT NULL, nonce BLOB NOT NULL, "
+            "CREATE TABLE IF NOT EXISTS value (kind TEXT NOT NULL, id NOT NULL, nonce BLOB NOT "
+            "NULL, "
             "box BLOB NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID"
         )
         if connection.execute("SELECT 1 FROM store").fetchone() is None:

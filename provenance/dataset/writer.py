@@ -1,4 +1,6 @@
-"""Writing a dataset folder: whole under its name, or not at all (what lies in it: `provenance.dataset.committed`)."""
+"""Writing a dataset folder: whole under its name, or not at all (what lies in it:
+`provenance.dataset.committed`).
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,10 @@ from provenance.log.record import now
 
 @dataclass(frozen=True)
 class CommittedRecord:
-    """One record about to be written: `source_row` counts from 0 in the order the source was read."""
+    """One record about to be written:
+
+    `source_row` counts from 0 in the order the source was read.
+    """
 
     digest: Digest
     canonical: bytes
@@ -38,7 +43,8 @@ class CommittedRecord:
 class ManifestFacts:
     """What the committer states about a dataset; nothing here is proven.
 
-    `files` holds {path, size, sha256} of the source files, `curation` one sentence per step (filters, deduplication).
+    `files` holds {path, size, sha256} of the source files, `curation` one sentence per step
+    (filters, deduplication).
     """
 
     source: str
@@ -60,7 +66,8 @@ def write_dataset(
 ) -> None:
     """Write a dataset folder; it is durable and whole on return, and absent if this raises.
 
-    What a killed process left behind (records in a hidden `.NAME.partial-*` folder) is removed by the next call for that name.
+    What a killed process left behind (records in a hidden `.NAME.partial-*` folder) is removed by
+    the next call for that name.
 
     Args:
         records: `root.count` records in leaf order (strictly increasing digests).
@@ -101,7 +108,10 @@ def _partial(out_dir: Path) -> str:
 
 
 def _lock(folder: Path) -> int | None:
-    """A descriptor that holds the folder's lock until it is closed or its process dies; None if another holds it."""
+    """A descriptor that holds the folder's lock until it is closed or its process dies;
+
+    None if another holds it.
+    """
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -163,7 +173,8 @@ def _write_records(
                 "digest BLOB NOT NULL, canonical BLOB NOT NULL)"
             )
             database.execute(
-                "CREATE TABLE erased (leaf_index INTEGER PRIMARY KEY, leaf BLOB NOT NULL, time TEXT NOT NULL)"
+                "CREATE TABLE erased (leaf_index INTEGER PRIMARY KEY, leaf BLOB NOT NULL, time "
+                "TEXT NOT NULL)"
             )
             database.execute("BEGIN")
             for chunk in _chunks(records, CHUNK_ROWS):

@@ -1,4 +1,7 @@
-"""Policies: which claims a release must satisfy (docs/formats/policy.md). The default lists what the main job proves."""
+"""Policies: which claims a release must satisfy (docs/formats/policy.md).
+
+The default requires what the main job proves.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,10 @@ import yaml
 from provenance.errors import ConfigError
 
 FORMAT = "provenance-policy/1"
+_KEYS = ("environment", "format", "mode", "onNoMatch", "require", "samples")
 
-# Every claim verification can make, with the step that makes it. Closed: a policy naming another is refused.
+# Every claim that verification can make, with the number of its subject (docs/formats/verdict.md).
+# Closed: a policy that names another is refused.
 CLAIMS: dict[str, int] = {
     "artifact.identified": 1,
     "release.named": 2,
@@ -71,24 +76,32 @@ ALWAYS_REQUIRED = frozenset(
 
 @dataclass(frozen=True)
 class SampleBar:
-    """What sampled claims must detect: tampering with `fraction` of all blocks (0..1, both excluded) with at least `confidence`."""
+    """What sampled claims must detect, each at least.
+
+    fraction: share of all blocks that is tampered with; confidence: probability that it is caught.
+    Both lie between 0 and 1, without them.
+    """
 
     fraction: float
     confidence: float
 
     def caught(self, draws: int, anchorings: int) -> float:
-        """Probability in 0..1 that so many draws catch that tampering; whoever anchored n times had n tries.
+        """Probability (0..1) that so many draws catch that tampering.
 
-        Tampering gathered in few tensors is caught at least as well: each has its share of the draws.
+        Whoever anchored n times had n tries. Tampering gathered in few tensors is caught at least
+        as well, since each has its share of the draws.
         """
         return max(0.0, 1.0 - anchorings * (1.0 - self.fraction) ** draws)
 
 
 @dataclass(frozen=True)
 class Policy:
-    """require: claims that must hold. environment: overrides the trust file's only towards stricter. mode: warn turns
-    `policy_denied` into a printed warning and keeps every other verdict. samples: the least that sampled claims must detect, where
-    they hold."""
+    """What a verifier requires.
+
+    require: claims that must hold. mode: `enforce`, or `warn`, which prints what would be denied
+    and lets it through. environment: overrides the trust file's only towards stricter. samples:
+    the least that sampled claims must detect, where they hold.
+    """
 
     require: frozenset[str] = DEFAULT_REQUIRED
     mode: str = "enforce"
@@ -96,6 +109,7 @@ class Policy:
     samples: SampleBar | None = None
 
     def allows_development(self, trust_environment: str) -> bool:
+        """Whether development keys and local chains count in the trust file's environment."""
         return trust_environment == "local" and self.environment in (None, "local")
 
 
@@ -107,21 +121,7 @@ def load_policy(path: Path | None) -> Policy:
     """
     if path is None:
         return Policy()
-    try:
-        value = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise ConfigError("cannot read policy", where=str(path), actual=error.strerror) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError("policy is not YAML", where=str(path)) from error
-    if not isinstance(value, dict) or value.get("format") != FORMAT:
-        raise ConfigError("not a policy", where=str(path), expected=f"format: {FORMAT}")
-    known = {"format", "mode", "environment", "require", "onNoMatch", "samples"}
-    if extra := sorted(str(name) for name in value if name not in known):
-        raise ConfigError(
-            "policy has an unknown key",
-            where=f"{path} {extra[0]}",
-            expected=", ".join(sorted(known)),
-        )
+    value = _read(path)
     require = value.get("require", sorted(DEFAULT_REQUIRED))
     if not isinstance(require, list) or not all(
         isinstance(id_, str) and id_ in CLAIMS for id_ in require
@@ -132,6 +132,34 @@ def load_policy(path: Path | None) -> Policy:
             expected=", ".join(CLAIMS),
             actual=require,
         )
+    _check_words(value, path)
+    return Policy(
+        frozenset(require) | ALWAYS_REQUIRED,
+        value.get("mode", "enforce"),
+        value.get("environment"),
+        _sample_bar(value, path),
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The file's mapping; it has no unknown key."""
+    try:
+        value = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigError("cannot read policy", where=str(path), actual=error.strerror) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError("policy is not YAML", where=str(path)) from error
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        raise ConfigError("not a policy", where=str(path), expected=f"format: {FORMAT}")
+    if extra := sorted(str(name) for name in value if name not in _KEYS):
+        raise ConfigError(
+            "policy has an unknown key", where=f"{path} {extra[0]}", expected=", ".join(_KEYS)
+        )
+    return value
+
+
+def _check_words(value: dict[str, Any], path: Path) -> None:
+    """`mode`, `onNoMatch` and `environment` have one of their words, where they are given."""
     if value.get("mode", "enforce") not in ("warn", "enforce"):
         raise ConfigError(
             "no such mode", where=f"{path} mode", expected="warn | enforce", actual=value["mode"]
@@ -146,12 +174,6 @@ def load_policy(path: Path | None) -> Policy:
         raise ConfigError(
             "no such environment", where=f"{path} environment", actual=value["environment"]
         )
-    return Policy(
-        frozenset(require) | ALWAYS_REQUIRED,
-        value.get("mode", "enforce"),
-        value.get("environment"),
-        _sample_bar(value, path),
-    )
 
 
 def _sample_bar(value: dict[str, Any], path: Path) -> SampleBar | None:

@@ -17,9 +17,10 @@ from provenance.digest import Digest, sha256
 from provenance.errors import ConfigError
 from provenance.ids import Address
 from provenance.judgement.facts import CONTRACTS, ChainIdentity, Contract
+from provenance.statements import KINDS
 
 FORMAT = "provenance-trust/1"
-KEY_KINDS = ("epoch", "tree", "sorted", "member", "absent", "q8_0", "int8", "merge")
+KEY_KINDS = tuple(KINDS)
 ALWAYS_PINNED = ("registry", "ledger")
 ENVIRONMENTS = ("local", "test", "production")
 

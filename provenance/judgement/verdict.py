@@ -1,4 +1,4 @@
-"""The closed table of verdicts that command line, API and gate share, and the typed result of a verification."""
+"""The closed table of verdicts that command line, API and gate share, and the verdict itself."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class StatusRow:
+    """How a status is shown: its word, the exit code of commands, and what it means."""
+
     word: str
     exit_code: int
     meaning: str
@@ -53,12 +55,17 @@ class Grade(StrEnum):
 
     @property
     def rank(self) -> int:
+        """0 for the weakest."""
         return list(Grade).index(self)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One checked sentence. `holds` is None when it was not checked; `needs` then says what it would take."""
+    """One sentence, checked or not.
+
+    step: number of its subject. holds: None when it was not checked; `needs` then says what
+    checking would take. evidence: names and values for programs.
+    """
 
     id: str
     step: int
@@ -71,6 +78,7 @@ class Claim:
     evidence: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
+        """As verdicts print it; without keys that have no value."""
         status = "not_checked" if self.holds is None else ("holds" if self.holds else "fails")
         value: dict[str, Any] = {
             "id": self.id,
@@ -88,7 +96,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Edge:
-    """One step of the lineage: `child` came from `parent` in the way `kind` says, known to the degree `grade`."""
+    """One step of the lineage: `child` came from `parent`; `grade` says how that is known."""
 
     kind: str
     parent: str
@@ -97,6 +105,7 @@ class Edge:
     note: str | None = None
 
     def to_json(self) -> dict[str, Any]:
+        """As verdicts print it."""
         value = {
             "kind": self.kind,
             "parent": self.parent,
@@ -108,17 +117,19 @@ class Edge:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The result that every surface prints (docs/formats/verdict.md)."""
+    """The result that every surface prints (docs/formats/verdict.md).
+
+    development: why this is not a production verdict; empty if it is one.
+    siblings: other runs that the owner opened on this dataset, as `0x..`; a lower bound.
+    """
 
     status: Status
     reason: str
     subject: dict[str, Any]
     claims: tuple[Claim, ...] = ()
     edges: tuple[Edge, ...] = ()
-    development: tuple[str, ...] = ()  # why this is not a production verdict; empty if it is one
-    siblings: tuple[
-        str, ...
-    ] = ()  # other runs the same owner opened on this dataset (a lower bound)
+    development: tuple[str, ...] = ()
+    siblings: tuple[str, ...] = ()
     release: dict[str, Any] | None = None
     interval: dict[str, Any] | None = None
     trust: str | None = None
@@ -126,6 +137,7 @@ class Verdict:
 
     @property
     def word(self) -> str:
+        """What people are shown."""
         word = TABLE[self.status].word
         return (
             f"{word} (development)" if self.development and self.status is Status.VERIFIED else word
@@ -133,13 +145,16 @@ class Verdict:
 
     @property
     def exit_code(self) -> int:
+        """With which `verify` and `gate` end."""
         return TABLE[self.status].exit_code
 
     @property
     def not_checked(self) -> tuple[Claim, ...]:
+        """Claims that nobody checked."""
         return tuple(c for c in self.claims if c.holds is None)
 
     def to_json(self) -> dict[str, Any]:
+        """The form `provenance-verdict/1`."""
         return {
             "format": "provenance-verdict/1",
             "status": self.status.value,

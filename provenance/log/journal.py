@@ -7,11 +7,13 @@ File layout (integers big-endian):
           12   ..  header, canonical JSON
     then frames: length u32 | seq u64 | prev 32 | payload | sha256 32
 
-`sha256` covers everything of the frame before it; `prev` is the `sha256` of the frame before (of the file's first bytes for
-frame 0), so a frame can be neither moved nor removed unnoticed. NOT promised: secrecy, or that the file was not
-rewritten as a whole; that is what heads on the chain are for.
+`sha256` covers everything of the frame before it; `prev` is the `sha256` of the frame before (of
+the file's first bytes for frame 0), so a frame can be neither moved nor removed unnoticed. NOT
+promised: secrecy, or that the file was not rewritten as a whole; that is what heads on the chain
+are for.
 
-What survives a crash: every frame for which `barrier()` returned. A torn last frame is cut off on the next open, and only
+What survives a crash: every frame for which `barrier()` returned. A torn last frame is cut off on
+the next open, and only
 that: damage anywhere else is refused.
 """
 
@@ -40,6 +42,8 @@ _OVERHEAD_BYTES = _HEAD.size + 32
 
 @dataclass(frozen=True)
 class Frame:
+    """One record in the journal: its number from 0, and its bytes."""
+
     seq: int
     payload: bytes
     hash: bytes
@@ -80,7 +84,10 @@ class _TornTail(Exception):
 def _parse_frames(
     data: bytes, start: int, seq: int, prev: bytes, base: int, path: Path
 ) -> Iterator[Frame]:
-    """Frames in data[start:]; `base` is the file offset of data[0]. Raises _TornTail at an unfinished last frame."""
+    """Frames in data[start:];
+
+    `base` is the file offset of data[0]. Raises _TornTail at an unfinished last frame.
+    """
     offset = start
     while offset < len(data):
         frame = _parse_frame(data, offset, seq, prev)
@@ -113,10 +120,12 @@ def _parse_frame(
 
 
 def _is_torn(data: bytes, offset: int, seq: int, base: int) -> bool:
-    """Whether the broken frame at `offset` is the last thing in the file (a crash), not damage in the middle.
+    """Whether the broken frame at `offset` is the last thing in the file (a crash), not damage in
+    the middle.
 
-    A crash leaves a prefix of what was written, or zeros after it from some sector on. A frame that ends before the end of the
-    file was once whole, and so was one that a whole frame follows: that is damage, in its length field in the second case.
+    A crash leaves a prefix of what was written, or zeros after it from some sector on. A frame that
+    ends before the end of the file was once whole, and so was one that a whole frame follows: that
+    is damage, in its length field in the second case.
     """
     rest = data[offset:]
     if len(rest) < 4 or not any(rest):
@@ -128,7 +137,9 @@ def _is_torn(data: bytes, offset: int, seq: int, base: int) -> bool:
 
 
 def _was_whole(rest: bytes, seq: int) -> bool:
-    """Whether only the length field of this frame is damaged: the next frame continues it, or its own hash fits its true length."""
+    """Whether only the length field of this frame is damaged: the next frame continues it, or its
+    own hash fits its true length.
+    """
     marker, at = u64(seq + 1), -1
     while (at := rest.find(marker, at + 1)) >= 0:
         if at - 4 >= _OVERHEAD_BYTES and rest[at + 8 : at + 40] == rest[at - 36 : at - 4]:
@@ -139,7 +150,9 @@ def _was_whole(rest: bytes, seq: int) -> bool:
 
 
 def _is_zeroed(frame: bytes, position: int) -> bool:
-    """Whether the frame's hash (`position`: file offset of the frame) never reached the disk, wholly or from a sector on."""
+    """Whether the frame's hash (`position`: file offset of the frame) never reached the disk,
+    wholly or from a sector on.
+    """
     stored = frame[-32:]
     if not any(stored):
         return True
@@ -151,7 +164,8 @@ def _is_zeroed(frame: bytes, position: int) -> bool:
 
 
 def read_frames(path: Path, *, allow_torn: bool = True) -> Iterator[Frame]:
-    """Every frame of a journal, each checked against the chain of hashes (the file is attacker-controlled).
+    """Every frame of a journal, each checked against the chain of hashes (the file is
+    attacker-controlled).
 
     Raises:
         InputError: missing or not a journal.
@@ -169,6 +183,7 @@ def read_frames(path: Path, *, allow_torn: bool = True) -> Iterator[Frame]:
 
 
 def read_header(path: Path) -> dict[str, Any]:
+    """The header of a journal file (attacker-controlled)."""
     return _read_header(_read_regular(path), path)[0]
 
 
@@ -186,9 +201,10 @@ def _read_regular(path: Path) -> bytes:
 class Journal:
     """A journal open for appending by one process (an flock keeps a second one out).
 
-    `append` frames and hands over to a writer thread; `barrier` returns once everything appended so far is on disk. Writes
-    are grouped: one fdatasync covers all frames that arrived while the last one ran. A failed write is not lost: its frames stay
-    queued, the file is cut back to its last durable frame, and each later `barrier` tries again.
+    `append` frames and hands over to a writer thread; `barrier` returns once everything appended so
+    far is on disk. Writes are grouped: one fdatasync covers all frames that arrived while the last
+    one ran. A failed write is not lost: its frames stay queued, the file is cut back to its last
+    durable frame, and each later `barrier` tries again.
     """
 
     def __init__(
@@ -331,7 +347,8 @@ class Journal:
         """Return once every frame appended before this call is on disk.
 
         Raises:
-            UnavailableError: the disk refused (full, for example). Frames stay queued; a later barrier tries again.
+            UnavailableError: the disk refused (full, for example). Frames stay queued; a later
+                barrier tries again.
         """
         with self._wake:
             target = self._seq
@@ -397,7 +414,8 @@ class Journal:
         try:
             os.ftruncate(self._fd, self._end)
         except OSError:
-            # The half-written tail stays; the next write overwrites it from the same offset, and open() cuts it off.
+            # The half-written tail stays; the next write overwrites it from the same offset, and
+            # open() cuts it off.
             return
 
 

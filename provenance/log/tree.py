@@ -1,4 +1,6 @@
-"""A run's log: the records of its journal as an RFC 6962 tree, and the heads that are signed and committed."""
+"""A run's log: the records of its journal as an RFC 6962 tree, and the heads that are signed and
+committed.
+"""
 
 from __future__ import annotations
 

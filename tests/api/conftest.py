@@ -1,4 +1,4 @@
-"""The service over the session's real chain and honest run, on SQLite and, where one is given, on PostgreSQL."""
+"""The service over the session's chain and honest run, on SQLite and on a given PostgreSQL."""
 
 from __future__ import annotations
 

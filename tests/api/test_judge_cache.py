@@ -169,7 +169,8 @@ def test_stamp_follows_public_evidence_only(honest: Run, tmp_path: Path) -> None
 
 def test_redaction_keeps_facts_and_drops_places(tmp_path: Path) -> None:
     redaction = Redaction((tmp_path / "runs",))
-    text = f"{tmp_path}/runs/a/provenance/journal record 3: https://node.example/v3/key eth_call, expected sha256:ab"
+    journal, endpoint = f"{tmp_path}/runs/a/provenance/journal", "https://node.example/v3/key"
+    text = f"{journal} record 3: {endpoint} eth_call, expected sha256:ab"
     assert (
         redaction.text(text)
         == "evidence/a/provenance/journal record 3: (endpoint) eth_call, expected sha256:ab"

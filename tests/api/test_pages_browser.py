@@ -1,4 +1,4 @@
-"""The pages in a real browser: nothing overflows, nothing breaks the content security policy, digests can be copied."""
+"""The pages in a real browser: no overflow, no breach of the security policy, digests copied."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 
 
 class Browser:
-    """One page of a headless Chromium, driven over the DevTools protocol (JSON messages ended by NUL, on two pipes)."""
+    """One page of a headless Chromium, over the DevTools protocol: JSON ended by NUL, two pipes."""
 
     def __init__(self, profile: Path) -> None:
         read_here, write_there = os.pipe()
@@ -181,7 +181,8 @@ def test_one_picture_is_shown_and_digests_have_copy_buttons(
 ) -> None:
     for width, kind in ((1280, "wide"), (390, "tall")):
         browser.open(f"{site}/verify/{honest.model}", width, 844)
-        shown = "[...document.querySelectorAll('svg.lineage')].filter(e => e.getBoundingClientRect().width > 0)"
+        drawn = "[...document.querySelectorAll('svg.lineage')]"
+        shown = f"{drawn}.filter(e => e.getBoundingClientRect().width > 0)"
         assert browser.evaluate(f"{shown}.map(e => e.classList[1]).join()") == f"lineage-{kind}"
         codes = browser.evaluate("document.querySelectorAll('[data-copy]').length")
         assert codes == browser.evaluate("document.querySelectorAll('button.copy').length") > 0

@@ -1,4 +1,4 @@
-"""The pages: hostile text is shown, never run; what was not checked stands first; nothing needs scripts."""
+"""The pages: hostile text is shown, never run; what was not checked stands first; no scripts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from provenance.judgement.verdict import TABLE, Claim, Edge, Grade, Status, Verd
 from provenance_api.negotiation import prefers_html, quality
 from provenance_api.resolve import Answer
 from provenance_api.web.lineage import pictures, shorten
-from provenance_api.web.page import LOOKS, STATIC, STEPS, Pages
+from provenance_api.web.page import FOLDER, LOOKS, STATIC, STEPS, Pages
+from provenance_api.web.texts import ENGLISH, Texts
 from tests.support.service import HOSTILE, REASON, ClientFactory
 from tests.support.spine import Run
 
@@ -202,8 +203,8 @@ def test_claims_have_a_step_to_stand_under() -> None:
 
 def test_picture_needs_the_whole_lineage(client: TestClient) -> None:
     verdict = Verdict(Status.FAILED, "x", {}, edges=(Edge("trained_on", "a", "b", Grade.PROVEN),))
-    assert pictures(verdict) == ()
-    assert pictures(replace(verdict, edges=())) == ()
+    assert pictures(verdict, ENGLISH) == ()
+    assert pictures(replace(verdict, edges=()), ENGLISH) == ()
 
 
 def test_picture_says_how_roots_are_tied_to_weights() -> None:
@@ -222,14 +223,16 @@ def test_picture_says_how_roots_are_tied_to_weights() -> None:
     verdict = Verdict(
         Status.VERIFIED, "x", {}, edges=tuple(edges), release={"run_id": "run", "record": "record"}
     )
-    for picture in pictures(verdict):
-        lines = {box.node.key: [line for _, line in box.notes] for box in picture.boxes}
+    for picture in pictures(verdict, ENGLISH):
+        notes = {box.node.key: box.notes(ENGLISH) for box in picture.boxes}
+        lines = {key: [line for _, line in of_box] for key, of_box in notes.items()}
         assert (lines["base"], lines["adapter"], lines["merged"]) == (
             ["roots recomputed"],
             ["roots declared"],
             [],
         )
-        assert all(y < box.y + box.height for box in picture.boxes for y, _ in box.notes)
+        for box in picture.boxes:
+            assert all(y < box.y + box.height for y, _ in notes[box.node.key])
         assert picture.description.endswith(
             "roots of the adapter: declared; roots of the base model: recomputed"
         )
@@ -277,8 +280,36 @@ def test_format_overrides_accept(client: TestClient, honest: Run) -> None:
 
 
 def test_colours_come_with_words() -> None:
-    """Every tone that the style sheet knows belongs to a status, whose word and shape the page prints as well."""
+    """Every tone of the style sheet belongs to a status, whose word and shape the page prints."""
     style = (Path(STATIC) / "site.css").read_text()
     assert {tone for tone, _ in LOOKS.values()} | {"dev"} == set(
         re.findall(r"\.tone-(\w+) {", style)
     )
+
+
+def test_texts_of_the_pages_stand_in_one_place(client: TestClient, honest: Run) -> None:
+    """In another language no English is left but what the verdict says and what a command is."""
+    marked = Texts("xx", {key: f"[{text}]" for key, text in ENGLISH.sentences.items()})
+    for template in (FOLDER / "templates").iterdir():
+        text = re.sub(r"{%.*?%}|{{.*?}}", "", template.read_text(), flags=re.DOTALL)
+        text = re.sub(r"<pre>.*?</pre>|<[^>]*>", "", text, flags=re.DOTALL)
+        assert re.findall(r"[A-Za-z]+", text) == [], template.name
+    verdict = Verdict(
+        Status.NOT_FOUND, "1", {"name": "2", "digest": "sha256:" + 64 * "0", "file_seen": False}
+    )
+    pages = Pages(marked)
+    assert '<html lang="xx">' in pages.home([], None)
+    assert "[Latest releases]" in pages.home([], None)
+    assert "[Not reached.]" in pages.verdict(Answer("x", "digest", verdict))
+
+
+def test_every_text_is_used_and_every_text_used_is_there() -> None:
+    files = [*(FOLDER / "templates").iterdir(), FOLDER / "lineage.py", FOLDER / "page.py"]
+    source = "".join(file.read_text() for file in files)
+    used = set(re.findall(r'"((?:[a-z_]+\.)+[a-z_0-9]+)"', source)) & set(ENGLISH.sentences)
+    made = set(re.findall(r't\("([a-z.]+)" ~', source)) | set(re.findall(r'f"(\w+\.){', source))
+    unused = {k for k in ENGLISH.sentences if k not in used and not k.startswith(tuple(made))}
+    assert unused == set()
+    called = set(re.findall(r'\bt\("([a-z_.0-9]+[a-z_0-9])"[,)]', source))
+    called |= set(re.findall(r'plain\(\s*"([a-z_.]+)"', source))
+    assert called <= set(ENGLISH.sentences)

@@ -108,7 +108,8 @@ def test_dropped_tables_are_rebuilt(store: Database, honest: Run) -> None:
         ("UPDATE releases SET model = manifest", "release "),
         ("UPDATE heads SET root = run_id WHERE position = 0", "head 0"),
         (
-            "INSERT INTO releases SELECT run_id, 999, model, manifest, 'more', version, time FROM releases",
+            "INSERT INTO releases "
+            "SELECT run_id, 999, model, manifest, 'more', version, time FROM releases",
             "release 999",
         ),
     ],

@@ -1,4 +1,6 @@
-"""The command line as a user has it: `cli(..)` runs a command in this process with an environment of its own."""
+"""The command line as a user has it: `cli(..)` runs a command in this process with an environment
+of its own.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Wrong input to every command: one line that names what, where, expected, actual and a hint; the documented exit code."""
+"""Wrong input to every command: one line that names what, where, expected, actual and a hint; the
+documented exit code.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,10 @@ def test_every_command_has_help(cli: Cli, command: str) -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     code = (
-        "import sys; sys.argv = ['provenance', '--help']\nfrom provenance_cli.main import main\ntry: main()\nexcept SystemExit: pass\n"
-        "heavy = {'torch', 'web3', 'numpy', 'rich', 'fastapi', 'sqlalchemy'} & set(sys.modules)\nassert not heavy, heavy"
+        "import sys; sys.argv = ['provenance', '--help']\nfrom provenance_cli.main import "
+        "main\ntry: main()\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'web3', 'numpy', 'rich', 'fastapi', 'sqlalchemy'} & "
+        "set(sys.modules)\nassert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -180,8 +184,10 @@ def test_train_must_say_whether_it_is_anchored(job: Job) -> None:
 
 
 def test_train_refuses_a_used_output_folder(job: Job) -> None:
-    done = job("train", TINY, f"dataset_name={job.dataset}", f"output_dir={job.run}", "--anchor")
+    arguments = ("train", TINY, f"dataset_name={job.dataset}", f"output_dir={job.run}", "--anchor")
+    done = job(*arguments, "learning_rate=0.5")
     assert done.code == 2
+    assert "configuration differs" in done.err
     assert "another output_dir" in done.err
 
 
@@ -248,13 +254,7 @@ def test_unregistered_dataset_is_named_with_the_command_that_registers_it(
         ).code
         == 0
     )
-    done = job(
-        "train",
-        TINY,
-        f"dataset_name={tmp_path / 'data'}",
-        f"output_dir={tmp_path / 'run'}",
-        "--anchor",
-    )
+    done = job("prove", job.run, "--dataset", tmp_path / "data")
     assert done.code == 4
     assert "dataset register" in done.err
 

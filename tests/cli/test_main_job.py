@@ -1,4 +1,6 @@
-"""What a finished main job looks like from outside, and what the commands say about tampered copies of it."""
+"""What a finished main job looks like from outside, and what the commands say about tampered copies
+of it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What somebody sees who has the file and the public evidence but neither adapter nor merged weights; and tampered evidence."""
+"""What somebody sees who has the file and the public evidence but neither adapter nor merged
+weights; and tampered evidence.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The same run released a second time as an int8 file: proven without the weights, recomputed with them, and tampered with."""
+"""The same run released a second time as an int8 file: proven without the weights, recomputed with
+them, and tampered with.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from provenance_trainer.formats import int8 as int8_file
+from provenance_trainer.formats import int8_blocks
 from provenance_trainer.model.weights import Weights
 from tests.cli.conftest import Job, main_job
 from tests.cli.test_weights_evidence import public, status
@@ -51,7 +53,7 @@ def refused_before_anything_is_anchored(job: Job) -> None:
     journal, samples = job.run / "provenance" / "journal", job.run / "provenance" / "samples"
     before = journal.read_bytes(), sorted(samples.iterdir())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(int8_file, "_provable", lambda patterns: patterns < 0)
+        patch.setattr(int8_blocks, "_is_provable", lambda patterns: patterns < 0)
         done = job("prove", job.run, "--weights", "--draws", 4)
     assert done.code == 2
     assert "row 0" in done.err
@@ -85,7 +87,7 @@ def test_with_the_weights_the_file_is_exact_up_to_ties(job: Job, int8: Path) -> 
     verdict = judged(job, int8, job.run)
     (claim,) = (c for c in verdict["claims"] if c["id"] == "file.recomputed")
     assert (verdict["status"], claim["status"]) == ("verified", "holds")
-    assert "int8 quantization of the merged weights, up to ties" in claim["text"]
+    assert "int8 quantization of the merged weights, recomputed up to ties" in claim["text"]
 
 
 def test_the_other_release_keeps_its_verdict(job: Job, int8: Path, public: Path) -> None:

@@ -1,4 +1,6 @@
-"""Formats are frozen: the product gives, byte for byte, what a second implementation wrote into tests/vectors."""
+"""Formats are frozen: the product gives, byte for byte, what a second implementation wrote into
+tests/vectors.
+"""
 
 from __future__ import annotations
 

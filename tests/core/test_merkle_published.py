@@ -1,6 +1,7 @@
 """The published test vectors of Certificate Transparency.
 
-Source: google/certificate-transparency, merkletree/merkle_tree_test.cc (inputs, roots, paths, consistency proofs).
+Source: google/certificate-transparency, merkletree/merkle_tree_test.cc (inputs, roots, paths,
+consistency proofs).
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Head signatures and keystores: another key, another place, another head, and files that others can read."""
+"""Head signatures and keystores: another key, another place, another head, and files that others
+can read.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ ACCOUNT = Account.from_key(b"\x01" * 32)
 ADDRESS = ACCOUNT.address.lower()
 HEAD = Head(bytes(range(32)), 7, b"\x07" * 32)
 DOMAIN = Domain(31337, "0x" + "ab" * 20)
-# EIP-712 by hand: keccak(0x1901 || domain separator || struct hash), signed with key 0x01.. (deterministic, RFC 6979).
+# EIP-712 by hand: keccak(0x1901 || domain separator || struct hash), signed with key 0x01..
+# (deterministic, RFC 6979).
 FROZEN = sign_head(ACCOUNT, HEAD, DOMAIN)
 
 

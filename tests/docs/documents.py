@@ -31,7 +31,10 @@ _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block; `marker` is the comment on the line above, `info` what stands behind the fence."""
+    """A fenced block;
+
+    `marker` is the comment on the line above, `info` what stands behind the fence.
+    """
 
     marker: str | None
     info: str

@@ -1,4 +1,6 @@
-"""ARCHITECTURE.md names what there is: each path exists, and each folder of code has a line or lies below one."""
+"""ARCHITECTURE.md names what there is: each path exists, and each folder of code has a line or lies
+below one.
+"""
 
 from __future__ import annotations
 

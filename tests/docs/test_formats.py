@@ -1,4 +1,6 @@
-"""The format pages and the code list the same things, and each page's example is what the code makes and reads."""
+"""The format pages and the code list the same things, and each page's example is what the code
+makes and reads.
+"""
 
 from __future__ import annotations
 
@@ -242,9 +244,7 @@ def test_the_file_carries_the_keys_of_the_page(job: Job) -> None:
 
 
 def test_every_model_key_of_the_page_is_in_the_code() -> None:
-    source = (TRAINER_FORMATS / "gguf_model.py").read_text() + (
-        TRAINER_FORMATS / "gguf.py"
-    ).read_text()
+    source = "".join(path.read_text() for path in sorted(TRAINER_FORMATS.glob("gguf*.py")))
     tokens = {f"tokenizer.ggml.{name}_token_id" for name in ("bos", "eos", "unknown", "padding")}
     named = {
         n for row in table(page("gguf"), "<!-- keys: model -->") for n in code(row[0])

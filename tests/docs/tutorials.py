@@ -43,7 +43,9 @@ def steps(page: Path) -> list[Step]:
 
 
 def normal(line: str, run: str = "$RUN") -> str:
-    """A line without what differs between runs: digests, numbers of blocks, heads and records, the run's folder."""
+    """A line without what differs between runs: digests, numbers of blocks, heads and records, the
+    run's folder.
+    """
     line = line.replace(run, "$RUN")
     line = re.sub(r"(sha256:|0x)([0-9a-f]{8,}(\.\.[0-9a-f]*)?|…)", r"\1#", line)
     line = re.sub(r"\b(blk\.\d|epoch \d)", r"\1", line)
@@ -76,7 +78,9 @@ def missing(shown: list[str], output: list[str]) -> list[str]:
 
 
 def require_page(page: Path, job: Job) -> None:
-    """Run a page; fails naming each step whose exit code or shown lines are not what comes of it."""
+    """Run a page; fails naming each step whose exit code or shown lines are not what comes of
+    it.
+    """
     todo = steps(page)
     script = "".join(f'{s.script}\necho "{END} $?"\n' for s in todo)
     done = subprocess.run(
@@ -95,7 +99,8 @@ def require_page(page: Path, job: Job) -> None:
         lost = missing(step.shown, output_lines)
         if lost or int(code) != step.exit_code:
             wrong.append(
-                f"{page.name}:{step.line}: exit {code}, shown {step.exit_code}; not printed: {lost}\n{output}"
+                f"{page.name}:{step.line}: exit {code}, shown {step.exit_code}; not printed: "
+                f"{lost}\n{output}"
             )
     assert not wrong, "\n".join([*wrong, done.stderr[-4000:]])
     assert len(parts) == 2 * len(todo) + 1

@@ -409,8 +409,8 @@ def test_a_strangers_release_of_a_run_is_refused(run: Run) -> None:
     stranger, records = run.lab.session("stranger"), run.records()
     record = records[run.release_index]
     tree = Tree(r.entry for r in records)
+    path = tree.inclusion_proof(run.release_index)
     with pytest.raises(RejectedError) as caught:
-        path = tree.inclusion_proof(run.release_index)
         stranger.release(record, run.release_index, run.release_seq, path)
     assert "NotOwner" in str(caught.value.actual)
 

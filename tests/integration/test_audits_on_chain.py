@@ -25,15 +25,15 @@ from provenance.errors import (
 from provenance.judgement.trust import Key
 from provenance_cli.dataset.app import dataset
 from provenance_cli.judge.proof import proof_app
-from provenance_cli.setup.deployment import audit_keys, deploy_all, write_trust
+from provenance_cli.setup.deployment import Wanted, audit_keys, deploy_all, write_trust
 from provenance_zk.audits.proving import prove_sorted_set, submit_sorted_set
 from provenance_zk.audits.sorted_proofs import publish
 from provenance_zk.audits.statement_file import Statement
 from provenance_zk.prover.keys import ensure_keys
 from provenance_zk.training.commitments import DatasetCommitter
 from tests.support.chain import SALT_KEY, Lab
-from tests.support.python_tree import PythonTree
 from tests.support.spine import Data, register_rows
+from tests.support.zk.python_tree import PythonTree
 
 
 @pytest.fixture
@@ -116,8 +116,7 @@ def test_contracts_that_are_not_the_pinned_ones_are_not_asked(member: Path, data
         )
 
 
-# --- the contract of audits
-# ---------------------------------------------------------------------------------------------
+# the contract of audits
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +126,7 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Dat
     """
     lab = Lab.start(tmp_path_factory.mktemp("audited"))
     lab.deployment = deploy_all(
-        lab.settings, 256, "default", lambda _: None, audit_keys(256, large=False)
+        lab.settings, Wanted(256, tuple(audit_keys(256, large=False))), lambda _: None
     )
     write_trust(lab.settings, lab.deployment, lab.trust_file, "default")
     (lab.settings.home / "salts.key").write_bytes(SALT_KEY)

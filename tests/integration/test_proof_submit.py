@@ -18,7 +18,7 @@ from provenance.errors import InputError, NotFound, ProvenanceError, RejectedErr
 from provenance.judgement.verdict import Status
 from provenance_cli.dataset.app import dataset
 from provenance_cli.judge.proof import proof_app
-from provenance_cli.setup.deployment import audit_keys, deploy_all, write_trust
+from provenance_cli.setup.deployment import Wanted, audit_keys, deploy_all, write_trust
 from provenance_zk.audits.sorted_proofs import FOLDER, chunk_files
 from provenance_zk.audits.statement_file import Statement
 from provenance_zk.proof_file import point_ints
@@ -35,7 +35,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A chain of its own with the contract of audits and its keys."""
     lab = Lab.start(tmp_path_factory.mktemp("submit"))
     lab.deployment = deploy_all(
-        lab.settings, 256, "default", lambda _: None, audit_keys(256, large=False)
+        lab.settings, Wanted(256, tuple(audit_keys(256, large=False))), lambda _: None
     )
     write_trust(lab.settings, lab.deployment, lab.trust_file, "default")
     (lab.settings.home / "salts.key").write_bytes(SALT_KEY)

@@ -20,10 +20,10 @@ from provenance.judgement.policy import Policy
 from provenance.judgement.trust import Trust, load_trust
 from provenance.judgement.verdict import Verdict
 from provenance.settings import Settings
-from provenance.verify import Options, verify
+from provenance.verify import Options, Verifier, verify
 from provenance.verify.evidence import FolderSource
 from provenance.verify.protocols import Difference
-from provenance_cli.setup.deployment import deploy_all, write_trust
+from provenance_cli.setup.deployment import Wanted, deploy_all, write_trust
 from provenance_zk.checker import Engine, ProofChecker, ProverEngine
 from provenance_zk.prover.client import ZkProver, find_binary
 from provenance_zk.prover.keys import find_key
@@ -65,6 +65,9 @@ class FixedInspector:
     def quantization(self, path: Path) -> str | None:
         return "Q8_0"
 
+    def exactness(self, quantization: str) -> str:
+        return "bit by bit"
+
     def compare_quantized(self, merged: Path, path: Path) -> list[Difference]:
         return self._differences
 
@@ -96,7 +99,7 @@ class Lab:
         settings.cache.mkdir(parents=True, exist_ok=True)
         write_keystore(settings.home / "keystore" / "default.json", b"\x01" * 32)
         embedded(settings).up()
-        deployment = deploy_all(settings, 256, "default", lambda _: None)
+        deployment = deploy_all(settings, Wanted(256), lambda _: None)
         trust = folder / "trust.yaml"
         write_trust(settings, deployment, trust, "default")
         keys = Keys(
@@ -157,16 +160,15 @@ class Lab:
     ) -> Verdict:
         """What `provenance verify` would say."""
         trust = trust or self.trust
-        return verify(
-            str(subject),
+        verifier = Verifier(
             trust=trust,
             reader=reader or self.reader(trust),
             source=FolderSource(evidence),  # type: ignore[arg-type]
             prover=ProofChecker(engine or ProverEngine(self.prover)),
             inspector=FixedInspector(metadata),
-            policy=policy,
-            options=Options(release=release),
+            policy=policy or Policy(),
         )
+        return verify(str(subject), verifier, Options(release=release))
 
     def stop(self) -> None:
         self.chain.down()

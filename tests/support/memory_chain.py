@@ -28,6 +28,7 @@ from provenance.judgement.facts import (
     RunFacts,
 )
 from provenance.merkle import EMPTY_ROOT, verify_consistency, verify_inclusion
+from provenance.statements import STAGES, kind_numbered
 
 REGISTRY = Contract(Address("0x" + "aa" * 20), "0x" + "22" * 32)
 LEDGER = Contract(Address("0x" + "bb" * 20), "0x" + "33" * 32)
@@ -235,7 +236,7 @@ class MemoryChain:
         run = self._run(run_id)
         require(run.owner == sender, "NotRunWriter")
         require(run.seq > 0, "LogIsEmpty")
-        require(stage == (1 if facts.kind == 8 else 2), "WrongStage")
+        require(stage == STAGES.get(kind_numbered(facts.kind).stage), "WrongStage")
         number, block = self.latest().model_anchoring_count(run_id, stage), self.mine()
         fresh = replace(
             facts,

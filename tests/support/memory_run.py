@@ -5,7 +5,7 @@ proofs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from provenance.log.tree import Head
 from provenance.merkle import Tree
 from provenance.order import epoch_order
 from provenance.signing import Domain, sign_head
-from provenance.verify import Options, verify
+from provenance.verify import Options, Verifier, verify
 from provenance.verify.protocols import (
     DataChecker,
     EpochEvidence,
@@ -68,6 +68,7 @@ class Believer:
         self.registrations: list[RegistrationEvidence] = []
         self.samples: list[SampleEvidence] = []
         self.draws = 6
+        self.roots: int | None = None  # of the tensors that it commits to; None: those of the table
 
     def check_registration(self, evidence: RegistrationEvidence) -> None:
         self.registrations.append(evidence)
@@ -82,7 +83,8 @@ class Believer:
     def commit_tensors(
         self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]
     ) -> list[Tensor]:
-        return [tensor for _, tensor in tensors]
+        made = [tensor for _, tensor in tensors]
+        return made if self.roots is None else [replace(t, root=self.roots) for t in made]
 
 
 @dataclass
@@ -305,12 +307,11 @@ class MemoryRun:
         release: bytes | None = None,
         data: DataChecker | None = None,
     ) -> Verdict:
-        return verify(
-            subject or str(MODEL),
+        verifier = Verifier(
             trust=self.trust,
             reader=self.chain,
             source=self.evidence,
             prover=self.believer,
-            policy=policy,
-            options=Options(release=release, data=data),
+            policy=policy or Policy(),
         )
+        return verify(subject or str(MODEL), verifier, Options(release=release, data=data))

@@ -17,6 +17,7 @@ from provenance.dataset.saltstore import SaltStore
 from provenance.dataset.writer import CommittedRecord, ManifestFacts, write_dataset
 from provenance.digest import Digest
 from provenance.encoding import dataset_record_bytes, dataset_record_digest
+from provenance.ids import Address
 from provenance.log.journal import Journal
 from provenance.log.record import Record
 from provenance.log.tree import read_records
@@ -24,13 +25,13 @@ from provenance_trainer.config import TrainConfig, parse_config
 from provenance_trainer.model.base import load_base
 from provenance_trainer.record.checkpoints import find_resume_point
 from provenance_trainer.record.preregistration import open_record
-from provenance_trainer.record.recorder import Recorder
+from provenance_trainer.record.recorder import Recorder, RecorderSettings
 from provenance_trainer.record.sampler import EpochOrders
 from provenance_trainer.run.train import TrainSummary, prepare_run, run_training
 
 KEY = bytes(range(32))
 SEED = hashlib.sha256(b"run seed").digest()
-SIGNER = "0x" + "11" * 20
+SIGNER = Address("0x" + "11" * Address.SIZE)
 
 
 def make_dataset(folder: Path, count: int) -> Path:
@@ -98,16 +99,15 @@ def start_or_resume(
         journal = Journal.create(path, {"format": "test"}) if fresh else Journal.open(path)
     with SaltStore.open(out / "provenance" / "secrets" / "salts.sqlite", KEY) as salts, journal:
         orders = EpochOrders(SEED, len(dataset))
-        recorder = Recorder(
-            journal, dataset, wrap_salts(salts), orders, on_failure=config.provenance.on_failure
-        )
+        settings = RecorderSettings(on_failure=config.provenance.on_failure)
+        recorder = Recorder(journal, dataset, wrap_salts(salts), orders, settings)
         wrap_recorder(recorder)
         try:
             if resume is None:
-                recorder.append(open_record(config, base, dataset, SIGNER, registered=False))
+                recorder.append(open_record(config, base, dataset, SIGNER, None))
                 recorder.append(Record.make("seed", seed="0x" + SEED.hex(), source="test"))
             return run_training(
-                prepare_run(config, base, dataset), recorder, SEED, resume=resume, say=say
+                prepare_run(config, base, dataset), recorder, resume=resume, say=say
             )
         finally:
             recorder.close()

@@ -1,18 +1,26 @@
-"""A verifying key whose secrets the tests know: with them, proofs can be simulated without any circuit or prover."""
+"""A verifying key whose secrets the tests know: with them, proofs can be simulated without any
+circuit or prover.
+"""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from support.trapdoor import g1, g2
+from py_ecc.optimized_bn128.optimized_pairing import pairing
 
 from provenance_zk.field import R
+from provenance_zk.groth16 import verifier
 from provenance_zk.proof_file import ProofFile
-from provenance_zk.prover.keys import vk_id
+from provenance_zk.prover.client import ZkProver
+from provenance_zk.prover.keys import KeyFolder, ensure_keys, vk_id
+from provenance_zk.prover.server import ChildServer
+from tests.support.chain import cache_folder
 from tests.support.places import ZK_VECTORS
+from tests.support.trapdoor import g1, g2
 
 
 @dataclass(frozen=True)
@@ -84,3 +92,49 @@ def altered() -> object:
 @pytest.fixture(scope="session")
 def vectors() -> Path:
     return ZK_VECTORS
+
+
+@pytest.fixture(scope="session", autouse=True)
+def remembered_pairings() -> Iterator[None]:
+    """Each pairing is computed once: damaged proofs share most of theirs with the good one.
+
+    Points are compared by their text, which has every coordinate.
+    """
+    known: dict[str, object] = {}
+
+    def remembered(second: object, first: object, final_exponentiate: bool) -> object:
+        name = f"{second} {first} {final_exponentiate}"
+        if name not in known:
+            known[name] = pairing(second, first, final_exponentiate)
+        return known[name]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verifier, "pairing", remembered)
+        yield
+
+
+@pytest.fixture(scope="session")
+def key_cache() -> Path:
+    """Development keys are made once and shared between test runs."""
+    return cache_folder() / "keys"
+
+
+@pytest.fixture(scope="session")
+def epoch_key(prover: ZkProver, key_cache: Path) -> KeyFolder:
+    return ensure_keys(prover, key_cache, "epoch", 256)
+
+
+@pytest.fixture(scope="session")
+def tree_key(prover: ZkProver, key_cache: Path) -> KeyFolder:
+    return ensure_keys(prover, key_cache, "tree", 256, 5)
+
+
+@pytest.fixture(scope="module")
+def key(epoch_key: KeyFolder) -> KeyFolder:
+    return epoch_key
+
+
+@pytest.fixture
+def child(prover: ZkProver) -> Iterator[ChildServer]:
+    with ChildServer(prover.binary, workers=2) as server:
+        yield server

@@ -14,7 +14,8 @@ from provenance_zk import poseidon as poseidon_module
 from provenance_zk.field import Q, R, from_bytes, parse_element, parse_word, to_bytes, to_word
 from provenance_zk.poseidon import poseidon
 
-# Published by circomlib's own tests (test/poseidoncircuit.js) and those of go-iden3-crypto (poseidon_test.go).
+# Published by circomlib's own tests (test/poseidoncircuit.js) and those of go-iden3-crypto
+# (poseidon_test.go).
 PUBLISHED = [
     ([1], 18586133768512220936620570745912940619677854269274689475585506675881198879027),
     ([1, 2], 7853200120776062878684798364095072458815029376092732009249414926327459813530),

@@ -17,7 +17,7 @@ from provenance.errors import InputError
 from provenance.order import epoch_order
 from provenance_zk import statements
 from provenance_zk.field import R
-from tests.support.products import d_vector, product_at, tree_products, u_vector
+from tests.support.zk.products import d_vector, product_at, tree_products, u_vector
 
 
 def test_the_order_is_that_of_the_vectors(vectors: Path) -> None:

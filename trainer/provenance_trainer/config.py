@@ -1,7 +1,7 @@
 """Training configuration: the names Hugging Face and TRL use, plus one `provenance:` block.
 
-A key that does not exist is refused with the nearest one that does: a silently ignored option would make the pre-registered
-configuration say something else than what ran.
+A key that does not exist is refused with the nearest one that does: an option that is silently
+ignored would make the pre-registered configuration say something else than what ran.
 """
 
 from __future__ import annotations
@@ -24,6 +24,18 @@ from provenance.errors import ConfigError
 
 OnFailure = Literal["continue", "pause", "abort"]
 _MAX_CONFIG_BYTES = 1 << 20
+_POSITIVE = (
+    "lora_r",
+    "lora_alpha",
+    "max_length",
+    "per_device_train_batch_size",
+    "gradient_accumulation_steps",
+    "num_train_epochs",
+    "save_steps",
+    "logging_steps",
+    "eval_samples",
+    "eval_batch_size",
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +43,8 @@ class ProvenanceConfig:
     """The `provenance:` block.
 
     anchor_interval_s: Seconds between heads committed to the chain.
-    on_failure: What training does while records cannot be made durable: go on loudly, wait, or stop.
+    on_failure: What training does while records cannot be made durable: go on loudly, wait, or
+        stop.
     key: Name of the signing key in the keystore, None for `default`.
     """
 
@@ -42,12 +55,13 @@ class ProvenanceConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training run. Lengths are in tokens, `warmup_steps` and `*_steps` in optimizer steps; -1 means no limit.
+    """One training run. Lengths are in tokens, `*_steps` in optimizer steps; -1 means no limit.
 
     model_name_or_path: `smollm2`, `tiny`, a folder or a hub id.
     dataset_name: Folder of a committed dataset.
     dataset_text_field: Column that holds the text; None to take the dataset's text column.
-    eval_dataset_name: Text or JSON-lines file held out from training; None to evaluate on a sample of the training records.
+    eval_dataset_name: Text or JSON-lines file held out from training; None to evaluate on a sample
+        of the training records.
     eval_max_perplexity: The bar registered before training; None for no bar.
     """
 
@@ -95,21 +109,7 @@ class TrainConfig:
                 expected="false",
                 actual="true",
             )
-        for name in (
-            "lora_r",
-            "lora_alpha",
-            "max_length",
-            "per_device_train_batch_size",
-            "gradient_accumulation_steps",
-        ):
-            _require_positive(name, getattr(self, name))
-        for name in (
-            "num_train_epochs",
-            "save_steps",
-            "logging_steps",
-            "eval_samples",
-            "eval_batch_size",
-        ):
+        for name in _POSITIVE:
             _require_positive(name, getattr(self, name))
         if self.max_steps != -1:
             _require_positive("max_steps", self.max_steps)
@@ -132,10 +132,13 @@ def _require_positive(name: str, value: float) -> None:
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
-    """Read a YAML configuration and apply `key=value` overrides (`provenance.key=value` inside the block).
+    """Read a YAML configuration and apply `key=value` overrides.
+
+    `provenance.key=value` sets a key inside the block.
 
     Raises:
-        ConfigError: unreadable, unknown keys (with the nearest known one), missing keys, wrong types or values.
+        ConfigError: unreadable, unknown keys (with the nearest known one), missing keys, wrong
+            types or values.
     """
     try:
         data = path.read_bytes()
@@ -266,12 +269,9 @@ def _names(value: Any, where: str) -> tuple[str, ...]:
 
 def _number(value: Any, where: str) -> float:
     """YAML 1.1 reads `2e-4` as text, so text that is a number counts as one."""
+    is_number = isinstance(value, int | float | str) and not isinstance(value, bool)
     try:
-        number = (
-            float(value)
-            if isinstance(value, int | float | str) and not isinstance(value, bool)
-            else math.nan
-        )
+        number = float(value) if is_number else math.nan
     except ValueError:
         number = math.nan
     if not math.isfinite(number):

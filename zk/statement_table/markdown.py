@@ -33,6 +33,7 @@ def _public_cell(kind: Entry) -> str:
 
 
 def statements_page(table: Table) -> Iterator[str]:
+    """Two tables of every kind: what keys look like, and what is shown where."""
     yield "| number | kind | word 2 (slots) | word 3 (depth) | public inputs, in this order |"
     yield "|---|---|---|---|---|"
     for kind in table.kinds:
@@ -53,6 +54,7 @@ def statements_page(table: Table) -> Iterator[str]:
 
 
 def proofs_page(table: Table) -> Iterator[str]:
+    """Public inputs and commitments of the kinds of `ProofLedger`."""
     yield "| kind | in this order | commitments |"
     yield "|---|---|---|"
     for kind in table.of("ProofLedger"):

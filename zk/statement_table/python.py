@@ -19,10 +19,11 @@ def _rule(rule: Rule) -> str:
 
 
 def constants(table: Table) -> Iterator[str]:
+    """Types, stages and limits."""
     yield f"ContractName = Literal[{quoted(table.contracts)}]"
     yield f"StageName = Literal[{quoted(list(table.stages))}]"
     stages = ", ".join(f'"{name}": {number}' for name, number in table.stages.items())
-    yield f"STAGES: Mapping[StageName, int] = MappingProxyType({{{stages}}})"
+    yield f"STAGES: Mapping[str, int] = MappingProxyType({{{stages}}})"
     for constant in table.constants:
         value = constant["value"]
         shown = _tuple(value) if isinstance(value, list) else value
@@ -30,6 +31,7 @@ def constants(table: Table) -> Iterator[str]:
 
 
 def kinds(table: Table) -> Iterator[str]:
+    """The kinds, as ruff formats them."""
     yield "_KINDS = ("
     for kind in table.kinds:
         fields = {

@@ -11,6 +11,7 @@ WIDTH = 96  # of a line within the library
 
 
 def constants(table: Table) -> Iterator[str]:
+    """Numbers of kinds and stages, limits, and the sets of kinds that contracts pin."""
     for kind in table.kinds:
         name, number = kind["name"].upper(), kind["number"]
         yield from (f"// {kind['shows']}", f"uint64 internal constant {name} = {number};")
@@ -89,6 +90,7 @@ _FUNCTIONS: tuple[tuple[str, str, _Value], ...] = (
 
 
 def rules(table: Table) -> Iterator[str]:
+    """One function for each fact about a kind."""
     for i, (notice, head, value) in enumerate(_FUNCTIONS):
         yield from ([""] if i else [])
         yield from (f"/// @notice {notice}", f"function {head} {{")

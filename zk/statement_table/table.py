@@ -60,9 +60,11 @@ class Table:
         return entry
 
     def limit(self, value: int | str) -> int:
+        """A number of the table, which may be the name of a constant."""
         return self._limits[value] if isinstance(value, str) else value
 
     def of(self, contract: str) -> list[Entry]:
+        """The kinds whose keys a contract pins."""
         return [kind for kind in self.kinds if kind["contract"] == contract]
 
     def on_chain(self, kind: Entry, word: str) -> Rule:
@@ -92,4 +94,5 @@ def camel(name: str) -> str:
 
 
 def quoted(names: Sequence[str]) -> str:
+    """Names in double quotes, with commas."""
     return ", ".join(f'"{name}"' for name in names)

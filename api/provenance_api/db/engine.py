@@ -1,4 +1,4 @@
-"""Opening a database: SQLite by default, PostgreSQL through psycopg 3, one error translation for both."""
+"""Opening a database: SQLite, or PostgreSQL through psycopg 3; one translation of their errors."""
 
 from __future__ import annotations
 
@@ -76,6 +76,7 @@ class Database:
             yield session
 
     def close(self) -> None:
+        """Give back every connection."""
         self.engine.dispose()
 
 
@@ -104,7 +105,7 @@ def _open(url: URL) -> Engine:
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:
-    # WAL lets readers go on beside the indexer; FULL makes a commit durable; both hold per connection.
+    # WAL lets readers go on beside the indexer, FULL makes a commit durable. Each connection asks.
     cursor = connection.cursor()
     for pragma in (
         "journal_mode=WAL",

@@ -18,6 +18,7 @@ DISTRIBUTION = "model-provenance"
 
 
 def service_routes(state: AppState, catalog: Catalog) -> APIRouter:
+    """`/healthz`, `/version` and the operator's trust file."""
     router = APIRouter(tags=["service"])
     redaction = Redaction(state.folders)
 

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from provenance.judgement.verdict import Status
 from provenance_api.negotiation import prefers_html
-from provenance_api.resolve import Answer, Resolver
+from provenance_api.resolve import Resolver
 from provenance_api.schemas import ProblemModel, VerdictModel
 from provenance_api.web.page import Pages
 
@@ -38,21 +38,14 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 def verify_routes(resolver: Resolver, pages: Pages) -> APIRouter:
+    """`/verify?id=` and `/verify/ID`."""
     router = APIRouter(tags=["verify"])
 
     async def reply(request: Request, asked: str, format_: str | None) -> Response:
         answer = await resolver.answer(asked)
-        status = (
-            HTTPStatus.NOT_FOUND if answer.verdict.status is Status.NOT_FOUND else HTTPStatus.OK
-        )
-        return _rendered(
-            answer,
-            status,
-            format_ == "html" if format_ else prefers_html(request.headers.get("accept")),
-        )
-
-    def _rendered(answer: Answer, status: HTTPStatus, html: bool) -> Response:
-        headers = {"Vary": "Accept"}
+        found = answer.verdict.status is not Status.NOT_FOUND
+        status, headers = HTTPStatus.OK if found else HTTPStatus.NOT_FOUND, {"Vary": "Accept"}
+        html = format_ == "html" if format_ else prefers_html(request.headers.get("accept"))
         if html:
             return HTMLResponse(pages.verdict(answer), status, headers)
         return JSONResponse(answer.to_json(), status, headers)

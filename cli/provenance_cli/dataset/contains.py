@@ -1,4 +1,6 @@
-"""`provenance dataset contains` and `digest`: is a record in the dataset, and what is its digest."""
+"""`provenance dataset contains` and `digest`: is a record in the dataset, and what is its
+digest.
+"""
 
 from __future__ import annotations
 
@@ -46,10 +48,12 @@ def contains(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say whether a record with exactly these bytes is in a dataset: exit code 0 present, 4 absent, 3 undetermined.
+    """Say whether a record with exactly these bytes is in a dataset: exit code 0 present, 4 absent,
+    3 undetermined.
 
-    Undetermined: an erased record may have been it. A trailing newline of a file counts, as every byte does. With --blocklist: 0 all
-    absent, 1 some present, 3 none present but some undetermined; --prove then names a folder. A proof makes the digest public.
+    Undetermined: an erased record may have been it. A trailing newline of a file counts, as every
+    byte does. With --blocklist: 0 all absent, 1 some present, 3 none present but some undetermined;
+    --prove then names a folder. A proof makes the digest public.
     """
     from provenance.dataset.committed import CommittedDataset
     from provenance.digest import Digest
@@ -91,7 +95,9 @@ def digest(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Print the digest that a record with exactly these bytes has, in whatever dataset: no dataset is needed."""
+    """Print the digest that a record with exactly these bytes has, in whatever dataset: no dataset
+    is needed.
+    """
     from provenance.encoding import dataset_record_bytes, dataset_record_digest
 
     found = dataset_record_digest(dataset_record_bytes(parse_record(file, None if row else "text")))
@@ -144,7 +150,8 @@ class _Statements:
         if kind not in self._keys:
             if kind == "absent" and not self._is_sorted:
                 note(
-                    f"warning: absence counts only beside the dataset's sorted proofs (provenance dataset prove {self._opened.folder})"
+                    "warning: absence counts only beside the dataset's sorted proofs "
+                    f"(provenance dataset prove {self._opened.folder})"
                 )
             self._keys[kind] = ensure_keys(
                 self._prover, self._settings.cache / "keys", kind, 1, self._opened.root.depth
@@ -163,7 +170,8 @@ def _statements(opened: CommittedDataset) -> Iterator[_Statements]:
 
 
 def read_blocklist(opened: CommittedDataset, path: Path) -> list[tuple[str, Digest]]:
-    """(where it stands, digest) of a list: one digest a line (blank lines and # comments apart), or one record a file of a folder.
+    """(where it stands, digest) of a list: one digest a line (blank lines and # comments apart), or
+    one record a file of a folder.
 
     Raises:
         InputError: unreadable, too large, empty, or an entry that is no digest or record.

@@ -1,4 +1,6 @@
-"""`provenance dataset erase`: delete one record beyond recovery, say what remains, and look for what remains."""
+"""`provenance dataset erase`: delete one record beyond recovery, say what remains, and look for
+what remains.
+"""
 
 from __future__ import annotations
 
@@ -57,9 +59,12 @@ def erase(
     ] = "default",
     as_json: Json = False,
 ) -> None:
-    """Erase a record: its bytes, its salt, the salts of batches that used it. It cannot be taken back.
+    """Erase a record: its bytes, its salt, the salts of batches that used it.
 
-    The leaf stays, so proofs made before stay valid. With --check exit code 1 means that something was found.
+    It cannot be taken back.
+
+    The leaf stays, so proofs made before stay valid. With --check exit code 1 means that something
+    was found.
     """
     from provenance.errors import InputError
 
@@ -108,7 +113,8 @@ def _erase(
         note(f"record {chosen} of {len(opened)}, leaf {leaf}, is erased for good")
         if not is_complete(folder / FOLDER, opened.root):
             note(
-                "warning: `sorted` was not proven, and after this it never can be: nobody can be shown then that a record is absent"
+                "warning: `sorted` was not proven, and after this it never can be: nobody can "
+                "be shown then that a record is absent"
                 " (provenance dataset prove)"
             )
         _require_confirmed(leaf, confirm)
@@ -198,7 +204,8 @@ def hub_caches(environ: Mapping[str, str]) -> list[Path]:
 
 def _text(index: int, erased: ErasedRecord, left: list[Left]) -> str:
     lines = [
-        f"erased record {index}, leaf 0x{erased.tombstone.leaf.hex()}; tombstone signed by {erased.tombstone.signer}"
+        f"erased record {index}, leaf 0x{erased.tombstone.leaf.hex()}; tombstone signed by "
+        f"{erased.tombstone.signer}"
     ]
     lines += [
         f"{run}: salts of {gone} of {used} batches that used it deleted now"

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from provenance_cli.options import DatasetDir, Json
-from provenance_cli.output import fields
+from provenance_cli.output import result
 
 
 def info(folder: DatasetDir, as_json: Json = False) -> None:
@@ -20,16 +20,16 @@ def info(folder: DatasetDir, as_json: Json = False) -> None:
         erased = (
             len(opened.erased()) if opened.records_file.exists() else None
         )  # a public copy has no records
-        result = {
+        value = {
             **manifest,
             **root,
             "erased": erased,
             "manifest_digest": str(opened.manifest_digest),
         }
     if not as_json:
-        size = sum(entry["size"] for entry in result["files"])
-        result["files"] = f"{len(result['files'])} ({size} bytes; --json lists them)"
-    fields(result, as_json)
+        size = sum(entry["size"] for entry in value["files"])
+        value["files"] = f"{len(value['files'])} ({size} bytes; --json lists them)"
+    result(value, as_json)
 
 
 def check(
@@ -55,7 +55,7 @@ def check(
         leaf_function, root_function = commitments.fast_leaves(prover), prover.leaf_root
     with CommittedDataset.open(folder, key) as opened:
         report = opened.check(leaf_function, root_function)
-        fields(
+        result(
             {
                 "format": "provenance-dataset-check/1",
                 **opened.root.to_json(),

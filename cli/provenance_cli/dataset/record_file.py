@@ -15,7 +15,9 @@ def record_of(opened: CommittedDataset, file: Path) -> dict[str, Any]:
 
 
 def parse_record(file: Path, text_column: str | None) -> dict[str, Any]:
-    """The row that a file holds: the text of the column, or a JSON object. Every byte counts, a trailing newline too.
+    """The row that a file holds: the text of the column, or a JSON object.
+
+    Every byte counts, a trailing newline too.
 
     Raises:
         InputError: no such file, or it holds no row.

@@ -1,4 +1,6 @@
-"""`provenance find`: whatever a digest names: a run, record, head, leaf, file, proof, key, dataset, transaction or block."""
+"""`provenance find`: whatever a digest names: a run, record, head, leaf, file, proof, key, dataset,
+transaction or block.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,7 @@ def _match(kind: str, where: object, what: str, **more: Any) -> dict[str, Any]:
 
 
 def _in_run(folder: RunFolder, wanted: Digest) -> Iterator[dict[str, Any]]:
-    if run_id_of(folder) == wanted:
+    if run_id_of(folder) == bytes(wanted):
         yield _match("run", folder.root, "run id")
     yield from _in_records(folder, wanted)
     for signed in read_heads(folder.heads):

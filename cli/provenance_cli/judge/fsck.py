@@ -1,4 +1,6 @@
-"""`provenance fsck`: the journal is the source of truth; everything else is checked against it and can be rebuilt from it."""
+"""`provenance fsck`: the journal is the source of truth; everything else is checked against it and
+can be rebuilt from it.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def fsck(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Exit 0 if all agree, 1 if something contradicts the journal, 3 if the chain does not answer."""
+    """Exit 0 if all agree, 1 if something contradicts the journal, 3 if the chain does not
+    answer.
+    """
     folder = RunFolder(run).require()
     records = read_records(folder.journal)
     problems = _check_files(folder, records, rebuild)
@@ -119,11 +123,13 @@ def _check_chain(folder: RunFolder, records: Sequence[Record]) -> list[str]:
         head = snapshot.head(run_id, seq)
         if head is None or head.size > len(records):
             problems.append(
-                f"chain: head {seq} covers {head.size if head else '?'} records, journal has {len(records)}"
+                f"chain: head {seq} covers {head.size if head else '?'} records, journal has "
+                f"{len(records)}"
             )
         elif tree.root(head.size) != head.root:
             problems.append(
-                f"chain: head {seq} has root 0x{head.root.hex()}, journal gives 0x{tree.root(head.size).hex()}"
+                f"chain: head {seq} has root 0x{head.root.hex()}, journal gives "
+                f"0x{tree.root(head.size).hex()}"
             )
     return problems
 

@@ -24,7 +24,9 @@ def gate(
         Path | None, typer.Option(help="Also write the verdict as JSON to this file.")
     ] = None,
 ) -> None:
-    """Verify and exit with the verdict's code: 0 only when every claim the policy requires holds."""
+    """Verify and exit with the verdict's code: 0 only when every claim the policy requires
+    holds.
+    """
     from provenance_cli.judge.question import Question, judge
     from provenance_cli.judge.verdict_text import render
 

@@ -1,4 +1,6 @@
-"""`provenance proof`: what a proof or statement file shows to somebody who has nothing else, and its form for other verifiers."""
+"""`provenance proof`: what a proof or statement file shows to somebody who has nothing else, and
+its form for other verifiers.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,9 @@ def verify(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Check proof files against pinned keys and a known dataset; the exit code is that of the worst verdict."""
+    """Check proof files against pinned keys and a known dataset; the exit code is that of the worst
+    verdict.
+    """
     from provenance.judgement.trust import load_trust
     from provenance.settings import Settings
     from provenance_zk.audits.proof_check import KeyFolders, ProofJudge
@@ -123,10 +127,12 @@ def submit(
     ] = "default",
     as_json: Json = False,
 ) -> None:
-    """Have the deployed contract of audits check statement files. Anybody may; what it knows already is not sent again.
+    """Have the deployed contract of audits check statement files.
 
-    Proofs of absence wait for the dataset's sorted set, whose files may be submitted in the same call. The digest becomes public
-    for good. Ends when all is final.
+    Anybody may; what it knows already is not sent again.
+
+    Proofs of absence wait for the dataset's sorted set, whose files may be submitted in the same
+    call. The digest becomes public for good. Ends when all is final.
     """
     from provenance.chain.session import Session
     from provenance.settings import Settings
@@ -172,7 +178,10 @@ def open_(
     key: Annotated[str, typer.Option("--key", help="Name of the signing key.")] = "default",
     as_json: Json = False,
 ) -> None:
-    """Open sampled blocks of a run's merge and quantization at a nonce that a verifier demands; `verify --openings` checks them."""
+    """Open sampled blocks of a run's merge and quantization at a nonce that a verifier demands.
+
+    `verify --openings` checks what comes of it.
+    """
     from provenance.chain.session import Session
     from provenance.digest import Digest
     from provenance.settings import Settings
@@ -190,7 +199,8 @@ def open_(
     result(
         value,
         as_json,
-        f"{', '.join(f'{count} {name} proofs' for name, count in value['proofs'].items())} in {out}",
+        f"{', '.join(f'{count} {name} proofs' for name, count in value['proofs'].items())} in "
+        f"{out}",
     )
 
 
@@ -214,7 +224,10 @@ def export(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a proof with its key as snarkjs reads them; checks neither. The exported key belongs to this proof alone."""
+    """Write a proof with its key as snarkjs reads them; checks neither.
+
+    The exported key belongs to this proof alone.
+    """
     from provenance.layout import write_json
     from provenance.settings import Settings
     from provenance_cli.output import result
@@ -229,7 +242,8 @@ def export(
         write_json(snarkjs / name, value)
     if proof.commitments:
         note(
-            "snarkjs sees the main equation only: knowledge of the commitments, without which this proof shows nothing, is not exported"
+            "snarkjs sees the main equation only: knowledge of the commitments, without which "
+            "this proof shows nothing, is not exported"
         )
     paths = [str(snarkjs / name) for name in files]
     result(

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from provenance.digest import Digest
 from provenance.errors import InputError
+from provenance.ids import RunId
 from provenance.judgement.policy import load_policy
 from provenance.judgement.trust import load_trust
 from provenance.judgement.verdict import Verdict
 from provenance.settings import Settings
-from provenance.verify import Options, verify
+from provenance.verify import Options, Verifier, verify
 from provenance.verify.evidence import FolderSource, load_openings
 from provenance_cli.wiring import (
     base_folder,
@@ -24,7 +25,9 @@ from provenance_cli.wiring import (
 
 @dataclass(frozen=True)
 class Question:
-    """What is judged, by which trust file and policy, with which material. `subject` may be hostile.
+    """What is judged, by which trust file and policy, with which material.
+
+    `subject` may be hostile.
 
     openings: a folder of openings and the nonce that they were demanded at.
     """
@@ -58,18 +61,17 @@ def judge(question: Question) -> Verdict:
 
         data = open_data_checker(question.data, folders, settings)
     options = Options(
-        release=Digest.parse(question.release) if question.release else None,
+        release=RunId(Digest.parse(question.release)) if question.release else None,
         base=base_folder(settings, question.base),
         data=data,
         openings=load_openings(*question.openings),
     )
-    return verify(
-        question.subject,
+    verifier = Verifier(
         trust=trust,
         reader=reader_for(settings, trust),
         source=FolderSource(folders),
         prover=prover_for(settings, question.slow),
         inspector=inspector_for(),
         policy=load_policy(question.policy_file),
-        options=options,
     )
+    return verify(question.subject, verifier, options)

@@ -44,7 +44,10 @@ def serve(
         str | None,
         typer.Option(
             envvar="PROVENANCE_DATABASE",
-            help="sqlite:///FILE (default: one in PROVENANCE_HOME) or postgresql://..; passwords only by variable.",
+            help=(
+                "sqlite:///FILE (default: one in PROVENANCE_HOME) or postgresql://..; "
+                "passwords only by variable."
+            ),
         ),
     ] = None,
     policy: Annotated[
@@ -69,7 +72,8 @@ def serve(
         print(link(base, open_), flush=True)
     if host not in LOOPBACK:
         note(
-            f"warning: listening on {host}: anyone who reaches it can read releases and evidence; put TLS in front"
+            f"warning: listening on {host}: anyone who reaches it can read releases and "
+            "evidence; put TLS in front"
         )
     run(state, listener)
 
@@ -85,7 +89,8 @@ def compose(
     """The service's parts from settings and flags.
 
     Raises:
-        ConfigError: no trust file, an unusable database URL or policy, or an evidence folder that is none.
+        ConfigError: no trust file, an unusable database URL or policy, or an evidence folder that
+            is none.
         UnavailableError: the database does not answer.
     """
     from provenance.judgement.policy import load_policy
@@ -117,6 +122,7 @@ def compose(
 
 
 def default_database(settings: Settings) -> str:
+    """URL of the database file of this installation; its folder is made."""
     settings.home.mkdir(parents=True, exist_ok=True)
     return f"sqlite:///{settings.home / 'service.sqlite'}"
 
@@ -151,11 +157,13 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url_of(host: str, listener: socket.socket) -> str:
+    """Where a listening socket is reached; IPv6 hosts stand in brackets (RFC 3986, 3.2.2)."""
     name = f"[{host}]" if ":" in host else host
     return f"http://{name}:{listener.getsockname()[1]}/"
 
 
 def link(base: str, model_id: str) -> str:
+    """Address of a model's verdict page; the id is escaped."""
     from urllib.parse import quote
 
     return f"{base}verify/{quote(model_id, safe=':')}"

@@ -35,7 +35,8 @@ def render(verdict: Verdict) -> str:
     lines = [f"{head}  {verdict.subject['name']}: {verdict.reason}"]
     if verdict.status is Status.VERIFIED:
         lines[0] = (
-            f"{head}{suffix}  {len(checked)} claims, {len(verdict.not_checked)} not checked: {not_checked}"
+            f"{head}{suffix}  {len(checked)} claims, {len(verdict.not_checked)} not checked: "
+            f"{not_checked}"
         )
     for claim in sorted(verdict.claims, key=lambda c: c.step):
         lines += claim_lines(claim)

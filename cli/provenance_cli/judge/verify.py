@@ -6,11 +6,6 @@ import json as jsonlib
 
 import typer
 
-from provenance_cli.options import Json
-
-verify_app = typer.Typer(add_completion=False, help="Judge a model file or digest.")
-
-
 from provenance_cli.judge.options import (
     Base,
     Evidence,
@@ -23,6 +18,9 @@ from provenance_cli.judge.options import (
     TrustFile,
     WithData,
 )
+from provenance_cli.options import Json
+
+verify_app = typer.Typer(add_completion=False, help="Judge a model file or digest.")
 
 
 @verify_app.command()

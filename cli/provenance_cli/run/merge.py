@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from provenance.settings import Settings
 from provenance_cli.options import Json, RunDir
 from provenance_cli.output import result, stage
 
@@ -32,10 +31,15 @@ def merge(
     """Merge RUN/adapter into its base and log it; RUN/merged loads with transformers."""
     from provenance.layout import RunFolder
     from provenance.log.run_log import open_log
-    from provenance_trainer.run.lifecycle import log_merge
+    from provenance_trainer.run.derived import log_merge
 
-    with stage("merge") as progress, open_log(RunFolder(run)) as log:
-        record = log_merge(log, Settings.load(), base, compare_to_peft, progress)
+    with stage("merge") as tell, open_log(RunFolder(run)) as log:
+        record = log_merge(
+            log,
+            base,
+            compare_to_peft,
+            lambda what, done=0, total=None, /: tell(f"{what} {done}/{total}"),
+        )
     fields = record.fields
     distance = (
         f", at most {fields['max_ulp_to_peft']} ulp from PEFT's merge"
@@ -45,5 +49,6 @@ def merge(
     result(
         {"format": "provenance-merge/1", **fields},
         json,
-        f"merged {len(fields['adapted'])} tensors, scale {fields['scale']}, {fields['merged']}{distance}",
+        f"merged {len(fields['adapted'])} tensors, scale {fields['scale']}, "
+        f"{fields['merged']}{distance}",
     )

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from provenance_cli.options import Json, RunDir
+from provenance_cli.options import Json, Quantization, Quantized, RunDir
 from provenance_cli.output import result, stage
 
 quantize_app = typer.Typer(
     add_completion=False, help="Write the merged model as GGUF Q8_0 or int8."
 )
-
-
-class Quantization(StrEnum):
-    """Formats of `quantize`, as its records name them."""
-
-    Q8_0 = "Q8_0"
-    INT8 = "int8"
 
 
 @quantize_app.command()
@@ -29,18 +21,13 @@ def quantize(
         str | None,
         typer.Option(help="File name without its ending; default: base model and format."),
     ] = None,
-    format_: Annotated[
-        Quantization,
-        typer.Option(
-            "--format", help="Q8_0: a GGUF file; int8: a safetensors file, row-wise (LLM.int8)."
-        ),
-    ] = Quantization.Q8_0,
+    format_: Quantized = Quantization.Q8_0,
     json: Json = False,
 ) -> None:
     """Write RUN/merged as one file RUN/release/NAME.gguf or NAME.safetensors and log it."""
     from provenance.layout import RunFolder
     from provenance.log.run_log import open_log
-    from provenance_trainer.run.lifecycle import log_quantize
+    from provenance_trainer.run.derived import log_quantize
 
     with stage("quantize"), open_log(RunFolder(run)) as log:
         record, file = log_quantize(log, name, format_.value)
@@ -48,5 +35,6 @@ def quantize(
     result(
         {"format": "provenance-quantize/1", **fields, "path": str(file)},
         json,
-        f"{file}\n{fields['quantization']} {fields['file']}, {fields['size'] / 1e6:.1f} MB, {len(fields['tensors'])} tensors",
+        f"{file}\n{fields['quantization']} {fields['file']}, {fields['size'] / 1e6:.1f} MB, "
+        f"{len(fields['tensors'])} tensors",
     )

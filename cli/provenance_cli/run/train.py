@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import logging
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from provenance.settings import Settings
-from provenance_cli.options import Json, Overrides, TrainingConfig
-from provenance_cli.output import note, result, stage
+from provenance_cli.options import (
+    Dedupe,
+    DryRun,
+    ExecutorOption,
+    Json,
+    Licence,
+    Limit,
+    Overrides,
+    Split,
+    TextColumn,
+    TrainingConfig,
+)
+from provenance_cli.output import result
 
 train_app = typer.Typer(
     add_completion=False,
@@ -32,7 +43,7 @@ def train(
     anchor: Annotated[
         bool,
         typer.Option(
-            "--anchor", help="Register the run, draw its seed on chain and anchor its log."
+            "--anchor", help="Register dataset and run, draw the seed on chain, prove the epochs."
         ),
     ] = False,
     unregistered: Annotated[
@@ -43,15 +54,33 @@ def train(
     ] = False,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on from the last checkpoint of a run that was cut off."),
+        typer.Option("--resume", help="Refuse unless there is a run to go on with."),
     ] = False,
+    no_prove: Annotated[
+        bool, typer.Option("--no-prove", help="Leave the epochs to `provenance prove`.")
+    ] = False,
+    text_column: TextColumn = None,
+    dedupe: Dedupe = False,
+    limit: Limit = None,
+    split: Split = "train",
+    licence: Licence = None,
     key: ConfiguredKey = None,
+    executor: ExecutorOption = "local",
+    dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Fine-tune a model with LoRA and record what it is fed."""
+    """Fine-tune a model with LoRA, record what it is fed, and prove it.
+
+    `dataset_name` is a committed dataset, or whatever `dataset commit` takes. The latter is
+    committed to the folder OUTPUT_DIR-dataset first, with the options that choose records. A run
+    that was cut off goes on where it stopped when the same command is given again.
+    """
     from provenance.errors import ConfigError
+    from provenance.settings import Settings
+    from provenance_cli.actions.commit import Selection
+    from provenance_cli.jobs.stages import print_forecast, run_stages
+    from provenance_cli.jobs.train import TrainJob, TrainRequest
     from provenance_trainer.config import load_config
-    from provenance_trainer.run.lifecycle import train_recorded
 
     if anchor == unregistered:
         raise ConfigError(
@@ -60,22 +89,36 @@ def train(
             actual="both" if anchor else "neither",
         )
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    settings = Settings.load()
     parsed = load_config(config, overrides or [])
-    with stage("train"):
-        value = train_recorded(
-            parsed,
-            settings,
-            anchor=anchor,
-            resume=resume,
-            key=key or parsed.provenance.key or "default",
-            say=note,
-        )
-    summary = value["summary"]
-    result(
-        value,
-        json,
-        f"{summary['steps']} steps, loss {float(summary['loss_first']):.3f} -> {float(summary['loss_last']):.3f}, "
-        f"perplexity {float(summary['perplexity_before']):.2f} -> {float(summary['perplexity_after']):.2f} "
-        f"({summary['evaluated_on']}); {value['records']} records journaled, {value['heads']} heads anchored",
+    request = TrainRequest(
+        parsed,
+        Selection("", text_column, limit, split, dedupe, None, licence),
+        anchor,
+        resume,
+        not no_prove,
+        key or parsed.provenance.key or "default",
+        executor,
     )
+    job = TrainJob(request, Settings.load())
+    job.check(spend=not dry_run)
+    if dry_run:
+        print_forecast(job.stages(), json)
+        return
+    run_stages(job.stages(), job.relay)
+    made = job.made()
+    result(made, json, _text(made))
+
+
+def _text(made: dict[str, Any]) -> str:
+    done = made["summary"]
+    epochs = ", ".join(map(str, made["epochs"]))
+    lines = [
+        f"{done['steps']} steps, loss {float(done['loss_first']):.3f} -> "
+        f"{float(done['loss_last']):.3f}, perplexity {float(done['perplexity_before']):.2f} -> "
+        f"{float(done['perplexity_after']):.2f} ({done['evaluated_on']})",
+        f"{made['records']} records journaled, {made['heads']} heads anchored",
+        f"epochs proven: {epochs or 'none'}",
+    ]
+    if made["epochs"]:
+        lines.append(f"next: provenance publish {Path(made['run'])} --name NAME")
+    return "\n".join(lines)

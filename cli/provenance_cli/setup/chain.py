@@ -39,7 +39,10 @@ def _status(settings: Settings) -> dict[str, Any]:
 def _line(value: dict[str, Any]) -> str:
     if not value["running"]:
         return "embedded chain is down"
-    return f"{value['url']}  chain {value['chain_id']}  block {value['latest']}, final {value['final']}  genesis {value['genesis']}"
+    return (
+        f"{value['url']}  chain {value['chain_id']}  block {value['latest']}, final "
+        f"{value['final']}  genesis {value['genesis']}"
+    )
 
 
 @app.command()
@@ -105,7 +108,9 @@ def deploy(
         typer.Option(
             "--model-keys",
             envvar="PROVENANCE_MODEL_KEYS",
-            help="Keys of the statements about weights: kind:levels[:rank], by commas; '' for none.",
+            help=(
+                "Keys of the statements about weights: kind:levels[:rank], by commas; '' for none."
+            ),
         ),
     ] = "q8_0:3,merge:3:8",
     ceremony: Annotated[
@@ -115,15 +120,20 @@ def deploy(
     json: Json = False,
 ) -> None:
     """Set up keys and deploy them and the contracts (idempotent)."""
-    from provenance_cli.setup.deployment import audit_keys, deploy_all, model_keys
+    from provenance_cli.setup.deployment import (
+        Wanted,
+        audit_keys,
+        deploy_all,
+        model_keys,
+        write_trust,
+    )
 
     settings = Settings.load()
     more = [*(audit_keys(slots, large) if with_audit_keys else ()), *model_keys(weight_keys)]
+    wanted = Wanted(slots, tuple(more), ceremony)
     with stage("deploy") as progress:
-        deployment = deploy_all(settings, slots, key, progress, more, ceremony=ceremony)
+        deployment = deploy_all(settings, wanted, progress, key)
     if trust_out is not None:
-        from provenance_cli.setup.deployment import write_trust
-
         write_trust(settings, deployment, trust_out, key)
         note(f"trust file: {trust_out}")
     value = {

@@ -75,9 +75,12 @@ def _solc(folder: Path) -> Path:
         )
     wrapper = folder / "solc"
     shell = shutil.which("sh") or "/bin/sh"
-    # solcjs neither waits for a slow pipe on stdin nor until one has taken all of its output: it gets files.
+    # solcjs neither waits for a slow pipe on stdin nor until one has taken all of its output: it
+    # gets files.
     wrapper.write_text(
-        f'#!{shell}\ncd "{folder}" && cat > in && "{node}" "{script}" "$@" < in > out\nstatus=$?\ncat out\nexit $status\n'
+        f"#!{shell}\n"
+        f'cd "{folder}" && cat > in && "{node}" "{script}" "$@" < in > out\n'
+        "status=$?\ncat out\nexit $status\n"
     )
     wrapper.chmod(0o700)
     return wrapper
@@ -86,7 +89,8 @@ def _solc(folder: Path) -> Path:
 def match(compiled: Mapping[str, Any], deployed: bytes) -> str:
     """exact_match (metadata hash included), match (all but the metadata), or none.
 
-    Immutable values are not part of the compiled code: their places are taken as zero on both sides.
+    Immutable values are not part of the compiled code: their places are taken as zero on both
+    sides.
     """
     runtime = compiled["evm"]["deployedBytecode"]
     expected, actual = bytearray.fromhex(runtime["object"]), bytearray(deployed)
@@ -102,14 +106,18 @@ def match(compiled: Mapping[str, Any], deployed: bytes) -> str:
 
 
 def _without_metadata(code: bytes | bytearray) -> bytes:
-    """Code less its CBOR metadata, whose length stands in the last two bytes (Solidity docs, "Contract Metadata")."""
+    """Code less its CBOR metadata, whose length stands in the last two bytes (Solidity docs,
+    "Contract Metadata").
+    """
     length = int.from_bytes(code[-2:], "big") + 2
     return bytes(code[:-length]) if length < len(code) else bytes(code)
 
 
 @app.command()
 def verify(json: Json = False) -> None:
-    """Recompile with py-solc-x and compare with the deployed code; exit 1 unless all are at least `match`."""
+    """Recompile with py-solc-x and compare with the deployed code; exit 1 unless all are at least
+    `match`.
+    """
     from provenance.chain.contracts import Reader
     from provenance.chain.session import connect, load_deployment
 
@@ -121,7 +129,8 @@ def verify(json: Json = False) -> None:
     places = {
         "ProvenanceRegistry": deployment.registry,
         "ProofLedger": deployment.ledger,
-        # The ledger's code says where, as an immutable value, which `match` passes over: its code is compared as well.
+        # The ledger's code says where, as an immutable value, which `match` passes over: its code
+        # is compared as well.
         "BatchVerifier": Reader(rpc, deployment.addresses).latest().batch_verifier(),
     }
     found = {name: match(compiled[name], rpc.code(address)) for name, address in places.items()}

@@ -1,15 +1,14 @@
-"""Composition for `provenance chain deploy`: keys from the prover or a ceremony, contracts from this package, a trust file."""
+"""Keys from the prover or a ceremony, contracts from this package, and a trust file for them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from provenance.artifacts.tensors import MAX_DEPTH
 from provenance.chain.deploy import (
-    MODEL_KINDS,
     Deployment,
     deploy,
+    model_key_form,
     require_same_chain,
     sources_digest,
 )
@@ -20,28 +19,30 @@ from provenance.chain.session import (
     key_path,
     manager_for,
 )
-from provenance.errors import ConfigError, ProvenanceError
-from provenance.judgement.trust import Key, Publisher, render
+from provenance.chain.web3_adapter import Rpc
+from provenance.errors import ConfigError, ProvenanceError, UnavailableError
+from provenance.ids import KeyId, to_hex
+from provenance.judgement.trust import Key, Publisher, load_trust, render
 from provenance.layout import write_atomically
 from provenance.progress import Say
 from provenance.settings import Settings
 from provenance.signing import address_of, load_key, read_password
-from provenance_zk.kinds import KINDS, RANK_UNIT, RANKS
+from provenance.statements import KINDS, MAX_LEVELS, RANK_UNIT, RANKS, kinds_of
+from provenance_zk.prover.client import ZkProver, find_binary
 from provenance_zk.prover.keys import (
     EPOCH_SLOTS,
     SORTED_SLOTS,
     TEST_SORTED_SLOTS,
     TEST_TREE_SLOTS,
     TREE_SLOTS,
+    KeyFolder,
+    cached_keys,
     ceremony_key,
     ensure_keys,
     find_key,
-    vk_id,
 )
 
 SMALL_DEPTH, LARGE_DEPTH = 5, 6  # of a dataset's tree: up to 16^5 records, and above
-# Blocks that a proof opens, so that at three levels a proof fills its domain: 63,318 of 2^16 constraints, about 29,000 of 2^15.
-BLOCKS_PER_PROOF = {"merge": 3, "q8_0": 6, "int8": 6}
 
 KeyShape = tuple[str, int, int]  # kind, slots, depth
 
@@ -52,7 +53,11 @@ def tree_slots(slots: int) -> int:
 
 
 def audit_keys(slots: int, large: bool) -> list[KeyShape]:
-    """Keys of the statements about datasets that go with an epoch key; `large` adds those for more than 16^5 records."""
+    """Keys of the statements about datasets that go with an epoch key.
+
+    Args:
+        large: add those for more than 16^5 records.
+    """
     chunk = TEST_SORTED_SLOTS if slots == TEST_TREE_SLOTS else SORTED_SLOTS
     depths = (SMALL_DEPTH, LARGE_DEPTH) if large else (SMALL_DEPTH,)
     return [
@@ -63,7 +68,9 @@ def audit_keys(slots: int, large: bool) -> list[KeyShape]:
 
 
 def model_keys(text: str) -> list[KeyShape]:
-    """Keys of the statements about weights from a list such as `q8_0:3,merge:3:8` (kind:levels, and the rank for merge).
+    """Keys of the statements about weights from a list such as `q8_0:3,merge:3:8`.
+
+    An item is kind:levels, and kind:levels:rank for merge.
 
     Raises:
         ConfigError: not such a list, or no circuit of this shape.
@@ -73,112 +80,167 @@ def model_keys(text: str) -> list[KeyShape]:
 
 def _model_key(item: str) -> KeyShape:
     kind, *numbers = item.strip().split(":")
+    known = kinds_of("ModelLedger")
     if (
-        kind not in MODEL_KINDS
-        or len(numbers) != (2 if kind == "merge" else 1)
+        kind not in known
+        or len(numbers) != (2 if KINDS[kind].ranked else 1)
         or not all(n.isascii() and n.isdigit() for n in numbers)
     ):
         raise ConfigError(
             "not a key of a statement about weights",
             where="--model-keys",
             actual=item.strip()[:40],
-            expected="q8_0:LEVELS, int8:LEVELS or merge:LEVELS:RANK",
+            expected=" or ".join(map(model_key_form, known)),
         )
-    levels, rank = int(numbers[0]), int(numbers[1]) if kind == "merge" else 0
+    statement = KINDS[kind]
+    levels, rank = int(numbers[0]), int(numbers[1]) if statement.ranked else 0
     depth = levels + RANK_UNIT * rank
-    if levels >= RANK_UNIT or not KINDS[kind].fits(BLOCKS_PER_PROOF[kind], depth):
+    if levels >= RANK_UNIT or not statement.fits(statement.blocks_per_proof, depth):
         raise ConfigError(
             "no circuit of this shape",
             where="--model-keys",
             actual=item.strip()[:40],
-            expected=f"levels 1 to {MAX_DEPTH}, rank one of {', '.join(map(str, RANKS))}",
+            expected=f"levels 1 to {MAX_LEVELS}, rank one of {', '.join(map(str, RANKS))}",
         )
-    return kind, BLOCKS_PER_PROOF[kind], depth
+    return kind, statement.blocks_per_proof, depth
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which keys a deployment pins.
+
+    slots: of the epoch key; the tree keys go with it.
+    more: keys beside those of dataset and epochs, from `audit_keys` and `model_keys`.
+    ceremony: take ceremony keys from the cache instead of development keys.
+    """
+
+    slots: int
+    more: tuple[KeyShape, ...] = ()
+    ceremony: bool = False
+
+    def __post_init__(self) -> None:
+        if self.slots not in EPOCH_SLOTS:
+            raise ConfigError(
+                "no key of this size",
+                where="--slots",
+                expected=", ".join(map(str, EPOCH_SLOTS)),
+                actual=self.slots,
+            )
+
+    @property
+    def shapes(self) -> list[KeyShape]:
+        """Every key, in the order of their deployment."""
+        trees = [("tree", tree_slots(self.slots), depth) for depth in (SMALL_DEPTH, LARGE_DEPTH)]
+        return [("epoch", self.slots, 0), *trees, *self.more]
+
+    def are_cached(self, cache: Path) -> bool:
+        """Whether the cache seems to hold all of them; the prover checks each when it is used."""
+        klass = "ceremony" if self.ceremony else "dev"
+        found = {(k.kind, k.slots, k.depth) for k in cached_keys(cache) if k.klass == klass}
+        return set(self.shapes) <= found
+
+
+def make_keys(settings: Settings, wanted: Wanted, progress: Say) -> list[KeyFolder]:
+    """The wanted keys, made where the cache lacks them.
+
+    Raises:
+        NotFound: no ceremony key of a wanted shape.
+    """
+    prover = ZkProver(find_binary(settings.zkprover), progress=progress)
+    cache, keys = settings.cache / "keys", []
+    for kind, size, depth in wanted.shapes:
+        progress(f"{kind} key, {size} slots" + (f", depth {depth}" if depth else ""))
+        keys.append(
+            ceremony_key(cache, kind, size, depth)
+            if wanted.ceremony
+            else ensure_keys(prover, cache, kind, size, depth)
+        )
+    return keys
 
 
 def deploy_all(
-    settings: Settings,
-    slots: int,
-    key: str,
-    progress: Say,
-    more: Sequence[KeyShape] = (),
-    *,
-    ceremony: bool = False,
+    settings: Settings, wanted: Wanted, progress: Say, key: str = "default"
 ) -> Deployment:
     """Keys (cached), then contracts; what is deployed already on this very chain is kept.
 
     Args:
-        more: keys beside those of dataset and epochs, from `audit_keys` and `model_keys`.
-        ceremony: take ceremony keys from the cache instead of development keys.
+        key: name of the signing key.
 
     Raises:
-        ConfigError: no such number of slots.
         NotFound: no ceremony key of a wanted shape.
+        UnavailableError: the chain is out of reach, or the account has no funds on it.
     """
-    if slots not in EPOCH_SLOTS:
-        raise ConfigError(
-            "no key of this size",
-            where="--slots",
-            expected=", ".join(map(str, EPOCH_SLOTS)),
-            actual=slots,
-        )
-    from provenance_zk.prover.client import ZkProver, find_binary
-
     rpc, _mine = connect(settings)
     account = load_key(key_path(settings, key), read_password(settings.password_file))
     if settings.rpc_url is None:
         embedded(settings).fund(str(account.address))
-    prover = ZkProver(find_binary(settings.zkprover), progress=progress)
-    keys = []
-    trees = [("tree", tree_slots(slots), depth) for depth in (SMALL_DEPTH, LARGE_DEPTH)]
-    for kind, size, depth in (("epoch", slots, 0), *trees, *more):
-        progress(f"{kind} key, {size} slots" + (f", depth {depth}" if depth else ""))
-        cache = settings.cache / "keys"
-        folder = (
-            ceremony_key(cache, kind, size, depth)
-            if ceremony
-            else ensure_keys(prover, cache, kind, size, depth)
-        )
-        keys.append((kind, size, depth, folder.words))
-    current = _current(settings, rpc)
-    wanted = {"0x" + vk_id(words).hex() for *_, words in keys}
-    if (
-        current is not None
-        and current.sources == sources_digest()
-        and {k.vk_id for k in current.keys} == wanted
-    ):
+    keys = make_keys(settings, wanted, progress)
+    current = current_deployment(settings, rpc)
+    if current is not None and {k.vk_id for k in current.keys} == {to_hex(k.vk_id) for k in keys}:
         return current
+    require_funds(rpc, str(account.address))
     progress("contracts")
-    deployment = deploy(rpc, manager_for(settings, rpc, account), keys)
+    words = [(k.kind, k.slots, k.depth, k.words) for k in keys]
+    deployment = deploy(rpc, manager_for(settings, rpc, account), words)
     deployment.save(deployment_path(settings))
     return deployment
 
 
-def _current(settings: Settings, rpc: object) -> Deployment | None:
-    """The recorded deployment, if this chain still has it."""
-    from provenance.chain.web3_adapter import Rpc
+def require_funds(rpc: Rpc, address: str) -> None:
+    """Check that an account can pay for anything at all.
 
+    Raises:
+        UnavailableError: its balance is zero.
+    """
+    if rpc.balance_wei(address) == 0:
+        raise UnavailableError(
+            "the signing key's account has no funds",
+            where=f"chain {rpc.chain_id()}",
+            actual=address.lower(),
+            hint="send it some and run again",
+        )
+
+
+def current_deployment(settings: Settings, rpc: Rpc) -> Deployment | None:
+    """The recorded deployment of this package's contracts, if this chain has it."""
     try:
         deployment = Deployment.load(deployment_path(settings))
-        if isinstance(rpc, Rpc):
-            require_same_chain(rpc, deployment)
+        require_same_chain(rpc, deployment)
     except ProvenanceError:
         return None  # none recorded, or of another chain: deploy anew
-    return deployment
+    return deployment if deployment.sources == sources_digest() else None
 
 
-def write_trust(settings: Settings, deployment: Deployment, path: Path, key: str) -> None:
-    """A trust file for one's own deployment: this chain, these contracts, their keys, one's own key as publisher."""
-    text = render(
+def trust_text(settings: Settings, deployment: Deployment, key: str) -> str:
+    """A trust file for one's own deployment, with one's own key as publisher."""
+    return render(
         "local" if settings.rpc_url is None else "test",
         deployment.chain,
         tuple(_trusted_key(settings, k.vk_id, k.kind) for k in deployment.keys),
         (Publisher(address_of(key_path(settings, key)), key),),
     )
-    write_atomically(path, text.encode())
+
+
+def write_trust(settings: Settings, deployment: Deployment, path: Path, key: str) -> None:
+    """Write `trust_text`."""
+    write_atomically(path, trust_text(settings, deployment, key).encode())
+
+
+def is_trusted(path: Path, deployment: Deployment, address: str) -> bool:
+    """Whether a trust file believes this deployment's contracts and keys, and this publisher."""
+    try:
+        trust = load_trust(path)
+    except ProvenanceError:
+        return False  # none, or none that can be read: it is written anew
+    return (
+        (trust.chain_id, trust.genesis) == (deployment.chain_id, deployment.genesis)
+        and trust.contracts == deployment.contracts
+        and all(trust.key(k.vk_id) is not None for k in deployment.keys)
+        and address in {p.address for p in trust.publishers}
+    )
 
 
 def _trusted_key(settings: Settings, name: str, kind: str) -> Key:
-    """The key as its folder in the cache says: of a development setup, or of the ceremony with this transcript."""
-    folder = find_key(settings.cache / "keys", bytes.fromhex(name[2:]))
+    """The key as its folder in the cache says: of a development setup, or of a ceremony."""
+    folder = find_key(settings.cache / "keys", KeyId.parse(name))
     return Key(name, kind, folder.klass, folder.transcript)

@@ -1,4 +1,6 @@
-"""The commands `provenance keys ...`: development keys, what a key is, and ceremonies (docs/formats/ceremony.md)."""
+"""The commands `provenance keys ...`: development keys, what a key is, and ceremonies
+(docs/formats/ceremony.md).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from provenance_cli.options import Json
-from provenance_cli.output import note, result, stage
+from provenance_cli.output import fields, note, result, stage
 
 if TYPE_CHECKING:
     from provenance.settings import Settings
@@ -60,10 +62,9 @@ def _describe(key: KeyFolder) -> dict[str, Any]:
     }
 
 
-def _print(value: dict[str, Any], as_json: bool, *, more: str = "") -> None:
-    shown = {name: field for name, field in value.items() if name != "format" and field is not None}
-    lines = [f"{name.replace('_', ' '):12}  {field}" for name, field in shown.items()]
-    result(value, as_json, "\n".join([*lines, *([more] if more else [])]))
+def _print(value: dict[str, Any], as_json: bool, following: str) -> None:
+    """The fields, and what is to be done next."""
+    result(value, as_json, f"{fields(value)}\n{following}")
 
 
 @app.command()
@@ -76,9 +77,10 @@ def setup(kind: _Kind, slots: _Slots, depth: _Depth = 0, as_json: Json = False) 
     with stage("setup"):
         key = ensure_keys(_prover(settings), settings.cache / "keys", kind, slots, depth)
     note(
-        "this is a development key: verdicts that rest on it say so; for others, run a ceremony (provenance keys ceremony)"
+        "this is a development key: verdicts that rest on it say so; for others, run a "
+        "ceremony (provenance keys ceremony)"
     )
-    _print(_describe(key), as_json)
+    result(_describe(key), as_json)
 
 
 @app.command()
@@ -90,19 +92,14 @@ def inspect(
 ) -> None:
     """Check a key's verifying part and show its facts."""
     from provenance.errors import InputError
+    from provenance.ids import KeyId
     from provenance.settings import Settings
     from provenance_zk.groth16.key import parse_key
     from provenance_zk.prover.keys import find_key, load_key
 
     settings = Settings.load()
     if key.startswith("0x"):
-        try:
-            wanted = bytes.fromhex(key[2:])
-        except ValueError as error:
-            raise InputError(
-                "not a key id", expected="0x and 64 hex digits", actual=key[:80]
-            ) from error
-        found = find_key(settings.cache / "keys", wanted)
+        found = find_key(settings.cache / "keys", KeyId.parse(key, where="VKID"))
     else:
         found = load_key(Path(key))
     header = parse_key(found.words)  # refuses what nobody may trust
@@ -113,7 +110,7 @@ def inspect(
             expected=f"{header.kind} {header.slots} {header.depth}",
             actual=f"{found.kind} {found.slots} {found.depth}",
         )
-    _print(_describe(found), as_json)
+    result(_describe(found), as_json)
 
 
 @ceremony.command()
@@ -135,7 +132,7 @@ def begin(
     _print(
         value,
         as_json,
-        more=f"next: send {folder / 'phase1-000.bin'} to the first contributor, who runs\n"
+        f"next: send {folder / 'phase1-000.bin'} to the first contributor, who runs\n"
         "      provenance keys ceremony contribute phase1-000.bin --name NAME --out phase1-001.bin",
     )
 
@@ -149,7 +146,9 @@ def contribute(
     out: Annotated[Path, typer.Option(help="State file to write; must not exist.")],
     as_json: Json = False,
 ) -> None:
-    """Contributor: add secrets of your own to a state file; they exist in this process's memory only."""
+    """Contributor: add secrets of your own to a state file; they exist in this process's memory
+    only.
+    """
     from provenance.settings import Settings
 
     with stage("contribute"):
@@ -160,8 +159,9 @@ def contribute(
     _print(
         value,
         as_json,
-        more=f"next: send {out} to the coordinator, and publish its SHA-256 where people know you:\n"
-        "      with it anyone sees whether your contribution is in the transcript (verify --attested)",
+        f"next: send {out} to the coordinator, and publish its SHA-256 where people know you:\n"
+        "      with it anyone sees whether your contribution is in the transcript (verify "
+        "--attested)",
     )
 
 
@@ -181,8 +181,10 @@ def accept(
     _print(
         value,
         as_json,
-        more=f"next: send {folder / f'phase{phase}-{index:03}.bin'} to the next contributor; after the last one,\n"
-        f"      close phase {phase} with a beacon published after this moment (provenance keys ceremony seal)",
+        f"next: send {folder / f'phase{phase}-{index:03}.bin'} to the next contributor; after "
+        "the last one,\n"
+        f"      close phase {phase} with a beacon published after this moment (provenance keys "
+        "ceremony seal)",
     )
 
 
@@ -200,7 +202,10 @@ def seal(
     minimum: _Minimum,
     as_json: Json = False,
 ) -> None:
-    """Coordinator: verify the open phase and close it with a public beacon. Closing phase 2 gives the key."""
+    """Coordinator: verify the open phase and close it with a public beacon.
+
+    Closing phase 2 gives the key.
+    """
     from provenance.settings import Settings
     from provenance_zk.prover.keys import load_key
 
@@ -218,14 +223,15 @@ def seal(
         _print(
             {"format": "provenance-ceremony-sealed/1", "closed": 1, "folder": str(folder)},
             as_json,
-            more=f"next: phase 2 begins; send {folder / 'phase2-000.bin'} to its first contributor",
+            f"next: phase 2 begins; send {folder / 'phase2-000.bin'} to its first contributor",
         )
         return
     described = _describe(load_key(Path(sealed["key"])))
     _print(
         {**described, "format": "provenance-ceremony-sealed/1", "closed": 2},
         as_json,
-        more=f"next: publish {folder}; others run provenance keys ceremony verify {folder} --min {minimum} --store",
+        f"next: publish {folder}; others run provenance keys ceremony verify {folder} --min "
+        f"{minimum} --store",
     )
 
 
@@ -245,7 +251,10 @@ def verify(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Recompute a closed ceremony from its files and say which key follows. Look the beacons up yourself."""
+    """Recompute a closed ceremony from its files and say which key follows.
+
+    Look the beacons up yourself.
+    """
     from provenance.settings import Settings
 
     settings = Settings.load()
@@ -280,7 +289,7 @@ def verify(
             "",
         )
     else:
-        _print(facts, False, more="\n".join(_phase_lines(phases)))
+        _print(facts, False, "\n".join(_phase_lines(phases)))
 
 
 def _phase_lines(phases: tuple[dict[str, Any], ...]) -> list[str]:
@@ -294,5 +303,6 @@ def _phase_lines(phases: tuple[dict[str, Any], ...]) -> list[str]:
         )
     return [
         *lines,
-        "next: look both beacons up at their sources, and ask the contributors you know whether they took part",
+        "next: look both beacons up at their sources, and ask the contributors you know "
+        "whether they took part",
     ]

@@ -20,9 +20,9 @@ abstract contract BatchFixture is Test {
     uint256 internal constant ITEM_WORDS = 25;
     uint256 internal constant ALL = 7;
 
-    Simulator internal immutable sim = new Simulator();
-    Groth16Harness internal immutable h = new Groth16Harness();
-    BatchVerifier internal immutable verifier = new BatchVerifier();
+    Simulator internal immutable sim = Simulator(deploy("Simulator", ""));
+    Groth16Harness internal immutable h = Groth16Harness(deploy("Groth16Harness", ""));
+    BatchVerifier internal immutable verifier = BatchVerifier(deploy("BatchVerifier", ""));
     Simulator.Setup[3] internal setups;
     address[3] internal keys; // shared G, distinct G, ceremony
 

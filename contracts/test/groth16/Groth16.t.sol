@@ -11,8 +11,8 @@ import {Test} from "../support/Test.sol";
 contract Groth16Test is Test {
     uint256 private constant ALL = 7;
 
-    Simulator private immutable _sim = new Simulator();
-    Groth16Harness private immutable _h = new Groth16Harness();
+    Simulator private immutable _sim = Simulator(deploy("Simulator", ""));
+    Groth16Harness private immutable _h = Groth16Harness(deploy("Groth16Harness", ""));
     Simulator.Setup[3] private _setups;
     address[3] private _keys; // shared G, distinct G, ceremony
     address private _key; // the one that most tests use

@@ -11,8 +11,8 @@ import {Test} from "../support/Test.sol";
 contract VerifyingKeyTest is Test {
     uint256 private constant PEDERSEN = 21 + 2 * 6; // first word of the first Pedersen key
 
-    Simulator private immutable _sim = new Simulator();
-    Groth16Harness private immutable _h = new Groth16Harness();
+    Simulator private immutable _sim = Simulator(deploy("Simulator", ""));
+    Groth16Harness private immutable _h = Groth16Harness(deploy("Groth16Harness", ""));
     uint256[] private _words;
 
     function setUp() public {

@@ -10,12 +10,48 @@ import { repository } from "../../scripts/compiler.js";
 
 const R = 21888242871839275222246405745257275088548364400416034343698204186575808495617n;
 const FILES = ["verification_key.json", "proof.json", "public.json"];
+const STATEMENTS = ["epoch256", "tree256", "sorted", "member", "absent", "q8_0", "int8", "merge"];
+const LINK = "link chunk 0";
+const FORGERIES = ["epoch: D and P + X and - X", "forgery by D, checked"];
+
+/** The installed command, once for each list of arguments: loading it takes longer than what it does. */
+const COMMAND = `
+import json, sys
+from importlib.metadata import entry_points
+
+(command,) = entry_points(group="console_scripts", name="provenance")
+main = command.load()
+for arguments in json.load(sys.stdin):
+    sys.argv = ["provenance", *arguments]
+    try:
+        main()
+    except SystemExit as end:
+        if end.code:
+            raise
+`;
 
 describe("Exported proofs in snarkjs", () => {
   let folder;
 
   before(() => {
     folder = mkdtempSync(join(tmpdir(), "snarkjs-"));
+    const commands = [];
+    for (const name of STATEMENTS) {
+      const { words, vkId, cases } = load(name);
+      const keys = join(folder, vkId);
+      mkdirSync(keys, { recursive: true });
+      writeFileSync(join(keys, "vk.words"), Buffer.from(words.slice(2), "hex"));
+      const wanted = [cases[0].name, cases[1].name, ...(name === "epoch256" ? [LINK, ...FORGERIES] : [])];
+      for (const title of wanted) {
+        const out = place(name, title);
+        mkdirSync(out, { recursive: true });
+        const proof = join(out, "exported.json");
+        writeFileSync(proof, JSON.stringify(find(cases, title).proof));
+        commands.push(["proof", "export", "--snarkjs", out, proof, "--keys", folder]);
+      }
+    }
+    const input = JSON.stringify(commands);
+    execFileSync("python", ["-P", "-c", COMMAND], { input, stdio: "pipe" });
   });
 
   after(async () => {
@@ -23,32 +59,30 @@ describe("Exported proofs in snarkjs", () => {
     await globalThis.curve_bn128?.terminate(); // its workers would keep the process alive
   });
 
-  for (const name of ["epoch256", "tree256", "sorted", "member", "absent", "q8_0", "int8", "merge"]) {
+  for (const name of STATEMENTS) {
     it(name, async () => {
-      const vectors = load(name);
-      const [key, proof, inputs] = exported(vectors, vectors.cases[0]);
+      const [first, second] = load(name).cases;
+      const [key, proof, inputs] = exported(name, first.name);
       assert.equal(await snarkjs.groth16.verify(key, inputs, proof), true);
       for (const [what, mutated] of mutations(inputs, proof)) {
         assert.equal(await snarkjs.groth16.verify(key, mutated.inputs ?? inputs, mutated.proof ?? proof), false, what);
       }
-      const [, otherProof, otherInputs] = exported(vectors, vectors.cases[1]);
+      const [, otherProof, otherInputs] = exported(name, second.name);
       assert.equal(await snarkjs.groth16.verify(key, otherInputs, proof), false, "inputs of another statement");
       assert.equal(await snarkjs.groth16.verify(key, inputs, otherProof), false, "proof of another statement");
     });
   }
 
   it("a link", async () => {
-    const vectors = load("epoch256");
-    const [key, proof, inputs] = exported(vectors, find(vectors, "link chunk 0"));
+    const [key, proof, inputs] = exported("epoch256", LINK);
     assert.equal(await snarkjs.groth16.verify(key, inputs, proof), true);
   });
 
   it("the main equation alone does not see what the proofs of knowledge show", async () => {
-    const vectors = load("epoch256");
-    for (const name of ["epoch: D and P + X and - X", "forgery by D, checked"]) {
-      const forged = find(vectors, name);
-      assert.equal(forged.valid, false);
-      const [key, proof, inputs] = exported(vectors, forged);
+    const { cases } = load("epoch256");
+    for (const name of FORGERIES) {
+      assert.equal(find(cases, name).valid, false);
+      const [key, proof, inputs] = exported("epoch256", name);
       assert.equal(await snarkjs.groth16.verify(key, inputs, proof), true, name);
     }
   });
@@ -57,20 +91,18 @@ describe("Exported proofs in snarkjs", () => {
     return JSON.parse(readFileSync(join(repository, "tests", "vectors", "zk", `groth16_${name}.json`), "utf8"));
   }
 
-  function find(vectors, name) {
-    return vectors.cases.find((entry) => entry.name === name);
+  function find(cases, title) {
+    return cases.find(({ name }) => name === title);
+  }
+
+  /** Where a case is exported to. */
+  function place(name, title) {
+    return join(folder, name, encodeURIComponent(title));
   }
 
   /** The three files that the command writes, as values. */
-  function exported({ words, vkId }, { proof }) {
-    const keys = join(folder, vkId);
-    mkdirSync(keys, { recursive: true });
-    writeFileSync(join(keys, "vk.words"), Buffer.from(words.slice(2), "hex"));
-    writeFileSync(join(folder, "proof.json"), JSON.stringify(proof));
-    const out = join(folder, "out");
-    const command = ["proof", "export", "--snarkjs", out, join(folder, "proof.json"), "--keys", folder];
-    execFileSync("provenance", command, { stdio: ["ignore", "pipe", "pipe"] });
-    return FILES.map((file) => JSON.parse(readFileSync(join(out, file), "utf8")));
+  function exported(name, title) {
+    return FILES.map((file) => JSON.parse(readFileSync(join(place(name, title), file), "utf8")));
   }
 });
 

@@ -39,7 +39,7 @@ abstract contract LedgerFixture is Test {
         uint256[3] scalars;
     }
 
-    Simulator internal immutable sim = new Simulator();
+    Simulator internal immutable sim = Simulator(deploy("Simulator", ""));
     ProvenanceRegistry internal registry;
     ProofLedger internal ledger;
     Simulator.Setup[] internal setups;

@@ -3,7 +3,6 @@ pragma solidity 0.8.37;
 
 import {IBatchVerifier} from "../../interfaces/IBatchVerifier.sol";
 import {IProofLedger} from "../../interfaces/IProofLedger.sol";
-import {BatchVerifier} from "../../BatchVerifier.sol";
 import {Bn254} from "../../libraries/groth16/Bn254.sol";
 import {Groth16Batch} from "../../libraries/groth16/Groth16Batch.sol";
 import {LedgerFixture} from "./LedgerFixture.sol";
@@ -312,7 +311,7 @@ contract ProofLedgerBatchTest is LedgerFixture {
             uint160(uint256(keccak256(abi.encodePacked(hex"d694", address(ledger), hex"01")))) // EIP-161: the first nonce is 1
         );
         assertEq(ledger.batchVerifier(), created, "address");
-        assertEq(created.codehash, address(new BatchVerifier()).codehash, "code");
+        assertEq(created.codehash, deploy("BatchVerifier", "").codehash, "code");
         vm.etch(created, hex"600160005260206000f3"); // a verifier that accepts everything would be believed
         IProofLedger.EpochItem[] memory items = _honest();
         _spoil(items[0], 0);

@@ -68,6 +68,17 @@ contract ProofLedgerKeysTest is LedgerFixture {
 }
 
 contract ProofLedgerDatasetsTest is LedgerFixture {
+    /// @dev The arguments of `beginDataset`.
+    struct Begin {
+        bytes32 epochKey;
+        bytes32 treeKey;
+        uint256 root;
+        uint64 depth;
+        uint64 count;
+        uint256[2][] d;
+        uint256[2][] poks;
+    }
+
     function test_registration() public {
         bytes32 id = register(Pin.Epoch);
         IProofLedger.Dataset memory d = ledger.datasetOf(id);
@@ -153,45 +164,56 @@ contract ProofLedgerDatasetsTest is LedgerFixture {
         assertTrue(ledger.beginDataset(vk(Pin.Epoch), vk(Pin.Tree), ROOT, 5, COUNT, d, poks) != id, "own id");
     }
 
-    function test_beginRefusals() public {
-        (uint256[2][] memory d, uint256[2][] memory poks) = dPoints(Pin.Epoch, 2);
-        bytes32 e = vk(Pin.Epoch);
-        bytes32 t = vk(Pin.Tree);
+    function test_keysOfOtherKindsAreRefused() public {
+        (bytes32 e, bytes32 t) = (vk(Pin.Epoch), vk(Pin.Tree));
         bytes4 unknown = IProofLedger.UnknownKey.selector;
-        _expectBegin(abi.encodeWithSelector(unknown, t, 1), t, t, ROOT, 5, COUNT, d, poks);
-        _expectBegin(abi.encodeWithSelector(unknown, e, 2), e, e, ROOT, 5, COUNT, d, poks);
-        _expectBegin(abi.encodeWithSelector(unknown, bytes32(0), 1), 0, t, ROOT, 5, COUNT, d, poks);
-        _expectBegin(abi.encodeWithSelector(IProofLedger.RootNotInField.selector, R), e, t, R, 5, COUNT, d, poks);
-        bytes4 badCount = IProofLedger.BadCount.selector;
-        _expectBegin(abi.encodeWithSelector(badCount, 0), e, t, ROOT, 5, 0, d, poks);
-        _expectBegin(abi.encodeWithSelector(badCount, 16 ** 6 + 1), e, t, ROOT, 6, 16 ** 6 + 1, d, poks);
+        Begin memory x = _honest();
+        x.epochKey = t;
+        _expectBegin(abi.encodeWithSelector(unknown, t, 1), x);
+        x.epochKey = 0;
+        _expectBegin(abi.encodeWithSelector(unknown, bytes32(0), 1), x);
+        (x.epochKey, x.treeKey) = (e, e);
+        _expectBegin(abi.encodeWithSelector(unknown, e, 2), x);
+        (x.epochKey, x.treeKey) = (vk(Pin.Epoch16), t);
+        _expectBegin(abi.encodeWithSelector(IProofLedger.SlotsMismatch.selector, 16, 256), x);
+    }
+
+    function test_rootCountAndDepthAreChecked() public {
+        Begin memory x = _honest();
+        x.root = R;
+        _expectBegin(abi.encodeWithSelector(IProofLedger.RootNotInField.selector, R), x);
+        _expectShape(abi.encodeWithSelector(IProofLedger.BadCount.selector, 0), Pin.Tree, 5, 0);
+        uint64 most = 16 ** 6;
+        _expectShape(abi.encodeWithSelector(IProofLedger.BadCount.selector, most + 1), Pin.Tree, 6, most + 1);
         bytes4 depth = IProofLedger.WrongDepth.selector;
-        bytes32 deep = vk(Pin.TreeDeep);
-        _expectBegin(abi.encodeWithSelector(depth, 6, COUNT, 5), e, t, ROOT, 6, COUNT, d, poks);
-        _expectBegin(abi.encodeWithSelector(depth, 6, 16 ** 5, 6), e, deep, ROOT, 6, 16 ** 5, d, poks);
-        _expectBegin(abi.encodeWithSelector(depth, 5, 16 ** 5 + 1, 5), e, t, ROOT, 5, 16 ** 5 + 1, d, poks);
+        uint64 small = 16 ** 5;
+        _expectShape(abi.encodeWithSelector(depth, 6, COUNT, 5), Pin.Tree, 6, COUNT);
+        _expectShape(abi.encodeWithSelector(depth, 6, small, 6), Pin.TreeDeep, 6, small);
+        _expectShape(abi.encodeWithSelector(depth, 5, small + 1, 5), Pin.Tree, 5, small + 1);
+    }
+
+    function test_onePointForEachEpochChunk() public {
         bytes4 points = IProofLedger.WrongPointCount.selector;
-        _expectBegin(abi.encodeWithSelector(points, 4097, 2), e, deep, ROOT, 6, 16 ** 5 + 1, d, poks);
-        _expectBegin(abi.encodeWithSelector(points, 1, 2), e, t, ROOT, 5, 256, d, poks);
-        _expectBegin(abi.encodeWithSelector(points, 2, 1), e, t, ROOT, 5, COUNT, d, new uint256[2][](1));
-        bytes memory slots = abi.encodeWithSelector(IProofLedger.SlotsMismatch.selector, 16, 256);
-        _expectBegin(slots, vk(Pin.Epoch16), t, ROOT, 5, COUNT, d, poks);
+        _expectShape(abi.encodeWithSelector(points, 4097, 2), Pin.TreeDeep, 6, 16 ** 5 + 1);
+        _expectShape(abi.encodeWithSelector(points, 1, 2), Pin.Tree, 5, 256);
+        Begin memory x = _honest();
+        x.poks = new uint256[2][](1);
+        _expectBegin(abi.encodeWithSelector(points, 2, 1), x);
     }
 
     /// Without this check D could be the point that forges every later proof.
     function test_registeredPointsNeedKnowledge() public {
-        (uint256[2][] memory d, uint256[2][] memory poks) = dPoints(Pin.Epoch, 2);
-        uint256[2] memory kept = poks[1];
         bytes memory refused = abi.encodeWithSelector(IProofLedger.KnowledgeNotProved.selector);
-        poks[1] = poks[0];
-        _expectBegin(refused, vk(Pin.Epoch), vk(Pin.Tree), ROOT, 5, COUNT, d, poks);
-        poks[1] = Bn254.add(kept, sim.g1(5));
-        poks[0] = Bn254.add(poks[0], Bn254.negate(sim.g1(5)));
-        _expectBegin(refused, vk(Pin.Epoch), vk(Pin.Tree), ROOT, 5, COUNT, d, poks);
-        (d, poks) = dPoints(Pin.Epoch, 2);
-        uint256[] memory inputs = new uint256[](5);
-        (, d[1]) = sim.forge(inputs);
-        _expectBegin(refused, vk(Pin.Epoch), vk(Pin.Tree), ROOT, 5, COUNT, d, poks);
+        Begin memory x = _honest();
+        uint256[2] memory kept = x.poks[1];
+        x.poks[1] = x.poks[0];
+        _expectBegin(refused, x);
+        x.poks[1] = Bn254.add(kept, sim.g1(5));
+        x.poks[0] = Bn254.add(x.poks[0], Bn254.negate(sim.g1(5)));
+        _expectBegin(refused, x);
+        x = _honest();
+        (, x.d[1]) = sim.forge(new uint256[](5));
+        _expectBegin(refused, x);
     }
 
     function test_treeRefusals() public {
@@ -295,17 +317,19 @@ contract ProofLedgerDatasetsTest is LedgerFixture {
         ledger.finishDataset(bytes32(uint256(1)));
     }
 
-    function _expectBegin(
-        bytes memory reason,
-        bytes32 epochKey,
-        bytes32 treeKey,
-        uint256 root,
-        uint64 depth,
-        uint64 count,
-        uint256[2][] memory d,
-        uint256[2][] memory poks
-    ) private {
+    function _expectShape(bytes memory reason, Pin tree, uint64 depth, uint64 count) private {
+        Begin memory x = _honest();
+        (x.treeKey, x.depth, x.count) = (vk(tree), depth, count);
+        _expectBegin(reason, x);
+    }
+
+    function _expectBegin(bytes memory reason, Begin memory x) private {
         vm.expectRevert(reason);
-        ledger.beginDataset(epochKey, treeKey, root, depth, count, d, poks);
+        ledger.beginDataset(x.epochKey, x.treeKey, x.root, x.depth, x.count, x.d, x.poks);
+    }
+
+    function _honest() private view returns (Begin memory) {
+        (uint256[2][] memory d, uint256[2][] memory poks) = dPoints(Pin.Epoch, 2);
+        return Begin(vk(Pin.Epoch), vk(Pin.Tree), ROOT, 5, COUNT, d, poks);
     }
 }

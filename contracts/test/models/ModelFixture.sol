@@ -35,7 +35,7 @@ abstract contract ModelFixture is Test {
         uint64 groups; // of 20 draws
     }
 
-    Simulator internal immutable sim = new Simulator();
+    Simulator internal immutable sim = Simulator(deploy("Simulator", ""));
     ProvenanceRegistry internal registry;
     ModelLedger internal models;
     IProofLedger.KeyPin[] internal pins;

@@ -1,40 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Rfc6962} from "../../libraries/log/Rfc6962.sol";
 import {ReferenceTree} from "../support/ReferenceTree.sol";
+import {Rfc6962Harness} from "./Rfc6962Harness.sol";
 import {Test} from "../support/Test.sol";
-
-contract Rfc6962Harness {
-    function leaf(bytes calldata entry) external pure returns (bytes32) {
-        return Rfc6962.leaf(entry);
-    }
-
-    function isIncluded(
-        bytes32 leafHash,
-        uint64 index,
-        uint64 size,
-        bytes32 root,
-        bytes32[] calldata proof
-    ) external view returns (bool) {
-        return Rfc6962.isIncluded(leafHash, index, size, root, proof);
-    }
-
-    function isConsistent(
-        uint64 oldSize,
-        bytes32 oldRoot,
-        uint64 newSize,
-        bytes32 newRoot,
-        bytes32[] calldata proof
-    ) external view returns (bool) {
-        return Rfc6962.isConsistent(oldSize, oldRoot, newSize, newRoot, proof);
-    }
-}
 
 contract Rfc6962Test is Test {
     uint256 private constant MAX_SIZE = 64;
 
-    Rfc6962Harness private immutable _h = new Rfc6962Harness();
+    Rfc6962Harness private immutable _h = Rfc6962Harness(deploy("Rfc6962Harness", ""));
     bytes32[] private _leaves; // of the published example
     bytes32[] private _many;
 

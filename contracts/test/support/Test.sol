@@ -51,10 +51,10 @@ abstract contract Test {
         if (!condition) revert NotTrue(what);
     }
 
-    /// Deploys contracts/NAME.sol as the compiler made it on its own; reverts as it does. With `new` its code would be a part of
-    /// each test, and be compiled again for each.
+    /// Deploys a contract as the compiler made it on its own; reverts as it does. With `new` its code
+    /// would be a part of each test: compiled again for each, and with the settings of the tests.
     function deploy(string memory name, bytes memory arguments) internal returns (address created) {
-        bytes memory code = bytes.concat(vm.getCode(string.concat("contracts/", name, ".sol:", name)), arguments);
+        bytes memory code = bytes.concat(vm.getCode(name), arguments);
         assembly ("memory-safe") {
             created := create(0, add(code, 32), mload(code))
             if iszero(created) {

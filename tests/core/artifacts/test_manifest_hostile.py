@@ -1,4 +1,6 @@
-"""Directory manifests are a closed world, whatever lies in the directory or in the manifest file."""
+"""Directory manifests are a closed world, whatever lies in the directory or in the manifest
+file.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +88,9 @@ def test_a_name_that_is_not_utf_8_is_refused(folder: Path) -> None:
 
 
 def test_directories_that_differ_only_in_names_differ(tmp_path: Path) -> None:
-    """The root of an OpenSSF Model Signing manifest hashes digests without names, and is the same for both."""
+    """The root of an OpenSSF Model Signing manifest hashes digests without names, and is the same
+    for both.
+    """
     for name, files in (("one", {"a": b"1", "b": b"2"}), ("two", {"b": b"1", "c": b"2"})):
         (tmp_path / name).mkdir()
         for file, content in files.items():

@@ -33,7 +33,7 @@ from provenance.judgement.trust import Trust
 from provenance.judgement.verdict import Status
 from provenance.settings import Settings
 from provenance.signing import address_of, load_key
-from provenance_cli.setup.deployment import deploy_all, write_trust
+from provenance_cli.setup.deployment import Wanted, deploy_all, write_trust
 from provenance_zk.prover.keys import find_key
 from provenance_zk.training.registration import Keys
 from tests.support.chain import PASSWORD, Lab, write_keystore
@@ -219,7 +219,9 @@ def geth(tmp_path: Path) -> Iterator[Rpc]:
 
 
 class GethLab(Lab):
-    """A laboratory on a node that nobody can tell to mine: blocks come each second, finality each 32 blocks."""
+    """A laboratory on a node that nobody can tell to mine: blocks come each second, finality each
+    32 blocks.
+    """
 
     def session(self, name: str = "default") -> Session:
         if name not in self._sessions:
@@ -242,11 +244,13 @@ def fund(geth: Rpc, address: str) -> None:
 def test_whole_run_is_proven_released_and_verified_on_geth(
     geth: Rpc, lab: Lab, tmp_path: Path
 ) -> None:
-    """Registration, seed, heads, epoch proofs, release and verdict, with the node's own finality; a forgery fails there too."""
+    """Registration, seed, heads, epoch proofs, release and verdict, with the node's own finality; a
+    forgery fails there too.
+    """
     settings = replace(lab.settings, home=tmp_path / "home", rpc_url=geth.url)
     write_keystore(settings.home / "keystore" / "default.json", b"\x07" * 32)
     fund(geth, address_of(settings.home / "keystore" / "default.json"))
-    deployment = deploy_all(settings, 256, "default", lambda _: None)
+    deployment = deploy_all(settings, Wanted(256), lambda _: None)
     trust = tmp_path / "trust.yaml"
     write_trust(settings, deployment, trust, "default")
     trust.write_text(trust.read_text().replace("environment: test", "environment: local"))

@@ -1,4 +1,6 @@
-"""An RPC endpoint may answer anything: such an answer is unusable, no reason to crash, and no contradiction."""
+"""An RPC endpoint may answer anything: such an answer is unusable, no reason to crash, and no
+contradiction.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ ADDRESSES = {"registry": Address("0x" + "aa" * 20), "ledger": Address("0x" + "bb
 
 
 class Endpoint:
-    """A loopback HTTP server that answers every request with the same bytes, or by a method's name."""
+    """A loopback HTTP server that answers every request with the same bytes, or by a method's
+    name.
+    """
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
@@ -155,7 +159,9 @@ def test_http_errors_are_unavailable(endpoint: Endpoint, status: int) -> None:
 def test_an_endpoint_that_refuses_to_answer_a_reader_is_unavailable_and_no_contradiction(
     endpoint: Endpoint, error: dict[str, Any]
 ) -> None:
-    """A rate limit must not turn into `failed`: that word is for evidence that contradicts itself."""
+    """A rate limit must not turn into `failed`: that word is for evidence that contradicts
+    itself.
+    """
     block = {"number": "0x5", "hash": "0x" + "11" * 32, "timestamp": "0x1"}
     endpoint.answers = {
         "eth_getBlockByNumber": {"result": block},

@@ -1,4 +1,6 @@
-"""A transaction is sent once, whatever crashes: the process before or after each line, the node, or the chain."""
+"""A transaction is sent once, whatever crashes: the process before or after each line, the node, or
+the chain.
+"""
 
 from __future__ import annotations
 
@@ -299,7 +301,8 @@ def test_a_reorged_transaction_is_sent_again(bench: Bench) -> None:
 def test_a_nonce_taken_by_another_transaction_opens_the_intent_again(bench: Bench) -> None:
     bench.send("a")
     bench.rpc.reorg(keep_in_pool=False)
-    elsewhere = TransactionManager(bench.rpc, KEY, bench.folder / "elsewhere", wait_s=0.02)  # type: ignore[arg-type]
+    # type: ignore[arg-type]
+    elsewhere = TransactionManager(bench.rpc, KEY, bench.folder / "elsewhere", wait_s=0.02)
     elsewhere.send("other", TO, b"\x99")
     bench.send("a")
     assert [s.data for s, _ in bench.rpc.mined] == [b"\x99", b"\x01"]
@@ -329,7 +332,8 @@ def test_finality_is_mined_where_that_is_possible(bench: Bench) -> None:
 def test_finality_that_never_comes_is_unavailable(bench: Bench) -> None:
     receipt = bench.send()
     with pytest.raises(UnavailableError, match="not final yet"):
-        wait_final(bench.rpc, receipt, mine=None, timeout_s=-1, sleep=lambda _: None)  # type: ignore[arg-type]
+        # type: ignore[arg-type]
+        wait_final(bench.rpc, receipt, mine=None, timeout_s=-1, sleep=lambda _: None)
 
 
 def test_after_a_wiped_chain_everything_is_sent_again_in_order(bench: Bench) -> None:

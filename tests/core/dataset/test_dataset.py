@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from provenance.dataset.committed import CommittedDataset
-from provenance.dataset.manifest import MAX_RECORDS, DatasetRoot, depth_for, load_manifest
+from provenance.dataset.manifest import DatasetRoot, depth_for, load_manifest
 from provenance.dataset.writer import CommittedRecord, ManifestFacts, write_dataset
 from provenance.digest import Digest, sha256
 from provenance.errors import AuthError, Conflict, InputError, NotFound, VerificationError
+from provenance.statements import MAX_RECORDS
 
 ROWS = [{"text": f"record {i}"} for i in range(20)]
 Make = Callable[..., Path]
@@ -39,7 +40,8 @@ def test_a_dataset_reads_back(make_dataset: Make, key: bytes, leaf_function: obj
         assert [dataset.find(digest) for digest in digests] == list(range(20))
         assert dataset.find(sha256(b"absent")) is None
         assert len(dataset.salt(3)) == 31
-        assert leaf_function([dataset.digest(3)], [dataset.salt(3)]) == [dataset.leaf(3)]  # type: ignore[operator]
+        # type: ignore[operator]
+        assert leaf_function([dataset.digest(3)], [dataset.salt(3)]) == [dataset.leaf(3)]
         report = dataset.check(leaf_function)  # type: ignore[arg-type]
         assert (report.records, report.erased, report.leaves, report.root) == (20, 0, True, False)
 
@@ -100,7 +102,7 @@ def test_salts_are_not_readable_in_the_files(make_dataset: Make, key: bytes) -> 
     assert not any(salt in data for salt in salts)
 
 
-# --- written whole or not at all -------------------------------------------------------------------------------------
+# written whole or not at all
 
 
 def record(i: int) -> CommittedRecord:
@@ -170,7 +172,7 @@ def test_what_a_killed_process_left_is_removed_and_a_live_one_is_not(
     assert (dead.exists(), alive.exists(), other.exists()) == (False, True, True)
 
 
-# --- tampering -------------------------------------------------------------------------------------------------------
+# tampering
 
 
 def alter(folder: Path, statement: str) -> None:
@@ -216,7 +218,8 @@ def test_a_record_with_a_matching_digest_still_does_not_open_its_leaf(
         forged, n = b"forged %d" % n, n + 1
     alter(
         folder,
-        f"UPDATE record SET canonical = x'{forged.hex()}', digest = x'{dataset_record_digest(forged).hex()}' "
+        f"UPDATE record SET canonical = x'{forged.hex()}', digest = "
+        f"x'{dataset_record_digest(forged).hex()}' "
         "WHERE leaf_index = 1",
     )
     with CommittedDataset.open(folder, key) as dataset:
@@ -304,7 +307,7 @@ def test_a_manifest_that_is_no_object_is_refused(tmp_path: Path, text: bytes) ->
         load_manifest(tmp_path / "missing.json")
 
 
-# --- erasure ---------------------------------------------------------------------------------------------------------
+# erasure
 
 
 def test_erasing_a_record_leaves_its_leaf_and_nothing_else(
@@ -332,7 +335,7 @@ def test_erasing_needs_the_key(make_dataset: Make) -> None:
         dataset.erase(0)
 
 
-# --- values ----------------------------------------------------------------------------------------------------------
+# values
 
 
 def test_depth_follows_count() -> None:

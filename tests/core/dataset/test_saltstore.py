@@ -108,7 +108,8 @@ def alter(path: Path, statement: str, *values: object) -> None:
         "UPDATE value SET nonce = zeroblob(12) WHERE id = 1",
         "UPDATE value SET nonce = x'00' WHERE id = 1",
         "UPDATE value SET box = 'text' WHERE id = 1",
-        "UPDATE value SET (nonce, box) = (SELECT nonce, box FROM value WHERE id = 2) WHERE id = 1",  # moved
+        # moved
+        "UPDATE value SET (nonce, box) = (SELECT nonce, box FROM value WHERE id = 2) WHERE id = 1",
         "UPDATE value SET id = 1 WHERE id = 2",  # renamed (row 1 was deleted first)
         "UPDATE value SET kind = 'record' WHERE kind = 'batch'",
     ],

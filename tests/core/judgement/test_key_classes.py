@@ -1,4 +1,6 @@
-"""What the class of the pinned keys does to a verdict: development keys mark it and pass nowhere but locally."""
+"""What the class of the pinned keys does to a verdict: development keys mark it and pass nowhere
+but locally.
+"""
 
 from __future__ import annotations
 

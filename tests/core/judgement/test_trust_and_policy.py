@@ -1,4 +1,6 @@
-"""Trust files and policies are read strictly: what is not exactly understood is refused with the key that is wrong."""
+"""Trust files and policies are read strictly: what is not exactly understood is refused with the
+key that is wrong.
+"""
 
 from __future__ import annotations
 

@@ -26,7 +26,10 @@ DOMAIN = Domain(31337, "0x" + "ab" * 20)
 
 
 class StrictCommitter:
-    """The registry's `commit` in memory: compare-and-swap, growing size, consistent root. It can lose calls and answers."""
+    """The registry's `commit` in memory: compare-and-swap, growing size, consistent root.
+
+    It can lose calls and answers.
+    """
 
     def __init__(self) -> None:
         self.state = Committed(0, 0, b"")

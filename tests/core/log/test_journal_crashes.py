@@ -79,7 +79,9 @@ def test_a_last_frame_that_ends_in_zeros_is_cut_off(path: Path, kept: int) -> No
 
 @pytest.mark.parametrize("inside", [1, 8, 31])
 def test_a_tear_inside_the_hash_at_a_sector_boundary_is_cut_off(path: Path, inside: int) -> None:
-    """The first `inside` bytes of the hash reached the disk with their sector, the next sector did not."""
+    """The first `inside` bytes of the hash reached the disk with their sector, the next sector did
+    not.
+    """
     start = write(path, [])
     size = path.stat().st_size
     payload = b"x" * (4096 - size - 44 - inside)
@@ -201,7 +203,10 @@ def test_a_second_process_is_refused(path: Path) -> None:
     with Journal.create(path, HEADER):
         with pytest.raises(Conflict, match="another process"):
             Journal.open(path)
-        code = f"from provenance.log.journal import Journal\nfrom pathlib import Path\nJournal.open(Path({str(path)!r}))"
+        code = (
+            "from provenance.log.journal import Journal\nfrom pathlib import "
+            f"Path\nJournal.open(Path({str(path)!r}))"
+        )
         child = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, cwd=REPO
         )
@@ -371,7 +376,9 @@ def test_kill_9_keeps_every_frame_whose_barrier_returned(path: Path, size: int) 
 
 
 def kill_after(path: Path, size: int, lines: int) -> int:
-    """Run the writer, kill it after so many lines; the last number of durable frames that it told."""
+    """Run the writer, kill it after so many lines; the last number of durable frames that it
+    told.
+    """
     command = [sys.executable, "-m", "tests.support.journals", str(path), str(size)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=REPO, text=True) as child:
         assert child.stdout is not None
@@ -389,8 +396,10 @@ STRACE = shutil.which("strace")
 @pytest.mark.parametrize("when", [2, 3, 4])
 def test_a_failing_fdatasync_of_the_kernel_is_not_taken_for_success(path: Path, when: int) -> None:
     code = (
-        "import sys\nfrom pathlib import Path\nfrom provenance.errors import UnavailableError\nfrom provenance.log.journal import Journal\n"
-        "journal = Journal.create(Path(sys.argv[1]), {'format': 'provenance-journal/1'})\nfailed = 0\n"
+        "import sys\nfrom pathlib import Path\nfrom provenance.errors import "
+        "UnavailableError\nfrom provenance.log.journal import Journal\n"
+        "journal = Journal.create(Path(sys.argv[1]), {'format': "
+        "'provenance-journal/1'})\nfailed = 0\n"
         "for i in range(4):\n    journal.append(b'%d' % i)\n    try:\n        journal.barrier()\n"
         "    except UnavailableError:\n        failed += 1\n        assert journal.durable <= i\n"
         "journal.close()\nassert failed == 1, failed\n"

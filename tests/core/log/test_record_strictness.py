@@ -94,7 +94,7 @@ def test_every_type_round_trips(kind: str) -> None:
         **{("from_" if k == "from" else k): v for k, v in plain.RECORDS[kind].items()},
     )
     assert Record.parse(record.to_bytes()) == record
-    body = next(body for body in BODIES if body.TYPE == kind)
+    body = next(body for body in BODIES if kind == body.TYPE)
     assert Record.of(record.body(body), record.time) == record
 
 

@@ -1,4 +1,4 @@
-"""Sampled statements in a verification, on a chain in memory: what the claims rest on, and what makes them fail."""
+"""Sampled blocks in a verification, on a chain in memory: what the claims rest on, what fails."""
 
 from __future__ import annotations
 
@@ -9,19 +9,16 @@ from typing import Any
 
 import pytest
 
+from provenance.artifacts.content import content_digest
 from provenance.artifacts.tensors import DType, Layout, Tensor, TensorTable
 from provenance.ids import Address
 from provenance.judgement.facts import ZERO_WORD, Contract, ModelAnchoringFacts, TableFacts
 from provenance.judgement.policy import Policy, SampleBar
 from provenance.judgement.verdict import Grade, Status, Verdict
 from provenance.log.record import Record
-from provenance.verify import Options, verify_artifact
-from provenance.verify.artifact import Artifact
-from provenance.verify.samples import KINDS
-from provenance_zk.kinds import KINDS as STATEMENTS
-from provenance_zk.weights.samples import QUANTIZATIONS
+from provenance.verify import Artifact, Options, Verifier, verify_artifact
 from tests.support.memory_chain import IDENTITY
-from tests.support.memory_run import MERGED, MODEL, OWNER, TIME, TRUST, MemoryRun
+from tests.support.memory_run import BASE, MERGED, MODEL, OWNER, TIME, TRUST, MemoryRun
 
 MODELS = Contract(Address("0x" + "cc" * 20), "0x" + "44" * 32)
 NAMES = ["a.weight", "b.weight"]
@@ -78,10 +75,13 @@ def facts(stage: str, **changes: Any) -> ModelAnchoringFacts:
 
 
 class File:
-    """An inspector of a file whose blocks are all alike."""
+    """An inspector of a file whose blocks are all alike, and of weights in one file."""
 
     def deployed(self, path: Path) -> File:
         return self
+
+    def tensor_files(self, folder: Path) -> dict[str, Path]:
+        return dict.fromkeys(NAMES, folder / "model.safetensors")
 
     def block(self, name: str, rows: int, row_blocks: int, block: int) -> bytes:
         return bytes(34)
@@ -89,7 +89,10 @@ class File:
 
 @dataclass
 class Sampled:
-    """A released run whose merge and quantization were sampled; `merge` and `quantize` edit what was anchored."""
+    """A released run with sampled merge and quantization.
+
+    `merge` and `quantize` edit what was anchored.
+    """
 
     merge: dict[str, Any]
     quantize: dict[str, Any]
@@ -98,9 +101,10 @@ class Sampled:
     adapted: tuple[str, ...] = tuple(NAMES)
     ledger: str = MODELS.address
     scale: str = "2"
+    base: str = str(BASE)
 
     def run(self) -> MemoryRun:
-        run = MemoryRun(self._add)
+        run = MemoryRun(self._add, {"base": {"content": self.base}})
         run.trust = replace(TRUST, contracts={**TRUST.contracts, "models": MODELS})
         run.chain.answering = replace(IDENTITY, contracts=run.trust.contracts)
         run.evidence.tables = {
@@ -120,9 +124,8 @@ class Sampled:
 
     def _add(self, log: list[Record]) -> list[Record]:
         *before, merge, quantize, release = log
-        merge = replace(
-            merge, fields=dict(merge.fields) | {"adapted": list(self.adapted), "scale": self.scale}
-        )
+        merged = {"adapted": list(self.adapted), "scale": self.scale, "base": self.base}
+        merge = replace(merge, fields=dict(merge.fields) | merged)
         samples = [
             Record.make(
                 "sample",
@@ -137,18 +140,19 @@ class Sampled:
         return [*before, merge, quantize, *samples, release]
 
 
-def judge(run: MemoryRun, *, file: bool = True, policy: Policy | None = None) -> Verdict:
+def judge(
+    run: MemoryRun, *, file: bool = True, policy: Policy | None = None, base: Path | None = None
+) -> Verdict:
     artifact = Artifact(MODEL, "model.gguf", path=Path("model.gguf") if file else None)
-    return verify_artifact(
-        artifact,
+    verifier = Verifier(
         trust=run.trust,
         reader=run.chain,
         source=run.evidence,
         prover=run.believer,
-        inspector=File(),
-        policy=policy,
-        options=Options(),
-    )  # type: ignore[arg-type]
+        inspector=File(),  # type: ignore[arg-type]
+        policy=policy or Policy(),
+    )
+    return verify_artifact(artifact, verifier, Options(base=base))
 
 
 def claim(verdict: Verdict, id_: str) -> Any:
@@ -269,10 +273,31 @@ def test_what_does_not_belong_together_fails(name: str) -> None:
     assert claim(verdict, id_).holds is False
 
 
-def test_formats_are_those_of_the_statements() -> None:
-    assert {QUANTIZATIONS[name]: number for name, number in KINDS.items()} == {
-        kind: STATEMENTS[kind].number for kind in ("q8_0", "int8")
-    }
+def base_weights(folder: Path) -> Path:
+    """A folder of weights without values: what matters is its content digest."""
+    header = b"{}"
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    return folder
+
+
+def test_a_table_is_tied_to_weights_whose_roots_were_recomputed(tmp_path: Path) -> None:
+    base = base_weights(tmp_path)
+    sampled = Sampled({}, {}, base=str(content_digest(base)))
+    verdict = judge(sampled.run(), file=False, base=base)
+    (tie,) = (e for e in verdict.edges if e.parent == sampled.base and e.kind == "committed_as")
+    assert tie.grade is Grade.RECOMPUTED
+
+
+def test_weights_with_other_roots_than_the_committed_ones_fail(tmp_path: Path) -> None:
+    """What the weights have is expected, what the prover committed to is what was found."""
+    base = base_weights(tmp_path)
+    run = Sampled({}, {}, base=str(content_digest(base))).run()
+    run.believer.roots = 0x77
+    verdict = judge(run, file=False, base=base)
+    failed = claim(verdict, "merge.proven")
+    assert (failed.holds, failed.where) == (False, NAMES[0])
+    assert failed.expected == f"0x{0x77:064x}"
+    assert failed.actual == f"0x{TABLES['base'].tensors[0].root:064x}"
 
 
 CHANGES: dict[str, Callable[[MemoryRun], None]] = {

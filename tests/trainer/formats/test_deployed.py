@@ -1,4 +1,4 @@
-"""Blocks of a deployed file as proofs address them, and the comparison that leaves adapted tensors out."""
+"""Blocks of a deployed file as proofs address them; comparisons without adapted tensors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from provenance.errors import InputError
 from provenance_trainer.formats.gguf import BLOCK_BYTES, export_gguf, quantize_q8_0
-from provenance_trainer.formats.gguf_blocks import DeployedFile
+from provenance_trainer.formats.gguf_blocks import GgufFile
 from provenance_trainer.formats.gguf_file import read_header
 from provenance_trainer.formats.inspect import Inspector
 from provenance_trainer.model.base import BaseModel
@@ -43,7 +43,7 @@ def test_blocks_are_those_of_the_merged_tensors_rows(
     rows, columns = bits.shape
     values = (bits.astype(np.uint32) << 16).view(np.float32)
     expected = quantize_q8_0(values, name).reshape(-1, BLOCK_BYTES)
-    deployed = DeployedFile(exported)
+    deployed = GgufFile(exported)
     blocks = range(0, len(expected), max(1, len(expected) // 97))
     assert [deployed.block(name, rows, columns // 32, b) for b in blocks] == [
         expected[b].tobytes() for b in blocks
@@ -63,7 +63,7 @@ def test_tensors_that_the_file_lacks_are_refused(
     exported: Path, name: str, rows: int, row_blocks: int
 ) -> None:
     with pytest.raises(InputError):
-        DeployedFile(exported).block(name, rows, row_blocks, 0)
+        GgufFile(exported).block(name, rows, row_blocks, 0)
 
 
 def altered(tiny: BaseModel, folder: Path, name: str) -> Path:

@@ -1,4 +1,4 @@
-"""Int8 files: the codes against exact arithmetic, the comparison that allows ties and nothing else, blocks, and hostile files."""
+"""Int8 files: codes against exact arithmetic, ties and nothing else allowed, hostile files."""
 
 from __future__ import annotations
 
@@ -16,13 +16,9 @@ from safetensors import safe_open
 from provenance.artifacts.content import read_metadata
 from provenance.errors import Conflict, InputError
 from provenance_trainer.formats.inspect import Inspector
-from provenance_trainer.formats.int8 import (
-    Int8File,
-    compare_int8,
-    export_int8,
-    quantize_int8,
-    read_int8_claims,
-)
+from provenance_trainer.formats.int8 import compare_int8, export_int8, read_int8_claims
+from provenance_trainer.formats.int8_blocks import Int8File
+from provenance_trainer.formats.int8_codes import quantize_int8
 from provenance_trainer.model.base import BaseModel
 from provenance_trainer.model.weights import SafetensorsWriter, Weights
 
@@ -154,7 +150,7 @@ def test_blocks_are_the_rows_maximum_and_its_codes(tiny: BaseModel, exported: Pa
 
 
 def patched(file: Path, folder: Path, name: str, change: Callable[[bytearray, int], None]) -> Path:
-    """A copy with bytes of one tensor changed; `change` gets the file and where the tensor begins."""
+    """A copy with bytes of one tensor changed; `change` gets the file and the tensor's place."""
     copy = folder / "copy.safetensors"
     data = bytearray(file.read_bytes())
     change(data, Weights(file).info(name).start)
@@ -323,7 +319,8 @@ def test_a_tensor_may_be_worked_on_in_parts(
     whole = compare_int8(tiny.dir, copy)
     assert [m.field for m in whole] == ["code row 5 column 3"]
     monkeypatch.setattr(
-        "provenance_trainer.formats.int8._AT_ONCE", 3 * Weights(exported).info(MATRIX).shape[1]
+        "provenance_trainer.formats.int8_codes._AT_ONCE",
+        3 * Weights(exported).info(MATRIX).shape[1],
     )
     assert compare_int8(tiny.dir, copy) == whole
     export_int8(tiny.dir, tmp_path / "again", CLAIMS)

@@ -15,14 +15,15 @@ from gguf.quants import quantize
 from provenance.errors import Conflict, InputError
 from provenance_trainer.formats.gguf import (
     BLOCK_BYTES,
-    compare_gguf,
-    expected_q8_0,
+    computed,
     export_gguf,
+    plan_tensors,
     quantize_q8_0,
     read_claims,
 )
 from provenance_trainer.formats.gguf_file import read_header
 from provenance_trainer.formats.gguf_model import open_model, rope_factors
+from provenance_trainer.formats.q8_0 import compare_gguf
 from provenance_trainer.model.base import BaseModel
 
 CLAIMS: dict[str, str | int] = {
@@ -54,13 +55,14 @@ def test_blocks_equal_an_independent_quantizer() -> None:
 
 def test_whole_tensors_equal_gguf_py(tiny: BaseModel, exported: Path) -> None:
     reader = GGUFReader(exported)
-    expected = {name: (kind, data) for name, kind, data in expected_q8_0(tiny.dir)}
+    model = open_model(tiny.dir)
+    expected = {
+        plan.name: (plan.type.name, computed(model, plan).tobytes()) for plan in plan_tensors(model)
+    }
     assert {t.name for t in reader.tensors} == set(expected)
     for tensor in reader.tensors:
         assert (tensor.tensor_type.name, tensor.data.tobytes()) == expected[tensor.name]
-    embedding = (
-        open_model(tiny.dir).weights.bf16_bits("model.embed_tokens.weight").astype(np.uint32) << 16
-    )
+    embedding = model.weights.bf16_bits("model.embed_tokens.weight").astype(np.uint32) << 16
     assert (
         expected["token_embd.weight"][1]
         == quantize(embedding.view(np.float32), GGMLQuantizationType.Q8_0).tobytes()
@@ -87,7 +89,9 @@ def test_same_folder_same_bytes_and_no_difference(
     assert (tmp_path / "again.gguf").read_bytes() == exported.read_bytes()
     assert report.size == exported.stat().st_size
     assert compare_gguf(tiny.dir, exported) == []
-    assert read_claims(exported) == {k: v for k, v in CLAIMS.items() if k.startswith("provenance.")}
+    assert read_claims(exported) == {
+        k: str(v) for k, v in CLAIMS.items() if k.startswith("provenance.")
+    }
     with pytest.raises(Conflict):
         export_gguf(tiny.dir, exported)
 

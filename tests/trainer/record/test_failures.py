@@ -25,7 +25,7 @@ from provenance_trainer.record.capture import (
     take_snapshot,
 )
 from provenance_trainer.record.features import PaddingCollator, Row
-from provenance_trainer.record.recorder import Recorder
+from provenance_trainer.record.recorder import Recorder, RecorderSettings
 from provenance_trainer.record.sampler import EpochOrders
 from tests.support import training as support
 
@@ -47,7 +47,7 @@ class FullDisk:
 
 
 class StrictSalts:
-    """Salts by the store's contract: what was put is safe only after `sync`. `fail` counts syncs to refuse."""
+    """Salts by the store's contract: safe only after `sync`. `fail` counts syncs to refuse."""
 
     def __init__(self, fail: int = 0) -> None:
         self.pending: dict[tuple[str, int | str], bytes] = {}
@@ -76,9 +76,8 @@ def open_journal(tmp_path: Path, sync: Any = os.fdatasync) -> Journal:
 
 
 def make_recorder(journal: Journal, salts: Any, **options: Any) -> Recorder:
-    return Recorder(
-        journal, Leaves(), salts, EpochOrders(support.SEED, COUNT), group_s=0.01, **options
-    )
+    orders, settings = EpochOrders(support.SEED, COUNT), RecorderSettings(group_s=0.01, **options)
+    return Recorder(journal, Leaves(), salts, orders, settings)
 
 
 def snapshot(indices: list[int]) -> Snapshot:
@@ -99,10 +98,9 @@ def test_no_record_outruns_its_salt(tmp_path: Path) -> None:
     salts, seen = StrictSalts(fail=3), list[int]()
 
     def sync(fd: int) -> None:
-        # Called after frames are in the file and before they count: every batch among them must have a safe salt by now.
-        for seq, record in (
-            enumerate(read_records(tmp_path / "journal")) if (tmp_path / "journal").exists() else ()
-        ):
+        # Called after frames are in the file and before they count: each batch has a safe salt.
+        path = tmp_path / "journal"
+        for seq, record in enumerate(read_records(path) if path.exists() else ()):
             if record.type == "batch":
                 assert ("batch", seq) in salts.safe
                 seen.append(seq)

@@ -1,4 +1,4 @@
-"""Two processes (gloo, CPU): each journals what it fed, together they fed whole rounds of the pre-registered order."""
+"""Two processes (gloo, CPU): each journals what it fed, together whole rounds of the order."""
 
 from __future__ import annotations
 
@@ -24,20 +24,23 @@ from provenance.dataset.committed import CommittedDataset
 from provenance.log.journal import Journal
 from provenance.dataset.saltstore import SaltStore
 from provenance_trainer.model.base import load_base
-from provenance_trainer.record.recorder import Ranks, Recorder
+from provenance_trainer.record.course import Ranks
+from provenance_trainer.record.recorder import Recorder, RecorderSettings
 from provenance_trainer.record.sampler import EpochOrders
 from provenance_trainer.run.train import prepare_run, run_training
 
 torch.set_num_threads(1)
 out, rank = Path({out!r}), int(os.environ["RANK"])
 config = support.make_config(Path({data!r}), out, num_train_epochs=2)
-dataset, base = CommittedDataset.open(Path({data!r}), support.KEY), load_base("tiny", Path({cache!r}))
+dataset = CommittedDataset.open(Path({data!r}), support.KEY)
+base = load_base("tiny", Path({cache!r}))
 evidence = out / "provenance" / str(rank)
 with Journal.create(evidence / "journal", {{"rank": rank}}) as journal, \\
         SaltStore.open(evidence / "secrets" / "salts.sqlite", support.KEY) as salts:
     ranks = Ranks(rank, 2, config.per_device_train_batch_size)
-    recorder = Recorder(journal, dataset, salts, EpochOrders(support.SEED, len(dataset)), ranks=ranks)
-    summary = run_training(prepare_run(config, base, dataset), recorder, support.SEED)
+    orders = EpochOrders(support.SEED, len(dataset))
+    recorder = Recorder(journal, dataset, salts, orders, RecorderSettings(ranks=ranks))
+    summary = run_training(prepare_run(config, base, dataset), recorder)
     recorder.close()
     print("adapter", rank, summary.adapter, summary.consumed, summary.remainder)
 torch.distributed.destroy_process_group()

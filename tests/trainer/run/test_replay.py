@@ -91,7 +91,7 @@ def test_a_missing_batch_salt_is_undetermined(copy: Copy) -> None:
 
 
 def test_erasure_hides_no_other_lie(copy: Copy) -> None:
-    """One batch is undetermined; a false digest of another one still fails, before and behind it."""
+    """One batch is undetermined; a false digest of another still fails, before and behind it."""
     used = copy.erase(5)
     others = [i for i, r in enumerate(copy.records) if r.type == "batch" and i not in used]
     for seq in (others[0], others[-1]):
@@ -100,10 +100,12 @@ def test_erasure_hides_no_other_lie(copy: Copy) -> None:
         assert caught.value.where == f"record {seq}"
 
 
-def test_a_batch_with_a_foreign_leaf_fails_even_without_its_salt(copy: Copy) -> None:
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_foreign_leaf_fails_even_beside_an_erased_record(copy: Copy, alone: bool) -> None:
     (seq, *_) = copy.erase(5)
+    own = [] if alone else copy.records[seq].fields["leaves"]
     with pytest.raises(VerificationError, match="does not have"):
-        copy.check(copy.altered(seq, leaves=["0x" + "ab" * 32]))
+        copy.check(copy.altered(seq, leaves=[*own, "0x" + "ab" * 32]))
 
 
 def test_a_row_missing_without_tombstone_is_a_failure(copy: Copy) -> None:

@@ -1,4 +1,4 @@
-"""Whole runs on the tiny model: what the journal says is what was fed, whatever happens on the way."""
+"""Whole runs on the tiny model: the journal says what was fed, whatever happens on the way."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def live_batches(records: list[Record]) -> list[tuple[int, Record]]:
 
 
 def assert_follows_order(records: list[Record], epochs: int, consumed: int = COUNT) -> None:
-    """Every epoch's live batches are its first `consumed` positions, each once and in order, with the leaves of the order."""
+    """Every epoch's live batches are its first `consumed` positions, each once and in order."""
     for epoch in range(epochs):
         batches = [r for _, r in live_batches(records) if r.fields["epoch"] == epoch]
         assert [p for b in batches for p in b.fields["positions"]] == list(range(consumed))
@@ -150,7 +150,8 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {here!r})
 from tests.support import training as support
-config = support.make_config(Path({data!r}), Path({out!r}), num_train_epochs=2, gradient_accumulation_steps={accumulation})
+changes = {{"num_train_epochs": 2, "gradient_accumulation_steps": {accumulation}}}
+config = support.make_config(Path({data!r}), Path({out!r}), **changes)
 def say(line):
     if line.startswith("step {at}/"):
         os.kill(os.getpid(), signal.SIGKILL)

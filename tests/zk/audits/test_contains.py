@@ -1,4 +1,6 @@
-"""`dataset contains`: present, absent, and what nobody can tell any more beside an erased record."""
+"""`dataset contains`: present, absent, and what nobody can tell any more beside an erased
+record.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,9 @@ def test_present_and_absent(commit: Commit, call: Call) -> None:
 
 
 def test_every_gap_of_a_small_dataset(commit: Commit, call: Call) -> None:
-    """Erased 0, 7, 8 and 19: the gaps beside them are undetermined, all others are absent, all other records present."""
+    """Erased 0, 7, 8 and 19: the gaps beside them are undetermined, all others are absent, all
+    other records present.
+    """
     folder = commit(TEXTS)
     known = [Digest(bytes(32)), *digests(folder), Digest(b"\xff" * 32)]
     erased = {0, 7, 8, 19}
@@ -144,7 +148,7 @@ def test_anybody_can_compute_a_records_digest(call: Call, tmp_path: Path) -> Non
         assert isinstance(call("dataset", "digest", *args).error, InputError)
 
 
-# --- blocklists ------------------------------------------------------------------------------------------------------
+# blocklists
 
 
 def write_list(tmp_path: Path, *entries: object) -> Path:

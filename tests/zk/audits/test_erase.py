@@ -1,4 +1,6 @@
-"""`dataset erase`: one record is gone from every file of the folder, its leaf stays, and what cannot be reached is named."""
+"""`dataset erase`: one record is gone from every file of the folder, its leaf stays, and what
+cannot be reached is named.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,9 @@ def test_nothing_of_the_record_is_left_in_any_file(commit: Commit, call: Call) -
 
 
 def test_the_leaf_is_useless_without_its_salt(commit: Commit, call: Call, home: Path) -> None:
-    """A dictionary attack: whoever has the text and every salt that is left finds no salt that opens the erased leaf."""
+    """A dictionary attack: whoever has the text and every salt that is left finds no salt that
+    opens the erased leaf.
+    """
     folder = commit(TEXTS)
     with CommittedDataset.open(folder, load_key(home / "salts.key")) as opened:
         digest, salt, leaf = opened.digest(6), opened.salt(6), opened.leaf(6)
@@ -307,7 +311,7 @@ def test_an_unknown_key_name_erases_nothing(commit: Commit, call: Call) -> None:
         assert opened.erased() == []
 
 
-# --- what is left ----------------------------------------------------------------------------------------------------
+# what is left
 
 
 def test_check_finds_the_text_where_it_still_is(
@@ -398,7 +402,9 @@ def test_check_finds_a_salt_that_came_back(commit: Commit, call: Call, home: Pat
 def test_erased_pages_of_a_store_without_overwriting_would_be_found(
     commit: Commit, call: Call, tmp_path: Path
 ) -> None:
-    """The negative twin of the raw search: a store that only unlinks rows keeps the text in its free pages."""
+    """The negative twin of the raw search: a store that only unlinks rows keeps the text in its
+    free pages.
+    """
     import sqlite3
 
     folder = commit(TEXTS)

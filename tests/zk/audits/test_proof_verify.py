@@ -1,6 +1,8 @@
-"""`proof verify` against forgeries: every file here satisfies some Groth16 equation, and only the right one is believed.
+"""`proof verify` against forgeries: every file here satisfies some Groth16 equation, and only the
+right one is believed.
 
-The keys' secrets are known, so that false statements have proofs; what must refuse them is everything around the equation.
+The keys' secrets are known, so that false statements have proofs; what must refuse them is
+everything around the equation.
 """
 
 from __future__ import annotations
@@ -284,7 +286,9 @@ def test_a_file_that_says_more_than_its_proof(desk: Desk, forged: Statement) -> 
 )
 @pytest.mark.parametrize("make", [member, absent])
 def test_a_true_statement_about_another_dataset(desk: Desk, make: Any, other: DatasetRoot) -> None:
-    """An understated count hides the records behind it: the file alone is consistent, only the named dataset shows it."""
+    """An understated count hides the records behind it: the file alone is consistent, only the
+    named dataset shows it.
+    """
     assert desk.failing(desk.write(make(other))) == ["dataset.named"]
 
 
@@ -363,7 +367,9 @@ def test_a_bare_proof_is_not_enough(desk: Desk, key: TrapdoorKey) -> None:
     ],
 )
 def test_proofs_of_epochs_and_links(desk: Desk, name: str, code: int, claim: str) -> None:
-    """Frozen proofs and attacks: all knowledge is asked of an epoch, that of D of a link; no verdict goes beyond the equation."""
+    """Frozen proofs and attacks: all knowledge is asked of an epoch, that of D of a link; no
+    verdict goes beyond the equation.
+    """
     vectors = json.loads((ROOT / "tests" / "vectors" / "zk" / "groth16_epoch256.json").read_bytes())
     words, case = (
         bytes.fromhex(vectors["words"].removeprefix("0x")),
@@ -466,6 +472,7 @@ def test_people_read_a_sentence(desk: Desk, call: Call) -> None:
     named = ("--root", DATASET.hex0x, "--depth", 5, "--count", 40)
     done = call("proof", "verify", desk.write(member()), *named)
     assert done.out.startswith(
-        f"VERIFIED (development)  file.json: {DIGEST} is the digest of one of the 40 records under root 0x"
+        f"VERIFIED (development)  file.json: {DIGEST} is the digest of one of the 40 records "
+        "under root 0x"
     )
     assert "not shown: that the dataset was used to train" in done.out

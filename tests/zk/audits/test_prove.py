@@ -1,4 +1,6 @@
-"""Real proofs from end to end: the owner's commands make them, a third party who holds neither data nor salts checks them."""
+"""Real proofs from end to end: the owner's commands make them, a third party who holds neither data
+nor salts checks them.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,15 @@ from provenance.errors import InputError, RejectedError
 from provenance.ids import Address
 from provenance.judgement.facts import ChainIdentity, Contract
 from provenance.judgement.trust import Key, render
+from provenance.progress import silent
 from provenance_zk.audits.proving import prove_sorted_set
 from provenance_zk.audits.sorted_proofs import FOLDER, chunk_file, is_complete
 from provenance_zk.audits.statement_file import Statement
-from provenance_zk.prover.client import ZkProver, find_binary
+from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import KeyFolder, ensure_keys
-from provenance_zk.training.commitments import PythonTree, commit_dataset
+from provenance_zk.training.commitments import DatasetCommitter
 from tests.support.chain import cache_folder
+from tests.support.zk.python_tree import PythonTree
 from tests.zk.audits.conftest import Call, Outcome
 
 TEXTS = [f"record number {i}" for i in range(40)]  # three chunks of 16, the last one short
@@ -34,8 +38,7 @@ Commit = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
-def audit_keys() -> dict[str, KeyFolder]:
-    prover = ZkProver(find_binary())
+def audit_keys(prover: ZkProver) -> dict[str, KeyFolder]:
     shapes = {"sorted": 16, "member": 1, "absent": 1}
     return {
         kind: ensure_keys(prover, cache_folder() / "keys", kind, slots, 5)
@@ -53,21 +56,17 @@ def trust(audit_keys: dict[str, KeyFolder], tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def template(audit_keys: dict[str, KeyFolder], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(
+    prover: ZkProver, audit_keys: dict[str, KeyFolder], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A folder with a salt key and a dataset proven sorted, made once."""
     folder = tmp_path_factory.mktemp("template")
     key, facts = load_or_create_key(folder / "salts.key"), ManifestFacts("test", "CC0-1.0", "text")
-    commit_dataset(
-        [{"text": text} for text in TEXTS], folder / "data", key, PythonTree(), facts=facts
-    )
+    rows = [{"text": text} for text in TEXTS]
+    DatasetCommitter(PythonTree(), key).commit(rows, folder / "data", facts)
     with CommittedDataset.open(folder / "data", key) as opened:
-        prove_sorted_set(
-            opened,
-            folder / "data" / FOLDER,
-            audit_keys["sorted"],
-            ZkProver(find_binary()),
-            lambda _: None,
-        )
+        out = folder / "data" / FOLDER
+        prove_sorted_set(opened, out, audit_keys["sorted"], prover, silent)
     return folder
 
 
@@ -158,7 +157,9 @@ def altered(path: Path, **changes: Any) -> Path:
 
 
 def test_forged_statement_files_fail(proven: Path, call: Call, tmp_path: Path) -> None:
-    """A true proof dressed as another statement: another digest, root, count, or the other kind's claim."""
+    """A true proof dressed as another statement: another digest, root, count, or the other kind's
+    claim.
+    """
     path = tmp_path / "absent.json"
     ask(call, proven, sha256(b"nobody"), path)
     dataset = root_of(proven).to_json()
@@ -183,7 +184,9 @@ def test_forged_statement_files_fail(proven: Path, call: Call, tmp_path: Path) -
 def test_proofs_of_another_dataset_fail(
     proven: Path, commit: Commit, call: Call, tmp_path: Path
 ) -> None:
-    """A second dataset lacks the record: its absence proof and its chunks do not count for the first."""
+    """A second dataset lacks the record: its absence proof and its chunks do not count for the
+    first.
+    """
     other = commit(TEXTS[1:], "other")
     assert call("dataset", "prove", other, "--slots", 16).code == 0
     asked = dataset_record_digest(TEXTS[0].encode())
@@ -208,7 +211,7 @@ def test_a_proof_under_an_unpinned_key_fails(
     assert check(call, proven, tmp_path / "member.json").code == 1
 
 
-# --- resuming ----------------------------------------------------------------------------------------------------------
+# resuming
 
 
 def test_valid_chunks_are_kept_and_others_made_anew(proven: Path, call: Call) -> None:
@@ -272,7 +275,7 @@ def test_proofs_may_go_elsewhere(proven: Path, call: Call, tmp_path: Path) -> No
     assert is_complete(tmp_path / "there", root_of(proven))
 
 
-# --- erasure -----------------------------------------------------------------------------------------------------------
+# erasure
 
 
 def erase(call: Call, folder: Path, index: int) -> Outcome:
@@ -312,7 +315,7 @@ def test_after_an_erasure_older_proofs_stay_and_the_gap_is_undetermined(
     assert check(call, following, tmp_path / "next.json", "--sorted", following).code == 0
 
 
-# --- blocklists --------------------------------------------------------------------------------------------------------
+# blocklists
 
 
 def test_a_blocklist_is_proven_absent_in_one_command(

@@ -1,4 +1,6 @@
-"""Batches by the slow twin: its weights are those of the shared vectors, its verdicts those of single verification."""
+"""Batches by the slow twin: its weights are those of the shared vectors, its verdicts those of
+single verification.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The independent verifier on the mutations of good proofs that the Go and Solidity verifiers judge, too.
+"""The independent verifier on the mutations of good proofs that the Go and Solidity verifiers
+judge, too.
 
 A seeded sample of each statement runs always; --long runs every mutation.
 """

@@ -1,4 +1,5 @@
-"""Exported proofs: files of three, refused where the verifier would refuse, with the commitments in the constant.
+"""Exported proofs: files of three, refused where the verifier would refuse, with the commitments in
+the constant.
 
 That snarkjs accepts them is shown by contracts/test/groth16.snarkjs.test.js.
 """

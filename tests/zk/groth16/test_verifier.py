@@ -1,4 +1,6 @@
-"""The independent verifier against keys whose secrets are known: attacks that only such a key allows to build exactly."""
+"""The independent verifier against keys whose secrets are known: attacks that only such a key
+allows to build exactly.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,10 @@ from provenance_zk.groth16.key import parse_key
 from provenance_zk.groth16.verifier import is_known, is_valid_proof
 from provenance_zk.proof_file import ProofFile
 from provenance_zk.prover.keys import vk_id
-from provenance_zk.statements import FULL_MASK, LINK_MASK
+from provenance_zk.statements import FULL_MASK
 from tests.support.places import ZK_VECTORS
 
+NO_MASK = 0  # nobody asks for the knowledge of a commitment, as where the ledger checks a link
 PUBLIC = (11, 12, 13, 14, 15)
 D, U, P = 101, 202, 303
 Points = tuple[Callable[[int], tuple[int, int]], Callable[[int], tuple[int, ...]]]
@@ -30,7 +33,7 @@ def test_a_simulated_proof_verifies(toy: Any) -> None:
 
 def test_another_public_input_does_not(toy: Any) -> None:
     proof = toy.prove(PUBLIC, (D, U, P))
-    assert not is_valid_proof(toy.words, replace(proof, public=(11, 12, 13, 14, 16)), LINK_MASK)
+    assert not is_valid_proof(toy.words, replace(proof, public=(11, 12, 13, 14, 16)), NO_MASK)
 
 
 def test_a_proof_of_knowledge_is_checked_for_each_bit_of_the_mask(toy: Any, points: Points) -> None:
@@ -49,12 +52,14 @@ def test_the_sum_of_commitments_alone_binds_nothing(toy: Any, points: Points) ->
     g1, _ = points
     proof = toy.prove(PUBLIC, (D, U, P))
     moved = replace(proof, commitments=(g1(D + 5), g1(U), g1(P - 5)))
-    assert is_valid_proof(toy.words, moved, LINK_MASK)
+    assert is_valid_proof(toy.words, moved, NO_MASK)
     assert not is_valid_proof(toy.words, moved, 0b001)
 
 
 def test_forgery_with_an_unchecked_d(toy: Any, points: Points) -> None:
-    """A = alpha, B = beta, C = 0, D = -(K0 + sum pub_i K_i): no witness, no secret, and the main equation holds."""
+    """A = alpha, B = beta, C = 0, D = -(K0 + sum pub_i K_i): no witness, no secret, and the main
+    equation holds.
+    """
     g1, g2 = points
     x = toy.ic[0] + sum(p * i for p, i in zip(PUBLIC, toy.ic[1:], strict=True))
     forged = ProofFile(
@@ -67,7 +72,7 @@ def test_forgery_with_an_unchecked_d(toy: Any, points: Points) -> None:
         ((0, 0),) * 3,
         PUBLIC,
     )
-    assert is_valid_proof(toy.words, forged, LINK_MASK)
+    assert is_valid_proof(toy.words, forged, NO_MASK)
     assert not is_valid_proof(toy.words, forged, 0b001)
     assert not is_known(toy.words, 0, forged.commitments[0], (0, 0))
 
@@ -85,10 +90,10 @@ def test_proof_bytes_are_no_id(toy: Any) -> None:
         proof, a=(proof.a[0], Q - proof.a[1]), b=(*proof.b[:2], Q - proof.b[2], Q - proof.b[3])
     )
     assert twin != proof
-    assert is_valid_proof(toy.words, twin, LINK_MASK)
+    assert is_valid_proof(toy.words, twin, NO_MASK)
 
 
-# --- malformed proofs: refused before any pairing --------------------------------------------------------------------
+# malformed proofs: refused before any pairing
 
 
 def off_subgroup() -> tuple[int, int, int, int]:
@@ -147,7 +152,7 @@ def test_a_mask_for_commitments_that_do_not_exist_is_refused(toy: Any, mask: int
         is_valid_proof(toy.words, toy.prove(PUBLIC, (D, U, P)), mask)
 
 
-# --- keys that nobody may trust --------------------------------------------------------------------------------------
+# keys that nobody may trust
 
 
 def test_an_honest_key_is_read(toy: Any) -> None:

@@ -1,4 +1,6 @@
-"""Committing: leaves hide records, order does not matter, duplicates and malformed rows are named, nothing half-written."""
+"""Committing: leaves hide records, order does not matter, duplicates and malformed rows are named,
+nothing half-written.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +27,14 @@ from provenance_zk.prover.client import ZkProver
 from provenance_zk.training import commitments
 from provenance_zk.training.commitments import (
     CommitReport,
-    PythonTree,
-    commit_dataset,
+    DatasetCommitter,
     fast_leaves,
     leaf,
     leaves_of,
     root_of,
     tree_root,
 )
+from tests.support.zk.python_tree import PythonTree
 
 KEY = b"k" * 32
 FACTS = ManifestFacts("test", "CC0-1.0", "text")
@@ -43,14 +45,8 @@ def fixed_salts(size: int) -> bytes:
 
 
 def commit(rows: Any, out: Path, **options: Any) -> CommitReport:
-    return commit_dataset(
-        rows,
-        out,
-        KEY,
-        options.pop("prover", PythonTree()),
-        facts=options.pop("facts", FACTS),
-        **options,
-    )
+    facts, tree = options.pop("facts", FACTS), options.pop("prover", PythonTree())
+    return DatasetCommitter(tree, KEY, **options).commit(rows, out, facts)
 
 
 def texts(*values: str) -> list[dict[str, str]]:
@@ -143,11 +139,13 @@ def test_the_root_depends_on_every_record_and_salt(tmp_path: Path) -> None:
     assert len(roots) == 5
 
 
-# --- what leaves say -------------------------------------------------------------------------------------------------
+# what leaves say
 
 
 def test_a_dictionary_attack_on_the_leaves_fails_without_the_salts(tmp_path: Path) -> None:
-    """An attacker who knows every possible record (a vote) and holds all public files cannot tell which are there."""
+    """An attacker who knows every possible record (a vote) and holds all public files cannot tell
+    which are there.
+    """
     dictionary = [f"I vote {word}" for word in ("yes", "no", "maybe", "never", "always")]
     commit(texts(*dictionary[:3]), tmp_path / "d")
     with CommittedDataset.open(tmp_path / "d", KEY) as dataset:
@@ -186,7 +184,7 @@ def test_a_salt_of_another_length_is_refused(size: int) -> None:
         leaf(Digest(bytes(32)), bytes(size))
 
 
-# --- duplicates ------------------------------------------------------------------------------------------------------
+# duplicates
 
 
 def test_exact_duplicates_are_refused_with_a_list(tmp_path: Path) -> None:
@@ -241,7 +239,7 @@ def test_equal_first_halves_are_refused(tmp_path: Path, monkeypatch: pytest.Monk
     assert commit(texts("a"), tmp_path / "d").count == 1
 
 
-# --- malformed rows and folders --------------------------------------------------------------------------------------
+# malformed rows and folders
 
 
 @pytest.mark.parametrize(

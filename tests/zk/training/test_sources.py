@@ -131,7 +131,7 @@ def test_the_demo_source() -> None:
     assert open_source("attack-stix").licence
 
 
-# --- malformed rows --------------------------------------------------------------------------------------------------
+# malformed rows
 
 
 def bad(rows: RowSource | Iterator[Any]) -> InputError:

@@ -1,6 +1,7 @@
-"""Single blocks of a deployed GGUF file, addressed as proofs address them: by tensor of the merged model and block in its row order.
+"""Single blocks of a GGUF file, addressed as proofs address them.
 
-Only the file is needed: names and the permutation of rotary rows follow from its own header, and a header that lies about them
+An address is a tensor of the merged model and a block in its row order. Only the file is needed:
+names and the permutation of rotary rows follow from its own header. A header that lies about them
 gives other bytes than the proof is about.
 """
 
@@ -21,7 +22,7 @@ _MAX_LAYERS = 1 << 16
 _HEAD_KEYS = {".attn_q.": "llama.attention.head_count", ".attn_k.": "llama.attention.head_count_kv"}
 
 
-class DeployedFile:
+class GgufFile:
     """A Q8_0 GGUF file (attacker-controlled).
 
     Raises:
@@ -39,7 +40,12 @@ class DeployedFile:
         self._names = get_tensor_name_map(MODEL_ARCH.LLAMA, layers)
 
     def block(self, name: str, rows: int, row_blocks: int, block: int) -> bytes:
-        """The 34 bytes of block `block` of the tensor that the merged model calls `name`, of shape `(rows, row_blocks * 32)`.
+        """34 bytes of one block of a matrix: float16 scale, 32 codes.
+
+        Args:
+            name: As the merged model calls the tensor.
+            rows, row_blocks: Rows of the matrix, and blocks of each.
+            block: Number of the block, row by row.
 
         Raises:
             InputError: the file has no such Q8_0 tensor.
@@ -57,8 +63,13 @@ class DeployedFile:
         return data
 
     def require_provable(self, names: Sequence[str]) -> None:
-        """Check that the statement `q8_0` can open every block of these tensors of the merged model: that they are Q8_0. Its values are
-        those of a merge, whose window lies within the statement's.
+        """Check that the statement `q8_0` can open every block of these tensors: they are Q8_0.
+
+        Their values need no check: they are those of a merge, whose window lies within the
+        statement's.
+
+        Args:
+            names: As the merged model calls them.
 
         Raises:
             InputError: one is missing, or of another type.
@@ -92,7 +103,7 @@ class DeployedFile:
         return entry
 
     def _file_row(self, name: str, rows: int, row: int) -> int:
-        """Where a row stands: the two rotary halves of each head of Q and K are interleaved in the file."""
+        """Where a row stands: of Q and K the file interleaves the rotary halves of each head."""
         key = next((key for part, key in _HEAD_KEYS.items() if part in name), None)
         if key is None:
             return row
@@ -112,11 +123,7 @@ class DeployedFile:
 
 def _number(header: GgufHeader, key: str, path: Path) -> int:
     field = header.fields.get(key)
-    if (
-        field is None
-        or not isinstance(field.value, int)
-        or isinstance(field.value, bool)
-        or field.value < 0
-    ):
+    value = None if field is None else field.value
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise InputError("header lacks a number", where=f"{path} {key}")
-    return field.value
+    return value

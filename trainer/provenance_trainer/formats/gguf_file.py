@@ -1,6 +1,9 @@
-"""Reading GGUF headers of hostile files: every count and length is checked against the file's size before anything is built.
+"""Reading GGUF headers of hostile files.
 
-Layout (little-endian): "GGUF" | version u32 | tensor count u64 | key count u64 | keys | tensor infos | padding | tensor data.
+Every count and length is compared with the file's size before anything is built.
+Layout (little-endian): "GGUF" | version u32 | tensor count u64 | key count u64 | keys | tensor
+infos | padding | tensor data.
+
 Source: the GGUF specification (ggml-org/ggml, docs/gguf.md), versions 2 and 3.
 """
 
@@ -9,7 +12,7 @@ from __future__ import annotations
 import math
 import mmap
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -50,7 +53,10 @@ class Field:
 
 @dataclass(frozen=True)
 class TensorEntry:
-    """`shape` is row-major, the reverse of the file's dims; `start` and `end` are byte offsets in the file."""
+    """Where a tensor lies: `start` and `end` are byte offsets in the file.
+
+    `shape` is row-major, the reverse of the file's dims.
+    """
 
     name: str
     type: GGMLQuantizationType
@@ -61,7 +67,11 @@ class TensorEntry:
 
 @dataclass(frozen=True)
 class GgufHeader:
-    version: int
+    """Keys and tensors by name.
+
+    `data_end` is where the last tensor ends, `size` the file's bytes.
+    """
+
     fields: Mapping[str, Field]
     tensors: Mapping[str, TensorEntry]
     data_end: int
@@ -69,7 +79,7 @@ class GgufHeader:
 
 
 class _Cursor:
-    """Bounds-checked reads; every length is compared with what is left before a slice is made."""
+    """Bounds-checked reads: each length is compared with what is left before it is sliced."""
 
     def __init__(self, data: mmap.mmap, where: str) -> None:
         self._data, self._where, self.offset, self.size = data, where, 0, len(data)
@@ -112,8 +122,8 @@ def read_header(path: Path) -> GgufHeader:
     """Parse keys and tensor infos of a GGUF file (attacker-controlled).
 
     Raises:
-        InputError: not GGUF, truncated (with expected and actual sizes), counts that do not fit, duplicate names, unknown types,
-            overlapping or unaligned tensors.
+        InputError: not GGUF, truncated (with expected and actual sizes), counts that do not fit,
+            duplicate names, unknown types, overlapping or unaligned tensors.
     """
     with open_regular(path) as stream:
         return _read_header(stream, str(path))
@@ -140,9 +150,8 @@ def _read_header(stream: BinaryIO, where: str) -> GgufHeader:
     alignment = _alignment(fields, where)
     start = -(-cursor.offset // alignment) * alignment
     tensors = _place(entries, start, alignment, size, where)
-    return GgufHeader(
-        version, fields, tensors, max((t.end for t in tensors.values()), default=start), size
-    )
+    data_end = max((t.end for t in tensors.values()), default=start)
+    return GgufHeader(fields, tensors, data_end, size)
 
 
 def _read_fields(cursor: _Cursor, where: str) -> dict[str, Field]:
@@ -259,8 +268,13 @@ def _place(
                 actual=f"{size} bytes",
             )
         tensors[name] = TensorEntry(name, kind, shape, start + offset, end)
+    _require_disjoint(tensors.values(), start, where)
+    return tensors
+
+
+def _require_disjoint(tensors: Iterable[TensorEntry], start: int, where: str) -> None:
     previous = start
-    for tensor in sorted(tensors.values(), key=lambda t: (t.start, t.end)):
+    for tensor in sorted(tensors, key=lambda t: (t.start, t.end)):
         if tensor.start < previous:
             raise InputError(
                 "tensors overlap",
@@ -269,7 +283,6 @@ def _place(
                 actual=tensor.start,
             )
         previous = tensor.end
-    return tensors
 
 
 def read_tensor(path: Path, tensor: TensorEntry) -> bytes:

@@ -1,4 +1,7 @@
-"""Reads deployed files and recomputes them: the `FormatInspector` that verification is given. Imports neither torch nor transformers."""
+"""Reads deployed files and recomputes them: what verification is given as its inspector.
+
+Imports neither torch nor transformers.
+"""
 
 from __future__ import annotations
 
@@ -6,59 +9,82 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from provenance.artifacts.content import tensor_digests
-from provenance.digest import open_regular
-from provenance.verify.protocols import Difference
-from provenance_trainer.formats.gguf import Mismatch, compare_gguf, read_claims
-from provenance_trainer.formats.gguf_blocks import DeployedFile
-from provenance_trainer.formats.int8 import SUFFIX, Int8File, compare_int8, read_int8_claims
+from provenance.artifacts.content import TensorDigest, tensor_digests
+from provenance.errors import InputError
+from provenance.verify.protocols import Deployed, Difference
+from provenance_trainer.formats.deployed import DeployedFormat
+from provenance_trainer.formats.registry import FORMATS, Registry
 from provenance_trainer.model.adapter import load_adapter
 from provenance_trainer.model.merge import merge_adapter
 from provenance_trainer.model.weights import Weights
 
-_GGUF_MAGIC = b"GGUF"
 _MAX_DIFFERENCES = 10
 
 
 class Inspector:
-    """`provenance.verify.protocols.FormatInspector` for GGUF Q8_0 files and int8 safetensors files."""
+    """`provenance.verify.protocols.FormatInspector` for the formats of a registry.
+
+    Every file and folder that a method takes is attacker-controlled.
+    """
+
+    def __init__(self, formats: Registry = FORMATS) -> None:
+        self._formats = formats
 
     def quantization(self, path: Path) -> str | None:
-        """`Q8_0` for a GGUF file, `int8` for a safetensors file, None for anything else: by its first bytes, else by its name."""
-        with open_regular(path) as stream:
-            head = stream.read(9)
-        if head[:4] == _GGUF_MAGIC or path.suffix == ".gguf":
-            return "Q8_0"
-        return "int8" if head[8:] == b"{" or path.suffix == SUFFIX else None
+        """Name of a file's format, as `quantize` records say it; None for one not known."""
+        found = self._formats.of(path)
+        return None if found is None else found.name
 
-    def metadata(self, path: Path) -> Mapping[str, str]:
-        """The `provenance.*` keys of a file (attacker-controlled); empty for another format.
+    def exactness(self, quantization: str) -> str:
+        """How far a file of this format must agree with its recomputation, for people.
 
         Raises:
-            InputError: it begins as a file of a known format, or is named like one, and is malformed or truncated.
+            InputError: no such format.
         """
-        quantization = self.quantization(path)
-        if quantization is None:
-            return {}
-        if quantization == "int8":
-            return read_int8_claims(path)
-        return {name: str(value) for name, value in read_claims(path).items()}
+        return self._formats.named(quantization).exactness.value
+
+    def metadata(self, path: Path) -> Mapping[str, str]:
+        """The `provenance.*` keys of a file; empty for another format.
+
+        Raises:
+            InputError: begins or is named like a known format, and is malformed or truncated.
+        """
+        found = self._formats.of(path)
+        return {} if found is None else found.read_claims(path)
 
     def compare_quantized(self, merged: Path, path: Path) -> list[Difference]:
-        """Differences between a file and the quantization of merged weights in the file's format; empty if there is none."""
+        """Differences between a file and the quantization of merged weights; empty if equal.
+
+        Raises:
+            InputError: no known format, or malformed.
+        """
         return self._compare(merged, path, frozenset())
 
     def compare_unadapted(self, base: Path, adapted: Sequence[str], path: Path) -> list[Difference]:
-        """Differences between a file and the quantization of the base, but for the values of adapted tensors."""
+        """Like `compare_quantized` with the base, but for the values of adapted tensors."""
         return self._compare(base, path, frozenset(adapted))
 
     def _compare(self, model: Path, path: Path, adapted: frozenset[str]) -> list[Difference]:
-        compare = compare_int8 if self.quantization(path) == "int8" else compare_gguf
-        return _differences(compare(model, path, _MAX_DIFFERENCES, adapted))
+        found = self._require(path).compare(model, path, _MAX_DIFFERENCES, adapted)
+        return [Difference(m.place, m.expected, m.actual) for m in found]
 
-    def deployed(self, path: Path) -> DeployedFile | Int8File:
-        """Single blocks of a file."""
-        return Int8File(path) if self.quantization(path) == "int8" else DeployedFile(path)
+    def deployed(self, path: Path) -> Deployed:
+        """Single blocks of a file.
+
+        Raises:
+            InputError: no known format, or malformed.
+        """
+        return self._require(path).open_blocks(path)
+
+    def _require(self, path: Path) -> DeployedFormat:
+        found = self._formats.of(path)
+        if found is None:
+            raise InputError(
+                "no known format of deployed files",
+                where=str(path),
+                expected=" or ".join(self._formats.names),
+            )
+        return found
 
     def tensor_files(self, folder: Path) -> Mapping[str, Path]:
         """File of each tensor of a safetensors folder."""
@@ -70,27 +96,16 @@ class Inspector:
         return {pair.target: (pair.a, pair.b) for pair in load_adapter(adapter).pairs}
 
     def compare_merged(self, base: Path, adapter: Path, merged: Path) -> list[Difference]:
-        """Differences, tensor by tensor, between merged weights and a fresh merge of base and adapter."""
+        """Differences, tensor by tensor, between merged weights and a fresh merge."""
         with tempfile.TemporaryDirectory(prefix="provenance-merge-") as folder:
             merge_adapter(base, adapter, Path(folder) / "merged")
             expected = tensor_digests(Path(folder) / "merged")
         actual = tensor_digests(merged)
-        differences = []
-        for name in sorted(expected.keys() | actual.keys()):
-            wanted, found = expected.get(name), actual.get(name)
-            if wanted != found:
-                differences.append(
-                    Difference(
-                        name,
-                        str(wanted.sha256) if wanted else "absent",
-                        str(found.sha256) if found else "absent",
-                    )
-                )
-        return differences[:_MAX_DIFFERENCES]
+        names = sorted(expected.keys() | actual.keys())
+        pairs = [(name, expected.get(name), actual.get(name)) for name in names]
+        found = [Difference(n, _sha256(e), _sha256(a)) for n, e, a in pairs if e != a]
+        return found[:_MAX_DIFFERENCES]
 
 
-def _differences(mismatches: Sequence[Mismatch]) -> list[Difference]:
-    def place(m: Mismatch) -> str:
-        return m.tensor if m.block is None else f"{m.tensor} block {m.block}"
-
-    return [Difference(f"{place(m)} {m.field}", m.expected, m.actual) for m in mismatches]
+def _sha256(tensor: TensorDigest | None) -> str:
+    return "absent" if tensor is None else str(tensor.sha256)

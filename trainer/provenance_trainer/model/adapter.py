@@ -1,6 +1,7 @@
 """LoRA adapters as PEFT writes them: a configuration and a pair (A, B) for each adapted module.
 
-Only plain LoRA is accepted: every other option changes what merging means, so an adapter that uses one is refused by name.
+Only plain LoRA is accepted. Every other option changes what merging means, so an adapter that uses
+one is refused by name.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ class Pair:
 
     @property
     def target(self) -> str:
+        """The tensor that the pair adapts."""
         return f"{self.module}.weight"
 
 
@@ -80,6 +82,7 @@ class Adapter:
 
     @property
     def scale_float(self) -> float:
+        """The scale, exactly."""
         return float(self.scale)
 
     @property
@@ -117,11 +120,12 @@ def load_json(path: Path, limit_bytes: int) -> dict[str, Any]:
 
 
 def load_adapter(path: Path) -> Adapter:
-    """Read an adapter folder.
+    """Read an adapter folder (attacker-controlled).
 
     Raises:
-        InputError: not a plain LoRA adapter (DoRA, rsLoRA, modules_to_save, bias, patterns, ..), a scale that bfloat16 does not
-            hold, unpaired or extra tensors, shapes that do not match the rank.
+        InputError: not a plain LoRA adapter (DoRA, rsLoRA, modules_to_save, bias, patterns, ..),
+            a scale that bfloat16 does not hold, unpaired or extra tensors, shapes that do not match
+            the rank.
     """
     config = load_json(path / CONFIG_NAME, _MAX_CONFIG_BYTES)
     _require_plain(config, path)
@@ -220,12 +224,17 @@ def _pairs(weights: Weights, rank: int) -> Iterator[Pair]:
 
 
 def round_adapter(source: Path, target: Path) -> Digest:
-    """Write the bfloat16 form of an adapter: the one that is shipped, evaluated and merged. Returns its content digest.
+    """Write the bfloat16 form of an adapter: the one that is shipped, evaluated and merged.
 
-    Values below 2^-40 become zero: merge proofs are about exact integers, and none smaller fits their window.
+    Values below 2^-40 become zero: merge proofs are about exact integers, and none smaller fits
+    their window.
+
+    Returns:
+        Content digest of the new folder.
 
     Raises:
-        InputError: not a plain LoRA adapter, a dtype other than F32 and BF16, or values outside the exponent window.
+        InputError: not a plain LoRA adapter, a dtype other than F32 and BF16, or values outside the
+            exponent window.
     """
     adapter = load_adapter(source)
     shapes = {name: ("BF16", adapter.weights.info(name).shape) for name in adapter.weights}

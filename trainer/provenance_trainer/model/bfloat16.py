@@ -1,6 +1,7 @@
-"""bfloat16 bit patterns, rounding to nearest even, and the exponent window inside which merging is defined.
+"""bfloat16 bit patterns, rounding to nearest even, and the exponent window of a merge.
 
 A bfloat16 has 1 sign, 8 exponent and 7 fraction bits; finite values are multiples of 2^-133.
+
 Source: IEEE 754-2019 section 4.3.1 (roundTiesToEven).
 """
 
@@ -11,9 +12,7 @@ import numpy as np
 from provenance.errors import InputError
 
 MIN_EXPONENT = -133  # of the smallest subnormal
-SMALLEST_FACTOR = (
-    2.0**-40
-)  # adapters are shipped without smaller values, which no merge proof could hold
+SMALLEST_FACTOR = 2.0**-40  # adapters ship without smaller values: no merge proof holds them
 WINDOW_BITS = 16  # every weight and factor has an absolute value below 2^16
 _FRACTION_BITS = 7
 _MIN_NORMAL_EXPONENT = -126
@@ -50,9 +49,10 @@ def flush_small(bits: np.ndarray) -> np.ndarray:
 
 
 def round_float64(values: np.ndarray) -> np.ndarray:
-    """Nearest bfloat16 (ties to even) of finite float64 values, as uint16 bit patterns; keeps the sign of what rounds to zero.
+    """Nearest bfloat16 (ties to even) of finite float64 values, as uint16 bit patterns.
 
-    Values at or above the overflow threshold must not be passed.
+    Keeps the sign of what rounds to zero. Values at or above the overflow threshold must not be
+    passed.
     """
     _, exponent = np.frexp(values)  # |value| = m * 2^exponent with m in [0.5, 1)
     quantum = np.maximum(exponent - 1, _MIN_NORMAL_EXPONENT) - _FRACTION_BITS
@@ -62,7 +62,7 @@ def round_float64(values: np.ndarray) -> np.ndarray:
 
 
 def round_scaled_integer(numerator: int, shift: int) -> int:
-    """Nearest bfloat16 (ties to even) of `numerator / 2**shift`, as a bit pattern; exact zero is +0."""
+    """Bits of the bfloat16 nearest (ties to even) to `numerator / 2**shift`; exact zero is +0."""
     sign, magnitude = (0x8000, -numerator) if numerator < 0 else (0, numerator)
     exponent = max(magnitude.bit_length() - 1 - shift, _MIN_NORMAL_EXPONENT)
     drop = exponent - _FRACTION_BITS + shift  # bits below one unit in the last place
@@ -72,7 +72,8 @@ def round_scaled_integer(numerator: int, shift: int) -> int:
         units, rest = magnitude >> drop, magnitude & ((1 << drop) - 1)
         half = 1 << (drop - 1)
         units += rest > half or (rest == half and units & 1)
-    # units has at most 8 bits, or is 256 after a carry; both are the plain sum below because the encoding is monotone.
+    # units has at most 8 bits, or is 256 after a carry. The encoding is monotone, so the plain sum
+    # below is right for both.
     return sign | (((exponent + 126) << _FRACTION_BITS) + units if units >= 128 else units)
 
 

@@ -1,18 +1,22 @@
-"""Exactly rounded LoRA merge: every output is the bfloat16 nearest (ties to even) to W + s * sum_k B[i,k] * A[k,j].
+"""Exactly rounded LoRA merge: W + s * sum_k B[i,k] * A[k,j], rounded once to bfloat16.
 
-Nothing is rounded in between, so the result does not depend on hardware, library or order of summation, and a circuit or another
-program can state the same thing. Zero is written as +0.
+Every output is the nearest bfloat16, ties to even. Nothing is rounded in between, so the result
+does not depend on hardware, library or order of summation, and a circuit or another program can
+state the same thing. Zero is written as +0.
 
-Method: s*B[i,k]*A[k,j] is exact in float64 (at most 24 significant bits). The float64 sum y of r+1 exact terms errs by less than
-e = 2 (r+3) 2^-52 (|W| + |s| |B_i| |A_j|), so where y-e and y+e round alike the rounding is proven; the few other entries (ties,
-cancellation) are summed again in integers.
-Source: N. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 4.2 (error of any order of summation).
+Method: s*B[i,k]*A[k,j] is exact in float64 (at most 24 significant bits). The float64 sum y of r+1
+exact terms errs by less than e = 2 (r+3) 2^-52 (|W| + |s| |B_i| |A_j|). Where y-e and y+e round
+alike, the rounding is proven. The few other entries (ties, cancellation) are summed again in
+integers.
+
+Source: N. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 4.2 (error of
+any order of summation).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +26,7 @@ import numpy as np
 from provenance.artifacts.content import content_digest
 from provenance.digest import Digest
 from provenance.errors import InputError
+from provenance.progress import Progress, silent
 from provenance_trainer.model import bfloat16
 from provenance_trainer.model.adapter import Adapter, Pair, load_adapter, load_json
 from provenance_trainer.model.weights import (
@@ -32,7 +37,8 @@ from provenance_trainer.model.weights import (
     copy_side_files,
 )
 
-Progress = Callable[[str, int, int], None]  # (what, done, total)
+Operands = tuple[np.ndarray, np.ndarray, np.ndarray]  # W (out, in), B (out, r), A (r, in)
+
 _CHUNK_ELEMENTS = 1 << 19
 _SCALE_BITS = 3 * -bfloat16.MIN_EXPONENT + 1  # every term is a multiple of 2^-399
 _MAX_CONFIG_BYTES = 16 << 20
@@ -40,7 +46,11 @@ _MAX_CONFIG_BYTES = 16 << 20
 
 @dataclass(frozen=True)
 class MergeReport:
-    """What a merge read and wrote. `max_ulp_to_peft` is None unless it was asked for."""
+    """What a merge read and wrote.
+
+    redone: Entries that needed integer arithmetic.
+    max_ulp_to_peft: Distance to PEFT's merge, in bfloat16 steps; None unless asked for.
+    """
 
     base: Digest
     adapter: Digest
@@ -55,7 +65,7 @@ def merge_adapter(
     base_dir: Path,
     adapter_dir: Path,
     out_dir: Path,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     *,
     compare_to_peft: bool = False,
 ) -> MergeReport:
@@ -65,48 +75,63 @@ def merge_adapter(
         base_dir: Folder of config.json, tokenizer and safetensors.
         adapter_dir: Folder written by `round_adapter`.
         out_dir: New folder, complete or absent whatever happens.
-        progress: Called after each tensor.
         compare_to_peft: Also measure the distance to PEFT's own merge, tensor by tensor.
 
     Raises:
-        InputError: an adapter that is not plain LoRA, dtypes other than bfloat16, values outside the exponent window, NaN,
-            infinity, shapes or names that do not fit the base.
+        InputError: an adapter that is not plain LoRA, dtypes other than bfloat16, values outside
+            the exponent window, NaN, infinity, shapes or names that do not fit the base.
         Conflict: `out_dir` exists and is not empty.
     """
     base, adapter = Weights(base_dir), load_adapter(adapter_dir)
-    targets = _targets(base, adapter, base_dir)
-    done, redone, ulp = 0, 0, 0
+    work = _Merge(base, adapter, _targets(base, adapter, base_dir), compare_to_peft)
+    done = 0
     with atomic_dir(out_dir) as folder:
         copy_side_files(base_dir, folder)
         _write_index(base, folder)
         for file in base.files:
             names = [name for name in base if base.file_of(name) == file]
-            with SafetensorsWriter(
-                folder / file.name, {n: (base.info(n).dtype, base.info(n).shape) for n in names}
-            ) as writer:
-                for name in names:
-                    if name not in targets:
-                        writer.write(name, base.raw(name))
-                    else:
-                        merged, again = merge_tensor(
-                            *_operands(base, adapter, targets[name]), adapter.scale_float
-                        )
-                        writer.write(name, merged.astype("<u2", copy=False).tobytes())
-                        redone += again
-                        if compare_to_peft:
-                            ulp = max(ulp, _ulp_to_peft(base, adapter, targets[name], merged))
-                    done += 1
-                    if progress is not None:
-                        progress("merging", done, len(base))
+            for _ in work.write(folder / file.name, names):
+                done += 1
+                progress("merging", done, len(base))
     return MergeReport(
         content_digest(base_dir),
         content_digest(adapter_dir / adapter.weights.path.name),
         content_digest(out_dir),
-        tuple(sorted(targets)),
+        tuple(sorted(work.targets)),
         adapter.scale_text,
-        redone,
-        ulp if compare_to_peft else None,
+        work.redone,
+        work.ulp if compare_to_peft else None,
     )
+
+
+@dataclass
+class _Merge:
+    """A merge under way: what goes into it, and the counts so far."""
+
+    base: Weights
+    adapter: Adapter
+    targets: Mapping[str, Pair]
+    compare_to_peft: bool
+    redone: int = 0
+    ulp: int = 0
+
+    def write(self, file: Path, names: Sequence[str]) -> Iterator[str]:
+        """Write one safetensors file; yields each name when its tensor is written."""
+        infos = {name: self.base.info(name) for name in names}
+        shapes = {name: (info.dtype, info.shape) for name, info in infos.items()}
+        with SafetensorsWriter(file, shapes) as writer:
+            for name in names:
+                pair = self.targets.get(name)
+                writer.write(name, self.base.raw(name) if pair is None else self._merged(pair))
+                yield name
+
+    def _merged(self, pair: Pair) -> bytes:
+        operands = _operands(self.base, self.adapter, pair)
+        merged, redone = merge_tensor(*operands, self.adapter.scale_float)
+        self.redone += redone
+        if self.compare_to_peft:
+            self.ulp = max(self.ulp, _ulp_to_peft(operands, self.adapter, merged))
+        return merged.astype("<u2", copy=False).tobytes()
 
 
 def _targets(base: Weights, adapter: Adapter, base_dir: Path) -> dict[str, Pair]:
@@ -134,9 +159,7 @@ def _targets(base: Weights, adapter: Adapter, base_dir: Path) -> dict[str, Pair]
     return targets
 
 
-def _operands(
-    base: Weights, adapter: Adapter, pair: Pair
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _operands(base: Weights, adapter: Adapter, pair: Pair) -> Operands:
     operands = (
         base.bf16_bits(pair.target),
         adapter.weights.bf16_bits(pair.b),
@@ -191,7 +214,7 @@ def _merge_rows(
 
 
 def exact_entry(weight: float, scaled_b: list[float], a: list[float]) -> int:
-    """Bit pattern of the bfloat16 nearest to weight + sum scaled_b[k] * a[k], in integers throughout."""
+    """Bits of the bfloat16 nearest to weight + sum scaled_b[k] * a[k], in integers throughout."""
     total = _scaled(weight)
     for x, y in zip(scaled_b, a, strict=True):
         total += _scaled(x * y)  # exact: at most 24 significant bits
@@ -214,28 +237,26 @@ def _write_index(base: Weights, folder: Path) -> None:
     (folder / INDEX_NAME).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
-def _ulp_to_peft(base: Weights, adapter: Adapter, pair: Pair, merged: np.ndarray) -> int:
-    """Distance to what PEFT's merge_and_unload makes of a single linear layer with these weights."""
+def _ulp_to_peft(operands: Operands, adapter: Adapter, merged: np.ndarray) -> int:
+    """Distance to what PEFT's merge_and_unload makes of one linear layer with these weights."""
+    # Here and not above: a merge alone needs no torch.
     import torch
     from peft import LoraConfig, get_peft_model
 
     def tensor(bits: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(bits.astype(np.uint16).view(np.int16).copy()).view(torch.bfloat16)
 
-    weight, b, a = _operands(base, adapter, pair)
-    module: Any = torch.nn.Sequential(
-        torch.nn.Linear(weight.shape[1], weight.shape[0], bias=False, dtype=torch.bfloat16)
-    )
-    config = LoraConfig(
-        r=adapter.rank, lora_alpha=adapter.config["lora_alpha"], target_modules=["0"]
-    )
+    weight, b, a = operands
+    rows, columns = weight.shape
+    linear = torch.nn.Linear(columns, rows, bias=False, dtype=torch.bfloat16)
+    alpha = adapter.config["lora_alpha"]
+    config = LoraConfig(r=adapter.rank, lora_alpha=alpha, target_modules=["0"])
+    module: Any = torch.nn.Sequential(linear)
     model: Any = get_peft_model(module, config, autocast_adapter_dtype=False)
     layer = model.base_model.model[0]
     with torch.no_grad():
         layer.base_layer.weight.copy_(tensor(weight))
         layer.lora_A["default"].weight.copy_(tensor(a))
         layer.lora_B["default"].weight.copy_(tensor(b))
-    result = model.merge_and_unload()
-    return bfloat16.ulp_distance(
-        merged, result[0].weight.detach().view(torch.int16).numpy().view(np.uint16)
-    )
+    found = model.merge_and_unload()[0].weight.detach()
+    return bfloat16.ulp_distance(merged, found.view(torch.int16).numpy().view(np.uint16))

@@ -23,6 +23,7 @@ ALL_LINEAR = "all-linear"
 
 
 def has_gpu() -> bool:
+    """Whether torch can train on a GPU here."""
     return bool(torch.cuda.is_available())
 
 
@@ -32,6 +33,7 @@ def uses_bf16(config: TrainConfig) -> bool:
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model folder; its end-of-text token pads where it names no other."""
     tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -39,9 +41,10 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
 
 def load_adapted_model(config: TrainConfig, folder: Path) -> PeftModel:
-    """The base model with a fresh LoRA adapter; adapter weights are float32, the base bfloat16 on a GPU, float32 on a CPU.
+    """The base model with a fresh LoRA adapter.
 
-    The caller seeds torch's generator first: the adapter's A is random.
+    Adapter weights are float32, those of the base bfloat16 on a GPU and float32 on a CPU. The
+    caller seeds torch's generator first: the adapter's A is random.
 
     Raises:
         ConfigError: modules the model does not have, or a scale that cannot be merged exactly.
@@ -55,6 +58,13 @@ def load_adapted_model(config: TrainConfig, folder: Path) -> PeftModel:
     dtype = torch.bfloat16 if uses_bf16(config) else torch.float32
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True)
     model.config.use_cache = False
+    adapted = _with_adapter(config, model)
+    if config.gradient_checkpointing:
+        model.enable_input_require_grads()
+    return adapted
+
+
+def _with_adapter(config: TrainConfig, model: Any) -> PeftModel:
     names = config.lora_target_modules
     lora = LoraConfig(
         r=config.lora_r,
@@ -69,14 +79,11 @@ def load_adapted_model(config: TrainConfig, folder: Path) -> PeftModel:
             warnings.filterwarnings(
                 "ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning
             )
-            adapted = get_peft_model(model, lora)
+            adapted: PeftModel = get_peft_model(model, lora)
     except ValueError as error:
         raise ConfigError(
             "model has none of these modules", where="lora_target_modules", actual=", ".join(names)
         ) from error
-    if config.gradient_checkpointing:
-        model.enable_input_require_grads()
-    assert isinstance(adapted, PeftModel)
     return adapted
 
 
@@ -84,12 +91,10 @@ def ship_adapter(model: PeftModel, base_name: str, target: Path) -> Digest:
     """Write the bfloat16 adapter that is shipped, and put those very weights back into the model.
 
     Returns:
-        Content digest of the shipped adapter; whatever is evaluated from here on is that adapter.
+        Content digest of the shipped adapter. Whatever is evaluated from here on is that adapter.
     """
     if target.exists():
-        shutil.rmtree(
-            target
-        )  # left by an earlier attempt of the same run; it is made anew from the weights
+        shutil.rmtree(target)  # left by an earlier attempt of the same run
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".adapter-") as folder:
         raw = Path(folder) / "raw"
@@ -107,7 +112,7 @@ def load_shipped(model: PeftModel, folder: Path) -> None:
 
 
 def _settle_config(path: Path, base_name: str) -> None:
-    """Name the base as the configuration did, and order what PEFT keeps in sets, so that the file's bytes repeat."""
+    """Make the file's bytes repeat: the configuration's name of the base, and sets in order."""
     config = json.loads(path.read_text(encoding="utf-8"))
     config["base_model_name_or_path"] = base_name
     if isinstance(config.get("target_modules"), list):

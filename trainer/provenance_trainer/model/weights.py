@@ -1,7 +1,8 @@
 """Model folders as named tensors, and safetensors files written one tensor at a time.
 
-A file written here is a function of its tensors and metadata: names in byte order, no gaps, header padded with spaces to a multiple of
-eight bytes.
+A file written here is a function of its tensors and metadata: names in byte order, no gaps, header
+padded with spaces to a multiple of eight bytes.
+
 Source: the safetensors format description (huggingface/safetensors, README "Format").
 """
 
@@ -31,6 +32,7 @@ from provenance.errors import Conflict, InputError, UnavailableError
 from provenance.log.journal import sync_directory
 
 INDEX_NAME = "model.safetensors.index.json"
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
 PYTORCH = {"format": "pt"}  # metadata without which transformers does not load a file
 
 
@@ -43,7 +45,9 @@ class Stored:
 
 
 class Weights:
-    """Read-only view of a safetensors file or folder (attacker-controlled; every header is bounds-checked first).
+    """Read-only view of a safetensors file or folder (attacker-controlled).
+
+    Every header is bounds-checked first.
 
     Raises:
         InputError: no safetensors file, a malformed one, or one tensor name in two files.
@@ -74,9 +78,19 @@ class Weights:
         return len(self._stored)
 
     def info(self, name: str) -> TensorInfo:
+        """Type, shape and place of a tensor.
+
+        Raises:
+            InputError: there is none of this name.
+        """
         return self._require(name).info
 
     def file_of(self, name: str) -> Path:
+        """The file that holds a tensor.
+
+        Raises:
+            InputError: there is none of this name.
+        """
         return self._require(name).file
 
     def raw(self, name: str) -> bytes:
@@ -100,9 +114,8 @@ class Weights:
         Raises:
             InputError: missing, or of another dtype.
         """
-        return np.frombuffer(self.raw(self.require_bf16(name).name), dtype="<u2").reshape(
-            self.info(name).shape
-        )
+        info = self.require_bf16(name)
+        return np.frombuffer(self.raw(name), dtype="<u2").reshape(info.shape)
 
     def require_bf16(self, name: str) -> TensorInfo:
         """What is known of a tensor that must be bfloat16.
@@ -129,7 +142,7 @@ class Weights:
 
 
 class SafetensorsWriter:
-    """Writes one safetensors file; tensors must come in the order of their names' bytes, and all of them."""
+    """Writes one safetensors file. All tensors must come, in the order of their names' bytes."""
 
     def __init__(
         self,
@@ -137,22 +150,26 @@ class SafetensorsWriter:
         tensors: Mapping[str, tuple[str, Sequence[int]]],
         metadata: Mapping[str, str] = PYTORCH,
     ) -> None:
-        """`tensors`: name -> (dtype as the format spells it, shape). Metadata are written in the order of their names."""
-        self._names = sorted(tensors, key=str.encode)
-        self._next, self._path = 0, path
-        self._sizes = [
-            DTYPE_BYTES[dtype] * math.prod(shape)
-            for dtype, shape in (tensors[n] for n in self._names)
+        """`tensors`: name -> (dtype as the format spells it, shape).
+
+        Metadata are written in the order of their names.
+        """
+        self._layout = [
+            (name, DTYPE_BYTES[tensors[name][0]] * math.prod(tensors[name][1]))
+            for name in sorted(tensors, key=str.encode)
         ]
+        self._next, self._path = 0, path
         self._stream = path.open("xb")
-        self._stream.write(_header(self._names, tensors, self._sizes, metadata))
+        self._stream.write(_header(self._layout, tensors, metadata))
 
     def write(self, name: str, data: bytes | memoryview) -> None:
-        if (
-            self._next >= len(self._names)
-            or name != self._names[self._next]
-            or len(data) != self._sizes[self._next]
-        ):
+        """Write the next tensor: its little-endian bytes, row-major.
+
+        Raises:
+            ValueError: another tensor's turn, or bytes of another length.
+        """
+        expected = self._layout[self._next] if self._next < len(self._layout) else None
+        if (name, len(data)) != expected:
             raise ValueError(f"{self._path}: unexpected tensor {name} of {len(data)} bytes")
         self._stream.write(data)
         self._next += 1
@@ -168,10 +185,8 @@ class SafetensorsWriter:
     ) -> None:
         try:
             if kind is None:
-                if self._next != len(self._names):
-                    raise ValueError(
-                        f"{self._path}: {len(self._names) - self._next} tensors were not written"
-                    )
+                if missing := len(self._layout) - self._next:
+                    raise ValueError(f"{self._path}: {missing} tensors were not written")
                 self._stream.flush()
                 os.fsync(self._stream.fileno())
         finally:
@@ -179,14 +194,13 @@ class SafetensorsWriter:
 
 
 def _header(
-    names: Sequence[str],
+    layout: Sequence[tuple[str, int]],
     tensors: Mapping[str, tuple[str, Sequence[int]]],
-    sizes: Sequence[int],
     metadata: Mapping[str, str],
 ) -> bytes:
     entries: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))}
     position = 0
-    for name, size in zip(names, sizes, strict=True):
+    for name, size in layout:
         dtype, shape = tensors[name]
         entries[name] = {
             "dtype": dtype,
@@ -201,7 +215,9 @@ def _header(
 
 @contextmanager
 def atomic_dir(target: Path) -> Iterator[Path]:
-    """A temporary sibling folder that becomes `target` when the block ends; on any error nothing is left behind.
+    """A temporary sibling folder that becomes `target` when the block ends.
+
+    On any error nothing is left behind.
 
     Raises:
         Conflict: `target` exists already and is not an empty folder.
@@ -222,9 +238,7 @@ def atomic_dir(target: Path) -> Iterator[Path]:
         temporary.chmod(0o755)
         yield temporary
         _sync_tree(temporary)
-        os.replace(
-            temporary, target
-        )  # the folder exists whole after this line and not at all before it
+        os.replace(temporary, target)  # the folder exists whole after this line, not at all before
         sync_directory(target.parent)
     except OSError as error:
         raise UnavailableError(
@@ -236,7 +250,9 @@ def atomic_dir(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_file(target: Path) -> Iterator[Path]:
-    """A temporary sibling path that becomes `target` when the block ends; on any error nothing is left behind.
+    """A temporary sibling path that becomes `target` when the block ends.
+
+    On any error nothing is left behind.
 
     Raises:
         Conflict: `target` exists already.
@@ -252,9 +268,7 @@ def atomic_file(target: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
-        os.replace(
-            temporary, target
-        )  # the file exists whole after this line and not at all before it
+        os.replace(temporary, target)  # the file exists whole after this line, not at all before
         sync_directory(target.parent)
     except OSError as error:
         raise UnavailableError(
@@ -278,15 +292,13 @@ def _sync_tree(folder: Path) -> None:
 
 
 def copy_side_files(source: Path, target: Path) -> None:
-    """Copy everything that is not weights (config, tokenizer, templates); pickled weights and hidden files stay behind."""
+    """Copy everything that is not weights: config, tokenizer, templates.
+
+    Pickled weights and hidden files stay behind.
+    """
     for path in sorted(source.iterdir()):
-        if (
-            path.name.startswith(".")
-            or path.suffix in (".safetensors", ".bin", ".pt", ".pth", ".gguf")
-            or path.is_dir()
-        ):
-            continue
-        if path.name == INDEX_NAME:
+        hidden = path.name.startswith(".")
+        if hidden or path.is_dir() or path.suffix in _WEIGHTS or path.name == INDEX_NAME:
             continue
         with open_regular(path) as stream, (target / path.name).open("xb") as copy:
             shutil.copyfileobj(stream, copy)

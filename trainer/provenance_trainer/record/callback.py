@@ -1,12 +1,16 @@
-"""The Trainer callback that connects a run to its recorder; it works in a training script of one's own.
+"""The Trainer callback that connects a run to its recorder, also in a script of one's own.
 
     orders = EpochOrders(seed, len(dataset))
     recorder = Recorder(journal, dataset, salts, orders)
     sampler = CommittedSampler(orders)
-    trainer = Trainer(.., train_dataset=CommittedRows(tokenized), data_collator=RecordingCollator(collator),
-                      callbacks=[ProvenanceCallback(recorder, sampler=sampler)])
+    trainer = Trainer(
+        ..,
+        train_dataset=CommittedRows(tokenized),
+        data_collator=RecordingCollator(collator),
+        callbacks=[ProvenanceCallback(recorder, sampler=sampler)],
+    )
 
-plus a Trainer whose `_get_train_sampler` returns `sampler`. A whole script: examples/own_trainer.py.
+plus a Trainer whose `_get_train_sampler` returns `sampler`. A script: examples/own_trainer.py.
 """
 
 from __future__ import annotations
@@ -29,13 +33,15 @@ logger = logging.getLogger("provenance.trainer")
 
 
 class AnchorHandle(Protocol):
-    """A thread that commits log heads; training only asks and looks.
+    """A thread that commits log heads; training only asks and looks."""
 
-    `request` asks for a head soon and returns at once; `status` is one line for people.
-    """
+    def request(self) -> None:
+        """Ask for a head soon; returns at once."""
+        ...
 
-    def request(self) -> None: ...
-    def status(self) -> str: ...
+    def status(self) -> str:
+        """One line for people."""
+        ...
 
 
 class ProvenanceCallback(TrainerCallback):
@@ -57,28 +63,38 @@ class ProvenanceCallback(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
+        """Begin to watch the model.
+
+        Raises:
+            ConfigError: a way of training whose batches cannot be recorded.
+        """
         _require_recordable(args)
         self.capture.attach(_innermost(kwargs["model"]))
 
     def on_epoch_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
+        """Tell sampler and recorder the epoch, from 0."""
         epoch = int((state.epoch or 0.0) + 1e-9)
         if self.sampler is not None:
-            self.sampler.set_epoch(
-                epoch
-            )  # accelerate does not reach a sampler behind a skipped first part
+            # accelerate does not reach a sampler behind a skipped first part.
+            self.sampler.set_epoch(epoch)
         self.recorder.begin_epoch(epoch)
 
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
+        """Tell the recorder the optimizer step, from 1."""
         self.recorder.begin_step(state.global_step + 1)
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Everything the checkpoint covers is on disk before its record is made, and the record before training goes on."""
+        """Record the checkpoint.
+
+        All that it covers is on disk before its record is made, and the record is on disk before
+        training goes on.
+        """
         if not state.is_world_process_zero:
             self.recorder.settle()
             return
@@ -102,6 +118,7 @@ class ProvenanceCallback(TrainerCallback):
         metrics: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
+        """Record what Trainer measured."""
         numbers = {
             k: v
             for k, v in (metrics or {}).items()
@@ -112,11 +129,13 @@ class ProvenanceCallback(TrainerCallback):
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
+        """Record the epoch's end."""
         self.recorder.end_epoch()
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
+        """Stop watching the model; everything is on disk on return."""
         self.capture.detach()
         self.recorder.end_epoch()
         self.recorder.settle()
@@ -126,6 +145,7 @@ class ProvenanceCallback(TrainerCallback):
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
+        """Be loud about records that are missing and samples that were not expected."""
         status = self.recorder.status
         if status.failure is not None or status.unmatched:
             logger.error("step %d: %s", state.global_step, status)

@@ -1,8 +1,10 @@
-"""Seeing what is fed. Trainer callbacks get no inputs, so the collator sends record indices along with the tensors, and a
+"""Seeing what is fed.
+
+Trainer callbacks get no inputs. So the collator sends record indices along with the tensors, and a
 forward pre-hook on the model takes them out again and hands both to the recorder.
 
-What is recorded is what arrives at the model, not what the sampler planned: a batch whose tensors are not those the collator
-made, or that carries no indices, is recorded and flagged.
+What is recorded is what arrives at the model, not what the sampler planned. A batch whose tensors
+are not those the collator made, or that carries no indices, is recorded and flagged.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ _FINGERPRINT_WORDS = 4
 
 
 def fingerprint(tensors: Mapping[str, np.ndarray | None]) -> tuple[int, ...]:
-    """Four signed 64-bit words that tell one batch of tensors from another on the way from collator to model."""
+    """Four signed 64-bit words by which the hook knows the batch that the collator made."""
     state = hashlib.blake2b(digest_size=8 * _FINGERPRINT_WORDS)
     for name in BATCH_TENSORS:
         array = tensors.get(name)
@@ -35,17 +37,17 @@ def fingerprint(tensors: Mapping[str, np.ndarray | None]) -> tuple[int, ...]:
 
 
 class RecordingCollator:
-    """Wraps a collator; adds one int64 tensor of four fingerprint words and the batch's record indices."""
+    """Wraps a collator; adds one int64 tensor: fingerprint words, then the record indices."""
 
     def __init__(self, inner: Callable[[list[Any]], Any]) -> None:
         self.inner = inner
 
     def __call__(self, samples: Sequence[Any]) -> Any:
+        """The inner collator's batch; samples that are no `Row` get no indices."""
         indexed = [sample for sample in samples if isinstance(sample, Row)]
         if len(indexed) != len(samples):
-            return self.inner(
-                [s.features if isinstance(s, Row) else s for s in samples]
-            )  # arrives without indices: flagged
+            # It arrives without indices and is flagged.
+            return self.inner([s.features if isinstance(s, Row) else s for s in samples])
         batch = self.inner([sample.features for sample in indexed])
         tensors = {name: as_integers(batch[name]) for name in BATCH_TENSORS if name in batch}
         batch[INDEX_KEY] = torch.tensor(
@@ -78,7 +80,10 @@ class Snapshot:
     ready: Any  # a CUDA event, None on CPU
 
     def load(self) -> tuple[dict[str, np.ndarray | None], list[int] | None, bool]:
-        """(tensors, record indices or None, whether the tensors are those the collator made). Waits for the copies."""
+        """(tensors, record indices or None, whether the collator made these tensors).
+
+        Waits for the copies.
+        """
         if self.ready is not None:
             self.ready.synchronize()
         arrays: dict[str, np.ndarray | None] = dict.fromkeys(BATCH_TENSORS)
@@ -86,15 +91,12 @@ class Snapshot:
         if self.carried is None or self.carried.numel() < _FINGERPRINT_WORDS:
             return arrays, None, False
         words = [int(w) for w in self.carried.flatten().tolist()]
-        return (
-            arrays,
-            words[_FINGERPRINT_WORDS:],
-            tuple(words[:_FINGERPRINT_WORDS]) == fingerprint(arrays),
-        )
+        made, indices = tuple(words[:_FINGERPRINT_WORDS]), words[_FINGERPRINT_WORDS:]
+        return arrays, indices, made == fingerprint(arrays)
 
 
 def take_snapshot(inputs: Mapping[str, Any], carried: torch.Tensor | None) -> Snapshot:
-    """Copy what arrived without waiting for a GPU: the copy runs behind the work already queued there."""
+    """Copy what arrived, without waiting for a GPU: the copy is queued behind its work."""
     present = {
         name: inputs[name] for name in BATCH_TENSORS if isinstance(inputs.get(name), torch.Tensor)
     }
@@ -120,18 +122,22 @@ Sink = Callable[[Snapshot], None]
 
 
 class BatchCapture:
-    """A forward pre-hook that hands every training batch to `sink` and hides the index tensor from the model."""
+    """A forward pre-hook: training batches go to `sink`, the index tensor never to the model."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._handle: Any = None
 
     def attach(self, model: torch.nn.Module) -> None:
-        """Hook `model`, the module whose forward gets the batch (inside DDP and the like); a second call moves the hook."""
+        """Hook `model`, the module whose forward gets the batch (inside DDP and the like).
+
+        A second call moves the hook.
+        """
         self.detach()
         self._handle = model.register_forward_pre_hook(self._before_forward, with_kwargs=True)
 
     def detach(self) -> None:
+        """Take the hook off."""
         if self._handle is not None:
             self._handle.remove()
             self._handle = None

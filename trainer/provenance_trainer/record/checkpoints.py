@@ -1,14 +1,16 @@
-"""Checkpoint folders: their digests, which of them a run may resume from, and what resuming abandons.
+"""Checkpoint folders: their digests, where a run may resume, and what resuming abandons.
 
-State of optimizer, scheduler and random generators is read back by Trainer with `torch.load(weights_only=True)`, and only after
-every file of the folder was found to be the recorded one.
+Trainer reads the state of optimizer, scheduler and random generators back with
+`torch.load(weights_only=True)`, and only after every file of the folder was found to be the
+recorded one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from provenance.artifacts.content import content_digest
 from provenance.artifacts.manifest import manifest_of
@@ -22,7 +24,12 @@ OPTIMIZER, SCHEDULER, RNG = "optimizer.pt", "scheduler.pt", "rng_state.pth"
 
 @dataclass(frozen=True)
 class CheckpointDigests:
-    """`manifest`: root over all files; `weights`: content digest of adapter or model; the others SHA-256 of one file each."""
+    """What a checkpoint holds.
+
+    manifest: Root over all files.
+    weights: Content digest of adapter or model.
+    optimizer, scheduler, rng: SHA-256 of one file each.
+    """
 
     manifest: Digest
     weights: Digest
@@ -70,43 +77,59 @@ class ResumePoint:
 
 
 def find_resume_point(records: Iterable[Record], run_dir: Path) -> ResumePoint:
-    """The last recorded checkpoint that still lies on disk as recorded, and the batches that come after what it covers.
+    """The last recorded checkpoint that still lies on disk as recorded, and the batches after it.
 
     A checkpoint folder without a record is ignored: the crash came before it was published.
 
     Raises:
-        VerificationError: the newest recorded checkpoint that is on disk was altered (delete it to go back further).
+        VerificationError: the newest recorded checkpoint that is on disk was altered. Delete it to
+            go back further.
+        InputError: a record names something else than a folder of the run.
     """
-    live, checkpoints, ends = set[int](), list[tuple[int, Record]](), set[tuple[int, int]]()
+    seen = _Seen()
     for seq, record in enumerate(records):
-        if record.type == "batch":
-            live.add(seq)
-        elif record.type == "checkpoint" and _is_resumable(record.fields["path"]):
-            checkpoints.append((seq, record))
-        elif record.type == "epoch":
-            ends.add((record.fields["epoch"], record.fields["consumed"]))
-        elif record.type == "resume":
-            live -= set(record.fields["abandons"])
-            checkpoints = [(s, c) for s, c in checkpoints if s <= record.fields["from"]]
-    for seq, record in reversed(checkpoints):
+        seen.add(seq, record)
+    for seq, record in reversed(seen.checkpoints):
         folder = _folder_of(run_dir, record.fields["path"])
         if folder.is_dir():
             verify_checkpoint(folder, record)
-            last = record.fields.get("last_batch")
-            later = tuple(sorted(s for s in live if last is None or s > last))
-            fields = record.fields
-            place = (fields["epoch"], fields["consumed"])
-            return ResumePoint(folder, seq, fields["step"], *place, last, later, place in ends)
-    return ResumePoint(None, 0, 0, 0, 0, None, tuple(sorted(live)))
+            return seen.point(folder, seq, record.fields)
+    return ResumePoint(None, 0, 0, 0, 0, None, tuple(sorted(seen.live)))
+
+
+class _Seen:
+    """What the records up to some point leave: live batches, checkpoints, ends of epochs."""
+
+    def __init__(self) -> None:
+        self.live = set[int]()
+        self.checkpoints = list[tuple[int, Record]]()
+        self._ends = set[tuple[int, int]]()
+
+    def add(self, seq: int, record: Record) -> None:
+        fields = record.fields
+        if record.type == "batch":
+            self.live.add(seq)
+        elif record.type == "checkpoint" and _is_resumable(fields["path"]):
+            self.checkpoints.append((seq, record))
+        elif record.type == "epoch":
+            self._ends.add((fields["epoch"], fields["consumed"]))
+        elif record.type == "resume":
+            self.live -= set(fields["abandons"])
+            self.checkpoints = [(s, c) for s, c in self.checkpoints if s <= fields["from"]]
+
+    def point(self, folder: Path, seq: int, fields: Mapping[str, Any]) -> ResumePoint:
+        last, place = fields.get("last_batch"), (fields["epoch"], fields["consumed"])
+        later = tuple(sorted(s for s in self.live if last is None or s > last))
+        return ResumePoint(folder, seq, fields["step"], *place, last, later, place in self._ends)
 
 
 def _is_resumable(path: str) -> bool:
-    """Whether a checkpoint record is one of Trainer's folders; the shipped adapter has a record too, but no optimizer state."""
+    """Whether a record is of Trainer's folders: that of the shipped adapter has no optimizer."""
     return path.rpartition("/")[2].startswith("checkpoint-")
 
 
 def _folder_of(run_dir: Path, path: str) -> Path:
-    """The folder a record names; records are attacker-controlled, so it must be a plain name below the run's folder."""
+    """The folder that a record (attacker-controlled) names: a plain name in the run's folder."""
     if Path(path).name != path or path in ("", ".", ".."):
         raise InputError(
             "checkpoint path is not a folder name", where="checkpoint.path", actual=path[:80]

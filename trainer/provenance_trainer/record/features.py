@@ -1,4 +1,7 @@
-"""From a dataset record to the tensors that are fed: pure functions, so that whoever holds the data can compute them again."""
+"""From a dataset record to the tensors that are fed.
+
+Pure functions: whoever holds the data can compute the tensors again.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,8 @@ MODEL_COLUMNS = ("input_ids", "attention_mask", "labels", "position_ids", "token
 class Row:
     """One sample with the index of its record.
 
-    Not a dict on purpose: Trainer strips from dicts every key that the model's forward does not name.
+    Not a dict on purpose: Trainer strips from dicts every key that the model's forward does not
+    name.
     """
 
     __slots__ = ("features", "index")
@@ -34,14 +38,24 @@ class RecordSource(Protocol):
     """The part of a committed dataset that feeding needs."""
 
     @property
-    def text_column(self) -> str | None: ...
-    def row(self, index: int) -> dict[str, Any]: ...
+    def text_column(self) -> str | None:
+        """Column that holds the text; None where rows hold messages."""
+        ...
+
+    def row(self, index: int) -> dict[str, Any]:
+        """Record `index`, column by column."""
+        ...
+
     def __len__(self) -> int: ...
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """Text -> token ids: special tokens as the tokenizer adds them, end of text appended, cut to `max_length` tokens."""
+    """Text -> token ids: as the tokenizer makes them, then the end-of-text token, then a cut.
+
+    max_length: Tokens that are left.
+    field: Column that holds the text; None to take `messages`, `text`, or the first column.
+    """
 
     tokenizer: PreTrainedTokenizerBase
     max_length: int
@@ -55,11 +69,8 @@ class Encoder:
         """
         if self.field is None and isinstance(row.get("messages"), list):
             return str(self.tokenizer.apply_chat_template(row["messages"], tokenize=False))
-        name = (
-            self.field
-            if self.field is not None
-            else ("text" if "text" in row else next(iter(row), ""))
-        )
+        first = "text" if "text" in row else next(iter(row), "")
+        name = first if self.field is None else self.field
         value = row.get(name)
         if not isinstance(value, str):
             raise InputError(
@@ -72,8 +83,8 @@ class Encoder:
 
     def ids(self, row: Mapping[str, Any]) -> list[int]:
         """At least one and at most `max_length` token ids."""
-        # Cut before tokenizing too: a text of many megabytes would otherwise be tokenized for a few hundred tokens. The cut
-        # belongs to the definition, so whoever computes a batch again makes it as well.
+        # Cut before tokenizing too: megabytes of text would be tokenized for a few hundred tokens.
+        # The cut belongs to the definition: whoever computes a batch again makes it as well.
         ids = [int(i) for i in self.tokenizer(self.text(row)[: 64 * self.max_length])["input_ids"]]
         if self.tokenizer.eos_token_id is not None:
             ids.append(int(self.tokenizer.eos_token_id))
@@ -81,7 +92,10 @@ class Encoder:
 
 
 def collate(samples: Sequence[Mapping[str, Any]], pad_id: int) -> dict[str, torch.Tensor]:
-    """Right-pad to the longest sample: input_ids, attention_mask, labels, int64 of shape `(batch, longest)`."""
+    """Right-pad to the longest sample: input_ids, attention_mask, labels.
+
+    All are int64 of shape `(batch, longest)`.
+    """
     ids = [list(sample["input_ids"]) for sample in samples]
     width = max(len(i) for i in ids)
     return {
@@ -98,11 +112,12 @@ class PaddingCollator:
     pad_id: int
 
     def __call__(self, samples: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        """`collate` with this padding."""
         return collate(samples, self.pad_id)
 
 
 def pad_id_of(tokenizer: PreTrainedTokenizerBase) -> int:
-    """The padding token's id; the end-of-text token's where a tokenizer has no padding (padding is masked anyway)."""
+    """The padding token's id, else the end-of-text token's, else 0: padding is masked anyway."""
     for value in (tokenizer.pad_token_id, tokenizer.eos_token_id):
         if isinstance(value, int):
             return value
@@ -110,7 +125,7 @@ def pad_id_of(tokenizer: PreTrainedTokenizerBase) -> int:
 
 
 def batch_tensors(rows: Sequence[Mapping[str, Any]], encoder: Encoder) -> dict[str, torch.Tensor]:
-    """The tensors that a batch of these rows is fed as; verifiers with the data recompute a batch's digest from them."""
+    """The tensors that a batch of these rows is fed as; its digest is made from them."""
     return collate([{"input_ids": encoder.ids(row)} for row in rows], pad_id_of(encoder.tokenizer))
 
 
@@ -133,10 +148,10 @@ class TextRows(Dataset[Row]):
 
 
 class CommittedRows(Dataset[Row]):
-    """Any map-style dataset whose item i is record i of the committed dataset, wrapped so that i travels with the sample."""
+    """A map-style dataset whose item i is record i of the committed one; i goes with the sample."""
 
     def __init__(self, dataset: Any, columns: Sequence[str] = MODEL_COLUMNS) -> None:
-        """`columns`: what reaches the inner collator; other columns are dropped, as Trainer would."""
+        """`columns`: what reaches the inner collator; others are dropped, as Trainer would."""
         self._dataset, self._columns = dataset, tuple(columns)
 
     def __len__(self) -> int:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import subprocess
 from pathlib import Path
 from typing import Any, Protocol
 
+from provenance.dataset.manifest import DatasetRoot
 from provenance.digest import Digest, sha256
 from provenance.encoding import canonical_json
+from provenance.ids import Address, DatasetId, Word, to_hex
 from provenance.log.record import Record
 from provenance_trainer.config import TrainConfig, config_digest, config_record
 from provenance_trainer.model.base import BaseModel
@@ -31,38 +34,45 @@ class DatasetIdentity(Protocol):
     """The part of a committed dataset that a run names."""
 
     @property
-    def root(self) -> Any: ...
+    def root(self) -> DatasetRoot:
+        """Root, depth and count."""
+        ...
+
     @property
-    def manifest_digest(self) -> Digest: ...
+    def manifest_digest(self) -> Digest:
+        """SHA-256 of its manifest."""
+        ...
 
 
 def open_record(
     config: TrainConfig,
     base: BaseModel,
     dataset: DatasetIdentity,
-    signer: str,
-    *,
-    registered: bool = True,
-    code_dir: Path | None = None,
+    signer: Address,
+    dataset_id: DatasetId | None,
 ) -> Record:
-    """The pre-registration of a run.
+    """The pre-registration of a run. Two of one configuration differ by a nonce.
 
     Args:
-        signer: Address (0x, lower case) of the key that signs the run's heads.
-        registered: False when no chain draws the seed.
-        code_dir: Working tree whose commit is named; None for this package's own.
+        signer: Whose key signs the run's heads.
+        dataset_id: The dataset's registration; None for a run whose seed no chain draws.
     """
+    named = {**dataset.root.to_json(), "manifest": str(dataset.manifest_digest)}
+    if dataset_id is not None:
+        named["dataset_id"] = str(dataset_id)
+    manifest = str(base.manifest.root)
     return Record.make(
         "run.open",
-        dataset={**dataset.root.to_json(), "manifest": str(dataset.manifest_digest)},
-        base={"name": base.name, "content": str(base.content), "manifest": str(base.manifest.root)},
+        dataset=named,
+        base={"name": base.name, "content": str(base.content), "manifest": manifest},
         config=config_record(config),
         config_digest=str(config_digest(config)),
-        code=code_state(code_dir or Path(__file__).parent),
-        environment=environment(),
-        signer=signer,
+        code=_code_state(Path(__file__).parent),
+        environment=_environment(),
+        signer=str(signer),
         evaluation=_evaluation(config),
-        registered=registered,
+        registered=dataset_id is not None,
+        nonce=to_hex(os.urandom(Word.SIZE)),
     )
 
 
@@ -81,14 +91,14 @@ def _evaluation(config: TrainConfig) -> dict[str, Any]:
     return result
 
 
-def code_state(folder: Path) -> dict[str, Any]:
-    """Git commit and dirty flag of a working tree (`unknown` outside one), and a digest of all installed versions."""
+def _code_state(folder: Path) -> dict[str, Any]:
+    """Commit of a git tree (`unknown` outside one), whether it was changed, what is installed."""
     commit = _git(folder, "rev-parse", "HEAD")
     changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
     return {
         "commit": commit or "unknown",
         "dirty": changes is None or bool(changes),
-        "lock": str(sha256(canonical_json(installed_versions()))),
+        "lock": str(sha256(canonical_json(_installed_versions()))),
     }
 
 
@@ -106,14 +116,15 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def installed_versions() -> list[str]:
+def _installed_versions() -> list[str]:
     """`name==version` of every installed distribution, sorted."""
     found = {f"{d.name.lower()}=={d.version}" for d in importlib.metadata.distributions() if d.name}
     return sorted(found)
 
 
-def environment() -> dict[str, Any]:
+def _environment() -> dict[str, Any]:
     """Versions and device that training runs with."""
+    # Here and not above: whoever opens no run needs no torch.
     import torch
 
     versions = {}

@@ -1,4 +1,7 @@
-"""The pre-registered order as a sampler: position h of epoch e feeds record a[h] (docs/formats/proofs.md)."""
+"""The pre-registered order as a sampler: position h of epoch e feeds record a[h].
+
+Source: docs/formats/proofs.md.
+"""
 
 from __future__ import annotations
 
@@ -51,11 +54,13 @@ class EpochOrders:
 class CommittedSampler(Sampler[int]):
     """Yields record indices in the pre-registered order of the epoch last set.
 
-    Give it to a Trainer as its train sampler. Do not set `start` there: on resume the Trainer skips the batches it has fed, and
-    an offset here would skip them twice. `start` is for loops of one's own.
+    Give it to a Trainer as its train sampler. Do not set `start` there: on resume the Trainer skips
+    the batches it has fed, and an offset here would skip them twice. `start` is for loops of one's
+    own.
 
-    With several ranks only whole rounds are yielded (round = world_size * batch_size records); what is left over is the epoch's
-    recorded remainder, because ranks that run out of data at different times wait for each other for ever.
+    With several ranks only whole rounds of world_size * batch_size records are yielded. What is
+    left over is the epoch's recorded remainder: ranks that run out of data at different times would
+    wait for each other for ever.
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class CommittedSampler(Sampler[int]):
         self.limit = orders.count if world_size == 1 else orders.count // whole * whole
 
     def set_epoch(self, epoch: int) -> None:
+        """The epoch that is iterated next, from 0."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[int]:

@@ -1,4 +1,7 @@
-"""What a run will come to, before anything is spent: plain arithmetic on its configuration and the size of its dataset."""
+"""What a run will come to, before anything is spent.
+
+Plain arithmetic on its configuration and the size of its dataset.
+"""
 
 from __future__ import annotations
 
@@ -7,28 +10,32 @@ from dataclasses import dataclass
 
 from provenance.errors import InputError
 from provenance_trainer.config import TrainConfig
+from provenance_zk.training.submission import BATCH
 
 EPOCH_SLOTS = (256, 4_096, 20_480, 86_016, 344_064)
-# Seconds per proof on two cores, by slots of the key: 20,480 and 344,064 measured with gnark 0.16, the others by constraints.
+# Seconds per proof on two cores, by slots of the key: 20,480 and 344,064 measured with gnark 0.16,
+# the others by constraints.
 _EPOCH_PROOF_S = {256: 0.05, 4_096: 0.25, 20_480: 0.95, 86_016: 3.7, 344_064: 14.0}
 _TREE_PROOF_S = {256: 0.25, 4_096: 3.2}
 # run.open, seed, two evaluations, merge, quantize, release, run.close
 _SINGLE_RECORDS = 8
-_SECONDS_PER_TOKEN_AND_PARAMETER = (
-    2.8e-11  # SmolLM2-135M, LoRA, two CPU cores: 1.9 s for 4 x 128 tokens
-)
+# SmolLM2-135M, LoRA, two CPU cores: 1.9 s for 4 x 128 tokens.
+_SECONDS_PER_TOKEN_AND_PARAMETER = 2.8e-11
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Counts of a run. `batches` are micro batches; `steps` optimizer steps; `consumed` positions of the last epoch that are fed.
+    """Counts of a run.
 
-    slots, chunks: `n` of the smallest epoch key that holds the dataset in one proof (else the largest key), and proofs per epoch.
-    tree_chunks: tree proofs of the dataset's registration, as many as link proofs where keys are of equal size; once per dataset.
-    anchors: heads committed to the chain, by interval, checkpoint and end.
-    proof_transactions: epoch proofs of each transaction that `provenance prove` sends.
-    transactions: all of them, dataset registration apart (`registration_transactions`).
-    training_s, proving_s: Estimates on two CPU cores.
+    batches: Micro batches; `steps` are optimizer steps.
+    consumed: Positions of the last epoch that are fed; `remainder` those that are not.
+    slots: `n` of the smallest epoch key that holds the dataset in one proof, else the largest key.
+    chunks: Proofs per epoch.
+    tree_chunks, link_chunks: Proofs of the dataset's registration, once per dataset.
+    anchors: Heads committed to the chain, by interval, checkpoint and end.
+    proof_transactions: Epoch proofs of each transaction that `provenance prove` sends.
+    transactions: All of them, but for `registration_transactions`.
+    training_s, proving_s, registration_s: Estimates on two CPU cores.
     """
 
     records: int
@@ -52,15 +59,27 @@ class Plan:
     registration_s: float
 
 
+@dataclass(frozen=True)
+class _Feeding:
+    """What is fed: `samples` in all, `consumed` of the last epoch, in `batches` micro batches."""
+
+    epochs: int
+    steps: int
+    batches: int
+    samples: int
+    consumed: int
+
+
 def slots_for(count: int) -> int:
     """Slots of the epoch key used for `count` records."""
     return next((n for n in EPOCH_SLOTS if n >= count), EPOCH_SLOTS[-1])
 
 
 def proofs_by_transaction(epochs: int, chunks: int) -> tuple[int, ...]:
-    """How `provenance prove` groups the proofs: epochs together up to a batch, an epoch that is more than one in equal parts."""
-    from provenance_zk.training.submission import BATCH
+    """How `provenance prove` groups the proofs of `epochs` epochs of `chunks` proofs each.
 
+    Epochs go together up to a batch. An epoch that is more than one goes in equal parts.
+    """
     together = max(1, BATCH // chunks)
     sizes: list[int] = []
     for first in range(0, epochs, together):
@@ -91,42 +110,27 @@ def plan(
     """
     if count < 1:
         raise InputError("dataset is empty", expected=">= 1", actual=count)
-    per_round = config.per_device_train_batch_size * world_size
-    fed = count if world_size == 1 else count // per_round * per_round
-    rounds = math.ceil(fed / per_round)
-    steps_per_epoch = max(1, math.ceil(rounds / config.gradient_accumulation_steps))
-    steps = config.max_steps if config.max_steps > 0 else steps_per_epoch * config.num_train_epochs
-    full, rest_steps = divmod(steps, steps_per_epoch)
-    rest_rounds = min(rest_steps * config.gradient_accumulation_steps, rounds)
-    epochs = full + (1 if rest_steps else 0)
-    consumed = min(rest_rounds * per_round, fed) if rest_steps else fed
-    batches = (full * rounds + rest_rounds) * world_size
-    checkpoints = math.ceil(steps / config.save_steps)
+    fed = _feeding(config, count, world_size)
     sample_tokens = config.max_length if tokens is None else min(tokens, config.max_length)
-    training_s = (
-        (full * fed + (consumed if rest_steps else 0))
-        * sample_tokens
-        * parameters
-        * _SECONDS_PER_TOKEN_AND_PARAMETER
-    )
+    training_s = fed.samples * sample_tokens * parameters * _SECONDS_PER_TOKEN_AND_PARAMETER
+    checkpoints = math.ceil(fed.steps / config.save_steps)
     slots = slots_for(count)
     chunks = math.ceil(count / slots)
     tree_size = 256 if slots == 256 else 4_096
     trees = math.ceil(count / tree_size)
     anchors = math.ceil(training_s / config.provenance.anchor_interval_s) + checkpoints + 1
-    proofs = epochs * chunks
-    proof_transactions = proofs_by_transaction(epochs, chunks)
+    proof_transactions = proofs_by_transaction(fed.epochs, chunks)
     # openRun, drawSeed, heads, per epoch its anchoring, proofs, release
-    transactions = 2 + anchors + epochs + len(proof_transactions) + 1
+    transactions = 2 + anchors + fed.epochs + len(proof_transactions) + 1
     return Plan(
         records=count,
-        epochs=epochs,
-        batches=batches,
-        steps=steps,
+        epochs=fed.epochs,
+        batches=fed.batches,
+        steps=fed.steps,
         checkpoints=checkpoints,
-        consumed=consumed,
-        remainder=count - consumed,
-        log_records=batches + checkpoints + epochs + _SINGLE_RECORDS,
+        consumed=fed.consumed,
+        remainder=count - fed.consumed,
+        log_records=fed.batches + checkpoints + fed.epochs + _SINGLE_RECORDS,
         slots=slots,
         chunks=chunks,
         tree_chunks=trees,
@@ -136,6 +140,24 @@ def plan(
         transactions=transactions,
         registration_transactions=2 + trees + chunks,
         training_s=training_s,
-        proving_s=proofs * _EPOCH_PROOF_S[slots],
+        proving_s=fed.epochs * chunks * _EPOCH_PROOF_S[slots],
         registration_s=trees * _TREE_PROOF_S[tree_size] + chunks * _EPOCH_PROOF_S[slots],
+    )
+
+
+def _feeding(config: TrainConfig, count: int, world_size: int) -> _Feeding:
+    per_round = config.per_device_train_batch_size * world_size
+    fed = count if world_size == 1 else count // per_round * per_round
+    rounds = math.ceil(fed / per_round)
+    steps_per_epoch = max(1, math.ceil(rounds / config.gradient_accumulation_steps))
+    steps = config.max_steps if config.max_steps > 0 else steps_per_epoch * config.num_train_epochs
+    full, rest_steps = divmod(steps, steps_per_epoch)
+    rest_rounds = min(rest_steps * config.gradient_accumulation_steps, rounds)
+    rest = min(rest_rounds * per_round, fed)
+    return _Feeding(
+        epochs=full + (1 if rest_steps else 0),
+        steps=steps,
+        batches=(full * rounds + rest_rounds) * world_size,
+        samples=full * fed + rest,
+        consumed=rest if rest_steps else fed,
     )

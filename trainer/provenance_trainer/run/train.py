@@ -1,4 +1,4 @@
-"""One training run: PEFT LoRA through Trainer, fed in the pre-registered order, recorded as it is fed.
+"""One training run: PEFT LoRA through Trainer, in the pre-registered order, recorded as it is fed.
 
 Training gets a seed and a recorder and knows nothing of chains.
 """
@@ -6,16 +6,13 @@ Training gets a seed and a recorder and knows nothing of chains.
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-import torch
 from peft import PeftModel
 from torch.utils.data import Sampler
 from transformers import (
@@ -31,7 +28,8 @@ from transformers import (
 
 from provenance.artifacts.content import content_digest
 from provenance.digest import Digest
-from provenance.errors import ConfigError, InputError
+from provenance.errors import InputError
+from provenance.progress import Say
 from provenance_trainer.config import TrainConfig
 from provenance_trainer.model.base import BaseModel
 from provenance_trainer.model.peft_setup import (
@@ -48,35 +46,26 @@ from provenance_trainer.record.checkpoints import ADAPTER_WEIGHTS, ResumePoint
 from provenance_trainer.record.features import (
     Encoder,
     PaddingCollator,
+    RecordSource,
     TextRows,
-    collate,
     pad_id_of,
 )
 from provenance_trainer.record.recorder import Recorder
 from provenance_trainer.record.sampler import CommittedSampler
-
-Say = Callable[[str], None]
-_MAX_EVAL_BYTES = 256 << 20
-
-
-class TrainingData(Protocol):
-    """The part of a committed dataset that training reads."""
-
-    @property
-    def text_column(self) -> str | None: ...
-    @property
-    def leaves(self) -> np.ndarray: ...
-    def row(self, index: int) -> dict[str, Any]: ...
-    def __len__(self) -> int: ...
+from provenance_trainer.run.evaluation import evaluation_sample, perplexity
 
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A run before its first step. `evaluation` holds token ids per sample; `held_out`: they were kept from training."""
+    """A run before its first step.
+
+    evaluation: Token ids of each sample.
+    held_out: They were kept from training.
+    """
 
     config: TrainConfig
     base: BaseModel
-    dataset: TrainingData
+    dataset: RecordSource
     tokenizer: PreTrainedTokenizerBase
     encoder: Encoder
     model: PeftModel
@@ -85,14 +74,16 @@ class PreparedRun:
 
     @property
     def evaluation_name(self) -> str:
+        """What the run is evaluated on, for people and records."""
         return "held-out text" if self.held_out else "sample of the training records"
 
 
 @dataclass(frozen=True)
 class TrainSummary:
-    """What a run did. `consumed` is T, the positions of the last epoch that were fed; `remainder` those that were not.
+    """What a run did.
 
-    seconds: wall time of the training loop, without evaluation.
+    consumed: T, the positions of the last epoch that were fed; `remainder` those that were not.
+    seconds: Wall time of the training loop, without evaluation.
     """
 
     steps: int
@@ -115,7 +106,7 @@ class TrainSummary:
         return {**plain, "adapter_dir": self.adapter_dir.name, "adapter": str(self.adapter)}
 
 
-def prepare_run(config: TrainConfig, base: BaseModel, dataset: TrainingData) -> PreparedRun:
+def prepare_run(config: TrainConfig, base: BaseModel, dataset: RecordSource) -> PreparedRun:
     """Load model and tokenizer, attach the adapter, choose the evaluation sample.
 
     Raises:
@@ -124,91 +115,26 @@ def prepare_run(config: TrainConfig, base: BaseModel, dataset: TrainingData) -> 
     """
     set_seed(config.seed)
     tokenizer = load_tokenizer(base.dir)
-    encoder = Encoder(
-        tokenizer, config.max_length, config.dataset_text_field or dataset.text_column
-    )
+    column = config.dataset_text_field or dataset.text_column
+    encoder = Encoder(tokenizer, config.max_length, column)
     encoder.ids(dataset.row(0))  # a wrong column shows now, not in the middle of the run
-    evaluation = _evaluation_sample(config, dataset, encoder)
-    model = load_adapted_model(config, base.dir)
     return PreparedRun(
-        config,
-        base,
-        dataset,
-        tokenizer,
-        encoder,
-        model,
-        evaluation,
-        config.eval_dataset_name is not None,
+        config=config,
+        base=base,
+        dataset=dataset,
+        tokenizer=tokenizer,
+        encoder=encoder,
+        evaluation=evaluation_sample(config, dataset, encoder),
+        model=load_adapted_model(config, base.dir),
+        held_out=config.eval_dataset_name is not None,
     )
-
-
-def _evaluation_sample(
-    config: TrainConfig, dataset: TrainingData, encoder: Encoder
-) -> tuple[tuple[int, ...], ...]:
-    if config.eval_dataset_name is None:
-        # Records lie in the order of their digests, so the first ones are a fair sample.
-        rows: Sequence[dict[str, Any]] = [
-            dataset.row(i) for i in range(min(config.eval_samples, len(dataset)))
-        ]
-        return tuple(tuple(encoder.ids(row)) for row in rows)
-    rows = _read_rows(Path(config.eval_dataset_name), config.eval_samples)
-    plain = dataclasses.replace(encoder, field=config.dataset_text_field)
-    return tuple(tuple(plain.ids(row)) for row in rows)
-
-
-def _read_rows(path: Path, limit: int) -> list[dict[str, Any]]:
-    if not path.is_file() or path.stat().st_size > _MAX_EVAL_BYTES:
-        raise ConfigError(
-            "cannot read evaluation file",
-            where="eval_dataset_name",
-            expected="a text or JSON-lines file",
-            actual=str(path),
-        )
-    rows: list[dict[str, Any]] = []
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            if line.strip() and len(rows) < limit:
-                rows.append(
-                    _parse_row(line, f"{path} line {number}")
-                    if path.suffix == ".jsonl"
-                    else {"text": line.strip()}
-                )
-    if not rows:
-        raise InputError("evaluation file holds no text", where=str(path))
-    return rows
-
-
-def _parse_row(line: str, where: str) -> dict[str, Any]:
-    try:
-        value = json.loads(line)
-    except ValueError as error:
-        raise InputError("not JSON", where=where, actual=error) from error
-    if not isinstance(value, dict):
-        raise InputError("not a JSON object", where=where)
-    return value
-
-
-def perplexity(
-    model: torch.nn.Module, samples: Sequence[Sequence[int]], pad_id: int, batch_size: int
-) -> float:
-    """exp of the mean negative log-likelihood per predicted token, over all samples together."""
-    device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
-    total, tokens = 0.0, 0
-    with torch.no_grad():
-        for start in range(0, len(samples), batch_size):
-            batch = collate([{"input_ids": s} for s in samples[start : start + batch_size]], pad_id)
-            count = int((batch["labels"][:, 1:] != -100).sum())
-            if count:
-                loss = model(**{k: v.to(device) for k, v in batch.items()}).loss
-                total, tokens = total + float(loss) * count, tokens + count
-    model.train(was_training)
-    return math.exp(min(total / tokens, 700.0)) if tokens else math.nan
 
 
 def training_arguments(config: TrainConfig) -> TrainingArguments:
-    """What Trainer is told. Batches are never repeated to even out ranks, and every checkpoint holds what resuming needs."""
+    """What Trainer is told.
+
+    Batches are never repeated to even out ranks, and every checkpoint holds what resuming needs.
+    """
     gpu = has_gpu()
     return TrainingArguments(
         output_dir=config.output_dir,
@@ -274,76 +200,62 @@ class _Lines(TrainerCallback):
     ) -> None:
         if logs and "loss" in logs:
             anchored = f", {self._anchor.status()}" if self._anchor is not None else ""
-            elapsed = time.monotonic() - self._started
-            self._say(
-                f"step {state.global_step}/{state.max_steps}  loss {float(logs['loss']):.4f}  {elapsed:.0f} s  "
-                f"{self._recorder.status}{anchored}"
-            )
+            step = f"step {state.global_step}/{state.max_steps}"
+            loss, elapsed_s = float(logs["loss"]), time.monotonic() - self._started
+            standing = f"{self._recorder.status}{anchored}"
+            self._say(f"{step}  loss {loss:.4f}  {elapsed_s:.0f} s  {standing}")
 
 
 def run_training(
     run: PreparedRun,
     recorder: Recorder,
-    seed: bytes,
     *,
     resume: ResumePoint | None = None,
     anchor: AnchorHandle | None = None,
     say: Say = print,
 ) -> TrainSummary:
-    """Train, ship the adapter, evaluate before and after.
+    """Train in the order of the recorder's seed, ship the adapter, evaluate before and after.
 
     Args:
-        recorder: Made with the same seed; it stays open.
-        seed: The run's 32-byte seed.
+        recorder: It stays open.
         resume: From `find_resume_point`, to go on after a crash; its `resume` record is made here.
         say: Takes progress lines.
 
     Raises:
-        InputError: recorder and seed do not belong together.
+        InputError: the recorder was made for another dataset.
         UnavailableError: records cannot be made durable and the policy is to abort.
     """
-    if recorder.orders.seed != seed or recorder.orders.count != len(run.dataset):
-        raise InputError("recorder was made for another seed or dataset")
-    config, pad = run.config, pad_id_of(run.tokenizer)
+    if recorder.orders.count != len(run.dataset):
+        raise InputError("recorder was made for another dataset")
     if resume is not None:
-        recorder.resume(
-            checkpoint=resume.record,
-            abandons=resume.abandons,
-            step=resume.step,
-            epoch=resume.epoch,
-            consumed=resume.consumed,
-            last_batch=resume.last_batch,
-            epoch_recorded=resume.epoch_recorded,
-        )
+        recorder.resume(resume)
     trainer = _make_trainer(run, recorder, anchor, say)
     with run.model.disable_adapter():
-        before = perplexity(run.model, run.evaluation, pad, config.eval_batch_size)
-    _record_perplexity(recorder, 0, before, run, "base model", run.base.content)
+        before = _evaluate(run, recorder, 0, _Subject("base model", run.base.content))
     say(f"perplexity before training {before:.3f} ({run.evaluation_name})")
     started = time.monotonic()
     folder = resume.folder if resume is not None else None
     trainer.train(resume_from_checkpoint=str(folder) if folder is not None else None)
     seconds = time.monotonic() - started
-    adapter_dir = Path(config.output_dir) / "adapter"
+    adapter_dir = Path(run.config.output_dir) / "adapter"
     adapter = _ship(run, trainer, adapter_dir)
-    after = perplexity(run.model, run.evaluation, pad, config.eval_batch_size)
-    _record_perplexity(recorder, trainer.state.global_step, after, run, "shipped adapter", adapter)
+    steps = trainer.state.global_step
+    after = _evaluate(run, recorder, steps, _Subject("shipped adapter", adapter))
     say(f"perplexity after training {after:.3f} ({run.evaluation_name})")
     recorder.flush()
-    consumed = recorder.consumed
     first, last = _losses(trainer.state.log_history)
     return TrainSummary(
-        trainer.state.global_step,
-        first,
-        last,
-        before,
-        after,
-        run.evaluation_name,
-        adapter_dir,
-        adapter,
-        consumed,
-        len(run.dataset) - consumed,
-        seconds,
+        steps=steps,
+        loss_first=first,
+        loss_last=last,
+        perplexity_before=before,
+        perplexity_after=after,
+        evaluated_on=run.evaluation_name,
+        adapter_dir=adapter_dir,
+        adapter=adapter,
+        consumed=recorder.consumed,
+        remainder=len(run.dataset) - recorder.consumed,
+        seconds=seconds,
     )
 
 
@@ -372,7 +284,7 @@ def _make_trainer(
 
 
 def _ship(run: PreparedRun, trainer: Trainer, folder: Path) -> Digest:
-    """The first rank writes the shipped adapter, the others take it up; all evaluate the same weights."""
+    """The first rank writes the shipped adapter, the others load it: all evaluate the same."""
     if trainer.is_world_process_zero():
         digest = ship_adapter(run.model, run.base.name, folder)
         trainer.accelerator.wait_for_everyone()
@@ -382,20 +294,28 @@ def _ship(run: PreparedRun, trainer: Trainer, folder: Path) -> Digest:
     return content_digest(folder / ADAPTER_WEIGHTS)
 
 
-def _record_perplexity(
-    recorder: Recorder, step: int, value: float, run: PreparedRun, subject: str, digest: Digest
-) -> None:
-    if recorder.ranks.rank != 0:
-        return
-    metrics: dict[str, float | int | str] = {
-        "perplexity": value,
-        "samples": len(run.evaluation),
-        "evaluated_on": run.evaluation_name,
-    }
-    bar = run.config.eval_max_perplexity
-    if bar is not None:
-        metrics["bar"] = repr(bar)
-    recorder.eval(step, metrics, subject, digest)
+@dataclass(frozen=True)
+class _Subject:
+    """What is evaluated, by name and content digest."""
+
+    name: str
+    digest: Digest
+
+
+def _evaluate(run: PreparedRun, recorder: Recorder, step: int, subject: _Subject) -> float:
+    """Perplexity of the model as it stands; the first rank records it."""
+    pad, batch_size = pad_id_of(run.tokenizer), run.config.eval_batch_size
+    value = perplexity(run.model, run.evaluation, pad, batch_size)
+    if recorder.ranks.is_first:
+        metrics: dict[str, float | int | str] = {
+            "perplexity": value,
+            "samples": len(run.evaluation),
+            "evaluated_on": run.evaluation_name,
+        }
+        if run.config.eval_max_perplexity is not None:
+            metrics["bar"] = repr(run.config.eval_max_perplexity)
+        recorder.eval(step, metrics, subject.name, subject.digest)
+    return value
 
 
 def _losses(history: Sequence[dict[str, Any]]) -> tuple[float, float]:

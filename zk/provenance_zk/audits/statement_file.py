@@ -22,11 +22,12 @@ from provenance.dataset.manifest import DatasetRoot
 from provenance.digest import Digest
 from provenance.encoding import parse_json
 from provenance.errors import InputError, VerificationError
+from provenance.statements import kinds_of
 from provenance_zk.proof_file import ProofFile, unique_fields
 from provenance_zk.statements import used_leaves
 
 FORMAT = "provenance-statement/1"
-KINDS = ("sorted", "member", "absent")
+KINDS = kinds_of("DatasetAudits")
 _FIELDS = {"sorted": {"format", "kind", "dataset", "proof"}}
 _FIELDS["member"] = _FIELDS["absent"] = _FIELDS["sorted"] | {"digest"}
 _MAX_BYTES = 1 << 17

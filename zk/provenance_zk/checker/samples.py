@@ -16,7 +16,7 @@ from provenance.verify.protocols import SampleEvidence, Sampling
 from provenance_zk.checker.engine import Engine
 from provenance_zk.checker.requirements import Wanted, require_equal, require_key, require_valid
 from provenance_zk.groth16.key import parse_key
-from provenance_zk.kinds import RANKS, by_number
+from provenance_zk.kinds import KINDS, RANKS
 from provenance_zk.weights import samples
 from provenance_zk.weights.detection import detection
 from provenance_zk.weights.merge_tables import MergeTables
@@ -135,8 +135,8 @@ def _anchoring_of(facts: ModelAnchoringFacts) -> Anchoring:
     Raises:
         VerificationError: a kind of key that no stage has.
     """
-    kind = by_number(facts.kind)
-    if kind not in samples.STAGE_OF:
+    kind = next((k for k in samples.STAGE_OF if KINDS[k].number == facts.kind), None)
+    if kind is None:
         raise VerificationError(
             "anchoring names a kind that proves nothing about weights", actual=facts.kind
         )

@@ -112,13 +112,9 @@ def parse_key(words: bytes) -> Key:
 def _read_header(values: Sequence[int]) -> tuple[str, int, int]:
     """(kind, slots, depth), after every word of the header was checked."""
     version, number, slots, depth, public, commitments, flags = values[:_HEADER_WORDS]
+    if version != KEY_VERSION:
+        raise InputError("unknown version of key", expected=KEY_VERSION, actual=f"{version}"[:80])
     kind = by_number(number)
-    if version != KEY_VERSION or kind is None:
-        raise InputError(
-            "unknown version or kind of key",
-            expected=f"{KEY_VERSION}, {[k.number for k in KINDS.values()]}",
-            actual=f"{version}, {number}"[:80],
-        )
     if not KINDS[kind].fits(slots, depth):
         raise InputError(
             "key has an impossible shape", where=kind, actual=f"{slots} slots, depth {depth}"[:80]

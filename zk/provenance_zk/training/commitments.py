@@ -17,11 +17,12 @@ from typing import IO, Any, Protocol
 
 import numpy as np
 
-from provenance.dataset.manifest import ARITY, SALT_BYTES, DatasetRoot, depth_for
+from provenance.dataset.manifest import SALT_BYTES, DatasetRoot, depth_for
 from provenance.dataset.writer import CommittedRecord, ManifestFacts, write_dataset
 from provenance.digest import Digest
 from provenance.errors import Conflict, InputError, UnavailableError
 from provenance.progress import Progress, silent
+from provenance.statements import ARITY
 from provenance_zk.field import to_bytes
 from provenance_zk.poseidon import poseidon
 from provenance_zk.training.spool import STEP, Spool, read_rows

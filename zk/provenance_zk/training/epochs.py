@@ -22,7 +22,7 @@ from provenance.judgement.facts import AnchoringFacts
 from provenance.layout import RunFolder, write_atomically
 from provenance.log.record import Record
 from provenance.order import epoch_order
-from provenance.verify.lineage import EpochUse, epoch_use, live_batches
+from provenance.verify.s05_history import EpochUse, epoch_use, live_batches
 from provenance_zk.proof_file import ProofFile, point_ints
 from provenance_zk.prover.client import Commitments
 from provenance_zk.statements import challenges, chunk_count, points_hash

@@ -10,11 +10,11 @@ from array import array
 from collections.abc import Callable, Iterable, Mapping
 from typing import IO, Any
 
-from provenance.dataset.manifest import MAX_RECORDS
 from provenance.digest import Digest
 from provenance.encoding import dataset_record_bytes, dataset_record_digest
 from provenance.errors import InputError, ProvenanceError, UnavailableError
 from provenance.progress import Progress
+from provenance.statements import MAX_RECORDS
 
 STEP = 1000  # records between two reports of progress
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from provenance.artifacts.content import content_digest
-from provenance.artifacts.tensors import STAGES, Tensor
+from provenance.artifacts.tensors import Tensor
 from provenance.chain.deploy import Deployment
 from provenance.digest import Digest
 from provenance.errors import Conflict, VerificationError
@@ -24,6 +24,7 @@ from provenance.log.record import Record
 from provenance.log.records import Merge, Quantize, Sample
 from provenance.log.run_log import OpenLog, anchor, open_log, run_id_of
 from provenance.progress import Say, silent
+from provenance.statements import STAGES, quantization_kind
 from provenance.verify.protocols import FormatInspector
 from provenance_zk.proof_file import ProofFile
 from provenance_zk.prover.client import ZkProver
@@ -253,7 +254,7 @@ class RunWeights:
             return deployed.block(tensor.name, tensor.rows, tensor.row_blocks, block)
 
         return QuantizedModel(
-            samples.kind_of(self._quantize.quantization),
+            quantization_kind(self._quantize.quantization).name,
             self._merged,
             self._merge.adapted,
             read,

@@ -15,31 +15,22 @@ from typing import Any
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from provenance.artifacts.tensors import STAGES as STAGE_NUMBERS
 from provenance.artifacts.tensors import Tensor, TensorTable
 from provenance.errors import InputError
 from provenance.ids import RunId
 from provenance.judgement.facts import ZERO_WORD, TableFacts
+from provenance.statements import STAGES as STAGE_NUMBERS
 from provenance_zk.kinds import (
     BYTES_PER_WORD,
     INDEXES_PER_WORD,
-    INT8_BYTES,
     KINDS,
-    Q8_0_BYTES,
     RANK_UNIT,
     RANKS,
 )
 from provenance_zk.statements import tag
 
-MERGE, QUANTIZE = STAGE_NUMBERS["merge"], STAGE_NUMBERS["quantize"]
 STAGES = {number: name for name, number in STAGE_NUMBERS.items()}
-STAGE_OF = {"merge": MERGE, "q8_0": QUANTIZE, "int8": QUANTIZE}
-QUANTIZATIONS = {
-    "Q8_0": "q8_0",
-    "int8": "int8",
-}  # as `quantize` records say it -> kind of its proofs
-BLOCK_BYTES = {"q8_0": Q8_0_BYTES, "int8": INT8_BYTES}
-CODE_OFFSET = {"q8_0": 2, "int8": 4}  # bytes of scale before a block's codes
+STAGE_OF = {kind.name: STAGE_NUMBERS[kind.stage] for kind in KINDS.values() if kind.stage}
 DEFAULT_DRAWS = 459  # 99 % detection of tampering with 1 % of all blocks
 _ANCHORING = f"({'(bytes32,uint256),' * 3}bytes32,{','.join(['uint256'] * 5)})"
 
@@ -182,12 +173,10 @@ def code_words(kind: str, blocks: Sequence[bytes]) -> list[int]:
     Raises:
         InputError: a block of another length.
     """
-    offset, parts = CODE_OFFSET[kind], []
+    size, offset, parts = KINDS[kind].block_bytes, KINDS[kind].codes_at, []
     for block in blocks:
-        if len(block) != BLOCK_BYTES[kind]:
-            raise InputError(
-                "block has the wrong length", expected=BLOCK_BYTES[kind], actual=len(block)
-            )
+        if len(block) != size:
+            raise InputError("block has the wrong length", expected=size, actual=len(block))
         parts.append(block[:offset] + bytes(code ^ 0x80 for code in block[offset:]))
     data = b"".join(parts)
     padded = data + bytes(-len(data) % BYTES_PER_WORD)
@@ -195,22 +184,6 @@ def code_words(kind: str, blocks: Sequence[bytes]) -> list[int]:
         int.from_bytes(padded[at : at + BYTES_PER_WORD], "big")
         for at in range(0, len(padded), BYTES_PER_WORD)
     ]
-
-
-def kind_of(quantization: str) -> str:
-    """Kind of the proofs about a file with this quantization.
-
-    Raises:
-        InputError: no statement is about it.
-    """
-    kind = QUANTIZATIONS.get(quantization)
-    if kind is None:
-        raise InputError(
-            "no statement is about this quantization",
-            expected=", ".join(QUANTIZATIONS),
-            actual=quantization,
-        )
-    return kind
 
 
 def codes_hash(codes: Iterable[Sequence[int]]) -> bytes:
@@ -238,7 +211,7 @@ def rank_of(rank: int) -> int:
 
 def key_depth(kind: str, tensor: Tensor, rank: int) -> int:
     """Depth word of the key that proves about a tensor: its levels, for a merge with the rank."""
-    return tensor.depth + RANK_UNIT * rank_of(rank) if kind == "merge" else tensor.depth
+    return tensor.depth + RANK_UNIT * rank_of(rank) if KINDS[kind].ranked else tensor.depth
 
 
 def sampled_inputs(kind: str, tensor: Tensor, group: Group, codes: CodeReader) -> tuple[int, ...]:

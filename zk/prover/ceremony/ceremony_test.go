@@ -15,6 +15,7 @@ import (
 	"provenance/zkprover/fault"
 	"provenance/zkprover/internal/fixture"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/order"
 	"provenance/zkprover/prove/dataset"
 	"provenance/zkprover/prove/epoch"
@@ -24,8 +25,8 @@ import (
 )
 
 var (
-	epochShape = circuits.Shape{Kind: circuits.KindEpoch, Slots: 16}
-	treeShape  = circuits.Shape{Kind: circuits.KindTree, Slots: 16, Depth: 1}
+	epochShape = circuits.Shape{Kind: kinds.Epoch, Slots: 16}
+	treeShape  = circuits.Shape{Kind: kinds.Tree, Slots: 16, Depth: 1}
 
 	beacons = [3]keys.Beacon{{},
 		{Value: strings.Repeat("1f", 32), Source: "hash of block 100"}, {Value: strings.Repeat("2e",

@@ -133,6 +133,18 @@ func openTranscript(dir string) (m *Manifest, circuit *keys.Circuit, unlock func
 	return m, circuit, unlock, nil
 }
 
+// reread reads the file of a contribution that was verified once more, to copy it.
+func (l *loaded) reread(path string, expected *layout) ([]byte, error) {
+	data, err := files.Read("contribution", path, expected.fileBytes(l.index))
+	if err != nil {
+		return nil, err
+	}
+	if sha256.Sum256(data) != l.file {
+		return nil, fault.New(fault.BadFile, "%s changed while it was read", path)
+	}
+	return data, nil
+}
+
 // Accept verifies a contribution against the last one of the open phase and takes it into the
 // transcript.
 func Accept(dir, path string) (*Receipt, error) {
@@ -160,13 +172,9 @@ func Accept(dir, path string) (*Receipt, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	limit := layoutOf(circuit, number).fileBytes(next.index)
-	data, err := files.Read("contribution", path, limit)
+	data, err := next.reread(path, layoutOf(circuit, number))
 	if err != nil {
 		return nil, err
-	}
-	if sha256.Sum256(data) != next.file {
-		return nil, fault.New(fault.BadFile, "%s changed while it was read", path)
 	}
 	// The contribution counts from the manifest's rename on; a file written before it and not
 	// listed is written anew.

@@ -52,7 +52,7 @@ func (h *header) encode() []byte {
 // parseHeader reads the beginning of an untrusted file.
 func parseHeader(data []byte) (*header, error) {
 	if len(data) < headerBytes || string(data[:len(magic)]) != magic {
-		return nil, fault.Differs(fault.BadFile, "begin of the file", magic, "something else")
+		return nil, fault.Differs(fault.BadFile, "first bytes of the file", magic, "something else")
 	}
 	rest := data[len(magic):]
 	h := &header{phase: int(rest[0]), index: int(binary.BigEndian.Uint16(rest[1:]))}
@@ -68,8 +68,9 @@ func parseHeader(data []byte) (*header, error) {
 	length := int(data[headerBytes-1])
 	if h.phase != phase1 && h.phase != phase2 || h.index > MaxContributions ||
 		len(data) < headerBytes+length {
-		return nil, fault.New(fault.BadFile, "phase %d, contribution %d: there is none such",
-			h.phase, h.index)
+		return nil, fault.Differs(fault.BadFile, "phase and contribution of the file",
+			fmt.Sprintf("phase 1 or 2, contribution 0..%d, and a whole name", MaxContributions),
+			fmt.Sprintf("phase %d, contribution %d", h.phase, h.index))
 	}
 	h.name = string(data[headerBytes : headerBytes+length])
 	if h.index == 0 {

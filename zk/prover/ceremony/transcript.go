@@ -32,6 +32,7 @@ import (
 	"provenance/zkprover/fault"
 	"provenance/zkprover/files"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 )
 
 const (
@@ -68,13 +69,13 @@ type Phase struct {
 
 // Manifest is the content of manifest.json, in the one encoding that [Manifest.encode] writes.
 type Manifest struct {
-	Format        string        `json:"format"`
-	Kind          circuits.Kind `json:"kind"`
-	Slots         int           `json:"slots"`
-	Depth         int           `json:"depth"`
-	CircuitDigest string        `json:"circuitDigest"`
-	Phase1        Phase         `json:"phase1"`
-	Phase2        Phase         `json:"phase2"`
+	Format        string     `json:"format"`
+	Kind          kinds.Kind `json:"kind"`
+	Slots         int        `json:"slots"`
+	Depth         int        `json:"depth"`
+	CircuitDigest string     `json:"circuitDigest"`
+	Phase1        Phase      `json:"phase1"`
+	Phase2        Phase      `json:"phase2"`
 }
 
 func newManifest(circuit *keys.Circuit) *Manifest {
@@ -157,27 +158,11 @@ func loadManifest(dir string) (*Manifest, *keys.Circuit, error) {
 	return m, circuit, nil
 }
 
+// check refuses lists, names and beacons that no ceremony has.
 func (m *Manifest) check() error {
 	for number := phase1; number <= phase2; number++ {
-		p := m.phase(number)
-		if p.Contributions == nil || len(p.Contributions) > MaxContributions {
-			return fault.Differs(fault.BadFile, fmt.Sprintf("contributions of phase %d", number),
-				MaxContributions, len(p.Contributions))
-		}
-		seen := map[string]bool{}
-		for _, c := range p.Contributions {
-			if err := checkText("contributor's name", c.Name, maxNameBytes); err != nil {
-				return err
-			}
-			if seen[c.Name] {
-				return fault.New(fault.BadFile, "phase %d counts %q twice", number, c.Name)
-			}
-			seen[c.Name] = true
-		}
-		if p.Beacon != nil {
-			if err := checkBeacon(*p.Beacon); err != nil {
-				return err
-			}
+		if err := m.phase(number).check(number); err != nil {
+			return err
 		}
 	}
 	if m.Phase1.Beacon == nil && (m.Phase2.Beacon != nil || len(m.Phase2.Contributions) != 0) {
@@ -188,6 +173,27 @@ func (m *Manifest) check() error {
 			"both phases have the same beacon: the second was known when phase 2 began")
 	}
 	return nil
+}
+
+func (p *Phase) check(number int) error {
+	if p.Contributions == nil || len(p.Contributions) > MaxContributions {
+		return fault.Differs(fault.BadFile, fmt.Sprintf("contributions of phase %d", number),
+			fmt.Sprintf("at most %d", MaxContributions), len(p.Contributions))
+	}
+	seen := map[string]bool{}
+	for _, c := range p.Contributions {
+		if err := checkText("contributor's name", c.Name, maxNameBytes); err != nil {
+			return err
+		}
+		if seen[c.Name] {
+			return fault.New(fault.BadFile, "phase %d counts %q twice", number, c.Name)
+		}
+		seen[c.Name] = true
+	}
+	if p.Beacon == nil {
+		return nil
+	}
+	return checkBeacon(*p.Beacon)
 }
 
 // requireFiles refuses a folder that lacks a file of the manifest or holds one that it does not

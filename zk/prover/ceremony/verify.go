@@ -123,17 +123,10 @@ func verifyPhase1(dir string, m *Manifest, circuit *keys.Circuit) (*mpcsetup.Srs
 func verifyPhase(
 	dir string, m *Manifest, circuit *keys.Circuit, number int, start state,
 ) (state, error) {
-	want := header{phase: number, shape: circuit.Shape, circuit: circuit.Digest}
 	payload := encode(start)
-	expected := append(want.encode(), payload...)
-	data, err := files.Read("transcript", filepath.Join(dir, fileName(number, 0)),
-		int64(len(expected)))
-	if err != nil {
+	want := header{phase: number, shape: circuit.Shape, circuit: circuit.Digest}
+	if err := requireStart(dir, number, append(want.encode(), payload...)); err != nil {
 		return nil, err
-	}
-	if !bytes.Equal(data, expected) {
-		return nil, fault.New(fault.BadFile,
-			"%s is not the start that follows from circuit and phase 1", fileName(number, 0))
 	}
 	previous, digest := start, sha256.Sum256(payload)
 	seen := map[string]bool{}
@@ -160,4 +153,18 @@ func verifyPhase(
 		previous, digest = next.state, next.digest
 	}
 	return previous, nil
+}
+
+// requireStart holds the file of a phase's start against what was computed.
+func requireStart(dir string, number int, expected []byte) error {
+	name := fileName(number, 0)
+	data, err := files.Read("transcript", filepath.Join(dir, name), int64(len(expected)))
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(data, expected) {
+		return fault.New(fault.BadFile,
+			"%s is not the start that follows from circuit and phase 1", name)
+	}
+	return nil
 }

@@ -19,7 +19,7 @@ import (
 // Shape names one circuit. What slots and depth mean is the kind's own (docs/formats/proofs.md,
 // "Verifying key").
 type Shape struct {
-	Kind  Kind
+	Kind  kinds.Kind
 	Slots int
 	Depth int // of the tree; 0 for epoch
 }
@@ -54,7 +54,7 @@ func (s Shape) Commitments() int { return len(s.Bases()) }
 
 // Bases are the numbers of bases of the commitment keys, with blinding (D, U) and mask.
 func (s Shape) Bases() []int {
-	if s.Kind != KindEpoch {
+	if s.Kind != kinds.Epoch {
 		return nil
 	}
 	return []int{s.Slots + 2, s.Slots + 2, s.Slots + 1}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package circuits holds the R1CS circuits, one in a file, and the table of their kinds and shapes.
+// Package circuits holds the R1CS circuits, one in a file, and which kind of statement each is of.
 //
 // It may import the gadgets, kinds and tree. No package below it knows what a statement is.
 package circuits

@@ -11,10 +11,15 @@ import (
 )
 
 // smallShape is a small shape of each kind of the table.
-var smallShape = map[Kind]Shape{
-	KindEpoch: {KindEpoch, 2, 0}, KindTree: {KindTree, 16, 1}, KindSorted: {KindSorted, 16, 1},
-	KindMember: {KindMember, 1, 1}, KindAbsent: {KindAbsent, 1, 1}, KindQ8_0: {KindQ8_0, 8, 1},
-	KindInt8: {KindInt8, 8, 1}, KindMerge: MergeShape(1, 1, 8),
+var smallShape = map[kinds.Kind]Shape{
+	kinds.Epoch:  {kinds.Epoch, 2, 0},
+	kinds.Tree:   {kinds.Tree, 16, 1},
+	kinds.Sorted: {kinds.Sorted, 16, 1},
+	kinds.Member: {kinds.Member, 1, 1},
+	kinds.Absent: {kinds.Absent, 1, 1},
+	kinds.Q8_0:   {kinds.Q8_0, 8, 1},
+	kinds.Int8:   {kinds.Int8, 8, 1},
+	kinds.Merge:  MergeShape(1, 1, 8),
 }
 
 func TestEachKindOfTheTableHasACircuit(t *testing.T) {

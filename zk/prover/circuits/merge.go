@@ -79,7 +79,7 @@ const (
 
 // MergeShape is the shape of a key for b blocks, levels above the pages and a padded rank.
 func MergeShape(blocks, levels, rank int) Shape {
-	return Shape{Kind: KindMerge, Slots: blocks, Depth: levels + kinds.RankUnit*rank}
+	return Shape{Kind: kinds.Merge, Slots: blocks, Depth: levels + kinds.RankUnit*rank}
 }
 
 // Levels is the number of levels above the pages of a merge key.

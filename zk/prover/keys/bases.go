@@ -7,9 +7,9 @@ import (
 	"github.com/consensys/gnark-crypto/ecc/bn254"
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
-	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/field"
+	"provenance/zkprover/kinds"
 )
 
 // The commitment keys of an epoch key.
@@ -47,8 +47,8 @@ func positionSums(bases []bn254.G1Affine) (weighted, sum bn254.G1Affine, err err
 // and S, and that none is infinity or repeated. data is the whole of bases.bin or the part of the
 // positions alone. The key must be of kind epoch.
 func (v *Verifying) ParsePositionBases(data []byte) ([]bn254.G1Affine, error) {
-	if v.Shape.Kind != circuits.KindEpoch {
-		return nil, fault.Differs(fault.BadRequest, "kind of key", circuits.KindEpoch, v.Shape.Kind)
+	if v.Shape.Kind != kinds.Epoch {
+		return nil, fault.Differs(fault.BadRequest, "kind of key", kinds.Epoch, v.Shape.Kind)
 	}
 	counts := v.Shape.Bases()
 	own := counts[VectorPosition] * field.G1Bytes

@@ -61,7 +61,7 @@ func RequireSame(m *Material, transcript string, beacon Beacon, dir string) erro
 	}
 	want := m.info(Info{Class: ClassCeremony, Transcript: transcript, Beacon: &beacon}, digests)
 	if !reflect.DeepEqual(*info, want) {
-		return fault.New(fault.Mismatch, "%s states other facts than the transcript gives",
+		return fault.New(fault.Mismatch, "%s does not state what the transcript gives",
 			filepath.Join(dir, FileInfo))
 	}
 	return nil

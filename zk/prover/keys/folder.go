@@ -22,6 +22,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -36,6 +37,7 @@ import (
 	"provenance/zkprover/fault"
 	"provenance/zkprover/field"
 	"provenance/zkprover/files"
+	"provenance/zkprover/kinds"
 )
 
 // The files of a key folder.
@@ -58,7 +60,7 @@ const (
 // Info is the content of key.json.
 type Info struct {
 	Format        string            `json:"format"`
-	Kind          circuits.Kind     `json:"kind"`
+	Kind          kinds.Kind        `json:"kind"`
 	Slots         int               `json:"slots"`
 	Depth         int               `json:"depth"`
 	CircuitDigest string            `json:"circuitDigest"`
@@ -164,20 +166,6 @@ func LoadWords(path string) (*Verifying, error) {
 	return Parse(data)
 }
 
-// LoadGnark reads gnark's verifying key.
-func LoadGnark(dir string) (*groth16.VerifyingKey, error) {
-	vk := new(groth16.VerifyingKey)
-	file, err := os.Open(filepath.Join(dir, FileGnark))
-	if err != nil {
-		return nil, fault.New(fault.BadFile, "%v", err)
-	}
-	defer file.Close()
-	if _, err := vk.ReadFrom(bufio.NewReader(file)); err != nil {
-		return nil, fault.New(fault.BadKey, "%s: %v", FileGnark, err)
-	}
-	return vk, nil
-}
-
 func (k *Key) loadSystem(dir string) error {
 	k.System = new(cs.R1CS)
 	if err := k.checkDigest(dir, FileSystem); err != nil {
@@ -186,15 +174,16 @@ func (k *Key) loadSystem(dir string) error {
 	if err := k.parseFile(dir, FileSystem, k.System.ReadFrom); err != nil {
 		return err
 	}
-	if k.System.GetNbConstraints() != k.Info.Constraints ||
-		k.System.GetNbPublicVariables()-1 != k.Shape.Public() {
-		return fault.New(fault.BadKey,
-			"the constraint system has not the size that key.json states")
+	constraints, public := k.System.GetNbConstraints(), k.System.GetNbPublicVariables()-1
+	if constraints != k.Info.Constraints || public != k.Shape.Public() {
+		return fault.Differs(fault.BadKey, "constraints and public inputs of "+FileSystem,
+			fmt.Sprintf("%d and %d, as key.json states", k.Info.Constraints, k.Shape.Public()),
+			fmt.Sprintf("%d and %d", constraints, public))
 	}
 	if err := circuits.CheckCommitments(k.System, k.Shape); err != nil {
 		return fault.New(fault.BadKey, "%v", err)
 	}
-	if k.Shape.Kind != circuits.KindEpoch {
+	if k.Shape.Kind != kinds.Epoch {
 		return nil
 	}
 	var err error

@@ -16,7 +16,9 @@ import (
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/internal/fixture"
+	"provenance/zkprover/internal/gnark"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 )
 
 func TestMain(m *testing.M) { fixture.Main(m) }
@@ -87,7 +89,7 @@ func TestPoints(t *testing.T) {
 		data := fixture.Key(t, shape).Verifying.Bytes()
 		words := len(data) / 32
 		for word := 7; word < words; word++ {
-			if shape.Kind == circuits.KindEpoch && word >= words-7 && word < words-4 {
+			if shape.Kind == kinds.Epoch && word >= words-7 && word < words-4 {
 				continue // digests
 			}
 			aliased, zeroed, moved := bytes.Clone(data), bytes.Clone(data), bytes.Clone(data)
@@ -242,7 +244,7 @@ func TestRefusedGnarkKeys(t *testing.T) {
 		},
 		"gamma = delta": func(m *material) { m.vk.G2.Gamma = m.vk.G2.Delta },
 	} {
-		vk, err := keys.LoadGnark(fixture.KeyDir(t, fixture.EpochShape))
+		vk, err := gnark.Load(fixture.KeyDir(t, fixture.EpochShape))
 		if err != nil {
 			t.Fatal(err)
 		}

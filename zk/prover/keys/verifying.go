@@ -8,6 +8,7 @@ import (
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/field"
+	"provenance/zkprover/kinds"
 )
 
 const (
@@ -58,7 +59,7 @@ func (v *Verifying) Bytes() []byte {
 		w.g2(&v.Knowledge[i].G)
 		w.g2(&v.Knowledge[i].SigmaNeg)
 	}
-	if v.Shape.Kind == circuits.KindEpoch {
+	if v.Shape.Kind == kinds.Epoch {
 		for _, digest := range v.BasesDigests {
 			w.bytes = append(w.bytes, digest[:]...)
 		}
@@ -91,7 +92,7 @@ func Parse(data []byte) (*Verifying, error) {
 	for range v.Shape.Bases() {
 		v.Knowledge = append(v.Knowledge, Knowledge{G: r.g2("G"), SigmaNeg: r.g2("GSigmaNeg")})
 	}
-	if v.Shape.Kind == circuits.KindEpoch {
+	if v.Shape.Kind == kinds.Epoch {
 		for range v.Shape.Bases() {
 			v.BasesDigests = append(v.BasesDigests, r.word("digest of bases"))
 		}
@@ -128,7 +129,7 @@ func (v *Verifying) check() error {
 		distinct(v.IC, "IC"),
 		v.checkKnowledge(),
 	}
-	if v.Shape.Kind == circuits.KindEpoch {
+	if v.Shape.Kind == kinds.Epoch {
 		d := v.BasesDigests
 		checks = append(checks,
 			refuse(v.WeightedPositions.IsInfinity() || v.Positions.IsInfinity(),

@@ -14,10 +14,10 @@ import (
 	"github.com/consensys/gnark-crypto/ecc/bn254"
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
-	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/internal/fixture"
-	"provenance/zkprover/keys"
+	"provenance/zkprover/internal/gnark"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/prove/epoch"
 	"provenance/zkprover/statement"
@@ -44,7 +44,7 @@ func honestEpoch(t *testing.T) *proof.Proof {
 // that cancel in the fold, which gnark cannot see.
 func TestDifferentialWithGnark(t *testing.T) {
 	key := fixture.Key(t, fixture.EpochShape)
-	gnark, err := keys.LoadGnark(fixture.KeyDir(t, fixture.EpochShape))
+	vk, err := gnark.Load(fixture.KeyDir(t, fixture.EpochShape))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestDifferentialWithGnark(t *testing.T) {
 	} {
 		p := honestEpoch(t)
 		change(p)
-		ours, theirs := verify.Verify(key.Verifying, p, verify.MaskAll), verify.WithGnark(gnark, p)
+		ours, theirs := verify.Verify(key.Verifying, p, verify.MaskAll), gnark.Verify(vk, p)
 		if (ours == nil) != (theirs == nil) {
 			t.Errorf("%s: here %v, gnark %v", name, ours, theirs)
 		}
@@ -91,7 +91,7 @@ func TestDifferentialWithGnark(t *testing.T) {
 	p.Knowledge[0].Add(&p.Knowledge[0], &x)
 	x.ScalarMultiplication(&x, shift.BigInt(new(big.Int)))
 	p.Knowledge[1].Sub(&p.Knowledge[1], &x)
-	if err := verify.WithGnark(gnark, p); err != nil {
+	if err := gnark.Verify(vk, p); err != nil {
 		t.Errorf("gnark should accept poks that agree in the fold: %v", err)
 	}
 	if err := verify.Verify(key.Verifying, p, verify.MaskAll); !errors.Is(err,
@@ -107,7 +107,7 @@ func TestReasons(t *testing.T) {
 		mask   verify.Mask
 		change func(p *proof.Proof)
 	}{
-		"kind": {verify.ErrKey, 7, func(p *proof.Proof) { p.Kind = circuits.KindTree }},
+		"kind": {verify.ErrKey, 7, func(p *proof.Proof) { p.Kind = kinds.Tree }},
 		"key":  {verify.ErrKey, 7, func(p *proof.Proof) { p.KeyID[0] ^= 1 }},
 		"poks": {verify.ErrShape, 7, func(p *proof.Proof) { p.Knowledge = p.Knowledge[:2] }},
 		"inputs": {verify.ErrShape, 7, func(p *proof.Proof) {
@@ -212,7 +212,7 @@ func FuzzParseProof(f *testing.F) {
 
 func TestMissingGnarkKey(t *testing.T) {
 	var failure *fault.Error
-	if _, err := keys.LoadGnark(os.TempDir()); !errors.As(err, &failure) ||
+	if _, err := gnark.Load(os.TempDir()); !errors.As(err, &failure) ||
 		failure.Code != fault.BadFile {
 		t.Errorf("%v", err)
 	}

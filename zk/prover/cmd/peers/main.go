@@ -28,6 +28,7 @@ import (
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/internal/iden3"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/prove/dataset"
 	"provenance/zkprover/statement"
 	"provenance/zkprover/tree"
@@ -39,7 +40,7 @@ func main() {
 	slots := flag.Int("slots", 256, "leaves of the chunk: 256 or 4096")
 	repeat := flag.Int("repeat", 5, "proofs to time; 0 makes no key")
 	flag.Parse()
-	shape := circuits.Shape{Kind: circuits.KindTree, Slots: *slots, Depth: tree.MinDepth}
+	shape := circuits.Shape{Kind: kinds.Tree, Slots: *slots, Depth: tree.MinDepth}
 	if err := run(*out, shape, *repeat); err != nil {
 		fmt.Fprintln(os.Stderr, "peers:", err)
 		os.Exit(1)

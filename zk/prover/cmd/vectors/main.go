@@ -22,11 +22,11 @@ import (
 
 	"github.com/consensys/gnark/logger"
 
-	"provenance/zkprover/circuits"
 	"provenance/zkprover/cmd/vectors/frozen"
 	"provenance/zkprover/cmd/vectors/mutations"
 	"provenance/zkprover/cmd/vectors/plain"
 	"provenance/zkprover/cmd/vectors/proofs"
+	"provenance/zkprover/kinds"
 )
 
 func main() {
@@ -103,10 +103,10 @@ func proofFiles(cache string) makers {
 		"groth16_absent.json": proofs.Absent,
 		"groth16_merge.json":  proofs.Merge,
 		"groth16_q8_0.json": func(cache string) (any, error) {
-			return proofs.Quantized(cache, circuits.KindQ8_0)
+			return proofs.Quantized(cache, kinds.Q8_0)
 		},
 		"groth16_int8.json": func(cache string) (any, error) {
-			return proofs.Quantized(cache, circuits.KindInt8)
+			return proofs.Quantized(cache, kinds.Int8)
 		},
 	} {
 		files[name] = func() (any, error) { return content(cache) }

@@ -12,6 +12,7 @@ import (
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/internal/fixture"
+	"provenance/zkprover/kinds"
 )
 
 // weightsScene is a model of two tensors in two shards.
@@ -195,7 +196,7 @@ func quantizeScene(t *testing.T) (request object, deployed []byte) {
 			t.Fatal(err)
 		}
 	}
-	key := fixture.KeyDir(t, circuits.Shape{Kind: circuits.KindQ8_0, Slots: 1, Depth: 1})
+	key := fixture.KeyDir(t, circuits.Shape{Kind: kinds.Q8_0, Slots: 1, Depth: 1})
 	return object{"key": key, "file": filepath.Join(dir, "model"), "tensor": "w", "jobs": []object{
 		{"indexes": []int{1}, "codes": filepath.Join(dir, "codes"),
 			"out": filepath.Join(dir, "proof")},

@@ -5,10 +5,10 @@ package datasets
 import (
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
-	"provenance/zkprover/circuits"
 	"provenance/zkprover/commands/request"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/field"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/prove/dataset"
 	"provenance/zkprover/server"
@@ -28,17 +28,17 @@ type audit struct {
 
 // ProveSorted proves chunks of a sorted dataset.
 func ProveSorted(call *server.Call, text []byte) (any, error) {
-	return proveAll(call, text, circuits.KindSorted, (*session).sorted)
+	return proveAll(call, text, kinds.Sorted, (*session).sorted)
 }
 
 // ProveMember proves that a record is in a dataset.
 func ProveMember(call *server.Call, text []byte) (any, error) {
-	return proveAll(call, text, circuits.KindMember, (*session).member)
+	return proveAll(call, text, kinds.Member, (*session).member)
 }
 
 // ProveAbsent proves that a digest is not in a sorted dataset.
 func ProveAbsent(call *server.Call, text []byte) (any, error) {
-	return proveAll(call, text, circuits.KindAbsent, (*session).absent)
+	return proveAll(call, text, kinds.Absent, (*session).absent)
 }
 
 // sorted makes the tree of the records themselves, so no leaf can be without its record.

@@ -58,38 +58,52 @@ func Commit(call *server.Call, text []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var points, poks []bn254.G1Affine
+	result := commitResult{Slots: key.Shape.Slots, VKID: key.Info.VKID}
 	for c := range statement.Chunks(r.Count, key.Shape.Slots) {
-		vector, values, blind, err := chunkOf(c)
-		if err != nil {
-			return nil, err
-		}
 		if err := call.Stopped(); err != nil {
 			return nil, err
 		}
-		made, err := epoch.Commit(key, vector, values, blind)
+		in, err := chunkOf(c)
 		if err != nil {
 			return nil, err
 		}
-		if err := verify.Knowledge(key.Verifying, vector, &made.Point,
-			&made.Knowledge); err != nil {
-			return nil, fault.New(fault.BadKey, "commitment %d: %v", vector, err).
-				WithHint("remove the key folder and run setup again")
+		made, err := in.commit(key)
+		if err != nil {
+			return nil, err
 		}
-		points, poks = append(points, made.Point), append(poks, made.Knowledge)
+		result.Points = append(result.Points, proof.PointHex(&made.Point))
+		result.Poks = append(result.Poks, proof.PointHex(&made.Knowledge))
 	}
-	return commitResult{proof.PointsHex(points), proof.PointsHex(poks), key.Shape.Slots,
-		key.Info.VKID, request.Since(begin)}, nil
+	result.Seconds = request.Since(begin)
+	return result, nil
+}
+
+// opening is what the commitment of one chunk opens to. blinding is nil for positions.
+type opening struct {
+	vector   int
+	values   []fr.Element
+	blinding *fr.Element
+}
+
+// commit makes a commitment and checks its proof of knowledge: the key's bases alone were loaded.
+func (o *opening) commit(key *keys.Key) (epoch.Commitment, error) {
+	made, err := epoch.Commit(key, o.vector, o.values, o.blinding)
+	if err != nil {
+		return made, err
+	}
+	if err := verify.Knowledge(key.Verifying, o.vector, &made.Point, &made.Knowledge); err != nil {
+		return made, fault.New(fault.BadKey, "commitment %d: %v", o.vector, err).
+			WithHint("remove the key folder and run setup again")
+	}
+	return made, nil
 }
 
 // chunks returns what to commit to in chunk c.
-func (r *commitRequest) chunks(
-	slots int,
-) (func(c int) (int, []fr.Element, *fr.Element, error), error) {
+func (r *commitRequest) chunks(slots int) (chunkOf func(c int) (opening, error), err error) {
 	if r.Vector == "P" {
 		_, inverse, err := request.Order(r.Order, r.Count)
-		return func(c int) (int, []fr.Element, *fr.Element, error) {
-			return keys.VectorPosition, statement.Positions(inverse, c, slots), nil, nil
+		return func(c int) (opening, error) {
+			return opening{keys.VectorPosition, statement.Positions(inverse, c, slots), nil}, nil
 		}, err
 	}
 	if r.Vector != "D" && r.Vector != "U" {
@@ -107,9 +121,9 @@ func (r *commitRequest) chunks(
 	if r.Vector == "U" {
 		vector, name, list = keys.VectorUsed, "u", secrets.U
 	}
-	return func(c int) (int, []fr.Element, *fr.Element, error) {
+	return func(c int) (opening, error) {
 		b, err := request.Blinding(name, list, c, statement.Chunks(r.Count, slots))
-		return vector, statement.Window(values, c, slots), &b, err
+		return opening{vector, statement.Window(values, c, slots), &b}, err
 	}, nil
 }
 

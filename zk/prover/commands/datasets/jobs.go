@@ -11,9 +11,9 @@ import (
 	"runtime"
 	"time"
 
-	"provenance/zkprover/circuits"
 	"provenance/zkprover/commands/request"
 	"provenance/zkprover/fault"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/server"
 )
@@ -47,7 +47,7 @@ type jobResult struct {
 type statementOf func(*session, *job) (*proof.Proof, error)
 
 // proveAll runs the request's jobs one after the other. Proofs written before a failing job stay.
-func proveAll(call *server.Call, text []byte, kind circuits.Kind, one statementOf) (any, error) {
+func proveAll(call *server.Call, text []byte, kind kinds.Kind, one statementOf) (any, error) {
 	jobs, many, err := parseJobs(text)
 	if err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func (s *session) run(j *job, one statementOf) (jobResult, error) {
 		return jobResult{}, err
 	}
 	result := jobResult{Out: j.Out, Chunk: j.Chunk, Public: public, Seconds: request.Since(begin)}
-	if s.key.Shape.Kind != circuits.KindEpoch {
+	if s.key.Shape.Kind != kinds.Epoch {
 		result.Chunk = j.K
 	}
 	return result, nil

@@ -5,10 +5,10 @@ package datasets
 import (
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
-	"provenance/zkprover/circuits"
 	"provenance/zkprover/commands/request"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/prove/dataset"
 	"provenance/zkprover/prove/epoch"
@@ -19,17 +19,17 @@ import (
 
 // ProveTree proves chunks of a dataset's tree.
 func ProveTree(call *server.Call, text []byte) (any, error) {
-	return proveAll(call, text, circuits.KindTree, (*session).tree)
+	return proveAll(call, text, kinds.Tree, (*session).tree)
 }
 
 // ProveEpoch proves chunks of an epoch.
 func ProveEpoch(call *server.Call, text []byte) (any, error) {
-	return proveAll(call, text, circuits.KindEpoch, (*session).epoch)
+	return proveAll(call, text, kinds.Epoch, (*session).epoch)
 }
 
 // ProveLink proves that commitments D of an epoch key are to the leaves of a dataset.
 func ProveLink(call *server.Call, text []byte) (any, error) {
-	return proveAll(call, text, circuits.KindEpoch, (*session).link)
+	return proveAll(call, text, kinds.Epoch, (*session).link)
 }
 
 // session keeps what consecutive jobs share: the key, and every file once it was read and checked.

@@ -10,16 +10,17 @@ import (
 	"provenance/zkprover/commands/request"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/server"
 )
 
 // CeremonyBegin starts a transcript.
 func CeremonyBegin(_ *server.Call, text []byte) (any, error) {
 	var r struct {
-		Kind  circuits.Kind `json:"kind"`
-		Slots int           `json:"slots"`
-		Depth int           `json:"depth"`
-		Dir   string        `json:"dir"`
+		Kind  kinds.Kind `json:"kind"`
+		Slots int        `json:"slots"`
+		Depth int        `json:"depth"`
+		Dir   string     `json:"dir"`
 	}
 	if err := request.Parse(text, &r); err != nil {
 		return nil, err

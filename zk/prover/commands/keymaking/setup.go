@@ -13,14 +13,15 @@ import (
 	"provenance/zkprover/commands/request"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/server"
 )
 
 type setupRequest struct {
-	Kind  circuits.Kind `json:"kind"`
-	Slots int           `json:"slots"`
-	Depth int           `json:"depth"`
-	Cache string        `json:"cache"`
+	Kind  kinds.Kind `json:"kind"`
+	Slots int        `json:"slots"`
+	Depth int        `json:"depth"`
+	Cache string     `json:"cache"`
 }
 
 type setupResult struct {
@@ -39,7 +40,7 @@ func Setup(call *server.Call, text []byte) (any, error) {
 	if r.Cache == "" {
 		return nil, fault.New(fault.BadRequest, "cache: no folder named")
 	}
-	if r.Kind == circuits.KindEpoch {
+	if r.Kind == kinds.Epoch {
 		r.Depth = 0
 	}
 	begin := time.Now()

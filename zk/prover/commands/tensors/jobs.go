@@ -10,10 +10,10 @@ import (
 	"runtime"
 	"time"
 
-	"provenance/zkprover/circuits"
 	"provenance/zkprover/commands/request"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/server"
 	"provenance/zkprover/weights"
@@ -50,7 +50,7 @@ type opened struct {
 // proveWeights runs jobs under a key of a kind, one after the other. Proofs written before a
 // failing job stay.
 func proveWeights(
-	call *server.Call, keyDir string, kind circuits.Kind, jobs []weightJob,
+	call *server.Call, keyDir string, kind kinds.Kind, jobs []weightJob,
 	open func(*keys.Key) (*opened, error),
 ) (any, error) {
 	if len(jobs) == 0 {

@@ -5,10 +5,10 @@ package tensors
 import (
 	"strconv"
 
-	"provenance/zkprover/circuits"
 	"provenance/zkprover/commands/request"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/prove/blocks"
 	"provenance/zkprover/server"
@@ -34,7 +34,7 @@ func ProveMerge(call *server.Call, text []byte) (any, error) {
 	if err := request.Parse(text, &r); err != nil {
 		return nil, err
 	}
-	return proveWeights(call, r.Key, circuits.KindMerge, r.Jobs,
+	return proveWeights(call, r.Key, kinds.Merge, r.Jobs,
 		func(key *keys.Key) (*opened, error) {
 			merger, done, err := r.open(call, key.Shape.Levels())
 			one := func(job *weightJob) (*proof.Proof, error) {

@@ -3,11 +3,11 @@
 package tensors
 
 import (
-	"provenance/zkprover/circuits"
 	"provenance/zkprover/commands/request"
 	"provenance/zkprover/field"
 	"provenance/zkprover/files"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/prove/blocks"
 	"provenance/zkprover/server"
@@ -27,15 +27,15 @@ type prover func(*keys.Key, *weights.Tree, []int, []byte) (*proof.Proof, error)
 
 // ProveQ8_0 proves blocks of a tensor quantized as Q8_0.
 func ProveQ8_0(call *server.Call, text []byte) (any, error) {
-	return proveQuantized(call, text, circuits.KindQ8_0, blocks.Q8_0)
+	return proveQuantized(call, text, kinds.Q8_0, blocks.Q8_0)
 }
 
 // ProveInt8 proves blocks of a tensor quantized by rows as int8.
 func ProveInt8(call *server.Call, text []byte) (any, error) {
-	return proveQuantized(call, text, circuits.KindInt8, blocks.Int8)
+	return proveQuantized(call, text, kinds.Int8, blocks.Int8)
 }
 
-func proveQuantized(call *server.Call, text []byte, kind circuits.Kind, one prover) (any, error) {
+func proveQuantized(call *server.Call, text []byte, kind kinds.Kind, one prover) (any, error) {
 	var r quantizeRequest
 	if err := request.Parse(text, &r); err != nil {
 		return nil, err

@@ -80,34 +80,48 @@ func Commit(call *server.Call, text []byte) (any, error) {
 		return nil, err
 	}
 	defer state.close()
-	result := weightsResult{}
+	if err := buildAll(call, plans, state); err != nil {
+		return nil, err
+	}
+	result := weightsResult{Seconds: request.Since(begin)}
+	for i := range plans {
+		result.Tensors = append(result.Tensors, plans[i].result)
+		result.Bytes += plans[i].entry.Bytes()
+	}
+	return result, result.write(r.Out)
+}
+
+// buildAll commits to the tensors that the state does not have, and adds each to it.
+func buildAll(call *server.Call, plans []plan, state *state) error {
 	meter := newMeter(call, plans, state)
 	for i := range plans {
-		p := &plans[i]
 		if err := call.Stopped(); err != nil {
-			return nil, err
+			return err
 		}
-		if !state.has(i) {
-			if err := p.build(meter); err != nil {
-				return nil, err
-			}
-			if err := state.add(i, &p.result); err != nil {
-				return nil, err
-			}
+		if state.has(i) {
+			continue
 		}
-		result.Tensors = append(result.Tensors, p.result)
-		result.Bytes += p.entry.Bytes()
+		if err := plans[i].build(meter); err != nil {
+			return err
+		}
+		if err := state.add(i, &plans[i].result); err != nil {
+			return err
+		}
 	}
 	meter.report(len(plans))
-	result.Seconds = request.Since(begin)
-	if r.Out == "" {
-		return result, nil
+	return nil
+}
+
+// write writes the result to a file, if one is named.
+func (r *weightsResult) write(path string) error {
+	if path == "" {
+		return nil
 	}
-	written, err := json.Marshal(result)
+	text, err := json.Marshal(r)
 	if err != nil {
-		return nil, fault.New(fault.Internal, "%v", err)
+		return fault.New(fault.Internal, "%v", err)
 	}
-	return result, files.Write(r.Out, append(written, '\n'), files.Private)
+	return files.Write(path, append(text, '\n'), files.Private)
 }
 
 func (r *weightsRequest) plans(model *weights.Model) ([]plan, error) {
@@ -156,6 +170,11 @@ func (p *plan) build(m *meter) error {
 	return nil
 }
 
+const (
+	bytesPerMB      = 1e6
+	shortestSeconds = 1e-3 // that a rate is computed for
+)
+
 // meter prints progress at most once a second. Its methods may be called from several goroutines.
 type meter struct {
 	progress                      func(text string, args ...any)
@@ -183,11 +202,12 @@ func (m *meter) add(bytes int64) {
 
 func (m *meter) report(tensors int) {
 	done, seconds := m.done.Load(), time.Since(m.begin).Seconds()
-	rate := float64(done) / max(seconds, 1e-3)
+	rate := float64(done) / max(seconds, shortestSeconds)
 	left := 0.0
 	if rate > 0 {
 		left = float64(max(0, m.total.Load()-done)) / rate
 	}
-	m.progress("%d tensors, %.1f of %.1f MB, %.1f MB/s, %.0f s left", tensors, float64(done)/1e6,
-		float64(m.total.Load())/1e6, rate/1e6, left)
+	total := float64(m.total.Load())
+	m.progress("%d tensors, %.1f of %.1f MB, %.1f MB/s, %.0f s left",
+		tensors, float64(done)/bytesPerMB, total/bytesPerMB, rate/bytesPerMB, left)
 }

@@ -3,26 +3,26 @@
 package verifying
 
 import (
-	"provenance/zkprover/circuits"
 	"provenance/zkprover/commands/request"
 	"provenance/zkprover/field"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/server"
 )
 
 type inspectResult struct {
-	Kind        circuits.Kind `json:"kind"`
-	Slots       int           `json:"slots"`
-	Depth       int           `json:"depth"`
-	Public      int           `json:"nPublic"`
-	Commitments int           `json:"nCommitments"`
-	Flags       int           `json:"flags"`
-	VKID        string        `json:"vkId"`
-	Words       int           `json:"words"`
-	Bases       []string      `json:"basesDigests"`
-	I0          []string      `json:"i0,omitempty"`
-	S           []string      `json:"s,omitempty"`
+	Kind        kinds.Kind `json:"kind"`
+	Slots       int        `json:"slots"`
+	Depth       int        `json:"depth"`
+	Public      int        `json:"nPublic"`
+	Commitments int        `json:"nCommitments"`
+	Flags       int        `json:"flags"`
+	VKID        string     `json:"vkId"`
+	Words       int        `json:"words"`
+	Bases       []string   `json:"basesDigests"`
+	I0          []string   `json:"i0,omitempty"`
+	S           []string   `json:"s,omitempty"`
 }
 
 // Inspect tells what a verifying key is about.
@@ -46,7 +46,7 @@ func Inspect(_ *server.Call, text []byte) (any, error) {
 	for _, digest := range vk.BasesDigests {
 		out.Bases = append(out.Bases, digest.Hex())
 	}
-	if vk.Shape.Kind == circuits.KindEpoch {
+	if vk.Shape.Kind == kinds.Epoch {
 		out.I0, out.S = proof.PointHex(&vk.WeightedPositions), proof.PointHex(&vk.Positions)
 	}
 	return out, nil

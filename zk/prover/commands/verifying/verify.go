@@ -47,29 +47,28 @@ func Verify(_ *server.Call, text []byte) (any, error) {
 		return nil, fault.Differs(fault.BadRequest, "mask", "bits of existing commitments", *r.Mask)
 	}
 	results := make([]verdict, len(r.Proofs))
-	ok := true
+	result := map[string]any{"ok": true, "results": results}
+	var answer error
 	for i, path := range r.Proofs {
-		text, err := files.Read("proof", path, proof.MaxBytes)
+		content, err := files.Read("proof", path, proof.MaxBytes)
 		if err != nil {
 			return nil, err
 		}
-		if reason := verifyText(vk, text, *r.Mask); reason != nil {
-			results[i].Reason, ok = reason.Error(), false
-		} else {
-			results[i].OK = true
+		if results[i] = judge(vk, content, *r.Mask); !results[i].OK {
+			result["ok"], answer = false, server.ErrFalse
 		}
 	}
-	result := map[string]any{"ok": ok, "results": results}
-	if !ok {
-		return result, server.ErrFalse
-	}
-	return result, nil
+	return result, answer
 }
 
-func verifyText(vk *keys.Verifying, text []byte, mask verify.Mask) error {
-	p, err := proof.Parse(text)
-	if err != nil {
-		return err
+// judge decides about one proof file, which an attacker may have written.
+func judge(vk *keys.Verifying, content []byte, mask verify.Mask) verdict {
+	p, err := proof.Parse(content)
+	if err == nil {
+		err = verify.Verify(vk, p, mask)
 	}
-	return verify.Verify(vk, p, mask)
+	if err != nil {
+		return verdict{Reason: err.Error()}
+	}
+	return verdict{OK: true}
 }

@@ -65,13 +65,13 @@ func cauchy(g *grain, width int) matrix {
 }
 
 // sets caches the derived form of each parameter set; deriving the largest takes some 30 ms.
-var sets [MaxInputs]func() *sparse
+var sets = derivations()
 
-func init() {
+func derivations() (sets [MaxInputs]func() *sparse) {
 	for i := range sets {
-		inputs := i + 1
-		sets[i] = sync.OnceValue(func() *sparse { return newSparse(newParameters(inputs)) })
+		sets[i] = sync.OnceValue(func() *sparse { return newSparse(newParameters(i + 1)) })
 	}
+	return sets
 }
 
 func setFor(inputs int) (*sparse, error) {

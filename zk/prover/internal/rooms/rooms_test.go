@@ -48,7 +48,7 @@ var layers = [][]string{
 
 // forTests are the packages that tests alone import, from the bottom up. They may import any
 // package.
-var forTests = []string{"internal/fixture", "internal/wires", "internal/rooms"}
+var forTests = []string{"internal/fixture", "internal/gnark", "internal/wires", "internal/rooms"}
 
 // sources are the module's Go files by folder.
 func sources(t *testing.T) map[string][]string {

@@ -12,7 +12,7 @@ import (
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/internal/fixture"
-	"provenance/zkprover/keys"
+	"provenance/zkprover/internal/gnark"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/verify"
 )
@@ -68,11 +68,11 @@ func RequireBound(
 // key, and that no proof survives a change of a public input.
 func RequirePublic(tb testing.TB, shape circuits.Shape, p *proof.Proof) {
 	tb.Helper()
-	gnark, err := keys.LoadGnark(fixture.KeyDir(tb, shape))
+	vk, err := gnark.Load(fixture.KeyDir(tb, shape))
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if err := verify.WithGnark(gnark, p); err != nil {
+	if err := gnark.Verify(vk, p); err != nil {
 		tb.Errorf("%v: gnark refuses the proof: %v", shape, err)
 	}
 	for i := range p.Public {

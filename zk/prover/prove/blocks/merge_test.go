@@ -15,10 +15,9 @@ import (
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/internal/fixture"
+	"provenance/zkprover/internal/gnark"
 	"provenance/zkprover/internal/wires"
-	"provenance/zkprover/keys"
 	"provenance/zkprover/statement"
-	"provenance/zkprover/verify"
 	"provenance/zkprover/weights"
 )
 
@@ -184,7 +183,7 @@ func TestMergePublicInputsAreBound(t *testing.T) {
 
 func TestMergeProofs(t *testing.T) {
 	key := fixture.Key(t, smallMerge)
-	gnark, err := keys.LoadGnark(fixture.KeyDir(t, smallMerge))
+	vk, err := gnark.Load(fixture.KeyDir(t, smallMerge))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +192,7 @@ func TestMergeProofs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := verify.WithGnark(gnark, p); err != nil {
+	if err := gnark.Verify(vk, p); err != nil {
 		t.Errorf("gnark refuses: %v", err)
 	}
 	if !slices.Equal(p.Public, merger.public([]int{attacked})) {

@@ -36,7 +36,7 @@ var errScale = errors.New("the scale is not the nearest one")
 
 // quantization is a statement about blocks of a tensor and their bytes in a deployed file.
 type quantization struct {
-	kind       circuits.Kind
+	kind       kinds.Kind
 	blockBytes int
 	assign     assigner
 }
@@ -50,14 +50,14 @@ type assigner func(
 // Q8_0 proves that the blocks of these numbers quantize to the bytes given, 34 a block as they
 // stand in a GGUF file. The tree's tensor must be BF16 of layout rows, its depth the key's.
 func Q8_0(key *keys.Key, t *weights.Tree, indexes []int, deployed []byte) (*proof.Proof, error) {
-	q := quantization{circuits.KindQ8_0, circuits.Q8_0Bytes, newQ8_0}
+	q := quantization{kinds.Q8_0, circuits.Q8_0Bytes, newQ8_0}
 	return q.prove(key, t, indexes, deployed)
 }
 
 // Int8 proves that the blocks of these numbers quantize to the bytes given: for each the row's
 // float32 maximum, little-endian, then 32 codes as signed bytes.
 func Int8(key *keys.Key, t *weights.Tree, indexes []int, deployed []byte) (*proof.Proof, error) {
-	q := quantization{circuits.KindInt8, circuits.Int8Bytes, newInt8}
+	q := quantization{kinds.Int8, circuits.Int8Bytes, newInt8}
 	return q.prove(key, t, indexes, deployed)
 }
 

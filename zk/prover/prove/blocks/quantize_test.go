@@ -16,16 +16,17 @@ import (
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/internal/fixture"
+	"provenance/zkprover/internal/gnark"
 	"provenance/zkprover/internal/wires"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/proof"
-	"provenance/zkprover/verify"
 	"provenance/zkprover/weights"
 )
 
 var (
-	q8_0Shape = circuits.Shape{Kind: circuits.KindQ8_0, Slots: 1, Depth: 1}
-	int8Shape = circuits.Shape{Kind: circuits.KindInt8, Slots: 1, Depth: 1}
+	q8_0Shape = circuits.Shape{Kind: kinds.Q8_0, Slots: 1, Depth: 1}
+	int8Shape = circuits.Shape{Kind: kinds.Int8, Slots: 1, Depth: 1}
 )
 
 // No wire can be changed alone, and no public input at all.
@@ -149,7 +150,7 @@ func TestQuantizedProofs(t *testing.T) {
 		deployed []byte
 	}{{q8_0Shape, Q8_0, scene.q8}, {int8Shape, Int8, scene.int8}} {
 		key := fixture.Key(t, c.shape)
-		gnark, err := keys.LoadGnark(fixture.KeyDir(t, c.shape))
+		vk, err := gnark.Load(fixture.KeyDir(t, c.shape))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -157,7 +158,7 @@ func TestQuantizedProofs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := verify.WithGnark(gnark, p); err != nil {
+		if err := gnark.Verify(vk, p); err != nil {
 			t.Errorf("%v: gnark refuses: %v", c.shape, err)
 		}
 		changed := bytes.Clone(c.deployed)

@@ -10,6 +10,7 @@ import (
 	"provenance/zkprover/gadgets/integer"
 	"provenance/zkprover/gadgets/merkle"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/prove"
 	"provenance/zkprover/tree"
@@ -25,7 +26,7 @@ type Gap struct {
 // Absent proves that a digest whose first half is high lies in the gap, without telling where. No
 // error tells the position or a neighbour.
 func Absent(key *keys.Key, t *tree.Tree, high fr.Element, g *Gap) (*proof.Proof, error) {
-	if err := requireKey(key, circuits.KindAbsent, t); err != nil {
+	if err := requireKey(key, kinds.Absent, t); err != nil {
 		return nil, err
 	}
 	if err := g.check(t, &high); err != nil {

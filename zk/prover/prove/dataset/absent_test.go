@@ -14,6 +14,7 @@ import (
 	"provenance/zkprover/fault"
 	"provenance/zkprover/internal/fixture"
 	"provenance/zkprover/internal/wires"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/tree"
 )
 
@@ -58,7 +59,7 @@ func TestAbsentWiresAreBound(t *testing.T) {
 // are three records, and a fourth leaf behind the count. The circuit is satisfied exactly when the
 // statement says so.
 func TestAbsentExhaustively(t *testing.T) {
-	shape := circuits.Shape{Kind: circuits.KindAbsent, Slots: 1, Depth: 1}
+	shape := circuits.Shape{Kind: kinds.Absent, Slots: 1, Depth: 1}
 	const count = 3
 	records := withHighs(big.NewInt(2), big.NewInt(4), big.NewInt(6), big.NewInt(8))
 	built := planted(t, records, 1)

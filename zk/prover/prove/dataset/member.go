@@ -8,6 +8,7 @@ import (
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/prove"
 	"provenance/zkprover/tree"
@@ -16,7 +17,7 @@ import (
 // Member proves that the record lies in the tree, without telling where. No error tells its
 // position or salt.
 func Member(key *keys.Key, t *tree.Tree, position int, opened *tree.Opening) (*proof.Proof, error) {
-	if err := requireKey(key, circuits.KindMember, t); err != nil {
+	if err := requireKey(key, kinds.Member, t); err != nil {
 		return nil, err
 	}
 	if position < 0 || position >= t.Count() {

@@ -10,6 +10,7 @@ import (
 	"provenance/zkprover/fault"
 	"provenance/zkprover/gadgets/integer"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/prove"
 	"provenance/zkprover/statement"
@@ -20,7 +21,7 @@ import (
 // of all records of the tree, 32 and 31 bytes each, in the order of the leaves. k must be a
 // non-empty chunk; the tree's depth must be the key's.
 func Sorted(key *keys.Key, t *tree.Tree, digests, salts []byte, k int) (*proof.Proof, error) {
-	if err := requireKey(key, circuits.KindSorted, t); err != nil {
+	if err := requireKey(key, kinds.Sorted, t); err != nil {
 		return nil, err
 	}
 	slots := key.Shape.Slots

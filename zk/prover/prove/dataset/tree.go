@@ -14,6 +14,7 @@ import (
 	"provenance/zkprover/fault"
 	"provenance/zkprover/gadgets/integer"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/prove"
 	"provenance/zkprover/statement"
@@ -23,7 +24,7 @@ import (
 // Tree proves chunk k of a dataset's tree. k must be a non-empty chunk; the tree's depth must be
 // the key's.
 func Tree(key *keys.Key, t *tree.Tree, k int, challenge statement.Challenge) (*proof.Proof, error) {
-	if err := requireKey(key, circuits.KindTree, t); err != nil {
+	if err := requireKey(key, kinds.Tree, t); err != nil {
 		return nil, err
 	}
 	slots := key.Shape.Slots
@@ -38,7 +39,7 @@ func Tree(key *keys.Key, t *tree.Tree, k int, challenge statement.Challenge) (*p
 func number(n int) fr.Element { return fr.NewElement(uint64(n)) }
 
 // requireKey refuses a key of another kind or for trees of another depth.
-func requireKey(key *keys.Key, kind circuits.Kind, t *tree.Tree) error {
+func requireKey(key *keys.Key, kind kinds.Kind, t *tree.Tree) error {
 	if key.Shape.Kind != kind || key.Shape.Depth != t.Depth() {
 		return fault.Differs(fault.Mismatch, "key",
 			circuits.Shape{Kind: kind, Slots: key.Shape.Slots, Depth: t.Depth()}, key.Shape)

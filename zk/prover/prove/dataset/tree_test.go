@@ -12,11 +12,11 @@ import (
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/internal/fixture"
+	"provenance/zkprover/internal/gnark"
 	"provenance/zkprover/internal/wires"
-	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/statement"
 	"provenance/zkprover/tree"
-	"provenance/zkprover/verify"
 )
 
 // treeAttack is one dishonest assignment of the small tree circuit (16 leaves a chunk, depth 3, 40
@@ -187,7 +187,7 @@ func TestLastShowsTheCount(t *testing.T) {
 
 func TestTreeProofs(t *testing.T) {
 	key := fixture.Key(t, fixture.TreeShape)
-	gnark, err := keys.LoadGnark(fixture.KeyDir(t, fixture.TreeShape))
+	vk, err := gnark.Load(fixture.KeyDir(t, fixture.TreeShape))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func TestTreeProofs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := verify.WithGnark(gnark, p); err != nil {
+		if err := gnark.Verify(vk, p); err != nil {
 			t.Errorf("gnark refuses chunk %d: %v", k, err)
 		}
 	}
@@ -231,7 +231,7 @@ func smallTree(t *testing.T, count int) *tree.Tree {
 	return built
 }
 
-var smallTreeShape = circuits.Shape{Kind: circuits.KindTree, Slots: 16, Depth: 3}
+var smallTreeShape = circuits.Shape{Kind: kinds.Tree, Slots: 16, Depth: 3}
 
 // Candidates outside the used prefix have no effect; everything else is bound.
 func TestTreeWiresAreBound(t *testing.T) {

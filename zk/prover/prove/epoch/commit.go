@@ -11,9 +11,9 @@ import (
 	"github.com/consensys/gnark-crypto/ecc/bn254"
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
-	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 )
 
 // Commitment is a committed vector's point and the proof that its maker knows an opening.
@@ -44,8 +44,8 @@ func Commit(
 func open(
 	key *keys.Key, vector int, values []fr.Element, blinding *fr.Element,
 ) ([]fr.Element, error) {
-	if key.Shape.Kind != circuits.KindEpoch {
-		return nil, fault.Differs(fault.BadRequest, "kind of key", circuits.KindEpoch,
+	if key.Shape.Kind != kinds.Epoch {
+		return nil, fault.Differs(fault.BadRequest, "kind of key", kinds.Epoch,
 			key.Shape.Kind)
 	}
 	if len(values) != key.Shape.Slots {

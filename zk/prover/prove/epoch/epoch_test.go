@@ -9,11 +9,11 @@ import (
 
 	"provenance/zkprover/fault"
 	"provenance/zkprover/internal/fixture"
+	"provenance/zkprover/internal/gnark"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/order"
 	"provenance/zkprover/prove"
 	"provenance/zkprover/statement"
-	"provenance/zkprover/verify"
 )
 
 const count = 300
@@ -68,7 +68,7 @@ func accepted(witnesses ...*Witness) bool {
 
 func TestEpochProofs(t *testing.T) {
 	key := fixture.Key(t, fixture.EpochShape)
-	gnark, err := keys.LoadGnark(fixture.KeyDir(t, fixture.EpochShape))
+	vk, err := gnark.Load(fixture.KeyDir(t, fixture.EpochShape))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestEpochProofs(t *testing.T) {
 				t.Errorf("chunk %d: commitment %d is not the anchored one", chunk, k)
 			}
 		}
-		if err := verify.WithGnark(gnark, p); err != nil {
+		if err := gnark.Verify(vk, p); err != nil {
 			t.Errorf("gnark refuses chunk %d: %v", chunk, err)
 		}
 		a.Mul(&a, &p.Public[3])

@@ -11,11 +11,12 @@ import (
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/internal/fixture"
 	"provenance/zkprover/internal/wires"
+	"provenance/zkprover/kinds"
 )
 
 func TestMain(m *testing.M) { fixture.Main(m) }
 
-var smallEpochShape = circuits.Shape{Kind: circuits.KindEpoch, Slots: 4}
+var smallEpochShape = circuits.Shape{Kind: kinds.Epoch, Slots: 4}
 
 func smallEpoch(slots int) *Witness {
 	w := &Witness{DataBlinding: fixture.Scalar(), UsedBlinding: fixture.Scalar(), Start: 4,

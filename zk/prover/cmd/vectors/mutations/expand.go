@@ -10,8 +10,8 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"provenance/zkprover/circuits"
 	"provenance/zkprover/cmd/vectors/frozen"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/verify"
 )
 
@@ -25,7 +25,7 @@ type plan struct {
 
 // plannedKind is one circuit; SHA256 is that of its expanded file.
 type plannedKind struct {
-	Kind   circuits.Kind `json:"kind"`
+	Kind   kinds.Kind    `json:"kind"`
 	File   string        `json:"file"`
 	Bases  []plannedBase `json:"bases"`
 	SHA256 string        `json:"sha256"`
@@ -41,7 +41,7 @@ type plannedBase struct {
 // expanded is the file of one circuit. A case's words are A, B, C, commitments, proofs of knowledge
 // and public inputs.
 type expanded struct {
-	Kind  circuits.Kind  `json:"kind"`
+	Kind  kinds.Kind     `json:"kind"`
 	VKID  string         `json:"vkId"`
 	Words string         `json:"words"`
 	Cases []expandedCase `json:"cases"`
@@ -72,7 +72,7 @@ func Expand(vectors, out string) error {
 	return nil
 }
 
-func expandedName(kind circuits.Kind) string { return fmt.Sprintf("mutations_%s.json", kind) }
+func expandedName(kind kinds.Kind) string { return fmt.Sprintf("mutations_%s.json", kind) }
 
 // expand mutates the honest proofs of a kind. An error names the first mutation whose verdict is
 // not the one that follows from how it was made.

@@ -13,8 +13,8 @@ import (
 	"github.com/consensys/gnark-crypto/ecc"
 	"github.com/consensys/gnark-crypto/ecc/bn254"
 
-	"provenance/zkprover/circuits"
 	"provenance/zkprover/cmd/vectors/frozen"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/verify"
 )
 
@@ -57,7 +57,7 @@ func TestMutations(t *testing.T) {
 
 // A case whose verdict is not the one that follows from how it was made is an error that names it.
 func TestWrongVerdictIsNamed(t *testing.T) {
-	planned := plannedKind{Kind: circuits.KindEpoch, File: frozen.EpochFile,
+	planned := plannedKind{Kind: kinds.Epoch, File: frozen.EpochFile,
 		Bases: []plannedBase{{"link chunk 0", 0b110}}}
 	_, err := expand(vectorFolder, planned, nil)
 	if err == nil || !strings.Contains(err.Error(),

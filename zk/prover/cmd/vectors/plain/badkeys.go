@@ -15,6 +15,7 @@ import (
 	"provenance/zkprover/cmd/vectors/frozen"
 	"provenance/zkprover/field"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 )
 
 // keyCase is a key's bytes and whether loaders must take them. Rule names what is wrong
@@ -41,7 +42,7 @@ const (
 
 // soundKey is an epoch key of points whose logarithms are drawn: well-formed, of no circuit.
 func soundKey() *keys.Verifying {
-	v := &keys.Verifying{Shape: circuits.Shape{Kind: circuits.KindEpoch, Slots: 256},
+	v := &keys.Verifying{Shape: circuits.Shape{Kind: kinds.Epoch, Slots: 256},
 		Alpha:   drawG1("alpha"),
 		BetaNeg: drawG2("beta"), GammaNeg: drawG2("gamma"), DeltaNeg: drawG2("delta"),
 		WeightedPositions: drawG1("I_0"), Positions: drawG1("S")}
@@ -136,6 +137,11 @@ func changedKeys() []keyChange {
 			v.Knowledge = v.Knowledge[:2]
 		}},
 	}
+	return append(list, changedSigmas()...)
+}
+
+// changedSigmas are keys of which the commitments' sigmas are trivial or belong together.
+func changedSigmas() (list []keyChange) {
 	for i := range circuits.EpochCommitments {
 		j := (i + 1) % circuits.EpochCommitments
 		list = append(list,
@@ -186,6 +192,11 @@ func changedWords() []wordsChange {
 		{"an unknown version", "header", func(data []byte) []byte { data[31] = 2; return data }},
 		{"kind 0", "header", func(data []byte) []byte { data[63] = 0; return data }},
 	}
+	return append(list, changedPoints()...)
+}
+
+// changedPoints are keys of which one point is none.
+func changedPoints() (list []wordsChange) {
 	points := []struct {
 		name        string
 		word, words int

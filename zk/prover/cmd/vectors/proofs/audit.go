@@ -11,6 +11,7 @@ import (
 	"provenance/zkprover/cmd/vectors/draw"
 	"provenance/zkprover/cmd/vectors/frozen"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/prove/dataset"
 	"provenance/zkprover/tree"
@@ -81,7 +82,7 @@ func (s *auditScene) open(i int) (*tree.Opening, error) {
 }
 
 func Sorted(cache string) (any, error) {
-	return auditProofs(cache, circuits.Shape{Kind: circuits.KindSorted, Slots: tree.Arity,
+	return auditProofs(cache, circuits.Shape{Kind: kinds.Sorted, Slots: tree.Arity,
 		Depth: auditDepth}, []int{0, 1, 2},
 		func(key *keys.Key, s *auditScene, k int) (string, *proof.Proof, error) {
 			p, err := dataset.Sorted(key, s.tree, s.digests, s.salts, k)
@@ -90,7 +91,7 @@ func Sorted(cache string) (any, error) {
 }
 
 func Member(cache string) (any, error) {
-	return auditProofs(cache, circuits.Shape{Kind: circuits.KindMember, Slots: 1,
+	return auditProofs(cache, circuits.Shape{Kind: kinds.Member, Slots: 1,
 		Depth: auditDepth}, []int{0, 17, auditCount - 1},
 		func(key *keys.Key, s *auditScene, i int) (string, *proof.Proof, error) {
 			opened, err := s.open(i)
@@ -104,7 +105,7 @@ func Member(cache string) (any, error) {
 
 // Absent ask for the digest one above a record's; for the start of the dataset, for 1.
 func Absent(cache string) (any, error) {
-	return auditProofs(cache, circuits.Shape{Kind: circuits.KindAbsent, Slots: 1,
+	return auditProofs(cache, circuits.Shape{Kind: kinds.Absent, Slots: 1,
 		Depth: auditDepth}, []int{0, 17, auditCount},
 		func(key *keys.Key, s *auditScene, position int) (string, *proof.Proof, error) {
 			gap := &dataset.Gap{Position: position}

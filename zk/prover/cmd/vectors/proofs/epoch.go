@@ -15,6 +15,7 @@ import (
 	"provenance/zkprover/cmd/vectors/frozen"
 	"provenance/zkprover/field"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/order"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/prove/epoch"
@@ -88,7 +89,7 @@ func newEpochScene(key *keys.Key) (*epochScene, error) {
 }
 
 func Epoch(cache string) (any, error) {
-	key, err := loadKey(cache, circuits.Shape{Kind: circuits.KindEpoch, Slots: proofSlots})
+	key, err := loadKey(cache, circuits.Shape{Kind: kinds.Epoch, Slots: proofSlots})
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +166,7 @@ func (s *suite) pair(pair string, p *proof.Proof, j, i int) {
 // commitments exchanges and shifts commitments so that their sum stays what it was.
 func (s *suite) commitments(label string, p, other *proof.Proof) {
 	_, _, x, _ := bn254.Generators()
-	for i := range 3 {
+	for i := range circuits.EpochCommitments {
 		for j := range i {
 			s.pair(fmt.Sprintf("%s: %c and %c", label, "DUP"[j], "DUP"[i]), p, j, i)
 		}
@@ -192,6 +193,11 @@ func (s *suite) commitments(label string, p, other *proof.Proof) {
 				p.Knowledge[i].SetInfinity()
 			}
 		})
+	s.foreign(label, p, other)
+}
+
+// foreign takes parts of another chunk, or leaves parts out.
+func (s *suite) foreign(label string, p, other *proof.Proof) {
 	s.edit(label+": all commitments and poks of another chunk", p, verify.MaskAll, false,
 		"commitments of another chunk", func(p *proof.Proof) {
 			p.Commitments, p.Knowledge = other.Commitments, other.Knowledge

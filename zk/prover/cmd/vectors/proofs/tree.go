@@ -10,6 +10,7 @@ import (
 	"provenance/zkprover/cmd/vectors/frozen"
 	"provenance/zkprover/field"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/prove/dataset"
 	"provenance/zkprover/statement"
@@ -20,7 +21,7 @@ import (
 var treeInputs = []string{"R", "k", "used", "last", "gamma", "delta", "t", "z"}
 
 func Tree(cache string) (any, error) {
-	key, err := loadKey(cache, circuits.Shape{Kind: circuits.KindTree, Slots: proofSlots,
+	key, err := loadKey(cache, circuits.Shape{Kind: kinds.Tree, Slots: proofSlots,
 		Depth: tree.MinDepth})
 	if err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ import (
 	"provenance/zkprover/gadgets/page"
 	"provenance/zkprover/gadgets/quantized"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/proof"
 	"provenance/zkprover/prove/blocks"
 	"provenance/zkprover/statement"
@@ -51,7 +52,7 @@ func newTensor(
 
 // quantizedBlock is the deployed form of a block; the codes are rounded in 64-bit numbers, where no
 // ratio of two bfloat16 numbers comes as near to a tie as to be rounded across it.
-func quantizedBlock(kind circuits.Kind, block []uint16) ([]byte, error) {
+func quantizedBlock(kind kinds.Kind, block []uint16) ([]byte, error) {
 	top, err := new(quantized.Maximum).Set((*[page.Values]uint16)(block))
 	if err != nil {
 		return nil, err
@@ -65,7 +66,7 @@ func quantizedBlock(kind circuits.Kind, block []uint16) ([]byte, error) {
 		largest = max(largest, math.Abs(number(pattern)))
 	}
 	out := binary.LittleEndian.AppendUint16(nil, scale)
-	if kind == circuits.KindInt8 {
+	if kind == kinds.Int8 {
 		out = binary.LittleEndian.AppendUint32(nil, math.Float32bits(float32(largest)))
 	}
 	for _, pattern := range block {
@@ -78,7 +79,7 @@ func quantizedBlock(kind circuits.Kind, block []uint16) ([]byte, error) {
 func number(pattern uint16) float64 { return float64(math.Float32frombits(uint32(pattern) << 16)) }
 
 // Quantized prove three blocks of one tensor, one a proof.
-func Quantized(cache string, kind circuits.Kind) (any, error) {
+func Quantized(cache string, kind kinds.Kind) (any, error) {
 	key, err := loadKey(cache, circuits.Shape{Kind: kind, Slots: 1, Depth: 1})
 	if err != nil {
 		return nil, err
@@ -89,9 +90,9 @@ func Quantized(cache string, kind circuits.Kind) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	provers := map[circuits.Kind]func(*keys.Key, *weights.Tree, []int,
+	provers := map[kinds.Kind]func(*keys.Key, *weights.Tree, []int,
 		[]byte) (*proof.Proof, error){
-		circuits.KindQ8_0: blocks.Q8_0, circuits.KindInt8: blocks.Int8,
+		kinds.Q8_0: blocks.Q8_0, kinds.Int8: blocks.Int8,
 	}
 	var proofs []labelled
 	for _, index := range []int{0, 4, count - 1} {
