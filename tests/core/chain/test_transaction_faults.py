@@ -1,4 +1,4 @@
-"""A transaction is sent once, whatever crashes: the process before or after each line, the node, or the chain."""
+"""A transaction is sent once, whatever crashes: the process at any line, the node, or the chain."""
 
 from __future__ import annotations
 
