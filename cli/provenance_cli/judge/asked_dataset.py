@@ -10,7 +10,8 @@ from provenance.settings import Settings
 from provenance_cli.output import note
 from provenance_cli.wiring import reader_for
 from provenance_zk.audits.chain_witness import ChainWitness
-from provenance_zk.audits.proof_check import NamedDataset, SortedOnChain, SortedSource
+from provenance_zk.audits.proof_check import NamedDataset
+from provenance_zk.audits.sorted_source import SortedOnChain, SortedSource
 from provenance_zk.checker import Engine, ProverEngine, SlowEngine
 from provenance_zk.field import parse_word
 from provenance_zk.prover.client import ZkProver, find_binary

@@ -71,7 +71,8 @@ def verify(
     from provenance.judgement.trust import load_trust
     from provenance.settings import Settings
     from provenance_cli.judge.asked_dataset import engine_for, named_dataset
-    from provenance_zk.audits.proof_check import KeyFolders, ProofJudge, SortedFolder
+    from provenance_zk.audits.proof_check import KeyFolders, ProofJudge
+    from provenance_zk.audits.sorted_folder import SortedFolder
     from provenance_zk.audits.sorted_proofs import FOLDER, chunk_files
 
     settings = Settings.load()
@@ -177,23 +178,15 @@ def open_(
     from provenance.settings import Settings
     from provenance_cli.output import result, stage
     from provenance_cli.wiring import inspector_for
-    from provenance_zk.weights.run_proofs import open_weights
+    from provenance_zk.weights.run_proofs import WeightProver
     from provenance_zk.workers.executors import opened as open_prover
 
     settings = Settings.load()
     session = Session(settings, key, note)
     with open_prover(settings, executor) as workers, stage("open") as progress:
-        value = open_weights(
-            run,
-            bytes(Digest.parse(nonce)),
-            draws,
-            out,
-            session,
-            workers,
-            settings,
-            inspector_for(),
-            progress,
-        )
+        cache, inspector = settings.cache / "keys", inspector_for()
+        owner = WeightProver(session, *workers, cache, inspector, progress)
+        value = owner.open(run, bytes(Digest.parse(nonce)), draws, out)
     result(
         value,
         as_json,
