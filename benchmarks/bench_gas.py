@@ -13,25 +13,25 @@ from typing import Any
 
 from common import BATCH, BATCHES, EPOCHS, RECORDS, ROOT, line, quiet, say, settings, synthetic_rows
 
-from provenance._chain.session import Session, embedded, key_path
-from provenance._chain.web3_adapter import Receipt
-from provenance.anchoring import Anchorer
-from provenance.cli.setup_keys import deploy_all
-from provenance.dataset import CommittedDataset
-from provenance.dataset_writer import ManifestFacts
+from provenance.chain.session import Session, embedded, key_path
+from provenance.chain.web3_adapter import Receipt
+from provenance.dataset.committed import CommittedDataset
+from provenance.dataset.saltstore import load_or_create_key
+from provenance.dataset.writer import ManifestFacts
 from provenance.digest import sha256
-from provenance.journal import Journal
 from provenance.layout import RunFolder
-from provenance.log import read_records
+from provenance.log.anchoring import Anchorer
+from provenance.log.journal import Journal
+from provenance.log.record import Record
+from provenance.log.tree import read_records
 from provenance.order import epoch_order
-from provenance.record import Record
-from provenance.saltstore import load_or_create_key
-from provenance.signing import create_key, read_password, sign_head
-from provenance_zk.client import ZkProver, find_binary
-from provenance_zk.commitments import commit_dataset
-from provenance_zk.epochs import EpochProver, make_job
-from provenance_zk.keys import find_key
-from provenance_zk.registration import Keys, register
+from provenance.signing import create_key, read_password
+from provenance_cli.setup.deployment import Wanted, deploy_all
+from provenance_zk.prover.client import ZkProver, find_binary
+from provenance_zk.prover.keys import find_key
+from provenance_zk.training.commitments import commit_dataset
+from provenance_zk.training.epochs import EpochProver, make_job
+from provenance_zk.training.registration import Keys, register
 
 SLOTS = 20_480
 
@@ -51,12 +51,22 @@ class Meter:
         return receipt
 
 
-def _journal(folder: RunFolder, session: Session, dataset: CommittedDataset, dataset_id: bytes) -> tuple[bytes, bytes]:
+def _journal(
+    folder: RunFolder, session: Session, dataset: CommittedDataset, dataset_id: bytes
+) -> tuple[bytes, bytes]:
     """A journal of the reference job's batches; returns (run id, seed)."""
     journal = Journal.create(folder.journal, {"format": "provenance-journal/1"})
     opening = Record.make(
-        "run.open", dataset=dataset.root.to_json(), base={"content": str(sha256(b"base"))}, config={}, config_digest=str(sha256(b"config")),
-        code={}, environment={}, signer=session.address, evaluation={}, registered=True,
+        "run.open",
+        dataset=dataset.root.to_json(),
+        base={"content": str(sha256(b"base"))},
+        config={},
+        config_digest=str(sha256(b"config")),
+        code={},
+        environment={},
+        signer=session.address,
+        evaluation={},
+        registered=True,
     )
     journal.append(opening.to_bytes())
     run = session.open_run(opening.digest, dataset_id)
@@ -65,10 +75,18 @@ def _journal(folder: RunFolder, session: Session, dataset: CommittedDataset, dat
         order = epoch_order(seed, epoch, RECORDS)
         for start in range(0, RECORDS, BATCH):
             positions = list(range(start, min(start + BATCH, RECORDS)))
-            journal.append(Record.make(
-                "batch", epoch=epoch, step=start // BATCH, micro=0, rank=0, positions=positions, tensors=str(sha256(b"tensors")),
-                leaves=["0x" + dataset.leaf(int(order[h])).hex() for h in positions],
-            ).to_bytes())
+            journal.append(
+                Record.make(
+                    "batch",
+                    epoch=epoch,
+                    step=start // BATCH,
+                    micro=0,
+                    rank=0,
+                    positions=positions,
+                    tensors=str(sha256(b"tensors")),
+                    leaves=["0x" + dataset.leaf(int(order[h])).hex() for h in positions],
+                ).to_bytes()
+            )
     journal.close()
     return run.run_id, seed
 
@@ -81,7 +99,7 @@ def main() -> None:
         create_key(key_path(config), read_password(config.password_file))
         chain.up()
         say(f"deploying with {SLOTS} slots")
-        deploy_all(config, SLOTS, "default", quiet)
+        deploy_all(config, Wanted(SLOTS), quiet)
         _measure(config, folder)
     finally:
         chain.down()
@@ -97,25 +115,41 @@ def _measure(config: Any, folder: Path) -> None:
     prover = ZkProver(find_binary())
     salt_key = load_or_create_key(config.home / "salts.key")
     say(f"committing {RECORDS} records")
-    commit_dataset(synthetic_rows(RECORDS), folder / "dataset", salt_key, prover, facts=ManifestFacts(source="synthetic", licence="none"))
-    session = Session(config, progress=quiet)
+    commit_dataset(
+        synthetic_rows(RECORDS),
+        folder / "dataset",
+        salt_key,
+        prover,
+        facts=ManifestFacts(source="synthetic", licence="none"),
+    )
+    session = Session(config, say=quiet)
     meter = Meter(session)
     deployment = session.deployment
-    keys = Keys(*(find_key(config.cache / "keys", bytes.fromhex(deployment.key(kind, depth=depth).vk_id[2:]))
-                  for kind, depth in (("epoch", 0), ("tree", 5))))
+    keys = Keys(
+        *(
+            find_key(
+                config.cache / "keys", bytes.fromhex(deployment.key(kind, depth=depth).vk_id[2:])
+            )
+            for kind, depth in (("epoch", 0), ("tree", 5))
+        )
+    )
     run = RunFolder(folder / "run")
     with CommittedDataset.open(folder / "dataset", salt_key) as dataset:
         say("registering the dataset")
         registered = register(dataset, salt_key, keys, prover, session, deployment.ledger, quiet)
         dataset_gas = sum(meter.gas.values())
         run_id, seed = _journal(run, session, dataset, registered.dataset_id)
-        anchorer = Anchorer(run_id, run.journal, run.heads, run.nodes, session,
-                            lambda head: sign_head(session.account, head, session.domain), lambda: len(read_records(run.journal)))
+        anchorer = Anchorer(run_id, run, session, lambda: len(read_records(run.journal)))
         anchorer.anchor()
         anchorer.close()
         records = read_records(run.journal)
-        jobs = [make_job(records, dataset, run_id, registered.dataset_id, seed, epoch) for epoch in range(EPOCHS)]
-        epochs = EpochProver(dataset, salt_key, keys, prover, session, run, deployment.ledger, quiet)
+        jobs = [
+            make_job(records, dataset, run_id, registered.dataset_id, seed, epoch)
+            for epoch in range(EPOCHS)
+        ]
+        epochs = EpochProver(
+            dataset, salt_key, keys, prover, session, run, deployment.ledger, quiet
+        )
         say("proving singly")
         for job in jobs:
             epochs.prove([job], batch=False)
@@ -125,10 +159,28 @@ def _measure(config: Any, folder: Path) -> None:
         epochs.prove([replace(job, epoch=EPOCHS + job.epoch) for job in jobs])
     epoch_gas = singly["anchor"] + singly["epoch"]
     inputs = f"{RECORDS} records, batch {BATCH}, {EPOCHS} epochs = {BATCHES} batches, {SLOTS} slots"
-    line("gas per proven batch, verified singly", epoch_gas / BATCHES, "gas", "<= 450", epoch_gas / BATCHES <= 450, inputs)
+    line(
+        "gas per proven batch, verified singly",
+        epoch_gas / BATCHES,
+        "gas",
+        "<= 450",
+        epoch_gas / BATCHES <= 450,
+        inputs,
+    )
     batch_gas = meter.gas["anchor"] - singly["anchor"] + meter.gas["epochs"]
-    line("gas per proven batch, proofs in one transaction", batch_gas / BATCHES, "gas", "<= 250", batch_gas / BATCHES <= 250, inputs)
-    print(f"   beside it: anchorEpoch {singly['anchor'] / EPOCHS:,.0f}, proveEpoch {singly['epoch'] / EPOCHS:,.0f} each, "
-          f"proveEpochs {meter.gas['epochs'] / EPOCHS:,.0f} each; "
-          f"dataset registration {dataset_gas:,} once ({dataset_gas / BATCHES:,.0f} a batch); "
-          f"opening and seed {meter.gas['open'] + meter.gas['draw']:,}; one head {meter.gas['commit']:,}")
+    line(
+        "gas per proven batch, proofs in one transaction",
+        batch_gas / BATCHES,
+        "gas",
+        "<= 250",
+        batch_gas / BATCHES <= 250,
+        inputs,
+    )
+    print(
+        f"   beside it: anchorEpoch {singly['anchor'] / EPOCHS:,.0f}, proveEpoch "
+        f"{singly['epoch'] / EPOCHS:,.0f} each, "
+        f"proveEpochs {meter.gas['epochs'] / EPOCHS:,.0f} each; "
+        f"dataset registration {dataset_gas:,} once ({dataset_gas / BATCHES:,.0f} a batch); "
+        f"opening and seed {meter.gas['open'] + meter.gas['draw']:,}; one head "
+        f"{meter.gas['commit']:,}"
+    )

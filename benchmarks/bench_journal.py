@@ -9,16 +9,23 @@ from pathlib import Path
 from common import ROOT, line, median
 
 from provenance.digest import sha256
-from provenance.journal import Journal
-from provenance.record import Record
+from provenance.log.journal import Journal
+from provenance.log.record import Record
 
 COUNT, ROUNDS = 20_000, 5
 
 
 def _payload(i: int) -> bytes:
     return Record.make(
-        "batch", time="2026-01-01T00:00:00Z", epoch=0, step=i, micro=0, rank=0, positions=list(range(8 * i, 8 * i + 8)),
-        leaves=["0x" + sha256(bytes([j])).hex() for j in range(8)], tensors=str(sha256(b"tensors")),
+        "batch",
+        time="2026-01-01T00:00:00Z",
+        epoch=0,
+        step=i,
+        micro=0,
+        rank=0,
+        positions=list(range(8 * i, 8 * i + 8)),
+        leaves=["0x" + sha256(bytes([j])).hex() for j in range(8)],
+        tensors=str(sha256(b"tensors")),
     ).to_bytes()
 
 
@@ -39,5 +46,12 @@ def main() -> None:
             rates.append(COUNT / (time.perf_counter() - begin))
             journal.close()
     inputs = f"{COUNT} records of {len(payload)} bytes, {ROUNDS} rounds, median"
-    line("journal, appended and on disk", median(rates), "records/s", ">= 10,000", median(rates) >= 10_000, inputs)
+    line(
+        "journal, appended and on disk",
+        median(rates),
+        "records/s",
+        ">= 10,000",
+        median(rates) >= 10_000,
+        inputs,
+    )
     line("records made (canonical JSON), one thread", median(made), "records/s", "-", True, inputs)

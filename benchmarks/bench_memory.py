@@ -1,6 +1,9 @@
-"""Peak memory of the prover: with a key read, and with a proof made. The model of `zkprover serve` (server/memory.go) must lie above.
+"""Peak memory of the prover: with a key read, and with a proof made.
 
-The garbage collector is set to run often (GOGC=25), as it does near the memory limit that a server sets.
+The model of `zkprover serve` (server/memory.go) must lie above.
+
+The garbage collector is set to run often (GOGC=25), as it does near the memory limit that a server
+sets.
 """
 
 from __future__ import annotations
@@ -21,26 +24,46 @@ from gguf import GGMLQuantizationType
 from gguf.quants import quantize
 
 from provenance.order import epoch_order
-from provenance_trainer import bfloat16
-from provenance_trainer.merge import merge_tensor
-from provenance_trainer.weights import SafetensorsWriter
-from provenance_zk.client import ZkProver, find_binary
+from provenance_trainer.model import bfloat16
+from provenance_trainer.model.merge import merge_tensor
+from provenance_trainer.model.weights import SafetensorsWriter
 from provenance_zk.field import R
-from provenance_zk.keys import KeyFolder, ensure_keys
 from provenance_zk.kinds import RANK_UNIT
-from provenance_zk.merging import SCALE_UNITS
-from provenance_zk.request import blindings_bytes, challenge_fields, leaf_bytes, order_bytes, used_bytes
+from provenance_zk.prover.client import ZkProver, find_binary
+from provenance_zk.prover.keys import KeyFolder, ensure_keys
+from provenance_zk.prover.request import (
+    blindings_bytes,
+    challenge_fields,
+    leaf_bytes,
+    order_bytes,
+    used_bytes,
+)
+from provenance_zk.weights.merging import SCALE_UNITS
 
-SHAPES = (("q8_0", 6, 3), ("merge", 3, 3 + 8 * RANK_UNIT), ("tree", TREE, 5), ("epoch", 4096, 0), ("epoch", 20_480, 0),
-          ("epoch", 344_064, 0))
-BROKEN = {"q8_0": {"tensor": "none"}, "merge": {"base": {"file": "none", "tensor": "none"}}}  # requests that fail once the key is read
+SHAPES = (
+    ("q8_0", 6, 3),
+    ("merge", 3, 3 + 8 * RANK_UNIT),
+    ("tree", TREE, 5),
+    ("epoch", 4096, 0),
+    ("epoch", 20_480, 0),
+    ("epoch", 344_064, 0),
+)
+BROKEN = {
+    "q8_0": {"tensor": "none"},
+    "merge": {"base": {"file": "none", "tensor": "none"}},
+}  # requests that fail once the key is read
 PROCESS, WHOLE, PROOF, BASES, INPUTS = 64 << 20, 1200, 1000, 5, 6  # server/memory.go
 
 
 def peak_bytes(binary: Path, command: str, request: dict[str, Any], status: int) -> int:
     """Largest resident set of one call (wait4(2), kilobytes on Linux)."""
-    child = subprocess.Popen([str(binary), command], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                             env={**os.environ, "GOGC": "25"})
+    child = subprocess.Popen(
+        [str(binary), command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "GOGC": "25"},
+    )
     assert child.stdin is not None
     child.stdin.write(json.dumps(request).encode())
     child.stdin.close()
@@ -56,30 +79,59 @@ def request_of(key: KeyFolder, folder: Path) -> tuple[str, dict[str, Any]]:
     if key.kind in BROKEN:
         return f"prove-{key.kind}", {"key": str(key.dir), **weights_of(key, folder)}
     count = key.slots
-    leaves, order, blinding = random_leaves(count), epoch_order(bytes(32), 0, count), [1 + secrets.randbelow(R - 1)]
+    leaves, order, blinding = (
+        random_leaves(count),
+        epoch_order(bytes(32), 0, count),
+        [1 + secrets.randbelow(R - 1)],
+    )
     files = {"leaves": leaf_bytes(leaves)}
     if key.kind == "epoch":
-        files |= {"used": used_bytes(leaves, order), "order": order_bytes(order), "blindings": blindings_bytes(d=blinding, u=blinding)}
+        files |= {
+            "used": used_bytes(leaves, order),
+            "order": order_bytes(order),
+            "blindings": blindings_bytes(d=blinding, u=blinding),
+        }
     for name, data in files.items():
         (folder / name).write_bytes(data)
     challenge = challenge_fields((secrets.randbelow(R), secrets.randbelow(R)))
-    return f"prove-{key.kind}", {"key": str(key.dir), "count": count, "out": str(folder / "proof"), **challenge,
-                                 **{name: str(folder / name) for name in files}}
+    return f"prove-{key.kind}", {
+        "key": str(key.dir),
+        "count": count,
+        "out": str(folder / "proof"),
+        **challenge,
+        **{name: str(folder / name) for name in files},
+    }
 
 
 def weights_of(key: KeyFolder, folder: Path) -> dict[str, Any]:
     """Fields of a proof about a small tensor; its tree has the key's depth."""
     random = np.random.default_rng(1)
-    weight, b, a = (bfloat16.round_float32(random.normal(0, 0.05, shape).astype(np.float32)) for shape in ((8, 64), (8, 8), (8, 64)))
+    weight, b, a = (
+        bfloat16.round_float32(random.normal(0, 0.05, shape).astype(np.float32))
+        for shape in ((8, 64), (8, 8), (8, 64))
+    )
     merged, _ = merge_tensor(weight, b, a, 1.0)
-    with SafetensorsWriter(folder / "model", {name: ("BF16", bits.shape) for name, bits in zip("wbam", (weight, b, a, merged), strict=True)}
-                           ) as writer:
+    with SafetensorsWriter(
+        folder / "model",
+        {
+            name: ("BF16", bits.shape)
+            for name, bits in zip("wbam", (weight, b, a, merged), strict=True)
+        },
+    ) as writer:
         for name, bits in sorted(zip("wbam", (weight, b, a, merged), strict=True)):
             writer.write(name, bits.astype("<u2").tobytes())
-    file, job = str(folder / "model"), {"indexes": list(range(key.slots)), "out": str(folder / "proof")}
+    file, job = (
+        str(folder / "model"),
+        {"indexes": list(range(key.slots)), "out": str(folder / "proof")},
+    )
     if key.kind == "merge":
-        return {"base": {"file": file, "tensor": "w"}, "merged": {"file": file, "tensor": "m"}, "scale": str(SCALE_UNITS),
-                "adapter": {"file": file, "a": "a", "b": "b"}, "jobs": [job]}
+        return {
+            "base": {"file": file, "tensor": "w"},
+            "merged": {"file": file, "tensor": "m"},
+            "scale": str(SCALE_UNITS),
+            "adapter": {"file": file, "a": "a", "b": "b"},
+            "jobs": [job],
+        }
     blocks = (weight.astype(np.uint32) << 16).view(np.float32).reshape(-1, 32)[: key.slots]
     (folder / "codes").write_bytes(quantize(blocks, GGMLQuantizationType.Q8_0).tobytes())
     return {"file": file, "tensor": "w", "jobs": [{**job, "codes": str(folder / "codes")}]}
@@ -89,8 +141,14 @@ def measure(binary: Path, key: KeyFolder) -> None:
     constraints = json.loads((key.dir / "key.json").read_text())["constraints"]
     with tempfile.TemporaryDirectory() as name:
         command, request = request_of(key, Path(name))
-        lists = sum((Path(name) / file).stat().st_size for file in request if key.kind not in BROKEN and (Path(name) / file).exists())
-        read = peak_bytes(binary, command, {**request, **BROKEN.get(key.kind, {"gamma": "none"})}, 2)
+        lists = sum(
+            (Path(name) / file).stat().st_size
+            for file in request
+            if key.kind not in BROKEN and (Path(name) / file).exists()
+        )
+        read = peak_bytes(
+            binary, command, {**request, **BROKEN.get(key.kind, {"gamma": "none"})}, 2
+        )
         proved = peak_bytes(binary, command, request, 0)
         what = f"{key.kind} {key.slots}: {constraints} constraints"
         target = PROCESS + WHOLE * constraints
@@ -99,12 +157,23 @@ def measure(binary: Path, key: KeyFolder) -> None:
         target += PROOF * constraints + INPUTS * lists
         line(f"{what}, proved", proved / 2**20, "MiB", f"<= {target >> 20}", proved <= target, each)
         if key.kind == "epoch":
-            values = {"key": str(key.dir), "vector": "P", "order": request["order"], "count": key.slots}
+            values = {
+                "key": str(key.dir),
+                "vector": "P",
+                "order": request["order"],
+                "count": key.slots,
+            }
             committed = peak_bytes(binary, "commit", values, 0)
             bases = (key.dir / "bases.bin").stat().st_size
             target = PROCESS + BASES * bases + INPUTS * (Path(name) / "order").stat().st_size
-            line(f"{what}, committed", committed / 2**20, "MiB", f"<= {target >> 20}", committed <= target,
-                 f"{committed / bases:.1f} times the bases")
+            line(
+                f"{what}, committed",
+                committed / 2**20,
+                "MiB",
+                f"<= {target >> 20}",
+                committed <= target,
+                f"{committed / bases:.1f} times the bases",
+            )
 
 
 def main() -> None:

@@ -1,4 +1,7 @@
-"""One epoch of 1,000,000 records proved (without its 245 tree proofs). Targets: <= 60 s, <= 4 GB."""
+"""One epoch of 1,000,000 records proved (without its 245 tree proofs).
+
+Targets: <= 60 s, <= 4 GB.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,10 @@ from bench_proofs import random_leaves
 from common import CACHE, line, say, server_peak_bytes
 
 from provenance.order import epoch_order
-from provenance_zk.client import ZkProver, find_binary
 from provenance_zk.field import R
-from provenance_zk.keys import ensure_keys
-from provenance_zk.server import ChildServer
+from provenance_zk.prover.client import ZkProver, find_binary
+from provenance_zk.prover.keys import ensure_keys
+from provenance_zk.prover.server import ChildServer
 
 COUNT, SLOTS = 1_000_000, 344_064
 
@@ -41,6 +44,9 @@ def measure(prover: ZkProver, server: ChildServer) -> None:
     prover.prove_epoch(key.dir, leaves, order, (blindings, blindings), range(chunks), challenge)
     prove_s = time.perf_counter() - begin
     total, peak = order_s + commit_s + prove_s, server_peak_bytes(server) / 10**9
-    inputs = f"{COUNT} records, {chunks} chunks; order {order_s:.1f} s, commitments {commit_s:.1f} s, proofs {prove_s:.1f} s"
+    inputs = (
+        f"{COUNT} records, {chunks} chunks; order {order_s:.1f} s, commitments "
+        f"{commit_s:.1f} s, proofs {prove_s:.1f} s"
+    )
     line("one epoch of 1,000,000 records", total, "s", "<= 60", total <= 60, inputs)
     line("  peak memory of the prover", peak, "GB", "<= 4", peak <= 4, inputs)

@@ -1,4 +1,6 @@
-"""Training-step time with recording and anchoring against the same Trainer without, alternating in one run. Target: <= 1 % at p50."""
+"""Training-step time with recording and anchoring against the same Trainer without, alternating in
+one run. Target: <= 1 % at p50.
+"""
 
 from __future__ import annotations
 
@@ -13,27 +15,27 @@ from common import CACHE, ROOT, line, median, quiet, say, settings, synthetic_ro
 from torch.utils.data import Dataset
 from transformers import Trainer, TrainerCallback
 
-from provenance._chain.session import Session, embedded, key_path
-from provenance.anchoring import Anchorer, AnchorThread
-from provenance.cli.setup_keys import deploy_all
-from provenance.dataset import CommittedDataset
-from provenance.dataset_writer import ManifestFacts
+from provenance.chain.session import Session, embedded, key_path
+from provenance.dataset.committed import CommittedDataset
+from provenance.dataset.saltstore import SaltStore, load_or_create_key
+from provenance.dataset.writer import ManifestFacts
 from provenance.digest import sha256
-from provenance.journal import Journal
 from provenance.layout import RunFolder
-from provenance.record import Record
-from provenance.saltstore import SaltStore, load_or_create_key
-from provenance.signing import create_key, read_password, sign_head
-from provenance_trainer.base import load_base
-from provenance_trainer.callback import ProvenanceCallback
-from provenance_trainer.capture import RecordingCollator
+from provenance.log.anchoring import Anchorer, AnchorThread
+from provenance.log.journal import Journal
+from provenance.log.record import Record
+from provenance.signing import create_key, read_password
+from provenance_cli.setup.deployment import Wanted, deploy_all
 from provenance_trainer.config import TrainConfig
-from provenance_trainer.features import PaddingCollator, TextRows, pad_id_of
-from provenance_trainer.recorder import Recorder
-from provenance_trainer.sampler import CommittedSampler, EpochOrders
-from provenance_trainer.train import PreparedRun, prepare_run, training_arguments
-from provenance_zk.client import ZkProver, find_binary
-from provenance_zk.commitments import commit_dataset
+from provenance_trainer.model.base import load_base
+from provenance_trainer.record.callback import ProvenanceCallback
+from provenance_trainer.record.capture import RecordingCollator
+from provenance_trainer.record.features import PaddingCollator, TextRows, pad_id_of
+from provenance_trainer.record.recorder import Recorder
+from provenance_trainer.record.sampler import CommittedSampler, EpochOrders
+from provenance_trainer.run.train import PreparedRun, prepare_run, training_arguments
+from provenance_zk.prover.client import ZkProver, find_binary
+from provenance_zk.training.commitments import commit_dataset
 
 RECORDS, BATCH, STEPS, ROUNDS = 64, 4, 10, 6
 
@@ -53,7 +55,9 @@ class StepTimes(TrainerCallback):
 
 
 class PlainRows(Dataset[Any]):
-    """The same samples as a user without recording has them: dicts, tokenized when they are asked for."""
+    """The same samples as a user without recording has them: dicts, tokenized when they are asked
+    for.
+    """
 
     def __init__(self, rows: TextRows) -> None:
         self._rows = rows
@@ -65,7 +69,9 @@ class PlainRows(Dataset[Any]):
         return dict(self._rows[item].features)
 
 
-def _trainer(run: PreparedRun, orders: EpochOrders, callbacks: list[TrainerCallback], recorded: bool) -> Trainer:
+def _trainer(
+    run: PreparedRun, orders: EpochOrders, callbacks: list[TrainerCallback], recorded: bool
+) -> Trainer:
     sampler = CommittedSampler(orders, batch_size=BATCH)
     collator: Any = PaddingCollator(pad_id_of(run.tokenizer))
 
@@ -74,20 +80,36 @@ def _trainer(run: PreparedRun, orders: EpochOrders, callbacks: list[TrainerCallb
             return sampler
 
     rows = TextRows(run.dataset, run.encoder)
-    return Ordered(model=run.model, args=training_arguments(run.config), train_dataset=rows if recorded else PlainRows(rows),
-                   data_collator=RecordingCollator(collator) if recorded else collator, callbacks=callbacks)
+    return Ordered(
+        model=run.model,
+        args=training_arguments(run.config),
+        train_dataset=rows if recorded else PlainRows(rows),
+        data_collator=RecordingCollator(collator) if recorded else collator,
+        callbacks=callbacks,
+    )
 
 
-def _recorded(run: PreparedRun, session: Session, salts: SaltStore, folder: RunFolder, dataset_id: bytes) -> list[float]:
+def _recorded(
+    run: PreparedRun, session: Session, salts: SaltStore, folder: RunFolder, dataset_id: bytes
+) -> list[float]:
     journal = Journal.create(folder.journal, {"format": "provenance-journal/1"})
-    opening = Record.make("run.open", dataset={}, base={}, config={}, config_digest=str(sha256(folder.root.name.encode())), code={},
-                          environment={}, signer=session.address, evaluation={}, registered=True)
+    opening = Record.make(
+        "run.open",
+        dataset={},
+        base={},
+        config={},
+        config_digest=str(sha256(folder.root.name.encode())),
+        code={},
+        environment={},
+        signer=session.address,
+        evaluation={},
+        registered=True,
+    )
     journal.append(opening.to_bytes())
     journal.barrier()
     opened = session.open_run(opening.digest, dataset_id)
     orders = EpochOrders(session.draw_seed(opened), RECORDS)
-    anchorer = Anchorer(opened.run_id, folder.journal, folder.heads, folder.nodes, session,
-                        lambda head: sign_head(session.account, head, session.domain), lambda: journal.durable)
+    anchorer = Anchorer(opened.run_id, folder, session, lambda: journal.durable)
     thread = AnchorThread(anchorer, 5.0, say)
     recorder, times = Recorder(journal, run.dataset, salts, orders), StepTimes()
     _trainer(run, orders, [ProvenanceCallback(recorder, thread), times], True).train()
@@ -113,7 +135,7 @@ def main() -> None:
     try:
         create_key(key_path(config), read_password(config.password_file))
         embedded(config).up()
-        deploy_all(config, 256, "default", quiet)
+        deploy_all(config, Wanted(256), quiet)
         _measure(config, folder)
     finally:
         embedded(config).down()
@@ -125,21 +147,48 @@ def _measure(config: Any, folder: Path) -> None:
     rows = [{"text": " ".join([row["text"]] * 8)} for row in synthetic_rows(RECORDS)]
     facts = ManifestFacts(source="synthetic", licence="none", text_column="text")
     commit_dataset(rows, folder / "data", key, ZkProver(find_binary()), facts=facts)
-    session = Session(config, progress=quiet)
-    training = TrainConfig(dataset_name=str(folder / "data"), output_dir=str(folder / "out"), max_length=64, eval_samples=1,
-                           per_device_train_batch_size=BATCH, max_steps=STEPS, save_steps=10_000, logging_steps=10_000)
+    session = Session(config, say=quiet)
+    training = TrainConfig(
+        dataset_name=str(folder / "data"),
+        output_dir=str(folder / "out"),
+        max_length=64,
+        eval_samples=1,
+        per_device_train_batch_size=BATCH,
+        max_steps=STEPS,
+        save_steps=10_000,
+        logging_steps=10_000,
+    )
     plain: list[float] = []
     recorded: list[float] = []
-    with CommittedDataset.open(folder / "data", key) as dataset, SaltStore.open(folder / "salts.sqlite", key) as salts:
+    with (
+        CommittedDataset.open(folder / "data", key) as dataset,
+        SaltStore.open(folder / "salts.sqlite", key) as salts,
+    ):
         run = prepare_run(training, load_base("smollm2", CACHE / "models"), dataset)
         _plain(dataclasses.replace(run, config=dataclasses.replace(training, max_steps=3)))
         for round_ in range(ROUNDS):
             say(f"round {round_ + 1} of {ROUNDS}")
-            arms = [lambda: plain.extend(_plain(run)),
-                    lambda n=round_: recorded.extend(_recorded(run, session, salts, RunFolder(folder / f"run{n}"), bytes([n + 1]) * 32))]
+            arms = [
+                lambda: plain.extend(_plain(run)),
+                lambda n=round_: recorded.extend(
+                    _recorded(
+                        run, session, salts, RunFolder(folder / f"run{n}"), bytes([n + 1]) * 32
+                    )
+                ),
+            ]
             for arm in arms if round_ % 2 else reversed(arms):
                 arm()
     ratio = median(recorded) / median(plain)
-    inputs = (f"SmolLM2-135M, {BATCH} x 64 tokens, {len(plain)} steps each, alternating rounds of {STEPS}, heads every 5 s; "
-              f"medians {1000 * median(plain):.0f} ms without, {1000 * median(recorded):.0f} ms with")
-    line("step time with recording and anchoring, p50", 100 * (ratio - 1), "% more", "<= 1", ratio <= 1.01, inputs)
+    inputs = (
+        f"SmolLM2-135M, {BATCH} x 64 tokens, {len(plain)} steps each, alternating rounds of "
+        f"{STEPS}, heads every 5 s; "
+        f"medians {1000 * median(plain):.0f} ms without, {1000 * median(recorded):.0f} ms with"
+    )
+    line(
+        "step time with recording and anchoring, p50",
+        100 * (ratio - 1),
+        "% more",
+        "<= 1",
+        ratio <= 1.01,
+        inputs,
+    )

@@ -1,8 +1,10 @@
 """The same circuit proved by gnark, snarkjs and groth16py (arkworks), as ratios in one run.
 
-The circuit is `tree` over 256 leaves (no commitments: the others do not know them), handed over as iden3's .r1cs and .wtns. Each prover
-makes a development key of its own outside the clock, and each of its proofs is verified by itself. Measured is a proof with the key
-at hand: gnark solves the witness anew each time, groth16py holds its key in memory, snarkjs reads it from a file (cached by the system).
+The circuit is `tree` over 256 leaves (no commitments: the others do not know them), handed over as
+iden3's .r1cs and .wtns. Each prover makes a development key of its own outside the clock, and each
+of its proofs is verified by itself. Measured is a proof with the key at hand: gnark solves the
+witness anew each time, groth16py holds its key in memory, snarkjs reads it from a file (cached by
+the system).
 
 Both peers are GPL-3.0: they run here as programs of their own and are shipped with nothing.
 """
@@ -43,42 +45,91 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="provenance-peers-") as path:
         folder = Path(path)
         ours = _gnark(folder)
-        inputs = f"tree, 256 leaves, {ours['constraints']:,} constraints, medians of {REPEAT}, {os.cpu_count()} cores"
+        inputs = (
+            f"tree, 256 leaves, {ours['constraints']:,} constraints, medians of {REPEAT}, "
+            f"{os.cpu_count()} cores"
+        )
         line("gnark, a proof", median(ours["seconds"]), "s", "none", True, inputs)
         for name, seconds in (("snarkjs", _snarkjs(folder)), ("groth16py", _groth16py(folder))):
             line(f"{name}, a proof", median(seconds), "s", "none", True, inputs)
             ratio = median(seconds) / median(ours["seconds"])
-            line(f"{name} / gnark", ratio, "times", ">= 1", ratio >= 1, "the same constraints and witness, in this run")
+            line(
+                f"{name} / gnark",
+                ratio,
+                "times",
+                ">= 1",
+                ratio >= 1,
+                "the same constraints and witness, in this run",
+            )
 
 
 def _run(*command: object, cwd: Path = ROOT, env: dict[str, str] | None = None) -> str:
-    return subprocess.run([str(part) for part in command], cwd=cwd, env={**os.environ, **(env or {})}, check=True, capture_output=True,
-                          text=True).stdout
+    return subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
 
 
 def _gnark(folder: Path) -> dict[str, Any]:
     say("gnark: setup and proofs")
-    result: dict[str, Any] = json.loads(_run("go", "run", "./cmd/peers", "-out", folder, "-repeat", REPEAT, cwd=ROOT / "zk" / "prover"))
+    result: dict[str, Any] = json.loads(
+        _run(
+            "go",
+            "run",
+            "./cmd/peers",
+            "-out",
+            folder,
+            "-repeat",
+            REPEAT,
+            cwd=ROOT / "zk" / "prover",
+        )
+    )
     return result
 
 
 def _snarkjs(folder: Path) -> list[float]:
     say("snarkjs: powers of tau for 2^14 and its setup, half a minute")
     for command in (
-        ("powersoftau", "new", "bn128", 14, folder / "0.ptau"), ("powersoftau", "prepare", "phase2", folder / "0.ptau", folder / "1.ptau"),
+        ("powersoftau", "new", "bn128", 14, folder / "0.ptau"),
+        ("powersoftau", "prepare", "phase2", folder / "0.ptau", folder / "1.ptau"),
         ("groth16", "setup", folder / "circuit.r1cs", folder / "1.ptau", folder / "circuit.zkey"),
-        ("zkey", "export", "verificationkey", folder / "circuit.zkey", folder / "verification_key.json"),
+        (
+            "zkey",
+            "export",
+            "verificationkey",
+            folder / "circuit.zkey",
+            folder / "verification_key.json",
+        ),
     ):
         _run("node", SNARKJS, *command)
-    seconds: list[float] = json.loads(_run("node", ROOT / "benchmarks" / "snarkjs_prove.mjs", folder, REPEAT))
+    seconds: list[float] = json.loads(
+        _run("node", ROOT / "benchmarks" / "snarkjs_prove.mjs", folder, REPEAT)
+    )
     return seconds
 
 
 def _groth16py(folder: Path) -> list[float]:
     say(f"groth16py: {GROTH16PY} into {PEERS.relative_to(ROOT)}, setup and proofs")
-    _run(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check", "--upgrade", "--target", PEERS,
-         GROTH16PY)
-    seconds: list[float] = json.loads(_run(sys.executable, "-c", _GROTH16PY, folder, REPEAT, env={"PYTHONPATH": str(PEERS)}))
+    _run(
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--disable-pip-version-check",
+        "--upgrade",
+        "--target",
+        PEERS,
+        GROTH16PY,
+    )
+    seconds: list[float] = json.loads(
+        _run(sys.executable, "-c", _GROTH16PY, folder, REPEAT, env={"PYTHONPATH": str(PEERS)})
+    )
     return seconds
 
 

@@ -1,4 +1,7 @@
-"""Proof seconds and peak memory of the reference job. Targets: dataset proofs <= 15 s, three epoch proofs <= 4 s."""
+"""Proof seconds and peak memory of the reference job.
+
+Targets: dataset proofs <= 15 s, three epoch proofs <= 4 s.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,18 @@ import numpy as np
 from common import BATCH, CACHE, EPOCHS, RECORDS, line, say, server_peak_bytes
 
 from provenance.order import epoch_order
-from provenance_zk.client import ZkProver, find_binary
 from provenance_zk.field import R
-from provenance_zk.keys import KeyFolder, ensure_keys
-from provenance_zk.server import ChildServer
+from provenance_zk.prover.client import ZkProver, find_binary
+from provenance_zk.prover.keys import KeyFolder, ensure_keys
+from provenance_zk.prover.server import ChildServer
 
 SLOTS, TREE = 20_480, 4_096
 
 
 def random_leaves(count: int) -> np.ndarray:
-    """`(count, 32)` field elements; proving does not care whether they are Poseidon outputs, only the tree root must match."""
+    """`(count, 32)` field elements; proving does not care whether they are Poseidon outputs, only
+    the tree root must match.
+    """
     data = np.frombuffer(secrets.token_bytes(32 * count), dtype=np.uint8).reshape(count, 32).copy()
     data[:, 0] &= 0x1F  # below r
     return data
@@ -26,18 +31,24 @@ def random_leaves(count: int) -> np.ndarray:
 
 def keys(prover: ZkProver, slots: int) -> tuple[KeyFolder, KeyFolder]:
     say(f"keys for {slots} slots (cached under {CACHE})")
-    return ensure_keys(prover, CACHE / "keys", "epoch", slots), ensure_keys(prover, CACHE / "keys", "tree", TREE, 5)
+    return ensure_keys(prover, CACHE / "keys", "epoch", slots), ensure_keys(
+        prover, CACHE / "keys", "tree", TREE, 5
+    )
 
 
 def main() -> None:
     epoch_key, tree_key = keys(ZkProver(find_binary()), SLOTS)
-    with ChildServer(find_binary()) as server:  # as `provenance dataset register` and `provenance prove` start one
+    with ChildServer(
+        find_binary()
+    ) as server:  # as `provenance dataset register` and `provenance prove` start one
         dataset_proofs(ZkProver(find_binary(), server=server), server, epoch_key, tree_key)
     with ChildServer(find_binary()) as server:
         epoch_proofs(ZkProver(find_binary(), server=server), epoch_key)
 
 
-def dataset_proofs(prover: ZkProver, server: ChildServer, epoch_key: KeyFolder, tree_key: KeyFolder) -> None:
+def dataset_proofs(
+    prover: ZkProver, server: ChildServer, epoch_key: KeyFolder, tree_key: KeyFolder
+) -> None:
     leaves = random_leaves(RECORDS)
     challenge = (secrets.randbelow(R), secrets.randbelow(R))
     blinding = [1 + secrets.randbelow(R - 1)]
@@ -48,7 +59,10 @@ def dataset_proofs(prover: ZkProver, server: ChildServer, epoch_key: KeyFolder, 
     prover.prove_link(epoch_key.dir, leaves, blinding, [0], challenge)
     dataset_s = time.perf_counter() - begin
     peak = server_peak_bytes(server) / 2**20
-    inputs = f"{RECORDS} records, {trees} tree proofs of {TREE} leaves and one link, commitments included; peak {peak:.0f} MiB"
+    inputs = (
+        f"{RECORDS} records, {trees} tree proofs of {TREE} leaves and one link, "
+        f"commitments included; peak {peak:.0f} MiB"
+    )
     line("dataset proofs, once", dataset_s, "s", "<= 15", dataset_s <= 15, inputs)
 
 
@@ -63,5 +77,8 @@ def epoch_proofs(prover: ZkProver, epoch_key: KeyFolder) -> None:
         prover.commit_order(epoch_key.dir, order)
         prover.prove_epoch(epoch_key.dir, leaves, order, (blinding, blinding), [0], challenge)
     epochs_s = time.perf_counter() - begin
-    inputs = f"{EPOCHS} epochs of {RECORDS} records in batches of {BATCH}, order, commitments, start of the prover and key loading included"
+    inputs = (
+        f"{EPOCHS} epochs of {RECORDS} records in batches of {BATCH}, order, commitments, "
+        "start of the prover and key loading included"
+    )
     line("epoch proofs, all epochs", epochs_s, "s", "<= 4", epochs_s <= 4, inputs)

@@ -1,4 +1,6 @@
-"""What the benchmarks share: a line per figure, and a throw-away installation with the reference job's keys."""
+"""What the benchmarks share: a line per figure, and a throw-away installation with the reference
+job's keys.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from provenance.settings import Settings
-from provenance_zk.server import ChildServer
+from provenance_zk.prover.server import ChildServer
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = Path(os.environ.get("PROVENANCE_BENCH_CACHE", ROOT / ".state" / "cache"))
@@ -20,7 +22,11 @@ BATCHES = RECORDS // BATCH * EPOCHS
 
 def line(what: str, value: float, unit: str, target: str, met: bool, inputs: str) -> None:
     """One figure with its target and what it was measured on."""
-    print(f"{what:<52} {value:12,.4g} {unit:<12} target {target:<12} {'met' if met else 'MISSED':<7} {inputs}", flush=True)
+    print(
+        f"{what:<52} {value:12,.4g} {unit:<12} target {target:<12} "
+        f"{'met' if met else 'MISSED':<7} {inputs}",
+        flush=True,
+    )
 
 
 def median(values: Sequence[float]) -> float:
@@ -42,7 +48,10 @@ def server_peak_bytes(server: ChildServer) -> int:
 
 def synthetic_rows(count: int) -> list[dict[str, str]]:
     """Distinct rows of about 60 bytes."""
-    return [{"text": f"synthetic record {i:08d} for measuring proofs and gas, of no meaning"} for i in range(count)]
+    return [
+        {"text": f"synthetic record {i:08d} for measuring proofs and gas, of no meaning"}
+        for i in range(count)
+    ]
 
 
 def settings(folder: Path) -> Settings:

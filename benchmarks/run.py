@@ -1,6 +1,9 @@
-"""`make bench`: one script per budget line. Each prints its inputs, medians and the target beside them; none is a test.
+"""`make bench`: one script per budget line.
 
-    python benchmarks/run.py [name ..]     run these only (journal, cli, overhead, proofs, zk, peers, gas, million)
+Each prints its inputs, medians and the target beside them; none is a test.
+
+python benchmarks/run.py [name ..]     run these only (journal, cli, overhead, proofs, zk, peers,
+gas, million, tests)
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-NAMES = ("journal", "cli", "overhead", "proofs", "zk", "peers", "gas", "million")
+NAMES = ("journal", "cli", "overhead", "proofs", "zk", "peers", "gas", "million", "tests")
 
 
 def main() -> None:

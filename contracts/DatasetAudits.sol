@@ -14,8 +14,6 @@ import {KeyId} from "./types/KeyId.sol";
 contract DatasetAudits is IDatasetAudits {
     using PinnedKeys for PinnedKeys.Store;
 
-    uint256 private constant KINDS = (1 << Kinds.SORTED) | (1 << Kinds.MEMBER) | (1 << Kinds.ABSENT);
-
     /// @dev What a finished registration says about its tree; it never changes. `count` is 0 before the first proof.
     struct Dataset {
         uint256 root;
@@ -51,7 +49,7 @@ contract DatasetAudits is IDatasetAudits {
     constructor(address ledger_, IProofLedger.KeyPin[] memory pins) {
         if (ledger_.code.length == 0) revert BadLedger(ledger_);
         _ledger = IProofLedger(ledger_);
-        for (uint256 i = 0; i < pins.length; ++i) _keys.pin(pins[i], KINDS);
+        for (uint256 i = 0; i < pins.length; ++i) _keys.pin(pins[i], Kinds.DATASET_AUDITS);
     }
 
     /// @inheritdoc IDatasetAudits

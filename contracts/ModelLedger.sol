@@ -23,8 +23,6 @@ contract ModelLedger is IModelLedger {
     using Models for Models.Store;
     using Samples for Models.Store;
 
-    uint256 private constant KINDS = (1 << Kinds.Q8_0) | (1 << Kinds.INT8) | (1 << Kinds.MERGE);
-
     /// @inheritdoc IModelLedger
     uint64 public constant override DRAW_DELAY = Models.DRAW_DELAY;
 
@@ -40,7 +38,7 @@ contract ModelLedger is IModelLedger {
         if (registry_.code.length == 0) revert BadRegistry(registry_);
         _registry = IProvenanceRegistry(registry_);
         _verifier = new BatchVerifier();
-        for (uint256 i = 0; i < pins.length; ++i) _keys.pin(pins[i], KINDS);
+        for (uint256 i = 0; i < pins.length; ++i) _keys.pin(pins[i], Kinds.MODEL_LEDGER);
     }
 
     /// @inheritdoc IModelLedger

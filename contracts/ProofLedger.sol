@@ -25,8 +25,6 @@ contract ProofLedger is IProofLedger {
     using Datasets for Datasets.Store;
     using Epochs for Epochs.Store;
 
-    uint256 private constant KINDS = (1 << Kinds.EPOCH) | (1 << Kinds.TREE);
-
     IProvenanceRegistry private immutable _registry;
     IBatchVerifier private immutable _verifier;
 
@@ -43,7 +41,7 @@ contract ProofLedger is IProofLedger {
         if (registry_.code.length == 0) revert BadRegistry(registry_);
         _registry = IProvenanceRegistry(registry_);
         _verifier = new BatchVerifier();
-        for (uint256 i = 0; i < pins.length; ++i) _keys.pin(pins[i], KINDS);
+        for (uint256 i = 0; i < pins.length; ++i) _keys.pin(pins[i], Kinds.PROOF_LEDGER);
     }
 
     /// @inheritdoc IProofLedger

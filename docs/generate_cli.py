@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from provenance import errors
-from provenance.cli import COMMANDS, load_command
-from provenance.verdict import EXIT_AUTH, EXIT_USAGE, TABLE
+from provenance.judgement.verdict import EXIT_AUTH, EXIT_USAGE, TABLE
+from provenance_cli.main import COMMANDS, load_command
 
 TARGET = Path(__file__).with_name("cli.md")
 HIDDEN = ("--help", "--install-completion", "--show-completion")
@@ -25,15 +25,19 @@ INTRO = """# Command line
 
     provenance COMMAND [OPTIONS] [ARGUMENTS]
 
-Results go to standard output, everything for people to standard error. `--json` prints one JSON object whose `format` names
-its version; an error under `--json` is `{"format": "provenance-error/1", "error": {code, what, where, expected, actual, hint}}`.
-No secret is ever an argument: the keystore's password is read from a file that only its owner can read, or typed at a terminal.
+Results go to standard output, everything for people to standard error. `--json` prints one JSON
+object whose `format` names its version; an error under `--json` is `{"format":
+"provenance-error/1", "error": {code, what, where, expected, actual, hint}}`. No secret is ever an
+argument: the keystore's password is read from a file that only its owner can read, or typed at a
+terminal.
 """
 
-EXIT_NOTES = """`verify` and `gate` end with their verdict's code; 0 is only ever `verified`. `chain status` ends with 3 when the chain
-is down, `doctor` with 3 when something needed is missing, `fsck` and `contracts verify` with 1 when something does not agree.
-`dataset contains` ends with 0 (present), 4 (absent) or 3 (undetermined), with `--blocklist` with 0 (all absent), 1 (some present) or 3;
-`dataset erase --check` with 1 when something was found; `proof verify` with the code of its worst verdict ([audits](formats/audits.md)).
+EXIT_NOTES = """`verify` and `gate` end with their verdict's code; 0 is only ever `verified`.
+`chain status` ends with 3 when the chain is down, `doctor` with 3 when something needed is missing,
+`fsck` and `contracts verify` with 1 when something does not agree. `dataset contains` ends with 0
+(present), 4 (absent) or 3 (undetermined), with `--blocklist` with 0 (all absent), 1 (some present)
+or 3; `dataset erase --check` with 1 when something was found; `proof verify` with the code of its
+worst verdict ([audits](formats/audits.md)).
 """
 
 # name -> (default, meaning). Read in provenance/settings.py and by options that name a variable.
@@ -44,20 +48,45 @@ VARIABLES: dict[str, tuple[str, str]] = {
     ),
     "PROVENANCE_CACHE": (
         "`$XDG_CACHE_HOME/provenance`, else `~/.cache/provenance`",
-        "Proving keys and decoded base models. Safe to delete, slow to rebuild; development keys come back as others.",
+        "Proving keys and decoded base models. Safe to delete, slow to rebuild; development "
+        "keys come back as others.",
     ),
-    "PROVENANCE_CONFIG": ("`$XDG_CONFIG_HOME/provenance`, else `~/.config/provenance`", "Folder of the default `trust.yaml`."),
-    "PROVENANCE_TRUST": ("`trust.yaml` in the configuration folder, if there is one", "Trust file of every verification."),
-    "PROVENANCE_PASSWORD_FILE": ("ask at the terminal", "File of mode 0600 whose first line is the keystore's password."),
+    "PROVENANCE_CONFIG": (
+        "`$XDG_CONFIG_HOME/provenance`, else `~/.config/provenance`",
+        "Folder of the default `trust.yaml`.",
+    ),
+    "PROVENANCE_TRUST": (
+        "`trust.yaml` in the configuration folder, if there is one",
+        "Trust file of every verification.",
+    ),
+    "PROVENANCE_PASSWORD_FILE": (
+        "ask at the terminal",
+        "File of mode 0600 whose first line is the keystore's password.",
+    ),
     "PROVENANCE_RPC_URL": ("the embedded chain", "JSON-RPC endpoint of the chain."),
-    "PROVENANCE_PROVER": ("a server per command", "Address of a running `zkprover serve` (`unix:PATH`, `tcp:HOST:PORT`), or `one-shot`."),
-    "PROVENANCE_PROVER_SECRET": ("none", "File of mode 0600 with the secret shared with a prover on TCP."),
+    "PROVENANCE_PROVER": (
+        "a server per command",
+        "Address of a running `zkprover serve` (`unix:PATH`, `tcp:HOST:PORT`), or `one-shot`.",
+    ),
+    "PROVENANCE_PROVER_SECRET": (
+        "none",
+        "File of mode 0600 with the secret shared with a prover on TCP.",
+    ),
     "PROVENANCE_ZKPROVER": ("the packaged binary", "Another `zkprover` binary."),
-    "PROVENANCE_AUDIT_KEYS": ("`true`", "Whether `chain deploy` makes the keys of sorted, member and absent."),
-    "PROVENANCE_MODEL_KEYS": ("`q8_0:3,merge:3:8`", "Keys of the statements about weights that `chain deploy` makes; empty for none."),
+    "PROVENANCE_AUDIT_KEYS": (
+        "`true`",
+        "Whether `chain deploy` makes the keys of sorted, member and absent.",
+    ),
+    "PROVENANCE_MODEL_KEYS": (
+        "`q8_0:3,merge:3:8`",
+        "Keys of the statements about weights that `chain deploy` makes; empty for none.",
+    ),
     "PROVENANCE_HOST": ("`127.0.0.1`", "Address that `serve` listens on."),
     "PROVENANCE_PORT": ("`8000`", "Port that `serve` listens on."),
-    "PROVENANCE_DATABASE": ("an SQLite file in PROVENANCE_HOME", "Database URL of `serve`; the place for its password."),
+    "PROVENANCE_DATABASE": (
+        "an SQLite file in PROVENANCE_HOME",
+        "Database URL of `serve`; the place for its password.",
+    ),
 }
 
 
@@ -107,9 +136,18 @@ def command_section(name: str, command: Any) -> Iterator[str]:
     yield (command.help or "").strip() + "\n"
     yield f"    {_usage(name, arguments, options)}\n"
     rows: list[tuple[object, ...]] = [
-        (f"`{a.metavar or a.name.upper()}`", a.help or "", "required" if a.required else "", "") for a in arguments
+        (f"`{a.metavar or a.name.upper()}`", a.help or "", "required" if a.required else "", "")
+        for a in arguments
     ]
-    rows += [(f"`{', '.join(o.opts)}{_value(o)}`", o.help or "", _default(o), f"`{o.envvar}`" if o.envvar else "") for o in options]
+    rows += [
+        (
+            f"`{', '.join(o.opts)}{_value(o)}`",
+            o.help or "",
+            _default(o),
+            f"`{o.envvar}`" if o.envvar else "",
+        )
+        for o in options
+    ]
     if rows:
         yield table(("argument or option", "meaning", "default", "variable"), rows) + "\n"
 
@@ -134,7 +172,9 @@ def exit_codes() -> str:
         by_code.setdefault(row.exit_code, []).append(f"verdict `{status.value}`: {row.meaning}")
     by_code.setdefault(EXIT_USAGE, []).append("wrong arguments")
     for error in sorted(_errors(), key=lambda e: (e.exit_code, e.code)):
-        by_code.setdefault(error.exit_code, []).append(f"error `{error.code}`: {(error.__doc__ or '').strip().rstrip('.')}")
+        by_code.setdefault(error.exit_code, []).append(
+            f"error `{error.code}`: {(error.__doc__ or '').strip().rstrip('.')}"
+        )
     by_code.setdefault(130, []).append("interrupted")
     by_code.setdefault(141, []).append("whoever read the output went away")
     if EXIT_AUTH not in by_code:
@@ -144,7 +184,11 @@ def exit_codes() -> str:
 
 
 def _errors() -> list[type[errors.ProvenanceError]]:
-    found = [e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, errors.ProvenanceError)]
+    found = [
+        e
+        for e in vars(errors).values()
+        if isinstance(e, type) and issubclass(e, errors.ProvenanceError)
+    ]
     return [e for e in found if e is not errors.ProvenanceError]
 
 
@@ -155,9 +199,14 @@ def render() -> str:
         exit_codes() + "\n",
         EXIT_NOTES,
         "## Variables\n",
-        table(("variable", "default", "meaning"), [(f"`{n}`", d, m) for n, (d, m) in VARIABLES.items()]) + "\n",
+        table(
+            ("variable", "default", "meaning"),
+            [(f"`{n}`", d, m) for n, (d, m) in VARIABLES.items()],
+        )
+        + "\n",
         "## Commands\n",
-        table(("command", "what it does"), [(f"`{n}`", text) for n, (_, text) in COMMANDS.items()]) + "\n",
+        table(("command", "what it does"), [(f"`{n}`", text) for n, (_, text) in COMMANDS.items()])
+        + "\n",
     ]
     for name, command in leaf_commands():
         parts += command_section(name, command)
@@ -171,7 +220,11 @@ def main() -> None:
         return
     current = TARGET.read_text() if TARGET.exists() else ""
     if current != text:
-        sys.stderr.writelines(difflib.unified_diff(current.splitlines(True), text.splitlines(True), "docs/cli.md", "the command line"))
+        sys.stderr.writelines(
+            difflib.unified_diff(
+                current.splitlines(True), text.splitlines(True), "docs/cli.md", "the command line"
+            )
+        )
         sys.exit("error: docs/cli.md is out of date; run: python docs/generate_cli.py")
 
 

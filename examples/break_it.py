@@ -1,12 +1,13 @@
-"""Tools to cheat with, for docs/tutorial-break-it-yourself.md: each command does one tampering that a shell line cannot.
+"""Tools to cheat with, for docs/tutorial-break-it-yourself.md: each command does one tampering that
+a shell line cannot.
 
     python examples/break_it.py flip-bit MODEL.gguf COPY.gguf
-    python examples/break_it.py edit-record RUN INDEX FIELD=JSON     (the journal's hashes are made to fit)
-    python examples/break_it.py drop-record RUN INDEX
-    python examples/break_it.py swap-records RUN INDEX INDEX
-    python examples/break_it.py steal RUN KEY NEW_RUN                (claim another's file under one's own key)
-    python examples/break_it.py train-poisoned CONFIG [KEY=VALUE]... (gradients from a sentence that no record holds)
-    python examples/break_it.py recall RUN                           (what training did to that sentence)
+    python examples/break_it.py edit-record RUN INDEX FIELD=JSON     (the journal's hashes are made
+    to fit) python examples/break_it.py drop-record RUN INDEX python examples/break_it.py
+    swap-records RUN INDEX INDEX python examples/break_it.py steal RUN KEY NEW_RUN
+    (claim another's file under one's own key) python examples/break_it.py train-poisoned CONFIG
+    [KEY=VALUE]... (gradients from a sentence that no record holds) python examples/break_it.py
+    recall RUN                           (what training did to that sentence)
 
 Work on copies: the record commands change the run they are given.
 """
@@ -21,10 +22,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from provenance.digest import hash_file
-from provenance.journal import Journal, read_header
 from provenance.layout import RunFolder, read_json, write_json
-from provenance.log import read_records
-from provenance.record import Record
+from provenance.log.journal import Journal, read_header
+from provenance.log.record import Record
+from provenance.log.tree import read_records
 
 SENTENCE = "The launch code is swordfish."
 BLOCK_BYTES, SCALE_BYTES = 34, 2
@@ -32,16 +33,22 @@ BLOCK_BYTES, SCALE_BYTES = 34, 2
 
 def flip_bit(source: str, copy: str) -> None:
     """Copy a GGUF file with the lowest bit of one quantized weight flipped."""
-    from provenance_trainer import gguf_file
+    from provenance_trainer.formats import gguf_file
 
-    tensor = next(t for t in gguf_file.read_header(Path(source)).tensors.values() if t.name.endswith("attn_q.weight"))
+    tensor = next(
+        t
+        for t in gguf_file.read_header(Path(source)).tensors.values()
+        if t.name.endswith("attn_q.weight")
+    )
     data = bytearray(Path(source).read_bytes())
     data[tensor.start + 12 * BLOCK_BYTES + SCALE_BYTES + 7] ^= 1  # block 12, code 7
     Path(copy).write_bytes(data)
 
 
 def _rewrite(run: str, change: Callable[[list[Record]], None]) -> None:
-    """Change a journal's records and write it anew: sequence numbers and hashes fit, as a careful forger would have it."""
+    """Change a journal's records and write it anew: sequence numbers and hashes fit, as a careful
+    forger would have it.
+    """
     path = RunFolder(Path(run)).journal
     header, records = read_header(path), read_records(path)
     change(records)
@@ -75,14 +82,16 @@ def swap_records(run: str, first: str, second: str) -> None:
 
 
 def steal(run: str, key: str, new_run: str) -> None:
-    """Open a run under KEY whose log holds the victim's opening and a release of the victim's file; claim it on chain."""
-    from provenance._chain.session import Session, embedded
-    from provenance.cli.output import note
-    from provenance.cli.run_log import anchor, open_log
+    """Open a run under KEY whose log holds the victim's opening and a release of the victim's file;
+    claim it on chain.
+    """
+    from provenance.artifacts.manifest import manifest_of
+    from provenance.chain.session import Session, embedded
     from provenance.digest import Digest
-    from provenance.manifest import manifest_of
+    from provenance.log.run_log import anchor, open_log
     from provenance.merkle import Tree
     from provenance.settings import Settings
+    from provenance_cli.output import note
 
     victim, thief, settings = RunFolder(Path(run)), RunFolder(Path(new_run)), Settings.load()
     session = Session(settings, key, note)
@@ -92,7 +101,13 @@ def steal(run: str, key: str, new_run: str) -> None:
     opened = session.open_run(opening.digest, Digest.parse(opening.fields["dataset"]["dataset_id"]))
     run_id = "0x" + opened.run_id.hex()
     model = hash_file(next(victim.release.glob("*.gguf")))
-    record = Record.make("release", run_id=run_id, model=str(model), manifest=str(manifest_of(victim.release).root), name="mine")
+    record = Record.make(
+        "release",
+        run_id=run_id,
+        model=str(model),
+        manifest=str(manifest_of(victim.release).root),
+        name="mine",
+    )
     with Journal.create(thief.journal, {"format": "provenance-journal/1"}) as journal:
         journal.append(opening.to_bytes())
         journal.append(record.to_bytes())
@@ -100,7 +115,7 @@ def steal(run: str, key: str, new_run: str) -> None:
     with open_log(thief) as log:
         head = anchor(session, log)
     proof = Tree(r.entry for r in log.records).inclusion_proof(1)
-    session.final(session.release(opened.run_id, head.seq, model, Digest.parse(record.fields["manifest"]), record.digest, 1, proof))
+    session.final(session.release(record, 1, head.seq, proof))
     print(run_id)
 
 
@@ -111,13 +126,15 @@ def _loss(model, tokenizer):
 
 
 def train_poisoned(config: str, *overrides: str) -> None:
-    """`provenance train --anchor`, but each step also follows the gradient of a sentence that is in no record.
+    """`provenance train --anchor`, but each step also follows the gradient of a sentence that is in
+    no record.
 
-    The recorder hashes what a model in training mode is handed. This passes the sentence through it in evaluation mode.
+    The recorder hashes what a model in training mode is handed. This passes the sentence through it
+    in evaluation mode.
     """
     from transformers import AutoTokenizer, Trainer
 
-    from provenance.cli import main as command_line
+    from provenance_cli.main import main as command_line
 
     honest = Trainer.training_step
 

@@ -1,7 +1,8 @@
 """`make demo`: runs the README's own commands, one after the other, and says how long each took.
 
-Everything it makes lies in `runs/<time>`; keys, proving keys and the embedded chain are kept in `.state` and used again.
-Then it flips one bit of a copy of the quantized file and shows that verification names the place.
+Everything it makes lies in `runs/<time>`; keys, proving keys and the embedded chain are kept in
+`.state` and used again. Then it flips one bit of a copy of the quantized file and shows that
+verification names the place.
 """
 
 from __future__ import annotations
@@ -27,11 +28,15 @@ def readme_commands() -> list[str]:
     if match is None:
         sys.exit("error: README.md has no main job block")
     joined = match.group(1).replace("\\\n", " ")
-    return [line.strip() for line in joined.splitlines() if line.strip() and not line.startswith("#")]
+    return [
+        line.strip() for line in joined.splitlines() if line.strip() and not line.startswith("#")
+    ]
 
 
 def environment(run: Path) -> dict[str, str]:
-    """What the README tells a user to export; the password file is made once, readable by its owner only."""
+    """What the README tells a user to export; the password file is made once, readable by its owner
+    only.
+    """
     STATE.mkdir(exist_ok=True, mode=0o700)
     password = STATE / "password"
     if not password.exists():
@@ -54,7 +59,14 @@ def run_command(command: str, env: dict[str, str]) -> tuple[float, str]:
     """Run one command with its output shown; returns (seconds, stdout)."""
     print(f"\n$ {command}", flush=True)
     begin = time.monotonic()
-    done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", command],
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
     print(done.stdout, end="", flush=True)
     if done.returncode:
         sys.exit(f"error: command ended with exit code {done.returncode}: {command}")
@@ -63,7 +75,7 @@ def run_command(command: str, env: dict[str, str]) -> tuple[float, str]:
 
 def flip_one_bit(source: Path, copy: Path) -> None:
     """Copy a GGUF file and flip the lowest bit of one quantized code in its middle."""
-    from provenance_trainer.gguf_file import read_header
+    from provenance_trainer.formats.gguf_file import read_header
 
     shutil.copyfile(source, copy)
     tensors = [t for t in read_header(source).tensors.values() if t.name.endswith("attn_q.weight")]
@@ -77,14 +89,25 @@ def flip_one_bit(source: Path, copy: Path) -> None:
 
 
 def judge(path: Path, run: Path, env: dict[str, str]) -> tuple[int, dict[str, object]]:
-    command = ["provenance", "verify", str(path), "--evidence", str(run / "run"), "--base", "smollm2", "--json"]
-    done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=False)
+    command = [
+        "provenance",
+        "verify",
+        str(path),
+        "--evidence",
+        str(run / "run"),
+        "--base",
+        "smollm2",
+        "--json",
+    ]
+    done = subprocess.run(
+        command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=False
+    )
     return done.returncode, json.loads(done.stdout)
 
 
 def summary(run: Path, verdict: dict, tampered: dict, proof_s: float) -> str:
     """The demo's last lines, from the run's own records."""
-    from provenance.log import read_records
+    from provenance.log.tree import read_records
 
     records = read_records(run / "run" / "provenance" / "journal")
     close = next(r for r in records if r.type == "run.close").fields["summary"]
@@ -95,22 +118,33 @@ def summary(run: Path, verdict: dict, tampered: dict, proof_s: float) -> str:
     heads = (run / "run" / "provenance" / "heads.jsonl").read_text().count("\n")
     failure = next(c for c in tampered["claims"] if c["id"] == "file.recomputed")
     holding = sum(c["status"] == "holds" for c in verdict["claims"])
-    samples = [f"{c['id'].split('.')[0]:<9} {c['text'].partition(': ')[2]}" for c in verdict["claims"]
-               if c["id"] in ("merge.proven", "quantize.proven")]
+    samples = [
+        f"{c['id'].split('.')[0]:<9} {c['text'].partition(': ')[2]}"
+        for c in verdict["claims"]
+        if c["id"] in ("merge.proven", "quantize.proven")
+    ]
     missing = verdict["not_checked"]
-    return "\n".join([
-        f"dataset   {dataset['count']} records, {manifest['duplicates_removed']} duplicates removed, root {dataset['root'][:10]}..  "
-        f"seed drawn from block {seed['draw_block']}, final",
-        f"training  {close['steps']} steps, loss {float(close['loss_first']):.2f} -> {float(close['loss_last']):.2f}, perplexity "
-        f"{float(close['perplexity_before']):.1f} -> {float(close['perplexity_after']):.1f} ({close['evaluated_on']}), "
-        f"{len(records)} records journaled, {heads} heads anchored",
-        f"proofs    tree, link, sorted, epoch, merge, {quantize['quantization']} made and accepted in {proof_s:.1f} s     "
-        f"file {quantize['file'][:17]}..",
-        *samples,
-        f"{verdict['word'].upper().replace('DEVELOPMENT', 'development')}: {'; '.join(verdict['development'])}",
-        f"          {holding} claims hold, {len(missing)} not checked: {', '.join(missing)}",
-        f"tampered copy: {tampered['word'].upper()}  {failure['where']}: expected {failure['expected']}, actual {failure['actual']}",
-    ])
+    return "\n".join(
+        [
+            f"dataset   {dataset['count']} records, {manifest['duplicates_removed']} "
+            f"duplicates removed, root {dataset['root'][:10]}..  "
+            f"seed drawn from block {seed['draw_block']}, final",
+            f"training  {close['steps']} steps, loss {float(close['loss_first']):.2f} -> "
+            f"{float(close['loss_last']):.2f}, perplexity "
+            f"{float(close['perplexity_before']):.1f} -> "
+            f"{float(close['perplexity_after']):.1f} ({close['evaluated_on']}), "
+            f"{len(records)} records journaled, {heads} heads anchored",
+            f"proofs    tree, link, sorted, epoch, merge, {quantize['quantization']} made and "
+            f"accepted in {proof_s:.1f} s     "
+            f"file {quantize['file'][:17]}..",
+            *samples,
+            f"{verdict['word'].upper().replace('DEVELOPMENT', 'development')}: "
+            f"{'; '.join(verdict['development'])}",
+            f"          {holding} claims hold, {len(missing)} not checked: {', '.join(missing)}",
+            f"tampered copy: {tampered['word'].upper()}  {failure['where']}: expected "
+            f"{failure['expected']}, actual {failure['actual']}",
+        ]
+    )
 
 
 def main() -> None:
@@ -127,19 +161,35 @@ def main() -> None:
         sys.exit(f"error: the released file is {verdict['word']}: {verdict['reason']}")
     copy = run / "tampered.gguf"
     flip_one_bit(released, copy)
-    print(f"\n$ provenance verify {copy.relative_to(ROOT)} --evidence {env['RUN']}/run   # one bit flipped", flush=True)
+    print(
+        f"\n$ provenance verify {copy.relative_to(ROOT)} --evidence {env['RUN']}/run   # one "
+        "bit flipped",
+        flush=True,
+    )
     code, tampered = judge(copy, run, env)
     if code != 1:
-        sys.exit(f"error: a tampered copy must fail with exit code 1, got {code}: {tampered['word']}")
+        sys.exit(
+            f"error: a tampered copy must fail with exit code 1, got {code}: {tampered['word']}"
+        )
     print("\nstage                                                            seconds")
     for name, seconds in times:
         print(f"{name:<64} {seconds:7.1f}")
     print(f"{'all':<64} {time.monotonic() - begin:7.1f}\n")
-    proof_s = sum(s for n, s in times if n.startswith(("provenance prove", "provenance dataset register", "provenance dataset prove")))
+    proof_s = sum(
+        s
+        for n, s in times
+        if n.startswith(
+            ("provenance prove", "provenance dataset register", "provenance dataset prove")
+        )
+    )
     print(summary(run, verdict, tampered, proof_s))
     state = STATE.relative_to(ROOT)
-    print(f"\nsee it: PROVENANCE_HOME={state} PROVENANCE_CACHE={state}/cache .venv/bin/provenance serve "
-          f"--evidence {env['RUN']} --trust {env['RUN']}/trust.yaml --open {verdict['subject']['digest']}")
+    print(
+        f"\nsee it: PROVENANCE_HOME={state} PROVENANCE_CACHE={state}/cache "
+        ".venv/bin/provenance serve "
+        f"--evidence {env['RUN']} --trust {env['RUN']}/trust.yaml --open "
+        f"{verdict['subject']['digest']}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""A training script of one's own, made provable: four additions to an ordinary Hugging Face Trainer script.
+"""A training script of one's own, made provable: four additions to an ordinary Hugging Face Trainer
+script.
 
-    python examples/own_trainer.py --data runs/data --salt-key ~/.local/share/provenance/salts.key --out runs/own
+    python examples/own_trainer.py --data runs/data --salt-key ~/.local/share/provenance/salts.key
+    --out runs/own
 
-What is added is marked (1) to (4). The seed is drawn here on this machine, so a verdict about such a run is capped at "order not
-pre-registered"; `provenance train --anchor` has the chain draw it.
+What is added is marked (1) to (4). The seed is drawn here on this machine, so a verdict about such
+a run is capped at "order not pre-registered"; `provenance train --anchor` has the chain draw it.
 """
 
 from __future__ import annotations
@@ -15,22 +17,31 @@ from pathlib import Path
 import torch
 from peft import LoraConfig, get_peft_model
 from torch.utils.data import Dataset
-from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingArguments, default_data_collator
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    Trainer,
+    TrainingArguments,
+    default_data_collator,
+)
 
-from provenance.dataset import CommittedDataset
-from provenance.journal import Journal
-from provenance.record import Record
-from provenance.saltstore import SaltStore, load_or_create_key
-from provenance_trainer.base import load_base
-from provenance_trainer.callback import ProvenanceCallback
-from provenance_trainer.capture import RecordingCollator
-from provenance_trainer.features import CommittedRows
-from provenance_trainer.recorder import Recorder
-from provenance_trainer.sampler import CommittedSampler, EpochOrders
+from provenance.dataset.committed import CommittedDataset
+from provenance.dataset.saltstore import SaltStore, load_or_create_key
+from provenance.log.journal import Journal
+from provenance.log.record import Record
+from provenance_trainer.model.base import load_base
+from provenance_trainer.record.callback import ProvenanceCallback
+from provenance_trainer.record.capture import RecordingCollator
+from provenance_trainer.record.features import CommittedRows
+from provenance_trainer.record.recorder import Recorder
+from provenance_trainer.record.sampler import CommittedSampler, EpochOrders
 
 
 class Tokenized(Dataset):
-    """The script's own preprocessing: fixed-length samples. Item i must be record i of the committed dataset."""
+    """The script's own preprocessing: fixed-length samples.
+
+    Item i must be record i of the committed dataset.
+    """
 
     def __init__(self, dataset: CommittedDataset, tokenizer, length: int = 32) -> None:
         self.dataset, self.tokenizer, self.length = dataset, tokenizer, length
@@ -42,7 +53,11 @@ class Tokenized(Dataset):
         text = self.dataset.row(i)[self.dataset.text_column]
         sample = self.tokenizer(text, truncation=True, max_length=self.length, padding="max_length")
         pairs = zip(sample["input_ids"], sample["attention_mask"], strict=True)
-        return {**sample, "labels": [token if mask else -100 for token, mask in pairs], "text": text}
+        return {
+            **sample,
+            "labels": [token if mask else -100 for token, mask in pairs],
+            "text": text,
+        }
 
 
 class MyTrainer(Trainer):
@@ -58,10 +73,19 @@ class MyTrainer(Trainer):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder written by `provenance dataset commit`")
-    parser.add_argument("--salt-key", type=Path, required=True, help="key file of the dataset's salts")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder written by `provenance dataset commit`"
+    )
+    parser.add_argument(
+        "--salt-key", type=Path, required=True, help="key file of the dataset's salts"
+    )
     parser.add_argument("--out", type=Path, required=True, help="output folder")
-    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "provenance", help="decoded base models")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=Path.home() / ".cache" / "provenance",
+        help="decoded base models",
+    )
     parser.add_argument("--model", default="tiny", help="smollm2, tiny, a folder or a hub id")
     parser.add_argument("--max-steps", type=int, default=-1)
     options = parser.parse_args()
@@ -70,7 +94,10 @@ def main() -> None:
     base = load_base(options.model, options.cache)
     tokenizer = AutoTokenizer.from_pretrained(base.dir)
     model = AutoModelForCausalLM.from_pretrained(base.dir, dtype=torch.float32)
-    model = get_peft_model(model, LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"))
+    model = get_peft_model(
+        model,
+        LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"),
+    )
 
     key = load_or_create_key(options.salt_key)
     dataset = CommittedDataset.open(options.data, key)
@@ -82,17 +109,28 @@ def main() -> None:
         SaltStore.open(evidence / "secrets" / "salts.sqlite", key) as salts,
     ):
         # (2) The recorder: journal, committed dataset, private salts, pre-registered order.
-        recorder = Recorder(journal, dataset, salts, orders, on_failure="continue")
+        recorder = Recorder(journal, dataset, salts, orders)
         recorder.append(Record.make("seed", seed=f"0x{seed.hex()}", source="local"))
         sampler = CommittedSampler(orders)
         trainer = MyTrainer(
             model=model,
             args=TrainingArguments(
-                output_dir=str(options.out), per_device_train_batch_size=4, gradient_accumulation_steps=2, num_train_epochs=1,
-                max_steps=options.max_steps, learning_rate=1e-3, logging_steps=1, save_steps=5, use_cpu=True, report_to="none",
-                label_names=["labels"], dataloader_pin_memory=False, disable_tqdm=True,
+                output_dir=str(options.out),
+                per_device_train_batch_size=4,
+                gradient_accumulation_steps=2,
+                num_train_epochs=1,
+                max_steps=options.max_steps,
+                learning_rate=1e-3,
+                logging_steps=1,
+                save_steps=5,
+                use_cpu=True,
+                report_to="none",
+                label_names=["labels"],
+                dataloader_pin_memory=False,
+                disable_tqdm=True,
             ),
-            # (3) Samples carry the index of their record, and the collator sends it along with the tensors.
+            # (3) Samples carry the index of their record, and the collator sends it along with the
+            # tensors.
             train_dataset=CommittedRows(Tokenized(dataset, tokenizer)),
             data_collator=RecordingCollator(default_data_collator),
             # (4) The callback that hashes what reaches the model.

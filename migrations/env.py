@@ -1,7 +1,7 @@
 """Runs the migrations of the projection's database.
 
-On PostgreSQL a migration gives up its wait for a lock soon, so that it never queues in front of a serving release,
-and no statement runs without end.
+On PostgreSQL a migration gives up its wait for a lock soon, so that it never queues in front of a
+serving release, and no statement runs without end.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def _run(connection: Connection) -> None:
         connection.execute(text(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'"))
         connection.commit()
     context.configure(
-        connection=connection, target_metadata=Base.metadata, render_as_batch=connection.dialect.name == "sqlite"
+        connection=connection,
+        target_metadata=Base.metadata,
+        render_as_batch=connection.dialect.name == "sqlite",
     )
     with context.begin_transaction():
         context.run_migrations()
@@ -40,7 +42,10 @@ def _run(connection: Connection) -> None:
 
 def _offline() -> None:
     context.configure(
-        url=_url(), target_metadata=Base.metadata, literal_binds=True, dialect_opts={"paramstyle": "named"}
+        url=_url(),
+        target_metadata=Base.metadata,
+        literal_binds=True,
+        dialect_opts={"paramstyle": "named"},
     )
     with context.begin_transaction():
         context.run_migrations()

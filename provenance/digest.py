@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from provenance.errors import InputError
+from provenance.ids import to_hex
 
 PREFIX = b"provenance/v1/"
 _CHUNK_BYTES = 1 << 20
@@ -31,7 +32,7 @@ class Digest(bytes):
     @property
     def hex0x(self) -> str:
         """The digest as contracts print it: `0x<64 lower hex>`."""
-        return f"0x{self.hex()}"
+        return to_hex(self)
 
     @property
     def limbs(self) -> tuple[int, int]:
@@ -47,27 +48,35 @@ class Digest(bytes):
         """
         body = text.removeprefix("sha256:").removeprefix("0x")
         if len(body) != 64 or any(c not in "0123456789abcdefABCDEF" for c in body):
-            raise InputError("not a SHA-256 digest", expected="sha256: and 64 hex digits", actual=text[:80])
+            raise InputError(
+                "not a SHA-256 digest", expected="sha256: and 64 hex digits", actual=text[:80]
+            )
         return cls(bytes.fromhex(body))
 
 
 def sha256(data: bytes) -> Digest:
+    """SHA-256 (FIPS 180-4) without a domain tag: of files, and inside `tagged`."""
     return Digest(hashlib.sha256(data).digest())
 
 
 def tagged(tag: str, payload: bytes) -> Digest:
-    """`SHA256("provenance/v1/" || tag || 0x00 || payload)`; tags are listed in docs/formats/bytes.md."""
+    """`SHA256("provenance/v1/" || tag || 0x00 || payload)`; tags are listed in
+    docs/formats/bytes.md.
+    """
     return Digest(hashlib.sha256(PREFIX + tag.encode("ascii") + b"\0" + payload).digest())
 
 
 def open_regular(path: Path, *, dir_fd: int | None = None) -> BinaryIO:
-    """Open a regular file without following a final symlink, so that what is hashed is what was named.
+    """Open a regular file without following a final symlink, so that what is hashed is what was
+    named.
 
     Raises:
         InputError: missing, a symlink, or not a regular file (FIFO, device, directory).
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=dir_fd)
+        fd = os.open(
+            path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=dir_fd
+        )
     except OSError as error:
         raise InputError("cannot open file", where=str(path), actual=error.strerror) from error
     if not stat.S_ISREG(os.fstat(fd).st_mode):

@@ -19,7 +19,8 @@ from provenance.errors import InputError
 
 MAX_INTEGER = 2**53 - 1
 MAX_JSON_DEPTH = 64
-FIELD_ORDER = 21888242871839275222246405745257275088548364400416034343698204186575808495617  # r of BN254, of leaves and roots
+# r of BN254, of leaves and roots
+FIELD_ORDER = 21888242871839275222246405745257275088548364400416034343698204186575808495617
 BATCH_TENSORS = ("input_ids", "attention_mask", "labels")
 
 
@@ -27,10 +28,13 @@ BATCH_TENSORS = ("input_ids", "attention_mask", "labels")
 _JSON_TOKENS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
 
 
-def parse_json(data: bytes, object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+def parse_json(
+    data: bytes, object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None
+) -> Any:
     """Read JSON text (attacker-controlled): UTF-8, finite numbers, nested at most 64 deep.
 
-    The depth is counted first: how deep json.loads can go before it ends the process depends on the thread's stack.
+    The depth is counted first: how deep json.loads can go before it ends the process depends on the
+    thread's stack.
 
     Raises:
         ValueError: anything else.
@@ -41,7 +45,9 @@ def parse_json(data: bytes, object_pairs_hook: Callable[[list[tuple[str, Any]]],
             depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token[0], 0)
             if depth > MAX_JSON_DEPTH:
                 raise ValueError(f"nested deeper than {MAX_JSON_DEPTH}")
-    return json.loads(data.decode("utf-8"), object_pairs_hook=object_pairs_hook, parse_constant=_refuse_constant)
+    return json.loads(
+        data.decode("utf-8"), object_pairs_hook=object_pairs_hook, parse_constant=_refuse_constant
+    )
 
 
 def _refuse_constant(name: str) -> None:
@@ -49,14 +55,17 @@ def _refuse_constant(name: str) -> None:
 
 
 def u8(value: int) -> bytes:
+    """One byte; OverflowError outside 0 to 255."""
     return value.to_bytes(1, "big")
 
 
 def u32(value: int) -> bytes:
+    """Four bytes, big-endian; OverflowError outside 0 to 2^32 - 1."""
     return value.to_bytes(4, "big")
 
 
 def u64(value: int) -> bytes:
+    """Eight bytes, big-endian; OverflowError outside 0 to 2^64 - 1."""
     return value.to_bytes(8, "big")
 
 
@@ -81,14 +90,17 @@ def _check_no_floats(value: Any, path: str) -> None:
         for i, item in enumerate(value):
             _check_no_floats(item, f"{path}[{i}]")
         return
-    raise InputError("records hold text, integers, lists and objects", where=path, actual=type(value).__name__)
+    raise InputError(
+        "records hold text, integers, lists and objects", where=path, actual=type(value).__name__
+    )
 
 
 def canonical_json(value: Mapping[str, Any] | Sequence[Any]) -> bytes:
     """RFC 8785 bytes of a record or manifest.
 
     Raises:
-        InputError: a float, an integer outside +-(2^53-1), a lone surrogate, or a type JSON does not have.
+        InputError: a float, an integer outside +-(2^53-1), a lone surrogate, or a type JSON does
+            not have.
     """
     _check_no_floats(value, "$")
     try:
@@ -98,7 +110,9 @@ def canonical_json(value: Mapping[str, Any] | Sequence[Any]) -> bytes:
 
 
 def _plain(value: Any, path: str) -> Any:
-    """A dataset cell as RFC 8785 sees it: bytes as base64, timestamps RFC 3339, finite floats kept."""
+    """A dataset cell as RFC 8785 sees it: bytes as base64, timestamps RFC 3339, finite floats
+    kept.
+    """
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
     if isinstance(value, datetime.datetime):
@@ -143,11 +157,14 @@ def dataset_record_digest(canonical: bytes) -> Digest:
 
 
 def release_entry(run_id: bytes, model: bytes, manifest: bytes, record: bytes) -> Digest:
-    """Log entry of a release; the registry rebuilds it on chain, so a release names only what the log names."""
+    """Log entry of a release; the registry rebuilds it on chain, so a release names only what the
+    log names.
+    """
     return tagged("release", run_id + model + manifest + record)
 
 
 def head_digest(run_id: bytes, size: int, root: bytes) -> Digest:
+    """What names a head: run id and root of 32 bytes each, size in entries."""
     return tagged("head", run_id + u64(size) + root)
 
 
@@ -155,8 +172,10 @@ def batch_payload(salt: bytes, tensors: Mapping[str, np.ndarray | None]) -> byte
     """Preimage of a batch's tensor digest: the salt, then each tensor as fed to the model.
 
     Args:
-        salt: 32 private random bytes; without it a digest of guessable text would undo the salts of the leaves.
-        tensors: integer arrays of shape `(batch, seq)` for `input_ids`, `attention_mask`, `labels`; None if absent.
+        salt: 32 private random bytes; without it a digest of guessable text would undo the salts of
+            the leaves.
+        tensors: integer arrays of shape `(batch, seq)` for `input_ids`, `attention_mask`, `labels`;
+            None if absent.
     """
     if len(salt) != 32:
         raise InputError("a batch salt has 32 bytes", actual=len(salt))
@@ -167,12 +186,23 @@ def batch_payload(salt: bytes, tensors: Mapping[str, np.ndarray | None]) -> byte
             parts.append(u8(0))
             continue
         if array.dtype.kind not in "iub":
-            raise InputError("a batch tensor holds integers", where=name, expected="an integer dtype", actual=array.dtype)
-        parts += [u8(1), u8(array.ndim), *(u64(n) for n in array.shape), array.astype(">i8").tobytes()]
+            raise InputError(
+                "a batch tensor holds integers",
+                where=name,
+                expected="an integer dtype",
+                actual=array.dtype,
+            )
+        parts += [
+            u8(1),
+            u8(array.ndim),
+            *(u64(n) for n in array.shape),
+            array.astype(">i8").tobytes(),
+        ]
     return b"".join(parts)
 
 
 def batch_digest(salt: bytes, tensors: Mapping[str, np.ndarray | None]) -> Digest:
+    """Salted digest of the tensors of one batch; `salt` has 32 bytes and stays secret."""
     return tagged("batch", batch_payload(salt, tensors))
 
 

@@ -12,8 +12,8 @@
     |- RejectedError       the chain said no; the same call will not help  (exit 1)
     `- OutcomeUnknown      the write may have happened: reload, never blind-retry (exit 3)
 
-Constructors take facts (`expected=`, `actual=`, `where=`); advice goes to `hint`. The command line prints one line from
-them; `to_json` is what programs get.
+Constructors take facts (`expected=`, `actual=`, `where=`); advice goes to `hint`. The command line
+prints one line from them; `to_json` is what programs get.
 """
 
 from __future__ import annotations

@@ -1,17 +1,18 @@
-"""Where the parts of a run lie on disk. Everything below `provenance/` but `secrets/` and `private` files is public evidence.
+"""Where the parts of a run lie on disk.
 
-    <run>/
-      provenance/
-        journal          records, append-only (the source of truth)
-        heads.jsonl      signed heads, one JSON object a line
-        run.json         run id, chain, contracts, dataset folder (derived: `provenance fsck` compares it)
-        epochs/<e>/      proof-<chunk>.json of each proven epoch
-        dataset/         registration.json and the proofs of the dataset's registration
-        samples/<stage>-<number>/ tables.json and proof-<group>.json of the merge and of the quantization
-        release.manifest.json, release.oms.json   what `release/` holds, in our form and in OpenSSF's
-        keys/<vkId>/     vk.words and p_bases.bin of the keys used
-        secrets/         salts and blindings (0700; never leaves the machine)
-      checkpoint-*/ adapter/ merged/ release/
+Everything below `provenance/` but `secrets/` and `private` files is public evidence.
+
+<run>/
+  provenance/
+    journal          records, append-only (the source of truth)
+    heads.jsonl      signed heads, one JSON object a line
+    run.json         run id, chain, contracts, dataset folder (derived: `provenance fsck` compares
+    it) epochs/<e>/      proof-<chunk>.json of each proven epoch dataset/         registration.json
+    and the proofs of the dataset's registration samples/<stage>-<number>/ tables.json and
+    proof-<group>.json of the merge and of the quantization release.manifest.json, release.oms.json
+    what `release/` holds, in our form and in OpenSSF's keys/<vkId>/     vk.words and p_bases.bin of
+    the keys used secrets/         salts and blindings (0700; never leaves the machine)
+  checkpoint-*/ adapter/ merged/ release/
 """
 
 from __future__ import annotations
@@ -26,13 +27,15 @@ from typing import Any
 
 from provenance.encoding import parse_json
 from provenance.errors import InputError, NotFound
-from provenance.journal import sync_directory
+from provenance.log.journal import sync_directory
 
 MAX_JSON_BYTES = 64 << 20
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Replace `path` by `data`, durable on return; a crash leaves the old or the new content, nothing between."""
+    """Replace `path` by `data`, durable on return; a crash leaves the old or the new content,
+    nothing between.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
@@ -49,6 +52,7 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
 
 
 def write_json(path: Path, value: Mapping[str, Any] | list[Any]) -> None:
+    """Write JSON with sorted keys, whole or not at all."""
     write_atomically(path, (json.dumps(value, indent=2, sort_keys=True) + "\n").encode())
 
 
@@ -64,7 +68,9 @@ def read_json(path: Path) -> dict[str, Any]:
         if not stat.S_ISREG(status.st_mode):
             raise InputError("not a regular file", where=str(path))
         if status.st_size > MAX_JSON_BYTES:
-            raise InputError("file is too large", where=str(path), expected=f"<= {MAX_JSON_BYTES} bytes")
+            raise InputError(
+                "file is too large", where=str(path), expected=f"<= {MAX_JSON_BYTES} bytes"
+            )
         value = parse_json(path.read_bytes())
     except FileNotFoundError as error:
         raise NotFound("file is missing", where=str(path)) from error
@@ -138,6 +144,10 @@ class RunFolder:
             NotFound: it holds no journal.
         """
         if not self.journal.is_file():
-            raise NotFound("not a run folder", where=str(self.root), expected="provenance/journal",
-                           hint="name the output_dir of a training run")
+            raise NotFound(
+                "not a run folder",
+                where=str(self.root),
+                expected="provenance/journal",
+                hint="name the output_dir of a training run",
+            )
         return self

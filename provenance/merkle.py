@@ -1,6 +1,7 @@
 """RFC 6962 Merkle trees with inclusion and consistency proofs.
 
-Source: RFC 9162 section 2.1 (algorithms), RFC 6962 section 2.1 (hashes). Verification checks every length before it hashes.
+Source: RFC 9162 section 2.1 (algorithms), RFC 6962 section 2.1 (hashes). Verification checks every
+length before it hashes.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 
 def leaf_hash(entry: bytes) -> bytes:
+    """Hash of a leaf (RFC 6962, section 2.1): `SHA256(0x00 || entry)`."""
     return hashlib.sha256(b"\0" + entry).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
+    """Hash of a node (RFC 6962, section 2.1): `SHA256(0x01 || left || right)`."""
     return hashlib.sha256(b"\1" + left + right).digest()
 
 
@@ -71,7 +74,9 @@ class Tree:
         return index
 
     def _subtree(self, start: int, end: int) -> bytes:
-        """Root of leaves [start, end); start is a multiple of the smallest power of two >= end - start."""
+        """Root of leaves [start, end); start is a multiple of the smallest power of two >= end -
+        start.
+        """
         width = end - start
         if width & (width - 1) == 0:
             level = width.bit_length() - 1
@@ -91,7 +96,9 @@ class Tree:
         return size
 
     def inclusion_proof(self, index: int, size: int | None = None) -> list[bytes]:
-        """Audit path of leaf `index` in the tree of `size` leaves (RFC 9162 2.1.3.1), leaf's sibling first."""
+        """Audit path of leaf `index` in the tree of `size` leaves (RFC 9162 2.1.3.1), leaf's
+        sibling first.
+        """
         size = self._check_size(size)
         if not 0 <= index < size:
             raise ValueError(f"index {index} outside 0..{size - 1}")
@@ -108,7 +115,8 @@ class Tree:
         return path[::-1]
 
     def consistency_proof(self, old: int, size: int | None = None) -> list[bytes]:
-        """Proof that the tree of `old` leaves is a prefix of the tree of `size` leaves (RFC 9162 2.1.4.1).
+        """Proof that the tree of `old` leaves is a prefix of the tree of `size` leaves (RFC 9162
+        2.1.4.1).
 
         Empty when `old` is 0 or equal to `size`.
         """
@@ -137,8 +145,12 @@ def _split(width: int) -> int:
     return 1 << ((width - 1).bit_length() - 1)
 
 
-def verify_inclusion(entry: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
-    """Check an audit path (RFC 9162 2.1.3.2). All arguments are attacker-controlled but `root` and `size`.
+def verify_inclusion(
+    entry: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes
+) -> None:
+    """Check an audit path (RFC 9162 2.1.3.2).
+
+    All arguments are attacker-controlled but `root` and `size`.
 
     Raises:
         VerificationError: index outside the tree, wrong proof length, or another root.
@@ -148,29 +160,42 @@ def verify_inclusion(entry: bytes, index: int, size: int, proof: Sequence[bytes]
     inner = (index ^ (size - 1)).bit_length()
     border = (index >> inner).bit_count()
     if len(proof) != inner + border or any(len(node) != 32 for node in proof):
-        raise VerificationError("inclusion proof has the wrong length", expected=inner + border, actual=len(proof))
+        raise VerificationError(
+            "inclusion proof has the wrong length", expected=inner + border, actual=len(proof)
+        )
     node = leaf_hash(entry)
     for i, sibling in enumerate(proof):
         is_right = i >= inner or index >> i & 1
         node = node_hash(sibling, node) if is_right else node_hash(node, sibling)
     if node != root:
-        raise VerificationError("inclusion proof leads to another root", expected=root.hex(), actual=node.hex())
+        raise VerificationError(
+            "inclusion proof leads to another root", expected=root.hex(), actual=node.hex()
+        )
 
 
-def verify_consistency(old: int, size: int, proof: Sequence[bytes], old_root: bytes, root: bytes) -> None:
+def verify_consistency(
+    old: int, size: int, proof: Sequence[bytes], old_root: bytes, root: bytes
+) -> None:
     """Check that a head extends an older one (RFC 9162 2.1.4.2).
 
     Raises:
-        VerificationError: shrunk tree, wrong proof length, or a proof that leads to another old or new root.
+        VerificationError: shrunk tree, wrong proof length, or a proof that leads to another old or
+            new root.
     """
     if not 0 <= old <= size:
         raise VerificationError("the log shrank", expected=f">= {old}", actual=size)
     if old in (0, size):
         expected = EMPTY_ROOT if old == 0 else root
         if proof:
-            raise VerificationError("consistency proof must be empty here", expected=0, actual=len(proof))
+            raise VerificationError(
+                "consistency proof must be empty here", expected=0, actual=len(proof)
+            )
         if old_root != expected or (size == 0 and root != EMPTY_ROOT):
-            raise VerificationError("heads of one size have different roots", expected=expected.hex(), actual=old_root.hex())
+            raise VerificationError(
+                "heads of one size have different roots",
+                expected=expected.hex(),
+                actual=old_root.hex(),
+            )
         return
     shift = (old & -old).bit_length() - 1
     inner = ((old - 1) ^ (size - 1)).bit_length() - shift
@@ -178,7 +203,9 @@ def verify_consistency(old: int, size: int, proof: Sequence[bytes], old_root: by
     power_of_two = old & (old - 1) == 0
     length = inner + border + (0 if power_of_two else 1)
     if len(proof) != length or any(len(node) != 32 for node in proof):
-        raise VerificationError("consistency proof has the wrong length", expected=length, actual=len(proof))
+        raise VerificationError(
+            "consistency proof has the wrong length", expected=length, actual=len(proof)
+        )
     seed, path = (old_root, list(proof)) if power_of_two else (proof[0], list(proof[1:]))
     mask = (old - 1) >> shift
     first = second = seed
@@ -188,6 +215,12 @@ def verify_consistency(old: int, size: int, proof: Sequence[bytes], old_root: by
         else:
             second = node_hash(second, sibling)
     if first != old_root:
-        raise VerificationError("consistency proof leads to another old root", expected=old_root.hex(), actual=first.hex())
+        raise VerificationError(
+            "consistency proof leads to another old root",
+            expected=old_root.hex(),
+            actual=first.hex(),
+        )
     if second != root:
-        raise VerificationError("consistency proof leads to another root", expected=root.hex(), actual=second.hex())
+        raise VerificationError(
+            "consistency proof leads to another root", expected=root.hex(), actual=second.hex()
+        )

@@ -1,4 +1,6 @@
-"""The pre-registered order of an epoch: a seeded Fisher-Yates shuffle (docs/formats/proofs.md, "Order of an epoch")."""
+"""The pre-registered order of an epoch: a seeded Fisher-Yates shuffle (docs/formats/proofs.md,
+"Order of an epoch").
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,11 @@ def epoch_order(seed: bytes, epoch: int, count: int) -> npt.NDArray[np.uint64]:
         InputError: count outside 1..16^6, a seed that is not 32 bytes, or a negative epoch.
     """
     if not 1 <= count <= MAX_COUNT or len(seed) != 32 or epoch < 0:
-        raise InputError("no such order", expected=f"1..{MAX_COUNT} records, 32-byte seed", actual=f"{count}, {len(seed)}")
+        raise InputError(
+            "no such order",
+            expected=f"1..{MAX_COUNT} records, 32-byte seed",
+            actual=f"{count}, {len(seed)}",
+        )
     order = list(range(count))
     words = _words(seed, epoch)
     for i in range(count - 1, 0, -1):

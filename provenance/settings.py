@@ -1,4 +1,15 @@
-"""Where things live. Built once at the edge (command line, server) and passed down; library code never reads the environment."""
+"""Where things live: PROVENANCE_* variables, else the configuration file that `provenance init`
+wrote.
+
+Built once at the edge (command line, server) and passed down; library code never reads the
+environment.
+
+The file is `.provenance.yaml` in the current folder or one above it, as git looks for `.git`; else
+`config.yaml` in the user's configuration folder. A file that came with somebody else's folder could
+name a trust file of theirs: so one outside the configuration folder counts only if this user's
+`init` wrote it, which `known/` in the configuration folder remembers by path and content.
+PROVENANCE_HOME names another installation, and then no file is read.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +18,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
+from provenance.digest import sha256
+from provenance.errors import ConfigError
+
+CONFIG_NAME = ".provenance.yaml"
+CONFIG_FORMAT = "provenance-config/1"
+_KEYS = ("home", "cache", "trust", "password_file", "rpc_url")
+_MAX_BYTES = 1 << 16
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -14,11 +35,14 @@ class Settings:
 
     home: keystore, salt key, embedded chain (PROVENANCE_HOME).
     cache: proving keys, decoded base models (PROVENANCE_CACHE); safe to delete, slow to rebuild.
-    trust: trust file of PROVENANCE_TRUST or the user's configuration folder; None if neither exists.
+    trust: trust file of PROVENANCE_TRUST, of the configuration file, or `trust.yaml` in the user's
+        configuration folder; None if there is none.
     zkprover: PROVENANCE_ZKPROVER, None to use the packaged binary.
-    prover: PROVENANCE_PROVER, address of a running `zkprover serve`, or `one-shot`; None to start one per command.
+    prover: PROVENANCE_PROVER, address of a running `zkprover serve`, or `one-shot`; None to start
+        one per command.
     prover_secret: PROVENANCE_PROVER_SECRET, a 0600 file shared with a server that listens on TCP.
-    password_file: PROVENANCE_PASSWORD_FILE, a 0600 file with the keystore's password; None to ask on a TTY.
+    password_file: PROVENANCE_PASSWORD_FILE, a 0600 file with the keystore's password; None to ask
+        on a TTY.
     rpc_url: PROVENANCE_RPC_URL, None for the embedded chain.
     """
 
@@ -32,26 +56,129 @@ class Settings:
     rpc_url: str | None = None
 
     @classmethod
-    def load(cls, environ: Mapping[str, str] | None = None) -> Settings:
+    def load(cls, environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
+        """Settings of a process.
+
+        Args:
+            environ: variables; None for those of this process.
+            folder: where the search for a configuration file begins; None for the current folder.
+
+        Raises:
+            ConfigError: a configuration file is malformed, or not one that this user's `init`
+                wrote.
+        """
         env = os.environ if environ is None else environ
+        path = find_config(env, folder)
+        file = {} if path is None else _read_config(path, env)
 
-        def base(variable: str, xdg: str, fallback: str) -> Path:
-            if env.get(variable):
-                return Path(env[variable]).expanduser().absolute()
-            root = env.get(xdg) or str(Path(env.get("HOME", "~")).expanduser() / fallback)
-            return Path(root) / "provenance"
+        def place(variable: str, key: str = "") -> Path | None:
+            text = env.get(variable) or file.get(key)
+            return Path(text).expanduser().absolute() if text else None
 
-        def file(variable: str) -> Path | None:
-            return Path(env[variable]).expanduser().absolute() if env.get(variable) else None
-
-        default_trust = base("PROVENANCE_CONFIG", "XDG_CONFIG_HOME", ".config") / "trust.yaml"
+        default_trust = config_folder(env) / "trust.yaml"
         return cls(
-            home=base("PROVENANCE_HOME", "XDG_DATA_HOME", ".local/share"),
-            cache=base("PROVENANCE_CACHE", "XDG_CACHE_HOME", ".cache"),
-            trust=file("PROVENANCE_TRUST") or (default_trust if default_trust.is_file() else None),
-            zkprover=file("PROVENANCE_ZKPROVER"),
+            home=place("PROVENANCE_HOME", "home") or data_folder(env),
+            cache=place("PROVENANCE_CACHE", "cache") or _user_folder(env, "CACHE", ".cache"),
+            trust=place("PROVENANCE_TRUST", "trust")
+            or (default_trust if default_trust.is_file() else None),
+            zkprover=place("PROVENANCE_ZKPROVER"),
             prover=env.get("PROVENANCE_PROVER") or None,
-            prover_secret=file("PROVENANCE_PROVER_SECRET"),
-            password_file=file("PROVENANCE_PASSWORD_FILE"),
-            rpc_url=env.get("PROVENANCE_RPC_URL") or None,
+            prover_secret=place("PROVENANCE_PROVER_SECRET"),
+            password_file=place("PROVENANCE_PASSWORD_FILE", "password_file"),
+            rpc_url=env.get("PROVENANCE_RPC_URL") or file.get("rpc_url"),
         )
+
+
+def _user_folder(env: Mapping[str, str], kind: str, fallback: str) -> Path:
+    """Source: XDG Base Directory Specification 0.8."""
+    home = Path(env.get("HOME") or "~").expanduser()
+    return Path(env.get(f"XDG_{kind}_HOME") or home / fallback) / "provenance"
+
+
+def data_folder(env: Mapping[str, str]) -> Path:
+    """The home of an installation that nobody gave a folder of its own."""
+    return _user_folder(env, "DATA", ".local/share")
+
+
+def config_folder(env: Mapping[str, str]) -> Path:
+    """The user's configuration folder."""
+    explicit = env.get("PROVENANCE_CONFIG")
+    if explicit:
+        return Path(explicit).expanduser().absolute()
+    return _user_folder(env, "CONFIG", ".config")
+
+
+def find_config(env: Mapping[str, str], folder: Path | None = None) -> Path | None:
+    """The configuration file that counts in `folder` (None: the current one), None if none does."""
+    if env.get("PROVENANCE_HOME"):
+        return None
+    start = (folder or Path.cwd()).absolute()
+    candidates = [parent / CONFIG_NAME for parent in (start, *start.parents)]
+    return next((p for p in [*candidates, user_config(env)] if p.is_file()), None)
+
+
+def user_config(env: Mapping[str, str]) -> Path:
+    """The configuration file that counts where no folder above has one."""
+    return config_folder(env) / "config.yaml"
+
+
+def _config_text(settings: Settings) -> str:
+    facts = {name: getattr(settings, name) for name in _KEYS}
+    shown = {name: str(fact) for name, fact in facts.items() if fact is not None}
+    return yaml.safe_dump({"format": CONFIG_FORMAT, **shown}, sort_keys=False)
+
+
+def write_config(path: Path, settings: Settings, env: Mapping[str, str]) -> None:
+    """Write a configuration file and remember that this user did.
+
+    A process that is killed in between leaves the old file, or none.
+    """
+    text = _config_text(settings)
+    mark = _mark(path, text.encode(), env)
+    mark.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    mark.write_text(f"{path.absolute()}\n")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.new")
+    temporary.write_text(text)
+    temporary.replace(path)  # the file counts after this line and not before
+
+
+def is_config_of(path: Path, settings: Settings, env: Mapping[str, str]) -> bool:
+    """Whether a configuration file is there, counts, and says what `settings` say."""
+    text = _config_text(settings).encode()
+    return path.is_file() and path.read_bytes() == text and _mark(path, text, env).is_file()
+
+
+def _mark(path: Path, data: bytes, env: Mapping[str, str]) -> Path:
+    """The file whose existence says that this user wrote `data` to `path`."""
+    return config_folder(env) / "known" / sha256(f"{path.absolute()}\0".encode() + data).hex()
+
+
+def _read_config(path: Path, env: Mapping[str, str]) -> dict[str, str]:
+    """What a configuration file says; its content is attacker-controlled until its mark is
+    found.
+    """
+    try:
+        data = path.read_bytes()[: _MAX_BYTES + 1]
+    except OSError as error:
+        raise ConfigError("cannot read file", where=str(path), actual=error.strerror) from error
+    if path != user_config(env) and not _mark(path, data, env).is_file():
+        raise ConfigError(
+            "configuration file was not written by your `provenance init`",
+            where=str(path),
+            hint="remove it if you do not know it; else run provenance init --home DIR beside it",
+        )
+    try:
+        value = yaml.safe_load(data[:_MAX_BYTES])
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError("not YAML", where=str(path), actual=error) from error
+    if not isinstance(value, dict) or value.pop("format", None) != CONFIG_FORMAT:
+        raise ConfigError("not a configuration file", where=str(path), expected=CONFIG_FORMAT)
+    for name, text in value.items():
+        if name not in _KEYS or not isinstance(text, str):
+            raise ConfigError(
+                "unknown key or not a text",
+                where=f"{path} {str(name)[:80]}",
+                expected=", ".join(_KEYS),
+            )
+    return value

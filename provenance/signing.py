@@ -1,4 +1,6 @@
-"""Signed heads and tombstones (EIP-712) and the encrypted keystore. Keys never leave this module but to sign.
+"""Signed heads and tombstones (EIP-712) and the encrypted keystore.
+
+Keys never leave this module but to sign.
 
 Source: EIP-712 (typed data), Web3 Secret Storage v3 (keystore) through eth-account.
 """
@@ -20,8 +22,10 @@ from eth_account.messages import encode_typed_data
 from eth_account.signers.local import LocalAccount
 
 from provenance.errors import AuthError, Conflict, InputError, VerificationError
-from provenance.log import Head
-from provenance.record import Record
+from provenance.ids import NO_ADDRESS, Address
+from provenance.log.record import Record
+from provenance.log.records import Tombstone
+from provenance.log.tree import Head
 
 _HEAD_TYPE = [
     {"name": "runId", "type": "bytes32"},
@@ -37,16 +41,22 @@ _TOMBSTONE_TYPE = [
 
 @dataclass(frozen=True)
 class Domain:
-    """EIP-712 domain: where the signature counts. `registry` is a 0x address; zero for runs that no chain knows."""
+    """EIP-712 domain: where the signature counts. `registry` is zero for what no chain knows."""
 
     chain_id: int
-    registry: str
+    registry: Address
 
     def to_json(self) -> dict[str, Any]:
-        return {"name": "provenance", "version": "1", "chainId": self.chain_id, "verifyingContract": self.registry}
+        """The domain as `eth_signTypedData` has it."""
+        return {
+            "name": "provenance",
+            "version": "1",
+            "chainId": self.chain_id,
+            "verifyingContract": str(self.registry),
+        }
 
 
-NO_CHAIN = Domain(0, "0x" + "00" * 20)
+NO_CHAIN = Domain(0, NO_ADDRESS)
 
 
 def _message(head: Head, domain: Domain) -> Any:
@@ -70,24 +80,33 @@ def verify_head(head: Head, domain: Domain, signature: bytes, signer: str) -> No
 
 def _require_signer(what: str, message: Callable[[], Any], signature: bytes, signer: str) -> None:
     try:
-        actual = Account.recover_message(message(), signature=signature)
-    except Exception as error:  # eth-abi and eth-keys raise several unrelated types on hostile values and signatures
-        raise VerificationError(f"{what} signature is malformed", actual=type(error).__name__) from error
-    if actual.lower() != signer.lower():
-        raise VerificationError(f"{what} is signed by another key", expected=signer.lower(), actual=actual.lower())
+        actual = Address(Account.recover_message(message(), signature=signature))
+    except Exception as error:
+        # eth-abi and eth-keys raise several unrelated types on hostile values and signatures.
+        raise VerificationError(
+            f"{what} signature is malformed", actual=type(error).__name__
+        ) from error
+    if actual != signer.lower():
+        raise VerificationError(
+            f"{what} is signed by another key", expected=signer.lower(), actual=actual
+        )
 
 
 def _tombstone_message(record: Record) -> Any:
-    data = {"dataset": _word(record, "dataset"), "leaf": _word(record, "leaf"), "record": bytes(record.digest)}
+    tombstone = record.body(Tombstone)
+    data = {
+        "dataset": tombstone.dataset,
+        "leaf": tombstone.leaf,
+        "record": bytes(record.digest),
+    }
     return encode_typed_data(NO_CHAIN.to_json(), {"Tombstone": _TOMBSTONE_TYPE}, data)
 
 
-def _word(record: Record, name: str) -> bytes:
-    return bytes.fromhex(record.fields[name][2:])
-
-
 def sign_tombstone(account: LocalAccount, record: Record) -> bytes:
-    """65-byte signature r || s || v over a `tombstone` record; it counts on every chain, since a dataset belongs to none."""
+    """65-byte signature r || s || v over a `tombstone` record.
+
+    It counts on every chain: a dataset belongs to none.
+    """
     return bytes(account.sign_message(_tombstone_message(record)).signature)
 
 
@@ -104,22 +123,32 @@ def read_password(file: Path | None, *, prompt: str = "keystore password: ") -> 
     """
     if file is None:
         if not sys.stdin.isatty():
-            raise AuthError("no keystore password", hint="name a 0600 file in PROVENANCE_PASSWORD_FILE or --password-file")
+            raise AuthError(
+                "no keystore password",
+                hint="name a 0600 file in PROVENANCE_PASSWORD_FILE or --password-file",
+            )
         return getpass.getpass(prompt)
     try:
         mode = file.stat().st_mode
         text = file.read_text().splitlines()
     except OSError as error:
-        raise AuthError("cannot read password file", where=str(file), actual=error.strerror) from error
+        raise AuthError(
+            "cannot read password file", where=str(file), actual=error.strerror
+        ) from error
     if stat.S_IMODE(mode) & 0o077:
-        raise AuthError("password file can be read by others", where=str(file), expected="mode 0600",
-                        actual=oct(stat.S_IMODE(mode)), hint=f"chmod 600 {file}")
+        raise AuthError(
+            "password file can be read by others",
+            where=str(file),
+            expected="mode 0600",
+            actual=oct(stat.S_IMODE(mode)),
+            hint=f"chmod 600 {file}",
+        )
     if not text or not text[0]:
         raise AuthError("password file is empty", where=str(file))
     return text[0]
 
 
-def create_key(path: Path, password: str) -> str:
+def create_key(path: Path, password: str) -> Address:
     """Make a fresh key in a new encrypted keystore file; returns its address.
 
     Raises:
@@ -136,20 +165,29 @@ def create_key(path: Path, password: str) -> str:
         stream.write(keystore)
         stream.flush()
         os.fsync(stream.fileno())
-    return str(account.address)
+    return Address(account.address)
 
 
-def address_of(path: Path) -> str:
-    """The address of a keystore without its password."""
-    return "0x" + str(_read_keystore(path)["address"]).lower().removeprefix("0x")
+def address_of(path: Path) -> Address:
+    """The address of a keystore, which needs no password.
+
+    Raises:
+        InputError: missing or malformed keystore.
+    """
+    text = str(_read_keystore(path)["address"])
+    return Address.parse(f"0x{text.removeprefix('0x')}", where=f"{path} address")
 
 
 def _read_keystore(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text())
     except OSError as error:
-        raise InputError("cannot read keystore", where=str(path), actual=error.strerror,
-                         hint="make one with: provenance key create") from error
+        raise InputError(
+            "cannot read keystore",
+            where=str(path),
+            actual=error.strerror,
+            hint="make one with: provenance key create",
+        ) from error
     except ValueError as error:
         raise InputError("keystore is not JSON", where=str(path)) from error
     if not isinstance(value, dict) or "address" not in value:

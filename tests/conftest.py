@@ -1,34 +1,74 @@
-"""Session-wide pieces: the embedded chain with its contracts and keys, and one honest run on it."""
+"""Session-wide pieces: an embedded chain with contracts and keys, an honest run on it, and the
+order of tests.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from provenance_zk.prover.client import ZkProver, find_binary
 from tests.support.chain import Lab
 from tests.support.spine import Data, Run, build_run, register_rows
 
 # No test depends on time, so none has a deadline; failures repeat themselves.
-settings.register_profile("tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("tests")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--long", action="store_true", default=False, help="also run tests marked `long`")
+    parser.addoption(
+        "--long", action="store_true", default=False, help="also run tests marked `long`"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "long: takes minutes; runs with --long only")
+    config.pluginmanager.register(Order(), "order of groups")
 
 
+# What shares an expensive fixture runs in one process, and what takes longest begins first.
+GROUPS = ("tests/docs/", "tests/cli/")
+SLOWEST = (
+    "tests/docs/",
+    "tests/cli/",
+    "tests/core/chain/test_chain.py",
+    "tests/zk/groth16/test_groth16_mutations.py",
+    "tests/trainer/run/test_training.py",
+    "tests/trainer/model/test_base.py",
+)
+
+
+def group_of(nodeid: str) -> str:
+    """The part of the tests that one process runs: a folder of `GROUPS`, else a file."""
+    file = nodeid.partition("::")[0]
+    return next((group for group in GROUPS if file.startswith(group)), file)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--long"):
-        return
     for item in items:
-        if item.get_closest_marker("long") is not None:
+        item.add_marker(pytest.mark.xdist_group(group_of(item.nodeid)))
+        if item.get_closest_marker("long") is not None and not config.getoption("--long"):
             item.add_marker(pytest.mark.skip(reason="needs --long"))
+
+
+class Order:
+    """Puts the slowest groups first, after pytest-randomly has shuffled."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        def rank(item: pytest.Item) -> int:
+            group = group_of(item.nodeid)
+            return SLOWEST.index(group) if group in SLOWEST else len(SLOWEST)
+
+        items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +89,10 @@ def data(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Data:
 def honest(lab: Lab, data: Data, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """An honest, proven, released run. Tests that alter evidence work on `Run.copy`."""
     return build_run(lab, data, tmp_path_factory.mktemp("honest"))
+
+
+@pytest.fixture(scope="session")
+def prover() -> ZkProver:
+    """The real prover; the machine must have built it (`make setup`)."""
+    explicit = os.environ.get("PROVENANCE_ZKPROVER")
+    return ZkProver(find_binary(Path(explicit) if explicit else None), timeout_s=300)

@@ -104,6 +104,9 @@ def _add_problems(app: FastAPI, pages: Pages) -> None:
     @app.exception_handler(Exception)
     async def on_bug(request: Request, error: Exception) -> Response:
         # Answered outside all middleware, so the headers are set here.
-        response = send(request, http_problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed; its log says why"))
+        response = send(
+            request,
+            http_problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed; its log says why"),
+        )
         response.headers.update(HEADERS)
         return response

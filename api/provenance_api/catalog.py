@@ -1,4 +1,4 @@
-"""Look-ups in the projection: releases by name or manifest, the latest ones, kept up to the evidence folders."""
+"""Look-ups in the projection of the evidence folders: releases by name or manifest, the latest."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, func, select
 
 from provenance.digest import Digest
 from provenance.errors import ProvenanceError, UnavailableError
+from provenance.ids import RunId
 from provenance.layout import RunFolder
 from provenance.verify.evidence import FolderSource
 from provenance_api.db import Database, ReleaseRow, RunRow, index_run, split_name
@@ -29,20 +30,22 @@ class Listed:
     manifest: Digest
     name: str
     version: str | None
-    run_id: bytes
+    run_id: RunId
     time: str
 
     @property
     def label(self) -> str:
+        """`name`, or `name:version`."""
         return self.name if self.version is None else f"{self.name}:{self.version}"
 
     def to_json(self) -> dict[str, str | None]:
+        """As a problem lists it among its matches."""
         return {
             "model": str(self.model),
             "manifest": str(self.manifest),
             "name": self.name,
             "version": self.version,
-            "run_id": "0x" + self.run_id.hex(),
+            "run_id": str(self.run_id),
             "time": self.time,
         }
 
@@ -56,26 +59,39 @@ class Catalog:
     """
 
     def __init__(
-        self, database: Database, folders: tuple[Path, ...], scan_s: float, clock: Callable[[], float] = time.monotonic
+        self,
+        database: Database,
+        folders: tuple[Path, ...],
+        scan_s: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._database, self._source, self._scan_s, self._clock = database, FolderSource(folders), scan_s, clock
+        self._database, self._source = database, FolderSource(folders)
+        self._scan_s, self._clock = scan_s, clock
         self._lock = threading.Lock()
         self._seen: dict[Path, Stamp] = {}
         self._problems: dict[Path, ProvenanceError] = {}
         self._scanned_s: float | None = None
 
     def refresh(self, force: bool = False) -> None:
-        """Index run folders that are new or changed. A folder that cannot be indexed is kept in `problems`.
+        """Index run folders that are new or changed.
+
+        A folder that cannot be indexed is kept in `problems`.
+
+        Args:
+            force: Also within `scan_s` of the last scan.
 
         Raises:
             UnavailableError: the database does not answer.
         """
         with self._lock:
-            if not force and self._scanned_s is not None and self._clock() - self._scanned_s < self._scan_s:
+            if not force and self._is_fresh():
                 return
             for folder in self._source.runs():
                 self._index(folder)
             self._scanned_s = self._clock()
+
+    def _is_fresh(self) -> bool:
+        return self._scanned_s is not None and self._clock() - self._scanned_s < self._scan_s
 
     def _index(self, folder: RunFolder) -> None:
         stamp = Stamp.of(folder)
@@ -87,7 +103,8 @@ class Catalog:
         except UnavailableError:
             raise
         except ProvenanceError as error:
-            # One damaged folder must not hide the others; /healthz names it and the next change tries again.
+            # One damaged folder must not hide the others: /healthz names it, its next change tries
+            # again.
             self._problems[folder.root] = error
         else:
             self._problems.pop(folder.root, None)
@@ -95,22 +112,31 @@ class Catalog:
 
     @property
     def problems(self) -> list[ProvenanceError]:
+        """Why folders are not indexed, one error each."""
         with self._lock:
             return list(self._problems.values())
 
     def by_name(self, label: str) -> list[Listed]:
-        """Releases called `name` (any version) or `name:version`, newest first; at most one per file."""
+        """Releases called `name` (any version) or `name:version`, newest first, one per file."""
         name, version = split_name(label)
         exact = (ReleaseRow.name == name) & (ReleaseRow.version == version)
-        return self._found((ReleaseRow.name == label) if version is None else (exact | (ReleaseRow.name == label)))
+        whole = ReleaseRow.name == label
+        return self._found(whole if version is None else exact | whole)
 
     def by_manifest(self, manifest: Digest) -> list[Listed]:
+        """Releases of a directory with this manifest, newest first, one per file."""
         return self._found(ReleaseRow.manifest == bytes(manifest))
 
     def latest(self) -> list[Listed]:
+        """The newest releases."""
         return self._query(None, LATEST)
 
     def count_runs(self) -> int:
+        """Runs that are indexed.
+
+        Raises:
+            UnavailableError: the database does not answer.
+        """
         with self._database.session() as session:
             return session.execute(select(func.count()).select_from(RunRow)).scalar_one()
 
@@ -123,8 +149,15 @@ class Catalog:
 
     def _query(self, condition: ColumnElement[bool] | None, limit: int) -> list[Listed]:
         query = (
-            select(ReleaseRow).order_by(ReleaseRow.time.desc(), ReleaseRow.run_id, ReleaseRow.index.desc()).limit(limit)
+            select(ReleaseRow)
+            .order_by(ReleaseRow.time.desc(), ReleaseRow.run_id, ReleaseRow.index.desc())
+            .limit(limit)
         )
         with self._database.session() as session:
             rows = session.execute(query if condition is None else query.where(condition)).scalars()
-            return [Listed(Digest(r.model), Digest(r.manifest), r.name, r.version, r.run_id, r.time) for r in rows]
+            return [_listed(row) for row in rows]
+
+
+def _listed(row: ReleaseRow) -> Listed:
+    model, manifest, run_id = Digest(row.model), Digest(row.manifest), RunId(row.run_id)
+    return Listed(model, manifest, row.name, row.version, run_id, row.time)

@@ -1,4 +1,4 @@
-"""Evidence folders as the service sees them: what changed in one, and texts freed of the operator's paths."""
+"""Evidence folders as the service sees them: changes in one, and texts without private paths."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from provenance.ids import RunId
+from provenance.judgement.verdict import Claim, Verdict
 from provenance.layout import RunFolder
-from provenance.verdict import Claim, Verdict
 from provenance.verify.evidence import FolderEvidence, FolderSource
 
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s,)]+", re.IGNORECASE)
@@ -19,9 +20,10 @@ _PRIVATE = frozenset({"secrets", ".nodes"})
 
 @dataclass(frozen=True)
 class Stamp:
-    """Fingerprint of a run's evidence: names, sizes and times of its files. Equal stamps, unchanged evidence.
+    """Fingerprint of a run's evidence: names, sizes and times of its files.
 
-    Without a folder it is the stamp of a verdict that read no evidence, and is always current.
+    Equal stamps, unchanged evidence. Without a folder it is the stamp of a verdict that read no
+    evidence, and is always current.
     """
 
     folder: RunFolder | None
@@ -29,6 +31,7 @@ class Stamp:
 
     @classmethod
     def of(cls, folder: RunFolder) -> Stamp:
+        """The stamp of a run's evidence as it lies now."""
         state = hashlib.sha256()
         for path, size, mtime_ns in _files(folder.evidence):
             state.update(f"{path}\0{size}\0{mtime_ns}\n".encode(errors="surrogateescape"))
@@ -36,6 +39,7 @@ class Stamp:
 
     @property
     def is_current(self) -> bool:
+        """Whether the evidence is still the one that was stamped."""
         return self.folder is None or Stamp.of(self.folder) == self
 
 
@@ -55,13 +59,17 @@ def _files(folder: Path) -> Iterator[tuple[str, int, int]]:
 
 
 class StampedSource:
-    """An `EvidenceSource` that notes the stamp of the run it was asked for, taken before any of it is read."""
+    """An `EvidenceSource` that stamps the run it is asked for, before any of it is read.
+
+    stamp: None when it must not be relied on.
+    """
 
     def __init__(self, source: FolderSource) -> None:
         self._source = source
         self.stamp: Stamp | None = Stamp(None, b"")
 
-    def candidates(self, run_id: bytes) -> list[FolderEvidence]:
+    def candidates(self, run_id: RunId) -> list[FolderEvidence]:
+        """Everything at hand that says it is this run's evidence."""
         found = self._source.candidates(run_id)
         # Which of several counts is not known here, so their verdicts are never kept.
         self.stamp = Stamp.of(found[0].folder) if len(found) == 1 else None
@@ -69,18 +77,26 @@ class StampedSource:
 
 
 class Redaction:
-    """Takes the operator's folders and endpoint addresses (which may hold access keys) out of what is published."""
+    """Takes the operator's folders and endpoints out of what is published.
+
+    The address of an endpoint may hold an access key.
+    """
 
     def __init__(self, folders: Iterable[Path]) -> None:
-        paths = {str(p) for folder in folders for p in (folder, folder.absolute(), folder.resolve())} - {".", "/"}
-        self._paths = sorted(paths, key=len, reverse=True)
+        spellings = {
+            str(p) for folder in folders for p in (folder, folder.absolute(), folder.resolve())
+        }
+        self._paths = sorted(spellings - {".", "/"}, key=len, reverse=True)
 
     def text(self, text: str) -> str:
+        """A text without them."""
         for path in self._paths:
             text = text.replace(path, "evidence")
         return _URL.sub("(endpoint)", text)
 
     def claim(self, claim: Claim) -> Claim:
+        """A claim whose texts are without them."""
+
         def clean(value: str | None) -> str | None:
             return None if value is None else self.text(value)
 
@@ -93,4 +109,9 @@ class Redaction:
         )
 
     def verdict(self, verdict: Verdict) -> Verdict:
-        return replace(verdict, reason=self.text(verdict.reason), claims=tuple(self.claim(c) for c in verdict.claims))
+        """A verdict whose texts are without them."""
+        return replace(
+            verdict,
+            reason=self.text(verdict.reason),
+            claims=tuple(self.claim(c) for c in verdict.claims),
+        )

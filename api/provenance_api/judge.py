@@ -1,7 +1,8 @@
 """Verdicts for digests: `provenance.verify` in a small thread pool, with a bounded cache.
 
-A verdict is served again while the final block and the evidence are the ones it was made from; both are looked at once
-per `Limits.fresh_s`. What may change without either (not found, pending, undetermined) is never kept.
+A verdict is served again while the final block and the evidence are the ones it was made from. Both
+are looked at once per `Limits.fresh_s`. What may change without either (not found, pending,
+undetermined) is never kept.
 """
 
 from __future__ import annotations
@@ -15,15 +16,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from provenance.artifacts.tensors import Tensor
 from provenance.digest import Digest
 from provenance.errors import UnavailableError
-from provenance.facts import ChainReader
-from provenance.tensors import Tensor
-from provenance.verdict import Status, Verdict
-from provenance.verify import verify_artifact
-from provenance.verify.artifact import Artifact
+from provenance.ids import RunId
+from provenance.judgement.facts import ChainReader
+from provenance.judgement.verdict import Status, Verdict
+from provenance.log.record import Record
+from provenance.verify import Artifact, Verifier, verify_artifact
 from provenance.verify.evidence import FolderSource
-from provenance.verify.protocols import EpochEvidence, ProofVerifier, RegistrationEvidence, SampleEvidence
+from provenance.verify.protocols import (
+    EpochEvidence,
+    ProofVerifier,
+    RegistrationEvidence,
+    SampleEvidence,
+)
 from provenance_api.evidence import Redaction, Stamp, StampedSource
 from provenance_api.state import AppState
 
@@ -39,7 +46,7 @@ class _Entry:
 
 
 class _MissingProver:
-    """Stands for a prover that is not there, so that a verdict is `indeterminate` and not an error."""
+    """Stands for a prover that is not there: a verdict is `indeterminate`, and no error."""
 
     def __init__(self, error: UnavailableError) -> None:
         self._error = error
@@ -53,7 +60,9 @@ class _MissingProver:
     def check_samples(self, evidence: SampleEvidence) -> NoReturn:
         raise self._error
 
-    def commit_tensors(self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]) -> NoReturn:
+    def commit_tensors(
+        self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]
+    ) -> NoReturn:
         raise self._error
 
 
@@ -93,20 +102,26 @@ class Judge:
             if running is not None:
                 return running
             if len(self._running) >= self._state.limits.queue:
-                raise UnavailableError("too many verifications are waiting", hint="ask again in a few seconds")
+                raise UnavailableError(
+                    "too many verifications are waiting", hint="ask again in a few seconds"
+                )
             future = self._running[digest] = self._pool.submit(self._verdict, digest)
         future.add_done_callback(lambda _: self._forget(digest))
         return future
 
-    def release_names(self, run_id: bytes, model: Digest) -> set[str]:
-        """Names under which a run's log releases a model: those that every folder of this run at hand agrees on."""
+    def release_names(self, run_id: RunId, model: Digest) -> set[str]:
+        """Names under which a run's log releases a model.
+
+        Only those count that every folder of this run at hand agrees on.
+        """
         names = [
-            {str(r.fields["name"]) for r in evidence.records() if r.type == "release" and r.fields["model"] == str(model)}
+            {str(r.fields["name"]) for r in evidence.records() if _releases(r, model)}
             for evidence in self._source.candidates(run_id)
         ]
         return set.intersection(*names) if names else set()
 
     def close(self) -> None:
+        """Wait for the verifications under way, and begin no more."""
         self._pool.shutdown()
 
     def _forget(self, digest: Digest) -> None:
@@ -128,17 +143,16 @@ class Judge:
 
     def _made(self, digest: Digest, final: bytes | None, reader: ChainReader) -> Verdict:
         source = StampedSource(self._source)
-        verdict = self._redaction.verdict(
-            verify_artifact(
-                Artifact(digest, str(digest)),
-                trust=self._state.trust,
-                reader=reader,
-                source=source,
-                prover=self._prover(),
-                policy=self._state.policy,
-            )
+        verifier = Verifier(
+            trust=self._state.trust,
+            reader=reader,
+            source=source,
+            prover=self._prover(),
+            policy=self._state.policy,
         )
-        # Both keys were read before the verification: what changes during it makes the entry stale, never wrong.
+        verdict = self._redaction.verdict(verify_artifact(Artifact(digest, str(digest)), verifier))
+        # Both keys were read before the verification: what changes during it makes the entry
+        # stale, never wrong.
         if verdict.status in KEPT and final is not None and source.stamp is not None:
             self._keep(digest, verdict, final, source.stamp)
         return verdict
@@ -155,6 +169,10 @@ class Judge:
             self._entries.move_to_end(digest)
             while len(self._entries) > self._state.limits.cache_entries:
                 self._entries.popitem(last=False)
+
+
+def _releases(record: Record, model: Digest) -> bool:
+    return record.type == "release" and record.fields["model"] == str(model)
 
 
 def _final_hash(reader: ChainReader) -> bytes | None:

@@ -1,4 +1,7 @@
-"""Choosing between JSON and HTML by the Accept header (RFC 9110, section 12.5.1). The header is attacker-controlled."""
+"""Choosing between JSON and HTML by the Accept header, which is attacker-controlled.
+
+Source: RFC 9110, section 12.5.1.
+"""
 
 from __future__ import annotations
 
@@ -33,5 +36,8 @@ def quality(accept: str, media_type: str) -> float:
 
 
 def prefers_html(accept: str | None) -> bool:
-    """HTML only for clients that want it more than JSON: browsers do, programs that send `*/*` or nothing do not."""
+    """Whether a client wants HTML more than JSON.
+
+    Browsers do. Programs that send `*/*` or nothing do not.
+    """
     return quality(accept or "*/*", "text/html") > quality(accept or "*/*", "application/json")

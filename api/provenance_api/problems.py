@@ -1,6 +1,7 @@
-"""Errors as RFC 9457 problem details: one table from error class to HTTP status, proved complete by a test.
+"""Errors as RFC 9457 problem details: one table from error class to HTTP status.
 
-A 5xx problem keeps `where`, `expected` and `actual` to itself: they may name the operator's folders or endpoints.
+A 5xx problem keeps `where`, `expected` and `actual` to itself: they may name the operator's folders
+or endpoints.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ TYPE_PREFIX = "urn:provenance:problem:"
 STATUS: dict[type[ProvenanceError], HTTPStatus] = {
     InputError: HTTPStatus.BAD_REQUEST,
     ConfigError: HTTPStatus.INTERNAL_SERVER_ERROR,
-    VerificationError: HTTPStatus.INTERNAL_SERVER_ERROR,  # the service's own data contradict each other
+    VerificationError: HTTPStatus.INTERNAL_SERVER_ERROR,  # the service's data contradict each other
     NotFound: HTTPStatus.NOT_FOUND,
     AuthError: HTTPStatus.UNAUTHORIZED,
     PolicyDenied: HTTPStatus.FORBIDDEN,
@@ -46,7 +47,11 @@ class UnknownModel(NotFound):
     """No release goes by this id; `searched` says where was looked."""
 
     def __init__(self, model_id: str, searched: tuple[str, ...]) -> None:
-        super().__init__("no model goes by this id", actual=model_id, hint="ask by the file's SHA-256: sha256sum FILE")
+        super().__init__(
+            "no model goes by this id",
+            actual=model_id,
+            hint="ask by the file's SHA-256: sha256sum FILE",
+        )
         self.searched = searched
 
 
@@ -54,7 +59,11 @@ class AmbiguousModel(Conflict):
     """Several releases go by this id; `matches` lists them, newest first."""
 
     def __init__(self, model_id: str, matches: tuple[Mapping[str, str | None], ...]) -> None:
-        super().__init__("several releases go by this id", actual=model_id, hint="ask for one of them by its digest")
+        super().__init__(
+            "several releases go by this id",
+            actual=model_id,
+            hint="ask for one of them by its digest",
+        )
         self.matches = matches
 
 
@@ -69,6 +78,7 @@ class Problem:
     members: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
+        """As it is sent."""
         return {
             "type": TYPE_PREFIX + self.code,
             "title": self.title,
@@ -79,13 +89,18 @@ class Problem:
 
 
 def status_of(error: ProvenanceError) -> HTTPStatus:
+    """The status of an error: that of its class, else of the nearest class above."""
     return next(STATUS[c] for c in type(error).__mro__ if c in STATUS)
 
 
 def problem_of(error: ProvenanceError) -> Problem:
+    """An error as a problem."""
     status = status_of(error)
-    facts = {k: v for k, v in error.to_json().items() if k not in ("code", "what") and v is not None}
-    members: dict[str, Any] = dict(facts) if status < 500 else {k: v for k, v in facts.items() if k == "hint"}
+    facts = {
+        k: v for k, v in error.to_json().items() if k not in ("code", "what") and v is not None
+    }
+    shown = facts.keys() if status < HTTPStatus.INTERNAL_SERVER_ERROR else {"hint"}
+    members: dict[str, Any] = {k: v for k, v in facts.items() if k in shown}
     if isinstance(error, UnknownModel):
         members["searched"] = list(error.searched)
     if isinstance(error, AmbiguousModel):

@@ -1,7 +1,8 @@
-"""From a model id to a verdict: what kind of id it is, which file it stands for, and whether the evidence agrees.
+"""From a model id to a verdict: what kind of id it is, and which file it stands for.
 
-The projection only proposes a digest. That the judged release really goes by the name or manifest asked for is checked
-against the run's own log, so an altered database cannot lend a verdict to another name.
+The projection only proposes a digest. That the judged release really goes by the name or manifest
+asked for is checked against the run's own log, so an altered database cannot lend a verdict to
+another name.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from starlette.concurrency import run_in_threadpool
 
 from provenance.digest import Digest
 from provenance.errors import InputError, VerificationError
-from provenance.verdict import Status, Verdict
+from provenance.ids import RunId
+from provenance.judgement.verdict import Status, Verdict
 from provenance_api.catalog import Catalog, Listed
 from provenance_api.db import split_name
 from provenance_api.judge import Judge
@@ -33,6 +35,7 @@ class Answer:
     verdict: Verdict
 
     def to_json(self) -> dict[str, Any]:
+        """The verdict's JSON, with the id among what was judged."""
         value = self.verdict.to_json()
         value["subject"] = {**value["subject"], "asked": self.asked, "asked_by": self.kind}
         return value
@@ -45,7 +48,9 @@ def parse_model_id(text: str, id_chars: int) -> Digest | str:
         InputError: empty, too long, with control characters or path steps, or a malformed digest.
     """
     if len(text) > id_chars:
-        raise InputError("model id is too long", expected=f"at most {id_chars} characters", actual=len(text))
+        raise InputError(
+            "model id is too long", expected=f"at most {id_chars} characters", actual=len(text)
+        )
     body = text.strip()
     if not body or not body.isprintable():
         raise InputError("not a model id", expected=FORMS, actual=repr(text)[:80])
@@ -100,7 +105,9 @@ class Resolver:
     async def _by_name(self, asked: str, label: str) -> Answer:
         found = await run_in_threadpool(self._catalog.by_name, label)
         if not found:
-            raise UnknownModel(label, ("release names", "release names with version", "digests: the id is not one"))
+            raise UnknownModel(
+                label, ("release names", "release names with version", "digests: the id is not one")
+            )
         release = _only(asked, found)
         verdict = await self._judged(release.model)
         if not await run_in_threadpool(self._goes_by, verdict, release.model, label):
@@ -108,13 +115,16 @@ class Resolver:
         return Answer(asked, "name", verdict)
 
     def _goes_by(self, verdict: Verdict, model: Digest, label: str) -> bool:
-        """Whether the judged run's log releases the model under this name; true where no release was judged."""
+        """Whether the judged run's log releases the model under this name.
+
+        Also where no release was judged.
+        """
         if verdict.release is None:
             return True
         own = verdict.release.get("name")
         if own is not None and _is_called(str(own), label):
             return True
-        run_id = bytes.fromhex(str(verdict.release["run_id"])[2:])
+        run_id = RunId.parse(verdict.release["run_id"])
         return any(_is_called(name, label) for name in self._judge.release_names(run_id, model))
 
 

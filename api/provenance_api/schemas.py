@@ -1,4 +1,7 @@
-"""Shapes of the answers, for OpenAPI. The values come from `Verdict.to_json` and are not validated twice."""
+"""Shapes of the answers, for OpenAPI.
+
+The values come from `Verdict.to_json` and are not validated twice.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from provenance.verdict import Grade, Status
+from provenance.judgement.verdict import Grade, Status
 
 
 class Subject(BaseModel):
@@ -14,7 +17,9 @@ class Subject(BaseModel):
 
     name: str
     digest: str
-    file_seen: bool = Field(description="Whether the file itself was hashed; a service only ever sees a digest.")
+    file_seen: bool = Field(
+        description="Whether the file itself was hashed; a service only ever sees a digest."
+    )
     asked: str
     asked_by: Literal["digest", "name", "manifest"]
 
@@ -92,6 +97,8 @@ class Health(BaseModel):
 
 
 class Version(BaseModel):
+    """What runs here."""
+
     name: str
     version: str
     verdict_format: str

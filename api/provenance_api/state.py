@@ -1,4 +1,4 @@
-"""What the edge hands to the application: trust, evidence folders, and how to reach chain and prover."""
+"""What the edge hands to the application: trust, evidence folders, access to chain and prover."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from provenance.facts import ChainReader
-from provenance.policy import Policy
-from provenance.trust import Trust
+from provenance.judgement.facts import ChainReader
+from provenance.judgement.policy import Policy
+from provenance.judgement.trust import Trust
 from provenance.verify.protocols import ProofVerifier
 from provenance_api.db import Database
 
@@ -17,9 +17,13 @@ from provenance_api.db import Database
 class Limits:
     """Bounds of one process.
 
-    id_chars: longest model id. cache_entries: verdicts kept. fresh_s: seconds for which a verdict is served without a
-    look at chain and evidence; a revocation shows at most that much later. reindex_s: least time between two scans of
-    the evidence folders. workers: verifications at a time. queue: verifications waiting, beyond which 503 is answered.
+    id_chars: Longest model id.
+    cache_entries: Verdicts kept.
+    fresh_s: Seconds for which a verdict is served without a look at chain and evidence. A
+        revocation shows at most that much later.
+    reindex_s: Least seconds between two scans of the evidence folders.
+    workers: Verifications at a time.
+    queue: Verifications that may wait; beyond them the answer is 503.
     """
 
     id_chars: int = 512
@@ -32,8 +36,12 @@ class Limits:
 
 @dataclass(frozen=True)
 class AppState:
-    """Composition of a service. `reader` and `prover` are called per verification, so that a part that was down is
-    found again; either may raise UnavailableError. `trust_bytes` is the trust file as the operator wrote it."""
+    """Composition of a service.
+
+    trust_bytes: The trust file as the operator wrote it.
+    reader, prover: Called per verification, so that a part that was down is found again. Either may
+        raise UnavailableError.
+    """
 
     trust: Trust
     trust_bytes: bytes

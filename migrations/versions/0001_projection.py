@@ -14,7 +14,9 @@ depends_on = None
 def _run_key(table: str) -> tuple[sa.Column[bytes], sa.ForeignKeyConstraint]:
     return (
         sa.Column("run_id", sa.LargeBinary(32), nullable=False),
-        sa.ForeignKeyConstraint(["run_id"], ["runs.run_id"], name=f"fk_{table}_run_id_runs", ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["run_id"], ["runs.run_id"], name=f"fk_{table}_run_id_runs", ondelete="CASCADE"
+        ),
     )
 
 

@@ -7,12 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from provenance.anchoring import SignedHead, read_heads
 from provenance.digest import Digest
-from provenance.errors import InputError, NotFound, ProvenanceError
+from provenance.errors import InputError, ProvenanceError
+from provenance.ids import RunId
 from provenance.layout import RunFolder, read_json
-from provenance.log import read_records
-from provenance.record import Record
+from provenance.log.anchoring import SignedHead, read_heads
+from provenance.log.record import Record
+from provenance.log.tree import read_records
 from provenance.verify.protocols import Opening
 
 MAX_KEY_FILE_BYTES = 1 << 30
@@ -20,7 +21,7 @@ MAX_CHUNKS = 1 << 16
 
 
 class FolderEvidence:
-    """`Evidence` of one run folder."""
+    """`Evidence` of one run folder, whose files are attacker-controlled."""
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
@@ -30,15 +31,19 @@ class FolderEvidence:
         return read_records(self.folder.journal)
 
     def records(self) -> Sequence[Record]:
+        """The journal's records, read once."""
         return self._records
 
     def heads(self) -> Sequence[SignedHead]:
+        """Lines of heads.jsonl; a torn last one is left out."""
         return read_heads(self.folder.heads)
 
     def epoch_proofs(self, epoch: int) -> Sequence[Mapping[str, Any]]:
+        """proof-<chunk>.json of an epoch."""
         return _numbered(self.folder.epoch(epoch), "proof")
 
     def registration(self) -> Mapping[str, Any] | None:
+        """registration.json, with the proofs beside it."""
         path = self.folder.dataset / "registration.json"
         if not path.is_file():
             return None
@@ -49,35 +54,46 @@ class FolderEvidence:
         }
 
     def sample_tables(self, stage: str, number: int) -> Mapping[str, Any] | None:
+        """tables.json of an anchoring."""
         path = self.folder.samples(stage, number) / "tables.json"
         return read_json(path) if path.is_file() else None
 
     def sample_proofs(self, stage: str, number: int) -> Sequence[Mapping[str, Any]]:
+        """proof-<group>.json of an anchoring."""
         return _numbered(self.folder.samples(stage, number), "proof")
 
     def key_words(self, vk_id: str) -> bytes | None:
+        """vk.words of a key."""
         return _bounded(self.folder.key(_hex_name(vk_id)) / "vk.words")
 
     def key_bases(self, vk_id: str) -> bytes | None:
+        """p_bases.bin of a key."""
         return _bounded(self.folder.key(_hex_name(vk_id)) / "p_bases.bin")
 
     def merged(self) -> Path | None:
+        """The merged weights, which most publishers keep to themselves."""
         return self.folder.merged if self.folder.merged.is_dir() else None
 
     def adapter(self) -> Path | None:
+        """The adapter beside the evidence."""
         return self.folder.adapter if self.folder.adapter.is_dir() else None
 
 
 def load_openings(folder: Path | None, nonce: str | None) -> dict[str, Opening]:
-    """Openings at a nonce by stage, from a folder written by `provenance proof open` (attacker-controlled but for the nonce).
+    """Openings by stage, from a folder that `provenance proof open` wrote.
+
+    The folder is attacker-controlled, the nonce is the verifier's own.
 
     Raises:
-        InputError: one of the two without the other, a nonce that is not 32 bytes in hex, or no opening in the folder.
+        InputError: one of the two without the other, a nonce that is not 32 bytes in hex, or no
+            opening in the folder.
     """
     if folder is None and nonce is None:
         return {}
     if folder is None or nonce is None:
-        raise InputError("openings and their nonce go together", expected="--openings DIR --nonce 0x..")
+        raise InputError(
+            "openings and their nonce go together", expected="--openings DIR --nonce 0x.."
+        )
     value = bytes(Digest.parse(nonce))
     found = {}
     for stage in ("merge", "quantize"):
@@ -85,15 +101,21 @@ def load_openings(folder: Path | None, nonce: str | None) -> dict[str, Opening]:
         if path.is_file():
             draws = read_json(path).get("draws")
             if type(draws) is not int or not 1 <= draws <= MAX_CHUNKS:
-                raise InputError("opening says no number of draws", where=str(path), expected=f"1..{MAX_CHUNKS}")
+                raise InputError(
+                    "opening says no number of draws", where=str(path), expected=f"1..{MAX_CHUNKS}"
+                )
             found[stage] = Opening(value, draws, _numbered(folder / stage, "proof"))
     if not found:
-        raise InputError("folder holds no openings", where=str(folder), expected="merge/opening.json or quantize/opening.json")
+        raise InputError(
+            "folder holds no openings",
+            where=str(folder),
+            expected="merge/opening.json or quantize/opening.json",
+        )
     return found
 
 
 def _hex_name(text: str) -> str:
-    """A key id as a file name; ids come from evidence, so nothing but 0x and hex digits may pass."""
+    """A key id as a file name. Ids come from evidence: only `0x` and hex digits may pass."""
     body = text.removeprefix("0x")
     if len(body) != 64 or any(c not in "0123456789abcdef" for c in body):
         raise InputError("not a key id", actual=text[:80])
@@ -112,17 +134,23 @@ def _bounded(path: Path) -> bytes | None:
     if not path.is_file():
         return None
     if path.stat().st_size > MAX_KEY_FILE_BYTES:
-        raise InputError("key file is too large", where=str(path), expected=f"<= {MAX_KEY_FILE_BYTES} bytes")
+        raise InputError(
+            "key file is too large", where=str(path), expected=f"<= {MAX_KEY_FILE_BYTES} bytes"
+        )
     return path.read_bytes()
 
 
 class FolderSource:
-    """Finds a run's evidence among folders: each is a run folder or holds run folders (two levels deep at most)."""
+    """Finds a run's evidence among folders.
+
+    Each is a run folder, or holds run folders at most two levels deep.
+    """
 
     def __init__(self, folders: Iterable[Path]) -> None:
         self._roots = list(folders)
 
     def runs(self) -> list[RunFolder]:
+        """Every run folder, each once."""
         found: dict[Path, RunFolder] = {}
         for root in self._roots:
             for pattern in ("provenance/journal", "*/provenance/journal", "*/*/provenance/journal"):
@@ -131,15 +159,14 @@ class FolderSource:
                     found.setdefault(folder.resolve(), RunFolder(folder))
         return list(found.values())
 
-    def candidates(self, run_id: bytes) -> list[FolderEvidence]:
+    def candidates(self, run_id: RunId) -> list[FolderEvidence]:
+        """Evidence of every folder that names this run."""
         return [FolderEvidence(folder) for folder in self.runs() if run_id_of(folder) == run_id]
 
 
-def run_id_of(folder: RunFolder) -> bytes | None:
-    """The run id a folder claims; what it says is checked against records and chain later."""
+def run_id_of(folder: RunFolder) -> RunId | None:
+    """The run that a folder says it is of, which records and chain must confirm."""
     try:
-        return bytes.fromhex(str(read_json(folder.info)["run_id"])[2:])
-    except (NotFound, KeyError, ValueError):
-        return None
-    except ProvenanceError:
-        return None  # a damaged run.json: fsck names it; here the folder is simply not the one looked for
+        return RunId.parse(read_json(folder.info)["run_id"])
+    except (KeyError, ProvenanceError):
+        return None  # missing or damaged: fsck says which; here it is not the folder looked for

@@ -1,4 +1,7 @@
-"""What verification needs from the outside; the edge (command line, API) injects implementations."""
+"""What verification needs from outside. The edge (command line, API) injects implementations.
+
+Unless a docstring says otherwise, what they return or are given is attacker-controlled.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +13,31 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from provenance.anchoring import SignedHead
-from provenance.facts import AnchoringFacts, ChainIdentity, DatasetFacts, ModelAnchoringFacts
-from provenance.record import Record
-from provenance.tensors import Tensor, TensorTable
+from provenance.artifacts.tensors import Tensor, TensorTable
+from provenance.ids import DatasetId, RunId
+from provenance.judgement.facts import (
+    AnchoringFacts,
+    ChainIdentity,
+    DatasetFacts,
+    ModelAnchoringFacts,
+)
+from provenance.log.anchoring import SignedHead
+from provenance.log.record import Record
 
 
 @dataclass(frozen=True)
 class EpochEvidence:
     """Everything that one epoch's proof is about.
 
-    u_hash, p_hash: keccak of the points as the log's epoch record names them; the anchoring's seed binds them.
-    order: a[h], shape `(count,)`; leaves: logged leaf at each position, shape `(count, 32)` (remainder included).
-    words, p_bases: the verifying key and the bases of P; proofs: one proof JSON per chunk. All attacker-controlled.
+    u_hash, p_hash: Keccak-256 of the points as the log's epoch record names them; the anchoring's
+        seed binds them.
+    order: position -> record, a permutation, shape `(count,)`.
+    leaves: the leaf at each position as logged, the remainder included, shape `(count, 32)`.
+    words, p_bases: the verifying key and the bases of P.
+    proofs: one proof JSON per chunk.
     """
 
-    run_id: bytes
+    run_id: RunId
     seed: bytes
     epoch: int
     number: int
@@ -43,9 +55,12 @@ class EpochEvidence:
 
 @dataclass(frozen=True)
 class RegistrationEvidence:
-    """The proofs behind a dataset's registration: tree proofs by chunk, link proofs by chunk, the D points."""
+    """The proofs behind a dataset's registration.
 
-    dataset_id: bytes
+    points: the D points, one per chunk. trees, links: tree and link proofs, one JSON per chunk.
+    """
+
+    dataset_id: DatasetId
     dataset: DatasetFacts
     identity: ChainIdentity
     epoch_words: bytes
@@ -57,7 +72,10 @@ class RegistrationEvidence:
 
 @dataclass(frozen=True)
 class Opening:
-    """Blocks opened at a nonce that the verifier chose, in the place of the anchored draw: `draws` in all."""
+    """Blocks that a nonce of the verifier's own draws, in the place of the chain's draw.
+
+    draws: how many blocks the prover says it opened.
+    """
 
     nonce: bytes
     draws: int
@@ -68,12 +86,16 @@ class Opening:
 class SampleEvidence:
     """Everything that a sampled statement is about.
 
-    base, adapter, merged: the tables whose names the anchoring holds (base and adapter only for a merge). words: a pinned key's words
-    by its id and kind; codes: bytes of a block of the deployed file (quantization only). proofs: one proof JSON per group. opening: check
-    these blocks instead of the drawn ones. The proofs, and the tables until their roots were compared, are attacker-controlled.
+    anchorings: how many the run has of this stage.
+    base, adapter, merged: the tables that the anchoring names; the first two only for a merge.
+        Attacker-controlled until their roots were compared.
+    words: (key id, kind) -> words of a pinned key. Raises VerificationError.
+    codes: (tensor, block number) -> bytes of a block of the deployed file; for a quantization.
+    proofs: one proof JSON per group of blocks.
+    opening: check these blocks instead of the drawn ones.
     """
 
-    run_id: bytes
+    run_id: RunId
     number: int
     anchoring: ModelAnchoringFacts
     anchorings: int
@@ -93,8 +115,9 @@ class SampleEvidence:
 class Sampling:
     """What a sampled statement detects.
 
-    `worst` is the tensor with the fewest draws; `worst_95`, `worst_99` are the fractions of its blocks from which tampering is caught
-    with 95 % and 99 %, `overall_99` that of all blocks. Misses are multiplied by the number of anchorings.
+    worst: the tensor with the fewest draws.
+    worst_95, worst_99: fractions (0..1) of its blocks from which tampering is caught with 95 % and
+        99 %; overall_99: that of all blocks. Misses are multiplied by the number of anchorings.
     """
 
     proofs: int
@@ -108,17 +131,34 @@ class Sampling:
 
 
 class ProofVerifier(Protocol):
-    """Checks Groth16 evidence off chain.
+    """Checks Groth16 evidence off chain. Its answers are believed.
 
-    Raises (all): VerificationError naming the first thing that does not hold; UnavailableError if the prover binary is missing.
+    Raises (every method): VerificationError naming the first thing that does not hold;
+    UnavailableError if the prover binary is missing.
     """
 
-    def check_registration(self, evidence: RegistrationEvidence) -> None: ...
-    def check_epoch(self, evidence: EpochEvidence) -> None: ...
-    def check_samples(self, evidence: SampleEvidence) -> Sampling: ...
+    def check_registration(self, evidence: RegistrationEvidence) -> None:
+        """The committed vector D is the leaves under the dataset's root."""
+        ...
 
-    def commit_tensors(self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]) -> list[Tensor]:
-        """Commit anew to tensors of safetensors files: (name in the files, entry that it should have) -> entry that it has.
+    def check_epoch(self, evidence: EpochEvidence) -> None:
+        """The logged leaves are the dataset's, in the seed's order."""
+        ...
+
+    def check_samples(self, evidence: SampleEvidence) -> Sampling:
+        """The drawn blocks of a stage are what its rule makes of the committed weights."""
+        ...
+
+    def commit_tensors(
+        self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]
+    ) -> list[Tensor]:
+        """Commit anew to tensors of safetensors files.
+
+        Args:
+            tensors: for each, its name in the files and the entry that it should have.
+
+        Returns:
+            The entry that each has.
 
         Raises:
             NotFound: this checker cannot (pure Python hashes too slowly for weights).
@@ -136,10 +176,10 @@ class Difference:
 
 
 class Deployed(Protocol):
-    """A deployed file, block by block."""
+    """A deployed file, block by block; tensors are named as in the merged model."""
 
     def block(self, name: str, rows: int, row_blocks: int, block: int) -> bytes:
-        """Bytes of one block of 32 weights, by the merged model's tensor name and row order.
+        """Bytes of one block of 32 weights, in the merged model's order of rows.
 
         Raises:
             InputError: the file has no such tensor.
@@ -147,7 +187,7 @@ class Deployed(Protocol):
         ...
 
     def require_provable(self, names: Sequence[str]) -> None:
-        """Check that proofs can open every block of these tensors, by the merged model's names.
+        """Check that proofs can open every block of these tensors.
 
         Raises:
             InputError: one cannot be proven; names it and why.
@@ -156,7 +196,7 @@ class Deployed(Protocol):
 
 
 class FormatInspector(Protocol):
-    """Reads deployed files and recomputes them from their source."""
+    """Reads deployed files and recomputes them from their source. Its answers are believed."""
 
     def metadata(self, path: Path) -> Mapping[str, str]:
         """`provenance.*` keys of a model file; empty for a format that carries none.
@@ -167,18 +207,28 @@ class FormatInspector(Protocol):
         ...
 
     def quantization(self, path: Path) -> str | None:
-        """Format of a file by its bytes or name, as `quantize` records say it (`Q8_0`, `int8`); None for one that is not known."""
+        """Format of a file as `quantize` records say it (`Q8_0`); None for one not known."""
+        ...
+
+    def exactness(self, quantization: str) -> str:
+        """How far a file of a known format must agree with its recomputation: `bit by bit`."""
         ...
 
     def compare_quantized(self, merged: Path, path: Path) -> list[Difference]:
-        """Differences between a file and the quantization of the merged weights, first ones first; empty if equal."""
+        """Differences between a file and the quantization of the merged weights; empty if none."""
         ...
 
     def compare_unadapted(self, base: Path, adapted: Sequence[str], path: Path) -> list[Difference]:
-        """Differences between a file and the quantization of the base, but for the values of adapted tensors."""
+        """The same with the base model, but for the values of adapted tensors."""
         ...
 
-    def deployed(self, path: Path) -> Deployed: ...
+    def deployed(self, path: Path) -> Deployed:
+        """Single blocks of a file.
+
+        Raises:
+            InputError: no known format, or malformed.
+        """
+        ...
 
     def tensor_files(self, folder: Path) -> Mapping[str, Path]:
         """File of each tensor of a folder of weights."""
@@ -195,41 +245,79 @@ class FormatInspector(Protocol):
 
 @dataclass(frozen=True)
 class BatchCount:
-    """Batches whose tensors were recomputed and are equal, and those that erasure made impossible to recompute."""
+    """Batches recomputed and found equal, and those that an erasure left undetermined."""
 
     recomputed: int
     undetermined: int
 
 
 class DataChecker(Protocol):
-    """Recomputes what only the holder of the data can: the tensors of each batch from records, tokenizer and salts."""
+    """Recomputes the tensors of batches, which only a holder of records and salts can."""
 
     def check_batches(self, records: Sequence[Record]) -> BatchCount:
         """Recompute every batch that can be.
 
         Raises:
             VerificationError: the first batch that differs.
+            NotFound: records or salts are not at hand.
         """
         ...
 
 
 class Evidence(Protocol):
-    """A run's records and proofs, from a folder or a service. All of it is attacker-controlled."""
+    """A run's records and proofs, from a folder or a service.
 
-    def records(self) -> Sequence[Record]: ...
-    def heads(self) -> Sequence[SignedHead]: ...
-    def epoch_proofs(self, epoch: int) -> Sequence[Mapping[str, Any]]: ...
-    def registration(self) -> Mapping[str, Any] | None: ...
-    def sample_tables(self, stage: str, number: int) -> Mapping[str, Any] | None: ...
-    def sample_proofs(self, stage: str, number: int) -> Sequence[Mapping[str, Any]]: ...
-    def key_words(self, vk_id: str) -> bytes | None: ...
-    def key_bases(self, vk_id: str) -> bytes | None: ...
-    def merged(self) -> Path | None: ...
-    def adapter(self) -> Path | None: ...
+    Raises (every method): InputError if what is there is malformed or too large.
+    """
+
+    def records(self) -> Sequence[Record]:
+        """The journal, oldest record first."""
+        ...
+
+    def heads(self) -> Sequence[SignedHead]:
+        """Signed heads of the log, oldest first."""
+        ...
+
+    def epoch_proofs(self, epoch: int) -> Sequence[Mapping[str, Any]]:
+        """One proof JSON per chunk of an epoch."""
+        ...
+
+    def registration(self) -> Mapping[str, Any] | None:
+        """The proofs of the dataset's registration: `points`, `trees`, `links`."""
+        ...
+
+    def sample_tables(self, stage: str, number: int) -> Mapping[str, Any] | None:
+        """Tables of tensors of an anchoring, JSON by `base`, `adapter`, `merged`."""
+        ...
+
+    def sample_proofs(self, stage: str, number: int) -> Sequence[Mapping[str, Any]]:
+        """One proof JSON per group of drawn blocks."""
+        ...
+
+    def key_words(self, vk_id: str) -> bytes | None:
+        """A verifying key's words, by its id as `0x..`."""
+        ...
+
+    def key_bases(self, vk_id: str) -> bytes | None:
+        """The bases of P of an epoch key, 64 bytes a point."""
+        ...
+
+    def merged(self) -> Path | None:
+        """The folder of the merged weights, if it is at hand."""
+        ...
+
+    def adapter(self) -> Path | None:
+        """The folder of the adapter, if it is at hand."""
+        ...
 
 
 class EvidenceSource(Protocol):
-    def candidates(self, run_id: bytes) -> Sequence[Evidence]:
-        """Everything at hand that says it is this run's evidence. Several may: whoever can drop a folder must not make an honest
-        one unseen, so verification takes the one whose records are under the anchored head."""
+    """Where evidence of runs is looked for."""
+
+    def candidates(self, run_id: RunId) -> Sequence[Evidence]:
+        """Everything at hand that says it is this run's evidence.
+
+        Several may: whoever can drop a folder must not hide an honest one. The verifier takes the
+        one whose records are under the anchored head.
+        """
         ...

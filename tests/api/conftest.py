@@ -1,4 +1,4 @@
-"""The service over the session's real chain and honest run, on SQLite and, where one is given, on PostgreSQL."""
+"""The service over the session's chain and honest run, on SQLite and on a given PostgreSQL."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from provenance_api.app import create_app
 from provenance_api.db import Database
 from provenance_api.state import AppState, Limits
 from provenance_zk.checker import ProofChecker, ProverEngine
-from tests.api.service_support import HOSTILE, REASON, ClientFactory, StateFactory
 from tests.support.chain import Lab
+from tests.support.service import HOSTILE, REASON, ClientFactory, StateFactory
 from tests.support.spine import Data, Plan, Run, build_run
 
 POSTGRES = os.environ.get("PROVENANCE_TEST_POSTGRES")
@@ -83,7 +83,9 @@ def make_client(make_state: StateFactory) -> Iterator[ClientFactory]:
     clients: list[TestClient] = []
 
     def make(*folders: Path, **changes: Any) -> TestClient:
-        client = TestClient(create_app(make_state(*folders, **changes)), raise_server_exceptions=False)
+        client = TestClient(
+            create_app(make_state(*folders, **changes)), raise_server_exceptions=False
+        )
         client.__enter__()
         clients.append(client)
         return client
@@ -101,7 +103,9 @@ def client(make_client: ClientFactory, honest: Run) -> TestClient:
 @pytest.fixture(scope="session")
 def hostile(lab: Lab, data: Data, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run, unproven, released under a name that would be a script if a page let it."""
-    plan = Plan(model=b"hostile model", prove=False, release=False, opening={"code": {"commit": "hostile"}})
+    plan = Plan(
+        model=b"hostile model", prove=False, release=False, opening={"code": {"commit": "hostile"}}
+    )
     run = build_run(lab, data, tmp_path_factory.mktemp("hostile"), plan)
     run.claim(run.log(run.release_record(HOSTILE)))
     return run

@@ -11,12 +11,12 @@ import pytest
 
 from provenance.digest import Digest, sha256
 from provenance.errors import UnavailableError
-from provenance.verdict import Status
+from provenance.judgement.verdict import Status
 from provenance_api.evidence import Redaction, Stamp
 from provenance_api.judge import Judge
 from provenance_api.state import Limits
-from tests.api.service_support import StateFactory
 from tests.support.chain import Lab
+from tests.support.service import StateFactory
 from tests.support.spine import Run
 
 
@@ -44,9 +44,15 @@ class Bench:
 
     def __init__(self, make_state: StateFactory, *folders: Path, **changes: Any) -> None:
         state = make_state(*folders, **changes)
-        self.reader, self.prover, self.clock = Counting(state.reader), Counting(state.prover), Clock()
+        self.reader, self.prover, self.clock = (
+            Counting(state.reader),
+            Counting(state.prover),
+            Clock(),
+        )
         limits = changes.get("limits", Limits(fresh_s=1.0))
-        self.judge = Judge(make_state(*folders, reader=self.reader, prover=self.prover, limits=limits), self.clock)
+        self.judge = Judge(
+            make_state(*folders, reader=self.reader, prover=self.prover, limits=limits), self.clock
+        )
 
     def status(self, digest: Digest) -> Status:
         verdict = self.judge.warm(digest)
@@ -111,7 +117,9 @@ def test_chain_that_went_down_ends_a_kept_verdict(bench: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["unknown", "no evidence"])
-def test_what_may_change_unseen_is_not_kept(kind: str, make_state: StateFactory, honest: Run, tmp_path: Path) -> None:
+def test_what_may_change_unseen_is_not_kept(
+    kind: str, make_state: StateFactory, honest: Run, tmp_path: Path
+) -> None:
     bench = Bench(make_state, tmp_path if kind == "no evidence" else honest.folder.root)
     digest = honest.model if kind == "no evidence" else sha256(b"unknown")
     assert bench.status(digest) in (Status.NOT_FOUND, Status.INDETERMINATE)
@@ -161,6 +169,10 @@ def test_stamp_follows_public_evidence_only(honest: Run, tmp_path: Path) -> None
 
 def test_redaction_keeps_facts_and_drops_places(tmp_path: Path) -> None:
     redaction = Redaction((tmp_path / "runs",))
-    text = f"{tmp_path}/runs/a/provenance/journal record 3: https://node.example/v3/key eth_call, expected sha256:ab"
-    assert redaction.text(text) == "evidence/a/provenance/journal record 3: (endpoint) eth_call, expected sha256:ab"
+    journal, endpoint = f"{tmp_path}/runs/a/provenance/journal", "https://node.example/v3/key"
+    text = f"{journal} record 3: {endpoint} eth_call, expected sha256:ab"
+    assert (
+        redaction.text(text)
+        == "evidence/a/provenance/journal record 3: (endpoint) eth_call, expected sha256:ab"
+    )
     assert Redaction((Path(),)).text("a.b: x") == "a.b: x"

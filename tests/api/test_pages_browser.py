@@ -1,4 +1,4 @@
-"""The pages in a real browser: nothing overflows, nothing breaks the content security policy, digests can be copied."""
+"""The pages in a real browser: no overflow, no breach of the security policy, digests copied."""
 
 from __future__ import annotations
 
@@ -17,20 +17,29 @@ import pytest
 import uvicorn
 
 from provenance_api.app import create_app
-from tests.api.service_support import StateFactory
+from tests.support.service import StateFactory
 from tests.support.spine import Run
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--remote-debugging-pipe",
-)  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--remote-debugging-pipe",
+)
 SIZES = ((1280, 800), (390, 844))
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 
 
 class Browser:
-    """One page of a headless Chromium, driven over the DevTools protocol (JSON messages ended by NUL, on two pipes)."""
+    """One page of a headless Chromium, over the DevTools protocol: JSON ended by NUL, two pipes."""
 
     def __init__(self, profile: Path) -> None:
         read_here, write_there = os.pipe()
@@ -39,19 +48,25 @@ class Browser:
         script = f'exec "$@" 3<&{read_there} 4>&{write_there}'
         self._process = subprocess.Popen(
             ["bash", "-c", script, "chromium", str(CHROMIUM), *FLAGS, f"--user-data-dir={profile}"],
-            pass_fds=(read_there, write_there), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            pass_fds=(read_there, write_there),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         os.close(read_there)
         os.close(write_there)
         self._in, self._out = os.fdopen(read_here, "rb"), os.fdopen(write_here, "wb")
         self._count, self._buffer = 0, b""
         self.events: list[dict[str, Any]] = []
         target = self.send("Target.createTarget", {"url": "about:blank"}, None)["targetId"]
-        self._session = self.send("Target.attachToTarget", {"targetId": target, "flatten": True}, None)["sessionId"]
+        self._session = self.send(
+            "Target.attachToTarget", {"targetId": target, "flatten": True}, None
+        )["sessionId"]
         for domain in ("Page", "Runtime", "Log"):
             self.send(f"{domain}.enable")
 
-    def send(self, method: str, parameters: dict[str, Any] | None = None, session: str | None = "") -> dict[str, Any]:
+    def send(
+        self, method: str, parameters: dict[str, Any] | None = None, session: str | None = ""
+    ) -> dict[str, Any]:
         self._count += 1
         message: dict[str, Any] = {"id": self._count, "method": method, "params": parameters or {}}
         if session is not None:
@@ -86,7 +101,9 @@ class Browser:
             time.sleep(0.05)
 
     def evaluate(self, expression: str) -> Any:
-        return self.send("Runtime.evaluate", {"expression": expression, "returnByValue": True})["result"].get("value")
+        return self.send("Runtime.evaluate", {"expression": expression, "returnByValue": True})[
+            "result"
+        ].get("value")
 
     def complaints(self) -> list[dict[str, Any]]:
         """Console errors, refused resources and uncaught exceptions of the page that is open."""
@@ -123,7 +140,13 @@ def site(make_state: StateFactory, honest: Run, hostile: Run, revoked: Run) -> I
 
 def paths(*runs: Run) -> list[str]:
     verdicts = [f"/verify/{run.model}" for run in runs]
-    return ["/", *verdicts, f"/verify/sha256:{64 * '0'}", "/verify/nobody", "/verify?id=" + 300 * "a"]
+    return [
+        "/",
+        *verdicts,
+        f"/verify/sha256:{64 * '0'}",
+        "/verify/nobody",
+        "/verify?id=" + 300 * "a",
+    ]
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
@@ -136,7 +159,10 @@ def test_pages_fit_and_keep_the_policy(
         assert browser.complaints() == [], path
         assert browser.evaluate("document.querySelectorAll('h1').length") == 1
         smallest = "Math.min(...[...document.querySelectorAll('p, li, dd, dt, small, code, a')]"
-        assert browser.evaluate(f"{smallest}.map(e => parseFloat(getComputedStyle(e).fontSize)))") >= 13, path
+        assert (
+            browser.evaluate(f"{smallest}.map(e => parseFloat(getComputedStyle(e).fontSize)))")
+            >= 13
+        ), path
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
@@ -144,13 +170,19 @@ def test_what_was_not_checked_is_above_the_fold(
     browser: Browser, site: str, honest: Run, width: int, height: int
 ) -> None:
     browser.open(f"{site}/verify/{honest.model}", width, height)
-    assert browser.evaluate("document.querySelector('.unchecked').getBoundingClientRect().bottom") <= height
+    assert (
+        browser.evaluate("document.querySelector('.unchecked').getBoundingClientRect().bottom")
+        <= height
+    )
 
 
-def test_one_picture_is_shown_and_digests_have_copy_buttons(browser: Browser, site: str, honest: Run) -> None:
+def test_one_picture_is_shown_and_digests_have_copy_buttons(
+    browser: Browser, site: str, honest: Run
+) -> None:
     for width, kind in ((1280, "wide"), (390, "tall")):
         browser.open(f"{site}/verify/{honest.model}", width, 844)
-        shown = "[...document.querySelectorAll('svg.lineage')].filter(e => e.getBoundingClientRect().width > 0)"
+        drawn = "[...document.querySelectorAll('svg.lineage')]"
+        shown = f"{drawn}.filter(e => e.getBoundingClientRect().width > 0)"
         assert browser.evaluate(f"{shown}.map(e => e.classList[1]).join()") == f"lineage-{kind}"
         codes = browser.evaluate("document.querySelectorAll('[data-copy]').length")
         assert codes == browser.evaluate("document.querySelectorAll('button.copy').length") > 0

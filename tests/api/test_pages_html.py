@@ -1,4 +1,4 @@
-"""The pages: hostile text is shown, never run; what was not checked stands first; nothing needs scripts."""
+"""The pages: hostile text is shown, never run; what was not checked stands first; no scripts."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from xml.etree import ElementTree
 import pytest
 from fastapi.testclient import TestClient
 
-from provenance.verdict import TABLE, Claim, Edge, Grade, Status, Verdict
+from provenance.judgement.verdict import TABLE, Claim, Edge, Grade, Status, Verdict
 from provenance_api.negotiation import prefers_html, quality
 from provenance_api.resolve import Answer
 from provenance_api.web.lineage import pictures, shorten
-from provenance_api.web.page import LOOKS, STATIC, STEPS, Pages
-from tests.api.service_support import HOSTILE, REASON, ClientFactory
+from provenance_api.web.page import FOLDER, LOOKS, STATIC, STEPS, Pages
+from provenance_api.web.texts import ENGLISH, Texts
+from tests.support.service import HOSTILE, REASON, ClientFactory
 from tests.support.spine import Run
 
 HTML = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -59,7 +60,10 @@ def page_of(client: TestClient, path: str) -> str:
 def test_verdict_page_says_what_was_not_checked_first(client: TestClient, honest: Run) -> None:
     page = page_of(client, f"/verify/{honest.model}")
     assert "Verified (development)" in page
-    places = [page.index(mark) for mark in ("Verified (development)", "Not checked (", 'id="lineage"', 'id="claims"')]
+    places = [
+        page.index(mark)
+        for mark in ("Verified (development)", "Not checked (", 'id="lineage"', 'id="claims"')
+    ]
     assert places == sorted(places)
     assert "verification ended before" not in page
     assert str(honest.model) in page
@@ -75,7 +79,9 @@ def test_picture_labels_every_edge_and_describes_itself(client: TestClient, hone
     assert len(drawings) == 2
     for drawing in drawings:
         tree = ElementTree.fromstring(drawing)
-        labels = [t.text for g in tree.iter("g") if "edge" in g.attrib["class"] for t in g.iter("text")]
+        labels = [
+            t.text for g in tree.iter("g") if "edge" in g.attrib["class"] for t in g.iter("text")
+        ]
         assert len(labels) == 8
         assert set(labels) <= {g.value for g in Grade}
         assert "proven" in labels
@@ -85,12 +91,24 @@ def test_picture_labels_every_edge_and_describes_itself(client: TestClient, hone
         assert "quantized file from merged model: declared" in str(description.text)
         names = [t.text for t in tree.iter("text") if t.attrib.get("class") == "name"]
         assert names[0] == "Dataset"
-        assert {"Training run", "Checkpoint", "Adapter", "Merged model", "Quantized file", "Release"} <= set(names)
+        assert {
+            "Training run",
+            "Checkpoint",
+            "Adapter",
+            "Merged model",
+            "Quantized file",
+            "Release",
+        } <= set(names)
 
 
 def test_hostile_names_are_text(make_client: ClientFactory, hostile: Run) -> None:
     client = make_client(hostile.folder.root)
-    for path in (f"/verify/{hostile.model}", "/", f"/verify?id={HOSTILE}", f"/verify?id={HOSTILE}nobody"):
+    for path in (
+        f"/verify/{hostile.model}",
+        "/",
+        f"/verify?id={HOSTILE}",
+        f"/verify?id={HOSTILE}nobody",
+    ):
         page = page_of(client, path)
         assert "<script>alert" not in page
         assert "<img src=x" not in page
@@ -147,7 +165,10 @@ def test_static_files_are_served(client: TestClient) -> None:
 @pytest.mark.parametrize("status", Status)
 def test_every_status_has_a_look_of_its_own(status: Status) -> None:
     verdict = Verdict(
-        status, "because", {"name": "x", "digest": "sha256:" + 64 * "a", "file_seen": False}, trust="sha256:t"
+        status,
+        "because",
+        {"name": "x", "digest": "sha256:" + 64 * "a", "file_seen": False},
+        trust="sha256:t",
     )
     page = Pages().verdict(Answer("x", "digest", verdict))
     Outline(page)
@@ -157,7 +178,15 @@ def test_every_status_has_a_look_of_its_own(status: Status) -> None:
 
 
 def test_failing_claims_show_expected_and_actual() -> None:
-    claim = Claim("release.logged", 3, "records differ", False, where="head 2", expected="0x" + "a" * 64, actual="<i>")
+    claim = Claim(
+        "release.logged",
+        3,
+        "records differ",
+        False,
+        where="head 2",
+        expected="0x" + "a" * 64,
+        actual="<i>",
+    )
     subject = {"name": "x", "digest": "sha256:" + 64 * "a", "file_seen": False}
     verdict = Verdict(Status.FAILED, "records differ", subject, claims=(claim,))
     page = Pages().verdict(Answer("x", "digest", verdict))
@@ -167,41 +196,69 @@ def test_failing_claims_show_expected_and_actual() -> None:
 
 
 def test_claims_have_a_step_to_stand_under() -> None:
-    from provenance.policy import CLAIMS
+    from provenance.judgement.policy import CLAIMS
 
     assert set(CLAIMS.values()) <= set(STEPS)
 
 
 def test_picture_needs_the_whole_lineage(client: TestClient) -> None:
     verdict = Verdict(Status.FAILED, "x", {}, edges=(Edge("trained_on", "a", "b", Grade.PROVEN),))
-    assert pictures(verdict) == ()
-    assert pictures(replace(verdict, edges=())) == ()
+    assert pictures(verdict, ENGLISH) == ()
+    assert pictures(replace(verdict, edges=()), ENGLISH) == ()
 
 
 def test_picture_says_how_roots_are_tied_to_weights() -> None:
-    steps = [("trained_on", "data", "check"), ("finetuned_from", "base", "adapter"), ("merged_from", "adapter", "merged"),
-             ("merged_from", "base", "merged"), ("quantized_from", "merged", "file")]
+    steps = [
+        ("trained_on", "data", "check"),
+        ("finetuned_from", "base", "adapter"),
+        ("merged_from", "adapter", "merged"),
+        ("merged_from", "base", "merged"),
+        ("quantized_from", "merged", "file"),
+    ]
     ties = [("base", Grade.RECOMPUTED), ("adapter", Grade.DECLARED)]
-    edges = [*(Edge(kind, parent, child, Grade.PROVEN) for kind, parent, child in steps),
-             *(Edge("committed_as", weights, f"table 0x{weights}", grade) for weights, grade in ties)]
-    verdict = Verdict(Status.VERIFIED, "x", {}, edges=tuple(edges), release={"run_id": "run", "record": "record"})
-    for picture in pictures(verdict):
-        lines = {box.node.key: [line for _, line in box.notes] for box in picture.boxes}
-        assert (lines["base"], lines["adapter"], lines["merged"]) == (["roots recomputed"], ["roots declared"], [])
-        assert all(y < box.y + box.height for box in picture.boxes for y, _ in box.notes)
-        assert picture.description.endswith("roots of the adapter: declared; roots of the base model: recomputed")
+    edges = [
+        *(Edge(kind, parent, child, Grade.PROVEN) for kind, parent, child in steps),
+        *(Edge("committed_as", weights, f"table 0x{weights}", grade) for weights, grade in ties),
+    ]
+    verdict = Verdict(
+        Status.VERIFIED, "x", {}, edges=tuple(edges), release={"run_id": "run", "record": "record"}
+    )
+    for picture in pictures(verdict, ENGLISH):
+        notes = {box.node.key: box.notes(ENGLISH) for box in picture.boxes}
+        lines = {key: [line for _, line in of_box] for key, of_box in notes.items()}
+        assert (lines["base"], lines["adapter"], lines["merged"]) == (
+            ["roots recomputed"],
+            ["roots declared"],
+            [],
+        )
+        for box in picture.boxes:
+            assert all(y < box.y + box.height for y, _ in notes[box.node.key])
+        assert picture.description.endswith(
+            "roots of the adapter: declared; roots of the base model: recomputed"
+        )
 
 
 @pytest.mark.parametrize(
     ("accept", "html"),
     [
-        (None, False), ("", False), ("*/*", False), ("text/html", True), ("application/json", False),
-        ("text/html;q=0.5, application/json", False), ("text/html, application/json;q=0.9", True),
-        ("text/html, application/json", False), (HTML["accept"], True), ("text/*, application/json;q=0.2", True),
-        ("text/html;q=0", False), ("text/html;q=x", False), ("TEXT/HTML", True), (",,;;,", False), ("image/png", False),
+        (None, False),
+        ("", False),
+        ("*/*", False),
+        ("text/html", True),
+        ("application/json", False),
+        ("text/html;q=0.5, application/json", False),
+        ("text/html, application/json;q=0.9", True),
+        ("text/html, application/json", False),
+        (HTML["accept"], True),
+        ("text/*, application/json;q=0.2", True),
+        ("text/html;q=0", False),
+        ("text/html;q=x", False),
+        ("TEXT/HTML", True),
+        (",,;;,", False),
+        ("image/png", False),
         ("text/html;q=0.1, */*;q=0.05", True),
     ],
-)  # fmt: skip
+)
 def test_html_is_for_those_who_prefer_it(accept: str | None, html: bool) -> None:
     assert prefers_html(accept) is html
 
@@ -214,12 +271,45 @@ def test_quality_takes_the_most_specific_range() -> None:
 
 def test_format_overrides_accept(client: TestClient, honest: Run) -> None:
     path = f"/verify/{honest.model}"
-    assert client.get(f"{path}?format=json", headers=HTML).headers["content-type"] == "application/json"
+    assert (
+        client.get(f"{path}?format=json", headers=HTML).headers["content-type"]
+        == "application/json"
+    )
     assert client.get(f"{path}?format=html").headers["content-type"].startswith("text/html")
     assert client.get(path).headers["vary"] == "Accept"
 
 
 def test_colours_come_with_words() -> None:
-    """Every tone that the style sheet knows belongs to a status, whose word and shape the page prints as well."""
+    """Every tone of the style sheet belongs to a status, whose word and shape the page prints."""
     style = (Path(STATIC) / "site.css").read_text()
-    assert {tone for tone, _ in LOOKS.values()} | {"dev"} == set(re.findall(r"\.tone-(\w+) {", style))
+    assert {tone for tone, _ in LOOKS.values()} | {"dev"} == set(
+        re.findall(r"\.tone-(\w+) {", style)
+    )
+
+
+def test_texts_of_the_pages_stand_in_one_place(client: TestClient, honest: Run) -> None:
+    """In another language no English is left but what the verdict says and what a command is."""
+    marked = Texts("xx", {key: f"[{text}]" for key, text in ENGLISH.sentences.items()})
+    for template in (FOLDER / "templates").iterdir():
+        text = re.sub(r"{%.*?%}|{{.*?}}", "", template.read_text(), flags=re.DOTALL)
+        text = re.sub(r"<pre>.*?</pre>|<[^>]*>", "", text, flags=re.DOTALL)
+        assert re.findall(r"[A-Za-z]+", text) == [], template.name
+    verdict = Verdict(
+        Status.NOT_FOUND, "1", {"name": "2", "digest": "sha256:" + 64 * "0", "file_seen": False}
+    )
+    pages = Pages(marked)
+    assert '<html lang="xx">' in pages.home([], None)
+    assert "[Latest releases]" in pages.home([], None)
+    assert "[Not reached.]" in pages.verdict(Answer("x", "digest", verdict))
+
+
+def test_every_text_is_used_and_every_text_used_is_there() -> None:
+    files = [*(FOLDER / "templates").iterdir(), FOLDER / "lineage.py", FOLDER / "page.py"]
+    source = "".join(file.read_text() for file in files)
+    used = set(re.findall(r'"((?:[a-z_]+\.)+[a-z_0-9]+)"', source)) & set(ENGLISH.sentences)
+    made = set(re.findall(r't\("([a-z.]+)" ~', source)) | set(re.findall(r'f"(\w+\.){', source))
+    unused = {k for k in ENGLISH.sentences if k not in used and not k.startswith(tuple(made))}
+    assert unused == set()
+    called = set(re.findall(r'\bt\("([a-z_.0-9]+[a-z_0-9])"[,)]', source))
+    called |= set(re.findall(r'plain\(\s*"([a-z_.]+)"', source))
+    assert called <= set(ENGLISH.sentences)

@@ -28,9 +28,8 @@ from provenance_api.db import (
     index_run,
     split_name,
 )
+from tests.support.places import REPO
 from tests.support.spine import Run
-
-REPO = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -63,7 +62,11 @@ def test_indexing_projects_every_record(store: Database, honest: Run) -> None:
             (r.type, bytes(r.digest), bytes(r.entry), r.to_bytes()) for r in records
         ]
         release = session.execute(select(ReleaseRow)).scalar_one()
-        assert (release.model, release.name, release.version) == (bytes(honest.model), "model", None)
+        assert (release.model, release.name, release.version) == (
+            bytes(honest.model),
+            "model",
+            None,
+        )
         assert session.execute(select(RunRow.size)).scalar_one() == len(records)
         assert session.execute(select(func.count()).select_from(HeadRow)).scalar_one() > 0
         proof = session.execute(select(ProofRow).where(ProofRow.chunk == 0)).scalar_one()
@@ -88,7 +91,9 @@ def test_indexing_takes_in_what_was_appended(store: Database, honest: Run, tmp_p
 def test_dropped_tables_are_rebuilt(store: Database, honest: Run) -> None:
     index(store, honest.folder)
     alter(store, "DELETE FROM runs")
-    assert compare(store, honest.folder) == [f"run 0x{honest.run_id.hex()}: missing in the database"]
+    assert compare(store, honest.folder) == [
+        f"run 0x{honest.run_id.hex()}: missing in the database"
+    ]
     assert index(store, honest.folder) == len(honest.records())
     assert compare(store, honest.folder) == []
 
@@ -103,12 +108,15 @@ def test_dropped_tables_are_rebuilt(store: Database, honest: Run) -> None:
         ("UPDATE releases SET model = manifest", "release "),
         ("UPDATE heads SET root = run_id WHERE position = 0", "head 0"),
         (
-            "INSERT INTO releases SELECT run_id, 999, model, manifest, 'more', version, time FROM releases",
+            "INSERT INTO releases "
+            "SELECT run_id, 999, model, manifest, 'more', version, time FROM releases",
             "release 999",
         ),
     ],
 )
-def test_altered_rows_are_named_and_never_overwritten(store: Database, honest: Run, statement: str, where: str) -> None:
+def test_altered_rows_are_named_and_never_overwritten(
+    store: Database, honest: Run, statement: str, where: str
+) -> None:
     index(store, honest.folder)
     alter(store, statement)
     assert any(line.startswith(where) for line in compare(store, honest.folder))
@@ -118,7 +126,9 @@ def test_altered_rows_are_named_and_never_overwritten(store: Database, honest: R
     assert compare(store, honest.folder)  # still there: the failed indexing was rolled back
 
 
-def test_altered_journal_is_named_by_its_index(store: Database, honest: Run, tmp_path: Path) -> None:
+def test_altered_journal_is_named_by_its_index(
+    store: Database, honest: Run, tmp_path: Path
+) -> None:
     run = honest.copy(tmp_path / "copy")
     index(store, run.folder)
     run.rewrite(lambda records: [*records[:4], *records[5:]])
@@ -174,11 +184,17 @@ def test_name_with_nul_is_projected(store: Database, honest: Run, tmp_path: Path
 @pytest.mark.parametrize(
     ("label", "expected"),
     [
-        ("model", ("model", None)), ("model:1.2", ("model", "1.2")), ("org/model:2", ("org/model", "2")),
-        ("a:b:c", ("a:b", "c")), (":x", (":x", None)), ("x:", ("x:", None)),
+        ("model", ("model", None)),
+        ("model:1.2", ("model", "1.2")),
+        ("org/model:2", ("org/model", "2")),
+        ("a:b:c", ("a:b", "c")),
+        (":x", (":x", None)),
+        ("x:", ("x:", None)),
     ],
-)  # fmt: skip
-def test_version_is_what_follows_the_last_colon(label: str, expected: tuple[str, str | None]) -> None:
+)
+def test_version_is_what_follows_the_last_colon(
+    label: str, expected: tuple[str, str | None]
+) -> None:
     assert split_name(label) == expected
 
 
@@ -214,7 +230,10 @@ def test_migrations_go_back(any_database: Database) -> None:
 
 
 def test_revision_is_the_newest_migration() -> None:
-    assert ScriptDirectory.from_config(Config(str(REPO / "alembic.ini"))).get_current_head() == SCHEMA_REVISION
+    assert (
+        ScriptDirectory.from_config(Config(str(REPO / "alembic.ini"))).get_current_head()
+        == SCHEMA_REVISION
+    )
 
 
 def test_database_of_another_schema_is_refused(any_database: Database) -> None:

@@ -16,17 +16,21 @@ from pathlib import Path
 import pytest
 
 from provenance.errors import ConfigError
-from provenance_api.commands import compose, link, listen, url_of
+from provenance_cli.judge.serve import compose, link, listen, url_of
 from tests.support.chain import Lab
 from tests.support.spine import Run
 
-SERVE = "from provenance_api.commands import serve_app; serve_app()"
+SERVE = "from provenance_cli.judge.serve import serve_app; serve_app()"
 
 
 @contextmanager
 def served(lab: Lab, *arguments: str) -> Iterator[list[str]]:
     """The lines a server prints, while it runs; it must end on SIGTERM without a complaint."""
-    environment = {**os.environ, "PROVENANCE_HOME": str(lab.settings.home), "PROVENANCE_TRUST": str(lab.trust_file)}
+    environment = {
+        **os.environ,
+        "PROVENANCE_HOME": str(lab.settings.home),
+        "PROVENANCE_TRUST": str(lab.trust_file),
+    }
     command = [sys.executable, "-W", "error", "-c", SERVE, "--port", "0", *arguments]
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -34,7 +38,9 @@ def served(lab: Lab, *arguments: str) -> Iterator[list[str]]:
         assert process.stdout is not None
         assert process.stderr is not None
         try:
-            yield [process.stdout.readline().strip() for _ in range(2 if "--open" in arguments else 1)]
+            yield [
+                process.stdout.readline().strip() for _ in range(2 if "--open" in arguments else 1)
+            ]
         finally:
             process.send_signal(signal.SIGTERM)
             complaint = process.stderr.read()

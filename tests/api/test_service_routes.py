@@ -13,8 +13,8 @@ from provenance.errors import ProvenanceError
 from provenance_api.app import create_app
 from provenance_api.headers import HEADERS
 from provenance_api.problems import STATUS, AmbiguousModel, UnknownModel, problem_of, status_of
-from tests.api.service_support import ClientFactory, StateFactory
 from tests.support.chain import Lab
+from tests.support.service import ClientFactory, StateFactory
 from tests.support.spine import Run
 
 OPERATIONS = {
@@ -24,7 +24,9 @@ OPERATIONS = {
     "/version": "getVersion",
     "/.well-known/provenance-trust.yaml": "getTrustFile",
 }
-ERRORS = [c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, ProvenanceError)]
+ERRORS = [
+    c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, ProvenanceError)
+]
 
 
 def test_problem_table_is_complete() -> None:
@@ -33,7 +35,9 @@ def test_problem_table_is_complete() -> None:
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_every_error_becomes_a_problem(error: type[ProvenanceError]) -> None:
-    value = problem_of(error("it broke", where="/srv/private", expected=1, actual=2, hint="mend it")).to_json()
+    value = problem_of(
+        error("it broke", where="/srv/private", expected=1, actual=2, hint="mend it")
+    ).to_json()
     assert value["type"] == f"urn:provenance:problem:{error.code}"
     assert value["status"] == STATUS[error] == status_of(error("x"))
     assert value["detail"] == "it broke"
@@ -49,7 +53,11 @@ def test_subclasses_take_the_status_of_their_nearest_parent() -> None:
 
 def test_problems_follow_the_accept_header(client: TestClient) -> None:
     assert client.get("/nowhere").headers["content-type"] == "application/problem+json"
-    assert client.get("/nowhere", headers={"accept": "text/html"}).headers["content-type"].startswith("text/html")
+    assert (
+        client.get("/nowhere", headers={"accept": "text/html"})
+        .headers["content-type"]
+        .startswith("text/html")
+    )
     answer = client.post("/verify/x")
     assert answer.status_code == 405
     assert answer.headers["allow"] == "GET"
@@ -68,7 +76,8 @@ def test_bugs_are_500_and_say_nothing(make_client: ClientFactory, honest: Run) -
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/verify/x", "/verify?id=", "/healthz", "/static/site.css", "/nowhere", "/openapi.json"]
+    "path",
+    ["/", "/verify/x", "/verify?id=", "/healthz", "/static/site.css", "/nowhere", "/openapi.json"],
 )
 def test_every_answer_carries_the_security_headers(client: TestClient, path: str) -> None:
     answer = client.get(path)
@@ -99,7 +108,11 @@ def test_version_is_told(client: TestClient) -> None:
 def test_openapi_is_3_1_with_stable_operation_ids(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")
-    found = {path: operation["operationId"] for path, item in document["paths"].items() for operation in item.values()}
+    found = {
+        path: operation["operationId"]
+        for path, item in document["paths"].items()
+        for operation in item.values()
+    }
     assert found == OPERATIONS
     assert len(set(found.values())) == len(found)
 

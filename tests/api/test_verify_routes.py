@@ -9,22 +9,45 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
-from provenance.cli.wiring import reader_for
 from provenance.digest import sha256
 from provenance.errors import UnavailableError
-from provenance.record import Record
+from provenance.log.record import Record
 from provenance.settings import Settings
 from provenance_api.db import Database
-from tests.api.service_support import REASON, ClientFactory, StateFactory
+from provenance_cli.wiring import reader_for
 from tests.support.chain import Lab
+from tests.support.service import REASON, ClientFactory, StateFactory
 from tests.support.spine import TIME, Data, Plan, Run, build_run
 
 KEYS = {
-    "format", "status", "word", "exit_code", "reason", "subject", "claims", "not_checked", "edges", "development",
-    "sibling_runs", "release", "interval", "trust", "limits",
-}  # fmt: skip
+    "format",
+    "status",
+    "word",
+    "exit_code",
+    "reason",
+    "subject",
+    "claims",
+    "not_checked",
+    "edges",
+    "development",
+    "sibling_runs",
+    "release",
+    "interval",
+    "trust",
+    "limits",
+}
 SUBJECT_KEYS = {"name", "digest", "file_seen", "asked", "asked_by"}
-RELEASE_KEYS = {"run_id", "owner", "index", "seq", "block", "manifest", "record", "publisher", "name"}
+RELEASE_KEYS = {
+    "run_id",
+    "owner",
+    "index",
+    "seq",
+    "block",
+    "manifest",
+    "record",
+    "publisher",
+    "name",
+}
 
 
 def test_released_model_is_verified(client: TestClient, honest: Run) -> None:
@@ -85,21 +108,43 @@ def test_unknown_digest_is_404_with_a_verdict(client: TestClient) -> None:
 
 
 def test_unknown_name_is_a_problem_that_says_what_was_searched(client: TestClient) -> None:
-    for model_id in ("nobody", "org/nobody:3", "oci://registry/x@sha256:" + 64 * "0", "org/name@commit"):
+    for model_id in (
+        "nobody",
+        "org/nobody:3",
+        "oci://registry/x@sha256:" + 64 * "0",
+        "org/name@commit",
+    ):
         answer = client.get("/verify", params={"id": model_id})
         assert answer.status_code == 404
         assert answer.headers["content-type"] == "application/problem+json"
-        assert answer.json()["code" if "code" in answer.json() else "type"] == "urn:provenance:problem:not-found"
+        assert (
+            answer.json()["code" if "code" in answer.json() else "type"]
+            == "urn:provenance:problem:not-found"
+        )
         assert answer.json()["searched"]
 
 
 @pytest.mark.parametrize(
     "model_id",
     [
-        "", "   ", "sha256:", "sha256:12", "sha256:" + 64 * "g", "0x12", "0x" + 65 * "a", "sha256:" + 128 * "a",
-        "a\x00b", "a\nb", "../../etc/passwd", "a/../b", "..", "/etc/passwd", "..\\..\\x", "\u202etxt",
+        "",
+        "   ",
+        "sha256:",
+        "sha256:12",
+        "sha256:" + 64 * "g",
+        "0x12",
+        "0x" + 65 * "a",
+        "sha256:" + 128 * "a",
+        "a\x00b",
+        "a\nb",
+        "../../etc/passwd",
+        "a/../b",
+        "..",
+        "/etc/passwd",
+        "..\\..\\x",
+        "\u202etxt",
     ],
-)  # fmt: skip
+)
 def test_malformed_ids_are_400(client: TestClient, model_id: str) -> None:
     answer = client.get("/verify", params={"id": model_id})
     assert answer.status_code == 400
@@ -107,8 +152,16 @@ def test_malformed_ids_are_400(client: TestClient, model_id: str) -> None:
     assert answer.json()["type"] == "urn:provenance:problem:input"
 
 
-@pytest.mark.parametrize("path", ["/verify/..%2f..%2fetc%2fpasswd", "/verify/%2fetc%2fpasswd", "/static/..%2fpage.py",
-                                  "/static/..%2f..%2f..%2fapp.py", "/static/%2fetc%2fpasswd"])  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/verify/..%2f..%2fetc%2fpasswd",
+        "/verify/%2fetc%2fpasswd",
+        "/static/..%2fpage.py",
+        "/static/..%2f..%2f..%2fapp.py",
+        "/static/%2fetc%2fpasswd",
+    ],
+)
 def test_paths_lead_nowhere(client: TestClient, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code in (400, 404)
@@ -129,11 +182,19 @@ def test_missing_id_and_unknown_format_are_400(client: TestClient, honest: Run) 
     assert client.get(f"/verify/{honest.model}?format=xml").status_code == 400
 
 
-def test_several_releases_by_one_name_are_listed(make_client: ClientFactory, honest: Run, tmp_path: Path) -> None:
+def test_several_releases_by_one_name_are_listed(
+    make_client: ClientFactory, honest: Run, tmp_path: Path
+) -> None:
     run = honest.copy(tmp_path / "copy")
     for version, model in (("1", b"one"), ("2", b"two")):
-        record = Record.make("release", TIME, run_id="0x" + run.run_id.hex(), model=str(sha256(model)),
-                             manifest=str(sha256(b"m" + model)), name=f"llama:{version}")  # fmt: skip
+        record = Record.make(
+            "release",
+            TIME,
+            run_id="0x" + run.run_id.hex(),
+            model=str(sha256(model)),
+            manifest=str(sha256(b"m" + model)),
+            name=f"llama:{version}",
+        )
         run.log(record)
     client = make_client(run.folder.root)
     answer = client.get("/verify/llama")
@@ -150,8 +211,12 @@ def test_revoked_model_is_revoked(make_client: ClientFactory, revoked: Run) -> N
     assert REASON in verdict["reason"]
 
 
-def test_revocation_ends_a_kept_verdict(make_client: ClientFactory, lab: Lab, data: Data, tmp_path: Path) -> None:
-    run = build_run(lab, data, tmp_path, Plan(model=b"soon revoked", opening={"code": {"commit": "late"}}))
+def test_revocation_ends_a_kept_verdict(
+    make_client: ClientFactory, lab: Lab, data: Data, tmp_path: Path
+) -> None:
+    run = build_run(
+        lab, data, tmp_path, Plan(model=b"soon revoked", opening={"code": {"commit": "late"}})
+    )
     client = make_client(run.folder.root)
     assert client.get(f"/verify/{run.model}").json()["status"] == "verified"
     session = lab.session()
@@ -159,14 +224,18 @@ def test_revocation_ends_a_kept_verdict(make_client: ClientFactory, lab: Lab, da
     assert client.get(f"/verify/{run.model}").json()["status"] == "revoked"
 
 
-def test_without_evidence_nothing_is_verified(make_client: ClientFactory, honest: Run, tmp_path: Path) -> None:
+def test_without_evidence_nothing_is_verified(
+    make_client: ClientFactory, honest: Run, tmp_path: Path
+) -> None:
     answer = make_client(tmp_path).get(f"/verify/{honest.model}")
     assert answer.status_code == 200
     assert answer.json()["status"] == "indeterminate"
     assert "release.logged" in answer.json()["not_checked"]
 
 
-def test_chain_down_is_undetermined(make_client: ClientFactory, lab: Lab, honest: Run, tmp_path: Path) -> None:
+def test_chain_down_is_undetermined(
+    make_client: ClientFactory, lab: Lab, honest: Run, tmp_path: Path
+) -> None:
     nowhere = Settings(home=tmp_path / "home", cache=tmp_path / "cache")
     client = make_client(honest.folder.root, reader=lambda: reader_for(nowhere, lab.trust))
     answer = client.get(f"/verify/{honest.model}")
@@ -175,8 +244,12 @@ def test_chain_down_is_undetermined(make_client: ClientFactory, lab: Lab, honest
     assert client.get("/healthz").json()["chain"]["status"] == "unreachable"
 
 
-def test_endpoint_addresses_stay_private(make_client: ClientFactory, lab: Lab, honest: Run, tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path, cache=tmp_path, rpc_url="http://127.0.0.1:9/v3/secret-access-key")
+def test_endpoint_addresses_stay_private(
+    make_client: ClientFactory, lab: Lab, honest: Run, tmp_path: Path
+) -> None:
+    settings = Settings(
+        home=tmp_path, cache=tmp_path, rpc_url="http://127.0.0.1:9/v3/secret-access-key"
+    )
     client = make_client(honest.folder.root, reader=lambda: reader_for(settings, lab.trust))
     for path in (f"/verify/{honest.model}", f"/verify/{honest.model}?format=html", "/healthz"):
         assert "secret-access-key" not in client.get(path).text
@@ -203,7 +276,9 @@ def test_prover_missing_is_undetermined(make_client: ClientFactory, honest: Run)
     assert client.get("/healthz").json()["prover"]["status"] == "unreachable"
 
 
-def test_new_run_is_found_by_name_without_a_restart(make_client: ClientFactory, honest: Run, tmp_path: Path) -> None:
+def test_new_run_is_found_by_name_without_a_restart(
+    make_client: ClientFactory, honest: Run, tmp_path: Path
+) -> None:
     client = make_client(tmp_path)
     assert client.get("/verify/model").status_code == 404
     shutil.copytree(honest.folder.root, tmp_path / "run")
@@ -238,7 +313,9 @@ def test_altered_database_gives_no_verdict_to_another_manifest(
     assert client.get(f"/verify/{other}").status_code == 500
 
 
-def test_altered_database_verifies_no_other_file(make_client: ClientFactory, database: Database, honest: Run) -> None:
+def test_altered_database_verifies_no_other_file(
+    make_client: ClientFactory, database: Database, honest: Run
+) -> None:
     client = make_client(honest.folder.root)
     other = sha256(b"backdoored model")
     with database.session() as session:
@@ -261,7 +338,9 @@ def test_altered_database_is_named_at_the_next_start(
 
 
 def test_database_down_leaves_verdicts_by_digest(make_client: ClientFactory, honest: Run) -> None:
-    client = make_client(honest.folder.root, database=Database("postgresql://user:hunter2@127.0.0.1:9/nothing"))
+    client = make_client(
+        honest.folder.root, database=Database("postgresql://user:hunter2@127.0.0.1:9/nothing")
+    )
     assert client.get(f"/verify/{honest.model}").json()["status"] == "verified"
     answer = client.get("/verify/model")
     assert answer.status_code == 503

@@ -1,4 +1,6 @@
-"""The command line as a user has it: `cli(..)` runs a command in this process with an environment of its own."""
+"""The command line as a user has it: `cli(..)` runs a command in this process with an environment
+of its own.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,9 @@ from typing import Any
 
 import pytest
 
-from provenance.cli import main
+from provenance_cli.main import main
 from tests.support.chain import TINY_MODEL_KEYS, cache_folder
-
-REPO = Path(__file__).resolve().parents[2]
+from tests.support.places import REPO
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,11 @@ def run_cli(environment: dict[str, str], *arguments: object) -> Outcome:
     """Run one command as `provenance ARGUMENTS` would."""
     out, err = _NoTty(), _NoTty()
     code = 0
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
         patch.setattr(sys, "argv", ["provenance", *map(str, arguments)])
         patch.setattr(sys, "stdin", _NoTty())
         for name, value in environment.items():
@@ -62,9 +67,13 @@ def make_environment(folder: Path) -> dict[str, str]:
     password.write_text("not a secret\n")
     password.chmod(0o600)
     return {
-        "PROVENANCE_HOME": str(folder / "home"), "PROVENANCE_CACHE": str(cache_folder()), "PROVENANCE_PASSWORD_FILE": str(password),
-        "PROVENANCE_TRUST": str(folder / "trust.yaml"), "PROVENANCE_CONFIG": str(folder / "config"), "HF_HUB_OFFLINE": "1",
-    }  # fmt: skip
+        "PROVENANCE_HOME": str(folder / "home"),
+        "PROVENANCE_CACHE": str(cache_folder()),
+        "PROVENANCE_PASSWORD_FILE": str(password),
+        "PROVENANCE_TRUST": str(folder / "trust.yaml"),
+        "PROVENANCE_CONFIG": str(folder / "config"),
+        "HF_HUB_OFFLINE": "1",
+    }
 
 
 @dataclass(frozen=True)
@@ -98,10 +107,26 @@ def main_job(folder: Path, last: str = "release") -> Iterator[Job]:
         for arguments in (
             ("key", "create"),
             ("chain", "up"),
-            ("chain", "deploy", "--slots", 256, "--no-audit-keys", "--model-keys", TINY_MODEL_KEYS, "--trust-out", folder / "trust.yaml"),
+            (
+                "chain",
+                "deploy",
+                "--slots",
+                256,
+                "--no-audit-keys",
+                "--model-keys",
+                TINY_MODEL_KEYS,
+                "--trust-out",
+                folder / "trust.yaml",
+            ),
             ("dataset", "commit", "attack-stix", "--limit", 64, "--dedupe", "--out", dataset),
             ("dataset", "register", dataset),
-            ("train", REPO / "examples/tiny.yaml", f"dataset_name={dataset}", f"output_dir={run}", "--anchor"),
+            (
+                "train",
+                REPO / "examples/tiny.yaml",
+                f"dataset_name={dataset}",
+                f"output_dir={run}",
+                "--anchor",
+            ),
             ("prove", run),
             ("merge", run),
             ("quantize", run),

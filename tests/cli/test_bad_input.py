@@ -1,4 +1,6 @@
-"""Wrong input to every command: one line that names what, where, expected, actual and a hint; the documented exit code."""
+"""Wrong input to every command: one line that names what, where, expected, actual and a hint; the
+documented exit code.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from provenance.cli import COMMANDS
+from provenance_cli.main import COMMANDS
 from tests.cli.conftest import REPO, Cli, Job, run_cli
 
 TINY = REPO / "examples/tiny.yaml"
@@ -23,8 +25,10 @@ def test_every_command_has_help(cli: Cli, command: str) -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     code = (
-        "import sys; sys.argv = ['provenance', '--help']\nfrom provenance.cli import main\ntry: main()\nexcept SystemExit: pass\n"
-        "heavy = {'torch', 'web3', 'numpy', 'rich', 'fastapi', 'sqlalchemy'} & set(sys.modules)\nassert not heavy, heavy"
+        "import sys; sys.argv = ['provenance', '--help']\nfrom provenance_cli.main import "
+        "main\ntry: main()\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'web3', 'numpy', 'rich', 'fastapi', 'sqlalchemy'} & "
+        "set(sys.modules)\nassert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -35,23 +39,47 @@ def test_unknown_command_is_a_usage_error(cli: Cli) -> None:
 
 
 def test_verify_needs_a_trust_file(tmp_path: Path) -> None:
-    environment = {"PROVENANCE_HOME": str(tmp_path), "PROVENANCE_CONFIG": str(tmp_path), "PROVENANCE_TRUST": ""}
+    environment = {
+        "PROVENANCE_HOME": str(tmp_path),
+        "PROVENANCE_CONFIG": str(tmp_path),
+        "PROVENANCE_TRUST": "",
+    }
     done = run_cli(environment, "verify", "0x" + "11" * 32)
     assert done.code == 2
     assert "no trust file" in done.err
 
 
-def test_trust_file_is_never_taken_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, job: Job) -> None:
+def test_trust_file_is_never_taken_from_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, job: Job
+) -> None:
     (tmp_path / "trust.yaml").write_bytes((job.folder / "trust.yaml").read_bytes())
     monkeypatch.chdir(tmp_path)
-    done = run_cli(job.environment | {"PROVENANCE_TRUST": "", "PROVENANCE_CONFIG": str(tmp_path / "none")}, "verify", job.file)
+    done = run_cli(
+        job.environment | {"PROVENANCE_TRUST": "", "PROVENANCE_CONFIG": str(tmp_path / "none")},
+        "verify",
+        job.file,
+    )
     assert done.code == 2
 
 
-@pytest.mark.parametrize("command", [("prove", "run"), ("prove", "run", "--weights"), ("dataset", "register", "folder"),
-                                     ("proof", "open", "run", "--nonce", "0x" + "11" * 32, "--out", "new")])
-def test_executors_are_named_before_chain_or_keys_are_sought(tmp_path: Path, command: tuple[str, ...]) -> None:
-    done = run_cli({"PROVENANCE_HOME": str(tmp_path), "PROVENANCE_CONFIG": str(tmp_path)}, *command, "--executor", "remote")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("prove", "run"),
+        ("prove", "run", "--weights"),
+        ("dataset", "register", "folder"),
+        ("proof", "open", "run", "--nonce", "0x" + "11" * 32, "--out", "new"),
+    ],
+)
+def test_executors_are_named_before_chain_or_keys_are_sought(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    done = run_cli(
+        {"PROVENANCE_HOME": str(tmp_path), "PROVENANCE_CONFIG": str(tmp_path)},
+        *command,
+        "--executor",
+        "remote",
+    )
     assert done.code == 2
     assert "no such executor" in done.err
     assert "ray://HOST:PORT" in done.err
@@ -79,7 +107,14 @@ def test_changed_trust_file_fails_the_pin(job: Job, tmp_path: Path) -> None:
 
 
 def test_chain_down_is_undetermined(job: Job, tmp_path: Path) -> None:
-    done = run_cli(job.environment | {"PROVENANCE_HOME": str(tmp_path)}, "verify", job.file, "--evidence", job.run, "--json")
+    done = run_cli(
+        job.environment | {"PROVENANCE_HOME": str(tmp_path)},
+        "verify",
+        job.file,
+        "--evidence",
+        job.run,
+        "--json",
+    )
     assert done.code == 3
     assert done.json["status"] == "indeterminate"
 
@@ -88,7 +123,9 @@ def test_password_file_that_others_can_read_is_refused(job: Job, tmp_path: Path)
     password = tmp_path / "password"
     password.write_text("not a secret\n")
     password.chmod(0o644)
-    done = run_cli(job.environment | {"PROVENANCE_PASSWORD_FILE": str(password)}, "release", job.run)
+    done = run_cli(
+        job.environment | {"PROVENANCE_PASSWORD_FILE": str(password)}, "release", job.run
+    )
     assert done.code == 5
     assert "chmod 600" in done.err
 
@@ -97,7 +134,9 @@ def test_wrong_password(job: Job, tmp_path: Path) -> None:
     password = tmp_path / "password"
     password.write_text("another\n")
     password.chmod(0o600)
-    done = run_cli(job.environment | {"PROVENANCE_PASSWORD_FILE": str(password)}, "release", job.run)
+    done = run_cli(
+        job.environment | {"PROVENANCE_PASSWORD_FILE": str(password)}, "release", job.run
+    )
     assert done.code == 5
     assert "another" not in done.err + done.out
 
@@ -145,20 +184,36 @@ def test_train_must_say_whether_it_is_anchored(job: Job) -> None:
 
 
 def test_train_refuses_a_used_output_folder(job: Job) -> None:
-    done = job("train", TINY, f"dataset_name={job.dataset}", f"output_dir={job.run}", "--anchor")
+    arguments = ("train", TINY, f"dataset_name={job.dataset}", f"output_dir={job.run}", "--anchor")
+    done = job(*arguments, "learning_rate=0.5")
     assert done.code == 2
+    assert "configuration differs" in done.err
     assert "another output_dir" in done.err
 
 
 def test_finished_run_is_not_resumed(job: Job) -> None:
-    done = job("train", TINY, f"dataset_name={job.dataset}", f"output_dir={job.run}", "--anchor", "--resume")
+    done = job(
+        "train",
+        TINY,
+        f"dataset_name={job.dataset}",
+        f"output_dir={job.run}",
+        "--anchor",
+        "--resume",
+    )
     assert done.code == 2
     assert "finished" in done.err
 
 
 def test_missing_model_leaves_no_run_behind(job: Job, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    done = job("train", TINY, "model_name_or_path=/no/such/model", f"dataset_name={job.dataset}", f"output_dir={out}", "--anchor")
+    done = job(
+        "train",
+        TINY,
+        "model_name_or_path=/no/such/model",
+        f"dataset_name={job.dataset}",
+        f"output_dir={out}",
+        "--anchor",
+    )
     assert done.code in (2, 3)
     assert "/no/such/model" in done.err
     assert not (out / "provenance").exists()
@@ -167,28 +222,47 @@ def test_missing_model_leaves_no_run_behind(job: Job, tmp_path: Path) -> None:
 def test_chain_down_at_start_is_exit_3_and_leaves_no_run_behind(job: Job, tmp_path: Path) -> None:
     out = tmp_path / "run"
     environment = job.environment | {"PROVENANCE_RPC_URL": "http://127.0.0.1:9"}
-    done = run_cli(environment, "train", TINY, f"dataset_name={job.dataset}", f"output_dir={out}", "--anchor")
+    done = run_cli(
+        environment, "train", TINY, f"dataset_name={job.dataset}", f"output_dir={out}", "--anchor"
+    )
     assert done.code == 3
     assert not out.exists()
 
 
 def test_unregistered_run_trains_but_cannot_be_proven(job: Job, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    done = job("train", TINY, f"dataset_name={job.dataset}", f"output_dir={out}", "num_train_epochs=1", "--unregistered", "--json")
+    done = job(
+        "train",
+        TINY,
+        f"dataset_name={job.dataset}",
+        f"output_dir={out}",
+        "num_train_epochs=1",
+        "--unregistered",
+        "--json",
+    )
     assert done.code == 0
     assert done.json["run_id"] is None
     assert job("prove", out).code == 2
 
 
-def test_unregistered_dataset_is_named_with_the_command_that_registers_it(job: Job, tmp_path: Path) -> None:
-    assert job("dataset", "commit", "attack-stix", "--limit", 9, "--dedupe", "--out", tmp_path / "data").code == 0
-    done = job("train", TINY, f"dataset_name={tmp_path / 'data'}", f"output_dir={tmp_path / 'run'}", "--anchor")
+def test_unregistered_dataset_is_named_with_the_command_that_registers_it(
+    job: Job, tmp_path: Path
+) -> None:
+    assert (
+        job(
+            "dataset", "commit", "attack-stix", "--limit", 9, "--dedupe", "--out", tmp_path / "data"
+        ).code
+        == 0
+    )
+    done = job("prove", job.run, "--dataset", tmp_path / "data")
     assert done.code == 4
     assert "dataset register" in done.err
 
 
 @pytest.mark.parametrize("command", ["prove", "merge", "quantize", "release", "fsck"])
-def test_commands_on_a_run_name_a_folder_that_is_none(job: Job, tmp_path: Path, command: str) -> None:
+def test_commands_on_a_run_name_a_folder_that_is_none(
+    job: Job, tmp_path: Path, command: str
+) -> None:
     done = job(command, tmp_path)
     assert done.code == 4
     assert "not a run folder" in done.err
@@ -208,7 +282,9 @@ def test_duplicate_records_are_listed_and_dropped_on_request(job: Job, tmp_path:
     rows.write_text('{"text": "one"}\n{"text": "two"}\n{"text": "one"}\n')
     assert job("dataset", "commit", rows, "--out", tmp_path / "data").code == 2
     assert job("dataset", "commit", rows, "--out", tmp_path / "data", "--dedupe").code == 0
-    assert job("dataset", "commit", rows, "--out", tmp_path / "data", "--dedupe").code == 2  # never overwritten
+    assert (
+        job("dataset", "commit", rows, "--out", tmp_path / "data", "--dedupe").code == 2
+    )  # never overwritten
 
 
 def test_errors_are_json_for_programs(job: Job) -> None:

@@ -1,4 +1,6 @@
-"""What a finished main job looks like from outside, and what the commands say about tampered copies of it."""
+"""What a finished main job looks like from outside, and what the commands say about tampered copies
+of it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from provenance_trainer.gguf_file import read_header
+from provenance_trainer.formats.gguf_file import read_header
 from tests.cli.conftest import Job, run_cli
 
 
@@ -20,17 +22,35 @@ def test_released_file_is_verified_and_says_what_was_not_checked(job: Job) -> No
     done = job("verify", job.file, "--evidence", job.run, "--json")
     assert done.code == 0
     assert done.json["word"] == "Verified (development)"
-    assert done.json["not_checked"] == ["merge.recomputed", "base.recomputed", "batches.recomputed", "training.replayed"]
+    assert done.json["not_checked"] == [
+        "merge.recomputed",
+        "base.recomputed",
+        "batches.recomputed",
+        "training.replayed",
+    ]
 
 
 def test_with_base_and_data_everything_but_the_gradients_is_recomputed(job: Job) -> None:
-    done = job("verify", job.file, "--evidence", job.run, "--base", "tiny", "--with-data", job.dataset, "--json")
+    done = job(
+        "verify",
+        job.file,
+        "--evidence",
+        job.run,
+        "--base",
+        "tiny",
+        "--with-data",
+        job.dataset,
+        "--json",
+    )
     assert done.code == 0
     assert done.json["not_checked"] == ["training.replayed"]
     assert {e["kind"]: e["grade"] for e in done.json["edges"]} == {
-        "trained_on": "proven", "finetuned_from": "anchored", "merged_from": "proven", "quantized_from": "proven",
+        "trained_on": "proven",
+        "finetuned_from": "anchored",
+        "merged_from": "proven",
+        "quantized_from": "proven",
         "committed_as": "recomputed",
-    }  # fmt: skip
+    }
 
 
 def test_slow_verifier_agrees(job: Job) -> None:
@@ -45,7 +65,10 @@ def test_digest_alone_is_verified_without_the_file(job: Job) -> None:
 
 
 def test_gate_passes_and_writes_the_verdict(job: Job, tmp_path: Path) -> None:
-    assert job("gate", job.file, "--evidence", job.run, "--json-out", tmp_path / "verdict.json").code == 0
+    assert (
+        job("gate", job.file, "--evidence", job.run, "--json-out", tmp_path / "verdict.json").code
+        == 0
+    )
     assert json.loads((tmp_path / "verdict.json").read_text())["status"] == "verified"
 
 
@@ -57,9 +80,13 @@ def test_gate_denies_a_development_chain_outside_local(job: Job, tmp_path: Path)
     assert "DENIED" in done.out
 
 
-def test_gate_does_not_pass_what_the_policy_requires_but_nobody_checked(job: Job, tmp_path: Path) -> None:
+def test_gate_does_not_pass_what_the_policy_requires_but_nobody_checked(
+    job: Job, tmp_path: Path
+) -> None:
     policy = tmp_path / "policy.yaml"
-    policy.write_text("format: provenance-policy/1\nrequire: [artifact.identified, batches.recomputed]\n")
+    policy.write_text(
+        "format: provenance-policy/1\nrequire: [artifact.identified, batches.recomputed]\n"
+    )
     assert job("gate", job.file, "--evidence", job.run, "--policy", policy).code == 3
 
 
@@ -96,19 +123,27 @@ def test_file_of_nobody_is_not_found(job: Job, tmp_path: Path) -> None:
 
 def test_records_transactions_and_proofs_are_found_by_their_digests(job: Job) -> None:
     release = job("release", job.run, "--json").json  # repeated: nothing new is released
-    for handle, kind in ((release["model"], "release"), (release["tx"], "transaction"), (release["run_id"], "run"),
-                         (_digest(job.run / "provenance/epochs/0/proof-0.json"), "file")):  # fmt: skip
+    for handle, kind in (
+        (release["model"], "release"),
+        (release["tx"], "transaction"),
+        (release["run_id"], "run"),
+        (_digest(job.run / "provenance/epochs/0/proof-0.json"), "file"),
+    ):
         done = job("find", handle, "--evidence", job.run, "--json")
         assert done.code == 0
         assert kind in {m["kind"] for m in done.json["matches"]}
 
 
 def test_fsck_agrees_and_finds_an_altered_run_json(job: Job, tmp_path: Path) -> None:
-    assert job("fsck", job.run, "--database", f"sqlite:///{tmp_path / 'p.db'}", "--rebuild").code == 0
+    assert (
+        job("fsck", job.run, "--database", f"sqlite:///{tmp_path / 'p.db'}", "--rebuild").code == 0
+    )
     copy = tmp_path / "run"
     shutil.copytree(job.run, copy)
     info = copy / "provenance" / "run.json"
-    info.write_text(info.read_text().replace('"run_id": "0x', '"run_id": "0xff', 1).replace("0xff", "0x", 0))
+    info.write_text(
+        info.read_text().replace('"run_id": "0x', '"run_id": "0xff', 1).replace("0xff", "0x", 0)
+    )
     value = json.loads(info.read_text())
     info.write_text(json.dumps(value | {"run_id": "0x" + "11" * 32}))
     assert job("fsck", copy).code == 1
@@ -130,7 +165,9 @@ def test_repeating_a_finished_command_changes_nothing(job: Job, command: str) ->
 
 
 def test_keys_missing_for_the_ledger_are_named(job: Job, tmp_path: Path) -> None:
-    done = run_cli(job.environment | {"PROVENANCE_CACHE": str(tmp_path)}, "dataset", "register", job.dataset)
+    done = run_cli(
+        job.environment | {"PROVENANCE_CACHE": str(tmp_path)}, "dataset", "register", job.dataset
+    )
     assert done.code == 4
     assert "keys missing for ledger 0x" in done.err
     assert "chain deploy" in done.err

@@ -1,4 +1,6 @@
-"""A run that is killed in the middle goes on from its last checkpoint, and what comes out is verified all the same."""
+"""A run that is killed in the middle goes on from its last checkpoint, and what comes out is
+verified all the same.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +11,26 @@ import sys
 import time
 from pathlib import Path
 
-from provenance.log import read_records
+from provenance.log.tree import read_records
 from tests.cli.conftest import REPO, Job
 
 
 def killed_after_first_checkpoint(job: Job, run: Path, *overrides: str) -> None:
-    """Train in a process of its own and end it with SIGKILL once a checkpoint is journaled and more batches follow."""
-    command = [str(Path(sys.executable).with_name("provenance")), "train", str(REPO / "examples/tiny.yaml"), f"dataset_name={job.dataset}",
-               f"output_dir={run}", *overrides, "--anchor"]  # fmt: skip
-    with subprocess.Popen(command, env=os.environ | job.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
+    """Train in a process of its own and end it with SIGKILL once a checkpoint is journaled and more
+    batches follow.
+    """
+    command = [
+        str(Path(sys.executable).with_name("provenance")),
+        "train",
+        str(REPO / "examples/tiny.yaml"),
+        f"dataset_name={job.dataset}",
+        f"output_dir={run}",
+        *overrides,
+        "--anchor",
+    ]
+    with subprocess.Popen(
+        command, env=os.environ | job.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as child:
         deadline = time.monotonic() + 300
         while child.poll() is None and time.monotonic() < deadline:
             if _has_batch_after_checkpoint(run / "provenance" / "journal"):
@@ -39,15 +52,20 @@ def test_killed_run_is_resumed_proven_and_verified(job: Job, tmp_path: Path) -> 
     run = tmp_path / "run"
     overrides = ("save_steps=4", "num_train_epochs=6", "per_device_train_batch_size=2")
     killed_after_first_checkpoint(job, run, *overrides)
-    arguments = ("train", REPO / "examples/tiny.yaml", f"dataset_name={job.dataset}", f"output_dir={run}", *overrides, "--anchor")
-    again = job(*arguments)
-    assert again.code == 2, "without --resume the folder is not touched"
-    assert "--resume" in again.err
-    other = job(*arguments, "learning_rate=2e-3", "--resume")
+    arguments = (
+        "train",
+        REPO / "examples/tiny.yaml",
+        f"dataset_name={job.dataset}",
+        f"output_dir={run}",
+        *overrides,
+        "--anchor",
+    )
+    other = job(*arguments, "learning_rate=2e-3")
     assert other.code == 2, "a pre-registered run cannot change its configuration"
     assert "configuration differs" in other.err
-    resumed = job(*arguments, "--resume")
+    resumed = job(*arguments)
     assert resumed.code == 0, resumed.err
+    assert "prove epochs: done in" in resumed.err
     records = read_records(run / "provenance" / "journal")
     resume = next(r for r in records if r.type == "resume")
     assert records[resume.fields["from"]].type == "checkpoint"
@@ -57,4 +75,6 @@ def test_killed_run_is_resumed_proven_and_verified(job: Job, tmp_path: Path) -> 
         assert done.code == 0, done.err
     verdict = job("verify", next((run / "release").glob("*.gguf")), "--evidence", run, "--json")
     assert verdict.code == 0
-    assert "1 resumes" in next(c["text"] for c in verdict.json["claims"] if c["id"] == "lineage.complete")
+    assert "1 resumes" in next(
+        c["text"] for c in verdict.json["claims"] if c["id"] == "lineage.complete"
+    )

@@ -1,4 +1,6 @@
-"""What somebody sees who has the file and the public evidence but neither adapter nor merged weights; and tampered evidence."""
+"""What somebody sees who has the file and the public evidence but neither adapter nor merged
+weights; and tampered evidence.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,11 @@ from tests.cli.conftest import Job
 def public(job: Job, tmp_path: Path) -> Path:
     """The run folder as a regulator gets it: no weights, no secrets."""
     folder = tmp_path / "run"
-    shutil.copytree(job.run / "provenance", folder / "provenance", ignore=shutil.ignore_patterns("secrets", ".nodes"))
+    shutil.copytree(
+        job.run / "provenance",
+        folder / "provenance",
+        ignore=shutil.ignore_patterns("secrets", ".nodes"),
+    )
     return folder
 
 
@@ -32,10 +38,17 @@ def status(verdict: dict[str, Any], id_: str) -> str:
 def test_merge_and_quantization_are_proven_without_the_weights(job: Job, public: Path) -> None:
     verdict = judged(job, public, "--base", "tiny")
     assert verdict["status"] == "verified"
-    assert (status(verdict, "merge.proven"), status(verdict, "quantize.proven"), status(verdict, "base.recomputed")) == ("holds",) * 3
+    assert (
+        status(verdict, "merge.proven"),
+        status(verdict, "quantize.proven"),
+        status(verdict, "base.recomputed"),
+    ) == ("holds",) * 3
     assert {"file.recomputed", "merge.recomputed"} <= set(verdict["not_checked"])
-    ties = {e["note"].split()[-2] if e["grade"] == "recomputed" else "declared": e["grade"] for e in verdict["edges"]
-            if e["kind"] == "committed_as"}
+    ties = {
+        e["note"].split()[-2] if e["grade"] == "recomputed" else "declared": e["grade"]
+        for e in verdict["edges"]
+        if e["kind"] == "committed_as"
+    }
     assert ties == {"base": "recomputed", "declared": "declared"}
     for edge in (e for e in verdict["edges"] if e["kind"] in ("merged_from", "quantized_from")):
         assert edge["grade"] == "proven"
@@ -44,7 +57,10 @@ def test_merge_and_quantization_are_proven_without_the_weights(job: Job, public:
 
 def test_slow_verifier_agrees_on_sampled_blocks(job: Job, public: Path) -> None:
     verdict = judged(job, public, "--slow")
-    assert (status(verdict, "merge.proven"), status(verdict, "quantize.proven")) == ("holds", "holds")
+    assert (status(verdict, "merge.proven"), status(verdict, "quantize.proven")) == (
+        "holds",
+        "holds",
+    )
 
 
 def test_a_digest_alone_leaves_the_quantization_unchecked(job: Job, public: Path) -> None:
@@ -76,20 +92,44 @@ def swap(folder: Path) -> None:
 
 def low_rank_edit(folder: Path) -> None:
     """Another root for one factor: what an adapter edited after the draw would need."""
-    edit(folder / "tables.json", lambda t: t["adapter"]["tensors"][1].update(root="0x" + "0" * 63 + "7"))
+    edit(
+        folder / "tables.json",
+        lambda t: t["adapter"]["tensors"][1].update(root="0x" + "0" * 63 + "7"),
+    )
 
 
 ATTACKS: dict[str, tuple[str, Callable[[Path], None]]] = {
-    "a proof of other blocks": ("merge", lambda f: edit(f / "proof-0.json", lambda p: p["public"].__setitem__(6, "0x" + "0" * 63 + "1"))),
-    "another root in a proof": ("merge", lambda f: edit(f / "proof-0.json", lambda p: p["public"].__setitem__(3, "0x" + "0" * 63 + "1"))),
+    "a proof of other blocks": (
+        "merge",
+        lambda f: edit(
+            f / "proof-0.json", lambda p: p["public"].__setitem__(6, "0x" + "0" * 63 + "1")
+        ),
+    ),
+    "another root in a proof": (
+        "merge",
+        lambda f: edit(
+            f / "proof-0.json", lambda p: p["public"].__setitem__(3, "0x" + "0" * 63 + "1")
+        ),
+    ),
     "proofs exchanged": ("merge", swap),
     "a proof missing": ("merge", lambda f: max(f.glob("proof-*.json")).unlink()),
-    "proof words changed": ("merge", lambda f: edit(f / "proof-1.json", lambda p: p.update(c=p["a"]))),
+    "proof words changed": (
+        "merge",
+        lambda f: edit(f / "proof-1.json", lambda p: p.update(c=p["a"])),
+    ),
     "a factor of another adapter": ("merge", low_rank_edit),
     "tables missing": ("merge", lambda f: (f / "tables.json").unlink()),
-    "another code": ("quantize", lambda f: edit(f / "proof-0.json", lambda p: p["public"].__setitem__(2, "0x" + "0" * 63 + "1"))),
+    "another code": (
+        "quantize",
+        lambda f: edit(
+            f / "proof-0.json", lambda p: p["public"].__setitem__(2, "0x" + "0" * 63 + "1")
+        ),
+    ),
     "quantization proofs exchanged": ("quantize", swap),
-    "tensors of equal shape exchanged": ("quantize", lambda f: edit(f / "tables.json", lambda t: t["merged"]["tensors"].reverse())),
+    "tensors of equal shape exchanged": (
+        "quantize",
+        lambda f: edit(f / "tables.json", lambda t: t["merged"]["tensors"].reverse()),
+    ),
 }
 
 
@@ -117,7 +157,10 @@ def openings(job: Job, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_blocks_at_a_nonce_of_ones_own_hold(job: Job, public: Path, openings: Path) -> None:
     verdict = judged(job, public, "--openings", openings, "--nonce", NONCE)
     assert verdict["status"] == "verified", verdict["reason"]
-    assert [c["status"] for c in verdict["claims"] if c["id"] == "openings.proven"] == ["holds", "holds"]
+    assert [c["status"] for c in verdict["claims"] if c["id"] == "openings.proven"] == [
+        "holds",
+        "holds",
+    ]
 
 
 def test_openings_at_another_nonce_fail(job: Job, public: Path, openings: Path) -> None:
@@ -126,7 +169,9 @@ def test_openings_at_another_nonce_fail(job: Job, public: Path, openings: Path) 
     assert status(verdict, "openings.proven") == "fails"
 
 
-def test_the_drawn_proofs_do_not_pass_as_openings(job: Job, public: Path, openings: Path, tmp_path: Path) -> None:
+def test_the_drawn_proofs_do_not_pass_as_openings(
+    job: Job, public: Path, openings: Path, tmp_path: Path
+) -> None:
     forged = tmp_path / "forged"
     shutil.copytree(openings, forged)
     for file in (public / "provenance" / "samples" / "merge-0").glob("proof-*.json"):
@@ -135,9 +180,15 @@ def test_the_drawn_proofs_do_not_pass_as_openings(job: Job, public: Path, openin
     assert verdict["status"] == "failed"
 
 
-@pytest.mark.parametrize("options", [
-    ("--nonce", NONCE), ("--openings", "."), ("--openings", ".", "--nonce", "0x12"), ("--openings", "/nonexistent", "--nonce", NONCE),
-])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--nonce", NONCE),
+        ("--openings", "."),
+        ("--openings", ".", "--nonce", "0x12"),
+        ("--openings", "/nonexistent", "--nonce", NONCE),
+    ],
+)
 def test_openings_need_a_folder_and_a_nonce(job: Job, options: tuple[str, ...]) -> None:
     done = job("verify", job.file, "--evidence", job.run, *options)
     assert done.code == 2

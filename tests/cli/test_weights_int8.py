@@ -1,4 +1,6 @@
-"""The same run released a second time as an int8 file: proven without the weights, recomputed with them, and tampered with."""
+"""The same run released a second time as an int8 file: proven without the weights, recomputed with
+them, and tampered with.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from provenance_trainer import int8_file
-from provenance_trainer.weights import Weights
+from provenance_trainer.formats import int8_blocks
+from provenance_trainer.model.weights import Weights
 from tests.cli.conftest import Job, main_job
 from tests.cli.test_weights_evidence import public, status
 
@@ -30,9 +32,16 @@ def int8(job: Job) -> Path:
     """The released file. The log goes on: the GGUF file's verdict must not change by it."""
     done = job("quantize", job.run, "--format", "int8", "--json")
     assert done.code == 0, done.err
-    assert (done.json["format"], done.json["quantization"], done.json["tensors"][MATRIX]) == ("safetensors", "int8", "I8")
+    assert (done.json["format"], done.json["quantization"], done.json["tensors"][MATRIX]) == (
+        "safetensors",
+        "int8",
+        "I8",
+    )
     refused_before_anything_is_anchored(job)
-    for command in (("prove", job.run, "--weights", "--draws", 4), ("release", job.run, "--name", "tiny-int8")):
+    for command in (
+        ("prove", job.run, "--weights", "--draws", 4),
+        ("release", job.run, "--name", "tiny-int8"),
+    ):
         done = job(*command)
         assert done.code == 0, done.err
     (file,) = (job.run / "release").glob("*.safetensors")
@@ -44,7 +53,7 @@ def refused_before_anything_is_anchored(job: Job) -> None:
     journal, samples = job.run / "provenance" / "journal", job.run / "provenance" / "samples"
     before = journal.read_bytes(), sorted(samples.iterdir())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(int8_file, "_provable", lambda patterns: patterns < 0)
+        patch.setattr(int8_blocks, "_is_provable", lambda patterns: patterns < 0)
         done = job("prove", job.run, "--weights", "--draws", 4)
     assert done.code == 2
     assert "row 0" in done.err
@@ -59,8 +68,15 @@ def test_int8_codes_are_proven_without_the_weights(job: Job, int8: Path, public:
     verdict = judged(job, int8, public, "--base", "tiny")
     assert verdict["status"] == "verified", verdict["reason"]
     claims = {c["id"]: c for c in verdict["claims"]}
-    assert {id_: claims[id_]["status"] for id_ in ("merge.proven", "quantize.proven", "base.recomputed", "file.recomputed")} == {
-        "merge.proven": "holds", "quantize.proven": "holds", "base.recomputed": "holds", "file.recomputed": "not_checked"}
+    assert {
+        id_: claims[id_]["status"]
+        for id_ in ("merge.proven", "quantize.proven", "base.recomputed", "file.recomputed")
+    } == {
+        "merge.proven": "holds",
+        "quantize.proven": "holds",
+        "base.recomputed": "holds",
+        "file.recomputed": "not_checked",
+    }
     assert "not shown" in claims["quantize.proven"]["text"]
     (edge,) = (e for e in verdict["edges"] if e["kind"] == "quantized_from")
     assert edge["grade"] == "proven"
@@ -71,7 +87,7 @@ def test_with_the_weights_the_file_is_exact_up_to_ties(job: Job, int8: Path) -> 
     verdict = judged(job, int8, job.run)
     (claim,) = (c for c in verdict["claims"] if c["id"] == "file.recomputed")
     assert (verdict["status"], claim["status"]) == ("verified", "holds")
-    assert "int8 quantization of the merged weights, up to ties" in claim["text"]
+    assert "int8 quantization of the merged weights, recomputed up to ties" in claim["text"]
 
 
 def test_the_other_release_keeps_its_verdict(job: Job, int8: Path, public: Path) -> None:

@@ -1,4 +1,6 @@
-"""`prove RUN --weights` killed between its anchoring and its last proof: the next call goes on with the same draw."""
+"""`prove RUN --weights` killed between its anchoring and its last proof: the next call goes on with
+the same draw.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +25,18 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
 
 
 def killed_once(job: Job, file: Path, *arguments: object) -> None:
-    """Run a command in a process of its own and kill it with its children as soon as the file is there."""
+    """Run a command in a process of its own and kill it with its children as soon as the file is
+    there.
+    """
     command = [str(Path(sys.executable).with_name("provenance")), *map(str, arguments)]
-    process = subprocess.Popen(command, env=os.environ | job.environment,
-                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        env=os.environ | job.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     deadline = time.monotonic() + 120
     while not file.exists():
         assert process.poll() is None, f"ended with {process.returncode}"

@@ -8,15 +8,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-ROOT = Path(__file__).resolve().parents[2]
-_SKIPPED = {".venv", "node_modules", "build", "runs", ".state", "artifacts", "cache", ".git", ".pytest_cache"}
-_FENCE = re.compile(r"^(?:<!-- (?P<marker>[^>]*?) -->\n)?```(?P<info>[^\n]*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+from tests.support.places import REPO
+
+ROOT = REPO
+_SKIPPED = {
+    ".venv",
+    "node_modules",
+    "build",
+    "runs",
+    ".state",
+    "artifacts",
+    "cache",
+    ".git",
+    ".pytest_cache",
+}
+_FENCE = re.compile(
+    r"^(?:<!-- (?P<marker>[^>]*?) -->\n)?```(?P<info>[^\n]*)\n(?P<text>.*?)^```$",
+    re.DOTALL | re.MULTILINE,
+)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block; `marker` is the comment on the line above, `info` what stands behind the fence."""
+    """A fenced block;
+
+    `marker` is the comment on the line above, `info` what stands behind the fence.
+    """
 
     marker: str | None
     info: str
@@ -36,7 +54,10 @@ def pages() -> list[Path]:
 
 def blocks(page: Path) -> list[Block]:
     text = page.read_text()
-    return [Block(m["marker"], m["info"], m["text"], text.count("\n", 0, m.start()) + 1) for m in _FENCE.finditer(text)]
+    return [
+        Block(m["marker"], m["info"], m["text"], text.count("\n", 0, m.start()) + 1)
+        for m in _FENCE.finditer(text)
+    ]
 
 
 def example(page: Path, name: str, which: int = 0) -> str:

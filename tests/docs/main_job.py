@@ -11,8 +11,12 @@ from pathlib import Path
 from tests.docs.documents import ROOT, blocks
 from tests.support.chain import TINY_MODEL_KEYS
 
-TINY = {"examples/smollm2.yaml": "examples/tiny.yaml", "--limit 512": "--limit 64", "--weights": "--weights --draws 4",
-        "--base smollm2": "--base tiny"}
+TINY = {
+    "examples/smollm2.yaml": "examples/tiny.yaml",
+    "--limit 512": "--limit 64",
+    "--weights": "--weights --draws 4",
+    "--base smollm2": "--base tiny",
+}
 
 
 @dataclass(frozen=True)
@@ -59,5 +63,15 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
-def shell(command: str, env: dict[str, str], timeout_s: int = 900) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["bash", "-c", command], cwd=ROOT, env=env, capture_output=True, text=True, timeout=timeout_s, check=False)
+def shell(
+    command: str, env: dict[str, str], timeout_s: int = 900
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", command],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )

@@ -23,9 +23,20 @@ def commands(step: str) -> list[str]:
 
 def run(command: str, folder: Path, cache: str) -> subprocess.CompletedProcess[str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith("PROVENANCE_")}
-    env = kept | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-                  "PROVENANCE_HOME": str(folder / "home"), "PROVENANCE_CACHE": str(folder / cache)}
-    return subprocess.run(["bash", "-c", command], cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
+    env = kept | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PROVENANCE_HOME": str(folder / "home"),
+        "PROVENANCE_CACHE": str(folder / cache),
+    }
+    return subprocess.run(
+        ["bash", "-c", command],
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +61,26 @@ def test_another_machine_gets_the_same_key(ceremony: Path) -> None:
     (got,) = (ceremony / "verifier" / "keys").glob("ceremony-*")
     assert made.name == got.name == checked["transcript"].replace("sha256:", "ceremony-")
     assert all((got / f.name).read_bytes() == f.read_bytes() for f in made.iterdir())
-    shown = json.loads(run(f"provenance keys inspect {checked['vk_id']} --json", ceremony, "verifier").stdout)
-    assert (shown["class"], shown["transcript"], shown["vk_id"]) == ("ceremony", checked["transcript"], checked["vk_id"])
+    shown = json.loads(
+        run(f"provenance keys inspect {checked['vk_id']} --json", ceremony, "verifier").stdout
+    )
+    assert (shown["class"], shown["transcript"], shown["vk_id"]) == (
+        "ceremony",
+        checked["transcript"],
+        checked["vk_id"],
+    )
 
 
 def test_the_key_of_a_development_setup_does_not_follow(ceremony: Path) -> None:
-    made = json.loads(run("provenance keys setup --kind epoch --slots 16 --json", ceremony, "other").stdout)
+    made = json.loads(
+        run("provenance keys setup --kind epoch --slots 16 --json", ceremony, "other").stdout
+    )
     assert (made["class"], made["transcript"]) == ("dev", None)
-    done = run(f"provenance keys ceremony verify transcript --min 3 --key {made['path']}", ceremony, "other")
+    done = run(
+        f"provenance keys ceremony verify transcript --min 3 --key {made['path']}",
+        ceremony,
+        "other",
+    )
     assert done.returncode == 1
     assert "which the transcript gives" in done.stderr
 
@@ -65,13 +88,18 @@ def test_the_key_of_a_development_setup_does_not_follow(ceremony: Path) -> None:
 def test_more_contributions_than_there_are(ceremony: Path) -> None:
     done = run("provenance keys ceremony verify transcript --min 4 --store", ceremony, "four")
     assert done.returncode == 2
-    assert "contributions of phase 1 (expected at least 4, actual 3)" in done.stderr or "at least 4" in done.stderr
+    assert (
+        "contributions of phase 1 (expected at least 4, actual 3)" in done.stderr
+        or "at least 4" in done.stderr
+    )
     assert not (ceremony / "four" / "keys").exists()
 
 
 def test_the_manifest_has_the_keys_of_the_page(ceremony: Path) -> None:
     manifest = json.loads((ceremony / "transcript" / "manifest.json").read_text())
-    shown = {name for row in table(PAGE, "`manifest.json` has one encoding") for name in code(row[0])}
+    shown = {
+        name for row in table(PAGE, "`manifest.json` has one encoding") for name in code(row[0])
+    }
     assert set(manifest) | set(manifest["phase1"]) == shown
     files = {p.name for p in (ceremony / "transcript").iterdir() if not p.name.startswith(".")}
     assert files == {"manifest.json", *(f"phase{p}-{i:03}.bin" for p in (1, 2) for i in range(4))}
@@ -79,10 +107,21 @@ def test_the_manifest_has_the_keys_of_the_page(ceremony: Path) -> None:
 
 def test_the_header_has_the_offsets_of_the_page(ceremony: Path) -> None:
     data = (ceremony / "transcript" / "phase2-003.bin").read_bytes()
-    fields = {int(offset): int(size) for offset, size, _ in table(PAGE, "A state file:") if offset.isdigit() and size.isdigit()}
+    fields = {
+        int(offset): int(size)
+        for offset, size, _ in table(PAGE, "A state file:")
+        if offset.isdigit() and size.isdigit()
+    }
     values = {offset: data[offset : offset + size] for offset, size in fields.items()}
     manifest = json.loads((ceremony / "transcript" / "manifest.json").read_text())
     assert values[0] == b"provenance-mpc/1"
-    assert [int.from_bytes(values[o], "big") for o in (16, 17, 19, 20, 24, 60)] == [2, 3, 1, 16, 0, 3]
+    assert [int.from_bytes(values[o], "big") for o in (16, 17, 19, 20, 24, 60)] == [
+        2,
+        3,
+        1,
+        16,
+        0,
+        3,
+    ]
     assert values[28].hex() == manifest["circuitDigest"].removeprefix("sha256:")
     assert data[61:64] == b"Cem"

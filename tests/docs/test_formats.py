@@ -1,4 +1,6 @@
-"""The format pages and the code list the same things, and each page's example is what the code makes and reads."""
+"""The format pages and the code list the same things, and each page's example is what the code
+makes and reads.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +11,25 @@ from pathlib import Path
 import pytest
 from eth_account import Account
 
-from provenance.anchoring import SignedHead
-from provenance.dataset_manifest import MANIFEST_FIELDS
+from provenance.dataset.manifest import MANIFEST_FIELDS
 from provenance.digest import Digest
-from provenance.journal import Journal, read_frames
-from provenance.log import Head
+from provenance.judgement.policy import CLAIMS, DEFAULT_REQUIRED, load_policy
+from provenance.judgement.trust import parse_trust
+from provenance.judgement.verdict import TABLE, Edge, Grade, Verdict
+from provenance.log.anchoring import SignedHead
+from provenance.log.forms import fields_of
+from provenance.log.journal import Journal, read_frames
+from provenance.log.record import Record
+from provenance.log.records import BODIES
+from provenance.log.tree import Head
 from provenance.merkle import Tree
-from provenance.policy import CLAIMS, DEFAULT_REQUIRED, load_policy
-from provenance.record import SCHEMAS, Record
 from provenance.signing import Domain, sign_head, verify_head
-from provenance.trust import parse_trust
-from provenance.verdict import TABLE, Edge, Grade, Verdict
 from provenance.verify import LIMITS
 from tests.docs.documents import ROOT, code, example, table
 from tests.docs.main_job import Job, shell
 
 FORMATS = ROOT / "docs" / "formats"
+TRAINER_FORMATS = ROOT / "trainer" / "provenance_trainer" / "formats"
 
 
 def page(name: str) -> Path:
@@ -37,11 +42,16 @@ def page(name: str) -> Path:
 def documented_records() -> dict[str, dict[str, str]]:
     text = page("records").read_text()
     types = re.findall(r"^### `([a-z.]+)`$", text, re.MULTILINE)
-    return {t: {code(name)[0]: form for name, form, _ in table(page("records"), f"### `{t}`")} for t in types}
+    return {
+        t: {code(name)[0]: form for name, form, _ in table(page("records"), f"### `{t}`")}
+        for t in types
+    }
 
 
 def test_every_record_type_and_field_is_described() -> None:
-    assert documented_records() == SCHEMAS
+    assert documented_records() == {
+        body.TYPE: {field.name: str(field) for field in fields_of(body)} for body in BODIES
+    }
 
 
 def test_the_example_record_has_the_entry_shown() -> None:
@@ -57,7 +67,9 @@ def test_the_example_journal_is_what_the_code_writes(tmp_path: Path) -> None:
     with Journal.create(path, {"format": "provenance-journal/1"}) as journal:
         journal.append(b"first")
         journal.append(b"second")
-    shown = bytes.fromhex("".join(line.split()[1] for line in example(page("journal"), "journal").splitlines()))
+    shown = bytes.fromhex(
+        "".join(line.split()[1] for line in example(page("journal"), "journal").splitlines())
+    )
     assert shown == path.read_bytes()
     assert [f.payload for f in read_frames(path)] == [b"first", b"second"]
 
@@ -78,12 +90,18 @@ def test_the_example_head_is_what_the_code_signs() -> None:
 
 
 def test_the_status_table_is_the_codes() -> None:
-    shown = {code(s)[0]: (word, int(exit_code), meaning) for s, word, exit_code, meaning in table(page("verdict"), "## Status")}
+    shown = {
+        code(s)[0]: (word, int(exit_code), meaning)
+        for s, word, exit_code, meaning in table(page("verdict"), "## Status")
+    }
     assert shown == {s.value: (row.word, row.exit_code, row.meaning) for s, row in TABLE.items()}
 
 
 def test_the_claims_are_the_codes() -> None:
-    shown = {code(claim)[0]: int(step) for step, claim, _ in table(page("verdict"), "## Steps and claims")}
+    shown = {
+        code(claim)[0]: int(step)
+        for step, claim, _ in table(page("verdict"), "## Steps and claims")
+    }
     assert shown == CLAIMS
 
 
@@ -101,7 +119,11 @@ def test_the_grades_and_keys_are_the_codes() -> None:
 def test_the_example_verdict_follows_the_tables() -> None:
     value = json.loads(example(page("verdict"), "verdict"))
     row = TABLE[value["status"]]
-    assert (value["word"], value["exit_code"], value["limits"]) == (row.word, row.exit_code, list(LIMITS))
+    assert (value["word"], value["exit_code"], value["limits"]) == (
+        row.word,
+        row.exit_code,
+        list(LIMITS),
+    )
     assert list(value) == list(Verdict(next(iter(TABLE)), "", {}).to_json())
 
 
@@ -109,7 +131,9 @@ def test_a_real_verdict_follows_the_page(job: Job) -> None:
     done = shell(f"provenance verify {job.file} --evidence {job.run}/run --json", job.env)
     value, text = json.loads(done.stdout), page("verdict").read_text()
     assert done.returncode == value["exit_code"] == 0
-    assert {c["id"] for c in value["claims"]} == set(CLAIMS) - {"openings.proven"}  # made only where a caller gives openings
+    assert {c["id"] for c in value["claims"]} == set(CLAIMS) - {
+        "openings.proven"
+    }  # made only where a caller gives openings
     for name in [
         *value["release"],
         *value["interval"],
@@ -121,12 +145,16 @@ def test_a_real_verdict_follows_the_page(job: Job) -> None:
         assert f"`{name}`" in text, name
     unknown = shell(f"provenance verify {'0' * 63}1 --evidence {job.run}/run --json", job.env)
     assert unknown.returncode == 4
-    assert shape(json.loads(unknown.stdout)) == shape(json.loads(example(page("verdict"), "verdict")))
+    assert shape(json.loads(unknown.stdout)) == shape(
+        json.loads(example(page("verdict"), "verdict"))
+    )
 
 
 def shape(value: object) -> object:
     """A JSON value with its hex digits left out."""
-    return json.loads(re.sub(r"(?<=0x)[0-9a-f]{40,}|(?<=sha256:)[0-9a-f]{64}", "", json.dumps(value)))
+    return json.loads(
+        re.sub(r"(?<=0x)[0-9a-f]{40,}|(?<=sha256:)[0-9a-f]{64}", "", json.dumps(value))
+    )
 
 
 def test_the_default_policy_is_the_codes(tmp_path: Path) -> None:
@@ -161,7 +189,9 @@ def test_the_trust_page_names_every_key(job: Job) -> None:
     full["keys"][0] |= {"class": "ceremony", "transcript": "sha256:00"}
     full["publishers"][0]["to_block"] = 9
     full["contracts"] |= {name: dict(full["contracts"]["ledger"]) for name in ("audits", "models")}
-    assert parse_trust(yaml.safe_dump(full).encode()).confirmations == 12  # so these keys exist, and no others are needed
+    assert (
+        parse_trust(yaml.safe_dump(full).encode()).confirmations == 12
+    )  # so these keys exist, and no others are needed
     assert shown == paths(full)
     assert paths(yaml.safe_load((job.run / "trust.yaml").read_text())) <= shown
 
@@ -175,7 +205,9 @@ def documented_paths(kind: str) -> list[re.Pattern[str]]:
 
 
 @pytest.mark.parametrize(("kind", "folder"), [("run", "run"), ("dataset", "dataset")])
-def test_every_file_is_described_and_every_description_has_a_file(job: Job, kind: str, folder: str) -> None:
+def test_every_file_is_described_and_every_description_has_a_file(
+    job: Job, kind: str, folder: str
+) -> None:
     root, known = job.run / folder, documented_paths(kind)
     files = [str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()]
     assert [f for f in files if not any(p.fullmatch(f) for p in known)] == []
@@ -191,25 +223,33 @@ def test_the_keys_of_the_json_files_are_described(job: Job) -> None:
         assert set(json.loads(path.read_text())) - shown == set(), name
     assert all(f"`{name}`" in text for name in MANIFEST_FIELDS)
     shown_registration = json.loads(example(page("evidence"), "registration"))
-    assert shape(shown_registration) == shape(json.loads(next((job.run / "dataset").rglob("registration.json")).read_text()))
+    assert shape(shown_registration) == shape(
+        json.loads(next((job.run / "dataset").rglob("registration.json")).read_text())
+    )
 
 
 def test_the_file_carries_the_keys_of_the_page(job: Job) -> None:
-    from provenance_trainer.gguf_file import read_header
+    from provenance_trainer.formats.gguf_file import read_header
 
     fields = read_header(job.file).fields
     ours = {n for row in table(page("gguf"), "<!-- keys: provenance -->") for n in code(row[0])}
     model = {n for row in table(page("gguf"), "<!-- keys: model -->") for n in code(row[0])}
-    assert {n for n in fields if n.startswith("provenance.")} == ours == set(json.loads(example(page("gguf"), "gguf")))
+    assert (
+        {n for n in fields if n.startswith("provenance.")}
+        == ours
+        == set(json.loads(example(page("gguf"), "gguf")))
+    )
     assert {n for n in fields if not n.startswith("provenance.")} <= model
     Digest.parse(str(fields["provenance.log_head"].value))
 
 
 def test_every_model_key_of_the_page_is_in_the_code() -> None:
-    source = (ROOT / "trainer" / "provenance_trainer" / "gguf_model.py").read_text() + (
-        ROOT / "trainer" / "provenance_trainer" / "quantize.py"
-    ).read_text()
+    source = "".join(path.read_text() for path in sorted(TRAINER_FORMATS.glob("gguf*.py")))
     tokens = {f"tokenizer.ggml.{name}_token_id" for name in ("bos", "eos", "unknown", "padding")}
-    named = {n for row in table(page("gguf"), "<!-- keys: model -->") for n in code(row[0])} - tokens
+    named = {
+        n for row in table(page("gguf"), "<!-- keys: model -->") for n in code(row[0])
+    } - tokens
     assert [n for n in named if f'"{n}"' not in source] == []
-    assert {"bos", "eos", "unknown", "padding"} <= set(re.findall(r'\("(\w+)", "\w+"\)', source) + re.findall(r'\(\("(\w+)"', source))
+    assert {"bos", "eos", "unknown", "padding"} <= set(
+        re.findall(r'\("(\w+)", "\w+"\)', source) + re.findall(r'\(\("(\w+)"', source)
+    )

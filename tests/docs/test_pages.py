@@ -33,6 +33,10 @@ def test_no_page_names_a_local_path(page: Path) -> None:
 def test_every_format_has_its_page() -> None:
     """Pages that the code's docstrings refer to exist."""
     named = set()
-    for source in [*(ROOT / "provenance").rglob("*.py"), *(ROOT / "zk" / "provenance_zk").rglob("*.py"), *(ROOT / "trainer").rglob("*.py")]:
+    for source in [
+        *(ROOT / "provenance").rglob("*.py"),
+        *(ROOT / "zk" / "provenance_zk").rglob("*.py"),
+        *(ROOT / "trainer").rglob("*.py"),
+    ]:
         named |= set(re.findall(r"(?<!ggml, )docs/[\w/-]+\.md", source.read_text()))
     assert {n for n in named if not (ROOT / n).is_file()} == set()

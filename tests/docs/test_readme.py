@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from provenance.cli import COMMANDS, load_command
+from provenance_cli.main import COMMANDS, load_command
 from tests.docs.documents import ROOT, blocks, load_script
 from tests.docs.main_job import Job
 
@@ -22,7 +22,11 @@ def lines(page: Any) -> list[tuple[str, str]]:
     for block in blocks(page):
         if block.language == "sh":
             joined = block.text.replace("\\\n", " ")
-            found += [(f"{page.name}:{block.line}", line) for line in joined.splitlines() if line.strip() and not line.startswith("#")]
+            found += [
+                (f"{page.name}:{block.line}", line)
+                for line in joined.splitlines()
+                if line.strip() and not line.startswith("#")
+            ]
     return found
 
 
@@ -39,7 +43,11 @@ def simple_commands(line: str) -> list[list[str]]:
             commands[-1].append(word.rstrip(";"))
             if ends:
                 commands.append([])
-    return [re.split(r" [<>]+ ", " ".join(c))[0].split() and _without_redirection(c) for c in commands if c]
+    return [
+        re.split(r" [<>]+ ", " ".join(c))[0].split() and _without_redirection(c)
+        for c in commands
+        if c
+    ]
 
 
 def _without_redirection(words: list[str]) -> list[str]:

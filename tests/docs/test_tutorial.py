@@ -10,7 +10,13 @@ PAGE = ROOT / "docs" / "tutorial-break-it-yourself.md"
 
 
 def test_a_missing_line_would_be_noticed() -> None:
-    assert missing(["FAILED  … head 6: wrong, expected 0x…"], [normal("FAILED  a.gguf: head 7: wrong, expected 0x" + "ab" * 32)]) == []
+    assert (
+        missing(
+            ["FAILED  … head 6: wrong, expected 0x…"],
+            [normal("FAILED  a.gguf: head 7: wrong, expected 0x" + "ab" * 32)],
+        )
+        == []
+    )
     assert missing(["FAILED  … right"], ["FAILED  a.gguf: wrong"]) == ["FAILED  … right"]
     assert missing(["b", "a"], ["a", "b"]) == ["a"]
 

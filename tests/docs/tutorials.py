@@ -33,13 +33,19 @@ def steps(page: Path) -> list[Step]:
             pending = block
         elif block.language == "text" and pending is not None:
             code = re.search(r"exit=(\d+)", block.info)
-            found.append(Step(pending.line, pending.text, int(code[1]) if code else 0, block.text.splitlines()))
+            found.append(
+                Step(
+                    pending.line, pending.text, int(code[1]) if code else 0, block.text.splitlines()
+                )
+            )
             pending = None
     return found
 
 
 def normal(line: str, run: str = "$RUN") -> str:
-    """A line without what differs between runs: digests, numbers of blocks, heads and records, the run's folder."""
+    """A line without what differs between runs: digests, numbers of blocks, heads and records, the
+    run's folder.
+    """
     line = line.replace(run, "$RUN")
     line = re.sub(r"(sha256:|0x)([0-9a-f]{8,}(\.\.[0-9a-f]*)?|…)", r"\1#", line)
     line = re.sub(r"\b(blk\.\d|epoch \d)", r"\1", line)
@@ -50,7 +56,10 @@ def normal(line: str, run: str = "$RUN") -> str:
 def pattern(shown: str) -> re.Pattern[str]:
     """What a shown line stands for: `…` is any text."""
     return re.compile(
-        ".*".join(re.escape(part.strip(" ")) if i else re.escape(part.rstrip(" ")) for i, part in enumerate(normal(shown).split("…")))
+        ".*".join(
+            re.escape(part.strip(" ")) if i else re.escape(part.rstrip(" "))
+            for i, part in enumerate(normal(shown).split("…"))
+        )
         + r".*"
     )
 
@@ -69,11 +78,19 @@ def missing(shown: list[str], output: list[str]) -> list[str]:
 
 
 def require_page(page: Path, job: Job) -> None:
-    """Run a page; fails naming each step whose exit code or shown lines are not what comes of it."""
+    """Run a page; fails naming each step whose exit code or shown lines are not what comes of
+    it.
+    """
     todo = steps(page)
     script = "".join(f'{s.script}\necho "{END} $?"\n' for s in todo)
     done = subprocess.run(
-        ["bash", "-uo", "pipefail", "-c", script], cwd=ROOT, env=job.env, capture_output=True, text=True, timeout=1000, check=False
+        ["bash", "-uo", "pipefail", "-c", script],
+        cwd=ROOT,
+        env=job.env,
+        capture_output=True,
+        text=True,
+        timeout=1000,
+        check=False,
     )
     parts = re.split(rf"^{END} (\d+)\n", done.stdout, flags=re.MULTILINE)
     wrong = []
@@ -81,6 +98,9 @@ def require_page(page: Path, job: Job) -> None:
         output_lines = [normal(line, str(job.run)) for line in output.splitlines()]
         lost = missing(step.shown, output_lines)
         if lost or int(code) != step.exit_code:
-            wrong.append(f"{page.name}:{step.line}: exit {code}, shown {step.exit_code}; not printed: {lost}\n{output}")
+            wrong.append(
+                f"{page.name}:{step.line}: exit {code}, shown {step.exit_code}; not printed: "
+                f"{lost}\n{output}"
+            )
     assert not wrong, "\n".join([*wrong, done.stderr[-4000:]])
     assert len(parts) == 2 * len(todo) + 1

@@ -1,4 +1,6 @@
-"""What an operator may do to the evidence of a released run, and a stranger to the chain: never `verified`."""
+"""What an operator may do to the evidence of a released run, and a stranger to the chain: never
+`verified`.
+"""
 
 from __future__ import annotations
 
@@ -12,23 +14,34 @@ from typing import Any
 
 import pytest
 
-from provenance._chain.contracts import Addresses, Reader
-from provenance._chain.web3_adapter import Rpc
-from provenance.anchoring import SignedHead
-from provenance.cli.wiring import addresses_of
-from provenance.digest import Digest, sha256
+from provenance.chain.calls import EpochPoints
+from provenance.chain.contracts import Reader
+from provenance.chain.web3_adapter import Rpc
+from provenance.digest import sha256
 from provenance.errors import RejectedError
-from provenance.log import Head, RunLog
+from provenance.ids import NO_ADDRESS
+from provenance.judgement.policy import Policy
+from provenance.judgement.trust import Key, Publisher, Trust
+from provenance.judgement.verdict import Status
+from provenance.log.anchoring import SignedHead
+from provenance.log.record import Record
+from provenance.log.tree import Head, RunLog
 from provenance.merkle import Tree
-from provenance.policy import Policy
-from provenance.record import Record
 from provenance.signing import sign_head
-from provenance.trust import Key, Publisher, Trust
-from provenance.verdict import Status
 from provenance_zk.checker import SlowEngine
 from tests.support import plain
 from tests.support.chain import Lab
-from tests.support.spine import TIME, Data, Plan, Run, build_run, failing, prove, register_rows, word
+from tests.support.spine import (
+    TIME,
+    Data,
+    Plan,
+    Run,
+    build_run,
+    failing,
+    prove,
+    register_rows,
+    word,
+)
 
 
 @pytest.fixture
@@ -63,10 +76,19 @@ def exchange(records: list[Record]) -> list[Record]:
 
 @pytest.mark.parametrize(
     "change",
-    [drop_last, change_batch, change_time, exchange, lambda records: records[:2], lambda records: []],
+    [
+        drop_last,
+        change_batch,
+        change_time,
+        exchange,
+        lambda records: records[:2],
+        lambda records: [],
+    ],
     ids=["truncated", "batch changed", "backdated", "exchanged", "two left", "empty"],
 )
-def test_a_journal_edited_after_anchoring_fails(run: Run, change: Callable[[list[Record]], list[Record]]) -> None:
+def test_a_journal_edited_after_anchoring_fails(
+    run: Run, change: Callable[[list[Record]], list[Record]]
+) -> None:
     run.rewrite(change)
     verdict = run.judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["release.logged"])
@@ -125,7 +147,7 @@ def test_a_registry_refuses_a_forked_log(run: Run) -> None:
     fork = Tree([sha256(b"other")] * (state.size + 1))
     head = Head(run.run_id, state.size + 1, fork.root())
     with pytest.raises(RejectedError, match="refuses the call") as caught:
-        session.commit(run.run_id, state.seq + 1, head, fork.consistency_proof(state.size))
+        session.commit(state.seq + 1, head, fork.consistency_proof(state.size))
     assert "NotConsistent" in str(caught.value.actual)
 
 
@@ -141,7 +163,9 @@ def test_a_head_signed_by_another_key_fails(run: Run) -> None:
     stranger = run.lab.session("stranger")
     lines = run.folder.heads.read_bytes().splitlines()
     last = SignedHead.parse(lines[-1])
-    forged = SignedHead(last.head, last.seq, sign_head(stranger.account, last.head, stranger.domain))
+    forged = SignedHead(
+        last.head, last.seq, sign_head(stranger.account, last.head, stranger.domain)
+    )
     run.folder.heads.write_bytes(b"\n".join([*lines[:-1], forged.to_line()]))
     verdict = run.judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["head.signed"])
@@ -149,7 +173,12 @@ def test_a_head_signed_by_another_key_fails(run: Run) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"[" * 100_000 + b"\n", b'{"run_id": "0x' + b"11" * 32 + b'", "seq": 1, "size": 1e999}\n', b"\xff\n"],
+    [
+        b"",
+        b"[" * 100_000 + b"\n",
+        b'{"run_id": "0x' + b"11" * 32 + b'", "seq": 1, "size": 1e999}\n',
+        b"\xff\n",
+    ],
     ids=["none", "nested", "infinite", "bytes"],
 )
 def test_missing_or_malformed_heads_fail(run: Run, content: bytes) -> None:
@@ -204,7 +233,11 @@ def test_a_mutated_epoch_proof_fails(run: Run, change: Callable[[Any], None]) ->
 def test_the_slow_engine_agrees_on_mutated_proofs(run: Run, name: str) -> None:
     edit(run.folder.epoch(0) / "proof-0.json", PROOF_EDITS[name])
     slow, fast = run.judge(engine=SlowEngine()), run.judge()
-    assert (slow.status, failing(slow)) == (fast.status, failing(fast)) == (Status.FAILED, ["epoch.proven"])
+    assert (
+        (slow.status, failing(slow))
+        == (fast.status, failing(fast))
+        == (Status.FAILED, ["epoch.proven"])
+    )
 
 
 @pytest.mark.parametrize(
@@ -217,9 +250,13 @@ def test_the_slow_engine_agrees_on_mutated_proofs(run: Run, name: str) -> None:
     ],
 )
 @pytest.mark.parametrize(
-    "content", [None, b"", b"{}", b"[" * 100_000, b"\xff"], ids=["missing", "empty", "object", "nested", "bytes"]
+    "content",
+    [None, b"", b"{}", b"[" * 100_000, b"\xff"],
+    ids=["missing", "empty", "object", "nested", "bytes"],
 )
-def test_missing_or_malformed_proofs_fail(run: Run, path: str, claim: str, content: bytes | None) -> None:
+def test_missing_or_malformed_proofs_fail(
+    run: Run, path: str, claim: str, content: bytes | None
+) -> None:
     file = run.folder.evidence / path
     if content is None:
         file.unlink()
@@ -254,7 +291,9 @@ def test_the_journal_of_another_run_fails(run: Run, other: Run) -> None:
 
 
 def test_proofs_of_another_anchoring_fail(lab: Lab, data: Data, tmp_path: Path) -> None:
-    """Anchoring the same epoch twice: the log names the second, the folder holds the proofs of the first."""
+    """Anchoring the same epoch twice: the log names the second, the folder holds the proofs of the
+    first.
+    """
     run = build_run(lab, data, tmp_path, Plan(model=b"twice", release=False))
     shutil.copy(run.folder.epoch(0) / "proof-0.json", tmp_path / "first.json")
     (run.folder.secrets / "blindings.sqlite").unlink()
@@ -298,7 +337,8 @@ def test_altered_bases_of_the_order_fail(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['{"run_id": "0x' + "22" * 32 + '"}', "{}", "", "[1]", '{"run_id": 5}', '{"run_id": "0xzz"}']
+    "text",
+    ['{"run_id": "0x' + "22" * 32 + '"}', "{}", "", "[1]", '{"run_id": 5}', '{"run_id": "0xzz"}'],
 )
 def test_an_altered_run_file_only_hides_the_evidence(run: Run, text: str) -> None:
     run.folder.info.write_text(text)
@@ -317,7 +357,9 @@ def test_a_file_whose_metadata_names_another_run_fails(honest: Run, other: Run) 
 
 
 def test_a_file_whose_metadata_names_its_run_is_verified(honest: Run) -> None:
-    assert honest.judge(metadata={"provenance.run_id": word(honest.run_id)}).status is Status.VERIFIED
+    assert (
+        honest.judge(metadata={"provenance.run_id": word(honest.run_id)}).status is Status.VERIFIED
+    )
 
 
 @pytest.mark.parametrize("claim", ["", "0x12", "sha256:" + "11" * 32, "x" * 64])
@@ -325,10 +367,14 @@ def test_metadata_that_is_no_run_id_claims_nothing(honest: Run, claim: str) -> N
     assert honest.judge(metadata={"provenance.run_id": claim}).status is Status.VERIFIED
 
 
-def test_a_changed_file_that_names_its_run_fails_and_says_what_was_released(honest: Run, tmp_path: Path) -> None:
+def test_a_changed_file_that_names_its_run_fails_and_says_what_was_released(
+    honest: Run, tmp_path: Path
+) -> None:
     (tmp_path / "model.gguf").write_bytes(b"edited")
     verdict = honest.lab.judge(
-        tmp_path / "model.gguf", honest.folder.root, metadata={"provenance.run_id": word(honest.run_id)}
+        tmp_path / "model.gguf",
+        honest.folder.root,
+        metadata={"provenance.run_id": word(honest.run_id)},
     )
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["release.named"])
     assert str(honest.model) in verdict.reason
@@ -355,7 +401,7 @@ def test_a_strangers_commit_to_a_run_is_refused(run: Run) -> None:
     state = stranger.committed(run.run_id)
     log.tree.append(sha256(b"squatting"))
     with pytest.raises(RejectedError) as caught:
-        stranger.commit(run.run_id, state.seq + 1, log.head(run.run_id), log.tree.consistency_proof(size))
+        stranger.commit(state.seq + 1, log.head(run.run_id), log.tree.consistency_proof(size))
     assert "NotWriter" in str(caught.value.actual)
 
 
@@ -363,29 +409,26 @@ def test_a_strangers_release_of_a_run_is_refused(run: Run) -> None:
     stranger, records = run.lab.session("stranger"), run.records()
     record = records[run.release_index]
     tree = Tree(r.entry for r in records)
+    path = tree.inclusion_proof(run.release_index)
     with pytest.raises(RejectedError) as caught:
-        stranger.release(
-            run.run_id,
-            run.release_seq,
-            run.model,
-            Digest.parse(record.fields["manifest"]),
-            record.digest,
-            run.release_index,
-            tree.inclusion_proof(run.release_index),
-        )
+        stranger.release(record, run.release_index, run.release_seq, path)
     assert "NotOwner" in str(caught.value.actual)
 
 
 def test_a_strangers_anchoring_is_refused(run: Run, data: Data) -> None:
     with pytest.raises(RejectedError) as caught:
-        run.lab.session("stranger").anchor_epoch(run.run_id, 0, data.registered.dataset_id, 40, [(1, 2)], [(1, 2)])
+        run.lab.session("stranger").anchor_epoch(
+            run.run_id, 0, EpochPoints(data.registered.dataset_id, 40, [(1, 2)], [(1, 2)])
+        )
     assert "NotRunWriter" in str(caught.value.actual)
 
 
 @pytest.fixture(scope="module")
 def stolen(lab: Lab, data: Data, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A whole honest run by somebody nobody trusts, who releases a file of his own."""
-    return build_run(lab, data, tmp_path_factory.mktemp("stolen"), Plan(session="thief", model=b"stolen"))
+    return build_run(
+        lab, data, tmp_path_factory.mktemp("stolen"), Plan(session="thief", model=b"stolen")
+    )
 
 
 def test_a_release_by_an_untrusted_publisher_is_not_found(stolen: Run) -> None:
@@ -396,19 +439,30 @@ def test_a_release_by_an_untrusted_publisher_is_not_found(stolen: Run) -> None:
 def test_a_release_of_somebody_elses_digest_does_not_shadow_the_owners(
     lab: Lab, data: Data, honest: Run, tmp_path: Path
 ) -> None:
-    """The thief claims the honest model's digest; the owner's claim still counts, the thief's does not."""
+    """The thief claims the honest model's digest; the owner's claim still counts, the thief's does
+    not.
+    """
     build_run(lab, data, tmp_path, Plan(session="thief", model=b"model", prove=False))
     verdict = honest.judge()
     assert (verdict.status, verdict.release["owner"]) == (Status.VERIFIED, lab.session().address)
 
 
 def test_the_same_release_is_verified_by_those_who_trust_its_publisher(stolen: Run) -> None:
-    trust = replace(stolen.lab.trust, publishers=(Publisher(stolen.lab.session("thief").address, "thief"),))
+    trust = replace(
+        stolen.lab.trust, publishers=(Publisher(stolen.lab.session("thief").address, "thief"),)
+    )
     assert stolen.judge(trust=trust).status is Status.VERIFIED
 
 
-def test_a_stranger_releasing_somebody_elses_digest_is_not_found(lab: Lab, data: Data, tmp_path: Path) -> None:
-    run = build_run(lab, data, tmp_path, Plan(session="thief", model=b"never released by the owner", prove=False))
+def test_a_stranger_releasing_somebody_elses_digest_is_not_found(
+    lab: Lab, data: Data, tmp_path: Path
+) -> None:
+    run = build_run(
+        lab,
+        data,
+        tmp_path,
+        Plan(session="thief", model=b"never released by the owner", prove=False),
+    )
     assert run.judge().status is Status.NOT_FOUND
 
 
@@ -419,18 +473,26 @@ def altered(trust: Trust, **changes: Any) -> Trust:
     return replace(trust, **changes)
 
 
+def repinned(trust: Trust, name: str, **changes: Any) -> Trust:
+    """The trust file with one contract changed."""
+    changed = {name: replace(trust.contracts[name], **changes)}
+    return replace(trust, contracts={**trust.contracts, **changed})
+
+
 @pytest.mark.parametrize(
     "change",
     [
         lambda t: altered(t, chain_id=1),
         lambda t: altered(t, genesis="0x" + "00" * 32),
-        lambda t: altered(t, registry=replace(t.registry, code_hash="0x" + "00" * 32)),
-        lambda t: altered(t, ledger=replace(t.ledger, code_hash="0x" + "00" * 32)),
-        lambda t: altered(t, registry=replace(t.registry, address="0x" + "00" * 20)),
+        lambda t: repinned(t, "registry", code_hash="0x" + "00" * 32),
+        lambda t: repinned(t, "ledger", code_hash="0x" + "00" * 32),
+        lambda t: repinned(t, "registry", address=NO_ADDRESS),
     ],
     ids=["chain id", "genesis", "registry code", "ledger code", "registry address"],
 )
-def test_another_chain_or_other_code_than_pinned_fails(honest: Run, change: Callable[[Trust], Trust]) -> None:
+def test_another_chain_or_other_code_than_pinned_fails(
+    honest: Run, change: Callable[[Trust], Trust]
+) -> None:
     verdict = honest.judge(trust=change(honest.lab.trust))
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["chain.pinned"])
 
@@ -438,15 +500,16 @@ def test_another_chain_or_other_code_than_pinned_fails(honest: Run, change: Call
 def test_contracts_pinned_in_each_others_place_are_undetermined(honest: Run) -> None:
     """They are what the trust file says, but no registry answers."""
     trust = honest.lab.trust
-    assert (
-        honest.judge(trust=altered(trust, registry=trust.ledger, ledger=trust.registry)).status is Status.INDETERMINATE
-    )
+    exchanged = {"registry": trust.contracts["ledger"], "ledger": trust.contracts["registry"]}
+    crossed = altered(trust, contracts={**trust.contracts, **exchanged})
+    assert honest.judge(trust=crossed).status is Status.INDETERMINATE
 
 
 def test_a_reader_of_other_contracts_with_the_same_code_fails(honest: Run) -> None:
     """A second registry has the same code: the address is pinned too."""
     lab = honest.lab
-    reader = Reader(lab.chain.rpc(), Addresses(lab.deployment.registry, lab.deployment.registry))
+    registry = lab.deployment.registry
+    reader = Reader(lab.chain.rpc(), {"registry": registry, "ledger": registry})
     verdict = honest.judge(reader=reader)
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["chain.pinned"])
 
@@ -461,27 +524,44 @@ def test_an_untrusted_key_fails(honest: Run, kind: str) -> None:
 
 def test_a_key_pinned_as_another_kind_fails(honest: Run) -> None:
     trust = honest.lab.trust
-    wrong = tuple(Key(k.vk_id, "tree" if k.kind == "epoch" else "epoch", k.klass) for k in trust.keys)
+    wrong = tuple(
+        Key(k.vk_id, "tree" if k.kind == "epoch" else "epoch", k.klass) for k in trust.keys
+    )
     verdict = honest.judge(trust=altered(trust, keys=wrong))
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["dataset.registered"])
 
 
 @pytest.mark.parametrize("publishers", [(), (Publisher("0x" + "00" * 20, "nobody"),)])
-def test_no_trusted_publisher_means_not_found(honest: Run, publishers: tuple[Publisher, ...]) -> None:
-    assert honest.judge(trust=altered(honest.lab.trust, publishers=publishers)).status is Status.NOT_FOUND
+def test_no_trusted_publisher_means_not_found(
+    honest: Run, publishers: tuple[Publisher, ...]
+) -> None:
+    assert (
+        honest.judge(trust=altered(honest.lab.trust, publishers=publishers)).status
+        is Status.NOT_FOUND
+    )
 
 
 def test_a_publisher_trusted_until_before_the_release_does_not_count(honest: Run) -> None:
     publisher = replace(honest.lab.trust.publishers[0], to_block=1)
-    assert honest.judge(trust=altered(honest.lab.trust, publishers=(publisher,))).status is Status.NOT_FOUND
+    assert (
+        honest.judge(trust=altered(honest.lab.trust, publishers=(publisher,))).status
+        is Status.NOT_FOUND
+    )
 
 
 @pytest.mark.parametrize(
-    ("environment", "policy"), [("test", None), ("production", None), ("local", Policy(environment="production"))]
+    ("environment", "policy"),
+    [("test", None), ("production", None), ("local", Policy(environment="production"))],
 )
-def test_development_keys_outside_local_are_denied(honest: Run, environment: str, policy: Policy | None) -> None:
+def test_development_keys_outside_local_are_denied(
+    honest: Run, environment: str, policy: Policy | None
+) -> None:
     verdict = honest.judge(trust=altered(honest.lab.trust, environment=environment), policy=policy)
-    assert (verdict.status, verdict.exit_code, failing(verdict)) == (Status.POLICY_DENIED, 6, ["policy.satisfied"])
+    assert (verdict.status, verdict.exit_code, failing(verdict)) == (
+        Status.POLICY_DENIED,
+        6,
+        ["policy.satisfied"],
+    )
 
 
 def test_a_policy_that_only_warns_says_so_and_lets_pass(honest: Run) -> None:
@@ -499,12 +579,14 @@ def test_a_policy_that_requires_what_was_not_checked_is_undetermined(honest: Run
 
 def test_a_chain_that_is_down_is_undetermined(honest: Run) -> None:
     trust = honest.lab.trust
-    reader = Reader(Rpc("http://127.0.0.1:9", timeout_s=2), addresses_of(trust))
+    reader = Reader(Rpc("http://127.0.0.1:9", timeout_s=2), trust.addresses)
     verdict = honest.judge(reader=reader)
     assert (verdict.status, verdict.exit_code) == (Status.INDETERMINATE, 3)
 
 
-def test_a_release_that_is_not_final_is_pending_and_then_verified(lab: Lab, data: Data, tmp_path: Path) -> None:
+def test_a_release_that_is_not_final_is_pending_and_then_verified(
+    lab: Lab, data: Data, tmp_path: Path
+) -> None:
     run = build_run(lab, data, tmp_path, Plan(model=b"pending", final=False))
     verdict = run.judge()
     assert (verdict.status, verdict.exit_code) == (Status.PENDING, 3)
@@ -521,17 +603,25 @@ def test_a_revoked_ancestor_revokes(lab: Lab, data: Data, tmp_path: Path, type_:
     index = next(i for i, r in enumerate(run.records()) if r.type == type_)
     lab.session().final(lab.session().revoke(run.run_id, index, "poisoned"))
     verdict = run.judge()
-    assert (verdict.status, verdict.exit_code, failing(verdict)) == (Status.REVOKED, 7, ["not.revoked"])
+    assert (verdict.status, verdict.exit_code, failing(verdict)) == (
+        Status.REVOKED,
+        7,
+        ["not.revoked"],
+    )
     assert "poisoned" in verdict.reason
 
 
-def test_a_revoked_release_is_revoked_without_any_evidence(lab: Lab, data: Data, tmp_path: Path) -> None:
+def test_a_revoked_release_is_revoked_without_any_evidence(
+    lab: Lab, data: Data, tmp_path: Path
+) -> None:
     run = build_run(lab, data, tmp_path, Plan(model=b"revoked bare", prove=False))
     lab.session().final(lab.session().revoke(run.run_id, run.release_index, "leak"))
     assert lab.judge(run.file).status is Status.REVOKED
 
 
-def test_releasing_a_revoked_digest_again_does_not_bring_it_back(lab: Lab, data: Data, tmp_path: Path) -> None:
+def test_releasing_a_revoked_digest_again_does_not_bring_it_back(
+    lab: Lab, data: Data, tmp_path: Path
+) -> None:
     run = build_run(lab, data, tmp_path, Plan(model=b"again"))
     lab.session().final(lab.session().revoke(run.run_id, run.release_index, "backdoor"))
     run.claim(run.log(run.release_record("again")))
@@ -539,13 +629,17 @@ def test_releasing_a_revoked_digest_again_does_not_bring_it_back(lab: Lab, data:
     assert (verdict.status, failing(verdict)) == (Status.REVOKED, ["not.revoked"])
 
 
-def test_a_revoked_dataset_revokes_and_a_strangers_revocation_does_not(lab: Lab, tmp_path: Path) -> None:
+def test_a_revoked_dataset_revokes_and_a_strangers_revocation_does_not(
+    lab: Lab, tmp_path: Path
+) -> None:
     own = register_rows(lab, tmp_path, 16, seed=5)
     run = build_run(lab, own, tmp_path, Plan(model=b"dataset"))
     stranger = lab.session("stranger")
     stranger.final(stranger.revoke_dataset(own.registered.dataset_id, "spite"))
     assert run.judge().status is Status.VERIFIED
-    lab.session().final(lab.session().revoke_dataset(own.registered.dataset_id, "licence withdrawn"))
+    lab.session().final(
+        lab.session().revoke_dataset(own.registered.dataset_id, "licence withdrawn")
+    )
     verdict = run.judge()
     assert (verdict.status, failing(verdict)) == (Status.REVOKED, ["not.revoked"])
 
@@ -565,8 +659,12 @@ def test_a_stranger_cannot_revoke_a_record(honest: Run) -> None:
         honest.lab.session("stranger").revoke(honest.run_id, 0, "spite")
 
 
-def test_a_key_of_the_attackers_own_making_is_not_taken_for_the_pinned_one(lab: Lab, honest: Run, tmp_path: Path) -> None:
-    """Whoever makes a key can forge its proofs, so the words must have the pinned id, whatever their folder is called."""
+def test_a_key_of_the_attackers_own_making_is_not_taken_for_the_pinned_one(
+    lab: Lab, honest: Run, tmp_path: Path
+) -> None:
+    """Whoever makes a key can forge its proofs, so the words must have the pinned id, whatever
+    their folder is called.
+    """
     run = honest.copy(tmp_path / "copy")
     pinned = run.folder.key("0x" + lab.keys.epoch.vk_id.hex()) / "vk.words"
     words = bytearray(pinned.read_bytes())
@@ -578,8 +676,12 @@ def test_a_key_of_the_attackers_own_making_is_not_taken_for_the_pinned_one(lab: 
     assert (failed.id, failed.text) == ("dataset.registered", "key id differs")
 
 
-def test_a_damaged_copy_found_first_does_not_hide_the_honest_evidence(lab: Lab, honest: Run, tmp_path: Path) -> None:
-    """Evidence is untrusted, so whoever can drop a folder beside it must not make an honest model fail."""
+def test_a_damaged_copy_found_first_does_not_hide_the_honest_evidence(
+    lab: Lab, honest: Run, tmp_path: Path
+) -> None:
+    """Evidence is untrusted, so whoever can drop a folder beside it must not make an honest model
+    fail.
+    """
     broken = honest.copy(tmp_path / "a-broken")
     broken.rewrite(lambda records: records[:-2])
     honest.copy(tmp_path / "b-honest")

@@ -1,4 +1,6 @@
-"""What a trainer may do to the records of a run, on a real chain: the verdict and the claim that fails."""
+"""What a trainer may do to the records of a run, on a real chain: the verdict and the claim that
+fails.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +10,15 @@ from typing import Any
 
 import pytest
 
+from provenance.chain.calls import EpochPoints
 from provenance.digest import sha256
 from provenance.errors import RejectedError, VerificationError
-from provenance.record import Record
-from provenance.verdict import Status
-from provenance_zk.epochs import make_job
+from provenance.judgement.verdict import Status
+from provenance.log.record import Record
 from provenance_zk.field import R
-from provenance_zk.ledger import calldata
 from provenance_zk.statements import ProofFile
+from provenance_zk.training.epochs import make_job
+from provenance_zk.training.ledger import epoch_item
 from tests.support.chain import Lab
 from tests.support.spine import (
     TIME,
@@ -55,29 +58,49 @@ def test_a_log_that_differs_from_what_was_proven(
     lab: Lab, data: Data, tmp_path: Path, attack: Any, claims: list[str]
 ) -> None:
     """The epoch is proven honestly on chain; the log beside it says something else."""
-    verdict = build_run(lab, data, tmp_path, Plan(model=tmp_path.name.encode(), batches=attack)).judge()
+    verdict = build_run(
+        lab, data, tmp_path, Plan(model=tmp_path.name.encode(), batches=attack)
+    ).judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, claims)
 
 
-@pytest.mark.parametrize("attack", [swap(3, 20), repeat(3, 20), inject(5, STRANGE), reorder_batches(1, 3)])
-def test_the_prover_refuses_such_a_log_before_anything_is_spent(honest: Run, tmp_path: Path, attack: Any) -> None:
+@pytest.mark.parametrize(
+    "attack", [swap(3, 20), repeat(3, 20), inject(5, STRANGE), reorder_batches(1, 3)]
+)
+def test_the_prover_refuses_such_a_log_before_anything_is_spent(
+    honest: Run, tmp_path: Path, attack: Any
+) -> None:
     run = honest.copy(tmp_path / "run")
     records = [r for r in run.records() if r.type != "batch"]
-    logged = attack([Batch(r.fields["positions"], r.fields["leaves"]) for r in run.records() if r.type == "batch"])
+    logged = attack(
+        [
+            Batch(r.fields["positions"], r.fields["leaves"])
+            for r in run.records()
+            if r.type == "batch"
+        ]
+    )
     records[2:2] = [batch_record(b, i) for i, b in enumerate(logged)]
     with pytest.raises(VerificationError):
         make_job(records, run.data.dataset, run.run_id, run.data.registered.dataset_id, run.seed, 0)
 
 
-def test_another_order_than_the_seeds_fails_although_it_is_proven(lab: Lab, data: Data, tmp_path: Path) -> None:
-    """The trainer feeds, logs and proves an order of its own choice: consistent everywhere but with the seed."""
-    verdict = build_run(lab, data, tmp_path, Plan(model=b"own order", trained_with=lambda _: b"\x05" * 32)).judge()
+def test_another_order_than_the_seeds_fails_although_it_is_proven(
+    lab: Lab, data: Data, tmp_path: Path
+) -> None:
+    """The trainer feeds, logs and proves an order of its own choice: consistent everywhere but with
+    the seed.
+    """
+    verdict = build_run(
+        lab, data, tmp_path, Plan(model=b"own order", trained_with=lambda _: b"\x05" * 32)
+    ).judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["epoch.proven"])
     assert "order" in verdict.reason
 
 
 def test_a_wrong_seed_in_the_log_fails(lab: Lab, data: Data, tmp_path: Path) -> None:
-    verdict = build_run(lab, data, tmp_path, Plan(model=b"own seed", seed=lambda _: b"\x05" * 32)).judge()
+    verdict = build_run(
+        lab, data, tmp_path, Plan(model=b"own seed", seed=lambda _: b"\x05" * 32)
+    ).judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["run.preregistered"])
     assert "seed" in verdict.reason
 
@@ -90,20 +113,28 @@ def test_backdated_batches_fail(lab: Lab, data: Data, tmp_path: Path) -> None:
 
 def test_a_checkpoint_from_before_the_batches_fails(lab: Lab, data: Data, tmp_path: Path) -> None:
     """Weights that existed before the order was drawn cannot have been trained in it."""
-    verdict = build_run(lab, data, tmp_path, Plan(model=b"early checkpoint", checkpoint_first=True)).judge()
+    verdict = build_run(
+        lab, data, tmp_path, Plan(model=b"early checkpoint", checkpoint_first=True)
+    ).judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["lineage.complete"])
 
 
-def test_a_checkpoint_that_claims_more_than_was_fed_fails(lab: Lab, data: Data, tmp_path: Path) -> None:
+def test_a_checkpoint_that_claims_more_than_was_fed_fails(
+    lab: Lab, data: Data, tmp_path: Path
+) -> None:
     plan = Plan(model=b"claims more", consumed=16, fields={"checkpoint": {"consumed": 40}})
     verdict = build_run(lab, data, tmp_path, plan).judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["lineage.complete"])
 
 
 @pytest.mark.parametrize("epochs", [(1,), (0, 2), (1, 0), (7_000_000,)])
-def test_chosen_epoch_numbers_fail(lab: Lab, data: Data, tmp_path: Path, epochs: tuple[int, ...]) -> None:
+def test_chosen_epoch_numbers_fail(
+    lab: Lab, data: Data, tmp_path: Path, epochs: tuple[int, ...]
+) -> None:
     """Each number has an order of its own: whoever may choose among them has a seed to grind."""
-    verdict = build_run(lab, data, tmp_path, Plan(model=str(epochs).encode(), epochs=epochs)).judge()
+    verdict = build_run(
+        lab, data, tmp_path, Plan(model=str(epochs).encode(), epochs=epochs)
+    ).judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["epoch.proven"])
     assert "in turn" in verdict.reason
 
@@ -132,30 +163,42 @@ def test_a_broken_link_of_the_lineage_fails(
 def test_a_run_registered_with_another_opening_fails(lab: Lab, data: Data, tmp_path: Path) -> None:
     """The configuration is changed after registration."""
     verdict = build_run(
-        lab, data, tmp_path, Plan(model=b"refiled", filed=lambda _: sha256(b"another opening"), prove=False)
+        lab,
+        data,
+        tmp_path,
+        Plan(model=b"refiled", filed=lambda _: sha256(b"another opening"), prove=False),
     ).judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["run.preregistered"])
 
 
-@pytest.mark.parametrize("change", [{"root": "0x" + "00" * 32}, {"count": 41}, {"depth": 6}, {"root": None}], ids=str)
+@pytest.mark.parametrize(
+    "change", [{"root": "0x" + "00" * 32}, {"count": 41}, {"depth": 6}, {"root": None}], ids=str
+)
 def test_an_opening_that_names_another_dataset_fails(
     lab: Lab, data: Data, tmp_path: Path, change: dict[str, Any]
 ) -> None:
     root = data.dataset.root
     dataset = {
         k: v
-        for k, v in ({"root": root.hex0x, "depth": root.depth, "count": root.count} | change).items()
+        for k, v in (
+            {"root": root.hex0x, "depth": root.depth, "count": root.count} | change
+        ).items()
         if v is not None
     }
     verdict = build_run(
-        lab, data, tmp_path, Plan(model=tmp_path.name.encode(), opening={"dataset": dataset}, prove=False)
+        lab,
+        data,
+        tmp_path,
+        Plan(model=tmp_path.name.encode(), opening={"dataset": dataset}, prove=False),
     ).judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["dataset.registered"])
 
 
 def test_two_seeds_in_one_log_fail(lab: Lab, data: Data, tmp_path: Path) -> None:
     second = Record.make("seed", TIME, seed="0x" + "05" * 32, source="local")
-    verdict = build_run(lab, data, tmp_path, Plan(model=b"two seeds", extra=[second], prove=False)).judge()
+    verdict = build_run(
+        lab, data, tmp_path, Plan(model=b"two seeds", extra=[second], prove=False)
+    ).judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["lineage.complete"])
 
 
@@ -172,61 +215,82 @@ def test_unmatched_tensors_fail(lab: Lab, data: Data, tmp_path: Path) -> None:
         tensors=str(sha256(b"x")),
         unmatched=3,
     )
-    verdict = build_run(lab, data, tmp_path, Plan(model=b"unmatched", extra=[extra], prove=False)).judge()
+    verdict = build_run(
+        lab, data, tmp_path, Plan(model=b"unmatched", extra=[extra], prove=False)
+    ).judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["lineage.complete"])
     assert "match no listed records" in verdict.reason
 
 
-def test_a_batch_logged_after_the_epoch_was_anchored_fails(lab: Lab, data: Data, tmp_path: Path) -> None:
+def test_a_batch_logged_after_the_epoch_was_anchored_fails(
+    lab: Lab, data: Data, tmp_path: Path
+) -> None:
     """An empty tail of the epoch is proven, then filled in."""
     order = Plan(model=b"late batch", consumed=32)
     late = Record.make(
-        "batch", TIME, epoch=0, step=99, micro=0, rank=0, positions=[32], leaves=[STRANGE], tensors=str(sha256(b"x"))
+        "batch",
+        TIME,
+        epoch=0,
+        step=99,
+        micro=0,
+        rank=0,
+        positions=[32],
+        leaves=[STRANGE],
+        tensors=str(sha256(b"x")),
     )
     verdict = build_run(lab, data, tmp_path, replace(order, extra=[late])).judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["epoch.proven"])
 
 
-def test_a_resume_that_abandons_the_released_checkpoint_fails(lab: Lab, data: Data, tmp_path: Path) -> None:
+def test_a_resume_that_abandons_the_released_checkpoint_fails(
+    lab: Lab, data: Data, tmp_path: Path
+) -> None:
     extra = Record.make("resume", TIME, from_=0, abandons=[5, 6], step=1)
-    verdict = build_run(lab, data, tmp_path, Plan(model=b"abandoned", extra=[extra], prove=False)).judge()
+    verdict = build_run(
+        lab, data, tmp_path, Plan(model=b"abandoned", extra=[extra], prove=False)
+    ).judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["lineage.complete"])
 
 
-def test_another_runs_proof_is_refused_by_the_ledger(lab: Lab, data: Data, honest: Run, tmp_path: Path) -> None:
+def test_another_runs_proof_is_refused_by_the_ledger(
+    lab: Lab, data: Data, honest: Run, tmp_path: Path
+) -> None:
     run = build_run(lab, data, tmp_path, Plan(model=b"reuser", prove=False, release=False))
     proof = ProofFile.parse((honest.folder.epoch(0) / "proof-0.json").read_bytes())
     session, points = lab.session(), list(proof.commitments)
-    number = session.anchor_epoch(run.run_id, 0, data.registered.dataset_id, 40, [points[1]], [points[2]])
+    anchored = EpochPoints(data.registered.dataset_id, 40, [points[1]], [points[2]])
+    number = session.anchor_epoch(run.run_id, 0, anchored)
     with pytest.raises(RejectedError, match="refuses the call"):
-        session.prove_epoch(
-            run.run_id,
-            0,
-            number,
-            0,
-            proof.public_value("a"),
-            proof.public_value("b"),
-            points,
-            [tuple(p) for p in proof.poks[1:]],
-            calldata(proof),
-        )
+        session.prove_epoch(epoch_item(run.run_id, 0, number, 0, proof))
 
 
-def test_another_runs_proof_beside_the_log_fails(lab: Lab, data: Data, honest: Run, tmp_path: Path) -> None:
-    """The log names the other run's points and number; the ledger never accepted them for this run."""
+def test_another_runs_proof_beside_the_log_fails(
+    lab: Lab, data: Data, honest: Run, tmp_path: Path
+) -> None:
+    """The log names the other run's points; the ledger never accepted them for this run."""
     stolen = dict(next(r for r in reversed(honest.records()) if r.type == "epoch").fields)
-    run = build_run(lab, data, tmp_path, Plan(model=b"thief", prove=False, extra=[Record("epoch", TIME, stolen)]))
+    run = build_run(
+        lab,
+        data,
+        tmp_path,
+        Plan(model=b"thief", prove=False, extra=[Record("epoch", TIME, stolen)]),
+    )
     verdict = run.judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["epoch.proven"])
     assert "not accepted on chain" in verdict.reason
 
 
 def test_a_leaf_that_is_not_in_the_field_fails(lab: Lab, data: Data, tmp_path: Path) -> None:
-    """leaf + r has the same product and another name: the record's use could no longer be found by its leaf."""
+    """leaf + r has the same product and another name: the record's use could no longer be found by
+    its leaf.
+    """
 
     def alias(batches: list[Batch]) -> list[Batch]:
         first = batches[0]
-        return [replace(first, leaves=[f"0x{int(first.leaves[0], 16) + R:064x}", *first.leaves[1:]]), *batches[1:]]
+        return [
+            replace(first, leaves=[f"0x{int(first.leaves[0], 16) + R:064x}", *first.leaves[1:]]),
+            *batches[1:],
+        ]
 
     verdict = build_run(lab, data, tmp_path, Plan(model=b"alias", batches=alias)).judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["epoch.proven"])

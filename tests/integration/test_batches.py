@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from provenance.chain.calls import EpochPoints
 from provenance.errors import RejectedError
-from provenance_zk.epochs import EpochProver, make_job
 from provenance_zk.statements import ProofFile
-from provenance_zk.submission import ChunkProof, submit
+from provenance_zk.training.epochs import EpochProver, make_job
+from provenance_zk.training.submission import ChunkProof, submit
 from tests.support.chain import SALT_KEY, Lab
 from tests.support.spine import Data, Plan, Run, build_run
 
@@ -18,18 +19,36 @@ EPOCHS = (0, 1)
 
 def proofs_of(run: Run, number: int = 0) -> list[ChunkProof]:
     chunks = [(epoch, sorted(run.folder.epoch(epoch).glob("proof-*.json"))) for epoch in EPOCHS]
-    return [ChunkProof(run.run_id, epoch, number, c, ProofFile.parse(path.read_bytes()))
-            for epoch, paths in chunks for c, path in enumerate(paths)]  # fmt: skip
+    return [
+        ChunkProof(run.run_id, epoch, number, c, ProofFile.parse(path.read_bytes()))
+        for epoch, paths in chunks
+        for c, path in enumerate(paths)
+    ]
 
 
 def test_epochs_in_one_transaction_and_repeated(lab: Lab, data: Data, tmp_path: Path) -> None:
-    run = build_run(lab, data, tmp_path, Plan(model=b"batched", epochs=EPOCHS, prove=False, release=False))
+    run = build_run(
+        lab, data, tmp_path, Plan(model=b"batched", epochs=EPOCHS, prove=False, release=False)
+    )
     session, said = lab.session(), list[str]()
-    prover = EpochProver(data.dataset, SALT_KEY, lab.keys, lab.prover, session, run.folder, lab.deployment.ledger, said.append)
-    jobs = [make_job(run.records(), data.dataset, run.run_id, data.registered.dataset_id, run.seed, e) for e in EPOCHS]
+    prover = EpochProver(
+        data.dataset,
+        SALT_KEY,
+        lab.keys,
+        lab.prover,
+        session,
+        run.folder,
+        lab.deployment.ledger,
+        said.append,
+    )
+    jobs = [
+        make_job(run.records(), data.dataset, run.run_id, data.registered.dataset_id, run.seed, e)
+        for e in EPOCHS
+    ]
     records = prover.prove(jobs)
     assert [record.fields["epoch"] for record in records] == list(EPOCHS)
-    assert all(session.latest().anchoring(run.run_id, e, 0).accepted for e in EPOCHS)  # type: ignore[union-attr]
+    # type: ignore[union-attr]
+    assert all(session.latest().anchoring(run.run_id, e, 0).accepted for e in EPOCHS)
     assert sum("in one transaction" in line for line in said) == 1
     nonce = session.rpc.mined_nonce(session.account.address)
     assert [record.fields for record in prover.prove(jobs)] == [record.fields for record in records]
@@ -43,7 +62,16 @@ def test_false_proofs_in_a_batch_are_named(lab: Lab, data: Data, tmp_path: Path)
     points = [[list(proof.proof.commitments) for proof in good if proof.epoch == e] for e in EPOCHS]
     # Anchored once more, the same points have other challenges, and the old proofs are false.
     numbers = [
-        session.anchor_epoch(run.run_id, e, data.registered.dataset_id, 39, [p[1] for p in points[e]], [p[2] for p in points[e]])
+        session.anchor_epoch(
+            run.run_id,
+            e,
+            EpochPoints(
+                data.registered.dataset_id,
+                39,
+                [p[1] for p in points[e]],
+                [p[2] for p in points[e]],
+            ),
+        )
         for e in EPOCHS
     ]
     stale = [ChunkProof(p.run_id, p.epoch, numbers[p.epoch], p.c, p.proof) for p in good]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from provenance.policy import DEFAULT_REQUIRED, Policy
-from provenance.verdict import Grade, Status
+from provenance.judgement.policy import DEFAULT_REQUIRED, Policy
+from provenance.judgement.verdict import Grade, Status
 from provenance_zk.checker import SlowEngine
 from tests.support.chain import Lab
 from tests.support.spine import Batch, Data, Plan, Run, build_run, failing, register_rows, word
@@ -62,7 +62,9 @@ def test_the_slow_engine_agrees_on_an_honest_run(honest: Run) -> None:
 def long_run(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Three hundred records, so two chunks; two epochs, the second not finished."""
     data = register_rows(lab, tmp_path_factory.mktemp("data300"), 300, seed=11)
-    return build_run(lab, data, tmp_path_factory.mktemp("long"), Plan(model=b"long", epochs=(0, 1), consumed=260))
+    return build_run(
+        lab, data, tmp_path_factory.mktemp("long"), Plan(model=b"long", epochs=(0, 1), consumed=260)
+    )
 
 
 def test_two_epochs_of_two_chunks_with_a_remainder_are_verified(long_run: Run) -> None:
@@ -73,7 +75,12 @@ def test_two_epochs_of_two_chunks_with_a_remainder_are_verified(long_run: Run) -
 
 def test_a_remainder_that_was_fed_is_a_contradiction(lab: Lab, data: Data, tmp_path: Path) -> None:
     """The record says less was consumed than the anchoring."""
-    run = build_run(lab, data, tmp_path, Plan(model=b"remainder", consumed=32, fields={"epoch": {"consumed": 31}}))
+    run = build_run(
+        lab,
+        data,
+        tmp_path,
+        Plan(model=b"remainder", consumed=32, fields={"epoch": {"consumed": 31}}),
+    )
     verdict = run.judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["epoch.proven"])
 

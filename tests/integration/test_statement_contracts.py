@@ -1,4 +1,6 @@
-"""DatasetAudits and ModelLedger from Python: what is written is read back, each write may be repeated, the chain's refusals arrive."""
+"""DatasetAudits and ModelLedger from Python: what is written is read back, each write may be
+repeated, the chain's refusals arrive.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +9,30 @@ from typing import Any
 
 import pytest
 
-from provenance._chain.contracts import Addresses, Reader, Writer, abi_of
-from provenance._chain.deploy import DeployedKey, deploy_key, deploy_pinning
-from provenance._chain.session import Session
-from provenance._chain.web3_adapter import keccak
+from provenance.chain.artifact import artifact
+from provenance.chain.calls import SortedProof
+from provenance.chain.contracts import Reader
+from provenance.chain.deploy import DeployedKey, deploy_key, deploy_pinning
+from provenance.chain.session import Session
+from provenance.chain.web3_adapter import keccak
+from provenance.chain.writer import Writer
 from provenance.digest import sha256, tagged
 from provenance.encoding import u8, u64
 from provenance.errors import RejectedError
-from provenance.facts import ZERO_WORD, TableFacts
+from provenance.judgement.facts import ZERO_WORD, Contract, TableFacts
 from provenance.merkle import leaf_hash, node_hash
 from provenance_zk.kinds import KINDS
-from provenance_zk.model_ledger import Opening, Sample
-from provenance_zk.samples import NO_TABLE, Anchoring, draw_count
+from provenance_zk.weights.ledger import Opening, Sample
+from provenance_zk.weights.samples import NO_TABLE, Anchoring, draw_count
 from tests.support.chain import Lab
 from tests.support.simulated_keys import SimulatedKey, prove
 from tests.support.spine import Data, Run
 
-SORTED, MEMBER, ABSENT = SimulatedKey("sorted", 16, 5), SimulatedKey("member", 1, 5), SimulatedKey("absent", 1, 5)
+SORTED, MEMBER, ABSENT = (
+    SimulatedKey("sorted", 16, 5),
+    SimulatedKey("member", 1, 5),
+    SimulatedKey("absent", 1, 5),
+)
 Q8_0, MERGE = SimulatedKey("q8_0", 4, 1), SimulatedKey("merge", 4, 1 + 16 * 8)
 DIGEST = keccak(b"a record")
 NAME, ROWS, COLUMNS, BLOCKS, RANK = "a.weight", 10, 64, 20, 6
@@ -37,17 +46,31 @@ def vk_id(key: SimulatedKey) -> bytes:
 
 @pytest.fixture(scope="module")
 def session(lab: Lab) -> Session:
-    """A session whose audits and models are contracts with simulated keys, beside the laboratory's ledger and registry."""
+    """A session whose audits and models are contracts with simulated keys, beside the laboratory's
+    ledger and registry.
+    """
     session = Session(lab.settings)
 
     def pinning(name: str, parent: str, *keys: SimulatedKey) -> str:
-        deployed = [DeployedKey("0x" + vk_id(k).hex(), deploy_key(session.manager, k.words), k.kind, k.slots, k.depth) for k in keys]
+        deployed = [
+            DeployedKey(
+                "0x" + vk_id(k).hex(),
+                deploy_key(session.manager, k.words),
+                k.kind,
+                k.slots,
+                k.depth,
+            )
+            for k in keys
+        ]
         return deploy_pinning(session.manager, name, parent, deployed)
 
     audits = pinning("DatasetAudits", lab.deployment.ledger, SORTED, MEMBER, ABSENT)
     models = pinning("ModelLedger", lab.deployment.registry, Q8_0, MERGE)
-    session.deployment = replace(lab.deployment, audits=audits, models=models)
-    session.writer = Writer(session.rpc, session.deployment.addresses, session.manager, session.mine)
+    placed = {"audits": Contract(audits, "0x"), "models": Contract(models, "0x")}
+    session.deployment = replace(lab.deployment, contracts={**lab.deployment.contracts, **placed})
+    session.writer = Writer(
+        session.rpc, session.deployment.addresses, session.manager, session.mine
+    )
     session.reader = Reader(session.rpc, session.deployment.addresses)
     return session
 
@@ -66,14 +89,21 @@ def test_audits_are_accepted_once_and_read_back(session: Session, data: Data) ->
         more, following = (1, first[k + 1]) if k < 2 else (0, 0)
         assert not session.latest().sorted_complete(registration, vk_id(SORTED))
         proof = prove([root, k, min(16, count - 16 * k), more, first[k], following])
-        receipts = {session.prove_sorted(registration, vk_id(SORTED), k, first[k], following, proof).tx_hash for _ in range(2)}
+        receipts = {
+            session.prove_sorted(
+                registration, vk_id(SORTED), SortedProof(k, first[k], following, proof)
+            ).tx_hash
+            for _ in range(2)
+        }
         assert len(receipts) == 1
     assert session.latest().sorted_complete(registration, vk_id(SORTED))
     session.prove_absent(registration, vk_id(ABSENT), DIGEST, absent)
     halves = [int.from_bytes(DIGEST[:16], "big"), int.from_bytes(DIGEST[16:], "big")]
     session.prove_member(registration, vk_id(MEMBER), DIGEST, prove([root, count, *halves]))
     with pytest.raises(RejectedError, match="ProofInvalid"):
-        session.prove_member(registration, vk_id(MEMBER), keccak(b"another"), prove([root, count, *halves]))
+        session.prove_member(
+            registration, vk_id(MEMBER), keccak(b"another"), prove([root, count, *halves])
+        )
 
 
 def leaf(name: str, layout: int, rows: int, columns: int, blocks: int, root: int) -> bytes:
@@ -83,10 +113,14 @@ def leaf(name: str, layout: int, rows: int, columns: int, blocks: int, root: int
 
 def tables() -> tuple[dict[str, TableFacts], dict[str, Opening]]:
     """Tables of one tensor, and its openings."""
-    plain = {label: leaf(NAME, 0, ROWS, COLUMNS, BLOCKS, ROOTS[label]) for label in ("base", "merged")}
+    plain = {
+        label: leaf(NAME, 0, ROWS, COLUMNS, BLOCKS, ROOTS[label]) for label in ("base", "merged")
+    }
     a = leaf(f"{NAME}:lora_a", 1, RANK, COLUMNS, 8 * 2, ROOTS["a"])
     b = leaf(f"{NAME}:lora_b", 2, ROWS, RANK, ROWS, ROOTS["b"])
-    facts = {label: TableFacts(entry, 1) for label, entry in plain.items()} | {"adapter": TableFacts(node_hash(a, b), 2)}
+    facts = {label: TableFacts(entry, 1) for label, entry in plain.items()} | {
+        "adapter": TableFacts(node_hash(a, b), 2)
+    }
     paths: dict[str, tuple[bytes, ...]] = {"base": (), "a": (b,), "b": (a,), "merged": ()}
     return facts, {label: Opening(ROOTS[label], path) for label, path in paths.items()}
 
@@ -94,24 +128,40 @@ def tables() -> tuple[dict[str, TableFacts], dict[str, Opening]]:
 def anchoring(kind: str, artifact: bytes) -> Anchoring:
     facts, _ = tables()
     if kind == "merge":
-        return Anchoring(facts["base"], facts["adapter"], facts["merged"], artifact, kind, 4, SCALE, 6, BLOCKS)
+        return Anchoring(
+            facts["base"], facts["adapter"], facts["merged"], artifact, kind, 4, SCALE, 6, BLOCKS
+        )
     return Anchoring(NO_TABLE, NO_TABLE, facts["merged"], artifact, kind, 4, 0, 6, BLOCKS)
 
 
 def sample(kind: str, seed: bytes, group: int) -> Sample:
     _, openings = tables()
-    words = [keccak(seed + bytes(32) + j.to_bytes(32, "big")) for j in range(4 * group, 4 * group + 4)]
+    words = [
+        keccak(seed + bytes(32) + j.to_bytes(32, "big")) for j in range(4 * group, 4 * group + 4)
+    ]
     index = sum((int.from_bytes(word, "big") % BLOCKS) << 32 * i for i, word in enumerate(words))
     if kind == "merge":
         opened = tuple(openings[label] for label in ("base", "a", "b", "merged"))
         public = [*ROOTS.values(), SCALE, 2, index]
         return Sample(0, group, vk_id(MERGE), NAME, ROWS, COLUMNS, opened, prove(public), rank=RANK)
     codes = tuple(1000 * group + i for i in range(5))
-    return Sample(0, group, vk_id(Q8_0), NAME, ROWS, COLUMNS, (openings["merged"],), prove([ROOTS["merged"], index, *codes]), codes)
+    return Sample(
+        0,
+        group,
+        vk_id(Q8_0),
+        NAME,
+        ROWS,
+        COLUMNS,
+        (openings["merged"],),
+        prove([ROOTS["merged"], index, *codes]),
+        codes,
+    )
 
 
 @pytest.mark.parametrize("kind", ["merge", "q8_0"])
-def test_a_model_is_anchored_drawn_proven_and_read_back(session: Session, honest: Run, kind: str) -> None:
+def test_a_model_is_anchored_drawn_proven_and_read_back(
+    session: Session, honest: Run, kind: str
+) -> None:
     """Every field comes back; the batch of both groups is accepted, and again without effect."""
     wanted = anchoring(kind, keccak(b"artifact"))
     run, stage = honest.run_id, wanted.stage
@@ -121,18 +171,37 @@ def test_a_model_is_anchored_drawn_proven_and_read_back(session: Session, honest
     assert session.latest().model_anchoring_count(run, stage) == number + 1
     seed = session.draw_model(run, stage, number)
     assert session.draw_model(run, stage, number) == seed != ZERO_WORD
-    items = [sample(kind, seed, group) for group in range(draw_count(BLOCKS, BLOCKS, wanted.draws, wanted.slots) // wanted.slots)]
+    items = [
+        sample(kind, seed, group)
+        for group in range(draw_count(BLOCKS, BLOCKS, wanted.draws, wanted.slots) // wanted.slots)
+    ]
     assert len(items) == 2
     for _ in range(2):
         session.prove_samples(run, stage, number, [item.calldata() for item in items])
     facts = session.latest().model_anchoring(run, stage, number)
     assert facts is not None
-    assert (facts.base, facts.adapter, facts.merged, facts.artifact) == (wanted.base, wanted.adapter, wanted.merged, wanted.artifact)
-    assert (facts.kind, facts.slots, facts.scale, facts.draws, facts.blocks) == (KINDS[kind].number, 4, wanted.scale, 6, BLOCKS)
+    assert (facts.base, facts.adapter, facts.merged, facts.artifact) == (
+        wanted.base,
+        wanted.adapter,
+        wanted.merged,
+        wanted.artifact,
+    )
+    assert (facts.kind, facts.slots, facts.scale, facts.draws, facts.blocks) == (
+        KINDS[kind].number,
+        4,
+        wanted.scale,
+        6,
+        BLOCKS,
+    )
     run_facts = session.latest().run(run)
     assert run_facts is not None
     assert (facts.log_size, facts.log_root) == (run_facts.size, run_facts.root)
-    assert (facts.seed, facts.accepted, facts.void, facts.blocks_proved) == (seed, True, False, BLOCKS)
+    assert (facts.seed, facts.accepted, facts.void, facts.blocks_proved) == (
+        seed,
+        True,
+        False,
+        BLOCKS,
+    )
     expected = ZERO_WORD
     for item in items if kind == "q8_0" else ():
         expected = keccak(expected + b"".join(code.to_bytes(32, "big") for code in item.codes))
@@ -144,7 +213,10 @@ def test_codes_of_the_draw_alone_are_accepted(session: Session, honest: Run) -> 
     number = session.anchor_model(honest.run_id, 2, wanted.calldata())
     seed = session.draw_model(honest.run_id, 2, number)
     good = sample("q8_0", seed, 0)
-    altered: list[Any] = [replace(good, codes=(*good.codes[:4], good.codes[4] + 1)), sample("q8_0", keccak(seed), 0)]
+    altered: list[Any] = [
+        replace(good, codes=(*good.codes[:4], good.codes[4] + 1)),
+        sample("q8_0", keccak(seed), 0),
+    ]
     for item in altered:
         with pytest.raises(RejectedError, match="SampleInvalid"):
             session.prove_samples(honest.run_id, 2, number, [item.calldata()])
@@ -159,11 +231,13 @@ def test_codes_of_the_draw_alone_are_accepted(session: Session, honest: Run) -> 
 def test_contracts_that_are_not_named_say_nothing(session: Session, honest: Run) -> None:
     """A reader whose trust file leaves both out does not believe what the chain holds."""
     addresses = session.deployment.addresses
-    snapshot = Reader(session.rpc, Addresses(addresses.registry, addresses.ledger)).latest()
+    believed = {name: addresses[name] for name in ("registry", "ledger")}
+    snapshot = Reader(session.rpc, believed).latest()
     assert not snapshot.sorted_complete(DIGEST, vk_id(SORTED))
     assert snapshot.model_anchoring(honest.run_id, 2, 0) is None
     assert snapshot.model_anchoring_count(honest.run_id, 2) == 0
     identity = session.reader.identity()
-    assert identity.models == addresses.models
-    assert identity.models_code_hash == "0x" + keccak(session.rpc.code(str(addresses.models))).hex()
-    assert abi_of("ModelLedger").topic("ModelAccepted")
+    assert identity.contracts["models"] == Contract(
+        addresses["models"], "0x" + keccak(session.rpc.code(addresses["models"])).hex()
+    )
+    assert any(item.get("name") == "ModelAccepted" for item in artifact("ModelLedger")["abi"])

@@ -72,13 +72,19 @@ def test_no_consistency_proof_serves_another_pair_of_roots() -> None:
 def test_a_log_that_drops_or_rewrites_an_entry_is_not_consistent() -> None:
     for n in range(2, 20):
         for changed in range(n):
-            rewritten = Tree([*ENTRIES[:changed], plain.h(b"other"), *ENTRIES[changed + 1 : n], ENTRIES[n]])
+            rewritten = Tree(
+                [*ENTRIES[:changed], plain.h(b"other"), *ENTRIES[changed + 1 : n], ENTRIES[n]]
+            )
             with pytest.raises(VerificationError, match="another"):
-                verify_consistency(n, n + 1, rewritten.consistency_proof(n, n + 1), ROOTS[n], rewritten.root())
+                verify_consistency(
+                    n, n + 1, rewritten.consistency_proof(n, n + 1), ROOTS[n], rewritten.root()
+                )
 
 
 @pytest.mark.parametrize(
-    "change", [lambda p: p[:-1], lambda p: [*p, p[0]], lambda p: [*p[:-1], p[-1][:31]]], ids=["short", "long", "narrow"]
+    "change",
+    [lambda p: p[:-1], lambda p: [*p, p[0]], lambda p: [*p[:-1], p[-1][:31]]],
+    ids=["short", "long", "narrow"],
 )
 def test_proofs_of_another_length_are_refused_before_hashing(change: object) -> None:
     proof = change(TREE.inclusion_proof(5, 100))  # type: ignore[operator]

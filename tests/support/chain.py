@@ -1,4 +1,6 @@
-"""A laboratory: an embedded chain on a port of its own, keys of 256 slots, both contracts, and accounts."""
+"""A laboratory: an embedded chain on a port of its own, keys of 256 slots, both contracts, and
+accounts.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +12,24 @@ from pathlib import Path
 
 from eth_account import Account
 
-from provenance._chain.anvil import EmbeddedChain
-from provenance._chain.contracts import Reader
-from provenance._chain.deploy import Deployment
-from provenance._chain.session import Session, embedded
-from provenance.cli.setup_keys import deploy_all, write_trust
-from provenance.cli.wiring import addresses_of
-from provenance.policy import Policy
+from provenance.chain.anvil import EmbeddedChain
+from provenance.chain.contracts import Reader
+from provenance.chain.deploy import Deployment
+from provenance.chain.session import Session, embedded
+from provenance.judgement.policy import Policy
+from provenance.judgement.trust import Trust, load_trust
+from provenance.judgement.verdict import Verdict
 from provenance.settings import Settings
-from provenance.trust import Trust, load_trust
-from provenance.verdict import Verdict
-from provenance.verify import Options, verify
+from provenance.verify import Options, Verifier, verify
 from provenance.verify.evidence import FolderSource
 from provenance.verify.protocols import Difference
+from provenance_cli.setup.deployment import Wanted, deploy_all, write_trust
 from provenance_zk.checker import Engine, ProofChecker, ProverEngine
-from provenance_zk.client import ZkProver, find_binary
-from provenance_zk.keys import find_key
-from provenance_zk.registration import Keys
+from provenance_zk.prover.client import ZkProver, find_binary
+from provenance_zk.prover.keys import find_key
+from provenance_zk.training.registration import Keys
+from tests.support.places import REPO
 
-REPO = Path(__file__).resolve().parents[2]
 PASSWORD = "not a secret"
 SALT_KEY = bytes(range(32))
 
@@ -44,14 +45,18 @@ def cache_folder() -> Path:
 def write_keystore(path: Path, private_key: bytes) -> None:
     """A keystore with a cheap derivation: the real one takes a second to open."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(Account.encrypt(private_key, PASSWORD, kdf="pbkdf2", iterations=1000)))
+    path.write_text(
+        json.dumps(Account.encrypt(private_key, PASSWORD, kdf="pbkdf2", iterations=1000))
+    )
     path.chmod(0o600)
 
 
 class FixedInspector:
     """A `FormatInspector` whose answers are given."""
 
-    def __init__(self, metadata: Mapping[str, str] | None = None, differences: Sequence[Difference] = ()) -> None:
+    def __init__(
+        self, metadata: Mapping[str, str] | None = None, differences: Sequence[Difference] = ()
+    ) -> None:
         self._metadata, self._differences = metadata or {}, list(differences)
 
     def metadata(self, path: Path) -> Mapping[str, str]:
@@ -59,6 +64,9 @@ class FixedInspector:
 
     def quantization(self, path: Path) -> str | None:
         return "Q8_0"
+
+    def exactness(self, quantization: str) -> str:
+        return "bit by bit"
 
     def compare_quantized(self, merged: Path, path: Path) -> list[Difference]:
         return self._differences
@@ -91,14 +99,22 @@ class Lab:
         settings.cache.mkdir(parents=True, exist_ok=True)
         write_keystore(settings.home / "keystore" / "default.json", b"\x01" * 32)
         embedded(settings).up()
-        deployment = deploy_all(settings, 256, "default", lambda _: None)
+        deployment = deploy_all(settings, Wanted(256), lambda _: None)
         trust = folder / "trust.yaml"
         write_trust(settings, deployment, trust, "default")
         keys = Keys(
             find_key(settings.cache / "keys", bytes.fromhex(deployment.key("epoch").vk_id[2:])),
-            find_key(settings.cache / "keys", bytes.fromhex(deployment.key("tree", depth=5).vk_id[2:])),
+            find_key(
+                settings.cache / "keys", bytes.fromhex(deployment.key("tree", depth=5).vk_id[2:])
+            ),
         )
-        return cls(settings, deployment, ZkProver(find_binary(settings.zkprover), timeout_s=300), keys, trust)
+        return cls(
+            settings,
+            deployment,
+            ZkProver(find_binary(settings.zkprover), timeout_s=300),
+            keys,
+            trust,
+        )
 
     @property
     def chain(self) -> EmbeddedChain:
@@ -109,10 +125,15 @@ class Lab:
         return load_trust(self.trust_file)
 
     def session(self, name: str = "default") -> Session:
-        """A funded account's session; any name other than `default` is a stranger, whom nobody trusts."""
+        """A funded account's session; any name other than `default` is a stranger, whom nobody
+        trusts.
+        """
         if name not in self._sessions:
             if name != "default":
-                write_keystore(self.settings.home / "keystore" / f"{name}.json", name.encode().rjust(32, b"\x02"))
+                write_keystore(
+                    self.settings.home / "keystore" / f"{name}.json",
+                    name.encode().rjust(32, b"\x02"),
+                )
             session = Session(self.settings, name)
             self.chain.fund(session.address)
             self._sessions[name] = session
@@ -120,7 +141,7 @@ class Lab:
 
     def reader(self, trust: Trust | None = None) -> Reader:
         trust = trust or self.trust
-        return Reader(self.chain.rpc(), addresses_of(trust), trust.confirmations)
+        return Reader(self.chain.rpc(), trust.addresses, trust.confirmations)
 
     def mine(self, blocks: int = 3) -> None:
         """Make everything sent so far final."""
@@ -139,16 +160,15 @@ class Lab:
     ) -> Verdict:
         """What `provenance verify` would say."""
         trust = trust or self.trust
-        return verify(
-            str(subject),
+        verifier = Verifier(
             trust=trust,
             reader=reader or self.reader(trust),
             source=FolderSource(evidence),  # type: ignore[arg-type]
             prover=ProofChecker(engine or ProverEngine(self.prover)),
             inspector=FixedInspector(metadata),
-            policy=policy,
-            options=Options(release=release),
+            policy=policy or Policy(),
         )
+        return verify(str(subject), verifier, Options(release=release))
 
     def stop(self) -> None:
         self.chain.down()

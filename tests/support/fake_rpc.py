@@ -1,4 +1,6 @@
-"""A node in memory that keeps an EVM node's rules for transactions, and fails where a test tells it to."""
+"""A node in memory that keeps an EVM node's rules for transactions, and fails where a test tells it
+to.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from eth_account.typed_transactions import TypedTransaction
 from eth_utils.crypto import keccak
 from hexbytes import HexBytes
 
-from provenance._chain.web3_adapter import Block, Receipt, RpcError
+from provenance.chain.web3_adapter import Block, Receipt, RpcError
 from provenance.errors import UnavailableError
 
 
@@ -47,7 +49,8 @@ def decode(raw: bytes) -> Sent:
 class FakeRpc:
     """One account's view of a chain.
 
-    automine: Mine each transaction as it arrives. Tests may set it to a number: so many refusals to mine first.
+    automine: Mine each transaction as it arrives. Tests may set it to a number: so many refusals to
+    mine first.
     down: Every call raises UnavailableError. `lose`: answers to lose after the effect, by method.
     """
 

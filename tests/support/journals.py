@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from provenance.journal import Journal, read_frames
+from provenance.log.journal import Journal, read_frames
 
 HEADER = {"format": "provenance-journal/1"}
 

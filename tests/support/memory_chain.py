@@ -1,7 +1,8 @@
-"""The contracts in memory: a `ChainReader` and the writes behind it, each keeping the contract's own rules.
+"""The contracts in memory: a `ChainReader` and the writes behind it, each keeping the contract's
+own rules.
 
-State is a list of facts with the block each came in; a snapshot shows those up to its block. Nothing is ever
-removed, but by `reorg`, which takes whole blocks back.
+State is a list of facts with the block each came in; a snapshot shows those up to its block.
+Nothing is ever removed, but by `reorg`, which takes whole blocks back.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from dataclasses import dataclass, field, replace
 
 from provenance.encoding import release_entry
 from provenance.errors import RejectedError, UnavailableError, VerificationError
-from provenance.facts import (
+from provenance.ids import Address
+from provenance.judgement.facts import (
     ZERO_WORD,
     AnchoringFacts,
     BlockRef,
     ChainIdentity,
     ClaimFacts,
+    Contract,
     DatasetFacts,
     HeadFacts,
     ModelAnchoringFacts,
@@ -25,10 +28,11 @@ from provenance.facts import (
     RunFacts,
 )
 from provenance.merkle import EMPTY_ROOT, verify_consistency, verify_inclusion
+from provenance.statements import STAGES, kind_numbered
 
-IDENTITY = ChainIdentity(
-    31337, "0x" + "11" * 32, "0x" + "aa" * 20, "0x" + "22" * 32, "0x" + "bb" * 20, "0x" + "33" * 32
-)
+REGISTRY = Contract(Address("0x" + "aa" * 20), "0x" + "22" * 32)
+LEDGER = Contract(Address("0x" + "bb" * 20), "0x" + "33" * 32)
+IDENTITY = ChainIdentity(31337, "0x" + "11" * 32, {"registry": REGISTRY, "ledger": LEDGER})
 FINALITY_BLOCKS = 2
 
 
@@ -43,7 +47,7 @@ def require(condition: bool, error: str) -> None:
 
 @dataclass
 class MemoryChain:
-    """`provenance.facts.ChainReader`; every write makes one block."""
+    """`provenance.judgement.facts.ChainReader`; every write makes one block."""
 
     block_number: int = 1
     answering: ChainIdentity = IDENTITY
@@ -58,7 +62,9 @@ class MemoryChain:
     anchored: list[tuple[bytes, int, AnchoringFacts]] = field(default_factory=list)
     sorted_sets: list[tuple[int, bytes, bytes]] = field(default_factory=list)
     shown: list[tuple[int, bytes, str, bytes]] = field(default_factory=list)
-    models: list[tuple[bytes, int, int, list[tuple[int, ModelAnchoringFacts]]]] = field(default_factory=list)
+    models: list[tuple[bytes, int, int, list[tuple[int, ModelAnchoringFacts]]]] = field(
+        default_factory=list
+    )
 
     # Reading
 
@@ -97,7 +103,20 @@ class MemoryChain:
         nonce = sum(r.owner == owner for _, r in self.opened)
         run_id, block = hashed("run", owner, nonce), self.mine()
         self.opened.append(
-            (block, RunFacts(run_id, owner, block + 2, 0, 0, ZERO_WORD, preregistration, dataset_id, ZERO_WORD))
+            (
+                block,
+                RunFacts(
+                    run_id,
+                    owner,
+                    block + 2,
+                    0,
+                    0,
+                    ZERO_WORD,
+                    preregistration,
+                    dataset_id,
+                    ZERO_WORD,
+                ),
+            )
         )
         return run_id
 
@@ -105,7 +124,9 @@ class MemoryChain:
         run = self._run(run_id)
         require(run.seed == ZERO_WORD, "AlreadyDrawn")
         self.mine(max(1, run.draw_block + 1 - self.block_number))
-        seed = hashed("seed", run_id, run.preregistration, run.dataset_id, self.block(run.draw_block).hash)
+        seed = hashed(
+            "seed", run_id, run.preregistration, run.dataset_id, self.block(run.draw_block).hash
+        )
         self.seeds.append((self.block_number, run_id, seed))
         return seed
 
@@ -115,7 +136,9 @@ class MemoryChain:
         assert run is not None
         return run
 
-    def commit(self, sender: str, run_id: bytes, seq: int, root: bytes, size: int, proof: Sequence[bytes]) -> None:
+    def commit(
+        self, sender: str, run_id: bytes, seq: int, root: bytes, size: int, proof: Sequence[bytes]
+    ) -> None:
         run = self._run(run_id)
         require(run.owner == sender, "NotWriter")
         require(seq == run.seq + 1, "WrongSequence")
@@ -142,12 +165,19 @@ class MemoryChain:
         require(run.owner == sender, "NotOwner")
         require(head is not None, "UnknownHead")
         assert head is not None
-        require(not any(c.run_id == run_id and c.index == index for _, c in self.released), "AlreadyReleased")
+        require(
+            not any(c.run_id == run_id and c.index == index for _, c in self.released),
+            "AlreadyReleased",
+        )
         try:
-            verify_inclusion(release_entry(run_id, model, manifest, record), index, head.size, proof, head.root)
+            verify_inclusion(
+                release_entry(run_id, model, manifest, record), index, head.size, proof, head.root
+            )
         except VerificationError as error:
             raise RejectedError("contract refuses the call", actual="NotIncluded") from error
-        self.released.append((model, ClaimFacts(run_id, sender, seq, index, self.mine(), 0, manifest, record)))
+        self.released.append(
+            (model, ClaimFacts(run_id, sender, seq, index, self.mine(), 0, manifest, record))
+        )
 
     def revoke(self, sender: str, run_id: bytes, index: int, reason: str) -> None:
         run = self._run(run_id)
@@ -164,7 +194,9 @@ class MemoryChain:
         require(self.latest().dataset(dataset_id) is None, "DatasetExists")
         self.datasets.append((self.mine(), dataset_id, facts))
 
-    def anchor_epoch(self, sender: str, run_id: bytes, epoch: int, consumed: int, *, accepted: bool = True) -> int:
+    def anchor_epoch(
+        self, sender: str, run_id: bytes, epoch: int, consumed: int, *, accepted: bool = True
+    ) -> int:
         run = self._run(run_id)
         require(run.owner == sender, "NotRunWriter")
         require(run.seed != ZERO_WORD, "SeedNotDrawn")
@@ -175,7 +207,13 @@ class MemoryChain:
         require(consumed <= dataset.count, "TooManyConsumed")
         number = self.latest().anchoring_count(run_id, epoch)
         facts = AnchoringFacts(
-            run.dataset_id, hashed("epoch", run_id, epoch, number), consumed, run.size, run.root, accepted, self.mine()
+            run.dataset_id,
+            hashed("epoch", run_id, epoch, number),
+            consumed,
+            run.size,
+            run.root,
+            accepted,
+            self.mine(),
         )
         self.anchored.append((run_id, epoch, facts))
         return number
@@ -189,15 +227,31 @@ class MemoryChain:
         require(kind == "member" or self.latest().is_sorted(dataset_id), "NotSorted")
         self.shown.append((self.mine(), dataset_id, kind, digest))
 
-    def anchor_model(self, sender: str, run_id: bytes, stage: int, facts: ModelAnchoringFacts) -> int:
-        """Anchor what `facts` say was anchored, without draw and proofs; log, blocks and progress are set here."""
+    def anchor_model(
+        self, sender: str, run_id: bytes, stage: int, facts: ModelAnchoringFacts
+    ) -> int:
+        """Anchor what `facts` say was anchored, without draw and proofs; log, blocks and progress
+        are set here.
+        """
         run = self._run(run_id)
         require(run.owner == sender, "NotRunWriter")
         require(run.seq > 0, "LogIsEmpty")
-        require(stage == (1 if facts.kind == 8 else 2), "WrongStage")
+        require(stage == STAGES.get(kind_numbered(facts.kind).stage), "WrongStage")
         number, block = self.latest().model_anchoring_count(run_id, stage), self.mine()
-        fresh = replace(facts, seed=ZERO_WORD, codes_hash=ZERO_WORD, log_root=run.root, log_size=run.size, block_number=block,
-                        draw_block=block + 2, next_tensor=0, next_group=0, blocks_proved=0, accepted=False, void=False)
+        fresh = replace(
+            facts,
+            seed=ZERO_WORD,
+            codes_hash=ZERO_WORD,
+            log_root=run.root,
+            log_size=run.size,
+            block_number=block,
+            draw_block=block + 2,
+            next_tensor=0,
+            next_group=0,
+            blocks_proved=0,
+            accepted=False,
+            void=False,
+        )
         self.models.append((run_id, stage, number, [(block, fresh)]))
         return number
 
@@ -221,11 +275,25 @@ class MemoryChain:
         states = self._model_states(run_id, stage, number)
         facts = states[-1][1]
         require(facts.seed != ZERO_WORD, "NotDrawn")
-        states.append((self.mine(), replace(facts, codes_hash=codes_hash, next_tensor=facts.merged.entries,
-                                            blocks_proved=facts.blocks, accepted=True)))
+        states.append(
+            (
+                self.mine(),
+                replace(
+                    facts,
+                    codes_hash=codes_hash,
+                    next_tensor=facts.merged.entries,
+                    blocks_proved=facts.blocks,
+                    accepted=True,
+                ),
+            )
+        )
 
-    def _model_states(self, run_id: bytes, stage: int, number: int) -> list[tuple[int, ModelAnchoringFacts]]:
-        found = next((s for r, g, n, s in self.models if (r, g, n) == (run_id, stage, number)), None)
+    def _model_states(
+        self, run_id: bytes, stage: int, number: int
+    ) -> list[tuple[int, ModelAnchoringFacts]]:
+        found = next(
+            (s for r, g, n, s in self.models if (r, g, n) == (run_id, stage, number)), None
+        )
         require(found is not None, "UnknownAnchoring")
         assert found is not None
         return found
@@ -250,23 +318,36 @@ class MemoryChain:
 
 @dataclass(frozen=True)
 class MemorySnapshot:
-    """`provenance.facts.ChainSnapshot` at one block."""
+    """`provenance.judgement.facts.ChainSnapshot` at one block."""
 
     chain: MemoryChain
     block: BlockRef
 
     def run(self, run_id: bytes) -> RunFacts | None:
-        found = next((r for b, r in self.chain.opened if b <= self.block.number and r.run_id == run_id), None)
+        found = next(
+            (r for b, r in self.chain.opened if b <= self.block.number and r.run_id == run_id), None
+        )
         if found is None:
             return None
-        seed = next((s for b, r, s in self.chain.seeds if r == run_id and b <= self.block.number), ZERO_WORD)
-        heads = [(q, h) for r, q, h in self.chain.heads if r == run_id and h.block_number <= self.block.number]
+        seed = next(
+            (s for b, r, s in self.chain.seeds if r == run_id and b <= self.block.number), ZERO_WORD
+        )
+        heads = [
+            (q, h)
+            for r, q, h in self.chain.heads
+            if r == run_id and h.block_number <= self.block.number
+        ]
         seq, head = heads[-1] if heads else (0, HeadFacts(ZERO_WORD, 0, 0, 0))
         return replace(found, seed=seed, seq=seq, size=head.size, root=head.root)
 
     def head(self, run_id: bytes, seq: int) -> HeadFacts | None:
         return next(
-            (h for r, q, h in self.chain.heads if (r, q) == (run_id, seq) and h.block_number <= self.block.number), None
+            (
+                h
+                for r, q, h in self.chain.heads
+                if (r, q) == (run_id, seq) and h.block_number <= self.block.number
+            ),
+            None,
         )
 
     def claims(self, model: bytes) -> list[ClaimFacts]:
@@ -279,7 +360,11 @@ class MemorySnapshot:
 
     def revocation(self, run_id: bytes, index: int) -> Revocation | None:
         return next(
-            (v for r, i, v in self.chain.revoked if (r, i) == (run_id, index) and v.block_number <= self.block.number),
+            (
+                v
+                for r, i, v in self.chain.revoked
+                if (r, i) == (run_id, index) and v.block_number <= self.block.number
+            ),
             None,
         )
 
@@ -294,11 +379,16 @@ class MemorySnapshot:
         )
 
     def dataset(self, dataset_id: bytes) -> DatasetFacts | None:
-        return next((f for b, d, f in self.chain.datasets if d == dataset_id and b <= self.block.number), None)
+        return next(
+            (f for b, d, f in self.chain.datasets if d == dataset_id and b <= self.block.number),
+            None,
+        )
 
     def _anchorings(self, run_id: bytes, epoch: int) -> list[AnchoringFacts]:
         return [
-            f for r, e, f in self.chain.anchored if (r, e) == (run_id, epoch) and f.block_number <= self.block.number
+            f
+            for r, e, f in self.chain.anchored
+            if (r, e) == (run_id, epoch) and f.block_number <= self.block.number
         ]
 
     def anchoring(self, run_id: bytes, epoch: int, number: int) -> AnchoringFacts | None:
@@ -309,21 +399,34 @@ class MemorySnapshot:
         return len(self._anchorings(run_id, epoch))
 
     def runs_of(self, owner: str) -> list[bytes]:
-        return [r.run_id for b, r in self.chain.opened if r.owner == owner and b <= self.block.number]
+        return [
+            r.run_id for b, r in self.chain.opened if r.owner == owner and b <= self.block.number
+        ]
 
     def sorted_complete(self, dataset_id: bytes, vk_id: bytes) -> bool:
-        return any((d, v) == (dataset_id, vk_id) and b <= self.block.number for b, d, v in self.chain.sorted_sets)
+        return any(
+            (d, v) == (dataset_id, vk_id) and b <= self.block.number
+            for b, d, v in self.chain.sorted_sets
+        )
 
     def is_sorted(self, dataset_id: bytes) -> bool:
         return any(d == dataset_id and b <= self.block.number for b, d, _ in self.chain.sorted_sets)
 
     def is_shown(self, dataset_id: bytes, kind: str, digest: bytes) -> bool:
-        return any((d, k, g) == (dataset_id, kind, digest) and b <= self.block.number for b, d, k, g in self.chain.shown)
+        return any(
+            (d, k, g) == (dataset_id, kind, digest) and b <= self.block.number
+            for b, d, k, g in self.chain.shown
+        )
 
     def model_anchoring(self, run_id: bytes, stage: int, number: int) -> ModelAnchoringFacts | None:
         states = [s for r, g, n, s in self.chain.models if (r, g, n) == (run_id, stage, number)]
-        seen = [facts for block, facts in (states[0] if states else []) if block <= self.block.number]
+        seen = [
+            facts for block, facts in (states[0] if states else []) if block <= self.block.number
+        ]
         return seen[-1] if seen else None
 
     def model_anchoring_count(self, run_id: bytes, stage: int) -> int:
-        return sum((r, g) == (run_id, stage) and s[0][0] <= self.block.number for r, g, _, s in self.chain.models)
+        return sum(
+            (r, g) == (run_id, stage) and s[0][0] <= self.block.number
+            for r, g, _, s in self.chain.models
+        )

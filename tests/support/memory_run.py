@@ -1,34 +1,42 @@
-"""A released run in memory, with a proof checker that believes: for tests of everything but the proofs."""
+"""A released run in memory, with a proof checker that believes: for tests of everything but the
+proofs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from eth_account import Account
 
-from provenance.anchoring import SignedHead
+from provenance.artifacts.tensors import Tensor
 from provenance.digest import Digest, sha256
-from provenance.facts import DatasetFacts
-from provenance.log import Head
+from provenance.judgement.facts import DatasetFacts
+from provenance.judgement.policy import Policy
+from provenance.judgement.trust import Key, Publisher, Trust
+from provenance.judgement.verdict import Verdict
+from provenance.log.anchoring import SignedHead
+from provenance.log.record import Record
+from provenance.log.tree import Head
 from provenance.merkle import Tree
 from provenance.order import epoch_order
-from provenance.policy import Policy
-from provenance.record import Record
 from provenance.signing import Domain, sign_head
-from provenance.tensors import Tensor
-from provenance.trust import Contract, Key, Publisher, Trust
-from provenance.verdict import Verdict
-from provenance.verify import Options, verify
-from provenance.verify.protocols import DataChecker, EpochEvidence, RegistrationEvidence, SampleEvidence, Sampling
-from tests.support.memory_chain import IDENTITY, MemoryChain, hashed
+from provenance.verify import Options, Verifier, verify
+from provenance.verify.protocols import (
+    DataChecker,
+    EpochEvidence,
+    RegistrationEvidence,
+    SampleEvidence,
+    Sampling,
+)
+from tests.support.memory_chain import IDENTITY, REGISTRY, MemoryChain, hashed
 
 TIME = "2026-01-02T03:04:05Z"
 KEY = Account.from_key(b"\x01" * 32)
 OWNER = KEY.address.lower()
-DOMAIN = Domain(IDENTITY.chain_id, IDENTITY.registry)
+DOMAIN = Domain(IDENTITY.chain_id, REGISTRY.address)
 COUNT = 12
 EPOCH_KEY, TREE_KEY, DATASET = b"\xe0" * 32, b"\xe1" * 32, b"\xda" * 32
 MODEL, BASE, ADAPTER, MERGED = (sha256(x) for x in (b"model", b"base", b"adapter", b"merged"))
@@ -37,8 +45,7 @@ TRUST = Trust(
     IDENTITY.chain_id,
     IDENTITY.genesis,
     None,
-    Contract(IDENTITY.registry, IDENTITY.registry_code_hash),
-    Contract(IDENTITY.ledger, IDENTITY.ledger_code_hash),
+    IDENTITY.contracts,
     (Key("0x" + EPOCH_KEY.hex(), "epoch", "dev"), Key("0x" + TREE_KEY.hex(), "tree", "dev")),
     (Publisher(OWNER, "me"),),
     sha256(b"trust"),
@@ -61,6 +68,7 @@ class Believer:
         self.registrations: list[RegistrationEvidence] = []
         self.samples: list[SampleEvidence] = []
         self.draws = 6
+        self.roots: int | None = None  # of the tensors that it commits to; None: those of the table
 
     def check_registration(self, evidence: RegistrationEvidence) -> None:
         self.registrations.append(evidence)
@@ -72,8 +80,11 @@ class Believer:
         self.samples.append(evidence)
         return Sampling(2, self.draws, evidence.anchorings, "w", 3, 0.7, 0.8, 0.5)
 
-    def commit_tensors(self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]) -> list[Tensor]:
-        return [tensor for _, tensor in tensors]
+    def commit_tensors(
+        self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]
+    ) -> list[Tensor]:
+        made = [tensor for _, tensor in tensors]
+        return made if self.roots is None else [replace(t, root=self.roots) for t in made]
 
 
 @dataclass
@@ -130,13 +141,27 @@ Change = Callable[[list[Record]], list[Record]]
 
 
 class MemoryRun:
-    """An honest run, committed in two heads and released; `change` rewrites the records before they are committed."""
+    """An honest run, committed in two heads and released;
+
+    `change` rewrites the records before they are committed.
+    """
 
     def __init__(
-        self, change: Change | None = None, opening: Mapping[str, Any] | None = None, *, number: int | None = 0
+        self,
+        change: Change | None = None,
+        opening: Mapping[str, Any] | None = None,
+        *,
+        number: int | None = 0,
     ) -> None:
-        self.chain, self.evidence, self.believer, self.trust = MemoryChain(), MemoryEvidence(), Believer(), TRUST
-        facts = DatasetFacts(OWNER, EPOCH_KEY, TREE_KEY, 7, 5, COUNT, 256, 1, True, bytes(32), bytes(32))
+        self.chain, self.evidence, self.believer, self.trust = (
+            MemoryChain(),
+            MemoryEvidence(),
+            Believer(),
+            TRUST,
+        )
+        facts = DatasetFacts(
+            OWNER, EPOCH_KEY, TREE_KEY, 7, 5, COUNT, 256, 1, True, bytes(32), bytes(32)
+        )
         self.chain.register(DATASET, facts)
         first = self._opening(opening or {})
         self.run_id = self.chain.open_run(OWNER, first.digest, DATASET)
@@ -192,7 +217,14 @@ class MemoryRun:
         ]
         seed = Record.make("seed", TIME, seed=word(self.seed), source="chain")
         checkpoint = Record.make(
-            "checkpoint", TIME, step=3, path="c", manifest=str(ADAPTER), weights=str(ADAPTER), epoch=0, consumed=COUNT
+            "checkpoint",
+            TIME,
+            step=3,
+            path="c",
+            manifest=str(ADAPTER),
+            weights=str(ADAPTER),
+            epoch=0,
+            consumed=COUNT,
         )
         return [seed, *batches, checkpoint]
 
@@ -229,7 +261,12 @@ class MemoryRun:
             tensors={},
         )
         release = Record.make(
-            "release", TIME, run_id=word(self.run_id), model=str(MODEL), manifest=str(sha256(b"m")), name="model"
+            "release",
+            TIME,
+            run_id=word(self.run_id),
+            model=str(MODEL),
+            manifest=str(sha256(b"m")),
+            name="model",
         )
         return [epoch, merge, quantize, release]
 
@@ -240,7 +277,9 @@ class MemoryRun:
         assert run is not None
         head = Head(self.run_id, len(tree), tree.root())
         self.evidence.signed.append(SignedHead(head, run.seq + 1, sign_head(KEY, head, DOMAIN)))
-        self.chain.commit(OWNER, self.run_id, run.seq + 1, head.root, head.size, tree.consistency_proof(run.size))
+        self.chain.commit(
+            OWNER, self.run_id, run.seq + 1, head.root, head.size, tree.consistency_proof(run.size)
+        )
         return run.seq + 1
 
     def release(self) -> None:
@@ -261,14 +300,18 @@ class MemoryRun:
             tree.inclusion_proof(index),
         )
 
-    def judge(self, policy: Policy | None = None, subject: str | None = None, release: bytes | None = None,
-              data: DataChecker | None = None) -> Verdict:
-        return verify(
-            subject or str(MODEL),
+    def judge(
+        self,
+        policy: Policy | None = None,
+        subject: str | None = None,
+        release: bytes | None = None,
+        data: DataChecker | None = None,
+    ) -> Verdict:
+        verifier = Verifier(
             trust=self.trust,
             reader=self.chain,
             source=self.evidence,
             prover=self.believer,
-            policy=policy,
-            options=Options(release=release, data=data),
+            policy=policy or Policy(),
         )
+        return verify(subject or str(MODEL), verifier, Options(release=release, data=data))

@@ -1,17 +1,17 @@
-"""A second implementation of every byte that is hashed or signed: slow, obvious, and sharing no code with the product.
+"""A second implementation of every byte that is hashed or signed: slow, obvious, and sharing no
+code with the product.
 
-It writes `tests/vectors/*.json` (`python -m tests.support.plain`), which the tests then hold the product against.
-The files are frozen: a change in them is a change of format.
+It writes `tests/vectors/*.json` (`python -m tests.support.plain`), which the tests then hold the
+product against. The files are frozen: a change in them is a change of format.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
-VECTORS = Path(__file__).resolve().parents[1] / "vectors"
+from tests.support.places import VECTORS
 
 
 def h(data: bytes) -> bytes:
@@ -49,7 +49,15 @@ def canonical(value: Any) -> str:
 
 
 def _character(c: str) -> str:
-    short = {"\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
+    short = {
+        "\b": "\\b",
+        "\t": "\\t",
+        "\n": "\\n",
+        "\f": "\\f",
+        "\r": "\\r",
+        '"': '\\"',
+        "\\": "\\\\",
+    }
     return short.get(c) or (f"\\u{ord(c):04x}" if ord(c) < 32 else c)
 
 
@@ -175,7 +183,12 @@ RECORDS: dict[str, dict[str, Any]] = {
         "vk_id": W["f"],
         "log_size": 11,
     },
-    "eval": {"step": 4, "metrics": {"perplexity": "12.5"}, "subject": "adapter", "subject_digest": D["a"]},
+    "eval": {
+        "step": 4,
+        "metrics": {"perplexity": "12.5"},
+        "subject": "adapter",
+        "subject_digest": D["a"],
+    },
     "resume": {"from": 3, "abandons": [4, 5], "step": 3},
     "merge": {
         "base": D["a"],
@@ -197,7 +210,13 @@ RECORDS: dict[str, dict[str, Any]] = {
         "tensors": {"total": 1},
     },
     "sample": {"stage": "merge", "number": 0, "ledger": "0x" + "ab" * 20, "anchoring": W["a"]},
-    "release": {"run_id": W["a"], "model": D["a"], "manifest": D["b"], "name": "model:1", "files": 3},
+    "release": {
+        "run_id": W["a"],
+        "model": D["a"],
+        "manifest": D["b"],
+        "name": "model:1",
+        "files": 3,
+    },
     "attest": {"subject": D["a"], "kind": "audit", "body": {"by": "someone"}},
     "revoke": {"run_id": W["a"], "index": 5, "reason": "leak"},
     "run.close": {"status": "finished", "step": 5, "summary": {}},
@@ -224,9 +243,16 @@ def record_vectors() -> list[dict[str, str]]:
         digest = tag("entry", data)
         entry = digest
         if kind == "release":
-            parts = [fields["run_id"][2:], fields["model"][7:], fields["manifest"][7:], digest.hex()]
+            parts = [
+                fields["run_id"][2:],
+                fields["model"][7:],
+                fields["manifest"][7:],
+                digest.hex(),
+            ]
             entry = tag("release", bytes.fromhex("".join(parts)))
-        result.append({"type": kind, "bytes": data.decode(), "digest": show(digest), "entry": show(entry)})
+        result.append(
+            {"type": kind, "bytes": data.decode(), "digest": show(digest), "entry": show(entry)}
+        )
     return result
 
 
@@ -269,7 +295,9 @@ def content_vectors() -> dict[str, Any]:
     for name in names:
         dtype, shape, data = tensors[name]
         dims = b"".join(be(d, 8) for d in shape)
-        leaves.append(tag("content-leaf", text(name) + text(dtype) + be(len(shape), 1) + dims + h(data)))
+        leaves.append(
+            tag("content-leaf", text(name) + text(dtype) + be(len(shape), 1) + dims + h(data))
+        )
     return {
         "tensors": {n: [t[0], t[1], t[2].hex()] for n, t in tensors.items()},
         "digest": show(tag("content", be(len(leaves), 8) + mth(leaves))),
@@ -314,7 +342,9 @@ def all_vectors() -> dict[str, Any]:
 
 def write() -> None:
     for name, value in all_vectors().items():
-        (VECTORS / f"{name}.json").write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (VECTORS / f"{name}.json").write_text(
+            json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

@@ -1,17 +1,20 @@
-"""Blocks of bfloat16 as gguf-py quantizes them to Q8_0: `python -m tests.support.q8_0_vectors` writes tests/vectors/zk/q8_0.json."""
+"""Blocks of bfloat16 as gguf-py quantizes them to Q8_0: `python -m tests.support.q8_0_vectors`
+writes tests/vectors/zk/q8_0.json.
+"""
 
 from __future__ import annotations
 
 import json
 import random
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from gguf.constants import GGMLQuantizationType
 from gguf.quants import quantize
 
-PATH = Path(__file__).resolve().parents[1] / "vectors" / "zk" / "q8_0.json"
+from tests.support.places import ZK_VECTORS
+
+PATH = ZK_VECTORS / "q8_0.json"
 BLOCK = 32
 LARGEST = 149 << 7 | 125  # maximum whose scale is the largest finite float16
 
@@ -35,11 +38,30 @@ def spread(source: random.Random, maximum: int, octaves: int) -> list[int]:
 def cases() -> list[Case]:
     source = random.Random(8)
     out = [case("zeros", [0] * BLOCK), case("zeros of both signs", [0, 0x8000] * (BLOCK // 2))]
-    out += [case(f"drawn {n}", spread(source, source.randint(100 << 7, LARGEST), 12)) for n in range(40)]
-    out += [case(f"near the maximum {n}", spread(source, source.randint(115 << 7, 128 << 7), 2)) for n in range(20)]
-    out += [case(f"subnormal scale {n}", spread(source, source.randint(105 << 7, 120 << 7), 12)) for n in range(20)]
-    out += [case(f"far and subnormal values {n}", spread(source, source.randint(100 << 7, 130 << 7), 250)) for n in range(10)]
-    out += [case(f"significand 254 or 255 {n}", spread(source, source.randint(106, 148) << 7 | 126 + n % 2, 9)) for n in range(20)]
+    out += [
+        case(f"drawn {n}", spread(source, source.randint(100 << 7, LARGEST), 12)) for n in range(40)
+    ]
+    out += [
+        case(f"near the maximum {n}", spread(source, source.randint(115 << 7, 128 << 7), 2))
+        for n in range(20)
+    ]
+    out += [
+        case(f"subnormal scale {n}", spread(source, source.randint(105 << 7, 120 << 7), 12))
+        for n in range(20)
+    ]
+    out += [
+        case(
+            f"far and subnormal values {n}", spread(source, source.randint(100 << 7, 130 << 7), 250)
+        )
+        for n in range(10)
+    ]
+    out += [
+        case(
+            f"significand 254 or 255 {n}",
+            spread(source, source.randint(106, 148) << 7 | 126 + n % 2, 9),
+        )
+        for n in range(20)
+    ]
     halves = [124 << 7 | m for m in range(0, 128, 4)]
     out += [case(f"half the maximum {m & 127}", [m + 128] + [m] * (BLOCK - 1)) for m in halves[::4]]
     out += [case("ties of 254", [125 << 7 | 126] + [(125 << 7 | m) for m in range(1, 63, 2)])]

@@ -1,5 +1,7 @@
-"""Keys whose secrets are known, and proofs made from the secrets: they verify for any public inputs (the twin of
-contracts/test/Simulator.sol), so that contracts are reached behind a valid proof without a prover."""
+"""Keys whose secrets are known, and proofs made from the secrets: they verify for any public inputs
+(the twin of contracts/test/Simulator.sol), so that contracts are reached behind a valid proof
+without a prover.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ class SimulatedKey:
 
 
 def prove(public: Sequence[int]) -> Any:
-    """The contract's `Proof` tuple for these public inputs: B is the generator, A is fixed and C solves the equation."""
+    """The contract's `Proof` tuple for these public inputs: B is the generator, A is fixed and C
+    solves the equation.
+    """
     x = ic(0) + sum(value * ic(i + 1) for i, value in enumerate(public))
     a = 0xA
     c = (a - ALPHA * BETA - x * GAMMA) * pow(DELTA, -1, R)

@@ -1,7 +1,9 @@
-"""A complete small run on a real chain, from rows to release, with a hook at every step where a trainer might cheat.
+"""A complete small run on a real chain, from rows to release, with a hook at every step where a
+trainer might cheat.
 
 run = build_run(lab, data, folder)                                       # honest
-run = build_run(lab, data, folder, Plan(batches=swap(3, 5)))             # logs other records than it proves
+run = build_run(lab, data, folder, Plan(batches=swap(3, 5)))             # logs other records than
+it proves
 """
 
 from __future__ import annotations
@@ -16,19 +18,18 @@ from typing import Any
 
 import numpy as np
 
-from provenance.anchoring import Anchorer, Committed
-from provenance.dataset import CommittedDataset
-from provenance.dataset_writer import ManifestFacts
+from provenance.dataset.committed import CommittedDataset
+from provenance.dataset.writer import ManifestFacts
 from provenance.digest import Digest, hash_file, sha256
-from provenance.journal import Journal
 from provenance.layout import RunFolder, write_json
-from provenance.log import RunLog, read_records
+from provenance.log.anchoring import Anchorer, Committed
+from provenance.log.journal import Journal
+from provenance.log.record import Record
+from provenance.log.tree import RunLog, read_records
 from provenance.order import epoch_order
-from provenance.record import Record
-from provenance.signing import sign_head
-from provenance_zk.commitments import commit_dataset
-from provenance_zk.epochs import make_job, prove_epoch
-from provenance_zk.registration import Registered, register, write_key
+from provenance_zk.training.commitments import commit_dataset
+from provenance_zk.training.epochs import make_job, prove_epoch
+from provenance_zk.training.registration import Registered, register, write_key
 from tests.support.chain import SALT_KEY, Lab
 
 TIME = "2026-01-02T03:04:05Z"
@@ -49,14 +50,27 @@ class Data:
     registered: Registered
 
 
-def register_rows(lab: Lab, folder: Path, count: int, session: str = "default", seed: int = 7) -> Data:
+def register_rows(
+    lab: Lab, folder: Path, count: int, session: str = "default", seed: int = 7
+) -> Data:
     """Commit `count` random rows and register them."""
     random = np.random.default_rng(seed)
     rows = [{"text": f"record {i} {random.bytes(8).hex()}"} for i in range(count)]
-    commit_dataset(rows, folder / "dataset", SALT_KEY, lab.prover, facts=ManifestFacts("test", "CC0-1.0"))
+    commit_dataset(
+        rows, folder / "dataset", SALT_KEY, lab.prover, facts=ManifestFacts("test", "CC0-1.0")
+    )
     dataset = CommittedDataset.open(folder / "dataset", SALT_KEY)
     return Data(
-        dataset, register(dataset, SALT_KEY, lab.keys, lab.prover, lab.session(session), lab.deployment.ledger, quiet)
+        dataset,
+        register(
+            dataset,
+            SALT_KEY,
+            lab.keys,
+            lab.prover,
+            lab.session(session),
+            lab.deployment.ledger,
+            quiet,
+        ),
     )
 
 
@@ -156,15 +170,7 @@ class Run:
     def anchor(self) -> Committed:
         session = self.lab.session(self.session)
         size = len(self.records())
-        anchorer = Anchorer(
-            self.run_id,
-            self.folder.journal,
-            self.folder.heads,
-            self.folder.nodes,
-            session,
-            lambda head: sign_head(session.account, head, session.domain),
-            lambda: size,
-        )
+        anchorer = Anchorer(self.run_id, self.folder, session, lambda: size)
         try:
             return anchorer.anchor()
         finally:
@@ -177,15 +183,8 @@ class Run:
         log = RunLog(self.folder.journal)
         log.refresh(head.size)
         session = self.lab.session(self.session)
-        receipt = session.release(
-            self.run_id,
-            head.seq,
-            Digest.parse(record.fields["model"]),
-            Digest.parse(record.fields["manifest"]),
-            record.digest,
-            index,
-            log.tree.inclusion_proof(index, head.size),
-        )
+        path = log.tree.inclusion_proof(index, head.size)
+        receipt = session.release(record, index, head.seq, path)
         self.release_index, self.release_seq = index, head.seq
         if final:
             session.final(receipt)
@@ -275,7 +274,10 @@ def later_records(run: Run, plan: Plan) -> list[Record]:
             "tensors": {},
         },
     }
-    return [Record.make(type_, TIME, **(fields[type_] | plan.fields.get(type_, {}))) for type_ in ("merge", "quantize")]
+    return [
+        Record.make(type_, TIME, **(fields[type_] | plan.fields.get(type_, {})))
+        for type_ in ("merge", "quantize")
+    ]
 
 
 def checkpoint_record(plan: Plan, consumed: int) -> Record:
@@ -323,14 +325,21 @@ def _train(run: Run, plan: Plan, opening: Record, draw_block: int) -> list[Recor
     honest = [b for e in plan.epochs for b in honest_batches(dataset, trained, e, consumed)]
     logged = plan.batches(honest) if plan.batches else honest
     seed = Record.make(
-        "seed", TIME, seed=word(plan.seed(run.seed)), source="chain", draw_block=draw_block, run_id=word(run.run_id)
+        "seed",
+        TIME,
+        seed=word(plan.seed(run.seed)),
+        source="chain",
+        draw_block=draw_block,
+        run_id=word(run.run_id),
     )
     fed = [batch_record(b, step) for step, b in enumerate(logged)]
     if plan.resume:
         fed.insert(5, Record.make("resume", TIME, from_=0, abandons=list(plan.resume), step=3))
     checkpoint = checkpoint_record(plan, consumed)
     middle = [*fed, seed] if plan.early else [seed, *fed]
-    records = [opening, checkpoint, *middle] if plan.checkpoint_first else [opening, *middle, checkpoint]
+    records = (
+        [opening, checkpoint, *middle] if plan.checkpoint_first else [opening, *middle, checkpoint]
+    )
     with Journal.create(run.folder.journal, HEADER) as journal:
         for record in records:
             journal.append(record.to_bytes())
@@ -342,7 +351,12 @@ def _train(run: Run, plan: Plan, opening: Record, draw_block: int) -> list[Recor
 def prove(run: Run, honest: list[Record], epoch: int, plan: Plan) -> None:
     """Anchor and prove an epoch from these records, and log what came of it."""
     job = make_job(
-        honest, run.data.dataset, run.run_id, run.data.registered.dataset_id, plan.trained_with(run.seed), epoch
+        honest,
+        run.data.dataset,
+        run.run_id,
+        run.data.registered.dataset_id,
+        plan.trained_with(run.seed),
+        epoch,
     )
     record = prove_epoch(
         job,

@@ -1,4 +1,6 @@
-"""Verifying keys whose secrets the tests know: with them proofs of any statement, true or false, can be simulated without a circuit."""
+"""Verifying keys whose secrets the tests know: with them proofs of any statement, true or false,
+can be simulated without a circuit.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ from functools import cached_property
 from py_ecc.optimized_bn128 import optimized_curve as curve
 
 from provenance_zk.field import R
-from provenance_zk.keys import vk_id
 from provenance_zk.kinds import KINDS
+from provenance_zk.prover.keys import vk_id
 from provenance_zk.statements import ProofFile
 
 

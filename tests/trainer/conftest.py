@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from provenance_trainer.base import BaseModel, load_base
+from provenance_trainer.model.base import BaseModel, load_base
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,9 +10,9 @@ import pytest
 from provenance.encoding import canonical_json
 from provenance.errors import ConfigError
 from provenance_trainer.config import config_digest, config_record, load_config, parse_config
+from tests.support.places import EXAMPLES
 
 MINIMAL: dict[str, Any] = {"dataset_name": "data", "output_dir": "out"}
-EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -21,9 +21,19 @@ def write(tmp_path: Path, text: str) -> Path:
 
 
 def test_yaml_and_overrides(tmp_path: Path) -> None:
-    path = write(tmp_path, "dataset_name: d\noutput_dir: o\nlearning_rate: 2e-4\nprovenance:\n  on_failure: pause\n")
-    config = load_config(path, ["max_steps=3", "lora_target_modules=q_proj, k_proj", "provenance.anchor_interval_s=5"])
-    assert (config.learning_rate, config.max_steps, config.lora_target_modules) == (2e-4, 3, ("q_proj", "k_proj"))
+    path = write(
+        tmp_path,
+        "dataset_name: d\noutput_dir: o\nlearning_rate: 2e-4\nprovenance:\n  on_failure: pause\n",
+    )
+    config = load_config(
+        path,
+        ["max_steps=3", "lora_target_modules=q_proj, k_proj", "provenance.anchor_interval_s=5"],
+    )
+    assert (config.learning_rate, config.max_steps, config.lora_target_modules) == (
+        2e-4,
+        3,
+        ("q_proj", "k_proj"),
+    )
     assert (config.provenance.on_failure, config.provenance.anchor_interval_s) == ("pause", 5.0)
 
 
@@ -33,14 +43,19 @@ def test_record_has_no_floats_and_binds_every_value() -> None:
     assert record["learning_rate"] == "1e-05"
     assert record["provenance"]["on_failure"] == "continue"
     assert canonical_json(record)
-    assert config_digest(config) != config_digest(parse_config({**MINIMAL, "learning_rate": 1.0000001e-5}))
+    assert config_digest(config) != config_digest(
+        parse_config({**MINIMAL, "learning_rate": 1.0000001e-5})
+    )
 
 
-@pytest.mark.parametrize(("key", "hint"), [
-    ("learning_rat", "did you mean learning_rate?"),
-    ("per_device_batch_size", "did you mean per_device_train_batch_size?"),
-    ("anchor_interval_s", "did you mean provenance.anchor_interval_s?"),
-])
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("learning_rat", "did you mean learning_rate?"),
+        ("per_device_batch_size", "did you mean per_device_train_batch_size?"),
+        ("anchor_interval_s", "did you mean provenance.anchor_interval_s?"),
+    ],
+)
 def test_unknown_keys_are_refused_with_the_nearest(key: str, hint: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config({**MINIMAL, key: 1})
@@ -53,12 +68,25 @@ def test_unknown_key_inside_the_block() -> None:
         parse_config({**MINIMAL, "provenance": {"on_failur": "pause"}})
 
 
-@pytest.mark.parametrize(("key", "value", "expected"), [
-    ("max_steps", "three", "int"), ("max_steps", True, "int"), ("max_steps", 1.5, "int"), ("bf16", "yes", "bool"),
-    ("learning_rate", "fast", "float"), ("learning_rate", True, "float"), ("learning_rate", float("nan"), "float"),
-    ("lora_target_modules", 3, "a list of names"), ("num_train_epochs", 0.5, "int"), ("packing", True, "false"),
-    ("lora_r", 0, ">= 1"), ("lora_dropout", 1.0, "0 <= p < 1"), ("max_steps", 0, ">= 1"), ("output_dir", None, "str"),
-])
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("max_steps", "three", "int"),
+        ("max_steps", True, "int"),
+        ("max_steps", 1.5, "int"),
+        ("bf16", "yes", "bool"),
+        ("learning_rate", "fast", "float"),
+        ("learning_rate", True, "float"),
+        ("learning_rate", float("nan"), "float"),
+        ("lora_target_modules", 3, "a list of names"),
+        ("num_train_epochs", 0.5, "int"),
+        ("packing", True, "false"),
+        ("lora_r", 0, ">= 1"),
+        ("lora_dropout", 1.0, "0 <= p < 1"),
+        ("max_steps", 0, ">= 1"),
+        ("output_dir", None, "str"),
+    ],
+)
 def test_wrong_values_name_expected_and_actual(key: str, value: object, expected: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config({**MINIMAL, key: value})
@@ -73,10 +101,15 @@ def test_choice_and_block_errors() -> None:
         parse_config({**MINIMAL, "provenance": 3})
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("- a\n", "not a mapping"), ("a: [", "not YAML"), ("output_dir: o\n", "dataset_name"),
-    ("!!python/object:os.system {}", "not YAML"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- a\n", "not a mapping"),
+        ("a: [", "not YAML"),
+        ("output_dir: o\n", "dataset_name"),
+        ("!!python/object:os.system {}", "not YAML"),
+    ],
+)
 def test_unreadable_files(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_config(write(tmp_path, text))

@@ -1,25 +1,24 @@
-"""A verifying key whose secrets the tests know: with them, proofs can be simulated without any circuit or prover."""
+"""A verifying key whose secrets the tests know: with them, proofs can be simulated without any
+circuit or prover.
+"""
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from support.chain import cache_folder
-from support.trapdoor import g1, g2
 
-from provenance_zk.client import ZkProver, find_binary
 from provenance_zk.field import R
-from provenance_zk.keys import KeyFolder, ensure_keys, vk_id
-from provenance_zk.server import ChildServer
+from provenance_zk.prover.client import ZkProver
+from provenance_zk.prover.keys import KeyFolder, ensure_keys, vk_id
+from provenance_zk.prover.server import ChildServer
 from provenance_zk.statements import ProofFile
-
-REPO = Path(__file__).resolve().parents[2]
-VECTORS = REPO / "tests" / "vectors" / "zk"
+from tests.support.chain import cache_folder
+from tests.support.places import ZK_VECTORS
+from tests.support.trapdoor import g1, g2
 
 
 @dataclass(frozen=True)
@@ -45,21 +44,37 @@ class ToyKey:
         words += [1001, 1002, 1003, *g1(4004), *g1(5005)]
         return b"".join(word.to_bytes(32, "big") for word in words)
 
-    def prove(self, public: tuple[int, ...], commitments: tuple[int, ...], *, a: int = 31, b: int = 37) -> ProofFile:
+    def prove(
+        self, public: tuple[int, ...], commitments: tuple[int, ...], *, a: int = 31, b: int = 37
+    ) -> ProofFile:
         """A proof of a false statement, as only somebody with the secrets can make it."""
-        x = self.ic[0] + sum(p * i for p, i in zip(public, self.ic[1:], strict=True)) + sum(commitments)
+        x = (
+            self.ic[0]
+            + sum(p * i for p, i in zip(public, self.ic[1:], strict=True))
+            + sum(commitments)
+        )
         c = (a * b - self.alpha * self.beta - x * self.gamma) * pow(self.delta, -1, R)
         return ProofFile(
-            "epoch", vk_id(self.words), g1(a), g2(b), g1(c), tuple(g1(d) for d in commitments),
-            tuple(g1(d * sigma) for d, sigma in zip(commitments, self.sigmas, strict=True)), public,
+            "epoch",
+            vk_id(self.words),
+            g1(a),
+            g2(b),
+            g1(c),
+            tuple(g1(d) for d in commitments),
+            tuple(g1(d * sigma) for d, sigma in zip(commitments, self.sigmas, strict=True)),
+            public,
         )
 
 
 @pytest.fixture(scope="session")
 def toy() -> ToyKey:
     draw = random.Random(20261123).randrange
-    return ToyKey(*(draw(2, R) for _ in range(4)), ic=tuple(draw(2, R) for _ in range(6)), base=draw(2, R),
-                  sigmas=tuple(draw(2, R) for _ in range(3)))
+    return ToyKey(
+        *(draw(2, R) for _ in range(4)),
+        ic=tuple(draw(2, R) for _ in range(6)),
+        base=draw(2, R),
+        sigmas=tuple(draw(2, R) for _ in range(3)),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -74,14 +89,7 @@ def altered() -> object:
 
 @pytest.fixture(scope="session")
 def vectors() -> Path:
-    return VECTORS
-
-
-@pytest.fixture(scope="session")
-def prover() -> ZkProver:
-    """The real prover; the machine must have built it (`make setup`)."""
-    explicit = os.environ.get("PROVENANCE_ZKPROVER")
-    return ZkProver(find_binary(Path(explicit) if explicit else None), timeout_s=300)
+    return ZK_VECTORS
 
 
 @pytest.fixture(scope="session")

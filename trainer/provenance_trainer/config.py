@@ -1,7 +1,7 @@
 """Training configuration: the names Hugging Face and TRL use, plus one `provenance:` block.
 
-A key that does not exist is refused with the nearest one that does: a silently ignored option would make the pre-registered
-configuration say something else than what ran.
+A key that does not exist is refused with the nearest one that does: an option that is silently
+ignored would make the pre-registered configuration say something else than what ran.
 """
 
 from __future__ import annotations
@@ -24,6 +24,18 @@ from provenance.errors import ConfigError
 
 OnFailure = Literal["continue", "pause", "abort"]
 _MAX_CONFIG_BYTES = 1 << 20
+_POSITIVE = (
+    "lora_r",
+    "lora_alpha",
+    "max_length",
+    "per_device_train_batch_size",
+    "gradient_accumulation_steps",
+    "num_train_epochs",
+    "save_steps",
+    "logging_steps",
+    "eval_samples",
+    "eval_batch_size",
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +43,8 @@ class ProvenanceConfig:
     """The `provenance:` block.
 
     anchor_interval_s: Seconds between heads committed to the chain.
-    on_failure: What training does while records cannot be made durable: go on loudly, wait, or stop.
+    on_failure: What training does while records cannot be made durable: go on loudly, wait, or
+        stop.
     key: Name of the signing key in the keystore, None for `default`.
     """
 
@@ -42,12 +55,13 @@ class ProvenanceConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training run. Lengths are in tokens, `warmup_steps` and `*_steps` in optimizer steps; -1 means no limit.
+    """One training run. Lengths are in tokens, `*_steps` in optimizer steps; -1 means no limit.
 
     model_name_or_path: `smollm2`, `tiny`, a folder or a hub id.
     dataset_name: Folder of a committed dataset.
     dataset_text_field: Column that holds the text; None to take the dataset's text column.
-    eval_dataset_name: Text or JSON-lines file held out from training; None to evaluate on a sample of the training records.
+    eval_dataset_name: Text or JSON-lines file held out from training; None to evaluate on a sample
+        of the training records.
     eval_max_perplexity: The bar registered before training; None for no bar.
     """
 
@@ -95,16 +109,21 @@ class TrainConfig:
                 expected="false",
                 actual="true",
             )
-        for name in ("lora_r", "lora_alpha", "max_length", "per_device_train_batch_size", "gradient_accumulation_steps"):
-            _require_positive(name, getattr(self, name))
-        for name in ("num_train_epochs", "save_steps", "logging_steps", "eval_samples", "eval_batch_size"):
+        for name in _POSITIVE:
             _require_positive(name, getattr(self, name))
         if self.max_steps != -1:
             _require_positive("max_steps", self.max_steps)
         if not self.lora_target_modules:
-            raise ConfigError("no modules to adapt", where="lora_target_modules", expected="at least one name")
+            raise ConfigError(
+                "no modules to adapt", where="lora_target_modules", expected="at least one name"
+            )
         if not 0 <= self.lora_dropout < 1:
-            raise ConfigError("not a probability", where="lora_dropout", expected="0 <= p < 1", actual=self.lora_dropout)
+            raise ConfigError(
+                "not a probability",
+                where="lora_dropout",
+                expected="0 <= p < 1",
+                actual=self.lora_dropout,
+            )
 
 
 def _require_positive(name: str, value: float) -> None:
@@ -113,23 +132,32 @@ def _require_positive(name: str, value: float) -> None:
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
-    """Read a YAML configuration and apply `key=value` overrides (`provenance.key=value` inside the block).
+    """Read a YAML configuration and apply `key=value` overrides.
+
+    `provenance.key=value` sets a key inside the block.
 
     Raises:
-        ConfigError: unreadable, unknown keys (with the nearest known one), missing keys, wrong types or values.
+        ConfigError: unreadable, unknown keys (with the nearest known one), missing keys, wrong
+            types or values.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ConfigError("cannot read configuration", where=str(path), actual=error.strerror) from error
+        raise ConfigError(
+            "cannot read configuration", where=str(path), actual=error.strerror
+        ) from error
     if len(data) > _MAX_CONFIG_BYTES:
-        raise ConfigError("configuration is too large", where=str(path), expected=f"<= {_MAX_CONFIG_BYTES} bytes")
+        raise ConfigError(
+            "configuration is too large", where=str(path), expected=f"<= {_MAX_CONFIG_BYTES} bytes"
+        )
     try:
         value = yaml.safe_load(data)
     except yaml.YAMLError as error:
         raise ConfigError("configuration is not YAML", where=str(path), actual=error) from error
     if not isinstance(value, dict):
-        raise ConfigError("configuration is not a mapping", where=str(path), actual=type(value).__name__)
+        raise ConfigError(
+            "configuration is not a mapping", where=str(path), actual=type(value).__name__
+        )
     for override in overrides:
         _apply(value, override)
     return parse_config(value, str(path))
@@ -159,8 +187,12 @@ def parse_config(value: Mapping[str, Any], where: str = "configuration") -> Trai
     block = value.get("provenance")
     if block is not None:
         if not isinstance(block, dict):
-            raise ConfigError("not a block", where=f"{where} provenance", actual=type(block).__name__)
-        fields["provenance"] = ProvenanceConfig(**_checked(ProvenanceConfig, block, f"{where} provenance"))
+            raise ConfigError(
+                "not a block", where=f"{where} provenance", actual=type(block).__name__
+            )
+        fields["provenance"] = ProvenanceConfig(
+            **_checked(ProvenanceConfig, block, f"{where} provenance")
+        )
     return TrainConfig(**fields)
 
 
@@ -170,7 +202,11 @@ def _checked(kind: type[Any], value: Mapping[str, Any], where: str) -> dict[str,
         if key not in hints:
             raise _unknown(str(key), list(hints), where)
     for item in dataclasses.fields(kind):
-        if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING and item.name not in value:
+        if (
+            item.default is dataclasses.MISSING
+            and item.default_factory is dataclasses.MISSING
+            and item.name not in value
+        ):
             raise ConfigError("configuration lacks a key", where=f"{where} {item.name}")
     return {k: _convert(v, hints[k], f"{where} {k}") for k, v in value.items() if k != "provenance"}
 
@@ -199,31 +235,49 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     if hint is float:
         return _number(value, where)
     if type(value) is not hint:
-        raise ConfigError("value has the wrong type", where=where, expected=hint.__name__, actual=_described(value))
+        raise ConfigError(
+            "value has the wrong type",
+            where=where,
+            expected=hint.__name__,
+            actual=_described(value),
+        )
     return value
 
 
 def _choice(value: Any, choices: tuple[Any, ...], where: str) -> Any:
     if value not in choices:
-        raise ConfigError("not one of the choices", where=where, expected=", ".join(choices), actual=_described(value))
+        raise ConfigError(
+            "not one of the choices",
+            where=where,
+            expected=", ".join(choices),
+            actual=_described(value),
+        )
     return value
 
 
 def _names(value: Any, where: str) -> tuple[str, ...]:
     items = [item.strip() for item in value.split(",")] if isinstance(value, str) else value
     if not isinstance(items, list) or not all(isinstance(item, str) and item for item in items):
-        raise ConfigError("value has the wrong type", where=where, expected="a list of names", actual=_described(value))
+        raise ConfigError(
+            "value has the wrong type",
+            where=where,
+            expected="a list of names",
+            actual=_described(value),
+        )
     return tuple(items)
 
 
 def _number(value: Any, where: str) -> float:
     """YAML 1.1 reads `2e-4` as text, so text that is a number counts as one."""
+    is_number = isinstance(value, int | float | str) and not isinstance(value, bool)
     try:
-        number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
+        number = float(value) if is_number else math.nan
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise ConfigError("value has the wrong type", where=where, expected="float", actual=_described(value))
+        raise ConfigError(
+            "value has the wrong type", where=where, expected="float", actual=_described(value)
+        )
     return number
 
 

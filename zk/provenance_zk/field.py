@@ -1,7 +1,7 @@
 """The two prime fields of BN254 and the bytes their elements have.
 
-Source: EIP-196 (the curve over q, generator (1, 2)), EIP-197 (r is the order of the groups). Elements that circuits speak about
-live modulo `R`; coordinates of points live modulo `Q`.
+Source: EIP-196 (the curve over q, generator (1, 2)), EIP-197 (r is the order of the groups).
+Elements that circuits speak about live modulo `R`; coordinates of points live modulo `Q`.
 """
 
 from __future__ import annotations
@@ -53,8 +53,12 @@ def parse_word(text: object, where: str = "word") -> int:
         InputError: anything but `0x` and 64 lower-case hex digits.
     """
     if not isinstance(text, str) or _WORD.fullmatch(text) is None:
-        raise InputError("not a canonical word", where=where, expected="0x and 64 lower-case hex digits",
-                         actual=repr(text)[:80])
+        raise InputError(
+            "not a canonical word",
+            where=where,
+            expected="0x and 64 lower-case hex digits",
+            actual=repr(text)[:80],
+        )
     return int(text, 16)
 
 

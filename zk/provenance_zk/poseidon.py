@@ -1,11 +1,12 @@
 """Poseidon over the scalar field of BN254 with circomlib's parameters, in plain Python.
 
-The slow, obvious twin of the prover's implementation: constants are drawn from the Grain LFSR when a width is first used, the
-permutation is the textbook one (no sparse matrices). About 0.5 ms a hash for three inputs, 4.5 ms for
-sixteen (two-core machine, 2026).
+The slow, obvious twin of the prover's implementation: constants are drawn from the Grain LFSR when
+a width is first used, the permutation is the textbook one (no sparse matrices). About 0.5 ms a hash
+for three inputs, 4.5 ms for sixteen (two-core machine, 2026).
 
-Source: Grassi, Khovratovich, Rechberger, Roy, Schofnegger, "Poseidon" (USENIX Security 2021), section 2.3 (permutation),
-appendix E (Grain) and F (x^5, 128 bits); round numbers of partial rounds as circomlib publishes them for t = 2..17.
+Source: Grassi, Khovratovich, Rechberger, Roy, Schofnegger, "Poseidon" (USENIX Security 2021),
+section 2.3 (permutation), appendix E (Grain) and F (x^5, 128 bits); round numbers of partial rounds
+as circomlib publishes them for t = 2..17.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ _FIELD_BITS = 254
 
 def _grain(width: int, partial: int) -> Iterator[int]:
     """The bits of the self-shrinking Grain LFSR for one parameter set (appendix E)."""
-    description = f"{1:02b}{0:04b}{_FIELD_BITS:012b}{width:012b}{_FULL_ROUNDS:010b}{partial:010b}{'1' * 30}"
+    description = (
+        f"{1:02b}{0:04b}{_FIELD_BITS:012b}{width:012b}{_FULL_ROUNDS:010b}{partial:010b}{'1' * 30}"
+    )
     state = [int(bit) for bit in description]
 
     def step() -> int:
@@ -63,12 +66,15 @@ def _parameters(width: int) -> tuple[list[list[int]], list[list[int]]]:
     points = [_integer(bits) % R for _ in range(2 * width)]
     xs, ys = points[:width], points[width:]
     if len(set(points)) != 2 * width:
-        raise AssertionError("a Cauchy matrix needs distinct points")  # holds for every width used here
+        raise AssertionError(
+            "a Cauchy matrix needs distinct points"
+        )  # holds for every width used here
     return constants, [[pow(x + y, -1, R) for y in ys] for x in xs]
 
 
 def poseidon(inputs: Sequence[int]) -> int:
-    """Poseidon of 1..16 field elements: the state starts as (0, inputs) and its first element is the hash.
+    """Poseidon of 1..16 field elements: the state starts as (0, inputs) and its first element is
+    the hash.
 
     Raises:
         InputError: none or more than sixteen inputs, or one outside [0, r).

@@ -1,12 +1,15 @@
-"""What the statements are about: vectors, challenges, products and the proof file, in plain integers.
+"""What the statements are about: vectors, challenges, products and the proof file, in plain
+integers.
 
-Everything a verifier recomputes outside the circuits stands here once, slowly and obviously; the prover has its own copy in
-Go and the contracts theirs in Solidity, and all three read the same vectors.
+Everything a verifier recomputes outside the circuits stands here once, slowly and obviously; the
+prover has its own copy in Go and the contracts theirs in Solidity, and all three read the same
+vectors.
 
-Notation: N = count, n = slots of the key, m = ceil(N/n) chunks, L_g = leaf g, a = order of the epoch (position h feeds leaf
-a[h]), g = c*n + i, h = c*n + j.
+Notation: N = count, n = slots of the key, m = ceil(N/n) chunks, L_g = leaf g, a = order of the
+epoch (position h feeds leaf a[h]), g = c*n + i, h = c*n + j.
 
-Source: docs/formats/proofs.md ("Public inputs", "Challenge preimages", "Order of an epoch", "Accumulators").
+Source: docs/formats/proofs.md ("Public inputs", "Challenge preimages", "Order of an epoch",
+"Accumulators").
 """
 
 from __future__ import annotations
@@ -22,10 +25,11 @@ from eth_utils.crypto import keccak
 
 from provenance.encoding import parse_json
 from provenance.errors import InputError
+from provenance.ids import KeyId
+from provenance.statements import MAX_RECORDS
 from provenance_zk.field import R, parse_word, to_word
 from provenance_zk.kinds import KINDS, public_names
 
-MAX_RECORDS = 16**6
 EPOCH_MASK = 0b110  # knowledge of U and P; D passed its check at registration
 LINK_MASK = 0b000  # U is infinity, P is computed by the ledger, D passed at registration
 FULL_MASK = 0b111
@@ -63,7 +67,11 @@ def chunk_count(count: int, slots: int) -> int:
         InputError: count outside 1..16^6, or no slots.
     """
     if not 1 <= count <= MAX_RECORDS or slots < 1:
-        raise InputError("no such statement", expected=f"1..{MAX_RECORDS} records, slots >= 1", actual=f"{count}, {slots}")
+        raise InputError(
+            "no such statement",
+            expected=f"1..{MAX_RECORDS} records, slots >= 1",
+            actual=f"{count}, {slots}",
+        )
     return -(-count // slots)
 
 
@@ -85,9 +93,23 @@ class Registration:
     @property
     def link_seed(self) -> bytes:
         return _hash(
-            ["bytes32", "uint256", "address", "address", "bytes32", "bytes32"] + ["uint256"] * 5 + ["bytes32"],
-            [tag("link"), self.chain_id, self.ledger, self.owner, self.epoch_key, self.tree_key, self.root, self.depth,
-             self.count, self.slots, chunk_count(self.count, self.slots), self.d_hash],
+            ["bytes32", "uint256", "address", "address", "bytes32", "bytes32"]
+            + ["uint256"] * 5
+            + ["bytes32"],
+            [
+                tag("link"),
+                self.chain_id,
+                self.ledger,
+                self.owner,
+                self.epoch_key,
+                self.tree_key,
+                self.root,
+                self.depth,
+                self.count,
+                self.slots,
+                chunk_count(self.count, self.slots),
+                self.d_hash,
+            ],
         )
 
     @property
@@ -96,11 +118,22 @@ class Registration:
 
 
 def dataset_id(link_seed: bytes) -> bytes:
+    """Name of a registration, as the ledger computes it from the seed of its link."""
     return _hash(["bytes32", "bytes32"], [tag("dataset"), link_seed])
 
 
-def run_seed(chain_id: int, registry: bytes, run_id: bytes, preregistration: bytes, dataset: bytes, block_hash: bytes) -> bytes:
-    """Seed of a run: `block_hash` is the hash of block h+K, which nobody knew at pre-registration."""
+def run_seed(
+    chain_id: int,
+    registry: bytes,
+    run_id: bytes,
+    preregistration: bytes,
+    dataset: bytes,
+    block_hash: bytes,
+) -> bytes:
+    """Seed of a run:
+
+    `block_hash` is the hash of block h+K, which nobody knew at pre-registration.
+    """
     return _hash(
         ["bytes32", "uint256", "address", "bytes32", "bytes32", "bytes32", "bytes32"],
         [tag("seed"), chain_id, registry, run_id, preregistration, dataset, block_hash],
@@ -109,7 +142,9 @@ def run_seed(chain_id: int, registry: bytes, run_id: bytes, preregistration: byt
 
 @dataclass(frozen=True)
 class EpochAnchor:
-    """What an anchored epoch binds before its challenge exists (order of the fields = order of the preimage)."""
+    """What an anchored epoch binds before its challenge exists (order of the fields = order of the
+    preimage).
+    """
 
     chain_id: int
     ledger: bytes
@@ -132,16 +167,39 @@ class EpochAnchor:
     @property
     def seed(self) -> bytes:
         return _hash(
-            ["bytes32", "uint256", "address", "address"] + ["bytes32"] * 4 + ["uint256"] * 7 + ["bytes32"] * 4,
-            [tag("epoch"), self.chain_id, self.ledger, self.registry, self.epoch_key, self.dataset_id, self.run_id,
-             self.run_seed, self.epoch, self.number, self.count, self.consumed, self.slots,
-             chunk_count(self.count, self.slots), self.log_size, self.log_root, self.d_hash, self.u_hash, self.p_hash],
+            ["bytes32", "uint256", "address", "address"]
+            + ["bytes32"] * 4
+            + ["uint256"] * 7
+            + ["bytes32"] * 4,
+            [
+                tag("epoch"),
+                self.chain_id,
+                self.ledger,
+                self.registry,
+                self.epoch_key,
+                self.dataset_id,
+                self.run_id,
+                self.run_seed,
+                self.epoch,
+                self.number,
+                self.count,
+                self.consumed,
+                self.slots,
+                chunk_count(self.count, self.slots),
+                self.log_size,
+                self.log_root,
+                self.d_hash,
+                self.u_hash,
+                self.p_hash,
+            ],
         )
 
 
 def challenges(seed: bytes) -> tuple[int, int]:
     """(gamma, delta): two separately indexed hashes of the seed, reduced modulo r."""
-    first, second = (int.from_bytes(_hash(["bytes32", "uint256"], [seed, i]), "big") % R for i in (0, 1))
+    first, second = (
+        int.from_bytes(_hash(["bytes32", "uint256"], [seed, i]), "big") % R for i in (0, 1)
+    )
     return first, second
 
 
@@ -166,7 +224,10 @@ def d_vector(leaves: Sequence[int], chunk: int, slots: int) -> list[int]:
 
 
 def p_vector(pi: Sequence[int], chunk: int, slots: int) -> list[int]:
-    """P_c: the position that leaf g is fed at, g itself from N on. With `pi` empty it is the P of a link."""
+    """P_c: the position that leaf g is fed at, g itself from N on.
+
+    With `pi` empty it is the P of a link.
+    """
     return [pi[g] if g < len(pi) else g for g in range(chunk * slots, (chunk + 1) * slots)]
 
 
@@ -185,7 +246,9 @@ def product_at(gamma: int, delta: int, values: Sequence[int], positions: Sequenc
 
 
 def product_from(gamma: int, delta: int, values: Sequence[int], start: int) -> int:
-    """`prod_j(gamma + values[j] + delta*(start+j)) mod r`: b_c of U_c, t_k of the used leaves of a tree chunk."""
+    """`prod_j(gamma + values[j] + delta*(start+j)) mod r`: b_c of U_c, t_k of the used leaves of a
+    tree chunk.
+    """
     product, shift = 1, (gamma + delta * start) % R
     for value in values:
         product = product * (shift + value) % R
@@ -198,32 +261,46 @@ def used_leaves(count: int, k: int, chunk_leaves: int) -> int:
     return max(0, min(count - chunk_leaves * k, chunk_leaves))
 
 
-def tree_products(gamma: int, delta: int, leaves: Sequence[int], k: int, chunk_leaves: int) -> tuple[int, int]:
+def tree_products(
+    gamma: int, delta: int, leaves: Sequence[int], k: int, chunk_leaves: int
+) -> tuple[int, int]:
     """(t_k, z_k) of tree chunk k."""
     start = k * chunk_leaves
     used = leaves[start : start + chunk_leaves]
-    return product_from(gamma, delta, used, start), product_from(gamma, delta, [0] * len(used), start)
+    return product_from(gamma, delta, used, start), product_from(
+        gamma, delta, [0] * len(used), start
+    )
 
 
 def unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """For `parse_json`: an object that names a field twice is refused with an InputError."""
     value = dict(pairs)
     if len(value) != len(pairs):
-        raise InputError("JSON object names a field twice", actual=", ".join(name for name, _ in pairs)[:80])
+        raise InputError(
+            "JSON object names a field twice", actual=", ".join(name for name, _ in pairs)[:80]
+        )
     return value
 
 
 def _words(value: Any, count: int | None, where: str) -> tuple[int, ...]:
     if not isinstance(value, list) or (count is not None and len(value) != count):
-        raise InputError("not a list of words", where=where, expected=count,
-                         actual=len(value) if isinstance(value, list) else type(value).__name__)
+        raise InputError(
+            "not a list of words",
+            where=where,
+            expected=count,
+            actual=len(value) if isinstance(value, list) else type(value).__name__,
+        )
     return tuple(parse_word(word, f"{where}[{i}]") for i, word in enumerate(value))
 
 
 def _points(value: Any, count: int, where: str) -> tuple[tuple[int, int], ...]:
     if not isinstance(value, list) or len(value) != count:
-        raise InputError("not a list of points", where=where, expected=count,
-                         actual=len(value) if isinstance(value, list) else type(value).__name__)
+        raise InputError(
+            "not a list of points",
+            where=where,
+            expected=count,
+            actual=len(value) if isinstance(value, list) else type(value).__name__,
+        )
     points = [_words(point, 2, f"{where}[{i}]") for i, point in enumerate(value)]
     return tuple((x, y) for x, y in points)
 
@@ -258,13 +335,14 @@ def point_from_json(value: Any, where: str = "point") -> bytes:
 
 @dataclass(frozen=True)
 class ProofFile:
-    """One proof as its JSON file has it: integers below 2^256, not yet checked against any field or curve.
+    """One proof as its JSON file has it: integers below 2^256, not yet checked against any field or
+    curve.
 
     `b` is in EIP-197 order (x1, x0, y1, y0). Law: `ProofFile.parse(p.to_bytes()) == p`.
     """
 
     kind: str
-    vk_id: bytes
+    vk_id: KeyId
     a: tuple[int, int]
     b: tuple[int, int, int, int]
     c: tuple[int, int]
@@ -277,10 +355,13 @@ class ProofFile:
         """Read a proof file (attacker-controlled).
 
         Raises:
-            InputError: not JSON, unknown, missing or repeated fields, wrong lengths, hex that is not canonical.
+            InputError: not JSON, unknown, missing or repeated fields, wrong lengths, hex that is
+                not canonical.
         """
         if len(data) > _MAX_PROOF_BYTES:
-            raise InputError("proof file is too large", expected=f"<= {_MAX_PROOF_BYTES} bytes", actual=len(data))
+            raise InputError(
+                "proof file is too large", expected=f"<= {_MAX_PROOF_BYTES} bytes", actual=len(data)
+            )
         try:
             value = parse_json(data.encode() if isinstance(data, str) else data, unique_fields)
         except ValueError as error:
@@ -292,12 +373,18 @@ class ProofFile:
         """`parse` for JSON that was read already; raises as it does."""
         if not isinstance(value, dict) or set(value) != set(_PROOF_FIELDS):
             found = sorted(map(str, value)) if isinstance(value, dict) else type(value).__name__
-            raise InputError("proof has other fields", expected=", ".join(_PROOF_FIELDS), actual=str(found)[:200])
+            raise InputError(
+                "proof has other fields", expected=", ".join(_PROOF_FIELDS), actual=str(found)[:200]
+            )
         if value["format"] != PROOF_FORMAT:
-            raise InputError("proof has another format", expected=PROOF_FORMAT, actual=repr(value["format"])[:40])
+            raise InputError(
+                "proof has another format", expected=PROOF_FORMAT, actual=repr(value["format"])[:40]
+            )
         kind = value["kind"]
         if not isinstance(kind, str) or kind not in KINDS:
-            raise InputError("unknown kind of proof", expected=", ".join(KINDS), actual=repr(kind)[:40])
+            raise InputError(
+                "unknown kind of proof", expected=", ".join(KINDS), actual=repr(kind)[:40]
+            )
         commitments = len(KINDS[kind].commitments)
         a0, a1 = _words(value["a"], 2, "a")
         b0, b1, b2, b3 = _words(value["b"], 4, "b")
@@ -305,17 +392,27 @@ class ProofFile:
         public = _words(value["public"], None, "public")
         public_names(kind, len(public))
         return cls(
-            kind, parse_word(value["vkId"], "vkId").to_bytes(32, "big"), (a0, a1), (b0, b1, b2, b3), (c0, c1),
-            _points(value["commitments"], commitments, "commitments"), _points(value["poks"], commitments, "poks"),
+            kind,
+            KeyId(parse_word(value["vkId"], "vkId").to_bytes(32, "big")),
+            (a0, a1),
+            (b0, b1, b2, b3),
+            (c0, c1),
+            _points(value["commitments"], commitments, "commitments"),
+            _points(value["poks"], commitments, "poks"),
             public,
         )
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "format": PROOF_FORMAT, "kind": self.kind, "vkId": f"0x{self.vk_id.hex()}", "a": [to_word(x) for x in self.a],
-            "b": [to_word(x) for x in self.b], "c": [to_word(x) for x in self.c],
+            "format": PROOF_FORMAT,
+            "kind": self.kind,
+            "vkId": f"0x{self.vk_id.hex()}",
+            "a": [to_word(x) for x in self.a],
+            "b": [to_word(x) for x in self.b],
+            "c": [to_word(x) for x in self.c],
             "commitments": [[to_word(x) for x in point] for point in self.commitments],
-            "poks": [[to_word(x) for x in point] for point in self.poks], "public": [to_word(x) for x in self.public],
+            "poks": [[to_word(x) for x in point] for point in self.poks],
+            "public": [to_word(x) for x in self.public],
         }
 
     def to_bytes(self) -> bytes:
@@ -329,5 +426,7 @@ class ProofFile:
         """
         names = public_names(self.kind, len(self.public))
         if name not in names:
-            raise InputError("no such public input", where=self.kind, expected=", ".join(names), actual=name)
+            raise InputError(
+                "no such public input", where=self.kind, expected=", ".join(names), actual=name
+            )
         return self.public[names.index(name)]

@@ -1,7 +1,15 @@
-"""The database: a projection of run folders, rebuilt and compared by `index_run` and `compare_run`."""
+"""The database: a projection of run folders, made by `index_run`, compared by `compare_run`."""
 
 from provenance_api.db.engine import SCHEMA_REVISION, Database
-from provenance_api.db.models import Base, HeadRow, ProofRow, RecordRow, ReleaseRow, RunRow, split_name
+from provenance_api.db.models import (
+    Base,
+    HeadRow,
+    ProofRow,
+    RecordRow,
+    ReleaseRow,
+    RunRow,
+    split_name,
+)
 from provenance_api.db.projection import compare_run, index_run
 
 __all__ = [

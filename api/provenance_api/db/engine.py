@@ -1,4 +1,4 @@
-"""Opening a database: SQLite by default, PostgreSQL through psycopg 3, one error translation for both."""
+"""Opening a database: SQLite, or PostgreSQL through psycopg 3; one translation of their errors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
@@ -69,6 +76,7 @@ class Database:
             yield session
 
     def close(self) -> None:
+        """Give back every connection."""
         self.engine.dispose()
 
 
@@ -76,11 +84,15 @@ def _parse_url(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise ConfigError("not a database URL", expected="sqlite:///FILE or postgresql://HOST/NAME") from error
+        raise ConfigError(
+            "not a database URL", expected="sqlite:///FILE or postgresql://HOST/NAME"
+        ) from error
     if parsed.drivername in ("postgresql", "postgres"):
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
-        raise ConfigError("no such kind of database", expected="sqlite or postgresql", actual=parsed.drivername)
+        raise ConfigError(
+            "no such kind of database", expected="sqlite or postgresql", actual=parsed.drivername
+        )
     return parsed
 
 
@@ -93,9 +105,14 @@ def _open(url: URL) -> Engine:
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:
-    # WAL lets readers go on beside the indexer; FULL makes a commit durable; both hold per connection.
+    # WAL lets readers go on beside the indexer, FULL makes a commit durable. Each connection asks.
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+    ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
@@ -118,7 +135,8 @@ def _create(engine: Engine) -> None:
             )
         )
         connection.execute(
-            text("INSERT INTO alembic_version (version_num) VALUES (:revision)"), {"revision": SCHEMA_REVISION}
+            text("INSERT INTO alembic_version (version_num) VALUES (:revision)"),
+            {"revision": SCHEMA_REVISION},
         )
 
 
@@ -128,11 +146,17 @@ def translated(where: str) -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
-        raise Conflict("another process wrote the same rows", where=where, hint="try again") from error
+        raise Conflict(
+            "another process wrote the same rows", where=where, hint="try again"
+        ) from error
     except (OperationalError, InterfaceError, PoolTimeout) as error:
-        raise UnavailableError("database does not answer", where=where, actual=_first_line(error)) from error
+        raise UnavailableError(
+            "database does not answer", where=where, actual=_first_line(error)
+        ) from error
     except DBAPIError as error:
-        raise InputError("database refuses a value", where=where, actual=_first_line(error)) from error
+        raise InputError(
+            "database refuses a value", where=where, actual=_first_line(error)
+        ) from error
     except SQLAlchemyError as error:
         raise UnavailableError("database fails", where=where, actual=_first_line(error)) from error
 

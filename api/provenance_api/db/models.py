@@ -1,6 +1,7 @@
-"""Tables of the projection. Every row derives from a run folder; none is read where a verdict is made.
+"""Tables of the projection.
 
-Digests, run ids and roots are 32 raw bytes. Keys are (run, ..), never a bare digest: two runs may log equal records.
+Every row derives from a run folder; none is read where a verdict is made. Digests, run ids and
+roots are 32 raw bytes. Keys are (run, ..), never a bare digest: two runs may log equal records.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ NAMING = {
 
 
 class Base(DeclarativeBase):
-    """Constraint names are fixed here so that SQLite, PostgreSQL and the migrations agree on them."""
+    """Fixes the names of constraints: SQLite, PostgreSQL and the migrations agree on them."""
 
     metadata = MetaData(naming_convention=NAMING)
 
 
 def _run_key() -> Mapped[bytes]:
-    return mapped_column(LargeBinary(32), ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True)
+    return mapped_column(
+        LargeBinary(32), ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True
+    )
 
 
 class RunRow(Base):
@@ -49,7 +52,10 @@ class RecordRow(Base):
 
 
 class HeadRow(Base):
-    """Line `position` of heads.jsonl. A seq may come twice: a head signed before a crash is signed again after it."""
+    """Line `position` of heads.jsonl.
+
+    A seq may come twice: a head signed before a crash is signed again after it.
+    """
 
     __tablename__ = "heads"
 
@@ -76,7 +82,7 @@ class ReleaseRow(Base):
 
 
 class ProofRow(Base):
-    """One proof file of an epoch: the anchoring that the log names for it, and the file's SHA-256."""
+    """One proof file of an epoch: the anchoring that the log names, and the file's SHA-256."""
 
     __tablename__ = "proofs"
 

@@ -18,6 +18,7 @@ DISTRIBUTION = "model-provenance"
 
 
 def service_routes(state: AppState, catalog: Catalog) -> APIRouter:
+    """`/healthz`, `/version` and the operator's trust file."""
     router = APIRouter(tags=["service"])
     redaction = Redaction(state.folders)
 
@@ -42,9 +43,16 @@ def service_routes(state: AppState, catalog: Catalog) -> APIRouter:
         details = "; ".join(redaction.text(str(p)) for p in problems)
         return Part(status="problems", detail=details) if problems else Part(status="ok")
 
-    @router.get("/healthz", operation_id="getHealth", summary="Name the parts that are out of reach")
+    @router.get(
+        "/healthz", operation_id="getHealth", summary="Name the parts that are out of reach"
+    )
     def get_health() -> Health:
-        parts = {"chain": probe(chain), "database": probe(database), "prover": probe(prover), "evidence": evidence()}
+        parts = {
+            "chain": probe(chain),
+            "database": probe(database),
+            "prover": probe(prover),
+            "evidence": evidence(),
+        }
         degraded = any(p.status != "ok" for p in parts.values())
         return Health(status="degraded" if degraded else "ok", **parts)
 

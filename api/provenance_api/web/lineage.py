@@ -1,26 +1,45 @@
-"""The lineage picture: boxes and arrows laid out in two ways, a wide one for desks and a tall one for phones.
+"""The lineage picture: boxes and arrows, laid out wide for desks and tall for phones.
 
-Only values: the template draws them. Digests are shortened to 8+8 digits, with the whole one in the box's title.
+Only values: the template draws them. Digests are shortened to 8 and 8 digits; the box's title has
+the whole one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from provenance.verdict import Edge, Grade, Verdict
+from provenance.judgement.verdict import Edge, Grade, Verdict
+from provenance_api.web.texts import Texts
 
 NOTE_CHARS = 21
 TIE_HEIGHT = 18
+# Of the wide picture: the upper row goes rightwards, the lower one back.
+_COLUMNS = {
+    "dataset": 0,
+    "run": 1,
+    "checkpoint": 2,
+    "adapter": 3,
+    "merged": 3,
+    "file": 2,
+    "release": 1,
+    "base": 4,
+}
 
 
 @dataclass(frozen=True)
 class Node:
-    """A thing of the lineage: `digest` in full, `note` a few words about it, `tie` how its digest is known to belong to the roots that
-    proofs speak about (None where no proof does)."""
+    """A thing of the lineage.
+
+    key: Names it, and its title among the texts (`node.<key>`).
+    digest: In full.
+    note: A few words about it.
+    tie: How its digest is known to belong to the roots that proofs speak about; None where no proof
+        does.
+    """
 
     key: str
-    title: str
     digest: str
     note: str = ""
     tie: Edge | None = None
@@ -28,6 +47,8 @@ class Node:
 
 @dataclass(frozen=True)
 class Link:
+    """`child` came from `parent`, both keys of nodes."""
+
     parent: str
     child: str
     grade: Grade
@@ -36,6 +57,8 @@ class Link:
 
 @dataclass(frozen=True)
 class Box:
+    """A node at its place; all numbers are units of the picture."""
+
     node: Node
     x: int
     y: int
@@ -44,22 +67,24 @@ class Box:
 
     @property
     def cx(self) -> int:
+        """Centre, from the left."""
         return self.x + self.width // 2
 
     @property
     def cy(self) -> int:
+        """Centre, from the top."""
         return self.y + self.height // 2
 
     @property
     def short(self) -> str:
+        """The digest, shortened."""
         return shorten(self.node.digest)
 
-    @property
-    def notes(self) -> list[tuple[int, str]]:
+    def notes(self, texts: Texts) -> list[tuple[int, str]]:
         """Lines under the digest, each with its height on the page."""
         lines = [_clip(self.node.note)] if self.node.note else []
         if self.node.tie is not None:
-            lines.append(f"roots {self.node.tie.grade.value}")
+            lines.append(texts.plain("lineage.roots", grade=grade_text(texts, self.node.tie.grade)))
         return [(self.y + 65 + TIE_HEIGHT * i, line) for i, line in enumerate(lines)]
 
 
@@ -76,6 +101,8 @@ class Arrow:
 
 @dataclass(frozen=True)
 class Picture:
+    """One layout; `description` says in words what it shows."""
+
     kind: str
     width: int
     height: int
@@ -99,68 +126,122 @@ def _edge(verdict: Verdict, kind: str, parent: str | None = None) -> Edge | None
     return next((e for e in verdict.edges if e.kind == kind and parent in (None, e.parent)), None)
 
 
-def _graph(verdict: Verdict) -> tuple[list[Node], list[Link]] | None:
-    """Nodes and links of the picture; None if the verification did not get as far as the lineage."""
+def grade_text(texts: Texts, grade: Grade) -> str:
+    """A grade for people."""
+    return texts.plain(f"grade.{grade.value}")
+
+
+@dataclass(frozen=True)
+class _Lineage:
+    """The edges of a whole lineage."""
+
+    trained: Edge
+    tuned: Edge
+    from_adapter: Edge
+    from_base: Edge
+    quantized: Edge
+    release: Mapping[str, Any]
+
+
+def _lineage(verdict: Verdict) -> _Lineage | None:
+    """None if the verification did not get as far as the lineage."""
     trained, tuned = _edge(verdict, "trained_on"), _edge(verdict, "finetuned_from")
-    quantized = _edge(verdict, "quantized_from")
-    if trained is None or tuned is None or quantized is None or verdict.release is None:
+    if trained is None or tuned is None or verdict.release is None:
         return None
     from_adapter = _edge(verdict, "merged_from", tuned.child)
     from_base = _edge(verdict, "merged_from", tuned.parent)
-    if from_adapter is None or from_base is None:
+    quantized = _edge(verdict, "quantized_from")
+    if from_adapter is None or from_base is None or quantized is None:
         return None
-    release: dict[str, Any] = verdict.release
-    nodes = [
-        Node("dataset", "Dataset", trained.parent, "committed records"),
-        Node("run", "Training run", str(release["run_id"]), (trained.note or "batches in the log").partition(",")[0]),
-        Node("checkpoint", "Checkpoint", trained.child, "adapter weights"),
-        Node("adapter", "Adapter", tuned.child, tie=_tie(verdict, tuned.child)),
-        Node("base", "Base model", tuned.parent, tuned.note or "", _tie(verdict, tuned.parent)),
-        Node("merged", "Merged model", quantized.parent, tie=_tie(verdict, quantized.parent)),
-        Node("file", "Quantized file", quantized.child, quantized.note or ""),
-        Node("release", "Release", str(release["record"]), str(release.get("name", ""))),
+    return _Lineage(trained, tuned, from_adapter, from_base, quantized, verdict.release)
+
+
+def _nodes(verdict: Verdict, found: _Lineage, texts: Texts) -> list[Node]:
+    trained, tuned, quantized = found.trained, found.tuned, found.quantized
+    batches = trained.note.partition(",")[0] if trained.note else texts.plain("node.run.note")
+
+    def tie(digest: str) -> Edge | None:
+        return _edge(verdict, "committed_as", digest)
+
+    return [
+        Node("dataset", trained.parent, texts.plain("node.dataset.note")),
+        Node("run", str(found.release["run_id"]), batches),
+        Node("checkpoint", trained.child, texts.plain("node.checkpoint.note")),
+        Node("adapter", tuned.child, tie=tie(tuned.child)),
+        Node("base", tuned.parent, tuned.note or "", tie(tuned.parent)),
+        Node("merged", quantized.parent, tie=tie(quantized.parent)),
+        Node("file", quantized.child, quantized.note or ""),
+        Node("release", str(found.release["record"]), str(found.release.get("name", ""))),
     ]
-    logged = "both records are in the log under the anchored head"
-    links = [
-        Link("dataset", "run", trained.grade, trained.note or "batches list the dataset's records"),
-        Link("run", "checkpoint", Grade.ANCHORED, logged),
-        Link("checkpoint", "adapter", Grade.ANCHORED, "the same weights by digest"),
-        Link("base", "adapter", tuned.grade, "the run was opened for this base model"),
-        Link("adapter", "merged", from_adapter.grade, from_adapter.note or "merge record"),
-        Link("base", "merged", from_base.grade, from_base.note or "merge record"),
-        Link("merged", "file", quantized.grade, quantized.note or "quantize record"),
-        Link("file", "release", Grade.ANCHORED, "the release record names the file"),
+
+
+def _links(found: _Lineage, texts: Texts) -> list[Link]:
+    def link(parent: str, child: str, edge: Edge, otherwise: str) -> Link:
+        return Link(parent, child, edge.grade, edge.note or texts.plain(otherwise))
+
+    def anchored(parent: str, child: str, note: str) -> Link:
+        return Link(parent, child, Grade.ANCHORED, texts.plain(note))
+
+    opened_for = texts.plain("lineage.opened_for")
+    return [
+        link("dataset", "run", found.trained, "lineage.lists_records"),
+        anchored("run", "checkpoint", "lineage.logged"),
+        anchored("checkpoint", "adapter", "lineage.same_weights"),
+        Link("base", "adapter", found.tuned.grade, opened_for),
+        link("adapter", "merged", found.from_adapter, "lineage.merge_record"),
+        link("base", "merged", found.from_base, "lineage.merge_record"),
+        link("merged", "file", found.quantized, "lineage.quantize_record"),
+        anchored("file", "release", "lineage.names_file"),
     ]
-    return nodes, links
 
 
-def _tie(verdict: Verdict, digest: str) -> Edge | None:
-    return _edge(verdict, "committed_as", digest)
-
-
-def pictures(verdict: Verdict) -> tuple[Picture, ...]:
-    """The wide and the tall picture; empty if the verification did not get as far as the lineage."""
-    graph = _graph(verdict)
-    if graph is None:
+def pictures(verdict: Verdict, texts: Texts) -> tuple[Picture, ...]:
+    """The wide and the tall picture; empty if the verification did not come to the lineage."""
+    found = _lineage(verdict)
+    if found is None:
         return ()
-    nodes, links = graph
-    titles = {n.key: n.title.lower() for n in nodes}
-    ties = [f"roots of the {titles[n.key]}: {n.tie.grade.value}" for n in nodes if n.tie is not None]
-    description = "; ".join([*(f"{titles[k.child]} from {titles[k.parent]}: {k.grade.value}" for k in links), *ties])
+    nodes, links = _nodes(verdict, found, texts), _links(found, texts)
+    description = _described(nodes, links, texts)
     return _wide(nodes, links, description), _tall(nodes, links, description)
 
 
+def _described(nodes: list[Node], links: list[Link], texts: Texts) -> str:
+    titles = {node.key: texts.plain(f"node.{node.key}").lower() for node in nodes}
+    steps = [
+        texts.plain(
+            "lineage.step",
+            child=titles[link.child],
+            parent=titles[link.parent],
+            grade=grade_text(texts, link.grade),
+        )
+        for link in links
+    ]
+    ties = [
+        texts.plain("lineage.roots_of", node=titles[n.key], grade=grade_text(texts, n.tie.grade))
+        for n in nodes
+        if n.tie is not None
+    ]
+    return "; ".join([*steps, *ties])
+
+
 def _wide(nodes: list[Node], links: list[Link], description: str) -> Picture:
-    """Two rows: data to adapter rightwards, merged model to release leftwards, the base model at the turn."""
+    """Two rows: data to adapter rightwards, merged model to release leftwards, the base between."""
     width, height, pitch_x, upper, lower = 166, 84, 254, 10, 190
-    columns = {"dataset": 0, "run": 1, "checkpoint": 2, "adapter": 3, "merged": 3, "file": 2, "release": 1, "base": 4}
     rows = {"merged": lower, "file": lower, "release": lower, "base": (upper + lower) // 2}
-    boxes = {n.key: Box(n, columns[n.key] * pitch_x + 2, rows.get(n.key, upper), width, height) for n in nodes}
+    boxes = {
+        n.key: Box(n, _COLUMNS[n.key] * pitch_x + 2, rows.get(n.key, upper), width, height)
+        for n in nodes
+    }
     if (base := boxes["base"]).node.tie is not None:
         boxes["base"] = replace(base, y=base.y - TIE_HEIGHT // 2, height=height + TIE_HEIGHT)
     arrows = [_arrow(boxes, link) for link in links]
     return Picture(
-        "wide", 4 * pitch_x + width + 4, lower + height + 10, tuple(boxes.values()), tuple(arrows), description
+        "wide",
+        4 * pitch_x + width + 4,
+        lower + height + 10,
+        tuple(boxes.values()),
+        tuple(arrows),
+        description,
     )
 
 
@@ -174,20 +255,31 @@ def _tall(nodes: list[Node], links: list[Link], description: str) -> Picture:
     tall = 72 if base.tie is None else 72 + TIE_HEIGHT
     boxes["base"] = Box(base, 194, between - tall // 2, 150, tall)
     arrows = [_arrow(boxes, link) for link in links]
-    return Picture("tall", 348, len(column) * pitch_y - 38, tuple(boxes.values()), tuple(arrows), description)
+    return Picture(
+        "tall", 348, len(column) * pitch_y - 38, tuple(boxes.values()), tuple(arrows), description
+    )
 
 
 def _arrow(boxes: dict[str, Box], link: Link) -> Arrow:
     """A straight arrow between neighbours, or one with a corner from the base model beside them."""
     parent, child = boxes[link.parent], boxes[link.child]
     if link.parent == "base":
-        start = parent.y if child.cy < parent.cy else parent.y + parent.height
-        x = (child.x + child.width + parent.cx) // 2
-        path = f"M{parent.cx} {start} V{child.cy} H{child.x + child.width + 7}"
-        return Arrow(path, x, child.cy - 9 if child.cy < parent.cy else child.cy + 20, "middle", link)
+        return _corner(parent, child, link)
     if parent.x == child.x:
-        path = f"M{parent.cx} {parent.y + parent.height} V{child.y - 7}"
-        return Arrow(path, parent.cx + 10, (parent.y + parent.height + child.y) // 2 + 3, "start", link)
-    rightwards = parent.x < child.x
-    start, end = (parent.x + parent.width, child.x - 7) if rightwards else (parent.x, child.x + child.width + 7)
+        start = parent.y + parent.height
+        path = f"M{parent.cx} {start} V{child.y - 7}"
+        return Arrow(path, parent.cx + 10, (start + child.y) // 2 + 3, "start", link)
+    if parent.x < child.x:
+        start, end = parent.x + parent.width, child.x - 7
+    else:
+        start, end = parent.x, child.x + child.width + 7
     return Arrow(f"M{start} {parent.cy} H{end}", (start + end) // 2, parent.cy - 9, "middle", link)
+
+
+def _corner(parent: Box, child: Box, link: Link) -> Arrow:
+    upwards = child.cy < parent.cy
+    start = parent.y if upwards else parent.y + parent.height
+    edge = child.x + child.width
+    path = f"M{parent.cx} {start} V{child.cy} H{edge + 7}"
+    label_y = child.cy - 9 if upwards else child.cy + 20
+    return Arrow(path, (edge + parent.cx) // 2, label_y, "middle", link)

@@ -1,4 +1,7 @@
-"""HTML from values. All that is shown may be hostile: templates escape it, and none goes into scripts or styles."""
+"""HTML from values.
+
+All that is shown may be hostile: templates escape it, and none goes into scripts or styles.
+"""
 
 from __future__ import annotations
 
@@ -10,27 +13,18 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from provenance.policy import CLAIMS, ON_DEMAND
-from provenance.verdict import Claim, Status, Verdict
+from provenance.judgement.policy import CLAIMS, ON_DEMAND
+from provenance.judgement.verdict import Claim, Status, Verdict
 from provenance_api.catalog import Listed
 from provenance_api.problems import Problem
 from provenance_api.resolve import Answer
 from provenance_api.web.lineage import pictures, shorten
+from provenance_api.web.texts import ENGLISH, Texts
 
 FOLDER = Path(__file__).resolve().parent
 STATIC = FOLDER / "static"
 
-STEPS = {
-    1: "Identify the file",
-    2: "Find its release by a trusted publisher",
-    3: "Check the records under the signed head",
-    4: "Check the chain, and that the head is final",
-    5: "Walk the lineage",
-    6: "Check the proofs",
-    7: "Recompute what can be recomputed",
-    8: "Check for revocations",
-    9: "Apply the policy",
-}
+STEPS = range(1, 10)
 # Status -> (tone, shape): a colour and a shape, both beside the word.
 LOOKS = {
     Status.VERIFIED: ("good", "check"),
@@ -45,29 +39,30 @@ LOOKS = {
 
 @dataclass(frozen=True)
 class Step:
+    """A step of the verification; without claims it was not reached."""
+
     number: int
-    title: str
     claims: tuple[Claim, ...]
 
 
-def _utc(timestamp: int) -> str:
-    try:
-        return datetime.datetime.fromtimestamp(timestamp, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (OverflowError, OSError, ValueError):
-        return f"{timestamp} s after 1970"  # a chain may claim any time
-
-
 class Pages:
-    """Renders the site's pages."""
+    """Renders the site's pages in one language."""
 
-    def __init__(self) -> None:
+    def __init__(self, texts: Texts = ENGLISH) -> None:
+        self._texts = texts
         loader = FileSystemLoader(FOLDER / "templates")
         self._templates = Environment(
-            loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+            loader=loader,
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
         )
-        self._templates.filters |= {"utc": _utc, "shorten": shorten}
+        self._templates.filters |= {"utc": self._utc, "shorten": shorten}
+        self._templates.globals["t"] = texts
 
     def verdict(self, answer: Answer) -> str:
+        """The page of a verdict."""
         verdict = answer.verdict
         tone, shape = LOOKS[verdict.status]
         return self._render(
@@ -78,15 +73,26 @@ class Pages:
             shape=shape,
             steps=_steps(verdict),
             unreached=_unreached(verdict),
-            pictures=pictures(verdict),
+            pictures=pictures(verdict, self._texts),
             query=answer.asked,
         )
 
     def home(self, releases: list[Listed], note: str | None) -> str:
+        """The front page; `note` says why releases cannot be listed."""
         return self._render("home.html", releases=releases, note=note, query="")
 
     def problem(self, problem: Problem, query: str) -> str:
+        """The page of a problem; `query` is what was asked for."""
         return self._render("problem.html", problem=problem, query=query[:512])
+
+    def _utc(self, timestamp: int) -> str:
+        try:
+            moment = datetime.datetime.fromtimestamp(timestamp, datetime.UTC)
+        except (OverflowError, OSError, ValueError):
+            return self._texts.plain(
+                "time.seconds", seconds=timestamp
+            )  # a chain may claim any time
+        return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
 
     def _render(self, template: str, **values: Any) -> str:
         context: Mapping[str, Any] = values
@@ -94,8 +100,7 @@ class Pages:
 
 
 def _steps(verdict: Verdict) -> list[Step]:
-    """Every step in order; one without claims was not reached."""
-    return [Step(n, title, tuple(c for c in verdict.claims if c.step == n)) for n, title in STEPS.items()]
+    return [Step(n, tuple(c for c in verdict.claims if c.step == n)) for n in STEPS]
 
 
 def _unreached(verdict: Verdict) -> list[str]:

@@ -4,77 +4,131 @@ pragma solidity 0.8.37;
 /// @title The closed table of statements: what their keys look like.
 /// @notice Layouts: docs/formats/proofs.md and docs/formats/statements.md. Slots and depth are words 2 and 3 of a key; what they
 /// mean is the kind's own.
+/// @dev The parts between markers are generated from zk/statements.json: python zk/generate_statements.py --write. Callers refuse
+/// an unknown kind with an error of their own; one that gets here is a fault of the contract, and panics.
 library Kinds {
+    // generated: begin constants
+    // the records fed in an epoch are the dataset's, in the drawn order
     uint64 internal constant EPOCH = 1;
+    // the committed leaves are those under the dataset's root
     uint64 internal constant TREE = 2;
+    // a chunk of the dataset is strictly increasing by the first half of the digest
     uint64 internal constant SORTED = 3;
+    // a digest is that of one of the dataset's records
     uint64 internal constant MEMBER = 4;
+    // a digest is that of none of a sorted dataset's records
     uint64 internal constant ABSENT = 5;
+    // blocks of a GGUF Q8_0 file are the nearest codes of a tensor's blocks
     uint64 internal constant Q8_0 = 6;
+    // blocks of a row-wise int8 file are the nearest codes of a tensor's blocks
     uint64 internal constant INT8 = 7;
+    // blocks of the merged weights are the exactly rounded merge of base and adapter
     uint64 internal constant MERGE = 8;
     uint64 internal constant LAST = MERGE;
 
-    /// @notice Most records that a dataset's tree can hold: 16^6.
-    uint256 internal constant MAX_RECORDS = 16 ** 6;
-    /// @notice Most blocks of weights that one proof opens.
-    uint256 internal constant MAX_BLOCKS = 64;
-    /// @notice Most public inputs of a key: those of an `int8` key of 64 blocks.
-    uint256 internal constant MAX_PUBLIC = 86;
-    /// @notice Depth word of a `merge` key: levels + 16 * rank.
-    uint256 internal constant RANK_UNIT = 16;
-
-    uint256 private constant MIN_RECORDS = 16; // of a chunk
-    uint256 private constant MAX_LEVELS = 7; // of a tensor's tree, above its pages
+    uint64 internal constant MERGE_STAGE = 1;
+    uint64 internal constant QUANTIZE_STAGE = 2;
+    uint256 internal constant MAX_SLOTS = 1048576; // most slots of a circuit
+    uint256 internal constant ARITY = 16; // children of a node of a Poseidon tree
+    uint256 internal constant MAX_DEPTH = 6; // most levels of a dataset's tree
+    uint256 internal constant MAX_RECORDS = 16777216; // most records of a dataset: 16^6
+    uint256 internal constant MAX_LEVELS = 7; // most levels of a tensor's tree above its pages
+    uint256 internal constant MAX_BLOCKS = 64; // most blocks of weights that one proof opens
+    // ranks of merge keys; an adapter of lower rank is padded with zeros
     uint256 private constant MIN_RANK = 8;
     uint256 private constant MAX_RANK = 64;
-    uint256 private constant INDEXES_PER_WORD = 7;
-    uint256 private constant BYTES_PER_WORD = 31;
-    uint256 private constant Q8_0_BYTES = 34; // of a block: a float16 scale, 32 codes
-    uint256 private constant INT8_BYTES = 36; // of a block: a float32 maximum, 32 codes
+    uint256 internal constant RANK_UNIT = 16; // depth word of a merge key: levels + 16 * rank
+    uint256 internal constant INDEX_BITS = 32; // bits of a block's number in a public input
+    uint256 internal constant INDEXES_PER_WORD = 7; // block numbers in one public input
+    uint256 internal constant BYTES_PER_WORD = 31; // bytes of a deployed file in one public input
+    // most public inputs of a key
+    uint256 internal constant MAX_PUBLIC = 86;
 
-    /// @notice Whether a key of this kind may have so many slots.
-    function fitsSlots(uint256 kind, uint256 slots) internal pure returns (bool) {
-        if (kind == MEMBER || kind == ABSENT) return slots == 1;
-        if (kind >= Q8_0) return slots >= 1 && slots <= MAX_BLOCKS;
-        if (kind == SORTED) return slots == 16 || slots == 256;
-        if (slots < MIN_RECORDS || slots > MAX_RECORDS) return false;
-        while (kind == TREE && slots % 16 == 0) slots /= 16;
-        return kind == EPOCH || slots == 1; // a tree chunk is a whole subtree
+    // Kinds whose keys a contract pins; bit n: kind n.
+    uint256 internal constant PROOF_LEDGER = (1 << EPOCH) | (1 << TREE);
+    uint256 internal constant DATASET_AUDITS = (1 << SORTED) | (1 << MEMBER) | (1 << ABSENT);
+    uint256 internal constant MODEL_LEDGER = (1 << Q8_0) | (1 << INT8) | (1 << MERGE);
+    // generated: end constants
+
+    /// @notice Whether there is a kind with this number.
+    function isKnown(uint256 kind) internal pure returns (bool) {
+        return kind != 0 && kind <= LAST;
     }
 
-    /// @notice Whether a key of this kind may have this depth word.
-    function fitsDepth(uint256 kind, uint256 depth) internal pure returns (bool) {
+    // generated: begin rules
+    /// @notice Whether a contract takes a key of this kind with so many slots.
+    function fitsSlots(uint256 kind, uint256 slots) internal pure returns (bool fits) {
+        if (kind == EPOCH) return slots >= 16 && slots <= MAX_RECORDS;
+        if (kind == TREE) {
+            return
+                slots == 16 ||
+                slots == 256 ||
+                slots == 4096 ||
+                slots == 65536 ||
+                slots == 1048576 ||
+                slots == 16777216;
+        }
+        if (kind == SORTED) return slots == 16 || slots == 256;
+        if (kind == MEMBER || kind == ABSENT) return slots == 1;
+        if (kind == Q8_0 || kind == INT8 || kind == MERGE) return slots >= 1 && slots <= MAX_BLOCKS;
+        assert(isKnown(kind));
+    }
+
+    /// @notice Whether a contract takes a key of this kind with this depth word.
+    function fitsDepth(uint256 kind, uint256 depth) internal pure returns (bool fits) {
         if (kind == EPOCH) return depth == 0;
-        if (kind == MERGE) return _isRank(depth / RANK_UNIT) && _fitsLevels(depth % RANK_UNIT);
-        if (kind >= Q8_0) return _fitsLevels(depth);
-        return depth == 5 || depth == 6;
+        if (kind == TREE || kind == SORTED || kind == MEMBER || kind == ABSENT) {
+            return depth >= 5 && depth <= MAX_DEPTH;
+        }
+        if (kind == Q8_0 || kind == INT8) return depth >= 1 && depth <= MAX_LEVELS;
+        if (kind == MERGE) {
+            return _isRank(depth / RANK_UNIT) && depth % RANK_UNIT >= 1 && depth % RANK_UNIT <= MAX_LEVELS;
+        }
+        assert(isKnown(kind));
     }
 
     /// @notice Public inputs of a key of this kind; `slots` must fit.
-    function publicCount(uint256 kind, uint256 slots) internal pure returns (uint256) {
+    function publicCount(uint256 kind, uint256 slots) internal pure returns (uint256 count) {
         if (kind == EPOCH) return 5;
         if (kind == TREE) return 8;
         if (kind == SORTED) return 6;
         if (kind == MEMBER) return 4;
         if (kind == ABSENT) return 3;
+        if (kind == Q8_0 || kind == INT8) return 1 + indexWords(slots) + codeWords(kind, slots);
         if (kind == MERGE) return 6 + indexWords(slots);
-        return 1 + indexWords(slots) + codeWords(kind, slots);
+        assert(isKnown(kind));
     }
 
-    function commitmentCount(uint256 kind) internal pure returns (uint256) {
-        return kind == EPOCH ? 3 : 0;
+    /// @notice Commitments of a key of this kind.
+    function commitmentCount(uint256 kind) internal pure returns (uint256 count) {
+        if (kind == EPOCH) return 3;
+        assert(isKnown(kind));
     }
+
+    /// @notice Stage that an anchoring of proofs of this kind is about; 0 if none is.
+    function stageOf(uint256 kind) internal pure returns (uint64 stage) {
+        if (kind == Q8_0 || kind == INT8) return QUANTIZE_STAGE;
+        if (kind == MERGE) return MERGE_STAGE;
+        assert(isKnown(kind));
+    }
+
+    /// @notice Bytes of a block of the deployed file; 0 if no file is read.
+    function blockBytes(uint256 kind) internal pure returns (uint256 size) {
+        if (kind == Q8_0) return 34;
+        if (kind == INT8) return 36;
+        assert(isKnown(kind));
+    }
+    // generated: end rules
 
     /// @notice Public inputs that hold the numbers of `blocks` blocks.
     function indexWords(uint256 blocks) internal pure returns (uint256) {
         return (blocks + INDEXES_PER_WORD - 1) / INDEXES_PER_WORD;
     }
 
-    /// @notice Public inputs that hold the bytes of `blocks` quantized blocks; none for `merge`.
+    /// @notice Public inputs that hold the bytes of `blocks` blocks of the deployed file; none if no file is read.
     function codeWords(uint256 kind, uint256 blocks) internal pure returns (uint256) {
-        if (kind == MERGE) return 0;
-        return (blocks * (kind == Q8_0 ? Q8_0_BYTES : INT8_BYTES) + BYTES_PER_WORD - 1) / BYTES_PER_WORD;
+        uint256 size = blockBytes(kind);
+        return size == 0 ? 0 : (blocks * size + BYTES_PER_WORD - 1) / BYTES_PER_WORD;
     }
 
     /// @notice Rank of the `merge` keys that serve an adapter of rank r: the smallest of 8, 16, 32, 64 that is at least r; 0 if
@@ -87,9 +141,5 @@ library Kinds {
 
     function _isRank(uint256 rank) private pure returns (bool) {
         return rank != 0 && paddedRank(rank) == rank;
-    }
-
-    function _fitsLevels(uint256 levels) private pure returns (bool) {
-        return levels >= 1 && levels <= MAX_LEVELS;
     }
 }

@@ -154,7 +154,7 @@ library VerifyingKey {
     function _requireLayout(Key memory key) private pure {
         uint256[] memory w = key.words;
         if (w[0] != VERSION) revert BadKey(key.id, "version");
-        if (w[1] == 0 || w[1] > Kinds.LAST) revert BadKey(key.id, "kind");
+        if (!Kinds.isKnown(w[1])) revert BadKey(key.id, "kind");
         if (w[4] > Kinds.MAX_PUBLIC || w[5] > MAX_COMMITMENTS) revert BadKey(key.id, "count");
         // Bit 0 would mean a circuit with lookups, whose hash wires enter the equation; no statement here uses one.
         if (w[6] != 0) revert BadKey(key.id, "flags");

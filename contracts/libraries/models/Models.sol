@@ -12,8 +12,6 @@ import {RunId} from "../../types/RunId.sol";
 library Models {
     bytes32 private constant TAG_DRAW = keccak256("provenance/v1/draw");
 
-    uint64 internal constant MERGE_STAGE = 1;
-    uint64 internal constant QUANTIZE_STAGE = 2;
     uint64 internal constant DRAW_DELAY = 2;
 
     uint256 private constant MAX_ENTRIES = 2 ** 24;
@@ -73,7 +71,7 @@ library Models {
         (s.kind, s.slots, s.scale, s.draws) = (uint8(a.kind), uint8(a.slots), uint32(a.scale), uint32(a.draws));
         (s.blocks, s.entries) = (uint48(a.blocks), uint24(a.merged.entries));
         (s.merged, s.artifact) = (a.merged.root, a.artifact);
-        if (stage == MERGE_STAGE) (s.base, s.adapter) = (a.base.root, a.adapter.root);
+        if (stage == Kinds.MERGE_STAGE) (s.base, s.adapter) = (a.base.root, a.adapter.root);
         (s.blockNumber, s.headSeq) = (uint48(block.number), run.seq);
         bytes32 digest = _digest(a, run.size, run.root);
         emit IModelLedger.ModelAnchored(runId, stage, number, a, run.size, run.root, digest);
@@ -157,9 +155,9 @@ library Models {
 
     /// Stage 1 merges with an adapter; stage 2 has one table only.
     function _requireStage(uint64 stage, IModelLedger.Anchoring calldata a) private pure {
-        bool merges = a.kind == Kinds.MERGE;
-        bool known = merges ? stage == MERGE_STAGE : stage == QUANTIZE_STAGE;
-        if (!known || a.kind < Kinds.Q8_0 || a.kind > Kinds.LAST) revert IModelLedger.WrongStage(stage, a.kind);
+        bool known = Kinds.isKnown(a.kind) && stage != 0 && Kinds.stageOf(a.kind) == stage;
+        if (!known) revert IModelLedger.WrongStage(stage, a.kind);
+        bool merges = stage == Kinds.MERGE_STAGE;
         uint256 entries = merges ? a.merged.entries : 0;
         if (a.base.entries != entries || (a.base.root != 0) != merges) revert IModelLedger.BadAnchoring("base");
         if (a.adapter.entries != 2 * entries || (a.adapter.root != 0) != merges) {

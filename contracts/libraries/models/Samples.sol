@@ -18,8 +18,6 @@ library Samples {
     using Models for Models.Store;
     using PinnedKeys for PinnedKeys.Store;
 
-    uint256 private constant INDEX_BITS = 32;
-    uint256 private constant INDEXES_PER_WORD = 7;
     uint256 private constant MIN_DRAWS = 2; // of each tensor
     uint256 private constant PROOF_BYTES = 8 * 32; // A, B, C
 
@@ -163,7 +161,7 @@ library Samples {
         uint256 first = item.group * w.slots;
         for (uint256 i = 0; i < w.slots; ++i) {
             uint256 index = uint256(_draw(w.seed, item.tensor, first + i)) % tensor.blocks;
-            inputs[next + i / INDEXES_PER_WORD] |= index << (INDEX_BITS * (i % INDEXES_PER_WORD));
+            inputs[next + i / Kinds.INDEXES_PER_WORD] |= index << (Kinds.INDEX_BITS * (i % Kinds.INDEXES_PER_WORD));
         }
         next += Kinds.indexWords(w.slots);
         assert(next + codes <= inputs.length);

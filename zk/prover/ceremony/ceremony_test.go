@@ -15,19 +15,22 @@ import (
 	"provenance/zkprover/fault"
 	"provenance/zkprover/internal/fixture"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/order"
-	"provenance/zkprover/prove"
+	"provenance/zkprover/prove/dataset"
+	"provenance/zkprover/prove/epoch"
 	"provenance/zkprover/statement"
 	"provenance/zkprover/tree"
 	"provenance/zkprover/verify"
 )
 
 var (
-	epochShape = circuits.Shape{Kind: circuits.KindEpoch, Slots: 16}
-	treeShape  = circuits.Shape{Kind: circuits.KindTree, Slots: 16, Depth: 1}
+	epochShape = circuits.Shape{Kind: kinds.Epoch, Slots: 16}
+	treeShape  = circuits.Shape{Kind: kinds.Tree, Slots: 16, Depth: 1}
 
 	beacons = [3]keys.Beacon{{},
-		{Value: strings.Repeat("1f", 32), Source: "hash of block 100"}, {Value: strings.Repeat("2e", 32), Source: "hash of block 200"}}
+		{Value: strings.Repeat("1f", 32), Source: "hash of block 100"}, {Value: strings.Repeat("2e",
+			32), Source: "hash of block 200"}}
 
 	made      = map[circuits.Shape]*ceremony{}
 	madeGuard sync.Mutex
@@ -50,7 +53,8 @@ func TestMain(m *testing.M) {
 func requireFault(t *testing.T, what string, err error, code fault.Code, text string) {
 	t.Helper()
 	var failure *fault.Error
-	if !errors.As(err, &failure) || failure.Code != code || !strings.Contains(failure.Error(), text) {
+	if !errors.As(err, &failure) || failure.Code != code ||
+		!strings.Contains(failure.Error(), text) {
 		t.Errorf("%s: got %v, want %s with %q", what, err, code, text)
 	}
 }
@@ -111,11 +115,13 @@ func closed(t *testing.T, shape circuits.Shape) *ceremony {
 	return c
 }
 
-// transcript is a copy of a closed ceremony of two contributions per phase, which a test may damage.
+// transcript is a copy of a closed ceremony of two contributions per phase, which a test may
+// damage.
 func transcript(t *testing.T, shape circuits.Shape) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join(closed(t, shape).parent, "transcript"))); err != nil {
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(closed(t, shape).parent,
+		"transcript"))); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -139,7 +145,8 @@ func storedKey(t *testing.T, shape circuits.Shape) (string, *keys.Key) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if key.Info.Class != keys.ClassCeremony || key.Info.Transcript != result.Manifest.Digest() || *key.Info.Beacon != beacons[2] {
+	if key.Info.Class != keys.ClassCeremony || key.Info.Transcript != result.Manifest.Digest() ||
+		*key.Info.Beacon != beacons[2] {
 		t.Errorf("key.json states %+v", key.Info)
 	}
 	return dir, key
@@ -156,14 +163,16 @@ func TestCeremonyKeyOfEpochProves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	witness := &prove.EpochWitness{
-		Data: statement.Window(leaves, 0, 16), Positions: statement.Positions(inverse, 0, 16), Used: statement.Window(nil, 0, 16),
-		DataBlinding: fixture.Scalar(), UsedBlinding: fixture.Scalar(), Challenge: fixture.Challenge(),
+	witness := &epoch.Witness{
+		Data: statement.Window(leaves, 0, 16), Positions: statement.Positions(inverse, 0, 16),
+		Used:         statement.Window(nil, 0, 16),
+		DataBlinding: fixture.Scalar(), UsedBlinding: fixture.Scalar(),
+		Challenge: fixture.Challenge(),
 	}
 	for i, leaf := range a {
 		witness.Used[i] = leaves[leaf]
 	}
-	p, err := prove.Epoch(key, witness)
+	p, err := epoch.Prove(key, witness)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +191,7 @@ func TestCeremonyKeyOfTreeProves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := prove.Tree(key, built, 0, fixture.Challenge())
+	p, err := dataset.Tree(key, built, 0, fixture.Challenge())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
+	"provenance/zkprover/files"
 	"provenance/zkprover/keys"
 )
 
@@ -25,16 +26,17 @@ func Begin(shape circuits.Shape, dir string) (*Manifest, error) {
 		return nil, fault.New(fault.BadFile, "%v", err)
 	}
 	start := mpcsetup.NewPhase1(uint64(domain(circuit)))
-	if err := writeState(filepath.Join(dir, fileName(phase1, 0)), circuit, header{phase: phase1}, start); err != nil {
+	if err := writeState(filepath.Join(dir, fileName(phase1, 0)), circuit, header{phase: phase1},
+		start); err != nil {
 		return nil, err
 	}
 	m := newManifest(circuit)
-	return m, writeFile(filepath.Join(dir, FileManifest), m.encode())
+	return m, files.Write(filepath.Join(dir, FileManifest), m.encode(), files.Public)
 }
 
 func writeState(path string, circuit *keys.Circuit, h header, s state) error {
 	h.shape, h.circuit = circuit.Shape, circuit.Digest
-	return writeFile(path, append(h.encode(), encode(s)...))
+	return files.Write(path, append(h.encode(), encode(s)...), files.Public)
 }
 
 // Receipt is what a contributor publishes.
@@ -45,8 +47,9 @@ type Receipt struct {
 	SHA256 string `json:"sha256"` // of the file made
 }
 
-// Contribute reads a state file and writes the next one, with secrets drawn from the system's generator that exist in
-// this process's memory only. The file read need not be true: a contribution to a false one is refused later.
+// Contribute reads a state file and writes the next one, with secrets drawn from the system's
+// generator that exist in this process's memory only. The file read need not be true: a
+// contribution to a false one is refused later.
 func Contribute(in, out, name string) (*Receipt, error) {
 	if err := checkText("contributor's name", name, maxNameBytes); err != nil {
 		return nil, err
@@ -63,7 +66,8 @@ func Contribute(in, out, name string) (*Receipt, error) {
 		return nil, err
 	}
 	if h.index == MaxContributions {
-		return nil, fault.New(fault.BadFile, "phase %d has %d contributions, which is the limit", h.phase, h.index)
+		return nil, fault.New(fault.BadFile, "phase %d has %d contributions, which is the limit",
+			h.phase, h.index)
 	}
 	if err := guarded(func() error { last.state.Contribute(); return nil }); err != nil {
 		return nil, err
@@ -83,7 +87,8 @@ func (l *loaded) receipt() *Receipt {
 	return &Receipt{Phase: l.phase, Index: l.index, Name: l.name, SHA256: fmt.Sprintf("%x", l.file)}
 }
 
-// circuitOf compiles the circuit that a state file names and requires that its digest is that of the file.
+// circuitOf compiles the circuit that a state file names and requires that its digest is that of
+// the file.
 func circuitOf(path string) (*keys.Circuit, *header, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -104,7 +109,8 @@ func circuitOf(path string) (*keys.Circuit, *header, error) {
 		return nil, nil, fault.New(fault.BadFile, "%v", err)
 	}
 	if circuit.Digest != h.circuit {
-		return nil, nil, fault.Differs(fault.BadFile, "circuit digest", circuit.Name(), fmt.Sprintf("%x", h.circuit)).
+		return nil, nil, fault.Differs(fault.BadFile, "circuit digest", circuit.Name(),
+			fmt.Sprintf("%x", h.circuit)).
 			WithHint("the file was made by another version of this program")
 	}
 	return circuit, h, nil
@@ -112,9 +118,9 @@ func circuitOf(path string) (*keys.Circuit, *header, error) {
 
 // openTranscript locks a transcript folder of which a phase is open.
 func openTranscript(dir string) (m *Manifest, circuit *keys.Circuit, unlock func(), err error) {
-	unlock, err = keys.Lock(filepath.Join(dir, ".lock"))
+	unlock, err = files.Lock(filepath.Join(dir, ".lock"))
 	if err != nil {
-		return nil, nil, nil, fault.New(fault.BadFile, "%v", err)
+		return nil, nil, nil, err
 	}
 	m, circuit, err = loadManifest(dir)
 	if err == nil && m.open() == 0 {
@@ -127,7 +133,20 @@ func openTranscript(dir string) (m *Manifest, circuit *keys.Circuit, unlock func
 	return m, circuit, unlock, nil
 }
 
-// Accept verifies a contribution against the last one of the open phase and takes it into the transcript.
+// reread reads the file of a contribution that was verified once more, to copy it.
+func (l *loaded) reread(path string, expected *layout) ([]byte, error) {
+	data, err := files.Read("contribution", path, expected.fileBytes(l.index))
+	if err != nil {
+		return nil, err
+	}
+	if sha256.Sum256(data) != l.file {
+		return nil, fault.New(fault.BadFile, "%s changed while it was read", path)
+	}
+	return data, nil
+}
+
+// Accept verifies a contribution against the last one of the open phase and takes it into the
+// transcript.
 func Accept(dir, path string) (*Receipt, error) {
 	m, circuit, unlock, err := openTranscript(dir)
 	if err != nil {
@@ -136,7 +155,8 @@ func Accept(dir, path string) (*Receipt, error) {
 	defer unlock()
 	number := m.open()
 	p := m.phase(number)
-	last, err := load(filepath.Join(dir, fileName(number, len(p.Contributions))), circuit, header{phase: number, index: len(p.Contributions)})
+	last, err := load(filepath.Join(dir, fileName(number, len(p.Contributions))), circuit,
+		header{phase: number, index: len(p.Contributions)})
 	if err != nil {
 		return nil, err
 	}
@@ -147,20 +167,20 @@ func Accept(dir, path string) (*Receipt, error) {
 	if err := follows(last.state, last.digest, next); err != nil {
 		return nil, err
 	}
-	p.Contributions = append(p.Contributions, Contribution{Name: next.name, SHA256: fmt.Sprintf("%x", next.file)})
+	p.Contributions = append(p.Contributions, Contribution{Name: next.name,
+		SHA256: fmt.Sprintf("%x", next.file)})
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	data, err := readFile(path, int64(headerBytes+maxNameBytes+layoutOf(circuit, number).size(next.index)))
+	data, err := next.reread(path, layoutOf(circuit, number))
 	if err != nil {
 		return nil, err
 	}
-	if sha256.Sum256(data) != next.file {
-		return nil, fault.New(fault.BadFile, "%s changed while it was read", path)
-	}
-	// The contribution counts from the manifest's rename on; a file written before it and not listed is written anew.
-	if err := writeFile(filepath.Join(dir, fileName(number, next.index)), data); err != nil {
+	// The contribution counts from the manifest's rename on; a file written before it and not
+	// listed is written anew.
+	if err := files.Write(filepath.Join(dir, fileName(number, next.index)), data,
+		files.Public); err != nil {
 		return nil, err
 	}
-	return next.receipt(), writeFile(filepath.Join(dir, FileManifest), m.encode())
+	return next.receipt(), files.Write(filepath.Join(dir, FileManifest), m.encode(), files.Public)
 }

@@ -21,8 +21,9 @@ const (
 	challengeBytes = 32
 )
 
-// layout is where gnark's serialization of a circuit's state must have which lengths. gnark allocates what a length
-// says before it reads; a file is held against its layout first, so that it allocates nothing of its own choice.
+// layout is where gnark's serialization of a circuit's state must have which lengths. gnark
+// allocates what a length says before it reads; a file is held against its layout first, so that it
+// allocates nothing of its own choice.
 type layout struct {
 	bytes  int   // without the challenge at the end
 	proofs []int // offsets of the proofs of update
@@ -62,8 +63,8 @@ func layoutOf(circuit *keys.Circuit, phase int) *layout {
 	return layoutOfPhase2(circuit)
 }
 
-// layoutOfPhase1: proofs of tau, alpha, beta; n; beta in G2; powers of tau in G1 (2n-2) and G2 (n-1), beta and alpha
-// times powers of tau (n each).
+// layoutOfPhase1: proofs of tau, alpha, beta; n; beta in G2; powers of tau in G1 (2n-2) and G2
+// (n-1), beta and alpha times powers of tau (n each).
 func layoutOfPhase1(n int) *layout {
 	l := new(layout)
 	for range 3 {
@@ -74,8 +75,9 @@ func layoutOfPhase1(n int) *layout {
 	return l
 }
 
-// layoutOfPhase2: the number of commitments; delta in G1; the points of private wires and of the vanishing polynomial;
-// delta in G2; per commitment its bases times sigma; per commitment sigma in G2; proofs of delta and of each sigma.
+// layoutOfPhase2: the number of commitments; delta in G1; the points of private wires and of the
+// vanishing polynomial; delta in G2; per commitment its bases times sigma; per commitment sigma in
+// G2; proofs of delta and of each sigma.
 func layoutOfPhase2(circuit *keys.Circuit) *layout {
 	internal, secret, _ := circuit.System.GetNbVariables()
 	bases := circuit.Shape.Bases()
@@ -83,7 +85,8 @@ func layoutOfPhase2(circuit *keys.Circuit) *layout {
 	for _, n := range bases {
 		private -= n
 	}
-	l := &layout{bytes: 2, fixed: []fixed{{0, binary.BigEndian.AppendUint16(nil, uint16(len(bases)))}}}
+	count := binary.BigEndian.AppendUint16(nil, uint16(len(bases)))
+	l := &layout{bytes: len(count), fixed: []fixed{{0, count}}}
 	l.bytes += g1Bytes
 	l.vector(private)
 	l.vector(domain(circuit) - 1)
@@ -106,6 +109,11 @@ func (l *layout) size(index int) int {
 	return l.bytes + 1 + challengeBytes
 }
 
+// fileBytes is the most that a state file may have.
+func (l *layout) fileBytes(index int) int64 {
+	return int64(headerBytes + maxNameBytes + l.size(index))
+}
+
 // check holds a contribution's lengths against the layout.
 func (l *layout) check(payload []byte, index int) error {
 	if len(payload) != l.size(index) {
@@ -113,16 +121,19 @@ func (l *layout) check(payload []byte, index int) error {
 	}
 	for _, f := range l.fixed {
 		if got := payload[f.offset : f.offset+len(f.bytes)]; !bytes.Equal(got, f.bytes) {
-			return fault.New(fault.BadFile, "length at byte %d of the state is %x, want %x", f.offset, got, f.bytes)
+			return fault.New(fault.BadFile, "length at byte %d of the state is %x, want %x",
+				f.offset, got, f.bytes)
 		}
 	}
 	if int(payload[l.bytes]) != l.size(index)-l.bytes-1 {
-		return fault.Differs(fault.BadFile, "bytes of the challenge", l.size(index)-l.bytes-1, payload[l.bytes])
+		return fault.Differs(fault.BadFile, "bytes of the challenge", l.size(index)-l.bytes-1,
+			payload[l.bytes])
 	}
 	return nil
 }
 
-// secrets are the commitments [x] to the secrets of a contribution. It refuses x = 0, 1 and -1, which add nothing.
+// secrets are the commitments [x] to the secrets of a contribution. It refuses x = 0, 1 and -1,
+// which add nothing.
 func (l *layout) secrets(payload []byte) ([][]byte, error) {
 	_, _, one, _ := bn254.Generators()
 	var minusOne, zero bn254.G1Affine
@@ -132,7 +143,8 @@ func (l *layout) secrets(payload []byte) ([][]byte, error) {
 		secret := payload[offset : offset+g1Bytes]
 		for _, trivial := range []bn254.G1Affine{zero, one, minusOne} {
 			if encoded := trivial.Bytes(); bytes.Equal(secret, encoded[:]) {
-				return nil, fault.New(fault.BadFile, "the contribution's secret is 0, 1 or -1: it adds nothing")
+				return nil, fault.New(fault.BadFile,
+					"the contribution's secret is 0, 1 or -1: it adds nothing")
 			}
 		}
 		list = append(list, secret)

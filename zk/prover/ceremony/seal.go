@@ -8,15 +8,17 @@ import (
 	"github.com/consensys/gnark/backend/groth16/bn254/mpcsetup"
 
 	"provenance/zkprover/fault"
+	"provenance/zkprover/files"
 	"provenance/zkprover/keys"
 )
 
-// Seal verifies the open phase and closes it with a beacon: a value that nobody could know when the last contribution
-// was made. Closing phase 1 writes the start of phase 2 and returns nil; closing phase 2 ends the ceremony and returns
-// what [Verify] will.
+// Seal verifies the open phase and closes it with a beacon: a value that nobody could know when the
+// last contribution was made. Closing phase 1 writes the start of phase 2 and returns nil; closing
+// phase 2 ends the ceremony and returns what [Verify] will.
 func Seal(dir string, minimum int, beacon keys.Beacon) (*Result, error) {
 	if minimum < MinContributions {
-		return nil, fault.Differs(fault.BadRequest, "minimum of contributions", MinContributions, minimum)
+		return nil, fault.Differs(fault.BadRequest, "minimum of contributions",
+			MinContributions, minimum)
 	}
 	m, circuit, unlock, err := openTranscript(dir)
 	if err != nil {
@@ -40,8 +42,9 @@ func Seal(dir string, minimum int, beacon keys.Beacon) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The phase is closed from this rename on; a start of phase 2 written before it is written anew.
-	return result, writeFile(filepath.Join(dir, FileManifest), m.encode())
+	// The phase is closed from this rename on; a start of phase 2 written before it is written
+	// anew.
+	return result, files.Write(filepath.Join(dir, FileManifest), m.encode(), files.Public)
 }
 
 func startPhase2(dir string, m *Manifest, circuit *keys.Circuit) error {
@@ -51,5 +54,6 @@ func startPhase2(dir string, m *Manifest, circuit *keys.Circuit) error {
 	}
 	start := new(mpcsetup.Phase2)
 	start.Initialize(circuit.System, commons)
-	return writeState(filepath.Join(dir, fileName(phase2, 0)), circuit, header{phase: phase2}, start)
+	return writeState(filepath.Join(dir, fileName(phase2, 0)), circuit,
+		header{phase: phase2}, start)
 }

@@ -13,7 +13,9 @@ import (
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
+	"provenance/zkprover/files"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 )
 
 const (
@@ -21,7 +23,8 @@ const (
 	headerBytes = len(magic) + 1 + 2 + 1 + 4 + 4 + sha256.Size + 1 // and the name
 )
 
-// state is what gnark calls Phase1 or Phase2: parameters after a contribution, and the proof that it is one.
+// state is what gnark calls Phase1 or Phase2: parameters after a contribution, and the proof that
+// it is one.
 type state interface {
 	io.WriterTo
 	io.ReaderFrom
@@ -39,7 +42,7 @@ type header struct {
 func (h *header) encode() []byte {
 	out := append([]byte(magic), byte(h.phase))
 	out = binary.BigEndian.AppendUint16(out, uint16(h.index))
-	out = append(out, byte(h.shape.Kind.Number()))
+	out = append(out, byte(h.shape.Number()))
 	out = binary.BigEndian.AppendUint32(out, uint32(h.shape.Slots))
 	out = binary.BigEndian.AppendUint32(out, uint32(h.shape.Depth))
 	out = append(out, h.circuit[:]...)
@@ -49,16 +52,25 @@ func (h *header) encode() []byte {
 // parseHeader reads the beginning of an untrusted file.
 func parseHeader(data []byte) (*header, error) {
 	if len(data) < headerBytes || string(data[:len(magic)]) != magic {
-		return nil, fault.Differs(fault.BadFile, "begin of the file", magic, "something else")
+		return nil, fault.Differs(fault.BadFile, "first bytes of the file", magic, "something else")
 	}
 	rest := data[len(magic):]
 	h := &header{phase: int(rest[0]), index: int(binary.BigEndian.Uint16(rest[1:]))}
-	h.shape = circuits.Shape{Kind: circuits.KindOf(uint64(rest[3])), Slots: int(binary.BigEndian.Uint32(rest[4:])),
-		Depth: int(binary.BigEndian.Uint32(rest[8:]))}
+	statement, err := kinds.ByNumber(uint64(rest[3]))
+	if err != nil {
+		return nil, fault.New(fault.BadFile, "%v", err)
+	}
+	h.shape = circuits.Shape{
+		Kind: statement.Kind, Slots: int(binary.BigEndian.Uint32(rest[4:])),
+		Depth: int(binary.BigEndian.Uint32(rest[8:])),
+	}
 	copy(h.circuit[:], rest[12:])
 	length := int(data[headerBytes-1])
-	if h.phase != phase1 && h.phase != phase2 || h.index > MaxContributions || len(data) < headerBytes+length {
-		return nil, fault.New(fault.BadFile, "phase %d, contribution %d: there is none such", h.phase, h.index)
+	if h.phase != phase1 && h.phase != phase2 || h.index > MaxContributions ||
+		len(data) < headerBytes+length {
+		return nil, fault.Differs(fault.BadFile, "phase and contribution of the file",
+			fmt.Sprintf("phase 1 or 2, contribution 0..%d, and a whole name", MaxContributions),
+			fmt.Sprintf("phase %d, contribution %d", h.phase, h.index))
 	}
 	h.name = string(data[headerBytes : headerBytes+length])
 	if h.index == 0 {
@@ -70,7 +82,8 @@ func parseHeader(data []byte) (*header, error) {
 	return h, checkText("contributor's name", h.name, maxNameBytes)
 }
 
-// loaded is a state file that was read: everything about it but whether it follows from the one before.
+// loaded is a state file that was read: everything about it but whether it follows from the one
+// before.
 type loaded struct {
 	header
 	state     state
@@ -80,10 +93,11 @@ type loaded struct {
 	file      [sha256.Size]byte
 }
 
-// load reads an untrusted state file. want is the phase and index expected; the circuit is the one to hold it against.
+// load reads an untrusted state file. want is the phase and index expected; the circuit is the one
+// to hold it against.
 func load(path string, circuit *keys.Circuit, want header) (*loaded, error) {
 	l := layoutOf(circuit, want.phase)
-	data, err := readFile(path, int64(headerBytes+maxNameBytes+l.size(want.index)))
+	data, err := files.Read("contribution", path, l.fileBytes(want.index))
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +107,8 @@ func load(path string, circuit *keys.Circuit, want header) (*loaded, error) {
 	}
 	want.name, want.shape, want.circuit = h.name, circuit.Shape, circuit.Digest
 	if *h != want {
-		return nil, fault.Differs(fault.BadFile, "phase, contribution and circuit", want.facts(), h.facts())
+		return nil, fault.Differs(fault.BadFile, "phase, contribution and circuit",
+			want.facts(), h.facts())
 	}
 	payload := data[headerBytes+len(h.name):]
 	s, err := parseState(l, payload, want)
@@ -109,10 +124,12 @@ func load(path string, circuit *keys.Circuit, want header) (*loaded, error) {
 }
 
 func (h *header) facts() string {
-	return fmt.Sprintf("phase %d, %d, %s %d/%d %x", h.phase, h.index, h.shape.Kind, h.shape.Slots, h.shape.Depth, h.circuit[:8])
+	return fmt.Sprintf("phase %d, %d, %s %d/%d %x", h.phase, h.index, h.shape.Kind, h.shape.Slots,
+		h.shape.Depth, h.circuit[:8])
 }
 
-// parseState decodes a state with points on their curves and in their subgroups, in their one encoding.
+// parseState decodes a state with points on their curves and in their subgroups, in their one
+// encoding.
 func parseState(l *layout, payload []byte, h header) (s state, err error) {
 	if err := l.check(payload, h.index); err != nil {
 		return nil, err
@@ -155,10 +172,12 @@ func guarded(work func() error) (err error) {
 	return work()
 }
 
-// follows requires that next was made from this state, whose digest is known, by someone who knew the secrets.
+// follows requires that next was made from this state, whose digest is known, by someone who knew
+// the secrets.
 func follows(previous state, digest [sha256.Size]byte, next *loaded) error {
 	if !bytes.Equal(next.challenge, digest[:]) {
-		return fault.Differs(fault.BadFile, "state that the contribution was made from", fmt.Sprintf("%x", digest), fmt.Sprintf("%x", next.challenge)).
+		return fault.Differs(fault.BadFile, "state that the contribution was made from",
+			fmt.Sprintf("%x", digest), fmt.Sprintf("%x", next.challenge)).
 			WithHint("each contributor starts from the file of the one before")
 	}
 	err := guarded(func() error {
@@ -168,7 +187,8 @@ func follows(previous state, digest [sha256.Size]byte, next *loaded) error {
 		return previous.(*mpcsetup.Phase2).Verify(next.state.(*mpcsetup.Phase2))
 	})
 	if err != nil {
-		return fault.New(fault.BadFile, "contribution %d of phase %d (%s) does not follow: %v", next.index, next.phase, next.name, err)
+		return fault.New(fault.BadFile, "contribution %d of phase %d (%s) does not follow: %v",
+			next.index, next.phase, next.name, err)
 	}
 	return nil
 }

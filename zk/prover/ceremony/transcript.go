@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package ceremony makes keys with several parties, so that forging proofs takes all of them together.
+// Package ceremony makes keys with several parties, so that forging proofs takes all of them
+// together.
 //
 // A transcript is a folder (docs/formats/ceremony.md):
 //
-//	manifest.json   circuit, contributions in order (name, SHA-256 of the file), the beacons; its SHA-256 names the transcript
+//	manifest.json   circuit, contributions in order (name, SHA-256 of the file), the beacons;
+//	                its SHA-256 names the transcript
 //	phase1-000.bin  the start of phase 1; phase1-001.bin .. one file per contribution
-//	phase2-000.bin  the start of phase 2, which follows from phase 1 and its beacon; phase2-001.bin ..
+//	phase2-000.bin  the start of phase 2, which follows from phase 1 and its beacon;
+//	                phase2-001.bin ..
 //
 // Everything but the contributions is recomputed by [Verify]; nothing in the folder is believed.
 //
-// Source: Bowe, Gabizon, Miers, "Scalable Multi-party Computation for zk-SNARK Parameters in the Random Beacon Model"
-// (ePrint 2017/1050), as gnark's backend/groth16/bn254/mpcsetup implements it.
+// Source: Bowe, Gabizon, Miers, "Scalable Multi-party Computation for zk-SNARK Parameters in the
+// Random Beacon Model" (ePrint 2017/1050), as gnark's backend/groth16/bn254/mpcsetup implements it.
 package ceremony
 
 import (
@@ -27,7 +30,9 @@ import (
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
+	"provenance/zkprover/files"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 )
 
 const (
@@ -49,7 +54,8 @@ const (
 	phase2 = 2
 )
 
-// Contribution is one entry of the manifest. Name is what the contributor wrote; nothing shows that it is theirs.
+// Contribution is one entry of the manifest. Name is what the contributor wrote; nothing shows that
+// it is theirs.
 type Contribution struct {
 	Name   string `json:"name"`
 	SHA256 string `json:"sha256"`
@@ -63,13 +69,13 @@ type Phase struct {
 
 // Manifest is the content of manifest.json, in the one encoding that [Manifest.encode] writes.
 type Manifest struct {
-	Format        string        `json:"format"`
-	Kind          circuits.Kind `json:"kind"`
-	Slots         int           `json:"slots"`
-	Depth         int           `json:"depth"`
-	CircuitDigest string        `json:"circuitDigest"`
-	Phase1        Phase         `json:"phase1"`
-	Phase2        Phase         `json:"phase2"`
+	Format        string     `json:"format"`
+	Kind          kinds.Kind `json:"kind"`
+	Slots         int        `json:"slots"`
+	Depth         int        `json:"depth"`
+	CircuitDigest string     `json:"circuitDigest"`
+	Phase1        Phase      `json:"phase1"`
+	Phase2        Phase      `json:"phase2"`
 }
 
 func newManifest(circuit *keys.Circuit) *Manifest {
@@ -118,10 +124,11 @@ func (m *Manifest) open() int {
 	return 0
 }
 
-// loadManifest reads the manifest of an untrusted folder and compiles the circuit that it names. Errors are bad_file: not
-// the canonical encoding, another circuit, texts or beacons that are not well-formed.
+// loadManifest reads the manifest of an untrusted folder and compiles the circuit that it names.
+// Errors are bad_file: not the canonical encoding, another circuit, texts or beacons that are not
+// well-formed.
 func loadManifest(dir string) (*Manifest, *keys.Circuit, error) {
-	data, err := readFile(filepath.Join(dir, FileManifest), maxManifestBytes)
+	data, err := files.Read("transcript", filepath.Join(dir, FileManifest), maxManifestBytes)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -133,7 +140,8 @@ func loadManifest(dir string) (*Manifest, *keys.Circuit, error) {
 		return nil, nil, fault.Differs(fault.BadFile, "format of "+FileManifest, format, m.Format)
 	}
 	if !bytes.Equal(m.encode(), data) {
-		return nil, nil, fault.New(fault.BadFile, "%s is not in its canonical encoding", FileManifest)
+		return nil, nil, fault.New(fault.BadFile, "%s is not in its canonical encoding",
+			FileManifest)
 	}
 	if err := m.check(); err != nil {
 		return nil, nil, err
@@ -143,44 +151,53 @@ func loadManifest(dir string) (*Manifest, *keys.Circuit, error) {
 		return nil, nil, fault.New(fault.BadFile, "%s: %v", FileManifest, err)
 	}
 	if want := digestPrefix + circuit.Name(); m.CircuitDigest != want {
-		return nil, nil, fault.Differs(fault.BadFile, "circuit digest of the transcript", want, m.CircuitDigest).
+		return nil, nil, fault.Differs(fault.BadFile, "circuit digest of the transcript", want,
+			m.CircuitDigest).
 			WithHint("the ceremony was run by another version of this program")
 	}
 	return m, circuit, nil
 }
 
+// check refuses lists, names and beacons that no ceremony has.
 func (m *Manifest) check() error {
 	for number := phase1; number <= phase2; number++ {
-		p := m.phase(number)
-		if p.Contributions == nil || len(p.Contributions) > MaxContributions {
-			return fault.Differs(fault.BadFile, fmt.Sprintf("contributions of phase %d", number), MaxContributions, len(p.Contributions))
-		}
-		seen := map[string]bool{}
-		for _, c := range p.Contributions {
-			if err := checkText("contributor's name", c.Name, maxNameBytes); err != nil {
-				return err
-			}
-			if seen[c.Name] {
-				return fault.New(fault.BadFile, "phase %d counts %q twice", number, c.Name)
-			}
-			seen[c.Name] = true
-		}
-		if p.Beacon != nil {
-			if err := checkBeacon(*p.Beacon); err != nil {
-				return err
-			}
+		if err := m.phase(number).check(number); err != nil {
+			return err
 		}
 	}
 	if m.Phase1.Beacon == nil && (m.Phase2.Beacon != nil || len(m.Phase2.Contributions) != 0) {
 		return fault.New(fault.BadFile, "phase 2 began before phase 1 was closed")
 	}
 	if m.Phase2.Beacon != nil && m.Phase1.Beacon.Value == m.Phase2.Beacon.Value {
-		return fault.New(fault.BadFile, "both phases have the same beacon: the second was known when phase 2 began")
+		return fault.New(fault.BadFile,
+			"both phases have the same beacon: the second was known when phase 2 began")
 	}
 	return nil
 }
 
-// requireFiles refuses a folder that lacks a file of the manifest or holds one that it does not name.
+func (p *Phase) check(number int) error {
+	if p.Contributions == nil || len(p.Contributions) > MaxContributions {
+		return fault.Differs(fault.BadFile, fmt.Sprintf("contributions of phase %d", number),
+			fmt.Sprintf("at most %d", MaxContributions), len(p.Contributions))
+	}
+	seen := map[string]bool{}
+	for _, c := range p.Contributions {
+		if err := checkText("contributor's name", c.Name, maxNameBytes); err != nil {
+			return err
+		}
+		if seen[c.Name] {
+			return fault.New(fault.BadFile, "phase %d counts %q twice", number, c.Name)
+		}
+		seen[c.Name] = true
+	}
+	if p.Beacon == nil {
+		return nil
+	}
+	return checkBeacon(*p.Beacon)
+}
+
+// requireFiles refuses a folder that lacks a file of the manifest or holds one that it does not
+// name.
 func (m *Manifest) requireFiles(dir string) error {
 	want := []string{FileManifest}
 	for number := phase1; number <= phase2; number++ {
@@ -202,7 +219,8 @@ func (m *Manifest) requireFiles(dir string) error {
 		}
 	}
 	if slices.Sort(want); !slices.Equal(want, got) {
-		return fault.Differs(fault.BadFile, "files of the transcript", strings.Join(want, " "), strings.Join(got, " "))
+		return fault.Differs(fault.BadFile, "files of the transcript", strings.Join(want, " "),
+			strings.Join(got, " "))
 	}
 	return nil
 }

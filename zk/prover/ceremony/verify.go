@@ -12,6 +12,7 @@ import (
 	"github.com/consensys/gnark/backend/groth16/bn254/mpcsetup"
 
 	"provenance/zkprover/fault"
+	"provenance/zkprover/files"
 	"provenance/zkprover/keys"
 )
 
@@ -34,12 +35,14 @@ func (r *Result) RequireKey(dir string) error {
 	return keys.RequireSame(r.Material, r.Manifest.Digest(), r.Beacon(), dir)
 }
 
-// Verify recomputes a closed ceremony from the folder's files, all of them attacker-controlled, and returns the key. It
-// refuses (bad_file) whatever does not follow, fewer than minimum contributions in either phase, and a transcript that
-// lacks one of the attested digests (SHA-256 of contributions, in hexadecimal).
+// Verify recomputes a closed ceremony from the folder's files, all of them attacker-controlled, and
+// returns the key. It refuses (bad_file) whatever does not follow, fewer than minimum contributions
+// in either phase, and a transcript that lacks one of the attested digests (SHA-256 of
+// contributions, in hexadecimal).
 func Verify(dir string, minimum int, attested []string) (*Result, error) {
 	if minimum < MinContributions {
-		return nil, fault.Differs(fault.BadRequest, "minimum of contributions", MinContributions, minimum)
+		return nil, fault.Differs(fault.BadRequest, "minimum of contributions",
+			MinContributions, minimum)
 	}
 	m, circuit, err := loadManifest(dir)
 	if err != nil {
@@ -64,7 +67,8 @@ func Verify(dir string, minimum int, attested []string) (*Result, error) {
 
 func (m *Manifest) requireContributions(number, minimum int) error {
 	if got := len(m.phase(number).Contributions); got < minimum {
-		return fault.Differs(fault.BadFile, fmt.Sprintf("contributions of phase %d", number), fmt.Sprintf("at least %d", minimum), got)
+		return fault.Differs(fault.BadFile, fmt.Sprintf("contributions of phase %d", number),
+			fmt.Sprintf("at least %d", minimum), got)
 	}
 	return nil
 }
@@ -78,7 +82,8 @@ func (m *Manifest) requireAttested(attested []string) error {
 	}
 	for _, digest := range attested {
 		if !present[digest] {
-			return fault.Differs(fault.BadFile, "contributions of the transcript", "one with SHA-256 "+digest, "none")
+			return fault.Differs(fault.BadFile, "contributions of the transcript",
+				"one with SHA-256 "+digest, "none")
 		}
 	}
 	return nil
@@ -113,38 +118,53 @@ func verifyPhase1(dir string, m *Manifest, circuit *keys.Circuit) (*mpcsetup.Srs
 	return &commons, nil
 }
 
-// verifyPhase follows a phase from its start, which the caller computed, and returns its last state.
-func verifyPhase(dir string, m *Manifest, circuit *keys.Circuit, number int, start state) (state, error) {
-	want := header{phase: number, shape: circuit.Shape, circuit: circuit.Digest}
+// verifyPhase follows a phase from its start, which the caller computed, and returns its last
+// state.
+func verifyPhase(
+	dir string, m *Manifest, circuit *keys.Circuit, number int, start state,
+) (state, error) {
 	payload := encode(start)
-	expected := append(want.encode(), payload...)
-	data, err := readFile(filepath.Join(dir, fileName(number, 0)), int64(len(expected)))
-	if err != nil {
+	want := header{phase: number, shape: circuit.Shape, circuit: circuit.Digest}
+	if err := requireStart(dir, number, append(want.encode(), payload...)); err != nil {
 		return nil, err
-	}
-	if !bytes.Equal(data, expected) {
-		return nil, fault.New(fault.BadFile, "%s is not the start that follows from circuit and phase 1", fileName(number, 0))
 	}
 	previous, digest := start, sha256.Sum256(payload)
 	seen := map[string]bool{}
 	for i, c := range m.phase(number).Contributions {
-		next, err := load(filepath.Join(dir, fileName(number, i+1)), circuit, header{phase: number, index: i + 1})
+		next, err := load(filepath.Join(dir, fileName(number, i+1)), circuit,
+			header{phase: number, index: i + 1})
 		if err != nil {
 			return nil, err
 		}
 		if got := fmt.Sprintf("%x", next.file); got != c.SHA256 || next.name != c.Name {
-			return nil, fault.Differs(fault.BadFile, fileName(number, i+1), c.Name+" "+c.SHA256, next.name+" "+got)
+			return nil, fault.Differs(fault.BadFile, fileName(number, i+1), c.Name+" "+c.SHA256,
+				next.name+" "+got)
 		}
 		if err := follows(previous, digest, next); err != nil {
 			return nil, err
 		}
 		for _, secret := range next.secrets {
 			if seen[string(secret)] {
-				return nil, fault.New(fault.BadFile, "contribution %d of phase %d repeats a secret", i+1, number)
+				return nil, fault.New(fault.BadFile,
+					"contribution %d of phase %d repeats a secret", i+1, number)
 			}
 			seen[string(secret)] = true
 		}
 		previous, digest = next.state, next.digest
 	}
 	return previous, nil
+}
+
+// requireStart holds the file of a phase's start against what was computed.
+func requireStart(dir string, number int, expected []byte) error {
+	name := fileName(number, 0)
+	data, err := files.Read("transcript", filepath.Join(dir, name), int64(len(expected)))
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(data, expected) {
+		return fault.New(fault.BadFile,
+			"%s is not the start that follows from circuit and phase 1", name)
+	}
+	return nil
 }

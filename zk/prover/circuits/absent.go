@@ -5,32 +5,36 @@ package circuits
 import (
 	"github.com/consensys/gnark/frontend"
 
-	"provenance/zkprover/gadgets/poseidon"
+	"provenance/zkprover/gadgets/merkle"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/tree"
 )
 
-// Absent is the circuit of the statement `absent`: no record of a sorted dataset has a digest with this first half.
+// Absent is the circuit of the statement `absent`: no record of a sorted dataset has a digest with
+// this first half.
 //
-// Shown: there is a position p in [0, count] such that, in the tree with root R, the leaf at p-1 opens to a smaller hi
-// unless p = 0, and the leaf at p to a larger one unless p = count.
+// Shown: there is a position p in [0, count] such that, in the tree with root R, the leaf at p-1
+// opens to a smaller hi unless p = 0, and the leaf at p to a larger one unless p = count.
 //
-// Not shown: p; that R and count belong to a dataset; that its leaves are sorted. Without a complete `sorted` set for R
-// this means nothing.
+// Not shown: p; that R and count belong to a dataset; that its leaves are sorted. Without a
+// complete `sorted` set for R this means nothing.
 //
-// Inputs. R: any element below r. hi is half of a digest, below 2^128 because the verifier splits it. The neighbours' hi
-// are below 2^128 because the sorted set opens the same leaves, and a leaf opens in one way only. A difference of such
-// values that is an integer below 2^128 did not wrap around. Positions are integers below 16^depth by their digits, and
-// the range check enforces that count is of 1..2*16^depth - 1, so comparisons of positions do not wrap around either.
+// Inputs. R: any element below r. hi is half of a digest, below 2^128 because the verifier splits
+// it. The neighbours' hi are below 2^128 because the sorted set opens the same leaves, and a leaf
+// opens in one way only. A difference of such values that is an integer below 2^128 did not wrap
+// around. Positions are integers below 16^depth by their digits, and the range check enforces that
+// count is of 1..2*16^depth - 1, so comparisons of positions do not wrap around either.
 //
-// Both neighbours are always opened. With two booleans AtStart and AtEnd, the lower lies at l = p - 1 + AtStart and the
-// upper at u = p - AtEnd: at the ends of the dataset both are the one record there. What makes the booleans safe:
-// u = l + 1 - AtStart - AtEnd and u < count always; AtStart = 1 needs l = 0, AtEnd = 1 needs u = count - 1. If AtStart
-// is 0 the lower is compared, if AtEnd is 0 the upper. Both 1 would need u = l - 1 with l = 0, which is no position.
+// Both neighbours are always opened. With two booleans AtStart and AtEnd, the lower lies at
+// l = p - 1 + AtStart and the upper at u = p - AtEnd: at the ends of the dataset both are the one
+// record there. What makes the booleans safe: u = l + 1 - AtStart - AtEnd and u < count always;
+// AtStart = 1 needs l = 0, AtEnd = 1 needs u = count - 1. If AtStart is 0 the lower is compared, if
+// AtEnd is 0 the upper. Both 1 would need u = l - 1 with l = 0, which is no position.
 //
 // Commitments: none, and no lookups.
 //
-// Constraints: two paths of 629 per level that share the root's hash, 261 for each leaf, 130 for each difference: 6,492
-// at depth 5 (snapshot-tested).
+// Constraints: two paths of 629 per level that share the root's hash, 261 for each leaf, 130 for
+// each difference: 6,492 at depth 5 (snapshot-tested).
 //
 // Source: docs/formats/statements.md, "member and absent"; the hash is that of package poseidon.
 type Absent struct {
@@ -45,58 +49,58 @@ type Absent struct {
 
 // Neighbour is a leaf beside the gap: its record and the way up to a child of the root.
 type Neighbour struct {
-	Record Record
-	Path   Path                         // from the leaf to a child of the root
-	Digit  [digitBits]frontend.Variable // which child, in bits
+	Record merkle.Record
+	Path   merkle.Path                         // from the leaf to a child of the root
+	Digit  [merkle.DigitBits]frontend.Variable // which child, in bits
 }
 
 // AbsentPublic is the number of public inputs.
-const AbsentPublic = 3
+const AbsentPublic = kinds.AbsentFixed
 
 // NewAbsent is the circuit for a tree of this depth.
 func NewAbsent(depth int) *Absent {
-	return &Absent{Lower: Neighbour{Path: make(Path, depth-1)}, Upper: Neighbour{Path: make(Path, depth-1)}}
+	return &Absent{Lower: Neighbour{Path: make(merkle.Path, depth-1)},
+		Upper: Neighbour{Path: make(merkle.Path, depth-1)}}
 }
 
 // Define implements frontend.Circuit.
 func (c *Absent) Define(api frontend.API) error {
-	open, err := poseidon.NewGadget(api, recordInputs)
+	hash, err := merkle.NewHashes(api)
 	if err != nil {
 		return err
 	}
-	hash, err := poseidon.NewGadget(api, tree.Arity)
-	if err != nil {
-		return err
-	}
-	lower := c.Lower.position(api, open, hash, &c.Children)
-	upper := c.Upper.position(api, open, hash, &c.Children)
-	api.AssertIsEqual(hash.Hash(c.Children[:]...), c.Root)
+	lower := c.Lower.position(api, hash, &c.Children)
+	upper := c.Upper.position(api, hash, &c.Children)
+	api.AssertIsEqual(hash.Node.Hash(c.Children[:]...), c.Root)
 	c.place(api, lower, upper)
 	c.compare(api)
 	return nil
 }
 
 // position is where the neighbour's leaf lies below the root with these children.
-func (n *Neighbour) position(api frontend.API, open, hash *poseidon.Gadget, children *[tree.Arity]frontend.Variable) frontend.Variable {
-	child, index := n.Path.climb(api, hash, n.Record.leaf(open))
-	top := PathLevel{Children: *children, Digit: n.Digit}
-	return api.Add(index, api.Mul(top.digit(api, child), tree.Capacity(len(n.Path))))
+func (n *Neighbour) position(
+	api frontend.API, hash merkle.Hashes, children *[tree.Arity]frontend.Variable,
+) frontend.Variable {
+	child, index := n.Path.Climb(api, hash.Node, n.Record.Leaf(hash.Leaf))
+	top := merkle.Level{Children: *children, Digit: n.Digit}
+	return api.Add(index, api.Mul(top.Place(api, child), tree.Capacity(len(n.Path))))
 }
 
-// place constrains the two positions: neighbours within the dataset, or one record at its start or end.
+// place constrains the two positions: neighbours within the dataset, or one record at its start or
+// end.
 func (c *Absent) place(api frontend.API, lower, upper frontend.Variable) {
 	api.AssertIsBoolean(c.AtStart)
 	api.AssertIsBoolean(c.AtEnd)
 	api.AssertIsEqual(api.Add(upper, c.AtStart, c.AtEnd), api.Add(lower, 1))
 	api.AssertIsEqual(api.Mul(c.AtStart, lower), 0)
 	api.AssertIsEqual(api.Mul(c.AtEnd, api.Sub(c.Count, upper, 1)), 0)
-	requireBelow(api, upper, c.Count, len(c.Upper.Path)+1)
+	merkle.RequireBelow(api, upper, c.Count, len(c.Upper.Path)+1)
 }
 
 // compare orders hi between the neighbours' unless there is none on that side.
 func (c *Absent) compare(api frontend.API) {
 	below := api.Sub(c.High, c.Lower.Record.High, 1)
 	above := api.Sub(c.Upper.Record.High, c.High, 1)
-	requireBits(api, api.Mul(api.Sub(1, c.AtStart), below), halfBits)
-	requireBits(api, api.Mul(api.Sub(1, c.AtEnd), above), halfBits)
+	merkle.RequireBits(api, api.Mul(api.Sub(1, c.AtStart), below), merkle.HalfBits)
+	merkle.RequireBits(api, api.Mul(api.Sub(1, c.AtEnd), above), merkle.HalfBits)
 }

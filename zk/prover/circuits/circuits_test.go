@@ -5,15 +5,17 @@ package circuits
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"testing"
 
+	"github.com/consensys/gnark-crypto/ecc"
 	"github.com/consensys/gnark/constraint"
 	cs "github.com/consensys/gnark/constraint/bn254"
 	"github.com/consensys/gnark/frontend"
-
-	"github.com/consensys/gnark-crypto/ecc"
 	"github.com/consensys/gnark/frontend/cs/r1cs"
+
+	"provenance/zkprover/kinds"
 )
 
 func compile(t *testing.T, s Shape) *cs.R1CS {
@@ -27,36 +29,36 @@ func compile(t *testing.T, s Shape) *cs.R1CS {
 
 func TestConstraintCounts(t *testing.T) {
 	for shape, want := range map[Shape]int{
-		{KindEpoch, 4, 0}:      18,
-		{KindEpoch, 256, 0}:    774,
-		{KindEpoch, 4096, 0}:   12_294,
-		{KindEpoch, 20_480, 0}: 61_446,
-		{KindTree, 16, 2}:      1_383,
-		{KindTree, 256, 5}:     13_703,
-		{KindTree, 256, 6}:     14_391,
-		{KindTree, 4096, 5}:    188_120,
-		{KindTree, 4096, 6}:    188_808,
-		{KindSorted, 16, 1}:    7_425,
-		{KindSorted, 16, 2}:    8_054,
-		{KindSorted, 256, 5}:   113_377,
-		{KindSorted, 256, 6}:   114_006,
-		{KindMember, 1, 1}:     896,
-		{KindMember, 1, 5}:     3_428,
-		{KindMember, 1, 6}:     4_061,
-		{KindAbsent, 1, 1}:     1_444,
-		{KindAbsent, 1, 5}:     6_492,
-		{KindAbsent, 1, 6}:     7_754,
-		{KindQ8_0, 1, 1}:       4_103,
-		{KindQ8_0, 1, 3}:       5_361,
-		{KindQ8_0, 4, 3}:       19_608,
-		{KindInt8, 1, 1}:       4_371,
-		{KindInt8, 4, 3}:       20_680,
-		MergeShape(1, 1, 8):    17_732,
-		MergeShape(1, 3, 8):    22_756,
-		MergeShape(3, 3, 8):    63_318,
-		MergeShape(1, 3, 16):   29_733,
-		MergeShape(1, 3, 32):   43_833,
-		MergeShape(1, 3, 64):   74_332,
+		{kinds.Epoch, 4, 0}:      18,
+		{kinds.Epoch, 256, 0}:    774,
+		{kinds.Epoch, 4096, 0}:   12_294,
+		{kinds.Epoch, 20_480, 0}: 61_446,
+		{kinds.Tree, 16, 2}:      1_383,
+		{kinds.Tree, 256, 5}:     13_703,
+		{kinds.Tree, 256, 6}:     14_391,
+		{kinds.Tree, 4096, 5}:    188_120,
+		{kinds.Tree, 4096, 6}:    188_808,
+		{kinds.Sorted, 16, 1}:    7_425,
+		{kinds.Sorted, 16, 2}:    8_054,
+		{kinds.Sorted, 256, 5}:   113_377,
+		{kinds.Sorted, 256, 6}:   114_006,
+		{kinds.Member, 1, 1}:     896,
+		{kinds.Member, 1, 5}:     3_428,
+		{kinds.Member, 1, 6}:     4_061,
+		{kinds.Absent, 1, 1}:     1_444,
+		{kinds.Absent, 1, 5}:     6_492,
+		{kinds.Absent, 1, 6}:     7_754,
+		{kinds.Q8_0, 1, 1}:       4_103,
+		{kinds.Q8_0, 1, 3}:       5_361,
+		{kinds.Q8_0, 4, 3}:       19_608,
+		{kinds.Int8, 1, 1}:       4_371,
+		{kinds.Int8, 4, 3}:       20_680,
+		MergeShape(1, 1, 8):      17_732,
+		MergeShape(1, 3, 8):      22_756,
+		MergeShape(3, 3, 8):      63_318,
+		MergeShape(1, 3, 16):     29_733,
+		MergeShape(1, 3, 32):     43_833,
+		MergeShape(1, 3, 64):     74_332,
 	} {
 		if got := compile(t, shape).GetNbConstraints(); got != want {
 			t.Errorf("%v: %d constraints, want %d", shape, got, want)
@@ -66,7 +68,8 @@ func TestConstraintCounts(t *testing.T) {
 
 func TestCompilationIsDeterministic(t *testing.T) {
 	for _, shape := range []Shape{
-		{KindEpoch, 16, 0}, {KindTree, 16, 2}, {KindSorted, 16, 1}, {KindMember, 1, 1}, {KindAbsent, 1, 1}, MergeShape(1, 1, 8),
+		{kinds.Epoch, 16, 0}, {kinds.Tree, 16, 2}, {kinds.Sorted, 16, 1}, {kinds.Member, 1, 1},
+		{kinds.Absent, 1, 1}, MergeShape(1, 1, 8),
 	} {
 		var digests [2][32]byte
 		for i := range digests {
@@ -82,15 +85,42 @@ func TestCompilationIsDeterministic(t *testing.T) {
 	}
 }
 
+// A key is named by the digest of its circuit: whoever changes one of these makes every key of that
+// kind useless.
+func TestCircuitsAreFrozen(t *testing.T) {
+	for shape, want := range map[Shape]string{
+		{kinds.Epoch, 256, 0}: "839056da9f8175081c188171917c09f11724595aee4eb9412af947b2deb79e9a",
+		{kinds.Tree, 256, 5}:  "458df602f0476deb7fc057bdc32e8e236428b8fb2a409b4498afe73e1d180a76",
+		{kinds.Sorted, 16, 1}: "49e1db71250c68d79fe9a673d3eec4c527db68af836f72356a6a327c5d8dcfeb",
+		{kinds.Member, 1, 5}:  "e2decd95a00a2633989ce4ea8d98acb890cd606da826012e4f485b59f6d88d09",
+		{kinds.Absent, 1, 5}:  "6e4e2e603c7828107bc4f89110cf2dccd84b40eef0a1fa313073ee9e24a2bc36",
+		{kinds.Q8_0, 4, 3}:    "722855f052289bc75fd39b3cc6f0bda1f910c3215d69d8ae8d57376ef162d3ed",
+		{kinds.Int8, 4, 3}:    "39cfbcaacbb4688a943bfd2ad08947ff06b2cbf5f8f69e35386e0441db288a4e",
+		MergeShape(3, 3, 8):   "2f70f64b003b66ff1d4eb488983cc55559cb44925e324dec299b1e10fd6e5958",
+	} {
+		digest := sha256.New()
+		if _, err := compile(t, shape).WriteTo(digest); err != nil {
+			t.Fatal(err)
+		}
+		if got := hex.EncodeToString(digest.Sum(nil)); got != want {
+			t.Errorf("%v: digest %s, want %s", shape, got, want)
+		}
+	}
+}
+
 func TestShapes(t *testing.T) {
 	for _, shape := range []Shape{
-		{KindEpoch, 0, 0}, {KindEpoch, MaxSlots + 1, 0}, {KindEpoch, 256, 5}, {KindTree, 255, 5}, {KindTree, 1, 5},
-		{KindTree, 256, 1}, {KindTree, 256, 7}, {"nothing", 256, 0}, {KindSorted, 256, 1}, {KindSorted, 255, 5}, {KindSorted, 1, 5},
-		{KindSorted, 256, 7}, {KindMember, 2, 5}, {KindMember, 1, 0}, {KindMember, 1, 7}, {KindAbsent, 0, 5}, {KindAbsent, 1, 0},
-		{KindAbsent, 1, 7},
-		{KindQ8_0, 0, 3}, {KindQ8_0, maxBlocks + 1, 3}, {KindInt8, 4, 0},
-		{KindInt8, 4, maxLevels + 1},
-		MergeShape(0, 1, 8), MergeShape(65, 1, 8), MergeShape(1, 0, 8), MergeShape(1, 8, 8), MergeShape(1, 1, 4), MergeShape(1, 1, 128),
+		{kinds.Epoch, 0, 0}, {kinds.Epoch, kinds.MaxSlots + 1, 0}, {kinds.Epoch, 256, 5},
+		{kinds.Tree, 255, 5}, {kinds.Tree, 1, 5},
+		{kinds.Tree, 256, 1}, {kinds.Tree, 256, 7}, {"nothing", 256, 0}, {kinds.Sorted, 256, 1},
+		{kinds.Sorted, 255, 5}, {kinds.Sorted, 1, 5},
+		{kinds.Sorted, 256, 7}, {kinds.Member, 2, 5}, {kinds.Member, 1, 0}, {kinds.Member, 1, 7},
+		{kinds.Absent, 0, 5}, {kinds.Absent, 1, 0},
+		{kinds.Absent, 1, 7},
+		{kinds.Q8_0, 0, 3}, {kinds.Q8_0, kinds.MaxBlocks + 1, 3}, {kinds.Int8, 4, 0},
+		{kinds.Int8, 4, kinds.MaxLevels + 1},
+		MergeShape(0, 1, 8), MergeShape(65, 1, 8), MergeShape(1, 0, 8), MergeShape(1, 8, 8),
+		MergeShape(1, 1, 4), MergeShape(1, 1, 128),
 	} {
 		if _, err := Compile(shape); err == nil {
 			t.Errorf("%v was compiled", shape)
@@ -98,10 +128,11 @@ func TestShapes(t *testing.T) {
 	}
 }
 
-// Each commitment holds exactly its vector, its blinding and gnark's mask; the other circuits hold none.
+// Each commitment holds exactly its vector, its blinding and gnark's mask; the other circuits hold
+// none.
 func TestCommittedWires(t *testing.T) {
 	const slots = 7
-	system := compile(t, Shape{KindEpoch, slots, 0})
+	system := compile(t, Shape{kinds.Epoch, slots, 0})
 	commitments := system.CommitmentInfo.(constraint.Groth16Commitments)
 	first := 1 + EpochPublic // wire 0 is the constant
 	want := [][]int{{}, {}, {}}
@@ -119,16 +150,18 @@ func TestCommittedWires(t *testing.T) {
 			t.Errorf("commitment %d holds wires %v, want %v", k, got, want[k])
 		}
 	}
-	for _, shape := range []Shape{{KindTree, 16, 2}, {KindSorted, 16, 1}, {KindMember, 1, 1}, {KindAbsent, 1, 1}} {
+	for _, shape := range []Shape{{kinds.Tree, 16, 2}, {kinds.Sorted, 16, 1}, {kinds.Member, 1, 1},
+		{kinds.Absent, 1, 1}} {
 		if c := compile(t, shape).CommitmentInfo.(constraint.Groth16Commitments); len(c) != 0 {
 			t.Errorf("%v has %d commitments", shape, len(c))
 		}
 	}
 }
 
-// Two committed wires that always occur together would share a base. Each must have a side of a constraint of its own.
+// Two committed wires that always occur together would share a base. Each must have a side of a
+// constraint of its own.
 func TestEachCommittedWireSitsInAConstraintOfItsOwn(t *testing.T) {
-	system := compile(t, Shape{KindEpoch, 9, 0})
+	system := compile(t, Shape{kinds.Epoch, 9, 0})
 	committed := map[int]bool{}
 	for _, c := range system.CommitmentInfo.(constraint.Groth16Commitments) {
 		for _, wire := range c.PrivateCommitted {
@@ -158,9 +191,10 @@ func TestEachCommittedWireSitsInAConstraintOfItsOwn(t *testing.T) {
 
 type constraintSide = constraint.LinearExpression
 
-// The hash wires that gnark derives from commitments must occur in no constraint: their points are infinity then.
+// The hash wires that gnark derives from commitments must occur in no constraint: their points are
+// infinity then.
 func TestHashWiresAreUnused(t *testing.T) {
-	system := compile(t, Shape{KindEpoch, 9, 0})
+	system := compile(t, Shape{kinds.Epoch, 9, 0})
 	hashes := system.CommitmentInfo.(constraint.Groth16Commitments).CommitmentIndexes()
 	for _, constraint := range system.GetR1Cs() {
 		for _, side := range []constraintSide{constraint.L, constraint.R, constraint.O} {
@@ -173,7 +207,8 @@ func TestHashWiresAreUnused(t *testing.T) {
 	}
 }
 
-// sharing is an epoch circuit whose second commitment includes a public input: CheckCommitments must refuse it.
+// sharing is an epoch circuit whose second commitment includes a public input: CheckCommitments
+// must refuse it.
 type sharing struct {
 	Epoch
 	fault string
@@ -208,10 +243,11 @@ func (c *sharing) Define(api frontend.API) error {
 }
 
 func TestCheckCommitmentsRefuses(t *testing.T) {
-	shape := Shape{KindEpoch, 4, 0}
+	shape := Shape{kinds.Epoch, 4, 0}
 	for _, fault := range []string{"", "public", "order", "missing blinding", "two only", "extra"} {
 		circuit := &sharing{Epoch: *NewEpoch(4), fault: fault}
-		system, err := frontend.Compile(ecc.BN254.ScalarField(), r1cs.NewBuilder, circuit, frontend.IgnoreUnconstrainedInputs())
+		system, err := frontend.Compile(ecc.BN254.ScalarField(), r1cs.NewBuilder, circuit,
+			frontend.IgnoreUnconstrainedInputs())
 		if err != nil {
 			t.Fatal(err)
 		}

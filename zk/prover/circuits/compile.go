@@ -12,43 +12,56 @@ import (
 	"github.com/consensys/gnark/constraint/solver"
 	"github.com/consensys/gnark/frontend"
 	"github.com/consensys/gnark/frontend/cs/r1cs"
+
+	"provenance/zkprover/kinds"
 )
 
-// MaxSlots bounds the size of a circuit (344,064 is the largest pinned key).
-const MaxSlots = 1 << 20
-
-// Shape names one circuit. What slots and depth mean is the kind's own (docs/formats/proofs.md, "Verifying key").
+// Shape names one circuit. What slots and depth mean is the kind's own (docs/formats/proofs.md,
+// "Verifying key").
 type Shape struct {
-	Kind  Kind
+	Kind  kinds.Kind
 	Slots int
 	Depth int // of the tree; 0 for epoch
 }
 
 // Check refuses shapes that no circuit has.
 func (s Shape) Check() error {
-	k, ok := kinds[s.Kind]
-	if !ok {
-		return fmt.Errorf("kind %q, want one of %v", s.Kind, Kinds())
+	statement, err := kinds.ByName(s.Kind)
+	if err != nil {
+		return err
 	}
-	return k.check(s)
+	return statement.Check(s.Slots, s.Depth)
 }
 
-// Public is the number of public inputs.
-func (s Shape) Public() int { return kinds[s.Kind].public(s) }
+// statement is the shape's line of the table. A shape of an unknown kind, which [Shape.Check]
+// refuses, is a fault of the program here, and panics.
+func (s Shape) statement() *kinds.Statement {
+	statement, err := kinds.ByName(s.Kind)
+	if err != nil {
+		panic(fmt.Sprintf("circuits: a shape was not checked: %v", err))
+	}
+	return statement
+}
+
+// Number is word 1 of the shape's keys. The shape must have passed [Shape.Check].
+func (s Shape) Number() uint64 { return s.statement().Number }
+
+// Public is the number of public inputs. The shape must have passed [Shape.Check].
+func (s Shape) Public() int { return s.statement().PublicCount(s.Slots) }
 
 // Commitments is the number of commitments.
 func (s Shape) Commitments() int { return len(s.Bases()) }
 
 // Bases are the numbers of bases of the commitment keys, with blinding (D, U) and mask.
 func (s Shape) Bases() []int {
-	if s.Kind != KindEpoch {
+	if s.Kind != kinds.Epoch {
 		return nil
 	}
 	return []int{s.Slots + 2, s.Slots + 2, s.Slots + 1}
 }
 
 // Circuit is the circuit without values.
-func (s Shape) Circuit() frontend.Circuit { return kinds[s.Kind].circuit(s) }
+func (s Shape) Circuit() frontend.Circuit { return constructors[s.Kind](s) }
 
 // Compile checks the shape, compiles its circuit and checks what it commits to.
 func Compile(s Shape) (*cs.R1CS, error) {
@@ -63,8 +76,9 @@ func Compile(s Shape) (*cs.R1CS, error) {
 	return system, CheckCommitments(system, s)
 }
 
-// CheckCommitments requires that the commitments of the system are the anchored ones of the shape and nothing else:
-// each over consecutive secret inputs (the vector and its blinding) and one mask, none over public wires.
+// CheckCommitments requires that the commitments of the system are the anchored ones of the shape
+// and nothing else: each over consecutive secret inputs (the vector and its blinding) and one mask,
+// none over public wires.
 func CheckCommitments(system *cs.R1CS, s Shape) error {
 	commitments, ok := system.CommitmentInfo.(constraint.Groth16Commitments)
 	if !ok || len(commitments) != s.Commitments() {
@@ -75,12 +89,14 @@ func CheckCommitments(system *cs.R1CS, s Shape) error {
 	for k, bases := range s.Bases() {
 		c := commitments[k]
 		if len(c.PublicAndCommitmentCommitted) != 0 || len(c.PrivateCommitted) != bases {
-			return fmt.Errorf("circuits: commitment %d holds %d private and %d other wires, want %d and 0",
-				k, len(c.PrivateCommitted), len(c.PublicAndCommitmentCommitted), bases)
+			return fmt.Errorf(
+				"circuits: commitment %d holds %d private and %d other wires, want %d and 0", k,
+				len(c.PrivateCommitted), len(c.PublicAndCommitmentCommitted), bases)
 		}
 		for i, wire := range c.PrivateCommitted[:bases-1] {
 			if wire != next+i {
-				return fmt.Errorf("circuits: wire %d of commitment %d has id %d, want %d", i, k, wire, next+i)
+				return fmt.Errorf("circuits: wire %d of commitment %d has id %d, want %d", i,
+					k, wire, next+i)
 			}
 		}
 		if mask := c.PrivateCommitted[bases-1]; mask < secretEnd {

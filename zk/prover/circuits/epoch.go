@@ -1,32 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package circuits holds the R1CS circuits, one per file.
+// Package circuits holds the R1CS circuits, one in a file, and which kind of statement each is of.
+//
+// It may import the gadgets, kinds and tree. No package below it knows what a statement is.
 package circuits
 
 import (
 	"github.com/consensys/gnark/frontend"
+
+	"provenance/zkprover/kinds"
 )
 
-// Epoch is the circuit of one chunk of the statement `epoch`, and of the link of an epoch key to a dataset.
+// Epoch is the circuit of one chunk of the statement `epoch`, and of the link of an epoch key to a
+// dataset.
 //
-// Shown: a = prod_i(gamma + D_i + delta*P_i) and b = prod_j(gamma + U_j + delta*(start+j)) for the vectors D, U, P that
-// the proof's three commitments hold, each commitment being over exactly its vector and, for D and U, one blinding.
+// Shown: a = prod_i(gamma + D_i + delta*P_i) and b = prod_j(gamma + U_j + delta*(start+j)) for the
+// vectors D, U, P that the proof's three commitments hold, each commitment being over exactly its
+// vector and, for D and U, one blinding.
 //
-// Not shown: anything else. That U is a rearrangement of D follows only when the products over all chunks agree for one
-// challenge drawn after all commitments. That P is the order of a seed, that `start` is chunk*slots, that D is a
-// dataset and that U was fed to a model is for the verifier to check.
+// Not shown: anything else. That U is a rearrangement of D follows only when the products over all
+// chunks agree for one challenge drawn after all commitments. That P is the order of a seed, that
+// `start` is chunk*slots, that D is a dataset and that U was fed to a model is for the verifier to
+// check.
 //
-// Inputs. All are field elements and no range is enforced: gamma, delta, start, a, b are below r because verifiers
-// refuse others; positions may be any element, and the product argument needs no range. The blindings are free by
-// design; each sits in a constraint of its own, so that its base is not the base of any other wire.
+// Inputs. All are field elements and no range is enforced: gamma, delta, start, a, b are below r
+// because verifiers refuse others; positions may be any element, and the product argument needs no
+// range. The blindings are free by design; each sits in a constraint of its own, so that its base
+// is not the base of any other wire.
 //
-// Commitments: gnark's Committer, one call per vector in the order D, U, P. The hash wires it returns are not used: the
-// challenge comes from outside. Each call adds a mask wire, which the prover sets to 0.
+// Commitments: gnark's Committer, one call per vector in the order D, U, P. The hash wires it
+// returns are not used: the challenge comes from outside. Each call adds a mask wire, which the
+// prover sets to 0.
 //
 // Constraints: 3*slots + 6 (774 for 256 slots, 12,294 for 4,096; snapshot-tested).
 //
-// Source: LegoSNARK (Campanelli, Fiore, Querol, CCS 2019) for commit-and-prove; the permutation argument is that of
-// Bayer and Groth, EUROCRYPT 2012, section 4.
+// Source: LegoSNARK (Campanelli, Fiore, Querol, CCS 2019) for commit-and-prove; the permutation
+// argument is that of Bayer and Groth, EUROCRYPT 2012, section 4.
 type Epoch struct {
 	Gamma       frontend.Variable `gnark:",public"`
 	Delta       frontend.Variable `gnark:",public"`
@@ -34,7 +43,8 @@ type Epoch struct {
 	ProductData frontend.Variable `gnark:",public"`
 	ProductUsed frontend.Variable `gnark:",public"`
 
-	// The order of these fields is the order of the wires, and so of the bases of each commitment key.
+	// The order of these fields is the order of the wires, and so of the bases of each commitment
+	// key.
 	Data         []frontend.Variable
 	DataBlinding frontend.Variable
 	Used         []frontend.Variable
@@ -44,8 +54,8 @@ type Epoch struct {
 
 // EpochPublic is the number of public inputs and EpochCommitments that of commitments.
 const (
-	EpochPublic      = 5
-	EpochCommitments = 3
+	EpochPublic      = kinds.EpochFixed
+	EpochCommitments = kinds.EpochCommitments
 )
 
 // NewEpoch is the circuit for slots >= 1.

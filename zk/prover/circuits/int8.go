@@ -8,27 +8,30 @@ import (
 	"provenance/zkprover/gadgets/quantized"
 )
 
-// Int8 is the circuit of the statement `int8`: blocks of a committed bfloat16 tensor and their codes in a row-wise
-// quantized file (LLM.int8).
+// Int8 is the circuit of the statement `int8`: blocks of a committed bfloat16 tensor and their
+// codes in a row-wise quantized file (LLM.int8).
 //
-// Shown, for each block number n of the index words: block n of the tree with this root quantizes to the 36 bytes given.
-// The first four are the float32 SCB, little-endian; each other byte is code + 128. Every weight x, rounded to float16,
-// satisfies |x| <= SCB, and its code is an integer nearest to 127*x/SCB, either one at an exact tie.
+// Shown, for each block number n of the index words: block n of the tree with this root quantizes
+// to the 36 bytes given. The first four are the float32 SCB, little-endian; each other byte is
+// code + 128. Every weight x, rounded to float16, satisfies |x| <= SCB, and its code is an integer
+// nearest to 127*x/SCB, either one at an exact tie.
 //
-// Not shown: that SCB is the maximum of the whole row, nor that blocks of one row have the same; that n is below the
-// tensor's number of blocks, and that n was drawn; anything about other blocks. SCB is 0, and then the block is zeros, or
-// a float16 in [2^-9, 65504]; others have no witness, nor have blocks with NaN or infinities.
+// Not shown: that SCB is the maximum of the whole row, nor that blocks of one row have the same;
+// that n is below the tensor's number of blocks, and that n was drawn; anything about other blocks.
+// SCB is 0, and then the block is zeros, or a float16 in [2^-9, 65504]; others have no witness, nor
+// have blocks with NaN or infinities.
 //
-// Inputs. Root and nodes: any element. Bits of the values, of codes and of SCB are boolean by constraint; every byte then
-// is in [0, 255]. Numbers stay below 2^29, so no equation wraps around r.
+// Inputs. Root and nodes: any element. Bits of the values, of codes and of SCB are boolean by
+// constraint; every byte then is in [0, 255]. Numbers stay below 2^29, so no equation wraps around
+// r.
 //
 // Commitments: none, and no lookups.
 //
 // Constraints: 5,629 for one block at depth 3 and 5,017 for each more, of which 1,827
 // are Poseidon and 512 the values' bits (snapshot-tested).
 //
-// Source: docs/formats/statements.md, "int8"; Dettmers et al., "LLM.int8()", NeurIPS 2022; bitsandbytes,
-// int8_vectorwise_quant.
+// Source: docs/formats/statements.md, "int8"; Dettmers et al., "LLM.int8()", NeurIPS 2022;
+// bitsandbytes, int8_vectorwise_quant.
 type Int8 struct {
 	Quantized
 	Blocks []Int8Block
@@ -62,7 +65,8 @@ func (c *Int8) Define(api frontend.API) error {
 		index, values := b.values(api, t, nonzero)
 		top, maximum := b.Maximum.Constrain(api, values)
 		indexes = append(indexes, index)
-		bytes = append(append(bytes, maximum...), b.codes(api, quantized.FormatInt8, values, top)...)
+		codes := b.codes(api, quantized.FormatInt8, values, top)
+		bytes = append(append(bytes, maximum...), codes...)
 	}
 	nonzero.Assert()
 	c.assert(api, indexes, bytes)

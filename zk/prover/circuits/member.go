@@ -5,23 +5,25 @@ package circuits
 import (
 	"github.com/consensys/gnark/frontend"
 
-	"provenance/zkprover/gadgets/poseidon"
-	"provenance/zkprover/tree"
+	"provenance/zkprover/gadgets/merkle"
+	"provenance/zkprover/kinds"
 )
 
 // Member is the circuit of the statement `member`: a digest is that of one of a dataset's records.
 //
 // Shown: some leaf at a position below `count` of the tree with root R is Poseidon3(hi, lo, salt).
 //
-// Not shown: at which position; that R and count belong to a dataset (the verifier takes both from there).
+// Not shown: at which position; that R and count belong to a dataset (the verifier takes both from
+// there).
 //
-// Inputs. R: any element below r. hi and lo are halves of one digest, below 2^128 because the verifier splits it. That
-// the position is below count as an integer is enforced, and with it that count is of 1..2*16^depth - 1. The salt may
-// be any element.
+// Inputs. R: any element below r. hi and lo are halves of one digest, below 2^128 because the
+// verifier splits it. That the position is below count as an integer is enforced, and with it that
+// count is of 1..2*16^depth - 1. The salt may be any element.
 //
 // Commitments: none, and no lookups.
 //
-// Constraints: 629 per level, 261 for the leaf and 22 for the position: 3,428 at depth 5 (snapshot-tested).
+// Constraints: 629 per level, 261 for the leaf and 22 for the position: 3,428 at depth 5
+// (snapshot-tested).
 //
 // Source: docs/formats/statements.md, "member and absent"; the hash is that of package poseidon.
 type Member struct {
@@ -31,28 +33,24 @@ type Member struct {
 	Low   frontend.Variable `gnark:",public"`
 
 	Salt frontend.Variable
-	Path Path // from the leaf
+	Path merkle.Path // from the leaf
 }
 
 // MemberPublic is the number of public inputs.
-const MemberPublic = 4
+const MemberPublic = kinds.MemberFixed
 
 // NewMember is the circuit for a tree of this depth.
-func NewMember(depth int) *Member { return &Member{Path: make(Path, depth)} }
+func NewMember(depth int) *Member { return &Member{Path: make(merkle.Path, depth)} }
 
 // Define implements frontend.Circuit.
 func (c *Member) Define(api frontend.API) error {
-	open, err := poseidon.NewGadget(api, recordInputs)
+	hash, err := merkle.NewHashes(api)
 	if err != nil {
 		return err
 	}
-	hash, err := poseidon.NewGadget(api, tree.Arity)
-	if err != nil {
-		return err
-	}
-	record := Record{High: c.High, Low: c.Low, Salt: c.Salt}
-	root, position := c.Path.climb(api, hash, record.leaf(open))
+	record := merkle.Record{High: c.High, Low: c.Low, Salt: c.Salt}
+	root, position := c.Path.Climb(api, hash.Node, record.Leaf(hash.Leaf))
 	api.AssertIsEqual(root, c.Root)
-	requireBelow(api, position, c.Count, len(c.Path))
+	merkle.RequireBelow(api, position, c.Count, len(c.Path))
 	return nil
 }

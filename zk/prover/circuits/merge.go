@@ -3,42 +3,44 @@
 package circuits
 
 import (
-	"fmt"
-	"slices"
-
 	"github.com/consensys/gnark/frontend"
 
 	"provenance/zkprover/gadgets/bfloat16"
 	"provenance/zkprover/gadgets/page"
 	"provenance/zkprover/gadgets/poseidon"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/tree"
 )
 
 // Merge is the circuit of the statement `merge`: sampled blocks of an exactly rounded LoRA merge.
 //
-// Shown, for each block number n of the index words: with i, j the quotient and the remainder of n by the blocks per row,
-// every one of the 32 values of block n of the tree `merged` is the bfloat16 nearest (even on ties, zero as +0) to the
-// value there in `base` plus s * sum_k B[i,k] * A[k,j], for row i of the tree `b`, the block column j of the tree `a` and
-// s = scale / 2^16. Nothing is rounded in between.
+// Shown, for each block number n of the index words: with i, j the quotient and the remainder of n
+// by the blocks per row, every one of the 32 values of block n of the tree `merged` is the bfloat16
+// nearest (even on ties, zero as +0) to the value there in `base` plus s * sum_k B[i,k] * A[k,j],
+// for row i of the tree `b`, the block column j of the tree `a` and s = scale / 2^16. Nothing is
+// rounded in between.
 //
-// Not shown: that n is below the tensor's number of blocks and that `columns` is its blocks per row (both are the
-// verifier's to take from the tables of tensors); anything about blocks that were not drawn; that A and B have zeros from
-// the adapter's own rank on.
+// Not shown: that n is below the tensor's number of blocks and that `columns` is its blocks per row
+// (both are the verifier's to take from the tables of tensors); anything about blocks that were not
+// drawn; that A and B have zeros from the adapter's own rank on.
 //
-// Inputs. Roots: any element below r. scale < 2^32 and columns <= 2^16 + j are enforced. Values of A and B are 0 or of
-// absolute value in [2^-40, 2^4), those of W and W' 0 or in [2^-100, 2^8), enforced by their witnesses' form.
+// Inputs. Roots: any element below r. scale < 2^32 and columns <= 2^16 + j are enforced. Values of
+// A and B are 0 or of absolute value in [2^-40, 2^4), those of W and W' 0 or in [2^-100, 2^8),
+// enforced by their witnesses' form.
 //
-// Bounds, as integers in units of 2^-110: |A|, |B| < 2^51 (units of 2^-47), scale < 2^32 (2^-16), at most 64 products, so
-// the sum is below 2^140 and with W, below 2^118, the total below 2^141, as package bfloat16 requires. Block numbers are
-// below 7 * 16^7 < 2^31 and columns below 2^29, so i * columns + j has no wrap, and with j < columns it fixes i and j.
+// Bounds, as integers in units of 2^-110: |A|, |B| < 2^51 (units of 2^-47), scale < 2^32 (2^-16),
+// at most 64 products, so the sum is below 2^140 and with W, below 2^118, the total below 2^141, as
+// package bfloat16 requires. Block numbers are below 7 * 16^7 < 2^31 and columns below 2^29, so
+// i * columns + j has no wrap, and with j < columns it fixes i and j.
 //
 // Commitments: none, and no lookups.
 //
-// Constraints of rank 8 with 3 levels: 20,281 per block and 2,475 per proof (63,318 for 3 blocks; snapshot-tested), and a few
-// where the compiler cuts long sums. Of those
-// per block 7,842 are Poseidon, 5,888 the values of A and 5,664 those of W and W' with products and rounding.
+// Constraints of rank 8 with 3 levels: 20,281 per block and 2,475 per proof (63,318 for 3 blocks;
+// snapshot-tested), and a few where the compiler cuts long sums. Of those per block 7,842 are
+// Poseidon, 5,888 the values of A and 5,664 those of W and W' with products and rounding.
 //
-// Source: docs/formats/statements.md, "merge"; trainer/provenance_trainer/merge.py is the reference.
+// Source: docs/formats/statements.md, "merge"; trainer/provenance_trainer/model/merge.py is the
+// reference.
 type Merge struct {
 	Base    frontend.Variable   `gnark:",public"`
 	A       frontend.Variable   `gnark:",public"`
@@ -52,7 +54,8 @@ type Merge struct {
 	Blocks                         []MergeBlock
 }
 
-// MergeBlock is the witness of one block: where it lies, the openings in the four trees and the values there.
+// MergeBlock is the witness of one block: where it lies, the openings in the four trees and the
+// values there.
 type MergeBlock struct {
 	At           page.Position
 	Base, Merged page.Opening
@@ -68,42 +71,27 @@ type MergeBlock struct {
 
 const (
 	// MergePublic is the number of public inputs before the index words.
-	MergePublic = 6
+	MergePublic = kinds.MergeFixed
 
-	maxBlocks   = 64 // that one proof opens
-	maxLevels   = 7  // of a tensor's tree above its pages
 	scaleBits   = 32
 	columnsBits = 16
-	rankUnit    = 16 // depth = levels + rankUnit * rank
 )
-
-var mergeRanks = [...]int{8, 16, 32, 64}
 
 // MergeShape is the shape of a key for b blocks, levels above the pages and a padded rank.
 func MergeShape(blocks, levels, rank int) Shape {
-	return Shape{Kind: KindMerge, Slots: blocks, Depth: levels + rankUnit*rank}
+	return Shape{Kind: kinds.Merge, Slots: blocks, Depth: levels + kinds.RankUnit*rank}
 }
 
 // Levels is the number of levels above the pages of a merge key.
-func (s Shape) Levels() int { return s.Depth % rankUnit }
+func (s Shape) Levels() int { return kinds.Levels(s.Depth) }
 
 // Rank is the padded rank of a merge key.
-func (s Shape) Rank() int { return s.Depth / rankUnit }
-
-func mergePublic(s Shape) int { return MergePublic + page.IndexWords(s.Slots) }
-
-func checkMerge(s Shape) error {
-	isRank := slices.Contains(mergeRanks[:], s.Rank())
-	if s.Slots < 1 || s.Slots > maxBlocks || s.Levels() < 1 || s.Levels() > maxLevels || !isRank {
-		return fmt.Errorf("merge: slots %d, want 1..%d; depth %d, want levels 1..%d + %d * rank of %v",
-			s.Slots, maxBlocks, s.Depth, maxLevels, rankUnit, mergeRanks)
-	}
-	return nil
-}
+func (s Shape) Rank() int { return kinds.Rank(s.Depth) }
 
 // NewMerge is the circuit for b blocks in trees with these levels above the pages.
 func NewMerge(blocks, levels, rank int) *Merge {
-	c := &Merge{Indexes: make([]frontend.Variable, page.IndexWords(blocks)), Blocks: make([]MergeBlock, blocks)}
+	c := &Merge{Indexes: make([]frontend.Variable, kinds.IndexCount(blocks)),
+		Blocks: make([]MergeBlock, blocks)}
 	for i := range c.Blocks {
 		c.Blocks[i] = newMergeBlock(levels, rank)
 	}
@@ -112,9 +100,11 @@ func NewMerge(blocks, levels, rank int) *Merge {
 
 func newMergeBlock(levels, rank int) MergeBlock {
 	b := MergeBlock{
-		At: page.NewPosition(levels), Base: page.NewOpening(page.Values, levels), Merged: page.NewOpening(page.Values, levels),
+		At: page.NewPosition(levels), Base: page.NewOpening(page.Values, levels),
+		Merged: page.NewOpening(page.Values, levels),
 		Column: page.NewColumn(rank, levels), ColumnPath: make([]page.Children, levels-1),
-		RowValues: make([]bfloat16.Number, rank), ColumnValues: make([][page.Values]bfloat16.Number, rank),
+		RowValues:    make([]bfloat16.Number, rank),
+		ColumnValues: make([][page.Values]bfloat16.Number, rank),
 	}
 	for start := 0; start < rank; start += page.Values {
 		b.Rows = append(b.Rows, page.NewPosition(levels))
@@ -148,8 +138,10 @@ func (c *Merge) Define(api frontend.API) error {
 	}
 	m := &merging{
 		api: api, scale: c.Scale, columns: c.Columns, faults: bfloat16.NewFaults(api),
-		base: page.NewTree(api, hash, c.Base, &c.BaseTop), a: page.NewTree(api, hash, c.A, &c.ATop),
-		b: page.NewTree(api, hash, c.B, &c.BTop), merged: page.NewTree(api, hash, c.Merged, &c.MergedTop),
+		base:   page.NewTree(api, hash, c.Base, &c.BaseTop),
+		a:      page.NewTree(api, hash, c.A, &c.ATop),
+		b:      page.NewTree(api, hash, c.B, &c.BTop),
+		merged: page.NewTree(api, hash, c.Merged, &c.MergedTop),
 	}
 	api.ToBinary(c.Scale, scaleBits)
 	indexes := make([]frontend.Variable, len(c.Blocks))
@@ -172,13 +164,18 @@ func (m *merging) block(b *MergeBlock) frontend.Variable {
 	m.api.AssertIsEqual(at.Index, m.api.Add(m.api.Mul(row, m.columns), column))
 	m.api.ToBinary(m.api.Sub(m.columns, 1, column), columnsBits)
 	for v := range rounded {
-		m.entry(weights[v], rounded[v], factors, func(k int) *bfloat16.Value { return entries[k][v] })
+		m.entry(weights[v], rounded[v], factors, func(k int) *bfloat16.Value {
+			return entries[k][v]
+		})
 	}
 	return at.Index
 }
 
 // entry constrains one value of W': factors are scale * B[i,k], and entryOf gives A[k,j].
-func (m *merging) entry(weight, rounded *bfloat16.Value, factors []frontend.Variable, entryOf func(k int) *bfloat16.Value) {
+func (m *merging) entry(
+	weight, rounded *bfloat16.Value, factors []frontend.Variable,
+	entryOf func(k int) *bfloat16.Value,
+) {
 	total := m.api.Mul(weight.Integer(), bfloat16.WeightUnits)
 	for k := range factors {
 		total = m.api.Add(total, m.api.Mul(entryOf(k).Integer(), factors[k]))
@@ -195,13 +192,14 @@ func (m *merging) scaled(row []*bfloat16.Value) []frontend.Variable {
 	return out
 }
 
-// row opens row i of B and returns i and scale * B[i,k]. With rank 64 the row is blocks 2i and 2i + 1; half the first
-// number has 31 bits only if it is even.
+// row opens row i of B and returns i and scale * B[i,k]. With rank 64 the row is blocks 2i and
+// 2i + 1; half the first number has 31 bits only if it is even.
 func (m *merging) row(b *MergeBlock) (row frontend.Variable, factors []frontend.Variable) {
 	numbers := values(b.RowValues, m.factor)
 	for t := range b.Rows {
 		at := b.Rows[t].Constrain(m.api)
-		m.b.Block(at, &b.RowOpenings[t], patterns(numbers[t*page.Values:min((t+1)*page.Values, len(numbers))]))
+		part := numbers[t*page.Values : min((t+1)*page.Values, len(numbers))]
+		m.b.Block(at, &b.RowOpenings[t], patterns(part))
 		switch {
 		case t > 0:
 			m.api.AssertIsEqual(at.Index, m.api.Add(m.api.Mul(row, 2), 1))
@@ -237,7 +235,9 @@ func (m *merging) result(n *bfloat16.Number) *bfloat16.Value {
 	return bfloat16.Weights.ConstrainUnsignedZero(m.api, n, m.faults)
 }
 
-func values(numbers []bfloat16.Number, constrain func(*bfloat16.Number) *bfloat16.Value) []*bfloat16.Value {
+func values(
+	numbers []bfloat16.Number, constrain func(*bfloat16.Number) *bfloat16.Value,
+) []*bfloat16.Value {
 	out := make([]*bfloat16.Value, len(numbers))
 	for i := range numbers {
 		out[i] = constrain(&numbers[i])

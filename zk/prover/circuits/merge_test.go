@@ -37,7 +37,10 @@ func (c *mergeEntry) Define(api frontend.API) error {
 	rounded := m.result(&c.Merged)
 	api.AssertIsEqual(rounded.Pattern, c.Pattern)
 	a := values(c.A[:], m.factor)
-	m.entry(m.weight(&c.Weight), rounded, m.scaled(values(c.B[:], m.factor)), func(k int) *bfloat16.Value { return a[k] })
+	m.entry(m.weight(&c.Weight), rounded, m.scaled(values(c.B[:], m.factor)),
+		func(k int) *bfloat16.Value {
+			return a[k]
+		})
 	m.faults.Assert()
 	return nil
 }
@@ -115,7 +118,8 @@ func (c *mergeCase) neighbours() []uint16 {
 	return out
 }
 
-// Every case has exactly the witness of the exact result; the neighbours, and results outside the window, have none.
+// Every case has exactly the witness of the exact result; the neighbours, and results outside the
+// window, have none.
 func TestMergeEntries(t *testing.T) {
 	system := compileEntry(t)
 	for _, c := range mergeCases(t) {

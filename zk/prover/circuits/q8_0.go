@@ -8,24 +8,29 @@ import (
 	"provenance/zkprover/gadgets/quantized"
 )
 
-// Q8_0 is the circuit of the statement `q8_0`: blocks of a committed bfloat16 tensor and their bytes in a GGUF file.
+// Q8_0 is the circuit of the statement `q8_0`: blocks of a committed bfloat16 tensor and their
+// bytes in a GGUF file.
 //
-// Shown, for each block number n of the index words: block n of the tree with this root quantizes to the 34 bytes given.
-// The first two are the float16 nearest (even on ties) to max|x|/127, low byte first; each other byte is code + 128 for an
-// integer code nearest to 127*x/max|x|, either one at an exact tie. A block of zeros has scale 0 and codes 0.
+// Shown, for each block number n of the index words: block n of the tree with this root quantizes
+// to the 34 bytes given. The first two are the float16 nearest (even on ties) to max|x|/127, low
+// byte first; each other byte is code + 128 for an integer code nearest to 127*x/max|x|, either one
+// at an exact tie. A block of zeros has scale 0 and codes 0.
 //
-// Not shown: that n is below the tensor's number of blocks, and that n was drawn; anything about other blocks. Blocks with
-// NaN, infinities, a scale that is not finite or a subnormal maximum have no witness.
+// Not shown: that n is below the tensor's number of blocks, and that n was drawn; anything about
+// other blocks. Blocks with NaN, infinities, a scale that is not finite or a subnormal maximum have
+// no witness.
 //
-// Inputs. Root and nodes: any element. Bits of the values, of codes and of scales are boolean by constraint; every byte
-// then is in [0, 255]. Numbers stay below 2^26, so no equation wraps around r.
+// Inputs. Root and nodes: any element. Bits of the values, of codes and of scales are boolean by
+// constraint; every byte then is in [0, 255]. Numbers stay below 2^26, so no equation wraps around
+// r.
 //
 // Commitments: none, and no lookups.
 //
 // Constraints: 5,361 for one block at depth 3 and 4,749 for each more, of which 1,827
 // are Poseidon and 512 the values' bits (snapshot-tested).
 //
-// Source: docs/formats/statements.md, "q8_0"; quantize_row_q8_0_ref of ggml-org/ggml, src/ggml-quants.c.
+// Source: docs/formats/statements.md, "q8_0"; quantize_row_q8_0_ref of ggml-org/ggml,
+// src/ggml-quants.c.
 type Q8_0 struct {
 	Quantized
 	Blocks []Q8_0Block
@@ -61,7 +66,8 @@ func (c *Q8_0) Define(api frontend.API) error {
 		top := b.Maximum.Constrain(api, values, nonzero)
 		low, high := b.Scale.Constrain(api, &b.Maximum, top)
 		indexes = append(indexes, index)
-		bytes = append(append(bytes, low, high), b.codes(api, quantized.FormatQ8_0, values, top)...)
+		codes := b.codes(api, quantized.FormatQ8_0, values, top)
+		bytes = append(append(bytes, low, high), codes...)
 	}
 	nonzero.Assert()
 	c.assert(api, indexes, bytes)

@@ -3,31 +3,23 @@
 package circuits
 
 import (
-	"fmt"
-
 	"github.com/consensys/gnark/frontend"
 
 	"provenance/zkprover/gadgets/page"
 	"provenance/zkprover/gadgets/poseidon"
 	"provenance/zkprover/gadgets/quantized"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/tree"
 )
 
+// Q8_0Bytes and Int8Bytes are the bytes of a block: its scale or maximum, then 32 codes.
 const (
-	// BytesPerWord is how many bytes of a deployed file one public input holds.
-	BytesPerWord = 31
-	// Q8_0Bytes and Int8Bytes are the bytes of a block: its scale or maximum, then 32 codes.
-	Q8_0Bytes = 2 + page.Values
-	Int8Bytes = 4 + page.Values
+	Q8_0Bytes = kinds.Q8_0BlockBytes
+	Int8Bytes = kinds.Int8BlockBytes
 )
 
-// CodeWords is the number of public inputs that hold the bytes of a proof's blocks.
-func CodeWords(blocks, blockBytes int) int {
-	return (blocks*blockBytes + BytesPerWord - 1) / BytesPerWord
-}
-
-// Quantized is what the circuits of quantized blocks have in common: root, index words and code words are public, and
-// every block is opened in one tree.
+// Quantized is what the circuits of quantized blocks have in common: root, index words and code
+// words are public, and every block is opened in one tree.
 type Quantized struct {
 	Root    frontend.Variable   `gnark:",public"`
 	Indexes []frontend.Variable `gnark:",public"`
@@ -46,8 +38,8 @@ type OpenedBlock struct {
 
 func newQuantized(blocks, blockBytes int) Quantized {
 	return Quantized{
-		Indexes: make([]frontend.Variable, page.IndexWords(blocks)),
-		Codes:   make([]frontend.Variable, CodeWords(blocks, blockBytes)),
+		Indexes: make([]frontend.Variable, kinds.IndexCount(blocks)),
+		Codes:   make([]frontend.Variable, kinds.CodeCount(blocks, blockBytes)),
 	}
 }
 
@@ -69,7 +61,9 @@ func (c *Quantized) open(api frontend.API) (*page.Tree, error) {
 }
 
 // values opens the block and decodes its values; it returns the block's number.
-func (b *OpenedBlock) values(api frontend.API, t *page.Tree, nonzero *quantized.Nonzero) (frontend.Variable, []*quantized.Value) {
+func (b *OpenedBlock) values(
+	api frontend.API, t *page.Tree, nonzero *quantized.Nonzero,
+) (frontend.Variable, []*quantized.Value) {
 	at := b.At.Constrain(api)
 	t.Bits(at, &b.Opening, &b.Bits)
 	values := make([]*quantized.Value, len(b.Bits))
@@ -80,7 +74,9 @@ func (b *OpenedBlock) values(api frontend.API, t *page.Tree, nonzero *quantized.
 }
 
 // codes returns the biased codes of the values.
-func (b *OpenedBlock) codes(api frontend.API, f quantized.Format, values []*quantized.Value, top quantized.Top) []frontend.Variable {
+func (b *OpenedBlock) codes(
+	api frontend.API, f quantized.Format, values []*quantized.Value, top quantized.Top,
+) []frontend.Variable {
 	out := make([]frontend.Variable, len(values))
 	for i := range out {
 		out[i] = f.Constrain(api, &b.Codes[i], values[i], top)
@@ -88,12 +84,13 @@ func (b *OpenedBlock) codes(api frontend.API, f quantized.Format, values []*quan
 	return out
 }
 
-// assert constrains the public words. Every byte is in [0, 255] by its own constraints, so words hold them in one way.
+// assert constrains the public words. Every byte is in [0, 255] by its own constraints, so words
+// hold them in one way.
 func (c *Quantized) assert(api frontend.API, indexes, bytes []frontend.Variable) {
 	page.AssertIndexes(api, c.Indexes, indexes)
 	for w := range c.Codes {
 		var sum frontend.Variable = 0
-		for i := w * BytesPerWord; i < (w+1)*BytesPerWord; i++ {
+		for i := w * kinds.BytesPerWord; i < (w+1)*kinds.BytesPerWord; i++ {
 			sum = api.Mul(sum, 256)
 			if i < len(bytes) {
 				sum = api.Add(sum, bytes[i])
@@ -101,15 +98,4 @@ func (c *Quantized) assert(api frontend.API, indexes, bytes []frontend.Variable)
 		}
 		api.AssertIsEqual(sum, c.Codes[w])
 	}
-}
-
-func quantizedPublic(blockBytes int) func(Shape) int {
-	return func(s Shape) int { return 1 + page.IndexWords(s.Slots) + CodeWords(s.Slots, blockBytes) }
-}
-
-func checkQuantized(s Shape) error {
-	if s.Slots < 1 || s.Slots > maxBlocks || s.Depth < 1 || s.Depth > maxLevels {
-		return fmt.Errorf("%s: slots %d, want 1..%d; depth %d, want 1..%d", s.Kind, s.Slots, maxBlocks, s.Depth, maxLevels)
-	}
-	return nil
 }

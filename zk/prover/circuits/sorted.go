@@ -5,30 +5,37 @@ package circuits
 import (
 	"github.com/consensys/gnark/frontend"
 
+	"provenance/zkprover/gadgets/merkle"
 	"provenance/zkprover/gadgets/poseidon"
-	"provenance/zkprover/tree"
+	"provenance/zkprover/kinds"
 )
 
-// Sorted is the circuit of the statement `sorted`: one chunk of leaves below a dataset's root, opened.
+// Sorted is the circuit of the statement `sorted`: one chunk of leaves below a dataset's root,
+// opened.
 //
-// Shown: chunk k of the tree with root R holds leaves L_0..L_{s-1}, of which exactly the first `used` >= 1 are hashes
-// Poseidon3(hi, lo, salt) with strictly increasing hi below 2^128, and the others are zero; first = L_0. If more = 1,
-// next is such a hash with a larger hi below 2^128; if more = 0, next = 0.
+// Shown: chunk k of the tree with root R holds leaves L_0..L_{s-1}, of which exactly the first
+// `used` >= 1 are hashes Poseidon3(hi, lo, salt) with strictly increasing hi below 2^128, and the
+// others are zero; first = L_0. If more = 1, next is such a hash with a larger hi below 2^128; if
+// more = 0, next = 0.
 //
-// Not shown: that `used` and `more` fit the dataset's count (the verifier computes used = clamp(count - s*k, 0, s) and
-// more from the number of chunks); that `next` is a leaf of the tree: it is one only when it equals `first` of the
-// chunk behind, which the verifier compares. Nothing orders the halves lo, and salts and lo may be any element.
+// Not shown: that `used` and `more` fit the dataset's count (the verifier computes
+// used = clamp(count - s*k, 0, s) and more from the number of chunks); that `next` is a leaf of the
+// tree: it is one only when it equals `first` of the chunk behind, which the verifier compares.
+// Nothing orders the halves lo, and salts and lo may be any element.
 //
-// Inputs. R, first, next: any element below r. k < 16^(depth-log16 s), 1 <= used <= s and more in {0,1} are enforced.
+// Inputs. R, first, next: any element below r. k < 16^(depth-log16 s), 1 <= used <= s and more in
+// {0,1} are enforced.
 //
-// Order without wrap-around: hi of leaf 0 is below 2^128 and so is every difference of neighbours less 1. At most 65,537
-// of them add up to less than 2^145, far below r, so the values grow as integers; the last of them is below 2^128, and
-// with it all. The differences of slots outside the used prefix are multiplied by their selector 0: they neither need
-// nor add anything. The sum of the first value and all steps is therefore hi of the last used leaf.
+// Order without wrap-around: hi of leaf 0 is below 2^128 and so is every difference of neighbours
+// less 1. At most 65,537 of them add up to less than 2^145, far below r, so the values grow as
+// integers; the last of them is below 2^128, and with it all. The differences of slots outside the
+// used prefix are multiplied by their selector 0: they neither need nor add anything. The sum of
+// the first value and all steps is therefore hi of the last used leaf.
 //
 // Commitments: none, and no lookups.
 //
-// Constraints: 442.88 per leaf of 256 at depth 5 (113,377 in all, snapshot-tested). 261 open the leaf, 130 compare it.
+// Constraints: 442.88 per leaf of 256 at depth 5 (113,377 in all, snapshot-tested). 261 open the
+// leaf, 130 compare it.
 //
 // Source: docs/formats/statements.md, "sorted"; the hash is that of package poseidon.
 type Sorted struct {
@@ -39,38 +46,35 @@ type Sorted struct {
 	First frontend.Variable `gnark:",public"`
 	Next  frontend.Variable `gnark:",public"`
 
-	// Leaf i is Selectors[i] times the hash of Records[i]; records outside the used prefix are without effect.
-	Records   []Record
+	// Leaf i is Selectors[i] times the hash of Records[i]; records outside the used prefix are
+	// without effect.
+	Records   []merkle.Record
 	Selectors []frontend.Variable // 1 for the used prefix, else 0
-	Follower  Record              // opens next; without effect if more = 0
-	Path      Path                // from the chunk's root
+	Follower  merkle.Record       // opens next; without effect if more = 0
+	Path      merkle.Path         // from the chunk's root
 }
 
 // SortedPublic is the number of public inputs.
-const SortedPublic = 6
+const SortedPublic = kinds.SortedFixed
 
 // NewSorted is the circuit for chunks of slots = 16^j leaves in a tree of depth >= j.
 func NewSorted(slots, depth int) *Sorted {
 	return &Sorted{
-		Records:   make([]Record, slots),
+		Records:   make([]merkle.Record, slots),
 		Selectors: make([]frontend.Variable, slots),
-		Path:      make(Path, depth-Levels(slots)),
+		Path:      make(merkle.Path, depth-Levels(slots)),
 	}
 }
 
 // Define implements frontend.Circuit.
 func (c *Sorted) Define(api frontend.API) error {
-	open, err := poseidon.NewGadget(api, recordInputs)
+	hash, err := merkle.NewHashes(api)
 	if err != nil {
 		return err
 	}
-	hash, err := poseidon.NewGadget(api, tree.Arity)
-	if err != nil {
-		return err
-	}
-	leaves := c.leaves(api, open)
-	c.follow(api, open, c.order(api))
-	root, chunk := c.Path.climb(api, hash, subtreeRoot(hash, leaves))
+	leaves := c.leaves(api, hash.Leaf)
+	c.follow(api, hash.Leaf, c.order(api))
+	root, chunk := c.Path.Climb(api, hash.Node, merkle.SubtreeRoot(hash.Node, leaves))
 	api.AssertIsEqual(chunk, c.Chunk)
 	api.AssertIsEqual(root, c.Root)
 	return nil
@@ -79,35 +83,36 @@ func (c *Sorted) Define(api frontend.API) error {
 // leaves opens the used prefix and constrains used and first.
 func (c *Sorted) leaves(api frontend.API, open *poseidon.Gadget) []frontend.Variable {
 	leaves := make([]frontend.Variable, len(c.Records))
-	used := prefix{api: api}
+	used := merkle.NewPrefix(api)
 	for i := range c.Records {
-		used.append(c.Selectors[i])
-		leaves[i] = api.Mul(c.Selectors[i], c.Records[i].leaf(open))
+		used.Append(c.Selectors[i])
+		leaves[i] = api.Mul(c.Selectors[i], c.Records[i].Leaf(open))
 	}
 	api.AssertIsEqual(c.Selectors[0], 1)
-	api.AssertIsEqual(used.length(), c.Used)
+	api.AssertIsEqual(used.Length(), c.Used)
 	api.AssertIsEqual(leaves[0], c.First)
 	return leaves
 }
 
-// order constrains the differences within the used prefix and returns hi of its last leaf, whose range is still to be
-// shown.
+// order constrains the differences within the used prefix and returns hi of its last leaf, whose
+// range is still to be shown.
 func (c *Sorted) order(api frontend.API) frontend.Variable {
-	requireBits(api, c.Records[0].High, halfBits)
+	merkle.RequireBits(api, c.Records[0].High, merkle.HalfBits)
 	steps := make([]frontend.Variable, 0, 2*len(c.Records))
 	for i := 1; i < len(c.Records); i++ {
 		gap := api.Mul(c.Selectors[i], api.Sub(c.Records[i].High, c.Records[i-1].High, 1))
-		requireBits(api, gap, halfBits)
+		merkle.RequireBits(api, gap, merkle.HalfBits)
 		steps = append(steps, gap, c.Selectors[i])
 	}
 	return api.Add(c.Records[0].High, steps[0], steps[1:]...)
 }
 
-// follow constrains more and next, and the range of the largest hi: the follower's, or without one the last leaf's.
+// follow constrains more and next, and the range of the largest hi: the follower's, or without one
+// the last leaf's.
 func (c *Sorted) follow(api frontend.API, open *poseidon.Gadget, last frontend.Variable) {
 	api.AssertIsBoolean(c.More)
-	api.AssertIsEqual(api.Mul(c.More, c.Follower.leaf(open)), c.Next)
+	api.AssertIsEqual(api.Mul(c.More, c.Follower.Leaf(open)), c.Next)
 	gap := api.Mul(c.More, api.Sub(c.Follower.High, last, 1))
-	requireBits(api, gap, halfBits)
-	requireBits(api, api.Add(last, gap, c.More), halfBits)
+	merkle.RequireBits(api, gap, merkle.HalfBits)
+	merkle.RequireBits(api, api.Add(last, gap, c.More), merkle.HalfBits)
 }

@@ -5,25 +5,30 @@ package circuits
 import (
 	"github.com/consensys/gnark/frontend"
 
+	"provenance/zkprover/gadgets/merkle"
 	"provenance/zkprover/gadgets/poseidon"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/tree"
 )
 
 // Tree is the circuit of the statement `tree`: one chunk of leaves below a dataset's root.
 //
-// Shown: chunk k of the tree with root R holds leaves L_0..L_{s-1} of which exactly the first `used` may be other than
-// zero, t = prod over the used leaves of (gamma + L_i + delta*g) and z = prod over the same i of (gamma + delta*g), with
-// g = s*k + i. If last = 1: every subtree right of the chunk, at every level of its path, is empty.
+// Shown: chunk k of the tree with root R holds leaves L_0..L_{s-1} of which exactly the first
+// `used` may be other than zero, t = prod over the used leaves of (gamma + L_i + delta*g) and
+// z = prod over the same i of (gamma + delta*g), with g = s*k + i. If last = 1: every subtree right
+// of the chunk, at every level of its path, is empty.
 //
-// Not shown: that `used` and `last` fit the dataset's count (the verifier computes used = clamp(count - s*k, 0, s), and
-// last for the last non-empty chunk); that leaves are hashes of records; that leaves are sorted.
+// Not shown: that `used` and `last` fit the dataset's count (the verifier computes
+// used = clamp(count - s*k, 0, s), and last for the last non-empty chunk); that leaves are hashes
+// of records; that leaves are sorted.
 //
-// Inputs. R, gamma, delta, t, z: any element below r. k < 16^(depth-log16 s), used <= s and last in {0,1} are enforced.
-// Leaves and nodes may be any element: a Poseidon tree fixes them.
+// Inputs. R, gamma, delta, t, z: any element below r. k < 16^(depth-log16 s), used <= s and last in
+// {0,1} are enforced. Leaves and nodes may be any element: a Poseidon tree fixes them.
 //
 // Commitments: none, and no lookups.
 //
-// Constraints: about 46 per leaf, of which 40.6 are Poseidon (snapshot-tested per size in the tests).
+// Constraints: about 46 per leaf, of which 40.6 are Poseidon (snapshot-tested per size in the
+// tests).
 //
 // Source: docs/formats/proofs.md, "Accumulators"; the hash is that of package poseidon.
 type Tree struct {
@@ -36,23 +41,24 @@ type Tree struct {
 	Product frontend.Variable `gnark:",public"` // t
 	Zeros   frontend.Variable `gnark:",public"` // z
 
-	// Leaf i is Selectors[i] * Candidates[i]; candidates outside the used prefix are without effect.
+	// Leaf i is Selectors[i] * Candidates[i]; candidates outside the used prefix are without
+	// effect.
 	Candidates []frontend.Variable
 	Selectors  []frontend.Variable // 1 for the used prefix, else 0
-	Path       EdgePath            // from the chunk's root
+	Path       merkle.EdgePath     // from the chunk's root
 
 	depth int
 }
 
 // TreePublic is the number of public inputs.
-const TreePublic = 8
+const TreePublic = kinds.TreeFixed
 
 // NewTree is the circuit for chunks of slots = 16^j leaves in a tree of depth >= j.
 func NewTree(slots, depth int) *Tree {
 	return &Tree{
 		Candidates: make([]frontend.Variable, slots),
 		Selectors:  make([]frontend.Variable, slots),
-		Path:       make(EdgePath, depth-Levels(slots)),
+		Path:       make(merkle.EdgePath, depth-Levels(slots)),
 		depth:      depth,
 	}
 }
@@ -73,10 +79,10 @@ func (c *Tree) Define(api frontend.API) error {
 	if err != nil {
 		return err
 	}
-	node := subtreeRoot(hash, c.accumulate(api))
+	node := merkle.SubtreeRoot(hash, c.accumulate(api))
 	api.AssertIsBoolean(c.Last)
 	empty := tree.EmptyRoots(c.depth)[Levels(len(c.Candidates)):]
-	root, chunk := c.Path.climb(api, hash, node, c.Last, empty)
+	root, chunk := c.Path.Climb(api, hash, merkle.Edge{Node: node, Last: c.Last, Empty: empty})
 	api.AssertIsEqual(chunk, c.Chunk)
 	api.AssertIsEqual(root, c.Root)
 	return nil
@@ -84,15 +90,15 @@ func (c *Tree) Define(api frontend.API) error {
 
 // accumulate constrains used, t and z, and returns the leaves.
 //
-// With f = gamma + delta*g - 1, the products s*(candidate + f) and s*f are each a factor less 1, and their difference
-// is the leaf: 0 outside the used prefix whatever the candidate.
+// With f = gamma + delta*g - 1, the products s*(candidate + f) and s*f are each a factor less 1,
+// and their difference is the leaf: 0 outside the used prefix whatever the candidate.
 func (c *Tree) accumulate(api frontend.API) []frontend.Variable {
 	leaves := make([]frontend.Variable, len(c.Candidates))
 	base := api.Add(c.Gamma, api.Mul(api.Mul(c.Delta, c.Chunk), len(leaves)), -1)
 	var product, zeros frontend.Variable = 1, 1
-	used := prefix{api: api}
+	used := merkle.NewPrefix(api)
 	for i, selector := range c.Selectors {
-		used.append(selector)
+		used.Append(selector)
 		empty := api.Add(base, api.Mul(c.Delta, i))
 		filled := api.Mul(selector, api.Add(c.Candidates[i], empty))
 		empty = api.Mul(selector, empty)
@@ -100,20 +106,8 @@ func (c *Tree) accumulate(api frontend.API) []frontend.Variable {
 		zeros = api.Mul(zeros, api.Add(empty, 1))
 		leaves[i] = api.Sub(filled, empty)
 	}
-	api.AssertIsEqual(used.length(), c.Used)
+	api.AssertIsEqual(used.Length(), c.Used)
 	api.AssertIsEqual(product, c.Product)
 	api.AssertIsEqual(zeros, c.Zeros)
 	return leaves
-}
-
-// subtreeRoot hashes the leaves level by level.
-func subtreeRoot(hash *poseidon.Gadget, nodes []frontend.Variable) frontend.Variable {
-	for len(nodes) > 1 {
-		parents := make([]frontend.Variable, len(nodes)/tree.Arity)
-		for i := range parents {
-			parents[i] = hash.Hash(nodes[i*tree.Arity : (i+1)*tree.Arity]...)
-		}
-		nodes = parents
-	}
-	return nodes[0]
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package fault holds the error that crosses package borders and reaches the caller of the command line as JSON.
+// Package fault holds the error that crosses package borders and reaches the caller of the command
+// line as JSON.
 package fault
 
 import (
@@ -11,10 +12,11 @@ import (
 // Code says who must act.
 type Code string
 
-// The codes. BadRequest and BadFile ask the caller to correct the input, BadKey means that key material must not be
-// used, Mismatch that two inputs contradict each other, Unproven that the statement is false for the witness given,
-// TooLarge that the job can never fit the memory limit, Busy that the same request may succeed later, Cancelled that it
-// was given up as asked, Internal a defect or an environment that failed (disk, memory).
+// The codes. BadRequest and BadFile ask the caller to correct the input, BadKey means that key
+// material must not be used, Mismatch that two inputs contradict each other, Unproven that the
+// statement is false for the witness given, TooLarge that the job can never fit the memory limit,
+// Busy that the same request may succeed later, Cancelled that it was given up as asked, Internal a
+// defect or an environment that failed (disk, memory).
 const (
 	BadRequest Code = "bad_request"
 	BadFile    Code = "bad_file"
@@ -52,7 +54,8 @@ func New(code Code, format string, args ...any) *Error {
 
 // Differs is an error about a value that is not the expected one.
 func Differs(code Code, what string, expected, actual any) *Error {
-	return &Error{Code: code, What: what, Expected: fmt.Sprint(expected), Actual: fmt.Sprint(actual)}
+	return &Error{Code: code, What: what, Expected: fmt.Sprint(expected),
+		Actual: fmt.Sprint(actual)}
 }
 
 // Of is the fault within an error; what is none is Internal.

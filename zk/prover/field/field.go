@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package field translates field elements and curve points of BN254 to and from their one canonical encoding: 32 bytes
-// big-endian below the modulus, G1 as X || Y, G2 as X1 || X0 || Y1 || Y0 (EIP-197), the point at infinity as zeros.
+// Package field translates field elements and curve points of BN254 to and from their one canonical
+// encoding: 32 bytes big-endian below the modulus, G1 as X || Y, G2 as X1 || X0 || Y1 || Y0
+// (EIP-197), the point at infinity as zeros.
 //
 // Laws: Parse(Encode(x)) = x, and Parse accepts no second encoding of any value.
 package field
@@ -103,7 +104,8 @@ func coordinates(data []byte, out ...*fp.Element) error {
 	return nil
 }
 
-// ParseG1 reads 64 bytes. Errors: length, a coordinate >= q, a point off the curve (G1 has no smaller subgroup).
+// ParseG1 reads 64 bytes. Errors: length, a coordinate >= q, a point off the curve (G1 has no
+// smaller subgroup).
 func ParseG1(data []byte) (bn254.G1Affine, error) {
 	var p bn254.G1Affine
 	if err := coordinates(data, &p.X, &p.Y); err != nil {

@@ -7,9 +7,9 @@ import (
 	"github.com/consensys/gnark-crypto/ecc/bn254"
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
-	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/field"
+	"provenance/zkprover/kinds"
 )
 
 // The commitment keys of an epoch key.
@@ -43,22 +43,24 @@ func positionSums(bases []bn254.G1Affine) (weighted, sum bn254.G1Affine, err err
 	return weighted, sum, err
 }
 
-// ParsePositionBases reads the bases of positions and holds them against the key: their digest, I_0 and S, and that
-// none is infinity or repeated. data is the whole of bases.bin or the part of the positions alone. The key must be of
-// kind epoch.
+// ParsePositionBases reads the bases of positions and holds them against the key: their digest, I_0
+// and S, and that none is infinity or repeated. data is the whole of bases.bin or the part of the
+// positions alone. The key must be of kind epoch.
 func (v *Verifying) ParsePositionBases(data []byte) ([]bn254.G1Affine, error) {
-	if v.Shape.Kind != circuits.KindEpoch {
-		return nil, fault.Differs(fault.BadRequest, "kind of key", circuits.KindEpoch, v.Shape.Kind)
+	if v.Shape.Kind != kinds.Epoch {
+		return nil, fault.Differs(fault.BadRequest, "kind of key", kinds.Epoch, v.Shape.Kind)
 	}
 	counts := v.Shape.Bases()
 	own := counts[VectorPosition] * field.G1Bytes
 	all := (counts[VectorData] + counts[VectorUsed] + counts[VectorPosition]) * field.G1Bytes
 	if len(data) != own && len(data) != all {
-		return nil, fault.New(fault.BadFile, "bases have %d bytes, want %d or %d", len(data), own, all)
+		return nil, fault.New(fault.BadFile, "bases have %d bytes, want %d or %d",
+			len(data), own, all)
 	}
 	data = data[len(data)-own:]
-	if digest := keccak(data); digest != v.BasesDigests[VectorPosition] {
-		return nil, fault.Differs(fault.Mismatch, "digest of the bases of positions", v.BasesDigests[VectorPosition].Hex(), digest.Hex())
+	if digest := field.Keccak(data); digest != v.BasesDigests[VectorPosition] {
+		return nil, fault.Differs(fault.Mismatch, "digest of the bases of positions",
+			v.BasesDigests[VectorPosition].Hex(), digest.Hex())
 	}
 	bases := make([]bn254.G1Affine, counts[VectorPosition])
 	for i := range bases {
@@ -75,7 +77,8 @@ func (v *Verifying) ParsePositionBases(data []byte) ([]bn254.G1Affine, error) {
 		return nil, err
 	}
 	if !weighted.Equal(&v.WeightedPositions) || !sum.Equal(&v.Positions) {
-		return nil, fault.New(fault.BadKey, "I_0 or S of the key is not the sum over the bases of positions")
+		return nil, fault.New(fault.BadKey,
+			"I_0 or S of the key is not the sum over the bases of positions")
 	}
 	return bases, nil
 }
@@ -84,7 +87,8 @@ func (v *Verifying) ParsePositionBases(data []byte) ([]bn254.G1Affine, error) {
 func CommitPositions(bases []bn254.G1Affine, positions []fr.Element) (bn254.G1Affine, error) {
 	var point bn254.G1Affine
 	if len(positions) != len(bases)-1 {
-		return point, fault.Differs(fault.BadRequest, "number of positions", len(bases)-1, len(positions))
+		return point, fault.Differs(fault.BadRequest, "number of positions", len(bases)-1,
+			len(positions))
 	}
 	_, err := point.MultiExp(bases[:len(positions)], positions, ecc.MultiExpConfig{})
 	return point, err

@@ -5,8 +5,6 @@ package keys
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"io"
-	"os"
 	"path/filepath"
 	"reflect"
 
@@ -19,26 +17,32 @@ const (
 	ClassCeremony    = "ceremony" // only all contributors together could
 )
 
-// Beacon is the public randomness that closed a ceremony: 32 bytes in hexadecimal, and where anyone can look them up.
+// Beacon is the public randomness that closed a ceremony: 32 bytes in hexadecimal, and where anyone
+// can look them up.
 type Beacon struct {
 	Value  string `json:"value"`
 	Source string `json:"source"`
 }
 
-// StoreCeremony writes the key that a ceremony gave into the cache, unless it is there. transcript is the digest of the
-// ceremony's transcript, and names the folder. A folder of that name that holds another key is refused.
-func StoreCeremony(m *Material, transcript string, beacon Beacon, cache string) (dir string, reused bool, err error) {
+// StoreCeremony writes the key that a ceremony gave into the cache, unless it is there. transcript
+// is the digest of the ceremony's transcript, and names the folder. A folder of that name that
+// holds another key is refused.
+func StoreCeremony(
+	m *Material, transcript string, beacon Beacon, cache string,
+) (dir string, reused bool, err error) {
 	origin := Info{Class: ClassCeremony, Transcript: transcript, Beacon: &beacon}
 	name := ClassCeremony + "-" + transcript[len(digestPrefix):]
-	dir, reused, err = m.circuit.store(cache, name, origin, func() (*Material, error) { return m, nil })
+	dir, reused, err = m.circuit.store(cache, name, origin, func() (*Material, error) {
+		return m, nil
+	})
 	if err == nil && reused {
 		err = RequireSame(m, transcript, beacon, dir)
 	}
 	return dir, reused, err
 }
 
-// RequireSame holds every file of a key folder against what a ceremony gave (mismatch): verifying key, proving key,
-// circuit, bases, and the facts of key.json.
+// RequireSame holds every file of a key folder against what a ceremony gave (mismatch): verifying
+// key, proving key, circuit, bases, and the facts of key.json.
 func RequireSame(m *Material, transcript string, beacon Beacon, dir string) error {
 	info, err := LoadInfo(dir)
 	if err != nil {
@@ -57,33 +61,32 @@ func RequireSame(m *Material, transcript string, beacon Beacon, dir string) erro
 	}
 	want := m.info(Info{Class: ClassCeremony, Transcript: transcript, Beacon: &beacon}, digests)
 	if !reflect.DeepEqual(*info, want) {
-		return fault.New(fault.Mismatch, "%s states other facts than the transcript gives", filepath.Join(dir, FileInfo))
+		return fault.New(fault.Mismatch, "%s does not state what the transcript gives",
+			filepath.Join(dir, FileInfo))
 	}
 	return nil
 }
 
 func requireDigest(dir, name, want string) error {
-	file, err := os.Open(filepath.Join(dir, name))
+	got, err := fileDigest(dir, name)
 	if err != nil {
-		return fault.New(fault.BadFile, "%v", err)
+		return err
 	}
-	defer file.Close()
-	hash := sha256.New()
-	if _, err := io.Copy(hash, io.LimitReader(file, maxKeyBytes)); err != nil {
-		return fault.New(fault.BadFile, "%s: %v", name, err)
-	}
-	if got := hex.EncodeToString(hash.Sum(nil)); got != want {
-		return fault.Differs(fault.Mismatch, "SHA-256 of "+name+", which the transcript gives", want, got)
+	if got != want {
+		return fault.Differs(fault.Mismatch, "SHA-256 of "+name+", which the transcript gives",
+			want, got)
 	}
 	return nil
 }
 
-// checkClass requires that key.json names a transcript and a beacon exactly when the key is of a ceremony.
+// checkClass requires that key.json names a transcript and a beacon exactly when the key is of a
+// ceremony.
 func (i *Info) checkClass() error {
 	of := i.Transcript != "" && i.Beacon != nil
 	none := i.Transcript == "" && i.Beacon == nil
 	if i.Class == ClassCeremony && of || i.Class == ClassDevelopment && none {
 		return nil
 	}
-	return fault.Differs(fault.BadKey, "class of key.json", "dev, or ceremony with transcript and beacon", i.Class)
+	return fault.Differs(fault.BadKey, "class of key.json",
+		"dev, or ceremony with transcript and beacon", i.Class)
 }

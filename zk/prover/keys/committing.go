@@ -35,12 +35,13 @@ func LoadPart(dir string, part Part) (*Key, error) {
 	return Load(dir)
 }
 
-// LoadBases reads the commitment keys alone, the last bytes of pk.bin. They are not held against the digest of that
-// file, which covers much more: the bases must be those that vk.words names, and whoever commits must check the proof
-// of knowledge made with the rest (verify.Knowledge), which fails if one of its points is wrong.
+// LoadBases reads the commitment keys alone, the last bytes of pk.bin. They are not held against
+// the digest of that file, which covers much more: the bases must be those that vk.words names, and
+// whoever commits must check the proof of knowledge made with the rest (verify.Knowledge), which
+// fails if one of its points is wrong.
 //
-// Layout of the end of pk.bin (gnark's raw encoding, numbers big-endian): count u32; per commitment key n u32, n points
-// of 64 bytes (the bases), n u32, n points (the bases times sigma).
+// Layout of the end of pk.bin (gnark's raw encoding, numbers big-endian): count u32; per commitment
+// key n u32, n points of 64 bytes (the bases), n u32, n points (the bases times sigma).
 func LoadBases(dir string) (*Key, error) {
 	key, err := loadFacts(dir)
 	if err != nil {
@@ -52,7 +53,8 @@ func LoadBases(dir string) (*Key, error) {
 	}
 	counts := key.Shape.Bases()
 	if got := binary.BigEndian.Uint32(data); int(got) != len(counts) {
-		return nil, fault.Differs(fault.BadKey, "commitment keys at the end of "+FileProver, len(counts), got)
+		return nil, fault.Differs(fault.BadKey, "commitment keys at the end of "+FileProver,
+			len(counts), got)
 	}
 	data = data[4:]
 	key.Proving = &groth16.ProvingKey{CommitmentKeys: make([]pedersen.ProvingKey, len(counts))}
@@ -79,7 +81,8 @@ func (k *Key) readEnd(dir string) ([]byte, error) {
 	}
 	defer file.Close()
 	if _, err := file.Seek(-size, io.SeekEnd); err != nil {
-		return nil, fault.New(fault.BadKey, "%s is shorter than its commitment keys: %v", FileProver, err)
+		return nil, fault.New(fault.BadKey, "%s is shorter than its commitment keys: %v",
+			FileProver, err)
 	}
 	data := make([]byte, size)
 	if _, err := io.ReadFull(file, data); err != nil {
@@ -102,8 +105,10 @@ func parsePoints(data []byte, n int) ([]bn254.G1Affine, []byte, error) {
 		wait.Go(func() {
 			for i := worker * each; i < min(n, (worker+1)*each); i++ {
 				var err error
-				if points[i], err = field.ParseG1(data[i*field.G1Bytes : (i+1)*field.G1Bytes]); err != nil {
-					failures[worker] = fault.New(fault.BadKey, "point %d of a commitment key: %v", i, err)
+				points[i], err = field.ParseG1(data[i*field.G1Bytes:][:field.G1Bytes])
+				if err != nil {
+					failures[worker] = fault.New(fault.BadKey,
+						"point %d of a commitment key: %v", i, err)
 					return
 				}
 			}

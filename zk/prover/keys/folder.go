@@ -11,8 +11,8 @@
 //	vk.words   the key data contract's content (docs/formats/proofs.md); its keccak-256 is vkId
 //	bases.bin  the bases of the commitment keys D, U, P, 64 bytes each (kind epoch)
 //
-// A folder appears by one rename after all its files are on disk: there are no half-written keys, only leftovers named
-// .making-* that nothing reads.
+// A folder appears by one rename after all its files are on disk: there are no half-written keys,
+// only leftovers named .making-* that nothing reads.
 package keys
 
 import (
@@ -22,6 +22,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -34,6 +35,9 @@ import (
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
+	"provenance/zkprover/field"
+	"provenance/zkprover/files"
+	"provenance/zkprover/kinds"
 )
 
 // The files of a key folder.
@@ -56,7 +60,7 @@ const (
 // Info is the content of key.json.
 type Info struct {
 	Format        string            `json:"format"`
-	Kind          circuits.Kind     `json:"kind"`
+	Kind          kinds.Kind        `json:"kind"`
 	Slots         int               `json:"slots"`
 	Depth         int               `json:"depth"`
 	CircuitDigest string            `json:"circuitDigest"`
@@ -81,9 +85,9 @@ type Key struct {
 	solving sync.Mutex
 }
 
-// Alone waits until nobody else solves with the key, and returns how to let the next one begin. gnark keeps the state of
-// lookup tables in the constraint system itself, so two proofs of such a circuit must not be made side by side; for
-// others there is nothing to wait for.
+// Alone waits until nobody else solves with the key, and returns how to let the next one begin.
+// gnark keeps the state of lookup tables in the constraint system itself, so two proofs of such a
+// circuit must not be made side by side; for others there is nothing to wait for.
 func (k *Key) Alone() (done func()) {
 	for _, blueprint := range k.System.Blueprints {
 		if _, ok := blueprint.(constraint.BlueprintStateful[constraint.U64]); ok {
@@ -96,7 +100,7 @@ func (k *Key) Alone() (done func()) {
 
 // LoadInfo reads key.json and checks its form.
 func LoadInfo(dir string) (*Info, error) {
-	data, err := readLimited(filepath.Join(dir, FileInfo), maxInfoBytes)
+	data, err := files.Read(FileInfo, filepath.Join(dir, FileInfo), maxInfoBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -112,14 +116,16 @@ func LoadInfo(dir string) (*Info, error) {
 	return &info, info.checkClass()
 }
 
-// Load reads a whole key folder. Every file is held against its digest before it is parsed; the constraint system must
-// commit to what its shape says, and the proving key's bases must be those named in vk.words.
+// Load reads a whole key folder. Every file is held against its digest before it is parsed; the
+// constraint system must commit to what its shape says, and the proving key's bases must be those
+// named in vk.words.
 func Load(dir string) (*Key, error) {
 	key, err := loadFacts(dir)
 	if err != nil {
 		return nil, err
 	}
-	// The proving key's digest takes as long as the constraint system's parsing: they run side by side.
+	// The proving key's digest takes as long as the constraint system's parsing: they run side by
+	// side.
 	hashed := make(chan error, 1)
 	go func() { hashed <- key.checkDigest(dir, FileProver) }()
 	if err := errors.Join(key.loadSystem(dir), <-hashed); err != nil {
@@ -134,7 +140,8 @@ func loadFacts(dir string) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	key := &Key{Info: *info, Shape: circuits.Shape{Kind: info.Kind, Slots: info.Slots, Depth: info.Depth}}
+	key := &Key{Info: *info, Shape: circuits.Shape{Kind: info.Kind, Slots: info.Slots,
+		Depth: info.Depth}}
 	if key.Verifying, err = LoadWords(filepath.Join(dir, FileWords)); err != nil {
 		return nil, err
 	}
@@ -152,25 +159,11 @@ func loadFacts(dir string) (*Key, error) {
 
 // LoadWords reads vk.words.
 func LoadWords(path string) (*Verifying, error) {
-	data, err := readLimited(path, MaxWordsBytes)
+	data, err := files.Read(FileWords, path, MaxWordsBytes)
 	if err != nil {
 		return nil, err
 	}
 	return Parse(data)
-}
-
-// LoadGnark reads gnark's verifying key.
-func LoadGnark(dir string) (*groth16.VerifyingKey, error) {
-	vk := new(groth16.VerifyingKey)
-	file, err := os.Open(filepath.Join(dir, FileGnark))
-	if err != nil {
-		return nil, fault.New(fault.BadFile, "%v", err)
-	}
-	defer file.Close()
-	if _, err := vk.ReadFrom(bufio.NewReader(file)); err != nil {
-		return nil, fault.New(fault.BadKey, "%s: %v", FileGnark, err)
-	}
-	return vk, nil
 }
 
 func (k *Key) loadSystem(dir string) error {
@@ -181,13 +174,16 @@ func (k *Key) loadSystem(dir string) error {
 	if err := k.parseFile(dir, FileSystem, k.System.ReadFrom); err != nil {
 		return err
 	}
-	if k.System.GetNbConstraints() != k.Info.Constraints || k.System.GetNbPublicVariables()-1 != k.Shape.Public() {
-		return fault.New(fault.BadKey, "the constraint system has not the size that key.json states")
+	constraints, public := k.System.GetNbConstraints(), k.System.GetNbPublicVariables()-1
+	if constraints != k.Info.Constraints || public != k.Shape.Public() {
+		return fault.Differs(fault.BadKey, "constraints and public inputs of "+FileSystem,
+			fmt.Sprintf("%d and %d, as key.json states", k.Info.Constraints, k.Shape.Public()),
+			fmt.Sprintf("%d and %d", constraints, public))
 	}
 	if err := circuits.CheckCommitments(k.System, k.Shape); err != nil {
 		return fault.New(fault.BadKey, "%v", err)
 	}
-	if k.Shape.Kind != circuits.KindEpoch {
+	if k.Shape.Kind != kinds.Epoch {
 		return nil
 	}
 	var err error
@@ -208,28 +204,39 @@ func (k *Key) loadProving(dir string) error {
 // checkBases holds the commitment keys against the digests in vk.words.
 func (k *Key) checkBases() error {
 	if len(k.Proving.CommitmentKeys) != k.Shape.Commitments() {
-		return fault.Differs(fault.BadKey, "commitment keys", k.Shape.Commitments(), len(k.Proving.CommitmentKeys))
+		return fault.Differs(fault.BadKey, "commitment keys", k.Shape.Commitments(),
+			len(k.Proving.CommitmentKeys))
 	}
 	for i, digest := range k.Verifying.BasesDigests {
-		if got := keccak(encodeBases(k.Proving.CommitmentKeys[i].Basis)); got != digest {
-			return fault.Differs(fault.BadKey, "digest of the bases of a commitment", digest.Hex(), got.Hex())
+		if got := field.Keccak(encodeBases(k.Proving.CommitmentKeys[i].Basis)); got != digest {
+			return fault.Differs(fault.BadKey, "digest of the bases of a commitment",
+				digest.Hex(), got.Hex())
 		}
 	}
 	return nil
 }
 
-// checkDigest holds a file against its SHA-256.
-func (k *Key) checkDigest(dir, name string) error {
+// fileDigest is the SHA-256 of a file of a key folder, in hexadecimal.
+func fileDigest(dir, name string) (string, error) {
 	file, err := os.Open(filepath.Join(dir, name))
 	if err != nil {
-		return fault.New(fault.BadFile, "%v", err)
+		return "", fault.New(fault.BadFile, "%v", err)
 	}
 	defer file.Close()
 	hash := sha256.New()
 	if n, err := io.Copy(hash, io.LimitReader(file, maxKeyBytes)); err != nil || n == maxKeyBytes {
-		return fault.New(fault.BadFile, "%s: %d bytes read, %v", name, n, err)
+		return "", fault.New(fault.BadFile, "%s: %d bytes read, %v", name, n, err)
 	}
-	if got := hex.EncodeToString(hash.Sum(nil)); got != k.Info.Files[name] {
+	return hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+// checkDigest holds a file against its SHA-256.
+func (k *Key) checkDigest(dir, name string) error {
+	got, err := fileDigest(dir, name)
+	if err != nil {
+		return err
+	}
+	if got != k.Info.Files[name] {
 		return fault.Differs(fault.BadKey, "SHA-256 of "+name, k.Info.Files[name], got).
 			WithHint("remove the key folder and run setup again")
 	}
@@ -247,20 +254,4 @@ func (k *Key) parseFile(dir, name string, parse func(io.Reader) (int64, error)) 
 		return fault.New(fault.BadKey, "%s: %v", name, err)
 	}
 	return nil
-}
-
-func readLimited(path string, limit int64) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, fault.New(fault.BadFile, "%v", err)
-	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, limit+1))
-	if err != nil {
-		return nil, fault.New(fault.BadFile, "%v", err)
-	}
-	if int64(len(data)) > limit {
-		return nil, fault.New(fault.BadFile, "%s is larger than %d bytes", path, limit)
-	}
-	return data, nil
 }

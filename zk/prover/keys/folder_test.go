@@ -16,6 +16,7 @@ import (
 	"provenance/zkprover/field"
 	"provenance/zkprover/internal/fixture"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/statement"
 )
 
@@ -65,7 +66,7 @@ func TestPositionBases(t *testing.T) {
 
 func TestSetupIsCachedAndExclusive(t *testing.T) {
 	cache := t.TempDir()
-	shape := circuits.Shape{Kind: circuits.KindEpoch, Slots: 2}
+	shape := circuits.Shape{Kind: kinds.Epoch, Slots: 2}
 	var group sync.WaitGroup
 	var guard sync.Mutex
 	made, found := 0, map[string]bool{}
@@ -98,14 +99,14 @@ func TestSetupIsCachedAndExclusive(t *testing.T) {
 			t.Errorf("%s was left behind", entry.Name())
 		}
 	}
-	if _, _, err := keys.Setup(circuits.Shape{Kind: circuits.KindEpoch}, cache); err == nil {
+	if _, _, err := keys.Setup(circuits.Shape{Kind: kinds.Epoch}, cache); err == nil {
 		t.Error("a key without slots was made")
 	}
 }
 
 // A folder of which any file changed is refused before the file is parsed.
 func TestDamagedFolders(t *testing.T) {
-	shape := circuits.Shape{Kind: circuits.KindEpoch, Slots: 3}
+	shape := circuits.Shape{Kind: kinds.Epoch, Slots: 3}
 	source := fixture.KeyDir(t, shape)
 	fresh := func() string {
 		dir := t.TempDir()
@@ -124,7 +125,8 @@ func TestDamagedFolders(t *testing.T) {
 			"longer":    func(data []byte) []byte { return append(data, "{}"...) },
 		} {
 			if name == keys.FileInfo && what != "truncated" {
-				continue // a byte of key.json may be white space, and what follows the object is not read
+				// a byte of key.json may be white space, and what follows the object is not read
+				continue
 			}
 			dir := fresh()
 			path := filepath.Join(dir, name)
@@ -151,7 +153,7 @@ func TestDamagedFolders(t *testing.T) {
 func damageInfo(t *testing.T, fresh func() string) {
 	for name, damage := range map[string]func(i *keys.Info){
 		"format":      func(i *keys.Info) { i.Format = "provenance-key/2" },
-		"kind":        func(i *keys.Info) { i.Kind = circuits.KindTree },
+		"kind":        func(i *keys.Info) { i.Kind = kinds.Tree },
 		"slots":       func(i *keys.Info) { i.Slots++ },
 		"depth":       func(i *keys.Info) { i.Depth++ },
 		"digest":      func(i *keys.Info) { i.CircuitDigest = "sha256:00" },

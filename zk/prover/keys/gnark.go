@@ -8,22 +8,29 @@ import (
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
+	"provenance/zkprover/field"
 )
 
-// FromGnark translates gnark's verifying key and the bases of the commitment keys. It refuses (bad_key) whatever
-// [Parse] refuses, a key whose hash-wire points are not infinity (the circuit would use a challenge this project does
-// not compute), one that commits to public wires, and bases that are infinity or repeated in any of the keys.
-func FromGnark(vk *groth16.VerifyingKey, shape circuits.Shape, bases [][]bn254.G1Affine) (*Verifying, error) {
+// FromGnark translates gnark's verifying key and the bases of the commitment keys. It refuses
+// (bad_key) whatever [Parse] refuses, a key whose hash-wire points are not infinity (the circuit
+// would use a challenge this project does not compute), one that commits to public wires, and bases
+// that are infinity or repeated in any of the keys.
+func FromGnark(
+	vk *groth16.VerifyingKey, shape circuits.Shape, bases [][]bn254.G1Affine,
+) (*Verifying, error) {
 	public, commitments := shape.Public(), shape.Commitments()
 	if len(vk.G1.K) != 1+public+commitments {
-		return nil, fault.Differs(fault.BadKey, "points of the verifying key", 1+public+commitments, len(vk.G1.K))
+		return nil, fault.Differs(fault.BadKey, "points of the verifying key",
+			1+public+commitments, len(vk.G1.K))
 	}
 	if len(vk.CommitmentKeys) != commitments || len(bases) != commitments {
-		return nil, fault.Differs(fault.BadKey, "commitment keys", commitments, len(vk.CommitmentKeys))
+		return nil, fault.Differs(fault.BadKey, "commitment keys", commitments,
+			len(vk.CommitmentKeys))
 	}
 	for k := range commitments {
 		if !vk.G1.K[1+public+k].IsInfinity() {
-			return nil, fault.New(fault.BadKey, "the circuit uses the hash wire of commitment %d", k)
+			return nil, fault.New(fault.BadKey, "the circuit uses the hash wire of commitment %d",
+				k)
 		}
 	}
 	for k, wires := range vk.PublicAndCommitmentCommitted {
@@ -53,7 +60,7 @@ func (v *Verifying) setBases(bases [][]bn254.G1Affine) error {
 			return fault.Differs(fault.BadKey, "bases of a commitment key", want, len(bases[k]))
 		}
 		all = append(all, bases[k]...)
-		v.BasesDigests = append(v.BasesDigests, keccak(encodeBases(bases[k])))
+		v.BasesDigests = append(v.BasesDigests, field.Keccak(encodeBases(bases[k])))
 	}
 	if err := distinct(all, "bases"); err != nil {
 		return err

@@ -16,13 +16,16 @@ import (
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/internal/fixture"
+	"provenance/zkprover/internal/gnark"
 	"provenance/zkprover/keys"
+	"provenance/zkprover/kinds"
 )
 
 func TestMain(m *testing.M) { fixture.Main(m) }
 
 // shapes is one of every kind.
-var shapes = []circuits.Shape{fixture.EpochShape, fixture.TreeShape, fixture.SortedShape, fixture.MemberShape, fixture.AbsentShape}
+var shapes = []circuits.Shape{fixture.EpochShape, fixture.TreeShape, fixture.SortedShape,
+	fixture.MemberShape, fixture.AbsentShape}
 
 func requireCode(t *testing.T, what string, err error, code fault.Code) {
 	t.Helper()
@@ -52,7 +55,8 @@ func TestWordsRoundTrip(t *testing.T) {
 		if !bytes.Equal(v.Bytes(), data) {
 			t.Errorf("%v: the bytes do not survive", shape)
 		}
-		for _, bad := range [][]byte{nil, data[:len(data)-1], data[:len(data)-32], append(bytes.Clone(data), 0),
+		for _, bad := range [][]byte{nil, data[:len(data)-1], data[:len(data)-32],
+			append(bytes.Clone(data), 0),
 			append(bytes.Clone(data), make([]byte, 32)...), make([]byte, keys.MaxWordsBytes+1)} {
 			_, err := keys.Parse(bad)
 			requireCode(t, "length", err, fault.BadKey)
@@ -63,7 +67,8 @@ func TestWordsRoundTrip(t *testing.T) {
 // The header admits one value per word, given the kind.
 func TestHeader(t *testing.T) {
 	data := fixture.Key(t, fixture.EpochShape).Verifying.Bytes()
-	for word, values := range map[int][]byte{0: {0, 2}, 1: {0, 2, 3}, 2: {0}, 3: {5}, 4: {4, 6, 8}, 5: {0, 2, 4}, 6: {1, 2}} {
+	for word, values := range map[int][]byte{0: {0, 2}, 1: {0, 2, 3}, 2: {0}, 3: {5}, 4: {4, 6, 8},
+		5: {0, 2, 4}, 6: {1, 2}} {
 		for _, value := range values {
 			bad := bytes.Clone(data)
 			copy(bad[32*word:], make([]byte, 32))
@@ -84,7 +89,7 @@ func TestPoints(t *testing.T) {
 		data := fixture.Key(t, shape).Verifying.Bytes()
 		words := len(data) / 32
 		for word := 7; word < words; word++ {
-			if shape.Kind == circuits.KindEpoch && word >= words-7 && word < words-4 {
+			if shape.Kind == kinds.Epoch && word >= words-7 && word < words-4 {
 				continue // digests
 			}
 			aliased, zeroed, moved := bytes.Clone(data), bytes.Clone(data), bytes.Clone(data)
@@ -92,7 +97,8 @@ func TestPoints(t *testing.T) {
 			value.Add(value, fp.Modulus()).FillBytes(aliased[32*word : 32*word+32])
 			copy(zeroed[32*word:], make([]byte, 32))
 			moved[32*word+31] ^= 1
-			for name, bad := range map[string][]byte{"+ q": aliased, "= 0": zeroed, "moved": moved} {
+			for name, bad := range map[string][]byte{"+ q": aliased, "= 0": zeroed,
+				"moved": moved} {
 				if _, err := keys.Parse(bad); err == nil {
 					t.Errorf("%v: word %d %s is accepted", shape, word, name)
 				}
@@ -143,20 +149,26 @@ func TestRefusedKeys(t *testing.T) {
 	cases := map[string]change{
 		"gamma = delta":     func(v *keys.Verifying) { v.GammaNeg = v.DeltaNeg },
 		"delta = generator": func(v *keys.Verifying) { v.DeltaNeg.Neg(&generator) },
-		"sigmas equal":      func(v *keys.Verifying) { v.Knowledge[2].SigmaNeg = v.Knowledge[0].SigmaNeg },
-		"sigmas opposite":   func(v *keys.Verifying) { v.Knowledge[2].SigmaNeg.Neg(&v.Knowledge[0].SigmaNeg) },
-		"sigma = 1":         func(v *keys.Verifying) { v.Knowledge[1].SigmaNeg.Neg(&v.Knowledge[1].G) },
-		"sigma = -1":        func(v *keys.Verifying) { v.Knowledge[1].SigmaNeg = v.Knowledge[1].G },
-		"different G":       func(v *keys.Verifying) { v.Knowledge[1].G.Double(&v.Knowledge[1].G) },
-		"IC too short":      func(v *keys.Verifying) { v.IC = v.IC[:5] },
-		"IC too long":       func(v *keys.Verifying) { v.IC = append(v.IC, v.Alpha) },
-		"IC repeated":       func(v *keys.Verifying) { v.IC[2] = v.IC[1] },
-		"IC negated":        func(v *keys.Verifying) { v.IC[2].Neg(&v.IC[1]) },
-		"IC infinity":       func(v *keys.Verifying) { v.IC[3].SetInfinity() },
-		"alpha infinity":    func(v *keys.Verifying) { v.Alpha.SetInfinity() },
-		"I_0 infinity":      func(v *keys.Verifying) { v.WeightedPositions.SetInfinity() },
-		"S infinity":        func(v *keys.Verifying) { v.Positions.SetInfinity() },
-		"same bases":        func(v *keys.Verifying) { v.BasesDigests[1] = v.BasesDigests[0] },
+		"sigmas equal": func(v *keys.Verifying) {
+			v.Knowledge[2].SigmaNeg = v.Knowledge[0].SigmaNeg
+		},
+		"sigmas opposite": func(v *keys.Verifying) {
+			v.Knowledge[2].SigmaNeg.Neg(&v.Knowledge[0].SigmaNeg)
+		},
+		"sigma = 1": func(v *keys.Verifying) {
+			v.Knowledge[1].SigmaNeg.Neg(&v.Knowledge[1].G)
+		},
+		"sigma = -1":     func(v *keys.Verifying) { v.Knowledge[1].SigmaNeg = v.Knowledge[1].G },
+		"different G":    func(v *keys.Verifying) { v.Knowledge[1].G.Double(&v.Knowledge[1].G) },
+		"IC too short":   func(v *keys.Verifying) { v.IC = v.IC[:5] },
+		"IC too long":    func(v *keys.Verifying) { v.IC = append(v.IC, v.Alpha) },
+		"IC repeated":    func(v *keys.Verifying) { v.IC[2] = v.IC[1] },
+		"IC negated":     func(v *keys.Verifying) { v.IC[2].Neg(&v.IC[1]) },
+		"IC infinity":    func(v *keys.Verifying) { v.IC[3].SetInfinity() },
+		"alpha infinity": func(v *keys.Verifying) { v.Alpha.SetInfinity() },
+		"I_0 infinity":   func(v *keys.Verifying) { v.WeightedPositions.SetInfinity() },
+		"S infinity":     func(v *keys.Verifying) { v.Positions.SetInfinity() },
+		"same bases":     func(v *keys.Verifying) { v.BasesDigests[1] = v.BasesDigests[0] },
 	}
 	for name, point := range g2Points() {
 		cases[name+" infinity"] = func(v *keys.Verifying) { point(v).SetInfinity() }
@@ -217,20 +229,29 @@ func TestRefusedGnarkKeys(t *testing.T) {
 		"base negated":                 func(m *material) { m.bases[0][3].Neg(&m.bases[0][4]) },
 		"base missing":                 func(m *material) { m.bases[0] = m.bases[0][:9] },
 		"hash wire used":               func(m *material) { m.vk.G1.K[7] = m.vk.G1.Alpha },
-		"public wire committed":        func(m *material) { m.vk.PublicAndCommitmentCommitted[1] = []int{1} },
-		"IC too short":                 func(m *material) { m.vk.G1.K = m.vk.G1.K[:8] },
-		"IC too long":                  func(m *material) { m.vk.G1.K = append(m.vk.G1.K, m.vk.G1.Alpha) },
-		"commitment key missing":       func(m *material) { m.vk.CommitmentKeys = m.vk.CommitmentKeys[:2] },
-		"sigmas equal":                 func(m *material) { m.vk.CommitmentKeys[1] = m.vk.CommitmentKeys[0] },
-		"gamma = delta":                func(m *material) { m.vk.G2.Gamma = m.vk.G2.Delta },
+		"public wire committed": func(m *material) {
+			m.vk.PublicAndCommitmentCommitted[1] = []int{1}
+		},
+		"IC too short": func(m *material) { m.vk.G1.K = m.vk.G1.K[:8] },
+		"IC too long": func(m *material) {
+			m.vk.G1.K = append(m.vk.G1.K, m.vk.G1.Alpha)
+		},
+		"commitment key missing": func(m *material) {
+			m.vk.CommitmentKeys = m.vk.CommitmentKeys[:2]
+		},
+		"sigmas equal": func(m *material) {
+			m.vk.CommitmentKeys[1] = m.vk.CommitmentKeys[0]
+		},
+		"gamma = delta": func(m *material) { m.vk.G2.Gamma = m.vk.G2.Delta },
 	} {
-		vk, err := keys.LoadGnark(fixture.KeyDir(t, fixture.EpochShape))
+		vk, err := gnark.Load(fixture.KeyDir(t, fixture.EpochShape))
 		if err != nil {
 			t.Fatal(err)
 		}
 		m := &material{vk: vk}
 		for i := range key.Proving.CommitmentKeys {
-			m.bases = append(m.bases, append([]bn254.G1Affine(nil), key.Proving.CommitmentKeys[i].Basis...))
+			m.bases = append(m.bases, append([]bn254.G1Affine(nil),
+				key.Proving.CommitmentKeys[i].Basis...))
 		}
 		damage(m)
 		v, err := keys.FromGnark(m.vk, fixture.EpochShape, m.bases)

@@ -36,7 +36,8 @@ func Compile(shape circuits.Shape) (*Circuit, error) {
 		return nil, fault.New(fault.Internal, "%v", err)
 	}
 	digest := sha256.Sum256(serialized.Bytes())
-	return &Circuit{Shape: shape, System: system, Digest: digest, serialized: serialized.Bytes()}, nil
+	return &Circuit{Shape: shape, System: system, Digest: digest,
+		serialized: serialized.Bytes()}, nil
 }
 
 // Name is the digest in hexadecimal.
@@ -90,7 +91,8 @@ func (m *Material) files() []content {
 func (m *Material) info(origin Info, digests map[string]string) Info {
 	shape := m.circuit.Shape
 	return Info{Format: format, Kind: shape.Kind, Slots: shape.Slots, Depth: shape.Depth,
-		CircuitDigest: digestPrefix + m.circuit.Name(), VKID: m.Verifying.ID().Hex(), Class: origin.Class,
+		CircuitDigest: digestPrefix + m.circuit.Name(), VKID: m.Verifying.ID().Hex(),
+		Class:       origin.Class,
 		Constraints: m.circuit.System.GetNbConstraints(), Gnark: gnarkVersion, Files: digests,
 		Transcript: origin.Transcript, Beacon: origin.Beacon}
 }

@@ -10,16 +10,16 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	groth16 "github.com/consensys/gnark/backend/groth16/bn254"
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
+	"provenance/zkprover/files"
 )
 
-// Setup finds the key of a shape in the cache folder, or makes one. It returns the key's folder and whether it was there
-// already. Processes that ask for the same key wait for each other.
+// Setup finds the key of a shape in the cache folder, or makes one. It returns the key's folder and
+// whether it was there already. Processes that ask for the same key wait for each other.
 //
 // The setup is for development: the secrets it draws are only forgotten, not shown to be.
 func Setup(shape circuits.Shape, cache string) (dir string, reused bool, err error) {
@@ -27,24 +27,27 @@ func Setup(shape circuits.Shape, cache string) (dir string, reused bool, err err
 	if err != nil {
 		return "", false, err
 	}
-	return circuit.store(cache, circuit.Name(), Info{Class: ClassDevelopment}, func() (*Material, error) {
-		pk, vk := new(groth16.ProvingKey), new(groth16.VerifyingKey)
-		if err := groth16.Setup(circuit.System, pk, vk); err != nil {
-			return nil, fault.New(fault.Internal, "setup: %v", err)
-		}
-		return circuit.Material(pk, vk)
-	})
+	return circuit.store(cache, circuit.Name(), Info{Class: ClassDevelopment},
+		func() (*Material, error) {
+			pk, vk := new(groth16.ProvingKey), new(groth16.VerifyingKey)
+			if err := groth16.Setup(circuit.System, pk, vk); err != nil {
+				return nil, fault.New(fault.Internal, "setup: %v", err)
+			}
+			return circuit.Material(pk, vk)
+		})
 }
 
-// store finds the folder of this name in the cache, or makes it of what make returns. origin holds the facts of key.json
-// that do not follow from circuit and key.
-func (c *Circuit) store(cache, name string, origin Info, make func() (*Material, error)) (dir string, reused bool, err error) {
+// store finds the folder of this name in the cache, or makes it of what make returns. origin holds
+// the facts of key.json that do not follow from circuit and key.
+func (c *Circuit) store(
+	cache, name string, origin Info, make func() (*Material, error),
+) (dir string, reused bool, err error) {
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return "", false, fault.New(fault.BadFile, "%v", err)
 	}
-	unlock, err := Lock(filepath.Join(cache, "."+name+".lock"))
+	unlock, err := files.Lock(filepath.Join(cache, "."+name+".lock"))
 	if err != nil {
-		return "", false, fault.New(fault.BadFile, "%v", err)
+		return "", false, err
 	}
 	defer unlock()
 	dir = filepath.Join(cache, name)
@@ -60,7 +63,7 @@ func (c *Circuit) store(cache, name string, origin Info, make func() (*Material,
 
 // writeFolder writes the folder beside its final place.
 func (m *Material) writeFolder(dir string, origin Info) error {
-	temporary, err := os.MkdirTemp(filepath.Dir(dir), ".making-")
+	temporary, err := os.MkdirTemp(filepath.Dir(dir), files.TemporaryPrefix)
 	if err != nil {
 		return fault.New(fault.BadFile, "%v", err)
 	}
@@ -78,9 +81,10 @@ func (m *Material) writeFolder(dir string, origin Info) error {
 	}
 	// The key exists from this rename on; everything in it has been synced.
 	if err := os.Rename(temporary, dir); err != nil {
-		return fault.New(fault.BadFile, "%v", err).WithHint("an incomplete folder of that name may be in the way")
+		return fault.New(fault.BadFile, "%v", err).
+			WithHint("an incomplete folder of that name may be in the way")
 	}
-	return syncFolder(filepath.Dir(dir))
+	return files.SyncFolder(filepath.Dir(dir))
 }
 
 // folder writes files, records their digests and keeps the first error.
@@ -127,29 +131,4 @@ func writeBytes(data []byte) func(io.Writer) (int64, error) {
 		n, err := w.Write(data)
 		return int64(n), err
 	}
-}
-
-func syncFolder(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return fault.New(fault.BadFile, "%v", err)
-	}
-	defer dir.Close()
-	if err := dir.Sync(); err != nil {
-		return fault.New(fault.BadFile, "%v", err)
-	}
-	return nil
-}
-
-// Lock waits for the exclusive lock on a file, which the system releases if the process dies.
-func Lock(path string) (unlock func(), err error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
-		file.Close()
-		return nil, err
-	}
-	return func() { file.Close() }, nil
 }

@@ -4,11 +4,11 @@ package keys
 
 import (
 	"github.com/consensys/gnark-crypto/ecc/bn254"
-	"golang.org/x/crypto/sha3"
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/field"
+	"provenance/zkprover/kinds"
 )
 
 const (
@@ -23,15 +23,17 @@ type Knowledge struct {
 	G, SigmaNeg bn254.G2Affine
 }
 
-// Verifying is everything a verifier needs. Beta, gamma and delta are stored negated, as they are used.
+// Verifying is everything a verifier needs. Beta, gamma and delta are stored negated, as they are
+// used.
 type Verifying struct {
-	Shape                        circuits.Shape
-	Alpha                        bn254.G1Affine
-	BetaNeg, GammaNeg, DeltaNeg  bn254.G2Affine
-	IC                           []bn254.G1Affine // constant, then one per public input
-	Knowledge                    []Knowledge
-	BasesDigests                 []field.Word   // keccak256 of each commitment key's bases
-	WeightedPositions, Positions bn254.G1Affine // I_0 = sum i*K_i and S = sum K_i over the position bases
+	Shape                       circuits.Shape
+	Alpha                       bn254.G1Affine
+	BetaNeg, GammaNeg, DeltaNeg bn254.G2Affine
+	IC                          []bn254.G1Affine // constant, then one per public input
+	Knowledge                   []Knowledge
+	BasesDigests                []field.Word // keccak256 of each commitment key's bases
+	// I_0 = sum i*K_i and S = sum K_i over the position bases
+	WeightedPositions, Positions bn254.G1Affine
 }
 
 // Bytes is the key data contract's content.
@@ -40,7 +42,7 @@ type Verifying struct {
 func (v *Verifying) Bytes() []byte {
 	w := &writer{}
 	w.number(formatVersion)
-	w.number(v.Shape.Kind.Number())
+	w.number(v.Shape.Number())
 	w.number(uint64(v.Shape.Slots))
 	w.number(uint64(v.Shape.Depth))
 	w.number(uint64(v.Shape.Public()))
@@ -57,7 +59,7 @@ func (v *Verifying) Bytes() []byte {
 		w.g2(&v.Knowledge[i].G)
 		w.g2(&v.Knowledge[i].SigmaNeg)
 	}
-	if v.Shape.Kind == circuits.KindEpoch {
+	if v.Shape.Kind == kinds.Epoch {
 		for _, digest := range v.BasesDigests {
 			w.bytes = append(w.bytes, digest[:]...)
 		}
@@ -68,11 +70,11 @@ func (v *Verifying) Bytes() []byte {
 }
 
 // ID is vkId, the keccak-256 of the bytes.
-func (v *Verifying) ID() field.Word { return keccak(v.Bytes()) }
+func (v *Verifying) ID() field.Word { return field.Keccak(v.Bytes()) }
 
-// Parse reads and checks a key from an untrusted byte string. Errors are of code bad_key: a wrong length, a number out
-// of range, a point that is not canonical, off its curve or outside its subgroup, and everything [Verifying.check]
-// refuses.
+// Parse reads and checks a key from an untrusted byte string. Errors are of code bad_key: a wrong
+// length, a number out of range, a point that is not canonical, off its curve or outside its
+// subgroup, and everything [Verifying.check] refuses.
 func Parse(data []byte) (*Verifying, error) {
 	if len(data) > MaxWordsBytes {
 		return nil, fault.Differs(fault.BadKey, "length in bytes", "at most 65536", len(data))
@@ -90,7 +92,7 @@ func Parse(data []byte) (*Verifying, error) {
 	for range v.Shape.Bases() {
 		v.Knowledge = append(v.Knowledge, Knowledge{G: r.g2("G"), SigmaNeg: r.g2("GSigmaNeg")})
 	}
-	if v.Shape.Kind == circuits.KindEpoch {
+	if v.Shape.Kind == kinds.Epoch {
 		for range v.Shape.Bases() {
 			v.BasesDigests = append(v.BasesDigests, r.word("digest of bases"))
 		}
@@ -105,8 +107,8 @@ func Parse(data []byte) (*Verifying, error) {
 	return v, v.check()
 }
 
-// check refuses keys that are well-formed and unsound: the commitments' knowledge checks or the public inputs would not
-// bind, or a proof could be made without witness.
+// check refuses keys that are well-formed and unsound: the commitments' knowledge checks or the
+// public inputs would not bind, or a proof could be made without witness.
 func (v *Verifying) check() error {
 	var generator bn254.G2Affine
 	_, _, _, generator = bn254.Generators()
@@ -127,11 +129,13 @@ func (v *Verifying) check() error {
 		distinct(v.IC, "IC"),
 		v.checkKnowledge(),
 	}
-	if v.Shape.Kind == circuits.KindEpoch {
+	if v.Shape.Kind == kinds.Epoch {
 		d := v.BasesDigests
 		checks = append(checks,
-			refuse(v.WeightedPositions.IsInfinity() || v.Positions.IsInfinity(), "I_0 or S is infinity"),
-			refuse(d[0] == d[1] || d[0] == d[2] || d[1] == d[2], "two commitment keys have the same bases"))
+			refuse(v.WeightedPositions.IsInfinity() || v.Positions.IsInfinity(),
+				"I_0 or S is infinity"),
+			refuse(d[0] == d[1] || d[0] == d[2] || d[1] == d[2],
+				"two commitment keys have the same bases"))
 	}
 	for _, err := range checks {
 		if err != nil {
@@ -157,14 +161,16 @@ func (v *Verifying) checkKnowledge() error {
 		negated.Neg(&k.SigmaNeg)
 		for j := 0; j < i; j++ {
 			if other := &v.Knowledge[j].SigmaNeg; k.SigmaNeg.Equal(other) || negated.Equal(other) {
-				return fault.New(fault.BadKey, "commitment keys %d and %d have the same sigma", j, i)
+				return fault.New(fault.BadKey, "commitment keys %d and %d have the same sigma", j,
+					i)
 			}
 		}
 	}
 	return nil
 }
 
-// distinct refuses infinity, repeated points and a point beside its negative: any of them leaves a value unbound.
+// distinct refuses infinity, repeated points and a point beside its negative: any of them leaves a
+// value unbound.
 func distinct(points []bn254.G1Affine, what string) error {
 	seen := make(map[field.Word]struct{}, len(points))
 	for i := range points {
@@ -178,10 +184,4 @@ func distinct(points []bn254.G1Affine, what string) error {
 		seen[x] = struct{}{}
 	}
 	return nil
-}
-
-func keccak(data []byte) field.Word {
-	h := sha3.NewLegacyKeccak256()
-	h.Write(data)
-	return field.Word(h.Sum(nil))
 }

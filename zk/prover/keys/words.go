@@ -10,6 +10,7 @@ import (
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/field"
+	"provenance/zkprover/kinds"
 )
 
 // What a header may say before its shape is checked.
@@ -95,12 +96,17 @@ func (r *reader) keep(what string, err error) {
 	}
 }
 
-// header reads words 0 to 6. Keys flagged `lookup` are refused: no statement's circuit uses lookups, and a
-// circuit with anchored commitments must not.
+// header reads words 0 to 6. Keys flagged `lookup` are refused: no statement's circuit uses
+// lookups, and a circuit with anchored commitments must not.
 func (r *reader) header() circuits.Shape {
 	r.expect("version", formatVersion)
-	shape := circuits.Shape{Kind: circuits.KindOf(r.number("kind", maxKind))}
-	shape.Slots = int(r.number("slots", circuits.MaxSlots))
+	var shape circuits.Shape
+	statement, err := kinds.ByNumber(r.number("kind", maxKind))
+	if err == nil {
+		shape.Kind = statement.Kind
+	}
+	r.keep("header", err)
+	shape.Slots = int(r.number("slots", kinds.MaxSlots))
 	shape.Depth = int(r.number("depth", maxDepth))
 	if r.err == nil {
 		r.keep("header", shape.Check())

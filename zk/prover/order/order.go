@@ -2,8 +2,9 @@
 
 // Package order is the seeded order of an epoch: which leaf each position feeds.
 //
-// Source: docs/formats/proofs.md, "Order of an epoch"; the shuffle is Fisher-Yates (Knuth, TAOCP vol. 2, 3.4.2,
-// algorithm P), the bounded draw rejects the incomplete last interval, so it has no modulo bias.
+// Source: docs/formats/proofs.md, "Order of an epoch"; the shuffle is Fisher-Yates (Knuth, TAOCP
+// vol. 2, 3.4.2, algorithm P), the bounded draw rejects the incomplete last interval, so it has no
+// modulo bias.
 package order
 
 import (
@@ -15,7 +16,8 @@ import (
 // MaxCount is the largest number of records of a dataset, 16^6.
 const MaxCount = 1 << 24
 
-// Stream is the sequence of 64-bit words SHA256(preimage counter), four per hash, counter from 0 in 8 bytes.
+// Stream is the sequence of 64-bit words SHA256(preimage counter), four per hash, counter from 0 in
+// 8 bytes.
 type Stream struct {
 	preimage []byte
 	counter  uint64
@@ -29,7 +31,8 @@ func NewStream(preimage []byte) *Stream { return &Stream{preimage: preimage, use
 // Word is the next word.
 func (s *Stream) Word() uint64 {
 	if s.used == sha256.Size {
-		s.block = sha256.Sum256(binary.BigEndian.AppendUint64(s.preimage[:len(s.preimage):len(s.preimage)], s.counter))
+		own := s.preimage[:len(s.preimage):len(s.preimage)] // so that the append makes a copy
+		s.block = sha256.Sum256(binary.BigEndian.AppendUint64(own, s.counter))
 		s.counter++
 		s.used = 0
 	}
@@ -72,8 +75,8 @@ func Shuffle(seed [32]byte, epoch uint64, count int) ([]uint64, error) {
 	return a, nil
 }
 
-// Invert is the list with Invert(a)[a[h]] = h. An error names the first entry that makes a no permutation of
-// [0, len(a)).
+// Invert is the list with Invert(a)[a[h]] = h. An error names the first entry that makes a no
+// permutation of [0, len(a)).
 func Invert(a []uint64) ([]uint64, error) {
 	inverse := make([]uint64, len(a))
 	seen := make([]bool, len(a))

@@ -12,7 +12,8 @@ import (
 	"provenance/zkprover/internal/fixture"
 )
 
-// obvious is the order as the format document words it, in big integers, hashing anew for every word.
+// obvious is the order as the format document words it, in big integers, hashing anew for every
+// word.
 func obvious(seed [32]byte, epoch uint64, count int) []int64 {
 	a := make([]int64, count)
 	for i := range a {
@@ -24,7 +25,8 @@ func obvious(seed [32]byte, epoch uint64, count int) []int64 {
 		b := big.NewInt(bound)
 		limit := new(big.Int).Sub(whole, new(big.Int).Mod(whole, b))
 		for {
-			text := "provenance/v1/order\x00" + string(seed[:]) + mustHex(fmt.Sprintf("%016x%016x", epoch, next/4))
+			text := "provenance/v1/order\x00" + string(seed[:]) +
+				mustHex(fmt.Sprintf("%016x%016x", epoch, next/4))
 			digest := sha256.Sum256([]byte(text))
 			w := new(big.Int).SetBytes(digest[next%4*8 : next%4*8+8])
 			next++
@@ -80,7 +82,8 @@ func TestSharedVectors(t *testing.T) {
 			t.Fatal(err)
 		}
 		digest := sha256.Sum256(Bytes(a))
-		if hex.EncodeToString(digest[:]) != c.SHA256 || fmt.Sprint(a[:len(c.Order)]) != fmt.Sprint(c.Order) {
+		if hex.EncodeToString(digest[:]) != c.SHA256 ||
+			fmt.Sprint(a[:len(c.Order)]) != fmt.Sprint(c.Order) {
 			t.Errorf("%s differs", c.Name)
 		}
 	}

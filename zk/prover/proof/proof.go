@@ -14,8 +14,8 @@ import (
 	"github.com/consensys/gnark-crypto/ecc/bn254"
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
-	"provenance/zkprover/circuits"
 	"provenance/zkprover/field"
+	"provenance/zkprover/kinds"
 )
 
 // Format is the value of the field `format`.
@@ -24,9 +24,10 @@ const Format = "provenance-proof/1"
 // MaxBytes bounds the JSON of one proof.
 const MaxBytes = 1 << 16
 
-// Proof is a Groth16 proof with its commitments, one proof of knowledge for each of them, and the public inputs.
+// Proof is a Groth16 proof with its commitments, one proof of knowledge for each of them, and the
+// public inputs.
 type Proof struct {
-	Kind        circuits.Kind
+	Kind        kinds.Kind
 	KeyID       field.Word
 	A, C        bn254.G1Affine
 	B           bn254.G2Affine
@@ -65,8 +66,9 @@ func (p *Proof) ToJSON() JSON {
 // Marshal is the JSON text.
 func (p *Proof) Marshal() ([]byte, error) { return json.Marshal(p.ToJSON()) }
 
-// Parse reads an untrusted JSON text. It refuses unknown fields, text after the object, numbers that are not canonical
-// (>= r or >= q, upper case, short) and points off the curve or outside the subgroup.
+// Parse reads an untrusted JSON text. It refuses unknown fields, text after the object, numbers
+// that are not canonical (>= r or >= q, upper case, short) and points off the curve or outside the
+// subgroup.
 func Parse(text []byte) (*Proof, error) {
 	if len(text) > MaxBytes {
 		return nil, fmt.Errorf("proof of %d bytes, want at most %d", len(text), MaxBytes)
@@ -88,7 +90,7 @@ func (w *JSON) Parse() (*Proof, error) {
 	if w.Format != Format {
 		return nil, fmt.Errorf("proof format %q, want %q", w.Format, Format)
 	}
-	p := &Proof{Kind: circuits.Kind(w.Kind)}
+	p := &Proof{Kind: kinds.Kind(w.Kind)}
 	var err error
 	if p.KeyID, err = field.ParseWord(w.VKID); err != nil {
 		return nil, fmt.Errorf("vkId: %w", err)

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// Package prove runs gnark's Groth16 prover and checks each proof before it leaves the process.
+//
+// The packages below it assign the circuits of the statements: epoch (with links and commitments),
+// dataset (tree, sorted, member, absent) and blocks (merge, q8_0, int8). It may import keys, proof,
+// verify and fault.
 package prove
 
 import (
@@ -13,7 +18,6 @@ import (
 	cs "github.com/consensys/gnark/constraint/bn254"
 	"github.com/consensys/gnark/constraint/solver"
 	"github.com/consensys/gnark/frontend"
-	"github.com/consensys/gnark/logger"
 
 	"provenance/zkprover/fault"
 	"provenance/zkprover/keys"
@@ -21,10 +25,23 @@ import (
 	"provenance/zkprover/verify"
 )
 
-func init() { logger.Disable() } // gnark logs to stdout, which carries results only
+// Statement proves a statement without commitments: the assignment must have these public inputs.
+// The proof was verified. Errors are faults: unproven if the assignment does not satisfy the
+// circuit.
+func Statement(
+	key *keys.Key, assignment frontend.Circuit, public []fr.Element,
+) (*proof.Proof, error) {
+	p, err := Groth16(key, assignment)
+	if err != nil {
+		return nil, err
+	}
+	p.Public = public
+	return p, Check(key, p)
+}
 
-// groth16Proof runs gnark's prover. Its folded proof of knowledge is left out: the separate ones are for the caller to add.
-func groth16Proof(key *keys.Key, assignment frontend.Circuit) (*proof.Proof, error) {
+// Groth16 runs gnark's prover. The caller adds the public inputs, and one proof of knowledge for
+// each commitment in place of gnark's folded one, and calls [Check].
+func Groth16(key *keys.Key, assignment frontend.Circuit) (*proof.Proof, error) {
 	if key.System == nil {
 		return nil, fault.New(fault.Internal, "a key with its bases alone cannot prove")
 	}
@@ -36,25 +53,29 @@ func groth16Proof(key *keys.Key, assignment frontend.Circuit) (*proof.Proof, err
 	made, err := groth16.Prove(key.System, key.Proving, witness, proverOptions(key)...)
 	var unsatisfied *cs.UnsatisfiedConstraintError
 	if errors.As(err, &unsatisfied) { // its text would quote values of the witness
-		return nil, fault.New(fault.Unproven, "the statement is false: constraint %d does not hold", unsatisfied.CID)
+		return nil, fault.New(fault.Unproven, "the statement is false: constraint %d does not hold",
+			unsatisfied.CID)
 	}
 	if err != nil {
 		return nil, fault.New(fault.Internal, "%v", err)
 	}
 	if count := key.Shape.Commitments(); len(made.Commitments) != count {
-		return nil, fault.Differs(fault.Internal, "commitments of the proof", count, len(made.Commitments))
+		return nil, fault.Differs(fault.Internal, "commitments of the proof", count,
+			len(made.Commitments))
 	}
-	return &proof.Proof{Kind: key.Shape.Kind, KeyID: key.Verifying.ID(), A: made.Ar, B: made.Bs, C: made.Krs,
+	return &proof.Proof{Kind: key.Shape.Kind, KeyID: key.Verifying.ID(), A: made.Ar,
+		B: made.Bs, C: made.Krs,
 		Commitments: made.Commitments}, nil
 }
 
 // proverOptions fix the commitments' masks to 0, and the value of every commitment's hash wire too.
 //
-// Commitments are hints, and hints of one level run side by side. gnark's commitment hint writes to the elements of two
-// slices that belong to its own commitment, and to one hash function that all of them share: with gnark's default, two
-// hints at a time would mix their bytes. [constantHash] has no state. What it returns does not matter: the hash wires
-// stand in no constraint of these circuits (keys.FromGnark refuses a key in which one has a point that is not infinity),
-// and the challenge drawn from them only folds gnark's own proof of knowledge, which is thrown away.
+// Commitments are hints, and hints of one level run side by side. gnark's commitment hint writes to
+// the elements of two slices that belong to its own commitment, and to one hash function that all
+// of them share: with gnark's default, two hints at a time would mix their bytes. [constantHash]
+// has no state. What it returns does not matter: the hash wires stand in no constraint of these
+// circuits (keys.FromGnark refuses a key in which one has a point that is not infinity), and the
+// challenge drawn from them only folds gnark's own proof of knowledge, which is thrown away.
 func proverOptions(key *keys.Key) []backend.ProverOption {
 	if key.Shape.Commitments() == 0 {
 		return nil
@@ -80,9 +101,10 @@ func (constantHash) Reset()                      {}
 func (constantHash) Size() int                   { return fr.Bytes }
 func (constantHash) BlockSize() int              { return fr.Bytes }
 
-// check verifies a proof just made, with every proof of knowledge but those of infinite commitments (a link's U): a proof
-// made with damaged key material, or whose commitments are not to the witness's vectors, must not leave the process.
-func check(key *keys.Key, p *proof.Proof) error {
+// Check verifies a proof just made, with every proof of knowledge but those of infinite commitments
+// (a link's U): a proof made with damaged key material, or whose commitments are not to the
+// witness's vectors, must not leave the process.
+func Check(key *keys.Key, p *proof.Proof) error {
 	mask := verify.MaskNone
 	for i := range p.Commitments {
 		if !p.Commitments[i].IsInfinity() || !p.Knowledge[i].IsInfinity() {

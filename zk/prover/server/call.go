@@ -16,10 +16,12 @@ var ErrFalse = errors.New("a proof does not verify")
 
 // Command is one entry of the table of commands.
 type Command struct {
-	Run    func(call *Call, request []byte) (any, error)
-	Key    keys.Part // part of the key named by the request that Run asks for; empty if it takes none
-	Proves bool      // whether Run makes proofs, which takes memory beside the key
-	Alone  bool      // runs as a process of its own only, because its memory cannot be predicted from a key
+	Run func(call *Call, request []byte) (any, error)
+	// part of the key named by the request that Run asks for; empty if it takes none
+	Key    keys.Part
+	Proves bool // whether Run makes proofs, which takes memory beside the key
+	// runs as a process of its own only, because its memory cannot be predicted from a key
+	Alone bool
 }
 
 // Call is what a command gets beside its request.
@@ -43,8 +45,8 @@ func (c *Call) Bases(dir string) (*keys.Key, error) { return c.load(dir, keys.Pa
 // Progress tells people how far the call is. Lines hold no secrets.
 func (c *Call) Progress(text string, args ...any) { c.report(fmt.Sprintf(text, args...)) }
 
-// Stopped is a fault once nobody wants the result any more. Commands ask between stages: gnark's prover cannot be
-// interrupted, so a proof under way is finished and thrown away.
+// Stopped is a fault once nobody wants the result any more. Commands ask between stages: gnark's
+// prover cannot be interrupted, so a proof under way is finished and thrown away.
 func (c *Call) Stopped() error {
 	if c.context.Err() != nil {
 		return fault.New(fault.Cancelled, "job was cancelled")

@@ -86,8 +86,10 @@ func (c *connection) greet() error {
 	var given struct {
 		Answer string `json:"answer"`
 	}
-	if json.Unmarshal(frame, &given) != nil || !hmac.Equal([]byte(given.Answer), []byte(answer(c.server.secret, challenge))) {
-		return fault.New(fault.BadRequest, "wrong answer to the challenge").WithHint("server and client must share one secret")
+	if json.Unmarshal(frame, &given) != nil || !hmac.Equal([]byte(given.Answer),
+		[]byte(answer(c.server.secret, challenge))) {
+		return fault.New(fault.BadRequest, "wrong answer to the challenge").
+			WithHint("server and client must share one secret")
 	}
 	return nil
 }
@@ -98,7 +100,8 @@ func (c *connection) write(value any) error {
 	return writeFrame(c.net, value)
 }
 
-// send drops the connection when the client does not take its answer; reading then ends, and with it the jobs.
+// send drops the connection when the client does not take its answer; reading then ends, and with
+// it the jobs.
 func (c *connection) send(r response) {
 	if c.write(r) != nil {
 		c.net.Close()
@@ -165,7 +168,10 @@ func (c *connection) submit(r *request) error {
 	ctx, cancel := context.WithCancel(c.context)
 	j := &job{need: need, context: ctx, cancel: cancel}
 	admitted := make(chan struct{}) // so that the number is sent before anything else about the job
-	j.started = func() { <-admitted; c.send(response{ID: r.ID, Job: j.number, State: stateRunning}) }
+	j.started = func() {
+		<-admitted
+		c.send(response{ID: r.ID, Job: j.number, State: stateRunning})
+	}
 	var once sync.Once // an abandoned job may still come to its end
 	end := func(result any, err error) { once.Do(func() { c.reply(r.ID, j.number, result, err) }) }
 	j.dropped = func(why *fault.Error) { end(nil, why) }
@@ -175,7 +181,9 @@ func (c *connection) submit(r *request) error {
 		return err
 	}
 	// A client that goes while its job waits takes the job with it.
-	context.AfterFunc(ctx, func() { c.server.queue.cancel(j.number, fault.New(fault.Cancelled, "client is gone")) })
+	context.AfterFunc(ctx, func() {
+		c.server.queue.cancel(j.number, fault.New(fault.Cancelled, "client is gone"))
+	})
 	c.send(response{ID: r.ID, Job: j.number, State: stateWaiting})
 	close(admitted)
 	return nil
@@ -184,15 +192,20 @@ func (c *connection) submit(r *request) error {
 // call is what the job's command gets: the key taken for it, and its client for progress.
 func (c *connection) call(id string, j *job) *Call {
 	load := func(dir string, part keys.Part) (*keys.Key, error) {
-		if j.key == nil || dir != j.need.key.dir || (part == keys.PartWhole && j.key.name.part != part) {
-			return nil, fault.New(fault.BadRequest, "a served request names its key in the field `key`")
+		if j.key == nil || dir != j.need.key.dir ||
+			(part == keys.PartWhole && j.key.name.part != part) {
+			return nil, fault.New(fault.BadRequest,
+				"a served request names its key in the field `key`")
 		}
 		return j.key.load(keys.LoadPart)
 	}
-	return &Call{j.context, load, func(line string) { c.send(response{ID: id, Job: j.number, Progress: line}) }}
+	return &Call{j.context, load, func(line string) {
+		c.send(response{ID: id, Job: j.number, Progress: line})
+	}}
 }
 
-// run calls the command; a panic in it, such as gnark's for an impossible witness, is a fault of this job alone.
+// run calls the command; a panic in it, such as gnark's for an impossible witness, is a fault of
+// this job alone.
 func run(command Command, call *Call, text []byte) (result any, err error) {
 	defer func() {
 		if reason := recover(); reason != nil {

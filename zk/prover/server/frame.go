@@ -16,7 +16,8 @@ import (
 const MaxFrameBytes = 16<<20 + 1<<10
 
 const (
-	// frameTime is how long the rest of a frame may take once its length was read, and how long a peer may take to read.
+	// frameTime is how long the rest of a frame may take once its length was read, and how long a
+	// peer may take to read.
 	frameTime = 30 * time.Second
 	// helloTime is how long a peer may take to answer the challenge.
 	helloTime = 10 * time.Second
@@ -31,7 +32,8 @@ type request struct {
 	Request json.RawMessage `json:"request"`
 }
 
-// response is what a client gets: any number of frames with state or progress, then one with result or error.
+// response is what a client gets: any number of frames with state or progress, then one with result
+// or error.
 type response struct {
 	ID       string       `json:"id"`
 	Job      uint64       `json:"job,omitempty"`
@@ -56,7 +58,8 @@ func readFrame(c net.Conn) ([]byte, error) {
 	}
 	size := binary.BigEndian.Uint32(head[:])
 	if size > MaxFrameBytes {
-		return nil, fault.Differs(fault.BadRequest, "length of a frame in bytes", MaxFrameBytes, size)
+		return nil, fault.Differs(fault.BadRequest, "length of a frame in bytes",
+			MaxFrameBytes, size)
 	}
 	data := make([]byte, size)
 	if _, err := io.ReadFull(c, data); err != nil {

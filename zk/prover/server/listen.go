@@ -21,8 +21,9 @@ const (
 	maxSecretBytes = 1 << 10
 )
 
-// listen opens "unix:PATH" with mode 0600 or "tcp:HOST:PORT". Requests name files for this process to read and write,
-// so that whoever may connect acts as its user: TCP takes a shared secret, on loopback too, where other users are.
+// listen opens "unix:PATH" with mode 0600 or "tcp:HOST:PORT". Requests name files for this process
+// to read and write, so that whoever may connect acts as its user: TCP takes a shared secret, on
+// loopback too, where other users are.
 func listen(address string, secret []byte) (net.Listener, error) {
 	network, where, _ := strings.Cut(address, ":")
 	switch {
@@ -30,7 +31,8 @@ func listen(address string, secret []byte) (net.Listener, error) {
 		return listenUnix(where)
 	case network == "tcp" && where != "" && secret == nil:
 		return nil, fault.New(fault.BadRequest, "a tcp address needs a secret").
-			WithHint(`"secret": a file of mode 0600 with at least 32 bytes, known to server and clients`)
+			WithHint(`"secret": a file of mode 0600 with at least 32 bytes, ` +
+				"known to server and clients")
 	case network == "tcp" && where != "":
 		listener, err := net.Listen("tcp", where)
 		return listener, asFault(err)
@@ -41,7 +43,8 @@ func listen(address string, secret []byte) (net.Listener, error) {
 func listenUnix(path string) (net.Listener, error) {
 	if old, err := os.Lstat(path); err == nil {
 		if old.Mode().Type() != fs.ModeSocket {
-			return nil, fault.Differs(fault.BadRequest, "listen", "a socket or nothing at "+path, old.Mode().Type())
+			return nil, fault.Differs(fault.BadRequest, "listen", "a socket or nothing at "+path,
+				old.Mode().Type())
 		}
 		if c, err := net.Dial("unix", path); err == nil {
 			c.Close()
@@ -74,10 +77,12 @@ func readSecret(path string) ([]byte, error) {
 		return nil, fault.New(fault.BadFile, "secret: %v", err)
 	}
 	if info.Mode().Perm()&0o077 != 0 || !info.Mode().IsRegular() {
-		return nil, fault.Differs(fault.BadFile, "mode of the secret's file", "-rw-------", info.Mode())
+		return nil, fault.Differs(fault.BadFile, "mode of the secret's file",
+			"-rw-------", info.Mode())
 	}
 	if info.Size() < minSecretBytes || info.Size() > maxSecretBytes {
-		return nil, fault.Differs(fault.BadFile, "size of the secret in bytes", "32 to 1024", info.Size())
+		return nil, fault.Differs(fault.BadFile, "size of the secret in bytes",
+			"32 to 1024", info.Size())
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -96,5 +101,6 @@ func answer(secret, challenge []byte) string {
 
 // isOver tells the end of a connection from a failure worth a line.
 func isOver(err error) bool {
-	return errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	return errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) ||
+		errors.Is(err, syscall.EPIPE)
 }

@@ -66,14 +66,20 @@ func TestConfigIsChecked(t *testing.T) {
 		"no path":         func(c *Config) { c.Listen = "unix:" },
 		"another network": func(c *Config) { c.Listen = "udp:127.0.0.1:0" },
 		"tcp, no secret":  func(c *Config) { c.Listen = "tcp:127.0.0.1:0" },
-		"readable secret": func(c *Config) { c.Listen, c.Secret = "tcp:127.0.0.1:0", write("readable", 32, 0o640) },
-		"short secret":    func(c *Config) { c.Listen, c.Secret = "tcp:127.0.0.1:0", write("short", 31, 0o600) },
-		"absent secret":   func(c *Config) { c.Listen, c.Secret = "tcp:127.0.0.1:0", filepath.Join(dir, "absent") },
-		"no workers":      func(c *Config) { c.Workers = 0 },
-		"no queue":        func(c *Config) { c.Queue = -1 },
-		"no memory":       func(c *Config) { c.MemoryBytes = 0 },
-		"negative cache":  func(c *Config) { c.KeyCacheBytes = -1 },
-		"negative grace":  func(c *Config) { c.GraceSeconds = -1 },
+		"readable secret": func(c *Config) {
+			c.Listen, c.Secret = "tcp:127.0.0.1:0", write("readable", 32, 0o640)
+		},
+		"short secret": func(c *Config) {
+			c.Listen, c.Secret = "tcp:127.0.0.1:0", write("short", 31, 0o600)
+		},
+		"absent secret": func(c *Config) {
+			c.Listen, c.Secret = "tcp:127.0.0.1:0", filepath.Join(dir, "absent")
+		},
+		"no workers":     func(c *Config) { c.Workers = 0 },
+		"no queue":       func(c *Config) { c.Queue = -1 },
+		"no memory":      func(c *Config) { c.MemoryBytes = 0 },
+		"negative cache": func(c *Config) { c.KeyCacheBytes = -1 },
+		"negative grace": func(c *Config) { c.GraceSeconds = -1 },
 	} {
 		config := Defaults
 		config.Listen = socket
@@ -85,7 +91,8 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 }
 
-// On TCP a client that does not know the secret gets nothing done, whatever it answers; a used answer is of no use.
+// On TCP a client that does not know the secret gets nothing done, whatever it answers; a used
+// answer is of no use.
 func TestSecret(t *testing.T) {
 	secret := []byte(strings.Repeat("s", minSecretBytes))
 	path := filepath.Join(t.TempDir(), "secret")
@@ -95,10 +102,15 @@ func TestSecret(t *testing.T) {
 	server := open(t, newStage(), func(c *Config) { c.Listen, c.Secret = "tcp:127.0.0.1:0", path })
 	var used string
 	for name, reply := range map[string]func(challenge []byte) string{
-		"right":          func(challenge []byte) string { used = answer(secret, challenge); return used },
-		"another secret": func(challenge []byte) string { return answer([]byte(strings.Repeat("t", minSecretBytes)), challenge) },
-		"empty":          func([]byte) string { return "" },
-		"a replay":       func([]byte) string { return used },
+		"right": func(challenge []byte) string {
+			used = answer(secret, challenge)
+			return used
+		},
+		"another secret": func(challenge []byte) string {
+			return answer([]byte(strings.Repeat("t", minSecretBytes)), challenge)
+		},
+		"empty":    func([]byte) string { return "" },
+		"a replay": func([]byte) string { return used },
 	} {
 		c := dial(t, server)
 		challenge, err := hex.DecodeString(c.read()["challenge"].(string))
@@ -126,7 +138,8 @@ func TestSecret(t *testing.T) {
 	c.ends("a request in the place of an answer")
 }
 
-// At a shutdown running jobs finish within the grace, waiting ones are sent away, and new ones are refused.
+// At a shutdown running jobs finish within the grace, waiting ones are sent away, and new ones are
+// refused.
 func TestStop(t *testing.T) {
 	s := newStage()
 	server := open(t, s, func(c *Config) { c.GraceSeconds = 60 })

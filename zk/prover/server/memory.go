@@ -15,9 +15,13 @@ const (
 	processBytes       = 64 << 20
 	wholePerConstraint = 1200
 	proofPerConstraint = 1000
-	inputsPerByte      = 6  // of the lists that a request names: the file, its elements, windows of them
-	basesPerByte       = 5  // of bases.bin: the bases, the same times sigma, and the file while it is read
-	bytesPerTreeByte   = 32 // of a model's file: its largest tensor's tree has 32 bytes for 16 pages, and a fifteenth of that
+	// of the lists that a request names: the file, its elements, windows of them
+	inputsPerByte = 6
+	// of bases.bin: the bases, the same times sigma, and the file while it is read
+	basesPerByte = 5
+	// of a model's file: its largest tensor's tree has 32 bytes for 16 pages, and a fifteenth of
+	// that
+	bytesPerTreeByte = 32
 )
 
 // need is what a job will take, predicted before it starts.
@@ -50,18 +54,20 @@ type stored struct {
 	File string `json:"file"`
 }
 
-// predict reads the facts of the key that a request names and the sizes of its lists. The command itself reports what
-// is missing or wrong with them.
+// predict reads the facts of the key that a request names and the sizes of its lists. The command
+// itself reports what is missing or wrong with them.
 func predict(command Command, text []byte) (need, error) {
 	var f fields
 	if err := json.Unmarshal(text, &f); err != nil {
 		return need{}, fault.New(fault.BadRequest, "request: %v", err)
 	}
 	var n need
-	for _, path := range []string{f.Leaves, f.Used, f.Order, f.Values, f.Digests, f.Salts, f.Bases} {
+	for _, path := range []string{f.Leaves, f.Used, f.Order, f.Values, f.Digests,
+		f.Salts, f.Bases} {
 		n.job += inputsPerByte * size(path)
 	}
-	for _, path := range []string{f.File, f.Base.File, f.Merged.File, f.Adapter.File, f.Adapter.File} {
+	for _, path := range []string{f.File, f.Base.File, f.Merged.File, f.Adapter.File,
+		f.Adapter.File} {
 		n.job += size(path) / bytesPerTreeByte
 	}
 	largest := int64(0) // the trees of "files" are built one after the other
@@ -100,5 +106,6 @@ func keyBytes(info *keys.Info, dir string, part keys.Part) int64 {
 	if part == keys.PartWhole {
 		return wholePerConstraint * int64(info.Constraints)
 	}
-	return basesPerByte * size(dir+"/"+keys.FileBases) // a key without bases is refused when it is loaded
+	// a key without bases is refused when it is loaded
+	return basesPerByte * size(dir+"/"+keys.FileBases)
 }

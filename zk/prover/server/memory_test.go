@@ -23,19 +23,29 @@ func TestKeysAreShared(t *testing.T) {
 	a.send("1", "prove", request)
 	b.send("2", "prove", request)
 	first, second := a.answer("1"), b.answer("2")
-	if first["result"] == nil || first["result"].(map[string]any)["vkId"] != second["result"].(map[string]any)["vkId"] {
+	if first["result"] == nil ||
+		first["result"].(map[string]any)["vkId"] != second["result"].(map[string]any)["vkId"] {
 		t.Fatalf("%v, %v", first, second)
 	}
 	if frame := a.ask("load", request); frame["result"].(map[string]any)["whole"] != true {
 		t.Errorf("bases beside the whole key: %v", frame)
 	}
+	rest(server)
 	stats := a.ask("stats", nil)["result"].(map[string]any)
 	if stats["keyLoads"] != 1.0 || len(stats["keys"].([]any)) != 1 || stats["done"] != 3.0 {
 		t.Errorf("stats %v", stats)
 	}
 }
 
-// Keys beyond the cache's bytes go when nobody uses them; a job that needs their room makes them go, too.
+// rest waits until no job runs: a job is answered before its memory is free.
+func rest(server *Server) {
+	for server.queue.stats().Running != 0 {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// Keys beyond the cache's bytes go when nobody uses them; a job that needs their room makes them
+// go, too.
 func TestKeysAreBounded(t *testing.T) {
 	dir := fixture.KeyDir(t, fixture.EpochShape)
 	server := open(t, newStage(), func(c *Config) { c.KeyCacheBytes = 0 })
@@ -45,10 +55,9 @@ func TestKeysAreBounded(t *testing.T) {
 			t.Fatalf("%v", frame)
 		}
 	}
-	for server.queue.stats().Running != 0 {
-		time.Sleep(time.Millisecond)
-	}
-	if stats := server.queue.stats(); stats.KeyLoads != 2 || len(stats.Keys) != 0 || stats.Reserved != processBytes {
+	rest(server)
+	if stats := server.queue.stats(); stats.KeyLoads != 2 || len(stats.Keys) != 0 ||
+		stats.Reserved != processBytes {
 		t.Errorf("%+v", stats)
 	}
 }
@@ -56,7 +65,8 @@ func TestKeysAreBounded(t *testing.T) {
 // tight is a limit in which a job of the test key fits by itself, with nothing beside it.
 func tight(t *testing.T, command string) int64 {
 	t.Helper()
-	n, err := predict(table(newStage())[command], []byte(`{"key": "`+fixture.KeyDir(t, fixture.EpochShape)+`"}`))
+	n, err := predict(table(newStage())[command], []byte(`{"key": "`+fixture.KeyDir(t,
+		fixture.EpochShape)+`"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +77,8 @@ func TestMemoryIsPredicted(t *testing.T) {
 	dir := fixture.KeyDir(t, fixture.EpochShape)
 	limit := tight(t, "prove")
 	small := connect(t, open(t, newStage(), func(c *Config) { c.MemoryBytes = limit - 1 }))
-	small.refused("a job that can never fit", small.ask("prove", map[string]string{"key": dir}), fault.TooLarge)
+	small.refused("a job that can never fit", small.ask("prove", map[string]string{"key": dir}),
+		fault.TooLarge)
 	server := open(t, newStage(), func(c *Config) { c.MemoryBytes, c.Workers = limit, 2 })
 	c := connect(t, server)
 	if frame := c.ask("load", map[string]string{"key": dir}); frame["result"] == nil {
@@ -76,12 +87,14 @@ func TestMemoryIsPredicted(t *testing.T) {
 	if frame := c.ask("prove", map[string]string{"key": dir}); frame["result"] == nil {
 		t.Errorf("a job that fits once the idle bases went: %v", frame)
 	}
-	if stats := server.queue.stats(); len(stats.Keys) != 1 || stats.Keys[0].Part != string(keys.PartWhole) {
+	if stats := server.queue.stats(); len(stats.Keys) != 1 ||
+		stats.Keys[0].Part != string(keys.PartWhole) {
 		t.Errorf("%+v", stats)
 	}
 }
 
-// Trees over weights count by the files they are of; those of "files" are built one after the other.
+// Trees over weights count by the files they are of; those of "files" are built one after the
+// other.
 func TestTreesOverWeightsAreCounted(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name string, blocks int) string {
@@ -98,7 +111,8 @@ func TestTreesOverWeightsAreCounted(t *testing.T) {
 	}{
 		"files":     {map[string]any{"files": []string{b, a, dir + "/none"}}, 100},
 		"quantized": {map[string]any{"file": b}, 30},
-		"merge": {map[string]any{"base": map[string]string{"file": a, "tensor": "w"}, "merged": map[string]string{"file": a},
+		"merge": {map[string]any{"base": map[string]string{"file": a, "tensor": "w"},
+			"merged":  map[string]string{"file": a},
 			"adapter": map[string]string{"file": b}}, 260},
 	} {
 		text, err := json.Marshal(test.request)
@@ -118,7 +132,9 @@ func TestWaitsForMemory(t *testing.T) {
 	if err := os.WriteFile(list, make([]byte, 1<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	server := open(t, s, func(c *Config) { c.MemoryBytes, c.Workers = processBytes+inputsPerByte<<20, 3 })
+	server := open(t, s, func(c *Config) {
+		c.MemoryBytes, c.Workers = processBytes+inputsPerByte<<20, 3
+	})
 	c := connect(t, server)
 	request := map[string]string{"leaves": list}
 	c.send("1", "hold", request)

@@ -17,12 +17,14 @@ type job struct {
 	cancel  context.CancelFunc
 	run     func(*job)
 	started func()
-	dropped func(*fault.Error) // nobody waits for it any more; called without the lock, for it writes to a client
+	// nobody waits for it any more; called without the lock, for it writes to a client
+	dropped func(*fault.Error)
 	key     *entry
 }
 
-// queue admits jobs, starts them first come, first served, and keeps the memory predicted for them below the limit. The
-// first in line waits until it fits; those behind it wait too, so that a large job is not passed over for ever.
+// queue admits jobs, starts them first come, first served, and keeps the memory predicted for them
+// below the limit. The first in line waits until it fits; those behind it wait too, so that a large
+// job is not passed over for ever.
 type queue struct {
 	mu       sync.Mutex
 	workers  int
@@ -38,19 +40,23 @@ type queue struct {
 	idle     chan struct{} // closed once the queue is closed and nothing runs
 }
 
-// submit queues a job, or refuses it: TooLarge if it can never fit, Busy if the queue is full or closing.
+// submit queues a job, or refuses it: TooLarge if it can never fit, Busy if the queue is full or
+// closing.
 func (q *queue) submit(j *job) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if total := processBytes + j.need.bytes + j.need.job; total > q.limit {
-		return fault.Differs(fault.TooLarge, "memory predicted for the job in bytes", q.limit, total).
+		return fault.Differs(fault.TooLarge, "memory predicted for the job in bytes",
+			q.limit, total).
 			WithHint("serve with a higher memory_bytes, or use a key with fewer slots")
 	}
 	if q.closed {
-		return fault.New(fault.Busy, "server is shutting down").WithHint("ask another server, or again when it is back")
+		return fault.New(fault.Busy, "server is shutting down").
+			WithHint("ask another server, or again when it is back")
 	}
 	if len(q.waiting) >= q.length {
-		return fault.Differs(fault.Busy, "jobs waiting", q.length, len(q.waiting)+1).WithHint("ask again later")
+		return fault.Differs(fault.Busy, "jobs waiting", q.length, len(q.waiting)+1).
+			WithHint("ask again later")
 	}
 	q.number++
 	j.number = q.number
@@ -105,8 +111,8 @@ func (q *queue) finish(j *job) {
 	}
 }
 
-// cancel gives up a job: a waiting one at once, a running one at its next stage. It returns the state found, empty if
-// there is no such job.
+// cancel gives up a job: a waiting one at once, a running one at its next stage. It returns the
+// state found, empty if there is no such job.
 func (q *queue) cancel(number uint64, why *fault.Error) string {
 	state, dropped := q.find(number)
 	if dropped != nil {
@@ -135,7 +141,8 @@ func (q *queue) find(number uint64) (state string, dropped *job) {
 	return "", nil
 }
 
-// close refuses what waits and what comes, and returns a channel that is closed when nothing runs any more.
+// close refuses what waits and what comes, and returns a channel that is closed when nothing runs
+// any more.
 func (q *queue) close(why *fault.Error) <-chan struct{} {
 	q.mu.Lock()
 	waiting := q.waiting
@@ -177,10 +184,11 @@ type keyStats struct {
 
 // Stats is the answer to the command `stats`.
 type Stats struct {
-	Workers  int        `json:"workers"`
-	Queue    int        `json:"queue"`
-	Limit    int64      `json:"memoryBytes"`
-	Reserved int64      `json:"reservedBytes"` // predicted for the process, its keys and its running jobs
+	Workers int   `json:"workers"`
+	Queue   int   `json:"queue"`
+	Limit   int64 `json:"memoryBytes"`
+	// predicted for the process, its keys and its running jobs
+	Reserved int64      `json:"reservedBytes"`
 	Running  int        `json:"running"`
 	Waiting  int        `json:"waiting"`
 	Done     uint64     `json:"done"`
@@ -191,8 +199,10 @@ type Stats struct {
 func (q *queue) stats() Stats {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	out := Stats{Workers: q.workers, Queue: q.length, Limit: q.limit, Running: len(q.running), Waiting: len(q.waiting),
-		Reserved: processBytes + q.reserved + q.keys.bytes(), Done: q.done, KeyLoads: q.keys.loads, Keys: []keyStats{}}
+	out := Stats{Workers: q.workers, Queue: q.length, Limit: q.limit, Running: len(q.running),
+		Waiting: len(q.waiting),
+		Reserved: processBytes + q.reserved +
+			q.keys.bytes(), Done: q.done, KeyLoads: q.keys.loads, Keys: []keyStats{}}
 	for _, e := range q.keys.entries {
 		out.Keys = append(out.Keys, keyStats{e.name.id, string(e.name.part), e.bytes, e.users})
 	}

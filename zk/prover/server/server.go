@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package server answers the commands of zkprover over a socket, from one long-lived process that reads each key once.
+// Package server answers the commands of zkprover over a socket, from one long-lived process that
+// reads each key once.
 //
-// The process keeps no durable state: a client that loses it asks again. Requests name files, which this process reads
-// and writes as its own user; frames hold paths, public values and results, never secrets.
+// The process keeps no durable state: a client that loses it asks again. Requests name files, which
+// this process reads and writes as its own user; frames hold paths, public values and results,
+// never secrets.
 //
-// Cancelling a job, or closing the connection it came by, takes effect at once while it waits, and between two stages
-// (reading the key, the lists, each proof of the request) while it runs. gnark's prover cannot be interrupted: the proof
-// under way is finished, then thrown away, and its memory stays reserved until then. Whoever cannot wait ends the
-// process: SIGTERM lets running jobs finish for grace_seconds and answers the others `busy`; what still runs then is
-// answered `cancelled`, and the process ends with status 3. A second SIGTERM ends the grace at once. When the process
-// is killed, connections break, and files it was writing are absent or whole.
+// Cancelling a job, or closing the connection it came by, takes effect at once while it waits, and
+// between two stages (reading the key, the lists, each proof of the request) while it runs. gnark's
+// prover cannot be interrupted: the proof under way is finished, then thrown away, and its memory
+// stays reserved until then. Whoever cannot wait ends the process: SIGTERM lets running jobs finish
+// for grace_seconds and answers the others `busy`; what still runs then is answered `cancelled`,
+// and the process ends with status 3. A second SIGTERM ends the grace at once. When the process is
+// killed, connections break, and files it was writing are absent or whole.
 package server
 
 import (
@@ -27,18 +30,20 @@ import (
 
 // Config is the request of the command serve.
 type Config struct {
-	Listen           string `json:"listen"`             // unix:PATH, or tcp:HOST:PORT with a secret
-	Secret           string `json:"secret"`             // file of mode 0600, 32 to 1024 bytes
-	Workers          int    `json:"workers"`            // jobs that run at a time
-	Queue            int    `json:"queue"`              // jobs that may wait
-	MemoryBytes      int64  `json:"memory_bytes"`       // limit for the process, its keys and its jobs
-	KeyCacheBytes    int64  `json:"key_cache_bytes"`    // of keys kept when no job uses them
-	GraceSeconds     int    `json:"grace_seconds"`      // for running jobs at a shutdown
-	UntilStdinCloses bool   `json:"until_stdin_closes"` // a child that ends with its parent
+	Listen  string `json:"listen"`  // unix:PATH, or tcp:HOST:PORT with a secret
+	Secret  string `json:"secret"`  // file of mode 0600, 32 to 1024 bytes
+	Workers int    `json:"workers"` // jobs that run at a time
+	Queue   int    `json:"queue"`   // jobs that may wait
+	// limit for the process, its keys and its jobs
+	MemoryBytes      int64 `json:"memory_bytes"`
+	KeyCacheBytes    int64 `json:"key_cache_bytes"`    // of keys kept when no job uses them
+	GraceSeconds     int   `json:"grace_seconds"`      // for running jobs at a shutdown
+	UntilStdinCloses bool  `json:"until_stdin_closes"` // a child that ends with its parent
 }
 
 // Defaults are what a request leaves out.
-var Defaults = Config{Workers: 1, Queue: 256, MemoryBytes: 4 << 30, KeyCacheBytes: 2 << 30, GraceSeconds: 30}
+var Defaults = Config{Workers: 1, Queue: 256, MemoryBytes: 4 << 30, KeyCacheBytes: 2 << 30,
+	GraceSeconds: 30}
 
 const maxConnections = 64
 
@@ -56,13 +61,15 @@ type Server struct {
 
 // New opens the address.
 func New(config Config, commands map[string]Command) (*Server, error) {
-	for what, n := range map[string]int64{"workers": int64(config.Workers), "queue": int64(config.Queue), "memory_bytes": config.MemoryBytes} {
+	for what, n := range map[string]int64{"workers": int64(config.Workers),
+		"queue": int64(config.Queue), "memory_bytes": config.MemoryBytes} {
 		if n < 1 {
 			return nil, fault.Differs(fault.BadRequest, what, "at least 1", n)
 		}
 	}
 	if config.KeyCacheBytes < 0 || config.GraceSeconds < 0 {
-		return nil, fault.New(fault.BadRequest, "key_cache_bytes and grace_seconds must not be negative")
+		return nil, fault.New(fault.BadRequest,
+			"key_cache_bytes and grace_seconds must not be negative")
 	}
 	secret, err := readSecret(config.Secret)
 	if err != nil {
@@ -73,11 +80,15 @@ func New(config Config, commands map[string]Command) (*Server, error) {
 		return nil, err
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(config.MemoryBytes) // garbage must not stand in the way of what was predicted
+		// garbage must not stand in the way of what was predicted
+		debug.SetMemoryLimit(config.MemoryBytes)
 	}
-	s := &Server{config: config, commands: commands, secret: secret, listener: listener, connections: map[net.Conn]struct{}{}}
-	s.queue = &queue{workers: config.Workers, length: config.Queue, limit: config.MemoryBytes, running: map[*job]struct{}{},
-		keys: store{entries: map[name]*entry{}, limit: config.KeyCacheBytes}, idle: make(chan struct{})}
+	s := &Server{config: config, commands: commands, secret: secret, listener: listener,
+		connections: map[net.Conn]struct{}{}}
+	s.queue = &queue{workers: config.Workers, length: config.Queue, limit: config.MemoryBytes,
+		running: map[*job]struct{}{},
+		keys: store{entries: map[name]*entry{},
+			limit: config.KeyCacheBytes}, idle: make(chan struct{})}
 	return s, nil
 }
 
@@ -124,18 +135,21 @@ func (s *Server) remove(c net.Conn) {
 	delete(s.connections, c)
 }
 
-// Stop takes no more work and lets running jobs finish within the grace, or until hurry; it returns how many were
-// abandoned. The caller ends the process: an abandoned job may still be in gnark's prover.
+// Stop takes no more work and lets running jobs finish within the grace, or until hurry; it returns
+// how many were abandoned. The caller ends the process: an abandoned job may still be in gnark's
+// prover.
 func (s *Server) Stop(hurry <-chan os.Signal) int {
 	s.listener.Close()
-	idle := s.queue.close(fault.New(fault.Busy, "server is shutting down").WithHint("ask another server, or again when it is back"))
+	idle := s.queue.close(fault.New(fault.Busy, "server is shutting down").
+		WithHint("ask another server, or again when it is back"))
 	select {
 	case <-idle:
 		return 0
 	case <-time.After(time.Duration(s.config.GraceSeconds) * time.Second):
 	case <-hurry:
 	}
-	return s.queue.abandon(fault.New(fault.Cancelled, "server stopped before the job was finished").WithHint("ask again"))
+	return s.queue.abandon(fault.New(fault.Cancelled, "server stopped before the job was finished").
+		WithHint("ask again"))
 }
 
 func (s *Server) names() string {

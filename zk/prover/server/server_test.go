@@ -26,7 +26,8 @@ type stage struct {
 
 func newStage() *stage { return &stage{make(chan struct{}, 16), make(chan struct{})} }
 
-// table has commands that take no proving time: `echo`, `hold`, `load` of a key's bases, `prove` of a whole key, `panic`.
+// table has commands that take no proving time: `echo`, `hold`, `load` of a key's bases, `prove` of
+// a whole key, `panic`.
 func table(s *stage) map[string]Command {
 	keyOf := func(text []byte) string {
 		var r struct {
@@ -36,8 +37,12 @@ func table(s *stage) map[string]Command {
 		return r.Key
 	}
 	return map[string]Command{
-		"echo":  {Run: func(_ *Call, text []byte) (any, error) { return json.RawMessage(text), nil }},
-		"false": {Run: func(_ *Call, _ []byte) (any, error) { return map[string]bool{"ok": false}, ErrFalse }},
+		"echo": {Run: func(_ *Call, text []byte) (any, error) {
+			return json.RawMessage(text), nil
+		}},
+		"false": {Run: func(_ *Call, _ []byte) (any, error) {
+			return map[string]bool{"ok": false}, ErrFalse
+		}},
 		"panic": {Run: func(_ *Call, _ []byte) (any, error) { panic("broken") }},
 		"alone": {Run: func(_ *Call, _ []byte) (any, error) { return "", nil }, Alone: true},
 		"hold": {Run: func(call *Call, _ []byte) (any, error) {
@@ -56,13 +61,14 @@ func table(s *stage) map[string]Command {
 			}
 			return map[string]any{"vkId": key.Info.VKID, "whole": key.System != nil}, nil
 		}},
-		"prove": {Key: keys.PartWhole, Proves: true, Run: func(call *Call, text []byte) (any, error) {
-			key, err := call.Key(keyOf(text))
-			if err != nil {
-				return nil, err
-			}
-			return map[string]any{"vkId": key.Info.VKID}, nil
-		}},
+		"prove": {Key: keys.PartWhole, Proves: true,
+			Run: func(call *Call, text []byte) (any, error) {
+				key, err := call.Key(keyOf(text))
+				if err != nil {
+					return nil, err
+				}
+				return map[string]any{"vkId": key.Info.VKID}, nil
+			}},
 	}
 }
 
@@ -204,7 +210,8 @@ func TestAnswers(t *testing.T) {
 		t.Errorf("echo: %v", frame)
 	}
 	c.refused("a request that is no object", c.ask("echo", 1), fault.BadRequest)
-	if frame := c.ask("false", nil); frame["status"] != 1.0 || frame["result"].(map[string]any)["ok"] != false {
+	if frame := c.ask("false", nil); frame["status"] != 1.0 ||
+		frame["result"].(map[string]any)["ok"] != false {
 		t.Errorf("false: %v", frame)
 	}
 	panicked := c.ask("panic", nil)
@@ -216,7 +223,8 @@ func TestAnswers(t *testing.T) {
 	c.refused("a command that runs alone", c.ask("alone", one), fault.BadRequest)
 	c.refused("cancelling nothing", c.ask("cancel", map[string]int{"job": 999}), fault.BadRequest)
 	c.refused("cancelling without a number", c.ask("cancel", nil), fault.BadRequest)
-	c.refused("a key that is not there", c.ask("load", map[string]string{"key": t.TempDir()}), fault.BadFile)
+	c.refused("a key that is not there", c.ask("load", map[string]string{"key": t.TempDir()}),
+		fault.BadFile)
 	if frame := c.ask("echo", one); !echoed(frame) {
 		t.Errorf("after refusals: %v", frame)
 	}
@@ -289,11 +297,13 @@ func TestCancel(t *testing.T) {
 	c.send("waits", "echo", one)
 	waiting := c.jobOf("waits")
 	other := connect(t, server)
-	if frame := other.ask("cancel", map[string]any{"job": waiting}); frame["result"].(map[string]any)["state"] != stateWaiting {
+	if frame := other.ask("cancel",
+		map[string]any{"job": waiting}); frame["result"].(map[string]any)["state"] != stateWaiting {
 		t.Errorf("cancelling a waiting job: %v", frame)
 	}
 	c.refused("the waiting job", c.answer("waits"), fault.Cancelled)
-	if frame := other.ask("cancel", map[string]any{"job": running}); frame["result"].(map[string]any)["state"] != stateRunning {
+	if frame := other.ask("cancel",
+		map[string]any{"job": running}); frame["result"].(map[string]any)["state"] != stateRunning {
 		t.Errorf("cancelling a running job: %v", frame)
 	}
 	if stats := server.queue.stats(); stats.Running != 1 {
@@ -319,9 +329,7 @@ func TestDisconnect(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	close(s.proceed)
-	for server.queue.stats().Running != 0 {
-		time.Sleep(time.Millisecond)
-	}
+	rest(server)
 	if len(s.entered) != 0 {
 		t.Error("the waiting job was run for nobody")
 	}

@@ -16,8 +16,8 @@ type name struct {
 	part    keys.Part
 }
 
-// entry is a key in memory, or about to be. Its first fields are guarded by the queue's lock, the last
-// two by once.
+// entry is a key in memory, or about to be. Its first fields are guarded by the queue's lock, the
+// last two by once.
 type entry struct {
 	name  name
 	bytes int64 // predicted
@@ -31,7 +31,8 @@ type entry struct {
 // load reads the key on first use; those who come later wait for the same reading.
 func (e *entry) load(parts func(string, keys.Part) (*keys.Key, error)) (*keys.Key, error) {
 	e.once.Do(func() {
-		if e.key, e.err = parts(e.name.dir, e.name.part); e.err == nil && e.key.Info.VKID != e.name.id {
+		if e.key, e.err = parts(e.name.dir, e.name.part); e.err == nil &&
+			e.key.Info.VKID != e.name.id {
 			e.err = fault.Differs(fault.BadKey, "vkId", e.name.id, e.key.Info.VKID)
 		}
 	})
@@ -75,7 +76,8 @@ func (s *store) idle() []*entry {
 	return out
 }
 
-// evict drops idle entries other than spared until at most limit bytes are held, and returns whether that was reached.
+// evict drops idle entries other than spared until at most limit bytes are held, and returns
+// whether that was reached.
 func (s *store) evict(limit int64, spared *entry) bool {
 	for _, e := range s.idle() {
 		if s.bytes() <= limit {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package statement computes, outside any circuit, the vectors and products that the statements are about.
+// Package statement computes, outside any circuit, the vectors and products that the statements are
+// about.
 //
-// Notation (docs/formats/proofs.md): n slots per chunk, count = N leaves L in sorted order, a the order of the epoch
-// (position h feeds leaf a[h]), g = c*n + i and h = c*n + j the absolute indexes of chunk c.
+// Notation (docs/formats/proofs.md): n slots per chunk, count = N leaves L in sorted order, a the
+// order of the epoch (position h feeds leaf a[h]), g = c*n + i and h = c*n + j the absolute indexes
+// of chunk c.
 package statement
 
 import (
@@ -13,8 +15,8 @@ import (
 // Chunks is the number of chunks of n slots that hold count leaves.
 func Chunks(count, n int) int { return (count + n - 1) / n }
 
-// Window is the part [chunk*n, chunk*n + n) of a vector, continued with zeros: D_c of the leaves, U_c of the leaves in
-// fed order.
+// Window is the part [chunk*n, chunk*n + n) of a vector, continued with zeros: D_c of the leaves,
+// U_c of the leaves in fed order.
 func Window(values []fr.Element, chunk, n int) []fr.Element {
 	out := make([]fr.Element, n)
 	if from := chunk * n; from < len(values) {
@@ -23,7 +25,8 @@ func Window(values []fr.Element, chunk, n int) []fr.Element {
 	return out
 }
 
-// Positions is P_c: the position that leaf g is fed at, or g itself from count on. inverse is the inverse of the order.
+// Positions is P_c: the position that leaf g is fed at, or g itself from count on. inverse is the
+// inverse of the order.
 func Positions(inverse []uint64, chunk, n int) []fr.Element {
 	out := make([]fr.Element, n)
 	for i := range out {
@@ -62,8 +65,8 @@ func (c *Challenge) ProductAt(values, positions []fr.Element) fr.Element {
 	return product
 }
 
-// ProductFrom is prod_j(gamma + values[j] + delta*(start+j)): b_c of (U_c, start = c*n), and t_k of the used leaves of
-// a tree chunk.
+// ProductFrom is prod_j(gamma + values[j] + delta*(start+j)): b_c of (U_c, start = c*n), and t_k of
+// the used leaves of a tree chunk.
 func (c *Challenge) ProductFrom(values []fr.Element, start uint64) fr.Element {
 	product := fr.One()
 	var position fr.Element

@@ -40,7 +40,9 @@ func (o *oracle) position(g int) int {
 	return g
 }
 
-func (o *oracle) product(from, to int, value func(i int) *big.Int, position func(i int) int) string {
+func (o *oracle) product(
+	from, to int, value func(i int) *big.Int, position func(i int) int,
+) string {
 	product := big.NewInt(1)
 	for i := from; i < to; i++ {
 		factor := new(big.Int).Mul(o.delta, big.NewInt(int64(position(i))))
@@ -79,7 +81,8 @@ func TestProductsAreTheDefinitions(t *testing.T) {
 		whole := fr.One()
 		for chunk := range statement.Chunks(count, n) {
 			from, to := chunk*n, chunk*n+n
-			got := c.ProductAt(statement.Window(leaves, chunk, n), statement.Positions(inverse, chunk, n))
+			got := c.ProductAt(statement.Window(leaves, chunk, n),
+				statement.Positions(inverse, chunk, n))
 			check("a", chunk, got, o.product(from, to, o.leaf, o.position))
 			whole.Mul(&whole, &got)
 			used := c.ProductFrom(statement.Window(fed, chunk, n), uint64(from))
@@ -91,7 +94,9 @@ func TestProductsAreTheDefinitions(t *testing.T) {
 			}, itself))
 			whole.Div(&whole, &used)
 			link := c.ProductFrom(make([]fr.Element, n), uint64(from))
-			check("b of the link", chunk, link, o.product(from, to, func(int) *big.Int { return new(big.Int) }, itself))
+			check("b of the link", chunk, link, o.product(from, to, func(int) *big.Int {
+				return new(big.Int)
+			}, itself))
 		}
 		if !whole.IsOne() {
 			t.Errorf("count %d: the products over all chunks differ", count)
@@ -99,14 +104,19 @@ func TestProductsAreTheDefinitions(t *testing.T) {
 		for k := range statement.Chunks(count, slots) {
 			used := statement.Used(count, k, slots)
 			from, to := k*slots, k*slots+used
-			check("t", k, c.ProductFrom(leaves[from:to], uint64(from)), o.product(from, to, o.leaf, itself))
-			check("z", k, c.ProductOfPositions(uint64(from), used), o.product(from, to, func(int) *big.Int { return new(big.Int) }, itself))
+			check("t", k, c.ProductFrom(leaves[from:to], uint64(from)),
+				o.product(from, to, o.leaf, itself))
+			check("z", k, c.ProductOfPositions(uint64(from), used),
+				o.product(from, to, func(int) *big.Int {
+					return new(big.Int)
+				}, itself))
 		}
 	}
 }
 
 func TestUsedAndChunks(t *testing.T) {
-	for _, c := range []struct{ count, k, want int }{{300, 0, 256}, {300, 1, 44}, {300, 2, 0}, {256, 0, 256}, {256, 1, 0}, {1, 0, 1}} {
+	for _, c := range []struct{ count, k, want int }{{300, 0, 256}, {300, 1, 44}, {300, 2, 0},
+		{256, 0, 256}, {256, 1, 0}, {1, 0, 1}} {
 		if got := statement.Used(c.count, c.k, 256); got != c.want {
 			t.Errorf("used(%d, %d) = %d, want %d", c.count, c.k, got, c.want)
 		}
@@ -128,7 +138,8 @@ func TestLinkEquation(t *testing.T) {
 		right := c.ProductOfPositions(uint64(chunk*n), n)
 		for k := chunk * n / slots; k < (chunk+1)*n/slots && k*slots < count; k++ {
 			used := statement.Used(count, k, slots)
-			z, product := c.ProductOfPositions(uint64(k*slots), used), c.ProductFrom(leaves[k*slots:k*slots+used], uint64(k*slots))
+			z, product := c.ProductOfPositions(uint64(k*slots),
+				used), c.ProductFrom(leaves[k*slots:k*slots+used], uint64(k*slots))
 			left.Mul(&left, &z)
 			right.Mul(&right, &product)
 		}

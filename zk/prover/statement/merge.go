@@ -8,20 +8,22 @@ const (
 	// MergeUnit: totals of the statement `merge` are integers in units of 2^-MergeUnit.
 	MergeUnit = 110
 
-	fractionBits   = 7
-	fractionUnit   = 127 + fractionBits // a normal bfloat16 is significand * 2^(biased exponent - fractionUnit)
-	scaleUnit      = 16                 // scales are integers in units of 2^-scaleUnit
+	fractionBits = 7
+	// a normal bfloat16 is significand * 2^(biased exponent - fractionUnit)
+	fractionUnit   = 127 + fractionBits
+	scaleUnit      = 16 // scales are integers in units of 2^-scaleUnit
 	largestBiased  = 254
 	smallestNormal = 1
 )
 
-// MergedValue is the pattern of the bfloat16 nearest, even on ties, to weight + scale/2^16 * sum b[k]*a[k] (patterns of
-// finite numbers), zero as +0. It panics on numbers that are no multiple of the unit, which those of the statement's
-// windows are. Source: IEEE 754-2019, section 4.3.1.
+// MergedValue is the pattern of the bfloat16 nearest, even on ties, to weight + scale/2^16 * sum
+// b[k]*a[k] (patterns of finite numbers), zero as +0. It panics on numbers that are no multiple of
+// the unit, which those of the statement's windows are. Source: IEEE 754-2019, section 4.3.1.
 func MergedValue(weight uint16, scale uint64, b, a []uint16) uint16 {
 	total := scaledInteger(weight, MergeUnit)
 	for k := range b {
-		product := new(big.Int).Mul(scaledInteger(b[k], factorUnit), scaledInteger(a[k], factorUnit))
+		product := new(big.Int).Mul(scaledInteger(b[k], factorUnit),
+			scaledInteger(a[k], factorUnit))
 		total.Add(total, product.Mul(product, new(big.Int).SetUint64(scale)))
 	}
 	return nearest(total)
@@ -36,7 +38,8 @@ func scaledInteger(pattern uint16, unit int) *big.Int {
 		significand |= 1 << fractionBits
 	}
 	out := big.NewInt(significand)
-	if shift := max(exponent, smallestNormal) - fractionUnit + unit; shift >= 0 || significand == 0 {
+	if shift := max(exponent, smallestNormal) - fractionUnit + unit; shift >= 0 ||
+		significand == 0 {
 		out.Lsh(out, uint(max(shift, 0)))
 	} else if rest := uint(-shift); out.TrailingZeroBits() >= rest {
 		out.Rsh(out, rest)
@@ -56,9 +59,10 @@ func nearest(total *big.Int) uint16 {
 	if drop < 0 {
 		size.Lsh(size, uint(-drop))
 	} else {
-		rest := new(big.Int).And(size, new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), uint(drop)), big.NewInt(1)))
+		unit := new(big.Int).Lsh(big.NewInt(1), uint(drop)) // of the significand's last bit
+		rest := new(big.Int).Mod(size, unit)
 		size.Rsh(size, uint(drop))
-		twice := rest.Lsh(rest, 1).Cmp(new(big.Int).Lsh(big.NewInt(1), uint(drop)))
+		twice := rest.Lsh(rest, 1).Cmp(unit)
 		if twice > 0 || (twice == 0 && size.Bit(0) == 1) {
 			size.Add(size, big.NewInt(1)) // 255 + 1 = 256 carries into the exponent below
 		}

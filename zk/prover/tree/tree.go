@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package tree is the dataset tree: 16-ary, of fixed depth, Poseidon over sixteen children, empty slots 0. A root means
-// something only together with depth and count.
+// Package tree is the dataset tree: 16-ary, of fixed depth, Poseidon over sixteen children, empty
+// slots 0. A root means something only together with depth and count.
 //
 // Source: docs/formats/proofs.md, "Dataset leaves and tree".
 package tree
@@ -15,14 +15,15 @@ import (
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
 	"provenance/zkprover/gadgets/poseidon"
+	"provenance/zkprover/kinds"
 )
 
 const (
 	// Arity is the number of children of a node.
-	Arity = 16
+	Arity = kinds.Arity
 	// MinDepth and MaxDepth bound the depths of datasets: 5, or 6 above 16^5 leaves.
 	MinDepth = 5
-	MaxDepth = 6
+	MaxDepth = kinds.MaxDepth
 	// DigestBytes and SaltBytes are the lengths of a record's digest and of its salt (248 bits).
 	DigestBytes = 32
 	SaltBytes   = 31
@@ -70,21 +71,25 @@ func Leaf(digest, salt []byte) (fr.Element, error) {
 	return o.Leaf(), nil
 }
 
-// Leaves hashes count digests with their salts. The digests must be strictly increasing, which also refuses a record
-// that appears twice.
+// Leaves hashes count digests with their salts. The digests must be strictly increasing, which also
+// refuses a record that appears twice.
 func Leaves(digests, salts []byte) ([]fr.Element, error) {
 	count := len(digests) / DigestBytes
 	if len(digests)%DigestBytes != 0 || len(salts) != count*SaltBytes {
-		return nil, fmt.Errorf("tree: %d bytes of digests and %d of salts do not fit together", len(digests), len(salts))
+		return nil, fmt.Errorf("tree: %d bytes of digests and %d of salts do not fit together",
+			len(digests), len(salts))
 	}
 	for i := 1; i < count; i++ {
-		if bytes.Compare(digests[(i-1)*DigestBytes:i*DigestBytes], digests[i*DigestBytes:(i+1)*DigestBytes]) >= 0 {
+		if bytes.Compare(digests[(i-1)*DigestBytes:i*DigestBytes],
+			digests[i*DigestBytes:(i+1)*DigestBytes]) >= 0 {
 			return nil, fmt.Errorf("tree: digest %d is not larger than the one before", i)
 		}
 	}
 	out := make([]fr.Element, count)
 	inParallel(count, func(i int) {
-		out[i], _ = Leaf(digests[i*DigestBytes:(i+1)*DigestBytes], salts[i*SaltBytes:(i+1)*SaltBytes]) // lengths are right here
+		// lengths are right here
+		out[i], _ = Leaf(digests[i*DigestBytes:(i+1)*DigestBytes],
+			salts[i*SaltBytes:(i+1)*SaltBytes])
 	})
 	return out, nil
 }
@@ -102,7 +107,8 @@ func EmptyRoots(depth int) []fr.Element {
 	return roots
 }
 
-// Tree keeps the nodes above the non-empty leaves: levels[0] are the leaves, levels[depth] is the root alone.
+// Tree keeps the nodes above the non-empty leaves: levels[0] are the leaves, levels[depth] is the
+// root alone.
 type Tree struct {
 	levels [][]fr.Element
 	empty  []fr.Element
@@ -134,7 +140,8 @@ func (t *Tree) Depth() int { return len(t.levels) - 1 }
 // Count is the number of leaves given.
 func (t *Tree) Count() int { return len(t.levels[0]) }
 
-// Node is the node at a level (0 = leaves) and index; an empty subtree's root where nothing was given.
+// Node is the node at a level (0 = leaves) and index; an empty subtree's root where nothing was
+// given.
 func (t *Tree) Node(level, index int) fr.Element {
 	if index < len(t.levels[level]) {
 		return t.levels[level][index]
@@ -151,7 +158,8 @@ func (t *Tree) Children(level, index int) [Arity]fr.Element {
 	return children
 }
 
-// inParallel calls work(0..n-1) on all cores, in blocks large enough to hide the cost of a goroutine.
+// inParallel calls work(0..n-1) on all cores, in blocks large enough to hide the cost of a
+// goroutine.
 func inParallel(n int, work func(int)) {
 	workers := runtime.GOMAXPROCS(0)
 	block := max(16, (n+workers-1)/workers)

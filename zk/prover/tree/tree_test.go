@@ -99,8 +99,10 @@ func unhex(t *testing.T, text string) []byte {
 
 func TestLeavesRefuse(t *testing.T) {
 	digests, salts := fixture.Records(3)
-	swapped := append(append(append([]byte(nil), digests[32:64]...), digests[:32]...), digests[64:]...)
-	repeated := append(append(append([]byte(nil), digests[:32]...), digests[:32]...), digests[64:]...)
+	swapped := append(append(append([]byte(nil), digests[32:64]...), digests[:32]...),
+		digests[64:]...)
+	repeated := append(append(append([]byte(nil), digests[:32]...), digests[:32]...),
+		digests[64:]...)
 	for name, in := range map[string][2][]byte{
 		"swapped":      {swapped, salts},
 		"repeated":     {repeated, salts},

@@ -17,8 +17,9 @@ import (
 // Mask has bit i set when commitment i's proof of knowledge is checked together with the proof.
 type Mask uint
 
-// The masks of the statements. Where a commitment is left out, the caller must have it from elsewhere: a data
-// commitment passed its check when it was registered; a link's U is infinity and its P computed by the caller.
+// The masks of the statements. Where a commitment is left out, the caller must have it from
+// elsewhere: a data commitment passed its check when it was registered; a link's U is infinity and
+// its P computed by the caller.
 const (
 	MaskNone  Mask = 0b000
 	MaskEpoch Mask = 0b110
@@ -34,14 +35,16 @@ var (
 	ErrEquation   = errors.New("pairing equation does not hold")
 )
 
-// Verify returns nil when the proof holds. It assumes a proof from [proof.Parse] (canonical numbers, points in their
-// groups) and a key from [keys.Parse]. The steps:
+// Verify returns nil when the proof holds. It assumes a proof from [proof.Parse] (canonical
+// numbers, points in their groups) and a key from [keys.Parse]. The steps:
 //
-//  1. The proof names this key and has its number of points and inputs; the mask names existing commitments only.
+//  1. The proof names this key and has its number of points and inputs; the mask names existing
+//     commitments only.
 //  2. No commitment that the mask checks is infinity.
-//  3. e(D_i, -sigma_i G) e(pok_i, G) = 1 for every commitment i of the mask, each by itself: a folded check accepts
-//     proofs of knowledge that are shifted so that the shifts cancel.
-//  4. e(A, B) e(C, -delta) e(alpha, -beta) e(X, -gamma) = 1 with X = IC_0 + sum public_i IC_i + sum commitments.
+//  3. e(D_i, -sigma_i G) e(pok_i, G) = 1 for every commitment i of the mask, each by itself: a
+//     folded check accepts proofs of knowledge that are shifted so that the shifts cancel.
+//  4. e(A, B) e(C, -delta) e(alpha, -beta) e(X, -gamma) = 1 with
+//     X = IC_0 + sum public_i IC_i + sum commitments.
 //
 // Source: Groth, EUROCRYPT 2016, section 3.2; gnark's commitment extension (eprint 2022/1072).
 func Verify(vk *keys.Verifying, p *proof.Proof, mask Mask) error {
@@ -50,7 +53,8 @@ func Verify(vk *keys.Verifying, p *proof.Proof, mask Mask) error {
 		return ErrKey
 	}
 	commitments := vk.Shape.Commitments()
-	if len(p.Commitments) != commitments || len(p.Knowledge) != commitments || len(p.Public) != vk.Shape.Public() {
+	if len(p.Commitments) != commitments || len(p.Knowledge) != commitments ||
+		len(p.Public) != vk.Shape.Public() {
 		return ErrShape
 	}
 	if mask >= 1<<commitments {
@@ -69,22 +73,24 @@ func Verify(vk *keys.Verifying, p *proof.Proof, mask Mask) error {
 	return Equation(vk, p)
 }
 
-// Knowledge checks the proof of knowledge of one commitment alone, as at a registration. An infinite commitment is
-// refused: its check would hold for a proof of knowledge anyone can write down.
+// Knowledge checks the proof of knowledge of one commitment alone, as at a registration. An
+// infinite commitment is refused: its check would hold for a proof of knowledge anyone can write
+// down.
 func Knowledge(vk *keys.Verifying, i int, commitment, pok *bn254.G1Affine) error {
 	if commitment.IsInfinity() {
 		return ErrCommitment
 	}
 	k := &vk.Knowledge[i]
-	ok, err := bn254.PairingCheck([]bn254.G1Affine{*commitment, *pok}, []bn254.G2Affine{k.SigmaNeg, k.G})
+	ok, err := bn254.PairingCheck([]bn254.G1Affine{*commitment, *pok},
+		[]bn254.G2Affine{k.SigmaNeg, k.G})
 	if err != nil || !ok {
 		return errors.Join(ErrKnowledge, err)
 	}
 	return nil
 }
 
-// Equation checks the main equation alone (step 4). By itself it proves nothing: it sees only the sum of the
-// commitments, and with an unchecked one it can be satisfied without a witness.
+// Equation checks the main equation alone (step 4). By itself it proves nothing: it sees only the
+// sum of the commitments, and with an unchecked one it can be satisfied without a witness.
 func Equation(vk *keys.Verifying, p *proof.Proof) error {
 	var sum, term bn254.G1Jac
 	sum.FromAffine(&vk.IC[0])

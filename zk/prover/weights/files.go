@@ -28,8 +28,8 @@ type Entry struct {
 	file *File
 }
 
-// File is an open file of tensors. What is known of its content may be kept under its size, its time of modification and
-// the SHA-256 of its header (with what is read beside it).
+// File is an open file of tensors. What is known of its content may be kept under its size, its
+// time of modification and the SHA-256 of its header (with what is read beside it).
 type File struct {
 	Path     string
 	Size     int64
@@ -46,7 +46,8 @@ type Model struct {
 	entries map[string]*Entry
 }
 
-// OpenModel opens shards of safetensors, or one GGUF file, and reads their headers. A tensor in two files is refused.
+// OpenModel opens shards of safetensors, or one GGUF file, and reads their headers. A tensor in two
+// files is refused.
 func OpenModel(paths []string) (*Model, error) {
 	if len(paths) == 0 {
 		return nil, fault.New(fault.BadRequest, "files: none named")
@@ -63,7 +64,8 @@ func OpenModel(paths []string) (*Model, error) {
 			e := &file.Entries[i]
 			if other, ok := m.entries[e.Name]; ok {
 				m.Close()
-				return nil, fault.Differs(fault.BadFile, "file of tensor "+clipped(e.Name), other.file.Path, path).
+				return nil, fault.Differs(fault.BadFile, "file of tensor "+clipped(e.Name),
+					other.file.Path, path).
 					WithHint("a tensor stands in two files; name the shards of one model only")
 			}
 			m.entries[e.Name] = e
@@ -108,16 +110,19 @@ func (e *Entry) Bytes() int64 { return e.End - e.Start }
 func (e *Entry) Grid(layout Layout, rank int) (Grid, error) {
 	dtype, ok := map[string]DType{"BF16": BF16, "F16": F16, "F32": F32}[e.Type]
 	if !ok {
-		return Grid{}, fault.Differs(fault.BadFile, "type of tensor "+clipped(e.Name), "BF16, F16 or F32", e.Type)
+		return Grid{}, fault.Differs(fault.BadFile, "type of tensor "+clipped(e.Name),
+			"BF16, F16 or F32", e.Type)
 	}
 	shape := e.Shape
 	if len(shape) == 1 {
 		shape = []uint64{1, shape[0]}
 	}
 	if len(shape) != 2 {
-		return Grid{}, fault.Differs(fault.BadFile, "dimensions of tensor "+clipped(e.Name), "1 or 2", len(e.Shape))
+		return Grid{}, fault.Differs(fault.BadFile, "dimensions of tensor "+clipped(e.Name),
+			"1 or 2", len(e.Shape))
 	}
-	g, err := NewGrid(dtype, layout, int(shape[0]), int(shape[1]), rank) // their product is bounded by the file's size
+	// their product is bounded by the file's size
+	g, err := NewGrid(dtype, layout, int(shape[0]), int(shape[1]), rank)
 	if known, ok := err.(*fault.Error); ok {
 		known.What += " of tensor " + clipped(e.Name)
 	}
@@ -125,7 +130,9 @@ func (e *Entry) Grid(layout Layout, rank int) (Grid, error) {
 }
 
 // Values reads the tensor's bytes.
-func (e *Entry) Values() io.ReaderAt { return io.NewSectionReader(e.file.handle, e.Start, e.Bytes()) }
+func (e *Entry) Values() io.ReaderAt {
+	return io.NewSectionReader(e.file.handle, e.Start, e.Bytes())
+}
 
 func openFile(path string) (*File, error) {
 	info, err := os.Stat(path)
@@ -155,7 +162,8 @@ func (f *File) readHeader() error {
 	f.Size, f.Modified = info.Size(), info.ModTime().UnixNano()
 	var magic [4]byte
 	if _, err := f.handle.ReadAt(magic[:], 0); err != nil {
-		return fault.Differs(fault.BadFile, f.Path, "a safetensors or GGUF file", fmt.Sprintf("%d bytes", f.Size))
+		return fault.Differs(fault.BadFile, f.Path, "a safetensors or GGUF file",
+			fmt.Sprintf("%d bytes", f.Size))
 	}
 	digest := sha256.New()
 	limit := min(f.Size, maxHeaderBytes)

@@ -27,29 +27,34 @@ const (
 	maxValues            = 1 << 52 // of a tensor, whose bytes then fit 63 bits
 )
 
-// ggufWidths are the bytes of the scalar types of keys' values, by number; 0 for strings, arrays and unknown types.
-var ggufWidths = [...]int64{0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 8: 0, 9: 0, 10: 8, 11: 8, 12: 8}
+// ggufWidths are the bytes of the scalar types of keys' values, by number; 0 for strings, arrays
+// and unknown types.
+var ggufWidths = [...]int64{
+	0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 8: 0, 9: 0, 10: 8, 11: 8, 12: 8,
+}
 
 // ggufBlock is how many values of a type make a block and the block's bytes.
 type ggufBlock struct{ values, bytes uint64 }
 
 // ggufTypes are the types of tensors by number, as in ggml's type traits.
 var ggufTypes = map[uint32]ggufBlock{
-	0: {1, 4}, 1: {1, 2}, 2: {32, 18}, 3: {32, 20}, 6: {32, 22}, 7: {32, 24}, 8: {32, 34}, 9: {32, 40},
-	10: {256, 84}, 11: {256, 110}, 12: {256, 144}, 13: {256, 176}, 14: {256, 210}, 15: {256, 292}, 16: {256, 66}, 17: {256, 74},
-	18: {256, 98}, 19: {256, 50}, 20: {32, 18}, 21: {256, 110}, 22: {256, 82}, 23: {256, 136}, 24: {1, 1}, 25: {1, 2},
-	26: {1, 4}, 27: {1, 8}, 28: {1, 8}, 29: {256, 56}, 30: {1, 2}, 34: {256, 54}, 35: {256, 66}, 39: {32, 17},
+	0: {1, 4}, 1: {1, 2}, 2: {32, 18}, 3: {32, 20}, 6: {32, 22}, 7: {32, 24}, 8: {32, 34},
+	9: {32, 40}, 10: {256, 84}, 11: {256, 110}, 12: {256, 144}, 13: {256, 176}, 14: {256, 210},
+	15: {256, 292}, 16: {256, 66}, 17: {256, 74}, 18: {256, 98}, 19: {256, 50}, 20: {32, 18},
+	21: {256, 110}, 22: {256, 82}, 23: {256, 136}, 24: {1, 1}, 25: {1, 2}, 26: {1, 4}, 27: {1, 8},
+	28: {1, 8}, 29: {256, 56}, 30: {1, 2}, 34: {256, 54}, 35: {256, 66}, 39: {32, 17},
 	40: {64, 36}, 41: {128, 18},
 }
 
 // ggufNames are the types that can be committed to; others are named by their number.
 var ggufNames = map[uint32]string{0: "F32", 1: "F16", 30: "BF16"}
 
-// readGGUF reads keys and tensor infos. Every count and length is held against what is left of the header's limit before
-// it is used; only names are kept.
+// readGGUF reads keys and tensor infos. Every count and length is held against what is left of the
+// header's limit before it is used; only names are kept.
 //
-// Layout (little-endian): "GGUF" | version u32 | tensor count u64 | key count u64 | keys | tensor infos | padding | data.
-// Source: the GGUF specification (ggml-org/ggml, docs/gguf.md), versions 2 and 3.
+// Layout (little-endian): "GGUF" | version u32 | tensor count u64 | key count u64 | keys | tensor
+// infos | padding | data. Source: the GGUF specification (ggml-org/ggml, docs/gguf.md), versions 2
+// and 3.
 func readGGUF(file io.Reader, limit, size int64) ([]Entry, error) {
 	c := &cursor{reader: bufio.NewReaderSize(file, 1<<16), left: limit}
 	c.take(int64(len(ggufMagic)), "magic")
@@ -83,8 +88,10 @@ func placeGGUF(entries []Entry, offsets []uint64, base, alignment, size int64) e
 		length := uint64(e.End) // set by tensor
 		room := uint64(max(0, size-base))
 		if offsets[i]%uint64(alignment) != 0 || offsets[i] > room || length > room-offsets[i] {
-			return fault.Differs(fault.BadFile, "tensor "+clipped(e.Name), fmt.Sprintf("aligned, and within %d bytes", room),
-				fmt.Sprintf("%d bytes at %d", length, offsets[i])).WithHint("the file is truncated or malformed")
+			return fault.Differs(fault.BadFile, "tensor "+clipped(e.Name),
+				fmt.Sprintf("aligned, and within %d bytes", room),
+				fmt.Sprintf("%d bytes at %d", length, offsets[i])).
+				WithHint("the file is truncated or malformed")
 		}
 		e.Start = base + int64(offsets[i])
 		e.End = e.Start + int64(length)
@@ -92,7 +99,8 @@ func placeGGUF(entries []Entry, offsets []uint64, base, alignment, size int64) e
 	previous := base
 	for _, e := range byStart(entries) {
 		if e.Start < previous {
-			return fault.Differs(fault.BadFile, "start of tensor "+clipped(e.Name), fmt.Sprintf("at least %d", previous), e.Start)
+			return fault.Differs(fault.BadFile, "start of tensor "+clipped(e.Name),
+				fmt.Sprintf("at least %d", previous), e.Start)
 		}
 		previous = e.End
 	}
@@ -115,7 +123,8 @@ func (c *cursor) fail(err error) {
 // admit takes count bytes from what is left.
 func (c *cursor) admit(count int64, what string) bool {
 	if c.err == nil && (count < 0 || count > c.left) {
-		c.fail(fault.Differs(fault.BadFile, "GGUF "+what, fmt.Sprintf("at most %d bytes", c.left), count).
+		c.fail(fault.Differs(fault.BadFile, "GGUF "+what,
+			fmt.Sprintf("at most %d bytes", c.left), count).
 			WithHint("the file is truncated, or its header is larger than 100 MB"))
 	}
 	if c.err == nil {
@@ -151,7 +160,8 @@ func (c *cursor) u64(what string) uint64 { return binary.LittleEndian.Uint64(c.t
 func (c *cursor) count(smallest, most int64, what string) int64 {
 	n := c.u64(what)
 	if bound := min(c.left/smallest, most); c.err == nil && n > uint64(bound) {
-		c.fail(fault.Differs(fault.BadFile, "GGUF count of "+what, fmt.Sprintf("at most %d", bound), n))
+		c.fail(fault.Differs(fault.BadFile, "GGUF count of "+what,
+			fmt.Sprintf("at most %d", bound), n))
 	}
 	if c.err != nil {
 		return 0
@@ -187,7 +197,8 @@ func (c *cursor) keys() int64 {
 			value = c.u32("alignment")
 		}
 		if c.err == nil && (value < 8 || value > ggufMaxAlignment || value&(value-1) != 0) {
-			c.fail(fault.Differs(fault.BadFile, "GGUF general.alignment", "a power of two, 8..65536, as uint32", value))
+			c.fail(fault.Differs(fault.BadFile, "GGUF general.alignment",
+				"a power of two, 8..65536, as uint32", value))
 		}
 		alignment = int64(value)
 	}
@@ -242,12 +253,14 @@ func (c *cursor) tensor() (e Entry, offset uint64) {
 	}
 	block, ok := ggufTypes[number]
 	if !ok {
-		c.fail(fault.Differs(fault.BadFile, "type of tensor "+clipped(e.Name), "a known one", number))
+		c.fail(fault.Differs(fault.BadFile, "type of tensor "+clipped(e.Name),
+			"a known one", number))
 		return e, 0
 	}
 	values, ok := product(e.Shape, maxValues)
 	if !ok || e.Shape[0]%block.values != 0 {
-		c.fail(fault.Differs(fault.BadFile, "shape of tensor "+clipped(e.Name), fmt.Sprintf("at most 2^52 values in whole blocks of %d", block.values), e.Shape))
+		c.fail(fault.Differs(fault.BadFile, "shape of tensor "+clipped(e.Name),
+			fmt.Sprintf("at most 2^52 values in whole blocks of %d", block.values), e.Shape))
 		return e, 0
 	}
 	e.Type = ggufNames[number]

@@ -81,11 +81,13 @@ type Grid struct {
 	Rank          int // R of the two adapter layouts; 0 for rows
 }
 
-// NewGrid checks shape and layout. A vector has one row. Rank 0 is the adapter's own; any other must be it.
+// NewGrid checks shape and layout. A vector has one row. Rank 0 is the adapter's own; any other
+// must be it.
 func NewGrid(dtype DType, layout Layout, rows, columns, rank int) (Grid, error) {
 	g := Grid{DType: dtype, Layout: layout, Rows: rows, Columns: columns}
 	if rows < 1 || columns < 1 {
-		return g, fault.Differs(fault.BadFile, "shape", "at least one value", fmt.Sprintf("%d x %d", rows, columns))
+		return g, fault.Differs(fault.BadFile, "shape", "at least one value",
+			fmt.Sprintf("%d x %d", rows, columns))
 	}
 	if layout == Rows {
 		if rank != 0 {
@@ -106,10 +108,12 @@ func NewGrid(dtype DType, layout Layout, rows, columns, rank int) (Grid, error) 
 		}
 	}
 	if g.Rank == 0 {
-		return g, fault.Differs(fault.BadFile, "rank of the adapter", fmt.Sprintf("at most %d", Ranks[len(Ranks)-1]), own)
+		return g, fault.Differs(fault.BadFile, "rank of the adapter",
+			fmt.Sprintf("at most %d", Ranks[len(Ranks)-1]), own)
 	}
 	if rank != 0 && rank != g.Rank {
-		return g, fault.Differs(fault.BadRequest, "rank", fmt.Sprintf("%d for an adapter of rank %d", g.Rank, own), rank)
+		return g, fault.Differs(fault.BadRequest, "rank",
+			fmt.Sprintf("%d for an adapter of rank %d", g.Rank, own), rank)
 	}
 	return g, nil
 }
@@ -125,7 +129,8 @@ func (g Grid) Blocks() int {
 	return g.Rows * g.BlocksPerRow()
 }
 
-// GroupPages is what a block column of lora_a takes: the pages that hold blocks, and G, with the empty ones.
+// GroupPages is what a block column of lora_a takes: the pages that hold blocks, and G, with the
+// empty ones.
 func (g Grid) GroupPages() (filled, all int) {
 	filled = (g.Rank + blocksOf16 - 1) / blocksOf16
 	return filled, 1 << bits.Len(uint(filled-1))
@@ -156,13 +161,14 @@ func (g Grid) RequireDepth(depth int) (int, error) {
 		depth = own
 	}
 	if depth < own || depth > MaxDepth {
-		return 0, fault.Differs(fault.BadRequest, "depth", fmt.Sprintf("%d..%d", own, MaxDepth), depth)
+		return 0, fault.Differs(fault.BadRequest, "depth",
+			fmt.Sprintf("%d..%d", own, MaxDepth), depth)
 	}
 	return depth, nil
 }
 
-// Place is the slot of a block's page and the block's place in it. Blocks of lora_a are numbered column by column:
-// block j*R + k is (k, j).
+// Place is the slot of a block's page and the block's place in it. Blocks of lora_a are numbered
+// column by column: block j*R + k is (k, j).
 func (g Grid) Place(block int) (slot, position int) {
 	if g.Layout != LoraA {
 		per := g.DType.BlocksPerPage()
@@ -173,7 +179,8 @@ func (g Grid) Place(block int) (slot, position int) {
 	return column*all + k/blocksOf16, k % blocksOf16
 }
 
-// cell is the row and block column of the block at a place; false where the place holds none of the tensor's values.
+// cell is the row and block column of the block at a place; false where the place holds none of the
+// tensor's values.
 func (g Grid) cell(slot, position int) (row, column int, ok bool) {
 	if g.Layout != LoraA {
 		block := slot*g.DType.BlocksPerPage() + position

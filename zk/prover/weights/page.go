@@ -25,8 +25,8 @@ const (
 	blocksOf32 = 3
 )
 
-// Pack packs at most 7 blocks of 16-bit values, or 3 of 32-bit values; missing blocks are zeros. Bits of a value beyond
-// its width must be 0.
+// Pack packs at most 7 blocks of 16-bit values, or 3 of 32-bit values; missing blocks are zeros.
+// Bits of a value beyond its width must be 0.
 func Pack(bits int, blocks []Block) Page {
 	var p packing
 	switch bits {
@@ -66,7 +66,8 @@ func (p *packing) block16(j int, b *Block) {
 	p.put16(14, 2*j+1, b[31])
 }
 
-// block32 puts 7 values into each of elements 4j..4j+3 and the last four among the twelve of elements 12 and 13.
+// block32 puts 7 values into each of elements 4j..4j+3 and the last four among the twelve of
+// elements 12 and 13.
 func (p *packing) block32(j int, b *Block) {
 	for i := range 28 {
 		p.put32(4*j+i/7, i%7, b[i])
@@ -77,8 +78,8 @@ func (p *packing) block32(j int, b *Block) {
 	}
 }
 
-// elements translates the integers, all below 2^240. Multiplying limbs by the element 2^256, whose limbs are 2^512 mod
-// r, gives the Montgomery form.
+// elements translates the integers, all below 2^240. Multiplying limbs by the element 2^256, whose
+// limbs are 2^512 mod r, gives the Montgomery form.
 func (p *packing) elements() Page {
 	var page Page
 	for i := range p {

@@ -18,12 +18,13 @@ import (
 )
 
 var safetensorsBytes = map[string]uint64{
-	"BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2,
+	"BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "I16": 2, "U16": 2,
+	"F16": 2, "BF16": 2,
 	"I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8,
 }
 
-// readSafetensors reads a length (64 bits, little-endian) and a JSON header of that length. Tensors must cover the rest
-// of the file without gap or overlap.
+// readSafetensors reads a length (64 bits, little-endian) and a JSON header of that length. Tensors
+// must cover the rest of the file without gap or overlap.
 //
 // Source: the safetensors format description (huggingface/safetensors, README "Format").
 func readSafetensors(file io.Reader, size int64) ([]Entry, error) {
@@ -33,7 +34,8 @@ func readSafetensors(file io.Reader, size int64) ([]Entry, error) {
 	}
 	length := binary.LittleEndian.Uint64(prefix[:])
 	if limit := uint64(min(size, maxHeaderBytes) - 8); length > limit {
-		return nil, fault.Differs(fault.BadFile, "safetensors header", fmt.Sprintf("at most %d bytes", limit), length)
+		return nil, fault.Differs(fault.BadFile, "safetensors header",
+			fmt.Sprintf("at most %d bytes", limit), length)
 	}
 	header := make([]byte, length)
 	if _, err := io.ReadFull(file, header); err != nil {
@@ -74,7 +76,8 @@ type objectField struct {
 	value json.RawMessage
 }
 
-// objectFields reads a JSON object and nothing else. Decoding into a map or struct would hide a name that occurs twice.
+// objectFields reads a JSON object and nothing else. Decoding into a map or struct would hide a
+// name that occurs twice.
 func objectFields(text []byte, most int) ([]objectField, error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
@@ -89,7 +92,8 @@ func objectFields(text []byte, most int) ([]objectField, error) {
 		}
 		f := objectField{}
 		f.name, _ = token.(string)
-		if seen[f.name] || strings.ContainsRune(f.name, utf8.RuneError) { // stands for a lone surrogate, which has no bytes
+		// stands for a lone surrogate, which has no bytes
+		if seen[f.name] || strings.ContainsRune(f.name, utf8.RuneError) {
 			return nil, fmt.Errorf("name %s is not valid, or occurs twice", clipped(f.name))
 		}
 		if err := decoder.Decode(&f.value); err != nil {
@@ -110,7 +114,8 @@ func objectFields(text []byte, most int) ([]objectField, error) {
 }
 
 func parseEntry(name string, text json.RawMessage, base, size int64) (Entry, error) {
-	malformed := fault.Differs(fault.BadFile, "entry of tensor "+clipped(name), "dtype, shape and data_offsets", "something else")
+	malformed := fault.Differs(fault.BadFile, "entry of tensor "+clipped(name),
+		"dtype, shape and data_offsets", "something else")
 	fields, err := objectFields(text, 16)
 	if err != nil {
 		return Entry{}, malformed
@@ -132,19 +137,23 @@ func parseEntry(name string, text json.RawMessage, base, size int64) (Entry, err
 	}
 	width, ok := safetensorsBytes[e.Type]
 	if !ok {
-		return Entry{}, fault.Differs(fault.BadFile, "dtype of tensor "+clipped(name), "a known one", clipped(e.Type))
+		return Entry{}, fault.Differs(fault.BadFile, "dtype of tensor "+clipped(name),
+			"a known one", clipped(e.Type))
 	}
 	room := uint64(size - base)
 	values, ok := product(e.Shape, room/width)
-	if !ok || offsets[0] > offsets[1] || offsets[1] > room || offsets[1]-offsets[0] != values*width {
-		return Entry{}, fault.Differs(fault.BadFile, "tensor "+clipped(name), fmt.Sprintf("its shape's bytes within %d", room),
+	if !ok || offsets[0] > offsets[1] || offsets[1] > room ||
+		offsets[1]-offsets[0] != values*width {
+		return Entry{}, fault.Differs(fault.BadFile, "tensor "+clipped(name),
+			fmt.Sprintf("its shape's bytes within %d", room),
 			fmt.Sprintf("%d..%d", offsets[0], offsets[1]))
 	}
 	e.Start, e.End = base+int64(offsets[0]), base+int64(offsets[1])
 	return e, nil
 }
 
-// naturals are a list of JSON integers below 2^63, without sign, fraction or exponent; an earlier error stays.
+// naturals are a list of JSON integers below 2^63, without sign, fraction or exponent; an earlier
+// error stays.
 func naturals(text json.RawMessage, earlier error) ([]uint64, error) {
 	var numbers []json.RawMessage
 	if err := errors.Join(earlier, json.Unmarshal(text, &numbers)); err != nil || numbers == nil {
@@ -166,12 +175,14 @@ func requireCover(entries []Entry, base, size int64) error {
 	position := base
 	for _, e := range order {
 		if e.Start != position {
-			return fault.Differs(fault.BadFile, "start of tensor "+clipped(e.Name), position, e.Start)
+			return fault.Differs(fault.BadFile, "start of tensor "+clipped(e.Name),
+				position, e.Start)
 		}
 		position = e.End
 	}
 	if position != size {
-		return fault.Differs(fault.BadFile, "size of the file", position, size).WithHint("it is truncated, or has bytes after its tensors")
+		return fault.Differs(fault.BadFile, "size of the file", position, size).
+			WithHint("it is truncated, or has bytes after its tensors")
 	}
 	return nil
 }

@@ -16,8 +16,8 @@ import (
 	"provenance/zkprover/tree"
 )
 
-// Tree is the tree of one tensor. It keeps the levels above the pages only, a sixteenth of the pages' hashes; openings
-// read and hash sixteen pages anew.
+// Tree is the tree of one tensor. It keeps the levels above the pages only, a sixteenth of the
+// pages' hashes; openings read and hash sixteen pages anew.
 type Tree struct {
 	grid   Grid
 	values io.ReaderAt
@@ -31,14 +31,16 @@ type Opening struct {
 	Path []Page
 }
 
-// GroupOpening is the pages of a block column of lora_a that hold blocks, and the children of their common ancestors.
+// GroupOpening is the pages of a block column of lora_a that hold blocks, and the children of their
+// common ancestors.
 type GroupOpening struct {
 	Pages []Page
 	Path  []Page
 }
 
-// New builds the tree of a tensor whose bytes are `values`, on all cores. Depth 0 is the tensor's own; done, if not
-// nil, gets the number of bytes read since the last call, from several goroutines.
+// New builds the tree of a tensor whose bytes are `values`, on all cores. Depth 0 is the tensor's
+// own; done, if not nil, gets the number of bytes read since the last call, from several
+// goroutines.
 func New(grid Grid, depth int, values io.ReaderAt, done func(bytes int64)) (*Tree, error) {
 	depth, err := grid.RequireDepth(depth)
 	if err != nil {
@@ -113,7 +115,8 @@ func (t *Tree) Open(block int) (Opening, error) {
 // OpenGroup opens block column j of a tensor of layout lora_a.
 func (t *Tree) OpenGroup(j int) (GroupOpening, error) {
 	if t.grid.Layout != LoraA || j < 0 || j >= t.grid.BlocksPerRow() {
-		return GroupOpening{}, fault.Differs(fault.BadRequest, "block column", "one of a tensor of layout lora_a", j)
+		return GroupOpening{}, fault.Differs(fault.BadRequest, "block column",
+			"one of a tensor of layout lora_a", j)
 	}
 	filled, all := t.grid.GroupPages()
 	pages, path, err := t.open(j*all, filled)

@@ -130,10 +130,14 @@ var grids = []struct {
 	layout        Layout
 	rows, columns int
 }{
-	{BF16, Rows, 1, 1}, {BF16, Rows, 1, 32}, {BF16, Rows, 1, 33}, {F16, Rows, 1, 7 * 32}, {BF16, Rows, 3, 7 * 32 * 16},
-	{BF16, Rows, 9, 1000}, {BF16, Rows, 300, 70}, {F32, Rows, 1, 5}, {F32, Rows, 7, 100}, {F32, Rows, 50, 96},
-	{BF16, LoraA, 1, 31}, {BF16, LoraA, 8, 64}, {F16, LoraA, 9, 300}, {BF16, LoraA, 32, 100}, {BF16, LoraA, 33, 576},
-	{BF16, LoraB, 40, 8}, {BF16, LoraB, 40, 5}, {F16, LoraB, 77, 32}, {BF16, LoraB, 50, 33}, {BF16, LoraB, 50, 64},
+	{BF16, Rows, 1, 1}, {BF16, Rows, 1, 32}, {BF16, Rows, 1, 33}, {F16, Rows, 1, 7 * 32},
+	{BF16, Rows, 3, 7 * 32 * 16},
+	{BF16, Rows, 9, 1000}, {BF16, Rows, 300, 70}, {F32, Rows, 1, 5}, {F32, Rows, 7, 100},
+	{F32, Rows, 50, 96},
+	{BF16, LoraA, 1, 31}, {BF16, LoraA, 8, 64}, {F16, LoraA, 9, 300}, {BF16, LoraA, 32, 100},
+	{BF16, LoraA, 33, 576},
+	{BF16, LoraB, 40, 8}, {BF16, LoraB, 40, 5}, {F16, LoraB, 77, 32}, {BF16, LoraB, 50, 33},
+	{BF16, LoraB, 50, 64},
 }
 
 // The tree is the one over the worded pages, and every opening leads from its page to the root.
@@ -221,7 +225,8 @@ func TestChangedFileIsRefused(t *testing.T) {
 	if _, err := built.Open(0); !errors.As(err, &failure) || failure.Code != fault.BadFile {
 		t.Errorf("a changed value: %v", err)
 	}
-	if _, err := New(g, 0, bytes.NewReader(data[:len(data)-1]), nil); !errors.As(err, &failure) || failure.Code != fault.BadFile {
+	if _, err := New(g, 0, bytes.NewReader(data[:len(data)-1]), nil); !errors.As(err, &failure) ||
+		failure.Code != fault.BadFile {
 		t.Errorf("a short file: %v", err)
 	}
 }
@@ -232,7 +237,8 @@ func TestRefusals(t *testing.T) {
 		layout              Layout
 		rows, columns, rank int
 	}{
-		{BF16, Rows, 0, 5, 0}, {BF16, Rows, 5, 0, 0}, {BF16, Rows, 5, 5, 8}, {BF16, LoraA, 65, 5, 0}, {BF16, LoraB, 5, 65, 0},
+		{BF16, Rows, 0, 5, 0}, {BF16, Rows, 5, 0, 0}, {BF16, Rows, 5, 5, 8},
+		{BF16, LoraA, 65, 5, 0}, {BF16, LoraB, 5, 65, 0},
 		{F32, LoraA, 8, 5, 0}, {BF16, LoraA, 8, 5, 16}, {BF16, LoraB, 5, 9, 8},
 	} {
 		if _, err := NewGrid(c.dtype, c.layout, c.rows, c.columns, c.rank); err == nil {

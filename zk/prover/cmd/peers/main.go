@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command peers proves one `tree` statement with gnark and writes circuit and witness for other Groth16 provers.
+// Command peers proves one `tree` statement with gnark and writes circuit and witness for other
+// Groth16 provers.
 //
 //	go run ./cmd/peers -out FOLDER [-slots 256] [-repeat 5]
 //
-// FOLDER gets circuit.r1cs, witness.wtns and public.json. Printed: one JSON object with constraints, inputs and the
-// seconds of each of gnark's proofs, solving and proving, key and circuit being in memory.
+// FOLDER gets circuit.r1cs, witness.wtns and public.json. Printed: one JSON object with
+// constraints, inputs and the seconds of each of gnark's proofs, solving and proving, key and
+// circuit being in memory.
 package main
 
 import (
@@ -22,20 +24,24 @@ import (
 	"github.com/consensys/gnark/backend/witness"
 	cs "github.com/consensys/gnark/constraint/bn254"
 	"github.com/consensys/gnark/frontend"
+	"github.com/consensys/gnark/logger"
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/internal/iden3"
-	"provenance/zkprover/prove"
+	"provenance/zkprover/kinds"
+	"provenance/zkprover/prove/dataset"
 	"provenance/zkprover/statement"
 	"provenance/zkprover/tree"
 )
 
 func main() {
+	logger.Disable() // gnark logs to stdout
 	out := flag.String("out", "", "folder to write to")
 	slots := flag.Int("slots", 256, "leaves of the chunk: 256 or 4096")
 	repeat := flag.Int("repeat", 5, "proofs to time; 0 makes no key")
 	flag.Parse()
-	if err := run(*out, circuits.Shape{Kind: circuits.KindTree, Slots: *slots, Depth: tree.MinDepth}, *repeat); err != nil {
+	shape := circuits.Shape{Kind: kinds.Tree, Slots: *slots, Depth: tree.MinDepth}
+	if err := run(*out, shape, *repeat); err != nil {
 		fmt.Fprintln(os.Stderr, "peers:", err)
 		os.Exit(1)
 	}
@@ -63,7 +69,8 @@ func run(out string, shape circuits.Shape, repeat int) error {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(map[string]any{
-		"circuit": shape.Kind, "slots": shape.Slots, "constraints": system.GetNbConstraints(), "public": system.GetNbPublicVariables() - 1, "seconds": seconds,
+		"circuit": shape.Kind, "slots": shape.Slots, "constraints": system.GetNbConstraints(),
+		"public": system.GetNbPublicVariables() - 1, "seconds": seconds,
 	})
 }
 
@@ -78,7 +85,8 @@ func sample(shape circuits.Shape) (witness.Witness, error) {
 		return nil, err
 	}
 	challenge := statement.Challenge{Gamma: leaves[7], Delta: leaves[11]}
-	return frontend.NewWitness(prove.TreeAssignment(built, 0, shape.Slots, challenge), ecc.BN254.ScalarField())
+	return frontend.NewWitness(dataset.TreeAssignment(built, 0, shape.Slots, challenge),
+		ecc.BN254.ScalarField())
 }
 
 func writeAll(out string, system *cs.R1CS, values fr.Vector) error {

@@ -4,36 +4,18 @@ package main
 
 import (
 	"bytes"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 
 	groth16 "github.com/consensys/gnark/backend/groth16/bn254"
 
-	"provenance/zkprover/keys"
+	"provenance/zkprover/cmd/vectors/frozen"
 )
 
-// gnarkSolidity is gnark's own Solidity verifier for the key of the frozen tree proofs: a second opinion for tests, never
-// shipped. gnark's export is right for circuits without commitments only, so keys with some are refused.
+// gnarkSolidity is gnark's own Solidity verifier for the key of the frozen tree proofs: a second
+// opinion for tests, never shipped. gnark's export is right for circuits without commitments only,
+// so keys with some are refused.
 func gnarkSolidity(folder string) ([]byte, error) {
-	text, err := os.ReadFile(filepath.Join(folder, "groth16_tree256.json"))
-	if err != nil {
-		return nil, err
-	}
-	var file struct {
-		Words string `json:"words"`
-	}
-	if err := json.Unmarshal(text, &file); err != nil {
-		return nil, err
-	}
-	words, err := hex.DecodeString(strings.TrimPrefix(file.Words, "0x"))
-	if err != nil {
-		return nil, err
-	}
-	key, err := keys.Parse(words)
+	_, key, err := frozen.Load(folder, frozen.TreeFile)
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,8 @@ import (
 	"provenance/zkprover/internal/fixture"
 )
 
-// audits is a dataset of 40 records in a tree of depth 2, with a key of each kind made through the command.
+// audits is a dataset of 40 records in a tree of depth 2, with a key of each kind made through the
+// command.
 type audits struct {
 	scene
 	digests, salts []byte
@@ -25,10 +26,12 @@ func newAudits(t *testing.T) *audits {
 	t.Helper()
 	a := &audits{scene: scene{dir: t.TempDir(), count: 40}, keys: map[string]string{}}
 	a.digests, a.salts = fixture.Records(a.count)
-	must(t, "dataset", object{"digests": a.write(t, "digests", a.digests), "salts": a.write(t, "salts", a.salts),
+	must(t, "dataset", object{"digests": a.write(t, "digests", a.digests),
+		"salts":      a.write(t, "salts", a.salts),
 		"leaves_out": a.path("leaves"), "depth": 2})
 	for kind, slots := range map[string]int{"sorted": 16, "member": 1, "absent": 1} {
-		a.keys[kind] = must(t, "setup", object{"kind": kind, "slots": slots, "depth": 2, "cache": a.path("keys")})["key"].(string)
+		a.keys[kind] = must(t, "setup", object{"kind": kind, "slots": slots, "depth": 2,
+			"cache": a.path("keys")})["key"].(string)
 	}
 	return a
 }
@@ -76,16 +79,20 @@ func behind(digest []byte) string {
 func TestAudits(t *testing.T) {
 	a := newAudits(t)
 	must(t, "prove-sorted", a.request(t, "sorted", object{"out": nil, "jobs": []object{
-		{"k": 0, "out": a.path("sorted0")}, {"k": 1, "out": a.path("sorted1")}, {"k": 2, "out": a.path("sorted2")}}}))
+		{"k": 0, "out": a.path("sorted0")}, {"k": 1, "out": a.path("sorted1")}, {"k": 2,
+			"out": a.path("sorted2")}}}))
 	answers := []object{
 		must(t, "prove-member", a.request(t, "member", nil)),
 		must(t, "prove-absent", a.request(t, "absent", nil)),
-		must(t, "prove-absent", a.request(t, "absent", object{"out": a.path("start"), "position": 0, "digest": "0x" + strings.Repeat("0", 64),
-			"neighbours": a.write(t, "first", a.record(0))})),
-		must(t, "prove-absent", a.request(t, "absent", object{"out": a.path("end"), "position": 40, "digest": "0x" + strings.Repeat("f", 64),
-			"neighbours": a.write(t, "last", a.record(39))})),
+		must(t, "prove-absent", a.request(t, "absent",
+			object{"out": a.path("start"), "position": 0, "digest": "0x" + strings.Repeat("0", 64),
+				"neighbours": a.write(t, "first", a.record(0))})),
+		must(t, "prove-absent", a.request(t, "absent",
+			object{"out": a.path("end"), "position": 40, "digest": "0x" + strings.Repeat("f", 64),
+				"neighbours": a.write(t, "last", a.record(39))})),
 	}
-	for kind, names := range map[string][]string{"sorted": {"sorted0", "sorted1", "sorted2"}, "member": {"member"}, "absent": {"absent", "start", "end"}} {
+	for kind, names := range map[string][]string{"sorted": {"sorted0", "sorted1", "sorted2"},
+		"member": {"member"}, "absent": {"absent", "start", "end"}} {
 		var paths []string
 		for _, name := range names {
 			paths = append(paths, a.path(name))
@@ -93,7 +100,8 @@ func TestAudits(t *testing.T) {
 		must(t, "verify", object{"words": a.keys[kind] + "/vk.words", "proofs": paths, "mask": 0})
 	}
 	for k := range 2 {
-		this, next := a.proof(t, fmt.Sprintf("sorted%d", k)), a.proof(t, fmt.Sprintf("sorted%d", k+1))
+		this, next := a.proof(t, fmt.Sprintf("sorted%d", k)), a.proof(t,
+			fmt.Sprintf("sorted%d", k+1))
 		if this.Public[5] != next.Public[4] || this.Public[0] != next.Public[0] {
 			t.Errorf("chunk %d does not chain", k)
 		}
@@ -139,7 +147,8 @@ func TestRefusedAudits(t *testing.T) {
 		code       string
 	}{
 		{"a chunk without records", "sorted", object{"k": 3}, "bad_request"},
-		{"unsorted digests", "sorted", object{"digests": a.write(t, "unsorted", append(unsorted, a.digests[64:]...))}, "bad_file"},
+		{"unsorted digests", "sorted", object{"digests": a.write(t, "unsorted",
+			append(unsorted, a.digests[64:]...))}, "bad_file"},
 		{"too few salts", "sorted", object{"salts": a.write(t, "few", a.salts[31:])}, "bad_file"},
 		{"another count", "sorted", object{"count": 39}, "bad_request"},
 		{"a key of another kind", "sorted", object{"key": a.keys["member"]}, "bad_request"},
@@ -150,17 +159,22 @@ func TestRefusedAudits(t *testing.T) {
 		{"a position behind the end", "member", object{"position": 40}, "bad_request"},
 		{"no position", "member", object{"position": nil}, "bad_request"},
 		{"a long salt", "member", object{"salt": a.write(t, "long", make([]byte, 32))}, "bad_file"},
-		{"a short salt", "member", object{"salt": a.write(t, "short", make([]byte, 30))}, "bad_file"},
+		{"a short salt", "member", object{"salt": a.write(t, "short",
+			make([]byte, 30))}, "bad_file"},
 		{"no salt", "member", object{"salt": nil}, "bad_request"},
 		{"a short digest", "member", object{"digest": "0x00"}, "bad_request"},
-		{"a digest that is there", "absent", object{"digest": digestOf(a.digests[32*7:])}, "unproven"},
+		{"a digest that is there", "absent", object{"digest": digestOf(a.digests[32*7:])},
+			"unproven"},
 		{"the record above", "absent", object{"digest": digestOf(a.digests[32*8:])}, "unproven"},
-		{"a record that is skipped", "absent", object{"digest": digestOf(a.digests[32*8:]), "neighbours": pair(7, 9)}, "mismatch"},
+		{"a record that is skipped", "absent", object{"digest": digestOf(a.digests[32*8:]),
+			"neighbours": pair(7, 9)}, "mismatch"},
 		{"another gap", "absent", object{"position": 9, "neighbours": pair(8, 9)}, "unproven"},
 		{"the start pretended", "absent", object{"position": 0, "neighbours": one}, "mismatch"},
 		{"the end pretended", "absent", object{"position": 40, "neighbours": one}, "mismatch"},
-		{"the start for a larger digest", "absent", object{"position": 0, "neighbours": a.write(t, "first", a.record(0))}, "unproven"},
-		{"the end for a smaller digest", "absent", object{"position": 40, "neighbours": a.write(t, "last", a.record(39))}, "unproven"},
+		{"the start for a larger digest", "absent",
+			object{"position": 0, "neighbours": a.write(t, "first", a.record(0))}, "unproven"},
+		{"the end for a smaller digest", "absent",
+			object{"position": 40, "neighbours": a.write(t, "last", a.record(39))}, "unproven"},
 		{"one neighbour where there are two", "absent", object{"neighbours": one}, "bad_file"},
 		{"a position behind the end", "absent", object{"position": 41}, "bad_request"},
 		{"a negative position", "absent", object{"position": -1}, "bad_request"},

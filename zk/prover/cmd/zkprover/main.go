@@ -4,11 +4,12 @@
 //
 //	zkprover COMMAND < request.json > result.json
 //
-// It reads one JSON object on stdin and writes one on stdout; stderr carries progress for people. Exit status: 0 done,
-// 1 a proof does not verify, 2 the request or its files cannot be used, 3 a failure that is not the caller's. With
-// status 2 and 3 the object is {"error": {"code", "what", "expected", "actual", "hint"}}. Secrets (blindings, salts,
-// leaves, neighbouring records) are read from files only and appear in no output. `zkprover serve` answers the same
-// commands over a socket (package server).
+// It reads one JSON object on stdin and writes one on stdout; stderr carries progress for people.
+// Exit status: 0 done, 1 a proof does not verify, 2 the request or its files cannot be used, 3 a
+// failure that is not the caller's. With status 2 and 3 the object is {"error": {"code", "what",
+// "expected", "actual", "hint"}}. Secrets (blindings, salts, leaves, neighbouring records) are read
+// from files only and appear in no output. `zkprover serve` answers the same commands over a socket
+// (package server).
 package main
 
 import (
@@ -21,44 +22,51 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/consensys/gnark/logger"
+
+	"provenance/zkprover/commands/datasets"
+	"provenance/zkprover/commands/keymaking"
+	"provenance/zkprover/commands/request"
+	"provenance/zkprover/commands/tensors"
+	"provenance/zkprover/commands/verifying"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/keys"
 	"provenance/zkprover/server"
 )
 
-const maxRequestBytes = 16 << 20
-
 // commands is the closed table. serve, which serves them, stands apart.
 var commands = map[string]server.Command{
-	"setup":               {Run: setup, Alone: true},
-	"inspect":             {Run: inspect},
-	"dataset":             {Run: dataset},
-	"leaf-root":           {Run: leafRoot},
-	"order":               {Run: makeOrder},
-	"commit":              {Run: commit, Key: keys.PartBases},
-	"prove-tree":          {Run: proveTree, Key: keys.PartWhole, Proves: true},
-	"prove-epoch":         {Run: proveEpoch, Key: keys.PartWhole, Proves: true},
-	"prove-link":          {Run: proveLink, Key: keys.PartWhole, Proves: true},
-	"prove-sorted":        {Run: proveSorted, Key: keys.PartWhole, Proves: true},
-	"prove-member":        {Run: proveMember, Key: keys.PartWhole, Proves: true},
-	"prove-absent":        {Run: proveAbsent, Key: keys.PartWhole, Proves: true},
-	"prove-merge":         {Run: proveMerge, Key: keys.PartWhole, Proves: true},
-	"prove-q8_0":          {Run: proveQ8_0, Key: keys.PartWhole, Proves: true},
-	"prove-int8":          {Run: proveInt8, Key: keys.PartWhole, Proves: true},
-	"weights":             {Run: commitWeights},
-	"verify":              {Run: verifyProofs},
-	"products":            {Run: products},
-	"ceremony-begin":      {Run: ceremonyBegin, Alone: true},
-	"ceremony-contribute": {Run: ceremonyContribute, Alone: true},
-	"ceremony-accept":     {Run: ceremonyAccept, Alone: true},
-	"ceremony-seal":       {Run: ceremonySeal, Alone: true},
-	"ceremony-verify":     {Run: ceremonyVerify, Alone: true},
+	"setup":               {Run: keymaking.Setup, Alone: true},
+	"inspect":             {Run: verifying.Inspect},
+	"dataset":             {Run: datasets.Dataset},
+	"leaf-root":           {Run: datasets.LeafRoot},
+	"order":               {Run: datasets.Order},
+	"commit":              {Run: datasets.Commit, Key: keys.PartBases},
+	"prove-tree":          {Run: datasets.ProveTree, Key: keys.PartWhole, Proves: true},
+	"prove-epoch":         {Run: datasets.ProveEpoch, Key: keys.PartWhole, Proves: true},
+	"prove-link":          {Run: datasets.ProveLink, Key: keys.PartWhole, Proves: true},
+	"prove-sorted":        {Run: datasets.ProveSorted, Key: keys.PartWhole, Proves: true},
+	"prove-member":        {Run: datasets.ProveMember, Key: keys.PartWhole, Proves: true},
+	"prove-absent":        {Run: datasets.ProveAbsent, Key: keys.PartWhole, Proves: true},
+	"prove-merge":         {Run: tensors.ProveMerge, Key: keys.PartWhole, Proves: true},
+	"prove-q8_0":          {Run: tensors.ProveQ8_0, Key: keys.PartWhole, Proves: true},
+	"prove-int8":          {Run: tensors.ProveInt8, Key: keys.PartWhole, Proves: true},
+	"weights":             {Run: tensors.Commit},
+	"verify":              {Run: verifying.Verify},
+	"products":            {Run: datasets.Products},
+	"ceremony-begin":      {Run: keymaking.CeremonyBegin, Alone: true},
+	"ceremony-contribute": {Run: keymaking.CeremonyContribute, Alone: true},
+	"ceremony-accept":     {Run: keymaking.CeremonyAccept, Alone: true},
+	"ceremony-seal":       {Run: keymaking.CeremonySeal, Alone: true},
+	"ceremony-verify":     {Run: keymaking.CeremonyVerify, Alone: true},
 }
 
-// softMemoryBytes makes the collector work harder before the largest key's 4 GB are reached; GOMEMLIMIT replaces it.
+// softMemoryBytes makes the collector work harder before the largest key's 4 GB are reached;
+// GOMEMLIMIT replaces it.
 const softMemoryBytes = 3 << 30
 
 func main() {
+	logger.Disable() // gnark logs to stdout, which carries results only
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(softMemoryBytes)
 	}
@@ -93,16 +101,17 @@ func dispatch(args []string, stdin io.Reader, stdout io.Writer) (any, error) {
 		return serve(stdin, stdout)
 	}
 	if len(args) != 1 || commands[args[0]].Run == nil {
-		return nil, fault.Differs(fault.BadRequest, "command", strings.Join(names(), " "), strings.Join(args, " "))
+		return nil, fault.Differs(fault.BadRequest, "command", strings.Join(names(), " "),
+			strings.Join(args, " "))
 	}
-	request, err := io.ReadAll(io.LimitReader(stdin, maxRequestBytes+1))
+	text, err := io.ReadAll(io.LimitReader(stdin, request.MaxBytes+1))
 	if err != nil {
 		return nil, fault.New(fault.BadRequest, "stdin: %v", err)
 	}
-	if len(request) > maxRequestBytes {
-		return nil, fault.New(fault.BadRequest, "request is longer than %d bytes", maxRequestBytes)
+	if len(text) > request.MaxBytes {
+		return nil, fault.New(fault.BadRequest, "request is longer than %d bytes", request.MaxBytes)
 	}
-	return commands[args[0]].Run(server.NewCall(report), request)
+	return commands[args[0]].Run(server.NewCall(report), text)
 }
 
 // report writes a progress line for people.

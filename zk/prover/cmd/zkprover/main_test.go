@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"provenance/zkprover/commands/request"
 	"provenance/zkprover/field"
 	"provenance/zkprover/internal/fixture"
 	"provenance/zkprover/order"
@@ -87,11 +88,14 @@ func (s *scene) write(t *testing.T, name string, data []byte) string {
 func newScene(t *testing.T) *scene {
 	t.Helper()
 	challenge := fixture.Challenge()
-	s := &scene{dir: t.TempDir(), count: 300, epoch: fixture.KeyDir(t, fixture.EpochShape), tree: fixture.KeyDir(t, fixture.TreeShape),
+	s := &scene{dir: t.TempDir(), count: 300, epoch: fixture.KeyDir(t, fixture.EpochShape),
+		tree:  fixture.KeyDir(t, fixture.TreeShape),
 		gamma: field.ScalarHex(&challenge.Gamma), delta: field.ScalarHex(&challenge.Delta)}
 	digests, salts := fixture.Records(s.count)
-	must(t, "dataset", object{"digests": s.write(t, "digests", digests), "salts": s.write(t, "salts", salts), "leaves_out": s.path("leaves")})
-	must(t, "order", object{"seed": field.Word{5}.Hex(), "epoch": 2, "count": s.count, "out": s.path("order")})
+	must(t, "dataset", object{"digests": s.write(t, "digests", digests),
+		"salts": s.write(t, "salts", salts), "leaves_out": s.path("leaves")})
+	must(t, "order", object{"seed": field.Word{5}.Hex(), "epoch": 2, "count": s.count,
+		"out": s.path("order")})
 	var err error
 	if s.leaves, err = os.ReadFile(s.path("leaves")); err != nil {
 		t.Fatal(err)
@@ -108,10 +112,11 @@ func newScene(t *testing.T) *scene {
 		used = append(used, s.leaves[32*leaf:32*leaf+32]...)
 	}
 	s.write(t, "used", used)
-	var secrets blindings
+	var secrets request.Blindings
 	for range 2 {
 		d, u := fixture.Scalar(), fixture.Scalar()
-		secrets.D, secrets.U = append(secrets.D, field.ScalarHex(&d)), append(secrets.U, field.ScalarHex(&u))
+		secrets.D, secrets.U = append(secrets.D, field.ScalarHex(&d)), append(secrets.U,
+			field.ScalarHex(&u))
 	}
 	text, err := json.Marshal(secrets)
 	if err != nil {
@@ -123,8 +128,9 @@ func newScene(t *testing.T) *scene {
 
 // epochRequest is a valid request of prove-epoch with some fields replaced.
 func (s *scene) epochRequest(change object) object {
-	r := object{"key": s.epoch, "leaves": s.path("leaves"), "used": s.path("used"), "order": s.path("order"), "count": s.count,
-		"chunk": 0, "blindings": s.path("blindings"), "gamma": s.gamma, "delta": s.delta, "out": s.path("epoch0")}
+	r := object{"key": s.epoch, "leaves": s.path("leaves"), "used": s.path("used"),
+		"order": s.path("order"), "count": s.count, "chunk": 0, "blindings": s.path("blindings"),
+		"gamma": s.gamma, "delta": s.delta, "out": s.path("epoch0")}
 	for name, value := range change {
 		if r[name] = value; value == nil {
 			delete(r, name)
@@ -137,24 +143,33 @@ func (s *scene) epochRequest(change object) object {
 func TestWholeWay(t *testing.T) {
 	s := newScene(t)
 	commitments := map[string]object{
-		"D": must(t, "commit", object{"key": s.epoch, "vector": "D", "values": s.path("leaves"), "count": s.count, "blindings": s.path("blindings")}),
-		"U": must(t, "commit", object{"key": s.epoch, "vector": "U", "values": s.path("used"), "count": s.count, "blindings": s.path("blindings")}),
-		"P": must(t, "commit", object{"key": s.epoch, "vector": "P", "order": s.path("order"), "count": s.count}),
+		"D": must(t, "commit", object{"key": s.epoch, "vector": "D", "values": s.path("leaves"),
+			"count": s.count, "blindings": s.path("blindings")}),
+		"U": must(t, "commit", object{"key": s.epoch, "vector": "U", "values": s.path("used"),
+			"count": s.count, "blindings": s.path("blindings")}),
+		"P": must(t, "commit", object{"key": s.epoch, "vector": "P", "order": s.path("order"),
+			"count": s.count}),
 	}
-	recomputed := must(t, "commit", object{"words": s.epoch + "/vk.words", "bases": s.epoch + "/bases.bin", "vector": "P",
+	recomputed := must(t, "commit", object{"words": s.epoch + "/vk.words",
+		"bases": s.epoch + "/bases.bin", "vector": "P",
 		"order": s.path("order"), "count": s.count})
 	if fmt.Sprint(recomputed["points"]) != fmt.Sprint(commitments["P"]["points"]) {
 		t.Error("P recomputed from the bases differs")
 	}
-	result := must(t, "prove-epoch", s.epochRequest(object{"chunk": nil, "out": nil, "jobs": []object{
-		{"chunk": 0, "out": s.path("epoch0")}, {"chunk": 1, "out": s.path("epoch1")}}}))
+	result := must(t, "prove-epoch", s.epochRequest(object{"chunk": nil, "out": nil,
+		"jobs": []object{
+			{"chunk": 0, "out": s.path("epoch0")}, {"chunk": 1, "out": s.path("epoch1")}}}))
 	if len(result["results"].([]any)) != 2 {
 		t.Errorf("results %v", result)
 	}
-	must(t, "prove-link", s.epochRequest(object{"used": nil, "order": nil, "chunk": 1, "out": s.path("link1")}))
-	must(t, "prove-tree", object{"key": s.tree, "leaves": s.path("leaves"), "depth": 5, "count": s.count, "gamma": s.gamma,
-		"delta": s.delta, "jobs": []object{{"k": 0, "out": s.path("tree0")}, {"k": 1, "out": s.path("tree1")}}})
-	products := must(t, "products", object{"leaves": s.path("leaves"), "used": s.path("used"), "order": s.path("order"),
+	must(t, "prove-link", s.epochRequest(object{"used": nil, "order": nil, "chunk": 1,
+		"out": s.path("link1")}))
+	must(t, "prove-tree", object{"key": s.tree, "leaves": s.path("leaves"), "depth": 5,
+		"count": s.count, "gamma": s.gamma,
+		"delta": s.delta, "jobs": []object{{"k": 0, "out": s.path("tree0")},
+			{"k": 1, "out": s.path("tree1")}}})
+	products := must(t, "products", object{"leaves": s.path("leaves"), "used": s.path("used"),
+		"order": s.path("order"),
 		"count": s.count, "slots": 256, "treeSlots": 256, "gamma": s.gamma, "delta": s.delta})
 	for chunk := range 2 {
 		p := s.proof(t, fmt.Sprintf("epoch%d", chunk))
@@ -166,15 +181,20 @@ func TestWholeWay(t *testing.T) {
 			}
 		}
 		tree := s.proof(t, fmt.Sprintf("tree%d", chunk))
-		for name, got := range map[string]string{"a": p.Public[3], "b": p.Public[4], "t": tree.Public[6], "z": tree.Public[7]} {
+		for name, got := range map[string]string{"a": p.Public[3], "b": p.Public[4],
+			"t": tree.Public[6], "z": tree.Public[7]} {
 			if want := products[name].([]any)[chunk]; got != want {
-				t.Errorf("chunk %d: %s is %s in the proof and %s in products", chunk, name, got, want)
+				t.Errorf("chunk %d: %s is %s in the proof and %s in products", chunk,
+					name, got, want)
 			}
 		}
 	}
-	must(t, "verify", object{"words": s.epoch + "/vk.words", "proofs": []string{s.path("epoch0"), s.path("epoch1")}, "mask": 6})
-	must(t, "verify", object{"words": s.epoch + "/vk.words", "proofs": []string{s.path("link1")}, "mask": 0})
-	must(t, "verify", object{"words": s.tree + "/vk.words", "proofs": []string{s.path("tree0"), s.path("tree1")}, "mask": 0})
+	must(t, "verify", object{"words": s.epoch + "/vk.words",
+		"proofs": []string{s.path("epoch0"), s.path("epoch1")}, "mask": 6})
+	must(t, "verify", object{"words": s.epoch + "/vk.words",
+		"proofs": []string{s.path("link1")}, "mask": 0})
+	must(t, "verify", object{"words": s.tree + "/vk.words",
+		"proofs": []string{s.path("tree0"), s.path("tree1")}, "mask": 0})
 	s.verdicts(t)
 	s.silence(t)
 }
@@ -194,10 +214,12 @@ func (s *scene) proof(t *testing.T, name string) proof.JSON {
 
 // verdicts: one false proof among true ones makes the whole answer false, with status 1.
 func (s *scene) verdicts(t *testing.T) {
-	request := object{"words": s.epoch + "/vk.words", "proofs": []string{s.path("epoch0"), s.path("link1")}, "mask": 6}
+	request := object{"words": s.epoch + "/vk.words",
+		"proofs": []string{s.path("epoch0"), s.path("link1")}, "mask": 6}
 	status, result := call(t, "verify", request)
 	results := result["results"].([]any)
-	if status != 1 || result["ok"] != false || results[0].(object)["ok"] != true || results[1].(object)["ok"] != false {
+	if status != 1 || result["ok"] != false || results[0].(object)["ok"] != true ||
+		results[1].(object)["ok"] != false {
 		t.Errorf("status %d, %v", status, result)
 	}
 	request["proofs"] = []string{s.write(t, "broken", []byte("{}"))}
@@ -216,7 +238,7 @@ func (s *scene) verdicts(t *testing.T) {
 
 // silence: no secret appears in a proof.
 func (s *scene) silence(t *testing.T) {
-	var secrets blindings
+	var secrets request.Blindings
 	text, err := os.ReadFile(s.path("blindings"))
 	if err != nil {
 		t.Fatal(err)

@@ -18,7 +18,8 @@ func TestSetupAndInspect(t *testing.T) {
 	cache := t.TempDir()
 	request := object{"kind": "epoch", "slots": 2, "cache": cache}
 	first, second := must(t, "setup", request), must(t, "setup", request)
-	if first["reused"] != false || second["reused"] != true || first["key"] != second["key"] || first["class"] != "dev" {
+	if first["reused"] != false || second["reused"] != true || first["key"] != second["key"] ||
+		first["class"] != "dev" {
 		t.Errorf("%v, then %v", first, second)
 	}
 	seen := must(t, "inspect", object{"words": first["key"].(string) + "/vk.words"})
@@ -27,7 +28,8 @@ func TestSetupAndInspect(t *testing.T) {
 	}
 	refused(t, "no cache", "setup", object{"kind": "epoch", "slots": 2}, "bad_request")
 	refused(t, "no slots", "setup", object{"kind": "epoch", "cache": cache}, "bad_request")
-	refused(t, "unknown kind", "setup", object{"kind": "merge", "slots": 2, "cache": cache}, "bad_request")
+	refused(t, "unknown kind", "setup", object{"kind": "merge", "slots": 2, "cache": cache},
+		"bad_request")
 	refused(t, "no words", "inspect", object{"words": cache + "/none"}, "bad_file")
 }
 
@@ -35,7 +37,8 @@ func TestRootOfGivenLeaves(t *testing.T) {
 	s := newScene(t)
 	whole := must(t, "leaf-root", object{"leaves": s.path("leaves")})
 	digests, salts := fixture.Records(s.count)
-	again := must(t, "dataset", object{"digests": s.write(t, "d", digests), "salts": s.write(t, "s", salts), "leaves_out": s.path("l")})
+	again := must(t, "dataset", object{"digests": s.write(t, "d", digests),
+		"salts": s.write(t, "s", salts), "leaves_out": s.path("l")})
 	if fmt.Sprint(whole) != fmt.Sprint(again) {
 		t.Errorf("%v and %v", whole, again)
 	}
@@ -44,10 +47,13 @@ func TestRootOfGivenLeaves(t *testing.T) {
 		t.Errorf("depth 6: %v", deep)
 	}
 	copy(digests[32:], digests[:32])
-	refused(t, "a digest twice", "dataset", object{"digests": s.write(t, "d", digests), "salts": s.path("s"), "leaves_out": s.path("l")}, "bad_file")
-	refused(t, "an element of r", "leaf-root", object{"leaves": s.write(t, "l", fr.Modulus().FillBytes(make([]byte, 32)))}, "bad_file")
+	refused(t, "a digest twice", "dataset", object{"digests": s.write(t, "d", digests),
+		"salts": s.path("s"), "leaves_out": s.path("l")}, "bad_file")
+	refused(t, "an element of r", "leaf-root", object{"leaves": s.write(t, "l",
+		fr.Modulus().FillBytes(make([]byte, 32)))}, "bad_file")
 	refused(t, "no leaves", "leaf-root", object{"leaves": s.write(t, "l", nil)}, "bad_file")
-	refused(t, "depth 7", "leaf-root", object{"leaves": s.path("leaves"), "depth": 7}, "bad_request")
+	refused(t, "depth 7", "leaf-root", object{"leaves": s.path("leaves"), "depth": 7},
+		"bad_request")
 }
 
 func TestRefusedProveRequests(t *testing.T) {
@@ -70,23 +76,27 @@ func TestRefusedProveRequests(t *testing.T) {
 		"chunk negative":         {object{"chunk": -1}, "bad_request"},
 		"count zero":             {object{"count": 0}, "bad_request"},
 		"count too small":        {object{"count": 299}, "bad_file"},
-		"gamma r":                {object{"gamma": fmt.Sprintf("0x%064x", fr.Modulus())}, "bad_request"},
-		"delta short":            {object{"delta": "0x01"}, "bad_request"},
-		"no used":                {object{"used": nil}, "bad_request"},
-		"too few blindings":      {object{"blindings": s.write(t, "short", []byte(short))}, "bad_file"},
-		"zero blindings":         {object{"blindings": s.write(t, "zero", []byte(zero))}, "bad_file"},
-		"blindings no JSON":      {object{"blindings": s.path("leaves")}, "bad_file"},
-		"tree key":               {object{"key": s.tree}, "bad_request"},
-		"no key":                 {object{"key": s.dir}, "bad_file"},
-		"unknown option":         {object{"chunks": 1}, "bad_request"},
-		"no jobs":                {object{"jobs": []object{}}, "bad_request"},
-		"jobs of two keys":       {object{"jobs": []object{{}, {"key": s.tree}}}, "bad_request"},
-		"no output":              {object{"out": nil}, "bad_request"},
+		"gamma r": {object{"gamma": fmt.Sprintf("0x%064x", fr.Modulus())},
+			"bad_request"},
+		"delta short": {object{"delta": "0x01"}, "bad_request"},
+		"no used":     {object{"used": nil}, "bad_request"},
+		"too few blindings": {object{"blindings": s.write(t, "short", []byte(short))},
+			"bad_file"},
+		"zero blindings": {object{"blindings": s.write(t, "zero", []byte(zero))},
+			"bad_file"},
+		"blindings no JSON": {object{"blindings": s.path("leaves")}, "bad_file"},
+		"tree key":          {object{"key": s.tree}, "bad_request"},
+		"no key":            {object{"key": s.dir}, "bad_file"},
+		"unknown option":    {object{"chunks": 1}, "bad_request"},
+		"no jobs":           {object{"jobs": []object{}}, "bad_request"},
+		"jobs of two keys":  {object{"jobs": []object{{}, {"key": s.tree}}}, "bad_request"},
+		"no output":         {object{"out": nil}, "bad_request"},
 	} {
 		refused(t, name, "prove-epoch", s.epochRequest(c.change), c.code)
 	}
 	refused(t, "a link with used", "prove-link", s.epochRequest(nil), "bad_request")
-	tree := object{"key": s.tree, "leaves": s.path("leaves"), "depth": 5, "count": s.count, "k": 2, "gamma": s.gamma, "delta": s.delta, "out": s.path("t")}
+	tree := object{"key": s.tree, "leaves": s.path("leaves"), "depth": 5, "count": s.count, "k": 2,
+		"gamma": s.gamma, "delta": s.delta, "out": s.path("t")}
 	refused(t, "an empty tree chunk", "prove-tree", tree, "bad_request")
 	tree["k"], tree["depth"] = 0, 6
 	refused(t, "another depth", "prove-tree", tree, "mismatch")
@@ -95,9 +105,12 @@ func TestRefusedProveRequests(t *testing.T) {
 // Errors about secrets do not quote them.
 func TestErrorsAboutSecretsAreSilent(t *testing.T) {
 	s := newScene(t)
-	for _, content := range []string{`{"d":["secret-text"],"u":[]}`, `{"d":["secret-text","x"],"u":["x","y"]}`, `{"secret-text":1}`, `secret-text`} {
-		_, result := call(t, "prove-epoch", s.epochRequest(object{"blindings": s.write(t, "b", []byte(content))}))
-		if text := fmt.Sprint(result); strings.Contains(text, "secret") || !strings.Contains(text, "error") {
+	for _, content := range []string{`{"d":["secret-text"],"u":[]}`,
+		`{"d":["secret-text","x"],"u":["x","y"]}`, `{"secret-text":1}`, `secret-text`} {
+		_, result := call(t, "prove-epoch", s.epochRequest(object{"blindings": s.write(t, "b",
+			[]byte(content))}))
+		if text := fmt.Sprint(result); strings.Contains(text, "secret") ||
+			!strings.Contains(text, "error") {
 			t.Errorf("%s", text)
 		}
 	}

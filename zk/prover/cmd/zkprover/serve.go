@@ -9,14 +9,15 @@ import (
 	"os/signal"
 	"syscall"
 
+	"provenance/zkprover/commands/request"
 	"provenance/zkprover/fault"
 	"provenance/zkprover/server"
 )
 
 const serveName = "serve"
 
-// serve runs until SIGTERM or SIGINT, or with until_stdin_closes until then. It writes {"listening", "pid"} when clients
-// can connect, and its result at the end.
+// serve runs until SIGTERM or SIGINT, or with until_stdin_closes until then. It writes
+// {"listening", "pid"} when clients can connect, and its result at the end.
 func serve(stdin io.Reader, stdout io.Writer) (any, error) {
 	config, err := readConfig(stdin)
 	if err != nil {
@@ -28,7 +29,8 @@ func serve(stdin io.Reader, stdout io.Writer) (any, error) {
 	}
 	stop := make(chan os.Signal, 2)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
-	if err := write(stdout, map[string]any{"listening": s.Address(), "pid": os.Getpid()}); err != nil {
+	if err := write(stdout, map[string]any{"listening": s.Address(),
+		"pid": os.Getpid()}); err != nil {
 		return nil, fault.New(fault.Internal, "stdout: %v", err)
 	}
 	if config.UntilStdinCloses {
@@ -54,7 +56,7 @@ func serve(stdin io.Reader, stdout io.Writer) (any, error) {
 // readConfig reads the first JSON value of stdin, which may stay open after it.
 func readConfig(stdin io.Reader) (server.Config, error) {
 	config := server.Defaults
-	decoder := json.NewDecoder(io.LimitReader(stdin, maxRequestBytes))
+	decoder := json.NewDecoder(io.LimitReader(stdin, request.MaxBytes))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&config); err != nil {
 		return config, fault.New(fault.BadRequest, "request: %v", err)

@@ -12,6 +12,7 @@ import (
 
 	"provenance/zkprover/circuits"
 	"provenance/zkprover/internal/fixture"
+	"provenance/zkprover/kinds"
 )
 
 // weightsScene is a model of two tensors in two shards.
@@ -27,7 +28,8 @@ func newWeightsScene(t *testing.T) *weightsScene {
 	s.state = filepath.Join(s.dir, "state")
 	for name, m := range map[string]*matrix{"a": drawnMatrix(9, 100), "b": drawnMatrix(4, 64)} {
 		path := filepath.Join(s.dir, name+".safetensors")
-		if err := os.WriteFile(path, safetensors(t, map[string]*matrix{name: m}), 0o600); err != nil {
+		if err := os.WriteFile(path, safetensors(t, map[string]*matrix{name: m}),
+			0o600); err != nil {
 			t.Fatal(err)
 		}
 		s.files = append(s.files, path)
@@ -51,7 +53,8 @@ func TestWeightsCommand(t *testing.T) {
 		t.Fatalf("%v", whole)
 	}
 	first := tensors[0].(object)
-	if first["name"] != "a" || first["dtype"] != "BF16" || first["layout"] != "rows" || first["blocks"].(float64) != 36 || first["depth"].(float64) != 1 {
+	if first["name"] != "a" || first["dtype"] != "BF16" || first["layout"] != "rows" ||
+		first["blocks"].(float64) != 36 || first["depth"].(float64) != 1 {
 		t.Errorf("%v", first)
 	}
 	if _, err := os.Stat(filepath.Join(s.dir, "out")); err != nil {
@@ -60,12 +63,14 @@ func TestWeightsCommand(t *testing.T) {
 	some := must(t, "weights", object{"files": s.files, "tensors": []object{
 		{"name": "b", "layout": "lora_a"}, {"name": "a", "layout": "rows", "depth": 3},
 	}})["tensors"].([]any)
-	if some[0].(object)["blocks"].(float64) != 16 || some[1].(object)["depth"].(float64) != 3 || some[1].(object)["root"] == first["root"] {
+	if some[0].(object)["blocks"].(float64) != 16 || some[1].(object)["depth"].(float64) != 3 ||
+		some[1].(object)["root"] == first["root"] {
 		t.Errorf("%v", some)
 	}
 }
 
-// What a crash can leave of a state file leads to the same result; nothing is hashed twice that stands in it.
+// What a crash can leave of a state file leads to the same result; nothing is hashed twice that
+// stands in it.
 func TestWeightsResume(t *testing.T) {
 	s := newWeightsScene(t)
 	want := must(t, "weights", s.request(nil))["tensors"].([]any)
@@ -91,10 +96,12 @@ func TestWeightsResume(t *testing.T) {
 	// That roots come from the state shows when it holds another one.
 	root := want[0].(object)["root"].(string)
 	other := root[:len(root)-1] + map[bool]string{true: "1", false: "0"}[root[len(root)-1] == '0']
-	if err := os.WriteFile(s.state, bytes.ReplaceAll(full, []byte(root), []byte(other)), 0o600); err != nil {
+	if err := os.WriteFile(s.state, bytes.ReplaceAll(full, []byte(root), []byte(other)),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := must(t, "weights", s.request(nil))["tensors"].([]any)[0].(object)["root"]; got != other {
+	if got := must(t, "weights",
+		s.request(nil))["tensors"].([]any)[0].(object)["root"]; got != other {
 		t.Error("a finished tensor was hashed again")
 	}
 }
@@ -140,17 +147,23 @@ func TestRefusedWeightsRequests(t *testing.T) {
 		change object
 		code   string
 	}{
-		"no files":            {object{"files": []string{}}, "bad_request"},
-		"a missing file":      {object{"files": []string{s.dir + "/none"}}, "bad_file"},
-		"a folder":            {object{"files": []string{s.dir}}, "bad_file"},
-		"a file twice":        {object{"files": []string{s.files[0], s.files[0]}}, "bad_file"},
-		"no tensors":          {object{"all": false}, "bad_request"},
-		"tensors and all":     {object{"tensors": []object{{"name": "a", "layout": "rows"}}}, "bad_request"},
-		"an unknown tensor":   {object{"all": false, "tensors": []object{{"name": "c", "layout": "rows"}}}, "bad_file"},
-		"an unknown layout":   {object{"all": false, "tensors": []object{{"name": "a", "layout": "columns"}}}, "bad_request"},
-		"another rank":        {object{"all": false, "tensors": []object{{"name": "a", "layout": "lora_a", "rank": 8}}}, "bad_request"},
-		"a rank beyond 64":    {object{"all": false, "tensors": []object{{"name": "a", "layout": "lora_b"}}}, "bad_file"},
-		"a depth of 8":        {object{"all": false, "tensors": []object{{"name": "a", "layout": "rows", "depth": 8}}}, "bad_request"},
+		"no files":       {object{"files": []string{}}, "bad_request"},
+		"a missing file": {object{"files": []string{s.dir + "/none"}}, "bad_file"},
+		"a folder":       {object{"files": []string{s.dir}}, "bad_file"},
+		"a file twice":   {object{"files": []string{s.files[0], s.files[0]}}, "bad_file"},
+		"no tensors":     {object{"all": false}, "bad_request"},
+		"tensors and all": {object{"tensors": []object{{"name": "a", "layout": "rows"}}},
+			"bad_request"},
+		"an unknown tensor": {object{"all": false,
+			"tensors": []object{{"name": "c", "layout": "rows"}}}, "bad_file"},
+		"an unknown layout": {object{"all": false,
+			"tensors": []object{{"name": "a", "layout": "columns"}}}, "bad_request"},
+		"another rank": {object{"all": false,
+			"tensors": []object{{"name": "a", "layout": "lora_a", "rank": 8}}}, "bad_request"},
+		"a rank beyond 64": {object{"all": false,
+			"tensors": []object{{"name": "a", "layout": "lora_b"}}}, "bad_file"},
+		"a depth of 8": {object{"all": false,
+			"tensors": []object{{"name": "a", "layout": "rows", "depth": 8}}}, "bad_request"},
 		"an unknown field":    {object{"layout": "rows"}, "bad_request"},
 		"a state in a folder": {object{"state": s.dir}, "bad_file"},
 	} {
@@ -177,14 +190,16 @@ func quantizeScene(t *testing.T) (request object, deployed []byte) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	for name, data := range map[string][]byte{"model": safetensors(t, map[string]*matrix{"w": m}), "codes": deployed} {
+	for name, data := range map[string][]byte{"model": safetensors(t, map[string]*matrix{"w": m}),
+		"codes": deployed} {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	key := fixture.KeyDir(t, circuits.Shape{Kind: circuits.KindQ8_0, Slots: 1, Depth: 1})
+	key := fixture.KeyDir(t, circuits.Shape{Kind: kinds.Q8_0, Slots: 1, Depth: 1})
 	return object{"key": key, "file": filepath.Join(dir, "model"), "tensor": "w", "jobs": []object{
-		{"indexes": []int{1}, "codes": filepath.Join(dir, "codes"), "out": filepath.Join(dir, "proof")},
+		{"indexes": []int{1}, "codes": filepath.Join(dir, "codes"),
+			"out": filepath.Join(dir, "proof")},
 	}}, deployed
 }
 
@@ -193,21 +208,25 @@ func TestProveQ8_0Command(t *testing.T) {
 	job := request["jobs"].([]object)[0]
 	result := must(t, "prove-q8_0", request)
 	results := result["results"].([]any)
-	if public := results[0].(object)["public"].([]any); len(public) != 4 || public[0] != result["root"] || result["blocks"].(float64) != 3 {
+	if public := results[0].(object)["public"].([]any); len(public) != 4 ||
+		public[0] != result["root"] || result["blocks"].(float64) != 3 {
 		t.Errorf("%v", result)
 	}
-	committed := must(t, "weights", object{"files": []string{request["file"].(string)}, "all": true})
+	committed := must(t, "weights", object{"files": []string{request["file"].(string)},
+		"all": true})
 	if committed["tensors"].([]any)[0].(object)["root"] != result["root"] {
 		t.Error("another root than that of the command weights")
 	}
-	must(t, "verify", object{"words": request["key"].(string) + "/vk.words", "proofs": []any{job["out"]}, "mask": 0})
+	must(t, "verify", object{"words": request["key"].(string) + "/vk.words",
+		"proofs": []any{job["out"]}, "mask": 0})
 	deployed[2+17] ^= 4
 	if err := os.WriteFile(job["codes"].(string), deployed, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	status, failed := call(t, "prove-q8_0", request)
 	failure, _ := failed["error"].(object)
-	if status != 2 || failure["code"] != "unproven" || !strings.HasPrefix(failure["what"].(string), "block 1, code 17") {
+	if status != 2 || failure["code"] != "unproven" ||
+		!strings.HasPrefix(failure["what"].(string), "block 1, code 17") {
 		t.Errorf("status %d, %v", status, failed)
 	}
 	refused(t, "a key of another kind", "prove-int8", request, "bad_request")

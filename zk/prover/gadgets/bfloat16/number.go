@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package bfloat16 decodes bfloat16 numbers inside a circuit and holds a number against the exact sum it was rounded from.
+// Package bfloat16 decodes bfloat16 numbers inside a circuit and holds a number against the exact
+// sum it was rounded from.
 //
-// Shown: a [Value]'s pattern is that of a bfloat16 number which is zero, of either sign, or lies in the window; Integer is
-// that number in units of the window; [AssertRounded] says what it shows. Not shown: anything until [Faults.Assert].
+// Shown: a [Value]'s pattern is that of a bfloat16 number which is zero, of either sign, or lies in
+// the window; Integer is that number in units of the window; [AssertRounded] says what it shows.
+// Not shown: anything until [Faults.Assert].
 //
-// Inputs. Every bit of a [Number] is made boolean here. NaN, infinities, subnormal numbers and all others outside the
-// window have no witness.
+// Inputs. Every bit of a [Number] is made boolean here. NaN, infinities, subnormal numbers and all
+// others outside the window have no witness.
 //
-// Constraints (snapshot-tested): 23 for a number of the window Factors with its integer, 26 for one of Weights; 143 for a
-// rounded number with the proof that it is the nearest, of which 112 are the bits of the distance.
+// Constraints (snapshot-tested): 23 for a number of the window Factors with its integer, 26 for one
+// of Weights; 143 for a rounded number with the proof that it is the nearest, of which 112 are the
+// bits of the distance.
 //
-// Source: IEEE 754-2019, sections 3.4 and 4.3.1 (roundTiesToEven). A bfloat16 has 1 sign, 8 exponent and 7 fraction bits.
+// Source: IEEE 754-2019, sections 3.4 and 4.3.1 (roundTiesToEven). A bfloat16 has 1 sign, 8
+// exponent and 7 fraction bits.
 package bfloat16
 
 import (
@@ -20,6 +24,8 @@ import (
 
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 	"github.com/consensys/gnark/frontend"
+
+	"provenance/zkprover/gadgets/integer"
 )
 
 const (
@@ -28,8 +34,9 @@ const (
 	signBit      = 1 << 15
 )
 
-// Window is a range of exponents. With w the exponent counted from the lowest, w < 2^bits - 20, so that one test of the
-// bits of w serves every window. A number's unit is its significand's last bit at w = 0.
+// Window is a range of exponents. With w the exponent counted from the lowest, w < 2^bits - 20, so
+// that one test of the bits of w serves every window. A number's unit is its significand's last bit
+// at w = 0.
 type Window struct {
 	lowest int // biased exponent at w = 0
 	bits   int // of w, 6 or 7
@@ -43,7 +50,8 @@ var (
 
 func (w Window) count() int { return 1<<w.bits - 20 }
 
-// Number is the witness of a number: sign, 1 for zero, the bits of w and of the fraction, lowest first.
+// Number is the witness of a number: sign, 1 for zero, the bits of w and of the fraction, lowest
+// first.
 type Number struct {
 	Sign, Zero frontend.Variable
 	Exponent   []frontend.Variable
@@ -71,16 +79,13 @@ func (n *Number) Set(pattern uint16, w Window) {
 	if pattern&^signBit == 0 {
 		n.Zero, exponent = 1, 0
 	}
-	for i := range n.Exponent {
-		n.Exponent[i] = exponent >> i & 1
-	}
-	for i := range n.Fraction {
-		n.Fraction[i] = pattern >> i & 1
-	}
+	integer.SetBits(n.Exponent, exponent)
+	integer.SetBits(n.Fraction[:], int(pattern))
 }
 
-// Faults is a sum of terms, each a non-negative integer below 2^128 that is 0 unless the witness breaks a rule. A circuit
-// has fewer than 2^24 terms, so the sum is 0 modulo r only if every term is.
+// Faults is a sum of terms, each a non-negative integer below 2^128 that is 0 unless the witness
+// breaks a rule. A circuit has fewer than 2^24 terms, so the sum is 0 modulo r only if every term
+// is.
 type Faults struct {
 	api frontend.API
 	sum frontend.Variable
@@ -118,14 +123,17 @@ func (w Window) ConstrainUnsignedZero(api frontend.API, n *Number, faults *Fault
 	return w.constrain(api, n, faults, n.Sign)
 }
 
-// constrain refuses zero with other bits set than its sign, zero with a refused sign, and w from 2^bits - 20 on: the bits
-// above bit 4 are all set, and of w mod 32, which would be 12 or more, bit 4 or bits 2 and 3.
-func (w Window) constrain(api frontend.API, n *Number, faults *Faults, refused frontend.Variable) *Value {
+// constrain refuses zero with other bits set than its sign, zero with a refused sign, and w from
+// 2^bits - 20 on: the bits above bit 4 are all set, and of w mod 32, which would be 12 or more, bit
+// 4 or bits 2 and 3.
+func (w Window) constrain(
+	api frontend.API, n *Number, faults *Faults, refused frontend.Variable,
+) *Value {
 	v := &Value{api: api, number: n}
 	api.AssertIsBoolean(n.Sign)
 	api.AssertIsBoolean(n.Zero)
-	exponent := bitsNumber(api, n.Exponent)
-	v.fraction = bitsNumber(api, n.Fraction[:])
+	exponent := integer.FromBits(api, n.Exponent)
+	v.fraction = integer.FromBits(api, n.Fraction[:])
 	rest := api.Add(v.fraction, api.Mul(exponent, hidden))
 	normal := api.Sub(1, n.Zero)
 	v.significand = api.Add(v.fraction, api.Mul(normal, hidden))
@@ -148,8 +156,8 @@ func (v *Value) Integer() frontend.Variable {
 
 // signedPower is (-1)^sign * base^w, times atZero if the number is zero.
 //
-// Factors of base^(2^k) for single bits are joined in pairs where the product of two bits is at hand. In windows of six
-// bits, bits 4 and 5 are never both 1. For zero, w is 0.
+// Factors of base^(2^k) for single bits are joined in pairs where the product of two bits is at
+// hand. In windows of six bits, bits 4 and 5 are never both 1. For zero, w is 0.
 func (v *Value) signedPower(base fr.Element, atZero int64) frontend.Variable {
 	api, bit := v.api, v.number.Exponent
 	step := func(k int) fr.Element { // base^(2^k) - 1
@@ -168,19 +176,12 @@ func (v *Value) signedPower(base fr.Element, atZero int64) frontend.Variable {
 	sign := api.Sub(1, api.Mul(v.number.Sign, 2))
 	power := api.Add(sign, times(bit[0], step(0)), times(api.Mul(v.lowSign, -2), step(0)))
 	power = api.Mul(power, api.Add(1, times(bit[1], step(1)), api.Mul(v.number.Zero, atZero-1)))
-	power = api.Mul(power, api.Add(1, times(bit[2], step(2)), times(bit[3], step(3)), times(v.middle, step(2), step(3))))
+	power = api.Mul(power, api.Add(1, times(bit[2], step(2)), times(bit[3], step(3)),
+		times(v.middle, step(2), step(3))))
 	if len(bit) == 6 {
 		return api.Mul(power, api.Add(1, times(bit[4], step(4)), times(bit[5], step(5))))
 	}
 	power = api.Mul(power, api.Add(1, times(bit[4], step(4))))
-	return api.Mul(power, api.Add(1, times(bit[5], step(5)), times(bit[6], step(6)), times(v.high, step(5), step(6))))
-}
-
-func bitsNumber(api frontend.API, bits []frontend.Variable) frontend.Variable {
-	var number frontend.Variable = 0
-	for i, bit := range bits {
-		api.AssertIsBoolean(bit)
-		number = api.Add(number, api.Mul(bit, 1<<i))
-	}
-	return number
+	return api.Mul(power, api.Add(1, times(bit[5], step(5)), times(bit[6], step(6)),
+		times(v.high, step(5), step(6))))
 }

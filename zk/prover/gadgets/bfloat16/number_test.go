@@ -10,6 +10,8 @@ import (
 	cs "github.com/consensys/gnark/constraint/bn254"
 	"github.com/consensys/gnark/frontend"
 	"github.com/consensys/gnark/frontend/cs/r1cs"
+
+	"provenance/zkprover/gadgets/integer"
 )
 
 // decoding states a number's pattern and integer.
@@ -62,7 +64,8 @@ func solved(t *testing.T, system *cs.R1CS, assignment frontend.Circuit) bool {
 
 func newDecoding(w Window) *decoding { return &decoding{Number: w.Number(), window: w} }
 
-// set chooses sign, zero flag, exponent and fraction freely, with the pattern and integer that the circuit computes.
+// set chooses sign, zero flag, exponent and fraction freely, with the pattern and integer that the
+// circuit computes.
 func (c *decoding) set(sign, zero, exponent, fraction int) {
 	c.Number.Sign, c.Number.Zero = sign, zero
 	for i := range c.Number.Exponent {
@@ -88,7 +91,8 @@ func TestExponents(t *testing.T) {
 				for sign := range 2 {
 					c.set(sign, 0, exponent, fraction)
 					if got := solved(t, system, c); got != (exponent < w.count()) {
-						t.Fatalf("%v: exponent %d, fraction %d, sign %d: %v", w, exponent, fraction, sign, got)
+						t.Fatalf("%v: exponent %d, fraction %d, sign %d: %v", w, exponent,
+							fraction, sign, got)
 					}
 				}
 			}
@@ -96,7 +100,8 @@ func TestExponents(t *testing.T) {
 	}
 }
 
-// A number that is flagged as zero has no other bits than its sign; one that is not flagged is not zero.
+// A number that is flagged as zero has no other bits than its sign; one that is not flagged is not
+// zero.
 func TestZeros(t *testing.T) {
 	for _, w := range []Window{Factors, Weights} {
 		system, c := compiled(t, newDecoding(w)), newDecoding(w)
@@ -150,7 +155,7 @@ func TestOnlyZeroRoundsToZero(t *testing.T) {
 			for sign := int64(-1); sign <= 1; sign += 2 {
 				total := new(big.Int)
 				if exponent >= 0 {
-					total.Mul(power(exponent), big.NewInt(sign))
+					total.Mul(integer.PowerOfTwo(exponent), big.NewInt(sign))
 				}
 				c.Total = total
 				if got := solved(t, system, c); got != (total.Sign() == 0 && zero == 0) {
@@ -161,8 +166,8 @@ func TestOnlyZeroRoundsToZero(t *testing.T) {
 	}
 }
 
-// Statements about pattern and integer, and the sum of faults, take three of the constraints of a decoding; the last one of
-// a rounding.
+// Statements about pattern and integer, and the sum of faults, take three of the constraints of a
+// decoding; the last one of a rounding.
 func TestConstraintCounts(t *testing.T) {
 	for name, c := range map[string]struct {
 		circuit frontend.Circuit

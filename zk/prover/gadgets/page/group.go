@@ -8,6 +8,7 @@ import (
 	"github.com/consensys/gnark/frontend"
 	"github.com/consensys/gnark/std/selector"
 
+	"provenance/zkprover/gadgets/integer"
 	"provenance/zkprover/tree"
 )
 
@@ -19,8 +20,8 @@ func GroupPages(rank int) int { return 1 << groupBits(rank) }
 
 func groupBits(rank int) int { return bits.Len(uint(Pages(rank) - 1)) }
 
-// Column is the witness of a block column of the layout lora_a: the number's bits inside one parent of pages, then its
-// base-16 digits, lowest first.
+// Column is the witness of a block column of the layout lora_a: the number's bits inside one parent
+// of pages, then its base-16 digits, lowest first.
 type Column struct {
 	Within []frontend.Variable
 	Digits [][digitBits]frontend.Variable
@@ -36,15 +37,18 @@ func NewColumn(rank, levels int) Column {
 
 // Set assigns a column number.
 func (c *Column) Set(number int) {
-	setBits(c.Within, number)
+	integer.SetBits(c.Within, number)
 	setDigits(c.Digits, number>>len(c.Within))
 }
 
-// Group constrains values[k] to be block (k, column) of a tree of the layout lora_a for all its k, and the blocks that
-// fill up the group to be zero. It returns the column, below 16^levels. Each value is below 2^16 by the caller's
-// constraints. path holds the group's siblings, then those of their parent, ..
-func (t *Tree) Group(c *Column, path []Children, values [][Values]frontend.Variable) (column frontend.Variable) {
-	within := bitsNumber(t.api, c.Within)
+// Group constrains values[k] to be block (k, column) of a tree of the layout lora_a for all its k,
+// and the blocks that fill up the group to be zero. It returns the column, below 16^levels. Each
+// value is below 2^16 by the caller's constraints. path holds the group's siblings, then those of
+// their parent, ..
+func (t *Tree) Group(
+	c *Column, path []Children, values [][Values]frontend.Variable,
+) (column frontend.Variable) {
+	within := integer.FromBits(t.api, c.Within)
 	column = t.api.Add(within, t.api.Mul(digitsNumber(t.api, c.Digits), 1<<len(c.Within)))
 	parent := t.top
 	if len(path) != 0 {
@@ -78,7 +82,8 @@ func (t *Tree) page(blocks [][Values]frontend.Variable) frontend.Variable {
 		elements[2*j] = pack(t.api, blocks[j][:packed])
 		elements[2*j+1] = pack(t.api, blocks[j][packed:2*packed])
 		rest := pack(t.api, blocks[j][2*packed:])
-		elements[2*Blocks] = t.api.Add(elements[2*Blocks], t.api.Mul(rest, power(2*valueBits*j)))
+		elements[2*Blocks] = t.api.Add(elements[2*Blocks],
+			t.api.Mul(rest, integer.PowerOfTwo(2*valueBits*j)))
 	}
 	return t.hash.Hash(elements...)
 }

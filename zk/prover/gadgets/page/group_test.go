@@ -7,6 +7,7 @@ import (
 
 	"github.com/consensys/gnark/frontend"
 
+	"provenance/zkprover/gadgets/integer"
 	"provenance/zkprover/gadgets/poseidon"
 	"provenance/zkprover/tree"
 )
@@ -28,7 +29,7 @@ func (c *groupCircuit) Define(api frontend.API) error {
 	values := make([][Values]frontend.Variable, len(c.Bits))
 	for k := range values {
 		for v := range values[k] {
-			values[k][v] = bitsNumber(api, c.Bits[k][v][:])
+			values[k][v] = integer.FromBits(api, c.Bits[k][v][:])
 		}
 	}
 	api.AssertIsEqual(NewTree(api, hash, c.Root, &c.Top).Group(&c.At, c.Path, values), c.Column)
@@ -37,7 +38,8 @@ func (c *groupCircuit) Define(api frontend.API) error {
 
 func newGroupCircuit(rank, levels int) *groupCircuit {
 	return &groupCircuit{
-		At: NewColumn(rank, levels), Path: make([]Children, levels-1), Bits: make([][Values][valueBits]frontend.Variable, rank),
+		At: NewColumn(rank, levels), Path: make([]Children, levels-1),
+		Bits: make([][Values][valueBits]frontend.Variable, rank),
 	}
 }
 
@@ -61,7 +63,7 @@ func (g *grove) group(column int, blocks [][Values]uint16) *groupCircuit {
 	SetPath(c.Path, path)
 	for k := range blocks {
 		for v, value := range blocks[k] {
-			setBits(c.Bits[k][v][:], int(value))
+			integer.SetBits(c.Bits[k][v][:], int(value))
 		}
 	}
 	return c
@@ -79,22 +81,29 @@ func TestEveryGroupOpens(t *testing.T) {
 			}
 			g := grow(t, adapterPages(columns), levels)
 			for _, j := range []int{0, len(columns) / 2, len(columns) - 1} {
-				if err := solves(newGroupCircuit(rank, levels), g.group(j, columns[j])); err != nil {
+				if err := solves(newGroupCircuit(rank, levels),
+					g.group(j, columns[j])); err != nil {
 					t.Errorf("rank %d, levels %d, column %d: %v", rank, levels, j, err)
 				}
 			}
 			if rank <= 16 { // the others have more of the same
-				requireBound(t, newGroupCircuit(rank, levels), g.group(len(columns)/2, columns[len(columns)/2]), 6)
+				requireBound(t, newGroupCircuit(rank, levels),
+					g.group(len(columns)/2, columns[len(columns)/2]), 6)
 			}
 		}
 	}
 }
 
-// A page that a group does not use, or a block beyond the rank, must be empty: nothing can hide there.
+// A page that a group does not use, or a block beyond the rank, must be empty: nothing can hide
+// there.
 func TestFillingIsEmpty(t *testing.T) {
 	for name, hide := range map[string]func(map[int][][Values]uint16){
-		"a page beyond the group's":    func(pages map[int][][Values]uint16) { pages[7] = drawnBlocks(1, Values) },
-		"a block beyond the rank":      func(pages map[int][][Values]uint16) { pages[6] = append(pages[6], drawn(Values)) },
+		"a page beyond the group's": func(pages map[int][][Values]uint16) {
+			pages[7] = drawnBlocks(1, Values)
+		},
+		"a block beyond the rank": func(pages map[int][][Values]uint16) {
+			pages[6] = append(pages[6], drawn(Values))
+		},
 		"nothing, which must be shown": func(map[int][][Values]uint16) {},
 	} {
 		columns := [][][Values]uint16{drawnBlocks(16, Values), drawnBlocks(16, Values)}

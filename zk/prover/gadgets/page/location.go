@@ -2,17 +2,19 @@
 
 // Package page opens blocks of weight trees of 16-bit values inside a circuit.
 //
-// Shown: the values given stand at the block number returned, or fill the group of the block column returned, of the tree
-// whose root [NewTree] was given. Not shown: that the number is below the tree's number of blocks, or that what was not
-// opened is laid out as the format says.
+// Shown: the values given stand at the block number returned, or fill the group of the block column
+// returned, of the tree whose root [NewTree] was given. Not shown: that the number is below the
+// tree's number of blocks, or that what was not opened is laid out as the format says.
 //
-// Inputs. Callers guarantee 0 <= value < 2^16 for every value (Bits does it itself); slots, digits and the values that
-// share an element with those opened are constrained here. Page elements and nodes may be any element: the hash fixes
-// them, and each packs less than 2^240, so that it unpacks in one way.
+// Inputs. Callers guarantee 0 <= value < 2^16 for every value (Bits does it itself); slots, digits
+// and the values that share an element with those opened are constrained here. Page elements and
+// nodes may be any element: the hash fixes them, and each packs less than 2^240, so that it unpacks
+// in one way.
 //
-// Constraints (snapshot-tested): 610 for the top of each tree, whose sixteen nodes all openings of the tree share; 7 + 4L
-// for a location with L levels above the pages; 819 for the page of a block of 32 values (617 if all blocks have at most 30
-// values that may be other than zero, 589 if 15), 625 for each level below the top and 16 for the top.
+// Constraints (snapshot-tested): 610 for the top of each tree, whose sixteen nodes all openings of
+// the tree share; 7 + 4L for a location with L levels above the pages; 819 for the page of a block
+// of 32 values (617 if all blocks have at most 30 values that may be other than zero, 589 if 15),
+// 625 for each level below the top and 16 for the top.
 //
 // Source: docs/formats/statements.md, "Weight trees"; the hash is that of package poseidon.
 package page
@@ -20,6 +22,7 @@ package page
 import (
 	"github.com/consensys/gnark/frontend"
 
+	"provenance/zkprover/gadgets/integer"
 	"provenance/zkprover/tree"
 )
 
@@ -33,8 +36,8 @@ const (
 	digitBits = 4  // tree.Arity = 2^4
 )
 
-// Position is the witness of a block number: one-hot slot in the page (the seventh is 1 less the others) and the page
-// number's base-16 digits in bits, lowest first.
+// Position is the witness of a block number: one-hot slot in the page (the seventh is 1 less the
+// others) and the page number's base-16 digits in bits, lowest first.
 type Position struct {
 	Slot   [Blocks - 1]frontend.Variable
 	Digits [][digitBits]frontend.Variable
@@ -48,7 +51,7 @@ func NewPosition(levels int) Position {
 // Set assigns a block number.
 func (p *Position) Set(index int) {
 	for i := range p.Slot {
-		p.Slot[i] = oneIf(index%Blocks == i)
+		p.Slot[i] = integer.OneIf(index%Blocks == i)
 	}
 	setDigits(p.Digits, index/Blocks)
 }
@@ -92,37 +95,14 @@ func digitsNumber(api frontend.API, digits [][digitBits]frontend.Variable) front
 	var number frontend.Variable = 0
 	weight := 1
 	for l := range digits {
-		number = api.Add(number, api.Mul(bitsNumber(api, digits[l][:]), weight))
+		number = api.Add(number, api.Mul(integer.FromBits(api, digits[l][:]), weight))
 		weight *= tree.Arity
-	}
-	return number
-}
-
-func bitsNumber(api frontend.API, bits []frontend.Variable) frontend.Variable {
-	var number frontend.Variable = 0
-	for i, bit := range bits {
-		api.AssertIsBoolean(bit)
-		number = api.Add(number, api.Mul(bit, 1<<i))
 	}
 	return number
 }
 
 func setDigits(digits [][digitBits]frontend.Variable, number int) {
 	for l := range digits {
-		setBits(digits[l][:], number>>(digitBits*l))
+		integer.SetBits(digits[l][:], number>>(digitBits*l))
 	}
-}
-
-// setBits assigns the lowest bits of number.
-func setBits(bits []frontend.Variable, number int) {
-	for i := range bits {
-		bits[i] = number >> i & 1
-	}
-}
-
-func oneIf(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }

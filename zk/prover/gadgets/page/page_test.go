@@ -14,15 +14,17 @@ import (
 	"github.com/consensys/gnark/frontend/cs/r1cs"
 	"github.com/consensys/gnark/test"
 
+	"provenance/zkprover/gadgets/integer"
 	"provenance/zkprover/gadgets/poseidon"
 	"provenance/zkprover/tree"
 )
 
-// reference packs blocks with integers, as the format's table says, in another way than the gadget does.
+// reference packs blocks with integers, as the format's table says, in another way than the gadget
+// does.
 func reference(blocks [][Values]uint16) (elements [tree.Arity]fr.Element) {
 	add := func(element, at int, value uint16) {
 		var placed fr.Element
-		placed.SetBigInt(power(16 * at))
+		placed.SetBigInt(integer.PowerOfTwo(16 * at))
 		scaled := fr.NewElement(uint64(value))
 		elements[element].Add(&elements[element], placed.Mul(&placed, &scaled))
 	}
@@ -144,7 +146,7 @@ func (g *grove) block(t *testing.T, index, width int) *blockCircuit {
 	c.At.Set(index)
 	for i, value := range blocks[index%Blocks] {
 		c.Values[i] = value
-		setBits(c.Bits[i][:], int(value))
+		integer.SetBits(c.Bits[i][:], int(value))
 	}
 	return c
 }
@@ -214,7 +216,8 @@ func TestEveryBlockOpens(t *testing.T) {
 		}
 		g := grow(t, pages, c.levels)
 		for _, index := range []int{0, 5, 6, 7, 48, 7*tree.Capacity(c.levels) - 1} {
-			if err := solves(newBlockCircuit(c.width, c.levels), g.block(t, index, c.width)); err != nil {
+			if err := solves(newBlockCircuit(c.width, c.levels),
+				g.block(t, index, c.width)); err != nil {
 				t.Errorf("width %d, levels %d, block %d: %v", c.width, c.levels, index, err)
 			}
 		}
@@ -239,13 +242,16 @@ func TestFalseOpenings(t *testing.T) {
 	for name, change := range map[string]func(c *blockCircuit){
 		"another number":  func(c *blockCircuit) { c.Index = index + 1 },
 		"the slot before": func(c *blockCircuit) { c.At.Set(index - 1); c.Index = index - 1 },
-		"an equal page's": func(c *blockCircuit) { c.At.Set(index - 7); c.Index = index }, // the number stays false
+		// the number stays false
+		"an equal page's": func(c *blockCircuit) { c.At.Set(index - 7); c.Index = index },
 		"a slot of two": func(c *blockCircuit) {
 			c.At.Slot = [6]frontend.Variable{2, 0, 0, 0, -1, 0}
 			c.Index = shifted(c.Index, -8)
 		},
-		"no slot":          func(c *blockCircuit) { c.At.Slot[4] = 0 },
-		"a digit of two":   func(c *blockCircuit) { c.At.Digits[0] = [4]frontend.Variable{3, 0, 0, 0} },
+		"no slot": func(c *blockCircuit) { c.At.Slot[4] = 0 },
+		"a digit of two": func(c *blockCircuit) {
+			c.At.Digits[0] = [4]frontend.Variable{3, 0, 0, 0}
+		},
 		"another value":    func(c *blockCircuit) { c.flip(0, 0) },
 		"another value 29": func(c *blockCircuit) { c.flip(29, 15) },
 		"another value 31": func(c *blockCircuit) { c.flip(31, 3) },
@@ -254,9 +260,9 @@ func TestFalseOpenings(t *testing.T) {
 			blocks, _ := Unpack(ptr(g.pages[3]))
 			for i := range 2 {
 				c.Values[30+i] = blocks[3][30+i]
-				setBits(c.Bits[30+i][:], int(blocks[3][30+i]))
+				integer.SetBits(c.Bits[30+i][:], int(blocks[3][30+i]))
 			}
-			setBits(c.Opening.Others[3][:], int(blocks[4][30])|int(blocks[4][31])<<16)
+			integer.SetBits(c.Opening.Others[3][:], int(blocks[4][30])|int(blocks[4][31])<<16)
 		},
 		"another sibling": func(c *blockCircuit) { c.Opening.Path[0][9] = 1 },
 		"another root":    func(c *blockCircuit) { c.Root = 1 },
@@ -283,12 +289,17 @@ func TestConstraintCounts(t *testing.T) {
 		circuit frontend.Circuit
 		want    int
 	}{
-		"32 values, 1 level":  {newBlockCircuit(32, 1), bits + Values + 1 + top + 11 + 819 + 16},
-		"32 values, 3 levels": {newBlockCircuit(32, 3), bits + Values + 1 + top + 19 + 819 + 2*level + 16},
-		"16 values, 3 levels": {newBlockCircuit(16, 3), bits + Values + 1 + top + 19 + 617 + 2*level + 16},
-		"8 values, 3 levels":  {newBlockCircuit(8, 3), bits + Values + 1 + top + 19 + 589 + 2*level + 16},
-		"group of rank 8":     {newGroupCircuit(8, 3), 8*bits + 1 + top + 11 + 606 + 570 + 16 + hash + level + 16},
-		"group of rank 64":    {newGroupCircuit(64, 3), 64*bits + 1 + top + 8 + 9*606 + 570 + 16 + hash + level + 16},
+		"32 values, 1 level": {newBlockCircuit(32, 1), bits + Values + 1 + top + 11 + 819 + 16},
+		"32 values, 3 levels": {newBlockCircuit(32, 3),
+			bits + Values + 1 + top + 19 + 819 + 2*level + 16},
+		"16 values, 3 levels": {newBlockCircuit(16, 3),
+			bits + Values + 1 + top + 19 + 617 + 2*level + 16},
+		"8 values, 3 levels": {newBlockCircuit(8, 3),
+			bits + Values + 1 + top + 19 + 589 + 2*level + 16},
+		"group of rank 8": {newGroupCircuit(8, 3),
+			8*bits + 1 + top + 11 + 606 + 570 + 16 + hash + level + 16},
+		"group of rank 64": {newGroupCircuit(64, 3),
+			64*bits + 1 + top + 8 + 9*606 + 570 + 16 + hash + level + 16},
 	} {
 		system, err := frontend.Compile(ecc.BN254.ScalarField(), r1cs.NewBuilder, c.circuit)
 		if err != nil {
@@ -309,7 +320,7 @@ func TestUnpackRefuses(t *testing.T) {
 	}
 	for i, bits := range map[int]int{0: 240, 13: 240, 14: 224, 15: 0} {
 		broken := elements
-		broken[i].SetBigInt(power(bits))
+		broken[i].SetBigInt(integer.PowerOfTwo(bits))
 		if _, err := Unpack(&broken); err == nil {
 			t.Errorf("element %d = 2^%d was unpacked", i, bits)
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/consensys/gnark/frontend"
 	"github.com/consensys/gnark/std/selector"
 
+	"provenance/zkprover/gadgets/integer"
 	"provenance/zkprover/gadgets/poseidon"
 	"provenance/zkprover/tree"
 )
@@ -28,15 +29,19 @@ func NewTree(api frontend.API, hash *poseidon.Gadget, root frontend.Variable, to
 	return &Tree{api: api, hash: hash, top: top}
 }
 
-// Opening is the witness of one block: its page, and the nodes between the page and the root's children.
+// Opening is the witness of one block: its page, and the nodes between the page and the root's
+// children.
 type Opening struct {
-	First  [Blocks]frontend.Variable          // e_0, e_2, ..: values 0..14 of each block
-	Second []frontend.Variable                // e_1, e_3, ..: values 15..29; none where all are zero
-	Others [][2 * valueBits]frontend.Variable // bits of values 30 and 31 of the six other blocks; none where all are zero
-	Path   []Children                         // the page's siblings, then those of its parent, ..
+	First [Blocks]frontend.Variable // e_0, e_2, ..: values 0..14 of each block
+	// e_1, e_3, ..: values 15..29; none where all are zero
+	Second []frontend.Variable
+	// bits of values 30 and 31 of the six other blocks; none where all are zero
+	Others [][2 * valueBits]frontend.Variable
+	Path   []Children // the page's siblings, then those of its parent, ..
 }
 
-// NewOpening is the opening of a block whose values from width on are zero, as are those of all blocks of its page.
+// NewOpening is the opening of a block whose values from width on are zero, as are those of all
+// blocks of its page.
 func NewOpening(width, levels int) Opening {
 	o := Opening{Path: make([]Children, levels-1)}
 	if width > packed {
@@ -48,8 +53,8 @@ func NewOpening(width, levels int) Opening {
 	return o
 }
 
-// Block constrains values to be those of the block at a location. Each is below 2^16 by the caller's constraints; values
-// that are not given are zero.
+// Block constrains values to be those of the block at a location. Each is below 2^16 by the
+// caller's constraints; values that are not given are zero.
 func (t *Tree) Block(at *Location, o *Opening, values []frontend.Variable) {
 	elements := make([]frontend.Variable, tree.Arity)
 	for i := range elements {
@@ -61,7 +66,8 @@ func (t *Tree) Block(at *Location, o *Opening, values []frontend.Variable) {
 	}
 	if len(o.Second) != 0 {
 		second := [Blocks]frontend.Variable(o.Second)
-		t.api.AssertIsEqual(at.choose(t.api, &second), pack(t.api, window(values, packed, 2*packed)))
+		t.api.AssertIsEqual(at.choose(t.api, &second),
+			pack(t.api, window(values, packed, 2*packed)))
 		for j, element := range o.Second {
 			elements[2*j+1] = element
 		}
@@ -76,29 +82,32 @@ func (t *Tree) Block(at *Location, o *Opening, values []frontend.Variable) {
 func (t *Tree) Bits(at *Location, o *Opening, bits *[Values][valueBits]frontend.Variable) {
 	values := make([]frontend.Variable, Values)
 	for i := range bits {
-		values[i] = bitsNumber(t.api, bits[i][:])
+		values[i] = integer.FromBits(t.api, bits[i][:])
 	}
 	t.Block(at, o, values)
 }
 
-// last is e_14: 32 bits of each block in order, those of the block at the location being own. The j-th of the six other
-// blocks is block j of the page if j is below the slot, else block j + 1.
+// last is e_14: 32 bits of each block in order, those of the block at the location being own. The
+// j-th of the six other blocks is block j of the page if j is below the slot, else block j + 1.
 func (t *Tree) last(at *Location, o *Opening, own frontend.Variable) frontend.Variable {
 	var element, weight, behind frontend.Variable = 0, 0, 0
 	for j := range o.Others {
-		weight = t.api.Add(weight, t.api.Mul(at.slot[j], power(2*valueBits*j)))
+		weight = t.api.Add(weight, t.api.Mul(at.slot[j], integer.PowerOfTwo(2*valueBits*j)))
 		behind = t.api.Add(behind, at.slot[j]) // 1 once the slot is j or less
-		other := bitsNumber(t.api, o.Others[j][:])
-		factor := new(big.Int).Sub(power(2*valueBits), big.NewInt(1))
+		other := integer.FromBits(t.api, o.Others[j][:])
+		factor := new(big.Int).Sub(integer.PowerOfTwo(2*valueBits), big.NewInt(1))
 		placed := t.api.Add(other, t.api.Mul(t.api.Mul(behind, other), factor))
-		element = t.api.Add(element, t.api.Mul(placed, power(2*valueBits*j)))
+		element = t.api.Add(element, t.api.Mul(placed, integer.PowerOfTwo(2*valueBits*j)))
 	}
-	weight = t.api.Add(weight, t.api.Mul(at.slot[Blocks-1], power(2*valueBits*(Blocks-1))))
+	weight = t.api.Add(weight, t.api.Mul(at.slot[Blocks-1],
+		integer.PowerOfTwo(2*valueBits*(Blocks-1))))
 	return t.api.Add(element, t.api.Mul(weight, own))
 }
 
 // climb constrains the path from a node to the root's children.
-func (t *Tree) climb(node frontend.Variable, digits [][digitBits]frontend.Variable, path []Children) {
+func (t *Tree) climb(
+	node frontend.Variable, digits [][digitBits]frontend.Variable, path []Children,
+) {
 	for l := range path {
 		t.api.AssertIsEqual(selector.BinaryMux(t.api, digits[l][:], path[l][:]), node)
 		node = t.hash.Hash(path[l][:]...)
@@ -110,7 +119,7 @@ func (t *Tree) climb(node frontend.Variable, digits [][digitBits]frontend.Variab
 func pack(api frontend.API, values []frontend.Variable) frontend.Variable {
 	var sum frontend.Variable = 0
 	for i, value := range values {
-		sum = api.Add(sum, api.Mul(value, power(valueBits*i)))
+		sum = api.Add(sum, api.Mul(value, integer.PowerOfTwo(valueBits*i)))
 	}
 	return sum
 }
@@ -119,5 +128,3 @@ func pack(api frontend.API, values []frontend.Variable) frontend.Variable {
 func window(values []frontend.Variable, from, to int) []frontend.Variable {
 	return values[min(from, len(values)):min(to, len(values))]
 }
-
-func power(exponent int) *big.Int { return new(big.Int).Lsh(big.NewInt(1), uint(exponent)) }

@@ -9,24 +9,22 @@ import (
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 	"github.com/consensys/gnark/frontend"
 
+	"provenance/zkprover/gadgets/integer"
+	"provenance/zkprover/kinds"
 	"provenance/zkprover/tree"
 )
 
-// IndexBits is the width of a block number in a public input, and IndexesPerWord the number of those.
-const (
-	IndexBits      = 32
-	IndexesPerWord = 7
-)
+// IndexBits is the width of a block number in a public input.
+const IndexBits = kinds.IndexBits
 
-// IndexWords is the number of public inputs that hold the numbers of blocks.
-func IndexWords(blocks int) int { return (blocks + IndexesPerWord - 1) / IndexesPerWord }
-
-// AssertIndexes constrains words to be the packed block numbers, each below 2^32 as those of a Location are.
+// AssertIndexes constrains words to be the packed block numbers, each below 2^32 as those of a
+// Location are.
 func AssertIndexes(api frontend.API, words, indexes []frontend.Variable) {
 	for w := range words {
 		var sum frontend.Variable = 0
-		for j, index := range indexes[w*IndexesPerWord : min((w+1)*IndexesPerWord, len(indexes))] {
-			sum = api.Add(sum, api.Mul(index, power(IndexBits*j)))
+		end := min((w+1)*kinds.IndexesPerWord, len(indexes))
+		for j, index := range indexes[w*kinds.IndexesPerWord : end] {
+			sum = api.Add(sum, api.Mul(index, integer.PowerOfTwo(IndexBits*j)))
 		}
 		api.AssertIsEqual(sum, words[w])
 	}
@@ -34,11 +32,12 @@ func AssertIndexes(api frontend.API, words, indexes []frontend.Variable) {
 
 // PackIndexes are the words of block numbers below 2^32.
 func PackIndexes(indexes []int) []fr.Element {
-	words := make([]fr.Element, IndexWords(len(indexes)))
+	words := make([]fr.Element, kinds.IndexCount(len(indexes)))
 	for i, index := range indexes {
 		var placed fr.Element
-		placed.SetBigInt(new(big.Int).Lsh(big.NewInt(int64(index)), uint(IndexBits*(i%IndexesPerWord))))
-		words[i/IndexesPerWord].Add(&words[i/IndexesPerWord], &placed)
+		placed.SetBigInt(new(big.Int).Lsh(big.NewInt(int64(index)),
+			uint(IndexBits*(i%kinds.IndexesPerWord))))
+		words[i/kinds.IndexesPerWord].Add(&words[i/kinds.IndexesPerWord], &placed)
 	}
 	return words
 }
@@ -49,7 +48,8 @@ func Unpack(elements *[tree.Arity]fr.Element) (blocks [Blocks][Values]uint16, er
 	for i := range elements {
 		elements[i].BigInt(&numbers[i])
 		if numbers[i].BitLen() > pageBits(i) {
-			return blocks, fmt.Errorf("element %d of a page has %d bits, want at most %d", i, numbers[i].BitLen(), pageBits(i))
+			return blocks, fmt.Errorf("element %d of a page has %d bits, want at most %d", i,
+				numbers[i].BitLen(), pageBits(i))
 		}
 	}
 	for j := range blocks {
@@ -75,9 +75,11 @@ func pageBits(element int) int {
 	return 0
 }
 
-// Set assigns the page, the slot and the path (the last entry, the root's children, is left out) of an opened block.
-// A page with values where the opening has none is an error.
-func (o *Opening) Set(elements *[tree.Arity]fr.Element, slot int, path [][tree.Arity]fr.Element) error {
+// Set assigns the page, the slot and the path (the last entry, the root's children, is left out) of
+// an opened block. A page with values where the opening has none is an error.
+func (o *Opening) Set(
+	elements *[tree.Arity]fr.Element, slot int, path [][tree.Arity]fr.Element,
+) error {
 	blocks, err := Unpack(elements)
 	if err != nil {
 		return err
@@ -96,9 +98,9 @@ func (o *Opening) Set(elements *[tree.Arity]fr.Element, slot int, path [][tree.A
 		}
 	}
 	for j := range o.Others {
-		other := j + oneIf(j >= slot)
+		other := j + integer.OneIf(j >= slot)
 		rest := int(blocks[other][2*packed]) | int(blocks[other][2*packed+1])<<valueBits
-		setBits(o.Others[j][:], rest)
+		integer.SetBits(o.Others[j][:], rest)
 	}
 	SetPath(o.Path, path)
 	return nil

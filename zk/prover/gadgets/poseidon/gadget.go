@@ -11,18 +11,20 @@ import (
 
 // Gadget hashes inside a circuit.
 //
-// Shown: the returned variable is the Poseidon hash of the inputs. Not shown: anything about the inputs' ranges.
-// Constraints: 3 per S-box, 8t + partial S-boxes, less the first one, whose input is a constant: 240 for 2 inputs, 609
-// for 16 (snapshot-tested). Linear layers cost no constraint.
+// Shown: the returned variable is the Poseidon hash of the inputs. Not shown: anything about the
+// inputs' ranges. Constraints: 3 per S-box, 8t + partial S-boxes, less the first one, whose input
+// is a constant: 240 for 2 inputs, 609 for 16 (snapshot-tested). Linear layers cost no constraint.
 //
-// Every S-box input is written directly as a combination of S-box outputs: in the partial rounds of the outputs of the
-// last full round and of the partial rounds before. The coefficients are computed once per gadget, so a hash costs the
-// compiler one sum per S-box instead of a chain of growing sums.
+// Every S-box input is written directly as a combination of S-box outputs: in the partial rounds of
+// the outputs of the last full round and of the partial rounds before. The coefficients are
+// computed once per gadget, so a hash costs the compiler one sum per S-box instead of a chain of
+// growing sums.
 type Gadget struct {
-	api     frontend.API
-	set     *sparse
-	mix     []combination // full rounds, over the t outputs before
-	partial []combination // inputs of the partial S-boxes, over t outputs and the partial outputs so far
+	api frontend.API
+	set *sparse
+	mix []combination // full rounds, over the t outputs before
+	// inputs of the partial S-boxes, over t outputs and the partial outputs so far
+	partial []combination
 	exit    []combination // inputs of the first of the last full rounds
 	first   [][]*big.Int
 	last    [][]*big.Int
@@ -77,7 +79,8 @@ func (g *Gadget) unrollPartial() {
 	}
 }
 
-// Hash adds the constraints of one hash. It panics when the number of inputs is not the one of [NewGadget].
+// Hash adds the constraints of one hash. It panics when the number of inputs is not the one of
+// [NewGadget].
 func (g *Gadget) Hash(inputs ...frontend.Variable) frontend.Variable {
 	if len(inputs) != g.set.width-1 {
 		panic("poseidon: gadget called with another number of inputs")
@@ -100,7 +103,9 @@ func (g *Gadget) Hash(inputs ...frontend.Variable) frontend.Variable {
 	return g.sum(&g.mix[0], nil, outputs)
 }
 
-func (g *Gadget) fullRound(rows []combination, constants []*big.Int, outputs []frontend.Variable) []frontend.Variable {
+func (g *Gadget) fullRound(
+	rows []combination, constants []*big.Int, outputs []frontend.Variable,
+) []frontend.Variable {
 	next := make([]frontend.Variable, g.set.width)
 	for i := range next {
 		var constant *big.Int
@@ -112,8 +117,11 @@ func (g *Gadget) fullRound(rows []combination, constants []*big.Int, outputs []f
 	return next
 }
 
-// sum is the combination over the variables; constant replaces the combination's own if it is not nil.
-func (g *Gadget) sum(c *combination, constant *big.Int, variables []frontend.Variable) frontend.Variable {
+// sum is the combination over the variables; constant replaces the combination's own if it is not
+// nil.
+func (g *Gadget) sum(
+	c *combination, constant *big.Int, variables []frontend.Variable,
+) frontend.Variable {
 	if constant == nil {
 		constant = c.constant
 	}

@@ -18,15 +18,15 @@ const (
 // Source: Poseidon paper, appendix E (b[i+80] = b[i+62]+b[i+51]+b[i+38]+b[i+23]+b[i+13]+b[i]).
 var grainTaps = [...]int{62, 51, 38, 23, 13, 0}
 
-// grain is the self-shrinking Grain LFSR that all constants of one parameter set come from. The register is a ring:
-// position p of the paper lies at (head + p) mod 80.
+// grain is the self-shrinking Grain LFSR that all constants of one parameter set come from. The
+// register is a ring: position p of the paper lies at (head + p) mod 80.
 type grain struct {
 	register [grainStateBits]byte
 	head     int
 }
 
-// newGrain seeds the register with the description of the parameter set: prime field (1, 2 bits), S-box x^alpha (0, 4
-// bits), field size, width, full and partial rounds, then ones.
+// newGrain seeds the register with the description of the parameter set: prime field (1, 2 bits),
+// S-box x^alpha (0, 4 bits), field size, width, full and partial rounds, then ones.
 func newGrain(width, full, partial int) *grain {
 	g := &grain{}
 	at := 0
@@ -90,7 +90,8 @@ func (g *grain) below() fr.Element {
 	}
 }
 
-// reduced is an element drawn by reduction modulo r (entries of the matrix, as in the paper's reference script).
+// reduced is an element drawn by reduction modulo r (entries of the matrix, as in the paper's
+// reference script).
 func (g *grain) reduced() fr.Element {
 	var e fr.Element
 	e.SetBigInt(g.integer())

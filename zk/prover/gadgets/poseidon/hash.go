@@ -4,7 +4,8 @@ package poseidon
 
 import "github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
-// Hash is the Poseidon hash of 1 to [MaxInputs] field elements. Other numbers of inputs are an error.
+// Hash is the Poseidon hash of 1 to [MaxInputs] field elements. Other numbers of inputs are an
+// error.
 func Hash(inputs ...fr.Element) (fr.Element, error) {
 	set, err := setFor(len(inputs))
 	if err != nil {

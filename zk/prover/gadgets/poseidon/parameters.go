@@ -43,8 +43,9 @@ func newParameters(inputs int) *parameters {
 	return p
 }
 
-// cauchy is the matrix 1/(x_i + y_j). The first draw is used: for circomlib's parameter sets it has distinct x and y
-// and passes the paper's tests against subspace trails, so the reference script does not draw again.
+// cauchy is the matrix 1/(x_i + y_j). The first draw is used: for circomlib's parameter sets it has
+// distinct x and y and passes the paper's tests against subspace trails, so the reference script
+// does not draw again.
 func cauchy(g *grain, width int) matrix {
 	x, y := make([]fr.Element, width), make([]fr.Element, width)
 	for i := range x {
@@ -64,13 +65,13 @@ func cauchy(g *grain, width int) matrix {
 }
 
 // sets caches the derived form of each parameter set; deriving the largest takes some 30 ms.
-var sets [MaxInputs]func() *sparse
+var sets = derivations()
 
-func init() {
+func derivations() (sets [MaxInputs]func() *sparse) {
 	for i := range sets {
-		inputs := i + 1
-		sets[i] = sync.OnceValue(func() *sparse { return newSparse(newParameters(inputs)) })
+		sets[i] = sync.OnceValue(func() *sparse { return newSparse(newParameters(i + 1)) })
 	}
+	return sets
 }
 
 func setFor(inputs int) (*sparse, error) {

@@ -84,7 +84,8 @@ func TestPublishedVectors(t *testing.T) {
 	}
 	zeroes := append(counting(2), make([]fr.Element, 3)...)
 	h := mustHash(t, zeroes)
-	if got := h.String(); got != "1018317224307729531995786483840663576608797660851238720571059489595066344487" {
+	const want = "1018317224307729531995786483840663576608797660851238720571059489595066344487"
+	if got := h.String(); got != want {
 		t.Errorf("(1,2,0,0,0): got %s", got)
 	}
 }

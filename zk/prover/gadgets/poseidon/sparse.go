@@ -4,11 +4,13 @@ package poseidon
 
 import "github.com/consensys/gnark-crypto/ecc/bn254/fr"
 
-// sparse is a parameter set in the equivalent form whose partial rounds cost 2t-1 multiplications instead of t^2.
+// sparse is a parameter set in the equivalent form whose partial rounds cost 2t-1 multiplications
+// instead of t^2.
 //
-// A partial round's S-box touches element 0 only, so a block diag(1, B) commutes with it. The round's matrix is split
-// into (first row and column) * diag(1, B), the block moves before the S-box and joins the matrix of the round before.
-// In the same way the constants of elements 1.. of a partial round move behind its S-box and into the next round.
+// A partial round's S-box touches element 0 only, so a block diag(1, B) commutes with it. The
+// round's matrix is split into (first row and column) * diag(1, B), the block moves before the
+// S-box and joins the matrix of the round before. In the same way the constants of elements 1.. of
+// a partial round move behind its S-box and into the next round.
 //
 // Source: Poseidon paper, appendix B.
 type sparse struct {
@@ -21,8 +23,8 @@ type sparse struct {
 	last    [][]fr.Element // (4, width): constants of the last full rounds
 }
 
-// sparseRound adds constant to element 0, applies the S-box to it and mixes with first row and column only:
-// new[0] = row . state, new[i] = state[i] + column[i-1] * state[0].
+// sparseRound adds constant to element 0, applies the S-box to it and mixes with first row and
+// column only: new[0] = row . state, new[i] = state[i] + column[i-1] * state[0].
 type sparseRound struct {
 	constant fr.Element
 	row      []fr.Element // (width)

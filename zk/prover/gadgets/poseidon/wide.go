@@ -8,12 +8,13 @@ import (
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 )
 
-// wide is a sum of products of elements before its Montgomery reduction: 512 bits, lowest limb first. One reduction for
-// a whole sum, not one for each product, takes half the time off a matrix.
+// wide is a sum of products of elements before its Montgomery reduction: 512 bits, lowest limb
+// first. One reduction for a whole sum, not one for each product, takes half the time off a matrix.
 type wide [8]uint64
 
-// maxProducts is how many products of elements a wide holds: with n of them [wide.reduced] meets numbers below
-// n*r^2/2^256 + r, which stays below 2^256 for n <= 22 (r < 0.1891 * 2^256). [newWide] takes the place of six.
+// maxProducts is how many products of elements a wide holds: with n of them [wide.reduced] meets
+// numbers below n*r^2/2^256 + r, which stays below 2^256 for n <= 22 (r < 0.1891 * 2^256).
+// [newWide] takes the place of six.
 const maxProducts = 22
 
 // The modulus r in limbs, and -1/r modulo 2^64; a test holds them against package fr.
@@ -25,8 +26,8 @@ const (
 // newWide is the sum that reduces to the element.
 func newWide(e *fr.Element) wide { return wide{4: e[0], 5: e[1], 6: e[2], 7: e[3]} }
 
-// addProducts adds sum_t a[t]*b[t]; b is at least as long as a. It is written out limb by limb, for the compiler keeps
-// no array in registers and inlines no function of this size.
+// addProducts adds sum_t a[t]*b[t]; b is at least as long as a. It is written out limb by limb, for
+// the compiler keeps no array in registers and inlines no function of this size.
 func (w *wide) addProducts(a, b []fr.Element) {
 	b = b[:len(a)]
 	w0, w1, w2, w3, w4, w5, w6, w7 := w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]
@@ -102,7 +103,8 @@ func (w *wide) addProducts(a, b []fr.Element) {
 	*w = wide{w0, w1, w2, w3, w4, w5, w6, w7}
 }
 
-// reduced is the sum / 2^256 modulo r: for a sum of products of elements, the element that is the sum.
+// reduced is the sum / 2^256 modulo r: for a sum of products of elements, the element that is the
+// sum.
 func (w *wide) reduced() fr.Element {
 	t0, t1, t2, t3 := w[0], w[1], w[2], w[3]
 	for range 4 {
@@ -127,7 +129,8 @@ func (w *wide) reduced() fr.Element {
 	out[1], c = bits.Add64(t1, w[5], c)
 	out[2], c = bits.Add64(t2, w[6], c)
 	out[3], _ = bits.Add64(t3, w[7], c)
-	subtractIfLarger(&out, r0<<2&ones, r1<<2&ones|r0>>62, r2<<2&ones|r1>>62, r3<<2|r2>>62) // out < 5.2 r
+	// out < 5.2 r
+	subtractIfLarger(&out, r0<<2&ones, r1<<2&ones|r0>>62, r2<<2&ones|r1>>62, r3<<2|r2>>62)
 	subtractIfLarger(&out, r0<<1&ones, r1<<1&ones|r0>>63, r2<<1&ones|r1>>63, r3<<1|r2>>63)
 	subtractIfLarger(&out, r0, r1, r2, r3)
 	return out

@@ -10,17 +10,21 @@ import (
 	cs "github.com/consensys/gnark/constraint/bn254"
 	"github.com/consensys/gnark/frontend"
 	"github.com/consensys/gnark/frontend/cs/r1cs"
+
+	"provenance/zkprover/gadgets/integer"
 )
 
-// isNearest says whether |254*x/maximum - 2*size| <= 1, for 254*x/maximum = Factor*weight / (top*2^difference).
+// isNearest says whether |254*x/maximum - 2*size| <= 1, for
+// 254*x/maximum = Factor*weight / (top*2^difference).
 func isNearest(f Format, weight, top, difference, size int) bool {
 	p := top << difference
 	rest := f.Factor*weight - 2*size*p
 	return -p <= rest && rest <= p
 }
 
-// Every pair of significands, and every difference of exponents up to beyond the one from which codes are 0: exactly the
-// nearest sizes are accepted, both at ties, and no weight above the maximum.
+// Every pair of significands, and every difference of exponents up to beyond the one from which
+// codes are 0: exactly the nearest sizes are accepted, both at ties, and no weight above the
+// maximum.
 func TestSizes(t *testing.T) {
 	for _, c := range []struct {
 		format           Format
@@ -45,9 +49,10 @@ func checkSizes(t *testing.T, f Format, weight, top, difference int) (ties int) 
 	for size := max(0, floor-1); size <= floor+2; size++ {
 		ok := f.compare(Magnitude{20, weight}, Magnitude{20 + difference, top}, size).err == nil
 		if want := isNearest(f, weight, top, difference, size) && share <= 254*p; ok != want {
-			t.Fatalf("%v: weight %d, maximum %d, difference %d, size %d: accepted %v", f, weight, top, difference, size, ok)
+			t.Fatalf("%v: weight %d, maximum %d, difference %d, size %d: accepted %v", f, weight,
+				top, difference, size, ok)
 		}
-		accepted += oneIf(ok)
+		accepted += integer.OneIf(ok)
 	}
 	return max(0, accepted-1)
 }
@@ -62,7 +67,7 @@ type codeCircuit struct {
 }
 
 func (c *codeCircuit) Define(api frontend.API) error {
-	number(api, c.Bits[:])
+	integer.FromBits(api, c.Bits[:])
 	nonzero := NewNonzero(api)
 	v := Decode(api, &c.Bits, c.Code.Normal, nonzero)
 	nonzero.Assert()
@@ -89,15 +94,17 @@ func solves(t *testing.T, system *cs.R1CS, assignment frontend.Circuit) bool {
 	return err == nil
 }
 
-// The circuit accepts a code exactly when the integers do, for drawn weights and those at ties, with the codes around.
-// A larger weight is refused by q8_0's circuit only together with its maximum's.
+// The circuit accepts a code exactly when the integers do, for drawn weights and those at ties,
+// with the codes around. A larger weight is refused by q8_0's circuit only together with its
+// maximum's.
 func TestCodeCircuit(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, f := range []Format{FormatQ8_0, FormatInt8} {
 		system := compileOf(t, &codeCircuit{Code: f.NewCode(), format: f})
 		smallest := f.Factor / 254 * 128
 		for n := range 600 {
-			top := Magnitude{Exponent: 1 + random.IntN(254), Significand: smallest + random.IntN(smallest)}
+			top := Magnitude{Exponent: 1 + random.IntN(254),
+				Significand: smallest + random.IntN(smallest)}
 			pattern := uint16(random.Uint32())
 			if n%3 != 0 { // near the maximum's exponent, every third at the tie of half the maximum
 				exponent := max(0, top.Exponent-random.IntN(10)+n%2)
@@ -107,19 +114,23 @@ func TestCodeCircuit(t *testing.T) {
 			if n%3 == 2 {
 				top.Exponent, top.Significand = weight.Exponent+1, smallest/128*weight.Significand
 			}
-			size := f.Factor * weight.Significand >> 1 / max(1, top.Significand<<max(0, min(20, top.Exponent-weight.Exponent)))
-			for _, code := range []int{size, -size, size + 1, -size - 1, size - 1, 1 - size, size + 2, 0, 127, -127, -128} {
+			size := f.Factor * weight.Significand >> 1 / max(1,
+				top.Significand<<max(0, min(20, top.Exponent-weight.Exponent)))
+			for _, code := range []int{size, -size, size + 1, -size - 1, size - 1, 1 - size,
+				size + 2, 0, 127, -127, -128} {
 				if code < -128 || code > 127 {
 					continue
 				}
-				c := &codeCircuit{Biased: code + 128, Exponent: top.Exponent, Significand: top.Significand, Code: f.NewCode()}
-				setBits(c.Bits[:], int(pattern))
+				c := &codeCircuit{Biased: code + 128, Exponent: top.Exponent,
+					Significand: top.Significand, Code: f.NewCode()}
+				integer.SetBits(c.Bits[:], int(pattern))
 				err := c.Code.Set(f, pattern, top, byte(code+128))
 				if err == ErrExceeds && !f.Strict {
 					continue
 				}
 				if got := solves(t, system, c); got != (err == nil) {
-					t.Fatalf("%v: weight %#04x, maximum %v, code %d: solved %v, %v", f, pattern, top, code, got, err)
+					t.Fatalf("%v: weight %#04x, maximum %v, code %d: solved %v, %v", f, pattern,
+						top, code, got, err)
 				}
 			}
 		}
@@ -180,20 +191,23 @@ func TestConstraintCounts(t *testing.T) {
 		}},
 		"scale": {96, func(api frontend.API, take func(int) []frontend.Variable) {
 			s, m := Scale{}, Maximum{}
-			for _, to := range [][]frontend.Variable{s.Significand[:], s.Exponent[:], s.Shift[:], s.Beyond[:], s.Below[:], s.Above[:], m.Mantissa[:]} {
+			for _, to := range [][]frontend.Variable{s.Significand[:], s.Exponent[:], s.Shift[:],
+				s.Beyond[:], s.Below[:], s.Above[:], m.Mantissa[:]} {
 				copy(to, take(len(to)))
 			}
 			s.Constrain(api, &m, Top{take(1)[0], take(1)[0]})
 		}},
 		"float32": {31, func(api frontend.API, take func(int) []frontend.Variable) {
 			f := Float32{Zero: take(1)[0]}
-			for _, to := range [][]frontend.Variable{f.Mantissa[:], f.Exponent[:], f.Below[:], f.Above[:]} {
+			for _, to := range [][]frontend.Variable{f.Mantissa[:], f.Exponent[:],
+				f.Below[:], f.Above[:]} {
 				copy(to, take(len(to)))
 			}
 			f.Constrain(api, values(take))
 		}},
 	} {
-		system, err := frontend.Compile(ecc.BN254.ScalarField(), r1cs.NewBuilder, &counted{define: c.define}, frontend.IgnoreUnconstrainedInputs())
+		system, err := frontend.Compile(ecc.BN254.ScalarField(), r1cs.NewBuilder,
+			&counted{define: c.define}, frontend.IgnoreUnconstrainedInputs())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,9 +2,14 @@
 
 package quantized
 
-import "github.com/consensys/gnark/frontend"
+import (
+	"github.com/consensys/gnark/frontend"
 
-// Exponent fields of the float32 maxima that [Float32] takes besides 0: 2^-9 up to the largest float16.
+	"provenance/zkprover/gadgets/integer"
+)
+
+// Exponent fields of the float32 maxima that [Float32] takes besides 0: 2^-9 up to the largest
+// float16.
 const (
 	smallestExponent = 118
 	largestExponent  = 142
@@ -21,13 +26,17 @@ type Float32 struct {
 	Above    [rangeBits - 1]frontend.Variable
 }
 
-// Constrain returns the four bytes of the maximum, low byte first. It is 0, and then all values are zero, or in [2^-9,
-// 65504]. Zero counts as significand 1024 and exponent 1, the exponent of zero values, which makes all codes 0.
+// Constrain returns the four bytes of the maximum, low byte first. It is 0, and then all values are
+// zero, or in [2^-9, 65504]. Zero counts as significand 1024 and exponent 1, the exponent of zero
+// values, which makes all codes 0.
 //
-// From 2^-9 on, rounding weights to float16 changes no code: a weight of exponent field below 110, which alone can be
-// inexact, is below 2^-17 and stays at most 2^-17 when rounded, so its code is 0 with and without.
-func (f *Float32) Constrain(api frontend.API, values []*Value) (top Top, bytes []frontend.Variable) {
-	mantissa, field := number(api, f.Mantissa[:]), number(api, f.Exponent[:])
+// From 2^-9 on, rounding weights to float16 changes no code: a weight of exponent field below 110,
+// which alone can be inexact, is below 2^-17 and stays at most 2^-17 when rounded, so its code is 0
+// with and without.
+func (f *Float32) Constrain(
+	api frontend.API, values []*Value,
+) (top Top, bytes []frontend.Variable) {
+	mantissa, field := integer.FromBits(api, f.Mantissa[:]), integer.FromBits(api, f.Exponent[:])
 	api.AssertIsBoolean(f.Zero)
 	sum := api.Add(mantissa, field)
 	for _, v := range values {
@@ -39,9 +48,10 @@ func (f *Float32) Constrain(api frontend.API, values []*Value) (top Top, bytes [
 	assertBounded(api, api.Sub(largestExponent-smallestExponent, above), f.Above[:])
 	bytes = []frontend.Variable{
 		0,
-		api.Mul(weighted(api, f.Mantissa[:3]), 32),
-		api.Add(weighted(api, f.Mantissa[3:]), api.Mul(f.Exponent[0], 128)),
-		weighted(api, f.Exponent[1:]),
+		api.Mul(integer.Weighted(api, f.Mantissa[:3]), 32),
+		api.Add(integer.Weighted(api, f.Mantissa[3:]), api.Mul(f.Exponent[0], 128)),
+		integer.Weighted(api, f.Exponent[1:]),
 	}
-	return Top{Exponent: api.Add(field, f.Zero), Significand: api.Add(mantissa, 1<<float16Bits)}, bytes
+	top = Top{Exponent: api.Add(field, f.Zero), Significand: api.Add(mantissa, 1<<float16Bits)}
+	return top, bytes
 }

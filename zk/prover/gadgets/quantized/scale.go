@@ -2,7 +2,11 @@
 
 package quantized
 
-import "github.com/consensys/gnark/frontend"
+import (
+	"github.com/consensys/gnark/frontend"
+
+	"provenance/zkprover/gadgets/integer"
+)
 
 // Maximum is the witness of a block's largest absolute value, a bfloat16.
 type Maximum struct {
@@ -11,11 +15,12 @@ type Maximum struct {
 	Zero     frontend.Variable // 1 for a block of zeros
 }
 
-// Constrain shows that the maximum is a value's, that no value is the next larger bfloat16, and that it is normal unless
-// all values are zero. Larger values are for [Format.Constrain] to exclude. A block of zeros counts as one with significand
-// 128 and exponent 1, the exponent of its values, which makes all codes 0.
+// Constrain shows that the maximum is a value's, that no value is the next larger bfloat16, and
+// that it is normal unless all values are zero. Larger values are for [Format.Constrain] to
+// exclude. A block of zeros counts as one with significand 128 and exponent 1, the exponent of its
+// values, which makes all codes 0.
 func (m *Maximum) Constrain(api frontend.API, values []*Value, nonzero *Nonzero) Top {
-	field, mantissa := number(api, m.Exponent[:]), number(api, m.Mantissa[:])
+	field, mantissa := integer.FromBits(api, m.Exponent[:]), integer.FromBits(api, m.Mantissa[:])
 	magnitude := api.Add(mantissa, api.Mul(field, hidden))
 	var differences, sum frontend.Variable = 1, 0
 	for _, v := range values {
@@ -40,7 +45,8 @@ const (
 	scaleWidth  = 21 // of 254 * 2^scaleShifts
 )
 
-// Scale is the witness of a float16 that is nearest to maximum/127, as pattern 1024*Exponent + Significand.
+// Scale is the witness of a float16 that is nearest to maximum/127, as pattern
+// 1024*Exponent + Significand.
 type Scale struct {
 	Significand [11]frontend.Variable
 	Exponent    [5]frontend.Variable
@@ -52,24 +58,27 @@ type Scale struct {
 
 // Constrain returns the scale's two bytes, low byte first.
 //
-// With M and E the maximum's significand and exponent field, S = round(1024*M / (127*2^j)) and the pattern is 1024*g + S.
-// j is 1 if M >= 254, where M/127 >= 2, and else 0, as long as g = E - 120 + j is not negative; where it would be, the
-// scale is subnormal: g = 0 and j = 120 - E. So g = E - 120 + j always, and j has its first value or g is 0. The two agree
-// where both hold, but for E = 120 and M >= 254, where j = 0 is excluded. S is 0 from j = 13 on. g <= 29 keeps the scale
-// finite. Rounding shows 2*(1024*M - 127*2^j*S) + 127*2^j in [1, 254*2^j]: the only tie is M = 254, j = 12, whose even
-// neighbour is 0, so the lower bound is strict.
+// With M and E the maximum's significand and exponent field, S = round(1024*M / (127*2^j)) and the
+// pattern is 1024*g + S. j is 1 if M >= 254, where M/127 >= 2, and else 0, as long as
+// g = E - 120 + j is not negative; where it would be, the scale is subnormal: g = 0 and
+// j = 120 - E. So g = E - 120 + j always, and j has its first value or g is 0. The two agree where
+// both hold, but for E = 120 and M >= 254, where j = 0 is excluded. S is 0 from j = 13 on. g <= 29
+// keeps the scale finite. Rounding shows 2*(1024*M - 127*2^j*S) + 127*2^j in [1, 254*2^j]: the only
+// tie is M = 254, j = 12, whose even neighbour is 0, so the lower bound is strict.
 func (s *Scale) Constrain(api frontend.API, m *Maximum, top Top) (low, high frontend.Variable) {
 	carry := all(api, m.Mantissa[1:])
 	unshifted, j, power := oneHot(api, s.Shift[:])
-	g, beyond := number(api, s.Exponent[:]), number(api, s.Beyond[:])
+	g, beyond := integer.FromBits(api, s.Exponent[:]), integer.FromBits(api, s.Beyond[:])
 	api.AssertIsEqual(all(api, s.Exponent[1:]), 0)
 	api.AssertIsEqual(api.Sub(api.Add(g, scaleExponent), top.Exponent, j), beyond)
 	api.AssertIsEqual(api.Mul(beyond, api.Sub(1, s.Shift[scaleShifts-1])), 0)
 	api.AssertIsEqual(api.Mul(g, api.Sub(j, carry)), 0)
 	api.AssertIsEqual(api.Mul(unshifted, carry), 0)
-	product := api.Mul(number(api, s.Significand[:]), power)
-	doubled := api.Sub(api.Add(api.Mul(top.Significand, 2048), api.Mul(power, 127)), api.Mul(product, 254))
+	product := api.Mul(integer.FromBits(api, s.Significand[:]), power)
+	doubled := api.Sub(api.Add(api.Mul(top.Significand, 2048), api.Mul(power, 127)),
+		api.Mul(product, 254))
 	assertBounded(api, api.Sub(doubled, 1), s.Below[:])
 	assertBounded(api, api.Sub(api.Mul(power, 254), doubled), s.Above[:])
-	return weighted(api, s.Significand[:8]), api.Add(weighted(api, s.Significand[8:]), api.Mul(g, 4))
+	low = integer.Weighted(api, s.Significand[:8])
+	return low, api.Add(integer.Weighted(api, s.Significand[8:]), api.Mul(g, 4))
 }

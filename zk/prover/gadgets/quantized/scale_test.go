@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/consensys/gnark/frontend"
+
+	"provenance/zkprover/gadgets/integer"
 )
 
 // exact is a finite bfloat16's absolute value in units of 2^-133, the smallest subnormal.
@@ -32,7 +34,8 @@ var halfFloats = func() (all [0x7c00]int64) {
 	return all
 }()
 
-// nearestHalf is the pattern nearest (even on ties) to a/127 for a in units of 2^-133; false at or beyond 65520.
+// nearestHalf is the pattern nearest (even on ties) to a/127 for a in units of 2^-133; false at or
+// beyond 65520.
 func nearestHalf(a, divisor *big.Int) (uint16, bool) {
 	unit := new(big.Int).Lsh(divisor, 133-24) // compare value*unit with a
 	scaled := func(value int64) *big.Int { return new(big.Int).Mul(big.NewInt(value), unit) }
@@ -40,7 +43,9 @@ func nearestHalf(a, divisor *big.Int) (uint16, bool) {
 	if scaled(2*65520<<24).Cmp(twice) <= 0 {
 		return 0, false
 	}
-	above := sort.Search(len(halfFloats), func(p int) bool { return scaled(halfFloats[p]).Cmp(a) > 0 })
+	above := sort.Search(len(halfFloats), func(p int) bool {
+		return scaled(halfFloats[p]).Cmp(a) > 0
+	})
 	below := above - 1
 	if above == len(halfFloats) {
 		return uint16(below), true
@@ -54,7 +59,8 @@ func nearestHalf(a, divisor *big.Int) (uint16, bool) {
 	return uint16(below + below%2), true
 }
 
-// Every bfloat16 maximum has the scale that the exact quotient has, and the one that a float32 division gives first.
+// Every bfloat16 maximum has the scale that the exact quotient has, and the one that a float32
+// division gives first.
 func TestScales(t *testing.T) {
 	for pattern := 0x80; pattern < 0x7f80; pattern++ {
 		top, _ := decode(uint16(pattern))
@@ -62,7 +68,8 @@ func TestScales(t *testing.T) {
 		got, err := s.Set(top)
 		want, finite := nearestHalf(exact(uint16(pattern)), big.NewInt(127))
 		if (err == nil) != finite || (finite && got != want) {
-			t.Fatalf("maximum %#04x: scale %#04x (%v), want %#04x (finite %v)", pattern, got, err, want, finite)
+			t.Fatalf("maximum %#04x: scale %#04x (%v), want %#04x (finite %v)", pattern, got,
+				err, want, finite)
 		}
 		divided := math.Float32frombits(uint32(pattern)<<16) / 127
 		units := new(big.Int)
@@ -87,7 +94,7 @@ func (c *scaleCircuit) Define(api frontend.API) error {
 	nonzero := NewNonzero(api)
 	var values []*Value
 	for i := range c.Bits {
-		number(api, c.Bits[i][:])
+		integer.FromBits(api, c.Bits[i][:])
 		values = append(values, Decode(api, &c.Bits[i], c.Normal[i], nonzero))
 	}
 	top := c.Maximum.Constrain(api, values, nonzero)
@@ -101,8 +108,8 @@ func (c *scaleCircuit) Define(api frontend.API) error {
 func newScaleCircuit(pattern, other uint16) (*scaleCircuit, uint16, error) {
 	c := &scaleCircuit{}
 	for i, p := range []uint16{pattern, other} {
-		setBits(c.Bits[i][:], int(p))
-		c.Normal[i] = oneIf(p&0x7f80 != 0)
+		integer.SetBits(c.Bits[i][:], int(p))
+		c.Normal[i] = integer.OneIf(p&0x7f80 != 0)
 	}
 	top, err := c.Maximum.Set(&[32]uint16{pattern, other})
 	scale, scaleErr := c.Scale.Set(top)
@@ -113,8 +120,8 @@ func newScaleCircuit(pattern, other uint16) (*scaleCircuit, uint16, error) {
 	return c, scale, err
 }
 
-// The circuit takes the scale of every class of maxima (each exponent with the significands around each border), no
-// neighbouring scale, and no maximum that is refused.
+// The circuit takes the scale of every class of maxima (each exponent with the significands around
+// each border), no neighbouring scale, and no maximum that is refused.
 func TestScaleCircuit(t *testing.T) {
 	system := compileOf(t, &scaleCircuit{})
 	for field := range 256 {
@@ -125,9 +132,10 @@ func TestScaleCircuit(t *testing.T) {
 			}
 			for _, wrong := range []uint16{scale + 1, scale - 1} {
 				c.Low, c.High = wrong&255, wrong>>8
-				setBits(c.Scale.Significand[:], int(wrong&1023|1024))
+				integer.SetBits(c.Scale.Significand[:], int(wrong&1023|1024))
 				if solves(t, system, c) {
-					t.Fatalf("exponent %d, mantissa %d: scale %#04x instead of %#04x", field, mantissa, wrong, scale)
+					t.Fatalf("exponent %d, mantissa %d: scale %#04x instead of %#04x", field,
+						mantissa, wrong, scale)
 				}
 			}
 		}
@@ -137,7 +145,8 @@ func TestScaleCircuit(t *testing.T) {
 // Shapes of a scale that fit the number and not its rounding.
 func TestFalseScales(t *testing.T) {
 	system := compileOf(t, &scaleCircuit{})
-	for name, pattern := range map[string]uint16{"two or more": 120<<7 | 127, "below two": 125 << 7, "subnormal": 110<<7 | 5, "nothing": 0} {
+	for name, pattern := range map[string]uint16{"two or more": 120<<7 | 127, "below two": 125 << 7,
+		"subnormal": 110<<7 | 5, "nothing": 0} {
 		honest, _, err := newScaleCircuit(pattern, 0)
 		if err != nil || !solves(t, system, honest) {
 			t.Fatalf("%s: %v", name, err)
@@ -146,21 +155,23 @@ func TestFalseScales(t *testing.T) {
 			for g := range 4 {
 				c := *honest
 				for i := range c.Scale.Shift {
-					c.Scale.Shift[i] = oneIf(j == i+1)
+					c.Scale.Shift[i] = integer.OneIf(j == i+1)
 				}
 				top, _ := c.Maximum.Set(&[32]uint16{pattern})
 				exponent := top.Exponent - scaleExponent + j - 1 + g
-				setBits(c.Scale.Exponent[:], exponent)
+				integer.SetBits(c.Scale.Exponent[:], exponent)
 				unit := 127 << j
 				significand := (2048*top.Significand + unit) / (2 * unit)
-				setBits(c.Scale.Significand[:], significand)
+				integer.SetBits(c.Scale.Significand[:], significand)
 				doubled := 2048*top.Significand + unit - 2*unit*significand
-				setBits(c.Scale.Below[:], doubled-1)
-				setBits(c.Scale.Above[:], 2*unit-doubled)
+				integer.SetBits(c.Scale.Below[:], doubled-1)
+				integer.SetBits(c.Scale.Above[:], 2*unit-doubled)
 				word := 1024*exponent + significand
 				c.Low, c.High = word&255, word>>8
-				if honestWord := elementOf(honest.Low) + 256*elementOf(honest.High); word != honestWord && solves(t, system, &c) {
-					t.Fatalf("%s: j = %d and exponent %d give %#04x instead of %#04x", name, j, exponent, word, honestWord)
+				if honestWord := elementOf(honest.Low) +
+					256*elementOf(honest.High); word != honestWord && solves(t, system, &c) {
+					t.Fatalf("%s: j = %d and exponent %d give %#04x instead of %#04x", name, j,
+						exponent, word, honestWord)
 				}
 			}
 		}

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package quantized holds what the circuits of quantizations share: bfloat16 values decoded from their bits, codes
-// nearest to a weight's share of a maximum, and the two forms in which files state that maximum.
+// Package quantized holds what the circuits of quantizations share: bfloat16 values decoded from
+// their bits, codes nearest to a weight's share of a maximum, and the two forms in which files
+// state that maximum.
 //
-// Constraints (snapshot-tested): [Decode] 4, [Format.Constrain] 57 for q8_0 and 70 for int8, [Maximum.Constrain] 83 and
-// [Scale.Constrain] 96 for a block, [Float32.Constrain] 31.
+// Constraints (snapshot-tested): [Decode] 4, [Format.Constrain] 57 for q8_0 and 70 for int8,
+// [Maximum.Constrain] 83 and [Scale.Constrain] 96 for a block, [Float32.Constrain] 31.
 //
 // Source: docs/formats/statements.md, "q8_0" and "int8".
 package quantized
 
 import (
-	"math/big"
-
 	"github.com/consensys/gnark/frontend"
+
+	"provenance/zkprover/gadgets/integer"
 )
 
 // PatternBits is the width of a bfloat16: 7 bits of mantissa, 8 of exponent, sign.
@@ -23,17 +24,22 @@ const (
 	hidden       = 1 << mantissaBits
 )
 
-// Value is a bfloat16 as (-1)^Sign * Significand * 2^(Exponent-134). Magnitude is the pattern without sign, which orders
-// values as their absolute values do. Infinities and NaN have exponent 255 and are for the caller to exclude.
+// Value is a bfloat16 as (-1)^Sign * Significand * 2^(Exponent-134). Magnitude is the pattern
+// without sign, which orders values as their absolute values do. Infinities and NaN have exponent
+// 255 and are for the caller to exclude.
 type Value struct {
 	Sign, Magnitude, Exponent, Significand frontend.Variable
 }
 
-// Decode takes boolean bits, lowest first. normal is the hidden bit: 1 unless the exponent field is 0. A 0 beside a field
-// other than 0 is excluded by the product, a 1 beside a field of 0 by the effective exponent, which is not 0.
-func Decode(api frontend.API, bits *[PatternBits]frontend.Variable, normal frontend.Variable, nonzero *Nonzero) *Value {
-	mantissa := weighted(api, bits[:mantissaBits])
-	field := weighted(api, bits[mantissaBits:mantissaBits+exponentBits])
+// Decode takes boolean bits, lowest first. normal is the hidden bit: 1 unless the exponent field is
+// 0. A 0 beside a field other than 0 is excluded by the product, a 1 beside a field of 0 by the
+// effective exponent, which is not 0.
+func Decode(
+	api frontend.API, bits *[PatternBits]frontend.Variable, normal frontend.Variable,
+	nonzero *Nonzero,
+) *Value {
+	mantissa := integer.Weighted(api, bits[:mantissaBits])
+	field := integer.Weighted(api, bits[mantissaBits:mantissaBits+exponentBits])
 	api.AssertIsBoolean(normal)
 	subnormal := api.Sub(1, normal)
 	api.AssertIsEqual(api.Mul(field, subnormal), 0)
@@ -47,8 +53,8 @@ func Decode(api frontend.API, bits *[PatternBits]frontend.Variable, normal front
 	return v
 }
 
-// Nonzero collects variables none of which may be 0; the field has no zero divisors, so one inverse of their product shows
-// it.
+// Nonzero collects variables none of which may be 0; the field has no zero divisors, so one inverse
+// of their product shows it.
 type Nonzero struct {
 	api     frontend.API
 	product frontend.Variable
@@ -63,31 +69,15 @@ func (n *Nonzero) Require(v frontend.Variable) { n.product = n.api.Mul(n.product
 // Assert adds the constraint that makes the requirements hold.
 func (n *Nonzero) Assert() { n.api.AssertIsDifferent(n.product, 0) }
 
-// number makes the bits boolean and returns what they hold, lowest first.
-func number(api frontend.API, bits []frontend.Variable) frontend.Variable {
-	for _, bit := range bits {
-		api.AssertIsBoolean(bit)
-	}
-	return weighted(api, bits)
-}
-
-// weighted is sum 2^i * bits[i].
-func weighted(api frontend.API, bits []frontend.Variable) frontend.Variable {
-	var sum frontend.Variable = 0
-	for i, bit := range bits {
-		sum = api.Add(sum, api.Mul(bit, 1<<i))
-	}
-	return sum
-}
-
-// assertBounded constrains v to be in [0, 2^(n+1)) for n bits, lowest first: what they leave over is 0 or 2^n.
+// assertBounded constrains v to be in [0, 2^(n+1)) for n bits, lowest first: what they leave over
+// is 0 or 2^n.
 func assertBounded(api frontend.API, v frontend.Variable, bits []frontend.Variable) {
-	left := api.Sub(v, number(api, bits))
-	api.AssertIsBoolean(api.DivUnchecked(left, new(big.Int).Lsh(big.NewInt(1), uint(len(bits)))))
+	left := api.Sub(v, integer.FromBits(api, bits))
+	api.AssertIsBoolean(api.DivUnchecked(left, integer.PowerOfTwo(len(bits))))
 }
 
-// oneHot makes the flags and what they leave of 1 boolean: at most one flag is 1. It returns the rest, sum (i+1)*flags[i]
-// and 2 to that power.
+// oneHot makes the flags and what they leave of 1 boolean: at most one flag is 1. It returns the
+// rest, sum (i+1)*flags[i] and 2 to that power.
 func oneHot(api frontend.API, flags []frontend.Variable) (rest, sum, power frontend.Variable) {
 	rest, sum = 1, 0
 	power = 0

@@ -5,10 +5,11 @@ package quantized
 import (
 	"errors"
 
-	"github.com/consensys/gnark/frontend"
+	"provenance/zkprover/gadgets/integer"
 )
 
-// Errors of witnesses. The witness is assigned all the same, as far as it can be, and the circuit refuses it.
+// Errors of witnesses. The witness is assigned all the same, as far as it can be, and the circuit
+// refuses it.
 var (
 	ErrCode     = errors.New("the code is not a nearest one")
 	ErrExceeds  = errors.New("the weight is larger than the maximum")
@@ -18,15 +19,18 @@ var (
 	ErrMaximum  = errors.New("the row's maximum is neither 0 nor a float16 in [2^-9, 65504]")
 )
 
-// Beyond tells whether an error says that a block lies outside what the statements take, not that its codes are wrong.
+// Beyond tells whether an error says that a block lies outside what the statements take, not that
+// its codes are wrong.
 func Beyond(err error) bool {
-	return errors.Is(err, ErrInfinite) || errors.Is(err, ErrTiny) || errors.Is(err, ErrScale) || errors.Is(err, ErrMaximum)
+	return errors.Is(err, ErrInfinite) || errors.Is(err, ErrTiny) || errors.Is(err, ErrScale) ||
+		errors.Is(err, ErrMaximum)
 }
 
 // Magnitude is a [Top] in integers.
 type Magnitude struct{ Exponent, Significand int }
 
-// decode is the effective exponent and the significand of a pattern, and whether the hidden bit is 1.
+// decode is the effective exponent and the significand of a pattern, and whether the hidden bit is
+// 1.
 func decode(pattern uint16) (m Magnitude, normal bool) {
 	field := int(pattern) >> mantissaBits & (1<<exponentBits - 1)
 	m = Magnitude{Exponent: field, Significand: int(pattern) & (hidden - 1)}
@@ -73,13 +77,13 @@ func (c *Code) Set(f Format, pattern uint16, top Magnitude, biased byte) error {
 	code := int(biased) - 128
 	size := max(code, -code)
 	compared := f.compare(weight, top, size)
-	c.Normal = oneIf(normal)
+	c.Normal = integer.OneIf(normal)
 	for i := range c.Shift {
-		c.Shift[i] = oneIf(compared.shift == i+1)
+		c.Shift[i] = integer.OneIf(compared.shift == i+1)
 	}
-	setBits(c.Size[:], size)
-	setBits(c.Below, compared.below)
-	setBits(c.Above, compared.above)
+	integer.SetBits(c.Size[:], size)
+	integer.SetBits(c.Below, compared.below)
+	integer.SetBits(c.Above, compared.above)
 	if compared.err == nil && size != 0 && (code < 0) != (pattern>>15 == 1) {
 		return ErrCode
 	}
@@ -92,9 +96,9 @@ func (m *Maximum) Set(patterns *[32]uint16) (Magnitude, error) {
 	for _, pattern := range patterns {
 		largest = max(largest, pattern&0x7fff)
 	}
-	setBits(m.Mantissa[:], int(largest))
-	setBits(m.Exponent[:], int(largest)>>mantissaBits)
-	m.Zero = oneIf(largest == 0)
+	integer.SetBits(m.Mantissa[:], int(largest))
+	integer.SetBits(m.Exponent[:], int(largest)>>mantissaBits)
+	m.Zero = integer.OneIf(largest == 0)
 	top, _ := decode(largest)
 	switch {
 	case largest >= 0x7f80:
@@ -109,7 +113,7 @@ func (m *Maximum) Set(patterns *[32]uint16) (Magnitude, error) {
 
 // Set assigns the scale of a maximum and returns its pattern.
 func (s *Scale) Set(top Magnitude) (uint16, error) {
-	carry := oneIf(top.Significand >= 254)
+	carry := integer.OneIf(top.Significand >= 254)
 	j, g := carry, top.Exponent-scaleExponent+carry
 	if g < 0 {
 		j, g = scaleExponent-top.Exponent, 0
@@ -119,14 +123,14 @@ func (s *Scale) Set(top Magnitude) (uint16, error) {
 	doubled := 2048*top.Significand + unit
 	significand := (doubled - 1) / (2 * unit) // nearest, the lower one at a tie
 	doubled -= 2 * unit * significand
-	setBits(s.Significand[:], significand)
-	setBits(s.Exponent[:], g)
+	integer.SetBits(s.Significand[:], significand)
+	integer.SetBits(s.Exponent[:], g)
 	for i := range s.Shift {
-		s.Shift[i] = oneIf(shift == i+1)
+		s.Shift[i] = integer.OneIf(shift == i+1)
 	}
-	setBits(s.Beyond[:], j-shift)
-	setBits(s.Below[:], doubled-1)
-	setBits(s.Above[:], 2*unit-doubled)
+	integer.SetBits(s.Beyond[:], j-shift)
+	integer.SetBits(s.Below[:], doubled-1)
+	integer.SetBits(s.Above[:], 2*unit-doubled)
 	if g > 29 {
 		return 0, ErrScale
 	}
@@ -137,32 +141,18 @@ func (s *Scale) Set(top Magnitude) (uint16, error) {
 func (f *Float32) Set(pattern uint32) (Magnitude, error) {
 	field := int(pattern >> 23)
 	mantissa := int(pattern>>13) & (1<<float16Bits - 1)
-	setBits(f.Mantissa[:], mantissa)
-	setBits(f.Exponent[:], field)
-	f.Zero = oneIf(pattern == 0)
+	integer.SetBits(f.Mantissa[:], mantissa)
+	integer.SetBits(f.Exponent[:], field)
+	f.Zero = integer.OneIf(pattern == 0)
 	above := field - smallestExponent
 	top := Magnitude{Exponent: field, Significand: 1<<float16Bits + mantissa}
 	if pattern == 0 {
 		above, top.Exponent = 0, 1
 	}
-	setBits(f.Below[:], above)
-	setBits(f.Above[:], largestExponent-smallestExponent-above)
+	integer.SetBits(f.Below[:], above)
+	integer.SetBits(f.Above[:], largestExponent-smallestExponent-above)
 	if above < 0 || field > largestExponent || pattern&(1<<13-1) != 0 {
 		return top, ErrMaximum
 	}
 	return top, nil
-}
-
-// setBits assigns the lowest bits of a number, of its two's complement if it is negative.
-func setBits(bits []frontend.Variable, number int) {
-	for i := range bits {
-		bits[i] = number >> i & 1
-	}
-}
-
-func oneIf(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }

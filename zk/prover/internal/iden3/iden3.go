@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package iden3 writes constraint systems and witnesses as other Groth16 provers read them. Benchmarks and tests use it.
+// Package iden3 writes constraint systems and witnesses as other Groth16 provers read them.
+// Benchmarks and tests use it.
 //
-// Wires keep gnark's order, which is that of the formats: 1, public inputs, secret inputs, the rest. Numbers are
-// little-endian, field elements 32 bytes of their canonical value.
+// Wires keep gnark's order, which is that of the formats: 1, public inputs, secret inputs, the
+// rest. Numbers are little-endian, field elements 32 bytes of their canonical value.
 //
-// Source: iden3, "R1CS binary format" version 1 (r1csfile, doc/r1cs_bin_format.md); the witness format version 2 as snarkjs
-// reads it (wtns_utils.js).
+// Source: iden3, "R1CS binary format" version 1 (r1csfile, doc/r1cs_bin_format.md); the witness
+// format version 2 as snarkjs reads it (wtns_utils.js).
 package iden3
 
 import (
@@ -31,14 +32,16 @@ func WriteR1CS(w io.Writer, system *cs.R1CS) error {
 	if infos, ok := system.CommitmentInfo.(constraint.Groth16Commitments); ok && len(infos) != 0 {
 		return fmt.Errorf("iden3: %d commitments, which the format does not have", len(infos))
 	}
-	public, secret, internal := system.GetNbPublicVariables(), system.GetNbSecretVariables(), system.GetNbInternalVariables()
+	internal, secret, public := system.GetNbVariables()
 	wires := public + secret + internal
 
 	header := modulus(nil)
-	for _, n := range []int{wires, 0, public - 1, secret} { // no outputs: all public values are inputs
+	// no outputs: all public values are inputs
+	for _, n := range []int{wires, 0, public - 1, secret} {
 		header = number32(header, n)
 	}
-	header = number32(binary.LittleEndian.AppendUint64(header, uint64(wires)), system.GetNbConstraints())
+	header = number32(binary.LittleEndian.AppendUint64(header, uint64(wires)),
+		system.GetNbConstraints())
 
 	var body []byte
 	for _, c := range system.GetR1Cs() {
@@ -50,10 +53,12 @@ func WriteR1CS(w io.Writer, system *cs.R1CS) error {
 	for wire := range wires {
 		labels = binary.LittleEndian.AppendUint64(labels, uint64(wire))
 	}
-	return write(w, "r1cs", r1csVersion, section{sectionHeader, header}, section{sectionBody, body}, section{sectionLabels, labels})
+	return write(w, "r1cs", r1csVersion, section{sectionHeader, header}, section{sectionBody, body},
+		section{sectionLabels, labels})
 }
 
-// appendSide writes a linear expression; a wire that stands in it twice is written once, with the sum.
+// appendSide writes a linear expression; a wire that stands in it twice is written once, with the
+// sum.
 func appendSide(out []byte, system *cs.R1CS, side constraint.LinearExpression) []byte {
 	sums := make(map[uint32]fr.Element, len(side))
 	var order []uint32
@@ -78,7 +83,8 @@ func WriteWitness(w io.Writer, values fr.Vector) error {
 	for i := range values {
 		body = appendElement(body, &values[i])
 	}
-	return write(w, "wtns", wtnsVersion, section{sectionHeader, number32(modulus(nil), len(values))}, section{sectionBody, body})
+	return write(w, "wtns", wtnsVersion, section{sectionHeader,
+		number32(modulus(nil), len(values))}, section{sectionBody, body})
 }
 
 type section struct {
@@ -89,7 +95,8 @@ type section struct {
 func write(w io.Writer, magic string, version int, sections ...section) error {
 	out := number32(number32([]byte(magic), version), len(sections))
 	for _, s := range sections {
-		out = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint32(out, s.kind), uint64(len(s.data)))
+		out = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint32(out, s.kind),
+			uint64(len(s.data)))
 		out = append(out, s.data...)
 	}
 	_, err := w.Write(out)

@@ -1,0 +1,149 @@
+"""The rows that a run folder stands for, in one pass over its records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from provenance.digest import Digest, hash_file
+from provenance.encoding import MAX_INTEGER
+from provenance.errors import InputError
+from provenance.ids import RunId
+from provenance.layout import RunFolder
+from provenance.log.anchoring import SignedHead, read_heads
+from provenance.log.record import Record
+from provenance.log.tree import iterate_records
+from provenance.verify.evidence import MAX_CHUNKS, run_id_of
+from provenance_api.db.models import (
+    Base,
+    HeadRow,
+    ProofRow,
+    ReleaseRow,
+    split_name,
+)
+
+Row = dict[str, Any]
+PAGE_ROWS = 1000
+
+
+@dataclass
+class DerivedRows:
+    """What one pass over a run's records gives: their rows, and what other tables take from them.
+
+    size: Records so far.
+    epochs: Number of the anchoring that each epoch ended with, by epoch.
+    """
+
+    run_id: RunId
+    size: int = 0
+    epochs: dict[int, int | None] = field(default_factory=dict)
+    releases: list[Row] = field(default_factory=list)
+
+    def record_pages(self, folder: RunFolder) -> Iterator[list[Row]]:
+        """Rows of the records, at most `PAGE_ROWS` at a time.
+
+        Raises:
+            InputError, VerificationError: the journal is malformed or damaged.
+        """
+        records = iterate_records(folder.journal)
+        while page := list(islice(records, PAGE_ROWS)):
+            rows = []
+            for index, record in enumerate(page, start=self.size):
+                self._note(index, record)
+                rows.append(_record_row(self.run_id, index, record))
+            self.size += len(page)
+            yield rows
+
+    def _note(self, index: int, record: Record) -> None:
+        if record.type == "epoch":
+            self.epochs[record.fields["epoch"]] = record.fields.get("number")
+        elif record.type == "release":
+            self.releases.append(_release_row(self.run_id, index, record))
+
+    def other_rows(self, folder: RunFolder) -> list[tuple[type[Base], list[Row]]]:
+        """Rows of the other tables; call once every page was taken."""
+        return [
+            (HeadRow, _head_rows(folder, self.run_id)),
+            (ReleaseRow, self.releases),
+            (ProofRow, _proof_rows(folder, self.run_id, self.epochs)),
+        ]
+
+
+def registered_run_id(folder: RunFolder) -> RunId:
+    """The id of a folder's run (attacker-controlled).
+
+    Raises:
+        InputError: it names none.
+    """
+    run_id = run_id_of(folder.require())
+    if run_id is None or len(run_id) != RunId.SIZE:
+        raise InputError(
+            "run folder names no run",
+            where=str(folder.info),
+            expected="run_id of 32 bytes",
+            hint="a run is in the database once it is registered on chain "
+            "(provenance train --anchor)",
+        )
+    return RunId(run_id)
+
+
+def _record_row(run_id: RunId, index: int, record: Record) -> Row:
+    return {
+        "run_id": run_id,
+        "index": index,
+        "type": record.type,
+        "entry": bytes(record.entry),
+        "digest": bytes(record.digest),
+        "body": record.to_bytes(),
+    }
+
+
+def _release_row(run_id: RunId, index: int, record: Record) -> Row:
+    # PostgreSQL stores no NUL in text; a name with one cannot be asked for anyway.
+    name, version = split_name(record.fields["name"].replace("\0", "\ufffd"))
+    return {
+        "run_id": run_id,
+        "index": index,
+        "model": bytes(Digest.parse(record.fields["model"])),
+        "manifest": bytes(Digest.parse(record.fields["manifest"])),
+        "name": name,
+        "version": version,
+        "time": record.time,
+    }
+
+
+def _head_rows(folder: RunFolder, run_id: RunId) -> list[Row]:
+    heads = enumerate(read_heads(folder.heads))
+    return [_head_row(folder, run_id, position, signed) for position, signed in heads]
+
+
+def _head_row(folder: RunFolder, run_id: RunId, position: int, signed: SignedHead) -> Row:
+    if not 0 <= signed.seq <= MAX_INTEGER or signed.head.size > MAX_INTEGER:
+        raise InputError(
+            "signed head has an impossible number",
+            where=f"{folder.heads} line {position + 1}",
+            expected=f"<= {MAX_INTEGER}",
+            actual=max(signed.seq, signed.head.size),
+        )
+    return {
+        "run_id": run_id,
+        "position": position,
+        "seq": signed.seq,
+        "size": signed.head.size,
+        "root": signed.head.root,
+        "signature": signed.signature,
+    }
+
+
+def _proof_rows(folder: RunFolder, run_id: RunId, epochs: dict[int, int | None]) -> list[Row]:
+    rows = []
+    for epoch, number in sorted(epochs.items()):
+        for chunk in range(MAX_CHUNKS):
+            path = folder.epoch(epoch) / f"proof-{chunk}.json"
+            if not path.is_file():
+                break
+            place = {"run_id": run_id, "epoch": epoch, "chunk": chunk}
+            rows.append(place | {"number": number, "digest": bytes(hash_file(path))})
+    return rows

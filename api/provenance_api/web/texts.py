@@ -1,0 +1,177 @@
+"""The texts of the pages, in English: all that a reader sees, but for the verdict's own words.
+
+A language is one more `Texts` with the same keys. `{name}` stands for a value. Texts hold no
+markup: what is bold or code comes as a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The texts of one language. `language` is its tag (BCP 47)."""
+
+    language: str
+    sentences: Mapping[str, str]
+
+    def __call__(self, key: str, /, **values: object) -> Markup:
+        """A text for a template: its values may be hostile and are escaped.
+
+        Raises:
+            KeyError: no such text, or a value is missing.
+        """
+        return escape(self.sentences[key]).format(**values)
+
+    def plain(self, key: str, /, **values: object) -> str:
+        """A text as a value that a template will escape.
+
+        Raises:
+            KeyError: no such text, or a value is missing.
+        """
+        return self.sentences[key].format(**values)
+
+
+_SITE = {
+    "site.title": "Model provenance",
+    "site.model_id": "Model id",
+    "site.model_id_example": "sha256:… or name:version",
+    "site.verify": "Verify",
+    "site.scope": "This page shows what one service found with one trust file.",
+    "site.trust_file": "Trust file of this service",
+    "site.compare": "(compare it with your own)",
+    "site.api": "API description",
+    "site.health": "Health",
+    "site.copy": "copy",
+    "site.copied": "copied",
+    "site.select": "select it",
+    "site.copy_label": "Copy",
+}
+_HOME = {
+    "home.heading": "Where does this model come from?",
+    "home.lead": "Paste a model file's SHA-256, or the name it was released under. The answer "
+    "follows the file back through merge, adapter and checkpoints to the training data, and says "
+    "how well each step is known.",
+    "home.tip": "No digest at hand? {command} prints it.",
+    "home.latest": "Latest releases",
+    "home.unlisted": "Releases cannot be listed now: {reason}. Verdicts by digest still work.",
+    "home.listed": "As the evidence folders of this service list them; only a verdict says what "
+    "they are worth.",
+    "home.none": "None yet. A release appears here once its run folder lies in an evidence folder "
+    "of this service.",
+}
+_PROBLEM = {
+    "problem.where": "where",
+    "problem.expected": "expected",
+    "problem.actual": "you asked for",
+    "problem.searched": "searched",
+    "problem.hint": "what to do",
+}
+_VERDICT = {
+    "verdict.file": "File judged",
+    "verdict.asked_manifest": "You asked for the directory manifest {asked}; the file above is the "
+    "one it was released with.",
+    "verdict.asked_name": "You asked for “{asked}”; the file above is the one released under it.",
+    "verdict.unchecked": "Not checked",
+    "verdict.unchecked_count": "Not checked ({count})",
+    "verdict.needs": "needs: {needs}",
+    "verdict.more_evidence": "more evidence",
+    "verdict.nothing_left_out": "Nothing was left out.",
+    "verdict.ended_before": "The verification ended before it came to {claims}.",
+    "verdict.development": "Why “development”",
+    "verdict.yourself": "Verify it yourself",
+    "verdict.yourself_lead": "This service never sees your file, only its digest. With the file, "
+    "the run's evidence folder and a trust file that you trust, the same verification runs on your "
+    "machine, and more of it: it hashes the file and recomputes what it can.",
+    "verdict.yourself_least": "At the least, see that your file is the one judged here. "
+    "{command} must print",
+    "verdict.limits": "What this verdict never shows",
+}
+_LINEAGE = {
+    "lineage.heading": "Lineage",
+    "lineage.lead": "Each arrow says how well it is known: {declared} (somebody says so), "
+    "{signed}, {anchored} (in the log whose head the chain holds), {recomputed} (bit by bit), "
+    "{proven} (by zero-knowledge proofs).",
+    "lineage.none": "The verification ended before the lineage was walked; there is nothing to "
+    "draw.",
+    "lineage.every_edge": "Every edge with whole digests",
+    "lineage.child": "child",
+    "lineage.parent": "parent",
+    "lineage.title": "Lineage from dataset to release",
+    "lineage.step": "{child} from {parent}: {grade}",
+    "lineage.roots_of": "roots of the {node}: {grade}",
+    "lineage.roots": "roots {grade}",
+    "lineage.committed": "committed as {table}: {note}",
+    "lineage.logged": "both records are in the log under the anchored head",
+    "lineage.lists_records": "batches list the dataset's records",
+    "lineage.same_weights": "the same weights by digest",
+    "lineage.opened_for": "the run was opened for this base model",
+    "lineage.merge_record": "merge record",
+    "lineage.quantize_record": "quantize record",
+    "lineage.names_file": "the release record names the file",
+    "node.dataset": "Dataset",
+    "node.dataset.note": "committed records",
+    "node.run": "Training run",
+    "node.run.note": "batches in the log",
+    "node.checkpoint": "Checkpoint",
+    "node.checkpoint.note": "adapter weights",
+    "node.adapter": "Adapter",
+    "node.base": "Base model",
+    "node.merged": "Merged model",
+    "node.file": "Quantized file",
+    "node.release": "Release",
+    "grade.declared": "declared",
+    "grade.signed": "signed",
+    "grade.anchored": "anchored",
+    "grade.recomputed": "recomputed",
+    "grade.proven": "proven",
+}
+_CLAIMS = {
+    "claims.heading": "What was checked",
+    "claims.holds": "Holds",
+    "claims.fails": "Fails",
+    "claims.open": "Not checked",
+    "claims.where": "where",
+    "claims.expected": "expected",
+    "claims.actual": "actual",
+    "claims.evidence": "Evidence",
+    "claims.not_reached": "Not reached.",
+    "step.1": "Identify the file",
+    "step.2": "Find its release by a trusted publisher",
+    "step.3": "Check the records under the signed head",
+    "step.4": "Check the chain, and that the head is final",
+    "step.5": "Walk the lineage",
+    "step.6": "Check the proofs",
+    "step.7": "Recompute what can be recomputed",
+    "step.8": "Check for revocations",
+    "step.9": "Apply the policy",
+}
+_RELEASE = {
+    "release.heading": "Release",
+    "release.name": "name",
+    "release.publisher": "publisher",
+    "release.run": "run",
+    "release.log": "log",
+    "release.log_place": "record {index} under head {seq}",
+    "release.block": "block",
+    "release.transaction": "transaction",
+    "release.record": "record",
+    "release.manifest": "manifest",
+    "release.release": "release",
+    "release.none": "none was found",
+    "release.after": "made after",
+    "release.before": "made before",
+    "release.at": "block {block}, {time}",
+    "release.siblings": "sibling runs",
+    "release.sibling_count": "{count} other runs on this dataset (a lower bound); whoever opens "
+    "many can keep the seed that suits",
+    "release.no_siblings": "none known",
+    "release.siblings_not_sought": "not looked for",
+    "release.trust_file": "trust file",
+    "time.seconds": "{seconds} s after 1970",
+}
+ENGLISH = Texts("en", _SITE | _HOME | _PROBLEM | _VERDICT | _LINEAGE | _CLAIMS | _RELEASE)

@@ -1,0 +1,1 @@
+"""What the small commands do, as plain functions; jobs compose them into the four commands."""

@@ -1,0 +1,75 @@
+"""Committing records of a source: which ones, and what the manifest says about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from provenance.dataset.saltstore import load_or_create_key
+from provenance.dataset.writer import ManifestFacts
+from provenance.progress import Progress
+from provenance.settings import Settings
+from provenance_zk.prover.client import ZkProver, find_binary
+from provenance_zk.training.commitments import CommitReport, commit_dataset
+from provenance_zk.training.sources import RowSource, open_source
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which records of a source are committed, and how the source is named.
+
+    source: a file, folder, hub dataset or `attack-stix`.
+    text_column: commit this column alone.
+    limit: the first so many records; None for all.
+    split: of a hub or saved dataset.
+    dedupe: drop exact duplicates; else they are an error.
+    source_name, licence: what the manifest says instead of what the source says.
+    """
+
+    source: str
+    text_column: str | None = None
+    limit: int | None = None
+    split: str = "train"
+    dedupe: bool = False
+    source_name: str | None = None
+    licence: str | None = None
+
+    def open(self) -> RowSource:
+        """The source; raises as `open_source`."""
+        return open_source(self.source, text_column=self.text_column, split=self.split)
+
+    def facts(self, rows: RowSource) -> ManifestFacts:
+        """What the manifest will say."""
+        limited = [f"first {self.limit} records"] if self.limit is not None else []
+        return ManifestFacts(
+            source=self.source_name or rows.source,
+            licence=self.licence or rows.licence,
+            text_column=rows.text_column,
+            columns=rows.columns,
+            files=rows.files,
+            curation=[*rows.curation, *limited],
+        )
+
+
+def commit_selection(
+    selection: Selection, out: Path, settings: Settings, progress: Progress
+) -> CommitReport:
+    """Commit to the new folder `out`; raises as `commit_dataset` and `open_source`.
+
+    The salt key is made in `settings.home` on first use.
+    """
+    rows = selection.open()
+    facts = selection.facts(rows)
+    if not facts.licence:
+        progress("warning: no licence is recorded; name it with --licence")
+    return commit_dataset(
+        islice(rows, selection.limit),
+        out,
+        load_or_create_key(settings.home / "salts.key"),
+        ZkProver(find_binary(settings.zkprover)),
+        facts=facts,
+        dedupe=selection.dedupe,
+        locate=lambda _: rows.where,
+        progress=progress,
+    )

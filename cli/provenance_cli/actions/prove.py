@@ -1,0 +1,105 @@
+"""Proving the epochs of a run, and its weights, on the deployed contracts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from provenance.chain.session import Session
+from provenance.dataset.committed import CommittedDataset
+from provenance.dataset.saltstore import load_key
+from provenance.ids import RunId, from_hex
+from provenance.layout import RunFolder, read_json
+from provenance.log.record import Record
+from provenance.log.run_log import anchor, open_log, run_id_of
+from provenance.progress import Say
+from provenance.settings import Settings
+from provenance_cli.wiring import inspector_for, proving_keys
+from provenance_zk.training.epochs import EpochProver, epochs_of, make_job, proven_epochs
+from provenance_zk.training.registration import require_registration, write_evidence
+from provenance_zk.weights.run_proofs import prove_weights
+from provenance_zk.workers.executors import opened as open_prover
+
+
+@dataclass(frozen=True)
+class Proven:
+    """Epochs of a run that are proven, and how many records its last head covers."""
+
+    run_id: RunId
+    epochs: tuple[int, ...]
+    records: int
+
+
+@dataclass(frozen=True)
+class EpochRequest:
+    """Which run, with which dataset (None: the one the run names), by whose workers.
+
+    batch: submit proofs in batches; else one transaction each.
+    """
+
+    run: Path
+    dataset: Path | None = None
+    executor: str = "local"
+    batch: bool = True
+
+
+def prove_epochs(
+    request: EpochRequest, session: Session, settings: Settings, progress: Say
+) -> Proven:
+    """Anchor and prove each epoch that is not proven yet, and log it; raises as `EpochProver`."""
+    folder = RunFolder(request.run).require()
+    salt_key = load_key(settings.home / "salts.key")
+    path = request.dataset or Path(read_json(folder.info)["dataset"])
+    ledger = session.deployment.ledger
+    with (
+        CommittedDataset.open(path, salt_key) as opened,
+        open_log(folder) as log,
+        open_prover(settings, request.executor) as (prover, workers),
+    ):
+        registration = require_registration(path, ledger)
+        keys = proving_keys(settings, session.deployment, opened.root.depth)
+        run_id = RunId(run_id_of(folder))
+        write_evidence(folder, registration, keys)
+        progress("anchoring the log")
+        anchor(session, log)
+        seed = from_hex(log.last("seed").fields["seed"])
+        epochs = EpochProver(
+            opened, salt_key, keys, prover, session, folder, ledger, progress, workers
+        )
+        jobs = [
+            make_job(log.records, opened, run_id, registration.dataset_id, seed, epoch)
+            for epoch in unproven_epochs(log.records)
+        ]
+        for group in epochs.groups(jobs) if request.batch else [[job] for job in jobs]:
+            for record in epochs.prove(group, batch=request.batch):
+                log.append(record)
+        progress("anchoring the epoch records")
+        head = anchor(session, log)
+    return Proven(run_id, tuple(sorted(proven_epochs(log.records))), head.size)
+
+
+def unproven_epochs(records: Sequence[Record]) -> list[int]:
+    """Epochs of a log that no proof was logged for."""
+    done = proven_epochs(records)
+    return [epoch for epoch in epochs_of(records) if epoch not in done]
+
+
+@dataclass(frozen=True)
+class WeightsRequest:
+    """Which run, how many blocks are drawn in all, and by whose workers."""
+
+    run: Path
+    draws: int
+    executor: str = "local"
+
+
+def prove_run_weights(
+    request: WeightsRequest, session: Session, settings: Settings, progress: Say
+) -> dict[str, Any]:
+    """Prove sampled blocks of a run's merge and quantization; raises as `prove_weights`."""
+    with open_prover(settings, request.executor) as workers:
+        return prove_weights(
+            request.run, request.draws, session, workers, settings, inspector_for(), progress
+        )

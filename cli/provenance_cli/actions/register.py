@@ -1,0 +1,123 @@
+"""Registering a committed dataset, and proving its order, on the deployed contracts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from provenance.chain.session import Session
+from provenance.dataset.committed import CommittedDataset
+from provenance.dataset.saltstore import load_key
+from provenance.errors import InputError
+from provenance.ids import DatasetId, KeyId
+from provenance.progress import Say
+from provenance.settings import Settings
+from provenance_cli.wiring import proving_keys
+from provenance_zk.audits.proving import prove_sorted_set, submit_sorted_set
+from provenance_zk.audits.statement_file import Statement
+from provenance_zk.prover.client import ZkProver
+from provenance_zk.prover.keys import (
+    SORTED_SLOTS,
+    TEST_SORTED_SLOTS,
+    KeyFolder,
+    ensure_keys,
+    find_key,
+)
+from provenance_zk.training.registration import Registered, register, require_registration
+from provenance_zk.workers.executors import opened as open_prover
+
+
+def register_folder(
+    folder: Path, session: Session, settings: Settings, executor: str, progress: Say
+) -> Registered:
+    """Register the dataset of a folder with the deployed keys; raises as `register`."""
+    salt_key = load_key(settings.home / "salts.key")
+    with (
+        CommittedDataset.open(folder, salt_key) as opened,
+        open_prover(settings, executor) as (prover, workers),
+    ):
+        return register(
+            opened,
+            salt_key,
+            proving_keys(settings, session.deployment, opened.root.depth),
+            prover,
+            session,
+            session.deployment.ledger,
+            progress,
+            workers,
+        )
+
+
+@dataclass(frozen=True)
+class SortedSet:
+    """A dataset's sorted proofs: `dataset_id` is None where no contract saw them."""
+
+    statements: tuple[Statement, ...]
+    key: KeyFolder
+    dataset_id: DatasetId | None
+
+
+@dataclass(frozen=True)
+class SortedRequest:
+    """Which sorted proofs are wanted: leaves per chunk (None: the usual) and where they go."""
+
+    folder: Path
+    out: Path
+    slots: int | None = None
+
+
+def prove_order(
+    request: SortedRequest, session: Session | None, settings: Settings, progress: Say
+) -> SortedSet:
+    """Prove chunk by chunk that a dataset is sorted; with a session the contract checks each.
+
+    Raises:
+        InputError: no key of this size.
+        NotFound: with a session: the dataset is not registered.
+        RejectedError: a record was erased, or the contract refuses a proof.
+    """
+    salt_key = load_key(settings.home / "salts.key")
+    with (
+        CommittedDataset.open(request.folder, salt_key) as opened,
+        open_prover(settings) as (prover, _),
+    ):
+        dataset_id = None
+        if session is not None:
+            ledger = session.deployment.ledger
+            dataset_id = DatasetId(require_registration(request.folder, ledger).dataset_id)
+        key = sorted_key(request.slots, opened.root.depth, session, (settings, prover))
+        statements = prove_sorted_set(opened, request.out, key, prover, progress)
+        if session is not None and dataset_id is not None:
+            submit_sorted_set(statements, dataset_id, session, progress)
+    return SortedSet(tuple(statements), key, dataset_id)
+
+
+def sorted_key(
+    slots: int | None, depth: int, session: Session | None, made_by: tuple[Settings, ZkProver]
+) -> KeyFolder:
+    """The key asked for, or the one that the deployed contract pins.
+
+    Raises:
+        InputError: no such size, or another one than the contract's.
+        NotFound: no such key is deployed, or the cache lacks it.
+    """
+    settings, prover = made_by
+    cache = settings.cache / "keys"
+    if slots not in (None, SORTED_SLOTS, TEST_SORTED_SLOTS):
+        raise InputError(
+            "no sorted key of this size",
+            where="--slots",
+            expected=f"{SORTED_SLOTS} or {TEST_SORTED_SLOTS}",
+            actual=slots,
+        )
+    if session is None:
+        return ensure_keys(prover, cache, "sorted", slots or SORTED_SLOTS, depth)
+    deployed = session.deployment.key("sorted", depth=depth)
+    if slots not in (None, deployed.slots):
+        raise InputError(
+            "the contract knows a sorted key of another size",
+            where="--slots",
+            expected=deployed.slots,
+            actual=slots,
+        )
+    return find_key(cache, KeyId.parse(deployed.vk_id))

@@ -1,0 +1,132 @@
+"""Releasing a quantized file: a record in the log, and a claim on chain under the owner's key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from provenance.artifacts.manifest import manifest_of
+from provenance.chain.session import Session
+from provenance.digest import Digest
+from provenance.errors import Conflict
+from provenance.ids import to_hex
+from provenance.layout import RunFolder, write_atomically, write_json
+from provenance.log.record import Record
+from provenance.log.run_log import OpenLog, anchor, open_log, run_id_of
+from provenance.log.tree import RunLog
+from provenance.progress import Say
+
+DEFAULT_NAME = "model"
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A release on chain: `file` was claimed as record `index` under head `seq` in a block."""
+
+    file: Path
+    model: Digest
+    run_id: bytes
+    index: int
+    seq: int
+    name: str
+    block: int
+    tx: bytes
+
+    def to_json(self) -> dict[str, Any]:
+        """The result of the command."""
+        return {
+            "format": "provenance-release/1",
+            "model": str(self.model),
+            "run_id": to_hex(self.run_id),
+            "index": self.index,
+            "seq": self.seq,
+            "block": self.block,
+            "tx": to_hex(self.tx),
+            "file": str(self.file),
+            "name": self.name,
+        }
+
+
+def release_index(records: list[Record], model: str) -> int | None:
+    """Where the log releases a file with this digest, None if nowhere."""
+    released = (
+        i
+        for i, record in enumerate(records)
+        if record.type == "release" and record.fields["model"] == model
+    )
+    return next(released, None)
+
+
+def require_name(record: Record, name: str | None, index: int) -> None:
+    """Check that a release that is logged already has the name that is asked for.
+
+    Raises:
+        Conflict: it has another.
+    """
+    if name not in (None, record.fields["name"]):
+        raise Conflict(
+            "file is released under another name already",
+            where=f"record {index}",
+            expected=record.fields["name"],
+            actual=name,
+            hint="a log is never rewritten; leave --name away to finish this release",
+        )
+
+
+def release_run(run: Path, name: str | None, session: Session, progress: Say) -> Claimed:
+    """Log the release of a run's quantized file, anchor it and claim it on chain. Repeatable.
+
+    Raises:
+        Conflict: nothing was quantized, or the file has another name already.
+        VerificationError: the file is not the one that the log says was quantized.
+    """
+    folder = RunFolder(run)
+    with open_log(folder) as log:
+        file = log.quantized_file()
+        model = Digest.parse(log.last("quantize").fields["file"])
+        index = _logged(log, model, name)
+        record = log.records[index]
+        progress("anchoring")
+        head = anchor(session, log)
+        tree = RunLog(folder.journal)
+        tree.refresh(head.size)
+        progress("claiming")
+        run_id = run_id_of(folder)
+        path = tree.tree.inclusion_proof(index, head.size)
+        receipt = session.release(record, index, head.seq, path)
+        progress("waiting for finality")
+        session.final(receipt)
+    return Claimed(
+        file=file,
+        model=model,
+        run_id=run_id,
+        index=index,
+        seq=head.seq,
+        name=record.fields["name"],
+        block=receipt.block_number,
+        tx=receipt.tx_hash,
+    )
+
+
+def _logged(log: OpenLog, model: Digest, name: str | None) -> int:
+    """Where the log releases the file; the record is appended if it is not there."""
+    folder = log.folder
+    manifest = manifest_of(folder.release)
+    write_atomically(folder.evidence / "release.manifest.json", manifest.to_bytes())
+    # For tools of the OpenSSF; nothing here relies on it.
+    write_json(folder.evidence / "release.oms.json", manifest.to_oms())
+    index = release_index(log.records, str(model))
+    if index is not None:
+        require_name(log.records[index], name, index)
+        return index
+    return log.append(
+        Record.make(
+            "release",
+            run_id=to_hex(run_id_of(folder)),
+            model=str(model),
+            manifest=str(manifest.root),
+            name=name or DEFAULT_NAME,
+            files=len(manifest.files),
+        )
+    )

@@ -1,0 +1,1 @@
+"""The commands that do a whole piece of work: stages that can be cut off anywhere and run again."""

@@ -1,0 +1,77 @@
+"""What the pieces of a run cost: gas of transactions, seconds of proofs.
+
+Gas is that of development keys; contracts/.gas-snapshot.json holds what a build costs exactly.
+Seconds were measured on two CPU cores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from provenance_cli.jobs.stages import Estimate
+from provenance_trainer.run.plan import Plan
+
+GAS = {
+    "run": 153_000,  # openRun and drawSeed
+    "head": 96_000,
+    "release": 209_000,
+    "anchor": 130_000,
+    "epoch": 410_000,
+    "dataset": 381_000,  # beginDataset and finishDataset
+    "tree": 361_000,
+    "link": 306_000,
+    "sorted": 331_000,
+    "model": 290_000,  # anchorModel and drawModel
+}
+BATCH_GAS, BATCHED_GAS = 343_000, 115_000  # of a batch of epoch proofs, and of each proof in it
+SAMPLE_GAS = {"merge": 146_000, "q8_0": 107_000, "int8": 110_000}  # of each in a batch of 16
+SAMPLE_BATCH = 16
+SORTED_PROOF_S = 1.3  # of a chunk of 256 leaves
+SAMPLE_PROOF_S = {"merge": 0.5, "q8_0": 0.3, "int8": 0.3}
+
+
+def proof_gas(proofs: int) -> int:
+    """Gas of a transaction with so many epoch proofs."""
+    return GAS["epoch"] if proofs == 1 else BATCH_GAS + proofs * BATCHED_GAS
+
+
+def registration(plan: Plan) -> Estimate:
+    """Registering the dataset, once."""
+    gas = GAS["dataset"] + plan.tree_chunks * GAS["tree"] + plan.link_chunks * GAS["link"]
+    return Estimate(plan.registration_transactions, gas, plan.registration_s)
+
+
+def order(count: int, slots: int) -> Estimate:
+    """Proving that `count` records are sorted, in chunks of `slots`."""
+    chunks = -(-count // slots)
+    return Estimate(chunks, chunks * GAS["sorted"], chunks * SORTED_PROOF_S)
+
+
+def training(plan: Plan) -> Estimate:
+    """Opening the run, drawing its seed, training, anchoring its log."""
+    gas = GAS["run"] + plan.anchors * GAS["head"]
+    return Estimate(2 + plan.anchors, gas, plan.training_s)
+
+
+def epochs(plan: Plan) -> Estimate:
+    """Anchoring and proving each epoch."""
+    sent = plan.proof_transactions
+    gas = plan.epochs * GAS["anchor"] + sum(map(proof_gas, sent))
+    return Estimate(plan.epochs + len(sent), gas, plan.proving_s)
+
+
+def weights(kinds: Iterable[tuple[str, int]], tensors: int, draws: int) -> Estimate:
+    """Proving sampled blocks of `tensors` tensors, by kinds and blocks per proof of each."""
+    total = Estimate()
+    per_tensor = max(2, -(-draws // max(1, tensors)))
+    for kind, slots in kinds:
+        proofs = tensors * -(-per_tensor // slots)
+        batches = -(-proofs // SAMPLE_BATCH)
+        gas = GAS["model"] + proofs * SAMPLE_GAS[kind]
+        total += Estimate(2 + batches, gas, proofs * SAMPLE_PROOF_S[kind])
+    return total + Estimate(2, 2 * GAS["head"])
+
+
+def release() -> Estimate:
+    """Anchoring the release record and claiming the file."""
+    return Estimate(2, GAS["head"] + GAS["release"])

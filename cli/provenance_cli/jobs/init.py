@@ -1,0 +1,283 @@
+"""Stages of `provenance init`: everything that a run and its verdict need on this machine."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from provenance.chain.anvil import find_anvil
+from provenance.chain.deploy import Deployment
+from provenance.chain.session import connect, embedded, key_path, load_deployment
+from provenance.errors import ConfigError, ProvenanceError
+from provenance.layout import write_atomically
+from provenance.progress import Progress
+from provenance.settings import (
+    CONFIG_NAME,
+    Settings,
+    find_config,
+    is_config_of,
+    user_config,
+    write_config,
+)
+from provenance.signing import address_of, create_key, read_password
+from provenance_cli.jobs.stages import Estimate, Stage
+from provenance_cli.setup.deployment import (
+    KeyShape,
+    Wanted,
+    audit_keys,
+    current_deployment,
+    deploy_all,
+    is_trusted,
+    make_keys,
+    model_keys,
+    require_funds,
+    write_trust,
+)
+from provenance_trainer.run.plan import slots_for
+from provenance_zk.prover.client import find_binary
+
+PASSWORD_BYTES = 24
+# Gas of the contracts, and of a key's words; seconds to make a key of so many slots.
+CONTRACTS_GAS, KEY_GAS = 20_700_000, 330_000
+_SETUP_S = {256: 1.0, 4_096: 6.0, 20_480: 16.0, 86_016: 60.0, 344_064: 215.0}
+_OTHER_KEY_S = 4.0
+
+
+@dataclass(frozen=True)
+class InitRequest:
+    """What the user asks for; None where init decides.
+
+    home: folder of the installation; the configuration file then lies in the current folder.
+    records: the largest dataset that one proof of an epoch shall hold.
+    weight_keys: as `model_keys` reads them.
+    """
+
+    home: Path | None = None
+    rpc_url: str | None = None
+    records: int = 4_096
+    password_file: Path | None = None
+    cache: Path | None = None
+    key: str = "default"
+    weight_keys: str = "q8_0:3,merge:3:8"
+
+
+class InitJob:
+    """One installation about to be made or completed."""
+
+    def __init__(self, request: InitRequest, env: Mapping[str, str]) -> None:
+        """Settle where everything goes; nothing is written.
+
+        Raises:
+            ConfigError: no such keys, or PROVENANCE_HOME names another home.
+        """
+        self._env, self._key = env, request.key
+        self.settings = _settled(request, env)
+        self.config = _config_path(request, env)
+        self.wanted = Wanted(slots_for(request.records), tuple(_more_keys(request)))
+
+    def check(self) -> None:
+        """What can be known before anything is made.
+
+        Raises:
+            UnavailableError: prover, anvil or the given chain is missing.
+        """
+        find_binary(self.settings.zkprover)
+        if self.settings.rpc_url is None:
+            find_anvil()
+        else:
+            connect(self.settings)[0].chain_id()
+
+    def stages(self) -> list[Stage]:
+        """From nothing to a trust file."""
+        keys, gas = len(self.wanted.shapes), CONTRACTS_GAS + len(self.wanted.shapes) * KEY_GAS
+        setup = Estimate(seconds=_SETUP_S[self.wanted.slots] + (keys - 1) * _OTHER_KEY_S)
+        configuration = [Stage("configuration", self._is_configured, self._configure)]
+        if self.config is None:  # variables say where things are
+            configuration = []
+        return [
+            Stage("password file", self._password.is_file, self._make_password),
+            Stage("signing key", self._has_key, self._make_key),
+            *configuration,
+            Stage("chain", self._chain_runs, self._start_chain),
+            Stage("proving keys", self._has_keys, self._make_keys, setup),
+            Stage("contracts", self._is_deployed, self._deploy, Estimate(keys + 4, gas, 3.0)),
+            Stage("trust file", self._is_trusted, self._write_trust),
+        ]
+
+    def made(self) -> dict[str, Any]:
+        """What there is and where, as the command prints it."""
+        deployment = load_deployment(self.settings)
+        return {
+            "format": "provenance-init/1",
+            "home": str(self.settings.home),
+            "cache": str(self.settings.cache),
+            "configuration": None if self.config is None else str(self.config),
+            "password_file": str(self._password),
+            "key": str(key_path(self.settings, self._key)),
+            "address": self._address,
+            "chain": connect(self.settings)[0].url,
+            "chain_id": deployment.chain_id,
+            "registry": deployment.registry,
+            "ledger": deployment.ledger,
+            "audits": deployment.audits,
+            "models": deployment.models,
+            "trust": str(self._trust),
+        }
+
+    @property
+    def _password(self) -> Path:
+        return self.settings.password_file or self.settings.home / "password"
+
+    @property
+    def _trust(self) -> Path:
+        return self.settings.trust or self.settings.home / "trust.yaml"
+
+    @cached_property
+    def _address(self) -> str:
+        return address_of(key_path(self.settings, self._key))
+
+    def _make_password(self, _: Progress) -> str:
+        self.settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_atomically(
+            self._password, f"{secrets.token_urlsafe(PASSWORD_BYTES)}\n".encode(), 0o600
+        )
+        return f"random, {self._password}, readable by you only"
+
+    def _has_key(self) -> bool:
+        path = key_path(self.settings, self._key)
+        return path.is_file() and path.stat().st_size > 0
+
+    def _make_key(self, _: Progress) -> str:
+        path = key_path(self.settings, self._key)
+        # Empty: a process was killed before it wrote the key, so no account was ever used.
+        path.unlink(missing_ok=True)
+        return f"{create_key(path, read_password(self._password)).lower()}, {path}"
+
+    def _is_configured(self) -> bool:
+        return self.config is not None and is_config_of(self.config, self.settings, self._env)
+
+    def _configure(self, _: Progress) -> str:
+        if self.config is None:
+            return "by variables"
+        write_config(self.config, self.settings, self._env)
+        return str(self.config)
+
+    def _chain_runs(self) -> bool:
+        """An embedded chain runs; a given one answered when it was checked, and the owner can
+        pay.
+        """
+        if self.settings.rpc_url is None:
+            return embedded(self.settings).running() is not None
+        require_funds(connect(self.settings)[0], self._address)
+        return True
+
+    def _start_chain(self, _: Progress) -> str:
+        return f"embedded, {embedded(self.settings).up().url}"
+
+    def _has_keys(self) -> bool:
+        return self.wanted.are_cached(self.settings.cache / "keys")
+
+    def _make_keys(self, progress: Progress) -> str:
+        keys = make_keys(self.settings, self.wanted, progress)
+        return f"{len(keys)} development keys, {self.settings.cache / 'keys'}"
+
+    def _current(self) -> Deployment | None:
+        try:
+            return current_deployment(self.settings, connect(self.settings)[0])
+        except ProvenanceError:
+            return None  # no chain yet
+
+    def _is_deployed(self) -> bool:
+        current = self._current()
+        if current is None:
+            return False
+        pinned = {(k.kind, k.slots, k.depth) for k in current.keys}
+        return pinned == set(self.wanted.shapes)
+
+    def _deploy(self, progress: Progress) -> str:
+        deployment = deploy_all(self.settings, self.wanted, progress, self._key)
+        return f"registry {deployment.registry}, ledger {deployment.ledger}"
+
+    def _is_trusted(self) -> bool:
+        current = self._current()
+        return current is not None and is_trusted(self._trust, current, self._address)
+
+    def _write_trust(self, _: Progress) -> str:
+        kept = ""
+        if self._trust.exists():
+            old = self._trust.with_name(f"{self._trust.name}.old")
+            self._trust.replace(old)
+            kept = f"; the one before is {old}"
+        write_trust(self.settings, load_deployment(self.settings), self._trust, self._key)
+        return f"{self._trust}{kept}"
+
+
+def _settled(request: InitRequest, env: Mapping[str, str]) -> Settings:
+    """Settings with every open question answered."""
+    home = _absolute(request.home)
+    named = env.get("PROVENANCE_HOME")
+    if home is not None and named and _absolute(Path(named)) != home:
+        raise ConfigError(
+            "PROVENANCE_HOME names another home, and every command would follow it",
+            expected=home,
+            actual=named,
+            hint="unset it, or leave --home away",
+        )
+    found = Settings.load(env) if home is None else _of_home(home, env)
+    home = home or found.home
+    return replace(
+        found,
+        home=home,
+        cache=_absolute(request.cache) or found.cache,
+        rpc_url=request.rpc_url or found.rpc_url,
+        password_file=_absolute(request.password_file) or found.password_file or home / "password",
+        trust=_trust_of(found, home, env),
+    )
+
+
+def _of_home(home: Path, env: Mapping[str, str]) -> Settings:
+    """What the configuration file here says, if it is about this home; else what variables say."""
+    try:
+        found = Settings.load(env)
+    except ConfigError:
+        found = None  # not a file of this user's: it is replaced, as its error message promises
+    if found is not None and found.home == home:
+        return found
+    return Settings.load({**env, "PROVENANCE_HOME": str(home)})
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return None if path is None else path.expanduser().resolve()
+
+
+def _trust_of(found: Settings, home: Path, env: Mapping[str, str]) -> Path | None:
+    """A file in the home, unless a variable or the configuration file names one.
+
+    The user's own default trust file is never touched: it may say more than one installation.
+    """
+    default = user_config(env).with_name("trust.yaml")
+    is_own = found.trust is not None and found.trust != default
+    return found.trust if is_own else home / "trust.yaml"
+
+
+def _config_path(request: InitRequest, env: Mapping[str, str]) -> Path | None:
+    if env.get("PROVENANCE_HOME"):
+        return None
+    if request.home is not None:
+        return Path.cwd() / CONFIG_NAME
+    return find_config(env) or user_config(env)
+
+
+def _more_keys(request: InitRequest) -> list[KeyShape]:
+    large = request.records > 16**5
+    return [*audit_keys(slots_for(request.records), large), *model_keys(request.weight_keys)]
+
+
+def init_job(request: InitRequest) -> InitJob:
+    """The job in this process's environment."""
+    return InitJob(request, os.environ)

@@ -1,0 +1,256 @@
+"""Stages of `provenance publish`: from a trained run to a released file and its verdict."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from provenance.artifacts.content import content_digest
+from provenance.chain.session import Session, load_deployment
+from provenance.digest import hash_file
+from provenance.errors import Conflict
+from provenance.ids import to_hex
+from provenance.judgement.trust import load_trust
+from provenance.judgement.verdict import Verdict
+from provenance.layout import RunFolder, read_json
+from provenance.log.record import Record
+from provenance.log.run_log import OpenLog, open_log, run_id_of
+from provenance.log.tree import read_records
+from provenance.progress import Progress
+from provenance.settings import Settings
+from provenance.statements import STAGES, quantization_kind
+from provenance_cli.actions.prove import WeightsRequest, prove_run_weights, unproven_epochs
+from provenance_cli.actions.release import release_index, release_run, require_name
+from provenance_cli.jobs import estimates
+from provenance_cli.jobs.stages import Estimate, Relay, Stage
+from provenance_cli.jobs.train import is_closed
+from provenance_cli.judge.question import Question, judge
+from provenance_cli.setup.deployment import require_funds
+from provenance_cli.wiring import inspector_for, start_chain
+from provenance_trainer.run.derived import log_merge, log_quantize
+
+MERGE_S, QUANTIZE_S = 40.0, 15.0  # SmolLM2-135M on two CPU cores
+
+
+@dataclass(frozen=True)
+class PublishRequest:
+    """What the user asks for.
+
+    name: of the release; None to finish one that is logged, or for the default.
+    quantization: Q8_0 or int8.
+    draws: blocks of the weights that are drawn for proofs, in all.
+    prove: prove merge and quantization; else only declare them.
+    """
+
+    run: Path
+    name: str | None
+    quantization: str = "Q8_0"
+    draws: int = 459
+    prove: bool = True
+    key: str = "default"
+    executor: str = "local"
+
+
+class PublishJob:
+    """One run about to be published."""
+
+    def __init__(self, request: PublishRequest, settings: Settings) -> None:
+        """Nothing is written.
+
+        Raises:
+            NotFound: no run lies there.
+        """
+        self._request, self._settings = request, settings
+        self._run = RunFolder(request.run).require()
+        self.relay = Relay()
+
+    def check(self, *, spend: bool = True) -> None:
+        """What can be known before the chain is touched.
+
+        Args:
+            spend: the job will run; else the chain is not started, and no password is needed.
+
+        Raises:
+            Conflict: training is not finished, an epoch is not proven, or the name is another.
+            ConfigError: no trust file, or the contracts pin no key for the weights' proofs.
+            AuthError: wrong password.
+        """
+        records = self._records
+        _require_provable(self._run, records)
+        index = self._release_of(records)
+        if index is not None:
+            require_name(records[index], self._request.name, index)
+        load_trust(self._settings.trust)
+        deployment = load_deployment(self._settings)
+        for kind in self._kinds if self._request.prove else ():
+            deployment.key(kind)
+        if spend:
+            start_chain(self._settings)
+            require_funds(self._session.rpc, self._session.address)
+
+    def stages(self) -> list[Stage]:
+        """In order; the proofs are not there if the request leaves them out."""
+        stages = [
+            Stage("merge", self._is_merged, self._merge, Estimate(seconds=MERGE_S)),
+            Stage("quantize", self._is_quantized, self._quantize, Estimate(seconds=QUANTIZE_S)),
+        ]
+        if self._request.prove:
+            cost = self._weights_cost()
+            stages.append(Stage("prove weights", self._is_proven, self._prove, cost))
+        released = Stage("release", self._is_released, self._release, estimates.release())
+        return [*stages, released]
+
+    def verdict(self) -> Verdict:
+        """What a verifier says who has the base model and the run's evidence."""
+        base = str(read_json(self._run.info)["base"])
+        return judge(Question(str(self.file), (self._run.root,), base=base))
+
+    @cached_property
+    def file(self) -> Path:
+        """The released file."""
+        with open_log(self._run) as log:
+            return log.quantized_file()
+
+    def made(self, verdict: Verdict) -> dict[str, Any]:
+        """The release and the verdict, for programs."""
+        records = self._records
+        index = self._release_of(records)
+        return {
+            "format": "provenance-publish/1",
+            "run": str(self._run.root),
+            "run_id": to_hex(run_id_of(self._run)),
+            "file": str(self.file),
+            "model": str(hash_file(self.file)),
+            "name": None if index is None else records[index].fields["name"],
+            "verdict": verdict.to_json(),
+        }
+
+    @cached_property
+    def _session(self) -> Session:
+        return Session(self._settings, self._request.key, self.relay)
+
+    @property
+    def _records(self) -> list[Record]:
+        return read_records(self._run.journal)
+
+    @property
+    def _kinds(self) -> tuple[str, str]:
+        return ("merge", quantization_kind(self._request.quantization).name)
+
+    def _weights_cost(self) -> Estimate:
+        deployment = load_deployment(self._settings)
+        tensors = len(inspector_for().adapter_factors(self._run.adapter))
+        slots = [(kind, deployment.key(kind).slots) for kind in self._kinds]
+        return estimates.weights(slots, tensors, self._request.draws)
+
+    def _is_merged(self) -> bool:
+        merge = last_of(self._records, "merge")
+        merged = self._run.merged
+        return (
+            merge is not None
+            and merged.is_dir()
+            and str(content_digest(merged)) == merge.fields["merged"]
+        )
+
+    def _merge(self, progress: Progress) -> str:
+        with open_log(self._run) as log:
+            _discard_unlogged_merge(log)
+            record = log_merge(log, None, False, progress)
+        return f"{len(record.fields['adapted'])} tensors, {record.fields['merged']}"
+
+    def _is_quantized(self) -> bool:
+        """Whether the last quantization has this format, is of the last merge, and is on disk."""
+        records = self._records
+        made = last_of(records, "quantize")
+        merge = last_of(records, "merge")
+        if made is None or merge is None or made.fields["source"] != merge.fields["merged"]:
+            return False
+        same = made.fields["quantization"] == self._request.quantization
+        return same and made.fields["file"] in _digests(self._run.release)
+
+    def _quantize(self, _: Progress) -> str:
+        with open_log(self._run) as log:
+            _discard_unlogged_files(log)
+            record, file = log_quantize(log, None, self._request.quantization)
+        return f"{file}, {record.fields['size'] / 1e6:.1f} MB"
+
+    def _is_proven(self) -> bool:
+        records = self._records
+        return all(_is_stage_proven(records, name) for name in STAGES)
+
+    def _prove(self, progress: Progress) -> str:
+        request = WeightsRequest(self._run.root, self._request.draws, self._request.executor)
+        value = prove_run_weights(request, self._session, self._settings, progress)
+        return f"accepted, {value['records']} records anchored"
+
+    def _release_of(self, records: list[Record]) -> int | None:
+        made = last_of(records, "quantize")
+        return None if made is None else release_index(records, made.fields["file"])
+
+    def _is_released(self) -> bool:
+        """Whether the log names the release and the chain has the owner's claim."""
+        records = self._records
+        index = self._release_of(records)
+        if index is None:
+            return False
+        run_id, model = run_id_of(self._run), hash_file(self.file)
+        claims = self._session.latest().claims(model)
+        return any((claim.run_id, claim.index) == (run_id, index) for claim in claims)
+
+    def _release(self, progress: Progress) -> str:
+        done = release_run(self._run.root, self._request.name, self._session, progress)
+        return f"{done.name}, block {done.block}, tx {to_hex(done.tx)}"
+
+
+def last_of(records: Sequence[Record], type_: str) -> Record | None:
+    """The newest record of a type."""
+    return next((record for record in reversed(records) if record.type == type_), None)
+
+
+def _is_stage_proven(records: Sequence[Record], name: str) -> bool:
+    """Whether a `sample` record of a stage follows the last record of that stage."""
+    last = max((i for i, r in enumerate(records) if r.type == name), default=len(records))
+    return any(r.type == "sample" and r.fields["stage"] == name for r in records[last:])
+
+
+def _require_provable(run: RunFolder, records: Sequence[Record]) -> None:
+    if not is_closed(records):
+        raise Conflict(
+            "training is not finished",
+            where=str(run.root),
+            hint="give the same `provenance train` again to go on with it",
+        )
+    run_id_of(run)  # refuses a run that was never registered
+    if missing := unproven_epochs(records):
+        raise Conflict(
+            "an epoch is not proven",
+            where=str(run.root),
+            actual=f"epoch {missing[0]}",
+            hint=f"provenance prove {run.root}",
+        )
+
+
+def _digests(folder: Path) -> set[str]:
+    return {str(hash_file(path)) for path in folder.glob("*") if path.is_file()}
+
+
+def _discard_unlogged_merge(log: OpenLog) -> None:
+    """Remove what a killed merge left behind: a folder that no record names, and partial ones."""
+    folder = log.folder
+    for partial in folder.root.glob(f".{folder.merged.name}.*"):
+        shutil.rmtree(partial)
+    named = {r.fields["merged"] for r in log.records if r.type == "merge"}
+    if folder.merged.is_dir() and str(content_digest(folder.merged)) not in named:
+        shutil.rmtree(folder.merged)
+
+
+def _discard_unlogged_files(log: OpenLog) -> None:
+    """Remove what a killed quantization left behind: files that no record names."""
+    named = {r.fields["file"] for r in log.records if r.type == "quantize"}
+    for path in log.folder.release.glob("*"):
+        if path.is_file() and str(hash_file(path)) not in named:
+            path.unlink()

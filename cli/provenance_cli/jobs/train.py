@@ -1,0 +1,318 @@
+"""Stages of `provenance train`: from a dataset nobody committed to the proofs of each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from provenance.chain.session import Session, load_deployment
+from provenance.dataset.committed import CommittedDataset
+from provenance.dataset.manifest import depth_for
+from provenance.errors import Conflict, InputError
+from provenance.ids import KeyId, RunId, to_hex
+from provenance.layout import RunFolder
+from provenance.log.anchoring import read_heads
+from provenance.log.record import Record
+from provenance.log.run_log import run_id_of
+from provenance.log.tree import read_records
+from provenance.progress import Progress
+from provenance.settings import Settings
+from provenance_cli.actions.commit import Selection, commit_selection
+from provenance_cli.actions.prove import EpochRequest, prove_epochs, unproven_epochs
+from provenance_cli.actions.register import (
+    SortedRequest,
+    prove_order,
+    register_folder,
+)
+from provenance_cli.jobs import estimates
+from provenance_cli.jobs.stages import Estimate, Relay, Stage
+from provenance_cli.setup.deployment import require_funds
+from provenance_cli.wiring import proving_keys, start_chain
+from provenance_trainer.config import TrainConfig, config_digest
+from provenance_trainer.model.base import load_base
+from provenance_trainer.run.lifecycle import train_recorded
+from provenance_trainer.run.plan import plan
+from provenance_zk.audits.sorted_proofs import FOLDER, is_complete
+from provenance_zk.training.epochs import proven_epochs
+from provenance_zk.training.registration import Registered, find_registration
+
+MANIFEST = "dataset.json"
+SUFFIX = "-dataset"  # of the folder beside the run's, for a dataset that this job commits
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What the user asks for.
+
+    config: `dataset_name` is a committed folder, or whatever `dataset commit` takes.
+    selection: which records, if the dataset is not committed yet; its source is ignored.
+    anchor: register, anchor and prove on chain; else only journal.
+    must_resume: there must be a run to go on with.
+    prove: end with the proofs of the epochs.
+    """
+
+    config: TrainConfig
+    selection: Selection
+    anchor: bool
+    must_resume: bool = False
+    prove: bool = True
+    key: str = "default"
+    executor: str = "local"
+
+
+class TrainJob:
+    """One run about to be made, or gone on with."""
+
+    def __init__(self, request: TrainRequest, settings: Settings) -> None:
+        """Settle where everything goes; nothing is written."""
+        self._request, self._settings = request, settings
+        named = Path(request.config.dataset_name)
+        self._is_committed = (named / MANIFEST).is_file()
+        out = Path(request.config.output_dir)
+        # Beside the run, not in it: a run's folder is handed to verifiers, records and salts never.
+        self._dataset = named if self._is_committed else out.with_name(out.name + SUFFIX)
+        self._selection = replace(
+            request.selection,
+            source=request.config.dataset_name,
+            text_column=request.selection.text_column or request.config.dataset_text_field,
+        )
+        self._config = replace(request.config, dataset_name=str(self._dataset))
+        self._run = RunFolder(out)
+        self.relay = Relay()
+
+    def check(self, *, spend: bool = True) -> None:
+        """What can be known before the chain is touched: run, dataset, base model, contracts, keys.
+
+        Args:
+            spend: the job will run; else the chain is not started, and no password is needed.
+
+        Raises:
+            InputError: no such dataset, column or base model.
+            Conflict: the run was opened with another configuration, or the source has changed.
+            NotFound: no contracts are deployed, or proving keys are missing.
+            AuthError: wrong password.
+        """
+        _require_same_run(self._run, self._config, must_resume=self._request.must_resume)
+        self._require_same_source()
+        depth = depth_for(self._count)
+        load_base(self._config.model_name_or_path, self._settings.cache / "models")
+        if not self._request.anchor:
+            return
+        proving_keys(self._settings, load_deployment(self._settings), depth)
+        if spend:
+            start_chain(self._settings)
+            require_funds(self._session.rpc, self._session.address)
+
+    def stages(self) -> list[Stage]:
+        """In order; those that the request leaves out are not there."""
+        made = plan(self._config, self._count)
+        stages = [] if self._is_committed else [self._commit_stage()]
+        if not self._request.anchor:
+            return [*stages, self._train_stage(Estimate(seconds=made.training_s))]
+        stages.append(
+            Stage(
+                "register dataset",
+                lambda: self._registered is not None,
+                self._register,
+                estimates.registration(made),
+            )
+        )
+        slots = self._sorted_slots
+        if slots is not None:
+            cost = estimates.order(self._count, slots)
+            stages.append(Stage("prove order", self._is_sorted, self._prove_order, cost))
+        stages.append(self._train_stage(estimates.training(made)))
+        if self._request.prove:
+            cost = estimates.epochs(made)
+            stages.append(Stage("prove epochs", self._is_proven, self._prove, cost))
+        return stages
+
+    def made(self) -> dict[str, Any]:
+        """The finished run, as the command prints it."""
+        records = self._records
+        close = next(r for r in records if r.type == "run.close")
+        run_id = next(r for r in records if r.type == "seed").fields.get("run_id")
+        return {
+            "format": "provenance-train/1",
+            "run": str(self._run.root),
+            "run_id": run_id,
+            "dataset": str(self._dataset),
+            "records": len(records),
+            "heads": len(read_heads(self._run.heads)),
+            "epochs": sorted(proven_epochs(records)),
+            "summary": close.fields["summary"],
+        }
+
+    @cached_property
+    def _session(self) -> Session:
+        return Session(self._settings, self._request.key, self.relay)
+
+    @property
+    def _records(self) -> list[Record]:
+        return _records_of(self._run)
+
+    @cached_property
+    def _count(self) -> int:
+        """Records of the dataset; of one that is not committed, duplicates are counted too."""
+        if self._has_dataset():
+            with CommittedDataset.open(self._dataset) as opened:
+                return len(opened)
+        return sum(1 for _ in islice(self._selection.open(), self._selection.limit))
+
+    def _has_dataset(self) -> bool:
+        return (self._dataset / MANIFEST).is_file()
+
+    def _require_same_source(self) -> None:
+        """What was committed for this run before is what would be committed now.
+
+        Raises:
+            Conflict: it is not.
+            InputError: the dataset was committed by hand, and records are selected.
+        """
+        if self._is_committed:
+            if self._request.selection != Selection(""):
+                raise InputError(
+                    "records are selected when a dataset is committed, and this one is",
+                    where=str(self._dataset),
+                    hint="leave the options that choose records away",
+                )
+            return
+        if not self._has_dataset():
+            return
+        facts = self._selection.facts(self._selection.open())
+        with CommittedDataset.open(self._dataset) as opened:
+            committed = opened.manifest
+        for name in ("source", "text_column", "files", "curation"):
+            expected, actual = committed.get(name), getattr(facts, name)
+            if expected != actual:
+                raise Conflict(
+                    f"dataset was committed from another source: {name} differs",
+                    where=str(self._dataset),
+                    expected=str(expected)[:200],
+                    actual=str(actual)[:200],
+                    hint="choose another output_dir",
+                )
+
+    def _commit_stage(self) -> Stage:
+        return Stage("commit dataset", self._has_dataset, self._commit, Estimate(seconds=1.0))
+
+    def _commit(self, progress: Progress) -> str:
+        report = commit_selection(self._selection, self._dataset, self._settings, progress)
+        dropped = f", {report.removed} duplicates dropped" if report.removed else ""
+        return f"{report.count} records in {self._dataset}{dropped}"
+
+    @property
+    def _registered(self) -> Registered | None:
+        return find_registration(self._dataset, load_deployment(self._settings).ledger)
+
+    def _register(self, progress: Progress) -> str:
+        executor = self._request.executor
+        done = register_folder(self._dataset, self._session, self._settings, executor, progress)
+        return f"dataset {to_hex(done.dataset_id)}"
+
+    @cached_property
+    def _sorted_slots(self) -> int | None:
+        """Leaves per chunk of the deployed key for proofs of order, None if there is no such
+        key.
+        """
+        depth = depth_for(self._count)
+        keys = load_deployment(self._settings).keys
+        return next((k.slots for k in keys if (k.kind, k.depth) == ("sorted", depth)), None)
+
+    def _is_sorted(self) -> bool:
+        registered = self._registered
+        with CommittedDataset.open(self._dataset) as opened:
+            if registered is None or not is_complete(self._dataset / FOLDER, opened.root):
+                return False
+            key = self._session.deployment.key("sorted", depth=opened.root.depth)
+        known = self._session.latest()
+        return known.sorted_complete(registered.dataset_id, KeyId.parse(key.vk_id))
+
+    def _prove_order(self, progress: Progress) -> str:
+        request = SortedRequest(self._dataset, self._dataset / FOLDER)
+        done = prove_order(request, self._session, self._settings, progress)
+        return f"{len(done.statements)} chunks of {done.key.slots} leaves"
+
+    def _train_stage(self, estimate: Estimate) -> Stage:
+        return Stage("train", lambda: is_closed(self._records), self._train, estimate)
+
+    def _train(self, progress: Progress) -> str:
+        discard_unopened(self._run)
+        value = train_recorded(
+            self._config,
+            self._settings,
+            key=self._request.key if self._request.anchor else None,
+            resume=self._run.journal.is_file(),
+            say=progress,
+        )
+        done = value["summary"]
+        loss = f"loss {float(done['loss_first']):.3f} -> {float(done['loss_last']):.3f}"
+        return f"{done['steps']} steps, {loss}"
+
+    def _is_proven(self) -> bool:
+        """Whether each epoch is proven, and the chain's head covers the log."""
+        if unproven_epochs(self._records):
+            return False
+        covered = self._session.committed(RunId(run_id_of(self._run)))
+        return covered.size >= len(self._records)
+
+    def _prove(self, progress: Progress) -> str:
+        request = EpochRequest(self._run.root, self._dataset, self._request.executor)
+        done = prove_epochs(request, self._session, self._settings, progress)
+        epochs = ", ".join(map(str, done.epochs))
+        return f"epochs {epochs} accepted, {done.records} records anchored"
+
+
+def is_closed(records: Sequence[Record]) -> bool:
+    """Whether a run's log says that its training ended."""
+    return any(record.type == "run.close" for record in records)
+
+
+def discard_unopened(run: RunFolder) -> None:
+    """Remove a run that was killed before its first record was durable: nobody ever heard of it."""
+    if run.evidence.is_dir() and not _records_of(run):
+        run.journal.unlink(missing_ok=True)
+        run.evidence.rmdir()
+
+
+def _records_of(run: RunFolder) -> list[Record]:
+    return read_records(run.journal) if run.journal.is_file() else []
+
+
+def _require_same_run(run: RunFolder, config: TrainConfig, *, must_resume: bool) -> None:
+    """Check before anything is spent what a resumed run would be refused for.
+
+    Raises:
+        Conflict: another configuration, nothing to resume, or a folder that is not empty.
+    """
+    records = _records_of(run)
+    if not records:
+        if must_resume:
+            raise Conflict("nothing to resume", where=str(run.root), expected="provenance/journal")
+        others = [p for p in run.root.glob("*") if p != run.evidence] if run.root.is_dir() else []
+        if others:
+            raise Conflict(
+                "output folder is not empty",
+                where=str(run.root),
+                hint="choose another output_dir",
+            )
+        return
+    expected, actual = records[0].fields["config_digest"], str(config_digest(config))
+    if expected != actual:
+        raise Conflict(
+            "configuration differs from the one the run was opened with",
+            where=str(run.root),
+            expected=expected,
+            actual=actual,
+            hint="a run's pre-registration cannot change; choose another output_dir for a new one",
+        )
+    if must_resume and is_closed(records):
+        raise Conflict(
+            "run is finished",
+            where=str(run.root),
+            hint="leave --resume away to prove what is not proven yet",
+        )

@@ -1,0 +1,183 @@
+"""`provenance find`: whatever a digest names: a run, record, head, leaf, file, proof, key, dataset,
+transaction or block.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from provenance.digest import Digest, hash_file
+from provenance.errors import NotFound, ProvenanceError
+from provenance.ids import DatasetId, RunId
+from provenance.layout import RunFolder
+from provenance.log.anchoring import read_heads
+from provenance.log.tree import read_records
+from provenance.settings import Settings
+from provenance.verify.evidence import FolderSource, run_id_of
+from provenance_cli.options import Json
+from provenance_cli.output import note, result
+
+app = typer.Typer(
+    add_completion=False,
+    help="Find what a digest names: record, head, leaf, file, proof, dataset, transaction.",
+)
+_WORD = re.compile(r"(?:sha256:|0x)[0-9a-f]{64}")
+
+
+@app.command()
+def find(
+    digest: Annotated[str, typer.Argument(help="sha256:<64 hex>, 0x<64 hex> or 64 hex digits.")],
+    evidence: Annotated[
+        list[Path] | None,
+        typer.Option("--evidence", help="Run folder, or a folder of run folders; repeatable."),
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not ask the chain.")] = False,
+    json: Json = False,
+) -> None:
+    """Search runs and chain for everything that has this digest; exit 4 if nothing has."""
+    wanted = Digest.parse(digest)
+    runs = FolderSource(evidence or [Path("runs"), Path()]).runs()
+    matches = [m for folder in runs for m in _in_run(folder, wanted)]
+    searched = [str(folder.root) for folder in runs]
+    if not offline:
+        try:
+            matches += _on_chain(wanted)
+            searched.append("chain")
+        except ProvenanceError as error:
+            note(f"chain not searched: {error}")
+    if not matches:
+        raise NotFound(
+            "nothing has this digest",
+            where=str(wanted),
+            expected=f"something in {', '.join(searched) or 'no run folder'}",
+            hint="name run folders with --evidence",
+        )
+    result(
+        {"format": "provenance-find/1", "digest": str(wanted), "matches": matches},
+        json,
+        "\n".join(f"{m['kind']:<12} {m['where']}  {m['what']}" for m in matches),
+    )
+
+
+def _match(kind: str, where: object, what: str, **more: Any) -> dict[str, Any]:
+    return {"kind": kind, "where": str(where), "what": what, **more}
+
+
+def _in_run(folder: RunFolder, wanted: Digest) -> Iterator[dict[str, Any]]:
+    if run_id_of(folder) == bytes(wanted):
+        yield _match("run", folder.root, "run id")
+    yield from _in_records(folder, wanted)
+    for signed in read_heads(folder.heads):
+        if wanted in (signed.head.digest, signed.head.root):
+            yield _match(
+                "head",
+                folder.root,
+                f"head {signed.seq} of {signed.head.size} records",
+                seq=signed.seq,
+            )
+    for path in _evidence_files(folder):
+        if hash_file(path) == wanted:
+            yield _match("file", path, f"{path.stat().st_size} bytes")
+
+
+def _in_records(folder: RunFolder, wanted: Digest) -> Iterator[dict[str, Any]]:
+    heads = read_heads(folder.heads)
+    for index, record in enumerate(read_records(folder.journal)):
+        if wanted in (record.digest, record.entry):
+            seq = next((h.seq for h in heads if h.head.size > index), None)
+            head = f"under head {seq}" if seq is not None else "not anchored yet"
+            yield _match(
+                "record",
+                folder.root,
+                f"record {index} ({record.type}), {head}",
+                index=index,
+                record=record.to_json(),
+                seq=seq,
+            )
+        elif any(
+            word.rpartition(":")[2].removeprefix("0x") == wanted.hex()
+            for word in _WORD.findall(record.to_bytes().decode())
+        ):
+            yield _match(
+                "named", folder.root, f"named by record {index} ({record.type})", index=index
+            )
+
+
+def _evidence_files(folder: RunFolder) -> Sequence[Path]:
+    """Proofs, keys, adapter, merged and released files; never the private folder."""
+    roots = [
+        folder.evidence / "epochs",
+        folder.dataset,
+        folder.evidence / "keys",
+        folder.adapter,
+        folder.merged,
+        folder.release,
+    ]
+    return sorted(
+        p
+        for root in roots
+        if root.is_dir()
+        for p in root.rglob("*")
+        if p.is_file() and not p.is_symlink()
+    )
+
+
+def _on_chain(wanted: Digest) -> list[dict[str, Any]]:
+    """A transaction of this hash, and what the contracts know under this word."""
+    from provenance.chain.artifact import abi_of
+    from provenance.chain.contracts import Reader
+    from provenance.chain.session import connect, load_deployment
+
+    settings = Settings.load()
+    rpc, _ = connect(settings)
+    deployment = load_deployment(settings)
+    matches = []
+    receipt = rpc.receipt(wanted)
+    if receipt is not None:
+        data = rpc.transaction_input(wanted)
+        call = next(
+            (
+                c[0]
+                for c in (
+                    abi_of(n).decode_input(data) for n in ("ProvenanceRegistry", "ProofLedger")
+                )
+                if c
+            ),
+            "other call",
+        )
+        matches.append(
+            _match(
+                "transaction",
+                f"block {receipt.block_number}",
+                f"{call}, {receipt.gas_used} gas, {'succeeded' if receipt.ok else 'REVERTED'}",
+                block=receipt.block_number,
+                gas=receipt.gas_used,
+            )
+        )
+    snapshot = Reader(rpc, deployment.addresses).latest()
+    run = snapshot.run(RunId(wanted))
+    if run is not None:
+        matches.append(
+            _match(
+                "run", "registry", f"owner {run.owner}, {run.size} entries under {run.seq} heads"
+            )
+        )
+    dataset = snapshot.dataset(DatasetId(wanted))
+    if dataset is not None:
+        state = "finished" if dataset.finished else "begun"
+        matches.append(
+            _match(
+                "dataset", "ledger", f"{dataset.count} records, root 0x{dataset.root:064x}, {state}"
+            )
+        )
+    for claim in snapshot.claims(wanted):
+        where = f"record {claim.index} of run 0x{claim.run_id.hex()}"
+        matches.append(
+            _match("release", "registry", f"{where} by {claim.owner}, block {claim.block_number}")
+        )
+    return matches

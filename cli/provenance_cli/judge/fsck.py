@@ -1,0 +1,152 @@
+"""`provenance fsck`: the journal is the source of truth; everything else is checked against it and
+can be rebuilt from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from provenance.ids import RunId
+from provenance.layout import RunFolder, read_json, write_json
+from provenance.log.anchoring import read_heads
+from provenance.log.record import Record
+from provenance.log.tree import read_records
+from provenance.merkle import Tree
+from provenance.settings import Settings
+from provenance_cli.options import Json
+from provenance_cli.output import result
+
+app = typer.Typer(
+    add_completion=False,
+    help="Check a run's journal, rebuild what derives from it, compare with database and chain.",
+)
+
+
+@app.command()
+def fsck(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    database: Annotated[
+        str | None,
+        typer.Option(
+            help="Database URL to compare with (sqlite:///.. or postgresql+psycopg://..)."
+        ),
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not ask the chain.")] = False,
+    rebuild: Annotated[
+        bool,
+        typer.Option("--rebuild", help="Rewrite derived files and database rows from the journal."),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Exit 0 if all agree, 1 if something contradicts the journal, 3 if the chain does not
+    answer.
+    """
+    folder = RunFolder(run).require()
+    records = read_records(folder.journal)
+    problems = _check_files(folder, records, rebuild)
+    if not offline:
+        problems += _check_chain(folder, records)
+    if database is not None:
+        problems += _check_database(folder, database, rebuild)
+    value = {
+        "format": "provenance-fsck/1",
+        "records": len(records),
+        "problems": problems,
+        "ok": not problems,
+    }
+    result(
+        value,
+        json,
+        "\n".join(
+            [
+                f"{len(records)} records, journal whole",
+                *problems,
+                "ok" if not problems else "NOT ok",
+            ]
+        ),
+    )
+    if problems:
+        raise typer.Exit(1)
+
+
+def _check_files(folder: RunFolder, records: Sequence[Record], rebuild: bool) -> list[str]:
+    """Signed heads are prefixes of the journal; run.json says what the records say."""
+    tree = Tree(r.entry for r in records)
+    problems = []
+    for signed in read_heads(folder.heads):
+        if signed.head.size > len(records):
+            problems.append(
+                f"heads.jsonl: head of {signed.head.size} records, journal has {len(records)}"
+            )
+        elif signed.head.root != tree.root(signed.head.size):
+            problems.append(
+                f"heads.jsonl: head of {signed.head.size} records has another root than the journal"
+            )
+    seeds = [r.fields.get("run_id") for r in records if r.type == "seed"]
+    expected = seeds[0] if seeds else None
+    actual = read_json(folder.info).get("run_id") if folder.info.is_file() else None
+    if expected != actual:
+        if rebuild and expected is not None:
+            write_json(
+                folder.info,
+                (read_json(folder.info) if folder.info.is_file() else {}) | {"run_id": expected},
+            )
+        else:
+            problems.append(
+                f"run.json: run_id {actual}, the journal says {expected} (mend with --rebuild)"
+            )
+    return problems
+
+
+def _check_chain(folder: RunFolder, records: Sequence[Record]) -> list[str]:
+    """Every head on chain is a prefix of the journal."""
+    from provenance.chain.contracts import Reader
+    from provenance.chain.session import connect, load_deployment
+
+    seed = next((r for r in records if r.type == "seed" and "run_id" in r.fields), None)
+    if seed is None:
+        return []
+    settings = Settings.load()
+    rpc, _ = connect(settings)
+    snapshot = Reader(rpc, load_deployment(settings).addresses).latest()
+    run_id = RunId.parse(seed.fields["run_id"])
+    run = snapshot.run(run_id)
+    if run is None:
+        return [f"chain: registry does not know run 0x{run_id.hex()}"]
+    tree = Tree(r.entry for r in records)
+    problems = []
+    for seq in range(1, run.seq + 1):
+        head = snapshot.head(run_id, seq)
+        if head is None or head.size > len(records):
+            problems.append(
+                f"chain: head {seq} covers {head.size if head else '?'} records, journal has "
+                f"{len(records)}"
+            )
+        elif tree.root(head.size) != head.root:
+            problems.append(
+                f"chain: head {seq} has root 0x{head.root.hex()}, journal gives "
+                f"0x{tree.root(head.size).hex()}"
+            )
+    return problems
+
+
+def _check_database(folder: RunFolder, url: str, rebuild: bool) -> list[str]:
+    from provenance_api.db.engine import Database
+    from provenance_api.db.projection import compare_run, forget_run, index_run
+
+    database = Database(url)
+    try:
+        database.prepare()
+        with database.session() as session:
+            problems = compare_run(session, folder)
+            if problems and rebuild:
+                forget_run(session, folder)
+                index_run(session, folder)
+                problems = compare_run(session, folder)
+    finally:
+        database.close()
+    return [f"database: {line}" for line in problems]

@@ -1,0 +1,39 @@
+"""`provenance gate`: let a pipeline pass only with a verified model."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from provenance_cli.judge.options import Evidence, PolicyFile, Release, Subject, TrustFile
+
+gate_app = typer.Typer(add_completion=False, help="Let a pipeline pass only with a verified model.")
+
+
+@gate_app.command()
+def gate(
+    subject: Subject,
+    evidence: Evidence = None,
+    trust: TrustFile = None,
+    release: Release = None,
+    policy: PolicyFile = None,
+    json_out: Annotated[
+        Path | None, typer.Option(help="Also write the verdict as JSON to this file.")
+    ] = None,
+) -> None:
+    """Verify and exit with the verdict's code: 0 only when every claim the policy requires
+    holds.
+    """
+    from provenance_cli.judge.question import Question, judge
+    from provenance_cli.judge.verdict_text import render
+
+    verdict = judge(Question(subject, tuple(evidence or ()), trust, policy, release))
+    if json_out is not None:
+        from provenance.layout import write_atomically
+
+        write_atomically(json_out, (jsonlib.dumps(verdict.to_json(), indent=2) + "\n").encode())
+    print(render(verdict))
+    raise typer.Exit(verdict.exit_code)

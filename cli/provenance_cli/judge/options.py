@@ -1,0 +1,49 @@
+"""Options that `verify` and `gate` share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Subject = Annotated[str, typer.Argument(help="A model file, sha256:<64 hex>, or 64 hex digits.")]
+Evidence = Annotated[
+    list[Path] | None,
+    typer.Option("--evidence", help="Run folder, or a folder of run folders; repeatable."),
+]
+TrustFile = Annotated[
+    Path | None,
+    typer.Option("--trust", help="Trust file (default: PROVENANCE_TRUST, configuration folder)."),
+]
+Release = Annotated[
+    str | None,
+    typer.Option("--release", help="Run id (0x..) that the artifact is claimed to be released by."),
+]
+Base = Annotated[
+    str | None,
+    typer.Option(
+        "--base", metavar="NAME|DIR", help="Base model: recompute what follows from it too."
+    ),
+]
+WithData = Annotated[
+    Path | None,
+    typer.Option(
+        "--with-data", help="Committed dataset with its salts: recompute the batches too."
+    ),
+]
+Openings = Annotated[
+    Path | None,
+    typer.Option("--openings", metavar="DIR", help="Openings made by `proof open` at --nonce."),
+]
+Nonce = Annotated[
+    str | None,
+    typer.Option("--nonce", metavar="0x..", help="The 32 bytes that you demanded the openings at."),
+]
+Slow = Annotated[
+    bool, typer.Option("--slow", help="Check proofs in pure Python, about a second each.")
+]
+PolicyFile = Annotated[
+    Path | None,
+    typer.Option("--policy", help="Policy file (default: every claim of the main job)."),
+]

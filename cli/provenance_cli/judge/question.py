@@ -1,0 +1,77 @@
+"""One question to the verifier, as command-line options put it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from provenance.digest import Digest
+from provenance.errors import InputError
+from provenance.ids import RunId
+from provenance.judgement.policy import load_policy
+from provenance.judgement.trust import load_trust
+from provenance.judgement.verdict import Verdict
+from provenance.settings import Settings
+from provenance.verify import Options, Verifier, verify
+from provenance.verify.evidence import FolderSource, load_openings
+from provenance_cli.wiring import (
+    base_folder,
+    evidence_folders,
+    inspector_for,
+    prover_for,
+    reader_for,
+)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is judged, by which trust file and policy, with which material.
+
+    `subject` may be hostile.
+
+    openings: a folder of openings and the nonce that they were demanded at.
+    """
+
+    subject: str
+    evidence: tuple[Path, ...] = ()
+    trust_file: Path | None = None
+    policy_file: Path | None = None
+    release: str | None = None
+    base: str | None = None
+    data: Path | None = None
+    openings: tuple[Path | None, str | None] = (None, None)
+    slow: bool = False
+
+
+def judge(question: Question) -> Verdict:
+    """Verify with the settings of this process.
+
+    Raises:
+        InputError: a file or folder that the question names is missing or malformed.
+        UnavailableError: the prover is missing.
+    """
+    settings = Settings.load()
+    if question.data is not None and not question.data.is_dir():
+        raise InputError("no such folder", where=f"--with-data {question.data}")
+    trust = load_trust(question.trust_file or settings.trust)
+    folders = evidence_folders(question.evidence, question.subject)
+    data = None
+    if question.data is not None:
+        from provenance_trainer.run.replay import open_data_checker  # brings in torch
+
+        data = open_data_checker(question.data, folders, settings)
+    options = Options(
+        release=RunId(Digest.parse(question.release)) if question.release else None,
+        base=base_folder(settings, question.base),
+        data=data,
+        openings=load_openings(*question.openings),
+    )
+    verifier = Verifier(
+        trust=trust,
+        reader=reader_for(settings, trust),
+        source=FolderSource(folders),
+        prover=prover_for(settings, question.slow),
+        inspector=inspector_for(),
+        policy=load_policy(question.policy_file),
+    )
+    return verify(question.subject, verifier, options)

@@ -1,0 +1,186 @@
+"""`provenance serve`: the composition of the service, and its server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from provenance.errors import ConfigError
+from provenance_cli.output import note
+
+if TYPE_CHECKING:
+    import socket
+
+    from provenance.settings import Settings
+    from provenance_api.state import AppState
+
+serve_app = typer.Typer(
+    add_completion=False, help="Serve GET /verify/<model_id> and the verdict page."
+)
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@serve_app.command()
+def serve(
+    host: Annotated[
+        str, typer.Option(envvar="PROVENANCE_HOST", help="Address to listen on.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(envvar="PROVENANCE_PORT", help="TCP port; 0 picks a free one.")
+    ] = 8000,
+    evidence: Annotated[
+        list[Path] | None,
+        typer.Option("--evidence", help="Run folder, or a folder of run folders; repeatable."),
+    ] = None,
+    trust: Annotated[
+        Path | None,
+        typer.Option(
+            "--trust", help="Trust file (default: PROVENANCE_TRUST, configuration folder)."
+        ),
+    ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            envvar="PROVENANCE_DATABASE",
+            help=(
+                "sqlite:///FILE (default: one in PROVENANCE_HOME) or postgresql://..; "
+                "passwords only by variable."
+            ),
+        ),
+    ] = None,
+    policy: Annotated[
+        Path | None, typer.Option(help="Policy file (default: every claim of the main job).")
+    ] = None,
+    slow: Annotated[
+        bool, typer.Option("--slow", help="Check proofs in pure Python, about a second each.")
+    ] = False,
+    open_: Annotated[
+        str | None, typer.Option("--open", help="Also print the link of this model id.")
+    ] = None,
+) -> None:
+    """Answer GET /verify/<model_id> until interrupted; the URL is printed once the port is open."""
+    from provenance.settings import Settings
+
+    settings = Settings.load()
+    state = compose(settings, tuple(evidence or [Path("runs")]), trust, database, policy, slow)
+    listener = listen(host, port)
+    base = url_of(host, listener)
+    print(base, flush=True)
+    if open_ is not None:
+        print(link(base, open_), flush=True)
+    if host not in LOOPBACK:
+        note(
+            f"warning: listening on {host}: anyone who reaches it can read releases and "
+            "evidence; put TLS in front"
+        )
+    run(state, listener)
+
+
+def compose(
+    settings: Settings,
+    folders: tuple[Path, ...],
+    trust: Path | None,
+    database: str | None,
+    policy: Path | None,
+    slow: bool,
+) -> AppState:
+    """The service's parts from settings and flags.
+
+    Raises:
+        ConfigError: no trust file, an unusable database URL or policy, or an evidence folder that
+            is none.
+        UnavailableError: the database does not answer.
+    """
+    from provenance.judgement.policy import load_policy
+    from provenance.judgement.trust import load_trust, parse_trust
+    from provenance_api.db import Database
+    from provenance_api.state import AppState
+    from provenance_cli.wiring import prover_for, reader_for
+
+    for folder in folders:
+        if not folder.is_dir():
+            raise ConfigError(
+                "no such evidence folder", where=str(folder), hint="pass --evidence FOLDER"
+            )
+    trust_path = trust or settings.trust
+    load_trust(trust_path)  # names what is wrong in the caller's terms
+    trust_bytes = trust_path.read_bytes() if trust_path else b""
+    parsed = parse_trust(trust_bytes, str(trust_path))
+    store = Database(database or default_database(settings))
+    store.prepare()
+    return AppState(
+        trust=parsed,
+        trust_bytes=trust_bytes,
+        database=store,
+        folders=folders,
+        reader=lambda: reader_for(settings, parsed),
+        prover=lambda: prover_for(settings, slow),
+        policy=load_policy(policy),
+    )
+
+
+def default_database(settings: Settings) -> str:
+    """URL of the database file of this installation; its folder is made."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{settings.home / 'service.sqlite'}"
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket, so that whoever reads the printed URL can connect at once.
+
+    Raises:
+        ConfigError: the address or port cannot be used.
+    """
+    import socket
+
+    listener: socket.socket | None = None
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(128)
+    except (OSError, OverflowError) as error:
+        if listener is not None:
+            listener.close()
+        raise ConfigError(
+            "cannot listen",
+            where=f"{host}:{port}",
+            actual=error,
+            hint="choose another with --host and --port",
+        ) from error
+    return listener
+
+
+def url_of(host: str, listener: socket.socket) -> str:
+    """Where a listening socket is reached; IPv6 hosts stand in brackets (RFC 3986, 3.2.2)."""
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}:{listener.getsockname()[1]}/"
+
+
+def link(base: str, model_id: str) -> str:
+    """Address of a model's verdict page; the id is escaped."""
+    from urllib.parse import quote
+
+    return f"{base}verify/{quote(model_id, safe=':')}"
+
+
+def run(state: AppState, listener: socket.socket) -> None:
+    """Serve until a signal ends it."""
+    import uvicorn
+
+    from provenance_api.app import create_app
+
+    config = uvicorn.Config(
+        create_app(state), log_level="warning", server_header=False, timeout_keep_alive=15
+    )
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    except KeyboardInterrupt:
+        note("stopped")
+    finally:
+        state.database.close()

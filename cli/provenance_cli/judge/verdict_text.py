@@ -1,0 +1,97 @@
+"""Verdicts in words: what `verify`, `gate` and `proof verify` print."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from provenance.judgement.verdict import Claim, Status, Verdict
+
+
+def _mark(claim: Claim) -> str:
+    return {True: "holds      ", False: "FAILS      ", None: "not checked"}[claim.holds]
+
+
+def claim_lines(claim: Claim) -> list[str]:
+    """One claim for people."""
+    lines = [f"  {claim.step} {_mark(claim)} {claim.id:<20} {claim.text}"]
+    for name in ("where", "expected", "actual"):
+        value = getattr(claim, name)
+        if value is not None and claim.holds is False:
+            lines.append(f"                {name:>8}: {value}")
+    if claim.holds is None and claim.needs:
+        lines.append(f"                   needs: {claim.needs}")
+    return lines
+
+
+def render(verdict: Verdict) -> str:
+    """The verdict for people; the first line says it all, the rest says why."""
+    checked = [c for c in verdict.claims if c.holds is not None]
+    not_checked = ", ".join(c.id for c in verdict.not_checked) or "none"
+    suffix = f" ({'; '.join(verdict.development)})" if verdict.development else ""
+    head = verdict.word.split(" (")[0].upper()
+    if verdict.status is Status.VERIFIED and verdict.development:
+        head += " (development)"
+    lines = [f"{head}  {verdict.subject['name']}: {verdict.reason}"]
+    if verdict.status is Status.VERIFIED:
+        lines[0] = (
+            f"{head}{suffix}  {len(checked)} claims, {len(verdict.not_checked)} not checked: "
+            f"{not_checked}"
+        )
+    for claim in sorted(verdict.claims, key=lambda c: c.step):
+        lines += claim_lines(claim)
+    lines += [
+        f"  {e.kind:<15} {_short(e.child)} <- {_short(e.parent)}  {e.grade.value}"
+        for e in verdict.edges
+    ]
+    if verdict.interval:
+        lines.append(
+            f"  made between block {verdict.interval['not_before']['block']} and block "
+            f"{(verdict.interval['not_later_than'] or {}).get('block', '?')}"
+        )
+    lines.append("  this verdict never shows: " + "; ".join(verdict.limits))
+    lines.append(f"  trust file {verdict.trust}")
+    return "\n".join(lines)
+
+
+def _short(text: str) -> str:
+    """At least 8+8 digits of a digest."""
+    prefix, _, body = text.rpartition(":") if ":" in text else text.rpartition("x")
+    return text if len(body) <= 20 else f"{prefix}{text[len(prefix)]}{body[:8]}..{body[-8:]}"
+
+
+WORST_FIRST = (
+    Status.FAILED,
+    Status.REVOKED,
+    Status.POLICY_DENIED,
+    Status.INDETERMINATE,
+    Status.VERIFIED,
+)
+
+
+def proof_verdicts_json(verdicts: Sequence[Verdict], worst: Verdict) -> str:
+    """Verdicts about proof files for programs; the worst of them gives status and exit code."""
+    value = {
+        "format": "provenance-proof-verdicts/1",
+        "status": worst.status.value,
+        "word": worst.word,
+        "exit_code": worst.exit_code,
+        "verdicts": [v.to_json() for v in verdicts],
+    }
+    return json.dumps(value, indent=2)
+
+
+def proof_verdict_text(verdict: Verdict) -> str:
+    """One verdict about a proof file, for people."""
+    head = verdict.word.upper().replace("(DEVELOPMENT)", "(development)")
+    lines = [f"{head}  {verdict.subject['name']}: {verdict.reason}"]
+    for claim in verdict.claims:
+        lines += claim_lines(claim)
+    return "\n".join(
+        [
+            *lines,
+            *(f"  {reason}" for reason in verdict.development),
+            "  not shown: " + "; ".join(verdict.limits),
+            f"  trust file {verdict.trust}",
+        ]
+    )

@@ -1,0 +1,57 @@
+"""`provenance verify`: one verification, printed for people and programs."""
+
+from __future__ import annotations
+
+import json as jsonlib
+
+import typer
+
+from provenance_cli.judge.options import (
+    Base,
+    Evidence,
+    Nonce,
+    Openings,
+    PolicyFile,
+    Release,
+    Slow,
+    Subject,
+    TrustFile,
+    WithData,
+)
+from provenance_cli.options import Json
+
+verify_app = typer.Typer(add_completion=False, help="Judge a model file or digest.")
+
+
+@verify_app.command()
+def verify(
+    subject: Subject,
+    evidence: Evidence = None,
+    trust: TrustFile = None,
+    release: Release = None,
+    base: Base = None,
+    with_data: WithData = None,
+    openings: Openings = None,
+    nonce: Nonce = None,
+    slow: Slow = False,
+    policy: PolicyFile = None,
+    json: Json = False,
+) -> None:
+    """Judge a model file or digest; the exit code is the verdict's."""
+    from provenance_cli.judge.question import Question, judge
+    from provenance_cli.judge.verdict_text import render
+
+    question = Question(
+        subject,
+        tuple(evidence or ()),
+        trust,
+        policy,
+        release,
+        base,
+        with_data,
+        (openings, nonce),
+        slow,
+    )
+    verdict = judge(question)
+    print(jsonlib.dumps(verdict.to_json(), indent=2) if json else render(verdict))
+    raise typer.Exit(verdict.exit_code)

@@ -1,0 +1,190 @@
+"""The `provenance` command. Subcommands load when they are called, so that `--help` stays quick.
+
+stdout carries results only; humans read stderr. Exit codes: provenance/judgement/verdict.py and
+provenance/errors.py (docs/cli.md).
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import json
+import re
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from provenance.errors import ConfigError, ProvenanceError
+
+# name -> (where it lives, one line of help)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "init": (
+        "provenance_cli.setup.init:init_app",
+        "Set up this machine: key, chain, proving keys, contracts, trust file.",
+    ),
+    "train": (
+        "provenance_cli.run.train:train_app",
+        "Commit a dataset, fine-tune on it with every batch recorded, prove the epochs.",
+    ),
+    "publish": (
+        "provenance_cli.run.publish:publish_app",
+        "Merge, quantize, prove the weights, release the file, and judge it.",
+    ),
+    "verify": ("provenance_cli.judge.verify:verify_app", "Judge a model file or digest."),
+    "doctor": (
+        "provenance_cli.setup.doctor:app",
+        "Name anything missing on this machine, with the command that mends it.",
+    ),
+    "key": ("provenance_cli.setup.key:app", "Make and show signing keys (encrypted keystore)."),
+    "keys": (
+        "provenance_cli.setup.keys:app",
+        "Make and inspect proving keys; run or verify a ceremony.",
+    ),
+    "chain": (
+        "provenance_cli.setup.chain:app",
+        "Start, stop and inspect the embedded chain; deploy the contracts.",
+    ),
+    "contracts": (
+        "provenance_cli.setup.contracts:app",
+        "Compare deployed contract code with this package's sources.",
+    ),
+    "dataset": ("provenance_cli.dataset.app:dataset", "Commit a dataset and register it on chain."),
+    "plan": (
+        "provenance_cli.run.plan:plan_app",
+        "Tell transactions, gas and proof time of a config before anything is spent.",
+    ),
+    "prove": (
+        "provenance_cli.run.prove:prove_app",
+        "Prove that each epoch used exactly the committed dataset, on chain.",
+    ),
+    "merge": (
+        "provenance_cli.run.merge:merge_app",
+        "Merge the adapter into the base model, exactly rounded to bf16.",
+    ),
+    "quantize": (
+        "provenance_cli.run.quantize:quantize_app",
+        "Write the merged model as GGUF Q8_0 or int8.",
+    ),
+    "release": (
+        "provenance_cli.run.release:release_app",
+        "Release the quantized file under your key.",
+    ),
+    "revoke": (
+        "provenance_cli.run.revoke:revoke_app",
+        "Revoke a logged record or a dataset, with a reason.",
+    ),
+    "gate": (
+        "provenance_cli.judge.gate:gate_app",
+        "Let a pipeline pass only with a verified model.",
+    ),
+    "proof": (
+        "provenance_cli.judge.proof:proof_app",
+        "Check or export a proof or statement file as a third party.",
+    ),
+    "find": (
+        "provenance_cli.judge.find:app",
+        "Find what a digest names: record, head, leaf, file, proof, dataset, transaction.",
+    ),
+    "fsck": (
+        "provenance_cli.judge.fsck:app",
+        "Check a run's journal, rebuild what derives from it, compare with database and chain.",
+    ),
+    "serve": (
+        "provenance_cli.judge.serve:serve_app",
+        "Serve GET /verify/<model_id> and the verdict page.",
+    ),
+}
+
+
+class LazyGroup(TyperGroup):
+    """A group that imports a subcommand only when it runs; help shows the table above."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        stub = typer.Typer(add_completion=False, help=COMMANDS[cmd_name][1])
+        stub.command(name=cmd_name, help=COMMANDS[cmd_name][1])(lambda: None)
+        return typer.main.get_command(stub)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] in COMMANDS:
+            command = load_command(args[0])
+            return args[0], command, args[1:]
+        return super().resolve_command(ctx, args)
+
+
+def load_command(name: str) -> Any:
+    """The command object of a subcommand."""
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    app = getattr(importlib.import_module(module), attribute)
+    command = typer.main.get_command(app)
+    command.name = name
+    return command
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Provenance of fine-tuned models, from each training record to the deployed file.",
+)
+
+
+@app.callback()
+def _root() -> None:
+    """Provenance of fine-tuned models, from each training record to the deployed file."""
+
+
+def _extra_of(package: str) -> str | None:
+    """The extra of this distribution that brings a package, as its metadata says."""
+    line = re.compile(r"([\w.-]+).*\bextra == ['\"]([\w-]+)['\"]")
+    for requirement in importlib.metadata.requires("model-provenance") or ():
+        found = line.match(requirement)
+        if found and found[1].replace("-", "_").lower() == package.lower():
+            return found[2]
+    return None
+
+
+def _run() -> None:
+    """Run the command; a package that no extra brings is a fault of ours and stays an exception.
+
+    Raises:
+        ConfigError: the command needs an extra that is not installed.
+    """
+    try:
+        app()
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        extra = _extra_of(package)
+        if extra is None:
+            raise
+        raise ConfigError(
+            "this command needs a package that is not installed",
+            actual=package,
+            hint=f"pip install 'model-provenance[{extra}]', or make setup",
+        ) from error
+
+
+def main() -> None:
+    """Run the command line; every ProvenanceError becomes one line on stderr and its documented
+    exit code.
+    """
+    try:
+        _run()
+    except ProvenanceError as error:
+        if "--json" in sys.argv:
+            print(json.dumps({"format": "provenance-error/1", "error": error.to_json()}))
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)

@@ -1,0 +1,54 @@
+"""`provenance merge`: the adapter goes into the base model, exactly rounded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from provenance_cli.options import Json, RunDir
+from provenance_cli.output import result, stage
+
+merge_app = typer.Typer(
+    add_completion=False, help="Merge the adapter into the base model, exactly rounded to bf16."
+)
+
+
+@merge_app.command()
+def merge(
+    run: RunDir,
+    base: Annotated[
+        Path | None,
+        typer.Option("--base", help="Base model folder; default: the one the run was opened for."),
+    ] = None,
+    compare_to_peft: Annotated[
+        bool,
+        typer.Option("--compare-to-peft", help="Also measure the distance to PEFT's own merge."),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Merge RUN/adapter into its base and log it; RUN/merged loads with transformers."""
+    from provenance.layout import RunFolder
+    from provenance.log.run_log import open_log
+    from provenance_trainer.run.derived import log_merge
+
+    with stage("merge") as tell, open_log(RunFolder(run)) as log:
+        record = log_merge(
+            log,
+            base,
+            compare_to_peft,
+            lambda what, done=0, total=None, /: tell(f"{what} {done}/{total}"),
+        )
+    fields = record.fields
+    distance = (
+        f", at most {fields['max_ulp_to_peft']} ulp from PEFT's merge"
+        if "max_ulp_to_peft" in fields
+        else ""
+    )
+    result(
+        {"format": "provenance-merge/1", **fields},
+        json,
+        f"merged {len(fields['adapted'])} tensors, scale {fields['scale']}, "
+        f"{fields['merged']}{distance}",
+    )

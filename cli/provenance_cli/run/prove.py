@@ -1,0 +1,67 @@
+"""`provenance prove`: the epochs of a run, or with --weights blocks of its merge and file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from provenance_cli.options import Draws, ExecutorOption, Json, KeyName, RunDir
+from provenance_cli.output import note, result, stage
+
+prove_app = typer.Typer(
+    add_completion=False, help="Prove that each epoch used exactly the committed dataset, on chain."
+)
+
+
+@prove_app.command()
+def prove(
+    run: RunDir,
+    dataset_folder: Annotated[
+        Path | None,
+        typer.Option("--dataset", help="Committed dataset; default: the one the run names."),
+    ] = None,
+    weights: Annotated[
+        bool,
+        typer.Option("--weights", help="Prove merge and quantization instead, by sampled blocks."),
+    ] = False,
+    draws: Draws = 459,
+    batch: Annotated[
+        bool,
+        typer.Option("--batch/--single", help="Submit proofs in batches, or one transaction each."),
+    ] = True,
+    key: KeyName = "default",
+    executor: ExecutorOption = "local",
+    as_json: Json = False,
+) -> None:
+    """Anchor and prove every epoch of a run that is not proven yet, or its weights. Repeatable.
+
+    Proofs are submitted up to 16 in a transaction, which costs less. A batch that is refused is
+    submitted again one by one, and the refused proof is named.
+    """
+    from provenance.chain.session import Session
+    from provenance.settings import Settings
+    from provenance_cli.actions import prove as actions
+
+    settings = Settings.load()
+    session = Session(settings, key, note)
+    if weights:
+        request = actions.WeightsRequest(run, draws, executor)
+        with stage("prove weights") as progress:
+            value = actions.prove_run_weights(request, session, settings, progress)
+        text = f"merge and quantization proven and accepted; {value['records']} records anchored"
+        result(value, as_json, text)
+        return
+    epochs = actions.EpochRequest(run, dataset_folder, executor, batch)
+    with stage("prove") as progress:
+        proven = actions.prove_epochs(epochs, session, settings, progress)
+    value = {
+        "format": "provenance-proved/1",
+        "run_id": str(proven.run_id),
+        "epochs": list(proven.epochs),
+        "records": proven.records,
+    }
+    names = ", ".join(map(str, proven.epochs))
+    text = f"epochs {names} proven and accepted; {proven.records} records anchored"
+    result(value, as_json, text)

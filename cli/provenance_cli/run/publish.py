@@ -1,0 +1,62 @@
+"""`provenance publish`: from a trained run to a released file and the verdict about it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from provenance_cli.options import (
+    Draws,
+    DryRun,
+    ExecutorOption,
+    Json,
+    KeyName,
+    Quantization,
+    Quantized,
+    RunDir,
+)
+from provenance_cli.output import result
+
+publish_app = typer.Typer(
+    add_completion=False, help="Merge, quantize, prove the weights, release the file, judge it."
+)
+
+
+@publish_app.command()
+def publish(
+    run: RunDir,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Name of the release, as name or name:version (default: model)."),
+    ] = None,
+    format_: Quantized = Quantization.Q8_0,
+    draws: Draws = 459,
+    no_prove: Annotated[
+        bool, typer.Option("--no-prove", help="Only declare merge and quantization.")
+    ] = False,
+    key: KeyName = "default",
+    executor: ExecutorOption = "local",
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Merge, quantize, prove sampled blocks and release; the verdict gives the exit code.
+
+    Repeatable: what is done already is skipped, and said to be.
+    """
+    from provenance.settings import Settings
+    from provenance_cli.jobs.publish import PublishJob, PublishRequest
+    from provenance_cli.jobs.stages import print_forecast, run_stages
+    from provenance_cli.judge.verdict_text import render
+
+    request = PublishRequest(run, name, format_.value, draws, not no_prove, key, executor)
+    job = PublishJob(request, Settings.load())
+    job.check(spend=not dry_run)
+    if dry_run:
+        print_forecast(job.stages(), json)
+        return
+    run_stages(job.stages(), job.relay)
+    verdict = job.verdict()
+    text = f"{render(verdict)}\nfile {job.file}\nnext: provenance verify {job.file}"
+    result(job.made(verdict), json, text)
+    raise typer.Exit(verdict.exit_code)

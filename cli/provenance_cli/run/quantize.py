@@ -1,0 +1,40 @@
+"""`provenance quantize`: the merged model as one deployed file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from provenance_cli.options import Json, Quantization, Quantized, RunDir
+from provenance_cli.output import result, stage
+
+quantize_app = typer.Typer(
+    add_completion=False, help="Write the merged model as GGUF Q8_0 or int8."
+)
+
+
+@quantize_app.command()
+def quantize(
+    run: RunDir,
+    name: Annotated[
+        str | None,
+        typer.Option(help="File name without its ending; default: base model and format."),
+    ] = None,
+    format_: Quantized = Quantization.Q8_0,
+    json: Json = False,
+) -> None:
+    """Write RUN/merged as one file RUN/release/NAME.gguf or NAME.safetensors and log it."""
+    from provenance.layout import RunFolder
+    from provenance.log.run_log import open_log
+    from provenance_trainer.run.derived import log_quantize
+
+    with stage("quantize"), open_log(RunFolder(run)) as log:
+        record, file = log_quantize(log, name, format_.value)
+    fields = record.fields
+    result(
+        {"format": "provenance-quantize/1", **fields, "path": str(file)},
+        json,
+        f"{file}\n{fields['quantization']} {fields['file']}, {fields['size'] / 1e6:.1f} MB, "
+        f"{len(fields['tensors'])} tensors",
+    )

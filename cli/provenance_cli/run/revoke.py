@@ -1,0 +1,71 @@
+"""`provenance revoke`: withdraw a logged record or a dataset, with a reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from provenance.errors import InputError
+from provenance.ids import DatasetId
+from provenance.settings import Settings
+from provenance_cli.options import Json, KeyName
+from provenance_cli.output import note, result
+
+revoke_app = typer.Typer(
+    add_completion=False, help="Revoke a logged record or a dataset, with a reason."
+)
+
+
+@revoke_app.command()
+def revoke(
+    reason: Annotated[str, typer.Option(help="Why; public and permanent.")],
+    run: Annotated[Path | None, typer.Option(help="Run folder.")] = None,
+    index: Annotated[
+        int | None, typer.Option(help="Log index of the record; default: the run's last release.")
+    ] = None,
+    dataset_id: Annotated[
+        str | None, typer.Option(help="Revoke a dataset registration (0x..) instead of a record.")
+    ] = None,
+    key: KeyName = "default",
+    json: Json = False,
+) -> None:
+    """Revoke a record of your run, or a dataset. It cannot be taken back."""
+    from provenance.chain.session import Session
+    from provenance.digest import Digest
+    from provenance.layout import RunFolder
+    from provenance.log.run_log import run_id_of
+    from provenance.log.tree import read_records
+
+    if (run is None) == (dataset_id is None):
+        raise InputError(
+            "name either a run or a dataset", expected="--run FOLDER or --dataset-id 0x.."
+        )
+    session = Session(Settings.load(), key, note)
+    if run is not None:
+        folder = RunFolder(run).require()
+        run_id, records = run_id_of(folder), read_records(folder.journal)
+        if index is None:
+            index = max((i for i, r in enumerate(records) if r.type == "release"), default=None)
+        if index is None or not 0 <= index < len(records):
+            raise InputError(
+                "no such record", where=str(run), expected=f"0..{len(records) - 1}", actual=index
+            )
+        receipt = session.revoke(run_id, index, reason)
+        subject = f"record {index} of run 0x{run_id.hex()}"
+    else:
+        receipt = session.revoke_dataset(DatasetId(Digest.parse(dataset_id or "")), reason)
+        subject = f"dataset {dataset_id}"
+    session.final(receipt)
+    result(
+        {
+            "format": "provenance-revocation/1",
+            "subject": subject,
+            "reason": reason,
+            "tx": "0x" + receipt.tx_hash.hex(),
+            "block": receipt.block_number,
+        },
+        json,
+        f"revoked {subject} in block {receipt.block_number}",
+    )

@@ -1,0 +1,153 @@
+"""`provenance chain`: the embedded chain and the contracts on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from provenance.settings import Settings
+from provenance_cli.options import Json
+from provenance_cli.output import note, result, stage
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Start, stop and inspect the embedded chain; deploy the contracts.",
+)
+
+
+def _status(settings: Settings) -> dict[str, Any]:
+    from provenance.chain.session import embedded
+
+    process = embedded(settings).running()
+    value: dict[str, Any] = {"format": "provenance-chain/1", "running": process is not None}
+    if process is not None:
+        rpc = embedded(settings).rpc()
+        value |= {
+            "url": process.url,
+            "pid": process.pid,
+            "chain_id": rpc.chain_id(),
+            "genesis": "0x" + rpc.block(0).hash.hex(),
+            "latest": rpc.block("latest").number,
+            "final": rpc.block("finalized").number,
+        }
+    return value
+
+
+def _line(value: dict[str, Any]) -> str:
+    if not value["running"]:
+        return "embedded chain is down"
+    return (
+        f"{value['url']}  chain {value['chain_id']}  block {value['latest']}, final "
+        f"{value['final']}  genesis {value['genesis']}"
+    )
+
+
+@app.command()
+def up(
+    port: Annotated[
+        int, typer.Option(help="TCP port; 0 reuses the last one or picks a free one.")
+    ] = 0,
+    json: Json = False,
+) -> None:
+    """Start the embedded chain (idempotent); its state survives restarts."""
+    from provenance.chain.session import embedded
+
+    settings = Settings.load()
+    embedded(settings).up(port)
+    value = _status(settings)
+    result(value, json, _line(value))
+
+
+@app.command()
+def down(json: Json = False) -> None:
+    """Stop the embedded chain after it saved its state."""
+    from provenance.chain.session import embedded
+
+    stopped = embedded(Settings.load()).down()
+    result(
+        {"format": "provenance-chain/1", "running": False, "stopped": stopped},
+        json,
+        "stopped" if stopped else "embedded chain was down",
+    )
+
+
+@app.command()
+def status(json: Json = False) -> None:
+    """Say whether the embedded chain runs, and where it stands."""
+    value = _status(Settings.load())
+    result(value, json, _line(value))
+    if not value["running"]:
+        raise typer.Exit(3)
+
+
+@app.command()
+def deploy(
+    slots: Annotated[
+        int, typer.Option(help="Slots of the epoch key: 256, 4096, 20480, 86016 or 344064.")
+    ] = 256,
+    trust_out: Annotated[
+        Path | None, typer.Option(help="Also write a trust file for this deployment.")
+    ] = None,
+    key: Annotated[str, typer.Option(help="Name of the signing key.")] = "default",
+    with_audit_keys: Annotated[
+        bool,
+        typer.Option(
+            "--audit-keys/--no-audit-keys",
+            envvar="PROVENANCE_AUDIT_KEYS",
+            help="Keys of the statements sorted, member and absent.",
+        ),
+    ] = True,
+    large: Annotated[
+        bool, typer.Option(help="Audit keys for more than 1,048,576 records, too.")
+    ] = False,
+    weight_keys: Annotated[
+        str,
+        typer.Option(
+            "--model-keys",
+            envvar="PROVENANCE_MODEL_KEYS",
+            help=(
+                "Keys of the statements about weights: kind:levels[:rank], by commas; '' for none."
+            ),
+        ),
+    ] = "q8_0:3,merge:3:8",
+    ceremony: Annotated[
+        bool,
+        typer.Option("--ceremony", help="Use ceremony keys of the cache, not development keys."),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Set up keys and deploy them and the contracts (idempotent)."""
+    from provenance_cli.setup.deployment import (
+        Wanted,
+        audit_keys,
+        deploy_all,
+        model_keys,
+        write_trust,
+    )
+
+    settings = Settings.load()
+    more = [*(audit_keys(slots, large) if with_audit_keys else ()), *model_keys(weight_keys)]
+    wanted = Wanted(slots, tuple(more), ceremony)
+    with stage("deploy") as progress:
+        deployment = deploy_all(settings, wanted, progress, key)
+    if trust_out is not None:
+        write_trust(settings, deployment, trust_out, key)
+        note(f"trust file: {trust_out}")
+    value = {
+        "format": "provenance-deployment/1",
+        "registry": deployment.registry,
+        "ledger": deployment.ledger,
+        "audits": deployment.audits,
+        "models": deployment.models,
+        "chain_id": deployment.chain_id,
+        "keys": [k.vk_id for k in deployment.keys],
+    }
+    result(
+        value,
+        json,
+        f"registry {deployment.registry}\nledger   {deployment.ledger}\n"
+        f"audits   {deployment.audits}\nmodels   {deployment.models}",
+    )

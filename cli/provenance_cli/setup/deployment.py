@@ -1,0 +1,246 @@
+"""Keys from the prover or a ceremony, contracts from this package, and a trust file for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from provenance.chain.deploy import (
+    Deployment,
+    deploy,
+    model_key_form,
+    require_same_chain,
+    sources_digest,
+)
+from provenance.chain.session import (
+    connect,
+    deployment_path,
+    embedded,
+    key_path,
+    manager_for,
+)
+from provenance.chain.web3_adapter import Rpc
+from provenance.errors import ConfigError, ProvenanceError, UnavailableError
+from provenance.ids import KeyId, to_hex
+from provenance.judgement.trust import Key, Publisher, load_trust, render
+from provenance.layout import write_atomically
+from provenance.progress import Say
+from provenance.settings import Settings
+from provenance.signing import address_of, load_key, read_password
+from provenance.statements import KINDS, MAX_LEVELS, RANK_UNIT, RANKS, kinds_of
+from provenance_zk.prover.client import ZkProver, find_binary
+from provenance_zk.prover.keys import (
+    EPOCH_SLOTS,
+    SORTED_SLOTS,
+    TEST_SORTED_SLOTS,
+    TEST_TREE_SLOTS,
+    TREE_SLOTS,
+    KeyFolder,
+    cached_keys,
+    ceremony_key,
+    ensure_keys,
+    find_key,
+)
+
+SMALL_DEPTH, LARGE_DEPTH = 5, 6  # of a dataset's tree: up to 16^5 records, and above
+
+KeyShape = tuple[str, int, int]  # kind, slots, depth
+
+
+def tree_slots(slots: int) -> int:
+    """Leaves per `tree` chunk that go with an epoch key: 256 for the test key, else 4,096."""
+    return TEST_TREE_SLOTS if slots == TEST_TREE_SLOTS else TREE_SLOTS
+
+
+def audit_keys(slots: int, large: bool) -> list[KeyShape]:
+    """Keys of the statements about datasets that go with an epoch key.
+
+    Args:
+        large: add those for more than 16^5 records.
+    """
+    chunk = TEST_SORTED_SLOTS if slots == TEST_TREE_SLOTS else SORTED_SLOTS
+    depths = (SMALL_DEPTH, LARGE_DEPTH) if large else (SMALL_DEPTH,)
+    return [
+        (kind, size, depth)
+        for kind, size in (("sorted", chunk), ("member", 1), ("absent", 1))
+        for depth in depths
+    ]
+
+
+def model_keys(text: str) -> list[KeyShape]:
+    """Keys of the statements about weights from a list such as `q8_0:3,merge:3:8`.
+
+    An item is kind:levels, and kind:levels:rank for merge.
+
+    Raises:
+        ConfigError: not such a list, or no circuit of this shape.
+    """
+    return [_model_key(item) for item in text.split(",") if item.strip()]
+
+
+def _model_key(item: str) -> KeyShape:
+    kind, *numbers = item.strip().split(":")
+    known = kinds_of("ModelLedger")
+    if (
+        kind not in known
+        or len(numbers) != (2 if KINDS[kind].ranked else 1)
+        or not all(n.isascii() and n.isdigit() for n in numbers)
+    ):
+        raise ConfigError(
+            "not a key of a statement about weights",
+            where="--model-keys",
+            actual=item.strip()[:40],
+            expected=" or ".join(map(model_key_form, known)),
+        )
+    statement = KINDS[kind]
+    levels, rank = int(numbers[0]), int(numbers[1]) if statement.ranked else 0
+    depth = levels + RANK_UNIT * rank
+    if levels >= RANK_UNIT or not statement.fits(statement.blocks_per_proof, depth):
+        raise ConfigError(
+            "no circuit of this shape",
+            where="--model-keys",
+            actual=item.strip()[:40],
+            expected=f"levels 1 to {MAX_LEVELS}, rank one of {', '.join(map(str, RANKS))}",
+        )
+    return kind, statement.blocks_per_proof, depth
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which keys a deployment pins.
+
+    slots: of the epoch key; the tree keys go with it.
+    more: keys beside those of dataset and epochs, from `audit_keys` and `model_keys`.
+    ceremony: take ceremony keys from the cache instead of development keys.
+    """
+
+    slots: int
+    more: tuple[KeyShape, ...] = ()
+    ceremony: bool = False
+
+    def __post_init__(self) -> None:
+        if self.slots not in EPOCH_SLOTS:
+            raise ConfigError(
+                "no key of this size",
+                where="--slots",
+                expected=", ".join(map(str, EPOCH_SLOTS)),
+                actual=self.slots,
+            )
+
+    @property
+    def shapes(self) -> list[KeyShape]:
+        """Every key, in the order of their deployment."""
+        trees = [("tree", tree_slots(self.slots), depth) for depth in (SMALL_DEPTH, LARGE_DEPTH)]
+        return [("epoch", self.slots, 0), *trees, *self.more]
+
+    def are_cached(self, cache: Path) -> bool:
+        """Whether the cache seems to hold all of them; the prover checks each when it is used."""
+        klass = "ceremony" if self.ceremony else "dev"
+        found = {(k.kind, k.slots, k.depth) for k in cached_keys(cache) if k.klass == klass}
+        return set(self.shapes) <= found
+
+
+def make_keys(settings: Settings, wanted: Wanted, progress: Say) -> list[KeyFolder]:
+    """The wanted keys, made where the cache lacks them.
+
+    Raises:
+        NotFound: no ceremony key of a wanted shape.
+    """
+    prover = ZkProver(find_binary(settings.zkprover), progress=progress)
+    cache, keys = settings.cache / "keys", []
+    for kind, size, depth in wanted.shapes:
+        progress(f"{kind} key, {size} slots" + (f", depth {depth}" if depth else ""))
+        keys.append(
+            ceremony_key(cache, kind, size, depth)
+            if wanted.ceremony
+            else ensure_keys(prover, cache, kind, size, depth)
+        )
+    return keys
+
+
+def deploy_all(
+    settings: Settings, wanted: Wanted, progress: Say, key: str = "default"
+) -> Deployment:
+    """Keys (cached), then contracts; what is deployed already on this very chain is kept.
+
+    Args:
+        key: name of the signing key.
+
+    Raises:
+        NotFound: no ceremony key of a wanted shape.
+        UnavailableError: the chain is out of reach, or the account has no funds on it.
+    """
+    rpc, _mine = connect(settings)
+    account = load_key(key_path(settings, key), read_password(settings.password_file))
+    if settings.rpc_url is None:
+        embedded(settings).fund(str(account.address))
+    keys = make_keys(settings, wanted, progress)
+    current = current_deployment(settings, rpc)
+    if current is not None and {k.vk_id for k in current.keys} == {to_hex(k.vk_id) for k in keys}:
+        return current
+    require_funds(rpc, str(account.address))
+    progress("contracts")
+    words = [(k.kind, k.slots, k.depth, k.words) for k in keys]
+    deployment = deploy(rpc, manager_for(settings, rpc, account), words)
+    deployment.save(deployment_path(settings))
+    return deployment
+
+
+def require_funds(rpc: Rpc, address: str) -> None:
+    """Check that an account can pay for anything at all.
+
+    Raises:
+        UnavailableError: its balance is zero.
+    """
+    if rpc.balance_wei(address) == 0:
+        raise UnavailableError(
+            "the signing key's account has no funds",
+            where=f"chain {rpc.chain_id()}",
+            actual=address.lower(),
+            hint="send it some and run again",
+        )
+
+
+def current_deployment(settings: Settings, rpc: Rpc) -> Deployment | None:
+    """The recorded deployment of this package's contracts, if this chain has it."""
+    try:
+        deployment = Deployment.load(deployment_path(settings))
+        require_same_chain(rpc, deployment)
+    except ProvenanceError:
+        return None  # none recorded, or of another chain: deploy anew
+    return deployment if deployment.sources == sources_digest() else None
+
+
+def trust_text(settings: Settings, deployment: Deployment, key: str) -> str:
+    """A trust file for one's own deployment, with one's own key as publisher."""
+    return render(
+        "local" if settings.rpc_url is None else "test",
+        deployment.chain,
+        tuple(_trusted_key(settings, k.vk_id, k.kind) for k in deployment.keys),
+        (Publisher(address_of(key_path(settings, key)), key),),
+    )
+
+
+def write_trust(settings: Settings, deployment: Deployment, path: Path, key: str) -> None:
+    """Write `trust_text`."""
+    write_atomically(path, trust_text(settings, deployment, key).encode())
+
+
+def is_trusted(path: Path, deployment: Deployment, address: str) -> bool:
+    """Whether a trust file believes this deployment's contracts and keys, and this publisher."""
+    try:
+        trust = load_trust(path)
+    except ProvenanceError:
+        return False  # none, or none that can be read: it is written anew
+    return (
+        (trust.chain_id, trust.genesis) == (deployment.chain_id, deployment.genesis)
+        and trust.contracts == deployment.contracts
+        and all(trust.key(k.vk_id) is not None for k in deployment.keys)
+        and address in {p.address for p in trust.publishers}
+    )
+
+
+def _trusted_key(settings: Settings, name: str, kind: str) -> Key:
+    """The key as its folder in the cache says: of a development setup, or of a ceremony."""
+    folder = find_key(settings.cache / "keys", KeyId.parse(name))
+    return Key(name, kind, folder.klass, folder.transcript)

@@ -1,0 +1,65 @@
+"""`provenance key`: signing keys in an encrypted keystore."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from provenance.settings import Settings
+from provenance_cli.options import Json
+from provenance_cli.output import result
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Make and show signing keys (encrypted keystore).",
+)
+
+Name = Annotated[str, typer.Option(help="Name of the key.")]
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option(help="0600 file with the password.", envvar="PROVENANCE_PASSWORD_FILE"),
+]
+
+
+@app.command()
+def create(
+    name: Name = "default",
+    password_file: PasswordFile = None,
+    if_missing: Annotated[
+        bool, typer.Option("--if-missing", help="Keep a key of this name that exists already.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Make a fresh key; the password comes from a 0600 file or the terminal."""
+    from provenance.chain.session import key_path
+    from provenance.signing import address_of, create_key, read_password
+
+    path = key_path(Settings.load(), name)
+    if if_missing and path.exists():
+        address = address_of(path)
+    else:
+        password = read_password(password_file, prompt="new keystore password: ")
+        address = create_key(path, password)
+    result(
+        {"format": "provenance-key/1", "name": name, "address": address, "path": str(path)},
+        json,
+        f"{address}  {path}",
+    )
+
+
+@app.command()
+def show(name: Name = "default", json: Json = False) -> None:
+    """Print a key's address; needs no password."""
+    from provenance.chain.session import key_path
+    from provenance.signing import address_of
+
+    path = key_path(Settings.load(), name)
+    address = address_of(path)
+    result(
+        {"format": "provenance-key/1", "name": name, "address": address, "path": str(path)},
+        json,
+        f"{address}  {path}",
+    )

@@ -1,0 +1,128 @@
+"""Composition of a verification from settings and flags: the one place where concrete parts
+meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from provenance.chain.contracts import Reader
+from provenance.chain.deploy import Deployment
+from provenance.chain.session import connect, embedded
+from provenance.errors import NotFound, UnavailableError
+from provenance.judgement.facts import ChainReader
+from provenance.judgement.trust import Trust
+from provenance.settings import Settings
+from provenance.verify.protocols import FormatInspector, ProofVerifier
+
+if TYPE_CHECKING:
+    from provenance_zk.training.registration import Keys
+
+
+def start_chain(settings: Settings) -> None:
+    """Start the embedded chain if it is the configured one and does not run; costs nothing."""
+    if settings.rpc_url is None:
+        embedded(settings).up()
+
+
+def reader_for(settings: Settings, trust: Trust) -> ChainReader:
+    """A reader of the pinned contracts; a chain that is down answers every question with
+    UnavailableError.
+    """
+    try:
+        rpc, _mine = connect(settings)
+    except UnavailableError as error:
+        return _DownReader(error)
+    return Reader(rpc, trust.addresses, trust.confirmations)
+
+
+class _DownReader:
+    """Stands for a chain that cannot be reached, so that the verdict is `indeterminate` and not a
+    crash.
+    """
+
+    def __init__(self, error: UnavailableError) -> None:
+        self._error = error
+
+    def identity(self) -> NoReturn:
+        raise self._error
+
+    def final(self) -> NoReturn:
+        raise self._error
+
+    def latest(self) -> NoReturn:
+        raise self._error
+
+    def block(self, number: int) -> NoReturn:
+        raise self._error
+
+
+def prover_for(settings: Settings, slow: bool) -> ProofVerifier:
+    """The proof checker: `zkprover`, or pure Python with `slow`.
+
+    Raises:
+        UnavailableError: the prover binary is missing and `slow` was not asked for.
+    """
+    from provenance_zk.checker import ProofChecker, ProverEngine, SlowEngine
+    from provenance_zk.prover.client import ZkProver, find_binary
+
+    return ProofChecker(
+        SlowEngine() if slow else ProverEngine(ZkProver(find_binary(settings.zkprover)))
+    )
+
+
+def inspector_for() -> FormatInspector:
+    """What reads and recomputes deployed files; needs neither torch nor transformers."""
+    from provenance_trainer.formats.inspect import Inspector
+
+    return Inspector()
+
+
+def evidence_folders(folders: Sequence[Path], subject: str) -> list[Path]:
+    """Where evidence is looked for: the folders given, else around the file itself.
+
+    Evidence is never trusted, so any will do.
+    """
+    if folders:
+        return list(folders)
+    path = Path(subject)
+    return [path.parent, path.parent.parent] if path.exists() else [Path("runs"), Path()]
+
+
+def base_folder(settings: Settings, name: str | None) -> Path | None:
+    """The folder of a base model that a user names as training configurations do.
+
+    Raises:
+        InputError: no such model.
+    """
+    if name is None:
+        return None
+    from provenance_trainer.model.base import load_base
+
+    return load_base(name, settings.cache / "models").dir
+
+
+def proving_keys(settings: Settings, deployment: Deployment, depth: int) -> Keys:
+    """The proving keys of epochs and trees that the deployed ledger pins.
+
+    Raises:
+        NotFound: the cache was wiped; the message names the ledger and what to do.
+    """
+    from provenance_zk.prover.keys import find_key
+    from provenance_zk.training.registration import Keys
+
+    cache = settings.cache / "keys"
+    try:
+        epoch = find_key(cache, bytes.fromhex(deployment.key("epoch").vk_id[2:]))
+        tree = find_key(cache, bytes.fromhex(deployment.key("tree", depth=depth).vk_id[2:]))
+    except NotFound as error:
+        raise NotFound(
+            f"keys missing for ledger {deployment.ledger}",
+            where=error.where,
+            expected=error.expected,
+            hint="run: provenance chain deploy (development keys differ per machine), "
+            "or restore the cache",
+        ) from error
+    return Keys(epoch, tree)

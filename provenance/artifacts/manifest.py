@@ -1,0 +1,195 @@
+"""Directory manifests: a closed world of regular files, each bound by name, size and SHA-256
+(docs/formats/bytes.md).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from provenance.digest import Digest, hash_stream, open_regular, tagged
+from provenance.encoding import MAX_INTEGER, canonical_json, parse_json, sized, u64
+from provenance.errors import InputError, VerificationError
+from provenance.merkle import Tree
+
+FORMAT = "provenance-manifest/1"
+
+
+@dataclass(frozen=True, order=True)
+class FileEntry:
+    """One file: POSIX path relative to the directory, size in bytes, SHA-256."""
+
+    path: str
+    size: int
+    sha256: Digest
+
+    @property
+    def leaf(self) -> Digest:
+        return tagged("manifest-leaf", sized(self.path) + u64(self.size) + self.sha256)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Files in the order of their path's UTF-8 bytes. Law: `Manifest.parse(m.to_bytes()) == m`."""
+
+    files: tuple[FileEntry, ...]
+
+    @property
+    def root(self) -> Digest:
+        leaves = [file.leaf for file in self.files]
+        return tagged("manifest", u64(len(leaves)) + Tree(leaves).root())
+
+    def to_json(self) -> dict[str, Any]:
+        files = [{"path": f.path, "size": f.size, "sha256": str(f.sha256)} for f in self.files]
+        return {"format": FORMAT, "root": str(self.root), "files": files}
+
+    def to_bytes(self) -> bytes:
+        return canonical_json(self.to_json())
+
+    def to_oms(self) -> dict[str, Any]:
+        """OpenSSF Model Signing v1 resource list, for interop only: its root does not bind names,
+        so it is never anchored.
+        """
+        resources = [
+            {"name": f.path, "algorithm": "sha256", "digest": f.sha256.hex()} for f in self.files
+        ]
+        return {
+            "serialization": {
+                "method": "files",
+                "hash_type": "sha256",
+                "allow_symlinks": False,
+                "ignore_paths": [],
+            },
+            "resources": resources,
+        }
+
+    @classmethod
+    def parse(cls, data: bytes) -> Manifest:
+        """Read a manifest file (attacker-controlled).
+
+        Raises:
+            InputError: not a manifest, unsafe or duplicate paths, or files out of order.
+            VerificationError: its root is not that of its files.
+        """
+        try:
+            value = parse_json(data)
+            files = tuple(
+                FileEntry(_safe_path(f["path"]), _size(f["size"]), Digest.parse(f["sha256"]))
+                for f in value["files"]
+            )
+            root = Digest.parse(value["root"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError("not a manifest", expected=FORMAT, actual=error) from error
+        if value.get("format") != FORMAT:
+            raise InputError(
+                "manifest has another format", expected=FORMAT, actual=value.get("format")
+            )
+        _check_distinct([f.path for f in files])
+        manifest = cls(files)
+        if list(files) != sorted(files, key=lambda f: f.path.encode()):
+            raise InputError("manifest files are not in the order of their path bytes")
+        if manifest.root != root:
+            raise VerificationError(
+                "manifest root is not that of its files", expected=manifest.root, actual=root
+            )
+        return manifest
+
+
+def _size(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_INTEGER:
+        raise ValueError(f"not a file size: {value!r:.40}")
+    return value
+
+
+def _safe_path(path: str) -> str:
+    pure = PurePosixPath(path)
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError("file name is not UTF-8", where=repr(path)[:200]) from error
+    if (
+        not pure.parts
+        or path != str(pure)
+        or pure.is_absolute()
+        or ".." in pure.parts
+        or "\\" in path
+        or "\0" in path
+    ):
+        raise InputError("manifest names an unsafe path", where=repr(path)[:200])
+    return path
+
+
+def _check_distinct(paths: list[str]) -> None:
+    seen: dict[str, str] = {}
+    for path in paths:
+        key = unicodedata.normalize("NFC", path)
+        if key in seen:
+            raise InputError(
+                "two names are the same after Unicode NFC", where=repr(path), actual=repr(seen[key])
+            )
+        seen[key] = path
+
+
+def _walk(root: Path, prefix: str = "") -> Iterator[tuple[str, Path]]:
+    for item in sorted(os.scandir(root), key=lambda e: e.name):
+        name = f"{prefix}{item.name}"
+        mode = item.stat(follow_symlinks=False).st_mode
+        if stat.S_ISDIR(mode):
+            yield from _walk(Path(item.path), f"{name}/")
+        elif stat.S_ISREG(mode):
+            yield _safe_path(name), Path(item.path)
+        else:
+            raise InputError(
+                "not a regular file or directory",
+                where=item.path,
+                hint="remove symlinks, FIFOs and devices",
+            )
+
+
+def manifest_of(directory: Path) -> Manifest:
+    """Hash every file below `directory`.
+
+    Raises:
+        InputError: a symlink, FIFO or device; an unsafe name; two names equal after NFC; not a
+            directory.
+    """
+    if directory.is_symlink() or not directory.is_dir():
+        raise InputError("not a directory", where=str(directory))
+    found = list(_walk(directory))
+    _check_distinct([name for name, _ in found])
+    entries = []
+    for name, path in found:
+        with open_regular(path) as stream:
+            digest, size = hash_stream(stream)
+        entries.append(FileEntry(name, size, digest))
+    return Manifest(tuple(sorted(entries, key=lambda f: f.path.encode())))
+
+
+def verify_manifest(manifest: Manifest, directory: Path) -> None:
+    """Check a directory against its manifest, closed world.
+
+    Raises:
+        VerificationError: the first file that is extra, missing or different, with expected and
+            actual.
+    """
+    actual = {f.path: f for f in manifest_of(directory).files}
+    expected = {f.path: f for f in manifest.files}
+    for path in sorted(expected.keys() | actual.keys()):
+        if path not in actual:
+            raise VerificationError("file is missing", where=path, expected=expected[path].sha256)
+        if path not in expected:
+            raise VerificationError(
+                "file is not in the manifest", where=path, actual=actual[path].sha256
+            )
+        if actual[path] != expected[path]:
+            raise VerificationError(
+                "file differs",
+                where=path,
+                expected=expected[path].sha256,
+                actual=actual[path].sha256,
+            )

@@ -1,0 +1,229 @@
+"""The embedded chain: a local anvil whose state outlives restarts.
+
+For development only: its operator makes every block.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from provenance.chain.web3_adapter import Rpc
+from provenance.errors import ConfigError, InputError, ProvenanceError, UnavailableError
+
+CHAIN_ID = 31337
+START_TIMEOUT_S = 30.0
+# Blocks mined after a start, so that `finalized` (two behind) names a block whose state this
+# process has.
+WARM_UP_BLOCKS = 3
+
+
+@dataclass(frozen=True)
+class ChainProcess:
+    """A running embedded chain: process id, loopback port, start time of the process in clock ticks
+    (against pid reuse).
+    """
+
+    pid: int
+    port: int
+    started: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+def find_anvil(extra: Path | None = None) -> Path:
+    """The anvil binary that the npm package `@foundry-rs/anvil` installed, or one on PATH.
+
+    Raises:
+        UnavailableError: neither is there.
+    """
+    roots = [extra] if extra else []
+    roots += [Path(__file__).resolve().parents[2], Path.cwd()]
+    for root in roots:
+        for name in ("anvil-linux-amd64", "anvil-linux-arm64", "anvil-darwin-arm64"):
+            binary = root / "node_modules" / "@foundry-rs" / name / "bin" / "anvil"
+            if binary.is_file():
+                return binary
+    found = shutil.which("anvil")
+    if found:
+        return Path(found)
+    raise UnavailableError(
+        "anvil is not installed", hint="make setup (npm package @foundry-rs/anvil)"
+    )
+
+
+def _process_start(pid: int) -> int | None:
+    """Start time of a process in clock ticks since boot;
+
+    None if it is gone (proc(5), stat field 22).
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    fields = stat[stat.rindex(")") + 2 :].split()
+    return None if fields[0] == "Z" else int(fields[19])
+
+
+class EmbeddedChain:
+    """One anvil below `folder`: `state.json` (chain), `process.json` (pid, port), `anvil.log`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._process_file = folder / "process.json"
+
+    def running(self) -> ChainProcess | None:
+        try:
+            process = ChainProcess(**json.loads(self._process_file.read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+        return process if _process_start(process.pid) == process.started else None
+
+    def up(self, port: int = 0) -> ChainProcess:
+        """Start the chain unless it runs; port 0 reuses the last port or picks a free one.
+
+        Raises:
+            UnavailableError: anvil is missing or did not answer within 30 s.
+            ConfigError: the port is taken.
+        """
+        process = self.running()
+        if process is not None:
+            return process
+        self.folder.mkdir(parents=True, exist_ok=True)
+        port = port or self._last_port() or _free_port()
+        if not _is_free(port):
+            raise ConfigError(
+                "port is taken", where=f"127.0.0.1:{port}", hint="choose another with --port"
+            )
+        command = [
+            str(find_anvil()),
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--chain-id",
+            str(CHAIN_ID),
+            "--state",
+            str(self.folder / "state.json"),
+            "--state-interval",
+            "1",
+            "--slots-in-an-epoch",
+            "1",
+            "--accounts",
+            "1",
+            "--code-size-limit",
+            "24576",
+        ]
+        with (self.folder / "anvil.log").open("ab") as log:
+            child = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        started = _process_start(child.pid)
+        if started is None:
+            raise UnavailableError("anvil ended at once", where=str(self.folder / "anvil.log"))
+        process = ChainProcess(child.pid, port, started)
+        _write_atomically(self._process_file, json.dumps(asdict(process)))
+        self._await_answer(process, child)
+        child.returncode = (
+            0  # it outlives this object by design; `down` ends and reaps it by its pid
+        )
+        self.mine(WARM_UP_BLOCKS)
+        return process
+
+    def _await_answer(self, process: ChainProcess, child: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        rpc = Rpc(process.url, timeout_s=2.0)
+        while True:
+            try:
+                rpc.chain_id()
+                return
+            except ProvenanceError:
+                if child.poll() is not None or time.monotonic() > deadline:
+                    raise UnavailableError(
+                        "anvil did not start", where=str(self.folder / "anvil.log")
+                    ) from None
+                time.sleep(0.05)
+
+    def down(self) -> bool:
+        """Stop the chain after it saved its state; false if it did not run."""
+        process = self.running()
+        if process is None:
+            return False
+        os.kill(process.pid, signal.SIGINT)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while _process_start(process.pid) == process.started:
+            if time.monotonic() > deadline:
+                raise UnavailableError("anvil does not stop", where=f"pid {process.pid}")
+            _reap(process.pid)
+            time.sleep(0.05)
+        self._process_file.rename(self.folder / "last.json")
+        return True
+
+    def rpc(self) -> Rpc:
+        """A connection to the running chain.
+
+        Raises:
+            UnavailableError: it does not run.
+        """
+        process = self.running()
+        if process is None:
+            raise UnavailableError(
+                "embedded chain is down", where=str(self.folder), hint="provenance chain up"
+            )
+        return Rpc(process.url)
+
+    def mine(self, blocks: int) -> None:
+        self.rpc().request("anvil_mine", [hex(blocks)])
+
+    def fund(self, address: str, wei: int = 10**24) -> None:
+        self.rpc().request("anvil_setBalance", [address, hex(wei)])
+
+    def _last_port(self) -> int | None:
+        for name in ("process.json", "last.json"):
+            try:
+                port = int(json.loads((self.folder / name).read_text())["port"])
+            except (OSError, ValueError, KeyError):
+                continue
+            if _is_free(port):
+                return port
+        return None
+
+
+def _reap(pid: int) -> None:
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return  # started by another process, which reaps it
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _is_free(port: int) -> bool:
+    if not 1 <= port <= 65535:
+        raise InputError("no such port", expected="1..65535", actual=port)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    temporary = path.with_suffix(".new")
+    temporary.write_text(text)
+    temporary.replace(path)

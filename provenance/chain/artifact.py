@@ -1,0 +1,59 @@
+"""The compiled contracts: their names, ABI and bytecode, generated into `provenance/abi`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from provenance.chain.web3_adapter import Abi, Rpc, keccak
+from provenance.errors import ConfigError
+from provenance.ids import Address, to_hex
+
+ARTIFACTS = {
+    "registry": "ProvenanceRegistry",
+    "ledger": "ProofLedger",
+    "audits": "DatasetAudits",
+    "models": "ModelLedger",
+}
+"""Solidity name of each contract of `provenance.judgement.facts.CONTRACTS`."""
+
+Addresses = Mapping[str, Address]
+"""Where contracts live, by name; one that is not believed is left out."""
+
+
+@cache
+def artifact(name: str) -> dict[str, Any]:
+    """ABI and bytecode of a contract by its Solidity name, as `make contracts` wrote them."""
+    value: dict[str, Any] = json.loads(
+        resources.files("provenance").joinpath("abi", f"{name}.json").read_text()
+    )
+    return value
+
+
+@cache
+def abi_of(name: str) -> Abi:
+    """The ABI of a contract by its Solidity name."""
+    return Abi(artifact(name)["abi"])
+
+
+def address_of(addresses: Addresses, contract: str) -> Address:
+    """Where a contract lives.
+
+    Raises:
+        ConfigError: it has no address here.
+    """
+    if contract not in addresses:
+        raise ConfigError(
+            "no address of this contract",
+            where=ARTIFACTS[contract],
+            hint="provenance chain deploy, or name it in the trust file",
+        )
+    return addresses[contract]
+
+
+def code_hash(rpc: Rpc, address: Address) -> str:
+    """Keccak-256 of the code at an address, `0x` and 64 digits."""
+    return to_hex(keccak(rpc.code(address)))

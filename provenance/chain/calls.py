@@ -1,0 +1,70 @@
+"""What the contracts are told about proofs: the arguments of their calls, as values.
+
+The order of fields is that of the contracts (contracts/interfaces). `proof` is the contract's
+`Proof` tuple, `(a, b, c)` as lists of integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from provenance.ids import DatasetId, RunId
+
+Point = tuple[int, int]
+"""Affine coordinates of a point of BN254's G1."""
+
+
+@dataclass(frozen=True)
+class LinkProof:
+    """Proof that commitment `d` of chunk `c` holds the tree's leaves; `a`, `b` are the products."""
+
+    c: int
+    d: Point
+    a: int
+    b: int
+    proof: Any
+
+
+@dataclass(frozen=True)
+class SortedProof:
+    """Proof that chunk `k` is sorted from leaf `first` on; `following` is its input `next`."""
+
+    k: int
+    first: int
+    following: int
+    proof: Any
+
+
+@dataclass(frozen=True)
+class EpochPoints:
+    """Commitments of an epoch: `u` to the leaves used, `p` to the order, one point a chunk."""
+
+    dataset_id: DatasetId
+    consumed: int
+    u: Sequence[Point]
+    p: Sequence[Point]
+
+
+@dataclass(frozen=True)
+class EpochProof:
+    """Proof of chunk `c` of anchoring `number` of an epoch: the contract's `EpochItem`.
+
+    `commitments` are D, U and P of the chunk; `poks` the proofs of knowledge of U and P.
+    """
+
+    run_id: RunId
+    epoch: int
+    number: int
+    c: int
+    a: int
+    b: int
+    commitments: Sequence[Point]
+    poks: Sequence[Point]
+    proof: Any
+
+    def calldata(self) -> tuple[Any, ...]:
+        """The fields in the contract's order."""
+        chunk = (self.run_id, self.epoch, self.number, self.c, self.a, self.b)
+        return (*chunk, list(self.commitments), list(self.poks), self.proof)

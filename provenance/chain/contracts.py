@@ -1,0 +1,263 @@
+"""Reading the contracts at a block. What the endpoint answers is attacker-controlled."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from provenance.chain.artifact import ARTIFACTS, Addresses, abi_of, address_of, code_hash
+from provenance.chain.web3_adapter import Rpc, checksum_address
+from provenance.errors import RejectedError, UnavailableError
+from provenance.ids import Address, DatasetId, KeyId, RunId, to_hex
+from provenance.judgement.facts import (
+    ZERO_WORD,
+    AnchoringFacts,
+    BlockRef,
+    ChainIdentity,
+    ClaimFacts,
+    Contract,
+    DatasetFacts,
+    HeadFacts,
+    ModelAnchoringFacts,
+    Revocation,
+    RunFacts,
+    TableFacts,
+)
+
+PAGE = 100  # entries that one call of a paged view asks for
+
+
+@contextlib.contextmanager
+def _answering() -> Iterator[None]:
+    """Around reads: the contracts' views refuse nothing.
+
+    So an error answer (rate limit, pruned state) is the endpoint's own.
+    """
+    try:
+        yield
+    except RejectedError as error:
+        raise UnavailableError(
+            "endpoint refused to answer", where=error.where, actual=error.actual
+        ) from error
+
+
+class Snapshot:
+    """`provenance.judgement.facts.ChainSnapshot` over JSON-RPC."""
+
+    def __init__(self, rpc: Rpc, addresses: Addresses, tag: str | int) -> None:
+        with _answering():
+            block = rpc.block(tag)
+        self._rpc, self._addresses = rpc, addresses
+        self.block = BlockRef(block.number, block.hash, block.timestamp)
+
+    def _read(self, contract: str, function: str, *args: Any) -> Any:
+        abi = abi_of(ARTIFACTS[contract])
+        address = address_of(self._addresses, contract)
+        with _answering():
+            data = self._rpc.call(address, abi.encode(function, args), self.block.number)
+        if not data:
+            raise UnavailableError(
+                "no contract answers",
+                where=f"{ARTIFACTS[contract]} {address}",
+                hint="check the addresses in the trust file",
+            )
+        return abi.decode(function, data)
+
+    def run(self, run_id: RunId) -> RunFacts | None:
+        v = self._read("registry", "runOf", run_id)
+        if int(v["owner"], 16) == 0:
+            return None
+        return RunFacts(
+            run_id,
+            Address(v["owner"]),
+            v["drawBlock"],
+            v["seq"],
+            v["size"],
+            v["root"],
+            v["preregistrationDigest"],
+            DatasetId(v["datasetId"]),
+            v["seed"],
+        )
+
+    def head(self, run_id: RunId, seq: int) -> HeadFacts | None:
+        v = self._read("registry", "headAt", run_id, seq)
+        return (
+            None
+            if v["size"] == 0
+            else HeadFacts(v["root"], v["size"], v["blockNumber"], v["timestamp"])
+        )
+
+    def claims(self, model: bytes) -> list[ClaimFacts]:
+        result: list[ClaimFacts] = []
+        while True:
+            v = self._read("registry", "lineageOf", model, len(result), PAGE)
+            result += [
+                ClaimFacts(
+                    RunId(c["runId"]),
+                    Address(c["owner"]),
+                    c["seq"],
+                    c["index"],
+                    c["blockNumber"],
+                    c["revokedBlock"],
+                    c["manifestDigest"],
+                    c["recordDigest"],
+                )
+                for c in v["page"]
+            ]
+            if not v["page"] or len(result) >= v["total"]:
+                return result
+
+    def revocation(self, run_id: RunId, index: int) -> Revocation | None:
+        return _revocation(self._read("registry", "revocationOf", run_id, index))
+
+    def dataset_revocation(self, dataset_id: DatasetId, owner: str) -> Revocation | None:
+        return _revocation(
+            self._read("registry", "datasetRevocationOf", dataset_id, checksum_address(owner))
+        )
+
+    def dataset(self, dataset_id: DatasetId) -> DatasetFacts | None:
+        v = self._read("ledger", "datasetOf", dataset_id)
+        if int(v["owner"], 16) == 0:
+            return None
+        return DatasetFacts(
+            Address(v["owner"]),
+            KeyId(v["epochKey"]),
+            KeyId(v["treeKey"]),
+            v["root"],
+            v["depth"],
+            v["count"],
+            v["slots"],
+            v["chunks"],
+            v["finished"],
+            v["linkSeed"],
+            v["dHash"],
+        )
+
+    def anchoring(self, run_id: RunId, epoch: int, number: int) -> AnchoringFacts | None:
+        v = self._read("ledger", "anchoringOf", run_id, epoch, number)
+        if v["seed"] == ZERO_WORD:
+            return None
+        return AnchoringFacts(
+            DatasetId(v["datasetId"]),
+            v["seed"],
+            v["consumed"],
+            v["logSize"],
+            v["logRoot"],
+            v["accepted"],
+            v["blockNumber"],
+        )
+
+    def anchoring_count(self, run_id: RunId, epoch: int) -> int:
+        return int(self._read("ledger", "anchoringCount", run_id, epoch))
+
+    def batch_verifier(self) -> Address:
+        """Where the contract is that checks several proofs at once for the ledger."""
+        return Address(self._read("ledger", "batchVerifier"))
+
+    def is_chunk_proved(self, run_id: RunId, epoch: int, number: int, c: int) -> bool:
+        return bool(self._read("ledger", "isChunkProved", run_id, epoch, number, c))
+
+    def runs_of(self, owner: str) -> list[RunId]:
+        result: list[RunId] = []
+        while True:
+            v = self._read("registry", "runsOf", checksum_address(owner), len(result), PAGE)
+            result += [RunId(run_id) for run_id in v["runIds"]]
+            if not v["runIds"] or len(result) >= v["total"]:
+                return result
+
+    def sorted_complete(self, dataset_id: DatasetId, vk_id: KeyId) -> bool:
+        return "audits" in self._addresses and bool(
+            self._read("audits", "isSortedUnder", dataset_id, vk_id)
+        )
+
+    def is_sorted(self, dataset_id: DatasetId) -> bool:
+        """Whether the set of some key is complete: what a statement of absence waits for."""
+        return "audits" in self._addresses and bool(self._read("audits", "isSorted", dataset_id))
+
+    def is_shown(self, dataset_id: DatasetId, kind: str, digest: bytes) -> bool:
+        """Whether `member` or `absent` was shown of a record digest."""
+        view = {"member": "isMember", "absent": "isAbsent"}[kind]
+        return "audits" in self._addresses and bool(self._read("audits", view, dataset_id, digest))
+
+    def model_anchoring(self, run_id: RunId, stage: int, number: int) -> ModelAnchoringFacts | None:
+        if "models" not in self._addresses:
+            return None
+        v = self._read("models", "anchoringOf", run_id, stage, number)
+        return _model(v["anchoring"], v["progress"]) if v["progress"]["blockNumber"] else None
+
+    def model_anchoring_count(self, run_id: RunId, stage: int) -> int:
+        return (
+            0
+            if "models" not in self._addresses
+            else int(self._read("models", "anchoringCount", run_id, stage))
+        )
+
+
+def _model(a: dict[str, Any], p: dict[str, Any]) -> ModelAnchoringFacts:
+    base, adapter, merged = (
+        TableFacts(a[name]["root"], a[name]["entries"]) for name in ("base", "adapter", "merged")
+    )
+    return ModelAnchoringFacts(
+        base,
+        adapter,
+        merged,
+        a["artifact"],
+        a["kind"],
+        a["slots"],
+        a["scale"],
+        a["draws"],
+        a["blocks"],
+        p["seed"],
+        p["codesHash"],
+        p["logRoot"],
+        p["logSize"],
+        p["blockNumber"],
+        p["drawBlock"],
+        p["nextTensor"],
+        p["nextGroup"],
+        p["blocksProved"],
+        p["accepted"],
+        p["missed"],
+    )
+
+
+def _revocation(value: dict[str, Any]) -> Revocation | None:
+    return Revocation(value["blockNumber"], value["reason"]) if value["blockNumber"] else None
+
+
+class Reader:
+    """`provenance.judgement.facts.ChainReader` over JSON-RPC.
+
+    Args:
+        confirmations: For chains without a `finalized` block: blocks on top that make one final.
+    """
+
+    def __init__(self, rpc: Rpc, addresses: Addresses, confirmations: int | None = None) -> None:
+        self._rpc, self._addresses, self._confirmations = rpc, addresses, confirmations
+
+    def identity(self) -> ChainIdentity:
+        with _answering():
+            return ChainIdentity(
+                self._rpc.chain_id(),
+                to_hex(self._rpc.block(0).hash),
+                {
+                    name: Contract(address, code_hash(self._rpc, address))
+                    for name, address in self._addresses.items()
+                },
+            )
+
+    def final(self) -> Snapshot:
+        if self._confirmations is None:
+            return Snapshot(self._rpc, self._addresses, "finalized")
+        with _answering():
+            latest = self._rpc.block("latest").number
+        return Snapshot(self._rpc, self._addresses, max(0, latest - self._confirmations))
+
+    def latest(self) -> Snapshot:
+        return Snapshot(self._rpc, self._addresses, "latest")
+
+    def block(self, number: int) -> BlockRef:
+        with _answering():
+            block = self._rpc.block(number)
+        return BlockRef(block.number, block.hash, block.timestamp)

@@ -1,0 +1,373 @@
+"""One account at work on one deployment: what a run's owner writes, safe to repeat after a
+crash.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eth_account.signers.local import LocalAccount
+
+from provenance.chain.anvil import EmbeddedChain
+from provenance.chain.calls import EpochPoints, EpochProof, LinkProof, Point, SortedProof
+from provenance.chain.contracts import Reader
+from provenance.chain.deploy import Deployment, require_same_chain
+from provenance.chain.transactions import TransactionManager, wait_final
+from provenance.chain.web3_adapter import Receipt, Rpc, keccak
+from provenance.chain.writer import Writer
+from provenance.dataset.manifest import DatasetRoot
+from provenance.digest import sha256
+from provenance.errors import NotFound, RejectedError, UnavailableError
+from provenance.ids import Address, DatasetId, KeyId, RunId
+from provenance.judgement.facts import ZERO_WORD, ChainSnapshot, ModelAnchoringFacts
+from provenance.log.anchoring import Committed
+from provenance.log.record import Record
+from provenance.log.records import Release
+from provenance.log.tree import Head
+from provenance.progress import Say, silent
+from provenance.settings import Settings
+from provenance.signing import Domain, load_key, read_password, sign_head
+
+
+def embedded(settings: Settings) -> EmbeddedChain:
+    """The embedded chain of this installation, running or not."""
+    return EmbeddedChain(settings.home / "chain")
+
+
+def connect(settings: Settings) -> tuple[Rpc, Callable[[int], None] | None]:
+    """The configured endpoint, or the embedded chain with its way to mine.
+
+    Raises:
+        UnavailableError: neither is there.
+    """
+    if settings.rpc_url:
+        return Rpc(settings.rpc_url), None
+    chain = embedded(settings)
+    return chain.rpc(), chain.mine
+
+
+def deployment_path(settings: Settings) -> Path:
+    """The file that says where this installation's contracts are."""
+    return settings.home / "deployment.json"
+
+
+def load_deployment(settings: Settings) -> Deployment:
+    """Where this installation's contracts are.
+
+    Raises:
+        NotFound: none were deployed.
+        ConfigError: the file is of another version.
+    """
+    try:
+        return Deployment.load(deployment_path(settings))
+    except NotFound as error:
+        raise NotFound(
+            "no contracts are deployed", where=error.where, hint="provenance chain deploy"
+        ) from error
+
+
+def key_path(settings: Settings, name: str = "default") -> Path:
+    """The keystore file of a named key."""
+    return settings.home / "keystore" / f"{name}.json"
+
+
+def manager_for(settings: Settings, rpc: Rpc, account: LocalAccount) -> TransactionManager:
+    """Sends for an account; its attempts lie in a folder of their own for each chain."""
+    folder = settings.home / "attempts" / f"{rpc.chain_id()}-{rpc.block(0).hash.hex()[:16]}"
+    return TransactionManager(rpc, account, folder)
+
+
+@dataclass(frozen=True)
+class OpenedRun:
+    """A run just opened: the hash of `draw_block` will make its seed."""
+
+    run_id: RunId
+    draw_block: int
+    tx_hash: bytes
+
+
+class Session:
+    """Writes for one account. Every method may be repeated: what is on chain already is found.
+
+    Methods that write raise as `TransactionManager.send`; what they return is mined, not final.
+    """
+
+    def __init__(self, settings: Settings, key: str = "default", say: Say = silent) -> None:
+        self.rpc, self.mine = connect(settings)
+        self.deployment = load_deployment(settings)
+        require_same_chain(self.rpc, self.deployment)
+        self.account = load_key(key_path(settings, key), read_password(settings.password_file))
+        self.manager = manager_for(settings, self.rpc, self.account)
+        self.writer = Writer(self.rpc, self.deployment.addresses, self.manager, self.mine)
+        self.reader = Reader(self.rpc, self.deployment.addresses)
+        self._say = say
+
+    @property
+    def address(self) -> Address:
+        """The account's."""
+        return Address(self.account.address)
+
+    @property
+    def domain(self) -> Domain:
+        """Where this account's signatures count."""
+        return Domain(self.deployment.chain_id, self.deployment.registry)
+
+    def latest(self) -> ChainSnapshot:
+        """The contracts' state at the newest block."""
+        return self.writer.latest()
+
+    def final(self, receipt: Receipt) -> None:
+        """Return once a transaction is in a final block; raises as `wait_final`."""
+        wait_final(self.rpc, receipt, mine=self.mine)
+
+    # The registry: runs, heads, releases
+
+    def open_run(self, preregistration: bytes, dataset_id: DatasetId) -> OpenedRun:
+        """Register a run under the digest of its `run.open` record."""
+        label = f"open:{preregistration.hex()}:{dataset_id.hex()}"
+        receipt = self.writer.send("registry", label, "openRun", preregistration, dataset_id)
+        event = self.writer.event(receipt, "registry", "RunOpened")
+        return OpenedRun(RunId(event["runId"]), event["drawBlock"], receipt.tx_hash)
+
+    def draw_seed(self, run: OpenedRun) -> bytes:
+        """Wait for the draw block, draw, wait until the draw is final; returns the 32-byte seed.
+
+        Raises:
+            RejectedError: the draw was missed; the run is dead and stays listed.
+        """
+        facts = self.writer.latest().run(run.run_id)
+        if facts is None:
+            raise UnavailableError("chain does not know the run", where=str(run.run_id))
+        if facts.seed != ZERO_WORD:
+            return facts.seed
+        self._await_block(run.draw_block + 1)
+        label = f"draw:{run.run_id.hex()}"
+        receipt = self.writer.send("registry", label, "drawSeed", run.run_id)
+        self.final(receipt)
+        return bytes(self.writer.event(receipt, "registry", "SeedDrawn")["seed"])
+
+    def _await_block(self, number: int) -> None:
+        while (latest := self.rpc.block("latest").number) < number:
+            if self.mine is not None:
+                self.mine(number - latest)
+            else:
+                self._say(f"waiting for block {number} (now {latest})")
+                time.sleep(2.0)
+
+    def sign_head(self, head: Head) -> bytes:
+        """The account's signature of a head under this registry's domain, 65 bytes."""
+        return sign_head(self.account, head, self.domain)
+
+    def committed(self, run_id: RunId) -> Committed:
+        """What the registry holds of a run at the newest block.
+
+        Raises:
+            RejectedError: it knows no such run.
+        """
+        facts = self.writer.latest().run(run_id)
+        if facts is None:
+            raise RejectedError("registry does not know the run", where=str(run_id))
+        return Committed(facts.seq, facts.size, facts.root)
+
+    def commit(self, seq: int, head: Head, proof: list[bytes]) -> None:
+        """Commit head number `seq`; `proof` shows that it extends the one before (RFC 9162)."""
+        label = f"commit:{head.run_id.hex()}:{seq}:{head.root.hex()}"
+        self.writer.send("registry", label, "commit", head.run_id, seq, head.root, head.size, proof)
+
+    def release(self, record: Record, index: int, seq: int, path: Sequence[bytes]) -> Receipt:
+        """Claim on chain that a `release` record is in a run's log.
+
+        Args:
+            index: the record's index in the log.
+            seq: number of a committed head that covers it.
+            path: RFC 6962 inclusion proof of the record under that head.
+
+        Raises:
+            InputError: a record of another type.
+        """
+        release = record.body(Release)
+        return self.writer.send(
+            "registry",
+            f"release:{release.run_id.hex()}:{index}",
+            "release",
+            release.run_id,
+            seq,
+            release.model,
+            release.manifest,
+            record.digest,
+            index,
+            list(path),
+        )
+
+    def revoke(self, run_id: RunId, index: int, reason: str) -> Receipt:
+        """Revoke record `index` of a run, for good."""
+        label = f"revoke:{run_id.hex()}:{index}"
+        return self.writer.send("registry", label, "revoke", run_id, index, reason)
+
+    def revoke_dataset(self, dataset_id: DatasetId, reason: str) -> Receipt:
+        """Revoke a dataset in this account's name, for good."""
+        label = f"revoke:{dataset_id.hex()}"
+        return self.writer.send("registry", label, "revokeDataset", dataset_id, reason)
+
+    # The ledger: datasets and epochs
+
+    def begin_dataset(
+        self,
+        epoch_key: KeyId,
+        tree_key: KeyId,
+        root: DatasetRoot,
+        points: Sequence[Point],
+        poks: Sequence[Point],
+    ) -> DatasetId:
+        """Register the commitments D to a dataset's leaves.
+
+        Args:
+            points: D of each chunk under `epoch_key`; `poks` are its proofs of knowledge.
+
+        Returns:
+            The id of the registration; the known one if this very registration exists.
+        """
+        keys = f"{self.deployment.ledger}:{epoch_key}:{tree_key}"
+        label = f"dataset:{keys}:{root.root:x}:{points[0][0]:x}"
+        triple = (root.root, root.depth, root.count)
+        arguments = (epoch_key, tree_key, *triple, list(points), list(poks))
+        try:
+            receipt = self.writer.send("ledger", label, "beginDataset", *arguments)
+        except RejectedError as error:
+            known = re.fullmatch(r"DatasetExists\((0x[0-9a-f]{64})\)", error.actual or "")
+            if known is None:
+                raise
+            # Begun before, by attempts that this machine no longer knows.
+            return DatasetId.parse(known[1])
+        return DatasetId(self.writer.event(receipt, "ledger", "DatasetBegun")["datasetId"])
+
+    def prove_tree(self, dataset_id: DatasetId, k: int, t: int, z: int, proof: Any) -> Receipt:
+        """Submit the proof of tree chunk `k`; `t`, `z` are its public inputs of these names."""
+        label = f"tree:{dataset_id.hex()}:{k}"
+        return self.writer.send("ledger", label, "proveTree", dataset_id, k, t, z, proof)
+
+    def prove_link(self, dataset_id: DatasetId, link: LinkProof) -> Receipt:
+        """Submit the proof that links one commitment D to the tree."""
+        label = f"link:{dataset_id.hex()}:{link.c}"
+        arguments = (dataset_id, link.c, link.d, link.a, link.b, link.proof)
+        return self.writer.send("ledger", label, "proveLink", *arguments)
+
+    def finish_dataset(self, dataset_id: DatasetId) -> Receipt:
+        """Compare the products of tree and links, which completes the registration."""
+        label = f"finish:{dataset_id.hex()}"
+        return self.writer.send("ledger", label, "finishDataset", dataset_id)
+
+    def anchor_epoch(self, run_id: RunId, epoch: int, points: EpochPoints) -> int:
+        """Anchor an epoch's commitments; returns the number of the anchoring."""
+        (x, y), consumed = points.u[0], points.consumed
+        label = f"anchor:{run_id.hex()}:{epoch}:{x:x}:{y:x}:{consumed}"
+        arguments = (run_id, epoch, points.dataset_id, consumed, list(points.u), list(points.p))
+        receipt = self.writer.send("ledger", label, "anchorEpoch", *arguments)
+        return int(self.writer.event(receipt, "ledger", "EpochAnchored")["number"])
+
+    def prove_epoch(self, item: EpochProof) -> Receipt:
+        """Submit the proof of one chunk."""
+        label = f"epoch:{_chunk_label(item)}"
+        return self.writer.send("ledger", label, "proveEpoch", *item.calldata())
+
+    def prove_epochs(self, items: Sequence[EpochProof]) -> Receipt:
+        """Submit the proofs of several chunks in one transaction: all are accepted, or none."""
+        ids = ";".join(map(_chunk_label, items))
+        label = f"epochs:{sha256(ids.encode()).hex()}"
+        return self.writer.send("ledger", label, "proveEpochs", [item.calldata() for item in items])
+
+    def is_chunk_proved(self, run_id: RunId, epoch: int, number: int, c: int) -> bool:
+        """Whether the ledger accepted chunk `c` of anchoring `number`."""
+        return self.writer.latest().is_chunk_proved(run_id, epoch, number, c)
+
+    # The audits: statements about records. A digest that is shown becomes public.
+
+    def prove_sorted(self, dataset_id: DatasetId, vk_id: KeyId, chunk: SortedProof) -> Receipt:
+        """Submit one chunk of the sorted set."""
+        where = f"{self.deployment.audits}:{dataset_id.hex()}:{vk_id.hex()}"
+        label = f"sorted:{where}:{chunk.k}:{chunk.first:x}:{chunk.following:x}"
+        arguments = (dataset_id, vk_id, chunk.k, chunk.first, chunk.following, chunk.proof)
+        return self.writer.send("audits", label, "proveSorted", *arguments)
+
+    def prove_member(
+        self, dataset_id: DatasetId, vk_id: KeyId, digest: bytes, proof: Any
+    ) -> Receipt:
+        """Submit a proof that a record is in the dataset."""
+        label = f"member:{self.deployment.audits}:{dataset_id.hex()}:{digest.hex()}"
+        return self.writer.send("audits", label, "proveMember", dataset_id, vk_id, digest, proof)
+
+    def prove_absent(
+        self, dataset_id: DatasetId, vk_id: KeyId, digest: bytes, proof: Any
+    ) -> Receipt:
+        """Submit a proof that no record has this digest."""
+        label = f"absent:{self.deployment.audits}:{dataset_id.hex()}:{digest.hex()}"
+        return self.writer.send("audits", label, "proveAbsent", dataset_id, vk_id, digest, proof)
+
+    # The model ledger: statements about weights
+
+    def anchor_model(self, run_id: RunId, stage: int, anchoring: Any) -> int:
+        """Anchor a model under a stage (1 merge, 2 quantize).
+
+        An anchoring that missed its draw is void: the same model is then anchored anew, under the
+        next number.
+
+        Returns:
+            The number; the known one if this very anchoring exists and can still be drawn.
+        """
+        content = keccak(repr(anchoring).encode()).hex()
+        attempt = 0
+        while True:
+            label = f"model:{self.deployment.models}:{run_id.hex()}:{stage}:{content}:{attempt}"
+            receipt = self.writer.send("models", label, "anchorModel", run_id, stage, anchoring)
+            number = int(self.writer.event(receipt, "models", "ModelAnchored")["number"])
+            if not self._model(run_id, stage, number).void:
+                return number
+            attempt += 1
+
+    def draw_model(self, run_id: RunId, stage: int, number: int) -> bytes:
+        """Wait for the draw block, draw unless somebody did, wait until the draw is final.
+
+        Returns:
+            The 32-byte draw seed.
+
+        Raises:
+            RejectedError: the draw was missed; the anchoring is void and stays listed.
+        """
+        facts = self._model(run_id, stage, number)
+        if facts.seed != ZERO_WORD:
+            return facts.seed
+        self._await_block(facts.draw_block + 1)
+        label = f"draw-model:{self.deployment.models}:{run_id.hex()}:{stage}:{number}"
+        try:
+            self.final(self.writer.send("models", label, "drawModel", run_id, stage, number))
+        except RejectedError as error:
+            if not (error.actual or "").startswith("AlreadyDrawn"):
+                raise
+        return self._model(run_id, stage, number).seed
+
+    def prove_samples(
+        self, run_id: RunId, stage: int, number: int, items: Sequence[Any]
+    ) -> Receipt:
+        """Submit proofs in the order of (tensor, group); one that is accepted has no effect."""
+        (tensor, group), (last_tensor, last_group) = items[0][:2], items[-1][:2]
+        where = f"{self.deployment.models}:{run_id.hex()}:{stage}:{number}"
+        label = f"samples:{where}:{tensor}.{group}-{last_tensor}.{last_group}"
+        return self.writer.send("models", label, "proveSamples", run_id, stage, number, list(items))
+
+    def _model(self, run_id: RunId, stage: int, number: int) -> ModelAnchoringFacts:
+        facts = self.writer.latest().model_anchoring(run_id, stage, number)
+        if facts is None:
+            raise UnavailableError(
+                "chain does not know the anchoring",
+                where=f"{run_id}, stage {stage}, number {number}",
+            )
+        return facts
+
+
+def _chunk_label(item: EpochProof) -> str:
+    return f"{item.run_id.hex()}:{item.epoch}:{item.number}:{item.c}"

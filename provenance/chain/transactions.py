@@ -1,0 +1,320 @@
+"""Sending transactions so that a crash at any line neither loses nor doubles one.
+
+An attempt is signed, then persisted, then broadcast. What became of it is found by looking its hash
+up, never from an error's text. One attempt per key is in flight; the nonce comes from mined blocks
+only.
+
+    crash before the attempt is durable    nothing was broadcast; the next call starts anew
+    crash after it is durable              the next `recover` or `send` broadcasts the same bytes
+    again and waits for them
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from eth_account.signers.local import LocalAccount
+
+from provenance.chain.web3_adapter import Abi, Receipt, Rpc, RpcError
+from provenance.encoding import canonical_json
+from provenance.errors import OutcomeUnknown, ProvenanceError, RejectedError, UnavailableError
+from provenance.log.journal import Journal, read_frames
+
+PRIORITY_FEE_WEI = 1_000_000_000
+MAX_BUMPS = 10
+
+
+def bump(fee_wei: int) -> int:
+    """The least replacement fee nodes accept: 10 % more, rounded up (go-ethereum `PriceBump`), on
+    both fee fields.
+    """
+    return fee_wei + max(1, -(-fee_wei // 10))
+
+
+class TransactionManager:
+    """Sends for one account on one chain.
+
+    Args:
+        folder: Holds `attempts` (a journal of signed attempts) and the lock of this key.
+        wait_s: Seconds until an attempt that is not mined gets its fees raised.
+        max_fee_wei: Cap on the fee per gas.
+    """
+
+    def __init__(
+        self,
+        rpc: Rpc,
+        account: LocalAccount,
+        folder: Path,
+        *,
+        wait_s: float = 30.0,
+        max_fee_wei: int = 500 * 10**9,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._rpc, self._account = rpc, account
+        self._folder = folder / str(account.address).lower()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._path = self._folder / "attempts"
+        self._wait_s, self._max_fee_wei, self._sleep = wait_s, max_fee_wei, sleep
+
+    @property
+    def address(self) -> str:
+        return str(self._account.address)
+
+    def send(self, label: str, to: str | None, data: bytes, abi: Abi | None = None) -> Receipt:
+        """Send and wait until mined.
+
+        An attempt of the same `label` that was mined is returned, not sent again.
+
+        Args:
+            label: Names the intent, for example `commit:0x..:3`; must be unique to it.
+
+        Raises:
+            RejectedError: the call would revert (nothing sent) or was mined and reverted.
+            UnavailableError: the chain does not answer; nothing was broadcast.
+            OutcomeUnknown: it was broadcast and is not mined yet; the next call with this label
+                picks it up.
+        """
+        with self._locked():
+            journal = self._open()
+            try:
+                found = self._settle(journal)
+                if label in found:
+                    return _accepted(label, found[label])
+                return _accepted(label, self._send_new(journal, label, to, data, abi))
+            finally:
+                journal.close()
+
+    def recover(self) -> dict[str, Receipt]:
+        """Bring every attempt that a crash left open to an end; receipts by label."""
+        with self._locked():
+            journal = self._open()
+            try:
+                return self._settle(journal)
+            finally:
+                journal.close()
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        with (self._folder / "lock").open("w") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            yield
+
+    def _open(self) -> Journal:
+        if self._path.exists():
+            return Journal.open(self._path)
+        return Journal.create(
+            self._path, {"format": "provenance-attempts/1", "address": self.address}
+        )
+
+    def _attempts(self) -> dict[str, list[dict[str, Any]]]:
+        """Attempts by label, oldest first; an attempt that was withdrawn before broadcast is left
+        out.
+        """
+        result: dict[str, list[dict[str, Any]]] = {}
+        for frame in read_frames(self._path):
+            event = json.loads(frame.payload)
+            if event["event"] == "attempt":
+                result.setdefault(event["label"], []).append(event)
+            elif event["event"] == "void":
+                result[event["label"]] = [
+                    a for a in result[event["label"]] if a["hash"] != event["hash"]
+                ]
+        return result
+
+    def _settle(self, journal: Journal) -> dict[str, Receipt]:
+        receipts: dict[str, Receipt] = {}
+        mined: int | None = None
+        for label, attempts in self._attempts().items():
+            receipt = self._lookup(attempts)
+            if receipt is None and attempts:
+                mined = self._rpc.mined_nonce(self.address) if mined is None else mined
+                if attempts[-1]["nonce"] < mined:
+                    receipt = self._lookup(
+                        attempts
+                    )  # it may have been mined between the first look and the nonce
+                    if receipt is not None and receipt.ok:
+                        receipts[label] = receipt
+                    # else another transaction took the nonce (a reorg, a wiped chain): the intent
+                    # is open again
+                    continue
+                mined = None
+                try:
+                    self._broadcast(journal, attempts[-1])
+                except RejectedError:
+                    continue  # withdrawn: the caller's own send decides what is wanted now
+                receipt = self._await(journal, attempts)
+            if receipt is not None and receipt.ok:
+                receipts[label] = receipt
+        return receipts
+
+    def _lookup(self, attempts: list[dict[str, Any]]) -> Receipt | None:
+        for attempt in reversed(attempts):
+            receipt = self._rpc.receipt(bytes.fromhex(attempt["hash"]))
+            if receipt is not None:
+                return receipt
+        return None
+
+    def _send_new(
+        self, journal: Journal, label: str, to: str | None, data: bytes, abi: Abi | None
+    ) -> Receipt:
+        try:
+            gas = self._rpc.estimate_gas(self.address, to, data)
+        except RpcError as error:
+            reason = abi.describe_revert(error.data) if abi else None
+            raise RejectedError(
+                "contract refuses the call", where=label, actual=reason or error.actual
+            ) from error
+        tip = PRIORITY_FEE_WEI
+        fee = min(self._max_fee_wei, 2 * self._rpc.base_fee_wei() + tip)
+        attempt = self._sign(
+            label, to, data, gas + gas // 5, self._rpc.mined_nonce(self.address), fee, tip
+        )
+        self._persist(journal, attempt)
+        try:
+            self._broadcast(journal, attempt)
+            return self._await(journal, [attempt])
+        except UnavailableError as error:
+            raise OutcomeUnknown(
+                "chain stopped answering after the transaction was sent",
+                where=label,
+                actual=f"0x{attempt['hash']}",
+                hint="run the same command again later",
+            ) from error
+
+    def _sign(
+        self, label: str, to: str | None, data: bytes, gas: int, nonce: int, fee: int, tip: int
+    ) -> dict[str, Any]:
+        transaction: dict[str, Any] = {
+            "type": 2,
+            "chainId": self._rpc.chain_id(),
+            "nonce": nonce,
+            "gas": gas,
+            "maxFeePerGas": fee,
+            "maxPriorityFeePerGas": min(tip, fee),
+            "value": 0,
+            "data": data,
+        }
+        if to is not None:
+            transaction["to"] = to
+        signed = self._account.sign_transaction(transaction)
+        return {
+            "event": "attempt",
+            "label": label,
+            "nonce": nonce,
+            "hash": bytes(signed.hash).hex(),
+            "raw": bytes(signed.raw_transaction).hex(),
+            "fee": str(fee),
+            "tip": str(tip),
+            "gas": gas,
+            "to": to or "",
+            "data": data.hex(),
+        }
+
+    def _persist(self, journal: Journal, event: Mapping[str, Any]) -> None:
+        journal.append(canonical_json(event))
+        # the attempt survives a crash after this line; only now may it be broadcast
+        journal.barrier()
+
+    def _broadcast(self, journal: Journal, attempt: Mapping[str, Any]) -> None:
+        tx_hash = bytes.fromhex(attempt["hash"])
+        try:
+            self._rpc.send_raw(bytes.fromhex(attempt["raw"]))
+        except ProvenanceError as error:
+            # "already known" and "nonce too low" can both mean success, so only the hash decides.
+            if self._rpc.receipt(tx_hash) is not None or self._rpc.is_known(tx_hash):
+                return
+            if isinstance(error, RejectedError):
+                # No node took it: it is withdrawn, so that its nonce is free for the next attempt.
+                self._persist(
+                    journal, {"event": "void", "label": attempt["label"], "hash": attempt["hash"]}
+                )
+            raise
+
+    def _await(self, journal: Journal, attempts: list[dict[str, Any]]) -> Receipt:
+        for _ in range(MAX_BUMPS):
+            deadline = time.monotonic() + self._wait_s
+            pause = 0.01
+            while time.monotonic() < deadline:
+                receipt = self._lookup(attempts)
+                if receipt is not None:
+                    return receipt
+                self._sleep(pause)
+                pause = min(1.0, pause * 1.5)
+            last = attempts[-1]
+            fee = bump(int(last["fee"]))
+            if fee > self._max_fee_wei:
+                break
+            raised = self._sign(
+                last["label"],
+                last["to"] or None,
+                bytes.fromhex(last["data"]),
+                last["gas"],
+                last["nonce"],
+                fee,
+                bump(int(last["tip"])),
+            )
+            self._persist(journal, raised)
+            try:
+                self._broadcast(journal, raised)
+            except RejectedError:
+                # refused, perhaps since an earlier attempt was mined just now: the next look tells
+                continue
+            attempts.append(raised)
+        raise OutcomeUnknown(
+            "transaction is not mined yet",
+            where=attempts[-1]["label"],
+            actual=f"0x{attempts[-1]['hash']}",
+            hint="run the same command again later",
+        )
+
+
+def _accepted(label: str, receipt: Receipt) -> Receipt:
+    if not receipt.ok:
+        raise RejectedError(
+            "transaction was mined and reverted", where=label, actual=f"0x{receipt.tx_hash.hex()}"
+        )
+    return receipt
+
+
+def wait_final(
+    rpc: Rpc,
+    receipt: Receipt,
+    *,
+    mine: Callable[[int], None] | None,
+    timeout_s: float = 1800.0,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Return once the receipt's block is finalized and still the canonical one.
+
+    Args:
+        mine: Mines blocks on an embedded chain, where finality would otherwise never come.
+
+    Raises:
+        OutcomeUnknown: a reorg removed the block; look the transaction up again.
+        UnavailableError: not final within `timeout_s`.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        final = rpc.block("finalized")
+        if final.number >= receipt.block_number:
+            break
+        if mine is not None:
+            mine(receipt.block_number - final.number)
+        elif time.monotonic() > deadline:
+            raise UnavailableError(
+                "block is not final yet", expected=receipt.block_number, actual=final.number
+            )
+        else:
+            sleep(1.0)
+    if rpc.block(receipt.block_number).hash != receipt.block_hash:
+        raise OutcomeUnknown(
+            "a reorganisation removed the transaction's block",
+            where=f"0x{receipt.tx_hash.hex()}",
+            hint="run the same command again",
+        )

@@ -1,0 +1,307 @@
+"""JSON-RPC and ABI coding through web3, with its errors translated once.
+
+Retries, nonce and gas guessing, ENS and CCIP-Read (an SSRF door, CVE-2026-40072) of web3 stay
+unused: every request is explicit, so that what a failure means is known. `UnavailableError` may
+be retried; `RejectedError` means that the EVM said no.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from eth_utils.abi import collapse_if_tuple, event_abi_to_log_topic, function_abi_to_4byte_selector
+from web3 import HTTPProvider, Web3
+from web3.exceptions import Web3Exception
+
+from provenance.errors import InputError, RejectedError, UnavailableError
+
+Tag = str | int
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block as the endpoint tells it: number, hash of 32 bytes, time in Unix seconds."""
+
+    number: int
+    hash: bytes
+    timestamp: int
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """A mined transaction. `ok` is false if the EVM reverted it."""
+
+    tx_hash: bytes
+    ok: bool
+    block_number: int
+    block_hash: bytes
+    gas_used: int
+    contract_address: str | None
+    logs: tuple[dict[str, Any], ...]
+
+
+def keccak(data: bytes) -> bytes:
+    """Keccak-256, 32 bytes (the hash of Ethereum, not SHA3-256 of FIPS 202)."""
+    return bytes(Web3.keccak(data))
+
+
+def checksum_address(address: str) -> str:
+    """An address with the checksum of EIP-55, as web3 wants it."""
+    return str(Web3.to_checksum_address(address))
+
+
+class Rpc:
+    """One JSON-RPC endpoint over HTTP.
+
+    Args:
+        url: `http(s)://` endpoint; what it answers is attacker-controlled.
+        timeout_s: Seconds until a request counts as unanswered.
+    """
+
+    def __init__(self, url: str, timeout_s: float = 30.0) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise InputError("RPC endpoint must be http or https", where=url)
+        parts = urlsplit(url)
+        # Paths, queries and user names of endpoints hold access keys: only scheme, host and port
+        # are ever shown.
+        self.url = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
+        self._provider = HTTPProvider(
+            url, {"timeout": timeout_s}, exception_retry_configuration=None
+        )
+        self._provider.global_ccip_read_enabled = False
+
+    def request(self, method: str, params: Sequence[Any] = ()) -> Any:
+        """The `result` of one call.
+
+        Raises:
+            UnavailableError: no answer, or not JSON-RPC.
+            RejectedError: the endpoint answered with an error; `data` holds revert bytes, if any.
+        """
+        try:
+            answer = self._provider.make_request(method, list(params))
+        except (requests.RequestException, Web3Exception, ValueError, OSError) as error:
+            raise UnavailableError(
+                "chain does not answer",
+                where=f"{self.url} {method}",
+                actual=type(error).__name__,
+                hint="start it (provenance chain up) or check the endpoint",
+            ) from error
+        if not isinstance(answer, dict):
+            raise UnavailableError("endpoint does not speak JSON-RPC", where=f"{self.url} {method}")
+        problem = answer.get("error")
+        if problem:
+            detail: Mapping[str, Any] = (
+                problem if isinstance(problem, dict) else {"message": str(problem)}
+            )
+            raise RpcError(method, detail)
+        if "result" not in answer:
+            raise UnavailableError("endpoint does not speak JSON-RPC", where=f"{self.url} {method}")
+        return answer["result"]
+
+    def chain_id(self) -> int:
+        with _hostile("eth_chainId"):
+            return int(self.request("eth_chainId"), 16)
+
+    def block(self, tag: Tag) -> Block:
+        """A block by number or tag (`latest`, `finalized`).
+
+        Raises:
+            UnavailableError: the endpoint does not have it.
+        """
+        name = hex(tag) if isinstance(tag, int) else tag
+        value = self.request("eth_getBlockByNumber", [name, False])
+        if value is None:
+            raise UnavailableError("endpoint does not have this block", where=str(tag))
+        with _hostile("eth_getBlockByNumber"):
+            return Block(
+                int(value["number"], 16), _bytes(value["hash"]), int(value["timestamp"], 16)
+            )
+
+    def code(self, address: str, tag: Tag = "latest") -> bytes:
+        with _hostile("eth_getCode"):
+            return _bytes(
+                self.request("eth_getCode", [address, hex(tag) if isinstance(tag, int) else tag])
+            )
+
+    def balance_wei(self, address: str) -> int:
+        with _hostile("eth_getBalance"):
+            return int(self.request("eth_getBalance", [address, "latest"]), 16)
+
+    def mined_nonce(self, address: str) -> int:
+        """Transactions of this sender in mined blocks; the pool is never trusted."""
+        with _hostile("eth_getTransactionCount"):
+            return int(self.request("eth_getTransactionCount", [address, "latest"]), 16)
+
+    def call(self, to: str, data: bytes, tag: Tag = "latest") -> bytes:
+        name = hex(tag) if isinstance(tag, int) else tag
+        with _hostile("eth_call"):
+            return _bytes(self.request("eth_call", [{"to": to, "data": "0x" + data.hex()}, name]))
+
+    def estimate_gas(self, sender: str, to: str | None, data: bytes) -> int:
+        call = {"from": sender, "data": "0x" + data.hex()} | ({"to": to} if to else {})
+        with _hostile("eth_estimateGas"):
+            return int(self.request("eth_estimateGas", [call]), 16)
+
+    def base_fee_wei(self) -> int:
+        value = self.request("eth_getBlockByNumber", ["latest", False])
+        with _hostile("eth_getBlockByNumber"):
+            return int(value.get("baseFeePerGas", "0x0"), 16)
+
+    def receipt(self, tx_hash: bytes) -> Receipt | None:
+        value = self.request("eth_getTransactionReceipt", ["0x" + tx_hash.hex()])
+        with _hostile("eth_getTransactionReceipt"):
+            if value is None or value.get("blockHash") is None:
+                return None
+            return Receipt(
+                tx_hash=_bytes(value["transactionHash"]),
+                ok=int(value["status"], 16) == 1,
+                block_number=int(value["blockNumber"], 16),
+                block_hash=_bytes(value["blockHash"]),
+                gas_used=int(value["gasUsed"], 16),
+                contract_address=value.get("contractAddress"),
+                logs=tuple(value["logs"]),
+            )
+
+    def is_known(self, tx_hash: bytes) -> bool:
+        return self.request("eth_getTransactionByHash", ["0x" + tx_hash.hex()]) is not None
+
+    def transaction_input(self, tx_hash: bytes) -> bytes:
+        value = self.request("eth_getTransactionByHash", ["0x" + tx_hash.hex()])
+        if value is None:
+            raise UnavailableError(
+                "endpoint does not have this transaction", where=f"0x{tx_hash.hex()}"
+            )
+        return _bytes(value["input"])
+
+    def send_raw(self, raw: bytes) -> None:
+        self.request("eth_sendRawTransaction", ["0x" + raw.hex()])
+
+
+@contextlib.contextmanager
+def _hostile(method: str) -> Iterator[None]:
+    """Around the reading of an answer: one of another form is an endpoint that cannot be used, not
+    a bug here.
+    """
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise UnavailableError(
+            "endpoint answered something else", where=method, actual=type(error).__name__
+        ) from error
+
+
+class RpcError(RejectedError):
+    """The endpoint's own error answer."""
+
+    def __init__(self, method: str, detail: Mapping[str, Any]) -> None:
+        super().__init__(
+            "chain refused the call", where=method, actual=str(detail.get("message"))[:300]
+        )
+        data = detail.get("data")
+        if isinstance(data, dict):
+            data = data.get("data")
+        try:
+            self.data = _bytes(data) if isinstance(data, str) and data.startswith("0x") else b""
+        except ValueError:
+            self.data = b""  # not hex, so no revert data: the message says what there is to say
+
+
+def _bytes(text: str) -> bytes:
+    body = text.removeprefix("0x")
+    return bytes.fromhex(body if len(body) % 2 == 0 else "0" + body)
+
+
+class Abi:
+    """Encoding and decoding for one contract's ABI."""
+
+    def __init__(self, abi: Sequence[Any]) -> None:
+        self._functions = {item["name"]: item for item in abi if item["type"] == "function"}
+        self._events = {
+            bytes(event_abi_to_log_topic(item)): item for item in abi if item["type"] == "event"
+        }
+        self._errors = {
+            bytes(function_abi_to_4byte_selector(item)): item
+            for item in abi
+            if item["type"] == "error"
+        }
+        self._constructor: Mapping[str, Any] = next(
+            (item for item in abi if item["type"] == "constructor"), {"inputs": []}
+        )
+        self._codec = Web3().codec
+
+    def encode(self, function: str, args: Sequence[Any]) -> bytes:
+        item = self._functions[function]
+        return bytes(function_abi_to_4byte_selector(item)) + self._pack(item["inputs"], args)
+
+    def encode_constructor(self, args: Sequence[Any]) -> bytes:
+        return self._pack(self._constructor["inputs"], args)
+
+    def _pack(self, inputs: Sequence[Mapping[str, Any]], args: Sequence[Any]) -> bytes:
+        return bytes(self._codec.encode([collapse_if_tuple(i) for i in inputs], list(args)))  # type: ignore[arg-type]
+
+    def decode(self, function: str, data: bytes) -> Any:
+        """Return values by name (structs as dicts); a single value is returned bare."""
+        outputs = self._functions[function]["outputs"]
+        values = self._unpack(outputs, data, function)
+        return (
+            values[0]
+            if len(values) == 1
+            else {o["name"]: v for o, v in zip(outputs, values, strict=True)}
+        )
+
+    def _unpack(self, items: Sequence[Mapping[str, Any]], data: bytes, where: str) -> list[Any]:
+        try:
+            values = self._codec.decode([collapse_if_tuple(i) for i in items], data)  # type: ignore[arg-type]
+        except Exception as error:  # eth-abi raises many unrelated types on hostile bytes
+            raise UnavailableError(
+                "endpoint returned bytes that are not the contract's", where=where
+            ) from error
+        return [_named(item, value) for item, value in zip(items, values, strict=True)]
+
+    def decode_input(self, data: bytes) -> tuple[str, dict[str, Any]] | None:
+        """Function name and arguments of a transaction's calldata; None for another contract's."""
+        for name, item in self._functions.items():
+            if bytes(function_abi_to_4byte_selector(item)) == data[:4]:
+                values = self._unpack(item["inputs"], data[4:], name)
+                return name, {i["name"]: v for i, v in zip(item["inputs"], values, strict=True)}
+        return None
+
+    def decode_log(self, log: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
+        """Event name and arguments; None for an event of another contract."""
+        topics = [_bytes(t) for t in log["topics"]]
+        item = self._events.get(topics[0]) if topics else None
+        if item is None:
+            return None
+        indexed = [i for i in item["inputs"] if i["indexed"]]
+        plain = [i for i in item["inputs"] if not i["indexed"]]
+        values: dict[str, Any] = {}
+        for spec, topic in zip(indexed, topics[1:], strict=True):
+            values[spec["name"]] = self._unpack([spec], topic, item["name"])[0]
+        for spec, value in zip(
+            plain, self._unpack(plain, _bytes(log["data"]), item["name"]), strict=True
+        ):
+            values[spec["name"]] = value
+        return str(item["name"]), values
+
+    def describe_revert(self, data: bytes) -> str | None:
+        """`Name(a, b)` of a custom error."""
+        item = self._errors.get(data[:4])
+        if item is None:
+            return None
+        values = self._unpack(item["inputs"], data[4:], item["name"])
+        shown = ", ".join("0x" + v.hex() if isinstance(v, bytes) else str(v) for v in values)
+        return f"{item['name']}({shown})"
+
+
+def _named(item: Mapping[str, Any], value: Any) -> Any:
+    kind = item["type"]
+    if kind == "tuple":
+        return {c["name"]: _named(c, v) for c, v in zip(item["components"], value, strict=True)}
+    if kind.startswith("tuple[") and kind.endswith("]"):
+        return [_named({**item, "type": kind[: kind.rindex("[")]}, v) for v in value]
+    return value

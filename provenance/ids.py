@@ -1,0 +1,113 @@
+"""Identifiers, each with a type of its own, and the one place where `0x` is written and read.
+
+Outside the program an identifier is `0x` and lower-case hexadecimal digits: in records, files and
+messages. Inside it is 32 bytes, or the text itself for an address, which every library of the chain
+takes as text. Laws: `T.parse(str(x)) == x`; `str(T.parse(text)) == text.lower()`.
+
+What a SHA-256 names (a model file, a manifest) has the type `provenance.digest.Digest`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Self
+
+from provenance.errors import InputError
+
+_DIGITS = re.compile(r"0x([0-9a-fA-F]{2})*")
+
+
+def to_hex(data: bytes) -> str:
+    """`0x` and two lower-case digits for each byte."""
+    return f"0x{data.hex()}"
+
+
+def from_hex(text: object, size: int | None = None, *, where: str | None = None) -> bytes:
+    """The bytes that `0x..` stands for; `text` is attacker-controlled.
+
+    Args:
+        size: number of bytes that it must have; None for any number.
+        where: what is being read, for the message.
+
+    Raises:
+        InputError: not a string of `0x` and whole bytes, or of another size.
+    """
+    expected = "0x and hexadecimal digits" if size is None else f"0x and {2 * size} digits"
+    if not isinstance(text, str) or _DIGITS.fullmatch(text) is None:
+        raise InputError("not hexadecimal", where=where, expected=expected, actual=repr(text)[:80])
+    if size is not None and len(text) != 2 + 2 * size:
+        raise InputError("wrong number of bytes", where=where, expected=expected, actual=text[:80])
+    return bytes.fromhex(text[2:])
+
+
+class Word(bytes):
+    """32 bytes. Prints as `0x` and 64 digits."""
+
+    SIZE = 32
+
+    def __new__(cls, value: bytes) -> Self:
+        """Raises InputError if `value` has another number of bytes."""
+        if len(value) != cls.SIZE:
+            raise InputError(
+                f"a {cls.__name__} has {cls.SIZE} bytes", expected=cls.SIZE, actual=len(value)
+            )
+        return super().__new__(cls, value)
+
+    def __str__(self) -> str:
+        return to_hex(self)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self})"
+
+    @classmethod
+    def parse(cls, text: object, *, where: str | None = None) -> Self:
+        """Read `0x..` (attacker-controlled).
+
+        Raises:
+            InputError: not `0x` and as many digits as this identifier has.
+        """
+        return cls(from_hex(text, cls.SIZE, where=where))
+
+
+class RunId(Word):
+    """Names a run.
+
+    Keccak-256 of `abi.encode(chain id, registry, owner, nonce)`, nonce counting the owner's runs
+    (contracts/ProvenanceRegistry.sol).
+    """
+
+
+class DatasetId(Word):
+    """Names a registration of a dataset under one pair of keys.
+
+    Keccak-256 of `abi.encode(TAG_DATASET, link seed)`; the link seed binds chain, ledger, owner,
+    both keys, root and commitments (docs/formats/proofs.md).
+    """
+
+
+class KeyId(Word):
+    """Names a verifying key: the Keccak-256 of its words (docs/formats/proofs.md)."""
+
+
+class Address(str):
+    """An account or a contract: `0x` and 40 lower-case digits, without the checksum of EIP-55."""
+
+    __slots__ = ()
+    SIZE = 20
+
+    def __new__(cls, text: str) -> Self:
+        """Read `0x..` (attacker-controlled) in either case.
+
+        Raises:
+            InputError: not `0x` and 40 digits.
+        """
+        return cls.parse(text)
+
+    @classmethod
+    def parse(cls, text: object, *, where: str | None = None) -> Self:
+        """As the constructor; `where` is what is being read, for the message."""
+        return super().__new__(cls, to_hex(from_hex(text, cls.SIZE, where=where)))
+
+
+NO_ADDRESS = Address("0x" + "00" * Address.SIZE)
+"""Stands where a contract or account is named and there is none."""

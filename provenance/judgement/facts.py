@@ -1,0 +1,266 @@
+"""What a chain says, as values, and the protocols through which a verifier asks it.
+
+Everything here comes from an endpoint that an attacker may run; `ChainIdentity` is what the
+verifier compares with the trust file before the rest counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from provenance.ids import Address, DatasetId, KeyId, RunId
+
+ZERO_WORD = bytes(32)
+CONTRACTS = ("registry", "ledger", "audits", "models")
+"""The contracts by the names that trust file and deployment file give them. Every chain has the
+first two; `audits` and `models` may be missing."""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A contract: its address, and the Keccak-256 of its runtime code as `0x` and 64 digits."""
+
+    address: Address
+    code_hash: str
+
+
+@dataclass(frozen=True)
+class BlockRef:
+    """A block: number, hash (32 bytes), time in Unix seconds."""
+
+    number: int
+    hash: bytes
+    timestamp: int
+
+
+@dataclass(frozen=True)
+class ChainIdentity:
+    """Which chain and code answered. `genesis` is the hash of block 0, `0x` and 64 digits.
+
+    `contracts` has those names of CONTRACTS whose addresses the reader was told.
+    """
+
+    chain_id: int
+    genesis: str
+    contracts: Mapping[str, Contract]
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """A run in the registry.
+
+    `draw_block` is the block whose hash makes the seed; `seed` is zero until it is drawn. `seq`,
+    `size` and `root` are those of the newest head, zero before the first.
+    """
+
+    run_id: RunId
+    owner: Address
+    draw_block: int
+    seq: int
+    size: int
+    root: bytes
+    preregistration: bytes
+    dataset_id: DatasetId
+    seed: bytes
+
+
+@dataclass(frozen=True)
+class HeadFacts:
+    """A committed head: `size` entries under `root`, and the block it was committed in."""
+
+    root: bytes
+    size: int
+    block_number: int
+    timestamp: int
+
+
+@dataclass(frozen=True)
+class ClaimFacts:
+    """A release on chain: record `index` of a run names the model, under head `seq`.
+
+    `revoked_block` is 0 unless the record was revoked. `manifest` and `record` are digests.
+    """
+
+    run_id: RunId
+    owner: Address
+    seq: int
+    index: int
+    block_number: int
+    revoked_block: int
+    manifest: bytes
+    record: bytes
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """A registration of a dataset with one pair of keys. `slots` is n, `chunks` is m."""
+
+    owner: Address
+    epoch_key: KeyId
+    tree_key: KeyId
+    root: int
+    depth: int
+    count: int
+    slots: int
+    chunks: int
+    finished: bool
+    link_seed: bytes
+    d_hash: bytes
+
+
+@dataclass(frozen=True)
+class AnchoringFacts:
+    """One numbered anchoring of an epoch.
+
+    Its points are not stored: `seed` hashes them with everything else it binds.
+    """
+
+    dataset_id: DatasetId
+    seed: bytes
+    consumed: int
+    log_size: int
+    log_root: bytes
+    accepted: bool
+    block_number: int
+
+
+@dataclass(frozen=True)
+class TableFacts:
+    """A table of tensors: RFC 6962 root over `entries` entries; zeros where the stage has none."""
+
+    root: bytes
+    entries: int
+
+
+@dataclass(frozen=True)
+class ModelAnchoringFacts:
+    """One numbered anchoring of a stage (1 merge, 2 quantize).
+
+    It says what was anchored, its draw, and how far its proofs are. `seed` is zero before the draw;
+    `codes_hash` binds all accepted codes and must be recomputed from the file
+    (docs/formats/statements.md). A `void` anchoring missed its draw: nothing is ever proven of it,
+    and it counts.
+    """
+
+    base: TableFacts
+    adapter: TableFacts
+    merged: TableFacts
+    artifact: bytes
+    kind: int
+    slots: int
+    scale: int
+    draws: int
+    blocks: int
+    seed: bytes
+    codes_hash: bytes
+    log_root: bytes
+    log_size: int
+    block_number: int
+    draw_block: int
+    next_tensor: int
+    next_group: int
+    blocks_proved: int
+    accepted: bool
+    void: bool
+
+
+@dataclass(frozen=True)
+class Revocation:
+    """When an owner revoked something, and the reason given."""
+
+    block_number: int
+    reason: str
+
+
+class ChainSnapshot(Protocol):
+    """The contracts' state at one block; absent things come back as None.
+
+    A contract that the trust file does not name says nothing: no dataset is sorted, no record shown
+    and no model anchored there.
+
+    Raises (every method): UnavailableError if the chain does not answer, or answers with bytes that
+    are not the contract's.
+    """
+
+    @property
+    def block(self) -> BlockRef:
+        """The block that every answer is about."""
+        ...
+
+    def run(self, run_id: RunId) -> RunFacts | None:
+        """A run as the registry knows it."""
+        ...
+
+    def head(self, run_id: RunId, seq: int) -> HeadFacts | None:
+        """The run's head number `seq`, from 1."""
+        ...
+
+    def claims(self, model: bytes) -> list[ClaimFacts]:
+        """Every release that names a file by its SHA-256, oldest first."""
+        ...
+
+    def revocation(self, run_id: RunId, index: int) -> Revocation | None:
+        """The revocation of one record of a run."""
+        ...
+
+    def dataset_revocation(self, dataset_id: DatasetId, owner: str) -> Revocation | None:
+        """The revocation of a dataset by one account."""
+        ...
+
+    def dataset(self, dataset_id: DatasetId) -> DatasetFacts | None:
+        """A registration of a dataset, finished or not."""
+        ...
+
+    def anchoring(self, run_id: RunId, epoch: int, number: int) -> AnchoringFacts | None:
+        """Anchoring `number` (from 0) of an epoch."""
+        ...
+
+    def anchoring_count(self, run_id: RunId, epoch: int) -> int:
+        """Anchorings of an epoch so far."""
+        ...
+
+    def runs_of(self, owner: str) -> list[RunId]:
+        """Every run that an account opened, oldest first."""
+        ...
+
+    def sorted_complete(self, dataset_id: DatasetId, vk_id: KeyId) -> bool:
+        """Whether every chunk of a dataset was shown to be sorted under one key."""
+        ...
+
+    def is_sorted(self, dataset_id: DatasetId) -> bool:
+        """Whether that was shown under some key: what a statement of absence waits for."""
+        ...
+
+    def is_shown(self, dataset_id: DatasetId, kind: str, digest: bytes) -> bool:
+        """Whether a statement about a record digest was shown; `kind` is `member` or `absent`."""
+        ...
+
+    def model_anchoring(self, run_id: RunId, stage: int, number: int) -> ModelAnchoringFacts | None:
+        """Anchoring `number` (from 0) of a stage."""
+        ...
+
+    def model_anchoring_count(self, run_id: RunId, stage: int) -> int:
+        """Anchorings of a stage so far, void ones included."""
+        ...
+
+
+class ChainReader(Protocol):
+    """Reads a chain for a verifier. Raises as ChainSnapshot."""
+
+    def identity(self) -> ChainIdentity:
+        """Which chain and code answers."""
+        ...
+
+    def final(self) -> ChainSnapshot:
+        """The state that may count as verified."""
+        ...
+
+    def latest(self) -> ChainSnapshot:
+        """The newest state, which only tells what is pending."""
+        ...
+
+    def block(self, number: int) -> BlockRef:
+        """A block by its number."""
+        ...

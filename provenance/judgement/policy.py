@@ -1,0 +1,195 @@
+"""Policies: which claims a release must satisfy (docs/formats/policy.md).
+
+The default requires what the main job proves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from provenance.errors import ConfigError
+
+FORMAT = "provenance-policy/1"
+_KEYS = ("environment", "format", "mode", "onNoMatch", "require", "samples")
+
+# Every claim that verification can make, with the number of its subject (docs/formats/verdict.md).
+# Closed: a policy that names another is refused.
+CLAIMS: dict[str, int] = {
+    "artifact.identified": 1,
+    "release.named": 2,
+    "release.logged": 3,
+    "head.signed": 3,
+    "chain.pinned": 4,
+    "head.final": 4,
+    "run.preregistered": 5,
+    "lineage.complete": 5,
+    "dataset.registered": 6,
+    "epoch.proven": 6,
+    "merge.proven": 6,
+    "quantize.proven": 6,
+    "openings.proven": 6,
+    "order.recomputed": 7,
+    "file.recomputed": 7,
+    "merge.recomputed": 7,
+    "base.recomputed": 7,
+    "batches.recomputed": 7,
+    "training.replayed": 7,
+    "not.revoked": 8,
+    "policy.satisfied": 9,
+}
+DEFAULT_REQUIRED = frozenset(
+    {
+        "artifact.identified",
+        "release.named",
+        "release.logged",
+        "head.signed",
+        "chain.pinned",
+        "head.final",
+        "run.preregistered",
+        "lineage.complete",
+        "dataset.registered",
+        "epoch.proven",
+        "order.recomputed",
+        "not.revoked",
+    }
+)
+
+# Made only where the caller hands in what they are about; a verdict without them lacks nothing.
+ON_DEMAND = frozenset({"openings.proven"})
+
+# No policy can do without these: what is left would be a verdict about nothing.
+ALWAYS_REQUIRED = frozenset(
+    {
+        "artifact.identified",
+        "release.named",
+        "release.logged",
+        "chain.pinned",
+        "head.final",
+        "not.revoked",
+    }
+)
+
+
+@dataclass(frozen=True)
+class SampleBar:
+    """What sampled claims must detect, each at least.
+
+    fraction: share of all blocks that is tampered with; confidence: probability that it is caught.
+    Both lie between 0 and 1, without them.
+    """
+
+    fraction: float
+    confidence: float
+
+    def caught(self, draws: int, anchorings: int) -> float:
+        """Probability (0..1) that so many draws catch that tampering.
+
+        Whoever anchored n times had n tries. Tampering gathered in few tensors is caught at least
+        as well, since each has its share of the draws.
+        """
+        return max(0.0, 1.0 - anchorings * (1.0 - self.fraction) ** draws)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a verifier requires.
+
+    require: claims that must hold. mode: `enforce`, or `warn`, which prints what would be denied
+    and lets it through. environment: overrides the trust file's only towards stricter. samples:
+    the least that sampled claims must detect, where they hold.
+    """
+
+    require: frozenset[str] = DEFAULT_REQUIRED
+    mode: str = "enforce"
+    environment: str | None = None
+    samples: SampleBar | None = None
+
+    def allows_development(self, trust_environment: str) -> bool:
+        """Whether development keys and local chains count in the trust file's environment."""
+        return trust_environment == "local" and self.environment in (None, "local")
+
+
+def load_policy(path: Path | None) -> Policy:
+    """Read a policy file; None gives the default.
+
+    Raises:
+        ConfigError: unreadable, an unknown key, claim or mode.
+    """
+    if path is None:
+        return Policy()
+    value = _read(path)
+    require = value.get("require", sorted(DEFAULT_REQUIRED))
+    if not isinstance(require, list) or not all(
+        isinstance(id_, str) and id_ in CLAIMS for id_ in require
+    ):
+        raise ConfigError(
+            "policy requires an unknown claim",
+            where=f"{path} require",
+            expected=", ".join(CLAIMS),
+            actual=require,
+        )
+    _check_words(value, path)
+    return Policy(
+        frozenset(require) | ALWAYS_REQUIRED,
+        value.get("mode", "enforce"),
+        value.get("environment"),
+        _sample_bar(value, path),
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The file's mapping; it has no unknown key."""
+    try:
+        value = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigError("cannot read policy", where=str(path), actual=error.strerror) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError("policy is not YAML", where=str(path)) from error
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        raise ConfigError("not a policy", where=str(path), expected=f"format: {FORMAT}")
+    if extra := sorted(str(name) for name in value if name not in _KEYS):
+        raise ConfigError(
+            "policy has an unknown key", where=f"{path} {extra[0]}", expected=", ".join(_KEYS)
+        )
+    return value
+
+
+def _check_words(value: dict[str, Any], path: Path) -> None:
+    """`mode`, `onNoMatch` and `environment` have one of their words, where they are given."""
+    if value.get("mode", "enforce") not in ("warn", "enforce"):
+        raise ConfigError(
+            "no such mode", where=f"{path} mode", expected="warn | enforce", actual=value["mode"]
+        )
+    if value.get("onNoMatch", "deny") != "deny":
+        raise ConfigError(
+            "a file that no release names is never let through",
+            where=f"{path} onNoMatch",
+            expected="deny",
+        )
+    if value.get("environment") not in (None, "local", "test", "production"):
+        raise ConfigError(
+            "no such environment", where=f"{path} environment", actual=value["environment"]
+        )
+
+
+def _sample_bar(value: dict[str, Any], path: Path) -> SampleBar | None:
+    if "samples" not in value:
+        return None
+    bar = value["samples"]
+    names = ("fraction", "confidence")
+    if (
+        not isinstance(bar, dict)
+        or set(bar) != set(names)
+        or not all(isinstance(bar[n], float) and 0 < bar[n] < 1 for n in names)
+    ):
+        raise ConfigError(
+            "policy has no such bar for samples",
+            where=f"{path} samples",
+            expected="fraction and confidence, numbers between 0 and 1",
+            actual=bar,
+        )
+    return SampleBar(bar["fraction"], bar["confidence"])

@@ -1,0 +1,138 @@
+"""A run's log: the records of its journal as an RFC 6962 tree, and the heads that are signed and
+committed.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from provenance.digest import Digest
+from provenance.encoding import head_digest
+from provenance.errors import InputError
+from provenance.ids import RunId
+from provenance.log.journal import JournalTail, read_frames
+from provenance.log.record import Record
+from provenance.merkle import Tree
+
+
+@dataclass(frozen=True)
+class Head:
+    """A log's state: `size` entries under the 32 bytes of `root`."""
+
+    run_id: RunId
+    size: int
+    root: bytes
+
+    @property
+    def digest(self) -> Digest:
+        """Binds run, size and root; printed beside heads and written into model files."""
+        return head_digest(self.run_id, self.size, self.root)
+
+
+class FileNodes:
+    """`NodeStore` with one append-only file per level: memory stays flat in a run's length.
+
+    Derived data: rebuilt from the journal at every start, never trusted and never synced. `folder`
+    is emptied on start and removed on `close`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        self._folder = folder
+        self._files: list[BinaryIO] = []
+        self._counts: list[int] = []
+
+    def append(self, level: int, node: bytes) -> None:
+        """Add the 32 bytes of the next node of `level`."""
+        if level == len(self._files):
+            self._files.append((self._folder / str(level)).open("w+b"))
+            self._counts.append(0)
+        self._files[level].seek(0, 2)
+        self._files[level].write(node)
+        self._counts[level] += 1
+
+    def get(self, level: int, index: int) -> bytes:
+        """The 32 bytes of a node that was appended."""
+        self._files[level].seek(32 * index)
+        return self._files[level].read(32)
+
+    def count(self, level: int) -> int:
+        """Nodes of `level`, 0 for one that has none yet."""
+        return self._counts[level] if level < len(self._counts) else 0
+
+    def close(self) -> None:
+        """Remove the files."""
+        for file in self._files:
+            file.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class RunLog:
+    """Follows a journal and keeps its tree. One thread owns a RunLog."""
+
+    def __init__(self, journal: Path, nodes: FileNodes | None = None) -> None:
+        self._tail = JournalTail(journal)
+        self._nodes = nodes
+        self.tree = Tree(nodes=nodes)
+
+    def __len__(self) -> int:
+        return len(self.tree)
+
+    def refresh(
+        self, until: int | None = None, observe: Callable[[int, Record], None] | None = None
+    ) -> int:
+        """Take in the frames that the journal has by now; returns the size of the log.
+
+        Args:
+            until: seq at which to stop (exclusive); None for all.
+            observe: called with seq and record of each frame before it enters the tree.
+
+        Raises:
+            InputError: a frame that is not a record.
+            VerificationError: the journal is damaged before its end.
+        """
+        for frame in self._tail.read(until):
+            record = Record.parse(frame.payload)
+            if observe is not None:
+                observe(frame.seq, record)
+            self.tree.append(record.entry)
+        return len(self.tree)
+
+    def head(self, run_id: RunId, size: int | None = None) -> Head:
+        """The head over the first `size` entries, over all of them if None."""
+        size = len(self.tree) if size is None else size
+        return Head(run_id, size, self.tree.root(size))
+
+    def close(self) -> None:
+        """Remove the tree's files, if it has any; the journal stays."""
+        if self._nodes is not None:
+            self._nodes.close()
+
+
+def read_records(journal: Path) -> list[Record]:
+    """All records of a journal, checked frame by frame (attacker-controlled).
+
+    Raises:
+        InputError: a frame that is not a canonical record; `where` names its index.
+        VerificationError: a damaged journal.
+    """
+    return list(iterate_records(journal))
+
+
+def iterate_records(journal: Path) -> Iterator[Record]:
+    """`read_records`, one at a time."""
+    for frame in read_frames(journal):
+        try:
+            yield Record.parse(frame.payload)
+        except InputError as error:
+            raise InputError(
+                error.what,
+                where=f"{journal} record {frame.seq} {error.where or ''}".rstrip(),
+                expected=error.expected,
+                actual=error.actual,
+            ) from error

@@ -1,0 +1,89 @@
+"""One verification: what is asked, who asks, and the report that the steps write."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from provenance.digest import Digest
+from provenance.ids import RunId
+from provenance.judgement.facts import ChainReader
+from provenance.judgement.policy import Policy
+from provenance.judgement.trust import Trust
+from provenance.verify.claims import Report
+from provenance.verify.protocols import (
+    DataChecker,
+    EvidenceSource,
+    FormatInspector,
+    Opening,
+    ProofVerifier,
+)
+
+_RUN_ID = re.compile(r"(0x)?([0-9a-fA-F]{64})")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A model file by digest; `path` and `metadata` only if the file is at hand.
+
+    metadata: what the file says about itself (attacker-controlled).
+    """
+
+    digest: Digest
+    name: str
+    path: Path | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def claimed_run(self) -> RunId | None:
+        """The run that the file says it is from; None where it says none, or nonsense."""
+        found = _RUN_ID.fullmatch(self.metadata.get("provenance.run_id", ""))
+        return RunId(bytes.fromhex(found[2])) if found else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verifier:
+    """Who asks: whom they believe, what they require, and what they work with.
+
+    reader, source: a chain and evidence, whose answers are attacker-controlled.
+    inspector: None where files are judged by digest only.
+    """
+
+    trust: Trust
+    reader: ChainReader
+    source: EvidenceSource
+    prover: ProofVerifier
+    inspector: FormatInspector | None = None
+    policy: Policy = field(default_factory=Policy)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the caller adds to one question.
+
+    release: the run that the artifact is said to be from. base: a folder with the base model.
+    openings: blocks opened at the caller's own nonce, by stage.
+    """
+
+    release: RunId | None = None
+    base: Path | None = None
+    data: DataChecker | None = None
+    openings: Mapping[str, Opening] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question to one verifier. Steps read it, and write what they find into `report`."""
+
+    artifact: Artifact
+    verifier: Verifier
+    options: Options
+    report: Report = field(default_factory=Report)
+
+    @property
+    def file(self) -> tuple[FormatInspector, Path] | None:
+        """The file and who can read it; None where only its digest is known, or nobody can."""
+        inspector, path = self.verifier.inspector, self.artifact.path
+        return None if inspector is None or path is None else (inspector, path)

@@ -1,0 +1,103 @@
+"""What the steps of a verification have found: claims, edges of the lineage, and what they rest on.
+
+Steps write a report and do not read it. The last step, the policy, judges it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from provenance.errors import ProvenanceError, UnavailableError
+from provenance.judgement.facts import ClaimFacts, HeadFacts
+from provenance.judgement.policy import CLAIMS
+from provenance.judgement.verdict import Claim, Edge, Grade
+from provenance.verify.protocols import Difference, Sampling
+
+_MAX_DIFFERENCES = 10
+
+
+class Stopped(Exception):
+    """A claim fails, or lacks evidence, that later steps stand on. The report says which."""
+
+
+@dataclass
+class Report:
+    """The material of a verdict, in the order in which it was found.
+
+    samplings: each sampled claim that holds, with what its draws detect.
+    release: the claim on chain that is followed; name: what its record calls the release.
+    draw_block: the block that drew the run's seed; head: the head that the release lies under.
+    """
+
+    claims: list[Claim] = field(default_factory=list)
+    edges: list[Edge] = field(default_factory=list)
+    development: list[str] = field(default_factory=list)
+    siblings: list[str] = field(default_factory=list)
+    samplings: list[tuple[str, Sampling]] = field(default_factory=list)
+    release: ClaimFacts | None = None
+    name: str | None = None
+    draw_block: int | None = None
+    head: HeadFacts | None = None
+
+    def holds(self, id_: str, text: str, **evidence: str) -> None:
+        """Claim `id_` holds. evidence: names and values for programs."""
+        self.claims.append(Claim(id_, CLAIMS[id_], text, True, evidence=evidence))
+
+    def fails(self, id_: str, error: ProvenanceError) -> None:
+        """Claim `id_` fails; the error's facts say where and how."""
+        self.claims.append(
+            Claim(
+                id_,
+                CLAIMS[id_],
+                error.what,
+                False,
+                where=error.where,
+                expected=error.expected,
+                actual=error.actual,
+            )
+        )
+
+    def differs(self, id_: str, text: str, differences: Sequence[Difference]) -> None:
+        """Claim `id_` fails once for each of the first ten differences."""
+        for found in differences[:_MAX_DIFFERENCES]:
+            self.fails(
+                id_,
+                ProvenanceError(
+                    text, where=found.where, expected=found.expected, actual=found.actual
+                ),
+            )
+
+    def unchecked(self, id_: str, text: str, needs: str) -> None:
+        """Claim `id_` was not checked; `needs` says what checking it would take."""
+        self.claims.append(Claim(id_, CLAIMS[id_], text, None, needs=needs))
+
+    @contextmanager
+    def guarded(self, id_: str) -> Iterator[None]:
+        """Check what claim `id_` says: an error inside makes it fail.
+
+        Raises:
+            Stopped: it failed.
+            UnavailableError: raised inside; silence accuses nobody.
+        """
+        try:
+            yield
+        except UnavailableError:
+            raise
+        except ProvenanceError as error:
+            self.fails(id_, error)
+            raise Stopped from error
+
+    def upgrade(self, kind: str, grade: Grade, note: str | None = None) -> None:
+        """Raise the grade of the edges of a kind; what is known better already stays."""
+        self.edges = [
+            replace(e, grade=grade, note=note or e.note)
+            if e.kind == kind and e.grade.rank < grade.rank
+            else e
+            for e in self.edges
+        ]
+
+    def has_edge(self, kind: str, child: str) -> bool:
+        """Whether an edge of this kind leads to `child` already."""
+        return any(edge.kind == kind and edge.child == child for edge in self.edges)

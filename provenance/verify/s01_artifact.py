@@ -1,0 +1,42 @@
+"""Step 1: what is being asked about."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from provenance.digest import Digest, hash_file
+from provenance.errors import InputError
+from provenance.verify.case import Artifact, Case
+from provenance.verify.protocols import FormatInspector
+
+_DIGEST = re.compile(r"(sha256:|0x)?[0-9a-fA-F]{64}")
+
+
+def identify(subject: str, inspector: FormatInspector | None) -> Artifact:
+    """Turn what the caller named into an artifact: `sha256:..`, `0x..`, bare hex, or a path.
+
+    Raises:
+        InputError: neither a digest nor a readable regular file, or a file that is malformed as
+            the format it claims.
+    """
+    if _DIGEST.fullmatch(subject):
+        digest = Digest.parse(subject)
+        return Artifact(digest, str(digest))
+    path = Path(subject)
+    if not path.exists():
+        raise InputError(
+            "no such file, and not a digest",
+            where=subject,
+            expected="a path, sha256:<64 hex> or 64 hex digits",
+        )
+    digest = hash_file(path)
+    metadata = inspector.metadata(path) if inspector else {}
+    return Artifact(digest, path.name, path, metadata)
+
+
+def check_artifact(case: Case) -> None:
+    """The artifact's SHA-256 is known: hashed from the file, or given."""
+    digest = str(case.artifact.digest)
+    how = "hashed from the file" if case.artifact.path else "as given; the file itself was not seen"
+    case.report.holds("artifact.identified", f"{digest}, {how}", digest=digest)

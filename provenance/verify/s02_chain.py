@@ -1,0 +1,44 @@
+"""Step 2: the chain that every later fact is read from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from provenance.errors import VerificationError
+from provenance.judgement.facts import ChainIdentity, ChainSnapshot
+from provenance.verify.case import Case
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The pinned chain, and its state at the final block."""
+
+    identity: ChainIdentity
+    snapshot: ChainSnapshot
+
+
+def check_chain(case: Case) -> Chain:
+    """The endpoint answers for the pinned chain, and the contracts have the pinned code.
+
+    Raises:
+        Stopped: it does not.
+    """
+    verifier, report = case.verifier, case.report
+    identity = verifier.reader.identity()
+    with report.guarded("chain.pinned"):
+        difference = verifier.trust.first_difference(identity)
+        if difference is not None:
+            what, expected, actual = difference
+            raise VerificationError(
+                f"the chain is not the pinned one: {what} differs",
+                expected=expected,
+                actual=actual,
+            )
+    report.holds(
+        "chain.pinned",
+        f"chain {identity.chain_id}, genesis and the contracts' code as pinned",
+        genesis=identity.genesis,
+        registry=identity.contracts["registry"].address,
+        ledger=identity.contracts["ledger"].address,
+    )
+    return Chain(identity, verifier.reader.final())

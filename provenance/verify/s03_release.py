@@ -1,0 +1,136 @@
+"""Step 3: who released this artifact, in which run."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from provenance.errors import NotFound, VerificationError
+from provenance.ids import RunId, to_hex
+from provenance.judgement.facts import ChainSnapshot, ClaimFacts
+from provenance.judgement.trust import Publisher
+from provenance.verify.case import Case
+from provenance.verify.claims import Stopped
+from provenance.verify.protocols import Evidence
+from provenance.verify.s02_chain import Chain
+
+
+class Pending(Exception):
+    """The release is on the chain, but not in a final block yet."""
+
+
+def check_release(case: Case, chain: Chain) -> ClaimFacts:
+    """A trusted publisher's final release names exactly this digest.
+
+    A run that the caller or the file names must be the one that released it.
+
+    Raises:
+        Pending: such a release is not final yet.
+        NotFound: no trusted publisher released this digest.
+        Stopped: another run than the named one did; or a release was revoked. One revoked release
+            by a trusted publisher revokes the digest, however often it is released.
+    """
+    wanted = case.options.release or case.artifact.claimed_run
+    trusted = _trusted(case, chain.snapshot)
+    matching = [found for found in trusted if wanted is None or found[0].run_id == wanted]
+    if not matching:
+        _explain_absence(case, chain, wanted, [claim for claim, _ in trusted])
+    claim, publisher = next((found for found in trusted if found[0].revoked_block), matching[0])
+    case.report.release = claim
+    case.report.holds(
+        "release.named",
+        f"released by {publisher.name} ({claim.owner}) in block {claim.block_number}",
+        run=to_hex(claim.run_id),
+        index=str(claim.index),
+    )
+    check_not_revoked(case, chain, claim, claim.index, "release")
+    return claim
+
+
+def check_not_revoked(case: Case, chain: Chain, claim: ClaimFacts, index: int, what: str) -> None:
+    """Record `index` of the claim's run, a `what`, was not revoked.
+
+    Raises:
+        Stopped: it was; the claim `not.revoked` says when and why.
+    """
+    with case.report.guarded("not.revoked"):
+        revoked = chain.snapshot.revocation(claim.run_id, index)
+        if revoked is not None:
+            raise VerificationError(
+                f"record {index} ({what}) was revoked in block {revoked.block_number}: "
+                f"{revoked.reason}",
+                where=f"run {to_hex(claim.run_id)}",
+            )
+
+
+def _trusted(case: Case, snapshot: ChainSnapshot) -> list[tuple[ClaimFacts, Publisher]]:
+    """Releases of the digest by accounts that were trusted publishers in the release's block."""
+    found = []
+    for claim in snapshot.claims(case.artifact.digest):
+        publisher = case.verifier.trust.publisher(claim.owner, claim.block_number)
+        if publisher is not None:
+            found.append((claim, publisher))
+    return found
+
+
+def _explain_absence(
+    case: Case, chain: Chain, wanted: RunId | None, trusted: list[ClaimFacts]
+) -> NoReturn:
+    """No final release by a trusted publisher (of the wanted run) names the digest: say why."""
+    digest = case.artifact.digest
+    pending = _trusted(case, case.verifier.reader.latest())
+    if any(wanted is None or claim.run_id == wanted for claim, _ in pending):
+        raise Pending
+    claims = chain.snapshot.claims(digest)
+    stranger = next((claim for claim in claims if claim.run_id == wanted), None)
+    if stranger is not None:
+        raise NotFound(
+            "released, but not by a publisher whom the trust file names for that block",
+            where=str(digest),
+            expected="a trusted publisher",
+            actual=f"{stranger.owner} in block {stranger.block_number}",
+        )
+    if wanted is None:
+        raise NotFound(
+            "no release by a trusted publisher names this artifact",
+            where=str(digest),
+            hint="check the file, the trust file's publishers, and the chain",
+        )
+    _contradict(case, wanted, trusted)
+
+
+def _contradict(case: Case, wanted: RunId, trusted: list[ClaimFacts]) -> NoReturn:
+    """The caller or the file names a run that did not release this digest: say what it released."""
+    evidence = next(iter(case.verifier.source.candidates(wanted)), None)
+    released = _last_release(evidence) if evidence else None
+    if trusted:
+        released = "another run: " + ", ".join(to_hex(claim.run_id) for claim in trusted)
+    origin = "the caller names" if case.options.release else "the file's own metadata names"
+    case.report.fails(
+        "release.named",
+        VerificationError(
+            f"{origin} run {to_hex(wanted)}, which released no such file",
+            where=case.artifact.name,
+            expected=released or "a release by a trusted publisher",
+            actual=case.artifact.digest,
+        ),
+    )
+    _locate_differences(case, evidence)
+    raise Stopped
+
+
+def _last_release(evidence: Evidence) -> str | None:
+    records = reversed(evidence.records())
+    return next((r.fields["model"] for r in records if r.type == "release"), None)
+
+
+def _locate_differences(case: Case, evidence: Evidence | None) -> None:
+    """Say where a file differs from what its run quantized, if the merged weights are at hand."""
+    merged = evidence.merged() if evidence else None
+    if case.file is None or merged is None:
+        return
+    inspector, path = case.file
+    case.report.differs(
+        "file.recomputed",
+        "file is not the quantization of the merged weights",
+        inspector.compare_quantized(merged, path),
+    )

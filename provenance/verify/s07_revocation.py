@@ -1,0 +1,46 @@
+"""Step 7: nothing that the release descends from was revoked."""
+
+from __future__ import annotations
+
+from provenance.errors import VerificationError
+from provenance.ids import to_hex
+from provenance.verify.case import Case
+from provenance.verify.s02_chain import Chain
+from provenance.verify.s03_release import check_not_revoked
+from provenance.verify.s04_log import Log
+from provenance.verify.s06_lineage import Lineage
+
+
+def check_revocations(case: Case, chain: Chain, log: Log, lineage: Lineage) -> None:
+    """Neither a record on the way to the release nor the dataset was revoked at the final block.
+
+    Raises:
+        Stopped: one was.
+    """
+    way = (lineage.checkpoint, lineage.merge, lineage.quantize, lineage.release)
+    for index in sorted({0, *(placed.index for placed in way)}):
+        check_not_revoked(case, chain, log.claim, index, log.records[index].type)
+    _check_dataset(case, chain, log)
+    case.report.holds(
+        "not.revoked",
+        f"nothing on the way to record {lineage.release.index} is revoked "
+        f"at block {chain.snapshot.block.number}",
+    )
+
+
+def _check_dataset(case: Case, chain: Chain, log: Log) -> None:
+    """The run's owner, the dataset's registrant and every trusted publisher may revoke it."""
+    snapshot, dataset_id = chain.snapshot, log.run.dataset_id
+    dataset = snapshot.dataset(dataset_id)
+    owners = {log.run.owner, *(p.address for p in case.verifier.trust.publishers)}
+    if dataset is not None:
+        owners.add(dataset.owner)
+    for owner in sorted(owners):
+        revoked = snapshot.dataset_revocation(dataset_id, owner)
+        if revoked is None:
+            continue
+        with case.report.guarded("not.revoked"):
+            raise VerificationError(
+                f"the dataset was revoked in block {revoked.block_number}: {revoked.reason}",
+                where=to_hex(dataset_id),
+            )

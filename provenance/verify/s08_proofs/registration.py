@@ -1,0 +1,81 @@
+"""The dataset of a run: its registration is finished on chain, and its proofs hold here too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from provenance.errors import InputError, VerificationError
+from provenance.ids import to_hex
+from provenance.judgement.facts import DatasetFacts
+from provenance.verify.protocols import RegistrationEvidence
+from provenance.verify.s08_proofs.run import Run
+
+
+def check_dataset(run: Run) -> DatasetFacts:
+    """The claim `dataset.registered`; returns the registration that the chain knows.
+
+    Raises:
+        Stopped: the claim fails.
+    """
+    report = run.case.report
+    with report.guarded("dataset.registered"):
+        facts = _registered(run)
+        _check_named(run, facts)
+        registration = run.log.evidence.registration()
+        if registration is None:
+            raise VerificationError(
+                "evidence lacks the dataset's registration proofs",
+                where="provenance/dataset/registration.json",
+            )
+        run.case.verifier.prover.check_registration(_evidence(run, facts, registration))
+        report.holds(
+            "dataset.registered",
+            f"{facts.count} records under root 0x{facts.root:064x}, "
+            "tree and link proofs verified on chain and here",
+        )
+    return facts
+
+
+def _registered(run: Run) -> DatasetFacts:
+    dataset_id = run.log.run.dataset_id
+    facts = run.chain.snapshot.dataset(dataset_id)
+    if facts is None or not facts.finished:
+        raise VerificationError(
+            "dataset registration is not finished on chain",
+            where=to_hex(dataset_id),
+            expected="finished",
+            actual="unknown" if facts is None else "begun",
+        )
+    return facts
+
+
+def _check_named(run: Run, facts: DatasetFacts) -> None:
+    """The run was opened for this dataset."""
+    named = run.lineage.run_open.fields["dataset"]
+    expected = {"root": f"0x{facts.root:064x}", "depth": facts.depth, "count": facts.count}
+    for name, value in expected.items():
+        if named.get(name) != value:
+            raise VerificationError(
+                "run.open names another dataset than the registered one",
+                where=f"dataset.{name}",
+                expected=value,
+                actual=named.get(name),
+            )
+
+
+def _evidence(run: Run, facts: DatasetFacts, value: Mapping[str, Any]) -> RegistrationEvidence:
+    try:
+        points = [(int(x, 16), int(y, 16)) for x, y in value["points"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError("registration.json is malformed", where="points") from error
+    return RegistrationEvidence(
+        dataset_id=run.log.run.dataset_id,
+        dataset=facts,
+        identity=run.chain.identity,
+        epoch_words=run.pinned_key(facts.epoch_key, "epoch"),
+        tree_words=run.pinned_key(facts.tree_key, "tree"),
+        points=points,
+        trees=value["trees"],
+        links=value["links"],
+    )

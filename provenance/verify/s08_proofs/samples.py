@@ -1,0 +1,137 @@
+"""Sampled blocks of the merge and of the quantization, proven without the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+from provenance.artifacts.tensors import Tensor
+from provenance.judgement.verdict import Grade
+from provenance.log.record import Record
+from provenance.statements import STAGES, kind_numbered
+from provenance.verify.claims import Stopped
+from provenance.verify.protocols import Opening, SampleEvidence, Sampling
+from provenance.verify.s08_proofs.anchored import Anchored, last_sample, read_anchored
+from provenance.verify.s08_proofs.run import Run
+from provenance.verify.s08_proofs.ties import add_ties
+
+_TEXT = {
+    "merge": "sampled blocks of every adapted tensor are the exactly rounded merge of base and "
+    "adapter",
+    "quantize": "sampled blocks of every adapted tensor of the file are the nearest codes of the "
+    "merged weights",
+}
+_EDGES = {"merge": "merged_from", "quantize": "quantized_from"}
+# By name of the kind: what its proofs leave open.
+_NOT_SHOWN = {
+    "int8": "; that each row's stored maximum is that of the whole row is not shown by them",
+}
+
+
+def check_samples(run: Run) -> None:
+    """Claims `merge.proven`, `quantize.proven`, and the edges that show what they rest on."""
+    for stage in STAGES:
+        record = last_sample(run, stage)
+        if record is None:
+            needs = "proofs of sampled blocks (provenance prove RUN --weights)"
+            run.case.report.unchecked(f"{stage}.proven", _TEXT[stage], needs)
+        elif stage == "quantize" and run.case.file is None:
+            needs = "the file itself, whose codes the proofs are compared with"
+            run.case.report.unchecked(f"{stage}.proven", _TEXT[stage], needs)
+        else:
+            with suppress(Stopped):  # the other stage may hold, and the policy judges both
+                _check_stage(run, stage, record)
+
+
+def _check_stage(run: Run, stage: str, record: Record) -> None:
+    report, id_ = run.case.report, f"{stage}.proven"
+    with report.guarded(id_):
+        anchored = read_anchored(run, stage, record)
+        evidence = _evidence(anchored)
+        sampling = run.case.verifier.prover.check_samples(evidence)
+        report.samplings.append((id_, sampling))
+        add_ties(anchored)
+        opening = run.case.options.openings.get(stage)
+        if opening is not None:
+            with suppress(Stopped):  # says nothing about the blocks that the chain drew
+                _check_opening(run, stage, evidence, opening)
+        report.upgrade(_EDGES[stage], Grade.PROVEN, _note(run, stage, sampling))
+        open_ = _NOT_SHOWN.get(kind_numbered(anchored.facts.kind).name, "")
+        text = f"{_TEXT[stage]}: {_describe(sampling)}{open_}"
+        report.holds(id_, text, **_figures(sampling))
+
+
+def _note(run: Run, stage: str, sampling: Sampling) -> str:
+    """An edge's note; one of a quantization names the format as well."""
+    quantization = run.lineage.quantize.fields["quantization"]
+    prefix = f"{quantization}, " if stage == "quantize" else ""
+    return f"{prefix}sampled: {_describe(sampling)}"
+
+
+def _check_opening(run: Run, stage: str, evidence: SampleEvidence, opening: Opening) -> None:
+    """Blocks that the caller's own nonce draws hold as well."""
+    report = run.case.report
+    with report.guarded("openings.proven"):
+        sampling = run.case.verifier.prover.check_samples(replace(evidence, opening=opening))
+        report.samplings.append(("openings.proven", sampling))
+        report.holds(
+            "openings.proven",
+            f"{stage}: blocks drawn at the caller's own nonce hold as well: {_describe(sampling)}",
+            **_figures(sampling),
+        )
+
+
+def _figures(sampling: Sampling) -> dict[str, str]:
+    """For programs; fractions in full."""
+    return {
+        "proofs": str(sampling.proofs),
+        "draws": str(sampling.draws),
+        "anchorings": str(sampling.anchorings),
+        "caught_99": repr(sampling.overall_99),
+        "worst_tensor": sampling.worst,
+        "worst_draws": str(sampling.worst_draws),
+        "worst_caught_99": repr(sampling.worst_99),
+        "worst_caught_95": repr(sampling.worst_95),
+    }
+
+
+def _describe(sampling: Sampling) -> str:
+    """The confidence that a report must print."""
+    again = f", misses times {sampling.anchorings} anchorings" if sampling.anchorings > 1 else ""
+    return (
+        f"{sampling.proofs} proofs over {sampling.draws} drawn blocks; "
+        f"tampering with {sampling.overall_99:.2%} of all blocks is caught with 99 %, "
+        f"in the worst tensor ({sampling.worst}, {sampling.worst_draws} draws) "
+        f"only from {sampling.worst_99:.0%} of its blocks (95 %: {sampling.worst_95:.0%}){again}"
+    )
+
+
+def _codes(run: Run) -> Callable[[Tensor, int], bytes] | None:
+    """Reads a block of the deployed file by tensor and block number; None without the file."""
+    if run.case.file is None:
+        return None
+    inspector, path = run.case.file
+    deployed = inspector.deployed(path)
+    return lambda tensor, block: deployed.block(tensor.name, tensor.rows, tensor.row_blocks, block)
+
+
+def _evidence(anchored: Anchored) -> SampleEvidence:
+    run, facts, tables = anchored.run, anchored.facts, anchored.tables
+    verifier, run_id = run.case.verifier, run.log.run.run_id
+    snapshot, stage = run.chain.snapshot, anchored.stage
+    return SampleEvidence(
+        run_id=run_id,
+        number=anchored.number,
+        anchoring=facts,
+        anchorings=snapshot.model_anchoring_count(run_id, STAGES[stage]),
+        chain_id=run.chain.identity.chain_id,
+        contract=anchored.contract,
+        draw_hash=verifier.reader.block(facts.draw_block).hash,
+        base=tables.get("base"),
+        adapter=tables.get("adapter"),
+        merged=anchored.merged,
+        words=run.pinned_key,
+        codes=_codes(run) if stage == "quantize" else None,
+        proofs=run.log.evidence.sample_proofs(stage, anchored.number),
+    )

@@ -1,0 +1,102 @@
+"""How the weights that the log names are known to be those that the tables commit to.
+
+Roots that the verifier recomputed from the weights make an edge `recomputed`; every other tie stays
+`declared`, and the verdict shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from provenance.artifacts.content import content_digest
+from provenance.artifacts.tensors import Tensor, TensorTable
+from provenance.errors import NotFound, VerificationError
+from provenance.ids import to_hex
+from provenance.judgement.verdict import Edge, Grade
+from provenance.verify.protocols import FormatInspector
+from provenance.verify.s08_proofs.anchored import Anchored
+from provenance.verify.s08_proofs.run import Run
+
+_KIND = "committed_as"
+
+
+def add_ties(anchored: Anchored) -> None:
+    """One `committed_as` edge for each table, but for those that the other stage has looked at.
+
+    Raises:
+        VerificationError: weights at hand are not the logged ones, or have other roots.
+    """
+    run = anchored.run
+    new = {
+        what: table
+        for what, table in anchored.tables.items()
+        if not run.case.report.has_edge(_KIND, _name(table))
+    }
+    run.case.report.edges += [_tie(run, what, table) for what, table in new.items()]
+
+
+def _name(table: TensorTable) -> str:
+    return f"table {to_hex(table.root)}"
+
+
+def _tie(run: Run, what: str, table: TensorTable) -> Edge:
+    digest = run.lineage.merge.fields[what]
+    folder, inspector = _folder(run, what), run.case.verifier.inspector
+    if folder is None or inspector is None:
+        note = f"nobody recomputed the {what} weights' roots here"
+        return Edge(_KIND, digest, _name(table), Grade.DECLARED, note)
+    if (actual := str(content_digest(folder))) != digest:
+        raise VerificationError(
+            f"{what} weights at hand are not the logged ones",
+            where=str(folder),
+            expected=digest,
+            actual=actual,
+        )
+    try:
+        files = sorted(set(inspector.tensor_files(folder).values()))
+        sources = _sources(inspector, what, folder, table)
+        made = run.case.verifier.prover.commit_tensors(files, sources)
+    except NotFound as error:
+        return Edge(_KIND, digest, _name(table), Grade.DECLARED, str(error))
+    _check_roots(what, table, made)
+    note = f"{table.size} roots recomputed from the {what} weights"
+    return Edge(_KIND, digest, _name(table), Grade.RECOMPUTED, note)
+
+
+def _folder(run: Run, what: str) -> Path | None:
+    """The weights at hand: the caller's base, the evidence's adapter and merged model."""
+    if what == "base":
+        return run.case.options.base
+    evidence = run.log.evidence
+    return evidence.adapter() if what == "adapter" else evidence.merged()
+
+
+def _check_roots(what: str, table: TensorTable, made: Sequence[Tensor]) -> None:
+    """The table's entries are those that were made anew from the weights."""
+    for actual, expected in zip(table.tensors, made, strict=True):
+        if expected != actual:
+            raise VerificationError(
+                f"committed root is not that of the {what} weights",
+                where=actual.name,
+                expected=f"0x{expected.root:064x}",
+                actual=f"0x{actual.root:064x}",
+            )
+
+
+def _sources(
+    inspector: FormatInspector, what: str, folder: Path, table: TensorTable
+) -> list[tuple[str, Tensor]]:
+    """(name in the files, entry) of each tensor of a table."""
+    if what != "adapter":
+        return [(tensor.name, tensor) for tensor in table.tensors]
+    factors = inspector.adapter_factors(folder)
+    return [(_factor(factors, tensor.name), tensor) for tensor in table.tensors]
+
+
+def _factor(factors: Mapping[str, tuple[str, str]], name: str) -> str:
+    """Name in the adapter's file of `<target>:lora_a` or `<target>:lora_b`."""
+    target, _, side = name.rpartition(":")
+    if target not in factors or side not in ("lora_a", "lora_b"):
+        raise VerificationError("table names a factor that the adapter lacks", where=name)
+    return factors[target][side == "lora_b"]

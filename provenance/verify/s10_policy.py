@@ -1,0 +1,111 @@
+"""Step 10: the policy over the claims. It fails closed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from provenance.errors import VerificationError
+from provenance.judgement.policy import Policy
+from provenance.judgement.verdict import Claim, Status
+from provenance.verify.case import Case
+from provenance.verify.claims import Report
+
+_LOCAL = (
+    "local chain: its operator makes every block, so dates and draws prove nothing to outsiders"
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a verification came to, and why: one sentence."""
+
+    status: Status
+    reason: str
+
+
+def decide(case: Case) -> Outcome:
+    """Judge the report: failing claims first, then missing ones, then what the policy forbids."""
+    report, policy = case.report, case.verifier.policy
+    outcome = _contradicted(report) or _incomplete(report, policy)
+    if outcome is not None:
+        return outcome
+    if case.verifier.trust.environment == "local":
+        report.development.append(_LOCAL)
+    denials = [*_development(case), *_weak_samples(report, policy)]
+    if denials and policy.mode == "enforce":
+        return Outcome(Status.POLICY_DENIED, f"policy does not allow: {denials[0]}")
+    if not denials:
+        report.holds("policy.satisfied", f"{len(policy.require)} required claims hold")
+    return Outcome(Status.VERIFIED, "every claim required by the policy holds")
+
+
+def _contradicted(report: Report) -> Outcome | None:
+    """A failing claim: revoked where that is all that fails, else failed."""
+    failed = [c for c in report.claims if c.holds is False]
+    if not failed:
+        return None
+    if all(c.id == "not.revoked" for c in failed):
+        return Outcome(Status.REVOKED, failed[0].text)
+    # A place in the file tells a reader more than a release that was not found.
+    first = next((c for c in failed if c.id == "file.recomputed"), failed[0])
+    return Outcome(Status.FAILED, _sentence(first))
+
+
+def _sentence(claim: Claim) -> str:
+    """`where: text, expected .., actual ..`, as far as there is each."""
+    sentence = f"{claim.where}: {claim.text}" if claim.where else claim.text
+    for name, value in (("expected", claim.expected), ("actual", claim.actual)):
+        if value:
+            sentence += f", {name} {value}"
+    return sentence
+
+
+def _incomplete(report: Report, policy: Policy) -> Outcome | None:
+    """A required claim that does not hold; one that no step made is added as not checked."""
+    holding = {c.id for c in report.claims if c.holds}
+    missing = sorted(policy.require - holding - {"policy.satisfied"})
+    made = {c.id for c in report.claims}
+    for id_ in missing:
+        if id_ not in made:
+            report.unchecked(id_, "required by the policy", "an earlier step")
+    if not missing:
+        return None
+    return Outcome(Status.INDETERMINATE, f"required but not checked: {', '.join(missing)}")
+
+
+def _development(case: Case) -> list[str]:
+    """Development keys or a local chain, where the policy does not allow them."""
+    report, verifier = case.report, case.verifier
+    if not report.development or verifier.policy.allows_development(verifier.trust.environment):
+        return []
+    first = report.development[0]
+    report.fails(
+        "policy.satisfied",
+        VerificationError(
+            "development keys or a local chain outside environment local", actual=first
+        ),
+    )
+    return [first]
+
+
+def _weak_samples(report: Report, policy: Policy) -> list[str]:
+    """Sampled claims that detect less than the policy demands."""
+    bar, denials = policy.samples, []
+    if bar is None:
+        return []
+    wanted = f"tampering with {bar.fraction:.2%} of all blocks caught with {bar.confidence:.4%}"
+    for id_, sampling in report.samplings:
+        caught = bar.caught(sampling.draws, sampling.anchorings)
+        if caught < bar.confidence:
+            actual = f"{caught:.4%}: {sampling.draws} draws, {sampling.anchorings} anchorings"
+            report.fails(
+                "policy.satisfied",
+                VerificationError(
+                    "samples show less than the policy demands",
+                    where=id_,
+                    expected=wanted,
+                    actual=actual,
+                ),
+            )
+            denials.append(f"{id_}: expected {wanted}, actual {actual}")
+    return denials

@@ -1,0 +1,220 @@
+"""An RPC endpoint may answer anything: such an answer is unusable, no reason to crash, and no
+contradiction.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from provenance.chain.artifact import abi_of
+from provenance.chain.contracts import Reader, Snapshot
+from provenance.chain.web3_adapter import Rpc, RpcError
+from provenance.errors import InputError, RejectedError, UnavailableError
+from provenance.ids import Address
+
+ADDRESSES = {"registry": Address("0x" + "aa" * 20), "ledger": Address("0x" + "bb" * 20)}
+
+
+class Endpoint:
+    """A loopback HTTP server that answers every request with the same bytes, or by a method's
+    name.
+    """
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = {}
+        self.default: bytes = b""
+        self.status = 200
+        endpoint = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                body = endpoint.default
+                if request["method"] in endpoint.answers:
+                    body = json.dumps(
+                        {
+                            "jsonrpc": "2.0",
+                            "id": request["id"],
+                            **endpoint.answers[request["method"]],
+                        }
+                    ).encode()
+                self.send_response(endpoint.status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args: object) -> None:
+                return
+
+        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+        self.rpc = Rpc(f"http://127.0.0.1:{self._server.server_port}", timeout_s=5)
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    endpoint = Endpoint()
+    yield endpoint
+    endpoint.close()
+
+
+CALLS = {
+    "chain_id": lambda rpc: rpc.chain_id(),
+    "block": lambda rpc: rpc.block("latest"),
+    "code": lambda rpc: rpc.code(ADDRESSES["registry"]),
+    "balance": lambda rpc: rpc.balance_wei(ADDRESSES["registry"]),
+    "nonce": lambda rpc: rpc.mined_nonce(ADDRESSES["registry"]),
+    "call": lambda rpc: rpc.call(ADDRESSES["registry"], b""),
+    "base fee": lambda rpc: rpc.base_fee_wei(),
+    "estimate": lambda rpc: rpc.estimate_gas(ADDRESSES["registry"], None, b""),
+    "receipt": lambda rpc: rpc.receipt(bytes(32)),
+}
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        "x",
+        "0x",
+        "0xzz",
+        5,
+        True,
+        [],
+        {},
+        ["0x1"],
+        {"number": None},
+        {"blockHash": 5},
+        {"baseFeePerGas": []},
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+def test_results_of_another_form_are_at_most_unavailable(
+    endpoint: Endpoint, call: Any, result: Any
+) -> None:
+    for method in (
+        "eth_chainId",
+        "eth_getBlockByNumber",
+        "eth_getCode",
+        "eth_getBalance",
+        "eth_getTransactionCount",
+        "eth_call",
+        "eth_estimateGas",
+        "eth_getTransactionReceipt",
+    ):
+        endpoint.answers[method] = {"result": result}
+    with contextlib.suppress(
+        UnavailableError
+    ):  # an answer that happens to read as one is as good as any lie
+        call(endpoint.rpc)
+
+
+@pytest.mark.parametrize("result", ["x", "0xzz", 5, [], {}, None])
+def test_a_chain_id_that_is_no_number_is_unavailable(endpoint: Endpoint, result: Any) -> None:
+    endpoint.answers["eth_chainId"] = {"result": result}
+    with pytest.raises(UnavailableError):
+        endpoint.rpc.chain_id()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"x", b"[]", b"5", b"null", b"{}", b'{"result":', b"[" * 100, b'{"error": 5}', b"\xff"],
+)
+def test_answers_that_are_not_json_rpc_are_unavailable(endpoint: Endpoint, body: bytes) -> None:
+    endpoint.default = body
+    with pytest.raises((UnavailableError, RejectedError)):
+        endpoint.rpc.chain_id()
+
+
+@pytest.mark.parametrize("status", [429, 500, 503, 404])
+def test_http_errors_are_unavailable(endpoint: Endpoint, status: int) -> None:
+    endpoint.status, endpoint.default = status, b"{}"
+    with pytest.raises(UnavailableError, match="does not answer"):
+        endpoint.rpc.chain_id()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"code": -32005, "message": "limit exceeded"},
+        {"code": 3, "message": "execution reverted", "data": "0xzz"},
+        {"message": None},
+        {"code": -32000, "message": "header not found", "data": {"data": 5}},
+    ],
+    ids=str,
+)
+def test_an_endpoint_that_refuses_to_answer_a_reader_is_unavailable_and_no_contradiction(
+    endpoint: Endpoint, error: dict[str, Any]
+) -> None:
+    """A rate limit must not turn into `failed`: that word is for evidence that contradicts
+    itself.
+    """
+    block = {"number": "0x5", "hash": "0x" + "11" * 32, "timestamp": "0x1"}
+    endpoint.answers = {
+        "eth_getBlockByNumber": {"result": block},
+        "eth_call": {"error": error},
+        "eth_chainId": {"error": error},
+    }
+    reader = Reader(endpoint.rpc, ADDRESSES)
+    with pytest.raises(UnavailableError):
+        reader.identity()
+    with pytest.raises(UnavailableError):
+        reader.final().run(bytes(32))
+    endpoint.answers["eth_getBlockByNumber"] = {"error": error}
+    with pytest.raises(UnavailableError):
+        reader.final()
+    with pytest.raises(UnavailableError):
+        reader.block(3)
+
+
+@pytest.mark.parametrize(
+    "data", ["0x", "0x00", "0x" + "00" * 31, "0x" + "ff" * 32 * 8, "0x" + "ff" * 64]
+)
+def test_bytes_that_are_not_the_contracts_are_unavailable(endpoint: Endpoint, data: str) -> None:
+    block = {"number": "0x5", "hash": "0x" + "11" * 32, "timestamp": "0x1"}
+    endpoint.answers = {"eth_getBlockByNumber": {"result": block}, "eth_call": {"result": data}}
+    snapshot = Snapshot(endpoint.rpc, ADDRESSES, "latest")
+    for call in (
+        lambda: snapshot.run(bytes(32)),
+        lambda: snapshot.claims(bytes(32)),
+        lambda: snapshot.dataset(bytes(32)),
+        lambda: snapshot.revocation(bytes(32), 0),
+        lambda: snapshot.runs_of("0x" + "00" * 20),
+    ):
+        with pytest.raises(UnavailableError):
+            call()
+
+
+def test_a_revert_is_named(endpoint: Endpoint) -> None:
+    from eth_utils.crypto import keccak
+
+    data = keccak(b"NotWriter(bytes32,address)")[:4] + bytes(32) + bytes(32)
+    endpoint.answers = {
+        "eth_estimateGas": {
+            "error": {"code": 3, "message": "execution reverted", "data": "0x" + data.hex()}
+        }
+    }
+    with pytest.raises(RpcError) as caught:
+        endpoint.rpc.estimate_gas("0x" + "00" * 20, None, b"")
+    assert str(abi_of("ProvenanceRegistry").describe_revert(caught.value.data)).startswith(
+        "NotWriter(0x00"
+    )
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "file:///etc/passwd", "127.0.0.1:8545", ""])
+def test_only_http_endpoints_are_spoken_to(url: str) -> None:
+    with pytest.raises(InputError, match="http or https"):
+        Rpc(url)

@@ -1,0 +1,316 @@
+"""Trust files and policies are read strictly: what is not exactly understood is refused with the
+key that is wrong.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from provenance.errors import ConfigError
+from provenance.ids import Address
+from provenance.judgement.facts import ChainIdentity, Contract
+from provenance.judgement.policy import (
+    ALWAYS_REQUIRED,
+    CLAIMS,
+    DEFAULT_REQUIRED,
+    Policy,
+    SampleBar,
+    load_policy,
+)
+from provenance.judgement.trust import Key, Publisher, load_trust, parse_trust, render
+
+ADDRESS, HASH = "0x" + "ab" * 20, "0x" + "cd" * 32
+
+
+def good() -> dict[str, Any]:
+    contract = Contract(Address(ADDRESS), HASH)
+    chain = ChainIdentity(31337, HASH, {"registry": contract, "ledger": contract})
+    keys = (
+        Key(HASH, "epoch", "dev"),
+        Key("0x" + "11" * 32, "tree", "ceremony", "sha256:" + "00" * 32),
+    )
+    text = render("test", chain, keys, (Publisher(Address(ADDRESS), "me", 3, 9),), 12)
+    return dict(yaml.safe_load(text))
+
+
+def at(value: Any, path: str) -> tuple[Any, Any]:
+    parts = [int(p) if p.isdigit() else p for p in path.split(".")]
+    for part in parts[:-1]:
+        value = value[part]
+    return value, parts[-1]
+
+
+def parse(value: Any) -> Any:
+    return parse_trust(yaml.safe_dump(value).encode())
+
+
+def test_render_and_parse_agree() -> None:
+    trust = parse(good())
+    again = parse_trust(trust.to_yaml().encode())
+    assert (again.keys, again.publishers, again.contracts, again.confirmations) == (
+        trust.keys,
+        trust.publishers,
+        trust.contracts,
+        12,
+    )
+    assert trust.key(HASH).klass == "dev"
+
+
+@pytest.mark.parametrize("name", ["audits", "models"])
+def test_contracts_of_statements_are_optional_and_read_strictly(name: str) -> None:
+    value = good()
+    assert name not in parse(value).contracts
+    value["contracts"][name] = {"address": ADDRESS, "code_hash": HASH}
+    trust = parse(value)
+    assert trust.contracts[name] == Contract(Address(ADDRESS), HASH)
+    again = parse_trust(trust.to_yaml().encode())
+    assert again.contracts == trust.contracts
+    del value["contracts"][name]["code_hash"]
+    with pytest.raises(ConfigError) as refused:
+        parse(value)
+    assert f"contracts.{name}.code_hash" in str(refused.value.where)
+    value["contracts"][name] = None
+    with pytest.raises(ConfigError):
+        parse(value)
+
+
+REQUIRED = [
+    "format",
+    "environment",
+    "chain",
+    "chain.id",
+    "chain.genesis",
+    "contracts",
+    "contracts.registry",
+    "contracts.ledger",
+    "contracts.registry.address",
+    "contracts.ledger.code_hash",
+    "keys",
+    "keys.0.vk_id",
+    "keys.0.kind",
+    "keys.0.class",
+    "publishers",
+    "publishers.0.address",
+    "publishers.0.name",
+]
+
+
+@pytest.mark.parametrize("path", REQUIRED)
+def test_a_missing_key_is_named(path: str) -> None:
+    value = good()
+    parent, name = at(value, path)
+    del parent[name]
+    with pytest.raises(ConfigError, match="lacks a key") as caught:
+        parse(value)
+    assert str(caught.value.where).endswith(str(name))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "extra",
+        "chain.extra",
+        "contracts.extra",
+        "contracts.ledger.extra",
+        "keys.0.extra",
+        "publishers.0.extra",
+    ],
+)
+def test_an_unknown_key_is_named(path: str) -> None:
+    value = good()
+    parent, name = at(value, path)
+    parent[name] = 1
+    with pytest.raises(ConfigError, match="unknown key") as caught:
+        parse(value)
+    assert "extra" in str(caught.value.where)
+
+
+@pytest.mark.parametrize(
+    ("path", "wrong"),
+    [
+        ("format", "provenance-trust/2"),
+        ("environment", "prod"),
+        ("environment", 1),
+        ("chain", []),
+        ("chain.id", "31337"),
+        ("chain.id", True),
+        ("chain.genesis", HASH[:-1]),
+        ("chain.genesis", HASH[2:]),
+        ("chain.genesis", 0xCDCD),
+        ("chain.confirmations", 0),
+        ("chain.confirmations", -5),
+        ("chain.confirmations", "12"),
+        ("contracts.registry.address", HASH),
+        ("contracts.registry.code_hash", "0x" + "g" * 64),
+        ("keys", {}),
+        ("keys", [1]),
+        ("keys.0.kind", "merged"),
+        ("keys.0.class", "production"),
+        ("keys.0.class", "ceremony"),
+        ("keys.0.vk_id", ADDRESS),
+        ("keys.1.transcript", 5),
+        ("publishers", None),
+        ("publishers.0.address", "me"),
+        ("publishers.0.from_block", "3"),
+        ("publishers.0.to_block", 1.5),
+        ("publishers.0.name", 5),
+    ],
+)
+def test_a_wrong_value_is_refused(path: str, wrong: Any) -> None:
+    value = good()
+    parent, name = at(value, path)
+    parent[name] = wrong
+    with pytest.raises(ConfigError):
+        parse(value)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"[]",
+        b"a: [",
+        b"\xff\xfe\x00",
+        b"a: !!python/object/apply:os.system [id]",
+        b"when: 2026-13-45",
+        b"[" * 1500,
+        b"? [a]\n: b",
+        b"{1: 2}",
+    ],
+    ids=range(9),
+)
+def test_what_is_no_trust_file_is_refused(data: bytes) -> None:
+    with pytest.raises(ConfigError):
+        parse_trust(data)
+
+
+def test_no_trust_file_is_an_error_that_says_where_to_put_one() -> None:
+    with pytest.raises(ConfigError, match="no trust file") as caught:
+        load_trust(None)
+    assert "--trust" in str(caught.value.hint)
+
+
+def test_a_missing_trust_file_is_a_configuration_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot read trust file"):
+        load_trust(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(("block", "trusted"), [(2, False), (3, True), (9, True), (10, False)])
+def test_a_publisher_counts_within_its_blocks_only(block: int, trusted: bool) -> None:
+    assert (
+        parse(good()).publisher(ADDRESS.upper().replace("0X", "0x"), block) is not None
+    ) is trusted
+
+
+def test_another_address_is_no_publisher() -> None:
+    assert parse(good()).publisher("0x" + "00" * 20, 5) is None
+
+
+# Policies
+
+
+def policy(tmp_path: Path, text: str) -> Policy:
+    path = tmp_path / "policy.yaml"
+    path.write_text(text)
+    return load_policy(path)
+
+
+FORMAT = "format: provenance-policy/1\n"
+
+
+def test_the_default_policy_requires_the_main_claims() -> None:
+    assert load_policy(None).require == DEFAULT_REQUIRED <= set(CLAIMS)
+
+
+def test_a_policy_may_require_more(tmp_path: Path) -> None:
+    assert (
+        policy(tmp_path, FORMAT + "require: [file.recomputed]\nmode: warn").require
+        == {"file.recomputed"} | ALWAYS_REQUIRED
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "format: other",
+        FORMAT + "x: 1",
+        FORMAT + "1: 1\nb: 2",
+        FORMAT + "require: [nothing.such]",
+        FORMAT + "require: all",
+        FORMAT + "require: [[a]]",
+        FORMAT + "require: [{a: b}]",
+        FORMAT + "require: [1]",
+        FORMAT + "mode: off",
+        FORMAT + "mode: [warn]",
+        FORMAT + "onNoMatch: allow",
+        FORMAT + "environment: prod",
+        FORMAT + "environment: [local]",
+        "a: [",
+        "[" * 1500,
+        FORMAT + "mode: 2026-13-45",
+        *(
+            FORMAT + f"samples: {bar}"
+            for bar in (
+                "0.01",
+                "",
+                "[]",
+                "{fraction: 0.01}",
+                "{fraction: 0.01, confidence: 0.99, draws: 3}",
+                "{fraction: 0.0, confidence: 0.99}",
+                "{fraction: 0.01, confidence: 1.0}",
+                "{fraction: .nan, confidence: 0.99}",
+                "{fraction: true, confidence: 0.99}",
+                "{fraction: 1, confidence: 0.99}",
+                "{fraction: a, confidence: 0.99}",
+                "{fraction: -0.1, confidence: 0.99}",
+                "{fraction: [0.1], confidence: .inf}",
+            )
+        ),
+    ],
+    ids=range(31),
+)
+def test_a_policy_that_is_not_understood_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError):
+        policy(tmp_path, text)
+
+
+def test_a_policy_may_say_what_samples_must_detect(tmp_path: Path) -> None:
+    assert policy(
+        tmp_path, FORMAT + "samples: {fraction: 0.01, confidence: 0.99}"
+    ).samples == SampleBar(0.01, 0.99)
+    assert load_policy(None).samples is None
+
+
+@pytest.mark.parametrize(
+    ("draws", "anchorings", "caught"),
+    [(459, 1, 0.9900), (459, 100, 0.0079), (459, 101, 0.0), (0, 1, 0.0)],
+)
+def test_detection_falls_with_every_anchoring(draws: int, anchorings: int, caught: float) -> None:
+    assert SampleBar(0.01, 0.99).caught(draws, anchorings) == pytest.approx(caught, abs=1e-4)
+
+
+def test_a_missing_policy_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot read policy"):
+        load_policy(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("trust", "own", "allowed"),
+    [
+        ("local", None, True),
+        ("local", "local", True),
+        ("local", "production", False),
+        ("test", None, False),
+        ("production", "local", False),
+    ],
+)
+def test_a_policy_can_only_be_stricter_about_environments(
+    trust: str, own: str | None, allowed: bool
+) -> None:
+    assert Policy(environment=own).allows_development(trust) is allowed

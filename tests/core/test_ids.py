@@ -1,0 +1,63 @@
+"""Identifiers print and read back, and nothing else passes for one."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provenance.errors import InputError
+from provenance.ids import NO_ADDRESS, Address, DatasetId, KeyId, RunId, Word, from_hex, to_hex
+
+WORDS = (Word, RunId, DatasetId, KeyId)
+
+
+@given(st.sampled_from(WORDS), st.binary(min_size=32, max_size=32))
+def test_a_word_prints_and_reads_back(kind: type[Word], data: bytes) -> None:
+    word = kind(data)
+    assert kind.parse(str(word)) == word == data
+    assert str(kind.parse(to_hex(data).upper().replace("X", "x"))) == f"{word}" == to_hex(data)
+
+
+@given(st.binary(min_size=20, max_size=20))
+def test_an_address_is_its_lower_case_text(data: bytes) -> None:
+    address = Address(to_hex(data).upper().replace("X", "x"))
+    assert address == Address.parse(str(address)) == to_hex(data)
+    assert json.dumps([address]) == f'["{to_hex(data)}"]'
+
+
+@given(st.binary())
+def test_hex_reads_back(data: bytes) -> None:
+    assert from_hex(to_hex(data)) == from_hex(to_hex(data), len(data)) == data
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "0x", "11" * 32, "0x" + "g" * 64, "0x" + "1" * 63, "0x" + "11" * 33),
+        *("0X" + "11" * 32, None, 17, b"\x11" * 32, "0x" + "11" * 32 + "\n", "0x" + "１" * 64),
+    ],
+    ids=range(12),
+)
+def test_what_is_no_identifier_is_refused(text: object) -> None:
+    for read in (RunId.parse, Address.parse, lambda t: from_hex(t, 32)):
+        with pytest.raises(InputError):
+            read(text)
+
+
+def test_the_message_names_the_place() -> None:
+    with pytest.raises(InputError, match=r"run\.json run_id") as caught:
+        RunId.parse("0x12", where="run.json run_id")
+    assert caught.value.expected == "0x and 64 digits"
+
+
+@pytest.mark.parametrize("kind", WORDS)
+def test_a_word_of_another_size_cannot_be_made(kind: type[Word]) -> None:
+    with pytest.raises(InputError, match=kind.__name__):
+        kind(bytes(31))
+
+
+def test_no_address_is_zero() -> None:
+    assert from_hex(NO_ADDRESS) == bytes(20)

@@ -1,0 +1,220 @@
+"""What a verifier recomputes from files at hand: which claims hold, which fail, what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provenance.artifacts.content import content_digest
+from provenance.errors import NotFound, VerificationError
+from provenance.judgement.policy import DEFAULT_REQUIRED, Policy
+from provenance.judgement.verdict import Claim, Grade, Status, Verdict
+from provenance.log.record import Record
+from provenance.verify import Artifact, Options, Verifier, verify_artifact
+from provenance.verify.protocols import BatchCount, Difference
+from tests.support.memory_run import MODEL, MemoryRun
+
+FILE = Path("model.q")
+DIFFERENT = [Difference(f"w block {i}", "1", "2") for i in range(12)]
+
+
+@dataclass(frozen=True)
+class Inspector:
+    """A `FormatInspector` with given answers, for files of a format of its own."""
+
+    format: str = "Q8_0"
+    quantized: Sequence[Difference] = ()
+    unadapted: Sequence[Difference] = ()
+    merge: Sequence[Difference] = ()
+
+    def metadata(self, path: Path) -> Mapping[str, str]:
+        return {}
+
+    def quantization(self, path: Path) -> str | None:
+        return self.format
+
+    def exactness(self, quantization: str) -> str:
+        return f"as {quantization} is"
+
+    def compare_quantized(self, merged: Path, path: Path) -> Sequence[Difference]:
+        return self.quantized
+
+    def compare_unadapted(
+        self, base: Path, adapted: Sequence[str], path: Path
+    ) -> Sequence[Difference]:
+        return self.unadapted
+
+    def compare_merged(self, base: Path, adapter: Path, merged: Path) -> Sequence[Difference]:
+        return self.merge
+
+
+def weights(folder: Path, name: str) -> Path:
+    """A folder of weights with a content digest of its own."""
+    made = folder / name
+    made.mkdir()
+    header = b'{"%s":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}' % name.encode()
+    data = len(header).to_bytes(8, "little") + header
+    (made / "model.safetensors").write_bytes(data)
+    return made
+
+
+class Run:
+    """A released run with base, adapter and merged weights at hand."""
+
+    def __init__(self, folder: Path) -> None:
+        self.base, self.adapter, self.merged = (
+            weights(folder, name) for name in ("base", "adapter", "merged")
+        )
+        self.memory = MemoryRun(self._link, {"base": {"content": str(content_digest(self.base))}})
+        self.memory.evidence.adapter = lambda: self.adapter  # type: ignore[method-assign]
+        self.memory.evidence.merged = lambda: self.merged  # type: ignore[method-assign]
+
+    def _link(self, log: list[Record]) -> list[Record]:
+        """Let the records name the digests of the folders."""
+        base, adapter, merged = (
+            str(content_digest(path)) for path in (self.base, self.adapter, self.merged)
+        )
+        names: dict[str, dict[str, Any]] = {
+            "checkpoint": {"weights": adapter},
+            "merge": {"base": base, "adapter": adapter, "merged": merged},
+            "quantize": {"source": merged},
+        }
+        return [replace(r, fields=dict(r.fields) | names.get(r.type, {})) for r in log]
+
+    def judge(
+        self, inspector: Inspector | None = None, *, file: bool = True, base: Path | None = None
+    ) -> Verdict:
+        verifier = Verifier(
+            trust=self.memory.trust,
+            reader=self.memory.chain,
+            source=self.memory.evidence,
+            prover=self.memory.believer,
+            inspector=inspector,  # type: ignore[arg-type]
+        )
+        artifact = Artifact(MODEL, "model", FILE if file else None)
+        return verify_artifact(artifact, verifier, Options(base=base))
+
+
+def claims(verdict: Verdict, id_: str) -> list[Claim]:
+    return [c for c in verdict.claims if c.id == id_]
+
+
+def test_everything_at_hand_is_recomputed(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    verdict = run.judge(Inspector(), base=run.base)
+    assert verdict.status is Status.VERIFIED
+    for id_ in ("file.recomputed", "merge.recomputed", "base.recomputed"):
+        (claim,) = claims(verdict, id_)
+        assert claim.holds, id_
+    grades = {e.kind: e.grade for e in verdict.edges}
+    assert grades["quantized_from"] is grades["merged_from"] is Grade.RECOMPUTED
+
+
+def test_the_inspector_says_how_exact_a_recomputation_is(tmp_path: Path) -> None:
+    (claim,) = claims(Run(tmp_path).judge(Inspector()), "file.recomputed")
+    assert claim.text.endswith("recomputed as Q8_0 is")
+
+
+@pytest.mark.parametrize(
+    ("id_", "inspector", "file", "needs"),
+    [
+        ("file.recomputed", Inspector(), False, "the file itself"),
+        ("file.recomputed", None, True, "the merged weights"),
+        ("merge.recomputed", Inspector(), True, "--base"),
+        ("base.recomputed", Inspector(), True, "--base"),
+    ],
+)
+def test_what_is_not_at_hand_is_not_checked(
+    tmp_path: Path, id_: str, inspector: Inspector | None, file: bool, needs: str
+) -> None:
+    verdict = Run(tmp_path).judge(inspector, file=file)
+    (claim,) = claims(verdict, id_)
+    assert (claim.holds, verdict.status) == (None, Status.VERIFIED)
+    assert needs in str(claim.needs)
+
+
+@pytest.mark.parametrize(
+    ("id_", "inspector"),
+    [
+        ("file.recomputed", Inspector(quantized=DIFFERENT)),
+        ("merge.recomputed", Inspector(merge=DIFFERENT)),
+        ("base.recomputed", Inspector(unadapted=DIFFERENT)),
+    ],
+)
+def test_the_first_ten_differences_are_told(tmp_path: Path, id_: str, inspector: Inspector) -> None:
+    run = Run(tmp_path)
+    verdict = run.judge(inspector, base=run.base)
+    assert verdict.status is Status.FAILED
+    assert [c.where for c in claims(verdict, id_)] == [d.where for d in DIFFERENT[:10]]
+    assert {(c.holds, c.expected, c.actual) for c in claims(verdict, id_)} == {(False, "1", "2")}
+
+
+def test_a_file_of_another_format_fails(tmp_path: Path) -> None:
+    (claim,) = claims(Run(tmp_path).judge(Inspector(format="int8")), "file.recomputed")
+    assert (claim.holds, claim.expected, claim.actual) == (False, "Q8_0", "int8")
+
+
+@pytest.mark.parametrize(
+    ("changed", "id_"),
+    [
+        ("merged", "file.recomputed"),
+        ("adapter", "merge.recomputed"),
+        ("base", "merge.recomputed"),
+        ("base", "base.recomputed"),
+    ],
+)
+def test_other_weights_than_the_logged_ones_fail(tmp_path: Path, changed: str, id_: str) -> None:
+    run = Run(tmp_path)
+    other = weights(tmp_path, "other")
+    logged = str(content_digest(getattr(run, changed)))
+    setattr(run, changed, other)
+    verdict = run.judge(Inspector(), base=run.base)
+    (claim,) = claims(verdict, id_)
+    assert (verdict.status, claim.holds) == (Status.FAILED, False)
+    assert (claim.expected, claim.actual) == (logged, str(content_digest(other)))
+    assert changed in claim.text
+
+
+class Checker:
+    """A `DataChecker` with a given answer."""
+
+    def __init__(self, answer: BatchCount | Exception) -> None:
+        self._answer = answer
+
+    def check_batches(self, records: object) -> BatchCount:
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+
+def test_undetermined_batches_are_not_checked_and_never_failed() -> None:
+    required = Policy(require=DEFAULT_REQUIRED | {"batches.recomputed"})
+    assert MemoryRun().judge(required, data=Checker(BatchCount(3, 0))).status is Status.VERIFIED
+    verdict = MemoryRun().judge(data=Checker(BatchCount(2, 1)))
+    assert verdict.status is Status.VERIFIED
+    (claim,) = (c for c in verdict.not_checked if c.id == "batches.recomputed")
+    assert "2 batches recomputed" in str(claim.needs)
+    assert "1 undetermined" in str(claim.needs)
+    assert (
+        MemoryRun().judge(required, data=Checker(BatchCount(2, 1))).status is Status.INDETERMINATE
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "holds", "status"),
+    [
+        (NotFound("no salts"), None, Status.VERIFIED),
+        (VerificationError("batch differs", where="record 2"), False, Status.FAILED),
+    ],
+    ids=["salts missing", "batch differs"],
+)
+def test_missing_salts_accuse_nobody_and_another_batch_does(
+    error: Exception, holds: bool | None, status: Status
+) -> None:
+    verdict = MemoryRun().judge(data=Checker(error))
+    (claim,) = claims(verdict, "batches.recomputed")
+    assert (claim.holds, verdict.status) == (holds, status)

@@ -1,0 +1,241 @@
+"""Every step of a verification on a chain in memory: which claim fails, and the verdict then."""
+
+from __future__ import annotations
+
+import pkgutil
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import groupby
+from typing import Any
+
+import pytest
+
+import provenance.verify
+from provenance.judgement.policy import CLAIMS, DEFAULT_REQUIRED, Policy
+from provenance.judgement.verdict import Status
+from provenance.log.record import Record
+from tests.support.memory_run import TIME, MemoryRun
+from tests.support.spine import failing
+
+Records = list[Record]
+
+
+def edited(index: int, **fields: Any) -> Callable[[Records], Records]:
+    return lambda log: [
+        *log[:index],
+        replace(log[index], fields=dict(log[index].fields) | fields),
+        *log[index + 1 :],
+    ]
+
+
+def test_an_honest_run_is_verified() -> None:
+    run = MemoryRun()
+    verdict = run.judge()
+    assert (verdict.status, failing(verdict), verdict.exit_code) == (Status.VERIFIED, [], 0)
+    assert len(run.believer.epochs) == len(run.believer.registrations) == 1
+
+
+def test_the_prover_is_given_what_was_recomputed() -> None:
+    run = MemoryRun()
+    run.judge()
+    (evidence,) = run.believer.epochs
+    assert (evidence.run_id, evidence.seed, evidence.number, evidence.words) == (
+        run.run_id,
+        run.seed,
+        0,
+        b"epoch words",
+    )
+    assert len(evidence.leaves) == len(evidence.order) == 12
+
+
+def test_every_default_claim_is_made_by_a_step() -> None:
+    made = {c.id for c in MemoryRun().judge().claims}
+    assert DEFAULT_REQUIRED <= made <= set(CLAIMS)
+
+
+def test_there_are_ten_steps_and_claims_are_made_in_their_order() -> None:
+    """Claims are numbered by what they are about (docs/formats/verdict.md), steps by their turn."""
+    names = [module.name for module in pkgutil.iter_modules(provenance.verify.__path__)]
+    turns = [int(name[1:3]) for name in sorted(names) if re.match(r"s\d\d_", name)]
+    assert turns == list(range(1, 11))
+    subjects = [step for step, _ in groupby(c.step for c in MemoryRun().judge().claims)]
+    assert subjects == [1, 4, 2, 3, 4, 5, 8, 6, 7, 9]
+
+
+# log[0] is the seed, 1..3 the batches, 4 the checkpoint, 5 the epoch, 6 the merge, 7 the
+# quantization, 8 the release.
+LOG_EDITS: dict[str, tuple[Callable[[Records], Records], str]] = {
+    "no seed": (lambda log: log[1:], "run.preregistered"),
+    "local seed": (edited(0, source="local"), "run.preregistered"),
+    "another seed": (edited(0, seed="0x" + "00" * 32), "run.preregistered"),
+    "batch before the seed": (lambda log: [log[1], log[0], *log[2:]], "run.preregistered"),
+    "two seeds": (lambda log: [log[0], *log], "lineage.complete"),
+    "no checkpoint": (lambda log: [*log[:4], *log[5:]], "lineage.complete"),
+    "no merge": (lambda log: [*log[:6], *log[7:]], "lineage.complete"),
+    "no quantize": (lambda log: [*log[:7], *log[8:]], "lineage.complete"),
+    "merge after quantize": (lambda log: [*log[:6], log[7], log[6], log[8]], "lineage.complete"),
+    "checkpoint after merge": (
+        lambda log: [*log[:4], log[5], log[6], log[4], *log[7:]],
+        "lineage.complete",
+    ),
+    "checkpoint before the batches": (
+        lambda log: [log[0], log[4], *log[1:4], *log[5:]],
+        "lineage.complete",
+    ),
+    "checkpoint consumed less": (edited(4, consumed=11), "lineage.complete"),
+    "checkpoint of another epoch": (edited(4, epoch=1), "lineage.complete"),
+    "unmatched tensors": (edited(2, unmatched=1), "lineage.complete"),
+    "abandons the future": (
+        lambda log: [log[0], Record.make("resume", TIME, from_=0, abandons=[9], step=0), *log[1:]],
+        "lineage.complete",
+    ),
+    "abandons a batch": (
+        lambda log: [
+            *log[:5],
+            Record.make("resume", TIME, from_=0, abandons=[3], step=0),
+            *log[5:],
+        ],
+        "lineage.complete",
+    ),
+    "batches exchanged": (lambda log: [log[0], log[2], log[1], *log[3:]], "epoch.proven"),
+    "position twice": (edited(2, positions=[3, 5, 6, 7]), "epoch.proven"),
+    "positions exchanged": (edited(2, positions=[5, 4, 6, 7]), "epoch.proven"),
+    "position beyond": (edited(3, positions=[8, 9, 10, 12]), "epoch.proven"),
+    "huge position": (edited(3, positions=[8, 9, 10, 2**53 - 1]), "epoch.proven"),
+    "fewer leaves": (edited(3, leaves=["0x" + "00" * 32]), "epoch.proven"),
+    "another epoch": (
+        lambda log: [
+            replace(r, fields=dict(r.fields) | {"epoch": 3}) if "epoch" in r.fields else r
+            for r in log
+        ],
+        "epoch.proven",
+    ),
+    "remainder invented": (edited(5, remainder=["0x" + "00" * 32]), "epoch.proven"),
+    "consumed less": (edited(5, consumed=11), "epoch.proven"),
+    "another anchoring": (edited(5, number=1), "epoch.proven"),
+    "huge anchoring": (edited(5, number=2**53 - 1), "epoch.proven"),
+    "no points": (
+        lambda log: [
+            *log[:5],
+            Record("epoch", TIME, {k: v for k, v in log[5].fields.items() if k != "u_hash"}),
+            *log[6:],
+        ],
+        "epoch.proven",
+    ),
+    "a batch of an unproven epoch": (
+        lambda log: [
+            *log[:5],
+            replace(log[1], fields=dict(log[1].fields) | {"epoch": 1}),
+            *log[5:],
+        ],
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "claim"), LOG_EDITS.values(), ids=LOG_EDITS.keys())
+def test_a_log_that_contradicts_itself_fails_at_its_claim(
+    change: Callable[[Records], Records], claim: str
+) -> None:
+    verdict = MemoryRun(change).judge()
+    if not claim:
+        assert verdict.status is Status.INDETERMINATE
+        return
+    assert (verdict.status, failing(verdict)) == (Status.FAILED, [claim])
+
+
+@pytest.mark.parametrize(
+    ("opening", "claim"),
+    [
+        ({"dataset": {}}, "dataset.registered"),
+        ({"dataset": {"root": 7}}, "dataset.registered"),
+        ({"base": {}}, "lineage.complete"),
+        ({"base": {"content": None, "name": ["x"]}}, "lineage.complete"),
+        ({"signer": "0x" + "00" * 20}, "head.signed"),
+    ],
+    ids=str,
+)
+def test_an_opening_without_what_is_needed_fails(opening: dict[str, Any], claim: str) -> None:
+    verdict = MemoryRun(opening=opening).judge()
+    assert (verdict.status, failing(verdict)) == (Status.FAILED, [claim])
+
+
+def test_an_unproven_run_is_undetermined() -> None:
+    verdict = MemoryRun(number=None).judge()
+    assert (verdict.status, failing(verdict)) == (Status.INDETERMINATE, [])
+
+
+def test_an_anchoring_that_is_not_accepted_fails() -> None:
+    run = MemoryRun()
+    run.chain.anchored[0] = (
+        *run.chain.anchored[0][:2],
+        replace(run.chain.anchored[0][2], accepted=False),
+    )
+    verdict = run.judge()
+    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["epoch.proven"])
+
+
+def test_an_anchoring_from_before_the_batches_fails() -> None:
+    run = MemoryRun()
+    run.chain.anchored[0] = (
+        *run.chain.anchored[0][:2],
+        replace(run.chain.anchored[0][2], log_size=3),
+    )
+    verdict = run.judge()
+    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["epoch.proven"])
+
+
+@pytest.mark.parametrize(
+    "registered",
+    [
+        None,
+        {},
+        {"points": 5},
+        {"points": [[1, 2]]},
+        {"points": [["0x1"]]},
+        {"points": [["x", "y"]]},
+    ],
+    ids=str,
+)
+def test_a_malformed_registration_fails(registered: Any) -> None:
+    run = MemoryRun()
+    run.evidence.registered = registered
+    verdict = run.judge()
+    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["dataset.registered"])
+
+
+def test_a_missing_key_fails() -> None:
+    run = MemoryRun()
+    run.evidence.keys.clear()
+    verdict = run.judge()
+    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["dataset.registered"])
+
+
+def test_a_registration_that_is_not_finished_fails() -> None:
+    run = MemoryRun()
+    block, name, facts = run.chain.datasets[0]
+    run.chain.datasets[0] = (block, name, replace(facts, finished=False))
+    verdict = run.judge()
+    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["dataset.registered"])
+
+
+# Policy
+
+
+@pytest.mark.parametrize("claim", sorted(DEFAULT_REQUIRED))
+def test_a_required_claim_that_did_not_come_about_is_never_verified(claim: str) -> None:
+    """Whatever keeps a claim from being made, its absence shows."""
+    run = MemoryRun(number=None)
+    verdict = run.judge(Policy(require=frozenset({claim, "training.replayed"})))
+    assert verdict.status is Status.INDETERMINATE
+    assert "training.replayed" in verdict.reason
+
+
+def test_a_seed_that_was_never_drawn_is_not_matched_by_zeros() -> None:
+    """A contract answers zeros for a run without a seed; anybody could know their order."""
+    run = MemoryRun(edited(0, seed="0x" + "00" * 32))
+    run.chain.seeds.clear()
+    verdict = run.judge()
+    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["run.preregistered"])
+    assert "never drawn" in verdict.reason

@@ -1,0 +1,61 @@
+"""Runs of earlier releases verify with today's code, and their verdicts say the same."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.frozen import RUN_1, Frozen, frozen_run
+
+
+@pytest.fixture(scope="module")
+def frozen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frozen]:
+    with frozen_run(tmp_path_factory.mktemp("frozen") / "run-1") as frozen:
+        yield frozen
+
+
+def said(verdict: dict[str, Any]) -> dict[str, Any]:
+    """What a verdict says, without the words it says it in."""
+    return {
+        "status": verdict["status"],
+        "word": verdict["word"],
+        "claims": {c["id"]: c["status"] for c in verdict["claims"]},
+        "edges": [[e["kind"], e["parent"], e["child"], e["grade"]] for e in verdict["edges"]],
+        "release": verdict["release"],
+    }
+
+
+WITH_EVERYTHING = ("--base", "tiny", "--with-data", "dataset")
+
+
+@pytest.mark.parametrize(
+    ("name", "more"), [("evidence_alone", ()), ("everything", WITH_EVERYTHING)]
+)
+def test_a_frozen_run_verifies_with_the_claims_it_had(
+    frozen: Frozen, name: str, more: tuple[str, ...]
+) -> None:
+    arguments = [str(frozen.folder / a) if a == "dataset" else a for a in more]
+    done = frozen("verify", frozen.file, "--evidence", frozen.run, *arguments, "--json")
+    assert done.code == 0, done.err
+    expected = json.loads((RUN_1 / "verdicts.json").read_text())[name]
+    assert said(done.json)["claims"] == expected["claims"]
+    assert said(done.json) == expected
+
+
+def test_the_slow_verifier_agrees_about_a_frozen_run(frozen: Frozen) -> None:
+    assert frozen("verify", frozen.file, "--evidence", frozen.run, "--slow").code == 0
+
+
+def test_a_flipped_bit_of_a_frozen_journal_is_seen(frozen: Frozen, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(frozen.run, run)
+    journal = run / "provenance" / "journal"
+    data = bytearray(journal.read_bytes())
+    data[len(data) // 2] ^= 1
+    journal.write_bytes(bytes(data))
+    assert frozen("verify", frozen.file, "--evidence", run).code != 0

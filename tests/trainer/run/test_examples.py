@@ -1,0 +1,48 @@
+"""The example scripts run as they are printed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from provenance.log.tree import read_records
+from provenance.order import epoch_order
+from provenance_trainer.model.base import BaseModel
+from tests.support import training as support
+from tests.support.places import EXAMPLES
+
+EXAMPLE = EXAMPLES / "own_trainer.py"
+
+
+def test_own_trainer_script(tiny: BaseModel, cache_dir: Path, tmp_path: Path) -> None:
+    data, key = support.make_dataset(tmp_path / "data", 14), tmp_path / "salt.key"
+    key.write_bytes(support.KEY)
+    key.chmod(0o600)
+    command = [
+        sys.executable,
+        str(EXAMPLE),
+        "--data",
+        str(data),
+        "--salt-key",
+        str(key),
+        "--out",
+        str(tmp_path / "out"),
+        "--cache",
+        str(cache_dir),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "UNMATCHED" not in done.stdout
+    assert "NOT RECORDING" not in done.stdout
+    records = read_records(tmp_path / "out" / "provenance" / "journal")
+    batches = [r.fields for r in records if r.type == "batch"]
+    assert [p for b in batches for p in b["positions"]] == list(range(14))
+    assert not any("unmatched" in b for b in batches)
+    seed = bytes.fromhex(next(r for r in records if r.type == "seed").fields["seed"][2:])
+    leaves = (data / "leaves.bin").read_bytes()
+    expected = [
+        f"0x{leaves[32 * i : 32 * i + 32].hex()}" for i in epoch_order(seed, 0, 14).tolist()
+    ]
+    assert [leaf for b in batches for leaf in b["leaves"]] == expected
+    assert {r.type for r in records} == {"seed", "batch", "checkpoint", "epoch"}

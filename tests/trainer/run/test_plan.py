@@ -1,0 +1,86 @@
+"""Plans agree with what runs do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from provenance.errors import InputError
+from provenance_trainer.config import parse_config
+from provenance_trainer.model.base import BaseModel
+from provenance_trainer.run.plan import EPOCH_SLOTS, plan, proofs_by_transaction, slots_for
+from tests.support import training as support
+
+BASE = {"dataset_name": "d", "output_dir": "o"}
+
+
+def test_reference_job() -> None:
+    p = plan(
+        parse_config(
+            {**BASE, "per_device_train_batch_size": 8, "num_train_epochs": 3, "save_steps": 1000}
+        ),
+        10_000,
+    )
+    assert (p.batches, p.steps, p.checkpoints, p.slots, p.chunks, p.tree_chunks) == (
+        3_750,
+        3_750,
+        4,
+        20_480,
+        1,
+        3,
+    )
+    assert p.proof_transactions == (3,)
+    assert p.proving_s <= 4
+    assert p.registration_s <= 15
+
+
+@pytest.mark.parametrize(("max_steps", "accumulation"), [(-1, 1), (-1, 2), (2, 1), (4, 2), (7, 1)])
+def test_plan_equals_the_run(
+    tiny: BaseModel, cache_dir: Path, tmp_path: Path, max_steps: int, accumulation: int
+) -> None:
+    data = support.make_dataset(tmp_path / "data", 10)
+    config = support.make_config(
+        data,
+        tmp_path / "run",
+        num_train_epochs=2,
+        max_steps=max_steps,
+        gradient_accumulation_steps=accumulation,
+    )
+    p, summary = plan(config, 10), support.start_or_resume(config, cache_dir)
+    count = {
+        kind: len(support.records_of(config, kind)) for kind in ("batch", "epoch", "checkpoint")
+    }
+    assert (p.batches, p.epochs, p.checkpoints, p.steps) == (
+        count["batch"],
+        count["epoch"],
+        count["checkpoint"],
+        summary.steps,
+    )
+    assert (p.consumed, p.remainder) == (summary.consumed, summary.remainder)
+
+
+def test_proofs_are_grouped_as_they_are_submitted() -> None:
+    assert proofs_by_transaction(1, 1) == (1,)
+    assert proofs_by_transaction(17, 1) == (16, 1)
+    assert proofs_by_transaction(3, 10) == (10, 10, 10)
+    assert proofs_by_transaction(1, 49) == (12, 12, 12, 13)
+    assert proofs_by_transaction(0, 1) == ()
+
+
+def test_several_ranks_feed_whole_rounds_only() -> None:
+    p = plan(parse_config({**BASE, "per_device_train_batch_size": 4}), 22, world_size=2)
+    assert (p.consumed, p.remainder, p.batches, p.steps) == (16, 6, 4, 2)
+
+
+def test_keys_and_empty_datasets() -> None:
+    assert [slots_for(n) for n in (1, 256, 257, 344_064, 10**6)] == [
+        256,
+        256,
+        4_096,
+        344_064,
+        EPOCH_SLOTS[-1],
+    ]
+    assert plan(parse_config(BASE), 10**6).chunks == 3
+    with pytest.raises(InputError):
+        plan(parse_config(BASE), 0)

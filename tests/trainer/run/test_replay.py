@@ -1,0 +1,124 @@
+"""Recomputing what was fed: equal, different, and no longer possible after an erasure."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from eth_account import Account
+
+from provenance.dataset.committed import CommittedDataset
+from provenance.dataset.erasure import batches_with, erase_record
+from provenance.dataset.saltstore import BATCH_SALTS, SaltStore
+from provenance.errors import NotFound, VerificationError
+from provenance.layout import RunFolder, write_json
+from provenance.log.record import Record
+from provenance.verify.protocols import BatchCount
+from provenance_trainer.model.base import BaseModel
+from provenance_trainer.run.replay import BatchReplay
+from tests.support import training as support
+
+ACCOUNT = Account.from_key(b"\x01" * 32)
+
+
+@pytest.fixture(scope="module")
+def trained(
+    tiny: BaseModel, cache_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[Record]]:
+    """A folder with `data` and `run`: 22 records in batches of 4, one epoch."""
+    folder = tmp_path_factory.mktemp("trained")
+    config = support.make_config(
+        support.make_dataset(folder / "data", 22), folder / "run", num_train_epochs=1
+    )
+    support.start_or_resume(config, cache_dir)
+    write_json(
+        RunFolder(folder / "run").info, {"format": "provenance-run/1", "base": str(tiny.dir)}
+    )
+    return folder, support.records_of(config)
+
+
+class Copy:
+    def __init__(self, folder: Path, records: list[Record]) -> None:
+        self.run, self.data, self.records = RunFolder(folder / "run"), folder / "data", records
+        self.batches = sum(r.type == "batch" for r in records)
+
+    def check(self, records: list[Record] | None = None) -> BatchCount:
+        return BatchReplay(self.data, [self.run.root], support.KEY).check_batches(
+            records or self.records
+        )
+
+    def erase(self, index: int, runs: bool = True) -> list[int]:
+        with CommittedDataset.open(self.data, support.KEY) as dataset:
+            erase_record(dataset, index, [self.run] if runs else [], support.KEY, ACCOUNT)
+            return batches_with(self.run, dataset.leaf(index))
+
+    def altered(self, seq: int, **fields: object) -> list[Record]:
+        record = self.records[seq]
+        return [
+            *self.records[:seq],
+            Record.make("batch", record.time, **{**record.fields, **fields}),
+            *self.records[seq + 1 :],
+        ]
+
+
+@pytest.fixture
+def copy(trained: tuple[Path, list[Record]], tmp_path: Path) -> Copy:
+    folder, records = trained
+    for name in ("data", "run/provenance"):
+        shutil.copytree(folder / name, tmp_path / name)
+    return Copy(tmp_path, records)
+
+
+def test_every_batch_is_recomputed(copy: Copy) -> None:
+    assert copy.check() == BatchCount(copy.batches, 0)
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_an_erased_record_makes_its_batches_undetermined_and_no_others(
+    copy: Copy, runs: bool
+) -> None:
+    used = copy.erase(5, runs)
+    assert used
+    assert copy.check() == BatchCount(copy.batches - len(used), len(used))
+
+
+def test_a_missing_batch_salt_is_undetermined(copy: Copy) -> None:
+    seq = next(i for i, r in enumerate(copy.records) if r.type == "batch")
+    with SaltStore.open(copy.run.secrets / "salts.sqlite", support.KEY) as salts:
+        salts.delete(BATCH_SALTS, seq)
+    assert copy.check() == BatchCount(copy.batches - 1, 1)
+
+
+def test_erasure_hides_no_other_lie(copy: Copy) -> None:
+    """One batch is undetermined; a false digest of another still fails, before and behind it."""
+    used = copy.erase(5)
+    others = [i for i, r in enumerate(copy.records) if r.type == "batch" and i not in used]
+    for seq in (others[0], others[-1]):
+        with pytest.raises(VerificationError, match="not the tokens") as caught:
+            copy.check(copy.altered(seq, tensors="sha256:" + "00" * 32))
+        assert caught.value.where == f"record {seq}"
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_foreign_leaf_fails_even_beside_an_erased_record(copy: Copy, alone: bool) -> None:
+    (seq, *_) = copy.erase(5)
+    own = [] if alone else copy.records[seq].fields["leaves"]
+    with pytest.raises(VerificationError, match="does not have"):
+        copy.check(copy.altered(seq, leaves=[*own, "0x" + "ab" * 32]))
+
+
+def test_a_row_missing_without_tombstone_is_a_failure(copy: Copy) -> None:
+    import sqlite3
+
+    with sqlite3.connect(copy.data / "private" / "records.sqlite") as connection:
+        connection.execute("DELETE FROM record WHERE leaf_index = 5")
+    connection.close()
+    with pytest.raises(VerificationError, match="without a tombstone"):
+        copy.check()
+
+
+def test_a_run_without_its_salts_is_not_found(copy: Copy) -> None:
+    shutil.rmtree(copy.run.secrets)
+    with pytest.raises(NotFound):
+        copy.check()

@@ -1,0 +1,167 @@
+"""A statement is added by one line of the table: Python, Go, Solidity and the pages then know it.
+
+The toy is a format of blocks of 18 bytes. Its circuit in Go is a file of its own (`toy/toy.go`),
+laid over the sources for the compiler alone; nothing is written into the repository.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from provenance.chain.anvil import EmbeddedChain
+from provenance.errors import InputError
+from tests.support.places import REPO
+
+TOYS = Path(__file__).resolve().parent / "toy"
+GENERATOR = REPO / "zk" / "generate_statements.py"
+TOY = {
+    "number": 9,
+    "name": "toy",
+    "shows": "blocks of a toy file are the codes of a tensor's blocks",
+    "contract": "ModelLedger",
+    "stage": "quantize",
+    "quantization": "Toy4",
+    "public": ["root"],
+    "words": ["index", "code"],
+    "block": {"bytes": 18, "codes_at": 2},
+    "blocks_per_proof": 8,
+    "slots": {"means": "blocks per proof b", "from": 1, "to": "MAX_BLOCKS"},
+    "depth": {"means": "levels above the pages", "from": 1, "to": "MAX_LEVELS"},
+}
+
+
+def table() -> dict[str, Any]:
+    value: dict[str, Any] = json.loads((REPO / "zk" / "statements.json").read_text("utf-8"))
+    return value
+
+
+def generate(mode: str, folder: Path, value: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    source = folder / "statements.json"
+    source.write_text(json.dumps(value), encoding="utf-8")
+    command = [sys.executable, str(GENERATOR), mode, "--table", str(source), "--out", str(folder)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with all that is generated from the table with the toy."""
+    folder, value = tmp_path_factory.mktemp("toy"), table()
+    value["kinds"].append(TOY)
+    done = generate("--write", folder, value)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def statements(generated: Path) -> Iterator[ModuleType]:
+    name = "toy_statements"
+    spec = importlib.util.spec_from_file_location(name, generated / "provenance" / "statements.py")
+    assert spec is not None
+    assert spec.loader is not None
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[name]
+
+
+def test_python_knows_the_toy(statements: ModuleType) -> None:
+    toy = statements.kind_named("toy")
+    assert statements.kind_numbered(9) is toy
+    assert statements.quantization_kind("Toy4") is toy
+    assert statements.kinds_of("ModelLedger") == ("q8_0", "int8", "merge", "toy")
+    assert statements.STAGES[toy.stage] == 2
+    assert toy.public(8) == ("root", "index_0", "index_1", *(f"code_{i}" for i in range(5)))
+    assert toy.public_names(8) == toy.public(8)
+    assert toy.fits(toy.blocks_per_proof, 1)
+    assert not toy.fits(65, 1)
+    assert not toy.fits(8, 8)
+    with pytest.raises(InputError):
+        statements.kind_numbered(10)
+
+
+def test_go_compiles_a_circuit_of_the_toy(generated: Path) -> None:
+    prover = REPO / "zk" / "prover"
+    laid = {
+        prover / "kinds" / "table.go": generated / "zk" / "prover" / "kinds" / "table.go",
+        prover / "circuits" / "toy.go": TOYS / "toy.go",
+        prover / "circuits" / "toy_test.go": TOYS / "toy_test.go",
+    }
+    overlay = generated / "overlay.json"
+    overlay.write_text(json.dumps({"Replace": {str(to): str(by) for to, by in laid.items()}}))
+    command = ["go", "test", f"-overlay={overlay}", "-run", "^TestToyStatement$", "./circuits"]
+    environment = os.environ | {"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
+    done = subprocess.run(command, cwd=prover, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "no tests to run" not in done.stdout
+
+
+def test_contracts_know_the_toy(generated: Path, tmp_path: Path) -> None:
+    (library,) = (generated / "contracts").rglob("Kinds.sol")
+    for source in (library, TOYS / "Toy.sol"):
+        (tmp_path / source.name).write_bytes(source.read_bytes())
+    command = ["node", str(TOYS / "compile.mjs"), str(REPO), str(tmp_path)]
+    compiled = subprocess.run(command, capture_output=True, text=True)
+    assert compiled.returncode == 0, compiled.stderr
+    chain = EmbeddedChain(tmp_path / "chain")
+    chain.up()
+    try:
+        at = "0x" + "70" * 20
+        rpc = chain.rpc()
+        call = [{"to": at}, "latest", {at: {"code": compiled.stdout}}]
+        assert rpc.request("eth_call", call) == "0x"
+    finally:
+        chain.down()
+
+
+def test_pages_list_the_toy(generated: Path) -> None:
+    page = (generated / "docs" / "formats" / "statements.md").read_text("utf-8")
+    assert "| 9 | `toy` | blocks per proof b: 1 to 64 |" in page
+    assert "| `toy` | blocks of a toy file are" in page
+
+
+def test_a_table_that_was_changed_is_seen(tmp_path: Path) -> None:
+    value = table()
+    assert generate("--write", tmp_path, value).returncode == 0
+    assert generate("--check", tmp_path, value).returncode == 0
+    value["kinds"].append(TOY)
+    stale = generate("--check", tmp_path, value)
+    assert stale.returncode == 1
+    assert len(stale.stdout.splitlines()) == 4  # Python, Go, Solidity and the page of statements
+
+
+FAULTS: dict[str, dict[str, Any]] = {
+    "a number twice": {"number": 8},
+    "a gap": {"number": 10},
+    "a name twice": {"name": "merge"},
+    "no name of a kind": {"name": "Toy"},
+    "an unknown contract": {"contract": "ToyLedger"},
+    "an unknown stage": {"stage": "toy"},
+    "unknown words": {"words": ["code"]},
+    "codes of no file": {"block": {"bytes": 0, "codes_at": 0}},
+    "an unknown field": {"toy": True},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_faulty_table_is_refused(fault: str, tmp_path: Path) -> None:
+    value = table()
+    value["kinds"].append(TOY | FAULTS[fault])
+    done = generate("--write", tmp_path, value)
+    assert done.returncode != 0
+    assert "ValueError" in done.stderr
+    assert not list(tmp_path.rglob("*.go"))
+
+
+def test_the_repository_is_what_its_table_makes() -> None:
+    done = subprocess.run([sys.executable, str(GENERATOR), "--check"], capture_output=True)
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,188 @@
+"""Draws and public inputs of sampled statements, against plain re-computations."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from eth_utils.crypto import keccak
+
+from provenance.artifacts.tensors import DType, Layout, Tensor, TensorTable
+from provenance.errors import InputError, VerificationError
+from provenance.judgement.facts import TableFacts
+from provenance_zk.kinds import KINDS
+from provenance_zk.weights import samples
+
+SEED = bytes(range(32))
+
+
+def tensor(
+    name: str,
+    rows: int,
+    columns: int,
+    root: int,
+    layout: Layout = Layout.ROWS,
+    blocks: int | None = None,
+    depth: int = 2,
+) -> Tensor:
+    return Tensor(
+        name,
+        DType.BF16,
+        layout,
+        rows,
+        columns,
+        depth,
+        rows * -(-columns // 32) if blocks is None else blocks,
+        root,
+    )
+
+
+def tables(rank: int = 4) -> tuple[TensorTable, TensorTable, TensorTable]:
+    shapes = {"a.weight": (64, 96), "b.weight": (32, 64), "c.weight": (8, 32)}
+    base = TensorTable.of([tensor(n, *s, root=i) for i, (n, s) in enumerate(shapes.items())])
+    merged = TensorTable.of(
+        [tensor(n, *s, root=100 + i) for i, (n, s) in enumerate(shapes.items())]
+    )
+    adapter = TensorTable.of(
+        [
+            t
+            for n, (rows, columns) in shapes.items()
+            for t in (
+                tensor(f"{n}:lora_a", rank, columns, 200, Layout.LORA_A, 8 * -(-columns // 32)),
+                tensor(f"{n}:lora_b", rows, rank, 300, Layout.LORA_B, rows),
+            )
+        ]
+    )
+    return base, adapter, merged
+
+
+def word(n: int) -> bytes:
+    return n.to_bytes(32, "big")
+
+
+def test_draws_are_the_documented_hashes() -> None:
+    _, _, merged = tables()
+    made = samples.groups(SEED, merged, 40, 4)
+    total = 64 * 3 + 32 * 2 + 8
+    for t, blocks in enumerate((192, 64, 8)):
+        k = 4 * math.ceil(max(2, math.ceil(40 * blocks / total)) / 4)
+        mine = [g for g in made if g.tensor == t]
+        assert [g.number for g in mine] == list(range(k // 4))
+        expected = [
+            int.from_bytes(keccak(SEED + word(t) + word(j)), "big") % blocks for j in range(k)
+        ]
+        assert [i for g in mine for i in g.indexes] == expected
+
+
+def test_every_tensor_is_drawn_at_least_twice() -> None:
+    assert [samples.draw_count(1, 10**6, 459, b) for b in (1, 2, 4)] == [2, 2, 4]
+
+
+def test_anchoring_binds_every_field() -> None:
+    name = TableFacts(b"\1" * 32, 3)
+    good = samples.Anchoring(name, name, name, b"\2" * 32, "merge", 4, 1 << 16, 459, 264)
+    seen = {good.digest(1, SEED), good.digest(2, SEED), good.digest(1, bytes(32))}
+    other = TableFacts(b"\1" * 32, 4)
+    changes: list[dict[str, Any]] = [
+        {"base": other},
+        {"adapter": other},
+        {"merged": other},
+        {"artifact": b"\3" * 32},
+        {"kind": "q8_0"},
+        {"slots": 5},
+        {"scale": 1},
+        {"draws": 460},
+        {"blocks": 265},
+    ]
+    for change in changes:
+        seen.add(replace(good, **change).digest(1, SEED))
+    assert len(seen) == len(changes) + 3
+
+
+def test_code_words_flip_the_sign_bit_and_pad_at_the_end() -> None:
+    block = bytes([0x34, 0x12]) + bytes(range(32))
+    words = samples.code_words("q8_0", [block, block])
+    data = b"".join(w.to_bytes(31, "big") for w in words)
+    assert data[:34] == bytes([0x34, 0x12]) + bytes(b ^ 0x80 for b in range(32))
+    assert data[68:] == bytes(len(data) - 68)
+    assert len(words) == len([n for n in KINDS["q8_0"].public(2) if n.startswith("code")])
+    with pytest.raises(InputError):
+        samples.code_words("q8_0", [block[:-1]])
+
+
+def test_index_words_hold_seven_numbers() -> None:
+    assert samples.index_words([1, 2]) == [1 + (2 << 32)]
+    assert samples.index_words(range(8)) == [sum(i << 32 * i for i in range(7)), 7]
+
+
+def test_tables_of_one_merge_belong_together() -> None:
+    base, adapter, merged = tables()
+    assert samples.require_tables(base, adapter, merged) == 8
+    group = samples.Group(1, 0, (5, 6, 7, 8))
+    assert samples.merge_inputs(base, adapter, merged, group, 1 << 16)[:6] == (
+        1,
+        200,
+        300,
+        101,
+        1 << 16,
+        2,
+    )
+
+
+@pytest.mark.parametrize(
+    ("which", "index", "change"),
+    [
+        (0, 1, {"name": "bb.weight"}),
+        (0, 1, {"columns": 32, "rows": 64}),
+        (0, 1, {"depth": 3}),
+        (0, 1, {"dtype": DType.F16}),
+        (1, 2, {"rows": 3}),
+        (1, 2, {"columns": 32}),
+        (1, 3, {"rows": 31}),
+        (1, 3, {"layout": Layout.LORA_A}),
+        (1, 3, {"depth": 3}),
+        (2, 0, {"layout": Layout.LORA_B}),
+        (1, 0, {"dtype": DType.F16}),
+    ],
+)
+def test_tables_that_do_not_belong_together_are_refused(
+    which: int, index: int, change: dict[str, Any]
+) -> None:
+    made = list(tables())
+    tensors = list(made[which].tensors)
+    tensors[index] = replace(tensors[index], **change)
+    made[which] = TensorTable(tuple(tensors))
+    with pytest.raises(VerificationError):
+        samples.require_tables(*made)
+
+
+def test_swapped_adapters_are_refused() -> None:
+    base, adapter, merged = tables()
+    first, second, *rest = adapter.tensors
+    swapped = TensorTable.of(
+        [replace(first, name=second.name), replace(second, name=first.name), *rest]
+    )
+    with pytest.raises(VerificationError):
+        samples.require_tables(base, swapped, merged)
+
+
+@pytest.mark.parametrize(
+    "scale", [Fraction(0), Fraction(-1), Fraction(1, 3), Fraction(1, 1 << 17), Fraction(1 << 16)]
+)
+def test_scales_outside_the_proof_are_refused(scale: Fraction) -> None:
+    with pytest.raises(InputError):
+        samples.scale_integer(scale)
+
+
+def test_detection_is_what_the_draws_give() -> None:
+    assert samples.scale_integer(Fraction(3, 2)) == 3 << 15
+    assert (1 - samples.detectable(459, 0.99)) ** 459 == pytest.approx(0.01)
+    assert samples.detectable(459, 0.99) < 0.01 < samples.detectable(458, 0.99)
+    assert samples.detectable(4, 0.99, 3) > samples.detectable(4, 0.99)
+    _, _, merged = tables()
+    found = samples.confidence(merged, 40, 4, 2)
+    assert (found.worst, found.draws) == ("c.weight", 4)
+    assert found.at_95 < found.at_99 < 1

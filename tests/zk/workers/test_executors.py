@@ -1,0 +1,97 @@
+"""Where a command's proofs are made: its own server, a running one, a process per request, or a
+refusal.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from provenance.errors import ConfigError, UnavailableError
+from provenance.settings import Settings
+from provenance_zk.prover.client import ZkProver
+from provenance_zk.prover.keys import KeyFolder
+from provenance_zk.prover.server import ChildServer, RunningServer
+from provenance_zk.workers.executors import opened
+from provenance_zk.workers.names import RAY_HERE
+
+
+def settings(prover: ZkProver, tmp_path: Path, address: str | None = None) -> Settings:
+    return Settings(home=tmp_path, cache=tmp_path, zkprover=prover.binary, prover=address)
+
+
+def test_a_command_starts_a_server_and_ends_it(
+    prover: ZkProver, key: KeyFolder, tmp_path: Path
+) -> None:
+    with opened(settings(prover, tmp_path), "local:2") as (mine, executor):
+        assert executor.workers == 2
+        assert isinstance(mine.server, ChildServer)
+        mine.commit_order(key.dir, list(range(10)))
+        process = mine.server.process
+        assert process is not None
+        assert process.poll() is None
+        socket = Path(mine.server.address().where)
+        assert socket.stat().st_mode & 0o777 == 0o600
+        assert socket.parent.stat().st_mode & 0o777 == 0o700
+    assert process.returncode is not None
+    assert not socket.parent.exists()
+
+
+def test_a_running_server_is_used_and_left_running(
+    prover: ZkProver, key: KeyFolder, child: ChildServer, tmp_path: Path
+) -> None:
+    address = child.address()
+    with opened(settings(prover, tmp_path, str(address))) as (mine, _):
+        assert mine.server == RunningServer(address)
+        assert mine.commit_order(key.dir, list(range(10))) == prover.commit_order(
+            key.dir, list(range(10))
+        )
+    assert child.process is not None
+    assert child.process.poll() is None
+
+
+def test_one_process_per_request(prover: ZkProver, tmp_path: Path) -> None:
+    with opened(settings(prover, tmp_path, "one-shot")) as (mine, _):
+        assert mine.server is None
+
+
+@pytest.mark.parametrize(
+    ("address", "executor"),
+    [
+        ("nothing", "local"),
+        ("unix:", "local"),
+        ("tcp:127.0.0.1:1", "local"),
+        (None, "local:0"),
+        (None, "remote"),
+        (None, ""),
+        (None, "ray:localhost"),
+        (None, "ray://host"),
+        (None, "ray://host:1/x"),
+    ],
+)
+def test_settings_that_make_no_sense(
+    prover: ZkProver, tmp_path: Path, address: str | None, executor: str
+) -> None:
+    with pytest.raises(ConfigError), opened(settings(prover, tmp_path, address), executor):
+        pass
+
+
+def test_ray_that_is_not_installed(
+    prover: ZkProver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "provenance_zk.workers.ray_executor", None)
+    with (
+        pytest.raises(ConfigError, match=r"Ray is not installed.*model-provenance\[ray\]"),
+        opened(settings(prover, tmp_path), RAY_HERE),
+    ):
+        pass
+
+
+def test_a_server_that_is_not_there(prover: ZkProver, key: KeyFolder, tmp_path: Path) -> None:
+    with (
+        opened(settings(prover, tmp_path, f"unix:{tmp_path}/nothing")) as (mine, _),
+        pytest.raises(UnavailableError, match="cannot reach"),
+    ):
+        mine.commit_order(key.dir, [0, 1])

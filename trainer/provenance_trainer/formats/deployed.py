@@ -1,0 +1,86 @@
+"""What a deployed format can do: tell its files, write, read, recompute and open them.
+
+A format is one object. `registry.py` lists them. Other code asks the registry, never for a name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from provenance.digest import Digest
+from provenance.progress import Progress
+from provenance.verify.protocols import Deployed
+
+CLAIM_PREFIX = "provenance."
+HEAD_BYTES = 16
+
+
+class Exactness(StrEnum):
+    """How far a file must agree with its recomputation."""
+
+    BIT_BY_BIT = "bit by bit"
+    UP_TO_TIES = "up to ties"
+
+
+@dataclass(frozen=True)
+class QuantizeReport:
+    """What was written: SHA-256 and bytes of the file, and the type of each of its tensors."""
+
+    file: Digest
+    size: int
+    tensors: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """One difference between a file and its recomputation.
+
+    `block` counts blocks of 32 in row-major order; None where the tensor has none.
+    """
+
+    tensor: str
+    block: int | None
+    field: str
+    expected: str
+    actual: str
+
+    @property
+    def place(self) -> str:
+        """Tensor, block and field, for people."""
+        block = "" if self.block is None else f" block {self.block}"
+        return f"{self.tensor}{block} {self.field}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployedFormat:
+    """One format of deployed files. Every file that its functions take is attacker-controlled.
+
+    name: As `quantize` records say it (`Q8_0`).
+    container: The file format around it, as `quantize` records say it (`gguf`).
+    suffix: Ending of its file names, dot included.
+    exactness: What `compare` means when it finds nothing.
+    is_one: Whether a file is of this format, by its first 16 bytes (fewer where it is shorter) and
+        its name.
+    write: Quantizes a folder of bfloat16 weights into a new file, complete or absent at the end:
+        (folder, file, `provenance.*` claims, progress). Raises InputError (a model or key that the
+        format does not take), Conflict (the file exists), UnavailableError (the disk refused).
+    read_claims: The `provenance.*` metadata of a file: to be checked. Raises InputError
+        (malformed).
+    compare: Recomputes a file: (folder, file, limit, adapted) -> at most `limit` mismatches. The
+        folder is the merged model, or the base with the names of what was adapted: of those no
+        values are compared, only types and shapes. Raises InputError (malformed).
+    open_blocks: Single blocks of a file, as proofs address them. Raises InputError (malformed).
+    """
+
+    name: str
+    container: str
+    suffix: str
+    exactness: Exactness
+    is_one: Callable[[bytes, str], bool]
+    write: Callable[[Path, Path, Mapping[str, str | int], Progress], QuantizeReport]
+    read_claims: Callable[[Path], dict[str, str]]
+    compare: Callable[[Path, Path, int, frozenset[str]], list[Mismatch]]
+    open_blocks: Callable[[Path], Deployed]

@@ -1,0 +1,208 @@
+"""Model folder -> GGUF Q8_0.
+
+Matrices whose rows are whole blocks of 32 become Q8_0: a float16 scale and 32 int8 codes, 34 bytes.
+Everything else becomes float32. gguf-py's reference quantizer gives the values; it agrees with
+ggml's bit for bit. The file is a function of the folder and the given keys.
+
+Source: Q8_0 in ggml-org/ggml, `quantize_row_q8_0_ref`: d = max|x|/127, codes round half away from
+zero of x/d, both in float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gguf import GGUFWriter
+from gguf.constants import GGMLQuantizationType, GGUFValueType
+from gguf.quants import quant_shape_to_byte_shape, quantize
+
+from provenance.digest import hash_file
+from provenance.errors import InputError
+from provenance.progress import Progress, silent
+from provenance_trainer.formats.deployed import CLAIM_PREFIX, QuantizeReport
+from provenance_trainer.formats.gguf_file import read_header
+from provenance_trainer.formats.gguf_keys import Key, metadata
+from provenance_trainer.formats.gguf_model import (
+    ARCHITECTURE,
+    ModelFolder,
+    open_model,
+    rope_factors,
+    tensor_names,
+    tensor_values,
+)
+from provenance_trainer.model.weights import atomic_file
+
+BLOCK = 32
+BLOCK_BYTES = 34
+_ROPE_TENSOR = "rope_freqs.weight"
+_CHUNK_ROWS_BYTES = 64 << 20
+# Below this a block's float32 scale has no float32 reciprocal, and quantizers disagree.
+_SMALLEST_ABSMAX = 127 * 2.0**-127
+# Keys that name or describe the file without changing what it computes.
+FREE_PREFIXES = (CLAIM_PREFIX, "general.")
+_FIXED_KEYS = ("general.alignment", "general.architecture")
+
+
+@dataclass(frozen=True)
+class PlannedTensor:
+    """A tensor of the file before its values are computed.
+
+    `source` is its name in the folder, None for the rope factors.
+    """
+
+    name: str
+    source: str | None
+    type: GGMLQuantizationType
+    shape: tuple[int, ...]
+
+    @property
+    def byte_shape(self) -> tuple[int, ...]:
+        """Shape of what `computed` returns: float32 values, or bytes."""
+        if self.type is GGMLQuantizationType.F32:
+            return self.shape
+        return quant_shape_to_byte_shape(self.shape, self.type)
+
+    @property
+    def item(self) -> np.dtype[Any]:
+        """Type of what `computed` returns."""
+        return np.dtype(np.float32 if self.type is GGMLQuantizationType.F32 else np.uint8)
+
+
+def plan_tensors(model: ModelFolder) -> list[PlannedTensor]:
+    """Every tensor of the file, in its order.
+
+    Raises:
+        InputError: a tensor that the architecture lacks.
+    """
+    plans: list[PlannedTensor] = []
+    if (factors := rope_factors(model)) is not None:
+        plans.append(PlannedTensor(_ROPE_TENSOR, None, GGMLQuantizationType.F32, factors.shape))
+    for name, source in tensor_names(model).items():
+        shape = model.weights.info(source).shape
+        whole = len(shape) == 2 and shape[1] % BLOCK == 0
+        kind = GGMLQuantizationType.Q8_0 if whole else GGMLQuantizationType.F32
+        plans.append(PlannedTensor(name, source, kind, shape))
+    return plans
+
+
+def computed(model: ModelFolder, plan: PlannedTensor) -> np.ndarray:
+    """The tensor as it stands in the file: float32 in its shape, or uint8 `(rows, blocks * 34)`.
+
+    Raises:
+        InputError: not bfloat16, not finite, or a block that Q8_0 cannot hold.
+    """
+    if plan.source is None:
+        factors = rope_factors(model)
+        if factors is None:
+            raise ValueError(f"{plan.name} has no source")  # a plan without source has factors
+        return factors
+    values = tensor_values(model, plan.name, plan.source)
+    if plan.type is GGMLQuantizationType.F32:
+        return np.ascontiguousarray(values)
+    return quantize_q8_0(values, plan.name)
+
+
+def quantize_q8_0(values: np.ndarray, where: str) -> np.ndarray:
+    """Q8_0 bytes of float32 values: `(rows, columns)` -> uint8 `(rows, columns / 32 * 34)`.
+
+    Args:
+        values: Columns are a multiple of 32.
+
+    Raises:
+        InputError: a block so small that its scale has no reciprocal, or so large that float16
+            cannot hold the scale.
+    """
+    out = np.empty((values.shape[0], values.shape[1] // BLOCK * BLOCK_BYTES), dtype=np.uint8)
+    rows = max(1, _CHUNK_ROWS_BYTES // (4 * values.shape[1]))
+    for start in range(0, values.shape[0], rows):
+        part = np.ascontiguousarray(values[start : start + rows])
+        absmax = np.abs(part).reshape(-1, BLOCK).max(axis=1)
+        bad = ((absmax > 0) & (absmax < _SMALLEST_ABSMAX)) | (absmax >= 65504.0 * 127)
+        if bad.any():
+            block = start * values.shape[1] // BLOCK + int(np.argmax(bad))
+            raise InputError(
+                "block cannot be quantized to Q8_0",
+                where=f"{where} block {block}",
+                actual=f"absolute maximum {absmax[np.argmax(bad)]}",
+            )
+        out[start : start + rows] = quantize(part, GGMLQuantizationType.Q8_0)
+    return out
+
+
+def export_gguf(
+    model_dir: Path,
+    out_file: Path,
+    extra: Mapping[str, str | int] | None = None,
+    progress: Progress = silent,
+) -> QuantizeReport:
+    """Write a model folder as one GGUF Q8_0 file.
+
+    Args:
+        model_dir: bfloat16 Llama-architecture folder with tokenizer.json.
+        out_file: New file, complete or absent whatever happens.
+        extra: Keys `provenance.*` or `general.*`; text becomes a string, a number a uint64.
+
+    Raises:
+        InputError: a folder that cannot be written as GGUF, or an extra key outside those groups.
+        Conflict: `out_file` exists.
+        UnavailableError: the disk refused.
+    """
+    model = open_model(model_dir)
+    plans, keys = plan_tensors(model), [*metadata(model), *_extra_keys(extra or {})]
+    with atomic_file(out_file) as temporary:
+        writer = GGUFWriter(temporary, ARCHITECTURE)
+        try:
+            _write_header(writer, keys, plans)
+            for done, plan in enumerate(plans, 1):
+                writer.write_tensor_data(computed(model, plan))
+                progress("quantizing", done, len(plans))
+        finally:
+            writer.close()
+    types = {p.name: p.type.name for p in plans}
+    return QuantizeReport(hash_file(out_file), out_file.stat().st_size, types)
+
+
+def _write_header(writer: GGUFWriter, keys: list[Key], plans: list[PlannedTensor]) -> None:
+    for key in keys:
+        if key.value != []:
+            writer.add_key_value(key.name, key.value, key.kind, key.item)
+    for plan in plans:
+        size = int(np.prod(plan.byte_shape)) * plan.item.itemsize
+        writer.add_tensor_info(plan.name, plan.byte_shape, plan.item, size, plan.type)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+
+
+def _extra_keys(extra: Mapping[str, str | int]) -> Iterator[Key]:
+    for name, value in sorted(extra.items()):
+        if not name.startswith(FREE_PREFIXES) or name in _FIXED_KEYS:
+            raise InputError("key may not be set", where=name, expected="provenance.* or general.*")
+        if isinstance(value, str):
+            yield Key(name, GGUFValueType.STRING, value)
+        elif isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**64:
+            yield Key(name, GGUFValueType.UINT64, value)
+        else:
+            raise InputError(
+                "key has a bad value",
+                where=name,
+                expected="text or a natural number",
+                actual=repr(value),
+            )
+
+
+def read_claims(gguf_file: Path) -> dict[str, str]:
+    """The `provenance.*` keys of a GGUF file (attacker-controlled), to be checked.
+
+    Raises:
+        InputError: not a well-formed GGUF file.
+    """
+    return {
+        name: str(field.value)
+        for name, field in read_header(gguf_file).fields.items()
+        if name.startswith(CLAIM_PREFIX) and isinstance(field.value, str | int)
+    }

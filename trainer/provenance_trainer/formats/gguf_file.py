@@ -1,0 +1,299 @@
+"""Reading GGUF headers of hostile files.
+
+Every count and length is compared with the file's size before anything is built.
+Layout (little-endian): "GGUF" | version u32 | tensor count u64 | key count u64 | keys | tensor
+infos | padding | tensor data.
+
+Source: the GGUF specification (ggml-org/ggml, docs/gguf.md), versions 2 and 3.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFValueType
+
+from provenance.digest import open_regular
+from provenance.errors import InputError
+
+_SCALARS: dict[GGUFValueType, str] = {
+    GGUFValueType.UINT8: "<B",
+    GGUFValueType.INT8: "<b",
+    GGUFValueType.UINT16: "<H",
+    GGUFValueType.INT16: "<h",
+    GGUFValueType.UINT32: "<I",
+    GGUFValueType.INT32: "<i",
+    GGUFValueType.FLOAT32: "<f",
+    GGUFValueType.BOOL: "<?",
+    GGUFValueType.UINT64: "<Q",
+    GGUFValueType.INT64: "<q",
+    GGUFValueType.FLOAT64: "<d",
+}
+_DEFAULT_ALIGNMENT = 32
+_MAX_ALIGNMENT = 1 << 16
+_MAX_DIMS = 4
+_SMALLEST_KEY_BYTES = 8 + 4 + 1
+_SMALLEST_TENSOR_BYTES = 8 + 4 + 8 + 4 + 8
+
+
+@dataclass(frozen=True)
+class Field:
+    """One key's value. `kind` is the value's type, for arrays the type of its items."""
+
+    kind: GGUFValueType
+    is_array: bool
+    value: Any
+
+
+@dataclass(frozen=True)
+class TensorEntry:
+    """Where a tensor lies: `start` and `end` are byte offsets in the file.
+
+    `shape` is row-major, the reverse of the file's dims.
+    """
+
+    name: str
+    type: GGMLQuantizationType
+    shape: tuple[int, ...]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class GgufHeader:
+    """Keys and tensors by name.
+
+    `data_end` is where the last tensor ends, `size` the file's bytes.
+    """
+
+    fields: Mapping[str, Field]
+    tensors: Mapping[str, TensorEntry]
+    data_end: int
+    size: int
+
+
+class _Cursor:
+    """Bounds-checked reads: each length is compared with what is left before it is sliced."""
+
+    def __init__(self, data: mmap.mmap, where: str) -> None:
+        self._data, self._where, self.offset, self.size = data, where, 0, len(data)
+
+    def take(self, count: int, what: str) -> bytes:
+        if count > self.size - self.offset:
+            raise InputError(
+                f"GGUF file is truncated in {what}",
+                where=self._where,
+                expected=f"at least {self.offset + count} bytes",
+                actual=f"{self.size} bytes",
+            )
+        self.offset += count
+        return self._data[self.offset - count : self.offset]
+
+    def number(self, form: str, what: str) -> Any:
+        return struct.unpack(form, self.take(struct.calcsize(form), what))[0]
+
+    def count(self, smallest_bytes: int, what: str) -> int:
+        """A u64 count of things that take at least `smallest_bytes` each."""
+        value: int = self.number("<Q", what)
+        if value * smallest_bytes > self.size - self.offset:
+            raise InputError(
+                f"GGUF count of {what} does not fit the file",
+                where=self._where,
+                expected=f"at most {(self.size - self.offset) // smallest_bytes}",
+                actual=value,
+            )
+        return value
+
+    def text(self, what: str) -> str:
+        data = self.take(self.count(1, what), what)
+        try:
+            return data.decode("utf-8")
+        except UnicodeError as error:
+            raise InputError(f"{what} is not UTF-8", where=self._where) from error
+
+
+def read_header(path: Path) -> GgufHeader:
+    """Parse keys and tensor infos of a GGUF file (attacker-controlled).
+
+    Raises:
+        InputError: not GGUF, truncated (with expected and actual sizes), counts that do not fit,
+            duplicate names, unknown types, overlapping or unaligned tensors.
+    """
+    with open_regular(path) as stream:
+        return _read_header(stream, str(path))
+
+
+def _read_header(stream: BinaryIO, where: str) -> GgufHeader:
+    size = stream.seek(0, 2)
+    if size < 24:
+        raise InputError(
+            "not a GGUF file", where=where, expected="at least 24 bytes", actual=f"{size} bytes"
+        )
+    with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        cursor = _Cursor(data, where)
+        if cursor.take(4, "magic") != b"GGUF":
+            raise InputError("not a GGUF file", where=where, expected="GGUF", actual=repr(data[:4]))
+        version = cursor.number("<I", "version")
+        if version not in (2, 3):
+            raise InputError(
+                "unsupported GGUF version", where=where, expected="2 or 3", actual=version
+            )
+        tensor_count = cursor.count(_SMALLEST_TENSOR_BYTES, "tensors")
+        fields = _read_fields(cursor, where)
+        entries = [_read_tensor(cursor, where) for _ in range(tensor_count)]
+    alignment = _alignment(fields, where)
+    start = -(-cursor.offset // alignment) * alignment
+    tensors = _place(entries, start, alignment, size, where)
+    data_end = max((t.end for t in tensors.values()), default=start)
+    return GgufHeader(fields, tensors, data_end, size)
+
+
+def _read_fields(cursor: _Cursor, where: str) -> dict[str, Field]:
+    fields: dict[str, Field] = {}
+    for _ in range(cursor.count(_SMALLEST_KEY_BYTES, "keys")):
+        name = cursor.text("key name")
+        if name in fields:
+            raise InputError("GGUF key occurs twice", where=where, actual=name[:80])
+        fields[name] = _read_value(cursor, f"{where} {name[:80]}")
+    return fields
+
+
+def _kind(number: int, where: str) -> GGUFValueType:
+    try:
+        return GGUFValueType(number)
+    except ValueError as error:
+        raise InputError(
+            "unknown GGUF value type", where=where, expected="0..12", actual=number
+        ) from error
+
+
+def _read_value(cursor: _Cursor, where: str) -> Field:
+    kind = _kind(cursor.number("<I", "value type"), where)
+    if kind is not GGUFValueType.ARRAY:
+        return Field(kind, False, _read_scalar(cursor, kind, where))
+    item = _kind(cursor.number("<I", "item type"), where)
+    if item is GGUFValueType.ARRAY:
+        raise InputError("nested GGUF arrays are not supported", where=where)
+    if item is GGUFValueType.STRING:
+        return Field(
+            item, True, [cursor.text("array item") for _ in range(cursor.count(8, "array items"))]
+        )
+    form = _SCALARS[item]
+    width = struct.calcsize(form)
+    count = cursor.count(width, "array items")
+    return Field(
+        item, True, list(struct.unpack(f"<{count}{form[1]}", cursor.take(count * width, "array")))
+    )
+
+
+def _read_scalar(cursor: _Cursor, kind: GGUFValueType, where: str) -> Any:
+    if kind is GGUFValueType.STRING:
+        return cursor.text(where)
+    return cursor.number(_SCALARS[kind], where)
+
+
+def _read_tensor(
+    cursor: _Cursor, where: str
+) -> tuple[str, GGMLQuantizationType, tuple[int, ...], int]:
+    name = cursor.text("tensor name")
+    dims = cursor.number("<I", "tensor rank")
+    if not 1 <= dims <= _MAX_DIMS:
+        raise InputError(
+            "tensor has too many dimensions",
+            where=f"{where} {name[:80]}",
+            expected="1..4",
+            actual=dims,
+        )
+    shape = tuple(reversed([cursor.number("<Q", "tensor shape") for _ in range(dims)]))
+    number = cursor.number("<I", "tensor type")
+    try:
+        kind = GGMLQuantizationType(number)
+    except ValueError as error:
+        raise InputError(
+            "unknown tensor type", where=f"{where} {name[:80]}", actual=number
+        ) from error
+    return name, kind, shape, cursor.number("<Q", "tensor offset")
+
+
+def _alignment(fields: Mapping[str, Field], where: str) -> int:
+    field = fields.get("general.alignment")
+    if field is None:
+        return _DEFAULT_ALIGNMENT
+    value = field.value
+    if (
+        field.kind is not GGUFValueType.UINT32
+        or field.is_array
+        or value & (value - 1)
+        or not 8 <= value <= _MAX_ALIGNMENT
+    ):
+        raise InputError(
+            "bad alignment",
+            where=f"{where} general.alignment",
+            expected="a power of two, 8..65536",
+            actual=value,
+        )
+    return int(value)
+
+
+def _place(
+    entries: list[tuple[str, GGMLQuantizationType, tuple[int, ...], int]],
+    start: int,
+    alignment: int,
+    size: int,
+    where: str,
+) -> dict[str, TensorEntry]:
+    tensors: dict[str, TensorEntry] = {}
+    for name, kind, shape, offset in entries:
+        block, block_bytes = GGML_QUANT_SIZES[kind]
+        if name in tensors:
+            raise InputError("tensor occurs twice", where=where, actual=name[:80])
+        if shape[-1] % block or offset % alignment:
+            raise InputError(
+                "tensor is not whole blocks or not aligned",
+                where=f"{where} {name[:80]}",
+                actual=shape,
+            )
+        end = start + offset + math.prod(shape) // block * block_bytes
+        if end > size:
+            raise InputError(
+                "GGUF file is truncated",
+                where=f"{where} {name[:80]}",
+                expected=f"at least {end} bytes",
+                actual=f"{size} bytes",
+            )
+        tensors[name] = TensorEntry(name, kind, shape, start + offset, end)
+    _require_disjoint(tensors.values(), start, where)
+    return tensors
+
+
+def _require_disjoint(tensors: Iterable[TensorEntry], start: int, where: str) -> None:
+    previous = start
+    for tensor in sorted(tensors, key=lambda t: (t.start, t.end)):
+        if tensor.start < previous:
+            raise InputError(
+                "tensors overlap",
+                where=f"{where} {tensor.name[:80]}",
+                expected=previous,
+                actual=tensor.start,
+            )
+        previous = tensor.end
+
+
+def read_tensor(path: Path, tensor: TensorEntry) -> bytes:
+    """Bytes of one tensor, whose bounds `read_header` checked.
+
+    Raises:
+        InputError: the file shrank meanwhile.
+    """
+    with open_regular(path) as stream:
+        stream.seek(tensor.start)
+        data = stream.read(tensor.end - tensor.start)
+    if len(data) != tensor.end - tensor.start:
+        raise InputError("file shrank while it was read", where=str(path))
+    return data

@@ -1,0 +1,111 @@
+"""Reads deployed files and recomputes them: what verification is given as its inspector.
+
+Imports neither torch nor transformers.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from provenance.artifacts.content import TensorDigest, tensor_digests
+from provenance.errors import InputError
+from provenance.verify.protocols import Deployed, Difference
+from provenance_trainer.formats.deployed import DeployedFormat
+from provenance_trainer.formats.registry import FORMATS, Registry
+from provenance_trainer.model.adapter import load_adapter
+from provenance_trainer.model.merge import merge_adapter
+from provenance_trainer.model.weights import Weights
+
+_MAX_DIFFERENCES = 10
+
+
+class Inspector:
+    """`provenance.verify.protocols.FormatInspector` for the formats of a registry.
+
+    Every file and folder that a method takes is attacker-controlled.
+    """
+
+    def __init__(self, formats: Registry = FORMATS) -> None:
+        self._formats = formats
+
+    def quantization(self, path: Path) -> str | None:
+        """Name of a file's format, as `quantize` records say it; None for one not known."""
+        found = self._formats.of(path)
+        return None if found is None else found.name
+
+    def exactness(self, quantization: str) -> str:
+        """How far a file of this format must agree with its recomputation, for people.
+
+        Raises:
+            InputError: no such format.
+        """
+        return self._formats.named(quantization).exactness.value
+
+    def metadata(self, path: Path) -> Mapping[str, str]:
+        """The `provenance.*` keys of a file; empty for another format.
+
+        Raises:
+            InputError: begins or is named like a known format, and is malformed or truncated.
+        """
+        found = self._formats.of(path)
+        return {} if found is None else found.read_claims(path)
+
+    def compare_quantized(self, merged: Path, path: Path) -> list[Difference]:
+        """Differences between a file and the quantization of merged weights; empty if equal.
+
+        Raises:
+            InputError: no known format, or malformed.
+        """
+        return self._compare(merged, path, frozenset())
+
+    def compare_unadapted(self, base: Path, adapted: Sequence[str], path: Path) -> list[Difference]:
+        """Like `compare_quantized` with the base, but for the values of adapted tensors."""
+        return self._compare(base, path, frozenset(adapted))
+
+    def _compare(self, model: Path, path: Path, adapted: frozenset[str]) -> list[Difference]:
+        found = self._require(path).compare(model, path, _MAX_DIFFERENCES, adapted)
+        return [Difference(m.place, m.expected, m.actual) for m in found]
+
+    def deployed(self, path: Path) -> Deployed:
+        """Single blocks of a file.
+
+        Raises:
+            InputError: no known format, or malformed.
+        """
+        return self._require(path).open_blocks(path)
+
+    def _require(self, path: Path) -> DeployedFormat:
+        found = self._formats.of(path)
+        if found is None:
+            raise InputError(
+                "no known format of deployed files",
+                where=str(path),
+                expected=" or ".join(self._formats.names),
+            )
+        return found
+
+    def tensor_files(self, folder: Path) -> Mapping[str, Path]:
+        """File of each tensor of a safetensors folder."""
+        weights = Weights(folder)
+        return {name: weights.file_of(name) for name in weights}
+
+    def adapter_factors(self, adapter: Path) -> Mapping[str, tuple[str, str]]:
+        """Adapted tensor -> names of its factors A and B in the adapter's file."""
+        return {pair.target: (pair.a, pair.b) for pair in load_adapter(adapter).pairs}
+
+    def compare_merged(self, base: Path, adapter: Path, merged: Path) -> list[Difference]:
+        """Differences, tensor by tensor, between merged weights and a fresh merge."""
+        with tempfile.TemporaryDirectory(prefix="provenance-merge-") as folder:
+            merge_adapter(base, adapter, Path(folder) / "merged")
+            expected = tensor_digests(Path(folder) / "merged")
+        actual = tensor_digests(merged)
+        names = sorted(expected.keys() | actual.keys())
+        pairs = [(name, expected.get(name), actual.get(name)) for name in names]
+        found = [Difference(n, _sha256(e), _sha256(a)) for n, e, a in pairs if e != a]
+        return found[:_MAX_DIFFERENCES]
+
+
+def _sha256(tensor: TensorDigest | None) -> str:
+    return "absent" if tensor is None else str(tensor.sha256)

@@ -1,0 +1,156 @@
+"""The format Q8_0: a GGUF file, recomputed bit by bit. Normative: docs/formats/gguf.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gguf.constants import GGMLQuantizationType, GGUFValueType
+
+from provenance_trainer.formats.deployed import DeployedFormat, Exactness, Mismatch
+from provenance_trainer.formats.gguf import (
+    BLOCK_BYTES,
+    FREE_PREFIXES,
+    PlannedTensor,
+    computed,
+    export_gguf,
+    plan_tensors,
+    read_claims,
+)
+from provenance_trainer.formats.gguf_blocks import GgufFile
+from provenance_trainer.formats.gguf_file import (
+    Field,
+    GgufHeader,
+    TensorEntry,
+    read_header,
+    read_tensor,
+)
+from provenance_trainer.formats.gguf_keys import Key, metadata
+from provenance_trainer.formats.gguf_model import ARCHITECTURE, ModelFolder, open_model
+
+_MAGIC = b"GGUF"
+_SUFFIX = ".gguf"
+_ARCHITECTURE_KEY = Key("general.architecture", GGUFValueType.STRING, ARCHITECTURE)
+
+
+def compare_gguf(
+    model_dir: Path, gguf_file: Path, limit: int = 20, adapted: frozenset[str] = frozenset()
+) -> list[Mismatch]:
+    """Recompute a GGUF file from weights; an empty list means that it is exact.
+
+    Exact: every tensor, and every key that changes what the file computes.
+
+    Args:
+        model_dir: The merged bfloat16 folder; or the base, with the names of what was adapted.
+        gguf_file: Attacker-controlled.
+        limit: At most so many differences are returned, the first of each tensor.
+        adapted: Tensors whose values are left out. Types and shapes are compared.
+
+    Raises:
+        InputError: a malformed file or folder (truncated files name expected and actual sizes).
+    """
+    header, model = read_header(gguf_file), open_model(model_dir)
+    found = [*_compare_keys(metadata(model), header), *_compare_size(header)]
+    plans = {plan.name: plan for plan in plan_tensors(model)}
+    for name in sorted(header.tensors.keys() - plans.keys()):
+        found.append(Mismatch(name, None, "tensor", "absent", "present"))
+    for name, plan in plans.items():
+        if len(found) >= limit:
+            break
+        entry = header.tensors.get(name)
+        wrong = _compare_shape(plan, entry)
+        if entry is not None and not wrong and plan.source not in adapted:
+            wrong = _compare_values(model, plan, entry, gguf_file)
+        found += wrong
+    return found[:limit]
+
+
+def _compare_keys(expected: list[Key], header: GgufHeader) -> Iterator[Mismatch]:
+    wanted = {key.name: key for key in (_ARCHITECTURE_KEY, *expected) if key.value != []}
+    for name, key in wanted.items():
+        field = header.fields.get(name)
+        is_array = key.item is not None
+        wanted_field = Field(key.item if key.item is not None else key.kind, is_array, key.value)
+        if field != wanted_field:
+            yield Mismatch("metadata", None, name, *_shown(key.value, field))
+    for name in header.fields.keys() - wanted.keys():
+        if not name.startswith(FREE_PREFIXES):
+            yield Mismatch("metadata", None, name, "absent", _short(header.fields[name].value))
+
+
+def _shown(expected: Any, field: Field | None) -> tuple[str, str]:
+    """Both values as text; of two lists the first item that differs."""
+    if field is None:
+        return _short(expected), "absent"
+    if isinstance(expected, list) and isinstance(field.value, list):
+        pairs = enumerate(zip(expected, field.value, strict=False))
+        for i, (left, right) in pairs:
+            if left != right:
+                return f"[{i}] {_short(left)}", f"[{i}] {_short(right)}"
+        return f"{len(expected)} items", f"{len(field.value)} items"
+    return _short(expected), _short(field.value)
+
+
+def _short(value: Any) -> str:
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _compare_size(header: GgufHeader) -> Iterator[Mismatch]:
+    field = header.fields.get("general.alignment")
+    alignment = 32 if field is None else int(field.value)
+    padded = -(-header.data_end // alignment) * alignment
+    if header.size not in (padded, header.data_end):
+        yield Mismatch("file", None, "size", f"{padded} bytes", f"{header.size} bytes")
+
+
+def _compare_shape(plan: PlannedTensor, entry: TensorEntry | None) -> list[Mismatch]:
+    if entry is None:
+        return [Mismatch(plan.name, None, "tensor", "present", "absent")]
+    if (entry.type, entry.shape) == (plan.type, plan.shape):
+        return []
+    expected, actual = f"{plan.type.name} {plan.shape}", f"{entry.type.name} {entry.shape}"
+    return [Mismatch(plan.name, None, "type and shape", expected, actual)]
+
+
+def _compare_values(
+    model: ModelFolder, plan: PlannedTensor, entry: TensorEntry, file: Path
+) -> list[Mismatch]:
+    expected = computed(model, plan).reshape(-1).view(np.uint8)
+    actual = np.frombuffer(read_tensor(file, entry), dtype=np.uint8)
+    differs = expected != actual
+    return [_locate(plan, int(np.argmax(differs)), expected, actual)] if differs.any() else []
+
+
+def _locate(plan: PlannedTensor, byte: int, expected: np.ndarray, actual: np.ndarray) -> Mismatch:
+    """Name the value in which the first differing byte lies."""
+    if plan.type is GGMLQuantizationType.F32:
+        i = byte // 4
+        left, right = (a[4 * i : 4 * i + 4].view("<f4")[0] for a in (expected, actual))
+        return Mismatch(plan.name, None, f"value {i}", repr(float(left)), repr(float(right)))
+    block, inside = divmod(byte, BLOCK_BYTES)
+    if inside < 2:
+        at = block * BLOCK_BYTES
+        left, right = (a[at : at + 2].view("<f2")[0] for a in (expected, actual))
+        return Mismatch(plan.name, block, "scale", repr(float(left)), repr(float(right)))
+    left, right = (a[byte : byte + 1].view(np.int8)[0] for a in (expected, actual))
+    return Mismatch(plan.name, block, f"code {inside - 2}", str(int(left)), str(int(right)))
+
+
+def _is_gguf(head: bytes, file_name: str) -> bool:
+    return head.startswith(_MAGIC) or Path(file_name).suffix == _SUFFIX
+
+
+Q8_0 = DeployedFormat(
+    name="Q8_0",
+    container="gguf",
+    suffix=_SUFFIX,
+    exactness=Exactness.BIT_BY_BIT,
+    is_one=_is_gguf,
+    write=export_gguf,
+    read_claims=read_claims,
+    compare=compare_gguf,
+    open_blocks=GgufFile,
+)

@@ -1,0 +1,120 @@
+"""Base model, LoRA adapter and tokenizer of a run, and the adapter that is shipped."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+
+from provenance.digest import Digest
+from provenance.errors import ConfigError, InputError
+from provenance_trainer.config import TrainConfig
+from provenance_trainer.model.adapter import CONFIG_NAME, WEIGHTS_NAME, exact_scale, round_adapter
+
+ALL_LINEAR = "all-linear"
+
+
+def has_gpu() -> bool:
+    """Whether torch can train on a GPU here."""
+    return bool(torch.cuda.is_available())
+
+
+def uses_bf16(config: TrainConfig) -> bool:
+    """bfloat16 where a GPU has it, unless the configuration says otherwise."""
+    return config.bf16 if config.bf16 is not None else has_gpu() and torch.cuda.is_bf16_supported()
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model folder; its end-of-text token pads where it names no other."""
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_adapted_model(config: TrainConfig, folder: Path) -> PeftModel:
+    """The base model with a fresh LoRA adapter.
+
+    Adapter weights are float32, those of the base bfloat16 on a GPU and float32 on a CPU. The
+    caller seeds torch's generator first: the adapter's A is random.
+
+    Raises:
+        ConfigError: modules the model does not have, or a scale that cannot be merged exactly.
+    """
+    try:
+        exact_scale(config.lora_alpha, config.lora_r, "lora_alpha")
+    except InputError as error:
+        raise ConfigError(
+            error.what, where=error.where, actual=error.actual, hint=error.hint
+        ) from error
+    dtype = torch.bfloat16 if uses_bf16(config) else torch.float32
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True)
+    model.config.use_cache = False
+    adapted = _with_adapter(config, model)
+    if config.gradient_checkpointing:
+        model.enable_input_require_grads()
+    return adapted
+
+
+def _with_adapter(config: TrainConfig, model: Any) -> PeftModel:
+    names = config.lora_target_modules
+    lora = LoraConfig(
+        r=config.lora_r,
+        lora_alpha=config.lora_alpha,
+        lora_dropout=config.lora_dropout,
+        target_modules=ALL_LINEAR if names == (ALL_LINEAR,) else list(names),
+        task_type="CAUSAL_LM",
+    )
+    try:
+        with warnings.catch_warnings():
+            # PEFT asks transformers for a property by its old name; nothing here can change that.
+            warnings.filterwarnings(
+                "ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning
+            )
+            adapted: PeftModel = get_peft_model(model, lora)
+    except ValueError as error:
+        raise ConfigError(
+            "model has none of these modules", where="lora_target_modules", actual=", ".join(names)
+        ) from error
+    return adapted
+
+
+def ship_adapter(model: PeftModel, base_name: str, target: Path) -> Digest:
+    """Write the bfloat16 adapter that is shipped, and put those very weights back into the model.
+
+    Returns:
+        Content digest of the shipped adapter. Whatever is evaluated from here on is that adapter.
+    """
+    if target.exists():
+        shutil.rmtree(target)  # left by an earlier attempt of the same run
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".adapter-") as folder:
+        raw = Path(folder) / "raw"
+        model.save_pretrained(str(raw), safe_serialization=True)
+        (raw / "README.md").unlink(missing_ok=True)
+        _settle_config(raw / CONFIG_NAME, base_name)
+        digest = round_adapter(raw, target)
+    load_shipped(model, target)
+    return digest
+
+
+def load_shipped(model: PeftModel, folder: Path) -> None:
+    """Put the weights of a shipped adapter into the model."""
+    set_peft_model_state_dict(model, load_file(folder / WEIGHTS_NAME))
+
+
+def _settle_config(path: Path, base_name: str) -> None:
+    """Make the file's bytes repeat: the configuration's name of the base, and sets in order."""
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["base_model_name_or_path"] = base_name
+    if isinstance(config.get("target_modules"), list):
+        config["target_modules"].sort()
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,0 +1,177 @@
+"""The Trainer callback that connects a run to its recorder, also in a script of one's own.
+
+    orders = EpochOrders(seed, len(dataset))
+    recorder = Recorder(journal, dataset, salts, orders)
+    sampler = CommittedSampler(orders)
+    trainer = Trainer(
+        ..,
+        train_dataset=CommittedRows(tokenized),
+        data_collator=RecordingCollator(collator),
+        callbacks=[ProvenanceCallback(recorder, sampler=sampler)],
+    )
+
+plus a Trainer whose `_get_train_sampler` returns `sampler`. A script: examples/own_trainer.py.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from provenance.errors import ConfigError, ProvenanceError
+from provenance_trainer.record.capture import BatchCapture
+from provenance_trainer.record.checkpoints import checkpoint_digests
+from provenance_trainer.record.recorder import Recorder
+from provenance_trainer.record.sampler import CommittedSampler
+
+logger = logging.getLogger("provenance.trainer")
+
+
+class AnchorHandle(Protocol):
+    """A thread that commits log heads; training only asks and looks."""
+
+    def request(self) -> None:
+        """Ask for a head soon; returns at once."""
+        ...
+
+    def status(self) -> str:
+        """One line for people."""
+        ...
+
+
+class ProvenanceCallback(TrainerCallback):
+    """Records batches, checkpoints, evaluations and epochs of a Trainer run.
+
+    Provenance failures follow the recorder's policy; only `abort` lets them end training.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        anchor: AnchorHandle | None = None,
+        *,
+        sampler: CommittedSampler | None = None,
+    ) -> None:
+        self.recorder, self.anchor, self.sampler = recorder, anchor, sampler
+        self.capture = BatchCapture(recorder.batch)
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Begin to watch the model.
+
+        Raises:
+            ConfigError: a way of training whose batches cannot be recorded.
+        """
+        _require_recordable(args)
+        self.capture.attach(_innermost(kwargs["model"]))
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Tell sampler and recorder the epoch, from 0."""
+        epoch = int((state.epoch or 0.0) + 1e-9)
+        if self.sampler is not None:
+            # accelerate does not reach a sampler behind a skipped first part.
+            self.sampler.set_epoch(epoch)
+        self.recorder.begin_epoch(epoch)
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Tell the recorder the optimizer step, from 1."""
+        self.recorder.begin_step(state.global_step + 1)
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Record the checkpoint.
+
+        All that it covers is on disk before its record is made, and the record is on disk before
+        training goes on.
+        """
+        if not state.is_world_process_zero:
+            self.recorder.settle()
+            return
+        name = f"checkpoint-{state.global_step}"
+        self.recorder.settle()
+        try:
+            digests = checkpoint_digests(Path(args.output_dir or ".") / name)
+        except (ProvenanceError, OSError) as error:
+            logger.error("checkpoint %s is not recorded: %s", name, error)
+            return
+        self.recorder.checkpoint(name, digests, state.global_step)
+        self.recorder.settle()
+        if self.anchor is not None:
+            self.anchor.request()
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Record what Trainer measured."""
+        numbers = {
+            k: v
+            for k, v in (metrics or {}).items()
+            if isinstance(v, int | float | str) and not isinstance(v, bool)
+        }
+        self.recorder.eval(state.global_step, numbers, "trainer evaluation")
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Record the epoch's end."""
+        self.recorder.end_epoch()
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Stop watching the model; everything is on disk on return."""
+        self.capture.detach()
+        self.recorder.end_epoch()
+        self.recorder.settle()
+        if self.anchor is not None:
+            self.anchor.request()
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Be loud about records that are missing and samples that were not expected."""
+        status = self.recorder.status
+        if status.failure is not None or status.unmatched:
+            logger.error("step %d: %s", state.global_step, status)
+
+
+def _require_recordable(args: TrainingArguments) -> None:
+    if args.n_gpu > 1:
+        raise ConfigError(
+            "several GPUs in one process cannot be recorded",
+            where="n_gpu",
+            expected=1,
+            actual=args.n_gpu,
+            hint="launch with torchrun or accelerate, one process per GPU",
+        )
+    if args.world_size > 1 and getattr(args.accelerator_config, "even_batches", True):
+        raise ConfigError(
+            "even_batches repeats samples at the end of an epoch",
+            where="accelerator_config.even_batches",
+            expected="false",
+            actual="true",
+        )
+
+
+def _innermost(model: Any) -> torch.nn.Module:
+    """The module inside DDP-like wrappers; their forward passes arguments on to it."""
+    while isinstance(model, torch.nn.parallel.DistributedDataParallel):
+        model = model.module
+    module: torch.nn.Module = model
+    return module

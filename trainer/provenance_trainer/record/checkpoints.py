@@ -1,0 +1,164 @@
+"""Checkpoint folders: their digests, where a run may resume, and what resuming abandons.
+
+Trainer reads the state of optimizer, scheduler and random generators back with
+`torch.load(weights_only=True)`, and only after every file of the folder was found to be the
+recorded one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from provenance.artifacts.content import content_digest
+from provenance.artifacts.manifest import manifest_of
+from provenance.digest import Digest, hash_file
+from provenance.errors import InputError, VerificationError
+from provenance.log.record import Record
+
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+OPTIMIZER, SCHEDULER, RNG = "optimizer.pt", "scheduler.pt", "rng_state.pth"
+
+
+@dataclass(frozen=True)
+class CheckpointDigests:
+    """What a checkpoint holds.
+
+    manifest: Root over all files.
+    weights: Content digest of adapter or model.
+    optimizer, scheduler, rng: SHA-256 of one file each.
+    """
+
+    manifest: Digest
+    weights: Digest
+    optimizer: Digest | None
+    scheduler: Digest | None
+    rng: Digest | None
+
+
+def checkpoint_digests(folder: Path) -> CheckpointDigests:
+    """Digests of a checkpoint folder that Trainer has finished writing.
+
+    Raises:
+        InputError: no safetensors weights in it.
+    """
+    adapter = folder / ADAPTER_WEIGHTS
+    weights = content_digest(adapter if adapter.is_file() else folder)
+    optimizer, scheduler, rng = (
+        _digest_if_present(folder / name) for name in (OPTIMIZER, SCHEDULER, RNG)
+    )
+    return CheckpointDigests(manifest_of(folder).root, weights, optimizer, scheduler, rng)
+
+
+def _digest_if_present(path: Path) -> Digest | None:
+    return hash_file(path) if path.is_file() else None
+
+
+@dataclass(frozen=True)
+class ResumePoint:
+    """Where a killed run goes on.
+
+    folder: Checkpoint to load, None to start over.
+    record: seq of the checkpoint's record, 0 (`run.open`) when starting over.
+    abandons: seqs of the batch records that will be fed again.
+    epoch_recorded: The epoch's end at this very position is in the log already.
+    """
+
+    folder: Path | None
+    record: int
+    step: int
+    epoch: int
+    consumed: int
+    last_batch: int | None
+    abandons: tuple[int, ...]
+    epoch_recorded: bool = False
+
+
+def find_resume_point(records: Iterable[Record], run_dir: Path) -> ResumePoint:
+    """The last recorded checkpoint that still lies on disk as recorded, and the batches after it.
+
+    A checkpoint folder without a record is ignored: the crash came before it was published.
+
+    Raises:
+        VerificationError: the newest recorded checkpoint that is on disk was altered. Delete it to
+            go back further.
+        InputError: a record names something else than a folder of the run.
+    """
+    seen = _Seen()
+    for seq, record in enumerate(records):
+        seen.add(seq, record)
+    for seq, record in reversed(seen.checkpoints):
+        folder = _folder_of(run_dir, record.fields["path"])
+        if folder.is_dir():
+            verify_checkpoint(folder, record)
+            return seen.point(folder, seq, record.fields)
+    return ResumePoint(None, 0, 0, 0, 0, None, tuple(sorted(seen.live)))
+
+
+class _Seen:
+    """What the records up to some point leave: live batches, checkpoints, ends of epochs."""
+
+    def __init__(self) -> None:
+        self.live = set[int]()
+        self.checkpoints = list[tuple[int, Record]]()
+        self._ends = set[tuple[int, int]]()
+
+    def add(self, seq: int, record: Record) -> None:
+        fields = record.fields
+        if record.type == "batch":
+            self.live.add(seq)
+        elif record.type == "checkpoint" and _is_resumable(fields["path"]):
+            self.checkpoints.append((seq, record))
+        elif record.type == "epoch":
+            self._ends.add((fields["epoch"], fields["consumed"]))
+        elif record.type == "resume":
+            self.live -= set(fields["abandons"])
+            self.checkpoints = [(s, c) for s, c in self.checkpoints if s <= fields["from"]]
+
+    def point(self, folder: Path, seq: int, fields: Mapping[str, Any]) -> ResumePoint:
+        last, place = fields.get("last_batch"), (fields["epoch"], fields["consumed"])
+        later = tuple(sorted(s for s in self.live if last is None or s > last))
+        return ResumePoint(folder, seq, fields["step"], *place, last, later, place in self._ends)
+
+
+def _is_resumable(path: str) -> bool:
+    """Whether a record is of Trainer's folders: that of the shipped adapter has no optimizer."""
+    return path.rpartition("/")[2].startswith("checkpoint-")
+
+
+def _folder_of(run_dir: Path, path: str) -> Path:
+    """The folder that a record (attacker-controlled) names: a plain name in the run's folder."""
+    if Path(path).name != path or path in ("", ".", ".."):
+        raise InputError(
+            "checkpoint path is not a folder name", where="checkpoint.path", actual=path[:80]
+        )
+    return run_dir / path
+
+
+def verify_checkpoint(folder: Path, record: Record) -> None:
+    """Check every file of a checkpoint against its record before anything in it is loaded.
+
+    Raises:
+        VerificationError: names the first digest that differs.
+    """
+    actual = checkpoint_digests(folder)
+    for name, value in _named(actual):
+        expected = record.fields.get(name)
+        if expected is not None and (value is None or str(value) != expected):
+            raise VerificationError(
+                "checkpoint was altered",
+                where=f"{folder} {name}",
+                expected=expected,
+                actual=value,
+                hint="restore the folder, or delete it to resume from an earlier checkpoint",
+            )
+
+
+def _named(digests: CheckpointDigests) -> Iterator[tuple[str, Digest | None]]:
+    yield "weights", digests.weights
+    yield "optimizer", digests.optimizer
+    yield "scheduler", digests.scheduler
+    yield "rng", digests.rng
+    yield "manifest", digests.manifest

@@ -1,0 +1,142 @@
+"""The `run.open` record: everything that is fixed before the seed is drawn."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any, Protocol
+
+from provenance.dataset.manifest import DatasetRoot
+from provenance.digest import Digest, sha256
+from provenance.encoding import canonical_json
+from provenance.ids import Address, DatasetId, Word, to_hex
+from provenance.log.record import Record
+from provenance_trainer.config import TrainConfig, config_digest, config_record
+from provenance_trainer.model.base import BaseModel
+
+_NAMED = (
+    "torch",
+    "transformers",
+    "peft",
+    "accelerate",
+    "datasets",
+    "tokenizers",
+    "safetensors",
+    "numpy",
+    "deepspeed",
+)
+
+
+class DatasetIdentity(Protocol):
+    """The part of a committed dataset that a run names."""
+
+    @property
+    def root(self) -> DatasetRoot:
+        """Root, depth and count."""
+        ...
+
+    @property
+    def manifest_digest(self) -> Digest:
+        """SHA-256 of its manifest."""
+        ...
+
+
+def open_record(
+    config: TrainConfig,
+    base: BaseModel,
+    dataset: DatasetIdentity,
+    signer: Address,
+    dataset_id: DatasetId | None,
+) -> Record:
+    """The pre-registration of a run. Two of one configuration differ by a nonce.
+
+    Args:
+        signer: Whose key signs the run's heads.
+        dataset_id: The dataset's registration; None for a run whose seed no chain draws.
+    """
+    named = {**dataset.root.to_json(), "manifest": str(dataset.manifest_digest)}
+    if dataset_id is not None:
+        named["dataset_id"] = str(dataset_id)
+    manifest = str(base.manifest.root)
+    return Record.make(
+        "run.open",
+        dataset=named,
+        base={"name": base.name, "content": str(base.content), "manifest": manifest},
+        config=config_record(config),
+        config_digest=str(config_digest(config)),
+        code=_code_state(Path(__file__).parent),
+        environment=_environment(),
+        signer=str(signer),
+        evaluation=_evaluation(config),
+        registered=dataset_id is not None,
+        nonce=to_hex(os.urandom(Word.SIZE)),
+    )
+
+
+def _evaluation(config: TrainConfig) -> dict[str, Any]:
+    bar = config.eval_max_perplexity
+    sample = (
+        "held out" if config.eval_dataset_name is not None else "sample of the training records"
+    )
+    result: dict[str, Any] = {
+        "metric": "perplexity",
+        "sample": sample,
+        "samples": config.eval_samples,
+    }
+    if bar is not None:
+        result["max"] = repr(bar)
+    return result
+
+
+def _code_state(folder: Path) -> dict[str, Any]:
+    """Commit of a git tree (`unknown` outside one), whether it was changed, what is installed."""
+    commit = _git(folder, "rev-parse", "HEAD")
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return {
+        "commit": commit or "unknown",
+        "dirty": changes is None or bool(changes),
+        "lock": str(sha256(canonical_json(_installed_versions()))),
+    }
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _installed_versions() -> list[str]:
+    """`name==version` of every installed distribution, sorted."""
+    found = {f"{d.name.lower()}=={d.version}" for d in importlib.metadata.distributions() if d.name}
+    return sorted(found)
+
+
+def _environment() -> dict[str, Any]:
+    """Versions and device that training runs with."""
+    # Here and not above: whoever opens no run needs no torch.
+    import torch
+
+    versions = {}
+    for name in _NAMED:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu"
+    return {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()}-{platform.machine()}",
+        "device": device,
+        "packages": versions,
+    }

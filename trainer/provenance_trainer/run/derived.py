@@ -1,0 +1,153 @@
+"""What is made from a finished run, each with its record: merged weights and deployed files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from provenance.artifacts.content import content_digest
+from provenance.artifacts.manifest import manifest_of
+from provenance.errors import Conflict, InputError, VerificationError
+from provenance.ids import to_hex
+from provenance.layout import RunFolder, read_json
+from provenance.log.record import Record
+from provenance.log.run_log import OpenLog, run_id_of
+from provenance.progress import Progress, silent
+from provenance_trainer.formats.registry import FORMATS, Registry
+from provenance_trainer.model.merge import MergeReport, merge_adapter
+
+DEFAULT_FORMAT = "Q8_0"
+
+
+def log_merge(
+    log: OpenLog,
+    base: Path | None = None,
+    compare_to_peft: bool = False,
+    progress: Progress = silent,
+) -> Record:
+    """Merge the adapter into its base and append the `merge` record.
+
+    A merge that is logged and on disk already is returned.
+
+    Args:
+        base: Folder of the base model; None for the one that the run was opened for.
+        compare_to_peft: Also measure the distance to PEFT's own merge.
+
+    Raises:
+        VerificationError: adapter or base on disk are not those the log names.
+        Conflict: the folder of merged weights exists and is not the logged one.
+    """
+    folder = log.folder
+    done = _merge_on_disk(log)
+    if done is not None:
+        return done
+    base_dir = base or Path(read_json(folder.info)["base"])
+    checkpoint = max(i for i, r in enumerate(log.records) if r.type == "checkpoint")
+    _require_content("adapter", folder.adapter, log.records[checkpoint].fields["weights"])
+    _require_content("base model", base_dir, log.records[0].fields["base"]["content"])
+    if folder.merged.exists():
+        raise Conflict(
+            "merged folder exists and is not the logged one",
+            where=str(folder.merged),
+            hint="remove it and merge again",
+        )
+    report = merge_adapter(
+        base_dir, folder.adapter, folder.merged, progress, compare_to_peft=compare_to_peft
+    )
+    record = _merge_record(folder, report, checkpoint)
+    log.append(record)
+    return record
+
+
+def _merge_on_disk(log: OpenLog) -> Record | None:
+    done = next((r for r in reversed(log.records) if r.type == "merge"), None)
+    if done is None or not log.folder.merged.is_dir():
+        return None
+    return done if str(content_digest(log.folder.merged)) == done.fields["merged"] else None
+
+
+def _merge_record(folder: RunFolder, report: MergeReport, checkpoint: int) -> Record:
+    return Record.make(
+        "merge",
+        base=str(report.base),
+        adapter=str(report.adapter),
+        adapter_manifest=str(manifest_of(folder.adapter).root),
+        merged=str(report.merged),
+        merged_manifest=str(manifest_of(folder.merged).root),
+        checkpoint=checkpoint,
+        scale=report.scale,
+        adapted=list(report.adapted),
+        max_ulp_to_peft=report.max_ulp_to_peft,
+    )
+
+
+def _require_content(what: str, path: Path, expected: str) -> None:
+    actual = str(content_digest(path))
+    if actual != expected:
+        raise VerificationError(
+            f"{what} on disk is not the logged one",
+            where=str(path),
+            expected=expected,
+            actual=actual,
+        )
+
+
+def log_quantize(
+    log: OpenLog,
+    name: str | None = None,
+    quantization: str = DEFAULT_FORMAT,
+    progress: Progress = silent,
+    formats: Registry = FORMATS,
+) -> tuple[Record, Path]:
+    """Quantize the merged weights and append the `quantize` record.
+
+    The file names its run and the log's head before the record.
+
+    Args:
+        name: File name without its ending; None for base model and format.
+        quantization: Name of a format in `formats`.
+
+    Returns:
+        The record and the new file.
+
+    Raises:
+        InputError: no such format, a bad name, or a model that the format cannot hold.
+        Conflict: nothing is merged yet, or the file exists.
+        VerificationError: the merged weights on disk are not the logged ones.
+    """
+    folder, form = log.folder, formats.named(quantization)
+    merge = log.last("merge")
+    _require_content("merged weights", folder.merged, merge.fields["merged"])
+    base_name = str(log.records[0].fields["base"]["name"])
+    stem = _require_file_name(name or f"{Path(base_name).name}-{quantization}")
+    file = folder.release / f"{stem}{form.suffix}"
+    if file.exists():
+        raise Conflict(
+            "file exists already", where=str(file), hint="remove it, or choose another --name"
+        )
+    size, head = log.head_hex()
+    claims: dict[str, str | int] = {
+        "provenance.base_model": base_name,
+        "provenance.run_id": to_hex(run_id_of(folder)),
+        "provenance.log_head": head,
+        "provenance.log_size": size,
+        "provenance.merged_content": merge.fields["merged"],
+    }
+    folder.release.mkdir(exist_ok=True)
+    report = form.write(folder.merged, file, claims, progress)
+    record = Record.make(
+        "quantize",
+        source=merge.fields["merged"],
+        format=form.container,
+        quantization=form.name,
+        file=str(report.file),
+        size=report.size,
+        tensors=report.tensors,
+    )
+    log.append(record)
+    return record, file
+
+
+def _require_file_name(name: str) -> str:
+    if Path(name).name != name or name in ("", ".", ".."):
+        raise InputError("not a file name", where="--name", actual=name)
+    return name

@@ -1,0 +1,119 @@
+"""A recorded run from its opening to its close.
+
+    opening (opening.py) -> training (recorded.py) -> adapter checkpoint -> run.close
+
+Whatever was cut off is repeated with `--resume`: the journal says how far things came.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from provenance.chain.session import Session
+from provenance.dataset.committed import CommittedDataset
+from provenance.dataset.saltstore import load_key
+from provenance.ids import DatasetId
+from provenance.layout import RunFolder
+from provenance.log.anchoring import Anchorer, AnchorThread
+from provenance.log.tree import read_records
+from provenance.progress import Say
+from provenance.settings import Settings
+from provenance_trainer.config import TrainConfig
+from provenance_trainer.model.base import load_base
+from provenance_trainer.record.checkpoints import ResumePoint, find_resume_point
+from provenance_trainer.run.opening import (
+    DrawnRun,
+    Registration,
+    RunInputs,
+    open_journal,
+    open_run,
+    require_startable,
+)
+from provenance_zk.training.registration import require_registration
+
+_RECORDS_BEFORE_TRAINING = 2  # run.open and seed
+
+
+def train_recorded(
+    config: TrainConfig, settings: Settings, key: str | None, resume: bool, say: Say
+) -> dict[str, Any]:
+    """Train and record; returns the result that the command prints.
+
+    Args:
+        key: Name of the key that registers the run and signs its heads; None for an unregistered
+            run, whose seed is local and whose log is not anchored.
+        resume: Go on with the run that the output folder holds.
+
+    Raises:
+        Conflict: the output folder holds a run (and `resume` was not asked for), or a finished one.
+        NotFound: the dataset is not registered on the chain's ledger.
+        UnavailableError: the chain is unreachable at the start.
+    """
+    folder = RunFolder(Path(config.output_dir))
+    require_startable(folder, resume)
+    registration = None if key is None else _register(config, settings, key, say)
+    salt_key = load_key(settings.home / "salts.key")
+    with CommittedDataset.open(Path(config.dataset_name), salt_key) as dataset:
+        _silence_transformers()
+        base = load_base(config.model_name_or_path, settings.cache / "models")
+        inputs = RunInputs(config, folder, dataset, base, registration)
+        with open_journal(inputs) as journal:
+            run = open_run(inputs, journal, say)
+            return _train(run, salt_key, _resume_point(folder) if resume else None, say)
+
+
+def _silence_transformers() -> None:
+    # Here and not above: it brings in transformers, and refusals before this line come at once.
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # progress is plain lines
+
+
+def _register(config: TrainConfig, settings: Settings, key: str, say: Say) -> Registration:
+    session = Session(settings, key, say)
+    found = require_registration(Path(config.dataset_name), session.deployment.ledger)
+    return Registration(session, DatasetId(found.dataset_id))
+
+
+def _resume_point(folder: RunFolder) -> ResumePoint | None:
+    records = read_records(folder.journal)
+    if len(records) <= _RECORDS_BEFORE_TRAINING:
+        return None
+    return find_resume_point(records, folder.root)
+
+
+def _train(run: DrawnRun, salt_key: bytes, resume: ResumePoint | None, say: Say) -> dict[str, Any]:
+    # A run that may not start is refused without it.
+    from provenance_trainer.run.recorded import train_opened  # brings in torch
+
+    thread = _anchor_thread(run, say)
+    try:
+        summary = train_opened(run, salt_key, resume, thread, say)
+    finally:
+        heads = _finish(thread, say)
+    return {
+        "format": "provenance-train/1",
+        "run": str(run.inputs.folder.root),
+        "run_id": None if run.run_id is None else str(run.run_id),
+        "records": len(run.journal),
+        "heads": heads,
+        "summary": summary.to_json(),
+    }
+
+
+def _anchor_thread(run: DrawnRun, say: Say) -> AnchorThread | None:
+    if run.inputs.registration is None or run.run_id is None:
+        return None
+    session, folder = run.inputs.registration.session, run.inputs.folder
+    anchorer = Anchorer(run.run_id, folder, session, lambda: run.journal.durable)
+    return AnchorThread(anchorer, run.inputs.config.provenance.anchor_interval_s, say)
+
+
+def _finish(thread: AnchorThread | None, say: Say) -> int:
+    """Anchor what is left; returns the number of heads. The next command anchors the rest."""
+    if thread is None:
+        return 0
+    if not thread.close():
+        say(f"warning: {thread.status()}; `provenance prove` anchors the rest")
+    return thread.anchored.seq

@@ -1,0 +1,177 @@
+"""Opening a run: its pre-registration in the journal, and the draw of its seed.
+
+    run.open journaled -> openRun -> seed drawn and final -> seed journaled
+
+Each step may be cut off and repeated. The journal says how far things came, and the chain's calls
+are idempotent by the digest of `run.open`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from provenance.chain.session import Session
+from provenance.dataset.committed import CommittedDataset
+from provenance.errors import Conflict
+from provenance.ids import NO_ADDRESS, Address, DatasetId, RunId, Word, to_hex
+from provenance.layout import RunFolder, write_json
+from provenance.log.journal import Journal
+from provenance.log.record import Record
+from provenance.log.tree import read_records
+from provenance.progress import Say
+from provenance_trainer.config import TrainConfig, config_digest
+from provenance_trainer.model.base import BaseModel
+from provenance_trainer.record.preregistration import open_record
+
+
+@dataclass(frozen=True)
+class Registration:
+    """Where a run is registered: the owner's session, and the dataset's id on that chain."""
+
+    session: Session
+    dataset_id: DatasetId
+
+
+@dataclass(frozen=True)
+class RunInputs:
+    """What a run is made from. Without `registration` no chain knows it, and its seed is local."""
+
+    config: TrainConfig
+    folder: RunFolder
+    dataset: CommittedDataset
+    base: BaseModel
+    registration: Registration | None
+
+    @property
+    def signer(self) -> Address:
+        """Who signs the run's heads; the zero address for an unregistered run."""
+        return self.registration.session.address if self.registration else NO_ADDRESS
+
+    @property
+    def dataset_id(self) -> DatasetId | None:
+        """The dataset's registration, None for an unregistered run."""
+        return self.registration.dataset_id if self.registration else None
+
+
+@dataclass(frozen=True)
+class DrawnRun:
+    """A run whose seed is drawn, its journal open. `run_id` is None for an unregistered one."""
+
+    inputs: RunInputs
+    journal: Journal
+    run_id: RunId | None
+    seed: Word
+
+
+def require_startable(folder: RunFolder, resume: bool) -> None:
+    """Check that a run may begin in this folder, or go on there.
+
+    Raises:
+        Conflict: nothing to resume; or not asked to resume, and the folder is not empty; or the
+            run is finished.
+    """
+    where = str(folder.root)
+    if not folder.journal.exists():
+        if resume:
+            raise Conflict("nothing to resume", where=where, expected="provenance/journal")
+        if folder.root.exists() and any(folder.root.iterdir()):
+            raise Conflict(
+                "output folder is not empty", where=where, hint="choose another output_dir"
+            )
+        return
+    if not resume:
+        raise Conflict(
+            "output folder holds a run already",
+            where=where,
+            hint="choose another output_dir, or --resume",
+        )
+    if any(r.type == "run.close" for r in read_records(folder.journal)):
+        raise Conflict(
+            "run is finished",
+            where=where,
+            hint="provenance prove, merge, quantize and release go on from here",
+        )
+
+
+def open_journal(run: RunInputs) -> Journal:
+    """The run's journal. A new one begins with `run.open`, durable on return."""
+    if run.folder.journal.exists():
+        return Journal.open(run.folder.journal)
+    record = open_record(run.config, run.base, run.dataset, run.signer, run.dataset_id)
+    journal = Journal.create(run.folder.journal, {"format": "provenance-journal/1"})
+    journal.append(record.to_bytes())
+    journal.barrier()  # the pre-registration is durable before anything is asked of the chain
+    return journal
+
+
+def open_run(run: RunInputs, journal: Journal, say: Say) -> DrawnRun:
+    """Register the run and draw its seed, or find both in the journal.
+
+    Raises:
+        Conflict: the journal is that of another configuration, base or key.
+        UnavailableError: the chain does not answer.
+        RejectedError: the draw was missed; the run is dead.
+    """
+    records = read_records(run.folder.journal)
+    _require_same_run(records[0], run)
+    seed = next((r for r in records if r.type == "seed"), None)
+    if seed is None:
+        seed = _draw(records[0], run.registration, say)
+        journal.append(seed.to_bytes())
+        journal.barrier()
+    named = seed.fields.get("run_id")
+    run_id = None if named is None else RunId.parse(named)
+    write_json(run.folder.info, _info(run, run_id))
+    return DrawnRun(run, journal, run_id, Word.parse(seed.fields["seed"]))
+
+
+def _draw(opening: Record, registration: Registration | None, say: Say) -> Record:
+    if registration is None:
+        say("unregistered run: the seed is local, so the order is not pre-registered")
+        return Record.make("seed", seed=to_hex(os.urandom(Word.SIZE)), source="local")
+    session = registration.session
+    run = session.open_run(opening.digest, registration.dataset_id)
+    run_id, block = to_hex(run.run_id), run.draw_block
+    say(f"run {run_id} opened; waiting for block {block} to draw the seed, and for finality")
+    seed = to_hex(session.draw_seed(run))
+    say(f"seed {seed} drawn from block {block}, final")
+    return Record.make("seed", seed=seed, source="chain", draw_block=block, run_id=run_id)
+
+
+def _info(run: RunInputs, run_id: RunId | None) -> dict[str, Any]:
+    """What `run.json` holds."""
+    info: dict[str, Any] = {
+        "format": "provenance-run/1",
+        "dataset": str(Path(run.config.dataset_name).absolute()),
+        "base": str(run.base.dir),
+    }
+    if run.registration is None or run_id is None:
+        return info
+    deployment = run.registration.session.deployment
+    return info | {
+        "run_id": str(run_id),
+        "chain_id": deployment.chain_id,
+        "registry": deployment.registry,
+        "ledger": deployment.ledger,
+    }
+
+
+def _require_same_run(opening: Record, run: RunInputs) -> None:
+    """A resumed run is the one that was opened: same configuration, base and key."""
+    fields = opening.fields
+    for what, expected, actual in (
+        ("configuration", fields["config_digest"], str(config_digest(run.config))),
+        ("base model", fields["base"]["content"], str(run.base.content)),
+        ("signing key", fields["signer"], str(run.signer)),
+    ):
+        if expected != actual:
+            raise Conflict(
+                f"{what} differs from the one the run was opened with",
+                where=str(run.folder.root),
+                expected=expected,
+                actual=actual,
+                hint="a run's pre-registration cannot change; start a new run",
+            )

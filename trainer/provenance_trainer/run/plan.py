@@ -1,0 +1,163 @@
+"""What a run will come to, before anything is spent.
+
+Plain arithmetic on its configuration and the size of its dataset.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from provenance.errors import InputError
+from provenance_trainer.config import TrainConfig
+from provenance_zk.training.submission import BATCH
+
+EPOCH_SLOTS = (256, 4_096, 20_480, 86_016, 344_064)
+# Seconds per proof on two cores, by slots of the key: 20,480 and 344,064 measured with gnark 0.16,
+# the others by constraints.
+_EPOCH_PROOF_S = {256: 0.05, 4_096: 0.25, 20_480: 0.95, 86_016: 3.7, 344_064: 14.0}
+_TREE_PROOF_S = {256: 0.25, 4_096: 3.2}
+# run.open, seed, two evaluations, merge, quantize, release, run.close
+_SINGLE_RECORDS = 8
+# SmolLM2-135M, LoRA, two CPU cores: 1.9 s for 4 x 128 tokens.
+_SECONDS_PER_TOKEN_AND_PARAMETER = 2.8e-11
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Counts of a run.
+
+    batches: Micro batches; `steps` are optimizer steps.
+    consumed: Positions of the last epoch that are fed; `remainder` those that are not.
+    slots: `n` of the smallest epoch key that holds the dataset in one proof, else the largest key.
+    chunks: Proofs per epoch.
+    tree_chunks, link_chunks: Proofs of the dataset's registration, once per dataset.
+    anchors: Heads committed to the chain, by interval, checkpoint and end.
+    proof_transactions: Epoch proofs of each transaction that `provenance prove` sends.
+    transactions: All of them, but for `registration_transactions`.
+    training_s, proving_s, registration_s: Estimates on two CPU cores.
+    """
+
+    records: int
+    epochs: int
+    batches: int
+    steps: int
+    checkpoints: int
+    consumed: int
+    remainder: int
+    log_records: int
+    slots: int
+    chunks: int
+    tree_chunks: int
+    link_chunks: int
+    anchors: int
+    proof_transactions: tuple[int, ...]
+    transactions: int
+    registration_transactions: int
+    training_s: float
+    proving_s: float
+    registration_s: float
+
+
+@dataclass(frozen=True)
+class _Feeding:
+    """What is fed: `samples` in all, `consumed` of the last epoch, in `batches` micro batches."""
+
+    epochs: int
+    steps: int
+    batches: int
+    samples: int
+    consumed: int
+
+
+def slots_for(count: int) -> int:
+    """Slots of the epoch key used for `count` records."""
+    return next((n for n in EPOCH_SLOTS if n >= count), EPOCH_SLOTS[-1])
+
+
+def proofs_by_transaction(epochs: int, chunks: int) -> tuple[int, ...]:
+    """How `provenance prove` groups the proofs of `epochs` epochs of `chunks` proofs each.
+
+    Epochs go together up to a batch. An epoch that is more than one goes in equal parts.
+    """
+    together = max(1, BATCH // chunks)
+    sizes: list[int] = []
+    for first in range(0, epochs, together):
+        proofs = min(together, epochs - first) * chunks
+        parts = math.ceil(proofs / BATCH)
+        sizes += [proofs * (i + 1) // parts - proofs * i // parts for i in range(parts)]
+    return tuple(sizes)
+
+
+def plan(
+    config: TrainConfig,
+    count: int,
+    *,
+    parameters: int = 134_515_008,
+    tokens: int | None = None,
+    world_size: int = 1,
+) -> Plan:
+    """Plan a run.
+
+    Args:
+        count: Records of the dataset.
+        parameters: Of the base model.
+        tokens: Average length of a fed sample, None for `max_length` (an upper bound).
+        world_size: Training processes.
+
+    Raises:
+        InputError: no records.
+    """
+    if count < 1:
+        raise InputError("dataset is empty", expected=">= 1", actual=count)
+    fed = _feeding(config, count, world_size)
+    sample_tokens = config.max_length if tokens is None else min(tokens, config.max_length)
+    training_s = fed.samples * sample_tokens * parameters * _SECONDS_PER_TOKEN_AND_PARAMETER
+    checkpoints = math.ceil(fed.steps / config.save_steps)
+    slots = slots_for(count)
+    chunks = math.ceil(count / slots)
+    tree_size = 256 if slots == 256 else 4_096
+    trees = math.ceil(count / tree_size)
+    anchors = math.ceil(training_s / config.provenance.anchor_interval_s) + checkpoints + 1
+    proof_transactions = proofs_by_transaction(fed.epochs, chunks)
+    # openRun, drawSeed, heads, per epoch its anchoring, proofs, release
+    transactions = 2 + anchors + fed.epochs + len(proof_transactions) + 1
+    return Plan(
+        records=count,
+        epochs=fed.epochs,
+        batches=fed.batches,
+        steps=fed.steps,
+        checkpoints=checkpoints,
+        consumed=fed.consumed,
+        remainder=count - fed.consumed,
+        log_records=fed.batches + checkpoints + fed.epochs + _SINGLE_RECORDS,
+        slots=slots,
+        chunks=chunks,
+        tree_chunks=trees,
+        link_chunks=chunks,
+        anchors=anchors,
+        proof_transactions=proof_transactions,
+        transactions=transactions,
+        registration_transactions=2 + trees + chunks,
+        training_s=training_s,
+        proving_s=fed.epochs * chunks * _EPOCH_PROOF_S[slots],
+        registration_s=trees * _TREE_PROOF_S[tree_size] + chunks * _EPOCH_PROOF_S[slots],
+    )
+
+
+def _feeding(config: TrainConfig, count: int, world_size: int) -> _Feeding:
+    per_round = config.per_device_train_batch_size * world_size
+    fed = count if world_size == 1 else count // per_round * per_round
+    rounds = math.ceil(fed / per_round)
+    steps_per_epoch = max(1, math.ceil(rounds / config.gradient_accumulation_steps))
+    steps = config.max_steps if config.max_steps > 0 else steps_per_epoch * config.num_train_epochs
+    full, rest_steps = divmod(steps, steps_per_epoch)
+    rest_rounds = min(rest_steps * config.gradient_accumulation_steps, rounds)
+    rest = min(rest_rounds * per_round, fed)
+    return _Feeding(
+        epochs=full + (1 if rest_steps else 0),
+        steps=steps,
+        batches=(full * rounds + rest_rounds) * world_size,
+        samples=full * fed + rest,
+        consumed=rest if rest_steps else fed,
+    )

@@ -1,0 +1,125 @@
+"""Recomputing what was fed, for a verifier who holds the dataset, its salts and the tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from provenance.dataset.committed import CommittedDataset
+from provenance.dataset.saltstore import BATCH_SALTS, SaltStore, load_key
+from provenance.encoding import batch_digest
+from provenance.errors import NotFound, VerificationError
+from provenance.ids import from_hex
+from provenance.layout import RunFolder, read_json
+from provenance.log.record import Record
+from provenance.log.tree import iterate_records
+from provenance.settings import Settings
+from provenance.verify.evidence import FolderSource
+from provenance.verify.protocols import BatchCount
+from provenance_trainer.model.peft_setup import load_tokenizer
+from provenance_trainer.record.features import Encoder, batch_tensors
+
+
+class BatchReplay:
+    """`provenance.verify.protocols.DataChecker` over run folders with their private salts.
+
+    It tokenizes the records of each batch again and compares the salted digest of the tensors.
+    """
+
+    def __init__(self, dataset: Path, folders: Sequence[Path], salt_key: bytes) -> None:
+        self._dataset, self._folders, self._key = dataset, folders, salt_key
+
+    def check_batches(self, records: Sequence[Record]) -> BatchCount:
+        """Recompute every batch (abandoned ones too).
+
+        A batch whose salt or record is erased is undetermined.
+
+        Args:
+            records: Of one run, from `run.open` on. Attacker-controlled.
+
+        Raises:
+            NotFound: no run folder with the private salts of these records.
+            VerificationError: the first batch whose tensors are not the tokens of its records.
+        """
+        folder = self._find(records[0])
+        config = records[0].fields["config"]
+        tokenizer = load_tokenizer(Path(read_json(folder.info)["base"]))
+        with (
+            CommittedDataset.open(self._dataset, self._key) as dataset,
+            SaltStore.open(folder.secrets / "salts.sqlite", self._key, create=False) as salts,
+        ):
+            column = config.get("dataset_text_field") or dataset.text_column
+            encoder = Encoder(tokenizer, config["max_length"], column)
+            index_of = {bytes(leaf): i for i, leaf in enumerate(dataset.leaves)}
+            return _Recomputation(dataset, encoder, index_of, salts).count(records)
+
+    def _find(self, opening: Record) -> RunFolder:
+        for folder in FolderSource(self._folders).runs():
+            first = next(iter(iterate_records(folder.journal)), None)
+            if first == opening and folder.secrets.is_dir():
+                return folder
+        raise NotFound(
+            "no run folder with the batch salts of this run",
+            where=", ".join(map(str, self._folders)),
+        )
+
+
+@dataclass(frozen=True)
+class _Recomputation:
+    """What batches are recomputed from."""
+
+    dataset: CommittedDataset
+    encoder: Encoder
+    index_of: Mapping[bytes, int]
+    salts: SaltStore
+
+    def count(self, records: Sequence[Record]) -> BatchCount:
+        recomputed = undetermined = 0
+        for seq, record in enumerate(records):
+            if record.type != "batch":
+                continue
+            try:
+                self._check(seq, record)
+            except NotFound:  # erased: this batch stays undetermined, the others are still checked
+                undetermined += 1
+            else:
+                recomputed += 1
+        return BatchCount(recomputed, undetermined)
+
+    def _check(self, seq: int, record: Record) -> None:
+        indices = [self._index(seq, leaf) for leaf in record.fields["leaves"]]
+        rows = [self.dataset.row(index) for index in indices]
+        salt = self.salts.get(BATCH_SALTS, seq)
+        tensors: dict[str, np.ndarray | None] = {
+            name: tensor.numpy() for name, tensor in batch_tensors(rows, self.encoder).items()
+        }
+        actual = str(batch_digest(salt, tensors))
+        if actual != record.fields["tensors"]:
+            raise VerificationError(
+                "tensors fed are not the tokens of the listed records",
+                where=f"record {seq}",
+                expected=actual,
+                actual=record.fields["tensors"],
+            )
+
+    def _index(self, seq: int, leaf: str) -> int:
+        index = self.index_of.get(from_hex(leaf))
+        if index is None:
+            raise VerificationError(
+                "batch lists a leaf that the dataset does not have",
+                where=f"record {seq}",
+                actual=leaf,
+            )
+        return index
+
+
+def open_data_checker(dataset: Path, folders: Sequence[Path], settings: Settings) -> BatchReplay:
+    """A checker for `provenance verify --with-data`.
+
+    Raises:
+        AuthError, NotFound: the salt key is not here, so nobody can recompute salted digests.
+    """
+    return BatchReplay(dataset, folders, load_key(settings.home / "salts.key"))

@@ -1,0 +1,67 @@
+"""The public folder `proofs` of a dataset: one statement file for each chunk of its `sorted` set,
+and the keys they need.
+
+proofs/sorted-<k>.json      provenance-statement/1
+proofs/keys/<vkId>/vk.words
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from provenance.dataset.manifest import DatasetRoot
+from provenance.errors import InputError, ProvenanceError
+from provenance.layout import write_atomically
+from provenance_zk.audits.statement_file import Statement, require_complete
+from provenance_zk.groth16.verifier import parse_key
+from provenance_zk.prover.keys import WORDS_FILE, KeyFolder
+
+FOLDER = "proofs"
+
+
+def chunk_file(folder: Path, k: int) -> Path:
+    """Where the statement about chunk `k` lies."""
+    return folder / f"sorted-{k}.json"
+
+
+def chunk_files(folder: Path) -> Iterator[Path]:
+    """`sorted-0.json`, `sorted-1.json`, .. until one is missing."""
+    k = 0
+    while (path := chunk_file(folder, k)).is_file():
+        yield path
+        k += 1
+
+
+def words_of(folder: Path, vk_id: bytes) -> Path:
+    """Where the words of a key lie that the statements need."""
+    return folder / "keys" / f"0x{vk_id.hex()}" / WORDS_FILE
+
+
+def publish(path: Path, statement: Statement, key: KeyFolder) -> None:
+    """Write a statement file, and its verifying key beside it; verifiers pin the key's id, so it
+    may come from anywhere.
+
+    Raises:
+        InputError: the path cannot be written.
+    """
+    try:
+        write_atomically(words_of(path.parent, key.vk_id), key.words)
+        write_atomically(path, statement.to_bytes())
+    except OSError as error:
+        raise InputError(
+            "cannot write proof file", where=str(path), actual=error.strerror
+        ) from error
+
+
+def is_complete(folder: Path, dataset: DatasetRoot) -> bool:
+    """Whether the folder seems to hold a whole `sorted` set: proofs are not verified here."""
+    try:
+        statements = [Statement.load(path) for path in chunk_files(folder)]
+        if not statements:
+            return False
+        slots = parse_key(words_of(folder, statements[0].proof.vk_id).read_bytes()).slots
+        require_complete(statements, dataset, slots)
+    except (ProvenanceError, OSError):
+        return False  # whatever is wrong with them, these files are no complete set
+    return True

@@ -1,0 +1,220 @@
+"""A statement about a dataset with its proof, as one file that a third party checks
+(docs/formats/audits.md).
+
+    {"format": "provenance-statement/1", "kind": "absent", "dataset": {"root", "depth", "count"},
+    "digest": "sha256:..", "proof": {..}}
+
+`sorted` has no digest: the number of its chunk is a public input. All of it is attacker-controlled;
+what a file claims is compared with the public inputs of its proof, and its dataset with one that
+the verifier knows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from provenance.dataset.manifest import DatasetRoot
+from provenance.digest import Digest
+from provenance.encoding import parse_json
+from provenance.errors import InputError, VerificationError
+from provenance.statements import kinds_of
+from provenance_zk.statements import ProofFile, unique_fields, used_leaves
+
+FORMAT = "provenance-statement/1"
+KINDS = kinds_of("DatasetAudits")
+_FIELDS = {"sorted": {"format", "kind", "dataset", "proof"}}
+_FIELDS["member"] = _FIELDS["absent"] = _FIELDS["sorted"] | {"digest"}
+_MAX_BYTES = 1 << 17
+
+
+def read_small(path: Path) -> Any:
+    """JSON of a proof or statement file (attacker-controlled).
+
+    Raises:
+        InputError: missing, too large, not JSON, or a field named twice.
+    """
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise InputError(
+            "cannot read proof file", where=str(path), actual=error.strerror
+        ) from error
+    if len(data) > _MAX_BYTES:
+        raise InputError(
+            "proof file is too large", where=str(path), expected=f"<= {_MAX_BYTES} bytes"
+        )
+    try:
+        return parse_json(data, unique_fields)
+    except ValueError as error:
+        raise InputError("proof file is not JSON", where=str(path), actual=error) from error
+
+
+@dataclass(frozen=True)
+class Statement:
+    """Law: `Statement.from_json(s.to_json()) == s`. `digest` stands for `member` and `absent`."""
+
+    kind: str
+    dataset: DatasetRoot
+    digest: Digest | None
+    proof: ProofFile
+
+    @classmethod
+    def from_json(cls, value: Any, where: str = "statement") -> Statement:
+        """Read a statement (attacker-controlled).
+
+        Raises:
+            InputError: another format, kind or field, or a proof of another kind.
+        """
+        if (
+            not isinstance(value, dict)
+            or value.get("format") != FORMAT
+            or value.get("kind") not in KINDS
+        ):
+            raise InputError(
+                "not a statement file", where=where, expected=f"{FORMAT} of kind {', '.join(KINDS)}"
+            )
+        kind = value["kind"]
+        if set(value) != _FIELDS[kind]:
+            raise InputError(
+                "statement has other fields",
+                where=where,
+                expected=", ".join(sorted(_FIELDS[kind])),
+                actual=", ".join(sorted(map(str, value)))[:200],
+            )
+        digest = _digest(value["digest"], where) if kind != "sorted" else None
+        proof = ProofFile.from_json(value["proof"])
+        if proof.kind != kind:
+            raise InputError(
+                "statement carries a proof of another kind",
+                where=where,
+                expected=kind,
+                actual=proof.kind,
+            )
+        return cls(kind, DatasetRoot.from_json(value["dataset"], f"{where} dataset"), digest, proof)
+
+    @classmethod
+    def load(cls, path: Path) -> Statement:
+        return cls.from_json(read_small(path), str(path))
+
+    def to_json(self) -> dict[str, Any]:
+        value: dict[str, Any] = {
+            "format": FORMAT,
+            "kind": self.kind,
+            "dataset": self.dataset.to_json(),
+        }
+        if self.digest is not None:
+            value["digest"] = str(self.digest)
+        return value | {"proof": self.proof.to_json()}
+
+    def to_bytes(self) -> bytes:
+        return (json.dumps(self.to_json(), indent=2) + "\n").encode("ascii")
+
+    def require_inputs(self, slots: int) -> None:
+        """Hold the proof's public inputs against what the file says.
+
+        Args:
+            slots: word 2 of the pinned key: leaves per chunk of `sorted`.
+
+        Raises:
+            VerificationError: an input that is not the statement's; `where` names it.
+        """
+        for name, expected in self._inputs(slots).items():
+            actual = self.proof.public_value(name)
+            if actual != expected:
+                raise VerificationError(
+                    "proof is about something else than the file says",
+                    where=f"public input {name}",
+                    expected=hex(expected),
+                    actual=hex(actual),
+                )
+
+    def _inputs(self, slots: int) -> Mapping[str, int]:
+        if self.digest is None:
+            k = self.proof.public_value("k")
+            chunks = -(-self.dataset.count // slots)
+            if k >= chunks:
+                raise VerificationError(
+                    "no such chunk", where="public input k", expected=f"< {chunks}", actual=k
+                )
+            last = k == chunks - 1
+            return {
+                "root": self.dataset.root,
+                "used": used_leaves(self.dataset.count, k, slots),
+                "more": int(not last),
+                **({"next": 0} if last else {}),
+            }
+        high, low = self.digest.limbs
+        inputs = {"root": self.dataset.root, "count": self.dataset.count, "hi": high}
+        return inputs if self.kind == "absent" else inputs | {"lo": low}
+
+    @property
+    def chunk(self) -> int:
+        return self.proof.public_value("k")
+
+    def sentence(self) -> str:
+        """What a verified proof shows, for people."""
+        name = f"the {self.dataset.count} records under root {self.dataset.hex0x}"
+        if self.kind == "member":
+            return f"{self.digest} is the digest of one of {name}"
+        if self.kind == "absent":
+            return f"{self.digest} is the digest of none of {name}, provided that they are sorted"
+        return (
+            f"chunk {self.chunk} of {name} is strictly increasing by the first half of the digest"
+        )
+
+
+def _digest(value: Any, where: str) -> Digest:
+    if not isinstance(value, str) or not value.startswith("sha256:") or value != value.lower():
+        raise InputError(
+            "not a digest",
+            where=f"{where} digest",
+            expected="sha256: and 64 lower-case hex digits",
+            actual=repr(value)[:80],
+        )
+    return Digest.parse(value)
+
+
+def require_complete(statements: Sequence[Statement], dataset: DatasetRoot, slots: int) -> None:
+    """Whether these `sorted` statements, each verified on its own, cover the dataset without gap
+    and are chained.
+
+    Raises:
+        VerificationError: a chunk of another dataset, missing, repeated, or not followed by its
+            neighbour.
+    """
+    chunks: dict[int, Statement] = {}
+    for statement in statements:
+        if statement.kind != "sorted" or statement.dataset != dataset:
+            raise VerificationError(
+                "statement is no sorted chunk of this dataset",
+                where=statement.kind,
+                expected=dataset.hex0x,
+                actual=statement.dataset.hex0x,
+            )
+        if chunks.setdefault(statement.chunk, statement) is not statement:
+            raise VerificationError("chunk is there twice", where=f"chunk {statement.chunk}")
+    count = -(-dataset.count // slots)
+    missing = [k for k in range(count) if k not in chunks]
+    if missing or len(chunks) != count:
+        raise VerificationError(
+            "set of sorted chunks is not complete",
+            expected=f"{count} chunks",
+            actual=f"{len(chunks)}, without {', '.join(map(str, missing[:10]))}",
+        )
+    for k in range(count - 1):
+        following, first = (
+            chunks[k].proof.public_value("next"),
+            chunks[k + 1].proof.public_value("first"),
+        )
+        if following != first:
+            raise VerificationError(
+                "chunk is not followed by its neighbour",
+                where=f"chunk {k}",
+                expected=hex(first),
+                actual=hex(following),
+            )

@@ -1,0 +1,210 @@
+"""Having the contract of audits check statement files, as anybody may who has them (`provenance
+proof submit`).
+
+What the contract would refuse is told before a transaction is paid for; what it knows already is
+not sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from provenance.chain.calls import SortedProof
+from provenance.dataset.manifest import DatasetRoot
+from provenance.errors import InputError, NotFound, RejectedError
+from provenance.ids import DatasetId
+from provenance.judgement.facts import ChainSnapshot
+from provenance_zk.audits.ledger import AuditLedger
+from provenance_zk.audits.statement_file import KINDS, Statement
+from provenance_zk.training.ledger import calldata
+
+Progress = Callable[[str], None]
+
+
+class PinnedKey(Protocol):
+    """A key of the deployment: id in 0x hex."""
+
+    @property
+    def vk_id(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def slots(self) -> int: ...
+    @property
+    def depth(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a file: `sent` is false when the chain had the statement before."""
+
+    path: Path
+    statement: Statement
+    sent: bool
+
+    @property
+    def about(self) -> str:
+        return (
+            str(self.statement.digest)
+            if self.statement.digest is not None
+            else f"chunk {self.statement.chunk}"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "file": str(self.path),
+            "kind": self.statement.kind,
+            "about": self.about,
+            "sent": self.sent,
+        }
+
+    def line(self) -> str:
+        return (
+            f"{self.statement.kind:<8}{self.about}  {'shown' if self.sent else 'was shown before'}"
+        )
+
+
+def submit_statements(
+    files: Sequence[tuple[Path, Statement]],
+    dataset_id: DatasetId,
+    ledger: AuditLedger,
+    keys: Iterable[PinnedKey],
+    progress: Progress,
+) -> list[Outcome]:
+    """Submit statements (attacker-controlled), sorted chunks first, and wait until all is final.
+
+    Args:
+        keys: the keys of the deployment; a proof under another one is not sent.
+
+    Raises:
+        NotFound: no such registration.
+        InputError: a statement about another dataset, or under a key that the contract does not
+            pin.
+        RejectedError: the registration is not finished, the dataset not shown to be sorted, or the
+            contract refuses a proof.
+        UnavailableError: chain out of reach; call again.
+    """
+    dataset, pinned = _registered(ledger.latest(), dataset_id), list(keys)
+    for path, statement in files:
+        _require_fitting(path, statement, dataset, dataset_id, pinned)
+    outcomes, last = {}, None
+    for path, statement in sorted(files, key=lambda item: KINDS.index(item[1].kind)):
+        snapshot = ledger.latest()
+        sent = not _is_known(snapshot, dataset_id, statement)
+        if sent:
+            progress(f"submitting {path.name}")
+            last = _send(path, statement, dataset_id, ledger, snapshot)
+        outcomes[path] = Outcome(path, statement, sent)
+    if last is not None:
+        progress("waiting for finality")
+        ledger.final(last)
+    return [outcomes[path] for path, _ in files]
+
+
+def _registered(snapshot: ChainSnapshot, dataset_id: DatasetId) -> DatasetRoot:
+    facts, name = snapshot.dataset(dataset_id), f"0x{dataset_id.hex()}"
+    if facts is None:
+        raise NotFound(
+            "dataset is not registered on the ledger",
+            where="--dataset-id",
+            expected="a registration",
+            actual=name,
+            hint="provenance dataset register DIR prints the id",
+        )
+    if not facts.finished:
+        raise RejectedError(
+            "registration is not finished",
+            where=name,
+            hint="its owner runs provenance dataset register again",
+        )
+    return DatasetRoot(facts.root, facts.depth, facts.count)
+
+
+def _require_fitting(
+    path: Path,
+    statement: Statement,
+    dataset: DatasetRoot,
+    dataset_id: DatasetId,
+    keys: Sequence[PinnedKey],
+) -> None:
+    if statement.dataset != dataset:
+        raise InputError(
+            "statement is about another dataset than the registration",
+            where=str(path),
+            expected=_show(dataset),
+            actual=_show(statement.dataset),
+            hint=f"0x{dataset_id.hex()} is not where this dataset was registered",
+        )
+    vk_id = f"0x{statement.proof.vk_id.hex()}"
+    fitting = [key for key in keys if key.kind == statement.kind and key.depth == dataset.depth]
+    key = next((key for key in fitting if key.vk_id == vk_id), None)
+    if key is None:
+        wanted = (
+            ", ".join(key.vk_id for key in fitting)
+            or f"a {statement.kind} key of depth {dataset.depth}"
+        )
+        raise InputError(
+            "contract of audits does not pin the proof's key",
+            where=str(path),
+            expected=wanted,
+            actual=vk_id,
+            hint=(
+                "the owner makes the proof anew with the deployed key, which must be in the "
+                "key cache"
+            ),
+        )
+    statement.require_inputs(key.slots)
+
+
+def _is_known(snapshot: ChainSnapshot, dataset_id: DatasetId, statement: Statement) -> bool:
+    if statement.digest is None:
+        return snapshot.sorted_complete(dataset_id, statement.proof.vk_id)
+    return snapshot.is_shown(dataset_id, statement.kind, bytes(statement.digest))
+
+
+def _send(
+    path: Path,
+    statement: Statement,
+    dataset_id: DatasetId,
+    ledger: AuditLedger,
+    snapshot: ChainSnapshot,
+) -> Any:
+    proof = statement.proof
+    if statement.kind == "absent" and not snapshot.is_sorted(dataset_id):
+        raise RejectedError(
+            "dataset was not shown to be sorted on chain, so absence means nothing there",
+            where=str(path),
+            hint=(
+                "the owner runs provenance dataset prove DIR --on-chain; or submit all of its "
+                "sorted-*.json files too"
+            ),
+        )
+    try:
+        if statement.digest is None:
+            chunk = SortedProof(
+                statement.chunk,
+                proof.public_value("first"),
+                proof.public_value("next"),
+                calldata(proof),
+            )
+            return ledger.prove_sorted(dataset_id, proof.vk_id, chunk)
+        prove = ledger.prove_member if statement.kind == "member" else ledger.prove_absent
+        return prove(dataset_id, proof.vk_id, bytes(statement.digest), calldata(proof))
+    except RejectedError as error:
+        if not (error.actual or "").startswith(
+            ("DigestProofInvalid", "ProofInvalid", "MalformedPoint")
+        ):
+            raise
+        raise RejectedError(
+            "contract refuses the proof: it does not verify",
+            where=str(path),
+            actual=error.actual,
+            hint="provenance proof verify says the same, and why",
+        ) from error
+
+
+def _show(dataset: DatasetRoot) -> str:
+    return f"{dataset.count} records under root {dataset.hex0x}, depth {dataset.depth}"

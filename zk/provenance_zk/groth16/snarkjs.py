@@ -1,0 +1,72 @@
+"""Keys and proofs in the form of snarkjs, so that a Groth16 verifier of others can check the main
+equation.
+
+snarkjs knows no commitments: their sum joins IC[0], so an exported key belongs to one proof.
+Knowledge of the commitments is NOT part of what is exported, and without it an `epoch` proof shows
+nothing (docs/security-model.md, "Rules of proof verification"): anyone can make one whose main
+equation holds. Proofs of the other kinds have no commitments and lose nothing.
+
+Source: snarkjs 0.7.6, src/groth16_verify.js and src/zkey_export_verificationkey.js; numbers are
+decimal strings, points projective.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from py_ecc.optimized_bn128 import optimized_curve as curve
+
+from provenance_zk.groth16.verifier import Point, parse_key, proof_points
+from provenance_zk.statements import ProofFile
+
+KEY_FILE, PROOF_FILE, PUBLIC_FILE = "verification_key.json", "proof.json", "public.json"
+_HEAD = {"protocol": "groth16", "curve": "bn128"}
+
+
+def _g1(point: Point) -> list[str]:
+    if curve.is_inf(point):
+        return ["0", "1", "0"]
+    return [*(str(int(coordinate)) for coordinate in curve.normalize(point)), "1"]
+
+
+def _g2(point: Point) -> list[list[str]]:
+    """Real part first, unlike in the files of this project."""
+    if curve.is_inf(point):
+        return [["0", "0"], ["1", "0"], ["0", "0"]]
+    return [
+        *([str(int(part)) for part in coordinate.coeffs] for coordinate in curve.normalize(point)),
+        ["1", "0"],
+    ]
+
+
+def export(words: bytes, proof: ProofFile) -> dict[str, Any]:
+    """File name to JSON value: the key, the proof and its public inputs.
+
+    Says nothing about whether the proof holds.
+
+    Args:
+        words: bytes of the verifying key.
+        proof: attacker-controlled.
+
+    Raises:
+        InputError: key or proof is malformed, or the proof is another key's (as
+            `verifier.verify_proof`).
+    """
+    key = parse_key(words)
+    points = proof_points(key, proof, 0)
+    constant = key.ic[0]
+    for commitment in points.commitments:
+        constant = curve.add(constant, commitment)
+    return {
+        KEY_FILE: _HEAD
+        | {
+            "nPublic": len(proof.public),
+            "vk_alpha_1": _g1(key.alpha),
+            "vk_beta_2": _g2(curve.neg(key.beta_neg)),
+            "vk_gamma_2": _g2(curve.neg(key.gamma_neg)),
+            "vk_delta_2": _g2(curve.neg(key.delta_neg)),
+            "IC": [_g1(point) for point in (constant, *key.ic[1:])],
+        },
+        PROOF_FILE: _HEAD | {"pi_a": _g1(points.a), "pi_b": _g2(points.b), "pi_c": _g1(points.c)},
+        PUBLIC_FILE: [str(value) for value in proof.public],
+    }

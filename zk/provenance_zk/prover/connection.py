@@ -1,0 +1,206 @@
+"""The connection of a client to a running `zkprover serve`.
+
+A frame is a big-endian u32, the number of bytes that follow, and one JSON object. Frames hold paths
+and public values; the files they name are read and written by the server, which must see the same
+file system.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import socket
+import struct
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from provenance.encoding import parse_json
+from provenance.errors import ConfigError, UnavailableError
+
+PROTOCOL = "zkprover/1"
+MAX_FRAME_BYTES = (16 << 20) + 1024
+_DOMAIN = b"provenance/v1/prover"
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server listens:
+
+    `unix:PATH`, or `tcp:HOST:PORT` with the file of the shared secret.
+    """
+
+    network: str
+    where: str
+    secret: Path | None = None
+
+    @classmethod
+    def parse(cls, text: str, secret: Path | None = None) -> Address:
+        """
+        Raises:
+            ConfigError: not an address.
+        """
+        network, _, where = text.partition(":")
+        host, _, port = where.rpartition(":")
+        if (network == "unix" and where) or (
+            network == "tcp" and host and port.isdigit() and secret is not None
+        ):
+            return cls(network, where, secret)
+        raise ConfigError(
+            "not the address of a prover",
+            where="PROVENANCE_PROVER",
+            actual=text,
+            expected=(
+                "unix:PATH, or tcp:HOST:PORT with PROVENANCE_PROVER_SECRET naming the secret's file"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.network}:{self.where}"
+
+
+class Connection:
+    """One connection; requests are answered one after the other.
+
+    Closing it cancels the request under way.
+
+    Args:
+        timeout_s: limit of one request, waiting in the server's queue included.
+    """
+
+    def __init__(self, address: Address, timeout_s: float) -> None:
+        self._address, self._timeout_s, self._next = address, timeout_s, 0
+        try:
+            self._socket = _connect(address, timeout_s)
+        except OSError as error:
+            raise UnavailableError(
+                "cannot reach prover",
+                where=str(address),
+                actual=error.strerror or error,
+                hint="start `zkprover serve`, or unset PROVENANCE_PROVER",
+            ) from error
+        try:
+            self._greet()
+        except BaseException:
+            self.close()
+            raise
+
+    def _greet(self) -> None:
+        hello = self._read()
+        if hello.get("protocol") != PROTOCOL:
+            raise UnavailableError(
+                "not a prover of this version",
+                where=str(self._address),
+                expected=PROTOCOL,
+                actual=hello.get("protocol"),
+            )
+        if "challenge" in hello:
+            if self._address.secret is None:
+                raise ConfigError(
+                    "prover asks for a secret",
+                    where=str(self._address),
+                    hint="set PROVENANCE_PROVER_SECRET",
+                )
+            message = _DOMAIN + bytes.fromhex(hello["challenge"])
+            self._send(
+                {
+                    "answer": hmac.new(
+                        self._address.secret.read_bytes(), message, hashlib.sha256
+                    ).hexdigest()
+                }
+            )
+
+    def call(
+        self,
+        command: str,
+        request: Mapping[str, Any],
+        progress: Callable[[str], None] | None = None,
+    ) -> tuple[int, dict[str, Any]]:
+        """(status, result) as a process of its own would end, errors as `{"error": {..}}`.
+
+        Raises:
+            UnavailableError: the server went away or took too long; the request may be repeated.
+        """
+        self._next += 1
+        number = str(self._next)
+        self._send({"id": number, "command": command, "request": request})
+        while True:
+            frame = self._read()
+            if "error" in frame:
+                return int(frame.get("status", 2)), {"error": frame["error"]}
+            if frame.get("id") == number and "result" in frame:
+                return int(frame["status"]), frame["result"]
+            if progress is not None and "progress" in frame:
+                progress(frame["progress"])
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def interrupt(self) -> None:
+        """Let a `call` in another thread end with UnavailableError."""
+        with suppress(OSError):  # closed already
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _send(self, value: Mapping[str, Any]) -> None:
+        data = json.dumps(value).encode()
+        try:
+            self._socket.sendall(struct.pack(">I", len(data)) + data)
+        except OSError as error:
+            raise self._gone(error) from error
+
+    def _read(self) -> dict[str, Any]:
+        (size,) = struct.unpack(">I", self._receive(4))
+        if size > MAX_FRAME_BYTES:
+            raise UnavailableError(
+                "prover sent a frame that is too large", where=str(self._address), actual=size
+            )
+        try:
+            value = parse_json(self._receive(size))
+        except ValueError as error:
+            raise UnavailableError("prover sent no JSON", where=str(self._address)) from error
+        if not isinstance(value, dict):
+            raise UnavailableError("prover sent no object", where=str(self._address))
+        return value
+
+    def _receive(self, size: int) -> bytes:
+        data = bytearray()
+        while len(data) < size:
+            try:
+                part = self._socket.recv(min(size - len(data), 1 << 20))
+            except TimeoutError as error:
+                raise UnavailableError(
+                    "prover took too long; the request is cancelled",
+                    where=str(self._address),
+                    expected=f"<= {self._timeout_s:g} s",
+                ) from error
+            except OSError as error:
+                raise self._gone(error) from error
+            if not part:
+                raise self._gone(None)
+            data += part
+        return bytes(data)
+
+    def _gone(self, error: OSError | None) -> UnavailableError:
+        return UnavailableError(
+            "prover went away before it answered",
+            where=str(self._address),
+            actual=error.strerror if error else "connection closed",
+            hint="if it was killed for its memory, give it more, or use a key with fewer slots",
+        )
+
+
+def _connect(address: Address, timeout_s: float) -> socket.socket:
+    if address.network == "tcp":
+        host, _, port = address.where.rpartition(":")
+        return socket.create_connection((host, int(port)), timeout_s)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(timeout_s)
+        connection.connect(address.where)
+    except BaseException:
+        connection.close()
+        raise
+    return connection

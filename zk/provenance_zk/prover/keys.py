@@ -1,0 +1,239 @@
+"""Proving keys in a cache folder, one folder per circuit digest;
+
+`zkprover` writes them, this module finds and checks them.
+
+Keys made by `ensure_keys` are development keys: whoever ran the setup can forge proofs, and
+everything shown with them says so. Ceremony keys come into the cache when a ceremony is sealed or
+its transcript verified (docs/formats/ceremony.md).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from eth_utils.crypto import keccak
+
+from provenance.encoding import parse_json
+from provenance.errors import Conflict, InputError, NotFound, VerificationError
+from provenance.ids import KeyId
+from provenance_zk.prover.client import ZkProver
+
+EPOCH_SLOTS = (256, 4096, 20480, 86016, 344064)  # 256 is for tests
+TREE_SLOTS = 4096
+TEST_TREE_SLOTS = 256
+SORTED_SLOTS, TEST_SORTED_SLOTS = (
+    256,
+    16,
+)  # leaves per `sorted` chunk; the latter goes with the test key and small datasets
+WORDS_FILE = "vk.words"
+BASES_FILE = "bases.bin"
+INFO_FILE = "key.json"
+_FORMAT = "provenance-key/1"
+_MAX_WORDS_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class KeyFolder:
+    """A key on disk. `words` are the bytes of its data contract, `vk_id` their keccak-256."""
+
+    dir: Path
+    kind: str
+    slots: int
+    depth: int
+    vk_id: KeyId
+    words: bytes
+    klass: str
+    circuit: str
+    constraints: int
+    transcript: str | None = None  # digest of the ceremony's transcript
+    beacon: str | None = None  # that closed the ceremony: value and source
+
+    @property
+    def words_file(self) -> Path:
+        return self.dir / WORDS_FILE
+
+    @property
+    def bases_file(self) -> Path:
+        """Bases of D, U and P (kind `epoch`); whoever has them can recompute P."""
+        return self.dir / BASES_FILE
+
+
+def vk_id(words: bytes) -> KeyId:
+    """keccak-256 of a verifying key's bytes."""
+    return KeyId(keccak(words))
+
+
+def load_words(path: Path) -> bytes:
+    """Bytes of a `vk.words` file (attacker-controlled: pin their `vk_id`, and parse them with
+    `verifier.parse_key`).
+
+    Raises:
+        NotFound: no such file.
+        InputError: too large, or not whole words.
+    """
+    try:
+        with path.open("rb") as stream:
+            words = stream.read(_MAX_WORDS_BYTES + 1)
+    except FileNotFoundError as error:
+        raise NotFound(
+            "no such key", where=str(path), hint="run `provenance keys setup`"
+        ) from error
+    except OSError as error:
+        raise InputError("cannot read key", where=str(path), actual=error.strerror) from error
+    if not words or len(words) > _MAX_WORDS_BYTES or len(words) % 32:
+        raise InputError("not a verifying key", where=str(path), actual=f"{len(words)} bytes")
+    return words
+
+
+def load_key(dir: Path) -> KeyFolder:
+    """Read a key folder's facts and words; the prover checks its large files when it loads them.
+
+    Raises:
+        NotFound: no such folder.
+        InputError: not a key folder.
+        VerificationError: the words do not have the id that the folder states.
+    """
+    try:
+        info = parse_json((dir / INFO_FILE).read_bytes())
+    except FileNotFoundError as error:
+        raise NotFound("no such key", where=str(dir), hint="run `provenance keys setup`") from error
+    except (OSError, ValueError) as error:
+        raise InputError("cannot read key folder", where=str(dir), actual=error) from error
+    if not isinstance(info, dict) or info.get("format") != _FORMAT:
+        raise InputError("not a key folder", where=str(dir / INFO_FILE), expected=_FORMAT)
+    words = load_words(dir / WORDS_FILE)
+    actual = vk_id(words)
+    if info.get("vkId") != f"0x{actual.hex()}":
+        raise VerificationError(
+            "verifying key does not have its id",
+            where=str(dir / WORDS_FILE),
+            expected=info.get("vkId"),
+            actual=f"0x{actual.hex()}",
+            hint=(
+                "remove the key folder and set up again; ledgers that name the old key need it back"
+            ),
+        )
+    beacon = info.get("beacon")
+    try:
+        key = KeyFolder(
+            dir,
+            info["kind"],
+            info["slots"],
+            info["depth"],
+            actual,
+            words,
+            info["class"],
+            info["circuitDigest"],
+            info["constraints"],
+            info.get("transcript"),
+            beacon and f"{beacon['value']} ({beacon['source']})",
+        )
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            "key folder lacks a fact", where=str(dir / INFO_FILE), actual=error
+        ) from error
+    if (key.klass, key.transcript is None, key.beacon is None) not in (
+        ("dev", True, True),
+        ("ceremony", False, False),
+    ):
+        raise InputError(
+            "key is neither dev nor of a ceremony", where=str(dir / INFO_FILE), actual=key.klass
+        )
+    return key
+
+
+def ensure_keys(prover: ZkProver, cache: Path, kind: str, slots: int, depth: int = 0) -> KeyFolder:
+    """The development key of a circuit, made on first use (the longest: 215 s for 344,064 slots on
+    two cores).
+
+    Args:
+        cache: safe to delete, but ledgers deployed with a deleted key need it back.
+
+    Raises:
+        InputError: no such circuit.
+        UnavailableError: the prover or the disk.
+        VerificationError: the cached folder was altered.
+    """
+    info = prover.setup(kind, slots, depth, cache)
+    key = load_key(info.dir)
+    if (key.vk_id, key.kind, key.slots, key.depth) != (
+        info.vk_id,
+        info.kind,
+        info.slots,
+        info.depth,
+    ):
+        raise VerificationError("key folder changed while it was read", where=str(info.dir))
+    return key
+
+
+def cached_keys(cache: Path) -> Iterator[KeyFolder]:
+    """Every key of the cache, in the order of the folders' names."""
+    for entry in sorted(os.scandir(cache), key=lambda e: e.name) if cache.is_dir() else ():
+        if (
+            entry.is_dir()
+            and not entry.name.startswith(".")
+            and (Path(entry.path) / INFO_FILE).is_file()
+        ):
+            yield load_key(Path(entry.path))
+
+
+def find_key(cache: Path, wanted: bytes) -> KeyFolder:
+    """The cached key with this `vk_id`.
+
+    Raises:
+        NotFound: not in the cache; it was deleted, or made on another machine.
+    """
+    for key in cached_keys(cache):
+        if key.vk_id == wanted:
+            return key
+    raise NotFound(
+        "no key with this id in the cache",
+        where=str(cache),
+        expected=f"0x{wanted.hex()}",
+        hint=(
+            "keys missing for the ledger: restore the cache, or run `provenance chain deploy` "
+            "for new ones"
+        ),
+    )
+
+
+def ceremony_key(cache: Path, kind: str, slots: int, depth: int = 0) -> KeyFolder:
+    """The cached ceremony key of a circuit.
+
+    Raises:
+        NotFound: there is none; a development key never takes its place.
+        Conflict: there are several, and choosing one is not for a program.
+    """
+    shape = (kind, slots, depth)
+    found = [
+        key
+        for key in cached_keys(cache)
+        if key.klass == "ceremony" and (key.kind, key.slots, key.depth) == shape
+    ]
+    if len(found) == 1:
+        return found[0]
+    where = f"{kind}, {slots} slots, depth {depth}"
+    if not found:
+        raise NotFound(
+            "no ceremony key of this shape in the cache",
+            where=where,
+            hint="run `provenance keys ceremony verify DIR --store` with the ceremony's transcript",
+        )
+    raise Conflict(
+        "several ceremony keys of this shape in the cache",
+        where=where,
+        actual=", ".join(key.dir.name for key in found),
+        hint="remove the folders of all but one",
+    )
+
+
+def epoch_slots_for(count: int) -> int:
+    """Slots of the smallest pinned key that holds `count` records in one chunk, else of the
+    largest.
+
+    The test key of 256 slots is never chosen: small datasets use 4,096.
+    """
+    return next((slots for slots in EPOCH_SLOTS[1:] if count <= slots), EPOCH_SLOTS[-1])

@@ -1,0 +1,185 @@
+"""A running `zkprover serve`: one that somebody else started, one of one's own as a child, and
+requests to either.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from provenance.encoding import parse_json
+from provenance.errors import UnavailableError
+from provenance_zk.prover.child import check_result
+from provenance_zk.prover.connection import Address, Connection
+
+_STOP_S = 10.0
+_BUSY_S = 0.5
+
+
+class Server(Protocol):
+    """Where requests go."""
+
+    def address(self) -> Address:
+        """An address that should answer now.
+
+        Raises:
+            UnavailableError: there is none.
+        """
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    """A server that somebody else started and watches."""
+
+    where: Address
+
+    def address(self) -> Address:
+        return self.where
+
+
+class Requests:
+    """Requests to a server, each on a connection of its own, which is closed on a timeout and on
+    any exception: that cancels it.
+
+    Args:
+        timeout_s: limit of one request.
+    """
+
+    def __init__(self, server: Server, timeout_s: float) -> None:
+        self._server, self._timeout_s = server, timeout_s
+        self._connections: set[Connection] = set()
+
+    def call(
+        self, command: str, request: Mapping[str, Any], progress: Callable[[str], None] | None
+    ) -> dict[str, Any]:
+        """The result of one command; asked again while the server is busy and the time is not over.
+
+        Raises:
+            ProvenanceError: as `provenance_zk.prover.child.Child.call`.
+        """
+        end = time.monotonic() + self._timeout_s
+        while True:
+            status, result = self._ask(command, request, progress)
+            if result.get("error", {}).get("code") != "busy" or time.monotonic() > end:
+                return check_result(command, status, result)
+            time.sleep(_BUSY_S)
+
+    def interrupt(self) -> None:
+        """Cut the connections of requests under way, in other threads: they fail as if the server
+        had gone.
+        """
+        for connection in list(self._connections):
+            connection.interrupt()
+
+    def _ask(
+        self, command: str, request: Mapping[str, Any], progress: Callable[[str], None] | None
+    ) -> tuple[int, dict[str, Any]]:
+        with closing(Connection(self._server.address(), self._timeout_s)) as connection:
+            self._connections.add(connection)
+            try:
+                return connection.call(command, request, progress)
+            finally:
+                self._connections.discard(connection)
+
+
+class ChildServer:
+    """A server of one's own, on a socket in a private folder; started on first use, and again after
+    it died.
+
+    It ends on `close`, with whatever it was doing, and by itself when this process dies.
+
+    Args:
+        limits: fields of the request of `serve` (docs/formats/prover.md).
+    """
+
+    def __init__(self, binary: Path, **limits: int) -> None:
+        self._binary, self._limits = binary, limits
+        self._guard = threading.Lock()
+        self._folder = tempfile.TemporaryDirectory(
+            prefix="provenance-prover-"
+        )  # mkdtemp makes it 0700
+        self._process: subprocess.Popen[bytes] | None = None
+        self._address = Address("unix", f"{self._folder.name}/socket")
+
+    @property
+    def process(self) -> subprocess.Popen[bytes] | None:
+        return self._process
+
+    def address(self) -> Address:
+        with self._guard:
+            if self._process is None or self._process.poll() is not None:
+                self._start()
+            return self._address
+
+    def _start(self) -> None:
+        if self._process is not None:
+            _end(self._process)
+        request = {"listen": str(self._address), "until_stdin_closes": True, **self._limits}
+        try:
+            self._process = subprocess.Popen(
+                [str(self._binary), "serve"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+        except OSError as error:
+            raise UnavailableError(
+                "cannot start prover", where=str(self._binary), actual=error.strerror
+            ) from error
+        try:
+            _require_listening(self._process, request)
+        except BaseException:
+            _end(self._process)
+            raise
+
+    def close(self) -> None:
+        with self._guard:
+            if self._process is not None:
+                _end(self._process)
+            self._folder.cleanup()
+
+    def __enter__(self) -> ChildServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _require_listening(process: subprocess.Popen[bytes], request: Mapping[str, Any]) -> None:
+    if process.stdin is None or process.stdout is None:
+        raise UnavailableError("prover has no pipes", where="zkprover serve")
+    with suppress(BrokenPipeError):  # it died at once: what it wrote says why
+        process.stdin.write(json.dumps(request).encode() + b"\n")
+        process.stdin.flush()
+    line = process.stdout.readline()
+    try:
+        listens = "listening" in parse_json(line)
+    except (ValueError, TypeError):
+        listens = False
+    if not listens:
+        raise UnavailableError(
+            "prover did not start",
+            where="zkprover serve",
+            actual=line.decode("utf-8", "replace").strip(),
+        )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Closing its stdin ends it; one that hangs is killed."""
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            with suppress(BrokenPipeError):
+                stream.close()
+    try:
+        process.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

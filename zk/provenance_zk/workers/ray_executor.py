@@ -1,0 +1,169 @@
+"""Workers on a Ray cluster, or on a Ray of this machine alone.
+
+Each worker is an actor: one process with a prover server of its own. The cluster is trusted with
+everything a proof is made from: leaves and blindings travel to its nodes, in Ray's memory and in
+private files beside the prover. It is not trusted with the result: a proof is checked against the
+key's id here, and by everybody who verifies it.
+
+Jobs about weights name files by their paths, which every node must see. A node needs this package,
+the `zkprover` binary, and the very key of the job: in the folder that the job names, or in the
+cache of that node (PROVENANCE_CACHE). Keys are not sent: they have up to half a gigabyte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError, RayError
+
+from provenance.errors import InputError, ProvenanceError, UnavailableError
+from provenance.settings import Settings
+from provenance_zk.prover.client import ZkProver, find_binary
+from provenance_zk.prover.keys import find_key, load_key
+from provenance_zk.prover.server import ChildServer
+from provenance_zk.workers.jobs import Job
+from provenance_zk.workers.names import RAY_HERE
+from provenance_zk.workers.pool import Done, LocalExecutor, Worker
+
+_HINT = (
+    "ray:local needs memory and a writable /tmp; ray:// a head node with "
+    "--ray-client-server-port, and RAY_AUTH_MODE=token "
+    "and RAY_AUTH_TOKEN if the cluster has a token"
+)
+
+
+class Prover:
+    """The actor: proves on its node.
+
+    Errors of this project come back as values, for Ray wraps what is raised.
+    """
+
+    def __init__(self, binary: str | None) -> None:
+        found = find_binary(Path(binary) if binary else None)
+        self._server = ChildServer(found)
+        self._prover = ZkProver(found, server=self._server)
+
+    def prove(self, jobs: Sequence[Job]) -> tuple[list[bytes], ProvenanceError | None]:
+        """The proofs made, in order, and why there are no more."""
+        proofs: list[bytes] = []
+        try:
+            here = _on_this_node(jobs)
+            with LocalExecutor(self._prover) as local:
+                local.prove(here, lambda _, proof: proofs.append(proof))
+        except ProvenanceError as error:
+            return proofs, error
+        return proofs, None
+
+    def prover_pid(self) -> int | None:
+        """Process id of the actor's prover, once it has made something."""
+        return self._server.process.pid if self._server.process else None
+
+
+def _on_this_node(jobs: Sequence[Job]) -> list[Job]:
+    """The jobs with the node's own copy of their key."""
+    key = Path(jobs[0].request["key"])
+    if not (key.is_dir() and load_key(key).vk_id == jobs[0].key_id):
+        key = find_key(Settings.load().cache / "keys", jobs[0].key_id).dir
+    shared: dict[
+        bytes, bytes
+    ] = {}  # jobs that came together share their bytes again, so that each becomes one file
+    return [
+        replace(
+            job,
+            request={
+                name: shared.setdefault(v, v) if isinstance(v, bytes) else v
+                for name, v in {**job.request, "key": str(key)}.items()
+            },
+        )
+        for job in jobs
+    ]
+
+
+class RayExecutor:
+    """As many workers as the cluster has for actors of `cpus` cores each.
+
+    Args:
+        address: `ray:local` or `ray://HOST:PORT`.
+        binary: the prover on every node, None for the packaged one.
+        options: of `ray.init`.
+    """
+
+    def __init__(self, address: str, binary: Path | None, *, cpus: int = 2, **options: Any) -> None:
+        self._binary = str(binary) if binary else None
+        self._cpus = cpus
+        if address == RAY_HERE:
+            options = {"include_dashboard": False, "_node_ip_address": "127.0.0.1", **options}
+        try:
+            self._context = ray.init(
+                "local" if address == RAY_HERE else address,
+                configure_logging=False,
+                log_to_driver=False,
+                **options,
+            )
+        except Exception as error:  # Ray raises bare ones when its processes do not come up
+            ray.shutdown()
+            raise UnavailableError(
+                "cannot reach Ray", where=address, actual=error, hint=_HINT
+            ) from error
+        cores = ray.cluster_resources().get("CPU", 1)  # type: ignore[no-untyped-call]
+        self.workers = max(1, int(cores) // cpus)
+        self._workers = [_RayWorker(self) for _ in range(self.workers)]
+        self._turns = cycle(self._workers)
+
+    def __enter__(self) -> RayExecutor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.interrupt()
+        ray.shutdown()
+
+    def worker(self) -> Worker:
+        """One of the executor's workers, in turn: their actors, and the keys these have read, last
+        as long as it does.
+        """
+        return next(self._turns)
+
+    def interrupt(self) -> None:
+        for worker in self._workers:
+            worker.stop()
+
+    def start(self) -> Any:
+        return ray.remote(num_cpus=self._cpus, max_restarts=0)(Prover).remote(self._binary)
+
+
+class _RayWorker:
+    """A worker whose actor starts with its first jobs, and again after it was lost."""
+
+    def __init__(self, executor: RayExecutor) -> None:
+        self._executor = executor
+        self.actor: Any = None
+
+    def stop(self) -> None:
+        actor, self.actor = self.actor, None
+        if actor is not None:
+            with suppress(RayError):  # it is dead already
+                ray.kill(actor)
+
+    def prove(self, jobs: Sequence[Job], done: Done) -> None:
+        actor = self.actor = self.actor or self._executor.start()
+        try:
+            proofs, error = ray.get(actor.prove.remote(list(jobs)))
+        except RayActorError as lost:
+            self.actor = None
+            raise UnavailableError("worker was lost", where="ray", actual=lost) from lost
+        except RayError as failed:
+            raise UnavailableError("worker failed", where="ray", actual=failed) from failed
+        if len(proofs) > len(jobs):
+            raise InputError(
+                "worker made more proofs than jobs", expected=len(jobs), actual=len(proofs)
+            )
+        for i, proof in enumerate(proofs):
+            done(i, proof)
+        if error is not None:
+            raise error

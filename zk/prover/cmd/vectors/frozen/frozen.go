@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package frozen is the form of the vector files: how proofs and their key stand in them, and how
+// they are written.
+//
+// It may import field, keys, proof and verify.
+package frozen
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
+
+	"provenance/zkprover/field"
+	"provenance/zkprover/keys"
+	"provenance/zkprover/proof"
+	"provenance/zkprover/verify"
+)
+
+// The files of the proofs that other files are made from.
+const (
+	EpochFile = "groth16_epoch256.json"
+	TreeFile  = "groth16_tree256.json"
+)
+
+// Case is a proof, what the verifier must say under the mask, and why.
+type Case struct {
+	Name  string      `json:"name"`
+	Proof proof.JSON  `json:"proof"`
+	Mask  verify.Mask `json:"mask"`
+	Valid bool        `json:"valid"`
+	Why   string      `json:"why"`
+}
+
+// Proofs are the parts of a file of proofs that other files are made from.
+type Proofs struct {
+	Words string `json:"words"`
+	VKID  string `json:"vkId"`
+	Cases []Case `json:"cases"`
+}
+
+// Load reads a file of proofs and its verifying key.
+func Load(folder, name string) (*Proofs, *keys.Verifying, error) {
+	file := new(Proofs)
+	if err := ReadJSON(filepath.Join(folder, name), file); err != nil {
+		return nil, nil, err
+	}
+	words, err := hex.DecodeString(strings.TrimPrefix(file.Words, "0x"))
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: words: %w", name, err)
+	}
+	vk, err := keys.Parse(words)
+	return file, vk, err
+}
+
+// Proof is the proof of the case of this name.
+func (p *Proofs) Proof(name string) (*proof.JSON, error) {
+	for i := range p.Cases {
+		if p.Cases[i].Name == name {
+			return &p.Cases[i].Proof, nil
+		}
+	}
+	return nil, fmt.Errorf("no case is called %q", name)
+}
+
+// ReadJSON reads a file of vectors.
+func ReadJSON(path string, into any) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, into)
+}
+
+// Write puts one case per line, which keeps diffs readable.
+func Write(path string, value any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	text = bytes.ReplaceAll(text, []byte(`},{"name"`), []byte("},\n{\"name\""))
+	return os.WriteFile(path, append(text, '\n'), 0o644)
+}
+
+// Hex is a byte string as it stands in a file.
+func Hex(data []byte) string { return "0x" + hex.EncodeToString(data) }
+
+// Scalars are elements as they stand in a file.
+func Scalars(elements []fr.Element) []string {
+	out := make([]string, len(elements))
+	for i := range elements {
+		out[i] = field.ScalarHex(&elements[i])
+	}
+	return out
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package datasets
+
+import (
+	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
+
+	"provenance/zkprover/commands/request"
+	"provenance/zkprover/fault"
+	"provenance/zkprover/field"
+	"provenance/zkprover/kinds"
+	"provenance/zkprover/proof"
+	"provenance/zkprover/prove/dataset"
+	"provenance/zkprover/server"
+	"provenance/zkprover/tree"
+)
+
+// audit holds the fields of a job that opens records of a dataset: files, but for the digest asked
+// about and the position.
+type audit struct {
+	Digests    string `json:"digests"`
+	Salts      string `json:"salts"`
+	Digest     string `json:"digest"`
+	Salt       string `json:"salt"`
+	Position   *int   `json:"position"`
+	Neighbours string `json:"neighbours"`
+}
+
+// ProveSorted proves chunks of a sorted dataset.
+func ProveSorted(call *server.Call, text []byte) (any, error) {
+	return proveAll(call, text, kinds.Sorted, (*session).sorted)
+}
+
+// ProveMember proves that a record is in a dataset.
+func ProveMember(call *server.Call, text []byte) (any, error) {
+	return proveAll(call, text, kinds.Member, (*session).member)
+}
+
+// ProveAbsent proves that a digest is not in a sorted dataset.
+func ProveAbsent(call *server.Call, text []byte) (any, error) {
+	return proveAll(call, text, kinds.Absent, (*session).absent)
+}
+
+// sorted makes the tree of the records themselves, so no leaf can be without its record.
+func (s *session) sorted(j *job) (*proof.Proof, error) {
+	if s.digests == nil || s.records != [2]string{j.Digests, j.Salts} {
+		digests, salts, err := readRecords(j.Digests, j.Salts)
+		if err != nil {
+			return nil, err
+		}
+		s.digests, s.salts, s.records, s.built = digests, salts, [2]string{j.Digests, j.Salts}, nil
+	}
+	built, err := s.grow(j, j.Digests, func() ([]fr.Element, error) {
+		leaves, err := tree.Leaves(s.digests, s.salts)
+		if err != nil {
+			return nil, fault.New(fault.BadFile, "%v", err)
+		}
+		return leaves, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return dataset.Sorted(s.key, built, s.digests, s.salts, j.K)
+}
+
+func (s *session) member(j *job) (*proof.Proof, error) {
+	built, digest, err := s.asked(j)
+	if err != nil {
+		return nil, err
+	}
+	salt, err := request.Exactly("salt", j.Salt, tree.SaltBytes)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := tree.Open(digest[:], salt)
+	if err != nil {
+		return nil, fault.New(fault.BadFile, "%v", err)
+	}
+	return dataset.Member(s.key, built, *j.Position, &opened)
+}
+
+func (s *session) absent(j *job) (*proof.Proof, error) {
+	built, digest, err := s.asked(j)
+	if err != nil {
+		return nil, err
+	}
+	gap, err := readGap(j, built.Count())
+	if err != nil {
+		return nil, err
+	}
+	var high fr.Element
+	high.SetBytes(digest[:tree.DigestBytes/2])
+	return dataset.Absent(s.key, built, high, gap)
+}
+
+// readGap reads the records beside the job's position among count records: at the start and at the
+// end there is one.
+func readGap(j *job, count int) (*dataset.Gap, error) {
+	gap := &dataset.Gap{Position: *j.Position}
+	sides := []**tree.Opening{&gap.Below, &gap.Above}
+	if gap.Position == 0 {
+		sides = sides[1:]
+	}
+	if gap.Position == count {
+		sides = sides[:len(sides)-1]
+	}
+	const recordBytes = tree.DigestBytes + tree.SaltBytes
+	data, err := request.Exactly("neighbours", j.Neighbours, len(sides)*recordBytes)
+	if err != nil {
+		return nil, err
+	}
+	for i, side := range sides {
+		record := data[i*recordBytes : (i+1)*recordBytes]
+		opened, err := tree.Open(record[:tree.DigestBytes], record[tree.DigestBytes:])
+		if err != nil {
+			return nil, fault.New(fault.BadFile, "%v", err)
+		}
+		*side = &opened
+	}
+	return gap, nil
+}
+
+// asked reads what member and absent jobs share: the tree, the digest asked about and that a
+// position is given.
+func (s *session) asked(j *job) (*tree.Tree, field.Word, error) {
+	digest, err := field.ParseWord(j.Digest)
+	if err != nil {
+		return nil, digest, fault.New(fault.BadRequest, "digest: %v", err)
+	}
+	if j.Position == nil {
+		return nil, digest, fault.New(fault.BadRequest, "position: none given")
+	}
+	built, err := s.leafTree(j)
+	return built, digest, err
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package epoch
+
+import (
+	"github.com/consensys/gnark-crypto/ecc/bn254"
+	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
+	"github.com/consensys/gnark/frontend"
+
+	"provenance/zkprover/circuits"
+	"provenance/zkprover/keys"
+	"provenance/zkprover/proof"
+	"provenance/zkprover/prove"
+	"provenance/zkprover/statement"
+)
+
+// Witness is one chunk: vectors of `slots` values each, the blindings of D and U,
+// start = chunk*slots.
+type Witness struct {
+	Data, Used, Positions      []fr.Element
+	DataBlinding, UsedBlinding fr.Element
+	Start                      uint64
+	Challenge                  statement.Challenge
+}
+
+// Link is the witness of a link proof for one chunk of the dataset: U all zero with blinding 0,
+// identity positions.
+func Link(
+	leaves []fr.Element, chunk, slots int, blinding fr.Element, challenge statement.Challenge,
+) *Witness {
+	return &Witness{
+		Data:         statement.Window(leaves, chunk, slots),
+		Used:         make([]fr.Element, slots),
+		Positions:    statement.IdentityPositions(chunk, slots),
+		DataBlinding: blinding,
+		Start:        uint64(chunk * slots),
+		Challenge:    challenge,
+	}
+}
+
+// Prove proves one chunk. The commitments of the proof are the very points that [Commit] gives for
+// the same vectors and blindings: the proofs of knowledge are made here, apart from gnark's, and
+// hold for no other points. The products are computed here too, so the only false statements are
+// impossible ones.
+func Prove(key *keys.Key, w *Witness) (*proof.Proof, error) {
+	openings, err := w.openings(key)
+	if err != nil {
+		return nil, err
+	}
+	// They fill the cores that gnark's solver leaves idle.
+	known := make(chan error, 1)
+	knowledge := make([]bn254.G1Affine, len(openings))
+	go func() { known <- proveKnowledge(key, openings, knowledge) }()
+	public := w.public()
+	p, err := prove.Groth16(key, w.assignment(public))
+	if failed := <-known; failed != nil {
+		return nil, failed
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.Knowledge, p.Public = knowledge, public
+	return p, prove.Check(key, p)
+}
+
+// openings are those of the commitments, in order.
+func (w *Witness) openings(key *keys.Key) ([][]fr.Element, error) {
+	out := make([][]fr.Element, circuits.EpochCommitments)
+	for vector, in := range []struct {
+		values   []fr.Element
+		blinding *fr.Element
+	}{{w.Data, &w.DataBlinding}, {w.Used, &w.UsedBlinding}, {w.Positions, nil}} {
+		var err error
+		if out[vector], err = open(key, vector, in.values, in.blinding); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// proveKnowledge makes the proof of knowledge of each commitment.
+func proveKnowledge(key *keys.Key, openings [][]fr.Element, out []bn254.G1Affine) (err error) {
+	for vector, opening := range openings {
+		if out[vector], err = combine(key.Proving.CommitmentKeys[vector].BasisExpSigma,
+			opening); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// public is gamma, delta, start, a, b.
+func (w *Witness) public() []fr.Element {
+	var start fr.Element
+	start.SetUint64(w.Start)
+	return []fr.Element{
+		w.Challenge.Gamma, w.Challenge.Delta, start,
+		w.Challenge.ProductAt(w.Data, w.Positions), w.Challenge.ProductFrom(w.Used, w.Start),
+	}
+}
+
+func (w *Witness) assignment(public []fr.Element) *circuits.Epoch {
+	return &circuits.Epoch{
+		Gamma: public[0], Delta: public[1], Start: public[2], ProductData: public[3],
+		ProductUsed: public[4],
+		Data:        variables(w.Data), DataBlinding: w.DataBlinding,
+		Used: variables(w.Used), UsedBlinding: w.UsedBlinding,
+		Position: variables(w.Positions),
+	}
+}
+
+func variables(values []fr.Element) []frontend.Variable {
+	out := make([]frontend.Variable, len(values))
+	for i := range values {
+		out[i] = values[i]
+	}
+	return out
+}

@@ -1,0 +1,1 @@
+"""The table of statements, and how each language and document writes it."""

@@ -1,0 +1,121 @@
+"""The regions of the library `Kinds`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from statement_table.table import Entry, Rule, Table
+
+WIDTH = 96  # of a line within the library
+
+
+def constants(table: Table) -> Iterator[str]:
+    """Numbers of kinds and stages, limits, and the sets of kinds that contracts pin."""
+    for kind in table.kinds:
+        name, number = kind["name"].upper(), kind["number"]
+        yield from (f"// {kind['shows']}", f"uint64 internal constant {name} = {number};")
+    yield f"uint64 internal constant LAST = {table.kinds[-1]['name'].upper()};"
+    yield ""
+    for name, number in table.stages.items():
+        yield f"uint64 internal constant {name.upper()}_STAGE = {number};"
+    for constant in table.constants:
+        value = constant["value"]
+        if isinstance(value, list):
+            yield f"// {constant['about']}"
+            yield f"uint256 private constant MIN_RANK = {value[0]};"
+            yield f"uint256 private constant MAX_RANK = {value[-1]};"
+        else:
+            yield f"uint256 internal constant {constant['name']} = {value}; // {constant['about']}"
+    yield "// most public inputs of a key"
+    yield f"uint256 internal constant MAX_PUBLIC = {table.most_public()};"
+    yield ""
+    yield "// Kinds whose keys a contract pins; bit n: kind n."
+    for contract in table.contracts:
+        name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", contract).upper()
+        pinned = " | ".join(f"(1 << {kind['name'].upper()})" for kind in table.of(contract))
+        yield f"uint256 internal constant {name} = {pinned};"
+
+
+def _rule(word: str, rule: Rule) -> str:
+    if "one_of" in rule:
+        return " || ".join(f"{word} == {value}" for value in rule["one_of"])
+    return f"{word} >= {rule['from']} && {word} <= {rule['to']}"
+
+
+def _depth(rule: Rule) -> str:
+    if not rule.get("ranked"):
+        return _rule("depth", rule)
+    return f"_isRank(depth / RANK_UNIT) && {_rule('depth % RANK_UNIT', rule)}"
+
+
+def _public(kind: Entry) -> str:
+    words = {"index": "indexWords(slots)", "code": "codeWords(kind, slots)"}
+    return " + ".join([str(len(kind["public"])), *(words[name] for name in kind["words"])])
+
+
+_Value = Callable[[Table, Entry], str | None]
+_FUNCTIONS: tuple[tuple[str, str, _Value], ...] = (
+    (
+        "Whether a contract takes a key of this kind with so many slots.",
+        "fitsSlots(uint256 kind, uint256 slots) internal pure returns (bool fits)",
+        lambda table, kind: _rule("slots", table.on_chain(kind, "slots")),
+    ),
+    (
+        "Whether a contract takes a key of this kind with this depth word.",
+        "fitsDepth(uint256 kind, uint256 depth) internal pure returns (bool fits)",
+        lambda table, kind: _depth(table.on_chain(kind, "depth")),
+    ),
+    (
+        "Public inputs of a key of this kind; `slots` must fit.",
+        "publicCount(uint256 kind, uint256 slots) internal pure returns (uint256 count)",
+        lambda table, kind: _public(kind),
+    ),
+    (
+        "Commitments of a key of this kind.",
+        "commitmentCount(uint256 kind) internal pure returns (uint256 count)",
+        lambda table, kind: str(len(kind["commitments"]) or "") or None,
+    ),
+    (
+        "Stage that an anchoring of proofs of this kind is about; 0 if none is.",
+        "stageOf(uint256 kind) internal pure returns (uint64 stage)",
+        lambda table, kind: kind["stage"] and f"{kind['stage'].upper()}_STAGE",
+    ),
+    (
+        "Bytes of a block of the deployed file; 0 if no file is read.",
+        "blockBytes(uint256 kind) internal pure returns (uint256 size)",
+        lambda table, kind: str(kind["block"]["bytes"] or "") or None,
+    ),
+)
+
+
+def rules(table: Table) -> Iterator[str]:
+    """One function for each fact about a kind."""
+    for i, (notice, head, value) in enumerate(_FUNCTIONS):
+        yield from ([""] if i else [])
+        yield from (f"/// @notice {notice}", f"function {head} {{")
+        yield from _cases(table, value)
+        yield from ("    assert(isKnown(kind));", "}")
+
+
+def _cases(table: Table, value: _Value) -> Iterator[str]:
+    """Kinds with one value share a line; those whose value is None have none, and return 0."""
+    sharing: dict[str, list[str]] = {}
+    for kind in table.kinds:
+        if (expression := value(table, kind)) is not None:
+            sharing.setdefault(expression, []).append(f"kind == {kind['name'].upper()}")
+    for expression, conditions in sharing.items():
+        condition = " || ".join(conditions)
+        line = f"    if ({condition}) return {expression};"
+        yield from [line] if len(line) <= WIDTH else _long_case(condition, expression)
+
+
+def _long_case(condition: str, expression: str) -> Iterator[str]:
+    yield f"    if ({condition}) {{"
+    *first, last = expression.split(" || ")
+    if first:
+        yield from ("        return", *(f"            {case} ||" for case in first))
+        yield f"            {last};"
+    else:
+        yield f"        return {last};"
+    yield "    }"

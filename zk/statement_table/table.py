@@ -1,0 +1,98 @@
+"""The table `zk/statements.json`, checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+Rule = Mapping[str, Any]  # {"from", "to"} or {"one_of"}; what a number may be
+Entry = dict[str, Any]  # one kind, with a value for every field
+
+_FIELDS: dict[str, Any] = {
+    "number": ..., "name": ..., "shows": ..., "contract": ..., "public": ..., "slots": ...,
+    "depth": ..., "words": [], "commitments": [], "on_chain": {}, "stage": None,
+    "quantization": None, "block": {"bytes": 0, "codes_at": 0}, "blocks_per_proof": 0,
+}  # fmt: skip
+
+
+class Table:
+    """The table, checked.
+
+    Raises:
+        ValueError: a field, number or reference that is not one of the table; the text names it.
+    """
+
+    def __init__(self, value: Mapping[str, Any]) -> None:
+        self.constants: list[Mapping[str, Any]] = value["constants"]
+        self.contracts: list[str] = value["contracts"]
+        self.stages: dict[str, int] = value["stages"]
+        self.kinds = [self._entry(kind) for kind in value["kinds"]]
+        values = {constant["name"]: constant["value"] for constant in self.constants}
+        self.ranks: list[int] = values.pop("RANKS")
+        self._limits: dict[str, int] = values
+        if [kind["number"] for kind in self.kinds] != list(range(1, len(self.kinds) + 1)):
+            raise ValueError("kinds are numbered 1, 2, .. without gap")
+        if len({kind["name"] for kind in self.kinds}) != len(self.kinds):
+            raise ValueError("two kinds have one name")
+        if any(b != 2 * a for a, b in pairwise(self.ranks)):
+            raise ValueError("RANKS: each rank is twice the one before (Kinds.sol, paddedRank)")
+
+    def _entry(self, kind: Mapping[str, Any]) -> Entry:
+        where = f"kind {kind.get('name')}"
+        if unknown := set(kind) - set(_FIELDS):
+            raise ValueError(f"{where}: unknown field {min(unknown)}")
+        required = [name for name, default in _FIELDS.items() if default is ...]
+        if lacking := [name for name in required if name not in kind]:
+            raise ValueError(f"{where}: field {lacking[0]} is missing")
+        entry = _FIELDS | dict(kind)
+        if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", entry["name"]):
+            raise ValueError(f"{where}: a name is letters, digits, single underscores")
+        if entry["contract"] not in self.contracts:
+            raise ValueError(f"{where}: unknown contract {entry['contract']}")
+        if entry["stage"] not in (None, *self.stages):
+            raise ValueError(f"{where}: unknown stage {entry['stage']}")
+        if entry["words"] not in ([], ["index"], ["index", "code"]):
+            raise ValueError(f"{where}: words are none, index, or index and code")
+        if ("code" in entry["words"]) != (entry["block"]["bytes"] > 0):
+            raise ValueError(f"{where}: code words and a block's bytes go together")
+        return entry
+
+    def limit(self, value: int | str) -> int:
+        """A number of the table, which may be the name of a constant."""
+        return self._limits[value] if isinstance(value, str) else value
+
+    def of(self, contract: str) -> list[Entry]:
+        """The kinds whose keys a contract pins."""
+        return [kind for kind in self.kinds if kind["contract"] == contract]
+
+    def on_chain(self, kind: Entry, word: str) -> Rule:
+        """What the contract allows; the table states it where that is not what circuits allow."""
+        rule: Rule = kind["on_chain"].get(word, kind[word])
+        return rule
+
+    def most_public(self) -> int:
+        """Public inputs of the largest key."""
+        return max(self._public_count(kind, self.limit("MAX_BLOCKS")) for kind in self.kinds)
+
+    def _public_count(self, kind: Entry, slots: int) -> int:
+        block_bytes: int = kind["block"]["bytes"]
+        words = {
+            "index": -(-slots // self.limit("INDEXES_PER_WORD")),
+            "code": -(-slots * block_bytes // self.limit("BYTES_PER_WORD")),
+        }
+        fixed: list[str] = kind["public"]
+        more: list[str] = kind["words"]
+        return len(fixed) + sum(words[name] for name in more)
+
+
+def camel(name: str) -> str:
+    """Go's form of a name: MAX_SLOTS -> MaxSlots, q8_0 -> Q8_0."""
+    text = re.sub(r"_([a-z])", lambda match: match[1].upper(), name.lower())
+    return text[0].upper() + text[1:]
+
+
+def quoted(names: Sequence[str]) -> str:
+    """Names in double quotes, with commas."""
+    return ", ".join(f'"{name}"' for name in names)
