@@ -17,6 +17,7 @@ from pathlib import Path
 
 from provenance.chain.web3_adapter import Rpc
 from provenance.errors import ConfigError, InputError, ProvenanceError, UnavailableError
+from provenance.layout import write_json
 
 CHAIN_ID = 31337
 START_TIMEOUT_S = 30.0
@@ -27,8 +28,9 @@ WARM_UP_BLOCKS = 3
 
 @dataclass(frozen=True)
 class ChainProcess:
-    """A running embedded chain: process id, loopback port, start time of the process in clock ticks
-    (against pid reuse).
+    """A running embedded chain: process id, loopback port, start time of the process.
+
+    The time is in clock ticks since boot; it tells the process from a later one of the same id.
     """
 
     pid: int
@@ -37,6 +39,7 @@ class ChainProcess:
 
     @property
     def url(self) -> str:
+        """Where it answers."""
         return f"http://127.0.0.1:{self.port}"
 
 
@@ -62,9 +65,9 @@ def find_anvil(extra: Path | None = None) -> Path:
 
 
 def _process_start(pid: int) -> int | None:
-    """Start time of a process in clock ticks since boot;
+    """Start time of a process in clock ticks since boot, None if it is gone.
 
-    None if it is gone (proc(5), stat field 22).
+    Source: proc(5), stat field 22.
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
@@ -82,6 +85,7 @@ class EmbeddedChain:
         self._process_file = folder / "process.json"
 
     def running(self) -> ChainProcess | None:
+        """The process, None unless it runs now."""
         try:
             process = ChainProcess(**json.loads(self._process_file.read_text()))
         except (OSError, ValueError, TypeError):
@@ -131,11 +135,10 @@ class EmbeddedChain:
         if started is None:
             raise UnavailableError("anvil ended at once", where=str(self.folder / "anvil.log"))
         process = ChainProcess(child.pid, port, started)
-        _write_atomically(self._process_file, json.dumps(asdict(process)))
+        write_json(self._process_file, asdict(process))
         self._await_answer(process, child)
-        child.returncode = (
-            0  # it outlives this object by design; `down` ends and reaps it by its pid
-        )
+        # It outlives this object by design; `down` ends and reaps it by its pid.
+        child.returncode = 0
         self.mine(WARM_UP_BLOCKS)
         return process
 
@@ -182,9 +185,11 @@ class EmbeddedChain:
         return Rpc(process.url)
 
     def mine(self, blocks: int) -> None:
+        """Make so many empty blocks."""
         self.rpc().request("anvil_mine", [hex(blocks)])
 
     def fund(self, address: str, wei: int = 10**24) -> None:
+        """Give an account this balance."""
         self.rpc().request("anvil_setBalance", [address, hex(wei)])
 
     def _last_port(self) -> int | None:
@@ -221,9 +226,3 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
         return True
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    temporary = path.with_suffix(".new")
-    temporary.write_text(text)
-    temporary.replace(path)

@@ -80,8 +80,9 @@ def load_or_create_key(path: Path) -> bytes:
 
 
 def load_key(path: Path) -> bytes:
-    """The 32 bytes of a key file that exists; raises as `load_or_create_key`, InputError when it is
-    missing.
+    """The 32 bytes of a key file that exists.
+
+    Raises as `load_or_create_key`, InputError when it is missing.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -181,8 +182,7 @@ def _log_size(path: Path) -> int:
 
 
 def truncate_log(connection: sqlite3.Connection, path: Path) -> None:
-    """Move everything out of the write-ahead log, which may still hold deleted bytes, and cut it to
-    nothing.
+    """Empty the write-ahead log, which may still hold deleted bytes.
 
     Raises:
         UnavailableError: another process reads the store; the rows are deleted, the log is not cut
@@ -294,9 +294,9 @@ class SaltStore:
             ]
 
     def delete(self, kind: str, id: ValueId) -> bool:
-        """Delete a value beyond recovery from this file; returns whether it was there.
+        """Delete a value beyond recovery from this file.
 
-        Durable on return.
+        Returns whether it was there. Durable on return.
 
         Raises:
             UnavailableError: deleted, but another process keeps old pages in the write-ahead log:
@@ -305,9 +305,9 @@ class SaltStore:
         return self.delete_many(kind, [id]) == 1
 
     def delete_many(self, kind: str, ids: Iterable[ValueId]) -> int:
-        """Delete values in one transaction; returns how many were there.
+        """Delete values in one transaction.
 
-        Raises as `delete` does.
+        Returns how many were there. Raises as `delete` does.
         """
         with self._lock:
             self._flush()  # a pending value counts as stored
@@ -466,8 +466,8 @@ def _start_file(connection: sqlite3.Connection, path: Path, key: bytes) -> None:
         )
         # `id` has no type, so integers stay integers and rows lie in their order.
         connection.execute(
-            "CREATE TABLE IF NOT EXISTS value (kind TEXT NOT NULL, id NOT NULL, nonce BLOB NOT "
-            "NULL, "
+            "CREATE TABLE IF NOT EXISTS value "
+            "(kind TEXT NOT NULL, id NOT NULL, nonce BLOB NOT NULL, "
             "box BLOB NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID"
         )
         if connection.execute("SELECT 1 FROM store").fetchone() is None:

@@ -1,5 +1,6 @@
-"""Writing a dataset folder: whole under its name, or not at all (what lies in it:
-`provenance.dataset.committed`).
+"""Writing a dataset folder: it stands whole under its name, or not at all.
+
+What lies in it: `provenance.dataset.committed`.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from provenance.dataset.saltstore import SaltStore, open_private_database, trunc
 from provenance.digest import Digest
 from provenance.encoding import canonical_json
 from provenance.errors import Conflict, InputError, UnavailableError
+from provenance.layout import write_atomically
 from provenance.log.journal import sync_directory
 from provenance.log.record import now
 
 
 @dataclass(frozen=True)
 class CommittedRecord:
-    """One record about to be written:
+    """One record about to be written.
 
     `source_row` counts from 0 in the order the source was read.
     """
@@ -108,7 +110,7 @@ def _partial(out_dir: Path) -> str:
 
 
 def _lock(folder: Path) -> int | None:
-    """A descriptor that holds the folder's lock until it is closed or its process dies;
+    """A descriptor that holds the folder's lock until it is closed or its process dies.
 
     None if another holds it.
     """
@@ -153,7 +155,7 @@ def _fill(
             "records do not match the root", where=str(folder), expected=root.count, actual=count
         )
     manifest = _manifest(root, facts)
-    _write_durably(folder / "dataset.json", canonical_json(manifest))
+    write_atomically(folder / "dataset.json", canonical_json(manifest))
     sync_directory(private)
     sync_directory(folder)
 
@@ -173,8 +175,8 @@ def _write_records(
                 "digest BLOB NOT NULL, canonical BLOB NOT NULL)"
             )
             database.execute(
-                "CREATE TABLE erased (leaf_index INTEGER PRIMARY KEY, leaf BLOB NOT NULL, time "
-                "TEXT NOT NULL)"
+                "CREATE TABLE erased (leaf_index INTEGER PRIMARY KEY, leaf BLOB NOT NULL, "
+                "time TEXT NOT NULL)"
             )
             database.execute("BEGIN")
             for chunk in _chunks(records, CHUNK_ROWS):
@@ -224,13 +226,6 @@ def _manifest(root: DatasetRoot, facts: ManifestFacts) -> dict[str, Any]:
     else:
         manifest["columns"] = list(facts.columns)
     return manifest
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    with path.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
 
 
 def _chunks(items: Iterable[CommittedRecord], size: int) -> Iterator[list[CommittedRecord]]:

@@ -18,7 +18,8 @@ from provenance.judgement.trust import parse_trust
 from provenance.judgement.verdict import TABLE, Edge, Grade, Verdict
 from provenance.log.anchoring import SignedHead
 from provenance.log.forms import fields_of
-from provenance.log.journal import Journal, read_frames
+from provenance.log.frames import read_frames
+from provenance.log.journal import Journal
 from provenance.log.record import Record
 from provenance.log.records import BODIES
 from provenance.log.tree import Head

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from provenance.chain.calls import EpochProof
 from provenance.errors import OutcomeUnknown, RejectedError
 from provenance_zk.training.submission import BATCH, ChunkProof, groups, submit
 
@@ -39,11 +40,11 @@ class MemoryLedger:
             raise OutcomeUnknown("chain stopped answering")
         return chunks
 
-    def prove_epochs(self, items: Sequence[Any]) -> list[Chunk]:
-        return self._send([(item[1], item[3]) for item in items], f"BatchInvalid({len(items)})")
+    def prove_epochs(self, items: Sequence[EpochProof]) -> list[Chunk]:
+        return self._send([(i.epoch, i.c) for i in items], f"BatchInvalid({len(items)})")
 
-    def prove_epoch(self, *args: Any) -> list[Chunk]:
-        return self._send([(args[1], args[3])], f"ProofInvalid({args[3]})")
+    def prove_epoch(self, item: EpochProof) -> list[Chunk]:
+        return self._send([(item.epoch, item.c)], f"ProofInvalid({item.c})")
 
     def is_chunk_proved(self, run_id: bytes, epoch: int, number: int, c: int) -> bool:
         return (epoch, c) in self.accepted
