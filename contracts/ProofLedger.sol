@@ -8,6 +8,7 @@ import {IProvenanceRegistry} from "./interfaces/IProvenanceRegistry.sol";
 import {Bn254} from "./libraries/groth16/Bn254.sol";
 import {Challenges} from "./libraries/seeds/Challenges.sol";
 import {Datasets} from "./libraries/datasets/Datasets.sol";
+import {EpochBatches} from "./libraries/datasets/EpochBatches.sol";
 import {Epochs} from "./libraries/datasets/Epochs.sol";
 import {Kinds} from "./libraries/keys/Kinds.sol";
 import {PinnedKeys} from "./libraries/keys/PinnedKeys.sol";
@@ -23,6 +24,7 @@ import {RunId} from "./types/RunId.sol";
 contract ProofLedger is IProofLedger {
     using PinnedKeys for PinnedKeys.Store;
     using Datasets for Datasets.Store;
+    using EpochBatches for Epochs.Store;
     using Epochs for Epochs.Store;
 
     IProvenanceRegistry private immutable _registry;
@@ -70,7 +72,13 @@ contract ProofLedger is IProofLedger {
     }
 
     /// @inheritdoc IProofLedger
-    function proveTree(DatasetId datasetId, uint64 k, uint256 t, uint256 z, Proof calldata proof) external override {
+    function proveTree(
+        DatasetId datasetId,
+        uint64 k,
+        uint256 t,
+        uint256 z,
+        Proof calldata proof
+    ) external override {
         _datasets.proveTree(_keys, datasetId, k, [t, z], proof);
     }
 
@@ -116,7 +124,15 @@ contract ProofLedger is IProofLedger {
         uint256[2][2] calldata poks,
         Proof calldata proof
     ) external override {
-        _epochs.prove(_datasets, Epochs.Id(runId, epoch, number), c, [a, b], commitments, poks, proof);
+        _epochs.prove(
+            _datasets,
+            Epochs.Id(runId, epoch, number),
+            c,
+            [a, b],
+            commitments,
+            poks,
+            proof
+        );
     }
 
     /// @inheritdoc IProofLedger
@@ -181,7 +197,9 @@ contract ProofLedger is IProofLedger {
     }
 
     /// @inheritdoc IProofLedger
-    function challengesOf(bytes32 seed) external pure override returns (uint256 gamma, uint256 delta) {
+    function challengesOf(
+        bytes32 seed
+    ) external pure override returns (uint256 gamma, uint256 delta) {
         return Challenges.fromSeed(seed);
     }
 }
