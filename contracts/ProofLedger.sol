@@ -34,9 +34,6 @@ contract ProofLedger is IProofLedger {
     Datasets.Store private _datasets;
     Epochs.Store private _epochs;
 
-    /// @notice The registry has no code.
-    error BadRegistry(address registry);
-
     /// @param registry_ the ProvenanceRegistry whose runs may anchor epochs here
     /// @param pins the keys; each is checked in full
     constructor(address registry_, KeyPin[] memory pins) {

@@ -138,6 +138,8 @@ interface IProofLedger {
         bool accepted
     );
 
+    /// @notice The registry has no code.
+    error BadRegistry(address registry);
     /// @notice No pinned key of the wanted kind has this id.
     error UnknownKey(KeyId vkId, uint64 kind);
     /// @notice n must be a multiple of the tree chunk's leaves.

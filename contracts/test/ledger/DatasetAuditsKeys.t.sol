@@ -3,13 +3,12 @@ pragma solidity 0.8.37;
 
 import {DatasetAudits} from "../../DatasetAudits.sol";
 import {IDatasetAudits} from "../../interfaces/IDatasetAudits.sol";
-import {IProofLedger} from "../../interfaces/IProofLedger.sol";
 import {VerifyingKey} from "../../libraries/keys/VerifyingKey.sol";
 import {ProofLedger} from "../../ProofLedger.sol";
-import {DataContract} from "../support/Simulator.sol";
+import {KeyRefusals} from "../support/KeyRefusals.sol";
 import {AuditsFixture} from "./AuditsFixture.sol";
 
-contract DatasetAuditsKeysTest is AuditsFixture {
+contract DatasetAuditsKeysTest is AuditsFixture, KeyRefusals {
     function test_pinnedKeys() public view {
         (address data, uint64 kind, uint64 slots, uint64 depth) = audits.keyOf(sorted256);
         assertEq(data, auditPins[1].data, "data");
@@ -52,9 +51,6 @@ contract DatasetAuditsKeysTest is AuditsFixture {
         string memory rule
     ) private {
         bytes memory key = sim.keyBytes(sim.plainSetup(kind, slots, depth, count));
-        IProofLedger.KeyPin[] memory one = new IProofLedger.KeyPin[](1);
-        one[0] = DataContract.pin(key);
-        vm.expectRevert(abi.encodeWithSelector(VerifyingKey.BadKey.selector, one[0].vkId, rule));
-        DatasetAudits(deploy("DatasetAudits", abi.encode(address(ledger), one)));
+        expectKeyRefused("DatasetAudits", address(ledger), key, rule);
     }
 }

@@ -6,9 +6,10 @@ import {VerifyingKey} from "../../libraries/keys/VerifyingKey.sol";
 import {ProofLedger} from "../../ProofLedger.sol";
 import {KeyId} from "../../types/KeyId.sol";
 import {LedgerFixture} from "./LedgerFixture.sol";
-import {DataContract, Simulator} from "../support/Simulator.sol";
+import {KeyRefusals} from "../support/KeyRefusals.sol";
+import {Simulator} from "../support/Simulator.sol";
 
-contract ProofLedgerKeysTest is LedgerFixture {
+contract ProofLedgerKeysTest is LedgerFixture, KeyRefusals {
     function test_pinnedKeys() public view {
         (address data, uint64 kind, uint64 slots, uint64 depth) = ledger.keyOf(vk(Pin.Epoch512));
         assertEq(data, pins[uint256(Pin.Epoch512)].data, "data");
@@ -21,7 +22,7 @@ contract ProofLedgerKeysTest is LedgerFixture {
     }
 
     function test_registryNeedsCode() public {
-        vm.expectRevert(abi.encodeWithSelector(ProofLedger.BadRegistry.selector, STRANGER));
+        vm.expectRevert(abi.encodeWithSelector(IProofLedger.BadRegistry.selector, STRANGER));
         ProofLedger(deploy("ProofLedger", abi.encode(STRANGER, pins)));
     }
 
@@ -53,7 +54,6 @@ contract ProofLedgerKeysTest is LedgerFixture {
     }
 
     function _expectKey(uint256 pin, uint256 word, uint256 value, string memory rule) private {
-        IProofLedger.KeyPin[] memory one = new IProofLedger.KeyPin[](1);
         bytes memory key = sim.keyBytes(setups[pin]);
         if (word == 4) {
             Simulator.Setup memory setup = setups[pin];
@@ -64,8 +64,6 @@ contract ProofLedgerKeysTest is LedgerFixture {
                 mstore(add(add(key, 32), mul(word, 32)), value)
             }
         }
-        one[0] = DataContract.pin(key);
-        vm.expectRevert(abi.encodeWithSelector(VerifyingKey.BadKey.selector, one[0].vkId, rule));
-        ProofLedger(deploy("ProofLedger", abi.encode(address(registry), one)));
+        expectKeyRefused("ProofLedger", address(registry), key, rule);
     }
 }

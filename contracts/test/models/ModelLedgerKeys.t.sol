@@ -3,12 +3,12 @@ pragma solidity 0.8.37;
 
 import {IModelLedger} from "../../interfaces/IModelLedger.sol";
 import {IProofLedger} from "../../interfaces/IProofLedger.sol";
-import {VerifyingKey} from "../../libraries/keys/VerifyingKey.sol";
 import {ModelLedger} from "../../ModelLedger.sol";
 import {ModelFixture} from "./ModelFixture.sol";
+import {KeyRefusals} from "../support/KeyRefusals.sol";
 import {DataContract} from "../support/Simulator.sol";
 
-contract ModelLedgerKeysTest is ModelFixture {
+contract ModelLedgerKeysTest is ModelFixture, KeyRefusals {
     function test_pinnedKeys() public view {
         (address data, uint64 kind, uint64 slots, uint64 depth) = models.keyOf(
             vk[8][SLOTS][1 + 16 * 16]
@@ -42,14 +42,10 @@ contract ModelLedgerKeysTest is ModelFixture {
     }
 
     function test_mostPublicInputs() public {
-        bytes memory key = sim.keyBytes(sim.plainSetup(7, 64, 7, 86));
-        ModelLedger(deploy("ModelLedger", abi.encode(address(registry), _one(key))));
-        bytes memory more = sim.keyBytes(sim.plainSetup(7, 64, 7, 87));
-        IProofLedger.KeyPin[] memory list = _one(more);
-        vm.expectRevert(
-            abi.encodeWithSelector(VerifyingKey.BadKey.selector, keccak256(more), "count")
-        );
-        ModelLedger(deploy("ModelLedger", abi.encode(address(registry), list)));
+        IProofLedger.KeyPin[] memory list = new IProofLedger.KeyPin[](1);
+        list[0] = DataContract.pin(sim.keyBytes(sim.plainSetup(7, 64, 7, 86)));
+        deploy("ModelLedger", abi.encode(address(registry), list));
+        _expectKey(7, 64, 7, 87, "count");
     }
 
     function _expectKey(
@@ -60,13 +56,6 @@ contract ModelLedgerKeysTest is ModelFixture {
         string memory rule
     ) private {
         bytes memory key = sim.keyBytes(sim.plainSetup(kind, slots, depth, count));
-        IProofLedger.KeyPin[] memory list = _one(key);
-        vm.expectRevert(abi.encodeWithSelector(VerifyingKey.BadKey.selector, keccak256(key), rule));
-        ModelLedger(deploy("ModelLedger", abi.encode(address(registry), list)));
-    }
-
-    function _one(bytes memory key) private returns (IProofLedger.KeyPin[] memory list) {
-        list = new IProofLedger.KeyPin[](1);
-        list[0] = DataContract.pin(key);
+        expectKeyRefused("ModelLedger", address(registry), key, rule);
     }
 }
