@@ -19,6 +19,7 @@ from provenance.dataset.committed import CommittedDataset
 from provenance.dataset.saltstore import load_or_create_key
 from provenance.dataset.writer import ManifestFacts
 from provenance.digest import sha256
+from provenance.ids import KeyId
 from provenance.layout import RunFolder
 from provenance.log.anchoring import Anchorer
 from provenance.log.journal import Journal
@@ -29,9 +30,9 @@ from provenance.signing import create_key, read_password
 from provenance_cli.setup.deployment import Wanted, deploy_all
 from provenance_zk.prover.client import ZkProver, find_binary
 from provenance_zk.prover.keys import find_key
-from provenance_zk.training.commitments import commit_dataset
-from provenance_zk.training.epochs import EpochProver, make_job
-from provenance_zk.training.registration import Keys, register
+from provenance_zk.training.commitments import DatasetCommitter
+from provenance_zk.training.epochs import DrawnRun, EpochProver, make_job
+from provenance_zk.training.registration import Keys, ProvingSite, register
 
 SLOTS = 20_480
 
@@ -112,44 +113,35 @@ def _made(path: Path) -> Path:
 
 
 def _measure(config: Any, folder: Path) -> None:
-    prover = ZkProver(find_binary())
+    prover = ZkProver(find_binary(config.zkprover))
     salt_key = load_or_create_key(config.home / "salts.key")
     say(f"committing {RECORDS} records")
-    commit_dataset(
-        synthetic_rows(RECORDS),
-        folder / "dataset",
-        salt_key,
-        prover,
-        facts=ManifestFacts(source="synthetic", licence="none"),
-    )
+    facts = ManifestFacts(source="synthetic", licence="none")
+    committer = DatasetCommitter(prover, salt_key)
+    committer.commit(synthetic_rows(RECORDS), folder / "dataset", facts)
     session = Session(config, say=quiet)
     meter = Meter(session)
     deployment = session.deployment
     keys = Keys(
         *(
-            find_key(
-                config.cache / "keys", bytes.fromhex(deployment.key(kind, depth=depth).vk_id[2:])
-            )
+            find_key(config.cache / "keys", KeyId.parse(deployment.key(kind, depth=depth).vk_id))
             for kind, depth in (("epoch", 0), ("tree", 5))
         )
     )
     run = RunFolder(folder / "run")
     with CommittedDataset.open(folder / "dataset", salt_key) as dataset:
         say("registering the dataset")
-        registered = register(dataset, salt_key, keys, prover, session, deployment.ledger, quiet)
+        site = ProvingSite(salt_key, keys, prover, session, deployment.ledger)
+        registered = register(dataset, site)
         dataset_gas = sum(meter.gas.values())
         run_id, seed = _journal(run, session, dataset, registered.dataset_id)
         anchorer = Anchorer(run_id, run, session, lambda: len(read_records(run.journal)))
         anchorer.anchor()
         anchorer.close()
         records = read_records(run.journal)
-        jobs = [
-            make_job(records, dataset, run_id, registered.dataset_id, seed, epoch)
-            for epoch in range(EPOCHS)
-        ]
-        epochs = EpochProver(
-            dataset, salt_key, keys, prover, session, run, deployment.ledger, quiet
-        )
+        drawn = DrawnRun(run_id, registered.dataset_id, seed)
+        jobs = [make_job(records, dataset, drawn, epoch) for epoch in range(EPOCHS)]
+        epochs = EpochProver(dataset, site, run)
         say("proving singly")
         for job in jobs:
             epochs.prove([job], batch=False)

@@ -19,17 +19,18 @@ from typing import Any
 
 import numpy as np
 from bench_proofs import TREE, random_leaves
-from common import CACHE, line
+from common import CACHE, line, prover_binary
 from gguf import GGMLQuantizationType
 from gguf.quants import quantize
 
+from provenance.artifacts.tensors import SCALE_UNIT
 from provenance.order import epoch_order
 from provenance_trainer.model import bfloat16
 from provenance_trainer.model.merge import merge_tensor
 from provenance_trainer.model.weights import SafetensorsWriter
 from provenance_zk.field import R
 from provenance_zk.kinds import RANK_UNIT
-from provenance_zk.prover.client import ZkProver, find_binary
+from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import KeyFolder, ensure_keys
 from provenance_zk.prover.request import (
     blindings_bytes,
@@ -38,7 +39,6 @@ from provenance_zk.prover.request import (
     order_bytes,
     used_bytes,
 )
-from provenance_zk.weights.merging import SCALE_UNITS
 
 SHAPES = (
     ("q8_0", 6, 3),
@@ -128,7 +128,7 @@ def weights_of(key: KeyFolder, folder: Path) -> dict[str, Any]:
         return {
             "base": {"file": file, "tensor": "w"},
             "merged": {"file": file, "tensor": "m"},
-            "scale": str(SCALE_UNITS),
+            "scale": str(SCALE_UNIT),
             "adapter": {"file": file, "a": "a", "b": "b"},
             "jobs": [job],
         }
@@ -177,7 +177,7 @@ def measure(binary: Path, key: KeyFolder) -> None:
 
 
 def main() -> None:
-    prover = ZkProver(find_binary())
+    prover = ZkProver(prover_binary())
     largest = int(sys.argv[1]) if len(sys.argv) > 1 else max(slots for _, slots, _ in SHAPES)
     for kind, slots, depth in SHAPES:
         if slots <= largest:

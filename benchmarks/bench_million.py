@@ -9,21 +9,22 @@ import secrets
 import time
 
 import numpy as np
-from bench_proofs import random_leaves
-from common import CACHE, line, say, server_peak_bytes
+from bench_proofs import prove, random_leaves
+from common import CACHE, line, prover_binary, say, server_peak_bytes
 
 from provenance.order import epoch_order
 from provenance_zk.field import R
-from provenance_zk.prover.client import ZkProver, find_binary
+from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import ensure_keys
 from provenance_zk.prover.server import ChildServer
+from provenance_zk.training.jobs import EpochWitness, epoch_jobs
 
 COUNT, SLOTS = 1_000_000, 344_064
 
 
 def main() -> None:
-    with ChildServer(find_binary()) as server:  # as `provenance prove` starts one
-        measure(ZkProver(find_binary(), server=server), server)
+    with ChildServer(prover_binary()) as server:  # as `provenance prove` starts one
+        measure(ZkProver(prover_binary(), server=server), server)
 
 
 def measure(prover: ZkProver, server: ChildServer) -> None:
@@ -41,7 +42,7 @@ def measure(prover: ZkProver, server: ChildServer) -> None:
     prover.commit_order(key.dir, order)
     commit_s = time.perf_counter() - begin
     begin = time.perf_counter()
-    prover.prove_epoch(key.dir, leaves, order, (blindings, blindings), range(chunks), challenge)
+    prove(prover, epoch_jobs(key, EpochWitness(leaves, order, blindings, blindings), challenge))
     prove_s = time.perf_counter() - begin
     total, peak = order_s + commit_s + prove_s, server_peak_bytes(server) / 10**9
     inputs = (

@@ -35,7 +35,7 @@ from provenance_trainer.record.recorder import Recorder
 from provenance_trainer.record.sampler import CommittedSampler, EpochOrders
 from provenance_trainer.run.train import PreparedRun, prepare_run, training_arguments
 from provenance_zk.prover.client import ZkProver, find_binary
-from provenance_zk.training.commitments import commit_dataset
+from provenance_zk.training.commitments import DatasetCommitter
 
 RECORDS, BATCH, STEPS, ROUNDS = 64, 4, 10, 6
 
@@ -146,7 +146,8 @@ def _measure(config: Any, folder: Path) -> None:
     key = load_or_create_key(config.home / "salts.key")
     rows = [{"text": " ".join([row["text"]] * 8)} for row in synthetic_rows(RECORDS)]
     facts = ManifestFacts(source="synthetic", licence="none", text_column="text")
-    commit_dataset(rows, folder / "data", key, ZkProver(find_binary()), facts=facts)
+    prover = ZkProver(find_binary(config.zkprover))
+    DatasetCommitter(prover, key).commit(rows, folder / "data", facts)
     session = Session(config, say=quiet)
     training = TrainConfig(
         dataset_name=str(folder / "data"),

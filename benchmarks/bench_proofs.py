@@ -6,16 +6,23 @@ Targets: dataset proofs <= 15 s, three epoch proofs <= 4 s.
 from __future__ import annotations
 
 import secrets
+import tempfile
 import time
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
-from common import BATCH, CACHE, EPOCHS, RECORDS, line, say, server_peak_bytes
+from common import BATCH, CACHE, EPOCHS, RECORDS, line, prover_binary, say, server_peak_bytes
 
+from provenance.dataset.manifest import DatasetRoot
 from provenance.order import epoch_order
 from provenance_zk.field import R
-from provenance_zk.prover.client import ZkProver, find_binary
+from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import KeyFolder, ensure_keys
 from provenance_zk.prover.server import ChildServer
+from provenance_zk.training.jobs import EpochWitness, epoch_jobs, link_jobs, tree_jobs
+from provenance_zk.workers.jobs import Job
+from provenance_zk.workers.pool import proof_pool
 
 SLOTS, TREE = 20_480, 4_096
 
@@ -29,6 +36,15 @@ def random_leaves(count: int) -> np.ndarray:
     return data
 
 
+def prove(prover: ZkProver, jobs: Sequence[Job]) -> None:
+    """Make the proofs as `provenance dataset register` and `provenance prove` do."""
+    with (
+        tempfile.TemporaryDirectory(prefix="provenance-bench-") as folder,
+        proof_pool(Path(folder) / "queue.sqlite", prover, None) as pool,
+    ):
+        pool.prove(jobs)
+
+
 def keys(prover: ZkProver, slots: int) -> tuple[KeyFolder, KeyFolder]:
     say(f"keys for {slots} slots (cached under {CACHE})")
     return ensure_keys(prover, CACHE / "keys", "epoch", slots), ensure_keys(
@@ -37,13 +53,13 @@ def keys(prover: ZkProver, slots: int) -> tuple[KeyFolder, KeyFolder]:
 
 
 def main() -> None:
-    epoch_key, tree_key = keys(ZkProver(find_binary()), SLOTS)
+    epoch_key, tree_key = keys(ZkProver(prover_binary()), SLOTS)
     with ChildServer(
-        find_binary()
+        prover_binary()
     ) as server:  # as `provenance dataset register` and `provenance prove` start one
-        dataset_proofs(ZkProver(find_binary(), server=server), server, epoch_key, tree_key)
-    with ChildServer(find_binary()) as server:
-        epoch_proofs(ZkProver(find_binary(), server=server), epoch_key)
+        dataset_proofs(ZkProver(prover_binary(), server=server), server, epoch_key, tree_key)
+    with ChildServer(prover_binary()) as server:
+        epoch_proofs(ZkProver(prover_binary(), server=server), epoch_key)
 
 
 def dataset_proofs(
@@ -53,10 +69,12 @@ def dataset_proofs(
     challenge = (secrets.randbelow(R), secrets.randbelow(R))
     blinding = [1 + secrets.randbelow(R - 1)]
     trees = -(-RECORDS // TREE)
+    # Only the queue asks for the root: it names the statement, and the prover finds its own.
+    root = DatasetRoot(1, 5, RECORDS)
     begin = time.perf_counter()
     prover.commit_values(epoch_key.dir, "D", leaves, blinding)
-    prover.prove_tree(tree_key.dir, leaves, 5, range(trees), challenge)
-    prover.prove_link(epoch_key.dir, leaves, blinding, [0], challenge)
+    jobs = tree_jobs(tree_key, root, leaves, challenge)
+    prove(prover, [*jobs, *link_jobs(epoch_key, leaves, blinding, challenge)])
     dataset_s = time.perf_counter() - begin
     peak = server_peak_bytes(server) / 2**20
     inputs = (
@@ -75,7 +93,8 @@ def epoch_proofs(prover: ZkProver, epoch_key: KeyFolder) -> None:
         order = epoch_order(bytes(32), epoch, RECORDS)
         prover.commit_values(epoch_key.dir, "U", leaves[order.astype(np.int64)], blinding)
         prover.commit_order(epoch_key.dir, order)
-        prover.prove_epoch(epoch_key.dir, leaves, order, (blinding, blinding), [0], challenge)
+        witness = EpochWitness(leaves, order, blinding, blinding)
+        prove(prover, epoch_jobs(epoch_key, witness, challenge))
     epochs_s = time.perf_counter() - begin
     inputs = (
         f"{EPOCHS} epochs of {RECORDS} records in batches of {BATCH}, order, commitments, "

@@ -18,20 +18,29 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from bench_proofs import random_leaves
-from common import CACHE, children_peak_bytes, line, say
+from bench_proofs import prove, random_leaves
+from common import CACHE, children_peak_bytes, line, prover_binary, say
 
+from provenance.dataset.manifest import DatasetRoot
 from provenance.digest import sha256
 from provenance_trainer.formats.gguf import BLOCK_BYTES, quantize_q8_0
 from provenance_trainer.formats.int8_codes import BLOCK, quantize_int8
 from provenance_trainer.model.merge import merge_tensor
 from provenance_trainer.model.weights import SafetensorsWriter
 from provenance_zk.field import R
-from provenance_zk.prover.client import ZkProver, find_binary
+from provenance_zk.prover.client import Question, ZkProver
 from provenance_zk.prover.keys import KeyFolder, ensure_keys
 from provenance_zk.training.commitments import fast_leaves
-from provenance_zk.weights.commit import QuantizedBlocks, commit_weights, prove_int8, prove_q8_0
-from provenance_zk.weights.merging import StoredPair, StoredTensor, prove_merge
+from provenance_zk.training.jobs import tree_jobs
+from provenance_zk.weights.commit import commit_weights
+from provenance_zk.weights.jobs import (
+    QuantizedBlocks,
+    StoredMerge,
+    StoredPair,
+    StoredTensor,
+    merge_job,
+    quantize_job,
+)
 
 RECORDS = 300
 ROWS, RANK = 576, 8  # q_proj of SmolLM2-135M
@@ -40,7 +49,7 @@ COMMITTED_MB = 64
 
 
 def main() -> None:
-    prover = ZkProver(find_binary())
+    prover = ZkProver(prover_binary())
     with tempfile.TemporaryDirectory(prefix="provenance-bench-") as path:
         _datasets(prover)
         folder = Path(path)
@@ -99,7 +108,7 @@ def _datasets(prover: ZkProver) -> None:
         1,
         "proof",
         3_500,
-        lambda: prover.prove_member(member.dir, leaves, 7, digests[7], salts[7], 5),
+        lambda: prover.prove_member(member.dir, Question(leaves, 5, digests[7], 7), salts[7]),
     )
     absent, wanted = _key(prover, "absent", 1, 5), bytes(sha256(b"not there"))
     place = sum(digest < wanted for digest in digests)
@@ -109,17 +118,12 @@ def _datasets(prover: ZkProver) -> None:
         1,
         "proof",
         6_500,
-        lambda: prover.prove_absent(absent.dir, leaves, place, wanted, around[0], around[1], 5),
+        lambda: prover.prove_absent(absent.dir, Question(leaves, 5, wanted, place), *around),
     )
     tree = _key(prover, "tree", 4096, 5)
     challenge = (secrets.randbelow(R), secrets.randbelow(R))
-    _report(
-        tree,
-        4096,
-        "leaf",
-        46,
-        lambda: prover.prove_tree(tree.dir, random_leaves(4096), 5, [0], challenge),
-    )
+    jobs = tree_jobs(tree, DatasetRoot(1, 5, 4096), random_leaves(4096), challenge)
+    _report(tree, 4096, "leaf", 46, lambda: prove(prover, jobs))
 
 
 def _weights(folder: Path) -> np.ndarray:
@@ -152,29 +156,24 @@ def _merge(prover: ZkProver, folder: Path) -> None:
     key = _key(prover, "merge", MERGE_BLOCKS, LEVELS + 16 * RANK)
     stored = [StoredTensor(folder / f"{name}.safetensors", "w") for name in ("base", "merged")]
     pair = StoredPair(folder / "adapter.safetensors", "a", "b")
-    blocks = [range(MERGE_BLOCKS)]
-    _report(
-        key,
-        MERGE_BLOCKS,
-        "block",
-        None,
-        lambda: prove_merge(prover, key.dir, stored[0], pair, stored[1], Fraction(2), blocks),
+    job = merge_job(
+        key, StoredMerge(stored[0], pair, stored[1], Fraction(2)), range(MERGE_BLOCKS), ()
     )
+    _report(key, MERGE_BLOCKS, "block", None, lambda: prove(prover, [job]))
 
 
 def _quantize(prover: ZkProver, folder: Path, merged: np.ndarray) -> None:
     key = _key(prover, "q8_0", Q8_BLOCKS, LEVELS)
     blocks = quantize_q8_0((merged.astype(np.uint32) << 16).view(np.float32), "w").tobytes()
-    job = QuantizedBlocks(tuple(range(Q8_BLOCKS)), blocks[: Q8_BLOCKS * BLOCK_BYTES])
-    _report(
-        key,
-        Q8_BLOCKS,
-        "block",
-        8_500,
-        lambda: prove_q8_0(
-            prover, key.dir, StoredTensor(folder / "merged.safetensors", "w"), [job]
-        ),
-    )
+    _report_blocks(prover, key, folder, blocks[: Q8_BLOCKS * BLOCK_BYTES])
+
+
+def _report_blocks(prover: ZkProver, key: KeyFolder, folder: Path, deployed: bytes) -> None:
+    """Prove the first blocks of the merged tensor, which `deployed` has quantized."""
+    tensor = StoredTensor(folder / "merged.safetensors", "w")
+    blocks = QuantizedBlocks(tuple(range(Q8_BLOCKS)), deployed)
+    job = quantize_job(key, tensor, blocks, ())
+    _report(key, Q8_BLOCKS, "block", 8_500, lambda: prove(prover, [job]))
 
 
 def _int8(prover: ZkProver, folder: Path, merged: np.ndarray) -> None:
@@ -183,16 +182,7 @@ def _int8(prover: ZkProver, folder: Path, merged: np.ndarray) -> None:
     blocks = b"".join(
         scb[0].tobytes() + codes[0, BLOCK * i : BLOCK * (i + 1)].tobytes() for i in range(Q8_BLOCKS)
     )  # all in row 0
-    job = QuantizedBlocks(tuple(range(Q8_BLOCKS)), blocks)
-    _report(
-        key,
-        Q8_BLOCKS,
-        "block",
-        8_500,
-        lambda: prove_int8(
-            prover, key.dir, StoredTensor(folder / "merged.safetensors", "w"), [job]
-        ),
-    )
+    _report_blocks(prover, key, folder, blocks)
 
 
 def _commitments(prover: ZkProver, folder: Path) -> None:

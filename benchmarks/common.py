@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from provenance.settings import Settings
+from provenance_zk.prover.client import find_binary
 from provenance_zk.prover.server import ChildServer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,7 +61,13 @@ def settings(folder: Path) -> Settings:
         fd = os.open(password, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(fd, "w") as stream:
             stream.write(os.urandom(16).hex())
-    return Settings(home=folder / "home", cache=CACHE, password_file=password)
+    zkprover = Settings.load().zkprover
+    return Settings(home=folder / "home", cache=CACHE, zkprover=zkprover, password_file=password)
+
+
+def prover_binary() -> Path:
+    """The prover that is measured: PROVENANCE_ZKPROVER, else the one of this checkout."""
+    return find_binary(Settings.load().zkprover)
 
 
 def quiet(_: str) -> None:

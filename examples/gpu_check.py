@@ -17,13 +17,14 @@ from provenance.dataset.saltstore import SaltStore
 from provenance.dataset.writer import ManifestFacts
 from provenance.log.journal import Journal
 from provenance.log.tree import read_records
+from provenance.settings import Settings
 from provenance_trainer.config import TrainConfig
 from provenance_trainer.model.base import load_base
 from provenance_trainer.record.recorder import Recorder
 from provenance_trainer.record.sampler import EpochOrders
 from provenance_trainer.run.train import prepare_run, run_training
 from provenance_zk.prover.client import ZkProver, find_binary
-from provenance_zk.training.commitments import commit_dataset
+from provenance_zk.training.commitments import DatasetCommitter
 
 
 def check(folder: Path) -> dict[str, object]:
@@ -33,7 +34,8 @@ def check(folder: Path) -> dict[str, object]:
         {"text": f"record {i} of the check, long enough to have some tokens"} for i in range(64)
     ]
     facts = ManifestFacts(source="synthetic", licence="none", text_column="text")
-    commit_dataset(rows, folder / "data", key, ZkProver(find_binary()), facts=facts)
+    prover = ZkProver(find_binary(Settings.load().zkprover))
+    DatasetCommitter(prover, key).commit(rows, folder / "data", facts)
     config = TrainConfig(
         dataset_name=str(folder / "data"),
         output_dir=str(folder / "run"),

@@ -12,6 +12,7 @@ from provenance.chain.contracts import Reader
 from provenance.chain.deploy import Deployment
 from provenance.chain.session import connect, embedded
 from provenance.errors import NotFound, UnavailableError
+from provenance.ids import KeyId
 from provenance.judgement.facts import ChainReader
 from provenance.judgement.trust import Trust
 from provenance.settings import Settings
@@ -115,8 +116,8 @@ def proving_keys(settings: Settings, deployment: Deployment, depth: int) -> Keys
 
     cache = settings.cache / "keys"
     try:
-        epoch = find_key(cache, bytes.fromhex(deployment.key("epoch").vk_id[2:]))
-        tree = find_key(cache, bytes.fromhex(deployment.key("tree", depth=depth).vk_id[2:]))
+        epoch = find_key(cache, KeyId.parse(deployment.key("epoch").vk_id))
+        tree = find_key(cache, KeyId.parse(deployment.key("tree", depth=depth).vk_id))
     except NotFound as error:
         raise NotFound(
             f"keys missing for ledger {deployment.ledger}",

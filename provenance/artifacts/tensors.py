@@ -19,6 +19,7 @@ from typing import Any
 from provenance.digest import Digest, sha256, tagged
 from provenance.encoding import FIELD_ORDER, u8, u64
 from provenance.errors import InputError
+from provenance.ids import to_hex
 from provenance.merkle import Tree
 from provenance.statements import ARITY, MAX_LEVELS
 
@@ -226,7 +227,7 @@ class TensorTable:
         """The table as tables.json holds it."""
         return {
             "format": FORMAT,
-            "root": "0x" + self.root.hex(),
+            "root": to_hex(self.root),
             "tensors": [tensor.to_json() for tensor in self.tensors],
         }
 
@@ -248,10 +249,10 @@ class TensorTable:
                 "table is too long", expected=f"<= {MAX_TENSORS}", actual=len(value["tensors"])
             )
         table = cls(tuple(Tensor.from_json(item) for item in value["tensors"]))
-        if value["root"] != "0x" + table.root.hex():
+        if value["root"] != to_hex(table.root):
             raise InputError(
                 "table does not have its root",
-                expected="0x" + table.root.hex(),
+                expected=to_hex(table.root),
                 actual=str(value["root"])[:80],
             )
         return table

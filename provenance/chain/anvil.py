@@ -108,25 +108,7 @@ class EmbeddedChain:
             raise ConfigError(
                 "port is taken", where=f"127.0.0.1:{port}", hint="choose another with --port"
             )
-        command = [
-            str(find_anvil()),
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-            "--chain-id",
-            str(CHAIN_ID),
-            "--state",
-            str(self.folder / "state.json"),
-            "--state-interval",
-            "1",
-            "--slots-in-an-epoch",
-            "1",
-            "--accounts",
-            "1",
-            "--code-size-limit",
-            "24576",
-        ]
+        command = [str(find_anvil()), *self._options(port)]
         with (self.folder / "anvil.log").open("ab") as log:
             child = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -141,6 +123,19 @@ class EmbeddedChain:
         child.returncode = 0
         self.mine(WARM_UP_BLOCKS)
         return process
+
+    def _options(self, port: int) -> list[str]:
+        options = {
+            "host": "127.0.0.1",
+            "port": str(port),
+            "chain-id": str(CHAIN_ID),
+            "state": str(self.folder / "state.json"),
+            "state-interval": "1",
+            "slots-in-an-epoch": "1",
+            "accounts": "1",
+            "code-size-limit": "24576",
+        }
+        return [word for name, value in options.items() for word in (f"--{name}", value)]
 
     def _await_answer(self, process: ChainProcess, child: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S

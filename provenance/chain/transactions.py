@@ -25,6 +25,7 @@ from eth_account.signers.local import LocalAccount
 from provenance.chain.web3_adapter import Abi, Receipt, Rpc, RpcError
 from provenance.encoding import canonical_json
 from provenance.errors import OutcomeUnknown, ProvenanceError, RejectedError, UnavailableError
+from provenance.ids import to_hex
 from provenance.log.frames import read_frames
 from provenance.log.journal import Journal
 
@@ -293,7 +294,7 @@ class TransactionManager:
 def _accepted(label: str, receipt: Receipt) -> Receipt:
     if not receipt.ok:
         raise RejectedError(
-            "transaction was mined and reverted", where=label, actual=f"0x{receipt.tx_hash.hex()}"
+            "transaction was mined and reverted", where=label, actual=to_hex(receipt.tx_hash)
         )
     return receipt
 
@@ -331,6 +332,6 @@ def wait_final(
     if rpc.block(receipt.block_number).hash != receipt.block_hash:
         raise OutcomeUnknown(
             "a reorganisation removed the transaction's block",
-            where=f"0x{receipt.tx_hash.hex()}",
+            where=to_hex(receipt.tx_hash),
             hint="run the same command again",
         )

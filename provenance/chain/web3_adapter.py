@@ -19,6 +19,7 @@ from web3 import HTTPProvider, Web3
 from web3.exceptions import Web3Exception
 
 from provenance.errors import InputError, RejectedError, UnavailableError
+from provenance.ids import to_hex
 
 Tag = str | int
 
@@ -145,11 +146,11 @@ class Rpc:
         """What a call of a view returns at a block, not decoded."""
         name = hex(tag) if isinstance(tag, int) else tag
         with _hostile("eth_call"):
-            return _bytes(self.request("eth_call", [{"to": to, "data": "0x" + data.hex()}, name]))
+            return _bytes(self.request("eth_call", [{"to": to, "data": to_hex(data)}, name]))
 
     def estimate_gas(self, sender: str, to: str | None, data: bytes) -> int:
         """Gas that a call would take now. Raises RpcError if it would revert."""
-        call = {"from": sender, "data": "0x" + data.hex()} | ({"to": to} if to else {})
+        call = {"from": sender, "data": to_hex(data)} | ({"to": to} if to else {})
         with _hostile("eth_estimateGas"):
             return int(self.request("eth_estimateGas", [call]), 16)
 
@@ -161,7 +162,7 @@ class Rpc:
 
     def receipt(self, tx_hash: bytes) -> Receipt | None:
         """The receipt of a mined transaction, None while it is not mined."""
-        value = self.request("eth_getTransactionReceipt", ["0x" + tx_hash.hex()])
+        value = self.request("eth_getTransactionReceipt", [to_hex(tx_hash)])
         with _hostile("eth_getTransactionReceipt"):
             if value is None or value.get("blockHash") is None:
                 return None
@@ -177,20 +178,18 @@ class Rpc:
 
     def is_known(self, tx_hash: bytes) -> bool:
         """Whether the endpoint has the transaction, mined or waiting."""
-        return self.request("eth_getTransactionByHash", ["0x" + tx_hash.hex()]) is not None
+        return self.request("eth_getTransactionByHash", [to_hex(tx_hash)]) is not None
 
     def transaction_input(self, tx_hash: bytes) -> bytes:
         """Calldata of a transaction."""
-        value = self.request("eth_getTransactionByHash", ["0x" + tx_hash.hex()])
+        value = self.request("eth_getTransactionByHash", [to_hex(tx_hash)])
         if value is None:
-            raise UnavailableError(
-                "endpoint does not have this transaction", where=f"0x{tx_hash.hex()}"
-            )
+            raise UnavailableError("endpoint does not have this transaction", where=to_hex(tx_hash))
         return _bytes(value["input"])
 
     def send_raw(self, raw: bytes) -> None:
         """Hand a signed transaction to the endpoint."""
-        self.request("eth_sendRawTransaction", ["0x" + raw.hex()])
+        self.request("eth_sendRawTransaction", [to_hex(raw)])
 
 
 @contextlib.contextmanager
@@ -308,7 +307,7 @@ class Abi:
         if item is None:
             return None
         values = self._unpack(item["inputs"], data[4:], item["name"])
-        shown = ", ".join("0x" + v.hex() if isinstance(v, bytes) else str(v) for v in values)
+        shown = ", ".join(to_hex(v) if isinstance(v, bytes) else str(v) for v in values)
         return f"{item['name']}({shown})"
 
 

@@ -23,11 +23,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from provenance.dataset.database import open_private_database, truncate_log
 from provenance.dataset.manifest import DatasetRoot, load_manifest
-from provenance.dataset.saltstore import SaltStore, open_private_database, truncate_log
+from provenance.dataset.saltstore import SaltStore
 from provenance.digest import Digest, hash_file
 from provenance.encoding import dataset_record_digest, parse_json
 from provenance.errors import AuthError, InputError, NotFound, UnavailableError, VerificationError
+from provenance.ids import to_hex
 from provenance.log.record import now
 
 if TYPE_CHECKING:
@@ -348,8 +350,8 @@ class CommittedDataset:
                 raise VerificationError(
                     "record and salt do not open its leaf",
                     where=self._where(index),
-                    expected=f"0x{self.leaf(index).hex()}",
-                    actual=f"0x{leaf.hex()}",
+                    expected=to_hex(self.leaf(index)),
+                    actual=to_hex(leaf),
                 )
 
     def _check_index(self, index: int) -> int:

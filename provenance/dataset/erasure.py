@@ -22,6 +22,7 @@ from eth_account.signers.local import LocalAccount
 from provenance.dataset.committed import CommittedDataset
 from provenance.dataset.saltstore import BATCH_SALTS, SaltStore
 from provenance.dataset.tombstone import Tombstone, add_tombstone
+from provenance.ids import to_hex
 from provenance.layout import RunFolder
 from provenance.log.tree import iterate_records
 
@@ -52,7 +53,7 @@ class ErasedRecord:
 
 def batches_with(folder: RunFolder, leaf: bytes) -> list[int]:
     """Places in a run's journal of the batches that used this leaf."""
-    word = f"0x{leaf.hex()}"
+    word = to_hex(leaf)
     return [
         seq
         for seq, record in enumerate(iterate_records(folder.journal))

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from provenance.dataset.committed import CHUNK_ROWS, SALT_KIND
+from provenance.dataset.database import open_private_database, truncate_log
 from provenance.dataset.manifest import FORMAT, DatasetRoot
-from provenance.dataset.saltstore import SaltStore, open_private_database, truncate_log
+from provenance.dataset.saltstore import SaltStore
 from provenance.digest import Digest
 from provenance.encoding import canonical_json
 from provenance.errors import Conflict, InputError, UnavailableError
@@ -170,22 +171,13 @@ def _write_records(
         (folder / "leaves.bin").open("wb") as leaves,
     ):
         try:
-            database.execute(
-                "CREATE TABLE record (leaf_index INTEGER PRIMARY KEY, source_row INTEGER NOT NULL, "
-                "digest BLOB NOT NULL, canonical BLOB NOT NULL)"
-            )
-            database.execute(
-                "CREATE TABLE erased (leaf_index INTEGER PRIMARY KEY, leaf BLOB NOT NULL, "
-                "time TEXT NOT NULL)"
-            )
+            _create_tables(database)
             database.execute("BEGIN")
             for chunk in _chunks(records, CHUNK_ROWS):
+                rows = [(r.source_row, bytes(r.digest), r.canonical) for r in chunk]
                 database.executemany(
                     "INSERT INTO record VALUES (?, ?, ?, ?)",
-                    (
-                        (count + i, r.source_row, bytes(r.digest), r.canonical)
-                        for i, r in enumerate(chunk)
-                    ),
+                    ((count + i, *row) for i, row in enumerate(rows)),
                 )
                 salts.put_many(SALT_KIND, ((count + i, r.salt) for i, r in enumerate(chunk)))
                 for record in chunk:
@@ -207,6 +199,17 @@ def _write_records(
         finally:
             database.close()
     return count
+
+
+def _create_tables(database: sqlite3.Connection) -> None:
+    database.execute(
+        "CREATE TABLE record (leaf_index INTEGER PRIMARY KEY, source_row INTEGER NOT NULL, "
+        "digest BLOB NOT NULL, canonical BLOB NOT NULL)"
+    )
+    database.execute(
+        "CREATE TABLE erased (leaf_index INTEGER PRIMARY KEY, leaf BLOB NOT NULL, "
+        "time TEXT NOT NULL)"
+    )
 
 
 def _manifest(root: DatasetRoot, facts: ManifestFacts) -> dict[str, Any]:

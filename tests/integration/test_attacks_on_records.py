@@ -16,9 +16,9 @@ from provenance.errors import RejectedError, VerificationError
 from provenance.judgement.verdict import Status
 from provenance.log.record import Record
 from provenance_zk.field import R
-from provenance_zk.statements import ProofFile
-from provenance_zk.training.epochs import make_job
-from provenance_zk.training.ledger import epoch_item
+from provenance_zk.proof_file import ProofFile
+from provenance_zk.training.epochs import DrawnRun, make_job
+from provenance_zk.training.submission import ChunkProof
 from tests.support.chain import Lab
 from tests.support.spine import (
     TIME,
@@ -80,8 +80,9 @@ def test_the_prover_refuses_such_a_log_before_anything_is_spent(
         ]
     )
     records[2:2] = [batch_record(b, i) for i, b in enumerate(logged)]
+    drawn = DrawnRun(run.run_id, run.data.registered.dataset_id, run.seed)
     with pytest.raises(VerificationError):
-        make_job(records, run.data.dataset, run.run_id, run.data.registered.dataset_id, run.seed, 0)
+        make_job(records, run.data.dataset, drawn, 0)
 
 
 def test_another_order_than_the_seeds_fails_although_it_is_proven(
@@ -261,7 +262,7 @@ def test_another_runs_proof_is_refused_by_the_ledger(
     anchored = EpochPoints(data.registered.dataset_id, 40, [points[1]], [points[2]])
     number = session.anchor_epoch(run.run_id, 0, anchored)
     with pytest.raises(RejectedError, match="refuses the call"):
-        session.prove_epoch(epoch_item(run.run_id, 0, number, 0, proof))
+        session.prove_epoch(ChunkProof(run.run_id, 0, number, 0, proof).item)
 
 
 def test_another_runs_proof_beside_the_log_fails(

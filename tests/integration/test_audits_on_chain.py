@@ -30,9 +30,10 @@ from provenance_zk.audits.proving import prove_sorted_set, submit_sorted_set
 from provenance_zk.audits.sorted_proofs import publish
 from provenance_zk.audits.statement_file import Statement
 from provenance_zk.prover.keys import ensure_keys
-from provenance_zk.training.commitments import PythonTree, commit_dataset
+from provenance_zk.training.commitments import DatasetCommitter
 from tests.support.chain import SALT_KEY, Lab
 from tests.support.spine import Data, register_rows
+from tests.support.zk.python_tree import PythonTree
 
 
 @pytest.fixture
@@ -191,13 +192,9 @@ def test_a_set_shown_on_chain_is_enough_for_a_third_party(
 
 @pytest.mark.usefixtures("environment")
 def test_a_dataset_that_is_not_registered_cannot_be_shown_on_chain(tmp_path: Path) -> None:
-    commit_dataset(
-        [{"text": "a record"}],
-        tmp_path / "data",
-        SALT_KEY,
-        PythonTree(),
-        facts=ManifestFacts("test", "CC0-1.0", "text"),
-    )
+    facts = ManifestFacts("test", "CC0-1.0", "text")
+    committer = DatasetCommitter(PythonTree(), SALT_KEY)
+    committer.commit([{"text": "a record"}], tmp_path / "data", facts)
     with pytest.raises(NotFound, match="not registered"):
         call("prove", tmp_path / "data", "--on-chain")
 
@@ -208,13 +205,8 @@ def test_the_contract_refuses_the_set_of_another_dataset(
 ) -> None:
     lab, data = audited
     rows = [{"text": f"other record {i}"} for i in range(40)]
-    commit_dataset(
-        rows,
-        tmp_path / "data",
-        SALT_KEY,
-        PythonTree(),
-        facts=ManifestFacts("test", "CC0-1.0", "text"),
-    )
+    facts = ManifestFacts("test", "CC0-1.0", "text")
+    DatasetCommitter(PythonTree(), SALT_KEY).commit(rows, tmp_path / "data", facts)
     other = register_rows(lab, tmp_path / "other", 40, seed=8)
     key = ensure_keys(lab.prover, lab.settings.cache / "keys", "sorted", 16, 5)
     with CommittedDataset.open(tmp_path / "data", SALT_KEY) as opened:

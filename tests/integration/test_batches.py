@@ -8,8 +8,9 @@ import pytest
 
 from provenance.chain.calls import EpochPoints
 from provenance.errors import RejectedError
-from provenance_zk.statements import ProofFile
-from provenance_zk.training.epochs import EpochProver, make_job
+from provenance_zk.proof_file import ProofFile
+from provenance_zk.training.epochs import DrawnRun, EpochProver, make_job
+from provenance_zk.training.registration import ProvingSite
 from provenance_zk.training.submission import ChunkProof, submit
 from tests.support.chain import SALT_KEY, Lab
 from tests.support.spine import Data, Plan, Run, build_run
@@ -31,20 +32,11 @@ def test_epochs_in_one_transaction_and_repeated(lab: Lab, data: Data, tmp_path: 
         lab, data, tmp_path, Plan(model=b"batched", epochs=EPOCHS, prove=False, release=False)
     )
     session, said = lab.session(), list[str]()
-    prover = EpochProver(
-        data.dataset,
-        SALT_KEY,
-        lab.keys,
-        lab.prover,
-        session,
-        run.folder,
-        lab.deployment.ledger,
-        said.append,
-    )
-    jobs = [
-        make_job(run.records(), data.dataset, run.run_id, data.registered.dataset_id, run.seed, e)
-        for e in EPOCHS
-    ]
+    address = lab.deployment.ledger
+    site = ProvingSite(SALT_KEY, lab.keys, lab.prover, session, address, said.append)
+    prover = EpochProver(data.dataset, site, run.folder)
+    drawn = DrawnRun(run.run_id, data.registered.dataset_id, run.seed)
+    jobs = [make_job(run.records(), data.dataset, drawn, e) for e in EPOCHS]
     records = prover.prove(jobs)
     assert [record.fields["epoch"] for record in records] == list(EPOCHS)
     # type: ignore[union-attr]

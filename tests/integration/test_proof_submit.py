@@ -21,7 +21,7 @@ from provenance_cli.judge.proof import proof_app
 from provenance_cli.setup.deployment import Wanted, audit_keys, deploy_all, write_trust
 from provenance_zk.audits.sorted_proofs import FOLDER, chunk_files
 from provenance_zk.audits.statement_file import Statement
-from provenance_zk.statements import point_ints
+from provenance_zk.proof_file import point_ints
 from provenance_zk.training.ledger import blindings
 from tests.support.chain import SALT_KEY, Lab
 from tests.support.simulated_keys import SimulatedKey

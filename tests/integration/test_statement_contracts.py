@@ -22,7 +22,7 @@ from provenance.errors import RejectedError
 from provenance.judgement.facts import ZERO_WORD, Contract, TableFacts
 from provenance.merkle import leaf_hash, node_hash
 from provenance_zk.kinds import KINDS
-from provenance_zk.weights.ledger import Opening, Sample
+from provenance_zk.weights.ledger import Sample, TablePath
 from provenance_zk.weights.samples import NO_TABLE, Anchoring, draw_count
 from tests.support.chain import Lab
 from tests.support.simulated_keys import SimulatedKey, prove
@@ -111,7 +111,7 @@ def leaf(name: str, layout: int, rows: int, columns: int, blocks: int, root: int
     return leaf_hash(tagged("tensor", sha256(name.encode()) + shape + root.to_bytes(32, "big")))
 
 
-def tables() -> tuple[dict[str, TableFacts], dict[str, Opening]]:
+def tables() -> tuple[dict[str, TableFacts], dict[str, TablePath]]:
     """Tables of one tensor, and its openings."""
     plain = {
         label: leaf(NAME, 0, ROWS, COLUMNS, BLOCKS, ROOTS[label]) for label in ("base", "merged")
@@ -122,7 +122,7 @@ def tables() -> tuple[dict[str, TableFacts], dict[str, Opening]]:
         "adapter": TableFacts(node_hash(a, b), 2)
     }
     paths: dict[str, tuple[bytes, ...]] = {"base": (), "a": (b,), "b": (a,), "merged": ()}
-    return facts, {label: Opening(ROOTS[label], path) for label, path in paths.items()}
+    return facts, {label: TablePath(ROOTS[label], path) for label, path in paths.items()}
 
 
 def anchoring(kind: str, artifact: bytes) -> Anchoring:

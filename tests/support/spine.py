@@ -27,19 +27,15 @@ from provenance.log.journal import Journal
 from provenance.log.record import Record
 from provenance.log.tree import RunLog, read_records
 from provenance.order import epoch_order
-from provenance_zk.training.commitments import commit_dataset
-from provenance_zk.training.epochs import make_job, prove_epoch
-from provenance_zk.training.registration import Registered, register, write_key
+from provenance_zk.training.commitments import DatasetCommitter
+from provenance_zk.training.epochs import DrawnRun, EpochProver, make_job
+from provenance_zk.training.registration import ProvingSite, Registered, register, write_key
 from tests.support.chain import SALT_KEY, Lab
 
 TIME = "2026-01-02T03:04:05Z"
 BATCH = 8
 BASE = str(sha256(b"base"))
 _RUNS = itertools.count()  # no two openings are the same record
-
-
-def quiet(_: str) -> None:
-    return
 
 
 @dataclass(frozen=True)
@@ -56,22 +52,16 @@ def register_rows(
     """Commit `count` random rows and register them."""
     random = np.random.default_rng(seed)
     rows = [{"text": f"record {i} {random.bytes(8).hex()}"} for i in range(count)]
-    commit_dataset(
-        rows, folder / "dataset", SALT_KEY, lab.prover, facts=ManifestFacts("test", "CC0-1.0")
-    )
+    facts = ManifestFacts("test", "CC0-1.0")
+    DatasetCommitter(lab.prover, SALT_KEY).commit(rows, folder / "dataset", facts)
     dataset = CommittedDataset.open(folder / "dataset", SALT_KEY)
-    return Data(
-        dataset,
-        register(
-            dataset,
-            SALT_KEY,
-            lab.keys,
-            lab.prover,
-            lab.session(session),
-            lab.deployment.ledger,
-            quiet,
-        ),
-    )
+    return Data(dataset, register(dataset, site_of(lab, session)))
+
+
+def site_of(lab: Lab, session: str) -> ProvingSite:
+    """Where an account's proofs are made."""
+    ledger = lab.session(session)
+    return ProvingSite(SALT_KEY, lab.keys, lab.prover, ledger, lab.deployment.ledger)
 
 
 @dataclass(frozen=True)
@@ -353,22 +343,11 @@ def prove(run: Run, honest: list[Record], epoch: int, plan: Plan) -> None:
     job = make_job(
         honest,
         run.data.dataset,
-        run.run_id,
-        run.data.registered.dataset_id,
-        plan.trained_with(run.seed),
+        DrawnRun(run.run_id, run.data.registered.dataset_id, plan.trained_with(run.seed)),
         epoch,
     )
-    record = prove_epoch(
-        job,
-        run.data.dataset,
-        SALT_KEY,
-        run.lab.keys,
-        run.lab.prover,
-        run.lab.session(run.session),
-        run.folder,
-        run.lab.deployment.ledger,
-        quiet,
-    )
+    prover = EpochProver(run.data.dataset, site_of(run.lab, run.session), run.folder)
+    [record] = prover.prove([job], batch=False)
     run.log(replace(record, time=TIME, fields=dict(record.fields) | plan.fields.get("epoch", {})))
 
 

@@ -12,8 +12,8 @@ from py_ecc.optimized_bn128 import optimized_curve as curve
 
 from provenance_zk.field import R
 from provenance_zk.kinds import KINDS
+from provenance_zk.proof_file import ProofFile
 from provenance_zk.prover.keys import vk_id
-from provenance_zk.statements import ProofFile
 
 
 def g1(scalar: int) -> tuple[int, int]:

@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from py_ecc.optimized_bn128.optimized_pairing import pairing
 
 from provenance_zk.field import R
+from provenance_zk.groth16 import verifier
+from provenance_zk.proof_file import ProofFile
 from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import KeyFolder, ensure_keys, vk_id
 from provenance_zk.prover.server import ChildServer
-from provenance_zk.statements import ProofFile
 from tests.support.chain import cache_folder
 from tests.support.places import ZK_VECTORS
 from tests.support.trapdoor import g1, g2
@@ -92,9 +94,29 @@ def vectors() -> Path:
     return ZK_VECTORS
 
 
+@pytest.fixture(scope="session", autouse=True)
+def remembered_pairings() -> Iterator[None]:
+    """Each pairing is computed once: damaged proofs share most of theirs with the good one.
+
+    Points are compared by their text, which has every coordinate.
+    """
+    known: dict[str, object] = {}
+
+    def remembered(second: object, first: object, final_exponentiate: bool) -> object:
+        name = f"{second} {first} {final_exponentiate}"
+        if name not in known:
+            known[name] = pairing(second, first, final_exponentiate)
+        return known[name]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verifier, "pairing", remembered)
+        yield
+
+
 @pytest.fixture(scope="session")
-def key_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("keys")
+def key_cache() -> Path:
+    """Development keys are made once and shared between test runs."""
+    return cache_folder() / "keys"
 
 
 @pytest.fixture(scope="session")
@@ -108,8 +130,8 @@ def tree_key(prover: ZkProver, key_cache: Path) -> KeyFolder:
 
 
 @pytest.fixture(scope="module")
-def key(prover: ZkProver) -> KeyFolder:
-    return ensure_keys(prover, cache_folder() / "keys", "epoch", 256)
+def key(epoch_key: KeyFolder) -> KeyFolder:
+    return epoch_key
 
 
 @pytest.fixture

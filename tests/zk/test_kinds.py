@@ -23,7 +23,7 @@ from provenance.statements import (
     kinds_of,
     quantization_kind,
 )
-from provenance_zk.statements import ProofFile
+from provenance_zk.proof_file import ProofFile
 
 VECTOR = json.loads(
     (Path(__file__).resolve().parents[1] / "vectors" / "zk" / "kinds.json").read_text(

@@ -1,7 +1,8 @@
 """The two prime fields of BN254 and the bytes their elements have.
 
-Source: EIP-196 (the curve over q, generator (1, 2)), EIP-197 (r is the order of the groups).
 Elements that circuits speak about live modulo `R`; coordinates of points live modulo `Q`.
+
+Source: EIP-196 (the curve over q, generator (1, 2)), EIP-197 (r is the order of the groups).
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Poseidon over the scalar field of BN254 with circomlib's parameters, in plain Python.
 
-The slow, obvious twin of the prover's implementation: constants are drawn from the Grain LFSR when
-a width is first used, the permutation is the textbook one (no sparse matrices). About 0.5 ms a hash
-for three inputs, 4.5 ms for sixteen (two-core machine, 2026).
+The slow, obvious twin of the prover's implementation: the constants of a width are drawn from the
+Grain LFSR on first use, the permutation is the textbook one (no sparse matrices). A hash takes
+about 0.5 ms for three inputs, 4.5 ms for sixteen (two-core machine, 2026).
 
 Source: Grassi, Khovratovich, Rechberger, Roy, Schofnegger, "Poseidon" (USENIX Security 2021),
-section 2.3 (permutation), appendix E (Grain) and F (x^5, 128 bits); round numbers of partial rounds
-as circomlib publishes them for t = 2..17.
+section 2.3 (permutation), appendices E (Grain) and F (x^5, 128 bits). Numbers of partial rounds as
+circomlib publishes them for t = 2..17.
 """
 
 from __future__ import annotations
@@ -65,16 +65,13 @@ def _parameters(width: int) -> tuple[list[list[int]], list[list[int]]]:
     constants = [[_constant(bits) for _ in range(width)] for _ in range(_FULL_ROUNDS + partial)]
     points = [_integer(bits) % R for _ in range(2 * width)]
     xs, ys = points[:width], points[width:]
-    if len(set(points)) != 2 * width:
-        raise AssertionError(
-            "a Cauchy matrix needs distinct points"
-        )  # holds for every width used here
+    if len(set(points)) != 2 * width:  # never so for the widths used here
+        raise AssertionError("a Cauchy matrix needs distinct points")
     return constants, [[pow(x + y, -1, R) for y in ys] for x in xs]
 
 
 def poseidon(inputs: Sequence[int]) -> int:
-    """Poseidon of 1..16 field elements: the state starts as (0, inputs) and its first element is
-    the hash.
+    """Hash 1..16 field elements: the state starts as (0, inputs), and ends with the hash first.
 
     Raises:
         InputError: none or more than sixteen inputs, or one outside [0, r).

@@ -1,9 +1,7 @@
-"""What the statements are about: vectors, challenges, products and the proof file, in plain
-integers.
+"""What the statements about datasets and epochs are about, in plain integers.
 
-Everything a verifier recomputes outside the circuits stands here once, slowly and obviously; the
-prover has its own copy in Go and the contracts theirs in Solidity, and all three read the same
-vectors.
+Seeds, challenges, vectors and products stand here once, slowly and obviously. The prover has its
+own copy in Go and the contracts theirs in Solidity; all three read the same vectors.
 
 Notation: N = count, n = slots of the key, m = ceil(N/n) chunks, L_g = leaf g, a = order of the
 epoch (position h feeds leaf a[h]), g = c*n + i, h = c*n + j.
@@ -14,7 +12,6 @@ Source: docs/formats/proofs.md ("Public inputs", "Challenge preimages", "Order o
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,20 +20,17 @@ import numpy as np
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from provenance.encoding import parse_json
 from provenance.errors import InputError
-from provenance.ids import KeyId
+from provenance.ids import DatasetId, KeyId, RunId
 from provenance.statements import MAX_RECORDS
-from provenance_zk.field import R, parse_word, to_word
-from provenance_zk.kinds import KINDS, public_names
+from provenance_zk.field import R
 
-EPOCH_MASK = 0b110  # knowledge of U and P; D passed its check at registration
-LINK_MASK = 0b000  # U is infinity, P is computed by the ledger, D passed at registration
+EPOCH_MASK = 0b110
+"""An epoch's proof shows that its maker knows U and P; D was checked at registration."""
+D_MASK = 0b001
+"""A link's proof shows that its maker knows D; U is infinity, and anybody computes its P."""
 FULL_MASK = 0b111
-
-PROOF_FORMAT = "provenance-proof/1"
-_PROOF_FIELDS = ("format", "kind", "vkId", "a", "b", "c", "commitments", "poks", "public")
-_MAX_PROOF_BYTES = 1 << 16
+"""Every commitment of a proof of which no registration is at hand."""
 
 
 def tag(name: str) -> bytes:
@@ -77,13 +71,13 @@ def chunk_count(count: int, slots: int) -> int:
 
 @dataclass(frozen=True)
 class Registration:
-    """What names a dataset's registration with one pair of keys; addresses are 20 bytes, ids 32."""
+    """What names a dataset's registration with one pair of keys; addresses have 20 bytes."""
 
     chain_id: int
     ledger: bytes
     owner: bytes
-    epoch_key: bytes
-    tree_key: bytes
+    epoch_key: KeyId
+    tree_key: KeyId
     root: int
     depth: int
     count: int
@@ -92,6 +86,8 @@ class Registration:
 
     @property
     def link_seed(self) -> bytes:
+        """Seed of the challenge of tree and link proofs."""
+        numbers = (self.root, self.depth, self.count, self.slots)
         return _hash(
             ["bytes32", "uint256", "address", "address", "bytes32", "bytes32"]
             + ["uint256"] * 5
@@ -103,55 +99,31 @@ class Registration:
                 self.owner,
                 self.epoch_key,
                 self.tree_key,
-                self.root,
-                self.depth,
-                self.count,
-                self.slots,
+                *numbers,
                 chunk_count(self.count, self.slots),
                 self.d_hash,
             ],
         )
 
     @property
-    def dataset_id(self) -> bytes:
-        return dataset_id(self.link_seed)
-
-
-def dataset_id(link_seed: bytes) -> bytes:
-    """Name of a registration, as the ledger computes it from the seed of its link."""
-    return _hash(["bytes32", "bytes32"], [tag("dataset"), link_seed])
-
-
-def run_seed(
-    chain_id: int,
-    registry: bytes,
-    run_id: bytes,
-    preregistration: bytes,
-    dataset: bytes,
-    block_hash: bytes,
-) -> bytes:
-    """Seed of a run:
-
-    `block_hash` is the hash of block h+K, which nobody knew at pre-registration.
-    """
-    return _hash(
-        ["bytes32", "uint256", "address", "bytes32", "bytes32", "bytes32", "bytes32"],
-        [tag("seed"), chain_id, registry, run_id, preregistration, dataset, block_hash],
-    )
+    def dataset_id(self) -> DatasetId:
+        """Hash of the link seed."""
+        return DatasetId(_hash(["bytes32", "bytes32"], [tag("dataset"), self.link_seed]))
 
 
 @dataclass(frozen=True)
 class EpochAnchor:
-    """What an anchored epoch binds before its challenge exists (order of the fields = order of the
-    preimage).
+    """What an anchored epoch binds before its challenge exists.
+
+    The order of the fields is that of the preimage; addresses have 20 bytes.
     """
 
     chain_id: int
     ledger: bytes
     registry: bytes
-    epoch_key: bytes
-    dataset_id: bytes
-    run_id: bytes
+    epoch_key: KeyId
+    dataset_id: DatasetId
+    run_id: RunId
     run_seed: bytes
     epoch: int
     number: int
@@ -166,6 +138,10 @@ class EpochAnchor:
 
     @property
     def seed(self) -> bytes:
+        """Seed of the challenge of the epoch's proofs."""
+        words = (self.epoch_key, self.dataset_id, self.run_id, self.run_seed)
+        numbers = (self.epoch, self.number, self.count, self.consumed, self.slots)
+        hashes = (self.log_root, self.d_hash, self.u_hash, self.p_hash)
         return _hash(
             ["bytes32", "uint256", "address", "address"]
             + ["bytes32"] * 4
@@ -176,21 +152,11 @@ class EpochAnchor:
                 self.chain_id,
                 self.ledger,
                 self.registry,
-                self.epoch_key,
-                self.dataset_id,
-                self.run_id,
-                self.run_seed,
-                self.epoch,
-                self.number,
-                self.count,
-                self.consumed,
-                self.slots,
+                *words,
+                *numbers,
                 chunk_count(self.count, self.slots),
                 self.log_size,
-                self.log_root,
-                self.d_hash,
-                self.u_hash,
-                self.p_hash,
+                *hashes,
             ],
         )
 
@@ -217,37 +183,15 @@ def leaves_to_ints(leaves: np.ndarray) -> list[int]:
     return [int.from_bytes(data[i : i + 32], "big") for i in range(0, len(data), 32)]
 
 
-def d_vector(leaves: Sequence[int], chunk: int, slots: int) -> list[int]:
-    """D_c: leaf g, 0 from N on."""
-    window = list(leaves[chunk * slots : (chunk + 1) * slots])
-    return window + [0] * (slots - len(window))
-
-
 def p_vector(pi: Sequence[int], chunk: int, slots: int) -> list[int]:
-    """P_c: the position that leaf g is fed at, g itself from N on.
-
-    With `pi` empty it is the P of a link.
-    """
+    """P_c: the position that leaf g is fed at, g itself from N on. A link has an empty `pi`."""
     return [pi[g] if g < len(pi) else g for g in range(chunk * slots, (chunk + 1) * slots)]
 
 
-def u_vector(leaves: Sequence[int], order: Sequence[int], chunk: int, slots: int) -> list[int]:
-    """U_c: the leaf fed at position h, 0 from N on."""
-    fed = [leaves[leaf] for leaf in order[chunk * slots : (chunk + 1) * slots]]
-    return fed + [0] * (slots - len(fed))
-
-
-def product_at(gamma: int, delta: int, values: Sequence[int], positions: Sequence[int]) -> int:
-    """`prod_i(gamma + values[i] + delta*positions[i]) mod r`: a_c of (D_c, P_c)."""
-    product = 1
-    for value, position in zip(values, positions, strict=True):
-        product = product * (gamma + value + delta * position) % R
-    return product
-
-
 def product_from(gamma: int, delta: int, values: Sequence[int], start: int) -> int:
-    """`prod_j(gamma + values[j] + delta*(start+j)) mod r`: b_c of U_c, t_k of the used leaves of a
-    tree chunk.
+    """`prod_j(gamma + values[j] + delta*(start+j)) mod r`.
+
+    It is b_c of U_c, and t_k of the used leaves of a tree chunk.
     """
     product, shift = 1, (gamma + delta * start) % R
     for value in values:
@@ -259,174 +203,3 @@ def product_from(gamma: int, delta: int, values: Sequence[int], start: int) -> i
 def used_leaves(count: int, k: int, chunk_leaves: int) -> int:
     """`clamp(N - s*k, 0, s)`: leaves in tree chunk k of s leaves."""
     return max(0, min(count - chunk_leaves * k, chunk_leaves))
-
-
-def tree_products(
-    gamma: int, delta: int, leaves: Sequence[int], k: int, chunk_leaves: int
-) -> tuple[int, int]:
-    """(t_k, z_k) of tree chunk k."""
-    start = k * chunk_leaves
-    used = leaves[start : start + chunk_leaves]
-    return product_from(gamma, delta, used, start), product_from(
-        gamma, delta, [0] * len(used), start
-    )
-
-
-def unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """For `parse_json`: an object that names a field twice is refused with an InputError."""
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise InputError(
-            "JSON object names a field twice", actual=", ".join(name for name, _ in pairs)[:80]
-        )
-    return value
-
-
-def _words(value: Any, count: int | None, where: str) -> tuple[int, ...]:
-    if not isinstance(value, list) or (count is not None and len(value) != count):
-        raise InputError(
-            "not a list of words",
-            where=where,
-            expected=count,
-            actual=len(value) if isinstance(value, list) else type(value).__name__,
-        )
-    return tuple(parse_word(word, f"{where}[{i}]") for i, word in enumerate(value))
-
-
-def _points(value: Any, count: int, where: str) -> tuple[tuple[int, int], ...]:
-    if not isinstance(value, list) or len(value) != count:
-        raise InputError(
-            "not a list of points",
-            where=where,
-            expected=count,
-            actual=len(value) if isinstance(value, list) else type(value).__name__,
-        )
-    points = [_words(point, 2, f"{where}[{i}]") for i, point in enumerate(value)]
-    return tuple((x, y) for x, y in points)
-
-
-def point_bytes(point: Sequence[int]) -> bytes:
-    """(x, y) as 64 bytes; infinity is (0, 0).
-
-    Raises:
-        InputError: a coordinate that is no word.
-    """
-    x, y = point
-    if not (0 <= x < 2**256 and 0 <= y < 2**256):
-        raise InputError("not a point", expected="two words")
-    return x.to_bytes(32, "big") + y.to_bytes(32, "big")
-
-
-def point_ints(data: bytes) -> tuple[int, int]:
-    """64 bytes as (x, y); the inverse of `point_bytes`.
-
-    Raises:
-        InputError: another length.
-    """
-    if len(data) != 64:
-        raise InputError("a G1 point has 64 bytes", actual=len(data))
-    return int.from_bytes(data[:32], "big"), int.from_bytes(data[32:], "big")
-
-
-def point_from_json(value: Any, where: str = "point") -> bytes:
-    """`["0x..", "0x.."]` as 64 bytes. Raises InputError when it is anything else."""
-    return point_bytes(_words(value, 2, where))
-
-
-@dataclass(frozen=True)
-class ProofFile:
-    """One proof as its JSON file has it: integers below 2^256, not yet checked against any field or
-    curve.
-
-    `b` is in EIP-197 order (x1, x0, y1, y0). Law: `ProofFile.parse(p.to_bytes()) == p`.
-    """
-
-    kind: str
-    vk_id: KeyId
-    a: tuple[int, int]
-    b: tuple[int, int, int, int]
-    c: tuple[int, int]
-    commitments: tuple[tuple[int, int], ...]
-    poks: tuple[tuple[int, int], ...]
-    public: tuple[int, ...]
-
-    @classmethod
-    def parse(cls, data: bytes | str) -> ProofFile:
-        """Read a proof file (attacker-controlled).
-
-        Raises:
-            InputError: not JSON, unknown, missing or repeated fields, wrong lengths, hex that is
-                not canonical.
-        """
-        if len(data) > _MAX_PROOF_BYTES:
-            raise InputError(
-                "proof file is too large", expected=f"<= {_MAX_PROOF_BYTES} bytes", actual=len(data)
-            )
-        try:
-            value = parse_json(data.encode() if isinstance(data, str) else data, unique_fields)
-        except ValueError as error:
-            raise InputError("proof is not JSON", actual=error) from error
-        return cls.from_json(value)
-
-    @classmethod
-    def from_json(cls, value: Any) -> ProofFile:
-        """`parse` for JSON that was read already; raises as it does."""
-        if not isinstance(value, dict) or set(value) != set(_PROOF_FIELDS):
-            found = sorted(map(str, value)) if isinstance(value, dict) else type(value).__name__
-            raise InputError(
-                "proof has other fields", expected=", ".join(_PROOF_FIELDS), actual=str(found)[:200]
-            )
-        if value["format"] != PROOF_FORMAT:
-            raise InputError(
-                "proof has another format", expected=PROOF_FORMAT, actual=repr(value["format"])[:40]
-            )
-        kind = value["kind"]
-        if not isinstance(kind, str) or kind not in KINDS:
-            raise InputError(
-                "unknown kind of proof", expected=", ".join(KINDS), actual=repr(kind)[:40]
-            )
-        commitments = len(KINDS[kind].commitments)
-        a0, a1 = _words(value["a"], 2, "a")
-        b0, b1, b2, b3 = _words(value["b"], 4, "b")
-        c0, c1 = _words(value["c"], 2, "c")
-        public = _words(value["public"], None, "public")
-        public_names(kind, len(public))
-        return cls(
-            kind,
-            KeyId(parse_word(value["vkId"], "vkId").to_bytes(32, "big")),
-            (a0, a1),
-            (b0, b1, b2, b3),
-            (c0, c1),
-            _points(value["commitments"], commitments, "commitments"),
-            _points(value["poks"], commitments, "poks"),
-            public,
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "format": PROOF_FORMAT,
-            "kind": self.kind,
-            "vkId": f"0x{self.vk_id.hex()}",
-            "a": [to_word(x) for x in self.a],
-            "b": [to_word(x) for x in self.b],
-            "c": [to_word(x) for x in self.c],
-            "commitments": [[to_word(x) for x in point] for point in self.commitments],
-            "poks": [[to_word(x) for x in point] for point in self.poks],
-            "public": [to_word(x) for x in self.public],
-        }
-
-    def to_bytes(self) -> bytes:
-        return json.dumps(self.to_json(), separators=(",", ":")).encode("ascii")
-
-    def public_value(self, name: str) -> int:
-        """A public input by the name it has in `KINDS`.
-
-        Raises:
-            InputError: this kind of proof has no such input.
-        """
-        names = public_names(self.kind, len(self.public))
-        if name not in names:
-            raise InputError(
-                "no such public input", where=self.kind, expected=", ".join(names), actual=name
-            )
-        return self.public[names.index(name)]

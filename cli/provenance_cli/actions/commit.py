@@ -11,7 +11,7 @@ from provenance.dataset.writer import ManifestFacts
 from provenance.progress import Progress
 from provenance.settings import Settings
 from provenance_zk.prover.client import ZkProver, find_binary
-from provenance_zk.training.commitments import CommitReport, commit_dataset
+from provenance_zk.training.commitments import CommitReport, DatasetCommitter
 from provenance_zk.training.sources import RowSource, open_source
 
 
@@ -55,7 +55,7 @@ class Selection:
 def commit_selection(
     selection: Selection, out: Path, settings: Settings, progress: Progress
 ) -> CommitReport:
-    """Commit to the new folder `out`; raises as `commit_dataset` and `open_source`.
+    """Commit to the new folder `out`; raises as `DatasetCommitter` and `open_source`.
 
     The salt key is made in `settings.home` on first use.
     """
@@ -63,13 +63,11 @@ def commit_selection(
     facts = selection.facts(rows)
     if not facts.licence:
         progress("warning: no licence is recorded; name it with --licence")
-    return commit_dataset(
-        islice(rows, selection.limit),
-        out,
-        load_or_create_key(settings.home / "salts.key"),
+    committer = DatasetCommitter(
         ZkProver(find_binary(settings.zkprover)),
-        facts=facts,
+        load_or_create_key(settings.home / "salts.key"),
         dedupe=selection.dedupe,
         locate=lambda _: rows.where,
         progress=progress,
     )
+    return committer.commit(islice(rows, selection.limit), out, facts)

@@ -17,9 +17,19 @@ from provenance.log.run_log import anchor, open_log, run_id_of
 from provenance.progress import Say
 from provenance.settings import Settings
 from provenance_cli.wiring import inspector_for, proving_keys
-from provenance_zk.training.epochs import EpochProver, epochs_of, make_job, proven_epochs
-from provenance_zk.training.registration import require_registration, write_evidence
-from provenance_zk.weights.run_proofs import prove_weights
+from provenance_zk.training.epochs import (
+    DrawnRun,
+    EpochProver,
+    epochs_of,
+    make_job,
+    proven_epochs,
+)
+from provenance_zk.training.registration import (
+    ProvingSite,
+    require_registration,
+    write_evidence,
+)
+from provenance_zk.weights.run_proofs import WeightProver
 from provenance_zk.workers.executors import opened as open_prover
 
 
@@ -65,12 +75,11 @@ def prove_epochs(
         progress("anchoring the log")
         anchor(session, log)
         seed = from_hex(log.last("seed").fields["seed"])
-        epochs = EpochProver(
-            opened, salt_key, keys, prover, session, folder, ledger, progress, workers
-        )
+        site = ProvingSite(salt_key, keys, prover, session, ledger, progress, workers)
+        epochs = EpochProver(opened, site, folder)
+        drawn = DrawnRun(run_id, registration.dataset_id, seed)
         jobs = [
-            make_job(log.records, opened, run_id, registration.dataset_id, seed, epoch)
-            for epoch in unproven_epochs(log.records)
+            make_job(log.records, opened, drawn, epoch) for epoch in unproven_epochs(log.records)
         ]
         for group in epochs.groups(jobs) if request.batch else [[job] for job in jobs]:
             for record in epochs.prove(group, batch=request.batch):
@@ -98,8 +107,8 @@ class WeightsRequest:
 def prove_run_weights(
     request: WeightsRequest, session: Session, settings: Settings, progress: Say
 ) -> dict[str, Any]:
-    """Prove sampled blocks of a run's merge and quantization; raises as `prove_weights`."""
+    """Prove sampled blocks of a run's merge and quantization; raises as `WeightProver`."""
     with open_prover(settings, request.executor) as workers:
-        return prove_weights(
-            request.run, request.draws, session, workers, settings, inspector_for(), progress
-        )
+        cache, inspector = settings.cache / "keys", inspector_for()
+        owner = WeightProver(session, *workers, cache, inspector, progress)
+        return owner.prove(request.run, request.draws)

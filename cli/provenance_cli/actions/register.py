@@ -23,7 +23,12 @@ from provenance_zk.prover.keys import (
     ensure_keys,
     find_key,
 )
-from provenance_zk.training.registration import Registered, register, require_registration
+from provenance_zk.training.registration import (
+    ProvingSite,
+    Registered,
+    register,
+    require_registration,
+)
 from provenance_zk.workers.executors import opened as open_prover
 
 
@@ -36,16 +41,10 @@ def register_folder(
         CommittedDataset.open(folder, salt_key) as opened,
         open_prover(settings, executor) as (prover, workers),
     ):
-        return register(
-            opened,
-            salt_key,
-            proving_keys(settings, session.deployment, opened.root.depth),
-            prover,
-            session,
-            session.deployment.ledger,
-            progress,
-            workers,
-        )
+        keys = proving_keys(settings, session.deployment, opened.root.depth)
+        ledger = session.deployment.ledger
+        site = ProvingSite(salt_key, keys, prover, session, ledger, progress, workers)
+        return register(opened, site)
 
 
 @dataclass(frozen=True)

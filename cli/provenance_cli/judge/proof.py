@@ -17,7 +17,8 @@ from provenance_cli.output import note
 if TYPE_CHECKING:
     from provenance.judgement.trust import Trust
     from provenance.settings import Settings
-    from provenance_zk.audits.proof_check import NamedDataset, SortedSource
+    from provenance_zk.audits.proof_check import NamedDataset
+    from provenance_zk.audits.sorted_source import SortedSource
     from provenance_zk.checker import Engine
 
 proof_app = typer.Typer(
@@ -79,7 +80,8 @@ def verify(
     """
     from provenance.judgement.trust import load_trust
     from provenance.settings import Settings
-    from provenance_zk.audits.proof_check import KeyFolders, ProofJudge, SortedFolder
+    from provenance_zk.audits.proof_check import KeyFolders, ProofJudge
+    from provenance_zk.audits.sorted_folder import SortedFolder
     from provenance_zk.audits.sorted_proofs import FOLDER, chunk_files
 
     settings = Settings.load()
@@ -185,23 +187,15 @@ def open_(
     from provenance.settings import Settings
     from provenance_cli.output import result, stage
     from provenance_cli.wiring import inspector_for
-    from provenance_zk.weights.run_proofs import open_weights
+    from provenance_zk.weights.run_proofs import WeightProver
     from provenance_zk.workers.executors import opened as open_prover
 
     settings = Settings.load()
     session = Session(settings, key, note)
     with open_prover(settings, executor) as workers, stage("open") as progress:
-        value = open_weights(
-            run,
-            bytes(Digest.parse(nonce)),
-            draws,
-            out,
-            session,
-            workers,
-            settings,
-            inspector_for(),
-            progress,
-        )
+        cache, inspector = settings.cache / "keys", inspector_for()
+        owner = WeightProver(session, *workers, cache, inspector, progress)
+        value = owner.open(run, bytes(Digest.parse(nonce)), draws, out)
     result(
         value,
         as_json,
@@ -285,7 +279,8 @@ def _named(
     """
     from provenance.dataset.manifest import DatasetRoot
     from provenance.errors import InputError
-    from provenance_zk.audits.proof_check import NamedDataset, SortedSource
+    from provenance_zk.audits.proof_check import NamedDataset
+    from provenance_zk.audits.sorted_source import SortedSource
 
     if dataset_id is not None:
         if any(value is not None for value in given):
@@ -313,7 +308,8 @@ def _registered(
     from provenance.errors import NotFound, VerificationError
     from provenance_cli.wiring import reader_for
     from provenance_zk.audits.chain_witness import ChainWitness
-    from provenance_zk.audits.proof_check import NamedDataset, SortedOnChain
+    from provenance_zk.audits.proof_check import NamedDataset
+    from provenance_zk.audits.sorted_source import SortedOnChain
     from provenance_zk.field import parse_word
 
     wanted = DatasetId(parse_word(dataset_id, "--dataset-id").to_bytes(32, "big"))

@@ -92,19 +92,14 @@ def inspect(
 ) -> None:
     """Check a key's verifying part and show its facts."""
     from provenance.errors import InputError
+    from provenance.ids import KeyId
     from provenance.settings import Settings
-    from provenance_zk.groth16.verifier import parse_key
+    from provenance_zk.groth16.key import parse_key
     from provenance_zk.prover.keys import find_key, load_key
 
     settings = Settings.load()
     if key.startswith("0x"):
-        try:
-            wanted = bytes.fromhex(key[2:])
-        except ValueError as error:
-            raise InputError(
-                "not a key id", expected="0x and 64 hex digits", actual=key[:80]
-            ) from error
-        found = find_key(settings.cache / "keys", wanted)
+        found = find_key(settings.cache / "keys", KeyId.parse(key, where="VKID"))
     else:
         found = load_key(Path(key))
     header = parse_key(found.words)  # refuses what nobody may trust

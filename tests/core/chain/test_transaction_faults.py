@@ -1,4 +1,4 @@
-"""Transactions: however often the writer dies, each intent is sent once."""
+"""A transaction is sent once, whatever crashes: the process at any line, the node, or the chain."""
 
 from __future__ import annotations
 

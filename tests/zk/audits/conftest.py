@@ -18,8 +18,9 @@ from provenance.dataset.writer import ManifestFacts
 from provenance.errors import ProvenanceError
 from provenance_cli.dataset.app import dataset
 from provenance_cli.judge.proof import proof_app
-from provenance_zk.training.commitments import PythonTree, commit_dataset
+from provenance_zk.training.commitments import DatasetCommitter
 from tests.support.chain import PASSWORD, cache_folder, write_keystore
+from tests.support.zk.python_tree import PythonTree
 
 APPS = {"dataset": dataset, "proof": proof_app}
 
@@ -93,9 +94,8 @@ def commit(tmp_path: Path, home: Path) -> Callable[..., Path]:
             files=[{"path": source.name, "size": source.stat().st_size, "sha256": ""}],
         )
         rows = [{"text": text} for text in texts]
-        commit_dataset(
-            rows, tmp_path / name, load_or_create_key(home / "salts.key"), PythonTree(), facts=facts
-        )
+        committer = DatasetCommitter(PythonTree(), load_or_create_key(home / "salts.key"))
+        committer.commit(rows, tmp_path / name, facts)
         return tmp_path / name
 
     return make

@@ -16,12 +16,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provenance.errors import InputError, RejectedError
-from provenance_zk.audits.plain import HALF, Chunk, Record, absent_holds, member_holds, sorted_holds
 from provenance_zk.field import R
 from provenance_zk.groth16 import verifier
-from provenance_zk.prover.client import ZkProver
+from provenance_zk.prover.client import Question, ZkProver
 from provenance_zk.prover.keys import KeyFolder, ensure_keys
 from provenance_zk.training.commitments import tree_root
+from tests.support.zk.plain_statements import (
+    HALF,
+    LeafPreimage,
+    SortedInputs,
+    absent_holds,
+    member_holds,
+    sorted_holds,
+)
 
 DEPTH, SLOTS, COUNT = 2, 16, 20
 FEW = settings(max_examples=10, deadline=None)  # each may be a proof
@@ -38,7 +45,8 @@ class Dataset:
         self.count = count
         self.salts = [hashlib.sha256(b"salt %d" % i).digest()[:31] for i in range(count)]
         self.records = [
-            Record(1000 * (i + 1), 7, int.from_bytes(self.salts[i], "big")) for i in range(count)
+            LeafPreimage(1000 * (i + 1), 7, int.from_bytes(self.salts[i], "big"))
+            for i in range(count)
         ]
         self.leaves = [record.leaf for record in self.records]
         self.root = tree_root(self.leaves, DEPTH)
@@ -57,10 +65,14 @@ class Dataset:
             return None
         return digest_bytes(self.records[i].hi, self.records[i].lo), self.salts[i]
 
-    def record(self, i: int) -> Record | None:
+    def question(self, position: int, hi: int) -> Question:
+        """Whether a digest with this first half is at a position."""
+        return Question(self.leaf_bytes, DEPTH, digest_bytes(hi), position)
+
+    def record(self, i: int) -> LeafPreimage | None:
         return self.records[i] if 0 <= i < self.count else None
 
-    def chunk(self, k: int) -> tuple[list[Record], Record | None]:
+    def chunk(self, k: int) -> tuple[list[LeafPreimage], LeafPreimage | None]:
         """(records of chunk k, the first of the chunk behind)."""
         return self.records[k * SLOTS : (k + 1) * SLOTS], self.record((k + 1) * SLOTS)
 
@@ -81,20 +93,22 @@ def audit_keys(prover: ZkProver, key_cache: Path) -> dict[str, KeyFolder]:
 def require_verified(prover: ZkProver, key: KeyFolder, proof: Any) -> None:
     """Both verifiers accept the proof, and the slow one no other public input."""
     assert prover.verify(key.words_file, [proof], 0)[0].ok
-    assert verifier.verify_proof(key.words, proof, 0)
+    assert verifier.is_valid_proof(key.words, proof, 0)
     for i, value in enumerate(proof.public):
         changed = replace(
             proof, public=(*proof.public[:i], (value + 1) % R, *proof.public[i + 1 :])
         )
         assert not prover.verify(key.words_file, [changed], 0)[0].ok
-    assert not verifier.verify_proof(key.words, changed, 0)
+    assert not verifier.is_valid_proof(key.words, changed, 0)
 
 
 def test_a_sorted_set(prover: ZkProver, audit_keys: dict[str, KeyFolder], dataset: Dataset) -> None:
     key = audit_keys["sorted"]
     proofs = prover.prove_sorted(key.dir, dataset.digests, b"".join(dataset.salts), DEPTH, [0, 1])
     for k, proof in enumerate(proofs):
-        assert sorted_holds(Chunk(*proof.public), dataset.leaves, DEPTH, SLOTS, *dataset.chunk(k))
+        assert sorted_holds(
+            SortedInputs(*proof.public), dataset.leaves, DEPTH, SLOTS, *dataset.chunk(k)
+        )
         assert proof.public_value("used") == (16, 4)[k]
     assert proofs[0].public_value("next") == proofs[1].public_value("first") == dataset.leaves[16]
     assert (proofs[1].public_value("more"), proofs[1].public_value("next")) == (0, 0)
@@ -104,19 +118,12 @@ def test_a_sorted_set(prover: ZkProver, audit_keys: dict[str, KeyFolder], datase
 def test_a_member_and_an_absent_digest(
     prover: ZkProver, audit_keys: dict[str, KeyFolder], dataset: Dataset
 ) -> None:
-    member = prover.prove_member(
-        audit_keys["member"].dir, dataset.leaf_bytes, 3, digest_bytes(4000), dataset.salts[3], DEPTH
-    )
+    question = dataset.question(3, 4000)
+    member = prover.prove_member(audit_keys["member"].dir, question, dataset.salts[3])
     assert member.public == (dataset.root, COUNT, 4000, 7)
     require_verified(prover, audit_keys["member"], member)
     absent = prover.prove_absent(
-        audit_keys["absent"].dir,
-        dataset.leaf_bytes,
-        3,
-        digest_bytes(3999),
-        dataset.pair(2),
-        dataset.pair(3),
-        DEPTH,
+        audit_keys["absent"].dir, dataset.question(3, 3999), dataset.pair(2), dataset.pair(3)
     )
     assert absent.public == (dataset.root, COUNT, 3999)
     require_verified(prover, audit_keys["absent"], absent)
@@ -125,11 +132,10 @@ def test_a_member_and_an_absent_digest(
 def test_a_proof_of_one_kind_is_none_of_another(
     prover: ZkProver, audit_keys: dict[str, KeyFolder], dataset: Dataset
 ) -> None:
-    proof = prover.prove_member(
-        audit_keys["member"].dir, dataset.leaf_bytes, 3, digest_bytes(4000), dataset.salts[3], DEPTH
-    )
+    question = dataset.question(3, 4000)
+    proof = prover.prove_member(audit_keys["member"].dir, question, dataset.salts[3])
     with pytest.raises(InputError, match="another key"):
-        verifier.verify_proof(audit_keys["absent"].words, proof, 0)
+        verifier.is_valid_proof(audit_keys["absent"].words, proof, 0)
     with pytest.raises(InputError):
         prover.prove_sorted(
             audit_keys["member"].dir, dataset.digests, b"".join(dataset.salts), DEPTH, [0]
@@ -166,7 +172,7 @@ def test_member_is_proved_exactly_where_it_holds(
         position=position,
         salt=int.from_bytes(salt, "big"),
     )
-    arguments = (audit_keys["member"].dir, data.leaf_bytes, position, digest_bytes(hi), salt, DEPTH)
+    arguments = (audit_keys["member"].dir, data.question(position, hi), salt)
     if not holds:
         with pytest.raises((RejectedError, InputError)):
             prover.prove_member(*arguments)
@@ -206,15 +212,8 @@ def test_absent_is_proved_exactly_where_it_holds(
         below=data.record(below),
         above=data.record(above),
     )
-    arguments = (
-        audit_keys["absent"].dir,
-        data.leaf_bytes,
-        position,
-        digest_bytes(hi),
-        data.pair(below),
-        data.pair(above),
-        DEPTH,
-    )
+    question = data.question(position, hi)
+    arguments = (audit_keys["absent"].dir, question, data.pair(below), data.pair(above))
     if not holds:
         with pytest.raises((RejectedError, InputError)):
             prover.prove_absent(*arguments)
@@ -235,8 +234,9 @@ def test_absent_is_proved_exactly_where_it_holds(
 def test_sorted_is_proved_exactly_where_it_holds(
     prover: ZkProver, audit_keys: dict[str, KeyFolder], count: int, k: int, victim: int, back: int
 ) -> None:
-    """Record `victim` moves back: by 1000 it has the first half of the one before it (and a larger
-    second half).
+    """Record `victim` moves back.
+
+    By 1000 it has the first half of the one before it, and a larger second half.
     """
     data = Dataset(count)
     i = min(victim, count - 1)
@@ -244,7 +244,7 @@ def test_sorted_is_proved_exactly_where_it_holds(
     data.leaves[i] = data.records[i].leaf
     data.root = tree_root(data.leaves, DEPTH)
     records, follower = data.chunk(k)
-    public = Chunk(
+    public = SortedInputs(
         data.root,
         k,
         len(records),
@@ -259,7 +259,7 @@ def test_sorted_is_proved_exactly_where_it_holds(
             prover.prove_sorted(*arguments)
         return
     [proof] = prover.prove_sorted(*arguments)
-    assert Chunk(*proof.public) == public
+    assert SortedInputs(*proof.public) == public
     assert prover.verify(audit_keys["sorted"].words_file, [proof], 0)[0].ok
 
 
@@ -284,7 +284,7 @@ def test_sorted_is_proved_exactly_where_it_holds(
 )
 def test_another_public_input_of_sorted(dataset: Dataset, change: dict[str, int]) -> None:
     records, follower = dataset.chunk(0)
-    public = Chunk(dataset.root, 0, 16, 1, dataset.leaves[0], dataset.leaves[16])
+    public = SortedInputs(dataset.root, 0, 16, 1, dataset.leaves[0], dataset.leaves[16])
     assert sorted_holds(public, dataset.leaves, DEPTH, SLOTS, records, follower)
     assert not sorted_holds(
         replace(public, **change), dataset.leaves, DEPTH, SLOTS, records, follower
@@ -298,7 +298,7 @@ def test_records_that_are_not_sorted(i: int, hi: int) -> None:
     data = Dataset(COUNT)
     data.records[i] = replace(data.records[i], hi=hi % R)
     data.leaves[i] = data.records[i].leaf
-    public = Chunk(tree_root(data.leaves, DEPTH), 0, 16, 1, data.leaves[0], data.leaves[16])
+    public = SortedInputs(tree_root(data.leaves, DEPTH), 0, 16, 1, data.leaves[0], data.leaves[16])
     assert not sorted_holds(public, data.leaves, DEPTH, SLOTS, *data.chunk(0))
 
 
@@ -387,7 +387,7 @@ def test_positions_neighbours_and_salts_reach_the_child_in_private_ways_only(
     )
     binary.chmod(0o755)
     ZkProver(binary).prove_absent(
-        tmp_path, dataset.leaf_bytes, 3, digest_bytes(3500), dataset.pair(2), dataset.pair(3), DEPTH
+        tmp_path, dataset.question(3, 3500), dataset.pair(2), dataset.pair(3)
     )
     request, arguments, mode, neighbours = json.loads(report.read_text())
     expected = b"".join(part for i in (2, 3) for part in dataset.pair(i) or ())

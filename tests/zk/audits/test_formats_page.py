@@ -8,7 +8,7 @@ from pathlib import Path
 
 from provenance.dataset.tombstone import FILE_NAME, Tombstone
 from provenance_cli.dataset.contains import EXIT_CODES
-from provenance_zk.audits.proof_check import CLAIMS
+from provenance_zk.audits.judgement import CLAIMS
 from provenance_zk.audits.sorted_proofs import FOLDER, chunk_file, words_of
 from provenance_zk.audits.statement_file import KINDS
 from tests.docs.documents import ROOT, code, example, table

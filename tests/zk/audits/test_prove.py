@@ -22,13 +22,15 @@ from provenance.errors import InputError, RejectedError
 from provenance.ids import Address
 from provenance.judgement.facts import ChainIdentity, Contract
 from provenance.judgement.trust import Key, render
+from provenance.progress import silent
 from provenance_zk.audits.proving import prove_sorted_set
 from provenance_zk.audits.sorted_proofs import FOLDER, chunk_file, is_complete
 from provenance_zk.audits.statement_file import Statement
-from provenance_zk.prover.client import ZkProver, find_binary
+from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import KeyFolder, ensure_keys
-from provenance_zk.training.commitments import PythonTree, commit_dataset
+from provenance_zk.training.commitments import DatasetCommitter
 from tests.support.chain import cache_folder
+from tests.support.zk.python_tree import PythonTree
 from tests.zk.audits.conftest import Call, Outcome
 
 TEXTS = [f"record number {i}" for i in range(40)]  # three chunks of 16, the last one short
@@ -36,8 +38,7 @@ Commit = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
-def audit_keys() -> dict[str, KeyFolder]:
-    prover = ZkProver(find_binary())
+def audit_keys(prover: ZkProver) -> dict[str, KeyFolder]:
     shapes = {"sorted": 16, "member": 1, "absent": 1}
     return {
         kind: ensure_keys(prover, cache_folder() / "keys", kind, slots, 5)
@@ -55,21 +56,17 @@ def trust(audit_keys: dict[str, KeyFolder], tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def template(audit_keys: dict[str, KeyFolder], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(
+    prover: ZkProver, audit_keys: dict[str, KeyFolder], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A folder with a salt key and a dataset proven sorted, made once."""
     folder = tmp_path_factory.mktemp("template")
     key, facts = load_or_create_key(folder / "salts.key"), ManifestFacts("test", "CC0-1.0", "text")
-    commit_dataset(
-        [{"text": text} for text in TEXTS], folder / "data", key, PythonTree(), facts=facts
-    )
+    rows = [{"text": text} for text in TEXTS]
+    DatasetCommitter(PythonTree(), key).commit(rows, folder / "data", facts)
     with CommittedDataset.open(folder / "data", key) as opened:
-        prove_sorted_set(
-            opened,
-            folder / "data" / FOLDER,
-            audit_keys["sorted"],
-            ZkProver(find_binary()),
-            lambda _: None,
-        )
+        out = folder / "data" / FOLDER
+        prove_sorted_set(opened, out, audit_keys["sorted"], prover, silent)
     return folder
 
 

@@ -12,10 +12,10 @@ import pytest
 
 from provenance.errors import InputError
 from provenance_zk.field import R
-from provenance_zk.groth16.batch import MAX_PROOFS, batch_seed, batch_weights, verify_batch
-from provenance_zk.groth16.verifier import verify_proof
+from provenance_zk.groth16.batch import MAX_PROOFS, batch_seed, batch_weights, is_valid_batch
+from provenance_zk.groth16.verifier import is_valid_proof
+from provenance_zk.proof_file import ProofFile
 from provenance_zk.prover.keys import vk_id
-from provenance_zk.statements import ProofFile
 from tests.support.places import ZK_VECTORS
 
 
@@ -47,7 +47,7 @@ def test_weights(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_verdicts(case: dict[str, Any]) -> None:
     words, proofs = proofs_of(case)
-    assert verify_batch(words, proofs, case["mask"]) is case["valid"]
+    assert is_valid_batch(words, proofs, case["mask"]) is case["valid"]
 
 
 @pytest.mark.timeout(180)
@@ -62,20 +62,22 @@ def test_errors_that_cancel_without_weights(toy: Any, points: Any) -> None:
         dataclasses.replace(honest[0], c=g1(c[0] + 99)),
         dataclasses.replace(honest[1], c=g1(c[1] - 99)),
     ]
-    assert not verify_proof(toy.words, shifted[0], 0)
-    assert not verify_batch(toy.words, shifted, 0)
+    assert not is_valid_proof(toy.words, shifted[0], 0)
+    assert not is_valid_batch(toy.words, shifted, 0)
 
 
 def test_refusals(toy: Any) -> None:
     proof = toy.prove((1, 2, 3, 4, 5), (6, 7, 8))
     for batch in ([], [proof] * (MAX_PROOFS + 1)):
         with pytest.raises(InputError, match="not a batch"):
-            verify_batch(toy.words, batch, 0)
+            is_valid_batch(toy.words, batch, 0)
     with pytest.raises(InputError, match="not a field element"):
-        verify_batch(toy.words, [proof, dataclasses.replace(proof, public=(1, 2, 3, 4, 5 + R))], 0)
+        is_valid_batch(
+            toy.words, [proof, dataclasses.replace(proof, public=(1, 2, 3, 4, 5 + R))], 0
+        )
     with pytest.raises(InputError, match="mask"):
-        verify_batch(toy.words, [proof], 8)
+        is_valid_batch(toy.words, [proof], 8)
     with pytest.raises(InputError, match="another key"):
-        verify_batch(toy.words, [proof, dataclasses.replace(proof, vk_id=bytes(32))], 0)
+        is_valid_batch(toy.words, [proof, dataclasses.replace(proof, vk_id=bytes(32))], 0)
     unknown = dataclasses.replace(toy.prove((1, 2, 3, 4, 5), (6, 0, 8)), poks=((0, 0),) * 3)
-    assert not verify_batch(toy.words, [proof, unknown], 0b010)  # infinity shows no knowledge
+    assert not is_valid_batch(toy.words, [proof, unknown], 0b010)  # infinity shows no knowledge

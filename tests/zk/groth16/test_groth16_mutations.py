@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from provenance.errors import InputError
-from provenance_zk.groth16.verifier import verify_proof
+from provenance_zk.groth16.verifier import is_valid_proof
 from provenance_zk.kinds import KINDS
-from provenance_zk.statements import PROOF_FORMAT, ProofFile
+from provenance_zk.proof_file import PROOF_FORMAT, ProofFile
 from tests.support.places import REPO
 
 PLAN = json.loads((REPO / "tests" / "vectors" / "zk" / "mutations.json").read_bytes())
@@ -62,7 +62,7 @@ def verdict(file: dict[str, Any], case: dict[str, Any]) -> bool:
         "public": words[8 + 4 * count :],
     }
     try:
-        return verify_proof(
+        return is_valid_proof(
             bytes.fromhex(file["words"][2:]), ProofFile.from_json(proof), case["mask"]
         )
     except InputError:

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from provenance.errors import InputError
-from provenance_zk.groth16.verifier import verify_knowledge, verify_proof
+from provenance_zk.groth16.verifier import is_known, is_valid_proof
+from provenance_zk.proof_file import ProofFile
 from provenance_zk.prover.keys import vk_id
-from provenance_zk.statements import ProofFile
 from tests.support.places import ZK_VECTORS
 
 SAMPLE = {
@@ -63,7 +63,7 @@ def chosen(name: str) -> list[Any]:
 def verdict(words: bytes, case: dict[str, Any]) -> bool:
     """Malformed counts as not valid."""
     try:
-        return verify_proof(words, ProofFile.from_json(case["proof"]), case["mask"])
+        return is_valid_proof(words, ProofFile.from_json(case["proof"]), case["mask"])
     except InputError:
         return False
 
@@ -92,16 +92,16 @@ def test_a_malformed_proof_of_knowledge_is_refused_even_outside_the_mask() -> No
     one, three = (f"0x{number:064x}" for number in (1, 3))
     damaged = ProofFile.from_json(proof | {"poks": [[one, three], *proof["poks"][1:]]})
     with pytest.raises(InputError):
-        verify_proof(bytes.fromhex(file["words"][2:]), damaged, 0b110)
+        is_valid_proof(bytes.fromhex(file["words"][2:]), damaged, 0b110)
 
 
 def test_knowledge_alone_as_at_a_registration() -> None:
     file = load(FILES[0])
     words = bytes.fromhex(file["words"][2:])
     proof = ProofFile.from_json(file["cases"][0]["proof"])
-    assert verify_knowledge(words, 0, proof.commitments[0], proof.poks[0])
-    assert not verify_knowledge(words, 1, proof.commitments[0], proof.poks[0])
-    assert not verify_knowledge(words, 0, proof.commitments[0], proof.poks[1])
-    assert not verify_knowledge(words, 0, (0, 0), (0, 0))
+    assert is_known(words, 0, proof.commitments[0], proof.poks[0])
+    assert not is_known(words, 1, proof.commitments[0], proof.poks[0])
+    assert not is_known(words, 0, proof.commitments[0], proof.poks[1])
+    assert not is_known(words, 0, (0, 0), (0, 0))
     with pytest.raises(InputError):
-        verify_knowledge(words, 3, proof.commitments[0], proof.poks[0])
+        is_known(words, 3, proof.commitments[0], proof.poks[0])

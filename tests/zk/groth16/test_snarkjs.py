@@ -18,7 +18,7 @@ from provenance.errors import InputError, NotFound
 from provenance_cli.main import load_command
 from provenance_zk.field import R
 from provenance_zk.groth16.snarkjs import KEY_FILE, PROOF_FILE, PUBLIC_FILE, export
-from provenance_zk.statements import ProofFile
+from provenance_zk.proof_file import ProofFile
 from tests.zk.conftest import ToyKey
 
 PUBLIC = (5, 6, 7, 8, 9)

@@ -14,34 +14,37 @@ from py_ecc.optimized_bn128 import optimized_curve as curve
 
 from provenance.errors import InputError
 from provenance_zk.field import Q, R
-from provenance_zk.groth16.verifier import parse_key, verify_knowledge, verify_proof
+from provenance_zk.groth16.key import parse_key
+from provenance_zk.groth16.verifier import is_known, is_valid_proof
+from provenance_zk.proof_file import ProofFile
 from provenance_zk.prover.keys import vk_id
-from provenance_zk.statements import FULL_MASK, LINK_MASK, ProofFile
+from provenance_zk.statements import FULL_MASK
 from tests.support.places import ZK_VECTORS
 
+NO_MASK = 0  # nobody asks for the knowledge of a commitment, as where the ledger checks a link
 PUBLIC = (11, 12, 13, 14, 15)
 D, U, P = 101, 202, 303
 Points = tuple[Callable[[int], tuple[int, int]], Callable[[int], tuple[int, ...]]]
 
 
 def test_a_simulated_proof_verifies(toy: Any) -> None:
-    assert verify_proof(toy.words, toy.prove(PUBLIC, (D, U, P)), FULL_MASK)
+    assert is_valid_proof(toy.words, toy.prove(PUBLIC, (D, U, P)), FULL_MASK)
 
 
 def test_another_public_input_does_not(toy: Any) -> None:
     proof = toy.prove(PUBLIC, (D, U, P))
-    assert not verify_proof(toy.words, replace(proof, public=(11, 12, 13, 14, 16)), LINK_MASK)
+    assert not is_valid_proof(toy.words, replace(proof, public=(11, 12, 13, 14, 16)), NO_MASK)
 
 
 def test_a_proof_of_knowledge_is_checked_for_each_bit_of_the_mask(toy: Any, points: Points) -> None:
     g1, _ = points
     proof = toy.prove(PUBLIC, (D, U, P))
     bad = replace(proof, poks=(proof.poks[0], g1(999), proof.poks[2]))
-    assert verify_proof(toy.words, bad, 0b101)
-    assert not verify_proof(toy.words, bad, 0b010)
+    assert is_valid_proof(toy.words, bad, 0b101)
+    assert not is_valid_proof(toy.words, bad, 0b010)
     for i, (commitment, pok) in enumerate(zip(proof.commitments, proof.poks, strict=True)):
-        assert verify_knowledge(toy.words, i, commitment, pok)
-        assert not verify_knowledge(toy.words, (i + 1) % 3, commitment, pok)
+        assert is_known(toy.words, i, commitment, pok)
+        assert not is_known(toy.words, (i + 1) % 3, commitment, pok)
 
 
 def test_the_sum_of_commitments_alone_binds_nothing(toy: Any, points: Points) -> None:
@@ -49,8 +52,8 @@ def test_the_sum_of_commitments_alone_binds_nothing(toy: Any, points: Points) ->
     g1, _ = points
     proof = toy.prove(PUBLIC, (D, U, P))
     moved = replace(proof, commitments=(g1(D + 5), g1(U), g1(P - 5)))
-    assert verify_proof(toy.words, moved, LINK_MASK)
-    assert not verify_proof(toy.words, moved, 0b001)
+    assert is_valid_proof(toy.words, moved, NO_MASK)
+    assert not is_valid_proof(toy.words, moved, 0b001)
 
 
 def test_forgery_with_an_unchecked_d(toy: Any, points: Points) -> None:
@@ -69,16 +72,16 @@ def test_forgery_with_an_unchecked_d(toy: Any, points: Points) -> None:
         ((0, 0),) * 3,
         PUBLIC,
     )
-    assert verify_proof(toy.words, forged, LINK_MASK)
-    assert not verify_proof(toy.words, forged, 0b001)
-    assert not verify_knowledge(toy.words, 0, forged.commitments[0], (0, 0))
+    assert is_valid_proof(toy.words, forged, NO_MASK)
+    assert not is_valid_proof(toy.words, forged, 0b001)
+    assert not is_known(toy.words, 0, forged.commitments[0], (0, 0))
 
 
 def test_infinity_shows_no_knowledge(toy: Any) -> None:
     proof = toy.prove(PUBLIC, (D, 0, P))
     assert proof.commitments[1] == proof.poks[1] == (0, 0)
-    assert verify_proof(toy.words, proof, 0b101)
-    assert not verify_proof(toy.words, proof, 0b010)
+    assert is_valid_proof(toy.words, proof, 0b101)
+    assert not is_valid_proof(toy.words, proof, 0b010)
 
 
 def test_proof_bytes_are_no_id(toy: Any) -> None:
@@ -87,7 +90,7 @@ def test_proof_bytes_are_no_id(toy: Any) -> None:
         proof, a=(proof.a[0], Q - proof.a[1]), b=(*proof.b[:2], Q - proof.b[2], Q - proof.b[3])
     )
     assert twin != proof
-    assert verify_proof(toy.words, twin, LINK_MASK)
+    assert is_valid_proof(toy.words, twin, NO_MASK)
 
 
 # malformed proofs: refused before any pairing
@@ -133,18 +136,20 @@ def off_subgroup() -> tuple[int, int, int, int]:
 def test_a_malformed_proof_is_refused(toy: Any, field: str, value: Any, what: str) -> None:
     proof = toy.prove(PUBLIC, (D, U, P))
     with pytest.raises(InputError, match=what):
-        verify_proof(toy.words, replace(proof, **{field: value}), FULL_MASK)
+        is_valid_proof(toy.words, replace(proof, **{field: value}), FULL_MASK)
 
 
 def test_a_point_outside_the_subgroup_is_refused(toy: Any) -> None:
     with pytest.raises(InputError, match="subgroup"):
-        verify_proof(toy.words, replace(toy.prove(PUBLIC, (D, U, P)), b=off_subgroup()), FULL_MASK)
+        is_valid_proof(
+            toy.words, replace(toy.prove(PUBLIC, (D, U, P)), b=off_subgroup()), FULL_MASK
+        )
 
 
 @pytest.mark.parametrize("mask", [-1, 8, 2**70])
 def test_a_mask_for_commitments_that_do_not_exist_is_refused(toy: Any, mask: int) -> None:
     with pytest.raises(InputError, match="mask"):
-        verify_proof(toy.words, toy.prove(PUBLIC, (D, U, P)), mask)
+        is_valid_proof(toy.words, toy.prove(PUBLIC, (D, U, P)), mask)
 
 
 # keys that nobody may trust

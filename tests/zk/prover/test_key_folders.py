@@ -1,4 +1,4 @@
-"""Key folders in the cache: which class they are, and which one a deployment takes."""
+"""Key folders in the cache: what is refused, and which one a deployment takes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,21 @@ from typing import Any
 
 import pytest
 
-from provenance.errors import Conflict, InputError, NotFound
-from provenance_zk.prover.keys import INFO_FILE, WORDS_FILE, ceremony_key, find_key, load_key, vk_id
+from provenance.errors import Conflict, InputError, NotFound, VerificationError
+from provenance.ids import KeyId
+from provenance_zk.groth16.key import parse_key
+from provenance_zk.prover.client import ZkProver
+from provenance_zk.prover.keys import (
+    INFO_FILE,
+    WORDS_FILE,
+    KeyFolder,
+    ceremony_key,
+    ensure_keys,
+    find_key,
+    load_key,
+    load_words,
+    vk_id,
+)
 
 CEREMONY = {
     "class": "ceremony",
@@ -84,3 +97,49 @@ def test_a_class_without_its_facts_is_refused(
 ) -> None:
     with pytest.raises(InputError):
         load_key(folder(tmp_path, "key", toy.words, facts))
+
+
+def inspect(prover: ZkProver, words: Path) -> dict[str, Any]:
+    """Header of a verifying key, after the prover checked it."""
+    return prover.request("inspect", {"words": str(words)})
+
+
+def test_keys_are_made_once(prover: ZkProver, tmp_path: Path) -> None:
+    made, again = (ensure_keys(prover, tmp_path, "member", 1, 1) for _ in range(2))
+    assert (made.klass, made.kind, made.slots, made.depth) == ("dev", "member", 1, 1)
+    assert again == made
+    assert find_key(tmp_path, made.vk_id) == made
+    assert parse_key(made.words).vk_id == made.vk_id
+    assert inspect(prover, made.words_file)["vkId"] == str(made.vk_id)
+    with pytest.raises(NotFound):
+        find_key(tmp_path, KeyId(bytes(32)))
+    with pytest.raises(NotFound):
+        find_key(tmp_path / "nowhere", KeyId(bytes(32)))
+
+
+def test_altered_words_are_refused(epoch_key: KeyFolder, tmp_path: Path, prover: ZkProver) -> None:
+    for name in ("key.json", "vk.words"):
+        (tmp_path / name).write_bytes((epoch_key.dir / name).read_bytes())
+    assert load_key(tmp_path).vk_id == epoch_key.vk_id
+    words = bytearray(epoch_key.words)
+    words[-1] ^= 1
+    (tmp_path / "vk.words").write_bytes(words)
+    with pytest.raises(VerificationError):
+        load_key(tmp_path)
+    with pytest.raises(InputError):
+        inspect(prover, tmp_path / "vk.words")
+
+
+def test_files_that_are_no_keys_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        load_key(tmp_path)
+    with pytest.raises(NotFound):
+        load_words(tmp_path / "vk.words")
+    for text in (b"{", b"[]", b'{"format": "provenance-key/2"}'):
+        (tmp_path / "key.json").write_bytes(text)
+        with pytest.raises(InputError):
+            load_key(tmp_path)
+    for data in (b"", bytes(33), bytes(1 << 17)):
+        (tmp_path / "vk.words").write_bytes(data)
+        with pytest.raises(InputError):
+            load_words(tmp_path / "vk.words")

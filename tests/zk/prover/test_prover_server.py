@@ -21,16 +21,25 @@ import pytest
 from gguf import GGMLQuantizationType
 from gguf.quants import quantize
 
+from provenance.dataset.manifest import DatasetRoot
 from provenance.errors import ConfigError, InputError, RejectedError, UnavailableError
 from provenance_trainer.model import bfloat16
 from provenance_trainer.model.weights import SafetensorsWriter
-from provenance_zk.groth16.verifier import verify_proof
+from provenance_zk.groth16.verifier import is_valid_proof
 from provenance_zk.prover.client import ZkProver
-from provenance_zk.prover.connection import Address, Connection
+from provenance_zk.prover.connection import Connection, Endpoint
 from provenance_zk.prover.keys import KeyFolder, ensure_keys
 from provenance_zk.prover.server import ChildServer, RunningServer
-from provenance_zk.weights.commit import QuantizedBlocks, commit_weights, prove_q8_0
-from provenance_zk.weights.merging import StoredTensor
+from provenance_zk.training.jobs import tree_jobs
+from provenance_zk.weights.commit import commit_weights
+from provenance_zk.weights.jobs import QuantizedBlocks, StoredTensor, quantize_job
+from provenance_zk.workers.jobs import Job
+from tests.support.zk.proofs import prove
+
+
+def with_wrong_key(key: KeyFolder) -> list[Job]:
+    """The proof of a tree of one leaf under a key of another kind."""
+    return tree_jobs(key, DatasetRoot(1, 5, 1), np.zeros((1, 32), np.uint8), (1, 2))
 
 
 def test_what_cannot_fit_is_refused_before_it_starts(
@@ -38,11 +47,9 @@ def test_what_cannot_fit_is_refused_before_it_starts(
 ) -> None:
     with ChildServer(prover.binary, memory_bytes=65 << 20) as server:
         with pytest.raises(ConfigError, match="memory predicted") as refused:
-            ZkProver(prover.binary, server=server).prove_tree(
-                epoch_key.dir, bytes(32), 5, [0], (1, 2)
-            )
+            prove(ZkProver(prover.binary, server=server), with_wrong_key(epoch_key))
         assert refused.value.expected == str(65 << 20)
-        connection = Connection(server.address(), 30)
+        connection = Connection(server.endpoint(), 30)
         assert connection.call("stats", {})[1]["keyLoads"] == 0
         connection.close()
 
@@ -51,12 +58,11 @@ def test_requests_are_refused_as_by_the_program(prover: ZkProver, epoch_key: Key
     with ChildServer(prover.binary) as server:
         served = ZkProver(prover.binary, server=server)
         with pytest.raises(InputError, match="kind of key"):
-            served.prove_tree(epoch_key.dir, bytes(32), 5, [0], (1, 2))
+            prove(served, with_wrong_key(epoch_key))
         with pytest.raises(InputError):
-            served.inspect(epoch_key.dir / "nothing")
-        assert served.inspect(epoch_key.dir / "vk.words") == prover.inspect(
-            epoch_key.dir / "vk.words"
-        )
+            served.request("inspect", {"words": str(epoch_key.dir / "nothing")})
+        request = {"words": str(epoch_key.words_file)}
+        assert served.request("inspect", request) == prover.request("inspect", request)
 
 
 def test_a_key_is_read_once_for_all_tensors(
@@ -70,28 +76,31 @@ def test_a_key_is_read_once_for_all_tensors(
             writer.write(name, bits.astype("<u2").tobytes())
     deployed = quantize(exact, GGMLQuantizationType.Q8_0).reshape(-1, 34)
     key = ensure_keys(prover, key_cache, "q8_0", 2, 1)
-    jobs = [QuantizedBlocks((a, b), deployed[[a, b]].tobytes()) for a, b in ((1, 0), (2, 3))]
+    opened = [QuantizedBlocks((a, b), deployed[[a, b]].tobytes()) for a, b in ((1, 0), (2, 3))]
     with ChildServer(prover.binary) as server:
         served = ZkProver(prover.binary, server=server)
         [_, w] = commit_weights(served, [tmp_path / "model"])
         proofs = [
             proof
             for name in "vw"
-            for proof in prove_q8_0(served, key.dir, StoredTensor(tmp_path / "model", name), jobs)
+            for proof in prove(
+                served,
+                [
+                    quantize_job(key, StoredTensor(tmp_path / "model", name), blocks, ())
+                    for blocks in opened
+                ],
+            )
         ]
         assert all(
-            verify_proof(key.words_file.read_bytes(), proof, 0) and proof.public[0] == w.root
+            is_valid_proof(key.words_file.read_bytes(), proof, 0) and proof.public[0] == w.root
             for proof in proofs
         )
         assert len(proofs) == 4
+        blocks = QuantizedBlocks((2, 0), deployed[[1, 0]].tobytes())
+        false = quantize_job(key, StoredTensor(tmp_path / "model", "v"), blocks, ())
         with pytest.raises(RejectedError, match="block 2, scale"):
-            prove_q8_0(
-                served,
-                key.dir,
-                StoredTensor(tmp_path / "model", "v"),
-                [QuantizedBlocks((2, 0), deployed[[1, 0]].tobytes())],
-            )
-        with closing(Connection(server.address(), 30)) as connection:
+            prove(served, [false])
+        with closing(Connection(server.endpoint(), 30)) as connection:
             assert connection.call("stats", {})[1]["keyLoads"] == 1
 
 
@@ -111,7 +120,7 @@ def test_keys_are_not_made_by_a_server(prover: ZkProver, tmp_path: Path, command
             "dir": str(tmp_path / "new"),
             "cache": str(tmp_path),
         }
-        with closing(Connection(server.address(), 30)) as connection:
+        with closing(Connection(server.endpoint(), 30)) as connection:
             status, answer = connection.call(command, request)
         assert (status, answer["error"]["code"]) == (2, "bad_request")
         assert not list(tmp_path.iterdir())
@@ -124,7 +133,7 @@ def test_keys_are_not_made_by_a_server(prover: ZkProver, tmp_path: Path, command
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it(prover: ZkProver, number: signal.Signals) -> None:
     with ChildServer(prover.binary) as server:
-        address = server.address()
+        address = server.endpoint()
         assert server.process is not None
         assert server.process.stdout is not None
         server.process.send_signal(number)
@@ -138,7 +147,7 @@ import sys
 from pathlib import Path
 from provenance_zk.prover.server import ChildServer
 server = ChildServer(Path(sys.argv[1]))
-print(server.address().where, server.process.pid, flush=True)
+print(server.endpoint().where, server.process.pid, flush=True)
 sys.stdin.read()
 """
 
@@ -152,7 +161,7 @@ def test_it_dies_with_its_parent(prover: ZkProver) -> None:
     assert parent.stdout is not None
     path, pid = parent.stdout.readline().decode().split()
     watched = os.pidfd_open(int(pid))  # names the process even after its number is free
-    connection = Connection(Address("unix", path), 60)
+    connection = Connection(Endpoint("unix", path), 60)
     parent.kill()
     parent.communicate()
     with pytest.raises(UnavailableError, match="went away"):
@@ -167,12 +176,12 @@ def test_a_child_that_cannot_start(tmp_path: Path) -> None:
     program.write_text('#!/bin/sh\necho \'{"error": {"code": "internal"}}\'\n')
     program.chmod(0o700)
     with ChildServer(program) as server, pytest.raises(UnavailableError, match="did not start"):
-        server.address()
+        server.endpoint()
     with (
         ChildServer(tmp_path / "nothing") as server,
         pytest.raises(UnavailableError, match="cannot start"),
     ):
-        server.address()
+        server.endpoint()
 
 
 def test_tcp_takes_the_secret(prover: ZkProver, tmp_path: Path) -> None:
@@ -188,14 +197,13 @@ def test_tcp_takes_the_secret(prover: ZkProver, tmp_path: Path) -> None:
         process.stdin.write(json.dumps(request).encode())
         process.stdin.flush()
         listening = json.loads(process.stdout.readline())["listening"]
-        right = ZkProver(prover.binary, server=RunningServer(Address.parse(listening, secret)))
-        assert len(right.order(bytes(32), 0, 10)) == 10
+        right = ZkProver(prover.binary, server=RunningServer(Endpoint.parse(listening, secret)))
+        assert right.leaf_root(bytes(32), 1) == prover.leaf_root(bytes(32), 1)
         wrong = tmp_path / "wrong"
         wrong.write_bytes(os.urandom(32))
+        stranger = RunningServer(Endpoint.parse(listening, wrong))
         with pytest.raises(InputError, match="wrong answer"):
-            ZkProver(prover.binary, server=RunningServer(Address.parse(listening, wrong))).order(
-                bytes(32), 0, 10
-            )
+            ZkProver(prover.binary, server=stranger).leaf_root(bytes(32), 1)
         process.stdin.close()
 
 
@@ -206,7 +214,7 @@ class Impostor:
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen()
-        self.address = Address("unix", str(path))
+        self.endpoint = Endpoint("unix", str(path))
         self._thread = threading.Thread(target=self._serve, args=(frames,))
         self._thread.start()
 
@@ -248,14 +256,14 @@ def test_a_bad_server_harms_nothing(
 ) -> None:
     impostor = Impostor(tmp_path / "s", *frames)
     with pytest.raises(UnavailableError, match=what):
-        ZkProver(prover.binary, server=RunningServer(impostor.address)).inspect(tmp_path)
+        ZkProver(prover.binary, server=RunningServer(impostor.endpoint)).request("inspect", {})
     impostor.close()
 
 
 def test_a_server_that_asks_for_a_secret(tmp_path: Path) -> None:
     impostor = Impostor(tmp_path / "s", frame({"protocol": "zkprover/1", "challenge": "00" * 32}))
     with pytest.raises(ConfigError, match="asks for a secret"):
-        Connection(impostor.address, 10)
+        Connection(impostor.endpoint, 10)
     impostor.close()
 
 
@@ -264,4 +272,4 @@ def test_a_server_that_asks_for_a_secret(tmp_path: Path) -> None:
 )
 def test_addresses(text: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
-        Address.parse(text, tmp_path)
+        Endpoint.parse(text, tmp_path)

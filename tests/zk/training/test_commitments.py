@@ -27,14 +27,14 @@ from provenance_zk.prover.client import ZkProver
 from provenance_zk.training import commitments
 from provenance_zk.training.commitments import (
     CommitReport,
-    PythonTree,
-    commit_dataset,
+    DatasetCommitter,
     fast_leaves,
     leaf,
     leaves_of,
     root_of,
     tree_root,
 )
+from tests.support.zk.python_tree import PythonTree
 
 KEY = b"k" * 32
 FACTS = ManifestFacts("test", "CC0-1.0", "text")
@@ -45,14 +45,8 @@ def fixed_salts(size: int) -> bytes:
 
 
 def commit(rows: Any, out: Path, **options: Any) -> CommitReport:
-    return commit_dataset(
-        rows,
-        out,
-        KEY,
-        options.pop("prover", PythonTree()),
-        facts=options.pop("facts", FACTS),
-        **options,
-    )
+    facts, tree = options.pop("facts", FACTS), options.pop("prover", PythonTree())
+    return DatasetCommitter(tree, KEY, **options).commit(rows, out, facts)
 
 
 def texts(*values: str) -> list[dict[str, str]]:

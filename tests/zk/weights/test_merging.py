@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,13 +15,14 @@ from provenance_trainer.model import bfloat16
 from provenance_trainer.model.bfloat16 import SMALLEST_FACTOR
 from provenance_trainer.model.merge import exact_entry, merge_tensor
 from provenance_trainer.model.weights import SafetensorsWriter
-from provenance_zk.groth16.verifier import verify_proof
+from provenance_zk.groth16.verifier import is_valid_proof
 from provenance_zk.kinds import RANK_UNIT
 from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import KeyFolder, ensure_keys
-from provenance_zk.weights.merging import StoredPair, StoredTensor, prove_merge
-from provenance_zk.weights.samples import scale_units
+from provenance_zk.weights.jobs import StoredMerge, StoredPair, StoredTensor, merge_job
+from provenance_zk.weights.merge_tables import scale_units
 from tests.support import merge_vectors
+from tests.support.zk.proofs import prove
 
 ROWS, COLUMNS, RANK, SCALE = 6, 70, 4, Fraction(3, 2)
 NAME = "q_proj.weight"
@@ -62,15 +63,6 @@ def test_scales_that_can_be_stated() -> None:
             scale_units(scale)
 
 
-@dataclass(frozen=True)
-class Model:
-    """One adapted tensor in three files."""
-
-    base: StoredTensor
-    adapter: StoredPair
-    merged: StoredTensor
-
-
 def write(path: Path, **tensors: np.ndarray) -> Path:
     with SafetensorsWriter(
         path, {name: ("BF16", bits.shape) for name, bits in tensors.items()}
@@ -85,7 +77,7 @@ def drawn(random: np.random.Generator, *shape: int) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+def model(tmp_path_factory: pytest.TempPathFactory) -> StoredMerge:
     folder, random = tmp_path_factory.mktemp("merge"), np.random.default_rng(11)
     weight, b, a = (
         drawn(random, ROWS, COLUMNS),
@@ -93,10 +85,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
         drawn(random, RANK, COLUMNS),
     )
     merged, _ = merge_tensor(weight, b, a, float(SCALE))
-    return Model(
+    return StoredMerge(
         StoredTensor(write(folder / "base", **{NAME: weight}), NAME),
         StoredPair(write(folder / "adapter", A=a, B=b), "A", "B"),
         StoredTensor(write(folder / "merged", **{NAME: merged}), NAME),
+        SCALE,
     )
 
 
@@ -105,34 +98,36 @@ def key(prover: ZkProver, key_cache: Path) -> KeyFolder:
     return ensure_keys(prover, key_cache, "merge", 1, 1 + RANK_UNIT * 8)
 
 
-def test_what_the_trainer_merged_is_proven(prover: ZkProver, key: KeyFolder, model: Model) -> None:
+def test_what_the_trainer_merged_is_proven(
+    prover: ZkProver, key: KeyFolder, model: StoredMerge
+) -> None:
     groups = [[0], [16]]
-    proofs = prove_merge(prover, key.dir, model.base, model.adapter, model.merged, SCALE, groups)
+    proofs = prove(prover, [merge_job(key, model, group, ()) for group in groups])
     words = key.words_file.read_bytes()
     for group, proof in zip(groups, proofs, strict=True):
         assert proof.kind == "merge"
         assert proof.public[4:] == (scale_units(SCALE), -(-COLUMNS // 32), *group)
-        assert verify_proof(words, proof, 0)
+        assert is_valid_proof(words, proof, 0)
         for i in range(len(proof.public)):
             public = [value + (j == i) for j, value in enumerate(proof.public)]
-            assert not verify_proof(words, replace(proof, public=tuple(public)), 0)
+            assert not is_valid_proof(words, replace(proof, public=tuple(public)), 0)
     assert proofs[0].public[:4] == proofs[1].public[:4]
 
 
 def test_false_merges_are_refused(
-    prover: ZkProver, key: KeyFolder, model: Model, tmp_path: Path
+    prover: ZkProver, key: KeyFolder, model: StoredMerge, tmp_path: Path
 ) -> None:
-    def attempt(changed: Model, scale: Fraction = SCALE, group: tuple[int, ...] = (16,)) -> None:
-        prove_merge(prover, key.dir, changed.base, changed.adapter, changed.merged, scale, [group])
+    def attempt(changed: StoredMerge, group: tuple[int, ...] = (16,)) -> None:
+        prove(prover, [merge_job(key, changed, group, ())])
 
-    for changed, scale in (
-        (replace(model, merged=model.base), SCALE),
-        (replace(model, base=model.merged), SCALE),
-        (model, Fraction(0)),
-        (model, Fraction(1)),
+    for changed in (
+        replace(model, merged=model.base),
+        replace(model, base=model.merged),
+        replace(model, scale=Fraction(0)),
+        replace(model, scale=Fraction(1)),
     ):
         with pytest.raises(RejectedError, match="block 16, column"):
-            attempt(changed, scale)
+            attempt(changed)
     with pytest.raises(RejectedError):
         attempt(replace(model, base=StoredTensor(model.adapter.file, "A")))
     infinite = np.full((ROWS, COLUMNS), 0x7F80, dtype=np.uint16)
@@ -144,5 +139,3 @@ def test_false_merges_are_refused(
         )
     with pytest.raises(InputError, match="index"):
         attempt(model, group=(18,))
-    with pytest.raises(InputError, match="no blocks"):
-        prove_merge(prover, key.dir, model.base, model.adapter, model.merged, SCALE, [])

@@ -15,6 +15,8 @@ from provenance.errors import InputError, VerificationError
 from provenance.judgement.facts import TableFacts
 from provenance_zk.kinds import KINDS
 from provenance_zk.weights import samples
+from provenance_zk.weights.detection import detectable, detection
+from provenance_zk.weights.merge_tables import MergeTables, anchored_scale
 
 SEED = bytes(range(32))
 
@@ -120,9 +122,9 @@ def test_index_words_hold_seven_numbers() -> None:
 
 def test_tables_of_one_merge_belong_together() -> None:
     base, adapter, merged = tables()
-    assert samples.require_tables(base, adapter, merged) == 8
+    assert MergeTables(base, adapter, merged).require_one_merge() == 8
     group = samples.Group(1, 0, (5, 6, 7, 8))
-    assert samples.merge_inputs(base, adapter, merged, group, 1 << 16)[:6] == (
+    assert MergeTables(base, adapter, merged).inputs(group, 1 << 16)[:6] == (
         1,
         200,
         300,
@@ -156,7 +158,7 @@ def test_tables_that_do_not_belong_together_are_refused(
     tensors[index] = replace(tensors[index], **change)
     made[which] = TensorTable(tuple(tensors))
     with pytest.raises(VerificationError):
-        samples.require_tables(*made)
+        MergeTables(*made).require_one_merge()
 
 
 def test_swapped_adapters_are_refused() -> None:
@@ -166,7 +168,7 @@ def test_swapped_adapters_are_refused() -> None:
         [replace(first, name=second.name), replace(second, name=first.name), *rest]
     )
     with pytest.raises(VerificationError):
-        samples.require_tables(base, swapped, merged)
+        MergeTables(base, swapped, merged).require_one_merge()
 
 
 @pytest.mark.parametrize(
@@ -174,15 +176,15 @@ def test_swapped_adapters_are_refused() -> None:
 )
 def test_scales_outside_the_proof_are_refused(scale: Fraction) -> None:
     with pytest.raises(InputError):
-        samples.scale_integer(scale)
+        anchored_scale(scale)
 
 
 def test_detection_is_what_the_draws_give() -> None:
-    assert samples.scale_integer(Fraction(3, 2)) == 3 << 15
-    assert (1 - samples.detectable(459, 0.99)) ** 459 == pytest.approx(0.01)
-    assert samples.detectable(459, 0.99) < 0.01 < samples.detectable(458, 0.99)
-    assert samples.detectable(4, 0.99, 3) > samples.detectable(4, 0.99)
+    assert anchored_scale(Fraction(3, 2)) == 3 << 15
+    assert (1 - detectable(459, 0.99)) ** 459 == pytest.approx(0.01)
+    assert detectable(459, 0.99) < 0.01 < detectable(458, 0.99)
+    assert detectable(4, 0.99, 3) > detectable(4, 0.99)
     _, _, merged = tables()
-    found = samples.confidence(merged, 40, 4, 2)
+    found = detection(merged, 40, 4, 2)
     assert (found.worst, found.draws) == ("c.weight", 4)
     assert found.at_95 < found.at_99 < 1

@@ -14,20 +14,28 @@ import pytest
 from provenance.artifacts.tensors import Tensor
 from provenance.digest import sha256
 from provenance.errors import ConfigError, InputError, RejectedError
+from provenance.ids import NO_ADDRESS, RunId
 from provenance.layout import RunFolder
+from provenance.progress import silent
 from provenance_trainer.formats.gguf import BLOCK_BYTES, quantize_q8_0
 from provenance_trainer.formats.int8 import export_int8
 from provenance_trainer.formats.int8_blocks import Int8File
 from provenance_trainer.model.weights import SafetensorsWriter
+from provenance_zk.proof_file import ProofFile
 from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import KeyFolder, ensure_keys
 from provenance_zk.prover.server import ChildServer
-from provenance_zk.statements import ProofFile
 from provenance_zk.weights import samples
-from provenance_zk.weights.proving import make_proofs, prove_stage
-from provenance_zk.weights.stages import Model, QuantizeStage
+from provenance_zk.weights.proving import ProofMaker, StageProver
+from provenance_zk.weights.stages import (
+    QuantizedModel,
+    QuantizeWeights,
+    SampleSize,
+    StoredModel,
+)
 from provenance_zk.workers.jobs import Job, JobQueue
-from provenance_zk.workers.pool import LocalExecutor, ProofPool, split
+from provenance_zk.workers.local import LocalExecutor, one_request
+from provenance_zk.workers.pool import ProofPool
 from tests.support.chain import cache_folder
 
 SHAPE, SLOTS = (9, 64), 6  # 18 blocks in three pages
@@ -39,7 +47,7 @@ def key(prover: ZkProver) -> KeyFolder:
 
 
 @pytest.fixture(scope="module")
-def stage(prover: ZkProver, tmp_path_factory: pytest.TempPathFactory) -> QuantizeStage:
+def stage(prover: ZkProver, tmp_path_factory: pytest.TempPathFactory) -> QuantizeWeights:
     """Two tensors of equal shape and their file's blocks."""
     folder, codes = tmp_path_factory.mktemp("weights"), {}
     bits = {
@@ -60,14 +68,13 @@ def stage(prover: ZkProver, tmp_path_factory: pytest.TempPathFactory) -> Quantiz
     def read(tensor: Tensor, block: int) -> bytes:
         return codes[tensor.name][block].tobytes()
 
-    model = Model(dict.fromkeys(bits, folder / "model.safetensors"))
-    return QuantizeStage.of(
-        prover, model, list(bits), read, file=sha256(b"file"), draws=24, slots=SLOTS
-    )
+    stored = StoredModel(dict.fromkeys(bits, folder / "model.safetensors"))
+    model = QuantizedModel("q8_0", stored, list(bits), read, sha256(b"file"))
+    return QuantizeWeights.of(prover, model, SampleSize(24, SLOTS))
 
 
 @pytest.fixture(scope="module")
-def wanted(stage: QuantizeStage) -> list[samples.Group]:
+def wanted(stage: QuantizeWeights) -> list[samples.Group]:
     groups = samples.groups(bytes(32), stage.tables["merged"], stage.anchoring.draws, SLOTS)
     return [
         *groups,
@@ -96,33 +103,22 @@ class Counting:
 def test_every_group_is_proven_once(
     prover: ZkProver,
     key: KeyFolder,
-    stage: QuantizeStage,
+    stage: QuantizeWeights,
     wanted: list[samples.Group],
     tmp_path: Path,
 ) -> None:
     lines: list[str] = []
     with ChildServer(prover.binary) as server:
         prove = Counting(tmp_path / "queue", ZkProver(prover.binary, server=server))
-        proofs = make_proofs(
-            stage, wanted, lambda kind, depth: key, prove, tmp_path / "out", lines.append
-        )
+        maker = ProofMaker(lambda kind, depth: key, prove, lines.append)
+        proofs = maker.make(stage, wanted, tmp_path / "out")
         assert [proof.public for proof in proofs] == [stage.inputs(group) for group in wanted]
         assert all(verdict.ok for verdict in prover.verify(key.dir / "vk.words", proofs, 0))
         assert prove.made == len(wanted) - 1
-        assert (
-            make_proofs(
-                stage, wanted, lambda kind, depth: key, prove, tmp_path / "out", lines.append
-            )
-            == proofs
-        )
+        assert maker.make(stage, wanted, tmp_path / "out") == proofs
         for file in (tmp_path / "out").iterdir():
             file.unlink()
-        assert (
-            make_proofs(
-                stage, wanted, lambda kind, depth: key, prove, tmp_path / "out", lines.append
-            )
-            == proofs
-        )
+        assert maker.make(stage, wanted, tmp_path / "out") == proofs
         assert prove.made == len(wanted) - 1
     assert any("s left" in line for line in lines)
 
@@ -130,7 +126,7 @@ def test_every_group_is_proven_once(
 def test_a_killed_prover_loses_nothing(
     prover: ZkProver,
     key: KeyFolder,
-    stage: QuantizeStage,
+    stage: QuantizeWeights,
     wanted: list[samples.Group],
     tmp_path: Path,
 ) -> None:
@@ -143,9 +139,8 @@ def test_a_killed_prover_loses_nothing(
                 server.process.kill()
 
         prove = Counting(tmp_path / "queue", ZkProver(prover.binary, server=server), kill)
-        proofs = make_proofs(
-            stage, wanted, lambda kind, depth: key, prove, tmp_path / "out", lambda _: None
-        )
+        maker = ProofMaker(lambda kind, depth: key, prove, silent)
+        proofs = maker.make(stage, wanted, tmp_path / "out")
         assert server.process is not None
         assert killed != [server.process.pid]
     assert all(verdict.ok for verdict in prover.verify(key.dir / "vk.words", proofs, 0))
@@ -154,7 +149,7 @@ def test_a_killed_prover_loses_nothing(
 def test_a_proof_about_other_blocks_is_refused(
     prover: ZkProver,
     key: KeyFolder,
-    stage: QuantizeStage,
+    stage: QuantizeWeights,
     wanted: list[samples.Group],
     tmp_path: Path,
 ) -> None:
@@ -164,27 +159,20 @@ def test_a_proof_about_other_blocks_is_refused(
         return honest(jobs, tell)[::-1]
 
     with pytest.raises(RejectedError, match="something else"):
-        make_proofs(
-            stage, wanted[:2], lambda kind, depth: key, exchanged, tmp_path / "out", lambda _: None
+        ProofMaker(lambda kind, depth: key, exchanged, silent).make(
+            stage, wanted[:2], tmp_path / "out"
         )
 
 
-def test_without_a_key_nothing_is_anchored(stage: QuantizeStage, tmp_path: Path) -> None:
+def test_without_a_key_nothing_is_anchored(stage: QuantizeWeights, tmp_path: Path) -> None:
     def no_key(kind: str, depth: int) -> KeyFolder:
         raise ConfigError("contracts have no such key", expected=f"{kind} {depth}")
 
     ledger: Any = None  # whatever is asked of it fails
+    maker = ProofMaker(no_key, lambda jobs, say: [], silent)
+    owner = StageProver(RunId(bytes(32)), RunFolder(tmp_path), ledger, NO_ADDRESS, maker)
     with pytest.raises(ConfigError, match="q8_0 1"):
-        prove_stage(
-            stage,
-            bytes(32),
-            ledger,
-            "0x",
-            no_key,
-            lambda jobs, tell: [],
-            RunFolder(tmp_path),
-            lambda _: None,
-        )
+        owner.prove(stage)
 
 
 @pytest.mark.parametrize(
@@ -208,45 +196,30 @@ def test_rows_that_the_file_calls_provable_are_those_that_the_prover_takes(
     def read(tensor: Tensor, block: int) -> bytes:
         return file.block(tensor.name, tensor.rows, tensor.row_blocks, block)
 
-    stage = QuantizeStage.of(
-        prover,
-        Model({name: tmp_path / "model" / "model.safetensors"}),
-        [name],
-        read,
-        kind="int8",
-        file=sha256(b"file"),
-        draws=SLOTS,
-        slots=SLOTS,
-    )
+    stored = StoredModel({name: tmp_path / "model" / "model.safetensors"})
+    model = QuantizedModel("int8", stored, [name], read, sha256(b"file"))
+    stage = QuantizeWeights.of(prover, model, SampleSize(SLOTS, SLOTS))
     group = samples.Group(0, 0, (0, 1, 2, 3, 5, 6))  # the last is a row of zeros
     prove = Counting(tmp_path / "queue", prover)
+    maker = ProofMaker(lambda kind, depth: key, prove, silent)
     if provable:
         file.require_provable([name])
-        assert (
-            len(
-                make_proofs(
-                    stage, [group], lambda kind, depth: key, prove, tmp_path / "out", lambda _: None
-                )
-            )
-            == 1
-        )
+        assert len(maker.make(stage, [group], tmp_path / "out")) == 1
         return
     with pytest.raises(InputError, match="row 0"):
         file.require_provable([name])
     with pytest.raises(RejectedError, match="no proof can be made"):
-        make_proofs(
-            stage, [group], lambda kind, depth: key, prove, tmp_path / "out", lambda _: None
-        )
+        maker.make(stage, [group], tmp_path / "out")
 
 
 def test_one_request_holds_jobs_of_one_tensor(
-    key: KeyFolder, stage: QuantizeStage, wanted: list[samples.Group]
+    key: KeyFolder, stage: QuantizeWeights, wanted: list[samples.Group]
 ) -> None:
     jobs = [stage.job(key, group) for group in wanted[:4]]
-    assert [job.together == jobs[0].together for job in jobs] == [
+    assert [job.sharing == jobs[0].sharing for job in jobs] == [
         group.tensor == 0 for group in wanted[:4]
     ]
-    request = split(jobs[:1], lambda data: "file", lambda i: f"out-{i}")
+    request = one_request(jobs[:1], lambda data: "file", lambda i: f"out-{i}")
     assert request["tensor"] == "v.weight"
     assert request["jobs"] == [
         {"indexes": list(wanted[0].indexes), "codes": "file", "out": "out-0"}

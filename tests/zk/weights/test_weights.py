@@ -16,19 +16,14 @@ from gguf.quants import quantize
 from provenance.errors import InputError, RejectedError
 from provenance_trainer.model import bfloat16
 from provenance_trainer.model.weights import SafetensorsWriter
-from provenance_zk.groth16.verifier import verify_proof
+from provenance_zk.groth16.verifier import is_valid_proof
 from provenance_zk.poseidon import poseidon
 from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import ensure_keys
-from provenance_zk.weights.commit import (
-    QuantizedBlocks,
-    TensorWanted,
-    commit_weights,
-    prove_int8,
-    prove_q8_0,
-)
-from provenance_zk.weights.merging import StoredTensor
+from provenance_zk.weights.commit import TensorWanted, commit_weights
+from provenance_zk.weights.jobs import QuantizedBlocks, StoredTensor, quantize_job
 from tests.support import q8_0_vectors
+from tests.support.zk.proofs import prove
 
 ROWS, COLUMNS = 3, 70
 WIDTHS = {"BF16": "<u2", "F16": "<u2", "F32": "<u4"}
@@ -160,11 +155,11 @@ def test_q8_0_of_gguf_py_is_proven(prover: ZkProver, key_cache: Path, tmp_path: 
     ).reshape(-1, 34)
     key = ensure_keys(prover, key_cache, "q8_0", 2, 1)
     tensor = StoredTensor(write(tmp_path / "model", "BF16", bits), "w")
-    jobs = [QuantizedBlocks((a, b), deployed[[a, b]].tobytes()) for a, b in ((7, 0), (3, 3))]
-    proofs = prove_q8_0(prover, key.dir, tensor, jobs)
+    opened = [QuantizedBlocks((a, b), deployed[[a, b]].tobytes()) for a, b in ((7, 0), (3, 3))]
+    proofs = prove(prover, [quantize_job(key, tensor, blocks, ()) for blocks in opened])
     [made] = commit_weights(prover, [tensor.file])
     words = key.words_file.read_bytes()
-    for job, proof in zip(jobs, proofs, strict=True):
+    for job, proof in zip(opened, proofs, strict=True):
         biased = deployed[list(job.indexes)].copy()
         biased[:, 2:] ^= 128
         pieces = [biased.tobytes()[i : i + 31].ljust(31, b"\0") for i in range(0, biased.size, 31)]
@@ -174,18 +169,17 @@ def test_q8_0_of_gguf_py_is_proven(prover: ZkProver, key_cache: Path, tmp_path: 
             index,
             *(int.from_bytes(piece, "big") for piece in pieces),
         )
-        assert verify_proof(words, proof, 0)
+        assert is_valid_proof(words, proof, 0)
         for i in range(len(proof.public)):
             public = [value + (j == i) for j, value in enumerate(proof.public)]
-            assert not verify_proof(words, replace(proof, public=tuple(public)), 0)
+            assert not is_valid_proof(words, replace(proof, public=tuple(public)), 0)
     wrong = deployed.copy()
     wrong[5, 2 + 9] ^= 1
+    false, short = (QuantizedBlocks((4, 5), wrong[4:end].tobytes()) for end in (6, 5))
     with pytest.raises(RejectedError, match="block 5, code 9"):
-        prove_q8_0(prover, key.dir, tensor, [QuantizedBlocks((4, 5), wrong[4:6].tobytes())])
-    with pytest.raises(InputError, match="length"):
-        prove_q8_0(prover, key.dir, tensor, [QuantizedBlocks((4, 5), wrong[4].tobytes())])
-    with pytest.raises(InputError, match="no blocks"):
-        prove_q8_0(prover, key.dir, tensor, [])
+        prove(prover, [quantize_job(key, tensor, false, ())])
+    with pytest.raises(InputError, match="codes"):
+        prove(prover, [quantize_job(key, tensor, short, ())])
 
 
 def test_int8_is_proven(prover: ZkProver, key_cache: Path, tmp_path: Path) -> None:
@@ -196,8 +190,8 @@ def test_int8_is_proven(prover: ZkProver, key_cache: Path, tmp_path: Path) -> No
     deployed = maxima[1].astype("<f4").tobytes() + codes[1, 32:].tobytes()
     key = ensure_keys(prover, key_cache, "int8", 1, 1)
     tensor = StoredTensor(write(tmp_path / "model", "BF16", bits), "w")
-    [proof] = prove_int8(prover, key.dir, tensor, [QuantizedBlocks((3,), deployed)])
+    [proof] = prove(prover, [quantize_job(key, tensor, QuantizedBlocks((3,), deployed), ())])
     assert proof.kind == "int8"
-    assert verify_proof(key.words_file.read_bytes(), proof, 0)
+    assert is_valid_proof(key.words_file.read_bytes(), proof, 0)
     with pytest.raises(RejectedError, match="block 2, code"):
-        prove_int8(prover, key.dir, tensor, [QuantizedBlocks((2,), deployed)])
+        prove(prover, [quantize_job(key, tensor, QuantizedBlocks((2,), deployed), ())])

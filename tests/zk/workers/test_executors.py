@@ -32,7 +32,7 @@ def test_a_command_starts_a_server_and_ends_it(
         process = mine.server.process
         assert process is not None
         assert process.poll() is None
-        socket = Path(mine.server.address().where)
+        socket = Path(mine.server.endpoint().where)
         assert socket.stat().st_mode & 0o777 == 0o600
         assert socket.parent.stat().st_mode & 0o777 == 0o700
     assert process.returncode is not None
@@ -42,7 +42,7 @@ def test_a_command_starts_a_server_and_ends_it(
 def test_a_running_server_is_used_and_left_running(
     prover: ZkProver, key: KeyFolder, child: ChildServer, tmp_path: Path
 ) -> None:
-    address = child.address()
+    address = child.endpoint()
     with opened(settings(prover, tmp_path, str(address))) as (mine, _):
         assert mine.server == RunningServer(address)
         assert mine.commit_order(key.dir, list(range(10))) == prover.commit_order(

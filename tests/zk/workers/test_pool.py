@@ -19,14 +19,15 @@ import numpy as np
 import pytest
 
 from provenance.errors import InputError, RejectedError, UnavailableError
+from provenance.ids import KeyId
 from provenance.order import epoch_order
 from provenance_zk.field import R
+from provenance_zk.proof_file import ProofFile
 from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.connection import Connection
 from provenance_zk.prover.keys import KeyFolder
 from provenance_zk.prover.server import ChildServer
-from provenance_zk.statements import ProofFile
-from provenance_zk.training.epochs import epoch_jobs
+from provenance_zk.training.jobs import EpochWitness, epoch_jobs
 from provenance_zk.workers.jobs import (
     MAX_ATTEMPTS,
     Job,
@@ -36,7 +37,8 @@ from provenance_zk.workers.jobs import (
     process_name,
     statement_id,
 )
-from provenance_zk.workers.pool import LocalExecutor, ProofPool, split
+from provenance_zk.workers.local import LocalExecutor, one_request
+from provenance_zk.workers.pool import ProofPool
 
 COUNT = 600  # three chunks of 256
 
@@ -48,13 +50,8 @@ def jobs(key: KeyFolder) -> list[Job]:
         b"".join(draw.randrange(R).to_bytes(32, "big") for _ in range(COUNT)), dtype=np.uint8
     ).reshape(COUNT, 32)
     secret = [[draw.randrange(1, R) for _ in range(3)] for _ in range(2)]
-    return epoch_jobs(
-        key,
-        leaves,
-        epoch_order(bytes(32), 0, COUNT),
-        (secret[0], secret[1]),
-        (draw.randrange(R), draw.randrange(R)),
-    )
+    witness = EpochWitness(leaves, epoch_order(bytes(32), 0, COUNT), *secret)
+    return epoch_jobs(key, witness, (draw.randrange(R), draw.randrange(R)))
 
 
 @pytest.fixture
@@ -100,7 +97,7 @@ def test_each_statement_is_proved_once_and_the_key_read_once(
     assert again == list(reversed(proofs))
     assert [proof.public_value("start") for proof in proofs] == [0, 256, 512]
     assert sorted(lines) == [f"proof {i} of 3" for i in (1, 2, 3)]
-    connection = Connection(child.address(), 30)
+    connection = Connection(child.endpoint(), 30)
     status, stats = connection.call("stats", {})
     connection.close()
     assert (status, stats["keyLoads"], stats["running"], stats["waiting"]) == (0, 1, 0, 0)
@@ -216,7 +213,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def job() -> Job:
-    return Job("epoch", b"k" * 32, "prove-epoch", {"key": "/none"}, b"s" * 32)
+    return Job("epoch", KeyId(b"k" * 32), "prove-epoch", {"key": "/none"}, b"s" * 32)
 
 
 def test_an_idle_worker_may_see_a_result_before_its_maker_goes_on(
@@ -352,7 +349,7 @@ def test_the_table_refuses_states_that_make_no_sense(tmp_path: Path, job: Job) -
 def test_statements_have_different_ids(key: KeyFolder) -> None:
     ids = {
         statement_id(k, command, {"chunk": c})
-        for k in (key, replace(key, vk_id=bytes(32)), replace(key, kind="tree"))
+        for k in (key, replace(key, vk_id=KeyId(bytes(32))), replace(key, kind="tree"))
         for command in ("prove-epoch", "prove-link")
         for c in (0, 1)
     }
@@ -360,7 +357,7 @@ def test_statements_have_different_ids(key: KeyFolder) -> None:
 
 
 def test_a_request_for_several_jobs_names_shared_files_once(jobs: list[Job]) -> None:
-    request = split(jobs, lambda data: f"file-{id(data)}", lambda i: f"out-{i}")
+    request = one_request(jobs, lambda data: f"file-{id(data)}", lambda i: f"out-{i}")
     assert request["jobs"] == [{"chunk": c, "out": f"out-{c}"} for c in range(3)]
     assert request["leaves"] == f"file-{id(jobs[0].request['leaves'])}"
 

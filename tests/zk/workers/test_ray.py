@@ -19,18 +19,20 @@ import ray
 
 from provenance.digest import sha256
 from provenance.errors import InputError, NotFound, RejectedError, UnavailableError
+from provenance.ids import KeyId
 from provenance.order import epoch_order
 from provenance_trainer.formats.gguf import BLOCK_BYTES, quantize_q8_0
 from provenance_trainer.model.weights import SafetensorsWriter
 from provenance_zk.field import R
 from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import KeyFolder, ensure_keys
-from provenance_zk.training.epochs import epoch_jobs
+from provenance_zk.training.jobs import EpochWitness, epoch_jobs
 from provenance_zk.weights.samples import groups
-from provenance_zk.weights.stages import Model, QuantizeStage
+from provenance_zk.weights.stages import QuantizedModel, QuantizeWeights, SampleSize, StoredModel
 from provenance_zk.workers.jobs import Job, JobQueue
+from provenance_zk.workers.local import LocalExecutor
 from provenance_zk.workers.names import RAY_HERE
-from provenance_zk.workers.pool import LocalExecutor, ProofPool
+from provenance_zk.workers.pool import ProofPool
 from provenance_zk.workers.ray_executor import RayExecutor
 from tests.support.chain import cache_folder
 from tests.support.places import REPO
@@ -47,13 +49,8 @@ def make_jobs(key: KeyFolder, seed: int) -> list[Job]:
         b"".join(draw.randrange(R).to_bytes(32, "big") for _ in range(COUNT)), dtype=np.uint8
     ).reshape(COUNT, 32)
     secret = [[draw.randrange(1, R) for _ in range(2)] for _ in range(2)]
-    return epoch_jobs(
-        key,
-        leaves,
-        epoch_order(bytes(32), 0, COUNT),
-        (secret[0], secret[1]),
-        (draw.randrange(R), draw.randrange(R)),
-    )
+    witness = EpochWitness(leaves, epoch_order(bytes(32), 0, COUNT), *secret)
+    return epoch_jobs(key, witness, (draw.randrange(R), draw.randrange(R)))
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +143,7 @@ def test_a_node_without_the_key_says_so(
     key: KeyFolder, cluster: RayExecutor, tmp_path: Path
 ) -> None:
     job = make_jobs(key, 5)[0]
-    foreign = Job(job.kind, bytes(32), job.command, job.request, job.statement_id)
+    foreign = Job(job.kind, KeyId(bytes(32)), job.command, job.request, job.statement_id)
     with JobQueue(tmp_path / "q") as queue, pytest.raises(NotFound, match="no key with this id"):
         ProofPool(queue, cluster).prove([foreign])
 
@@ -163,15 +160,14 @@ def test_ray_opens_weights_by_their_path(
     )
     with SafetensorsWriter(tmp_path / "model.safetensors", {"w": ("BF16", bits.shape)}) as writer:
         writer.write("w", bits.tobytes())
-    stage = QuantizeStage.of(
-        prover,
-        Model({"w": tmp_path / "model.safetensors"}),
+    model = QuantizedModel(
+        "q8_0",
+        StoredModel({"w": tmp_path / "model.safetensors"}),
         ["w"],
         lambda tensor, block: blocks[block].tobytes(),
-        file=sha256(b"file"),
-        draws=12,
-        slots=6,
+        sha256(b"file"),
     )
+    stage = QuantizeWeights.of(prover, model, SampleSize(12, 6))
     jobs = [stage.job(key, group) for group in groups(bytes(32), stage.tables["merged"], 12, 6)]
     with JobQueue(tmp_path / "q") as queue:
         proofs = ProofPool(queue, cluster).prove(jobs)

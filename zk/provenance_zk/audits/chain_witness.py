@@ -19,9 +19,9 @@ from provenance.judgement.trust import Trust
 class ChainWitness:
     """A registration in one final block.
 
-    Args:
-        revokers: addresses (0x, lower case) whose revocation counts: who registered the dataset,
-            and the trusted publishers.
+    Attributes:
+        revokers: addresses whose revocation counts: who registered the dataset, and the trusted
+            publishers.
         audits: address of the pinned contract of audits, None if the trust file names none.
     """
 
@@ -34,12 +34,14 @@ class ChainWitness:
     def of(
         cls, snapshot: ChainSnapshot, trust: Trust, dataset_id: DatasetId, owner: str
     ) -> ChainWitness:
+        """The witness that a trust file makes of a snapshot; `owner` registered the dataset."""
         publishers: Iterable[str] = (publisher.address for publisher in trust.publishers)
         audits = trust.addresses.get("audits")
         return cls(snapshot, dataset_id, tuple(sorted({owner, *publishers})), audits)
 
     @property
     def block(self) -> int:
+        """Number of the final block."""
         return self.snapshot.block.number
 
     def revocation(self) -> Revocation | None:
@@ -50,7 +52,5 @@ class ChainWitness:
         return next((revocation for revocation in found if revocation is not None), None)
 
     def shows(self, kind: str, digest: Digest) -> bool:
-        """Whether the pinned contract accepted a proof of the same statement (`member` or
-        `absent`).
-        """
+        """Whether the pinned contract accepted a proof of the same `member` or `absent`."""
         return self.snapshot.is_shown(self.dataset_id, kind, bytes(digest))

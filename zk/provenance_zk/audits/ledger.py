@@ -1,4 +1,4 @@
-"""The contract of dataset audits as proving sees it;
+"""The contract of dataset audits as proofs see it.
 
 `provenance.chain.session.Session` is the real one.
 """
@@ -10,20 +10,43 @@ from typing import Any, Protocol
 from provenance.chain.calls import SortedProof
 from provenance.ids import DatasetId, KeyId
 from provenance.judgement.facts import ChainSnapshot
+from provenance_zk.audits.statement_file import Statement
 
 
 class AuditLedger(Protocol):
     """Writes that may each be repeated: what the chain has already is found, not sent again.
 
-    `proof` is what `provenance_zk.training.ledger.calldata` makes of a proof file.
+    `proof` is `ProofFile.calldata` of a proof. Raises (every write): RejectedError if the contract
+    refuses it; UnavailableError if the chain is out of reach.
     """
 
-    def prove_sorted(self, dataset_id: DatasetId, vk_id: KeyId, chunk: SortedProof) -> Any: ...
-    def prove_member(
-        self, dataset_id: DatasetId, vk_id: KeyId, digest: bytes, proof: Any
-    ) -> Any: ...
-    def prove_absent(
-        self, dataset_id: DatasetId, vk_id: KeyId, digest: bytes, proof: Any
-    ) -> Any: ...
-    def latest(self) -> ChainSnapshot: ...
-    def final(self, receipt: Any) -> None: ...
+    def prove_sorted(self, dataset_id: DatasetId, vk_id: KeyId, chunk: SortedProof) -> Any:
+        """Submit the proof of one chunk of the sorted set; returns a receipt."""
+        ...
+
+    def prove_member(self, dataset_id: DatasetId, vk_id: KeyId, digest: bytes, proof: Any) -> Any:
+        """Submit the proof that a record is in the dataset; returns a receipt."""
+        ...
+
+    def prove_absent(self, dataset_id: DatasetId, vk_id: KeyId, digest: bytes, proof: Any) -> Any:
+        """Submit the proof that no record has this digest; returns a receipt."""
+        ...
+
+    def latest(self) -> ChainSnapshot:
+        """The newest state."""
+        ...
+
+    def final(self, receipt: Any) -> None:
+        """Wait until a receipt's block is final."""
+        ...
+
+
+def send_statement(ledger: AuditLedger, dataset_id: DatasetId, statement: Statement) -> Any:
+    """Have the contract check a statement; returns a receipt."""
+    proof, vk_id = statement.proof, statement.proof.vk_id
+    if statement.digest is None:
+        first, following = proof.public_value("first"), proof.public_value("next")
+        chunk = SortedProof(statement.chunk, first, following, proof.calldata())
+        return ledger.prove_sorted(dataset_id, vk_id, chunk)
+    prove = ledger.prove_member if statement.kind == "member" else ledger.prove_absent
+    return prove(dataset_id, vk_id, bytes(statement.digest), proof.calldata())

@@ -1,7 +1,6 @@
-"""The public folder `proofs` of a dataset: one statement file for each chunk of its `sorted` set,
-and the keys they need.
+"""The public folder `proofs` of a dataset: its `sorted` set, and the keys that the set needs.
 
-proofs/sorted-<k>.json      provenance-statement/1
+proofs/sorted-<k>.json      provenance-statement/1, one for each chunk
 proofs/keys/<vkId>/vk.words
 """
 
@@ -12,16 +11,17 @@ from pathlib import Path
 
 from provenance.dataset.manifest import DatasetRoot
 from provenance.errors import InputError, ProvenanceError
+from provenance.ids import KeyId
 from provenance.layout import write_atomically
 from provenance_zk.audits.statement_file import Statement, require_complete
-from provenance_zk.groth16.verifier import parse_key
+from provenance_zk.groth16.key import parse_key
 from provenance_zk.prover.keys import WORDS_FILE, KeyFolder
 
 FOLDER = "proofs"
 
 
 def chunk_file(folder: Path, k: int) -> Path:
-    """Where the statement about chunk `k` lies."""
+    """The statement file of chunk k."""
     return folder / f"sorted-{k}.json"
 
 
@@ -33,14 +33,15 @@ def chunk_files(folder: Path) -> Iterator[Path]:
         k += 1
 
 
-def words_of(folder: Path, vk_id: bytes) -> Path:
-    """Where the words of a key lie that the statements need."""
-    return folder / "keys" / f"0x{vk_id.hex()}" / WORDS_FILE
+def words_of(folder: Path, vk_id: KeyId) -> Path:
+    """The bytes of a verifying key beside statement files."""
+    return folder / "keys" / str(vk_id) / WORDS_FILE
 
 
 def publish(path: Path, statement: Statement, key: KeyFolder) -> None:
-    """Write a statement file, and its verifying key beside it; verifiers pin the key's id, so it
-    may come from anywhere.
+    """Write a statement file, and its verifying key beside it.
+
+    A verifier pins the key's id, so the key may come from anywhere.
 
     Raises:
         InputError: the path cannot be written.

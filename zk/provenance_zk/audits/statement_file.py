@@ -1,12 +1,13 @@
-"""A statement about a dataset with its proof, as one file that a third party checks
-(docs/formats/audits.md).
+"""A statement about a dataset with its proof, as one file that a third party checks.
 
     {"format": "provenance-statement/1", "kind": "absent", "dataset": {"root", "depth", "count"},
-    "digest": "sha256:..", "proof": {..}}
+     "digest": "sha256:..", "proof": {..}}
 
-`sorted` has no digest: the number of its chunk is a public input. All of it is attacker-controlled;
-what a file claims is compared with the public inputs of its proof, and its dataset with one that
-the verifier knows.
+`sorted` has no digest: the number of its chunk is a public input. All of it is attacker-controlled:
+a verifier compares what a file claims with the public inputs of its proof, and its dataset with one
+that it knows.
+
+Source: docs/formats/audits.md.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from provenance.digest import Digest
 from provenance.encoding import parse_json
 from provenance.errors import InputError, VerificationError
 from provenance.statements import kinds_of
-from provenance_zk.statements import ProofFile, unique_fields, used_leaves
+from provenance_zk.proof_file import ProofFile, unique_fields
+from provenance_zk.statements import used_leaves
 
 FORMAT = "provenance-statement/1"
 KINDS = kinds_of("DatasetAudits")
@@ -56,7 +58,10 @@ def read_small(path: Path) -> Any:
 
 @dataclass(frozen=True)
 class Statement:
-    """Law: `Statement.from_json(s.to_json()) == s`. `digest` stands for `member` and `absent`."""
+    """A statement with its proof. Law: `Statement.from_json(s.to_json()) == s`.
+
+    `digest` is None for `sorted`.
+    """
 
     kind: str
     dataset: DatasetRoot
@@ -99,9 +104,11 @@ class Statement:
 
     @classmethod
     def load(cls, path: Path) -> Statement:
+        """Read a statement file (attacker-controlled); raises as `from_json` and `read_small`."""
         return cls.from_json(read_small(path), str(path))
 
     def to_json(self) -> dict[str, Any]:
+        """The file's JSON value; the inverse of `from_json`."""
         value: dict[str, Any] = {
             "format": FORMAT,
             "kind": self.kind,
@@ -112,6 +119,7 @@ class Statement:
         return value | {"proof": self.proof.to_json()}
 
     def to_bytes(self) -> bytes:
+        """The file's bytes."""
         return (json.dumps(self.to_json(), indent=2) + "\n").encode("ascii")
 
     def require_inputs(self, slots: int) -> None:
@@ -154,6 +162,7 @@ class Statement:
 
     @property
     def chunk(self) -> int:
+        """Number of the chunk that a `sorted` statement is about."""
         return self.proof.public_value("k")
 
     def sentence(self) -> str:
@@ -179,14 +188,42 @@ def _digest(value: Any, where: str) -> Digest:
     return Digest.parse(value)
 
 
+def describe(dataset: DatasetRoot) -> str:
+    """A dataset, for people."""
+    return f"{dataset.count} records under root {dataset.hex0x}, depth {dataset.depth}"
+
+
 def require_complete(statements: Sequence[Statement], dataset: DatasetRoot, slots: int) -> None:
-    """Whether these `sorted` statements, each verified on its own, cover the dataset without gap
-    and are chained.
+    """Check that `sorted` statements cover the dataset without gap and are chained.
+
+    Each was verified on its own.
 
     Raises:
         VerificationError: a chunk of another dataset, missing, repeated, or not followed by its
             neighbour.
     """
+    chunks = _by_chunk(statements, dataset)
+    count = -(-dataset.count // slots)
+    missing = [k for k in range(count) if k not in chunks]
+    if missing or len(chunks) != count:
+        raise VerificationError(
+            "set of sorted chunks is not complete",
+            expected=f"{count} chunks",
+            actual=f"{len(chunks)}, without {', '.join(map(str, missing[:10]))}",
+        )
+    for k in range(count - 1):
+        following = chunks[k].proof.public_value("next")
+        first = chunks[k + 1].proof.public_value("first")
+        if following != first:
+            raise VerificationError(
+                "chunk is not followed by its neighbour",
+                where=f"chunk {k}",
+                expected=hex(first),
+                actual=hex(following),
+            )
+
+
+def _by_chunk(statements: Sequence[Statement], dataset: DatasetRoot) -> dict[int, Statement]:
     chunks: dict[int, Statement] = {}
     for statement in statements:
         if statement.kind != "sorted" or statement.dataset != dataset:
@@ -198,23 +235,4 @@ def require_complete(statements: Sequence[Statement], dataset: DatasetRoot, slot
             )
         if chunks.setdefault(statement.chunk, statement) is not statement:
             raise VerificationError("chunk is there twice", where=f"chunk {statement.chunk}")
-    count = -(-dataset.count // slots)
-    missing = [k for k in range(count) if k not in chunks]
-    if missing or len(chunks) != count:
-        raise VerificationError(
-            "set of sorted chunks is not complete",
-            expected=f"{count} chunks",
-            actual=f"{len(chunks)}, without {', '.join(map(str, missing[:10]))}",
-        )
-    for k in range(count - 1):
-        following, first = (
-            chunks[k].proof.public_value("next"),
-            chunks[k + 1].proof.public_value("first"),
-        )
-        if following != first:
-            raise VerificationError(
-                "chunk is not followed by its neighbour",
-                where=f"chunk {k}",
-                expected=hex(first),
-                actual=hex(following),
-            )
+    return chunks

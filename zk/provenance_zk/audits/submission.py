@@ -1,5 +1,4 @@
-"""Having the contract of audits check statement files, as anybody may who has them (`provenance
-proof submit`).
+"""Having the contract of audits check statement files, as anybody may who has them.
 
 What the contract would refuse is told before a transaction is paid for; what it knows already is
 not sent again.
@@ -7,34 +6,42 @@ not sent again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from provenance.chain.calls import SortedProof
 from provenance.dataset.manifest import DatasetRoot
 from provenance.errors import InputError, NotFound, RejectedError
-from provenance.ids import DatasetId
+from provenance.ids import DatasetId, to_hex
 from provenance.judgement.facts import ChainSnapshot
-from provenance_zk.audits.ledger import AuditLedger
-from provenance_zk.audits.statement_file import KINDS, Statement
-from provenance_zk.training.ledger import calldata
-
-Progress = Callable[[str], None]
+from provenance.progress import Say
+from provenance_zk.audits.ledger import AuditLedger, send_statement
+from provenance_zk.audits.statement_file import KINDS, Statement, describe
 
 
 class PinnedKey(Protocol):
-    """A key of the deployment: id in 0x hex."""
+    """A key that the contract pins."""
 
     @property
-    def vk_id(self) -> str: ...
+    def vk_id(self) -> str:
+        """Its id, `0x` and 64 digits."""
+        ...
+
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """What it proves."""
+        ...
+
     @property
-    def slots(self) -> int: ...
+    def slots(self) -> int:
+        """Leaves per chunk of `sorted`."""
+        ...
+
     @property
-    def depth(self) -> int: ...
+    def depth(self) -> int:
+        """Depth of the trees it is for."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,7 @@ class Outcome:
 
     @property
     def about(self) -> str:
+        """The record or chunk that the statement is about, for people."""
         return (
             str(self.statement.digest)
             if self.statement.digest is not None
@@ -54,6 +62,7 @@ class Outcome:
         )
 
     def to_json(self) -> dict[str, Any]:
+        """What the command prints for programs."""
         return {
             "file": str(self.path),
             "kind": self.statement.kind,
@@ -62,9 +71,9 @@ class Outcome:
         }
 
     def line(self) -> str:
-        return (
-            f"{self.statement.kind:<8}{self.about}  {'shown' if self.sent else 'was shown before'}"
-        )
+        """What the command prints for people."""
+        what = "shown" if self.sent else "was shown before"
+        return f"{self.statement.kind:<8}{self.about}  {what}"
 
 
 def submit_statements(
@@ -72,7 +81,7 @@ def submit_statements(
     dataset_id: DatasetId,
     ledger: AuditLedger,
     keys: Iterable[PinnedKey],
-    progress: Progress,
+    say: Say,
 ) -> list[Outcome]:
     """Submit statements (attacker-controlled), sorted chunks first, and wait until all is final.
 
@@ -89,42 +98,45 @@ def submit_statements(
     """
     dataset, pinned = _registered(ledger.latest(), dataset_id), list(keys)
     for path, statement in files:
-        _require_fitting(path, statement, dataset, dataset_id, pinned)
+        try:
+            _require_fitting(statement, dataset, dataset_id, pinned)
+        except InputError as error:
+            error.where = str(path)
+            raise
     outcomes, last = {}, None
     for path, statement in sorted(files, key=lambda item: KINDS.index(item[1].kind)):
         snapshot = ledger.latest()
         sent = not _is_known(snapshot, dataset_id, statement)
         if sent:
-            progress(f"submitting {path.name}")
+            say(f"submitting {path.name}")
             last = _send(path, statement, dataset_id, ledger, snapshot)
         outcomes[path] = Outcome(path, statement, sent)
     if last is not None:
-        progress("waiting for finality")
+        say("waiting for finality")
         ledger.final(last)
     return [outcomes[path] for path, _ in files]
 
 
 def _registered(snapshot: ChainSnapshot, dataset_id: DatasetId) -> DatasetRoot:
-    facts, name = snapshot.dataset(dataset_id), f"0x{dataset_id.hex()}"
+    facts = snapshot.dataset(dataset_id)
     if facts is None:
         raise NotFound(
             "dataset is not registered on the ledger",
             where="--dataset-id",
             expected="a registration",
-            actual=name,
+            actual=dataset_id,
             hint="provenance dataset register DIR prints the id",
         )
     if not facts.finished:
         raise RejectedError(
             "registration is not finished",
-            where=name,
+            where=str(dataset_id),
             hint="its owner runs provenance dataset register again",
         )
     return DatasetRoot(facts.root, facts.depth, facts.count)
 
 
 def _require_fitting(
-    path: Path,
     statement: Statement,
     dataset: DatasetRoot,
     dataset_id: DatasetId,
@@ -133,28 +145,21 @@ def _require_fitting(
     if statement.dataset != dataset:
         raise InputError(
             "statement is about another dataset than the registration",
-            where=str(path),
-            expected=_show(dataset),
-            actual=_show(statement.dataset),
-            hint=f"0x{dataset_id.hex()} is not where this dataset was registered",
+            expected=describe(dataset),
+            actual=describe(statement.dataset),
+            hint=f"{dataset_id} is not where this dataset was registered",
         )
-    vk_id = f"0x{statement.proof.vk_id.hex()}"
+    vk_id = to_hex(statement.proof.vk_id)
     fitting = [key for key in keys if key.kind == statement.kind and key.depth == dataset.depth]
     key = next((key for key in fitting if key.vk_id == vk_id), None)
     if key is None:
-        wanted = (
-            ", ".join(key.vk_id for key in fitting)
-            or f"a {statement.kind} key of depth {dataset.depth}"
-        )
+        wanted = ", ".join(key.vk_id for key in fitting)
         raise InputError(
             "contract of audits does not pin the proof's key",
-            where=str(path),
-            expected=wanted,
+            expected=wanted or f"a {statement.kind} key of depth {dataset.depth}",
             actual=vk_id,
-            hint=(
-                "the owner makes the proof anew with the deployed key, which must be in the "
-                "key cache"
-            ),
+            hint="the owner makes the proof anew with the deployed key, which must be in the key "
+            "cache",
         )
     statement.require_inputs(key.slots)
 
@@ -172,27 +177,15 @@ def _send(
     ledger: AuditLedger,
     snapshot: ChainSnapshot,
 ) -> Any:
-    proof = statement.proof
     if statement.kind == "absent" and not snapshot.is_sorted(dataset_id):
         raise RejectedError(
             "dataset was not shown to be sorted on chain, so absence means nothing there",
             where=str(path),
-            hint=(
-                "the owner runs provenance dataset prove DIR --on-chain; or submit all of its "
-                "sorted-*.json files too"
-            ),
+            hint="the owner runs provenance dataset prove DIR --on-chain; or submit all of its "
+            "sorted-*.json files too",
         )
     try:
-        if statement.digest is None:
-            chunk = SortedProof(
-                statement.chunk,
-                proof.public_value("first"),
-                proof.public_value("next"),
-                calldata(proof),
-            )
-            return ledger.prove_sorted(dataset_id, proof.vk_id, chunk)
-        prove = ledger.prove_member if statement.kind == "member" else ledger.prove_absent
-        return prove(dataset_id, proof.vk_id, bytes(statement.digest), calldata(proof))
+        return send_statement(ledger, dataset_id, statement)
     except RejectedError as error:
         if not (error.actual or "").startswith(
             ("DigestProofInvalid", "ProofInvalid", "MalformedPoint")
@@ -204,7 +197,3 @@ def _send(
             actual=error.actual,
             hint="provenance proof verify says the same, and why",
         ) from error
-
-
-def _show(dataset: DatasetRoot) -> str:
-    return f"{dataset.count} records under root {dataset.hex0x}, depth {dataset.depth}"

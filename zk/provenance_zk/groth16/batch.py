@@ -1,8 +1,7 @@
-"""Batches of Groth16 proofs of one key in plain Python: the slow twin of
-contracts/libraries/Groth16Batch.sol.
+"""Batches of Groth16 proofs of one key in plain Python: the twin of Groth16Batch.sol.
 
-Each equation of `verifier` is raised to a weight of its own and all are multiplied, w_j for the
-main equation of proof j, v_jk for the knowledge of its commitment k:
+Each equation of `verifier` is raised to a weight of its own and all are multiplied: w_j for the
+main equation of proof j, v_jk for the knowledge of its commitment k.
 
     prod_j e(w_j A_j, B_j) * e(sum w_j C_j, delta') * e((sum w_j) alpha, beta') * e(X, gamma')
       * prod_k e(sum_j v_jk commitment_jk, GSigmaNeg_k) * e(sum_j v_jk pok_jk, G_k) = 1
@@ -21,59 +20,48 @@ from eth_utils.crypto import keccak
 from py_ecc.optimized_bn128 import optimized_curve as curve
 
 from provenance.errors import InputError
+from provenance.ids import KeyId
 from provenance_zk.field import R
-from provenance_zk.groth16.verifier import (
-    Key,
-    Point,
-    ProofPoints,
-    is_pairing_one,
-    parse_key,
-    proof_points,
-)
-from provenance_zk.statements import ProofFile
+from provenance_zk.groth16.key import Key, parse_key
+from provenance_zk.groth16.points import Point
+from provenance_zk.groth16.verifier import ProofPoints, is_pairing_one, proof_points
+from provenance_zk.proof_file import ProofFile
 
 MAX_PROOFS = 64
 
 
 def batch_words(proof: ProofFile) -> bytes:
-    """The words of one proof in a batch:
-
-    A, B, C, commitments, proofs of knowledge, public inputs.
-    """
+    """One proof's words: A, B, C, commitments, their proofs of knowledge, public inputs."""
     points = [x for point in (*proof.commitments, *proof.poks) for x in point]
     return b"".join(
         x.to_bytes(32, "big") for x in (*proof.a, *proof.b, *proof.c, *points, *proof.public)
     )
 
 
-def batch_seed(vk_id: bytes, proofs: Sequence[ProofFile]) -> bytes:
-    """keccak256(key id || words of every proof): all that the provers chose comes before the
-    weights.
-    """
+def batch_seed(vk_id: KeyId, proofs: Sequence[ProofFile]) -> bytes:
+    """keccak256(key id || words of every proof): weights depend on all that the prover chose."""
     return bytes(keccak(vk_id + b"".join(batch_words(proof) for proof in proofs)))
 
 
 def batch_weights(seed: bytes, proofs: int, commitments: int) -> list[list[int]]:
-    """For each proof the weight of its main equation and of the knowledge of each commitment: 128
-    bits, never 0.
-    """
+    """Weights of 128 bits, never 0: a row per proof, its main equation before its commitments."""
     draws = [keccak(seed + i.to_bytes(32, "big"))[:16] for i in range(proofs * (1 + commitments))]
     weights = [int.from_bytes(draw, "big") or 1 for draw in draws]
     return [weights[i : i + 1 + commitments] for i in range(0, len(weights), 1 + commitments)]
 
 
-def verify_batch(words: bytes, proofs: Sequence[ProofFile], mask: int) -> bool:
+def is_valid_batch(words: bytes, proofs: Sequence[ProofFile], mask: int) -> bool:
     """Whether all proofs hold, each with the knowledge of every commitment in `mask`.
 
-    About 0.5 s and 0.2 s more per proof.
+    About 0.5 s, and 0.2 s more per proof.
 
     Args:
         words: bytes of the verifying key; the caller has pinned their keccak-256.
         proofs: attacker-controlled.
-        mask: as `verifier.verify_proof` takes it.
+        mask: as `verifier.is_valid_proof` takes it.
 
     Raises:
-        InputError: no proofs or more than 64, or what `verify_proof` refuses of one of them.
+        InputError: no proofs or more than 64, or what `is_valid_proof` refuses of one of them.
     """
     key = parse_key(words)
     if not 1 <= len(proofs) <= MAX_PROOFS:
@@ -81,7 +69,7 @@ def verify_batch(words: bytes, proofs: Sequence[ProofFile], mask: int) -> bool:
     points = [proof_points(key, proof, mask) for proof in proofs]
     asked = [k for k in range(len(key.knowledge)) if mask >> k & 1]
     if any(curve.is_inf(p.commitments[k]) for p in points for k in asked):
-        return False  # nothing to know, as `verify_proof` has it
+        return False  # nothing to know, as `is_valid_proof` has it
     weights = batch_weights(batch_seed(key.vk_id, proofs), len(proofs), len(key.knowledge))
     return is_pairing_one(_pairs(key, points, [proof.public for proof in proofs], weights, asked))
 

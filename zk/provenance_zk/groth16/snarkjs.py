@@ -1,10 +1,9 @@
-"""Keys and proofs in the form of snarkjs, so that a Groth16 verifier of others can check the main
-equation.
+"""Keys and proofs in the form of snarkjs, so that somebody else's verifier can check a proof.
 
-snarkjs knows no commitments: their sum joins IC[0], so an exported key belongs to one proof.
-Knowledge of the commitments is NOT part of what is exported, and without it an `epoch` proof shows
-nothing (docs/security-model.md, "Rules of proof verification"): anyone can make one whose main
-equation holds. Proofs of the other kinds have no commitments and lose nothing.
+snarkjs knows no commitments: their sum joins IC[0], so an exported key belongs to one proof. What
+is exported does NOT show that its maker knows the commitments. Without that an `epoch` proof shows
+nothing: anyone can make one whose main equation holds (docs/security-model.md, "Rules of proof
+verification"). Proofs of the other kinds have no commitments and lose nothing.
 
 Source: snarkjs 0.7.6, src/groth16_verify.js and src/zkey_export_verificationkey.js; numbers are
 decimal strings, points projective.
@@ -16,8 +15,10 @@ from typing import Any
 
 from py_ecc.optimized_bn128 import optimized_curve as curve
 
-from provenance_zk.groth16.verifier import Point, parse_key, proof_points
-from provenance_zk.statements import ProofFile
+from provenance_zk.groth16.key import parse_key
+from provenance_zk.groth16.points import Point
+from provenance_zk.groth16.verifier import proof_points
+from provenance_zk.proof_file import ProofFile
 
 KEY_FILE, PROOF_FILE, PUBLIC_FILE = "verification_key.json", "proof.json", "public.json"
 _HEAD = {"protocol": "groth16", "curve": "bn128"}
@@ -49,8 +50,7 @@ def export(words: bytes, proof: ProofFile) -> dict[str, Any]:
         proof: attacker-controlled.
 
     Raises:
-        InputError: key or proof is malformed, or the proof is another key's (as
-            `verifier.verify_proof`).
+        InputError: as `verifier.is_valid_proof`.
     """
     key = parse_key(words)
     points = proof_points(key, proof, 0)

@@ -1,7 +1,8 @@
-"""The child process that runs one command of `zkprover`: JSON on its stdin and stdout, progress
-lines on its stderr.
+"""The child process that runs one command of `zkprover`.
 
-A child never outlives the call: it is killed on a timeout and on any exception, Ctrl-C included.
+Its stdin takes the request and its stdout gives the result, both JSON; its stderr has progress
+lines. A child never outlives the call: it is killed on a timeout and on any exception, Ctrl-C
+included.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from provenance.errors import (
     RejectedError,
     UnavailableError,
 )
+from provenance.progress import Say
 
 NAME = "zkprover"
 _KEPT_LINES = 20
@@ -41,18 +43,21 @@ _ERRORS: dict[str, type[ProvenanceError]] = {
 }
 
 
-def find_binary(explicit: Path | None = None) -> Path:
-    """The prover to run: the one given, else the packaged one, else the one built in the working
-    copy.
+def find_binary(configured: Path | None) -> Path:
+    """The prover to run: the configured one, else the packaged one, else the working copy's.
+
+    Args:
+        configured: what the settings say (`Settings.zkprover`, from PROVENANCE_ZKPROVER). No other
+            program takes its place.
 
     Raises:
         UnavailableError: none of them is an executable file.
     """
     package = Path(__file__).resolve().parents[1]
     candidates = (
-        [explicit]
-        if explicit is not None
-        else [package / "bin" / NAME, package.parent / "prover" / "bin" / NAME]
+        [package / "bin" / NAME, package.parent / "prover" / "bin" / NAME]
+        if configured is None
+        else [configured]
     )
     for path in candidates:
         if path.is_file() and os.access(path, os.X_OK):
@@ -60,8 +65,8 @@ def find_binary(explicit: Path | None = None) -> Path:
     raise UnavailableError(
         "prover is not installed",
         where=str(candidates[0]),
-        hint="run `make setup`, or set "
-        "PROVENANCE_ZKPROVER to the program; verification can do without it (--slow)",
+        hint="run `make setup`, or set PROVENANCE_ZKPROVER to the program; verification can do "
+        "without it (--slow)",
     )
 
 
@@ -72,13 +77,11 @@ class Child:
     binary: Path
     timeout_s: float
 
-    def call(
-        self, command: str, request: Mapping[str, Any], progress: Callable[[str], None] | None
-    ) -> dict[str, Any]:
+    def call(self, command: str, request: Mapping[str, Any], say: Say | None) -> dict[str, Any]:
         """The result of one command.
 
         Args:
-            progress: gets each progress line.
+            say: gets each progress line.
 
         Raises:
             UnavailableError: the program cannot run, was killed, took too long or failed by itself.
@@ -88,14 +91,12 @@ class Child:
         with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stdout:
             stdin.write(json.dumps(request).encode())
             stdin.seek(0)
-            status, lines = self._run(command, stdin.fileno(), stdout.fileno(), progress)
+            status, lines = self._run(command, stdin.fileno(), stdout.fileno(), say)
             stdout.seek(0)
             output = stdout.read()
         return _result(command, status, output, lines)
 
-    def _run(
-        self, command: str, stdin: int, stdout: int, progress: Callable[[str], None] | None
-    ) -> tuple[int, list[str]]:
+    def _run(self, command: str, stdin: int, stdout: int, say: Say | None) -> tuple[int, list[str]]:
         """(exit status, last lines of stderr)."""
         try:
             child = subprocess.Popen(
@@ -114,11 +115,9 @@ class Child:
         timer = threading.Timer(self.timeout_s, stop)
         timer.start()
         try:
-            lines = _follow(child, progress)
+            lines = _follow(child, say)
             status = child.wait()
-        except (
-            BaseException
-        ):  # Ctrl-C, or a progress callback that raised: the child must not outlive us
+        except BaseException:  # Ctrl-C, or `say` raised: the child must not outlive us
             child.kill()
             child.wait()
             raise
@@ -133,7 +132,8 @@ class Child:
         return status, lines
 
 
-def _follow(child: subprocess.Popen[bytes], progress: Callable[[str], None] | None) -> list[str]:
+def _follow(child: subprocess.Popen[bytes], say: Say | None) -> list[str]:
+    """Pass on the child's stderr until it ends; returns its last lines."""
     lines: list[str] = []
     if child.stderr is None:
         return lines
@@ -141,8 +141,8 @@ def _follow(child: subprocess.Popen[bytes], progress: Callable[[str], None] | No
         for raw in child.stderr:
             line = raw.decode("utf-8", "replace").rstrip()
             lines = [*lines, line][-_KEPT_LINES:]
-            if progress is not None:
-                progress(line.removeprefix(f"{NAME}: "))
+            if say is not None:
+                say(line.removeprefix(f"{NAME}: "))
     return lines
 
 
@@ -151,10 +151,10 @@ def _result(command: str, status: int, output: bytes, lines: Sequence[str]) -> d
         result = parse_json(output)
     except ValueError:
         result = None
-    return check_result(command, status, result, lines)
+    return require_success(command, status, result, lines)
 
 
-def check_result(
+def require_success(
     command: str, status: int, result: Any, lines: Sequence[str] = ()
 ) -> dict[str, Any]:
     """The result of a command that succeeded.

@@ -1,8 +1,10 @@
 """The connection of a client to a running `zkprover serve`.
 
 A frame is a big-endian u32, the number of bytes that follow, and one JSON object. Frames hold paths
-and public values; the files they name are read and written by the server, which must see the same
+and public values; the server reads and writes the files that they name, so it must see the same
 file system.
+
+Source: docs/formats/prover.md.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import hmac
 import json
 import socket
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,7 @@ from typing import Any
 
 from provenance.encoding import parse_json
 from provenance.errors import ConfigError, UnavailableError
+from provenance.progress import Say
 
 PROTOCOL = "zkprover/1"
 MAX_FRAME_BYTES = (16 << 20) + 1024
@@ -27,35 +30,31 @@ _DOMAIN = b"provenance/v1/prover"
 
 
 @dataclass(frozen=True)
-class Address:
-    """Where a server listens:
-
-    `unix:PATH`, or `tcp:HOST:PORT` with the file of the shared secret.
-    """
+class Endpoint:
+    """Where a server listens: `unix:PATH`, or `tcp:HOST:PORT` with the file of the secret."""
 
     network: str
     where: str
     secret: Path | None = None
 
     @classmethod
-    def parse(cls, text: str, secret: Path | None = None) -> Address:
-        """
+    def parse(cls, text: str, secret: Path | None = None) -> Endpoint:
+        """Read what the settings say (PROVENANCE_PROVER, PROVENANCE_PROVER_SECRET).
+
         Raises:
-            ConfigError: not an address.
+            ConfigError: not an address, or one of TCP without a secret.
         """
         network, _, where = text.partition(":")
         host, _, port = where.rpartition(":")
-        if (network == "unix" and where) or (
-            network == "tcp" and host and port.isdigit() and secret is not None
-        ):
+        is_tcp = network == "tcp" and host and port.isdigit() and secret is not None
+        if (network == "unix" and where) or is_tcp:
             return cls(network, where, secret)
         raise ConfigError(
             "not the address of a prover",
             where="PROVENANCE_PROVER",
             actual=text,
-            expected=(
-                "unix:PATH, or tcp:HOST:PORT with PROVENANCE_PROVER_SECRET naming the secret's file"
-            ),
+            expected="unix:PATH, or tcp:HOST:PORT with PROVENANCE_PROVER_SECRET naming the "
+            "secret's file",
         )
 
     def __str__(self) -> str:
@@ -65,20 +64,21 @@ class Address:
 class Connection:
     """One connection; requests are answered one after the other.
 
-    Closing it cancels the request under way.
+    Closing it cancels the request under way. What the server sends is not trusted beyond the fields
+    that are read here.
 
     Args:
         timeout_s: limit of one request, waiting in the server's queue included.
     """
 
-    def __init__(self, address: Address, timeout_s: float) -> None:
-        self._address, self._timeout_s, self._next = address, timeout_s, 0
+    def __init__(self, endpoint: Endpoint, timeout_s: float) -> None:
+        self._endpoint, self._timeout_s, self._next = endpoint, timeout_s, 0
         try:
-            self._socket = _connect(address, timeout_s)
+            self._socket = _connect(endpoint, timeout_s)
         except OSError as error:
             raise UnavailableError(
                 "cannot reach prover",
-                where=str(address),
+                where=str(endpoint),
                 actual=error.strerror or error,
                 hint="start `zkprover serve`, or unset PROVENANCE_PROVER",
             ) from error
@@ -93,31 +93,26 @@ class Connection:
         if hello.get("protocol") != PROTOCOL:
             raise UnavailableError(
                 "not a prover of this version",
-                where=str(self._address),
+                where=str(self._endpoint),
                 expected=PROTOCOL,
                 actual=hello.get("protocol"),
             )
         if "challenge" in hello:
-            if self._address.secret is None:
+            if self._endpoint.secret is None:
                 raise ConfigError(
                     "prover asks for a secret",
-                    where=str(self._address),
+                    where=str(self._endpoint),
                     hint="set PROVENANCE_PROVER_SECRET",
                 )
             message = _DOMAIN + bytes.fromhex(hello["challenge"])
-            self._send(
-                {
-                    "answer": hmac.new(
-                        self._address.secret.read_bytes(), message, hashlib.sha256
-                    ).hexdigest()
-                }
-            )
+            answer = hmac.new(self._endpoint.secret.read_bytes(), message, hashlib.sha256)
+            self._send({"answer": answer.hexdigest()})
 
     def call(
         self,
         command: str,
         request: Mapping[str, Any],
-        progress: Callable[[str], None] | None = None,
+        say: Say | None = None,
     ) -> tuple[int, dict[str, Any]]:
         """(status, result) as a process of its own would end, errors as `{"error": {..}}`.
 
@@ -133,10 +128,11 @@ class Connection:
                 return int(frame.get("status", 2)), {"error": frame["error"]}
             if frame.get("id") == number and "result" in frame:
                 return int(frame["status"]), frame["result"]
-            if progress is not None and "progress" in frame:
-                progress(frame["progress"])
+            if say is not None and "progress" in frame:
+                say(frame["progress"])
 
     def close(self) -> None:
+        """End the connection, and the request under way with it."""
         self._socket.close()
 
     def interrupt(self) -> None:
@@ -155,14 +151,14 @@ class Connection:
         (size,) = struct.unpack(">I", self._receive(4))
         if size > MAX_FRAME_BYTES:
             raise UnavailableError(
-                "prover sent a frame that is too large", where=str(self._address), actual=size
+                "prover sent a frame that is too large", where=str(self._endpoint), actual=size
             )
         try:
             value = parse_json(self._receive(size))
         except ValueError as error:
-            raise UnavailableError("prover sent no JSON", where=str(self._address)) from error
+            raise UnavailableError("prover sent no JSON", where=str(self._endpoint)) from error
         if not isinstance(value, dict):
-            raise UnavailableError("prover sent no object", where=str(self._address))
+            raise UnavailableError("prover sent no object", where=str(self._endpoint))
         return value
 
     def _receive(self, size: int) -> bytes:
@@ -173,7 +169,7 @@ class Connection:
             except TimeoutError as error:
                 raise UnavailableError(
                     "prover took too long; the request is cancelled",
-                    where=str(self._address),
+                    where=str(self._endpoint),
                     expected=f"<= {self._timeout_s:g} s",
                 ) from error
             except OSError as error:
@@ -186,20 +182,20 @@ class Connection:
     def _gone(self, error: OSError | None) -> UnavailableError:
         return UnavailableError(
             "prover went away before it answered",
-            where=str(self._address),
+            where=str(self._endpoint),
             actual=error.strerror if error else "connection closed",
             hint="if it was killed for its memory, give it more, or use a key with fewer slots",
         )
 
 
-def _connect(address: Address, timeout_s: float) -> socket.socket:
-    if address.network == "tcp":
-        host, _, port = address.where.rpartition(":")
+def _connect(endpoint: Endpoint, timeout_s: float) -> socket.socket:
+    if endpoint.network == "tcp":
+        host, _, port = endpoint.where.rpartition(":")
         return socket.create_connection((host, int(port)), timeout_s)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.settimeout(timeout_s)
-        connection.connect(address.where)
+        connection.connect(endpoint.where)
     except BaseException:
         connection.close()
         raise

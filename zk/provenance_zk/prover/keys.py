@@ -1,18 +1,17 @@
-"""Proving keys in a cache folder, one folder per circuit digest;
+"""Proving keys in a cache folder, one folder per circuit digest.
 
-`zkprover` writes them, this module finds and checks them.
-
-Keys made by `ensure_keys` are development keys: whoever ran the setup can forge proofs, and
-everything shown with them says so. Ceremony keys come into the cache when a ceremony is sealed or
-its transcript verified (docs/formats/ceremony.md).
+`zkprover` writes them; this module finds and checks them. Keys made by `ensure_keys` are
+development keys: whoever ran the setup can forge proofs, and everything shown with them says so.
+Ceremony keys come into the cache when a ceremony is sealed or its transcript verified
+(docs/formats/ceremony.md).
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from eth_utils.crypto import keccak
 
@@ -24,10 +23,8 @@ from provenance_zk.prover.client import ZkProver
 EPOCH_SLOTS = (256, 4096, 20480, 86016, 344064)  # 256 is for tests
 TREE_SLOTS = 4096
 TEST_TREE_SLOTS = 256
-SORTED_SLOTS, TEST_SORTED_SLOTS = (
-    256,
-    16,
-)  # leaves per `sorted` chunk; the latter goes with the test key and small datasets
+SORTED_SLOTS = 256  # leaves per `sorted` chunk
+TEST_SORTED_SLOTS = 16  # goes with the test key and small datasets
 WORDS_FILE = "vk.words"
 BASES_FILE = "bases.bin"
 INFO_FILE = "key.json"
@@ -37,7 +34,11 @@ _MAX_WORDS_BYTES = 1 << 16
 
 @dataclass(frozen=True)
 class KeyFolder:
-    """A key on disk. `words` are the bytes of its data contract, `vk_id` their keccak-256."""
+    """A key on disk. `words` are the bytes of its data contract, `vk_id` their keccak-256.
+
+    A ceremony's key names the digest of its transcript, and the beacon that closed it (value and
+    source); for a development key both are None.
+    """
 
     dir: Path
     kind: str
@@ -48,11 +49,12 @@ class KeyFolder:
     klass: str
     circuit: str
     constraints: int
-    transcript: str | None = None  # digest of the ceremony's transcript
-    beacon: str | None = None  # that closed the ceremony: value and source
+    transcript: str | None = None
+    beacon: str | None = None
 
     @property
     def words_file(self) -> Path:
+        """The verifying key."""
         return self.dir / WORDS_FILE
 
     @property
@@ -67,8 +69,9 @@ def vk_id(words: bytes) -> KeyId:
 
 
 def load_words(path: Path) -> bytes:
-    """Bytes of a `vk.words` file (attacker-controlled: pin their `vk_id`, and parse them with
-    `verifier.parse_key`).
+    """Bytes of a `vk.words` file.
+
+    They are attacker-controlled: pin their `vk_id`, and read them with `groth16.key.parse_key`.
 
     Raises:
         NotFound: no such file.
@@ -96,41 +99,20 @@ def load_key(dir: Path) -> KeyFolder:
         InputError: not a key folder.
         VerificationError: the words do not have the id that the folder states.
     """
-    try:
-        info = parse_json((dir / INFO_FILE).read_bytes())
-    except FileNotFoundError as error:
-        raise NotFound("no such key", where=str(dir), hint="run `provenance keys setup`") from error
-    except (OSError, ValueError) as error:
-        raise InputError("cannot read key folder", where=str(dir), actual=error) from error
-    if not isinstance(info, dict) or info.get("format") != _FORMAT:
-        raise InputError("not a key folder", where=str(dir / INFO_FILE), expected=_FORMAT)
+    info = _read_info(dir)
     words = load_words(dir / WORDS_FILE)
     actual = vk_id(words)
-    if info.get("vkId") != f"0x{actual.hex()}":
+    if info.get("vkId") != str(actual):
         raise VerificationError(
             "verifying key does not have its id",
             where=str(dir / WORDS_FILE),
             expected=info.get("vkId"),
-            actual=f"0x{actual.hex()}",
-            hint=(
-                "remove the key folder and set up again; ledgers that name the old key need it back"
-            ),
+            actual=actual,
+            hint="remove the key folder and set up again; ledgers that name the old key need it "
+            "back",
         )
-    beacon = info.get("beacon")
     try:
-        key = KeyFolder(
-            dir,
-            info["kind"],
-            info["slots"],
-            info["depth"],
-            actual,
-            words,
-            info["class"],
-            info["circuitDigest"],
-            info["constraints"],
-            info.get("transcript"),
-            beacon and f"{beacon['value']} ({beacon['source']})",
-        )
+        key = _key_of(info, dir, words)
     except (KeyError, TypeError) as error:
         raise InputError(
             "key folder lacks a fact", where=str(dir / INFO_FILE), actual=error
@@ -145,9 +127,39 @@ def load_key(dir: Path) -> KeyFolder:
     return key
 
 
+def _read_info(dir: Path) -> dict[str, Any]:
+    try:
+        info = parse_json((dir / INFO_FILE).read_bytes())
+    except FileNotFoundError as error:
+        raise NotFound("no such key", where=str(dir), hint="run `provenance keys setup`") from error
+    except (OSError, ValueError) as error:
+        raise InputError("cannot read key folder", where=str(dir), actual=error) from error
+    if not isinstance(info, dict) or info.get("format") != _FORMAT:
+        raise InputError("not a key folder", where=str(dir / INFO_FILE), expected=_FORMAT)
+    return info
+
+
+def _key_of(info: Mapping[str, Any], dir: Path, words: bytes) -> KeyFolder:
+    beacon = info.get("beacon")
+    return KeyFolder(
+        dir,
+        info["kind"],
+        info["slots"],
+        info["depth"],
+        vk_id(words),
+        words,
+        info["class"],
+        info["circuitDigest"],
+        info["constraints"],
+        info.get("transcript"),
+        beacon and f"{beacon['value']} ({beacon['source']})",
+    )
+
+
 def ensure_keys(prover: ZkProver, cache: Path, kind: str, slots: int, depth: int = 0) -> KeyFolder:
-    """The development key of a circuit, made on first use (the longest: 215 s for 344,064 slots on
-    two cores).
+    """The development key of a circuit, made on first use.
+
+    The longest takes 215 s, for 344,064 slots on two cores.
 
     Args:
         cache: safe to delete, but ledgers deployed with a deleted key need it back.
@@ -171,16 +183,12 @@ def ensure_keys(prover: ZkProver, cache: Path, kind: str, slots: int, depth: int
 
 def cached_keys(cache: Path) -> Iterator[KeyFolder]:
     """Every key of the cache, in the order of the folders' names."""
-    for entry in sorted(os.scandir(cache), key=lambda e: e.name) if cache.is_dir() else ():
-        if (
-            entry.is_dir()
-            and not entry.name.startswith(".")
-            and (Path(entry.path) / INFO_FILE).is_file()
-        ):
-            yield load_key(Path(entry.path))
+    for dir in sorted(cache.iterdir(), key=lambda p: p.name) if cache.is_dir() else ():
+        if not dir.name.startswith(".") and (dir / INFO_FILE).is_file():
+            yield load_key(dir)
 
 
-def find_key(cache: Path, wanted: bytes) -> KeyFolder:
+def find_key(cache: Path, wanted: KeyId) -> KeyFolder:
     """The cached key with this `vk_id`.
 
     Raises:
@@ -192,11 +200,9 @@ def find_key(cache: Path, wanted: bytes) -> KeyFolder:
     raise NotFound(
         "no key with this id in the cache",
         where=str(cache),
-        expected=f"0x{wanted.hex()}",
-        hint=(
-            "keys missing for the ledger: restore the cache, or run `provenance chain deploy` "
-            "for new ones"
-        ),
+        expected=wanted,
+        hint="keys missing for the ledger: restore the cache, or run `provenance chain deploy` for "
+        "new ones",
     )
 
 
@@ -228,12 +234,3 @@ def ceremony_key(cache: Path, kind: str, slots: int, depth: int = 0) -> KeyFolde
         actual=", ".join(key.dir.name for key in found),
         hint="remove the folders of all but one",
     )
-
-
-def epoch_slots_for(count: int) -> int:
-    """Slots of the smallest pinned key that holds `count` records in one chunk, else of the
-    largest.
-
-    The test key of 256 slots is never chosen: small datasets use 4,096.
-    """
-    return next((slots for slots in EPOCH_SLOTS[1:] if count <= slots), EPOCH_SLOTS[-1])

@@ -1,6 +1,6 @@
-"""What requests to `zkprover` are made of: private files, byte forms of lists, hexadecimal numbers.
+"""What requests to `zkprover` are made of: private files, byte forms of lists, words.
 
-Secrets (salts, blindings) travel only in files of mode 0600 inside a folder of mode 0700 that is
+Secrets (salts, blindings) travel only in files of mode 0600, inside a folder of mode 0700 that is
 removed after the call.
 """
 
@@ -16,16 +16,18 @@ from pathlib import Path
 import numpy as np
 
 from provenance.errors import InputError, UnavailableError
+from provenance.ids import to_hex
 from provenance_zk.field import to_bytes, to_word
 
 
 class PrivateFolder:
-    """Private files of one call."""
+    """Private files of one call, named within the folder."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def write(self, name: str, data: bytes) -> str:
+        """Write a file of mode 0600; returns its path. A name is written once."""
         path = self.path / name
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(fd, "wb") as stream:
@@ -33,13 +35,16 @@ class PrivateFolder:
         return str(path)
 
     def out(self, name: str) -> str:
+        """Path for a file that the prover is to write."""
         return str(self.path / name)
 
     def has(self, name: str) -> bool:
+        """Whether the file is there; the prover renames a file into place when it is whole."""
         return (self.path / name).exists()
 
     def read(self, name: str) -> bytes:
-        """
+        """What a file holds.
+
         Raises:
             UnavailableError: the file is not there.
         """
@@ -53,13 +58,17 @@ class PrivateFolder:
 
 @contextmanager
 def private_folder() -> Iterator[PrivateFolder]:
-    """A folder of mode 0700 for secret inputs; it goes when the context ends."""
+    """A folder of mode 0700 that is removed afterwards, with everything in it."""
     with tempfile.TemporaryDirectory(prefix="provenance-zk-") as path:  # mkdtemp makes it 0700
         yield PrivateFolder(Path(path))
 
 
 def leaf_bytes(leaves: np.ndarray | bytes) -> bytes:
-    """Leaves `(count, 32)` as bytes, big-endian each."""
+    """The bytes of leaves, (N, 32) uint8.
+
+    Raises:
+        InputError: none, or not of 32 bytes each.
+    """
     data = (
         leaves
         if isinstance(leaves, bytes)
@@ -73,12 +82,16 @@ def leaf_bytes(leaves: np.ndarray | bytes) -> bytes:
 
 
 def order_bytes(order: np.ndarray | Sequence[int]) -> bytes:
-    """An order as unsigned 64-bit integers, big-endian."""
+    """An order a[h], shape (N,), as big-endian words of 64 bits."""
     return np.asarray(order, dtype=np.uint64).astype(">u8").tobytes()
 
 
 def used_bytes(leaves: np.ndarray, order: np.ndarray | Sequence[int]) -> bytes:
-    """The leaves in fed order."""
+    """The leaves, (N, 32), in the order a[h] in which they were fed.
+
+    Raises:
+        InputError: order and leaves differ in length.
+    """
     positions = np.asarray(order, dtype=np.uint64)
     if len(positions) != len(leaves):
         raise InputError(
@@ -88,7 +101,11 @@ def used_bytes(leaves: np.ndarray, order: np.ndarray | Sequence[int]) -> bytes:
 
 
 def challenge_fields(challenge: tuple[int, int]) -> dict[str, str]:
-    """Challenge (gamma, delta) as a request writes it."""
+    """(gamma, delta) as fields of a request.
+
+    Raises:
+        InputError: one is not a field element.
+    """
     gamma, delta = challenge
     return {
         "gamma": to_word(int.from_bytes(to_bytes(gamma), "big")),
@@ -97,7 +114,10 @@ def challenge_fields(challenge: tuple[int, int]) -> dict[str, str]:
 
 
 def blindings_bytes(**lists: Sequence[int]) -> bytes:
-    """A blindings file: secret."""
-    return json.dumps(
-        {name: [f"0x{to_bytes(value).hex()}" for value in values] for name, values in lists.items()}
-    ).encode()
+    """A file of blindings by the vector they hide, `d` or `u`: secret.
+
+    Raises:
+        InputError: one is not a field element.
+    """
+    words = {name: [to_hex(to_bytes(value)) for value in values] for name, values in lists.items()}
+    return json.dumps(words).encode()

@@ -1,5 +1,6 @@
-"""A running `zkprover serve`: one that somebody else started, one of one's own as a child, and
-requests to either.
+"""A running `zkprover serve`, and requests to it.
+
+The server is one that somebody else started, or a child of this process.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,9 @@ from typing import Any, Protocol
 
 from provenance.encoding import parse_json
 from provenance.errors import UnavailableError
-from provenance_zk.prover.child import check_result
-from provenance_zk.prover.connection import Address, Connection
+from provenance.progress import Say
+from provenance_zk.prover.child import require_success
+from provenance_zk.prover.connection import Connection, Endpoint
 
 _STOP_S = 10.0
 _BUSY_S = 0.5
@@ -27,8 +29,8 @@ _BUSY_S = 0.5
 class Server(Protocol):
     """Where requests go."""
 
-    def address(self) -> Address:
-        """An address that should answer now.
+    def endpoint(self) -> Endpoint:
+        """Where a server should answer now.
 
         Raises:
             UnavailableError: there is none.
@@ -39,15 +41,17 @@ class Server(Protocol):
 class RunningServer:
     """A server that somebody else started and watches."""
 
-    where: Address
+    where: Endpoint
 
-    def address(self) -> Address:
+    def endpoint(self) -> Endpoint:
+        """Where it listens; whether it answers is not asked."""
         return self.where
 
 
 class Requests:
-    """Requests to a server, each on a connection of its own, which is closed on a timeout and on
-    any exception: that cancels it.
+    """Requests to a server, each on a connection of its own.
+
+    A connection is closed on a timeout and on any exception, which cancels its request.
 
     Args:
         timeout_s: limit of one request.
@@ -57,9 +61,7 @@ class Requests:
         self._server, self._timeout_s = server, timeout_s
         self._connections: set[Connection] = set()
 
-    def call(
-        self, command: str, request: Mapping[str, Any], progress: Callable[[str], None] | None
-    ) -> dict[str, Any]:
+    def call(self, command: str, request: Mapping[str, Any], say: Say | None) -> dict[str, Any]:
         """The result of one command; asked again while the server is busy and the time is not over.
 
         Raises:
@@ -67,34 +69,32 @@ class Requests:
         """
         end = time.monotonic() + self._timeout_s
         while True:
-            status, result = self._ask(command, request, progress)
+            status, result = self._ask(command, request, say)
             if result.get("error", {}).get("code") != "busy" or time.monotonic() > end:
-                return check_result(command, status, result)
+                return require_success(command, status, result)
             time.sleep(_BUSY_S)
 
     def interrupt(self) -> None:
-        """Cut the connections of requests under way, in other threads: they fail as if the server
-        had gone.
-        """
+        """Cut the requests of other threads: they fail as if the server had gone."""
         for connection in list(self._connections):
             connection.interrupt()
 
     def _ask(
-        self, command: str, request: Mapping[str, Any], progress: Callable[[str], None] | None
+        self, command: str, request: Mapping[str, Any], say: Say | None
     ) -> tuple[int, dict[str, Any]]:
-        with closing(Connection(self._server.address(), self._timeout_s)) as connection:
+        with closing(Connection(self._server.endpoint(), self._timeout_s)) as connection:
             self._connections.add(connection)
             try:
-                return connection.call(command, request, progress)
+                return connection.call(command, request, say)
             finally:
                 self._connections.discard(connection)
 
 
 class ChildServer:
-    """A server of one's own, on a socket in a private folder; started on first use, and again after
-    it died.
+    """A server of this process, on a socket in a private folder.
 
-    It ends on `close`, with whatever it was doing, and by itself when this process dies.
+    It starts on first use, and again after it died. It ends on `close`, with whatever it was doing,
+    and by itself when this process dies.
 
     Args:
         limits: fields of the request of `serve` (docs/formats/prover.md).
@@ -103,26 +103,31 @@ class ChildServer:
     def __init__(self, binary: Path, **limits: int) -> None:
         self._binary, self._limits = binary, limits
         self._guard = threading.Lock()
-        self._folder = tempfile.TemporaryDirectory(
-            prefix="provenance-prover-"
-        )  # mkdtemp makes it 0700
+        # mkdtemp makes it 0700.
+        self._folder = tempfile.TemporaryDirectory(prefix="provenance-prover-")
         self._process: subprocess.Popen[bytes] | None = None
-        self._address = Address("unix", f"{self._folder.name}/socket")
+        self._endpoint = Endpoint("unix", f"{self._folder.name}/socket")
 
     @property
     def process(self) -> subprocess.Popen[bytes] | None:
+        """The server's process; None before its first use."""
         return self._process
 
-    def address(self) -> Address:
+    def endpoint(self) -> Endpoint:
+        """The socket of a server that runs.
+
+        Raises:
+            UnavailableError: it does not start.
+        """
         with self._guard:
             if self._process is None or self._process.poll() is not None:
                 self._start()
-            return self._address
+            return self._endpoint
 
     def _start(self) -> None:
         if self._process is not None:
             _end(self._process)
-        request = {"listen": str(self._address), "until_stdin_closes": True, **self._limits}
+        request = {"listen": str(self._endpoint), "until_stdin_closes": True, **self._limits}
         try:
             self._process = subprocess.Popen(
                 [str(self._binary), "serve"],
@@ -141,6 +146,7 @@ class ChildServer:
             raise
 
     def close(self) -> None:
+        """End the server and remove its folder."""
         with self._guard:
             if self._process is not None:
                 _end(self._process)

@@ -1,10 +1,7 @@
 """Committing a dataset: from rows to salted leaves under one Poseidon root.
 
-    canonical bytes -> d = tagged("record", bytes) -> L = Poseidon3(d_hi, d_lo, salt) -> 16-ary tree
-    of depth 5 or 6
-
-Rows are spooled to an unlinked temporary file, so memory grows with 48 bytes a record, not with
-their text.
+    canonical bytes -> d = tagged("record", bytes) -> L = Poseidon3(d_hi, d_lo, salt)
+                    -> 16-ary tree of depth 5 or 6
 
 Source: docs/formats/proofs.md, "Dataset leaves and tree".
 """
@@ -13,7 +10,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,27 +20,28 @@ import numpy as np
 from provenance.dataset.manifest import SALT_BYTES, DatasetRoot, depth_for
 from provenance.dataset.writer import CommittedRecord, ManifestFacts, write_dataset
 from provenance.digest import Digest
-from provenance.encoding import dataset_record_bytes, dataset_record_digest
-from provenance.errors import Conflict, InputError, ProvenanceError, UnavailableError
-from provenance.statements import ARITY, MAX_RECORDS
+from provenance.errors import Conflict, InputError, UnavailableError
+from provenance.progress import Progress, silent
+from provenance.statements import ARITY
 from provenance_zk.field import to_bytes
 from provenance_zk.poseidon import poseidon
+from provenance_zk.training.spool import STEP, Spool, read_rows
 
-Progress = Callable[[str, int, int | None], None]
-"""(stage, done, total or None while it is unknown); stages: read, tree, write."""
 _SHOWN = 20
-_STEP = 1000
 
 
 class TreeBuilder(Protocol):
-    """Makes leaves and tree;
-
-    `provenance_zk.prover.client.ZkProver` is the fast one, `PythonTree` the obvious one.
-    """
+    """Makes leaves and tree; `provenance_zk.prover.client.ZkProver` is the fast one."""
 
     def dataset(self, digests: bytes, salts: bytes, depth: int) -> tuple[bytes, int]:
-        """(leaves, root) of count*32 bytes of digests in strictly increasing order and count*31
-        bytes of salts.
+        """Leaves and root of a dataset.
+
+        Args:
+            digests: 32 bytes each, in strictly increasing order.
+            salts: 31 bytes each.
+
+        Returns:
+            (leaves of 32 bytes each, root).
         """
         ...
 
@@ -62,7 +59,7 @@ def leaf(digest: Digest, salt: bytes) -> bytes:
 
 
 def leaves_of(digests: Sequence[Digest], salts: Sequence[bytes]) -> list[bytes]:
-    """`leaf` of each pair: the leaf function of `CommittedDataset.check`. About 0.5 ms a leaf."""
+    """`leaf` of each pair, about 0.5 ms each: the leaf function of `CommittedDataset.check`."""
     return [leaf(digest, salt) for digest, salt in zip(digests, salts, strict=True)]
 
 
@@ -77,13 +74,14 @@ def tree_root(leaves: Sequence[int], depth: int) -> int:
 
 
 def root_of(leaves: np.ndarray, depth: int) -> int:
-    """`tree_root` of leaves as (N, 32) uint8: the root function of `CommittedDataset.check`."""
+    """`tree_root` of (N, 32) uint8: the root function of `CommittedDataset.check`."""
     return tree_root([int.from_bytes(row.tobytes(), "big") for row in leaves], depth)
 
 
 def fast_leaves(prover: TreeBuilder) -> Callable[[Sequence[Digest], Sequence[bytes]], list[bytes]]:
-    """A leaf function for `CommittedDataset.check` that asks the prover; digests must be strictly
-    increasing.
+    """A leaf function for `CommittedDataset.check` that asks the prover.
+
+    Its digests must be strictly increasing.
     """
 
     def leaves(digests: Sequence[Digest], salts: Sequence[bytes]) -> list[bytes]:
@@ -93,36 +91,23 @@ def fast_leaves(prover: TreeBuilder) -> Callable[[Sequence[Digest], Sequence[byt
     return leaves
 
 
-class PythonTree:
-    """The obvious tree builder, about 0.8 ms a record: for tests and for machines without the
-    prover.
-    """
-
-    def dataset(self, digests: bytes, salts: bytes, depth: int) -> tuple[bytes, int]:
-        count = len(digests) // 32
-        leaves = [
-            leaf(
-                Digest(digests[32 * i : 32 * i + 32]), salts[SALT_BYTES * i : SALT_BYTES * (i + 1)]
-            )
-            for i in range(count)
-        ]
-        return b"".join(leaves), tree_root([int.from_bytes(x, "big") for x in leaves], depth)
-
-
 @dataclass(frozen=True)
 class CommitReport:
-    """What was committed.
+    """What was committed. Rows count from 0 in reading order.
 
-    Rows count from 0 in reading order; `removed` of the `duplicates` were left out.
+    Attributes:
+        duplicates: (row, the first row with the same bytes).
+        removed: how many of the duplicates were left out.
     """
 
     root: DatasetRoot
     count: int
-    duplicates: tuple[tuple[int, int], ...]  # (row, the first row with the same bytes)
+    duplicates: tuple[tuple[int, int], ...]
     removed: int
     out_dir: Path
 
     def to_json(self) -> dict[str, Any]:
+        """`provenance-commit/1`, what the command prints for programs."""
         return {
             "format": "provenance-commit/1",
             **self.root.to_json(),
@@ -131,126 +116,95 @@ class CommitReport:
         }
 
 
-class _Spool:
-    """Canonical bytes in reading order, on disk; digests and offsets in memory."""
+@dataclass(frozen=True)
+class DatasetCommitter:
+    """Commits datasets for one owner.
 
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self.digests = bytearray()
-        self.offsets = array("Q", [0])
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    def append(self, canonical: bytes) -> None:
-        self._stream.write(canonical)
-        self.digests += dataset_record_digest(canonical)
-        self.offsets.append(self.offsets[-1] + len(canonical))
-
-    def digest(self, row: int) -> Digest:
-        return Digest(bytes(self.digests[32 * row : 32 * row + 32]))
-
-    def canonical(self, row: int) -> bytes:
-        self._stream.seek(self.offsets[row])
-        return self._stream.read(self.offsets[row + 1] - self.offsets[row])
-
-
-def commit_dataset(
-    rows: Iterable[Mapping[str, Any]],
-    out_dir: Path,
-    key: bytes,
-    prover: TreeBuilder,
-    *,
-    facts: ManifestFacts,
-    dedupe: bool = False,
-    locate: Callable[[int], str] | None = None,
-    progress: Progress | None = None,
-    random_bytes: Callable[[int], bytes] = os.urandom,
-) -> CommitReport:
-    """Commit rows and write the dataset folder; nothing is left behind when this raises.
-
-    Args:
-        rows: attacker-controlled; read once.
+    Attributes:
+        tree: builds leaves and tree.
         key: 32 bytes for the salt store, see `provenance.dataset.saltstore.load_or_create_key`.
-        prover: builds leaves and tree.
-        facts: what the manifest states; `duplicates_removed` and the counts are filled in here.
         dedupe: drop exact duplicates instead of refusing them.
-        locate: where row i stands, for messages; called for the row that was read last.
+        locate: where row i stands, for messages; asked about the row that was read last.
+        progress: stages are read, tree and write.
         random_bytes: source of the salts.
-
-    Raises:
-        InputError: no rows, more than 16^6, a row without canonical bytes, exact duplicates without
-            `dedupe`, or two records
-            whose digests share their first half.
-        Conflict: `out_dir` exists.
-        UnavailableError: prover or disk out of reach.
     """
-    if os.path.lexists(out_dir):  # before the long work; the rename looks again
-        raise Conflict(
-            "output folder exists", where=str(out_dir), hint="choose another --out folder"
-        )
-    tell: Progress = progress or (lambda stage, done, total: None)
-    try:
-        Path(out_dir).absolute().parent.mkdir(parents=True, exist_ok=True)
-        stream = tempfile.TemporaryFile(dir=Path(out_dir).absolute().parent)  # noqa: SIM115 (closed below)
-    except OSError as error:
-        raise UnavailableError(
-            "cannot create output folder", where=str(out_dir), actual=error.strerror
-        ) from error
-    with stream:
-        spool = _Spool(stream)
-        _read(rows, spool, locate or (lambda i: f"row {i}"), tell)
+
+    tree: TreeBuilder
+    key: bytes
+    dedupe: bool = False
+    locate: Callable[[int], str] = "row {}".format
+    progress: Progress = silent
+    random_bytes: Callable[[int], bytes] = os.urandom
+
+    def commit(
+        self, rows: Iterable[Mapping[str, Any]], out_dir: Path, facts: ManifestFacts
+    ) -> CommitReport:
+        """Commit rows and write the dataset folder; nothing is left behind when this raises.
+
+        Args:
+            rows: attacker-controlled; read once.
+            facts: what the manifest states; counts and `duplicates_removed` are filled in here.
+
+        Raises:
+            InputError: no rows, more than 16^6, a row without canonical bytes, exact duplicates
+                without `dedupe`, or two records whose digests share their first half.
+            Conflict: `out_dir` exists.
+            UnavailableError: prover or disk out of reach.
+        """
+        if os.path.lexists(out_dir):  # before the long work; the rename looks again
+            raise Conflict(
+                "output folder exists", where=str(out_dir), hint="choose another --out folder"
+            )
+        with _nameless_file(Path(out_dir).absolute().parent) as stream:
+            spool = Spool(stream)
+            read_rows(rows, spool, self.locate, self.progress)
+            return self._write(spool, Path(out_dir), facts)
+
+    def _write(self, spool: Spool, out_dir: Path, facts: ManifestFacts) -> CommitReport:
         if not len(spool):
             raise InputError("source has no records", where=facts.source)
         order, duplicates = _sort(spool)
-        if duplicates and not dedupe:
+        if duplicates and not self.dedupe:
             raise _duplicates_error(duplicates)
-        depth = depth_for(len(order))
         digests = b"".join(spool.digest(row) for row in order)
-        salts = random_bytes(SALT_BYTES * len(order))
-        tell("tree", 0, len(order))
-        leaves, root_value = prover.dataset(digests, salts, depth)
-        tell("tree", len(order), len(order))
-        root = DatasetRoot(root_value, depth, len(order))
+        salts = self.random_bytes(SALT_BYTES * len(order))
+        self.progress("tree", 0, len(order))
+        leaves, root_value = self.tree.dataset(digests, salts, depth_for(len(order)))
+        self.progress("tree", len(order), len(order))
+        root = DatasetRoot(root_value, depth_for(len(order)), len(order))
         facts = replace(
             facts,
             duplicates_removed=facts.duplicates_removed + len(duplicates),
-            counts={**facts.counts, "bytes": _total_bytes(spool, order)},
+            counts={**facts.counts, "bytes": sum(map(spool.size, order))},
         )
-        write_dataset(Path(out_dir), root, facts, _records(spool, order, salts, leaves, tell), key)
-    return CommitReport(root, len(order), tuple(duplicates), len(duplicates), Path(out_dir))
+        records = _records(spool, order, salts, leaves)
+        write_dataset(out_dir, root, facts, self._told(records, len(order)), self.key)
+        return CommitReport(root, len(order), tuple(duplicates), len(duplicates), out_dir)
+
+    def _told(self, records: Iterable[CommittedRecord], count: int) -> Iterator[CommittedRecord]:
+        for i, record in enumerate(records):
+            if i % STEP == 0:
+                self.progress("write", i, count)
+            yield record
+        self.progress("write", count, count)
 
 
-def _read(
-    rows: Iterable[Mapping[str, Any]], spool: _Spool, locate: Callable[[int], str], tell: Progress
-) -> None:
-    for i, row in enumerate(rows):
-        if (
-            i == 2 * MAX_RECORDS
-        ):  # even halved by deduplication this stays the limit of what is read
-            raise InputError("source has too many rows", expected=f"<= {2 * MAX_RECORDS}")
-        try:
-            spool.append(dataset_record_bytes(row))
-        except ProvenanceError as error:
-            error.where = f"{locate(i)} {error.where}" if error.where else locate(i)
-            raise
-        except OSError as error:
-            raise UnavailableError(
-                "cannot spool records", where=locate(i), actual=error.strerror
-            ) from error
-        if i % _STEP == 0:
-            tell("read", i, None)
-    tell("read", len(spool), len(spool))
+def _nameless_file(folder: Path) -> IO[bytes]:
+    """A file on the disk of a folder, which is made if it is missing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryFile(dir=folder)
+    except OSError as error:
+        raise UnavailableError(
+            "cannot create output folder", where=str(folder), actual=error.strerror
+        ) from error
 
 
-def _sort(spool: _Spool) -> tuple[list[int], list[tuple[int, int]]]:
-    """(rows in the order of their digests, without repetitions; (row, first row) of the
-    repetitions).
-    """
+def _sort(spool: Spool) -> tuple[list[int], list[tuple[int, int]]]:
+    """(rows in the order of their digests, each once; (row, first row) of the repetitions)."""
     words = np.frombuffer(bytes(spool.digests), dtype=">u8").reshape(-1, 4).astype(np.uint64)
-    ranked = np.lexsort(
-        (words[:, 3], words[:, 2], words[:, 1], words[:, 0])
-    )  # stable: equal digests stay in reading order
+    # The sort is stable: equal digests stay in reading order.
+    ranked = np.lexsort((words[:, 3], words[:, 2], words[:, 1], words[:, 0]))
     ordered = words[ranked]
     same_high = np.all(ordered[1:, :2] == ordered[:-1, :2], axis=1)
     same = np.all(ordered[1:] == ordered[:-1], axis=1)
@@ -281,12 +235,8 @@ def _duplicates_error(duplicates: list[tuple[int, int]]) -> InputError:
     )
 
 
-def _total_bytes(spool: _Spool, order: Sequence[int]) -> int:
-    return sum(spool.offsets[row + 1] - spool.offsets[row] for row in order)
-
-
 def _records(
-    spool: _Spool, order: Sequence[int], salts: bytes, leaves: bytes, tell: Progress
+    spool: Spool, order: Sequence[int], salts: bytes, leaves: bytes
 ) -> Iterator[CommittedRecord]:
     if len(leaves) != 32 * len(order):
         raise UnavailableError(
@@ -295,8 +245,6 @@ def _records(
             actual=len(leaves) // 32,
         )
     for i, row in enumerate(order):
-        if i % _STEP == 0:
-            tell("write", i, len(order))
         yield CommittedRecord(
             spool.digest(row),
             spool.canonical(row),
@@ -304,4 +252,3 @@ def _records(
             leaves[32 * i : 32 * i + 32],
             row,
         )
-    tell("write", len(order), len(order))

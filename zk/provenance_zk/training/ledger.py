@@ -1,4 +1,7 @@
-"""The proof ledger as proving sees it; `provenance.chain.session.Session` is the real one."""
+"""The proof ledger as an owner's proofs see it, and the secrets that must outlive a call to it.
+
+`provenance.chain.session.Session` is the real ledger.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,15 @@ from provenance.dataset.manifest import DatasetRoot
 from provenance.dataset.saltstore import SaltStore
 from provenance.ids import DatasetId, KeyId, RunId
 from provenance.judgement.facts import ChainSnapshot
-from provenance_zk.field import R, to_word
-from provenance_zk.statements import ProofFile, point_ints
+from provenance_zk.field import R
 
 
 class Ledger(Protocol):
-    """Writes that may each be repeated: what the chain has already is found, not sent again."""
+    """Writes that may each be repeated: what the chain has already is found, not sent again.
+
+    Raises (every write): RejectedError if the contract refuses it; UnavailableError if the chain is
+    out of reach.
+    """
 
     def begin_dataset(
         self,
@@ -26,49 +32,52 @@ class Ledger(Protocol):
         root: DatasetRoot,
         points: Sequence[Point],
         poks: Sequence[Point],
-    ) -> DatasetId: ...
-    def prove_tree(self, dataset_id: DatasetId, k: int, t: int, z: int, proof: Any) -> Any: ...
-    def prove_link(self, dataset_id: DatasetId, link: LinkProof) -> Any: ...
-    def finish_dataset(self, dataset_id: DatasetId) -> Any: ...
-    def anchor_epoch(self, run_id: RunId, epoch: int, points: EpochPoints) -> int: ...
-    def prove_epoch(self, item: EpochProof) -> Any: ...
-    def prove_epochs(self, items: Sequence[EpochProof]) -> Any: ...
-    def is_chunk_proved(self, run_id: RunId, epoch: int, number: int, c: int) -> bool: ...
-    def latest(self) -> ChainSnapshot: ...
-    def final(self, receipt: Any) -> None: ...
+    ) -> DatasetId:
+        """Register D of each chunk, and the proof that the owner knows it."""
+        ...
 
+    def prove_tree(self, dataset_id: DatasetId, k: int, t: int, z: int, proof: Any) -> Any:
+        """Submit the proof of tree chunk k with its products; returns a receipt."""
+        ...
 
-def calldata(proof: ProofFile) -> Any:
-    """The contract's `Proof` tuple: a, b, c."""
-    return (list(proof.a), list(proof.b), list(proof.c))
+    def prove_link(self, dataset_id: DatasetId, link: LinkProof) -> Any:
+        """Submit the proof of a chunk's link; returns a receipt."""
+        ...
 
+    def finish_dataset(self, dataset_id: DatasetId) -> Any:
+        """Have the products of trees and links compared; returns a receipt."""
+        ...
 
-def epoch_item(run_id: RunId, epoch: int, number: int, c: int, proof: ProofFile) -> EpochProof:
-    """What the ledger is told about the proof of chunk `c`; it knows the other public inputs
-    itself, and D's proof of knowledge.
-    """
-    return EpochProof(
-        run_id,
-        epoch,
-        number,
-        c,
-        proof.public_value("a"),
-        proof.public_value("b"),
-        proof.commitments,
-        (proof.poks[1], proof.poks[2]),
-        calldata(proof),
-    )
+    def anchor_epoch(self, run_id: RunId, epoch: int, points: EpochPoints) -> int:
+        """Anchor U and P of each chunk; returns the number of the anchoring."""
+        ...
 
+    def prove_epoch(self, item: EpochProof) -> Any:
+        """Submit the proof of one chunk; returns a receipt."""
+        ...
 
-def point_json(point: bytes) -> list[str]:
-    """A point of 64 bytes as two hexadecimal numbers."""
-    x, y = point_ints(point)
-    return [to_word(x), to_word(y)]
+    def prove_epochs(self, items: Sequence[EpochProof]) -> Any:
+        """Submit several proofs, of which all are accepted or none; returns a receipt."""
+        ...
+
+    def is_chunk_proved(self, run_id: RunId, epoch: int, number: int, c: int) -> bool:
+        """Whether the ledger accepted the proof of chunk c of an anchoring."""
+        ...
+
+    def latest(self) -> ChainSnapshot:
+        """The newest state."""
+        ...
+
+    def final(self, receipt: Any) -> None:
+        """Wait until a receipt's block is final."""
+        ...
 
 
 def blindings(path: Path, key: bytes, name: str, chunks: int) -> list[int]:
-    """One secret blinding per chunk, drawn once under this name; durable before they are
-    returned.
+    """One secret blinding per chunk, drawn once under this name; durable before they are returned.
+
+    Args:
+        path: of the store; `key` (32 bytes) opens it.
     """
     with SaltStore.open(path, key) as store:
         known = set(store.ids(name))

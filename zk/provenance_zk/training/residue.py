@@ -1,9 +1,9 @@
-"""Looking for what is left of erased records: their salts, and their text where the caller can
-still name it.
+"""Looking for what is left of erased records.
 
-Files are searched as bytes, so free pages and write-ahead logs of a store count too; source files
-are read as records as well, since a compressed one hides its text. NOT promised: that text which
-was split, re-encoded or tokenized is found.
+That is their salts, and their text where the caller can still name it. Files are searched as bytes,
+so free pages and write-ahead logs of a store count too. Source files are read as records as well,
+since a compressed one hides its text. NOT promised: that text which was split, re-encoded or
+tokenized is found.
 """
 
 from __future__ import annotations
@@ -32,14 +32,16 @@ _OTHER_PLACES = (
 
 @dataclass
 class Residue:
-    """`found` and `not_searched` are sentences that name a place; nothing found says nothing about
-    places not searched.
+    """Sentences that each name a place.
+
+    That nothing was found says nothing about the places that were not searched.
     """
 
     found: list[str] = field(default_factory=list)
     not_searched: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
+        """What the command prints for programs."""
         return {"found": self.found, "not_searched": self.not_searched}
 
 
@@ -50,8 +52,12 @@ def search(
     salt_key: bytes,
     record: Mapping[str, Any] | None,
 ) -> Residue:
-    """Look for salts of erased records, and for `record` (the row as it was) in every file known
-    here.
+    """Look for salts of erased records, and for a record's text, in every file known here.
+
+    Args:
+        caches: more folders to search.
+        salt_key: 32 bytes that open the stores of salts.
+        record: the row as it was; None where nobody can name it.
     """
     residue = Residue(found=[*_salts(dataset, runs, salt_key)])
     if record is None:
@@ -115,9 +121,7 @@ def _files(folders: Sequence[Path]) -> Iterator[Path]:
 
 
 def needles(record: Mapping[str, Any]) -> list[bytes]:
-    """The bytes that betray a record: its canonical form, and each text as it is and as JSON writes
-    it.
-    """
+    """The bytes that betray a record: its canonical form, its texts, and these as JSON has them."""
     found = {dataset_record_bytes(record)}
     for value in record.values():
         if isinstance(value, str):

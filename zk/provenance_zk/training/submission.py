@@ -1,28 +1,30 @@
-"""Submitting proven chunks to the ledger: in batches, or one by one when asked to or when a batch
-is refused.
+"""Submitting proven chunks to the ledger.
+
+They go in batches, or one by one where the owner asks for it or a batch is refused.
 
 crash before a transaction is durable   the next run finds the chunks not proved and sends them
-crash after it                          the same set has the same label: the attempt is found, not
-doubled accepted before                         `is_chunk_proved` says so, and the chunk is left
-out; the ledger would pass it over
+crash after it                          the same set has the same label: the attempt is found
+accepted before                         `is_chunk_proved` says so, and the chunk is left out
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from provenance.chain.calls import EpochProof
 from provenance.errors import RejectedError
 from provenance.ids import RunId
-from provenance_zk.statements import ProofFile
-from provenance_zk.training.ledger import Ledger, epoch_item
+from provenance.progress import Say
+from provenance_zk.proof_file import ProofFile
+from provenance_zk.training.ledger import Ledger
 
 BATCH = 16
-"""Proofs of a transaction: beyond, a proof gets hardly cheaper (contracts/.gas-snapshot.json); the
-ledger takes up to 64.
+"""Proofs of a transaction; the ledger takes up to 64.
+
+Beyond, a proof gets hardly cheaper (contracts/.gas-snapshot.json).
 """
 
 
@@ -38,25 +40,40 @@ class ChunkProof:
 
     @property
     def where(self) -> str:
+        """The chunk, for people."""
         return f"epoch {self.epoch} anchoring {self.number} chunk {self.c}"
 
     @property
     def item(self) -> EpochProof:
-        return epoch_item(self.run_id, self.epoch, self.number, self.c, self.proof)
+        """What the ledger is told.
+
+        It knows the other public inputs itself, and D's proof of knowledge.
+        """
+        proof = self.proof
+        return EpochProof(
+            self.run_id,
+            self.epoch,
+            self.number,
+            self.c,
+            proof.public_value("a"),
+            proof.public_value("b"),
+            proof.commitments,
+            (proof.poks[1], proof.poks[2]),
+            proof.calldata(),
+        )
 
 
 def groups(proofs: Sequence[ChunkProof], size: int = BATCH) -> list[Sequence[ChunkProof]]:
-    """Consecutive groups of at most `size`, as equal as can be; law: their concatenation is
-    `proofs`.
+    """Consecutive groups of at most `size`, as equal as can be.
+
+    Law: their concatenation is `proofs`.
     """
     count = -(-len(proofs) // size)
     bounds = [len(proofs) * i // count for i in range(count + 1)] if count else []
     return [proofs[start:end] for start, end in itertools.pairwise(bounds)]
 
 
-def submit(
-    proofs: Sequence[ChunkProof], ledger: Ledger, progress: Callable[[str], None], *, batch: bool
-) -> None:
+def submit(proofs: Sequence[ChunkProof], ledger: Ledger, say: Say, *, batch: bool) -> None:
     """Have every proof accepted that is not yet, and wait until the last transaction is final.
 
     Raises:
@@ -64,35 +81,31 @@ def submit(
     """
     wanted = [p for p in proofs if not ledger.is_chunk_proved(p.run_id, p.epoch, p.number, p.c)]
     if skipped := len(proofs) - len(wanted):
-        progress(f"{skipped} of {len(proofs)} proofs were accepted before")
+        say(f"{skipped} of {len(proofs)} proofs were accepted before")
     receipt = None
     for group in groups(wanted, BATCH if batch else 1):
-        receipt = _submit_group(group, ledger, progress)
+        receipt = _submit_group(group, ledger, say)
     if receipt is not None:
         ledger.final(receipt)
 
 
-def _submit_group(
-    group: Sequence[ChunkProof], ledger: Ledger, progress: Callable[[str], None]
-) -> Any:
+def _submit_group(group: Sequence[ChunkProof], ledger: Ledger, say: Say) -> Any:
     if len(group) == 1:  # a batch of one would cost more
-        return _submit_singly(group, ledger, progress)
-    progress(f"submitting {len(group)} proofs in one transaction")
+        return _submit_singly(group, ledger, say)
+    say(f"submitting {len(group)} proofs in one transaction")
     try:
         return ledger.prove_epochs([proof.item for proof in group])
     except RejectedError as error:
-        # A batch is refused as a whole and does not say for which proof: single calls do, and the
+        # A batch is refused as a whole and does not say for which proof. Single calls do, and the
         # good ones are not lost.
-        progress(f"the batch was refused ({error.actual}); submitting its proofs one by one")
-        return _submit_singly(group, ledger, progress)
+        say(f"the batch was refused ({error.actual}); submitting its proofs one by one")
+        return _submit_singly(group, ledger, say)
 
 
-def _submit_singly(
-    group: Sequence[ChunkProof], ledger: Ledger, progress: Callable[[str], None]
-) -> Any:
+def _submit_singly(group: Sequence[ChunkProof], ledger: Ledger, say: Say) -> Any:
     receipt, refused = None, []
     for proof in group:
-        progress(f"submitting the proof of {proof.where}")
+        say(f"submitting the proof of {proof.where}")
         try:
             receipt = ledger.prove_epoch(proof.item)
         except RejectedError as error:

@@ -1,5 +1,6 @@
-"""Commitments to the weights of a model, and proofs that blocks of a deployed file are
-quantizations of committed ones.
+"""Commitments to the weights of a model: roots of its tensors' trees, made by the prover.
+
+Source: docs/formats/statements.md, "Weight trees".
 """
 
 from __future__ import annotations
@@ -9,13 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from provenance.errors import InputError
 from provenance_zk.field import parse_element
-from provenance_zk.kinds import KINDS
 from provenance_zk.prover.client import ZkProver
-from provenance_zk.prover.request import private_folder
-from provenance_zk.statements import ProofFile
-from provenance_zk.weights.merging import StoredTensor
 
 
 @dataclass(frozen=True)
@@ -30,7 +26,7 @@ class TensorWanted:
 
 @dataclass(frozen=True)
 class TensorCommitment:
-    """Root of a tensor's tree and what it is of;
+    """Root of a tensor's tree, and what it is of.
 
     `blocks` counts without filling, `depth` the levels above the pages.
     """
@@ -45,16 +41,6 @@ class TensorCommitment:
     root: int
 
 
-@dataclass(frozen=True)
-class QuantizedBlocks:
-    """Block numbers that one proof opens, and their bytes as they stand in the deployed file, one
-    block after the other.
-    """
-
-    indexes: tuple[int, ...]
-    deployed: bytes
-
-
 def commit_weights(
     prover: ZkProver,
     files: Sequence[Path],
@@ -62,10 +48,10 @@ def commit_weights(
     *,
     state: Path | None = None,
 ) -> list[TensorCommitment]:
-    """Commit to tensors of safetensors shards or of one GGUF file, or to all of them, in the order
-    of their names, as `rows`.
+    """Commit to tensors of safetensors shards or of one GGUF file.
 
     Args:
+        tensors: None for all, as `rows`, in the order of their names.
         state: file of finished tensors by which a call that was cut off resumes; it is bound to
             these files.
 
@@ -86,63 +72,7 @@ def commit_weights(
     return [_commitment(entry) for entry in prover.request("weights", request)["tensors"]]
 
 
-def prove_q8_0(
-    prover: ZkProver, key: Path, tensor: StoredTensor, jobs: Sequence[QuantizedBlocks]
-) -> list[ProofFile]:
-    """One `q8_0` proof for each job, each with as many blocks as the key has slots.
-
-    Raises:
-        RejectedError: bytes are not the quantization (the message names block and code), or key and
-            tensor do not fit.
-        InputError: files, block numbers or lengths that cannot be used.
-        UnavailableError: see `ZkProver`.
-    """
-    return _prove(prover, "prove-q8_0", key, tensor, jobs, KINDS["q8_0"].block_bytes)
-
-
-def prove_int8(
-    prover: ZkProver, key: Path, tensor: StoredTensor, jobs: Sequence[QuantizedBlocks]
-) -> list[ProofFile]:
-    """As `prove_q8_0`; a block's bytes are its row's float32 maximum, little-endian, and 32 signed
-    codes.
-    """
-    return _prove(prover, "prove-int8", key, tensor, jobs, KINDS["int8"].block_bytes)
-
-
-def _prove(
-    prover: ZkProver,
-    command: str,
-    key: Path,
-    tensor: StoredTensor,
-    jobs: Sequence[QuantizedBlocks],
-    block_bytes: int,
-) -> list[ProofFile]:
-    if not jobs:
-        raise InputError("no blocks to prove")
-    with private_folder() as folder:
-        entries = []
-        for number, job in enumerate(jobs):
-            if len(job.deployed) != block_bytes * len(job.indexes):
-                raise InputError(
-                    "blocks and their bytes differ in length",
-                    where=f"job {number}",
-                    expected=block_bytes * len(job.indexes),
-                    actual=len(job.deployed),
-                )
-            codes = folder.write(f"codes-{number}", job.deployed)
-            entries.append(
-                {"indexes": list(job.indexes), "codes": codes, "out": folder.out(f"proof-{number}")}
-            )
-        prover.request(
-            command,
-            {"key": str(key), "file": str(tensor.file), "tensor": tensor.tensor, "jobs": entries},
-        )
-        return [ProofFile.parse(folder.read(f"proof-{number}")) for number in range(len(jobs))]
-
-
 def _commitment(entry: Mapping[str, Any]) -> TensorCommitment:
-    facts = {
-        name: entry[name]
-        for name in ("name", "dtype", "layout", "rows", "columns", "depth", "blocks")
-    }
+    names = ("name", "dtype", "layout", "rows", "columns", "depth", "blocks")
+    facts = {name: entry[name] for name in names}
     return TensorCommitment(**facts, root=parse_element(entry["root"], "root"))

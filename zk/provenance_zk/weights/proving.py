@@ -1,8 +1,7 @@
-"""Proving a run's merge and quantization: commit to the weights, anchor, draw, prove the drawn
-blocks, submit.
+"""Proving one stage: anchor the tables, draw, prove the drawn blocks, submit.
 
-    tables of roots -> anchorModel -> hash of a later block -> groups of blocks -> proofs ->
-    accepted -> `sample` record
+    tables of roots -> anchorModel -> hash of a later block -> groups of blocks -> proofs
+                    -> accepted -> `sample` record
 
 Nothing is chosen after the draw: tables, artifact, key and number of draws are in its preimage.
 Every step may be repeated; a proof that is on disk and is about the same blocks is used again.
@@ -11,178 +10,113 @@ Every step may be repeated; a proof that is on disk and is about the same blocks
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
-from provenance.artifacts.tensors import Tensor, TensorTable
+from provenance.artifacts.tensors import Tensor
 from provenance.errors import ProvenanceError, RejectedError, UnavailableError
-from provenance.ids import RunId
+from provenance.ids import Address, RunId, Word
 from provenance.layout import RunFolder, read_json, write_atomically, write_json
+from provenance.log import records
 from provenance.log.record import Record
+from provenance.progress import Say
+from provenance_zk.proof_file import ProofFile
 from provenance_zk.prover.keys import KeyFolder
-from provenance_zk.statements import ProofFile
-from provenance_zk.training.ledger import calldata
 from provenance_zk.weights import samples
-from provenance_zk.weights.ledger import ModelLedger, Opening, Sample
-from provenance_zk.weights.samples import Anchoring, Group
+from provenance_zk.weights.ledger import ModelLedger, Sample, TablePath
+from provenance_zk.weights.samples import Group
+from provenance_zk.weights.stages import StageWeights
 from provenance_zk.workers.jobs import Job
 
-Progress = Callable[[str], None]
 BATCH = 16  # proofs of one transaction
 
 
-class Stage(Protocol):
-    """A merge or a quantization with its weights at hand."""
+class Prove(Protocol):
+    """Makes proofs of different statements, in order; what was made before is found."""
 
-    @property
-    def anchoring(self) -> Anchoring: ...
-    @property
-    def tables(self) -> Mapping[str, TensorTable]: ...
-    @property
-    def rank(self) -> int: ...
-
-    def inputs(self, group: Group) -> tuple[int, ...]: ...
-    def codes(self, group: Group) -> tuple[int, ...]: ...
-    def job(self, key: KeyFolder, group: Group) -> Job:
-        """What proves a group; its statement is the key and the public inputs."""
+    def __call__(self, jobs: Sequence[Job], say: Say) -> list[ProofFile]:
+        """Prove; `say` gets a line per proof."""
         ...
 
 
-class Prove(Protocol):
-    """Makes the proofs of different statements, in their order; those made before are not made
-    again.
-    """
-
-    def __call__(self, jobs: Sequence[Job], tell: Progress) -> list[ProofFile]: ...
-
-
 class KeyFinder(Protocol):
-    """Finds the proving key of a kind and depth that the deployed contract pins."""
+    """Finds the proving key of a kind and a depth word.
 
-    def __call__(self, kind: str, depth: int) -> KeyFolder: ...
-
-
-def prove_stage(
-    stage: Stage,
-    run_id: RunId,
-    ledger: ModelLedger,
-    address: str,
-    keys: KeyFinder,
-    prove: Prove,
-    folder: RunFolder,
-    progress: Progress,
-) -> Record:
-    """Anchor, draw, prove, submit; returns the `sample` record to log.
-
-    Raises:
-        RejectedError: the contract did not accept the anchoring, or the draw was missed.
-        InputError: the weights are not what the stage claims, or lie outside a proof's window.
-        ConfigError: the contract pins no key for some tensor; nothing was anchored then.
+    Raises ConfigError if the contract pins none, NotFound if it is not in the cache.
     """
-    anchoring = stage.anchoring
-    name = samples.STAGES[anchoring.stage]
-    for depth in sorted({_depth(stage, tensor) for tensor in stage.tables["merged"].tensors}):
-        keys(anchoring.kind, depth)
-    progress(f"{name}: anchoring {stage.tables['merged'].size} tensors, {anchoring.blocks} blocks")
-    number = ledger.anchor_model(run_id, anchoring.stage, anchoring.calldata())
-    out = folder.samples(name, number)
-    write_json(out / "tables.json", {what: table.to_json() for what, table in stage.tables.items()})
-    progress(f"{name}: waiting for the draw")
-    seed = ledger.draw_model(run_id, anchoring.stage, number)
-    wanted = samples.groups(seed, stage.tables["merged"], anchoring.draws, anchoring.slots)
-    proofs = make_proofs(stage, wanted, keys, prove, out, progress)
-    _submit(stage, run_id, number, list(zip(wanted, proofs, strict=True)), ledger, progress)
-    facts = ledger.latest().model_anchoring(run_id, anchoring.stage, number)
-    if facts is None:
-        raise UnavailableError("chain does not show the anchoring yet", where=name)
-    if not facts.accepted:
-        raise RejectedError(
-            "contract did not accept the proofs", where=f"{name} anchoring {number}"
-        )
-    digest = anchoring.digest(facts.log_size, facts.log_root)
-    return Record.make(
-        "sample", stage=name, number=number, ledger=address, anchoring="0x" + digest.hex()
-    )
+
+    def __call__(self, kind: str, depth: int) -> KeyFolder:
+        """Find a key."""
+        ...
 
 
-def make_proofs(
-    stage: Stage,
-    wanted: Sequence[Group],
-    keys: KeyFinder,
-    prove: Prove,
-    out: Path,
-    progress: Progress,
-) -> list[ProofFile]:
-    """Every proof in the order of the groups, made or found.
+@dataclass(frozen=True)
+class ProofMaker:
+    """Makes or finds the proofs of groups."""
 
-    What is finished when a call is cut off, the next one finds.
+    keys: KeyFinder
+    prove: Prove
+    say: Say
 
-    Raises:
-        RejectedError: a proof is about something else than its group.
-    """
-    name, proofs, jobs = (
-        samples.STAGES[stage.anchoring.stage],
-        dict[int, ProofFile](),
-        dict[int, Job](),
-    )
-    for i, group in enumerate(wanted):
-        key = keys(
-            stage.anchoring.kind, _depth(stage, stage.tables["merged"].tensors[group.tensor])
-        )
-        if (found := _found(out, i, key, stage.inputs(group))) is not None:
-            proofs[i] = found
-        else:
-            jobs[i] = stage.job(key, group)
-    different = {
-        job.statement_id: job for job in jobs.values()
-    }  # the same blocks may be drawn twice
-    progress(f"{name}: {len(proofs)} of {len(wanted)} proofs there, {len(different)} to make")
-    made = (
-        dict(
-            zip(
-                different,
-                prove(list(different.values()), _Left(name, len(different), progress)),
-                strict=True,
-            )
-        )
-        if different
-        else {}
-    )
-    for i, job in jobs.items():
-        proof = made[job.statement_id]
-        if proof.public != stage.inputs(wanted[i]):
-            raise RejectedError(
-                "prover proved something else than it was asked", where=f"{name} proof {i}"
-            )
-        write_atomically(out / f"proof-{i}.json", proof.to_bytes())
-        proofs[i] = proof
-    _remove_others(out, len(wanted))
-    return [proofs[i] for i in range(len(wanted))]
+    def key(self, stage: StageWeights, tensor: Tensor) -> KeyFolder:
+        """The key that proves about a tensor."""
+        kind = stage.anchoring.kind
+        return self.keys(kind, samples.key_depth(kind, tensor, stage.rank))
+
+    def make(self, stage: StageWeights, wanted: Sequence[Group], out: Path) -> list[ProofFile]:
+        """Every proof in the order of the groups, made or found in `out`.
+
+        What is finished when a call is cut off, the next one finds.
+
+        Raises:
+            RejectedError: a proof is about something else than its group.
+        """
+        name, tensors = stage.anchoring.stage, stage.tables["merged"].tensors
+        proofs: dict[int, ProofFile] = {}
+        jobs: dict[int, Job] = {}
+        for i, group in enumerate(wanted):
+            key = self.key(stage, tensors[group.tensor])
+            if (found := _found(out, i, key, stage.inputs(group))) is not None:
+                proofs[i] = found
+            else:
+                jobs[i] = stage.job(key, group)
+        # The same blocks may be drawn twice.
+        different = {job.statement_id: job for job in jobs.values()}
+        self.say(f"{name}: {len(proofs)} of {len(wanted)} proofs there, {len(different)} to make")
+        made = self._prove(name, different)
+        for i, job in jobs.items():
+            proofs[i] = made[job.statement_id]
+            if proofs[i].public != stage.inputs(wanted[i]):
+                raise RejectedError(
+                    "prover proved something else than it was asked", where=f"{name} proof {i}"
+                )
+            write_atomically(out / f"proof-{i}.json", proofs[i].to_bytes())
+        _remove_others(out, len(wanted))
+        return [proofs[i] for i in range(len(wanted))]
+
+    def _prove(self, name: str, jobs: dict[bytes, Job]) -> dict[bytes, ProofFile]:
+        if not jobs:
+            return {}
+        proofs = self.prove(list(jobs.values()), _TimeLeft(name, len(jobs), self.say))
+        return dict(zip(jobs, proofs, strict=True))
 
 
-def _depth(stage: Stage, tensor: Tensor) -> int:
-    """Depth word of the key that proves about a tensor."""
-    return samples.key_depth(stage.anchoring.kind, tensor, stage.rank)
-
-
-class _Left:
+class _TimeLeft:
     """Adds the time that is left to lines about single proofs."""
 
-    def __init__(self, name: str, count: int, progress: Progress) -> None:
-        self._name, self._count, self._progress = name, count, progress
+    def __init__(self, name: str, count: int, say: Say) -> None:
+        self._name, self._count, self._say = name, count, say
         self._begin, self._done = time.monotonic(), 0
 
     def __call__(self, line: str) -> None:
         self._done += 1
         missing = self._count - self._done
-        left = (
-            f", about {(time.monotonic() - self._begin) / self._done * missing:.0f} s left"
-            if missing > 0
-            else ""
-        )
-        self._progress(f"{self._name}: {line}{left}")
+        each_s = (time.monotonic() - self._begin) / self._done
+        left = f", about {each_s * missing:.0f} s left" if missing > 0 else ""
+        self._say(f"{self._name}: {line}{left}")
 
 
 def _remove_others(out: Path, count: int) -> None:
@@ -193,9 +127,7 @@ def _remove_others(out: Path, count: int) -> None:
 
 
 def _found(out: Path, number: int, key: KeyFolder, inputs: tuple[int, ...]) -> ProofFile | None:
-    """A proof made before for the very same statement and key; anything else there is
-    overwritten.
-    """
+    """A proof made before for the very same statement and key; anything else is overwritten."""
     try:
         proof = ProofFile.from_json(read_json(out / f"proof-{number}.json"))
     except ProvenanceError:
@@ -203,22 +135,66 @@ def _found(out: Path, number: int, key: KeyFolder, inputs: tuple[int, ...]) -> P
     return proof if (proof.vk_id, proof.public) == (key.vk_id, inputs) else None
 
 
-def _submit(
-    stage: Stage,
-    run_id: RunId,
-    number: int,
-    pairs: Sequence[tuple[Group, ProofFile]],
-    ledger: ModelLedger,
-    progress: Progress,
-) -> None:
-    name, done, receipt = samples.STAGES[stage.anchoring.stage], 0, None
-    for batch in _batches(pairs):
-        done += len(batch)
-        progress(f"{name}: submitting proofs, {done} of {len(pairs)}")
-        calls = [_sample(stage, group, proof).calldata() for group, proof in batch]
-        receipt = ledger.prove_samples(run_id, stage.anchoring.stage, number, calls)
-    if receipt is not None:
-        ledger.final(receipt)
+@dataclass(frozen=True)
+class StageProver:
+    """Proves stages of one run to one contract."""
+
+    run_id: RunId
+    folder: RunFolder
+    ledger: ModelLedger
+    address: Address
+    maker: ProofMaker
+
+    def prove(self, stage: StageWeights) -> Record:
+        """Anchor, draw, prove, submit; returns the `sample` record to log.
+
+        Raises:
+            RejectedError: the contract did not accept the anchoring, or the draw was missed.
+            InputError: the weights are not what the stage claims, or lie outside a proof's window.
+            ConfigError: the contract pins no key for some tensor; nothing was anchored then.
+        """
+        anchoring, table, say = stage.anchoring, stage.tables["merged"], self.maker.say
+        name = anchoring.stage
+        for tensor in table.tensors:
+            self.maker.key(stage, tensor)
+        say(f"{name}: anchoring {table.size} tensors, {anchoring.blocks} blocks")
+        stage_number = anchoring.stage_number
+        number = self.ledger.anchor_model(self.run_id, stage_number, anchoring.calldata())
+        out = self.folder.samples(name, number)
+        tables = {what: t.to_json() for what, t in stage.tables.items()}
+        write_json(out / "tables.json", tables)
+        say(f"{name}: waiting for the draw")
+        seed = self.ledger.draw_model(self.run_id, stage_number, number)
+        wanted = samples.groups(seed, table, anchoring.draws, anchoring.slots)
+        proofs = self.maker.make(stage, wanted, out)
+        self._submit(stage, number, list(zip(wanted, proofs, strict=True)))
+        return self._record(stage, number)
+
+    def _submit(
+        self, stage: StageWeights, number: int, pairs: Sequence[tuple[Group, ProofFile]]
+    ) -> None:
+        anchoring, done, receipt = stage.anchoring, 0, None
+        for batch in _batches(pairs):
+            done += len(batch)
+            self.maker.say(f"{anchoring.stage}: submitting proofs, {done} of {len(pairs)}")
+            calls = [_sample(stage, group, proof).calldata() for group, proof in batch]
+            receipt = self.ledger.prove_samples(self.run_id, anchoring.stage_number, number, calls)
+        if receipt is not None:
+            self.ledger.final(receipt)
+
+    def _record(self, stage: StageWeights, number: int) -> Record:
+        anchoring = stage.anchoring
+        name = anchoring.stage
+        snapshot = self.ledger.latest()
+        facts = snapshot.model_anchoring(self.run_id, anchoring.stage_number, number)
+        if facts is None:
+            raise UnavailableError("chain does not show the anchoring yet", where=name)
+        if not facts.accepted:
+            raise RejectedError(
+                "contract did not accept the proofs", where=f"{name} anchoring {number}"
+            )
+        digest = Word(anchoring.digest(facts.log_size, facts.log_root))
+        return Record.of(records.Sample(name, number, self.address, digest))
 
 
 def _batches(
@@ -230,18 +206,12 @@ def _batches(
         yield from (run[at : at + BATCH] for at in range(0, len(run), BATCH))
 
 
-def _sample(stage: Stage, group: Group, proof: ProofFile) -> Sample:
+def _sample(stage: StageWeights, group: Group, proof: ProofFile) -> Sample:
     t, tensor = group.tensor, stage.tables["merged"].tensors[group.tensor]
-    places = (
-        [("merged", t)]
-        if "base" not in stage.tables
-        else [("base", t), ("adapter", 2 * t), ("adapter", 2 * t + 1), ("merged", t)]
-    )
-    openings = tuple(
-        Opening(stage.tables[what].tensors[i].root, tuple(stage.tables[what].path(i)))
-        for what, i in places
-    )
-    rank = stage.tables["adapter"].tensors[2 * t].rows if "adapter" in stage.tables else 0
+    places, rank = [("merged", t)], 0
+    if "adapter" in stage.tables:
+        places = [("base", t), ("adapter", 2 * t), ("adapter", 2 * t + 1), ("merged", t)]
+        rank = stage.tables["adapter"].tensors[2 * t].rows
     return Sample(
         t,
         group.number,
@@ -249,8 +219,11 @@ def _sample(stage: Stage, group: Group, proof: ProofFile) -> Sample:
         tensor.name,
         tensor.rows,
         tensor.columns,
-        openings,
-        calldata(proof),
+        tuple(
+            TablePath(stage.tables[what].tensors[i].root, tuple(stage.tables[what].path(i)))
+            for what, i in places
+        ),
+        proof.calldata(),
         stage.codes(group),
         rank,
     )

@@ -1,141 +1,177 @@
-"""What `provenance prove RUN --weights` does: prove sampled blocks of a run's merge and
-quantization, and log it.
+"""Proving sampled blocks of a run's merge and quantization, and logging it.
+
+Here lies what `provenance prove RUN --weights` and `provenance proof open RUN` do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from provenance.artifacts.content import content_digest
 from provenance.artifacts.tensors import Tensor
 from provenance.chain.deploy import Deployment
-from provenance.chain.session import Session
 from provenance.digest import Digest
 from provenance.errors import Conflict, VerificationError
+from provenance.ids import KeyId, to_hex
 from provenance.layout import RunFolder, read_json, write_atomically, write_json
+from provenance.log.anchoring import HeadCommitter
 from provenance.log.record import Record
+from provenance.log.records import Merge, Quantize, Sample
 from provenance.log.run_log import OpenLog, anchor, open_log, run_id_of
-from provenance.settings import Settings
+from provenance.progress import Say, silent
 from provenance.statements import STAGES, quantization_kind
 from provenance.verify.protocols import FormatInspector
+from provenance_zk.proof_file import ProofFile
 from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import KeyFolder, find_key
-from provenance_zk.statements import ProofFile
 from provenance_zk.weights import samples
-from provenance_zk.weights.proving import Progress, Prove, Stage, make_proofs, prove_stage
-from provenance_zk.weights.stages import Factors, MergeStage, Model, QuantizeStage
+from provenance_zk.weights.ledger import ModelLedger
+from provenance_zk.weights.proving import ProofMaker, StageProver
+from provenance_zk.weights.stages import (
+    Factors,
+    MergedModel,
+    MergeWeights,
+    QuantizedModel,
+    QuantizeWeights,
+    SampleSize,
+    StageWeights,
+    StoredModel,
+)
 from provenance_zk.workers.jobs import Job
-from provenance_zk.workers.pool import Executor, proof_pool
+from provenance_zk.workers.local import Executor
+from provenance_zk.workers.pool import proof_pool
 
-Workers = tuple[ZkProver, Executor]  # what commits, and what makes proofs
+
+class ModelChain(ModelLedger, HeadCommitter, Protocol):
+    """One account at work on a deployment; `provenance.chain.session.Session` is the real one."""
+
+    @property
+    def deployment(self) -> Deployment:
+        """The contracts, and the keys that they pin."""
+        ...
 
 
-def prove_weights(
-    run: Path,
-    draws: int,
-    session: Session,
-    workers: Workers,
-    settings: Settings,
-    inspector: FormatInspector,
-    progress: Progress,
-) -> dict[str, Any]:
-    """Prove the last merge and its quantization, each in its own anchoring; what is proven already
-    is left alone.
+@dataclass(frozen=True)
+class WeightProver:
+    """Proves for the owner of runs.
 
-    Raises:
-        Conflict: the run was not merged and quantized yet.
-        VerificationError: weights beside the log are not the logged ones.
-        InputError: the deployed file holds what no proof can open.
+    Attributes:
+        prover: commits to weights; the executor's workers make the proofs.
+        key_cache: folder of proving keys.
+        say: gets a line for each step.
     """
 
-    folder = RunFolder(run).require()
-    with open_log(folder) as log:
-        run_id, address = run_id_of(folder), session.deployment.models
-        weights = _Weights(log, folder, draws, workers[0], inspector, session.deployment)
-        weights.require_provable()
-        progress("anchoring the log")
-        anchor(session, log)
-        for name in STAGES:
-            if not _is_proven(log, name):
+    chain: ModelChain
+    prover: ZkProver
+    executor: Executor
+    key_cache: Path
+    inspector: FormatInspector
+    say: Say = silent
+
+    def prove(self, run: Path, draws: int) -> dict[str, Any]:
+        """Prove the last merge and its quantization, each in its own anchoring.
+
+        What is proven already is left alone.
+
+        Args:
+            draws: blocks drawn of each stage, in all.
+
+        Returns:
+            `provenance-proved-weights/1`.
+
+        Raises:
+            Conflict: the run was not merged and quantized yet.
+            VerificationError: weights beside the log are not the logged ones.
+            InputError: the deployed file holds what no proof can open.
+        """
+        folder = RunFolder(run).require()
+        with open_log(folder) as log:
+            run_id, address = run_id_of(folder), self.chain.deployment.models
+            weights = RunWeights(log, self, draws)
+            weights.require_provable()
+            self.say("anchoring the log")
+            anchor(self.chain, log)
+            for name in STAGES:
+                if not _is_proven(log, name):
+                    stage = weights.stage(name)
+                    maker = self._maker(folder, stage)
+                    log.append(StageProver(run_id, folder, self.chain, address, maker).prove(stage))
+            self.say("anchoring the sample records")
+            head = anchor(self.chain, log)
+            found = {name: _last_sample(log, name) for name in STAGES}
+        return {
+            "format": "provenance-proved-weights/1",
+            "run_id": to_hex(run_id),
+            "records": head.size,
+            "anchorings": {name: r.fields["number"] for name, r in found.items() if r is not None},
+        }
+
+    def open(self, run: Path, nonce: bytes, draws: int, out: Path) -> dict[str, Any]:
+        """Prove blocks that a verifier demands, of every stage that was proven.
+
+        Nothing is anchored.
+
+        Args:
+            nonce: 32 bytes that the verifier chose.
+            out: folder for the proofs, which are public.
+
+        Returns:
+            `provenance-opened/1`.
+
+        Raises:
+            Conflict: no stage was proven yet.
+        """
+        folder, made = RunFolder(run).require(), {}
+        with open_log(folder) as log:
+            weights = RunWeights(log, self, draws)
+            for name in STAGES:
+                record = _last_sample(log, name)
+                if record is None or not _is_proven(log, name):
+                    continue
                 stage = weights.stage(name)
-                keys = _KeyFinder(settings, session.deployment, folder, stage)
-                log.append(
-                    prove_stage(
-                        stage,
-                        run_id,
-                        session,
-                        address,
-                        keys,
-                        _proving(folder, workers),
-                        folder,
-                        progress,
-                    )
+                seed = samples.opening_seed(record.body(Sample).anchoring, nonce)
+                wanted = samples.groups(seed, stage.tables["merged"], draws, stage.anchoring.slots)
+                write_json(
+                    out / name / "opening.json",
+                    {"format": "provenance-opening/1", "nonce": to_hex(nonce), "draws": draws},
                 )
-        progress("anchoring the sample records")
-        head = anchor(session, log)
-        numbers = {name: _last_sample(log, name) for name in STAGES}
-    return {
-        "format": "provenance-proved-weights/1",
-        "run_id": "0x" + run_id.hex(),
-        "records": head.size,
-        "anchorings": {
-            name: record.fields["number"] for name, record in numbers.items() if record is not None
-        },
-    }
-
-
-def open_weights(
-    run: Path,
-    nonce: bytes,
-    draws: int,
-    out: Path,
-    session: Session,
-    workers: Workers,
-    settings: Settings,
-    inspector: FormatInspector,
-    progress: Progress,
-) -> dict[str, Any]:
-    """Open blocks at a nonce that somebody demands, of every stage that was proven; nothing is
-    anchored.
-
-    Raises:
-        Conflict: no stage was proven yet.
-    """
-
-    folder, made = RunFolder(run).require(), {}
-    with open_log(folder) as log:
-        weights = _Weights(log, folder, draws, workers[0], inspector, session.deployment)
-        for name in STAGES:
-            record = _last_sample(log, name)
-            if record is None or not _is_proven(log, name):
-                continue
-            stage = weights.stage(name)
-            seed = samples.opening_seed(bytes.fromhex(record.fields["anchoring"][2:]), nonce)
-            wanted = samples.groups(seed, stage.tables["merged"], draws, stage.anchoring.slots)
-            keys = _KeyFinder(settings, session.deployment, folder, stage)
-            write_json(
-                out / name / "opening.json",
-                {"format": "provenance-opening/1", "nonce": "0x" + nonce.hex(), "draws": draws},
+                made[name] = len(self._maker(folder, stage).make(stage, wanted, out / name))
+        if not made:
+            raise Conflict(
+                "nothing to open: no stage of this run was proven",
+                where=str(run),
+                hint="provenance prove RUN --weights",
             )
-            made[name] = len(
-                make_proofs(stage, wanted, keys, _proving(folder, workers), out / name, progress)
-            )
-    if not made:
-        raise Conflict(
-            "nothing to open: no stage of this run was proven",
-            where=str(run),
-            hint="provenance prove RUN --weights",
-        )
-    return {
-        "format": "provenance-opened/1",
-        "out": str(out),
-        "nonce": "0x" + nonce.hex(),
-        "draws": draws,
-        "proofs": made,
-    }
+        return {
+            "format": "provenance-opened/1",
+            "out": str(out),
+            "nonce": to_hex(nonce),
+            "draws": draws,
+            "proofs": made,
+        }
+
+    def _maker(self, folder: RunFolder, stage: StageWeights) -> ProofMaker:
+        """Proofs through the run's queue, under keys that the contract pins."""
+        queue = folder.secrets / "proofs.sqlite"
+
+        def prove(jobs: Sequence[Job], say: Say) -> list[ProofFile]:
+            with proof_pool(queue, self.prover, self.executor, say) as pool:
+                return pool.prove(jobs)
+
+        @cache
+        def find(kind: str, depth: int) -> KeyFolder:
+            """A key of the cache; its words are laid beside the evidence."""
+            vk_id = self.chain.deployment.key(kind, stage.anchoring.slots, depth).vk_id
+            key = find_key(self.key_cache, KeyId.parse(vk_id))
+            write_atomically(folder.key(vk_id) / "vk.words", key.words)
+            return key
+
+        return ProofMaker(find, prove, self.say)
 
 
 def _last_sample(log: OpenLog, name: str) -> Record | None:
@@ -150,135 +186,91 @@ def _is_proven(log: OpenLog, name: str) -> bool:
     return sample is not None and log.records.index(sample) > log.records.index(log.last(name))
 
 
-def _proving(folder: RunFolder, workers: Workers) -> Prove:
-    """Proofs through the run's queue."""
-
-    def prove(jobs: Sequence[Job], tell: Progress) -> list[ProofFile]:
-        with proof_pool(folder.secrets / "proofs.sqlite", *workers, tell) as pool:
-            return pool.prove(jobs)
-
-    return prove
-
-
-class _Weights:
-    """A run's last merge and quantization; what both stages speak about is hashed once.
+class RunWeights:
+    """A run's last merge and quantization; what both speak about is hashed once.
 
     Raises:
         Conflict: the run was not merged and quantized yet.
     """
 
-    def __init__(
-        self,
-        log: OpenLog,
-        folder: RunFolder,
-        draws: int,
-        prover: ZkProver,
-        inspector: FormatInspector,
-        deployment: Deployment,
-    ) -> None:
-        self._log, self._folder, self._draws = log, folder, draws
-        self._prover, self._inspector, self._deployment = prover, inspector, deployment
-        self._merge, self._quantize = log.last("merge").fields, log.last("quantize").fields
-        if self._quantize["source"] != self._merge["merged"]:
+    def __init__(self, log: OpenLog, owner: WeightProver, draws: int) -> None:
+        self._log, self._owner, self._draws = log, owner, draws
+        self._merge = log.last(Merge.TYPE).body(Merge)
+        self._quantize = log.last(Quantize.TYPE).body(Quantize)
+        if self._quantize.source != self._merge.merged:
             raise Conflict(
                 "the last quantization is not of the last merge",
-                where=str(folder.root),
+                where=str(log.folder.root),
                 hint="provenance quantize",
             )
-        self._merged: Model | None = None
 
     def require_provable(self) -> None:
-        """Check what would come to light by an unlucky draw only, before an anchoring is paid for.
+        """Find before an anchoring is paid for what only an unlucky draw would bring to light.
 
         Raises:
             InputError: the deployed file holds what no proof can open.
         """
-        self._inspector.deployed(self._log.quantized_file()).require_provable(
-            self._merge["adapted"]
-        )
+        deployed = self._owner.inspector.deployed(self._log.quantized_file())
+        deployed.require_provable(self._merge.adapted)
 
-    def stage(self, name: str) -> Stage:
-        """A stage with its weights at hand.
+    def stage(self, name: str) -> StageWeights:
+        """`merge` or `quantize` with its weights at hand.
 
         Raises:
             VerificationError: weights beside the log are not the logged ones.
             ConfigError: the contract pins no key for it.
         """
+        prover = self._owner.prover
+        if name == "merge":
+            return MergeWeights.of(prover, self._merged_model(), self._size("merge"))
+        model = self._quantized_model()
+        return QuantizeWeights.of(prover, model, self._size(model.kind))
 
-        if self._merged is None:
-            self._merged = Model(
-                self._inspector.tensor_files(_require(self._folder.merged, self._merge["merged"]))
-            )
-        return (
-            self._merge_stage(self._merged)
-            if name == "merge"
-            else self._quantize_stage(self._merged)
-        )
+    def _size(self, kind: str) -> SampleSize:
+        return SampleSize(self._draws, self._owner.chain.deployment.key(kind).slots)
 
-    def _merge_stage(self, merged: Model) -> Stage:
+    @cached_property
+    def _merged(self) -> StoredModel:
+        folder = _require_content(self._log.folder.merged, self._merge.merged)
+        return StoredModel(self._owner.inspector.tensor_files(folder))
 
-        merge, inspector = self._merge, self._inspector
-        base = Model(
-            inspector.tensor_files(
-                _require(Path(str(read_json(self._folder.info)["base"])), merge["base"])
-            )
-        )
-        adapter = _require(self._folder.adapter, merge["adapter"])
+    def _merged_model(self) -> MergedModel:
+        folder, inspector = self._log.folder, self._owner.inspector
+        base = _require_content(Path(str(read_json(folder.info)["base"])), self._merge.base)
+        adapter = _require_content(folder.adapter, self._merge.adapter)
         (file,) = set(inspector.tensor_files(adapter).values())
-        return MergeStage.of(
-            self._prover,
-            base,
+        return MergedModel(
+            StoredModel(inspector.tensor_files(base)),
             Factors(file, inspector.adapter_factors(adapter)),
-            merged,
-            scale=Fraction(merge["scale"]),
-            content=Digest.parse(merge["merged"]),
-            draws=self._draws,
-            slots=self._deployment.key("merge").slots,
+            self._merged,
+            Fraction(self._merge.scale),
+            self._merge.merged,
         )
 
-    def _quantize_stage(self, merged: Model) -> Stage:
-
-        kind = quantization_kind(self._quantize["quantization"]).name
-        slots = self._deployment.key(kind).slots
-        deployed = self._inspector.deployed(self._log.quantized_file())
+    def _quantized_model(self) -> QuantizedModel:
+        deployed = self._owner.inspector.deployed(self._log.quantized_file())
 
         def read(tensor: Tensor, block: int) -> bytes:
             return deployed.block(tensor.name, tensor.rows, tensor.row_blocks, block)
 
-        return QuantizeStage.of(
-            self._prover,
-            merged,
-            self._merge["adapted"],
+        return QuantizedModel(
+            quantization_kind(self._quantize.quantization).name,
+            self._merged,
+            self._merge.adapted,
             read,
-            kind=kind,
-            file=Digest.parse(self._quantize["file"]),
-            draws=self._draws,
-            slots=slots,
+            self._quantize.file,
         )
 
 
-def _require(path: Path, expected: str) -> Path:
-    """A folder of weights with the logged content digest."""
-    actual = str(content_digest(path))
+def _require_content(path: Path, expected: Digest) -> Path:
+    """A folder of weights with the logged content digest.
+
+    Raises:
+        VerificationError: it has another one.
+    """
+    actual = content_digest(path)
     if actual != expected:
         raise VerificationError(
             "weights are not the logged ones", where=str(path), expected=expected, actual=actual
         )
     return path
-
-
-class _KeyFinder:
-    """Proving keys that the deployed contract pins; their words are laid beside the evidence."""
-
-    def __init__(
-        self, settings: Settings, deployment: Deployment, folder: RunFolder, stage: Stage
-    ) -> None:
-        self._cache = settings.cache / "keys"
-        self._deployment, self._folder, self._slots = deployment, folder, stage.anchoring.slots
-
-    def __call__(self, kind: str, depth: int) -> KeyFolder:
-
-        vk_id = self._deployment.key(kind, self._slots, depth).vk_id
-        key = find_key(self._cache, bytes.fromhex(vk_id[2:]))
-        write_atomically(self._folder.key(vk_id) / "vk.words", key.words)
-        return key

@@ -1,5 +1,6 @@
-"""A run's merge and quantization as stages of `model_proofs`: weights on disk, tables over them,
-proofs of one tensor's blocks.
+"""The stages merge and quantize, with their weights at hand.
+
+Weights on disk, tables over them, and jobs for proofs of one tensor's blocks.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from provenance.artifacts.tensors import DType, Layout, Tensor, TensorTable
 from provenance.digest import Digest
@@ -16,27 +17,74 @@ from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import KeyFolder
 from provenance_zk.weights import samples
 from provenance_zk.weights.commit import TensorCommitment, TensorWanted, commit_weights
-from provenance_zk.weights.merging import StoredPair, StoredTensor, merge_request
+from provenance_zk.weights.jobs import (
+    QuantizedBlocks,
+    StoredMerge,
+    StoredPair,
+    StoredTensor,
+    merge_job,
+    quantize_job,
+)
+from provenance_zk.weights.merge_tables import MergeTables, anchored_scale
 from provenance_zk.weights.samples import NO_TABLE, Anchoring, Group, name_of
 from provenance_zk.workers.jobs import Job
 
 
+class StageWeights(Protocol):
+    """A merge or a quantization with its weights at hand."""
+
+    @property
+    def anchoring(self) -> Anchoring:
+        """What is fixed on chain before the draw."""
+        ...
+
+    @property
+    def tables(self) -> Mapping[str, TensorTable]:
+        """`merged`, and for a merge `base` and `adapter`."""
+        ...
+
+    @property
+    def rank(self) -> int:
+        """Padded rank of the adapter; 0 for a quantization."""
+        ...
+
+    def inputs(self, group: Group) -> tuple[int, ...]:
+        """Public inputs of a group's proof."""
+        ...
+
+    def codes(self, group: Group) -> tuple[int, ...]:
+        """Code words among them; none for a merge."""
+        ...
+
+    def job(self, key: KeyFolder, group: Group) -> Job:
+        """What proves a group; its statement is the key and the public inputs."""
+        ...
+
+
 @dataclass(frozen=True)
-class Model:
+class SampleSize:
+    """How much of a model is opened: blocks drawn in all, and blocks that one proof opens."""
+
+    draws: int
+    slots: int
+
+
+@dataclass(frozen=True)
+class StoredModel:
     """A folder of safetensors: file of each tensor, and the tables that were made of it."""
 
     files: Mapping[str, Path]
     _made: dict[tuple[str, ...], TensorTable] = field(default_factory=dict, repr=False)
 
     def commit(self, prover: ZkProver, names: Sequence[str]) -> TensorTable:
-        """Table of these tensors, in layout `rows`; made once, for the files do not change under a
-        command.
+        """Table of these tensors, in layout `rows`.
+
+        It is made once: the files do not change under a command.
         """
         wanted = tuple(sorted(names))
         if wanted not in self._made:
-            made = commit_weights(
-                prover, sorted(set(self.files.values())), [TensorWanted(name) for name in wanted]
-            )
+            files = sorted(set(self.files.values()))
+            made = commit_weights(prover, files, [TensorWanted(name) for name in wanted])
             self._made[wanted] = TensorTable.of([_tensor(entry, entry.name) for entry in made])
         return self._made[wanted]
 
@@ -64,8 +112,13 @@ class Factors:
 def commit_tensors(
     prover: ZkProver, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]
 ) -> list[Tensor]:
-    """Commit anew to tensors of safetensors files: (name in the files, entry that it should have)
-    -> entry that it has.
+    """Commit anew to tensors of safetensors files.
+
+    Args:
+        tensors: (name in the files, entry that it should have).
+
+    Returns:
+        The entries that they have, in this order.
     """
     wanted = [
         TensorWanted(source, t.layout.name.lower(), 0 if t.layout is Layout.ROWS else t.depth)
@@ -89,160 +142,136 @@ def _tensor(entry: TensorCommitment, name: str) -> Tensor:
 
 
 @dataclass(frozen=True)
-class MergeStage:
-    """Sampled blocks of W' = round(W + s*B*A). Build it with `of`."""
+class MergedModel:
+    """A merge on disk, W' = round(W + s*B*A), and the digest of what it made."""
 
-    prover: ZkProver
-    base: Model
+    base: StoredModel
     factors: Factors
-    merged: Model
+    merged: StoredModel
     scale: Fraction
+    content: Digest
+
+
+@dataclass(frozen=True)
+class MergeWeights:
+    """Sampled blocks of a merge. Build it with `of`."""
+
+    model: MergedModel
     anchoring: Anchoring
     tables: dict[str, TensorTable] = field(repr=False)
     rank: int
 
     @classmethod
-    def of(
-        cls,
-        prover: ZkProver,
-        base: Model,
-        factors: Factors,
-        merged: Model,
-        *,
-        scale: Fraction,
-        content: Digest,
-        draws: int,
-        slots: int,
-    ) -> MergeStage:
+    def of(cls, prover: ZkProver, model: MergedModel, size: SampleSize) -> MergeWeights:
         """Commit to the adapted tensors of base and merged model and to the adapter.
 
         Raises:
             VerificationError: the three do not belong together.
             InputError: weights that cannot be read, or a scale that no proof can hold.
         """
-        names = list(factors.pairs)
-        merged_table = merged.commit(prover, names)
-        tables = {
-            "base": base.commit(prover, names),
-            "adapter": factors.commit(prover, merged_table),
-            "merged": merged_table,
-        }
-        rank = samples.require_tables(tables["base"], tables["adapter"], tables["merged"])
+        names = list(model.factors.pairs)
+        merged = model.merged.commit(prover, names)
+        base, adapter = model.base.commit(prover, names), model.factors.commit(prover, merged)
+        rank = MergeTables(base, adapter, merged).require_one_merge()
         anchoring = Anchoring(
-            name_of(tables["base"]),
-            name_of(tables["adapter"]),
-            name_of(merged_table),
-            bytes(content),
+            name_of(base),
+            name_of(adapter),
+            name_of(merged),
+            bytes(model.content),
             "merge",
-            slots,
-            samples.scale_integer(scale),
-            draws,
-            merged_table.blocks,
+            size.slots,
+            anchored_scale(model.scale),
+            size.draws,
+            merged.blocks,
         )
-        return cls(prover, base, factors, merged, scale, anchoring, tables, rank)
+        tables = {"base": base, "adapter": adapter, "merged": merged}
+        return cls(model, anchoring, tables, rank)
 
     def inputs(self, group: Group) -> tuple[int, ...]:
-        return samples.merge_inputs(
-            self.tables["base"],
-            self.tables["adapter"],
-            self.tables["merged"],
-            group,
-            self.anchoring.scale,
-        )
+        """As `StageWeights` says."""
+        return MergeTables(**self.tables).inputs(group, self.anchoring.scale)
 
     def codes(self, group: Group) -> tuple[int, ...]:
+        """None."""
         return ()
 
     def job(self, key: KeyFolder, group: Group) -> Job:
+        """As `StageWeights` says."""
         name = self.tables["merged"].tensors[group.tensor].name
-        a, b = self.factors.pairs[name]
-        request = merge_request(
-            StoredTensor(self.base.files[name], name),
-            StoredPair(self.factors.file, a, b),
-            StoredTensor(self.merged.files[name], name),
-            self.scale,
+        a, b = self.model.factors.pairs[name]
+        merge = StoredMerge(
+            StoredTensor(self.model.base.files[name], name),
+            StoredPair(self.model.factors.file, a, b),
+            StoredTensor(self.model.merged.files[name], name),
+            self.model.scale,
         )
-        return _job(
-            key,
-            "prove-merge",
-            name,
-            self.inputs(group),
-            {**request, "indexes": list(group.indexes)},
-        )
+        return merge_job(key, merge, group.indexes, self.inputs(group))
 
 
 @dataclass(frozen=True)
-class QuantizeStage:
-    """Sampled blocks of a deployed file, `q8_0` or `int8` by the anchoring's kind.
+class QuantizedModel:
+    """A deployed file and the merged model that it was made of.
 
-    `read` gives a block's bytes in the file. Build it with `of`.
+    Attributes:
+        kind: of the proofs about the file.
+        names: the merged model's tensors that proofs open.
+        read: gives a block's bytes in the file.
+        file: the file's digest.
     """
 
-    prover: ZkProver
-    merged: Model
+    kind: str
+    merged: StoredModel
+    names: Sequence[str]
     read: Callable[[Tensor, int], bytes]
+    file: Digest
+
+
+@dataclass(frozen=True)
+class QuantizeWeights:
+    """Sampled blocks of a deployed file. Build it with `of`."""
+
+    model: QuantizedModel
     anchoring: Anchoring
     tables: dict[str, TensorTable] = field(repr=False)
     rank: int = 0
 
     @classmethod
-    def of(
-        cls,
-        prover: ZkProver,
-        merged: Model,
-        names: Sequence[str],
-        read: Callable[[Tensor, int], bytes],
-        *,
-        file: Digest,
-        draws: int,
-        slots: int,
-        kind: str = "q8_0",
-    ) -> QuantizeStage:
-        table = merged.commit(prover, names)
+    def of(cls, prover: ZkProver, model: QuantizedModel, size: SampleSize) -> QuantizeWeights:
+        """Commit to the merged tensors that proofs open.
+
+        Raises:
+            InputError: weights that cannot be read.
+        """
+        table = model.merged.commit(prover, model.names)
         anchoring = Anchoring(
-            NO_TABLE, NO_TABLE, name_of(table), bytes(file), kind, slots, 0, draws, table.blocks
+            NO_TABLE,
+            NO_TABLE,
+            name_of(table),
+            bytes(model.file),
+            model.kind,
+            size.slots,
+            0,
+            size.draws,
+            table.blocks,
         )
-        return cls(prover, merged, read, anchoring, {"merged": table})
+        return cls(model, anchoring, {"merged": table})
 
     def _blocks(self, group: Group) -> list[bytes]:
         tensor = self.tables["merged"].tensors[group.tensor]
-        return [self.read(tensor, index) for index in group.indexes]
+        return [self.model.read(tensor, index) for index in group.indexes]
 
     def inputs(self, group: Group) -> tuple[int, ...]:
-        return samples.sampled_inputs(
-            self.anchoring.kind, self.tables["merged"].tensors[group.tensor], group, self.read
-        )
+        """As `StageWeights` says."""
+        tensor = self.tables["merged"].tensors[group.tensor]
+        return samples.sampled_inputs(self.model.kind, tensor, group, self.model.read)
 
     def codes(self, group: Group) -> tuple[int, ...]:
-        return tuple(samples.code_words(self.anchoring.kind, self._blocks(group)))
+        """As `StageWeights` says."""
+        return tuple(samples.code_words(self.model.kind, self._blocks(group)))
 
     def job(self, key: KeyFolder, group: Group) -> Job:
+        """As `StageWeights` says."""
         name = self.tables["merged"].tensors[group.tensor].name
-        return _job(
-            key,
-            f"prove-{self.anchoring.kind}",
-            name,
-            self.inputs(group),
-            {
-                "file": str(self.merged.files[name]),
-                "tensor": name,
-                "indexes": list(group.indexes),
-                "codes": b"".join(self._blocks(group)),
-            },
-        )
-
-
-def _job(
-    key: KeyFolder, command: str, tensor: str, inputs: Sequence[int], request: Mapping[str, Any]
-) -> Job:
-    """A job that shares requests with those about the same tensor: its tree is built once for
-    them.
-    """
-    return Job.make(
-        key,
-        command,
-        request,
-        {"inputs": [f"0x{value:064x}" for value in inputs]},
-        own=("indexes", "codes"),
-        together=f"{request.get('file', '')}:{tensor}",
-    )
+        tensor = StoredTensor(self.model.merged.files[name], name)
+        blocks = QuantizedBlocks(group.indexes, b"".join(self._blocks(group)))
+        return quantize_job(key, tensor, blocks, self.inputs(group))

@@ -9,10 +9,10 @@ from contextlib import ExitStack, contextmanager
 from provenance.errors import ConfigError
 from provenance.settings import Settings
 from provenance_zk.prover.client import ZkProver, find_binary
-from provenance_zk.prover.connection import Address
+from provenance_zk.prover.connection import Endpoint
 from provenance_zk.prover.server import ChildServer, RunningServer
+from provenance_zk.workers.local import Executor, LocalExecutor
 from provenance_zk.workers.names import local_workers
-from provenance_zk.workers.pool import Executor, LocalExecutor
 
 ONE_SHOT = "one-shot"
 _MIN_MEMORY_BYTES = 4 << 30
@@ -23,8 +23,7 @@ def opened(settings: Settings, executor: str = "local") -> Iterator[tuple[ZkProv
     """The prover and the workers of one command.
 
     Requests go to the server that PROVENANCE_PROVER names; without one to a server of the command's
-    own, which reads each key once and ends with the command; with `one-shot` to a process per
-    request.
+    own, which reads each key once and ends with the command; with `one-shot` to a process each.
 
     Args:
         executor: `local` or `local:N` for N proofs at a time, `ray:local`, or `ray://HOST:PORT`.
@@ -41,7 +40,7 @@ def opened(settings: Settings, executor: str = "local") -> Iterator[tuple[ZkProv
             yield prover, stack.enter_context(LocalExecutor(prover, workers))
             return
         try:
-            from provenance_zk.workers.ray_executor import RayExecutor  # brings in Ray
+            from provenance_zk.workers.ray_executor import RayExecutor  # keeps Ray out until named
         except ModuleNotFoundError as error:
             raise ConfigError(
                 "Ray is not installed",
@@ -58,9 +57,8 @@ def _prover(settings: Settings, workers: int) -> Iterator[ZkProver]:
     if settings.prover == ONE_SHOT:
         yield ZkProver(binary)
     elif settings.prover is not None:
-        yield ZkProver(
-            binary, server=RunningServer(Address.parse(settings.prover, settings.prover_secret))
-        )
+        endpoint = Endpoint.parse(settings.prover, settings.prover_secret)
+        yield ZkProver(binary, server=RunningServer(endpoint))
     else:
         with ChildServer(binary, workers=workers, memory_bytes=default_memory_bytes()) as child:
             yield ZkProver(binary, server=child)
@@ -72,7 +70,8 @@ def default_workers() -> int:
 
 
 def default_memory_bytes() -> int:
-    """Three quarters of the machine's memory, and at least 4 GiB: a job that needs more is refused
-    before it starts.
+    """Three quarters of the machine's memory, and at least 4 GiB.
+
+    A job that needs more is refused before it starts.
     """
     return max(_MIN_MEMORY_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 4)

@@ -1,8 +1,7 @@
-"""The queue of proofs: leased rows with fencing tokens in one SQLite file, written so that
-PostgreSQL can take the table.
+"""The queue of proofs: leased rows with fencing tokens in one SQLite file.
 
-A row is one statement, named by its id: asking for a statement twice makes one proof. States and
-what survives a crash:
+The table is written so that PostgreSQL can take it. A row is one statement, named by its id: asking
+for a statement twice makes one proof. States, and what survives a crash:
 
     ready   nobody works on it
     leased  a worker may be on it until `expires_ms`; the owner's death or the lease's end frees it
@@ -30,6 +29,7 @@ from typing import Any
 
 from provenance.encoding import canonical_json
 from provenance.errors import UnavailableError
+from provenance.ids import KeyId, to_hex
 from provenance_zk.prover.keys import KeyFolder
 
 MAX_ATTEMPTS = 3
@@ -51,6 +51,19 @@ CREATE TABLE IF NOT EXISTS proof_job (
 
 
 @dataclass(frozen=True)
+class Sharing:
+    """How jobs share one request.
+
+    Attributes:
+        own: fields that are each job's in a request for several, even where others have the same.
+        together: jobs with another word here never share a request.
+    """
+
+    own: tuple[str, ...] = ()
+    together: str = ""
+
+
+@dataclass(frozen=True)
 class Job:
     """One statement to prove.
 
@@ -59,17 +72,14 @@ class Job:
             `out`.
         request: its fields without `out`. Bytes are private: they become files, and never rows.
         statement_id: see `statement_id`.
-        own: fields that are this job's in a request for several, even where others have the same.
-        together: jobs with another word here never share a request.
     """
 
     kind: str
-    key_id: bytes
+    key_id: KeyId
     command: str
     request: Mapping[str, Any]
     statement_id: bytes
-    own: tuple[str, ...] = ()
-    together: str = ""
+    sharing: Sharing = Sharing()
 
     @classmethod
     def make(
@@ -78,12 +88,12 @@ class Job:
         command: str,
         request: Mapping[str, Any],
         public: Mapping[str, Any],
-        *,
-        own: tuple[str, ...] = (),
-        together: str = "",
+        sharing: Sharing = Sharing(),
     ) -> Job:
-        """A job whose `public` fields tell its statement from every other of the same key and
-        command.
+        """A job whose statement no other of the same key and command has.
+
+        Args:
+            public: tells the statement from the others.
         """
         return cls(
             key.kind,
@@ -91,8 +101,7 @@ class Job:
             command,
             {"key": str(key.dir), **request},
             statement_id(key, command, public),
-            own,
-            together,
+            sharing,
         )
 
 
@@ -100,7 +109,7 @@ def statement_id(key: KeyFolder, command: str, public: Mapping[str, Any]) -> byt
     """SHA-256 of the canonical JSON (RFC 8785) of kind, key id, command and public statement."""
     value: Any = {
         "kind": key.kind,
-        "key": f"0x{key.vk_id.hex()}",
+        "key": to_hex(key.vk_id),
         "command": command,
         "public": dict(public),
     }
@@ -109,7 +118,7 @@ def statement_id(key: KeyFolder, command: str, public: Mapping[str, Any]) -> byt
 
 @dataclass(frozen=True)
 class Lease:
-    """A job that one worker has for a while; `token` grows with each lease (fencing)."""
+    """The right to work on a row; `token` fences off earlier leases, `attempts` counts them."""
 
     statement_id: bytes
     token: int
@@ -144,9 +153,8 @@ class JobQueue:
                 path, timeout=30, isolation_level=None, check_same_thread=False
             )
             self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute(
-                "PRAGMA synchronous = FULL"
-            )  # a proof that was taken is never made again
+            # A proof that was taken is never made again.
+            self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise UnavailableError(
@@ -154,6 +162,7 @@ class JobQueue:
             ) from error
 
     def close(self) -> None:
+        """Close the file; leases that are held go on until they end."""
         with self._lock:
             self._db.close()
 
@@ -164,32 +173,31 @@ class JobQueue:
         self.close()
 
     def add(self, jobs: Sequence[Job]) -> None:
-        """Make the jobs' rows; those of a failed statement become ready again, others stay as they
-        are.
-        """
-        rows = [(j.statement_id.hex(), j.kind, f"0x{j.key_id.hex()}", j.command) for j in jobs]
+        """Make the jobs' rows; those of failed statements become ready again, others stay."""
+        rows = [(j.statement_id.hex(), j.kind, to_hex(j.key_id), j.command) for j in jobs]
         with self._lock, self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany(
-                "INSERT INTO proof_job (statement_id, kind, key_id, command, state, token, "
-                "attempts) VALUES (?, ?, ?, ?, 'ready', 0, 0) "
-                "ON CONFLICT (statement_id) DO UPDATE SET state = 'ready', attempts = 0, "
-                "failure = NULL "
+                "INSERT INTO proof_job "
+                "(statement_id, kind, key_id, command, state, token, attempts) "
+                "VALUES (?, ?, ?, ?, 'ready', 0, 0) ON CONFLICT (statement_id) DO UPDATE "
+                "SET state = 'ready', attempts = 0, failure = NULL "
                 "WHERE proof_job.state = 'failed'",
                 rows,
             )
 
     def claim(self, statement: bytes) -> Lease | None:
-        """Lease a row that is ready, or whose lease ended or lost its owner;
+        """Lease a row that is ready, or whose lease ended or lost its owner.
 
-        None if there is nothing to do for it now.
+        Returns:
+            None if there is nothing to do for it now.
         """
         now = self._now()
         with self._lock, self._db:
             self._db.execute("BEGIN IMMEDIATE")
             row = self._db.execute(
-                "SELECT state, token, attempts, owner, expires_ms FROM proof_job WHERE "
-                "statement_id = ?",
+                "SELECT state, token, attempts, owner, expires_ms FROM proof_job "
+                "WHERE statement_id = ?",
                 (statement.hex(),),
             ).fetchone()
             if row is None or row[0] in ("done", "failed"):
@@ -199,15 +207,14 @@ class JobQueue:
                 return None
             if attempts >= MAX_ATTEMPTS:
                 self._db.execute(
-                    "UPDATE proof_job SET state = 'failed', failure = ?, owner = NULL WHERE "
-                    "statement_id = ?",
+                    "UPDATE proof_job SET state = 'failed', failure = ?, owner = NULL "
+                    "WHERE statement_id = ?",
                     (f"its worker was lost {attempts} times", statement.hex()),
                 )
                 return None
             self._db.execute(
                 "UPDATE proof_job SET state = 'leased', token = ?, attempts = ?, owner = ?, "
-                "expires_ms = ? "
-                "WHERE statement_id = ?",
+                "expires_ms = ? WHERE statement_id = ?",
                 (token + 1, attempts + 1, self._owner, now + self._lease_ms(), statement.hex()),
             )
             return Lease(statement, token + 1, attempts + 1)
@@ -219,10 +226,7 @@ class JobQueue:
         )
 
     def complete(self, lease: Lease, proof: bytes) -> bool:
-        """Take a result;
-
-        False if the lease is no longer held: the result came too late and is dropped.
-        """
+        """Take a result; False if the lease is no longer held: it came too late and is dropped."""
         return self._held(
             "UPDATE proof_job SET state = 'done', owner = NULL, proof = ?", (proof.decode(),), lease
         )
@@ -258,13 +262,11 @@ class JobQueue:
         return str(row[0]), row[1], row[2]
 
     def _held(self, update: str, values: tuple[Any, ...], lease: Lease) -> bool:
-        """Run an update on the row only while the lease is the running one: the fencing token
-        decides.
-        """
+        """Update the row only while the lease is the running one: the fencing token decides."""
         with self._lock, self._db:
             done = self._db.execute(
-                f"{update} WHERE statement_id = ? AND token = ? AND state = 'leased' AND "
-                "expires_ms > ?",
+                f"{update} WHERE statement_id = ? AND token = ? AND state = 'leased' "
+                "AND expires_ms > ?",
                 (*values, lease.statement_id.hex(), lease.token, self._now()),
             )
             return done.rowcount == 1
@@ -282,7 +284,7 @@ def process_name(pid: int) -> str:
 
 
 def is_dead(owner: str) -> bool:
-    """Whether the named process ran on this machine, and does no more;
+    """Whether the named process ran on this machine, and does no more.
 
     False where that cannot be told.
     """

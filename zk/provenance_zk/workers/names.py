@@ -12,9 +12,9 @@ _RAY_THERE = re.compile(r"ray://[^\s/]+:[0-9]{1,5}")
 
 
 def local_workers(name: str) -> int | None:
-    """How many proofs at a time `local:N` asks for; 0 for `local`, which leaves it to the machine;
+    """How many proofs at a time `local:N` asks for.
 
-    None for Ray.
+    It is 0 for `local`, which leaves it to the machine, and None for Ray.
 
     Raises:
         ConfigError: no such executor.

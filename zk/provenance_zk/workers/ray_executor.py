@@ -28,13 +28,12 @@ from provenance_zk.prover.client import ZkProver, find_binary
 from provenance_zk.prover.keys import find_key, load_key
 from provenance_zk.prover.server import ChildServer
 from provenance_zk.workers.jobs import Job
+from provenance_zk.workers.local import Done, LocalExecutor, Worker
 from provenance_zk.workers.names import RAY_HERE
-from provenance_zk.workers.pool import Done, LocalExecutor, Worker
 
 _HINT = (
-    "ray:local needs memory and a writable /tmp; ray:// a head node with "
-    "--ray-client-server-port, and RAY_AUTH_MODE=token "
-    "and RAY_AUTH_TOKEN if the cluster has a token"
+    "ray:local needs memory and a writable /tmp; ray:// a head node with --ray-client-server-port, "
+    "and RAY_AUTH_MODE=token and RAY_AUTH_TOKEN if the cluster has a token"
 )
 
 
@@ -70,9 +69,8 @@ def _on_this_node(jobs: Sequence[Job]) -> list[Job]:
     key = Path(jobs[0].request["key"])
     if not (key.is_dir() and load_key(key).vk_id == jobs[0].key_id):
         key = find_key(Settings.load().cache / "keys", jobs[0].key_id).dir
-    shared: dict[
-        bytes, bytes
-    ] = {}  # jobs that came together share their bytes again, so that each becomes one file
+    # Jobs that came together share their bytes again, so that each becomes one file.
+    shared: dict[bytes, bytes] = {}
     return [
         replace(
             job,
@@ -124,16 +122,19 @@ class RayExecutor:
         ray.shutdown()
 
     def worker(self) -> Worker:
-        """One of the executor's workers, in turn: their actors, and the keys these have read, last
-        as long as it does.
+        """One of the executor's workers, in turn.
+
+        Their actors, and the keys that these have read, last as long as the executor does.
         """
         return next(self._turns)
 
     def interrupt(self) -> None:
+        """Kill every actor; the next jobs start new ones."""
         for worker in self._workers:
             worker.stop()
 
     def start(self) -> Any:
+        """A handle of a new actor."""
         return ray.remote(num_cpus=self._cpus, max_restarts=0)(Prover).remote(self._binary)
 
 

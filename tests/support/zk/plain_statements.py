@@ -1,9 +1,8 @@
-"""The statements `sorted`, `member` and `absent`, decided from everything they hide: slow, obvious,
-and without any circuit.
+"""The statements `sorted`, `member` and `absent`, decided from everything that they hide.
 
 Given a dataset's leaves, the records that open them and the public inputs, each function says
-whether the statement holds. A proof shows the same to somebody who has only the public inputs;
-these functions are what the prover is tested against.
+whether the statement holds: slowly, obviously, and without any circuit. A proof shows the same to
+somebody who has only the public inputs, so the prover is held against these functions.
 
 Source: docs/formats/statements.md, "sorted", "member and absent".
 """
@@ -21,7 +20,7 @@ HALF = 2**128
 
 
 @dataclass(frozen=True)
-class Record:
+class LeafPreimage:
     """What a leaf commits to: the halves of a record's digest and the salt."""
 
     hi: int
@@ -34,7 +33,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Chunk:
+class SortedInputs:
     """Public inputs of `sorted`."""
 
     root: int
@@ -46,15 +45,14 @@ class Chunk:
 
 
 def sorted_holds(
-    public: Chunk,
+    public: SortedInputs,
     leaves: Sequence[int],
     depth: int,
     slots: int,
-    records: Sequence[Record],
-    follower: Record | None,
+    records: Sequence[LeafPreimage],
+    follower: LeafPreimage | None,
 ) -> bool:
-    """Whether chunk k of these leaves is opened by the records, in order, and continued as `more`
-    and `next` say.
+    """Whether the records open chunk k of these leaves, in order, and `more` and `next` are true.
 
     Args:
         leaves: all of the tree's.
@@ -99,7 +97,7 @@ def member_holds(
     return (
         tree_root(leaves, depth) == root
         and 0 <= position < min(count, len(leaves))
-        and leaves[position] == Record(hi, lo, salt).leaf
+        and leaves[position] == LeafPreimage(hi, lo, salt).leaf
     )
 
 
@@ -111,11 +109,12 @@ def absent_holds(
     leaves: Sequence[int],
     depth: int,
     position: int,
-    below: Record | None,
-    above: Record | None,
+    below: LeafPreimage | None,
+    above: LeafPreimage | None,
 ) -> bool:
-    """Whether hi lies between those of the leaves beside the position; at either end of the dataset
-    there is only one.
+    """Whether hi lies between those of the leaves beside the position.
+
+    At either end of the dataset there is only one.
     """
     if tree_root(leaves, depth) != root or not 0 <= position <= count <= len(leaves) or count < 1:
         return False

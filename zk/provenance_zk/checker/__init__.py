@@ -1,0 +1,50 @@
+"""Checks a run's Groth16 evidence off chain: the `ProofVerifier` that a verifier is given.
+
+Nothing is taken from a proof file that can be recomputed: challenges come from the anchored facts,
+positions from the seed's order, products from the logged leaves, block numbers from the draw. A
+proof is left with what only it can show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from provenance.artifacts.tensors import Tensor
+from provenance.verify.protocols import (
+    EpochEvidence,
+    RegistrationEvidence,
+    SampleEvidence,
+    Sampling,
+)
+from provenance_zk.checker.engine import Engine, ProverEngine, SlowEngine
+from provenance_zk.checker.epochs import check_epoch
+from provenance_zk.checker.registration import check_registration
+from provenance_zk.checker.samples import check_samples
+
+__all__ = ["Engine", "ProofChecker", "ProverEngine", "SlowEngine"]
+
+
+class ProofChecker:
+    """`provenance.verify.protocols.ProofVerifier` over an engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def check_registration(self, evidence: RegistrationEvidence) -> None:
+        """Check that D of every chunk commits to the leaves under the registered root."""
+        check_registration(self._engine, evidence)
+
+    def check_epoch(self, evidence: EpochEvidence) -> None:
+        """Check that the logged leaves are the dataset's in the seed's order."""
+        check_epoch(self._engine, evidence)
+
+    def check_samples(self, evidence: SampleEvidence) -> Sampling:
+        """Check the drawn blocks of a merge or a quantization."""
+        return check_samples(self._engine, evidence)
+
+    def commit_tensors(
+        self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]
+    ) -> list[Tensor]:
+        """Commit anew to tensors of safetensors files."""
+        return self._engine.commit_tensors(files, tensors)

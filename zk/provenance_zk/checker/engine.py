@@ -1,0 +1,140 @@
+"""What checks proofs and recomputes commitments: the prover's program, or plain Python."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from eth_utils.crypto import keccak
+from py_ecc.fields import optimized_bn128_FQ as FQ
+from py_ecc.optimized_bn128 import optimized_curve as curve
+
+from provenance.artifacts.tensors import Tensor
+from provenance.errors import NotFound, VerificationError
+from provenance.ids import to_hex
+from provenance_zk.groth16.key import parse_key
+from provenance_zk.groth16.points import Point
+from provenance_zk.groth16.verifier import is_valid_proof
+from provenance_zk.proof_file import ProofFile, point_bytes, point_ints
+from provenance_zk.prover.client import ZkProver
+from provenance_zk.statements import chunk_count, inverse, p_vector
+from provenance_zk.weights.stages import commit_tensors
+
+
+class Engine(Protocol):
+    """Checks proofs and recomputes commitments. Arguments are attacker-controlled.
+
+    Raises (all): InputError where a key, proof or file is malformed; UnavailableError if the
+    prover's program cannot run.
+    """
+
+    def verify(self, words: bytes, proofs: Sequence[ProofFile], mask: int) -> list[bool]:
+        """Whether each proof holds under the key of these words.
+
+        Args:
+            mask: bit i asks for the proof of knowledge of commitment i.
+        """
+        ...
+
+    def positions(self, words: bytes, p_bases: bytes, order: np.ndarray) -> list[bytes]:
+        """P of each chunk, 64 bytes, of an order a[h] with shape (N,).
+
+        Raises:
+            VerificationError: the bases are not those of the key.
+        """
+        ...
+
+    def commit_tensors(
+        self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]
+    ) -> list[Tensor]:
+        """As `provenance_zk.weights.stages.commit_tensors`.
+
+        Raises:
+            NotFound: this engine cannot.
+        """
+        ...
+
+
+class ProverEngine:
+    """The `zkprover` binary: milliseconds a proof."""
+
+    def __init__(self, prover: ZkProver) -> None:
+        self._prover = prover
+
+    def verify(self, words: bytes, proofs: Sequence[ProofFile], mask: int) -> list[bool]:
+        """As `Engine` says."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "vk.words"
+            path.write_bytes(words)
+            return [answer.ok for answer in self._prover.verify(path, proofs, mask)]
+
+    def positions(self, words: bytes, p_bases: bytes, order: np.ndarray) -> list[bytes]:
+        """As `Engine` says."""
+        with tempfile.TemporaryDirectory() as folder:
+            path, bases = Path(folder) / "vk.words", Path(folder) / "bases"
+            path.write_bytes(words)
+            bases.write_bytes(p_bases)
+            return list(self._prover.recompute_order(path, bases, order).points)
+
+    def commit_tensors(
+        self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]
+    ) -> list[Tensor]:
+        """As `Engine` says."""
+        return commit_tensors(self._prover, files, tensors)
+
+
+class SlowEngine:
+    """Plain Python, independent of the prover: about a second a proof, a millisecond a position."""
+
+    def verify(self, words: bytes, proofs: Sequence[ProofFile], mask: int) -> list[bool]:
+        """As `Engine` says."""
+        return [is_valid_proof(words, proof, mask) for proof in proofs]
+
+    def positions(self, words: bytes, p_bases: bytes, order: np.ndarray) -> list[bytes]:
+        """As `Engine` says."""
+        key, actual = parse_key(words), bytes(keccak(p_bases))
+        if key.bases[2] != actual or len(p_bases) < 64 * key.slots:
+            raise VerificationError(
+                "bases of P are not the key's",
+                expected=to_hex(key.bases[2]),
+                actual=to_hex(actual),
+            )
+        bases = [_read_point(p_bases[64 * i : 64 * i + 64]) for i in range(key.slots)]
+        pi = inverse([int(x) for x in order])
+        return [
+            affine_bytes(_combine(bases, p_vector(pi, c, key.slots)))
+            for c in range(chunk_count(len(order), key.slots))
+        ]
+
+    def commit_tensors(
+        self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]
+    ) -> list[Tensor]:
+        """Raises NotFound."""
+        raise NotFound(
+            "weights are not hashed in pure Python",
+            hint="build zkprover (make setup) and verify without --slow",
+        )
+
+
+def _read_point(data: bytes) -> Point:
+    """A base of the key; the key's hash of them was compared, so nothing else is checked."""
+    x, y = point_ints(data)
+    return (FQ(x), FQ(y), FQ.one())
+
+
+def affine_bytes(point: Point) -> bytes:
+    """64 bytes of a point; infinity is zeros."""
+    if curve.is_inf(point):
+        return bytes(64)
+    x, y = curve.normalize(point)
+    return point_bytes((int(x), int(y)))
+
+
+def _combine(bases: Sequence[Point], scalars: Sequence[int]) -> Point:
+    total = curve.Z1
+    for base, scalar in zip(bases, scalars, strict=True):
+        total = curve.add(total, curve.multiply(base, scalar))
+    return total

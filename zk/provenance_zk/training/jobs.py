@@ -1,0 +1,89 @@
+"""Jobs for the proofs of registrations and epochs, a job per chunk.
+
+The challenge of a job is that of the anchored commitments, so it stands for all that the statement
+is about. Leaves are (N, 32) uint8; a challenge is (gamma, delta); blindings are secret, one per
+chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from provenance.dataset.manifest import DatasetRoot
+from provenance_zk.field import to_word
+from provenance_zk.prover.keys import KeyFolder
+from provenance_zk.prover.request import (
+    blindings_bytes,
+    challenge_fields,
+    leaf_bytes,
+    order_bytes,
+    used_bytes,
+)
+from provenance_zk.statements import chunk_count
+from provenance_zk.workers.jobs import Job
+
+
+def tree_jobs(
+    key: KeyFolder, root: DatasetRoot, leaves: np.ndarray, challenge: tuple[int, int]
+) -> list[Job]:
+    """A job per tree chunk that holds a leaf."""
+    fields: dict[str, Any] = {
+        "count": root.count,
+        "depth": root.depth,
+        **challenge_fields(challenge),
+    }
+    shared = {"leaves": leaf_bytes(leaves), **fields}
+    public = {"root": to_word(root.root), **fields}
+    return [
+        Job.make(key, "prove-tree", {**shared, "k": k}, {**public, "k": k})
+        for k in range(-(-root.count // key.slots))
+    ]
+
+
+def link_jobs(
+    key: KeyFolder, leaves: np.ndarray, secret: Sequence[int], challenge: tuple[int, int]
+) -> list[Job]:
+    """A job per chunk of the link: an `epoch` proof in leaf order, with U at infinity.
+
+    Args:
+        secret: the blindings of D.
+    """
+    public = {**challenge_fields(challenge), "count": len(leaves)}
+    shared = {**public, "leaves": leaf_bytes(leaves), "blindings": blindings_bytes(d=secret)}
+    return [
+        Job.make(key, "prove-link", {**shared, "chunk": c}, {**public, "chunk": c})
+        for c in range(chunk_count(len(leaves), key.slots))
+    ]
+
+
+@dataclass(frozen=True)
+class EpochWitness:
+    """What an epoch's proofs are made from: `order` is a[h], shape (N,).
+
+    `d_secret` and `u_secret` are the blindings of D and of U.
+    """
+
+    leaves: np.ndarray
+    order: np.ndarray
+    d_secret: Sequence[int]
+    u_secret: Sequence[int]
+
+
+def epoch_jobs(key: KeyFolder, epoch: EpochWitness, challenge: tuple[int, int]) -> list[Job]:
+    """A job per chunk of an epoch."""
+    public = {**challenge_fields(challenge), "count": len(epoch.leaves)}
+    shared = {
+        **public,
+        "leaves": leaf_bytes(epoch.leaves),
+        "used": used_bytes(epoch.leaves, epoch.order),
+        "order": order_bytes(epoch.order),
+        "blindings": blindings_bytes(d=epoch.d_secret, u=epoch.u_secret),
+    }
+    return [
+        Job.make(key, "prove-epoch", {**shared, "chunk": c}, {**public, "chunk": c})
+        for c in range(chunk_count(len(epoch.leaves), key.slots))
+    ]
