@@ -6,6 +6,8 @@ import {IProofLedger} from "./interfaces/IProofLedger.sol";
 import {Groth16} from "./libraries/groth16/Groth16.sol";
 import {Kinds} from "./libraries/keys/Kinds.sol";
 import {PinnedKeys} from "./libraries/keys/PinnedKeys.sol";
+import {DatasetId} from "./types/DatasetId.sol";
+import {KeyId} from "./types/KeyId.sol";
 
 /// @title Statements about registered datasets: sorted, member, absent.
 /// @notice Immutable: no owner, no proxy, and no key is added later.
@@ -38,9 +40,9 @@ contract DatasetAudits is IDatasetAudits {
     IProofLedger private immutable _ledger;
 
     PinnedKeys.Store private _keys;
-    mapping(bytes32 datasetId => Dataset dataset) private _datasets;
-    mapping(bytes32 datasetId => mapping(bytes32 vkId => SortedSet set)) private _sets;
-    mapping(bytes32 datasetId => mapping(uint64 kind => mapping(bytes32 digest => bool shown))) private _shown;
+    mapping(DatasetId datasetId => Dataset dataset) private _datasets;
+    mapping(DatasetId datasetId => mapping(KeyId vkId => SortedSet set)) private _sets;
+    mapping(DatasetId datasetId => mapping(uint64 kind => mapping(bytes32 digest => bool shown))) private _shown;
 
     /// @param ledger_ the ProofLedger whose registrations are spoken about
     /// @param pins the keys; each is checked in full
@@ -52,8 +54,8 @@ contract DatasetAudits is IDatasetAudits {
 
     /// @inheritdoc IDatasetAudits
     function proveSorted(
-        bytes32 datasetId,
-        bytes32 vkId,
+        DatasetId datasetId,
+        KeyId vkId,
         uint64 k,
         uint256 first,
         uint256 next,
@@ -85,8 +87,8 @@ contract DatasetAudits is IDatasetAudits {
 
     /// @inheritdoc IDatasetAudits
     function proveMember(
-        bytes32 datasetId,
-        bytes32 vkId,
+        DatasetId datasetId,
+        KeyId vkId,
         bytes32 digest,
         IProofLedger.Proof calldata proof
     ) external override {
@@ -96,8 +98,8 @@ contract DatasetAudits is IDatasetAudits {
 
     /// @inheritdoc IDatasetAudits
     function proveAbsent(
-        bytes32 datasetId,
-        bytes32 vkId,
+        DatasetId datasetId,
+        KeyId vkId,
         bytes32 digest,
         IProofLedger.Proof calldata proof
     ) external override {
@@ -107,19 +109,19 @@ contract DatasetAudits is IDatasetAudits {
     }
 
     /// @inheritdoc IDatasetAudits
-    function isSorted(bytes32 datasetId) external view override returns (bool) {
+    function isSorted(DatasetId datasetId) external view override returns (bool) {
         return _datasets[datasetId].sorted;
     }
 
     /// @inheritdoc IDatasetAudits
-    function isSortedUnder(bytes32 datasetId, bytes32 vkId) external view override returns (bool) {
+    function isSortedUnder(DatasetId datasetId, KeyId vkId) external view override returns (bool) {
         return _sets[datasetId][vkId].complete;
     }
 
     /// @inheritdoc IDatasetAudits
     function sortedChunk(
-        bytes32 datasetId,
-        bytes32 vkId,
+        DatasetId datasetId,
+        KeyId vkId,
         uint64 k
     ) external view override returns (uint256 first, uint256 next) {
         Ends storage ends = _sets[datasetId][vkId].chunks[k];
@@ -127,18 +129,18 @@ contract DatasetAudits is IDatasetAudits {
     }
 
     /// @inheritdoc IDatasetAudits
-    function isMember(bytes32 datasetId, bytes32 digest) external view override returns (bool) {
+    function isMember(DatasetId datasetId, bytes32 digest) external view override returns (bool) {
         return _shown[datasetId][Kinds.MEMBER][digest];
     }
 
     /// @inheritdoc IDatasetAudits
-    function isAbsent(bytes32 datasetId, bytes32 digest) external view override returns (bool) {
+    function isAbsent(DatasetId datasetId, bytes32 digest) external view override returns (bool) {
         return _shown[datasetId][Kinds.ABSENT][digest];
     }
 
     /// @inheritdoc IDatasetAudits
     function keyOf(
-        bytes32 vkId
+        KeyId vkId
     ) external view override returns (address data, uint64 kind, uint64 slots, uint64 depth) {
         return _keys.describe(vkId);
     }
@@ -151,8 +153,8 @@ contract DatasetAudits is IDatasetAudits {
     /// Shows one statement about a digest; false if it was shown before.
     function _prove(
         Dataset storage dataset,
-        bytes32 datasetId,
-        bytes32 vkId,
+        DatasetId datasetId,
+        KeyId vkId,
         uint64 kind,
         bytes32 digest,
         IProofLedger.Proof calldata proof
@@ -178,7 +180,7 @@ contract DatasetAudits is IDatasetAudits {
     }
 
     /// The registration's tree, read from the ledger once.
-    function _find(bytes32 datasetId) private returns (Dataset storage dataset) {
+    function _find(DatasetId datasetId) private returns (Dataset storage dataset) {
         dataset = _datasets[datasetId];
         if (dataset.count != 0) return dataset;
         IProofLedger.Dataset memory registration = _ledger.datasetOf(datasetId);
@@ -197,7 +199,7 @@ contract DatasetAudits is IDatasetAudits {
         if (ends.next != 0 && set.chunks[k + 1].first == ends.next) ++joints;
     }
 
-    function _findKey(bytes32 vkId, uint64 kind, uint8 depth) private view returns (uint8 key) {
+    function _findKey(KeyId vkId, uint64 kind, uint8 depth) private view returns (uint8 key) {
         key = _keys.find(vkId, kind);
         uint16 actual = _keys.list[key].depth;
         if (actual != depth) revert WrongKeyDepth(vkId, depth, actual);

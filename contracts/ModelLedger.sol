@@ -10,6 +10,8 @@ import {Kinds} from "./libraries/keys/Kinds.sol";
 import {Models} from "./libraries/models/Models.sol";
 import {PinnedKeys} from "./libraries/keys/PinnedKeys.sol";
 import {Samples} from "./libraries/models/Samples.sol";
+import {KeyId} from "./types/KeyId.sol";
+import {RunId} from "./types/RunId.sol";
 
 /// @title Anchored models, the blocks drawn from them, and the proofs that open those blocks.
 /// @notice Immutable: no owner, no proxy, and no key is added later. The rules live in
@@ -41,7 +43,7 @@ contract ModelLedger is IModelLedger {
 
     /// @inheritdoc IModelLedger
     function anchorModel(
-        bytes32 runId,
+        RunId runId,
         uint64 stage,
         Anchoring calldata anchoring
     ) external override returns (uint64 number) {
@@ -49,13 +51,13 @@ contract ModelLedger is IModelLedger {
     }
 
     /// @inheritdoc IModelLedger
-    function drawModel(bytes32 runId, uint64 stage, uint64 number) external override returns (bytes32 seed) {
+    function drawModel(RunId runId, uint64 stage, uint64 number) external override returns (bytes32 seed) {
         return _models.draw(_registry, Models.Id(runId, stage, number));
     }
 
     /// @inheritdoc IModelLedger
     function proveSamples(
-        bytes32 runId,
+        RunId runId,
         uint64 stage,
         uint64 number,
         Sample[] calldata items
@@ -65,7 +67,7 @@ contract ModelLedger is IModelLedger {
 
     /// @inheritdoc IModelLedger
     function anchoringOf(
-        bytes32 runId,
+        RunId runId,
         uint64 stage,
         uint64 number
     ) external view override returns (Anchoring memory anchoring, Progress memory progress) {
@@ -73,13 +75,13 @@ contract ModelLedger is IModelLedger {
     }
 
     /// @inheritdoc IModelLedger
-    function anchoringCount(bytes32 runId, uint64 stage) external view override returns (uint64) {
+    function anchoringCount(RunId runId, uint64 stage) external view override returns (uint64) {
         return uint64(_models.anchorings[runId][stage].length);
     }
 
     /// @inheritdoc IModelLedger
     function keyOf(
-        bytes32 vkId
+        KeyId vkId
     ) external view override returns (address data, uint64 kind, uint64 slots, uint64 depth) {
         return _keys.describe(vkId);
     }

@@ -11,6 +11,9 @@ import {Datasets} from "./libraries/datasets/Datasets.sol";
 import {Epochs} from "./libraries/datasets/Epochs.sol";
 import {Kinds} from "./libraries/keys/Kinds.sol";
 import {PinnedKeys} from "./libraries/keys/PinnedKeys.sol";
+import {DatasetId} from "./types/DatasetId.sol";
+import {KeyId} from "./types/KeyId.sol";
+import {RunId} from "./types/RunId.sol";
 
 /// @title Registered datasets, anchored epochs and the Groth16 statements shown about them.
 /// @notice Immutable: no owner, no proxy, and no key is added later. The rules live in
@@ -43,14 +46,14 @@ contract ProofLedger is IProofLedger {
 
     /// @inheritdoc IProofLedger
     function beginDataset(
-        bytes32 epochKey,
-        bytes32 treeKey,
+        KeyId epochKey,
+        KeyId treeKey,
         uint256 root,
         uint64 depth,
         uint64 count,
         uint256[2][] calldata d,
         uint256[2][] calldata poks
-    ) external override returns (bytes32 datasetId) {
+    ) external override returns (DatasetId datasetId) {
         if (root >= Bn254.R) revert RootNotInField(root);
         Challenges.Registration memory registration = Challenges.Registration({
             owner: msg.sender,
@@ -67,13 +70,13 @@ contract ProofLedger is IProofLedger {
     }
 
     /// @inheritdoc IProofLedger
-    function proveTree(bytes32 datasetId, uint64 k, uint256 t, uint256 z, Proof calldata proof) external override {
+    function proveTree(DatasetId datasetId, uint64 k, uint256 t, uint256 z, Proof calldata proof) external override {
         _datasets.proveTree(_keys, datasetId, k, [t, z], proof);
     }
 
     /// @inheritdoc IProofLedger
     function proveLink(
-        bytes32 datasetId,
+        DatasetId datasetId,
         uint64 c,
         uint256[2] calldata d,
         uint256 a,
@@ -84,15 +87,15 @@ contract ProofLedger is IProofLedger {
     }
 
     /// @inheritdoc IProofLedger
-    function finishDataset(bytes32 datasetId) external override {
+    function finishDataset(DatasetId datasetId) external override {
         _datasets.finish(_keys, datasetId);
     }
 
     /// @inheritdoc IProofLedger
     function anchorEpoch(
-        bytes32 runId,
+        RunId runId,
         uint64 epoch,
-        bytes32 datasetId,
+        DatasetId datasetId,
         uint64 consumed,
         uint256[2][] calldata u,
         uint256[2][] calldata p
@@ -103,7 +106,7 @@ contract ProofLedger is IProofLedger {
 
     /// @inheritdoc IProofLedger
     function proveEpoch(
-        bytes32 runId,
+        RunId runId,
         uint64 epoch,
         uint64 number,
         uint64 c,
@@ -122,13 +125,13 @@ contract ProofLedger is IProofLedger {
     }
 
     /// @inheritdoc IProofLedger
-    function datasetOf(bytes32 datasetId) external view override returns (Dataset memory) {
+    function datasetOf(DatasetId datasetId) external view override returns (Dataset memory) {
         return _datasets.viewOf(_keys, datasetId);
     }
 
     /// @inheritdoc IProofLedger
     function anchoringOf(
-        bytes32 runId,
+        RunId runId,
         uint64 epoch,
         uint64 number
     ) external view override returns (Anchoring memory) {
@@ -136,13 +139,13 @@ contract ProofLedger is IProofLedger {
     }
 
     /// @inheritdoc IProofLedger
-    function anchoringCount(bytes32 runId, uint64 epoch) external view override returns (uint64) {
+    function anchoringCount(RunId runId, uint64 epoch) external view override returns (uint64) {
         return _epochs.count(runId, epoch);
     }
 
     /// @inheritdoc IProofLedger
     function chunkHash(
-        bytes32 runId,
+        RunId runId,
         uint64 epoch,
         uint64 number,
         uint64 c
@@ -152,7 +155,7 @@ contract ProofLedger is IProofLedger {
 
     /// @inheritdoc IProofLedger
     function isChunkProved(
-        bytes32 runId,
+        RunId runId,
         uint64 epoch,
         uint64 number,
         uint64 c
@@ -162,7 +165,7 @@ contract ProofLedger is IProofLedger {
 
     /// @inheritdoc IProofLedger
     function keyOf(
-        bytes32 vkId
+        KeyId vkId
     ) external view override returns (address data, uint64 kind, uint64 slots, uint64 depth) {
         return _keys.describe(vkId);
     }

@@ -4,6 +4,11 @@ pragma solidity 0.8.37;
 import {IProvenanceRegistry} from "./interfaces/IProvenanceRegistry.sol";
 import {BlockHashes} from "./libraries/seeds/BlockHashes.sol";
 import {Rfc6962} from "./libraries/log/Rfc6962.sol";
+import {DatasetId} from "./types/DatasetId.sol";
+import {ManifestDigest} from "./types/ManifestDigest.sol";
+import {ModelDigest} from "./types/ModelDigest.sol";
+import {RecordDigest} from "./types/RecordDigest.sol";
+import {RunId} from "./types/RunId.sol";
 
 /// @title Append-only logs of training runs, their seeds, releases and revocations.
 /// @notice Immutable: no owner, no proxy. A new version is a new contract that names this one in `supersedes`.
@@ -15,15 +20,15 @@ contract ProvenanceRegistry is IProvenanceRegistry {
         address owner;
         uint48 drawBlock;
         uint48 seq;
-        bytes32 preregistrationDigest;
-        bytes32 datasetId;
+        RecordDigest preregistrationDigest;
+        DatasetId datasetId;
         bytes32 seed;
     }
 
     struct StoredClaim {
-        bytes32 runId;
-        bytes32 manifestDigest;
-        bytes32 recordDigest;
+        RunId runId;
+        ManifestDigest manifestDigest;
+        RecordDigest recordDigest;
         uint64 seq;
         uint64 index;
         uint64 blockNumber;
@@ -46,37 +51,37 @@ contract ProvenanceRegistry is IProvenanceRegistry {
     address public immutable override supersedes;
 
     mapping(address owner => uint256 nonce) private _nonces;
-    mapping(bytes32 runId => StoredRun run) private _runs;
-    mapping(bytes32 runId => mapping(uint256 seq => Head head)) private _heads;
-    mapping(bytes32 runId => mapping(address account => bool allowed)) private _writers;
-    mapping(bytes32 runId => mapping(uint64 index => Entry entry)) private _entries;
-    mapping(bytes32 modelDigest => StoredClaim[] list) private _claims;
-    mapping(bytes32 modelDigest => mapping(address owner => uint64[] positions)) private _claimsBy;
-    mapping(bytes32 datasetId => mapping(address owner => Revocation revocation)) private _datasetRevocations;
+    mapping(RunId runId => StoredRun run) private _runs;
+    mapping(RunId runId => mapping(uint256 seq => Head head)) private _heads;
+    mapping(RunId runId => mapping(address account => bool allowed)) private _writers;
+    mapping(RunId runId => mapping(uint64 index => Entry entry)) private _entries;
+    mapping(ModelDigest modelDigest => StoredClaim[] list) private _claims;
+    mapping(ModelDigest modelDigest => mapping(address owner => uint64[] positions)) private _claimsBy;
+    mapping(DatasetId datasetId => mapping(address owner => Revocation revocation)) private _datasetRevocations;
 
     /// @param supersedes_ the registry that this one replaces; zero if none
     constructor(address supersedes_) {
         supersedes = supersedes_;
     }
 
-    modifier onlyOwner(bytes32 runId) {
+    modifier onlyOwner(RunId runId) {
         if (_runs[runId].owner != msg.sender) revert NotOwner(runId, msg.sender);
         _;
     }
 
     /// @inheritdoc IProvenanceRegistry
-    function openRun(bytes32 preregistrationDigest, bytes32 datasetId) external override returns (bytes32 runId) {
-        if (preregistrationDigest == 0) revert ZeroPreregistration();
+    function openRun(RecordDigest preregistrationDigest, DatasetId datasetId) external override returns (RunId runId) {
+        if (RecordDigest.unwrap(preregistrationDigest) == 0) revert ZeroPreregistration();
         runId = _open(preregistrationDigest, datasetId, uint64(block.number) + DRAW_DELAY);
     }
 
     /// @inheritdoc IProvenanceRegistry
-    function openLog() external override returns (bytes32 runId) {
-        runId = _open(0, 0, 0);
+    function openLog() external override returns (RunId runId) {
+        runId = _open(RecordDigest.wrap(0), DatasetId.wrap(0), 0);
     }
 
     /// @inheritdoc IProvenanceRegistry
-    function drawSeed(bytes32 runId) external override returns (bytes32 seed) {
+    function drawSeed(RunId runId) external override returns (bytes32 seed) {
         StoredRun storage run = _runs[runId];
         if (run.owner == address(0)) revert UnknownRun(runId);
         uint64 drawBlock = run.drawBlock;
@@ -101,7 +106,7 @@ contract ProvenanceRegistry is IProvenanceRegistry {
     }
 
     /// @inheritdoc IProvenanceRegistry
-    function setWriter(bytes32 runId, address writer, bool allowed) external override onlyOwner(runId) {
+    function setWriter(RunId runId, address writer, bool allowed) external override onlyOwner(runId) {
         if (writer == msg.sender) revert OwnerIsWriter(runId, writer);
         _writers[runId][writer] = allowed;
         emit WriterSet(runId, writer, allowed);
@@ -109,7 +114,7 @@ contract ProvenanceRegistry is IProvenanceRegistry {
 
     /// @inheritdoc IProvenanceRegistry
     function commit(
-        bytes32 runId,
+        RunId runId,
         uint64 seq,
         bytes32 newRoot,
         uint64 newSize,
@@ -131,11 +136,11 @@ contract ProvenanceRegistry is IProvenanceRegistry {
 
     /// @inheritdoc IProvenanceRegistry
     function release(
-        bytes32 runId,
+        RunId runId,
         uint64 seq,
-        bytes32 modelDigest,
-        bytes32 manifestDigest,
-        bytes32 recordDigest,
+        ModelDigest modelDigest,
+        ManifestDigest manifestDigest,
+        RecordDigest recordDigest,
         uint64 index,
         bytes32[] calldata inclusionProof
     ) external override onlyOwner(runId) {
@@ -158,27 +163,27 @@ contract ProvenanceRegistry is IProvenanceRegistry {
     }
 
     /// @inheritdoc IProvenanceRegistry
-    function revoke(bytes32 runId, uint64 index, string calldata reason) external override onlyOwner(runId) {
+    function revoke(RunId runId, uint64 index, string calldata reason) external override onlyOwner(runId) {
         uint64 size = _heads[runId][_runs[runId].seq].size;
         if (index >= size) revert IndexOutOfRange(runId, index, size);
         Entry storage entry = _entries[runId][index];
-        if (entry.revokedBlock != 0) revert AlreadyRevoked(runId, entry.revokedBlock);
+        if (entry.revokedBlock != 0) revert AlreadyRevoked(RunId.unwrap(runId), entry.revokedBlock);
         entry.revokedBlock = uint64(block.number);
         entry.reason = reason;
         emit Revoked(runId, index, reason);
     }
 
     /// @inheritdoc IProvenanceRegistry
-    function revokeDataset(bytes32 datasetId, string calldata reason) external override {
+    function revokeDataset(DatasetId datasetId, string calldata reason) external override {
         Revocation storage revocation = _datasetRevocations[datasetId][msg.sender];
-        if (revocation.blockNumber != 0) revert AlreadyRevoked(datasetId, revocation.blockNumber);
+        if (revocation.blockNumber != 0) revert AlreadyRevoked(DatasetId.unwrap(datasetId), revocation.blockNumber);
         revocation.blockNumber = uint64(block.number);
         revocation.reason = reason;
         emit DatasetRevoked(datasetId, msg.sender, reason);
     }
 
     /// @inheritdoc IProvenanceRegistry
-    function runOf(bytes32 runId) external view override returns (Run memory) {
+    function runOf(RunId runId) external view override returns (Run memory) {
         StoredRun storage run = _runs[runId];
         uint48 seq = run.seq;
         Head storage head = _heads[runId][seq];
@@ -196,7 +201,7 @@ contract ProvenanceRegistry is IProvenanceRegistry {
     }
 
     /// @inheritdoc IProvenanceRegistry
-    function headAt(bytes32 runId, uint64 seq) external view override returns (Head memory) {
+    function headAt(RunId runId, uint64 seq) external view override returns (Head memory) {
         return _heads[runId][seq];
     }
 
@@ -210,14 +215,14 @@ contract ProvenanceRegistry is IProvenanceRegistry {
         address owner,
         uint256 start,
         uint256 limit
-    ) external view override returns (bytes32[] memory runIds, uint256 total) {
+    ) external view override returns (RunId[] memory runIds, uint256 total) {
         total = _nonces[owner];
-        runIds = new bytes32[](_pageLength(total, start, limit));
+        runIds = new RunId[](_pageLength(total, start, limit));
         for (uint256 i = 0; i < runIds.length; ++i) runIds[i] = runIdOf(owner, start + i);
     }
 
     /// @inheritdoc IProvenanceRegistry
-    function claims(bytes32 modelDigest, address owner) external view override returns (Claim[] memory list) {
+    function claims(ModelDigest modelDigest, address owner) external view override returns (Claim[] memory list) {
         uint64[] storage positions = _claimsBy[modelDigest][owner];
         list = new Claim[](positions.length);
         for (uint256 i = 0; i < list.length; ++i) list[i] = _claimAt(modelDigest, positions[i]);
@@ -225,7 +230,7 @@ contract ProvenanceRegistry is IProvenanceRegistry {
 
     /// @inheritdoc IProvenanceRegistry
     function lineageOf(
-        bytes32 modelDigest,
+        ModelDigest modelDigest,
         uint256 start,
         uint256 limit
     ) external view override returns (Claim[] memory page, uint256 total) {
@@ -236,7 +241,7 @@ contract ProvenanceRegistry is IProvenanceRegistry {
 
     /// @inheritdoc IProvenanceRegistry
     function revocationOf(
-        bytes32 runId,
+        RunId runId,
         uint64 index
     ) external view override returns (uint64 blockNumber, string memory reason) {
         Entry storage entry = _entries[runId][index];
@@ -245,7 +250,7 @@ contract ProvenanceRegistry is IProvenanceRegistry {
 
     /// @inheritdoc IProvenanceRegistry
     function datasetRevocationOf(
-        bytes32 datasetId,
+        DatasetId datasetId,
         address owner
     ) external view override returns (uint64 blockNumber, string memory reason) {
         Revocation storage revocation = _datasetRevocations[datasetId][owner];
@@ -253,21 +258,21 @@ contract ProvenanceRegistry is IProvenanceRegistry {
     }
 
     /// @inheritdoc IProvenanceRegistry
-    function isWriter(bytes32 runId, address account) public view override returns (bool) {
+    function isWriter(RunId runId, address account) public view override returns (bool) {
         if (account == address(0)) return false; // an unknown run has the zero address as owner
         return _runs[runId].owner == account || _writers[runId][account];
     }
 
     /// @inheritdoc IProvenanceRegistry
-    function runIdOf(address owner, uint256 nonce) public view override returns (bytes32) {
-        return keccak256(abi.encode(block.chainid, address(this), owner, nonce));
+    function runIdOf(address owner, uint256 nonce) public view override returns (RunId) {
+        return RunId.wrap(keccak256(abi.encode(block.chainid, address(this), owner, nonce)));
     }
 
     function _open(
-        bytes32 preregistrationDigest,
-        bytes32 datasetId,
+        RecordDigest preregistrationDigest,
+        DatasetId datasetId,
         uint64 drawBlock
-    ) private returns (bytes32 runId) {
+    ) private returns (RunId runId) {
         uint256 nonce = _nonces[msg.sender]++;
         runId = runIdOf(msg.sender, nonce);
         StoredRun storage run = _runs[runId];
@@ -280,9 +285,9 @@ contract ProvenanceRegistry is IProvenanceRegistry {
         emit RunOpened(runId, msg.sender, datasetId, nonce, preregistrationDigest, drawBlock);
     }
 
-    function _claimAt(bytes32 modelDigest, uint256 position) private view returns (Claim memory) {
+    function _claimAt(ModelDigest modelDigest, uint256 position) private view returns (Claim memory) {
         StoredClaim storage stored = _claims[modelDigest][position];
-        bytes32 runId = stored.runId;
+        RunId runId = stored.runId;
         uint64 index = stored.index;
         return
             Claim({

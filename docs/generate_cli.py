@@ -30,6 +30,28 @@ object whose `format` names its version; an error under `--json` is `{"format":
 "provenance-error/1", "error": {code, what, where, expected, actual, hint}}`. No secret is ever an
 argument: the keystore's password is read from a file that only its owner can read, or typed at a
 terminal.
+
+On a terminal long work shows one line with stage, count and estimate. Elsewhere standard error
+gets one line per stage, when the stage ends; `init`, `train` and `publish` number their stages
+and say which are done already.
+
+## Configuration file
+
+`provenance init` writes where it put things: `.provenance.yaml` in the current folder with
+`--home DIR`, else `config.yaml` in the user's configuration folder. Commands look for the former
+in the current folder and those above it, then for the latter. A variable wins over the file's
+entry of the same meaning; PROVENANCE_HOME names another installation, and then no file is read.
+
+    format: provenance-config/1
+    home: DIR              keystore, salt key, embedded chain
+    cache: DIR             proving keys, base models
+    trust: FILE            trust file
+    password_file: FILE    mode 0600
+    rpc_url: URL           left out for the embedded chain
+
+A `.provenance.yaml` that this user's `init` did not write, or that was changed or moved since, is
+refused: it could name a trust file of whoever made the folder. Run `provenance init --home DIR`
+again after a change.
 """
 
 EXIT_NOTES = """`verify` and `gate` end with their verdict's code; 0 is only ever `verified`.
@@ -40,7 +62,8 @@ or 3; `dataset erase --check` with 1 when something was found; `proof verify` wi
 worst verdict ([audits](formats/audits.md)).
 """
 
-# name -> (default, meaning). Read in provenance/settings.py and by options that name a variable.
+# name -> (default where no configuration file says otherwise, meaning). Read in
+# provenance/settings.py and by options that name a variable.
 VARIABLES: dict[str, tuple[str, str]] = {
     "PROVENANCE_HOME": (
         "`$XDG_DATA_HOME/provenance`, else `~/.local/share/provenance`",
@@ -53,7 +76,7 @@ VARIABLES: dict[str, tuple[str, str]] = {
     ),
     "PROVENANCE_CONFIG": (
         "`$XDG_CONFIG_HOME/provenance`, else `~/.config/provenance`",
-        "Folder of the default `trust.yaml`.",
+        "Folder of the default `trust.yaml`, of `config.yaml`, and of what `init` wrote elsewhere.",
     ),
     "PROVENANCE_TRUST": (
         "`trust.yaml` in the configuration folder, if there is one",

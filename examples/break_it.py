@@ -23,7 +23,8 @@ from pathlib import Path
 
 from provenance.digest import hash_file
 from provenance.layout import RunFolder, read_json, write_json
-from provenance.log.journal import Journal, read_header
+from provenance.log.frames import read_header
+from provenance.log.journal import Journal
 from provenance.log.record import Record
 from provenance.log.tree import read_records
 

@@ -1,8 +1,8 @@
-"""`make demo`: runs the README's own commands, one after the other, and says how long each took.
+"""`make demo`: runs the README's four commands, one after the other, and says how long each took.
 
-Everything it makes lies in `runs/<time>`; keys, proving keys and the embedded chain are kept in
-`.state` and used again. Then it flips one bit of a copy of the quantized file and shows that
-verification names the place.
+What a run makes lies in `runs/<time>`; key, proving keys and embedded chain are kept in `.state`
+and used again. Then it flips one bit of a copy of the quantized file and shows that verification
+names the place.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import shutil
 import subprocess
 import sys
@@ -18,7 +17,6 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-STATE = ROOT / ".state"
 BLOCK = re.compile(r"<!-- main job -->\n```sh\n(.*?)```", re.DOTALL)
 
 
@@ -34,21 +32,10 @@ def readme_commands() -> list[str]:
 
 
 def environment(run: Path) -> dict[str, str]:
-    """What the README tells a user to export; the password file is made once, readable by its owner
-    only.
-    """
-    STATE.mkdir(exist_ok=True, mode=0o700)
-    password = STATE / "password"
-    if not password.exists():
-        fd = os.open(password, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(fd, "w") as stream:
-            stream.write(secrets.token_urlsafe(24) + "\n")
-    return os.environ | {
+    """This environment with the commands on its path and without variables of ours."""
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("PROVENANCE_")}
+    return kept | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PROVENANCE_HOME": str(STATE),
-        "PROVENANCE_CACHE": str(STATE / "cache"),
-        "PROVENANCE_PASSWORD_FILE": str(password),
-        "PROVENANCE_TRUST": str(run / "trust.yaml"),
         "RUN": str(run.relative_to(ROOT)),
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
@@ -88,24 +75,17 @@ def flip_one_bit(source: Path, copy: Path) -> None:
         stream.write(bytes([byte ^ 1]))
 
 
-def judge(path: Path, run: Path, env: dict[str, str]) -> tuple[int, dict[str, object]]:
-    command = [
-        "provenance",
-        "verify",
-        str(path),
-        "--evidence",
-        str(run / "run"),
-        "--base",
-        "smollm2",
-        "--json",
-    ]
+def judge(path: Path, run: Path, env: dict[str, str]) -> tuple[int, dict]:
+    """Exit code and verdict about a file, with the base model at hand."""
+    evidence = ["--evidence", str(run / "run")]
+    command = ["provenance", "verify", str(path), *evidence, "--base", "smollm2", "--json"]
     done = subprocess.run(
         command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=False
     )
     return done.returncode, json.loads(done.stdout)
 
 
-def summary(run: Path, verdict: dict, tampered: dict, proof_s: float) -> str:
+def summary(run: Path, verdict: dict, tampered: dict) -> str:
     """The demo's last lines, from the run's own records."""
     from provenance.log.tree import read_records
 
@@ -114,7 +94,7 @@ def summary(run: Path, verdict: dict, tampered: dict, proof_s: float) -> str:
     seed = next(r for r in records if r.type == "seed").fields
     dataset = records[0].fields["dataset"]
     quantize = next(r for r in records if r.type == "quantize").fields
-    manifest = json.loads((run / "dataset" / "dataset.json").read_text())
+    manifest = json.loads((run / "run-dataset" / "dataset.json").read_text())
     heads = (run / "run" / "provenance" / "heads.jsonl").read_text().count("\n")
     failure = next(c for c in tampered["claims"] if c["id"] == "file.recomputed")
     holding = sum(c["status"] == "holds" for c in verdict["claims"])
@@ -135,8 +115,7 @@ def summary(run: Path, verdict: dict, tampered: dict, proof_s: float) -> str:
             f"{float(close['perplexity_after']):.1f} ({close['evaluated_on']}), "
             f"{len(records)} records journaled, {heads} heads anchored",
             f"proofs    tree, link, sorted, epoch, merge, {quantize['quantization']} made and "
-            f"accepted in {proof_s:.1f} s     "
-            f"file {quantize['file'][:17]}..",
+            f"accepted     file {quantize['file'][:17]}..",
             *samples,
             f"{verdict['word'].upper().replace('DEVELOPMENT', 'development')}: "
             f"{'; '.join(verdict['development'])}",
@@ -147,7 +126,22 @@ def summary(run: Path, verdict: dict, tampered: dict, proof_s: float) -> str:
     )
 
 
+def judge_tampered(run: Path, released: Path, env: dict[str, str]) -> dict:
+    """The verdict about a copy of the released file with one bit flipped: it must fail."""
+    copy = run / "tampered.gguf"
+    flip_one_bit(released, copy)
+    shown = f"provenance verify {copy.relative_to(ROOT)} --evidence {env['RUN']}/run"
+    print(f"\n$ {shown}   # one bit flipped", flush=True)
+    code, tampered = judge(copy, run, env)
+    if code != 1:
+        sys.exit(
+            f"error: a tampered copy must fail with exit code 1, got {code}: {tampered['word']}"
+        )
+    return tampered
+
+
 def main() -> None:
+    """Run it all; the last lines say how to look at it."""
     run = ROOT / "runs" / time.strftime("%Y%m%d-%H%M%S")
     run.mkdir(parents=True)
     env = environment(run)
@@ -159,37 +153,14 @@ def main() -> None:
     code, verdict = judge(released, run, env)
     if code != 0:
         sys.exit(f"error: the released file is {verdict['word']}: {verdict['reason']}")
-    copy = run / "tampered.gguf"
-    flip_one_bit(released, copy)
-    print(
-        f"\n$ provenance verify {copy.relative_to(ROOT)} --evidence {env['RUN']}/run   # one "
-        "bit flipped",
-        flush=True,
-    )
-    code, tampered = judge(copy, run, env)
-    if code != 1:
-        sys.exit(
-            f"error: a tampered copy must fail with exit code 1, got {code}: {tampered['word']}"
-        )
-    print("\nstage                                                            seconds")
+    tampered = judge_tampered(run, released, env)
+    print("\ncommand                                                          seconds")
     for name, seconds in times:
         print(f"{name:<64} {seconds:7.1f}")
     print(f"{'all':<64} {time.monotonic() - begin:7.1f}\n")
-    proof_s = sum(
-        s
-        for n, s in times
-        if n.startswith(
-            ("provenance prove", "provenance dataset register", "provenance dataset prove")
-        )
-    )
-    print(summary(run, verdict, tampered, proof_s))
-    state = STATE.relative_to(ROOT)
-    print(
-        f"\nsee it: PROVENANCE_HOME={state} PROVENANCE_CACHE={state}/cache "
-        ".venv/bin/provenance serve "
-        f"--evidence {env['RUN']} --trust {env['RUN']}/trust.yaml --open "
-        f"{verdict['subject']['digest']}"
-    )
+    print(summary(run, verdict, tampered))
+    digest = verdict["subject"]["digest"]
+    print(f"\nsee it: .venv/bin/provenance serve --evidence {env['RUN']} --open {digest}")
 
 
 if __name__ == "__main__":

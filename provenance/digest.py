@@ -19,6 +19,7 @@ class Digest(bytes):
     """32 bytes of SHA-256. Prints as `sha256:<64 lower hex>`; law: `Digest.parse(str(d)) == d`."""
 
     def __new__(cls, value: bytes) -> Digest:
+        """Raises InputError if `value` does not have 32 bytes."""
         if len(value) != 32:
             raise InputError("a digest has 32 bytes", expected=32, actual=len(value))
         return super().__new__(cls, value)
@@ -55,7 +56,7 @@ class Digest(bytes):
 
 
 def sha256(data: bytes) -> Digest:
-    """SHA-256 (FIPS 180-4) without a domain tag: of files, and inside `tagged`."""
+    """SHA-256 without a domain tag."""
     return Digest(hashlib.sha256(data).digest())
 
 

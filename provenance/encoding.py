@@ -19,7 +19,7 @@ from provenance.errors import InputError
 
 MAX_INTEGER = 2**53 - 1
 MAX_JSON_DEPTH = 64
-# r of BN254, of leaves and roots
+# r of BN254: leaves and roots lie below it. Source: EIP-196.
 FIELD_ORDER = 21888242871839275222246405745257275088548364400416034343698204186575808495617
 BATCH_TENSORS = ("input_ids", "attention_mask", "labels")
 
@@ -55,17 +55,17 @@ def _refuse_constant(name: str) -> None:
 
 
 def u8(value: int) -> bytes:
-    """One byte; OverflowError outside 0 to 255."""
+    """One byte; OverflowError outside 0..255."""
     return value.to_bytes(1, "big")
 
 
 def u32(value: int) -> bytes:
-    """Four bytes, big-endian; OverflowError outside 0 to 2^32 - 1."""
+    """Four bytes, big-endian; OverflowError outside the range."""
     return value.to_bytes(4, "big")
 
 
 def u64(value: int) -> bytes:
-    """Eight bytes, big-endian; OverflowError outside 0 to 2^64 - 1."""
+    """Eight bytes, big-endian; OverflowError outside the range."""
     return value.to_bytes(8, "big")
 
 
@@ -110,8 +110,9 @@ def canonical_json(value: Mapping[str, Any] | Sequence[Any]) -> bytes:
 
 
 def _plain(value: Any, path: str) -> Any:
-    """A dataset cell as RFC 8785 sees it: bytes as base64, timestamps RFC 3339, finite floats
-    kept.
+    """A dataset cell as RFC 8785 sees it.
+
+    Bytes as base64, timestamps RFC 3339, finite floats kept.
     """
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
@@ -157,14 +158,15 @@ def dataset_record_digest(canonical: bytes) -> Digest:
 
 
 def release_entry(run_id: bytes, model: bytes, manifest: bytes, record: bytes) -> Digest:
-    """Log entry of a release; the registry rebuilds it on chain, so a release names only what the
-    log names.
+    """Log entry of a release.
+
+    The registry rebuilds it on chain, so a release names only what the log names.
     """
     return tagged("release", run_id + model + manifest + record)
 
 
 def head_digest(run_id: bytes, size: int, root: bytes) -> Digest:
-    """What names a head: run id and root of 32 bytes each, size in entries."""
+    """Names the head of a log: binds run, size and root."""
     return tagged("head", run_id + u64(size) + root)
 
 
@@ -202,7 +204,7 @@ def batch_payload(salt: bytes, tensors: Mapping[str, np.ndarray | None]) -> byte
 
 
 def batch_digest(salt: bytes, tensors: Mapping[str, np.ndarray | None]) -> Digest:
-    """Salted digest of the tensors of one batch; `salt` has 32 bytes and stays secret."""
+    """The digest of a batch as `batch` records name it."""
     return tagged("batch", batch_payload(salt, tensors))
 
 

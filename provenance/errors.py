@@ -6,7 +6,6 @@
     |- VerificationError   evidence contradicts the file or itself         (exit 1)
     |- NotFound            no release names this artifact                  (exit 4)
     |- AuthError           not allowed to ask                              (exit 5)
-    |- PolicyDenied        evidence is sound, policy says no               (exit 6)
     |- Conflict            the thing exists already or moved meanwhile     (exit 2)
     |- UnavailableError    chain, disk or prover out of reach; retry may help   (exit 3)
     |- RejectedError       the chain said no; the same call will not help  (exit 1)
@@ -61,6 +60,7 @@ class ProvenanceError(Exception):
         return f"{line} ({self.hint})" if self.hint else line
 
     def to_json(self) -> dict[str, str | None]:
+        """The error's facts, as programs get them."""
         return {
             "code": self.code,
             "what": self.what,
@@ -103,13 +103,6 @@ class AuthError(ProvenanceError):
 
     exit_code = 5
     code = "auth"
-
-
-class PolicyDenied(ProvenanceError):
-    """The evidence is sound, the policy says no."""
-
-    exit_code = 6
-    code = "policy-denied"
 
 
 class Conflict(ProvenanceError):

@@ -6,12 +6,15 @@ Everything below `provenance/` but `secrets/` and `private` files is public evid
   provenance/
     journal          records, append-only (the source of truth)
     heads.jsonl      signed heads, one JSON object a line
-    run.json         run id, chain, contracts, dataset folder (derived: `provenance fsck` compares
-    it) epochs/<e>/      proof-<chunk>.json of each proven epoch dataset/         registration.json
-    and the proofs of the dataset's registration samples/<stage>-<number>/ tables.json and
-    proof-<group>.json of the merge and of the quantization release.manifest.json, release.oms.json
-    what `release/` holds, in our form and in OpenSSF's keys/<vkId>/     vk.words and p_bases.bin of
-    the keys used secrets/         salts and blindings (0700; never leaves the machine)
+    run.json         run id, chain, contracts, dataset folder (derived; `fsck` compares it)
+    epochs/<e>/      proof-<chunk>.json of each proven epoch
+    dataset/         registration.json and the proofs of the dataset's registration
+    samples/<stage>-<number>/
+                     tables.json and proof-<group>.json of the merge and of the quantization
+    release.manifest.json, release.oms.json
+                     what `release/` holds, in our form and in OpenSSF's
+    keys/<vkId>/     vk.words and p_bases.bin of the keys used
+    secrets/         salts and blindings (0700; never leaves the machine)
   checkpoint-*/ adapter/ merged/ release/
 """
 
@@ -33,8 +36,9 @@ MAX_JSON_BYTES = 64 << 20
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Replace `path` by `data`, durable on return; a crash leaves the old or the new content,
-    nothing between.
+    """Replace `path` by `data`, durable on return.
+
+    A crash leaves the old or the new content, nothing between.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
@@ -52,7 +56,7 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
 
 
 def write_json(path: Path, value: Mapping[str, Any] | list[Any]) -> None:
-    """Write JSON with sorted keys, whole or not at all."""
+    """Write indented JSON with sorted keys, as `write_atomically` does."""
     write_atomically(path, (json.dumps(value, indent=2, sort_keys=True) + "\n").encode())
 
 
@@ -89,33 +93,41 @@ class RunFolder:
 
     @property
     def evidence(self) -> Path:
+        """Everything public about the run."""
         return self.root / "provenance"
 
     @property
     def journal(self) -> Path:
+        """The records."""
         return self.evidence / "journal"
 
     @property
     def heads(self) -> Path:
+        """The signed heads, a line each."""
         return self.evidence / "heads.jsonl"
 
     @property
     def info(self) -> Path:
+        """`run.json`."""
         return self.evidence / "run.json"
 
     @property
     def nodes(self) -> Path:
+        """Scratch space of whoever anchors."""
         return self.evidence / ".nodes"
 
     @property
     def secrets(self) -> Path:
+        """Salts and blindings; never leaves the machine."""
         return self.evidence / "secrets"
 
     @property
     def dataset(self) -> Path:
+        """The dataset's registration."""
         return self.evidence / "dataset"
 
     def epoch(self, epoch: int) -> Path:
+        """Proofs of one epoch."""
         return self.evidence / "epochs" / str(epoch)
 
     def samples(self, stage: str, number: int) -> Path:
@@ -123,18 +135,22 @@ class RunFolder:
         return self.evidence / "samples" / f"{stage}-{number}"
 
     def key(self, vk_id: str) -> Path:
+        """A verifying key by its id, `0x` and 64 digits."""
         return self.evidence / "keys" / vk_id
 
     @property
     def adapter(self) -> Path:
+        """The trained adapter."""
         return self.root / "adapter"
 
     @property
     def merged(self) -> Path:
+        """The merged model."""
         return self.root / "merged"
 
     @property
     def release(self) -> Path:
+        """What is shipped."""
         return self.root / "release"
 
     def require(self) -> RunFolder:

@@ -16,21 +16,29 @@ EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 
 def leaf_hash(entry: bytes) -> bytes:
-    """Hash of a leaf (RFC 6962, section 2.1): `SHA256(0x00 || entry)`."""
+    """SHA-256 of 0x00 and the entry (RFC 6962 section 2.1)."""
     return hashlib.sha256(b"\0" + entry).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """Hash of a node (RFC 6962, section 2.1): `SHA256(0x01 || left || right)`."""
+    """SHA-256 of 0x01 and both children (RFC 6962 section 2.1)."""
     return hashlib.sha256(b"\1" + left + right).digest()
 
 
 class NodeStore(Protocol):
     """Complete nodes of one tree, level by level; level 0 holds leaf hashes. Append-only."""
 
-    def append(self, level: int, node: bytes) -> None: ...
-    def get(self, level: int, index: int) -> bytes: ...
-    def count(self, level: int) -> int: ...
+    def append(self, level: int, node: bytes) -> None:
+        """Add the next node of a level, 32 bytes."""
+        ...
+
+    def get(self, level: int, index: int) -> bytes:
+        """A node that was appended."""
+        ...
+
+    def count(self, level: int) -> int:
+        """Nodes of a level, 0 for one that has none."""
+        ...
 
 
 class MemoryNodes:
@@ -40,14 +48,17 @@ class MemoryNodes:
         self._levels: list[bytearray] = []
 
     def append(self, level: int, node: bytes) -> None:
+        """Add the next node of a level, 32 bytes."""
         if level == len(self._levels):
             self._levels.append(bytearray())
         self._levels[level] += node
 
     def get(self, level: int, index: int) -> bytes:
+        """A node that was appended."""
         return bytes(self._levels[level][32 * index : 32 * index + 32])
 
     def count(self, level: int) -> int:
+        """Nodes of a level, 0 for one that has none."""
         return len(self._levels[level]) // 32 if level < len(self._levels) else 0
 
 
@@ -74,8 +85,9 @@ class Tree:
         return index
 
     def _subtree(self, start: int, end: int) -> bytes:
-        """Root of leaves [start, end); start is a multiple of the smallest power of two >= end -
-        start.
+        """Root of leaves [start, end).
+
+        `start` is a multiple of the smallest power of two >= end - start.
         """
         width = end - start
         if width & (width - 1) == 0:
@@ -85,6 +97,7 @@ class Tree:
         return node_hash(self._subtree(start, split), self._subtree(split, end))
 
     def root(self, size: int | None = None) -> bytes:
+        """Root over the first `size` leaves, over all of them if None; 32 bytes."""
         size = self._check_size(size)
         return self._subtree(0, size) if size else EMPTY_ROOT
 
@@ -96,8 +109,9 @@ class Tree:
         return size
 
     def inclusion_proof(self, index: int, size: int | None = None) -> list[bytes]:
-        """Audit path of leaf `index` in the tree of `size` leaves (RFC 9162 2.1.3.1), leaf's
-        sibling first.
+        """Audit path of leaf `index` in the tree of `size` leaves, the leaf's sibling first.
+
+        Source: RFC 9162 section 2.1.3.1.
         """
         size = self._check_size(size)
         if not 0 <= index < size:
@@ -115,10 +129,9 @@ class Tree:
         return path[::-1]
 
     def consistency_proof(self, old: int, size: int | None = None) -> list[bytes]:
-        """Proof that the tree of `old` leaves is a prefix of the tree of `size` leaves (RFC 9162
-        2.1.4.1).
+        """Proof that the tree of `old` leaves is a prefix of the tree of `size` leaves.
 
-        Empty when `old` is 0 or equal to `size`.
+        Empty when `old` is 0 or equal to `size`. Source: RFC 9162 section 2.1.4.1.
         """
         size = self._check_size(size)
         if not 0 <= old <= size:

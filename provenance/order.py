@@ -1,5 +1,6 @@
-"""The pre-registered order of an epoch: a seeded Fisher-Yates shuffle (docs/formats/proofs.md,
-"Order of an epoch").
+"""The pre-registered order of an epoch: a seeded Fisher-Yates shuffle.
+
+Source: docs/formats/proofs.md, "Order of an epoch".
 """
 
 from __future__ import annotations

@@ -18,7 +18,6 @@ from provenance.errors import (
     InputError,
     NotFound,
     OutcomeUnknown,
-    PolicyDenied,
     ProvenanceError,
     RejectedError,
     UnavailableError,
@@ -34,7 +33,6 @@ STATUS: dict[type[ProvenanceError], HTTPStatus] = {
     VerificationError: HTTPStatus.INTERNAL_SERVER_ERROR,  # the service's data contradict each other
     NotFound: HTTPStatus.NOT_FOUND,
     AuthError: HTTPStatus.UNAUTHORIZED,
-    PolicyDenied: HTTPStatus.FORBIDDEN,
     Conflict: HTTPStatus.CONFLICT,
     UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     RejectedError: HTTPStatus.BAD_GATEWAY,

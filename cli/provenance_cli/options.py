@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from provenance_zk.workers.names import local_workers
-
-
-class Quantization(StrEnum):
-    """Formats of a deployed file, as records name them."""
-
-    Q8_0 = "Q8_0"
-    INT8 = "int8"
-
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 KeyName = Annotated[str, typer.Option("--key", help="Name of the signing key.")]
@@ -36,10 +27,13 @@ Draws = Annotated[
     int,
     typer.Option(min=2, max=1 << 20, help="Blocks of the weights drawn for proofs, in all."),
 ]
+# Any name of provenance_trainer/formats/registry.py, which is asked when the command runs.
 Quantized = Annotated[
-    Quantization,
+    str,
     typer.Option(
-        "--format", help="Q8_0: a GGUF file; int8: a safetensors file, row-wise (LLM.int8)."
+        "--format",
+        metavar="FORMAT",
+        help="Q8_0: a GGUF file; int8: a safetensors file, row-wise (LLM.int8).",
     ),
 ]
 Source = Annotated[

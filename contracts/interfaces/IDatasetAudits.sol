@@ -2,6 +2,8 @@
 pragma solidity 0.8.37;
 
 import {IProofLedger} from "./IProofLedger.sol";
+import {DatasetId} from "../types/DatasetId.sol";
+import {KeyId} from "../types/KeyId.sol";
 
 /// @title Statements about registered datasets: sorted, member, absent.
 /// @notice The dataset is a finished registration of a ProofLedger; its root, depth and count are read from there. Proofs may be
@@ -11,31 +13,31 @@ import {IProofLedger} from "./IProofLedger.sol";
 interface IDatasetAudits {
     /// @notice A chunk of the leaves was shown to be in order of their hi, below `next` (0 behind the last chunk).
     event ChunkSorted(
-        bytes32 indexed datasetId,
-        bytes32 indexed vkId,
+        DatasetId indexed datasetId,
+        KeyId indexed vkId,
         uint64 indexed chunk,
         uint256 first,
         uint256 next
     );
     /// @notice All chunks of this key's size are proved and meet: the dataset is sorted and holds no digest twice.
-    event DatasetSorted(bytes32 indexed datasetId, bytes32 indexed vkId);
+    event DatasetSorted(DatasetId indexed datasetId, KeyId indexed vkId);
     /// @notice A record with this digest was shown to be in the dataset.
-    event MemberShown(bytes32 indexed datasetId, bytes32 indexed digest);
+    event MemberShown(DatasetId indexed datasetId, bytes32 indexed digest);
     /// @notice No record of the dataset has this digest.
-    event AbsenceShown(bytes32 indexed datasetId, bytes32 indexed digest);
+    event AbsenceShown(DatasetId indexed datasetId, bytes32 indexed digest);
 
     /// @notice The ledger has no code.
     error BadLedger(address ledger);
     /// @notice The key is for trees of another depth.
-    error WrongKeyDepth(bytes32 vkId, uint64 expected, uint64 actual);
+    error WrongKeyDepth(KeyId vkId, uint64 expected, uint64 actual);
     /// @notice `first` must be a leaf, `next` a leaf exactly if another chunk follows.
     error BadEnds(uint64 chunk, uint256 first, uint256 next);
     /// @notice No record has digest zero; whoever asks forgot to say which.
     error ZeroDigest();
     /// @notice Absence means something only in a dataset that was shown to be sorted.
-    error NotSorted(bytes32 datasetId);
+    error NotSorted(DatasetId datasetId);
     /// @notice The proof does not verify for this digest.
-    error DigestProofInvalid(bytes32 datasetId, bytes32 digest);
+    error DigestProofInvalid(DatasetId datasetId, bytes32 digest);
 
     /// @notice Shows that chunk `k` is sorted. The set of one key is complete when every chunk is proved and the `next` of each
     /// is the `first` of the one behind it. A chunk proved with other ends than before takes their place until
@@ -44,8 +46,8 @@ interface IDatasetAudits {
     /// @param first the chunk's first leaf
     /// @param next a leaf that opens to a larger hi than the chunk's last; 0 for the last chunk
     function proveSorted(
-        bytes32 datasetId,
-        bytes32 vkId,
+        DatasetId datasetId,
+        KeyId vkId,
         uint64 k,
         uint256 first,
         uint256 next,
@@ -55,8 +57,8 @@ interface IDatasetAudits {
     /// @notice Shows that a record with this digest is in the dataset. The digest becomes public.
     /// @param vkId a `member` key
     function proveMember(
-        bytes32 datasetId,
-        bytes32 vkId,
+        DatasetId datasetId,
+        KeyId vkId,
         bytes32 digest,
         IProofLedger.Proof calldata proof
     ) external;
@@ -64,37 +66,37 @@ interface IDatasetAudits {
     /// @notice Shows that no record of a sorted dataset has this digest. The digest becomes public.
     /// @param vkId an `absent` key
     function proveAbsent(
-        bytes32 datasetId,
-        bytes32 vkId,
+        DatasetId datasetId,
+        KeyId vkId,
         bytes32 digest,
         IProofLedger.Proof calldata proof
     ) external;
 
     /// @notice Whether the set of some key is complete.
-    function isSorted(bytes32 datasetId) external view returns (bool);
+    function isSorted(DatasetId datasetId) external view returns (bool);
 
     /// @notice Whether the set of this key is complete.
-    function isSortedUnder(bytes32 datasetId, bytes32 vkId) external view returns (bool);
+    function isSortedUnder(DatasetId datasetId, KeyId vkId) external view returns (bool);
 
     /// @notice Ends of a proved chunk of the set of a key; 0, 0 if it was not proved.
     function sortedChunk(
-        bytes32 datasetId,
-        bytes32 vkId,
+        DatasetId datasetId,
+        KeyId vkId,
         uint64 k
     ) external view returns (uint256 first, uint256 next);
 
     /// @notice Whether a record with this digest was shown to be in the dataset.
-    function isMember(bytes32 datasetId, bytes32 digest) external view returns (bool);
+    function isMember(DatasetId datasetId, bytes32 digest) external view returns (bool);
 
     /// @notice Whether no record of the dataset was shown to have this digest. False says nothing.
-    function isAbsent(bytes32 datasetId, bytes32 digest) external view returns (bool);
+    function isAbsent(DatasetId datasetId, bytes32 digest) external view returns (bool);
 
     /// @notice A pinned key; all fields 0 if there is none with this id.
     /// @return data contract that holds the key's bytes
     /// @return kind 3 = sorted, 4 = member, 5 = absent
     /// @return slots leaves per chunk of a sorted key, else 1
     /// @return depth of the dataset's tree
-    function keyOf(bytes32 vkId) external view returns (address data, uint64 kind, uint64 slots, uint64 depth);
+    function keyOf(KeyId vkId) external view returns (address data, uint64 kind, uint64 slots, uint64 depth);
 
     /// @notice The ProofLedger whose registrations are spoken about.
     function ledger() external view returns (address);

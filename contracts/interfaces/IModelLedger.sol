@@ -2,6 +2,8 @@
 pragma solidity 0.8.37;
 
 import {IProofLedger} from "./IProofLedger.sol";
+import {KeyId} from "../types/KeyId.sol";
+import {RunId} from "../types/RunId.sol";
 
 /// @title Anchored models, the blocks drawn from them, and the proofs that open those blocks.
 /// @notice A writer of a run anchors what a merge (stage 1) or a quantization (stage 2) started from and made; the hash of a
@@ -81,7 +83,7 @@ interface IModelLedger {
     struct Sample {
         uint64 tensor;
         uint64 group;
-        bytes32 vkId;
+        KeyId vkId;
         string name;
         uint64 rows;
         uint64 columns;
@@ -94,7 +96,7 @@ interface IModelLedger {
     /// @notice A model was anchored; its draw block is DRAW_DELAY later. `digest` is keccak256(abi.encode(anchoring, logSize,
     /// logRoot)).
     event ModelAnchored(
-        bytes32 indexed runId,
+        RunId indexed runId,
         uint64 indexed stage,
         uint64 indexed number,
         Anchoring anchoring,
@@ -104,7 +106,7 @@ interface IModelLedger {
     );
     /// @notice The draw seed of an anchoring was taken from the hash of its draw block.
     event ModelDrawn(
-        bytes32 indexed runId,
+        RunId indexed runId,
         uint64 indexed stage,
         uint64 indexed number,
         bytes32 seed,
@@ -112,7 +114,7 @@ interface IModelLedger {
     );
     /// @notice One group of draws was proved.
     event SampleProved(
-        bytes32 indexed runId,
+        RunId indexed runId,
         uint64 indexed stage,
         uint64 indexed number,
         uint64 tensor,
@@ -120,20 +122,20 @@ interface IModelLedger {
         uint256[] codes
     );
     /// @notice Every group of every tensor was proved, and the tensors' blocks add up.
-    event ModelAccepted(bytes32 indexed runId, uint64 indexed stage, uint64 indexed number);
+    event ModelAccepted(RunId indexed runId, uint64 indexed stage, uint64 indexed number);
 
     /// @notice The registry has no code.
     error BadRegistry(address registry);
     /// @notice Only the run's writers anchor its models.
-    error NotRunWriter(bytes32 runId, address sender);
+    error NotRunWriter(RunId runId, address sender);
     /// @notice The run's log has no head yet.
-    error LogIsEmpty(bytes32 runId);
+    error LogIsEmpty(RunId runId);
     /// @notice There is no such stage, or it has no statement of this kind.
     error WrongStage(uint64 stage, uint64 kind);
     /// @notice A field of the anchoring is out of range, or must be zero in this stage.
     error BadAnchoring(string field);
     /// @notice There is no such anchoring.
-    error UnknownAnchoring(bytes32 runId, uint64 stage, uint64 number);
+    error UnknownAnchoring(RunId runId, uint64 stage, uint64 number);
     /// @notice An anchoring is drawn once.
     error AlreadyDrawn(bytes32 seed);
     /// @notice The hash of the draw block does not exist yet.
@@ -141,7 +143,7 @@ interface IModelLedger {
     /// @notice The hash of the draw block is no longer available: the anchoring is void.
     error DrawMissed(uint64 drawBlock, uint256 blockNumber);
     /// @notice Nothing is proved before the draw.
-    error NotDrawn(bytes32 runId, uint64 stage, uint64 number);
+    error NotDrawn(RunId runId, uint64 stage, uint64 number);
     /// @notice Proofs come in the order of tensors and groups.
     error OutOfOrder(uint64 tensor, uint64 group, uint64 nextTensor, uint64 nextGroup);
     /// @notice The tensors' blocks do not add up to what was anchored.
@@ -149,7 +151,7 @@ interface IModelLedger {
     /// @notice A tensor has between 1 and 2^32 blocks.
     error BadShape(uint64 tensor, uint64 rows, uint64 columns, uint64 rank);
     /// @notice The key opens another number of blocks, or trees of another depth or rank.
-    error WrongKey(bytes32 vkId, uint64 slots, uint64 depth);
+    error WrongKey(KeyId vkId, uint64 slots, uint64 depth);
     /// @notice A proof has another number of openings or code words than its statement.
     error WrongItemLength(uint64 tensor, uint256 expected, uint256 actual);
     /// @notice The tensor's entry is not shown to be at its place in the table; `opening` counts the item's openings.
@@ -163,7 +165,7 @@ interface IModelLedger {
     /// @param stage 1 = merge, 2 = quantization
     /// @return number of this anchoring, from 0
     function anchorModel(
-        bytes32 runId,
+        RunId runId,
         uint64 stage,
         Anchoring calldata anchoring
     ) external returns (uint64 number);
@@ -171,29 +173,29 @@ interface IModelLedger {
     /// @notice Draws the seed of an anchoring, by anyone, once, while the hash of its draw block can be had: 8,191 blocks where
     /// the EIP-2935 history contract exists, else 256.
     /// @return seed keccak256(abi.encode(TAG_DRAW, chainid, contract, runId, stage, number, digest of the anchoring, block hash))
-    function drawModel(bytes32 runId, uint64 stage, uint64 number) external returns (bytes32 seed);
+    function drawModel(RunId runId, uint64 stage, uint64 number) external returns (bytes32 seed);
 
     /// @notice Opens groups of drawn blocks, by anyone, in the order of (tensor, group). Items that lie behind what is proved are
     /// skipped, so a list may be sent again; proofs of one key are checked in one pairing call, at most 64. All verify, or
     /// nothing is accepted.
-    function proveSamples(bytes32 runId, uint64 stage, uint64 number, Sample[] calldata items) external;
+    function proveSamples(RunId runId, uint64 stage, uint64 number, Sample[] calldata items) external;
 
     /// @notice An anchoring; all fields 0 if there is none with this number.
     function anchoringOf(
-        bytes32 runId,
+        RunId runId,
         uint64 stage,
         uint64 number
     ) external view returns (Anchoring memory anchoring, Progress memory progress);
 
     /// @notice How many times a stage of a run was anchored, void anchorings included.
-    function anchoringCount(bytes32 runId, uint64 stage) external view returns (uint64);
+    function anchoringCount(RunId runId, uint64 stage) external view returns (uint64);
 
     /// @notice A pinned key; all fields 0 if there is none with this id.
     /// @return data contract that holds the key's bytes
     /// @return kind 6 = q8_0, 7 = int8, 8 = merge
     /// @return slots blocks that a proof opens
     /// @return depth levels of the tensor's tree above its pages; + 16 * rank for merge
-    function keyOf(bytes32 vkId) external view returns (address data, uint64 kind, uint64 slots, uint64 depth);
+    function keyOf(KeyId vkId) external view returns (address data, uint64 kind, uint64 slots, uint64 depth);
 
     /// @notice The contract that checks several proofs of one key; this ledger created it.
     function batchVerifier() external view returns (address);

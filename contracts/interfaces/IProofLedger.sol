@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {DatasetId} from "../types/DatasetId.sol";
+import {KeyId} from "../types/KeyId.sol";
+import {RunId} from "../types/RunId.sol";
+
 /// @title Registered datasets, anchored epochs and the Groth16 statements shown about them.
 /// @notice A dataset is registered once per epoch key by one `tree` proof per tree chunk and one link proof per epoch chunk.
 /// An epoch is anchored (its points become fixed, and with them its challenges) and then proved chunk by chunk. Proofs may be
@@ -10,7 +14,7 @@ interface IProofLedger {
     /// @param vkId keccak256 of the key's bytes
     /// @param data contract whose code is 0x00 || bytes
     struct KeyPin {
-        bytes32 vkId;
+        KeyId vkId;
         address data;
     }
 
@@ -23,7 +27,7 @@ interface IProofLedger {
 
     /// @notice The arguments of `proveEpoch`, for one chunk of a batch.
     struct EpochItem {
-        bytes32 runId;
+        RunId runId;
         uint64 epoch;
         uint64 number;
         uint64 c;
@@ -49,8 +53,8 @@ interface IProofLedger {
     /// @param dHash keccak256 of all D points
     struct Dataset {
         address owner;
-        bytes32 epochKey;
-        bytes32 treeKey;
+        KeyId epochKey;
+        KeyId treeKey;
         uint256 root;
         uint64 depth;
         uint64 count;
@@ -74,7 +78,7 @@ interface IProofLedger {
     /// @param productA product of the proved chunks' a, mod r; 0 before the first, and once accepted
     /// @param productB product of the proved chunks' b, mod r; 0 before the first, and once accepted
     struct Anchoring {
-        bytes32 datasetId;
+        DatasetId datasetId;
         bytes32 seed;
         uint64 consumed;
         uint64 logSize;
@@ -88,27 +92,27 @@ interface IProofLedger {
 
     /// @notice A registration was begun; its D points passed their knowledge checks.
     event DatasetBegun(
-        bytes32 indexed datasetId,
+        DatasetId indexed datasetId,
         address indexed owner,
         uint256 indexed root,
         uint64 depth,
         uint64 count,
-        bytes32 epochKey,
-        bytes32 treeKey,
+        KeyId epochKey,
+        KeyId treeKey,
         bytes32 dHash
     );
     /// @notice Tree chunk `chunk` was proved.
-    event TreeProved(bytes32 indexed datasetId, uint64 indexed chunk);
+    event TreeProved(DatasetId indexed datasetId, uint64 indexed chunk);
     /// @notice The link of epoch chunk `chunk` was proved.
-    event LinkProved(bytes32 indexed datasetId, uint64 indexed chunk);
+    event LinkProved(DatasetId indexed datasetId, uint64 indexed chunk);
     /// @notice The D points were shown to hold the leaves of the dataset tree.
-    event DatasetFinished(bytes32 indexed datasetId);
+    event DatasetFinished(DatasetId indexed datasetId);
     /// @notice The points of an epoch were fixed. uHash and pHash are keccak256 of all U and all P points.
     event EpochAnchored(
-        bytes32 indexed runId,
+        RunId indexed runId,
         uint64 indexed epoch,
         uint64 indexed number,
-        bytes32 datasetId,
+        DatasetId datasetId,
         uint64 consumed,
         uint64 logSize,
         bytes32 logRoot,
@@ -119,7 +123,7 @@ interface IProofLedger {
     /// @notice One chunk of an anchored epoch was proved, with these products. `accepted` says that it was the last one and that
     /// the products agree: the epoch is then accepted.
     event EpochChunkProved(
-        bytes32 indexed runId,
+        RunId indexed runId,
         uint64 indexed epoch,
         uint64 indexed number,
         uint64 chunk,
@@ -129,7 +133,7 @@ interface IProofLedger {
     );
 
     /// @notice No pinned key of the wanted kind has this id.
-    error UnknownKey(bytes32 vkId, uint64 kind);
+    error UnknownKey(KeyId vkId, uint64 kind);
     /// @notice n must be a multiple of the tree chunk's leaves.
     error SlotsMismatch(uint64 slots, uint64 treeSlots);
     /// @notice The depth is not the one for this many records, or not the tree key's.
@@ -141,15 +145,15 @@ interface IProofLedger {
     /// @notice There must be one point (and one proof) per epoch chunk.
     error WrongPointCount(uint64 expected, uint256 actual);
     /// @notice This very registration exists.
-    error DatasetExists(bytes32 datasetId);
+    error DatasetExists(DatasetId datasetId);
     /// @notice There is no such registration.
-    error UnknownDataset(bytes32 datasetId);
+    error UnknownDataset(DatasetId datasetId);
     /// @notice The registration lacks proofs.
-    error DatasetIncomplete(bytes32 datasetId, uint64 treesProved, uint64 linksProved);
+    error DatasetIncomplete(DatasetId datasetId, uint64 treesProved, uint64 linksProved);
     /// @notice The registration was not finished.
-    error DatasetNotFinished(bytes32 datasetId);
+    error DatasetNotFinished(DatasetId datasetId);
     /// @notice The run declared another dataset.
-    error WrongDataset(bytes32 runId, bytes32 expected, bytes32 actual);
+    error WrongDataset(RunId runId, DatasetId expected, DatasetId actual);
     /// @notice There is no such chunk.
     error ChunkOutOfRange(uint64 chunk, uint64 chunks);
     /// @notice A point is not the registered or anchored one of this chunk.
@@ -169,15 +173,15 @@ interface IProofLedger {
     /// @notice At least one of these proofs does not verify; `proveEpoch` tells which.
     error BatchInvalid(uint256 proofs);
     /// @notice Only the run's writers anchor its epochs.
-    error NotRunWriter(bytes32 runId, address sender);
+    error NotRunWriter(RunId runId, address sender);
     /// @notice The seed was not drawn (or there is no such run).
-    error SeedNotDrawn(bytes32 runId);
+    error SeedNotDrawn(RunId runId);
     /// @notice The run's log has no head yet.
-    error LogIsEmpty(bytes32 runId);
+    error LogIsEmpty(RunId runId);
     /// @notice More positions consumed than the dataset has records.
     error TooManyConsumed(uint64 consumed, uint64 count);
     /// @notice There is no such anchoring.
-    error UnknownAnchoring(bytes32 runId, uint64 epoch, uint64 number);
+    error UnknownAnchoring(RunId runId, uint64 epoch, uint64 number);
 
     /// @notice Begins the registration of (root, depth, count) by the sender for one epoch key. All D points are checked for
     /// knowledge here, once: without that check a later proof could be forged.
@@ -186,19 +190,19 @@ interface IProofLedger {
     /// @param poks proof of knowledge for each point of `d`
     /// @return datasetId keccak256(abi.encode(TAG_DATASET, link seed))
     function beginDataset(
-        bytes32 epochKey,
-        bytes32 treeKey,
+        KeyId epochKey,
+        KeyId treeKey,
         uint256 root,
         uint64 depth,
         uint64 count,
         uint256[2][] calldata d,
         uint256[2][] calldata poks
-    ) external returns (bytes32 datasetId);
+    ) external returns (DatasetId datasetId);
 
     /// @notice Shows that tree chunk `k` opens under the root, and its products at the registration's challenges.
     /// @param t product over the chunk's leaves of (gamma + leaf + delta * index)
     /// @param z product over the chunk's leaves of (gamma + delta * index)
-    function proveTree(bytes32 datasetId, uint64 k, uint256 t, uint256 z, Proof calldata proof) external;
+    function proveTree(DatasetId datasetId, uint64 k, uint256 t, uint256 z, Proof calldata proof) external;
 
     /// @notice Shows the products of epoch chunk `c` at the registration's challenges: an `epoch` proof whose U is infinity and
     /// whose P is the order by index, computed here.
@@ -206,7 +210,7 @@ interface IProofLedger {
     /// @param a product over the slots of (gamma + D_i + delta * g)
     /// @param b product over the slots of (gamma + delta * g)
     function proveLink(
-        bytes32 datasetId,
+        DatasetId datasetId,
         uint64 c,
         uint256[2] calldata d,
         uint256 a,
@@ -215,7 +219,7 @@ interface IProofLedger {
     ) external;
 
     /// @notice Compares the products of trees and links, chunk by chunk; afterwards epochs may be anchored.
-    function finishDataset(bytes32 datasetId) external;
+    function finishDataset(DatasetId datasetId) external;
 
     /// @notice Fixes the points of an epoch, by a writer of the run. Anchorings of one epoch are numbered from 0; all stay.
     /// @param consumed T, the positions used; at most the dataset's count
@@ -223,9 +227,9 @@ interface IProofLedger {
     /// @param p commitment per chunk to the permutation
     /// @return number of this anchoring
     function anchorEpoch(
-        bytes32 runId,
+        RunId runId,
         uint64 epoch,
-        bytes32 datasetId,
+        DatasetId datasetId,
         uint64 consumed,
         uint256[2][] calldata u,
         uint256[2][] calldata p
@@ -237,7 +241,7 @@ interface IProofLedger {
     /// @param commitments D (the registered point), U, P (the anchored ones)
     /// @param poks proofs of knowledge of U, P
     function proveEpoch(
-        bytes32 runId,
+        RunId runId,
         uint64 epoch,
         uint64 number,
         uint64 c,
@@ -255,19 +259,19 @@ interface IProofLedger {
     function proveEpochs(EpochItem[] calldata items) external;
 
     /// @notice A registration; all fields 0 if there is none with this id.
-    function datasetOf(bytes32 datasetId) external view returns (Dataset memory);
+    function datasetOf(DatasetId datasetId) external view returns (Dataset memory);
 
     /// @notice An anchoring; all fields 0 if there is none with this number.
-    function anchoringOf(bytes32 runId, uint64 epoch, uint64 number) external view returns (Anchoring memory);
+    function anchoringOf(RunId runId, uint64 epoch, uint64 number) external view returns (Anchoring memory);
 
     /// @notice How many times an epoch of a run was anchored.
-    function anchoringCount(bytes32 runId, uint64 epoch) external view returns (uint64);
+    function anchoringCount(RunId runId, uint64 epoch) external view returns (uint64);
 
     /// @notice keccak256(U_c || P_c) of an anchored chunk; 0 if there is none.
-    function chunkHash(bytes32 runId, uint64 epoch, uint64 number, uint64 c) external view returns (bytes32);
+    function chunkHash(RunId runId, uint64 epoch, uint64 number, uint64 c) external view returns (bytes32);
 
     /// @notice Whether a chunk of an anchoring was accepted.
-    function isChunkProved(bytes32 runId, uint64 epoch, uint64 number, uint64 c) external view returns (bool);
+    function isChunkProved(RunId runId, uint64 epoch, uint64 number, uint64 c) external view returns (bool);
 
     /// @notice gamma = keccak256(abi.encode(seed, 0)) mod r and delta = keccak256(abi.encode(seed, 1)) mod r.
     function challengesOf(bytes32 seed) external pure returns (uint256 gamma, uint256 delta);
@@ -277,7 +281,7 @@ interface IProofLedger {
     /// @return kind 1 = epoch, 2 = tree
     /// @return slots n of an epoch key, leaves per chunk of a tree key
     /// @return depth of the tree; 0 for an epoch key
-    function keyOf(bytes32 vkId) external view returns (address data, uint64 kind, uint64 slots, uint64 depth);
+    function keyOf(KeyId vkId) external view returns (address data, uint64 kind, uint64 slots, uint64 depth);
 
     /// @notice The contract that checks the proofs of a batch; this ledger created it.
     function batchVerifier() external view returns (address);

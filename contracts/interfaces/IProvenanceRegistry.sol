@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {DatasetId} from "../types/DatasetId.sol";
+import {ManifestDigest} from "../types/ManifestDigest.sol";
+import {ModelDigest} from "../types/ModelDigest.sol";
+import {RecordDigest} from "../types/RecordDigest.sol";
+import {RunId} from "../types/RunId.sol";
+
 /// @title Append-only logs of training runs, their seeds, releases and revocations.
 /// @notice A run is named by (chain, registry, owner, nonce), so nobody can take another owner's name. Every head commits to a
 /// log as an RFC 6962 tree and extends the previous one provably: a log can be neither forked nor rewritten, nor can a head be
@@ -20,8 +26,8 @@ interface IProvenanceRegistry {
         uint64 seq;
         uint64 size;
         bytes32 root;
-        bytes32 preregistrationDigest;
-        bytes32 datasetId;
+        RecordDigest preregistrationDigest;
+        DatasetId datasetId;
         bytes32 seed;
     }
 
@@ -45,32 +51,32 @@ interface IProvenanceRegistry {
     /// @param manifestDigest manifest of the released files
     /// @param recordDigest release record
     struct Claim {
-        bytes32 runId;
+        RunId runId;
         address owner;
         uint64 seq;
         uint64 index;
         uint64 blockNumber;
         uint64 revokedBlock;
-        bytes32 manifestDigest;
-        bytes32 recordDigest;
+        ManifestDigest manifestDigest;
+        RecordDigest recordDigest;
     }
 
     /// @notice A run (drawBlock > 0) or a standing log (drawBlock, datasetId and preregistrationDigest 0) was opened.
     event RunOpened(
-        bytes32 indexed runId,
+        RunId indexed runId,
         address indexed owner,
-        bytes32 indexed datasetId,
+        DatasetId indexed datasetId,
         uint256 nonce,
-        bytes32 preregistrationDigest,
+        RecordDigest preregistrationDigest,
         uint64 drawBlock
     );
     /// @notice The seed of a run was drawn from the hash of its draw block.
-    event SeedDrawn(bytes32 indexed runId, bytes32 seed, uint64 drawBlock, bytes32 blockHash);
+    event SeedDrawn(RunId indexed runId, bytes32 seed, uint64 drawBlock, bytes32 blockHash);
     /// @notice An account was allowed to write to a log, or no longer is.
-    event WriterSet(bytes32 indexed runId, address indexed writer, bool allowed);
+    event WriterSet(RunId indexed runId, address indexed writer, bool allowed);
     /// @notice A head was committed; it extends the one before.
     event HeadCommitted(
-        bytes32 indexed runId,
+        RunId indexed runId,
         uint64 indexed seq,
         address indexed writer,
         uint64 oldSize,
@@ -79,51 +85,51 @@ interface IProvenanceRegistry {
     );
     /// @notice A release entry of a log was claimed for a model digest.
     event Released(
-        bytes32 indexed modelDigest,
-        bytes32 indexed runId,
+        ModelDigest indexed modelDigest,
+        RunId indexed runId,
         address indexed owner,
         uint64 seq,
         uint64 index,
-        bytes32 manifestDigest,
-        bytes32 recordDigest
+        ManifestDigest manifestDigest,
+        RecordDigest recordDigest
     );
     /// @notice A log entry was revoked by the run's owner.
-    event Revoked(bytes32 indexed runId, uint64 indexed index, string reason);
+    event Revoked(RunId indexed runId, uint64 indexed index, string reason);
     /// @notice `owner` revoked a dataset. It counts for readers who trust `owner`.
-    event DatasetRevoked(bytes32 indexed datasetId, address indexed owner, string reason);
+    event DatasetRevoked(DatasetId indexed datasetId, address indexed owner, string reason);
 
     /// @notice No run has this id.
-    error UnknownRun(bytes32 runId);
+    error UnknownRun(RunId runId);
     /// @notice Only the run's owner may do this.
-    error NotOwner(bytes32 runId, address sender);
+    error NotOwner(RunId runId, address sender);
     /// @notice Only a writer of the run may do this.
-    error NotWriter(bytes32 runId, address sender);
+    error NotWriter(RunId runId, address sender);
     /// @notice The run's owner is a writer always.
-    error OwnerIsWriter(bytes32 runId, address owner);
+    error OwnerIsWriter(RunId runId, address owner);
     /// @notice A run must fix something before its seed is drawn.
     error ZeroPreregistration();
     /// @notice A standing log has no seed.
-    error NoDraw(bytes32 runId);
+    error NoDraw(RunId runId);
     /// @notice The hash of the draw block does not exist yet.
-    error DrawTooEarly(bytes32 runId, uint64 drawBlock, uint256 blockNumber);
+    error DrawTooEarly(RunId runId, uint64 drawBlock, uint256 blockNumber);
     /// @notice The hash of the draw block is no longer available: the run stays without a seed.
-    error DrawMissed(bytes32 runId, uint64 drawBlock, uint256 blockNumber);
+    error DrawMissed(RunId runId, uint64 drawBlock, uint256 blockNumber);
     /// @notice A seed is drawn once.
-    error AlreadyDrawn(bytes32 runId, bytes32 seed);
+    error AlreadyDrawn(RunId runId, bytes32 seed);
     /// @notice Heads are numbered 1, 2, 3, ...
-    error WrongSequence(bytes32 runId, uint64 expected, uint64 actual);
+    error WrongSequence(RunId runId, uint64 expected, uint64 actual);
     /// @notice A head must hold more entries than the one before.
-    error SizeNotGrown(bytes32 runId, uint64 oldSize, uint64 newSize);
+    error SizeNotGrown(RunId runId, uint64 oldSize, uint64 newSize);
     /// @notice The new head is not shown to extend the old one.
-    error NotConsistent(bytes32 runId, uint64 oldSize, uint64 newSize);
+    error NotConsistent(RunId runId, uint64 oldSize, uint64 newSize);
     /// @notice There is no such head.
-    error UnknownHead(bytes32 runId, uint64 seq);
+    error UnknownHead(RunId runId, uint64 seq);
     /// @notice The rebuilt release entry is not shown to be in the log at `index`.
-    error NotIncluded(bytes32 runId, uint64 seq, uint64 index);
+    error NotIncluded(RunId runId, uint64 seq, uint64 index);
     /// @notice A log entry is claimed once.
-    error AlreadyReleased(bytes32 runId, uint64 index);
+    error AlreadyReleased(RunId runId, uint64 index);
     /// @notice The log has no entry at this index yet.
-    error IndexOutOfRange(bytes32 runId, uint64 index, uint64 size);
+    error IndexOutOfRange(RunId runId, uint64 index, uint64 size);
     /// @notice A revocation is final; its reason does not change.
     error AlreadyRevoked(bytes32 id, uint64 blockNumber);
 
@@ -131,19 +137,19 @@ interface IProvenanceRegistry {
     /// @param preregistrationDigest digest of the `run.open` record; not zero
     /// @param datasetId the registration (in a ProofLedger) that the run will consume
     /// @return runId keccak256(abi.encode(chainid, registry, owner, nonce))
-    function openRun(bytes32 preregistrationDigest, bytes32 datasetId) external returns (bytes32 runId);
+    function openRun(RecordDigest preregistrationDigest, DatasetId datasetId) external returns (RunId runId);
 
     /// @notice Opens a standing log, for records that belong to no run. It has no seed.
     /// @return runId as for `openRun`, from the same nonce
-    function openLog() external returns (bytes32 runId);
+    function openLog() external returns (RunId runId);
 
     /// @notice Draws the seed of a run, by anyone, once, while the hash of its draw block can be had: 8,191 blocks where the
     /// EIP-2935 history contract exists, else 256.
     /// @return seed keccak256(abi.encode(TAG_SEED, chainid, registry, runId, preregistrationDigest, datasetId, block hash))
-    function drawSeed(bytes32 runId) external returns (bytes32 seed);
+    function drawSeed(RunId runId) external returns (bytes32 seed);
 
     /// @notice Allows or forbids an account to write to a log of the sender's. The owner is always a writer.
-    function setWriter(bytes32 runId, address writer, bool allowed) external;
+    function setWriter(RunId runId, address writer, bool allowed) external;
 
     /// @notice Commits the next head of a log, compare-and-swap style: the sender says which head it is making.
     /// @param seq number of the new head, the latest + 1
@@ -151,7 +157,7 @@ interface IProvenanceRegistry {
     /// @param newSize more than the latest size
     /// @param consistencyProof RFC 9162 section 2.1.4 from the latest head, exact length; empty for the first head
     function commit(
-        bytes32 runId,
+        RunId runId,
         uint64 seq,
         bytes32 newRoot,
         uint64 newSize,
@@ -165,59 +171,59 @@ interface IProvenanceRegistry {
     /// @param index position of the entry in the log
     /// @param inclusionProof RFC 9162 section 2.1.3, exact length
     function release(
-        bytes32 runId,
+        RunId runId,
         uint64 seq,
-        bytes32 modelDigest,
-        bytes32 manifestDigest,
-        bytes32 recordDigest,
+        ModelDigest modelDigest,
+        ManifestDigest manifestDigest,
+        RecordDigest recordDigest,
         uint64 index,
         bytes32[] calldata inclusionProof
     ) external;
 
     /// @notice Revokes a log entry (for a release, its claim) of the sender's run, once and for good.
-    function revoke(bytes32 runId, uint64 index, string calldata reason) external;
+    function revoke(RunId runId, uint64 index, string calldata reason) external;
 
     /// @notice Records that the sender revokes a dataset, once and for good. Anybody may; readers ask for a given owner.
-    function revokeDataset(bytes32 datasetId, string calldata reason) external;
+    function revokeDataset(DatasetId datasetId, string calldata reason) external;
 
     /// @notice A run; all fields 0 if there is none with this id.
-    function runOf(bytes32 runId) external view returns (Run memory);
+    function runOf(RunId runId) external view returns (Run memory);
 
     /// @notice Head number `seq` (from 1) of a log; all fields 0 if there is none.
-    function headAt(bytes32 runId, uint64 seq) external view returns (Head memory);
+    function headAt(RunId runId, uint64 seq) external view returns (Head memory);
 
     /// @notice Whether an account may commit to a log now.
-    function isWriter(bytes32 runId, address account) external view returns (bool);
+    function isWriter(RunId runId, address account) external view returns (bool);
 
     /// @notice How many runs and standing logs an owner opened; the nonce of the next.
     function nonceOf(address owner) external view returns (uint256);
 
     /// @notice The id of the run that an owner opened, or would open, with a nonce.
-    function runIdOf(address owner, uint256 nonce) external view returns (bytes32);
+    function runIdOf(address owner, uint256 nonce) external view returns (RunId);
 
     /// @notice Runs and standing logs of an owner, oldest first, `limit` of them from `start`.
     function runsOf(
         address owner,
         uint256 start,
         uint256 limit
-    ) external view returns (bytes32[] memory runIds, uint256 total);
+    ) external view returns (RunId[] memory runIds, uint256 total);
 
     /// @notice The claims that one owner made for a model digest, oldest first. Others cannot make this list longer.
-    function claims(bytes32 modelDigest, address owner) external view returns (Claim[] memory);
+    function claims(ModelDigest modelDigest, address owner) external view returns (Claim[] memory);
 
     /// @notice All claims that anybody made for a model digest, oldest first, `limit` of them from `start`.
     function lineageOf(
-        bytes32 modelDigest,
+        ModelDigest modelDigest,
         uint256 start,
         uint256 limit
     ) external view returns (Claim[] memory page, uint256 total);
 
     /// @notice Block and reason of a log entry's revocation; block 0 if it was not revoked.
-    function revocationOf(bytes32 runId, uint64 index) external view returns (uint64 blockNumber, string memory reason);
+    function revocationOf(RunId runId, uint64 index) external view returns (uint64 blockNumber, string memory reason);
 
     /// @notice Block and reason of a dataset's revocation by `owner`; block 0 if `owner` did not revoke it.
     function datasetRevocationOf(
-        bytes32 datasetId,
+        DatasetId datasetId,
         address owner
     ) external view returns (uint64 blockNumber, string memory reason);
 

@@ -1,9 +1,9 @@
-"""Content digests of safetensors weights: what the tensors are, however a file happens to be laid
-out.
+"""Content digests of safetensors weights: what the tensors are, in whatever layout.
 
 A safetensors file is `length u64 LE | JSON header | tensor bytes`. Its bytes are not reproducible
 across saves (metadata order), so weights have a second digest over sorted (name, dtype, shape,
 SHA-256 of the tensor's bytes).
+
 Source: the safetensors format description (huggingface/safetensors, README "Format").
 """
 
@@ -63,6 +63,7 @@ class TensorDigest:
 
     @property
     def leaf(self) -> Digest:
+        """The tensor's leaf in the content tree: binds name, dtype, shape and bytes."""
         dims = b"".join(u64(n) for n in self.shape)
         return tagged(
             "content-leaf",
@@ -103,8 +104,9 @@ def _are_naturals(value: object) -> TypeGuard[list[int]]:
 
 
 def read_tensor_infos(stream: BinaryIO, where: str) -> list[TensorInfo]:
-    """The tensors of a safetensors file (attacker-controlled), sorted by name; allocates at most
-    the header's bounded size.
+    """The tensors of a safetensors file (attacker-controlled), sorted by name.
+
+    Allocates at most the header's bounded size.
 
     Raises:
         InputError: truncated, overlapping or gapped tensors, unknown dtype, or a header larger than
@@ -226,13 +228,14 @@ def _iterate(path: Path) -> Iterator[TensorDigest]:
 
 
 def content_root(digests: dict[str, TensorDigest]) -> Digest:
-    """RFC 6962 root over the tensors' leaves, in the byte order of their names."""
+    """The content digest of weights whose tensors were hashed already."""
     leaves = [digests[name].leaf for name in sorted(digests, key=str.encode)]
     return tagged("content", u64(len(leaves)) + Tree(leaves).root())
 
 
 def content_digest(path: Path) -> Digest:
-    """Content digest of a safetensors file or folder; equal for any two saves of the same
-    tensors.
+    """Content digest of a safetensors file or folder.
+
+    Equal for any two saves of the same tensors.
     """
     return content_root(tensor_digests(path))

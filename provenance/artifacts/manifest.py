@@ -1,5 +1,6 @@
-"""Directory manifests: a closed world of regular files, each bound by name, size and SHA-256
-(docs/formats/bytes.md).
+"""Directory manifests: a closed world of regular files.
+
+Each is bound by name, size and SHA-256 (docs/formats/bytes.md).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class FileEntry:
 
     @property
     def leaf(self) -> Digest:
+        """The file's leaf in the manifest's tree."""
         return tagged("manifest-leaf", sized(self.path) + u64(self.size) + self.sha256)
 
 
@@ -41,19 +43,23 @@ class Manifest:
 
     @property
     def root(self) -> Digest:
+        """The manifest root: binds the number of files and each of them."""
         leaves = [file.leaf for file in self.files]
         return tagged("manifest", u64(len(leaves)) + Tree(leaves).root())
 
     def to_json(self) -> dict[str, Any]:
+        """The manifest file as an object."""
         files = [{"path": f.path, "size": f.size, "sha256": str(f.sha256)} for f in self.files]
         return {"format": FORMAT, "root": str(self.root), "files": files}
 
     def to_bytes(self) -> bytes:
+        """The manifest file, RFC 8785."""
         return canonical_json(self.to_json())
 
     def to_oms(self) -> dict[str, Any]:
-        """OpenSSF Model Signing v1 resource list, for interop only: its root does not bind names,
-        so it is never anchored.
+        """OpenSSF Model Signing v1 resource list, for interop only.
+
+        Its root does not bind names, so it is never anchored.
         """
         resources = [
             {"name": f.path, "algorithm": "sha256", "digest": f.sha256.hex()} for f in self.files

@@ -1,5 +1,6 @@
-"""Tables of committed tensors: a SHA-256 tree over the Poseidon roots of weight trees
-(docs/formats/statements.md, "Tables of tensors").
+"""Tables of committed tensors: a SHA-256 tree over the Poseidon roots of weight trees.
+
+Source: docs/formats/statements.md, "Tables of tensors".
 
 An entry binds a tensor's name, dtype, layout and shape to the root of its weight tree, so a proof
 about a root is a proof about that tensor. A table made for proofs holds only the tensors that a
@@ -18,6 +19,7 @@ from typing import Any
 from provenance.digest import Digest, sha256, tagged
 from provenance.encoding import FIELD_ORDER, u8, u64
 from provenance.errors import InputError
+from provenance.ids import to_hex
 from provenance.merkle import Tree
 from provenance.statements import ARITY, MAX_LEVELS
 
@@ -38,6 +40,7 @@ class DType(IntEnum):
 
     @property
     def bits(self) -> int:
+        """Bits of one value."""
         return 32 if self is DType.F32 else 16
 
 
@@ -51,7 +54,7 @@ class Layout(IntEnum):
 
 @dataclass(frozen=True)
 class Tensor:
-    """One entry.
+    """One entry of a table.
 
     `rows`, `columns` are the tensor's shape, `blocks` counts the blocks of its layout, `root` is
     below r.
@@ -107,10 +110,12 @@ class Tensor:
 
     @property
     def name_hash(self) -> bytes:
+        """SHA-256 of the name's UTF-8."""
         return bytes(sha256(self.name.encode("utf-8")))
 
     @property
     def entry(self) -> Digest:
+        """The tensor's entry in its table, before the leaf hash."""
         return tagged(
             "tensor",
             self.name_hash
@@ -124,6 +129,7 @@ class Tensor:
         )
 
     def to_json(self) -> dict[str, Any]:
+        """The entry as tables.json holds it."""
         return {
             "name": self.name,
             "dtype": self.dtype.name,
@@ -191,6 +197,7 @@ class TensorTable:
 
     @classmethod
     def of(cls, tensors: Sequence[Tensor]) -> TensorTable:
+        """The table of these tensors, put into order."""
         return cls(tuple(sorted(tensors, key=lambda tensor: tensor.name.encode("utf-8"))))
 
     @cached_property
@@ -199,14 +206,17 @@ class TensorTable:
 
     @property
     def root(self) -> bytes:
+        """RFC 6962 root over the entries, 32 bytes."""
         return self._tree.root()
 
     @property
     def size(self) -> int:
+        """Number of entries."""
         return len(self.tensors)
 
     @property
     def blocks(self) -> int:
+        """Blocks of all tensors."""
         return sum(tensor.blocks for tensor in self.tensors)
 
     def path(self, index: int) -> list[bytes]:
@@ -214,9 +224,10 @@ class TensorTable:
         return self._tree.inclusion_proof(index, self.size)
 
     def to_json(self) -> dict[str, Any]:
+        """The table as tables.json holds it."""
         return {
             "format": FORMAT,
-            "root": "0x" + self.root.hex(),
+            "root": to_hex(self.root),
             "tensors": [tensor.to_json() for tensor in self.tensors],
         }
 
@@ -238,10 +249,10 @@ class TensorTable:
                 "table is too long", expected=f"<= {MAX_TENSORS}", actual=len(value["tensors"])
             )
         table = cls(tuple(Tensor.from_json(item) for item in value["tensors"]))
-        if value["root"] != "0x" + table.root.hex():
+        if value["root"] != to_hex(table.root):
             raise InputError(
                 "table does not have its root",
-                expected="0x" + table.root.hex(),
+                expected=to_hex(table.root),
                 actual=str(value["root"])[:80],
             )
         return table

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from provenance.chain.web3_adapter import Rpc
 from provenance.errors import ConfigError, InputError, ProvenanceError, UnavailableError
+from provenance.layout import write_json
 
 CHAIN_ID = 31337
 START_TIMEOUT_S = 30.0
@@ -27,8 +28,9 @@ WARM_UP_BLOCKS = 3
 
 @dataclass(frozen=True)
 class ChainProcess:
-    """A running embedded chain: process id, loopback port, start time of the process in clock ticks
-    (against pid reuse).
+    """A running embedded chain: process id, loopback port, start time of the process.
+
+    The time is in clock ticks since boot; it tells the process from a later one of the same id.
     """
 
     pid: int
@@ -37,6 +39,7 @@ class ChainProcess:
 
     @property
     def url(self) -> str:
+        """Where it answers."""
         return f"http://127.0.0.1:{self.port}"
 
 
@@ -62,9 +65,9 @@ def find_anvil(extra: Path | None = None) -> Path:
 
 
 def _process_start(pid: int) -> int | None:
-    """Start time of a process in clock ticks since boot;
+    """Start time of a process in clock ticks since boot, None if it is gone.
 
-    None if it is gone (proc(5), stat field 22).
+    Source: proc(5), stat field 22.
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
@@ -82,6 +85,7 @@ class EmbeddedChain:
         self._process_file = folder / "process.json"
 
     def running(self) -> ChainProcess | None:
+        """The process, None unless it runs now."""
         try:
             process = ChainProcess(**json.loads(self._process_file.read_text()))
         except (OSError, ValueError, TypeError):
@@ -104,25 +108,7 @@ class EmbeddedChain:
             raise ConfigError(
                 "port is taken", where=f"127.0.0.1:{port}", hint="choose another with --port"
             )
-        command = [
-            str(find_anvil()),
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-            "--chain-id",
-            str(CHAIN_ID),
-            "--state",
-            str(self.folder / "state.json"),
-            "--state-interval",
-            "1",
-            "--slots-in-an-epoch",
-            "1",
-            "--accounts",
-            "1",
-            "--code-size-limit",
-            "24576",
-        ]
+        command = [str(find_anvil()), *self._options(port)]
         with (self.folder / "anvil.log").open("ab") as log:
             child = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -131,13 +117,25 @@ class EmbeddedChain:
         if started is None:
             raise UnavailableError("anvil ended at once", where=str(self.folder / "anvil.log"))
         process = ChainProcess(child.pid, port, started)
-        _write_atomically(self._process_file, json.dumps(asdict(process)))
+        write_json(self._process_file, asdict(process))
         self._await_answer(process, child)
-        child.returncode = (
-            0  # it outlives this object by design; `down` ends and reaps it by its pid
-        )
+        # It outlives this object by design; `down` ends and reaps it by its pid.
+        child.returncode = 0
         self.mine(WARM_UP_BLOCKS)
         return process
+
+    def _options(self, port: int) -> list[str]:
+        options = {
+            "host": "127.0.0.1",
+            "port": str(port),
+            "chain-id": str(CHAIN_ID),
+            "state": str(self.folder / "state.json"),
+            "state-interval": "1",
+            "slots-in-an-epoch": "1",
+            "accounts": "1",
+            "code-size-limit": "24576",
+        }
+        return [word for name, value in options.items() for word in (f"--{name}", value)]
 
     def _await_answer(self, process: ChainProcess, child: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -182,9 +180,11 @@ class EmbeddedChain:
         return Rpc(process.url)
 
     def mine(self, blocks: int) -> None:
+        """Make so many empty blocks."""
         self.rpc().request("anvil_mine", [hex(blocks)])
 
     def fund(self, address: str, wei: int = 10**24) -> None:
+        """Give an account this balance."""
         self.rpc().request("anvil_setBalance", [address, hex(wei)])
 
     def _last_port(self) -> int | None:
@@ -221,9 +221,3 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
         return True
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    temporary = path.with_suffix(".new")
-    temporary.write_text(text)
-    temporary.replace(path)

@@ -65,6 +65,7 @@ class Snapshot:
         return abi.decode(function, data)
 
     def run(self, run_id: RunId) -> RunFacts | None:
+        """A run, None if nobody opened it."""
         v = self._read("registry", "runOf", run_id)
         if int(v["owner"], 16) == 0:
             return None
@@ -81,6 +82,7 @@ class Snapshot:
         )
 
     def head(self, run_id: RunId, seq: int) -> HeadFacts | None:
+        """A head, None if the run has none of this number."""
         v = self._read("registry", "headAt", run_id, seq)
         return (
             None
@@ -89,6 +91,7 @@ class Snapshot:
         )
 
     def claims(self, model: bytes) -> list[ClaimFacts]:
+        """Every release of a model, oldest first; asks page by page."""
         result: list[ClaimFacts] = []
         while True:
             v = self._read("registry", "lineageOf", model, len(result), PAGE)
@@ -109,14 +112,17 @@ class Snapshot:
                 return result
 
     def revocation(self, run_id: RunId, index: int) -> Revocation | None:
+        """The revocation of a record, None unless it was revoked."""
         return _revocation(self._read("registry", "revocationOf", run_id, index))
 
     def dataset_revocation(self, dataset_id: DatasetId, owner: str) -> Revocation | None:
+        """The revocation of a dataset by `owner`, None unless there is one."""
         return _revocation(
             self._read("registry", "datasetRevocationOf", dataset_id, checksum_address(owner))
         )
 
     def dataset(self, dataset_id: DatasetId) -> DatasetFacts | None:
+        """A registration, None if nobody began it."""
         v = self._read("ledger", "datasetOf", dataset_id)
         if int(v["owner"], 16) == 0:
             return None
@@ -135,6 +141,7 @@ class Snapshot:
         )
 
     def anchoring(self, run_id: RunId, epoch: int, number: int) -> AnchoringFacts | None:
+        """An epoch's anchoring, None unless there is one of this number."""
         v = self._read("ledger", "anchoringOf", run_id, epoch, number)
         if v["seed"] == ZERO_WORD:
             return None
@@ -149,6 +156,7 @@ class Snapshot:
         )
 
     def anchoring_count(self, run_id: RunId, epoch: int) -> int:
+        """Anchorings of an epoch so far."""
         return int(self._read("ledger", "anchoringCount", run_id, epoch))
 
     def batch_verifier(self) -> Address:
@@ -156,9 +164,11 @@ class Snapshot:
         return Address(self._read("ledger", "batchVerifier"))
 
     def is_chunk_proved(self, run_id: RunId, epoch: int, number: int, c: int) -> bool:
+        """Whether the ledger accepted chunk `c` of an anchoring."""
         return bool(self._read("ledger", "isChunkProved", run_id, epoch, number, c))
 
     def runs_of(self, owner: str) -> list[RunId]:
+        """Every run of an account, oldest first; asks page by page."""
         result: list[RunId] = []
         while True:
             v = self._read("registry", "runsOf", checksum_address(owner), len(result), PAGE)
@@ -167,6 +177,7 @@ class Snapshot:
                 return result
 
     def sorted_complete(self, dataset_id: DatasetId, vk_id: KeyId) -> bool:
+        """Whether every chunk is proven under this key."""
         return "audits" in self._addresses and bool(
             self._read("audits", "isSortedUnder", dataset_id, vk_id)
         )
@@ -181,12 +192,14 @@ class Snapshot:
         return "audits" in self._addresses and bool(self._read("audits", view, dataset_id, digest))
 
     def model_anchoring(self, run_id: RunId, stage: int, number: int) -> ModelAnchoringFacts | None:
+        """A stage's anchoring, None unless there is one of this number."""
         if "models" not in self._addresses:
             return None
         v = self._read("models", "anchoringOf", run_id, stage, number)
         return _model(v["anchoring"], v["progress"]) if v["progress"]["blockNumber"] else None
 
     def model_anchoring_count(self, run_id: RunId, stage: int) -> int:
+        """Anchorings of a stage so far."""
         return (
             0
             if "models" not in self._addresses
@@ -237,6 +250,7 @@ class Reader:
         self._rpc, self._addresses, self._confirmations = rpc, addresses, confirmations
 
     def identity(self) -> ChainIdentity:
+        """Chain id, genesis block, and the code at each address."""
         with _answering():
             return ChainIdentity(
                 self._rpc.chain_id(),
@@ -248,6 +262,7 @@ class Reader:
             )
 
     def final(self) -> Snapshot:
+        """The newest block that counts as final."""
         if self._confirmations is None:
             return Snapshot(self._rpc, self._addresses, "finalized")
         with _answering():
@@ -255,9 +270,11 @@ class Reader:
         return Snapshot(self._rpc, self._addresses, max(0, latest - self._confirmations))
 
     def latest(self) -> Snapshot:
+        """The newest block."""
         return Snapshot(self._rpc, self._addresses, "latest")
 
     def block(self, number: int) -> BlockRef:
+        """A block by its number."""
         with _answering():
             block = self._rpc.block(number)
         return BlockRef(block.number, block.hash, block.timestamp)

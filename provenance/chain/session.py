@@ -1,6 +1,4 @@
-"""One account at work on one deployment: what a run's owner writes, safe to repeat after a
-crash.
-"""
+"""One account at work on one deployment: what an owner writes, each call safe to repeat."""
 
 from __future__ import annotations
 

@@ -4,9 +4,9 @@ An attempt is signed, then persisted, then broadcast. What became of it is found
 up, never from an error's text. One attempt per key is in flight; the nonce comes from mined blocks
 only.
 
-    crash before the attempt is durable    nothing was broadcast; the next call starts anew
-    crash after it is durable              the next `recover` or `send` broadcasts the same bytes
-    again and waits for them
+    crash before the attempt is durable   nothing was broadcast; the next call starts anew
+    crash after it is durable             the next `recover` or `send` broadcasts the same bytes
+                                          again and waits for them
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import fcntl
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +25,50 @@ from eth_account.signers.local import LocalAccount
 from provenance.chain.web3_adapter import Abi, Receipt, Rpc, RpcError
 from provenance.encoding import canonical_json
 from provenance.errors import OutcomeUnknown, ProvenanceError, RejectedError, UnavailableError
-from provenance.log.journal import Journal, read_frames
+from provenance.ids import to_hex
+from provenance.log.frames import read_frames
+from provenance.log.journal import Journal
 
 PRIORITY_FEE_WEI = 1_000_000_000
 MAX_BUMPS = 10
 
 
 def bump(fee_wei: int) -> int:
-    """The least replacement fee nodes accept: 10 % more, rounded up (go-ethereum `PriceBump`), on
-    both fee fields.
+    """The least replacement fee nodes accept.
+
+    10 % more, rounded up (go-ethereum `PriceBump`), on both fee fields.
     """
     return fee_wei + max(1, -(-fee_wei // 10))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """wait_s: seconds until an attempt that is not mined gets its fees raised.
+
+    max_fee_wei: cap on the fee per gas.
+    """
+
+    wait_s: float = 30.0
+    max_fee_wei: int = 500 * 10**9
+
+
+@dataclass(frozen=True)
+class Call:
+    """What is wanted of the chain. `label` names the intent; no `to` deploys `data`."""
+
+    label: str
+    to: str | None
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Bid:
+    """What an attempt offers; the fees are per unit of gas."""
+
+    nonce: int
+    gas: int
+    fee_wei: int
+    tip_wei: int
 
 
 class TransactionManager:
@@ -42,8 +76,6 @@ class TransactionManager:
 
     Args:
         folder: Holds `attempts` (a journal of signed attempts) and the lock of this key.
-        wait_s: Seconds until an attempt that is not mined gets its fees raised.
-        max_fee_wei: Cap on the fee per gas.
     """
 
     def __init__(
@@ -51,19 +83,18 @@ class TransactionManager:
         rpc: Rpc,
         account: LocalAccount,
         folder: Path,
-        *,
-        wait_s: float = 30.0,
-        max_fee_wei: int = 500 * 10**9,
+        limits: Limits = Limits(),
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._rpc, self._account = rpc, account
         self._folder = folder / str(account.address).lower()
         self._folder.mkdir(parents=True, exist_ok=True)
         self._path = self._folder / "attempts"
-        self._wait_s, self._max_fee_wei, self._sleep = wait_s, max_fee_wei, sleep
+        self._limits, self._sleep = limits, sleep
 
     @property
     def address(self) -> str:
+        """The account's, with the checksum of EIP-55."""
         return str(self._account.address)
 
     def send(self, label: str, to: str | None, data: bytes, abi: Abi | None = None) -> Receipt:
@@ -86,7 +117,7 @@ class TransactionManager:
                 found = self._settle(journal)
                 if label in found:
                     return _accepted(label, found[label])
-                return _accepted(label, self._send_new(journal, label, to, data, abi))
+                return _accepted(label, self._send_new(journal, Call(label, to, data), abi))
             finally:
                 journal.close()
 
@@ -113,8 +144,9 @@ class TransactionManager:
         )
 
     def _attempts(self) -> dict[str, list[dict[str, Any]]]:
-        """Attempts by label, oldest first; an attempt that was withdrawn before broadcast is left
-        out.
+        """Attempts by label, oldest first.
+
+        An attempt that was withdrawn before broadcast is left out.
         """
         result: dict[str, list[dict[str, Any]]] = {}
         for frame in read_frames(self._path):
@@ -135,13 +167,12 @@ class TransactionManager:
             if receipt is None and attempts:
                 mined = self._rpc.mined_nonce(self.address) if mined is None else mined
                 if attempts[-1]["nonce"] < mined:
-                    receipt = self._lookup(
-                        attempts
-                    )  # it may have been mined between the first look and the nonce
+                    # It may have been mined between the first look and the nonce.
+                    receipt = self._lookup(attempts)
                     if receipt is not None and receipt.ok:
                         receipts[label] = receipt
-                    # else another transaction took the nonce (a reorg, a wiped chain): the intent
-                    # is open again
+                    # Else another transaction took the nonce (a reorg, a wiped chain): the intent
+                    # is open again.
                     continue
                 mined = None
                 try:
@@ -160,21 +191,18 @@ class TransactionManager:
                 return receipt
         return None
 
-    def _send_new(
-        self, journal: Journal, label: str, to: str | None, data: bytes, abi: Abi | None
-    ) -> Receipt:
+    def _send_new(self, journal: Journal, call: Call, abi: Abi | None) -> Receipt:
         try:
-            gas = self._rpc.estimate_gas(self.address, to, data)
+            gas = self._rpc.estimate_gas(self.address, call.to, call.data)
         except RpcError as error:
             reason = abi.describe_revert(error.data) if abi else None
             raise RejectedError(
-                "contract refuses the call", where=label, actual=reason or error.actual
+                "contract refuses the call", where=call.label, actual=reason or error.actual
             ) from error
         tip = PRIORITY_FEE_WEI
-        fee = min(self._max_fee_wei, 2 * self._rpc.base_fee_wei() + tip)
-        attempt = self._sign(
-            label, to, data, gas + gas // 5, self._rpc.mined_nonce(self.address), fee, tip
-        )
+        fee = min(self._limits.max_fee_wei, 2 * self._rpc.base_fee_wei() + tip)
+        bid = Bid(self._rpc.mined_nonce(self.address), gas + gas // 5, fee, tip)
+        attempt = self._sign(call, bid)
         self._persist(journal, attempt)
         try:
             self._broadcast(journal, attempt)
@@ -182,44 +210,41 @@ class TransactionManager:
         except UnavailableError as error:
             raise OutcomeUnknown(
                 "chain stopped answering after the transaction was sent",
-                where=label,
+                where=call.label,
                 actual=f"0x{attempt['hash']}",
                 hint="run the same command again later",
             ) from error
 
-    def _sign(
-        self, label: str, to: str | None, data: bytes, gas: int, nonce: int, fee: int, tip: int
-    ) -> dict[str, Any]:
+    def _sign(self, call: Call, bid: Bid) -> dict[str, Any]:
         transaction: dict[str, Any] = {
             "type": 2,
             "chainId": self._rpc.chain_id(),
-            "nonce": nonce,
-            "gas": gas,
-            "maxFeePerGas": fee,
-            "maxPriorityFeePerGas": min(tip, fee),
+            "nonce": bid.nonce,
+            "gas": bid.gas,
+            "maxFeePerGas": bid.fee_wei,
+            "maxPriorityFeePerGas": min(bid.tip_wei, bid.fee_wei),
             "value": 0,
-            "data": data,
+            "data": call.data,
         }
-        if to is not None:
-            transaction["to"] = to
+        if call.to is not None:
+            transaction["to"] = call.to
         signed = self._account.sign_transaction(transaction)
         return {
             "event": "attempt",
-            "label": label,
-            "nonce": nonce,
+            "label": call.label,
+            "nonce": bid.nonce,
             "hash": bytes(signed.hash).hex(),
             "raw": bytes(signed.raw_transaction).hex(),
-            "fee": str(fee),
-            "tip": str(tip),
-            "gas": gas,
-            "to": to or "",
-            "data": data.hex(),
+            "fee": str(bid.fee_wei),
+            "tip": str(bid.tip_wei),
+            "gas": bid.gas,
+            "to": call.to or "",
+            "data": call.data.hex(),
         }
 
     def _persist(self, journal: Journal, event: Mapping[str, Any]) -> None:
         journal.append(canonical_json(event))
-        # the attempt survives a crash after this line; only now may it be broadcast
-        journal.barrier()
+        journal.barrier()  # the attempt survives a crash from here on: now it may be broadcast
 
     def _broadcast(self, journal: Journal, attempt: Mapping[str, Any]) -> None:
         tx_hash = bytes.fromhex(attempt["hash"])
@@ -238,7 +263,7 @@ class TransactionManager:
 
     def _await(self, journal: Journal, attempts: list[dict[str, Any]]) -> Receipt:
         for _ in range(MAX_BUMPS):
-            deadline = time.monotonic() + self._wait_s
+            deadline = time.monotonic() + self._limits.wait_s
             pause = 0.01
             while time.monotonic() < deadline:
                 receipt = self._lookup(attempts)
@@ -247,24 +272,16 @@ class TransactionManager:
                 self._sleep(pause)
                 pause = min(1.0, pause * 1.5)
             last = attempts[-1]
-            fee = bump(int(last["fee"]))
-            if fee > self._max_fee_wei:
+            bid = Bid(last["nonce"], last["gas"], bump(int(last["fee"])), bump(int(last["tip"])))
+            if bid.fee_wei > self._limits.max_fee_wei:
                 break
-            raised = self._sign(
-                last["label"],
-                last["to"] or None,
-                bytes.fromhex(last["data"]),
-                last["gas"],
-                last["nonce"],
-                fee,
-                bump(int(last["tip"])),
-            )
+            call = Call(last["label"], last["to"] or None, bytes.fromhex(last["data"]))
+            raised = self._sign(call, bid)
             self._persist(journal, raised)
             try:
                 self._broadcast(journal, raised)
             except RejectedError:
-                # refused, perhaps since an earlier attempt was mined just now: the next look tells
-                continue
+                continue  # perhaps an earlier attempt was mined just now: the next look tells
             attempts.append(raised)
         raise OutcomeUnknown(
             "transaction is not mined yet",
@@ -277,7 +294,7 @@ class TransactionManager:
 def _accepted(label: str, receipt: Receipt) -> Receipt:
     if not receipt.ok:
         raise RejectedError(
-            "transaction was mined and reverted", where=label, actual=f"0x{receipt.tx_hash.hex()}"
+            "transaction was mined and reverted", where=label, actual=to_hex(receipt.tx_hash)
         )
     return receipt
 
@@ -315,6 +332,6 @@ def wait_final(
     if rpc.block(receipt.block_number).hash != receipt.block_hash:
         raise OutcomeUnknown(
             "a reorganisation removed the transaction's block",
-            where=f"0x{receipt.tx_hash.hex()}",
+            where=to_hex(receipt.tx_hash),
             hint="run the same command again",
         )

@@ -1,8 +1,8 @@
 """JSON-RPC and ABI coding through web3, with its errors translated once.
 
 Retries, nonce and gas guessing, ENS and CCIP-Read (an SSRF door, CVE-2026-40072) of web3 stay
-unused: every request is explicit, so that what a failure means is known. `UnavailableError` may
-be retried; `RejectedError` means that the EVM said no.
+unused: every request is explicit, so that what a failure means is known (`UnavailableError`: may be
+retried; `RejectedError`: the EVM said no).
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from web3 import HTTPProvider, Web3
 from web3.exceptions import Web3Exception
 
 from provenance.errors import InputError, RejectedError, UnavailableError
+from provenance.ids import to_hex
 
 Tag = str | int
 
 
 @dataclass(frozen=True)
 class Block:
-    """A block as the endpoint tells it: number, hash of 32 bytes, time in Unix seconds."""
+    """A block: number, hash (32 bytes), time in Unix seconds."""
 
     number: int
     hash: bytes
@@ -46,12 +47,12 @@ class Receipt:
 
 
 def keccak(data: bytes) -> bytes:
-    """Keccak-256, 32 bytes (the hash of Ethereum, not SHA3-256 of FIPS 202)."""
+    """Keccak-256 of the Yellow Paper, 32 bytes; not SHA3-256."""
     return bytes(Web3.keccak(data))
 
 
 def checksum_address(address: str) -> str:
-    """An address with the checksum of EIP-55, as web3 wants it."""
+    """An address in the mixed case of EIP-55, which web3 asks for."""
     return str(Web3.to_checksum_address(address))
 
 
@@ -80,7 +81,8 @@ class Rpc:
 
         Raises:
             UnavailableError: no answer, or not JSON-RPC.
-            RejectedError: the endpoint answered with an error; `data` holds revert bytes, if any.
+            RejectedError: the endpoint answered with an error; `data` holds revert bytes if it sent
+                any.
         """
         try:
             answer = self._provider.make_request(method, list(params))
@@ -104,6 +106,7 @@ class Rpc:
         return answer["result"]
 
     def chain_id(self) -> int:
+        """The chain id of EIP-155."""
         with _hostile("eth_chainId"):
             return int(self.request("eth_chainId"), 16)
 
@@ -123,12 +126,14 @@ class Rpc:
             )
 
     def code(self, address: str, tag: Tag = "latest") -> bytes:
+        """Runtime code at an address; empty where no contract is."""
         with _hostile("eth_getCode"):
             return _bytes(
                 self.request("eth_getCode", [address, hex(tag) if isinstance(tag, int) else tag])
             )
 
     def balance_wei(self, address: str) -> int:
+        """An account's balance at the newest block."""
         with _hostile("eth_getBalance"):
             return int(self.request("eth_getBalance", [address, "latest"]), 16)
 
@@ -138,22 +143,26 @@ class Rpc:
             return int(self.request("eth_getTransactionCount", [address, "latest"]), 16)
 
     def call(self, to: str, data: bytes, tag: Tag = "latest") -> bytes:
+        """What a call of a view returns at a block, not decoded."""
         name = hex(tag) if isinstance(tag, int) else tag
         with _hostile("eth_call"):
-            return _bytes(self.request("eth_call", [{"to": to, "data": "0x" + data.hex()}, name]))
+            return _bytes(self.request("eth_call", [{"to": to, "data": to_hex(data)}, name]))
 
     def estimate_gas(self, sender: str, to: str | None, data: bytes) -> int:
-        call = {"from": sender, "data": "0x" + data.hex()} | ({"to": to} if to else {})
+        """Gas that a call would take now. Raises RpcError if it would revert."""
+        call = {"from": sender, "data": to_hex(data)} | ({"to": to} if to else {})
         with _hostile("eth_estimateGas"):
             return int(self.request("eth_estimateGas", [call]), 16)
 
     def base_fee_wei(self) -> int:
+        """Base fee per gas of the newest block (EIP-1559)."""
         value = self.request("eth_getBlockByNumber", ["latest", False])
         with _hostile("eth_getBlockByNumber"):
             return int(value.get("baseFeePerGas", "0x0"), 16)
 
     def receipt(self, tx_hash: bytes) -> Receipt | None:
-        value = self.request("eth_getTransactionReceipt", ["0x" + tx_hash.hex()])
+        """The receipt of a mined transaction, None while it is not mined."""
+        value = self.request("eth_getTransactionReceipt", [to_hex(tx_hash)])
         with _hostile("eth_getTransactionReceipt"):
             if value is None or value.get("blockHash") is None:
                 return None
@@ -168,24 +177,26 @@ class Rpc:
             )
 
     def is_known(self, tx_hash: bytes) -> bool:
-        return self.request("eth_getTransactionByHash", ["0x" + tx_hash.hex()]) is not None
+        """Whether the endpoint has the transaction, mined or waiting."""
+        return self.request("eth_getTransactionByHash", [to_hex(tx_hash)]) is not None
 
     def transaction_input(self, tx_hash: bytes) -> bytes:
-        value = self.request("eth_getTransactionByHash", ["0x" + tx_hash.hex()])
+        """Calldata of a transaction."""
+        value = self.request("eth_getTransactionByHash", [to_hex(tx_hash)])
         if value is None:
-            raise UnavailableError(
-                "endpoint does not have this transaction", where=f"0x{tx_hash.hex()}"
-            )
+            raise UnavailableError("endpoint does not have this transaction", where=to_hex(tx_hash))
         return _bytes(value["input"])
 
     def send_raw(self, raw: bytes) -> None:
-        self.request("eth_sendRawTransaction", ["0x" + raw.hex()])
+        """Hand a signed transaction to the endpoint."""
+        self.request("eth_sendRawTransaction", [to_hex(raw)])
 
 
 @contextlib.contextmanager
 def _hostile(method: str) -> Iterator[None]:
-    """Around the reading of an answer: one of another form is an endpoint that cannot be used, not
-    a bug here.
+    """Around the reading of an answer.
+
+    One of another form is an endpoint that cannot be used, not a bug here.
     """
     try:
         yield
@@ -235,10 +246,12 @@ class Abi:
         self._codec = Web3().codec
 
     def encode(self, function: str, args: Sequence[Any]) -> bytes:
+        """Calldata of a call."""
         item = self._functions[function]
         return bytes(function_abi_to_4byte_selector(item)) + self._pack(item["inputs"], args)
 
     def encode_constructor(self, args: Sequence[Any]) -> bytes:
+        """What stands after the bytecode when a contract is deployed."""
         return self._pack(self._constructor["inputs"], args)
 
     def _pack(self, inputs: Sequence[Mapping[str, Any]], args: Sequence[Any]) -> bytes:
@@ -294,7 +307,7 @@ class Abi:
         if item is None:
             return None
         values = self._unpack(item["inputs"], data[4:], item["name"])
-        shown = ", ".join("0x" + v.hex() if isinstance(v, bytes) else str(v) for v in values)
+        shown = ", ".join(to_hex(v) if isinstance(v, bytes) else str(v) for v in values)
         return f"{item['name']}({shown})"
 
 

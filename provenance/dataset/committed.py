@@ -3,8 +3,9 @@
     dataset.json             public manifest, RFC 8785 JSON (`provenance.dataset.manifest`)
     leaves.bin               count * 32 bytes, the Poseidon leaves in leaf order; public
     private/ (0700)
-      records.sqlite (0600)  record(leaf_index, source_row, digest, canonical), erased(leaf_index,
-      leaf, time) salts.sqlite (0600)    SaltStore, kind "record", id = leaf index
+      records.sqlite (0600)  record(leaf_index, source_row, digest, canonical),
+                             erased(leaf_index, leaf, time)
+      salts.sqlite (0600)    SaltStore, kind "record", id = leaf index
 
 Records lie in the order of their digests `d`, so a leaf's index tells about log2(count) leading
 bits of its digest to whoever sees indices. A folder appears whole under its name or not at all. NOT
@@ -22,11 +23,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from provenance.dataset.database import open_private_database, truncate_log
 from provenance.dataset.manifest import DatasetRoot, load_manifest
-from provenance.dataset.saltstore import SaltStore, open_private_database, truncate_log
+from provenance.dataset.saltstore import SaltStore
 from provenance.digest import Digest, hash_file
 from provenance.encoding import dataset_record_digest, parse_json
 from provenance.errors import AuthError, InputError, NotFound, UnavailableError, VerificationError
+from provenance.ids import to_hex
 from provenance.log.record import now
 
 if TYPE_CHECKING:
@@ -36,8 +39,9 @@ SALT_KIND = "record"
 CHUNK_ROWS = 4096
 
 LeafFunction = Callable[[Sequence[Digest], Sequence[bytes]], Sequence[bytes]]
-"""(digests, salts) -> 32-byte leaves; `provenance_zk.training.commitments` has a fast and an
-obvious one.
+"""(digests, salts) -> 32-byte leaves.
+
+`provenance_zk.training.commitments` has a fast and an obvious one.
 """
 RootFunction = Callable[[np.ndarray, int], int]
 """(leaves as (N, 32) uint8, depth) -> root."""
@@ -58,9 +62,9 @@ class CheckReport:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a digest stands: `index` if a record has it;
+    """Where a digest stands: `index` if a record has it, else None.
 
-    `below`, `above` are the nearest records left (-1 and count at the ends).
+    `below` and `above` are the nearest records that were not erased, -1 and count at the ends.
     """
 
     index: int | None
@@ -69,9 +73,7 @@ class Place:
 
     @property
     def answer(self) -> str:
-        """present, absent, or undetermined: an erased record in the gap may have had this
-        digest.
-        """
+        """`present`, `absent`, or `undetermined`: an erased record may have had this digest."""
         if self.index is not None:
             return "present"
         return "absent" if self.above == self.below + 1 else "undetermined"
@@ -131,6 +133,7 @@ class CommittedDataset:
         self.close()
 
     def close(self) -> None:
+        """Close records and salts; closing twice does nothing."""
         if self._database is not None:
             self._database.close()
         if self._salts is not None:
@@ -138,6 +141,7 @@ class CommittedDataset:
 
     @property
     def records_file(self) -> Path:
+        """The SQLite file of records; private."""
         return self.folder / "private" / "records.sqlite"
 
     @property
@@ -146,6 +150,7 @@ class CommittedDataset:
         return hash_file(self.folder / "dataset.json")
 
     def leaf(self, index: int) -> bytes:
+        """Leaf `index`, 32 bytes; public, and kept when the record is erased."""
         return bytes(self.leaves[self._check_index(index)])
 
     def canonical(self, index: int) -> bytes:
@@ -166,9 +171,9 @@ class CommittedDataset:
         return self._record(index)[2]
 
     def row(self, index: int) -> dict[str, Any]:
-        """Record `index` as a row; bytes and timestamps stay in their canonical text.
+        """Record `index` as a row.
 
-        Raises as `canonical` does.
+        Bytes and timestamps stay in their canonical text. Raises as `canonical` does.
         """
         canonical = self.canonical(index)
         try:
@@ -242,8 +247,9 @@ class CommittedDataset:
         ]
 
     def erase(self, index: int) -> bytes:
-        """Delete record and salt beyond recovery from this folder; returns the leaf a tombstone
-        names.
+        """Delete record and salt beyond recovery from this folder.
+
+        Returns the leaf a tombstone names.
 
         The leaf stays in `leaves.bin`, so older proofs stay valid. Erasing again finishes what a
         crash interrupted.
@@ -268,8 +274,7 @@ class CommittedDataset:
     def check(
         self, leaf_function: LeafFunction | None = None, root_function: RootFunction | None = None
     ) -> CheckReport:
-        """Recompute every digest from its canonical bytes, with the key also every leaf, and the
-        root.
+        """Recompute digests from canonical bytes; with the key also the leaves, and the root.
 
         Erased records are counted, not checked.
 
@@ -345,8 +350,8 @@ class CommittedDataset:
                 raise VerificationError(
                     "record and salt do not open its leaf",
                     where=self._where(index),
-                    expected=f"0x{self.leaf(index).hex()}",
-                    actual=f"0x{leaf.hex()}",
+                    expected=to_hex(self.leaf(index)),
+                    actual=to_hex(leaf),
                 )
 
     def _check_index(self, index: int) -> int:

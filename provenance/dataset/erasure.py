@@ -1,5 +1,6 @@
-"""Erasing one record of a committed dataset (GDPR article 17, LGPD article 18), and saying what
-erasing cannot reach.
+"""Erasing one record of a committed dataset, and saying what erasing cannot reach.
+
+For GDPR article 17 and LGPD article 18.
 
     batch salts of the runs  ->  salt, record  ->  tombstone
 
@@ -21,28 +22,29 @@ from eth_account.signers.local import LocalAccount
 from provenance.dataset.committed import CommittedDataset
 from provenance.dataset.saltstore import BATCH_SALTS, SaltStore
 from provenance.dataset.tombstone import Tombstone, add_tombstone
+from provenance.ids import to_hex
 from provenance.layout import RunFolder
 from provenance.log.tree import iterate_records
 
 
 @dataclass(frozen=True)
 class Left:
-    """Something erasure does not reach: `path` where it is known, `present` when it was seen there
-    just now.
-    """
+    """Something erasure does not reach; `present` tells whether it was seen at `path` just now."""
 
     what: str
     path: str | None = None
     present: bool | None = None
 
     def to_json(self) -> dict[str, Any]:
+        """The line of the report that programs read."""
         return {"what": self.what, "path": self.path, "present": self.present}
 
 
 @dataclass(frozen=True)
 class ErasedRecord:
-    """`batch_salts`: (run folder, batches that used the record, salts deleted now) for each run
-    named.
+    """What was erased, and the owner's word for it.
+
+    `batch_salts`: (run folder, batches that used the record, salts deleted now) for each run named.
     """
 
     tombstone: Tombstone
@@ -51,7 +53,7 @@ class ErasedRecord:
 
 def batches_with(folder: RunFolder, leaf: bytes) -> list[int]:
     """Places in a run's journal of the batches that used this leaf."""
-    word = f"0x{leaf.hex()}"
+    word = to_hex(leaf)
     return [
         seq
         for seq, record in enumerate(iterate_records(folder.journal))
@@ -94,9 +96,7 @@ def erase_record(
 
 
 def source_files(dataset: CommittedDataset) -> Iterator[tuple[str, Path | None]]:
-    """(name in the manifest, where it lies now or None) of each file the dataset was committed
-    from.
-    """
+    """(name in the manifest, where it lies now or None) of each source file of the dataset."""
     source = Path(str(dataset.manifest["source"]))
     for entry in dataset.manifest["files"]:
         name = str(entry.get("path", "")) if isinstance(entry, dict) else ""
@@ -117,8 +117,12 @@ def source_files(dataset: CommittedDataset) -> Iterator[tuple[str, Path | None]]
 def what_is_left(
     dataset: CommittedDataset, runs: Sequence[RunFolder], caches: Sequence[Path]
 ) -> list[Left]:
-    """What holds, or may hold, an erased record or what was learnt from it, as far as this machine
-    can name it.
+    """What holds, or may hold, an erased record or what was learnt from it.
+
+    Only what this machine can name.
+
+    Args:
+        caches: folders where libraries keep downloaded and prepared data sets.
     """
     left = [
         Left("source file", str(path or name), path is not None)

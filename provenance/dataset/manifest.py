@@ -34,8 +34,9 @@ _OPTIONAL = ("text_column", "columns")  # exactly one of them stands
 
 @dataclass(frozen=True)
 class DatasetRoot:
-    """A dataset's name: the Poseidon root alone says neither how deep the tree is nor where its
-    leaves end.
+    """Names a dataset: Poseidon root, depth of its tree, number of leaves.
+
+    The root alone says neither how deep the tree is nor where its leaves end.
     """
 
     root: int
@@ -56,9 +57,11 @@ class DatasetRoot:
 
     @property
     def hex0x(self) -> str:
+        """The Poseidon root as `0x` and 64 digits."""
         return f"0x{self.root:064x}"
 
     def to_json(self) -> dict[str, Any]:
+        """The triple as files and records hold it."""
         return {"root": self.hex0x, "depth": self.depth, "count": self.count}
 
     @classmethod

@@ -25,6 +25,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from provenance.dataset.database import open_private_database, require_private, truncate_log
 from provenance.errors import (
     AuthError,
     Conflict,
@@ -80,8 +81,9 @@ def load_or_create_key(path: Path) -> bytes:
 
 
 def load_key(path: Path) -> bytes:
-    """The 32 bytes of a key file that exists; raises as `load_or_create_key`, InputError when it is
-    missing.
+    """The 32 bytes of a key file that exists.
+
+    Raises as `load_or_create_key`, InputError when it is missing.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -91,7 +93,7 @@ def load_key(path: Path) -> bytes:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             raise InputError("key file is not a regular file", where=str(path))
-        _require_private(path, status, 0o600)
+        require_private(path, status, 0o600)
         key = stream.read(KEY_BYTES + 1)
     if len(key) != KEY_BYTES:
         raise InputError(
@@ -102,99 +104,6 @@ def load_key(path: Path) -> bytes:
             hint="restore the key from a copy: without it the salts cannot be read",
         )
     return key
-
-
-def _require_private(path: Path, status: os.stat_result, mode: int) -> None:
-    if status.st_uid != os.geteuid():
-        raise AuthError(
-            "belongs to another user", where=str(path), expected=os.geteuid(), actual=status.st_uid
-        )
-    if stat.S_IMODE(status.st_mode) & 0o077:
-        raise AuthError(
-            "readable by group or others",
-            where=str(path),
-            expected=f"mode {mode:04o}",
-            actual=f"mode {stat.S_IMODE(status.st_mode):04o}",
-            hint=f"run `chmod {mode:o} {path}`",
-        )
-
-
-def open_private_database(path: Path, *, create: bool) -> sqlite3.Connection:
-    """A SQLite connection (any thread, explicit transactions) whose deleted rows are overwritten.
-
-    Commits are durable on return (WAL, synchronous=FULL). Where the folder cannot be written the
-    file is read as it is.
-
-    Raises:
-        NotFound: the file is missing and `create` is false.
-        AuthError: file or folder is open to group or others.
-        VerificationError: not a SQLite file.
-        UnavailableError: it cannot be opened or created.
-    """
-    if not path.exists() and not create:
-        raise NotFound("no such store", where=str(path))
-    try:
-        _create_private(path)
-        _require_private(path.parent, path.parent.stat(), 0o700)
-        _require_private(path, path.stat(), 0o600)
-        writable = os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
-        if not writable and _log_size(path):
-            raise UnavailableError(
-                "write-ahead log holds data, and the folder is read-only",
-                where=str(path),
-                hint="open the store once where it can be written",
-            )
-        mode = "mode=rw" if writable else "mode=ro&immutable=1"
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?{mode}",
-            uri=True,
-            check_same_thread=False,
-            isolation_level=None,
-            timeout=30,
-        )
-    except (OSError, sqlite3.OperationalError) as error:
-        raise UnavailableError("cannot open store", where=str(path), actual=error) from error
-    try:
-        connection.execute("PRAGMA secure_delete = ON")
-        if writable:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise VerificationError("not a store, or damaged", where=str(path), actual=error) from error
-    return connection
-
-
-def _create_private(path: Path) -> None:
-    if path.exists():
-        return
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(
-        os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    )  # WAL and index inherit this mode
-    sync_directory(path.parent)
-
-
-def _log_size(path: Path) -> int:
-    log = path.with_name(path.name + "-wal")
-    return log.stat().st_size if log.exists() else 0
-
-
-def truncate_log(connection: sqlite3.Connection, path: Path) -> None:
-    """Move everything out of the write-ahead log, which may still hold deleted bytes, and cut it to
-    nothing.
-
-    Raises:
-        UnavailableError: another process reads the store; the rows are deleted, the log is not cut
-            yet.
-    """
-    busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-    if busy:
-        raise UnavailableError(
-            "deleted, but the write-ahead log is in use and still holds old bytes",
-            where=str(path),
-            hint="end the other process that reads this store and delete again",
-        )
 
 
 class SaltStore:
@@ -294,9 +203,9 @@ class SaltStore:
             ]
 
     def delete(self, kind: str, id: ValueId) -> bool:
-        """Delete a value beyond recovery from this file; returns whether it was there.
+        """Delete a value beyond recovery from this file.
 
-        Durable on return.
+        Returns whether it was there. Durable on return.
 
         Raises:
             UnavailableError: deleted, but another process keeps old pages in the write-ahead log:
@@ -305,9 +214,9 @@ class SaltStore:
         return self.delete_many(kind, [id]) == 1
 
     def delete_many(self, kind: str, ids: Iterable[ValueId]) -> int:
-        """Delete values in one transaction; returns how many were there.
+        """Delete values in one transaction.
 
-        Raises as `delete` does.
+        Returns how many were there. Raises as `delete` does.
         """
         with self._lock:
             self._flush()  # a pending value counts as stored
@@ -466,8 +375,8 @@ def _start_file(connection: sqlite3.Connection, path: Path, key: bytes) -> None:
         )
         # `id` has no type, so integers stay integers and rows lie in their order.
         connection.execute(
-            "CREATE TABLE IF NOT EXISTS value (kind TEXT NOT NULL, id NOT NULL, nonce BLOB NOT "
-            "NULL, "
+            "CREATE TABLE IF NOT EXISTS value "
+            "(kind TEXT NOT NULL, id NOT NULL, nonce BLOB NOT NULL, "
             "box BLOB NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID"
         )
         if connection.execute("SELECT 1 FROM store").fetchone() is None:

@@ -1,5 +1,6 @@
-"""Writing a dataset folder: whole under its name, or not at all (what lies in it:
-`provenance.dataset.committed`).
+"""Writing a dataset folder: it stands whole under its name, or not at all.
+
+What lies in it: `provenance.dataset.committed`.
 """
 
 from __future__ import annotations
@@ -16,18 +17,20 @@ from pathlib import Path
 from typing import Any
 
 from provenance.dataset.committed import CHUNK_ROWS, SALT_KIND
+from provenance.dataset.database import open_private_database, truncate_log
 from provenance.dataset.manifest import FORMAT, DatasetRoot
-from provenance.dataset.saltstore import SaltStore, open_private_database, truncate_log
+from provenance.dataset.saltstore import SaltStore
 from provenance.digest import Digest
 from provenance.encoding import canonical_json
 from provenance.errors import Conflict, InputError, UnavailableError
+from provenance.layout import write_atomically
 from provenance.log.journal import sync_directory
 from provenance.log.record import now
 
 
 @dataclass(frozen=True)
 class CommittedRecord:
-    """One record about to be written:
+    """One record about to be written.
 
     `source_row` counts from 0 in the order the source was read.
     """
@@ -108,7 +111,7 @@ def _partial(out_dir: Path) -> str:
 
 
 def _lock(folder: Path) -> int | None:
-    """A descriptor that holds the folder's lock until it is closed or its process dies;
+    """A descriptor that holds the folder's lock until it is closed or its process dies.
 
     None if another holds it.
     """
@@ -153,7 +156,7 @@ def _fill(
             "records do not match the root", where=str(folder), expected=root.count, actual=count
         )
     manifest = _manifest(root, facts)
-    _write_durably(folder / "dataset.json", canonical_json(manifest))
+    write_atomically(folder / "dataset.json", canonical_json(manifest))
     sync_directory(private)
     sync_directory(folder)
 
@@ -168,22 +171,13 @@ def _write_records(
         (folder / "leaves.bin").open("wb") as leaves,
     ):
         try:
-            database.execute(
-                "CREATE TABLE record (leaf_index INTEGER PRIMARY KEY, source_row INTEGER NOT NULL, "
-                "digest BLOB NOT NULL, canonical BLOB NOT NULL)"
-            )
-            database.execute(
-                "CREATE TABLE erased (leaf_index INTEGER PRIMARY KEY, leaf BLOB NOT NULL, time "
-                "TEXT NOT NULL)"
-            )
+            _create_tables(database)
             database.execute("BEGIN")
             for chunk in _chunks(records, CHUNK_ROWS):
+                rows = [(r.source_row, bytes(r.digest), r.canonical) for r in chunk]
                 database.executemany(
                     "INSERT INTO record VALUES (?, ?, ?, ?)",
-                    (
-                        (count + i, r.source_row, bytes(r.digest), r.canonical)
-                        for i, r in enumerate(chunk)
-                    ),
+                    ((count + i, *row) for i, row in enumerate(rows)),
                 )
                 salts.put_many(SALT_KIND, ((count + i, r.salt) for i, r in enumerate(chunk)))
                 for record in chunk:
@@ -207,6 +201,17 @@ def _write_records(
     return count
 
 
+def _create_tables(database: sqlite3.Connection) -> None:
+    database.execute(
+        "CREATE TABLE record (leaf_index INTEGER PRIMARY KEY, source_row INTEGER NOT NULL, "
+        "digest BLOB NOT NULL, canonical BLOB NOT NULL)"
+    )
+    database.execute(
+        "CREATE TABLE erased (leaf_index INTEGER PRIMARY KEY, leaf BLOB NOT NULL, "
+        "time TEXT NOT NULL)"
+    )
+
+
 def _manifest(root: DatasetRoot, facts: ManifestFacts) -> dict[str, Any]:
     manifest: dict[str, Any] = {
         "format": FORMAT,
@@ -224,13 +229,6 @@ def _manifest(root: DatasetRoot, facts: ManifestFacts) -> dict[str, Any]:
     else:
         manifest["columns"] = list(facts.columns)
     return manifest
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    with path.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
 
 
 def _chunks(items: Iterable[CommittedRecord], size: int) -> Iterator[list[CommittedRecord]]:

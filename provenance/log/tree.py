@@ -1,6 +1,4 @@
-"""A run's log: the records of its journal as an RFC 6962 tree, and the heads that are signed and
-committed.
-"""
+"""A run's log: the records of its journal as an RFC 6962 tree, and its heads."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from provenance.digest import Digest
 from provenance.encoding import head_digest
 from provenance.errors import InputError
 from provenance.ids import RunId
-from provenance.log.journal import JournalTail, read_frames
+from provenance.log.frames import JournalTail, read_frames
 from provenance.log.record import Record
 from provenance.merkle import Tree
 

@@ -39,7 +39,6 @@ EXIT_CODES = {
     "VerificationError": 1,
     "NotFound": 4,
     "AuthError": 5,
-    "PolicyDenied": 6,
     "Conflict": 2,
     "UnavailableError": 3,
     "RejectedError": 1,

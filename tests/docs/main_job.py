@@ -9,21 +9,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.docs.documents import ROOT, blocks
-from tests.support.chain import TINY_MODEL_KEYS
+from tests.support.chain import TINY_MODEL_KEYS, cache_folder
 
 TINY = {
+    "init --home .state": (
+        f"init --home .state --records 64 --cache {cache_folder()} --model-keys {TINY_MODEL_KEYS}"
+    ),
     "examples/smollm2.yaml": "examples/tiny.yaml",
     "--limit 512": "--limit 64",
-    "--weights": "--weights --draws 4",
-    "--base smollm2": "--base tiny",
+    "publish $RUN/run": "publish $RUN/run --draws 4",
 }
 
 
 @dataclass(frozen=True)
 class Job:
-    """A finished main job: its environment, its folder, and what each command printed on stdout."""
+    """A finished main job: its environment, where commands run, its folder, and each stdout."""
 
     env: dict[str, str]
+    work: Path
     run: Path
     commands: list[str]
     outputs: list[str]
@@ -44,31 +47,34 @@ def main_job_commands() -> list[str]:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    password = folder / "password"
-    password.write_text("a password for tests\n")
-    password.chmod(0o600)
-    cache = os.environ.get("PROVENANCE_TEST_CACHE") or str(ROOT / "build" / "test-cache")
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("PROVENANCE_")}
+    """A user who set nothing but RUN, and whose home is empty."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PROVENANCE_", "XDG_"))}
     return kept | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(folder / "user"),
         "RUN": str(folder),
-        "PROVENANCE_HOME": str(folder / "home"),
-        "PROVENANCE_CACHE": cache,
-        "PROVENANCE_PASSWORD_FILE": str(password),
-        "PROVENANCE_TRUST": str(folder / "trust.yaml"),
-        "PROVENANCE_MODEL_KEYS": TINY_MODEL_KEYS,
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "OMP_NUM_THREADS": "2",
     }
 
 
+def working_folder(folder: Path) -> Path:
+    """Stands for the repository's folder, so that none of its files is written."""
+    work = folder / "work"
+    work.mkdir()
+    for name in ("examples", "docs"):
+        (work / name).symlink_to(ROOT / name)
+    return work
+
+
 def shell(
-    command: str, env: dict[str, str], timeout_s: int = 900
+    command: str, env: dict[str, str], work: Path, timeout_s: int = 900
 ) -> subprocess.CompletedProcess[str]:
+    """Run a line of shell in the working folder."""
     return subprocess.run(
         ["bash", "-c", command],
-        cwd=ROOT,
+        cwd=work,
         env=env,
         capture_output=True,
         text=True,

@@ -13,12 +13,14 @@ from eth_account import Account
 
 from provenance.dataset.manifest import MANIFEST_FIELDS
 from provenance.digest import Digest
+from provenance.ids import RunId
 from provenance.judgement.policy import CLAIMS, DEFAULT_REQUIRED, load_policy
 from provenance.judgement.trust import parse_trust
 from provenance.judgement.verdict import TABLE, Edge, Grade, Verdict
 from provenance.log.anchoring import SignedHead
 from provenance.log.forms import fields_of
-from provenance.log.journal import Journal, read_frames
+from provenance.log.frames import read_frames
+from provenance.log.journal import Journal
 from provenance.log.record import Record
 from provenance.log.records import BODIES
 from provenance.log.tree import Head
@@ -77,7 +79,7 @@ def test_the_example_journal_is_what_the_code_writes(tmp_path: Path) -> None:
 def test_the_example_head_is_what_the_code_signs() -> None:
     record = Record.parse(example(page("log"), "record").strip().encode())
     line = example(page("log"), "head").encode()
-    head = Head(bytes(31) + b"\x07", 1, Tree([record.entry]).root())
+    head = Head(RunId(bytes(31) + b"\x07"), 1, Tree([record.entry]).root())
     account, domain = Account.from_key(bytes(31) + b"\x01"), Domain(31337, "0x" + "11" * 20)
     assert SignedHead(head, 1, sign_head(account, head, domain)).to_line() == line
     signed = SignedHead.parse(line)
@@ -128,7 +130,7 @@ def test_the_example_verdict_follows_the_tables() -> None:
 
 
 def test_a_real_verdict_follows_the_page(job: Job) -> None:
-    done = shell(f"provenance verify {job.file} --evidence {job.run}/run --json", job.env)
+    done = shell(f"provenance verify {job.file} --evidence {job.run}/run --json", job.env, job.work)
     value, text = json.loads(done.stdout), page("verdict").read_text()
     assert done.returncode == value["exit_code"] == 0
     assert {c["id"] for c in value["claims"]} == set(CLAIMS) - {
@@ -143,7 +145,9 @@ def test_a_real_verdict_follows_the_page(job: Job) -> None:
         *(e["kind"] for e in value["edges"]),
     ]:
         assert f"`{name}`" in text, name
-    unknown = shell(f"provenance verify {'0' * 63}1 --evidence {job.run}/run --json", job.env)
+    unknown = shell(
+        f"provenance verify {'0' * 63}1 --evidence {job.run}/run --json", job.env, job.work
+    )
     assert unknown.returncode == 4
     assert shape(json.loads(unknown.stdout)) == shape(
         json.loads(example(page("verdict"), "verdict"))

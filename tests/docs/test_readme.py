@@ -13,6 +13,7 @@ from tests.docs.documents import ROOT, blocks, load_script
 from tests.docs.main_job import Job
 
 README = ROOT / "README.md"
+STEPS = ROOT / "docs" / "steps.md"
 TUTORIAL = ROOT / "docs" / "tutorial-break-it-yourself.md"
 
 
@@ -65,7 +66,7 @@ def parse(arguments: list[str]) -> None:
     command.make_context(name, list(rest))
 
 
-@pytest.mark.parametrize(("place", "line"), lines(README) + lines(TUTORIAL))
+@pytest.mark.parametrize(("place", "line"), lines(README) + lines(TUTORIAL) + lines(STEPS))
 def test_every_provenance_command_parses(place: str, line: str) -> None:
     for words in simple_commands(line):
         while words and re.match(r"[A-Z_]+=", words[0]):
@@ -75,7 +76,7 @@ def test_every_provenance_command_parses(place: str, line: str) -> None:
             parse(words[1:])
 
 
-@pytest.mark.parametrize(("place", "line"), lines(README))
+@pytest.mark.parametrize(("place", "line"), lines(README) + lines(STEPS))
 def test_every_other_line_is_known(place: str, line: str) -> None:
     first = shlex.split(line, comments=True)[0]
     if first == "make":
@@ -88,6 +89,12 @@ def test_every_other_line_is_known(place: str, line: str) -> None:
         assert first in ("provenance", "python", "git", "cd"), f"{place}: {line}"
 
 
+def test_the_four_commands_need_no_variable() -> None:
+    assert [line for _, line in lines(README) if line.startswith("export ")] == []
+    made = load_script("examples/demo.py").environment(ROOT / "runs" / "x")
+    assert not any(name.startswith("PROVENANCE_") for name in made)
+
+
 def test_an_unknown_option_would_be_noticed() -> None:
     with pytest.raises(Exception, match="No such option"):
         parse(["verify", "model.gguf", "--no-such-option"])
@@ -98,13 +105,12 @@ def test_the_demo_runs_the_readme() -> None:
     assert load_script("examples/demo.py").readme_commands() == block.text.splitlines()
 
 
-def test_the_demo_sets_the_variables_of_the_readme() -> None:
-    shown = {name for _, line in lines(README) for name in re.findall(r"^export (\w+)=", line)}
-    source = (ROOT / "examples" / "demo.py").read_text()
-    assert shown == {n for n in shown if f'"{n}"' in source}
-
-
 def test_the_main_job_ends_in_a_verified_file(job: Job) -> None:
     assert job.commands[-1].startswith("provenance verify")
     assert job.outputs[-1].startswith("VERIFIED (development)")
-    assert "2 not checked: batches.recomputed, training.replayed" in job.outputs[-1]
+    assert "4 not checked: merge.recomputed, base.recomputed, batches.recomputed" in job.outputs[-1]
+
+
+def test_publish_prints_the_verdict_of_who_has_the_base(job: Job) -> None:
+    assert job.commands[-2].startswith("provenance publish")
+    assert "2 not checked: batches.recomputed, training.replayed" in job.outputs[-2]

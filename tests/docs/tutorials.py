@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.docs.documents import ROOT, Block, blocks
+from tests.docs.documents import Block, blocks
 from tests.docs.main_job import Job
 
 END = "@@@ block ends with"
@@ -85,7 +85,7 @@ def require_page(page: Path, job: Job) -> None:
     script = "".join(f'{s.script}\necho "{END} $?"\n' for s in todo)
     done = subprocess.run(
         ["bash", "-uo", "pipefail", "-c", script],
-        cwd=ROOT,
+        cwd=job.work,
         env=job.env,
         capture_output=True,
         text=True,

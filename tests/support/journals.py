@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from provenance.log.journal import Journal, read_frames
+from provenance.log.frames import read_frames
+from provenance.log.journal import Journal
 
 HEADER = {"format": "provenance-journal/1"}
 

@@ -79,8 +79,7 @@ def prove_epochs(
         epochs = EpochProver(opened, site, folder)
         drawn = DrawnRun(run_id, registration.dataset_id, seed)
         jobs = [
-            make_job(log.records, opened, drawn, epoch)
-            for epoch in unproven_epochs(log.records)
+            make_job(log.records, opened, drawn, epoch) for epoch in unproven_epochs(log.records)
         ]
         for group in epochs.groups(jobs) if request.batch else [[job] for job in jobs]:
             for record in epochs.prove(group, batch=request.batch):

@@ -248,7 +248,8 @@ def _of_home(home: Path, env: Mapping[str, str]) -> Settings:
         found = None  # not a file of this user's: it is replaced, as its error message promises
     if found is not None and found.home == home:
         return found
-    return Settings.load({**env, "PROVENANCE_HOME": str(home)})
+    cache = env.get("PROVENANCE_CACHE") or str(home / "cache")
+    return Settings.load({**env, "PROVENANCE_HOME": str(home), "PROVENANCE_CACHE": cache})
 
 
 def _absolute(path: Path | None) -> Path | None:

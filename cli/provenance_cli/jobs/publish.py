@@ -31,6 +31,7 @@ from provenance_cli.jobs.train import is_closed
 from provenance_cli.judge.question import Question, judge
 from provenance_cli.setup.deployment import require_funds
 from provenance_cli.wiring import inspector_for, start_chain
+from provenance_trainer.formats.registry import FORMATS
 from provenance_trainer.run.derived import log_merge, log_quantize
 
 MERGE_S, QUANTIZE_S = 40.0, 15.0  # SmolLM2-135M on two CPU cores
@@ -41,7 +42,7 @@ class PublishRequest:
     """What the user asks for.
 
     name: of the release; None to finish one that is logged, or for the default.
-    quantization: Q8_0 or int8.
+    quantization: name of a deployed format.
     draws: blocks of the weights that are drawn for proofs, in all.
     prove: prove merge and quantization; else only declare them.
     """
@@ -78,7 +79,9 @@ class PublishJob:
             Conflict: training is not finished, an epoch is not proven, or the name is another.
             ConfigError: no trust file, or the contracts pin no key for the weights' proofs.
             AuthError: wrong password.
+            InputError: no such format of deployed files.
         """
+        FORMATS.named(self._request.quantization)
         records = self._records
         _require_provable(self._run, records)
         index = self._release_of(records)
@@ -172,10 +175,10 @@ class PublishJob:
         same = made.fields["quantization"] == self._request.quantization
         return same and made.fields["file"] in _digests(self._run.release)
 
-    def _quantize(self, _: Progress) -> str:
+    def _quantize(self, progress: Progress) -> str:
         with open_log(self._run) as log:
             _discard_unlogged_files(log)
-            record, file = log_quantize(log, None, self._request.quantization)
+            record, file = log_quantize(log, None, self._request.quantization, progress)
         return f"{file}, {record.fields['size'] / 1e6:.1f} MB"
 
     def _is_proven(self) -> bool:

@@ -33,13 +33,8 @@ def merge(
     from provenance.log.run_log import open_log
     from provenance_trainer.run.derived import log_merge
 
-    with stage("merge") as tell, open_log(RunFolder(run)) as log:
-        record = log_merge(
-            log,
-            base,
-            compare_to_peft,
-            lambda what, done=0, total=None, /: tell(f"{what} {done}/{total}"),
-        )
+    with stage("merge") as progress, open_log(RunFolder(run)) as log:
+        record = log_merge(log, base, compare_to_peft, progress)
     fields = record.fields
     distance = (
         f", at most {fields['max_ulp_to_peft']} ulp from PEFT's merge"

@@ -12,7 +12,6 @@ from provenance_cli.options import (
     ExecutorOption,
     Json,
     KeyName,
-    Quantization,
     Quantized,
     RunDir,
 )
@@ -30,7 +29,7 @@ def publish(
         str | None,
         typer.Option(help="Name of the release, as name or name:version (default: model)."),
     ] = None,
-    format_: Quantized = Quantization.Q8_0,
+    format_: Quantized = "Q8_0",
     draws: Draws = 459,
     no_prove: Annotated[
         bool, typer.Option("--no-prove", help="Only declare merge and quantization.")
@@ -49,7 +48,7 @@ def publish(
     from provenance_cli.jobs.stages import print_forecast, run_stages
     from provenance_cli.judge.verdict_text import render
 
-    request = PublishRequest(run, name, format_.value, draws, not no_prove, key, executor)
+    request = PublishRequest(run, name, format_, draws, not no_prove, key, executor)
     job = PublishJob(request, Settings.load())
     job.check(spend=not dry_run)
     if dry_run:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from provenance_cli.options import Json, Quantization, Quantized, RunDir
+from provenance_cli.options import Json, Quantized, RunDir
 from provenance_cli.output import result, stage
 
 quantize_app = typer.Typer(
@@ -21,7 +21,7 @@ def quantize(
         str | None,
         typer.Option(help="File name without its ending; default: base model and format."),
     ] = None,
-    format_: Quantized = Quantization.Q8_0,
+    format_: Quantized = "Q8_0",
     json: Json = False,
 ) -> None:
     """Write RUN/merged as one file RUN/release/NAME.gguf or NAME.safetensors and log it."""
@@ -29,8 +29,8 @@ def quantize(
     from provenance.log.run_log import open_log
     from provenance_trainer.run.derived import log_quantize
 
-    with stage("quantize"), open_log(RunFolder(run)) as log:
-        record, file = log_quantize(log, name, format_.value)
+    with stage("quantize") as progress, open_log(RunFolder(run)) as log:
+        record, file = log_quantize(log, name, format_, progress)
     fields = record.fields
     result(
         {"format": "provenance-quantize/1", **fields, "path": str(file)},

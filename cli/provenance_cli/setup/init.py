@@ -42,7 +42,10 @@ def init(
         typer.Option(help="0600 file with the keystore's password (default: a random one)."),
     ] = None,
     cache: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where proving keys and base models go.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Where proving keys and base models go (default: below --home)."
+        ),
     ] = None,
     key: KeyName = "default",
     dry_run: DryRun = False,

@@ -37,11 +37,13 @@ def create(
     from provenance.chain.session import key_path
     from provenance.signing import address_of, create_key, read_password
 
-    path = key_path(Settings.load(), name)
+    settings = Settings.load()
+    path = key_path(settings, name)
     if if_missing and path.exists():
         address = address_of(path)
     else:
-        password = read_password(password_file, prompt="new keystore password: ")
+        file = password_file or settings.password_file
+        password = read_password(file, prompt="new keystore password: ")
         address = create_key(path, password)
     result(
         {"format": "provenance-key/1", "name": name, "address": address, "path": str(path)},

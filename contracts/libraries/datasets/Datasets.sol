@@ -9,6 +9,7 @@ import {Groth16} from "../groth16/Groth16.sol";
 import {Kinds} from "../keys/Kinds.sol";
 import {PinnedKeys} from "../keys/PinnedKeys.sol";
 import {VerifyingKey} from "../keys/VerifyingKey.sol";
+import {DatasetId} from "../../types/DatasetId.sol";
 
 /// @title Registration of datasets: D points tied to the leaves of a Poseidon tree.
 /// @notice For chunk c, `tree` proofs give t = prod(gamma + L_g + delta*g) and z = prod(gamma + delta*g) over the tree's leaves,
@@ -52,7 +53,7 @@ library Datasets {
     struct Store {
         uint256 count;
         mapping(uint256 index => Stored dataset) list;
-        mapping(bytes32 datasetId => uint256 position) positions; // index in `list` + 1
+        mapping(DatasetId datasetId => uint256 position) positions; // index in `list` + 1
     }
 
     /// @notice Begins a registration. `r` comes without slots, chunks and dHash.
@@ -62,7 +63,7 @@ library Datasets {
         Challenges.Registration memory r,
         uint256[2][] calldata d,
         uint256[2][] calldata poks
-    ) internal returns (bytes32 datasetId) {
+    ) internal returns (DatasetId datasetId) {
         uint8 epochKey = keys.find(r.epochKey, Kinds.EPOCH);
         uint8 treeKey = keys.find(r.treeKey, Kinds.TREE);
         _requireShape(keys, epochKey, treeKey, r);
@@ -99,7 +100,7 @@ library Datasets {
     function proveTree(
         Store storage store,
         PinnedKeys.Store storage keys,
-        bytes32 datasetId,
+        DatasetId datasetId,
         uint64 k,
         uint256[2] memory tz,
         IProofLedger.Proof calldata proof
@@ -129,7 +130,7 @@ library Datasets {
     /// @notice Accepts the link of epoch chunk `c` with its products a, b; nothing happens if it was accepted before.
     function proveLink(
         Store storage store,
-        bytes32 datasetId,
+        DatasetId datasetId,
         uint64 c,
         uint256[2] calldata d,
         uint256[2] memory ab,
@@ -163,7 +164,7 @@ library Datasets {
     }
 
     /// @notice Accepts the registration when everything is proved and agrees; nothing happens if it was accepted before.
-    function finish(Store storage store, PinnedKeys.Store storage keys, bytes32 datasetId) internal {
+    function finish(Store storage store, PinnedKeys.Store storage keys, DatasetId datasetId) internal {
         Stored storage s = require_(store, datasetId);
         if (s.finished) return;
         uint256 treeSlots = keys.list[s.treeKey].slots;
@@ -182,7 +183,7 @@ library Datasets {
     }
 
     /// @notice The registration with this id.
-    function require_(Store storage store, bytes32 datasetId) internal view returns (Stored storage) {
+    function require_(Store storage store, DatasetId datasetId) internal view returns (Stored storage) {
         uint256 position = store.positions[datasetId];
         if (position == 0) revert IProofLedger.UnknownDataset(datasetId);
         return store.list[position - 1];
@@ -203,7 +204,7 @@ library Datasets {
     function viewOf(
         Store storage store,
         PinnedKeys.Store storage keys,
-        bytes32 datasetId
+        DatasetId datasetId
     ) internal view returns (IProofLedger.Dataset memory v) {
         uint256 position = store.positions[datasetId];
         if (position == 0) return v;

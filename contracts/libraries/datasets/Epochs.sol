@@ -11,6 +11,8 @@ import {Datasets} from "./Datasets.sol";
 import {Groth16} from "../groth16/Groth16.sol";
 import {PinnedKeys} from "../keys/PinnedKeys.sol";
 import {VerifyingKey} from "../keys/VerifyingKey.sol";
+import {DatasetId} from "../../types/DatasetId.sol";
+import {RunId} from "../../types/RunId.sol";
 
 /// @title Anchoring and proving of epochs.
 /// @notice One pair of challenges serves a whole epoch and comes from all its points; the products of all chunks then agree
@@ -26,7 +28,7 @@ library Epochs {
     uint256 private constant ITEM_BYTES = 800; // of a batch: A, B, C, three commitments, three poks, five public inputs
 
     struct Id {
-        bytes32 runId;
+        RunId runId;
         uint64 epoch;
         uint64 number;
     }
@@ -57,7 +59,7 @@ library Epochs {
     }
 
     struct Store {
-        mapping(bytes32 runId => mapping(uint64 epoch => mapping(uint64 number => Stored anchoring))) anchorings;
+        mapping(RunId runId => mapping(uint64 epoch => mapping(uint64 number => Stored anchoring))) anchorings;
     }
 
     /// @notice Anchors an epoch under the next number.
@@ -67,7 +69,7 @@ library Epochs {
         Datasets.Store storage datasets,
         IProvenanceRegistry registry,
         Id memory id,
-        bytes32 datasetId,
+        DatasetId datasetId,
         uint64 consumed,
         uint256[2][] calldata u,
         uint256[2][] calldata p
@@ -172,7 +174,7 @@ library Epochs {
     }
 
     /// @notice How many times an epoch was anchored.
-    function count(Store storage store, bytes32 runId, uint64 epoch) internal view returns (uint64) {
+    function count(Store storage store, RunId runId, uint64 epoch) internal view returns (uint64) {
         return store.anchorings[runId][epoch][0].count;
     }
 
@@ -264,7 +266,7 @@ library Epochs {
     function _describe(
         PinnedKeys.Store storage keys,
         Datasets.Store storage datasets,
-        bytes32 datasetId,
+        DatasetId datasetId,
         uint64 consumed,
         uint256[2][] calldata u,
         uint256[2][] calldata p
@@ -282,7 +284,7 @@ library Epochs {
     }
 
     /// The seed of an anchoring, which must exist.
-    function _seed(Stored storage s, bytes32 runId, uint64 epoch, uint64 number) private view returns (bytes32 seed) {
+    function _seed(Stored storage s, RunId runId, uint64 epoch, uint64 number) private view returns (bytes32 seed) {
         seed = s.seed;
         if (seed == 0) revert IProofLedger.UnknownAnchoring(runId, epoch, number);
     }

@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {Bn254} from "./Bn254.sol";
 import {Challenges} from "../seeds/Challenges.sol";
 import {VerifyingKey} from "../keys/VerifyingKey.sol";
+import {KeyId} from "../../types/KeyId.sol";
 
 /// @title Groth16 proofs that carry Pedersen commitments.
 /// @notice Source: Groth, EUROCRYPT 2016; commitments as in LegoSNARK (CCS 2019) and gnark. The equations are
@@ -166,7 +167,7 @@ library Groth16 {
     /// keccak256(key id || A || B || C || commitments || poks || public inputs). Everything that the prover chose goes in, so no
     /// term can be chosen after the weights; the key fixes the number of each.
     function _weightSeed(
-        bytes32 keyId,
+        KeyId keyId,
         Proof memory proof,
         uint256[] memory publicInputs
     ) private pure returns (bytes32 seed) {

@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {Bn254} from "./Bn254.sol";
 import {Groth16} from "./Groth16.sol";
 import {VerifyingKey} from "../keys/VerifyingKey.sol";
+import {KeyId} from "../../types/KeyId.sol";
 
 /// @title Many Groth16 proofs of one key, checked in one pairing call.
 /// @notice Source: Bellare, Garay, Rabin, EUROCRYPT 1998 (small exponents test). Proof j has the equations of Groth16.sol: the
@@ -96,7 +97,7 @@ library Groth16Batch {
 
     /// @notice keccak256(key id || items): all that the provers chose, so no term can be chosen after the weights. The key fixes
     /// the length of a proof, so different batches are different strings.
-    function weightSeed(bytes32 keyId, bytes memory items) internal pure returns (bytes32 seed) {
+    function weightSeed(KeyId keyId, bytes memory items) internal pure returns (bytes32 seed) {
         assembly ("memory-safe") {
             // The key's id takes the place of the length for the time of hashing.
             let length := mload(items)

@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IProofLedger} from "../../interfaces/IProofLedger.sol";
 import {Kinds} from "./Kinds.sol";
 import {VerifyingKey} from "./VerifyingKey.sol";
+import {KeyId} from "../../types/KeyId.sol";
 
 /// @title The keys of a contract, fixed when it is created.
 library PinnedKeys {
@@ -13,7 +14,7 @@ library PinnedKeys {
 
     /// @dev The fields after vkId share a slot: checking a proof reads only that one.
     struct Pinned {
-        bytes32 vkId;
+        KeyId vkId;
         address data;
         uint8 kind;
         uint32 slots;
@@ -23,7 +24,7 @@ library PinnedKeys {
     struct Store {
         uint256 count;
         mapping(uint256 index => Pinned key) list;
-        mapping(bytes32 vkId => uint256 position) positions; // index in `list` + 1
+        mapping(KeyId vkId => uint256 position) positions; // index in `list` + 1
     }
 
     /// @notice Pins a key; for constructors only, it checks the whole key.
@@ -47,7 +48,7 @@ library PinnedKeys {
     }
 
     /// @notice Position (from 0) of a pinned key of this kind.
-    function find(Store storage store, bytes32 vkId, uint64 kind) internal view returns (uint8 index) {
+    function find(Store storage store, KeyId vkId, uint64 kind) internal view returns (uint8 index) {
         uint256 position = store.positions[vkId];
         if (position == 0 || store.list[position - 1].kind != kind) revert IProofLedger.UnknownKey(vkId, kind);
         return uint8(position - 1);
@@ -61,7 +62,7 @@ library PinnedKeys {
     /// @notice A pinned key; all fields 0 if there is none with this id.
     function describe(
         Store storage store,
-        bytes32 vkId
+        KeyId vkId
     ) internal view returns (address data, uint64 kind, uint64 slots, uint64 depth) {
         uint256 position = store.positions[vkId];
         if (position == 0) return (address(0), 0, 0, 0);

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {Bn254} from "../groth16/Bn254.sol";
 import {Kinds} from "./Kinds.sol";
+import {KeyId} from "../../types/KeyId.sol";
 
 /// @title A Groth16 verifying key as a string of words, read from a data contract.
 /// @notice Layout: docs/formats/proofs.md. `load` checks the header and the length, which is what memory safety needs; whether
@@ -27,19 +28,20 @@ library VerifyingKey {
     /// @param id keccak256 of the key's bytes
     struct Key {
         uint256[] words;
-        bytes32 id;
+        KeyId id;
     }
 
-    /// @notice The key is refused; `rule` says why (docs/security-model.md, Refused keys).
-    error BadKey(bytes32 id, string rule);
+    /// @notice The key is refused; `rule` says why (docs/security-model.md, Refused keys). Code whose
+    /// length is that of no key has no id: its hash stands there.
+    error BadKey(KeyId id, string rule);
 
     /// @notice Reads a key from the code of a contract.
     function load(address data) internal view returns (Key memory key) {
         uint256 size = data.code.length;
-        if (size <= IC * 32 || (size - 1) % 32 != 0) revert BadKey(data.codehash, "length");
+        if (size <= IC * 32 || (size - 1) % 32 != 0) revert BadKey(KeyId.wrap(data.codehash), "length");
         uint256[] memory words = new uint256[]((size - 1) / 32);
         uint256 first;
-        bytes32 id;
+        KeyId id;
         assembly ("memory-safe") {
             extcodecopy(data, 0, 0, 1)
             first := byte(0, mload(0))

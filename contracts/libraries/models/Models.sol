@@ -5,6 +5,7 @@ import {IModelLedger} from "../../interfaces/IModelLedger.sol";
 import {IProvenanceRegistry} from "../../interfaces/IProvenanceRegistry.sol";
 import {BlockHashes} from "../seeds/BlockHashes.sol";
 import {Kinds} from "../keys/Kinds.sol";
+import {RunId} from "../../types/RunId.sol";
 
 /// @title Anchoring of models, and their draws.
 /// @notice Preimages: docs/formats/statements.md. Everything is fixed before the block whose hash decides what must be opened.
@@ -19,7 +20,7 @@ library Models {
     uint256 private constant MAX_DRAWS = 2 ** 32;
 
     struct Id {
-        bytes32 runId;
+        RunId runId;
         uint64 stage;
         uint64 number;
     }
@@ -46,14 +47,14 @@ library Models {
     }
 
     struct Store {
-        mapping(bytes32 runId => mapping(uint64 stage => Stored[] list)) anchorings;
+        mapping(RunId runId => mapping(uint64 stage => Stored[] list)) anchorings;
     }
 
     /// @notice Anchors a model under the next number.
     function anchor(
         Store storage store,
         IProvenanceRegistry registry,
-        bytes32 runId,
+        RunId runId,
         uint64 stage,
         IModelLedger.Anchoring calldata a
     ) internal returns (uint64 number) {

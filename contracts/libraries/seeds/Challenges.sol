@@ -2,6 +2,9 @@
 pragma solidity 0.8.37;
 
 import {Bn254} from "../groth16/Bn254.sol";
+import {DatasetId} from "../../types/DatasetId.sol";
+import {KeyId} from "../../types/KeyId.sol";
+import {RunId} from "../../types/RunId.sol";
 
 /// @title Preimages of the challenges.
 /// @notice Layout: docs/formats/proofs.md. Everything that a proof speaks about is in the preimage, with the chain and the
@@ -13,8 +16,8 @@ library Challenges {
 
     struct Registration {
         address owner;
-        bytes32 epochKey;
-        bytes32 treeKey;
+        KeyId epochKey;
+        KeyId treeKey;
         uint256 root;
         uint256 depth;
         uint256 count;
@@ -25,9 +28,9 @@ library Challenges {
 
     struct Epoch {
         address registry;
-        bytes32 epochKey;
-        bytes32 datasetId;
-        bytes32 runId;
+        KeyId epochKey;
+        DatasetId datasetId;
+        RunId runId;
         bytes32 runSeed;
         uint256 epoch;
         uint256 number;
@@ -48,8 +51,8 @@ library Challenges {
     }
 
     /// @notice Name of a registration.
-    function datasetId(bytes32 seed) internal pure returns (bytes32) {
-        return keccak256(abi.encode(TAG_DATASET, seed));
+    function datasetId(bytes32 seed) internal pure returns (DatasetId) {
+        return DatasetId.wrap(keccak256(abi.encode(TAG_DATASET, seed)));
     }
 
     /// @notice Seed of an anchored epoch's challenges.

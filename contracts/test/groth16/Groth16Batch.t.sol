@@ -6,6 +6,7 @@ import {Bn254} from "../../libraries/groth16/Bn254.sol";
 import {Groth16} from "../../libraries/groth16/Groth16.sol";
 import {Groth16Batch} from "../../libraries/groth16/Groth16Batch.sol";
 import {VerifyingKey} from "../../libraries/keys/VerifyingKey.sol";
+import {KeyId} from "../../types/KeyId.sol";
 import {DataContract} from "../support/Simulator.sol";
 import {BatchFixture} from "./BatchFixture.sol";
 
@@ -132,7 +133,7 @@ contract Groth16BatchTest is BatchFixture {
     /// +w_1 X and -w_0 X cancel under the weights of the batch as it was: changing a word must change them.
     function test_errorsThatCancelUnderTheOldWeights() public view {
         uint256[][] memory batch = honest(0, 2);
-        bytes32 seed = Groth16Batch.weightSeed(keccak256(sim.keyBytes(setups[0])), pack(batch));
+        bytes32 seed = Groth16Batch.weightSeed(VerifyingKey.load(keys[0]).id, pack(batch));
         uint256[5] memory points = [A, C, COMMITMENTS, COMMITMENTS + 2, POKS + 4];
         uint256[5] memory equations = [uint256(0), 0, 0, 2, 3];
         for (uint256 p = 0; p < points.length; ++p) {
@@ -156,17 +157,20 @@ contract Groth16BatchTest is BatchFixture {
     function test_everyWordEntersTheWeights() public pure {
         uint256[][] memory batch = new uint256[][](2);
         for (uint256 j = 0; j < 2; ++j) batch[j] = new uint256[](ITEM_WORDS);
-        bytes32 seed = Groth16Batch.weightSeed(keccak256("key"), pack(batch));
-        assertTrue(Groth16Batch.weightSeed(keccak256("another"), pack(batch)) != seed, "key id");
+        KeyId key = KeyId.wrap(keccak256("key"));
+        bytes32 seed = Groth16Batch.weightSeed(key, pack(batch));
+        KeyId another = KeyId.wrap(keccak256("another"));
+        assertTrue(Groth16Batch.weightSeed(another, pack(batch)) != seed, "key id");
         for (uint256 j = 0; j < 2; ++j) {
             for (uint256 i = 0; i < ITEM_WORDS; ++i) {
                 batch[j][i] = 1;
-                assertTrue(Groth16Batch.weightSeed(keccak256("key"), pack(batch)) != seed, "word");
+                assertTrue(Groth16Batch.weightSeed(key, pack(batch)) != seed, "word");
                 batch[j][i] = 0;
             }
         }
         bytes memory items = pack(batch);
-        assertEq(Groth16Batch.weightSeed(keccak256("key"), items), keccak256(bytes.concat(keccak256("key"), items)), "preimage");
+        bytes32 expected = keccak256(bytes.concat(KeyId.unwrap(key), items));
+        assertEq(Groth16Batch.weightSeed(key, items), expected, "preimage");
         assertEq(items.length, 2 * ITEM_WORDS * 32, "hashing leaves the batch as it was");
     }
 

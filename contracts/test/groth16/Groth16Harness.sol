@@ -5,6 +5,7 @@ import {Bn254} from "../../libraries/groth16/Bn254.sol";
 import {Groth16} from "../../libraries/groth16/Groth16.sol";
 import {Groth16Batch} from "../../libraries/groth16/Groth16Batch.sol";
 import {VerifyingKey} from "../../libraries/keys/VerifyingKey.sol";
+import {KeyId} from "../../types/KeyId.sol";
 
 /// @dev The libraries as a contract, for tests and for shared vectors.
 contract Groth16Harness {
@@ -81,7 +82,7 @@ contract Groth16Harness {
 
     /// @dev The seed of a batch and its first weights.
     function batchWeights(
-        bytes32 keyId,
+        KeyId keyId,
         bytes calldata items,
         uint256 count
     ) external pure returns (bytes32 seed, uint256[] memory weights) {
@@ -90,7 +91,7 @@ contract Groth16Harness {
         for (uint256 i = 0; i < count; ++i) weights[i] = Groth16Batch.weight(seed, i);
     }
 
-    function requireSound(address key) external view returns (bytes32) {
+    function requireSound(address key) external view returns (KeyId) {
         VerifyingKey.Key memory loaded = VerifyingKey.load(key);
         VerifyingKey.requireSound(loaded);
         return loaded.id;

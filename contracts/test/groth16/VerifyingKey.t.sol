@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {Bn254} from "../../libraries/groth16/Bn254.sol";
 import {VerifyingKey} from "../../libraries/keys/VerifyingKey.sol";
+import {KeyId} from "../../types/KeyId.sol";
 import {Groth16Harness} from "./Groth16Harness.sol";
 import {DataContract, Simulator} from "../support/Simulator.sol";
 import {Test} from "../support/Test.sol";
@@ -29,7 +30,7 @@ contract VerifyingKeyTest is Test {
     function test_soundKeysPass() public {
         for (uint256 i = 0; i < 3; ++i) {
             bytes memory key = _sim.keyBytes(_sim.epochSetup(256, i == 2, i == 0));
-            assertEq(_h.requireSound(DataContract.deploy(key)), keccak256(key), "id");
+            assertEq(_h.requireSound(DataContract.deploy(key)), KeyId.wrap(keccak256(key)), "id");
         }
         _h.requireSound(DataContract.deploy(_sim.keyBytes(_sim.treeSetup(256, 5))));
         _h.requireSound(_deploy());

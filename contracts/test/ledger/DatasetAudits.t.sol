@@ -7,6 +7,8 @@ import {IProofLedger} from "../../interfaces/IProofLedger.sol";
 import {Groth16} from "../../libraries/groth16/Groth16.sol";
 import {VerifyingKey} from "../../libraries/keys/VerifyingKey.sol";
 import {ProofLedger} from "../../ProofLedger.sol";
+import {DatasetId} from "../../types/DatasetId.sol";
+import {KeyId} from "../../types/KeyId.sol";
 import {LedgerFixture} from "./LedgerFixture.sol";
 import {DataContract} from "../support/Simulator.sol";
 import {Vm} from "../support/Test.sol";
@@ -14,17 +16,18 @@ import {Vm} from "../support/Test.sol";
 /// @dev Audits of the fixture's dataset of 300 records: 19 sorted chunks of 16 leaves, or 2 of 256.
 abstract contract AuditsFixture is LedgerFixture {
     bytes32 internal constant DIGEST = keccak256("digest");
+    DatasetId internal constant NO_DATASET = DatasetId.wrap(keccak256("none"));
     uint64 internal constant CHUNKS = 19;
 
     DatasetAudits internal audits;
     IProofLedger.KeyPin[] internal auditPins;
-    bytes32 internal sorted16;
-    bytes32 internal sorted256;
-    bytes32 internal sortedDeep;
-    bytes32 internal memberKey;
-    bytes32 internal absentKey;
-    bytes32 internal memberDeep;
-    bytes32 internal id;
+    KeyId internal sorted16;
+    KeyId internal sorted256;
+    KeyId internal sortedDeep;
+    KeyId internal memberKey;
+    KeyId internal absentKey;
+    KeyId internal memberDeep;
+    DatasetId internal id;
 
     function setUp() public virtual override {
         super.setUp();
@@ -84,10 +87,11 @@ abstract contract AuditsFixture is LedgerFixture {
         return sim.prove(inputs, new uint256[](0), 1);
     }
 
-    function _pin(uint256 kind, uint256 slots, uint256 depth, uint256 count) private returns (bytes32 vkId) {
+    function _pin(uint256 kind, uint256 slots, uint256 depth, uint256 count) private returns (KeyId) {
         bytes memory key = sim.keyBytes(sim.plainSetup(kind, slots, depth, count));
-        vkId = keccak256(key);
-        auditPins.push(IProofLedger.KeyPin(vkId, DataContract.deploy(key)));
+        IProofLedger.KeyPin memory keyPin = DataContract.pin(key);
+        auditPins.push(keyPin);
+        return keyPin.vkId;
     }
 }
 
@@ -127,7 +131,7 @@ contract DatasetAuditsKeysTest is AuditsFixture {
     function _expectKey(uint256 kind, uint256 slots, uint256 depth, uint256 count, string memory rule) private {
         bytes memory key = sim.keyBytes(sim.plainSetup(kind, slots, depth, count));
         IProofLedger.KeyPin[] memory one = new IProofLedger.KeyPin[](1);
-        one[0] = IProofLedger.KeyPin(keccak256(key), DataContract.deploy(key));
+        one[0] = DataContract.pin(key);
         vm.expectRevert(abi.encodeWithSelector(VerifyingKey.BadKey.selector, one[0].vkId, rule));
         DatasetAudits(deploy("DatasetAudits", abi.encode(address(ledger), one)));
     }
@@ -182,7 +186,7 @@ contract DatasetAuditsSortedTest is AuditsFixture {
     function test_anyOrderOneWrongEnd() public {
         uint64[3] memory bad = [uint64(0), 9, CHUNKS - 2];
         uint64[3] memory steps = [uint64(1), 5, CHUNKS - 1]; // CHUNKS is prime
-        bytes32[3] memory sets = [register(Pin.EpochDistinct), register(Pin.EpochCeremony), id];
+        DatasetId[3] memory sets = [register(Pin.EpochDistinct), register(Pin.EpochCeremony), id];
         for (uint256 j = 0; j < 3; ++j) {
             id = sets[j];
             for (uint64 i = 0; i < CHUNKS; ++i) {
@@ -213,12 +217,12 @@ contract DatasetAuditsSortedTest is AuditsFixture {
         assertEq(logs[0].topics[0], IDatasetAudits.ChunkSorted.selector, "ChunkSorted");
         assertEq(keccak256(logs[0].data), keccak256(abi.encode(leaf(0), leaf(1))), "ends");
         assertEq(logs[1].topics[0], IDatasetAudits.DatasetSorted.selector, "DatasetSorted");
-        assertEq(logs[1].topics[2], sorted16, "key");
+        assertEq(logs[1].topics[2], KeyId.unwrap(sorted16), "key");
     }
 
     function test_refusals() public {
         IProofLedger.Proof memory proof = sortedProof(3, 16, true, leaf(3), leaf(4));
-        _expect(abi.encodeWithSelector(IProofLedger.UnknownDataset.selector, DIGEST), DIGEST, sorted16, 3, proof);
+        _expect(abi.encodeWithSelector(IProofLedger.UnknownDataset.selector, NO_DATASET), NO_DATASET, sorted16, 3, proof);
         bytes memory unknown = abi.encodeWithSelector(IProofLedger.UnknownKey.selector, memberKey, 3);
         _expect(unknown, id, memberKey, 3, proof);
         bytes memory depth = abi.encodeWithSelector(IDatasetAudits.WrongKeyDepth.selector, sortedDeep, 5, 6);
@@ -253,7 +257,7 @@ contract DatasetAuditsSortedTest is AuditsFixture {
     }
 
     function test_unfinishedDataset() public {
-        bytes32 other = begin(Pin.EpochDistinct, 2);
+        DatasetId other = begin(Pin.EpochDistinct, 2);
         IProofLedger.Proof memory proof = sortedProof(3, 16, true, leaf(3), leaf(4));
         bytes memory unfinished = abi.encodeWithSelector(IProofLedger.DatasetNotFinished.selector, other);
         _expect(unfinished, other, sorted16, 3, proof);
@@ -271,7 +275,7 @@ contract DatasetAuditsSortedTest is AuditsFixture {
         audits.proveSorted(id, sorted16, k, first, next, proof);
     }
 
-    function _expect(bytes memory reason, bytes32 set, bytes32 key, uint64 k, IProofLedger.Proof memory proof) private {
+    function _expect(bytes memory reason, DatasetId set, KeyId key, uint64 k, IProofLedger.Proof memory proof) private {
         vm.expectRevert(reason);
         audits.proveSorted(set, key, k, leaf(3), leaf(4), proof);
     }
@@ -286,7 +290,7 @@ contract DatasetAuditsDigestsTest is AuditsFixture {
         assertEq(logs[0].topics[2], DIGEST, "digest");
         assertTrue(audits.isMember(id, DIGEST), "member");
         assertTrue(!audits.isAbsent(id, DIGEST), "not absent");
-        assertTrue(!audits.isMember(DIGEST, DIGEST), "not in another dataset");
+        assertTrue(!audits.isMember(NO_DATASET, DIGEST), "not in another dataset");
         IProofLedger.Proof memory junk;
         vm.recordLogs();
         audits.proveMember(id, memberKey, DIGEST, junk); // shown before: nothing happens
@@ -354,7 +358,7 @@ contract DatasetAuditsDigestsTest is AuditsFixture {
 
     function test_unknownDataset() public {
         IProofLedger.Proof memory proof = memberProof(COUNT, DIGEST);
-        vm.expectRevert(abi.encodeWithSelector(IProofLedger.UnknownDataset.selector, DIGEST));
-        audits.proveMember(DIGEST, memberKey, DIGEST, proof);
+        vm.expectRevert(abi.encodeWithSelector(IProofLedger.UnknownDataset.selector, NO_DATASET));
+        audits.proveMember(NO_DATASET, memberKey, DIGEST, proof);
     }
 }

@@ -5,6 +5,10 @@ import {IProofLedger} from "../../interfaces/IProofLedger.sol";
 import {Bn254} from "../../libraries/groth16/Bn254.sol";
 import {ProofLedger} from "../../ProofLedger.sol";
 import {ProvenanceRegistry} from "../../ProvenanceRegistry.sol";
+import {DatasetId} from "../../types/DatasetId.sol";
+import {KeyId} from "../../types/KeyId.sol";
+import {RecordDigest} from "../../types/RecordDigest.sol";
+import {RunId} from "../../types/RunId.sol";
 import {DataContract, Simulator} from "../support/Simulator.sol";
 import {Test} from "../support/Test.sol";
 
@@ -16,7 +20,7 @@ abstract contract LedgerFixture is Test {
     uint64 internal constant SLOTS = 256;
     uint256 internal constant ROOT = uint256(keccak256("root")) % R;
     bytes32 internal constant LOG_ROOT = keccak256("log root");
-    bytes32 internal constant PREREGISTRATION = keccak256("pre-registration");
+    RecordDigest internal constant PREREGISTRATION = RecordDigest.wrap(keccak256("pre-registration"));
     address internal constant OWNER = address(0xA11CE);
     address internal constant STRANGER = address(0xE0E);
 
@@ -43,10 +47,10 @@ abstract contract LedgerFixture is Test {
     ProvenanceRegistry internal registry;
     ProofLedger internal ledger;
     Simulator.Setup[] internal setups;
-    bytes32[] internal vkIds;
+    KeyId[] internal vkIds;
     IProofLedger.KeyPin[] internal pins;
-    bytes32 internal runId;
-    bytes32 internal datasetId;
+    RunId internal runId;
+    DatasetId internal datasetId;
     bytes32 internal linkSeed;
 
     function setUp() public virtual {
@@ -61,13 +65,13 @@ abstract contract LedgerFixture is Test {
         setups.push(sim.treeSetup(256, 6));
         for (uint256 i = 0; i < setups.length; ++i) {
             bytes memory key = sim.keyBytes(setups[i]);
-            vkIds.push(keccak256(key));
-            pins.push(IProofLedger.KeyPin(keccak256(key), DataContract.deploy(key)));
+            pins.push(DataContract.pin(key));
+            vkIds.push(pins[i].vkId);
         }
         ledger = ProofLedger(deploy("ProofLedger", abi.encode(address(registry), pins)));
     }
 
-    function vk(Pin pin) internal view returns (bytes32) {
+    function vk(Pin pin) internal view returns (KeyId) {
         return vkIds[uint256(pin)];
     }
 
@@ -85,11 +89,11 @@ abstract contract LedgerFixture is Test {
         }
     }
 
-    function begin(Pin pin, uint64 m) internal returns (bytes32) {
+    function begin(Pin pin, uint64 m) internal returns (DatasetId) {
         return begin(pin, COUNT, m);
     }
 
-    function begin(Pin pin, uint64 count, uint64 m) internal returns (bytes32 id) {
+    function begin(Pin pin, uint64 count, uint64 m) internal returns (DatasetId id) {
         (uint256[2][] memory d, uint256[2][] memory poks) = dPoints(pin, m);
         vm.prank(OWNER);
         id = ledger.beginDataset(vk(pin), vk(Pin.Tree), ROOT, 5, count, d, poks);
@@ -99,8 +103,8 @@ abstract contract LedgerFixture is Test {
 
     function expectedLinkSeed(
         address owner,
-        bytes32 epochKey,
-        bytes32 treeKey,
+        KeyId epochKey,
+        KeyId treeKey,
         uint256 count,
         uint256 slots,
         uint256 m,
@@ -136,7 +140,7 @@ abstract contract LedgerFixture is Test {
     }
 
     /// Registers the dataset of 300 records with consistent products.
-    function register(Pin pin) internal returns (bytes32 id) {
+    function register(Pin pin) internal returns (DatasetId id) {
         id = begin(pin, 2);
         for (uint64 c = 0; c < 2; ++c) {
             ledger.proveTree(id, c, 6 + c, 2, treeProof(c, 6 + c, 2)); // t = (6 + c) / 2 * z
@@ -147,7 +151,7 @@ abstract contract LedgerFixture is Test {
 
     // Epochs
 
-    function openRun(bytes32 dataset) internal returns (bytes32 run) {
+    function openRun(DatasetId dataset) internal returns (RunId run) {
         uint256 start = block.number;
         vm.startPrank(OWNER);
         run = registry.openRun(PREREGISTRATION, dataset);

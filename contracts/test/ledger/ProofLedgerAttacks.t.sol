@@ -5,6 +5,7 @@ import {IProofLedger} from "../../interfaces/IProofLedger.sol";
 import {Bn254} from "../../libraries/groth16/Bn254.sol";
 import {Groth16} from "../../libraries/groth16/Groth16.sol";
 import {ProofLedger} from "../../ProofLedger.sol";
+import {RunId} from "../../types/RunId.sol";
 import {LedgerFixture} from "./LedgerFixture.sol";
 
 /// @dev Each test carries out one attack on an anchored epoch, with proofs that verify wherever the attacker could make them.
@@ -147,7 +148,7 @@ contract ProofLedgerAttacksTest is LedgerFixture {
         _expectAt(_invalid(0), 0, 1, x, proof);
         _expectAt(_invalid(0), 1, 0, x, proof);
         _expectAt(abi.encodeWithSelector(IProofLedger.UnknownAnchoring.selector, runId, 0, 2), 0, 2, x, proof);
-        bytes32 first = runId;
+        RunId first = runId;
         runId = openRun(datasetId);
         anchor(0);
         _expectAt(_invalid(0), 0, 0, x, proof);
@@ -177,7 +178,7 @@ contract ProofLedgerAttacksTest is LedgerFixture {
         Chunk memory x = chunk(0, 7, 7);
         _expectAt(_invalid(0), 0, 0, x, epochProof(seed, x));
         vm.chainId(1);
-        assertTrue(registry.runIdOf(OWNER, 0) != runId, "chain");
+        assertTrue(RunId.unwrap(registry.runIdOf(OWNER, 0)) != RunId.unwrap(runId), "chain");
         assertTrue(address(first) != address(ledger), "two ledgers");
     }
 

@@ -5,6 +5,7 @@ import {IBatchVerifier} from "../../interfaces/IBatchVerifier.sol";
 import {IProofLedger} from "../../interfaces/IProofLedger.sol";
 import {Bn254} from "../../libraries/groth16/Bn254.sol";
 import {Groth16Batch} from "../../libraries/groth16/Groth16Batch.sol";
+import {RunId} from "../../types/RunId.sol";
 import {LedgerFixture} from "./LedgerFixture.sol";
 import {Vm} from "../support/Test.sol";
 
@@ -63,7 +64,7 @@ contract ProofLedgerBatchTest is LedgerFixture {
 
     /// Runs, datasets' chunks, epochs and anchorings mixed.
     function test_acrossRunsAndAnchorings() public {
-        bytes32 first = runId;
+        RunId first = runId;
         anchor(0); // number 1
         runId = openRun(datasetId);
         anchor(7);
@@ -178,7 +179,7 @@ contract ProofLedgerBatchTest is LedgerFixture {
             _expectSameRefusal(batch, i);
             batch[i].epoch = 9;
             _expectSameRefusal(batch, i);
-            batch[i].runId = keccak256("no run");
+            batch[i].runId = RunId.wrap(keccak256("no run"));
             _expectSameRefusal(batch, i);
         }
     }
@@ -250,7 +251,7 @@ contract ProofLedgerBatchTest is LedgerFixture {
 
     /// Another key's epoch in the batch, and proofs made with another key.
     function test_anotherKey() public {
-        bytes32 first = runId;
+        RunId first = runId;
         register(Pin.EpochDistinct);
         runId = openRun(datasetId);
         anchor(0);

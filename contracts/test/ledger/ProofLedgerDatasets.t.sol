@@ -6,6 +6,8 @@ import {Bn254} from "../../libraries/groth16/Bn254.sol";
 import {Groth16} from "../../libraries/groth16/Groth16.sol";
 import {VerifyingKey} from "../../libraries/keys/VerifyingKey.sol";
 import {ProofLedger} from "../../ProofLedger.sol";
+import {DatasetId} from "../../types/DatasetId.sol";
+import {KeyId} from "../../types/KeyId.sol";
 import {LedgerFixture} from "./LedgerFixture.sol";
 import {DataContract, Simulator} from "../support/Simulator.sol";
 
@@ -16,7 +18,7 @@ contract ProofLedgerKeysTest is LedgerFixture {
         assertEq(uint256(kind) + slots + depth, 1 + 512 + 0, "epoch header");
         (, kind, slots, depth) = ledger.keyOf(vk(Pin.TreeDeep));
         assertEq(uint256(kind) + slots + depth, 2 + 256 + 6, "tree header");
-        (data, kind, , ) = ledger.keyOf(keccak256("none"));
+        (data, kind, , ) = ledger.keyOf(KeyId.wrap(keccak256("none")));
         assertEq(data, address(0), "unknown key");
         assertEq(ledger.registry(), address(registry), "registry");
     }
@@ -29,7 +31,7 @@ contract ProofLedgerKeysTest is LedgerFixture {
     function test_pinMustNameItsBytes() public {
         IProofLedger.KeyPin[] memory two = new IProofLedger.KeyPin[](2);
         two[0] = pins[0];
-        two[1] = IProofLedger.KeyPin(keccak256("another"), pins[1].data);
+        two[1] = IProofLedger.KeyPin(KeyId.wrap(keccak256("another")), pins[1].data);
         vm.expectRevert(abi.encodeWithSelector(VerifyingKey.BadKey.selector, two[1].vkId, "digest"));
         ProofLedger(deploy("ProofLedger", abi.encode(address(registry), two)));
         two[1] = two[0];
@@ -61,17 +63,19 @@ contract ProofLedgerKeysTest is LedgerFixture {
                 mstore(add(add(key, 32), mul(word, 32)), value)
             }
         }
-        one[0] = IProofLedger.KeyPin(keccak256(key), DataContract.deploy(key));
+        one[0] = DataContract.pin(key);
         vm.expectRevert(abi.encodeWithSelector(VerifyingKey.BadKey.selector, one[0].vkId, rule));
         ProofLedger(deploy("ProofLedger", abi.encode(address(registry), one)));
     }
 }
 
 contract ProofLedgerDatasetsTest is LedgerFixture {
+    DatasetId private constant NO_DATASET = DatasetId.wrap(bytes32(uint256(1)));
+
     /// @dev The arguments of `beginDataset`.
     struct Begin {
-        bytes32 epochKey;
-        bytes32 treeKey;
+        KeyId epochKey;
+        KeyId treeKey;
         uint256 root;
         uint64 depth;
         uint64 count;
@@ -80,7 +84,7 @@ contract ProofLedgerDatasetsTest is LedgerFixture {
     }
 
     function test_registration() public {
-        bytes32 id = register(Pin.Epoch);
+        DatasetId id = register(Pin.Epoch);
         IProofLedger.Dataset memory d = ledger.datasetOf(id);
         assertEq(d.owner, OWNER, "owner");
         assertEq(d.epochKey, vk(Pin.Epoch), "epoch key");
@@ -93,7 +97,8 @@ contract ProofLedgerDatasetsTest is LedgerFixture {
         assertEq(uint256(d.treesProved) + d.linksProved, 4, "proofs");
         assertTrue(d.finished, "finished");
         assertEq(d.linkSeed, linkSeed, "seed preimage");
-        assertEq(id, keccak256(abi.encode(keccak256("provenance/v1/dataset"), linkSeed)), "id preimage");
+        DatasetId expected = DatasetId.wrap(keccak256(abi.encode(keccak256("provenance/v1/dataset"), linkSeed)));
+        assertEq(id, expected, "id preimage");
         (uint256 gamma, uint256 delta) = ledger.challengesOf(linkSeed);
         (uint256 expectedGamma, uint256 expectedDelta) = challenges(linkSeed);
         assertEq(gamma, expectedGamma, "gamma");
@@ -108,7 +113,7 @@ contract ProofLedgerDatasetsTest is LedgerFixture {
 
     /// Two tree chunks in one epoch chunk: their products multiply.
     function test_registrationWithTwoTreesInAChunk() public {
-        bytes32 id = begin(Pin.Epoch512, 1);
+        DatasetId id = begin(Pin.Epoch512, 1);
         ledger.proveTree(id, 1, 9, 3, treeProof(1, 9, 3));
         ledger.proveLink(id, 0, sim.g1(dScalar(0)), 12, 2, linkProof(0, 12, 2));
         ledger.proveTree(id, 0, 10, 5, treeProof(0, 10, 5));
@@ -117,7 +122,7 @@ contract ProofLedgerDatasetsTest is LedgerFixture {
     }
 
     function test_productsMustAgree() public {
-        bytes32 id = begin(Pin.Epoch512, 1);
+        DatasetId id = begin(Pin.Epoch512, 1);
         ledger.proveTree(id, 0, 10, 5, treeProof(0, 10, 5));
         ledger.proveTree(id, 1, 9, 3, treeProof(1, 9, 3));
         ledger.proveLink(id, 0, sim.g1(dScalar(0)), 12, 3, linkProof(0, 12, 3));
@@ -127,7 +132,7 @@ contract ProofLedgerDatasetsTest is LedgerFixture {
 
     /// Chunk by chunk: two errors that cancel over the whole dataset are still errors.
     function test_productsMustAgreeInEachChunk() public {
-        bytes32 id = begin(Pin.Epoch, 2);
+        DatasetId id = begin(Pin.Epoch, 2);
         for (uint64 c = 0; c < 2; ++c) {
             ledger.proveTree(id, c, 6, 6, treeProof(c, 6, 6));
             (uint256 a, uint256 b) = c == 0 ? (2, 3) : (3, 2);
@@ -138,7 +143,7 @@ contract ProofLedgerDatasetsTest is LedgerFixture {
     }
 
     function test_finishNeedsEveryProof() public {
-        bytes32 id = begin(Pin.Epoch, 2);
+        DatasetId id = begin(Pin.Epoch, 2);
         ledger.proveTree(id, 0, 6, 2, treeProof(0, 6, 2));
         ledger.proveLink(id, 0, sim.g1(dScalar(0)), 6, 2, linkProof(0, 6, 2));
         // Accepted before: nothing happens, whatever is sent along.
@@ -154,23 +159,24 @@ contract ProofLedgerDatasetsTest is LedgerFixture {
     }
 
     function test_sameRegistrationTwice() public {
-        bytes32 id = begin(Pin.Epoch, 2);
+        DatasetId id = begin(Pin.Epoch, 2);
         (uint256[2][] memory d, uint256[2][] memory poks) = dPoints(Pin.Epoch, 2);
         vm.expectRevert(abi.encodeWithSelector(IProofLedger.DatasetExists.selector, id));
         vm.prank(OWNER);
         ledger.beginDataset(vk(Pin.Epoch), vk(Pin.Tree), ROOT, 5, COUNT, d, poks);
         // A stranger who copies it makes a registration of their own.
         vm.prank(STRANGER);
-        assertTrue(ledger.beginDataset(vk(Pin.Epoch), vk(Pin.Tree), ROOT, 5, COUNT, d, poks) != id, "own id");
+        DatasetId copy = ledger.beginDataset(vk(Pin.Epoch), vk(Pin.Tree), ROOT, 5, COUNT, d, poks);
+        assertTrue(copy != id, "own id");
     }
 
     function test_keysOfOtherKindsAreRefused() public {
-        (bytes32 e, bytes32 t) = (vk(Pin.Epoch), vk(Pin.Tree));
+        (KeyId e, KeyId t) = (vk(Pin.Epoch), vk(Pin.Tree));
         bytes4 unknown = IProofLedger.UnknownKey.selector;
         Begin memory x = _honest();
         x.epochKey = t;
         _expectBegin(abi.encodeWithSelector(unknown, t, 1), x);
-        x.epochKey = 0;
+        x.epochKey = KeyId.wrap(0);
         _expectBegin(abi.encodeWithSelector(unknown, bytes32(0), 1), x);
         (x.epochKey, x.treeKey) = (e, e);
         _expectBegin(abi.encodeWithSelector(unknown, e, 2), x);
@@ -217,10 +223,10 @@ contract ProofLedgerDatasetsTest is LedgerFixture {
     }
 
     function test_treeRefusals() public {
-        bytes32 id = begin(Pin.Epoch, 2);
+        DatasetId id = begin(Pin.Epoch, 2);
         IProofLedger.Proof memory proof = treeProof(0, 6, 2);
-        vm.expectRevert(abi.encodeWithSelector(IProofLedger.UnknownDataset.selector, bytes32(uint256(1))));
-        ledger.proveTree(bytes32(uint256(1)), 0, 6, 2, proof);
+        vm.expectRevert(abi.encodeWithSelector(IProofLedger.UnknownDataset.selector, NO_DATASET));
+        ledger.proveTree(NO_DATASET, 0, 6, 2, proof);
         vm.expectRevert(abi.encodeWithSelector(IProofLedger.ChunkOutOfRange.selector, 2, 2));
         ledger.proveTree(id, 2, 6, 2, proof);
         vm.expectRevert(abi.encodeWithSelector(IProofLedger.ProofInvalid.selector, 1));
@@ -238,7 +244,7 @@ contract ProofLedgerDatasetsTest is LedgerFixture {
     }
 
     function test_linkRefusals() public {
-        bytes32 id = begin(Pin.Epoch, 2);
+        DatasetId id = begin(Pin.Epoch, 2);
         IProofLedger.Proof memory proof = linkProof(0, 6, 2);
         uint256[2] memory d0 = sim.g1(dScalar(0));
         uint256[2] memory d1 = sim.g1(dScalar(1));
@@ -264,7 +270,7 @@ contract ProofLedgerDatasetsTest is LedgerFixture {
 
     /// A link whose P is another order, or whose U is not infinity: the ledger's own points make such a proof false.
     function test_linkWithOtherOrderOrOtherU() public {
-        bytes32 id = begin(Pin.Epoch, 2);
+        DatasetId id = begin(Pin.Epoch, 2);
         uint256 order = sim.orderBase();
         uint256[2] memory d = sim.g1(dScalar(0));
         IProofLedger.Proof memory p = epochProof(linkSeed, Chunk(0, [uint256(6), 2], [dScalar(0), 0, order + 1]));
@@ -284,7 +290,7 @@ contract ProofLedgerDatasetsTest is LedgerFixture {
         IProofLedger.Proof memory link = linkProof(0, 6, 2);
         (uint256[2][] memory d, uint256[2][] memory poks) = dPoints(Pin.Epoch, 2);
         vm.prank(STRANGER);
-        bytes32 other = ledger.beginDataset(vk(Pin.Epoch), vk(Pin.Tree), ROOT, 5, COUNT, d, poks);
+        DatasetId other = ledger.beginDataset(vk(Pin.Epoch), vk(Pin.Tree), ROOT, 5, COUNT, d, poks);
         vm.expectRevert(abi.encodeWithSelector(IProofLedger.ProofInvalid.selector, 0));
         ledger.proveTree(other, 0, 6, 2, tree);
         vm.expectRevert(abi.encodeWithSelector(IProofLedger.ProofInvalid.selector, 0));
@@ -295,7 +301,7 @@ contract ProofLedgerDatasetsTest is LedgerFixture {
     function test_countsAtTheBoundsOfAChunk() public {
         uint64[5] memory counts = [uint64(1), 255, 256, 257, 512];
         for (uint256 i = 0; i < 5; ++i) {
-            bytes32 id = begin(Pin.Epoch, counts[i], counts[i] > 256 ? 2 : 1);
+            DatasetId id = begin(Pin.Epoch, counts[i], counts[i] > 256 ? 2 : 1);
             uint64 trees = counts[i] > 256 ? 2 : 1;
             for (uint64 k = 0; k < trees; ++k) {
                 bool last = k == trees - 1;
@@ -312,9 +318,9 @@ contract ProofLedgerDatasetsTest is LedgerFixture {
     }
 
     function test_unknownDatasetIsEmpty() public {
-        assertEq(ledger.datasetOf(bytes32(uint256(1))).owner, address(0), "owner");
-        vm.expectRevert(abi.encodeWithSelector(IProofLedger.UnknownDataset.selector, bytes32(uint256(1))));
-        ledger.finishDataset(bytes32(uint256(1)));
+        assertEq(ledger.datasetOf(NO_DATASET).owner, address(0), "owner");
+        vm.expectRevert(abi.encodeWithSelector(IProofLedger.UnknownDataset.selector, NO_DATASET));
+        ledger.finishDataset(NO_DATASET);
     }
 
     function _expectShape(bytes memory reason, Pin tree, uint64 depth, uint64 count) private {

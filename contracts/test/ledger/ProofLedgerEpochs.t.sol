@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IProofLedger} from "../../interfaces/IProofLedger.sol";
+import {DatasetId} from "../../types/DatasetId.sol";
 import {LedgerFixture} from "./LedgerFixture.sol";
 
 contract ProofLedgerEpochsTest is LedgerFixture {
@@ -69,15 +70,16 @@ contract ProofLedgerEpochsTest is LedgerFixture {
         _expectAnchor(abi.encodeWithSelector(IProofLedger.TooManyConsumed.selector, 301, 300), datasetId, 301, 2, 2);
         _expectAnchor(abi.encodeWithSelector(IProofLedger.WrongPointCount.selector, 2, 1), datasetId, COUNT, 1, 2);
         _expectAnchor(abi.encodeWithSelector(IProofLedger.WrongPointCount.selector, 2, 3), datasetId, COUNT, 2, 3);
-        bytes32 declared = datasetId;
-        bytes32 other = begin(Pin.EpochDistinct, 2);
+        DatasetId declared = datasetId;
+        DatasetId other = begin(Pin.EpochDistinct, 2);
         bytes memory wrong = abi.encodeWithSelector(IProofLedger.WrongDataset.selector, runId, declared, other);
         _expectAnchor(wrong, other, COUNT, 2, 2);
         runId = openRun(other);
         _expectAnchor(abi.encodeWithSelector(IProofLedger.DatasetNotFinished.selector, other), other, COUNT, 2, 2);
-        runId = openRun(keccak256("nowhere"));
-        bytes memory unknown = abi.encodeWithSelector(IProofLedger.UnknownDataset.selector, keccak256("nowhere"));
-        _expectAnchor(unknown, keccak256("nowhere"), COUNT, 2, 2);
+        DatasetId nowhere = DatasetId.wrap(keccak256("nowhere"));
+        runId = openRun(nowhere);
+        bytes memory unknown = abi.encodeWithSelector(IProofLedger.UnknownDataset.selector, nowhere);
+        _expectAnchor(unknown, nowhere, COUNT, 2, 2);
     }
 
     function test_anchorNeedsSeedAndHead() public {
@@ -182,7 +184,7 @@ contract ProofLedgerEpochsTest is LedgerFixture {
         assertEq(x.productB, a == c ? 0 : mulmod(b, c, R), "B");
     }
 
-    function _expectAnchor(bytes memory reason, bytes32 dataset, uint64 consumed, uint64 us, uint64 ps) private {
+    function _expectAnchor(bytes memory reason, DatasetId dataset, uint64 consumed, uint64 us, uint64 ps) private {
         (uint256[2][] memory u, uint256[2][] memory p) = (points(us, 1), points(ps, 2));
         vm.expectRevert(reason);
         vm.prank(OWNER);

@@ -6,6 +6,8 @@ import {IProofLedger} from "../../interfaces/IProofLedger.sol";
 import {Bn254} from "../../libraries/groth16/Bn254.sol";
 import {ModelLedger} from "../../ModelLedger.sol";
 import {ProvenanceRegistry} from "../../ProvenanceRegistry.sol";
+import {KeyId} from "../../types/KeyId.sol";
+import {RunId} from "../../types/RunId.sol";
 import {ReferenceTree} from "../support/ReferenceTree.sol";
 import {DataContract, Simulator} from "../support/Simulator.sol";
 import {Test} from "../support/Test.sol";
@@ -16,6 +18,8 @@ abstract contract ModelFixture is Test {
     uint256 internal constant R = Bn254.R;
     bytes32 internal constant LOG_ROOT = keccak256("log root");
     bytes32 internal constant ARTIFACT = keccak256("artifact");
+    RunId internal constant NO_RUN = RunId.wrap(keccak256("no run"));
+    KeyId internal constant NO_KEY = KeyId.wrap(keccak256("no key"));
     address internal constant HISTORY = 0x0000F90827F1C53a10cb7A02335B175320002935;
     address internal constant OWNER = address(0xA11CE);
     address internal constant WRITER = address(0xB0B);
@@ -39,8 +43,8 @@ abstract contract ModelFixture is Test {
     ProvenanceRegistry internal registry;
     ModelLedger internal models;
     IProofLedger.KeyPin[] internal pins;
-    mapping(uint256 kind => mapping(uint256 slots => mapping(uint256 depth => bytes32 vkId))) internal vk;
-    bytes32 internal runId;
+    mapping(uint256 kind => mapping(uint256 slots => mapping(uint256 depth => KeyId vkId))) internal vk;
+    RunId internal runId;
     Shape[] internal shapes;
 
     function setUp() public virtual {
@@ -61,7 +65,7 @@ abstract contract ModelFixture is Test {
         runId = openRun();
     }
 
-    function openRun() internal returns (bytes32 run) {
+    function openRun() internal returns (RunId run) {
         vm.startPrank(OWNER);
         run = registry.openLog();
         registry.commit(run, 1, LOG_ROOT, 77, new bytes32[](0));
@@ -147,7 +151,7 @@ abstract contract ModelFixture is Test {
 
     // Samples
 
-    function keyFor(uint64 stage, uint64 depth) internal view returns (bytes32) {
+    function keyFor(uint64 stage, uint64 depth) internal view returns (KeyId) {
         return stage == MERGE ? vk[8][SLOTS][depth + 16 * 8] : vk[6][SLOTS][depth];
     }
 
@@ -225,7 +229,8 @@ abstract contract ModelFixture is Test {
 
     function _pin(uint256 kind, uint256 slots, uint256 depth, uint256 count) private {
         bytes memory key = sim.keyBytes(sim.plainSetup(kind, slots, depth, count));
-        vk[kind][slots][depth] = keccak256(key);
-        pins.push(IProofLedger.KeyPin(keccak256(key), DataContract.deploy(key)));
+        IProofLedger.KeyPin memory keyPin = DataContract.pin(key);
+        vk[kind][slots][depth] = keyPin.vkId;
+        pins.push(keyPin);
     }
 }

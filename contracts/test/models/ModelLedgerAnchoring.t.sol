@@ -5,6 +5,7 @@ import {IModelLedger} from "../../interfaces/IModelLedger.sol";
 import {IProofLedger} from "../../interfaces/IProofLedger.sol";
 import {VerifyingKey} from "../../libraries/keys/VerifyingKey.sol";
 import {ModelLedger} from "../../ModelLedger.sol";
+import {RunId} from "../../types/RunId.sol";
 import {ModelFixture} from "./ModelFixture.sol";
 import {DataContract} from "../support/Simulator.sol";
 import {Vm} from "../support/Test.sol";
@@ -14,7 +15,7 @@ contract ModelLedgerKeysTest is ModelFixture {
         (address data, uint64 kind, uint64 slots, uint64 depth) = models.keyOf(vk[8][SLOTS][1 + 16 * 16]);
         assertEq(data, pins[7].data, "data");
         assertEq(uint256(kind) + slots + depth, 8 + SLOTS + 1 + 16 * 16, "header");
-        (data, , , ) = models.keyOf(ARTIFACT);
+        (data, , , ) = models.keyOf(NO_KEY);
         assertEq(data, address(0), "unknown key");
         assertEq(models.registry(), address(registry), "registry");
         assertEq(models.DRAW_DELAY(), 2, "delay");
@@ -58,7 +59,7 @@ contract ModelLedgerKeysTest is ModelFixture {
 
     function _one(bytes memory key) private returns (IProofLedger.KeyPin[] memory list) {
         list = new IProofLedger.KeyPin[](1);
-        list[0] = IProofLedger.KeyPin(keccak256(key), DataContract.deploy(key));
+        list[0] = DataContract.pin(key);
     }
 }
 
@@ -108,15 +109,15 @@ contract ModelLedgerAnchoringTest is ModelFixture {
         vm.expectRevert(abi.encodeWithSelector(IModelLedger.NotRunWriter.selector, runId, WRITER));
         vm.prank(WRITER);
         models.anchorModel(runId, MERGE, a);
-        vm.expectRevert(abi.encodeWithSelector(IModelLedger.NotRunWriter.selector, ARTIFACT, OWNER));
+        vm.expectRevert(abi.encodeWithSelector(IModelLedger.NotRunWriter.selector, NO_RUN, OWNER));
         vm.prank(OWNER);
-        models.anchorModel(ARTIFACT, MERGE, a); // no such run
+        models.anchorModel(NO_RUN, MERGE, a);
     }
 
     function test_theLogMustHaveAHead() public {
         IModelLedger.Anchoring memory a = anchoring(MERGE);
         vm.startPrank(OWNER);
-        bytes32 empty = registry.openLog();
+        RunId empty = registry.openLog();
         vm.expectRevert(abi.encodeWithSelector(IModelLedger.LogIsEmpty.selector, empty));
         models.anchorModel(empty, MERGE, a);
     }
@@ -268,7 +269,7 @@ contract ModelLedgerDrawTest is ModelFixture {
         if (field == 6) a.blocks = small;
         anchor(MERGE);
         vm.prank(OWNER);
-        bytes32 other = registry.openLog();
+        RunId other = registry.openLog();
         vm.startPrank(OWNER);
         registry.commit(other, 1, LOG_ROOT, 77, new bytes32[](0));
         models.anchorModel(runId, MERGE, a);

@@ -5,6 +5,8 @@ import {IModelLedger} from "../../interfaces/IModelLedger.sol";
 import {IProofLedger} from "../../interfaces/IProofLedger.sol";
 import {Groth16} from "../../libraries/groth16/Groth16.sol";
 import {ModelLedger} from "../../ModelLedger.sol";
+import {KeyId} from "../../types/KeyId.sol";
+import {RunId} from "../../types/RunId.sol";
 import {ModelFixture} from "./ModelFixture.sol";
 import {Vm} from "../support/Test.sol";
 
@@ -148,7 +150,7 @@ contract ModelLedgerAttacksTest is ModelFixture {
         (uint64 number, bytes32 other) = anchorAndDraw(QUANTIZE);
         assertTrue(number == 1 && other != _seed, "another number");
         _expect(INVALID, QUANTIZE, item(QUANTIZE, other, 0, 0));
-        bytes32 run = runId;
+        RunId run = runId;
         runId = openRun();
         (, other) = anchorAndDraw(QUANTIZE);
         runId = run;
@@ -226,7 +228,7 @@ contract ModelLedgerAttacksTest is ModelFixture {
 
     function test_keys() public {
         IModelLedger.Sample memory x = item(QUANTIZE, _seed, 0, 0);
-        bytes32[4] memory wrong = [vk[6][SLOTS][2], vk[6][8][1], vk[7][SLOTS][1], ARTIFACT];
+        KeyId[4] memory wrong = [vk[6][SLOTS][2], vk[6][8][1], vk[7][SLOTS][1], NO_KEY];
         for (uint256 i = 0; i < 4; ++i) {
             x.vkId = wrong[i];
             (uint64 slots, uint64 depth) = i == 0 ? (SLOTS, uint64(2)) : (8, 1);

@@ -3,11 +3,13 @@ pragma solidity 0.8.37;
 
 import {IProvenanceRegistry} from "../../interfaces/IProvenanceRegistry.sol";
 import {ProvenanceRegistry} from "../../ProvenanceRegistry.sol";
+import {RecordDigest} from "../../types/RecordDigest.sol";
+import {RunId} from "../../types/RunId.sol";
 import {RegistryFixture} from "./RegistryFixture.sol";
 
 contract ProvenanceRegistryRunsTest is RegistryFixture {
     function test_runIdPreimage() public view {
-        bytes32 expected = keccak256(abi.encode(block.chainid, address(registry), OWNER, uint256(0)));
+        RunId expected = RunId.wrap(keccak256(abi.encode(block.chainid, address(registry), OWNER, uint256(0))));
         assertEq(runId, expected, "preimage");
         assertEq(registry.runIdOf(OWNER, 0), expected, "view");
     }
@@ -16,7 +18,11 @@ contract ProvenanceRegistryRunsTest is RegistryFixture {
         IProvenanceRegistry.Run memory run = registry.runOf(runId);
         assertEq(run.owner, OWNER, "owner");
         assertEq(run.drawBlock, 1_002, "draw block");
-        assertEq(run.preregistrationDigest, PREREGISTRATION, "pre-registration");
+        assertEq(
+            RecordDigest.unwrap(run.preregistrationDigest),
+            RecordDigest.unwrap(PREREGISTRATION),
+            "pre-registration"
+        );
         assertEq(run.datasetId, DATASET, "dataset");
         assertEq(run.seed, 0, "seed");
         assertEq(uint256(run.seq) + run.size, 0, "empty log");
@@ -25,7 +31,7 @@ contract ProvenanceRegistryRunsTest is RegistryFixture {
 
     function test_openLogHasNoDraw() public {
         vm.prank(OWNER);
-        bytes32 log = registry.openLog();
+        RunId log = registry.openLog();
         assertEq(log, registry.runIdOf(OWNER, 1), "the nonces are shared");
         IProvenanceRegistry.Run memory run = registry.runOf(log);
         assertEq(run.drawBlock, 0, "draw block");
@@ -37,22 +43,22 @@ contract ProvenanceRegistryRunsTest is RegistryFixture {
 
     function test_openRunNeedsPreregistration() public {
         vm.expectRevert(abi.encodeWithSelector(IProvenanceRegistry.ZeroPreregistration.selector));
-        registry.openRun(0, DATASET);
+        registry.openRun(RecordDigest.wrap(0), DATASET);
     }
 
     function test_runsOfPages() public {
         vm.startPrank(OWNER);
         registry.openLog();
-        bytes32 third = registry.openRun(PREREGISTRATION, DATASET);
+        RunId third = registry.openRun(PREREGISTRATION, DATASET);
         vm.stopPrank();
-        (bytes32[] memory all, uint256 total) = registry.runsOf(OWNER, 0, type(uint256).max);
+        (RunId[] memory all, uint256 total) = registry.runsOf(OWNER, 0, type(uint256).max);
         assertEq(total, 3, "total");
         assertEq(all.length, 3, "all");
         assertEq(all[0], runId, "first");
-        (bytes32[] memory last, ) = registry.runsOf(OWNER, 2, 5);
+        (RunId[] memory last, ) = registry.runsOf(OWNER, 2, 5);
         assertEq(last.length, 1, "last page");
         assertEq(last[0], third, "third");
-        (bytes32[] memory none, ) = registry.runsOf(OWNER, 3, 1);
+        (RunId[] memory none, ) = registry.runsOf(OWNER, 3, 1);
         assertEq(none.length, 0, "past the end");
         assertEq(registry.nonceOf(OWNER), 3, "nonce");
     }
@@ -60,15 +66,15 @@ contract ProvenanceRegistryRunsTest is RegistryFixture {
     /// Same pre-registration and dataset, another owner: another name. Nobody can take a run's place.
     function test_squattingIsImpossible() public {
         vm.prank(STRANGER);
-        bytes32 theirs = registry.openRun(PREREGISTRATION, DATASET);
-        assertTrue(theirs != runId, "ids");
+        RunId theirs = registry.openRun(PREREGISTRATION, DATASET);
+        assertTrue(RunId.unwrap(theirs) != RunId.unwrap(runId), "ids");
         assertEq(registry.runOf(runId).owner, OWNER, "owner");
     }
 
     function test_unknownRunIsEmpty() public view {
-        IProvenanceRegistry.Run memory run = registry.runOf(keccak256("none"));
+        IProvenanceRegistry.Run memory run = registry.runOf(NO_RUN);
         assertEq(run.owner, address(0), "owner");
-        assertTrue(!registry.isWriter(keccak256("none"), address(0)), "zero address is no writer");
+        assertTrue(!registry.isWriter(NO_RUN, address(0)), "zero address is no writer");
     }
 
     function test_supersedes() public {
@@ -188,10 +194,9 @@ contract ProvenanceRegistryCommitTest is RegistryFixture {
     }
 
     function test_unknownRunHasNoWriter() public {
-        bytes32 none = keccak256("none");
-        vm.expectRevert(abi.encodeWithSelector(IProvenanceRegistry.NotWriter.selector, none, OWNER));
+        vm.expectRevert(abi.encodeWithSelector(IProvenanceRegistry.NotWriter.selector, NO_RUN, OWNER));
         vm.prank(OWNER);
-        registry.commit(none, 1, bytes32(uint256(1)), 1, new bytes32[](0));
+        registry.commit(NO_RUN, 1, bytes32(uint256(1)), 1, new bytes32[](0));
     }
 
     /// Sends the true head of `size` entries with its true proof, as number `seq`.

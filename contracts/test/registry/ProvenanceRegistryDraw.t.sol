@@ -2,6 +2,9 @@
 pragma solidity 0.8.37;
 
 import {IProvenanceRegistry} from "../../interfaces/IProvenanceRegistry.sol";
+import {DatasetId} from "../../types/DatasetId.sol";
+import {RecordDigest} from "../../types/RecordDigest.sol";
+import {RunId} from "../../types/RunId.sol";
 import {RegistryFixture} from "./RegistryFixture.sol";
 
 contract ProvenanceRegistryDrawTest is RegistryFixture {
@@ -84,15 +87,14 @@ contract ProvenanceRegistryDrawTest is RegistryFixture {
     }
 
     function test_unknownRun() public {
-        bytes32 none = keccak256("none");
-        vm.expectRevert(abi.encodeWithSelector(IProvenanceRegistry.UnknownRun.selector, none));
-        registry.drawSeed(none);
+        vm.expectRevert(abi.encodeWithSelector(IProvenanceRegistry.UnknownRun.selector, NO_RUN));
+        registry.drawSeed(NO_RUN);
     }
 
-    function testFuzz_seedsDiffer(bytes32 preregistration, bytes32 dataset, bytes32 hash) public {
-        vm.assume(preregistration != 0 && hash != 0);
+    function testFuzz_seedsDiffer(RecordDigest preregistration, DatasetId dataset, bytes32 hash) public {
+        vm.assume(RecordDigest.unwrap(preregistration) != 0 && hash != 0);
         vm.prank(OWNER);
-        bytes32 other = registry.openRun(preregistration, dataset);
+        RunId other = registry.openRun(preregistration, dataset);
         _installHistory(hash);
         vm.roll(1_003);
         assertTrue(registry.drawSeed(other) != registry.drawSeed(runId), "two runs, one block, two seeds");

@@ -2,13 +2,17 @@
 pragma solidity 0.8.37;
 
 import {IProvenanceRegistry} from "../../interfaces/IProvenanceRegistry.sol";
+import {ManifestDigest} from "../../types/ManifestDigest.sol";
+import {ModelDigest} from "../../types/ModelDigest.sol";
+import {RecordDigest} from "../../types/RecordDigest.sol";
+import {RunId} from "../../types/RunId.sol";
 import {ReferenceTree} from "../support/ReferenceTree.sol";
 import {RegistryFixture} from "./RegistryFixture.sol";
 
 contract ProvenanceRegistryReleaseTest is RegistryFixture {
-    bytes32 private constant MODEL = keccak256("model");
-    bytes32 private constant MANIFEST = keccak256("manifest");
-    bytes32 private constant RECORD = keccak256("record");
+    ModelDigest private constant MODEL = ModelDigest.wrap(keccak256("model"));
+    ManifestDigest private constant MANIFEST = ManifestDigest.wrap(keccak256("manifest"));
+    RecordDigest private constant RECORD = RecordDigest.wrap(keccak256("record"));
 
     function setUp() public override {
         super.setUp();
@@ -28,8 +32,8 @@ contract ProvenanceRegistryReleaseTest is RegistryFixture {
         assertEq(mine[0].index, 3, "index");
         assertEq(mine[0].blockNumber, block.number, "block");
         assertEq(mine[0].revokedBlock, 0, "not revoked");
-        assertEq(mine[0].manifestDigest, MANIFEST, "manifest");
-        assertEq(mine[0].recordDigest, RECORD, "record");
+        assertEq(ManifestDigest.unwrap(mine[0].manifestDigest), ManifestDigest.unwrap(MANIFEST), "manifest");
+        assertEq(RecordDigest.unwrap(mine[0].recordDigest), RecordDigest.unwrap(RECORD), "record");
     }
 
     function test_releaseUnderLaterHead() public {
@@ -46,7 +50,7 @@ contract ProvenanceRegistryReleaseTest is RegistryFixture {
     }
 
     function test_releaseNamesOnlyWhatTheLogNames() public {
-        bytes32 other = keccak256("other model");
+        ModelDigest other = ModelDigest.wrap(keccak256("other model"));
         _expectRelease(_notIncluded(1, 3), OWNER, other, 3, 1);
         _expectRelease(_notIncluded(1, 2), OWNER, MODEL, 2, 1);
         _expectRelease(_notIncluded(1, 7), OWNER, MODEL, 7, 1);
@@ -65,7 +69,7 @@ contract ProvenanceRegistryReleaseTest is RegistryFixture {
 
     /// An entry binds its run: copying it into one's own log does not make a release.
     function test_copiedEntryIsNoRelease() public {
-        bytes32 theirs = _strangersLog(entries[3]);
+        RunId theirs = _strangersLog(entries[3]);
         bytes32[] memory none = new bytes32[](0);
         vm.expectRevert(abi.encodeWithSelector(IProvenanceRegistry.NotIncluded.selector, theirs, 1, 0));
         vm.prank(STRANGER);
@@ -76,7 +80,7 @@ contract ProvenanceRegistryReleaseTest is RegistryFixture {
     function test_anyoneMayClaimADigest() public {
         _release(OWNER, MODEL, 3, 1);
         vm.prank(STRANGER);
-        bytes32 theirs = registry.openLog();
+        RunId theirs = registry.openLog();
         bytes32 entry = releaseEntry(theirs, MODEL, MANIFEST, RECORD);
         vm.startPrank(STRANGER);
         registry.commit(theirs, 1, sha256(abi.encodePacked(bytes1(0), entry)), 1, new bytes32[](0));
@@ -154,20 +158,20 @@ contract ProvenanceRegistryReleaseTest is RegistryFixture {
         registry.release(runId, 1, MODEL, MANIFEST, RECORD, 3, proof);
     }
 
-    function _release(address sender, bytes32 model, uint64 index, uint64 seq) private {
+    function _release(address sender, ModelDigest model, uint64 index, uint64 seq) private {
         bytes32[] memory proof = ReferenceTree.inclusion(leaves(), index, entries.length);
         vm.prank(sender);
         registry.release(runId, seq, model, MANIFEST, RECORD, index, proof);
     }
 
-    function _expectRelease(bytes memory reason, address sender, bytes32 model, uint64 index, uint64 seq) private {
+    function _expectRelease(bytes memory reason, address sender, ModelDigest model, uint64 index, uint64 seq) private {
         bytes32[] memory proof = ReferenceTree.inclusion(leaves(), index < 7 ? index : 6, entries.length);
         vm.expectRevert(reason);
         vm.prank(sender);
         registry.release(runId, seq, model, MANIFEST, RECORD, index, proof);
     }
 
-    function _strangersLog(bytes32 entry) private returns (bytes32 theirs) {
+    function _strangersLog(bytes32 entry) private returns (RunId theirs) {
         vm.startPrank(STRANGER);
         theirs = registry.openLog();
         registry.commit(theirs, 1, sha256(abi.encodePacked(bytes1(0), entry)), 1, new bytes32[](0));

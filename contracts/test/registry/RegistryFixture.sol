@@ -3,6 +3,11 @@ pragma solidity 0.8.37;
 
 import {IProvenanceRegistry} from "../../interfaces/IProvenanceRegistry.sol";
 import {ProvenanceRegistry} from "../../ProvenanceRegistry.sol";
+import {DatasetId} from "../../types/DatasetId.sol";
+import {ManifestDigest} from "../../types/ManifestDigest.sol";
+import {ModelDigest} from "../../types/ModelDigest.sol";
+import {RecordDigest} from "../../types/RecordDigest.sol";
+import {RunId} from "../../types/RunId.sol";
 import {ReferenceTree} from "../support/ReferenceTree.sol";
 import {Test} from "../support/Test.sol";
 
@@ -11,11 +16,12 @@ abstract contract RegistryFixture is Test {
     address internal constant OWNER = address(0xA11CE);
     address internal constant WRITER = address(0xB0B);
     address internal constant STRANGER = address(0xE0E);
-    bytes32 internal constant PREREGISTRATION = keccak256("pre-registration");
-    bytes32 internal constant DATASET = keccak256("dataset");
+    RecordDigest internal constant PREREGISTRATION = RecordDigest.wrap(keccak256("pre-registration"));
+    DatasetId internal constant DATASET = DatasetId.wrap(keccak256("dataset"));
+    RunId internal constant NO_RUN = RunId.wrap(keccak256("none"));
 
     ProvenanceRegistry internal registry;
-    bytes32 internal runId;
+    RunId internal runId;
     bytes32[] internal entries;
 
     function setUp() public virtual {
@@ -56,10 +62,10 @@ abstract contract RegistryFixture is Test {
     }
 
     function releaseEntry(
-        bytes32 run,
-        bytes32 model,
-        bytes32 manifest,
-        bytes32 record
+        RunId run,
+        ModelDigest model,
+        ManifestDigest manifest,
+        RecordDigest record
     ) internal pure returns (bytes32) {
         return sha256(abi.encodePacked("provenance/v1/release", bytes1(0), run, model, manifest, record));
     }

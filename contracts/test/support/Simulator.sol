@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {IProofLedger} from "../../interfaces/IProofLedger.sol";
 import {Bn254} from "../../libraries/groth16/Bn254.sol";
+import {KeyId} from "../../types/KeyId.sol";
 import {G2Multiples} from "./G2Multiples.sol";
 
 /// @dev Keys whose secrets are known, and proofs made from the secrets: they verify for any public inputs, so tests reach every
@@ -139,5 +140,10 @@ library DataContract {
             target := create(0, add(creation, 32), mload(creation))
         }
         assert(target != address(0));
+    }
+
+    /// Puts a key's bytes on chain, and names them for a contract that pins it.
+    function pin(bytes memory key) internal returns (IProofLedger.KeyPin memory) {
+        return IProofLedger.KeyPin(KeyId.wrap(keccak256(key)), deploy(key));
     }
 }

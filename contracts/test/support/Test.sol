@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {DatasetId} from "../../types/DatasetId.sol";
+import {KeyId} from "../../types/KeyId.sol";
+import {RunId} from "../../types/RunId.sol";
+
 /// @dev The cheatcodes that these tests use; the test runner answers at this address.
 interface Vm {
     struct Log {
@@ -37,6 +41,18 @@ abstract contract Test {
 
     function assertEq(bytes32 actual, bytes32 expected, string memory what) internal pure {
         if (actual != expected) revert NotEqual(what, actual, expected);
+    }
+
+    function assertEq(RunId actual, RunId expected, string memory what) internal pure {
+        assertEq(RunId.unwrap(actual), RunId.unwrap(expected), what);
+    }
+
+    function assertEq(DatasetId actual, DatasetId expected, string memory what) internal pure {
+        assertEq(DatasetId.unwrap(actual), DatasetId.unwrap(expected), what);
+    }
+
+    function assertEq(KeyId actual, KeyId expected, string memory what) internal pure {
+        assertEq(KeyId.unwrap(actual), KeyId.unwrap(expected), what);
     }
 
     function assertEq(address actual, address expected, string memory what) internal pure {

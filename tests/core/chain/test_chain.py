@@ -18,7 +18,7 @@ from provenance.chain.anvil import EmbeddedChain
 from provenance.chain.contracts import Reader
 from provenance.chain.deploy import deploy, require_same_chain
 from provenance.chain.session import Session, embedded, load_deployment, manager_for
-from provenance.chain.transactions import TransactionManager
+from provenance.chain.transactions import Limits, TransactionManager
 from provenance.chain.web3_adapter import Rpc
 from provenance.digest import sha256
 from provenance.errors import (
@@ -124,7 +124,7 @@ def sender(fresh: EmbeddedChain, tmp_path: Path) -> TransactionManager:
     write_keystore(key, b"\x05" * 32)
     account = load_key(key, PASSWORD)
     fresh.fund(str(account.address))
-    return TransactionManager(fresh.rpc(), account, tmp_path / "attempts", wait_s=5)
+    return TransactionManager(fresh.rpc(), account, tmp_path / "attempts", Limits(wait_s=5))
 
 
 def test_a_reorganised_transaction_is_sent_again_on_a_real_node(
@@ -144,7 +144,7 @@ def test_a_restarted_sender_finds_its_transaction_on_a_real_node(
 ) -> None:
     fresh.rpc().request("evm_setAutomine", [False])
     impatient = TransactionManager(
-        fresh.rpc(), sender._account, sender._folder.parent, wait_s=0.05, max_fee_wei=3 * 10**9
+        fresh.rpc(), sender._account, sender._folder.parent, Limits(0.05, 3 * 10**9)
     )
     with pytest.raises(OutcomeUnknown):
         impatient.send("pay", "0x" + "12" * 20, b"")
@@ -273,7 +273,7 @@ def test_contracts_and_transactions_work_on_geth(geth: Rpc, lab: Lab, tmp_path: 
     write_keystore(key, b"\x06" * 32)
     account = load_key(key, PASSWORD)
     fund(geth, account.address)
-    manager = TransactionManager(geth, account, tmp_path / "attempts", wait_s=30)
+    manager = TransactionManager(geth, account, tmp_path / "attempts", Limits(wait_s=30))
     keys = [("epoch", 256, 0, lab.keys.epoch.words), ("tree", 256, 5, lab.keys.tree.words)]
     deployment = deploy(geth, manager, keys)
     assert deploy(geth, manager, keys) == replace(

@@ -1,6 +1,4 @@
-"""A transaction is sent once, whatever crashes: the process before or after each line, the node, or
-the chain.
-"""
+"""A transaction is sent once, whatever crashes: the process at any line, the node, or the chain."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from eth_account import Account
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provenance.chain.transactions import TransactionManager, bump, wait_final
+from provenance.chain.transactions import Limits, TransactionManager, bump, wait_final
 from provenance.chain.web3_adapter import Receipt
 from provenance.errors import OutcomeUnknown, ProvenanceError, RejectedError, UnavailableError
 from tests.support.fake_rpc import FakeRpc, refused
@@ -34,9 +32,7 @@ class Bench:
         self, *, max_fee_wei: int = 500 * 10**9, sleep: Callable[[float], None] = lambda _: None
     ) -> TransactionManager:
         """A process that just started; waiting for a receipt takes no time."""
-        return TransactionManager(
-            self.rpc, KEY, self.folder, wait_s=0.02, max_fee_wei=max_fee_wei, sleep=sleep
-        )  # type: ignore[arg-type]
+        return TransactionManager(self.rpc, KEY, self.folder, Limits(0.02, max_fee_wei), sleep)
 
     def send(self, label: str = "a", data: bytes = b"\x01") -> Receipt:
         return self.manager().send(label, TO, data)
@@ -301,8 +297,7 @@ def test_a_reorged_transaction_is_sent_again(bench: Bench) -> None:
 def test_a_nonce_taken_by_another_transaction_opens_the_intent_again(bench: Bench) -> None:
     bench.send("a")
     bench.rpc.reorg(keep_in_pool=False)
-    # type: ignore[arg-type]
-    elsewhere = TransactionManager(bench.rpc, KEY, bench.folder / "elsewhere", wait_s=0.02)
+    elsewhere = TransactionManager(bench.rpc, KEY, bench.folder / "elsewhere", Limits(wait_s=0.02))
     elsewhere.send("other", TO, b"\x99")
     bench.send("a")
     assert [s.data for s, _ in bench.rpc.mined] == [b"\x99", b"\x01"]
@@ -311,10 +306,10 @@ def test_a_nonce_taken_by_another_transaction_opens_the_intent_again(bench: Benc
 def test_finality_after_a_reorg_is_an_unknown_outcome(bench: Bench) -> None:
     receipt = bench.send()
     bench.rpc.height += 5
-    wait_final(bench.rpc, receipt, mine=None)  # type: ignore[arg-type]
+    wait_final(bench.rpc, receipt, mine=None)
     bench.rpc.forks += 1
     with pytest.raises(OutcomeUnknown, match="reorganisation"):
-        wait_final(bench.rpc, receipt, mine=None)  # type: ignore[arg-type]
+        wait_final(bench.rpc, receipt, mine=None)
 
 
 def test_finality_is_mined_where_that_is_possible(bench: Bench) -> None:
@@ -325,14 +320,13 @@ def test_finality_is_mined_where_that_is_possible(bench: Bench) -> None:
         mined.append(blocks)
         bench.rpc.height += blocks
 
-    wait_final(bench.rpc, receipt, mine=mine)  # type: ignore[arg-type]
+    wait_final(bench.rpc, receipt, mine=mine)
     assert mined
 
 
 def test_finality_that_never_comes_is_unavailable(bench: Bench) -> None:
     receipt = bench.send()
     with pytest.raises(UnavailableError, match="not final yet"):
-        # type: ignore[arg-type]
         wait_final(bench.rpc, receipt, mine=None, timeout_s=-1, sleep=lambda _: None)
 
 

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from provenance.errors import Conflict, InputError, UnavailableError, VerificationError
-from provenance.log.journal import Journal, JournalTail, read_frames, read_header
+from provenance.log.frames import JournalTail, read_frames, read_header
+from provenance.log.journal import Journal
 from tests.support.chain import REPO
 from tests.support.journals import HEADER, payloads_of, write
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,26 +14,19 @@ from provenance_trainer.formats.q8_0 import compare_gguf
 from provenance_trainer.model import base as base_module
 from provenance_trainer.model.base import BaseModel, load_base
 from provenance_trainer.model.merge import merge_adapter
+from tests.trainer import children
 from tests.trainer.adapters import make_adapter
 
-CHILD = """
-import sys
-from pathlib import Path
-from provenance_trainer.model.base import load_base
-base = load_base("tiny", Path(sys.argv[1]))
-print(base.content, base.manifest.root)
-"""
+
+def print_tiny(cache: Path) -> None:
+    base = load_base("tiny", cache)
+    print(base.content, base.manifest.root)
 
 
 def test_tiny_is_the_same_in_another_process(tiny: BaseModel, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    assert done.stdout.split() == [str(tiny.content), str(tiny.manifest.root)]
+    code, output = children.run(tmp_path, print_tiny, tmp_path)
+    assert code == 0, output
+    assert output.split() == [str(tiny.content), str(tiny.manifest.root)]
 
 
 def test_a_folder_is_taken_as_it_is(tiny: BaseModel, tmp_path: Path) -> None:

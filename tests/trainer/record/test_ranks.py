@@ -2,72 +2,69 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
+import socket
 from pathlib import Path
 
+import torch
+
 from provenance.dataset.committed import CommittedDataset
+from provenance.dataset.saltstore import SaltStore
+from provenance.log.journal import Journal
 from provenance.log.tree import read_records
 from provenance.order import epoch_order
-from provenance_trainer.model.base import BaseModel
-from tests.support import training as support
-from tests.support.places import REPO
-
-COUNT = 22
-SCRIPT = """
-import os, sys
-from pathlib import Path
-sys.path.insert(0, {here!r})
-import torch
-from tests.support import training as support
-from provenance.dataset.committed import CommittedDataset
-from provenance.log.journal import Journal
-from provenance.dataset.saltstore import SaltStore
-from provenance_trainer.model.base import load_base
+from provenance_trainer.model.base import BaseModel, load_base
 from provenance_trainer.record.course import Ranks
 from provenance_trainer.record.recorder import Recorder, RecorderSettings
 from provenance_trainer.record.sampler import EpochOrders
 from provenance_trainer.run.train import prepare_run, run_training
+from tests.support import training as support
+from tests.trainer import children
 
-torch.set_num_threads(1)
-out, rank = Path({out!r}), int(os.environ["RANK"])
-config = support.make_config(Path({data!r}), out, num_train_epochs=2)
-dataset = CommittedDataset.open(Path({data!r}), support.KEY)
-base = load_base("tiny", Path({cache!r}))
-evidence = out / "provenance" / str(rank)
-with Journal.create(evidence / "journal", {{"rank": rank}}) as journal, \\
-        SaltStore.open(evidence / "secrets" / "salts.sqlite", support.KEY) as salts:
-    ranks = Ranks(rank, 2, config.per_device_train_batch_size)
+COUNT = 22
+
+
+def train_rank(data: Path, out: Path, cache: Path) -> None:
+    """One process of two, as torchrun starts them."""
+    torch.set_num_threads(1)
+    rank, config = int(os.environ["RANK"]), support.make_config(data, out, num_train_epochs=2)
+    dataset, base = CommittedDataset.open(data, support.KEY), load_base("tiny", cache)
+    evidence = out / "provenance" / str(rank)
     orders = EpochOrders(support.SEED, len(dataset))
-    recorder = Recorder(journal, dataset, salts, orders, RecorderSettings(ranks=ranks))
-    summary = run_training(prepare_run(config, base, dataset), recorder)
-    recorder.close()
-    print("adapter", rank, summary.adapter, summary.consumed, summary.remainder)
-torch.distributed.destroy_process_group()
-"""
+    settings = RecorderSettings(ranks=Ranks(rank, 2, config.per_device_train_batch_size))
+    with (
+        Journal.create(evidence / "journal", {"rank": rank}) as journal,
+        SaltStore.open(evidence / "secrets" / "salts.sqlite", support.KEY) as salts,
+    ):
+        recorder = Recorder(journal, dataset, salts, orders, settings)
+        summary = run_training(prepare_run(config, base, dataset), recorder)
+        recorder.close()
+        print("adapter", rank, summary.adapter, summary.consumed, summary.remainder)
+    torch.distributed.destroy_process_group()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def environments(port: int) -> list[dict[str, str]]:
+    """What torchrun sets for each of two processes on one machine."""
+    shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+    shared["MASTER_PORT"] = str(port)
+    return [shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(2)]
 
 
 def test_two_ranks_feed_whole_rounds(tiny: BaseModel, cache_dir: Path, tmp_path: Path) -> None:
     data, out = support.make_dataset(tmp_path / "data", COUNT), tmp_path / "run"
-    script = tmp_path / "script.py"
-    script.write_text(
-        SCRIPT.format(here=str(REPO), out=str(out), data=str(data), cache=str(cache_dir))
-    )
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--nproc_per_node",
-        "2",
-        "--master_port",
-        "0",
-        "--standalone",
-    ]
-    done = subprocess.run(
-        [*command, str(script)], capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    adapters = {line.split()[2] for line in done.stdout.splitlines() if line.startswith("adapter")}
+    both = environments(free_port())
+    done = children.run_together(tmp_path, both, train_rank, data, out, cache_dir)
+    for code, output in done:
+        assert code == 0, output[-4000:]
+    printed = [line for _, output in done for line in output.splitlines()]
+    adapters = {line.split()[2] for line in printed if line.startswith("adapter")}
     assert len(adapters) == 1
 
     dataset, journals = (

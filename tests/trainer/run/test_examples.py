@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -11,30 +11,25 @@ from provenance.order import epoch_order
 from provenance_trainer.model.base import BaseModel
 from tests.support import training as support
 from tests.support.places import EXAMPLES
+from tests.trainer import children
 
 EXAMPLE = EXAMPLES / "own_trainer.py"
+
+
+def run_script(script: Path, arguments: list[str]) -> None:
+    sys.argv = [str(script), *arguments]
+    runpy.run_path(str(script), run_name="__main__")
 
 
 def test_own_trainer_script(tiny: BaseModel, cache_dir: Path, tmp_path: Path) -> None:
     data, key = support.make_dataset(tmp_path / "data", 14), tmp_path / "salt.key"
     key.write_bytes(support.KEY)
     key.chmod(0o600)
-    command = [
-        sys.executable,
-        str(EXAMPLE),
-        "--data",
-        str(data),
-        "--salt-key",
-        str(key),
-        "--out",
-        str(tmp_path / "out"),
-        "--cache",
-        str(cache_dir),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "UNMATCHED" not in done.stdout
-    assert "NOT RECORDING" not in done.stdout
+    arguments = ("--data", data, "--salt-key", key, "--out", tmp_path / "out", "--cache", cache_dir)
+    code, output = children.run(tmp_path, run_script, EXAMPLE, [str(a) for a in arguments])
+    assert code == 0, output[-3000:]
+    assert "UNMATCHED" not in output
+    assert "NOT RECORDING" not in output
     records = read_records(tmp_path / "out" / "provenance" / "journal")
     batches = [r.fields for r in records if r.type == "batch"]
     assert [p for b in batches for p in b["positions"]] == list(range(14))

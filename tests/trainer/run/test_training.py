@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import subprocess
-import sys
-import textwrap
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -30,7 +28,7 @@ from provenance_trainer.record.checkpoints import find_resume_point
 from provenance_trainer.record.features import Encoder, batch_tensors
 from provenance_trainer.record.sampler import CommittedSampler, EpochOrders
 from tests.support import training as support
-from tests.support.places import REPO
+from tests.trainer import children
 
 COUNT = 22
 
@@ -145,34 +143,20 @@ def test_remainder_of_a_run_cut_by_max_steps(data: Path, cache_dir: Path, tmp_pa
     assert epoch["remainder"] == leaf_words(dataset, epoch_order(support.SEED, 0, COUNT)[8:])
 
 
-CHILD = """
-import os, signal, sys
-from pathlib import Path
-sys.path.insert(0, {here!r})
-from tests.support import training as support
-changes = {{"num_train_epochs": 2, "gradient_accumulation_steps": {accumulation}}}
-config = support.make_config(Path({data!r}), Path({out!r}), **changes)
-def say(line):
-    if line.startswith("step {at}/"):
-        os.kill(os.getpid(), signal.SIGKILL)
-support.start_or_resume(config, Path({cache!r}), say=say)
-"""
+def train_until(config: TrainConfig, cache: Path, at: int) -> None:
+    def say(line: str) -> None:
+        if line.startswith(f"step {at}/"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    support.start_or_resume(config, cache, say=say)
 
 
-def run_child(config: TrainConfig, cache: Path, at: int) -> None:
+def run_killed(config: TrainConfig, cache: Path, at: int) -> None:
     """The same run in a child process that kills itself at step `at`."""
-    code = textwrap.dedent(CHILD).format(
-        here=str(REPO),
-        data=config.dataset_name,
-        out=config.output_dir,
-        cache=str(cache),
-        at=at,
-        accumulation=config.gradient_accumulation_steps,
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+    folder = Path(config.output_dir).with_name("child")
+    folder.mkdir()
+    code, output = children.run(folder, train_until, config, cache, at)
+    assert code == -signal.SIGKILL, output[-2000:]
 
 
 @pytest.mark.parametrize(("accumulation", "at"), [(1, 5), (2, 5)])
@@ -182,7 +166,7 @@ def test_killed_run_resumes_and_feeds_each_record_once(
     config = support.make_config(
         data, tmp_path / "run", num_train_epochs=2, gradient_accumulation_steps=accumulation
     )
-    run_child(config, cache_dir, at)
+    run_killed(config, cache_dir, at)
     before = support.records_of(config)
     summary = support.start_or_resume(config, cache_dir)
     records = support.records_of(config)
@@ -211,7 +195,7 @@ def test_run_killed_before_its_first_checkpoint_starts_over(
     data: Path, cache_dir: Path, tiny: BaseModel, tmp_path: Path
 ) -> None:
     config = support.make_config(data, tmp_path / "run", num_train_epochs=2)
-    run_child(config, cache_dir, 2)
+    run_killed(config, cache_dir, 2)
     support.start_or_resume(config, cache_dir)
     records = support.records_of(config)
     (resume,) = (r.fields for r in records if r.type == "resume")

@@ -1,0 +1,237 @@
+"""The bytes of a journal: reading them, and telling a crash from damage.
+
+File layout (integers big-endian):
+
+    offset 0   8   magic "PROVJNL1"
+           8   4   length of header
+          12   ..  header, canonical JSON
+    then frames: length u32 | seq u64 | prev 32 | payload | sha256 32
+
+`sha256` covers everything of the frame before it. `prev` is the `sha256` of the frame before, or
+that of the file's first bytes for frame 0: a frame can be neither moved nor removed unnoticed.
+
+NOT promised: secrecy, or that the file was not rewritten as a whole. Heads on the chain are for
+that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from provenance.encoding import canonical_json, parse_json, u32, u64
+from provenance.errors import InputError, VerificationError
+
+MAGIC = b"PROVJNL1"
+MAX_PAYLOAD_BYTES = 1 << 30
+_SECTOR_BYTES = 512
+_HEAD = struct.Struct(">IQ32s")
+_OVERHEAD_BYTES = _HEAD.size + 32
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame of a journal; `end` is the file offset after it."""
+
+    seq: int
+    payload: bytes
+    hash: bytes
+    end: int
+
+    @property
+    def next(self) -> Place:
+        """Where the following frame stands."""
+        return Place(self.seq + 1, self.hash, self.end)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Between two frames: the seq and `prev` of the frame that follows, and its file offset."""
+
+    seq: int
+    prev: bytes
+    offset: int
+
+
+class TornTail(Exception):
+    """The bytes from `offset` on are an unfinished last frame."""
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(offset)
+        self.offset = offset
+
+
+def make_header(header: Mapping[str, Any]) -> bytes:
+    """The first bytes of a journal."""
+    data = canonical_json(header)
+    return MAGIC + u32(len(data)) + data
+
+
+def make_frame(seq: int, prev: bytes, payload: bytes) -> tuple[bytes, bytes]:
+    """(bytes of frame `seq` that holds `payload`, its hash).
+
+    `prev` is the hash of the one before.
+    """
+    head = _HEAD.pack(len(payload), seq, prev)
+    digest = hashlib.sha256(head + payload).digest()
+    return head + payload + digest, digest
+
+
+def parse_header(data: bytes, path: Path) -> tuple[dict[str, Any], Place]:
+    """The header of a journal, and the place of its first frame (`data` is attacker-controlled).
+
+    Raises:
+        InputError: not a journal, or a damaged header.
+    """
+    if data[:8] != MAGIC or len(data) < 12:
+        raise InputError(
+            "not a journal", where=str(path), expected=MAGIC.decode(), actual=repr(data[:8])
+        )
+    end = 12 + int.from_bytes(data[8:12], "big")
+    try:
+        header = parse_json(data[12:end])
+    except ValueError as error:
+        raise InputError("journal header is damaged", where=str(path)) from error
+    if len(data) < end or not isinstance(header, dict):
+        raise InputError("journal header is damaged", where=str(path))
+    return header, Place(0, hashlib.sha256(data[:end]).digest(), end)
+
+
+def parse_frames(data: bytes, start: int, place: Place, path: Path) -> Iterator[Frame]:
+    """The frames in `data[start:]`, the first of which stands at `place` in the file.
+
+    Raises:
+        TornTail: the last frame is unfinished.
+        VerificationError: a frame before it is damaged.
+    """
+    base = place.offset - start
+    while start < len(data):
+        frame = _parse_frame(data, start, place, base)
+        if frame is None:
+            if _is_torn(data[start:], place):
+                raise TornTail(place.offset)
+            raise VerificationError(
+                "journal is damaged before its end",
+                where=f"{path} frame {place.seq}",
+                hint="restore the journal from a copy; heads on the chain tell which copy is whole",
+            )
+        yield frame
+        place, start = frame.next, frame.end - base
+
+
+def _parse_frame(data: bytes, start: int, place: Place, base: int) -> Frame | None:
+    if len(data) - start < _OVERHEAD_BYTES:
+        return None
+    length, seq, prev = _HEAD.unpack_from(data, start)
+    end = start + _OVERHEAD_BYTES + length
+    if length > MAX_PAYLOAD_BYTES or end > len(data) or (seq, prev) != (place.seq, place.prev):
+        return None
+    digest = hashlib.sha256(data[start : end - 32]).digest()
+    if digest != data[end - 32 : end]:
+        return None
+    return Frame(seq, data[start + _HEAD.size : end - 32], digest, base + end)
+
+
+def _is_torn(rest: bytes, place: Place) -> bool:
+    """Whether the broken frame that begins `rest` is the end of the file, left so by a crash.
+
+    A crash leaves a prefix of what was written, or zeros after it from some sector on. A frame that
+    ends before the end of the file was once whole, and so was one that a whole frame follows: that
+    is damage, in its length field in the second case.
+    """
+    if len(rest) < 4 or not any(rest):
+        return True
+    end = _OVERHEAD_BYTES + int.from_bytes(rest[:4], "big")
+    if end > len(rest):
+        return not _was_whole(rest, place.seq)
+    return not any(rest[end:]) and _is_zeroed(rest[:end], place.offset)
+
+
+def _was_whole(rest: bytes, seq: int) -> bool:
+    """Whether only the length field of this frame is damaged.
+
+    Then the next frame continues it, or its own hash fits its true length.
+    """
+    marker, at = u64(seq + 1), -1
+    while (at := rest.find(marker, at + 1)) >= 0:
+        if at - 4 >= _OVERHEAD_BYTES and rest[at + 8 : at + 40] == rest[at - 36 : at - 4]:
+            return True
+    if len(rest) < _OVERHEAD_BYTES:
+        return False
+    return hashlib.sha256(u32(len(rest) - _OVERHEAD_BYTES) + rest[4:-32]).digest() == rest[-32:]
+
+
+def _is_zeroed(frame: bytes, offset: int) -> bool:
+    """Whether the hash of the frame at this file offset never reached the disk.
+
+    It is missing as a whole, or from a sector on.
+    """
+    stored = frame[-32:]
+    if not any(stored):
+        return True
+    before_sector = -(offset + len(frame) - 32) % _SECTOR_BYTES  # bytes of the hash
+    written = hashlib.sha256(frame[:-32]).digest()[:before_sector]
+    return 0 < before_sector < 32 and stored == written + bytes(32 - before_sector)
+
+
+def read_frames(path: Path, *, allow_torn: bool = True) -> Iterator[Frame]:
+    """Every frame of a journal (attacker-controlled), each checked against the chain of hashes.
+
+    Raises:
+        InputError: missing or not a journal.
+        VerificationError: damaged before its end, or torn while `allow_torn` is false.
+    """
+    data = _read_regular(path)
+    _, place = parse_header(data, path)
+    try:
+        yield from parse_frames(data, place.offset, place, path)
+    except TornTail as tail:
+        if not allow_torn:
+            raise VerificationError(
+                "journal ends in an unfinished frame", where=str(path), actual=f"byte {tail.offset}"
+            ) from None
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The header of a journal (attacker-controlled).
+
+    Raises:
+        InputError: missing or not a journal.
+    """
+    return parse_header(_read_regular(path), path)[0]
+
+
+def _read_regular(path: Path) -> bytes:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # reading a FIFO would wait for ever
+            raise InputError("not a regular file", where=str(path))
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError("cannot read journal", where=str(path), actual=error.strerror) from error
+
+
+class JournalTail:
+    """Reads frames as they become durable, for a second reader in this or another process."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        _, self._place = parse_header(path.read_bytes(), path)
+
+    def read(self, until: int | None = None) -> Iterator[Frame]:
+        """Whole frames that were not returned before, up to seq `until` (exclusive)."""
+        with self._path.open("rb") as stream:
+            stream.seek(self._place.offset)
+            data = stream.read()
+        try:
+            for frame in parse_frames(data, 0, self._place, self._path):
+                if until is not None and frame.seq >= until:
+                    return
+                self._place = frame.next
+                yield frame
+        except TornTail:
+            return
