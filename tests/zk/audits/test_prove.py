@@ -30,8 +30,8 @@ from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import KeyFolder, ensure_keys
 from provenance_zk.training.commitments import DatasetCommitter
 from tests.support.chain import cache_folder
+from tests.support.zk.command import Call, Outcome
 from tests.support.zk.python_tree import PythonTree
-from tests.zk.audits.conftest import Call, Outcome
 
 TEXTS = [f"record number {i}" for i in range(40)]  # three chunks of 16, the last one short
 Commit = Callable[..., Path]
