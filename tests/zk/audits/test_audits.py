@@ -4,7 +4,6 @@ decision procedure.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from dataclasses import replace
@@ -18,63 +17,18 @@ from hypothesis import strategies as st
 from provenance.errors import InputError, RejectedError
 from provenance_zk.field import R
 from provenance_zk.groth16 import verifier
-from provenance_zk.prover.client import Question, ZkProver
+from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import KeyFolder, ensure_keys
 from provenance_zk.training.commitments import tree_root
+from tests.support.zk.audited import COUNT, DEPTH, SLOTS, Dataset
 from tests.support.zk.plain_statements import (
-    HALF,
-    LeafPreimage,
     SortedInputs,
     absent_holds,
     member_holds,
     sorted_holds,
 )
 
-DEPTH, SLOTS, COUNT = 2, 16, 20
 FEW = settings(max_examples=10, deadline=None)  # each may be a proof
-
-
-def digest_bytes(hi: int, lo: int = 7) -> bytes:
-    return hi.to_bytes(16, "big") + lo.to_bytes(16, "big")
-
-
-class Dataset:
-    """`count` records in the order of their digests; hi of record i is 1000 * (i + 1)."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self.salts = [hashlib.sha256(b"salt %d" % i).digest()[:31] for i in range(count)]
-        self.records = [
-            LeafPreimage(1000 * (i + 1), 7, int.from_bytes(self.salts[i], "big"))
-            for i in range(count)
-        ]
-        self.leaves = [record.leaf for record in self.records]
-        self.root = tree_root(self.leaves, DEPTH)
-
-    @property
-    def leaf_bytes(self) -> bytes:
-        return b"".join(leaf.to_bytes(32, "big") for leaf in self.leaves)
-
-    @property
-    def digests(self) -> bytes:
-        return b"".join(digest_bytes(record.hi, record.lo) for record in self.records)
-
-    def pair(self, i: int) -> tuple[bytes, bytes] | None:
-        """(digest, salt) of record i; None where there is none."""
-        if not 0 <= i < self.count:
-            return None
-        return digest_bytes(self.records[i].hi, self.records[i].lo), self.salts[i]
-
-    def question(self, position: int, hi: int) -> Question:
-        """Whether a digest with this first half is at a position."""
-        return Question(self.leaf_bytes, DEPTH, digest_bytes(hi), position)
-
-    def record(self, i: int) -> LeafPreimage | None:
-        return self.records[i] if 0 <= i < self.count else None
-
-    def chunk(self, k: int) -> tuple[list[LeafPreimage], LeafPreimage | None]:
-        """(records of chunk k, the first of the chunk behind)."""
-        return self.records[k * SLOTS : (k + 1) * SLOTS], self.record((k + 1) * SLOTS)
 
 
 @pytest.fixture(scope="module")
@@ -261,101 +215,6 @@ def test_sorted_is_proved_exactly_where_it_holds(
     [proof] = prover.prove_sorted(*arguments)
     assert SortedInputs(*proof.public) == public
     assert prover.verify(audit_keys["sorted"].words_file, [proof], 0)[0].ok
-
-
-# the decision procedure refuses what must not hold
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"root": 1},
-        {"k": 1},
-        {"k": 16},
-        {"k": -1},
-        {"used": 15},
-        {"used": 17},
-        {"used": 0},
-        {"more": 0},
-        {"more": 2},
-        {"first": 1},
-        {"next": 0},
-    ],
-)
-def test_another_public_input_of_sorted(dataset: Dataset, change: dict[str, int]) -> None:
-    records, follower = dataset.chunk(0)
-    public = SortedInputs(dataset.root, 0, 16, 1, dataset.leaves[0], dataset.leaves[16])
-    assert sorted_holds(public, dataset.leaves, DEPTH, SLOTS, records, follower)
-    assert not sorted_holds(
-        replace(public, **change), dataset.leaves, DEPTH, SLOTS, records, follower
-    )
-
-
-@pytest.mark.parametrize(
-    ("i", "hi"), [(3, 3000), (3, 2999), (15, 17000), (16, 16000), (0, -1), (15, HALF), (16, HALF)]
-)
-def test_records_that_are_not_sorted(i: int, hi: int) -> None:
-    data = Dataset(COUNT)
-    data.records[i] = replace(data.records[i], hi=hi % R)
-    data.leaves[i] = data.records[i].leaf
-    public = SortedInputs(tree_root(data.leaves, DEPTH), 0, 16, 1, data.leaves[0], data.leaves[16])
-    assert not sorted_holds(public, data.leaves, DEPTH, SLOTS, *data.chunk(0))
-
-
-def test_another_public_input_of_member_and_absent(dataset: Dataset) -> None:
-    def member(
-        root: int = dataset.root, count: int = COUNT, hi: int = 4000, lo: int = 7, position: int = 3
-    ) -> bool:
-        return member_holds(
-            root,
-            count,
-            hi,
-            lo,
-            leaves=dataset.leaves,
-            depth=DEPTH,
-            position=position,
-            salt=dataset.records[3].salt,
-        )
-
-    def absent(
-        root: int = dataset.root, count: int = COUNT, hi: int = 3500, position: int = 3
-    ) -> bool:
-        return absent_holds(
-            root,
-            count,
-            hi,
-            leaves=dataset.leaves,
-            depth=DEPTH,
-            position=position,
-            below=dataset.record(position - 1),
-            above=dataset.record(position),
-        )
-
-    assert member()
-    assert absent()
-    assert not any(
-        (
-            member(root=1),
-            member(count=3),
-            member(hi=4001),
-            member(lo=8),
-            member(position=4),
-            member(position=-17),
-        )
-    )
-    assert not any(
-        (
-            absent(root=1),
-            absent(count=3),
-            absent(count=0),
-            absent(hi=3000),
-            absent(hi=4000),
-            absent(position=4),
-            absent(position=0),
-            absent(position=COUNT),
-            absent(position=-1),
-        )
-    )
 
 
 # secrets
