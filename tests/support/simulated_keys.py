@@ -1,5 +1,5 @@
 """Keys whose secrets are known, and proofs made from the secrets: they verify for any public inputs
-(the twin of contracts/test/Simulator.sol), so that contracts are reached behind a valid proof
+(the twin of contracts/test/support/Simulator.sol), so that contracts are reached behind a valid proof
 without a prover.
 """
 
