@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from provenance_zk.field import R
 from provenance_zk.groth16 import verifier
 from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import KeyFolder, ensure_keys
+from provenance_zk.prover.server import ChildServer
 from provenance_zk.training.commitments import tree_root
 from tests.support.zk.audited import COUNT, DEPTH, SLOTS, Dataset
 from tests.support.zk.plain_statements import (
@@ -44,21 +46,28 @@ def audit_keys(prover: ZkProver, key_cache: Path) -> dict[str, KeyFolder]:
     }
 
 
-def require_verified(prover: ZkProver, key: KeyFolder, proof: Any) -> None:
+@pytest.fixture(scope="module")
+def served(prover: ZkProver) -> Iterator[ZkProver]:
+    """A prover that reads each key once."""
+    with ChildServer(prover.binary) as server:
+        yield ZkProver(prover.binary, server=server)
+
+
+def require_verified(served: ZkProver, key: KeyFolder, proof: Any) -> None:
     """Both verifiers accept the proof, and the slow one no other public input."""
-    assert prover.verify(key.words_file, [proof], 0)[0].ok
+    assert served.verify(key.words_file, [proof], 0)[0].ok
     assert verifier.is_valid_proof(key.words, proof, 0)
     for i, value in enumerate(proof.public):
         changed = replace(
             proof, public=(*proof.public[:i], (value + 1) % R, *proof.public[i + 1 :])
         )
-        assert not prover.verify(key.words_file, [changed], 0)[0].ok
+        assert not served.verify(key.words_file, [changed], 0)[0].ok
     assert not verifier.is_valid_proof(key.words, changed, 0)
 
 
-def test_a_sorted_set(prover: ZkProver, audit_keys: dict[str, KeyFolder], dataset: Dataset) -> None:
+def test_a_sorted_set(served: ZkProver, audit_keys: dict[str, KeyFolder], dataset: Dataset) -> None:
     key = audit_keys["sorted"]
-    proofs = prover.prove_sorted(key.dir, dataset.digests, b"".join(dataset.salts), DEPTH, [0, 1])
+    proofs = served.prove_sorted(key.dir, dataset.digests, b"".join(dataset.salts), DEPTH, [0, 1])
     for k, proof in enumerate(proofs):
         assert sorted_holds(
             SortedInputs(*proof.public), dataset.leaves, DEPTH, SLOTS, *dataset.chunk(k)
@@ -66,36 +75,36 @@ def test_a_sorted_set(prover: ZkProver, audit_keys: dict[str, KeyFolder], datase
         assert proof.public_value("used") == (16, 4)[k]
     assert proofs[0].public_value("next") == proofs[1].public_value("first") == dataset.leaves[16]
     assert (proofs[1].public_value("more"), proofs[1].public_value("next")) == (0, 0)
-    require_verified(prover, key, proofs[1])
+    require_verified(served, key, proofs[1])
 
 
 def test_a_member_and_an_absent_digest(
-    prover: ZkProver, audit_keys: dict[str, KeyFolder], dataset: Dataset
+    served: ZkProver, audit_keys: dict[str, KeyFolder], dataset: Dataset
 ) -> None:
     question = dataset.question(3, 4000)
-    member = prover.prove_member(audit_keys["member"].dir, question, dataset.salts[3])
+    member = served.prove_member(audit_keys["member"].dir, question, dataset.salts[3])
     assert member.public == (dataset.root, COUNT, 4000, 7)
-    require_verified(prover, audit_keys["member"], member)
-    absent = prover.prove_absent(
+    require_verified(served, audit_keys["member"], member)
+    absent = served.prove_absent(
         audit_keys["absent"].dir, dataset.question(3, 3999), dataset.pair(2), dataset.pair(3)
     )
     assert absent.public == (dataset.root, COUNT, 3999)
-    require_verified(prover, audit_keys["absent"], absent)
+    require_verified(served, audit_keys["absent"], absent)
 
 
 def test_a_proof_of_one_kind_is_none_of_another(
-    prover: ZkProver, audit_keys: dict[str, KeyFolder], dataset: Dataset
+    served: ZkProver, audit_keys: dict[str, KeyFolder], dataset: Dataset
 ) -> None:
     question = dataset.question(3, 4000)
-    proof = prover.prove_member(audit_keys["member"].dir, question, dataset.salts[3])
+    proof = served.prove_member(audit_keys["member"].dir, question, dataset.salts[3])
     with pytest.raises(InputError, match="another key"):
         verifier.is_valid_proof(audit_keys["absent"].words, proof, 0)
     with pytest.raises(InputError):
-        prover.prove_sorted(
+        served.prove_sorted(
             audit_keys["member"].dir, dataset.digests, b"".join(dataset.salts), DEPTH, [0]
         )
     with pytest.raises(InputError, match="no chunks"):
-        prover.prove_sorted(
+        served.prove_sorted(
             audit_keys["sorted"].dir, dataset.digests, b"".join(dataset.salts), DEPTH, []
         )
 
@@ -106,7 +115,7 @@ def test_a_proof_of_one_kind_is_none_of_another(
 @FEW
 @given(st.integers(1, COUNT), st.integers(-1, COUNT), st.integers(-1, 1), st.integers(-1, 1))
 def test_member_is_proved_exactly_where_it_holds(
-    prover: ZkProver,
+    served: ZkProver,
     audit_keys: dict[str, KeyFolder],
     count: int,
     position: int,
@@ -129,11 +138,11 @@ def test_member_is_proved_exactly_where_it_holds(
     arguments = (audit_keys["member"].dir, data.question(position, hi), salt)
     if not holds:
         with pytest.raises((RejectedError, InputError)):
-            prover.prove_member(*arguments)
+            served.prove_member(*arguments)
         return
-    proof = prover.prove_member(*arguments)
+    proof = served.prove_member(*arguments)
     assert proof.public == (data.root, count, hi, 7)
-    assert prover.verify(audit_keys["member"].words_file, [proof], 0)[0].ok
+    assert served.verify(audit_keys["member"].words_file, [proof], 0)[0].ok
 
 
 @FEW
@@ -145,7 +154,7 @@ def test_member_is_proved_exactly_where_it_holds(
     st.sampled_from((0, 0, 0, 1)),
 )
 def test_absent_is_proved_exactly_where_it_holds(
-    prover: ZkProver,
+    served: ZkProver,
     audit_keys: dict[str, KeyFolder],
     count: int,
     position: int,
@@ -170,11 +179,11 @@ def test_absent_is_proved_exactly_where_it_holds(
     arguments = (audit_keys["absent"].dir, question, data.pair(below), data.pair(above))
     if not holds:
         with pytest.raises((RejectedError, InputError)):
-            prover.prove_absent(*arguments)
+            served.prove_absent(*arguments)
         return
-    proof = prover.prove_absent(*arguments)
+    proof = served.prove_absent(*arguments)
     assert proof.public == (data.root, count, hi)
-    assert prover.verify(audit_keys["absent"].words_file, [proof], 0)[0].ok
+    assert served.verify(audit_keys["absent"].words_file, [proof], 0)[0].ok
     assert all(record.hi != hi for record in data.records)  # what the statement is for
 
 
@@ -186,7 +195,7 @@ def test_absent_is_proved_exactly_where_it_holds(
     st.sampled_from((0, 1, 1000)),
 )
 def test_sorted_is_proved_exactly_where_it_holds(
-    prover: ZkProver, audit_keys: dict[str, KeyFolder], count: int, k: int, victim: int, back: int
+    served: ZkProver, audit_keys: dict[str, KeyFolder], count: int, k: int, victim: int, back: int
 ) -> None:
     """Record `victim` moves back.
 
@@ -210,11 +219,11 @@ def test_sorted_is_proved_exactly_where_it_holds(
     arguments = (audit_keys["sorted"].dir, data.digests, b"".join(data.salts), DEPTH, [k])
     if not holds:
         with pytest.raises((RejectedError, InputError)):
-            prover.prove_sorted(*arguments)
+            served.prove_sorted(*arguments)
         return
-    [proof] = prover.prove_sorted(*arguments)
+    [proof] = served.prove_sorted(*arguments)
     assert SortedInputs(*proof.public) == public
-    assert prover.verify(audit_keys["sorted"].words_file, [proof], 0)[0].ok
+    assert served.verify(audit_keys["sorted"].words_file, [proof], 0)[0].ok
 
 
 # secrets
