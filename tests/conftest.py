@@ -54,7 +54,7 @@ def group_of(nodeid: str) -> str:
 
 
 class GroupScheduling(LoadScopeScheduling):
-    """Gives each process whole groups. (xdist 3.8's own `loadgroup` does nothing under pytest 9.2.)"""
+    """Gives each process whole groups: `loadgroup` of xdist 3.8 does nothing under pytest 9.2."""
 
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid)
