@@ -197,7 +197,7 @@ def test_the_trust_page_names_every_key(job: Job) -> None:
         parse_trust(yaml.safe_dump(full).encode()).confirmations == 12
     )  # so these keys exist, and no others are needed
     assert shown == paths(full)
-    assert paths(yaml.safe_load((job.run / "trust.yaml").read_text())) <= shown
+    assert paths(yaml.safe_load((job.work / ".state" / "trust.yaml").read_text())) <= shown
 
 
 # Evidence and GGUF
@@ -208,7 +208,7 @@ def documented_paths(kind: str) -> list[re.Pattern[str]]:
     return [re.compile(re.sub(r"<[a-zA-Z]+>", r"[\\w.-]+", re.escape(path))) for path in found]
 
 
-@pytest.mark.parametrize(("kind", "folder"), [("run", "run"), ("dataset", "dataset")])
+@pytest.mark.parametrize(("kind", "folder"), [("run", "run"), ("dataset", "run-dataset")])
 def test_every_file_is_described_and_every_description_has_a_file(
     job: Job, kind: str, folder: str
 ) -> None:
@@ -228,7 +228,7 @@ def test_the_keys_of_the_json_files_are_described(job: Job) -> None:
     assert all(f"`{name}`" in text for name in MANIFEST_FIELDS)
     shown_registration = json.loads(example(page("evidence"), "registration"))
     assert shape(shown_registration) == shape(
-        json.loads(next((job.run / "dataset").rglob("registration.json")).read_text())
+        json.loads(next((job.run / "run-dataset").rglob("registration.json")).read_text())
     )
 
 

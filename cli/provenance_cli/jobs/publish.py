@@ -26,8 +26,8 @@ from provenance.statements import STAGES, quantization_kind
 from provenance_cli.actions.prove import WeightsRequest, prove_run_weights, unproven_epochs
 from provenance_cli.actions.release import release_index, release_run, require_name
 from provenance_cli.jobs import estimates
+from provenance_cli.jobs.earlier import is_closed
 from provenance_cli.jobs.stages import Estimate, Relay, Stage
-from provenance_cli.jobs.train import is_closed
 from provenance_cli.judge.question import Question, judge
 from provenance_cli.setup.deployment import require_funds
 from provenance_cli.wiring import inspector_for, start_chain

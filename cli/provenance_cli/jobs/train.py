@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -18,7 +17,6 @@ from provenance.layout import RunFolder
 from provenance.log.anchoring import read_heads
 from provenance.log.record import Record
 from provenance.log.run_log import run_id_of
-from provenance.log.tree import read_records
 from provenance.progress import Progress
 from provenance.settings import Settings
 from provenance_cli.actions.commit import Selection, commit_selection
@@ -29,10 +27,11 @@ from provenance_cli.actions.register import (
     register_folder,
 )
 from provenance_cli.jobs import estimates
+from provenance_cli.jobs.earlier import discard_unopened, is_closed, records_of, require_same_run
 from provenance_cli.jobs.stages import Estimate, Relay, Stage
 from provenance_cli.setup.deployment import require_funds
 from provenance_cli.wiring import proving_keys, start_chain
-from provenance_trainer.config import TrainConfig, config_digest
+from provenance_trainer.config import TrainConfig
 from provenance_trainer.model.base import load_base
 from provenance_trainer.run.lifecycle import train_recorded
 from provenance_trainer.run.plan import plan
@@ -96,7 +95,7 @@ class TrainJob:
             NotFound: no contracts are deployed, or proving keys are missing.
             AuthError: wrong password.
         """
-        _require_same_run(self._run, self._config, must_resume=self._request.must_resume)
+        require_same_run(self._run, self._config, must_resume=self._request.must_resume)
         self._require_same_source()
         depth = depth_for(self._count)
         load_base(self._config.model_name_or_path, self._settings.cache / "models")
@@ -153,7 +152,7 @@ class TrainJob:
 
     @property
     def _records(self) -> list[Record]:
-        return _records_of(self._run)
+        return records_of(self._run)
 
     @cached_property
     def _count(self) -> int:
@@ -265,54 +264,3 @@ class TrainJob:
         done = prove_epochs(request, self._session, self._settings, progress)
         epochs = ", ".join(map(str, done.epochs))
         return f"epochs {epochs} accepted, {done.records} records anchored"
-
-
-def is_closed(records: Sequence[Record]) -> bool:
-    """Whether a run's log says that its training ended."""
-    return any(record.type == "run.close" for record in records)
-
-
-def discard_unopened(run: RunFolder) -> None:
-    """Remove a run that was killed before its first record was durable: nobody ever heard of it."""
-    if run.evidence.is_dir() and not _records_of(run):
-        run.journal.unlink(missing_ok=True)
-        run.evidence.rmdir()
-
-
-def _records_of(run: RunFolder) -> list[Record]:
-    return read_records(run.journal) if run.journal.is_file() else []
-
-
-def _require_same_run(run: RunFolder, config: TrainConfig, *, must_resume: bool) -> None:
-    """Check before anything is spent what a resumed run would be refused for.
-
-    Raises:
-        Conflict: another configuration, nothing to resume, or a folder that is not empty.
-    """
-    records = _records_of(run)
-    if not records:
-        if must_resume:
-            raise Conflict("nothing to resume", where=str(run.root), expected="provenance/journal")
-        others = [p for p in run.root.glob("*") if p != run.evidence] if run.root.is_dir() else []
-        if others:
-            raise Conflict(
-                "output folder is not empty",
-                where=str(run.root),
-                hint="choose another output_dir",
-            )
-        return
-    expected, actual = records[0].fields["config_digest"], str(config_digest(config))
-    if expected != actual:
-        raise Conflict(
-            "configuration differs from the one the run was opened with",
-            where=str(run.root),
-            expected=expected,
-            actual=actual,
-            hint="a run's pre-registration cannot change; choose another output_dir for a new one",
-        )
-    if must_resume and is_closed(records):
-        raise Conflict(
-            "run is finished",
-            where=str(run.root),
-            hint="leave --resume away to prove what is not proven yet",
-        )

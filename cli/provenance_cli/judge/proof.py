@@ -5,30 +5,20 @@ its form for other verifiers.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from provenance.ids import DatasetId, KeyId
+from provenance.ids import DatasetId
 from provenance_cli.judge.verdict_text import WORST_FIRST, proof_verdict_text, proof_verdicts_json
 from provenance_cli.options import ExecutorOption, Json
 from provenance_cli.output import note
-
-if TYPE_CHECKING:
-    from provenance.judgement.trust import Trust
-    from provenance.settings import Settings
-    from provenance_zk.audits.proof_check import NamedDataset
-    from provenance_zk.audits.sorted_source import SortedSource
-    from provenance_zk.checker import Engine
 
 proof_app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     help="Check or export a proof or statement file as a third party.",
 )
-
-
-SLOW_S = 1.0  # a proof in pure Python, on the machines this was tried on
 
 
 @proof_app.callback()
@@ -80,20 +70,21 @@ def verify(
     """
     from provenance.judgement.trust import load_trust
     from provenance.settings import Settings
+    from provenance_cli.judge.asked_dataset import engine_for, named_dataset
     from provenance_zk.audits.proof_check import KeyFolders, ProofJudge
     from provenance_zk.audits.sorted_folder import SortedFolder
     from provenance_zk.audits.sorted_proofs import FOLDER, chunk_files
 
     settings = Settings.load()
     trusted = load_trust(trust or settings.trust)
-    named, on_chain = _named(settings, trusted, (root, depth, count), dataset_id)
+    named, on_chain = named_dataset(settings, trusted, (root, depth, count), dataset_id)
     folder = (
         sorted_folder / FOLDER
         if sorted_folder is not None and (sorted_folder / FOLDER).is_dir()
         else sorted_folder
     )
     chunks = list(chunk_files(folder)) if folder is not None else []
-    engine = _engine(settings, slow, len(files) + len(chunks))
+    engine = engine_for(settings, slow, len(files) + len(chunks))
     beside = [path.parent for path in files] + ([folder] if folder is not None else [])
     folders = KeyFolders(tuple(dict.fromkeys([*(keys or []), *beside])), settings.cache / "keys")
     lone = ProofJudge(trusted, engine, folders, named, on_chain)
@@ -250,95 +241,4 @@ def export(
         {"format": "provenance-proof-export/1", "vkId": f"0x{proof.vk_id.hex()}", "files": paths},
         as_json,
         "\n".join(paths),
-    )
-
-
-def _engine(settings: Settings, slow: bool, proofs: int) -> Engine:
-    from provenance_zk.checker import ProverEngine, SlowEngine
-    from provenance_zk.prover.client import ZkProver, find_binary
-
-    if not slow:
-        return ProverEngine(ZkProver(find_binary(settings.zkprover)))
-    note(f"{proofs} proofs in pure Python: about {proofs * SLOW_S:.0f} s")
-    return SlowEngine()
-
-
-def _named(
-    settings: Settings,
-    trust: Trust,
-    given: tuple[str | None, int | None, int | None],
-    dataset_id: str | None,
-) -> tuple[NamedDataset | None, SortedSource]:
-    """The dataset the caller asks about, and what the chain knows of its order.
-
-    Raises:
-        InputError: half a name, or two.
-        NotFound: the chain has no such registration.
-        VerificationError: the chain is not the pinned one, or the registration is not finished.
-        UnavailableError: the chain is out of reach.
-    """
-    from provenance.dataset.manifest import DatasetRoot
-    from provenance.errors import InputError
-    from provenance_zk.audits.proof_check import NamedDataset
-    from provenance_zk.audits.sorted_source import SortedSource
-
-    if dataset_id is not None:
-        if any(value is not None for value in given):
-            raise InputError(
-                "name the dataset once", expected="--dataset-id, or --root, --depth and --count"
-            )
-        return _registered(settings, trust, dataset_id)
-    if all(value is None for value in given):
-        return None, SortedSource()
-    root, depth, count = given
-    if root is None or depth is None or count is None:
-        raise InputError(
-            "a dataset is named by three things", expected="--root, --depth and --count"
-        )
-    dataset = DatasetRoot.from_json(
-        {"root": root, "depth": depth, "count": count}, "--root, --depth, --count"
-    )
-    return NamedDataset(dataset, "that you named"), SortedSource()
-
-
-def _registered(
-    settings: Settings, trust: Trust, dataset_id: str
-) -> tuple[NamedDataset, SortedSource]:
-    from provenance.dataset.manifest import DatasetRoot
-    from provenance.errors import NotFound, VerificationError
-    from provenance_cli.wiring import reader_for
-    from provenance_zk.audits.chain_witness import ChainWitness
-    from provenance_zk.audits.proof_check import NamedDataset
-    from provenance_zk.audits.sorted_source import SortedOnChain
-    from provenance_zk.field import parse_word
-
-    wanted = DatasetId(parse_word(dataset_id, "--dataset-id").to_bytes(32, "big"))
-    reader = reader_for(settings, trust)
-    difference = trust.first_difference(reader.identity())
-    if difference is not None:
-        what, expected, actual = difference
-        raise VerificationError(
-            f"the chain is not the pinned one: {what} differs", expected=expected, actual=actual
-        )
-    snapshot = reader.final()
-    facts = snapshot.dataset(wanted)
-    if facts is None:
-        raise NotFound(
-            "no such registration in a final block",
-            where=f"ledger {trust.addresses['ledger']}",
-            expected=dataset_id,
-        )
-    if not facts.finished:
-        raise VerificationError(
-            "registration is not finished, so its count is nobody's but the owner's",
-            where=dataset_id,
-        )
-    dataset = DatasetRoot(facts.root, facts.depth, facts.count)
-    named = NamedDataset(
-        dataset,
-        f"registered by {facts.owner}, final at block {snapshot.block.number}",
-        ChainWitness.of(snapshot, trust, wanted, facts.owner),
-    )
-    return named, SortedOnChain(
-        dataset, trust, lambda vk_id: snapshot.sorted_complete(wanted, KeyId(vk_id))
     )

@@ -1,0 +1,63 @@
+"""What an earlier call left in a run's folder, and whether this call may go on with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from provenance.errors import Conflict
+from provenance.layout import RunFolder
+from provenance.log.record import Record
+from provenance.log.tree import read_records
+from provenance_trainer.config import TrainConfig, config_digest
+
+
+def is_closed(records: Sequence[Record]) -> bool:
+    """Whether a run's log says that its training ended."""
+    return any(record.type == "run.close" for record in records)
+
+
+def discard_unopened(run: RunFolder) -> None:
+    """Remove a run that was killed before its first record was durable: nobody ever heard of it."""
+    if run.evidence.is_dir() and not records_of(run):
+        run.journal.unlink(missing_ok=True)
+        run.evidence.rmdir()
+
+
+def records_of(run: RunFolder) -> list[Record]:
+    """A run's records, none if it has no journal."""
+    return read_records(run.journal) if run.journal.is_file() else []
+
+
+def require_same_run(run: RunFolder, config: TrainConfig, *, must_resume: bool) -> None:
+    """Check that a run can begin in a folder, or that the one there can go on.
+
+    Raises:
+        Conflict: another configuration, nothing to resume, or a folder that is not empty.
+    """
+    records = records_of(run)
+    if not records:
+        if must_resume:
+            raise Conflict("nothing to resume", where=str(run.root), expected="provenance/journal")
+        others = [p for p in run.root.glob("*") if p != run.evidence] if run.root.is_dir() else []
+        if others:
+            raise Conflict(
+                "output folder is not empty",
+                where=str(run.root),
+                hint="choose another output_dir",
+            )
+        return
+    expected, actual = records[0].fields["config_digest"], str(config_digest(config))
+    if expected != actual:
+        raise Conflict(
+            "configuration differs from the one the run was opened with",
+            where=str(run.root),
+            expected=expected,
+            actual=actual,
+            hint="a run's pre-registration cannot change; choose another output_dir for a new one",
+        )
+    if must_resume and is_closed(records):
+        raise Conflict(
+            "run is finished",
+            where=str(run.root),
+            hint="leave --resume away to prove what is not proven yet",
+        )

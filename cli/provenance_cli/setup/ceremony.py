@@ -1,0 +1,222 @@
+"""`provenance keys ceremony`: a key made by several parties (docs/formats/ceremony.md)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from provenance_cli.options import Json
+from provenance_cli.output import fields, result, stage
+from provenance_cli.setup.key_facts import Depth, Kind, Slots, describe, prover_of
+
+ceremony = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Make a key with several parties, or verify how one was made.",
+)
+_Transcript = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the transcript.")]
+_Minimum = Annotated[
+    int, typer.Option("--min", metavar="K", min=2, help="Contributions that each phase must have.")
+]
+
+
+def _print(value: dict[str, Any], as_json: bool, following: str) -> None:
+    """The fields, and what is to be done next."""
+    result(value, as_json, f"{fields(value)}\n{following}")
+
+
+@ceremony.command()
+def begin(
+    folder: _Transcript, kind: Kind, slots: Slots, depth: Depth = 0, as_json: Json = False
+) -> None:
+    """Coordinator: start a ceremony for one circuit in a new folder."""
+    from provenance.settings import Settings
+
+    with stage("begin"):
+        made = prover_of(Settings.load()).ceremony(
+            "begin", kind=kind, slots=slots, depth=depth, dir=folder
+        )
+    value = {
+        "format": "provenance-ceremony-begun/1",
+        "circuit": made["circuitDigest"],
+        "folder": str(folder),
+    }
+    _print(
+        value,
+        as_json,
+        f"next: send {folder / 'phase1-000.bin'} to the first contributor, who runs\n"
+        "      provenance keys ceremony contribute phase1-000.bin --name NAME --out phase1-001.bin",
+    )
+
+
+@ceremony.command()
+def contribute(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="State file from the contributor before you.")
+    ],
+    name: Annotated[str, typer.Option(help="Your name, for the transcript (public).")],
+    out: Annotated[Path, typer.Option(help="State file to write; must not exist.")],
+    as_json: Json = False,
+) -> None:
+    """Contributor: add secrets of your own to a state file; they exist in this process's memory
+    only.
+    """
+    from provenance.settings import Settings
+
+    with stage("contribute"):
+        receipt = prover_of(Settings.load()).ceremony(
+            "contribute", **{"in": file}, out=out, name=name
+        )
+    value = {"format": "provenance-ceremony-receipt/1", **receipt, "file": str(out)}
+    _print(
+        value,
+        as_json,
+        f"next: send {out} to the coordinator, and publish its SHA-256 where people know you:\n"
+        "      with it anyone sees whether your contribution is in the transcript (verify "
+        "--attested)",
+    )
+
+
+@ceremony.command()
+def accept(
+    folder: _Transcript,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="State file from a contributor.")],
+    as_json: Json = False,
+) -> None:
+    """Coordinator: verify a contribution and take it into the transcript."""
+    from provenance.settings import Settings
+
+    with stage("accept"):
+        receipt = prover_of(Settings.load()).ceremony("accept", dir=folder, file=file)
+    phase, index = receipt["phase"], receipt["index"]
+    value = {"format": "provenance-ceremony-accepted/1", **receipt}
+    _print(
+        value,
+        as_json,
+        f"next: send {folder / f'phase{phase}-{index:03}.bin'} to the next contributor; after "
+        "the last one,\n"
+        f"      close phase {phase} with a beacon published after this moment (provenance keys "
+        "ceremony seal)",
+    )
+
+
+@ceremony.command()
+def seal(
+    folder: _Transcript,
+    beacon: Annotated[
+        str,
+        typer.Option(metavar="HEX", help="32 bytes that nobody knew before the last contribution."),
+    ],
+    source: Annotated[
+        str,
+        typer.Option(help="Where anyone can look the beacon up: a block's hash, a drand round."),
+    ],
+    minimum: _Minimum,
+    as_json: Json = False,
+) -> None:
+    """Coordinator: verify the open phase and close it with a public beacon.
+
+    Closing phase 2 gives the key.
+    """
+    from provenance.settings import Settings
+    from provenance_zk.prover.keys import load_key
+
+    settings = Settings.load()
+    value = beacon.removeprefix("0x")
+    with stage("seal"):
+        sealed = prover_of(settings).ceremony(
+            "seal",
+            dir=folder,
+            minimum=minimum,
+            beacon={"value": value, "source": source},
+            cache=settings.cache / "keys",
+        )
+    if sealed["closed"] == 1:
+        _print(
+            {"format": "provenance-ceremony-sealed/1", "closed": 1, "folder": str(folder)},
+            as_json,
+            f"next: phase 2 begins; send {folder / 'phase2-000.bin'} to its first contributor",
+        )
+        return
+    described = describe(load_key(Path(sealed["key"])))
+    _print(
+        {**described, "format": "provenance-ceremony-sealed/1", "closed": 2},
+        as_json,
+        f"next: publish {folder}; others run provenance keys ceremony verify {folder} --min "
+        f"{minimum} --store",
+    )
+
+
+@ceremony.command()
+def verify(
+    folder: _Transcript,
+    minimum: _Minimum,
+    attested: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SHA256", help="Contribution that must be there; repeatable."),
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="Key folder that must follow from the transcript.")
+    ] = None,
+    store: Annotated[
+        bool, typer.Option("--store", help="Write the key that follows into the cache.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Recompute a closed ceremony from its files and say which key follows.
+
+    Look the beacons up yourself.
+    """
+    from provenance.settings import Settings
+
+    settings = Settings.load()
+    request: dict[str, Any] = {
+        "dir": folder,
+        "minimum": minimum,
+        "attested": [a.removeprefix("sha256:") for a in attested or []],
+    }
+    if key is not None:
+        request["key"] = key
+    if store:
+        request["cache"] = settings.cache / "keys"
+    with stage("verify"):
+        checked = prover_of(settings).ceremony("verify", **request)
+    manifest = checked["manifest"]
+    phases = (manifest["phase1"], manifest["phase2"])
+    facts = {
+        "format": "provenance-ceremony-verified/1",
+        "transcript": checked["transcript"],
+        "vk_id": checked["vkId"],
+        "kind": manifest["kind"],
+        "slots": manifest["slots"],
+        "depth": manifest["depth"],
+        "circuit": manifest["circuitDigest"],
+        "path": checked.get("key"),
+    }
+    if as_json:
+        names = [[c["name"] for c in phase["contributions"]] for phase in phases]
+        result(
+            {**facts, "contributions": names, "beacons": [phase["beacon"] for phase in phases]},
+            True,
+            "",
+        )
+    else:
+        _print(facts, False, "\n".join(_phase_lines(phases)))
+
+
+def _phase_lines(phases: tuple[dict[str, Any], ...]) -> list[str]:
+    lines = []
+    for number, phase in enumerate(phases, 1):
+        lines.append(
+            f"{f'phase {number}':12}  {', '.join(c['name'] for c in phase['contributions'])}"
+        )
+        lines.append(
+            f"{f'beacon {number}':12}  {phase['beacon']['value']}  {phase['beacon']['source']}"
+        )
+    return [
+        *lines,
+        "next: look both beacons up at their sources, and ask the contributors you know "
+        "whether they took part",
+    ]
