@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import json
+import os
 import re
 import sys
 from typing import Any
@@ -173,9 +174,12 @@ def _run() -> None:
 
 
 def main() -> None:
-    """Run the command line; every ProvenanceError becomes one line on stderr and its documented
-    exit code.
+    """Run the command line.
+
+    Each ProvenanceError becomes one line on stderr and its documented exit code.
     """
+    # Bars of libraries would break the one line per stage; tqdm reads this when it is imported.
+    os.environ.setdefault("TQDM_DISABLE", "1")
     try:
         _run()
     except ProvenanceError as error:

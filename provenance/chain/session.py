@@ -65,7 +65,7 @@ def load_deployment(settings: Settings) -> Deployment:
         return Deployment.load(deployment_path(settings))
     except NotFound as error:
         raise NotFound(
-            "no contracts are deployed", where=error.where, hint="provenance chain deploy"
+            "no contracts are deployed", where=error.where, hint="provenance init"
         ) from error
 
 

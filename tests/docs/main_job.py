@@ -12,7 +12,7 @@ from tests.docs.documents import ROOT, blocks
 from tests.support.chain import TINY_MODEL_KEYS, cache_folder
 
 TINY = {
-    "init --home .state": (
+    "init --home .state --records 256": (
         f"init --home .state --records 64 --cache {cache_folder()} --model-keys {TINY_MODEL_KEYS}"
     ),
     "examples/smollm2.yaml": "examples/tiny.yaml",

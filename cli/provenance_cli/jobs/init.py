@@ -45,7 +45,8 @@ PASSWORD_BYTES = 24
 # Gas of the contracts, and of a key's words; seconds to make a key of so many slots.
 CONTRACTS_GAS, KEY_GAS = 20_700_000, 330_000
 _SETUP_S = {256: 1.0, 4_096: 6.0, 20_480: 16.0, 86_016: 60.0, 344_064: 215.0}
-_OTHER_KEY_S = 4.0
+_TREE_S = {256: 3.0, 4_096: 40.0}  # of a tree key
+_OTHER_KEY_S = 6.0
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class InitJob:
     def stages(self) -> list[Stage]:
         """From nothing to a trust file."""
         keys, gas = len(self.wanted.shapes), CONTRACTS_GAS + len(self.wanted.shapes) * KEY_GAS
-        setup = Estimate(seconds=_SETUP_S[self.wanted.slots] + (keys - 1) * _OTHER_KEY_S)
+        setup = Estimate(seconds=sum(map(_setup_s, self.wanted.shapes)))
         configuration = [Stage("configuration", self._is_configured, self._configure)]
         if self.config is None:  # variables say where things are
             configuration = []
@@ -215,6 +216,13 @@ class InitJob:
             kept = f"; the one before is {old}"
         write_trust(self.settings, load_deployment(self.settings), self._trust, self._key)
         return f"{self._trust}{kept}"
+
+
+def _setup_s(shape: KeyShape) -> float:
+    """Seconds to make a key on two CPU cores."""
+    kind, slots, _ = shape
+    table = {"epoch": _SETUP_S, "tree": _TREE_S}.get(kind, {})
+    return table.get(slots, _OTHER_KEY_S)
 
 
 def _settled(request: InitRequest, env: Mapping[str, str]) -> Settings:
