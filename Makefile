@@ -60,7 +60,7 @@ $(GETH): $(STAMPS)/python
 	@echo "test: building geth, the second EVM node (about 80 s)"; GOBIN=$(ROOT)/build/bin GOFLAGS= go install github.com/ethereum/go-ethereum/cmd/geth@v1.16.7
 
 test: setup $(GETH) ## all tests: Python, Go, Solidity
-	PROVENANCE_TEST_GETH=$(ROOT)/$(GETH) pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder
+	PROVENANCE_TEST_GETH=$(ROOT)/$(GETH) pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
 	cd zk/prover && go test ./...
 	npm test --silent
 

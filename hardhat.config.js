@@ -15,9 +15,15 @@ export default {
   },
   networks: {
     // A fixed start and rule set: gas measurements then repeat to the unit.
-    default: { type: "edr-simulated", chainType: "l1", hardfork: "osaka", initialDate: "2033-01-01T00:00:00Z" },
+    default: {
+      type: "edr-simulated",
+      chainType: "l1",
+      hardfork: "osaka",
+      initialDate: "2033-01-01T00:00:00Z",
+    },
   },
-  // Tests are the files that end in .t.sol. What they share lies beside them and is compiled as a source.
+  // Tests are the files that end in .t.sol. What they share lies beside them and is compiled as a
+  // source.
   paths: { sources: "./contracts" },
   test: {
     solidity: {

@@ -21,7 +21,7 @@ PARTS: tuple[tuple[str, Path, tuple[str, ...]], ...] = (
         ROOT,
         (
             "pytest",
-            *("--numprocesses", "auto", "--dist", "loadgroup", "--no-loadscope-reorder"),
+            *("--numprocesses", "auto", "--dist", "loadscope", "--no-loadscope-reorder"),
             "--durations=25",
         ),
     ),

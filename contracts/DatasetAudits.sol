@@ -14,7 +14,8 @@ import {KeyId} from "./types/KeyId.sol";
 contract DatasetAudits is IDatasetAudits {
     using PinnedKeys for PinnedKeys.Store;
 
-    /// @dev What a finished registration says about its tree; it never changes. `count` is 0 before the first proof.
+    /// @dev What a finished registration says about its tree; it never changes. `count` is 0 before
+    /// the first proof.
     struct Dataset {
         uint256 root;
         uint32 count;
@@ -42,7 +43,8 @@ contract DatasetAudits is IDatasetAudits {
     PinnedKeys.Store private _keys;
     mapping(DatasetId datasetId => Dataset dataset) private _datasets;
     mapping(DatasetId datasetId => mapping(KeyId vkId => SortedSet set)) private _sets;
-    mapping(DatasetId datasetId => mapping(uint64 kind => mapping(bytes32 digest => bool shown))) private _shown;
+    mapping(DatasetId datasetId => mapping(uint64 kind => mapping(bytes32 digest => bool shown)))
+        private _shown;
 
     /// @param ledger_ the ProofLedger whose registrations are spoken about
     /// @param pins the keys; each is checked in full
@@ -74,7 +76,8 @@ contract DatasetAudits is IDatasetAudits {
 
         uint256[] memory inputs = new uint256[](6);
         (inputs[0], inputs[1]) = (dataset.root, k);
-        (inputs[2], inputs[3]) = more ? (slots, uint256(1)) : (dataset.count - k * slots, 0); // used, more
+        // Public inputs `used` and `more`.
+        (inputs[2], inputs[3]) = more ? (slots, uint256(1)) : (dataset.count - k * slots, 0);
         (inputs[4], inputs[5]) = (first, next);
         if (!_verify(key, inputs, proof)) revert IProofLedger.ProofInvalid(k);
         _accept(set, k, Ends(first, next));
@@ -93,7 +96,8 @@ contract DatasetAudits is IDatasetAudits {
         IProofLedger.Proof calldata proof
     ) external override {
         Dataset storage dataset = _find(datasetId);
-        if (_prove(dataset, datasetId, vkId, Kinds.MEMBER, digest, proof)) emit MemberShown(datasetId, digest);
+        if (_prove(dataset, datasetId, vkId, Kinds.MEMBER, digest, proof))
+            emit MemberShown(datasetId, digest);
     }
 
     /// @inheritdoc IDatasetAudits
@@ -105,7 +109,8 @@ contract DatasetAudits is IDatasetAudits {
     ) external override {
         Dataset storage dataset = _find(datasetId);
         if (!dataset.sorted) revert NotSorted(datasetId);
-        if (_prove(dataset, datasetId, vkId, Kinds.ABSENT, digest, proof)) emit AbsenceShown(datasetId, digest);
+        if (_prove(dataset, datasetId, vkId, Kinds.ABSENT, digest, proof))
+            emit AbsenceShown(datasetId, digest);
     }
 
     /// @inheritdoc IDatasetAudits
@@ -211,6 +216,12 @@ contract DatasetAudits is IDatasetAudits {
         IProofLedger.Proof calldata proof
     ) private view returns (bool) {
         uint256[] memory none = new uint256[](0);
-        return Groth16.verify(_keys.load(key), Groth16.Proof(proof.a, proof.b, proof.c, none, none), 0, inputs);
+        return
+            Groth16.verify(
+                _keys.load(key),
+                Groth16.Proof(proof.a, proof.b, proof.c, none, none),
+                0,
+                inputs
+            );
     }
 }

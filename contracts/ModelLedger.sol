@@ -51,7 +51,11 @@ contract ModelLedger is IModelLedger {
     }
 
     /// @inheritdoc IModelLedger
-    function drawModel(RunId runId, uint64 stage, uint64 number) external override returns (bytes32 seed) {
+    function drawModel(
+        RunId runId,
+        uint64 stage,
+        uint64 number
+    ) external override returns (bytes32 seed) {
         return _models.draw(_registry, Models.Id(runId, stage, number));
     }
 

@@ -8,6 +8,7 @@ import {IProvenanceRegistry} from "./interfaces/IProvenanceRegistry.sol";
 import {Bn254} from "./libraries/groth16/Bn254.sol";
 import {Challenges} from "./libraries/seeds/Challenges.sol";
 import {Datasets} from "./libraries/datasets/Datasets.sol";
+import {EpochBatches} from "./libraries/datasets/EpochBatches.sol";
 import {Epochs} from "./libraries/datasets/Epochs.sol";
 import {Kinds} from "./libraries/keys/Kinds.sol";
 import {PinnedKeys} from "./libraries/keys/PinnedKeys.sol";
@@ -23,6 +24,7 @@ import {RunId} from "./types/RunId.sol";
 contract ProofLedger is IProofLedger {
     using PinnedKeys for PinnedKeys.Store;
     using Datasets for Datasets.Store;
+    using EpochBatches for Epochs.Store;
     using Epochs for Epochs.Store;
 
     IProvenanceRegistry private immutable _registry;
@@ -31,9 +33,6 @@ contract ProofLedger is IProofLedger {
     PinnedKeys.Store private _keys;
     Datasets.Store private _datasets;
     Epochs.Store private _epochs;
-
-    /// @notice The registry has no code.
-    error BadRegistry(address registry);
 
     /// @param registry_ the ProvenanceRegistry whose runs may anchor epochs here
     /// @param pins the keys; each is checked in full
@@ -70,7 +69,13 @@ contract ProofLedger is IProofLedger {
     }
 
     /// @inheritdoc IProofLedger
-    function proveTree(DatasetId datasetId, uint64 k, uint256 t, uint256 z, Proof calldata proof) external override {
+    function proveTree(
+        DatasetId datasetId,
+        uint64 k,
+        uint256 t,
+        uint256 z,
+        Proof calldata proof
+    ) external override {
         _datasets.proveTree(_keys, datasetId, k, [t, z], proof);
     }
 
@@ -116,7 +121,15 @@ contract ProofLedger is IProofLedger {
         uint256[2][2] calldata poks,
         Proof calldata proof
     ) external override {
-        _epochs.prove(_datasets, Epochs.Id(runId, epoch, number), c, [a, b], commitments, poks, proof);
+        _epochs.prove(
+            _datasets,
+            Epochs.Id(runId, epoch, number),
+            c,
+            [a, b],
+            commitments,
+            poks,
+            proof
+        );
     }
 
     /// @inheritdoc IProofLedger
@@ -181,7 +194,9 @@ contract ProofLedger is IProofLedger {
     }
 
     /// @inheritdoc IProofLedger
-    function challengesOf(bytes32 seed) external pure override returns (uint256 gamma, uint256 delta) {
+    function challengesOf(
+        bytes32 seed
+    ) external pure override returns (uint256 gamma, uint256 delta) {
         return Challenges.fromSeed(seed);
     }
 }

@@ -11,7 +11,8 @@ import {RecordDigest} from "./types/RecordDigest.sol";
 import {RunId} from "./types/RunId.sol";
 
 /// @title Append-only logs of training runs, their seeds, releases and revocations.
-/// @notice Immutable: no owner, no proxy. A new version is a new contract that names this one in `supersedes`.
+/// @notice Immutable: no owner, no proxy. A new version is a new contract that names this one in
+/// `supersedes`.
 contract ProvenanceRegistry is IProvenanceRegistry {
     bytes32 private constant TAG_SEED = keccak256("provenance/v1/seed");
 
@@ -56,8 +57,10 @@ contract ProvenanceRegistry is IProvenanceRegistry {
     mapping(RunId runId => mapping(address account => bool allowed)) private _writers;
     mapping(RunId runId => mapping(uint64 index => Entry entry)) private _entries;
     mapping(ModelDigest modelDigest => StoredClaim[] list) private _claims;
-    mapping(ModelDigest modelDigest => mapping(address owner => uint64[] positions)) private _claimsBy;
-    mapping(DatasetId datasetId => mapping(address owner => Revocation revocation)) private _datasetRevocations;
+    mapping(ModelDigest modelDigest => mapping(address owner => uint64[] positions))
+        private _claimsBy;
+    mapping(DatasetId datasetId => mapping(address owner => Revocation revocation))
+        private _datasetRevocations;
 
     /// @param supersedes_ the registry that this one replaces; zero if none
     constructor(address supersedes_) {
@@ -70,7 +73,10 @@ contract ProvenanceRegistry is IProvenanceRegistry {
     }
 
     /// @inheritdoc IProvenanceRegistry
-    function openRun(RecordDigest preregistrationDigest, DatasetId datasetId) external override returns (RunId runId) {
+    function openRun(
+        RecordDigest preregistrationDigest,
+        DatasetId datasetId
+    ) external override returns (RunId runId) {
         if (RecordDigest.unwrap(preregistrationDigest) == 0) revert ZeroPreregistration();
         runId = _open(preregistrationDigest, datasetId, uint64(block.number) + DRAW_DELAY);
     }
@@ -106,7 +112,11 @@ contract ProvenanceRegistry is IProvenanceRegistry {
     }
 
     /// @inheritdoc IProvenanceRegistry
-    function setWriter(RunId runId, address writer, bool allowed) external override onlyOwner(runId) {
+    function setWriter(
+        RunId runId,
+        address writer,
+        bool allowed
+    ) external override onlyOwner(runId) {
         if (writer == msg.sender) revert OwnerIsWriter(runId, writer);
         _writers[runId][writer] = allowed;
         emit WriterSet(runId, writer, allowed);
@@ -148,7 +158,14 @@ contract ProvenanceRegistry is IProvenanceRegistry {
         if (head.size == 0) revert UnknownHead(runId, seq);
         if (_entries[runId][index].claimed) revert AlreadyReleased(runId, index);
         bytes32 entry = sha256(
-            abi.encodePacked("provenance/v1/release", bytes1(0), runId, modelDigest, manifestDigest, recordDigest)
+            abi.encodePacked(
+                "provenance/v1/release",
+                bytes1(0),
+                runId,
+                modelDigest,
+                manifestDigest,
+                recordDigest
+            )
         );
         bytes32 leaf = Rfc6962.leaf(abi.encodePacked(entry));
         if (!Rfc6962.isIncluded(leaf, index, head.size, head.root, inclusionProof)) {
@@ -163,7 +180,11 @@ contract ProvenanceRegistry is IProvenanceRegistry {
     }
 
     /// @inheritdoc IProvenanceRegistry
-    function revoke(RunId runId, uint64 index, string calldata reason) external override onlyOwner(runId) {
+    function revoke(
+        RunId runId,
+        uint64 index,
+        string calldata reason
+    ) external override onlyOwner(runId) {
         uint64 size = _heads[runId][_runs[runId].seq].size;
         if (index >= size) revert IndexOutOfRange(runId, index, size);
         Entry storage entry = _entries[runId][index];
@@ -176,7 +197,8 @@ contract ProvenanceRegistry is IProvenanceRegistry {
     /// @inheritdoc IProvenanceRegistry
     function revokeDataset(DatasetId datasetId, string calldata reason) external override {
         Revocation storage revocation = _datasetRevocations[datasetId][msg.sender];
-        if (revocation.blockNumber != 0) revert AlreadyRevoked(DatasetId.unwrap(datasetId), revocation.blockNumber);
+        if (revocation.blockNumber != 0)
+            revert AlreadyRevoked(DatasetId.unwrap(datasetId), revocation.blockNumber);
         revocation.blockNumber = uint64(block.number);
         revocation.reason = reason;
         emit DatasetRevoked(datasetId, msg.sender, reason);
@@ -222,7 +244,10 @@ contract ProvenanceRegistry is IProvenanceRegistry {
     }
 
     /// @inheritdoc IProvenanceRegistry
-    function claims(ModelDigest modelDigest, address owner) external view override returns (Claim[] memory list) {
+    function claims(
+        ModelDigest modelDigest,
+        address owner
+    ) external view override returns (Claim[] memory list) {
         uint64[] storage positions = _claimsBy[modelDigest][owner];
         list = new Claim[](positions.length);
         for (uint256 i = 0; i < list.length; ++i) list[i] = _claimAt(modelDigest, positions[i]);
@@ -285,7 +310,10 @@ contract ProvenanceRegistry is IProvenanceRegistry {
         emit RunOpened(runId, msg.sender, datasetId, nonce, preregistrationDigest, drawBlock);
     }
 
-    function _claimAt(ModelDigest modelDigest, uint256 position) private view returns (Claim memory) {
+    function _claimAt(
+        ModelDigest modelDigest,
+        uint256 position
+    ) private view returns (Claim memory) {
         StoredClaim storage stored = _claims[modelDigest][position];
         RunId runId = stored.runId;
         uint64 index = stored.index;
@@ -302,7 +330,11 @@ contract ProvenanceRegistry is IProvenanceRegistry {
             });
     }
 
-    function _pageLength(uint256 total, uint256 start, uint256 limit) private pure returns (uint256) {
+    function _pageLength(
+        uint256 total,
+        uint256 start,
+        uint256 limit
+    ) private pure returns (uint256) {
         if (start >= total) return 0;
         return limit < total - start ? limit : total - start;
     }

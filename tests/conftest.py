@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from provenance_zk.prover.client import ZkProver, find_binary
 from tests.support.chain import Lab
@@ -51,11 +53,22 @@ def group_of(nodeid: str) -> str:
     return next((group for group in GROUPS if file.startswith(group)), file)
 
 
-@pytest.hookimpl(tryfirst=True)
+class GroupScheduling(LoadScopeScheduling):
+    """Gives each process whole groups: `loadgroup` of xdist 3.8 does nothing under pytest 9.2."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupScheduling:
+    return GroupScheduling(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--long"):
+        return
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of(item.nodeid)))
-        if item.get_closest_marker("long") is not None and not config.getoption("--long"):
+        if item.get_closest_marker("long") is not None:
             item.add_marker(pytest.mark.skip(reason="needs --long"))
 
 

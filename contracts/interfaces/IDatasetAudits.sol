@@ -6,12 +6,15 @@ import {DatasetId} from "../types/DatasetId.sol";
 import {KeyId} from "../types/KeyId.sol";
 
 /// @title Statements about registered datasets: sorted, member, absent.
-/// @notice The dataset is a finished registration of a ProofLedger; its root, depth and count are read from there. Proofs may be
-/// submitted by anybody; what was accepted before is accepted again without effect, so retries are safe.
-/// A statement about a record digest makes that digest public, in the transaction and for good. Whoever holds a candidate for the
-/// record's bytes can then confirm it, so ask only about digests that may be known.
+/// @notice The dataset is a finished registration of a ProofLedger; its root, depth and count are
+/// read from there. Proofs may be submitted by anybody; what was accepted before is accepted again
+/// without effect, so retries are safe. A statement about a record digest makes that digest public,
+/// in the transaction and for good. Anybody who guesses the record's bytes can then confirm the
+/// guess: prove only digests that may be known.
 interface IDatasetAudits {
-    /// @notice A chunk of the leaves was shown to be in order of their hi, below `next` (0 behind the last chunk).
+    /// @notice The digests of a chunk were shown to increase strictly by their first half, from
+    /// that of the leaf `first` on, and to stay below that of the leaf `next`; `next` is 0 for the
+    /// last chunk.
     event ChunkSorted(
         DatasetId indexed datasetId,
         KeyId indexed vkId,
@@ -19,7 +22,8 @@ interface IDatasetAudits {
         uint256 first,
         uint256 next
     );
-    /// @notice All chunks of this key's size are proved and meet: the dataset is sorted and holds no digest twice.
+    /// @notice All chunks of this key's size are proved, and each ends where the next begins: the
+    /// dataset is sorted and holds no digest twice.
     event DatasetSorted(DatasetId indexed datasetId, KeyId indexed vkId);
     /// @notice A record with this digest was shown to be in the dataset.
     event MemberShown(DatasetId indexed datasetId, bytes32 indexed digest);
@@ -32,19 +36,21 @@ interface IDatasetAudits {
     error WrongKeyDepth(KeyId vkId, uint64 expected, uint64 actual);
     /// @notice `first` must be a leaf, `next` a leaf exactly if another chunk follows.
     error BadEnds(uint64 chunk, uint256 first, uint256 next);
-    /// @notice No record has digest zero; whoever asks forgot to say which.
+    /// @notice No record has digest zero: the caller left the digest out.
     error ZeroDigest();
     /// @notice Absence means something only in a dataset that was shown to be sorted.
     error NotSorted(DatasetId datasetId);
     /// @notice The proof does not verify for this digest.
     error DigestProofInvalid(DatasetId datasetId, bytes32 digest);
 
-    /// @notice Shows that chunk `k` is sorted. The set of one key is complete when every chunk is proved and the `next` of each
-    /// is the `first` of the one behind it. A chunk proved with other ends than before takes their place until
-    /// then: a `next` that meets no chunk cannot block the set.
+    /// @notice Shows that chunk `k` is sorted. The set of one key is complete when every chunk is
+    /// proved and the `next` of each is the `first` of the following one. Until then a chunk may be
+    /// proved again with other ends, which replace the old ones: a prover who chose a wrong `next`
+    /// cannot block the set.
     /// @param vkId a `sorted` key; its slots are the leaves per chunk
     /// @param first the chunk's first leaf
-    /// @param next a leaf that opens to a larger hi than the chunk's last; 0 for the last chunk
+    /// @param next a leaf whose digest is larger by its first half than all of this chunk; the set
+    /// is complete only if it is the first of the following chunk; 0 for the last chunk
     function proveSorted(
         DatasetId datasetId,
         KeyId vkId,
@@ -96,7 +102,9 @@ interface IDatasetAudits {
     /// @return kind 3 = sorted, 4 = member, 5 = absent
     /// @return slots leaves per chunk of a sorted key, else 1
     /// @return depth of the dataset's tree
-    function keyOf(KeyId vkId) external view returns (address data, uint64 kind, uint64 slots, uint64 depth);
+    function keyOf(
+        KeyId vkId
+    ) external view returns (address data, uint64 kind, uint64 slots, uint64 depth);
 
     /// @notice The ProofLedger whose registrations are spoken about.
     function ledger() external view returns (address);

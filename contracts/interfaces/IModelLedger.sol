@@ -6,10 +6,12 @@ import {KeyId} from "../types/KeyId.sol";
 import {RunId} from "../types/RunId.sol";
 
 /// @title Anchored models, the blocks drawn from them, and the proofs that open those blocks.
-/// @notice A writer of a run anchors what a merge (stage 1) or a quantization (stage 2) started from and made; the hash of a
-/// later block then says which blocks of weights must be opened, and proofs open them in order. Anchorings of one stage are
-/// numbered and all stay, so whoever tries until the draw suits is seen trying. What an accepted anchoring does and does not
-/// mean is said in docs/security-model.md; the ledger sees neither the whole tables nor the file.
+/// @notice A writer of a run anchors what a merge (stage 1) or a quantization (stage 2) started
+/// from and made; the hash of a later block then says which blocks of weights must be opened, and
+/// proofs open them in order. Anchorings of one stage are numbered and all stay: a writer who
+/// anchors again until the draw suits is seen doing so. What an accepted anchoring does and does
+/// not mean is said in docs/security-model.md; the ledger sees neither the whole tables nor the
+/// file.
 interface IModelLedger {
     /// @notice A table of tensors: RFC 6962 root over their entries, and how many there are.
     struct Table {
@@ -20,7 +22,8 @@ interface IModelLedger {
     /// @param base tensors before the merge; zero in stage 2
     /// @param adapter two entries for each tensor of `merged`; zero in stage 2
     /// @param merged tensors after the merge, or those that are quantized
-    /// @param artifact content digest of the merged model (stage 1) or SHA-256 of the file (stage 2)
+    /// @param artifact content digest of the merged model (stage 1) or SHA-256 of the file (stage
+    /// 2)
     /// @param kind 8 = merge in stage 1; 6 = q8_0 or 7 = int8 in stage 2
     /// @param slots blocks that each proof opens, b
     /// @param scale the adapter's factor times 2^16 (stage 1), below 2^32; zero in stage 2
@@ -39,7 +42,8 @@ interface IModelLedger {
     }
 
     /// @param seed source of the draws; 0 before the draw
-    /// @param codesHash H_n after n proofs: H_0 = 0, H_i = keccak256(H_{i-1} || code words of proof i); stays 0 in stage 1
+    /// @param codesHash H_n after n proofs: H_0 = 0, H_i = keccak256(H_{i-1} || code words of proof
+    /// i); stays 0 in stage 1
     /// @param logRoot RFC 6962 root of the run's log at anchoring
     /// @param logSize entries of that log
     /// @param blockNumber block of the anchoring; 0 if there is no such anchoring
@@ -64,13 +68,15 @@ interface IModelLedger {
     }
 
     /// @param root root of a tensor's tree
-    /// @param path RFC 9162 section 2.1.3, exact length, from the tensor's entry to its table's root
+    /// @param path RFC 9162 section 2.1.3, exact length, from the tensor's entry to its table's
+    /// root
     struct Opening {
         uint256 root;
         bytes32[] path;
     }
 
-    /// @notice One proof. What is not here (block count, depth, names of the adapter's entries) the ledger computes.
+    /// @notice One proof; anybody may send it and choose every field. The ledger computes what is
+    /// not here: block count, depth and the names of the adapter's entries.
     /// @param tensor t, place in the merged table
     /// @param group g: the proof opens draws g*b .. g*b + b - 1
     /// @param vkId key whose depth word is the tensor's (with the padded rank in stage 1)
@@ -78,7 +84,8 @@ interface IModelLedger {
     /// @param rows of the tensor; 1 for a vector
     /// @param columns of the tensor
     /// @param rank rows of A in stage 1; zero in stage 2
-    /// @param openings base at t, A at 2t, B at 2t + 1 and merged at t in stage 1; merged at t in stage 2
+    /// @param openings base at t, A at 2t, B at 2t + 1 and merged at t in stage 1; merged at t in
+    /// stage 2
     /// @param codes code words in stage 2; none in stage 1
     struct Sample {
         uint64 tensor;
@@ -93,8 +100,8 @@ interface IModelLedger {
         IProofLedger.Proof proof;
     }
 
-    /// @notice A model was anchored; its draw block is DRAW_DELAY later. `digest` is keccak256(abi.encode(anchoring, logSize,
-    /// logRoot)).
+    /// @notice A model was anchored; its draw block is DRAW_DELAY later. `digest` is
+    /// keccak256(abi.encode(anchoring, logSize, logRoot)).
     event ModelAnchored(
         RunId indexed runId,
         uint64 indexed stage,
@@ -154,14 +161,17 @@ interface IModelLedger {
     error WrongKey(KeyId vkId, uint64 slots, uint64 depth);
     /// @notice A proof has another number of openings or code words than its statement.
     error WrongItemLength(uint64 tensor, uint256 expected, uint256 actual);
-    /// @notice The tensor's entry is not shown to be at its place in the table; `opening` counts the item's openings.
+    /// @notice The tensor's entry is not shown to be at its place in the table; `opening` counts
+    /// the item's openings.
     error NotInTable(uint64 tensor, uint256 opening);
     /// @notice The proof of this group does not verify.
     error SampleInvalid(uint64 tensor, uint64 group);
-    /// @notice At least one of these proofs of one key does not verify; sent alone, each says whether it does.
+    /// @notice At least one of these proofs of one key does not verify; sent alone, each says
+    /// whether it does.
     error BatchInvalid(uint256 proofs);
 
-    /// @notice Fixes a model before its draw, by a writer of the run; the run's log must have a head.
+    /// @notice Fixes a model before its draw, by a writer of the run; the run's log must have a
+    /// head.
     /// @param stage 1 = merge, 2 = quantization
     /// @return number of this anchoring, from 0
     function anchorModel(
@@ -170,15 +180,21 @@ interface IModelLedger {
         Anchoring calldata anchoring
     ) external returns (uint64 number);
 
-    /// @notice Draws the seed of an anchoring, by anyone, once, while the hash of its draw block can be had: 8,191 blocks where
-    /// the EIP-2935 history contract exists, else 256.
-    /// @return seed keccak256(abi.encode(TAG_DRAW, chainid, contract, runId, stage, number, digest of the anchoring, block hash))
+    /// @notice Draws the seed of an anchoring, by anyone, once, while the hash of its draw block
+    /// can be had: 8,191 blocks where the EIP-2935 history contract exists, else 256.
+    /// @return seed keccak256(abi.encode(TAG_DRAW, chainid, contract, runId, stage, number, digest
+    /// of the anchoring, block hash))
     function drawModel(RunId runId, uint64 stage, uint64 number) external returns (bytes32 seed);
 
-    /// @notice Opens groups of drawn blocks, by anyone, in the order of (tensor, group). Items that lie behind what is proved are
-    /// skipped, so a list may be sent again; proofs of one key are checked in one pairing call, at most 64. All verify, or
-    /// nothing is accepted.
-    function proveSamples(RunId runId, uint64 stage, uint64 number, Sample[] calldata items) external;
+    /// @notice Opens groups of drawn blocks, by anyone, in the order of (tensor, group). Items that
+    /// lie behind what is proved are skipped, so a list may be sent again; proofs of one key are
+    /// checked in one pairing call, at most 64. All verify, or nothing is accepted.
+    function proveSamples(
+        RunId runId,
+        uint64 stage,
+        uint64 number,
+        Sample[] calldata items
+    ) external;
 
     /// @notice An anchoring; all fields 0 if there is none with this number.
     function anchoringOf(
@@ -195,7 +211,9 @@ interface IModelLedger {
     /// @return kind 6 = q8_0, 7 = int8, 8 = merge
     /// @return slots blocks that a proof opens
     /// @return depth levels of the tensor's tree above its pages; + 16 * rank for merge
-    function keyOf(KeyId vkId) external view returns (address data, uint64 kind, uint64 slots, uint64 depth);
+    function keyOf(
+        KeyId vkId
+    ) external view returns (address data, uint64 kind, uint64 slots, uint64 depth);
 
     /// @notice The contract that checks several proofs of one key; this ledger created it.
     function batchVerifier() external view returns (address);

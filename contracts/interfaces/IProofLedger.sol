@@ -6,10 +6,12 @@ import {KeyId} from "../types/KeyId.sol";
 import {RunId} from "../types/RunId.sol";
 
 /// @title Registered datasets, anchored epochs and the Groth16 statements shown about them.
-/// @notice A dataset is registered once per epoch key by one `tree` proof per tree chunk and one link proof per epoch chunk.
-/// An epoch is anchored (its points become fixed, and with them its challenges) and then proved chunk by chunk. Proofs may be
-/// submitted by anybody; an item that was accepted before is accepted again without effect, so retries are safe.
-/// What an accepted epoch does and does not mean is said in docs/security-model.md: the ledger does not see the batch records.
+/// @notice A dataset is registered once per epoch key by one `tree` proof per tree chunk and one
+/// link proof per epoch chunk. An epoch is anchored (its points become fixed, and with them its
+/// challenges) and then proved chunk by chunk. Proofs may be submitted by anybody; an item that was
+/// accepted before is accepted again without effect, so retries are safe. What an accepted epoch
+/// does and does not mean is said in docs/security-model.md: the ledger does not see the batch
+/// records.
 interface IProofLedger {
     /// @param vkId keccak256 of the key's bytes
     /// @param data contract whose code is 0x00 || bytes
@@ -68,15 +70,18 @@ interface IProofLedger {
     }
 
     /// @param datasetId registration whose D points are rearranged
-    /// @param seed source of gamma and delta, made of everything below and all points; 0 if there is no such anchoring
+    /// @param seed source of gamma and delta, made of everything below and all points; 0 if there
+    /// is no such anchoring
     /// @param consumed T: the first T positions were used
     /// @param logSize entries of the run's log at anchoring
     /// @param chunksProved chunks accepted so far
     /// @param blockNumber block of the anchoring
     /// @param accepted whether all chunks are proved and both products agree
     /// @param logRoot RFC 6962 root of the run's log at anchoring
-    /// @param productA product of the proved chunks' a, mod r; 0 before the first, and once accepted
-    /// @param productB product of the proved chunks' b, mod r; 0 before the first, and once accepted
+    /// @param productA product of the proved chunks' a, mod r; 0 before the first, and once
+    /// accepted
+    /// @param productB product of the proved chunks' b, mod r; 0 before the first, and once
+    /// accepted
     struct Anchoring {
         DatasetId datasetId;
         bytes32 seed;
@@ -107,7 +112,8 @@ interface IProofLedger {
     event LinkProved(DatasetId indexed datasetId, uint64 indexed chunk);
     /// @notice The D points were shown to hold the leaves of the dataset tree.
     event DatasetFinished(DatasetId indexed datasetId);
-    /// @notice The points of an epoch were fixed. uHash and pHash are keccak256 of all U and all P points.
+    /// @notice The points of an epoch were fixed. uHash and pHash are keccak256 of all U and all P
+    /// points.
     event EpochAnchored(
         RunId indexed runId,
         uint64 indexed epoch,
@@ -120,8 +126,8 @@ interface IProofLedger {
         bytes32 pHash,
         bytes32 seed
     );
-    /// @notice One chunk of an anchored epoch was proved, with these products. `accepted` says that it was the last one and that
-    /// the products agree: the epoch is then accepted.
+    /// @notice One chunk of an anchored epoch was proved, with these products. `accepted` says that
+    /// it was the last one and that the products agree: the epoch is then accepted.
     event EpochChunkProved(
         RunId indexed runId,
         uint64 indexed epoch,
@@ -132,6 +138,8 @@ interface IProofLedger {
         bool accepted
     );
 
+    /// @notice The registry has no code.
+    error BadRegistry(address registry);
     /// @notice No pinned key of the wanted kind has this id.
     error UnknownKey(KeyId vkId, uint64 kind);
     /// @notice n must be a multiple of the tree chunk's leaves.
@@ -160,7 +168,8 @@ interface IProofLedger {
     error WrongPoint(uint64 chunk, bytes32 expected, bytes32 actual);
     /// @notice A product of zero hides every other factor.
     error ZeroProduct(uint64 chunk);
-    /// @notice The proofs of a chunk contradict each other: the D point does not hold the tree's leaves.
+    /// @notice The proofs of a chunk contradict each other: the D point does not hold the tree's
+    /// leaves.
     error ProductsDiffer(uint64 chunk, uint256 left, uint256 right);
     /// @notice The proof of knowledge of the registered D points does not verify.
     error KnowledgeNotProved();
@@ -183,8 +192,9 @@ interface IProofLedger {
     /// @notice There is no such anchoring.
     error UnknownAnchoring(RunId runId, uint64 epoch, uint64 number);
 
-    /// @notice Begins the registration of (root, depth, count) by the sender for one epoch key. All D points are checked for
-    /// knowledge here, once: without that check a later proof could be forged.
+    /// @notice Begins the registration of (root, depth, count) by the sender for one epoch key. All
+    /// D points are checked for knowledge here, once: without that check a later proof could be
+    /// forged.
     /// @param depth 5 up to 16^5 records, else 6
     /// @param d commitment to the leaves of each epoch chunk
     /// @param poks proof of knowledge for each point of `d`
@@ -199,13 +209,20 @@ interface IProofLedger {
         uint256[2][] calldata poks
     ) external returns (DatasetId datasetId);
 
-    /// @notice Shows that tree chunk `k` opens under the root, and its products at the registration's challenges.
+    /// @notice Shows that tree chunk `k` opens under the root, and its products at the
+    /// registration's challenges.
     /// @param t product over the chunk's leaves of (gamma + leaf + delta * index)
     /// @param z product over the chunk's leaves of (gamma + delta * index)
-    function proveTree(DatasetId datasetId, uint64 k, uint256 t, uint256 z, Proof calldata proof) external;
+    function proveTree(
+        DatasetId datasetId,
+        uint64 k,
+        uint256 t,
+        uint256 z,
+        Proof calldata proof
+    ) external;
 
-    /// @notice Shows the products of epoch chunk `c` at the registration's challenges: an `epoch` proof whose U is infinity and
-    /// whose P is the order by index, computed here.
+    /// @notice Shows the products of epoch chunk `c` at the registration's challenges: an `epoch`
+    /// proof whose U is infinity and whose P is the order by index, computed here.
     /// @param d the registered D point of the chunk
     /// @param a product over the slots of (gamma + D_i + delta * g)
     /// @param b product over the slots of (gamma + delta * g)
@@ -218,10 +235,12 @@ interface IProofLedger {
         Proof calldata proof
     ) external;
 
-    /// @notice Compares the products of trees and links, chunk by chunk; afterwards epochs may be anchored.
+    /// @notice Compares the products of trees and links, chunk by chunk; afterwards epochs may be
+    /// anchored.
     function finishDataset(DatasetId datasetId) external;
 
-    /// @notice Fixes the points of an epoch, by a writer of the run. Anchorings of one epoch are numbered from 0; all stay.
+    /// @notice Fixes the points of an epoch, by a writer of the run. Anchorings of one epoch are
+    /// numbered from 0; all stay.
     /// @param consumed T, the positions used; at most the dataset's count
     /// @param u commitment per chunk to the leaves in order of use
     /// @param p commitment per chunk to the permutation
@@ -252,9 +271,10 @@ interface IProofLedger {
         Proof calldata proof
     ) external;
 
-    /// @notice Does what `proveEpoch` does for each item, in order, with all proofs checked in one pairing call: chunks, epochs,
-    /// anchorings and runs of one epoch key may be mixed. Each item passes every check of `proveEpoch`; one that was accepted
-    /// before, or earlier in the batch, has no effect. All proofs verify, or the call reverts and nothing was accepted.
+    /// @notice Does what `proveEpoch` does for each item, in order, with all proofs checked in one
+    /// pairing call: chunks, epochs, anchorings and runs of one epoch key may be mixed. Each item
+    /// passes every check of `proveEpoch`; one that was accepted before, or earlier in the batch,
+    /// has no effect. All proofs verify, or the call reverts and nothing was accepted.
     /// @param items at least one, at most 64 that were not accepted before
     function proveEpochs(EpochItem[] calldata items) external;
 
@@ -262,18 +282,33 @@ interface IProofLedger {
     function datasetOf(DatasetId datasetId) external view returns (Dataset memory);
 
     /// @notice An anchoring; all fields 0 if there is none with this number.
-    function anchoringOf(RunId runId, uint64 epoch, uint64 number) external view returns (Anchoring memory);
+    function anchoringOf(
+        RunId runId,
+        uint64 epoch,
+        uint64 number
+    ) external view returns (Anchoring memory);
 
     /// @notice How many times an epoch of a run was anchored.
     function anchoringCount(RunId runId, uint64 epoch) external view returns (uint64);
 
     /// @notice keccak256(U_c || P_c) of an anchored chunk; 0 if there is none.
-    function chunkHash(RunId runId, uint64 epoch, uint64 number, uint64 c) external view returns (bytes32);
+    function chunkHash(
+        RunId runId,
+        uint64 epoch,
+        uint64 number,
+        uint64 c
+    ) external view returns (bytes32);
 
     /// @notice Whether a chunk of an anchoring was accepted.
-    function isChunkProved(RunId runId, uint64 epoch, uint64 number, uint64 c) external view returns (bool);
+    function isChunkProved(
+        RunId runId,
+        uint64 epoch,
+        uint64 number,
+        uint64 c
+    ) external view returns (bool);
 
-    /// @notice gamma = keccak256(abi.encode(seed, 0)) mod r and delta = keccak256(abi.encode(seed, 1)) mod r.
+    /// @notice gamma = keccak256(abi.encode(seed, 0)) mod r and delta = keccak256(abi.encode(seed,
+    /// 1)) mod r.
     function challengesOf(bytes32 seed) external pure returns (uint256 gamma, uint256 delta);
 
     /// @notice A pinned key; all fields 0 if there is none with this id.
@@ -281,7 +316,9 @@ interface IProofLedger {
     /// @return kind 1 = epoch, 2 = tree
     /// @return slots n of an epoch key, leaves per chunk of a tree key
     /// @return depth of the tree; 0 for an epoch key
-    function keyOf(KeyId vkId) external view returns (address data, uint64 kind, uint64 slots, uint64 depth);
+    function keyOf(
+        KeyId vkId
+    ) external view returns (address data, uint64 kind, uint64 slots, uint64 depth);
 
     /// @notice The contract that checks the proofs of a batch; this ledger created it.
     function batchVerifier() external view returns (address);

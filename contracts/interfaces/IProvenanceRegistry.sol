@@ -8,9 +8,10 @@ import {RecordDigest} from "../types/RecordDigest.sol";
 import {RunId} from "../types/RunId.sol";
 
 /// @title Append-only logs of training runs, their seeds, releases and revocations.
-/// @notice A run is named by (chain, registry, owner, nonce), so nobody can take another owner's name. Every head commits to a
-/// log as an RFC 6962 tree and extends the previous one provably: a log can be neither forked nor rewritten, nor can a head be
-/// left out. Contents are not judged: anybody may open runs and claim any digest, and readers decide whose claims count.
+/// @notice A run is named by (chain, registry, owner, nonce), so nobody can take another owner's
+/// name. Every head commits to a log as an RFC 6962 tree and extends the previous one provably: a
+/// log can be neither forked nor rewritten, nor can a head be left out. The registry does not judge
+/// contents: anybody may open runs and claim any digest, and readers decide whose claims count.
 interface IProvenanceRegistry {
     /// @param owner who opened the run; the zero address if there is no such run
     /// @param drawBlock block whose hash makes the seed; 0 for a standing log
@@ -61,7 +62,8 @@ interface IProvenanceRegistry {
         RecordDigest recordDigest;
     }
 
-    /// @notice A run (drawBlock > 0) or a standing log (drawBlock, datasetId and preregistrationDigest 0) was opened.
+    /// @notice A run (drawBlock > 0) or a standing log (drawBlock, datasetId and
+    /// preregistrationDigest 0) was opened.
     event RunOpened(
         RunId indexed runId,
         address indexed owner,
@@ -133,29 +135,37 @@ interface IProvenanceRegistry {
     /// @notice A revocation is final; its reason does not change.
     error AlreadyRevoked(bytes32 id, uint64 blockNumber);
 
-    /// @notice Opens a run. Its seed comes from the block DRAW_DELAY after this one, so what is fixed here cannot depend on it.
+    /// @notice Opens a run. Its seed comes from the block DRAW_DELAY after this one, so what is
+    /// fixed here cannot depend on it.
     /// @param preregistrationDigest digest of the `run.open` record; not zero
     /// @param datasetId the registration (in a ProofLedger) that the run will consume
     /// @return runId keccak256(abi.encode(chainid, registry, owner, nonce))
-    function openRun(RecordDigest preregistrationDigest, DatasetId datasetId) external returns (RunId runId);
+    function openRun(
+        RecordDigest preregistrationDigest,
+        DatasetId datasetId
+    ) external returns (RunId runId);
 
     /// @notice Opens a standing log, for records that belong to no run. It has no seed.
     /// @return runId as for `openRun`, from the same nonce
     function openLog() external returns (RunId runId);
 
-    /// @notice Draws the seed of a run, by anyone, once, while the hash of its draw block can be had: 8,191 blocks where the
-    /// EIP-2935 history contract exists, else 256.
-    /// @return seed keccak256(abi.encode(TAG_SEED, chainid, registry, runId, preregistrationDigest, datasetId, block hash))
+    /// @notice Draws the seed of a run, by anyone, once, while the hash of its draw block can be
+    /// had: 8,191 blocks where the EIP-2935 history contract exists, else 256.
+    /// @return seed keccak256(abi.encode(TAG_SEED, chainid, registry, runId, preregistrationDigest,
+    /// datasetId, block hash))
     function drawSeed(RunId runId) external returns (bytes32 seed);
 
-    /// @notice Allows or forbids an account to write to a log of the sender's. The owner is always a writer.
+    /// @notice Allows or forbids an account to write to a log of the sender's. The owner is always
+    /// a writer.
     function setWriter(RunId runId, address writer, bool allowed) external;
 
-    /// @notice Commits the next head of a log, compare-and-swap style: the sender says which head it is making.
+    /// @notice Commits the next head of a log, compare-and-swap style: the sender says which head
+    /// it is making.
     /// @param seq number of the new head, the latest + 1
     /// @param newRoot RFC 6962 root over `newSize` entries
     /// @param newSize more than the latest size
-    /// @param consistencyProof RFC 9162 section 2.1.4 from the latest head, exact length; empty for the first head
+    /// @param consistencyProof RFC 9162 section 2.1.4 from the latest head, exact length; empty for
+    /// the first head
     function commit(
         RunId runId,
         uint64 seq,
@@ -164,9 +174,9 @@ interface IProvenanceRegistry {
         bytes32[] calldata consistencyProof
     ) external;
 
-    /// @notice Claims a model digest on the ground of a release entry in a log of the sender's. The contract rebuilds the entry,
-    /// SHA256("provenance/v1/release" || 0 || runId || modelDigest || manifestDigest || recordDigest), so a release names only
-    /// what the log names.
+    /// @notice Claims a model digest on the ground of a release entry in a log of the sender's. The
+    /// contract rebuilds the entry, SHA256("provenance/v1/release" || 0 || runId || modelDigest ||
+    /// manifestDigest || recordDigest), so a release names only what the log names.
     /// @param seq head under which inclusion is shown
     /// @param index position of the entry in the log
     /// @param inclusionProof RFC 9162 section 2.1.3, exact length
@@ -180,10 +190,12 @@ interface IProvenanceRegistry {
         bytes32[] calldata inclusionProof
     ) external;
 
-    /// @notice Revokes a log entry (for a release, its claim) of the sender's run, once and for good.
+    /// @notice Revokes a log entry (for a release, its claim) of the sender's run, once and for
+    /// good.
     function revoke(RunId runId, uint64 index, string calldata reason) external;
 
-    /// @notice Records that the sender revokes a dataset, once and for good. Anybody may; readers ask for a given owner.
+    /// @notice Records that the sender revokes a dataset, once and for good. Anybody may; readers
+    /// ask for a given owner.
     function revokeDataset(DatasetId datasetId, string calldata reason) external;
 
     /// @notice A run; all fields 0 if there is none with this id.
@@ -208,10 +220,12 @@ interface IProvenanceRegistry {
         uint256 limit
     ) external view returns (RunId[] memory runIds, uint256 total);
 
-    /// @notice The claims that one owner made for a model digest, oldest first. Others cannot make this list longer.
+    /// @notice The claims that one owner made for a model digest, oldest first. Others cannot make
+    /// this list longer.
     function claims(ModelDigest modelDigest, address owner) external view returns (Claim[] memory);
 
-    /// @notice All claims that anybody made for a model digest, oldest first, `limit` of them from `start`.
+    /// @notice All claims that anybody made for a model digest, oldest first, `limit` of them from
+    /// `start`.
     function lineageOf(
         ModelDigest modelDigest,
         uint256 start,
@@ -219,9 +233,13 @@ interface IProvenanceRegistry {
     ) external view returns (Claim[] memory page, uint256 total);
 
     /// @notice Block and reason of a log entry's revocation; block 0 if it was not revoked.
-    function revocationOf(RunId runId, uint64 index) external view returns (uint64 blockNumber, string memory reason);
+    function revocationOf(
+        RunId runId,
+        uint64 index
+    ) external view returns (uint64 blockNumber, string memory reason);
 
-    /// @notice Block and reason of a dataset's revocation by `owner`; block 0 if `owner` did not revoke it.
+    /// @notice Block and reason of a dataset's revocation by `owner`; block 0 if `owner` did not
+    /// revoke it.
     function datasetRevocationOf(
         DatasetId datasetId,
         address owner

@@ -1,6 +1,13 @@
-// An in-process chain for tests and measurements, spoken to by its JSON-RPC methods and viem's encoders.
+// An in-process chain for tests and measurements, spoken to by its JSON-RPC methods and viem's
+// encoders.
 import hre from "hardhat";
-import { decodeErrorResult, decodeFunctionResult, encodeDeployData, encodeFunctionData, parseEventLogs } from "viem";
+import {
+  decodeErrorResult,
+  decodeFunctionResult,
+  encodeDeployData,
+  encodeFunctionData,
+  parseEventLogs,
+} from "viem";
 
 const GAS = 16_000_000; // below the cap on one transaction (EIP-7825)
 const HISTORY = "0x0000F90827F1C53a10cb7A02335B175320002935"; // EIP-2935
@@ -15,7 +22,7 @@ export class Reverted extends Error {
 }
 
 export class Chain {
-  /** @param fixedTime blocks are a second apart from a fixed date, so that every run makes the same blocks */
+  /** @param fixedTime blocks are a second apart from a fixed date: every run makes the same ones */
   static async start({ fixedTime = false } = {}) {
     const { provider } = await hre.network.create();
     // Hardhat puts a stub here that refuses every call; without code the registry asks BLOCKHASH.
@@ -56,7 +63,9 @@ export class Chain {
     await this.#fixBlock();
     let hash;
     try {
-      hash = await this.request("eth_sendTransaction", [{ from: this.accounts[0], gas: hex(GAS), ...transaction }]);
+      hash = await this.request("eth_sendTransaction", [
+        { from: this.accounts[0], gas: hex(GAS), ...transaction },
+      ]);
     } catch (error) {
       throw reverted(abi, error);
     }
@@ -64,7 +73,7 @@ export class Chain {
     return { gas: Number(receipt.gasUsed), logs: receipt.logs, address: receipt.contractAddress };
   }
 
-  /** The receipt of a transaction; a node mines in its own time, even when it mines each transaction at once. */
+  /** The receipt of a transaction; a node mines in its own time, even if it mines each at once. */
   async #receipt(hash) {
     for (let attempt = 0; attempt < 400; ++attempt) {
       const receipt = await this.request("eth_getTransactionReceipt", [hash]);
@@ -76,7 +85,9 @@ export class Chain {
 
   async deploy(artifact, args = []) {
     const { abi, bytecode } = artifact;
-    const { address, gas } = await this.send(abi, { data: encodeDeployData({ abi, bytecode, args }) });
+    const { address, gas } = await this.send(abi, {
+      data: encodeDeployData({ abi, bytecode, args }),
+    });
     return new Contract(this, address, abi, gas);
   }
 
@@ -95,7 +106,12 @@ export class Contract {
 
   async call(functionName, args = [], from = this.chain.accounts[0]) {
     const { abi } = this;
-    const transaction = { from, to: this.address, gas: hex(GAS), data: encodeFunctionData({ abi, functionName, args }) };
+    const transaction = {
+      from,
+      to: this.address,
+      gas: hex(GAS),
+      data: encodeFunctionData({ abi, functionName, args }),
+    };
     let data;
     try {
       data = await this.chain.request("eth_call", [transaction, "latest"]);

@@ -1,5 +1,5 @@
-// The one place that says how the contracts are compiled. Source names are relative to the repository, so the bytecode does
-// not depend on where it is checked out.
+// The one place that says how the contracts are compiled. Source names are relative to the
+// repository, so the bytecode does not depend on where it is checked out.
 import { createHash } from "node:crypto";
 import { createRequire } from "node:module";
 import { readFileSync, readdirSync } from "node:fs";
@@ -13,11 +13,18 @@ export const compilerVersion = "0.8.37";
 export const compilerSettings = {
   viaIR: true,
   optimizer: { enabled: true, runs: 1_000_000 },
-  // The oldest rule set that the code needs: it then runs on chains that have not followed the latest forks.
+  // The oldest rule set that the code needs: it then runs on chains that have not followed the
+  // latest forks.
   evmVersion: "cancun",
 };
 
-const deployable = ["ProvenanceRegistry", "ProofLedger", "BatchVerifier", "DatasetAudits", "ModelLedger"];
+const deployable = [
+  "ProvenanceRegistry",
+  "ProofLedger",
+  "BatchVerifier",
+  "DatasetAudits",
+  "ModelLedger",
+];
 
 /** Names of the Solidity files of a folder, relative to the repository. */
 export function soliditySources(folder) {
@@ -29,12 +36,21 @@ export function soliditySources(folder) {
 
 /** The standard-JSON input that makes the deployable contracts. */
 export function standardInput() {
-  const shipped = soliditySources("contracts").filter((name) => !name.startsWith("contracts/test/"));
+  const shipped = soliditySources("contracts").filter(
+    (name) => !name.startsWith("contracts/test/"),
+  );
   const sources = Object.fromEntries(
     shipped.map((name) => [name, { content: readFileSync(join(repository, name), "utf8") }]),
   );
   const outputSelection = {
-    "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object", "evm.deployedBytecode.immutableReferences"] },
+    "*": {
+      "*": [
+        "abi",
+        "evm.bytecode.object",
+        "evm.deployedBytecode.object",
+        "evm.deployedBytecode.immutableReferences",
+      ],
+    },
   };
   return { language: "Solidity", sources, settings: { ...compilerSettings, outputSelection } };
 }
@@ -42,10 +58,12 @@ export function standardInput() {
 /** Compiles a standard-JSON input; warnings are errors. */
 export function compile(input) {
   const solc = require("solc");
-  if (!solc.version().startsWith(`${compilerVersion}+`)) throw new Error(`solc is ${solc.version()}, not ${compilerVersion}`);
+  if (!solc.version().startsWith(`${compilerVersion}+`))
+    throw new Error(`solc is ${solc.version()}, not ${compilerVersion}`);
   const output = JSON.parse(solc.compile(JSON.stringify(input)));
   const complaints = (output.errors ?? []).filter((error) => error.severity !== "info");
-  if (complaints.length > 0) throw new Error(complaints.map((error) => error.formattedMessage).join("\n"));
+  if (complaints.length > 0)
+    throw new Error(complaints.map((error) => error.formattedMessage).join("\n"));
   return { version: solc.version(), contracts: output.contracts };
 }
 
@@ -65,9 +83,13 @@ export function inputText(input) {
 
 /** A contract as it is shipped; refuses one that was not made from the present sources. */
 export function exported(name) {
-  const contract = JSON.parse(readFileSync(join(repository, "provenance", "abi", `${name}.json`), "utf8"));
+  const contract = JSON.parse(
+    readFileSync(join(repository, "provenance", "abi", `${name}.json`), "utf8"),
+  );
   if (contract.sourceDigest !== inputText(standardInput()).digest) {
-    throw new Error(`provenance/abi/${name}.json is older than the sources: run npm run export-abi`);
+    throw new Error(
+      `provenance/abi/${name}.json is older than the sources: run npm run export-abi`,
+    );
   }
   return contract;
 }

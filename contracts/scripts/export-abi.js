@@ -1,7 +1,15 @@
-// Writes (--write) or compares (--check) the compiled contracts that other parts of the project ship: provenance/abi/*.json.
+// Writes (--write) or compares (--check) the compiled contracts that other parts of the project
+// ship: provenance/abi/*.json.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { compile, deployables, fromRepository, inputText, repository, standardInput } from "./compiler.js";
+import {
+  compile,
+  deployables,
+  fromRepository,
+  inputText,
+  repository,
+  standardInput,
+} from "./compiler.js";
 
 const RUNTIME_LIMIT = 24_576; // bytes, EIP-170
 const CREATION_LIMIT = 49_152; // bytes, EIP-3860
@@ -39,7 +47,8 @@ function build() {
 
 function checkSize(name, kind, hex, limit) {
   const bytes = hex.length / 2;
-  if (bytes > limit) throw new Error(`${name}: ${kind} code has ${bytes} bytes, the limit is ${limit}`);
+  if (bytes > limit)
+    throw new Error(`${name}: ${kind} code has ${bytes} bytes, the limit is ${limit}`);
   console.error(`${name}: ${bytes} of ${limit} bytes of ${kind} code`);
 }
 
@@ -53,7 +62,8 @@ function read(path) {
 }
 
 const mode = process.argv[2];
-if (mode !== "--write" && mode !== "--check") throw new Error("usage: export-abi.js --write | --check");
+if (mode !== "--write" && mode !== "--check")
+  throw new Error("usage: export-abi.js --write | --check");
 mkdirSync(target, { recursive: true });
 let different = 0;
 for (const [name, text] of Object.entries(build())) {
@@ -63,7 +73,9 @@ for (const [name, text] of Object.entries(build())) {
     console.log(fromRepository(path));
   } else if (read(path) !== text) {
     different += 1;
-    console.log(`${fromRepository(path)} is not what the sources compile to: run npm run export-abi`);
+    console.log(
+      `${fromRepository(path)} is not what the sources compile to: run npm run export-abi`,
+    );
   }
 }
 process.exitCode = different > 0 ? 1 : 0;

@@ -1,4 +1,5 @@
-// What audits of a dataset and sampled statements about weights cost: part of gas.js, with the same simulator.
+// What audits of a dataset and sampled statements about weights cost: part of gas.js, with the same
+// simulator.
 import { encodePacked, keccak256, sha256, stringToHex } from "viem";
 import { exported } from "./compiler.js";
 
@@ -38,8 +39,30 @@ class Table {
 
 function leaf(text, layout, rows, columns, blocks, root) {
   const entry = encodePacked(
-    ["string", "uint8", "bytes32", "uint8", "uint8", "uint64", "uint64", "uint8", "uint64", "uint256"],
-    ["provenance/v1/tensor", 0, sha256(stringToHex(text)), 0, layout, rows, columns, DEPTH, blocks, root],
+    [
+      "string",
+      "uint8",
+      "bytes32",
+      "uint8",
+      "uint8",
+      "uint64",
+      "uint64",
+      "uint8",
+      "uint64",
+      "uint256",
+    ],
+    [
+      "provenance/v1/tensor",
+      0,
+      sha256(stringToHex(text)),
+      0,
+      layout,
+      rows,
+      columns,
+      DEPTH,
+      blocks,
+      root,
+    ],
   );
   return sha256(`0x00${sha256(entry).slice(2)}`);
 }
@@ -47,8 +70,11 @@ function leaf(text, layout, rows, columns, blocks, root) {
 /** The tables of a model whose tensors all have one shape. */
 function tables() {
   const rootOf = (label) => Array.from({ length: TENSORS }, (_, t) => numberOf(`${label} ${t}`));
-  const roots = Object.fromEntries(["base", "a", "b", "merged"].map((label) => [label, rootOf(label)]));
-  const plain = (label) => new Table(roots[label].map((root, t) => leaf(name(t), 0, ROWS, COLUMNS, BLOCKS, root)));
+  const roots = Object.fromEntries(
+    ["base", "a", "b", "merged"].map((label) => [label, rootOf(label)]),
+  );
+  const plain = (label) =>
+    new Table(roots[label].map((root, t) => leaf(name(t), 0, ROWS, COLUMNS, BLOCKS, root)));
   const adapter = roots.a.flatMap((root, t) => [
     leaf(`${name(t)}:lora_a`, 1, RANK, COLUMNS, BLOCKS_PER_ROW * RANK, root),
     leaf(`${name(t)}:lora_b`, 2, ROWS, RANK, ROWS, roots.b[t]),
@@ -57,11 +83,16 @@ function tables() {
 }
 
 function indexWord(seed, t) {
-  const draw = (j) => BigInt(keccak256(encodePacked(["bytes32", "uint256", "uint256"], [seed, BigInt(t), BigInt(j)]))) % BLOCKS;
-  return Array.from({ length: SLOTS }, (_, j) => draw(j) << BigInt(32 * j)).reduce((sum, part) => sum + part);
+  const draw = (j) =>
+    BigInt(
+      keccak256(encodePacked(["bytes32", "uint256", "uint256"], [seed, BigInt(t), BigInt(j)])),
+    ) % BLOCKS;
+  return Array.from({ length: SLOTS }, (_, j) => draw(j) << BigInt(32 * j)).reduce(
+    (sum, part) => sum + part,
+  );
 }
 
-/** Adds the costs of a registered dataset's audits. `pin` takes kind, slots, depth and public inputs of a key. */
+/** Adds the costs of a dataset's audits. `pin` takes kind, slots, depth and public inputs of a key. */
 export async function measureAudits({ chain, gas, pin, prove }, ledger, datasetId, root, count) {
   const keys = [await pin(3n, 256n, 5n, 6n), await pin(4n, 1n, 5n, 4n)];
   const audits = await chain.deploy(exported("DatasetAudits"), [ledger.address, keys]);
@@ -74,7 +105,9 @@ export async function measureAudits({ chain, gas, pin, prove }, ledger, datasetI
   }
   const halves = [BigInt(DIGEST) >> 128n, BigInt(DIGEST) & (2n ** 128n - 1n)];
   const proof = await prove([root, count, ...halves]);
-  gas["proveMember"] = (await audits.send("proveMember", [datasetId, keys[1].vkId, DIGEST, proof])).gas;
+  gas["proveMember"] = (
+    await audits.send("proveMember", [datasetId, keys[1].vkId, DIGEST, proof])
+  ).gas;
 }
 
 /** Adds the costs of both stages: anchoring, draw, one proof alone and a transaction of several. */
@@ -93,7 +126,8 @@ export async function measureModels(tools, registry) {
 
 async function measureStage({ chain, gas, prove }, models, runId, stage, label, vkId, all) {
   const zero = { root: `0x${"00".repeat(32)}`, entries: 0n };
-  const table = (tree, entries) => (stage === 1n ? { root: tree.root, entries: BigInt(entries) } : zero);
+  const table = (tree, entries) =>
+    stage === 1n ? { root: tree.root, entries: BigInt(entries) } : zero;
   const anchoring = {
     base: table(all.base, TENSORS),
     adapter: table(all.adapter, 2 * TENSORS),
@@ -116,17 +150,32 @@ async function measureStage({ chain, gas, prove }, models, runId, stage, label, 
   const items = [];
   for (let t = 2; t < 2 + BATCH; ++t) items.push(await sample(t));
   gas[`proveSamples, ${BATCH}, ${label}`] = await send(items);
-  gas[`proveSamples, ${BATCH}, ${label}, a proof`] = Math.round(gas[`proveSamples, ${BATCH}, ${label}`] / BATCH);
+  gas[`proveSamples, ${BATCH}, ${label}, a proof`] = Math.round(
+    gas[`proveSamples, ${BATCH}, ${label}`] / BATCH,
+  );
 }
 
 async function sampleOf(prove, stage, vkId, all, t, seed) {
   const opening = (label, tree, place) => ({ root: all.roots[label][t], path: tree.path(place) });
   const merged = opening("merged", all.merged, t);
-  const sources = [opening("base", all.base, t), opening("a", all.adapter, 2 * t), opening("b", all.adapter, 2 * t + 1)];
+  const sources = [
+    opening("base", all.base, t),
+    opening("a", all.adapter, 2 * t),
+    opening("b", all.adapter, 2 * t + 1),
+  ];
   const openings = stage === 1n ? [...sources, merged] : [merged];
-  const codes = stage === 1n ? [] : Array.from({ length: 5 }, (_, i) => numberOf(`codes ${t} ${i}`) >> 8n);
+  const codes =
+    stage === 1n ? [] : Array.from({ length: 5 }, (_, i) => numberOf(`codes ${t} ${i}`) >> 8n);
   const middle = stage === 1n ? [2n << 16n, BLOCKS_PER_ROW] : [];
   const inputs = [...openings.map(({ root }) => root), ...middle, indexWord(seed, t), ...codes];
   const shape = { name: name(t), rows: ROWS, columns: COLUMNS, rank: stage === 1n ? RANK : 0n };
-  return { tensor: BigInt(t), group: 0n, vkId, ...shape, openings, codes, proof: await prove(inputs) };
+  return {
+    tensor: BigInt(t),
+    group: 0n,
+    vkId,
+    ...shape,
+    openings,
+    codes,
+    proof: await prove(inputs),
+  };
 }

@@ -1,6 +1,6 @@
-// Measures what transactions cost in all (base fee of a transaction and calldata included): --write stores
-// contracts/.gas-snapshot.json, --check compares with it exactly. Proofs come from a simulator whose keys' secrets are known,
-// and time is set, so each run sends the same bytes.
+// Measures what transactions cost in all (base fee of a transaction and calldata included): --write
+// stores contracts/.gas-snapshot.json, --check compares with it exactly. Proofs come from a
+// simulator whose keys' secrets are known, and time is set, so each run sends the same bytes.
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -21,18 +21,21 @@ const U = 0x1234567n;
 const P = 0x89abcdfn;
 const D = 0xfedcba9n;
 
-const sha256 = (...parts) => parts.reduce((hash, part) => hash.update(part), createHash("sha256")).digest();
+const sha256 = (...parts) =>
+  parts.reduce((hash, part) => hash.update(part), createHash("sha256")).digest();
 const node = (left, right) => sha256(Buffer.of(1), left, right);
 const text = (name) => `0x${sha256(name).toString("hex")}`;
 const hex = (bytes) => `0x${bytes.toString("hex")}`;
 
 // RFC 6962 section 2.1, by its definitions.
 const split = (n) => 2 ** Math.floor(Math.log2(n - 1));
-const root = (l) => (l.length === 1 ? l[0] : node(root(l.slice(0, split(l.length))), root(l.slice(split(l.length)))));
+const root = (l) =>
+  l.length === 1 ? l[0] : node(root(l.slice(0, split(l.length))), root(l.slice(split(l.length))));
 function path(index, l) {
   if (l.length === 1) return [];
   const k = split(l.length);
-  const [inside, outside, i] = index < k ? [l.slice(0, k), l.slice(k), index] : [l.slice(k), l.slice(0, k), index - k];
+  const [inside, outside, i] =
+    index < k ? [l.slice(0, k), l.slice(k), index] : [l.slice(k), l.slice(0, k), index - k];
   return [...path(i, inside), root(outside)];
 }
 function consistency(m, l, whole = true) {
@@ -50,7 +53,13 @@ export async function measure() {
   gas["deploy ProvenanceRegistry"] = registry.gas;
   await measureLog(registry, gas);
   await measureProofs(chain, registry, gas, "shared G", false);
-  const { simulator, ledger, datasetId } = await measureProofs(chain, registry, gas, "ceremony", true);
+  const { simulator, ledger, datasetId } = await measureProofs(
+    chain,
+    registry,
+    gas,
+    "ceremony",
+    true,
+  );
   const tools = {
     chain,
     gas,
@@ -68,15 +77,25 @@ async function measureLog(registry, gas) {
   const names = ["model", "manifest", "record"].map(text);
   const bytes = [runId, ...names].map((digest) => Buffer.from(digest.slice(2), "hex"));
   const release = sha256("provenance/v1/release", Buffer.of(0), ...bytes);
-  const leaves = Array.from({ length: 1100 }, (_, i) => sha256(Buffer.of(0), i === 700 ? release : sha256(`entry ${i}`)));
+  const leaves = Array.from({ length: 1100 }, (_, i) =>
+    sha256(Buffer.of(0), i === 700 ? release : sha256(`entry ${i}`)),
+  );
   const commit = (seq, size, proof) =>
-    registry.send("commit", [runId, seq, hex(root(leaves.slice(0, size))), BigInt(size), proof.map(hex)]);
+    registry.send("commit", [
+      runId,
+      seq,
+      hex(root(leaves.slice(0, size))),
+      BigInt(size),
+      proof.map(hex),
+    ]);
   gas["commit, first head"] = (await commit(1n, 1000, [])).gas;
   gas["commit, 1,000 to 1,100 entries"] = (await commit(2n, 1100, consistency(1000, leaves))).gas;
   const args = [runId, 2n, ...names, 700n, path(700, leaves).map(hex)];
   gas["release, of 1,100 entries"] = (await registry.send("release", args)).gas;
   gas["revoke"] = (await registry.send("revoke", [runId, 700n, "licence withdrawn"])).gas;
-  gas["setWriter"] = (await registry.send("setWriter", [runId, registry.chain.accounts[1], true])).gas;
+  gas["setWriter"] = (
+    await registry.send("setWriter", [runId, registry.chain.accounts[1], true])
+  ).gas;
 }
 
 async function measureProofs(chain, registry, gas, label, ceremony) {
@@ -84,8 +103,14 @@ async function measureProofs(chain, registry, gas, label, ceremony) {
   const simulator = await chain.deploy(artifact);
   const epochSetup = await simulator.call("epochSetup", [SLOTS, ceremony, true]);
   const treeSetup = await simulator.call("treeSetup", [SLOTS, 5n]);
-  const [epochKey, treeKey] = [await pin(chain, simulator, epochSetup), await pin(chain, simulator, treeSetup)];
-  const ledger = await chain.deploy(exported("ProofLedger"), [registry.address, [epochKey, treeKey]]);
+  const [epochKey, treeKey] = [
+    await pin(chain, simulator, epochSetup),
+    await pin(chain, simulator, treeSetup),
+  ];
+  const ledger = await chain.deploy(exported("ProofLedger"), [
+    registry.address,
+    [epochKey, treeKey],
+  ]);
   const g1 = (scalar) => simulator.call("g1", [scalar]);
   const pok = (k, scalar) => simulator.call("pok", [epochSetup, k, scalar]);
   const prove = (inputs, points) => simulator.call("prove", [inputs, points, 1n]);
@@ -99,13 +124,25 @@ async function measureProofs(chain, registry, gas, label, ceremony) {
   const d = await g1(D);
   const begin = [epochKey.vkId, treeKey.vkId, ROOT, 5n, COUNT, [d], [await pok(0n, D)]];
   const { datasetId } = await note("beginDataset, one chunk", ledger.send("beginDataset", begin));
-  const link = await ledger.call("challengesOf", [(await ledger.call("datasetOf", [datasetId])).linkSeed]);
+  const link = await ledger.call("challengesOf", [
+    (await ledger.call("datasetOf", [datasetId])).linkSeed,
+  ]);
   const [t, z, b] = ["t", "z", "b"].map((name) => BigInt(text(name)) % R);
   const a = (((b * t) % R) * power(z, R - 2n)) % R;
   const tree = await prove([ROOT, 0n, COUNT, 1n, ...link, t, z], []);
   await note("proveTree", ledger.send("proveTree", [datasetId, 0n, t, z, tree]));
   const order = await simulator.call("orderBase");
-  await note("proveLink", ledger.send("proveLink", [datasetId, 0n, d, a, b, await prove([...link, 0n, a, b], [D, 0n, order])]));
+  await note(
+    "proveLink",
+    ledger.send("proveLink", [
+      datasetId,
+      0n,
+      d,
+      a,
+      b,
+      await prove([...link, 0n, a, b], [D, 0n, order]),
+    ]),
+  );
   await note("finishDataset", ledger.send("finishDataset", [datasetId]));
 
   const { runId } = await note("openRun", registry.send("openRun", [text("run"), datasetId]));
@@ -118,15 +155,20 @@ async function measureProofs(chain, registry, gas, label, ceremony) {
   const proof = await prove([...(await ledger.call("challengesOf", [seed])), 0n, b, b], [D, U, P]);
   const args = [runId, 0n, 0n, 0n, b, b, [d, u, p], [await pok(1n, U), await pok(2n, P)], proof];
   await note("proveEpoch, the only chunk", ledger.send("proveEpoch", args));
-  if (!(await ledger.call("anchoringOf", [runId, 0n, 0n])).accepted) throw new Error("the epoch was not accepted");
+  if (!(await ledger.call("anchoringOf", [runId, 0n, 0n])).accepted)
+    throw new Error("the epoch was not accepted");
   const anchorGas = gas[`anchorEpoch, one chunk, ${label}`];
-  gas[`one epoch: anchorEpoch and proveEpoch, ${label}`] = anchorGas + gas[`proveEpoch, the only chunk, ${label}`];
+  gas[`one epoch: anchorEpoch and proveEpoch, ${label}`] =
+    anchorGas + gas[`proveEpoch, the only chunk, ${label}`];
 
   let epoch = 0n;
   const item = async () => {
     await ledger.send("anchorEpoch", [runId, ++epoch, datasetId, COUNT, [u], [p]]);
     const { seed } = await ledger.call("anchoringOf", [runId, epoch, 0n]);
-    const proof = await prove([...(await ledger.call("challengesOf", [seed])), 0n, b, b], [D, U, P]);
+    const proof = await prove(
+      [...(await ledger.call("challengesOf", [seed])), 0n, b, b],
+      [D, U, P],
+    );
     return { runId, epoch, number: 0n, c: 0n, a: b, b, commitments: args[6], poks: args[7], proof };
   };
   for (const k of BATCHES) {
@@ -134,32 +176,51 @@ async function measureProofs(chain, registry, gas, label, ceremony) {
     for (let i = 0; i < k; ++i) items.push(await item());
     const name = `proveEpochs, ${k} epochs of one chunk`;
     await note(name, ledger.send("proveEpochs", [items]));
-    if (!(await ledger.call("anchoringOf", [runId, epoch, 0n])).accepted) throw new Error("the last epoch was not accepted");
+    if (!(await ledger.call("anchoringOf", [runId, epoch, 0n])).accepted)
+      throw new Error("the last epoch was not accepted");
     const each = share(gas, `${name}, ${label}`, k);
     gas[`one epoch: anchorEpoch and its share of ${k} epochs, ${label}`] = anchorGas + each;
   }
   const random = (...names) => names.map((name) => BigInt(text(name)) % R);
   const core = (proof) => [...proof.a, ...proof.b, ...proof.c];
   await measureVerifier(chain, ledger, gas, `tree proofs, ${label}`, treeKey, 0n, async (i) => {
-    const inputs = [ROOT, BigInt(i), COUNT, 0n, ...random(`gamma${i}`, `delta${i}`, `t${i}`, `z${i}`)];
+    const inputs = [
+      ROOT,
+      BigInt(i),
+      COUNT,
+      0n,
+      ...random(`gamma${i}`, `delta${i}`, `t${i}`, `z${i}`),
+    ];
     return [...core(await prove(inputs, [])), ...inputs];
   });
   await measureVerifier(chain, ledger, gas, `epoch proofs, ${label}`, epochKey, 6n, async (i) => {
-    const inputs = [...random(`gamma${i}`, `delta${i}`), SLOTS * BigInt(i), ...random(`a${i}`, `b${i}`)];
+    const inputs = [
+      ...random(`gamma${i}`, `delta${i}`),
+      SLOTS * BigInt(i),
+      ...random(`a${i}`, `b${i}`),
+    ];
     const points = [d, u, p, [0n, 0n], ...args[7]].flat();
     return [...core(await prove(inputs, [D, U, P])), ...points, ...inputs];
   });
   return { simulator, ledger, datasetId };
 }
 
-/** Batches in transactions to the verifier itself: what proofs cost without the ledger's records of them. */
+/** Batches sent to the verifier itself: what proofs cost without the ledger's records of them. */
 async function measureVerifier(chain, ledger, gas, label, key, mask, item) {
-  const verifier = new Contract(chain, await ledger.call("batchVerifier"), exported("BatchVerifier").abi);
+  const verifier = new Contract(
+    chain,
+    await ledger.call("batchVerifier"),
+    exported("BatchVerifier").abi,
+  );
   for (const k of BATCHES) {
     let items = "0x";
-    for (let i = 0; i < k; ++i) items += (await item(i)).map((word) => word.toString(16).padStart(64, "0")).join("");
-    if (!(await verifier.call("verifyBatch", [key.data, items, mask]))) throw new Error("the batch is false");
-    gas[`verifyBatch, ${k} ${label}`] = (await verifier.send("verifyBatch", [key.data, items, mask])).gas;
+    for (let i = 0; i < k; ++i)
+      items += (await item(i)).map((word) => word.toString(16).padStart(64, "0")).join("");
+    if (!(await verifier.call("verifyBatch", [key.data, items, mask])))
+      throw new Error("the batch is false");
+    gas[`verifyBatch, ${k} ${label}`] = (
+      await verifier.send("verifyBatch", [key.data, items, mask])
+    ).gas;
     share(gas, `verifyBatch, ${k} ${label}`, k);
   }
 }
@@ -173,21 +234,37 @@ async function measureChunks(chain, registry, gas, label, ceremony) {
     await pin(chain, simulator, setup),
     await pin(chain, simulator, await simulator.call("treeSetup", [CHUNK_SLOTS, 5n])),
   ];
-  const ledger = await chain.deploy(exported("ProofLedger"), [registry.address, [epochKey, treeKey]]);
+  const ledger = await chain.deploy(exported("ProofLedger"), [
+    registry.address,
+    [epochKey, treeKey],
+  ]);
   const k = BATCHES[BATCHES.length - 1];
   const count = CHUNK_SLOTS * BigInt(k);
   const scalars = Array.from({ length: k }, (_, c) => [D, U, P].map((x) => x + BigInt(c)));
-  const points = await Promise.all(scalars.map((list) => Promise.all(list.map((x) => simulator.call("g1", [x])))));
+  const points = await Promise.all(
+    scalars.map((list) => Promise.all(list.map((x) => simulator.call("g1", [x])))),
+  );
   const pok = (i, scalar) => simulator.call("pok", [setup, i, scalar]);
   const prove = (inputs, list) => simulator.call("prove", [inputs, list, 1n]);
   const column = (i) => points.map((list) => list[i]);
   const challengesOf = (seed) => ledger.call("challengesOf", [seed]);
 
   const poksOfD = await Promise.all(scalars.map(([d]) => pok(0n, d)));
-  const begun = await ledger.send("beginDataset", [epochKey.vkId, treeKey.vkId, ROOT, 5n, count, column(0), poksOfD]);
+  const begun = await ledger.send("beginDataset", [
+    epochKey.vkId,
+    treeKey.vkId,
+    ROOT,
+    5n,
+    count,
+    column(0),
+    poksOfD,
+  ]);
   const { datasetId } = begun.events[0].args;
   const link = await challengesOf((await ledger.call("datasetOf", [datasetId])).linkSeed);
-  const [orderBase, orderStep] = [await simulator.call("orderBase"), await simulator.call("orderStep")];
+  const [orderBase, orderStep] = [
+    await simulator.call("orderBase"),
+    await simulator.call("orderStep"),
+  ];
   for (let c = 0n; c < k; ++c) {
     const last = c === BigInt(k) - 1n ? 1n : 0n;
     const tree = await prove([ROOT, c, CHUNK_SLOTS, last, ...link, 7n, 7n], []);
@@ -203,19 +280,28 @@ async function measureChunks(chain, registry, gas, label, ceremony) {
   await registry.send("commit", [runId, 1n, text("root"), 1_000n, []]);
   await chain.mine(3);
   await registry.send("drawSeed", [runId]);
-  const anchored = await ledger.send("anchorEpoch", [runId, 0n, datasetId, count, column(1), column(2)]);
+  const anchored = await ledger.send("anchorEpoch", [
+    runId,
+    0n,
+    datasetId,
+    count,
+    column(1),
+    column(2),
+  ]);
   gas[`anchorEpoch, ${k} chunks, ${label}`] = anchored.gas;
   const challenges = await challengesOf(anchored.events[0].args.seed);
   const items = [];
   for (let c = 0n; c < k; ++c) {
-    const [a, b] = [BigInt(text(`a${c}`)) % R, BigInt(text(`a${BigInt(k) - 1n - c}`)) % R]; // the same factors in another order
+    // The same factors in another order.
+    const [a, b] = [BigInt(text(`a${c}`)) % R, BigInt(text(`a${BigInt(k) - 1n - c}`)) % R];
     const proof = await prove([...challenges, c * CHUNK_SLOTS, a, b], scalars[c]);
     const poks = [await pok(1n, scalars[c][1]), await pok(2n, scalars[c][2])];
     items.push({ runId, epoch: 0n, number: 0n, c, a, b, commitments: points[c], poks, proof });
   }
   const name = `proveEpochs, ${k} chunks of one epoch, ${label}`;
   gas[name] = (await ledger.send("proveEpochs", [items])).gas;
-  if (!(await ledger.call("anchoringOf", [runId, 0n, 0n])).accepted) throw new Error("the epoch was not accepted");
+  if (!(await ledger.call("anchoringOf", [runId, 0n, 0n])).accepted)
+    throw new Error("the epoch was not accepted");
   share(gas, name, k);
 }
 
@@ -226,12 +312,16 @@ function share(gas, name, k) {
 
 async function pin(chain, simulator, setup) {
   const bytes = await simulator.call("keyBytes", [setup]);
-  return { vkId: await simulator.call("digestOf", [bytes]), data: (await chain.deployData(bytes)).address };
+  return {
+    vkId: await simulator.call("digestOf", [bytes]),
+    data: (await chain.deployData(bytes)).address,
+  };
 }
 
 function power(base, exponent) {
   let result = 1n;
-  for (let b = base, e = exponent; e > 0n; e >>= 1n, b = (b * b) % R) if (e & 1n) result = (result * b) % R;
+  for (let b = base, e = exponent; e > 0n; e >>= 1n, b = (b * b) % R)
+    if (e & 1n) result = (result * b) % R;
   return result;
 }
 
@@ -249,7 +339,8 @@ async function main(mode) {
   const expected = readSnapshot();
   const names = new Set([...Object.keys(expected), ...Object.keys(gas)]);
   const different = [...names].filter((name) => expected[name] !== gas[name]);
-  for (const name of different) console.log(`${name}: expected ${expected[name]}, actual ${gas[name]}`);
+  for (const name of different)
+    console.log(`${name}: expected ${expected[name]}, actual ${gas[name]}`);
   return different.length > 0 ? 1 : 0;
 }
 

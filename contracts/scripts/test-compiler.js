@@ -1,8 +1,9 @@
-// A Hardhat plugin: how contracts that test are compiled. They only drive contracts that were compiled
-// as they are shipped, harnesses and simulator included, and deploy those by name. So their own code
-// may be slow, and nothing optimizes it: that takes seconds instead of minutes. Each is a root of its
-// own kind (`splitTestsCompilation`), since the network of tests in JavaScript reads the syntax trees
-// of all that was compiled, and solc gives none of a file without also compiling its contracts.
+// A Hardhat plugin: how contracts that test are compiled. They only drive contracts that were
+// compiled as they are shipped, harnesses and simulator included, and deploy those by name. So
+// their own code may be slow, and nothing optimizes it: that takes seconds instead of minutes. Each
+// is a root of its own kind (`splitTestsCompilation`), since the network of tests in JavaScript
+// reads the syntax trees of all that was compiled, and solc gives none of a file without also
+// compiling its contracts.
 import { compilerSettings, soliditySources } from "./compiler.js";
 
 const isTest = (name) => name.endsWith(".t.sol");
@@ -13,14 +14,19 @@ async function resolveUserConfig(userConfig, resolveVariable, next) {
   for (const profile of Object.values(config.solidity.profiles)) {
     const [shipped] = profile.compilers;
     const { outputSelection } = shipped.settings;
-    const settings = { evmVersion: compilerSettings.evmVersion, optimizer: { enabled: false }, outputSelection };
+    const settings = {
+      evmVersion: compilerSettings.evmVersion,
+      optimizer: { enabled: false },
+      outputSelection,
+    };
     const driver = { ...shipped, settings };
-    for (const name of soliditySources("contracts").filter(isTest)) profile.overrides[name] = driver;
+    for (const name of soliditySources("contracts").filter(isTest))
+      profile.overrides[name] = driver;
   }
   return config;
 }
 
-/** Only the tests of a job become code: Hardhat asks for that of all files that they import, too. */
+/** Only the tests of a job become code: Hardhat would compile all that they import, too. */
 function preprocessSolcInputBeforeBuilding(context, input, next) {
   const tests = Object.keys(input.sources).filter(isTest);
   if (tests.length === 0) return next(context, input);

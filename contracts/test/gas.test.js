@@ -1,4 +1,5 @@
-// What transactions cost is part of the interface: a change shows up here, and npm run gas accepts it.
+// What transactions cost is part of the interface: a change shows up here, and npm run gas accepts
+// it.
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { measure, readSnapshot } from "../scripts/gas.js";

@@ -29,6 +29,7 @@ from provenance_cli.setup.deployment import Wanted, audit_keys, deploy_all, writ
 from provenance_zk.audits.proving import prove_sorted_set, submit_sorted_set
 from provenance_zk.audits.sorted_proofs import publish
 from provenance_zk.audits.statement_file import Statement
+from provenance_zk.prover.client import Question
 from provenance_zk.prover.keys import ensure_keys
 from provenance_zk.training.commitments import DatasetCommitter
 from tests.support.chain import SALT_KEY, Lab
@@ -41,9 +42,8 @@ def member(lab: Lab, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """A statement that record 3 of the registered dataset is a member, under a pinned key."""
     key = ensure_keys(lab.prover, lab.settings.cache / "keys", "member", 1, 5)
     digest = data.dataset.digest(3)
-    proof = lab.prover.prove_member(
-        key.dir, data.dataset.leaves, 3, digest, data.dataset.salt(3), 5
-    )
+    question = Question(data.dataset.leaves, 5, digest, 3)
+    proof = lab.prover.prove_member(key.dir, question, data.dataset.salt(3))
     path = tmp_path / "member.json"
     publish(path, Statement("member", data.dataset.root, digest, proof), key)
     for name, value in {
@@ -186,7 +186,8 @@ def test_a_set_shown_on_chain_is_enough_for_a_third_party(
         ["dataset.named"],
     )
     unpinned = tmp_path / "unpinned.yaml"
-    unpinned.write_text(replace(lab.trust, audits=None).to_yaml())
+    known = {name: c for name, c in lab.trust.contracts.items() if name != "audits"}
+    unpinned.write_text(replace(lab.trust, contracts=known).to_yaml())
     assert verify(path, *named, "--trust", unpinned) == (3, ["dataset.sorted"])
 
 

@@ -164,7 +164,7 @@ def test_a_model_is_anchored_drawn_proven_and_read_back(
 ) -> None:
     """Every field comes back; the batch of both groups is accepted, and again without effect."""
     wanted = anchoring(kind, keccak(b"artifact"))
-    run, stage = honest.run_id, wanted.stage
+    run, stage = honest.run_id, wanted.stage_number
     before = session.latest().model_anchoring_count(run, stage)
     number = session.anchor_model(run, stage, wanted.calldata())
     assert session.anchor_model(run, stage, wanted.calldata()) == number == before

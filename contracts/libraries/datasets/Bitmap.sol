@@ -3,7 +3,10 @@ pragma solidity 0.8.37;
 
 /// @title A set of small numbers, 256 to a slot.
 library Bitmap {
-    function has(mapping(uint256 word => uint256 bits) storage map, uint256 i) internal view returns (bool) {
+    function has(
+        mapping(uint256 word => uint256 bits) storage map,
+        uint256 i
+    ) internal view returns (bool) {
         return (map[i >> 8] >> (i & 0xff)) & 1 == 1;
     }
 

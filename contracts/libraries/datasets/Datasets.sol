@@ -12,9 +12,10 @@ import {VerifyingKey} from "../keys/VerifyingKey.sol";
 import {DatasetId} from "../../types/DatasetId.sol";
 
 /// @title Registration of datasets: D points tied to the leaves of a Poseidon tree.
-/// @notice For chunk c, `tree` proofs give t = prod(gamma + L_g + delta*g) and z = prod(gamma + delta*g) over the tree's leaves,
-/// the link proof gives a = prod(gamma + D_i + delta*g) and b = prod(gamma + delta*g) over all slots. Then a * prod z =
-/// b * prod t says that D holds the leaves in order and 0 elsewhere, without a loop over empty slots.
+/// @notice For chunk c, `tree` proofs give t = prod(gamma + L_g + delta*g) and z = prod(gamma +
+/// delta*g) over the tree's leaves, the link proof gives a = prod(gamma + D_i + delta*g) and b =
+/// prod(gamma + delta*g) over all slots. Then a * prod z = b * prod t says that D holds the leaves
+/// in order and 0 elsewhere, without a loop over empty slots.
 library Datasets {
     using Bitmap for mapping(uint256 => uint256);
     using PinnedKeys for PinnedKeys.Store;
@@ -70,12 +71,14 @@ library Datasets {
         r.slots = keys.list[epochKey].slots;
         r.chunks = (r.count + r.slots - 1) / r.slots;
         if (d.length != r.chunks) revert IProofLedger.WrongPointCount(uint64(r.chunks), d.length);
-        if (poks.length != r.chunks) revert IProofLedger.WrongPointCount(uint64(r.chunks), poks.length);
+        if (poks.length != r.chunks)
+            revert IProofLedger.WrongPointCount(uint64(r.chunks), poks.length);
         r.dHash = Challenges.hashOf(d);
         bytes32 seed = Challenges.linkSeed(r);
         datasetId = Challenges.datasetId(seed);
         if (store.positions[datasetId] != 0) revert IProofLedger.DatasetExists(datasetId);
-        if (!Groth16.verifyKnowledge(keys.load(epochKey), D, d, poks)) revert IProofLedger.KnowledgeNotProved();
+        if (!Groth16.verifyKnowledge(keys.load(epochKey), D, d, poks))
+            revert IProofLedger.KnowledgeNotProved();
 
         Stored storage s = store.list[store.count];
         store.positions[datasetId] = ++store.count;
@@ -96,7 +99,8 @@ library Datasets {
         );
     }
 
-    /// @notice Accepts tree chunk `k` with its products t, z; nothing happens if it was accepted before.
+    /// @notice Accepts tree chunk `k` with its products t, z; nothing happens if it was accepted
+    /// before.
     function proveTree(
         Store storage store,
         PinnedKeys.Store storage keys,
@@ -114,11 +118,19 @@ library Datasets {
         if (tz[0] == 0 || tz[1] == 0) revert IProofLedger.ZeroProduct(k);
         uint256[] memory inputs = new uint256[](8);
         (inputs[0], inputs[1]) = (s.root, k);
-        (inputs[2], inputs[3]) = k == trees - 1 ? (count - k * slots, uint256(1)) : (slots, 0); // used, last
+        // Public inputs `used` and `last`.
+        (inputs[2], inputs[3]) = k == trees - 1 ? (count - k * slots, uint256(1)) : (slots, 0);
         (inputs[4], inputs[5]) = Challenges.fromSeed(s.linkSeed);
         (inputs[6], inputs[7]) = (tz[0], tz[1]);
         uint256[] memory none = new uint256[](0);
-        if (!Groth16.verify(keys.load(s.treeKey), Groth16.Proof(proof.a, proof.b, proof.c, none, none), 0, inputs)) {
+        if (
+            !Groth16.verify(
+                keys.load(s.treeKey),
+                Groth16.Proof(proof.a, proof.b, proof.c, none, none),
+                0,
+                inputs
+            )
+        ) {
             revert IProofLedger.ProofInvalid(k);
         }
         s.trees.add(k);
@@ -127,7 +139,8 @@ library Datasets {
         emit IProofLedger.TreeProved(datasetId, k);
     }
 
-    /// @notice Accepts the link of epoch chunk `c` with its products a, b; nothing happens if it was accepted before.
+    /// @notice Accepts the link of epoch chunk `c` with its products a, b; nothing happens if it
+    /// was accepted before.
     function proveLink(
         Store storage store,
         DatasetId datasetId,
@@ -145,8 +158,9 @@ library Datasets {
         uint256 start = c * key.slots();
         uint256[] memory commitments = new uint256[](6); // X, Y of D, U, P
         (commitments[0], commitments[1]) = (d[0], d[1]);
-        // U stays at infinity: all zeros, known to everybody, so its knowledge needs no proof. Neither does that of P, which
-        // is computed here, nor that of D, which passed when the registration began.
+        // U stays at infinity: all zeros, known to everybody, so its knowledge needs no proof.
+        // Neither does that of P, which is computed here, nor that of D, which passed when the
+        // registration began.
         uint256[2] memory p = _orderByIndex(key, start);
         (commitments[4], commitments[5]) = (p[0], p[1]);
         if (
@@ -163,8 +177,13 @@ library Datasets {
         emit IProofLedger.LinkProved(datasetId, c);
     }
 
-    /// @notice Accepts the registration when everything is proved and agrees; nothing happens if it was accepted before.
-    function finish(Store storage store, PinnedKeys.Store storage keys, DatasetId datasetId) internal {
+    /// @notice Accepts the registration when everything is proved and agrees; nothing happens if it
+    /// was accepted before.
+    function finish(
+        Store storage store,
+        PinnedKeys.Store storage keys,
+        DatasetId datasetId
+    ) internal {
         Stored storage s = require_(store, datasetId);
         if (s.finished) return;
         uint256 treeSlots = keys.list[s.treeKey].slots;
@@ -183,7 +202,10 @@ library Datasets {
     }
 
     /// @notice The registration with this id.
-    function require_(Store storage store, DatasetId datasetId) internal view returns (Stored storage) {
+    function require_(
+        Store storage store,
+        DatasetId datasetId
+    ) internal view returns (Stored storage) {
         uint256 position = store.positions[datasetId];
         if (position == 0) revert IProofLedger.UnknownDataset(datasetId);
         return store.list[position - 1];
@@ -248,7 +270,8 @@ library Datasets {
         uint8 treeKey,
         Challenges.Registration memory r
     ) private view {
-        if (r.count == 0 || r.count > Kinds.MAX_RECORDS) revert IProofLedger.BadCount(uint64(r.count));
+        if (r.count == 0 || r.count > Kinds.MAX_RECORDS)
+            revert IProofLedger.BadCount(uint64(r.count));
         uint64 slots = keys.list[epochKey].slots;
         uint64 treeSlots = keys.list[treeKey].slots;
         if (slots % treeSlots != 0) revert IProofLedger.SlotsMismatch(slots, treeSlots);

@@ -2,14 +2,17 @@
 pragma solidity 0.8.37;
 
 /// @title The BN254 precompiles, wrapped so that a failure can never look like an answer.
-/// @notice Source: EIP-196, EIP-197, gas of EIP-1108. The precompiles refuse coordinates >= q, points off their curve and G2
-/// points outside the subgroup; every such refusal reverts here. A failing precompile burns what it was given, so that is
-/// bounded: several times today's price, in case a fork raises it. Points are X, Y; infinity is (0, 0).
+/// @notice Source: EIP-196, EIP-197, gas of EIP-1108. The precompiles refuse coordinates >= q,
+/// points off their curve and G2 points outside the subgroup; every such refusal reverts here. A
+/// failing precompile burns what it was given, so that is bounded: several times today's price, in
+/// case a fork raises it. Points are X, Y; infinity is (0, 0).
 library Bn254 {
     /// @notice Order r of the groups: field of scalars and public inputs.
-    uint256 internal constant R = 21888242871839275222246405745257275088548364400416034343698204186575808495617;
+    uint256 internal constant R =
+        21888242871839275222246405745257275088548364400416034343698204186575808495617;
     /// @notice Field q of the coordinates.
-    uint256 internal constant Q = 21888242871839275222246405745257275088696311157297823662689037894645226208583;
+    uint256 internal constant Q =
+        21888242871839275222246405745257275088696311157297823662689037894645226208583;
     /// @notice Words of one pair of the pairing: G1 as X, Y and G2 as X1, X0, Y1, Y0.
     uint256 internal constant PAIR_WORDS = 6;
 
@@ -19,7 +22,8 @@ library Bn254 {
     uint256 private constant PAIRING_POINT_GAS = 34_000;
     uint256 private constant HEADROOM = 4;
 
-    /// @notice A running sum. @dev The product lies behind the sum, so both are the input of the next addition.
+    /// @notice A running sum. @dev The product lies behind the sum, so both are the input of the
+    /// next addition.
     struct Sum {
         uint256 x;
         uint256 y;
@@ -27,7 +31,8 @@ library Bn254 {
         uint256 productY;
     }
 
-    /// @notice A precompile refused its input: a coordinate is not below q, or a point is not on its curve or in its subgroup.
+    /// @notice A precompile refused its input: a coordinate is not below q, or a point is not on
+    /// its curve or in its subgroup.
     error MalformedPoint(uint256 precompile);
     /// @notice Too little gas is left to tell a false proof from a starved check.
     error LowGas(uint256 required, uint256 left);
@@ -44,8 +49,8 @@ library Bn254 {
         accumulateAt(_place(sum), _place(p), scalar);
     }
 
-    /// @notice `accumulate` with a sum and a point given by their places in memory: a memory-typed variable for each point of a
-    /// long list would be allocated and zeroed.
+    /// @notice `accumulate` with a sum and a point given by their places in memory: a memory-typed
+    /// variable for each point of a long list would be allocated and zeroed.
     function accumulateAt(uint256 sum, uint256 p) internal view {
         assembly ("memory-safe") {
             mcopy(add(sum, 64), p, 64)
@@ -62,14 +67,20 @@ library Bn254 {
     }
 
     /// @notice p + q.
-    function add(uint256[2] memory p, uint256[2] memory q) internal view returns (uint256[2] memory) {
+    function add(
+        uint256[2] memory p,
+        uint256[2] memory q
+    ) internal view returns (uint256[2] memory) {
         Sum memory sum = Sum(p[0], p[1], q[0], q[1]);
         _addProduct(_place(sum));
         return [sum.x, sum.y];
     }
 
     /// @notice scalar * p.
-    function mul(uint256[2] memory p, uint256 scalar) internal view returns (uint256[2] memory product) {
+    function mul(
+        uint256[2] memory p,
+        uint256 scalar
+    ) internal view returns (uint256[2] memory product) {
         mulTo(p, scalar, product);
     }
 
@@ -94,7 +105,8 @@ library Bn254 {
         _requireAnswer(7, ok, length, 64);
     }
 
-    /// @notice Whether the product of the pairings is one, over the first `pairs` pairs of the input.
+    /// @notice Whether the product of the pairings is one, over the first `pairs` pairs of the
+    /// input.
     function isPairingOne(uint256[] memory input, uint256 pairs) internal view returns (bool) {
         uint256 price = PAIRING_BASE_GAS + pairs * PAIRING_POINT_GAS;
         _requireGas(price);
@@ -129,7 +141,8 @@ library Bn254 {
         _requireAnswer(6, ok, length, 64);
     }
 
-    /// Reverts unless a call can be given `price` gas: a call receives at most 63/64 of what is left (EIP-150).
+    /// Reverts unless a call can be given `price` gas: a call receives at most 63/64 of what is
+    /// left (EIP-150).
     function _requireGas(uint256 price) private view {
         unchecked {
             uint256 required = price + price / 63 + 1_000; // prices are small
@@ -149,7 +162,12 @@ library Bn254 {
         }
     }
 
-    function _requireAnswer(uint256 precompile, bool ok, uint256 length, uint256 expected) private pure {
+    function _requireAnswer(
+        uint256 precompile,
+        bool ok,
+        uint256 length,
+        uint256 expected
+    ) private pure {
         if (!ok) revert MalformedPoint(precompile);
         if (length != expected) revert PrecompileMissing(precompile);
     }

@@ -7,12 +7,15 @@ import {VerifyingKey} from "../keys/VerifyingKey.sol";
 import {KeyId} from "../../types/KeyId.sol";
 
 /// @title Groth16 proofs that carry Pedersen commitments.
-/// @notice Source: Groth, EUROCRYPT 2016; commitments as in LegoSNARK (CCS 2019) and gnark. The equations are
-///   main:            e(A,B) e(C,-delta) e(alpha,-beta) e(X,-gamma) = 1,  X = IC_0 + sum pub_i IC_i + sum commitment_k
+/// @notice Source: Groth, EUROCRYPT 2016; commitments as in LegoSNARK (CCS 2019) and gnark. The
+/// equations are
+///   main:            e(A,B) e(C,-delta) e(alpha,-beta) e(X,-gamma) = 1
+///                    with X = IC_0 + sum pub_i IC_i + sum commitment_k
 ///   knowledge of k:  e(commitment_k, GSigmaNeg_k) e(pok_k, G_k) = 1
-/// and those asked for are checked in one pairing call. The main one sees only the sum of the commitments, so a caller must
-/// have every commitment's knowledge checked, here or before, or know the commitment (computed itself, or infinity).
-/// A bool answers only for the equations; anything malformed reverts. (-A, -B, C) verifies too: proof bytes are never an id.
+/// and those asked for are checked in one pairing call. The main one sees only the sum of the
+/// commitments, so a caller must have every commitment's knowledge checked, here or before, or know
+/// the commitment (computed itself, or infinity). A bool answers only for the equations; anything
+/// malformed reverts. (-A, -B, C) verifies too: proof bytes are never an id.
 library Groth16 {
     using VerifyingKey for VerifyingKey.Key;
 
@@ -37,7 +40,8 @@ library Groth16 {
     /// @notice A commitment whose knowledge is asked for holds nothing, not even a blinding.
     error CommitmentAtInfinity(uint256 index);
 
-    /// @notice Whether the proof verifies, together with the proofs of knowledge in `knowledgeMask` (bit k: commitment k).
+    /// @notice Whether the proof verifies, together with the proofs of knowledge in `knowledgeMask`
+    /// (bit k: commitment k).
     function verify(
         VerifyingKey.Key memory key,
         Proof memory proof,
@@ -68,7 +72,8 @@ library Groth16 {
         uint256[2][] memory poks
     ) internal view returns (bool) {
         if (i >= key.commitmentCount()) revert BadMask(1 << i);
-        if (poks.length != points.length || points.length == 0) revert WrongLength(points.length, poks.length);
+        if (poks.length != points.length || points.length == 0)
+            revert WrongLength(points.length, poks.length);
         for (uint256 j = 0; j < points.length; ++j) _requireNotInfinity(points[j], j);
         uint256[2] memory point = points[0];
         uint256[2] memory pok = poks[0];
@@ -84,13 +89,18 @@ library Groth16 {
         return Bn254.isPairingOne(input, 2);
     }
 
-    function _fold(uint256[2][] memory points, bytes32 seed) private view returns (uint256[2] memory) {
+    function _fold(
+        uint256[2][] memory points,
+        bytes32 seed
+    ) private view returns (uint256[2] memory) {
         Bn254.Sum memory sum;
-        for (uint256 j = 0; j < points.length; ++j) Bn254.accumulate(sum, points[j], _weight(seed, j));
+        for (uint256 j = 0; j < points.length; ++j)
+            Bn254.accumulate(sum, points[j], _weight(seed, j));
         return _asPoint(sum);
     }
 
-    /// X. Every commitment passes through the addition precompile, and so is on the curve with coordinates below q.
+    /// X. Every commitment passes through the addition precompile, and so is on the curve with
+    /// coordinates below q.
     function _publicPoint(
         VerifyingKey.Key memory key,
         uint256[] memory commitments,
@@ -104,19 +114,22 @@ library Groth16 {
                 uint256 value = publicInputs[i];
                 uint256[2] memory base = key.g1(VerifyingKey.IC + 2 * (i + 1));
                 if (value == 0) continue;
-                if (value >= Bn254.R) revert NotInField(i, value); // the precompile would take it for value - r
+                // The precompile would take it for value - r.
+                if (value >= Bn254.R) revert NotInField(i, value);
                 // Equal neighbours (a and b of an epoch of one chunk) share a multiplication.
                 if (i + 1 < publicInputs.length && value == publicInputs[i + 1]) {
                     base = Bn254.add(base, key.g1(VerifyingKey.IC + 2 * (++i + 1)));
                 }
                 Bn254.accumulate(x, base, value);
             }
-            for (uint256 i = 0; i < commitments.length; i += 2) Bn254.accumulate(x, _point(commitments, i));
+            for (uint256 i = 0; i < commitments.length; i += 2)
+                Bn254.accumulate(x, _point(commitments, i));
         }
     }
 
-    /// Adds the weighted knowledge equations: a pair for each commitment, and one for each distinct G. A G that equals gamma (as
-    /// after a ceremony) needs no pair of its own: e(w pok, gamma) = e(-w pok, -gamma) joins X.
+    /// Adds the weighted knowledge equations: a pair for each commitment, and one for each distinct
+    /// G. A G that equals gamma (as after a ceremony) needs no pair of its own: e(w pok, gamma) =
+    /// e(-w pok, -gamma) joins X.
     function _putKnowledge(
         VerifyingKey.Key memory key,
         Proof memory proof,
@@ -136,7 +149,11 @@ library Groth16 {
                 _requireNotInfinity(commitment, k);
                 uint256 weight = _weight(seed, k);
                 uint256[4] memory g = key.g2(key.pedersen(k));
-                Bn254.mulTo(commitment, weight, _put(input, pairs++, commitment, key.g2(key.pedersen(k) + 4)));
+                Bn254.mulTo(
+                    commitment,
+                    weight,
+                    _put(input, pairs++, commitment, key.g2(key.pedersen(k) + 4))
+                );
                 uint256[2] memory pok = _point(proof.poks, 2 * k);
                 if (VerifyingKey.isOpposite(g, key.g2(VerifyingKey.GAMMA_NEG))) {
                     Bn254.accumulate(x, Bn254.negate(Bn254.mul(pok, weight)));
@@ -146,7 +163,8 @@ library Groth16 {
             }
             for (uint256 k = 0; k < count; ++k) {
                 Bn254.Sum memory sum = sums[k];
-                if (sum.x | sum.y != 0) _put(input, pairs++, _asPoint(sum), key.g2(key.pedersen(k)));
+                if (sum.x | sum.y != 0)
+                    _put(input, pairs++, _asPoint(sum), key.g2(key.pedersen(k)));
             }
         }
     }
@@ -158,14 +176,17 @@ library Groth16 {
         uint256[] memory publicInputs
     ) private pure {
         uint256 count = key.commitmentCount();
-        if (publicInputs.length != key.publicCount()) revert WrongLength(key.publicCount(), publicInputs.length);
-        if (proof.commitments.length != 2 * count) revert WrongLength(2 * count, proof.commitments.length);
+        if (publicInputs.length != key.publicCount())
+            revert WrongLength(key.publicCount(), publicInputs.length);
+        if (proof.commitments.length != 2 * count)
+            revert WrongLength(2 * count, proof.commitments.length);
         if (proof.poks.length != 2 * count) revert WrongLength(2 * count, proof.poks.length);
         if (knowledgeMask >> count != 0) revert BadMask(knowledgeMask);
     }
 
-    /// keccak256(key id || A || B || C || commitments || poks || public inputs). Everything that the prover chose goes in, so no
-    /// term can be chosen after the weights; the key fixes the number of each.
+    /// keccak256(key id || A || B || C || commitments || poks || public inputs). Everything that
+    /// the prover chose goes in, so no term can be chosen after the weights; the key fixes the
+    /// number of each.
     function _weightSeed(
         KeyId keyId,
         Proof memory proof,
@@ -208,7 +229,8 @@ library Groth16 {
         uint256[4] memory g
     ) private pure returns (uint256 k) {
         unchecked {
-            while (!VerifyingKey.isSame(key.g2(key.pedersen(k)), g)) ++k; // ends at the commitment itself
+            // Ends at the commitment itself.
+            while (!VerifyingKey.isSame(key.g2(key.pedersen(k)), g)) ++k;
         }
     }
 

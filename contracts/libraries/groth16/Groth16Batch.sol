@@ -7,21 +7,23 @@ import {VerifyingKey} from "../keys/VerifyingKey.sol";
 import {KeyId} from "../../types/KeyId.sol";
 
 /// @title Many Groth16 proofs of one key, checked in one pairing call.
-/// @notice Source: Bellare, Garay, Rabin, EUROCRYPT 1998 (small exponents test). Proof j has the equations of Groth16.sol: the
-/// main one and the knowledge of each commitment k of the mask. Each is raised to a weight of its own, w_j and v_jk, and all
-/// are multiplied:
+/// @notice Source: Bellare, Garay, Rabin, EUROCRYPT 1998 (small exponents test). Proof j has the
+/// equations of Groth16.sol: the main one and the knowledge of each commitment k of the mask. Each
+/// is raised to a weight of its own, w_j and v_jk, and all are multiplied:
 ///   prod_j e(w_j A_j, B_j) * e(sum_j w_j C_j, -delta) * e((sum_j w_j) alpha, -beta) * e(X, -gamma)
 ///     * prod_k e(sum_j v_jk commitment_jk, GSigmaNeg_k) * prod_G e(sum_j,k v_jk pok_jk, G) = 1
 ///   X = sum_j w_j IC_0 + sum_i (sum_j w_j pub_ji) IC_i + sum_j w_j sum_k commitment_jk
-/// The left side of one equation is an element of a group of prime order r, so a batch with a false equation passes with a
-/// probability of at most 2^-127 over the weights (128 bits, never 0), which are hashes of the key and of every proof, point and
-/// input of the batch. C and the proofs of knowledge stay in separate sums: nothing rests on more than that argument.
-/// Each B goes to the pairing precompile itself, which checks its subgroup; a sum of Bs would hide that.
+/// The left side of one equation is an element of a group of prime order r, so a batch with a false
+/// equation passes with a probability of at most 2^-127 over the weights (128 bits, never 0), which
+/// are hashes of the key and of every proof, point and input of the batch. C and the proofs of
+/// knowledge stay in separate sums: nothing rests on more than that argument. Each B goes to the
+/// pairing precompile itself, which checks its subgroup; a sum of Bs would hide that.
 library Groth16Batch {
     using VerifyingKey for VerifyingKey.Key;
 
-    /// @notice Most proofs of a batch. 64 `epoch` proofs cost less than half of the 16,777,216 gas that a transaction may use
-    /// (EIP-7825; contracts/.gas-snapshot.json), and beyond 16 a proof gets hardly cheaper.
+    /// @notice Most proofs of a batch. 64 `epoch` proofs cost less than half of the 16,777,216 gas
+    /// that a transaction may use (EIP-7825; contracts/.gas-snapshot.json), and beyond 16 a proof
+    /// gets hardly cheaper.
     uint256 internal constant MAX_PROOFS = 64;
 
     uint256 private constant POINT_BYTES = 64;
@@ -59,9 +61,10 @@ library Groth16Batch {
     /// @notice What `Groth16.CommitmentAtInfinity` says, of a proof of the batch.
     error BatchCommitmentAtInfinity(uint256 proof, uint256 index);
 
-    /// @notice Whether all proofs verify, each together with its proofs of knowledge in `knowledgeMask`.
-    /// @param items for each proof its words: A (2), B (4), C (2), commitments (2 each), proofs of knowledge (2 each, those
-    /// outside the mask are ignored), public inputs (1 each)
+    /// @notice Whether all proofs verify, each together with its proofs of knowledge in
+    /// `knowledgeMask`.
+    /// @param items for each proof its words: A (2), B (4), C (2), commitments (2 each), proofs of
+    /// knowledge (2 each, those outside the mask are ignored), public inputs (1 each)
     function verify(
         VerifyingKey.Key memory key,
         bytes memory items,
@@ -95,8 +98,9 @@ library Groth16Batch {
         return Bn254.isPairingOne(input, _putSums(key, sums, knowledgeMask, input, count));
     }
 
-    /// @notice keccak256(key id || items): all that the provers chose, so no term can be chosen after the weights. The key fixes
-    /// the length of a proof, so different batches are different strings.
+    /// @notice keccak256(key id || items): all that the provers chose, so no term can be chosen
+    /// after the weights. The key fixes the length of a proof, so different batches are different
+    /// strings.
     function weightSeed(KeyId keyId, bytes memory items) internal pure returns (bytes32 seed) {
         assembly ("memory-safe") {
             // The key's id takes the place of the length for the time of hashing.
@@ -107,8 +111,9 @@ library Groth16Batch {
         }
     }
 
-    /// @notice Weight number `i` of a batch, 128 bits, never zero. With n commitments, proof j's main equation has number
-    /// j (n + 1), and the knowledge of its commitment k has number j (n + 1) + 1 + k.
+    /// @notice Weight number `i` of a batch, 128 bits, never zero. With n commitments, proof j's
+    /// main equation has number j (n + 1), and the knowledge of its commitment k has number j (n +
+    /// 1) + 1 + k.
     function weight(bytes32 seed, uint256 i) internal pure returns (uint256 w) {
         assembly ("memory-safe") {
             mstore(0, seed)
@@ -118,9 +123,15 @@ library Groth16Batch {
         }
     }
 
-    /// The main equation of proof j: its pair (w A, B), and its share of the sums. Every commitment passes through a precompile,
-    /// and so is on the curve with coordinates below q.
-    function _addMain(Sums memory sums, uint256 item, uint256 j, uint256 w, uint256 pair) private view {
+    /// The main equation of proof j: its pair (w A, B), and its share of the sums. Every commitment
+    /// passes through a precompile, and so is on the curve with coordinates below q.
+    function _addMain(
+        Sums memory sums,
+        uint256 item,
+        uint256 j,
+        uint256 w,
+        uint256 pair
+    ) private view {
         unchecked {
             // Places stay within the item, whose length was checked.
             assembly ("memory-safe") {
@@ -135,7 +146,8 @@ library Groth16Batch {
                 assembly ("memory-safe") {
                     mcopy(sum, commitment, 64)
                 }
-                for (uint256 k = 1; k < commitments; ++k) Bn254.accumulateAt(sum, commitment + POINT_BYTES * k);
+                for (uint256 k = 1; k < commitments; ++k)
+                    Bn254.accumulateAt(sum, commitment + POINT_BYTES * k);
                 Bn254.accumulateAt(_place(sums.x), sum, w);
             }
             sums.total += w;
@@ -144,7 +156,12 @@ library Groth16Batch {
     }
 
     /// totals[i] += w pub_ji mod r, for the public inputs at a place.
-    function _addInputs(uint256[] memory totals, uint256 inputs, uint256 j, uint256 w) private pure {
+    function _addInputs(
+        uint256[] memory totals,
+        uint256 inputs,
+        uint256 j,
+        uint256 w
+    ) private pure {
         unchecked {
             uint256 r = Bn254.R;
             uint256 count = totals.length;
@@ -161,7 +178,13 @@ library Groth16Batch {
     }
 
     /// The knowledge equations of proof j.
-    function _addKnowledge(Sums memory sums, uint256 item, uint256 j, uint256 mask, bytes32 seed) private view {
+    function _addKnowledge(
+        Sums memory sums,
+        uint256 item,
+        uint256 j,
+        uint256 mask,
+        bytes32 seed
+    ) private view {
         unchecked {
             uint256 commitments = sums.commitments.length;
             for (uint256 k = 0; k < commitments; ++k) {
@@ -171,13 +194,18 @@ library Groth16Batch {
                 uint256 v = weight(seed, j * (commitments + 1) + 1 + k);
                 Bn254.accumulateAt(_place(sums.commitments[k]), commitment, v);
                 // Poks follow the commitments.
-                Bn254.accumulateAt(_place(sums.poks[sums.homes[k]]), commitment + POINT_BYTES * commitments, v);
+                Bn254.accumulateAt(
+                    _place(sums.poks[sums.homes[k]]),
+                    commitment + POINT_BYTES * commitments,
+                    v
+                );
             }
         }
     }
 
-    /// Puts the pairs of the sums behind those of the proofs: C, alpha, one for each commitment of the mask, one for each
-    /// distinct G, and X, which the poks under a G that equals gamma have joined.
+    /// Puts the pairs of the sums behind those of the proofs: C, alpha, one for each commitment of
+    /// the mask, one for each distinct G, and X, which the poks under a G that equals gamma have
+    /// joined.
     function _putSums(
         VerifyingKey.Key memory key,
         Sums memory sums,
@@ -205,20 +233,26 @@ library Groth16Batch {
         }
     }
 
-    /// Adds sum_j w_j (IC_0 + sum_i pub_ji IC_i) to X: one multiplication for each point of the key.
+    /// Adds sum_j w_j (IC_0 + sum_i pub_ji IC_i) to X: one multiplication for each point of the
+    /// key.
     function _addPublicPoints(VerifyingKey.Key memory key, Sums memory sums) private view {
         unchecked {
             uint256[] memory inputs = sums.inputs;
             Bn254.accumulate(sums.x, key.g1(VerifyingKey.IC), sums.total);
             for (uint256 i = 0; i < inputs.length; ++i) {
-                if (inputs[i] != 0) Bn254.accumulate(sums.x, key.g1(VerifyingKey.IC + 2 * (i + 1)), inputs[i]);
+                if (inputs[i] != 0)
+                    Bn254.accumulate(sums.x, key.g1(VerifyingKey.IC + 2 * (i + 1)), inputs[i]);
             }
         }
     }
 
-    /// Where the poks of each commitment are summed: with the first commitment of the mask that has the same G, and at the
-    /// number of commitments, which is none of them, if G equals gamma (as after a ceremony): those need no pair of their own.
-    function _homes(VerifyingKey.Key memory key, uint256 mask) private pure returns (uint256[] memory homes) {
+    /// Where the poks of each commitment are summed: with the first commitment of the mask that has
+    /// the same G, and at the number of commitments, which is none of them, if G equals gamma (as
+    /// after a ceremony): those need no pair of their own.
+    function _homes(
+        VerifyingKey.Key memory key,
+        uint256 mask
+    ) private pure returns (uint256[] memory homes) {
         unchecked {
             uint256 commitments = key.commitmentCount();
             homes = new uint256[](commitments);
@@ -226,7 +260,9 @@ library Groth16Batch {
                 uint256[4] memory g = key.g2(key.pedersen(k));
                 uint256 home = commitments;
                 if (!VerifyingKey.isOpposite(g, key.g2(VerifyingKey.GAMMA_NEG))) {
-                    home = 0; // the search ends at the commitment itself, if it is in the mask; others are never asked for
+                    // The search ends at the commitment itself, if it is in the mask; others are
+                    // never asked for.
+                    home = 0;
                     while (home < k && !_sharesG(key, mask, home, g)) ++home;
                 }
                 homes[k] = home;
@@ -263,14 +299,22 @@ library Groth16Batch {
     }
 
     /// Where the G1 point of a pair lies.
-    function _pair(uint256[] memory input, uint256 pair) private pure returns (uint256[2] memory p) {
+    function _pair(
+        uint256[] memory input,
+        uint256 pair
+    ) private pure returns (uint256[2] memory p) {
         assert(pair < input.length / PAIR_WORDS);
         assembly ("memory-safe") {
             p := add(add(input, 32), mul(pair, 192))
         }
     }
 
-    function _put(uint256[] memory input, uint256 pair, uint256[2] memory p, uint256[4] memory q) private pure {
+    function _put(
+        uint256[] memory input,
+        uint256 pair,
+        uint256[2] memory p,
+        uint256[4] memory q
+    ) private pure {
         uint256[2] memory target = _pair(input, pair);
         assembly ("memory-safe") {
             mcopy(target, p, 64)

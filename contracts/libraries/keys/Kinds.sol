@@ -2,10 +2,11 @@
 pragma solidity 0.8.37;
 
 /// @title The closed table of statements: what their keys look like.
-/// @notice Layouts: docs/formats/proofs.md and docs/formats/statements.md. Slots and depth are words 2 and 3 of a key; what they
-/// mean is the kind's own.
-/// @dev The parts between markers are generated from zk/statements.json: python zk/generate_statements.py --write. Callers refuse
-/// an unknown kind with an error of their own; one that gets here is a fault of the contract, and panics.
+/// @notice Layouts: docs/formats/proofs.md and docs/formats/statements.md. Slots and depth are
+/// words 2 and 3 of a key; each kind says what they mean.
+/// @dev The parts between markers are generated from zk/statements.json: python
+/// zk/generate_statements.py --write. Callers refuse an unknown kind with an error of their own;
+/// one that gets here is a fault of the contract, and panics.
 library Kinds {
     // generated: begin constants
     // the records fed in an epoch are the dataset's, in the drawn order
@@ -55,6 +56,7 @@ library Kinds {
         return kind != 0 && kind <= LAST;
     }
 
+    // solhint-disable max-line-length
     // generated: begin rules
     /// @notice Whether a contract takes a key of this kind with so many slots.
     function fitsSlots(uint256 kind, uint256 slots) internal pure returns (bool fits) {
@@ -119,20 +121,22 @@ library Kinds {
         assert(isKnown(kind));
     }
     // generated: end rules
+    // solhint-enable max-line-length
 
     /// @notice Public inputs that hold the numbers of `blocks` blocks.
     function indexWords(uint256 blocks) internal pure returns (uint256) {
         return (blocks + INDEXES_PER_WORD - 1) / INDEXES_PER_WORD;
     }
 
-    /// @notice Public inputs that hold the bytes of `blocks` blocks of the deployed file; none if no file is read.
+    /// @notice Public inputs that hold the bytes of `blocks` blocks of the deployed file; none if
+    /// no file is read.
     function codeWords(uint256 kind, uint256 blocks) internal pure returns (uint256) {
         uint256 size = blockBytes(kind);
         return size == 0 ? 0 : (blocks * size + BYTES_PER_WORD - 1) / BYTES_PER_WORD;
     }
 
-    /// @notice Rank of the `merge` keys that serve an adapter of rank r: the smallest of 8, 16, 32, 64 that is at least r; 0 if
-    /// there is none.
+    /// @notice Rank of the `merge` keys that serve an adapter of rank r: the smallest of 8, 16, 32,
+    /// 64 that is at least r; 0 if there is none.
     function paddedRank(uint256 r) internal pure returns (uint256 rank) {
         if (r == 0 || r > MAX_RANK) return 0;
         rank = MIN_RANK;

@@ -48,14 +48,22 @@ library PinnedKeys {
     }
 
     /// @notice Position (from 0) of a pinned key of this kind.
-    function find(Store storage store, KeyId vkId, uint64 kind) internal view returns (uint8 index) {
+    function find(
+        Store storage store,
+        KeyId vkId,
+        uint64 kind
+    ) internal view returns (uint8 index) {
         uint256 position = store.positions[vkId];
-        if (position == 0 || store.list[position - 1].kind != kind) revert IProofLedger.UnknownKey(vkId, kind);
+        if (position == 0 || store.list[position - 1].kind != kind)
+            revert IProofLedger.UnknownKey(vkId, kind);
         return uint8(position - 1);
     }
 
     /// @notice Reads the bytes of a pinned key.
-    function load(Store storage store, uint8 index) internal view returns (VerifyingKey.Key memory) {
+    function load(
+        Store storage store,
+        uint8 index
+    ) internal view returns (VerifyingKey.Key memory) {
         return VerifyingKey.load(store.list[index].data);
     }
 
@@ -75,7 +83,9 @@ library PinnedKeys {
         (uint256 kind, uint256 slots) = (key.kind(), key.slots());
         if (!Kinds.fitsSlots(kind, slots)) revert VerifyingKey.BadKey(key.id, "slots");
         if (!Kinds.fitsDepth(kind, key.depth())) revert VerifyingKey.BadKey(key.id, "depth");
-        if (key.publicCount() != Kinds.publicCount(kind, slots)) revert VerifyingKey.BadKey(key.id, "public inputs");
-        if (key.commitmentCount() != Kinds.commitmentCount(kind)) revert VerifyingKey.BadKey(key.id, "commitments");
+        if (key.publicCount() != Kinds.publicCount(kind, slots))
+            revert VerifyingKey.BadKey(key.id, "public inputs");
+        if (key.commitmentCount() != Kinds.commitmentCount(kind))
+            revert VerifyingKey.BadKey(key.id, "commitments");
     }
 }

@@ -6,8 +6,9 @@ import {Kinds} from "./Kinds.sol";
 import {KeyId} from "../../types/KeyId.sol";
 
 /// @title A Groth16 verifying key as a string of words, read from a data contract.
-/// @notice Layout: docs/formats/proofs.md. `load` checks the header and the length, which is what memory safety needs; whether
-/// the key is a sound one is asked once, when it is pinned, by `requireSound`.
+/// @notice Layout: docs/formats/proofs.md. `load` checks the header and the length, which is what
+/// memory safety needs; whether the key is a sound one is asked once, when it is pinned, by
+/// `requireSound`.
 library VerifyingKey {
     uint256 internal constant VERSION = 1;
 
@@ -17,12 +18,17 @@ library VerifyingKey {
     uint256 internal constant DELTA_NEG = 17;
     uint256 internal constant IC = 21;
     uint256 private constant EPOCH_WORDS = 7; // three hashes of bases, I_0, S
-    uint256 private constant MAX_COMMITMENTS = 64; // bounds the arithmetic below, as Kinds.MAX_PUBLIC does
+    // Bounds the arithmetic below, as Kinds.MAX_PUBLIC does.
+    uint256 private constant MAX_COMMITMENTS = 64;
 
-    uint256 private constant G2_X1 = 0x198e9393920d483a7260bfb731fb5d25f1aa493335a9e71297e485b7aef312c2;
-    uint256 private constant G2_X0 = 0x1800deef121f1e76426a00665e5c4479674322d4f75edadd46debd5cd992f6ed;
-    uint256 private constant G2_Y1 = 0x090689d0585ff075ec9e99ad690c3395bc4b313370b38ef355acdadcd122975b;
-    uint256 private constant G2_Y0 = 0x12c85ea5db8c6deb4aab71808dcb408fe3d1e7690c43d37b4ce6cc0166fa7daa;
+    uint256 private constant G2_X1 =
+        0x198e9393920d483a7260bfb731fb5d25f1aa493335a9e71297e485b7aef312c2;
+    uint256 private constant G2_X0 =
+        0x1800deef121f1e76426a00665e5c4479674322d4f75edadd46debd5cd992f6ed;
+    uint256 private constant G2_Y1 =
+        0x090689d0585ff075ec9e99ad690c3395bc4b313370b38ef355acdadcd122975b;
+    uint256 private constant G2_Y0 =
+        0x12c85ea5db8c6deb4aab71808dcb408fe3d1e7690c43d37b4ce6cc0166fa7daa;
 
     /// @param words the key's bytes, a word each
     /// @param id keccak256 of the key's bytes
@@ -31,14 +37,15 @@ library VerifyingKey {
         KeyId id;
     }
 
-    /// @notice The key is refused; `rule` says why (docs/security-model.md, Refused keys). Code whose
-    /// length is that of no key has no id: its hash stands there.
+    /// @notice The key is refused; `rule` says why (docs/security-model.md, Refused keys). Code
+    /// whose length is that of no key has no id: its hash stands there.
     error BadKey(KeyId id, string rule);
 
     /// @notice Reads a key from the code of a contract.
     function load(address data) internal view returns (Key memory key) {
         uint256 size = data.code.length;
-        if (size <= IC * 32 || (size - 1) % 32 != 0) revert BadKey(KeyId.wrap(data.codehash), "length");
+        if (size <= IC * 32 || (size - 1) % 32 != 0)
+            revert BadKey(KeyId.wrap(data.codehash), "length");
         uint256[] memory words = new uint256[]((size - 1) / 32);
         uint256 first;
         KeyId id;
@@ -77,7 +84,8 @@ library VerifyingKey {
     /// @notice Position of the Pedersen G of commitment `i`; its GSigmaNeg follows.
     function pedersen(Key memory key, uint256 i) internal pure returns (uint256) {
         unchecked {
-            return IC + 2 * (key.words[4] + 1) + 8 * i; // a loaded key has at most MAX_PUBLIC and MAX_COMMITMENTS of them
+            // A loaded key has at most MAX_PUBLIC and MAX_COMMITMENTS of them.
+            return IC + 2 * (key.words[4] + 1) + 8 * i;
         }
     }
 
@@ -90,7 +98,8 @@ library VerifyingKey {
     function g1(Key memory key, uint256 offset) internal pure returns (uint256[2] memory p) {
         uint256[] memory words = key.words;
         unchecked {
-            if (offset > words.length - 2) revert BadKey(key.id, "length"); // a loaded key has more words
+            // A loaded key has more words.
+            if (offset > words.length - 2) revert BadKey(key.id, "length");
         }
         assembly ("memory-safe") {
             p := add(add(words, 32), mul(offset, 32))
@@ -101,7 +110,8 @@ library VerifyingKey {
     function g2(Key memory key, uint256 offset) internal pure returns (uint256[4] memory p) {
         uint256[] memory words = key.words;
         unchecked {
-            if (offset > words.length - 4) revert BadKey(key.id, "length"); // a loaded key has more words
+            // A loaded key has more words.
+            if (offset > words.length - 4) revert BadKey(key.id, "length");
         }
         assembly ("memory-safe") {
             p := add(add(words, 32), mul(offset, 32))
@@ -124,9 +134,11 @@ library VerifyingKey {
         return p[0] == q[0] && p[1] == q[1] && _isOpposite(p[2], q[2]) && _isOpposite(p[3], q[3]);
     }
 
-    /// @notice Refuses keys with which the statements would not bind, as far as the key's bytes show it.
-    /// @dev Meant for constructors: it costs about 34,000 gas per G2 point. That the bases of commitments are distinct and none
-    /// is infinity cannot be seen here (the key holds their hashes only); whoever recomputes P checks it.
+    /// @notice Refuses keys with which the statements would not bind, as far as the key's bytes
+    /// show it.
+    /// @dev Meant for constructors: it costs about 34,000 gas per G2 point. That the bases of
+    /// commitments are distinct and none is infinity cannot be seen here (the key holds their
+    /// hashes only); whoever recomputes P checks it.
     function requireSound(Key memory key) internal view {
         uint256 commitments = commitmentCount(key);
         _requireInputs(key);
@@ -144,7 +156,8 @@ library VerifyingKey {
             uint256[4] memory sigma = g2(key, g + 4);
             if (_isSameUpToSign(sigma, g2(key, g))) revert BadKey(key.id, "sigma is 1 or -1");
             for (uint256 j = 0; j < i; ++j) {
-                if (_isSameUpToSign(sigma, g2(key, pedersen(key, j) + 4))) revert BadKey(key.id, "equal sigma");
+                if (_isSameUpToSign(sigma, g2(key, pedersen(key, j) + 4)))
+                    revert BadKey(key.id, "equal sigma");
             }
         }
         Bn254.isPairingOne(g2s, 3 + 2 * commitments); // reverts unless all are in the subgroup
@@ -156,18 +169,21 @@ library VerifyingKey {
         if (w[0] != VERSION) revert BadKey(key.id, "version");
         if (!Kinds.isKnown(w[1])) revert BadKey(key.id, "kind");
         if (w[4] > Kinds.MAX_PUBLIC || w[5] > MAX_COMMITMENTS) revert BadKey(key.id, "count");
-        // Bit 0 would mean a circuit with lookups, whose hash wires enter the equation; no statement here uses one.
+        // Bit 0 would mean a circuit with lookups, whose hash wires enter the equation; no
+        // statement here uses one.
         if (w[6] != 0) revert BadKey(key.id, "flags");
         uint256 expected = IC + 2 * (w[4] + 1) + 8 * w[5] + (w[1] == Kinds.EPOCH ? EPOCH_WORDS : 0);
         if (w.length != expected) revert BadKey(key.id, "length");
     }
 
-    /// @dev Two inputs with one point, or with opposite ones, could be exchanged: their x-coordinates differ.
+    /// @dev Two inputs with one point, or with opposite ones, could be exchanged: their
+    /// x-coordinates differ.
     function _requireInputs(Key memory key) private view {
         for (uint256 i = 0; i <= publicCount(key); ++i) {
             _requireG1(key, IC + 2 * i, "IC");
             for (uint256 j = 0; j < i; ++j) {
-                if (key.words[IC + 2 * i] == key.words[IC + 2 * j]) revert BadKey(key.id, "IC repeated");
+                if (key.words[IC + 2 * i] == key.words[IC + 2 * j])
+                    revert BadKey(key.id, "IC repeated");
             }
         }
     }
@@ -180,7 +196,8 @@ library VerifyingKey {
         uint256 d = w[offset - 3];
         uint256 u = w[offset - 2];
         uint256 p = w[offset - 1];
-        if (d == 0 || u == 0 || p == 0 || d == u || d == p || u == p) revert BadKey(key.id, "bases");
+        if (d == 0 || u == 0 || p == 0 || d == u || d == p || u == p)
+            revert BadKey(key.id, "bases");
     }
 
     function _requireG1(Key memory key, uint256 offset, string memory rule) private view {

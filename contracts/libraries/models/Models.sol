@@ -8,7 +8,8 @@ import {Kinds} from "../keys/Kinds.sol";
 import {RunId} from "../../types/RunId.sol";
 
 /// @title Anchoring of models, and their draws.
-/// @notice Preimages: docs/formats/statements.md. Everything is fixed before the block whose hash decides what must be opened.
+/// @notice Preimages: docs/formats/statements.md. Everything is fixed before the block whose hash
+/// decides what must be opened.
 library Models {
     bytes32 private constant TAG_DRAW = keccak256("provenance/v1/draw");
 
@@ -60,7 +61,8 @@ library Models {
     ) internal returns (uint64 number) {
         IProvenanceRegistry.Run memory run = registry.runOf(runId);
         if (run.owner != msg.sender && !registry.isWriter(runId, msg.sender)) {
-            revert IModelLedger.NotRunWriter(runId, msg.sender); // an owner is a writer always: no need to ask
+            // An owner is a writer always: no need to ask.
+            revert IModelLedger.NotRunWriter(runId, msg.sender);
         }
         if (run.seq == 0) revert IModelLedger.LogIsEmpty(runId);
         _requireStage(stage, a);
@@ -68,7 +70,12 @@ library Models {
         Stored[] storage list = store.anchorings[runId][stage];
         number = uint64(list.length);
         Stored storage s = list.push();
-        (s.kind, s.slots, s.scale, s.draws) = (uint8(a.kind), uint8(a.slots), uint32(a.scale), uint32(a.draws));
+        (s.kind, s.slots, s.scale, s.draws) = (
+            uint8(a.kind),
+            uint8(a.slots),
+            uint32(a.scale),
+            uint32(a.draws)
+        );
         (s.blocks, s.entries) = (uint48(a.blocks), uint24(a.merged.entries));
         (s.merged, s.artifact) = (a.merged.root, a.artifact);
         if (stage == Kinds.MERGE_STAGE) (s.base, s.adapter) = (a.base.root, a.adapter.root);
@@ -92,7 +99,16 @@ library Models {
         IProvenanceRegistry.Head memory head = registry.headAt(id.runId, s.headSeq);
         bytes32 digest = _digest(_anchoring(s), head.size, head.root);
         seed = keccak256(
-            abi.encode(TAG_DRAW, block.chainid, address(this), id.runId, id.stage, id.number, digest, blockHash)
+            abi.encode(
+                TAG_DRAW,
+                block.chainid,
+                address(this),
+                id.runId,
+                id.stage,
+                id.number,
+                digest,
+                blockHash
+            )
         );
         s.seed = seed;
         emit IModelLedger.ModelDrawn(id.runId, id.stage, id.number, seed, blockHash);
@@ -101,7 +117,8 @@ library Models {
     /// @notice The anchoring with this number.
     function find(Store storage store, Id memory id) internal view returns (Stored storage) {
         Stored[] storage list = store.anchorings[id.runId][id.stage];
-        if (id.number >= list.length) revert IModelLedger.UnknownAnchoring(id.runId, id.stage, id.number);
+        if (id.number >= list.length)
+            revert IModelLedger.UnknownAnchoring(id.runId, id.stage, id.number);
         return list[id.number];
     }
 
@@ -110,7 +127,11 @@ library Models {
         Store storage store,
         IProvenanceRegistry registry,
         Id memory id
-    ) internal view returns (IModelLedger.Anchoring memory anchoring, IModelLedger.Progress memory progress) {
+    )
+        internal
+        view
+        returns (IModelLedger.Anchoring memory anchoring, IModelLedger.Progress memory progress)
+    {
         Stored[] storage list = store.anchorings[id.runId][id.stage];
         if (id.number >= list.length) return (anchoring, progress);
         Stored storage s = list[id.number];
@@ -141,7 +162,8 @@ library Models {
         return keccak256(abi.encode(a, logSize, logRoot));
     }
 
-    /// The caller's words, from what is stored: the other tables' sizes follow from the merged one's.
+    /// The caller's words, from what is stored: the other tables' sizes follow from the merged
+    /// one's.
     function _anchoring(Stored storage s) private view returns (IModelLedger.Anchoring memory a) {
         uint64 entries = s.entries;
         a.merged = IModelLedger.Table(s.merged, entries);
@@ -150,7 +172,13 @@ library Models {
             a.adapter = IModelLedger.Table(s.adapter, 2 * entries);
         }
         a.artifact = s.artifact;
-        (a.kind, a.slots, a.scale, a.draws, a.blocks) = (s.kind, s.slots, s.scale, s.draws, s.blocks);
+        (a.kind, a.slots, a.scale, a.draws, a.blocks) = (
+            s.kind,
+            s.slots,
+            s.scale,
+            s.draws,
+            s.blocks
+        );
     }
 
     /// Stage 1 merges with an adapter; stage 2 has one table only.
@@ -159,7 +187,8 @@ library Models {
         if (!known) revert IModelLedger.WrongStage(stage, a.kind);
         bool merges = stage == Kinds.MERGE_STAGE;
         uint256 entries = merges ? a.merged.entries : 0;
-        if (a.base.entries != entries || (a.base.root != 0) != merges) revert IModelLedger.BadAnchoring("base");
+        if (a.base.entries != entries || (a.base.root != 0) != merges)
+            revert IModelLedger.BadAnchoring("base");
         if (a.adapter.entries != 2 * entries || (a.adapter.root != 0) != merges) {
             revert IModelLedger.BadAnchoring("adapter");
         }

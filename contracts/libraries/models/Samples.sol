@@ -13,7 +13,8 @@ import {Tensors} from "./Tensors.sol";
 import {VerifyingKey} from "../keys/VerifyingKey.sol";
 
 /// @title Proofs that open drawn blocks of an anchored model.
-/// @notice They come in the order of (tensor, group), so one position says what is proved, and one hash binds all codes.
+/// @notice They come in the order of (tensor, group), so one position says what is proved, and one
+/// hash binds all codes.
 library Samples {
     using Models for Models.Store;
     using PinnedKeys for PinnedKeys.Store;
@@ -38,7 +39,7 @@ library Samples {
     }
 
     /// @dev What an item's proof must show; no inputs if the item was accepted before.
-    struct Claim {
+    struct Statement {
         uint8 key;
         bool verified;
         uint256[] inputs;
@@ -55,38 +56,44 @@ library Samples {
         Models.Stored storage s = store.find(id);
         if (s.seed == 0) revert IModelLedger.NotDrawn(id.runId, id.stage, id.number);
         Walk memory w = _start(s);
-        Claim[] memory claims = new Claim[](items.length);
+        Statement[] memory statements = new Statement[](items.length);
         bool wasAccepted = w.tensor == w.entries;
         for (uint256 i = 0; i < items.length; ++i) {
             IModelLedger.Sample calldata item = items[i];
-            if (item.tensor < w.tensor || (item.tensor == w.tensor && item.group < w.group)) continue;
+            if (item.tensor < w.tensor || (item.tensor == w.tensor && item.group < w.group))
+                continue;
             if (item.tensor != w.tensor || item.group != w.group) {
                 revert IModelLedger.OutOfOrder(item.tensor, item.group, w.tensor, w.group);
             }
-            claims[i] = _claim(keys, w, item);
+            statements[i] = _statement(keys, w, item);
         }
-        _verifyAll(keys, verifier, claims, items);
+        _verifyAll(keys, verifier, statements, items);
         (s.nextTensor, s.nextGroup) = (uint24(w.tensor), uint32(w.group));
         s.blocksProved = uint48(w.blocksProved);
         if (w.codesHash != 0) s.codesHash = w.codesHash;
-        _emit(id, claims, items);
-        if (!wasAccepted && w.tensor == w.entries) emit IModelLedger.ModelAccepted(id.runId, id.stage, id.number);
+        _emit(id, statements, items);
+        if (!wasAccepted && w.tensor == w.entries)
+            emit IModelLedger.ModelAccepted(id.runId, id.stage, id.number);
     }
 
     /// Checks everything about the next item but its proof, and steps behind it.
-    function _claim(
+    function _statement(
         PinnedKeys.Store storage keys,
         Walk memory w,
         IModelLedger.Sample calldata item
-    ) private view returns (Claim memory claim) {
+    ) private view returns (Statement memory statement) {
         Tensors.Entry memory tensor = _open(w, item);
-        claim.key = keys.find(item.vkId, w.kind);
-        PinnedKeys.Pinned storage key = keys.list[claim.key];
-        if (key.slots != w.slots || key.depth != tensor.depth + Kinds.RANK_UNIT * Kinds.paddedRank(item.rank)) {
+        statement.key = keys.find(item.vkId, w.kind);
+        PinnedKeys.Pinned storage key = keys.list[statement.key];
+        if (
+            key.slots != w.slots ||
+            key.depth != tensor.depth + Kinds.RANK_UNIT * Kinds.paddedRank(item.rank)
+        ) {
             revert IModelLedger.WrongKey(item.vkId, key.slots, key.depth);
         }
-        claim.inputs = _inputs(w, item, tensor);
-        if (item.codes.length != 0) w.codesHash = keccak256(abi.encodePacked(w.codesHash, item.codes));
+        statement.inputs = _inputs(w, item, tensor);
+        if (item.codes.length != 0)
+            w.codesHash = keccak256(abi.encodePacked(w.codesHash, item.codes));
         _step(w, tensor.blocks);
     }
 
@@ -109,8 +116,22 @@ library Samples {
         _requireInTable(w, item, 0, tensor, item.tensor, w.entries);
         if (!merges) return tensor;
         (uint64 place, uint64 places) = (2 * item.tensor, 2 * w.entries);
-        _requireInTable(w, item, 1, Tensors.loraA(tensor, name, item.rank, item.openings[1].root), place, places);
-        _requireInTable(w, item, 2, Tensors.loraB(tensor, name, item.rank, item.openings[2].root), place + 1, places);
+        _requireInTable(
+            w,
+            item,
+            1,
+            Tensors.loraA(tensor, name, item.rank, item.openings[1].root),
+            place,
+            places
+        );
+        _requireInTable(
+            w,
+            item,
+            2,
+            Tensors.loraB(tensor, name, item.rank, item.openings[2].root),
+            place + 1,
+            places
+        );
         tensor.root = item.openings[3].root;
         _requireInTable(w, item, 3, tensor, item.tensor, w.entries);
     }
@@ -129,11 +150,13 @@ library Samples {
         }
     }
 
-    /// Steps to the next group, or to the next tensor; the tensors' blocks must add up to the anchored sum.
+    /// Steps to the next group, or to the next tensor; the tensors' blocks must add up to the
+    /// anchored sum.
     function _step(Walk memory w, uint256 blocks) private pure {
         uint256 sum = w.blocksProved + blocks;
         bool isLast = w.tensor + 1 == w.entries;
-        if (sum > w.blocks || (isLast && sum != w.blocks)) revert IModelLedger.BlocksDiffer(uint64(w.blocks), sum);
+        if (sum > w.blocks || (isLast && sum != w.blocks))
+            revert IModelLedger.BlocksDiffer(uint64(w.blocks), sum);
         uint256 draws = (w.draws * blocks + w.blocks - 1) / w.blocks;
         if (draws < MIN_DRAWS) draws = MIN_DRAWS;
         uint256 groups = (draws + w.slots - 1) / w.slots;
@@ -161,7 +184,8 @@ library Samples {
         uint256 first = item.group * w.slots;
         for (uint256 i = 0; i < w.slots; ++i) {
             uint256 index = uint256(_draw(w.seed, item.tensor, first + i)) % tensor.blocks;
-            inputs[next + i / Kinds.INDEXES_PER_WORD] |= index << (Kinds.INDEX_BITS * (i % Kinds.INDEXES_PER_WORD));
+            inputs[next + i / Kinds.INDEXES_PER_WORD] |=
+                index << (Kinds.INDEX_BITS * (i % Kinds.INDEXES_PER_WORD));
         }
         next += Kinds.indexWords(w.slots);
         assert(next + codes <= inputs.length);
@@ -172,7 +196,11 @@ library Samples {
     }
 
     /// keccak256(abi.encode(seed, tensor, draw)), beyond the allocated memory.
-    function _draw(bytes32 seed, uint256 tensor, uint256 draw) private pure returns (bytes32 digest) {
+    function _draw(
+        bytes32 seed,
+        uint256 tensor,
+        uint256 draw
+    ) private pure returns (bytes32 digest) {
         assembly ("memory-safe") {
             let input := mload(0x40)
             mstore(input, seed)
@@ -186,15 +214,16 @@ library Samples {
     function _verifyAll(
         PinnedKeys.Store storage keys,
         IBatchVerifier verifier,
-        Claim[] memory claims,
+        Statement[] memory statements,
         IModelLedger.Sample[] calldata items
     ) private view {
         for (uint256 i = 0; i < items.length; ++i) {
-            if (claims[i].inputs.length == 0 || claims[i].verified) continue;
-            (bytes memory batch, uint256 count) = _collect(claims, items, i);
-            uint8 key = claims[i].key;
-            if (count == 1) _verifyOne(keys.load(key), claims[i].inputs, items[i]);
-            else if (!verifier.verifyBatch(keys.list[key].data, batch, 0)) revert IModelLedger.BatchInvalid(count);
+            if (statements[i].inputs.length == 0 || statements[i].verified) continue;
+            (bytes memory batch, uint256 count) = _collect(statements, items, i);
+            uint8 key = statements[i].key;
+            if (count == 1) _verifyOne(keys.load(key), statements[i].inputs, items[i]);
+            else if (!verifier.verifyBatch(keys.list[key].data, batch, 0))
+                revert IModelLedger.BatchInvalid(count);
         }
     }
 
@@ -204,24 +233,36 @@ library Samples {
         IModelLedger.Sample calldata item
     ) private view {
         uint256[] memory none = new uint256[](0);
-        Groth16.Proof memory proof = Groth16.Proof(item.proof.a, item.proof.b, item.proof.c, none, none);
-        if (!Groth16.verify(key, proof, 0, inputs)) revert IModelLedger.SampleInvalid(item.tensor, item.group);
+        Groth16.Proof memory proof = Groth16.Proof(
+            item.proof.a,
+            item.proof.b,
+            item.proof.c,
+            none,
+            none
+        );
+        if (!Groth16.verify(key, proof, 0, inputs))
+            revert IModelLedger.SampleInvalid(item.tensor, item.group);
     }
 
-    /// The words of all proofs of item i's key, which count as verified from here on: what is wrong with one reverts all.
+    /// The words of all proofs of item i's key, which count as verified from here on: what is wrong
+    /// with one reverts all.
     function _collect(
-        Claim[] memory claims,
+        Statement[] memory statements,
         IModelLedger.Sample[] calldata items,
         uint256 i
     ) private pure returns (bytes memory batch, uint256 count) {
-        uint256 size = claims[i].inputs.length * 32;
+        uint256 size = statements[i].inputs.length * 32;
         batch = new bytes((items.length - i) * (PROOF_BYTES + size));
         for (uint256 j = i; j < items.length; ++j) {
-            Claim memory claim = claims[j];
-            if (claim.inputs.length == 0 || claim.verified || claim.key != claims[i].key) continue;
-            claim.verified = true;
+            Statement memory statement = statements[j];
+            if (
+                statement.inputs.length == 0 ||
+                statement.verified ||
+                statement.key != statements[i].key
+            ) continue;
+            statement.verified = true;
             uint256 start = count++ * (PROOF_BYTES + size);
-            uint256[] memory inputs = claim.inputs;
+            uint256[] memory inputs = statement.inputs;
             IProofLedger.Proof calldata proof = items[j].proof;
             assembly ("memory-safe") {
                 let to := add(add(batch, 32), start)
@@ -237,13 +278,20 @@ library Samples {
 
     function _emit(
         Models.Id memory id,
-        Claim[] memory claims,
+        Statement[] memory statements,
         IModelLedger.Sample[] calldata items
     ) private {
         for (uint256 i = 0; i < items.length; ++i) {
-            if (claims[i].inputs.length == 0) continue;
+            if (statements[i].inputs.length == 0) continue;
             (uint64 tensor, uint64 group) = (items[i].tensor, items[i].group);
-            emit IModelLedger.SampleProved(id.runId, id.stage, id.number, tensor, group, items[i].codes);
+            emit IModelLedger.SampleProved(
+                id.runId,
+                id.stage,
+                id.number,
+                tensor,
+                group,
+                items[i].codes
+            );
         }
     }
 

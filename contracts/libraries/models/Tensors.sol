@@ -5,7 +5,8 @@ import {Kinds} from "../keys/Kinds.sol";
 import {Rfc6962} from "../log/Rfc6962.sol";
 
 /// @title Entries of tables of tensors, and what follows from a tensor's shape.
-/// @notice Layouts: docs/formats/statements.md, "Weight trees" and "Tables of tensors". All tensors opened here are BF16.
+/// @notice Layouts: docs/formats/statements.md, "Weight trees" and "Tables of tensors". All tensors
+/// opened here are BF16.
 library Tensors {
     // Layouts: orders of blocks.
     uint8 internal constant ROWS = 0;
@@ -33,7 +34,8 @@ library Tensors {
         return (columns + BLOCK_VALUES - 1) / BLOCK_VALUES;
     }
 
-    /// @notice Levels above the pages of a tensor with so many blocks: the smallest depth >= 1 that holds them.
+    /// @notice Levels above the pages of a tensor with so many blocks: the smallest depth >= 1 that
+    /// holds them.
     function depthOf(uint256 blocks) internal pure returns (uint8 depth) {
         uint256 pages = (blocks + PAGE_BLOCKS - 1) / PAGE_BLOCKS;
         for (depth = 1; pages > 16; ++depth) pages = (pages + 15) / 16;
@@ -50,15 +52,26 @@ library Tensors {
         return Entry(sha256(name), ROWS, rows, columns, depthOf(blocks), uint64(blocks), root);
     }
 
-    /// @notice Entry of the adapter's A (rank, columns) of a tensor: padded to the key's rank, in a tree of the tensor's depth.
-    function loraA(Entry memory of_, bytes memory name, uint64 rank, uint256 root) internal pure returns (Entry memory) {
+    /// @notice Entry of the adapter's A (rank, columns) of a tensor: padded to the key's rank, in a
+    /// tree of the tensor's depth.
+    function loraA(
+        Entry memory of_,
+        bytes memory name,
+        uint64 rank,
+        uint256 root
+    ) internal pure returns (Entry memory) {
         uint256 blocks = blocksPerRow(of_.columns) * Kinds.paddedRank(rank);
         bytes32 nameHash = sha256(bytes.concat(name, ":lora_a"));
         return Entry(nameHash, LORA_A, rank, of_.columns, of_.depth, uint64(blocks), root);
     }
 
     /// @notice Entry of the adapter's B (rows, rank) of a tensor.
-    function loraB(Entry memory of_, bytes memory name, uint64 rank, uint256 root) internal pure returns (Entry memory) {
+    function loraB(
+        Entry memory of_,
+        bytes memory name,
+        uint64 rank,
+        uint256 root
+    ) internal pure returns (Entry memory) {
         uint256 blocks = of_.rows * blocksPerRow(Kinds.paddedRank(rank));
         bytes32 nameHash = sha256(bytes.concat(name, ":lora_b"));
         return Entry(nameHash, LORA_B, of_.rows, rank, of_.depth, uint64(blocks), root);

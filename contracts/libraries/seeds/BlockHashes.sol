@@ -2,8 +2,9 @@
 pragma solidity 0.8.37;
 
 /// @title Hashes of recent blocks.
-/// @notice Source: EIP-2935. The history contract serves the latest 8,191 blocks and is right after a node restart too; the
-/// BLOCKHASH instruction (256 blocks) is asked only on chains where that contract has no code.
+/// @notice Source: EIP-2935. The history contract serves the latest 8,191 blocks and is right after
+/// a node restart too; the BLOCKHASH instruction (256 blocks) is asked only on chains where that
+/// contract has no code.
 library BlockHashes {
     address internal constant HISTORY = 0x0000F90827F1C53a10cb7A02335B175320002935;
     uint256 internal constant HISTORY_WINDOW = 8_191;

@@ -7,8 +7,9 @@ import {KeyId} from "../../types/KeyId.sol";
 import {RunId} from "../../types/RunId.sol";
 
 /// @title Preimages of the challenges.
-/// @notice Layout: docs/formats/proofs.md. Everything that a proof speaks about is in the preimage, with the chain and the
-/// contract, so no proof carries over to another statement. The points are fixed before their challenge exists.
+/// @notice Layout: docs/formats/proofs.md. Everything that a proof speaks about is in the preimage,
+/// with the chain and the contract, so no proof carries over to another statement. The points are
+/// fixed before their challenge exists.
 library Challenges {
     bytes32 private constant TAG_LINK = keccak256("provenance/v1/link");
     bytes32 private constant TAG_DATASET = keccak256("provenance/v1/dataset");
@@ -94,7 +95,10 @@ library Challenges {
     }
 
     /// @notice keccak256 of U_c || P_c.
-    function hashOf(uint256[2] calldata u, uint256[2] calldata p) internal pure returns (bytes32 digest) {
+    function hashOf(
+        uint256[2] calldata u,
+        uint256[2] calldata p
+    ) internal pure returns (bytes32 digest) {
         assembly ("memory-safe") {
             let free := mload(0x40)
             calldatacopy(free, u, 64)

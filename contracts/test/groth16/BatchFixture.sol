@@ -8,8 +8,8 @@ import {Groth16Harness} from "./Groth16Harness.sol";
 import {DataContract, Simulator} from "../support/Simulator.sol";
 import {Test} from "../support/Test.sol";
 
-/// @dev Batches of simulated proofs. The words of a proof: A at 0, B at 2, C at 6, commitments at 8, 10, 12, their proofs of
-/// knowledge at 14, 16, 18, public inputs at 20 to 24.
+/// @dev Batches of simulated proofs. The words of a proof: A at 0, B at 2, C at 6, commitments at
+/// 8, 10, 12, their proofs of knowledge at 14, 16, 18, public inputs at 20 to 24.
 abstract contract BatchFixture is Test {
     uint256 internal constant A = 0;
     uint256 internal constant B = 2;
@@ -33,7 +33,11 @@ abstract contract BatchFixture is Test {
         }
     }
 
-    function verify(uint256 key, uint256[][] memory batch, uint256 mask) internal view returns (bool) {
+    function verify(
+        uint256 key,
+        uint256[][] memory batch,
+        uint256 mask
+    ) internal view returns (bool) {
         return verifier.verifyBatch(keys[key], pack(batch), mask);
     }
 
@@ -63,16 +67,19 @@ abstract contract BatchFixture is Test {
 
     function inputsOf(uint256 salt) internal pure returns (uint256[] memory inputs) {
         inputs = new uint256[](5);
-        for (uint256 i = 0; i < 5; ++i) inputs[i] = uint256(keccak256(abi.encode("input", salt, i))) % Bn254.R;
+        for (uint256 i = 0; i < 5; ++i)
+            inputs[i] = uint256(keccak256(abi.encode("input", salt, i))) % Bn254.R;
     }
 
     function scalarsOf(uint256 salt) internal pure returns (uint256[] memory scalars) {
         scalars = new uint256[](3);
-        for (uint256 k = 0; k < 3; ++k) scalars[k] = uint256(keccak256(abi.encode("commitment", salt, k))) % Bn254.R;
+        for (uint256 k = 0; k < 3; ++k)
+            scalars[k] = uint256(keccak256(abi.encode("commitment", salt, k))) % Bn254.R;
     }
 
     function pack(uint256[][] memory batch) internal pure returns (bytes memory items) {
-        for (uint256 j = 0; j < batch.length; ++j) items = bytes.concat(items, abi.encodePacked(batch[j]));
+        for (uint256 j = 0; j < batch.length; ++j)
+            items = bytes.concat(items, abi.encodePacked(batch[j]));
     }
 
     function point(uint256[] memory words, uint256 i) internal pure returns (uint256[2] memory) {

@@ -34,7 +34,11 @@ contract Groth16Test is Test {
         }
     }
 
-    function testFuzz_valid(uint256[5] calldata values, uint256[3] calldata commitments, uint256 mask) public view {
+    function testFuzz_valid(
+        uint256[5] calldata values,
+        uint256[3] calldata commitments,
+        uint256 mask
+    ) public view {
         uint256 i = mask % 3;
         uint256[] memory inputs = new uint256[](5);
         for (uint256 j = 0; j < 5; ++j) inputs[j] = values[j] % Bn254.R;
@@ -93,13 +97,17 @@ contract Groth16Test is Test {
             (proof.commitments[k], kept) = (kept, proof.poks[k]);
             proof.poks[k] = other;
             assertTrue(!_verify(0, proof, 1 << k, inputs), "proof of knowledge");
-            assertTrue(_verify(0, proof, ALL ^ (1 << k), inputs), "outside the mask it is not looked at");
+            assertTrue(
+                _verify(0, proof, ALL ^ (1 << k), inputs),
+                "outside the mask it is not looked at"
+            );
             proof.poks[k] = kept;
         }
         assertTrue(_verify(0, proof, ALL, inputs), "restored");
     }
 
-    /// D + X with P - X has the same sum: only the proofs of knowledge see it. So does any exchange of two commitments.
+    /// D + X with P - X has the same sum: only the proofs of knowledge see it. So does any exchange
+    /// of two commitments.
     function test_shiftedAndSwappedCommitments() public view {
         uint256[] memory inputs = _inputs(1);
         for (uint256 i = 0; i < 3; ++i) {
@@ -110,7 +118,10 @@ contract Groth16Test is Test {
                 assertTrue(_verify(i, proof, mask, inputs) == (mask == 2), "shifted");
             }
             proof = _prove(i, inputs, [uint256(10), 20, 30]);
-            (proof.commitments[1], proof.commitments[2]) = (proof.commitments[2], proof.commitments[1]);
+            (proof.commitments[1], proof.commitments[2]) = (
+                proof.commitments[2],
+                proof.commitments[1]
+            );
             (proof.poks[1], proof.poks[2]) = (proof.poks[2], proof.poks[1]);
             assertTrue(!_verify(i, proof, 6, inputs), "swapped with their proofs");
         }
@@ -149,7 +160,8 @@ contract Groth16Test is Test {
         assertTrue(!_knows(0, d, proof.poks[0]), "refused when D is registered");
     }
 
-    /// Infinity with infinity as its proof satisfies the knowledge equation; it commits to nothing and is refused where asked.
+    /// Infinity with infinity as its proof satisfies the knowledge equation; it commits to nothing
+    /// and is refused where asked.
     function test_commitmentAtInfinity() public {
         uint256[] memory inputs = _inputs(1);
         Groth16Harness.Proof memory proof = _prove(0, inputs, [uint256(10), 0, 30]);
@@ -226,8 +238,10 @@ contract Groth16Test is Test {
             assertTrue(ok, "answered false");
             assertTrue(gasLimit > 400_000, "answered with too little");
         } catch (bytes memory reason) {
-            // Out of gas outside the precompiles has no reason; a malformed point must not be blamed.
-            if (reason.length != 0) assertTrue(bytes4(reason) == Bn254.LowGas.selector, "another reason");
+            // Out of gas outside the precompiles has no reason; a malformed point must not be
+            // blamed.
+            if (reason.length != 0)
+                assertTrue(bytes4(reason) == Bn254.LowGas.selector, "another reason");
         }
     }
 
@@ -243,7 +257,10 @@ contract Groth16Test is Test {
                 if (n == 1) continue;
                 poks[n - 1] = _h.add(last, _sim.g1(9));
                 poks[0] = _h.add(poks[0], _h.negate(_sim.g1(9)));
-                assertTrue(!_h.verifyKnowledge(_keys[i], 0, points, poks), "shifted so that the fold agrees");
+                assertTrue(
+                    !_h.verifyKnowledge(_keys[i], 0, points, poks),
+                    "shifted so that the fold agrees"
+                );
             }
         }
     }
@@ -258,7 +275,11 @@ contract Groth16Test is Test {
         _h.verifyKnowledge(_key, 0, new uint256[2][](0), new uint256[2][](0));
     }
 
-    function _expectMalformed(uint256 precompile, Groth16Harness.Proof memory proof, uint256[] memory inputs) private {
+    function _expectMalformed(
+        uint256 precompile,
+        Groth16Harness.Proof memory proof,
+        uint256[] memory inputs
+    ) private {
         vm.expectRevert(abi.encodeWithSelector(Bn254.MalformedPoint.selector, precompile));
         _h.verify(_key, proof, ALL, inputs);
     }
@@ -272,14 +293,21 @@ contract Groth16Test is Test {
         return _h.verify(_keys[i], proof, mask, inputs);
     }
 
-    function _knows(uint256 i, uint256[2] memory point, uint256[2] memory pok) private view returns (bool) {
+    function _knows(
+        uint256 i,
+        uint256[2] memory point,
+        uint256[2] memory pok
+    ) private view returns (bool) {
         uint256[2][] memory points = new uint256[2][](1);
         uint256[2][] memory poks = new uint256[2][](1);
         (points[0], poks[0]) = (point, pok);
         return _h.verifyKnowledge(_keys[i], 0, points, poks);
     }
 
-    function _known(uint256 i, uint256 n) private view returns (uint256[2][] memory points, uint256[2][] memory poks) {
+    function _known(
+        uint256 i,
+        uint256 n
+    ) private view returns (uint256[2][] memory points, uint256[2][] memory poks) {
         points = new uint256[2][](n);
         poks = new uint256[2][](n);
         for (uint256 j = 0; j < n; ++j) {
@@ -289,11 +317,17 @@ contract Groth16Test is Test {
 
     function _inputs(uint256 salt) private pure returns (uint256[] memory inputs) {
         inputs = new uint256[](5);
-        for (uint256 j = 0; j < 5; ++j) inputs[j] = uint256(keccak256(abi.encode(salt, j))) % Bn254.R;
+        for (uint256 j = 0; j < 5; ++j)
+            inputs[j] = uint256(keccak256(abi.encode(salt, j))) % Bn254.R;
     }
 
     function _valid(uint256 i, uint256 salt) private view returns (Groth16Harness.Proof memory) {
-        return _prove(i, _inputs(salt), [uint256(keccak256("D")), uint256(keccak256("U")), uint256(keccak256("P"))]);
+        return
+            _prove(
+                i,
+                _inputs(salt),
+                [uint256(keccak256("D")), uint256(keccak256("U")), uint256(keccak256("P"))]
+            );
     }
 
     function _prove(

@@ -5,12 +5,11 @@ import {IProofLedger} from "../../interfaces/IProofLedger.sol";
 import {Bn254} from "../../libraries/groth16/Bn254.sol";
 import {Groth16} from "../../libraries/groth16/Groth16.sol";
 import {Groth16Batch} from "../../libraries/groth16/Groth16Batch.sol";
-import {VerifyingKey} from "../../libraries/keys/VerifyingKey.sol";
 import {KeyId} from "../../types/KeyId.sol";
 import {DataContract} from "../support/Simulator.sol";
 import {BatchFixture} from "./BatchFixture.sol";
 
-/// @dev Batches against the attacks on single proofs, at every position, and against those that only a batch makes possible.
+/// @dev What a batch accepts, its sizes, and its weights.
 contract Groth16BatchTest is BatchFixture {
     function test_everyMaskOfEveryKey() public view {
         for (uint256 i = 0; i < 3; ++i) {
@@ -27,131 +26,6 @@ contract Groth16BatchTest is BatchFixture {
             batch[j] = prove(i, inputsOf(salt ^ j), scalarsOf(salt ^ j), salt);
         }
         assertTrue(verify(i, batch, mask & ALL), "valid");
-    }
-
-    /// Any word of any proof, changed: false or refused, never accepted.
-    function testFuzz_anyChangedWord(uint256 position, uint256 word, uint256 value, uint256 salt) public view {
-        uint256 i = salt % 3;
-        uint256[][] memory batch = honest(i, 3);
-        uint256[] memory words = batch[position % 3];
-        word = word % ITEM_WORDS;
-        value = word >= INPUTS ? value % Bn254.R : value;
-        if (words[word] == value) return;
-        words[word] = value;
-        try verifier.verifyBatch(keys[i], pack(batch), ALL) returns (bool ok) {
-            assertTrue(!ok, "accepted a changed word");
-        } catch (bytes memory reason) {
-            assertTrue(bytes4(reason) == Bn254.MalformedPoint.selector, "another reason");
-        }
-    }
-
-    function test_oneFalseProofAtEveryPosition() public view {
-        for (uint256 i = 0; i < 3; ++i) {
-            for (uint256 j = 0; j < 3; ++j) {
-                uint256[8] memory points = [A, C, COMMITMENTS, COMMITMENTS + 2, COMMITMENTS + 4, POKS, POKS + 2, POKS + 4];
-                for (uint256 p = 0; p < points.length; ++p) {
-                    uint256[][] memory batch = honest(i, 3);
-                    shift(batch[j], points[p], 99);
-                    assertTrue(!verify(i, batch, ALL), "point");
-                }
-                for (uint256 p = 0; p < 5; ++p) {
-                    uint256[][] memory batch = honest(i, 3);
-                    batch[j][INPUTS + p] = addmod(batch[j][INPUTS + p], 1, Bn254.R);
-                    assertTrue(!verify(i, batch, 0), "input");
-                }
-            }
-        }
-    }
-
-    function test_anotherBAtEveryPosition() public view {
-        for (uint256 j = 0; j < 3; ++j) {
-            uint256[][] memory batch = honest(0, 3);
-            uint256[4] memory b = sim.g2(9);
-            for (uint256 i = 0; i < 4; ++i) batch[j][B + i] = b[i];
-            assertTrue(!verify(0, batch, 0), "B");
-        }
-    }
-
-    /// Two false proofs whose errors cancel in the product of their equations: +X in one and -X in the other. All Bs are equal
-    /// here, so it works with A too.
-    function test_errorsThatCancelWithoutWeights() public view {
-        uint256[3] memory points = [A, C, COMMITMENTS];
-        for (uint256 p = 0; p < 3; ++p) {
-            uint256[][] memory batch = honest(0, 3);
-            shift(batch[0], points[p], 99);
-            assertTrue(!_verifyWithoutWeights(batch), "one error shows");
-            shift(batch[2], points[p], negate(99));
-            assertTrue(_verifyWithoutWeights(batch), "both cancel");
-            assertTrue(!verify(0, batch, 0), "not with weights");
-        }
-    }
-
-    /// In the equations of knowledge: commitments or proofs of knowledge of one kind shifted against each other across items.
-    function test_knowledgeShiftedAcrossItems() public view {
-        for (uint256 i = 0; i < 3; ++i) {
-            for (uint256 k = 0; k < 3; ++k) {
-                uint256[][] memory batch = honest(i, 2);
-                shift(batch[0], POKS + 2 * k, 99);
-                shift(batch[1], POKS + 2 * k, negate(99));
-                assertTrue(!verify(i, batch, 1 << k), "poks");
-                assertTrue(verify(i, batch, ALL ^ (1 << k)), "outside the mask they are not looked at");
-                batch = honest(i, 2);
-                shift(batch[0], COMMITMENTS + 2 * k, 99);
-                shift(batch[1], COMMITMENTS + 2 * k, negate(99));
-                assertTrue(!verify(i, batch, 0), "commitments");
-                assertTrue(!verify(i, batch, 1 << k), "commitments");
-            }
-        }
-    }
-
-    /// D + X with P - X within one item: the main equation sees their sum only, the proofs of knowledge see it.
-    function test_commitmentsShiftedWithinAnItem() public view {
-        for (uint256 i = 0; i < 3; ++i) {
-            for (uint256 j = 0; j < 2; ++j) {
-                uint256[][] memory batch = honest(i, 2);
-                shift(batch[j], COMMITMENTS, 99);
-                shift(batch[j], COMMITMENTS + 4, negate(99));
-                for (uint256 mask = 0; mask <= ALL; ++mask) {
-                    assertTrue(verify(i, batch, mask) == (mask & 5 == 0), "only D's and P's knowledge tell");
-                }
-            }
-        }
-    }
-
-    /// Proofs of knowledge of U and P under one G, shifted so that their fold without weights agrees.
-    function test_poksShiftedWithinAnItem() public view {
-        for (uint256 i = 0; i < 3; i += 2) {
-            for (uint256 j = 0; j < 2; ++j) {
-                uint256[][] memory batch = honest(i, 2);
-                shift(batch[j], POKS + 2, 99);
-                shift(batch[j], POKS + 4, negate(99));
-                assertTrue(!verify(i, batch, 6), "shifted");
-            }
-        }
-    }
-
-    /// +w_1 X and -w_0 X cancel under the weights of the batch as it was: changing a word must change them.
-    function test_errorsThatCancelUnderTheOldWeights() public view {
-        uint256[][] memory batch = honest(0, 2);
-        bytes32 seed = Groth16Batch.weightSeed(VerifyingKey.load(keys[0]).id, pack(batch));
-        uint256[5] memory points = [A, C, COMMITMENTS, COMMITMENTS + 2, POKS + 4];
-        uint256[5] memory equations = [uint256(0), 0, 0, 2, 3];
-        for (uint256 p = 0; p < points.length; ++p) {
-            uint256[][] memory forged = honest(0, 2);
-            shift(forged[0], points[p], Groth16Batch.weight(seed, 4 + equations[p]));
-            shift(forged[1], points[p], negate(Groth16Batch.weight(seed, equations[p])));
-            assertTrue(!verify(0, forged, equations[p] == 0 ? 0 : 1 << (equations[p] - 1)), "forged");
-        }
-    }
-
-    /// C against a proof of knowledge: they have pairs of their own, whatever the keys.
-    function test_cAgainstPok() public view {
-        for (uint256 i = 0; i < 3; ++i) {
-            uint256[][] memory batch = honest(i, 2);
-            shift(batch[0], C, 99);
-            shift(batch[1], POKS + 2, negate(99));
-            assertTrue(!verify(i, batch, 6), "shifted");
-        }
     }
 
     function test_everyWordEntersTheWeights() public pure {
@@ -188,7 +62,9 @@ contract Groth16BatchTest is BatchFixture {
                     uint256[][] memory batch = honest(0, 3);
                     uint256 value = batch[j][INPUTS + i] + times * Bn254.R;
                     batch[j][INPUTS + i] = value;
-                    vm.expectRevert(abi.encodeWithSelector(Groth16Batch.InputNotInField.selector, j, i, value));
+                    vm.expectRevert(
+                        abi.encodeWithSelector(Groth16Batch.InputNotInField.selector, j, i, value)
+                    );
                     verifier.verifyBatch(keys[0], pack(batch), ALL);
                 }
             }
@@ -210,87 +86,14 @@ contract Groth16BatchTest is BatchFixture {
         assertTrue(verify(0, zeros, ALL), "all 0");
     }
 
-    /// x = 0 + i on the twist, not in the subgroup; the pairing precompile sees each B as it is.
-    function test_bOutsideTheSubgroup() public {
-        uint256[4] memory outside = [
-            uint256(1),
-            0,
-            0x07bca656753ef8cbee60335acbffe3def91636952d4ab9eb0b839c7f3566c0e2,
-            0x0cf32d3c49a2cb8a092f24ec3201e68dc299b6216e6321ee60573e3a7f596ea8
-        ];
-        for (uint256 j = 0; j < 3; ++j) {
-            uint256[][] memory batch = honest(0, 3);
-            for (uint256 i = 0; i < 4; ++i) batch[j][B + i] = outside[i];
-            _expectMalformed(8, batch);
-            // Also beside its negative, with which it would cancel in a sum of Bs.
-            for (uint256 i = 0; i < 4; ++i) batch[(j + 1) % 3][B + i] = i < 2 ? outside[i] : Bn254.Q - outside[i];
-            _expectMalformed(8, batch);
-            setPoint(batch[j], A, [uint256(0), 0]); // with A at infinity too
-            _expectMalformed(8, batch);
-        }
-    }
-
-    function test_malformedPoints() public {
-        uint256[2][3] memory bad = [[uint256(1), 3], [Bn254.Q + 1, 2], [uint256(1), 2 + Bn254.Q]];
-        uint256[6] memory points = [A, C, COMMITMENTS, COMMITMENTS + 4, POKS, POKS + 4];
-        for (uint256 i = 0; i < 3; ++i) {
-            for (uint256 p = 0; p < points.length; ++p) {
-                uint256[][] memory batch = honest(0, 2);
-                setPoint(batch[p % 2], points[p], bad[i]);
-                bool isCommitment = points[p] >= COMMITMENTS && points[p] < POKS;
-                _expectMalformed(isCommitment ? 6 : 7, batch);
-            }
-        }
-    }
-
-    function test_commitmentAtInfinity() public {
-        for (uint256 j = 0; j < 3; ++j) {
-            for (uint256 k = 0; k < 3; ++k) {
-                uint256[][] memory batch = honest(0, 3);
-                uint256[] memory scalars = scalarsOf(j);
-                scalars[k] = 0; // with infinity as its proof, which the equation would accept
-                batch[j] = prove(0, inputsOf(j), scalars, 0);
-                assertTrue(verify(0, batch, ALL ^ (1 << k)), "its knowledge is not asked for");
-                vm.expectRevert(abi.encodeWithSelector(Groth16Batch.BatchCommitmentAtInfinity.selector, j, k));
-                verifier.verifyBatch(keys[0], pack(batch), 1 << k);
-            }
-        }
-    }
-
-    /// A = alpha, B = beta, C = 0 and a D that cancels X: D must have passed its check before, in batches too.
-    function test_forgeryWithUncheckedCommitment() public view {
-        for (uint256 j = 0; j < 2; ++j) {
-            uint256[][] memory batch = honest(0, 2);
-            (IProofLedger.Proof memory forged, uint256[2] memory d) = sim.forge(inputsOf(j));
-            setPoint(batch[j], A, forged.a);
-            for (uint256 i = 0; i < 4; ++i) batch[j][B + i] = forged.b[i];
-            setPoint(batch[j], C, forged.c);
-            uint256[2] memory rest = Bn254.add(point(batch[j], COMMITMENTS + 2), point(batch[j], COMMITMENTS + 4));
-            setPoint(batch[j], COMMITMENTS, Bn254.add(d, Bn254.negate(rest)));
-            assertTrue(verify(0, batch, 6), "forged when D is left out of the mask");
-            assertTrue(!verify(0, batch, ALL), "refused when D is in the mask");
-        }
-    }
-
-    /// (-A, -B, C) verifies too, and so does the same proof twice: a batch says nothing about how many statements it shows.
+    /// (-A, -B, C) verifies too, and so does the same proof twice: a batch says nothing about how
+    /// many statements it shows.
     function test_negatedAndRepeatedProofsVerify() public view {
         uint256[][] memory batch = honest(0, 3);
         (batch[1], batch[2]) = (honest(0, 1)[0], honest(0, 1)[0]);
         setPoint(batch[1], A, Bn254.negate(point(batch[1], A)));
         (batch[1][B + 2], batch[1][B + 3]) = (Bn254.Q - batch[1][B + 2], Bn254.Q - batch[1][B + 3]);
         assertTrue(verify(0, batch, ALL), "thrice the same statement");
-    }
-
-    /// Parts of two valid items exchanged.
-    function test_exchangedParts() public view {
-        uint256[2][4] memory parts = [[uint256(A), 8], [COMMITMENTS, 6], [POKS, 6], [INPUTS, 5]];
-        for (uint256 p = 0; p < parts.length; ++p) {
-            uint256[][] memory batch = honest(0, 2);
-            for (uint256 i = parts[p][0]; i < parts[p][0] + parts[p][1]; ++i) {
-                (batch[0][i], batch[1][i]) = (batch[1][i], batch[0][i]);
-            }
-            assertTrue(!verify(0, batch, ALL), "exchanged");
-        }
     }
 
     function test_anotherKey() public view {
@@ -306,7 +109,8 @@ contract Groth16BatchTest is BatchFixture {
         for (uint256 n = 1; n <= 4; ++n) {
             bytes memory items = _treeItems(n, n);
             assertTrue(verifier.verifyBatch(key, items, 0), "valid");
-            for (uint256 j = 0; j < n; ++j) assertTrue(!verifier.verifyBatch(key, _treeItems(n, j), 0), "one is false");
+            for (uint256 j = 0; j < n; ++j)
+                assertTrue(!verifier.verifyBatch(key, _treeItems(n, j), 0), "one is false");
         }
         bytes memory one = _treeItems(1, 1);
         vm.expectRevert(abi.encodeWithSelector(Groth16.BadMask.selector, 1));
@@ -316,9 +120,18 @@ contract Groth16BatchTest is BatchFixture {
     function test_sizes() public {
         bytes memory items = pack(honest(0, 2));
         _expectBytes(abi.encodeWithSelector(Groth16Batch.BadBatchSize.selector, 0), "");
-        _expectBytes(abi.encodeWithSelector(Groth16Batch.WrongBatchLength.selector, 800, 1_601), bytes.concat(items, hex"00"));
-        _expectBytes(abi.encodeWithSelector(Groth16Batch.WrongBatchLength.selector, 800, 512), new bytes(512));
-        _expectBytes(abi.encodeWithSelector(Groth16Batch.BadBatchSize.selector, 65), new bytes(65 * 800));
+        _expectBytes(
+            abi.encodeWithSelector(Groth16Batch.WrongBatchLength.selector, 800, 1_601),
+            bytes.concat(items, hex"00")
+        );
+        _expectBytes(
+            abi.encodeWithSelector(Groth16Batch.WrongBatchLength.selector, 800, 512),
+            new bytes(512)
+        );
+        _expectBytes(
+            abi.encodeWithSelector(Groth16Batch.BadBatchSize.selector, 65),
+            new bytes(65 * 800)
+        );
         vm.expectRevert(abi.encodeWithSelector(Groth16.BadMask.selector, 8));
         verifier.verifyBatch(keys[0], items, 8);
     }
@@ -335,13 +148,9 @@ contract Groth16BatchTest is BatchFixture {
             assertTrue(ok, "answered false");
             assertTrue(gasLimit > 500_000, "answered with too little");
         } catch (bytes memory reason) {
-            if (reason.length != 0) assertTrue(bytes4(reason) == Bn254.LowGas.selector, "another reason");
+            if (reason.length != 0)
+                assertTrue(bytes4(reason) == Bn254.LowGas.selector, "another reason");
         }
-    }
-
-    function _expectMalformed(uint256 precompile, uint256[][] memory batch) private {
-        vm.expectRevert(abi.encodeWithSelector(Bn254.MalformedPoint.selector, precompile));
-        verifier.verifyBatch(keys[0], pack(batch), ALL);
     }
 
     function _expectBytes(bytes memory reason, bytes memory items) private {
@@ -353,37 +162,11 @@ contract Groth16BatchTest is BatchFixture {
     function _treeItems(uint256 n, uint256 bad) private view returns (bytes memory items) {
         for (uint256 j = 0; j < n; ++j) {
             uint256[] memory inputs = new uint256[](8);
-            for (uint256 i = 0; i < 8; ++i) inputs[i] = uint256(keccak256(abi.encode(j, i))) % Bn254.R;
+            for (uint256 i = 0; i < 8; ++i)
+                inputs[i] = uint256(keccak256(abi.encode(j, i))) % Bn254.R;
             IProofLedger.Proof memory proof = sim.prove(inputs, new uint256[](0), j);
             if (j == bad) ++inputs[7];
             items = bytes.concat(items, abi.encode(proof), abi.encodePacked(inputs));
         }
-    }
-
-    /// The product of the main equations, as a batch without weights would check it.
-    function _verifyWithoutWeights(uint256[][] memory batch) private view returns (bool) {
-        VerifyingKey.Key memory key = VerifyingKey.load(keys[0]);
-        uint256[] memory input = new uint256[]((batch.length + 3) * 6);
-        Bn254.Sum memory x;
-        Bn254.Sum memory c;
-        for (uint256 j = 0; j < batch.length; ++j) {
-            for (uint256 i = 0; i < 6; ++i) input[6 * j + i] = batch[j][i]; // A, B
-            Bn254.accumulate(c, point(batch[j], C));
-            Bn254.accumulate(x, VerifyingKey.g1(key, VerifyingKey.IC));
-            for (uint256 i = 0; i < 5; ++i) {
-                Bn254.accumulate(x, VerifyingKey.g1(key, VerifyingKey.IC + 2 * (i + 1)), batch[j][INPUTS + i]);
-            }
-            for (uint256 k = 0; k < 3; ++k) Bn254.accumulate(x, point(batch[j], COMMITMENTS + 2 * k));
-        }
-        uint256[2] memory alpha = Bn254.mul(VerifyingKey.g1(key, VerifyingKey.ALPHA), batch.length);
-        _putPair(input, batch.length, [c.x, c.y], VerifyingKey.g2(key, VerifyingKey.DELTA_NEG));
-        _putPair(input, batch.length + 1, alpha, VerifyingKey.g2(key, VerifyingKey.BETA_NEG));
-        _putPair(input, batch.length + 2, [x.x, x.y], VerifyingKey.g2(key, VerifyingKey.GAMMA_NEG));
-        return Bn254.isPairingOne(input, batch.length + 3);
-    }
-
-    function _putPair(uint256[] memory input, uint256 pair, uint256[2] memory p, uint256[4] memory q) private pure {
-        (input[6 * pair], input[6 * pair + 1]) = (p[0], p[1]);
-        for (uint256 i = 0; i < 4; ++i) input[6 * pair + 2 + i] = q[i];
     }
 }

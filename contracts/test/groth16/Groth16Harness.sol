@@ -28,13 +28,21 @@ contract Groth16Harness {
         uint256[] calldata publicInputs
     ) external view returns (bool) {
         uint256[] memory commitments = _flat(proof.commitments);
-        Groth16.Proof memory flat = Groth16.Proof(proof.a, proof.b, proof.c, commitments, _flat(proof.poks));
+        Groth16.Proof memory flat = Groth16.Proof(
+            proof.a,
+            proof.b,
+            proof.c,
+            commitments,
+            _flat(proof.poks)
+        );
         return Groth16.verify(VerifyingKey.load(key), flat, knowledgeMask, publicInputs);
     }
 
-    /// @notice What the verifier says of many proofs: 1 for true, 0 for false, else the selector of the error it reverts with.
+    /// @notice What the verifier says of many proofs: 1 for true, 0 for false, else the selector of
+    /// the error it reverts with.
     /// @param masks the knowledge mask of each proof
-    /// @param proofs of each: the words of A, B, C, commitments, proofs of knowledge and public inputs
+    /// @param proofs of each: the words of A, B, C, commitments, proofs of knowledge and public
+    /// inputs
     function verdicts(
         address key,
         uint256 commitments,
@@ -44,7 +52,9 @@ contract Groth16Harness {
         answers = new bytes4[](masks.length);
         uint256 size = proofs.length / masks.length;
         for (uint256 i = 0; i < masks.length; ++i) {
-            try this.verifyWords(key, commitments, masks[i], proofs[i * size:(i + 1) * size]) returns (bool valid) {
+            try
+                this.verifyWords(key, commitments, masks[i], proofs[i * size:(i + 1) * size])
+            returns (bool valid) {
                 answers[i] = valid ? bytes4(uint32(1)) : bytes4(0);
             } catch (bytes memory reason) {
                 if (reason.length < 4) revert Starved(i);
@@ -97,7 +107,10 @@ contract Groth16Harness {
         return loaded.id;
     }
 
-    function add(uint256[2] calldata p, uint256[2] calldata q) external view returns (uint256[2] memory) {
+    function add(
+        uint256[2] calldata p,
+        uint256[2] calldata q
+    ) external view returns (uint256[2] memory) {
         return Bn254.add(p, q);
     }
 
@@ -115,6 +128,7 @@ contract Groth16Harness {
 
     function _flat(uint256[2][] calldata points) private pure returns (uint256[] memory list) {
         list = new uint256[](2 * points.length);
-        for (uint256 i = 0; i < points.length; ++i) (list[2 * i], list[2 * i + 1]) = (points[i][0], points[i][1]);
+        for (uint256 i = 0; i < points.length; ++i)
+            (list[2 * i], list[2 * i + 1]) = (points[i][0], points[i][1]);
     }
 }

@@ -5,9 +5,10 @@ import {Kinds} from "../../libraries/keys/Kinds.sol";
 import {KindsHarness} from "../support/KindsHarness.sol";
 import {Test} from "../support/Test.sol";
 
-/// @dev The table of statements as contracts see it, at the bounds of each rule, and every number that is not in it.
+/// @dev The table of statements as contracts see it, at the bounds of each rule, and every number
+/// that is not in it.
 contract KindsTest is Test {
-    KindsHarness private immutable _h = new KindsHarness();
+    KindsHarness private immutable _h = KindsHarness(deploy("KindsHarness", ""));
 
     function test_numbersAreFrozen() public pure {
         uint64[8] memory kinds = [
@@ -37,9 +38,11 @@ contract KindsTest is Test {
         _expectSlots(Kinds.SORTED, [uint256(0), 1, 15, 16, 17, 255], 0x08);
         _expectSlots(Kinds.SORTED, [uint256(256), 257, 4096, 65536, 16 ** 5, 16 ** 6], 0x01);
         uint64[2] memory single = [Kinds.MEMBER, Kinds.ABSENT];
-        for (uint256 i = 0; i < 2; ++i) _expectSlots(single[i], [uint256(0), 1, 2, 16, 256, 1 << 255], 0x02);
+        for (uint256 i = 0; i < 2; ++i)
+            _expectSlots(single[i], [uint256(0), 1, 2, 16, 256, 1 << 255], 0x02);
         uint64[3] memory weights = [Kinds.Q8_0, Kinds.INT8, Kinds.MERGE];
-        for (uint256 i = 0; i < 3; ++i) _expectSlots(weights[i], [uint256(0), 1, 2, 63, 64, 65], 0x1e);
+        for (uint256 i = 0; i < 3; ++i)
+            _expectSlots(weights[i], [uint256(0), 1, 2, 63, 64, 65], 0x1e);
     }
 
     function test_depths() public view {
@@ -47,10 +50,25 @@ contract KindsTest is Test {
         uint64[4] memory trees = [Kinds.TREE, Kinds.SORTED, Kinds.MEMBER, Kinds.ABSENT];
         for (uint256 i = 0; i < 4; ++i) _expectDepths(trees[i], [uint256(0), 4, 5, 6, 7, 16], 0x0c);
         uint64[2] memory quantized = [Kinds.Q8_0, Kinds.INT8];
-        for (uint256 i = 0; i < 2; ++i) _expectDepths(quantized[i], [uint256(0), 1, 7, 8, 16, 16 * 8 + 1], 0x06);
-        uint256[6] memory levels = [uint256(16 * 8), 16 * 8 + 1, 16 * 8 + 7, 16 * 8 + 8, 16 * 64 + 7, 16 * 64 + 8];
+        for (uint256 i = 0; i < 2; ++i)
+            _expectDepths(quantized[i], [uint256(0), 1, 7, 8, 16, 16 * 8 + 1], 0x06);
+        uint256[6] memory levels = [
+            uint256(16 * 8),
+            16 * 8 + 1,
+            16 * 8 + 7,
+            16 * 8 + 8,
+            16 * 64 + 7,
+            16 * 64 + 8
+        ];
         _expectDepths(Kinds.MERGE, levels, 0x16);
-        uint256[6] memory ranks = [uint256(1), 16 * 7 + 1, 16 * 16 + 1, 16 * 24 + 1, 16 * 32 + 1, 16 * 128 + 1];
+        uint256[6] memory ranks = [
+            uint256(1),
+            16 * 7 + 1,
+            16 * 16 + 1,
+            16 * 24 + 1,
+            16 * 32 + 1,
+            16 * 128 + 1
+        ];
         _expectDepths(Kinds.MERGE, ranks, 0x14);
     }
 
@@ -71,7 +89,11 @@ contract KindsTest is Test {
         for (uint256 kind = 1; kind <= 8; ++kind) {
             assertEq(_h.stageOf(kind), stages[kind - 1], "stage");
             assertEq(_h.blockBytes(kind), bytes_[kind - 1], "bytes of a block");
-            assertEq(_h.codeWords(kind, 3), (uint256(bytes_[kind - 1]) * 3 + 30) / 31, "words of three blocks");
+            assertEq(
+                _h.codeWords(kind, 3),
+                (uint256(bytes_[kind - 1]) * 3 + 30) / 31,
+                "words of three blocks"
+            );
         }
     }
 

@@ -59,14 +59,20 @@ contract VerifyingKeyTest is Test {
         _words.pop();
         bytes memory key = abi.encodePacked(_words);
         address odd = DataContract.deploy(bytes.concat(key, hex"00"));
-        vm.expectRevert(abi.encodeWithSelector(VerifyingKey.BadKey.selector, odd.codehash, "length"));
+        vm.expectRevert(
+            abi.encodeWithSelector(VerifyingKey.BadKey.selector, odd.codehash, "length")
+        );
         _h.requireSound(odd);
         address empty = address(0x1234);
-        vm.expectRevert(abi.encodeWithSelector(VerifyingKey.BadKey.selector, empty.codehash, "length"));
+        vm.expectRevert(
+            abi.encodeWithSelector(VerifyingKey.BadKey.selector, empty.codehash, "length")
+        );
         _h.requireSound(empty);
         address code = address(0x5678);
         vm.etch(code, bytes.concat(hex"5f", key));
-        vm.expectRevert(abi.encodeWithSelector(VerifyingKey.BadKey.selector, keccak256(key), "prefix"));
+        vm.expectRevert(
+            abi.encodeWithSelector(VerifyingKey.BadKey.selector, keccak256(key), "prefix")
+        );
         _h.requireSound(code);
     }
 

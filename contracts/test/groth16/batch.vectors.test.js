@@ -1,4 +1,5 @@
-// Batches on the vectors shared with the Go and Python verifiers: the same weights, and the verdicts of single verification.
+// Batches on the vectors shared with the Go and Python verifiers: the same weights, and the
+// verdicts of single verification.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,13 +8,22 @@ import { artifacts, Chain, Reverted } from "../../scripts/chain.js";
 import { exported, repository } from "../../scripts/compiler.js";
 
 // What may make a batch revert instead of answering false.
-const REFUSALS = new Set(["InputNotInField", "MalformedPoint", "WrongBatchLength", "BadMask", "BatchCommitmentAtInfinity"]);
+const REFUSALS = new Set([
+  "InputNotInField",
+  "MalformedPoint",
+  "WrongBatchLength",
+  "BadMask",
+  "BatchCommitmentAtInfinity",
+]);
 
-const load = (name) => JSON.parse(readFileSync(join(repository, "tests", "vectors", "zk", name), "utf8"));
+const load = (name) =>
+  JSON.parse(readFileSync(join(repository, "tests", "vectors", "zk", name), "utf8"));
 
 /** The words of a proof, as a batch takes them. */
 const words = ({ a, b, c, commitments, poks, public: inputs }) =>
-  [...a, ...b, ...c, ...commitments.flat(), ...poks.flat(), ...inputs].map((word) => word.slice(2)).join("");
+  [...a, ...b, ...c, ...commitments.flat(), ...poks.flat(), ...inputs]
+    .map((word) => word.slice(2))
+    .join("");
 const pack = (proofs) => `0x${proofs.map(words).join("")}`;
 
 describe("batches on shared vectors", () => {
@@ -41,7 +51,11 @@ describe("batches on shared vectors", () => {
       const { address } = await chain.deployData(vectors.words);
       const batch = proofs.map((title) => vectors.cases.find((x) => x.name === title).proof);
       const expected = weights.flat().map(BigInt);
-      const answer = await harness.call("batchWeights", [vectors.vkId, pack(batch), BigInt(expected.length)]);
+      const answer = await harness.call("batchWeights", [
+        vectors.vkId,
+        pack(batch),
+        BigInt(expected.length),
+      ]);
       assert.deepEqual(answer, [seed, expected], name);
       assert.equal(await verdict(address, batch, mask), valid, name);
     }
@@ -72,8 +86,15 @@ describe("batches on shared vectors", () => {
           const chosen = good.filter((_, i) => (subset >> i) & 1);
           assert.ok(await verdict(address, chosen, mask), `mask ${mask}, subset ${subset}`);
           if (bad.length === 0) continue;
-          const spoiled = chosen.toSpliced(subset % (chosen.length + 1), 0, bad[subset % bad.length]);
-          assert.ok(!(await verdict(address, spoiled, mask)), `mask ${mask}, subset ${subset}, spoiled`);
+          const spoiled = chosen.toSpliced(
+            subset % (chosen.length + 1),
+            0,
+            bad[subset % bad.length],
+          );
+          assert.ok(
+            !(await verdict(address, spoiled, mask)),
+            `mask ${mask}, subset ${subset}, spoiled`,
+          );
         }
       }
     });

@@ -1,5 +1,6 @@
-// Differential test against gnark's own Solidity verifier, which is right for circuits without commitments: the frozen tree
-// proofs, and random changes of them, get the same verdict from it, from Groth16 and from a batch of one and of two.
+// Differential test against gnark's own Solidity verifier, which is right for circuits without
+// commitments: the frozen tree proofs, and random changes of them, get the same verdict from it,
+// from Groth16 and from a batch of one and of two.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { execFileSync } from "node:child_process";
@@ -15,18 +16,29 @@ const MUTATIONS = 200;
 const folder = join(repository, "tests", "vectors", "zk");
 const vectors = JSON.parse(readFileSync(join(folder, "groth16_tree256.json"), "utf8"));
 
-/** `zk/prover/cmd/vectors` writes the source from the frozen key; it is compiled here, shipped and kept nowhere. */
+/** `zk/prover/cmd/vectors` writes the source from the frozen key. It is neither kept nor shipped. */
 function gnarkVerifier() {
   const solc = createRequire(import.meta.url)("solc");
   const temporary = mkdtempSync(join(tmpdir(), "gnark-"));
   const file = join(temporary, "Verifier.sol");
-  execFileSync("go", ["run", "./cmd/vectors", "-gnark", file], { cwd: join(repository, "zk", "prover"), stdio: "inherit" });
+  execFileSync("go", ["run", "./cmd/vectors", "-gnark", file], {
+    cwd: join(repository, "zk", "prover"),
+    stdio: "inherit",
+  });
   const sources = { "Verifier.sol": { content: readFileSync(file, "utf8") } };
   rmSync(temporary, { recursive: true });
-  const settings = { ...compilerSettings, outputSelection: { "*": { Verifier: ["abi", "evm.bytecode.object"] } } };
-  const output = JSON.parse(solc.compile(JSON.stringify({ language: "Solidity", sources, settings })));
+  const settings = {
+    ...compilerSettings,
+    outputSelection: { "*": { Verifier: ["abi", "evm.bytecode.object"] } },
+  };
+  const output = JSON.parse(
+    solc.compile(JSON.stringify({ language: "Solidity", sources, settings })),
+  );
   const errors = (output.errors ?? []).filter((error) => error.severity === "error");
-  assert.deepEqual(errors.map((error) => error.formattedMessage), []);
+  assert.deepEqual(
+    errors.map((error) => error.formattedMessage),
+    [],
+  );
   const { abi, evm } = output.contracts["Verifier.sol"].Verifier;
   return { abi, bytecode: `0x${evm.bytecode.object}` };
 }
@@ -57,16 +69,29 @@ describe("gnark's Solidity verifier", () => {
     const core = joined([...a, ...b, ...c]);
     const hex = core + joined(inputs);
     const expected = await accepts(gnark, "verifyProof", [`0x${core}`, inputs]);
-    assert.equal(await accepts(harness, "verify", [key, { a, b, c, commitments, poks }, 0n, inputs]), expected, title);
-    assert.equal(await accepts(batch, "verifyBatch", [key, `0x${hex}`, 0n]), expected, `${title}, as a batch`);
-    assert.equal(await accepts(batch, "verifyBatch", [key, `0x${hex}${hex}`, 0n]), expected, `${title}, twice`);
+    assert.equal(
+      await accepts(harness, "verify", [key, { a, b, c, commitments, poks }, 0n, inputs]),
+      expected,
+      title,
+    );
+    assert.equal(
+      await accepts(batch, "verifyBatch", [key, `0x${hex}`, 0n]),
+      expected,
+      `${title}, as a batch`,
+    );
+    assert.equal(
+      await accepts(batch, "verifyBatch", [key, `0x${hex}${hex}`, 0n]),
+      expected,
+      `${title}, twice`,
+    );
     return expected;
   }
 
   it("agrees on every frozen tree proof that it can be asked", async () => {
     const asked = vectors.cases.filter((x) => x.mask === 0 && x.proof.public.length === 8);
     assert.ok(asked.length > 150);
-    for (const { name, proof, valid } of asked) assert.equal(await requireSameVerdict(proof, name), valid, name);
+    for (const { name, proof, valid } of asked)
+      assert.equal(await requireSameVerdict(proof, name), valid, name);
   });
 
   it("agrees on random changes of a word", async () => {

@@ -1,4 +1,5 @@
-// The Solidity verifier on every mutation that the Go verifier judged: true, false, or refused as malformed.
+// The Solidity verifier on every mutation that the Go verifier judged: true, false, or refused as
+// malformed.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -16,11 +17,15 @@ const FALSE = "0x00000000";
 const TRUE = "0x00000001";
 // What may make the verifier revert instead of answering false.
 const REFUSALS = new Set(
-  ["NotInField(uint256,uint256)", "MalformedPoint(uint256)", "BadMask(uint256)", "CommitmentAtInfinity(uint256)"].map(
-    (signature) => toFunctionSelector(`error ${signature}`),
-  ),
+  [
+    "NotInField(uint256,uint256)",
+    "MalformedPoint(uint256)",
+    "BadMask(uint256)",
+    "CommitmentAtInfinity(uint256)",
+  ].map((signature) => toFunctionSelector(`error ${signature}`)),
 );
-const BATCH = 12; // a refused pairing burns what it was given, 1.1 million of the 16 million gas of a call
+// A refused pairing burns what it was given, 1.1 million of the 16 million gas of a call.
+const BATCH = 12;
 
 describe("Groth16 on mutated proofs", () => {
   let chain;
@@ -29,7 +34,10 @@ describe("Groth16 on mutated proofs", () => {
 
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), "mutations-"));
-    execFileSync("go", ["run", "./cmd/vectors", "-expand", folder], { cwd: join(repository, "zk", "prover"), stdio: "inherit" });
+    execFileSync("go", ["run", "./cmd/vectors", "-expand", folder], {
+      cwd: join(repository, "zk", "prover"),
+      stdio: "inherit",
+    });
     chain = await Chain.start();
     const [artifact] = await artifacts("Groth16Harness");
     harness = await chain.deploy(artifact);
@@ -46,11 +54,21 @@ describe("Groth16 on mutated proofs", () => {
       const commitments = BigInt(kind === "epoch" ? 3 : 0);
       for (let from = 0; from < file.cases.length; from += BATCH) {
         const cases = file.cases.slice(from, from + BATCH);
-        const proofs = cases.flatMap((mutation) => mutation.words.slice(2).match(/.{64}/g)).map((word) => BigInt(`0x${word}`));
-        const answers = await harness.call("verdicts", [address, commitments, cases.map(({ mask }) => BigInt(mask)), proofs]);
+        const proofs = cases
+          .flatMap((mutation) => mutation.words.slice(2).match(/.{64}/g))
+          .map((word) => BigInt(`0x${word}`));
+        const answers = await harness.call("verdicts", [
+          address,
+          commitments,
+          cases.map(({ mask }) => BigInt(mask)),
+          proofs,
+        ]);
         cases.forEach(({ name, valid }, i) => {
           const refused = REFUSALS.has(answers[i]);
-          assert.ok(refused || answers[i] === TRUE || answers[i] === FALSE, `${name}: reverted with ${answers[i]}`);
+          assert.ok(
+            refused || answers[i] === TRUE || answers[i] === FALSE,
+            `${name}: reverted with ${answers[i]}`,
+          );
           assert.equal(answers[i] === TRUE, valid, name);
         });
       }

@@ -1,4 +1,5 @@
-// Exported proofs in snarkjs, which knows nothing of this project. snarkjs is GPL-3.0: tests use it, nothing ships it.
+// Exported proofs in snarkjs, which knows nothing of this project. snarkjs is GPL-3.0: tests use
+// it, nothing ships it.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -14,7 +15,7 @@ const STATEMENTS = ["epoch256", "tree256", "sorted", "member", "absent", "q8_0",
 const LINK = "link chunk 0";
 const FORGERIES = ["epoch: D and P + X and - X", "forgery by D, checked"];
 
-/** The installed command, once for each list of arguments: loading it takes longer than what it does. */
+/** The installed command, once for each list of arguments: most of its time goes into loading. */
 const COMMAND = `
 import json, sys
 from importlib.metadata import entry_points
@@ -41,7 +42,11 @@ describe("Exported proofs in snarkjs", () => {
       const keys = join(folder, vkId);
       mkdirSync(keys, { recursive: true });
       writeFileSync(join(keys, "vk.words"), Buffer.from(words.slice(2), "hex"));
-      const wanted = [cases[0].name, cases[1].name, ...(name === "epoch256" ? [LINK, ...FORGERIES] : [])];
+      const wanted = [
+        cases[0].name,
+        cases[1].name,
+        ...(name === "epoch256" ? [LINK, ...FORGERIES] : []),
+      ];
       for (const title of wanted) {
         const out = place(name, title);
         mkdirSync(out, { recursive: true });
@@ -65,11 +70,23 @@ describe("Exported proofs in snarkjs", () => {
       const [key, proof, inputs] = exported(name, first.name);
       assert.equal(await snarkjs.groth16.verify(key, inputs, proof), true);
       for (const [what, mutated] of mutations(inputs, proof)) {
-        assert.equal(await snarkjs.groth16.verify(key, mutated.inputs ?? inputs, mutated.proof ?? proof), false, what);
+        assert.equal(
+          await snarkjs.groth16.verify(key, mutated.inputs ?? inputs, mutated.proof ?? proof),
+          false,
+          what,
+        );
       }
       const [, otherProof, otherInputs] = exported(name, second.name);
-      assert.equal(await snarkjs.groth16.verify(key, otherInputs, proof), false, "inputs of another statement");
-      assert.equal(await snarkjs.groth16.verify(key, inputs, otherProof), false, "proof of another statement");
+      assert.equal(
+        await snarkjs.groth16.verify(key, otherInputs, proof),
+        false,
+        "inputs of another statement",
+      );
+      assert.equal(
+        await snarkjs.groth16.verify(key, inputs, otherProof),
+        false,
+        "proof of another statement",
+      );
     });
   }
 
@@ -88,7 +105,9 @@ describe("Exported proofs in snarkjs", () => {
   });
 
   function load(name) {
-    return JSON.parse(readFileSync(join(repository, "tests", "vectors", "zk", `groth16_${name}.json`), "utf8"));
+    return JSON.parse(
+      readFileSync(join(repository, "tests", "vectors", "zk", `groth16_${name}.json`), "utf8"),
+    );
   }
 
   function find(cases, title) {

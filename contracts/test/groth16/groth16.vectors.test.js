@@ -1,4 +1,5 @@
-// The Solidity verifier on the vectors shared with the Go and Python verifiers: true, false, or refused as malformed.
+// The Solidity verifier on the vectors shared with the Go and Python verifiers: true, false, or
+// refused as malformed.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,7 +8,13 @@ import { artifacts, Chain, Reverted } from "../../scripts/chain.js";
 import { repository } from "../../scripts/compiler.js";
 
 // What may make the verifier revert instead of answering false.
-const REFUSALS = new Set(["NotInField", "MalformedPoint", "WrongLength", "BadMask", "CommitmentAtInfinity"]);
+const REFUSALS = new Set([
+  "NotInField",
+  "MalformedPoint",
+  "WrongLength",
+  "BadMask",
+  "CommitmentAtInfinity",
+]);
 
 const KEY_REFUSALS = new Set(["BadKey", "MalformedPoint"]);
 
@@ -21,22 +28,40 @@ describe("Groth16 on shared vectors", () => {
     harness = await chain.deploy(artifact);
   });
 
-  for (const name of ["epoch256", "tree256", "sorted", "member", "absent", "q8_0", "int8", "merge"]) {
+  for (const name of [
+    "epoch256",
+    "tree256",
+    "sorted",
+    "member",
+    "absent",
+    "q8_0",
+    "int8",
+    "merge",
+  ]) {
     it(`the frozen proofs of ${name}`, async () => {
-      const vectors = JSON.parse(readFileSync(join(repository, "tests", "vectors", "zk", `groth16_${name}.json`), "utf8"));
+      const vectors = JSON.parse(
+        readFileSync(join(repository, "tests", "vectors", "zk", `groth16_${name}.json`), "utf8"),
+      );
       const { address } = await chain.deployData(vectors.words);
       assert.equal(await harness.call("requireSound", [address]), vectors.vkId);
       assert.ok(vectors.cases.length > 15);
       for (const { name: title, proof, mask, valid } of vectors.cases) {
         const { a, b, c, commitments, poks } = proof;
-        const actual = await verdict([address, { a, b, c, commitments, poks }, BigInt(mask), proof.public]);
+        const actual = await verdict([
+          address,
+          { a, b, c, commitments, poks },
+          BigInt(mask),
+          proof.public,
+        ]);
         assert.equal(actual, valid, title);
       }
     });
   }
 
   it("does not look at proofs of knowledge outside the mask", async () => {
-    const { words, cases } = JSON.parse(readFileSync(join(repository, "tests", "vectors", "zk", "groth16_epoch256.json"), "utf8"));
+    const { words, cases } = JSON.parse(
+      readFileSync(join(repository, "tests", "vectors", "zk", "groth16_epoch256.json"), "utf8"),
+    );
     const { address } = await chain.deployData(words);
     const { a, b, c, commitments, poks, public: inputs } = cases[0].proof;
     const outside = { a, b, c, commitments, poks: [["0x1", "0x3"], ...poks.slice(1)] };
@@ -45,7 +70,9 @@ describe("Groth16 on shared vectors", () => {
   });
 
   it("bad_keys", async () => {
-    const { cases } = JSON.parse(readFileSync(join(repository, "tests", "vectors", "zk", "bad_keys.json"), "utf8"));
+    const { cases } = JSON.parse(
+      readFileSync(join(repository, "tests", "vectors", "zk", "bad_keys.json"), "utf8"),
+    );
     assert.ok(cases.length > 70);
     for (const { name, words, sound } of cases) {
       const { address } = await chain.deployData(words);

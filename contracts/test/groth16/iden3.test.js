@@ -1,4 +1,5 @@
-// Circuit and witness as other provers read them: snarkjs, which knows nothing of gnark, finds the witness right, and no other.
+// Circuit and witness as other provers read them: snarkjs, which knows nothing of gnark, finds the
+// witness right, and no other.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -13,7 +14,9 @@ describe("gnark's constraints in snarkjs", () => {
 
   before(() => {
     folder = mkdtempSync(join(tmpdir(), "iden3-"));
-    execFileSync("go", ["run", "./cmd/peers", "-out", folder, "-repeat", "0"], { cwd: join(repository, "zk", "prover") });
+    execFileSync("go", ["run", "./cmd/peers", "-out", folder, "-repeat", "0"], {
+      cwd: join(repository, "zk", "prover"),
+    });
   });
 
   after(async () => {
@@ -21,14 +24,17 @@ describe("gnark's constraints in snarkjs", () => {
     await globalThis.curve_bn128?.terminate(); // its workers would keep the process alive
   });
 
-  const silent = { debug() {}, info() {}, warn() {}, error() {} }; // snarkjs calls it when a check fails
-  const check = () => snarkjs.wtns.check(join(folder, "circuit.r1cs"), join(folder, "witness.wtns"), silent);
+  // Snarkjs calls it when a check fails.
+  const silent = { debug() {}, info() {}, warn() {}, error() {} };
+  const check = () =>
+    snarkjs.wtns.check(join(folder, "circuit.r1cs"), join(folder, "witness.wtns"), silent);
 
   it("accepts the witness", async () => assert.equal(await check(), true));
 
   it("refuses every witness with a public input, or another wire, changed", async () => {
     const good = readFileSync(join(folder, "witness.wtns"));
-    const values = 12 + 12 + 40 + 12; // magic, version, sections; head and body of section 1; head of section 2
+    // Magic, version, sections; head and body of section 1; head of section 2.
+    const values = 12 + 12 + 40 + 12;
     for (const wire of [1, 5, 8, 9, 300, 9000]) {
       const bad = Buffer.from(good);
       bad[values + 32 * wire] ^= 1;

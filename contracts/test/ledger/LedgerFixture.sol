@@ -12,15 +12,18 @@ import {RunId} from "../../types/RunId.sol";
 import {DataContract, Simulator} from "../support/Simulator.sol";
 import {Test} from "../support/Test.sol";
 
-/// @dev A registry, a ledger with simulated keys, and a run with a drawn seed and one head on a dataset of 300 records in two
-/// epoch chunks and two tree chunks. Seeds are derived here a second time, from the written preimages.
+/// @dev A registry, a ledger with simulated keys, and a run with a drawn seed and one head on a
+/// dataset of 300 records in two epoch chunks and two tree chunks. Seeds are derived here a second
+/// time, from the written preimages.
 abstract contract LedgerFixture is Test {
     uint256 internal constant R = Bn254.R;
     uint64 internal constant COUNT = 300;
     uint64 internal constant SLOTS = 256;
     uint256 internal constant ROOT = uint256(keccak256("root")) % R;
     bytes32 internal constant LOG_ROOT = keccak256("log root");
-    RecordDigest internal constant PREREGISTRATION = RecordDigest.wrap(keccak256("pre-registration"));
+    RecordDigest internal constant PREREGISTRATION = RecordDigest.wrap(
+        keccak256("pre-registration")
+    );
     address internal constant OWNER = address(0xA11CE);
     address internal constant STRANGER = address(0xE0E);
 
@@ -81,7 +84,10 @@ abstract contract LedgerFixture is Test {
         return uint256(keccak256(abi.encode("D", c))) % R;
     }
 
-    function dPoints(Pin pin, uint64 m) internal view returns (uint256[2][] memory d, uint256[2][] memory poks) {
+    function dPoints(
+        Pin pin,
+        uint64 m
+    ) internal view returns (uint256[2][] memory d, uint256[2][] memory poks) {
         d = new uint256[2][](m);
         poks = new uint256[2][](m);
         for (uint64 c = 0; c < m; ++c) {
@@ -97,7 +103,15 @@ abstract contract LedgerFixture is Test {
         (uint256[2][] memory d, uint256[2][] memory poks) = dPoints(pin, m);
         vm.prank(OWNER);
         id = ledger.beginDataset(vk(pin), vk(Pin.Tree), ROOT, 5, count, d, poks);
-        linkSeed = expectedLinkSeed(OWNER, vk(pin), vk(Pin.Tree), count, setups[uint256(pin)].slots, m, d);
+        linkSeed = expectedLinkSeed(
+            OWNER,
+            vk(pin),
+            vk(Pin.Tree),
+            count,
+            setups[uint256(pin)].slots,
+            m,
+            d
+        );
         datasetId = id;
     }
 
@@ -110,12 +124,30 @@ abstract contract LedgerFixture is Test {
         uint256 m,
         uint256[2][] memory d
     ) internal view returns (bytes32) {
-        bytes memory head = abi.encode(keccak256("provenance/v1/link"), block.chainid, address(ledger), owner);
-        bytes memory tail = abi.encode(epochKey, treeKey, ROOT, uint256(5), count, slots, m, hashAll(d));
+        bytes memory head = abi.encode(
+            keccak256("provenance/v1/link"),
+            block.chainid,
+            address(ledger),
+            owner
+        );
+        bytes memory tail = abi.encode(
+            epochKey,
+            treeKey,
+            ROOT,
+            uint256(5),
+            count,
+            slots,
+            m,
+            hashAll(d)
+        );
         return keccak256(bytes.concat(head, tail));
     }
 
-    function treeProof(uint64 k, uint256 t, uint256 z) internal view returns (IProofLedger.Proof memory) {
+    function treeProof(
+        uint64 k,
+        uint256 t,
+        uint256 z
+    ) internal view returns (IProofLedger.Proof memory) {
         return treeProof(k, k == 0 ? 256 : 44, k == 1, t, z);
     }
 
@@ -134,7 +166,11 @@ abstract contract LedgerFixture is Test {
         return sim.prove(inputs, new uint256[](0), 1);
     }
 
-    function linkProof(uint64 c, uint256 a, uint256 b) internal view returns (IProofLedger.Proof memory) {
+    function linkProof(
+        uint64 c,
+        uint256 a,
+        uint256 b
+    ) internal view returns (IProofLedger.Proof memory) {
         uint256 order = addmod(sim.orderBase(), mulmod(c * SLOTS, sim.orderStep(), R), R);
         return epochProof(linkSeed, Chunk(c, [a, b], [dScalar(c), 0, order]));
     }
@@ -183,7 +219,10 @@ abstract contract LedgerFixture is Test {
         return ledger.anchoringOf(runId, epoch, number).seed;
     }
 
-    function epochProof(bytes32 seed, Chunk memory x) internal view returns (IProofLedger.Proof memory) {
+    function epochProof(
+        bytes32 seed,
+        Chunk memory x
+    ) internal view returns (IProofLedger.Proof memory) {
         uint256[] memory inputs = new uint256[](5);
         (inputs[0], inputs[1]) = challenges(seed);
         inputs[2] = x.c * SLOTS;
@@ -198,7 +237,8 @@ abstract contract LedgerFixture is Test {
     }
 
     function poksOf(Pin pin, Chunk memory x) internal view returns (uint256[2][2] memory list) {
-        for (uint256 k = 0; k < 2; ++k) list[k] = sim.pok(setups[uint256(pin)], k + 1, x.scalars[k + 1]);
+        for (uint256 k = 0; k < 2; ++k)
+            list[k] = sim.pok(setups[uint256(pin)], k + 1, x.scalars[k + 1]);
     }
 
     /// Submits a chunk with an honest proof for (epoch, number).

@@ -8,7 +8,8 @@ import {ProofLedger} from "../../ProofLedger.sol";
 import {RunId} from "../../types/RunId.sol";
 import {LedgerFixture} from "./LedgerFixture.sol";
 
-/// @dev Each test carries out one attack on an anchored epoch, with proofs that verify wherever the attacker could make them.
+/// @dev Each test carries out one attack on an anchored epoch, with proofs that verify wherever the
+/// attacker could make them.
 contract ProofLedgerAttacksTest is LedgerFixture {
     function setUp() public override {
         super.setUp();
@@ -17,17 +18,21 @@ contract ProofLedgerAttacksTest is LedgerFixture {
         anchor(0);
     }
 
-    /// A = alpha, B = beta, C = 0 and a D that cancels the rest needs no witness; the registered D stands in its way.
+    /// A = alpha, B = beta, C = 0 and a D that cancels the rest needs no witness; the registered D
+    /// stands in its way.
     function test_forgeryWithUncheckedD() public {
         Chunk memory x = chunk(0, 7, 7);
-        (IProofLedger.Proof memory proof, uint256[2] memory d) = sim.forge(_inputs(seedOf(0, 0), x));
+        (IProofLedger.Proof memory proof, uint256[2] memory d) = sim.forge(
+            _inputs(seedOf(0, 0), x)
+        );
         d = Bn254.add(d, Bn254.negate(Bn254.add(sim.g1(x.scalars[1]), sim.g1(x.scalars[2]))));
         uint256[2][3] memory coms = commitments(x);
         coms[0] = d;
         _expect(_wrongPoint(0, coms[0], sim.g1(dScalar(0))), x, coms, poksOf(Pin.Epoch, x), proof);
     }
 
-    /// D + X with P - X: the same sum, so the equation holds; neither point is the registered or anchored one.
+    /// D + X with P - X: the same sum, so the equation holds; neither point is the registered or
+    /// anchored one.
     function test_shiftedDAndP() public {
         Chunk memory x = chunk(0, 7, 7);
         IProofLedger.Proof memory proof = epochProof(seedOf(0, 0), x);
@@ -121,7 +126,8 @@ contract ProofLedgerAttacksTest is LedgerFixture {
         _expect(zero, x, commitments(x), poksOf(Pin.Epoch, x), proof);
     }
 
-    /// A proof for chunk 0 with everything of chunk 0, submitted as chunk 1, and with points swapped across chunks.
+    /// A proof for chunk 0 with everything of chunk 0, submitted as chunk 1, and with points
+    /// swapped across chunks.
     function test_anotherChunk() public {
         Chunk memory x = chunk(0, 7, 7);
         IProofLedger.Proof memory proof = epochProof(seedOf(0, 0), x);
@@ -130,7 +136,13 @@ contract ProofLedgerAttacksTest is LedgerFixture {
         x.c = 1;
         _expect(_wrongPoint(1, coms[0], sim.g1(dScalar(1))), x, coms, poks, proof);
         x.c = 2;
-        _expect(abi.encodeWithSelector(IProofLedger.ChunkOutOfRange.selector, 2, 2), x, coms, poks, proof);
+        _expect(
+            abi.encodeWithSelector(IProofLedger.ChunkOutOfRange.selector, 2, 2),
+            x,
+            coms,
+            poks,
+            proof
+        );
         // start is the ledger's: a proof of chunk 1's points with start 0 is false.
         Chunk memory y = chunk(1, 7, 7);
         y.c = 0;
@@ -139,7 +151,8 @@ contract ProofLedgerAttacksTest is LedgerFixture {
         _expect(_invalid(1), y, commitments(y), poksOf(Pin.Epoch, y), proof);
     }
 
-    /// Same points, same products, another number, epoch or run: the seed differs and the proof is false.
+    /// Same points, same products, another number, epoch or run: the seed differs and the proof is
+    /// false.
     function test_replayElsewhere() public {
         Chunk memory x = chunk(0, 7, 7);
         IProofLedger.Proof memory proof = epochProof(seedOf(0, 0), x);
@@ -147,7 +160,13 @@ contract ProofLedgerAttacksTest is LedgerFixture {
         anchor(1);
         _expectAt(_invalid(0), 0, 1, x, proof);
         _expectAt(_invalid(0), 1, 0, x, proof);
-        _expectAt(abi.encodeWithSelector(IProofLedger.UnknownAnchoring.selector, runId, 0, 2), 0, 2, x, proof);
+        _expectAt(
+            abi.encodeWithSelector(IProofLedger.UnknownAnchoring.selector, runId, 0, 2),
+            0,
+            2,
+            x,
+            proof
+        );
         RunId first = runId;
         runId = openRun(datasetId);
         anchor(0);
@@ -207,7 +226,8 @@ contract ProofLedgerAttacksTest is LedgerFixture {
         try ledger.proveEpoch{gas: gasLimit}(runId, 0, 0, 0, 7, 7, coms, poks, proof) {
             assertEq(uint256(ledger.anchoringOf(runId, 0, 0).chunksProved), 1, "recorded");
         } catch (bytes memory reason) {
-            if (reason.length != 0) assertTrue(bytes4(reason) == Bn254.LowGas.selector, "another reason");
+            if (reason.length != 0)
+                assertTrue(bytes4(reason) == Bn254.LowGas.selector, "another reason");
             assertEq(uint256(ledger.anchoringOf(runId, 0, 0).chunksProved), 0, "nothing recorded");
         }
     }
@@ -228,10 +248,20 @@ contract ProofLedgerAttacksTest is LedgerFixture {
         uint256[2] memory expected
     ) private pure returns (bytes memory) {
         bytes32 a = keccak256(abi.encode(actual));
-        return abi.encodeWithSelector(IProofLedger.WrongPoint.selector, c, keccak256(abi.encode(expected)), a);
+        return
+            abi.encodeWithSelector(
+                IProofLedger.WrongPoint.selector,
+                c,
+                keccak256(abi.encode(expected)),
+                a
+            );
     }
 
-    function _wrongPair(uint64 c, uint256[2][3] memory coms, bytes32 expected) private pure returns (bytes memory) {
+    function _wrongPair(
+        uint64 c,
+        uint256[2][3] memory coms,
+        bytes32 expected
+    ) private pure returns (bytes memory) {
         bytes32 actual = keccak256(abi.encode(coms[1], coms[2]));
         return abi.encodeWithSelector(IProofLedger.WrongPoint.selector, c, expected, actual);
     }

@@ -4,70 +4,9 @@ pragma solidity 0.8.37;
 import {IProofLedger} from "../../interfaces/IProofLedger.sol";
 import {Bn254} from "../../libraries/groth16/Bn254.sol";
 import {Groth16} from "../../libraries/groth16/Groth16.sol";
-import {VerifyingKey} from "../../libraries/keys/VerifyingKey.sol";
-import {ProofLedger} from "../../ProofLedger.sol";
 import {DatasetId} from "../../types/DatasetId.sol";
 import {KeyId} from "../../types/KeyId.sol";
 import {LedgerFixture} from "./LedgerFixture.sol";
-import {DataContract, Simulator} from "../support/Simulator.sol";
-
-contract ProofLedgerKeysTest is LedgerFixture {
-    function test_pinnedKeys() public view {
-        (address data, uint64 kind, uint64 slots, uint64 depth) = ledger.keyOf(vk(Pin.Epoch512));
-        assertEq(data, pins[uint256(Pin.Epoch512)].data, "data");
-        assertEq(uint256(kind) + slots + depth, 1 + 512 + 0, "epoch header");
-        (, kind, slots, depth) = ledger.keyOf(vk(Pin.TreeDeep));
-        assertEq(uint256(kind) + slots + depth, 2 + 256 + 6, "tree header");
-        (data, kind, , ) = ledger.keyOf(KeyId.wrap(keccak256("none")));
-        assertEq(data, address(0), "unknown key");
-        assertEq(ledger.registry(), address(registry), "registry");
-    }
-
-    function test_registryNeedsCode() public {
-        vm.expectRevert(abi.encodeWithSelector(ProofLedger.BadRegistry.selector, STRANGER));
-        ProofLedger(deploy("ProofLedger", abi.encode(STRANGER, pins)));
-    }
-
-    function test_pinMustNameItsBytes() public {
-        IProofLedger.KeyPin[] memory two = new IProofLedger.KeyPin[](2);
-        two[0] = pins[0];
-        two[1] = IProofLedger.KeyPin(KeyId.wrap(keccak256("another")), pins[1].data);
-        vm.expectRevert(abi.encodeWithSelector(VerifyingKey.BadKey.selector, two[1].vkId, "digest"));
-        ProofLedger(deploy("ProofLedger", abi.encode(address(registry), two)));
-        two[1] = two[0];
-        vm.expectRevert(abi.encodeWithSelector(VerifyingKey.BadKey.selector, two[0].vkId, "repeated"));
-        ProofLedger(deploy("ProofLedger", abi.encode(address(registry), two)));
-    }
-
-    /// Keys that are sound, but not of a statement known here.
-    function test_keysOfOtherStatements() public {
-        _expectKey(0, 4, 6, "public inputs");
-        _expectKey(0, 2, 0, "slots");
-        _expectKey(0, 2, 16 ** 6 + 1, "slots");
-        _expectKey(0, 3, 5, "depth");
-        _expectKey(5, 3, 4, "depth");
-        _expectKey(5, 3, 7, "depth");
-        _expectKey(5, 2, 128, "slots");
-        _expectKey(5, 2, 0, "slots");
-    }
-
-    function _expectKey(uint256 pin, uint256 word, uint256 value, string memory rule) private {
-        IProofLedger.KeyPin[] memory one = new IProofLedger.KeyPin[](1);
-        bytes memory key = sim.keyBytes(setups[pin]);
-        if (word == 4) {
-            Simulator.Setup memory setup = setups[pin];
-            setup.publicCount = value;
-            key = sim.keyBytes(setup);
-        } else {
-            assembly {
-                mstore(add(add(key, 32), mul(word, 32)), value)
-            }
-        }
-        one[0] = DataContract.pin(key);
-        vm.expectRevert(abi.encodeWithSelector(VerifyingKey.BadKey.selector, one[0].vkId, rule));
-        ProofLedger(deploy("ProofLedger", abi.encode(address(registry), one)));
-    }
-}
 
 contract ProofLedgerDatasetsTest is LedgerFixture {
     DatasetId private constant NO_DATASET = DatasetId.wrap(bytes32(uint256(1)));
@@ -97,7 +36,9 @@ contract ProofLedgerDatasetsTest is LedgerFixture {
         assertEq(uint256(d.treesProved) + d.linksProved, 4, "proofs");
         assertTrue(d.finished, "finished");
         assertEq(d.linkSeed, linkSeed, "seed preimage");
-        DatasetId expected = DatasetId.wrap(keccak256(abi.encode(keccak256("provenance/v1/dataset"), linkSeed)));
+        DatasetId expected = DatasetId.wrap(
+            keccak256(abi.encode(keccak256("provenance/v1/dataset"), linkSeed))
+        );
         assertEq(id, expected, "id preimage");
         (uint256 gamma, uint256 delta) = ledger.challengesOf(linkSeed);
         (uint256 expectedGamma, uint256 expectedDelta) = challenges(linkSeed);
@@ -190,7 +131,12 @@ contract ProofLedgerDatasetsTest is LedgerFixture {
         _expectBegin(abi.encodeWithSelector(IProofLedger.RootNotInField.selector, R), x);
         _expectShape(abi.encodeWithSelector(IProofLedger.BadCount.selector, 0), Pin.Tree, 5, 0);
         uint64 most = 16 ** 6;
-        _expectShape(abi.encodeWithSelector(IProofLedger.BadCount.selector, most + 1), Pin.Tree, 6, most + 1);
+        _expectShape(
+            abi.encodeWithSelector(IProofLedger.BadCount.selector, most + 1),
+            Pin.Tree,
+            6,
+            most + 1
+        );
         bytes4 depth = IProofLedger.WrongDepth.selector;
         uint64 small = 16 ** 5;
         _expectShape(abi.encodeWithSelector(depth, 6, COUNT, 5), Pin.Tree, 6, COUNT);
@@ -268,13 +214,20 @@ contract ProofLedgerDatasetsTest is LedgerFixture {
         ledger.proveLink(id, 0, d0, R + 6, 2, proof);
     }
 
-    /// A link whose P is another order, or whose U is not infinity: the ledger's own points make such a proof false.
+    /// A link whose P is another order, or whose U is not infinity: the ledger's own points make
+    /// such a proof false.
     function test_linkWithOtherOrderOrOtherU() public {
         DatasetId id = begin(Pin.Epoch, 2);
         uint256 order = sim.orderBase();
         uint256[2] memory d = sim.g1(dScalar(0));
-        IProofLedger.Proof memory p = epochProof(linkSeed, Chunk(0, [uint256(6), 2], [dScalar(0), 0, order + 1]));
-        IProofLedger.Proof memory u = epochProof(linkSeed, Chunk(0, [uint256(6), 2], [dScalar(0), 1, order]));
+        IProofLedger.Proof memory p = epochProof(
+            linkSeed,
+            Chunk(0, [uint256(6), 2], [dScalar(0), 0, order + 1])
+        );
+        IProofLedger.Proof memory u = epochProof(
+            linkSeed,
+            Chunk(0, [uint256(6), 2], [dScalar(0), 1, order])
+        );
         bytes memory refused = abi.encodeWithSelector(IProofLedger.ProofInvalid.selector, 0);
         vm.expectRevert(refused);
         ledger.proveLink(id, 0, d, 6, 2, p);
@@ -283,7 +236,8 @@ contract ProofLedgerDatasetsTest is LedgerFixture {
         ledger.proveLink(id, 0, d, 6, 2, linkProof(0, 6, 2));
     }
 
-    /// The challenge comes from everything registered: proofs of one registration are worth nothing in another.
+    /// The challenge comes from everything registered: proofs of one registration are worth nothing
+    /// in another.
     function test_proofsOfAnotherRegistration() public {
         begin(Pin.Epoch, 2);
         IProofLedger.Proof memory tree = treeProof(0, 6, 2);
@@ -312,7 +266,9 @@ contract ProofLedgerDatasetsTest is LedgerFixture {
                 ledger.proveTree(id, k, 6, 2, treeProof(k, used, last, 6, 2));
             }
             IProofLedger.Proof memory empty = treeProof(trees, 0, true, 6, 2);
-            vm.expectRevert(abi.encodeWithSelector(IProofLedger.ChunkOutOfRange.selector, trees, trees));
+            vm.expectRevert(
+                abi.encodeWithSelector(IProofLedger.ChunkOutOfRange.selector, trees, trees)
+            );
             ledger.proveTree(id, trees, 6, 2, empty);
         }
     }

@@ -26,7 +26,11 @@ contract ProofLedgerEpochsTest is LedgerFixture {
         assertTrue(!a.accepted, "accepted");
         (uint256[2][] memory u, uint256[2][] memory p) = (points(2, 1), points(2, 2));
         for (uint64 c = 0; c < 2; ++c) {
-            assertEq(ledger.chunkHash(runId, 0, 0, c), keccak256(abi.encode(u[c], p[c])), "chunk hash");
+            assertEq(
+                ledger.chunkHash(runId, 0, 0, c),
+                keccak256(abi.encode(u[c], p[c])),
+                "chunk hash"
+            );
         }
         assertEq(ledger.chunkHash(runId, 0, 0, 2), 0, "no such chunk");
     }
@@ -37,7 +41,15 @@ contract ProofLedgerEpochsTest is LedgerFixture {
         vm.recordLogs();
         anchor(3);
         bytes memory data = vm.getRecordedLogs()[0].data;
-        bytes memory expected = abi.encode(datasetId, COUNT, 77, LOG_ROOT, hashAll(u), hashAll(p), seedOf(3, 0));
+        bytes memory expected = abi.encode(
+            datasetId,
+            COUNT,
+            77,
+            LOG_ROOT,
+            hashAll(u),
+            hashAll(p),
+            seedOf(3, 0)
+        );
         assertEq(keccak256(data), keccak256(expected), "data");
     }
 
@@ -50,14 +62,20 @@ contract ProofLedgerEpochsTest is LedgerFixture {
         assertEq(uint256(ledger.anchoringCount(runId, 0)), 3, "count");
         assertEq(uint256(ledger.anchoringCount(runId, 2)), 0, "count of none");
         for (uint64 number = 0; number < 3; ++number) {
-            assertEq(seedOf(0, number), _expectedSeed(0, number, COUNT), "the number enters the seed");
+            assertEq(
+                seedOf(0, number),
+                _expectedSeed(0, number, COUNT),
+                "the number enters the seed"
+            );
         }
         assertEq(ledger.anchoringOf(runId, 0, 3).seed, 0, "none");
     }
 
     function test_onlyWritersAnchor() public {
         (uint256[2][] memory u, uint256[2][] memory p) = (points(2, 1), points(2, 2));
-        vm.expectRevert(abi.encodeWithSelector(IProofLedger.NotRunWriter.selector, runId, STRANGER));
+        vm.expectRevert(
+            abi.encodeWithSelector(IProofLedger.NotRunWriter.selector, runId, STRANGER)
+        );
         vm.prank(STRANGER);
         ledger.anchorEpoch(runId, 0, datasetId, COUNT, u, p);
         vm.prank(OWNER);
@@ -67,18 +85,50 @@ contract ProofLedgerEpochsTest is LedgerFixture {
     }
 
     function test_anchorRefusals() public {
-        _expectAnchor(abi.encodeWithSelector(IProofLedger.TooManyConsumed.selector, 301, 300), datasetId, 301, 2, 2);
-        _expectAnchor(abi.encodeWithSelector(IProofLedger.WrongPointCount.selector, 2, 1), datasetId, COUNT, 1, 2);
-        _expectAnchor(abi.encodeWithSelector(IProofLedger.WrongPointCount.selector, 2, 3), datasetId, COUNT, 2, 3);
+        _expectAnchor(
+            abi.encodeWithSelector(IProofLedger.TooManyConsumed.selector, 301, 300),
+            datasetId,
+            301,
+            2,
+            2
+        );
+        _expectAnchor(
+            abi.encodeWithSelector(IProofLedger.WrongPointCount.selector, 2, 1),
+            datasetId,
+            COUNT,
+            1,
+            2
+        );
+        _expectAnchor(
+            abi.encodeWithSelector(IProofLedger.WrongPointCount.selector, 2, 3),
+            datasetId,
+            COUNT,
+            2,
+            3
+        );
         DatasetId declared = datasetId;
         DatasetId other = begin(Pin.EpochDistinct, 2);
-        bytes memory wrong = abi.encodeWithSelector(IProofLedger.WrongDataset.selector, runId, declared, other);
+        bytes memory wrong = abi.encodeWithSelector(
+            IProofLedger.WrongDataset.selector,
+            runId,
+            declared,
+            other
+        );
         _expectAnchor(wrong, other, COUNT, 2, 2);
         runId = openRun(other);
-        _expectAnchor(abi.encodeWithSelector(IProofLedger.DatasetNotFinished.selector, other), other, COUNT, 2, 2);
+        _expectAnchor(
+            abi.encodeWithSelector(IProofLedger.DatasetNotFinished.selector, other),
+            other,
+            COUNT,
+            2,
+            2
+        );
         DatasetId nowhere = DatasetId.wrap(keccak256("nowhere"));
         runId = openRun(nowhere);
-        bytes memory unknown = abi.encodeWithSelector(IProofLedger.UnknownDataset.selector, nowhere);
+        bytes memory unknown = abi.encodeWithSelector(
+            IProofLedger.UnknownDataset.selector,
+            nowhere
+        );
         _expectAnchor(unknown, nowhere, COUNT, 2, 2);
     }
 
@@ -86,13 +136,31 @@ contract ProofLedgerEpochsTest is LedgerFixture {
         vm.startPrank(OWNER);
         runId = registry.openRun(PREREGISTRATION, datasetId);
         vm.stopPrank();
-        _expectAnchor(abi.encodeWithSelector(IProofLedger.SeedNotDrawn.selector, runId), datasetId, COUNT, 2, 2);
+        _expectAnchor(
+            abi.encodeWithSelector(IProofLedger.SeedNotDrawn.selector, runId),
+            datasetId,
+            COUNT,
+            2,
+            2
+        );
         vm.roll(block.number + 3);
         registry.drawSeed(runId);
-        _expectAnchor(abi.encodeWithSelector(IProofLedger.LogIsEmpty.selector, runId), datasetId, COUNT, 2, 2);
+        _expectAnchor(
+            abi.encodeWithSelector(IProofLedger.LogIsEmpty.selector, runId),
+            datasetId,
+            COUNT,
+            2,
+            2
+        );
         vm.prank(OWNER);
         runId = registry.openLog();
-        _expectAnchor(abi.encodeWithSelector(IProofLedger.SeedNotDrawn.selector, runId), datasetId, COUNT, 2, 2);
+        _expectAnchor(
+            abi.encodeWithSelector(IProofLedger.SeedNotDrawn.selector, runId),
+            datasetId,
+            COUNT,
+            2,
+            2
+        );
     }
 
     function test_partOfAnEpochMayBeConsumed() public {
@@ -142,7 +210,8 @@ contract ProofLedgerEpochsTest is LedgerFixture {
         assertEq(uint256(a.chunksProved), 2, "stays visible");
         assertEq(a.productA, 49, "A");
         assertEq(a.productB, 121, "B");
-        submit(Pin.Epoch, 0, 0, chunk(0, 121, 49)); // too late: the chunk was accepted with its products
+        // Too late: the chunk was accepted with its products.
+        submit(Pin.Epoch, 0, 0, chunk(0, 121, 49));
         assertTrue(!ledger.anchoringOf(runId, 0, 0).accepted, "still not");
     }
 
@@ -184,14 +253,24 @@ contract ProofLedgerEpochsTest is LedgerFixture {
         assertEq(x.productB, a == c ? 0 : mulmod(b, c, R), "B");
     }
 
-    function _expectAnchor(bytes memory reason, DatasetId dataset, uint64 consumed, uint64 us, uint64 ps) private {
+    function _expectAnchor(
+        bytes memory reason,
+        DatasetId dataset,
+        uint64 consumed,
+        uint64 us,
+        uint64 ps
+    ) private {
         (uint256[2][] memory u, uint256[2][] memory p) = (points(us, 1), points(ps, 2));
         vm.expectRevert(reason);
         vm.prank(OWNER);
         ledger.anchorEpoch(runId, 0, dataset, consumed, u, p);
     }
 
-    function _expectedSeed(uint256 epoch, uint256 number, uint256 consumed) private view returns (bytes32) {
+    function _expectedSeed(
+        uint256 epoch,
+        uint256 number,
+        uint256 consumed
+    ) private view returns (bytes32) {
         (uint256[2][] memory d, ) = dPoints(Pin.Epoch, 2);
         bytes32 runSeed = registry.runOf(runId).seed;
         bytes memory head = abi.encode(
@@ -206,7 +285,14 @@ contract ProofLedgerEpochsTest is LedgerFixture {
             epoch,
             number
         );
-        bytes memory tail = abi.encode(uint256(COUNT), consumed, SLOTS, uint256(2), uint256(77), LOG_ROOT);
+        bytes memory tail = abi.encode(
+            uint256(COUNT),
+            consumed,
+            SLOTS,
+            uint256(2),
+            uint256(77),
+            LOG_ROOT
+        );
         bytes memory hashes = abi.encode(hashAll(d), hashAll(points(2, 1)), hashAll(points(2, 2)));
         return keccak256(bytes.concat(head, tail, hashes));
     }

@@ -12,8 +12,8 @@ import {ReferenceTree} from "../support/ReferenceTree.sol";
 import {DataContract, Simulator} from "../support/Simulator.sol";
 import {Test} from "../support/Test.sol";
 
-/// @dev A run with a head, and tables of three tensors of 20, 160 and 18 blocks. Entries, draws and public inputs are derived
-/// here a second time, from the written definitions.
+/// @dev A run with a head, and tables of three tensors of 20, 160 and 18 blocks. Entries, draws and
+/// public inputs are derived here a second time, from the written definitions.
 abstract contract ModelFixture is Test {
     uint256 internal constant R = Bn254.R;
     bytes32 internal constant LOG_ROOT = keccak256("log root");
@@ -43,7 +43,8 @@ abstract contract ModelFixture is Test {
     ProvenanceRegistry internal registry;
     ModelLedger internal models;
     IProofLedger.KeyPin[] internal pins;
-    mapping(uint256 kind => mapping(uint256 slots => mapping(uint256 depth => KeyId vkId))) internal vk;
+    mapping(uint256 kind => mapping(uint256 slots => mapping(uint256 depth => KeyId vkId)))
+        internal vk;
     RunId internal runId;
     Shape[] internal shapes;
 
@@ -103,7 +104,15 @@ abstract contract ModelFixture is Test {
             if (isAdapter) {
                 (list[2 * t], list[2 * t + 1]) = adapterLeaves(s, t);
             } else {
-                list[t] = leafOf(bytes(s.name), 0, s.rows, s.columns, s.depth, s.blocks, rootOf(label, t));
+                list[t] = leafOf(
+                    bytes(s.name),
+                    0,
+                    s.rows,
+                    s.columns,
+                    s.depth,
+                    s.blocks,
+                    rootOf(label, t)
+                );
             }
         }
     }
@@ -133,7 +142,10 @@ abstract contract ModelFixture is Test {
         return anchor(stage, anchoring(stage));
     }
 
-    function anchor(uint64 stage, IModelLedger.Anchoring memory a) internal returns (uint64 number) {
+    function anchor(
+        uint64 stage,
+        IModelLedger.Anchoring memory a
+    ) internal returns (uint64 number) {
         vm.prank(OWNER);
         return models.anchorModel(runId, stage, a);
     }
@@ -155,14 +167,19 @@ abstract contract ModelFixture is Test {
         return stage == MERGE ? vk[8][SLOTS][depth + 16 * 8] : vk[6][SLOTS][depth];
     }
 
-    function opening(string memory name, uint256 place, uint256 root) internal view returns (IModelLedger.Opening memory) {
+    function opening(
+        string memory name,
+        uint256 place,
+        uint256 root
+    ) internal view returns (IModelLedger.Opening memory) {
         bytes32[] memory list = leaves(name);
         return IModelLedger.Opening(root, ReferenceTree.inclusion(list, place, list.length));
     }
 
     function codesOf(uint64 t, uint64 g) internal pure returns (uint256[] memory codes) {
         codes = new uint256[](5); // 4 * 34 bytes
-        for (uint256 i = 0; i < 5; ++i) codes[i] = uint256(keccak256(abi.encode("codes", t, g, i))) >> 8;
+        for (uint256 i = 0; i < 5; ++i)
+            codes[i] = uint256(keccak256(abi.encode("codes", t, g, i))) >> 8;
     }
 
     function item(
@@ -197,7 +214,9 @@ abstract contract ModelFixture is Test {
         uint256 word = 0;
         for (uint256 i = 0; i < SLOTS; ++i) {
             uint256 j = x.group * SLOTS + i;
-            word += (uint256(keccak256(abi.encode(seed, uint256(x.tensor), j))) % blocks) * 2 ** (32 * i);
+            word +=
+                (uint256(keccak256(abi.encode(seed, uint256(x.tensor), j))) % blocks) *
+                2 ** (32 * i);
         }
         inputs = new uint256[](7);
         if (x.openings.length == 1) {
@@ -210,7 +229,10 @@ abstract contract ModelFixture is Test {
     }
 
     /// All items of an anchoring in their order.
-    function items(uint64 stage, bytes32 seed) internal view returns (IModelLedger.Sample[] memory list) {
+    function items(
+        uint64 stage,
+        bytes32 seed
+    ) internal view returns (IModelLedger.Sample[] memory list) {
         list = new IModelLedger.Sample[](7);
         uint256 next = 0;
         for (uint64 t = 0; t < 3; ++t) {
@@ -218,12 +240,17 @@ abstract contract ModelFixture is Test {
         }
     }
 
-    function one(IModelLedger.Sample memory x) internal pure returns (IModelLedger.Sample[] memory list) {
+    function one(
+        IModelLedger.Sample memory x
+    ) internal pure returns (IModelLedger.Sample[] memory list) {
         list = new IModelLedger.Sample[](1);
         list[0] = x;
     }
 
-    function progress(uint64 stage, uint64 number) internal view returns (IModelLedger.Progress memory p) {
+    function progress(
+        uint64 stage,
+        uint64 number
+    ) internal view returns (IModelLedger.Progress memory p) {
         (, p) = models.anchoringOf(runId, stage, number);
     }
 

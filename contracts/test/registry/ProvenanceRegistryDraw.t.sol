@@ -12,8 +12,9 @@ contract ProvenanceRegistryDrawTest is RegistryFixture {
     address private constant SYSTEM = 0xffffFFFfFFffffffffffffffFfFFFfffFFFfFFfE;
     /// Source: EIP-2935, the runtime code of the history contract.
     bytes private constant HISTORY_CODE =
-        hex"3373fffffffffffffffffffffffffffffffffffffffe14604657602036036042575f35600143038111604257611fff814303116042"
-        hex"57611fff9006545f5260205ff35b5f5ffd5b5f35611fff60014303065500";
+        hex"3373fffffffffffffffffffffffffffffffffffffffe14604657602036036042"
+        hex"575f35600143038111604257611fff81430311604257611fff900654"
+        hex"5f5260205ff35b5f5ffd5b5f35611fff60014303065500";
     bytes32 private constant BLOCK_HASH = keccak256("hash of block 1002");
 
     function test_tooEarly() public {
@@ -21,7 +22,12 @@ contract ProvenanceRegistryDrawTest is RegistryFixture {
         for (uint256 number = 1_000; number <= 1_002; ++number) {
             vm.roll(number);
             vm.expectRevert(
-                abi.encodeWithSelector(IProvenanceRegistry.DrawTooEarly.selector, runId, 1_002, number)
+                abi.encodeWithSelector(
+                    IProvenanceRegistry.DrawTooEarly.selector,
+                    runId,
+                    1_002,
+                    number
+                )
             );
             registry.drawSeed(runId);
         }
@@ -41,7 +47,9 @@ contract ProvenanceRegistryDrawTest is RegistryFixture {
         vm.roll(1_003);
         bytes32 seed = registry.drawSeed(runId);
         vm.roll(1_004);
-        vm.expectRevert(abi.encodeWithSelector(IProvenanceRegistry.AlreadyDrawn.selector, runId, seed));
+        vm.expectRevert(
+            abi.encodeWithSelector(IProvenanceRegistry.AlreadyDrawn.selector, runId, seed)
+        );
         registry.drawSeed(runId);
     }
 
@@ -54,18 +62,23 @@ contract ProvenanceRegistryDrawTest is RegistryFixture {
     function test_missedStaysMissed() public {
         _installHistory();
         vm.roll(1_002 + 8_192);
-        vm.expectRevert(abi.encodeWithSelector(IProvenanceRegistry.DrawMissed.selector, runId, 1_002, 9_194));
+        vm.expectRevert(
+            abi.encodeWithSelector(IProvenanceRegistry.DrawMissed.selector, runId, 1_002, 9_194)
+        );
         registry.drawSeed(runId);
         assertEq(registry.runOf(runId).seed, 0, "no seed");
         (, uint256 total) = registry.runsOf(OWNER, 0, 0);
         assertEq(total, 1, "the run stays listed");
     }
 
-    /// A history contract that does not hold the block (just activated, say) is not an answer, and BLOCKHASH is not asked.
+    /// A history contract that does not hold the block (just activated, say) is not an answer, and
+    /// BLOCKHASH is not asked.
     function test_emptyHistoryIsNoSeed() public {
         vm.etch(HISTORY, HISTORY_CODE);
         vm.roll(1_003);
-        vm.expectRevert(abi.encodeWithSelector(IProvenanceRegistry.DrawMissed.selector, runId, 1_002, 1_003));
+        vm.expectRevert(
+            abi.encodeWithSelector(IProvenanceRegistry.DrawMissed.selector, runId, 1_002, 1_003)
+        );
         registry.drawSeed(runId);
     }
 
@@ -80,7 +93,9 @@ contract ProvenanceRegistryDrawTest is RegistryFixture {
     function test_fallbackWindow() public {
         vm.etch(HISTORY, "");
         vm.roll(1_002 + 257);
-        vm.expectRevert(abi.encodeWithSelector(IProvenanceRegistry.DrawMissed.selector, runId, 1_002, 1_259));
+        vm.expectRevert(
+            abi.encodeWithSelector(IProvenanceRegistry.DrawMissed.selector, runId, 1_002, 1_259)
+        );
         registry.drawSeed(runId);
         vm.roll(1_002 + 256);
         assertTrue(registry.drawSeed(runId) != 0, "the last block");
@@ -91,13 +106,20 @@ contract ProvenanceRegistryDrawTest is RegistryFixture {
         registry.drawSeed(NO_RUN);
     }
 
-    function testFuzz_seedsDiffer(RecordDigest preregistration, DatasetId dataset, bytes32 hash) public {
+    function testFuzz_seedsDiffer(
+        RecordDigest preregistration,
+        DatasetId dataset,
+        bytes32 hash
+    ) public {
         vm.assume(RecordDigest.unwrap(preregistration) != 0 && hash != 0);
         vm.prank(OWNER);
         RunId other = registry.openRun(preregistration, dataset);
         _installHistory(hash);
         vm.roll(1_003);
-        assertTrue(registry.drawSeed(other) != registry.drawSeed(runId), "two runs, one block, two seeds");
+        assertTrue(
+            registry.drawSeed(other) != registry.drawSeed(runId),
+            "two runs, one block, two seeds"
+        );
     }
 
     function _installHistory() private {
@@ -117,6 +139,17 @@ contract ProvenanceRegistryDrawTest is RegistryFixture {
 
     function _seed(bytes32 hash) private view returns (bytes32) {
         bytes32 tag = keccak256("provenance/v1/seed");
-        return keccak256(abi.encode(tag, block.chainid, address(registry), runId, PREREGISTRATION, DATASET, hash));
+        return
+            keccak256(
+                abi.encode(
+                    tag,
+                    block.chainid,
+                    address(registry),
+                    runId,
+                    PREREGISTRATION,
+                    DATASET,
+                    hash
+                )
+            );
     }
 }

@@ -32,7 +32,11 @@ contract ProvenanceRegistryReleaseTest is RegistryFixture {
         assertEq(mine[0].index, 3, "index");
         assertEq(mine[0].blockNumber, block.number, "block");
         assertEq(mine[0].revokedBlock, 0, "not revoked");
-        assertEq(ManifestDigest.unwrap(mine[0].manifestDigest), ManifestDigest.unwrap(MANIFEST), "manifest");
+        assertEq(
+            ManifestDigest.unwrap(mine[0].manifestDigest),
+            ManifestDigest.unwrap(MANIFEST),
+            "manifest"
+        );
         assertEq(RecordDigest.unwrap(mine[0].recordDigest), RecordDigest.unwrap(RECORD), "record");
     }
 
@@ -46,7 +50,13 @@ contract ProvenanceRegistryReleaseTest is RegistryFixture {
     function test_onlyOwnerReleases() public {
         vm.prank(OWNER);
         registry.setWriter(runId, WRITER, true);
-        _expectRelease(abi.encodeWithSelector(IProvenanceRegistry.NotOwner.selector, runId, WRITER), WRITER, MODEL, 3, 1);
+        _expectRelease(
+            abi.encodeWithSelector(IProvenanceRegistry.NotOwner.selector, runId, WRITER),
+            WRITER,
+            MODEL,
+            3,
+            1
+        );
     }
 
     function test_releaseNamesOnlyWhatTheLogNames() public {
@@ -54,7 +64,11 @@ contract ProvenanceRegistryReleaseTest is RegistryFixture {
         _expectRelease(_notIncluded(1, 3), OWNER, other, 3, 1);
         _expectRelease(_notIncluded(1, 2), OWNER, MODEL, 2, 1);
         _expectRelease(_notIncluded(1, 7), OWNER, MODEL, 7, 1);
-        bytes memory unknown = abi.encodeWithSelector(IProvenanceRegistry.UnknownHead.selector, runId, 2);
+        bytes memory unknown = abi.encodeWithSelector(
+            IProvenanceRegistry.UnknownHead.selector,
+            runId,
+            2
+        );
         _expectRelease(unknown, OWNER, MODEL, 3, 2);
     }
 
@@ -62,7 +76,11 @@ contract ProvenanceRegistryReleaseTest is RegistryFixture {
         _release(OWNER, MODEL, 3, 1);
         appendMany(1);
         commitAll(OWNER);
-        bytes memory again = abi.encodeWithSelector(IProvenanceRegistry.AlreadyReleased.selector, runId, 3);
+        bytes memory again = abi.encodeWithSelector(
+            IProvenanceRegistry.AlreadyReleased.selector,
+            runId,
+            3
+        );
         _expectRelease(again, OWNER, MODEL, 3, 1);
         _expectRelease(again, OWNER, MODEL, 3, 2);
     }
@@ -71,12 +89,15 @@ contract ProvenanceRegistryReleaseTest is RegistryFixture {
     function test_copiedEntryIsNoRelease() public {
         RunId theirs = _strangersLog(entries[3]);
         bytes32[] memory none = new bytes32[](0);
-        vm.expectRevert(abi.encodeWithSelector(IProvenanceRegistry.NotIncluded.selector, theirs, 1, 0));
+        vm.expectRevert(
+            abi.encodeWithSelector(IProvenanceRegistry.NotIncluded.selector, theirs, 1, 0)
+        );
         vm.prank(STRANGER);
         registry.release(theirs, 1, MODEL, MANIFEST, RECORD, 0, none);
     }
 
-    /// Anybody may claim a digest; it is their own claim, listed beside the others, and does not touch the owner's.
+    /// Anybody may claim a digest; it is their own claim, listed beside the others, and does not
+    /// touch the owner's.
     function test_anyoneMayClaimADigest() public {
         _release(OWNER, MODEL, 3, 1);
         vm.prank(STRANGER);
@@ -109,7 +130,9 @@ contract ProvenanceRegistryReleaseTest is RegistryFixture {
         assertEq(blockNumber, 2_000, "block");
         assertEq(reason, "licence withdrawn", "reason");
         assertEq(registry.claims(MODEL, OWNER)[0].revokedBlock, 2_000, "claim");
-        vm.expectRevert(abi.encodeWithSelector(IProvenanceRegistry.AlreadyRevoked.selector, runId, 2_000));
+        vm.expectRevert(
+            abi.encodeWithSelector(IProvenanceRegistry.AlreadyRevoked.selector, runId, 2_000)
+        );
         vm.prank(OWNER);
         registry.revoke(runId, 3, "changed my mind");
     }
@@ -125,10 +148,14 @@ contract ProvenanceRegistryReleaseTest is RegistryFixture {
     function test_revokeRefusals() public {
         vm.prank(OWNER);
         registry.setWriter(runId, WRITER, true);
-        vm.expectRevert(abi.encodeWithSelector(IProvenanceRegistry.NotOwner.selector, runId, WRITER));
+        vm.expectRevert(
+            abi.encodeWithSelector(IProvenanceRegistry.NotOwner.selector, runId, WRITER)
+        );
         vm.prank(WRITER);
         registry.revoke(runId, 3, "");
-        vm.expectRevert(abi.encodeWithSelector(IProvenanceRegistry.IndexOutOfRange.selector, runId, 7, 7));
+        vm.expectRevert(
+            abi.encodeWithSelector(IProvenanceRegistry.IndexOutOfRange.selector, runId, 7, 7)
+        );
         vm.prank(OWNER);
         registry.revoke(runId, 7, "");
         (uint64 blockNumber, ) = registry.revocationOf(runId, 3);
@@ -145,7 +172,13 @@ contract ProvenanceRegistryReleaseTest is RegistryFixture {
         (blockNumber, reason) = registry.datasetRevocationOf(DATASET, OWNER);
         assertEq(blockNumber, block.number, "block");
         assertEq(reason, "consent withdrawn", "reason");
-        vm.expectRevert(abi.encodeWithSelector(IProvenanceRegistry.AlreadyRevoked.selector, DATASET, block.number));
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                IProvenanceRegistry.AlreadyRevoked.selector,
+                DATASET,
+                block.number
+            )
+        );
         vm.prank(OWNER);
         registry.revokeDataset(DATASET, "");
     }
@@ -164,8 +197,18 @@ contract ProvenanceRegistryReleaseTest is RegistryFixture {
         registry.release(runId, seq, model, MANIFEST, RECORD, index, proof);
     }
 
-    function _expectRelease(bytes memory reason, address sender, ModelDigest model, uint64 index, uint64 seq) private {
-        bytes32[] memory proof = ReferenceTree.inclusion(leaves(), index < 7 ? index : 6, entries.length);
+    function _expectRelease(
+        bytes memory reason,
+        address sender,
+        ModelDigest model,
+        uint64 index,
+        uint64 seq
+    ) private {
+        bytes32[] memory proof = ReferenceTree.inclusion(
+            leaves(),
+            index < 7 ? index : 6,
+            entries.length
+        );
         vm.expectRevert(reason);
         vm.prank(sender);
         registry.release(runId, seq, model, MANIFEST, RECORD, index, proof);

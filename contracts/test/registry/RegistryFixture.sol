@@ -16,7 +16,9 @@ abstract contract RegistryFixture is Test {
     address internal constant OWNER = address(0xA11CE);
     address internal constant WRITER = address(0xB0B);
     address internal constant STRANGER = address(0xE0E);
-    RecordDigest internal constant PREREGISTRATION = RecordDigest.wrap(keccak256("pre-registration"));
+    RecordDigest internal constant PREREGISTRATION = RecordDigest.wrap(
+        keccak256("pre-registration")
+    );
     DatasetId internal constant DATASET = DatasetId.wrap(keccak256("dataset"));
     RunId internal constant NO_RUN = RunId.wrap(keccak256("none"));
 
@@ -41,14 +43,18 @@ abstract contract RegistryFixture is Test {
 
     function leaves() internal view returns (bytes32[] memory list) {
         list = new bytes32[](entries.length);
-        for (uint256 i = 0; i < list.length; ++i) list[i] = sha256(abi.encodePacked(bytes1(0), entries[i]));
+        for (uint256 i = 0; i < list.length; ++i)
+            list[i] = sha256(abi.encodePacked(bytes1(0), entries[i]));
     }
 
     function root(uint256 size) internal view returns (bytes32) {
         return ReferenceTree.root(leaves(), 0, size);
     }
 
-    function consistency(uint256 oldSize, uint256 newSize) internal view returns (bytes32[] memory) {
+    function consistency(
+        uint256 oldSize,
+        uint256 newSize
+    ) internal view returns (bytes32[] memory) {
         return ReferenceTree.consistency(leaves(), oldSize, newSize);
     }
 
@@ -67,6 +73,9 @@ abstract contract RegistryFixture is Test {
         ManifestDigest manifest,
         RecordDigest record
     ) internal pure returns (bytes32) {
-        return sha256(abi.encodePacked("provenance/v1/release", bytes1(0), run, model, manifest, record));
+        return
+            sha256(
+                abi.encodePacked("provenance/v1/release", bytes1(0), run, model, manifest, record)
+            );
     }
 }

@@ -106,7 +106,8 @@ contract Rfc6962Test is Test {
         assertTrue(!_h.isIncluded(_leaves[0], 0, 0, _leaves[0], none), "empty tree");
     }
 
-    /// Repeating the last leaf of an odd tree must give another root (it does not where odd nodes are doubled).
+    /// Repeating the last leaf of an odd tree must give another root (it does not where odd nodes
+    /// are doubled).
     function test_oddNodesAreNotDoubled() public view {
         bytes32[] memory three = new bytes32[](3);
         bytes32[] memory four = new bytes32[](4);
@@ -123,9 +124,15 @@ contract Rfc6962Test is Test {
         bytes32 newRoot = ReferenceTree.root(leaves, 0, n);
         bytes32[] memory proof = ReferenceTree.consistency(leaves, m, n);
         assertTrue(_h.isConsistent(m, oldRoot, n, newRoot, proof), "valid");
-        assertTrue(!_h.isConsistent(m, oldRoot, n, newRoot, _resize(proof, proof.length + 1)), "one node too long");
+        assertTrue(
+            !_h.isConsistent(m, oldRoot, n, newRoot, _resize(proof, proof.length + 1)),
+            "one node too long"
+        );
         if (proof.length == 0) return;
-        assertTrue(!_h.isConsistent(m, oldRoot, n, newRoot, _resize(proof, proof.length - 1)), "one node too short");
+        assertTrue(
+            !_h.isConsistent(m, oldRoot, n, newRoot, _resize(proof, proof.length - 1)),
+            "one node too short"
+        );
         assertTrue(!_h.isConsistent(m, ~oldRoot, n, newRoot, proof), "other old root");
         assertTrue(!_h.isConsistent(m, oldRoot, n, ~newRoot, proof), "other new root");
         proof[noise % proof.length] ^= bytes32(uint256(1) << (noise >> 248));
@@ -137,17 +144,26 @@ contract Rfc6962Test is Test {
         bytes32 root = ReferenceTree.root(leaves, 0, n);
         bytes32[] memory proof = ReferenceTree.inclusion(leaves, i, n);
         assertTrue(_h.isIncluded(leaves[i], i, n, root, proof), "valid");
-        assertTrue(!_h.isIncluded(leaves[i], i, n, root, _resize(proof, proof.length + 1)), "one node too long");
+        assertTrue(
+            !_h.isIncluded(leaves[i], i, n, root, _resize(proof, proof.length + 1)),
+            "one node too long"
+        );
         for (uint64 j = 0; j <= n; ++j) {
             if (j != i) assertTrue(!_h.isIncluded(leaves[i], j, n, root, proof), "other index");
         }
         if (proof.length == 0) return;
-        assertTrue(!_h.isIncluded(leaves[i], i, n, root, _resize(proof, proof.length - 1)), "one node too short");
+        assertTrue(
+            !_h.isIncluded(leaves[i], i, n, root, _resize(proof, proof.length - 1)),
+            "one node too short"
+        );
         proof[noise % proof.length] ^= bytes32(uint256(1) << (noise >> 248));
         assertTrue(!_h.isIncluded(leaves[i], i, n, root, proof), "flipped bit");
     }
 
-    function _resize(bytes32[] memory proof, uint256 length) private pure returns (bytes32[] memory copy) {
+    function _resize(
+        bytes32[] memory proof,
+        uint256 length
+    ) private pure returns (bytes32[] memory copy) {
         copy = new bytes32[](length);
         for (uint256 i = 0; i < length && i < proof.length; ++i) copy[i] = proof[i];
     }

@@ -19,7 +19,9 @@ describe("drawSeed on anvil", () => {
 
   before(async () => {
     const root = dirname(createRequire(import.meta.url).resolve("@foundry-rs/anvil/package.json"));
-    anvil = spawn(process.execPath, [join(root, "bin.mjs"), "--port", "0"], { stdio: ["ignore", "pipe", "inherit"] });
+    anvil = spawn(process.execPath, [join(root, "bin.mjs"), "--port", "0"], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     chain = await Chain.over(await listening(anvil));
     registry = await chain.deploy(exported("ProvenanceRegistry"), [zeroAddress]);
   });
@@ -27,12 +29,16 @@ describe("drawSeed on anvil", () => {
   after(() => anvil.kill());
 
   it("takes the hash of block h + 2 long after BLOCKHASH has lost it", async () => {
-    const { runId, drawBlock } = (await registry.send("openRun", [words(7), words(8)])).events[0].args;
+    const { runId, drawBlock } = (await registry.send("openRun", [words(7), words(8)])).events[0]
+      .args;
     await chain.request("anvil_mine", ["0x1"]);
     await assert.rejects(registry.call("drawSeed", [runId]), { errorName: "DrawTooEarly" });
     await chain.request("anvil_mine", ["0x400"]);
     const { args } = (await registry.send("drawSeed", [runId], chain.accounts[5])).events[0];
-    const { hash } = await chain.request("eth_getBlockByNumber", [`0x${drawBlock.toString(16)}`, false]);
+    const { hash } = await chain.request("eth_getBlockByNumber", [
+      `0x${drawBlock.toString(16)}`,
+      false,
+    ]);
     assert.equal(args.blockHash, hash);
     const chainId = await chain.request("eth_chainId");
     const tag = keccak256(stringToHex("provenance/v1/seed"));
@@ -48,14 +54,19 @@ function listening(child) {
     child.stdout.on("data", (chunk) => {
       output += chunk;
       const address = /Listening on (\S+)/.exec(output)?.[1];
-      if (address !== undefined) resolve({ request: (request) => rpc(`http://${address}`, request) });
+      if (address !== undefined)
+        resolve({ request: (request) => rpc(`http://${address}`, request) });
     });
   });
 }
 
 async function rpc(url, { method, params = [] }) {
   const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method, params });
-  const response = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body });
+  const response = await fetch(url, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body,
+  });
   const { result, error } = await response.json();
   if (error !== undefined) throw Object.assign(new Error(error.message), { data: error.data });
   return result;

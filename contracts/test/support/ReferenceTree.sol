@@ -1,18 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-/// @dev The definitions of RFC 6962 section 2.1, word for word and slow: the oracle of the verifiers under test.
+/// @dev The definitions of RFC 6962 section 2.1, word for word and slow: the oracle of the
+/// verifiers under test.
 library ReferenceTree {
     function root(bytes32[] memory leaves) internal pure returns (bytes32) {
         return root(leaves, 0, leaves.length);
     }
 
     /// MTH(D[start:end]) over leaf hashes.
-    function root(bytes32[] memory leaves, uint256 start, uint256 end) internal pure returns (bytes32) {
+    function root(
+        bytes32[] memory leaves,
+        uint256 start,
+        uint256 end
+    ) internal pure returns (bytes32) {
         if (end == start) return sha256("");
         if (end - start == 1) return leaves[start];
         uint256 middle = start + split(end - start);
-        return sha256(abi.encodePacked(bytes1(0x01), root(leaves, start, middle), root(leaves, middle, end)));
+        return
+            sha256(
+                abi.encodePacked(
+                    bytes1(0x01),
+                    root(leaves, start, middle),
+                    root(leaves, middle, end)
+                )
+            );
     }
 
     /// PATH(index, D[0:size]).
@@ -48,7 +60,8 @@ library ReferenceTree {
     ) private pure returns (bytes32[] memory) {
         if (end - start == 1) return new bytes32[](0);
         uint256 k = split(end - start);
-        if (m < k) return _append(_inclusion(leaves, m, start, start + k), root(leaves, start + k, end));
+        if (m < k)
+            return _append(_inclusion(leaves, m, start, start + k), root(leaves, start + k, end));
         return _append(_inclusion(leaves, m - k, start + k, end), root(leaves, start, start + k));
     }
 
@@ -65,12 +78,23 @@ library ReferenceTree {
         }
         uint256 k = split(end - start);
         if (m <= k) {
-            return _append(_consistency(leaves, m, start, start + k, whole), root(leaves, start + k, end));
+            return
+                _append(
+                    _consistency(leaves, m, start, start + k, whole),
+                    root(leaves, start + k, end)
+                );
         }
-        return _append(_consistency(leaves, m - k, start + k, end, false), root(leaves, start, start + k));
+        return
+            _append(
+                _consistency(leaves, m - k, start + k, end, false),
+                root(leaves, start, start + k)
+            );
     }
 
-    function _append(bytes32[] memory list, bytes32 last) private pure returns (bytes32[] memory longer) {
+    function _append(
+        bytes32[] memory list,
+        bytes32 last
+    ) private pure returns (bytes32[] memory longer) {
         longer = new bytes32[](list.length + 1);
         for (uint256 i = 0; i < list.length; ++i) longer[i] = list[i];
         longer[list.length] = last;

@@ -6,8 +6,9 @@ import {Bn254} from "../../libraries/groth16/Bn254.sol";
 import {KeyId} from "../../types/KeyId.sol";
 import {G2Multiples} from "./G2Multiples.sol";
 
-/// @dev Keys whose secrets are known, and proofs made from the secrets: they verify for any public inputs, so tests reach every
-/// branch behind a valid proof without a prover. Points are written as multiples of the generators.
+/// @dev Keys whose secrets are known, and proofs made from the secrets: they verify for any public
+/// inputs, so tests reach every branch behind a valid proof without a prover. Points are written as
+/// multiples of the generators.
 contract Simulator {
     uint256 private constant R = Bn254.R;
     uint256 private constant Q = Bn254.Q;
@@ -28,10 +29,19 @@ contract Simulator {
     }
 
     /// @notice An epoch key; `ceremony`: every G equals gamma, else G is shared or distinct.
-    function epochSetup(uint256 slots, bool ceremony, bool shared) public pure returns (Setup memory setup) {
+    function epochSetup(
+        uint256 slots,
+        bool ceremony,
+        bool shared
+    ) public pure returns (Setup memory setup) {
         setup = Setup(1, slots, 0, 5, new uint256[](3), new uint256[](3));
         for (uint256 k = 0; k < 3; ++k) {
-            setup.g[k] = ceremony ? GAMMA : shared ? 2 : 8 + k;
+            setup.g[k] =
+                ceremony
+                    ? GAMMA
+                    : shared
+                        ? 2
+                        : 8 + k;
             setup.s[k] = 11 + k;
         }
     }
@@ -52,25 +62,43 @@ contract Simulator {
 
     /// @notice The bytes of a key.
     function keyBytes(Setup memory setup) public view returns (bytes memory key) {
-        key = abi.encode(1, setup.kind, setup.slots, setup.depth, setup.publicCount, setup.g.length, 0);
+        key = abi.encode(
+            1,
+            setup.kind,
+            setup.slots,
+            setup.depth,
+            setup.publicCount,
+            setup.g.length,
+            0
+        );
         key = bytes.concat(key, abi.encode(g1(ALPHA), g2Neg(BETA), g2Neg(GAMMA), g2Neg(DELTA)));
-        for (uint256 i = 0; i <= setup.publicCount; ++i) key = bytes.concat(key, abi.encode(g1(_ic(i))));
+        for (uint256 i = 0; i <= setup.publicCount; ++i)
+            key = bytes.concat(key, abi.encode(g1(_ic(i))));
         for (uint256 k = 0; k < setup.g.length; ++k) {
-            key = bytes.concat(key, abi.encode(G2Multiples.multiple(setup.g[k]), g2Neg(setup.s[k])));
+            key = bytes.concat(
+                key,
+                abi.encode(G2Multiples.multiple(setup.g[k]), g2Neg(setup.s[k]))
+            );
         }
         if (setup.kind != 1) return key;
-        bytes32[3] memory bases = [keccak256("D bases"), keccak256("U bases"), keccak256("P bases")];
+        bytes32[3] memory bases = [
+            keccak256("D bases"),
+            keccak256("U bases"),
+            keccak256("P bases")
+        ];
         key = bytes.concat(key, abi.encode(bases, g1(orderBase()), g1(orderStep())));
     }
 
-    /// @notice A proof for these public inputs and commitments (multiples of the generator). `nonce` varies it.
+    /// @notice A proof for these public inputs and commitments (multiples of the generator).
+    /// `nonce` varies it.
     function prove(
         uint256[] memory publicInputs,
         uint256[] memory commitments,
         uint256 nonce
     ) public view returns (IProofLedger.Proof memory proof) {
         uint256 x = _ic(0);
-        for (uint256 i = 0; i < publicInputs.length; ++i) x = addmod(x, mulmod(publicInputs[i], _ic(i + 1), R), R);
+        for (uint256 i = 0; i < publicInputs.length; ++i)
+            x = addmod(x, mulmod(publicInputs[i], _ic(i + 1), R), R);
         for (uint256 k = 0; k < commitments.length; ++k) x = addmod(x, commitments[k], R);
         uint256 a = uint256(keccak256(abi.encode("a", nonce, publicInputs, commitments))) % R;
         uint256 right = addmod(mulmod(ALPHA, BETA, R), mulmod(x, GAMMA, R), R);
@@ -79,12 +107,16 @@ contract Simulator {
     }
 
     /// @notice Proof of knowledge for a commitment, as only its maker (or the setup) can give it.
-    function pok(Setup memory setup, uint256 k, uint256 commitment) public view returns (uint256[2] memory) {
+    function pok(
+        Setup memory setup,
+        uint256 k,
+        uint256 commitment
+    ) public view returns (uint256[2] memory) {
         return g1(mulmod(commitment, mulmod(setup.s[k], _inverse(setup.g[k]), R), R));
     }
 
-    /// @notice The forgery against a verifier that leaves a commitment unchecked: A = alpha, B = beta, C = 0 and a commitment
-    /// that cancels X. It needs nothing but the key.
+    /// @notice The forgery against a verifier that leaves a commitment unchecked: A = alpha, B =
+    /// beta, C = 0 and a commitment that cancels X. It needs nothing but the key.
     function forge(
         uint256[] memory publicInputs
     ) public view returns (IProofLedger.Proof memory proof, uint256[2] memory commitment) {
@@ -135,7 +167,12 @@ contract Simulator {
 /// @dev Puts bytes where contracts read them: code that starts with STOP.
 library DataContract {
     function deploy(bytes memory data) internal returns (address target) {
-        bytes memory creation = abi.encodePacked(hex"61", uint16(data.length + 1), hex"80600a5f395ff300", data);
+        bytes memory creation = abi.encodePacked(
+            hex"61",
+            uint16(data.length + 1),
+            hex"80600a5f395ff300",
+            data
+        );
         assembly ("memory-safe") {
             target := create(0, add(creation, 32), mload(creation))
         }

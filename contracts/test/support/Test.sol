@@ -30,7 +30,8 @@ interface Vm {
 
 /// @dev A minimal test base: a failed assertion reverts with what was compared.
 abstract contract Test {
-    Vm internal constant vm = Vm(0x7109709ECfa91a80626fF3989D68f67F5b1DD12D); // solhint-disable-line const-name-snakecase
+    // solhint-disable-next-line const-name-snakecase
+    Vm internal constant vm = Vm(0x7109709ECfa91a80626fF3989D68f67F5b1DD12D);
 
     error NotEqual(string what, bytes32 actual, bytes32 expected);
     error NotTrue(string what);
@@ -56,10 +57,15 @@ abstract contract Test {
     }
 
     function assertEq(address actual, address expected, string memory what) internal pure {
-        if (actual != expected) revert NotEqual(what, bytes32(bytes20(actual)), bytes32(bytes20(expected)));
+        if (actual != expected)
+            revert NotEqual(what, bytes32(bytes20(actual)), bytes32(bytes20(expected)));
     }
 
-    function assertEq(string memory actual, string memory expected, string memory what) internal pure {
+    function assertEq(
+        string memory actual,
+        string memory expected,
+        string memory what
+    ) internal pure {
         assertEq(keccak256(bytes(actual)), keccak256(bytes(expected)), what);
     }
 
@@ -67,8 +73,9 @@ abstract contract Test {
         if (!condition) revert NotTrue(what);
     }
 
-    /// Deploys a contract as the compiler made it on its own; reverts as it does. With `new` its code
-    /// would be a part of each test: compiled again for each, and with the settings of the tests.
+    /// Deploys a contract as the compiler made it on its own; reverts as it does. With `new` its
+    /// code would be a part of each test: compiled again for each, and with the settings of the
+    /// tests.
     function deploy(string memory name, bytes memory arguments) internal returns (address created) {
         bytes memory code = bytes.concat(vm.getCode(name), arguments);
         assembly ("memory-safe") {

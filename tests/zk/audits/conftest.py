@@ -6,9 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -20,27 +18,11 @@ from provenance_cli.dataset.app import dataset
 from provenance_cli.judge.proof import proof_app
 from provenance_zk.training.commitments import DatasetCommitter
 from tests.support.chain import PASSWORD, cache_folder, write_keystore
+from tests.support.zk.command import Call, Outcome
+from tests.support.zk.desk import Desk
 from tests.support.zk.python_tree import PythonTree
 
 APPS = {"dataset": dataset, "proof": proof_app}
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a command ended; `error` is what it raised."""
-
-    code: int
-    out: str
-    err: str
-    error: ProvenanceError | None
-
-    @property
-    def json(self) -> dict[str, Any]:
-        value: dict[str, Any] = json.loads(self.out)
-        return value
-
-
-Call = Callable[..., Outcome]
 
 
 @pytest.fixture
@@ -99,3 +81,8 @@ def commit(tmp_path: Path, home: Path) -> Callable[..., Path]:
         return tmp_path / name
 
     return make
+
+
+@pytest.fixture
+def desk(tmp_path: Path, call: Call) -> Desk:
+    return Desk(tmp_path, call)

@@ -15,7 +15,7 @@ from provenance.dataset.committed import CommittedDataset, Place
 from provenance.digest import Digest, sha256
 from provenance.encoding import dataset_record_digest
 from provenance.errors import InputError
-from tests.zk.audits.conftest import Call
+from tests.support.zk.command import Call
 
 TEXTS = [f"record number {i}" for i in range(20)]
 Commit = Callable[..., Path]

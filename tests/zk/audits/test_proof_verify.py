@@ -9,132 +9,30 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from provenance.dataset.manifest import DatasetRoot
 from provenance.digest import Digest, sha256
-from provenance.errors import ConfigError, InputError, UnavailableError
-from provenance.ids import Address
-from provenance.judgement.facts import ChainIdentity, Contract
-from provenance.judgement.trust import Key, render
-from provenance_zk.audits.sorted_proofs import chunk_file, is_complete, words_of
+from provenance_zk.audits.sorted_proofs import is_complete, words_of
 from provenance_zk.audits.statement_file import Statement
 from provenance_zk.field import R
 from provenance_zk.prover.keys import vk_id
 from tests.docs.documents import ROOT
 from tests.support.trapdoor import TrapdoorKey
-from tests.zk.audits.conftest import Call, Outcome
-
-SORTED, MEMBER, ABSENT = (
-    TrapdoorKey("sorted", 16, 5),
-    TrapdoorKey("member", 1, 5),
-    TrapdoorKey("absent", 1, 5),
+from tests.support.zk.desk import (
+    ABSENT,
+    DATASET,
+    DIGEST,
+    MEMBER,
+    SORTED,
+    TREE,
+    Desk,
+    absent,
+    member,
+    sorted_statement,
 )
-TREE = TrapdoorKey("tree", 256, 5)
-DATASET = DatasetRoot(0x1234, 5, 40)
-DIGEST = sha256(b"a record")
-HI, LO = DIGEST.limbs
-FIRSTS = (101, 102, 103)
-
-
-def sorted_statement(chunk: int, dataset: DatasetRoot = DATASET, **changes: int) -> Statement:
-    last = chunk == 2
-    inputs = {
-        "root": dataset.root,
-        "k": chunk,
-        "used": 8 if last else 16,
-        "more": int(not last),
-        "first": FIRSTS[chunk],
-        "next": 0 if last else FIRSTS[chunk + 1],
-    } | changes
-    return Statement("sorted", dataset, None, SORTED.prove(*inputs.values()))
-
-
-def member(dataset: DatasetRoot = DATASET, digest: Digest = DIGEST) -> Statement:
-    return Statement(
-        "member", dataset, digest, MEMBER.prove(dataset.root, dataset.count, *digest.limbs)
-    )
-
-
-def absent(dataset: DatasetRoot = DATASET, digest: Digest = DIGEST) -> Statement:
-    return Statement(
-        "absent", dataset, digest, ABSENT.prove(dataset.root, dataset.count, digest.limbs[0])
-    )
-
-
-class Desk:
-    """A verifier's desk: trust file, keys, files, and the command."""
-
-    def __init__(self, folder: Path, call: Call) -> None:
-        self.folder, self._call = folder, call
-        self.trust(SORTED, MEMBER, ABSENT, TREE)
-        for key in (SORTED, MEMBER, ABSENT, TREE):
-            path = words_of(folder, key.vk_id)
-            path.parent.mkdir(parents=True)
-            path.write_bytes(key.words)
-
-    def trust(
-        self,
-        *keys: TrapdoorKey,
-        klass: str = "dev",
-        environment: str = "local",
-        dev: TrapdoorKey | None = None,
-    ) -> None:
-        """All keys of one class, but for `dev`."""
-        contract, listed = Contract(Address("0x" + "11" * 20), "0x" + "22" * 32), []
-        chain = ChainIdentity(31337, "0x" + "33" * 32, {"registry": contract, "ledger": contract})
-        for key in keys:
-            own = "dev" if key is dev else klass
-            listed.append(
-                Key(
-                    f"0x{key.vk_id.hex()}",
-                    key.kind,
-                    own,
-                    "sha256:00" if own == "ceremony" else None,
-                )
-            )
-        (self.folder / "trust.yaml").write_text(render(environment, chain, tuple(listed), ()))
-
-    def write(self, value: Statement | dict[str, Any], name: str = "file.json") -> Path:
-        path = self.folder / name
-        path.write_bytes(
-            value.to_bytes() if isinstance(value, Statement) else json.dumps(value).encode()
-        )
-        return path
-
-    def write_set(self, *statements: Statement) -> Path:
-        folder = self.folder / "set"
-        folder.mkdir(exist_ok=True)
-        for old in folder.glob("*.json"):
-            old.unlink()
-        for i, statement in enumerate(statements):
-            chunk_file(folder, i).write_bytes(statement.to_bytes())
-        return folder
-
-    def verify(self, *args: object, named: DatasetRoot | None = DATASET) -> Outcome:
-        name = (
-            ("--root", named.hex0x, "--depth", named.depth, "--count", named.count) if named else ()
-        )
-        return self._call("proof", "verify", *args, *name, "--json")
-
-    def status(self, *args: object, named: DatasetRoot | None = DATASET) -> tuple[int, str]:
-        done = self.verify(*args, named=named)
-        return done.code, done.json["status"]
-
-    def failing(self, *args: object, named: DatasetRoot | None = DATASET) -> list[str]:
-        done = self.verify(*args, named=named)
-        assert (done.code, done.json["status"]) == (1, "failed")
-        return [
-            c["id"] for v in done.json["verdicts"] for c in v["claims"] if c["status"] == "fails"
-        ]
-
-
-@pytest.fixture
-def desk(tmp_path: Path, call: Call) -> Desk:
-    return Desk(tmp_path, call)
 
 
 def test_a_member_is_verified_and_says_what_is_shown(desk: Desk) -> None:
@@ -386,93 +284,3 @@ def test_proofs_of_epochs_and_links(desk: Desk, name: str, code: int, claim: str
     assert [c["id"] for c in done.json["verdicts"][0]["claims"] if c["status"] != "holds"] == [
         claim
     ]
-
-
-def test_public_inputs_above_the_field_are_refused(desk: Desk) -> None:
-    proof = replace(member().proof, public=(DATASET.root + R, *member().proof.public[1:]))
-    assert "proof.valid" in desk.failing(desk.write(replace(member(), proof=proof)))
-    assert "proof.valid" in desk.failing(desk.write(replace(member(), proof=proof)), "--slow")
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"format": "provenance-statement/2"},
-        {"kind": "tree"},
-        {"kind": "absent"},
-        {"digest": None},
-        {"digest": "sha256:12"},
-        {"digest": DIGEST.hex()},
-        {"digest": f"sha256:{DIGEST.hex().upper()}"},
-        {"extra": 1},
-        {"proof": {}},
-        {"proof": absent().proof.to_json()},
-        {"dataset": {"root": DATASET.hex0x, "depth": 5}},
-        {"dataset": {**DATASET.to_json(), "count": 0}},
-        {"kind": "sorted"},
-    ],
-)
-def test_malformed_statements_are_usage_errors(desk: Desk, change: dict[str, Any]) -> None:
-    done = desk.verify(desk.write(member().to_json() | change))
-    assert done.code == 2
-    assert isinstance(done.error, InputError)
-
-
-@pytest.mark.parametrize(
-    "data", [b"", b"{", b"[]", b"[" * 1000, b'{"format":1,"format":2}', b" " * (1 << 18), b"\xff"]
-)
-def test_files_that_are_no_proofs(desk: Desk, data: bytes) -> None:
-    path = desk.folder / "file.json"
-    path.write_bytes(data)
-    assert desk.verify(path).code == 2
-    assert desk.verify(desk.folder / "missing.json").code == 2
-    assert desk.verify(desk.folder).code == 2
-
-
-@pytest.mark.parametrize(
-    "args",
-    [
-        ["--root", "0x12"],
-        ["--count", "40"],
-        ["--root", "0x" + "0" * 64, "--depth", "4", "--count", "40"],
-        ["--root", "0x" + "f" * 64, "--depth", "5", "--count", "40"],
-        ["--root", "0x" + "0" * 64, "--depth", "5", "--count", "0"],
-        ["--dataset-id", "0x12"],
-        ["--dataset-id", "0x" + "0" * 64, "--count", "4"],
-    ],
-)
-def test_half_named_datasets(desk: Desk, args: list[str]) -> None:
-    done = desk.verify(desk.write(member()), *args, named=None)
-    assert done.code == 2
-    assert isinstance(done.error, InputError)
-
-
-def test_a_chain_out_of_reach_is_exit_3(desk: Desk) -> None:
-    done = desk.verify(desk.write(member()), "--dataset-id", "0x" + "0" * 64, named=None)
-    assert isinstance(done.error, UnavailableError)
-
-
-def test_no_trust_file_no_verdict(desk: Desk) -> None:
-    (desk.folder / "trust.yaml").unlink()
-    assert isinstance(desk.verify(desk.write(member())).error, ConfigError)
-
-
-def test_the_worst_verdict_counts(desk: Desk) -> None:
-    good, open_, bad = (
-        desk.write(member()),
-        desk.write(absent(), "a.json"),
-        desk.write(replace(member(), digest=sha256(b"x")), "b.json"),
-    )
-    assert desk.status(good) == (0, "verified")
-    assert desk.status(good, open_) == (3, "indeterminate")
-    assert desk.status(good, open_, bad) == (1, "failed")
-
-
-def test_people_read_a_sentence(desk: Desk, call: Call) -> None:
-    named = ("--root", DATASET.hex0x, "--depth", 5, "--count", 40)
-    done = call("proof", "verify", desk.write(member()), *named)
-    assert done.out.startswith(
-        f"VERIFIED (development)  file.json: {DIGEST} is the digest of one of the 40 records "
-        "under root 0x"
-    )
-    assert "not shown: that the dataset was used to train" in done.out

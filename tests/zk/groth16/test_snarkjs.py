@@ -1,7 +1,7 @@
 """Exported proofs: files of three, refused where the verifier would refuse, with the commitments in
 the constant.
 
-That snarkjs accepts them is shown by contracts/test/groth16.snarkjs.test.js.
+That snarkjs accepts them is shown by contracts/test/groth16/groth16.snarkjs.test.js.
 """
 
 from __future__ import annotations

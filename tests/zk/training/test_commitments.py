@@ -24,7 +24,7 @@ from provenance.errors import AuthError, Conflict, InputError, UnavailableError,
 from provenance_zk.field import parse_element
 from provenance_zk.poseidon import poseidon
 from provenance_zk.prover.client import ZkProver
-from provenance_zk.training import commitments
+from provenance_zk.training import spool
 from provenance_zk.training.commitments import (
     CommitReport,
     DatasetCommitter,
@@ -230,7 +230,7 @@ def test_texts_equal_after_nfc_are_one_record(tmp_path: Path) -> None:
 
 def test_equal_first_halves_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        commitments,
+        spool,
         "dataset_record_digest",
         lambda data: Digest(bytes(16) + hashlib.sha256(data).digest()[:16]),
     )

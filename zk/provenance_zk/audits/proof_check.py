@@ -25,7 +25,7 @@ from typing import Any
 from provenance.dataset.manifest import DatasetRoot
 from provenance.digest import hash_file
 from provenance.errors import InputError, NotFound, VerificationError
-from provenance.ids import KeyId
+from provenance.ids import KeyId, to_hex
 from provenance.judgement.trust import Trust
 from provenance.judgement.verdict import Verdict
 from provenance_zk.audits.chain_witness import ChainWitness
@@ -77,7 +77,7 @@ class KeyFolders:
             VerificationError: a file has another key's.
         """
         for folder in self.folders:
-            for path in (folder / str(vk_id) / WORDS_FILE, words_of(folder, vk_id)):
+            for path in (folder / to_hex(vk_id) / WORDS_FILE, words_of(folder, vk_id)):
                 if path.is_file():
                     return require_key(load_words(path), vk_id)
         return find_key(self.cache, vk_id).words

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from provenance.dataset.manifest import DatasetRoot
 from provenance.errors import InputError, ProvenanceError
-from provenance.ids import KeyId
+from provenance.ids import KeyId, to_hex
 from provenance.layout import write_atomically
 from provenance_zk.audits.statement_file import Statement, require_complete
 from provenance_zk.groth16.key import parse_key
@@ -35,7 +35,7 @@ def chunk_files(folder: Path) -> Iterator[Path]:
 
 def words_of(folder: Path, vk_id: KeyId) -> Path:
     """The bytes of a verifying key beside statement files."""
-    return folder / "keys" / str(vk_id) / WORDS_FILE
+    return folder / "keys" / to_hex(vk_id) / WORDS_FILE
 
 
 def publish(path: Path, statement: Statement, key: KeyFolder) -> None:

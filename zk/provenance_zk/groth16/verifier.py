@@ -88,7 +88,7 @@ def is_valid_proof(words: bytes, proof: ProofFile, mask: int) -> bool:
     Args:
         words: bytes of the verifying key; the caller has pinned their keccak-256.
         proof: attacker-controlled.
-        mask: bit i asks for the proof of knowledge of commitment i (`EPOCH_MASK`, `LINK_MASK`).
+        mask: bit i asks for the proof of knowledge of commitment i (`EPOCH_MASK`, `D_MASK`).
 
     Raises:
         InputError: key or proof is malformed: other lengths, coordinates >= q, public inputs >= r,

