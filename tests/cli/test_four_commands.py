@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from provenance.chain.web3_adapter import Rpc
 from provenance.log.tree import read_records
 from provenance.settings import CONFIG_NAME
 from tests.cli.conftest import Outcome
@@ -304,3 +305,20 @@ def chain_height(place: Place) -> int:
     height = place("chain", "status", "--json").json["latest"]
     assert isinstance(height, int)
     return height
+
+
+def test_init_on_a_given_chain_waits_for_funds(place: Place, tmp_path: Path) -> None:
+    """The account is new, so it cannot pay before somebody sends it something."""
+    url = place("chain", "status", "--json").json["url"]
+    other = Place(tmp_path)
+    other.work.mkdir()
+    unfunded = other(*other.init, "--rpc", url)
+    assert unfunded.code == 3
+    assert "has no funds" in unfunded.err.splitlines()[-1]
+    address = re.findall(r"0x[0-9a-f]{40}", unfunded.err)[-1]
+    Rpc(url).request("anvil_setBalance", [address, hex(10**20)])
+    done = other("init", "--records", RECORDS, "--model-keys", TINY_MODEL_KEYS)
+    assert done.code == 0, done.err
+    assert f"chain          {url}" in done.out
+    assert "environment: test" in (other.folder / "home" / "trust.yaml").read_text()
+    assert not (other.folder / "home" / "chain").exists()
