@@ -46,7 +46,8 @@ def open_source(name: str, *, text_column: str | None = None, split: str = "trai
     Raises:
         NotFound: neither a path nor a name that a source could have.
         InputError: a format that is not read, an empty source, or no such column.
-        UnavailableError: the hub is out of reach, or a package is not installed.
+        UnavailableError: the hub is out of reach.
+        ConfigError: a package is not installed.
     """
     if name == DEMO:
         return _with_columns(demo_source(), text_column)

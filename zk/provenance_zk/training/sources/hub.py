@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from provenance.digest import hash_file
-from provenance.errors import InputError, NotFound, UnavailableError
+from provenance.errors import ConfigError, InputError, NotFound, UnavailableError
 from provenance_zk.training.sources.row_source import Row, RowSource
 
 
@@ -15,7 +15,7 @@ def _datasets() -> Any:
     try:
         import datasets
     except ImportError as error:
-        raise UnavailableError(
+        raise ConfigError(
             "the package `datasets` is not installed", hint="pip install 'model-provenance[train]'"
         ) from error
     datasets.disable_progress_bars()
@@ -38,7 +38,7 @@ def saved_source(path: Path, split: str) -> RowSource:
 
     Raises:
         InputError: not such a folder, or no such split.
-        UnavailableError: the library is not installed.
+        ConfigError: the library is not installed.
     """
     datasets = _datasets()
     try:
