@@ -148,8 +148,10 @@ function findData(error) {
   return undefined;
 }
 
-/** Test contracts, compiled by Hardhat. */
+/**
+ * Test contracts as Hardhat compiled them. It compiles before the scripts of package.json that use
+ * them, not here: two processes that compile at a time break each other's cache.
+ */
 export async function artifacts(...names) {
-  await hre.tasks.getTask("compile").run({ quiet: true, noTests: true });
   return Promise.all(names.map((name) => hre.artifacts.readArtifact(name)));
 }
