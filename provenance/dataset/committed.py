@@ -94,6 +94,9 @@ class CommittedDataset:
         self.root = DatasetRoot.from_json(manifest["root"], f"{folder / 'dataset.json'} root")
         self.leaves = leaves
         self.text_column: str | None = manifest.get("text_column")
+        self.columns = tuple(
+            manifest["columns"] if self.text_column is None else (self.text_column,)
+        )
         self._database: sqlite3.Connection | None = None  # opened when a record is first asked for
         self._salts = salts
         self._pid = os.getpid()

@@ -16,13 +16,33 @@ from provenance.log.forms import Body, Decimal
 
 
 @dataclass(frozen=True)
-class RunOpen:
-    """The pre-registration: record 0 of a run, fixed on chain before its seed is drawn."""
+class RunOpenFirst:
+    """The pre-registration as runs wrote it before they said what is fed; still read."""
 
     TYPE: ClassVar[str] = "run.open"
     VERSION: ClassVar[int] = 1
 
     dataset: Mapping[str, Any]
+    base: Mapping[str, Any]
+    config: Mapping[str, Any]
+    config_digest: Digest
+    code: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    signer: Address
+    evaluation: Mapping[str, Any]
+    registered: bool
+    nonce: Word | None = None
+
+
+@dataclass(frozen=True)
+class RunOpen:
+    """The pre-registration: record 0 of a run, fixed on chain before its seed is drawn."""
+
+    TYPE: ClassVar[str] = "run.open"
+    VERSION: ClassVar[int] = 2
+
+    dataset: Mapping[str, Any]
+    fed: Mapping[str, Any]
     base: Mapping[str, Any]
     config: Mapping[str, Any]
     config_digest: Digest
@@ -279,6 +299,7 @@ class Adopt:
 
 
 BODIES: tuple[type[Body], ...] = (
+    RunOpenFirst,
     RunOpen,
     Seed,
     Batch,

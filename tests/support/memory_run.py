@@ -32,6 +32,7 @@ from provenance.verify.protocols import (
     Sampling,
 )
 from tests.support.memory_chain import IDENTITY, REGISTRY, MemoryChain, hashed
+from tests.support.plain import FED
 
 TIME = "2026-01-02T03:04:05Z"
 KEY = Account.from_key(b"\x01" * 32)
@@ -188,6 +189,7 @@ class MemoryRun:
     def _opening(change: Mapping[str, Any]) -> Record:
         fields: dict[str, Any] = {
             "dataset": {"root": f"0x{7:064x}", "depth": 5, "count": COUNT},
+            "fed": FED,
             "base": {"content": str(BASE)},
             "config": {},
             "config_digest": str(sha256(b"c")),

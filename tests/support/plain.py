@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from tests.support.places import VECTORS
@@ -134,10 +135,30 @@ W = {c: "0x" + (bytes([ord(c)]) * 32).hex() for c in "abcdef"}
 ADDRESS = "0x" + "ab" * 20
 TIME = "2026-01-02T03:04:05Z"
 
+# What a `run.open` record says is fed.
+FED: dict[str, Any] = {
+    "shape": "text",
+    "columns": ["text"],
+    "unused": [],
+    "loss": "all",
+    "max_length": 64,
+    "begin": "none",
+    "end": "2",
+    "chat_template": "none",
+    "records": 40,
+    "tokens": 900,
+    "predicted": 860,
+    "longest": 30,
+    "cut": 0,
+    "lost": 0,
+    "unlearned": 0,
+}
+
 # One record of every type, with every optional field.
 RECORDS: dict[str, dict[str, Any]] = {
     "run.open": {
         "dataset": {"root": W["a"], "depth": 5, "count": 40},
+        "fed": FED,
         "base": {"content": D["a"], "name": "bäse"},
         "config": {"lr": "1e-4"},
         "config_digest": D["b"],
@@ -236,10 +257,21 @@ RECORDS: dict[str, dict[str, Any]] = {
 }
 
 
+# Types of which there is more than one version, with the newest.
+VERSIONS = {"run.open": 2}
+
+
+def records_of_every_version() -> Iterator[tuple[str, int, dict[str, Any]]]:
+    """(type, version, fields); the versions before the newest of a type come first."""
+    yield "run.open", 1, {k: v for k, v in RECORDS["run.open"].items() if k != "fed"}
+    for kind, fields in RECORDS.items():
+        yield kind, VERSIONS.get(kind, 1), fields
+
+
 def record_vectors() -> list[dict[str, str]]:
     result = []
-    for kind, fields in RECORDS.items():
-        data = canonical({"type": kind, "v": 1, "time": TIME, **fields}).encode()
+    for kind, version, fields in records_of_every_version():
+        data = canonical({"type": kind, "v": version, "time": TIME, **fields}).encode()
         digest = tag("entry", data)
         entry = digest
         if kind == "release":

@@ -31,6 +31,7 @@ from provenance_zk.training.commitments import DatasetCommitter
 from provenance_zk.training.epochs import DrawnRun, EpochProver, make_job
 from provenance_zk.training.registration import ProvingSite, Registered, register, write_key
 from tests.support.chain import SALT_KEY, Lab
+from tests.support.plain import FED
 
 TIME = "2026-01-02T03:04:05Z"
 BATCH = 8
@@ -230,6 +231,7 @@ def opening_record(lab: Lab, data: Data, plan: Plan) -> Record:
     root = data.dataset.root
     fields: dict[str, Any] = {
         "dataset": {"root": root.hex0x, "depth": root.depth, "count": root.count},
+        "fed": FED,
         "base": {"content": BASE, "name": "base"},
         "config": {},
         "config_digest": str(sha256(b"config")),

@@ -21,12 +21,14 @@ from provenance.ids import Address
 from provenance.log.journal import Journal
 from provenance.log.record import Record
 from provenance.log.tree import read_records
+from provenance.progress import silent
 from provenance_trainer.config import TrainConfig, parse_config
-from provenance_trainer.model.base import load_base
+from provenance_trainer.model.base import BaseModel, load_base
 from provenance_trainer.record.checkpoints import find_resume_point
-from provenance_trainer.record.preregistration import open_record
+from provenance_trainer.record.preregistration import Registrant, open_record
 from provenance_trainer.record.recorder import Recorder, RecorderSettings
 from provenance_trainer.record.sampler import EpochOrders
+from provenance_trainer.run.preflight import fed_of
 from provenance_trainer.run.train import TrainSummary, prepare_run, run_training
 
 KEY = bytes(range(32))
@@ -76,6 +78,12 @@ def make_config(data: Path, out: Path, **changes: Any) -> TrainConfig:
     )
 
 
+def opening_of(config: TrainConfig, base: BaseModel, dataset: CommittedDataset) -> Record:
+    """The `run.open` record of an unregistered run."""
+    fed = fed_of(config, base, dataset, silent).to_json()
+    return open_record(config, base, dataset, fed, Registrant(SIGNER, None))
+
+
 def start_or_resume(
     config: TrainConfig,
     cache: Path,
@@ -104,7 +112,7 @@ def start_or_resume(
         wrap_recorder(recorder)
         try:
             if resume is None:
-                recorder.append(open_record(config, base, dataset, SIGNER, None))
+                recorder.append(opening_of(config, base, dataset))
                 recorder.append(Record.make("seed", seed="0x" + SEED.hex(), source="test"))
             return run_training(
                 prepare_run(config, base, dataset), recorder, resume=resume, say=say

@@ -23,6 +23,7 @@ from provenance.encoding import canonical_json
 from provenance.errors import ConfigError
 
 OnFailure = Literal["continue", "pause", "abort"]
+ShapeName = Literal["text", "messages", "conversations", "prompt_completion", "instruction"]
 _MAX_CONFIG_BYTES = 1 << 20
 _POSITIVE = (
     "lora_r",
@@ -46,11 +47,14 @@ class ProvenanceConfig:
     on_failure: What training does while records cannot be made durable: go on loudly, wait, or
         stop.
     key: Name of the signing key in the keystore, None for `default`.
+    allow_empty: Let a run go on that learns nothing: batches without a token to predict, an adapter
+        of zeros, a merged model equal to its base. Its verdict says so.
     """
 
     anchor_interval_s: float = 60.0
     on_failure: OnFailure = "continue"
     key: str | None = None
+    allow_empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,9 +63,12 @@ class TrainConfig:
 
     model_name_or_path: `smollm2`, `tiny`, a folder or a hub id.
     dataset_name: Folder of a committed dataset.
-    dataset_text_field: Column that holds the text; None to take the dataset's text column.
-    eval_dataset_name: Text or JSON-lines file held out from training; None to evaluate on a sample
-        of the training records.
+    dataset_text_field: Column that is fed, text or messages; None to find the dataset's shape.
+    dataset_shape: The shape, where a dataset fits several (docs/data.md); None to find it.
+    completion_only_loss: Loss on the completion only; None does so where there is one.
+    assistant_only_loss: Loss on the assistant's words only.
+    eval_dataset_name: What `dataset_name` may be, held out from training; None to evaluate on a
+        sample of the training records.
     eval_max_perplexity: The bar registered before training; None for no bar.
     """
 
@@ -69,6 +76,9 @@ class TrainConfig:
     output_dir: str
     model_name_or_path: str = "smollm2"
     dataset_text_field: str | None = None
+    dataset_shape: ShapeName | None = None
+    completion_only_loss: bool | None = None
+    assistant_only_loss: bool = False
     lora_r: int = 8
     lora_alpha: int = 16
     lora_dropout: float = 0.0

@@ -32,7 +32,6 @@ from provenance_trainer.formats.q8_0 import Q8_0
 from provenance_trainer.formats.registry import FORMATS, Registry
 from provenance_trainer.model.base import BaseModel
 from provenance_trainer.model.weights import Weights
-from provenance_trainer.record.preregistration import open_record
 from provenance_trainer.run.derived import log_merge, log_quantize
 from tests.support import training as support
 from tests.trainer.adapters import make_adapter
@@ -122,7 +121,7 @@ def log(tiny: BaseModel, tmp_path: Path) -> Iterator[OpenLog]:
         Journal.create(folder.journal, {"format": "test"}) as journal,
     ):
         log = OpenLog(folder, journal, [])
-        log.append(open_record(config, tiny, dataset, support.SIGNER, None))
+        log.append(support.opening_of(config, tiny, dataset))
         log.append(
             Record.make(
                 "checkpoint",

@@ -21,11 +21,12 @@ from provenance.errors import InputError, VerificationError
 from provenance.log.record import Record
 from provenance.order import epoch_order
 from provenance_trainer.config import TrainConfig
+from provenance_trainer.data.recipe import Recipe
+from provenance_trainer.data.tokenizer import load_tokenizer
 from provenance_trainer.model.base import BaseModel
-from provenance_trainer.model.peft_setup import load_tokenizer
 from provenance_trainer.record import capture
 from provenance_trainer.record.checkpoints import find_resume_point
-from provenance_trainer.record.features import Encoder, batch_tensors
+from provenance_trainer.record.features import batch_tensors
 from provenance_trainer.record.sampler import CommittedSampler, EpochOrders
 from tests.support import training as support
 from tests.trainer import children
@@ -80,7 +81,7 @@ def test_journal_says_exactly_what_was_fed(
     assert len(batches) == len(fed) == 12  # 22 records in batches of 4, the last of 2, twice
     keys = [(b.fields["epoch"], b.fields["step"], b.fields["micro"]) for _, b in batches[:6]]
     assert keys == [(0, 1, 0), (0, 1, 1), (0, 2, 0), (0, 2, 1), (0, 3, 0), (0, 3, 1)]
-    encoder = Encoder(load_tokenizer(tiny.dir), config.max_length, "text")
+    recipe = Recipe.of(config, load_tokenizer(tiny.dir), ("text",), dataset.row(0))
     with SaltStore.open(
         tmp_path / "run" / "provenance" / "secrets" / "salts.sqlite", support.KEY, create=False
     ) as salts:
@@ -91,7 +92,7 @@ def test_journal_says_exactly_what_was_fed(
                 batch.fields["positions"]
             ]
             assert batch.fields["leaves"] == leaf_words(dataset, indices)
-            again = batch_tensors([dataset.row(int(i)) for i in indices], encoder)
+            again = batch_tensors([dataset.row(int(i)) for i in indices], recipe)
             assert batch.fields["tensors"] == str(
                 batch_digest(salt, {n: t.numpy() for n, t in again.items()})
             )

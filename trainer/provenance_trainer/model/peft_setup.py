@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM
 
 from provenance.digest import Digest
 from provenance.errors import ConfigError, InputError
@@ -30,14 +30,6 @@ def has_gpu() -> bool:
 def uses_bf16(config: TrainConfig) -> bool:
     """bfloat16 where a GPU has it, unless the configuration says otherwise."""
     return config.bf16 if config.bf16 is not None else has_gpu() and torch.cuda.is_bf16_supported()
-
-
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of a model folder; its end-of-text token pads where it names no other."""
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder)
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer
 
 
 def load_adapted_model(config: TrainConfig, folder: Path) -> PeftModel:

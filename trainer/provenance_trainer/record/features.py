@@ -1,4 +1,4 @@
-"""From a dataset record to the tensors that are fed.
+"""From samples to the tensors that are fed.
 
 Pure functions: whoever holds the data can compute the tensors again.
 """
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch.utils.data import Dataset
 
-from provenance.errors import InputError
+from provenance_trainer.data.fed import Records
+from provenance_trainer.data.tokens import IGNORED_LABEL
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-IGNORED_LABEL = -100
 MODEL_COLUMNS = ("input_ids", "attention_mask", "labels", "position_ids", "token_type_ids")
 
 
@@ -34,61 +34,21 @@ class Row:
         self.index, self.features = index, features
 
 
-class RecordSource(Protocol):
-    """The part of a committed dataset that feeding needs."""
+class Feeder(Protocol):
+    """Makes the sample of a record; `provenance_trainer.data.recipe.Recipe` is one."""
 
     @property
-    def text_column(self) -> str | None:
-        """Column that holds the text; None where rows hold messages."""
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """Whose tokens they are."""
         ...
 
-    def row(self, index: int) -> dict[str, Any]:
-        """Record `index`, column by column."""
-        ...
-
-    def __len__(self) -> int: ...
-
-
-@dataclass(frozen=True)
-class Encoder:
-    """Text -> token ids: as the tokenizer makes them, then the end-of-text token, then a cut.
-
-    max_length: Tokens that are left.
-    field: Column that holds the text; None to take `messages`, `text`, or the first column.
-    """
-
-    tokenizer: PreTrainedTokenizerBase
-    max_length: int
-    field: str | None = None
-
-    def text(self, row: Mapping[str, Any]) -> str:
-        """The text of a row: its `messages` through the chat template, or a text column.
+    def sample(self, row: Mapping[str, Any]) -> dict[str, list[int]]:
+        """`input_ids` and `labels`, equally long.
 
         Raises:
-            InputError: the column is missing or does not hold text.
+            InputError: a record that cannot be fed.
         """
-        if self.field is None and isinstance(row.get("messages"), list):
-            return str(self.tokenizer.apply_chat_template(row["messages"], tokenize=False))
-        first = "text" if "text" in row else next(iter(row), "")
-        name = first if self.field is None else self.field
-        value = row.get(name)
-        if not isinstance(value, str):
-            raise InputError(
-                "record has no such text column",
-                where="dataset_text_field",
-                expected=", ".join(row)[:80],
-                actual=name,
-            )
-        return value
-
-    def ids(self, row: Mapping[str, Any]) -> list[int]:
-        """At least one and at most `max_length` token ids."""
-        # Cut before tokenizing too: megabytes of text would be tokenized for a few hundred tokens.
-        # The cut belongs to the definition: whoever computes a batch again makes it as well.
-        ids = [int(i) for i in self.tokenizer(self.text(row)[: 64 * self.max_length])["input_ids"]]
-        if self.tokenizer.eos_token_id is not None:
-            ids.append(int(self.tokenizer.eos_token_id))
-        return ids[: self.max_length]
+        ...
 
 
 def collate(samples: Sequence[Mapping[str, Any]], pad_id: int) -> dict[str, torch.Tensor]:
@@ -97,11 +57,12 @@ def collate(samples: Sequence[Mapping[str, Any]], pad_id: int) -> dict[str, torc
     All are int64 of shape `(batch, longest)`.
     """
     ids = [list(sample["input_ids"]) for sample in samples]
+    labels = [list(sample["labels"]) for sample in samples]
     width = max(len(i) for i in ids)
     return {
         "input_ids": torch.tensor([i + [pad_id] * (width - len(i)) for i in ids]),
         "attention_mask": torch.tensor([[1] * len(i) + [0] * (width - len(i)) for i in ids]),
-        "labels": torch.tensor([i + [IGNORED_LABEL] * (width - len(i)) for i in ids]),
+        "labels": torch.tensor([i + [IGNORED_LABEL] * (width - len(i)) for i in labels]),
     }
 
 
@@ -124,19 +85,19 @@ def pad_id_of(tokenizer: PreTrainedTokenizerBase) -> int:
     return 0
 
 
-def batch_tensors(rows: Sequence[Mapping[str, Any]], encoder: Encoder) -> dict[str, torch.Tensor]:
+def batch_tensors(rows: Sequence[Mapping[str, Any]], feeder: Feeder) -> dict[str, torch.Tensor]:
     """The tensors that a batch of these rows is fed as; its digest is made from them."""
-    return collate([{"input_ids": encoder.ids(row)} for row in rows], pad_id_of(encoder.tokenizer))
+    return collate([feeder.sample(row) for row in rows], pad_id_of(feeder.tokenizer))
 
 
-class TextRows(Dataset[Row]):
-    """A committed dataset as samples, tokenized when they are asked for."""
+class FedRows(Dataset[Row]):
+    """A committed dataset as samples, made when they are asked for."""
 
     def __init__(
-        self, source: RecordSource, encoder: Encoder, indices: Sequence[int] | None = None
+        self, source: Records, feeder: Feeder, indices: Sequence[int] | None = None
     ) -> None:
         """`indices`: the records to offer, in order; None for all."""
-        self._source, self._encoder = source, encoder
+        self._source, self._feeder = source, feeder
         self._indices = range(len(source)) if indices is None else indices
 
     def __len__(self) -> int:
@@ -144,7 +105,7 @@ class TextRows(Dataset[Row]):
 
     def __getitem__(self, item: int) -> Row:
         index = self._indices[item]
-        return Row(index, {"input_ids": self._encoder.ids(self._source.row(index))})
+        return Row(index, self._feeder.sample(self._source.row(index)))
 
 
 class CommittedRows(Dataset[Row]):

@@ -6,6 +6,8 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,34 +46,46 @@ class DatasetIdentity(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Registrant:
+    """Who registers a run, and for which dataset.
+
+    signer: Whose key signs the run's heads.
+    dataset_id: The dataset's registration; None for a run whose seed no chain draws.
+    """
+
+    signer: Address
+    dataset_id: DatasetId | None
+
+
 def open_record(
     config: TrainConfig,
     base: BaseModel,
     dataset: DatasetIdentity,
-    signer: Address,
-    dataset_id: DatasetId | None,
+    fed: Mapping[str, Any],
+    registrant: Registrant,
 ) -> Record:
     """The pre-registration of a run. Two of one configuration differ by a nonce.
 
     Args:
-        signer: Whose key signs the run's heads.
-        dataset_id: The dataset's registration; None for a run whose seed no chain draws.
+        fed: What is fed of the dataset, as `provenance_trainer.data.fed.Fed.to_json` says it.
     """
     named = {**dataset.root.to_json(), "manifest": str(dataset.manifest_digest)}
-    if dataset_id is not None:
-        named["dataset_id"] = str(dataset_id)
+    if registrant.dataset_id is not None:
+        named["dataset_id"] = str(registrant.dataset_id)
     manifest = str(base.manifest.root)
     return Record.make(
         "run.open",
         dataset=named,
+        fed=dict(fed),
         base={"name": base.name, "content": str(base.content), "manifest": manifest},
         config=config_record(config),
         config_digest=str(config_digest(config)),
         code=_code_state(Path(__file__).parent),
         environment=_environment(),
-        signer=str(signer),
+        signer=str(registrant.signer),
         evaluation=_evaluation(config),
-        registered=dataset_id is not None,
+        registered=registrant.dataset_id is not None,
         nonce=to_hex(os.urandom(Word.SIZE)),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from collections.abc import Sequence
@@ -13,27 +12,47 @@ import torch
 
 from provenance.errors import ConfigError, InputError
 from provenance_trainer.config import TrainConfig
-from provenance_trainer.record.features import IGNORED_LABEL, Encoder, RecordSource, collate
+from provenance_trainer.data.fed import Records
+from provenance_trainer.data.recipe import Recipe
+from provenance_trainer.data.tokens import IGNORED_LABEL
+from provenance_trainer.record.features import collate
 
 _MAX_EVAL_BYTES = 256 << 20
 
 
-def evaluation_sample(
-    config: TrainConfig, dataset: RecordSource, encoder: Encoder
-) -> tuple[tuple[int, ...], ...]:
-    """Token ids of each sample: the held-out file's, else those of the first training records.
+Sample = dict[str, list[int]]
+
+
+def evaluation_sample(config: TrainConfig, dataset: Records, recipe: Recipe) -> tuple[Sample, ...]:
+    """Samples to evaluate on: the held-out file's, else those of the first training records.
+
+    Args:
+        recipe: How training records are fed. A file of another shape gets a recipe of its own.
 
     Raises:
-        ConfigError: the file cannot be read.
-        InputError: it holds no text, or what is no record.
+        ConfigError: the file cannot be read, or is ambiguous.
+        InputError: it holds what is no record, or no sample has a token to predict.
     """
     if config.eval_dataset_name is None:
         # Records lie in the order of their digests, so the first ones are a fair sample.
         count = min(config.eval_samples, len(dataset))
-        return tuple(tuple(encoder.ids(dataset.row(i))) for i in range(count))
-    rows = _read_rows(Path(config.eval_dataset_name), config.eval_samples)
-    plain = dataclasses.replace(encoder, field=config.dataset_text_field)
-    return tuple(tuple(plain.ids(row)) for row in rows)
+        samples = tuple(recipe.sample(dataset.row(i)) for i in range(count))
+    else:
+        rows = _read_rows(Path(config.eval_dataset_name), config.eval_samples)
+        own = Recipe.of(config, recipe.tokenizer, tuple(rows[0]), rows[0])
+        samples = tuple(own.sample(row) for row in rows)
+    if not any(_predicted(sample) for sample in samples) and not config.provenance.allow_empty:
+        raise InputError(
+            "evaluation has no token to predict",
+            where=config.eval_dataset_name or "dataset_name",
+            hint="raise max_length, or evaluate on other records",
+        )
+    return samples
+
+
+def _predicted(sample: Sample) -> int:
+    """Tokens of a sample that are predicted; the first never is."""
+    return sum(label != IGNORED_LABEL for label in sample["labels"][1:])
 
 
 def _read_rows(path: Path, limit: int) -> list[dict[str, Any]]:
@@ -69,7 +88,7 @@ def _parse_row(line: str, where: str) -> dict[str, Any]:
 
 
 def perplexity(
-    model: torch.nn.Module, samples: Sequence[Sequence[int]], pad_id: int, batch_size: int
+    model: torch.nn.Module, samples: Sequence[Sample], pad_id: int, batch_size: int
 ) -> float:
     """exp of the mean negative log-likelihood per predicted token, over all samples together."""
     device = next(model.parameters()).device
@@ -78,8 +97,8 @@ def perplexity(
     total, tokens = 0.0, 0
     with torch.no_grad():
         for start in range(0, len(samples), batch_size):
-            batch = collate([{"input_ids": s} for s in samples[start : start + batch_size]], pad_id)
-            count = int((batch["labels"][:, 1:] != IGNORED_LABEL).sum())
+            batch = collate(samples[start : start + batch_size], pad_id)
+            count = sum(map(_predicted, samples[start : start + batch_size]))
             if count:
                 loss = model(**{k: v.to(device) for k, v in batch.items()}).loss
                 total, tokens = total + float(loss) * count, tokens + count

@@ -7,6 +7,7 @@ Whatever was cut off is repeated with `--resume`: the journal says how far thing
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from provenance.ids import DatasetId
 from provenance.layout import RunFolder
 from provenance.log.anchoring import Anchorer, AnchorThread
 from provenance.log.tree import read_records
-from provenance.progress import Say
+from provenance.progress import Progress, Say
 from provenance.settings import Settings
 from provenance_trainer.config import TrainConfig
 from provenance_trainer.model.base import load_base
@@ -30,13 +31,14 @@ from provenance_trainer.run.opening import (
     open_run,
     require_startable,
 )
+from provenance_trainer.run.preflight import fed_of
 from provenance_zk.training.registration import require_registration
 
 _RECORDS_BEFORE_TRAINING = 2  # run.open and seed
 
 
 def train_recorded(
-    config: TrainConfig, settings: Settings, key: str | None, resume: bool, say: Say
+    config: TrainConfig, settings: Settings, key: str | None, resume: bool, say: Progress
 ) -> dict[str, Any]:
     """Train and record; returns the result that the command prints.
 
@@ -57,7 +59,8 @@ def train_recorded(
     with CommittedDataset.open(Path(config.dataset_name), salt_key) as dataset:
         _silence_transformers()
         base = load_base(config.model_name_or_path, settings.cache / "models")
-        inputs = RunInputs(config, folder, dataset, base, registration)
+        fed = partial(fed_of, config, base, dataset, say)
+        inputs = RunInputs(config, folder, dataset, base, registration, fed)
         with open_journal(inputs) as journal:
             run = open_run(inputs, journal, say)
             return _train(run, salt_key, _resume_point(folder) if resume else None, say)

@@ -9,6 +9,7 @@ are idempotent by the digest of `run.open`.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,9 @@ from provenance.log.record import Record
 from provenance.log.tree import read_records
 from provenance.progress import Say
 from provenance_trainer.config import TrainConfig, config_digest
+from provenance_trainer.data.fed import Fed
 from provenance_trainer.model.base import BaseModel
-from provenance_trainer.record.preregistration import open_record
+from provenance_trainer.record.preregistration import Registrant, open_record
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,17 @@ class Registration:
 
 @dataclass(frozen=True)
 class RunInputs:
-    """What a run is made from. Without `registration` no chain knows it, and its seed is local."""
+    """What a run is made from. Without `registration` no chain knows it, and its seed is local.
+
+    fed: Counts what is fed of the dataset; asked only when the run is opened.
+    """
 
     config: TrainConfig
     folder: RunFolder
     dataset: CommittedDataset
     base: BaseModel
     registration: Registration | None
+    fed: Callable[[], Fed]
 
     @property
     def signer(self) -> Address:
@@ -100,7 +106,8 @@ def open_journal(run: RunInputs) -> Journal:
     """The run's journal. A new one begins with `run.open`, durable on return."""
     if run.folder.journal.exists():
         return Journal.open(run.folder.journal)
-    record = open_record(run.config, run.base, run.dataset, run.signer, run.dataset_id)
+    registrant = Registrant(run.signer, run.dataset_id)
+    record = open_record(run.config, run.base, run.dataset, run.fed().to_json(), registrant)
     journal = Journal.create(run.folder.journal, {"format": "provenance-journal/1"})
     journal.append(record.to_bytes())
     journal.barrier()  # the pre-registration is durable before anything is asked of the chain

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from transformers import PreTrainedTokenizerBase
 
 from provenance.dataset.committed import CommittedDataset
 from provenance.dataset.saltstore import BATCH_SALTS, SaltStore, load_key
@@ -19,8 +20,12 @@ from provenance.log.tree import iterate_records
 from provenance.settings import Settings
 from provenance.verify.evidence import FolderSource
 from provenance.verify.protocols import BatchCount
-from provenance_trainer.model.peft_setup import load_tokenizer
-from provenance_trainer.record.features import Encoder, batch_tensors
+from provenance_trainer.config import parse_config
+from provenance_trainer.data.fed import count_fed, first_row, rows_of
+from provenance_trainer.data.legacy import FirstVersion
+from provenance_trainer.data.recipe import Recipe
+from provenance_trainer.data.tokenizer import load_tokenizer
+from provenance_trainer.record.features import Feeder, batch_tensors
 
 
 class BatchReplay:
@@ -45,16 +50,14 @@ class BatchReplay:
             VerificationError: the first batch whose tensors are not the tokens of its records.
         """
         folder = self._find(records[0])
-        config = records[0].fields["config"]
         tokenizer = load_tokenizer(Path(read_json(folder.info)["base"]))
         with (
             CommittedDataset.open(self._dataset, self._key) as dataset,
             SaltStore.open(folder.secrets / "salts.sqlite", self._key, create=False) as salts,
         ):
-            column = config.get("dataset_text_field") or dataset.text_column
-            encoder = Encoder(tokenizer, config["max_length"], column)
+            feeder = _feeder(records[0], tokenizer, dataset)
             index_of = {bytes(leaf): i for i, leaf in enumerate(dataset.leaves)}
-            return _Recomputation(dataset, encoder, index_of, salts).count(records)
+            return _Recomputation(dataset, feeder, index_of, salts).count(records)
 
     def _find(self, opening: Record) -> RunFolder:
         for folder in FolderSource(self._folders).runs():
@@ -67,12 +70,40 @@ class BatchReplay:
         )
 
 
+def _feeder(
+    opening: Record, tokenizer: PreTrainedTokenizerBase, dataset: CommittedDataset
+) -> Feeder:
+    """What makes the samples of a run again.
+
+    Raises:
+        VerificationError: what the record says is fed is not what its configuration and this
+            dataset come to.
+    """
+    config = opening.fields["config"]
+    if "fed" not in opening.fields:
+        column = config.get("dataset_text_field") or dataset.text_column
+        return FirstVersion(tokenizer, config["max_length"], column)
+    recipe = Recipe.of(parse_config(config), tokenizer, dataset.columns, first_row(dataset))
+    said, made = opening.fields["fed"], recipe.to_json()
+    if not dataset.erased():  # what was erased cannot be counted again
+        made = count_fed(recipe, rows_of(dataset), len(dataset)).to_json()
+    for name, value in made.items():
+        if said.get(name) != value:
+            raise VerificationError(
+                "what is fed is not what the run was opened with",
+                where=f"run.open fed.{name}",
+                expected=value,
+                actual=said.get(name),
+            )
+    return recipe
+
+
 @dataclass(frozen=True)
 class _Recomputation:
     """What batches are recomputed from."""
 
     dataset: CommittedDataset
-    encoder: Encoder
+    feeder: Feeder
     index_of: Mapping[bytes, int]
     salts: SaltStore
 
@@ -94,7 +125,7 @@ class _Recomputation:
         rows = [self.dataset.row(index) for index in indices]
         salt = self.salts.get(BATCH_SALTS, seq)
         tensors: dict[str, np.ndarray | None] = {
-            name: tensor.numpy() for name, tensor in batch_tensors(rows, self.encoder).items()
+            name: tensor.numpy() for name, tensor in batch_tensors(rows, self.feeder).items()
         }
         actual = str(batch_digest(salt, tensors))
         if actual != record.fields["tensors"]:

@@ -31,12 +31,14 @@ from provenance.digest import Digest
 from provenance.errors import InputError
 from provenance.progress import Say
 from provenance_trainer.config import TrainConfig
+from provenance_trainer.data.fed import Records, first_row
+from provenance_trainer.data.recipe import Recipe
+from provenance_trainer.data.tokenizer import load_tokenizer
 from provenance_trainer.model.base import BaseModel
 from provenance_trainer.model.peft_setup import (
     has_gpu,
     load_adapted_model,
     load_shipped,
-    load_tokenizer,
     ship_adapter,
     uses_bf16,
 )
@@ -44,33 +46,34 @@ from provenance_trainer.record.callback import AnchorHandle, ProvenanceCallback
 from provenance_trainer.record.capture import RecordingCollator
 from provenance_trainer.record.checkpoints import ADAPTER_WEIGHTS, ResumePoint
 from provenance_trainer.record.features import (
-    Encoder,
+    FedRows,
     PaddingCollator,
-    RecordSource,
-    TextRows,
     pad_id_of,
 )
 from provenance_trainer.record.recorder import Recorder
 from provenance_trainer.record.sampler import CommittedSampler
-from provenance_trainer.run.evaluation import evaluation_sample, perplexity
+from provenance_trainer.run.evaluation import Sample, evaluation_sample, perplexity
 
 
 @dataclass(frozen=True)
 class PreparedRun:
     """A run before its first step.
 
-    evaluation: Token ids of each sample.
     held_out: They were kept from training.
     """
 
     config: TrainConfig
     base: BaseModel
-    dataset: RecordSource
-    tokenizer: PreTrainedTokenizerBase
-    encoder: Encoder
+    dataset: Records
+    recipe: Recipe
     model: PeftModel
-    evaluation: tuple[tuple[int, ...], ...]
+    evaluation: tuple[Sample, ...]
     held_out: bool
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The base model's."""
+        return self.recipe.tokenizer
 
     @property
     def evaluation_name(self) -> str:
@@ -106,7 +109,7 @@ class TrainSummary:
         return {**plain, "adapter_dir": self.adapter_dir.name, "adapter": str(self.adapter)}
 
 
-def prepare_run(config: TrainConfig, base: BaseModel, dataset: RecordSource) -> PreparedRun:
+def prepare_run(config: TrainConfig, base: BaseModel, dataset: Records) -> PreparedRun:
     """Load model and tokenizer, attach the adapter, choose the evaluation sample.
 
     Raises:
@@ -114,17 +117,13 @@ def prepare_run(config: TrainConfig, base: BaseModel, dataset: RecordSource) -> 
         InputError: records or evaluation file without text.
     """
     set_seed(config.seed)
-    tokenizer = load_tokenizer(base.dir)
-    column = config.dataset_text_field or dataset.text_column
-    encoder = Encoder(tokenizer, config.max_length, column)
-    encoder.ids(dataset.row(0))  # a wrong column shows now, not in the middle of the run
+    recipe = Recipe.of(config, load_tokenizer(base.dir), dataset.columns, first_row(dataset))
     return PreparedRun(
         config=config,
         base=base,
         dataset=dataset,
-        tokenizer=tokenizer,
-        encoder=encoder,
-        evaluation=evaluation_sample(config, dataset, encoder),
+        recipe=recipe,
+        evaluation=evaluation_sample(config, dataset, recipe),
         model=load_adapted_model(config, base.dir),
         held_out=config.eval_dataset_name is not None,
     )
@@ -271,7 +270,7 @@ def _make_trainer(
     trainer = _CommittedTrainer(
         model=run.model,
         args=args,
-        train_dataset=TextRows(run.dataset, run.encoder),
+        train_dataset=FedRows(run.dataset, run.recipe),
         data_collator=RecordingCollator(PaddingCollator(pad_id_of(run.tokenizer))),
         callbacks=[
             ProvenanceCallback(recorder, anchor, sampler=sampler),

@@ -1,0 +1,178 @@
+"""What a dataset comes to when it is fed: counted before anything is spent, and said in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from provenance.errors import InputError, NotFound, ProvenanceError
+from provenance.progress import Progress, silent
+from provenance_trainer.config import TrainConfig
+from provenance_trainer.data.recipe import Recipe
+
+_STEP = 256
+
+
+class Records(Protocol):
+    """The part of a committed dataset that feeding needs."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """Names of all columns."""
+        ...
+
+    def row(self, index: int) -> dict[str, Any]:
+        """Record `index`, column by column.
+
+        Raises:
+            NotFound: it was erased.
+        """
+        ...
+
+    def __len__(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Fed:
+    """What is fed of a dataset, in records and tokens.
+
+    tokens: After the cut. predicted: those of them that are learned.
+    longest: Tokens of the longest record, before the cut.
+    cut: Records longer than `max_length`. lost: their tokens that are not fed.
+    unlearned: Records without any token to predict.
+    """
+
+    recipe: Recipe
+    records: int
+    tokens: int
+    predicted: int
+    longest: int
+    cut: int
+    lost: int
+    unlearned: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The field `fed` of the record `run.open`."""
+        return {**self.recipe.to_json(), **self.counts}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """All numbers, by name."""
+        names = ("records", "tokens", "predicted", "longest", "cut", "lost", "unlearned")
+        return {name: getattr(self, name) for name in names}
+
+    def lines(self) -> list[str]:
+        """For people: what is fed, how much of it, and what is not."""
+        value = self.to_json()
+        lines = [
+            described(value),
+            f"{self.records} records, {self.tokens} tokens, {self.predicted} of them predicted; "
+            f"the longest record has {self.longest}",
+            f"{self.cut} of {self.records} records are cut to {self.recipe.max_length} tokens"
+            + (f", which loses {self.lost} tokens" if self.cut else ""),
+        ]
+        if self.unlearned:
+            lines.append(f"{self.unlearned} records have no token to predict")
+        if self.recipe.shape.unused:
+            lines.append(f"columns that are not fed: {', '.join(self.recipe.shape.unused)}")
+        return lines
+
+
+def described(fed: Mapping[str, Any]) -> str:
+    """One line about the field `fed` of a `run.open` record: what is fed, and what is learned."""
+    loss = {"all": "every token", "completion": "the completion", "assistant": "the assistant"}
+    template = fed["chat_template"]
+    through = "no chat template" if template == "none" else f"chat template {template}"
+    return (
+        f"fed: {' + '.join(map(str, fed['columns']))} ({fed['shape']}), "
+        f"loss on {loss.get(fed['loss'], fed['loss'])}, {through}"
+    )
+
+
+def count_fed(
+    recipe: Recipe,
+    rows: Iterable[tuple[str, Mapping[str, Any]]],
+    total: int,
+    progress: Progress = silent,
+) -> Fed:
+    """Count what records come to.
+
+    Args:
+        rows: (where the record stands, the record). Attacker-controlled.
+        total: How many there are.
+
+    Raises:
+        InputError: a record that is not of the dataset's shape, or of which the chat template
+            leaves something out.
+    """
+    counts = dict.fromkeys(
+        ("records", "tokens", "predicted", "longest", "cut", "lost", "unlearned"), 0
+    )
+    for where, row in rows:
+        if counts["records"] % _STEP == 0:
+            progress("reading what is fed", counts["records"], total)
+        try:
+            _add(counts, recipe, row)
+        except ProvenanceError as error:
+            error.where = f"{where} {error.where}" if error.where else where
+            raise
+    return Fed(recipe, **counts)
+
+
+def _add(counts: dict[str, int], recipe: Recipe, row: Mapping[str, Any]) -> None:
+    if missing := recipe.left_out(row):
+        raise InputError(
+            f"chat template leaves out {missing}",
+            hint="take a base model whose template writes it, or take it out of the record",
+        )
+    whole = recipe.tokens(row)
+    fed, size = whole.cut(recipe.max_length), len(whole.ids)
+    if not size:
+        raise InputError("record has no tokens", hint="remove it: there is nothing to feed")
+    counts["records"] += 1
+    counts["tokens"] += len(fed.ids)
+    counts["predicted"] += fed.predicted
+    counts["longest"] = max(counts["longest"], size)
+    counts["cut"] += size > recipe.max_length
+    counts["lost"] += size - len(fed.ids)
+    counts["unlearned"] += not fed.predicted
+
+
+def rows_of(dataset: Records) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Records of a committed dataset that were not erased, each with its place."""
+    for index in range(len(dataset)):
+        try:
+            yield f"record {index}", dataset.row(index)
+        except NotFound:
+            continue
+
+
+def first_row(dataset: Records) -> dict[str, Any]:
+    """The first record that was not erased.
+
+    Raises:
+        InputError: every record was erased.
+    """
+    for _, row in rows_of(dataset):
+        return row
+    raise InputError("every record of the dataset was erased", where="dataset_name")
+
+
+def require_learnable(fed: Fed, config: TrainConfig) -> None:
+    """Check that no batch can come to be without a token to predict.
+
+    Raises:
+        InputError: one can; `provenance.allow_empty` allows it.
+    """
+    if config.provenance.allow_empty or fed.unlearned < min(
+        config.per_device_train_batch_size, fed.records
+    ):
+        return
+    raise InputError(
+        "a batch may have no token to predict",
+        where="dataset_name",
+        expected=f"fewer than {config.per_device_train_batch_size} such records",
+        actual=f"{fed.unlearned} of {fed.records}",
+        hint="raise max_length, remove these records, or give --allow-empty",
+    )
