@@ -30,10 +30,11 @@ from provenance_trainer.config import TrainConfig
 from provenance_trainer.model.base import load_base
 from provenance_trainer.record.callback import ProvenanceCallback
 from provenance_trainer.record.capture import RecordingCollator
-from provenance_trainer.record.features import PaddingCollator, TextRows, pad_id_of
+from provenance_trainer.record.features import FedRows, PaddingCollator, pad_id_of
 from provenance_trainer.record.recorder import Recorder
 from provenance_trainer.record.sampler import CommittedSampler, EpochOrders
-from provenance_trainer.run.train import PreparedRun, prepare_run, training_arguments
+from provenance_trainer.run.train import PreparedRun, prepare_run
+from provenance_trainer.run.trainer import training_arguments
 from provenance_zk.prover.client import ZkProver, find_binary
 from provenance_zk.training.commitments import DatasetCommitter
 
@@ -59,7 +60,7 @@ class PlainRows(Dataset[Any]):
     for.
     """
 
-    def __init__(self, rows: TextRows) -> None:
+    def __init__(self, rows: FedRows) -> None:
         self._rows = rows
 
     def __len__(self) -> int:
@@ -79,7 +80,7 @@ def _trainer(
         def _get_train_sampler(self, train_dataset: Any = None) -> CommittedSampler:
             return sampler
 
-    rows = TextRows(run.dataset, run.encoder)
+    rows = FedRows(run.dataset, run.recipe)
     return Ordered(
         model=run.model,
         args=training_arguments(run.config),

@@ -9,6 +9,7 @@ import pytest
 
 from provenance.encoding import canonical_json
 from provenance.errors import ConfigError
+from provenance.faults import Faults
 from provenance_trainer.config import config_digest, config_record, load_config, parse_config
 from tests.support.places import EXAMPLES
 
@@ -61,6 +62,16 @@ def test_unknown_keys_are_refused_with_the_nearest(key: str, hint: str) -> None:
         parse_config({**MINIMAL, key: 1})
     assert caught.value.hint == hint
     assert key in (caught.value.where or "")
+
+
+def test_all_faults_come_in_one_list() -> None:
+    wrong = {"output_dir": "o", "lora_r": 0, "seed": -1, "max_lenght": 5, "bf16": "yes"}
+    with pytest.raises(Faults) as caught:
+        parse_config(wrong)
+    places = [str(fault.where).split()[-1] for fault in caught.value.faults]
+    assert places == ["max_lenght", "dataset_name", "bf16", "lora_r", "seed"]
+    assert str(caught.value).startswith("5 faults found, nothing was spent:\n  1. ")
+    assert len(caught.value.to_json()["faults"]) == 5
 
 
 def test_unknown_key_inside_the_block() -> None:

@@ -11,8 +11,9 @@ import difflib
 import math
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,22 +22,12 @@ import yaml
 from provenance.digest import Digest, sha256
 from provenance.encoding import canonical_json
 from provenance.errors import ConfigError
+from provenance.faults import Findings
+from provenance_trainer.ranges import RANGES, out_of_range
 
 OnFailure = Literal["continue", "pause", "abort"]
 ShapeName = Literal["text", "messages", "conversations", "prompt_completion", "instruction"]
 _MAX_CONFIG_BYTES = 1 << 20
-_POSITIVE = (
-    "lora_r",
-    "lora_alpha",
-    "max_length",
-    "per_device_train_batch_size",
-    "gradient_accumulation_steps",
-    "num_train_epochs",
-    "save_steps",
-    "logging_steps",
-    "eval_samples",
-    "eval_batch_size",
-)
 
 
 @dataclass(frozen=True)
@@ -112,33 +103,35 @@ class TrainConfig:
     provenance: ProvenanceConfig = field(default_factory=ProvenanceConfig)
 
     def __post_init__(self) -> None:
-        if self.packing:
-            raise ConfigError(
-                "packing is not supported: a packed sample would have to list its records",
-                where="packing",
-                expected="false",
-                actual="true",
-            )
-        for name in _POSITIVE:
-            _require_positive(name, getattr(self, name))
-        if self.max_steps != -1:
-            _require_positive("max_steps", self.max_steps)
-        if not self.lora_target_modules:
-            raise ConfigError(
-                "no modules to adapt", where="lora_target_modules", expected="at least one name"
-            )
-        if not 0 <= self.lora_dropout < 1:
-            raise ConfigError(
-                "not a probability",
-                where="lora_dropout",
-                expected="0 <= p < 1",
-                actual=self.lora_dropout,
-            )
+        found = Findings()
+        found.add(_faults(self))
+        found.require_none()
 
 
-def _require_positive(name: str, value: float) -> None:
-    if value < 1:
-        raise ConfigError("value is too small", where=name, expected=">= 1", actual=value)
+def _faults(config: TrainConfig) -> Iterator[ConfigError]:
+    """What is wrong with values whose types are right."""
+    if config.packing:
+        yield ConfigError(
+            "packing is not supported: a packed sample would have to list its records",
+            where="packing",
+            expected="false",
+            actual="true",
+        )
+    if not config.lora_target_modules:
+        yield ConfigError(
+            "no modules to adapt", where="lora_target_modules", expected="at least one name"
+        )
+    if config.dataset_text_field is not None and config.dataset_shape not in (None, "text"):
+        yield ConfigError(
+            "dataset_text_field and dataset_shape exclude each other",
+            where="dataset_shape",
+            actual=config.dataset_shape,
+        )
+    yield from out_of_range({name: getattr(config, name) for name in RANGES})
+    if config.max_steps != -1 and config.max_steps < 1:
+        yield ConfigError(
+            "value is out of range", where="max_steps", expected=">= 1", actual=config.max_steps
+        )
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
@@ -193,32 +186,42 @@ def _apply(value: dict[str, Any], override: str) -> None:
 
 def parse_config(value: Mapping[str, Any], where: str = "configuration") -> TrainConfig:
     """Check a configuration that is already a mapping. Raises ConfigError as `load_config` does."""
-    fields = _checked(TrainConfig, value, where)
+    found = Findings()
+    fields = _checked(TrainConfig, value, where, found)
     block = value.get("provenance")
-    if block is not None:
-        if not isinstance(block, dict):
-            raise ConfigError(
-                "not a block", where=f"{where} provenance", actual=type(block).__name__
-            )
-        fields["provenance"] = ProvenanceConfig(
-            **_checked(ProvenanceConfig, block, f"{where} provenance")
-        )
-    return TrainConfig(**fields)
+    if isinstance(block, dict):
+        inner = _checked(ProvenanceConfig, block, f"{where} provenance", found)
+        fields["provenance"] = ProvenanceConfig(**inner)
+    elif block is not None:
+        error = ConfigError("not a block", where=f"{where} provenance", actual=_described(block))
+        found.add([error])
+    # Where a key is missing or wrong, the others are judged with a value that says nothing.
+    blanks = dict.fromkeys(("dataset_name", "output_dir"), "")
+    config = found.run(lambda: TrainConfig(**(blanks | fields)))
+    found.require_none()
+    assert config is not None, "a configuration without faults"
+    return config
 
 
-def _checked(kind: type[Any], value: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _checked(
+    kind: type[Any], value: Mapping[str, Any], where: str, found: Findings
+) -> dict[str, Any]:
+    """The fields of `kind` that are right; what is wrong goes to `found`."""
     hints = typing.get_type_hints(kind)
-    for key in value:
-        if key not in hints:
-            raise _unknown(str(key), list(hints), where)
+    found.add(_unknown(str(key), list(hints), where) for key in value if key not in hints)
     for item in dataclasses.fields(kind):
-        if (
-            item.default is dataclasses.MISSING
-            and item.default_factory is dataclasses.MISSING
-            and item.name not in value
-        ):
-            raise ConfigError("configuration lacks a key", where=f"{where} {item.name}")
-    return {k: _convert(v, hints[k], f"{where} {k}") for k, v in value.items() if k != "provenance"}
+        has_default = (item.default, item.default_factory) != (dataclasses.MISSING,) * 2
+        if not has_default and item.name not in value:
+            error = ConfigError("configuration lacks a key", where=f"{where} {item.name}")
+            found.add([error])
+    fields: dict[str, Any] = {}
+    for key in value:
+        if key in hints and key != "provenance":
+            faults = len(found.faults)
+            made = found.run(partial(_convert, value[key], hints[key], f"{where} {key}"))
+            if len(found.faults) == faults:
+                fields[key] = made
+    return fields
 
 
 def _unknown(key: str, known: list[str], where: str) -> ConfigError:

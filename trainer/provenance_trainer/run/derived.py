@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from provenance.artifacts.content import content_digest
@@ -34,6 +35,7 @@ def log_merge(
 
     Raises:
         VerificationError: adapter or base on disk are not those the log names.
+        InputError: the merged model equals its base, and the run does not allow that.
         Conflict: the folder of merged weights exists and is not the logged one.
     """
     folder = log.folder
@@ -53,9 +55,24 @@ def log_merge(
     report = merge_adapter(
         base_dir, folder.adapter, folder.merged, progress, compare_to_peft=compare_to_peft
     )
+    if report.merged == report.base and not _may_be_empty(log):
+        shutil.rmtree(folder.merged)
+        raise InputError(
+            "merged model equals its base: the adapter is too small to change a bfloat16 weight",
+            where=str(folder.adapter),
+            expected="a change",
+            actual=str(report.merged),
+            hint="train longer or with a higher learning rate, or train with --allow-empty",
+        )
     record = _merge_record(folder, report, checkpoint)
     log.append(record)
     return record
+
+
+def _may_be_empty(log: OpenLog) -> bool:
+    """Whether the run was opened with `provenance.allow_empty`."""
+    block = log.records[0].fields["config"].get("provenance")
+    return isinstance(block, dict) and block.get("allow_empty") is True
 
 
 def _merge_on_disk(log: OpenLog) -> Record | None:

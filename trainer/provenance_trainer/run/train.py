@@ -14,15 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from peft import PeftModel
-from torch.utils.data import Sampler
 from transformers import (
     PreTrainedTokenizerBase,
     PrinterCallback,
     Trainer,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
     set_seed,
 )
 
@@ -36,11 +31,9 @@ from provenance_trainer.data.recipe import Recipe
 from provenance_trainer.data.tokenizer import load_tokenizer
 from provenance_trainer.model.base import BaseModel
 from provenance_trainer.model.peft_setup import (
-    has_gpu,
     load_adapted_model,
     load_shipped,
     ship_adapter,
-    uses_bf16,
 )
 from provenance_trainer.record.callback import AnchorHandle, ProvenanceCallback
 from provenance_trainer.record.capture import RecordingCollator
@@ -53,6 +46,8 @@ from provenance_trainer.record.features import (
 from provenance_trainer.record.recorder import Recorder
 from provenance_trainer.record.sampler import CommittedSampler
 from provenance_trainer.run.evaluation import Sample, evaluation_sample, perplexity
+from provenance_trainer.run.learning import LossWatch, change_of, require_change, require_finite
+from provenance_trainer.run.trainer import CommittedTrainer, Lines, training_arguments
 
 
 @dataclass(frozen=True)
@@ -86,6 +81,7 @@ class TrainSummary:
     """What a run did.
 
     consumed: T, the positions of the last epoch that were fed; `remainder` those that were not.
+    tensors_changed: Pairs of the adapter that change the model, of `tensors_adapted`.
     seconds: Wall time of the training loop, without evaluation.
     """
 
@@ -99,6 +95,8 @@ class TrainSummary:
     adapter: Digest
     consumed: int
     remainder: int
+    tensors_changed: int
+    tensors_adapted: int
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
@@ -129,82 +127,6 @@ def prepare_run(config: TrainConfig, base: BaseModel, dataset: Records) -> Prepa
     )
 
 
-def training_arguments(config: TrainConfig) -> TrainingArguments:
-    """What Trainer is told.
-
-    Batches are never repeated to even out ranks, and every checkpoint holds what resuming needs.
-    """
-    gpu = has_gpu()
-    return TrainingArguments(
-        output_dir=config.output_dir,
-        per_device_train_batch_size=config.per_device_train_batch_size,
-        gradient_accumulation_steps=config.gradient_accumulation_steps,
-        learning_rate=config.learning_rate,
-        lr_scheduler_type=config.lr_scheduler_type,
-        warmup_steps=config.warmup_steps,
-        weight_decay=config.weight_decay,
-        adam_beta1=config.adam_beta1,
-        adam_beta2=config.adam_beta2,
-        adam_epsilon=config.adam_epsilon,
-        max_grad_norm=config.max_grad_norm,
-        num_train_epochs=config.num_train_epochs,
-        max_steps=config.max_steps,
-        optim="adamw_torch",
-        save_strategy="steps",
-        save_steps=config.save_steps,
-        save_total_limit=config.save_total_limit,
-        logging_steps=config.logging_steps,
-        logging_first_step=True,
-        seed=config.seed,
-        data_seed=config.seed,
-        bf16=uses_bf16(config) and gpu,
-        use_cpu=not gpu,
-        activation_checkpointing=config.gradient_checkpointing,
-        activation_checkpointing_kwargs={"use_reentrant": False},
-        dataloader_num_workers=config.dataloader_num_workers,
-        dataloader_pin_memory=gpu,
-        deepspeed=config.deepspeed,
-        accelerator_config={"even_batches": False},
-        label_names=["labels"],
-        report_to="none",
-        disable_tqdm=True,
-    )
-
-
-class _CommittedTrainer(Trainer):
-    """Trainer with a train sampler of our choice; nothing else differs."""
-
-    def __init__(self, *args: Any, sampler: CommittedSampler, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._committed_sampler = sampler
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
-        return self._committed_sampler
-
-
-class _Lines(TrainerCallback):
-    """Progress as plain lines."""
-
-    def __init__(self, say: Say, recorder: Recorder, anchor: AnchorHandle | None) -> None:
-        self._say, self._recorder, self._anchor = say, recorder, anchor
-        self._started = time.monotonic()
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        if logs and "loss" in logs:
-            anchored = f", {self._anchor.status()}" if self._anchor is not None else ""
-            step = f"step {state.global_step}/{state.max_steps}"
-            loss, elapsed_s = float(logs["loss"]), time.monotonic() - self._started
-            standing = f"{self._recorder.status}{anchored}"
-            self._say(f"{step}  loss {loss:.4f}  {elapsed_s:.0f} s  {standing}")
-
-
 def run_training(
     run: PreparedRun,
     recorder: Recorder,
@@ -221,7 +143,8 @@ def run_training(
         say: Takes progress lines.
 
     Raises:
-        InputError: the recorder was made for another dataset.
+        InputError: the recorder was made for another dataset; or nothing was learned, or the loss
+            is not finite, and `provenance.allow_empty` is not set.
         UnavailableError: records cannot be made durable and the policy is to abort.
     """
     if recorder.orders.count != len(run.dataset):
@@ -232,6 +155,9 @@ def run_training(
     with run.model.disable_adapter():
         before = _evaluate(run, recorder, 0, _Subject("base model", run.base.content))
     say(f"perplexity before training {before:.3f} ({run.evaluation_name})")
+    must_learn = not run.config.provenance.allow_empty
+    if must_learn:
+        require_finite("perplexity before training", before)
     started = time.monotonic()
     folder = resume.folder if resume is not None else None
     trainer.train(resume_from_checkpoint=str(folder) if folder is not None else None)
@@ -241,6 +167,10 @@ def run_training(
     steps = trainer.state.global_step
     after = _evaluate(run, recorder, steps, _Subject("shipped adapter", adapter))
     say(f"perplexity after training {after:.3f} ({run.evaluation_name})")
+    change = change_of(run.model)
+    if must_learn:
+        require_finite("perplexity after training", after)
+        require_change(change)
     recorder.flush()
     first, last = _losses(trainer.state.log_history)
     return TrainSummary(
@@ -254,6 +184,8 @@ def run_training(
         adapter=adapter,
         consumed=recorder.consumed,
         remainder=len(run.dataset) - recorder.consumed,
+        tensors_changed=change.changed,
+        tensors_adapted=change.adapted,
         seconds=seconds,
     )
 
@@ -267,17 +199,21 @@ def _make_trainer(
         batch_size=run.config.per_device_train_batch_size,
         world_size=args.world_size,
     )
-    trainer = _CommittedTrainer(
+    trainer = CommittedTrainer(
         model=run.model,
         args=args,
         train_dataset=FedRows(run.dataset, run.recipe),
         data_collator=RecordingCollator(PaddingCollator(pad_id_of(run.tokenizer))),
         callbacks=[
             ProvenanceCallback(recorder, anchor, sampler=sampler),
-            _Lines(say, recorder, anchor),
+            Lines(say, recorder, anchor),
         ],
         sampler=sampler,
     )
+    if not run.config.provenance.allow_empty:
+        # First, so that a checkpoint of what is not finite is never recorded.
+        watch = LossWatch(lambda: trainer.is_finite)
+        trainer.callback_handler.callbacks.insert(0, watch)
     trainer.remove_callback(PrinterCallback)
     return trainer
 

@@ -1,0 +1,60 @@
+"""Several faults at once: a user mends them together and not one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from provenance.errors import ConfigError, InputError, ProvenanceError
+
+_T = TypeVar("_T")
+
+
+class Faults(ConfigError):
+    """Several faults that were found before anything was spent, each on a line of its own."""
+
+    code = "faults"
+
+    def __init__(self, faults: Sequence[ProvenanceError]) -> None:
+        super().__init__(f"{len(faults)} faults found, nothing was spent")
+        self.faults = tuple(faults)
+
+    def __str__(self) -> str:
+        lines = [f"  {number}. {fault}" for number, fault in enumerate(self.faults, 1)]
+        return "\n".join([f"{self.what}:", *lines])
+
+    def to_json(self) -> dict[str, Any]:
+        """The errors' facts, as programs get them."""
+        return {**super().to_json(), "faults": [fault.to_json() for fault in self.faults]}
+
+
+class Findings:
+    """Faults that checks find, gathered."""
+
+    def __init__(self) -> None:
+        self.faults: list[ProvenanceError] = []
+
+    def run(self, check: Callable[[], _T]) -> _T | None:
+        """What a check returns; None if it raises an InputError, which is kept."""
+        try:
+            return check()
+        except Faults as error:
+            self.faults += error.faults
+        except InputError as error:
+            self.faults.append(error)
+        return None
+
+    def add(self, faults: Iterable[ProvenanceError]) -> None:
+        """Keep faults that a check lists."""
+        self.faults += faults
+
+    def require_none(self) -> None:
+        """End the work if anything was found.
+
+        Raises:
+            Faults: several faults. ProvenanceError: the only one.
+        """
+        if len(self.faults) == 1:
+            raise self.faults[0]
+        if self.faults:
+            raise Faults(self.faults)
