@@ -1,13 +1,15 @@
-"""Several faults at once: a user mends them together and not one at a time."""
+"""Faults as people mend them: several at once, with the nearest name for one that is misspelt."""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from provenance.errors import ConfigError, InputError, ProvenanceError
+from provenance.errors import ConfigError, ProvenanceError
 
 _T = TypeVar("_T")
+_NEAR = 0.6  # share of letters in common, 0 to 1; below it, a hint would mislead
 
 
 class Faults(ConfigError):
@@ -35,12 +37,12 @@ class Findings:
         self.faults: list[ProvenanceError] = []
 
     def run(self, check: Callable[[], _T]) -> _T | None:
-        """What a check returns; None if it raises an InputError, which is kept."""
+        """What a check returns; None if it raises, and what it raises is kept."""
         try:
             return check()
         except Faults as error:
             self.faults += error.faults
-        except InputError as error:
+        except ProvenanceError as error:
             self.faults.append(error)
         return None
 
@@ -58,3 +60,9 @@ class Findings:
             raise self.faults[0]
         if self.faults:
             raise Faults(self.faults)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """`did you mean X?` for the nearest known name; None if none is near."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=_NEAR)
+    return f"did you mean {near[0]}?" if near else None

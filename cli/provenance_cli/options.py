@@ -64,6 +64,12 @@ DryRun = Annotated[
 ]
 
 
+AllowEmpty = Annotated[
+    bool,
+    typer.Option("--allow-empty", help="Let a run go on that learns nothing; its verdict says so."),
+]
+
+
 def _checked(name: str) -> str:
     local_workers(name)
     return name

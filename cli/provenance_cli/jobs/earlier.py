@@ -16,6 +16,11 @@ def is_closed(records: Sequence[Record]) -> bool:
     return any(record.type == "run.close" for record in records)
 
 
+def is_opened(records: Sequence[Record]) -> bool:
+    """Whether a run was opened: its pre-registration cannot change any more."""
+    return bool(records)
+
+
 def discard_unopened(run: RunFolder) -> None:
     """Remove a run that was killed before its first record was durable: nobody ever heard of it."""
     if run.evidence.is_dir() and not records_of(run):

@@ -12,6 +12,7 @@ from provenance.chain.session import Session, load_deployment
 from provenance.dataset.committed import CommittedDataset
 from provenance.dataset.manifest import depth_for
 from provenance.errors import Conflict, InputError
+from provenance.faults import Findings
 from provenance.ids import KeyId, RunId, to_hex
 from provenance.layout import RunFolder
 from provenance.log.anchoring import read_heads
@@ -27,14 +28,21 @@ from provenance_cli.actions.register import (
     register_folder,
 )
 from provenance_cli.jobs import estimates
-from provenance_cli.jobs.earlier import discard_unopened, is_closed, records_of, require_same_run
-from provenance_cli.jobs.stages import Estimate, Relay, Stage
-from provenance_cli.setup.deployment import require_funds
+from provenance_cli.jobs.earlier import (
+    discard_unopened,
+    is_closed,
+    is_opened,
+    records_of,
+    require_same_run,
+)
+from provenance_cli.jobs.funds import require_balance
+from provenance_cli.jobs.stages import Estimate, Relay, Stage, forecast
 from provenance_cli.wiring import proving_keys, start_chain
 from provenance_trainer.config import TrainConfig
-from provenance_trainer.model.base import load_base
-from provenance_trainer.run.lifecycle import train_recorded
+from provenance_trainer.data.fed import Fed
+from provenance_trainer.run.lifecycle import Request, train_recorded
 from provenance_trainer.run.plan import plan
+from provenance_trainer.run.preflight import Rows, preflight
 from provenance_zk.audits.sorted_proofs import FOLDER, is_complete
 from provenance_zk.training.epochs import proven_epochs
 from provenance_zk.training.registration import Registered, find_registration
@@ -77,34 +85,65 @@ class TrainJob:
         self._selection = replace(
             request.selection,
             source=request.config.dataset_name,
-            text_column=request.selection.text_column or request.config.dataset_text_field,
         )
         self._config = replace(request.config, dataset_name=str(self._dataset))
         self._run = RunFolder(out)
+        self._was_committed = self._has_dataset()
+        self.fed: Fed | None = None
         self.relay = Relay()
 
-    def check(self, *, spend: bool = True) -> None:
-        """What can be known before the chain is touched: run, dataset, base model, contracts, keys.
+    def check(self, progress: Progress, *, spend: bool = True) -> None:
+        """All that can be known before anything is spent; every fault is found, not the first.
+
+        Counts what will be fed (`fed`), unless the run was opened already.
 
         Args:
             spend: the job will run; else the chain is not started, and no password is needed.
 
         Raises:
-            InputError: no such dataset, column or base model.
             Conflict: the run was opened with another configuration, or the source has changed.
+            Faults: several faults. Else the only one:
+            InputError: about the dataset, the configuration or the base model.
             NotFound: no contracts are deployed, or proving keys are missing.
             AuthError: wrong password.
+            UnavailableError: the account cannot pay for the planned gas, or no chain answers.
         """
         require_same_run(self._run, self._config, must_resume=self._request.must_resume)
         self._require_same_source()
-        depth = depth_for(self._count)
-        load_base(self._config.model_name_or_path, self._settings.cache / "models")
-        if not self._request.anchor:
-            return
-        proving_keys(self._settings, load_deployment(self._settings), depth)
+        found = Findings()
+        if not is_opened(self._records):
+            self.fed = found.run(lambda: self.look(progress))
+        if self._request.anchor:
+            found.run(lambda: self._check_chain(spend))
+        found.require_none()
+
+    def look(self, progress: Progress) -> Fed:
+        """Check configuration, dataset and base model, and count what will be fed.
+
+        Raises:
+            InputError: the only fault. Faults: all of them.
+        """
+        cache = self._settings.cache / "models"
+        return preflight(self._config, cache, self._rows, progress).fed
+
+    def _check_chain(self, spend: bool) -> None:
+        proving_keys(self._settings, load_deployment(self._settings), depth_for(self._count))
         if spend:
             start_chain(self._settings)
-            require_funds(self._session.rpc, self._session.address)
+            left = [stage for stage, is_done in forecast(self.stages()) if not is_done]
+            gas = sum(stage.estimate.gas for stage in left)
+            require_balance(self._session.rpc, self._session.address, gas)
+
+    def _rows(self) -> Rows:
+        """The records that will be fed, committed or not."""
+        if self._has_dataset():
+            dataset = CommittedDataset.open(self._dataset)
+            return Rows.of(dataset)
+        source = self._selection.open()
+        limit = self._selection.limit
+        first = next(iter(source))  # a source has columns, so it has a record
+        places = ((source.where, row) for row in islice(source, limit))
+        return Rows(tuple(source.columns), first, places, self._count)
 
     def stages(self) -> list[Stage]:
         """In order; those that the request leaves out are not there."""
@@ -241,13 +280,15 @@ class TrainJob:
 
     def _train(self, progress: Progress) -> str:
         discard_unopened(self._run)
-        value = train_recorded(
+        request = Request(
             self._config,
             self._settings,
             key=self._request.key if self._request.anchor else None,
             resume=self._run.journal.is_file(),
-            say=progress,
+            # Counted on the source of a dataset that was not committed yet: count that again.
+            fed=self.fed if self._was_committed else None,
         )
+        value = train_recorded(request, progress)
         done = value["summary"]
         loss = f"loss {float(done['loss_first']):.3f} -> {float(done['loss_last']):.3f}"
         return f"{done['steps']} steps, {loss}"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from provenance.settings import Settings
-from provenance_cli.options import Json, Overrides, TrainingConfig
-from provenance_cli.output import note, result
+from provenance_cli.options import Json, Limit, Overrides, Split, TextColumn, TrainingConfig
+from provenance_cli.output import note, result, stage
 
 plan_app = typer.Typer(
     add_completion=False,
@@ -22,19 +21,37 @@ def plan(
     config: TrainingConfig,
     overrides: Overrides = None,
     count: Annotated[
-        int | None, typer.Option(help="Records, if the dataset is not committed yet.")
+        int | None,
+        typer.Option(help="Plan for so many records; the dataset is not looked at."),
     ] = None,
+    text_column: TextColumn = None,
+    limit: Limit = None,
+    split: Split = "train",
     json: Json = False,
 ) -> None:
-    """Tell transactions, gas, seconds and the finality wait of a run; spends nothing."""
+    """Tell what will be fed, transactions, gas, seconds and the finality wait of a run.
+
+    Spends nothing. Everything that `train` would refuse before it spends anything is refused here,
+    all of it at once.
+    """
     import dataclasses
 
+    from provenance_cli.actions.commit import Selection
     from provenance_cli.jobs import estimates
+    from provenance_cli.jobs.train import TrainJob, TrainRequest
     from provenance_trainer.config import load_config
     from provenance_trainer.run.plan import plan as make_plan
 
     parsed = load_config(config, overrides or [])
-    made = make_plan(parsed, count if count is not None else _count_of(Path(parsed.dataset_name)))
+    fed = None
+    if count is None:
+        request = TrainRequest(parsed, Selection("", text_column, limit, split), anchor=False)
+        job = TrainJob(request, Settings.load())
+        with stage("check") as display:
+            fed = job.look(display)
+        count = fed.records
+    tokens = None if fed is None else -(-fed.tokens // fed.records)
+    made = make_plan(parsed, count, tokens=tokens)
     spent = estimates.training(made) + estimates.epochs(made)
     gas = spent.gas + estimates.GAS["release"]
     registration = estimates.registration(made).gas
@@ -42,12 +59,14 @@ def plan(
     value = {
         "format": "provenance-plan/1",
         **dataclasses.asdict(made),
+        "fed": None if fed is None else fed.to_json(),
         "gas": gas,
         "registration_gas": registration,
         **price,
     }
     fee = f", {price['fee_eth']} ETH at the current base fee" if price["fee_eth"] else ""
     lines = [
+        *(f"data          {line}" for line in (fed.lines() if fed is not None else ())),
         f"training      {made.steps} steps, {made.batches} batches, {made.checkpoints} "
         f"checkpoints, about {made.training_s:.0f} s on two CPU cores",
         f"log           {made.log_records} records in {made.anchors} heads",
@@ -60,13 +79,6 @@ def plan(
         f"finality      {price['finality']}",
     ]
     result(value, json, "\n".join(lines))
-
-
-def _count_of(folder: Path) -> int:
-    from provenance.dataset.committed import CommittedDataset
-
-    with CommittedDataset.open(folder) as dataset:
-        return len(dataset)
 
 
 def _price(settings: Settings, gas: int) -> dict[str, str | None]:

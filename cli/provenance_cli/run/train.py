@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from provenance_cli.options import (
+    AllowEmpty,
     Dedupe,
     DryRun,
     ExecutorOption,
@@ -20,13 +21,15 @@ from provenance_cli.options import (
     TextColumn,
     TrainingConfig,
 )
-from provenance_cli.output import result
+from provenance_cli.output import note, result, stage
 
 train_app = typer.Typer(
     add_completion=False,
     help="Fine-tune with every batch and checkpoint journaled, anchored with --anchor.",
 )
 
+
+ALLOW_EMPTY = ("provenance.allow_empty=true",)
 
 ConfiguredKey = Annotated[
     str | None,
@@ -59,6 +62,7 @@ def train(
     no_prove: Annotated[
         bool, typer.Option("--no-prove", help="Leave the epochs to `provenance prove`.")
     ] = False,
+    allow_empty: AllowEmpty = False,
     text_column: TextColumn = None,
     dedupe: Dedupe = False,
     limit: Limit = None,
@@ -89,7 +93,7 @@ def train(
             actual="both" if anchor else "neither",
         )
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    parsed = load_config(config, overrides or [])
+    parsed = load_config(config, [*(overrides or []), *(ALLOW_EMPTY if allow_empty else ())])
     request = TrainRequest(
         parsed,
         Selection("", text_column, limit, split, dedupe, None, licence),
@@ -100,7 +104,10 @@ def train(
         executor,
     )
     job = TrainJob(request, Settings.load())
-    job.check(spend=not dry_run)
+    with stage("check") as display:
+        job.check(display, spend=not dry_run)
+    for line in job.fed.lines() if job.fed is not None else ():
+        note(line)
     if dry_run:
         print_forecast(job.stages(), json)
         return

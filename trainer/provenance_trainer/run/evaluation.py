@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import PreTrainedTokenizerBase
 
 from provenance.errors import ConfigError, InputError
 from provenance_trainer.config import TrainConfig
@@ -33,18 +34,28 @@ def evaluation_sample(config: TrainConfig, dataset: Records, recipe: Recipe) -> 
         ConfigError: the file cannot be read, or is ambiguous.
         InputError: it holds what is no record, or no sample has a token to predict.
     """
-    if config.eval_dataset_name is None:
-        # Records lie in the order of their digests, so the first ones are a fair sample.
-        count = min(config.eval_samples, len(dataset))
-        samples = tuple(recipe.sample(dataset.row(i)) for i in range(count))
-    else:
-        rows = _read_rows(Path(config.eval_dataset_name), config.eval_samples)
-        own = Recipe.of(config, recipe.tokenizer, tuple(rows[0]), rows[0])
-        samples = tuple(own.sample(row) for row in rows)
+    if config.eval_dataset_name is not None:
+        return held_out(config, config.eval_dataset_name, recipe.tokenizer)
+    # Records lie in the order of their digests, so the first ones are a fair sample.
+    count = min(config.eval_samples, len(dataset))
+    samples = tuple(recipe.sample(dataset.row(i)) for i in range(count))
+    return _learnable(config, samples, "dataset_name")
+
+
+def held_out(
+    config: TrainConfig, name: str, tokenizer: PreTrainedTokenizerBase
+) -> tuple[Sample, ...]:
+    """Samples of records that are kept from training; raises as `evaluation_sample`."""
+    rows = _read_rows(Path(name), config.eval_samples)
+    recipe = Recipe.of(config, tokenizer, tuple(rows[0]), rows[0])
+    return _learnable(config, tuple(recipe.sample(row) for row in rows), name)
+
+
+def _learnable(config: TrainConfig, samples: tuple[Sample, ...], where: str) -> tuple[Sample, ...]:
     if not any(_predicted(sample) for sample in samples) and not config.provenance.allow_empty:
         raise InputError(
             "evaluation has no token to predict",
-            where=config.eval_dataset_name or "dataset_name",
+            where=where,
             hint="raise max_length, or evaluate on other records",
         )
     return samples

@@ -7,7 +7,7 @@ Whatever was cut off is repeated with `--resume`: the journal says how far thing
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from provenance.log.tree import read_records
 from provenance.progress import Progress, Say
 from provenance.settings import Settings
 from provenance_trainer.config import TrainConfig
+from provenance_trainer.data.fed import Fed
 from provenance_trainer.model.base import load_base
 from provenance_trainer.record.checkpoints import ResumePoint, find_resume_point
 from provenance_trainer.run.opening import (
@@ -37,33 +38,48 @@ from provenance_zk.training.registration import require_registration
 _RECORDS_BEFORE_TRAINING = 2  # run.open and seed
 
 
-def train_recorded(
-    config: TrainConfig, settings: Settings, key: str | None, resume: bool, say: Progress
-) -> dict[str, Any]:
-    """Train and record; returns the result that the command prints.
+@dataclass(frozen=True)
+class Request:
+    """A run to be trained and recorded.
 
-    Args:
-        key: Name of the key that registers the run and signs its heads; None for an unregistered
-            run, whose seed is local and whose log is not anchored.
-        resume: Go on with the run that the output folder holds.
+    key: Name of the key that registers the run and signs its heads; None for an unregistered run,
+        whose seed is local and whose log is not anchored.
+    resume: Go on with the run that the output folder holds.
+    fed: What is fed of the dataset, if somebody counted it already.
+    """
+
+    config: TrainConfig
+    settings: Settings
+    key: str | None
+    resume: bool
+    fed: Fed | None = None
+
+
+def train_recorded(request: Request, say: Progress) -> dict[str, Any]:
+    """Train and record; returns the result that the command prints.
 
     Raises:
         Conflict: the output folder holds a run (and `resume` was not asked for), or a finished one.
         NotFound: the dataset is not registered on the chain's ledger.
+        InputError: records that cannot be fed, or a run that learns nothing.
         UnavailableError: the chain is unreachable at the start.
     """
+    config, settings, key = request.config, request.settings, request.key
     folder = RunFolder(Path(config.output_dir))
-    require_startable(folder, resume)
+    require_startable(folder, request.resume)
     registration = None if key is None else _register(config, settings, key, say)
     salt_key = load_key(settings.home / "salts.key")
     with CommittedDataset.open(Path(config.dataset_name), salt_key) as dataset:
         _silence_transformers()
         base = load_base(config.model_name_or_path, settings.cache / "models")
-        fed = partial(fed_of, config, base, dataset, say)
+
+        def fed() -> Fed:
+            return request.fed or fed_of(config, base, dataset, say)
+
         inputs = RunInputs(config, folder, dataset, base, registration, fed)
         with open_journal(inputs) as journal:
             run = open_run(inputs, journal, say)
-            return _train(run, salt_key, _resume_point(folder) if resume else None, say)
+            return _train(run, salt_key, _resume_point(folder) if request.resume else None, say)
 
 
 def _silence_transformers() -> None:

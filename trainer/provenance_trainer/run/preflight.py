@@ -6,10 +6,16 @@ user mends them at once and not one at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import torch
+from transformers import PreTrainedTokenizerBase, SchedulerType, get_scheduler
+
+from provenance.errors import ConfigError
+from provenance.faults import Findings, did_you_mean
 from provenance.progress import Progress
 from provenance_trainer.config import TrainConfig
 from provenance_trainer.data.fed import (
@@ -22,7 +28,8 @@ from provenance_trainer.data.fed import (
 )
 from provenance_trainer.data.recipe import Recipe
 from provenance_trainer.data.tokenizer import load_tokenizer
-from provenance_trainer.model.base import BaseModel
+from provenance_trainer.model.base import BaseModel, load_base
+from provenance_trainer.run.evaluation import held_out
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,79 @@ class Rows:
         return cls(tuple(dataset.columns), first_row(dataset), rows_of(dataset), len(dataset))
 
 
+@dataclass(frozen=True)
+class Checked:
+    """What a preflight found out: the base model, and what is fed of the dataset."""
+
+    base: BaseModel
+    fed: Fed
+
+
+def preflight(
+    config: TrainConfig, cache: Path, open_rows: Callable[[], Rows], progress: Progress
+) -> Checked:
+    """Check configuration, data and base model. Nothing is written but the model cache.
+
+    Args:
+        cache: Where decoded and downloaded base models are kept.
+        open_rows: Opens the dataset, committed or not.
+
+    Raises:
+        InputError: the one fault. Faults: all of them.
+        UnavailableError: the hub or the disk is out of reach.
+    """
+    found = Findings()
+    found.run(lambda: check_schedule(config))
+    rows = found.run(open_rows)
+    base = found.run(lambda: load_base(config.model_name_or_path, cache))
+    tokenizer = None if base is None else found.run(lambda: load_tokenizer(base.dir))
+    fed = None
+    if tokenizer is not None and rows is not None:
+        fed = found.run(lambda: count(config, tokenizer, rows, progress))
+    evaluation = config.eval_dataset_name
+    if tokenizer is not None and evaluation is not None:
+        found.run(lambda: held_out(config, evaluation, tokenizer))
+    found.require_none()
+    assert base is not None, "a base without faults"
+    assert fed is not None, "records without faults"
+    return Checked(base, fed)
+
+
+def check_schedule(config: TrainConfig) -> None:
+    """Check that the learning rate can follow the schedule that the configuration names.
+
+    Raises:
+        ConfigError: no such schedule, or one that needs what a run does not give it.
+    """
+    name = config.lr_scheduler_type
+    known = sorted(kind.value for kind in SchedulerType)
+    if name not in known:
+        raise ConfigError(
+            "no such schedule",
+            where="lr_scheduler_type",
+            expected=", ".join(known),
+            actual=name,
+            hint=did_you_mean(name, known),
+        )
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    try:
+        made = get_scheduler(name, optimizer, num_warmup_steps=0, num_training_steps=1)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(
+            "schedule needs settings that a run has not",
+            where="lr_scheduler_type",
+            actual=f"{name}: {str(error)[:120]}",
+            hint="cosine and linear need none",
+        ) from error
+    if isinstance(made, torch.optim.lr_scheduler.ReduceLROnPlateau):
+        raise ConfigError(
+            "schedule needs evaluations during training, and there are none",
+            where="lr_scheduler_type",
+            actual=name,
+            hint="cosine and linear need none",
+        )
+
+
 def fed_of(config: TrainConfig, base: BaseModel, dataset: Records, progress: Progress) -> Fed:
     """Count what is fed of a committed dataset.
 
@@ -56,7 +136,9 @@ def fed_of(config: TrainConfig, base: BaseModel, dataset: Records, progress: Pro
     return count(config, load_tokenizer(base.dir), Rows.of(dataset), progress)
 
 
-def count(config: TrainConfig, tokenizer: Any, rows: Rows, progress: Progress) -> Fed:
+def count(
+    config: TrainConfig, tokenizer: PreTrainedTokenizerBase, rows: Rows, progress: Progress
+) -> Fed:
     """Count what is fed of records; raises as `fed_of`."""
     recipe = Recipe.of(config, tokenizer, rows.columns, rows.first)
     fed = count_fed(recipe, rows.rows, rows.count, progress)
