@@ -37,6 +37,8 @@ CLAIMS: dict[str, int] = {
     "merge.recomputed": 7,
     "base.recomputed": 7,
     "batches.recomputed": 7,
+    "data.fed": 7,
+    "training.learned": 7,
     "training.replayed": 7,
     "not.revoked": 8,
     "policy.satisfied": 9,

@@ -238,6 +238,14 @@ class FormatInspector(Protocol):
         """Adapted tensor -> names of its factors A and B in the adapter's file."""
         ...
 
+    def changed_pairs(self, adapter: Path) -> tuple[int, int]:
+        """(pairs whose B is not all zero, all pairs) of an adapter's factors.
+
+        Raises:
+            InputError: not a readable adapter.
+        """
+        ...
+
     def compare_merged(self, base: Path, adapter: Path, merged: Path) -> list[Difference]:
         """Differences between merged weights and the merge of base and adapter."""
         ...

@@ -8,7 +8,7 @@ import pytest
 
 from provenance.errors import InputError
 from provenance_trainer.config import parse_config
-from provenance_trainer.data.fed import Fed, count_fed, described, require_learnable
+from provenance_trainer.data.fed import Fed, count_fed, require_learnable
 from provenance_trainer.data.recipe import Recipe
 from tests.support.tokenizers import CHAT, make_tokenizer
 
@@ -38,17 +38,18 @@ def test_every_token_is_counted_once() -> None:
         "unlearned": 0,
     }
     lines = "\n".join(fed.lines())
-    assert f"{fed.cut} of 3 records are cut to 6 tokens, which loses {fed.lost} tokens" in lines
+    assert f"3 records, {fed.tokens} tokens" in lines
+    assert f"{fed.cut} cut to 6 tokens ({fed.lost} lost)" in lines
     assert "columns that are not fed: id" in lines
 
 
 def test_what_is_fed_in_one_line() -> None:
     fed = count([{"prompt": "a", "completion": "b"}])
-    assert described(fed.to_json()) == (
+    assert fed.lines()[0] == (
         "fed: prompt + completion (prompt_completion), loss on the completion, no chat template"
     )
     rows = [{"messages": [{"role": "user", "content": "the line"}]}]
-    assert "chat template sha256:" in described(count(rows, CHAT).to_json())
+    assert "chat template sha256:" in count(rows, CHAT).lines()[0]
 
 
 def test_records_whose_completion_is_cut_away_have_nothing_to_learn() -> None:
@@ -57,7 +58,7 @@ def test_records_whose_completion_is_cut_away_have_nothing_to_learn() -> None:
     batch = {"max_length": 8, "per_device_train_batch_size": 2}
     fed = count([long, short, short], **batch)
     assert fed.unlearned == 1
-    assert "1 records have no token to predict" in fed.lines()
+    assert "1 without a token to predict" in fed.lines()[1]
     with pytest.raises(InputError, match="no token to predict") as caught:
         count([long, long, short], **batch)
     assert caught.value.actual == "2 of 3"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from provenance.errors import InputError, NotFound, ProvenanceError
+from provenance.log.fed import FedFacts
 from provenance.progress import Progress, silent
 from provenance_trainer.config import TrainConfig
 from provenance_trainer.data.recipe import Recipe
@@ -64,30 +65,14 @@ class Fed:
 
     def lines(self) -> list[str]:
         """For people: what is fed, how much of it, and what is not."""
-        value = self.to_json()
+        facts = FedFacts.read(self.to_json())
         lines = [
-            described(value),
-            f"{self.records} records, {self.tokens} tokens, {self.predicted} of them predicted; "
-            f"the longest record has {self.longest}",
-            f"{self.cut} of {self.records} records are cut to {self.recipe.max_length} tokens"
-            + (f", which loses {self.lost} tokens" if self.cut else ""),
+            str(facts),
+            f"{facts.amounts}; the longest record has {self.longest} tokens",
         ]
-        if self.unlearned:
-            lines.append(f"{self.unlearned} records have no token to predict")
         if self.recipe.shape.unused:
             lines.append(f"columns that are not fed: {', '.join(self.recipe.shape.unused)}")
         return lines
-
-
-def described(fed: Mapping[str, Any]) -> str:
-    """One line about the field `fed` of a `run.open` record: what is fed, and what is learned."""
-    loss = {"all": "every token", "completion": "the completion", "assistant": "the assistant"}
-    template = fed["chat_template"]
-    through = "no chat template" if template == "none" else f"chat template {template}"
-    return (
-        f"fed: {' + '.join(map(str, fed['columns']))} ({fed['shape']}), "
-        f"loss on {loss.get(fed['loss'], fed['loss'])}, {through}"
-    )
 
 
 def count_fed(

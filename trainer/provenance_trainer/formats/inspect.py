@@ -95,6 +95,15 @@ class Inspector:
         """Adapted tensor -> names of its factors A and B in the adapter's file."""
         return {pair.target: (pair.a, pair.b) for pair in load_adapter(adapter).pairs}
 
+    def changed_pairs(self, adapter: Path) -> tuple[int, int]:
+        """(pairs whose B is not all zero, all pairs) of an adapter's factors."""
+        loaded = load_adapter(adapter)
+        # Without the sign: minus zero changes nothing either.
+        changed = sum(
+            bool((loaded.weights.bf16_bits(pair.b) & 0x7FFF).any()) for pair in loaded.pairs
+        )
+        return changed, len(loaded.pairs)
+
     def compare_merged(self, base: Path, adapter: Path, merged: Path) -> list[Difference]:
         """Differences, tensor by tensor, between merged weights and a fresh merge."""
         with tempfile.TemporaryDirectory(prefix="provenance-merge-") as folder:
