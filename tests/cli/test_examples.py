@@ -1,0 +1,40 @@
+"""Each example configuration runs from the repository's root as its first line says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from provenance.log.tree import read_records
+from provenance.settings import Settings
+from provenance_cli.actions.commit import Selection
+from provenance_cli.jobs.stages import run_stages
+from provenance_cli.jobs.train import TrainJob, TrainRequest
+from provenance_trainer.config import load_config
+from tests.support.places import EXAMPLES, REPO
+
+SHAPES = sorted(path.stem for path in (EXAMPLES / "data").glob("*.yaml"))
+
+
+def test_there_is_one_for_each_shape() -> None:
+    assert SHAPES == ["conversations", "instruction", "messages", "prompt_completion", "text"]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_example_trains_on_what_it_says(
+    shape: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(REPO)
+    monkeypatch.setenv("PROVENANCE_HOME", str(tmp_path / "home"))
+    config = load_config(EXAMPLES / "data" / f"{shape}.yaml", [f"output_dir={tmp_path / 'run'}"])
+    job = TrainJob(TrainRequest(config, Selection(""), anchor=False), Settings.load())
+    job.check(job.relay)
+    run_stages(job.stages(), job.relay)
+    opening = read_records(tmp_path / "run" / "provenance" / "journal")[0]
+    fed = opening.fields["fed"]
+    assert (fed["shape"], fed["records"], fed["cut"], fed["unlearned"]) == (shape, 8, 0, 0)
+    assert fed == json.loads(json.dumps(job.fed.to_json() if job.fed else None))
+    assert fed["loss"] == ("completion" if shape in ("instruction", "prompt_completion") else "all")
+    assert 0 < fed["predicted"] < fed["tokens"]
