@@ -8,8 +8,8 @@ from provenance.progress import Progress, Say, silent
 def test_a_progress_serves_as_a_say() -> None:
     told: list[tuple[str, int, int | None]] = []
 
-    def progress(stage: str, done: int = 0, total: int | None = None, /) -> None:
-        told.append((stage, done, total))
+    def progress(task: str, done: int = 0, total: int | None = None, /) -> None:
+        told.append((task, done, total))
 
     counted: Progress = progress
     say: Say = counted
