@@ -25,22 +25,22 @@ INTRO = """# Command line
 
     provenance COMMAND [OPTIONS] [ARGUMENTS]
 
-Results go to standard output, everything for people to standard error. `--json` prints one JSON
+Results go to standard output, messages for people to standard error. `--json` prints one JSON
 object whose `format` names its version; an error under `--json` is `{"format":
 "provenance-error/1", "error": {code, what, where, expected, actual, hint}}`. No secret is ever an
 argument: the keystore's password is read from a file that only its owner can read, or typed at a
 terminal.
 
-On a terminal long work shows one line with stage, count and estimate. Elsewhere standard error
-gets one line per stage, when the stage ends; `init`, `train` and `publish` number their stages
+At a terminal, long work shows one line with task, count and estimate. Elsewhere standard error
+gets one line per task, when the task ends; `init`, `train` and `publish` number their tasks
 and say which are done already.
 
 ## Configuration file
 
-`provenance init` writes where it put things: `.provenance.yaml` in the current folder with
-`--home DIR`, else `config.yaml` in the user's configuration folder. Commands look for the former
-in the current folder and those above it, then for the latter. A variable wins over the file's
-entry of the same meaning; PROVENANCE_HOME names another installation, and then no file is read.
+`provenance init` writes down where it put things: with `--home DIR` in `.provenance.yaml` in the
+current folder, else in `config.yaml` in the user's configuration folder. Commands look for the
+first in the current folder and those above it, then for the second. A variable wins over the
+entry with the same meaning. If PROVENANCE_HOME is set, no file is read.
 
     format: provenance-config/1
     home: DIR              keystore, salt key, embedded chain
@@ -49,17 +49,17 @@ entry of the same meaning; PROVENANCE_HOME names another installation, and then 
     password_file: FILE    mode 0600
     rpc_url: URL           left out for the embedded chain
 
-A `.provenance.yaml` that this user's `init` did not write, or that was changed or moved since, is
-refused: it could name a trust file of whoever made the folder. Run `provenance init --home DIR`
-again after a change.
+Commands refuse a `.provenance.yaml` that this user's `init` did not write, or that was changed or
+moved since: it could name the trust file of an attacker who made the folder. Run
+`provenance init --home DIR` again after a change.
 """
 
 EXIT_NOTES = """`verify` and `gate` end with their verdict's code; 0 is only ever `verified`.
 `chain status` ends with 3 when the chain is down, `doctor` with 3 when something needed is missing,
 `fsck` and `contracts verify` with 1 when something does not agree. `dataset contains` ends with 0
-(present), 4 (absent) or 3 (undetermined), with `--blocklist` with 0 (all absent), 1 (some present)
-or 3; `dataset erase --check` with 1 when something was found; `proof verify` with the code of its
-worst verdict ([audits](formats/audits.md)).
+(present), 4 (absent) or 3 (undetermined); with `--blocklist` it ends with 0 (all absent), 1 (some
+present) or 3 (none present, some undetermined). `dataset erase --check` ends with 1 when something
+was found, `proof verify` with the code of its worst verdict ([audits](formats/audits.md)).
 """
 
 # name -> (default where no configuration file says otherwise, meaning). Read in
@@ -72,11 +72,12 @@ VARIABLES: dict[str, tuple[str, str]] = {
     "PROVENANCE_CACHE": (
         "`$XDG_CACHE_HOME/provenance`, else `~/.cache/provenance`",
         "Proving keys and decoded base models. Safe to delete, slow to rebuild; development "
-        "keys come back as others.",
+        "keys made again are other keys.",
     ),
     "PROVENANCE_CONFIG": (
         "`$XDG_CONFIG_HOME/provenance`, else `~/.config/provenance`",
-        "Folder of the default `trust.yaml`, of `config.yaml`, and of what `init` wrote elsewhere.",
+        "Folder of the default `trust.yaml`, of `config.yaml`, and of the marks of files that "
+        "`init` wrote elsewhere.",
     ),
     "PROVENANCE_TRUST": (
         "`trust.yaml` in the configuration folder, if there is one",
