@@ -78,7 +78,7 @@ ALWAYS_REQUIRED = frozenset(
 class SampleBar:
     """The least that each sampled claim must detect.
 
-    fraction: share of all blocks that is tampered with.
+    fraction: share of each tensor's blocks that is tampered with.
     confidence: probability with which that tampering must be caught.
     Both lie strictly between 0 and 1.
     """

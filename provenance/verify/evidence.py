@@ -104,7 +104,7 @@ def load_openings(folder: Path | None, nonce: str | None) -> dict[str, NonceOpen
             draws = read_json(path).get("draws")
             if type(draws) is not int or not 1 <= draws <= MAX_CHUNKS:
                 raise InputError(
-                    "opening says no number of draws", where=str(path), expected=f"1..{MAX_CHUNKS}"
+                    "opening gives no number of draws", where=str(path), expected=f"1..{MAX_CHUNKS}"
                 )
             found[stage] = NonceOpening(value, draws, _numbered(folder / stage, "proof"))
     if not found:

@@ -96,7 +96,8 @@ def _weak_samples(report: Report, policy: Policy) -> list[str]:
     bar, denials = policy.samples, []
     if bar is None:
         return []
-    wanted = f"tampering with {bar.fraction:.2%} of all blocks caught with {bar.confidence:.4%}"
+    share = f"{bar.fraction:.2%} of each tensor's blocks"
+    wanted = f"tampering with {share} caught with {bar.confidence:.4%}"
     for id_, sampling in report.samplings:
         caught = bar.caught(sampling.draws, sampling.anchorings)
         if caught < bar.confidence:

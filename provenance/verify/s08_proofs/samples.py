@@ -98,10 +98,11 @@ def _figures(sampling: Sampling) -> dict[str, str]:
 
 def _describe(sampling: Sampling) -> str:
     """What the draws detect, in words; every verdict prints it."""
-    again = f", misses times {sampling.anchorings} anchorings" if sampling.anchorings > 1 else ""
+    tries = sampling.anchorings
+    again = f", counting {tries} anchorings as {tries} tries" if tries > 1 else ""
     return (
         f"{sampling.proofs} proofs over {sampling.draws} drawn blocks; "
-        f"tampering with {sampling.overall_99:.2%} of all blocks is caught with 99 %, "
+        f"tampering with {sampling.overall_99:.2%} of each tensor's blocks is caught with 99 %, "
         f"in the worst tensor ({sampling.worst}, {sampling.worst_draws} draws) "
         f"only from {sampling.worst_99:.0%} of its blocks (95 %: {sampling.worst_95:.0%}){again}"
     )

@@ -196,7 +196,7 @@ def test_a_run_without_samples_says_what_they_would_take() -> None:
 
 def test_anchorings_are_counted() -> None:
     run = Sampled({}, {}, anchorings=3).run()
-    assert "misses times 3 anchorings" in claim(judge(run), "merge.proven").text
+    assert "counting 3 anchorings as 3 tries" in claim(judge(run), "merge.proven").text
     assert [s.anchorings for s in run.believer.samples] == [3, 3]
 
 
