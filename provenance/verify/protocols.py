@@ -262,7 +262,7 @@ class FormatInspector(Protocol):
 
 @dataclass(frozen=True)
 class BatchCount:
-    """Number of batches recomputed and found equal, and of those that an erasure keeps from it."""
+    """Number of batches recomputed and found equal, and of those undetermined after an erasure."""
 
     recomputed: int
     undetermined: int
