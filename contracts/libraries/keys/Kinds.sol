@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-/// @title The closed table of statements: what their keys look like.
+/// @title The fixed table of the kinds of statements, and what their keys look like.
 /// @notice Layouts: docs/formats/proofs.md and docs/formats/statements.md. Slots and depth are
-/// words 2 and 3 of a key; each kind says what they mean.
-/// @dev The parts between markers are generated from zk/statements.json: python
-/// zk/generate_statements.py --write. Callers refuse an unknown kind with an error of their own;
-/// one that gets here is a fault of the contract, and panics.
+/// words 2 and 3 of a key; their meaning depends on the kind.
+/// @dev `python zk/generate_statements.py --write` makes the parts between markers from
+/// zk/statements.json. Callers refuse an unknown kind with an error of their own. If one gets here,
+/// the contract has a bug, and the function panics.
 library Kinds {
     // generated: begin constants
     // the records fed in an epoch are the dataset's, in the drawn order
@@ -123,20 +123,20 @@ library Kinds {
     // generated: end rules
     // solhint-enable max-line-length
 
-    /// @notice Public inputs that hold the numbers of `blocks` blocks.
+    /// @notice How many public inputs hold the numbers of `blocks` blocks.
     function indexWords(uint256 blocks) internal pure returns (uint256) {
         return (blocks + INDEXES_PER_WORD - 1) / INDEXES_PER_WORD;
     }
 
-    /// @notice Public inputs that hold the bytes of `blocks` blocks of the deployed file; none if
-    /// no file is read.
+    /// @notice How many public inputs hold the bytes of `blocks` blocks of the deployed file; 0 for
+    /// a kind that is not about such a file.
     function codeWords(uint256 kind, uint256 blocks) internal pure returns (uint256) {
         uint256 size = blockBytes(kind);
         return size == 0 ? 0 : (blocks * size + BYTES_PER_WORD - 1) / BYTES_PER_WORD;
     }
 
-    /// @notice Rank of the `merge` keys that serve an adapter of rank r: the smallest of 8, 16, 32,
-    /// 64 that is at least r; 0 if there is none.
+    /// @notice Rank of the `merge` keys for an adapter of rank r: the smallest of 8, 16, 32, 64
+    /// that is at least r; 0 if r is 0 or larger than 64.
     function paddedRank(uint256 r) internal pure returns (uint256 rank) {
         if (r == 0 || r > MAX_RANK) return 0;
         rank = MIN_RANK;

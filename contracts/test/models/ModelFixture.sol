@@ -171,9 +171,9 @@ abstract contract ModelFixture is Test {
         string memory name,
         uint256 place,
         uint256 root
-    ) internal view returns (IModelLedger.Opening memory) {
+    ) internal view returns (IModelLedger.TablePath memory) {
         bytes32[] memory list = leaves(name);
-        return IModelLedger.Opening(root, ReferenceTree.inclusion(list, place, list.length));
+        return IModelLedger.TablePath(root, ReferenceTree.inclusion(list, place, list.length));
     }
 
     function codesOf(uint64 t, uint64 g) internal pure returns (uint256[] memory codes) {
@@ -193,7 +193,7 @@ abstract contract ModelFixture is Test {
         x.group = g;
         x.vkId = keyFor(stage, s.depth);
         (x.name, x.rows, x.columns) = (s.name, s.rows, s.columns);
-        x.openings = new IModelLedger.Opening[](stage == MERGE ? 4 : 1);
+        x.openings = new IModelLedger.TablePath[](stage == MERGE ? 4 : 1);
         x.openings[x.openings.length - 1] = opening("merged", t, rootOf("merged", t));
         if (stage == MERGE) {
             x.rank = RANK;

@@ -152,7 +152,7 @@ contract ModelLedgerAttacksTest is ModelFixture {
     function test_lengths() public {
         bytes4 wrong = IModelLedger.WrongItemLength.selector;
         IModelLedger.Sample memory x = item(QUANTIZE, _seed, 0, 0);
-        x.openings = new IModelLedger.Opening[](4);
+        x.openings = new IModelLedger.TablePath[](4);
         _expect(abi.encodeWithSelector(wrong, 0, 1, 4), QUANTIZE, x);
         x = item(QUANTIZE, _seed, 0, 0);
         x.codes = new uint256[](4);
@@ -161,7 +161,7 @@ contract ModelLedgerAttacksTest is ModelFixture {
         x.codes = new uint256[](1);
         _expect(abi.encodeWithSelector(wrong, 0, 0, 1), MERGE, x);
         x = item(MERGE, _mergeSeed, 0, 0);
-        x.openings = new IModelLedger.Opening[](1);
+        x.openings = new IModelLedger.TablePath[](1);
         _expect(abi.encodeWithSelector(wrong, 0, 4, 1), MERGE, x);
     }
 
