@@ -58,9 +58,9 @@ type Merge struct {
 // values there.
 type MergeBlock struct {
 	At           page.Position
-	Base, Merged page.Opening
+	Base, Merged page.BlockPath
 	Rows         []page.Position // of the blocks that hold row i of B: two for rank 64
-	RowOpenings  []page.Opening
+	RowOpenings  []page.BlockPath
 	Column       page.Column
 	ColumnPath   []page.Children
 	BaseValues   [page.Values]bfloat16.Number
@@ -100,15 +100,15 @@ func NewMerge(blocks, levels, rank int) *Merge {
 
 func newMergeBlock(levels, rank int) MergeBlock {
 	b := MergeBlock{
-		At: page.NewPosition(levels), Base: page.NewOpening(page.Values, levels),
-		Merged: page.NewOpening(page.Values, levels),
+		At: page.NewPosition(levels), Base: page.NewBlockPath(page.Values, levels),
+		Merged: page.NewBlockPath(page.Values, levels),
 		Column: page.NewColumn(rank, levels), ColumnPath: make([]page.Children, levels-1),
 		RowValues:    make([]bfloat16.Number, rank),
 		ColumnValues: make([][page.Values]bfloat16.Number, rank),
 	}
 	for start := 0; start < rank; start += page.Values {
 		b.Rows = append(b.Rows, page.NewPosition(levels))
-		b.RowOpenings = append(b.RowOpenings, page.NewOpening(min(rank, page.Values), levels))
+		b.RowOpenings = append(b.RowOpenings, page.NewBlockPath(min(rank, page.Values), levels))
 	}
 	for v := range page.Values {
 		b.BaseValues[v], b.MergedValues[v] = bfloat16.Weights.Number(), bfloat16.Weights.Number()

@@ -31,7 +31,7 @@ type Quantized struct {
 // OpenedBlock is the witness of one block's place, values and codes.
 type OpenedBlock struct {
 	At      page.Position
-	Opening page.Opening
+	Opening page.BlockPath
 	Bits    [page.Values][quantized.PatternBits]frontend.Variable
 	Codes   [page.Values]quantized.Code
 }
@@ -44,7 +44,7 @@ func newQuantized(blocks, blockBytes int) Quantized {
 }
 
 func newOpenedBlock(levels int, format quantized.Format) OpenedBlock {
-	b := OpenedBlock{At: page.NewPosition(levels), Opening: page.NewOpening(page.Values, levels)}
+	b := OpenedBlock{At: page.NewPosition(levels), Opening: page.NewBlockPath(page.Values, levels)}
 	for i := range b.Codes {
 		b.Codes[i] = format.NewCode()
 	}

@@ -43,12 +43,12 @@ func DepthFor(count int) (int, error) {
 // Capacity is 16^depth.
 func Capacity(depth int) int { return 1 << (4 * depth) }
 
-// Opening is what a leaf commits to: the halves of a record's digest and the salt.
-type Opening struct{ High, Low, Salt fr.Element }
+// LeafPreimage is what a leaf commits to: the halves of a record's digest and the salt.
+type LeafPreimage struct{ High, Low, Salt fr.Element }
 
 // Open splits a 32-byte digest and reads a 31-byte salt.
-func Open(digest, salt []byte) (Opening, error) {
-	var o Opening
+func Open(digest, salt []byte) (LeafPreimage, error) {
+	var o LeafPreimage
 	if len(digest) != DigestBytes || len(salt) != SaltBytes {
 		return o, fmt.Errorf("tree: digest of %d and salt of %d bytes, want %d and %d",
 			len(digest), len(salt), DigestBytes, SaltBytes)
@@ -60,7 +60,7 @@ func Open(digest, salt []byte) (Opening, error) {
 }
 
 // Leaf is Poseidon(d_hi, d_lo, salt).
-func (o *Opening) Leaf() fr.Element { return poseidon.Hash3(o.High, o.Low, o.Salt) }
+func (o *LeafPreimage) Leaf() fr.Element { return poseidon.Hash3(o.High, o.Low, o.Salt) }
 
 // Leaf is the leaf of a 32-byte digest and a 31-byte salt.
 func Leaf(digest, salt []byte) (fr.Element, error) {

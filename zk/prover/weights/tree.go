@@ -25,15 +25,15 @@ type Tree struct {
 	empty  []fr.Element
 }
 
-// Opening is a page and the children of each of its ancestors, bottom up.
-type Opening struct {
+// PagePath is a page and the children of each of its ancestors, bottom up.
+type PagePath struct {
 	Page Page
 	Path []Page
 }
 
-// GroupOpening is the pages of a block column of lora_a that hold blocks, and the children of their
+// ColumnPath is the pages of a block column of lora_a that hold blocks, and the children of their
 // common ancestors.
-type GroupOpening struct {
+type ColumnPath struct {
 	Pages []Page
 	Path  []Page
 }
@@ -100,27 +100,27 @@ func (t *Tree) Blocks() int { return t.grid.Blocks() }
 func (t *Tree) Grid() Grid { return t.grid }
 
 // Open opens the page of a block. A page that is no longer the committed one is an error.
-func (t *Tree) Open(block int) (Opening, error) {
+func (t *Tree) Open(block int) (PagePath, error) {
 	if err := t.requireBlock(block); err != nil {
-		return Opening{}, err
+		return PagePath{}, err
 	}
 	slot, _ := t.grid.Place(block)
 	pages, path, err := t.open(slot, 1)
 	if err != nil {
-		return Opening{}, err
+		return PagePath{}, err
 	}
-	return Opening{Page: pages[0], Path: path}, nil
+	return PagePath{Page: pages[0], Path: path}, nil
 }
 
 // OpenGroup opens block column j of a tensor of layout lora_a.
-func (t *Tree) OpenGroup(j int) (GroupOpening, error) {
+func (t *Tree) OpenGroup(j int) (ColumnPath, error) {
 	if t.grid.Layout != LoraA || j < 0 || j >= t.grid.BlocksPerRow() {
-		return GroupOpening{}, fault.Differs(fault.BadRequest, "block column",
+		return ColumnPath{}, fault.Differs(fault.BadRequest, "block column",
 			"one of a tensor of layout lora_a", j)
 	}
 	filled, all := t.grid.GroupPages()
 	pages, path, err := t.open(j*all, filled)
-	return GroupOpening{Pages: pages, Path: path}, err
+	return ColumnPath{Pages: pages, Path: path}, err
 }
 
 func (t *Tree) requireBlock(block int) error {

@@ -97,7 +97,7 @@ func (s *session) absent(j *job) (*proof.Proof, error) {
 // end there is one.
 func readGap(j *job, count int) (*dataset.Gap, error) {
 	gap := &dataset.Gap{Position: *j.Position}
-	sides := []**tree.Opening{&gap.Below, &gap.Above}
+	sides := []**tree.LeafPreimage{&gap.Below, &gap.Above}
 	if gap.Position == 0 {
 		sides = sides[1:]
 	}

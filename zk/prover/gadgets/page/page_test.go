@@ -99,7 +99,7 @@ type blockCircuit struct {
 	Values      [Values]frontend.Variable
 	Top         Children
 	At          Position
-	Opening     Opening
+	Opening     BlockPath
 	Bits        [Values][valueBits]frontend.Variable
 	width       int
 }
@@ -124,7 +124,7 @@ func (c *blockCircuit) Define(api frontend.API) error {
 }
 
 func newBlockCircuit(width, levels int) *blockCircuit {
-	return &blockCircuit{At: NewPosition(levels), Opening: NewOpening(width, levels), width: width}
+	return &blockCircuit{At: NewPosition(levels), Opening: NewBlockPath(width, levels), width: width}
 }
 
 // block assigns the block of a number.
@@ -325,7 +325,7 @@ func TestUnpackRefuses(t *testing.T) {
 			t.Errorf("element %d = 2^%d was unpacked", i, bits)
 		}
 	}
-	o := NewOpening(8, 1)
+	o := NewBlockPath(8, 1)
 	if err := o.Set(&elements, 0, make([][tree.Arity]fr.Element, 1)); err == nil {
 		t.Error("a page of wide blocks was taken for one of rank 8")
 	}

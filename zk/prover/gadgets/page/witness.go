@@ -77,7 +77,7 @@ func pageBits(element int) int {
 
 // Set assigns the page, the slot and the path (the last entry, the root's children, is left out) of
 // an opened block. A page with values where the opening has none is an error.
-func (o *Opening) Set(
+func (o *BlockPath) Set(
 	elements *[tree.Arity]fr.Element, slot int, path [][tree.Arity]fr.Element,
 ) error {
 	blocks, err := Unpack(elements)

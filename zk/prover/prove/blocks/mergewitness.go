@@ -75,7 +75,7 @@ func (w *mergeWitness) set() (err error) {
 }
 
 // open assigns the opening of one block and returns its values.
-func open(t Tensor, index int, to *page.Opening, top *page.Children) ([]uint16, error) {
+func open(t Tensor, index int, to *page.BlockPath, top *page.Children) ([]uint16, error) {
 	values, err := openBlock(t.Tree, index, to, top)
 	if err != nil {
 		return nil, fault.At(t.Name, err)

@@ -48,6 +48,6 @@ func bits(digit int) (out [merkle.DigitBits]frontend.Variable) {
 	return out
 }
 
-func record(o *tree.Opening) merkle.Record {
+func record(o *tree.LeafPreimage) merkle.Record {
 	return merkle.Record{High: o.High, Low: o.Low, Salt: o.Salt}
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // sortedCase assigns chunk k over records that nobody checked.
-func sortedCase(t *testing.T, records []tree.Opening, k int) *circuits.Sorted {
+func sortedCase(t *testing.T, records []tree.LeafPreimage, k int) *circuits.Sorted {
 	t.Helper()
 	built := planted(t, records, fixture.SortedShape.Depth)
 	to := min(len(records), (k+1)*fixture.SortedShape.Slots+1)
@@ -199,7 +199,7 @@ func TestSortedAttacks(t *testing.T) {
 }
 
 // emptied makes the assignment that of the empty chunk 3, which nothing but used >= 1 refuses.
-func emptied(t *testing.T, c *circuits.Sorted, records []tree.Opening) {
+func emptied(t *testing.T, c *circuits.Sorted, records []tree.LeafPreimage) {
 	built := planted(t, records, fixture.SortedShape.Depth)
 	public := sortedPublic(built, 2, 16)
 	public[1], public[2], public[4] = number(3), fr.Element{}, fr.Element{}

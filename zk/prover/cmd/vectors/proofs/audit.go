@@ -75,7 +75,7 @@ func newAuditScene() (*auditScene, error) {
 	return s, err
 }
 
-func (s *auditScene) open(i int) (*tree.Opening, error) {
+func (s *auditScene) open(i int) (*tree.LeafPreimage, error) {
 	opened, err := tree.Open(s.digests[i*tree.DigestBytes:][:tree.DigestBytes],
 		s.salts[i*tree.SaltBytes:][:tree.SaltBytes])
 	return &opened, err
