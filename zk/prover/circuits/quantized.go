@@ -28,7 +28,7 @@ type Quantized struct {
 	Top page.Children // of the root
 }
 
-// OpenedBlock is the witness of one block's place, values and codes.
+// OpenedBlock is the witness of one block: its place, its values and its codes.
 type OpenedBlock struct {
 	At      page.Position
 	Opening page.BlockPath
@@ -84,8 +84,8 @@ func (b *OpenedBlock) codes(
 	return out
 }
 
-// assert constrains the public words. Every byte is in [0, 255] by its own constraints, so words
-// hold them in one way.
+// assert constrains the public words. Other constraints keep every byte in [0, 255], so the bytes
+// can be packed in one way only.
 func (c *Quantized) assert(api frontend.API, indexes, bytes []frontend.Variable) {
 	page.AssertIndexes(api, c.Indexes, indexes)
 	for w := range c.Codes {
