@@ -26,8 +26,8 @@ import (
 // the range check enforces that count is in 1..2*16^depth - 1. So comparisons of positions do not
 // wrap around either.
 //
-// Both neighbours are always opened. AtStart and AtEnd are booleans. The lower neighbour lies at l
-// = p - 1 + AtStart and the upper at u = p - AtEnd; at an end of the dataset both are the one
+// Both neighbours are always opened. AtStart and AtEnd are booleans. The lower neighbour lies at
+// l = p - 1 + AtStart and the upper at u = p - AtEnd; at an end of the dataset both are the one
 // record there. Why a prover cannot misuse the booleans: u = l + 1 - AtStart - AtEnd and u < count
 // always hold; AtStart = 1 requires l = 0, and AtEnd = 1 requires u = count - 1. The lower
 // neighbour is compared with hi if AtStart is 0, the upper if AtEnd is 0. Both booleans 1 would
