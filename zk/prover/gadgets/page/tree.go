@@ -40,8 +40,8 @@ type BlockPath struct {
 	Path   []Children // the page's siblings, then those of its parent, ..
 }
 
-// NewBlockPath is the opening of a block whose values from width on are zero, as are those of all
-// blocks of its page.
+// NewBlockPath is the path of a block, still without values. In all blocks of its page the values
+// from width on must be zero.
 func NewBlockPath(width, levels int) BlockPath {
 	o := BlockPath{Path: make([]Children, levels-1)}
 	if width > packed {
@@ -53,8 +53,8 @@ func NewBlockPath(width, levels int) BlockPath {
 	return o
 }
 
-// Block constrains values to be those of the block at a location. Each is below 2^16 by the
-// caller's constraints; values that are not given are zero.
+// Block constrains values to be those of the block at a location. The caller must constrain each to
+// be below 2^16. Values that are not given must be zero in the block.
 func (t *Tree) Block(at *Location, o *BlockPath, values []frontend.Variable) {
 	elements := make([]frontend.Variable, tree.Arity)
 	for i := range elements {
@@ -87,13 +87,14 @@ func (t *Tree) Bits(at *Location, o *BlockPath, bits *[Values][valueBits]fronten
 	t.Block(at, o, values)
 }
 
-// last is e_14: 32 bits of each block in order, those of the block at the location being own. The
-// j-th of the six other blocks is block j of the page if j is below the slot, else block j + 1.
+// last is element e_14 of the page. It holds the last 32 bits of each block in order; those of the
+// block at the location are `own`. The j-th of the six other blocks is block j of the page if j is
+// below the slot, else block j + 1.
 func (t *Tree) last(at *Location, o *BlockPath, own frontend.Variable) frontend.Variable {
 	var element, weight, behind frontend.Variable = 0, 0, 0
 	for j := range o.Others {
 		weight = t.api.Add(weight, t.api.Mul(at.slot[j], integer.PowerOfTwo(2*valueBits*j)))
-		behind = t.api.Add(behind, at.slot[j]) // 1 once the slot is j or less
+		behind = t.api.Add(behind, at.slot[j]) // 1 if the slot is j or less, else 0
 		other := integer.FromBits(t.api, o.Others[j][:])
 		factor := new(big.Int).Sub(integer.PowerOfTwo(2*valueBits), big.NewInt(1))
 		placed := t.api.Add(other, t.api.Mul(t.api.Mul(behind, other), factor))
