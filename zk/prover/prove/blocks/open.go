@@ -12,7 +12,7 @@ import (
 	"provenance/zkprover/weights"
 )
 
-// openBlock assigns the opening of one block, and the children of the tree's root, and returns the
+// openBlock assigns the path of one block and the children of the tree's root, and returns the
 // block's values.
 func openBlock(
 	t *weights.Tree, index int, to *page.BlockPath, top *page.Children,

@@ -23,8 +23,8 @@ type Gap struct {
 	Below, Above *tree.LeafPreimage
 }
 
-// Absent proves that a digest whose first half is high lies in the gap, without telling where. No
-// error tells the position or a neighbour.
+// Absent proves that a digest whose first half is high lies in the gap, without revealing where. No
+// error reveals the position or a neighbour.
 func Absent(key *keys.Key, t *tree.Tree, high fr.Element, g *Gap) (*proof.Proof, error) {
 	if err := requireKey(key, kinds.Absent, t); err != nil {
 		return nil, err
@@ -36,7 +36,7 @@ func Absent(key *keys.Key, t *tree.Tree, high fr.Element, g *Gap) (*proof.Proof,
 	return prove.Statement(key, absentAssignment(t, g, public), public)
 }
 
-// check holds the gap against the tree and the digest against the gap.
+// check requires that the gap is one of the tree, and that the digest lies in the gap.
 func (g *Gap) check(t *tree.Tree, high *fr.Element) error {
 	if g.Position < 0 || g.Position > t.Count() {
 		return fault.New(fault.BadRequest, "the position is not one of %d records or their end",

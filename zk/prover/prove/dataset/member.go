@@ -14,7 +14,7 @@ import (
 	"provenance/zkprover/tree"
 )
 
-// Member proves that the record lies in the tree, without telling where. No error tells its
+// Member proves that the record is in the tree, without revealing where. No error reveals its
 // position or salt.
 func Member(key *keys.Key, t *tree.Tree, position int, opened *tree.LeafPreimage) (*proof.Proof, error) {
 	if err := requireKey(key, kinds.Member, t); err != nil {

@@ -41,7 +41,8 @@ func Sorted(key *keys.Key, t *tree.Tree, digests, salts []byte, k int) (*proof.P
 	return prove.Statement(key, sortedAssignment(t, records, k, slots, public), public)
 }
 
-// chunkRecords opens the chunk's leaves and the first leaf of the chunk behind, if there is one.
+// chunkRecords returns the preimages of the chunk's leaves, and of the first leaf of the following
+// chunk if there is one.
 func chunkRecords(t *tree.Tree, digests, salts []byte, k, slots int) ([]tree.LeafPreimage, error) {
 	from, to := k*slots, min(t.Count(), (k+1)*slots+1)
 	records := make([]tree.LeafPreimage, to-from)
