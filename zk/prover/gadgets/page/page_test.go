@@ -124,7 +124,8 @@ func (c *blockCircuit) Define(api frontend.API) error {
 }
 
 func newBlockCircuit(width, levels int) *blockCircuit {
-	return &blockCircuit{At: NewPosition(levels), Opening: NewBlockPath(width, levels), width: width}
+	return &blockCircuit{
+		At: NewPosition(levels), Opening: NewBlockPath(width, levels), width: width}
 }
 
 // block assigns the block of a number.

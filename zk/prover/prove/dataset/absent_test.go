@@ -40,7 +40,9 @@ func gapAt(records []tree.LeafPreimage, position int) *Gap {
 }
 
 // absentCase assigns the gap at a position for a first half that may not lie in it.
-func absentCase(t *testing.T, records []tree.LeafPreimage, position int, high uint64) *circuits.Absent {
+func absentCase(
+	t *testing.T, records []tree.LeafPreimage, position int, high uint64,
+) *circuits.Absent {
 	t.Helper()
 	built := planted(t, records, fixture.AbsentShape.Depth)
 	return absentAssignment(built, gapAt(records, position),

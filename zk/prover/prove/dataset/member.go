@@ -16,7 +16,9 @@ import (
 
 // Member proves that the record is in the tree, without revealing where. No error reveals its
 // position or salt.
-func Member(key *keys.Key, t *tree.Tree, position int, opened *tree.LeafPreimage) (*proof.Proof, error) {
+func Member(
+	key *keys.Key, t *tree.Tree, position int, opened *tree.LeafPreimage,
+) (*proof.Proof, error) {
 	if err := requireKey(key, kinds.Member, t); err != nil {
 		return nil, err
 	}
