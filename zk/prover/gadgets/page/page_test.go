@@ -243,7 +243,7 @@ func TestFalseOpenings(t *testing.T) {
 	for name, change := range map[string]func(c *blockCircuit){
 		"another number":  func(c *blockCircuit) { c.Index = index + 1 },
 		"the slot before": func(c *blockCircuit) { c.At.Set(index - 1); c.Index = index - 1 },
-		// the number stays false
+		// The number of the block stays false.
 		"an equal page's": func(c *blockCircuit) { c.At.Set(index - 7); c.Index = index },
 		"a slot of two": func(c *blockCircuit) {
 			c.At.Slot = [6]frontend.Variable{2, 0, 0, 0, -1, 0}

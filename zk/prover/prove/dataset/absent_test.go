@@ -57,9 +57,9 @@ func TestAbsentWiresAreBound(t *testing.T) {
 	}
 }
 
-// Over one small dataset: every pair of positions, every pair of flags and every first half. There
-// are three records, and a fourth leaf behind the count. The circuit is satisfied exactly when the
-// statement says so.
+// Tries every pair of positions, every pair of flags and every first half over one small dataset.
+// It has three records, and a fourth leaf behind the count. The circuit is satisfied exactly if the
+// statement is true.
 func TestAbsentExhaustively(t *testing.T) {
 	shape := circuits.Shape{Kind: kinds.Absent, Slots: 1, Depth: 1}
 	const count = 3
@@ -169,8 +169,8 @@ func TestAbsentAttacks(t *testing.T) {
 	}
 }
 
-// In a dataset that is not sorted, a record that is there can be shown to be absent: only a
-// complete sorted set gives the statement its meaning, and there is none.
+// In a dataset that is not sorted, a record that is there can be shown to be absent. So the
+// statement means nothing without a complete sorted set, which such a dataset cannot have.
 func TestAbsentNeedsASortedDataset(t *testing.T) {
 	records := spaced(40)
 	records[3], records[30] = records[30], records[3]

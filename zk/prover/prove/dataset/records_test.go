@@ -47,7 +47,7 @@ func withHighs(highs ...*big.Int) []tree.LeafPreimage {
 	return out
 }
 
-// planted is the tree over these records as they are.
+// planted is the tree over the leaves of these records, in the given order.
 func planted(t *testing.T, records []tree.LeafPreimage, depth int) *tree.Tree {
 	t.Helper()
 	leaves := make([]fr.Element, len(records))
