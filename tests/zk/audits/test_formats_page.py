@@ -10,7 +10,7 @@ from provenance.dataset.tombstone import FILE_NAME, Tombstone
 from provenance_cli.dataset.contains import EXIT_CODES
 from provenance_zk.audits.judgement import CLAIMS
 from provenance_zk.audits.sorted_proofs import FOLDER, chunk_file, words_of
-from provenance_zk.audits.statement_file import KINDS
+from provenance_zk.audits.statement_file import DATASET_KINDS
 from tests.docs.documents import ROOT, code, example, table
 from tests.zk.audits.test_proof_verify import absent, member, sorted_statement
 
@@ -25,7 +25,7 @@ def test_the_claims_are_the_codes() -> None:
 
 def test_the_fields_of_a_statement_are_the_codes() -> None:
     shown = {code(row[0])[0]: row[1] for row in table(PAGE, "## Statement file")}
-    assert code(shown["kind"]) == list(KINDS)
+    assert code(shown["kind"]) == list(DATASET_KINDS)
     assert (
         set(shown)
         == set(member().to_json())
