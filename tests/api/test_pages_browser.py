@@ -150,7 +150,7 @@ def paths(*runs: Run) -> list[str]:
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
-def test_pages_fit_and_keep_the_policy(
+def test_pages_fit_the_screen_and_keep_the_security_policy(
     browser: Browser, site: str, honest: Run, hostile: Run, revoked: Run, width: int, height: int
 ) -> None:
     for path in paths(honest, hostile, revoked):

@@ -162,7 +162,7 @@ def test_malformed_ids_are_400(client: TestClient, model_id: str) -> None:
         "/static/%2fetc%2fpasswd",
     ],
 )
-def test_paths_lead_nowhere(client: TestClient, path: str) -> None:
+def test_paths_in_requests_read_no_file(client: TestClient, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code in (400, 404)
     assert "root:" not in answer.text

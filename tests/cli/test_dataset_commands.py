@@ -43,7 +43,7 @@ def run(*args: object) -> Any:
     return json.loads(result.stdout)
 
 
-def test_commit_info_check_contains(tmp_path: Path, home: Path) -> None:
+def test_a_committed_dataset_is_shown_checked_and_searched(tmp_path: Path, home: Path) -> None:
     out = tmp_path / "out"
     made = run(
         "commit",
@@ -101,7 +101,7 @@ def test_stdout_holds_the_result_only(tmp_path: Path) -> None:
     assert "records" not in result.stdout
 
 
-def test_dedupe(tmp_path: Path) -> None:
+def test_duplicates_are_refused_or_dropped_on_request(tmp_path: Path) -> None:
     (tmp_path / "d.jsonl").write_text(ROWS + ROWS)
     with pytest.raises(InputError, match="12 exact duplicates"):
         run("commit", tmp_path / "d.jsonl", "--out", tmp_path / "out")
@@ -113,7 +113,7 @@ def test_dedupe(tmp_path: Path) -> None:
     )
 
 
-def test_errors_keep_their_types(
+def test_each_failure_has_its_error_type(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
     out = tmp_path / "out"

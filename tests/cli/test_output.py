@@ -71,7 +71,7 @@ def test_a_warning_is_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> N
     assert warning == "train: warning: chain is slow"
 
 
-def test_fields_leave_out_format_and_what_says_nothing() -> None:
+def test_fields_leave_out_the_format_and_empty_values() -> None:
     value = {"format": "x/1", "vk_id": "0x1", "beacon": None, "kinds": ["a"]}
     assert fields(value) == 'vk id  0x1\nkinds  ["a"]'
 

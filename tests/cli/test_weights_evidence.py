@@ -71,7 +71,7 @@ def test_a_digest_alone_leaves_the_quantization_unchecked(job: Job, public: Path
     assert status(done.json, "quantize.proven") == "not_checked"
 
 
-def test_repeating_changes_nothing(job: Job) -> None:
+def test_proving_the_weights_again_changes_nothing(job: Job) -> None:
     before = (job.run / "provenance" / "journal").read_bytes()
     assert job("prove", job.run, "--weights", "--draws", 4).code == 0
     assert (job.run / "provenance" / "journal").read_bytes() == before
@@ -154,7 +154,7 @@ def openings(job: Job, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_blocks_at_a_nonce_of_ones_own_hold(job: Job, public: Path, openings: Path) -> None:
+def test_openings_at_the_callers_nonce_hold(job: Job, public: Path, openings: Path) -> None:
     verdict = judged(job, public, "--openings", openings, "--nonce", NONCE)
     assert verdict["status"] == "verified", verdict["reason"]
     assert [c["status"] for c in verdict["claims"] if c["id"] == "openings.proven"] == [

@@ -96,7 +96,7 @@ def test_the_other_release_keeps_its_verdict(job: Job, int8: Path, public: Path)
     assert status(verdict, "quantize.proven") == "holds"
 
 
-def test_a_changed_code_is_another_file(job: Job, int8: Path, tmp_path: Path) -> None:
+def test_a_file_with_a_changed_code_fails(job: Job, int8: Path, tmp_path: Path) -> None:
     copy = tmp_path / int8.name
     data = bytearray(int8.read_bytes())
     data[Weights(int8).info(MATRIX).start] ^= 1

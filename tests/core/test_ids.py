@@ -59,5 +59,5 @@ def test_a_word_of_another_size_cannot_be_made(kind: type[Word]) -> None:
         kind(bytes(31))
 
 
-def test_no_address_is_zero() -> None:
+def test_the_value_for_no_address_is_zero() -> None:
     assert from_hex(NO_ADDRESS) == bytes(20)

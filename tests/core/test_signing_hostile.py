@@ -91,12 +91,12 @@ def test_a_signature_verifies() -> None:
     ],
     ids=["run", "size", "root", "chain", "registry"],
 )
-def test_a_signature_counts_for_one_head_at_one_place(head: Head, domain: Domain) -> None:
+def test_a_signature_counts_for_one_head_chain_and_registry(head: Head, domain: Domain) -> None:
     with pytest.raises(VerificationError, match="another key"):
         verify_head(head, domain, FROZEN, ADDRESS)
 
 
-def test_another_key_is_refused() -> None:
+def test_a_head_signed_by_another_key_is_refused() -> None:
     other = Account.from_key(b"\x02" * 32)
     with pytest.raises(VerificationError, match="another key") as caught:
         verify_head(HEAD, DOMAIN, sign_head(other, HEAD, DOMAIN), ADDRESS)
@@ -158,7 +158,7 @@ def test_a_missing_password_file_is_refused(tmp_path: Path) -> None:
         read_password(tmp_path / "none")
 
 
-def test_nobody_is_asked_off_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_terminal_no_password_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
     with pytest.raises(AuthError, match="no keystore password"):
         read_password(None)

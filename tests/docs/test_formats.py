@@ -91,7 +91,7 @@ def test_the_example_head_is_what_the_code_signs() -> None:
 # Verdict and policy
 
 
-def test_the_status_table_is_the_codes() -> None:
+def test_the_status_table_is_that_of_the_code() -> None:
     shown = {
         code(s)[0]: (word, int(exit_code), meaning)
         for s, word, exit_code, meaning in table(page("verdict"), "## Status")
@@ -99,7 +99,7 @@ def test_the_status_table_is_the_codes() -> None:
     assert shown == {s.value: (row.word, row.exit_code, row.meaning) for s, row in TABLE.items()}
 
 
-def test_the_claims_are_the_codes() -> None:
+def test_the_claims_are_those_of_the_code() -> None:
     shown = {
         code(claim)[0]: int(step)
         for step, claim, _ in table(page("verdict"), "## Steps and claims")
@@ -107,7 +107,7 @@ def test_the_claims_are_the_codes() -> None:
     assert shown == CLAIMS
 
 
-def test_the_grades_and_keys_are_the_codes() -> None:
+def test_the_grades_and_keys_are_those_of_the_code() -> None:
     text = page("verdict").read_text()
     shown_grades = re.search(r"weakest first:\n(.*)\.", text)
     assert shown_grades is not None
@@ -161,7 +161,7 @@ def shape(value: object) -> object:
     )
 
 
-def test_the_default_policy_is_the_codes(tmp_path: Path) -> None:
+def test_the_default_policy_is_that_of_the_code(tmp_path: Path) -> None:
     text = page("policy").read_text()
     required, optional = text.split("<!-- list: default -->\n")[1].split("\n\n")[:2]
     assert set(code(required)) == DEFAULT_REQUIRED

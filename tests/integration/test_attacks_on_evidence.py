@@ -688,7 +688,7 @@ def test_a_damaged_copy_found_first_does_not_hide_the_honest_evidence(
     assert lab.judge(honest.file, tmp_path).status is Status.VERIFIED
 
 
-def test_among_damaged_copies_none_is_good_enough(lab: Lab, honest: Run, tmp_path: Path) -> None:
+def test_damaged_copies_alone_fail(lab: Lab, honest: Run, tmp_path: Path) -> None:
     for name in ("a", "b"):
         honest.copy(tmp_path / name).rewrite(lambda records: records[:-2])
     verdict = lab.judge(honest.file, tmp_path)

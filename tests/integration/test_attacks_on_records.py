@@ -54,7 +54,7 @@ BATCH_ATTACKS = {
 
 
 @pytest.mark.parametrize(("attack", "claims"), BATCH_ATTACKS.values(), ids=BATCH_ATTACKS.keys())
-def test_a_log_that_differs_from_what_was_proven(
+def test_a_log_that_differs_from_what_was_proven_fails(
     lab: Lab, data: Data, tmp_path: Path, attack: Any, claims: list[str]
 ) -> None:
     """The epoch is proven honestly on chain; the log beside it says something else."""
@@ -106,7 +106,7 @@ def test_a_wrong_seed_in_the_log_fails(lab: Lab, data: Data, tmp_path: Path) -> 
     assert "seed" in verdict.reason
 
 
-def test_backdated_batches_fail(lab: Lab, data: Data, tmp_path: Path) -> None:
+def test_batches_logged_before_the_seed_fail(lab: Lab, data: Data, tmp_path: Path) -> None:
     verdict = build_run(lab, data, tmp_path, Plan(model=b"early", early=True)).judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["run.preregistered"])
     assert "before the seed" in verdict.reason

@@ -27,7 +27,9 @@ def proofs_of(run: Run, number: int = 0) -> list[ChunkProof]:
     ]
 
 
-def test_epochs_in_one_transaction_and_repeated(lab: Lab, data: Data, tmp_path: Path) -> None:
+def test_epochs_are_proven_in_one_transaction_and_not_sent_again(
+    lab: Lab, data: Data, tmp_path: Path
+) -> None:
     run = build_run(
         lab, data, tmp_path, Plan(model=b"batched", epochs=EPOCHS, prove=False, release=False)
     )

@@ -208,7 +208,7 @@ def test_a_model_is_anchored_drawn_proven_and_read_back(
     assert facts.codes_hash == expected
 
 
-def test_codes_of_the_draw_alone_are_accepted(session: Session, honest: Run) -> None:
+def test_only_codes_of_the_draw_are_accepted(session: Session, honest: Run) -> None:
     wanted = anchoring("q8_0", keccak(b"attacked"))
     number = session.anchor_model(honest.run_id, 2, wanted.calldata())
     seed = session.draw_model(honest.run_id, 2, number)
@@ -228,7 +228,9 @@ def test_codes_of_the_draw_alone_are_accepted(session: Session, honest: Run) -> 
     assert (facts.next_tensor, facts.next_group, facts.accepted) == (0, 1, False)
 
 
-def test_contracts_that_are_not_named_say_nothing(session: Session, honest: Run) -> None:
+def test_contracts_that_a_trust_file_leaves_out_are_not_believed(
+    session: Session, honest: Run
+) -> None:
     """A reader whose trust file leaves both out does not believe what the chain holds."""
     addresses = session.deployment.addresses
     believed = {name: addresses[name] for name in ("registry", "ledger")}

@@ -67,7 +67,7 @@ def test_products_of_data_and_use_agree_over_an_epoch(
 
 @settings(max_examples=60, deadline=None)
 @given(epochs(), st.randoms(use_true_random=False))
-def test_a_use_that_differs_has_another_product(
+def test_other_fed_leaves_have_another_product(
     epoch: tuple[list[int], list[int], int], random: Any
 ) -> None:
     leaves, order, _ = epoch

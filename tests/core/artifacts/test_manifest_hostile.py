@@ -87,7 +87,7 @@ def test_a_name_that_is_not_utf_8_is_refused(folder: Path) -> None:
         manifest_of(folder)
 
 
-def test_directories_that_differ_only_in_names_differ(tmp_path: Path) -> None:
+def test_directories_that_differ_only_in_names_have_different_roots(tmp_path: Path) -> None:
     """The root of an OpenSSF Model Signing manifest hashes digests without names, and is the same
     for both.
     """
@@ -98,7 +98,7 @@ def test_directories_that_differ_only_in_names_differ(tmp_path: Path) -> None:
     assert manifest_of(tmp_path / "one").root != manifest_of(tmp_path / "two").root
 
 
-def test_a_boundary_between_name_and_content_cannot_move(tmp_path: Path) -> None:
+def test_each_file_name_gives_another_root(tmp_path: Path) -> None:
     roots = set()
     for name in ("ab", "a", "aa"):
         (tmp_path / name).mkdir()
@@ -178,6 +178,6 @@ def test_a_manifest_whose_root_is_not_its_files_is_refused(folder: Path) -> None
         Manifest.parse(altered(folder, lambda v: v.update(root=plain.D["a"])))
 
 
-def test_the_interop_form_lists_names() -> None:
+def test_the_interop_form_of_an_empty_manifest_lists_no_file() -> None:
     manifest = Manifest(())
     assert manifest.to_oms()["resources"] == []

@@ -102,7 +102,7 @@ CALLS = {
     ids=repr,
 )
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-def test_results_of_another_form_are_at_most_unavailable(
+def test_a_malformed_result_raises_nothing_but_unavailable(
     endpoint: Endpoint, call: Any, result: Any
 ) -> None:
     for method in (
@@ -183,7 +183,7 @@ def test_an_endpoint_that_refuses_to_answer_a_reader_is_unavailable_and_no_contr
 @pytest.mark.parametrize(
     "data", ["0x", "0x00", "0x" + "00" * 31, "0x" + "ff" * 32 * 8, "0x" + "ff" * 64]
 )
-def test_bytes_that_are_not_the_contracts_are_unavailable(endpoint: Endpoint, data: str) -> None:
+def test_bytes_that_no_contract_answers_are_unavailable(endpoint: Endpoint, data: str) -> None:
     block = {"number": "0x5", "hash": "0x" + "11" * 32, "timestamp": "0x1"}
     endpoint.answers = {"eth_getBlockByNumber": {"result": block}, "eth_call": {"result": data}}
     snapshot = Snapshot(endpoint.rpc, ADDRESSES, "latest")

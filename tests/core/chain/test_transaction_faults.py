@@ -62,7 +62,7 @@ def test_a_transaction_is_sent_and_found_again(bench: Bench) -> None:
     assert len(bench.rpc.broadcasts) == 1
 
 
-def test_labels_are_sent_apart(bench: Bench) -> None:
+def test_each_label_has_a_transaction_of_its_own(bench: Bench) -> None:
     assert bench.send("a").tx_hash != bench.send("b").tx_hash
     assert [s.nonce for s in bench.rpc.broadcasts] == [0, 1]
 
@@ -130,7 +130,7 @@ def test_a_lost_answer_to_the_broadcast_is_success(bench: Bench) -> None:
     assert len(bench.rpc.mined) == 1
 
 
-def test_already_known_is_success(bench: Bench) -> None:
+def test_a_transaction_mined_after_its_sender_gave_up_is_found(bench: Bench) -> None:
     bench.rpc.automine = False
     with pytest.raises(OutcomeUnknown):
         bench.manager(max_fee_wei=0).send("a", TO, b"\x01")
@@ -312,7 +312,7 @@ def test_finality_after_a_reorg_is_an_unknown_outcome(bench: Bench) -> None:
         wait_final(bench.rpc, receipt, mine=None)
 
 
-def test_finality_is_mined_where_that_is_possible(bench: Bench) -> None:
+def test_blocks_are_mined_to_finality_where_that_is_possible(bench: Bench) -> None:
     receipt = bench.send()
     mined: list[int] = []
 

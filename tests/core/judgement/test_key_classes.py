@@ -36,7 +36,7 @@ def test_ceremony_keys_verify_anywhere_without_a_mark(environment: str) -> None:
     assert (verdict.status, verdict.development, verdict.word) == (Status.VERIFIED, (), "Verified")
 
 
-def test_ceremony_keys_drop_the_mark_of_the_keys_on_a_local_chain_too() -> None:
+def test_ceremony_keys_are_not_marked_on_a_local_chain_either() -> None:
     assert sorted(marks(judged("local", "dev", "dev"))) == ["epoch", "tree"]
     verdict = judged("local", "ceremony", "ceremony")
     assert (verdict.status, marks(verdict)) == (Status.VERIFIED, [])

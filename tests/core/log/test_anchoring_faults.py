@@ -165,7 +165,7 @@ def test_only_durable_frames_are_committed(tmp_path: Path) -> None:
     [Committed(1, 9, bytes(32)), Committed(1, 2, bytes(32)), Committed(5, 3, bytes(32))],
     ids=["longer", "another prefix", "another root of the same size"],
 )
-def test_a_chain_that_this_journal_does_not_extend_is_an_error(
+def test_a_journal_that_does_not_extend_the_committed_head_is_refused(
     bench: Bench, state: Committed
 ) -> None:
     bench.write(3)
@@ -244,7 +244,7 @@ def test_signed_heads_round_trip(bench: Bench) -> None:
     assert SignedHead.parse(head.to_line()) == head
 
 
-def test_the_thread_reports_once_and_drains(tmp_path: Path) -> None:
+def test_the_thread_reports_once_and_drains_the_backlog(tmp_path: Path) -> None:
     bench, said, spoke = Bench(tmp_path), [], threading.Event()
 
     def report(text: str) -> None:

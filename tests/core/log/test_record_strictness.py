@@ -126,7 +126,7 @@ class LaterSeed:
     beacon: str
 
 
-def test_one_type_changes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_version_of_one_type_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     seed = Record.make("seed", plain.TIME, **plain.RECORDS["seed"])
     later = seed.to_bytes().replace(b'"v":1', b'"v":2')
     with pytest.raises(InputError, match="another version") as caught:

@@ -28,7 +28,7 @@ def test_a_chain_that_goes_down_at_any_question_is_undetermined() -> None:
         assert run.judge().status is Status.INDETERMINATE, n
 
 
-def test_a_verdict_stands_without_its_dates() -> None:
+def test_a_verdict_stands_when_its_dates_cannot_be_read() -> None:
     run = MemoryRun()
     interval = run.judge().interval
     assert interval is not None
@@ -226,7 +226,7 @@ def test_without_evidence_a_revoked_release_is_revoked_and_another_undetermined(
     assert run.judge().status is Status.REVOKED
 
 
-def test_a_wrong_claim_of_a_run_fails_rather_than_waits() -> None:
+def test_a_release_named_with_another_run_fails_and_is_not_pending() -> None:
     """A final release by another run is not `pending`, however long one waits."""
     verdict = MemoryRun().judge(release=bytes(32))
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["release.named"])

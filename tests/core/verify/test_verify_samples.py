@@ -200,7 +200,7 @@ def test_anchorings_are_counted() -> None:
     assert [s.anchorings for s in run.believer.samples] == [3, 3]
 
 
-def test_figures_are_there_for_programs() -> None:
+def test_a_sampled_claim_carries_its_figures_as_evidence() -> None:
     evidence = claim(judge(Sampled({}, {}, anchorings=3).run()), "quantize.proven").to_json()[
         "evidence"
     ]
@@ -266,7 +266,7 @@ ATTACKS: dict[str, tuple[Sampled, str]] = {
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_what_does_not_belong_together_fails(name: str) -> None:
+def test_an_anchoring_that_contradicts_log_file_or_tables_fails(name: str) -> None:
     sampled, id_ = ATTACKS[name]
     verdict = judge(sampled.run())
     assert verdict.status is Status.FAILED

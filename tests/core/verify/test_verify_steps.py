@@ -156,7 +156,9 @@ def test_a_log_that_contradicts_itself_fails_at_its_claim(
     ],
     ids=str,
 )
-def test_an_opening_without_what_is_needed_fails(opening: dict[str, Any], claim: str) -> None:
+def test_an_opening_record_that_lacks_what_is_needed_fails(
+    opening: dict[str, Any], claim: str
+) -> None:
     verdict = MemoryRun(opening=opening).judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, [claim])
 
@@ -224,7 +226,7 @@ def test_a_registration_that_is_not_finished_fails() -> None:
 
 
 @pytest.mark.parametrize("claim", sorted(DEFAULT_REQUIRED))
-def test_a_required_claim_that_did_not_come_about_is_never_verified(claim: str) -> None:
+def test_a_required_claim_that_was_not_made_leaves_the_run_undetermined(claim: str) -> None:
     """Whatever keeps a claim from being made, its absence shows."""
     run = MemoryRun(number=None)
     verdict = run.judge(Policy(require=frozenset({claim, "training.replayed"})))

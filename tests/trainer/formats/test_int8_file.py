@@ -113,7 +113,7 @@ def test_file_is_a_function_of_model_and_claims(
         export_int8(tiny.dir, tmp_path / "other", {"format": "np"})
 
 
-def test_transformers_names_load_back_near_the_weights(tiny: BaseModel, exported: Path) -> None:
+def test_codes_and_maxima_give_back_nearly_the_weights(tiny: BaseModel, exported: Path) -> None:
     file, bits = Weights(exported), Weights(tiny.dir).bf16_bits(MATRIX)
     scb = np.frombuffer(file.raw(MATRIX.replace("weight", "SCB")), dtype="<f4")
     codes = np.frombuffer(file.raw(MATRIX), dtype=np.int8).reshape(bits.shape)

@@ -163,7 +163,7 @@ def test_float32_rounding_equals_the_oracle() -> None:
         (Fraction(10), "10"),
     ],
 )
-def test_decimal_text(value: Fraction, text: str) -> None:
+def test_decimal_text_is_exact(value: Fraction, text: str) -> None:
     assert decimal_text(value) == text
     assert Fraction(decimal_text(value)) == value
 

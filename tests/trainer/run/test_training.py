@@ -133,7 +133,9 @@ def test_checkpoint_records_name_what_lies_on_disk(
         assert {"optimizer", "scheduler", "rng"} <= set(fields)
 
 
-def test_remainder_of_a_run_cut_by_max_steps(data: Path, cache_dir: Path, tmp_path: Path) -> None:
+def test_a_run_cut_by_max_steps_records_its_remainder(
+    data: Path, cache_dir: Path, tmp_path: Path
+) -> None:
     config = support.make_config(data, tmp_path / "run", max_steps=2)
     summary = support.start_or_resume(config, cache_dir)
     records, dataset = support.records_of(config), CommittedDataset.open(data)
@@ -272,7 +274,7 @@ def test_batches_without_indices_are_recorded_and_flagged(
     )
 
 
-def test_sampler_and_orders() -> None:
+def test_the_sampler_follows_the_committed_order() -> None:
     orders = EpochOrders(support.SEED, 10)
     sampler = CommittedSampler(orders, start=4)
     sampler.set_epoch(3)

@@ -65,7 +65,9 @@ def require_verified(served: ZkProver, key: KeyFolder, proof: Any) -> None:
     assert not verifier.is_valid_proof(key.words, changed, 0)
 
 
-def test_a_sorted_set(served: ZkProver, audit_keys: dict[str, KeyFolder], dataset: Dataset) -> None:
+def test_a_sorted_set_is_proved_chunk_by_chunk(
+    served: ZkProver, audit_keys: dict[str, KeyFolder], dataset: Dataset
+) -> None:
     key = audit_keys["sorted"]
     proofs = served.prove_sorted(key.dir, dataset.digests, b"".join(dataset.salts), DEPTH, [0, 1])
     for k, proof in enumerate(proofs):
@@ -78,7 +80,7 @@ def test_a_sorted_set(served: ZkProver, audit_keys: dict[str, KeyFolder], datase
     require_verified(served, key, proofs[1])
 
 
-def test_a_member_and_an_absent_digest(
+def test_a_member_and_an_absent_digest_are_proved(
     served: ZkProver, audit_keys: dict[str, KeyFolder], dataset: Dataset
 ) -> None:
     question = dataset.question(3, 4000)

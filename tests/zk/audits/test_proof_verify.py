@@ -130,7 +130,7 @@ def test_absence_needs_the_whole_sorted_set(desk: Desk) -> None:
         ),
     ],
 )
-def test_a_sorted_set_with_a_wrong_chunk(
+def test_a_sorted_set_with_a_wrong_chunk_fails(
     desk: Desk, statements: list[Statement], what: str
 ) -> None:
     done = desk.verify(desk.write(absent()), "--sorted", desk.write_set(*statements))
@@ -175,7 +175,7 @@ def test_a_sorted_set_under_an_unpinned_key_is_refused(desk: Desk) -> None:
         sorted_statement(2, more=1),
     ],
 )
-def test_a_file_that_says_more_than_its_proof(desk: Desk, forged: Statement) -> None:
+def test_a_file_that_says_more_than_its_proof_fails(desk: Desk, forged: Statement) -> None:
     assert "statement.inputs" in desk.failing(desk.write(forged), named=forged.dataset)
 
 
@@ -183,7 +183,9 @@ def test_a_file_that_says_more_than_its_proof(desk: Desk, forged: Statement) -> 
     "other", [replace(DATASET, root=0x1235), replace(DATASET, count=39), replace(DATASET, count=41)]
 )
 @pytest.mark.parametrize("make", [member, absent])
-def test_a_true_statement_about_another_dataset(desk: Desk, make: Any, other: DatasetRoot) -> None:
+def test_a_true_statement_about_another_dataset_fails(
+    desk: Desk, make: Any, other: DatasetRoot
+) -> None:
     """An understated count hides the records behind it: the file alone is consistent, only the
     named dataset shows it.
     """
@@ -230,7 +232,7 @@ def test_missing_key_bytes_are_undetermined(desk: Desk) -> None:
         ("ceremony", "production", (0, "Verified")),
     ],
 )
-def test_development_keys_count_only_at_home(
+def test_development_keys_count_only_in_a_local_environment(
     desk: Desk, klass: str, environment: str, expected: tuple[int, str]
 ) -> None:
     desk.trust(MEMBER, klass=klass, environment=environment)
@@ -264,7 +266,9 @@ def test_a_bare_proof_is_not_enough(desk: Desk, key: TrapdoorKey) -> None:
         ("forgery by U, unchecked", 1, "proof.valid"),
     ],
 )
-def test_proofs_of_epochs_and_links(desk: Desk, name: str, code: int, claim: str) -> None:
+def test_bare_proofs_of_epochs_and_links_show_the_equation_at_most(
+    desk: Desk, name: str, code: int, claim: str
+) -> None:
     """Frozen proofs and attacks: all knowledge is asked of an epoch, that of D of a link; no
     verdict goes beyond the equation.
     """

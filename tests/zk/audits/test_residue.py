@@ -99,7 +99,7 @@ def test_check_finds_a_salt_that_came_back(commit: Commit, call: Call, home: Pat
     assert "salt of erased record 6" in done.out
 
 
-def test_erased_pages_of_a_store_without_overwriting_would_be_found(
+def test_check_finds_the_text_in_free_pages_of_a_database(
     commit: Commit, call: Call, tmp_path: Path
 ) -> None:
     """The negative twin of the raw search: a store that only unlinks rows keeps the text in its

@@ -35,7 +35,7 @@ def proofs_of(case: dict[str, Any]) -> tuple[bytes, list[ProofFile]]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
-def test_weights(case: dict[str, Any]) -> None:
+def test_weights_are_those_of_the_vectors(case: dict[str, Any]) -> None:
     words, proofs = proofs_of(case)
     seed = batch_seed(vk_id(words), proofs)
     assert f"0x{seed.hex()}" == case["seed"]
@@ -45,13 +45,13 @@ def test_weights(case: dict[str, Any]) -> None:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
-def test_verdicts(case: dict[str, Any]) -> None:
+def test_verdicts_are_those_of_the_vectors(case: dict[str, Any]) -> None:
     words, proofs = proofs_of(case)
     assert is_valid_batch(words, proofs, case["mask"]) is case["valid"]
 
 
 @pytest.mark.timeout(180)
-def test_errors_that_cancel_without_weights(toy: Any, points: Any) -> None:
+def test_errors_that_cancel_without_weights_are_refused(toy: Any, points: Any) -> None:
     """C + X in one proof and C - X in the other: neither verifies, and so the batch must not."""
     g1, _ = points
     public, commitments = (1, 2, 3, 4, 5), (6, 7, 8)
@@ -66,7 +66,7 @@ def test_errors_that_cancel_without_weights(toy: Any, points: Any) -> None:
     assert not is_valid_batch(toy.words, shifted, 0)
 
 
-def test_refusals(toy: Any) -> None:
+def test_malformed_batches_and_missing_knowledge_are_refused(toy: Any) -> None:
     proof = toy.prove((1, 2, 3, 4, 5), (6, 7, 8))
     for batch in ([], [proof] * (MAX_PROOFS + 1)):
         with pytest.raises(InputError, match="not a batch"):

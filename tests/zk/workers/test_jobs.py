@@ -114,7 +114,7 @@ def test_attempts_are_bounded(tmp_path: Path, clock: Clock, job: Job) -> None:
         assert (lease.attempts, lease.token) == (1, MAX_ATTEMPTS + 1)  # tokens never go back
 
 
-def test_the_name_of_a_process() -> None:
+def test_the_name_of_a_process_tells_whether_it_still_lives() -> None:
     assert not is_dead(process_name(os.getpid()))
     ended = subprocess.Popen(
         [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE
@@ -132,7 +132,7 @@ def test_the_name_of_a_process() -> None:
     assert not is_dead("nonsense")
 
 
-def test_a_file_that_is_no_queue(tmp_path: Path) -> None:
+def test_a_file_that_is_no_queue_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "q").write_bytes(b"no database" * 1000)
     with pytest.raises(UnavailableError):
         JobQueue(tmp_path / "q")
