@@ -60,8 +60,6 @@ class MemoryChain:
     dataset_revoked: list[tuple[bytes, str, Revocation]] = field(default_factory=list)
     datasets: list[tuple[int, bytes, DatasetFacts]] = field(default_factory=list)
     anchored: list[tuple[bytes, int, AnchoringFacts]] = field(default_factory=list)
-    sorted_sets: list[tuple[int, bytes, bytes]] = field(default_factory=list)
-    shown: list[tuple[int, bytes, str, bytes]] = field(default_factory=list)
     models: list[tuple[bytes, int, int, list[tuple[int, ModelAnchoringFacts]]]] = field(
         default_factory=list
     )
@@ -218,15 +216,6 @@ class MemoryChain:
         self.anchored.append((run_id, epoch, facts))
         return number
 
-    def complete_sorted(self, dataset_id: bytes, vk_id: bytes) -> None:
-        dataset = self.latest().dataset(dataset_id)
-        require(dataset is not None and dataset.finished, "DatasetNotFinished")
-        self.sorted_sets.append((self.mine(), dataset_id, vk_id))
-
-    def show(self, dataset_id: bytes, kind: str, digest: bytes) -> None:
-        require(kind == "member" or self.latest().is_sorted(dataset_id), "NotSorted")
-        self.shown.append((self.mine(), dataset_id, kind, digest))
-
     def anchor_model(
         self, sender: str, run_id: bytes, stage: int, facts: ModelAnchoringFacts
     ) -> int:
@@ -310,8 +299,6 @@ class MemoryChain:
         self.dataset_revoked = [x for x in self.dataset_revoked if x[2].block_number <= top]
         self.datasets = [x for x in self.datasets if x[0] <= top]
         self.anchored = [x for x in self.anchored if x[2].block_number <= top]
-        self.sorted_sets = [x for x in self.sorted_sets if x[0] <= top]
-        self.shown = [x for x in self.shown if x[0] <= top]
         states = [(r, g, n, [s for s in states if s[0] <= top]) for r, g, n, states in self.models]
         self.models = [x for x in states if x[3]]
 
@@ -403,20 +390,16 @@ class MemorySnapshot:
             r.run_id for b, r in self.chain.opened if r.owner == owner and b <= self.block.number
         ]
 
+    # This chain has no contract of audits, so nothing about a dataset is shown on it.
+
     def sorted_complete(self, dataset_id: bytes, vk_id: bytes) -> bool:
-        return any(
-            (d, v) == (dataset_id, vk_id) and b <= self.block.number
-            for b, d, v in self.chain.sorted_sets
-        )
+        return False
 
     def is_sorted(self, dataset_id: bytes) -> bool:
-        return any(d == dataset_id and b <= self.block.number for b, d, _ in self.chain.sorted_sets)
+        return False
 
     def is_shown(self, dataset_id: bytes, kind: str, digest: bytes) -> bool:
-        return any(
-            (d, k, g) == (dataset_id, kind, digest) and b <= self.block.number
-            for b, d, k, g in self.chain.shown
-        )
+        return False
 
     def model_anchoring(self, run_id: bytes, stage: int, number: int) -> ModelAnchoringFacts | None:
         states = [s for r, g, n, s in self.chain.models if (r, g, n) == (run_id, stage, number)]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -82,11 +82,6 @@ def toy() -> ToyKey:
 @pytest.fixture(scope="session")
 def points() -> tuple[object, object]:
     return g1, g2
-
-
-@pytest.fixture(scope="session")
-def altered() -> object:
-    return replace
 
 
 @pytest.fixture(scope="session")
