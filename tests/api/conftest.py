@@ -79,7 +79,7 @@ def make_state(lab: Lab, database: Database) -> StateFactory:
 
 @pytest.fixture
 def make_client(make_state: StateFactory) -> Iterator[ClientFactory]:
-    """Clients of started applications; `raise_server_exceptions` is off, as in a server."""
+    """Make clients of started applications. As in a server, exceptions of routes become answers."""
     clients: list[TestClient] = []
 
     def make(*folders: Path, **changes: Any) -> TestClient:

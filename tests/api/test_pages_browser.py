@@ -39,7 +39,10 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 
 
 class Browser:
-    """One page of a headless Chromium, over the DevTools protocol: JSON ended by NUL, two pipes."""
+    """One page of a headless Chromium, driven over the DevTools protocol.
+
+    Messages are JSON ended by NUL, on two pipes.
+    """
 
     def __init__(self, profile: Path) -> None:
         read_here, write_there = os.pipe()

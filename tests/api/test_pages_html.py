@@ -280,7 +280,7 @@ def test_format_overrides_accept(client: TestClient, honest: Run) -> None:
 
 
 def test_every_tone_of_the_style_sheet_belongs_to_a_status() -> None:
-    """Every tone of the style sheet belongs to a status, whose word and shape the page prints."""
+    """The tones that site.css defines are exactly the looks of the statuses and the mark `dev`."""
     style = (Path(STATIC) / "site.css").read_text()
     assert {tone for tone, _ in LOOKS.values()} | {"dev"} == set(
         re.findall(r"\.tone-(\w+) {", style)
@@ -288,7 +288,7 @@ def test_every_tone_of_the_style_sheet_belongs_to_a_status() -> None:
 
 
 def test_templates_hold_no_text_of_their_own(client: TestClient, honest: Run) -> None:
-    """In another language no English is left but what the verdict says and what a command is."""
+    """With another language's texts no English is left on a page, but in commands (`<pre>`)."""
     marked = Texts("xx", {key: f"[{text}]" for key, text in ENGLISH.sentences.items()})
     for template in (FOLDER / "templates").iterdir():
         text = re.sub(r"{%.*?%}|{{.*?}}", "", template.read_text(), flags=re.DOTALL)

@@ -1,4 +1,4 @@
-"""The database follows run folders, and never hides that one of the two was altered."""
+"""The database follows the run folders, and never hides that a row or a folder was altered."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_altered_rows_are_named_and_never_overwritten(
     with pytest.raises(VerificationError) as caught:
         index(store, honest.folder)
     assert str(caught.value.where).startswith(where)
-    assert compare(store, honest.folder)  # still there: the failed indexing was rolled back
+    assert compare(store, honest.folder)  # the altered row stays
 
 
 def test_altered_journal_is_named_by_its_index(

@@ -201,7 +201,7 @@ def test_several_releases_by_one_name_are_listed(
     assert answer.status_code == 409
     assert {m["version"] for m in answer.json()["matches"]} == {"1", "2"}
     one = client.get("/verify/llama:1")
-    assert one.status_code == 404  # a single match, and nothing on chain releases it
+    assert one.status_code == 404  # one match, but no release of it on chain
     assert one.json()["subject"]["digest"] == str(sha256(b"one"))
 
 

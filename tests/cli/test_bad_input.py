@@ -1,5 +1,6 @@
-"""Wrong input to every command: one line that names what, where, expected, actual and a hint; the
-documented exit code.
+"""Wrong input to every command gives one line of error and the documented exit code.
+
+The line says what is wrong and where, what was expected, what was found, and gives a hint.
 """
 
 from __future__ import annotations

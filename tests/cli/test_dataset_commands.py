@@ -1,4 +1,4 @@
-"""`provenance dataset`: results on stdout, people on stderr, errors as typed errors."""
+"""`provenance dataset`: results on stdout, words for people on stderr, typed errors."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ from provenance.errors import (
     UnavailableError,
     VerificationError,
 )
-from provenance_cli.dataset.app import (
-    dataset,  # as the command line has it, with the commands of every module
-)
+from provenance_cli.dataset.app import dataset
 
 ROWS = "".join(json.dumps({"text": f"record {i}", "id": i}) + "\n" for i in range(12))
 
@@ -138,7 +136,7 @@ def test_each_failure_has_its_error_type(
     with pytest.raises(AuthError):
         run("check", out)
     (home / "salts.key").unlink()
-    with pytest.raises(InputError):  # never makes a new key where the old one is needed
+    with pytest.raises(InputError):  # a lost key is never replaced by a new one
         run("check", out)
     monkeypatch.setenv("PROVENANCE_ZKPROVER", str(tmp_path / "nothing"))
     with pytest.raises(UnavailableError, match="make setup"):

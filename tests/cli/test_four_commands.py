@@ -137,7 +137,7 @@ def _four_commands(place: Place) -> None:
 
 
 def stages(outcome: Outcome) -> dict[str, bool]:
-    """Stage -> whether it was done already; every line of stderr is one of a stage."""
+    """Each stage on stderr -> whether it was done already. Fails if a line is about no stage."""
     found: dict[str, bool] = {}
     for number, line in enumerate(outcome.err.splitlines(), 1):
         match = DONE.fullmatch(line)

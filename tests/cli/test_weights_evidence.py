@@ -1,5 +1,5 @@
-"""What somebody sees who has the file and the public evidence but neither adapter nor merged
-weights; and tampered evidence.
+"""Verification by someone who has the file and the public evidence, but neither adapter nor merged
+weights. Tampered evidence fails.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def swap(folder: Path) -> None:
 
 
 def low_rank_edit(folder: Path) -> None:
-    """Another root for one factor: what an adapter edited after the draw would need."""
+    """Change the root of one factor, as an adapter that was edited after the draw would need."""
     edit(
         folder / "tables.json",
         lambda t: t["adapter"]["tensors"][1].update(root="0x" + "0" * 63 + "7"),

@@ -30,12 +30,12 @@ ACCOUNT = Account.from_key(b"\x01" * 32)
 ADDRESS = ACCOUNT.address.lower()
 HEAD = Head(bytes(range(32)), 7, b"\x07" * 32)
 DOMAIN = Domain(31337, "0x" + "ab" * 20)
-# EIP-712 by hand: keccak(0x1901 || domain separator || struct hash), signed with key 0x01..
-# (deterministic, RFC 6979).
+# RFC 6979 makes the signature of a key the same each time; the vector file holds it.
 FROZEN = sign_head(ACCOUNT, HEAD, DOMAIN)
 
 
 def test_the_signed_bytes_are_those_of_eip_712() -> None:
+    """EIP-712 by hand: keccak(0x1901 || domain separator || struct hash)."""
     from eth_utils.crypto import keccak
 
     def word(value: int) -> bytes:

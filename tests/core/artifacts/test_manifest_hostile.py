@@ -1,6 +1,4 @@
-"""Directory manifests are a closed world, whatever lies in the directory or in the manifest
-file.
-"""
+"""A manifest lists its whole directory; anything added, missing or changed is refused."""
 
 from __future__ import annotations
 
@@ -88,9 +86,7 @@ def test_a_name_that_is_not_utf_8_is_refused(folder: Path) -> None:
 
 
 def test_directories_that_differ_only_in_names_have_different_roots(tmp_path: Path) -> None:
-    """The root of an OpenSSF Model Signing manifest hashes digests without names, and is the same
-    for both.
-    """
+    """An OpenSSF Model Signing root hashes digests without names: the same for both."""
     for name, files in (("one", {"a": b"1", "b": b"2"}), ("two", {"b": b"1", "c": b"2"})):
         (tmp_path / name).mkdir()
         for file, content in files.items():

@@ -1,5 +1,7 @@
-"""An RPC endpoint may answer anything: such an answer is unusable, no reason to crash, and no
-contradiction.
+"""An RPC endpoint may answer anything.
+
+A malformed answer means that the chain is unavailable. It never crashes a reader and never counts
+as a contradiction.
 """
 
 from __future__ import annotations
@@ -23,9 +25,7 @@ ADDRESSES = {"registry": Address("0x" + "aa" * 20), "ledger": Address("0x" + "bb
 
 
 class Endpoint:
-    """A loopback HTTP server that answers every request with the same bytes, or by a method's
-    name.
-    """
+    """A loopback HTTP server that answers with `answers[method]`, or else with `default`."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
@@ -116,9 +116,8 @@ def test_a_malformed_result_raises_nothing_but_unavailable(
         "eth_getTransactionReceipt",
     ):
         endpoint.answers[method] = {"result": result}
-    with contextlib.suppress(
-        UnavailableError
-    ):  # an answer that happens to read as one is as good as any lie
+    # A value that parses is taken: an endpoint may also lie in the right form.
+    with contextlib.suppress(UnavailableError):
         call(endpoint.rpc)
 
 

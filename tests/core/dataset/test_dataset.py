@@ -1,4 +1,4 @@
-"""The dataset folder: whole or absent, strict manifest, every stored byte checked, erasure."""
+"""The dataset folder: written whole or not at all, every byte checked, records erased."""
 
 from __future__ import annotations
 
@@ -294,7 +294,7 @@ ROOT = {"root": "0x" + "00" * 31 + "07", "depth": 5, "count": 20}
 def test_a_malformed_manifest_is_refused(make_dataset: Make, changes: dict[str, object]) -> None:
     folder = make_dataset(ROWS)
     edit_manifest(folder, root=ROOT)
-    CommittedDataset.open(folder).close()  # the twin that holds
+    CommittedDataset.open(folder).close()  # unedited, it is accepted
     edit_manifest(folder, **changes)
     with pytest.raises(InputError):
         CommittedDataset.open(folder)

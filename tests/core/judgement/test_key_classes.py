@@ -1,5 +1,6 @@
-"""What the class of the pinned keys does to a verdict: development keys mark it and pass nowhere
-but locally.
+"""What the class of the pinned keys does to a verdict.
+
+Development keys mark it, and are denied in every environment but `local`.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Trust files and policies are read strictly: what is not exactly understood is refused with the
-key that is wrong.
+"""Trust files and policies are read strictly.
+
+What is not understood exactly is refused, with the name of the wrong key.
 """
 
 from __future__ import annotations

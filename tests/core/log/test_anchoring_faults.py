@@ -26,9 +26,10 @@ DOMAIN = Domain(31337, "0x" + "ab" * 20)
 
 
 class StrictCommitter:
-    """The registry's `commit` in memory: compare-and-swap, growing size, consistent root.
+    """The registry's `commit` in memory, with the contract's rules.
 
-    It can lose calls and answers.
+    The sequence number must be the next, the size must grow, the root must be consistent. Calls and
+    answers can be lost.
     """
 
     def __init__(self) -> None:

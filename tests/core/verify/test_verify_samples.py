@@ -91,7 +91,7 @@ class File:
 class Sampled:
     """A released run with sampled merge and quantization.
 
-    `merge` and `quantize` edit what was anchored.
+    `merge` and `quantize` replace fields of what is anchored.
     """
 
     merge: dict[str, Any]
@@ -289,7 +289,7 @@ def test_a_table_is_tied_to_weights_whose_roots_were_recomputed(tmp_path: Path) 
 
 
 def test_weights_with_other_roots_than_the_committed_ones_fail(tmp_path: Path) -> None:
-    """What the weights have is expected, what the prover committed to is what was found."""
+    """`expected` is the root of the weights at hand, `actual` the prover's committed root."""
     base = base_weights(tmp_path)
     run = Sampled({}, {}, base=str(content_digest(base))).run()
     run.believer.roots = 0x77
