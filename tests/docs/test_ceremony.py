@@ -41,7 +41,7 @@ def run(command: str, folder: Path, cache: str) -> subprocess.CompletedProcess[s
 
 @pytest.fixture(scope="module")
 def ceremony(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the page's commands ran, but the last."""
+    """A folder in which all commands of the page ran but the last."""
     folder = tmp_path_factory.mktemp("ceremony")
     for step in STEPS[:-1]:
         for command in commands(step):

@@ -54,7 +54,7 @@ def test_false_proofs_in_a_batch_are_named(lab: Lab, data: Data, tmp_path: Path)
     good = proofs_of(run)
     session = lab.session()
     points = [[list(proof.proof.commitments) for proof in good if proof.epoch == e] for e in EPOCHS]
-    # Anchored once more, the same points have other challenges, and the old proofs are false.
+    # A second anchoring of the same points has other challenges: the old proofs are false there.
     numbers = [
         session.anchor_epoch(
             run.run_id,

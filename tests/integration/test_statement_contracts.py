@@ -1,5 +1,6 @@
-"""DatasetAudits and ModelLedger from Python: what is written is read back, each write may be
-repeated, the chain's refusals arrive.
+"""DatasetAudits and ModelLedger from Python.
+
+What is written is read back, each write may be repeated, refusals of the contracts arrive.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def session(lab: Lab) -> Session:
 
 
 def test_audits_are_accepted_once_and_read_back(session: Session, data: Data) -> None:
-    """Absence waits for the sorted set; each submission may be repeated."""
+    """Absence is refused before the sorted set is complete; each submission may be repeated."""
     registration = data.registered.dataset_id
     facts = session.latest().dataset(registration)
     assert facts is not None
@@ -162,7 +163,7 @@ def sample(kind: str, seed: bytes, group: int) -> Sample:
 def test_a_model_is_anchored_drawn_proven_and_read_back(
     session: Session, honest: Run, kind: str
 ) -> None:
-    """Every field comes back; the batch of both groups is accepted, and again without effect."""
+    """Every field comes back. The batch of both groups is accepted, and has no effect again."""
     wanted = anchoring(kind, keccak(b"artifact"))
     run, stage = honest.run_id, wanted.stage_number
     before = session.latest().model_anchoring_count(run, stage)

@@ -1,8 +1,7 @@
-"""The contracts in memory: a `ChainReader` and the writes behind it, each keeping the contract's
-own rules.
+"""The contracts in memory: a `ChainReader`, and writes that keep each contract's rules.
 
-State is a list of facts with the block each came in; a snapshot shows those up to its block.
-Nothing is ever removed, but by `reorg`, which takes whole blocks back.
+State is a list of facts with the block each came in; a snapshot shows those up to its block. Only
+`reorg` removes anything: it takes whole blocks back.
 """
 
 from __future__ import annotations
@@ -219,8 +218,9 @@ class MemoryChain:
     def anchor_model(
         self, sender: str, run_id: bytes, stage: int, facts: ModelAnchoringFacts
     ) -> int:
-        """Anchor what `facts` say was anchored, without draw and proofs; log, blocks and progress
-        are set here.
+        """Anchor `facts`, not drawn and not proven.
+
+        Log, block numbers and progress are set here, whatever `facts` say of them.
         """
         run = self._run(run_id)
         require(run.owner == sender, "NotRunWriter")
@@ -260,7 +260,7 @@ class MemoryChain:
         states.append((self.mine(8_194), replace(states[-1][1], void=True)))
 
     def accept_model(self, run_id: bytes, stage: int, number: int, codes_hash: bytes) -> None:
-        """All samples at once."""
+        """Accept all samples at once."""
         states = self._model_states(run_id, stage, number)
         facts = states[-1][1]
         require(facts.seed != ZERO_WORD, "NotDrawn")

@@ -49,7 +49,9 @@ class ToyKey:
     def prove(
         self, public: tuple[int, ...], commitments: tuple[int, ...], *, a: int = 31, b: int = 37
     ) -> ProofFile:
-        """A proof of a false statement, as only somebody with the secrets can make it."""
+        """A proof that verifies for any public inputs, as only the holder of the secrets can make
+        it.
+        """
         x = (
             self.ic[0]
             + sum(p * i for p, i in zip(public, self.ic[1:], strict=True))

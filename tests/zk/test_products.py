@@ -84,7 +84,7 @@ def test_other_fed_leaves_have_another_product(
 def test_tree_and_link_products_balance(
     leaves: list[int], gamma: int, delta: int, trees: int
 ) -> None:
-    """a_c * prod z_k = b_c * prod t_k for each chunk's link; chunks hold whole tree chunks."""
+    """a_c * prod z_k = b_c * prod t_k for the link of chunk c, over all tree chunks k in it."""
     tree, slots = 4, 4 * trees
     for c in range(statements.chunk_count(len(leaves), slots)):
         left = product_at(

@@ -1,4 +1,4 @@
-"""A third format, known to a registry only: everything that asks for formats works with it."""
+"""A deployed format that only a test's registry knows: whatever asks for formats works with it."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_a_registered_format_is_written_recognised_and_compared(
     assert inspector.metadata(file)["provenance.run_id"] == str(RUN)
     assert inspector.compare_quantized(merged, file) == []
 
-    copy = file.with_name("copy.bin")  # told by its bytes
+    copy = file.with_name("copy.bin")  # recognised by its bytes
     data = bytearray(file.read_bytes())
     data[-1] ^= 1  # the last sign of the last tensor, model.norm.weight
     copy.write_bytes(data)

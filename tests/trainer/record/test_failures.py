@@ -33,7 +33,7 @@ COUNT = 12
 
 
 class FullDisk:
-    """A journal sync that fails while `full`, and for the first `times` calls after `arm`."""
+    """A journal sync that fails for the next `left` calls."""
 
     def __init__(self) -> None:
         self.left, self.calls = 0, 0
@@ -47,7 +47,7 @@ class FullDisk:
 
 
 class StrictSalts:
-    """Salts by the store's contract: safe only after `sync`. `fail` counts syncs to refuse."""
+    """Salts that are safe only after `sync`, as the store promises; the next `fail` syncs fail."""
 
     def __init__(self, fail: int = 0) -> None:
         self.pending: dict[tuple[str, int | str], bytes] = {}

@@ -188,9 +188,8 @@ def test_killed_run_resumes_and_feeds_each_record_once(
     whole = support.make_config(
         data, tmp_path / "whole", num_train_epochs=2, gradient_accumulation_steps=accumulation
     )
-    assert (
-        support.start_or_resume(whole, cache_dir).adapter == summary.adapter
-    )  # resuming changed nothing that was learned
+    # resuming changed nothing that was learned
+    assert support.start_or_resume(whole, cache_dir).adapter == summary.adapter
 
 
 def test_run_killed_before_its_first_checkpoint_starts_over(
@@ -235,9 +234,10 @@ def test_another_sampler_is_flagged(
     batches = support.records_of(config, "batch")
     dataset = CommittedDataset.open(data)
     assert all(b.fields["unmatched"] > 0 for b in batches)
+    # as fed, not as planned
     assert [leaf for b in batches for leaf in b.fields["leaves"]] == leaf_words(
         dataset, range(COUNT)
-    )  # as fed, not as planned
+    )
 
 
 def test_tensors_swapped_after_the_collator_are_flagged(

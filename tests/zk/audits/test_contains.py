@@ -1,6 +1,4 @@
-"""`dataset contains`: present, absent, and what nobody can tell any more beside an erased
-record.
-"""
+"""`dataset contains`: present, absent, or undetermined beside an erased record."""
 
 from __future__ import annotations
 
@@ -63,9 +61,7 @@ def test_records_are_present_and_another_digest_is_absent(commit: Commit, call: 
 
 
 def test_only_gaps_beside_erased_records_are_undetermined(commit: Commit, call: Call) -> None:
-    """Erased 0, 7, 8 and 19: the gaps beside them are undetermined, all others are absent, all
-    other records present.
-    """
+    """With 0, 7, 8 and 19 erased: all other gaps answer absent, all other records present."""
     folder = commit(TEXTS)
     known = [Digest(bytes(32)), *digests(folder), Digest(b"\xff" * 32)]
     erased = {0, 7, 8, 19}
@@ -218,6 +214,5 @@ def test_an_empty_folder_is_no_blocklist(commit: Commit, call: Call, tmp_path: P
 def test_a_row_dataset_is_asked_with_a_json_row(commit: Commit, call: Call, tmp_path: Path) -> None:
     folder = commit(TEXTS)
     (tmp_path / "row.json").write_text(json.dumps({"text": TEXTS[0]}))
-    assert (
-        call("dataset", "contains", folder, "--file", tmp_path / "row.json").code == 4
-    )  # its bytes are the text's, not the object's
+    # the record's bytes are those of its text, not of the object
+    assert call("dataset", "contains", folder, "--file", tmp_path / "row.json").code == 4

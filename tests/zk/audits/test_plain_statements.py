@@ -1,4 +1,4 @@
-"""The obvious decision procedure, against which the prover is held, refuses what must not hold."""
+"""The plain functions that the prover is held against refuse what must not hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`proof verify` with files and options that say nothing, or too much, or half of it."""
+"""`proof verify` with malformed files, and with missing or contradicting options."""
 
 from __future__ import annotations
 

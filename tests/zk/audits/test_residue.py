@@ -102,9 +102,7 @@ def test_check_finds_a_salt_that_came_back(commit: Commit, call: Call, home: Pat
 def test_check_finds_the_text_in_free_pages_of_a_database(
     commit: Commit, call: Call, tmp_path: Path
 ) -> None:
-    """The negative twin of the raw search: a store that only unlinks rows keeps the text in its
-    free pages.
-    """
+    """A database that deletes without overwriting keeps the text in its free pages."""
     import sqlite3
 
     folder = commit(TEXTS)

@@ -1,6 +1,4 @@
-"""Batches by the slow twin: its weights are those of the shared vectors, its verdicts those of
-single verification.
-"""
+"""Batches by the independent verifier: weights and verdicts are those of the shared vectors."""
 
 from __future__ import annotations
 
@@ -52,7 +50,7 @@ def test_verdicts_are_those_of_the_vectors(case: dict[str, Any]) -> None:
 
 @pytest.mark.timeout(180)
 def test_errors_that_cancel_without_weights_are_refused(toy: Any, points: Any) -> None:
-    """C + X in one proof and C - X in the other: neither verifies, and so the batch must not."""
+    """One proof has C + X, the other C - X. Neither verifies, so the batch must not."""
     g1, _ = points
     public, commitments = (1, 2, 3, 4, 5), (6, 7, 8)
     honest = [toy.prove(public, commitments, a=a) for a in (31, 41)]

@@ -86,7 +86,7 @@ def test_the_files_cover_both_verdicts(name: str) -> None:
 
 
 def test_a_malformed_proof_of_knowledge_is_refused_even_outside_the_mask() -> None:
-    """A contract does not look at it; a file with it is damaged."""
+    """A contract does not read it there; this verifier refuses the file as damaged."""
     file = load(FILES[0])
     proof = file["cases"][0]["proof"]
     one, three = (f"0x{number:064x}" for number in (1, 3))

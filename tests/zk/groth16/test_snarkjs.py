@@ -1,7 +1,7 @@
-"""Exported proofs: files of three, refused where the verifier would refuse, with the commitments in
-the constant.
+"""Exported proofs: three files, with the commitments added to the constant input.
 
-That snarkjs accepts them is shown by contracts/test/groth16/groth16.snarkjs.test.js.
+What the verifier refuses is not exported. That snarkjs accepts the files is shown by
+contracts/test/groth16/groth16.snarkjs.test.js.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""The independent verifier against keys whose secrets are known: attacks that only such a key
-allows to build exactly.
+"""The independent verifier against keys whose secrets are known.
+
+Some attacks can be built exactly only with such a key.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from provenance_zk.prover.keys import vk_id
 from provenance_zk.statements import FULL_MASK
 from tests.support.places import ZK_VECTORS
 
-NO_MASK = 0  # nobody asks for the knowledge of a commitment, as where the ledger checks a link
+NO_MASK = 0  # no proof of knowledge is checked
 PUBLIC = (11, 12, 13, 14, 15)
 D, U, P = 101, 202, 303
 Points = tuple[Callable[[int], tuple[int, int]], Callable[[int], tuple[int, ...]]]
@@ -50,7 +51,7 @@ def test_a_proof_of_knowledge_is_checked_for_each_bit_of_the_mask(toy: Any, poin
 def test_shifted_commitments_pass_only_where_knowledge_is_not_checked(
     toy: Any, points: Points
 ) -> None:
-    """D + X and P - X pass the main equation; only knowledge of each tells them apart."""
+    """D + X and P - X pass the main equation, which sees only the sum of the commitments."""
     g1, _ = points
     proof = toy.prove(PUBLIC, (D, U, P))
     moved = replace(proof, commitments=(g1(D + 5), g1(U), g1(P - 5)))
@@ -61,8 +62,9 @@ def test_shifted_commitments_pass_only_where_knowledge_is_not_checked(
 def test_a_forgery_by_d_passes_only_where_its_knowledge_is_not_checked(
     toy: Any, points: Points
 ) -> None:
-    """A = alpha, B = beta, C = 0, D = -(K0 + sum pub_i K_i): no witness, no secret, and the main
-    equation holds.
+    """A = alpha, B = beta, C = 0, D = -(K0 + sum pub_i K_i), where K are the key's input points.
+
+    The main equation holds without a witness and without a secret.
     """
     g1, g2 = points
     x = toy.ic[0] + sum(p * i for p, i in zip(PUBLIC, toy.ic[1:], strict=True))

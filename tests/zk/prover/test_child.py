@@ -1,4 +1,4 @@
-"""Children of the prover: one that fails, hangs or is interrupted harms nothing."""
+"""A prover process that fails, hangs or is interrupted is reported, and none is left running."""
 
 from __future__ import annotations
 

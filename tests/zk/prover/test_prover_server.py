@@ -1,5 +1,7 @@
-"""A server of one's own: it ends with its parent and at a signal, refuses what cannot fit, and is
-told apart from others.
+"""The server that a command starts for itself.
+
+It ends with its parent and at a signal, refuses what its memory cannot hold, and is told apart from
+other programs.
 """
 
 from __future__ import annotations

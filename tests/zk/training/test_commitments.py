@@ -1,5 +1,6 @@
-"""Committing: leaves hide records, order does not matter, duplicates and malformed rows are named,
-nothing half-written.
+"""Committing a dataset: leaves hide records, and the order of rows does not matter.
+
+Duplicates and malformed rows are named, and nothing is left half-written.
 """
 
 from __future__ import annotations
@@ -139,7 +140,7 @@ def test_the_root_depends_on_every_record_and_salt(tmp_path: Path) -> None:
     assert len(roots) == 5
 
 
-# what leaves say
+# what leaves reveal
 
 
 def test_a_dictionary_attack_on_the_leaves_fails_without_the_salts(tmp_path: Path) -> None:
@@ -166,7 +167,7 @@ def test_a_dictionary_attack_on_the_leaves_fails_without_the_salts(tmp_path: Pat
     assert not any(
         bytes(digest) in public_files or digest.hex().encode() in public_files for digest in digests
     )
-    # With the salts the same attack succeeds: they are what hides the records.
+    # With the salts the same attack succeeds: only they hide the records.
     assert public == {leaf(digest, salt) for digest in digests for salt in salts} & public
 
 

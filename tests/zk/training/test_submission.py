@@ -18,9 +18,9 @@ Chunk = tuple[int, int]  # epoch, chunk
 
 
 class MemoryLedger:
-    """Accepts chunks unless they are `bad`;
+    """Accepts chunks unless they are `bad`.
 
-    `lost` writes are made, and their answer never comes.
+    The next `lost` writes take effect, but their answers never come.
     """
 
     def __init__(

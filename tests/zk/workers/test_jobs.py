@@ -67,7 +67,9 @@ def test_a_late_result_is_refused(tmp_path: Path, clock: Clock, job: Job) -> Non
         late = a.claim(job.statement_id)
         assert late is not None
         clock.now += a.lease_s
-        assert not a.complete(late, b"late")  # its lease is over, though nobody else came
+        assert not a.complete(
+            late, b"late"
+        )  # its lease is over, even though nobody else claimed the job
         assert not a.renew(late)
         fresh = b.claim(job.statement_id)
         assert fresh is not None
@@ -124,9 +126,8 @@ def test_the_name_of_a_process_tells_whether_it_still_lives() -> None:
     ended.communicate()
     assert is_dead(name)
     host, boot, pid, start = process_name(os.getpid()).split("|")
-    assert is_dead(
-        f"{host}|{boot}|{pid}|{int(start) + 1}"
-    )  # the number was given to another process
+    # the number was given to another process
+    assert is_dead(f"{host}|{boot}|{pid}|{int(start) + 1}")
     assert is_dead(f"{host}|other|{pid}|{start}")
     assert not is_dead(f"elsewhere|{boot}|{pid}|0")
     assert not is_dead("nonsense")

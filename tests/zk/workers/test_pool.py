@@ -197,7 +197,7 @@ def test_an_idle_worker_that_sees_a_result_first_ends_without_loss(
         def complete(self, lease: Lease, proof: bytes) -> bool:
             taken = super().complete(lease, proof)
             if all(self.state(job.statement_id)[0] == "done" for job in jobs[:2]):
-                time.sleep(0.3)  # the idle one asks every 0.05 s which jobs have their last state
+                time.sleep(0.3)  # the idle worker asks every 0.05 s which jobs are done
             return taken
 
     lines: list[str] = []
