@@ -283,9 +283,8 @@ def test_duplicate_records_are_listed_and_dropped_on_request(job: Job, tmp_path:
     rows.write_text('{"text": "one"}\n{"text": "two"}\n{"text": "one"}\n')
     assert job("dataset", "commit", rows, "--out", tmp_path / "data").code == 2
     assert job("dataset", "commit", rows, "--out", tmp_path / "data", "--dedupe").code == 0
-    assert (
-        job("dataset", "commit", rows, "--out", tmp_path / "data", "--dedupe").code == 2
-    )  # never overwritten
+    # never overwritten
+    assert job("dataset", "commit", rows, "--out", tmp_path / "data", "--dedupe").code == 2
 
 
 def test_errors_are_json_when_json_is_asked_for(job: Job) -> None:

@@ -115,7 +115,16 @@ def test_a_head_signed_by_another_key_is_refused() -> None:
         bytes(32) + FROZEN[32:],
         b"\x00" * 10_000,
     ],
-    ids=range(8),
+    ids=[
+        "empty",
+        "zeros",
+        "ones",
+        "a byte less",
+        "a byte more",
+        "wrong recovery byte",
+        "r is zero",
+        "10,000 zeros",
+    ],
 )
 def test_malformed_signatures_are_refused(signature: bytes) -> None:
     with pytest.raises(VerificationError):

@@ -133,9 +133,8 @@ def test_a_real_verdict_follows_the_page(job: Job) -> None:
     done = shell(f"provenance verify {job.file} --evidence {job.run}/run --json", job.env, job.work)
     value, text = json.loads(done.stdout), page("verdict").read_text()
     assert done.returncode == value["exit_code"] == 0
-    assert {c["id"] for c in value["claims"]} == set(CLAIMS) - {
-        "openings.proven"
-    }  # made only where a caller gives openings
+    # `openings.proven` is made only where a caller gives openings
+    assert {c["id"] for c in value["claims"]} == set(CLAIMS) - {"openings.proven"}
     for name in [
         *value["release"],
         *value["interval"],
@@ -193,9 +192,8 @@ def test_the_trust_page_names_every_key(job: Job) -> None:
     full["keys"][0] |= {"class": "ceremony", "transcript": "sha256:00"}
     full["publishers"][0]["to_block"] = 9
     full["contracts"] |= {name: dict(full["contracts"]["ledger"]) for name in ("audits", "models")}
-    assert (
-        parse_trust(yaml.safe_dump(full).encode()).confirmations == 12
-    )  # so these keys exist, and no others are needed
+    # it parses, so these keys exist and no others are needed
+    assert parse_trust(yaml.safe_dump(full).encode()).confirmations == 12
     assert shown == paths(full)
     assert paths(yaml.safe_load((job.work / ".state" / "trust.yaml").read_text())) <= shown
 

@@ -145,7 +145,17 @@ def test_hostile_headers_are_refused(tmp_path: Path, header: object) -> None:
         '{"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}'.encode("utf-16"),
         b'{"x":{"dtype":"U8","shape":[NaN],"data_offsets":[0,4]}}',
     ],
-    ids=range(9),
+    ids=[
+        "nested lists",
+        "nested objects",
+        "tensor twice",
+        "field twice",
+        "empty",
+        "no UTF-8",
+        "null",
+        "UTF-16",
+        "NaN",
+    ],
 )
 def test_bytes_that_are_no_header_are_refused(tmp_path: Path, header: bytes) -> None:
     with pytest.raises(InputError):

@@ -154,7 +154,19 @@ def test_impossible_sizes_are_refused(folder: Path, size: Any) -> None:
         lambda v: v.update(files=5),
         lambda v: v.update(root=5),
     ],
-    ids=range(11),
+    ids=[
+        "no root",
+        "no files",
+        "format 2",
+        "files an object",
+        "file a number",
+        "digest a number",
+        "digest malformed",
+        "unsorted",
+        "file twice",
+        "files a number",
+        "root a number",
+    ],
 )
 def test_malformed_manifests_are_refused(folder: Path, change: Any) -> None:
     with pytest.raises((InputError, VerificationError)):

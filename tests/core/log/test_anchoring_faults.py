@@ -231,7 +231,20 @@ def test_a_torn_line_of_heads_is_overwritten(bench: Bench) -> None:
         b'{"run_id":"0x%s","seq":1,"size":1,"root":"0x11","signature":"0x"}' % (b"11" * 32),
         b'{"run_id":"0x%s","seq":1,"size":1,"root":["11"],"signature":"0x"}' % (b"11" * 32),
     ],
-    ids=range(12),
+    ids=[
+        "no fields",
+        "a list",
+        "a number",
+        "no JSON",
+        "deeply nested",
+        "run id a number",
+        "size infinite",
+        "size beyond floats",
+        "size negative",
+        "seq a fraction",
+        "root short",
+        "root a list",
+    ],
 )
 def test_malformed_heads_are_refused(line: bytes) -> None:
     with pytest.raises(InputError, match="not a signed head"):

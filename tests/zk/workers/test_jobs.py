@@ -67,9 +67,8 @@ def test_a_late_result_is_refused(tmp_path: Path, clock: Clock, job: Job) -> Non
         late = a.claim(job.statement_id)
         assert late is not None
         clock.now += a.lease_s
-        assert not a.complete(
-            late, b"late"
-        )  # its lease is over, even though nobody else claimed the job
+        # its lease is over, even though nobody else claimed the job
+        assert not a.complete(late, b"late")
         assert not a.renew(late)
         fresh = b.claim(job.statement_id)
         assert fresh is not None
