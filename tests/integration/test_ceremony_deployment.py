@@ -123,7 +123,7 @@ def lab(machine: Machine, sealed: list[dict[str, Any]]) -> Lab:
 
 
 def test_a_development_key_is_not_deployed_where_a_ceremony_is_demanded(machine: Machine) -> None:
-    """The cache holds only a development key of a wanted shape: nothing is deployed with it."""
+    """The cache holds a development key of a wanted shape; nothing may be deployed with it."""
     made = ensure_keys(machine.prover, machine.settings.cache / "keys", *SHAPES[0])
     record = deployment_path(machine.settings)
     before = record.read_bytes() if record.exists() else None
