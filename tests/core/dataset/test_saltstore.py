@@ -180,7 +180,7 @@ def test_a_deleted_row_leaves_no_bytes_behind(path: Path, key: bytes) -> None:
         assert store.get("record", 31) == b"31"
 
 
-def test_deleting_a_value_that_is_not_durable_yet(path: Path, key: bytes) -> None:
+def test_a_value_that_is_not_durable_yet_can_be_deleted(path: Path, key: bytes) -> None:
     with SaltStore.open(path, key) as store:
         store.put("record", 1, b"one")
         assert store.delete_many("record", [1, 2]) == 1

@@ -60,7 +60,7 @@ def test_the_order_is_that_of_the_core(prover: ZkProver) -> None:
         assert folder.read("order") == order_bytes(epoch_order(SEED, 3, COUNT))
 
 
-def test_an_epoch_from_commitments_to_verdicts(
+def test_an_epoch_is_committed_proved_and_verified(
     prover: ZkProver,
     epoch_key: KeyFolder,
     tree_key: KeyFolder,
