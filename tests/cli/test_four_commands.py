@@ -137,7 +137,7 @@ def _four_commands(place: Place) -> None:
 
 
 def stages(outcome: Outcome) -> dict[str, bool]:
-    """Stage -> whether it was done already; every line of stderr is one of a stage."""
+    """Each stage on stderr -> whether it was done already. Fails if a line is about no stage."""
     found: dict[str, bool] = {}
     for number, line in enumerate(outcome.err.splitlines(), 1):
         match = DONE.fullmatch(line)
@@ -291,7 +291,7 @@ def test_publish_names_a_folder_that_is_no_run(place: Place) -> None:
     refused(place("publish", "runs"), 4, "not a run folder")
 
 
-def test_init_refuses_keys_that_there_are_not(place: Place) -> None:
+def test_init_refuses_an_unknown_key_and_a_dead_endpoint(place: Place) -> None:
     refused(place(*place.init, "--model-keys", "q9:1"), 2, "--model-keys")
     refused(place(*place.init, "--rpc", "http://127.0.0.1:9"), 3, "127.0.0.1:9")
 

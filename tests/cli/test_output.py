@@ -21,7 +21,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time in its only item."""
+    """A list whose only item is the time, in seconds; tests move it."""
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     return now
@@ -71,7 +71,7 @@ def test_a_warning_is_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> N
     assert warning == "train: warning: chain is slow"
 
 
-def test_fields_leave_out_format_and_what_says_nothing() -> None:
+def test_fields_leave_out_the_format_and_empty_values() -> None:
     value = {"format": "x/1", "vk_id": "0x1", "beacon": None, "kinds": ["a"]}
     assert fields(value) == 'vk id  0x1\nkinds  ["a"]'
 
