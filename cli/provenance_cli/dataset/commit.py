@@ -17,7 +17,7 @@ from provenance_cli.options import (
     Split,
     TextColumn,
 )
-from provenance_cli.output import note, result, stage
+from provenance_cli.output import note, result, working
 
 
 def commit(
@@ -42,7 +42,7 @@ def commit(
     from provenance_cli.actions.commit import Selection, commit_selection
 
     selection = Selection(source, text_column, limit, split, dedupe, source_name, licence)
-    with stage("commit") as progress:
+    with working("commit") as progress:
         report = commit_selection(selection, out, Settings.load(), progress)
         progress.ended = f"{report.count} records"
     if report.removed:

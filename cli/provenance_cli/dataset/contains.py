@@ -12,7 +12,7 @@ import typer
 
 from provenance_cli.dataset.record_file import parse_record, record_of
 from provenance_cli.options import DatasetDir, Json
-from provenance_cli.output import note, result, stage
+from provenance_cli.output import note, result, working
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -248,7 +248,7 @@ def _entries(
         for i, (_, digest, place) in enumerate(places)
         if place.answer == "absent"
     ]
-    with _statements(opened) as statements, stage("prove") as progress:
+    with _statements(opened) as statements, working("prove") as progress:
         for done, (i, digest, place) in enumerate(wanted, 1):
             progress(f"absence {done} of {len(wanted)}")
             entries[i]["proof"] = str(

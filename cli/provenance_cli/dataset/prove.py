@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from provenance_cli.options import DatasetDir, Json
-from provenance_cli.output import note, result, stage
+from provenance_cli.output import note, result, working
 
 
 def prove(
@@ -46,7 +46,7 @@ def prove(
 
     settings, target = Settings.load(), out or folder / FOLDER
     session = Session(settings, key, note) if on_chain else None
-    with stage("prove") as progress:
+    with working("prove") as progress:
         done = prove_order(SortedRequest(folder, target, slots), session, settings, progress)
     with CommittedDataset.open(folder) as opened:
         root = opened.root.to_json()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from provenance_cli.options import DatasetDir, ExecutorOption, Json, KeyName
-from provenance_cli.output import note, result, stage
+from provenance_cli.output import note, result, working
 
 
 def register(
@@ -21,7 +21,7 @@ def register(
 
     settings = Settings.load()
     session = Session(settings, key, note)
-    with stage("register") as progress:
+    with working("register") as progress:
         done = register_folder(folder, session, settings, executor, progress)
     with CommittedDataset.open(folder) as opened:
         root = opened.root.to_json()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from provenance_cli.jobs.stages import Estimate
+from provenance_cli.jobs.tasks import Estimate
 from provenance_trainer.run.plan import Plan
 
 GAS = {

@@ -1,4 +1,4 @@
-"""Stages of `provenance init`: everything that a run and its verdict need on this machine."""
+"""Tasks of `provenance init`: everything that a run and its verdict need on this machine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from provenance.settings import (
     write_config,
 )
 from provenance.signing import address_of, create_key, read_password
-from provenance_cli.jobs.stages import Estimate, Stage
+from provenance_cli.jobs.tasks import Estimate, Task
 from provenance_cli.setup.deployment import (
     KeyShape,
     Wanted,
@@ -93,21 +93,21 @@ class InitJob:
         else:
             connect(self.settings)[0].chain_id()
 
-    def stages(self) -> list[Stage]:
+    def tasks(self) -> list[Task]:
         """From nothing to a trust file."""
         keys, gas = len(self.wanted.shapes), CONTRACTS_GAS + len(self.wanted.shapes) * KEY_GAS
         setup = Estimate(seconds=sum(map(_setup_s, self.wanted.shapes)))
-        configuration = [Stage("configuration", self._is_configured, self._configure)]
+        configuration = [Task("configuration", self._is_configured, self._configure)]
         if self.config is None:  # variables say where things are
             configuration = []
         return [
-            Stage("password file", self._password.is_file, self._make_password),
-            Stage("signing key", self._has_key, self._make_key),
+            Task("password file", self._password.is_file, self._make_password),
+            Task("signing key", self._has_key, self._make_key),
             *configuration,
-            Stage("chain", self._chain_runs, self._start_chain),
-            Stage("proving keys", self._has_keys, self._make_keys, setup),
-            Stage("contracts", self._is_deployed, self._deploy, Estimate(keys + 4, gas, 3.0)),
-            Stage("trust file", self._is_trusted, self._write_trust),
+            Task("chain", self._chain_runs, self._start_chain),
+            Task("proving keys", self._has_keys, self._make_keys, setup),
+            Task("contracts", self._is_deployed, self._deploy, Estimate(keys + 4, gas, 3.0)),
+            Task("trust file", self._is_trusted, self._write_trust),
         ]
 
     def made(self) -> dict[str, Any]:

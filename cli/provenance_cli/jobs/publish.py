@@ -1,4 +1,4 @@
-"""Stages of `provenance publish`: from a trained run to a released file and its verdict."""
+"""Tasks of `provenance publish`: from a trained run to a released file and its verdict."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from provenance_cli.actions.prove import WeightsRequest, prove_run_weights, unpr
 from provenance_cli.actions.release import release_index, release_run, require_name
 from provenance_cli.jobs import estimates
 from provenance_cli.jobs.earlier import is_closed
-from provenance_cli.jobs.stages import Estimate, Relay, Stage
+from provenance_cli.jobs.tasks import Estimate, Relay, Task
 from provenance_cli.judge.question import Question, judge
 from provenance_cli.setup.deployment import require_funds
 from provenance_cli.wiring import inspector_for, start_chain
@@ -95,17 +95,17 @@ class PublishJob:
             start_chain(self._settings)
             require_funds(self._session.rpc, self._session.address)
 
-    def stages(self) -> list[Stage]:
+    def tasks(self) -> list[Task]:
         """In order; the proofs are not there if the request leaves them out."""
-        stages = [
-            Stage("merge", self._is_merged, self._merge, Estimate(seconds=MERGE_S)),
-            Stage("quantize", self._is_quantized, self._quantize, Estimate(seconds=QUANTIZE_S)),
+        tasks = [
+            Task("merge", self._is_merged, self._merge, Estimate(seconds=MERGE_S)),
+            Task("quantize", self._is_quantized, self._quantize, Estimate(seconds=QUANTIZE_S)),
         ]
         if self._request.prove:
             cost = self._weights_cost()
-            stages.append(Stage("prove weights", self._is_proven, self._prove, cost))
-        released = Stage("release", self._is_released, self._release, estimates.release())
-        return [*stages, released]
+            tasks.append(Task("prove weights", self._is_proven, self._prove, cost))
+        released = Task("release", self._is_released, self._release, estimates.release())
+        return [*tasks, released]
 
     def verdict(self) -> Verdict:
         """What a verifier says who has the base model and the run's evidence."""

@@ -1,4 +1,4 @@
-"""Stages of `provenance train`: from a dataset nobody committed to the proofs of each epoch."""
+"""Tasks of `provenance train`: from a dataset nobody committed to the proofs of each epoch."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from provenance_cli.actions.register import (
 )
 from provenance_cli.jobs import estimates
 from provenance_cli.jobs.earlier import discard_unopened, is_closed, records_of, require_same_run
-from provenance_cli.jobs.stages import Estimate, Relay, Stage
+from provenance_cli.jobs.tasks import Estimate, Relay, Task
 from provenance_cli.setup.deployment import require_funds
 from provenance_cli.wiring import proving_keys, start_chain
 from provenance_trainer.config import TrainConfig
@@ -106,14 +106,14 @@ class TrainJob:
             start_chain(self._settings)
             require_funds(self._session.rpc, self._session.address)
 
-    def stages(self) -> list[Stage]:
+    def tasks(self) -> list[Task]:
         """In order; those that the request leaves out are not there."""
         made = plan(self._config, self._count)
-        stages = [] if self._is_committed else [self._commit_stage()]
+        tasks = [] if self._is_committed else [self._commit_task()]
         if not self._request.anchor:
-            return [*stages, self._train_stage(Estimate(seconds=made.training_s))]
-        stages.append(
-            Stage(
+            return [*tasks, self._train_task(Estimate(seconds=made.training_s))]
+        tasks.append(
+            Task(
                 "register dataset",
                 lambda: self._registered is not None,
                 self._register,
@@ -123,12 +123,12 @@ class TrainJob:
         slots = self._sorted_slots
         if slots is not None:
             cost = estimates.order(self._count, slots)
-            stages.append(Stage("prove order", self._is_sorted, self._prove_order, cost))
-        stages.append(self._train_stage(estimates.training(made)))
+            tasks.append(Task("prove order", self._is_sorted, self._prove_order, cost))
+        tasks.append(self._train_task(estimates.training(made)))
         if self._request.prove:
             cost = estimates.epochs(made)
-            stages.append(Stage("prove epochs", self._is_proven, self._prove, cost))
-        return stages
+            tasks.append(Task("prove epochs", self._is_proven, self._prove, cost))
+        return tasks
 
     def made(self) -> dict[str, Any]:
         """The finished run, as the command prints it."""
@@ -196,8 +196,8 @@ class TrainJob:
                     hint="choose another output_dir",
                 )
 
-    def _commit_stage(self) -> Stage:
-        return Stage("commit dataset", self._has_dataset, self._commit, Estimate(seconds=1.0))
+    def _commit_task(self) -> Task:
+        return Task("commit dataset", self._has_dataset, self._commit, Estimate(seconds=1.0))
 
     def _commit(self, progress: Progress) -> str:
         report = commit_selection(self._selection, self._dataset, self._settings, progress)
@@ -236,8 +236,8 @@ class TrainJob:
         done = prove_order(request, self._session, self._settings, progress)
         return f"{len(done.statements)} chunks of {done.key.slots} leaves"
 
-    def _train_stage(self, estimate: Estimate) -> Stage:
-        return Stage("train", lambda: is_closed(self._records), self._train, estimate)
+    def _train_task(self, estimate: Estimate) -> Task:
+        return Task("train", lambda: is_closed(self._records), self._train, estimate)
 
     def _train(self, progress: Progress) -> str:
         discard_unopened(self._run)

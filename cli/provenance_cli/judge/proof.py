@@ -127,7 +127,7 @@ def submit(
     """
     from provenance.chain.session import Session
     from provenance.settings import Settings
-    from provenance_cli.output import result, stage
+    from provenance_cli.output import result, working
     from provenance_zk.audits.statement_file import Statement
     from provenance_zk.audits.submission import submit_statements
     from provenance_zk.field import parse_word
@@ -135,7 +135,7 @@ def submit(
     wanted = DatasetId(parse_word(dataset_id, "--dataset-id").to_bytes(32, "big"))
     statements = [(path, Statement.load(path)) for path in files]
     session = Session(Settings.load(), key, note)
-    with stage("submit") as progress:
+    with working("submit") as progress:
         outcomes = submit_statements(statements, wanted, session, session.deployment.keys, progress)
     value = {
         "format": "provenance-submitted/1",
@@ -176,14 +176,14 @@ def open_(
     from provenance.chain.session import Session
     from provenance.digest import Digest
     from provenance.settings import Settings
-    from provenance_cli.output import result, stage
+    from provenance_cli.output import result, working
     from provenance_cli.wiring import inspector_for
     from provenance_zk.weights.run_proofs import WeightProver
     from provenance_zk.workers.executors import opened as open_prover
 
     settings = Settings.load()
     session = Session(settings, key, note)
-    with open_prover(settings, executor) as workers, stage("open") as progress:
+    with open_prover(settings, executor) as workers, working("open") as progress:
         cache, inspector = settings.cache / "keys", inspector_for()
         owner = WeightProver(session, *workers, cache, inspector, progress)
         value = owner.open(run, bytes(Digest.parse(nonce)), draws, out)

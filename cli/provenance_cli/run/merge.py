@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from provenance_cli.options import Json, RunDir
-from provenance_cli.output import result, stage
+from provenance_cli.output import result, working
 
 merge_app = typer.Typer(
     add_completion=False, help="Merge the adapter into the base model, exactly rounded to bf16."
@@ -33,7 +33,7 @@ def merge(
     from provenance.log.run_log import open_log
     from provenance_trainer.run.derived import log_merge
 
-    with stage("merge") as progress, open_log(RunFolder(run)) as log:
+    with working("merge") as progress, open_log(RunFolder(run)) as log:
         record = log_merge(log, base, compare_to_peft, progress)
     fields = record.fields
     distance = (

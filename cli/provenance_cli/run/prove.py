@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from provenance_cli.options import Draws, ExecutorOption, Json, KeyName, RunDir
-from provenance_cli.output import note, result, stage
+from provenance_cli.output import note, result, working
 
 prove_app = typer.Typer(
     add_completion=False, help="Prove that each epoch used exactly the committed dataset, on chain."
@@ -48,13 +48,13 @@ def prove(
     session = Session(settings, key, note)
     if weights:
         request = actions.WeightsRequest(run, draws, executor)
-        with stage("prove weights") as progress:
+        with working("prove weights") as progress:
             value = actions.prove_run_weights(request, session, settings, progress)
         text = f"merge and quantization proven and accepted; {value['records']} records anchored"
         result(value, as_json, text)
         return
     epochs = actions.EpochRequest(run, dataset_folder, executor, batch)
-    with stage("prove") as progress:
+    with working("prove") as progress:
         proven = actions.prove_epochs(epochs, session, settings, progress)
     value = {
         "format": "provenance-proved/1",

@@ -45,16 +45,16 @@ def publish(
     """
     from provenance.settings import Settings
     from provenance_cli.jobs.publish import PublishJob, PublishRequest
-    from provenance_cli.jobs.stages import print_forecast, run_stages
+    from provenance_cli.jobs.tasks import print_forecast, run_tasks
     from provenance_cli.judge.verdict_text import render
 
     request = PublishRequest(run, name, format_, draws, not no_prove, key, executor)
     job = PublishJob(request, Settings.load())
     job.check(spend=not dry_run)
     if dry_run:
-        print_forecast(job.stages(), json)
+        print_forecast(job.tasks(), json)
         return
-    run_stages(job.stages(), job.relay)
+    run_tasks(job.tasks(), job.relay)
     verdict = job.verdict()
     text = f"{render(verdict)}\nfile {job.file}\nnext: provenance verify {job.file}"
     result(job.made(verdict), json, text)

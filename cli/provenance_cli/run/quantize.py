@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from provenance_cli.options import Json, Quantized, RunDir
-from provenance_cli.output import result, stage
+from provenance_cli.output import result, working
 
 quantize_app = typer.Typer(
     add_completion=False, help="Write the merged model as GGUF Q8_0 or int8."
@@ -29,7 +29,7 @@ def quantize(
     from provenance.log.run_log import open_log
     from provenance_trainer.run.derived import log_quantize
 
-    with stage("quantize") as progress, open_log(RunFolder(run)) as log:
+    with working("quantize") as progress, open_log(RunFolder(run)) as log:
         record, file = log_quantize(log, name, format_, progress)
     fields = record.fields
     result(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from provenance_cli.options import Json, KeyName, RunDir
-from provenance_cli.output import note, result, stage
+from provenance_cli.output import note, result, working
 
 release_app = typer.Typer(add_completion=False, help="Release the quantized file under your key.")
 
@@ -29,7 +29,7 @@ def release(
     from provenance_cli.actions.release import release_run
 
     session = Session(Settings.load(), key, note)
-    with stage("release") as progress:
+    with working("release") as progress:
         done = release_run(run, name, session, progress)
     place = f"block {done.block}, tx {to_hex(done.tx)}"
     result(done.to_json(), json, f"released {done.file.name} {done.model}\n{place}")

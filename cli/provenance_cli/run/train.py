@@ -78,7 +78,7 @@ def train(
     from provenance.errors import ConfigError
     from provenance.settings import Settings
     from provenance_cli.actions.commit import Selection
-    from provenance_cli.jobs.stages import print_forecast, run_stages
+    from provenance_cli.jobs.tasks import print_forecast, run_tasks
     from provenance_cli.jobs.train import TrainJob, TrainRequest
     from provenance_trainer.config import load_config
 
@@ -102,9 +102,9 @@ def train(
     job = TrainJob(request, Settings.load())
     job.check(spend=not dry_run)
     if dry_run:
-        print_forecast(job.stages(), json)
+        print_forecast(job.tasks(), json)
         return
-    run_stages(job.stages(), job.relay)
+    run_tasks(job.tasks(), job.relay)
     made = job.made()
     result(made, json, _text(made))
 

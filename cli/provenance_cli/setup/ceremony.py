@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from provenance_cli.options import Json
-from provenance_cli.output import fields, result, stage
+from provenance_cli.output import fields, result, working
 from provenance_cli.setup.key_facts import Depth, Kind, Slots, describe, prover_of
 
 ceremony = typer.Typer(
@@ -34,7 +34,7 @@ def begin(
     """Coordinator: start a ceremony for one circuit in a new folder."""
     from provenance.settings import Settings
 
-    with stage("begin"):
+    with working("begin"):
         made = prover_of(Settings.load()).ceremony(
             "begin", kind=kind, slots=slots, depth=depth, dir=folder
         )
@@ -65,7 +65,7 @@ def contribute(
     """
     from provenance.settings import Settings
 
-    with stage("contribute"):
+    with working("contribute"):
         receipt = prover_of(Settings.load()).ceremony(
             "contribute", **{"in": file}, out=out, name=name
         )
@@ -88,7 +88,7 @@ def accept(
     """Coordinator: verify a contribution and take it into the transcript."""
     from provenance.settings import Settings
 
-    with stage("accept"):
+    with working("accept"):
         receipt = prover_of(Settings.load()).ceremony("accept", dir=folder, file=file)
     phase, index = receipt["phase"], receipt["index"]
     value = {"format": "provenance-ceremony-accepted/1", **receipt}
@@ -125,7 +125,7 @@ def seal(
 
     settings = Settings.load()
     value = beacon.removeprefix("0x")
-    with stage("seal"):
+    with working("seal"):
         sealed = prover_of(settings).ceremony(
             "seal",
             dir=folder,
@@ -181,7 +181,7 @@ def verify(
         request["key"] = key
     if store:
         request["cache"] = settings.cache / "keys"
-    with stage("verify"):
+    with working("verify"):
         checked = prover_of(settings).ceremony("verify", **request)
     manifest = checked["manifest"]
     phases = (manifest["phase1"], manifest["phase2"])

@@ -9,7 +9,7 @@ import typer
 
 from provenance.settings import Settings
 from provenance_cli.options import Json
-from provenance_cli.output import note, result, stage
+from provenance_cli.output import note, result, working
 
 app = typer.Typer(
     add_completion=False,
@@ -131,7 +131,7 @@ def deploy(
     settings = Settings.load()
     more = [*(audit_keys(slots, large) if with_audit_keys else ()), *model_keys(weight_keys)]
     wanted = Wanted(slots, tuple(more), ceremony)
-    with stage("deploy") as progress:
+    with working("deploy") as progress:
         deployment = deploy_all(settings, wanted, progress, key)
     if trust_out is not None:
         write_trust(settings, deployment, trust_out, key)

@@ -56,14 +56,14 @@ def init(
     Repeatable: what is there is kept. It asks nothing, and prints what there is and where.
     """
     from provenance_cli.jobs.init import InitRequest, init_job
-    from provenance_cli.jobs.stages import Relay, print_forecast, run_stages
+    from provenance_cli.jobs.tasks import Relay, print_forecast, run_tasks
 
     job = init_job(InitRequest(home, rpc, records, password_file, cache, key, weight_keys))
     job.check()
     if dry_run:
-        print_forecast(job.stages(), json)
+        print_forecast(job.tasks(), json)
         return
-    run_stages(job.stages(), Relay())
+    run_tasks(job.tasks(), Relay())
     made = job.made()
     following = "next: provenance train CONFIG --anchor"
     result(made, json, f"{fields(made)}\n{following}")

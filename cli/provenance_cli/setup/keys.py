@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from provenance_cli.options import Json
-from provenance_cli.output import note, result, stage
+from provenance_cli.output import note, result, working
 from provenance_cli.setup.ceremony import ceremony
 from provenance_cli.setup.key_facts import Depth, Kind, Slots, describe, prover_of
 
@@ -27,7 +27,7 @@ def setup(kind: Kind, slots: Slots, depth: Depth = 0, as_json: Json = False) -> 
     from provenance_zk.prover.keys import ensure_keys
 
     settings = Settings.load()
-    with stage("setup"):
+    with working("setup"):
         key = ensure_keys(prover_of(settings), settings.cache / "keys", kind, slots, depth)
     note(
         "this is a development key: verdicts that rest on it say so; for others, run a "
