@@ -283,7 +283,7 @@ def test_selecting_from_a_committed_dataset_is_refused(place: Place) -> None:
 
 def test_publish_refuses_another_name(place: Place) -> None:
     before = chain_height(place)
-    refused(place("publish", "runs/one", "--name", "other"), 2, "under another name already")
+    refused(place("publish", "runs/one", "--name", "other"), 2, "released under another name")
     assert chain_height(place) == before
 
 
