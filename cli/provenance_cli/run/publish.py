@@ -1,4 +1,4 @@
-"""`provenance publish`: from a trained run to a released file and the verdict about it."""
+"""`provenance publish`: merge, quantize, prove and release a trained run, then judge the file."""
 
 from __future__ import annotations
 
@@ -32,16 +32,17 @@ def publish(
     format_: Quantized = "Q8_0",
     draws: Draws = 459,
     no_prove: Annotated[
-        bool, typer.Option("--no-prove", help="Only declare merge and quantization.")
+        bool,
+        typer.Option("--no-prove", help="Only declare merge and quantization, without proofs."),
     ] = False,
     key: KeyName = "default",
     executor: ExecutorOption = "local",
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Merge, quantize, prove sampled blocks and release; the verdict gives the exit code.
+    """Merge, quantize, prove sampled blocks, release the file, and judge it.
 
-    Repeatable: what is done already is skipped, and said to be.
+    The exit code is that of the verdict. Repeatable: tasks that are done already are skipped.
     """
     from provenance.settings import Settings
     from provenance_cli.jobs.publish import PublishJob, PublishRequest

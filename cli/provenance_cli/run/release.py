@@ -1,4 +1,4 @@
-"""`provenance release`: claim the deployed file on chain under one's own key."""
+"""`provenance release`: claim the quantized file on chain with one's own key."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def release(
     key: KeyName = "default",
     json: Json = False,
 ) -> None:
-    """Log a release of the quantized file, anchor it and claim it on chain."""
+    """Log a release of the quantized file, anchor it, and claim it on chain. Repeatable."""
     from provenance.chain.session import Session
     from provenance.ids import to_hex
     from provenance.settings import Settings
