@@ -1,4 +1,4 @@
-"""`provenance dataset commit`: salted leaves of a source's records under one root."""
+"""`provenance dataset commit`: fix the records of a source by salted leaves under one root."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from provenance_cli.output import note, result, working
 def commit(
     source: Source,
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder to write; must not exist.")
+        Path, typer.Option("--out", metavar="DIR", help="Folder to write; it must not exist.")
     ],
     text_column: TextColumn = None,
     dedupe: Dedupe = False,
@@ -33,10 +33,10 @@ def commit(
     licence: Licence = None,
     as_json: Json = False,
 ) -> None:
-    """Commit a dataset: salted leaves under one root, records and salts in a private folder.
+    """Commit a dataset: salt its records, and fix them as the leaves under one public root.
 
-    The salt key is created on first use in the home folder. Without it nobody can open a leaf
-    again, so keep a copy.
+    Records and salts go into the folder DIR, which stays private. The key that encrypts the salts
+    is made in PROVENANCE_HOME on first use. Keep a copy: without it no leaf can be opened again.
     """
     from provenance.settings import Settings
     from provenance_cli.actions.commit import Selection, commit_selection

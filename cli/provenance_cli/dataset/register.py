@@ -1,4 +1,4 @@
-"""`provenance dataset register`: commitments, tree proofs and link proofs, on chain."""
+"""`provenance dataset register`: put a committed dataset on the ledger, with its proofs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def register(
     executor: ExecutorOption = "local",
     as_json: Json = False,
 ) -> None:
-    """Register a committed dataset on the ledger, with its tree and link proofs. Repeatable."""
+    """Register a committed dataset on the ledger, with its tree and link proofs; repeatable."""
     from provenance.chain.session import Session
     from provenance.dataset.committed import CommittedDataset
     from provenance.ids import to_hex
