@@ -80,7 +80,7 @@ VARIABLES: dict[str, tuple[str, str]] = {
     ),
     "PROVENANCE_CONFIG": (
         "`$XDG_CONFIG_HOME/provenance`, else `~/.config/provenance`",
-        "Folder of `config.yaml`, the default `trust.yaml`, and the list of files by `init`.",
+        "Folder of `config.yaml`, `trust.yaml` and the list of the files that `init` wrote.",
     ),
     "PROVENANCE_TRUST": (
         "`trust.yaml` in the configuration folder, if it exists",
