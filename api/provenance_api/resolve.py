@@ -86,7 +86,7 @@ class Resolver:
         verdict = self._judge.warm(digest)
         if verdict is not None:
             return verdict
-        # Shielded, so that a client that disconnects does not cancel a verification others wait for.
+        # Shielded: if this client disconnects, others may still wait for the verification.
         return await asyncio.shield(asyncio.wrap_future(self._judge.submit(digest)))
 
     async def _by_digest(self, asked: str, digest: Digest) -> Answer:
