@@ -1,7 +1,7 @@
-"""Training configuration: the names Hugging Face and TRL use, plus one `provenance:` block.
+"""Training configuration: the names of Hugging Face and TRL, plus one `provenance:` block.
 
-A key that does not exist is refused with the nearest one that does: an option that is silently
-ignored would make the pre-registered configuration say something else than what ran.
+An unknown key is refused, and the nearest known key is named. If it were silently ignored, the
+pre-registered configuration would differ from what ran.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class ProvenanceConfig:
     """The `provenance:` block.
 
     anchor_interval_s: Seconds between heads committed to the chain.
-    on_failure: What training does while records cannot be made durable: go on loudly, wait, or
-        stop.
-    key: Name of the signing key in the keystore, None for `default`.
+    on_failure: What training does while records cannot be made durable: go on and log errors, wait,
+        or stop.
+    key: Name of the signing key in the keystore; None for `default`.
     """
 
     anchor_interval_s: float = 60.0
@@ -59,10 +59,10 @@ class TrainConfig:
 
     model_name_or_path: `smollm2`, `tiny`, a folder or a hub id.
     dataset_name: Folder of a committed dataset.
-    dataset_text_field: Column that holds the text; None to take the dataset's text column.
+    dataset_text_field: Column that holds the text; None for the dataset's text column.
     eval_dataset_name: Text or JSON-lines file held out from training; None to evaluate on a sample
         of the training records.
-    eval_max_perplexity: The bar registered before training; None for no bar.
+    eval_max_perplexity: Highest perplexity that is registered before training; None for none.
     """
 
     dataset_name: str
@@ -104,7 +104,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.packing:
             raise ConfigError(
-                "packing is not supported: a packed sample would have to list its records",
+                "packing is not supported, because batches list one record per sample",
                 where="packing",
                 expected="false",
                 actual="true",
@@ -137,8 +137,8 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     `provenance.key=value` sets a key inside the block.
 
     Raises:
-        ConfigError: unreadable, unknown keys (with the nearest known one), missing keys, wrong
-            types or values.
+        ConfigError: the file cannot be read, has unknown keys (the nearest known one is named) or
+            lacks keys, or a value or its type is wrong.
     """
     try:
         data = path.read_bytes()
@@ -166,7 +166,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
 def _apply(value: dict[str, Any], override: str) -> None:
     key, separator, text = override.partition("=")
     if not separator or not key:
-        raise ConfigError("override is not key=value", where=override)
+        raise ConfigError("override is not KEY=VALUE", where=override)
     try:
         parsed = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -268,7 +268,7 @@ def _names(value: Any, where: str) -> tuple[str, ...]:
 
 
 def _number(value: Any, where: str) -> float:
-    """YAML 1.1 reads `2e-4` as text, so text that is a number counts as one."""
+    """A finite number. Text counts if it is one, because YAML 1.1 reads `2e-4` as text."""
     is_number = isinstance(value, int | float | str) and not isinstance(value, bool)
     try:
         number = float(value) if is_number else math.nan
@@ -296,7 +296,7 @@ def _without_floats(value: Any) -> Any:
 
 
 def config_record(config: TrainConfig) -> dict[str, Any]:
-    """The whole configuration as a record holds it: floats as shortest decimal strings."""
+    """The whole configuration as a record holds it: floats become shortest decimal strings."""
     result: dict[str, Any] = _without_floats(dataclasses.asdict(config))
     return result
 
