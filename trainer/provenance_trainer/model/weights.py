@@ -241,9 +241,7 @@ def atomic_dir(target: Path) -> Iterator[Path]:
         temporary.chmod(0o755)
         yield temporary
         _sync_tree(temporary)
-        os.replace(
-            temporary, target
-        )  # before this line there is no folder, after it a complete one
+        os.replace(temporary, target)  # the folder is complete after this line, absent before it
         sync_directory(target.parent)
     except OSError as error:
         raise UnavailableError(
@@ -273,7 +271,7 @@ def atomic_file(target: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
-        os.replace(temporary, target)  # before this line there is no file, after it a complete one
+        os.replace(temporary, target)  # the file is complete after this line, absent before it
         sync_directory(target.parent)
     except OSError as error:
         raise UnavailableError(

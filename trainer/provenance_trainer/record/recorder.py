@@ -183,7 +183,7 @@ class Recorder:
         self._put(lambda _: record)
 
     def flush(self) -> None:
-        """Wait until all queued records are in the journal, durable or not, or one has failed."""
+        """Wait until all queued records are in the journal, durable or not, or recording fails."""
         self._wait_for(self._wake())
 
     def barrier(self) -> None:
