@@ -88,8 +88,8 @@ def _resume_point(folder: RunFolder) -> ResumePoint | None:
 
 
 def _train(run: DrawnRun, salt_key: bytes, resume: ResumePoint | None, say: Say) -> dict[str, Any]:
-    # Imported here, because it imports torch, and a run that is refused earlier does not need it.
-    from provenance_trainer.run.recorded import train_opened
+    # Imported here, because a run that is refused earlier does not need torch.
+    from provenance_trainer.run.recorded import train_opened  # imports torch
 
     thread = _anchor_thread(run, say)
     try:
