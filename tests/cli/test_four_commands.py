@@ -278,7 +278,7 @@ def test_another_selection_is_not_taken_for_the_committed_one(place: Place) -> N
 
 def test_selecting_from_a_committed_dataset_is_refused(place: Place) -> None:
     arguments = (*TRAIN, "dataset_name=runs/one-dataset", "output_dir=runs/two")
-    refused(place(*arguments), 2, "leave the options that choose records away")
+    refused(place(*arguments), 2, "its records cannot be selected any more")
 
 
 def test_publish_refuses_another_name(place: Place) -> None:
