@@ -55,8 +55,9 @@ moved since. It could come with somebody else's folder, and name that person's t
 change, run `provenance init --home DIR` again.
 """
 
-EXIT_NOTES = """`verify`, `gate` and `publish` end with the code of their verdict; 0 always means
-`verified`. Other commands:
+EXIT_NOTES = """\
+`verify`, `gate` and `publish` end with the code of their verdict; 0 always means `verified`.
+Other commands:
 
 - `proof verify`: the code of its worst verdict ([audits](formats/audits.md)).
 - `chain status`: 3 if the chain is down. `doctor`: 3 if something needed is missing.

@@ -134,8 +134,8 @@ def submit(
     """Submit statement files to the deployed contract of audits, which checks them.
 
     Anybody may submit. What the contract knows already is not sent again. It accepts a proof of
-    absence only after all sorted proofs of the dataset; their files may be in the same call. The
-    digests of the statements become public for good. The command ends when all is final.
+    absence only after all sorted proofs of the dataset; their files may be in the same call. A
+    record's digest becomes public for good. The command ends when all is final.
     """
     from provenance.chain.session import Session
     from provenance.settings import Settings

@@ -23,7 +23,7 @@ def init(
         typer.Option(
             "--home",
             metavar="DIR",
-            help="Folder for it all; commands run in this folder find it (default: one per user).",
+            help="Folder for it all. Commands in the current folder find it (default: per user).",
         ),
     ] = None,
     rpc: Annotated[
@@ -37,7 +37,9 @@ def init(
     records: Annotated[
         int,
         typer.Option(
-            min=1, max=1 << 24, help="Most records that one proof of an epoch has to hold."
+            min=1,
+            max=1 << 24,
+            help="Records of the largest dataset whose epoch must fit into one proof.",
         ),
     ] = 4_096,
     weight_keys: Annotated[
