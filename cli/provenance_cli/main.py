@@ -23,20 +23,20 @@ from provenance.errors import ConfigError, ProvenanceError
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": (
         "provenance_cli.setup.init:init_app",
-        "Set up this machine: key, chain, proving keys, contracts, trust file.",
+        "Set up this machine: keys, chain, contracts, trust file.",
     ),
     "train": (
         "provenance_cli.run.train:train_app",
-        "Commit a dataset, fine-tune on it with every batch recorded, prove the epochs.",
+        "Commit a dataset, fine-tune on it, and prove the epochs.",
     ),
     "publish": (
         "provenance_cli.run.publish:publish_app",
-        "Merge, quantize, prove the weights, release the file, and judge it.",
+        "Merge, quantize, prove, release and judge a trained run.",
     ),
     "verify": ("provenance_cli.judge.verify:verify_app", "Judge a model file or digest."),
     "doctor": (
         "provenance_cli.setup.doctor:app",
-        "List what is missing on this machine, with the command that mends it.",
+        "List what is missing on this machine, and how to mend it.",
     ),
     "key": ("provenance_cli.setup.key:app", "Make and show signing keys (encrypted keystore)."),
     "keys": (
@@ -45,7 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "chain": (
         "provenance_cli.setup.chain:app",
-        "Start, stop and inspect the embedded chain; deploy the contracts.",
+        "Start, stop and inspect the embedded chain; deploy contracts.",
     ),
     "contracts": (
         "provenance_cli.setup.contracts:app",
@@ -53,19 +53,19 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "dataset": (
         "provenance_cli.dataset.app:dataset",
-        "Commit a dataset, register it on chain, look records up, erase records.",
+        "Commit and register a dataset; look records up, erase records.",
     ),
     "plan": (
         "provenance_cli.run.plan:plan_app",
-        "Estimate transactions, gas and proof time of a run before anything is spent.",
+        "Estimate transactions, gas and time of a run; spends nothing.",
     ),
     "prove": (
         "provenance_cli.run.prove:prove_app",
-        "Prove on chain that each epoch used exactly the committed dataset.",
+        "Prove on chain that each epoch used the committed dataset.",
     ),
     "merge": (
         "provenance_cli.run.merge:merge_app",
-        "Merge the adapter into the base model, exactly rounded to bfloat16.",
+        "Merge the adapter into the base model, exactly rounded.",
     ),
     "quantize": (
         "provenance_cli.run.quantize:quantize_app",
@@ -85,15 +85,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "proof": (
         "provenance_cli.judge.proof:proof_app",
-        "Check, submit or export proof files; open blocks at a verifier's nonce.",
+        "Check, submit or export proof files; open sampled blocks.",
     ),
     "find": (
         "provenance_cli.judge.find:app",
-        "Find what a digest names: record, head, leaf, file, proof, dataset, transaction.",
+        "Find what a digest names, in run folders and on chain.",
     ),
     "fsck": (
         "provenance_cli.judge.fsck:app",
-        "Check a run's files, the database and the chain against its journal.",
+        "Check files, database and chain against a run's journal.",
     ),
     "serve": (
         "provenance_cli.judge.serve:serve_app",

@@ -14,7 +14,7 @@ from provenance_cli.dataset.register import register
 dataset = typer.Typer(
     add_completion=False,
     name="dataset",
-    help="Commit a dataset, register it on chain, look records up, erase records.",
+    help="Commit and register a dataset; look records up, erase records.",
     no_args_is_help=True,
 )
 for command in (commit, info, check, prove, contains, digest, erase, register):

@@ -33,10 +33,12 @@ def commit(
     licence: Licence = None,
     as_json: Json = False,
 ) -> None:
-    """Commit a dataset: salt its records, and fix them as the leaves under one public root.
+    """Commit a dataset: salt its records, and fix them as the leaves under one
+    public root.
 
-    Records and salts go into the folder DIR, which stays private. The key that encrypts the salts
-    is made in PROVENANCE_HOME on first use. Keep a copy: without it no leaf can be opened again.
+    Records and salts go into the folder DIR, which stays private. The key that
+    encrypts the salts is made in PROVENANCE_HOME on first use. Keep a copy:
+    without it no leaf can be opened again.
     """
     from provenance.settings import Settings
     from provenance_cli.actions.commit import Selection, commit_selection

@@ -58,12 +58,13 @@ def contains(
 ) -> None:
     """Say whether a dataset has a record with exactly these bytes.
 
-    Exit code 0: present. 4: absent. 3: undetermined, because an erased record may have had these
-    bytes. Every byte of a file counts, a newline at its end too.
+    Exit code 0: present. 4: absent. 3: undetermined, because an erased record
+    may have had these bytes. Every byte of a file counts, a newline at its end
+    too.
 
-    With --blocklist the exit code is 0 if all are absent, 1 if some are present, and 3 if none is
-    present but some are undetermined; --prove then writes a proof for each absent digest. A proof
-    makes the digest public.
+    With --blocklist the exit code is 0 if all are absent, 1 if some are
+    present, and 3 if none is present but some are undetermined; --prove then
+    writes a proof for each absent digest. A proof makes the digest public.
     """
     from provenance.dataset.committed import CommittedDataset
     from provenance.digest import Digest

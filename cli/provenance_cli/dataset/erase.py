@@ -69,8 +69,8 @@ def erase(
 ) -> None:
     """Erase a record: its bytes, its salt, and the salts of batches that used it.
 
-    This cannot be undone. The leaf stays, so earlier proofs stay valid. With --check, exit code 1
-    means that something was found.
+    This cannot be undone. The leaf stays, so earlier proofs stay valid. With
+    --check, exit code 1 means that something was found.
     """
     from provenance.errors import InputError
 

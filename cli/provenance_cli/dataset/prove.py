@@ -33,9 +33,10 @@ def prove(
 ) -> None:
     """Prove chunk by chunk that the dataset is sorted.
 
-    Repeatable: valid proofs that exist are kept. The proofs are public. Proofs of absence need
-    them, and after a record is erased nobody can make them any more. With --on-chain the dataset
-    must be registered, and the chunks have the size of the deployed key.
+    Repeatable: valid proofs that exist are kept. The proofs are public. Proofs
+    of absence need them, and after a record is erased nobody can make them any
+    more. With --on-chain the dataset must be registered, and the chunks have
+    the size of the deployed key.
     """
     from provenance.chain.session import Session
     from provenance.dataset.committed import CommittedDataset

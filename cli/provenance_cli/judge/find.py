@@ -22,7 +22,7 @@ from provenance_cli.output import note, result
 
 app = typer.Typer(
     add_completion=False,
-    help="Find what a digest names: record, head, leaf, file, proof, dataset, transaction.",
+    help="Find what a digest names, in run folders and on chain.",
 )
 _WORD = re.compile(r"(?:sha256:|0x)[0-9a-f]{64}")
 

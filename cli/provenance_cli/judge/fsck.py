@@ -20,7 +20,7 @@ from provenance_cli.output import result
 
 app = typer.Typer(
     add_completion=False,
-    help="Check a run's files, the database and the chain against its journal.",
+    help="Check files, database and chain against a run's journal.",
 )
 
 

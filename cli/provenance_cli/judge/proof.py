@@ -15,13 +15,13 @@ from provenance_cli.output import note
 proof_app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="Check, submit or export proof files; open blocks at a verifier's nonce.",
+    help="Check, submit or export proof files; open sampled blocks.",
 )
 
 
 @proof_app.callback()
 def _root() -> None:
-    """Check, submit or export proof files; open blocks at a verifier's nonce."""
+    """Check, submit or export proof files; open sampled blocks."""
 
 
 @proof_app.command()
@@ -131,11 +131,13 @@ def submit(
     ] = "default",
     as_json: Json = False,
 ) -> None:
-    """Submit statement files to the deployed contract of audits, which checks them.
+    """Submit statement files to the deployed contract of audits, which checks
+    them.
 
-    Anybody may submit. What the contract knows already is not sent again. It accepts a proof of
-    absence only after all sorted proofs of the dataset; their files may be in the same call. A
-    record's digest becomes public for good. The command ends when all is final.
+    Anybody may submit. What the contract knows already is not sent again. It
+    accepts a proof of absence only after all sorted proofs of the dataset;
+    their files may be in the same call. A record's digest becomes public for
+    good. The command ends when all is final.
     """
     from provenance.chain.session import Session
     from provenance.settings import Settings

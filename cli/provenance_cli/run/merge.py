@@ -11,7 +11,7 @@ from provenance_cli.options import Json, RunDir
 from provenance_cli.output import result, working
 
 merge_app = typer.Typer(
-    add_completion=False, help="Merge the adapter into the base model, exactly rounded to bfloat16."
+    add_completion=False, help="Merge the adapter into the base model, exactly rounded."
 )
 
 

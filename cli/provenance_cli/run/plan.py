@@ -13,7 +13,7 @@ from provenance_cli.output import note, result
 
 plan_app = typer.Typer(
     add_completion=False,
-    help="Estimate transactions, gas and proof time of a run before anything is spent.",
+    help="Estimate transactions, gas and time of a run; spends nothing.",
 )
 
 

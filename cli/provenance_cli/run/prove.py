@@ -11,7 +11,7 @@ from provenance_cli.options import Draws, ExecutorOption, Json, KeyName, RunDir
 from provenance_cli.output import note, result, working
 
 prove_app = typer.Typer(
-    add_completion=False, help="Prove on chain that each epoch used exactly the committed dataset."
+    add_completion=False, help="Prove on chain that each epoch used the committed dataset."
 )
 
 
@@ -42,9 +42,9 @@ def prove(
 ) -> None:
     """Anchor and prove the epochs of a run, or with --weights its weights.
 
-    Repeatable: what is proven already is kept. Up to 16 proofs go into one transaction, which
-    costs less gas. If the contract refuses a batch, its proofs are submitted one by one, and the
-    refused proof is named.
+    Repeatable: what is proven already is kept. Up to 16 proofs go into one
+    transaction, which costs less gas. If the contract refuses a batch, its
+    proofs are submitted one by one, and the refused proof is named.
     """
     from provenance.chain.session import Session
     from provenance.settings import Settings

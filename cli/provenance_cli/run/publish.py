@@ -18,7 +18,7 @@ from provenance_cli.options import (
 from provenance_cli.output import result
 
 publish_app = typer.Typer(
-    add_completion=False, help="Merge, quantize, prove the weights, release the file, judge it."
+    add_completion=False, help="Merge, quantize, prove, release and judge a trained run."
 )
 
 

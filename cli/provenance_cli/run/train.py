@@ -24,7 +24,7 @@ from provenance_cli.output import result
 
 train_app = typer.Typer(
     add_completion=False,
-    help="Commit a dataset, fine-tune on it with every batch recorded, prove the epochs.",
+    help="Commit a dataset, fine-tune on it, and prove the epochs.",
 )
 
 
@@ -77,9 +77,10 @@ def train(
 ) -> None:
     """Fine-tune a model with LoRA, record what it is fed, and prove it.
 
-    `dataset_name` is the folder of a committed dataset, or any source that `dataset commit` takes.
-    Such a source is first committed to the folder OUTPUT_DIR-dataset, with the options that select
-    records. If the run is killed, the same command resumes it.
+    `dataset_name` is the folder of a committed dataset, or any source that
+    `dataset commit` takes. Such a source is first committed to the folder
+    OUTPUT_DIR-dataset, with the options that select records. If the run is
+    killed, the same command resumes it.
     """
     from provenance.errors import ConfigError
     from provenance.settings import Settings

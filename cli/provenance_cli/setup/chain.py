@@ -14,7 +14,7 @@ from provenance_cli.output import note, result, working
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="Start, stop and inspect the embedded chain; deploy the contracts.",
+    help="Start, stop and inspect the embedded chain; deploy contracts.",
 )
 
 

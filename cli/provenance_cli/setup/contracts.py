@@ -122,10 +122,11 @@ def _without_metadata(code: bytes | bytearray) -> bytes:
 
 @app.command()
 def verify(json: Json = False) -> None:
-    """Compile registry, ledger and batch verifier, and compare them with the code on chain.
+    """Compile registry, ledger and batch verifier, and compare them with the code
+    on chain.
 
-    `match` means equal but for the metadata hash, `exact_match` equal with it. Exit code 1: one
-    contract is neither.
+    `match` means equal but for the metadata hash, `exact_match` equal with it.
+    Exit code 1: one contract is neither.
     """
     from provenance.chain.contracts import Reader
     from provenance.chain.session import connect, load_deployment

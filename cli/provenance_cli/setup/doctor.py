@@ -19,7 +19,7 @@ from provenance_cli.output import note, result
 
 app = typer.Typer(
     add_completion=False,
-    help="List what is missing on this machine, with the command that mends it.",
+    help="List what is missing on this machine, and how to mend it.",
 )
 MIN_NODE = (22, 13)
 MIN_DISK_BYTES = 2 << 30

@@ -12,7 +12,7 @@ from provenance_cli.output import fields, result
 
 init_app = typer.Typer(
     add_completion=False,
-    help="Set up this machine: key, chain, proving keys, contracts, trust file.",
+    help="Set up this machine: keys, chain, contracts, trust file.",
 )
 
 
