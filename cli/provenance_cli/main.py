@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 
 from provenance.errors import ConfigError, ProvenanceError
 
-# name -> (where it lives, one line of help)
+# name -> (module:object of the command, one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": (
         "provenance_cli.setup.init:init_app",

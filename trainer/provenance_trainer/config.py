@@ -156,7 +156,10 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
         raise ConfigError("configuration is not YAML", where=str(path), actual=error) from error
     if not isinstance(value, dict):
         raise ConfigError(
-            "configuration is not a mapping", where=str(path), actual=type(value).__name__
+            "configuration is not a mapping",
+            where=str(path),
+            expected="keys and values, as in examples/smollm2.yaml",
+            actual=type(value).__name__,
         )
     for override in overrides:
         _apply(value, override)
@@ -166,7 +169,9 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
 def _apply(value: dict[str, Any], override: str) -> None:
     key, separator, text = override.partition("=")
     if not separator or not key:
-        raise ConfigError("override is not KEY=VALUE", where=override)
+        raise ConfigError(
+            "override is not KEY=VALUE", where=override, expected="such as max_steps=100"
+        )
     try:
         parsed = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -177,7 +182,9 @@ def _apply(value: dict[str, Any], override: str) -> None:
         return
     target = value.setdefault(block, {})
     if not isinstance(target, dict):
-        raise ConfigError("not a block", where=block, actual=type(target).__name__)
+        raise ConfigError(
+            "not a block", where=block, expected="keys and values", actual=type(target).__name__
+        )
     target[inner] = parsed
 
 
@@ -188,7 +195,10 @@ def parse_config(value: Mapping[str, Any], where: str = "configuration") -> Trai
     if block is not None:
         if not isinstance(block, dict):
             raise ConfigError(
-                "not a block", where=f"{where} provenance", actual=type(block).__name__
+                "not a block",
+                where=f"{where} provenance",
+                expected="keys and values",
+                actual=type(block).__name__,
             )
         fields["provenance"] = ProvenanceConfig(
             **_checked(ProvenanceConfig, block, f"{where} provenance")
@@ -207,7 +217,11 @@ def _checked(kind: type[Any], value: Mapping[str, Any], where: str) -> dict[str,
             and item.default_factory is dataclasses.MISSING
             and item.name not in value
         ):
-            raise ConfigError("configuration lacks a key", where=f"{where} {item.name}")
+            raise ConfigError(
+                "configuration lacks a key",
+                where=f"{where} {item.name}",
+                hint=f"add it to the file, or give {item.name}=VALUE",
+            )
     return {k: _convert(v, hints[k], f"{where} {k}") for k, v in value.items() if k != "provenance"}
 
 

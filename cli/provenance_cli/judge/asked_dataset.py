@@ -97,6 +97,7 @@ def _registered(
         raise VerificationError(
             "registration is not finished, so no proof backs its count yet",
             where=dataset_id,
+            hint="its owner can finish it with: provenance dataset register",
         )
     dataset = DatasetRoot(facts.root, facts.depth, facts.count)
     named = NamedDataset(

@@ -54,13 +54,21 @@ def compile_sources() -> dict[str, Any]:
             )
         except SolcError as error:
             raise UnavailableError(
-                "compiler failed", actual=str(error.stderr_data)[:300]
+                "compiler failed",
+                where="solc",
+                actual=str(error.stderr_data)[:300],
+                hint="install it again: make setup",
             ) from error
     value = jsonlib.loads(output[output.index("{") :])  # solcjs first prints another line
     if fatal := [
         e["formattedMessage"] for e in value.get("errors", []) if e.get("severity") == "error"
     ]:
-        raise UnavailableError("contract sources do not compile", actual=fatal[0][:300])
+        raise UnavailableError(
+            "contract sources do not compile",
+            where="abi/solc-input.json of this package",
+            actual=fatal[0][:300],
+            hint="install the package again",
+        )
     return {
         name: contract
         for contracts in value["contracts"].values()

@@ -128,6 +128,7 @@ def quantize_q8_0(values: np.ndarray, where: str) -> np.ndarray:
             raise InputError(
                 "block cannot be quantized to Q8_0",
                 where=f"{where} block {block}",
+                expected=f"0, or from {_SMALLEST_ABSMAX:.3g} to below {65504 * 127}",
                 actual=f"absolute maximum {absmax[np.argmax(bad)]}",
             )
         out[start : start + rows] = quantize(part, GGMLQuantizationType.Q8_0)

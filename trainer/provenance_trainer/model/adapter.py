@@ -132,7 +132,10 @@ def load_adapter(path: Path) -> Adapter:
     rank = config.get("r")
     if not isinstance(rank, int) or isinstance(rank, bool) or rank < 1:
         raise InputError(
-            "adapter rank is not a positive integer", where=f"{path / CONFIG_NAME} r", actual=rank
+            "adapter rank is not a positive integer",
+            where=f"{path / CONFIG_NAME} r",
+            expected=">= 1",
+            actual=rank,
         )
     weights = Weights(path / WEIGHTS_NAME)
     return Adapter(
@@ -178,7 +181,12 @@ def exact_scale(alpha: object, rank: int, where: str) -> Fraction:
         InputError: `alpha` is no positive number, or bfloat16 does not hold the scale.
     """
     if not isinstance(alpha, int | float) or isinstance(alpha, bool) or not 0 < alpha < 2**32:
-        raise InputError("lora_alpha is not a positive number", where=where, actual=alpha)
+        raise InputError(
+            "lora_alpha is not a positive number",
+            where=where,
+            expected="above 0 and below 2^32",
+            actual=alpha,
+        )
     scale = Fraction(alpha) / rank
     bits = bfloat16.round_float64(np.array([float(scale)]))
     if scale >= 2**bfloat16.WINDOW_BITS or Fraction(float(bfloat16.to_float64(bits)[0])) != scale:

@@ -127,7 +127,10 @@ def _from_hub(name: str, cache_dir: Path) -> Path:
             shutil.rmtree(folder / ".cache", ignore_errors=True)
     except RepositoryNotFoundError as error:
         raise InputError(
-            "no such model on the hub", where="model_name_or_path", actual=name
+            "no such model on the hub",
+            where="model_name_or_path",
+            actual=name,
+            hint="check the name, and whether the model is public",
         ) from error
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise UnavailableError(

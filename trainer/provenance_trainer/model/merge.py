@@ -151,6 +151,7 @@ def _targets(base: Weights, adapter: Adapter, base_dir: Path) -> dict[str, Pair]
                 "adapter names a module that the base does not have",
                 where=str(base_dir),
                 actual=pair.target,
+                hint="merge it into the base model that it was trained on",
             )
         shape = base.info(pair.target).shape
         expected = (adapter.weights.info(pair.b).shape[0], adapter.weights.info(pair.a).shape[1])

@@ -82,7 +82,10 @@ def _with_adapter(config: TrainConfig, model: Any) -> PeftModel:
             adapted: PeftModel = get_peft_model(model, lora)
     except ValueError as error:
         raise ConfigError(
-            "model has none of these modules", where="lora_target_modules", actual=", ".join(names)
+            "model has none of these modules",
+            where="lora_target_modules",
+            actual=", ".join(names),
+            hint="name modules of the model, such as q_proj, or all-linear",
         ) from error
     return adapted
 

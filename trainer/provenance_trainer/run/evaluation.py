@@ -54,7 +54,9 @@ def _read_rows(path: Path, limit: int) -> list[dict[str, Any]]:
             else:
                 rows.append({"text": line.strip()})
     if not rows:
-        raise InputError("evaluation file holds no text", where=str(path))
+        raise InputError(
+            "evaluation file holds no text", where=str(path), expected="at least one line of text"
+        )
     return rows
 
 

@@ -65,6 +65,7 @@ class BatchReplay:
         raise NotFound(
             "no run folder with the batch salts of this run",
             where=", ".join(map(str, self._folders)),
+            hint="name the owner's run folder, which has provenance/secrets, with --evidence",
         )
 
 

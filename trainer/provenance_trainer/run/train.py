@@ -229,7 +229,11 @@ def run_training(
         UnavailableError: records cannot be made durable and the policy is to abort.
     """
     if recorder.orders.count != len(run.dataset):
-        raise InputError("recorder was made for another dataset")
+        raise InputError(
+            "recorder was made for another dataset",
+            expected=f"{len(run.dataset)} records",
+            actual=f"{recorder.orders.count} records",
+        )
     if resume is not None:
         recorder.resume(resume)
     trainer = _make_trainer(run, recorder, anchor, say)
