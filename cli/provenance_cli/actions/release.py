@@ -119,7 +119,7 @@ def _logged(log: OpenLog, model: Digest, name: str | None) -> int:
     folder = log.folder
     manifest = manifest_of(folder.release)
     write_atomically(folder.evidence / "release.manifest.json", manifest.to_bytes())
-    # The OpenSSF model signing format, for its tools; nothing here reads it.
+    # The same manifest for OpenSSF model signing tools; nothing here reads it.
     write_json(folder.evidence / "release.oms.json", manifest.to_oms())
     index = release_index(log.records, str(model))
     if index is not None:

@@ -35,8 +35,8 @@ def require_same_run(run: RunFolder, config: TrainConfig, *, must_resume: bool) 
         must_resume: refuse to begin a new run.
 
     Raises:
-        Conflict: the run there has another configuration or is finished, there is nothing to
-            resume, or the folder holds something that is no run.
+        Conflict: the run there has another configuration, the folder holds something that is no
+            run, or `must_resume` is true and there is no run or a finished one.
     """
     records = records_of(run)
     if not records:

@@ -24,7 +24,8 @@ GAS = {
     "model": 290_000,  # anchorModel and drawModel
 }
 BATCH_GAS, BATCHED_GAS = 343_000, 115_000  # per batch of epoch proofs, and per proof in it
-# By kind, for every kind of proof about weights: of one proof in a batch of SAMPLE_BATCH.
+# Of one proof about weights in a batch of SAMPLE_BATCH, by kind. A test checks that no kind of
+# zk/statements.json is missing.
 SAMPLE_GAS = {"merge": 146_000, "q8_0": 107_000, "int8": 110_000}
 SAMPLE_PROOF_S = {"merge": 0.5, "q8_0": 0.3, "int8": 0.3}
 SAMPLE_BATCH = 16
