@@ -60,7 +60,7 @@ class PreparedRun:
     """A run before its first step.
 
     evaluation: Token ids of each evaluation sample.
-    held_out: Whether these samples are not among the training records.
+    held_out: Whether they come from a held-out file instead of the training records.
     """
 
     config: TrainConfig
