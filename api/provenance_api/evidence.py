@@ -62,7 +62,7 @@ def _files(folder: Path) -> Iterator[tuple[str, int, int]]:
 class StampedSource:
     """An `EvidenceSource` that stamps a run's evidence before any of it is read.
 
-    stamp: None if several folders hold the run, so that no stamp can be relied on.
+    stamp: None unless exactly one folder holds the run, because else no stamp can be relied on.
     """
 
     def __init__(self, source: FolderSource) -> None:

@@ -1,6 +1,7 @@
 """Security headers of every response.
 
-They forbid a page to be framed or sniffed, and to load anything from elsewhere.
+With them no page is put into a frame, no browser guesses a content type, and nothing is loaded from
+elsewhere.
 """
 
 from __future__ import annotations
