@@ -169,7 +169,7 @@ def test_keys_missing_for_the_ledger_are_named(job: Job, tmp_path: Path) -> None
         job.environment | {"PROVENANCE_CACHE": str(tmp_path)}, "dataset", "register", job.dataset
     )
     assert done.code == 4
-    assert "keys missing for ledger 0x" in done.err
+    assert "lacks a proving key of ledger 0x" in done.err
     assert "chain deploy" in done.err
 
 

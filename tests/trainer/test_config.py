@@ -117,7 +117,7 @@ def test_files_that_are_no_configuration_are_refused(
         load_config(write(tmp_path, text))
     with pytest.raises(ConfigError, match="cannot read"):
         load_config(tmp_path / "missing.yaml")
-    with pytest.raises(ConfigError, match="key=value"):
+    with pytest.raises(ConfigError, match="KEY=VALUE"):
         load_config(write(tmp_path, "dataset_name: d\noutput_dir: o\n"), ["max_steps"])
 
 

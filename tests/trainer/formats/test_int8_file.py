@@ -228,7 +228,7 @@ def test_rows_that_no_proof_takes_are_named(tmp_path: Path) -> None:
         tmp_path / "below", {MATRIX: bf16([[1.0, 0.0], [SMALLEST * 255 / 256, 0.0], [0.0, 1e-5]])}
     )
     export_int8(below, tmp_path / "below.safetensors")
-    with pytest.raises(InputError, match=r"q_proj.weight row 1: .*0.00194.* and 1 such rows more"):
+    with pytest.raises(InputError, match=r"q_proj.weight row 1: .*0.00194.* and 1 more such rows"):
         Inspector().deployed(tmp_path / "below.safetensors").require_provable([MATRIX])
 
 

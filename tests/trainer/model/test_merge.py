@@ -321,7 +321,7 @@ def test_values_outside_the_window_are_refused(tmp_path: Path, bits: int, where:
     tensors[name][1, 2] = bits
     weights.files[0].unlink()
     write_tensors(weights.files[0], tensors)
-    with pytest.raises(InputError, match=r"outside the exponent window.*") as caught:
+    with pytest.raises(InputError, match=r"outside the range that a merge accepts.*") as caught:
         merge_adapter(base, adapter, tmp_path / "out")
     assert caught.value.where is not None
     assert caught.value.where.endswith("[1, 2]")

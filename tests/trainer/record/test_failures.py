@@ -150,13 +150,13 @@ def test_salt_of_a_lost_record_is_replaced(tmp_path: Path) -> None:
     assert len(salts.safe["batch", 0]) == 32
 
 
-def test_somebody_else_appending_is_noticed(tmp_path: Path) -> None:
+def test_another_writer_is_noticed(tmp_path: Path) -> None:
     with open_journal(tmp_path) as journal:
         recorder = make_recorder(journal, StrictSalts())
         recorder.barrier()
         journal.append(Record.make("seed", seed="0x" + "00" * 32, source="intruder").to_bytes())
         feed(recorder, 1)
-        with pytest.raises(UnavailableError, match="somebody else"):
+        with pytest.raises(UnavailableError, match="another writer"):
             recorder.barrier()
         with pytest.raises(UnavailableError):
             recorder.close()

@@ -350,4 +350,4 @@ def test_absence_without_a_sorted_set_warns(
     commit: Commit, call: Call, trust: Path, tmp_path: Path
 ) -> None:
     done = ask(call, commit(TEXTS), sha256(b"nobody"), tmp_path / "a.json")
-    assert "absence counts only beside the dataset's sorted proofs" in done.err
+    assert "a proof of absence shows nothing without the dataset's sorted proofs" in done.err
