@@ -10,7 +10,7 @@ import pytest
 from provenance.log.tree import read_records
 from provenance.settings import Settings
 from provenance_cli.actions.commit import Selection
-from provenance_cli.jobs.stages import run_stages
+from provenance_cli.jobs.tasks import run_tasks
 from provenance_cli.jobs.train import TrainJob, TrainRequest
 from provenance_trainer.config import load_config
 from tests.support.places import EXAMPLES, REPO
@@ -31,7 +31,7 @@ def test_an_example_trains_on_what_it_says(
     config = load_config(EXAMPLES / "data" / f"{shape}.yaml", [f"output_dir={tmp_path / 'run'}"])
     job = TrainJob(TrainRequest(config, Selection(""), anchor=False), Settings.load())
     job.check(job.relay)
-    run_stages(job.stages(), job.relay)
+    run_tasks(job.tasks(), job.relay)
     opening = read_records(tmp_path / "run" / "provenance" / "journal")[0]
     fed = opening.fields["fed"]
     assert (fed["shape"], fed["records"], fed["cut"], fed["unlearned"]) == (shape, 8, 0, 0)

@@ -1,7 +1,7 @@
-"""Training configuration: the names Hugging Face and TRL use, plus one `provenance:` block.
+"""Training configuration: the names of Hugging Face and TRL, plus one `provenance:` block.
 
-A key that does not exist is refused with the nearest one that does: an option that is silently
-ignored would make the pre-registered configuration say something else than what ran.
+An unknown key is refused, and the nearest known key is named. If it were silently ignored, the
+pre-registered configuration would differ from what ran.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class ProvenanceConfig:
     """The `provenance:` block.
 
     anchor_interval_s: Seconds between heads committed to the chain.
-    on_failure: What training does while records cannot be made durable: go on loudly, wait, or
-        stop.
+    on_failure: What training does while records cannot be made durable: go on and log errors, wait,
+        or stop.
     key: Name of the signing key in the keystore, None for `default`.
     allow_empty: Let a run go on that learns nothing: batches without a token to predict, an adapter
         of zeros, a merged model equal to its base. Its verdict says so.
@@ -112,7 +112,7 @@ def _faults(config: TrainConfig) -> Iterator[ConfigError]:
     """What is wrong with values whose types are right."""
     if config.packing:
         yield ConfigError(
-            "packing is not supported: a packed sample would have to list its records",
+            "packing is not supported, because batches list one record per sample",
             where="packing",
             expected="false",
             actual="true",
@@ -140,8 +140,8 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     `provenance.key=value` sets a key inside the block.
 
     Raises:
-        ConfigError: unreadable, unknown keys (with the nearest known one), missing keys, wrong
-            types or values.
+        ConfigError: the file cannot be read, has unknown keys (the nearest known one is named) or
+            lacks keys, or a value or its type is wrong.
     """
     try:
         data = path.read_bytes()
@@ -159,7 +159,10 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
         raise ConfigError("configuration is not YAML", where=str(path), actual=error) from error
     if not isinstance(value, dict):
         raise ConfigError(
-            "configuration is not a mapping", where=str(path), actual=type(value).__name__
+            "configuration is not a mapping",
+            where=str(path),
+            expected="keys and values, as in examples/smollm2.yaml",
+            actual=type(value).__name__,
         )
     for override in overrides:
         _apply(value, override)
@@ -169,7 +172,9 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
 def _apply(value: dict[str, Any], override: str) -> None:
     key, separator, text = override.partition("=")
     if not separator or not key:
-        raise ConfigError("override is not key=value", where=override)
+        raise ConfigError(
+            "override is not KEY=VALUE", where=override, expected="such as max_steps=100"
+        )
     try:
         parsed = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -180,7 +185,9 @@ def _apply(value: dict[str, Any], override: str) -> None:
         return
     target = value.setdefault(block, {})
     if not isinstance(target, dict):
-        raise ConfigError("not a block", where=block, actual=type(target).__name__)
+        raise ConfigError(
+            "not a block", where=block, expected="keys and values", actual=type(target).__name__
+        )
     target[inner] = parsed
 
 
@@ -212,7 +219,11 @@ def _checked(
     for item in dataclasses.fields(kind):
         has_default = (item.default, item.default_factory) != (dataclasses.MISSING,) * 2
         if not has_default and item.name not in value:
-            error = ConfigError("configuration lacks a key", where=f"{where} {item.name}")
+            error = ConfigError(
+                "configuration lacks a key",
+                where=f"{where} {item.name}",
+                hint=f"add it to the file, or give {item.name}=VALUE",
+            )
             found.add([error])
     fields: dict[str, Any] = {}
     for key in value:
@@ -281,7 +292,7 @@ def _names(value: Any, where: str) -> tuple[str, ...]:
 
 
 def _number(value: Any, where: str) -> float:
-    """YAML 1.1 reads `2e-4` as text, so text that is a number counts as one."""
+    """A finite number. Text counts if it is one, because YAML 1.1 reads `2e-4` as text."""
     is_number = isinstance(value, int | float | str) and not isinstance(value, bool)
     try:
         number = float(value) if is_number else math.nan
@@ -309,7 +320,7 @@ def _without_floats(value: Any) -> Any:
 
 
 def config_record(config: TrainConfig) -> dict[str, Any]:
-    """The whole configuration as a record holds it: floats as shortest decimal strings."""
+    """The whole configuration as a record holds it: floats become shortest decimal strings."""
     result: dict[str, Any] = _without_floats(dataclasses.asdict(config))
     return result
 

@@ -1,4 +1,4 @@
-"""`provenance plan`: what a run will come to, before anything is spent."""
+"""`provenance plan`: estimate what a run will cost, before anything is spent."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import typer
 
 from provenance.settings import Settings
 from provenance_cli.options import Json, Limit, Overrides, Split, TextColumn, TrainingConfig
-from provenance_cli.output import note, result, stage
+from provenance_cli.output import note, result, working
 
 plan_app = typer.Typer(
     add_completion=False,
-    help="Tell transactions, gas and proof time of a training config before anything is spent.",
+    help="Estimate transactions, gas and time of a run; spends nothing.",
 )
 
 
@@ -29,10 +29,10 @@ def plan(
     split: Split = "train",
     json: Json = False,
 ) -> None:
-    """Tell what will be fed, transactions, gas, seconds and the finality wait of a run.
+    """Say what will be fed, and estimate transactions, gas, seconds and the wait for finality.
 
-    Spends nothing. Everything that `train` would refuse before it spends anything is refused here,
-    all of it at once.
+    Spends nothing. Proofs of the weights are not counted: `publish --dry-run` estimates those.
+    Everything that `train` would refuse before it spends anything is refused here, all at once.
     """
     import dataclasses
 
@@ -47,7 +47,7 @@ def plan(
     if count is None:
         request = TrainRequest(parsed, Selection("", text_column, limit, split), anchor=False)
         job = TrainJob(request, Settings.load())
-        with stage("check") as display:
+        with working("check") as display:
             fed = job.look(display)
         count = fed.records
     tokens = None if fed is None else -(-fed.tokens // fed.records)
@@ -73,7 +73,7 @@ def plan(
         f"proofs        {made.chunks * made.epochs} epoch proofs over {made.slots} slots, "
         f"about {made.proving_s:.1f} s",
         f"registration  {made.tree_chunks} tree and {made.link_chunks} link proofs, "
-        f"about {made.registration_s:.1f} s, once a dataset",
+        f"about {made.registration_s:.1f} s, once per dataset",
         f"chain         {made.transactions} + {made.registration_transactions} transactions, "
         f"about {gas:,} + {registration:,} gas{fee}",
         f"finality      {price['finality']}",
@@ -82,9 +82,9 @@ def plan(
 
 
 def _price(settings: Settings, gas: int) -> dict[str, str | None]:
-    """Fee at the chain's base fee, and how far its final block lags behind the latest.
+    """The fee of `gas` at the chain's base fee, and how far its final block lags behind the latest.
 
-    Both are unknown if the chain does not answer.
+    If the chain does not answer, the fee is None and the lag is said to be unknown.
     """
     from provenance.chain.session import connect
     from provenance.errors import ProvenanceError

@@ -1,6 +1,7 @@
 """From samples to the tensors that are fed.
 
-Pure functions: whoever holds the data can compute the tensors again.
+The tensors depend only on the records and the encoder, so anybody who has both can compute them
+again.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ MODEL_COLUMNS = ("input_ids", "attention_mask", "labels", "position_ids", "token
 
 
 class Row:
-    """One sample with the index of its record.
+    """One sample, with the index of its record.
 
-    Not a dict on purpose: Trainer strips from dicts every key that the model's forward does not
-    name.
+    This is no dict, because Trainer removes from a dict every key that is no argument of the
+    model's forward.
     """
 
     __slots__ = ("features", "index")
@@ -68,7 +69,7 @@ def collate(samples: Sequence[Mapping[str, Any]], pad_id: int) -> dict[str, torc
 
 @dataclass(frozen=True)
 class PaddingCollator:
-    """`collate` as a callable that pickles, for data loader workers."""
+    """`collate` as a callable that can be pickled, for the workers of a data loader."""
 
     pad_id: int
 
@@ -78,7 +79,7 @@ class PaddingCollator:
 
 
 def pad_id_of(tokenizer: PreTrainedTokenizerBase) -> int:
-    """The padding token's id, else the end-of-text token's, else 0: padding is masked anyway."""
+    """Id of the padding token, else of end-of-text, else 0; any will do, as padding is masked."""
     for value in (tokenizer.pad_token_id, tokenizer.eos_token_id):
         if isinstance(value, int):
             return value
@@ -109,10 +110,10 @@ class FedRows(Dataset[Row]):
 
 
 class CommittedRows(Dataset[Row]):
-    """A map-style dataset whose item i is record i of the committed one; i goes with the sample."""
+    """Wraps a map-style dataset whose item i is record i of the committed one, and adds i."""
 
     def __init__(self, dataset: Any, columns: Sequence[str] = MODEL_COLUMNS) -> None:
-        """`columns`: what reaches the inner collator; others are dropped, as Trainer would."""
+        """`columns`: columns that the inner collator gets. Trainer would drop the others too."""
         self._dataset, self._columns = dataset, tuple(columns)
 
     def __len__(self) -> int:

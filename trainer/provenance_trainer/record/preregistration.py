@@ -33,7 +33,7 @@ _NAMED = (
 
 
 class DatasetIdentity(Protocol):
-    """The part of a committed dataset that a run names."""
+    """The facts of a committed dataset that `run.open` names."""
 
     @property
     def root(self) -> DatasetRoot:
@@ -65,7 +65,7 @@ def open_record(
     fed: Mapping[str, Any],
     registrant: Registrant,
 ) -> Record:
-    """The pre-registration of a run. Two of one configuration differ by a nonce.
+    """The `run.open` record of a run. A nonce makes two runs of one configuration differ.
 
     Args:
         fed: What is fed of the dataset, as `provenance_trainer.data.fed.Fed.to_json` says it.
@@ -106,7 +106,7 @@ def _evaluation(config: TrainConfig) -> dict[str, Any]:
 
 
 def _code_state(folder: Path) -> dict[str, Any]:
-    """Commit of a git tree (`unknown` outside one), whether it was changed, what is installed."""
+    """Git commit of a folder (`unknown` if none), whether files were changed, what is installed."""
     commit = _git(folder, "rev-parse", "HEAD")
     changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
     return {
@@ -137,8 +137,8 @@ def _installed_versions() -> list[str]:
 
 
 def _environment() -> dict[str, Any]:
-    """Versions and device that training runs with."""
-    # Here and not above: whoever opens no run needs no torch.
+    """Versions of packages, and the device that training runs on."""
+    # Imported here, because only opening a run needs torch.
     import torch
 
     versions = {}

@@ -1,4 +1,4 @@
-"""What a run is evaluated on, and how well a model predicts it."""
+"""Choosing the texts that a run is evaluated on, and measuring a model's perplexity on them."""
 
 from __future__ import annotations
 
@@ -84,7 +84,9 @@ def _read_rows(path: Path, limit: int) -> list[dict[str, Any]]:
             else:
                 rows.append({"text": line.strip()})
     if not rows:
-        raise InputError("evaluation file holds no text", where=str(path))
+        raise InputError(
+            "evaluation file holds no text", where=str(path), expected="at least one line of text"
+        )
     return rows
 
 
@@ -101,7 +103,7 @@ def _parse_row(line: str, where: str) -> dict[str, Any]:
 def perplexity(
     model: torch.nn.Module, samples: Sequence[Sample], pad_id: int, batch_size: int
 ) -> float:
-    """exp of the mean negative log-likelihood per predicted token, over all samples together."""
+    """exp of the mean negative log-likelihood per predicted token of all samples; NaN if none."""
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()

@@ -1,6 +1,6 @@
-"""One training run: PEFT LoRA through Trainer, in the pre-registered order, recorded as it is fed.
+"""One training run: LoRA (PEFT) with Trainer, in the pre-registered order, recorded as it is fed.
 
-Training gets a seed and a recorder and knows nothing of chains.
+This module gets a seed and a recorder, and knows nothing of chains.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class TrainSummary:
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """As a record holds it: decimals as text."""
+        """The summary as a record holds it: floats become text."""
         plain = {
             k: repr(v) if isinstance(v, float) else v for k, v in dataclasses.asdict(self).items()
         }
@@ -111,8 +111,8 @@ def prepare_run(config: TrainConfig, base: BaseModel, dataset: Records) -> Prepa
     """Load model and tokenizer, attach the adapter, choose the evaluation sample.
 
     Raises:
-        ConfigError: options the model does not allow.
-        InputError: records or evaluation file without text.
+        ConfigError: the model does not allow an option.
+        InputError: a record or the evaluation file has no text.
     """
     set_seed(config.seed)
     recipe = Recipe.of(config, load_tokenizer(base.dir), dataset.columns, first_row(dataset))
@@ -135,11 +135,12 @@ def run_training(
     anchor: AnchorHandle | None = None,
     say: Say = print,
 ) -> TrainSummary:
-    """Train in the order of the recorder's seed, ship the adapter, evaluate before and after.
+    """Train in the recorder's order, write the shipped adapter, and evaluate before and after.
 
     Args:
-        recorder: It stays open.
-        resume: From `find_resume_point`, to go on after a crash; its `resume` record is made here.
+        recorder: It is not closed here.
+        resume: Where to resume, from `find_resume_point`; None for a new run. The `resume` record
+            is made here.
         say: Takes progress lines.
 
     Raises:
@@ -148,7 +149,11 @@ def run_training(
         UnavailableError: records cannot be made durable and the policy is to abort.
     """
     if recorder.orders.count != len(run.dataset):
-        raise InputError("recorder was made for another dataset")
+        raise InputError(
+            "recorder was made for another dataset",
+            expected=f"{len(run.dataset)} records",
+            actual=f"{recorder.orders.count} records",
+        )
     if resume is not None:
         recorder.resume(resume)
     trainer = _make_trainer(run, recorder, anchor, say)
@@ -219,7 +224,7 @@ def _make_trainer(
 
 
 def _ship(run: PreparedRun, trainer: Trainer, folder: Path) -> Digest:
-    """The first rank writes the shipped adapter, the others load it: all evaluate the same."""
+    """The first rank writes the shipped adapter. The others load it, so all evaluate the same."""
     if trainer.is_world_process_zero():
         digest = ship_adapter(run.model, run.base.name, folder)
         trainer.accelerator.wait_for_everyone()
@@ -231,14 +236,14 @@ def _ship(run: PreparedRun, trainer: Trainer, folder: Path) -> Digest:
 
 @dataclass(frozen=True)
 class _Subject:
-    """What is evaluated, by name and content digest."""
+    """What is evaluated: its name and content digest."""
 
     name: str
     digest: Digest
 
 
 def _evaluate(run: PreparedRun, recorder: Recorder, step: int, subject: _Subject) -> float:
-    """Perplexity of the model as it stands; the first rank records it."""
+    """Perplexity of the model as it is now. The first rank records it."""
     pad, batch_size = pad_id_of(run.tokenizer), run.config.eval_batch_size
     value = perplexity(run.model, run.evaluation, pad, batch_size)
     if recorder.ranks.is_first:
