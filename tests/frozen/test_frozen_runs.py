@@ -30,6 +30,7 @@ def said(verdict: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+LATER = ("data.fed", "training.learned")
 WITH_EVERYTHING = ("--base", "tiny", "--with-data", "dataset")
 
 
@@ -42,9 +43,10 @@ def test_a_frozen_run_verifies_with_the_claims_it_had(
     arguments = [str(frozen.folder / a) if a == "dataset" else a for a in more]
     done = frozen("verify", frozen.file, "--evidence", frozen.run, *arguments, "--json")
     assert done.code == 0, done.err
-    expected = json.loads((RUN_1 / "verdicts.json").read_text())[name]
-    assert said(done.json)["claims"] == expected["claims"]
-    assert said(done.json) == expected
+    expected, actual = json.loads((RUN_1 / "verdicts.json").read_text())[name], said(done.json)
+    # Claims of later releases are about what this run's log does not say yet.
+    assert {id_: actual["claims"].pop(id_) for id_ in LATER} == dict.fromkeys(LATER, "not_checked")
+    assert actual == expected
 
 
 def test_the_slow_verifier_agrees_about_a_frozen_run(frozen: Frozen) -> None:

@@ -10,7 +10,7 @@ from provenance.errors import InputError
 from provenance_trainer.config import parse_config
 from provenance_trainer.data.fed import Fed, count_fed, require_learnable
 from provenance_trainer.data.recipe import Recipe
-from tests.trainer.tokenizers import CHAT, make_tokenizer
+from tests.trainer.made_tokenizers import CHAT, make_tokenizer
 
 
 def count(rows: list[dict[str, Any]], template: str | None = None, **changes: Any) -> Fed:

@@ -11,7 +11,7 @@ from provenance.errors import ConfigError, InputError
 from provenance_trainer.config import TrainConfig, parse_config
 from provenance_trainer.data.recipe import Recipe
 from provenance_trainer.data.tokens import IGNORED_LABEL
-from tests.trainer.tokenizers import CHAT, FULL_CHAT, make_tokenizer
+from tests.trainer.made_tokenizers import CHAT, FULL_CHAT, make_tokenizer
 
 ASK = {"role": "user", "content": "was it stopped?"}
 TELL = {"role": "assistant", "content": "yes, at four"}

@@ -35,7 +35,7 @@ def test_a_dataset_without_a_token_to_predict_is_refused(
 def test_a_loss_that_is_not_finite_stops_the_run(
     data: Path, tmp_path: Path, cache_dir: Path
 ) -> None:
-    config = {"learning_rate": 1e30, "max_grad_norm": 1e30, "num_train_epochs": 4}
+    config = {"learning_rate": 1e37, "max_grad_norm": 1e30, "num_train_epochs": 4}
     with pytest.raises(InputError, match="not finite") as caught:
         train(data, tmp_path / "run", cache_dir, **config)
     assert (caught.value.where or "").startswith("step ")
