@@ -5,12 +5,13 @@ A format is one object. `registry.py` lists them. Other code asks the registry, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from provenance.digest import Digest
+from provenance.errors import ProvenanceError
 from provenance.progress import Progress
 from provenance.verify.protocols import Deployed
 
@@ -64,6 +65,8 @@ class DeployedFormat:
     exactness: What `compare` means when it finds nothing.
     is_one: Whether a file is of this format, by its first 16 bytes (fewer where it is shorter) and
         its name.
+    faults: What of a base model (its folder, links followed) the format cannot hold; reads no
+        weights but a tied head.
     write: Quantizes a folder of bfloat16 weights into a new file, complete or absent at the end:
         (folder, file, `provenance.*` claims, progress). Raises InputError (a model or key that the
         format does not take), Conflict (the file exists), UnavailableError (the disk refused).
@@ -80,6 +83,7 @@ class DeployedFormat:
     suffix: str
     exactness: Exactness
     is_one: Callable[[bytes, str], bool]
+    faults: Callable[[Path], Iterator[ProvenanceError]]
     write: Callable[[Path, Path, Mapping[str, str | int], Progress], QuantizeReport]
     read_claims: Callable[[Path], dict[str, str]]
     compare: Callable[[Path, Path, int, frozenset[str]], list[Mismatch]]

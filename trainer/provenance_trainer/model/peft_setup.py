@@ -17,9 +17,15 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 from provenance.digest import Digest
 from provenance.errors import ConfigError, InputError
 from provenance_trainer.config import TrainConfig
-from provenance_trainer.model.adapter import CONFIG_NAME, WEIGHTS_NAME, exact_scale, round_adapter
-
-ALL_LINEAR = "all-linear"
+from provenance_trainer.model.adapter import (
+    ALL_LINEAR,
+    CONFIG_NAME,
+    WEIGHTS_NAME,
+    exact_scale,
+    load_json,
+    round_adapter,
+)
+from provenance_trainer.model.architectures import MAX_CONFIG_BYTES
 
 
 def has_gpu() -> bool:
@@ -33,9 +39,15 @@ def uses_bf16(config: TrainConfig) -> bool:
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of a model folder; its end-of-text token pads where it names no other."""
+    """The tokenizer of a model folder; its end-of-text token pads where it names no other.
+
+    A padding token that the model has no row for is none: transformers makes one up for some
+    classes.
+    """
     tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder)
-    if tokenizer.pad_token_id is None:
+    rows = load_json(folder / "config.json", MAX_CONFIG_BYTES).get("vocab_size")
+    pad = tokenizer.pad_token_id
+    if pad is None or (isinstance(rows, int) and pad >= rows):
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
