@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,11 @@ class LlamaCpp:
         tokens: list[int] = self._ask("tokenize", question)["tokens"]
         return tokens
 
+    @property
+    def context(self) -> int:
+        """How many tokens a text may have."""
+        return int(self._ask("props")["default_generation_settings"]["n_ctx"])
+
     def next_logprobs(self, ids: Sequence[int], count: int) -> dict[int, float]:
         """The `count` likeliest next tokens with their log-probabilities."""
         question = {
@@ -44,19 +48,14 @@ class LlamaCpp:
         (first,) = self._ask("completion", question)["completion_probabilities"]
         return {item["id"]: item["logprob"] for item in first["top_logprobs"]}
 
-    def _ask(self, path: str, question: dict[str, Any]) -> Any:
+    def _ask(self, path: str, question: Mapping[str, Any] | None = None) -> Any:
         request = urllib.request.Request(
             f"{self._server.listening_address}/{path}",
-            data=json.dumps(question).encode(),
+            data=None if question is None else json.dumps(question).encode(),
             headers={"Content-Type": "application/json"},
         )
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.loads(answer.read())
-
-
-@contextmanager
-def opened(file: Path) -> Iterator[LlamaCpp]:
-    yield LlamaCpp(file)
 
 
 def reference_logprobs(model: Path, ids: Sequence[int]) -> torch.Tensor:

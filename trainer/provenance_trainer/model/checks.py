@@ -59,6 +59,7 @@ def base_faults(folder: Path) -> Iterator[ProvenanceError]:
         config = load_json(own / "config.json", MAX_CONFIG_BYTES)
         yield from _config_faults(config, str(own / "config.json"))
         shape = Shape.of(config, str(own / "config.json"))
+        yield from _loading_faults(own)
     except InputError as error:
         yield error
     yield from _weight_faults(own, shape)
@@ -97,6 +98,20 @@ def _config_faults(config: Config, where: str) -> Iterator[ProvenanceError]:
             expected="BF16, F16 or F32 weights",
             actual=method,
             hint="take the model that it was quantized from",
+        )
+
+
+def _loading_faults(folder: Path) -> Iterator[ProvenanceError]:
+    # Here and not above: verification reads model folders without it.
+    from transformers import AutoConfig
+
+    try:
+        AutoConfig.from_pretrained(folder)
+    except Exception as error:  # of any kind: whatever the file makes the library do
+        yield InputError(
+            "transformers does not take this configuration",
+            where=str(folder / "config.json"),
+            actual=" ".join(f"{type(error).__name__}: {error}".split())[:200],
         )
 
 

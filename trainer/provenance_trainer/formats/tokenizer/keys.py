@@ -106,13 +106,24 @@ def _read(model: ModelFolder) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _used_by_transformers(model: ModelFolder) -> dict[str, Any]:
-    """The tokenizer that training uses, in the form of tokenizer.json."""
+    """The tokenizer that training uses, in the form of tokenizer.json.
+
+    Raises:
+        InputError: it does not load.
+    """
     # Here and not above: verification recomputes files without either.
     import json
 
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(model.path)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model.path)
+    except Exception as error:  # of any kind: whatever the files make the library do
+        raise InputError(
+            "transformers does not load the tokenizer",
+            where=str(model.path),
+            actual=f"{type(error).__name__}: {error}"[:200],
+        ) from error
     used: dict[str, Any] = json.loads(tokenizer.backend_tokenizer.to_str())
     return used
 
