@@ -1,6 +1,6 @@
 """The metadata keys of a model folder as GGUF: hyperparameters and tokenizer.
 
-Everything is a function of the folder's files, so whoever holds them can compute it again.
+Every key follows from the folder's files alone, so anybody who has them can compute it again.
 
 Source: the GGUF specification (ggml-org/ggml, docs/gguf.md, "Standardized key-value pairs").
 """
@@ -22,12 +22,12 @@ _MISTRAL_WINDOW = 4096
 
 
 def metadata(model: ModelFolder) -> list[Key]:
-    """Every key that follows from the folder, in file order.
+    """Every key that follows from the folder, in the file's order.
 
-    `general.architecture` is not among them: gguf-py writes it first by itself.
+    `general.architecture` is not among them, because gguf-py writes it first by itself.
 
     Raises:
-        InputError: a tokenizer or rotary type that has no GGUF form here.
+        InputError: the tokenizer or the rotary type cannot be written as GGUF here.
     """
     return [*_hyperparameters(model), *tokenizer_keys(model)]
 

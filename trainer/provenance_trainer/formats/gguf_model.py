@@ -1,6 +1,6 @@
-"""The tensors of a model folder as GGUF names and orders them.
+"""The tensors of a model folder, with the names and the order that GGUF uses.
 
-Everything is a function of the folder's files, so whoever holds them can compute it again.
+Everything follows from the folder's files alone, so anybody who has them can compute it again.
 
 Source: the GGUF specification (ggml-org/ggml, docs/gguf.md, "Standardized tensor names").
 """
@@ -60,7 +60,7 @@ def open_model(path: Path) -> ModelFolder:
     """Open a folder of a supported architecture (attacker-controlled).
 
     Raises:
-        InputError: another architecture, or a configuration without what GGUF needs.
+        InputError: it has another architecture, or its configuration lacks what GGUF needs.
     """
     where = str(path / "config.json")
     config = load_json(path / "config.json", MAX_CONFIG_BYTES)
@@ -76,8 +76,8 @@ def tensor_names(model: ModelFolder) -> dict[str, str]:
     """GGUF name -> name in the folder, in the order of the file: embedding, layers, head.
 
     Raises:
-        InputError: a tensor that the architecture lacks, or a tied head that differs from the
-            embedding.
+        InputError: the folder has a tensor that the architecture lacks, or its output head is tied
+            to the embedding and differs from it.
     """
     layers = model.shape.layers
     mapping = name_map(model.shape.architecture.gguf, layers)
@@ -111,10 +111,10 @@ def _file_order(name: str) -> tuple[int, int, str]:
 
 
 def tensor_values(model: ModelFolder, gguf_name: str, name: str) -> np.ndarray:
-    """Float32 values of one tensor in GGUF row order (exact: the folder holds bfloat16).
+    """Float32 values of one bfloat16 tensor, exactly, with rows in the order of GGUF.
 
     Raises:
-        InputError: not bfloat16, or NaN or infinity among the values.
+        InputError: the tensor is not bfloat16, or holds NaN or infinity.
     """
     bits = model.weights.bf16_bits(name)
     values = (bits.astype(np.uint32) << 16).view(np.float32)
@@ -130,7 +130,7 @@ def tensor_values(model: ModelFolder, gguf_name: str, name: str) -> np.ndarray:
 
 
 def _interleave(values: np.ndarray, heads: int) -> np.ndarray:
-    """Rotary halves (x0, x1, .., y0, y1, ..) of each head become pairs (x0, y0, x1, y1, ..)."""
+    """Turn the rotary halves (x0, x1, .., y0, y1, ..) of each head into (x0, y0, x1, y1, ..)."""
     rows = values.shape[0]
     if rows % (2 * heads):
         raise InputError(

@@ -1,9 +1,9 @@
-"""Base models by name: the embedded SmolLM2, a tiny model for tests, any local folder, any hub id.
+"""Base models by name: the embedded SmolLM2, a tiny model for tests, a local folder or a hub id.
 
-Whatever the name, the result is a folder of config, tokenizer and bfloat16 safetensors without
-links, with a content digest and a file manifest.
+The result is always a folder of config, tokenizer and bfloat16 safetensors without links, with a
+content digest and a manifest of its files.
 
-    name -> folder as it is (locate_base) -> plain files, bfloat16 (load_base)
+    name -> folder as it came (locate_base) -> plain files, bfloat16 (load_base)
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from provenance_trainer.model.weights import WEIGHT_SUFFIXES, Weights, atomic_di
 
 @dataclass(frozen=True)
 class BaseModel:
-    """A base model on disk: plain files, bfloat16. `name` is what the configuration called it.
+    """A base model on disk: plain files, bfloat16. `name` is its name in the configuration.
 
-    source: What the weights were converted from; None for those that are used as they came.
+    source: What the weights were converted from. None if they are used as they came.
     """
 
     dir: Path
@@ -49,13 +49,13 @@ def load_base(name: str, cache_dir: Path, say: Say = silent) -> BaseModel:
 
     Args:
         name: `smollm2`, `tiny`, a folder, or a hub id (`org/name`, `org/name@revision`).
-        cache_dir: Where decoded, downloaded and converted models are kept; entries appear whole or
-            not at all.
+        cache_dir: Folder for decoded, downloaded and converted models. An entry is complete or
+            absent.
         say: Told of a conversion, and how many values it changed.
 
     Raises:
-        InputError: no such model, a folder without safetensors, or weights that bfloat16 does not
-            hold.
+        InputError: there is no such model, the folder has no safetensors, or bfloat16 cannot hold
+            its weights.
         AuthError: the hub keeps the model from this user.
         UnavailableError: the hub or the disk is out of reach.
     """
