@@ -91,7 +91,7 @@ def test_the_whole_job(place: Place, tmp_path: Path, name: str) -> None:
     )
     place("train", place.folder / "train.yaml", *settings, "--anchor")
     place("prove", run)
-    place("merge", run)
+    place("merge", run, "--base", original)
     place("quantize", run)
     place("prove", run, "--weights", "--draws", 2)
     place("release", run, "--name", f"{name}:1")
