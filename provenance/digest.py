@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from pathlib import Path
+from pathlib import Path, PosixPath
 from typing import BinaryIO
 
 from provenance.errors import InputError
@@ -67,17 +67,24 @@ def tagged(tag: str, payload: bytes) -> Digest:
     return Digest(hashlib.sha256(PREFIX + tag.encode("ascii") + b"\0" + payload).digest())
 
 
+class OwnPath(PosixPath):
+    """A path that the caller's own user named: links there are followed.
+
+    Paths made from it (`/`, `glob`, `iterdir`) are of the same type. A plain `Path` may come from
+    evidence, where a link would make a verifier read what nobody named.
+    """
+
+
 def open_regular(path: Path, *, dir_fd: int | None = None) -> BinaryIO:
     """Open a regular file without following a final symlink, so that what is hashed is what was
-    named.
+    named. Links are followed where the path is an `OwnPath`.
 
     Raises:
         InputError: missing, a symlink, or not a regular file (FIFO, device, directory).
     """
+    follow = 0 if isinstance(path, OwnPath) else os.O_NOFOLLOW
     try:
-        fd = os.open(
-            path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=dir_fd
-        )
+        fd = os.open(path, os.O_RDONLY | follow | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=dir_fd)
     except OSError as error:
         raise InputError("cannot open file", where=str(path), actual=error.strerror) from error
     if not stat.S_ISREG(os.fstat(fd).st_mode):

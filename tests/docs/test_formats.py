@@ -27,11 +27,13 @@ from provenance.log.tree import Head
 from provenance.merkle import Tree
 from provenance.signing import Domain, sign_head, verify_head
 from provenance.verify import LIMITS
+from provenance_trainer.formats.gguf_keys import metadata
+from provenance_trainer.formats.gguf_model import open_model
 from tests.docs.documents import ROOT, code, example, table
 from tests.docs.main_job import Job, shell
+from tests.trainer.bases import make_base
 
 FORMATS = ROOT / "docs" / "formats"
-TRAINER_FORMATS = ROOT / "trainer" / "provenance_trainer" / "formats"
 
 
 def page(name: str) -> Path:
@@ -245,13 +247,19 @@ def test_the_file_carries_the_keys_of_the_page(job: Job) -> None:
     Digest.parse(str(fields["provenance.log_head"].value))
 
 
-def test_every_model_key_of_the_page_is_in_the_code() -> None:
-    source = "".join(path.read_text() for path in sorted(TRAINER_FORMATS.glob("gguf*.py")))
-    tokens = {f"tokenizer.ggml.{name}_token_id" for name in ("bos", "eos", "unknown", "padding")}
-    named = {
-        n for row in table(page("gguf"), "<!-- keys: model -->") for n in code(row[0])
-    } - tokens
-    assert [n for n in named if f'"{n}"' not in source] == []
-    assert {"bos", "eos", "unknown", "padding"} <= set(
-        re.findall(r'\("(\w+)", "\w+"\)', source) + re.findall(r'\(\("(\w+)"', source)
+def test_the_code_writes_the_model_keys_of_the_page(tmp_path: Path) -> None:
+    yarn = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "attention_factor": 2.0}
+    rope = {**yarn, "original_max_position_embeddings": 64}
+    sentencepiece = make_base(
+        tmp_path / "sentencepiece",
+        tokenizer="sentencepiece",
+        config={"head_dim": 32, "rope_parameters": rope},
+        settings={"chat_template": "{{ messages }}"},
     )
+    padded = make_base(tmp_path / "padded", tokenizer="qwen2")
+    written = {"general.architecture"} | {
+        key.name for base in (sentencepiece, padded) for key in metadata(open_model(base))
+    }
+    assert written == {
+        name for row in table(page("gguf"), "<!-- keys: model -->") for name in code(row[0])
+    }

@@ -33,10 +33,14 @@ def merge(
     """Merge RUN/adapter into its base model, write RUN/merged for transformers, and log it."""
     from provenance.layout import RunFolder
     from provenance.log.run_log import open_log
+    from provenance.settings import Settings
+    from provenance_cli.wiring import base_folder
     from provenance_trainer.run.derived import log_merge
 
+    # As it was trained on: without links, and in bfloat16.
+    folder = None if base is None else base_folder(Settings.load(), str(base))
     with working("merge") as progress, open_log(RunFolder(run)) as log:
-        record = log_merge(log, base, compare_to_peft, progress)
+        record = log_merge(log, folder, compare_to_peft, progress)
     fields = record.fields
     distance = (
         f", at most {fields['max_ulp_to_peft']} ulp from PEFT's merge"

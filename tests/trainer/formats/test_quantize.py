@@ -22,7 +22,8 @@ from provenance_trainer.formats.gguf import (
     read_claims,
 )
 from provenance_trainer.formats.gguf_file import read_header
-from provenance_trainer.formats.gguf_model import open_model, rope_factors
+from provenance_trainer.formats.gguf_model import open_model
+from provenance_trainer.formats.gguf_rope import rope_factors
 from provenance_trainer.formats.q8_0 import compare_gguf
 from provenance_trainer.model.base import BaseModel
 

@@ -99,6 +99,7 @@ TOY = DeployedFormat(
     suffix=".toy",
     exactness=Exactness.BIT_BY_BIT,
     is_one=lambda head, file_name: head.startswith(MAGIC) or file_name.endswith(".toy"),
+    faults=lambda base: iter(()),
     write=write,
     read_claims=read_claims,
     compare=compare,

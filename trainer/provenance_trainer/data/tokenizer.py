@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provenance.errors import InputError
+from provenance_trainer.model.adapter import load_json
+from provenance_trainer.model.architectures import MAX_CONFIG_BYTES
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of a model folder; its end-of-text token pads where it names no other.
+    """The tokenizer of a model folder. If it names no padding token, end-of-text pads.
 
-    Code that a model brings along is never run.
+    The same holds if the model has no row for the padding token: for some classes transformers
+    makes one up. Code that a model brings along is never run.
 
     Raises:
         InputError: the folder has none that can be read.
@@ -33,6 +36,8 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
             expected="tokenizer.json or tokenizer.model",
             actual=str(error).partition("\n")[0][:200],
         ) from error
-    if tokenizer.pad_token_id is None:
+    rows = load_json(folder / "config.json", MAX_CONFIG_BYTES).get("vocab_size")
+    pad = tokenizer.pad_token_id
+    if pad is None or (isinstance(rows, int) and pad >= rows):
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

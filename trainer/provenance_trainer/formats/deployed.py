@@ -6,12 +6,13 @@ compares names of formats.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from provenance.digest import Digest
+from provenance.errors import ProvenanceError
 from provenance.progress import Progress
 from provenance.verify.protocols import Deployed
 
@@ -65,6 +66,8 @@ class DeployedFormat:
     exactness: How exactly a file agrees if `compare` finds no mismatch.
     is_one: Whether a file is of this format, by its first 16 bytes (fewer if it is shorter) and its
         name.
+    faults: What in a base model the format cannot hold. Takes the model's folder, follows links,
+        and reads no weights but a tied head.
     write: Quantizes a folder of bfloat16 weights into a new file, which is complete or absent
         afterwards: (folder, file, `provenance.*` claims, progress). Raises InputError (a model or
         key that the format does not take), Conflict (the file exists), UnavailableError (the disk
@@ -83,6 +86,7 @@ class DeployedFormat:
     suffix: str
     exactness: Exactness
     is_one: Callable[[bytes, str], bool]
+    faults: Callable[[Path], Iterator[ProvenanceError]]
     write: Callable[[Path, Path, Mapping[str, str | int], Progress], QuantizeReport]
     read_claims: Callable[[Path], dict[str, str]]
     compare: Callable[[Path, Path, int, frozenset[str]], list[Mismatch]]

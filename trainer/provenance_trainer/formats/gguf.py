@@ -25,15 +25,15 @@ from provenance.errors import InputError
 from provenance.progress import Progress, silent
 from provenance_trainer.formats.deployed import CLAIM_PREFIX, QuantizeReport
 from provenance_trainer.formats.gguf_file import read_header
-from provenance_trainer.formats.gguf_keys import Key, metadata
+from provenance_trainer.formats.gguf_keys import metadata
 from provenance_trainer.formats.gguf_model import (
-    ARCHITECTURE,
+    Key,
     ModelFolder,
     open_model,
-    rope_factors,
     tensor_names,
     tensor_values,
 )
+from provenance_trainer.formats.gguf_rope import rope_factors
 from provenance_trainer.model.weights import atomic_file
 
 BLOCK = 32
@@ -144,7 +144,7 @@ def export_gguf(
     """Write a model folder as one GGUF Q8_0 file.
 
     Args:
-        model_dir: bfloat16 Llama-architecture folder with tokenizer.json.
+        model_dir: bfloat16 folder of a supported architecture, with tokenizer.json.
         out_file: New file. After an error it does not exist.
         extra: Keys `provenance.*` or `general.*`; text becomes a string, a number a uint64.
 
@@ -156,7 +156,7 @@ def export_gguf(
     model = open_model(model_dir)
     plans, keys = plan_tensors(model), [*metadata(model), *_extra_keys(extra or {})]
     with atomic_file(out_file) as temporary:
-        writer = GGUFWriter(temporary, ARCHITECTURE)
+        writer = GGUFWriter(temporary, model.shape.architecture.gguf)
         try:
             _write_header(writer, keys, plans)
             for done, plan in enumerate(plans, 1):

@@ -10,34 +10,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from gguf.constants import MODEL_ARCH, GGMLQuantizationType
-from gguf.tensor_mapping import get_tensor_name_map
+from gguf.constants import GGMLQuantizationType
 
 from provenance.digest import open_regular
 from provenance.errors import InputError
 from provenance_trainer.formats.gguf import BLOCK, BLOCK_BYTES
 from provenance_trainer.formats.gguf_file import GgufHeader, TensorEntry, read_header
+from provenance_trainer.formats.gguf_model import name_map
+from provenance_trainer.model.architectures import ARCHITECTURES
 
 _MAX_LAYERS = 1 << 16
-_HEAD_KEYS = {".attn_q.": "llama.attention.head_count", ".attn_k.": "llama.attention.head_count_kv"}
+_HEAD_KEYS = {".attn_q.": "attention.head_count", ".attn_k.": "attention.head_count_kv"}
+_INTERLEAVED = {item.gguf: item.interleaved for item in ARCHITECTURES.values()}
 
 
 class GgufFile:
     """A Q8_0 GGUF file (attacker-controlled).
 
     Raises:
-        InputError: it is not a well-formed GGUF file of the Llama architecture.
+        InputError: it is not a well-formed GGUF file of a supported architecture.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._header = read_header(path)
-        layers = _number(self._header, "llama.block_count", path)
+        self._architecture = _architecture(self._header, path)
+        layers = _number(self._header, f"{self._architecture}.block_count", path)
         if layers > _MAX_LAYERS:
             raise InputError(
                 "too many layers", where=str(path), expected=f"<= {_MAX_LAYERS}", actual=layers
             )
-        self._names = get_tensor_name_map(MODEL_ARCH.LLAMA, layers)
+        self._names = name_map(self._architecture, layers)
 
     def block(self, name: str, rows: int, row_blocks: int, block: int) -> bytes:
         """One block of a matrix, 34 bytes: float16 scale, 32 codes.
@@ -104,9 +107,9 @@ class GgufFile:
     def _file_row(self, name: str, rows: int, row: int) -> int:
         """The row's number in the file, which interleaves the rotary halves of Q and K heads."""
         key = next((key for part, key in _HEAD_KEYS.items() if part in name), None)
-        if key is None:
+        if key is None or not _INTERLEAVED[self._architecture]:
             return row
-        heads = _number(self._header, key, self.path)
+        heads = _number(self._header, f"{self._architecture}.{key}", self.path)
         if heads < 1 or rows % (2 * heads):
             raise InputError(
                 "rows are not whole heads",
@@ -118,6 +121,19 @@ class GgufFile:
         head, inside = divmod(row, 2 * half)
         side, pair = divmod(inside, half)
         return head * 2 * half + 2 * pair + side
+
+
+def _architecture(header: GgufHeader, path: Path) -> str:
+    field = header.fields.get("general.architecture")
+    value = None if field is None else field.value
+    if not isinstance(value, str) or value not in _INTERLEAVED:
+        raise InputError(
+            "file is of no supported architecture",
+            where=f"{path} general.architecture",
+            expected=" or ".join(sorted(_INTERLEAVED)),
+            actual=str(value)[:80],
+        )
+    return value
 
 
 def _number(header: GgufHeader, key: str, path: Path) -> int:

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from provenance.artifacts.content import read_metadata
-from provenance.digest import hash_file, open_regular
-from provenance.errors import InputError
+from provenance.digest import OwnPath, hash_file, open_regular
+from provenance.errors import InputError, ProvenanceError
 from provenance.progress import Progress, silent
 from provenance_trainer.formats.deployed import (
     CLAIM_PREFIX,
@@ -36,6 +36,8 @@ from provenance_trainer.formats.int8_codes import (
     scb_name,
     to_half,
 )
+from provenance_trainer.model.adapter import load_json
+from provenance_trainer.model.architectures import MAX_CONFIG_BYTES, Shape
 from provenance_trainer.model.weights import PYTORCH, SafetensorsWriter, Weights, atomic_file
 
 _SUFFIX = ".safetensors"
@@ -212,12 +214,22 @@ def _is_int8(head: bytes, file_name: str) -> bool:
     return head[8:9] == b"{" or Path(file_name).suffix == _SUFFIX
 
 
+def int8_faults(base: Path) -> Iterator[ProvenanceError]:
+    """What of a base model the format cannot hold: its decoder is none whose layers it knows."""
+    config = OwnPath(base) / "config.json"
+    try:
+        Shape.of(load_json(config, MAX_CONFIG_BYTES), str(config))
+    except InputError as error:
+        yield error
+
+
 INT8 = DeployedFormat(
     name="int8",
     container="safetensors",
     suffix=_SUFFIX,
     exactness=Exactness.UP_TO_TIES,
     is_one=_is_int8,
+    faults=int8_faults,
     write=export_int8,
     read_claims=read_int8_claims,
     compare=compare_int8,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from gguf.constants import GGMLQuantizationType, GGUFValueType
 
+from provenance.digest import OwnPath
+from provenance.errors import InputError, ProvenanceError
 from provenance_trainer.formats.deployed import DeployedFormat, Exactness, Mismatch
 from provenance_trainer.formats.gguf import (
     BLOCK_BYTES,
@@ -27,12 +29,72 @@ from provenance_trainer.formats.gguf_file import (
     read_header,
     read_tensor,
 )
-from provenance_trainer.formats.gguf_keys import Key, metadata
-from provenance_trainer.formats.gguf_model import ARCHITECTURE, ModelFolder, open_model
+from provenance_trainer.formats.gguf_keys import metadata, sliding_window
+from provenance_trainer.formats.gguf_model import Key, ModelFolder, open_model, tensor_names
+from provenance_trainer.formats.gguf_rope import rope_of
+from provenance_trainer.formats.tokenizer.keys import tokenizer_form_faults, tokenizer_keys
 
 _MAGIC = b"GGUF"
 _SUFFIX = ".gguf"
-_ARCHITECTURE_KEY = Key("general.architecture", GGUFValueType.STRING, ARCHITECTURE)
+
+
+def gguf_faults(base: Path) -> Iterator[ProvenanceError]:
+    """What of a base model a GGUF file cannot hold, or its readers compute in another way.
+
+    Args:
+        base: Folder of the base; links are followed.
+    """
+    try:
+        model = open_model(OwnPath(base))
+    except InputError as error:
+        yield error
+        return
+    yield from _decoder_faults(model)
+    refused = list(_raised(model))
+    yield from refused
+    try:
+        yield from tokenizer_form_faults(model)
+    except InputError as error:
+        if str(error) not in map(str, refused):  # the keys tell it as well
+            yield error
+
+
+def _decoder_faults(model: ModelFolder) -> Iterator[InputError]:
+    where, config = str(model.path / "config.json"), model.config
+    if (activation := config.get("hidden_act", "silu")) != "silu":
+        yield InputError(
+            "activation is not known to readers of GGUF files",
+            where=f"{where} hidden_act",
+            expected="silu",
+            actual=activation,
+        )
+    architecture = model.shape.architecture
+    if architecture.head_norms and model.shape.biases:
+        yield InputError(
+            "biases are not known to readers of this architecture",
+            where=f"{where} attention_bias",
+            expected="false",
+            actual=", ".join(model.shape.biases),
+        )
+
+
+def _raised(model: ModelFolder) -> Iterator[InputError]:
+    """What the steps of writing refuse, each by itself."""
+    steps: tuple[Callable[[ModelFolder], object], ...] = (
+        rope_of,
+        sliding_window,
+        tensor_names,
+        _all_tokenizer_keys,
+    )
+    for step in steps:
+        try:
+            step(model)
+        except InputError as error:
+            yield error
+
+
+def _all_tokenizer_keys(model: ModelFolder) -> list[Key]:
+    return list(tokenizer_keys(model))
 
 
 def compare_gguf(
@@ -54,7 +116,7 @@ def compare_gguf(
             expected and actual sizes.
     """
     header, model = read_header(gguf_file), open_model(model_dir)
-    found = [*_compare_keys(metadata(model), header), *_compare_size(header)]
+    found = [*_compare_keys(_keys(model), header), *_compare_size(header)]
     plans = {plan.name: plan for plan in plan_tensors(model)}
     for name in sorted(header.tensors.keys() - plans.keys()):
         found.append(Mismatch(name, None, "tensor", "absent", "present"))
@@ -69,13 +131,18 @@ def compare_gguf(
     return found[:limit]
 
 
+def _keys(model: ModelFolder) -> list[Key]:
+    architecture = model.shape.architecture.gguf
+    return [Key("general.architecture", GGUFValueType.STRING, architecture), *metadata(model)]
+
+
 def _compare_keys(expected: list[Key], header: GgufHeader) -> Iterator[Mismatch]:
-    wanted = {key.name: key for key in (_ARCHITECTURE_KEY, *expected) if key.value != []}
+    wanted = {key.name: key for key in expected if key.value != []}
     for name, key in wanted.items():
         field = header.fields.get(name)
-        is_array = key.item is not None
-        wanted_field = Field(key.item if key.item is not None else key.kind, is_array, key.value)
-        if field != wanted_field:
+        kind, is_array = key.item if key.item is not None else key.kind, key.item is not None
+        values = [key.value] if key.earlier is None else [key.value, key.earlier]
+        if field not in [Field(kind, is_array, value) for value in values]:
             yield Mismatch("metadata", None, name, *_shown(key.value, field))
     for name in header.fields.keys() - wanted.keys():
         if not name.startswith(FREE_PREFIXES):
@@ -151,6 +218,7 @@ Q8_0 = DeployedFormat(
     suffix=_SUFFIX,
     exactness=Exactness.BIT_BY_BIT,
     is_one=_is_gguf,
+    faults=gguf_faults,
     write=export_gguf,
     read_claims=read_claims,
     compare=compare_gguf,

@@ -22,6 +22,7 @@ from provenance.errors import InputError
 from provenance_trainer.model import bfloat16
 from provenance_trainer.model.weights import SafetensorsWriter, Weights, atomic_dir, copy_side_files
 
+ALL_LINEAR = "all-linear"  # PEFT's name for every linear layer but the output head
 CONFIG_NAME = "adapter_config.json"
 WEIGHTS_NAME = "adapter_model.safetensors"
 _MAX_CONFIG_BYTES = 1 << 20

@@ -15,7 +15,6 @@ any order of summation).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +29,11 @@ from provenance.progress import Progress, silent
 from provenance_trainer.model import bfloat16
 from provenance_trainer.model.adapter import Adapter, Pair, load_adapter, load_json
 from provenance_trainer.model.weights import (
-    INDEX_NAME,
     SafetensorsWriter,
     Weights,
     atomic_dir,
     copy_side_files,
+    write_index,
 )
 
 Operands = tuple[np.ndarray, np.ndarray, np.ndarray]  # W (out, in), B (out, r), A (r, in)
@@ -88,7 +87,7 @@ def merge_adapter(
     done = 0
     with atomic_dir(out_dir) as folder:
         copy_side_files(base_dir, folder)
-        _write_index(base, folder)
+        write_index(base, folder)
         for file in base.files:
             names = [name for name in base if base.file_of(name) == file]
             for _ in work.write(folder / file.name, names):
@@ -228,17 +227,6 @@ def exact_entry(weight: float, scaled_b: list[float], a: list[float]) -> int:
 def _scaled(value: float) -> int:
     numerator, denominator = value.as_integer_ratio()
     return numerator * ((1 << _SCALE_BITS) // denominator)
-
-
-def _write_index(base: Weights, folder: Path) -> None:
-    if len(base.files) == 1:
-        return
-    total = sum(base.info(n).end - base.info(n).start for n in base)
-    index: Mapping[str, Any] = {
-        "metadata": {"total_size": total},
-        "weight_map": {n: base.file_of(n).name for n in base},
-    }
-    (folder / INDEX_NAME).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
 def _ulp_to_peft(operands: Operands, adapter: Adapter, merged: np.ndarray) -> int:

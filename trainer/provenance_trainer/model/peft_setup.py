@@ -17,9 +17,13 @@ from transformers import AutoModelForCausalLM
 from provenance.digest import Digest
 from provenance.errors import ConfigError, InputError
 from provenance_trainer.config import TrainConfig
-from provenance_trainer.model.adapter import CONFIG_NAME, WEIGHTS_NAME, exact_scale, round_adapter
-
-ALL_LINEAR = "all-linear"
+from provenance_trainer.model.adapter import (
+    ALL_LINEAR,
+    CONFIG_NAME,
+    WEIGHTS_NAME,
+    exact_scale,
+    round_adapter,
+)
 
 
 def has_gpu() -> bool:

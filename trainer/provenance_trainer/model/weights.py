@@ -32,7 +32,7 @@ from provenance.errors import Conflict, InputError, UnavailableError
 from provenance.log.journal import sync_directory
 
 INDEX_NAME = "model.safetensors.index.json"
-_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
+WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
 PYTORCH = {"format": "pt"}  # transformers does not load a file without this metadata
 
 
@@ -301,7 +301,20 @@ def copy_side_files(source: Path, target: Path) -> None:
     """
     for path in sorted(source.iterdir()):
         hidden = path.name.startswith(".")
-        if hidden or path.is_dir() or path.suffix in _WEIGHTS or path.name == INDEX_NAME:
+        if hidden or path.is_dir() or path.suffix in WEIGHT_SUFFIXES or path.name == INDEX_NAME:
             continue
         with open_regular(path) as stream, (target / path.name).open("xb") as copy:
             shutil.copyfileobj(stream, copy)
+
+
+def write_index(weights: Weights, folder: Path) -> None:
+    """Write the index by which transformers finds tensors in several files; one file needs none."""
+    if len(weights.files) == 1:
+        return
+    names = list(weights)
+    total = sum(weights.info(n).end - weights.info(n).start for n in names)
+    index: Mapping[str, object] = {
+        "metadata": {"total_size": total},
+        "weight_map": {n: weights.file_of(n).name for n in names},
+    }
+    (folder / INDEX_NAME).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")

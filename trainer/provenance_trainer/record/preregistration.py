@@ -73,12 +73,18 @@ def open_record(
     named = {**dataset.root.to_json(), "manifest": str(dataset.manifest_digest)}
     if registrant.dataset_id is not None:
         named["dataset_id"] = str(registrant.dataset_id)
-    manifest = str(base.manifest.root)
+    based = {
+        "name": base.name,
+        "content": str(base.content),
+        "manifest": str(base.manifest.root),
+    }
+    if base.source is not None:
+        based["converted"] = base.source.to_json()
     return Record.make(
         "run.open",
         dataset=named,
         fed=dict(fed),
-        base={"name": base.name, "content": str(base.content), "manifest": manifest},
+        base=based,
         config=config_record(config),
         config_digest=str(config_digest(config)),
         code=_code_state(Path(__file__).parent),

@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerBase, SchedulerType, get_scheduler
 
 from provenance.errors import ConfigError
 from provenance.faults import Findings, did_you_mean
-from provenance.progress import Progress
+from provenance.progress import Progress, Say
 from provenance_trainer.config import TrainConfig
 from provenance_trainer.data.fed import (
     Fed,
@@ -28,7 +28,10 @@ from provenance_trainer.data.fed import (
 )
 from provenance_trainer.data.recipe import Recipe
 from provenance_trainer.data.tokenizer import load_tokenizer
-from provenance_trainer.model.base import BaseModel, load_base
+from provenance_trainer.formats.checks import format_faults
+from provenance_trainer.model.base import BaseModel, load_base, locate_base
+from provenance_trainer.model.checks import adapter_faults, base_faults
+from provenance_trainer.run.derived import DEFAULT_FORMAT
 from provenance_trainer.run.evaluation import held_out
 
 
@@ -56,10 +59,14 @@ class Rows:
 
 @dataclass(frozen=True)
 class Checked:
-    """What a preflight found out: the base model, and what is fed of the dataset."""
+    """What a preflight found out: the base model, and what is fed of the dataset.
+
+    notes: Why a deployed format cannot hold the model, if the default one cannot.
+    """
 
     base: BaseModel
     fed: Fed
+    notes: tuple[str, ...]
 
 
 def preflight(
@@ -78,7 +85,7 @@ def preflight(
     found = Findings()
     found.run(lambda: check_schedule(config))
     rows = found.run(open_rows)
-    base = found.run(lambda: load_base(config.model_name_or_path, cache))
+    base = _checked_base(config, cache, found, progress)
     tokenizer = None if base is None else found.run(lambda: load_tokenizer(base.dir))
     fed = None
     if tokenizer is not None and rows is not None:
@@ -89,7 +96,23 @@ def preflight(
     found.require_none()
     assert base is not None, "a base without faults"
     assert fed is not None, "records without faults"
-    return Checked(base, fed)
+    notes = (
+        [] if base is None else [str(fault) for fault in format_faults(DEFAULT_FORMAT, base.dir)]
+    )
+    return Checked(base, fed, tuple(f"not as {DEFAULT_FORMAT}: {note}" for note in notes))
+
+
+def _checked_base(config: TrainConfig, cache: Path, found: Findings, say: Say) -> BaseModel | None:
+    """The base model, if neither it nor the adapter that is planned for it has a fault."""
+    folder = found.run(lambda: locate_base(config.model_name_or_path, cache))
+    if folder is None:
+        return None
+    before = len(found.faults)
+    found.add(base_faults(folder))
+    found.add(adapter_faults(folder, config))
+    if len(found.faults) > before:
+        return None
+    return found.run(lambda: load_base(config.model_name_or_path, cache, say))
 
 
 def check_schedule(config: TrainConfig) -> None:
