@@ -46,9 +46,11 @@ class Findings:
             self.faults.append(error)
         return None
 
-    def add(self, faults: Iterable[ProvenanceError]) -> None:
-        """Keep faults that a check lists."""
+    def add(self, faults: Iterable[ProvenanceError]) -> int:
+        """Keep faults that a check lists; returns how many."""
+        before = len(self.faults)
         self.faults += faults
+        return len(self.faults) - before
 
     def require_none(self) -> None:
         """End the work if anything was found.

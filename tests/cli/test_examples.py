@@ -35,6 +35,7 @@ def test_an_example_trains_on_what_it_says(
     opening = read_records(tmp_path / "run" / "provenance" / "journal")[0]
     fed = opening.fields["fed"]
     assert (fed["shape"], fed["records"], fed["cut"], fed["unlearned"]) == (shape, 8, 0, 0)
-    assert fed == json.loads(json.dumps(job.fed.to_json() if job.fed else None))
+    assert job.checked is not None
+    assert fed == json.loads(json.dumps(job.checked.fed.to_json()))
     assert fed["loss"] == ("completion" if shape in ("instruction", "prompt_completion") else "all")
     assert 0 < fed["predicted"] < fed["tokens"]

@@ -39,10 +39,9 @@ from provenance_cli.jobs.funds import require_balance
 from provenance_cli.jobs.tasks import Estimate, Relay, Task, forecast
 from provenance_cli.wiring import proving_keys, start_chain
 from provenance_trainer.config import TrainConfig
-from provenance_trainer.data.fed import Fed
 from provenance_trainer.run.lifecycle import Request, train_recorded
 from provenance_trainer.run.plan import plan
-from provenance_trainer.run.preflight import Rows, preflight
+from provenance_trainer.run.preflight import Checked, Rows, preflight
 from provenance_zk.audits.sorted_proofs import FOLDER, is_complete
 from provenance_zk.training.epochs import proven_epochs
 from provenance_zk.training.registration import Registered, find_registration
@@ -89,13 +88,13 @@ class TrainJob:
         self._config = replace(request.config, dataset_name=str(self._dataset))
         self._run = RunFolder(out)
         self._was_committed = self._has_dataset()
-        self.fed: Fed | None = None
+        self.checked: Checked | None = None
         self.relay = Relay()
 
     def check(self, progress: Progress, *, spend: bool = True) -> None:
         """Check all that can be known before anything is spent; finds every fault, not the first.
 
-        Counts what will be fed (`fed`), unless the run was opened already.
+        What it finds out is in `checked`, unless the run was opened already.
 
         Args:
             spend: whether the job will run. If not, the chain is not started and no password is
@@ -113,19 +112,19 @@ class TrainJob:
         self._require_same_source()
         found = Findings()
         if not is_opened(self._records):
-            self.fed = found.run(lambda: self.look(progress))
+            self.checked = found.run(lambda: self.look(progress))
         if self._request.anchor:
             found.run(lambda: self._check_chain(spend))
         found.require_none()
 
-    def look(self, progress: Progress) -> Fed:
+    def look(self, progress: Progress) -> Checked:
         """Check configuration, dataset and base model, and count what will be fed.
 
         Raises:
             InputError: the only fault. Faults: all of them.
         """
         cache = self._settings.cache / "models"
-        return preflight(self._config, cache, self._rows, progress).fed
+        return preflight(self._config, cache, self._rows, progress)
 
     def _check_chain(self, spend: bool) -> None:
         proving_keys(self._settings, load_deployment(self._settings), depth_for(self._count))
@@ -285,7 +284,7 @@ class TrainJob:
             key=self._request.key if self._request.anchor else None,
             resume=self._run.journal.is_file(),
             # Counted on the source of a dataset that was not committed yet: count that again.
-            fed=self.fed if self._was_committed else None,
+            fed=self.checked.fed if self.checked and self._was_committed else None,
         )
         value = train_recorded(request, progress)
         done = value["summary"]

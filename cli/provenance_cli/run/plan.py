@@ -43,13 +43,14 @@ def plan(
     from provenance_trainer.run.plan import plan as make_plan
 
     parsed = load_config(config, overrides or [])
-    fed = None
+    checked = None
     if count is None:
         request = TrainRequest(parsed, Selection("", text_column, limit, split), anchor=False)
         job = TrainJob(request, Settings.load())
         with working("check") as display:
-            fed = job.look(display)
-        count = fed.records
+            checked = job.look(display)
+        count = checked.fed.records
+    fed = None if checked is None else checked.fed
     tokens = None if fed is None else -(-fed.tokens // fed.records)
     made = make_plan(parsed, count, tokens=tokens)
     spent = estimates.training(made) + estimates.epochs(made)
@@ -66,7 +67,7 @@ def plan(
     }
     fee = f", {price['fee_eth']} ETH at the current base fee" if price["fee_eth"] else ""
     lines = [
-        *(f"data          {line}" for line in (fed.lines() if fed is not None else ())),
+        *(f"data          {line}" for line in (checked.lines() if checked is not None else ())),
         f"training      {made.steps} steps, {made.batches} batches, {made.checkpoints} "
         f"checkpoints, about {made.training_s:.0f} s on two CPU cores",
         f"log           {made.log_records} records in {made.anchors} heads",

@@ -73,7 +73,7 @@ def open_record(
     named = {**dataset.root.to_json(), "manifest": str(dataset.manifest_digest)}
     if registrant.dataset_id is not None:
         named["dataset_id"] = str(registrant.dataset_id)
-    based = {
+    based: dict[str, Any] = {
         "name": base.name,
         "content": str(base.content),
         "manifest": str(base.manifest.root),

@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerBase, SchedulerType, get_scheduler
 
 from provenance.errors import ConfigError
 from provenance.faults import Findings, did_you_mean
-from provenance.progress import Progress, Say
+from provenance.progress import Progress
 from provenance_trainer.config import TrainConfig
 from provenance_trainer.data.fed import (
     Fed,
@@ -68,6 +68,10 @@ class Checked:
     fed: Fed
     notes: tuple[str, ...]
 
+    def lines(self) -> list[str]:
+        """For people: what is fed, and what the model cannot become."""
+        return [*self.fed.lines(), *(f"warning: {note}" for note in self.notes)]
+
 
 def preflight(
     config: TrainConfig, cache: Path, open_rows: Callable[[], Rows], progress: Progress
@@ -85,34 +89,36 @@ def preflight(
     found = Findings()
     found.run(lambda: check_schedule(config))
     rows = found.run(open_rows)
-    base = _checked_base(config, cache, found, progress)
-    tokenizer = None if base is None else found.run(lambda: load_tokenizer(base.dir))
-    fed = None
-    if tokenizer is not None and rows is not None:
-        fed = found.run(lambda: count(config, tokenizer, rows, progress))
-    evaluation = config.eval_dataset_name
-    if tokenizer is not None and evaluation is not None:
-        found.run(lambda: held_out(config, evaluation, tokenizer))
+    folder = found.run(lambda: locate_base(config.model_name_or_path, cache))
+    base, fed = None, None
+    if folder is not None and found.add(base_faults(folder)) == 0:
+        tokenizer = found.run(lambda: load_tokenizer(folder))
+        if tokenizer is not None:
+            fed = _fed_faults(config, tokenizer, rows, found, progress)
+        if found.add(adapter_faults(folder, config)) == 0:
+            base = found.run(lambda: load_base(config.model_name_or_path, cache, progress))
     found.require_none()
     assert base is not None, "a base without faults"
     assert fed is not None, "records without faults"
-    notes = (
-        [] if base is None else [str(fault) for fault in format_faults(DEFAULT_FORMAT, base.dir)]
-    )
-    return Checked(base, fed, tuple(f"not as {DEFAULT_FORMAT}: {note}" for note in notes))
+    notes = [
+        f"this base cannot become {DEFAULT_FORMAT}: {fault}"
+        for fault in format_faults(DEFAULT_FORMAT, base.dir)
+    ]
+    return Checked(base, fed, tuple(notes))
 
 
-def _checked_base(config: TrainConfig, cache: Path, found: Findings, say: Say) -> BaseModel | None:
-    """The base model, if neither it nor the adapter that is planned for it has a fault."""
-    folder = found.run(lambda: locate_base(config.model_name_or_path, cache))
-    if folder is None:
-        return None
-    before = len(found.faults)
-    found.add(base_faults(folder))
-    found.add(adapter_faults(folder, config))
-    if len(found.faults) > before:
-        return None
-    return found.run(lambda: load_base(config.model_name_or_path, cache, say))
+def _fed_faults(
+    config: TrainConfig,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Rows | None,
+    found: Findings,
+    progress: Progress,
+) -> Fed | None:
+    """Count what is fed, and look at the evaluation file; faults go to `found`."""
+    evaluation = config.eval_dataset_name
+    if evaluation is not None:
+        found.run(lambda: held_out(config, evaluation, tokenizer))
+    return None if rows is None else found.run(lambda: count(config, tokenizer, rows, progress))
 
 
 def check_schedule(config: TrainConfig) -> None:
