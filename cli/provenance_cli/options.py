@@ -50,7 +50,10 @@ Limit = Annotated[
     typer.Option("--limit", metavar="N", min=1, help="Commit the first N records only."),
 ]
 Split = Annotated[
-    str, typer.Option("--split", metavar="S", help="Split of a hub or saved dataset.")
+    str,
+    typer.Option(
+        "--split", metavar="S", help="Split of a folder, a hub dataset or a saved dataset."
+    ),
 ]
 SourceName = Annotated[
     str | None, typer.Option("--source", metavar="S", help="Name the source otherwise.")

@@ -17,7 +17,7 @@ from provenance_cli.options import (
     Split,
     TextColumn,
 )
-from provenance_cli.output import note, result, stage
+from provenance_cli.output import fields, note, result, stage
 
 
 def commit(
@@ -43,8 +43,8 @@ def commit(
 
     selection = Selection(source, text_column, limit, split, dedupe, source_name, licence)
     with stage("commit") as progress:
-        report = commit_selection(selection, out, Settings.load(), progress)
-        progress.ended = f"{report.count} records"
-    if report.removed:
-        note(f"dropped {report.removed} exact duplicates")
-    result(report.to_json(), as_json)
+        done = commit_selection(selection, out, Settings.load(), progress)
+        progress.ended = f"{done.report.count} records"
+    for sentence in done.sentences():
+        note(sentence)
+    result(done.to_json(), as_json, fields(done.report.to_json()))

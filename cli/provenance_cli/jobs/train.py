@@ -200,9 +200,8 @@ class TrainJob:
         return Stage("commit dataset", self._has_dataset, self._commit, Estimate(seconds=1.0))
 
     def _commit(self, progress: Progress) -> str:
-        report = commit_selection(self._selection, self._dataset, self._settings, progress)
-        dropped = f", {report.removed} duplicates dropped" if report.removed else ""
-        return f"{report.count} records in {self._dataset}{dropped}"
+        done = commit_selection(self._selection, self._dataset, self._settings, progress)
+        return f"{done.report.count} records in {self._dataset}; {'; '.join(done.sentences())}"
 
     @property
     def _registered(self) -> Registered | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +10,9 @@ from typing import Any
 
 import torch
 
-from provenance.errors import ConfigError, InputError
 from provenance_trainer.config import TrainConfig
 from provenance_trainer.record.features import IGNORED_LABEL, Encoder, RecordSource, collate
-
-_MAX_EVAL_BYTES = 256 << 20
+from provenance_trainer.run.held_out import read_held_out
 
 
 def evaluation_sample(
@@ -24,8 +21,7 @@ def evaluation_sample(
     """Token ids of each sample: the held-out file's, else those of the first training records.
 
     Raises:
-        ConfigError: the file cannot be read.
-        InputError: it holds no text, or what is no record.
+        InputError: the file cannot be read, or holds what is no record.
     """
     if config.eval_dataset_name is None:
         # Records lie in the order of their digests, so the first ones are a fair sample.
@@ -37,35 +33,7 @@ def evaluation_sample(
 
 
 def _read_rows(path: Path, limit: int) -> list[dict[str, Any]]:
-    if not path.is_file() or path.stat().st_size > _MAX_EVAL_BYTES:
-        raise ConfigError(
-            "cannot read evaluation file",
-            where="eval_dataset_name",
-            expected="a text or JSON-lines file",
-            actual=str(path),
-        )
-    rows: list[dict[str, Any]] = []
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip() or len(rows) >= limit:
-                continue
-            if path.suffix == ".jsonl":
-                rows.append(_parse_row(line, f"{path} line {number}"))
-            else:
-                rows.append({"text": line.strip()})
-    if not rows:
-        raise InputError("evaluation file holds no text", where=str(path))
-    return rows
-
-
-def _parse_row(line: str, where: str) -> dict[str, Any]:
-    try:
-        value = json.loads(line)
-    except ValueError as error:
-        raise InputError("not JSON", where=where, actual=error) from error
-    if not isinstance(value, dict):
-        raise InputError("not a JSON object", where=where)
-    return value
+    return list(read_held_out(str(path), limit).rows)
 
 
 def perplexity(

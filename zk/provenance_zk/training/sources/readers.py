@@ -2,157 +2,62 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
-from provenance.encoding import parse_json
-from provenance.errors import InputError
+from provenance_zk.training.sources.delimited import delimited
+from provenance_zk.training.sources.json_rows import read_json, read_json_lines
+from provenance_zk.training.sources.parquet import read_parquet
+from provenance_zk.training.sources.reading import Reading
 from provenance_zk.training.sources.row_source import Row
+from provenance_zk.training.sources.streams import (
+    ARCHIVES,
+    MAX_LINE_BYTES,
+    SourceFile,
+    lines,
+    whole_text,
+)
 
-_MAX_LINE_BYTES = 64 << 20
-
-
-def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    """(`line N`, text without its end) of a UTF-8 file; N counts from 1."""
-    with path.open("rb") as stream:
-        number = 0
-        while line := stream.readline(_MAX_LINE_BYTES + 1):
-            number += 1
-            if len(line) > _MAX_LINE_BYTES:
-                raise InputError(
-                    "line is too long",
-                    where=f"line {number}",
-                    expected=f"<= {_MAX_LINE_BYTES} bytes",
-                )
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                raise InputError(
-                    "line is not UTF-8", where=f"line {number}", actual=error
-                ) from error
-            yield f"line {number}", text.rstrip("\r\n")
+FileReader = Callable[[SourceFile, Reading, str | None], Iterator[Row]]
+"""Reads one file. Takes what counts, and the only column that is wanted, None for all."""
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise ValueError("an object names a field twice")
-    return value
-
-
-def _json(text: str, where: str) -> Any:
-    try:
-        return parse_json(text.encode(), _unique)
-    except ValueError as error:
-        raise InputError("not valid JSON", where=where, actual=error) from error
-
-
-def _json_row(value: Any, where: str) -> Row:
-    if not isinstance(value, dict) or not value:
-        raise InputError(
-            "row is not a JSON object with columns", where=where, actual=type(value).__name__
-        )
-    return where, value
-
-
-def _jsonl(path: Path) -> Iterator[Row]:
-    for where, line in _lines(path):
-        yield _json_row(_json(line, where), where)
-
-
-def _json_list(path: Path) -> Iterator[Row]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError("file is not UTF-8", actual=error) from error
-    value = _json(text, "file")
-    if not isinstance(value, list):
-        raise InputError(
-            "not a list of JSON objects",
-            actual=type(value).__name__,
-            hint="one object a line is .jsonl",
-        )
-    for i, item in enumerate(value):
-        yield _json_row(item, f"row {i + 1}")
-
-
-def _text_lines(path: Path) -> Iterator[Row]:
-    for where, line in _lines(path):
+def _read_text_lines(file: SourceFile, reading: Reading, wanted: str | None) -> Iterator[Row]:
+    del wanted
+    reading.note("blank lines of text files are not records")
+    for number, line in lines(file, markup=True):
         if line.strip():
-            yield where, {"text": line}
+            yield f"line {number}", {"text": line.rstrip("\r\n")}
 
 
-def read_whole_text(path: Path) -> Iterator[Row]:
+def read_whole_text(file: SourceFile, reading: Reading, wanted: str | None) -> Iterator[Row]:
     """A file as one record.
 
     Raises:
-        InputError: not UTF-8.
+        InputError: not UTF-8, or longer than a line may be.
     """
-    try:
-        yield "(whole file)", {"text": path.read_bytes().decode("utf-8-sig")}
-    except UnicodeDecodeError as error:
-        raise InputError("file is not UTF-8", actual=error) from error
+    del reading, wanted
+    yield "(whole file)", {"text": whole_text(file, MAX_LINE_BYTES, markup=True)}
 
 
-def _delimited(delimiter: str) -> Callable[[Path], Iterator[Row]]:
-    def read(path: Path) -> Iterator[Row]:
-        try:
-            text = path.read_bytes().decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise InputError("file is not UTF-8", actual=error) from error
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        try:
-            header = next(reader, [])
-            if len(set(header)) != len(header) or not all(header):
-                raise InputError(
-                    "header has an empty or repeated column",
-                    where="line 1",
-                    actual=", ".join(header)[:200],
-                )
-            for values in reader:
-                where = f"line {reader.line_num}"
-                if len(values) != len(header):
-                    raise InputError(
-                        "row has another number of columns than the header",
-                        where=where,
-                        expected=len(header),
-                        actual=len(values),
-                    )
-                yield where, dict(zip(header, values, strict=True))
-        except csv.Error as error:
-            raise InputError(
-                "not valid CSV", where=f"line {reader.line_num}", actual=error
-            ) from error
-
-    return read
-
-
-def _parquet(path: Path) -> Iterator[Row]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    number = 0
-    try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=4096):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield f"row {number}", row
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise InputError(
-            "not a readable Parquet file", where=f"row {number + 1}", actual=error
-        ) from error
-
-
-READERS: dict[str, Callable[[Path], Iterator[Row]]] = {
-    ".jsonl": _jsonl,
-    ".ndjson": _jsonl,
-    ".json": _json_list,
-    ".parquet": _parquet,
-    ".csv": _delimited(","),
-    ".tsv": _delimited("\t"),
-    ".txt": _text_lines,
+READERS: dict[str, FileReader] = {
+    ".jsonl": read_json_lines,
+    ".ndjson": read_json_lines,
+    ".json": read_json,
+    ".parquet": read_parquet,
+    ".csv": delimited(","),
+    ".tsv": delimited("\t"),
+    ".txt": _read_text_lines,
 }
+
+
+def reader_of(file: SourceFile) -> FileReader | None:
+    """The reader of a file by its name; None where there is none."""
+    suffix, archive = file.suffixes
+    if archive and suffix == ".parquet":
+        return None  # Parquet is packed in itself, and is read from its end
+    return READERS.get(suffix)
+
+
+def readable_names() -> str:
+    """The ends of names that are read, for messages."""
+    return f"{', '.join(READERS)}; all but Parquet also as {' or '.join(ARCHIVES)}"
