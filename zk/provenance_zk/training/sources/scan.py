@@ -41,8 +41,9 @@ def require_text(value: Any, where: str) -> str:
 class Scan:
     """Looks at rows one after another; memory grows with the columns, not with the rows."""
 
-    def __init__(self, text_column: str | None, reading: Reading) -> None:
+    def __init__(self, source: str, text_column: str | None, reading: Reading) -> None:
         """`text_column`: commit this column alone."""
+        self._source = source
         self._text_column = text_column
         self._reading = reading
         self._rows_with: dict[str, int] = {}
@@ -99,7 +100,9 @@ class Scan:
         columns, reading = self._columns(), self._reading
         if not columns:
             raise InputError(
-                "source has no column but row numbers of pandas", actual=listed(self._rows_with)
+                "source has no column but row numbers of pandas",
+                where=self._source,
+                actual=listed(self._rows_with),
             )
         reading.dropped |= {name: None for name in self._rows_with if _is_index(name)}
         if len(columns) == 1 and self._has_text:
@@ -114,9 +117,9 @@ class Scan:
         if column not in self._rows_with:
             raise InputError(
                 "no such column",
-                where="--text-column",
-                expected=f"one of {listed(self._rows_with)}",
-                actual=shown(column),
+                where=self._source,
+                expected=shown(column),
+                actual=listed(self._rows_with),
                 hint="name one of the columns with --text-column",
             )
         if self._fault is not None:

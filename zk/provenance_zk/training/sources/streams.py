@@ -118,7 +118,7 @@ def exists(path: Path) -> bool:
 class _Unpacked(io.RawIOBase):
     """Bytes of an archive, counted so that a small one cannot expand without end."""
 
-    def __init__(self, archive: IO[bytes], kind: str, limit: int) -> None:
+    def __init__(self, archive: IO[bytes] | gzip.GzipFile, kind: str, limit: int) -> None:
         self._archive, self._kind, self._left, self._limit = archive, kind, limit, limit
 
     def readable(self) -> bool:
