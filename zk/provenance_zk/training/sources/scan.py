@@ -9,7 +9,7 @@ from typing import Any
 
 from provenance.errors import InputError
 from provenance_zk.training.sources.reading import Reading
-from provenance_zk.training.sources.values import PLAIN, conversions, listed, shown
+from provenance_zk.training.sources.values import conversions, is_plain, listed, shown
 
 MAX_COLUMNS = 1024
 MAX_NAME_CHARACTERS = 1000
@@ -47,6 +47,7 @@ class Scan:
         self._text_column = text_column
         self._reading = reading
         self._rows_with: dict[str, int] = {}
+        self._columns: tuple[str, ...] = ()  # those that are committed, unless one is the text
         self._has_text = False
         self._fault: InputError | None = None  # of the column that may turn out to be the text
 
@@ -54,7 +55,25 @@ class Scan:
         """Look at a row (attacker-controlled). Raises InputError where `where` is wrong."""
         self._reading.records += 1
         for name in row:
-            self._rows_with[name] = self._rows_with.get(name, 0) + 1
+            if name in self._rows_with:
+                self._rows_with[name] += 1
+            else:
+                self._add_column(where, name)
+        if self._text_column is not None:
+            self._look_at_text(where, row, self._text_column)
+            return
+        for name, value in row.items():
+            if not is_plain(value) and not _is_index(name):
+                place = f"{where} {shown(name)}"
+                self._reading.converted.update((name, kind) for kind in conversions(value, place))
+        if len(self._columns) == 1:
+            self._look_at_text(where, row, self._columns[0])
+
+    def _add_column(self, where: str, name: str) -> None:
+        _check_name(where, name)
+        self._rows_with[name] = 1
+        if not _is_index(name):
+            self._columns += (name,)
         if len(self._rows_with) > MAX_COLUMNS:
             raise InputError(
                 "source has too many columns",
@@ -62,15 +81,6 @@ class Scan:
                 expected=f"<= {MAX_COLUMNS}",
                 hint="put what differs from row to row into one column",
             )
-        if self._text_column is not None:
-            self._look_at_text(where, row, self._text_column)
-            return
-        for name, value in row.items():
-            if type(value) not in PLAIN and not _is_index(name):
-                place = f"{where} {shown(name)}"
-                self._reading.converted.update((name, kind) for kind in conversions(value, place))
-        if len(columns := self._columns()) == 1:
-            self._look_at_text(where, row, columns[0])
 
     def _look_at_text(self, where: str, row: Mapping[str, Any], column: str) -> None:
         """Check a text; a fault counts once it is known that the column is the text."""
@@ -84,20 +94,15 @@ class Scan:
             except InputError as error:
                 self._fault = error
 
-    def _columns(self) -> tuple[str, ...]:
-        return tuple(name for name in self._rows_with if not _is_index(name))
-
     def end(self) -> tuple[tuple[str, ...], str | None]:
         """(columns to commit, the text column or None), once every row was added.
 
         Raises:
             InputError: no such column, no column at all, or a row without text.
         """
-        for name in self._rows_with:
-            _check_name(name)
         if self._text_column is not None:
             return self._text_end(self._text_column)
-        columns, reading = self._columns(), self._reading
+        columns, reading = self._columns, self._reading
         if not columns:
             raise InputError(
                 "source has no column but row numbers of pandas",
@@ -132,14 +137,17 @@ def _is_index(name: str) -> bool:
     return _PANDAS_INDEX.fullmatch(name) is not None
 
 
-def _check_name(name: str) -> None:
+def _check_name(where: str, name: str) -> None:
     try:
         name.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise InputError("column name is not Unicode text", actual=repr(name)[:80]) from error
+        raise InputError(
+            "column name is not Unicode text", where=where, actual=repr(name)[:80]
+        ) from error
     if len(name) > MAX_NAME_CHARACTERS:
         raise InputError(
             "column name is too long",
+            where=where,
             expected=f"<= {MAX_NAME_CHARACTERS} characters",
             actual=shown(name),
         )

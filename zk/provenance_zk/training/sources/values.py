@@ -27,10 +27,9 @@ import numpy as np
 from provenance.encoding import MAX_INTEGER
 from provenance.errors import InputError
 
-PLAIN = frozenset({str, bool, type(None)})
-"""Types that need no look."""
 WAY_OUT = "change it in the source, or commit one column with --text-column"
 
+_PLAIN = frozenset({str, bool, type(None)})
 _SHOWN_NAMES = 8
 _TEXT_KINDS: tuple[tuple[type, str], ...] = (
     (bytes, "binary values as base64"),
@@ -47,6 +46,16 @@ class Unreadable:
     reason: str
 
 
+def is_plain(value: Any) -> bool:
+    """Whether a record holds a cell as it is, without a look into it."""
+    kind = type(value)
+    return (
+        kind in _PLAIN
+        or (kind is int and -MAX_INTEGER <= value <= MAX_INTEGER)
+        or (kind is float and math.isfinite(value))
+    )
+
+
 def conversions(value: Any, where: str) -> Iterator[str]:
     """The kind of each conversion that a cell needs (attacker-controlled).
 
@@ -56,12 +65,12 @@ def conversions(value: Any, where: str) -> Iterator[str]:
     Raises:
         InputError: a value that records cannot hold; `where` names its place.
     """
-    if type(value) in PLAIN:
+    if is_plain(value):
         return
     if isinstance(value, Mapping | list | tuple):
         items = value.items() if isinstance(value, Mapping) else enumerate(value)
         for key, item in items:
-            if type(item) not in PLAIN:
+            if not is_plain(item):
                 yield from conversions(item, f"{where}[{key!r:.40}]")
     elif isinstance(value, np.generic | np.ndarray):
         yield from conversions(value.tolist(), where)
