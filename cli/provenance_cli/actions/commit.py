@@ -89,6 +89,8 @@ class Committed:
         split = f" of split {rows.split}" if rows.split else ""
         columns = "text column" if rows.text_column is not None else "columns"
         said = [f"read {rows.reading.records} records{split}; {columns}: {listed(rows.columns)}"]
+        if rows.reading.others:
+            said.append(f"columns left out by --text-column: {listed(rows.reading.others)}")
         if rows.files:
             said.append(
                 f"from {len(rows.files)} {'file' if len(rows.files) == 1 else 'files'}: "

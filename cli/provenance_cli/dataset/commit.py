@@ -44,7 +44,8 @@ def commit(
     selection = Selection(source, text_column, limit, split, dedupe, source_name, licence)
     with stage("commit") as progress:
         done = commit_selection(selection, out, Settings.load(), progress)
+        progress.clear()
+        for sentence in done.sentences():
+            note(sentence)
         progress.ended = f"{done.report.count} records"
-    for sentence in done.sentences():
-        note(sentence)
     result(done.to_json(), as_json, fields(done.report.to_json()))

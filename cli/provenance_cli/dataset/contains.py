@@ -48,12 +48,12 @@ def contains(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say whether a record with exactly these bytes is in a dataset: exit code 0 present, 4 absent,
-    3 undetermined.
+    """Say whether a record is in a dataset: exit code 0 present, 4 absent, 3 undetermined.
 
-    Undetermined: an erased record may have been it. A trailing newline of a file counts, as every
-    byte does. With --blocklist: 0 all absent, 1 some present, 3 none present but some undetermined;
-    --prove then names a folder. A proof makes the digest public.
+    Undetermined: an erased record may have been it. A text is compared in Unicode NFC, in which
+    datasets hold it; everything else counts, a trailing newline too. With --blocklist: 0 all
+    absent, 1 some present, 3 none present but some undetermined; --prove then names a folder. A
+    proof makes the digest public.
     """
     from provenance.dataset.committed import CommittedDataset
     from provenance.digest import Digest
@@ -95,8 +95,9 @@ def digest(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Print the digest that a record with exactly these bytes has, in whatever dataset: no dataset
-    is needed.
+    """Print the digest that a record has, in whatever dataset: no dataset is needed.
+
+    A text counts in Unicode NFC, a row as its JSON says.
     """
     from provenance.encoding import dataset_record_bytes, dataset_record_digest
 

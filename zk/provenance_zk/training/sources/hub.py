@@ -28,10 +28,10 @@ def _datasets() -> Any:
 
 def _reader(dataset: Any) -> RowReader:
     def rows(reading: Reading, wanted: str | None) -> Iterator[Row]:
-        del reading
-        # Images and sounds of other columns are not decoded then.
-        chosen = dataset.select_columns([wanted]) if wanted in dataset.column_names else dataset
-        number = 0
+        chosen, number = dataset, 0
+        if wanted in dataset.column_names:
+            chosen = dataset.select_columns([wanted])  # images of other columns are not decoded
+            reading.others |= dict.fromkeys(c for c in dataset.column_names if c != wanted)
         try:
             for row in chosen:
                 number += 1

@@ -32,13 +32,15 @@ def _pyarrow() -> tuple[Any, Any]:
 
 def read_parquet(file: SourceFile, reading: Reading, wanted: str | None) -> Iterator[Row]:
     """Rows of a Parquet file; of `wanted` alone where the file has it."""
-    del reading
     pyarrow, parquet = _pyarrow()
     number = 0
     _require_parquet(file)
     try:
         with parquet.ParquetFile(str(file.path)) as opened:
-            columns = [wanted] if wanted in _names(opened.schema_arrow) else None
+            names, columns = _names(opened.schema_arrow), None
+            if wanted in names:
+                columns = [wanted]
+                reading.others |= dict.fromkeys(name for name in names if name != wanted)
             for batch in opened.iter_batches(batch_size=_BATCH_ROWS, columns=columns):
                 cells = [_cells(column, pyarrow) for column in batch.columns]
                 for values in zip(*cells, strict=True):

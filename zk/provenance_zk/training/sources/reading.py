@@ -20,6 +20,7 @@ class Reading:
         converted: values that a record holds as text, by column and kind.
         normalised: texts that Unicode NFC changed.
         dropped: row numbers of pandas that were left out, by column.
+        others: columns that were not asked for.
         notes: what a file turned out to be, one sentence each.
     """
 
@@ -29,6 +30,7 @@ class Reading:
     converted: Counter[tuple[str, str]] = field(default_factory=Counter)
     normalised: int = 0
     dropped: dict[str, None] = field(default_factory=dict)
+    others: dict[str, None] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
 
     def note(self, sentence: str) -> None:
@@ -64,4 +66,5 @@ class Reading:
             ],
             "normalised": self.normalised,
             "dropped": [*self.dropped],
+            "columns_left_out": [*self.others],
         }

@@ -109,7 +109,7 @@ class Scan:
                 where=self._source,
                 actual=listed(self._rows_with),
             )
-        reading.dropped |= {name: None for name in self._rows_with if _is_index(name)}
+        reading.dropped |= dict.fromkeys(filter(_is_index, self._rows_with))
         if len(columns) == 1 and self._has_text:
             return self._text_end(columns[0])
         reading.normalised = 0  # whole rows are committed as they are
@@ -130,6 +130,8 @@ class Scan:
         if self._fault is not None:
             raise self._fault
         self._reading.converted.clear()
+        if self._text_column is not None:
+            self._reading.others |= dict.fromkeys(c for c in self._rows_with if c != column)
         return (column,), column
 
 
