@@ -123,7 +123,7 @@ def test_other_files_beside_data_are_refused_by_name(tmp_path: Path) -> None:
 def test_an_empty_file_among_others_is_said(tmp_path: Path) -> None:
     folder = fill(tmp_path, "a.jsonl", "b.jsonl")
     (tmp_path / "b.jsonl").write_text("")
-    assert open_source(folder).curation == ["b.jsonl holds no records"]
+    assert open_source(folder).curation == ["files without records: b.jsonl"]
 
 
 # links
@@ -199,3 +199,23 @@ def test_split_names_are_those_of_datasets(
     outer = "".join(map("".join, folder))
     assert splits_of(own) == said(own)
     assert splits_of(f"{outer}/{own}") == (said(own) or said(outer))
+
+
+def test_text_files_named_after_splits_hold_a_record_a_line(tmp_path: Path) -> None:
+    for name in ("train.txt", "test.txt"):
+        (tmp_path / name).write_text("one\ntwo\n")
+    assert read(open_source(str(tmp_path))) == ["one", "two"]
+    (tmp_path / "more" / "train").mkdir(parents=True)
+    (tmp_path / "more" / "train" / "a.txt").write_text("one\ntwo\n")
+    assert read(open_source(str(tmp_path / "more"))) == ["one\ntwo\n"]
+
+
+def test_columns_in_names_of_folders_are_said_to_be_none(tmp_path: Path) -> None:
+    folder = fill(tmp_path, "year=2025/a.jsonl", "year=2026/a.jsonl")
+    assert open_source(folder).curation == ["names of folders are no columns: year=2025, year=2026"]
+
+
+def test_a_committed_dataset_below_is_no_data(tmp_path: Path) -> None:
+    folder = fill(tmp_path, "a.jsonl", "out/dataset.json", "out/leaves.bin", "out/private/x.sqlite")
+    rows = open_source(folder)
+    assert (read(rows), rows.ignored) == (["a.jsonl"], ["out"])

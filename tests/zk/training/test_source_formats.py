@@ -151,7 +151,7 @@ def test_json_lines_under_the_name_of_json(tmp_path: Path) -> None:
     for text in (KINDS["jsonl"], "\n" + KINDS["jsonl"]):
         rows = open_source(write(tmp_path / "d.json", text))
         assert list(rows) == ROWS
-        assert rows.curation[0] == "d.json holds JSON Lines, and was read as that"
+        assert rows.curation[0] == "JSON Lines under the name of JSON, read as that: d.json"
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,8 @@ from provenance.errors import NotFound
 from provenance.progress import Progress, silent
 from provenance_zk.training.sources.demo import DEMO, demo_source
 from provenance_zk.training.sources.files import file_source, folder_source
+from provenance_zk.training.sources.formats.readers import READERS
 from provenance_zk.training.sources.hub import hub_source, saved_source
-from provenance_zk.training.sources.readers import READERS
 from provenance_zk.training.sources.reading import Reading
 from provenance_zk.training.sources.row_source import RowSource, as_committed
 from provenance_zk.training.sources.streams import SourceFile, exists

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.resources import as_file, files
 from typing import Any
 
 from provenance.digest import hash_file
 from provenance.errors import ConfigError
 from provenance_zk.training.sources.reading import Reading
-from provenance_zk.training.sources.row_source import Row, RowSource
+from provenance_zk.training.sources.row_source import Rows, RowSource
 
 DEMO = "attack-stix"
 _DEMO_FILES = (
@@ -57,7 +57,7 @@ def demo_source() -> RowSource:
             for name, path in paths.items()
         ]
 
-    def rows(reading: Reading, wanted: str | None) -> Iterator[Row]:
+    def rows(reading: Reading, wanted: str | None) -> Rows:
         del reading, wanted
         seen: set[str] = set()
         for name, kinds in _DEMO_FILES:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path, PurePosixPath
 
 from provenance.errors import InputError, ProvenanceError
 from provenance_zk.training.sources.folder import choose
-from provenance_zk.training.sources.readers import (
+from provenance_zk.training.sources.formats.readers import (
     FileReader,
     readable_names,
     reader_of,
 )
 from provenance_zk.training.sources.reading import Reading
-from provenance_zk.training.sources.row_source import Row, RowReader, RowSource
+from provenance_zk.training.sources.row_source import RowReader, Rows, RowSource
 from provenance_zk.training.sources.splits import canonical_split, splits_of
 from provenance_zk.training.sources.streams import SourceFile
 from provenance_zk.training.sources.values import listed
+from provenance_zk.training.sources.walk import is_committed_dataset
 
 
 def file_source(name: str, split: str | None) -> RowSource:
@@ -58,7 +60,7 @@ def folder_source(path: Path, split: str | None) -> RowSource:
     Raises:
         InputError: as `choose`, or an unreadable file.
     """
-    if (path / "dataset.json").is_file() and (path / "leaves.bin").is_file():
+    if is_committed_dataset(path):
         raise InputError(
             "folder is a committed dataset already",
             where=str(path),
@@ -68,6 +70,10 @@ def folder_source(path: Path, split: str | None) -> RowSource:
     remarks = []
     if chosen.split is not None:
         remarks.append(f"split {chosen.split}: {listed(file.shown for file in chosen.files)}")
+    if chosen.configuration is not None:
+        remarks.append(f"configuration {chosen.configuration} of the repository's README.md")
+    if folders := {part for file in chosen.files for part in _parts_of_hive(file.shown)}:
+        remarks.append(f"names of folders are no columns: {listed(sorted(folders))}")
     if chosen.left_out:
         remarks.append(f"files of other splits left out: {listed(chosen.left_out)}")
     return RowSource(
@@ -81,17 +87,23 @@ def folder_source(path: Path, split: str | None) -> RowSource:
     )
 
 
+def _parts_of_hive(path: str) -> list[str]:
+    """The folders of a path that hold a column in their name, such as `year=2024`."""
+    return [part for part in PurePosixPath(path).parts[:-1] if "=" in part]
+
+
 def _reader(files: Sequence[SourceFile], read: FileReader) -> RowReader:
     stamps = {file: file.stamp() for file in files}
 
-    def rows(reading: Reading, wanted: str | None) -> Iterator[Row]:
+    def rows(reading: Reading, wanted: str | None) -> Rows:
         for file in files:
             is_empty = True
-            for row in _named(read(file, reading, wanted), file.shown):
-                is_empty = False
-                yield row
+            with closing(_named(read(file, reading, wanted), file.shown)) as named:
+                for row in named:
+                    is_empty = False
+                    yield row
             if is_empty:
-                reading.note(f"{file.shown} holds no records")
+                reading.note("files without records", file.shown)
             if file.stamp() != stamps[file]:
                 raise InputError(
                     "file changed while it was read",
@@ -102,7 +114,7 @@ def _reader(files: Sequence[SourceFile], read: FileReader) -> RowReader:
     return rows
 
 
-def _named(rows: Iterator[Row], file: str) -> Iterator[Row]:
+def _named(rows: Rows, file: str) -> Rows:
     """Put the file's name before each place, in rows and in errors."""
     try:
         for where, row in rows:

@@ -2,43 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from provenance.errors import InputError
-from provenance_zk.training.sources.readers import (
+from provenance_zk.training.sources.card import read_card
+from provenance_zk.training.sources.formats.readers import (
     FileReader,
     read_whole_text,
     readable_names,
     reader_of,
 )
-from provenance_zk.training.sources.splits import canonical_split, known_splits, splits_of
-from provenance_zk.training.sources.streams import SourceFile, exists
+from provenance_zk.training.sources.splits import canonical_split, in_order, splits_of
+from provenance_zk.training.sources.streams import SourceFile
 from provenance_zk.training.sources.values import listed
-
-MAX_FOLDERS = 100_000
-MAX_DEPTH = 64
-
-# What lies beside data in repositories: by its name, and by the end of its name.
-_JSON_COMPANIONS = frozenset(
-    {"dataset_info", "dataset_infos", "dataset_dict", "config", "croissant"}
-)
-_TEXT_COMPANIONS = frozenset(
-    {
-        *("readme", "license", "licence", "copying", "notice", "citation", "changelog"),
-        *("contributing", "authors", "requirements", "makefile", "dockerfile"),
-        *("_success", "sha256sums", "md5sums"),
-    }
-)
-_COMPANION_ENDS = frozenset(
-    {
-        *(".md", ".rst", ".py", ".ipynb", ".sh", ".yaml", ".yml", ".toml", ".ini", ".cfg"),
-        *(".lock", ".cff", ".bib", ".crc", ".md5", ".sha256", ".dvc"),
-        *(".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".pdf", ".html", ".css", ".js"),
-    }
-)
+from provenance_zk.training.sources.walk import Walk
 
 
 @dataclass(frozen=True)
@@ -50,6 +29,7 @@ class Chosen:
     split: of which they are; None where no name says one.
     left_out: paths of data of other splits, or of none.
     ignored: paths of what is no data.
+    configuration: of the repository's card, None where it names none.
     """
 
     files: tuple[SourceFile, ...]
@@ -57,6 +37,7 @@ class Chosen:
     split: str | None
     left_out: tuple[str, ...]
     ignored: tuple[str, ...]
+    configuration: str | None
 
 
 def choose(folder: Path, split: str | None) -> Chosen:
@@ -69,37 +50,41 @@ def choose(folder: Path, split: str | None) -> Chosen:
         InputError: no data, no such split, several where one is expected, a file that nobody can
             read, or one name in two forms.
     """
-    walk = _Walk()
-    walk.enter(folder, PurePosixPath(), frozenset())
-    files, ignored = walk.data(), walk.ignored
+    walk, card = Walk(folder), read_card(folder)
+    inside = card.folder if card is not None else ""
+    files = [file for file in walk.data if file.shown.startswith(inside)]
     if not files:
         raise InputError(
             "folder holds no files with data",
-            where=str(folder),
+            where=str(folder / inside),
             expected=readable_names(),
-            actual=f"only {listed(ignored)}" if ignored else "nothing",
+            actual=f"only {listed(walk.ignored)}" if walk.ignored else "nothing",
         )
-    splits = known_splits(file.shown for file in files)
-    if not splits:
-        return _of_one_split(folder, split, files, ignored)
-    wanted = _require_split(folder, split, splits)
-    read = [file for file in files if wanted in splits_of(file.shown)]
+    splits_of_file = card.splits_of if card is not None and card.patterns else splits_of
+    said = {file: splits_of_file(file.shown) for file in files}
+    splits = in_order(split for found in said.values() for split in found)
+    wanted = _require_split(folder, split, splits) if splits else _require_train(folder, split)
+    read = [file for file in files if not splits or wanted in said[file]]
     for file in read:
-        if len(said := splits_of(file.shown)) > 1:
+        if len(said[file]) > 1:
             raise InputError(
                 "name says several splits",
                 where=file.shown,
-                actual=", ".join(sorted(said)),
+                actual=", ".join(sorted(said[file])),
                 hint="rename it, or name the file itself instead of its folder",
             )
-    left_out = tuple(file.shown for file in files if wanted not in splits_of(file.shown))
-    reader = _one_reader(folder, read)
-    return Chosen(tuple(read), reader, wanted, left_out, tuple(ignored))
+    chosen = set(read)
+    return Chosen(
+        tuple(read),
+        _one_reader(folder, read),
+        wanted if splits else None,
+        tuple(file.shown for file in walk.data if file not in chosen),
+        tuple(walk.ignored),
+        None if card is None else card.name,
+    )
 
 
-def _of_one_split(
-    folder: Path, split: str | None, files: list[SourceFile], ignored: list[str]
-) -> Chosen:
+def _require_train(folder: Path, split: str | None) -> str:
     if split is not None and canonical_split(split) != "train":
         raise InputError(
             "no such split",
@@ -108,8 +93,7 @@ def _of_one_split(
             actual=split,
             hint="name the file itself, or files and folders after their splits",
         )
-    reader = _one_reader(folder, files)
-    return Chosen(tuple(files), reader, None, (), tuple(ignored))
+    return "train"
 
 
 def _require_split(folder: Path, split: str | None, splits: Sequence[str]) -> str:
@@ -155,8 +139,10 @@ def _one_reader(folder: Path, files: Sequence[SourceFile]) -> FileReader:
             hint="name the file or folder with the data",
         )
     _require_once(folder, files)
-    # A folder of text files is a record a file.
-    return read_whole_text if files[0].suffixes[0] == ".txt" else readers.pop()
+    is_text = files[0].suffixes[0] == ".txt"
+    # A folder of text files is a record a file; but `train.txt` holds all records of its split.
+    is_whole = is_text and not all(splits_of(file.path.name) for file in files)
+    return read_whole_text if is_whole else readers.pop()
 
 
 def _require_once(folder: Path, files: Sequence[SourceFile]) -> None:
@@ -171,59 +157,3 @@ def _require_once(folder: Path, files: Sequence[SourceFile]) -> None:
                 hint="keep one of them",
             )
         seen[stem] = file.shown
-
-
-class _Walk:
-    """Finds files; links are followed, hidden names are not."""
-
-    def __init__(self) -> None:
-        self.ignored: list[str] = []
-        self._found: list[SourceFile] = []
-        self._entered = 0
-
-    def enter(self, folder: Path, below: PurePosixPath, above: frozenset[tuple[int, int]]) -> None:
-        """Look at a folder (attacker-controlled).
-
-        Args:
-            below: its path from the source's folder.
-            above: device and inode of the folders on the way.
-        """
-        try:
-            status = os.stat(folder)
-            names = sorted(os.listdir(folder))
-        except OSError as error:
-            raise InputError(
-                "cannot read folder", where=str(folder), actual=error.strerror
-            ) from error
-        here = (status.st_dev, status.st_ino)
-        if here in above:
-            raise InputError("link leads back to a folder above it", where=str(folder))
-        self._entered += 1
-        if len(above) >= MAX_DEPTH or self._entered > MAX_FOLDERS:
-            raise InputError(
-                "too many folders within each other",
-                where=str(folder),
-                expected=f"<= {MAX_DEPTH} deep, <= {MAX_FOLDERS} in all",
-            )
-        for name in names:
-            path, shown = folder / name, below / name
-            if name.startswith((".", "__")) or _is_companion(name):
-                self.ignored.append(str(shown))
-            elif exists(path) and path.is_dir():
-                self.enter(path, shown, above | {here})
-            else:
-                self._found.append(SourceFile(path, str(shown)))
-
-    def data(self) -> list[SourceFile]:
-        """The files found, in the order of their paths' bytes."""
-        return sorted(self._found, key=lambda file: os.fsencode(file.shown))
-
-
-def _is_companion(name: str) -> bool:
-    name = name.lower()
-    stem, _, end = name.partition(".")
-    return (
-        (stem in _JSON_COMPANIONS and end == "json")
-        or (stem in _TEXT_COMPANIONS and end in ("", "txt"))
-        or Path(name).suffix in _COMPANION_ENDS
-    )

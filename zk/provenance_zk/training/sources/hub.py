@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from provenance.errors import ConfigError, InputError, NotFound, UnavailableError
 from provenance_zk.training.sources.files import folder_source
 from provenance_zk.training.sources.reading import Reading
-from provenance_zk.training.sources.row_source import Row, RowReader, RowSource
+from provenance_zk.training.sources.row_source import RowReader, Rows, RowSource
 from provenance_zk.training.sources.splits import canonical_split
 from provenance_zk.training.sources.streams import SourceFile
 from provenance_zk.training.sources.values import WAY_OUT, listed
@@ -27,7 +27,7 @@ def _datasets() -> Any:
 
 
 def _reader(dataset: Any) -> RowReader:
-    def rows(reading: Reading, wanted: str | None) -> Iterator[Row]:
+    def rows(reading: Reading, wanted: str | None) -> Rows:
         chosen, number = dataset, 0
         if wanted in dataset.column_names:
             chosen = dataset.select_columns([wanted])  # images of other columns are not decoded

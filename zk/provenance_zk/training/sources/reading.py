@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from provenance_zk.training.sources.values import shown
+from provenance_zk.training.sources.values import listed, shown
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Reading:
         normalised: texts that Unicode NFC changed.
         dropped: row numbers of pandas that were left out, by column.
         others: columns that were not asked for.
-        notes: what a file turned out to be, one sentence each.
+        notes: what files turned out to be, and which; no file means all of them.
     """
 
     records: int = 0
@@ -31,15 +31,17 @@ class Reading:
     normalised: int = 0
     dropped: dict[str, None] = field(default_factory=dict)
     others: dict[str, None] = field(default_factory=dict)
-    notes: dict[str, None] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
 
-    def note(self, sentence: str) -> None:
-        """Say something once."""
-        self.notes[sentence] = None
+    def note(self, what: str, file: str | None = None) -> None:
+        """Say something about a file, or about all of them."""
+        files = self.notes.setdefault(what, [])
+        if file is not None:
+            files.append(file)
 
     def sentences(self) -> list[str]:
         """What a manifest and people are told."""
-        said = [*self.notes]
+        said = [f"{what}: {listed(files)}" if files else what for what, files in self.notes.items()]
         if self.blank_lines:
             said.append(f"blank lines skipped: {self.blank_lines}")
         said += [f"column {shown(c)} left out: row numbers of pandas" for c in self.dropped]

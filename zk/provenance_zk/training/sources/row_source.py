@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -16,7 +17,8 @@ from provenance_zk.training.sources.values import listed
 
 Row = tuple[str, Mapping[str, Any]]
 """(where the row stands, for messages; the row)."""
-RowReader = Callable[[Reading, str | None], Iterator[Row]]
+Rows = Generator[Row, None, None]
+RowReader = Callable[[Reading, str | None], Rows]
 """Reads all rows from the start.
 
 Takes what counts blank lines and the like, and the only column that is wanted, None for all.
@@ -85,20 +87,21 @@ class RowSource:
         """
         self._limit, self.reading = limit, Reading()
         scan = Scan(self.source, text_column, self.reading)
-        for number, (where, row) in enumerate(islice(self.read(self.reading, text_column), limit)):
-            self.where = where
-            scan.add(where, row)
-            if number % _STEP == 0:
-                progress("look", number, None)
+        with closing(self.read(self.reading, text_column)) as rows:
+            for number, (where, row) in enumerate(islice(rows, limit)):
+                self.where = where
+                scan.add(where, row)
+                if number % _STEP == 0:
+                    progress("look", number, None)
         if not self.reading.records:
             raise InputError("source has no records", where=self.source)
         self.columns, self.text_column = scan.end()
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        rows = self.read(Reading(), self.text_column)
-        for where, row in islice(rows, self._limit):
-            self.where = where
-            yield self._select(row)
+        with closing(self.read(Reading(), self.text_column)) as rows:
+            for where, row in islice(rows, self._limit):
+                self.where = where
+                yield self._select(row)
 
     def records(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """(where it stands, the record as a committed dataset gives it back) of each row.

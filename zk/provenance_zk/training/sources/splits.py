@@ -50,7 +50,7 @@ def _words_of(name: str) -> frozenset[str]:
     return frozenset(split for split, pattern in _NAMES.items() if pattern.fullmatch(name))
 
 
-def known_splits(paths: Iterable[str]) -> list[str]:
-    """Every split that one of the paths says, in the order train, validation, test, others."""
-    found = {split for path in paths for split in splits_of(path)}
+def in_order(splits: Iterable[str]) -> list[str]:
+    """Each split once, in the order train, validation, test, others."""
+    found = set(splits)
     return [split for split in WORDS if split in found] + sorted(found - set(WORDS))

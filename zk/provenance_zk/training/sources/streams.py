@@ -174,6 +174,10 @@ def _unpacked(file: SourceFile, raw: BinaryIO) -> io.BufferedReader:
     _, suffix = file.suffixes
     if not suffix:
         return io.BufferedReader(raw, _BLOCK_BYTES)  # type: ignore[arg-type]
+    head = raw.read(_HEAD_BYTES)
+    require_data(head)
+    require_no_markup(head)
+    raw.seek(0)
     limit = max(MIN_EXPANDED_BYTES, MAX_EXPANSION * os.fstat(raw.fileno()).st_size)
     archive = gzip.GzipFile(fileobj=raw) if suffix == ".gz" else _zstd(raw)
     return io.BufferedReader(_Unpacked(archive, ARCHIVES[suffix], limit), _BLOCK_BYTES)
@@ -258,26 +262,32 @@ def not_utf8(error: UnicodeDecodeError, file: SourceFile, where: str | None = No
     )
 
 
-def lines(file: SourceFile, markup: bool = False) -> Iterator[tuple[int, str]]:
+@contextmanager
+def lines(file: SourceFile, markup: bool = False) -> Iterator[Iterator[tuple[int, str]]]:
     """(number from 1, text with its end) of each line.
 
     Raises:
         InputError: as `opened`; a line that is too long or not UTF-8 is named.
     """
     with opened(file, markup) as stream:
-        number = 0
-        while line := stream.readline(MAX_LINE_BYTES + 1):
-            number += 1
-            if len(line) > MAX_LINE_BYTES:
-                raise InputError(
-                    "line is too long",
-                    where=f"line {number}",
-                    expected=f"<= {MAX_LINE_BYTES} bytes",
-                )
-            try:
-                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                raise not_utf8(error, file, f"line {number}") from error
+        yield _numbered(stream, file)
+
+
+def _numbered(stream: BinaryIO, file: SourceFile) -> Iterator[tuple[int, str]]:
+    number = 0
+    while line := stream.readline(MAX_LINE_BYTES + 1):
+        number += 1
+        if len(line) > MAX_LINE_BYTES:
+            raise InputError(
+                "line is too long",
+                where=f"line {number}",
+                expected=f"<= {MAX_LINE_BYTES} bytes",
+            )
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise not_utf8(error, file, f"line {number}") from error
+        yield number, text
 
 
 def whole_text(file: SourceFile, limit: int, markup: bool = False) -> str:

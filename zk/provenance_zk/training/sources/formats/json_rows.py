@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from provenance.encoding import parse_json
 from provenance.errors import InputError
 from provenance_zk.training.sources.reading import Reading
-from provenance_zk.training.sources.row_source import Row
+from provenance_zk.training.sources.row_source import Rows
 from provenance_zk.training.sources.streams import SourceFile, lines, whole_text
 from provenance_zk.training.sources.values import listed, repeated
 
@@ -18,22 +17,22 @@ MAX_LIST_BYTES = 1 << 30
 _PYTHON_KEY = re.compile(r"\s*\[?\s*\{\s*'")
 
 
-def read_json_lines(file: SourceFile, reading: Reading, wanted: str | None) -> Iterator[Row]:
+def read_json_lines(file: SourceFile, reading: Reading, wanted: str | None) -> Rows:
     """One JSON object a line; blank lines are skipped and counted."""
     del wanted
-    for number, line in lines(file):
-        text = line.rstrip("\r\n")
-        if not text.strip():
-            reading.blank_lines += 1
-            continue
-        where = f"line {number}"
-        yield where, _row(_parse(text, where), where)
+    with lines(file) as numbered:
+        for number, line in numbered:
+            if not line.strip():
+                reading.blank_lines += 1
+                continue
+            where = f"line {number}"
+            yield where, _row(_parse(line.rstrip("\r\n"), where), where)
 
 
-def read_json(file: SourceFile, reading: Reading, wanted: str | None) -> Iterator[Row]:
+def read_json(file: SourceFile, reading: Reading, wanted: str | None) -> Rows:
     """A list of JSON objects; JSON Lines under the same name are read as such, and said."""
     if _is_json_lines(file):
-        reading.note(f"{file.shown} holds JSON Lines, and was read as that")
+        reading.note("JSON Lines under the name of JSON, read as that", file.shown)
         yield from read_json_lines(file, reading, wanted)
         return
     value = _parse(whole_text(file, MAX_LIST_BYTES), "file")
@@ -47,15 +46,16 @@ def read_json(file: SourceFile, reading: Reading, wanted: str | None) -> Iterato
 
 def _is_json_lines(file: SourceFile) -> bool:
     """Whether the first line is an object of its own and another object follows."""
-    full = (line for _, line in lines(file) if line.strip())
-    first = next(full, "")
-    if not first.lstrip().startswith("{"):
-        return False
-    try:
-        _parse(first, "line 1")
-    except InputError:
-        return False
-    return next(full, "").lstrip().startswith("{")
+    with lines(file) as numbered:
+        full = (line for _, line in numbered if line.strip())
+        first = next(full, "")
+        if not first.lstrip().startswith("{"):
+            return False
+        try:
+            _parse(first, "line 1")
+        except InputError:
+            return False
+        return next(full, "").lstrip().startswith("{")
 
 
 def _way_out(value: Any, file: SourceFile) -> str:

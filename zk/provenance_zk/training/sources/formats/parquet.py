@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from provenance.errors import ConfigError, InputError
 from provenance_zk.training.sources.reading import Reading
-from provenance_zk.training.sources.row_source import Row
+from provenance_zk.training.sources.row_source import Rows
 from provenance_zk.training.sources.streams import (
     SourceFile,
     require_data,
@@ -30,7 +29,7 @@ def _pyarrow() -> tuple[Any, Any]:
     return pyarrow, pyarrow.parquet
 
 
-def read_parquet(file: SourceFile, reading: Reading, wanted: str | None) -> Iterator[Row]:
+def read_parquet(file: SourceFile, reading: Reading, wanted: str | None) -> Rows:
     """Rows of a Parquet file; of `wanted` alone where the file has it."""
     pyarrow, parquet = _pyarrow()
     number = 0
@@ -51,6 +50,7 @@ def read_parquet(file: SourceFile, reading: Reading, wanted: str | None) -> Iter
             "not a readable Parquet file",
             where=f"row {number + 1}",
             actual=" ".join(str(error).split())[:200],
+            hint="download or copy it again if it was cut off",
         ) from error
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from provenance_zk.training.sources.delimited import delimited
-from provenance_zk.training.sources.json_rows import read_json, read_json_lines
-from provenance_zk.training.sources.parquet import read_parquet
+from provenance_zk.training.sources.formats.delimited import delimited
+from provenance_zk.training.sources.formats.json_rows import read_json, read_json_lines
+from provenance_zk.training.sources.formats.parquet import read_parquet
 from provenance_zk.training.sources.reading import Reading
-from provenance_zk.training.sources.row_source import Row
+from provenance_zk.training.sources.row_source import Rows
 from provenance_zk.training.sources.streams import (
     ARCHIVES,
     MAX_LINE_BYTES,
@@ -17,19 +17,20 @@ from provenance_zk.training.sources.streams import (
     whole_text,
 )
 
-FileReader = Callable[[SourceFile, Reading, str | None], Iterator[Row]]
+FileReader = Callable[[SourceFile, Reading, str | None], Rows]
 """Reads one file. Takes what counts, and the only column that is wanted, None for all."""
 
 
-def _read_text_lines(file: SourceFile, reading: Reading, wanted: str | None) -> Iterator[Row]:
+def _read_text_lines(file: SourceFile, reading: Reading, wanted: str | None) -> Rows:
     del wanted
     reading.note("blank lines of text files are not records")
-    for number, line in lines(file, markup=True):
-        if line.strip():
-            yield f"line {number}", {"text": line.rstrip("\r\n")}
+    with lines(file, markup=True) as numbered:
+        for number, line in numbered:
+            if line.strip():
+                yield f"line {number}", {"text": line.rstrip("\r\n")}
 
 
-def read_whole_text(file: SourceFile, reading: Reading, wanted: str | None) -> Iterator[Row]:
+def read_whole_text(file: SourceFile, reading: Reading, wanted: str | None) -> Rows:
     """A file as one record.
 
     Raises:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from provenance.errors import InputError
 from provenance_zk.training.sources.reading import Reading
-from provenance_zk.training.sources.row_source import Row
+from provenance_zk.training.sources.row_source import Row, Rows
 from provenance_zk.training.sources.streams import MAX_LINE_BYTES, SourceFile, lines
 from provenance_zk.training.sources.values import listed, repeated
 
@@ -18,31 +18,32 @@ _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _ROW_NUMBER = re.compile(r"-?\d{1,19}")
 
 
-def delimited(delimiter: str) -> Callable[[SourceFile, Reading, str | None], Iterator[Row]]:
+def delimited(delimiter: str) -> Callable[[SourceFile, Reading, str | None], Rows]:
     """A reader of rows with this delimiter; quotes as RFC 4180 has them."""
 
-    def read(file: SourceFile, reading: Reading, wanted: str | None) -> Iterator[Row]:
+    def read(file: SourceFile, reading: Reading, wanted: str | None) -> Rows:
         del wanted
         # The limit is the process's: csv has no other place for it.
         csv.field_size_limit(MAX_LINE_BYTES)
-        rows = csv.reader((line for _, line in lines(file)), delimiter=delimiter, strict=True)
-        try:
-            header = _header(rows, delimiter)
-            for values in rows:
-                if values:
-                    yield _row(header, values, f"line {rows.line_num}", reading)
-                else:
-                    reading.blank_lines += 1
-        except csv.Error as error:
-            raise InputError(
-                "not valid CSV", where=f"line {rows.line_num}", actual=error
-            ) from error
+        with lines(file) as numbered:
+            table = csv.reader((line for _, line in numbered), delimiter=delimiter, strict=True)
+            try:
+                header = _header(table, delimiter)
+                for values in table:
+                    if values:
+                        yield _row(header, values, f"line {table.line_num}", reading)
+                    else:
+                        reading.blank_lines += 1
+            except csv.Error as error:
+                raise InputError(
+                    "not valid CSV", where=f"line {table.line_num}", actual=error
+                ) from error
 
     return read
 
 
-def _header(rows: Iterator[list[str]], delimiter: str) -> list[str]:
-    header = next((row for row in rows if row), [])
+def _header(table: Iterator[list[str]], delimiter: str) -> list[str]:
+    header = next((row for row in table if row), [])
     if len(header) == 1:
         _require_delimiter(header[0], delimiter)
     twice = repeated(header)
