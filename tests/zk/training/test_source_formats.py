@@ -157,7 +157,7 @@ def test_json_lines_under_the_name_of_json(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "hint"),
     [
-        ("d.json", '{"data": [{"text": "a"}]}', "jq -c '.data[]' d.json"),
+        ("d.json", '{"data": [{"text": "a"}]}', "jq -c '.data[]' /"),
         ("d.json", '{"version": 1,\n "rows": [{"text": "a"}]}', "jq -c '.rows[]'"),
         ("d.json", '{"text": {"0": "a", "1": "b"}}', "orient='records'"),
         ("d.json", '{"text": "a"}', "one object a line"),

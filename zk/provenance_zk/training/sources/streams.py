@@ -243,7 +243,7 @@ def _wide_encoding(head: bytes) -> str | None:
 
 
 def _iconv(encoding: str, file: SourceFile) -> str:
-    name = shlex.quote(file.path.name)
+    name = shlex.quote(str(file.path))
     new = shlex.quote(f"utf8-{file.path.name.removesuffix(file.suffixes[1])}")
     if file.suffixes[1] == ".gz":
         return f"zcat {name} | iconv -f {encoding} -t UTF-8 > {new}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import Any
 
 from provenance.encoding import parse_json
@@ -38,7 +39,7 @@ def read_json(file: SourceFile, reading: Reading, wanted: str | None) -> Rows:
     value = _parse(whole_text(file, MAX_LIST_BYTES), "file")
     if not isinstance(value, list):
         raise InputError(
-            "not a list of JSON objects", actual=type(value).__name__, hint=_way_out(value, file)
+            "not a list of JSON objects", actual=_form(value), hint=_way_out(value, file)
         )
     for i, item in enumerate(value):
         yield f"row {i + 1}", _row(item, f"row {i + 1}")
@@ -58,12 +59,21 @@ def _is_json_lines(file: SourceFile) -> bool:
         return next(full, "").lstrip().startswith("{")
 
 
+def _form(value: Any) -> str:
+    """What a JSON value is, in JSON's words."""
+    if isinstance(value, dict):
+        return "an object" if value else "an empty object"
+    forms = {list: "a list", str: "a string", bool: "true or false", type(None): "null"}
+    return forms.get(type(value), "a number")
+
+
 def _way_out(value: Any, file: SourceFile) -> str:
     """What to do with JSON that is no list of rows."""
     if isinstance(value, dict):
         lists = [name for name, item in value.items() if isinstance(item, list)]
         if len(lists) == 1 and lists[0].isidentifier():
-            return f"take the list out: jq -c '.{lists[0]}[]' {file.shown} > data.jsonl"
+            name = shlex.quote(str(file.path))
+            return f"take the list out: jq -c '.{lists[0]}[]' {name} > data.jsonl"
         if value and all(isinstance(item, dict) for item in value.values()):
             return (
                 "columns under each other: write rows, "
@@ -97,7 +107,7 @@ def _row(value: Any, where: str) -> dict[str, Any]:
         raise InputError(
             "row is not a JSON object with columns",
             where=where,
-            actual="an empty object" if value == {} else type(value).__name__,
+            actual=_form(value),
             hint="a list of objects is a file that ends in .json"
             if isinstance(value, list)
             else None,
