@@ -1,4 +1,4 @@
-"""Evidence folders as the service sees them: changes in one, and texts without private paths."""
+"""What the service needs about evidence: whether it changed, and texts without private paths."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ _PRIVATE = frozenset({"secrets", ".nodes"})
 class Stamp:
     """Fingerprint of a run's evidence: names, sizes and times of its files.
 
-    Equal stamps, unchanged evidence. Without a folder it is the stamp of a verdict that read no
-    evidence, and is always current.
+    Two equal stamps mean that the evidence did not change in between.
+
+    folder: None for a verdict that read no evidence; such a stamp is always current.
     """
 
     folder: RunFolder | None
@@ -31,7 +32,7 @@ class Stamp:
 
     @classmethod
     def of(cls, folder: RunFolder) -> Stamp:
-        """The stamp of a run's evidence as it lies now."""
+        """The stamp of a run's evidence as it is now."""
         state = hashlib.sha256()
         for path, size, mtime_ns in _files(folder.evidence):
             state.update(f"{path}\0{size}\0{mtime_ns}\n".encode(errors="surrogateescape"))
@@ -39,7 +40,7 @@ class Stamp:
 
     @property
     def is_current(self) -> bool:
-        """Whether the evidence is still the one that was stamped."""
+        """Whether the evidence is unchanged since the stamp was made."""
         return self.folder is None or Stamp.of(self.folder) == self
 
 
@@ -47,7 +48,7 @@ def _files(folder: Path) -> Iterator[tuple[str, int, int]]:
     try:
         entries = sorted(os.scandir(folder), key=lambda e: e.name)
     except OSError:
-        return  # a folder that vanished has no files; its stamp differs from before
+        return  # a folder that vanished counts as empty, so its stamp differs from before
     for entry in entries:
         if entry.name in _PRIVATE:
             continue
@@ -59,9 +60,9 @@ def _files(folder: Path) -> Iterator[tuple[str, int, int]]:
 
 
 class StampedSource:
-    """An `EvidenceSource` that stamps the run it is asked for, before any of it is read.
+    """An `EvidenceSource` that stamps a run's evidence before any of it is read.
 
-    stamp: None when it must not be relied on.
+    stamp: None unless exactly one folder holds the run, because else no stamp can be relied on.
     """
 
     def __init__(self, source: FolderSource) -> None:
@@ -69,17 +70,17 @@ class StampedSource:
         self.stamp: Stamp | None = Stamp(None, b"")
 
     def candidates(self, run_id: RunId) -> list[FolderEvidence]:
-        """Everything at hand that says it is this run's evidence."""
+        """As `EvidenceSource`; sets `stamp`."""
         found = self._source.candidates(run_id)
-        # Which of several counts is not known here, so their verdicts are never kept.
+        # With several folders we cannot tell which one a verdict will use, so it is never kept.
         self.stamp = Stamp.of(found[0].folder) if len(found) == 1 else None
         return found
 
 
 class Redaction:
-    """Takes the operator's folders and endpoints out of what is published.
+    """Removes the operator's folders and endpoints from published texts.
 
-    The address of an endpoint may hold an access key.
+    The URL of an endpoint may contain an access key.
     """
 
     def __init__(self, folders: Iterable[Path]) -> None:
@@ -89,13 +90,13 @@ class Redaction:
         self._paths = sorted(spellings - {".", "/"}, key=len, reverse=True)
 
     def text(self, text: str) -> str:
-        """A text without them."""
+        """A text without folders and endpoints."""
         for path in self._paths:
             text = text.replace(path, "evidence")
         return _URL.sub("(endpoint)", text)
 
     def claim(self, claim: Claim) -> Claim:
-        """A claim whose texts are without them."""
+        """A claim without folders and endpoints in its texts."""
 
         def clean(value: str | None) -> str | None:
             return None if value is None else self.text(value)
@@ -109,7 +110,7 @@ class Redaction:
         )
 
     def verdict(self, verdict: Verdict) -> Verdict:
-        """A verdict whose texts are without them."""
+        """A verdict without folders and endpoints in its reason and its claims."""
         return replace(
             verdict,
             reason=self.text(verdict.reason),

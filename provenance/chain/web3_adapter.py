@@ -1,8 +1,8 @@
-"""JSON-RPC and ABI coding through web3, with its errors translated once.
+"""JSON-RPC and ABI coding through web3; its errors are translated here and nowhere else.
 
-Retries, nonce and gas guessing, ENS and CCIP-Read (an SSRF door, CVE-2026-40072) of web3 stay
-unused: every request is explicit, so that what a failure means is known (`UnavailableError`: may be
-retried; `RejectedError`: the EVM said no).
+Every request is explicit, so it is known what a failure means: after `UnavailableError` a retry may
+help, and `RejectedError` says that the EVM refused. So web3's own retries, its guesses of nonce and
+gas, ENS, and CCIP-Read (which lets a contract name URLs to fetch, CVE-2026-40072) are not used.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class Rpc:
         if not url.startswith(("http://", "https://")):
             raise InputError("RPC endpoint must be http or https", where=url)
         parts = urlsplit(url)
-        # Paths, queries and user names of endpoints hold access keys: only scheme, host and port
-        # are ever shown.
+        # Paths, queries and user names of endpoints may hold access keys: messages show only
+        # scheme, host and port.
         self.url = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
         self._provider = HTTPProvider(
             url, {"timeout": timeout_s}, exception_retry_configuration=None
@@ -138,12 +138,12 @@ class Rpc:
             return int(self.request("eth_getBalance", [address, "latest"]), 16)
 
     def mined_nonce(self, address: str) -> int:
-        """Transactions of this sender in mined blocks; the pool is never trusted."""
+        """Number of this sender's transactions in mined blocks; waiting ones are not counted."""
         with _hostile("eth_getTransactionCount"):
             return int(self.request("eth_getTransactionCount", [address, "latest"]), 16)
 
     def call(self, to: str, data: bytes, tag: Tag = "latest") -> bytes:
-        """What a call of a view returns at a block, not decoded."""
+        """The bytes that a call of a view returns at a block, not decoded."""
         name = hex(tag) if isinstance(tag, int) else tag
         with _hostile("eth_call"):
             return _bytes(self.request("eth_call", [{"to": to, "data": to_hex(data)}, name]))
@@ -194,9 +194,9 @@ class Rpc:
 
 @contextlib.contextmanager
 def _hostile(method: str) -> Iterator[None]:
-    """Around the reading of an answer.
+    """Wraps the reading of an answer, which is attacker-controlled.
 
-    One of another form is an endpoint that cannot be used, not a bug here.
+    An answer of another form becomes UnavailableError: the endpoint cannot be used.
     """
     try:
         yield
@@ -219,7 +219,7 @@ class RpcError(RejectedError):
         try:
             self.data = _bytes(data) if isinstance(data, str) and data.startswith("0x") else b""
         except ValueError:
-            self.data = b""  # not hex, so no revert data: the message says what there is to say
+            self.data = b""  # not hex, so no revert data: the message is all there is
 
 
 def _bytes(text: str) -> bytes:
@@ -258,7 +258,7 @@ class Abi:
         return bytes(self._codec.encode([collapse_if_tuple(i) for i in inputs], list(args)))  # type: ignore[arg-type]
 
     def decode(self, function: str, data: bytes) -> Any:
-        """Return values by name (structs as dicts); a single value is returned bare."""
+        """A function's return values by name, structs as dicts; a single value without a name."""
         outputs = self._functions[function]["outputs"]
         values = self._unpack(outputs, data, function)
         return (

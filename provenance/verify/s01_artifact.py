@@ -17,8 +17,8 @@ def identify(subject: str, inspector: FormatInspector | None) -> Artifact:
     """Turn what the caller named into an artifact: `sha256:..`, `0x..`, bare hex, or a path.
 
     Raises:
-        InputError: neither a digest nor a readable regular file, or a file that is malformed as
-            the format it claims.
+        InputError: neither a digest nor a readable regular file, or a file that is malformed in
+            the format that it claims to have.
     """
     if _DIGEST.fullmatch(subject):
         digest = Digest.parse(subject)

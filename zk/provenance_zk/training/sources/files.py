@@ -43,7 +43,7 @@ def file_source(name: str, split: str | None) -> RowSource:
     reader = reader_of(file)
     if reader is None:
         raise InputError(
-            "not a kind of file that is read",
+            "this kind of file cannot be read",
             where=name,
             expected=readable_names(),
             actual="".join(file.suffixes) or "a name without an end",

@@ -1,4 +1,4 @@
-"""Sources that the `datasets` library reads: folders that it saved, and names of its hub."""
+"""Sources that the library `datasets` reads: folders that it saved, and datasets of its hub."""
 
 from __future__ import annotations
 

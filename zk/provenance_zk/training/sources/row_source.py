@@ -16,7 +16,7 @@ from provenance_zk.training.sources.scan import Scan, require_text
 from provenance_zk.training.sources.values import listed
 
 Row = tuple[str, Mapping[str, Any]]
-"""(where the row stands, for messages; the row)."""
+"""(the place of the row, for messages; the row)."""
 Rows = Generator[Row, None, None]
 RowReader = Callable[[Reading, str | None], Rows]
 """Reads all rows from the start.
@@ -52,9 +52,9 @@ class RowSource:
         split: the split that the records are of, None where the source has none.
         ignored: files that lie beside the data and are no data, such as a README.
         columns: names of the columns that are committed.
-        text_column: the only one, where records are texts.
+        text_column: name of the only column, if records are texts; else None.
         reading: what was done to the rows on the way.
-        where: names the row that was read last.
+        where: place of the row that was read last.
     """
 
     source: str
