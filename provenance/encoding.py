@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import decimal
 import json
 import math
 import re
@@ -28,13 +29,23 @@ BATCH_TENSORS = ("input_ids", "attention_mask", "labels")
 _JSON_TOKENS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
 
 
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
 def parse_json(
-    data: bytes, object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None
+    data: bytes,
+    object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None,
+    parse_constant: Callable[[str], Any] = _refuse_constant,
 ) -> Any:
     """Read JSON text (attacker-controlled): UTF-8, finite numbers, nested at most 64 deep.
 
     The depth is counted before json.loads runs: deep nesting could exhaust the thread's stack and
     end the process.
+
+    Args:
+        object_pairs_hook: as `json.loads` has it.
+        parse_constant: what NaN, Infinity and -Infinity become; they are refused without it.
 
     Raises:
         ValueError: anything else.
@@ -46,12 +57,8 @@ def parse_json(
             if depth > MAX_JSON_DEPTH:
                 raise ValueError(f"nested deeper than {MAX_JSON_DEPTH}")
     return json.loads(
-        data.decode("utf-8"), object_pairs_hook=object_pairs_hook, parse_constant=_refuse_constant
+        data.decode("utf-8"), object_pairs_hook=object_pairs_hook, parse_constant=parse_constant
     )
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
 
 
 def u8(value: int) -> bytes:
@@ -109,27 +116,47 @@ def canonical_json(value: Mapping[str, Any] | Sequence[Any]) -> bytes:
         raise InputError("cannot be written as canonical JSON", actual=error) from error
 
 
+def _digits(value: int) -> str:
+    try:
+        return str(value)
+    except ValueError as error:  # more digits than Python writes
+        raise InputError("integer is too long", actual=error) from error
+
+
 def _plain(value: Any, path: str) -> Any:
     """A dataset cell as RFC 8785 sees it.
 
-    Bytes as base64, timestamps RFC 3339, finite floats kept.
+    Bytes as base64, timestamps RFC 3339, dates and times of day ISO 8601, integers beyond
+    +-(2^53-1) and decimals as their decimal digits, finite floats kept.
     """
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode("ascii")
-    if isinstance(value, datetime.datetime):
-        if value.tzinfo is None:
-            value = value.replace(tzinfo=datetime.UTC)
-        return value.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
-    if isinstance(value, datetime.date):
-        return value.isoformat()
-    if isinstance(value, float) and not math.isfinite(value):
-        raise InputError("not a finite number", where=path, actual=value)
     if isinstance(value, np.generic):
-        return _plain(value.item(), path)
+        value = value.item()
     if isinstance(value, Mapping):
         return {str(k): _plain(v, f"{path}.{k}") for k, v in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
         return [_plain(v, f"{path}[{i}]") for i, v in enumerate(value)]
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, datetime.date | datetime.time):
+        return _plain_time(value)
+    return _plain_number(value, path)
+
+
+def _plain_time(value: datetime.date | datetime.time) -> str:
+    if not isinstance(value, datetime.datetime):
+        return value.isoformat()
+    if value.tzinfo is None:
+        value = value.replace(tzinfo=datetime.UTC)
+    return value.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
+
+
+def _plain_number(value: Any, path: str) -> Any:
+    if isinstance(value, float | decimal.Decimal) and not math.isfinite(value):
+        raise InputError("not a finite number", where=path, actual=value)
+    if isinstance(value, decimal.Decimal):
+        return format(value, "f")
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        return _digits(value)
     return value
 
 

@@ -69,7 +69,7 @@ Split = Annotated[
     typer.Option(
         "--split",
         metavar="S",
-        help="Split to commit, if the source is a Hugging Face or saved dataset.",
+        help="Split to commit, if the source is a folder, or a Hugging Face or saved dataset.",
     ),
 ]
 SourceName = Annotated[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import struct
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -178,6 +179,13 @@ def test_one_text_column_is_its_text_after_nfc() -> None:
         (np.bool_(True), "true"),
         (None, "null"),
         (["a", None], '["a",null]'),
+        (2**53 - 1, "9007199254740991"),
+        (2**53, '"9007199254740992"'),
+        ([-(2**64)], '["-18446744073709551616"]'),
+        (np.uint64(2**64 - 1), '"18446744073709551615"'),
+        (Decimal("1.10"), '"1.10"'),
+        (Decimal("1E+3"), '"1000"'),
+        (datetime.time(1, 2, 3, 40), '"01:02:03.000040"'),
     ],
     ids=str,
 )
@@ -187,7 +195,14 @@ def test_each_type_of_cell_has_one_text(value: object, text: str) -> None:
 
 @pytest.mark.parametrize(
     "row",
-    [{}, {"text": "\ud800"}, {"a": "\udfff", "b": 1}, {"a": 2**60}, {"a": {1, 2}}, {"a": 1j}],
+    [
+        {},
+        {"text": "\ud800"},
+        {"a": "\udfff", "b": 1},
+        {"a": Decimal("NaN")},
+        {"a": {1, 2}},
+        {"a": 1j},
+    ],
     ids=str,
 )
 def test_rows_that_have_no_canonical_form_are_refused(row: dict[str, object]) -> None:

@@ -17,7 +17,7 @@ from provenance_cli.options import (
     Split,
     TextColumn,
 )
-from provenance_cli.output import note, result, working
+from provenance_cli.output import fields, note, result, working
 
 
 def commit(
@@ -45,8 +45,9 @@ def commit(
 
     selection = Selection(source, text_column, limit, split, dedupe, source_name, licence)
     with working("commit") as progress:
-        report = commit_selection(selection, out, Settings.load(), progress)
-        progress.ended = f"{report.count} records"
-    if report.removed:
-        note(f"dropped {report.removed} exact duplicates")
-    result(report.to_json(), as_json)
+        done = commit_selection(selection, out, Settings.load(), progress)
+        progress.clear()
+        for sentence in done.sentences():
+            note(sentence)
+        progress.ended = f"{done.report.count} records"
+    result(done.to_json(), as_json, fields(done.report.to_json()))

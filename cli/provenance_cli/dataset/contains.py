@@ -56,11 +56,11 @@ def contains(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say whether a dataset has a record with exactly these bytes.
+    """Say whether a dataset has a record.
 
     Exit code 0: present. 4: absent. 3: undetermined, because an erased record
-    may have had these bytes. Every byte of a file counts, a newline at its end
-    too.
+    may have been it. A text is compared in Unicode NFC, the form in which
+    datasets hold texts. Everything else counts, a newline at its end too.
 
     With --blocklist the exit code is 0 if all are absent, 1 if some are
     present, and 3 if none is present but some are undetermined; --prove then
@@ -109,9 +109,10 @@ def digest(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Print the digest of a record with exactly these bytes.
+    """Print the digest of a record.
 
-    A record has the same digest in every dataset, so no dataset is needed.
+    A text counts in Unicode NFC, and a row as its JSON says. A record has the
+    same digest in every dataset, so no dataset is needed.
     """
     from provenance.encoding import dataset_record_bytes, dataset_record_digest
 

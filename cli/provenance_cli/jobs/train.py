@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +44,7 @@ from provenance_trainer.run.preflight import Checked, Rows, preflight
 from provenance_zk.audits.sorted_proofs import FOLDER, is_complete
 from provenance_zk.training.epochs import proven_epochs
 from provenance_zk.training.registration import Registered, find_registration
+from provenance_zk.training.sources import RowSource
 
 MANIFEST = "dataset.json"
 SUFFIX = "-dataset"  # a dataset that this job commits goes to OUTPUT_DIR-dataset
@@ -139,11 +139,9 @@ class TrainJob:
         if self._has_dataset():
             dataset = CommittedDataset.open(self._dataset)
             return Rows.of(dataset)
-        source = self._selection.open()
-        limit = self._selection.limit
-        first = next(iter(source))  # a source has columns, so it has a record
-        places = ((source.where, row) for row in islice(source, limit))
-        return Rows(tuple(source.columns), first, places, self._count)
+        source = self._source
+        _, first = next(source.records())  # a source has columns, so it has a record
+        return Rows(tuple(source.columns), first, source.records(), source.reading.records)
 
     def tasks(self) -> list[Task]:
         """The tasks in order, without those that the request leaves out."""
@@ -199,7 +197,17 @@ class TrainJob:
         if self._has_dataset():
             with CommittedDataset.open(self._dataset) as opened:
                 return len(opened)
-        return sum(1 for _ in islice(self._selection.open(), self._selection.limit))
+        return self._source.reading.records
+
+    @cached_property
+    def _source(self) -> RowSource:
+        """The source of a dataset that is not committed yet, read through once."""
+        return self._selection.open(self.relay)
+
+    def lines(self) -> list[str]:
+        """For people: what was done to the records on the way, what is fed, and warnings."""
+        read = [] if self._has_dataset() else self._source.curation
+        return [*read, *(self.checked.lines() if self.checked is not None else ())]
 
     def _has_dataset(self) -> bool:
         return (self._dataset / MANIFEST).is_file()
@@ -221,7 +229,7 @@ class TrainJob:
             return
         if not self._has_dataset():
             return
-        facts = self._selection.facts(self._selection.open())
+        facts = self._selection.facts(self._source)
         with CommittedDataset.open(self._dataset) as opened:
             committed = opened.manifest
         for name in ("source", "text_column", "files", "curation"):
@@ -239,9 +247,8 @@ class TrainJob:
         return Task("commit dataset", self._has_dataset, self._commit, Estimate(seconds=1.0))
 
     def _commit(self, progress: Progress) -> str:
-        report = commit_selection(self._selection, self._dataset, self._settings, progress)
-        dropped = f", {report.removed} duplicates dropped" if report.removed else ""
-        return f"{report.count} records in {self._dataset}{dropped}"
+        done = commit_selection(self._selection, self._dataset, self._settings, progress)
+        return f"{done.report.count} records in {self._dataset}; {'; '.join(done.sentences())}"
 
     @property
     def _registered(self) -> Registered | None:

@@ -113,7 +113,7 @@ def train(
     job = TrainJob(request, Settings.load())
     with working("check") as display:
         job.check(display, spend=not dry_run)
-    for line in job.checked.lines() if job.checked is not None else ():
+    for line in job.lines():
         note(line)
     if dry_run:
         print_forecast(job.tasks(), json)

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from provenance.errors import ConfigError, InputError
+from provenance.errors import InputError
 from provenance_trainer.config import TrainConfig
 from provenance_trainer.data.fed import Records
 from provenance_trainer.data.recipe import Recipe
 from provenance_trainer.data.tokens import IGNORED_LABEL
 from provenance_trainer.record.features import collate
-
-_MAX_EVAL_BYTES = 256 << 20
-
+from provenance_trainer.run.held_out import read_held_out
 
 Sample = dict[str, list[int]]
 
@@ -46,7 +41,7 @@ def held_out(
     config: TrainConfig, name: str, tokenizer: PreTrainedTokenizerBase
 ) -> tuple[Sample, ...]:
     """Samples of records that are kept from training; raises as `evaluation_sample`."""
-    rows = _read_rows(Path(name), config.eval_samples)
+    rows = read_held_out(name, config.eval_samples).rows
     recipe = Recipe.of(config, tokenizer, tuple(rows[0]), rows[0])
     return _learnable(config, tuple(recipe.sample(row) for row in rows), name)
 
@@ -64,40 +59,6 @@ def _learnable(config: TrainConfig, samples: tuple[Sample, ...], where: str) -> 
 def _predicted(sample: Sample) -> int:
     """Tokens of a sample that are predicted; the first never is."""
     return sum(label != IGNORED_LABEL for label in sample["labels"][1:])
-
-
-def _read_rows(path: Path, limit: int) -> list[dict[str, Any]]:
-    if not path.is_file() or path.stat().st_size > _MAX_EVAL_BYTES:
-        raise ConfigError(
-            "cannot read evaluation file",
-            where="eval_dataset_name",
-            expected="a text or JSON-lines file",
-            actual=str(path),
-        )
-    rows: list[dict[str, Any]] = []
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip() or len(rows) >= limit:
-                continue
-            if path.suffix == ".jsonl":
-                rows.append(_parse_row(line, f"{path} line {number}"))
-            else:
-                rows.append({"text": line.strip()})
-    if not rows:
-        raise InputError(
-            "evaluation file holds no text", where=str(path), expected="at least one line of text"
-        )
-    return rows
-
-
-def _parse_row(line: str, where: str) -> dict[str, Any]:
-    try:
-        value = json.loads(line)
-    except ValueError as error:
-        raise InputError("not JSON", where=where, actual=error) from error
-    if not isinstance(value, dict):
-        raise InputError("not a JSON object", where=where)
-    return value
 
 
 def perplexity(

@@ -148,4 +148,6 @@ def holds(path: Path, wanted: Sequence[bytes]) -> bool:
 
 def _has_row(path: Path, dataset: CommittedDataset, canonical: bytes) -> bool:
     rows = open_source(str(path), text_column=dataset.text_column)
+    if dataset.text_column is None:
+        rows.columns = tuple(dataset.manifest["columns"])  # of all files, not of this one
     return any(dataset_record_bytes(row) == canonical for row in rows)

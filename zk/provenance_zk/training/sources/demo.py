@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.resources import as_file, files
 from typing import Any
 
 from provenance.digest import hash_file
 from provenance.errors import ConfigError
-from provenance_zk.training.sources.row_source import Row, RowSource
+from provenance_zk.training.sources.reading import Reading
+from provenance_zk.training.sources.row_source import Rows, RowSource
 
 DEMO = "attack-stix"
 _DEMO_FILES = (
@@ -56,7 +57,8 @@ def demo_source() -> RowSource:
             for name, path in paths.items()
         ]
 
-    def rows() -> Iterator[Row]:
+    def rows(reading: Reading, wanted: str | None) -> Rows:
+        del reading, wanted
         seen: set[str] = set()
         for name, kinds in _DEMO_FILES:
             objects = json.loads(paths[name].read_bytes())
@@ -72,7 +74,7 @@ def demo_source() -> RowSource:
         "links reduced to their text; citations and code marks removed; white space joined",
         f"descriptions under {_DEMO_MIN_CHARACTERS} characters and repeated texts left out",
     ]
-    return RowSource(DEMO, _DEMO_LICENCE, ("text",), "text", entries, rows, curation)
+    return RowSource(DEMO, _DEMO_LICENCE, entries, rows, curation)
 
 
 def _demo_text(item: Mapping[str, Any]) -> str | None:

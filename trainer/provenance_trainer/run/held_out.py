@@ -1,0 +1,66 @@
+"""The records that a run is evaluated on and not trained on, read as training records are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from provenance.errors import ConfigError, InputError, NotFound, UnavailableError
+from provenance.progress import Progress, silent
+from provenance_trainer.config import TrainConfig
+from provenance_zk.training.sources import open_source
+
+_KEY = "eval_dataset_name"
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The first records of a held-out source.
+
+    rows: as a committed dataset would give them back.
+    total: how many the source has.
+    """
+
+    name: str
+    rows: tuple[dict[str, Any], ...]
+    total: int
+
+    def __str__(self) -> str:
+        return f"{len(self.rows)} of {self.total} held-out records of {self.name}"
+
+
+def read_held_out(name: str, limit: int, progress: Progress = silent) -> HeldOut:
+    """Read the whole source, so that a fault in it is found, and keep its first records.
+
+    Args:
+        name: whatever `dataset commit` takes; a folder of several splits is refused, since any of
+            them may be the one that was trained on.
+        limit: records to keep at most.
+
+    Raises:
+        ConfigError: there is no such source.
+        InputError, UnavailableError: as `open_source`; `where` begins with the configuration's key.
+    """
+    try:
+        source = open_source(name, split=None, progress=progress)
+        rows = tuple(row for _, row in islice(source.records(), limit))
+    except NotFound as error:
+        raise ConfigError(
+            error.what, where=f"{_KEY} {name}", actual=error.actual, hint=error.hint
+        ) from error
+    except (InputError, UnavailableError) as error:
+        error.where = f"{_KEY} {error.where or name}"
+        raise
+    return HeldOut(name, rows, source.reading.records)
+
+
+def evaluated(config: TrainConfig, records: int) -> str:
+    """How many records of how many a run is evaluated on, for people; raises as `read_held_out`.
+
+    Args:
+        records: those of the training dataset.
+    """
+    if config.eval_dataset_name is not None:
+        return str(read_held_out(config.eval_dataset_name, config.eval_samples))
+    return f"{min(config.eval_samples, records)} of {records} training records"

@@ -1,0 +1,115 @@
+"""Rows of JSON files: an object a line, or a list of objects."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import Any
+
+from provenance.encoding import parse_json
+from provenance.errors import InputError
+from provenance_zk.training.sources.reading import Reading
+from provenance_zk.training.sources.row_source import Rows
+from provenance_zk.training.sources.streams import SourceFile, lines, whole_text
+from provenance_zk.training.sources.values import listed, repeated
+
+MAX_LIST_BYTES = 1 << 30
+
+_PYTHON_KEY = re.compile(r"\s*\[?\s*\{\s*'")
+
+
+def read_json_lines(file: SourceFile, reading: Reading, wanted: str | None) -> Rows:
+    """One JSON object a line; blank lines are skipped and counted."""
+    del wanted
+    with lines(file) as numbered:
+        for number, line in numbered:
+            if not line.strip():
+                reading.blank_lines += 1
+                continue
+            where = f"line {number}"
+            yield where, _row(_parse(line.rstrip("\r\n"), where), where)
+
+
+def read_json(file: SourceFile, reading: Reading, wanted: str | None) -> Rows:
+    """A list of JSON objects; JSON Lines under the same name are read as such, and said."""
+    if _is_json_lines(file):
+        reading.note("JSON Lines under the name of JSON, read as that", file.shown)
+        yield from read_json_lines(file, reading, wanted)
+        return
+    value = _parse(whole_text(file, MAX_LIST_BYTES), "file")
+    if not isinstance(value, list):
+        raise InputError(
+            "not a list of JSON objects", actual=_form(value), hint=_way_out(value, file)
+        )
+    for i, item in enumerate(value):
+        yield f"row {i + 1}", _row(item, f"row {i + 1}")
+
+
+def _is_json_lines(file: SourceFile) -> bool:
+    """Whether the first line is an object of its own and another object follows."""
+    with lines(file) as numbered:
+        full = (line for _, line in numbered if line.strip())
+        first = next(full, "")
+        if not first.lstrip().startswith("{"):
+            return False
+        try:
+            _parse(first, "line 1")
+        except InputError:
+            return False
+        return next(full, "").lstrip().startswith("{")
+
+
+def _form(value: Any) -> str:
+    """What a JSON value is, in JSON's words."""
+    if isinstance(value, dict):
+        return "an object" if value else "an empty object"
+    forms = {list: "a list", str: "a string", bool: "true or false", type(None): "null"}
+    return forms.get(type(value), "a number")
+
+
+def _way_out(value: Any, file: SourceFile) -> str:
+    """What to do with JSON that is no list of rows."""
+    if isinstance(value, dict):
+        lists = [name for name, item in value.items() if isinstance(item, list)]
+        if len(lists) == 1 and lists[0].isidentifier():
+            name = shlex.quote(str(file.path))
+            return f"take the list out: jq -c '.{lists[0]}[]' {name} > data.jsonl"
+        if value and all(isinstance(item, dict) for item in value.values()):
+            return (
+                "columns under each other: write rows, "
+                "as pandas does with to_json(orient='records', lines=True)"
+            )
+    return "write [{..}, {..}], or one object a line in a file that ends in .jsonl"
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        return parse_json(text.encode("utf-8"), _unique, parse_constant=float)
+    except ValueError as error:
+        hint = (
+            "this is how Python shows a value: write it with json.dumps"
+            if _PYTHON_KEY.match(text)
+            else None
+        )
+        raise InputError("not valid JSON", where=where, actual=error, hint=hint) from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        twice = repeated(name for name, _ in pairs)
+        raise ValueError(f"an object names a field twice: {listed(twice)}")
+    return value
+
+
+def _row(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict) or not value:
+        raise InputError(
+            "row is not a JSON object with columns",
+            where=where,
+            actual=_form(value),
+            hint="a list of objects is a file that ends in .json"
+            if isinstance(value, list)
+            else None,
+        )
+    return value
