@@ -112,7 +112,7 @@ class TrainJob:
         self._require_same_source()
         found = Findings()
         if not is_opened(self._records):
-            self.checked = found.run(lambda: self.look(progress))
+            found.run(lambda: self.look(progress))
         if self._request.anchor:
             found.run(lambda: self._check_chain(spend))
         found.require_none()
@@ -124,7 +124,8 @@ class TrainJob:
             InputError: the only fault. Faults: all of them.
         """
         cache = self._settings.cache / "models"
-        return preflight(self._config, cache, self._rows, progress)
+        self.checked = preflight(self._config, cache, self._rows, progress)
+        return self.checked
 
     def _check_chain(self, spend: bool) -> None:
         proving_keys(self._settings, load_deployment(self._settings), depth_for(self._count))

@@ -43,12 +43,12 @@ def plan(
     from provenance_trainer.run.plan import plan as make_plan
 
     parsed = load_config(config, overrides or [])
-    checked = None
+    checked, data = None, list[str]()
     if count is None:
         request = TrainRequest(parsed, Selection("", text_column, limit, split), anchor=False)
         job = TrainJob(request, Settings.load())
         with working("check") as display:
-            checked = job.look(display)
+            checked, data = job.look(display), job.lines()
         count = checked.fed.records
     fed = None if checked is None else checked.fed
     tokens = None if fed is None else -(-fed.tokens // fed.records)
@@ -67,7 +67,7 @@ def plan(
     }
     fee = f", {price['fee_eth']} ETH at the current base fee" if price["fee_eth"] else ""
     lines = [
-        *(f"data          {line}" for line in (checked.lines() if checked is not None else ())),
+        *(f"data          {line}" for line in data),
         f"training      {made.steps} steps, {made.batches} batches, {made.checkpoints} "
         f"checkpoints, about {made.training_s:.0f} s on two CPU cores",
         f"log           {made.log_records} records in {made.anchors} heads",
