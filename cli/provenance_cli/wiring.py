@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from provenance.chain.contracts import Reader
 from provenance.chain.deploy import Deployment
+from provenance.chain.endpoint import PATIENT, Patience
 from provenance.chain.session import connect, embedded
 from provenance.errors import NotFound, UnavailableError
 from provenance.ids import KeyId
@@ -17,6 +18,7 @@ from provenance.judgement.facts import ChainReader
 from provenance.judgement.trust import Trust
 from provenance.settings import Settings
 from provenance.verify.protocols import FormatInspector, ProofVerifier
+from provenance_cli.output import note
 
 if TYPE_CHECKING:
     from provenance_zk.training.registration import Keys
@@ -28,12 +30,15 @@ def start_chain(settings: Settings) -> None:
         embedded(settings).up()
 
 
-def reader_for(settings: Settings, trust: Trust) -> ChainReader:
+def reader_for(settings: Settings, trust: Trust, patience: Patience = PATIENT) -> ChainReader:
     """A reader of the pinned contracts; a chain that is down answers every question with
     UnavailableError.
+
+    Args:
+        patience: for an endpoint that limits requests; each wait is said on stderr.
     """
     try:
-        rpc, _mine = connect(settings)
+        rpc, _mine = connect(settings, note, patience)
     except UnavailableError as error:
         return _DownReader(error)
     return Reader(rpc, trust.addresses, trust.confirmations)

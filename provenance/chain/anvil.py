@@ -15,8 +15,15 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from provenance.causes import cause_of
 from provenance.chain.web3_adapter import Rpc
-from provenance.errors import ConfigError, InputError, ProvenanceError, UnavailableError
+from provenance.errors import (
+    ConfigError,
+    InputError,
+    OutputError,
+    ProvenanceError,
+    UnavailableError,
+)
 from provenance.layout import write_json
 
 CHAIN_ID = 31337
@@ -102,7 +109,7 @@ class EmbeddedChain:
         process = self.running()
         if process is not None:
             return process
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._make_folder()
         port = port or self._last_port() or _free_port()
         if not _is_free(port):
             raise ConfigError(
@@ -123,6 +130,21 @@ class EmbeddedChain:
         child.returncode = 0
         self.mine(WARM_UP_BLOCKS)
         return process
+
+    def _make_folder(self) -> None:
+        """The folder, with room for the chain's state.
+
+        Raises:
+            OutputError: it cannot be written to.
+        """
+        log = self.folder / "anvil.log"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            log.open("ab").close()
+        except OSError as error:
+            raise OutputError(
+                "cannot write the chain's folder", where=str(self.folder), actual=cause_of(error)
+            ) from error
 
     def _options(self, port: int) -> list[str]:
         options = {

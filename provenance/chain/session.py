@@ -15,6 +15,7 @@ from provenance.chain.anvil import EmbeddedChain
 from provenance.chain.calls import EpochPoints, EpochProof, LinkProof, Point, SortedProof
 from provenance.chain.contracts import Reader
 from provenance.chain.deploy import Deployment, require_same_chain
+from provenance.chain.endpoint import PATIENT, Patience
 from provenance.chain.transactions import TransactionManager, wait_final
 from provenance.chain.web3_adapter import Receipt, Rpc, keccak
 from provenance.chain.writer import Writer
@@ -37,14 +38,19 @@ def embedded(settings: Settings) -> EmbeddedChain:
     return EmbeddedChain(settings.home / "chain")
 
 
-def connect(settings: Settings) -> tuple[Rpc, Callable[[int], None] | None]:
+def connect(
+    settings: Settings, say: Say = silent, patience: Patience = PATIENT
+) -> tuple[Rpc, Callable[[int], None] | None]:
     """The configured endpoint, or the embedded chain with its way to mine.
+
+    Args:
+        say: told of each wait for an endpoint that limits requests.
 
     Raises:
         UnavailableError: neither is there.
     """
     if settings.rpc_url:
-        return Rpc(settings.rpc_url), None
+        return Rpc(settings.rpc_url, patience=patience, say=say), None
     chain = embedded(settings)
     return chain.rpc(), chain.mine
 
@@ -96,7 +102,7 @@ class Session:
     """
 
     def __init__(self, settings: Settings, key: str = "default", say: Say = silent) -> None:
-        self.rpc, self.mine = connect(settings)
+        self.rpc, self.mine = connect(settings, say)
         self.deployment = load_deployment(settings)
         require_same_chain(self.rpc, self.deployment)
         self.account = load_key(key_path(settings, key), read_password(settings.password_file))

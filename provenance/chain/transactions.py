@@ -1,7 +1,7 @@
 """Sending transactions so that a crash at any line neither loses nor doubles one.
 
 An attempt is signed, then persisted, then broadcast. What became of it is found by looking its hash
-up, never from an error's text. One attempt per key is in flight; the nonce comes from mined blocks
+up; of an error's text only "already known" is believed, which says that these very bytes wait. One attempt per key is in flight; the nonce comes from mined blocks
 only.
 
     crash before the attempt is durable   nothing was broadcast; the next call starts anew
@@ -22,9 +22,17 @@ from typing import Any
 
 from eth_account.signers.local import LocalAccount
 
-from provenance.chain.web3_adapter import Abi, Receipt, Rpc, RpcError
+from provenance.causes import cause_of
+from provenance.chain.answers import RpcError
+from provenance.chain.web3_adapter import Abi, Receipt, Rpc
 from provenance.encoding import canonical_json
-from provenance.errors import OutcomeUnknown, ProvenanceError, RejectedError, UnavailableError
+from provenance.errors import (
+    OutcomeUnknown,
+    OutputError,
+    ProvenanceError,
+    RejectedError,
+    UnavailableError,
+)
 from provenance.ids import to_hex
 from provenance.log.frames import read_frames
 from provenance.log.journal import Journal
@@ -88,7 +96,14 @@ class TransactionManager:
     ) -> None:
         self._rpc, self._account = rpc, account
         self._folder = folder / str(account.address).lower()
-        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                "cannot keep a journal of transactions",
+                where=str(self._folder),
+                actual=cause_of(error),
+            ) from error
         self._path = self._folder / "attempts"
         self._limits, self._sleep = limits, sleep
 
@@ -211,7 +226,7 @@ class TransactionManager:
             raise OutcomeUnknown(
                 "chain stopped answering after the transaction was sent",
                 where=call.label,
-                actual=f"0x{attempt['hash']}",
+                actual=f"0x{attempt['hash']}, {error.what}, {error.actual}",
                 hint="run the same command again later",
             ) from error
 
@@ -251,7 +266,9 @@ class TransactionManager:
         try:
             self._rpc.send_raw(bytes.fromhex(attempt["raw"]))
         except ProvenanceError as error:
-            # "already known" and "nonce too low" can both mean success, so only the hash decides.
+            if isinstance(error, RpcError) and error.is_known:
+                return  # these very bytes wait there already: they were sent before
+            # "nonce too low" and silence can both mean success, so only the hash decides.
             if self._rpc.receipt(tx_hash) is not None or self._rpc.is_known(tx_hash):
                 return
             if isinstance(error, RejectedError):

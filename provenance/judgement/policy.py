@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from provenance.causes import cause_of
 from provenance.errors import ConfigError
 
 FORMAT = "provenance-policy/1"
@@ -146,7 +147,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         value = yaml.safe_load(path.read_text())
     except OSError as error:
-        raise ConfigError("cannot read policy", where=str(path), actual=error.strerror) from error
+        raise ConfigError(
+            "cannot read policy", where=str(path), actual=cause_of(error, path)
+        ) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError("policy is not YAML", where=str(path)) from error
     if not isinstance(value, dict) or value.get("format") != FORMAT:

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from provenance.causes import cause_of
 from provenance.digest import Digest, sha256
 from provenance.errors import ConfigError
 from provenance.ids import Address
@@ -312,6 +313,6 @@ def load_trust(path: Path | None) -> Trust:
         data = path.read_bytes()
     except OSError as error:
         raise ConfigError(
-            "cannot read trust file", where=str(path), actual=error.strerror
+            "cannot read trust file", where=str(path), actual=cause_of(error, path)
         ) from error
     return parse_trust(data, str(path))

@@ -43,6 +43,8 @@ EXIT_CODES = {
     "UnavailableError": 3,
     "RejectedError": 1,
     "OutcomeUnknown": 3,
+    "InternalError": 70,
+    "OutputError": 73,
 }
 
 

@@ -9,6 +9,7 @@ import typer
 
 from provenance.errors import ConfigError
 from provenance_cli.output import note
+from provenance_cli.outputs import try_home
 
 if TYPE_CHECKING:
     import socket
@@ -93,6 +94,7 @@ def compose(
             is none.
         UnavailableError: the database does not answer.
     """
+    from provenance.chain.endpoint import BRISK
     from provenance.judgement.policy import load_policy
     from provenance.judgement.trust import load_trust, parse_trust
     from provenance_api.db import Database
@@ -115,7 +117,7 @@ def compose(
         trust_bytes=trust_bytes,
         database=store,
         folders=folders,
-        reader=lambda: reader_for(settings, parsed),
+        reader=lambda: reader_for(settings, parsed, BRISK),
         prover=lambda: prover_for(settings, slow),
         policy=load_policy(policy),
     )
@@ -123,6 +125,7 @@ def compose(
 
 def default_database(settings: Settings) -> str:
     """URL of the database file of this installation; its folder is made."""
+    try_home(settings)
     settings.home.mkdir(parents=True, exist_ok=True)
     return f"sqlite:///{settings.home / 'service.sqlite'}"
 

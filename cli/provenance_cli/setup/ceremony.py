@@ -33,7 +33,9 @@ def begin(
 ) -> None:
     """Coordinator: start a ceremony for one circuit in a new folder."""
     from provenance.settings import Settings
+    from provenance_cli.outputs import try_folder
 
+    try_folder(folder, "DIR")
     with stage("begin"):
         made = prover_of(Settings.load()).ceremony(
             "begin", kind=kind, slots=slots, depth=depth, dir=folder
@@ -64,7 +66,9 @@ def contribute(
     only.
     """
     from provenance.settings import Settings
+    from provenance_cli.outputs import try_file
 
+    try_file(out, "--out")
     with stage("contribute"):
         receipt = prover_of(Settings.load()).ceremony(
             "contribute", **{"in": file}, out=out, name=name
@@ -121,9 +125,11 @@ def seal(
     Closing phase 2 gives the key.
     """
     from provenance.settings import Settings
+    from provenance_cli.outputs import try_folder
     from provenance_zk.prover.keys import load_key
 
     settings = Settings.load()
+    try_folder(settings.cache, "PROVENANCE_CACHE")
     value = beacon.removeprefix("0x")
     with stage("seal"):
         sealed = prover_of(settings).ceremony(
@@ -170,6 +176,7 @@ def verify(
     Look the beacons up yourself.
     """
     from provenance.settings import Settings
+    from provenance_cli.outputs import try_folder
 
     settings = Settings.load()
     request: dict[str, Any] = {
@@ -180,6 +187,7 @@ def verify(
     if key is not None:
         request["key"] = key
     if store:
+        try_folder(settings.cache, "PROVENANCE_CACHE")
         request["cache"] = settings.cache / "keys"
     with stage("verify"):
         checked = prover_of(settings).ceremony("verify", **request)

@@ -120,6 +120,7 @@ def deploy(
     json: Json = False,
 ) -> None:
     """Set up keys and deploy them and the contracts (idempotent)."""
+    from provenance_cli.outputs import try_file, try_folder, try_home
     from provenance_cli.setup.deployment import (
         Wanted,
         audit_keys,
@@ -129,6 +130,9 @@ def deploy(
     )
 
     settings = Settings.load()
+    try_file(trust_out, "--trust-out")
+    try_home(settings)
+    try_folder(settings.cache, "PROVENANCE_CACHE")
     more = [*(audit_keys(slots, large) if with_audit_keys else ()), *model_keys(weight_keys)]
     wanted = Wanted(slots, tuple(more), ceremony)
     with stage("deploy") as progress:

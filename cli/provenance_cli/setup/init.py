@@ -57,12 +57,15 @@ def init(
     """
     from provenance_cli.jobs.init import InitRequest, init_job
     from provenance_cli.jobs.stages import Relay, print_forecast, run_stages
+    from provenance_cli.outputs import try_folder
 
     job = init_job(InitRequest(home, rpc, records, password_file, cache, key, weight_keys))
     job.check()
     if dry_run:
         print_forecast(job.stages(), json)
         return
+    try_folder(job.settings.home, "--home")
+    try_folder(job.settings.cache, "--cache")
     run_stages(job.stages(), Relay())
     made = job.made()
     following = "next: provenance train CONFIG --anchor"

@@ -24,9 +24,11 @@ app.add_typer(ceremony, name="ceremony")
 def setup(kind: Kind, slots: Slots, depth: Depth = 0, as_json: Json = False) -> None:
     """Make a development key, or find it in the cache. Whoever runs this could forge proofs."""
     from provenance.settings import Settings
+    from provenance_cli.outputs import try_folder
     from provenance_zk.prover.keys import ensure_keys
 
     settings = Settings.load()
+    try_folder(settings.cache, "PROVENANCE_CACHE")
     with stage("setup"):
         key = ensure_keys(prover_of(settings), settings.cache / "keys", kind, slots, depth)
     note(
