@@ -1,8 +1,8 @@
 """Sending transactions so that a crash at any line neither loses nor doubles one.
 
 An attempt is signed, then persisted, then broadcast. What became of it is found by looking its hash
-up; of an error's text only "already known" is believed, which says that these very bytes wait. One attempt per key is in flight; the nonce comes from mined blocks
-only.
+up. Of an error's text only "already known" is believed: it says that these very bytes wait there.
+One attempt per key is in flight; the nonce comes from mined blocks only.
 
     crash before the attempt is durable   nothing was broadcast; the next call starts anew
     crash after it is durable             the next `recover` or `send` broadcasts the same bytes

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from provenance.chain.deploy import DEFAULT_SLOTS
 from provenance.settings import Settings
 from provenance_cli.options import Json
 from provenance_cli.output import note, result, stage
@@ -87,7 +88,7 @@ def status(json: Json = False) -> None:
 def deploy(
     slots: Annotated[
         int, typer.Option(help="Slots of the epoch key: 256, 4096, 20480, 86016 or 344064.")
-    ] = 256,
+    ] = DEFAULT_SLOTS,
     trust_out: Annotated[
         Path | None, typer.Option(help="Also write a trust file for this deployment.")
     ] = None,

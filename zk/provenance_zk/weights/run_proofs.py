@@ -12,10 +12,10 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from provenance.artifacts.content import content_digest
+from provenance.artifacts.content import content_digest, read_tensor_infos
 from provenance.artifacts.tensors import Tensor
 from provenance.chain.deploy import Deployment
-from provenance.digest import Digest
+from provenance.digest import Digest, open_regular
 from provenance.errors import Conflict, VerificationError
 from provenance.ids import KeyId, to_hex
 from provenance.layout import RunFolder, read_json, write_atomically, write_json
@@ -30,6 +30,7 @@ from provenance_zk.proof_file import ProofFile
 from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import KeyFolder, find_key
 from provenance_zk.weights import samples
+from provenance_zk.weights.keys import wanted_keys
 from provenance_zk.weights.ledger import ModelLedger
 from provenance_zk.weights.proving import ProofMaker, StageProver
 from provenance_zk.weights.stages import (
@@ -88,12 +89,14 @@ class WeightProver:
             Conflict: the run was not merged and quantized yet.
             VerificationError: weights beside the log are not the logged ones.
             InputError: the deployed file holds what no proof can open.
+            ConfigError: the contracts pin no key for some of it; nothing was sent then.
         """
         folder = RunFolder(run).require()
         with open_log(folder) as log:
             run_id, address = run_id_of(folder), self.chain.deployment.models
             weights = RunWeights(log, self, draws)
             weights.require_provable()
+            weights.require_keys([name for name in STAGES if not _is_proven(log, name)])
             self.say("anchoring the log")
             anchor(self.chain, log)
             for name in STAGES:
@@ -210,6 +213,33 @@ class RunWeights:
         """
         deployed = self._owner.inspector.deployed(self._log.quantized_file())
         deployed.require_provable(self._merge.adapted)
+
+    def require_keys(self, names: Sequence[str]) -> None:
+        """Find every key that proofs of these stages need before the first is paid for.
+
+        Raises:
+            ConfigError: the contracts pin none for some; it names all of them.
+        """
+        kinds = {"merge": "merge", "quantize": quantization_kind(self._quantize.quantization).name}
+        factors = self._owner.inspector.adapter_factors(self._log.folder.adapter)
+        adapter = self._shapes(self._log.folder.adapter)
+        merged = self._shapes(self._log.folder.merged)
+        ranks = [adapter[a][0] for a, _ in factors.values()]
+        shapes = [merged[target] for target in factors]
+        wanted = wanted_keys([kinds[name] for name in names], shapes, max(ranks))
+        deployment = self._owner.chain.deployment
+        slots = {key.kind: key.slots for key in reversed(deployment.keys)}  # as `_size` takes them
+        deployment.require_keys([(k, slots.get(k, size), depth) for k, size, depth in wanted])
+
+    def _shapes(self, folder: Path) -> dict[str, tuple[int, int]]:
+        """Rows and columns of the matrices in a folder of weights."""
+        found = {}
+        for file in set(self._owner.inspector.tensor_files(folder).values()):
+            with open_regular(file) as stream:
+                for info in read_tensor_infos(stream, str(file)):
+                    if len(info.shape) == 2:
+                        found[info.name] = (info.shape[0], info.shape[1])
+        return found
 
     def stage(self, name: str) -> StageWeights:
         """`merge` or `quantize` with its weights at hand.
