@@ -31,6 +31,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
         re.compile(r"\b([a-z][a-z0-9+.-]*://)(?:[^\s/@'\"]*@)?([^\s/?#'\")>,]+)[^\s'\")>,]*", re.I),
         r"\1\2/..",
     ),
+    (re.compile(r"\burl: /\S+"), "url: (path)"),
     (re.compile(r"\b(?:0x)?[0-9a-f]{64,}\b", re.I), "(hex)"),
     (re.compile(r"\b(?:hf|sk|ghp|gho|ghs|pat|xox[abp])[_-][A-Za-z0-9_-]{8,}"), "(token)"),
     (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), "(token)"),
@@ -98,9 +99,13 @@ def write_report(error: BaseException) -> Path | None:
         # The next folder is tried; that none took it is said in the one line.
         with contextlib.suppress(OSError):
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(fd, "wb") as stream:
-                stream.write(data)
-            return path
+            try:
+                with os.fdopen(fd, "wb") as stream:
+                    stream.write(data)
+                return path
+            except OSError:
+                path.unlink(missing_ok=True)
+                raise
     return None
 
 

@@ -106,6 +106,10 @@ class Endpoint:
             waited_s += pause_s
         raise AssertionError  # itertools.count has no end
 
+    def close(self) -> None:
+        """Close the calling thread's connection; the next request opens another."""
+        self._session.close()
+
     def _pause_s(self, asked: Later, attempt: int) -> float | None:
         """Seconds until the next try; None if there is none."""
         if attempt >= self._patience.waits or self._is_tired:

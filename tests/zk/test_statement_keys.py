@@ -10,6 +10,7 @@ from provenance.ids import Address
 from provenance.judgement.facts import CONTRACTS, Contract
 from provenance_cli.setup.deployment import audit_keys, model_keys
 from provenance_zk.kinds import KINDS
+from provenance_zk.weights.keys import levels_of, wanted_keys
 
 
 def test_audit_keys_go_with_the_epoch_key() -> None:
@@ -62,7 +63,13 @@ def test_other_model_keys_are_refused(text: str) -> None:
         ("int8", None, None, "int8:LEVELS", "--no-audit-keys --model-keys q8_0:3,int8:LEVELS"),
         ("merge", 3, 131, "merge:3:8", "--no-audit-keys --model-keys q8_0:3,merge:3:8"),
         ("sorted", 16, 5, "sorted, 16 slots, depth 5", "--audit-keys --model-keys q8_0:3"),
-        ("sorted", 256, 6, "sorted, 256 slots, depth 6", "--audit-keys --large --model-keys q8_0:3"),
+        (
+            "sorted",
+            256,
+            6,
+            "sorted, 256 slots, depth 6",
+            "--audit-keys --large --model-keys q8_0:3",
+        ),
         (
             "epoch",
             4096,
