@@ -185,7 +185,8 @@ class Installation:
                 return Finding(name, True, f"{path}; not compared with a chain")
             difference = trust.first_difference(reader_for(self._settings, trust, BRISK).identity())
         except ProvenanceError as error:
-            return Finding.of(name, error, "provenance init writes one for contracts of your own")
+            mend = "provenance init writes one for contracts of your own"
+            return Finding.of(name, error, mend, needed=self._is_deployed or path.exists())
         if difference is None:
             return Finding(name, True, f"{path}, of the chain that answers")
         what, expected, actual = difference
