@@ -115,6 +115,7 @@ class Redaction:
         return replace(
             claim,
             text=self.text(claim.text),
+            needs=clean(claim.needs),
             where=clean(claim.where),
             expected=clean(claim.expected),
             actual=clean(claim.actual),

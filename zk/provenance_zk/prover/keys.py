@@ -15,6 +15,7 @@ from typing import Any
 
 from eth_utils.crypto import keccak
 
+from provenance.causes import cause_of
 from provenance.encoding import parse_json
 from provenance.errors import Conflict, InputError, NotFound, VerificationError
 from provenance.ids import KeyId
@@ -85,7 +86,9 @@ def load_words(path: Path) -> bytes:
             "no such key", where=str(path), hint="run `provenance keys setup`"
         ) from error
     except OSError as error:
-        raise InputError("cannot read key", where=str(path), actual=error.strerror) from error
+        raise InputError(
+            "cannot read key", where=str(path), actual=cause_of(error, path)
+        ) from error
     if not words or len(words) > _MAX_WORDS_BYTES or len(words) % 32:
         raise InputError("not a verifying key", where=str(path), actual=f"{len(words)} bytes")
     return words
@@ -132,7 +135,11 @@ def _read_info(dir: Path) -> dict[str, Any]:
         info = parse_json((dir / INFO_FILE).read_bytes())
     except FileNotFoundError as error:
         raise NotFound("no such key", where=str(dir), hint="run `provenance keys setup`") from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise InputError(
+            "cannot read key folder", where=str(dir), actual=cause_of(error)
+        ) from error
+    except ValueError as error:
         raise InputError("cannot read key folder", where=str(dir), actual=error) from error
     if not isinstance(info, dict) or info.get("format") != _FORMAT:
         raise InputError("not a key folder", where=str(dir / INFO_FILE), expected=_FORMAT)
