@@ -12,7 +12,7 @@ import errno
 import itertools
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 NEAR = 0.75
@@ -112,10 +112,12 @@ _LOOKS: dict[int | None, Callable[[Path], str]] = {
     errno.EPERM: _denied,
 }
 
-_BEGINNINGS: tuple[tuple[bytes, str], ...] = (
+_STAND_INS: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", "it is a Git LFS pointer; fetch the file itself: git lfs pull"),
     (b"<!doctype html", "it is a web page (HTML): was a sign-in or error page downloaded?"),
     (b"<html", "it is a web page (HTML): was a sign-in or error page downloaded?"),
+)
+_OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"<?xml", "it is XML"),
     (b"\x1f\x8b", "it is compressed with gzip; unpack it first"),
     (b"\x28\xb5\x2f\xfd", "it is compressed with zstd; unpack it first"),
@@ -127,19 +129,33 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
 )
 
 
-def content_cause(data: bytes) -> str | None:
-    """What a file's bytes show it to be instead of what was expected; None where they do not tell.
+def stand_in(data: bytes) -> str | None:
+    """What came in the place of a file of whatever kind: nothing, a pointer, or a web page.
 
     Args:
         data: the beginning is enough (attacker-controlled); `b""` means that the file is empty.
     """
     if not data:
         return "the file is empty"
-    start = data[:64].lstrip(b" \t\r\n")
-    if not start:
+    return _meaning(data, _STAND_INS)
+
+
+def content_cause(data: bytes) -> str | None:
+    """What the bytes of a file show it to be instead of text; None where they do not tell.
+
+    Args:
+        data: as for `stand_in`.
+    """
+    if data and not data[:64].strip():
         return "the file holds nothing but blanks"
+    found = stand_in(data) or _meaning(data, _OTHERS)
+    return found or ("it is binary, not text" if b"\0" in data[:1024] else None)
+
+
+def _meaning(data: bytes, table: Sequence[tuple[bytes, str]]) -> str | None:
+    start = data[:64].lstrip()
     lower = start.lower()
-    for beginning, meaning in _BEGINNINGS:
+    for beginning, meaning in table:
         if start.startswith(beginning) or lower.startswith(beginning):
             return meaning
-    return "it is binary, not text" if b"\0" in data[:1024] else None
+    return None

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import yaml
 
-from provenance.causes import cause_of
+from provenance.causes import cause_of, near
 from provenance.digest import sha256
 from provenance.errors import ConfigError, OutputError
 
@@ -74,7 +74,14 @@ class Settings:
 
         def place(variable: str, key: str = "") -> Path | None:
             text = env.get(variable) or file.get(key)
-            return Path(text).expanduser().absolute() if text else None
+            if not text:
+                return None
+            try:
+                return Path(text).expanduser().absolute()
+            except RuntimeError as error:  # `~name` of somebody whom this machine does not know
+                raise ConfigError(
+                    "no such user's folder", where=variable, actual=text, hint="write the path out"
+                ) from error
 
         default_trust = config_folder(env) / "trust.yaml"
         return cls(
@@ -190,9 +197,11 @@ def _read_config(path: Path, env: Mapping[str, str]) -> dict[str, str]:
         raise ConfigError("not a configuration file", where=str(path), expected=CONFIG_FORMAT)
     for name, text in value.items():
         if name not in _KEYS or not isinstance(text, str):
+            other = near(str(name), _KEYS) if name not in _KEYS else None
             raise ConfigError(
                 "unknown key or not a text",
                 where=f"{path} {str(name)[:80]}",
                 expected=", ".join(_KEYS),
+                hint=f"did you mean {other}?" if other else None,
             )
     return value

@@ -131,7 +131,7 @@ def read_password(file: Path | None, *, prompt: str = "keystore password: ") -> 
         return getpass.getpass(prompt)
     try:
         mode = file.stat().st_mode
-        text = file.read_text().splitlines()
+        data = file.read_bytes()
     except OSError as error:
         raise AuthError(
             "cannot read password file", where=str(file), actual=cause_of(error, file)
@@ -144,6 +144,12 @@ def read_password(file: Path | None, *, prompt: str = "keystore password: ") -> 
             actual=oct(stat.S_IMODE(mode)),
             hint=f"chmod 600 {file}",
         )
+    try:
+        text = data.decode("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise AuthError(
+            "password file is not UTF-8 text", where=str(file), actual=content_cause(data)
+        ) from error
     if not text or not text[0]:
         raise AuthError("password file is empty", where=str(file))
     return text[0]
@@ -219,6 +225,11 @@ def _read_keystore(path: Path) -> dict[str, Any]:
     return value
 
 
+def _is_wrong_password(error: Exception) -> bool:
+    """Whether the password, and not the file, is what eth-keyfile refuses."""
+    return isinstance(error, ValueError) and "mac mismatch" in str(error).lower()
+
+
 def load_key(path: Path, password: str) -> LocalAccount:
     """Decrypt a keystore.
 
@@ -229,8 +240,10 @@ def load_key(path: Path, password: str) -> LocalAccount:
     keystore = _read_keystore(path)
     try:
         account: LocalAccount = Account.from_key(Account.decrypt(keystore, password))
-    except ValueError as error:
-        raise AuthError("wrong keystore password", where=str(path)) from error
-    except (KeyError, TypeError, NotImplementedError) as error:
-        raise InputError("not a keystore (Web3 Secret Storage v3)", where=str(path)) from error
+    except (KeyError, TypeError, NotImplementedError, ValueError, OverflowError) as error:
+        if _is_wrong_password(error):
+            raise AuthError("wrong keystore password", where=str(path)) from error
+        raise InputError(
+            "not a keystore (Web3 Secret Storage v3)", where=str(path), actual=type(error).__name__
+        ) from error
     return account

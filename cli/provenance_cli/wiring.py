@@ -4,19 +4,21 @@ meet.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from provenance.causes import cause_of
 from provenance.chain.contracts import Reader
-from provenance.chain.deploy import Deployment
+from provenance.chain.deploy import Deployment, restore_hint
 from provenance.chain.endpoint import PATIENT, Patience
 from provenance.chain.session import connect, embedded
-from provenance.errors import NotFound, UnavailableError
-from provenance.ids import KeyId
+from provenance.errors import InputError, UnavailableError
 from provenance.judgement.facts import ChainReader
 from provenance.judgement.trust import Trust
 from provenance.settings import Settings
+from provenance.statements import key_text
 from provenance.verify.protocols import FormatInspector, ProofVerifier
 from provenance_cli.output import note
 
@@ -90,11 +92,30 @@ def evidence_folders(folders: Sequence[Path], subject: str) -> list[Path]:
     """Where evidence is looked for: the folders given, else around the file itself.
 
     Evidence is never trusted, so any will do.
+
+    Raises:
+        InputError: one of the folders given is none.
     """
+    for folder in folders:
+        require_folder(folder, "--evidence")
     if folders:
         return list(folders)
     path = Path(subject)
     return [path.parent, path.parent.parent] if path.exists() else [Path("runs"), Path()]
+
+
+def require_folder(folder: Path, option: str) -> None:
+    """Check that a folder that an option names is one.
+
+    Raises:
+        InputError: it is not; the cause is named.
+    """
+    try:
+        next(os.scandir(folder), None)
+    except OSError as error:
+        raise InputError(
+            "no such folder", where=f"{option} {folder}", actual=cause_of(error, folder)
+        ) from error
 
 
 def base_folder(settings: Settings, name: str | None) -> Path | None:
@@ -114,21 +135,13 @@ def proving_keys(settings: Settings, deployment: Deployment, depth: int) -> Keys
     """The proving keys of epochs and trees that the deployed ledger pins.
 
     Raises:
-        NotFound: the cache was wiped; the message names the ledger and what to do.
+        NotFound: the cache was wiped; the message names every missing key and what to do.
     """
-    from provenance_zk.prover.keys import find_key
+    from provenance_zk.prover.keys import find_keys
     from provenance_zk.training.registration import Keys
 
-    cache = settings.cache / "keys"
-    try:
-        epoch = find_key(cache, KeyId.parse(deployment.key("epoch").vk_id))
-        tree = find_key(cache, KeyId.parse(deployment.key("tree", depth=depth).vk_id))
-    except NotFound as error:
-        raise NotFound(
-            f"keys missing for ledger {deployment.ledger}",
-            where=error.where,
-            expected=error.expected,
-            hint="run: provenance chain deploy (development keys differ per machine), "
-            "or restore the cache",
-        ) from error
-    return Keys(epoch, tree)
+    pinned = (deployment.key("epoch"), deployment.key("tree", depth=depth))
+    wanted = {key.vk_id: key_text(key.kind, key.slots, key.depth) for key in pinned}
+    owner, hint = f"ledger {deployment.ledger}", restore_hint(deployment)
+    found = find_keys(settings.cache / "keys", wanted, owner, hint)
+    return Keys(*(found[key.vk_id] for key in pinned))

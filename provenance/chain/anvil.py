@@ -122,7 +122,11 @@ class EmbeddedChain:
             )
         started = _process_start(child.pid)
         if started is None:
-            raise UnavailableError("anvil ended at once", where=str(self.folder / "anvil.log"))
+            raise UnavailableError(
+                "anvil ended at once",
+                where=str(self.folder / "anvil.log"),
+                actual=self._last_words(),
+            )
         process = ChainProcess(child.pid, port, started)
         write_json(self._process_file, asdict(process))
         self._await_answer(process, child)
@@ -169,9 +173,16 @@ class EmbeddedChain:
             except ProvenanceError:
                 if child.poll() is not None or time.monotonic() > deadline:
                     raise UnavailableError(
-                        "anvil did not start", where=str(self.folder / "anvil.log")
+                        "anvil did not start",
+                        where=str(self.folder / "anvil.log"),
+                        actual=self._last_words(),
                     ) from None
                 time.sleep(0.05)
+
+    def _last_words(self) -> str | None:
+        """The last line of the log, which says why anvil ended."""
+        lines = (self.folder / "anvil.log").read_text("utf-8", "replace").split("\n")
+        return next((line.strip()[:200] for line in reversed(lines) if line.strip()), None)
 
     def down(self) -> bool:
         """Stop the chain after it saved its state; false if it did not run."""

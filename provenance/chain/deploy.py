@@ -170,6 +170,14 @@ class Deployment:
             ) from error
 
 
+def restore_hint(deployment: Deployment) -> str:
+    """How to get proving keys back: from a copy, or by contracts with new ones."""
+    return (
+        "restore the cache from a copy, for development keys differ per machine; or "
+        f"{deployment.command()} --trust-out FILE, which makes new keys and contracts"
+    )
+
+
 def _contract(shape: _Wanted) -> ContractName:
     return kind_named(shape[0]).contract
 

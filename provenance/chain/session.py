@@ -21,7 +21,7 @@ from provenance.chain.web3_adapter import Receipt, Rpc, keccak
 from provenance.chain.writer import Writer
 from provenance.dataset.manifest import DatasetRoot
 from provenance.digest import sha256
-from provenance.errors import NotFound, RejectedError, UnavailableError
+from provenance.errors import InputError, NotFound, RejectedError, UnavailableError
 from provenance.ids import Address, DatasetId, KeyId, RunId
 from provenance.judgement.facts import ZERO_WORD, ChainSnapshot, ModelAnchoringFacts
 from provenance.log.anchoring import Committed
@@ -31,6 +31,8 @@ from provenance.log.tree import Head
 from provenance.progress import Say, silent
 from provenance.settings import Settings
 from provenance.signing import Domain, load_key, read_password, sign_head
+
+_KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def embedded(settings: Settings) -> EmbeddedChain:
@@ -76,7 +78,17 @@ def load_deployment(settings: Settings) -> Deployment:
 
 
 def key_path(settings: Settings, name: str = "default") -> Path:
-    """The keystore file of a named key."""
+    """The keystore file of a named key.
+
+    Raises:
+        InputError: a name that is none, such as a path.
+    """
+    if not _KEY_NAME.fullmatch(name):
+        raise InputError(
+            "not the name of a key",
+            expected="letters, digits, `.`, `_` and `-`, at most 64",
+            actual=repr(name[:80]),
+        )
     return settings.home / "keystore" / f"{name}.json"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from provenance.causes import cause_of
+from provenance.causes import cause_of, stand_in
 from provenance.digest import Digest, sha256
 from provenance.errors import ConfigError
 from provenance.ids import Address
@@ -262,6 +262,8 @@ def parse_trust(data: bytes, where: str = "trust file") -> Trust:
     Raises:
         ConfigError: not YAML, a missing, extra or ill-formed key; `where` names it.
     """
+    if (cause := stand_in(data)) is not None:
+        raise ConfigError("not a trust file", where=where, actual=cause)
     try:
         value = yaml.safe_load(data)
     except (yaml.YAMLError, ValueError, RecursionError) as error:

@@ -21,6 +21,7 @@ from provenance.settings import Settings
 from provenance.verify.evidence import FolderSource, run_id_of
 from provenance_cli.options import Json
 from provenance_cli.output import note, result
+from provenance_cli.wiring import require_folder
 
 app = typer.Typer(
     add_completion=False,
@@ -41,6 +42,8 @@ def find(
 ) -> None:
     """Search runs and chain for everything that has this digest; exit 4 if nothing has."""
     wanted = Digest.parse(digest)
+    for named in evidence or ():
+        require_folder(named, "--evidence")
     runs = FolderSource(evidence or [Path("runs"), Path()]).runs()
     matches = [m for folder in runs for m in _in_run(folder, wanted)]
     searched = [str(folder.root) for folder in runs]

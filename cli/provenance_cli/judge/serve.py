@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from provenance.errors import ConfigError
+from provenance.errors import ConfigError, InputError
 from provenance_cli.output import note
 from provenance_cli.outputs import try_home
 
@@ -99,13 +99,18 @@ def compose(
     from provenance.judgement.trust import load_trust, parse_trust
     from provenance_api.db import Database
     from provenance_api.state import AppState
-    from provenance_cli.wiring import prover_for, reader_for
+    from provenance_cli.wiring import prover_for, reader_for, require_folder
 
     for folder in folders:
-        if not folder.is_dir():
+        try:
+            require_folder(folder, "--evidence")
+        except InputError as error:
             raise ConfigError(
-                "no such evidence folder", where=str(folder), hint="pass --evidence FOLDER"
-            )
+                "no such evidence folder",
+                where=str(folder),
+                actual=error.actual,
+                hint="pass --evidence FOLDER",
+            ) from error
     trust_path = trust or settings.trust
     load_trust(trust_path)  # names what is wrong in the caller's terms
     trust_bytes = trust_path.read_bytes() if trust_path else b""

@@ -149,7 +149,7 @@ def make_keys(settings: Settings, wanted: Wanted, progress: Say) -> list[KeyFold
     prover = ZkProver(find_binary(settings.zkprover), progress=progress)
     cache, keys = settings.cache / "keys", []
     for kind, size, depth in wanted.shapes:
-        progress(f"{kind} key, {size} slots" + (f", depth {depth}" if depth else ""))
+        progress(f"key {key_text(kind, size, depth)}")
         keys.append(
             ceremony_key(cache, kind, size, depth)
             if wanted.ceremony

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from provenance.chain.anvil import CHAIN_ID
-from provenance.chain.deploy import Deployment, discrepancies, sources_digest
+from provenance.chain.deploy import Deployment, discrepancies, restore_hint, sources_digest
 from provenance.chain.endpoint import BRISK
 from provenance.chain.session import connect, deployment_path, key_path, load_deployment
 from provenance.chain.web3_adapter import Rpc
@@ -171,8 +171,7 @@ class Installation:
             return Finding(name, True, f"all {len(deployment.keys)} of the contracts, in {cache}")
         names = "; ".join(key_text(key.kind, key.slots, key.depth) for key in missing)
         detail = f"{len(missing)} of {len(deployment.keys)} are not in {cache}: {names}"
-        mend = f"restore them from a copy, or {deployment.command()} --trust-out FILE"
-        return Finding(name, False, detail, mend)
+        return Finding(name, False, detail, restore_hint(deployment))
 
     def _trust(self) -> Finding:
         name, path = "trust file", self._settings.trust

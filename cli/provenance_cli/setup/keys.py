@@ -49,6 +49,7 @@ def inspect(
     from provenance.errors import InputError
     from provenance.ids import KeyId
     from provenance.settings import Settings
+    from provenance.statements import key_text
     from provenance_zk.groth16.key import parse_key
     from provenance_zk.prover.keys import find_key, load_key
 
@@ -62,7 +63,7 @@ def inspect(
         raise InputError(
             "key folder states another circuit than its words",
             where=str(found.dir),
-            expected=f"{header.kind} {header.slots} {header.depth}",
-            actual=f"{found.kind} {found.slots} {found.depth}",
+            expected=key_text(header.kind, header.slots, header.depth),
+            actual=key_text(found.kind, found.slots, found.depth),
         )
     result(describe(found), as_json)
