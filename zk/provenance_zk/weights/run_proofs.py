@@ -132,10 +132,10 @@ class WeightProver:
         folder, made = RunFolder(run).require(), {}
         with open_log(folder) as log:
             weights = RunWeights(log, self, draws)
-            for name in STAGES:
-                record = _last_sample(log, name)
-                if record is None or not _is_proven(log, name):
-                    continue
+            found = {name: _last_sample(log, name) for name in STAGES if _is_proven(log, name)}
+            proven = {name: record for name, record in found.items() if record is not None}
+            weights.require_keys(list(proven))
+            for name, record in proven.items():
                 stage = weights.stage(name)
                 seed = samples.opening_seed(record.body(Sample).anchoring, nonce)
                 wanted = samples.groups(seed, stage.tables["merged"], draws, stage.anchoring.slots)
@@ -221,6 +221,8 @@ class RunWeights:
             ConfigError: the contracts pin none for some; it names all of them.
             NotFound: the cache lacks some; it names all of them.
         """
+        if not names:
+            return
         kinds = {"merge": "merge", "quantize": quantization_kind(self._quantize.quantization).name}
         factors = self._owner.inspector.adapter_factors(self._log.folder.adapter)
         adapter = self._shapes(self._log.folder.adapter)
