@@ -65,7 +65,8 @@ def _missing(path: Path) -> str:
         return f"there is no folder {top}"
     if os.fspath(parent).startswith(("/proc", "/sys")):
         return f"{parent} belongs to the kernel, which has no such file and takes none"
-    siblings = (entry.name for entry in itertools.islice(os.scandir(parent), _MOST_SIBLINGS))
+    with os.scandir(parent) as entries:
+        siblings = [entry.name for entry in itertools.islice(entries, _MOST_SIBLINGS)]
     other = near(path.name, siblings)
     return "there is no such file" + (f"; did you mean {other}?" if other else "")
 

@@ -111,7 +111,7 @@ def require_folder(folder: Path, option: str) -> None:
         InputError: it is not; the cause is named.
     """
     try:
-        next(os.scandir(folder), None)
+        os.scandir(folder).close()
     except OSError as error:
         raise InputError(
             "no such folder", where=f"{option} {folder}", actual=cause_of(error, folder)

@@ -92,12 +92,12 @@ class Reply:
 class RpcError(RejectedError):
     """The endpoint's own error answer; `data` holds revert bytes if it sent any."""
 
-    def __init__(self, method: str, detail: Mapping[str, Any]) -> None:
+    def __init__(self, where: str, detail: Mapping[str, Any]) -> None:
         message = str(detail.get("message"))[:300]
         hint = None
         if _STATE_WORDS.search(message):
             hint = "this endpoint keeps no old state: name one that does (an archive node)"
-        super().__init__("chain refused the call", where=method, actual=message, hint=hint)
+        super().__init__("chain refused the call", where=where, actual=message, hint=hint)
         data = detail.get("data")
         if isinstance(data, dict):
             data = data.get("data")
@@ -185,7 +185,7 @@ def _backoff_s(detail: Mapping[str, Any] | None) -> float | None:
     return float(value) if is_number and 0 <= value < 1e9 else None
 
 
-def result_of(reply: Reply, method: str) -> Any:
+def result_of(reply: Reply) -> Any:
     """The `result` of an answer that is not "later".
 
     Raises:
@@ -193,7 +193,7 @@ def result_of(reply: Reply, method: str) -> Any:
         UnavailableError: anything but JSON-RPC.
     """
     if not 200 <= reply.status < 300:
-        raise _refusal(reply, method)
+        raise _refusal(reply)
     try:
         value = parse_json(reply.body)
     except ValueError as error:
@@ -207,7 +207,7 @@ def result_of(reply: Reply, method: str) -> Any:
             hint=_CHECK_URL,
         )
     if value.get("error"):
-        raise _rpc_error(reply, method, value["error"])
+        raise _rpc_error(reply, value["error"])
     if "result" not in value:
         raise UnavailableError(
             "endpoint does not speak JSON-RPC",
@@ -224,9 +224,9 @@ def _kind(value: object) -> str:
     return names.get(type(value), "the value")
 
 
-def _rpc_error(reply: Reply, method: str, problem: Any) -> RpcError:
+def _rpc_error(reply: Reply, problem: Any) -> RpcError:
     detail = problem if isinstance(problem, dict) else {"message": str(problem)}
-    return RpcError(method, {**detail, "message": reply.shown(detail.get("message"))})
+    return RpcError(reply.where, {**detail, "message": reply.shown(detail.get("message"))})
 
 
 def _no_json(reply: Reply) -> UnavailableError:
@@ -247,7 +247,7 @@ def _no_json(reply: Reply) -> UnavailableError:
     )
 
 
-def _refusal(reply: Reply, method: str) -> UnavailableError | RpcError:
+def _refusal(reply: Reply) -> UnavailableError | RpcError:
     """An HTTP status that is no success.
 
     Some endpoints answer refused calls with 400 and a JSON-RPC error. One with a status from 500 on
@@ -256,7 +256,7 @@ def _refusal(reply: Reply, method: str) -> UnavailableError | RpcError:
     detail = _error_of(reply)
     own_words = reply.status not in _REFUSALS or reply.status == HTTPStatus.BAD_REQUEST
     if detail is not None and 400 <= reply.status < 500 and own_words and "code" in detail:
-        return _rpc_error(reply, method, detail)
+        return _rpc_error(reply, detail)
     if 300 <= reply.status < 400:
         return UnavailableError(
             "endpoint redirects, which is not followed",

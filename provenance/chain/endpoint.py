@@ -96,7 +96,7 @@ class Endpoint:
             asked = later(reply)
             if asked is None:
                 self._is_tired = False
-                return result_of(reply, method)
+                return result_of(reply)
             pause_s = self._pause_s(asked, attempt)
             if pause_s is None or waited_s + pause_s > self._patience.total_s:
                 self._is_tired = True

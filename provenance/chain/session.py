@@ -117,6 +117,7 @@ class Session:
         self.rpc, self.mine = connect(settings, say)
         self.deployment = load_deployment(settings)
         require_same_chain(self.rpc, self.deployment)
+        self.rpc.block("finalized")  # what is sent is waited for until it is final
         self.account = load_key(key_path(settings, key), read_password(settings.password_file))
         self.manager = manager_for(settings, self.rpc, self.account)
         self.writer = Writer(self.rpc, self.deployment.addresses, self.manager, self.mine)
