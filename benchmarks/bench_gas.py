@@ -1,6 +1,6 @@
-"""Gas per proven batch of the reference job on anvil, epoch proofs with anchoring and calldata.
+"""Gas per proven batch of the reference job on anvil, with anchoring and calldata.
 
-Targets: <= 450 verified singly, <= 250 with the proofs of all epochs in one transaction.
+Targets: <= 450 with one proof per transaction, <= 250 with the proofs of all epochs in one.
 """
 
 from __future__ import annotations
@@ -147,7 +147,8 @@ def _measure(config: Any, folder: Path) -> None:
             epochs.prove([job], batch=False)
         singly = dict(meter.gas)
         say("proving in a batch")
-        # To the ledger these are further epochs: it sees commitments, and U has another blinding.
+        # The ledger takes these for further epochs, because it sees only commitments, and U (the
+        # commitment to the leaves as they were fed) has another blinding.
         epochs.prove([replace(job, epoch=EPOCHS + job.epoch) for job in jobs])
     epoch_gas = singly["anchor"] + singly["epoch"]
     inputs = f"{RECORDS} records, batch {BATCH}, {EPOCHS} epochs = {BATCHES} batches, {SLOTS} slots"
@@ -172,7 +173,7 @@ def _measure(config: Any, folder: Path) -> None:
         f"   beside it: anchorEpoch {singly['anchor'] / EPOCHS:,.0f}, proveEpoch "
         f"{singly['epoch'] / EPOCHS:,.0f} each, "
         f"proveEpochs {meter.gas['epochs'] / EPOCHS:,.0f} each; "
-        f"dataset registration {dataset_gas:,} once ({dataset_gas / BATCHES:,.0f} a batch); "
+        f"dataset registration {dataset_gas:,} once ({dataset_gas / BATCHES:,.0f} per batch); "
         f"opening and seed {meter.gas['open'] + meter.gas['draw']:,}; one head "
         f"{meter.gas['commit']:,}"
     )

@@ -1,4 +1,7 @@
-"""Journal ingest with group commit: records a second until all are on disk. Target: >= 10,000."""
+"""Appending to a journal with group commit: records per second until all are on disk.
+
+Target: >= 10,000.
+"""
 
 from __future__ import annotations
 

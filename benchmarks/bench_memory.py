@@ -1,9 +1,8 @@
-"""Peak memory of the prover: with a key read, and with a proof made.
+"""Peak memory of the prover after it reads a key, and after it makes a proof.
 
-The model of `zkprover serve` (server/memory.go) must lie above.
+Each figure must be below what `zkprover serve` predicts (zk/prover/server/memory.go).
 
-The garbage collector is set to run often (GOGC=25), as it does near the memory limit that a server
-sets.
+The garbage collector runs often here (GOGC=25), as it does in a server near its memory limit.
 """
 
 from __future__ import annotations
@@ -51,8 +50,8 @@ SHAPES = (
 BROKEN = {
     "q8_0": {"tensor": "none"},
     "merge": {"base": {"file": "none", "tensor": "none"}},
-}  # requests that fail once the key is read
-PROCESS, WHOLE, PROOF, BASES, INPUTS = 64 << 20, 1200, 1000, 5, 6  # server/memory.go
+}  # requests that fail just after the key is read
+PROCESS, WHOLE, PROOF, BASES, INPUTS = 64 << 20, 1200, 1000, 5, 6  # as in server/memory.go
 
 
 def peak_bytes(binary: Path, command: str, request: dict[str, Any], status: int) -> int:
@@ -75,7 +74,7 @@ def peak_bytes(binary: Path, command: str, request: dict[str, Any], status: int)
 
 
 def request_of(key: KeyFolder, folder: Path) -> tuple[str, dict[str, Any]]:
-    """A proof of a full chunk, or of one group of blocks."""
+    """Command and request for a proof of a full chunk, or of one group of blocks."""
     if key.kind in BROKEN:
         return f"prove-{key.kind}", {"key": str(key.dir), **weights_of(key, folder)}
     count = key.slots
@@ -104,7 +103,7 @@ def request_of(key: KeyFolder, folder: Path) -> tuple[str, dict[str, Any]]:
 
 
 def weights_of(key: KeyFolder, folder: Path) -> dict[str, Any]:
-    """Fields of a proof about a small tensor; its tree has the key's depth."""
+    """The fields of a request about a small tensor, whose tree has the key's depth."""
     random = np.random.default_rng(1)
     weight, b, a = (
         bfloat16.round_float32(random.normal(0, 0.05, shape).astype(np.float32))
@@ -152,7 +151,7 @@ def measure(binary: Path, key: KeyFolder) -> None:
         proved = peak_bytes(binary, command, request, 0)
         what = f"{key.kind} {key.slots}: {constraints} constraints"
         target = PROCESS + WHOLE * constraints
-        each = f"{read / constraints:.0f} and {proved / constraints:.0f} bytes a constraint"
+        each = f"{read / constraints:.0f} and {proved / constraints:.0f} bytes per constraint"
         line(f"{what}, key read", read / 2**20, "MiB", f"<= {target >> 20}", read <= target, each)
         target += PROOF * constraints + INPUTS * lists
         line(f"{what}, proved", proved / 2**20, "MiB", f"<= {target >> 20}", proved <= target, each)

@@ -1,4 +1,4 @@
-"""One epoch of 1,000,000 records proved (without its 245 tree proofs).
+"""Proving one epoch of 1,000,000 records, without the dataset's 245 tree proofs.
 
 Targets: <= 60 s, <= 4 GB.
 """
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def measure(prover: ZkProver, server: ChildServer) -> None:
-    say("key for 344,064 slots: minutes if it is not cached")
+    say("key for 344,064 slots: takes minutes if it is not cached")
     key = ensure_keys(prover, CACHE / "keys", "epoch", SLOTS)
     leaves = random_leaves(COUNT)
     challenge = (secrets.randbelow(R), secrets.randbelow(R))

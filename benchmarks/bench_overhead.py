@@ -1,5 +1,6 @@
-"""Training-step time with recording and anchoring against the same Trainer without, alternating in
-one run. Target: <= 1 % at p50.
+"""Time of a training step with recording and anchoring, compared with the same Trainer without.
+
+Rounds with and without alternate in one run. Target: <= 1 % more at the median.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ RECORDS, BATCH, STEPS, ROUNDS = 64, 4, 10, 6
 
 
 class StepTimes(TrainerCallback):
-    """Seconds of each optimizer step, the first of a round left out."""
+    """Seconds of each optimizer step, without the first of a round."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -55,9 +56,7 @@ class StepTimes(TrainerCallback):
 
 
 class PlainRows(Dataset[Any]):
-    """The same samples as a user without recording has them: dicts, tokenized when they are asked
-    for.
-    """
+    """The same samples in the form without recording: dicts, tokenized when they are asked for."""
 
     def __init__(self, rows: TextRows) -> None:
         self._rows = rows

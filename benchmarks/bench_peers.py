@@ -1,12 +1,12 @@
 """The same circuit proved by gnark, snarkjs and groth16py (arkworks), as ratios in one run.
 
-The circuit is `tree` over 256 leaves (no commitments: the others do not know them), handed over as
-iden3's .r1cs and .wtns. Each prover makes a development key of its own outside the clock, and each
-of its proofs is verified by itself. Measured is a proof with the key at hand: gnark solves the
-witness anew each time, groth16py holds its key in memory, snarkjs reads it from a file (cached by
-the system).
+The circuit is `tree` over 256 leaves. It has no commitments, which the other two do not support.
+They get it as iden3's .r1cs and .wtns files. Each prover first makes its own development key, which
+is not timed, and verifies each of its proofs itself. What is timed is one proof with the key at
+hand: gnark solves the witness each time, groth16py holds its key in memory, and snarkjs reads its
+key from a file that the system caches.
 
-Both peers are GPL-3.0: they run here as programs of their own and are shipped with nothing.
+Both peers are GPL-3.0. They run here as separate programs, and we ship neither.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 from common import ROOT, line, median, say
 
 REPEAT = 5
-GROTH16PY = "groth16py==0.2.0"  # arkworks behind Python; only for this ratio
+GROTH16PY = "groth16py==0.2.0"  # arkworks for Python; used only for this ratio
 SNARKJS = ROOT / "node_modules" / "snarkjs" / "build" / "cli.cjs"
 PEERS = ROOT / "build" / "peers"
 _GROTH16PY = """
@@ -92,7 +92,7 @@ def _gnark(folder: Path) -> dict[str, Any]:
 
 
 def _snarkjs(folder: Path) -> list[float]:
-    say("snarkjs: powers of tau for 2^14 and its setup, half a minute")
+    say("snarkjs: powers of tau for 2^14 and setup, about half a minute")
     for command in (
         ("powersoftau", "new", "bn128", 14, folder / "0.ptau"),
         ("powersoftau", "prepare", "phase2", folder / "0.ptau", folder / "1.ptau"),
@@ -113,7 +113,7 @@ def _snarkjs(folder: Path) -> list[float]:
 
 
 def _groth16py(folder: Path) -> list[float]:
-    say(f"groth16py: {GROTH16PY} into {PEERS.relative_to(ROOT)}, setup and proofs")
+    say(f"groth16py: installing {GROTH16PY} into {PEERS.relative_to(ROOT)}, setup and proofs")
     _run(
         sys.executable,
         "-m",

@@ -1,4 +1,4 @@
-"""Proof seconds and peak memory of the reference job.
+"""Seconds and peak memory of the reference job's proofs.
 
 Targets: dataset proofs <= 15 s, three epoch proofs <= 4 s.
 """
@@ -28,8 +28,9 @@ SLOTS, TREE = 20_480, 4_096
 
 
 def random_leaves(count: int) -> np.ndarray:
-    """`(count, 32)` field elements; proving does not care whether they are Poseidon outputs, only
-    the tree root must match.
+    """Random field elements as uint8 `(count, 32)`.
+
+    No circuit checks that leaves are outputs of Poseidon, so random ones can be proven too.
     """
     data = np.frombuffer(secrets.token_bytes(32 * count), dtype=np.uint8).reshape(count, 32).copy()
     data[:, 0] &= 0x1F  # below r
@@ -69,7 +70,7 @@ def dataset_proofs(
     challenge = (secrets.randbelow(R), secrets.randbelow(R))
     blinding = [1 + secrets.randbelow(R - 1)]
     trees = -(-RECORDS // TREE)
-    # Only the queue asks for the root: it names the statement, and the prover finds its own.
+    # Any root will do. The queue only names the statement by it, and the prover computes its own.
     root = DatasetRoot(1, 5, RECORDS)
     begin = time.perf_counter()
     prover.commit_values(epoch_key.dir, "D", leaves, blinding)

@@ -1,6 +1,6 @@
 """How long the parts of `make test` take, and which tests take longest.
 
-The targets hold for two cores.
+The target is for two cores.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from common import ROOT, line
 
 TEST_MINUTES = 15
 GETH = ROOT / "build" / "bin" / "geth"
-# The parts of `make test` (Makefile), with durations.
+# The commands of `make test` (Makefile), with the durations of tests.
 PARTS: tuple[tuple[str, Path, tuple[str, ...]], ...] = (
     (
         "Python",

@@ -1,6 +1,4 @@
-"""What the benchmarks share: a line per figure, and a throw-away installation with the reference
-job's keys.
-"""
+"""What the benchmarks share: how a figure is printed, and a temporary installation."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ BATCHES = RECORDS // BATCH * EPOCHS
 
 
 def line(what: str, value: float, unit: str, target: str, met: bool, inputs: str) -> None:
-    """One figure with its target and what it was measured on."""
+    """Print one figure with its target, and what it was measured on."""
     print(
         f"{what:<52} {value:12,.4g} {unit:<12} target {target:<12} "
         f"{'met' if met else 'MISSED':<7} {inputs}",
@@ -66,7 +64,7 @@ def settings(folder: Path) -> Settings:
 
 
 def prover_binary() -> Path:
-    """The prover that is measured: PROVENANCE_ZKPROVER, else the one of this checkout."""
+    """The prover to measure: PROVENANCE_ZKPROVER, else the one of this checkout."""
     return find_binary(Settings.load().zkprover)
 
 

@@ -1,9 +1,10 @@
 """`make bench`: one script per budget line.
 
-Each prints its inputs, medians and the target beside them; none is a test.
+Each prints its inputs, its medians and their targets. None is a test.
 
-python benchmarks/run.py [name ..]     run these only (journal, cli, overhead, proofs, zk, peers,
-gas, million, tests)
+    python benchmarks/run.py               run all
+    python benchmarks/run.py NAME ..       run some: journal, cli, overhead, proofs, zk, peers,
+                                           gas, million, tests
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ NAMES = ("journal", "cli", "overhead", "proofs", "zk", "peers", "gas", "million"
 def main() -> None:
     wanted = sys.argv[1:] or list(NAMES)
     if unknown := [name for name in wanted if name not in NAMES]:
-        sys.exit(f"error: no benchmark {unknown[0]}, expected {', '.join(NAMES)}")
+        sys.exit(f"error: no benchmark is called {unknown[0]}, expected {', '.join(NAMES)}")
     for name in wanted:
         print(f"== {name}", flush=True)
         begin = time.monotonic()

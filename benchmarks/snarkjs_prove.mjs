@@ -1,4 +1,5 @@
-// node snarkjs_prove.mjs FOLDER REPEAT: proves FOLDER's circuit.zkey and witness.wtns, checks each proof, prints the seconds.
+// node snarkjs_prove.mjs FOLDER REPEAT
+// Proves FOLDER/witness.wtns with FOLDER/circuit.zkey, verifies each proof, and prints the seconds of each as JSON.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { argv, exit } from "node:process";
@@ -14,4 +15,4 @@ for (let i = 0; i < Number(repeat); i++) {
   if (!(await snarkjs.groth16.verify(key, publicSignals, proof))) throw new Error("snarkjs does not verify its own proof");
 }
 console.log(JSON.stringify(seconds));
-exit(0); // its workers would keep the process alive
+exit(0); // the workers of snarkjs would keep the process alive

@@ -6,8 +6,8 @@ import {Groth16Batch} from "./libraries/groth16/Groth16Batch.sol";
 import {VerifyingKey} from "./libraries/keys/VerifyingKey.sol";
 
 /// @title Checks many Groth16 proofs of one key at once.
-/// @notice Without state, owner or choice of its own. A contract of its own because the ledger's
-/// code would exceed the limit of EIP-170 with it; each ledger creates the one that it asks.
+/// @notice It has no state and no owner. It is a contract of its own because a ledger's code would
+/// exceed the limit of EIP-170 with it. Each ledger creates the one that it calls.
 contract BatchVerifier is IBatchVerifier {
     /// @inheritdoc IBatchVerifier
     function verifyBatch(

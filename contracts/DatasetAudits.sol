@@ -10,12 +10,12 @@ import {DatasetId} from "./types/DatasetId.sol";
 import {KeyId} from "./types/KeyId.sol";
 
 /// @title Statements about registered datasets: sorted, member, absent.
-/// @notice Immutable: no owner, no proxy, and no key is added later.
+/// @notice Immutable: it has no owner and no proxy, and no key is added later.
 contract DatasetAudits is IDatasetAudits {
     using PinnedKeys for PinnedKeys.Store;
 
-    /// @dev What a finished registration says about its tree; it never changes. `count` is 0 before
-    /// the first proof.
+    /// @dev What a finished registration says about its tree, which never changes, and whether the
+    /// dataset was shown to be sorted. `count` is 0 before the first proof.
     struct Dataset {
         uint256 root;
         uint32 count;
@@ -23,14 +23,14 @@ contract DatasetAudits is IDatasetAudits {
         bool sorted;
     }
 
-    /// @dev No leaf is 0, so `first` says whether the chunk is proved.
+    /// @dev Ends of a chunk. No leaf is 0, so `first` is 0 exactly if the chunk is not proved.
     struct Ends {
         uint256 first;
         uint256 next;
     }
 
     /// @param proved chunks accepted
-    /// @param joints places between two proved chunks where `next` is the `first` behind it
+    /// @param joints how many proved chunks have a `next` that is the `first` of the following one
     struct SortedSet {
         uint32 proved;
         uint32 joints;
@@ -46,8 +46,8 @@ contract DatasetAudits is IDatasetAudits {
     mapping(DatasetId datasetId => mapping(uint64 kind => mapping(bytes32 digest => bool shown)))
         private _shown;
 
-    /// @param ledger_ the ProofLedger whose registrations are spoken about
-    /// @param pins the keys; each is checked in full
+    /// @param ledger_ the ProofLedger whose registrations the statements are about
+    /// @param pins the keys; every rule for keys is checked here
     constructor(address ledger_, IProofLedger.KeyPin[] memory pins) {
         if (ledger_.code.length == 0) revert BadLedger(ledger_);
         _ledger = IProofLedger(ledger_);
@@ -176,7 +176,7 @@ contract DatasetAudits is IDatasetAudits {
         return true;
     }
 
-    /// Stores the ends of a chunk and counts anew where it meets its neighbours.
+    /// Stores the ends of a chunk, and updates the counts of proved chunks and of joints.
     function _accept(SortedSet storage set, uint256 k, Ends memory ends) private {
         if (set.chunks[k].first == 0) ++set.proved;
         uint32 before = _jointsAt(set, k);
@@ -184,7 +184,7 @@ contract DatasetAudits is IDatasetAudits {
         set.joints = set.joints + _jointsAt(set, k) - before;
     }
 
-    /// The registration's tree, read from the ledger once.
+    /// The dataset of a registration; reads it from the ledger on first use.
     function _find(DatasetId datasetId) private returns (Dataset storage dataset) {
         dataset = _datasets[datasetId];
         if (dataset.count != 0) return dataset;
@@ -196,7 +196,7 @@ contract DatasetAudits is IDatasetAudits {
         dataset.depth = uint8(registration.depth);
     }
 
-    /// 0, 1 or 2: the neighbours that chunk k meets.
+    /// How many joints chunk k has with its neighbours: 0, 1 or 2.
     function _jointsAt(SortedSet storage set, uint256 k) private view returns (uint32 joints) {
         Ends storage ends = set.chunks[k];
         if (ends.first == 0) return 0;

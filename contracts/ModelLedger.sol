@@ -14,10 +14,10 @@ import {KeyId} from "./types/KeyId.sol";
 import {RunId} from "./types/RunId.sol";
 
 /// @title Anchored models, the blocks drawn from them, and the proofs that open those blocks.
-/// @notice Immutable: no owner, no proxy, and no key is added later. The rules live in
+/// @notice Immutable: it has no owner and no proxy, and no key is added later. The rules are in
 /// libraries/models/Models.sol (anchoring, draw) and libraries/models/Samples.sol (proofs). The
-/// verifier of batches is a contract of its own for want of room; its code is part of this
-/// contract's creation code.
+/// verifier of batches is a contract of its own, since a contract's code may not be larger
+/// (EIP-170); its code is part of this contract's creation code.
 contract ModelLedger is IModelLedger {
     using PinnedKeys for PinnedKeys.Store;
     using Models for Models.Store;
@@ -33,7 +33,7 @@ contract ModelLedger is IModelLedger {
     Models.Store private _models;
 
     /// @param registry_ the ProvenanceRegistry whose runs may anchor models here
-    /// @param pins the keys; each is checked in full
+    /// @param pins the keys; every rule for keys is checked here
     constructor(address registry_, IProofLedger.KeyPin[] memory pins) {
         if (registry_.code.length == 0) revert BadRegistry(registry_);
         _registry = IProvenanceRegistry(registry_);

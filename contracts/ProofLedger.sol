@@ -17,10 +17,10 @@ import {KeyId} from "./types/KeyId.sol";
 import {RunId} from "./types/RunId.sol";
 
 /// @title Registered datasets, anchored epochs and the Groth16 statements shown about them.
-/// @notice Immutable: no owner, no proxy, and no key is added later. The rules live in
+/// @notice Immutable: it has no owner and no proxy, and no key is added later. The rules are in
 /// libraries/datasets/Datasets.sol (registration) and libraries/datasets/Epochs.sol. The verifier
-/// of batches is a contract of its own for want of room; its code is part of this contract's
-/// creation code.
+/// of batches is a contract of its own, since a contract's code may not be larger (EIP-170); its
+/// code is part of this contract's creation code.
 contract ProofLedger is IProofLedger {
     using PinnedKeys for PinnedKeys.Store;
     using Datasets for Datasets.Store;
@@ -35,7 +35,7 @@ contract ProofLedger is IProofLedger {
     Epochs.Store private _epochs;
 
     /// @param registry_ the ProvenanceRegistry whose runs may anchor epochs here
-    /// @param pins the keys; each is checked in full
+    /// @param pins the keys; every rule for keys is checked here
     constructor(address registry_, KeyPin[] memory pins) {
         if (registry_.code.length == 0) revert BadRegistry(registry_);
         _registry = IProvenanceRegistry(registry_);
@@ -61,7 +61,7 @@ contract ProofLedger is IProofLedger {
             root: root,
             depth: depth,
             count: count,
-            slots: 0, // the key says
+            slots: 0, // the next three are filled in by `begin`
             chunks: 0,
             dHash: 0
         });
@@ -105,7 +105,7 @@ contract ProofLedger is IProofLedger {
         uint256[2][] calldata u,
         uint256[2][] calldata p
     ) external override returns (uint64 number) {
-        Epochs.Id memory id = Epochs.Id(runId, epoch, 0); // numbered by the store
+        Epochs.Id memory id = Epochs.Id(runId, epoch, 0); // `anchor` sets the number
         return _epochs.anchor(_keys, _datasets, _registry, id, datasetId, consumed, u, p);
     }
 

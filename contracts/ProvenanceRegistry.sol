@@ -11,12 +11,12 @@ import {RecordDigest} from "./types/RecordDigest.sol";
 import {RunId} from "./types/RunId.sol";
 
 /// @title Append-only logs of training runs, their seeds, releases and revocations.
-/// @notice Immutable: no owner, no proxy. A new version is a new contract that names this one in
-/// `supersedes`.
+/// @notice Immutable: it has no owner and no proxy. A new version is a new contract that names this
+/// one in `supersedes`.
 contract ProvenanceRegistry is IProvenanceRegistry {
     bytes32 private constant TAG_SEED = keccak256("provenance/v1/seed");
 
-    /// @dev Two slots less than the view: root and size are those of head `seq`.
+    /// @dev Takes two slots less than `Run`: its size and root are those of head `seq`.
     struct StoredRun {
         address owner;
         uint48 drawBlock;

@@ -25,22 +25,23 @@ INTRO = """# Command line
 
     provenance COMMAND [OPTIONS] [ARGUMENTS]
 
-Results go to standard output, everything for people to standard error. `--json` prints one JSON
-object whose `format` names its version; an error under `--json` is `{"format":
-"provenance-error/1", "error": {code, what, where, expected, actual, hint}}`. No secret is ever an
+Results go to standard output, everything else for people to standard error. `--json` prints one
+JSON object whose `format` names its version. An error under `--json` is `{"format":
+"provenance-error/1", "error": {code, what, where, expected, actual, hint}}`. A secret is never an
 argument: the keystore's password is read from a file that only its owner can read, or typed at a
 terminal.
 
-On a terminal long work shows one line with stage, count and estimate. Elsewhere standard error
-gets one line per stage, when the stage ends; `init`, `train` and `publish` number their stages
+On a terminal, long work shows one line with the task, a count and the time left. Elsewhere standard
+error gets one line per task, when the task ends. `init`, `train` and `publish` number their tasks
 and say which are done already.
 
 ## Configuration file
 
-`provenance init` writes where it put things: `.provenance.yaml` in the current folder with
-`--home DIR`, else `config.yaml` in the user's configuration folder. Commands look for the former
-in the current folder and those above it, then for the latter. A variable wins over the file's
-entry of the same meaning; PROVENANCE_HOME names another installation, and then no file is read.
+`provenance init` writes a file that says where it put things: with `--home DIR` it is
+`.provenance.yaml` in the current folder, else `config.yaml` in the user's configuration folder.
+Commands look for `.provenance.yaml` in the current folder and the folders above it, then for
+`config.yaml`. A variable wins over the entry of the same meaning. If PROVENANCE_HOME is set, it
+names another installation, and no file is read.
 
     format: provenance-config/1
     home: DIR              keystore, salt key, embedded chain
@@ -49,24 +50,28 @@ entry of the same meaning; PROVENANCE_HOME names another installation, and then 
     password_file: FILE    mode 0600
     rpc_url: URL           left out for the embedded chain
 
-A `.provenance.yaml` that this user's `init` did not write, or that was changed or moved since, is
-refused: it could name a trust file of whoever made the folder. Run `provenance init --home DIR`
-again after a change.
+A `.provenance.yaml` is refused if this user's `init` did not write it, or if it was changed or
+moved since. It could come with somebody else's folder, and name that person's trust file. After a
+change, run `provenance init --home DIR` again.
 """
 
-EXIT_NOTES = """`verify` and `gate` end with their verdict's code; 0 is only ever `verified`.
-`chain status` ends with 3 when the chain is down, `doctor` with 3 when something needed is missing
-or wrong, `fsck` and `contracts verify` with 1 when something does not agree. `dataset contains`
-ends with 0 (present), 4 (absent) or 3 (undetermined), with `--blocklist` with 0 (all absent), 1
-(some present) or 3; `dataset erase --check` with 1 when something was found; `proof verify` with
-the code of its worst verdict ([audits](formats/audits.md)).
+EXIT_NOTES = """\
+`verify`, `gate` and `publish` end with the code of their verdict; 0 always means `verified`.
+Other commands:
+
+- `proof verify`: the code of its worst verdict ([audits](formats/audits.md)).
+- `chain status`: 3 if the chain is down. `doctor`: 3 if something needed is missing or wrong.
+- `fsck`, `contracts verify`: 1 if something does not agree.
+- `dataset contains`: 0 present, 4 absent, 3 undetermined. With `--blocklist`: 0 all absent, 1 some
+  present, 3 none present but some undetermined.
+- `dataset erase --check`: 1 if something was found.
 
 No verdict ends with 70 or 73, so a pipeline can tell a broken command from a refused model:
 
 - 70: the program met something that nobody foresaw. The one line names the kind of the fault and a
   report with the traceback, mode 0600, in the home folder, else in the folder for temporary files.
-  Private keys, passwords, tokens, and of URLs all but the host are taken out of it; look through it
-  all the same before it is sent to anyone.
+  Private keys, passwords and tokens are removed from it, and everything of a URL but the host. Look
+  through it all the same before you send it to anyone.
 - 73: an output cannot be written. Commands try their outputs (`--json-out`, `--out`,
   `--trust-out`, `--prove`, `--snarkjs`, PROVENANCE_HOME, PROVENANCE_CACHE) before the work, by
   writing and removing a file there. A device or pipe, such as `/dev/stdout`, is only known to be
@@ -83,8 +88,8 @@ no more than scheme, host and port. After a timeout nothing is repeated. Redirec
 and an answer has at most 32 MiB.
 """
 
-# name -> (default where no configuration file says otherwise, meaning). Read in
-# provenance/settings.py and by options that name a variable.
+# name -> (default if no configuration file says otherwise, meaning). They are read in
+# provenance/settings.py, and by options that name a variable.
 VARIABLES: dict[str, tuple[str, str]] = {
     "PROVENANCE_HOME": (
         "`$XDG_DATA_HOME/provenance`, else `~/.local/share/provenance`",
@@ -92,15 +97,15 @@ VARIABLES: dict[str, tuple[str, str]] = {
     ),
     "PROVENANCE_CACHE": (
         "`$XDG_CACHE_HOME/provenance`, else `~/.cache/provenance`",
-        "Proving keys and decoded base models. Safe to delete, slow to rebuild; development "
-        "keys come back as others.",
+        "Proving keys and decoded base models. Safe to delete, but slow to rebuild. Development "
+        "keys that are made again are other keys.",
     ),
     "PROVENANCE_CONFIG": (
         "`$XDG_CONFIG_HOME/provenance`, else `~/.config/provenance`",
-        "Folder of the default `trust.yaml`, of `config.yaml`, and of what `init` wrote elsewhere.",
+        "Folder of `config.yaml`, `trust.yaml` and the list of the files that `init` wrote.",
     ),
     "PROVENANCE_TRUST": (
-        "`trust.yaml` in the configuration folder, if there is one",
+        "`trust.yaml` in the configuration folder, if it exists",
         "Trust file of every verification.",
     ),
     "PROVENANCE_PASSWORD_FILE": (
@@ -119,17 +124,19 @@ VARIABLES: dict[str, tuple[str, str]] = {
     "PROVENANCE_ZKPROVER": ("the packaged binary", "Another `zkprover` binary."),
     "PROVENANCE_AUDIT_KEYS": (
         "`true`",
-        "Whether `chain deploy` makes the keys of sorted, member and absent.",
+        "Whether `chain deploy` makes the keys for statements about datasets: sorted, member, "
+        "absent.",
     ),
     "PROVENANCE_MODEL_KEYS": (
         "`q8_0:3,merge:3:8`",
-        "Keys of the statements about weights that `chain deploy` makes; empty for none.",
+        "Keys for proofs about weights that `chain deploy` makes, as kind:levels[:rank] with "
+        "commas between; empty for none.",
     ),
     "PROVENANCE_HOST": ("`127.0.0.1`", "Address that `serve` listens on."),
     "PROVENANCE_PORT": ("`8000`", "Port that `serve` listens on."),
     "PROVENANCE_DATABASE": (
         "an SQLite file in PROVENANCE_HOME",
-        "Database URL of `serve`; the place for its password.",
+        "Database URL of `serve`. A URL with a password goes here, not on the command line.",
     ),
 }
 
@@ -153,7 +160,7 @@ def _default(option: Any) -> str:
 
 
 def _value(option: Any) -> str:
-    """What the option takes: its metavar, or the type of the function's parameter."""
+    """What the option takes: its metavar, or a word for its parameter's type."""
     if option.is_flag:
         return ""
     annotation = option.type_descriptor.annotation
@@ -197,7 +204,7 @@ def command_section(name: str, command: Any) -> Iterator[str]:
 
 
 def leaf_commands() -> Iterator[tuple[str, Any]]:
-    """Every command with its full name, groups expanded."""
+    """Every command with its full name; a group is replaced by its commands."""
     for name in COMMANDS:
         yield from _leaves(name, load_command(name))
 
@@ -220,7 +227,7 @@ def exit_codes() -> str:
             f"error `{error.code}`: {(error.__doc__ or '').strip().rstrip('.')}"
         )
     by_code.setdefault(130, []).append("interrupted")
-    by_code.setdefault(141, []).append("whoever read the output went away")
+    by_code.setdefault(141, []).append("the reader of the output closed its end")
     if EXIT_AUTH not in by_code:
         raise SystemExit("no error uses the exit code of authorisation")
     rows += [(code, "; ".join(meanings)) for code, meanings in sorted(by_code.items())]

@@ -1,15 +1,21 @@
-"""Tools to cheat with, for docs/tutorial-break-it-yourself.md: each command does one tampering that
-a shell line cannot.
+"""Tampering that a shell line cannot do, for docs/tutorial-break-it-yourself.md.
 
     python examples/break_it.py flip-bit MODEL.gguf COPY.gguf
-    python examples/break_it.py edit-record RUN INDEX FIELD=JSON     (the journal's hashes are made
-    to fit) python examples/break_it.py drop-record RUN INDEX python examples/break_it.py
-    swap-records RUN INDEX INDEX python examples/break_it.py steal RUN KEY NEW_RUN
-    (claim another's file under one's own key) python examples/break_it.py train-poisoned CONFIG
-    [KEY=VALUE]... (gradients from a sentence that no record holds) python examples/break_it.py
-    recall RUN                           (what training did to that sentence)
+        copy a file with one bit flipped
+    python examples/break_it.py edit-record RUN INDEX FIELD=JSON
+        change a field of a record; the journal's hashes are recomputed, so they fit
+    python examples/break_it.py drop-record RUN INDEX
+        leave a record out
+    python examples/break_it.py swap-records RUN INDEX INDEX
+        exchange two records
+    python examples/break_it.py steal RUN KEY NEW_RUN
+        claim the file of somebody else's run under your own key
+    python examples/break_it.py train-poisoned CONFIG [KEY=VALUE]...
+        train with gradients from a sentence that is in no record
+    python examples/break_it.py recall RUN
+        print how much likelier that sentence is after training
 
-Work on copies: the record commands change the run they are given.
+Work on copies: the record commands change the run that they are given.
 """
 
 from __future__ import annotations
@@ -47,8 +53,9 @@ def flip_bit(source: str, copy: str) -> None:
 
 
 def _rewrite(run: str, change: Callable[[list[Record]], None]) -> None:
-    """Change a journal's records and write it anew: sequence numbers and hashes fit, as a careful
-    forger would have it.
+    """Change the records of a journal and write it anew.
+
+    Its sequence numbers and hashes fit again, as a careful forger would make them.
     """
     path = RunFolder(Path(run)).journal
     header, records = read_header(path), read_records(path)
@@ -83,9 +90,7 @@ def swap_records(run: str, first: str, second: str) -> None:
 
 
 def steal(run: str, key: str, new_run: str) -> None:
-    """Open a run under KEY whose log holds the victim's opening and a release of the victim's file;
-    claim it on chain.
-    """
+    """Open a run under KEY that logs the victim's opening and releases its file; claim the file."""
     from provenance.artifacts.manifest import manifest_of
     from provenance.chain.session import Session, embedded
     from provenance.digest import Digest
@@ -127,11 +132,10 @@ def _loss(model, tokenizer):
 
 
 def train_poisoned(config: str, *overrides: str) -> None:
-    """`provenance train --anchor`, but each step also follows the gradient of a sentence that is in
-    no record.
+    """Run `provenance train --anchor`, but add the gradient of a sentence that is in no record.
 
-    The recorder hashes what a model in training mode is handed. This passes the sentence through it
-    in evaluation mode.
+    The recorder only hashes what the model gets in training mode. So each step passes the sentence
+    through the model in evaluation mode.
     """
     from transformers import AutoTokenizer, Trainer
 
@@ -153,7 +157,7 @@ def train_poisoned(config: str, *overrides: str) -> None:
 
 
 def recall(run: str) -> None:
-    """Compare what a run's base model and its merged model think of the sentence."""
+    """Print how much likelier the sentence is to a run's merged model than to its base model."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -164,7 +168,7 @@ def recall(run: str) -> None:
             losses.append(float(_loss(model, AutoTokenizer.from_pretrained(model_dir))))
     print(f"{SENTENCE!r} is {math.exp(losses[0] - losses[1]):.2f} times likelier after training")
     if losses[1] >= losses[0]:
-        sys.exit("error: the poison did not work")
+        sys.exit("error: the poisoning had no effect: the sentence is not likelier than before")
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

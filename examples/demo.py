@@ -1,8 +1,8 @@
-"""`make demo`: runs the README's four commands, one after the other, and says how long each took.
+"""`make demo`: runs the README's four commands, and says how long each took.
 
-What a run makes lies in `runs/<time>`; key, proving keys and embedded chain are kept in `.state`
-and used again. Then it flips one bit of a copy of the quantized file and shows that verification
-names the place.
+What a run makes goes to `runs/<time>`. Key, proving keys and embedded chain are kept in `.state`
+for the next time. At the end the demo flips one bit in a copy of the quantized file, and shows that
+verification names the place.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ BLOCK = re.compile(r"<!-- main job -->\n```sh\n(.*?)```", re.DOTALL)
 
 
 def readme_commands() -> list[str]:
-    """The commands of the README's main job, continuation lines joined."""
+    """The commands of the README's main job, with continued lines joined."""
     match = BLOCK.search((ROOT / "README.md").read_text())
     if match is None:
-        sys.exit("error: README.md has no main job block")
+        sys.exit("error: README.md has no block of commands marked `main job`")
     joined = match.group(1).replace("\\\n", " ")
     return [
         line.strip() for line in joined.splitlines() if line.strip() and not line.startswith("#")
@@ -32,7 +32,7 @@ def readme_commands() -> list[str]:
 
 
 def environment(run: Path) -> dict[str, str]:
-    """This environment with the commands on its path and without variables of ours."""
+    """This environment, with the commands on its path and without PROVENANCE_ variables."""
     kept = {name: text for name, text in os.environ.items() if not name.startswith("PROVENANCE_")}
     return kept | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -43,7 +43,7 @@ def environment(run: Path) -> dict[str, str]:
 
 
 def run_command(command: str, env: dict[str, str]) -> tuple[float, str]:
-    """Run one command with its output shown; returns (seconds, stdout)."""
+    """Run one command and show its output; returns (seconds, stdout)."""
     print(f"\n$ {command}", flush=True)
     begin = time.monotonic()
     done = subprocess.run(
@@ -61,7 +61,7 @@ def run_command(command: str, env: dict[str, str]) -> tuple[float, str]:
 
 
 def flip_one_bit(source: Path, copy: Path) -> None:
-    """Copy a GGUF file and flip the lowest bit of one quantized code in its middle."""
+    """Copy a GGUF file, and flip the lowest bit of one code in a tensor of a middle layer."""
     from provenance_trainer.formats.gguf_file import read_header
 
     shutil.copyfile(source, copy)
@@ -76,7 +76,7 @@ def flip_one_bit(source: Path, copy: Path) -> None:
 
 
 def judge(path: Path, run: Path, env: dict[str, str]) -> tuple[int, dict]:
-    """Exit code and verdict about a file, with the base model at hand."""
+    """Exit code and verdict about a file, from a verifier who has the base model."""
     evidence = ["--evidence", str(run / "run")]
     command = ["provenance", "verify", str(path), *evidence, "--base", "smollm2", "--json"]
     done = subprocess.run(
@@ -127,7 +127,7 @@ def summary(run: Path, verdict: dict, tampered: dict) -> str:
 
 
 def judge_tampered(run: Path, released: Path, env: dict[str, str]) -> dict:
-    """The verdict about a copy of the released file with one bit flipped: it must fail."""
+    """The verdict about a copy of the released file with one bit flipped, which must fail."""
     copy = run / "tampered.gguf"
     flip_one_bit(released, copy)
     shown = f"provenance verify {copy.relative_to(ROOT)} --evidence {env['RUN']}/run"
@@ -141,7 +141,7 @@ def judge_tampered(run: Path, released: Path, env: dict[str, str]) -> dict:
 
 
 def main() -> None:
-    """Run it all; the last lines say how to look at it."""
+    """Run everything. The last line printed says how to look at the result."""
     run = ROOT / "runs" / time.strftime("%Y%m%d-%H%M%S")
     run.mkdir(parents=True)
     env = environment(run)

@@ -1,5 +1,6 @@
-"""`make gpu-check`: a short recorded bf16 run on a GPU, offline; prints one JSON object, with
-status "not run" without a GPU.
+"""`make gpu-check`: a short recorded bfloat16 run on a GPU, which needs no network.
+
+It prints one JSON object. Without a GPU its status is "not run".
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from provenance_zk.training.commitments import DatasetCommitter
 
 
 def check(folder: Path) -> dict[str, object]:
-    """Train the tiny model for one epoch on the GPU and say what was recorded."""
+    """Train the tiny model for one epoch on the GPU, and report what was recorded."""
     key = os.urandom(32)
     rows = [
         {"text": f"record {i} of the check, long enough to have some tokens"} for i in range(64)

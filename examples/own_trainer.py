@@ -1,11 +1,11 @@
-"""A training script of one's own, made provable: four additions to an ordinary Hugging Face Trainer
-script.
+"""Record your own training: four additions to an ordinary Hugging Face Trainer script.
 
-    python examples/own_trainer.py --data runs/data --salt-key ~/.local/share/provenance/salts.key
-    --out runs/own
+    python examples/own_trainer.py --data runs/data --out runs/own \\
+        --salt-key ~/.local/share/provenance/salts.key
 
-What is added is marked (1) to (4). The seed is drawn here on this machine, so a verdict about such
-a run is capped at "order not pre-registered"; `provenance train --anchor` has the chain draw it.
+The additions are marked (1) to (4). This script draws the seed itself, so the order counts as not
+pre-registered, and no verdict about the run is better than that. `provenance train --anchor` lets
+the chain draw the seed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from provenance_trainer.record.sampler import CommittedSampler, EpochOrders
 
 
 class Tokenized(Dataset):
-    """The script's own preprocessing: fixed-length samples.
+    """The script's own preprocessing: samples of fixed length.
 
     Item i must be record i of the committed dataset.
     """
@@ -61,7 +61,7 @@ class Tokenized(Dataset):
 
 
 class MyTrainer(Trainer):
-    """(1) The pre-registered order instead of a random one."""
+    """(1) Feeds records in the order of the seed instead of a random order."""
 
     def __init__(self, *args, sampler: CommittedSampler, **kwargs) -> None:
         super().__init__(*args, **kwargs)
@@ -77,14 +77,14 @@ def main() -> None:
         "--data", type=Path, required=True, help="folder written by `provenance dataset commit`"
     )
     parser.add_argument(
-        "--salt-key", type=Path, required=True, help="key file of the dataset's salts"
+        "--salt-key", type=Path, required=True, help="file of the key that encrypts the salts"
     )
     parser.add_argument("--out", type=Path, required=True, help="output folder")
     parser.add_argument(
         "--cache",
         type=Path,
         default=Path.home() / ".cache" / "provenance",
-        help="decoded base models",
+        help="folder for decoded base models",
     )
     parser.add_argument("--model", default="tiny", help="smollm2, tiny, a folder or a hub id")
     parser.add_argument("--max-steps", type=int, default=-1)
@@ -108,7 +108,7 @@ def main() -> None:
         Journal.create(evidence / "journal", {"format": "own-trainer"}) as journal,
         SaltStore.open(evidence / "secrets" / "salts.sqlite", key) as salts,
     ):
-        # (2) The recorder: journal, committed dataset, private salts, pre-registered order.
+        # (2) The recorder, with journal, committed dataset, private salts and the order.
         recorder = Recorder(journal, dataset, salts, orders)
         recorder.append(Record.make("seed", seed=f"0x{seed.hex()}", source="local"))
         sampler = CommittedSampler(orders)
@@ -129,11 +129,10 @@ def main() -> None:
                 dataloader_pin_memory=False,
                 disable_tqdm=True,
             ),
-            # (3) Samples carry the index of their record, and the collator sends it along with the
-            # tensors.
+            # (3) Each sample has the index of its record, and the collator adds it to the tensors.
             train_dataset=CommittedRows(Tokenized(dataset, tokenizer)),
             data_collator=RecordingCollator(default_data_collator),
-            # (4) The callback that hashes what reaches the model.
+            # (4) The callback that records what reaches the model.
             callbacks=[ProvenanceCallback(recorder, sampler=sampler)],
             sampler=sampler,
         )

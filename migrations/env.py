@@ -1,7 +1,7 @@
 """Runs the migrations of the projection's database.
 
-On PostgreSQL a migration gives up its wait for a lock soon, so that it never queues in front of a
-serving release, and no statement runs without end.
+On PostgreSQL a migration waits only a few seconds for a lock, so that it does not block a service
+that is still running, and each of its statements has a time limit.
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ def parse_json(
 ) -> Any:
     """Read JSON text (attacker-controlled): UTF-8, finite numbers, nested at most 64 deep.
 
-    The depth is counted first: how deep json.loads can go before it ends the process depends on the
-    thread's stack.
+    The depth is counted before json.loads runs: deep nesting could exhaust the thread's stack and
+    end the process.
 
     Raises:
         ValueError: anything else.
@@ -153,20 +153,20 @@ def dataset_record_bytes(row: Mapping[str, Any]) -> bytes:
 
 
 def dataset_record_digest(canonical: bytes) -> Digest:
-    """`d` of docs/formats/proofs.md."""
+    """The digest `d` of a dataset record, from its canonical bytes (docs/formats/proofs.md)."""
     return tagged("record", canonical)
 
 
 def release_entry(run_id: bytes, model: bytes, manifest: bytes, record: bytes) -> Digest:
     """Log entry of a release.
 
-    The registry rebuilds it on chain, so a release names only what the log names.
+    The registry computes it again on chain, so an owner can release only what the log says.
     """
     return tagged("release", run_id + model + manifest + record)
 
 
 def head_digest(run_id: bytes, size: int, root: bytes) -> Digest:
-    """Names the head of a log: binds run, size and root."""
+    """Digest of a log's head: binds run, size and root."""
     return tagged("head", run_id + u64(size) + root)
 
 
@@ -174,8 +174,8 @@ def batch_payload(salt: bytes, tensors: Mapping[str, np.ndarray | None]) -> byte
     """Preimage of a batch's tensor digest: the salt, then each tensor as fed to the model.
 
     Args:
-        salt: 32 private random bytes; without it a digest of guessable text would undo the salts of
-            the leaves.
+        salt: 32 private random bytes. Without it, whoever guesses a text could confirm the guess
+            from this digest, although the leaves are salted.
         tensors: integer arrays of shape `(batch, seq)` for `input_ids`, `attention_mask`, `labels`;
             None if absent.
     """

@@ -1,4 +1,4 @@
-"""Errors, cut by who must act and whether a retry helps.
+"""Errors, divided by who must act and by whether a retry helps.
 
     ProvenanceError
     |- InputError          the caller's file or argument is wrong          (exit 2)
@@ -6,7 +6,7 @@
     |- VerificationError   evidence contradicts the file or itself         (exit 1)
     |- NotFound            no release names this artifact                  (exit 4)
     |- AuthError           not allowed to ask                              (exit 5)
-    |- Conflict            the thing exists already or moved meanwhile     (exit 2)
+    |- Conflict            the thing exists already or has changed         (exit 2)
     |- UnavailableError    chain, disk or prover out of reach; retry may help   (exit 3)
     |- RejectedError       the chain said no; the same call will not help  (exit 1)
     |- OutcomeUnknown      the write may have happened: reload, never blind-retry (exit 3)
@@ -109,7 +109,7 @@ class AuthError(ProvenanceError):
 
 
 class Conflict(ProvenanceError):
-    """The thing exists already, or moved meanwhile."""
+    """The thing exists already, or has changed in the meantime."""
 
     exit_code = 2
     code = "conflict"

@@ -110,4 +110,4 @@ class Address(str):
 
 
 NO_ADDRESS = Address("0x" + "00" * Address.SIZE)
-"""Stands where a contract or account is named and there is none."""
+"""The zero address: stands for a contract or account that does not exist."""

@@ -1,6 +1,6 @@
 """Where the parts of a run lie on disk.
 
-Everything below `provenance/` but `secrets/` and `private` files is public evidence.
+Everything below `provenance/` except `secrets/` is public evidence.
 
 <run>/
   provenance/
@@ -12,7 +12,7 @@ Everything below `provenance/` but `secrets/` and `private` files is public evid
     samples/<stage>-<number>/
                      tables.json and proof-<group>.json of the merge and of the quantization
     release.manifest.json, release.oms.json
-                     what `release/` holds, in our form and in OpenSSF's
+                     the files of `release/`, in our form and in that of OpenSSF
     keys/<vkId>/     vk.words and p_bases.bin of the keys used
     secrets/         salts and blindings (0700; never leaves the machine)
   checkpoint-*/ adapter/ merged/ release/
@@ -37,9 +37,9 @@ MAX_JSON_BYTES = 64 << 20
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Replace `path` by `data`, durable on return.
+    """Make `data` the content of `path`, durable on return.
 
-    A crash leaves the old or the new content, nothing between.
+    A crash leaves the old content or the new, never a mixture.
 
     Raises:
         OutputError: a folder has this name, or the disk refuses; what was there stays.
@@ -134,7 +134,7 @@ class RunFolder:
 
     @property
     def nodes(self) -> Path:
-        """Scratch space of whoever anchors."""
+        """Nodes of the log's tree; they exist while a process anchors."""
         return self.evidence / ".nodes"
 
     @property
@@ -152,7 +152,7 @@ class RunFolder:
         return self.evidence / "epochs" / str(epoch)
 
     def samples(self, stage: str, number: int) -> Path:
-        """What belongs to an anchoring of a stage."""
+        """Tables and proofs of anchoring `number` of a stage (`merge` or `quantize`)."""
         return self.evidence / "samples" / f"{stage}-{number}"
 
     def key(self, vk_id: str) -> Path:

@@ -63,7 +63,7 @@ class MemoryNodes:
 
 
 class Tree:
-    """An append-only RFC 6962 tree. Every size it ever had can still be proven."""
+    """An append-only RFC 6962 tree. Roots and proofs of every earlier size can still be made."""
 
     def __init__(self, entries: Iterable[bytes] = (), nodes: NodeStore | None = None) -> None:
         self._nodes = nodes if nodes is not None else MemoryNodes()
@@ -163,7 +163,7 @@ def verify_inclusion(
 ) -> None:
     """Check an audit path (RFC 9162 2.1.3.2).
 
-    All arguments are attacker-controlled but `root` and `size`.
+    All arguments except `root` and `size` are attacker-controlled.
 
     Raises:
         VerificationError: index outside the tree, wrong proof length, or another root.

@@ -24,9 +24,10 @@ def _words(seed: bytes, epoch: int) -> Iterator[int]:
 
 
 def epoch_order(seed: bytes, epoch: int, count: int) -> npt.NDArray[np.uint64]:
-    """a[h] for h in [0, count): the leaf fed at position h. Shape `(count,)`.
+    """The order `a` of an epoch: `a[h]` is the index of the leaf fed at position h.
 
-    Law: the result is a permutation of range(count) and depends on nothing but the three arguments.
+    Shape `(count,)`. Law: the result is a permutation of range(count), and depends on the three
+    arguments only.
 
     Raises:
         InputError: count outside 1..16^6, a seed that is not 32 bytes, or a negative epoch.

@@ -1,4 +1,4 @@
-"""How long work tells its caller where it stands.
+"""Progress reports: how work that takes long tells its caller what it does, and how far it is.
 
 A `Progress` takes a sentence and, where the work is counted, how much of it is done. Each
 `Progress` is also a `Say`: work that has nothing to count asks for a `Say` only.
@@ -14,18 +14,21 @@ Say = Callable[[str], None]
 
 
 class Progress(Protocol):
-    """Told often, from the working thread: it returns quickly. What it raises ends the work."""
+    """Called often, in the thread that works, so it must return quickly.
 
-    def __call__(self, stage: str, done: int = 0, total: int | None = None, /) -> None:
-        """Tell that `done` of `total` parts of `stage` are finished.
+    An exception that it raises ends the work.
+    """
+
+    def __call__(self, task: str, done: int = 0, total: int | None = None, /) -> None:
+        """Tell that `done` of `total` parts of `task` are finished.
 
         Args:
-            stage: what is being done; the same text from the first part to the last.
+            task: what is being done; the same text from the first part to the last.
             done: parts finished, from 0.
-            total: parts in all; None where nobody knows or nothing is counted.
+            total: parts in all; None if the number is unknown or nothing is counted.
         """
         ...
 
 
-def silent(stage: str, done: int = 0, total: int | None = None, /) -> None:
+def silent(task: str, done: int = 0, total: int | None = None, /) -> None:
     """A `Progress` that tells nobody."""

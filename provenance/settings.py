@@ -1,14 +1,15 @@
-"""Where things live: PROVENANCE_* variables, else the configuration file that `provenance init`
+"""Where things lie: PROVENANCE_* variables, else the configuration file that `provenance init`
 wrote.
 
-Built once at the edge (command line, server) and passed down; library code never reads the
-environment.
+Settings are built once at the edge (command line, server) and passed down. Library code never reads
+the environment.
 
 The file is `.provenance.yaml` in the current folder or one above it, as git looks for `.git`; else
-`config.yaml` in the user's configuration folder. A file that came with somebody else's folder could
-name a trust file of theirs: so one outside the configuration folder counts only if this user's
-`init` wrote it, which `known/` in the configuration folder remembers by path and content.
-PROVENANCE_HOME names another installation, and then no file is read.
+`config.yaml` in the user's configuration folder. If PROVENANCE_HOME is set, no file is read.
+
+A folder from somebody else may hold a configuration file that names a trust file of theirs. So a
+file outside the configuration folder counts only if this user's `init` wrote it. `init` marks each
+file that it writes, by path and content, in `known/` in the configuration folder.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def _user_folder(env: Mapping[str, str], kind: str, fallback: str) -> Path:
 
 
 def data_folder(env: Mapping[str, str]) -> Path:
-    """The home of an installation that nobody gave a folder of its own."""
+    """The default of PROVENANCE_HOME."""
     return _user_folder(env, "DATA", ".local/share")
 
 
@@ -129,7 +130,7 @@ def find_config(env: Mapping[str, str], folder: Path | None = None) -> Path | No
 
 
 def user_config(env: Mapping[str, str]) -> Path:
-    """The configuration file that counts where no folder above has one."""
+    """The configuration file for when neither the current folder nor one above it has one."""
     return config_folder(env) / "config.yaml"
 
 
@@ -140,7 +141,7 @@ def _config_text(settings: Settings) -> str:
 
 
 def write_config(path: Path, settings: Settings, env: Mapping[str, str]) -> None:
-    """Write a configuration file and remember that this user did.
+    """Write a configuration file, and the mark that says this user wrote it.
 
     A process that is killed in between leaves the old file, or none.
 
@@ -174,9 +175,7 @@ def _mark(path: Path, data: bytes, env: Mapping[str, str]) -> Path:
 
 
 def _read_config(path: Path, env: Mapping[str, str]) -> dict[str, str]:
-    """What a configuration file says; its content is attacker-controlled until its mark is
-    found.
-    """
+    """The entries of a configuration file, which is attacker-controlled until its mark is found."""
     try:
         data = path.read_bytes()[: _MAX_BYTES + 1]
     except OSError as error:

@@ -1,6 +1,6 @@
 """Signed heads and tombstones (EIP-712) and the encrypted keystore.
 
-Keys never leave this module but to sign.
+Private keys are decrypted here only, and handed on as accounts that sign.
 
 Source: EIP-712 (typed data), Web3 Secret Storage v3 (keystore) through eth-account.
 """
@@ -42,13 +42,16 @@ _TOMBSTONE_TYPE = [
 
 @dataclass(frozen=True)
 class Domain:
-    """EIP-712 domain: where the signature counts. `registry` is zero for what no chain knows."""
+    """EIP-712 domain: where the signature counts.
+
+    `registry` is the zero address, and `chain_id` 0, for signatures that belong to no chain.
+    """
 
     chain_id: int
     registry: Address
 
     def to_json(self) -> dict[str, Any]:
-        """The domain as `eth_signTypedData` has it."""
+        """The domain in the form of `eth_signTypedData`."""
         return {
             "name": "provenance",
             "version": "1",

@@ -1,4 +1,4 @@
-"""The closed table of statements: what a prover can show, what keys and proofs of it look like.
+"""The closed table of statements: what a prover can show, and what its keys and proofs look like.
 
 The parts between marker comments are generated from `zk/statements.json`; the tables of Go, of
 Solidity and of `docs/formats` come from the same file. A kind that is not in the table is an error.
@@ -41,19 +41,21 @@ class Kind:
 
     Attributes:
         number: word 1 of a key.
-        fixed: names of the first public inputs; those of `words` follow, as many as the slots need.
+        fixed: names of the first public inputs. The inputs that `words` names follow, as many as
+            the slots need.
         words: `index`: numbers of blocks, 32 bits each; `code`: bytes of a deployed file's blocks.
         commitments: names of the anchored vectors.
-        contract: pins keys of this kind.
-        stage: what an anchoring of proofs of this kind is about; None outside `ModelLedger`.
-        slots: what word 2 of a key may be.
-        depth: what word 3 may be; for a ranked kind its levels, word 3 being levels + 16 * rank.
-        holds_slots: the tree must have room for a whole chunk: 16^depth >= slots.
-        block_bytes: of one block in a deployed file; 0 if no file is read.
+        contract: the contract that pins keys of this kind.
+        stage: the anchoring stage that proofs of this kind belong to; None outside `ModelLedger`.
+        slots: values that word 2 of a key may have.
+        depth: values that word 3 of a key may have. For a ranked kind these are its levels, and
+            word 3 is levels + 16 * rank.
+        holds_slots: whether the tree must have room for a whole chunk: 16^depth >= slots.
+        block_bytes: bytes of one block in a deployed file; 0 if no file is read.
         codes_at: bytes of scale before a block's codes.
-        blocks_per_proof: slots of the keys that `chain deploy` makes, so that a proof of three
-            levels fills its domain (2^16 constraints for `merge`, 2^15 for the others).
-        quantization: as `quantize` records call the file's format; None if no file is read.
+        blocks_per_proof: slots of the keys that `chain deploy` makes. With them a proof over trees
+            of three levels fills its domain (2^16 constraints for `merge`, 2^15 for the others).
+        quantization: the file's format as `quantize` records name it; None if no file is read.
         shows: one line for people.
     """
 
@@ -261,7 +263,7 @@ def kind_numbered(number: int) -> Kind:
 
 
 def quantization_kind(quantization: str) -> Kind:
-    """The kind whose proofs are about files of this quantization, as `quantize` records say it.
+    """The kind whose proofs are about files of this quantization, as `quantize` records name it.
 
     Raises:
         InputError: no statement is about it.

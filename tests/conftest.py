@@ -1,5 +1,5 @@
-"""Session-wide pieces: an embedded chain with contracts and keys, an honest run on it, and the
-order of tests.
+"""What the whole session shares: an embedded chain with contracts and keys, an honest run on it,
+and the order of tests.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from provenance_zk.prover.client import ZkProver, find_binary
 from tests.support.chain import Lab
 from tests.support.spine import Data, Run, build_run, register_rows
 
-# No test depends on time, so none has a deadline; failures repeat themselves.
+# No test depends on time, so none has a deadline. Derandomized, a failure comes again.
 settings.register_profile(
     "tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -35,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Order(), "order of groups")
 
 
-# What shares an expensive fixture runs in one process, and what takes longest begins first.
+# Tests that share an expensive fixture run in one process. The slowest groups begin first.
 GROUPS = ("tests/docs/", "tests/cli/")
 SLOWEST = (
     "tests/docs/",

@@ -1,11 +1,11 @@
-"""Measure the form of the code, and check the rules of it that no linter knows.
+"""Measure the form of the code, and check its rules that no linter knows.
 
-python tools/form.py [FOLDER]      print the figures of a checkout (default: this one)
-python tools/form.py --check       exit 1 with a line for each broken rule
+    python tools/form.py [FOLDER]      print the figures of a checkout (default: this one)
+    python tools/form.py --check       print a line for each broken rule; exit code 1 if any
 
-Figures: files per folder, lines and tokens per function, share of long lines, documented public
-functions. Rules: no folder holds more than 15 files of source, and library packages import our own
-packages at the top of a file.
+Figures: files per folder, lines and tokens per function, share of long lines, share of public
+functions with a docstring. Rules: a folder has at most 15 source files, and library packages import
+our own packages at the top of a file.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ COLUMNS = 100
 SOURCE = {".py", ".go", ".sol", ".js"}
 OWN = ("provenance", "provenance_cli", "provenance_zk", "provenance_trainer", "provenance_api")
 LIBRARIES = ("provenance/", "zk/", "trainer/", "api/")
-# Tokens that are no words of a program.
+# Tokens that do not count: layout and comments.
 LAYOUT = {tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.COMMENT}
 
 
 @dataclass(frozen=True)
 class Function:
-    """One Python function: lines from `def` to its end, tokens without layout and comments."""
+    """One Python function: its lines from `def` on, and its tokens without layout and comments."""
 
     lines: int
     tokens: int
@@ -42,7 +42,7 @@ class Function:
 
 
 def files_of(root: Path) -> list[Path]:
-    """Source files that git tracks, generated ones and frozen ones left out."""
+    """The source files that git tracks, by their endings."""
     listed = subprocess.run(
         ["git", "ls-files"], cwd=root, capture_output=True, text=True, check=True
     )
@@ -51,7 +51,7 @@ def files_of(root: Path) -> list[Path]:
 
 
 def per_folder(files: list[Path]) -> Counter[str]:
-    """Files of source in each folder."""
+    """Number of source files in each folder."""
     return Counter(str(p.parent) for p in files)
 
 
@@ -75,10 +75,10 @@ def functions_of(text: str) -> Iterator[Function]:
 
 
 def late_imports(path: Path, text: str) -> Iterator[str]:
-    """Imports of our own packages inside functions: an arrow that no reader of the file's head
-    sees.
+    """Imports of our own packages inside functions, which a reader of the file's head misses.
 
-    One that keeps a heavy library out until it is needed says so in a comment on its line.
+    An import with a comment on its line is allowed. The comment says which heavy library it
+    delays.
     """
     lines = text.splitlines()
     for function in ast.walk(ast.parse(text)):
@@ -93,14 +93,17 @@ def late_imports(path: Path, text: str) -> Iterator[str]:
                 continue
             own = any(name.split(".")[0] in OWN for name in names)
             if own and "#" not in lines[node.lineno - 1]:
-                yield f"{path}:{node.lineno}: our own package imported inside a function"
+                yield (
+                    f"{path}:{node.lineno}: our own package is imported inside a function "
+                    "(import it at the top, or give the reason in a comment on this line)"
+                )
 
 
 def broken_rules(root: Path) -> list[str]:
-    """What breaks a rule, a line each."""
+    """One line for each broken rule."""
     files = files_of(root)
     broken = [
-        f"{folder}: {count} files of source, at most {MAX_FILES} are allowed: give it rooms"
+        f"{folder}: {count} source files, expected at most {MAX_FILES} (split it into subfolders)"
         for folder, count in sorted(per_folder(files).items())
         if count > MAX_FILES
     ]
@@ -111,7 +114,7 @@ def broken_rules(root: Path) -> list[str]:
 
 
 def figures(root: Path) -> Iterator[str]:
-    """The figures of a checkout, a line each."""
+    """One line for each figure of a checkout."""
     files = files_of(root)
     folders = per_folder(files)
     (fullest, most) = folders.most_common(1)[0]

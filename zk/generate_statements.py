@@ -1,11 +1,10 @@
-"""Writes what each language knows of the statements, from the one table `zk/statements.json`.
+"""Generates each language's table of statements from the one table `zk/statements.json`.
 
     python zk/generate_statements.py --write   after changing the table
-    python zk/generate_statements.py --check   part of `make check`: exit 1 and names of stale files
+    python zk/generate_statements.py --check   in `make check`: names stale files, exit code 1
 
-A Go file is written whole. In other files the lines between `generated: begin NAME` and
-`generated: end NAME` are replaced. `--table` and `--out` are for tests: another table, another
-folder.
+The Go file is written as a whole. In other files the lines between `generated: begin NAME` and
+`generated: end NAME` are replaced. Tests use `--table` and `--out` for another table and folder.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ _REGIONS: dict[str, dict[str, Callable[[Table], Iterator[str]]]] = {
 
 
 def _replaced(text: str, name: str, lines: Sequence[str], where: str) -> str:
-    """`text` with the lines between a region's markers replaced, indented as the first one is."""
+    """`text` with the lines between a region's markers replaced, indented as the first marker."""
     begin, end = (rf"\S+ generated: {side} {name}\b" for side in ("begin", "end"))
     pattern = rf"^([ \t]*)({begin}[^\n]*\n)(.*?)^([ \t]*{end})"
     found = re.search(pattern, text, re.DOTALL | re.MULTILINE)
@@ -48,7 +47,7 @@ def _replaced(text: str, name: str, lines: Sequence[str], where: str) -> str:
 
 
 def render(table: Table) -> dict[str, str]:
-    """Path from the repository's root -> content of each file that tells of the statements."""
+    """Content of each file with generated parts, by its path from the repository's root."""
     files = {GO: "".join(f"{line}\n" for line in go.file(table))}
     for path, regions in _REGIONS.items():
         text = (ROOT / path).read_text(encoding="utf-8")
@@ -66,12 +65,12 @@ def _stale(files: Mapping[str, str], folder: Path) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code: 0, or 1 if `--check` found a stale file."""
+    """Write or check the files; exit code 0, or 1 if `--check` found a stale file."""
     parser = argparse.ArgumentParser(description="Generates the languages' tables of statements.")
     mode = parser.add_mutually_exclusive_group(required=True)
     mode.add_argument("--write", action="store_true", help="write the files")
     mode.add_argument(
-        "--check", action="store_true", help="exit 1 if a file is not what the table makes"
+        "--check", action="store_true", help="exit 1 if a file is not what the table gives"
     )
     parser.add_argument(
         "--table", type=Path, default=TABLE, help="the table (default: zk/statements.json)"
@@ -85,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.check:
         for path in stale:
             print(
-                f"{path} is not what {TABLE.name} makes: python zk/generate_statements.py --write"
+                f"{path} is not what {TABLE.name} gives: python zk/generate_statements.py --write"
             )
         return 1 if stale else 0
     for path in stale:

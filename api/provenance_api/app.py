@@ -33,7 +33,7 @@ log = logging.getLogger("provenance_api")
 
 
 def create_app(state: AppState) -> FastAPI:
-    """The application of one composition. It indexes the evidence folders when it starts."""
+    """The application over these parts. It indexes the evidence folders when it starts."""
     catalog = Catalog(state.database, state.folders, state.limits.reindex_s)
     judge, pages = Judge(state), Pages()
 
@@ -103,7 +103,7 @@ def _add_problems(app: FastAPI, pages: Pages) -> None:
 
     @app.exception_handler(Exception)
     async def on_bug(request: Request, error: Exception) -> Response:
-        # Answered outside all middleware, so the headers are set here.
+        # This answer passes no middleware, so the security headers are set here.
         response = send(
             request,
             http_problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed; its log says why"),

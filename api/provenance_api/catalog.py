@@ -1,4 +1,4 @@
-"""Look-ups in the projection of the evidence folders: releases by name or manifest, the latest."""
+"""Look-ups in the database: releases by name or manifest, and the latest releases."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST_MATCHES = 50
 
 @dataclass(frozen=True)
 class Listed:
-    """A release as the projection lists it; not a verdict on it."""
+    """A release as the database lists it, which is no verdict on it."""
 
     model: Digest
     manifest: Digest
@@ -39,7 +39,7 @@ class Listed:
         return self.name if self.version is None else f"{self.name}:{self.version}"
 
     def to_json(self) -> dict[str, str | None]:
-        """As a problem lists it among its matches."""
+        """The form in which a problem lists it among its matches."""
         return {
             "model": str(self.model),
             "manifest": str(self.manifest),
@@ -51,7 +51,7 @@ class Listed:
 
 
 class Catalog:
-    """The projection of some evidence folders. Threads may share it.
+    """The database's index of the evidence folders. Threads may share it.
 
     Args:
         scan_s: Least seconds between two scans of the folders.
@@ -103,8 +103,8 @@ class Catalog:
         except UnavailableError:
             raise
         except ProvenanceError as error:
-            # One damaged folder must not hide the others: /healthz names it, its next change tries
-            # again.
+            # A damaged folder must not hide the others. /healthz names it, and it is tried again
+            # when it changes.
             self._problems[folder.root] = error
         else:
             self._problems.pop(folder.root, None)
@@ -112,7 +112,7 @@ class Catalog:
 
     @property
     def problems(self) -> list[ProvenanceError]:
-        """Why folders are not indexed, one error each."""
+        """One error for each folder that is not indexed."""
         with self._lock:
             return list(self._problems.values())
 
@@ -124,15 +124,15 @@ class Catalog:
         return self._found(whole if version is None else exact | whole)
 
     def by_manifest(self, manifest: Digest) -> list[Listed]:
-        """Releases of a directory with this manifest, newest first, one per file."""
+        """Releases of a folder with this manifest digest, newest first, one per file."""
         return self._found(ReleaseRow.manifest == bytes(manifest))
 
     def latest(self) -> list[Listed]:
-        """The newest releases."""
+        """The newest releases, at most `LATEST`, without a verdict."""
         return self._query(None, LATEST)
 
     def count_runs(self) -> int:
-        """Runs that are indexed.
+        """How many runs are indexed.
 
         Raises:
             UnavailableError: the database does not answer.

@@ -1,4 +1,4 @@
-"""Evidence folders as the service sees them: changes in one, and texts without private paths."""
+"""What the service needs about evidence: whether it changed, and texts without private paths."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ def _token(paths: Iterable[Path], end: str) -> re.Pattern[str]:
 class Stamp:
     """Fingerprint of a run's evidence: names, sizes and times of its files.
 
-    Equal stamps, unchanged evidence. Without a folder it is the stamp of a verdict that read no
-    evidence, and is always current.
+    Two equal stamps mean that the evidence did not change in between.
+
+    folder: None for a verdict that read no evidence; such a stamp is always current.
     """
 
     folder: RunFolder | None
@@ -39,7 +40,7 @@ class Stamp:
 
     @classmethod
     def of(cls, folder: RunFolder) -> Stamp:
-        """The stamp of a run's evidence as it lies now."""
+        """The stamp of a run's evidence as it is now."""
         state = hashlib.sha256()
         for path, size, mtime_ns in _files(folder.evidence):
             state.update(f"{path}\0{size}\0{mtime_ns}\n".encode(errors="surrogateescape"))
@@ -47,7 +48,7 @@ class Stamp:
 
     @property
     def is_current(self) -> bool:
-        """Whether the evidence is still the one that was stamped."""
+        """Whether the evidence is unchanged since the stamp was made."""
         return self.folder is None or Stamp.of(self.folder) == self
 
 
@@ -55,7 +56,7 @@ def _files(folder: Path) -> Iterator[tuple[str, int, int]]:
     try:
         entries = sorted(os.scandir(folder), key=lambda e: e.name)
     except OSError:
-        return  # a folder that vanished has no files; its stamp differs from before
+        return  # a folder that vanished counts as empty, so its stamp differs from before
     for entry in entries:
         if entry.name in _PRIVATE:
             continue
@@ -67,9 +68,9 @@ def _files(folder: Path) -> Iterator[tuple[str, int, int]]:
 
 
 class StampedSource:
-    """An `EvidenceSource` that stamps the run it is asked for, before any of it is read.
+    """An `EvidenceSource` that stamps a run's evidence before any of it is read.
 
-    stamp: None when it must not be relied on.
+    stamp: None unless exactly one folder holds the run, because else no stamp can be relied on.
     """
 
     def __init__(self, source: FolderSource) -> None:
@@ -77,18 +78,18 @@ class StampedSource:
         self.stamp: Stamp | None = Stamp(None, b"")
 
     def candidates(self, run_id: RunId) -> list[FolderEvidence]:
-        """Everything at hand that says it is this run's evidence."""
+        """As `EvidenceSource`; sets `stamp`."""
         found = self._source.candidates(run_id)
-        # Which of several counts is not known here, so their verdicts are never kept.
+        # With several folders we cannot tell which one a verdict will use, so it is never kept.
         self.stamp = Stamp.of(found[0].folder) if len(found) == 1 else None
         return found
 
 
 class Redaction:
-    """Takes the operator's folders and endpoints out of what is published.
+    """Removes the operator's folders and endpoints from published texts.
 
-    Only whole absolute paths are taken out: a folder may be named like a word, or a letter, that
-    verdicts use. The address of an endpoint may hold an access key.
+    Only whole absolute paths are removed: a folder may be named like a word, or a letter, that
+    verdicts use. The URL of an endpoint may contain an access key.
 
     Args:
         folders: of evidence, as the service reads them (`AppState.folders` are absolute).
@@ -102,12 +103,12 @@ class Redaction:
         self._above = _token(above - places, r"(?=[^\w./-]|\.(?!\w)|$)")
 
     def text(self, text: str) -> str:
-        """A text without them."""
+        """A text without folders and endpoints."""
         text = self._inside.sub("evidence", text)
         return _URL.sub("(endpoint)", self._above.sub("(folder)", text))
 
     def claim(self, claim: Claim) -> Claim:
-        """A claim whose texts are without them."""
+        """A claim without folders and endpoints in its texts."""
 
         def clean(value: str | None) -> str | None:
             return None if value is None else self.text(value)
@@ -122,7 +123,7 @@ class Redaction:
         )
 
     def verdict(self, verdict: Verdict) -> Verdict:
-        """A verdict whose texts are without them."""
+        """A verdict without folders and endpoints in its reason and its claims."""
         return replace(
             verdict,
             reason=self.text(verdict.reason),

@@ -1,4 +1,8 @@
-"""Response headers of every answer: nothing may be embedded, guessed or loaded from elsewhere."""
+"""Security headers of every response.
+
+With them no page is put into a frame, no browser guesses a content type, and nothing is loaded from
+elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +30,7 @@ class SecurityHeaders:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """As ASGI: pass a request on, and add the headers to its response."""
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -1,8 +1,8 @@
 """Verdicts for digests: `provenance.verify` in a small thread pool, with a bounded cache.
 
-A verdict is served again while the final block and the evidence are the ones it was made from. Both
-are looked at once per `Limits.fresh_s`. What may change without either (not found, pending,
-undetermined) is never kept.
+A kept verdict is served again as long as the final block and the evidence are those that it was
+made from. Both are checked at most once per `Limits.fresh_s`. Verdicts that may change without
+either (not found, pending, indeterminate) are never kept.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class _Entry:
 
 
 class _MissingProver:
-    """Stands for a prover that is not there: a verdict is `indeterminate`, and no error."""
+    """Stands in for a prover that cannot be reached, so that the verdict is `indeterminate`."""
 
     def __init__(self, error: UnavailableError) -> None:
         self._error = error
@@ -67,7 +67,7 @@ class _MissingProver:
 
 
 class Judge:
-    """Answers for one trust file and one policy. Threads may share it.
+    """Makes verdicts with one trust file and one policy. Threads may share it.
 
     Args:
         clock: Seconds, monotonic.
@@ -83,7 +83,7 @@ class Judge:
         self._running: dict[Digest, Future[Verdict]] = {}
 
     def warm(self, digest: Digest) -> Verdict | None:
-        """A verdict that was fresh moments ago; no I/O."""
+        """The kept verdict, if it was checked within `Limits.fresh_s`. This does no I/O."""
         with self._lock:
             entry = self._entries.get(digest)
             if entry is None or self._clock() - entry.checked_s >= self._state.limits.fresh_s:
@@ -92,7 +92,7 @@ class Judge:
             return entry.verdict
 
     def submit(self, digest: Digest) -> Future[Verdict]:
-        """Judge in the pool; requests for the same digest share one verification.
+        """Judge in the thread pool. Requests for the same digest share one verification.
 
         Raises:
             UnavailableError: too many verifications wait already.
@@ -110,9 +110,9 @@ class Judge:
         return future
 
     def release_names(self, run_id: RunId, model: Digest) -> set[str]:
-        """Names under which a run's log releases a model.
+        """The names under which a run's log releases a model.
 
-        Only those count that every folder of this run at hand agrees on.
+        If several folders hold the run, only names that all of them have are returned.
         """
         names = [
             {str(r.fields["name"]) for r in evidence.records() if _releases(r, model)}
@@ -121,7 +121,7 @@ class Judge:
         return set.intersection(*names) if names else set()
 
     def close(self) -> None:
-        """Wait for the verifications under way, and begin no more."""
+        """Wait for the running verifications, and begin no more."""
         self._pool.shutdown()
 
     def _forget(self, digest: Digest) -> None:
@@ -151,8 +151,8 @@ class Judge:
             policy=self._state.policy,
         )
         verdict = self._redaction.verdict(verify_artifact(Artifact(digest, str(digest)), verifier))
-        # Both keys were read before the verification: what changes during it makes the entry
-        # stale, never wrong.
+        # Final block and stamp were read before the verification. If one changes during it, the
+        # entry is out of date and is not served; it is never served for the new state.
         if verdict.status in KEPT and final is not None and source.stamp is not None:
             self._keep(digest, verdict, final, source.stamp)
         return verdict
@@ -179,4 +179,4 @@ def _final_hash(reader: ChainReader) -> bytes | None:
     try:
         return reader.final().block.hash
     except UnavailableError:
-        return None  # the verification meets the same chain and says so in its verdict
+        return None  # the verification meets the same error, and its verdict says so

@@ -1,4 +1,4 @@
-"""Choosing between JSON and HTML by the Accept header, which is attacker-controlled.
+"""Choosing between JSON and HTML by the Accept header, which an attacker may control.
 
 Source: RFC 9110, section 12.5.1.
 """
@@ -29,15 +29,15 @@ def _ranges(accept: str) -> dict[str, float]:
 
 
 def quality(accept: str, media_type: str) -> float:
-    """How much a client wants a media type, 0 to 1; the most specific range counts."""
+    """The weight (0 to 1) that a client gives a media type, by the most specific range."""
     ranges = _ranges(accept)
     kind = media_type.partition("/")[0]
     return next((ranges[r] for r in (media_type, f"{kind}/*", "*/*") if r in ranges), 0.0)
 
 
 def prefers_html(accept: str | None) -> bool:
-    """Whether a client wants HTML more than JSON.
+    """Whether a client prefers HTML to JSON.
 
-    Browsers do. Programs that send `*/*` or nothing do not.
+    Browsers do. Programs that send `*/*` or no header do not.
     """
     return quality(accept or "*/*", "text/html") > quality(accept or "*/*", "application/json")

@@ -1,7 +1,7 @@
 """Errors as RFC 9457 problem details: one table from error class to HTTP status.
 
-A 5xx problem keeps `where`, `expected` and `actual` to itself: they may name the operator's folders
-or endpoints.
+A problem with a 5xx status leaves out `where`, `expected` and `actual`, because they may name the
+operator's folders or endpoints.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TYPE_PREFIX = "urn:provenance:problem:"
 STATUS: dict[type[ProvenanceError], HTTPStatus] = {
     InputError: HTTPStatus.BAD_REQUEST,
     ConfigError: HTTPStatus.INTERNAL_SERVER_ERROR,
-    VerificationError: HTTPStatus.INTERNAL_SERVER_ERROR,  # the service's data contradict each other
+    VerificationError: HTTPStatus.INTERNAL_SERVER_ERROR,  # the service's own data disagree
     NotFound: HTTPStatus.NOT_FOUND,
     AuthError: HTTPStatus.UNAUTHORIZED,
     Conflict: HTTPStatus.CONFLICT,
@@ -46,23 +46,23 @@ STATUS: dict[type[ProvenanceError], HTTPStatus] = {
 
 
 class UnknownModel(NotFound):
-    """No release goes by this id; `searched` says where was looked."""
+    """No release has this name. `searched` lists what the name was compared with."""
 
     def __init__(self, model_id: str, searched: tuple[str, ...]) -> None:
         super().__init__(
-            "no model goes by this id",
+            "no release has this name",
             actual=model_id,
-            hint="ask by the file's SHA-256: sha256sum FILE",
+            hint="ask for the file's SHA-256, which sha256sum FILE prints",
         )
         self.searched = searched
 
 
 class AmbiguousModel(Conflict):
-    """Several releases go by this id; `matches` lists them, newest first."""
+    """Several releases match this id. `matches` lists them, newest first."""
 
     def __init__(self, model_id: str, matches: tuple[Mapping[str, str | None], ...]) -> None:
         super().__init__(
-            "several releases go by this id",
+            "several releases match this id",
             actual=model_id,
             hint="ask for one of them by its digest",
         )
@@ -71,7 +71,7 @@ class AmbiguousModel(Conflict):
 
 @dataclass(frozen=True)
 class Problem:
-    """One problem as it is sent; `members` are its extension members."""
+    """One problem. `members` are its extension members (RFC 9457, section 3.2)."""
 
     status: int
     code: str
@@ -80,7 +80,7 @@ class Problem:
     members: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
-        """As it is sent."""
+        """The problem as it is sent."""
         return {
             "type": TYPE_PREFIX + self.code,
             "title": self.title,
@@ -91,12 +91,12 @@ class Problem:
 
 
 def status_of(error: ProvenanceError) -> HTTPStatus:
-    """The status of an error: that of its class, else of the nearest class above."""
+    """The status of an error: that of its class, else of its nearest base class in the table."""
     return next(STATUS[c] for c in type(error).__mro__ if c in STATUS)
 
 
 def problem_of(error: ProvenanceError) -> Problem:
-    """An error as a problem."""
+    """The problem for an error."""
     status = status_of(error)
     facts = {
         k: v for k, v in error.to_json().items() if k not in ("code", "what") and v is not None
@@ -111,6 +111,6 @@ def problem_of(error: ProvenanceError) -> Problem:
 
 
 def http_problem(status: int, detail: str) -> Problem:
-    """A problem that no ProvenanceError stands for: unknown route, method not allowed, a bug."""
+    """The problem for something else than a ProvenanceError: an unknown route, a bug."""
     phrase = HTTPStatus(status).phrase
     return Problem(status, phrase.lower().replace(" ", "-"), phrase, detail, {})

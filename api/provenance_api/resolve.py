@@ -1,8 +1,7 @@
-"""From a model id to a verdict: what kind of id it is, and which file it stands for.
+"""From a model id to a verdict: what kind of id it is, and which file it names.
 
-The projection only proposes a digest. That the judged release really goes by the name or manifest
-asked for is checked against the run's own log, so an altered database cannot lend a verdict to
-another name.
+The database only proposes a digest. After the verdict is made, the name or manifest asked for is
+compared with the run's own log. So an altered database cannot show a verdict under another name.
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ _HEX = frozenset("0123456789abcdefABCDEF")
 
 @dataclass(frozen=True)
 class Answer:
-    """A verdict with the id it was asked by: `kind` is digest, name or manifest."""
+    """A verdict, and the id that was asked for. `kind` is `digest`, `name` or `manifest`."""
 
     asked: str
     kind: str
     verdict: Verdict
 
     def to_json(self) -> dict[str, Any]:
-        """The verdict's JSON, with the id among what was judged."""
+        """The verdict's JSON, with `asked` and `asked_by` added to its subject."""
         value = self.verdict.to_json()
         value["subject"] = {**value["subject"], "asked": self.asked, "asked_by": self.kind}
         return value
@@ -45,7 +44,8 @@ def parse_model_id(text: str, id_chars: int) -> Digest | str:
     """A digest, or a name to look up (`text` is attacker-controlled).
 
     Raises:
-        InputError: empty, too long, with control characters or path steps, or a malformed digest.
+        InputError: the id is empty, too long or a malformed digest, or it has control characters
+            or is a path.
     """
     if len(text) > id_chars:
         raise InputError(
@@ -63,7 +63,7 @@ def parse_model_id(text: str, id_chars: int) -> Digest | str:
 
 
 class Resolver:
-    """Answers one id at a time over a catalog and a judge."""
+    """Finds the file that an id names, and has it judged."""
 
     def __init__(self, catalog: Catalog, judge: Judge, id_chars: int) -> None:
         self._catalog, self._judge, self._id_chars = catalog, judge, id_chars
@@ -72,9 +72,9 @@ class Resolver:
         """The verdict on what `asked` names.
 
         Raises:
-            InputError: malformed id.
-            UnknownModel, AmbiguousModel: no release, or several, by this name.
-            VerificationError: the database names what the run's log does not.
+            InputError: the id is malformed.
+            UnknownModel, AmbiguousModel: no release has this name, or several have.
+            VerificationError: the run's log does not have the name or manifest of the database.
             UnavailableError: the database does not answer, or too many verifications wait.
         """
         target = parse_model_id(asked, self._id_chars)
@@ -86,7 +86,7 @@ class Resolver:
         verdict = self._judge.warm(digest)
         if verdict is not None:
             return verdict
-        # Shielded: a client that goes away must not cancel a verification that others wait for.
+        # Shielded: if this client disconnects, others may still wait for the verification.
         return await asyncio.shield(asyncio.wrap_future(self._judge.submit(digest)))
 
     async def _by_digest(self, asked: str, digest: Digest) -> Answer:
@@ -106,7 +106,7 @@ class Resolver:
         found = await run_in_threadpool(self._catalog.by_name, label)
         if not found:
             raise UnknownModel(
-                label, ("release names", "release names with version", "digests: the id is not one")
+                label, ("release names", "release names with version", "digests (this id is none)")
             )
         release = _only(asked, found)
         verdict = await self._judged(release.model)
@@ -117,7 +117,7 @@ class Resolver:
     def _goes_by(self, verdict: Verdict, model: Digest, label: str) -> bool:
         """Whether the judged run's log releases the model under this name.
 
-        Also where no release was judged.
+        True if the verdict has no release, because then it shows nothing under a name.
         """
         if verdict.release is None:
             return True
@@ -142,5 +142,5 @@ def _altered(what: str) -> VerificationError:
     return VerificationError(
         "database and evidence disagree about this id",
         where=what,
-        hint="ask by the file's SHA-256; the operator should run provenance fsck",
+        hint="ask for the file's SHA-256; the operator should run: provenance fsck",
     )

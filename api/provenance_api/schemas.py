@@ -1,6 +1,6 @@
 """Shapes of the answers, for OpenAPI.
 
-The values come from `Verdict.to_json` and are not validated twice.
+The values come from `Verdict.to_json`. These classes only describe verdicts, and check none.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from provenance.judgement.verdict import Grade, Status
 
 
 class Subject(BaseModel):
-    """What was judged. `asked` is the id as it came, `asked_by` how it was understood."""
+    """What was judged. `asked` is the id as it was sent, `asked_by` the kind that it has."""
 
     name: str
     digest: str
     file_seen: bool = Field(
-        description="Whether the file itself was hashed; a service only ever sees a digest."
+        description="Whether the file itself was hashed. A service sees only its digest."
     )
     asked: str
     asked_by: Literal["digest", "name", "manifest"]
@@ -49,7 +49,7 @@ class EdgeModel(BaseModel):
 
 
 class VerdictModel(BaseModel):
-    """The verdict that command line, service and gate share."""
+    """The verdict, in the form that `verify`, `gate` and this service share."""
 
     format: Literal["provenance-verdict/1"]
     status: Status
@@ -80,14 +80,14 @@ class ProblemModel(BaseModel):
 
 
 class Part(BaseModel):
-    """One part a verdict needs."""
+    """The state of one part that verdicts need."""
 
     status: Literal["ok", "unreachable", "problems"]
     detail: str | None = None
 
 
 class Health(BaseModel):
-    """`degraded` while any part is not ok; verdicts then say what they could not check."""
+    """`degraded` while any part is not ok. Verdicts then say what they could not check."""
 
     status: Literal["ok", "degraded"]
     chain: Part
@@ -97,7 +97,7 @@ class Health(BaseModel):
 
 
 class Version(BaseModel):
-    """What runs here."""
+    """Name and version of the service."""
 
     name: str
     version: str

@@ -1,4 +1,4 @@
-"""What the edge hands to the application: trust, evidence folders, access to chain and prover."""
+"""What the command line hands to the application: settings, and access to chain and prover."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from provenance_api.db import Database
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of one process.
+    """Limits of one process.
 
-    id_chars: Longest model id.
-    cache_entries: Verdicts kept.
-    fresh_s: Seconds for which a verdict is served without a look at chain and evidence. A
-        revocation shows at most that much later.
+    id_chars: Characters of the longest model id.
+    cache_entries: How many verdicts are kept.
+    fresh_s: Seconds for which a kept verdict is served before chain and evidence are checked
+        again. A revocation is shown at most this much later.
     reindex_s: Least seconds between two scans of the evidence folders.
-    workers: Verifications at a time.
-    queue: Verifications that may wait; beyond them the answer is 503.
+    workers: Verifications that run at a time.
+    queue: Verifications that may run or wait. Beyond them the answer is 503.
     """
 
     id_chars: int = 512
@@ -36,11 +36,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class AppState:
-    """Composition of a service.
+    """The parts of a service.
 
     trust_bytes: The trust file as the operator wrote it.
-    reader, prover: Called per verification, so that a part that was down is found again. Either may
-        raise UnavailableError.
+    reader, prover: Called for each verification, so that a part that was down is found again.
+        Either may raise UnavailableError.
     """
 
     trust: Trust

@@ -1,8 +1,8 @@
-"""The `provenance` command. Subcommands load when they are called, so that `--help` stays quick.
+"""The `provenance` command. A subcommand is imported when it is called, so `--help` stays quick.
 
-stdout carries results only; humans read stderr. Exit codes: provenance/judgement/verdict.py and
-provenance/errors.py (docs/cli.md). Whatever else ends a command, it is one line and never the exit
-code of a verdict.
+stdout carries only results; everything for people goes to stderr. The exit codes are defined in
+provenance/judgement/verdict.py and provenance/errors.py, and listed in docs/cli.md. Whatever else
+ends a command, it is one line and never the exit code of a verdict.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from typer.core import TyperGroup
 from provenance.errors import ConfigError
 from provenance_cli.crash import error_of
 
-# name -> (where it lives, one line of help)
+# name -> (module:object of the command, one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": (
         "provenance_cli.setup.init:init_app",
-        "Set up this machine: key, chain, proving keys, contracts, trust file.",
+        "Set up this machine: keys, chain, contracts, trust file.",
     ),
     "train": (
         "provenance_cli.run.train:train_app",
-        "Commit a dataset, fine-tune on it with every batch recorded, prove the epochs.",
+        "Commit a dataset, fine-tune on it, and prove the epochs.",
     ),
     "publish": (
         "provenance_cli.run.publish:publish_app",
-        "Merge, quantize, prove the weights, release the file, and judge it.",
+        "Merge, quantize, prove, release and judge a trained run.",
     ),
     "verify": ("provenance_cli.judge.verify:verify_app", "Judge a model file or digest."),
     "doctor": (
         "provenance_cli.setup.doctor:app",
-        "Name anything missing on this machine, with the command that mends it.",
+        "List what is missing on this machine, and how to mend it.",
     ),
     "key": ("provenance_cli.setup.key:app", "Make and show signing keys (encrypted keystore)."),
     "keys": (
@@ -49,28 +49,31 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "chain": (
         "provenance_cli.setup.chain:app",
-        "Start, stop and inspect the embedded chain; deploy the contracts.",
+        "Start, stop and inspect the embedded chain; deploy contracts.",
     ),
     "contracts": (
         "provenance_cli.setup.contracts:app",
-        "Compare deployed contract code with this package's sources.",
+        "Compare the deployed contracts with this package's sources.",
     ),
-    "dataset": ("provenance_cli.dataset.app:dataset", "Commit a dataset and register it on chain."),
+    "dataset": (
+        "provenance_cli.dataset.app:dataset",
+        "Commit and register a dataset; look records up, erase records.",
+    ),
     "plan": (
         "provenance_cli.run.plan:plan_app",
-        "Tell transactions, gas and proof time of a config before anything is spent.",
+        "Estimate transactions, gas and time of a run; spends nothing.",
     ),
     "prove": (
         "provenance_cli.run.prove:prove_app",
-        "Prove that each epoch used exactly the committed dataset, on chain.",
+        "Prove on chain that each epoch used the committed dataset.",
     ),
     "merge": (
         "provenance_cli.run.merge:merge_app",
-        "Merge the adapter into the base model, exactly rounded to bf16.",
+        "Merge the adapter into the base model, exactly rounded.",
     ),
     "quantize": (
         "provenance_cli.run.quantize:quantize_app",
-        "Write the merged model as GGUF Q8_0 or int8.",
+        "Write the merged model as one Q8_0 or int8 file.",
     ),
     "release": (
         "provenance_cli.run.release:release_app",
@@ -82,19 +85,19 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "gate": (
         "provenance_cli.judge.gate:gate_app",
-        "Let a pipeline pass only with a verified model.",
+        "Stop a pipeline unless the model is verified.",
     ),
     "proof": (
         "provenance_cli.judge.proof:proof_app",
-        "Check or export a proof or statement file as a third party.",
+        "Check, submit or export proof files; open sampled blocks.",
     ),
     "find": (
         "provenance_cli.judge.find:app",
-        "Find what a digest names: record, head, leaf, file, proof, dataset, transaction.",
+        "Find what a digest names, in run folders and on chain.",
     ),
     "fsck": (
         "provenance_cli.judge.fsck:app",
-        "Check a run's journal, rebuild what derives from it, compare with database and chain.",
+        "Check files, database and chain against a run's journal.",
     ),
     "serve": (
         "provenance_cli.judge.serve:serve_app",
@@ -112,7 +115,7 @@ class _Escaped(BaseException):
 
 
 class LazyGroup(TyperGroup):
-    """A group that imports a subcommand only when it runs; help shows the table above."""
+    """A group that imports a subcommand only when it runs. Its help comes from `COMMANDS`."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
@@ -165,7 +168,7 @@ def _root() -> None:
 
 
 def _extra_of(package: str) -> str | None:
-    """The extra of this distribution that brings a package, as its metadata says."""
+    """The extra of this distribution that installs `package`; None if no extra does."""
     line = re.compile(r"([\w.-]+).*\bextra == ['\"]([\w-]+)['\"]")
     for requirement in importlib.metadata.requires("model-provenance") or ():
         found = line.match(requirement)
@@ -175,10 +178,11 @@ def _extra_of(package: str) -> str | None:
 
 
 def _run() -> None:
-    """Run the command; a package that no extra brings is a fault of ours and stays an exception.
+    """Run the command.
 
     Raises:
         ConfigError: the command needs an extra that is not installed.
+        ModuleNotFoundError: a package is missing that no extra installs; this is a bug.
     """
     try:
         app()
@@ -200,7 +204,7 @@ def main() -> None:
     Each ProvenanceError becomes one line on stderr and its documented exit code; so does what
     nobody expected, with a report beside it.
     """
-    # Bars of libraries would break the one line per stage; tqdm reads this when it is imported.
+    # Progress bars of libraries would break our one line per task. tqdm reads this on import.
     os.environ.setdefault("TQDM_DISABLE", "1")
     try:
         _run()

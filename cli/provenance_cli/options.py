@@ -16,7 +16,8 @@ DatasetDir = Annotated[
     Path, typer.Argument(metavar="DIR", help="Folder written by `dataset commit`.")
 ]
 TrainingConfig = Annotated[
-    Path, typer.Argument(help="Training configuration (YAML, Hugging Face and TRL names).")
+    Path,
+    typer.Argument(help="Training configuration: YAML with the key names of Hugging Face and TRL."),
 ]
 Overrides = Annotated[
     list[str] | None,
@@ -25,41 +26,63 @@ Overrides = Annotated[
 
 Draws = Annotated[
     int,
-    typer.Option(min=2, max=1 << 20, help="Blocks of the weights drawn for proofs, in all."),
+    typer.Option(
+        min=2,
+        max=1 << 20,
+        help="Blocks of 32 weights to draw and prove: this many for the merge, "
+        "and again for the quantization.",
+    ),
 ]
-# Any name of provenance_trainer/formats/registry.py, which is asked when the command runs.
+# Any name of provenance_trainer/formats/registry.py. The command checks it, not this option:
+# an import of the registry here would slow `--help` down.
 Quantized = Annotated[
     str,
     typer.Option(
         "--format",
         metavar="FORMAT",
-        help="Q8_0: a GGUF file; int8: a safetensors file, row-wise (LLM.int8).",
+        help="Q8_0 writes a GGUF file, int8 a row-wise (LLM.int8) safetensors file.",
     ),
 ]
 Source = Annotated[
-    str, typer.Argument(metavar="PATH|NAME", help="File, folder, hub dataset, or attack-stix.")
+    str,
+    typer.Argument(
+        metavar="PATH|NAME",
+        help="File, folder, name of a Hugging Face dataset, or `attack-stix` (demo data).",
+    ),
 ]
 TextColumn = Annotated[
-    str | None, typer.Option("--text-column", metavar="C", help="Commit this column alone.")
+    str | None, typer.Option("--text-column", metavar="C", help="Commit only this column.")
 ]
 Dedupe = Annotated[
-    bool, typer.Option("--dedupe", help="Drop exact duplicates and record how many.")
+    bool,
+    typer.Option(
+        "--dedupe",
+        help="Drop exact duplicates and record how many (default: a duplicate is an error).",
+    ),
 ]
 Limit = Annotated[
     int | None,
-    typer.Option("--limit", metavar="N", min=1, help="Commit the first N records only."),
+    typer.Option("--limit", metavar="N", min=1, help="Commit only the first N records."),
 ]
 Split = Annotated[
-    str, typer.Option("--split", metavar="S", help="Split of a hub or saved dataset.")
+    str,
+    typer.Option(
+        "--split",
+        metavar="S",
+        help="Split to commit, if the source is a Hugging Face or saved dataset.",
+    ),
 ]
 SourceName = Annotated[
-    str | None, typer.Option("--source", metavar="S", help="Name the source otherwise.")
+    str | None,
+    typer.Option("--source", metavar="S", help="Name of the source to record (default: as found)."),
 ]
-Licence = Annotated[str | None, typer.Option("--licence", metavar="L", help="Licence of the data.")]
+Licence = Annotated[
+    str | None, typer.Option("--licence", metavar="L", help="Licence of the data to record.")
+]
 DryRun = Annotated[
     bool,
     typer.Option(
-        "--dry-run", help="Print the stages with transactions, gas and seconds; do nothing."
+        "--dry-run", help="Print each task with its transactions, gas and seconds; do nothing."
     ),
 ]
 
@@ -74,6 +97,6 @@ ExecutorOption = Annotated[
     typer.Option(
         "--executor",
         callback=_checked,
-        help="Who makes the proofs: local, local:N (N at a time), ray:local, ray://HOST:PORT.",
+        help="Where proofs are made: local, local:N (N at a time), ray:local or ray://HOST:PORT.",
     ),
 ]

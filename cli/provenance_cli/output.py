@@ -1,8 +1,8 @@
 """How the command line talks: the result on stdout, everything for people on stderr.
 
-A result is one JSON object, or its fields a line each, or a text of the command's own. Work reports
-to a `Progress` (provenance/progress.py): a terminal shows one line that changes, any other stderr
-gets one line per stage when it ends.
+A result is printed as one JSON object, as one line per field, or as a text that the command wrote.
+Long work reports to a `Progress` (provenance/progress.py). A terminal shows one line that changes.
+Any other stderr gets one line per task, when the task ends.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _CLEAR = "\r\x1b[2K"
 
 
 def note(text: str) -> None:
-    """A line for people."""
+    """Print a line for people, on stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
 def result(value: Mapping[str, Any], as_json: bool, text: str | None = None) -> None:
-    """The command's result.
+    """Print the command's result on stdout.
 
     Args:
         text: what people read instead of the fields.
@@ -35,7 +35,7 @@ def result(value: Mapping[str, Any], as_json: bool, text: str | None = None) -> 
 
 
 def fields(value: Mapping[str, Any]) -> str:
-    """A line for each field that says something; `format` is for programs."""
+    """One line per field. `format`, which is for programs, and fields of None are left out."""
     shown = {
         name.replace("_", " "): item
         for name, item in value.items()
@@ -50,9 +50,11 @@ def _plain(item: object) -> object:
 
 
 class Display:
-    """A `Progress` for one stage; `ended` is said beside its time when it ends.
+    """The `Progress` of one task.
 
-    Warnings among the sentences become lines of their own, on a terminal and off it.
+    A report that begins with "warning" becomes a line of its own, on a terminal and off it.
+
+    ended: what the task made, in a few words; printed with the time it took.
     """
 
     def __init__(self, name: str) -> None:
@@ -62,16 +64,16 @@ class Display:
         self._begin = time.monotonic()
         self._part, self._part_begin = "", self._begin
 
-    def __call__(self, stage: str, done: int = 0, total: int | None = None, /) -> None:
-        """Show where the work stands."""
-        if stage.startswith("warning"):
+    def __call__(self, text: str, done: int = 0, total: int | None = None, /) -> None:
+        """As `Progress`; only a terminal shows it."""
+        if text.startswith("warning"):
             self.clear()
-            note(f"{self._name}: {stage}")
+            note(f"{self._name}: {text}")
         if not self._is_terminal:
             return
-        if stage != self._part:
-            self._part, self._part_begin = stage, time.monotonic()
-        line = f"{self._name}: {stage}{_count(done, total)}{self._estimate(done, total)}"
+        if text != self._part:
+            self._part, self._part_begin = text, time.monotonic()
+        line = f"{self._name}: {text}{_count(done, total)}{self._estimate(done, total)}"
         print(f"{_CLEAR}{line}", end="", file=sys.stderr, flush=True)
 
     def _estimate(self, done: int, total: int | None) -> str:
@@ -81,12 +83,12 @@ class Display:
         return f", about {left_s:.0f} s left"
 
     def clear(self) -> None:
-        """Take the changing line away."""
+        """Remove the changing line from the terminal."""
         if self._is_terminal:
             print(_CLEAR, end="", file=sys.stderr, flush=True)
 
     def end(self) -> None:
-        """Say how long it took."""
+        """Print how long the task took, and `ended`."""
         seconds = time.monotonic() - self._begin
         note(f"{self._name}: done in {seconds:.1f} s" + (f", {self.ended}" if self.ended else ""))
 
@@ -98,8 +100,8 @@ def _count(done: int, total: int | None) -> str:
 
 
 @contextmanager
-def stage(name: str) -> Iterator[Display]:
-    """Show a piece of long work while it goes on, and say how long it took once it succeeded."""
+def working(name: str) -> Iterator[Display]:
+    """Show long work while it runs. If it succeeds, print how long it took."""
     display = Display(name)
     try:
         yield display

@@ -1,6 +1,4 @@
-"""Composition of a verification from settings and flags: the one place where concrete parts
-meet.
-"""
+"""Builds the parts of a command (reader, prover, inspector, keys) from settings and options."""
 
 from __future__ import annotations
 
@@ -27,14 +25,15 @@ if TYPE_CHECKING:
 
 
 def start_chain(settings: Settings) -> None:
-    """Start the embedded chain if it is the configured one and does not run; costs nothing."""
+    """Start the embedded chain, if it is the configured one and is not running."""
     if settings.rpc_url is None:
         embedded(settings).up()
 
 
 def reader_for(settings: Settings, trust: Trust, patience: Patience = PATIENT) -> ChainReader:
-    """A reader of the pinned contracts; a chain that is down answers every question with
-    UnavailableError.
+    """A reader of the contracts that the trust file pins.
+
+    If the chain cannot be reached, each method of the reader raises UnavailableError.
 
     Args:
         patience: for an endpoint that limits requests; each wait is said on stderr.
@@ -47,8 +46,9 @@ def reader_for(settings: Settings, trust: Trust, patience: Patience = PATIENT) -
 
 
 class _DownReader:
-    """Stands for a chain that cannot be reached, so that the verdict is `indeterminate` and not a
-    crash.
+    """Stands in for a chain that cannot be reached.
+
+    Each method raises, so the verdict becomes `indeterminate` and the command does not crash.
     """
 
     def __init__(self, error: UnavailableError) -> None:
@@ -68,7 +68,7 @@ class _DownReader:
 
 
 def prover_for(settings: Settings, slow: bool) -> ProofVerifier:
-    """The proof checker: `zkprover`, or pure Python with `slow`.
+    """The proof checker: it asks `zkprover`, or with `slow` computes in pure Python.
 
     Raises:
         UnavailableError: the prover binary is missing and `slow` was not asked for.
@@ -82,16 +82,17 @@ def prover_for(settings: Settings, slow: bool) -> ProofVerifier:
 
 
 def inspector_for() -> FormatInspector:
-    """What reads and recomputes deployed files; needs neither torch nor transformers."""
+    """The reader of deployed files, which also recomputes them. It imports no torch."""
     from provenance_trainer.formats.inspect import Inspector
 
     return Inspector()
 
 
 def evidence_folders(folders: Sequence[Path], subject: str) -> list[Path]:
-    """Where evidence is looked for: the folders given, else around the file itself.
+    """Folders to search for evidence.
 
-    Evidence is never trusted, so any will do.
+    They are the folders given, else the two above the file, else `runs` and the current folder.
+    Evidence from any folder will do, because it is checked and never trusted.
 
     Raises:
         InputError: one of the folders given is none.
@@ -104,7 +105,7 @@ def evidence_folders(folders: Sequence[Path], subject: str) -> list[Path]:
     return [path.parent, path.parent.parent] if path.exists() else [Path("runs"), Path()]
 
 
-def require_folder(folder: Path, option: str) -> None:
+def require_folder(folder: Path, option: str, hint: str | None = None) -> None:
     """Check that a folder that an option names is one.
 
     Raises:
@@ -114,15 +115,18 @@ def require_folder(folder: Path, option: str) -> None:
         os.scandir(folder).close()
     except OSError as error:
         raise InputError(
-            "no such folder", where=f"{option} {folder}", actual=cause_of(error, folder)
+            "no such folder",
+            where=f"{option} {folder}",
+            actual=cause_of(error, folder),
+            hint=hint,
         ) from error
 
 
 def base_folder(settings: Settings, name: str | None) -> Path | None:
-    """The folder of a base model that a user names as training configurations do.
+    """The folder of a base model, given by name or folder as in a training configuration.
 
     Raises:
-        InputError: no such model.
+        InputError: there is no such model.
     """
     if name is None:
         return None
@@ -132,10 +136,14 @@ def base_folder(settings: Settings, name: str | None) -> Path | None:
 
 
 def proving_keys(settings: Settings, deployment: Deployment, depth: int) -> Keys:
-    """The proving keys of epochs and trees that the deployed ledger pins.
+    """The `epoch` and `tree` proving keys that the deployed ledger pins.
+
+    Args:
+        depth: depth of the dataset's tree.
 
     Raises:
-        NotFound: the cache was wiped; the message names every missing key and what to do.
+        ConfigError: the ledger pins no key for this depth.
+        NotFound: the cache lacks keys that the ledger pins; the message names all of them.
     """
     from provenance_zk.prover.keys import find_keys
     from provenance_zk.training.registration import Keys

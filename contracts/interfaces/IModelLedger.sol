@@ -7,11 +7,11 @@ import {RunId} from "../types/RunId.sol";
 
 /// @title Anchored models, the blocks drawn from them, and the proofs that open those blocks.
 /// @notice A writer of a run anchors what a merge (stage 1) or a quantization (stage 2) started
-/// from and made; the hash of a later block then says which blocks of weights must be opened, and
-/// proofs open them in order. Anchorings of one stage are numbered and all stay: a writer who
-/// anchors again until the draw suits is seen doing so. What an accepted anchoring does and does
-/// not mean is said in docs/security-model.md; the ledger sees neither the whole tables nor the
-/// file.
+/// from and what it made. Then the hash of a later block of the chain draws blocks of weights, and
+/// proofs open these blocks in order. Anchorings of one stage are numbered and all stay, so
+/// everybody sees when a writer anchors again until the draw suits. docs/security-model.md says
+/// what an accepted anchoring means and what it does not. The ledger sees neither the whole tables
+/// nor the file.
 interface IModelLedger {
     /// @notice A table of tensors: RFC 6962 root over their entries, and how many there are.
     struct Table {
@@ -19,16 +19,16 @@ interface IModelLedger {
         uint64 entries;
     }
 
-    /// @param base tensors before the merge; zero in stage 2
-    /// @param adapter two entries for each tensor of `merged`; zero in stage 2
-    /// @param merged tensors after the merge, or those that are quantized
+    /// @param base table of the tensors before the merge; zero in stage 2
+    /// @param adapter table of A and B of each tensor of `merged`: two entries; zero in stage 2
+    /// @param merged table of the tensors after the merge, or of those that are quantized
     /// @param artifact content digest of the merged model (stage 1) or SHA-256 of the file (stage
     /// 2)
     /// @param kind 8 = merge in stage 1; 6 = q8_0 or 7 = int8 in stage 2
-    /// @param slots blocks that each proof opens, b
-    /// @param scale the adapter's factor times 2^16 (stage 1), below 2^32; zero in stage 2
-    /// @param draws K, blocks drawn in all, before rounding up in each tensor
-    /// @param blocks sum over the merged table
+    /// @param slots b: blocks that each proof opens
+    /// @param scale the adapter's scale times 2^16, below 2^32; zero in stage 2
+    /// @param draws K: blocks drawn in all, before rounding up in each tensor
+    /// @param blocks number of blocks of all tensors of the merged table
     struct Anchoring {
         Table base;
         Table adapter;
@@ -41,18 +41,18 @@ interface IModelLedger {
         uint64 blocks;
     }
 
-    /// @param seed source of the draws; 0 before the draw
+    /// @param seed which blocks are drawn follows from it; 0 before the draw
     /// @param codesHash H_n after n proofs: H_0 = 0, H_i = keccak256(H_{i-1} || code words of proof
     /// i); stays 0 in stage 1
     /// @param logRoot RFC 6962 root of the run's log at anchoring
     /// @param logSize entries of that log
     /// @param blockNumber block of the anchoring; 0 if there is no such anchoring
     /// @param drawBlock block whose hash makes the seed
-    /// @param nextTensor tensor that the next proof must open; all those before are complete
+    /// @param nextTensor tensor that the next proof must be about; all tensors before are complete
     /// @param nextGroup group of its draws that the next proof must open
-    /// @param blocksProved blocks of the complete tensors
+    /// @param blocksProved number of blocks of the complete tensors, drawn or not
     /// @param accepted whether every group of every tensor is proved
-    /// @param missed whether the draw can no longer be had: the anchoring is void
+    /// @param missed whether the seed can no longer be drawn: the anchoring is then void
     struct Progress {
         bytes32 seed;
         bytes32 codesHash;
@@ -67,16 +67,17 @@ interface IModelLedger {
         bool missed;
     }
 
-    /// @param root root of a tensor's tree
-    /// @param path RFC 9162 section 2.1.3, exact length, from the tensor's entry to its table's
-    /// root
-    struct Opening {
+    /// @notice Shows that a tensor's root is in a table.
+    /// @param root root of the tensor's tree of weights
+    /// @param path inclusion proof of RFC 9162 section 2.1.3, of exact length, from the tensor's
+    /// entry to the table's root
+    struct TablePath {
         uint256 root;
         bytes32[] path;
     }
 
-    /// @notice One proof; anybody may send it and choose every field. The ledger computes what is
-    /// not here: block count, depth and the names of the adapter's entries.
+    /// @notice One proof about one group of draws. Anybody may send it, and chooses every field.
+    /// The ledger computes the rest: number of blocks, depth, names of the adapter's entries.
     /// @param tensor t, place in the merged table
     /// @param group g: the proof opens draws g*b .. g*b + b - 1
     /// @param vkId key whose depth word is the tensor's (with the padded rank in stage 1)
@@ -84,9 +85,9 @@ interface IModelLedger {
     /// @param rows of the tensor; 1 for a vector
     /// @param columns of the tensor
     /// @param rank rows of A in stage 1; zero in stage 2
-    /// @param openings base at t, A at 2t, B at 2t + 1 and merged at t in stage 1; merged at t in
-    /// stage 2
-    /// @param codes code words in stage 2; none in stage 1
+    /// @param openings paths of the tensor's entries: in stage 1 entry t of base, 2t (A) and 2t + 1
+    /// (B) of adapter, t of merged; in stage 2 entry t of merged only
+    /// @param codes code words of the blocks in the file, in stage 2; none in stage 1
     struct Sample {
         uint64 tensor;
         uint64 group;
@@ -95,12 +96,12 @@ interface IModelLedger {
         uint64 rows;
         uint64 columns;
         uint64 rank;
-        Opening[] openings;
+        TablePath[] openings;
         uint256[] codes;
         IProofLedger.Proof proof;
     }
 
-    /// @notice A model was anchored; its draw block is DRAW_DELAY later. `digest` is
+    /// @notice A model was anchored; its draw block comes DRAW_DELAY blocks later. `digest` is
     /// keccak256(abi.encode(anchoring, logSize, logRoot)).
     event ModelAnchored(
         RunId indexed runId,
@@ -128,67 +129,70 @@ interface IModelLedger {
         uint64 group,
         uint256[] codes
     );
-    /// @notice Every group of every tensor was proved, and the tensors' blocks add up.
+    /// @notice Every group of every tensor was proved, and the tensors' blocks add up to the
+    /// anchored number.
     event ModelAccepted(RunId indexed runId, uint64 indexed stage, uint64 indexed number);
 
-    /// @notice The registry has no code.
+    /// @notice The registry's address has no code.
     error BadRegistry(address registry);
-    /// @notice Only the run's writers anchor its models.
+    /// @notice The sender is not a writer of the run, and only writers anchor its models.
     error NotRunWriter(RunId runId, address sender);
     /// @notice The run's log has no head yet.
     error LogIsEmpty(RunId runId);
-    /// @notice There is no such stage, or it has no statement of this kind.
+    /// @notice There is no such stage, or no statement of this kind is of this stage.
     error WrongStage(uint64 stage, uint64 kind);
     /// @notice A field of the anchoring is out of range, or must be zero in this stage.
     error BadAnchoring(string field);
     /// @notice There is no such anchoring.
     error UnknownAnchoring(RunId runId, uint64 stage, uint64 number);
-    /// @notice An anchoring is drawn once.
+    /// @notice The seed of this anchoring was drawn already; it is drawn only once.
     error AlreadyDrawn(bytes32 seed);
     /// @notice The hash of the draw block does not exist yet.
     error DrawTooEarly(uint64 drawBlock, uint256 blockNumber);
     /// @notice The hash of the draw block is no longer available: the anchoring is void.
     error DrawMissed(uint64 drawBlock, uint256 blockNumber);
-    /// @notice Nothing is proved before the draw.
+    /// @notice The seed was not drawn yet; proofs come after the draw.
     error NotDrawn(RunId runId, uint64 stage, uint64 number);
-    /// @notice Proofs come in the order of tensors and groups.
+    /// @notice The proof is not the next one in the order of tensors and groups.
     error OutOfOrder(uint64 tensor, uint64 group, uint64 nextTensor, uint64 nextGroup);
-    /// @notice The tensors' blocks do not add up to what was anchored.
+    /// @notice The tensors' blocks do not add up to the anchored number.
     error BlocksDiffer(uint64 anchored, uint256 actual);
-    /// @notice A tensor has between 1 and 2^32 blocks.
+    /// @notice The tensor does not have between 1 and 2^32 blocks, or no merge key takes the rank
+    /// (which must be zero in stage 2).
     error BadShape(uint64 tensor, uint64 rows, uint64 columns, uint64 rank);
-    /// @notice The key opens another number of blocks, or trees of another depth or rank.
+    /// @notice The key opens another number of blocks, or is for trees of another depth or rank.
     error WrongKey(KeyId vkId, uint64 slots, uint64 depth);
-    /// @notice A proof has another number of openings or code words than its statement.
+    /// @notice The item has another number of openings or code words than its statement.
     error WrongItemLength(uint64 tensor, uint256 expected, uint256 actual);
-    /// @notice The tensor's entry is not shown to be at its place in the table; `opening` counts
-    /// the item's openings.
+    /// @notice A path does not show that the tensor's entry is at its place in the table; `opening`
+    /// is the path's position in the item's `openings`.
     error NotInTable(uint64 tensor, uint256 opening);
     /// @notice The proof of this group does not verify.
     error SampleInvalid(uint64 tensor, uint64 group);
-    /// @notice At least one of these proofs of one key does not verify; sent alone, each says
-    /// whether it does.
+    /// @notice At least one of this number of proofs under one key does not verify. Send them one
+    /// by one to learn which.
     error BatchInvalid(uint256 proofs);
 
-    /// @notice Fixes a model before its draw, by a writer of the run; the run's log must have a
-    /// head.
+    /// @notice Fixes a model before its draw. The sender must be a writer of the run, and the run's
+    /// log must have a head.
     /// @param stage 1 = merge, 2 = quantization
-    /// @return number of this anchoring, from 0
+    /// @return number of this anchoring; the first one of a stage has 0
     function anchorModel(
         RunId runId,
         uint64 stage,
         Anchoring calldata anchoring
     ) external returns (uint64 number);
 
-    /// @notice Draws the seed of an anchoring, by anyone, once, while the hash of its draw block
-    /// can be had: 8,191 blocks where the EIP-2935 history contract exists, else 256.
+    /// @notice Draws the seed of an anchoring. Anybody may do so, once, while the hash of its draw
+    /// block is available: for 8,191 blocks if the chain has the history contract of EIP-2935, else
+    /// for 256.
     /// @return seed keccak256(abi.encode(TAG_DRAW, chainid, contract, runId, stage, number, digest
     /// of the anchoring, block hash))
     function drawModel(RunId runId, uint64 stage, uint64 number) external returns (bytes32 seed);
 
-    /// @notice Opens groups of drawn blocks, by anyone, in the order of (tensor, group). Items that
-    /// lie behind what is proved are skipped, so a list may be sent again; proofs of one key are
-    /// checked in one pairing call, at most 64. All verify, or nothing is accepted.
+    /// @notice Opens groups of drawn blocks, in the order of (tensor, group). Anybody may do so.
+    /// Items that were proved before are skipped, so a list may be sent again. Proofs of one key,
+    /// at most 64, are checked in one pairing call. Either all verify, or nothing is accepted.
     function proveSamples(
         RunId runId,
         uint64 stage,
@@ -210,7 +214,7 @@ interface IModelLedger {
     /// @return data contract that holds the key's bytes
     /// @return kind 6 = q8_0, 7 = int8, 8 = merge
     /// @return slots blocks that a proof opens
-    /// @return depth levels of the tensor's tree above its pages; + 16 * rank for merge
+    /// @return depth levels of the tensor's tree above its pages; for merge plus 16 * rank
     function keyOf(
         KeyId vkId
     ) external view returns (address data, uint64 kind, uint64 slots, uint64 depth);
@@ -221,7 +225,7 @@ interface IModelLedger {
     /// @notice The ProvenanceRegistry whose runs may anchor models here.
     function registry() external view returns (address);
 
-    /// @notice Blocks between an anchoring and the block that makes its seed.
+    /// @notice How many blocks after an anchoring the block comes whose hash makes its seed.
     // solhint-disable-next-line func-name-mixedcase
     function DRAW_DELAY() external view returns (uint64);
 }

@@ -6,15 +6,18 @@ import {KeyId} from "../types/KeyId.sol";
 import {RunId} from "../types/RunId.sol";
 
 /// @title Registered datasets, anchored epochs and the Groth16 statements shown about them.
-/// @notice A dataset is registered once per epoch key by one `tree` proof per tree chunk and one
-/// link proof per epoch chunk. An epoch is anchored (its points become fixed, and with them its
-/// challenges) and then proved chunk by chunk. Proofs may be submitted by anybody; an item that was
-/// accepted before is accepted again without effect, so retries are safe. What an accepted epoch
-/// does and does not mean is said in docs/security-model.md: the ledger does not see the batch
+/// @notice Three kinds of points are Pedersen commitments, one of each for every chunk: D commits
+/// to the dataset's leaves, U to the leaves as they were fed in an epoch, P to the positions of the
+/// drawn order. A dataset is registered once per epoch key, by one `tree` proof for each tree chunk
+/// and one link proof for each epoch chunk. An epoch is anchored first, which fixes its points and
+/// with them its challenges; then it is proved chunk by chunk. Anybody may submit proofs. What was
+/// accepted before is accepted again without effect, so retries are safe. docs/security-model.md
+/// says what an accepted epoch means and what it does not: the ledger does not see the batch
 /// records.
 interface IProofLedger {
+    /// @notice A key that the contract is deployed with.
     /// @param vkId keccak256 of the key's bytes
-    /// @param data contract whose code is 0x00 || bytes
+    /// @param data contract whose code is 0x00 || the key's bytes
     struct KeyPin {
         KeyId vkId;
         address data;
@@ -43,15 +46,15 @@ interface IProofLedger {
     /// @param owner who began the registration; the zero address if there is none
     /// @param epochKey vkId of the `epoch` key
     /// @param treeKey vkId of the `tree` key
-    /// @param root Poseidon root R of the dataset tree
+    /// @param root Poseidon root of the dataset's tree
     /// @param depth depth of that tree
-    /// @param count number of records, N
-    /// @param slots slots of an epoch chunk, n
-    /// @param chunks number of epoch chunks, m = ceil(N/n)
-    /// @param treesProved tree chunks proved, of ceil(N / slots of the tree key)
-    /// @param linksProved link proofs accepted, of `chunks`
-    /// @param finished whether epochs may be anchored on it
-    /// @param linkSeed source of the registration's challenges
+    /// @param count N: number of records
+    /// @param slots n: slots of an epoch chunk
+    /// @param chunks m = ceil(N/n): number of epoch chunks
+    /// @param treesProved how many of the ceil(N / slots of the tree key) tree chunks are proved
+    /// @param linksProved how many of the m links are proved
+    /// @param finished whether epochs of this dataset may be anchored
+    /// @param linkSeed the registration's challenges are hashed from it
     /// @param dHash keccak256 of all D points
     struct Dataset {
         address owner;
@@ -69,19 +72,19 @@ interface IProofLedger {
         bytes32 dHash;
     }
 
-    /// @param datasetId registration whose D points are rearranged
-    /// @param seed source of gamma and delta, made of everything below and all points; 0 if there
-    /// is no such anchoring
-    /// @param consumed T: the first T positions were used
+    /// @param datasetId registration of the dataset that the epoch is about
+    /// @param seed the challenges gamma and delta are hashed from it, and it from what was anchored
+    /// and all points; 0 if there is no such anchoring
+    /// @param consumed T: positions 0 to T - 1 of the order were used
     /// @param logSize entries of the run's log at anchoring
     /// @param chunksProved chunks accepted so far
     /// @param blockNumber block of the anchoring
     /// @param accepted whether all chunks are proved and both products agree
     /// @param logRoot RFC 6962 root of the run's log at anchoring
-    /// @param productA product of the proved chunks' a, mod r; 0 before the first, and once
-    /// accepted
-    /// @param productB product of the proved chunks' b, mod r; 0 before the first, and once
-    /// accepted
+    /// @param productA product mod r of all proved chunks' a; 0 before the first chunk and after
+    /// acceptance
+    /// @param productB product mod r of all proved chunks' b; 0 before the first chunk and after
+    /// acceptance
     struct Anchoring {
         DatasetId datasetId;
         bytes32 seed;
@@ -95,7 +98,7 @@ interface IProofLedger {
         uint256 productB;
     }
 
-    /// @notice A registration was begun; its D points passed their knowledge checks.
+    /// @notice A registration was begun. The owner showed knowledge of what its D points commit to.
     event DatasetBegun(
         DatasetId indexed datasetId,
         address indexed owner,
@@ -110,10 +113,10 @@ interface IProofLedger {
     event TreeProved(DatasetId indexed datasetId, uint64 indexed chunk);
     /// @notice The link of epoch chunk `chunk` was proved.
     event LinkProved(DatasetId indexed datasetId, uint64 indexed chunk);
-    /// @notice The D points were shown to hold the leaves of the dataset tree.
+    /// @notice The D points were shown to commit to the leaves of the dataset's tree.
     event DatasetFinished(DatasetId indexed datasetId);
-    /// @notice The points of an epoch were fixed. uHash and pHash are keccak256 of all U and all P
-    /// points.
+    /// @notice The points of an epoch were fixed. `uHash` and `pHash` are keccak256 of all U points
+    /// and of all P points.
     event EpochAnchored(
         RunId indexed runId,
         uint64 indexed epoch,
@@ -126,8 +129,8 @@ interface IProofLedger {
         bytes32 pHash,
         bytes32 seed
     );
-    /// @notice One chunk of an anchored epoch was proved, with these products. `accepted` says that
-    /// it was the last one and that the products agree: the epoch is then accepted.
+    /// @notice One chunk of an anchored epoch was proved, with these products. `accepted` is true
+    /// if it was the last chunk and the products of all chunks agree: the epoch is then accepted.
     event EpochChunkProved(
         RunId indexed runId,
         uint64 indexed epoch,
@@ -138,66 +141,68 @@ interface IProofLedger {
         bool accepted
     );
 
-    /// @notice The registry has no code.
+    /// @notice The registry's address has no code.
     error BadRegistry(address registry);
-    /// @notice No pinned key of the wanted kind has this id.
+    /// @notice No pinned key of this kind has this id.
     error UnknownKey(KeyId vkId, uint64 kind);
-    /// @notice n must be a multiple of the tree chunk's leaves.
+    /// @notice The epoch key's slots are not a multiple of the tree key's leaves per chunk.
     error SlotsMismatch(uint64 slots, uint64 treeSlots);
     /// @notice The depth is not the one for this many records, or not the tree key's.
     error WrongDepth(uint64 depth, uint64 count, uint64 keyDepth);
-    /// @notice The dataset root is not below r.
+    /// @notice The dataset's root is not below r.
     error RootNotInField(uint256 root);
-    /// @notice Between 1 and 16^6 records.
+    /// @notice The number of records is not between 1 and 16^6.
     error BadCount(uint64 count);
-    /// @notice There must be one point (and one proof) per epoch chunk.
+    /// @notice There is not one point, or not one proof of knowledge, for each epoch chunk.
     error WrongPointCount(uint64 expected, uint256 actual);
-    /// @notice This very registration exists.
+    /// @notice This very registration was begun before.
     error DatasetExists(DatasetId datasetId);
     /// @notice There is no such registration.
     error UnknownDataset(DatasetId datasetId);
-    /// @notice The registration lacks proofs.
+    /// @notice Proofs of the registration are missing.
     error DatasetIncomplete(DatasetId datasetId, uint64 treesProved, uint64 linksProved);
     /// @notice The registration was not finished.
     error DatasetNotFinished(DatasetId datasetId);
-    /// @notice The run declared another dataset.
+    /// @notice The run declared another dataset when it was opened.
     error WrongDataset(RunId runId, DatasetId expected, DatasetId actual);
     /// @notice There is no such chunk.
     error ChunkOutOfRange(uint64 chunk, uint64 chunks);
-    /// @notice A point is not the registered or anchored one of this chunk.
+    /// @notice The points are not the registered or anchored ones of this chunk. `expected` and
+    /// `actual` are keccak256 of them.
     error WrongPoint(uint64 chunk, bytes32 expected, bytes32 actual);
-    /// @notice A product of zero hides every other factor.
+    /// @notice A product is zero: multiplied with others it would hide them.
     error ZeroProduct(uint64 chunk);
-    /// @notice The proofs of a chunk contradict each other: the D point does not hold the tree's
-    /// leaves.
+    /// @notice The products of a chunk's tree and link proofs differ: D does not commit to the
+    /// tree's leaves.
     error ProductsDiffer(uint64 chunk, uint256 left, uint256 right);
-    /// @notice The proof of knowledge of the registered D points does not verify.
+    /// @notice The proofs of knowledge of the D points do not verify.
     error KnowledgeNotProved();
     /// @notice The proof does not verify for these public inputs and points.
     error ProofInvalid(uint64 chunk);
-    /// @notice A batch without an item.
+    /// @notice The batch has no item.
     error EmptyBatch();
-    /// @notice Item `index` of a batch is of another epoch key than the items before it.
+    /// @notice Item `index` of a batch is under another epoch key than the items before it.
     error MixedKeys(uint256 index);
-    /// @notice At least one of these proofs does not verify; `proveEpoch` tells which.
+    /// @notice At least one of this number of proofs does not verify. Send them one by one with
+    /// `proveEpoch` to learn which.
     error BatchInvalid(uint256 proofs);
-    /// @notice Only the run's writers anchor its epochs.
+    /// @notice The sender is not a writer of the run, and only writers anchor its epochs.
     error NotRunWriter(RunId runId, address sender);
-    /// @notice The seed was not drawn (or there is no such run).
+    /// @notice The run's seed was not drawn, or there is no such run.
     error SeedNotDrawn(RunId runId);
     /// @notice The run's log has no head yet.
     error LogIsEmpty(RunId runId);
-    /// @notice More positions consumed than the dataset has records.
+    /// @notice More positions are said to be used than the dataset has records.
     error TooManyConsumed(uint64 consumed, uint64 count);
     /// @notice There is no such anchoring.
     error UnknownAnchoring(RunId runId, uint64 epoch, uint64 number);
 
-    /// @notice Begins the registration of (root, depth, count) by the sender for one epoch key. All
-    /// D points are checked for knowledge here, once: without that check a later proof could be
-    /// forged.
-    /// @param depth 5 up to 16^5 records, else 6
-    /// @param d commitment to the leaves of each epoch chunk
-    /// @param poks proof of knowledge for each point of `d`
+    /// @notice Begins the registration of the dataset (root, depth, count) under one epoch key; the
+    /// sender becomes its owner. The proofs of knowledge of all D points are checked here, once.
+    /// Without this check later proofs could be forged.
+    /// @param depth 5 for up to 16^5 records, else 6
+    /// @param d for each epoch chunk the commitment to its leaves
+    /// @param poks for each point of `d` the proof that its maker knows what it commits to
     /// @return datasetId keccak256(abi.encode(TAG_DATASET, link seed))
     function beginDataset(
         KeyId epochKey,
@@ -209,8 +214,8 @@ interface IProofLedger {
         uint256[2][] calldata poks
     ) external returns (DatasetId datasetId);
 
-    /// @notice Shows that tree chunk `k` opens under the root, and its products at the
-    /// registration's challenges.
+    /// @notice Shows the products t and z of tree chunk `k`, whose leaves are under the root. gamma
+    /// and delta are the registration's challenges.
     /// @param t product over the chunk's leaves of (gamma + leaf + delta * index)
     /// @param z product over the chunk's leaves of (gamma + delta * index)
     function proveTree(
@@ -221,11 +226,12 @@ interface IProofLedger {
         Proof calldata proof
     ) external;
 
-    /// @notice Shows the products of epoch chunk `c` at the registration's challenges: an `epoch`
-    /// proof whose U is infinity and whose P is the order by index, computed here.
+    /// @notice Shows the products a and b of epoch chunk `c`, whose leaves D commits to. gamma and
+    /// delta are the registration's challenges. The proof is of kind `epoch`: its U is the point at
+    /// infinity, and its P, computed here, commits to the leaves' own indices g.
     /// @param d the registered D point of the chunk
-    /// @param a product over the slots of (gamma + D_i + delta * g)
-    /// @param b product over the slots of (gamma + delta * g)
+    /// @param a product over the chunk's slots of (gamma + leaf + delta * g)
+    /// @param b product over the chunk's slots of (gamma + delta * g)
     function proveLink(
         DatasetId datasetId,
         uint64 c,
@@ -235,15 +241,15 @@ interface IProofLedger {
         Proof calldata proof
     ) external;
 
-    /// @notice Compares the products of trees and links, chunk by chunk; afterwards epochs may be
+    /// @notice Compares the products of trees and links, chunk by chunk. Afterwards epochs may be
     /// anchored.
     function finishDataset(DatasetId datasetId) external;
 
-    /// @notice Fixes the points of an epoch, by a writer of the run. Anchorings of one epoch are
-    /// numbered from 0; all stay.
-    /// @param consumed T, the positions used; at most the dataset's count
-    /// @param u commitment per chunk to the leaves in order of use
-    /// @param p commitment per chunk to the permutation
+    /// @notice Fixes the points of an epoch. The sender must be a writer of the run. Anchorings of
+    /// one epoch are numbered from 0, and all stay.
+    /// @param consumed T: how many positions were used; at most the dataset's count
+    /// @param u for each chunk the commitment to the leaves in the order they were fed
+    /// @param p for each chunk the commitment to the positions of its leaves
     /// @return number of this anchoring
     function anchorEpoch(
         RunId runId,
@@ -254,11 +260,12 @@ interface IProofLedger {
         uint256[2][] calldata p
     ) external returns (uint64 number);
 
-    /// @notice Shows the products of chunk `c` of an anchored epoch. The ledger sets start = c * n.
+    /// @notice Shows the products of chunk `c` of an anchored epoch. D_i, P_i and U_j are entries
+    /// of the vectors that D, P and U commit to; start = c * n is set by the ledger.
     /// @param a product over the slots of (gamma + D_i + delta * P_i)
     /// @param b product over the slots of (gamma + U_j + delta * (start + j))
-    /// @param commitments D (the registered point), U, P (the anchored ones)
-    /// @param poks proofs of knowledge of U, P
+    /// @param commitments D (the registered point), U and P (the anchored points)
+    /// @param poks proofs of knowledge of U and of P
     function proveEpoch(
         RunId runId,
         uint64 epoch,
@@ -271,10 +278,11 @@ interface IProofLedger {
         Proof calldata proof
     ) external;
 
-    /// @notice Does what `proveEpoch` does for each item, in order, with all proofs checked in one
-    /// pairing call: chunks, epochs, anchorings and runs of one epoch key may be mixed. Each item
-    /// passes every check of `proveEpoch`; one that was accepted before, or earlier in the batch,
-    /// has no effect. All proofs verify, or the call reverts and nothing was accepted.
+    /// @notice Does what `proveEpoch` does, for each item in order, but checks all proofs in one
+    /// pairing call. Items may be of several chunks, epochs, anchorings and runs, under one epoch
+    /// key. Each item must pass every check of `proveEpoch`. An item that was accepted before, or
+    /// earlier in the batch, has no effect. Unless all proofs verify, the call reverts and nothing
+    /// is accepted.
     /// @param items at least one, at most 64 that were not accepted before
     function proveEpochs(EpochItem[] calldata items) external;
 
@@ -291,7 +299,7 @@ interface IProofLedger {
     /// @notice How many times an epoch of a run was anchored.
     function anchoringCount(RunId runId, uint64 epoch) external view returns (uint64);
 
-    /// @notice keccak256(U_c || P_c) of an anchored chunk; 0 if there is none.
+    /// @notice keccak256(U || P) of the points of an anchored chunk; 0 if there is none.
     function chunkHash(
         RunId runId,
         uint64 epoch,

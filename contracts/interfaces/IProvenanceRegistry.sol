@@ -8,17 +8,19 @@ import {RecordDigest} from "../types/RecordDigest.sol";
 import {RunId} from "../types/RunId.sol";
 
 /// @title Append-only logs of training runs, their seeds, releases and revocations.
-/// @notice A run is named by (chain, registry, owner, nonce), so nobody can take another owner's
-/// name. Every head commits to a log as an RFC 6962 tree and extends the previous one provably: a
-/// log can be neither forked nor rewritten, nor can a head be left out. The registry does not judge
-/// contents: anybody may open runs and claim any digest, and readers decide whose claims count.
+/// @notice A run is named by (chain, registry, owner, nonce), so nobody can take a name of another
+/// owner. Every head commits to a log as an RFC 6962 tree and must be proven to extend the previous
+/// head. So a log can be neither forked nor rewritten, and no head can be left out. The registry
+/// does not judge contents: anybody may open runs and claim any digest, and readers decide whose
+/// claims count.
 interface IProvenanceRegistry {
     /// @param owner who opened the run; the zero address if there is no such run
     /// @param drawBlock block whose hash makes the seed; 0 for a standing log
     /// @param seq number of heads committed
     /// @param size entries under the latest head
     /// @param root RFC 6962 root of the latest head; 0 before the first head
-    /// @param preregistrationDigest what was fixed before the seed existed; 0 for a standing log
+    /// @param preregistrationDigest digest of the `run.open` record, which was fixed before the
+    /// seed existed; 0 for a standing log
     /// @param datasetId registration of the dataset that the run declared; 0 for a standing log
     /// @param seed 0 until drawn
     struct Run {
@@ -45,12 +47,12 @@ interface IProvenanceRegistry {
 
     /// @param runId run whose log holds the release
     /// @param owner owner of that run
-    /// @param seq head under which inclusion was shown
-    /// @param index position of the release in the log
+    /// @param seq number of the head under which the release was shown to be in the log
+    /// @param index position of the release's entry in the log
     /// @param blockNumber block of the claim
     /// @param revokedBlock block of its revocation; 0 if not revoked
-    /// @param manifestDigest manifest of the released files
-    /// @param recordDigest release record
+    /// @param manifestDigest digest of the manifest of the released files
+    /// @param recordDigest digest of the release record
     struct Claim {
         RunId runId;
         address owner;
@@ -85,7 +87,7 @@ interface IProvenanceRegistry {
         uint64 newSize,
         bytes32 newRoot
     );
-    /// @notice A release entry of a log was claimed for a model digest.
+    /// @notice The owner claimed a model digest, by a release entry of a log.
     event Released(
         ModelDigest indexed modelDigest,
         RunId indexed runId,
@@ -97,7 +99,7 @@ interface IProvenanceRegistry {
     );
     /// @notice A log entry was revoked by the run's owner.
     event Revoked(RunId indexed runId, uint64 indexed index, string reason);
-    /// @notice `owner` revoked a dataset. It counts for readers who trust `owner`.
+    /// @notice `owner` revoked a dataset. This counts for readers who trust `owner`.
     event DatasetRevoked(DatasetId indexed datasetId, address indexed owner, string reason);
 
     /// @notice No run has this id.
@@ -106,9 +108,9 @@ interface IProvenanceRegistry {
     error NotOwner(RunId runId, address sender);
     /// @notice Only a writer of the run may do this.
     error NotWriter(RunId runId, address sender);
-    /// @notice The run's owner is a writer always.
+    /// @notice The owner is always a writer, and cannot be set or removed as one.
     error OwnerIsWriter(RunId runId, address owner);
-    /// @notice A run must fix something before its seed is drawn.
+    /// @notice The preregistration digest is zero: a run must fix one before its seed is drawn.
     error ZeroPreregistration();
     /// @notice A standing log has no seed.
     error NoDraw(RunId runId);
@@ -116,29 +118,29 @@ interface IProvenanceRegistry {
     error DrawTooEarly(RunId runId, uint64 drawBlock, uint256 blockNumber);
     /// @notice The hash of the draw block is no longer available: the run stays without a seed.
     error DrawMissed(RunId runId, uint64 drawBlock, uint256 blockNumber);
-    /// @notice A seed is drawn once.
+    /// @notice The run's seed was drawn already; it is drawn only once.
     error AlreadyDrawn(RunId runId, bytes32 seed);
-    /// @notice Heads are numbered 1, 2, 3, ...
+    /// @notice The head's number is not the next one; heads are numbered 1, 2, 3, ...
     error WrongSequence(RunId runId, uint64 expected, uint64 actual);
-    /// @notice A head must hold more entries than the one before.
+    /// @notice The new head does not hold more entries than the one before.
     error SizeNotGrown(RunId runId, uint64 oldSize, uint64 newSize);
-    /// @notice The new head is not shown to extend the old one.
+    /// @notice The proof does not show that the new head extends the old one.
     error NotConsistent(RunId runId, uint64 oldSize, uint64 newSize);
     /// @notice There is no such head.
     error UnknownHead(RunId runId, uint64 seq);
-    /// @notice The rebuilt release entry is not shown to be in the log at `index`.
+    /// @notice The proof does not show that the rebuilt release entry is in the log at `index`.
     error NotIncluded(RunId runId, uint64 seq, uint64 index);
-    /// @notice A log entry is claimed once.
+    /// @notice This log entry was claimed already; it can be claimed only once.
     error AlreadyReleased(RunId runId, uint64 index);
     /// @notice The log has no entry at this index yet.
     error IndexOutOfRange(RunId runId, uint64 index, uint64 size);
-    /// @notice A revocation is final; its reason does not change.
+    /// @notice It was revoked already; a revocation is final, and its reason does not change.
     error AlreadyRevoked(bytes32 id, uint64 blockNumber);
 
-    /// @notice Opens a run. Its seed comes from the block DRAW_DELAY after this one, so what is
-    /// fixed here cannot depend on it.
+    /// @notice Opens a run. Its seed comes from the hash of the block that is DRAW_DELAY after this
+    /// one. So what is fixed here cannot depend on the seed.
     /// @param preregistrationDigest digest of the `run.open` record; not zero
-    /// @param datasetId the registration (in a ProofLedger) that the run will consume
+    /// @param datasetId registration, in a ProofLedger, of the dataset that the run will use
     /// @return runId keccak256(abi.encode(chainid, registry, owner, nonce))
     function openRun(
         RecordDigest preregistrationDigest,
@@ -146,26 +148,27 @@ interface IProvenanceRegistry {
     ) external returns (RunId runId);
 
     /// @notice Opens a standing log, for records that belong to no run. It has no seed.
-    /// @return runId as for `openRun`, from the same nonce
+    /// @return runId as for `openRun`, with the next nonce of the same count
     function openLog() external returns (RunId runId);
 
-    /// @notice Draws the seed of a run, by anyone, once, while the hash of its draw block can be
-    /// had: 8,191 blocks where the EIP-2935 history contract exists, else 256.
+    /// @notice Draws the seed of a run. Anybody may do so, once, while the hash of its draw block
+    /// is available: for 8,191 blocks if the chain has the history contract of EIP-2935, else for
+    /// 256.
     /// @return seed keccak256(abi.encode(TAG_SEED, chainid, registry, runId, preregistrationDigest,
     /// datasetId, block hash))
     function drawSeed(RunId runId) external returns (bytes32 seed);
 
-    /// @notice Allows or forbids an account to write to a log of the sender's. The owner is always
-    /// a writer.
+    /// @notice Allows or forbids an account to write to a log of the sender. The owner is always a
+    /// writer.
     function setWriter(RunId runId, address writer, bool allowed) external;
 
-    /// @notice Commits the next head of a log, compare-and-swap style: the sender says which head
-    /// it is making.
-    /// @param seq number of the new head, the latest + 1
+    /// @notice Commits the next head of a log. The sender names the head's number, so the call
+    /// fails if another writer committed a head meanwhile.
+    /// @param seq number of the new head: that of the latest head + 1
     /// @param newRoot RFC 6962 root over `newSize` entries
-    /// @param newSize more than the latest size
-    /// @param consistencyProof RFC 9162 section 2.1.4 from the latest head, exact length; empty for
-    /// the first head
+    /// @param newSize number of entries; more than under the latest head
+    /// @param consistencyProof proof of RFC 9162 section 2.1.4 that the new head extends the latest
+    /// one, of exact length; empty for the first head
     function commit(
         RunId runId,
         uint64 seq,
@@ -174,12 +177,12 @@ interface IProvenanceRegistry {
         bytes32[] calldata consistencyProof
     ) external;
 
-    /// @notice Claims a model digest on the ground of a release entry in a log of the sender's. The
-    /// contract rebuilds the entry, SHA256("provenance/v1/release" || 0 || runId || modelDigest ||
-    /// manifestDigest || recordDigest), so a release names only what the log names.
-    /// @param seq head under which inclusion is shown
+    /// @notice Claims a model digest, by a release entry in a log of the sender. The contract
+    /// rebuilds the entry, SHA256("provenance/v1/release" || 0 || runId || modelDigest ||
+    /// manifestDigest || recordDigest), so a claim can only name digests that the log names.
+    /// @param seq number of the head under which the entry is shown to be in the log
     /// @param index position of the entry in the log
-    /// @param inclusionProof RFC 9162 section 2.1.3, exact length
+    /// @param inclusionProof proof of RFC 9162 section 2.1.3, of exact length
     function release(
         RunId runId,
         uint64 seq,
@@ -190,12 +193,12 @@ interface IProvenanceRegistry {
         bytes32[] calldata inclusionProof
     ) external;
 
-    /// @notice Revokes a log entry (for a release, its claim) of the sender's run, once and for
-    /// good.
+    /// @notice Revokes an entry of the sender's log, once and for good. If it is a release entry,
+    /// this revokes its claim.
     function revoke(RunId runId, uint64 index, string calldata reason) external;
 
-    /// @notice Records that the sender revokes a dataset, once and for good. Anybody may; readers
-    /// ask for a given owner.
+    /// @notice Records that the sender revokes a dataset, once and for good. Anybody may do so;
+    /// readers ask for the revocation of the owner they trust.
     function revokeDataset(DatasetId datasetId, string calldata reason) external;
 
     /// @notice A run; all fields 0 if there is none with this id.
@@ -207,25 +210,25 @@ interface IProvenanceRegistry {
     /// @notice Whether an account may commit to a log now.
     function isWriter(RunId runId, address account) external view returns (bool);
 
-    /// @notice How many runs and standing logs an owner opened; the nonce of the next.
+    /// @notice How many runs and standing logs an owner opened: the nonce of the next one.
     function nonceOf(address owner) external view returns (uint256);
 
-    /// @notice The id of the run that an owner opened, or would open, with a nonce.
+    /// @notice The id of the run that an owner opened, or would open, with this nonce.
     function runIdOf(address owner, uint256 nonce) external view returns (RunId);
 
-    /// @notice Runs and standing logs of an owner, oldest first, `limit` of them from `start`.
+    /// @notice Runs and standing logs of an owner, oldest first: at most `limit`, from `start` on.
     function runsOf(
         address owner,
         uint256 start,
         uint256 limit
     ) external view returns (RunId[] memory runIds, uint256 total);
 
-    /// @notice The claims that one owner made for a model digest, oldest first. Others cannot make
-    /// this list longer.
+    /// @notice All claims that one owner made for a model digest, oldest first. Other accounts
+    /// cannot make this list longer.
     function claims(ModelDigest modelDigest, address owner) external view returns (Claim[] memory);
 
-    /// @notice All claims that anybody made for a model digest, oldest first, `limit` of them from
-    /// `start`.
+    /// @notice The claims that anybody made for a model digest, oldest first: at most `limit`, from
+    /// `start` on.
     function lineageOf(
         ModelDigest modelDigest,
         uint256 start,
@@ -248,7 +251,7 @@ interface IProvenanceRegistry {
     /// @notice The registry that this one replaces; zero if none.
     function supersedes() external view returns (address);
 
-    /// @notice Blocks between the opening of a run and the block that makes its seed.
+    /// @notice How many blocks after a run was opened the block comes whose hash makes its seed.
     // solhint-disable-next-line func-name-mixedcase
     function DRAW_DELAY() external view returns (uint64);
 }

@@ -1,5 +1,5 @@
-// An in-process chain for tests and measurements, spoken to by its JSON-RPC methods and viem's
-// encoders.
+// An in-process chain for tests and measurements. It is called through JSON-RPC methods; viem
+// encodes the calls.
 import hre from "hardhat";
 import {
   decodeErrorResult,
@@ -22,10 +22,10 @@ export class Reverted extends Error {
 }
 
 export class Chain {
-  /** @param fixedTime blocks are a second apart from a fixed date: every run makes the same ones */
+  /** @param fixedTime blocks start at a fixed date, a second apart, so every run makes the same */
   static async start({ fixedTime = false } = {}) {
     const { provider } = await hre.network.create();
-    // Hardhat puts a stub here that refuses every call; without code the registry asks BLOCKHASH.
+    // Hardhat puts a stub here that refuses every call. Without code the registry uses BLOCKHASH.
     await provider.request({ method: "hardhat_setCode", params: [HISTORY, "0x"] });
     const chain = await Chain.over(provider);
     if (fixedTime) chain.time = 2_000_000_000;
@@ -73,7 +73,7 @@ export class Chain {
     return { gas: Number(receipt.gasUsed), logs: receipt.logs, address: receipt.contractAddress };
   }
 
-  /** The receipt of a transaction; a node mines in its own time, even if it mines each at once. */
+  /** Waits for the receipt of a transaction: even a node that mines at once takes a moment. */
   async #receipt(hash) {
     for (let attempt = 0; attempt < 400; ++attempt) {
       const receipt = await this.request("eth_getTransactionReceipt", [hash]);
@@ -91,7 +91,7 @@ export class Chain {
     return new Contract(this, address, abi, gas);
   }
 
-  /** A contract whose code is 0x00 and the bytes. */
+  /** Deploys a contract whose code is 0x00 and the bytes. */
   async deployData(bytes) {
     const data = bytes.slice(2);
     const length = (data.length / 2 + 1).toString(16).padStart(4, "0");
@@ -136,7 +136,7 @@ function reverted(abi, error) {
     const { errorName, args } = decodeErrorResult({ abi, data });
     return new Reverted(errorName, args ?? []);
   } catch {
-    return error; // not one of this contract's errors
+    return error; // it is not one of this contract's errors
   }
 }
 
@@ -149,8 +149,8 @@ function findData(error) {
 }
 
 /**
- * Test contracts as Hardhat compiled them. It compiles before the scripts of package.json that use
- * them, not here: two processes that compile at a time break each other's cache.
+ * Test contracts as Hardhat compiled them. The scripts of package.json compile them beforehand.
+ * They are not compiled here, since two processes that compile at the same time break the cache.
  */
 export async function artifacts(...names) {
   return Promise.all(names.map((name) => hre.artifacts.readArtifact(name)));

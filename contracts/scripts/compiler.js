@@ -1,5 +1,5 @@
-// The one place that says how the contracts are compiled. Source names are relative to the
-// repository, so the bytecode does not depend on where it is checked out.
+// The only settings with which contracts are compiled for shipping. Source names are relative to
+// the repository, so the bytecode does not depend on the folder of the checkout.
 import { createHash } from "node:crypto";
 import { createRequire } from "node:module";
 import { readFileSync, readdirSync } from "node:fs";
@@ -13,8 +13,7 @@ export const compilerVersion = "0.8.37";
 export const compilerSettings = {
   viaIR: true,
   optimizer: { enabled: true, runs: 1_000_000 },
-  // The oldest rule set that the code needs: it then runs on chains that have not followed the
-  // latest forks.
+  // The oldest EVM version that the code needs, so that it runs on chains without the latest forks.
   evmVersion: "cancun",
 };
 
@@ -34,7 +33,7 @@ export function soliditySources(folder) {
     .sort();
 }
 
-/** The standard-JSON input that makes the deployable contracts. */
+/** The standard-JSON input of solc for the deployable contracts. */
 export function standardInput() {
   const shipped = soliditySources("contracts").filter(
     (name) => !name.startsWith("contracts/test/"),
@@ -55,7 +54,7 @@ export function standardInput() {
   return { language: "Solidity", sources, settings: { ...compilerSettings, outputSelection } };
 }
 
-/** Compiles a standard-JSON input; warnings are errors. */
+/** Compiles a standard-JSON input; throws on errors and on warnings. */
 export function compile(input) {
   const solc = require("solc");
   if (!solc.version().startsWith(`${compilerVersion}+`))
@@ -75,13 +74,13 @@ export function deployables(output) {
     .map(([name, source]) => [name, source, output.contracts[source][name]]);
 }
 
-/** The text of the standard-JSON input as it is shipped, and its digest. */
+/** The text of the shipped standard-JSON input, and its digest. */
 export function inputText(input) {
   const text = JSON.stringify(input, null, 1) + "\n";
   return { text, digest: "sha256:" + createHash("sha256").update(text).digest("hex") };
 }
 
-/** A contract as it is shipped; refuses one that was not made from the present sources. */
+/** A shipped contract; throws if it was not compiled from the present sources. */
 export function exported(name) {
   const contract = JSON.parse(
     readFileSync(join(repository, "provenance", "abi", `${name}.json`), "utf8"),

@@ -1,5 +1,5 @@
-// Writes (--write) or compares (--check) the compiled contracts that other parts of the project
-// ship: provenance/abi/*.json.
+// Writes (--write) or compares (--check) the compiled contracts that are shipped in
+// provenance/abi/*.json.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
@@ -56,7 +56,7 @@ function read(path) {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    if (error.code === "ENOENT") return null; // reported as a difference
+    if (error.code === "ENOENT") return null; // a missing file is reported as a difference
     throw error;
   }
 }

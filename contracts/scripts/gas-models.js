@@ -1,12 +1,12 @@
-// What audits of a dataset and sampled statements about weights cost: part of gas.js, with the same
-// simulator.
+// Part of gas.js: the gas of audits of a dataset and of sampled statements about weights, with
+// proofs from the same simulator.
 import { encodePacked, keccak256, sha256, stringToHex } from "viem";
 import { exported } from "./compiler.js";
 
 const R = 21888242871839275222246405745257275088548364400416034343698204186575808495617n;
-const SLOTS = 4; // blocks that a proof opens
-const TENSORS = 211; // of SmolLM2-135M that a proof can open
-const BATCH = 16; // proofs in a transaction
+const SLOTS = 4; // blocks that one proof opens
+const TENSORS = 211; // tensors of SmolLM2-135M of which proofs can open blocks
+const BATCH = 16; // proofs in one transaction
 const [ROWS, COLUMNS, DEPTH, RANK] = [576n, 576n, 3, 8n];
 const BLOCKS_PER_ROW = COLUMNS / 32n;
 const BLOCKS = ROWS * BLOCKS_PER_ROW;
@@ -14,7 +14,7 @@ const DIGEST = keccak256("0x01");
 const numberOf = (text) => BigInt(keccak256(stringToHex(text))) % R;
 const name = (t) => `model.layers.${String(t).padStart(3, "0")}.self_attn.q_proj.weight`;
 
-// RFC 6962 section 2.1, by its definitions, with every hash made once.
+// The definitions of RFC 6962 section 2.1; each hash is computed only once.
 const node = (left, right) => sha256(`0x01${left.slice(2)}${right.slice(2)}`);
 const split = (n) => 2 ** Math.floor(Math.log2(n - 1));
 
@@ -92,7 +92,7 @@ function indexWord(seed, t) {
   );
 }
 
-/** Adds the costs of a dataset's audits. `pin` takes kind, slots, depth and public inputs of a key. */
+/** Adds the gas of a dataset's audits. `pin` takes kind, slots, depth, public inputs of a key. */
 export async function measureAudits({ chain, gas, pin, prove }, ledger, datasetId, root, count) {
   const keys = [await pin(3n, 256n, 5n, 6n), await pin(4n, 1n, 5n, 4n)];
   const audits = await chain.deploy(exported("DatasetAudits"), [ledger.address, keys]);
@@ -110,7 +110,7 @@ export async function measureAudits({ chain, gas, pin, prove }, ledger, datasetI
   ).gas;
 }
 
-/** Adds the costs of both stages: anchoring, draw, one proof alone and a transaction of several. */
+/** Adds the gas of both stages: anchoring, draw, a transaction of one proof and one of several. */
 export async function measureModels(tools, registry) {
   const { chain, gas, pin } = tools;
   const quantize = await pin(6n, BigInt(SLOTS), BigInt(DEPTH), 7n);

@@ -1,6 +1,6 @@
-// Measures what transactions cost in all (base fee of a transaction and calldata included): --write
-// stores contracts/.gas-snapshot.json, --check compares with it exactly. Proofs come from a
-// simulator whose keys' secrets are known, and time is set, so each run sends the same bytes.
+// Measures the gas of whole transactions, with their fixed cost and calldata. --write stores
+// contracts/.gas-snapshot.json, --check compares with it exactly. Proofs come from a simulator that
+// knows the keys' secrets, and block times are fixed, so each run sends the same bytes.
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,8 +15,8 @@ const R = 2188824287183927522224640574525727508854836440041603434369820418657580
 const ROOT = 12345678901234567890n;
 const SLOTS = 4096n;
 const COUNT = 4096n; // one epoch chunk, one tree chunk
-const CHUNK_SLOTS = 256n; // where an epoch has many chunks
-const BATCHES = [2, 16]; // proofs of a batch
+const CHUNK_SLOTS = 256n; // for an epoch of many chunks
+const BATCHES = [2, 16]; // numbers of proofs in a batch
 const U = 0x1234567n;
 const P = 0x89abcdfn;
 const D = 0xfedcba9n;
@@ -27,7 +27,7 @@ const node = (left, right) => sha256(Buffer.of(1), left, right);
 const text = (name) => `0x${sha256(name).toString("hex")}`;
 const hex = (bytes) => `0x${bytes.toString("hex")}`;
 
-// RFC 6962 section 2.1, by its definitions.
+// The definitions of RFC 6962 section 2.1.
 const split = (n) => 2 ** Math.floor(Math.log2(n - 1));
 const root = (l) =>
   l.length === 1 ? l[0] : node(root(l.slice(0, split(l.length))), root(l.slice(split(l.length))));
@@ -45,7 +45,7 @@ function consistency(m, l, whole = true) {
   return [...consistency(m - k, l.slice(k), false), root(l.slice(0, k))];
 }
 
-/** Name of a transaction -> gas. */
+/** Gas by the name of a transaction. */
 export async function measure() {
   const chain = await Chain.start({ fixedTime: true });
   const gas = {};
@@ -205,7 +205,7 @@ async function measureProofs(chain, registry, gas, label, ceremony) {
   return { simulator, ledger, datasetId };
 }
 
-/** Batches sent to the verifier itself: what proofs cost without the ledger's records of them. */
+/** Batches sent to the verifier itself: the gas of proofs without what the ledger stores. */
 async function measureVerifier(chain, ledger, gas, label, key, mask, item) {
   const verifier = new Contract(
     chain,
@@ -225,7 +225,7 @@ async function measureVerifier(chain, ledger, gas, label, key, mask, item) {
   }
 }
 
-/** Chunks of one epoch: what a proof costs where the anchoring's slots are shared. */
+/** Chunks of one epoch: the gas of a proof when proofs write to the same storage slots. */
 async function measureChunks(chain, registry, gas, label, ceremony) {
   const [artifact] = await artifacts("Simulator");
   const simulator = await chain.deploy(artifact);
@@ -305,7 +305,7 @@ async function measureChunks(chain, registry, gas, label, ceremony) {
   share(gas, name, k);
 }
 
-/** Notes and returns what one proof of a batch costs, rounded up. */
+/** Records and returns the gas of one proof of a batch, rounded up. */
 function share(gas, name, k) {
   return (gas[`${name}, each proof`] = Math.ceil(gas[name] / k));
 }

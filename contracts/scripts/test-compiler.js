@@ -1,14 +1,13 @@
-// A Hardhat plugin: how contracts that test are compiled. They only drive contracts that were
-// compiled as they are shipped, harnesses and simulator included, and deploy those by name. So
-// their own code may be slow, and nothing optimizes it: that takes seconds instead of minutes. Each
-// is a root of its own kind (`splitTestsCompilation`), since the network of tests in JavaScript
-// reads the syntax trees of all that was compiled, and solc gives none of a file without also
-// compiling its contracts.
+// A Hardhat plugin that compiles the test contracts. They only call contracts that were compiled as
+// they are shipped (also harnesses and simulator), and deploy those by name. So their own code may
+// be slow and is not optimized, which takes seconds instead of minutes. They are compiled apart
+// from the sources (`splitTestsCompilation`). Otherwise tests in JavaScript would read the syntax
+// trees of test contracts, too, and solc only gives those when it compiles the contracts.
 import { compilerSettings, soliditySources } from "./compiler.js";
 
 const isTest = (name) => name.endsWith(".t.sol");
 
-/** One compiler for all tests: Hardhat compiles together the files that share one. */
+/** One compiler for all tests, since Hardhat compiles files together that share a compiler. */
 async function resolveUserConfig(userConfig, resolveVariable, next) {
   const config = await next(userConfig, resolveVariable);
   for (const profile of Object.values(config.solidity.profiles)) {
@@ -26,7 +25,7 @@ async function resolveUserConfig(userConfig, resolveVariable, next) {
   return config;
 }
 
-/** Only the tests of a job become code: Hardhat would compile all that they import, too. */
+/** Generates code for the tests of a job only; Hardhat would do so for all their imports, too. */
 function preprocessSolcInputBeforeBuilding(context, input, next) {
   const tests = Object.keys(input.sources).filter(isTest);
   if (tests.length === 0) return next(context, input);

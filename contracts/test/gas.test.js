@@ -1,4 +1,4 @@
-// What transactions cost is part of the interface: a change shows up here, and npm run gas accepts
+// The gas of transactions is part of the interface: a change fails here until `npm run gas` stores
 // it.
 import assert from "node:assert/strict";
 import { it } from "node:test";

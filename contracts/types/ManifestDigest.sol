@@ -2,5 +2,6 @@
 pragma solidity 0.8.37;
 
 /// @title The digest of the manifest of released files.
-/// @notice docs/formats/bytes.md says what is hashed. The registry sees only that the log names it.
+/// @notice docs/formats/bytes.md says what is hashed. The registry does not see the manifest; it
+/// checks only that the log names this digest.
 type ManifestDigest is bytes32;

@@ -1,8 +1,8 @@
-"""Content digests of safetensors weights: what the tensors are, in whatever layout.
+"""Content digests of safetensors weights, which do not depend on how a file lays tensors out.
 
-A safetensors file is `length u64 LE | JSON header | tensor bytes`. Its bytes are not reproducible
-across saves (metadata order), so weights have a second digest over sorted (name, dtype, shape,
-SHA-256 of the tensor's bytes).
+A safetensors file is `length u64 LE | JSON header | tensor bytes`. Two saves of the same tensors
+may differ in bytes (order of the metadata). So weights have a second digest, over (name, dtype,
+shape, SHA-256 of the tensor's bytes) of each tensor, sorted by name.
 
 Source: the safetensors format description (huggingface/safetensors, README "Format").
 """
@@ -54,7 +54,7 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class TensorDigest:
-    """SHA-256 of a tensor's little-endian bytes with what they mean."""
+    """SHA-256 of a tensor's little-endian bytes, with the name, dtype and shape they have."""
 
     name: str
     dtype: str

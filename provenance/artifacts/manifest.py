@@ -1,6 +1,6 @@
-"""Directory manifests: a closed world of regular files.
+"""Directory manifests: the complete list of a directory's files, all of them regular.
 
-Each is bound by name, size and SHA-256 (docs/formats/bytes.md).
+Each file is bound by name, size and SHA-256 (docs/formats/bytes.md).
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ class Manifest:
         return canonical_json(self.to_json())
 
     def to_oms(self) -> dict[str, Any]:
-        """OpenSSF Model Signing v1 resource list, for interop only.
+        """The same files as an OpenSSF Model Signing v1 resource list, for other tools.
 
-        Its root does not bind names, so it is never anchored.
+        The root of such a list does not bind names, so it is never anchored.
         """
         resources = [
             {"name": f.path, "algorithm": "sha256", "digest": f.sha256.hex()} for f in self.files
@@ -177,9 +177,10 @@ def manifest_of(directory: Path) -> Manifest:
 
 
 def verify_manifest(manifest: Manifest, directory: Path) -> None:
-    """Check a directory against its manifest, closed world.
+    """Check that a directory holds exactly the files of its manifest.
 
     Raises:
+        InputError: as `manifest_of`.
         VerificationError: the first file that is extra, missing or different, with expected and
             actual.
     """

@@ -56,11 +56,13 @@ class Layout(IntEnum):
 class Tensor:
     """One entry of a table.
 
-    `rows`, `columns` are the tensor's shape, `blocks` counts the blocks of its layout, `root` is
-    below r.
+    `rows`, `columns` are the tensor's shape; `blocks` counts the blocks of its layout; `depth` and
+    `root` (a field element) are those of its weight tree.
 
-    Attacker-controlled when it comes from evidence; the constructor refuses what no weight tree
-    has.
+    Attacker-controlled when it comes from evidence.
+
+    Raises:
+        InputError: values that no weight tree can have.
     """
 
     name: str
@@ -178,7 +180,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class TensorTable:
-    """Tensors in the order of their names. Named by `root` and `size` together."""
+    """Tensors in the order of their names. `root` and `size` together identify a table."""
 
     tensors: tuple[Tensor, ...]
 

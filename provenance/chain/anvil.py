@@ -28,8 +28,8 @@ from provenance.layout import write_json
 
 CHAIN_ID = 31337
 START_TIMEOUT_S = 30.0
-# Blocks mined after a start, so that `finalized` (two behind) names a block whose state this
-# process has.
+# Blocks mined after a start. `finalized` is two blocks behind, and must name a block whose state
+# this process has.
 WARM_UP_BLOCKS = 3
 
 
@@ -37,7 +37,7 @@ WARM_UP_BLOCKS = 3
 class ChainProcess:
     """A running embedded chain: process id, loopback port, start time of the process.
 
-    The time is in clock ticks since boot; it tells the process from a later one of the same id.
+    The time is in clock ticks since boot. It tells this process from a later one with the same id.
     """
 
     pid: int

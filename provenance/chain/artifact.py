@@ -21,7 +21,7 @@ ARTIFACTS = {
 """Solidity name of each contract of `provenance.judgement.facts.CONTRACTS`."""
 
 Addresses = Mapping[str, Address]
-"""Where contracts live, by name; one that is not believed is left out."""
+"""Address of each contract by its name; a contract that is not trusted is left out."""
 
 
 @cache
@@ -40,7 +40,7 @@ def abi_of(name: str) -> Abi:
 
 
 def address_of(addresses: Addresses, contract: str) -> Address:
-    """Where a contract lives.
+    """The address of a contract.
 
     Raises:
         ConfigError: it has no address here.

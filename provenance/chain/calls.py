@@ -18,7 +18,10 @@ Point = tuple[int, int]
 
 @dataclass(frozen=True)
 class LinkProof:
-    """Proof that commitment `d` of chunk `c` holds the tree's leaves; `a`, `b` are the products."""
+    """Link proof of chunk `c`: the commitment D, `d`, is to the very leaves of the tree.
+
+    `a`, `b` are the proof's public products.
+    """
 
     c: int
     d: Point
@@ -29,7 +32,7 @@ class LinkProof:
 
 @dataclass(frozen=True)
 class SortedProof:
-    """Proof that chunk `k` is sorted from leaf `first` on; `following` is its input `next`."""
+    """Proof that chunk `k` is sorted; `first` and `following` are its inputs `first` and `next`."""
 
     k: int
     first: int
@@ -39,7 +42,10 @@ class SortedProof:
 
 @dataclass(frozen=True)
 class EpochPoints:
-    """Commitments of an epoch: `u` to the leaves used, `p` to the order, one point a chunk."""
+    """Commitments of an epoch, one point per chunk of each.
+
+    `u` are the points U, to the leaves as fed; `p` the points P, to the positions of the order.
+    """
 
     dataset_id: DatasetId
     consumed: int

@@ -30,9 +30,9 @@ PAGE = 100  # entries that one call of a paged view asks for
 
 @contextlib.contextmanager
 def _answering() -> Iterator[None]:
-    """Around reads: the contracts' views refuse nothing.
+    """Wraps reads. The contracts' views never revert, so an error answer is the endpoint's own.
 
-    So an error answer (rate limit, pruned state) is the endpoint's own.
+    Such errors (rate limit, pruned state) become UnavailableError.
     """
     try:
         yield
@@ -160,7 +160,7 @@ class Snapshot:
         return int(self._read("ledger", "anchoringCount", run_id, epoch))
 
     def batch_verifier(self) -> Address:
-        """Where the contract is that checks several proofs at once for the ledger."""
+        """Address of the contract that checks several proofs at once for the ledger."""
         return Address(self._read("ledger", "batchVerifier"))
 
     def is_chunk_proved(self, run_id: RunId, epoch: int, number: int, c: int) -> bool:
@@ -183,7 +183,7 @@ class Snapshot:
         )
 
     def is_sorted(self, dataset_id: DatasetId) -> bool:
-        """Whether the set of some key is complete: what a statement of absence waits for."""
+        """Whether every chunk is proven under some one key; only then is absence accepted."""
         return "audits" in self._addresses and bool(self._read("audits", "isSorted", dataset_id))
 
     def is_shown(self, dataset_id: DatasetId, kind: str, digest: bytes) -> bool:
@@ -243,7 +243,8 @@ class Reader:
     """`provenance.judgement.facts.ChainReader` over JSON-RPC.
 
     Args:
-        confirmations: For chains without a `finalized` block: blocks on top that make one final.
+        confirmations: For chains without a `finalized` block: a block is final with so many blocks
+            on top. None to ask for `finalized`.
     """
 
     def __init__(self, rpc: Rpc, addresses: Addresses, confirmations: int | None = None) -> None:
@@ -262,7 +263,7 @@ class Reader:
             )
 
     def final(self) -> Snapshot:
-        """The newest block that counts as final."""
+        """The contracts' state at the newest block that counts as final."""
         if self._confirmations is None:
             return Snapshot(self._rpc, self._addresses, "finalized")
         with _answering():
@@ -270,7 +271,7 @@ class Reader:
         return Snapshot(self._rpc, self._addresses, max(0, latest - self._confirmations))
 
     def latest(self) -> Snapshot:
-        """The newest block."""
+        """The contracts' state at the newest block."""
         return Snapshot(self._rpc, self._addresses, "latest")
 
     def block(self, number: int) -> BlockRef:

@@ -40,8 +40,8 @@ class DeployedKey:
 class Deployment:
     """Where the contracts are, and which keys they pin.
 
-    `contracts` has every name of CONTRACTS. `block` is the newest block after deploying; `sources`
-    the digest of the contracts' sources, so that another version deploys anew.
+    `contracts` has every name of CONTRACTS. `block` is the newest block after deploying. `sources`
+    is the digest of the contracts' sources: another version of them must be deployed anew.
     """
 
     chain_id: int
@@ -82,10 +82,10 @@ class Deployment:
         return self.contracts["models"].address
 
     def key(self, kind: str, slots: int | None = None, depth: int | None = None) -> DeployedKey:
-        """The deployed key of a kind.
+        """The deployed key of a kind; `slots` and `depth` are compared unless None.
 
         Raises:
-            ConfigError: there is none; contracts take their keys when they are deployed.
+            ConfigError: there is none. Contracts take their keys only when they are deployed.
         """
         for key in self.keys:
             if key.kind == kind and slots in (None, key.slots) and depth in (None, key.depth):
@@ -206,7 +206,7 @@ def sources_digest() -> str:
 
 
 def deploy_key(manager: TransactionManager, words: bytes) -> Address:
-    """Put a verifying key on chain; returns where it is, the known place if it is there already."""
+    """Put a verifying key on chain; returns its address, the old one if it was deployed before."""
     return _deploy(manager, f"key:{key_id(words)}", key_init_code(words))
 
 
@@ -229,7 +229,7 @@ def _contract_code(name: str, args: Sequence[Any]) -> bytes:
 def deploy_pinning(
     manager: TransactionManager, name: ContractName, parent: str, keys: Sequence[DeployedKey]
 ) -> Address:
-    """A contract that names another one and, of these keys, those of its own kinds."""
+    """Deploy a contract that reads `parent` and pins those of `keys` that are of its kinds."""
     own = kinds_of(name)
     pins = [(KeyId.parse(k.vk_id), checksum_address(k.address)) for k in keys if k.kind in own]
     code = _contract_code(name, [checksum_address(parent), pins])
@@ -239,7 +239,7 @@ def deploy_pinning(
 def deploy(
     rpc: Rpc, manager: TransactionManager, keys: Sequence[tuple[str, int, int, bytes]]
 ) -> Deployment:
-    """Deploy keys and contracts; running it again after a crash goes on where it stopped.
+    """Deploy keys and contracts; a second call after a crash goes on where the first one stopped.
 
     Args:
         keys: (kind, slots, depth, words) of each verifying key; each contract pins its own kinds.
@@ -304,7 +304,7 @@ def discrepancies(rpc: Rpc, deployment: Deployment) -> list[Discrepancy]:
 
 
 def require_same_chain(rpc: Rpc, deployment: Deployment) -> None:
-    """Check that the endpoint is the chain that was deployed to.
+    """Check that the endpoint's chain is the one that the deployment file describes.
 
     Raises:
         ConfigError: another chain id or genesis, or other code at an address.

@@ -1,4 +1,4 @@
-"""One account at work on one deployment: what an owner writes, each call safe to repeat."""
+"""An owner's session: one account that writes to one deployment; every call is safe to repeat."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def embedded(settings: Settings) -> EmbeddedChain:
 def connect(
     settings: Settings, say: Say = silent, patience: Patience = PATIENT
 ) -> tuple[Rpc, Callable[[int], None] | None]:
-    """The configured endpoint, or the embedded chain with its way to mine.
+    """The configured endpoint, else the embedded chain together with the function that mines on it.
 
     Args:
         say: told of each wait for an endpoint that limits requests.
 
     Raises:
-        UnavailableError: neither is there.
+        UnavailableError: no endpoint is configured, and the embedded chain does not run.
     """
     if settings.rpc_url:
         return Rpc(settings.rpc_url, patience=patience, say=say), None
@@ -93,14 +93,14 @@ def key_path(settings: Settings, name: str = "default") -> Path:
 
 
 def manager_for(settings: Settings, rpc: Rpc, account: LocalAccount) -> TransactionManager:
-    """Sends for an account; its attempts lie in a folder of their own for each chain."""
+    """What sends an account's transactions; each chain has a folder of attempts of its own."""
     folder = settings.home / "attempts" / f"{rpc.chain_id()}-{rpc.block(0).hash.hex()[:16]}"
     return TransactionManager(rpc, account, folder)
 
 
 @dataclass(frozen=True)
 class OpenedRun:
-    """A run just opened: the hash of `draw_block` will make its seed."""
+    """A run just opened; its seed will come from the hash of `draw_block`."""
 
     run_id: RunId
     draw_block: int
@@ -108,7 +108,7 @@ class OpenedRun:
 
 
 class Session:
-    """Writes for one account. Every method may be repeated: what is on chain already is found.
+    """Writes for one account. Every method may be repeated: it finds what is on chain already.
 
     Methods that write raise as `TransactionManager.send`; what they return is mined, not final.
     """
@@ -155,7 +155,7 @@ class Session:
         """Wait for the draw block, draw, wait until the draw is final; returns the 32-byte seed.
 
         Raises:
-            RejectedError: the draw was missed; the run is dead and stays listed.
+            RejectedError: the draw was missed; the run can never be used, and stays listed.
         """
         facts = self.writer.latest().run(run.run_id)
         if facts is None:
@@ -275,7 +275,7 @@ class Session:
         return self.writer.send("ledger", label, "proveLink", *arguments)
 
     def finish_dataset(self, dataset_id: DatasetId) -> Receipt:
-        """Compare the products of tree and links, which completes the registration."""
+        """Complete a registration: the ledger compares the products of trees and links."""
         label = f"finish:{dataset_id.hex()}"
         return self.writer.send("ledger", label, "finishDataset", dataset_id)
 
@@ -302,10 +302,10 @@ class Session:
         """Whether the ledger accepted chunk `c` of anchoring `number`."""
         return self.writer.latest().is_chunk_proved(run_id, epoch, number, c)
 
-    # The audits: statements about records. A digest that is shown becomes public.
+    # The audits: statements about records. A digest in a submitted statement becomes public.
 
     def prove_sorted(self, dataset_id: DatasetId, vk_id: KeyId, chunk: SortedProof) -> Receipt:
-        """Submit one chunk of the sorted set."""
+        """Submit the proof that one chunk of a dataset is sorted."""
         where = f"{self.deployment.audits}:{dataset_id.hex()}:{vk_id.hex()}"
         label = f"sorted:{where}:{chunk.k}:{chunk.first:x}:{chunk.following:x}"
         arguments = (dataset_id, vk_id, chunk.k, chunk.first, chunk.following, chunk.proof)
@@ -328,13 +328,13 @@ class Session:
     # The model ledger: statements about weights
 
     def anchor_model(self, run_id: RunId, stage: int, anchoring: Any) -> int:
-        """Anchor a model under a stage (1 merge, 2 quantize).
+        """Anchor a stage (1 merge, 2 quantize) of a run.
 
-        An anchoring that missed its draw is void: the same model is then anchored anew, under the
-        next number.
+        If this very anchoring exists, it is found and not made again; unless it missed its draw and
+        is void: then the same is anchored again, under the next number.
 
         Returns:
-            The number; the known one if this very anchoring exists and can still be drawn.
+            The anchoring's number.
         """
         content = keccak(repr(anchoring).encode()).hex()
         attempt = 0
@@ -370,7 +370,7 @@ class Session:
     def prove_samples(
         self, run_id: RunId, stage: int, number: int, items: Sequence[Any]
     ) -> Receipt:
-        """Submit proofs in the order of (tensor, group); one that is accepted has no effect."""
+        """Submit proofs in the order of (tensor, group); the contract skips those it accepted."""
         (tensor, group), (last_tensor, last_group) = items[0][:2], items[-1][:2]
         where = f"{self.deployment.models}:{run_id.hex()}:{stage}:{number}"
         label = f"samples:{where}:{tensor}.{group}-{last_tensor}.{last_group}"

@@ -1,8 +1,8 @@
-"""Sending transactions so that a crash at any line neither loses nor doubles one.
+"""Sending transactions so that a crash at any line neither loses one nor sends one twice.
 
-An attempt is signed, then persisted, then broadcast. What became of it is found by looking its hash
-up. Of an error's text only "already known" is believed: it says that these very bytes wait there.
-One attempt per key is in flight; the nonce comes from mined blocks only.
+An attempt is signed, then persisted, then broadcast. Looking up its hash tells what became of it;
+of the text of an error only "already known" counts, which says that the endpoint has these very
+bytes. Each key has at most one attempt in flight; its nonce comes from mined blocks only.
 
     crash before the attempt is durable   nothing was broadcast; the next call starts anew
     crash after it is durable             the next `recover` or `send` broadcasts the same bytes
@@ -42,18 +42,19 @@ MAX_BUMPS = 10
 
 
 def bump(fee_wei: int) -> int:
-    """The least replacement fee nodes accept.
+    """The lowest fee with which nodes accept a replacement transaction.
 
-    10 % more, rounded up (go-ethereum `PriceBump`), on both fee fields.
+    It is 10 % more, rounded up, on both fee fields. Source: go-ethereum, `PriceBump`.
     """
     return fee_wei + max(1, -(-fee_wei // 10))
 
 
 @dataclass(frozen=True)
 class Limits:
-    """wait_s: seconds until an attempt that is not mined gets its fees raised.
+    """Limits of one account's transactions.
 
-    max_fee_wei: cap on the fee per gas.
+    wait_s: seconds until the fees of an attempt that is not mined are raised.
+    max_fee_wei: highest fee per gas.
     """
 
     wait_s: float = 30.0
@@ -62,7 +63,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Call:
-    """What is wanted of the chain. `label` names the intent; no `to` deploys `data`."""
+    """A wanted transaction. `label` names the intent; without `to`, `data` is deployed."""
 
     label: str
     to: str | None
@@ -113,18 +114,19 @@ class TransactionManager:
         return str(self._account.address)
 
     def send(self, label: str, to: str | None, data: bytes, abi: Abi | None = None) -> Receipt:
-        """Send and wait until mined.
+        """Send a transaction and wait until it is mined.
 
-        An attempt of the same `label` that was mined is returned, not sent again.
+        If an attempt with the same `label` was mined before, its receipt is returned and nothing is
+        sent.
 
         Args:
-            label: Names the intent, for example `commit:0x..:3`; must be unique to it.
+            label: Names the intent, for example `commit:0x..:3`; no other intent may have it.
 
         Raises:
             RejectedError: the call would revert (nothing sent) or was mined and reverted.
             UnavailableError: the chain does not answer; nothing was broadcast.
             OutcomeUnknown: it was broadcast and is not mined yet; the next call with this label
-                picks it up.
+                waits for it again.
         """
         with self._locked():
             journal = self._open()
@@ -137,7 +139,7 @@ class TransactionManager:
                 journal.close()
 
     def recover(self) -> dict[str, Receipt]:
-        """Bring every attempt that a crash left open to an end; receipts by label."""
+        """Finish every attempt that a crash left open; returns the receipts by label."""
         with self._locked():
             journal = self._open()
             try:
@@ -186,8 +188,8 @@ class TransactionManager:
                     receipt = self._lookup(attempts)
                     if receipt is not None and receipt.ok:
                         receipts[label] = receipt
-                    # Else another transaction took the nonce (a reorg, a wiped chain): the intent
-                    # is open again.
+                    # Else another transaction took the nonce (a reorg, a wiped chain), so the
+                    # intent must be sent anew.
                     continue
                 mined = None
                 try:
@@ -298,7 +300,7 @@ class TransactionManager:
             try:
                 self._broadcast(journal, raised)
             except RejectedError:
-                continue  # perhaps an earlier attempt was mined just now: the next look tells
+                continue  # perhaps an earlier attempt was mined just now: the next look-up tells
             attempts.append(raised)
         raise OutcomeUnknown(
             "transaction is not mined yet",
@@ -327,7 +329,8 @@ def wait_final(
     """Return once the receipt's block is finalized and still the canonical one.
 
     Args:
-        mine: Mines blocks on an embedded chain, where finality would otherwise never come.
+        mine: Mines blocks on an embedded chain, which makes no block until it is told to or gets a
+            transaction; None on a real chain.
 
     Raises:
         OutcomeUnknown: a reorg removed the block; look the transaction up again.

@@ -1,8 +1,8 @@
-"""JSON-RPC and ABI coding through web3, with its errors translated once.
+"""JSON-RPC and ABI coding through web3; its errors are translated here and nowhere else.
 
-Retries, nonce and gas guessing, ENS and CCIP-Read (an SSRF door, CVE-2026-40072) of web3 stay
-unused: every request is explicit, so that what a failure means is known (`UnavailableError`: may be
-retried; `RejectedError`: the EVM said no).
+Every request is explicit, so it is known what a failure means: after `UnavailableError` a retry may
+help, and `RejectedError` says that the EVM refused. So web3's own retries, its guesses of nonce and
+gas, ENS, and CCIP-Read (which lets a contract name URLs to fetch, CVE-2026-40072) are not used.
 """
 
 from __future__ import annotations
@@ -130,12 +130,12 @@ class Rpc:
             return int(self.request("eth_getBalance", [address, "latest"]), 16)
 
     def mined_nonce(self, address: str) -> int:
-        """Transactions of this sender in mined blocks; the pool is never trusted."""
+        """Number of this sender's transactions in mined blocks; waiting ones are not counted."""
         with _hostile("eth_getTransactionCount"):
             return int(self.request("eth_getTransactionCount", [address, "latest"]), 16)
 
     def call(self, to: str, data: bytes, tag: Tag = "latest") -> bytes:
-        """What a call of a view returns at a block, not decoded."""
+        """The bytes that a call of a view returns at a block, not decoded."""
         name = hex(tag) if isinstance(tag, int) else tag
         with _hostile("eth_call"):
             return _bytes(self.request("eth_call", [{"to": to, "data": to_hex(data)}, name]))
@@ -186,9 +186,9 @@ class Rpc:
 
 @contextlib.contextmanager
 def _hostile(method: str) -> Iterator[None]:
-    """Around the reading of an answer.
+    """Wraps the reading of an answer, which is attacker-controlled.
 
-    One of another form is an endpoint that cannot be used, not a bug here.
+    An answer of another form becomes UnavailableError: the endpoint cannot be used.
     """
     try:
         yield
@@ -234,7 +234,7 @@ class Abi:
         return bytes(self._codec.encode([collapse_if_tuple(i) for i in inputs], list(args)))  # type: ignore[arg-type]
 
     def decode(self, function: str, data: bytes) -> Any:
-        """Return values by name (structs as dicts); a single value is returned bare."""
+        """A function's return values by name, structs as dicts; a single value without a name."""
         outputs = self._functions[function]["outputs"]
         values = self._unpack(outputs, data, function)
         return (

@@ -38,7 +38,7 @@ class Writer:
 
         Args:
             contract: its name in `provenance.judgement.facts.CONTRACTS`.
-            label: names the intent; what was mined under it is returned, not sent again.
+            label: names the intent; see `TransactionManager.send`.
 
         Raises:
             ConfigError: this contract has no address here.

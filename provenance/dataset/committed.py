@@ -1,4 +1,4 @@
-"""A committed dataset on disk: what is public about it, and what never leaves its owner.
+"""A committed dataset on disk: its public part, and the part that never leaves its owner.
 
     dataset.json             public manifest, RFC 8785 JSON (`provenance.dataset.manifest`)
     leaves.bin               count * 32 bytes, the Poseidon leaves in leaf order; public
@@ -7,9 +7,11 @@
                              erased(leaf_index, leaf, time)
       salts.sqlite (0600)    SaltStore, kind "record", id = leaf index
 
-Records lie in the order of their digests `d`, so a leaf's index tells about log2(count) leading
-bits of its digest to whoever sees indices. A folder appears whole under its name or not at all. NOT
-promised: that deleting the folder deletes copies.
+Records lie in the order of their digests `d` (docs/formats/proofs.md). So whoever sees the index of
+a leaf learns about log2(count) leading bits of its digest. A folder appears complete under its
+name, or not at all.
+
+NOT promised: that deleting the folder deletes copies.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ CHUNK_ROWS = 4096
 LeafFunction = Callable[[Sequence[Digest], Sequence[bytes]], Sequence[bytes]]
 """(digests, salts) -> 32-byte leaves.
 
-`provenance_zk.training.commitments` has a fast and an obvious one.
+`provenance_zk.training.commitments` has a fast one and one in plain Python.
 """
 RootFunction = Callable[[np.ndarray, int], int]
 """(leaves as (N, 32) uint8, depth) -> root."""
@@ -50,9 +52,9 @@ RootFunction = Callable[[np.ndarray, int], int]
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What `CommittedDataset.check` looked at.
+    """What `CommittedDataset.check` recomputed: so many `records`; `erased` ones were left out.
 
-    `leaves` and `root` are False when it lacked the key or the functions.
+    `leaves` and `root` are False if it lacked the key or the function to recompute them.
     """
 
     records: int
@@ -63,9 +65,10 @@ class CheckReport:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a digest stands: `index` if a record has it, else None.
+    """Where a digest stands among a dataset's records: `index` if a record has it, else None.
 
-    `below` and `above` are the nearest records that were not erased, -1 and count at the ends.
+    `below` and `above` are indices of the nearest records that were not erased; -1 and the
+    dataset's count stand for the ends.
     """
 
     index: int | None
@@ -83,8 +86,8 @@ class Place:
 class CommittedDataset:
     """A dataset folder opened for reading.
 
-    Without the key everything works but `salt`, `erase` and the leaf part of `check`; without the
-    private part only what is public does.
+    Without the key everything works except `salt`, `salts`, `erase` and the check of leaves.
+    Without the folder's private part only manifest, root and leaves can be read.
     """
 
     def __init__(
@@ -101,13 +104,13 @@ class CommittedDataset:
 
     @classmethod
     def open(cls, folder: Path, key: bytes | None = None) -> CommittedDataset:
-        """Open a dataset folder (attacker-controlled); `check` is what recomputes its content.
+        """Open a dataset folder (attacker-controlled). Only `check` recomputes its content.
 
         Raises:
             InputError: not a dataset folder.
             VerificationError: `leaves.bin` does not have `count` leaves.
             AuthError: wrong salt key, or private files open to group or others.
-            NotFound: a key is given and the salts are missing.
+            NotFound: a key is given but the salts are missing.
         """
         manifest = load_manifest(folder / "dataset.json")
         root = DatasetRoot.from_json(manifest["root"], f"{folder / 'dataset.json'} root")
@@ -164,17 +167,20 @@ class CommittedDataset:
         return self._record(index)[1]
 
     def digest(self, index: int) -> Digest:
-        """`d` of record `index`, as stored; raises as `canonical` does."""
+        """The digest `d` of record `index`, as stored; raises as `canonical` does."""
         return Digest(self._record(index)[0])
 
     def source_row(self, index: int) -> int:
-        """Row of the source, from 0 in reading order; raises as `canonical` does."""
+        """The row of the source that record `index` came from, counted from 0 in reading order.
+
+        Raises as `canonical` does.
+        """
         return self._record(index)[2]
 
     def row(self, index: int) -> dict[str, Any]:
-        """Record `index` as a row.
+        """Record `index` as a row: column name to value.
 
-        Bytes and timestamps stay in their canonical text. Raises as `canonical` does.
+        Bytes and timestamps keep their canonical text. Raises as `canonical` does.
         """
         canonical = self.canonical(index)
         try:
@@ -186,16 +192,16 @@ class CommittedDataset:
         return row
 
     def salt(self, index: int) -> bytes:
-        """31 bytes.
+        """The salt of leaf `index`, 31 bytes.
 
         Raises:
             AuthError: the dataset was opened without a key.
-            NotFound: erased.
+            NotFound: the salt was erased.
         """
         return self._require_salts().get(SALT_KIND, self._check_index(index))
 
     def digests(self) -> list[bytes]:
-        """`d` of every record, in leaf order.
+        """The digest `d` of every record, in leaf order.
 
         Raises:
             NotFound: a record was erased.
@@ -217,7 +223,7 @@ class CommittedDataset:
         return self.place(digest).index
 
     def place(self, digest: Digest) -> Place:
-        """Where this `d` stands, or would stand, among the records that are left."""
+        """Where this `d` stands, or would stand, among the records that were not erased."""
         low, high, below, above = 0, len(self), -1, len(self)
         while low < high:
             middle = (low + high) // 2
@@ -248,16 +254,18 @@ class CommittedDataset:
         ]
 
     def erase(self, index: int) -> bytes:
-        """Delete record and salt beyond recovery from this folder.
-
-        Returns the leaf a tombstone names.
+        """Delete record `index` and its salt beyond recovery from this folder.
 
         The leaf stays in `leaves.bin`, so older proofs stay valid. Erasing again finishes what a
         crash interrupted.
 
+        Returns:
+            The leaf, 32 bytes, which a tombstone names.
+
         Raises:
-            AuthError: opened without a key.
-            UnavailableError: deleted, but another process keeps old pages: call again.
+            AuthError: the dataset was opened without a key.
+            UnavailableError: the record is deleted, but another process keeps old pages: call
+                again.
         """
         salts, leaf = self._require_salts(), self.leaf(index)
         salts.delete(SALT_KIND, index)
@@ -275,9 +283,14 @@ class CommittedDataset:
     def check(
         self, leaf_function: LeafFunction | None = None, root_function: RootFunction | None = None
     ) -> CheckReport:
-        """Recompute digests from canonical bytes; with the key also the leaves, and the root.
+        """Recompute the digests of all records from their canonical bytes.
 
         Erased records are counted, not checked.
+
+        Args:
+            leaf_function: recomputes the leaves too; used only if the dataset was opened with its
+                key.
+            root_function: recomputes the root of the leaves too.
 
         Raises:
             VerificationError: names the first bad record, or the root.

@@ -1,4 +1,4 @@
-"""SQLite files that nobody but their owner reads, and whose deleted rows are overwritten."""
+"""SQLite files that only their owner can read, and whose deleted rows are overwritten."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from provenance.log.journal import sync_directory
 
 
 def require_private(path: Path, status: os.stat_result, mode: int) -> None:
-    """Check that a file or folder is its user's alone; `mode` is what the message asks for.
+    """Check that a file or folder belongs to this user alone; the message asks for `mode`.
 
     Raises:
         AuthError: it belongs to another user, or group or others may use it.
@@ -34,8 +34,8 @@ def require_private(path: Path, status: os.stat_result, mode: int) -> None:
 def open_private_database(path: Path, *, create: bool) -> sqlite3.Connection:
     """A SQLite connection (any thread, explicit transactions) whose deleted rows are overwritten.
 
-    Commits are durable on return (WAL, synchronous=FULL). Where the folder cannot be written the
-    file is read as it is.
+    Commits are durable on return (WAL, synchronous=FULL). If the folder cannot be written, the file
+    is opened for reading only.
 
     Raises:
         NotFound: the file is missing and `create` is false.
@@ -96,8 +96,8 @@ def truncate_log(connection: sqlite3.Connection, path: Path) -> None:
     """Empty the write-ahead log, which may still hold deleted bytes.
 
     Raises:
-        UnavailableError: another process reads the store; the rows are deleted, the log is not cut
-            yet.
+        UnavailableError: another process reads the store; the rows are deleted, but the log still
+            holds old bytes.
     """
     busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
     if busy:

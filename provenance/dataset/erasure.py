@@ -1,12 +1,12 @@
 """Erasing one record of a committed dataset, and saying what erasing cannot reach.
 
-For GDPR article 17 and LGPD article 18.
+For owners who must follow GDPR article 17 or LGPD article 18. The order is:
 
     batch salts of the runs  ->  salt, record  ->  tombstone
 
-After the batch salts are gone nobody can recompute what those batches fed, after the salt nobody
-can open the leaf; the leaf itself stays, so proofs made before stay valid. Every step may be
-repeated: a call that was cut off is finished by the next one.
+Without the batch salts nobody can recompute what those batches fed. Without its salt nobody can
+open the leaf. The leaf itself stays, so proofs made before stay valid. Every step may be repeated:
+the next call finishes one that was cut off.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ from provenance.log.tree import iterate_records
 
 @dataclass(frozen=True)
 class Left:
-    """Something erasure does not reach; `present` tells whether it was seen at `path` just now."""
+    """Something that erasure does not reach.
+
+    `present` says whether it was seen at `path` just now; None if nobody looked.
+    """
 
     what: str
     path: str | None = None
@@ -42,7 +45,7 @@ class Left:
 
 @dataclass(frozen=True)
 class ErasedRecord:
-    """What was erased, and the owner's word for it.
+    """What was erased, and the tombstone that says so.
 
     `batch_salts`: (run folder, batches that used the record, salts deleted now) for each run named.
     """
@@ -87,7 +90,7 @@ def erase_record(
         ]
         for (run, batches), store in zip(
             used, stores, strict=True
-        ):  # every store opened, so nothing is deleted if one is amiss
+        ):  # all stores are open by now: had one failed to open, nothing would be deleted
             deleted.append((run.root, len(batches), store.delete_many(BATCH_SALTS, batches)))
     dataset.erase(index)
     return ErasedRecord(
@@ -117,9 +120,9 @@ def source_files(dataset: CommittedDataset) -> Iterator[tuple[str, Path | None]]
 def what_is_left(
     dataset: CommittedDataset, runs: Sequence[RunFolder], caches: Sequence[Path]
 ) -> list[Left]:
-    """What holds, or may hold, an erased record or what was learnt from it.
+    """What holds, or may hold, an erased record or what a model learnt from it.
 
-    Only what this machine can name.
+    Only what this machine can know of is listed.
 
     Args:
         caches: folders where libraries keep downloaded and prepared data sets.

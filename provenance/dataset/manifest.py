@@ -30,14 +30,14 @@ MANIFEST_FIELDS: dict[str, type] = {
     "curation": list,
     "created": str,
 }
-_OPTIONAL = ("text_column", "columns")  # exactly one of them stands
+_OPTIONAL = ("text_column", "columns")  # a manifest has exactly one of them
 
 
 @dataclass(frozen=True)
 class DatasetRoot:
-    """Names a dataset: Poseidon root, depth of its tree, number of leaves.
+    """Identifies a dataset: Poseidon root, depth of its tree, number of leaves.
 
-    The root alone says neither how deep the tree is nor where its leaves end.
+    The root alone says neither how deep the tree is nor how many leaves it has.
     """
 
     root: int

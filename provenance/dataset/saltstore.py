@@ -1,17 +1,17 @@
 """Salts and blindings at rest: one encrypted, deletable row per value.
 
-A leaf says nothing about its record only while its salt is secret, and erasing a record means
-erasing its salt. So each value is encrypted on its own (AES-256-GCM), stands in a row of its own,
-and a deleted row is overwritten in the file.
+A leaf hides its record only as long as its salt is secret, and erasing a record means erasing its
+salt. So each value is encrypted on its own (AES-256-GCM), has a row of its own, and a deleted row
+is overwritten in the file.
 
 What survives a crash: every `put` before a `sync()` that returned. NOT promised: that a deleted
 value is gone from copies, from snapshots of the file system, or from flash cells that the disk has
 remapped.
 
 File: SQLite, mode 0600 in a folder of mode 0700. Table `value(kind, id, nonce, box)`; `box` is
-ciphertext and tag, its associated data binds `kind` and `id`, so a row can be neither moved nor
-renamed. Each file has its own key, derived from the caller's key and a random file id with
-HMAC-SHA256, so that rows cannot be carried from one store to another.
+ciphertext and tag; its associated data binds `kind` and `id`, so nobody can move or rename a row
+unnoticed. Each file has its own key, derived from the caller's key and a random file id with
+HMAC-SHA256, so nobody can carry rows from one store to another.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _uncreated(path: Path, error: OSError) -> OutputError:
 def load_key(path: Path) -> bytes:
     """The 32 bytes of a key file that exists.
 
-    Raises as `load_or_create_key`, InputError when it is missing.
+    Raises as `load_or_create_key`, and InputError if the file is missing.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -144,7 +144,8 @@ class SaltStore:
         """Open a store, or start one (unless `create` is false).
 
         Args:
-            path: the SQLite file; attacker-controlled content is refused, never trusted.
+            path: the SQLite file; its content is attacker-controlled, and a row that was altered
+                is refused when it is read.
             key: 32 secret bytes, see `load_or_create_key`.
 
         Raises:
@@ -222,21 +223,19 @@ class SaltStore:
             ]
 
     def delete(self, kind: str, id: ValueId) -> bool:
-        """Delete a value beyond recovery from this file.
+        """Delete a value beyond recovery from this file, durable on return.
 
-        Returns whether it was there. Durable on return.
+        Returns:
+            Whether the value was there.
 
         Raises:
-            UnavailableError: deleted, but another process keeps old pages in the write-ahead log:
-                call again.
+            UnavailableError: the value is deleted, but another process keeps old pages in the
+                write-ahead log: call again.
         """
         return self.delete_many(kind, [id]) == 1
 
     def delete_many(self, kind: str, ids: Iterable[ValueId]) -> int:
-        """Delete values in one transaction.
-
-        Returns how many were there. Raises as `delete` does.
-        """
+        """Delete values in one transaction; returns how many were there. Raises as `delete`."""
         with self._lock:
             self._flush()  # a pending value counts as stored
             self._execute("BEGIN IMMEDIATE")

@@ -4,12 +4,12 @@
                        {"record", "signature", "signer"}
 
 `record` is a `tombstone` record. It names dataset and leaf, never the erased record's digest:
-whoever keeps a digest of the text must not learn from a tombstone that it was here. The signature
-is EIP-712 in a domain without chain, type
-`Tombstone(bytes32 dataset,bytes32 leaf,bytes32 record)`; `record` is the `tombstone`'s digest.
+whoever knows the digest of a text must not learn from a tombstone that the text was here. The
+signature is EIP-712 over the type `Tombstone(bytes32 dataset,bytes32 leaf,bytes32 record)`, in a
+domain with chain id 0; its `record` is the digest of the `tombstone` record.
 
-NOT promised: that the data is gone, which nobody can sign for; that the signer owns the dataset,
-which its registration says.
+NOT promised: that the data is gone, since no signature can show that; that the signer owns the
+dataset, which only its registration says.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _MAX_FILE_BYTES = 64 << 20
 class Tombstone:
     """A `tombstone` record and its owner's signature (65 bytes).
 
-    Law: `Tombstone.parse(t.to_line()) == t`, and only for signatures that hold.
+    Law: `Tombstone.parse(t.to_line()) == t` if the signature is valid; else `parse` raises.
     """
 
     record: Record
@@ -103,7 +103,9 @@ def _object(line: bytes, where: str) -> dict[str, Any]:
 
 
 def read_tombstones(folder: Path) -> list[Tombstone]:
-    """Tombstones of a dataset folder, each with a signature that holds; a missing file has none.
+    """Tombstones of a dataset folder (attacker-controlled), each with a valid signature.
+
+    Without the file there are none.
 
     Raises:
         InputError, VerificationError: as `Tombstone.parse`; `where` names the line.
@@ -130,7 +132,7 @@ def read_tombstones(folder: Path) -> list[Tombstone]:
 def add_tombstone(folder: Path, root: int, leaf: bytes, account: LocalAccount) -> Tombstone:
     """Sign and store the tombstone of a leaf; durable on return.
 
-    A leaf has one: a second call returns the first one.
+    A leaf has one tombstone: a second call returns that of the first.
 
     Args:
         root: the dataset's Poseidon root.

@@ -1,4 +1,4 @@
-"""Writing a dataset folder: it stands whole under its name, or not at all.
+"""Writing a dataset folder, which appears complete under its name, or not at all.
 
 What lies in it: `provenance.dataset.committed`.
 """
@@ -45,7 +45,7 @@ class CommittedRecord:
 
 @dataclass(frozen=True)
 class ManifestFacts:
-    """What the committer states about a dataset; nothing here is proven.
+    """What the owner states about a dataset; nothing here is proven.
 
     `files` holds {path, size, sha256} of the source files, `curation` one sentence per step
     (filters, deduplication).
@@ -68,10 +68,10 @@ def write_dataset(
     records: Iterable[CommittedRecord],
     key: bytes,
 ) -> None:
-    """Write a dataset folder; it is durable and whole on return, and absent if this raises.
+    """Write a dataset folder; it is durable and complete on return, and absent if this raises.
 
-    What a killed process left behind (records in a hidden `.NAME.partial-*` folder) is removed by
-    the next call for that name.
+    The next call for the same name removes what a killed process left behind: records in a hidden
+    `.NAME.partial-*` folder.
 
     Args:
         records: `root.count` records in leaf order (strictly increasing digests).

@@ -1,7 +1,7 @@
 """What a chain says, as values, and the protocols through which a verifier asks it.
 
-Everything here comes from an endpoint that an attacker may run; `ChainIdentity` is what the
-verifier compares with the trust file before the rest counts.
+Everything here comes from an endpoint that an attacker may run. The verifier compares
+`ChainIdentity` with the trust file before it uses the rest.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class BlockRef:
 
 @dataclass(frozen=True)
 class ChainIdentity:
-    """Which chain and code answered. `genesis` is the hash of block 0, `0x` and 64 digits.
+    """Which chain answered, with which code. `genesis` is the hash of block 0, `0x` and 64 digits.
 
-    `contracts` has those names of CONTRACTS whose addresses the reader was told.
+    `contracts` has an entry for each contract whose address the reader was given.
     """
 
     chain_id: int
@@ -95,7 +95,12 @@ class ClaimFacts:
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """A registration of a dataset with one pair of keys. `slots` is n, `chunks` is m."""
+    """A registration of a dataset with one pair of keys.
+
+    `slots` is the number of leaves per chunk, `chunks` the number of chunks: n and m of
+    docs/formats/proofs.md. `d_hash` is the Keccak-256 of the points D, the commitments to the
+    dataset's leaves.
+    """
 
     owner: Address
     epoch_key: KeyId
@@ -114,7 +119,8 @@ class DatasetFacts:
 class AnchoringFacts:
     """One numbered anchoring of an epoch.
 
-    Its points are not stored: `seed` hashes them with everything else it binds.
+    The contract does not store the points. `seed` is a hash of them and of everything else that
+    the anchoring binds.
     """
 
     dataset_id: DatasetId
@@ -128,7 +134,7 @@ class AnchoringFacts:
 
 @dataclass(frozen=True)
 class TableFacts:
-    """A table of tensors: RFC 6962 root over `entries` entries; zeros where the stage has none."""
+    """A table of tensors: RFC 6962 root over `entries` entries; both 0 if the stage has none."""
 
     root: bytes
     entries: int
@@ -138,10 +144,10 @@ class TableFacts:
 class ModelAnchoringFacts:
     """One numbered anchoring of a stage (1 merge, 2 quantize).
 
-    It says what was anchored, its draw, and how far its proofs are. `seed` is zero before the draw;
-    `codes_hash` binds all accepted codes and must be recomputed from the file
-    (docs/formats/statements.md). A `void` anchoring missed its draw: nothing is ever proven of it,
-    and it counts.
+    It says what was anchored, its draw, and how many of its proofs were accepted. `seed` is zero
+    before the draw. `codes_hash` binds all accepted codes; a verifier must recompute it from the
+    file (docs/formats/statements.md). A `void` anchoring missed its draw: nothing can be proven
+    about it any more, but it counts as an anchoring.
     """
 
     base: TableFacts
@@ -175,13 +181,13 @@ class Revocation:
 
 
 class ChainSnapshot(Protocol):
-    """The contracts' state at one block; absent things come back as None.
+    """The contracts' state at one block; None stands for what does not exist.
 
-    A contract that the trust file does not name says nothing: no dataset is sorted, no record shown
-    and no model anchored there.
+    A contract that the trust file does not name is not asked: then no dataset counts as sorted, no
+    record as shown, and no model as anchored.
 
     Raises (every method): UnavailableError if the chain does not answer, or answers with bytes that
-    are not the contract's.
+    cannot be the contract's.
     """
 
     @property
@@ -226,11 +232,11 @@ class ChainSnapshot(Protocol):
         ...
 
     def sorted_complete(self, dataset_id: DatasetId, vk_id: KeyId) -> bool:
-        """Whether every chunk of a dataset was shown to be sorted under one key."""
+        """Whether every chunk of a dataset was shown to be sorted under this key."""
         ...
 
     def is_sorted(self, dataset_id: DatasetId) -> bool:
-        """Whether that was shown under some key: what a statement of absence waits for."""
+        """Whether that was shown under some key. Before, no statement of absence is accepted."""
         ...
 
     def is_shown(self, dataset_id: DatasetId, kind: str, digest: bytes) -> bool:
@@ -254,11 +260,11 @@ class ChainReader(Protocol):
         ...
 
     def final(self) -> ChainSnapshot:
-        """The state that may count as verified."""
+        """The state at the newest final block: only this state may count as verified."""
         ...
 
     def latest(self) -> ChainSnapshot:
-        """The newest state, which only tells what is pending."""
+        """The state at the newest block, which tells only what is pending."""
         ...
 
     def block(self, number: int) -> BlockRef:

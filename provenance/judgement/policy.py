@@ -1,6 +1,6 @@
 """Policies: which claims a release must satisfy (docs/formats/policy.md).
 
-The default requires what the main job proves.
+The default policy requires what the main job proves.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FORMAT = "provenance-policy/1"
 _KEYS = ("environment", "format", "mode", "onNoMatch", "require", "samples")
 
 # Every claim that verification can make, with the number of its subject (docs/formats/verdict.md).
-# Closed: a policy that names another is refused.
+# A policy that names another claim is refused.
 CLAIMS: dict[str, int] = {
     "artifact.identified": 1,
     "release.named": 2,
@@ -59,10 +59,10 @@ DEFAULT_REQUIRED = frozenset(
     }
 )
 
-# Made only where the caller hands in what they are about; a verdict without them lacks nothing.
+# Made only if the caller supplies what they are about. A verdict without them is complete.
 ON_DEMAND = frozenset({"openings.proven"})
 
-# No policy can do without these: what is left would be a verdict about nothing.
+# Every policy requires these: without them a verdict would be about nothing.
 ALWAYS_REQUIRED = frozenset(
     {
         "artifact.identified",
@@ -77,20 +77,22 @@ ALWAYS_REQUIRED = frozenset(
 
 @dataclass(frozen=True)
 class SampleBar:
-    """What sampled claims must detect, each at least.
+    """The least that each sampled claim must detect.
 
-    fraction: share of all blocks that is tampered with; confidence: probability that it is caught.
-    Both lie between 0 and 1, without them.
+    fraction: share of each tensor's blocks that is tampered with.
+    confidence: probability with which that tampering must be caught.
+    Both lie strictly between 0 and 1.
     """
 
     fraction: float
     confidence: float
 
     def caught(self, draws: int, anchorings: int) -> float:
-        """Probability (0..1) that so many draws catch that tampering.
+        """Probability (0..1) that so many draws catch tampering with that fraction of each tensor.
 
-        Whoever anchored n times had n tries. Tampering gathered in few tensors is caught at least
-        as well, since each has its share of the draws.
+        An owner who anchored n times had n tries, so the probability of a miss is multiplied by n.
+        The same number of tampered blocks may be caught less often where they lie in large tensors
+        only: draws are rounded up per tensor, so small tensors have more than their share.
         """
         return max(0.0, 1.0 - anchorings * (1.0 - self.fraction) ** draws)
 
@@ -99,9 +101,10 @@ class SampleBar:
 class Policy:
     """What a verifier requires.
 
-    require: claims that must hold. mode: `enforce`, or `warn`, which prints what would be denied
-    and lets it through. environment: overrides the trust file's only towards stricter. samples:
-    the least that sampled claims must detect, where they hold.
+    require: claims that must hold.
+    mode: `enforce`, or `warn`, which prints what would be denied and lets it through.
+    environment: can only be stricter than the trust file's; None to take the trust file's.
+    samples: the least that sampled claims must detect, where they hold.
     """
 
     require: frozenset[str] = DEFAULT_REQUIRED
@@ -143,7 +146,7 @@ def load_policy(path: Path | None) -> Policy:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """The file's mapping; it has no unknown key."""
+    """The file's mapping, checked to have no unknown key."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -168,7 +171,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _check_words(value: dict[str, Any], path: Path) -> None:
-    """`mode`, `onNoMatch` and `environment` have one of their words, where they are given."""
+    """Refuse a `mode`, `onNoMatch` or `environment` that is given and is none of its words."""
     if value.get("mode", "enforce") not in ("warn", "enforce"):
         raise ConfigError(
             "no such mode", where=f"{path} mode", expected="warn | enforce", actual=value["mode"]

@@ -58,8 +58,8 @@ class Trust:
     """What a verifier believes.
 
     `genesis` is in lower case. `contracts` maps names of CONTRACTS to what is pinned; registry and
-    ledger always stand. `confirmations` is the number of blocks that make one final on a chain
-    without a `finalized` block, None elsewhere. `digest` is that of the file.
+    ledger are always there. `confirmations` is for a chain without a `finalized` block: a block is
+    final with so many blocks on top; None elsewhere. `digest` is the SHA-256 of the file.
     """
 
     environment: str
@@ -107,7 +107,7 @@ class Trust:
         return next((row for row in compared if row[1] != row[2]), None)
 
     def to_yaml(self) -> str:
-        """The file's text; raises nothing, and `parse_trust` reads it back."""
+        """The file's text, which `parse_trust` reads back."""
         return render(self.environment, self.chain, self.keys, self.publishers, self.confirmations)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Status(StrEnum):
-    """What a verification may come to; nothing else is ever printed."""
+    """The outcomes of a verification; there are no others."""
 
     VERIFIED = "verified"
     FAILED = "failed"
@@ -45,7 +45,7 @@ EXIT_USAGE, EXIT_AUTH = 2, 5
 
 
 class Grade(StrEnum):
-    """How an edge of the lineage is known, weakest first (docs/security-model.md)."""
+    """How an edge of the lineage is known, weakest first (docs/formats/verdict.md)."""
 
     DECLARED = "declared"
     SIGNED = "signed"
@@ -63,8 +63,9 @@ class Grade(StrEnum):
 class Claim:
     """One sentence, checked or not.
 
-    step: number of its subject. holds: None when it was not checked; `needs` then says what
-    checking would take. evidence: names and values for programs.
+    step: number of its subject (docs/formats/verdict.md).
+    holds: None when the claim was not checked; `needs` then says what checking would take.
+    evidence: names and values for programs.
     """
 
     id: str
@@ -78,7 +79,7 @@ class Claim:
     evidence: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """As verdicts print it; without keys that have no value."""
+        """The form in verdicts; keys without a value are left out."""
         status = "not_checked" if self.holds is None else ("holds" if self.holds else "fails")
         value: dict[str, Any] = {
             "id": self.id,
@@ -105,7 +106,7 @@ class Edge:
     note: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As verdicts print it."""
+        """The form in verdicts."""
         value = {
             "kind": self.kind,
             "parent": self.parent,
@@ -145,7 +146,7 @@ class Verdict:
 
     @property
     def exit_code(self) -> int:
-        """With which `verify` and `gate` end."""
+        """The exit code of `verify` and `gate`."""
         return TABLE[self.status].exit_code
 
     @property

@@ -55,8 +55,8 @@ class Body(Protocol):
 def fields_of(body: type[Body]) -> tuple[Field, ...]:
     """The fields of one version of a record type, in the order of its definition.
 
-    An attribute that would be a Python keyword ends in `_`, which JSON leaves out. A type that no
-    form stands for is a KeyError: a record type is checked when its module is imported.
+    An attribute that would be a Python keyword ends in `_`, which JSON leaves out. An annotation
+    without a form raises KeyError, already when `provenance.log.record` is imported.
     """
     types = get_type_hints(body)
     return tuple(_field(field.name, types[field.name]) for field in fields(body))

@@ -7,11 +7,11 @@ File layout (integers big-endian):
           12   ..  header, canonical JSON
     then frames: length u32 | seq u64 | prev 32 | payload | sha256 32
 
-`sha256` covers everything of the frame before it. `prev` is the `sha256` of the frame before, or
-that of the file's first bytes for frame 0: a frame can be neither moved nor removed unnoticed.
+`sha256` covers everything of the frame before it. `prev` is the `sha256` of the frame before; for
+frame 0 it is the SHA-256 of magic, length and header. So nobody can move or remove a frame
+unnoticed.
 
-NOT promised: secrecy, or that the file was not rewritten as a whole. Heads on the chain are for
-that.
+NOT promised: secrecy, or that the file was not rewritten as a whole. Heads on the chain show that.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Place:
 
 
 class TornTail(Exception):
-    """The bytes from `offset` on are an unfinished last frame."""
+    """The file ends in an unfinished frame, which begins at `offset`."""
 
     def __init__(self, offset: int) -> None:
         super().__init__(offset)
@@ -139,11 +139,13 @@ def _parse_frame(data: bytes, start: int, place: Place, base: int) -> Frame | No
 
 
 def _is_torn(rest: bytes, place: Place) -> bool:
-    """Whether the broken frame that begins `rest` is the end of the file, left so by a crash.
+    """Whether a crash left the broken frame at the start of `rest`; if not, it is damage.
 
-    A crash leaves a prefix of what was written, or zeros after it from some sector on. A frame that
-    ends before the end of the file was once whole, and so was one that a whole frame follows: that
-    is damage, in its length field in the second case.
+    A crash leaves a prefix of what was written, and perhaps zeros from some sector on. So a frame
+    is torn in two cases:
+
+    - Its length reaches beyond the end of the file, and the length field is not what is broken.
+    - It ends within the file, only zeros follow, and its hash never reached the disk.
     """
     if len(rest) < 4 or not any(rest):
         return True
@@ -154,9 +156,10 @@ def _is_torn(rest: bytes, place: Place) -> bool:
 
 
 def _was_whole(rest: bytes, seq: int) -> bool:
-    """Whether only the length field of this frame is damaged.
+    """Whether only the length field of the frame at the start of `rest` is damaged.
 
-    Then the next frame continues it, or its own hash fits its true length.
+    It is if a later frame has this frame's hash as its `prev`, or if the hash fits when the length
+    is set to what the file holds.
     """
     marker, at = u64(seq + 1), -1
     while (at := rest.find(marker, at + 1)) >= 0:
@@ -170,7 +173,7 @@ def _was_whole(rest: bytes, seq: int) -> bool:
 def _is_zeroed(frame: bytes, offset: int) -> bool:
     """Whether the hash of the frame at this file offset never reached the disk.
 
-    It is missing as a whole, or from a sector on.
+    Then it is zeros, all of it or from a sector boundary on.
     """
     stored = frame[-32:]
     if not any(stored):
@@ -219,14 +222,17 @@ def _read_regular(path: Path) -> bytes:
 
 
 class JournalTail:
-    """Reads frames as they become durable, for a second reader in this or another process."""
+    """Follows a journal that another thread or process writes.
+
+    It returns every whole frame of the file, durable or not: `until` sets the limit.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         _, self._place = parse_header(path.read_bytes(), path)
 
     def read(self, until: int | None = None) -> Iterator[Frame]:
-        """Whole frames that were not returned before, up to seq `until` (exclusive)."""
+        """Whole frames that were not returned before, up to seq `until` (exclusive; None: all)."""
         with self._path.open("rb") as stream:
             stream.seek(self._place.offset)
             data = stream.read()

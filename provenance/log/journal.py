@@ -1,7 +1,7 @@
 """The append-only journal: the source of truth that database and chain are projections of.
 
-What survives a crash: every frame for which `barrier()` returned. A torn last frame is cut off on
-the next open, and only that: damage anywhere else is refused. The bytes: `provenance.log.frames`.
+What survives a crash: every frame for which `barrier()` returned. The next `open` cuts off a torn
+last frame, and nothing else: it refuses damage anywhere else. The bytes: `provenance.log.frames`.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def sync_directory(path: Path) -> None:
 class Journal:
     """A journal open for appending by one process (an flock keeps a second one out).
 
-    `append` frames and hands over to a writer thread; `barrier` returns once everything appended so
-    far is on disk. Writes are grouped: one fdatasync covers all frames that arrived while the last
-    one ran. A failed write is not lost: its frames stay queued, the file is cut back to its last
+    `append` queues a frame for a writer thread; `barrier` returns once everything appended so far
+    is on disk. Writes are grouped: one fdatasync covers all frames that arrived while the last one
+    ran. A failed write loses nothing: its frames stay queued, the file is cut back to its last
     durable frame, and each later `barrier` tries again.
     """
 

@@ -1,9 +1,9 @@
-"""Log records: reading and writing their bytes, and the 32-byte entry each has in the log.
+"""Log records: reading and writing their bytes, and the 32-byte entry that each has in the log.
 
 A record is RFC 8785 JSON `{"type": .., "v": 1, "time": "2026-01-02T03:04:05Z", ..fields}`. Parsing
 is strict: unknown types, versions and fields, missing fields, and bytes that are not the canonical
-form are refused, so one record has one digest. `time` is what the writer says; dates that mean
-something come from the chain. What each type says: `provenance.log.records`.
+form are refused, so one record has one digest. `time` is the writer's word; trustworthy dates come
+from the chain. What each type says: `provenance.log.records`.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _check_fields(type_: str, version: Any, values: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class Record:
-    """One record as the journal holds it: `fields` is its JSON less type, version and time.
+    """One record as the journal holds it: `fields` is its JSON without type, version and time.
 
     Optional fields are left out, never null. `body` gives the fields their types.
     """

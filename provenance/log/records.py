@@ -1,7 +1,7 @@
 """The types of record, one frozen dataclass per type and version (docs/formats/records.md).
 
-What each field means, with its range, is on that page. To change one type, add a dataclass with the
-next `VERSION` to `BODIES`: records of the version before keep their bytes and are still read.
+That page says what each field means, with its range. To change a type, add a dataclass with the
+next `VERSION` to `BODIES`: records of earlier versions keep their bytes and are still read.
 """
 
 from __future__ import annotations

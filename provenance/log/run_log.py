@@ -70,11 +70,11 @@ class OpenLog:
         )
 
     def quantized_file(self) -> Path:
-        """The file of the last `quantize` record, wherever its name stands in the release folder.
+        """The file of the last `quantize` record, under whatever name the release folder has it.
 
         Raises:
-            Conflict: there is no file.
-            VerificationError: there are only others.
+            Conflict: the folder holds no file.
+            VerificationError: it holds only files with other digests.
         """
         logged = self.last(Quantize.TYPE).body(Quantize).file
         files = {

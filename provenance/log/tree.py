@@ -32,10 +32,10 @@ class Head:
 
 
 class FileNodes:
-    """`NodeStore` with one append-only file per level: memory stays flat in a run's length.
+    """`NodeStore` with one append-only file per level, so memory does not grow with the run.
 
-    Derived data: rebuilt from the journal at every start, never trusted and never synced. `folder`
-    is emptied on start and removed on `close`.
+    The files are derived: every start empties `folder` and builds them from the journal, so they
+    are never trusted and never synced. `close` removes the folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -84,7 +84,7 @@ class RunLog:
     def refresh(
         self, until: int | None = None, observe: Callable[[int, Record], None] | None = None
     ) -> int:
-        """Take in the frames that the journal has by now; returns the size of the log.
+        """Add the journal's new frames to the tree; returns the size of the log.
 
         Args:
             until: seq at which to stop (exclusive); None for all.

@@ -1,10 +1,10 @@
-"""Verification: one function for command line, API, gate and bundle.
+"""Verification: one function that command line, gate and API share.
 
     verifier = Verifier(trust=trust, reader=reader, source=source, prover=prover)
     verdict = verify("model.gguf", verifier)
 
-`steps.py` lists the steps. Each adds claims, and the verdict never exceeds its weakest required
-claim. It fails closed: what cannot be reached makes the verdict `indeterminate`, never `verified`.
+`steps.py` lists the steps. Each step adds claims. The verdict is `verified` only if every required
+claim holds and no claim fails; if chain or evidence cannot be reached it is `indeterminate`.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _verdict(case: Case, outcome: Outcome) -> Verdict:
 
 
 def _release(case: Case) -> dict[str, Any] | None:
-    """The claim on chain that was followed."""
+    """The release on chain that the verification followed; None if it found none."""
     claim, name = case.report.release, case.report.name
     if claim is None:
         return None

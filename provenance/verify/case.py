@@ -17,7 +17,7 @@ from provenance.verify.protocols import (
     DataChecker,
     EvidenceSource,
     FormatInspector,
-    Opening,
+    NonceOpening,
     ProofVerifier,
 )
 
@@ -45,10 +45,10 @@ class Artifact:
 
 @dataclass(frozen=True, kw_only=True)
 class Verifier:
-    """Who asks: whom they believe, what they require, and what they work with.
+    """Who asks: what they believe, what they require, and what they work with.
 
-    reader, source: a chain and evidence, whose answers are attacker-controlled.
-    inspector: None where files are judged by digest only.
+    reader, source: where chain facts and evidence come from; their answers are attacker-controlled.
+    inspector: None if files are judged by digest only.
     """
 
     trust: Trust
@@ -63,14 +63,16 @@ class Verifier:
 class Options:
     """What the caller adds to one question.
 
-    release: the run that the artifact is said to be from. base: a folder with the base model.
-    openings: blocks opened at the caller's own nonce, by stage.
+    release: the run that the artifact is said to be from.
+    base: a folder with the base model.
+    data: recomputes batches, for a caller who has the dataset and its salts.
+    openings: proofs of blocks at the caller's own nonce, by stage (`merge`, `quantize`).
     """
 
     release: RunId | None = None
     base: Path | None = None
     data: DataChecker | None = None
-    openings: Mapping[str, Opening] = field(default_factory=dict)
+    openings: Mapping[str, NonceOpening] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What the steps of a verification have found: claims, edges of the lineage, and what they rest on.
 
-Steps write a report and do not read it. The last step, the policy, judges it.
+Steps write into a report; only the last step, the policy, judges what is in it.
 """
 
 from __future__ import annotations
@@ -19,16 +19,19 @@ _MAX_DIFFERENCES = 10
 
 
 class Stopped(Exception):
-    """A claim fails, or lacks evidence, that later steps stand on. The report says which."""
+    """A claim that later steps depend on fails or lacks evidence. The report says which."""
 
 
 @dataclass
 class Report:
     """The material of a verdict, in the order in which it was found.
 
-    samplings: each sampled claim that holds, with what its draws detect.
-    release: the claim on chain that is followed; name: what its record calls the release.
-    draw_block: the block that drew the run's seed; head: the head that the release lies under.
+    development: reasons why this is no production verdict.
+    siblings: other runs that the owner opened on this dataset, as `0x..`.
+    samplings: each sampled claim whose proofs verify, with what its draws detect.
+    release: the release on chain that is followed; name: what its record calls the release.
+    draw_block: the block whose hash made the run's seed.
+    head: the head that the release lies under.
     """
 
     claims: list[Claim] = field(default_factory=list)
@@ -75,11 +78,12 @@ class Report:
 
     @contextmanager
     def guarded(self, id_: str) -> Iterator[None]:
-        """Check what claim `id_` says: an error inside makes it fail.
+        """Run a check of claim `id_`: an error inside makes the claim fail.
 
         Raises:
-            Stopped: it failed.
-            UnavailableError: raised inside; silence accuses nobody.
+            Stopped: the claim failed.
+            UnavailableError: passed on from inside, and no claim fails: an endpoint that does not
+                answer contradicts nothing.
         """
         try:
             yield
@@ -90,7 +94,7 @@ class Report:
             raise Stopped from error
 
     def upgrade(self, kind: str, grade: Grade, note: str | None = None) -> None:
-        """Raise the grade of the edges of a kind; what is known better already stays."""
+        """Raise the edges of a kind to `grade`; an edge whose grade is as high or higher stays."""
         self.edges = [
             replace(e, grade=grade, note=note or e.note)
             if e.kind == kind and e.grade.rank < grade.rank

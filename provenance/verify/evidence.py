@@ -14,7 +14,7 @@ from provenance.layout import RunFolder, read_json
 from provenance.log.anchoring import SignedHead, read_heads
 from provenance.log.record import Record
 from provenance.log.tree import read_records
-from provenance.verify.protocols import Opening
+from provenance.verify.protocols import NonceOpening
 
 MAX_KEY_FILE_BYTES = 1 << 30
 MAX_CHUNKS = 1 << 16
@@ -79,10 +79,12 @@ class FolderEvidence:
         return self.folder.adapter if self.folder.adapter.is_dir() else None
 
 
-def load_openings(folder: Path | None, nonce: str | None) -> dict[str, Opening]:
-    """Openings by stage, from a folder that `provenance proof open` wrote.
+def load_openings(folder: Path | None, nonce: str | None) -> dict[str, NonceOpening]:
+    """Openings at a verifier's nonce, by stage, from a folder that `provenance proof open` wrote.
 
-    The folder is attacker-controlled, the nonce is the verifier's own.
+    Args:
+        folder: attacker-controlled; None together with `nonce` for no openings.
+        nonce: 32 bytes in hex, the verifier's own.
 
     Raises:
         InputError: one of the two without the other, a nonce that is not 32 bytes in hex, or no
@@ -102,9 +104,9 @@ def load_openings(folder: Path | None, nonce: str | None) -> dict[str, Opening]:
             draws = read_json(path).get("draws")
             if type(draws) is not int or not 1 <= draws <= MAX_CHUNKS:
                 raise InputError(
-                    "opening says no number of draws", where=str(path), expected=f"1..{MAX_CHUNKS}"
+                    "opening gives no number of draws", where=str(path), expected=f"1..{MAX_CHUNKS}"
                 )
-            found[stage] = Opening(value, draws, _numbered(folder / stage, "proof"))
+            found[stage] = NonceOpening(value, draws, _numbered(folder / stage, "proof"))
     if not found:
         raise InputError(
             "folder holds no openings",
@@ -165,7 +167,7 @@ class FolderSource:
 
 
 def run_id_of(folder: RunFolder) -> RunId | None:
-    """The run that a folder says it is of, which records and chain must confirm."""
+    """The run that a folder claims to be of; records and chain must confirm it."""
     try:
         return RunId.parse(read_json(folder.info)["run_id"])
     except (KeyError, ProvenanceError):

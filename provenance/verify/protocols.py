@@ -1,6 +1,6 @@
 """What verification needs from outside. The edge (command line, API) injects implementations.
 
-Unless a docstring says otherwise, what they return or are given is attacker-controlled.
+Unless a docstring says otherwise, their arguments and what they return are attacker-controlled.
 """
 
 from __future__ import annotations
@@ -27,13 +27,15 @@ from provenance.log.record import Record
 
 @dataclass(frozen=True)
 class EpochEvidence:
-    """Everything that one epoch's proof is about.
+    """Everything that the proofs of one epoch are checked against.
 
-    u_hash, p_hash: Keccak-256 of the points as the log's epoch record names them; the anchoring's
-        seed binds them.
-    order: position -> record, a permutation, shape `(count,)`.
+    U are the commitments to the leaves as they were fed, P those to the positions of the order.
+
+    u_hash, p_hash: Keccak-256 of the points U and of the points P, as the log's epoch record names
+        them; the anchoring's seed binds both.
+    order: leaf index at each position, a permutation, shape `(count,)`.
     leaves: the leaf at each position as logged, the remainder included, shape `(count, 32)`.
-    words, p_bases: the verifying key and the bases of P.
+    words, p_bases: the verifying key, and the bases of the points P.
     proofs: one proof JSON per chunk.
     """
 
@@ -57,7 +59,8 @@ class EpochEvidence:
 class RegistrationEvidence:
     """The proofs behind a dataset's registration.
 
-    points: the D points, one per chunk. trees, links: tree and link proofs, one JSON per chunk.
+    points: the commitments D to the dataset's leaves, one point per chunk.
+    trees, links: tree proofs and link proofs, one JSON per chunk.
     """
 
     dataset_id: DatasetId
@@ -71,10 +74,12 @@ class RegistrationEvidence:
 
 
 @dataclass(frozen=True)
-class Opening:
-    """Blocks that a nonce of the verifier's own draws, in the place of the chain's draw.
+class NonceOpening:
+    """Proofs of blocks that follow from a nonce of the verifier's own, not from the chain's draw.
 
-    draws: how many blocks the prover says it opened.
+    nonce: the verifier's 32 bytes; not attacker-controlled.
+    draws: the number of draws K that the prover says it used.
+    proofs: one proof JSON per group of blocks.
     """
 
     nonce: bytes
@@ -84,15 +89,16 @@ class Opening:
 
 @dataclass(frozen=True)
 class SampleEvidence:
-    """Everything that a sampled statement is about.
+    """Everything that the proofs of a stage's drawn blocks are checked against.
 
-    anchorings: how many the run has of this stage.
+    anchorings: how many anchorings of this stage the run has.
+    draw_hash: hash of the block that the draw seed comes from, 32 bytes.
     base, adapter, merged: the tables that the anchoring names; the first two only for a merge.
-        Attacker-controlled until their roots were compared.
+        Their roots have been compared with the anchored ones.
     words: (key id, kind) -> words of a pinned key. Raises VerificationError.
-    codes: (tensor, block number) -> bytes of a block of the deployed file; for a quantization.
+    codes: (tensor, block number) -> bytes of a block of the deployed file; only for a quantization.
     proofs: one proof JSON per group of blocks.
-    opening: check these blocks instead of the drawn ones.
+    opening: check the blocks of this opening instead of the drawn ones.
     """
 
     run_id: RunId
@@ -108,16 +114,20 @@ class SampleEvidence:
     words: Callable[[bytes, str], bytes]
     codes: Callable[[Tensor, int], bytes] | None
     proofs: Sequence[Mapping[str, Any]]
-    opening: Opening | None = None
+    opening: NonceOpening | None = None
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """What a sampled statement detects.
+    """What the draws of a sampled statement detect.
 
-    worst: the tensor with the fewest draws.
-    worst_95, worst_99: fractions (0..1) of its blocks from which tampering is caught with 95 % and
-        99 %; overall_99: that of all blocks. Misses are multiplied by the number of anchorings.
+    draws: drawn blocks of all tensors.
+    worst: the tensor with the fewest draws; worst_draws: how many.
+    worst_95, worst_99: fractions (0..1) of that tensor's blocks; tampering with so many or more is
+        caught with a probability of 95 % and 99 %.
+    overall_99: the fraction for 99 %, where the same fraction of every tensor is tampered with.
+
+    The probability of a miss is multiplied by the number of anchorings.
     """
 
     proofs: int
@@ -131,44 +141,48 @@ class Sampling:
 
 
 class ProofVerifier(Protocol):
-    """Checks Groth16 evidence off chain. Its answers are believed.
+    """Checks Groth16 evidence off chain. The verifier believes its answers.
 
     Raises (every method): VerificationError naming the first thing that does not hold;
     UnavailableError if the prover binary is missing.
     """
 
     def check_registration(self, evidence: RegistrationEvidence) -> None:
-        """The committed vector D is the leaves under the dataset's root."""
+        """Check that the points D commit to the very leaves under the dataset's root."""
         ...
 
     def check_epoch(self, evidence: EpochEvidence) -> None:
-        """The logged leaves are the dataset's, in the seed's order."""
+        """Check that the logged leaves are the dataset's, in the order that the seed gives."""
         ...
 
     def check_samples(self, evidence: SampleEvidence) -> Sampling:
-        """The drawn blocks of a stage are what its rule makes of the committed weights."""
+        """Check that each drawn block follows from the committed weights.
+
+        A block of a merge is the exactly rounded merge; a block of a quantized file has the nearest
+        codes.
+        """
         ...
 
     def commit_tensors(
         self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]
     ) -> list[Tensor]:
-        """Commit anew to tensors of safetensors files.
+        """Compute the table entries of tensors from safetensors files.
 
         Args:
-            tensors: for each, its name in the files and the entry that it should have.
+            tensors: for each tensor its name in the files, and the table entry to compare with.
 
         Returns:
-            The entry that each has.
+            The entry that each tensor has.
 
         Raises:
-            NotFound: this checker cannot (pure Python hashes too slowly for weights).
+            NotFound: this checker cannot do it (pure Python hashes too slowly for weights).
         """
         ...
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One place where a file is not what recomputation gives."""
+    """One place where a file differs from its recomputation."""
 
     where: str
     expected: str
@@ -196,7 +210,7 @@ class Deployed(Protocol):
 
 
 class FormatInspector(Protocol):
-    """Reads deployed files and recomputes them from their source. Its answers are believed."""
+    """Reads deployed files and recomputes them. The verifier believes its answers."""
 
     def metadata(self, path: Path) -> Mapping[str, str]:
         """`provenance.*` keys of a model file; empty for a format that carries none.
@@ -207,7 +221,7 @@ class FormatInspector(Protocol):
         ...
 
     def quantization(self, path: Path) -> str | None:
-        """Format of a file as `quantize` records say it (`Q8_0`); None for one not known."""
+        """Format of a file as `quantize` records name it (`Q8_0`); None if it is not known."""
         ...
 
     def exactness(self, quantization: str) -> str:
@@ -219,7 +233,10 @@ class FormatInspector(Protocol):
         ...
 
     def compare_unadapted(self, base: Path, adapted: Sequence[str], path: Path) -> list[Difference]:
-        """The same with the base model, but for the values of adapted tensors."""
+        """Differences between a file and the quantization of the base model.
+
+        The values of `adapted` tensors are not compared.
+        """
         ...
 
     def deployed(self, path: Path) -> Deployed:
@@ -245,17 +262,17 @@ class FormatInspector(Protocol):
 
 @dataclass(frozen=True)
 class BatchCount:
-    """Batches recomputed and found equal, and those that an erasure left undetermined."""
+    """Number of batches recomputed and found equal, and of those undetermined after an erasure."""
 
     recomputed: int
     undetermined: int
 
 
 class DataChecker(Protocol):
-    """Recomputes the tensors of batches, which only a holder of records and salts can."""
+    """Recomputes the tensors of batches; whoever does that needs the dataset and its salts."""
 
     def check_batches(self, records: Sequence[Record]) -> BatchCount:
-        """Recompute every batch that can be.
+        """Recompute every batch whose records and salts are not erased.
 
         Raises:
             VerificationError: the first batch that differs.
@@ -315,9 +332,9 @@ class EvidenceSource(Protocol):
     """Where evidence of runs is looked for."""
 
     def candidates(self, run_id: RunId) -> Sequence[Evidence]:
-        """Everything at hand that says it is this run's evidence.
+        """All evidence at hand that claims to be of this run.
 
-        Several may: whoever can drop a folder must not hide an honest one. The verifier takes the
-        one whose records are under the anchored head.
+        An attacker who adds a false folder must not hide an honest one. So the verifier gets all of
+        them, and takes the first whose records are those under the anchored head.
         """
         ...

@@ -19,8 +19,9 @@ def identify(subject: str, inspector: FormatInspector | None) -> Artifact:
     """Turn what the caller named into an artifact: `sha256:..`, `0x..`, bare hex, or a path.
 
     Raises:
-        InputError: neither a digest nor a readable regular file, or a file that is malformed as
-            the format it claims, or that came in the place of a model (empty, a Git LFS pointer).
+        InputError: neither a digest nor a readable regular file, or a file that is malformed in
+            the format that it claims to have, or that came in the place of a model (empty, a Git
+            LFS pointer, a web page).
     """
     if _DIGEST.fullmatch(subject):
         digest = Digest.parse(subject)

@@ -21,13 +21,13 @@ class Pending(Exception):
 def check_release(case: Case, chain: Chain) -> ClaimFacts:
     """A trusted publisher's final release names exactly this digest.
 
-    A run that the caller or the file names must be the one that released it.
+    If the caller or the file names a run, that run must be the one that released it.
 
     Raises:
         Pending: such a release is not final yet.
         NotFound: no trusted publisher released this digest.
-        Stopped: another run than the named one did; or a release was revoked. One revoked release
-            by a trusted publisher revokes the digest, however often it is released.
+        Stopped: another run than the named one released it, or the release was revoked. If a
+            digest has several releases by trusted publishers, one revoked release is enough.
     """
     wanted = case.options.release or case.artifact.claimed_run
     trusted = _trusted(case, chain.snapshot)
@@ -75,7 +75,7 @@ def _trusted(case: Case, snapshot: ChainSnapshot) -> list[tuple[ClaimFacts, Publ
 def _explain_absence(
     case: Case, chain: Chain, wanted: RunId | None, trusted: list[ClaimFacts]
 ) -> NoReturn:
-    """No final release by a trusted publisher (of the wanted run) names the digest: say why."""
+    """Say why no final release by a trusted publisher, of the wanted run, names the digest."""
     digest = case.artifact.digest
     pending = _trusted(case, case.verifier.reader.latest())
     if any(wanted is None or claim.run_id == wanted for claim, _ in pending):
@@ -99,7 +99,7 @@ def _explain_absence(
 
 
 def _contradict(case: Case, wanted: RunId, trusted: list[ClaimFacts]) -> NoReturn:
-    """The caller or the file names a run that did not release this digest: say what it released."""
+    """Fail, since the named run did not release this digest; say what was released instead."""
     evidence = next(iter(case.verifier.source.candidates(wanted)), None)
     released = _last_release(evidence) if evidence else None
     if trusted:

@@ -22,8 +22,8 @@ from provenance.verify.s02_chain import Chain
 class Log:
     """The log that a release lies in, and what the registry says of its run.
 
-    records: those under the released head, all of them; their bytes are the head's, what they say
-        is the owner's word.
+    records: all records under the head that the release lies in. The head fixes their bytes; what
+        they say is the owner's word.
     """
 
     claim: ClaimFacts
@@ -63,7 +63,7 @@ def check_log(case: Case, chain: Chain, claim: ClaimFacts) -> Log:
 
 
 def _choose(case: Case, chain: Chain, claim: ClaimFacts, candidates: Sequence[Evidence]) -> _Found:
-    """The first candidate under the anchored head; if none is, the first one's fault is told."""
+    """The first candidate under the anchored head; if none is, report what the first one lacks."""
     faults: list[ProvenanceError] = []
     for evidence in candidates:
         try:
@@ -71,7 +71,7 @@ def _choose(case: Case, chain: Chain, claim: ClaimFacts, candidates: Sequence[Ev
         except UnavailableError:
             raise
         except ProvenanceError as error:
-            faults.append(error)  # another candidate may be the log
+            faults.append(error)  # another candidate may be the right log
             continue
         case.report.holds(
             "release.logged",
@@ -140,7 +140,7 @@ def _check_heads(case: Case, claim: ClaimFacts, found: _Found) -> str:
     opening, tree = found.records[0], Tree(r.entry for r in found.records)
     if opening.type != "run.open":
         raise VerificationError(
-            "log does not begin with the run's opening",
+            "log does not begin with the record that opens the run",
             where="record 0",
             expected="run.open",
             actual=opening.type,

@@ -1,4 +1,4 @@
-"""Step 5: what happened in the run, as its log tells it: opening, seed, and what was fed."""
+"""Step 5: what happened in the run, as its log tells it: `run.open`, the seed, and what was fed."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from provenance.verify.s04_log import Log
 
 
 def check_history(case: Case, chain: Chain, log: Log) -> Record:
-    """The run was registered before it began, and its seed is the one drawn on chain.
+    """The run was registered before its first batch, and its seed is the one drawn on chain.
 
     Returns:
         The `run.open` record that was registered.
 
     Raises:
-        Stopped: it was not, or the seed is another.
+        Stopped: the claim `run.preregistered` fails.
     """
     report, run = case.report, log.run
     with report.guarded("run.preregistered"):
@@ -44,7 +44,7 @@ def _check_opening(log: Log) -> None:
     run, run_open = log.run, log.records[0]
     if run_open.digest != run.preregistration:
         raise VerificationError(
-            "run was registered with another opening record",
+            "run was registered with another run.open record",
             where="record 0",
             expected=to_hex(run.preregistration),
             actual=run_open.digest.hex0x,
@@ -79,7 +79,10 @@ def _check_seed(log: Log) -> None:
 
 
 def _siblings(chain: Chain, run: RunFacts) -> list[RunId]:
-    """Other runs of the owner on the same dataset: whoever opens many keeps the seed that suits."""
+    """Other runs of the owner on the same dataset.
+
+    An owner who opens many runs can keep the one whose seed suits, so verdicts list them.
+    """
     result = []
     for run_id in chain.snapshot.runs_of(run.owner):
         other = chain.snapshot.run(run_id)
@@ -110,8 +113,9 @@ def live_batches(records: Sequence[Record]) -> list[tuple[int, Record]]:
 class EpochUse:
     """What the log says an epoch fed.
 
-    consumed: positions fed. leaves: the leaf at each position, shape `(count, 32)`, the remainder
-    after those fed. last_index: index in the log of the epoch's last batch, 0 without one.
+    consumed: number of positions fed.
+    leaves: the leaf at each position, shape `(count, 32)`: those fed, then the remainder.
+    last_index: index in the log of the epoch's last batch, 0 without one.
     """
 
     epoch: int
@@ -126,12 +130,13 @@ def epoch_use(
     """Lay out one epoch's logged batches by position.
 
     Args:
-        count: positions of the epoch, the records of the dataset.
+        count: number of positions of an epoch, which is that of the dataset's records.
         remainder: leaves (`0x..`) at the positions that were not fed.
 
     Raises:
-        VerificationError: a position twice, outside the epoch or out of turn, a batch with another
-            number of leaves than of positions, or a remainder of the wrong length.
+        VerificationError: a position that was fed twice, lies outside the epoch or was fed out of
+            turn; a batch with more or fewer leaves than positions; or a remainder of the wrong
+            length.
     """
     leaves: list[str] = []
     last = 0
@@ -152,7 +157,7 @@ def epoch_use(
 
 
 def _next_leaves(index: int, record: Record, fed: int, count: int) -> list[str]:
-    """The leaves of a batch whose positions go on where `fed` positions end."""
+    """The leaves of a batch, whose positions must follow the `fed` ones before it."""
     positions, leaves = record.fields["positions"], record.fields["leaves"]
     if len(positions) != len(leaves):
         raise VerificationError(

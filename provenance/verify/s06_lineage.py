@@ -1,4 +1,4 @@
-"""Step 6: the records from dataset to released file. Neighbours share a digest."""
+"""Step 6: the records from dataset to released file, each linked to the next by a digest."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _last(records: Sequence[Record], type_: str, field: str, wanted: str) -> Pla
 
 
 def _check_consumed(records: Sequence[Record], checkpoint: Placed) -> None:
-    """What the checkpoint says it had seen of its epoch is what was logged before it."""
+    """The checkpoint consumed as many positions of its epoch as were logged before it."""
     fields = checkpoint.fields
     before = sum(
         len(r.fields["positions"])
@@ -128,7 +128,7 @@ def _check_matched(records: Sequence[Record]) -> None:
 
 
 def _edges(lineage: Lineage) -> list[Edge]:
-    """What the records alone say; later steps raise the grades."""
+    """The edges with the grades that the records alone give; later steps raise the grades."""
     opening, merge, quantize = (
         lineage.run_open.fields,
         lineage.merge.fields,

@@ -29,7 +29,7 @@ def check_revocations(case: Case, chain: Chain, log: Log, lineage: Lineage) -> N
 
 
 def _check_dataset(case: Case, chain: Chain, log: Log) -> None:
-    """The run's owner, the dataset's registrant and every trusted publisher may revoke it."""
+    """The dataset was not revoked by the run's owner, its registrant or a trusted publisher."""
     snapshot, dataset_id = chain.snapshot, log.run.dataset_id
     dataset = snapshot.dataset(dataset_id)
     owners = {log.run.owner, *(p.address for p in case.verifier.trust.publishers)}

@@ -14,7 +14,7 @@ from provenance.verify.s08_proofs import Proofs
 
 
 def check_recomputation(case: Case, log: Log, lineage: Lineage, proofs: Proofs) -> None:
-    """Order, file, merge, base and batches, each as far as the caller's material allows."""
+    """Recompute order, file, merge, base and batches, as far as the caller's material allows."""
     if proofs.epochs:
         case.report.holds(
             "order.recomputed",
@@ -82,7 +82,7 @@ def _check_merge(case: Case, log: Log, lineage: Lineage) -> None:
 
 
 def _check_base(case: Case, lineage: Lineage) -> None:
-    """What no adapter touched is the public base's, in full: it needs neither proof nor sample."""
+    """Compare all tensors without an adapter with the base, in full: they need no proofs."""
     id_, base = "base.recomputed", case.options.base
     text = "every tensor without adapter is the exact quantization of the base's"
     if case.file is None or base is None:

@@ -1,4 +1,4 @@
-"""Step 10: the policy over the claims. It fails closed."""
+"""Step 10: the policy judges the claims. A required claim that nobody checked never verifies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LOCAL = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a verification came to, and why: one sentence."""
+    """The outcome of a verification, and the reason in one sentence."""
 
     status: Status
     reason: str
@@ -40,19 +40,19 @@ def decide(case: Case) -> Outcome:
 
 
 def _contradicted(report: Report) -> Outcome | None:
-    """A failing claim: revoked where that is all that fails, else failed."""
+    """`revoked` if only `not.revoked` fails, `failed` if another claim fails, None if none does."""
     failed = [c for c in report.claims if c.holds is False]
     if not failed:
         return None
     if all(c.id == "not.revoked" for c in failed):
         return Outcome(Status.REVOKED, failed[0].text)
-    # A place in the file tells a reader more than a release that was not found.
+    # The place of a difference in the file tells a reader more than a missing release.
     first = next((c for c in failed if c.id == "file.recomputed"), failed[0])
     return Outcome(Status.FAILED, _sentence(first))
 
 
 def _sentence(claim: Claim) -> str:
-    """`where: text, expected .., actual ..`, as far as there is each."""
+    """`where: text, expected .., actual ..`, without the parts that the claim lacks."""
     sentence = f"{claim.where}: {claim.text}" if claim.where else claim.text
     for name, value in (("expected", claim.expected), ("actual", claim.actual)):
         if value:
@@ -61,7 +61,10 @@ def _sentence(claim: Claim) -> str:
 
 
 def _incomplete(report: Report, policy: Policy) -> Outcome | None:
-    """A required claim that does not hold; one that no step made is added as not checked."""
+    """`indeterminate` if a required claim was not checked, else None.
+
+    A required claim that no step made is added to the report as not checked.
+    """
     holding = {c.id for c in report.claims if c.holds}
     missing = sorted(policy.require - holding - {"policy.satisfied"})
     made = {c.id for c in report.claims}
@@ -93,7 +96,8 @@ def _weak_samples(report: Report, policy: Policy) -> list[str]:
     bar, denials = policy.samples, []
     if bar is None:
         return []
-    wanted = f"tampering with {bar.fraction:.2%} of all blocks caught with {bar.confidence:.4%}"
+    share = f"{bar.fraction:.2%} of each tensor's blocks"
+    wanted = f"tampering with {share} caught with {bar.confidence:.4%}"
     for id_, sampling in report.samplings:
         caught = bar.caught(sampling.draws, sampling.anchorings)
         if caught < bar.confidence:

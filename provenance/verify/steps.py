@@ -1,8 +1,8 @@
 """The ten steps of a verification, in the order in which they run.
 
-Each step takes what earlier ones found, writes its claims into the report, and returns what it
-found itself. A step stops the verification where later steps would stand on a claim that does not
-hold. Claims carry numbers of their own (docs/formats/verdict.md), which name their subject.
+Each step takes what earlier steps found, writes its claims into the report, and returns what it
+found itself. A step stops the verification if a claim that later steps depend on does not hold.
+Claims carry numbers of their own, which stand for their subject (docs/formats/verdict.md).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from provenance.verify.s10_policy import Outcome, decide
 
 
 def judge(case: Case) -> Outcome:
-    """Take the steps. What cannot be reached makes the outcome indeterminate, never verified."""
+    """Take the steps. If chain or prover cannot be reached, the outcome is indeterminate."""
     try:
         _check(case)
     except Stopped:

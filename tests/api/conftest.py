@@ -79,7 +79,7 @@ def make_state(lab: Lab, database: Database) -> StateFactory:
 
 @pytest.fixture
 def make_client(make_state: StateFactory) -> Iterator[ClientFactory]:
-    """Clients of started applications; `raise_server_exceptions` is off, as in a server."""
+    """Make clients of started applications. As in a server, exceptions of routes become answers."""
     clients: list[TestClient] = []
 
     def make(*folders: Path, **changes: Any) -> TestClient:
@@ -102,7 +102,7 @@ def client(make_client: ClientFactory, honest: Run) -> TestClient:
 
 @pytest.fixture(scope="session")
 def hostile(lab: Lab, data: Data, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run, unproven, released under a name that would be a script if a page let it."""
+    """An unproven run, released under a name that holds a script."""
     plan = Plan(
         model=b"hostile model", prove=False, release=False, opening={"code": {"commit": "hostile"}}
     )

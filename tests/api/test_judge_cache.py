@@ -73,7 +73,7 @@ def test_fresh_verdict_needs_neither_chain_nor_disk(bench: Any) -> None:
     assert (bench.reader.calls, bench.prover.calls) == (1, 1)
 
 
-def test_stale_verdict_is_looked_after_and_kept(bench: Any) -> None:
+def test_a_stale_verdict_is_kept_after_a_look_at_the_chain(bench: Any) -> None:
     bench, run = bench
     bench.status(run.model)
     bench.clock.now_s += 2
@@ -117,7 +117,7 @@ def test_chain_that_went_down_ends_a_kept_verdict(bench: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["unknown", "no evidence"])
-def test_what_may_change_unseen_is_not_kept(
+def test_a_verdict_without_release_or_evidence_is_not_kept(
     kind: str, make_state: StateFactory, honest: Run, tmp_path: Path
 ) -> None:
     bench = Bench(make_state, tmp_path if kind == "no evidence" else honest.folder.root)
@@ -156,7 +156,7 @@ def test_queue_is_bounded(make_state: StateFactory, honest: Run) -> None:
     bench.judge.close()
 
 
-def test_stamp_follows_public_evidence_only(honest: Run, tmp_path: Path) -> None:
+def test_a_stamp_follows_public_evidence_only(honest: Run, tmp_path: Path) -> None:
     run = honest.copy(tmp_path / "copy")
     stamp = Stamp.of(run.folder)
     assert stamp.is_current

@@ -39,7 +39,10 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 
 
 class Browser:
-    """One page of a headless Chromium, over the DevTools protocol: JSON ended by NUL, two pipes."""
+    """One page of a headless Chromium, driven over the DevTools protocol.
+
+    Messages are JSON ended by NUL, on two pipes.
+    """
 
     def __init__(self, profile: Path) -> None:
         read_here, write_there = os.pipe()
@@ -150,7 +153,7 @@ def paths(*runs: Run) -> list[str]:
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
-def test_pages_fit_and_keep_the_policy(
+def test_pages_fit_the_screen_and_keep_the_security_policy(
     browser: Browser, site: str, honest: Run, hostile: Run, revoked: Run, width: int, height: int
 ) -> None:
     for path in paths(honest, hostile, revoked):

@@ -144,7 +144,7 @@ def test_digests_are_never_cut_below_8_and_8(client: TestClient, honest: Run) ->
     assert shorten("short") == "short"
 
 
-def test_home_lists_releases_and_asks(client: TestClient, honest: Run) -> None:
+def test_the_home_page_lists_releases_and_asks_for_an_id(client: TestClient, honest: Run) -> None:
     page = page_of(client, "/")
     assert str(honest.model) in page
     assert 'name="id"' in page
@@ -195,13 +195,13 @@ def test_failing_claims_show_expected_and_actual() -> None:
     assert "head 2" in page
 
 
-def test_claims_have_a_step_to_stand_under() -> None:
+def test_every_step_of_a_claim_has_a_heading() -> None:
     from provenance.judgement.policy import CLAIMS
 
     assert set(CLAIMS.values()) <= set(STEPS)
 
 
-def test_picture_needs_the_whole_lineage(client: TestClient) -> None:
+def test_a_part_of_the_lineage_gives_no_picture(client: TestClient) -> None:
     verdict = Verdict(Status.FAILED, "x", {}, edges=(Edge("trained_on", "a", "b", Grade.PROVEN),))
     assert pictures(verdict, ENGLISH) == ()
     assert pictures(replace(verdict, edges=()), ENGLISH) == ()
@@ -259,7 +259,7 @@ def test_picture_says_how_roots_are_tied_to_weights() -> None:
         ("text/html;q=0.1, */*;q=0.05", True),
     ],
 )
-def test_html_is_for_those_who_prefer_it(accept: str | None, html: bool) -> None:
+def test_html_is_sent_to_clients_that_prefer_it(accept: str | None, html: bool) -> None:
     assert prefers_html(accept) is html
 
 
@@ -279,16 +279,16 @@ def test_format_overrides_accept(client: TestClient, honest: Run) -> None:
     assert client.get(path).headers["vary"] == "Accept"
 
 
-def test_colours_come_with_words() -> None:
-    """Every tone of the style sheet belongs to a status, whose word and shape the page prints."""
+def test_every_tone_of_the_style_sheet_belongs_to_a_status() -> None:
+    """The tones that site.css defines are exactly the looks of the statuses and the mark `dev`."""
     style = (Path(STATIC) / "site.css").read_text()
     assert {tone for tone, _ in LOOKS.values()} | {"dev"} == set(
         re.findall(r"\.tone-(\w+) {", style)
     )
 
 
-def test_texts_of_the_pages_stand_in_one_place(client: TestClient, honest: Run) -> None:
-    """In another language no English is left but what the verdict says and what a command is."""
+def test_templates_hold_no_text_of_their_own(client: TestClient, honest: Run) -> None:
+    """With another language's texts no English is left on a page, but in commands (`<pre>`)."""
     marked = Texts("xx", {key: f"[{text}]" for key, text in ENGLISH.sentences.items()})
     for template in (FOLDER / "templates").iterdir():
         text = re.sub(r"{%.*?%}|{{.*?}}", "", template.read_text(), flags=re.DOTALL)
@@ -303,7 +303,7 @@ def test_texts_of_the_pages_stand_in_one_place(client: TestClient, honest: Run) 
     assert "[Not reached.]" in pages.verdict(Answer("x", "digest", verdict))
 
 
-def test_every_text_is_used_and_every_text_used_is_there() -> None:
+def test_every_text_is_used_and_every_used_text_exists() -> None:
     files = [*(FOLDER / "templates").iterdir(), FOLDER / "lineage.py", FOLDER / "page.py"]
     source = "".join(file.read_text() for file in files)
     used = set(re.findall(r'"((?:[a-z_]+\.)+[a-z_0-9]+)"', source)) & set(ENGLISH.sentences)

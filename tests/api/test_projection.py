@@ -1,4 +1,4 @@
-"""The database follows run folders, and never hides that one of the two was altered."""
+"""The database follows the run folders, and never hides that a row or a folder was altered."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_altered_rows_are_named_and_never_overwritten(
     with pytest.raises(VerificationError) as caught:
         index(store, honest.folder)
     assert str(caught.value.where).startswith(where)
-    assert compare(store, honest.folder)  # still there: the failed indexing was rolled back
+    assert compare(store, honest.folder)  # the altered row stays
 
 
 def test_altered_journal_is_named_by_its_index(
@@ -148,7 +148,9 @@ def test_journal_that_lost_its_end_is_refused(store: Database, honest: Run, tmp_
     assert caught.value.where == f"record {size - 1}"
 
 
-def test_proofs_made_anew_are_followed(store: Database, honest: Run, tmp_path: Path) -> None:
+def test_a_proof_file_that_changed_is_indexed_again(
+    store: Database, honest: Run, tmp_path: Path
+) -> None:
     run = honest.copy(tmp_path / "copy")
     index(store, run.folder)
     proof = run.folder.epoch(0) / "proof-0.json"
@@ -211,19 +213,19 @@ def differences(database: Database) -> list[object]:
         return list(compare_metadata(MigrationContext.configure(connection), Base.metadata))
 
 
-def test_migrations_make_the_models_tables(any_database: Database) -> None:
+def test_migrations_make_the_tables_of_the_models(any_database: Database) -> None:
     migrate(any_database)
     assert differences(any_database) == []
     any_database.prepare()  # what migrations made is what the service accepts
 
 
-def test_prepared_tables_are_the_models(any_database: Database) -> None:
+def test_prepared_tables_are_those_of_the_models(any_database: Database) -> None:
     any_database.prepare()
     assert differences(any_database) == []
     migrate(any_database)  # stamped: nothing left to migrate
 
 
-def test_migrations_go_back(any_database: Database) -> None:
+def test_migrations_can_be_undone(any_database: Database) -> None:
     migrate(any_database)
     migrate(any_database, "base")
     assert differences(any_database)
@@ -255,14 +257,14 @@ def test_unusable_urls_are_refused(url: str) -> None:
         Database(url)
 
 
-def test_unreachable_database_is_unavailable_and_its_password_unsaid() -> None:
+def test_an_unreachable_database_is_unavailable_and_its_password_not_told() -> None:
     database = Database("postgresql://user:hunter2@127.0.0.1:9/nothing")
     with pytest.raises(UnavailableError) as caught:
         database.prepare()
     assert "hunter2" not in str(caught.value)
 
 
-def test_sqlite_keeps_what_it_acknowledged(database: Database) -> None:
+def test_sqlite_runs_with_wal_full_sync_and_foreign_keys(database: Database) -> None:
     with database.session() as session:
         modes = [
             session.execute(text(f"PRAGMA {name}")).scalar_one()

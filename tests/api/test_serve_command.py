@@ -25,7 +25,7 @@ SERVE = "from provenance_cli.judge.serve import serve_app; serve_app()"
 
 @contextmanager
 def served(lab: Lab, *arguments: str) -> Iterator[list[str]]:
-    """The lines a server prints, while it runs; it must end on SIGTERM without a complaint."""
+    """Run a server and yield the lines it prints; SIGTERM must end it without a traceback."""
     environment = {
         **os.environ,
         "PROVENANCE_HOME": str(lab.settings.home),

@@ -94,14 +94,14 @@ def test_health_names_every_part(client: TestClient) -> None:
     assert {k for k in health if k != "status"} == {"chain", "database", "prover", "evidence"}
 
 
-def test_trust_file_is_served_as_it_is(client: TestClient, lab: Lab) -> None:
+def test_the_trust_file_is_served_byte_for_byte(client: TestClient, lab: Lab) -> None:
     answer = client.get("/.well-known/provenance-trust.yaml")
     assert answer.content == lab.trust_file.read_bytes()
     assert answer.headers["content-type"].startswith("application/yaml")
     assert str(sha256(answer.content)) == str(lab.trust.digest)
 
 
-def test_version_is_told(client: TestClient) -> None:
+def test_version_names_the_verdict_format(client: TestClient) -> None:
     assert client.get("/version").json()["verdict_format"] == "provenance-verdict/1"
 
 
@@ -124,7 +124,9 @@ def test_openapi_describes_the_verdict(client: TestClient, honest: Run) -> None:
     assert set(schemas["Subject"]["properties"]) == set(verdict["subject"])
 
 
-def test_no_page_of_third_parties_is_offered(make_state: StateFactory, honest: Run) -> None:
+def test_the_documentation_pages_of_the_framework_are_off(
+    make_state: StateFactory, honest: Run
+) -> None:
     app = create_app(make_state(honest.folder.root))
     assert app.docs_url is None
     assert app.redoc_url is None

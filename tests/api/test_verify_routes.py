@@ -162,7 +162,7 @@ def test_malformed_ids_are_400(client: TestClient, model_id: str) -> None:
         "/static/%2fetc%2fpasswd",
     ],
 )
-def test_paths_lead_nowhere(client: TestClient, path: str) -> None:
+def test_paths_in_requests_read_no_file(client: TestClient, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code in (400, 404)
     assert "root:" not in answer.text
@@ -201,7 +201,7 @@ def test_several_releases_by_one_name_are_listed(
     assert answer.status_code == 409
     assert {m["version"] for m in answer.json()["matches"]} == {"1", "2"}
     one = client.get("/verify/llama:1")
-    assert one.status_code == 404  # a single match, and nothing on chain releases it
+    assert one.status_code == 404  # one match, but no release of it on chain
     assert one.json()["subject"]["digest"] == str(sha256(b"one"))
 
 

@@ -1,5 +1,6 @@
-"""Wrong input to every command: one line that names what, where, expected, actual and a hint; the
-documented exit code.
+"""Wrong input to every command gives one line of error and the documented exit code.
+
+The line says what is wrong and where, what was expected, what was found, and gives a hint.
 """
 
 from __future__ import annotations
@@ -102,12 +103,12 @@ def test_evidence_that_is_no_folder_is_named_and_not_left_out(
     assert "did you mean runs?" in done.err
 
 
-def test_malformed_digest(job: Job) -> None:
+def test_a_malformed_digest_is_a_usage_error(job: Job) -> None:
     assert job("verify", "sha256:123").code == 2
     assert job("find", "xyz").code == 2
 
 
-def test_changed_trust_file_fails_the_pin(job: Job, tmp_path: Path) -> None:
+def test_a_trust_file_with_another_genesis_fails(job: Job, tmp_path: Path) -> None:
     trust = tmp_path / "trust.yaml"
     text = (job.folder / "trust.yaml").read_text()
     genesis = next(line for line in text.splitlines() if "genesis" in line)
@@ -141,7 +142,7 @@ def test_password_file_that_others_can_read_is_refused(job: Job, tmp_path: Path)
     assert "chmod 600" in done.err
 
 
-def test_wrong_password(job: Job, tmp_path: Path) -> None:
+def test_a_wrong_password_is_refused_and_not_repeated(job: Job, tmp_path: Path) -> None:
     password = tmp_path / "password"
     password.write_text("another\n")
     password.chmod(0o600)
@@ -152,7 +153,7 @@ def test_wrong_password(job: Job, tmp_path: Path) -> None:
     assert "another" not in done.err + done.out
 
 
-def test_no_password_without_a_terminal(job: Job) -> None:
+def test_without_a_terminal_a_missing_password_is_refused(job: Job) -> None:
     done = run_cli(job.environment | {"PROVENANCE_PASSWORD_FILE": ""}, "release", job.run)
     assert done.code == 5
 
@@ -170,14 +171,14 @@ def test_deploy_refuses_an_unknown_key_size(job: Job) -> None:
     assert "20480" in done.err
 
 
-def test_deploy_without_a_chain(cli: Cli) -> None:
+def test_deploy_without_a_chain_says_how_to_start_one(cli: Cli) -> None:
     assert cli("key", "create").code == 0
     done = cli("chain", "deploy")
     assert done.code == 3
     assert "chain up" in done.err
 
 
-def test_status_of_a_stopped_chain(cli: Cli) -> None:
+def test_a_stopped_chain_has_no_status_and_may_be_stopped_again(cli: Cli) -> None:
     assert cli("chain", "status", "--json").code == 3
     assert cli("chain", "down").code == 0
 
@@ -271,7 +272,7 @@ def test_unregistered_dataset_is_named_with_the_command_that_registers_it(
 
 
 @pytest.mark.parametrize("command", ["prove", "merge", "quantize", "release", "fsck"])
-def test_commands_on_a_run_name_a_folder_that_is_none(
+def test_commands_on_a_run_refuse_a_folder_that_is_no_run(
     job: Job, tmp_path: Path, command: str
 ) -> None:
     done = job(command, tmp_path)
@@ -293,12 +294,11 @@ def test_duplicate_records_are_listed_and_dropped_on_request(job: Job, tmp_path:
     rows.write_text('{"text": "one"}\n{"text": "two"}\n{"text": "one"}\n')
     assert job("dataset", "commit", rows, "--out", tmp_path / "data").code == 2
     assert job("dataset", "commit", rows, "--out", tmp_path / "data", "--dedupe").code == 0
-    assert (
-        job("dataset", "commit", rows, "--out", tmp_path / "data", "--dedupe").code == 2
-    )  # never overwritten
+    # never overwritten
+    assert job("dataset", "commit", rows, "--out", tmp_path / "data", "--dedupe").code == 2
 
 
-def test_errors_are_json_for_programs(job: Job) -> None:
+def test_errors_are_json_when_json_is_asked_for(job: Job) -> None:
     done = job("verify", "nothing-here", "--json")
     assert done.code == 2
     assert done.json["error"]["code"] == "input"

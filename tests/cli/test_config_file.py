@@ -64,7 +64,7 @@ def test_the_users_file_counts_where_no_folder_has_one(work: Path, env: dict[str
     assert Settings.load(env, work) == other
 
 
-def test_variables_win(work: Path, env: dict[str, str]) -> None:
+def test_environment_variables_overrule_the_file(work: Path, env: dict[str, str]) -> None:
     write_config(work / CONFIG_NAME, settings_of(work), env)
     loaded = Settings.load({**env, "PROVENANCE_TRUST": "/elsewhere/trust.yaml"}, work)
     assert loaded.trust == Path("/elsewhere/trust.yaml")

@@ -1,4 +1,4 @@
-"""`provenance dataset`: results on stdout, people on stderr, errors as typed errors."""
+"""`provenance dataset`: results on stdout, words for people on stderr, typed errors."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ from provenance.errors import (
     UnavailableError,
     VerificationError,
 )
-from provenance_cli.dataset.app import (
-    dataset,  # as the command line has it, with the commands of every module
-)
+from provenance_cli.dataset.app import dataset
 
 ROWS = "".join(json.dumps({"text": f"record {i}", "id": i}) + "\n" for i in range(12))
 
@@ -43,7 +41,7 @@ def run(*args: object) -> Any:
     return json.loads(result.stdout)
 
 
-def test_commit_info_check_contains(tmp_path: Path, home: Path) -> None:
+def test_a_committed_dataset_is_shown_checked_and_searched(tmp_path: Path, home: Path) -> None:
     out = tmp_path / "out"
     made = run(
         "commit",
@@ -101,7 +99,7 @@ def test_stdout_holds_the_result_only(tmp_path: Path) -> None:
     assert "records" not in result.stdout
 
 
-def test_dedupe(tmp_path: Path) -> None:
+def test_duplicates_are_refused_or_dropped_on_request(tmp_path: Path) -> None:
     (tmp_path / "d.jsonl").write_text(ROWS + ROWS)
     with pytest.raises(InputError, match="12 exact duplicates"):
         run("commit", tmp_path / "d.jsonl", "--out", tmp_path / "out")
@@ -113,7 +111,7 @@ def test_dedupe(tmp_path: Path) -> None:
     )
 
 
-def test_errors_keep_their_types(
+def test_each_failure_has_its_error_type(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
     out = tmp_path / "out"
@@ -138,7 +136,7 @@ def test_errors_keep_their_types(
     with pytest.raises(AuthError):
         run("check", out)
     (home / "salts.key").unlink()
-    with pytest.raises(InputError):  # never makes a new key where the old one is needed
+    with pytest.raises(InputError):  # a lost key is never replaced by a new one
         run("check", out)
     monkeypatch.setenv("PROVENANCE_ZKPROVER", str(tmp_path / "nothing"))
     with pytest.raises(UnavailableError, match="make setup"):

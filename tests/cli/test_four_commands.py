@@ -136,8 +136,8 @@ def _four_commands(place: Place) -> None:
     outcomes["publish"] = place(*PUBLISH)
 
 
-def stages(outcome: Outcome) -> dict[str, bool]:
-    """Stage -> whether it was done already; every line of stderr is one of a stage."""
+def tasks(outcome: Outcome) -> dict[str, bool]:
+    """Task -> whether it was done already. Every line of stderr is about one task."""
     found: dict[str, bool] = {}
     for number, line in enumerate(outcome.err.splitlines(), 1):
         match = DONE.fullmatch(line)
@@ -151,7 +151,7 @@ def stages(outcome: Outcome) -> dict[str, bool]:
 def test_init_goes_on_after_kills_and_says_what_it_made(place: Place) -> None:
     outcome = place.outcomes["init"]
     assert outcome.code == 0, outcome.err
-    assert stages(outcome) == {
+    assert tasks(outcome) == {
         "password file": True,
         "signing key": True,
         "configuration": True,
@@ -172,18 +172,18 @@ def test_init_goes_on_after_kills_and_says_what_it_made(place: Place) -> None:
 def test_init_again_does_nothing(place: Place) -> None:
     again = place("init", "--records", RECORDS, "--model-keys", TINY_MODEL_KEYS)
     assert again.code == 0, again.err
-    assert set(stages(again).values()) == {True}
+    assert set(tasks(again).values()) == {True}
 
 
 def test_train_commits_registers_trains_and_proves(place: Place) -> None:
-    assert list(stages(place.outcomes["train"])) == [
+    assert list(tasks(place.outcomes["train"])) == [
         "commit dataset",
         "register dataset",
         "prove order",
         "train",
         "prove epochs",
     ]
-    assert stages(place.outcomes["train"])["train"]
+    assert tasks(place.outcomes["train"])["train"]
     assert "epochs proven: 0, 1" in place.outcomes["train"].out
     types = [r.type for r in read_records(place.run / "provenance" / "journal")]
     assert types.count("run.open") == 1
@@ -194,7 +194,7 @@ def test_train_commits_registers_trains_and_proves(place: Place) -> None:
 def test_train_again_does_nothing(place: Place) -> None:
     again = place(*TRAIN)
     assert again.code == 0, again.err
-    assert set(stages(again).values()) == {True}
+    assert set(tasks(again).values()) == {True}
     assert "epochs proven: 0, 1" in again.out
 
 
@@ -202,7 +202,7 @@ def test_publish_ends_in_the_verdict(place: Place) -> None:
     outcome = place.outcomes["publish"]
     assert outcome.code == 0, outcome.err
     assert outcome.out.startswith("VERIFIED (development)")
-    assert list(stages(outcome)) == ["merge", "quantize", "prove weights", "release"]
+    assert list(tasks(outcome)) == ["merge", "quantize", "prove weights", "release"]
     types = [r.type for r in read_records(place.run / "provenance" / "journal")]
     for type_ in ("merge", "quantize", "release"):
         assert types.count(type_) == 1, types
@@ -211,7 +211,7 @@ def test_publish_ends_in_the_verdict(place: Place) -> None:
 def test_publish_again_does_nothing(place: Place) -> None:
     again = place(*PUBLISH, "--json")
     assert again.code == 0, again.err
-    assert set(stages(again).values()) == {True}
+    assert set(tasks(again).values()) == {True}
     assert again.json["name"] == "tiny:1"
     assert again.json["verdict"]["status"] == "verified"
 
@@ -223,11 +223,11 @@ def test_verify_finds_trust_file_and_evidence_from_a_sub_folder(place: Place) ->
 
 
 @pytest.mark.parametrize("command", ["init", "train", "publish"])
-def test_a_dry_run_lists_the_stages_and_what_they_cost(place: Place, command: str) -> None:
+def test_a_dry_run_lists_the_tasks_and_what_they_cost(place: Place, command: str) -> None:
     outcome = place.outcomes[f"{command} --dry-run"]
     assert outcome.code == 0, outcome.err
     *rows, total = outcome.out.splitlines()
-    assert [re.split(r"  +", row)[0] for row in rows] == list(stages(place.outcomes[command]))
+    assert [re.split(r"  +", row)[0] for row in rows] == list(tasks(place.outcomes[command]))
     numbers = [int(re.findall(r"(\d+) transactions", row)[0]) for row in (*rows, total)]
     assert numbers[-1] == sum(numbers[:-1])
 
@@ -235,7 +235,7 @@ def test_a_dry_run_lists_the_stages_and_what_they_cost(place: Place, command: st
 def test_a_dry_run_of_finished_work_costs_nothing(place: Place) -> None:
     done = place(*PUBLISH, "--dry-run", "--json")
     assert done.code == 0, done.err
-    assert all(row["done"] for row in done.json["stages"])
+    assert all(row["done"] for row in done.json["tasks"])
     assert done.json["total"] == {"transactions": 0, "gas": 0, "seconds": 0}
 
 
@@ -278,12 +278,12 @@ def test_another_selection_is_not_taken_for_the_committed_one(place: Place) -> N
 
 def test_selecting_from_a_committed_dataset_is_refused(place: Place) -> None:
     arguments = (*TRAIN, "dataset_name=runs/one-dataset", "output_dir=runs/two")
-    refused(place(*arguments), 2, "leave the options that choose records away")
+    refused(place(*arguments), 2, "its records cannot be selected any more")
 
 
 def test_publish_refuses_another_name(place: Place) -> None:
     before = chain_height(place)
-    refused(place("publish", "runs/one", "--name", "other"), 2, "under another name already")
+    refused(place("publish", "runs/one", "--name", "other"), 2, "released under another name")
     assert chain_height(place) == before
 
 
@@ -291,7 +291,7 @@ def test_publish_names_a_folder_that_is_no_run(place: Place) -> None:
     refused(place("publish", "runs"), 4, "not a run folder")
 
 
-def test_init_refuses_keys_that_there_are_not(place: Place) -> None:
+def test_init_refuses_an_unknown_key_and_a_dead_endpoint(place: Place) -> None:
     refused(place(*place.init, "--model-keys", "q9:1"), 2, "--model-keys")
     refused(place(*place.init, "--rpc", "http://127.0.0.1:9"), 3, "127.0.0.1:9")
 

@@ -53,7 +53,7 @@ def test_with_base_and_data_everything_but_the_gradients_is_recomputed(job: Job)
     }
 
 
-def test_slow_verifier_agrees(job: Job) -> None:
+def test_the_slow_verifier_agrees(job: Job) -> None:
     assert job("verify", job.file, "--evidence", job.run, "--slow").code == 0
 
 
@@ -115,7 +115,7 @@ def test_truncated_file_names_expected_and_actual_size(job: Job, tmp_path: Path)
     assert "actual" in done.err
 
 
-def test_file_of_nobody_is_not_found(job: Job, tmp_path: Path) -> None:
+def test_a_file_that_nobody_released_is_not_found(job: Job, tmp_path: Path) -> None:
     other = tmp_path / "other.bin"
     other.write_bytes(b"nobody released this")
     assert job("verify", other, "--evidence", job.run).code == 4
@@ -169,7 +169,7 @@ def test_keys_missing_for_the_ledger_are_named(job: Job, tmp_path: Path) -> None
         job.environment | {"PROVENANCE_CACHE": str(tmp_path)}, "dataset", "register", job.dataset
     )
     assert done.code == 4
-    assert "keys missing for ledger 0x" in done.err
+    assert "lacks a proving key of ledger 0x" in done.err
     assert "chain deploy" in done.err
 
 

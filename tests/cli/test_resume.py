@@ -1,6 +1,4 @@
-"""A run that is killed in the middle goes on from its last checkpoint, and what comes out is
-verified all the same.
-"""
+"""A run that is killed goes on from its last checkpoint, and its model is verified."""
 
 from __future__ import annotations
 
@@ -16,9 +14,7 @@ from tests.cli.conftest import REPO, Job
 
 
 def killed_after_first_checkpoint(job: Job, run: Path, *overrides: str) -> None:
-    """Train in a process of its own and end it with SIGKILL once a checkpoint is journaled and more
-    batches follow.
-    """
+    """Train in another process; kill it once batches follow a journaled checkpoint."""
     command = [
         str(Path(sys.executable).with_name("provenance")),
         "train",

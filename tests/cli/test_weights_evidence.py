@@ -1,5 +1,5 @@
-"""What somebody sees who has the file and the public evidence but neither adapter nor merged
-weights; and tampered evidence.
+"""Verification by someone who has the file and the public evidence, but neither adapter nor merged
+weights. Tampered evidence fails.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def test_a_digest_alone_leaves_the_quantization_unchecked(job: Job, public: Path
     assert status(done.json, "quantize.proven") == "not_checked"
 
 
-def test_repeating_changes_nothing(job: Job) -> None:
+def test_proving_the_weights_again_changes_nothing(job: Job) -> None:
     before = (job.run / "provenance" / "journal").read_bytes()
     assert job("prove", job.run, "--weights", "--draws", 4).code == 0
     assert (job.run / "provenance" / "journal").read_bytes() == before
@@ -115,7 +115,7 @@ def swap(folder: Path) -> None:
 
 
 def low_rank_edit(folder: Path) -> None:
-    """Another root for one factor: what an adapter edited after the draw would need."""
+    """Change the root of one factor, as an adapter that was edited after the draw would need."""
     edit(
         folder / "tables.json",
         lambda t: t["adapter"]["tensors"][1].update(root="0x" + "0" * 63 + "7"),
@@ -178,7 +178,7 @@ def openings(job: Job, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_blocks_at_a_nonce_of_ones_own_hold(job: Job, public: Path, openings: Path) -> None:
+def test_openings_at_the_callers_nonce_hold(job: Job, public: Path, openings: Path) -> None:
     verdict = judged(job, public, "--openings", openings, "--nonce", NONCE)
     assert verdict["status"] == "verified", verdict["reason"]
     assert [c["status"] for c in verdict["claims"] if c["id"] == "openings.proven"] == [

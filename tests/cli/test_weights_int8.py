@@ -29,7 +29,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
 
 @pytest.fixture(scope="module")
 def int8(job: Job) -> Path:
-    """The released file. The log goes on: the GGUF file's verdict must not change by it."""
+    """The released int8 file, logged after the GGUF file, whose verdict must not change."""
     done = job("quantize", job.run, "--format", "int8", "--json")
     assert done.code == 0, done.err
     assert (done.json["format"], done.json["quantization"], done.json["tensors"][MATRIX]) == (
@@ -49,7 +49,7 @@ def int8(job: Job) -> Path:
 
 
 def refused_before_anything_is_anchored(job: Job) -> None:
-    """A file with a row that no proof takes; here any row."""
+    """`prove` refuses a file with a row that no proof takes, here every row, and writes nothing."""
     journal, samples = job.run / "provenance" / "journal", job.run / "provenance" / "samples"
     before = journal.read_bytes(), sorted(samples.iterdir())
     with pytest.MonkeyPatch.context() as patch:
@@ -96,7 +96,7 @@ def test_the_other_release_keeps_its_verdict(job: Job, int8: Path, public: Path)
     assert status(verdict, "quantize.proven") == "holds"
 
 
-def test_a_changed_code_is_another_file(job: Job, int8: Path, tmp_path: Path) -> None:
+def test_a_file_with_a_changed_code_fails(job: Job, int8: Path, tmp_path: Path) -> None:
     copy = tmp_path / int8.name
     data = bytearray(int8.read_bytes())
     data[Weights(int8).info(MATRIX).start] ^= 1

@@ -1,5 +1,5 @@
-"""`prove RUN --weights` killed between its anchoring and its last proof: the next call goes on with
-the same draw.
+"""`prove RUN --weights` is killed between its anchoring and its last proof: the next call goes on
+with the same draw.
 """
 
 from __future__ import annotations
@@ -25,9 +25,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
 
 
 def killed_once(job: Job, file: Path, *arguments: object) -> None:
-    """Run a command in a process of its own and kill it with its children as soon as the file is
-    there.
-    """
+    """Run a command in a process of its own; kill it and its children as soon as `file` exists."""
     command = [str(Path(sys.executable).with_name("provenance")), *map(str, arguments)]
     process = subprocess.Popen(
         command,

@@ -50,7 +50,7 @@ NUMBERS = [
 
 
 @pytest.mark.parametrize(("bits", "text"), NUMBERS)
-def test_numbers_of_dataset_rows(bits: str, text: str) -> None:
+def test_numbers_are_written_as_the_rfc_says(bits: str, text: str) -> None:
     value = struct.unpack(">d", bytes.fromhex(bits))[0]
     assert dataset_record_bytes({"x": value}) == b'{"x":' + text.encode() + b"}"
 
@@ -132,7 +132,7 @@ def test_two_implementations_write_the_same(value: dict[str, object]) -> None:
     ],
     ids=str,
 )
-def test_records_refuse(value: dict[str, object], what: str) -> None:
+def test_values_that_no_record_holds_are_refused(value: dict[str, object], what: str) -> None:
     with pytest.raises(InputError, match=what):
         canonical_json(value)
 
@@ -181,7 +181,7 @@ def test_one_text_column_is_its_text_after_nfc() -> None:
     ],
     ids=str,
 )
-def test_cells(value: object, text: str) -> None:
+def test_each_type_of_cell_has_one_text(value: object, text: str) -> None:
     assert dataset_record_bytes({"x": value}) == f'{{"x":{text}}}'.encode()
 
 
@@ -257,7 +257,7 @@ def test_tensors_that_hold_no_integers_have_no_digest(tensor: np.ndarray) -> Non
         batch_payload(bytes(32), {"input_ids": tensor})
 
 
-def test_presence_and_shape_of_a_tensor_are_bound() -> None:
+def test_a_batch_payload_binds_presence_and_shape_of_a_tensor() -> None:
     ids = np.arange(6)
     variants = [
         {"input_ids": ids},

@@ -22,7 +22,7 @@ from provenance.judgement.verdict import (
 )
 from tests.support.places import VECTORS
 
-# The design's table of verdicts.
+# The table of docs/formats/verdict.md: word and exit code of each status.
 WORDS = {
     "verified": ("Verified", 0),
     "failed": ("Failed", 1),

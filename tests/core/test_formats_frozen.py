@@ -35,7 +35,7 @@ def test_the_second_implementation_still_writes_the_same_file(name: str) -> None
 
 
 @pytest.mark.parametrize("vector", vectors("records"), ids=lambda v: v["type"])
-def test_records(vector: dict[str, str]) -> None:
+def test_a_record_has_the_bytes_and_digests_of_its_vector(vector: dict[str, str]) -> None:
     record = Record.parse(vector["bytes"].encode())
     body = next(body for body in BODIES if record.type == body.TYPE)
     assert Record.of(record.body(body), record.time) == record
@@ -48,13 +48,13 @@ def test_there_is_a_vector_for_every_type_of_record() -> None:
 
 
 @pytest.mark.parametrize("vector", vectors("log"), ids=lambda v: str(v["size"]))
-def test_heads(vector: dict[str, Any]) -> None:
+def test_a_head_is_that_of_its_vector(vector: dict[str, Any]) -> None:
     tree = Tree(plain.h(i.to_bytes(4, "big")) for i in range(vector["size"]))
     head = Head(bytes.fromhex(vector["run_id"]), vector["size"], tree.root())
     assert (head.root.hex(), str(head.digest)) == (vector["root"], vector["head"])
 
 
-def test_manifest(tmp_path: Path) -> None:
+def test_a_manifest_is_that_of_its_vector(tmp_path: Path) -> None:
     vector = vectors("manifest")
     for name, content in vector["files"].items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -64,7 +64,7 @@ def test_manifest(tmp_path: Path) -> None:
     assert Manifest.parse(vector["bytes"].encode()) == manifest
 
 
-def test_content_digest(tmp_path: Path) -> None:
+def test_a_content_digest_is_that_of_its_vector(tmp_path: Path) -> None:
     vector = vectors("content")
     header, body = {}, b""
     for name, (dtype, shape, data) in vector["tensors"].items():
@@ -80,7 +80,7 @@ def test_content_digest(tmp_path: Path) -> None:
     assert str(content_digest(file)) == vector["digest"]
 
 
-def test_batch_digest() -> None:
+def test_a_batch_digest_is_that_of_its_vector() -> None:
     vector = vectors("batch")
     tensors = {name: np.array(vector[name]) for name in ("input_ids", "attention_mask")} | {
         "labels": None
@@ -89,7 +89,7 @@ def test_batch_digest() -> None:
 
 
 @pytest.mark.parametrize("vector", vectors("order"), ids=lambda v: f"{v['epoch']}-{v['count']}")
-def test_order(vector: dict[str, Any]) -> None:
+def test_an_order_is_that_of_its_vector(vector: dict[str, Any]) -> None:
     assert (
         epoch_order(bytes.fromhex(vector["seed"]), vector["epoch"], vector["count"]).tolist()
         == vector["order"]

@@ -39,7 +39,20 @@ def test_hex_reads_back(data: bytes) -> None:
         *("", "0x", "11" * 32, "0x" + "g" * 64, "0x" + "1" * 63, "0x" + "11" * 33),
         *("0X" + "11" * 32, None, 17, b"\x11" * 32, "0x" + "11" * 32 + "\n", "0x" + "１" * 64),
     ],
-    ids=range(12),
+    ids=[
+        "empty",
+        "no digits",
+        "no prefix",
+        "no hex digits",
+        "a digit less",
+        "a byte more",
+        "capital prefix",
+        "None",
+        "a number",
+        "bytes",
+        "newline after",
+        "wide digits",
+    ],
 )
 def test_what_is_no_identifier_is_refused(text: object) -> None:
     for read in (RunId.parse, Address.parse, lambda t: from_hex(t, 32)):
@@ -59,5 +72,5 @@ def test_a_word_of_another_size_cannot_be_made(kind: type[Word]) -> None:
         kind(bytes(31))
 
 
-def test_no_address_is_zero() -> None:
+def test_the_value_for_no_address_is_zero() -> None:
     assert from_hex(NO_ADDRESS) == bytes(20)

@@ -104,18 +104,18 @@ def unhex(words: list[str]) -> list[bytes]:
 
 
 @pytest.mark.parametrize("size", range(9))
-def test_published_roots(size: int) -> None:
+def test_roots_are_the_published_ones(size: int) -> None:
     assert Tree(INPUTS[:size]).root().hex() == ROOTS[size]
 
 
 @pytest.mark.parametrize(("leaf", "size", "path"), PATHS)
-def test_published_inclusion_proofs(leaf: int, size: int, path: list[str]) -> None:
+def test_inclusion_proofs_are_the_published_ones(leaf: int, size: int, path: list[str]) -> None:
     assert Tree(INPUTS).inclusion_proof(leaf, size) == unhex(path)
     verify_inclusion(INPUTS[leaf], leaf, size, unhex(path), bytes.fromhex(ROOTS[size]))
 
 
 @pytest.mark.parametrize(("old", "new", "proof"), CONSISTENCY)
-def test_published_consistency_proofs(old: int, new: int, proof: list[str]) -> None:
+def test_consistency_proofs_are_the_published_ones(old: int, new: int, proof: list[str]) -> None:
     assert Tree(INPUTS).consistency_proof(old, new) == unhex(proof)
     verify_consistency(old, new, unhex(proof), bytes.fromhex(ROOTS[old]), bytes.fromhex(ROOTS[new]))
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from provenance.progress import Progress, Say, silent
 
 
-def test_a_progress_serves_as_a_say() -> None:
+def test_a_progress_function_serves_where_only_text_is_told() -> None:
     told: list[tuple[str, int, int | None]] = []
 
-    def progress(stage: str, done: int = 0, total: int | None = None, /) -> None:
-        told.append((stage, done, total))
+    def progress(task: str, done: int = 0, total: int | None = None, /) -> None:
+        told.append((task, done, total))
 
     counted: Progress = progress
     say: Say = counted

@@ -38,12 +38,12 @@ ACCOUNT = Account.from_key(b"\x01" * 32)
 ADDRESS = ACCOUNT.address.lower()
 HEAD = Head(bytes(range(32)), 7, b"\x07" * 32)
 DOMAIN = Domain(31337, "0x" + "ab" * 20)
-# EIP-712 by hand: keccak(0x1901 || domain separator || struct hash), signed with key 0x01..
-# (deterministic, RFC 6979).
+# RFC 6979 makes the signature of a key the same each time; the vector file holds it.
 FROZEN = sign_head(ACCOUNT, HEAD, DOMAIN)
 
 
 def test_the_signed_bytes_are_those_of_eip_712() -> None:
+    """EIP-712 by hand: keccak(0x1901 || domain separator || struct hash)."""
     from eth_utils.crypto import keccak
 
     def word(value: int) -> bytes:
@@ -99,12 +99,12 @@ def test_a_signature_verifies() -> None:
     ],
     ids=["run", "size", "root", "chain", "registry"],
 )
-def test_a_signature_counts_for_one_head_at_one_place(head: Head, domain: Domain) -> None:
+def test_a_signature_counts_for_one_head_chain_and_registry(head: Head, domain: Domain) -> None:
     with pytest.raises(VerificationError, match="another key"):
         verify_head(head, domain, FROZEN, ADDRESS)
 
 
-def test_another_key_is_refused() -> None:
+def test_a_head_signed_by_another_key_is_refused() -> None:
     other = Account.from_key(b"\x02" * 32)
     with pytest.raises(VerificationError, match="another key") as caught:
         verify_head(HEAD, DOMAIN, sign_head(other, HEAD, DOMAIN), ADDRESS)
@@ -123,7 +123,16 @@ def test_another_key_is_refused() -> None:
         bytes(32) + FROZEN[32:],
         b"\x00" * 10_000,
     ],
-    ids=range(8),
+    ids=[
+        "empty",
+        "zeros",
+        "ones",
+        "a byte less",
+        "a byte more",
+        "wrong recovery byte",
+        "r is zero",
+        "10,000 zeros",
+    ],
 )
 def test_malformed_signatures_are_refused(signature: bytes) -> None:
     with pytest.raises(VerificationError):
@@ -166,7 +175,7 @@ def test_a_missing_password_file_is_refused(tmp_path: Path) -> None:
         read_password(tmp_path / "none")
 
 
-def test_nobody_is_asked_off_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_terminal_no_password_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
     with pytest.raises(AuthError, match="no keystore password"):
         read_password(None)

@@ -1,6 +1,4 @@
-"""The README's main job, done once for this folder with the tiny model, by the commands the README
-shows.
-"""
+"""The README's main job, done once for this folder with the tiny model."""
 
 from __future__ import annotations
 

@@ -31,9 +31,9 @@ _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block;
+    """A fenced block of a page.
 
-    `marker` is the comment on the line above, `info` what stands behind the fence.
+    `marker` is the comment on the line above it, `info` the text after its opening fence.
     """
 
     marker: str | None

@@ -60,7 +60,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def working_folder(folder: Path) -> Path:
-    """Stands for the repository's folder, so that none of its files is written."""
+    """A folder in the place of the repository, so that commands write none of its files."""
     work = folder / "work"
     work.mkdir()
     for name in ("examples", "docs"):

@@ -12,7 +12,7 @@ from tests.docs.documents import ROOT
 
 PAGE = (ROOT / "ARCHITECTURE.md").read_text()
 CODE = {".py", ".go", ".sol"}
-# Rooms whose own pages list what is in them.
+# Folders whose content other pages list.
 ELSEWHERE = ("zk/prover/", "contracts/", "tests/", "migrations/", "docs/", "zk/")
 
 

@@ -41,7 +41,7 @@ def run(command: str, folder: Path, cache: str) -> subprocess.CompletedProcess[s
 
 @pytest.fixture(scope="module")
 def ceremony(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the page's commands ran, but the last."""
+    """A folder in which all commands of the page ran but the last."""
     folder = tmp_path_factory.mktemp("ceremony")
     for step in STEPS[:-1]:
         for command in commands(step):
@@ -71,7 +71,7 @@ def test_another_machine_gets_the_same_key(ceremony: Path) -> None:
     )
 
 
-def test_the_key_of_a_development_setup_does_not_follow(ceremony: Path) -> None:
+def test_a_development_key_does_not_follow_from_the_transcript(ceremony: Path) -> None:
     made = json.loads(
         run("provenance keys setup --kind epoch --slots 16 --json", ceremony, "other").stdout
     )
@@ -85,7 +85,7 @@ def test_the_key_of_a_development_setup_does_not_follow(ceremony: Path) -> None:
     assert "which the transcript gives" in done.stderr
 
 
-def test_more_contributions_than_there_are(ceremony: Path) -> None:
+def test_demanding_more_contributions_than_there_are_is_refused(ceremony: Path) -> None:
     done = run("provenance keys ceremony verify transcript --min 4 --store", ceremony, "four")
     assert done.returncode == 2
     assert (

@@ -91,7 +91,7 @@ def test_the_example_head_is_what_the_code_signs() -> None:
 # Verdict and policy
 
 
-def test_the_status_table_is_the_codes() -> None:
+def test_the_status_table_is_that_of_the_code() -> None:
     shown = {
         code(s)[0]: (word, int(exit_code), meaning)
         for s, word, exit_code, meaning in table(page("verdict"), "## Status")
@@ -99,7 +99,7 @@ def test_the_status_table_is_the_codes() -> None:
     assert shown == {s.value: (row.word, row.exit_code, row.meaning) for s, row in TABLE.items()}
 
 
-def test_the_claims_are_the_codes() -> None:
+def test_the_claims_are_those_of_the_code() -> None:
     shown = {
         code(claim)[0]: int(step)
         for step, claim, _ in table(page("verdict"), "## Steps and claims")
@@ -107,7 +107,7 @@ def test_the_claims_are_the_codes() -> None:
     assert shown == CLAIMS
 
 
-def test_the_grades_and_keys_are_the_codes() -> None:
+def test_the_grades_and_keys_are_those_of_the_code() -> None:
     text = page("verdict").read_text()
     shown_grades = re.search(r"weakest first:\n(.*)\.", text)
     assert shown_grades is not None
@@ -133,9 +133,8 @@ def test_a_real_verdict_follows_the_page(job: Job) -> None:
     done = shell(f"provenance verify {job.file} --evidence {job.run}/run --json", job.env, job.work)
     value, text = json.loads(done.stdout), page("verdict").read_text()
     assert done.returncode == value["exit_code"] == 0
-    assert {c["id"] for c in value["claims"]} == set(CLAIMS) - {
-        "openings.proven"
-    }  # made only where a caller gives openings
+    # `openings.proven` is made only where a caller gives openings
+    assert {c["id"] for c in value["claims"]} == set(CLAIMS) - {"openings.proven"}
     for name in [
         *value["release"],
         *value["interval"],
@@ -161,7 +160,7 @@ def shape(value: object) -> object:
     )
 
 
-def test_the_default_policy_is_the_codes(tmp_path: Path) -> None:
+def test_the_default_policy_is_that_of_the_code(tmp_path: Path) -> None:
     text = page("policy").read_text()
     required, optional = text.split("<!-- list: default -->\n")[1].split("\n\n")[:2]
     assert set(code(required)) == DEFAULT_REQUIRED
@@ -193,9 +192,8 @@ def test_the_trust_page_names_every_key(job: Job) -> None:
     full["keys"][0] |= {"class": "ceremony", "transcript": "sha256:00"}
     full["publishers"][0]["to_block"] = 9
     full["contracts"] |= {name: dict(full["contracts"]["ledger"]) for name in ("audits", "models")}
-    assert (
-        parse_trust(yaml.safe_dump(full).encode()).confirmations == 12
-    )  # so these keys exist, and no others are needed
+    # it parses, so these keys exist and no others are needed
+    assert parse_trust(yaml.safe_dump(full).encode()).confirmations == 12
     assert shown == paths(full)
     assert paths(yaml.safe_load((job.work / ".state" / "trust.yaml").read_text())) <= shown
 

@@ -77,7 +77,7 @@ def test_every_provenance_command_parses(place: str, line: str) -> None:
 
 
 @pytest.mark.parametrize(("place", "line"), lines(README) + lines(STEPS))
-def test_every_other_line_is_known(place: str, line: str) -> None:
+def test_every_line_of_the_shell_blocks_begins_with_a_known_program(place: str, line: str) -> None:
     first = shlex.split(line, comments=True)[0]
     if first == "make":
         targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
@@ -111,6 +111,6 @@ def test_the_main_job_ends_in_a_verified_file(job: Job) -> None:
     assert "4 not checked: merge.recomputed, base.recomputed, batches.recomputed" in job.outputs[-1]
 
 
-def test_publish_prints_the_verdict_of_who_has_the_base(job: Job) -> None:
+def test_publish_prints_the_verdict_made_with_the_base_at_hand(job: Job) -> None:
     assert job.commands[-2].startswith("provenance publish")
     assert "2 not checked: batches.recomputed, training.replayed" in job.outputs[-2]

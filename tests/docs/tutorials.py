@@ -15,7 +15,7 @@ END = "@@@ block ends with"
 
 @dataclass(frozen=True)
 class Step:
-    """A shell block and what is shown to come of it."""
+    """A shell block, with the exit code and the output that the page shows for it."""
 
     line: int
     script: str
@@ -43,8 +43,9 @@ def steps(page: Path) -> list[Step]:
 
 
 def normal(line: str, run: str = "$RUN") -> str:
-    """A line without what differs between runs: digests, numbers of blocks, heads and records, the
-    run's folder.
+    """A line in which marks stand for what differs between runs.
+
+    That is digests, numbers of blocks, heads and records, and the folder of the run.
     """
     line = line.replace(run, "$RUN")
     line = re.sub(r"(sha256:|0x)([0-9a-f]{8,}(\.\.[0-9a-f]*)?|…)", r"\1#", line)
@@ -65,7 +66,7 @@ def pattern(shown: str) -> re.Pattern[str]:
 
 
 def missing(shown: list[str], output: list[str]) -> list[str]:
-    """Shown lines that do not occur in the output, in this order."""
+    """The shown lines that the output lacks. Lines must come in the order shown."""
     at, lost = 0, []
     for line in shown:
         wanted = pattern(line)
@@ -78,9 +79,7 @@ def missing(shown: list[str], output: list[str]) -> list[str]:
 
 
 def require_page(page: Path, job: Job) -> None:
-    """Run a page; fails naming each step whose exit code or shown lines are not what comes of
-    it.
-    """
+    """Run a page. Fails with each step whose exit code or output is not the one shown."""
     todo = steps(page)
     script = "".join(f'{s.script}\necho "{END} $?"\n' for s in todo)
     done = subprocess.run(

@@ -20,7 +20,7 @@ def frozen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frozen]:
 
 
 def said(verdict: dict[str, Any]) -> dict[str, Any]:
-    """What a verdict says, without the words it says it in."""
+    """The facts of a verdict, without its wording, which may change."""
     return {
         "status": verdict["status"],
         "word": verdict["word"],

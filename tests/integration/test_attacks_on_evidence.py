@@ -1,6 +1,4 @@
-"""What an operator may do to the evidence of a released run, and a stranger to the chain: never
-`verified`.
-"""
+"""What an operator may do to a run's evidence, and a stranger on chain: never `verified`."""
 
 from __future__ import annotations
 
@@ -291,7 +289,7 @@ def test_the_journal_of_another_run_fails(run: Run, other: Run) -> None:
 
 
 def test_proofs_of_another_anchoring_fail(lab: Lab, data: Data, tmp_path: Path) -> None:
-    """Anchoring the same epoch twice: the log names the second, the folder holds the proofs of the
+    """One epoch is anchored twice: the log names the second, the folder holds the proofs of the
     first.
     """
     run = build_run(lab, data, tmp_path, Plan(model=b"twice", release=False))
@@ -316,7 +314,7 @@ def test_the_registration_of_another_dataset_fails(lab: Lab, run: Run, tmp_path:
 
 @pytest.mark.parametrize("kind", ["epoch", "tree"])
 def test_other_key_words_beside_the_log_fail(run: Run, kind: str) -> None:
-    """The pinned id says which key; the words in the folder are another's."""
+    """The folder is named after the pinned key and holds another key's words."""
     keys = {"epoch": run.lab.keys.epoch, "tree": run.lab.keys.tree}
     wrong = keys["tree" if kind == "epoch" else "epoch"].words
     (run.folder.key(word(keys[kind].vk_id)) / "vk.words").write_bytes(wrong)
@@ -439,9 +437,7 @@ def test_a_release_by_an_untrusted_publisher_is_not_found(stolen: Run) -> None:
 def test_a_release_of_somebody_elses_digest_does_not_shadow_the_owners(
     lab: Lab, data: Data, honest: Run, tmp_path: Path
 ) -> None:
-    """The thief claims the honest model's digest; the owner's claim still counts, the thief's does
-    not.
-    """
+    """A thief releases the honest model's digest: only the owner's claim counts."""
     build_run(lab, data, tmp_path, Plan(session="thief", model=b"model", prove=False))
     verdict = honest.judge()
     assert (verdict.status, verdict.release["owner"]) == (Status.VERIFIED, lab.session().address)
@@ -498,15 +494,15 @@ def test_another_chain_or_other_code_than_pinned_fails(
 
 
 def test_contracts_pinned_in_each_others_place_are_undetermined(honest: Run) -> None:
-    """They are what the trust file says, but no registry answers."""
+    """Both contracts are pinned, but at the registry's address no registry answers."""
     trust = honest.lab.trust
     exchanged = {"registry": trust.contracts["ledger"], "ledger": trust.contracts["registry"]}
     crossed = altered(trust, contracts={**trust.contracts, **exchanged})
     assert honest.judge(trust=crossed).status is Status.INDETERMINATE
 
 
-def test_a_reader_of_other_contracts_with_the_same_code_fails(honest: Run) -> None:
-    """A second registry has the same code: the address is pinned too."""
+def test_a_reader_with_another_address_for_the_ledger_fails(honest: Run) -> None:
+    """The reader takes the registry for the ledger."""
     lab = honest.lab
     registry = lab.deployment.registry
     reader = Reader(lab.chain.rpc(), {"registry": registry, "ledger": registry})
@@ -662,8 +658,9 @@ def test_a_stranger_cannot_revoke_a_record(honest: Run) -> None:
 def test_a_key_of_the_attackers_own_making_is_not_taken_for_the_pinned_one(
     lab: Lab, honest: Run, tmp_path: Path
 ) -> None:
-    """Whoever makes a key can forge its proofs, so the words must have the pinned id, whatever
-    their folder is called.
+    """Whoever makes a key can forge its proofs.
+
+    So its words must hash to the pinned id, whatever their folder is called.
     """
     run = honest.copy(tmp_path / "copy")
     pinned = run.folder.key("0x" + lab.keys.epoch.vk_id.hex()) / "vk.words"
@@ -679,16 +676,14 @@ def test_a_key_of_the_attackers_own_making_is_not_taken_for_the_pinned_one(
 def test_a_damaged_copy_found_first_does_not_hide_the_honest_evidence(
     lab: Lab, honest: Run, tmp_path: Path
 ) -> None:
-    """Evidence is untrusted, so whoever can drop a folder beside it must not make an honest model
-    fail.
-    """
+    """Evidence is untrusted: a folder added beside it must not make an honest model fail."""
     broken = honest.copy(tmp_path / "a-broken")
     broken.rewrite(lambda records: records[:-2])
     honest.copy(tmp_path / "b-honest")
     assert lab.judge(honest.file, tmp_path).status is Status.VERIFIED
 
 
-def test_among_damaged_copies_none_is_good_enough(lab: Lab, honest: Run, tmp_path: Path) -> None:
+def test_damaged_copies_alone_fail(lab: Lab, honest: Run, tmp_path: Path) -> None:
     for name in ("a", "b"):
         honest.copy(tmp_path / name).rewrite(lambda records: records[:-2])
     verdict = lab.judge(honest.file, tmp_path)

@@ -1,6 +1,4 @@
-"""What a trainer may do to the records of a run, on a real chain: the verdict and the claim that
-fails.
-"""
+"""What a trainer may do to a run's records on a real chain: the verdict and the failing claim."""
 
 from __future__ import annotations
 
@@ -54,7 +52,7 @@ BATCH_ATTACKS = {
 
 
 @pytest.mark.parametrize(("attack", "claims"), BATCH_ATTACKS.values(), ids=BATCH_ATTACKS.keys())
-def test_a_log_that_differs_from_what_was_proven(
+def test_a_log_that_differs_from_what_was_proven_fails(
     lab: Lab, data: Data, tmp_path: Path, attack: Any, claims: list[str]
 ) -> None:
     """The epoch is proven honestly on chain; the log beside it says something else."""
@@ -88,9 +86,7 @@ def test_the_prover_refuses_such_a_log_before_anything_is_spent(
 def test_another_order_than_the_seeds_fails_although_it_is_proven(
     lab: Lab, data: Data, tmp_path: Path
 ) -> None:
-    """The trainer feeds, logs and proves an order of its own choice: consistent everywhere but with
-    the seed.
-    """
+    """The trainer feeds, logs and proves an order of its own: only the seed contradicts it."""
     verdict = build_run(
         lab, data, tmp_path, Plan(model=b"own order", trained_with=lambda _: b"\x05" * 32)
     ).judge()
@@ -106,7 +102,7 @@ def test_a_wrong_seed_in_the_log_fails(lab: Lab, data: Data, tmp_path: Path) -> 
     assert "seed" in verdict.reason
 
 
-def test_backdated_batches_fail(lab: Lab, data: Data, tmp_path: Path) -> None:
+def test_batches_logged_before_the_seed_fail(lab: Lab, data: Data, tmp_path: Path) -> None:
     verdict = build_run(lab, data, tmp_path, Plan(model=b"early", early=True)).judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["run.preregistered"])
     assert "before the seed" in verdict.reason
@@ -132,7 +128,7 @@ def test_a_checkpoint_that_claims_more_than_was_fed_fails(
 def test_chosen_epoch_numbers_fail(
     lab: Lab, data: Data, tmp_path: Path, epochs: tuple[int, ...]
 ) -> None:
-    """Each number has an order of its own: whoever may choose among them has a seed to grind."""
+    """Each epoch number has its own order: whoever chooses the number chooses the order."""
     verdict = build_run(
         lab, data, tmp_path, Plan(model=str(epochs).encode(), epochs=epochs)
     ).judge()
@@ -226,7 +222,7 @@ def test_unmatched_tensors_fail(lab: Lab, data: Data, tmp_path: Path) -> None:
 def test_a_batch_logged_after_the_epoch_was_anchored_fails(
     lab: Lab, data: Data, tmp_path: Path
 ) -> None:
-    """An empty tail of the epoch is proven, then filled in."""
+    """The trainer proves 32 of 40 records, then logs a batch for the rest."""
     order = Plan(model=b"late batch", consumed=32)
     late = Record.make(
         "batch",
@@ -282,8 +278,9 @@ def test_another_runs_proof_beside_the_log_fails(
 
 
 def test_a_leaf_that_is_not_in_the_field_fails(lab: Lab, data: Data, tmp_path: Path) -> None:
-    """leaf + r has the same product and another name: the record's use could no longer be found by
-    its leaf.
+    """leaf + r gives the same product under another name.
+
+    The use of the record could then not be found by its leaf.
     """
 
     def alias(batches: list[Batch]) -> list[Batch]:

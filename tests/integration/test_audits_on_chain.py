@@ -1,5 +1,6 @@
-"""A third party takes root, depth, count and the order of the leaves from the chain, never from the
-file it checks.
+"""A third party checks a file against the chain.
+
+Root, depth, count and the order of the leaves come from the chain, never from the file.
 """
 
 from __future__ import annotations
@@ -68,9 +69,9 @@ def member(lab: Lab, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def verify(*args: object) -> tuple[int, list[str]]:
-    """(exit code, ids of the claims that do not hold);
+    """(exit code, ids of the claims that do not hold).
 
-    `shown.on_chain`, which no verdict needs, is left out.
+    `shown.on_chain` is left out, since no verdict needs it.
     """
     done = CliRunner().invoke(proof_app, ["verify", *map(str, args), "--json"])
     if isinstance(done.exception, ProvenanceError):
@@ -176,9 +177,8 @@ def test_a_set_shown_on_chain_is_enough_for_a_third_party(
     done = call("prove", folder, "--on-chain")
     assert (done["chunks"], done["slots"], done["contract"]) == (3, 16, lab.deployment.audits)
     assert verify(path, *named) == (0, [])
-    assert (
-        call("prove", folder, "--on-chain")["chunks"] == 3
-    )  # what the chain knows is not sent again
+    # what the chain knows is not sent again
+    assert call("prove", folder, "--on-chain")["chunks"] == 3
     # A set of one dataset says nothing about another one, and an unpinned contract says nothing at
     # all.
     assert verify(path, "--root", f"0x{7:064x}", "--depth", 5, "--count", 40) == (

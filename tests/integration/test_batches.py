@@ -27,7 +27,9 @@ def proofs_of(run: Run, number: int = 0) -> list[ChunkProof]:
     ]
 
 
-def test_epochs_in_one_transaction_and_repeated(lab: Lab, data: Data, tmp_path: Path) -> None:
+def test_epochs_are_proven_in_one_transaction_and_not_sent_again(
+    lab: Lab, data: Data, tmp_path: Path
+) -> None:
     run = build_run(
         lab, data, tmp_path, Plan(model=b"batched", epochs=EPOCHS, prove=False, release=False)
     )
@@ -52,7 +54,7 @@ def test_false_proofs_in_a_batch_are_named(lab: Lab, data: Data, tmp_path: Path)
     good = proofs_of(run)
     session = lab.session()
     points = [[list(proof.proof.commitments) for proof in good if proof.epoch == e] for e in EPOCHS]
-    # Anchored once more, the same points have other challenges, and the old proofs are false.
+    # A second anchoring of the same points has other challenges: the old proofs are false there.
     numbers = [
         session.anchor_epoch(
             run.run_id,

@@ -27,11 +27,8 @@ from provenance_zk.training.registration import Keys
 from tests.support.chain import PASSWORD, Lab, write_keystore
 from tests.support.spine import build_run, register_rows
 
-SHAPES = (
-    ("epoch", 256, 0),
-    ("tree", 256, 5),
-    ("tree", 256, 6),
-)  # what a deployment without further statements needs
+# What a deployment without further statements needs.
+SHAPES = (("epoch", 256, 0), ("tree", 256, 5), ("tree", 256, 6))
 WITHOUT = ("--no-audit-keys", "--model-keys", "")
 
 
@@ -103,7 +100,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 @pytest.fixture(scope="module")
 def sealed(machine: Machine) -> list[dict[str, Any]]:
-    """What closed the ceremony of each of SHAPES: minutes of work, most of it for the trees."""
+    """What the last sealing of each of SHAPES says: minutes of work, most of it for the trees."""
     return [
         hold_ceremony(machine.folder / f"{kind}-{depth}", kind, slots, depth)
         for kind, slots, depth in SHAPES
@@ -126,9 +123,7 @@ def lab(machine: Machine, sealed: list[dict[str, Any]]) -> Lab:
 
 
 def test_a_development_key_is_not_deployed_where_a_ceremony_is_demanded(machine: Machine) -> None:
-    """The cache has a development key of the first shape that is wanted: refused by name, and
-    nothing is deployed with it.
-    """
+    """The cache holds a development key of a wanted shape; nothing may be deployed with it."""
     made = ensure_keys(machine.prover, machine.settings.cache / "keys", *SHAPES[0])
     record = deployment_path(machine.settings)
     before = record.read_bytes() if record.exists() else None
@@ -163,9 +158,7 @@ def test_deploying_again_keeps_what_is_deployed(machine: Machine, lab: Lab) -> N
 def test_a_run_proven_under_the_keys_is_marked_by_no_development_key(
     lab: Lab, tmp_path: Path
 ) -> None:
-    """On the local chain only the chain is a mark; were it no local one, the same verdict would
-    have none and not be denied.
-    """
+    """Only the local chain leaves a mark; outside `local` there is none, and nothing is denied."""
     run = build_run(lab, register_rows(lab, tmp_path, 16), tmp_path)
     verdict = run.judge()
     assert (verdict.status, verdict.exit_code) == (Status.VERIFIED, 0)

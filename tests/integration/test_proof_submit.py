@@ -1,5 +1,6 @@
-"""`proof submit` on a real chain: anybody has the contract of audits check statements, and
-verifiers hear what it shows.
+"""`proof submit` on a real chain.
+
+Anyone may have the contract DatasetAudits check statements; `proof verify` tells what it shows.
 """
 
 from __future__ import annotations
@@ -100,8 +101,9 @@ def verify(data: Data, *args: object) -> tuple[int, str, dict[str, str]]:
 
 
 def test_anybody_shows_statements_on_chain_once(lab: Lab, tmp_path: Path) -> None:
-    """Absence waits for the sorted set; what is shown is told by `proof verify`, which needs none
-    of it.
+    """Absence is refused before the sorted set is shown.
+
+    `proof verify` tells what is shown on chain, and needs none of it.
     """
     stranger, data = lab.session("stranger"), register_rows(lab, tmp_path, 40, seed=11)
     member, absent = statement(data, tmp_path, "member"), statement(data, tmp_path, "absent")
@@ -226,7 +228,7 @@ def test_wrong_input_is_refused_before_anything_is_sent(
 
 
 def test_an_unfinished_registration_shows_nothing(lab: Lab, data: Data, tmp_path: Path) -> None:
-    """Begun by a stranger with the same root: its count was shown by nobody."""
+    """A stranger began it with the same root; its count is not proven."""
     stranger, keys, root = lab.session("stranger"), lab.keys, data.dataset.root
     path = statement(data, tmp_path, "member")
     secret = blindings(tmp_path / "blindings.sqlite", SALT_KEY, "d", 1)
@@ -243,9 +245,7 @@ def test_an_unfinished_registration_shows_nothing(lab: Lab, data: Data, tmp_path
 
 
 def test_a_revoked_registration_revokes_what_was_proven_about_it(lab: Lab, tmp_path: Path) -> None:
-    """By who registered it or a trusted publisher; a stranger's word does not count, and a bare
-    root was revoked by nobody.
-    """
+    """Its owner may revoke it, a stranger may not. A bare root stands for no registration."""
     theirs = register_rows(lab, tmp_path, 16, session="owner", seed=9)
     path, stranger, owner = (
         statement(theirs, tmp_path, "member"),

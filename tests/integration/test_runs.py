@@ -40,7 +40,7 @@ def test_a_digest_is_judged_like_the_file(honest: Run) -> None:
         assert (verdict.status, verdict.subject["file_seen"]) == (Status.VERIFIED, False)
 
 
-def test_a_verdict_tells_when_the_run_lay_between_blocks(honest: Run) -> None:
+def test_a_verdict_names_the_blocks_between_which_the_run_lay(honest: Run) -> None:
     interval = honest.judge().interval
     assert interval["not_before"]["block"] < interval["not_later_than"]["block"]
 
@@ -73,7 +73,9 @@ def test_two_epochs_of_two_chunks_with_a_remainder_are_verified(long_run: Run) -
     assert "2 epochs" in next(c.text for c in verdict.claims if c.id == "epoch.proven")
 
 
-def test_a_remainder_that_was_fed_is_a_contradiction(lab: Lab, data: Data, tmp_path: Path) -> None:
+def test_an_epoch_record_that_understates_what_was_consumed_fails(
+    lab: Lab, data: Data, tmp_path: Path
+) -> None:
     """The record says less was consumed than the anchoring."""
     run = build_run(
         lab,

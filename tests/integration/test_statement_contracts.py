@@ -1,5 +1,6 @@
-"""DatasetAudits and ModelLedger from Python: what is written is read back, each write may be
-repeated, the chain's refusals arrive.
+"""DatasetAudits and ModelLedger from Python.
+
+What is written is read back, each write may be repeated, refusals of the contracts arrive.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def session(lab: Lab) -> Session:
 
 
 def test_audits_are_accepted_once_and_read_back(session: Session, data: Data) -> None:
-    """Absence waits for the sorted set; each submission may be repeated."""
+    """Absence is refused before the sorted set is complete; each submission may be repeated."""
     registration = data.registered.dataset_id
     facts = session.latest().dataset(registration)
     assert facts is not None
@@ -162,7 +163,7 @@ def sample(kind: str, seed: bytes, group: int) -> Sample:
 def test_a_model_is_anchored_drawn_proven_and_read_back(
     session: Session, honest: Run, kind: str
 ) -> None:
-    """Every field comes back; the batch of both groups is accepted, and again without effect."""
+    """Every field comes back. The batch of both groups is accepted, and has no effect again."""
     wanted = anchoring(kind, keccak(b"artifact"))
     run, stage = honest.run_id, wanted.stage_number
     before = session.latest().model_anchoring_count(run, stage)
@@ -208,7 +209,7 @@ def test_a_model_is_anchored_drawn_proven_and_read_back(
     assert facts.codes_hash == expected
 
 
-def test_codes_of_the_draw_alone_are_accepted(session: Session, honest: Run) -> None:
+def test_only_codes_of_the_draw_are_accepted(session: Session, honest: Run) -> None:
     wanted = anchoring("q8_0", keccak(b"attacked"))
     number = session.anchor_model(honest.run_id, 2, wanted.calldata())
     seed = session.draw_model(honest.run_id, 2, number)
@@ -228,7 +229,9 @@ def test_codes_of_the_draw_alone_are_accepted(session: Session, honest: Run) -> 
     assert (facts.next_tensor, facts.next_group, facts.accepted) == (0, 1, False)
 
 
-def test_contracts_that_are_not_named_say_nothing(session: Session, honest: Run) -> None:
+def test_contracts_that_a_trust_file_leaves_out_are_not_believed(
+    session: Session, honest: Run
+) -> None:
     """A reader whose trust file leaves both out does not believe what the chain holds."""
     addresses = session.deployment.addresses
     believed = {name: addresses[name] for name in ("registry", "ledger")}

@@ -50,7 +50,7 @@ def frozen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frozen]:
         yield frozen
 
 
-def test_it_is_small_and_brings_no_heavy_package(environment: Path) -> None:
+def test_the_wheel_is_small_and_brings_no_heavy_package(environment: Path) -> None:
     files = [path for path in environment.rglob("*") if path.is_file() and not path.is_symlink()]
     assert sum(path.stat().st_size for path in files) < MAX_BYTES
     (packages,) = environment.glob("lib/python*/site-packages")
@@ -58,7 +58,7 @@ def test_it_is_small_and_brings_no_heavy_package(environment: Path) -> None:
     assert os.access(packages / "provenance_zk" / "bin" / "zkprover", os.X_OK)
 
 
-def test_it_verifies_a_run_with_nothing_else_on_the_path(
+def test_the_wheel_verifies_a_run_with_nothing_else_on_the_path(
     environment: Path, frozen: Frozen, tmp_path: Path
 ) -> None:
     empty = tmp_path / "empty"

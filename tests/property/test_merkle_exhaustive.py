@@ -16,11 +16,11 @@ TREE = Tree(ENTRIES)
 ROOTS = [plain.mth(ENTRIES[:n]) for n in range(SIZES + 1)]
 
 
-def test_roots_of_every_size_are_the_rfcs() -> None:
+def test_roots_of_every_size_are_those_of_the_rfc() -> None:
     assert [TREE.root(n) for n in range(SIZES + 1)] == ROOTS
 
 
-def test_every_inclusion_proof_is_the_rfcs_and_verifies() -> None:
+def test_every_inclusion_proof_is_that_of_the_rfc_and_verifies() -> None:
     for n in range(1, SIZES + 1):
         for i in range(0, n, 1 if n < 40 else 7):
             proof = TREE.inclusion_proof(i, n)
@@ -53,7 +53,7 @@ def test_consistency_holds_for_all_pairs_of_sizes() -> None:
             verify_consistency(old, new, TREE.consistency_proof(old, new), ROOTS[old], ROOTS[new])
 
 
-def test_consistency_proofs_are_the_rfcs() -> None:
+def test_consistency_proofs_are_those_of_the_rfc() -> None:
     for new in range(1, 34):
         for old in range(new + 1):
             assert TREE.consistency_proof(old, new) == plain.proof(old, ENTRIES[:new])

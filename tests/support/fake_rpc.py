@@ -48,11 +48,15 @@ def decode(raw: bytes) -> Sent:
 
 @dataclass
 class FakeRpc:
-    """One account's view of a chain.
+    """A chain as one account sees it, with faults that a test switches on.
 
-    automine: Mine each transaction as it arrives. Tests may set it to a number: so many refusals to
-    mine first.
-    down: Every call raises UnavailableError. `lose`: answers to lose after the effect, by method.
+    automine: Mine each transaction as it arrives.
+    down: Every call raises UnavailableError.
+    lose: `send_raw` in it loses the next answer after the transaction was taken.
+    refuse: Errors that the next broadcasts raise.
+    reverts: Estimating gas says that the call reverts.
+    before: Called with the name of a method before the method does anything.
+    forks: Counts reorganisations; each gives all blocks other hashes.
     """
 
     automine: bool = True

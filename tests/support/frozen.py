@@ -46,7 +46,7 @@ class Frozen:
 
 @contextmanager
 def frozen_run(folder: Path) -> Iterator[Frozen]:
-    """The run in a new folder, its chain up while the context lasts."""
+    """The run in a new folder, with its chain up while the context lasts."""
     shutil.copytree(RUN_1, folder)
     environment = make_environment(folder)
     home = Path(environment["PROVENANCE_HOME"])
@@ -62,9 +62,8 @@ def frozen_run(folder: Path) -> Iterator[Frozen]:
             file.chmod(0o600)
     info = folder / "run" / "provenance" / "run.json"
     base = load_base("tiny", Path(environment["PROVENANCE_CACHE"]) / "models").dir
-    info.write_text(
-        json.dumps(json.loads(info.read_text()) | {"base": str(base)})
-    )  # where this machine keeps it
+    # the base lies where this machine keeps it
+    info.write_text(json.dumps(json.loads(info.read_text()) | {"base": str(base)}))
     frozen = Frozen(folder, environment)
     up = frozen("chain", "up")
     assert up.code == 0, up.err

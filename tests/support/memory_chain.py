@@ -1,8 +1,7 @@
-"""The contracts in memory: a `ChainReader` and the writes behind it, each keeping the contract's
-own rules.
+"""The contracts in memory: a `ChainReader`, and writes that keep each contract's rules.
 
-State is a list of facts with the block each came in; a snapshot shows those up to its block.
-Nothing is ever removed, but by `reorg`, which takes whole blocks back.
+State is a list of facts with the block each came in; a snapshot shows those up to its block. Only
+`reorg` removes anything: it takes whole blocks back.
 """
 
 from __future__ import annotations
@@ -60,8 +59,6 @@ class MemoryChain:
     dataset_revoked: list[tuple[bytes, str, Revocation]] = field(default_factory=list)
     datasets: list[tuple[int, bytes, DatasetFacts]] = field(default_factory=list)
     anchored: list[tuple[bytes, int, AnchoringFacts]] = field(default_factory=list)
-    sorted_sets: list[tuple[int, bytes, bytes]] = field(default_factory=list)
-    shown: list[tuple[int, bytes, str, bytes]] = field(default_factory=list)
     models: list[tuple[bytes, int, int, list[tuple[int, ModelAnchoringFacts]]]] = field(
         default_factory=list
     )
@@ -218,20 +215,12 @@ class MemoryChain:
         self.anchored.append((run_id, epoch, facts))
         return number
 
-    def complete_sorted(self, dataset_id: bytes, vk_id: bytes) -> None:
-        dataset = self.latest().dataset(dataset_id)
-        require(dataset is not None and dataset.finished, "DatasetNotFinished")
-        self.sorted_sets.append((self.mine(), dataset_id, vk_id))
-
-    def show(self, dataset_id: bytes, kind: str, digest: bytes) -> None:
-        require(kind == "member" or self.latest().is_sorted(dataset_id), "NotSorted")
-        self.shown.append((self.mine(), dataset_id, kind, digest))
-
     def anchor_model(
         self, sender: str, run_id: bytes, stage: int, facts: ModelAnchoringFacts
     ) -> int:
-        """Anchor what `facts` say was anchored, without draw and proofs; log, blocks and progress
-        are set here.
+        """Anchor `facts`, not drawn and not proven.
+
+        Log, block numbers and progress are set here, whatever `facts` say of them.
         """
         run = self._run(run_id)
         require(run.owner == sender, "NotRunWriter")
@@ -271,7 +260,7 @@ class MemoryChain:
         states.append((self.mine(8_194), replace(states[-1][1], void=True)))
 
     def accept_model(self, run_id: bytes, stage: int, number: int, codes_hash: bytes) -> None:
-        """All samples at once."""
+        """Accept all samples at once."""
         states = self._model_states(run_id, stage, number)
         facts = states[-1][1]
         require(facts.seed != ZERO_WORD, "NotDrawn")
@@ -310,8 +299,6 @@ class MemoryChain:
         self.dataset_revoked = [x for x in self.dataset_revoked if x[2].block_number <= top]
         self.datasets = [x for x in self.datasets if x[0] <= top]
         self.anchored = [x for x in self.anchored if x[2].block_number <= top]
-        self.sorted_sets = [x for x in self.sorted_sets if x[0] <= top]
-        self.shown = [x for x in self.shown if x[0] <= top]
         states = [(r, g, n, [s for s in states if s[0] <= top]) for r, g, n, states in self.models]
         self.models = [x for x in states if x[3]]
 
@@ -403,20 +390,16 @@ class MemorySnapshot:
             r.run_id for b, r in self.chain.opened if r.owner == owner and b <= self.block.number
         ]
 
+    # This chain has no contract of audits, so nothing about a dataset is shown on it.
+
     def sorted_complete(self, dataset_id: bytes, vk_id: bytes) -> bool:
-        return any(
-            (d, v) == (dataset_id, vk_id) and b <= self.block.number
-            for b, d, v in self.chain.sorted_sets
-        )
+        return False
 
     def is_sorted(self, dataset_id: bytes) -> bool:
-        return any(d == dataset_id and b <= self.block.number for b, d, _ in self.chain.sorted_sets)
+        return False
 
     def is_shown(self, dataset_id: bytes, kind: str, digest: bytes) -> bool:
-        return any(
-            (d, k, g) == (dataset_id, kind, digest) and b <= self.block.number
-            for b, d, k, g in self.chain.shown
-        )
+        return False
 
     def model_anchoring(self, run_id: bytes, stage: int, number: int) -> ModelAnchoringFacts | None:
         states = [s for r, g, n, s in self.chain.models if (r, g, n) == (run_id, stage, number)]

@@ -1,5 +1,6 @@
-"""A released run in memory, with a proof checker that believes: for tests of everything but the
-proofs.
+"""A released run in memory, with a checker that believes every proof.
+
+It serves tests of everything but the proofs.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Believer:
         self.registrations: list[RegistrationEvidence] = []
         self.samples: list[SampleEvidence] = []
         self.draws = 6
-        self.roots: int | None = None  # of the tensors that it commits to; None: those of the table
+        self.roots: int | None = None  # root of every tensor; None: as in the table
 
     def check_registration(self, evidence: RegistrationEvidence) -> None:
         self.registrations.append(evidence)
@@ -141,9 +142,11 @@ Change = Callable[[list[Record]], list[Record]]
 
 
 class MemoryRun:
-    """An honest run, committed in two heads and released;
+    """An honest run, committed in two heads and released.
 
-    `change` rewrites the records before they are committed.
+    change: Rewrites the records behind `run.open` before they are committed.
+    opening: Replaces fields of `run.open`.
+    number: The anchoring that the epoch's record names; None leaves the epoch unanchored.
     """
 
     def __init__(

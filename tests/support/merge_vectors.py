@@ -1,8 +1,8 @@
-"""Entries of exactly rounded merges, worked out in fractions: `python -m
-tests.support.merge_vectors` writes tests/vectors/zk/merge.json.
+"""Entries of exactly rounded merges, worked out in fractions.
 
-The rounding is looked up in the table of all finite bfloat16 numbers, so nothing here resembles the
-product's arithmetic or the circuit's.
+`python -m tests.support.merge_vectors` writes tests/vectors/zk/merge.json. The rounding is looked
+up in the table of all finite bfloat16 numbers, so nothing here resembles the arithmetic of the
+product or of the circuit.
 """
 
 from __future__ import annotations
@@ -202,8 +202,9 @@ def below_the_lowest(steps: int) -> Case:
 
 
 def scales() -> list[Case]:
-    """Scales that are no power of two, the smallest, the largest, and none; a rank of 4 filled up
-    to 8.
+    """Scales: zero, the smallest, the largest, and some that are no power of two.
+
+    The rank of 4 is filled up to 8 with zeros.
     """
     b, a = (
         [bf16(x) for x in (1.5, -0.75, 3.0, 0.0078125)],

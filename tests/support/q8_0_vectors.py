@@ -1,5 +1,6 @@
-"""Blocks of bfloat16 as gguf-py quantizes them to Q8_0: `python -m tests.support.q8_0_vectors`
-writes tests/vectors/zk/q8_0.json.
+"""Blocks of bfloat16 as gguf-py quantizes them to Q8_0.
+
+`python -m tests.support.q8_0_vectors` writes tests/vectors/zk/q8_0.json.
 """
 
 from __future__ import annotations

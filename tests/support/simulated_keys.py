@@ -1,7 +1,7 @@
 """Keys whose secrets are known, and proofs made from the secrets.
 
-They verify for any public inputs, so that contracts are reached behind a valid proof without a
-prover. The twin of contracts/test/support/Simulator.sol.
+The proofs verify for any public inputs, so tests reach what contracts do after a valid proof
+without a prover. The twin of contracts/test/support/Simulator.sol.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""A complete small run on a real chain, from rows to release, with a hook at every step where a
-trainer might cheat.
+"""A complete small run on a real chain, from rows to release.
 
-run = build_run(lab, data, folder)                                       # honest
-run = build_run(lab, data, folder, Plan(batches=swap(3, 5)))             # logs other records than
-it proves
+A trainer can cheat at every step through `Plan`:
+
+run = build_run(lab, data, folder)  # honest
+run = build_run(lab, data, folder, Plan(batches=swap(3, 5)))  # logs other records than it proves
 """
 
 from __future__ import annotations
@@ -80,13 +80,15 @@ Batches = list[Batch]
 class Plan:
     """What the trainer does; every default is honest.
 
+    consumed: Records fed in each epoch; None: all.
     batches: Rewrites the batches that go into the log.
-    resume: Log indices that a `resume` after the first five batches abandons.
-    seed: The seed that goes into the log, of the drawn one.
-    trained_with: The seed whose order is used, of the drawn one.
+    seed: The logged seed, made from the drawn one.
+    trained_with: The seed whose order is fed, made from the drawn one.
     early: Batches are logged before the seed.
-    opening: Rewrites the fields of `run.open`; `filed` the record registered on chain.
     checkpoint_first: The checkpoint is logged before anything was fed.
+    resume: Log indices that a `resume` after the first five batches abandons.
+    opening: Replaces fields of `run.open`.
+    filed: The digest registered on chain, made from `run.open`.
     fields: Replaces fields of later records, by type.
     extra: Records appended before the release.
     """

@@ -81,9 +81,7 @@ def start_or_resume(
     cache: Path,
     *,
     say: Callable[[str], None] = lambda line: None,
-    wrap_salts: Callable[[SaltStore], Any] = lambda salts: salts,
     journal: Journal | None = None,
-    wrap_recorder: Callable[[Recorder], None] = lambda recorder: None,
 ) -> TrainSummary:
     """One process's part of a run: opens the journal or continues it, trains to the end, closes
     everything.
@@ -100,8 +98,7 @@ def start_or_resume(
     with SaltStore.open(out / "provenance" / "secrets" / "salts.sqlite", KEY) as salts, journal:
         orders = EpochOrders(SEED, len(dataset))
         settings = RecorderSettings(on_failure=config.provenance.on_failure)
-        recorder = Recorder(journal, dataset, wrap_salts(salts), orders, settings)
-        wrap_recorder(recorder)
+        recorder = Recorder(journal, dataset, salts, orders, settings)
         try:
             if resume is None:
                 recorder.append(open_record(config, base, dataset, SIGNER, None))

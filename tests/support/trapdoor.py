@@ -1,5 +1,6 @@
-"""Verifying keys whose secrets the tests know: with them proofs of any statement, true or false,
-can be simulated without a circuit.
+"""Verifying keys whose secrets the tests know.
+
+With them, proofs of any statement, true or false, are made without a circuit.
 """
 
 from __future__ import annotations

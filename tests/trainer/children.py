@@ -23,7 +23,7 @@ _TIMEOUT_S = 300
 
 
 class Child:
-    """A running child; what it prints goes to `log`."""
+    """A running child. What it prints goes to the file `log`."""
 
     def __init__(
         self, log: Path, environment: Mapping[str, str], target: Callable[..., None], *args: Any
@@ -59,7 +59,7 @@ def run(folder: Path, target: Callable[..., None], *args: Any) -> tuple[int, str
 def run_together(
     folder: Path, calls: Sequence[Mapping[str, str]], target: Callable[..., None], *args: Any
 ) -> list[tuple[int, str]]:
-    """Call `target` in a child for each environment, all at a time."""
+    """Call `target` in one child for each environment, all at once."""
     children = [
         Child(folder / f"child-{i}.log", environment, target, *args)
         for i, environment in enumerate(calls)
@@ -68,7 +68,7 @@ def run_together(
 
 
 def _start_server() -> None:
-    """The server looks for what it imports where PYTHONPATH says, not where `sys.path` does."""
+    """Start the server with `sys.path` in PYTHONPATH, where it looks for what it imports."""
     multiprocessing.get_context("forkserver").set_forkserver_preload([_PRELOADED])
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(REPO), *sys.path])

@@ -20,7 +20,7 @@ def write(tmp_path: Path, text: str) -> Path:
     return tmp_path / "c.yaml"
 
 
-def test_yaml_and_overrides(tmp_path: Path) -> None:
+def test_overrides_come_after_the_yaml_file(tmp_path: Path) -> None:
     path = write(
         tmp_path,
         "dataset_name: d\noutput_dir: o\nlearning_rate: 2e-4\nprovenance:\n  on_failure: pause\n",
@@ -63,7 +63,7 @@ def test_unknown_keys_are_refused_with_the_nearest(key: str, hint: str) -> None:
     assert key in (caught.value.where or "")
 
 
-def test_unknown_key_inside_the_block() -> None:
+def test_an_unknown_key_inside_the_block_is_refused() -> None:
     with pytest.raises(ConfigError, match="did you mean on_failure"):
         parse_config({**MINIMAL, "provenance": {"on_failur": "pause"}})
 
@@ -94,7 +94,7 @@ def test_wrong_values_name_expected_and_actual(key: str, value: object, expected
     assert caught.value.actual
 
 
-def test_choice_and_block_errors() -> None:
+def test_an_unknown_choice_and_a_block_that_is_none_are_refused() -> None:
     with pytest.raises(ConfigError, match="continue, pause, abort"):
         parse_config({**MINIMAL, "provenance": {"on_failure": "ignore"}})
     with pytest.raises(ConfigError, match="not a block"):
@@ -110,15 +110,17 @@ def test_choice_and_block_errors() -> None:
         ("!!python/object:os.system {}", "not YAML"),
     ],
 )
-def test_unreadable_files(tmp_path: Path, text: str, message: str) -> None:
+def test_files_that_are_no_configuration_are_refused(
+    tmp_path: Path, text: str, message: str
+) -> None:
     with pytest.raises(ConfigError, match=message):
         load_config(write(tmp_path, text))
     with pytest.raises(ConfigError, match="cannot read"):
         load_config(tmp_path / "missing.yaml")
-    with pytest.raises(ConfigError, match="key=value"):
+    with pytest.raises(ConfigError, match="KEY=VALUE"):
         load_config(write(tmp_path, "dataset_name: d\noutput_dir: o\n"), ["max_steps"])
 
 
 @pytest.mark.parametrize("name", ["tiny.yaml", "smollm2.yaml"])
-def test_examples_load(name: str) -> None:
+def test_the_examples_load(name: str) -> None:
     assert load_config(EXAMPLES / name).output_dir

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -49,7 +49,9 @@ class ToyKey:
     def prove(
         self, public: tuple[int, ...], commitments: tuple[int, ...], *, a: int = 31, b: int = 37
     ) -> ProofFile:
-        """A proof of a false statement, as only somebody with the secrets can make it."""
+        """A proof that verifies for any public inputs, as only the holder of the secrets can make
+        it.
+        """
         x = (
             self.ic[0]
             + sum(p * i for p, i in zip(public, self.ic[1:], strict=True))
@@ -82,11 +84,6 @@ def toy() -> ToyKey:
 @pytest.fixture(scope="session")
 def points() -> tuple[object, object]:
     return g1, g2
-
-
-@pytest.fixture(scope="session")
-def altered() -> object:
-    return replace
 
 
 @pytest.fixture(scope="session")

@@ -93,11 +93,11 @@ def test_a_negative_is_no_element() -> None:
 
 
 @pytest.mark.parametrize(("inputs", "expected"), PUBLISHED)
-def test_published_values(inputs: list[int], expected: int) -> None:
+def test_hashes_are_the_published_ones(inputs: list[int], expected: int) -> None:
     assert poseidon(inputs) == expected
 
 
-def test_the_provers_vectors(vectors: Path) -> None:
+def test_hashes_are_those_of_the_provers_vectors(vectors: Path) -> None:
     cases = json.loads((vectors / "poseidon.json").read_bytes())["cases"]
     assert {len(case["inputs"]) for case in cases} == set(range(1, 17))
     for case in cases:
@@ -110,7 +110,7 @@ def test_inputs_outside_the_field_are_refused(inputs: list[int]) -> None:
         poseidon(inputs)
 
 
-def test_an_input_more_is_another_hash() -> None:
+def test_one_more_zero_input_gives_another_hash() -> None:
     assert len({poseidon([1] + [0] * n) for n in range(16)}) == 16
 
 

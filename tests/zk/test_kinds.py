@@ -55,7 +55,7 @@ def test_each_contract_pins_its_kinds() -> None:
     assert kinds_of("ModelLedger") == ("q8_0", "int8", "merge")
 
 
-def test_stages_and_formats_of_weight_statements() -> None:
+def test_stages_and_formats_of_weight_statements_are_frozen() -> None:
     assert STAGES == {"merge": 1, "quantize": 2}
     assert {k.name: k.stage for k in KINDS.values() if k.stage} == {
         "q8_0": "quantize",

@@ -67,7 +67,7 @@ def test_products_of_data_and_use_agree_over_an_epoch(
 
 @settings(max_examples=60, deadline=None)
 @given(epochs(), st.randoms(use_true_random=False))
-def test_a_use_that_differs_has_another_product(
+def test_other_fed_leaves_have_another_product(
     epoch: tuple[list[int], list[int], int], random: Any
 ) -> None:
     leaves, order, _ = epoch
@@ -84,7 +84,7 @@ def test_a_use_that_differs_has_another_product(
 def test_tree_and_link_products_balance(
     leaves: list[int], gamma: int, delta: int, trees: int
 ) -> None:
-    """a_c * prod z_k = b_c * prod t_k for each chunk's link; chunks hold whole tree chunks."""
+    """a_c * prod z_k = b_c * prod t_k for the link of chunk c, over all tree chunks k in it."""
     tree, slots = 4, 4 * trees
     for c in range(statements.chunk_count(len(leaves), slots)):
         left = product_at(

@@ -1,7 +1,7 @@
-"""Training configuration: the names Hugging Face and TRL use, plus one `provenance:` block.
+"""Training configuration: the names of Hugging Face and TRL, plus one `provenance:` block.
 
-A key that does not exist is refused with the nearest one that does: an option that is silently
-ignored would make the pre-registered configuration say something else than what ran.
+An unknown key is refused, and the nearest known key is named. If it were silently ignored, the
+pre-registered configuration would differ from what ran.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class ProvenanceConfig:
     """The `provenance:` block.
 
     anchor_interval_s: Seconds between heads committed to the chain.
-    on_failure: What training does while records cannot be made durable: go on loudly, wait, or
-        stop.
-    key: Name of the signing key in the keystore, None for `default`.
+    on_failure: What training does while records cannot be made durable: go on and log errors, wait,
+        or stop.
+    key: Name of the signing key in the keystore; None for `default`.
     """
 
     anchor_interval_s: float = 60.0
@@ -59,10 +59,10 @@ class TrainConfig:
 
     model_name_or_path: `smollm2`, `tiny`, a folder or a hub id.
     dataset_name: Folder of a committed dataset.
-    dataset_text_field: Column that holds the text; None to take the dataset's text column.
+    dataset_text_field: Column that holds the text; None for the dataset's text column.
     eval_dataset_name: Text or JSON-lines file held out from training; None to evaluate on a sample
         of the training records.
-    eval_max_perplexity: The bar registered before training; None for no bar.
+    eval_max_perplexity: Highest perplexity that is registered before training; None for none.
     """
 
     dataset_name: str
@@ -104,7 +104,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.packing:
             raise ConfigError(
-                "packing is not supported: a packed sample would have to list its records",
+                "packing is not supported, because batches list one record per sample",
                 where="packing",
                 expected="false",
                 actual="true",
@@ -137,8 +137,8 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     `provenance.key=value` sets a key inside the block.
 
     Raises:
-        ConfigError: unreadable, unknown keys (with the nearest known one), missing keys, wrong
-            types or values.
+        ConfigError: the file cannot be read, has unknown keys (the nearest known one is named) or
+            lacks keys, or a value or its type is wrong.
     """
     try:
         data = path.read_bytes()
@@ -156,7 +156,10 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
         raise ConfigError("configuration is not YAML", where=str(path), actual=error) from error
     if not isinstance(value, dict):
         raise ConfigError(
-            "configuration is not a mapping", where=str(path), actual=type(value).__name__
+            "configuration is not a mapping",
+            where=str(path),
+            expected="keys and values, as in examples/smollm2.yaml",
+            actual=type(value).__name__,
         )
     for override in overrides:
         _apply(value, override)
@@ -166,7 +169,9 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
 def _apply(value: dict[str, Any], override: str) -> None:
     key, separator, text = override.partition("=")
     if not separator or not key:
-        raise ConfigError("override is not key=value", where=override)
+        raise ConfigError(
+            "override is not KEY=VALUE", where=override, expected="such as max_steps=100"
+        )
     try:
         parsed = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -177,7 +182,9 @@ def _apply(value: dict[str, Any], override: str) -> None:
         return
     target = value.setdefault(block, {})
     if not isinstance(target, dict):
-        raise ConfigError("not a block", where=block, actual=type(target).__name__)
+        raise ConfigError(
+            "not a block", where=block, expected="keys and values", actual=type(target).__name__
+        )
     target[inner] = parsed
 
 
@@ -188,7 +195,10 @@ def parse_config(value: Mapping[str, Any], where: str = "configuration") -> Trai
     if block is not None:
         if not isinstance(block, dict):
             raise ConfigError(
-                "not a block", where=f"{where} provenance", actual=type(block).__name__
+                "not a block",
+                where=f"{where} provenance",
+                expected="keys and values",
+                actual=type(block).__name__,
             )
         fields["provenance"] = ProvenanceConfig(
             **_checked(ProvenanceConfig, block, f"{where} provenance")
@@ -207,7 +217,11 @@ def _checked(kind: type[Any], value: Mapping[str, Any], where: str) -> dict[str,
             and item.default_factory is dataclasses.MISSING
             and item.name not in value
         ):
-            raise ConfigError("configuration lacks a key", where=f"{where} {item.name}")
+            raise ConfigError(
+                "configuration lacks a key",
+                where=f"{where} {item.name}",
+                hint=f"add it to the file, or give {item.name}=VALUE",
+            )
     return {k: _convert(v, hints[k], f"{where} {k}") for k, v in value.items() if k != "provenance"}
 
 
@@ -268,7 +282,7 @@ def _names(value: Any, where: str) -> tuple[str, ...]:
 
 
 def _number(value: Any, where: str) -> float:
-    """YAML 1.1 reads `2e-4` as text, so text that is a number counts as one."""
+    """A finite number. Text counts if it is one, because YAML 1.1 reads `2e-4` as text."""
     is_number = isinstance(value, int | float | str) and not isinstance(value, bool)
     try:
         number = float(value) if is_number else math.nan
@@ -296,7 +310,7 @@ def _without_floats(value: Any) -> Any:
 
 
 def config_record(config: TrainConfig) -> dict[str, Any]:
-    """The whole configuration as a record holds it: floats as shortest decimal strings."""
+    """The whole configuration as a record holds it: floats become shortest decimal strings."""
     result: dict[str, Any] = _without_floats(dataclasses.asdict(config))
     return result
 

@@ -1,6 +1,6 @@
-"""The two prime fields of BN254 and the bytes their elements have.
+"""The two prime fields of BN254, and the bytes of their elements.
 
-Elements that circuits speak about live modulo `R`; coordinates of points live modulo `Q`.
+Circuits compute modulo `R`; coordinates of points are numbers modulo `Q`.
 
 Source: EIP-196 (the curve over q, generator (1, 2)), EIP-197 (r is the order of the groups).
 """
@@ -18,10 +18,10 @@ _WORD = re.compile(r"0x[0-9a-f]{64}")
 
 
 def to_bytes(value: int) -> bytes:
-    """32 bytes big-endian; the inverse of `from_bytes`.
+    """A field element as 32 bytes, big-endian; the inverse of `from_bytes`.
 
     Raises:
-        InputError: not in [0, r).
+        InputError: the value is not in [0, r).
     """
     if not 0 <= value < R:
         raise InputError("not a field element", expected=f"0 <= x < {R}", actual=value)
@@ -29,10 +29,12 @@ def to_bytes(value: int) -> bytes:
 
 
 def from_bytes(data: bytes) -> int:
-    """Read 32 bytes (attacker-controlled); values >= r are refused, never reduced.
+    """Read a field element from 32 bytes (attacker-controlled), big-endian.
+
+    A value >= r is refused, never reduced.
 
     Raises:
-        InputError: another length, or >= r.
+        InputError: another length, or a value >= r.
     """
     if len(data) != ELEMENT_BYTES:
         raise InputError("a field element has 32 bytes", actual=len(data))
@@ -48,7 +50,7 @@ def to_word(value: int) -> str:
 
 
 def parse_word(text: object, where: str = "word") -> int:
-    """Read `to_word`'s form and no other (attacker-controlled).
+    """Read what `to_word` writes, and no other form (attacker-controlled).
 
     Raises:
         InputError: anything but `0x` and 64 lower-case hex digits.
@@ -64,7 +66,7 @@ def parse_word(text: object, where: str = "word") -> int:
 
 
 def parse_element(text: object, where: str = "element") -> int:
-    """`parse_word` of a field element: also refused when >= r."""
+    """Read a field element (attacker-controlled): as `parse_word`, and refused when >= r."""
     value = parse_word(text, where)
     if value >= R:
         raise InputError("not a field element", where=where, expected=f"< {R}", actual=value)

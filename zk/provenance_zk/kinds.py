@@ -1,4 +1,4 @@
-"""What proofs and keys of each kind look like, by the table of statements."""
+"""Facts about each kind of proof, taken from the table `provenance.statements`."""
 
 from __future__ import annotations
 
@@ -27,15 +27,19 @@ def by_number(number: int) -> str:
     """Name of the kind with this number (attacker-controlled).
 
     Raises:
-        InputError: there is none.
+        InputError: no kind has this number.
     """
     return kind_numbered(number).name
 
 
 def public_names(kind: str, count: int) -> tuple[str, ...]:
-    """Names of the public inputs of a proof that has `count` of them (attacker-controlled).
+    """Names of the public inputs of a proof, in order.
+
+    Args:
+        kind: attacker-controlled.
+        count: how many public inputs the proof has; attacker-controlled.
 
     Raises:
-        InputError: unknown kind, or no key of it has so many.
+        InputError: unknown kind, or no key of this kind has `count` public inputs.
     """
     return kind_named(kind).public_names(count)

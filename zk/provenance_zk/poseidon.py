@@ -1,8 +1,8 @@
 """Poseidon over the scalar field of BN254 with circomlib's parameters, in plain Python.
 
-The slow, obvious twin of the prover's implementation: the constants of a width are drawn from the
-Grain LFSR on first use, the permutation is the textbook one (no sparse matrices). A hash takes
-about 0.5 ms for three inputs, 4.5 ms for sixteen (two-core machine, 2026).
+The slow, obvious twin of the prover's implementation. The constants of a width are drawn from the
+Grain LFSR on first use. The permutation is the textbook one, without sparse matrices. A hash takes
+about 0.5 ms for three inputs and 4.5 ms for sixteen (two-core machine, 2026).
 
 Source: Grassi, Khovratovich, Rechberger, Roy, Schofnegger, "Poseidon" (USENIX Security 2021),
 section 2.3 (permutation), appendices E (Grain) and F (x^5, 128 bits). Numbers of partial rounds as
@@ -74,7 +74,7 @@ def poseidon(inputs: Sequence[int]) -> int:
     """Hash 1..16 field elements: the state starts as (0, inputs), and ends with the hash first.
 
     Raises:
-        InputError: none or more than sixteen inputs, or one outside [0, r).
+        InputError: no input, more than sixteen, or an input outside [0, r).
     """
     if not 1 <= len(inputs) <= MAX_INPUTS:
         raise InputError("Poseidon takes 1..16 inputs", actual=len(inputs))

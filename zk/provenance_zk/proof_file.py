@@ -1,4 +1,4 @@
-"""One proof as its JSON file has it, and points in the three forms that travel.
+"""A proof as a JSON file, and a G1 point in three forms: integers, 64 bytes, JSON.
 
 Nothing here is checked against a field or a curve: `provenance_zk.groth16.verifier` does that.
 
@@ -24,7 +24,7 @@ _MAX_BYTES = 1 << 16
 
 
 def unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """For `parse_json`: an object that names a field twice is refused with an InputError."""
+    """Build an object for `parse_json`; raises InputError when it names a field twice."""
     value = dict(pairs)
     if len(value) != len(pairs):
         raise InputError(
@@ -55,7 +55,7 @@ def point_bytes(point: Sequence[int]) -> bytes:
     """(x, y) as 64 bytes; infinity is (0, 0).
 
     Raises:
-        InputError: a coordinate that is no word.
+        InputError: a coordinate outside [0, 2^256).
     """
     x, y = point
     if not (0 <= x < 2**256 and 0 <= y < 2**256):
@@ -81,7 +81,7 @@ def point_json(data: bytes) -> list[str]:
 
 
 def point_from_json(value: Any, where: str = "point") -> bytes:
-    """`["0x..", "0x.."]` as 64 bytes. Raises InputError when it is anything else."""
+    """`["0x..", "0x.."]` (attacker-controlled) as 64 bytes; raises InputError for anything else."""
     return point_bytes(_words(value, 2, where))
 
 
@@ -106,8 +106,8 @@ class ProofFile:
         """Read a proof file (attacker-controlled).
 
         Raises:
-            InputError: not JSON, another set of fields, a field twice, wrong lengths, hex that is
-                not canonical.
+            InputError: not JSON, another set of fields, a field named twice, a list of another
+                length, or hex that is not canonical.
         """
         if len(data) > _MAX_BYTES:
             raise InputError(
@@ -121,7 +121,7 @@ class ProofFile:
 
     @classmethod
     def from_json(cls, value: Any) -> ProofFile:
-        """`parse` for JSON that was read already; raises as it does."""
+        """Read a proof from its JSON value (attacker-controlled); raises as `parse` does."""
         kind = _require_form(value)
         commitments = len(KINDS[kind].commitments)
         a0, a1 = _words(value["a"], 2, "a")
@@ -159,7 +159,7 @@ class ProofFile:
         return json.dumps(self.to_json(), separators=(",", ":")).encode("ascii")
 
     def public_value(self, name: str) -> int:
-        """A public input by the name it has in `KINDS`.
+        """The public input with this name in the table of statements.
 
         Raises:
             InputError: this kind of proof has no such input.

@@ -1,10 +1,11 @@
-"""What the statements about datasets and epochs are about, in plain integers.
+"""Seeds, challenges, vectors and products of the statements about datasets and epochs.
 
-Seeds, challenges, vectors and products stand here once, slowly and obviously. The prover has its
-own copy in Go and the contracts theirs in Solidity; all three read the same vectors.
+All of it in plain integers, slow and obvious. The prover has its own copy in Go, the contracts have
+theirs in Solidity, and all three are tested with the same vectors.
 
-Notation: N = count, n = slots of the key, m = ceil(N/n) chunks, L_g = leaf g, a = order of the
-epoch (position h feeds leaf a[h]), g = c*n + i, h = c*n + j.
+Notation: N = number of records, n = slots of the key, m = ceil(N/n) chunks, c = number of a chunk,
+L_g = leaf g, a = order of the epoch (leaf a[h] is fed at position h). Slot i of chunk c holds leaf
+g = c*n + i; slot j of it holds position h = c*n + j.
 
 Source: docs/formats/proofs.md ("Public inputs", "Challenge preimages", "Order of an epoch",
 "Accumulators").
@@ -26,11 +27,17 @@ from provenance.statements import MAX_RECORDS
 from provenance_zk.field import R
 
 EPOCH_MASK = 0b110
-"""An epoch's proof shows that its maker knows U and P; D was checked at registration."""
+"""Bits of U and P. An epoch's proof shows that its maker knows the vectors that U and P commit to.
+
+Knowledge of D was checked at registration.
+"""
 D_MASK = 0b001
-"""A link's proof shows that its maker knows D; U is infinity, and anybody computes its P."""
+"""Bit of D. A link's proof shows that its maker knows the vector that D commits to.
+
+Its U is the point at infinity and its P is public, so neither needs a proof of knowledge.
+"""
 FULL_MASK = 0b111
-"""Every commitment of a proof of which no registration is at hand."""
+"""All of D, U and P, for an `epoch` proof that is checked without its registration."""
 
 
 def tag(name: str) -> bytes:
@@ -43,7 +50,10 @@ def _hash(types: Sequence[str], values: Sequence[Any]) -> bytes:
 
 
 def points_hash(points: Iterable[bytes]) -> bytes:
-    """keccak256 of "all X_c": 64-byte points in chunk order, infinity as zeros.
+    """keccak256 of the points of one letter (D, U or P) over all chunks.
+
+    Args:
+        points: 64 bytes each, in the order of the chunks; infinity is 64 zeros.
 
     Raises:
         InputError: a point of another length.
@@ -55,10 +65,10 @@ def points_hash(points: Iterable[bytes]) -> bytes:
 
 
 def chunk_count(count: int, slots: int) -> int:
-    """m = ceil(N/n).
+    """Number of chunks m = ceil(N/n).
 
     Raises:
-        InputError: count outside 1..16^6, or no slots.
+        InputError: count outside 1..16^6, or slots below 1.
     """
     if not 1 <= count <= MAX_RECORDS or slots < 1:
         raise InputError(
@@ -71,7 +81,7 @@ def chunk_count(count: int, slots: int) -> int:
 
 @dataclass(frozen=True)
 class Registration:
-    """What names a dataset's registration with one pair of keys; addresses have 20 bytes."""
+    """The facts that the id of a registration is hashed from; addresses have 20 bytes."""
 
     chain_id: int
     ledger: bytes
@@ -86,7 +96,7 @@ class Registration:
 
     @property
     def link_seed(self) -> bytes:
-        """Seed of the challenge of tree and link proofs."""
+        """Seed of the challenge of the registration's tree and link proofs, 32 bytes."""
         numbers = (self.root, self.depth, self.count, self.slots)
         return _hash(
             ["bytes32", "uint256", "address", "address", "bytes32", "bytes32"]
@@ -113,9 +123,9 @@ class Registration:
 
 @dataclass(frozen=True)
 class EpochAnchor:
-    """What an anchored epoch binds before its challenge exists.
+    """What anchoring an epoch fixes, before its challenge exists.
 
-    The order of the fields is that of the preimage; addresses have 20 bytes.
+    The fields have the order of the preimage; addresses have 20 bytes.
     """
 
     chain_id: int
@@ -162,7 +172,7 @@ class EpochAnchor:
 
 
 def challenges(seed: bytes) -> tuple[int, int]:
-    """(gamma, delta): two separately indexed hashes of the seed, reduced modulo r."""
+    """The challenge (gamma, delta): keccak256 of (seed, 0) and of (seed, 1), each modulo r."""
     first, second = (
         int.from_bytes(_hash(["bytes32", "uint256"], [seed, i]), "big") % R for i in (0, 1)
     )
@@ -170,7 +180,7 @@ def challenges(seed: bytes) -> tuple[int, int]:
 
 
 def inverse(order: Sequence[int]) -> list[int]:
-    """pi of a: `pi[a[h]] = h`."""
+    """The inverse pi of an order a: `pi[a[h]] = h`, so leaf g is fed at position pi[g]."""
     pi = [0] * len(order)
     for h, leaf in enumerate(order):
         pi[leaf] = h
@@ -178,20 +188,24 @@ def inverse(order: Sequence[int]) -> list[int]:
 
 
 def leaves_to_ints(leaves: np.ndarray) -> list[int]:
-    """(N, 32) uint8, big-endian, to integers."""
+    """Leaves (N, 32) uint8, each big-endian, as N integers; not checked to be below r."""
     data = np.ascontiguousarray(leaves).tobytes()
     return [int.from_bytes(data[i : i + 32], "big") for i in range(0, len(data), 32)]
 
 
 def p_vector(pi: Sequence[int], chunk: int, slots: int) -> list[int]:
-    """P_c: the position that leaf g is fed at, g itself from N on. A link has an empty `pi`."""
+    """The vector that P of a chunk commits to: for each of its leaves g, the position pi[g].
+
+    Beyond the last leaf (g >= N) it is g itself. A link has an empty `pi`: all of it is g.
+    """
     return [pi[g] if g < len(pi) else g for g in range(chunk * slots, (chunk + 1) * slots)]
 
 
 def product_from(gamma: int, delta: int, values: Sequence[int], start: int) -> int:
     """`prod_j(gamma + values[j] + delta*(start+j)) mod r`.
 
-    It is b_c of U_c, and t_k of the used leaves of a tree chunk.
+    It is the product b of a chunk when `values` are what U commits to, and the product t of a tree
+    chunk when they are its leaves.
     """
     product, shift = 1, (gamma + delta * start) % R
     for value in values:
@@ -201,5 +215,5 @@ def product_from(gamma: int, delta: int, values: Sequence[int], start: int) -> i
 
 
 def used_leaves(count: int, k: int, chunk_leaves: int) -> int:
-    """`clamp(N - s*k, 0, s)`: leaves in tree chunk k of s leaves."""
+    """How many of the N leaves lie in tree chunk k, of s leaves each: `clamp(N - s*k, 0, s)`."""
     return max(0, min(count - chunk_leaves * k, chunk_leaves))

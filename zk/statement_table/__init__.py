@@ -1,1 +1,1 @@
-"""The table of statements, and how each language and document writes it."""
+"""The table of statements, and its form in each language and document."""

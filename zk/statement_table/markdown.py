@@ -33,7 +33,7 @@ def _public_cell(kind: Entry) -> str:
 
 
 def statements_page(table: Table) -> Iterator[str]:
-    """Two tables of every kind: what keys look like, and what is shown where."""
+    """Two tables of all kinds: what their keys look like, and what each shows on which contract."""
     yield "| number | kind | word 2 (slots) | word 3 (depth) | public inputs, in this order |"
     yield "|---|---|---|---|---|"
     for kind in table.kinds:
@@ -54,7 +54,7 @@ def statements_page(table: Table) -> Iterator[str]:
 
 
 def proofs_page(table: Table) -> Iterator[str]:
-    """Public inputs and commitments of the kinds of `ProofLedger`."""
+    """A table of the public inputs and commitments of the kinds that `ProofLedger` pins."""
     yield "| kind | in this order | commitments |"
     yield "|---|---|---|"
     for kind in table.of("ProofLedger"):

@@ -19,7 +19,7 @@ def _rule(rule: Rule) -> str:
 
 
 def constants(table: Table) -> Iterator[str]:
-    """Types, stages and limits."""
+    """Types of names, numbers of stages, and limits."""
     yield f"ContractName = Literal[{quoted(table.contracts)}]"
     yield f"StageName = Literal[{quoted(list(table.stages))}]"
     stages = ", ".join(f'"{name}": {number}' for name, number in table.stages.items())

@@ -27,10 +27,10 @@ def constants(table: Table) -> Iterator[str]:
             yield f"uint256 private constant MAX_RANK = {value[-1]};"
         else:
             yield f"uint256 internal constant {constant['name']} = {value}; // {constant['about']}"
-    yield "// most public inputs of a key"
+    yield "// largest number of public inputs of a key"
     yield f"uint256 internal constant MAX_PUBLIC = {table.most_public()};"
     yield ""
-    yield "// Kinds whose keys a contract pins; bit n: kind n."
+    yield "// The kinds whose keys each contract pins; bit n stands for kind n."
     for contract in table.contracts:
         name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", contract).upper()
         pinned = " | ".join(f"(1 << {kind['name'].upper()})" for kind in table.of(contract))
@@ -57,7 +57,7 @@ def _public(kind: Entry) -> str:
 _Value = Callable[[Table, Entry], str | None]
 _FUNCTIONS: tuple[tuple[str, str, _Value], ...] = (
     (
-        "Whether a contract takes a key of this kind with so many slots.",
+        "Whether a contract takes a key of this kind with this number of slots.",
         "fitsSlots(uint256 kind, uint256 slots) internal pure returns (bool fits)",
         lambda table, kind: _rule("slots", table.on_chain(kind, "slots")),
     ),
@@ -67,22 +67,22 @@ _FUNCTIONS: tuple[tuple[str, str, _Value], ...] = (
         lambda table, kind: _depth(table.on_chain(kind, "depth")),
     ),
     (
-        "Public inputs of a key of this kind; `slots` must fit.",
+        "Number of public inputs of a key of this kind; `slots` must fit.",
         "publicCount(uint256 kind, uint256 slots) internal pure returns (uint256 count)",
         lambda table, kind: _public(kind),
     ),
     (
-        "Commitments of a key of this kind.",
+        "Number of commitments of a key of this kind.",
         "commitmentCount(uint256 kind) internal pure returns (uint256 count)",
         lambda table, kind: str(len(kind["commitments"]) or "") or None,
     ),
     (
-        "Stage that an anchoring of proofs of this kind is about; 0 if none is.",
+        "Stage whose anchorings take proofs of this kind; 0 if the kind is of no stage.",
         "stageOf(uint256 kind) internal pure returns (uint64 stage)",
         lambda table, kind: kind["stage"] and f"{kind['stage'].upper()}_STAGE",
     ),
     (
-        "Bytes of a block of the deployed file; 0 if no file is read.",
+        "Bytes of a block of the deployed file; 0 for a kind that is not about such a file.",
         "blockBytes(uint256 kind) internal pure returns (uint256 size)",
         lambda table, kind: str(kind["block"]["bytes"] or "") or None,
     ),
@@ -90,7 +90,7 @@ _FUNCTIONS: tuple[tuple[str, str, _Value], ...] = (
 
 
 def rules(table: Table) -> Iterator[str]:
-    """One function for each fact about a kind."""
+    """One Solidity function for each fact about a kind."""
     for i, (notice, head, value) in enumerate(_FUNCTIONS):
         yield from ([""] if i else [])
         yield from (f"/// @notice {notice}", f"function {head} {{")
@@ -99,7 +99,7 @@ def rules(table: Table) -> Iterator[str]:
 
 
 def _cases(table: Table, value: _Value) -> Iterator[str]:
-    """Kinds with one value share a line; those whose value is None have none, and return 0."""
+    """One line for each value and its kinds. Kinds whose value is None have no line and get 0."""
     sharing: dict[str, list[str]] = {}
     for kind in table.kinds:
         if (expression := value(table, kind)) is not None:

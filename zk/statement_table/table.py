@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-Rule = Mapping[str, Any]  # {"from", "to"} or {"one_of"}; what a number may be
+Rule = Mapping[str, Any]  # {"from", "to"} or {"one_of"}: which values a number may have
 Entry = dict[str, Any]  # one kind, with a value for every field
 
 _FIELDS: dict[str, Any] = {
@@ -21,7 +21,7 @@ class Table:
     """The table, checked.
 
     Raises:
-        ValueError: a field, number or reference that is not one of the table; the text names it.
+        ValueError: a field is unknown or missing, or a value breaks a rule; the text names it.
     """
 
     def __init__(self, value: Mapping[str, Any]) -> None:
@@ -33,11 +33,11 @@ class Table:
         self.ranks: list[int] = values.pop("RANKS")
         self._limits: dict[str, int] = values
         if [kind["number"] for kind in self.kinds] != list(range(1, len(self.kinds) + 1)):
-            raise ValueError("kinds are numbered 1, 2, .. without gap")
+            raise ValueError("kinds are not numbered 1, 2, .. without gap")
         if len({kind["name"] for kind in self.kinds}) != len(self.kinds):
             raise ValueError("two kinds have one name")
         if any(b != 2 * a for a, b in pairwise(self.ranks)):
-            raise ValueError("RANKS: each rank is twice the one before (Kinds.sol, paddedRank)")
+            raise ValueError("RANKS: a rank is not twice the one before (Kinds.sol, paddedRank)")
 
     def _entry(self, kind: Mapping[str, Any]) -> Entry:
         where = f"kind {kind.get('name')}"
@@ -48,19 +48,19 @@ class Table:
             raise ValueError(f"{where}: field {lacking[0]} is missing")
         entry = _FIELDS | dict(kind)
         if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", entry["name"]):
-            raise ValueError(f"{where}: a name is letters, digits, single underscores")
+            raise ValueError(f"{where}: the name is not of letters, digits and single underscores")
         if entry["contract"] not in self.contracts:
             raise ValueError(f"{where}: unknown contract {entry['contract']}")
         if entry["stage"] not in (None, *self.stages):
             raise ValueError(f"{where}: unknown stage {entry['stage']}")
         if entry["words"] not in ([], ["index"], ["index", "code"]):
-            raise ValueError(f"{where}: words are none, index, or index and code")
+            raise ValueError(f"{where}: words must be none, index, or index and code")
         if ("code" in entry["words"]) != (entry["block"]["bytes"] > 0):
-            raise ValueError(f"{where}: code words and a block's bytes go together")
+            raise ValueError(f"{where}: code words need a block's bytes, and bytes need code words")
         return entry
 
     def limit(self, value: int | str) -> int:
-        """A number of the table, which may be the name of a constant."""
+        """The number that a value of the table stands for: itself, or the constant of this name."""
         return self._limits[value] if isinstance(value, str) else value
 
     def of(self, contract: str) -> list[Entry]:
@@ -68,12 +68,16 @@ class Table:
         return [kind for kind in self.kinds if kind["contract"] == contract]
 
     def on_chain(self, kind: Entry, word: str) -> Rule:
-        """What the contract allows; the table states it where that is not what circuits allow."""
+        """What the contract allows for slots or depth: what circuits allow, unless `on_chain` says.
+
+        Args:
+            word: `slots` or `depth`.
+        """
         rule: Rule = kind["on_chain"].get(word, kind[word])
         return rule
 
     def most_public(self) -> int:
-        """Public inputs of the largest key."""
+        """Number of public inputs of the largest key."""
         return max(self._public_count(kind, self.limit("MAX_BLOCKS")) for kind in self.kinds)
 
     def _public_count(self, kind: Entry, slots: int) -> int:

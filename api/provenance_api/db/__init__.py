@@ -1,4 +1,4 @@
-"""The database: a projection of run folders, made by `index_run`, compared by `compare_run`."""
+"""The database: a projection of run folders, which `index_run` writes and `compare_run` checks."""
 
 from provenance_api.db.engine import SCHEMA_REVISION, Database
 from provenance_api.db.models import (

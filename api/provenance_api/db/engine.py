@@ -1,4 +1,4 @@
-"""Opening a database: SQLite, or PostgreSQL through psycopg 3; one translation of their errors."""
+"""Opening a database, SQLite or PostgreSQL (psycopg 3), and translating its errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from provenance.errors import ConfigError, Conflict, InputError, UnavailableError
 from provenance_api.db.models import Base
 
-# The migration that makes the tables of `models`; a test holds it against migrations/.
+# The migration that makes the tables of `models`. A test compares it with migrations/.
 SCHEMA_REVISION = "0001"
 BUSY_TIMEOUT_MS = 10_000
 
@@ -34,7 +34,7 @@ class Database:
         url: `sqlite:///FILE` or `postgresql://..`; a password in it is never printed.
 
     Raises:
-        ConfigError: not such a URL.
+        ConfigError: it is no such URL.
     """
 
     def __init__(self, url: str) -> None:
@@ -43,10 +43,10 @@ class Database:
         self.engine = _open(parsed)
 
     def prepare(self) -> None:
-        """Create the tables of an empty database; refuse one whose schema is another.
+        """Create the tables of an empty database, or check the schema of one that has tables.
 
         Raises:
-            ConfigError: tables of another revision.
+            ConfigError: its tables have another schema revision.
             UnavailableError: the database does not answer.
         """
         with translated(self.name):
@@ -61,12 +61,12 @@ class Database:
             where=self.name,
             expected=SCHEMA_REVISION,
             actual=revision or "unknown",
-            hint="alembic upgrade head, or name an empty database: it is filled from run folders",
+            hint="run: alembic upgrade head; or name an empty database (run folders fill it)",
         )
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """A transaction: committed when the block ends, rolled back when it raises.
+        """A transaction. It is committed when the block ends, and rolled back if the block raises.
 
         Raises:
             UnavailableError: the database does not answer or stays locked.
@@ -76,7 +76,7 @@ class Database:
             yield session
 
     def close(self) -> None:
-        """Give back every connection."""
+        """Close every connection."""
         self.engine.dispose()
 
 
@@ -91,7 +91,9 @@ def _parse_url(url: str) -> URL:
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
         raise ConfigError(
-            "no such kind of database", expected="sqlite or postgresql", actual=parsed.drivername
+            "this kind of database is not supported",
+            expected="sqlite or postgresql",
+            actual=parsed.drivername,
         )
     return parsed
 
@@ -105,7 +107,8 @@ def _open(url: URL) -> Engine:
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:
-    # WAL lets readers go on beside the indexer, FULL makes a commit durable. Each connection asks.
+    # WAL lets readers work while the indexer writes. FULL makes a commit durable. Each new
+    # connection needs these settings.
     cursor = connection.cursor()
     for pragma in (
         "journal_mode=WAL",
@@ -125,7 +128,7 @@ def _revision(engine: Engine) -> str | None:
 
 
 def _create(engine: Engine) -> None:
-    """The same tables as `alembic upgrade head` makes, stamped so that later migrations apply."""
+    """Make the tables of `alembic upgrade head`, and store their revision for later migrations."""
     with engine.begin() as connection:
         Base.metadata.create_all(connection)
         connection.execute(
@@ -142,7 +145,7 @@ def _create(engine: Engine) -> None:
 
 @contextmanager
 def translated(where: str) -> Iterator[None]:
-    """Turn the driver's errors into this project's, once."""
+    """Turn the errors of SQLAlchemy into this project's."""
     try:
         yield
     except IntegrityError as error:
@@ -158,7 +161,7 @@ def translated(where: str) -> Iterator[None]:
             "database refuses a value", where=where, actual=_first_line(error)
         ) from error
     except SQLAlchemyError as error:
-        raise UnavailableError("database fails", where=where, actual=_first_line(error)) from error
+        raise UnavailableError("database failed", where=where, actual=_first_line(error)) from error
 
 
 def _first_line(error: SQLAlchemyError) -> str:

@@ -1,7 +1,8 @@
-"""Tables of the projection.
+"""Tables of the database.
 
-Every row derives from a run folder; none is read where a verdict is made. Digests, run ids and
-roots are 32 raw bytes. Keys are (run, ..), never a bare digest: two runs may log equal records.
+Every row derives from a run folder, and no verdict is made from a row. Digests, run ids and roots
+are 32 raw bytes. Every key begins with the run: a digest alone is no key, because two runs may log
+equal records.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ NAMING = {
 
 
 class Base(DeclarativeBase):
-    """Fixes the names of constraints: SQLite, PostgreSQL and the migrations agree on them."""
+    """Fixes the names of constraints, so that both databases and the migrations agree on them."""
 
     metadata = MetaData(naming_convention=NAMING)
 
@@ -29,7 +30,7 @@ def _run_key() -> Mapped[bytes]:
 
 
 class RunRow(Base):
-    """A run folder: where its evidence lies, and how many of its records are projected."""
+    """A run folder: where it is, and how many of its records are in the database."""
 
     __tablename__ = "runs"
 
@@ -54,7 +55,7 @@ class RecordRow(Base):
 class HeadRow(Base):
     """Line `position` of heads.jsonl.
 
-    A seq may come twice: a head signed before a crash is signed again after it.
+    A `seq` may occur twice: a head that was signed before a crash is signed again after it.
     """
 
     __tablename__ = "heads"
@@ -68,7 +69,7 @@ class HeadRow(Base):
 
 
 class ReleaseRow(Base):
-    """A `release` record by what people ask for: file digest, manifest digest, name and version."""
+    """A `release` record, with what people ask for: digest of file or manifest, name, version."""
 
     __tablename__ = "releases"
 
@@ -82,7 +83,7 @@ class ReleaseRow(Base):
 
 
 class ProofRow(Base):
-    """One proof file of an epoch: the anchoring that the log names, and the file's SHA-256."""
+    """One proof file of an epoch: the file's SHA-256, and the number of the epoch's anchoring."""
 
     __tablename__ = "proofs"
 
@@ -94,6 +95,6 @@ class ProofRow(Base):
 
 
 def split_name(label: str) -> tuple[str, str | None]:
-    """(name, version) of `name[:version]`; the version is what follows the last colon."""
+    """Split `name[:version]` at its last colon into (name, version); the version may be None."""
     name, colon, version = label.rpartition(":")
     return (name, version) if colon and name and version else (label, None)

@@ -1,8 +1,8 @@
-"""Projecting a run folder into the database, and saying where the two differ.
+"""Writing the rows of a run folder into the database, and finding where the two differ.
 
-Records, heads and releases are append-only: a stored row that differs from the folder's is an
-alteration of one of them and is never overwritten. Proof files may be made anew, so their rows
-follow the folder.
+Records, heads and releases are append-only. If a stored row differs from the folder's, somebody
+altered one of them, and the row is never overwritten. Proof files may be made again, so their rows
+are updated from the folder.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ APPEND_ONLY: tuple[type[Base], ...] = (RecordRow, HeadRow, ReleaseRow)
 
 @dataclass(frozen=True)
 class Difference:
-    """One row that is not what the folder says; None where a side lacks the row."""
+    """One row that differs from the folder's. A side that lacks the row is None."""
 
     table: str
     key: tuple[int, ...]
@@ -36,12 +36,12 @@ class Difference:
 
     @property
     def name(self) -> str:
-        """Table and key, for people."""
+        """Table and key of the row, for people."""
         return f"{self.table.removesuffix('s')} {'/'.join(map(str, self.key))}"
 
     @property
     def column(self) -> str:
-        """The first column that differs, if both sides have the row."""
+        """The first column that differs, or an empty string."""
         wanted, stored = self.wanted or {}, self.stored or {}
         return next((c for c in wanted if wanted[c] != stored.get(c)), "")
 
@@ -49,7 +49,7 @@ class Difference:
         if self.stored is None:
             return f"{self.name}: missing in the database"
         if self.wanted is None:
-            return f"{self.name}: in the database, not in the run folder"
+            return f"{self.name}: in the database, but not in the run folder"
         stored, wanted = _shown(self.stored[self.column]), _shown(self.wanted[self.column])
         return f"{self.name}: {self.column} is {stored}, the run folder says {wanted}"
 
@@ -61,9 +61,10 @@ def _shown(value: Any) -> str:
 
 
 def index_run(session: Session, folder: RunFolder) -> int:
-    """Bring the database up to a run folder; returns how many records were new.
+    """Write what a run folder (attacker-controlled) has and the database lacks. Repeatable.
 
-    Repeating it changes nothing.
+    Returns:
+        How many records were new.
 
     Raises:
         VerificationError: a stored row differs from the folder's, or the journal lost records;
@@ -83,7 +84,7 @@ def index_run(session: Session, folder: RunFolder) -> int:
 
 
 def compare_run(session: Session, folder: RunFolder) -> list[str]:
-    """What differs between database and run folder, a sentence each. Writes nothing.
+    """One sentence for each difference between database and run folder. Nothing is written.
 
     Raises:
         InputError, VerificationError: the folder itself is malformed or damaged.
@@ -107,22 +108,22 @@ def compare_run(session: Session, folder: RunFolder) -> list[str]:
 
 
 def forget_run(session: Session, folder: RunFolder) -> None:
-    """Remove a run's rows, so that `index_run` writes them anew from the journal."""
+    """Remove a run's rows, so that `index_run` can write them again from the journal."""
     session.execute(delete(RunRow).where(RunRow.run_id == registered_run_id(folder)))
 
 
 def _locked_run(session: Session, run_id: RunId, folder: RunFolder) -> RunRow:
-    """The run's row, held against a second indexer until the transaction ends.
+    """The run's row, locked against other indexers until the transaction ends.
 
-    The first statement writes: SQLite then waits for its lock here, instead of failing when a
-    reader turns writer.
+    The first statement writes, so that SQLite takes its write lock here and waits for it. A
+    transaction that begins by reading would fail when it writes later.
     """
     session.execute(_insert_if_absent(session, run_id, str(folder.root)))
     run = session.execute(
         select(RunRow).where(RunRow.run_id == run_id).with_for_update()
     ).scalar_one()
     if run.folder != str(folder.root) and not RunFolder(Path(run.folder)).journal.is_file():
-        run.folder = str(folder.root)  # the folder has moved
+        run.folder = str(folder.root)  # the folder was moved
     return run
 
 
@@ -144,7 +145,7 @@ def _key(table: Table, row: Row) -> tuple[int, ...]:
 def _compare(
     session: Session, model: type[Base], run_id: RunId, rows: Sequence[Row]
 ) -> list[Difference]:
-    """Differences for rows with consecutive indices; stored rows outside them do not count."""
+    """Differences for `rows`, whose indices are consecutive. Other stored rows are ignored."""
     table = _table(model)
     query = select(table).where(
         table.c.run_id == run_id,
@@ -173,7 +174,7 @@ def _differences(table: Table, wanted: Sequence[Row], stored: Sequence[Row]) -> 
 
 
 def _settle(session: Session, model: type[Base], differences: Sequence[Difference]) -> None:
-    """Insert what is missing; refuse or follow what differs."""
+    """Insert missing rows. Refuse rows that differ, or update them in tables that may change."""
     for difference in differences:
         if difference.stored is not None:
             if model in APPEND_ONLY:
@@ -191,8 +192,8 @@ def _divergence(difference: Difference) -> VerificationError:
         where=difference.name,
         expected=_shown(wanted[column]) if wanted else "no such row",
         actual=_shown(stored.get(column)) if wanted else "a row",
-        hint="one of them was altered: provenance fsck; "
-        "a database can be dropped and indexed again",
+        hint="one of them was altered; run: provenance fsck. "
+        "A database can be dropped and filled again from the run folders",
     )
 
 

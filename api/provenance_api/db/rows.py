@@ -1,4 +1,4 @@
-"""The rows that a run folder stands for, in one pass over its records."""
+"""The rows of a run folder, from one pass over its records."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ PAGE_ROWS = 1000
 
 @dataclass
 class DerivedRows:
-    """What one pass over a run's records gives: their rows, and what other tables take from them.
+    """Collects the rows of one run in a single pass over its records.
 
-    size: Records so far.
-    epochs: Number of the anchoring that each epoch ended with, by epoch.
+    size: How many records were read so far.
+    epochs: For each epoch, the number of its last logged anchoring.
+    releases: Rows of the releases read so far.
     """
 
     run_id: RunId
@@ -63,7 +64,7 @@ class DerivedRows:
             self.releases.append(_release_row(self.run_id, index, record))
 
     def other_rows(self, folder: RunFolder) -> list[tuple[type[Base], list[Row]]]:
-        """Rows of the other tables; call once every page was taken."""
+        """Rows of the other tables. Call it after all pages of `record_pages` were read."""
         return [
             (HeadRow, _head_rows(folder, self.run_id)),
             (ReleaseRow, self.releases),
@@ -72,10 +73,10 @@ class DerivedRows:
 
 
 def registered_run_id(folder: RunFolder) -> RunId:
-    """The id of a folder's run (attacker-controlled).
+    """The id of the run in a folder (attacker-controlled).
 
     Raises:
-        InputError: it names none.
+        InputError: the folder names no run.
     """
     run_id = run_id_of(folder.require())
     if run_id is None or len(run_id) != RunId.SIZE:
@@ -83,7 +84,7 @@ def registered_run_id(folder: RunFolder) -> RunId:
             "run folder names no run",
             where=str(folder.info),
             expected="run_id of 32 bytes",
-            hint="a run is in the database once it is registered on chain "
+            hint="only a run that was opened on chain gets into the database "
             "(provenance train --anchor)",
         )
     return RunId(run_id)
@@ -101,7 +102,7 @@ def _record_row(run_id: RunId, index: int, record: Record) -> Row:
 
 
 def _release_row(run_id: RunId, index: int, record: Record) -> Row:
-    # PostgreSQL stores no NUL in text; a name with one cannot be asked for anyway.
+    # PostgreSQL stores no NUL in text, and nobody can ask for a name that has one.
     name, version = split_name(record.fields["name"].replace("\0", "\ufffd"))
     return {
         "run_id": run_id,

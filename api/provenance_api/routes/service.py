@@ -1,4 +1,4 @@
-"""What the service says about itself: health, version, the operator's trust file."""
+"""Routes about the service itself: health, version, and the operator's trust file."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def service_routes(state: AppState, catalog: Catalog) -> APIRouter:
         return Part(status="problems", detail=details) if problems else Part(status="ok")
 
     @router.get(
-        "/healthz", operation_id="getHealth", summary="Name the parts that are out of reach"
+        "/healthz",
+        operation_id="getHealth",
+        summary="Say which parts are out of reach",
     )
     def get_health() -> Health:
         parts = {
@@ -63,7 +65,7 @@ def service_routes(state: AppState, catalog: Catalog) -> APIRouter:
     @router.get(
         "/.well-known/provenance-trust.yaml",
         operation_id="getTrustFile",
-        summary="The operator's trust file, to be compared with one's own, never adopted unseen",
+        summary="The operator's trust file. Compare it with your own; never use it unread",
         response_class=Response,
         responses={200: {"content": {"application/yaml": {}}}},
     )
@@ -77,4 +79,4 @@ def _version() -> str:
     try:
         return version(DISTRIBUTION)
     except PackageNotFoundError:
-        return "unknown"  # run from a source tree that was not installed
+        return "unknown"  # runs from a source tree that was not installed

@@ -1,4 +1,4 @@
-"""`GET /verify/..`: the verdict as JSON or as a page."""
+"""`GET /verify/..`: the verdict, as JSON or as a page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Format = Annotated[
     Query(description="Overrides the Accept header.", alias="format"),
 ]
 ModelId = (
-    "sha256:.., 64 hex digits, 0x.., a release's name[:version], or a directory's manifest digest"
+    "sha256:.., 64 hex digits, 0x.., a release's name[:version], or the digest of its manifest"
 )
 _PROBLEM: dict[str, Any] = {"model": ProblemModel, "content": {"application/problem+json": {}}}
 RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -30,7 +30,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     },
     400: _PROBLEM | {"description": "Not a model id."},
     404: {"model": VerdictModel | ProblemModel, "description": "No release names this model."},
-    409: _PROBLEM | {"description": "Several releases go by this name; `matches` lists them."},
+    409: _PROBLEM | {"description": "Several releases match this id; `matches` lists them."},
     500: _PROBLEM | {"description": "The service's database and its evidence disagree."},
     503: _PROBLEM
     | {"description": "The database does not answer, or too many verifications wait."},

@@ -1,7 +1,7 @@
-"""The lineage picture: boxes and arrows, laid out wide for desks and tall for phones.
+"""The lineage picture: boxes and arrows, laid out wide for desktops and tall for phones.
 
-Only values: the template draws them. Digests are shortened to 8 and 8 digits; the box's title has
-the whole one.
+This module only computes positions and texts; a template draws them. A box shows the first and last
+8 digits of its digest, and has the whole digest as its title.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from provenance_api.web.texts import Texts
 
 NOTE_CHARS = 21
 TIE_HEIGHT = 18
-# Of the wide picture: the upper row goes rightwards, the lower one back.
+# Columns of the wide picture: its upper row runs to the right, its lower row back to the left.
 _COLUMNS = {
     "dataset": 0,
     "run": 1,
@@ -32,11 +32,11 @@ _COLUMNS = {
 class Node:
     """A thing of the lineage.
 
-    key: Names it, and its title among the texts (`node.<key>`).
-    digest: In full.
+    key: Its name; `node.<key>` is its title in the texts.
+    digest: The whole digest.
     note: A few words about it.
-    tie: How its digest is known to belong to the roots that proofs speak about; None where no proof
-        does.
+    tie: The edge that says how its digest is known to belong to the tensor roots that proofs are
+        about; None if no proof is about it.
     """
 
     key: str
@@ -47,7 +47,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Link:
-    """`child` came from `parent`, both keys of nodes."""
+    """One step of the lineage: `child` came from `parent`; both are keys of nodes."""
 
     parent: str
     child: str
@@ -57,7 +57,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Box:
-    """A node at its place; all numbers are units of the picture."""
+    """A node with its place in the picture, in the picture's units."""
 
     node: Node
     x: int
@@ -67,21 +67,21 @@ class Box:
 
     @property
     def cx(self) -> int:
-        """Centre, from the left."""
+        """Distance of the centre from the left."""
         return self.x + self.width // 2
 
     @property
     def cy(self) -> int:
-        """Centre, from the top."""
+        """Distance of the centre from the top."""
         return self.y + self.height // 2
 
     @property
     def short(self) -> str:
-        """The digest, shortened."""
+        """The digest as the box shows it."""
         return shorten(self.node.digest)
 
     def notes(self, texts: Texts) -> list[tuple[int, str]]:
-        """Lines under the digest, each with its height on the page."""
+        """The lines under the digest, each with its y coordinate."""
         lines = [_clip(self.node.note)] if self.node.note else []
         if self.node.tie is not None:
             lines.append(texts.plain("lineage.roots", grade=grade_text(texts, self.node.tie.grade)))
@@ -90,7 +90,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Arrow:
-    """`path` in SVG path syntax; the label says the grade."""
+    """An arrow as an SVG path; x, y and anchor place its label, which is the link's grade."""
 
     path: str
     x: int
@@ -101,7 +101,7 @@ class Arrow:
 
 @dataclass(frozen=True)
 class Picture:
-    """One layout; `description` says in words what it shows."""
+    """One layout of the lineage; `description` says in words what it shows."""
 
     kind: str
     width: int
@@ -112,7 +112,7 @@ class Picture:
 
 
 def shorten(text: str) -> str:
-    """A digest as its first and last 8 digits; anything else unchanged."""
+    """The first and last 8 digits of a digest. A text of 20 characters or less is unchanged."""
     body = text.rpartition(" ")[2]
     body = body.removeprefix("sha256:").removeprefix("0x")
     return f"{body[:8]}…{body[-8:]}" if len(body) > 20 else text
@@ -127,7 +127,7 @@ def _edge(verdict: Verdict, kind: str, parent: str | None = None) -> Edge | None
 
 
 def grade_text(texts: Texts, grade: Grade) -> str:
-    """A grade for people."""
+    """The word for a grade."""
     return texts.plain(f"grade.{grade.value}")
 
 
@@ -144,7 +144,7 @@ class _Lineage:
 
 
 def _lineage(verdict: Verdict) -> _Lineage | None:
-    """None if the verification did not get as far as the lineage."""
+    """The edges of the lineage; None if the verification ended before it."""
     trained, tuned = _edge(verdict, "trained_on"), _edge(verdict, "finetuned_from")
     if trained is None or tuned is None or verdict.release is None:
         return None
@@ -196,7 +196,7 @@ def _links(found: _Lineage, texts: Texts) -> list[Link]:
 
 
 def pictures(verdict: Verdict, texts: Texts) -> tuple[Picture, ...]:
-    """The wide and the tall picture; empty if the verification did not come to the lineage."""
+    """The wide and the tall picture; none if the verification ended before the lineage."""
     found = _lineage(verdict)
     if found is None:
         return ()
@@ -225,7 +225,7 @@ def _described(nodes: list[Node], links: list[Link], texts: Texts) -> str:
 
 
 def _wide(nodes: list[Node], links: list[Link], description: str) -> Picture:
-    """Two rows: data to adapter rightwards, merged model to release leftwards, the base between."""
+    """Two rows: dataset to adapter rightwards, merged model to release back, the base between."""
     width, height, pitch_x, upper, lower = 166, 84, 254, 10, 190
     rows = {"merged": lower, "file": lower, "release": lower, "base": (upper + lower) // 2}
     boxes = {
@@ -246,7 +246,7 @@ def _wide(nodes: list[Node], links: list[Link], description: str) -> Picture:
 
 
 def _tall(nodes: list[Node], links: list[Link], description: str) -> Picture:
-    """One column downwards, the base model at the side between adapter and merged model."""
+    """One column downwards, with the base model beside it, between adapter and merged model."""
     width, height, pitch_y = 172, 76, 122
     column = [n for n in nodes if n.key != "base"]
     boxes = {n.key: Box(n, 2, 4 + i * pitch_y, width, height) for i, n in enumerate(column)}
@@ -261,7 +261,7 @@ def _tall(nodes: list[Node], links: list[Link], description: str) -> Picture:
 
 
 def _arrow(boxes: dict[str, Box], link: Link) -> Arrow:
-    """A straight arrow between neighbours, or one with a corner from the base model beside them."""
+    """An arrow: straight between neighbours, with one corner if it starts at the base model."""
     parent, child = boxes[link.parent], boxes[link.child]
     if link.parent == "base":
         return _corner(parent, child, link)

@@ -1,6 +1,7 @@
-"""HTML from values.
+"""The site's HTML pages.
 
-All that is shown may be hostile: templates escape it, and none goes into scripts or styles.
+An attacker may control every value on a page. The templates escape all of them, and put none into
+scripts or styles.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ FOLDER = Path(__file__).resolve().parent
 STATIC = FOLDER / "static"
 
 STEPS = range(1, 10)
-# Status -> (tone, shape): a colour and a shape, both beside the word.
+# Status -> (tone, shape): the colour and the icon that stand beside the status word.
 LOOKS = {
     Status.VERIFIED: ("good", "check"),
     Status.FAILED: ("bad", "cross"),
@@ -39,7 +40,7 @@ LOOKS = {
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the verification; without claims it was not reached."""
+    """A step of the verification. It has no claims if it was not reached."""
 
     number: int
     claims: tuple[Claim, ...]
@@ -78,11 +79,11 @@ class Pages:
         )
 
     def home(self, releases: list[Listed], note: str | None) -> str:
-        """The front page; `note` says why releases cannot be listed."""
+        """The front page. `note` says why releases cannot be listed, if they cannot."""
         return self._render("home.html", releases=releases, note=note, query="")
 
     def problem(self, problem: Problem, query: str) -> str:
-        """The page of a problem; `query` is what was asked for."""
+        """The page of a problem. `query` is the id that was asked for."""
         return self._render("problem.html", problem=problem, query=query[:512])
 
     def _utc(self, timestamp: int) -> str:
@@ -104,6 +105,6 @@ def _steps(verdict: Verdict) -> list[Step]:
 
 
 def _unreached(verdict: Verdict) -> list[str]:
-    """Claims that the verification stopped short of."""
+    """Claims that the verification did not come to before it ended."""
     made = {c.id for c in verdict.claims}
     return [id_ for id_ in CLAIMS if id_ not in made | ON_DEMAND]

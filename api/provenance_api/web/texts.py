@@ -1,7 +1,7 @@
-"""The texts of the pages, in English: all that a reader sees, but for the verdict's own words.
+"""The texts of the pages, in English: everything a reader sees except the verdict's own words.
 
-A language is one more `Texts` with the same keys. `{name}` stands for a value. Texts hold no
-markup: what is bold or code comes as a value.
+Another language is another `Texts` with the same keys. `{name}` stands for a value. Texts hold no
+markup: bold words and code are passed in as values.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ class Texts:
     sentences: Mapping[str, str]
 
     def __call__(self, key: str, /, **values: object) -> Markup:
-        """A text for a template: its values may be hostile and are escaped.
+        """A text for a template. Its values are escaped, because an attacker may control them.
 
         Raises:
-            KeyError: no such text, or a value is missing.
+            KeyError: there is no such text, or a value is missing.
         """
         return escape(self.sentences[key]).format(**values)
 
     def plain(self, key: str, /, **values: object) -> str:
-        """A text as a value that a template will escape.
+        """A text as an unescaped value, which a template escapes later.
 
         Raises:
-            KeyError: no such text, or a value is missing.
+            KeyError: there is no such text, or a value is missing.
         """
         return self.sentences[key].format(**values)
 
@@ -59,9 +59,9 @@ _HOME = {
     "home.tip": "No digest at hand? {command} prints it.",
     "home.latest": "Latest releases",
     "home.unlisted": "Releases cannot be listed now: {reason}. Verdicts by digest still work.",
-    "home.listed": "As the evidence folders of this service list them; only a verdict says what "
-    "they are worth.",
-    "home.none": "None yet. A release appears here once its run folder lies in an evidence folder "
+    "home.listed": "This list comes from the evidence folders of this service. It shows nothing "
+    "about a release: only its verdict does.",
+    "home.none": "None yet. A release appears here when its run folder is in an evidence folder "
     "of this service.",
 }
 _PROBLEM = {
@@ -85,20 +85,20 @@ _VERDICT = {
     "verdict.development": "Why “development”",
     "verdict.yourself": "Verify it yourself",
     "verdict.yourself_lead": "This service never sees your file, only its digest. With the file, "
-    "the run's evidence folder and a trust file that you trust, the same verification runs on your "
-    "machine, and more of it: it hashes the file and recomputes what it can.",
-    "verdict.yourself_least": "At the least, see that your file is the one judged here. "
+    "the run's evidence folder and a trust file that you trust, you can run the same verification "
+    "on your machine. It also hashes the file and recomputes what it can.",
+    "verdict.yourself_least": "At least check that your file is the one judged here. "
     "{command} must print",
     "verdict.limits": "What this verdict never shows",
 }
 _LINEAGE = {
     "lineage.heading": "Lineage",
-    "lineage.lead": "Each arrow says how well it is known: {declared} (somebody says so), "
+    "lineage.lead": "Each arrow says how well its step is known: {declared} (somebody says so), "
     "{signed}, {anchored} (in the log whose head the chain holds), {recomputed} (bit by bit), "
     "{proven} (by zero-knowledge proofs).",
-    "lineage.none": "The verification ended before the lineage was walked; there is nothing to "
+    "lineage.none": "The verification ended before it came to the lineage, so there is nothing to "
     "draw.",
-    "lineage.every_edge": "Every edge with whole digests",
+    "lineage.every_edge": "All edges, with whole digests",
     "lineage.child": "child",
     "lineage.parent": "parent",
     "lineage.title": "Lineage from dataset to release",
@@ -167,8 +167,8 @@ _RELEASE = {
     "release.before": "made before",
     "release.at": "block {block}, {time}",
     "release.siblings": "sibling runs",
-    "release.sibling_count": "{count} other runs on this dataset (a lower bound); whoever opens "
-    "many can keep the seed that suits",
+    "release.sibling_count": "at least {count} other runs on this dataset; an owner who opens "
+    "many runs can keep the one whose seed suits",
     "release.no_siblings": "none known",
     "release.siblings_not_sought": "not looked for",
     "release.trust_file": "trust file",

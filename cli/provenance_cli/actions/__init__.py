@@ -1,1 +1,1 @@
-"""What the small commands do, as plain functions; jobs compose them into the four commands."""
+"""What the small commands do, as plain functions. The jobs call them as their tasks."""

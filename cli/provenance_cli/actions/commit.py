@@ -1,4 +1,4 @@
-"""Committing records of a source: which ones, and what the manifest says about them."""
+"""Committing a dataset: which records of a source, and what its manifest says about them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from provenance_zk.training.sources import RowSource, open_source
 class Selection:
     """Which records of a source are committed, and how the source is named.
 
-    source: a file, folder, hub dataset or `attack-stix`.
-    text_column: commit this column alone.
-    limit: the first so many records; None for all.
-    split: of a hub or saved dataset.
-    dedupe: drop exact duplicates; else they are an error.
-    source_name, licence: what the manifest says instead of what the source says.
+    source: a file, a folder, the name of a Hugging Face dataset, or `attack-stix`.
+    text_column: commit only this column.
+    limit: how many records from the start; None for all.
+    split: which split of a Hugging Face or saved dataset.
+    dedupe: drop exact duplicates; else a duplicate is an error.
+    source_name, licence: go into the manifest instead of what the source says of itself.
     """
 
     source: str
@@ -36,11 +36,11 @@ class Selection:
     licence: str | None = None
 
     def open(self) -> RowSource:
-        """The source; raises as `open_source`."""
+        """Open the source; raises as `open_source`."""
         return open_source(self.source, text_column=self.text_column, split=self.split)
 
     def facts(self, rows: RowSource) -> ManifestFacts:
-        """What the manifest will say."""
+        """What the manifest will say about an opened source."""
         limited = [f"first {self.limit} records"] if self.limit is not None else []
         return ManifestFacts(
             source=self.source_name or rows.source,
@@ -55,9 +55,10 @@ class Selection:
 def commit_selection(
     selection: Selection, out: Path, settings: Settings, progress: Progress
 ) -> CommitReport:
-    """Commit to the new folder `out`; raises as `DatasetCommitter` and `open_source`.
+    """Commit the selected records to the new folder `out`.
 
-    The salt key is made in `settings.home` on first use.
+    The salt key is made in `settings.home` on first use. Raises as `DatasetCommitter` and
+    `open_source`.
     """
     rows = selection.open()
     facts = selection.facts(rows)

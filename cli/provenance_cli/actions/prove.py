@@ -35,7 +35,7 @@ from provenance_zk.workers.executors import opened as open_prover
 
 @dataclass(frozen=True)
 class Proven:
-    """Epochs of a run that are proven, and how many records its last head covers."""
+    """The proven epochs of a run, and how many records its last head covers."""
 
     run_id: RunId
     epochs: tuple[int, ...]
@@ -44,9 +44,11 @@ class Proven:
 
 @dataclass(frozen=True)
 class EpochRequest:
-    """Which run, with which dataset (None: the one the run names), by whose workers.
+    """Which epochs to prove, and how.
 
-    batch: submit proofs in batches; else one transaction each.
+    dataset: folder of the committed dataset; None for the one that the run names.
+    executor: where proofs are made, by its name in provenance_zk/workers/names.py.
+    batch: submit proofs in batches; else each in its own transaction.
     """
 
     run: Path
@@ -58,7 +60,7 @@ class EpochRequest:
 def prove_epochs(
     request: EpochRequest, session: Session, settings: Settings, progress: Say
 ) -> Proven:
-    """Anchor and prove each epoch that is not proven yet, and log it; raises as `EpochProver`."""
+    """Anchor, prove and log each epoch that is not proven yet; raises as `EpochProver`."""
     folder = RunFolder(request.run).require()
     salt_key = load_key(settings.home / "salts.key")
     path = request.dataset or Path(read_json(folder.info)["dataset"])
@@ -90,14 +92,18 @@ def prove_epochs(
 
 
 def unproven_epochs(records: Sequence[Record]) -> list[int]:
-    """Epochs of a log that no proof was logged for."""
+    """Epochs of a log that have no `epoch` record, which is written when an epoch is proven."""
     done = proven_epochs(records)
     return [epoch for epoch in epochs_of(records) if epoch not in done]
 
 
 @dataclass(frozen=True)
 class WeightsRequest:
-    """Which run, how many blocks are drawn in all, and by whose workers."""
+    """Which weights to prove, and how.
+
+    draws: blocks of weights to draw, for the merge and again for the quantization.
+    executor: where proofs are made, by its name in provenance_zk/workers/names.py.
+    """
 
     run: Path
     draws: int

@@ -35,7 +35,7 @@ from provenance_zk.workers.executors import opened as open_prover
 def register_folder(
     folder: Path, session: Session, settings: Settings, executor: str, progress: Say
 ) -> Registered:
-    """Register the dataset of a folder with the deployed keys; raises as `register`."""
+    """Register a folder's dataset, with proofs for the deployed keys; raises as `register`."""
     salt_key = load_key(settings.home / "salts.key")
     with (
         CommittedDataset.open(folder, salt_key) as opened,
@@ -49,7 +49,7 @@ def register_folder(
 
 @dataclass(frozen=True)
 class SortedSet:
-    """A dataset's sorted proofs: `dataset_id` is None where no contract saw them."""
+    """A dataset's sorted proofs. `dataset_id` is None if no contract has checked them."""
 
     statements: tuple[Statement, ...]
     key: KeyFolder
@@ -58,7 +58,12 @@ class SortedSet:
 
 @dataclass(frozen=True)
 class SortedRequest:
-    """Which sorted proofs are wanted: leaves per chunk (None: the usual) and where they go."""
+    """Which sorted proofs to make.
+
+    folder: the committed dataset.
+    out: where the proofs go.
+    slots: leaves per chunk; None for the deployed key's, or 256 if no contract is asked.
+    """
 
     folder: Path
     out: Path
@@ -68,11 +73,11 @@ class SortedRequest:
 def prove_order(
     request: SortedRequest, session: Session | None, settings: Settings, progress: Say
 ) -> SortedSet:
-    """Prove chunk by chunk that a dataset is sorted; with a session the contract checks each.
+    """Prove chunk by chunk that a dataset is sorted; with a session, the contract checks it too.
 
     Raises:
-        InputError: no key of this size.
-        NotFound: with a session: the dataset is not registered.
+        InputError: there is no key of this size.
+        NotFound: there is a session, but the dataset is not registered.
         RejectedError: a record was erased, or the contract refuses a proof.
     """
     salt_key = load_key(settings.home / "salts.key")
@@ -94,17 +99,22 @@ def prove_order(
 def sorted_key(
     slots: int | None, depth: int, session: Session | None, made_by: tuple[Settings, ZkProver]
 ) -> KeyFolder:
-    """The key asked for, or the one that the deployed contract pins.
+    """The `sorted` key to use: with a session the deployed one, else one of `slots` leaves.
+
+    Args:
+        slots: leaves per chunk; None for the deployed key's, or 256 without a session.
+        made_by: a key that the cache lacks is made with these; only without a session.
 
     Raises:
-        InputError: no such size, or another one than the contract's.
-        NotFound: no such key is deployed, or the cache lacks it.
+        InputError: there is no key of this size, or the deployed one has another size.
+        ConfigError: no such key is deployed.
+        NotFound: the cache lacks the deployed key.
     """
     settings, prover = made_by
     cache = settings.cache / "keys"
     if slots not in (None, SORTED_SLOTS, TEST_SORTED_SLOTS):
         raise InputError(
-            "no sorted key of this size",
+            "there is no sorted key with so many leaves per chunk",
             where="--slots",
             expected=f"{SORTED_SLOTS} or {TEST_SORTED_SLOTS}",
             actual=slots,
@@ -114,7 +124,7 @@ def sorted_key(
     deployed = session.deployment.key("sorted", depth=depth)
     if slots not in (None, deployed.slots):
         raise InputError(
-            "the contract knows a sorted key of another size",
+            "the deployed sorted key has another number of leaves per chunk",
             where="--slots",
             expected=deployed.slots,
             actual=slots,

@@ -1,4 +1,4 @@
-"""Releasing a quantized file: a record in the log, and a claim on chain under the owner's key."""
+"""Releasing a quantized file: a record in the log, and a claim on chain by the owner."""
 
 from __future__ import annotations
 
@@ -22,7 +22,12 @@ DEFAULT_NAME = "model"
 
 @dataclass(frozen=True)
 class Claimed:
-    """A release on chain: `file` was claimed as record `index` under head `seq` in a block."""
+    """A release that is claimed on chain.
+
+    index: index of the release record in the log.
+    seq: number of the anchored head that covers the record.
+    block, tx: where the claim was mined.
+    """
 
     file: Path
     model: Digest
@@ -49,7 +54,7 @@ class Claimed:
 
 
 def release_index(records: list[Record], model: str) -> int | None:
-    """Where the log releases a file with this digest, None if nowhere."""
+    """Index of the record that releases a file with this digest; None if there is none."""
     released = (
         i
         for i, record in enumerate(records)
@@ -59,23 +64,23 @@ def release_index(records: list[Record], model: str) -> int | None:
 
 
 def require_name(record: Record, name: str | None, index: int) -> None:
-    """Check that a release that is logged already has the name that is asked for.
+    """Check that the logged release at `index` has the wanted name; None accepts any name.
 
     Raises:
-        Conflict: it has another.
+        Conflict: it has another name.
     """
     if name not in (None, record.fields["name"]):
         raise Conflict(
-            "file is released under another name already",
+            "file is already released under another name",
             where=f"record {index}",
             expected=record.fields["name"],
             actual=name,
-            hint="a log is never rewritten; leave --name away to finish this release",
+            hint="a log is never rewritten; leave --name out to finish this release",
         )
 
 
 def release_run(run: Path, name: str | None, session: Session, progress: Say) -> Claimed:
-    """Log the release of a run's quantized file, anchor it and claim it on chain. Repeatable.
+    """Log the release of a run's quantized file, anchor it and claim it on chain; repeatable.
 
     Raises:
         Conflict: nothing was quantized, or the file has another name already.
@@ -110,11 +115,11 @@ def release_run(run: Path, name: str | None, session: Session, progress: Say) ->
 
 
 def _logged(log: OpenLog, model: Digest, name: str | None) -> int:
-    """Where the log releases the file; the record is appended if it is not there."""
+    """Index of the record that releases the file; it is appended if it is missing."""
     folder = log.folder
     manifest = manifest_of(folder.release)
     write_atomically(folder.evidence / "release.manifest.json", manifest.to_bytes())
-    # For tools of the OpenSSF; nothing here relies on it.
+    # The same manifest for OpenSSF model signing tools; nothing here reads it.
     write_json(folder.evidence / "release.oms.json", manifest.to_oms())
     index = release_index(log.records, str(model))
     if index is not None:

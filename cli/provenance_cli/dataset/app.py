@@ -14,7 +14,7 @@ from provenance_cli.dataset.register import register
 dataset = typer.Typer(
     add_completion=False,
     name="dataset",
-    help="Commit datasets and look at what was committed.",
+    help="Commit and register a dataset; look records up, erase records.",
     no_args_is_help=True,
 )
 for command in (commit, info, check, prove, contains, digest, erase, register):

@@ -1,4 +1,4 @@
-"""`provenance dataset commit`: salted leaves of a source's records under one root."""
+"""`provenance dataset commit`: fix the records of a source by salted leaves under one root."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from provenance_cli.options import (
     Split,
     TextColumn,
 )
-from provenance_cli.output import note, result, stage
+from provenance_cli.output import note, result, working
 
 
 def commit(
     source: Source,
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder to write; must not exist.")
+        Path, typer.Option("--out", metavar="DIR", help="Folder to write; it must not exist.")
     ],
     text_column: TextColumn = None,
     dedupe: Dedupe = False,
@@ -33,10 +33,12 @@ def commit(
     licence: Licence = None,
     as_json: Json = False,
 ) -> None:
-    """Commit a dataset: salted leaves under one root, records and salts in a private folder.
+    """Commit a dataset: salt its records, and fix them as the leaves under one
+    public root.
 
-    The salt key is created on first use in the home folder. Without it nobody can open a leaf
-    again, so keep a copy.
+    Records and salts go into the folder DIR, which stays private. The key that
+    encrypts the salts is made in PROVENANCE_HOME on first use. Keep a copy:
+    without it no leaf can be opened again.
     """
     from provenance.settings import Settings
     from provenance_cli.actions.commit import Selection, commit_selection
@@ -46,7 +48,7 @@ def commit(
     try_folder(out, "--out")
     try_home(settings)
     selection = Selection(source, text_column, limit, split, dedupe, source_name, licence)
-    with stage("commit") as progress:
+    with working("commit") as progress:
         report = commit_selection(selection, out, settings, progress)
         progress.ended = f"{report.count} records"
     if report.removed:

@@ -1,6 +1,4 @@
-"""`provenance dataset contains` and `digest`: is a record in the dataset, and what is its
-digest.
-"""
+"""`provenance dataset contains` and `digest`: whether a dataset has a record, and its digest."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ import typer
 
 from provenance_cli.dataset.record_file import parse_record, record_of
 from provenance_cli.options import DatasetDir, Json
-from provenance_cli.output import note, result, stage
+from provenance_cli.output import note, result, working
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,28 +30,41 @@ MAX_BLOCKLIST_BYTES = 256 << 20
 def contains(
     folder: DatasetDir,
     digest: Annotated[
-        str | None, typer.Option("--digest", metavar="sha256:..", help="A record's digest.")
+        str | None, typer.Option("--digest", metavar="sha256:..", help="The digest of a record.")
     ] = None,
     file: Annotated[
         Path | None,
-        typer.Option("--file", metavar="FILE", help="A record's text, or its JSON row."),
+        typer.Option(
+            "--file", metavar="FILE", help="A file with the record: its text, or its JSON object."
+        ),
     ] = None,
     blocklist: Annotated[
         Path | None,
-        typer.Option("--blocklist", metavar="PATH", help="Digests, one a line; or a folder."),
+        typer.Option(
+            "--blocklist",
+            metavar="PATH",
+            help="A file with one digest per line, or a folder with one record per file.",
+        ),
     ] = None,
     prove_to: Annotated[
         Path | None,
-        typer.Option("--prove", metavar="PATH", help="Write the proof (a list: one a digest)."),
+        typer.Option(
+            "--prove",
+            metavar="PATH",
+            help="Write a proof of the answer to this file; with --blocklist, to this folder.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say whether a record with exactly these bytes is in a dataset: exit code 0 present, 4 absent,
-    3 undetermined.
+    """Say whether a dataset has a record with exactly these bytes.
 
-    Undetermined: an erased record may have been it. A trailing newline of a file counts, as every
-    byte does. With --blocklist: 0 all absent, 1 some present, 3 none present but some undetermined;
-    --prove then names a folder. A proof makes the digest public.
+    Exit code 0: present. 4: absent. 3: undetermined, because an erased record
+    may have had these bytes. Every byte of a file counts, a newline at its end
+    too.
+
+    With --blocklist the exit code is 0 if all are absent, 1 if some are
+    present, and 3 if none is present but some are undetermined; --prove then
+    writes a proof for each absent digest. A proof makes the digest public.
     """
     from provenance.dataset.committed import CommittedDataset
     from provenance.digest import Digest
@@ -91,14 +102,18 @@ def contains(
 
 
 def digest(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A record's text, or its JSON row.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A file with the record: its text, or its JSON.")
+    ],
     row: Annotated[
-        bool, typer.Option("--row", help="The record has several columns: FILE is its JSON row.")
+        bool,
+        typer.Option("--row", help="FILE holds a JSON object: the record has several columns."),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Print the digest that a record with exactly these bytes has, in whatever dataset: no dataset
-    is needed.
+    """Print the digest of a record with exactly these bytes.
+
+    A record has the same digest in every dataset, so no dataset is needed.
     """
     from provenance.encoding import dataset_record_bytes, dataset_record_digest
 
@@ -125,7 +140,7 @@ def _answer(opened: CommittedDataset, digest: Digest, place: Place) -> dict[str,
 
 
 class _Statements:
-    """Writes statement files, making each key when the first proof asks for it."""
+    """Writes statement files. Each key is made, or found, when the first proof needs it."""
 
     def __init__(self, opened: CommittedDataset, settings: Settings, prover: ZkProver) -> None:
         from provenance_zk.audits.sorted_proofs import FOLDER, is_complete
@@ -152,8 +167,8 @@ class _Statements:
         if kind not in self._keys:
             if kind == "absent" and not self._is_sorted:
                 note(
-                    "warning: absence counts only beside the dataset's sorted proofs "
-                    f"(provenance dataset prove {self._opened.folder})"
+                    "warning: a proof of absence shows nothing without the dataset's sorted "
+                    f"proofs (make them: provenance dataset prove {self._opened.folder})"
                 )
             self._keys[kind] = ensure_keys(
                 self._prover, self._settings.cache / "keys", kind, 1, self._opened.root.depth
@@ -172,11 +187,15 @@ def _statements(opened: CommittedDataset) -> Iterator[_Statements]:
 
 
 def read_blocklist(opened: CommittedDataset, path: Path) -> list[tuple[str, Digest]]:
-    """(where it stands, digest) of a list: one digest a line (blank lines and # comments apart), or
-    one record a file of a folder.
+    """The entries of a blocklist: for each, where it stands and its digest.
+
+    Args:
+        path: a file with one digest per line, where blank lines and `#` comments are skipped, or a
+            folder with one record per file.
 
     Raises:
-        InputError: unreadable, too large, empty, or an entry that is no digest or record.
+        InputError: it cannot be read, is larger than MAX_BLOCKLIST_BYTES or empty, or an entry is
+            no digest or record.
     """
     from provenance.digest import Digest, open_regular
     from provenance.encoding import dataset_record_bytes, dataset_record_digest
@@ -210,9 +229,9 @@ def read_blocklist(opened: CommittedDataset, path: Path) -> list[tuple[str, Dige
                     ) from error
     if not found:
         raise InputError(
-            "blocklist names nothing",
+            "blocklist has no entries",
             where=str(path),
-            expected="a digest a line, or a folder of records",
+            expected="one digest per line, or a folder with one record per file",
         )
     return found
 
@@ -250,7 +269,7 @@ def _entries(
         for i, (_, digest, place) in enumerate(places)
         if place.answer == "absent"
     ]
-    with _statements(opened) as statements, stage("prove") as progress:
+    with _statements(opened) as statements, working("prove") as progress:
         for done, (i, digest, place) in enumerate(wanted, 1):
             progress(f"absence {done} of {len(wanted)}")
             entries[i]["proof"] = str(

@@ -1,6 +1,4 @@
-"""`provenance dataset erase`: delete one record beyond recovery, say what remains, and look for
-what remains.
-"""
+"""`provenance dataset erase`: delete one record for good, and find what is left of it."""
 
 from __future__ import annotations
 
@@ -20,11 +18,11 @@ if TYPE_CHECKING:
     from provenance.dataset.committed import CommittedDataset
     from provenance.dataset.erasure import ErasedRecord, Left
 
-PREFIX_DIGITS = 8  # of the leaf, to be typed before anything is deleted
+PREFIX_DIGITS = 8  # digits of the leaf that the user types before anything is deleted
 
 _Runs = Annotated[
     list[Path] | None,
-    typer.Option("--run", metavar="RUN", help="Run folder that used the dataset; repeatable."),
+    typer.Option("--run", metavar="RUN", help="Folder of a run that used the dataset; repeatable."),
 ]
 
 
@@ -33,38 +31,46 @@ def erase(
         Path, typer.Argument(metavar="DIR", help="Folder written by `dataset commit`.")
     ],
     leaf: Annotated[
-        str | None, typer.Option("--leaf", metavar="0x..", help="The record with this leaf.")
+        str | None, typer.Option("--leaf", metavar="0x..", help="Erase the record with this leaf.")
     ] = None,
     digest: Annotated[
         str | None,
-        typer.Option("--digest", metavar="sha256:..", help="The record with this digest."),
+        typer.Option("--digest", metavar="sha256:..", help="Erase the record with this digest."),
     ] = None,
     index: Annotated[
-        int | None, typer.Option("--index", metavar="N", help="The record with this leaf index.")
+        int | None,
+        typer.Option("--index", metavar="N", help="Erase the record with this leaf index."),
     ] = None,
     run: _Runs = None,
     confirm: Annotated[
-        str | None, typer.Option("--confirm", metavar="PREFIX", help="First 8 digits of the leaf.")
+        str | None,
+        typer.Option(
+            "--confirm",
+            metavar="PREFIX",
+            help="First 8 digits of the record's leaf (default: ask at the terminal).",
+        ),
     ] = None,
     check: Annotated[
         bool,
-        typer.Option("--check", help="Erase nothing: look for what is left of erased records."),
+        typer.Option("--check", help="Erase nothing; search for what is left of erased records."),
     ] = False,
     file: Annotated[
         Path | None,
-        typer.Option("--file", metavar="FILE", help="With --check: the record as it was."),
+        typer.Option(
+            "--file",
+            metavar="FILE",
+            help="With --check: an erased record as it was, to search for its text.",
+        ),
     ] = None,
     key: Annotated[
         str, typer.Option("--key", help="Name of the key that signs the tombstone.")
     ] = "default",
     as_json: Json = False,
 ) -> None:
-    """Erase a record: its bytes, its salt, the salts of batches that used it.
+    """Erase a record: its bytes, its salt, and the salts of batches that used it.
 
-    It cannot be taken back.
-
-    The leaf stays, so proofs made before stay valid. With --check exit code 1 means that something
-    was found.
+    This cannot be undone. The leaf stays, so earlier proofs stay valid. With
+    --check, exit code 1 means that something was found.
     """
     from provenance.errors import InputError
 
@@ -72,16 +78,16 @@ def erase(
     if check:
         if any(value is not None for value in [*selectors, confirm]):
             raise InputError(
-                "--check looks at all erased records",
-                hint="leave --leaf, --digest, --index and --confirm away",
+                "--check searches for all erased records, so none can be selected",
+                hint="leave out --leaf, --digest, --index and --confirm",
             )
         _look(folder, runs, file, as_json)
         return
     if file is not None or sum(value is not None for value in selectors) != 1:
         raise InputError(
-            "name one record",
+            "select exactly one record to erase",
             expected="--leaf 0x.., --digest sha256:.. or --index N",
-            hint="--file goes with --check only",
+            hint="--file is only for --check",
         )
     _erase(folder, (leaf, digest, index), runs, confirm, key, as_json)
 
@@ -111,12 +117,12 @@ def _erase(
     with CommittedDataset.open(folder, salt_key) as opened:
         chosen = _select(opened, *selected)
         leaf = f"0x{opened.leaf(chosen).hex()}"
-        note(f"record {chosen} of {len(opened)}, leaf {leaf}, is erased for good")
+        note(f"record {chosen} of {len(opened)}, leaf {leaf}, will be erased for good")
         if not is_complete(folder / FOLDER, opened.root):
             note(
-                "warning: `sorted` was not proven, and after this it never can be: nobody can "
-                "be shown then that a record is absent"
-                " (provenance dataset prove)"
+                "warning: the dataset was not proven sorted, and after an erasure it never can be; "
+                "without that nobody can prove that a record is absent "
+                "(to prove it first: provenance dataset prove)"
             )
         _require_confirmed(leaf, confirm)
         # What is deleted cannot come back, so the tombstone's place is tried first.
@@ -153,22 +159,22 @@ def _select(
         found = opened.find(Digest.parse(digest))
     else:
         found = index
-        opened.leaf(index or 0)  # raises where there is none
+        opened.leaf(index or 0)  # raises if there is no such index
     if found is None:
         raise NotFound(
             "no such record",
             where=str(opened.folder),
             expected=leaf or digest,
-            hint="an erased record is known by its leaf only",
+            hint="an erased record can only be selected by its leaf or index",
         )
     return found
 
 
 def _require_confirmed(leaf: str, confirm: str | None) -> None:
-    """The leaf's first digits, typed or given: deleting takes more than one keystroke.
+    """Check the leaf's first digits, which the user gives or types, so that no slip erases.
 
     Raises:
-        InputError: nothing given off a terminal, or other digits.
+        InputError: the digits are others, or none were given and stdin is no terminal.
     """
     from provenance.errors import InputError
 
@@ -181,12 +187,12 @@ def _require_confirmed(leaf: str, confirm: str | None) -> None:
                 hint="nothing was erased",
             )
         confirm = typer.prompt(
-            f"type the first {PREFIX_DIGITS} digits of the leaf to erase it", err=True
+            f"to erase the record, type the first {PREFIX_DIGITS} digits of its leaf", err=True
         )
     given = confirm.lower().removeprefix("0x")
     if len(given) < PREFIX_DIGITS or not leaf[2:].startswith(given):
         raise InputError(
-            "confirmation does not match the leaf",
+            "confirmation does not match the record's leaf",
             expected=wanted,
             actual=confirm[:80],
             hint="nothing was erased",
@@ -194,7 +200,7 @@ def _require_confirmed(leaf: str, confirm: str | None) -> None:
 
 
 def hub_caches(environ: Mapping[str, str]) -> list[Path]:
-    """Where Hugging Face libraries keep downloaded and prepared data sets."""
+    """The folders where Hugging Face libraries keep downloaded and prepared datasets."""
     home = Path(
         environ.get("HF_HOME")
         or Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface"
@@ -211,10 +217,10 @@ def _text(index: int, erased: ErasedRecord, left: list[Left]) -> str:
         f"{erased.tombstone.signer}"
     ]
     lines += [
-        f"{run}: salts of {gone} of {used} batches that used it deleted now"
+        f"{run}: {used} batches used the record, the salts of {gone} were deleted now"
         for run, used, gone in erased.batch_salts
     ]
-    lines.append("not reached, and for you to delete:")
+    lines.append("not reached by this command, and left for you to delete:")
     lines += [
         f"  {x.what}" + (f": {x.path}{'' if x.present else ' (not there)'}" if x.path else "")
         for x in left

@@ -1,4 +1,4 @@
-"""`provenance dataset info` and `check`: what was committed, and whether it still is."""
+"""`provenance dataset info` and `check`: show a committed dataset, and check its records."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from provenance_cli.output import result
 
 
 def info(folder: DatasetDir, as_json: Json = False) -> None:
-    """Show what is public about a committed dataset."""
+    """Show the public facts about a committed dataset."""
     from provenance.dataset.committed import CommittedDataset
 
     with CommittedDataset.open(folder) as opened:
@@ -35,7 +35,8 @@ def info(folder: DatasetDir, as_json: Json = False) -> None:
 def check(
     folder: DatasetDir,
     slow: Annotated[
-        bool, typer.Option("--slow", help="In Python, without the prover: 0.8 ms a record.")
+        bool,
+        typer.Option("--slow", help="Compute in Python, without the prover: 0.8 ms per record."),
     ] = False,
     as_json: Json = False,
 ) -> None:

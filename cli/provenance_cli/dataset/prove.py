@@ -1,4 +1,4 @@
-"""`provenance dataset prove`: the dataset is sorted, chunk by chunk."""
+"""`provenance dataset prove`: prove chunk by chunk that the dataset is sorted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from provenance_cli.options import DatasetDir, Json
-from provenance_cli.output import note, result, stage
+from provenance_cli.output import note, result, working
 
 
 def prove(
@@ -16,26 +16,27 @@ def prove(
     slots: Annotated[
         int | None,
         typer.Option(
-            "--slots", metavar="N", help="Leaves per chunk: 256 (default), or 16 if small."
+            "--slots", metavar="N", help="Leaves per chunk: 256 (default) or, for tests, 16."
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FOLDER", help="Where proofs go (default: DIR/proofs)."),
+        typer.Option("--out", metavar="FOLDER", help="Where the proofs go (default: DIR/proofs)."),
     ] = None,
     on_chain: Annotated[
-        bool, typer.Option("--on-chain", help="Also have the deployed contract check them.")
+        bool, typer.Option("--on-chain", help="Also have the deployed contract check the proofs.")
     ] = False,
     key: Annotated[
         str, typer.Option("--key", help="Name of the signing key, for --on-chain.")
     ] = "default",
     as_json: Json = False,
 ) -> None:
-    """Prove that the dataset is sorted, chunk by chunk. Valid proofs that are there are kept.
+    """Prove chunk by chunk that the dataset is sorted.
 
-    The proofs are public. Proofs of absence rest on them, and nobody can make them any more once a
-    record is erased. With --on-chain the dataset must be registered, and chunks have the size of
-    the deployed key.
+    Repeatable: valid proofs that exist are kept. The proofs are public. Proofs
+    of absence need them, and after a record is erased nobody can make them any
+    more. With --on-chain the dataset must be registered, and the chunks have
+    the size of the deployed key.
     """
     from provenance.chain.session import Session
     from provenance.dataset.committed import CommittedDataset
@@ -49,7 +50,7 @@ def prove(
     CommittedDataset.open(folder).close()  # a wrong DIR is told first
     try_folder(target, "DIR" if out is None else "--out")
     session = Session(settings, key, note) if on_chain else None
-    with stage("prove") as progress:
+    with working("prove") as progress:
         done = prove_order(SortedRequest(folder, target, slots), session, settings, progress)
     with CommittedDataset.open(folder) as opened:
         root = opened.root.to_json()
@@ -65,6 +66,6 @@ def prove(
     if session is not None:
         contract = session.deployment.audits
         value |= {"dataset_id": str(done.dataset_id), "contract": contract}
-        where = f", and shown to contract {contract}"
+        where = f", and checked by contract {contract}"
     chunks = f"{len(done.statements)} chunks of {done.key.slots} leaves"
     result(value, as_json, f"{chunks} proven sorted, in {target}{where}")

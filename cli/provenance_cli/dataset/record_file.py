@@ -10,17 +10,19 @@ if TYPE_CHECKING:
 
 
 def record_of(opened: CommittedDataset, file: Path) -> dict[str, Any]:
-    """`parse_record` for an open dataset."""
+    """`parse_record` with the text column of an open dataset."""
     return parse_record(file, opened.text_column)
 
 
 def parse_record(file: Path, text_column: str | None) -> dict[str, Any]:
-    """The row that a file holds: the text of the column, or a JSON object.
+    """The record in a file (attacker-controlled).
 
-    Every byte counts, a trailing newline too.
+    Args:
+        text_column: if given, the whole file is this column's text, and every byte counts, a
+            newline at the end too. If None, the file is a JSON object.
 
     Raises:
-        InputError: no such file, or it holds no row.
+        InputError: there is no such file, or it holds no such record.
     """
     from provenance.digest import open_regular
     from provenance.encoding import parse_json
@@ -32,8 +34,11 @@ def parse_record(file: Path, text_column: str | None) -> dict[str, Any]:
         row = {text_column: data.decode("utf-8")} if text_column is not None else parse_json(data)
     except ValueError as error:
         raise InputError(
-            "file holds no record of this form", where=str(file), actual=error
+            "file holds no record of this form",
+            where=str(file),
+            expected="UTF-8 text" if text_column is not None else "a JSON object",
+            actual=error,
         ) from error
     if not isinstance(row, dict):
-        raise InputError("file holds no row", where=str(file), expected="a JSON object")
+        raise InputError("file holds no record", where=str(file), expected="a JSON object")
     return row

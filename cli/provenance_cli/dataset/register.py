@@ -1,9 +1,9 @@
-"""`provenance dataset register`: commitments, tree proofs and link proofs, on chain."""
+"""`provenance dataset register`: put a committed dataset on the ledger, with its proofs."""
 
 from __future__ import annotations
 
 from provenance_cli.options import DatasetDir, ExecutorOption, Json, KeyName
-from provenance_cli.output import note, result, stage
+from provenance_cli.output import note, result, working
 
 
 def register(
@@ -12,7 +12,7 @@ def register(
     executor: ExecutorOption = "local",
     as_json: Json = False,
 ) -> None:
-    """Register a committed dataset on the ledger, with its tree and link proofs. Repeatable."""
+    """Register a committed dataset on the ledger, with its tree and link proofs; repeatable."""
     from provenance.chain.session import Session
     from provenance.dataset.committed import CommittedDataset
     from provenance.ids import to_hex
@@ -21,7 +21,7 @@ def register(
 
     settings = Settings.load()
     session = Session(settings, key, note)
-    with stage("register") as progress:
+    with working("register") as progress:
         done = register_folder(folder, session, settings, executor, progress)
     with CommittedDataset.open(folder) as opened:
         root = opened.root.to_json()

@@ -1,1 +1,1 @@
-"""The commands that do a whole piece of work: stages that can be cut off anywhere and run again."""
+"""The jobs of `init`, `train` and `publish`: lists of tasks that can be killed and run again."""

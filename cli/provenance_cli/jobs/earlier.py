@@ -17,22 +17,26 @@ def is_closed(records: Sequence[Record]) -> bool:
 
 
 def discard_unopened(run: RunFolder) -> None:
-    """Remove a run that was killed before its first record was durable: nobody ever heard of it."""
+    """Remove a run that was killed before its first record was durable: nothing refers to it."""
     if run.evidence.is_dir() and not records_of(run):
         run.journal.unlink(missing_ok=True)
         run.evidence.rmdir()
 
 
 def records_of(run: RunFolder) -> list[Record]:
-    """A run's records, none if it has no journal."""
+    """A run's records; an empty list if it has no journal."""
     return read_records(run.journal) if run.journal.is_file() else []
 
 
 def require_same_run(run: RunFolder, config: TrainConfig, *, must_resume: bool) -> None:
-    """Check that a run can begin in a folder, or that the one there can go on.
+    """Check that a new run can begin in this folder, or that the run there can be resumed.
+
+    Args:
+        must_resume: refuse to begin a new run.
 
     Raises:
-        Conflict: another configuration, nothing to resume, or a folder that is not empty.
+        Conflict: the run there has another configuration, the folder holds something that is no
+            run, or `must_resume` is true and there is no run or a finished one.
     """
     records = records_of(run)
     if not records:
@@ -53,11 +57,11 @@ def require_same_run(run: RunFolder, config: TrainConfig, *, must_resume: bool) 
             where=str(run.root),
             expected=expected,
             actual=actual,
-            hint="a run's pre-registration cannot change; choose another output_dir for a new one",
+            hint="an open run keeps its configuration; choose another output_dir for a new run",
         )
     if must_resume and is_closed(records):
         raise Conflict(
             "run is finished",
             where=str(run.root),
-            hint="leave --resume away to prove what is not proven yet",
+            hint="leave --resume out to prove what is not proven yet",
         )

@@ -1,14 +1,14 @@
-"""What the pieces of a run cost: gas of transactions, seconds of proofs.
+"""What the tasks of a run cost: gas of transactions, seconds of proofs.
 
-Gas is that of development keys; contracts/.gas-snapshot.json holds what a build costs exactly.
-Seconds were measured on two CPU cores.
+Gas was measured with development keys; contracts/.gas-snapshot.json holds the exact figures of the
+current contracts. Seconds were measured on two CPU cores.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from provenance_cli.jobs.stages import Estimate
+from provenance_cli.jobs.tasks import Estimate
 from provenance_trainer.run.plan import Plan
 
 GAS = {
@@ -23,20 +23,22 @@ GAS = {
     "sorted": 331_000,
     "model": 290_000,  # anchorModel and drawModel
 }
-BATCH_GAS, BATCHED_GAS = 343_000, 115_000  # of a batch of epoch proofs, and of each proof in it
-SAMPLE_GAS = {"merge": 146_000, "q8_0": 107_000, "int8": 110_000}  # of each in a batch of 16
+BATCH_GAS, BATCHED_GAS = 343_000, 115_000  # per batch of epoch proofs, and per proof in it
+# Of one proof about weights in a batch of SAMPLE_BATCH, by kind. A test checks that no kind of
+# zk/statements.json is missing.
+SAMPLE_GAS = {"merge": 146_000, "q8_0": 107_000, "int8": 110_000}
+SAMPLE_PROOF_S = {"merge": 0.5, "q8_0": 0.3, "int8": 0.3}
 SAMPLE_BATCH = 16
 SORTED_PROOF_S = 1.3  # of a chunk of 256 leaves
-SAMPLE_PROOF_S = {"merge": 0.5, "q8_0": 0.3, "int8": 0.3}
 
 
 def proof_gas(proofs: int) -> int:
-    """Gas of a transaction with so many epoch proofs."""
+    """Gas of one transaction that submits this many epoch proofs."""
     return GAS["epoch"] if proofs == 1 else BATCH_GAS + proofs * BATCHED_GAS
 
 
 def registration(plan: Plan) -> Estimate:
-    """Registering the dataset, once."""
+    """Registering the dataset, which happens once."""
     gas = GAS["dataset"] + plan.tree_chunks * GAS["tree"] + plan.link_chunks * GAS["link"]
     return Estimate(plan.registration_transactions, gas, plan.registration_s)
 
@@ -61,7 +63,13 @@ def epochs(plan: Plan) -> Estimate:
 
 
 def weights(kinds: Iterable[tuple[str, int]], tensors: int, draws: int) -> Estimate:
-    """Proving sampled blocks of `tensors` tensors, by kinds and blocks per proof of each."""
+    """Proving sampled blocks of the merge and of the quantization.
+
+    Args:
+        kinds: each kind of proof, with its blocks per proof.
+        tensors: how many tensors have an adapter.
+        draws: blocks drawn for each kind, over all tensors.
+    """
     total = Estimate()
     per_tensor = max(2, -(-draws // max(1, tensors)))
     for kind, slots in kinds:

@@ -1,4 +1,4 @@
-"""Stages of `provenance init`: everything that a run and its verdict need on this machine."""
+"""Tasks of `provenance init`: make what a run and its verification need on this machine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from provenance.settings import (
     write_config,
 )
 from provenance.signing import address_of, create_key, read_password
-from provenance_cli.jobs.stages import Estimate, Stage
+from provenance_cli.jobs.tasks import Estimate, Task
 from provenance_cli.setup.deployment import (
     KeyShape,
     Wanted,
@@ -42,20 +42,21 @@ from provenance_trainer.run.plan import slots_for
 from provenance_zk.prover.client import find_binary
 
 PASSWORD_BYTES = 24
-# Gas of the contracts, and of a key's words; seconds to make a key of so many slots.
-CONTRACTS_GAS, KEY_GAS = 20_700_000, 330_000
+CONTRACTS_GAS, KEY_GAS = 20_700_000, 330_000  # of all contracts, and of storing one key
+# Seconds to make an epoch key, and a tree key, by slots; then of any other key.
 _SETUP_S = {256: 1.0, 4_096: 6.0, 20_480: 16.0, 86_016: 60.0, 344_064: 215.0}
-_TREE_S = {256: 3.0, 4_096: 40.0}  # of a tree key
+_TREE_S = {256: 3.0, 4_096: 40.0}
 _OTHER_KEY_S = 6.0
 
 
 @dataclass(frozen=True)
 class InitRequest:
-    """What the user asks for; None where init decides.
+    """What the user asks for; where it is None, init decides.
 
-    home: folder of the installation; the configuration file then lies in the current folder.
-    records: the largest dataset that one proof of an epoch shall hold.
-    weight_keys: as `model_keys` reads them.
+    home: folder of the installation. If given, the configuration file is written to the current
+        folder.
+    records: size of the largest dataset whose epoch fits into one proof.
+    weight_keys: a list in the form that `model_keys` parses.
     """
 
     home: Path | None = None
@@ -68,13 +69,13 @@ class InitRequest:
 
 
 class InitJob:
-    """One installation about to be made or completed."""
+    """Makes one installation, or completes it."""
 
     def __init__(self, request: InitRequest, env: Mapping[str, str]) -> None:
-        """Settle where everything goes; nothing is written.
+        """Decide where everything goes; nothing is written.
 
         Raises:
-            ConfigError: no such keys, or PROVENANCE_HOME names another home.
+            ConfigError: there are no keys of such a shape, or PROVENANCE_HOME names another home.
         """
         self._env, self._key = env, request.key
         self.settings = _settled(request, env)
@@ -82,7 +83,7 @@ class InitJob:
         self.wanted = Wanted(slots_for(request.records), tuple(_more_keys(request)))
 
     def check(self) -> None:
-        """What can be known before anything is made.
+        """Check what can be checked before anything is made.
 
         Raises:
             UnavailableError: prover, anvil or the given chain is missing.
@@ -93,25 +94,25 @@ class InitJob:
         else:
             connect(self.settings)[0].chain_id()
 
-    def stages(self) -> list[Stage]:
-        """From nothing to a trust file."""
+    def tasks(self) -> list[Task]:
+        """The tasks in order, from the password file to the trust file."""
         keys, gas = len(self.wanted.shapes), CONTRACTS_GAS + len(self.wanted.shapes) * KEY_GAS
         setup = Estimate(seconds=sum(map(_setup_s, self.wanted.shapes)))
-        configuration = [Stage("configuration", self._is_configured, self._configure)]
+        configuration = [Task("configuration", self._is_configured, self._configure)]
         if self.config is None:  # variables say where things are
             configuration = []
         return [
-            Stage("password file", self._password.is_file, self._make_password),
-            Stage("signing key", self._has_key, self._make_key),
+            Task("password file", self._password.is_file, self._make_password),
+            Task("signing key", self._has_key, self._make_key),
             *configuration,
-            Stage("chain", self._chain_runs, self._start_chain),
-            Stage("proving keys", self._has_keys, self._make_keys, setup),
-            Stage("contracts", self._is_deployed, self._deploy, Estimate(keys + 4, gas, 3.0)),
-            Stage("trust file", self._is_trusted, self._write_trust),
+            Task("chain", self._chain_runs, self._start_chain),
+            Task("proving keys", self._has_keys, self._make_keys, setup),
+            Task("contracts", self._is_deployed, self._deploy, Estimate(keys + 4, gas, 3.0)),
+            Task("trust file", self._is_trusted, self._write_trust),
         ]
 
     def made(self) -> dict[str, Any]:
-        """What there is and where, as the command prints it."""
+        """The finished installation, as the command prints it."""
         deployment = load_deployment(self.settings)
         return {
             "format": "provenance-init/1",
@@ -155,7 +156,7 @@ class InitJob:
 
     def _make_key(self, _: Progress) -> str:
         path = key_path(self.settings, self._key)
-        # Empty: a process was killed before it wrote the key, so no account was ever used.
+        # An empty file: a process was killed before it wrote the key, so no account was ever used.
         path.unlink(missing_ok=True)
         return f"{create_key(path, read_password(self._password)).lower()}, {path}"
 
@@ -169,8 +170,11 @@ class InitJob:
         return str(self.config)
 
     def _chain_runs(self) -> bool:
-        """An embedded chain runs; a given one answered when it was checked, and the owner can
-        pay.
+        """Whether the embedded chain runs. A chain of the user's (--rpc) counts as running, because
+        `check` reached it; here the owner must be able to pay on it.
+
+        Raises:
+            UnavailableError: the owner's account has no funds on the user's chain.
         """
         if self.settings.rpc_url is None:
             return embedded(self.settings).running() is not None
@@ -191,7 +195,7 @@ class InitJob:
         try:
             return current_deployment(self.settings, connect(self.settings)[0])
         except ProvenanceError:
-            return None  # no chain yet
+            return None  # no chain yet, so nothing is deployed
 
     def _is_deployed(self) -> bool:
         current = self._current()
@@ -213,28 +217,28 @@ class InitJob:
         if self._trust.exists():
             old = self._trust.with_name(f"{self._trust.name}.old")
             self._trust.replace(old)
-            kept = f"; the one before is {old}"
+            kept = f"; the previous one is now {old}"
         write_trust(self.settings, load_deployment(self.settings), self._trust, self._key)
         return f"{self._trust}{kept}"
 
 
 def _setup_s(shape: KeyShape) -> float:
-    """Seconds to make a key on two CPU cores."""
+    """Seconds to make a key of this shape on two CPU cores."""
     kind, slots, _ = shape
     table = {"epoch": _SETUP_S, "tree": _TREE_S}.get(kind, {})
     return table.get(slots, _OTHER_KEY_S)
 
 
 def _settled(request: InitRequest, env: Mapping[str, str]) -> Settings:
-    """Settings with every open question answered."""
+    """The settings of the installation, with init's own choice where nothing is given."""
     home = _absolute(request.home)
     named = env.get("PROVENANCE_HOME")
     if home is not None and named and _absolute(Path(named)) != home:
         raise ConfigError(
-            "PROVENANCE_HOME names another home, and every command would follow it",
+            "PROVENANCE_HOME names another home than --home, and later commands would use that one",
             expected=home,
             actual=named,
-            hint="unset it, or leave --home away",
+            hint="unset PROVENANCE_HOME, or leave --home out",
         )
     found = Settings.load(env) if home is None else _of_home(home, env)
     home = home or found.home
@@ -249,11 +253,11 @@ def _settled(request: InitRequest, env: Mapping[str, str]) -> Settings:
 
 
 def _of_home(home: Path, env: Mapping[str, str]) -> Settings:
-    """What the configuration file here says, if it is about this home; else what variables say."""
+    """Settings of the configuration file found here, if it names this home; else of variables."""
     try:
         found = Settings.load(env)
     except ConfigError:
-        found = None  # not a file of this user's: it is replaced, as its error message promises
+        found = None  # not written by this user's init: replaced, as its error message says
     if found is not None and found.home == home:
         return found
     cache = env.get("PROVENANCE_CACHE") or str(home / "cache")
@@ -265,9 +269,9 @@ def _absolute(path: Path | None) -> Path | None:
 
 
 def _trust_of(found: Settings, home: Path, env: Mapping[str, str]) -> Path | None:
-    """A file in the home, unless a variable or the configuration file names one.
+    """`trust.yaml` in the home, unless a variable or the configuration file names another file.
 
-    The user's own default trust file is never touched: it may say more than one installation.
+    The user's default trust file is never written: it may be about other installations too.
     """
     default = user_config(env).with_name("trust.yaml")
     is_own = found.trust is not None and found.trust != default
@@ -288,5 +292,5 @@ def _more_keys(request: InitRequest) -> list[KeyShape]:
 
 
 def init_job(request: InitRequest) -> InitJob:
-    """The job in this process's environment."""
+    """The job, with the variables of this process."""
     return InitJob(request, os.environ)

@@ -1,4 +1,4 @@
-"""Stages of `provenance publish`: from a trained run to a released file and its verdict."""
+"""Tasks of `provenance publish`: merge, quantize, prove the weights, and release the file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from provenance_cli.actions.prove import WeightsRequest, prove_run_weights, unpr
 from provenance_cli.actions.release import release_index, release_run, require_name
 from provenance_cli.jobs import estimates
 from provenance_cli.jobs.earlier import is_closed
-from provenance_cli.jobs.stages import Estimate, Relay, Stage
+from provenance_cli.jobs.tasks import Estimate, Relay, Task
 from provenance_cli.judge.question import Question, judge
 from provenance_cli.setup.deployment import require_funds
 from provenance_cli.wiring import inspector_for, start_chain
@@ -41,10 +41,10 @@ MERGE_S, QUANTIZE_S = 40.0, 15.0  # SmolLM2-135M on two CPU cores
 class PublishRequest:
     """What the user asks for.
 
-    name: of the release; None to finish one that is logged, or for the default.
+    name: of the release. None takes the name of a release that is logged already, else the default.
     quantization: name of a deployed format.
-    draws: blocks of the weights that are drawn for proofs, in all.
-    prove: prove merge and quantization; else only declare them.
+    draws: blocks of weights to draw and prove, for the merge and again for the quantization.
+    prove: prove merge and quantization; else they are only declared.
     """
 
     run: Path
@@ -57,27 +57,29 @@ class PublishRequest:
 
 
 class PublishJob:
-    """One run about to be published."""
+    """Publishes one run."""
 
     def __init__(self, request: PublishRequest, settings: Settings) -> None:
         """Nothing is written.
 
         Raises:
-            NotFound: no run lies there.
+            NotFound: the folder holds no run.
         """
         self._request, self._settings = request, settings
         self._run = RunFolder(request.run).require()
         self.relay = Relay()
 
     def check(self, *, spend: bool = True) -> None:
-        """What can be known before the chain is touched.
+        """Check what can be checked before anything is sent to the chain.
 
         Args:
-            spend: the job will run; else the chain is not started, and no password is needed.
+            spend: whether the job will run. If not, the chain is not started and no password is
+                needed.
 
         Raises:
-            Conflict: training is not finished, an epoch is not proven, or the name is another.
-            ConfigError: no trust file, or the contracts pin no key for the weights' proofs.
+            Conflict: training is not finished, an epoch is not proven, or the file is released
+                under another name.
+            ConfigError: no trust file, or the contracts pin no key for the proofs about weights.
             AuthError: wrong password.
             InputError: no such format of deployed files.
         """
@@ -95,20 +97,20 @@ class PublishJob:
             start_chain(self._settings)
             require_funds(self._session.rpc, self._session.address)
 
-    def stages(self) -> list[Stage]:
-        """In order; the proofs are not there if the request leaves them out."""
-        stages = [
-            Stage("merge", self._is_merged, self._merge, Estimate(seconds=MERGE_S)),
-            Stage("quantize", self._is_quantized, self._quantize, Estimate(seconds=QUANTIZE_S)),
+    def tasks(self) -> list[Task]:
+        """The tasks in order, without the proofs if the request leaves them out."""
+        tasks = [
+            Task("merge", self._is_merged, self._merge, Estimate(seconds=MERGE_S)),
+            Task("quantize", self._is_quantized, self._quantize, Estimate(seconds=QUANTIZE_S)),
         ]
         if self._request.prove:
             cost = self._weights_cost()
-            stages.append(Stage("prove weights", self._is_proven, self._prove, cost))
-        released = Stage("release", self._is_released, self._release, estimates.release())
-        return [*stages, released]
+            tasks.append(Task("prove weights", self._is_proven, self._prove, cost))
+        released = Task("release", self._is_released, self._release, estimates.release())
+        return [*tasks, released]
 
     def verdict(self) -> Verdict:
-        """What a verifier says who has the base model and the run's evidence."""
+        """The verdict of a verifier who has the base model and the run's evidence."""
         base = str(read_json(self._run.info)["base"])
         return judge(Question(str(self.file), (self._run.root,), base=base))
 
@@ -166,7 +168,7 @@ class PublishJob:
         return f"{len(record.fields['adapted'])} tensors, {record.fields['merged']}"
 
     def _is_quantized(self) -> bool:
-        """Whether the last quantization has this format, is of the last merge, and is on disk."""
+        """Whether the last quantization has the wanted format, the last merge, and its file."""
         records = self._records
         made = last_of(records, "quantize")
         merge = last_of(records, "merge")
@@ -195,7 +197,7 @@ class PublishJob:
         return None if made is None else release_index(records, made.fields["file"])
 
     def _is_released(self) -> bool:
-        """Whether the log names the release and the chain has the owner's claim."""
+        """Whether the log names the release, and the claim is on chain."""
         records = self._records
         index = self._release_of(records)
         if index is None:
@@ -215,7 +217,7 @@ def last_of(records: Sequence[Record], type_: str) -> Record | None:
 
 
 def _is_stage_proven(records: Sequence[Record], name: str) -> bool:
-    """Whether a `sample` record of a stage follows the last record of that stage."""
+    """Whether the last merge (or quantization, by `name`) is followed by its `sample` record."""
     last = max((i for i, r in enumerate(records) if r.type == name), default=len(records))
     return any(r.type == "sample" and r.fields["stage"] == name for r in records[last:])
 
@@ -225,7 +227,7 @@ def _require_provable(run: RunFolder, records: Sequence[Record]) -> None:
         raise Conflict(
             "training is not finished",
             where=str(run.root),
-            hint="give the same `provenance train` again to go on with it",
+            hint="run the same `provenance train` again to resume it",
         )
     run_id_of(run)  # refuses a run that was never registered
     if missing := unproven_epochs(records):
@@ -233,7 +235,7 @@ def _require_provable(run: RunFolder, records: Sequence[Record]) -> None:
             "an epoch is not proven",
             where=str(run.root),
             actual=f"epoch {missing[0]}",
-            hint=f"provenance prove {run.root}",
+            hint=f"run: provenance prove {run.root}",
         )
 
 
@@ -242,7 +244,7 @@ def _digests(folder: Path) -> set[str]:
 
 
 def _discard_unlogged_merge(log: OpenLog) -> None:
-    """Remove what a killed merge left behind: a folder that no record names, and partial ones."""
+    """Remove what a killed merge left behind: partial folders, and one that no record names."""
     folder = log.folder
     for partial in folder.root.glob(f".{folder.merged.name}.*"):
         shutil.rmtree(partial)

@@ -1,4 +1,4 @@
-"""Stages of `provenance train`: from a dataset nobody committed to the proofs of each epoch."""
+"""Tasks of `provenance train`: commit the dataset, register it, train, and prove each epoch."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from provenance_cli.actions.register import (
 )
 from provenance_cli.jobs import estimates
 from provenance_cli.jobs.earlier import discard_unopened, is_closed, records_of, require_same_run
-from provenance_cli.jobs.stages import Estimate, Relay, Stage
+from provenance_cli.jobs.tasks import Estimate, Relay, Task
 from provenance_cli.setup.deployment import require_funds
 from provenance_cli.wiring import proving_keys, start_chain
 from provenance_trainer.config import TrainConfig
@@ -40,18 +40,18 @@ from provenance_zk.training.epochs import proven_epochs
 from provenance_zk.training.registration import Registered, find_registration
 
 MANIFEST = "dataset.json"
-SUFFIX = "-dataset"  # of the folder beside the run's, for a dataset that this job commits
+SUFFIX = "-dataset"  # a dataset that this job commits goes to OUTPUT_DIR-dataset
 
 
 @dataclass(frozen=True)
 class TrainRequest:
     """What the user asks for.
 
-    config: `dataset_name` is a committed folder, or whatever `dataset commit` takes.
-    selection: which records, if the dataset is not committed yet; its source is ignored.
-    anchor: register, anchor and prove on chain; else only journal.
-    must_resume: there must be a run to go on with.
-    prove: end with the proofs of the epochs.
+    config: its `dataset_name` is a committed folder, or any source that `dataset commit` takes.
+    selection: which records to commit, if the dataset is not committed yet; its source is ignored.
+    anchor: register, anchor and prove on chain; else only write the journal.
+    must_resume: refuse to begin a new run.
+    prove: prove the epochs after training.
     """
 
     config: TrainConfig
@@ -64,15 +64,15 @@ class TrainRequest:
 
 
 class TrainJob:
-    """One run about to be made, or gone on with."""
+    """Makes one run, or resumes it."""
 
     def __init__(self, request: TrainRequest, settings: Settings) -> None:
-        """Settle where everything goes; nothing is written."""
+        """Decide where everything goes; nothing is written."""
         self._request, self._settings = request, settings
         named = Path(request.config.dataset_name)
         self._is_committed = (named / MANIFEST).is_file()
         out = Path(request.config.output_dir)
-        # Beside the run, not in it: a run's folder is handed to verifiers, records and salts never.
+        # Beside the run, not in it: verifiers get the run's folder, but never records and salts.
         self._dataset = named if self._is_committed else out.with_name(out.name + SUFFIX)
         self._selection = replace(
             request.selection,
@@ -84,10 +84,11 @@ class TrainJob:
         self.relay = Relay()
 
     def check(self, *, spend: bool = True) -> None:
-        """What can be known before the chain is touched: run, dataset, base model, contracts, keys.
+        """Check run, dataset, base model, contracts and keys before anything is sent to the chain.
 
         Args:
-            spend: the job will run; else the chain is not started, and no password is needed.
+            spend: whether the job will run. If not, the chain is not started and no password is
+                needed.
 
         Raises:
             InputError: no such dataset, column or base model.
@@ -106,14 +107,14 @@ class TrainJob:
             start_chain(self._settings)
             require_funds(self._session.rpc, self._session.address)
 
-    def stages(self) -> list[Stage]:
-        """In order; those that the request leaves out are not there."""
+    def tasks(self) -> list[Task]:
+        """The tasks in order, without those that the request leaves out."""
         made = plan(self._config, self._count)
-        stages = [] if self._is_committed else [self._commit_stage()]
+        tasks = [] if self._is_committed else [self._commit_task()]
         if not self._request.anchor:
-            return [*stages, self._train_stage(Estimate(seconds=made.training_s))]
-        stages.append(
-            Stage(
+            return [*tasks, self._train_task(Estimate(seconds=made.training_s))]
+        tasks.append(
+            Task(
                 "register dataset",
                 lambda: self._registered is not None,
                 self._register,
@@ -123,12 +124,12 @@ class TrainJob:
         slots = self._sorted_slots
         if slots is not None:
             cost = estimates.order(self._count, slots)
-            stages.append(Stage("prove order", self._is_sorted, self._prove_order, cost))
-        stages.append(self._train_stage(estimates.training(made)))
+            tasks.append(Task("prove order", self._is_sorted, self._prove_order, cost))
+        tasks.append(self._train_task(estimates.training(made)))
         if self._request.prove:
             cost = estimates.epochs(made)
-            stages.append(Stage("prove epochs", self._is_proven, self._prove, cost))
-        return stages
+            tasks.append(Task("prove epochs", self._is_proven, self._prove, cost))
+        return tasks
 
     def made(self) -> dict[str, Any]:
         """The finished run, as the command prints it."""
@@ -156,7 +157,7 @@ class TrainJob:
 
     @cached_property
     def _count(self) -> int:
-        """Records of the dataset; of one that is not committed, duplicates are counted too."""
+        """How many records the dataset has. Before it is committed, duplicates are counted too."""
         if self._has_dataset():
             with CommittedDataset.open(self._dataset) as opened:
                 return len(opened)
@@ -166,18 +167,18 @@ class TrainJob:
         return (self._dataset / MANIFEST).is_file()
 
     def _require_same_source(self) -> None:
-        """What was committed for this run before is what would be committed now.
+        """Check that the dataset an earlier call committed is what this call would commit.
 
         Raises:
             Conflict: it is not.
-            InputError: the dataset was committed by hand, and records are selected.
+            InputError: the request selects records of a dataset that the user committed.
         """
         if self._is_committed:
             if self._request.selection != Selection(""):
                 raise InputError(
-                    "records are selected when a dataset is committed, and this one is",
+                    "dataset is committed already, so its records cannot be selected any more",
                     where=str(self._dataset),
-                    hint="leave the options that choose records away",
+                    hint="leave out --text-column, --dedupe, --limit, --split and --licence",
                 )
             return
         if not self._has_dataset():
@@ -196,8 +197,8 @@ class TrainJob:
                     hint="choose another output_dir",
                 )
 
-    def _commit_stage(self) -> Stage:
-        return Stage("commit dataset", self._has_dataset, self._commit, Estimate(seconds=1.0))
+    def _commit_task(self) -> Task:
+        return Task("commit dataset", self._has_dataset, self._commit, Estimate(seconds=1.0))
 
     def _commit(self, progress: Progress) -> str:
         report = commit_selection(self._selection, self._dataset, self._settings, progress)
@@ -215,9 +216,7 @@ class TrainJob:
 
     @cached_property
     def _sorted_slots(self) -> int | None:
-        """Leaves per chunk of the deployed key for proofs of order, None if there is no such
-        key.
-        """
+        """Leaves per chunk of the deployed `sorted` key; None if no such key is deployed."""
         depth = depth_for(self._count)
         keys = load_deployment(self._settings).keys
         return next((k.slots for k in keys if (k.kind, k.depth) == ("sorted", depth)), None)
@@ -236,8 +235,8 @@ class TrainJob:
         done = prove_order(request, self._session, self._settings, progress)
         return f"{len(done.statements)} chunks of {done.key.slots} leaves"
 
-    def _train_stage(self, estimate: Estimate) -> Stage:
-        return Stage("train", lambda: is_closed(self._records), self._train, estimate)
+    def _train_task(self, estimate: Estimate) -> Task:
+        return Task("train", lambda: is_closed(self._records), self._train, estimate)
 
     def _train(self, progress: Progress) -> str:
         discard_unopened(self._run)
@@ -253,7 +252,7 @@ class TrainJob:
         return f"{done['steps']} steps, {loss}"
 
     def _is_proven(self) -> bool:
-        """Whether each epoch is proven, and the chain's head covers the log."""
+        """Whether each epoch is proven, and the head on chain covers the whole log."""
         if unproven_epochs(self._records):
             return False
         covered = self._session.committed(RunId(run_id_of(self._run)))

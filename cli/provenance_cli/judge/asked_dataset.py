@@ -1,4 +1,4 @@
-"""What `proof verify` checks with, and the dataset that its caller asks about."""
+"""For `proof verify`: the engine that checks proofs, and the dataset that its caller names."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from provenance_zk.checker import Engine, ProverEngine, SlowEngine
 from provenance_zk.field import parse_word
 from provenance_zk.prover.client import ZkProver, find_binary
 
-SLOW_S = 1.0  # a proof in pure Python, on the machines this was tried on
+SLOW_S = 1.0  # seconds per proof in pure Python, on two CPU cores
 
 
 def engine_for(settings: Settings, slow: bool, proofs: int) -> Engine:
-    """The prover, or pure Python with `slow`, which says how long `proofs` will take."""
+    """The engine that checks proofs: the prover, or with `slow` pure Python.
+
+    With `slow` a note tells how long this many `proofs` will take.
+    """
     if not slow:
         return ProverEngine(ZkProver(find_binary(settings.zkprover)))
     note(f"{proofs} proofs in pure Python: about {proofs * SLOW_S:.0f} s")
@@ -33,10 +36,18 @@ def named_dataset(
     given: tuple[str | None, int | None, int | None],
     dataset_id: str | None,
 ) -> tuple[NamedDataset | None, SortedSource]:
-    """The dataset the caller asks about, and what the chain knows of its order.
+    """The dataset that the caller names, and whether the chain knows that it is sorted.
+
+    Args:
+        given: root, depth and count, each None if it is not given.
+        dataset_id: a registration on chain, in the place of `given`.
+
+    Returns:
+        The dataset (None if the caller names none), and a source that only knows something if a
+        registration is named.
 
     Raises:
-        InputError: half a name, or two.
+        InputError: only a part of `given`, or a dataset that is named in both ways.
         NotFound: the chain has no such registration.
         VerificationError: the chain is not the pinned one, or the registration is not finished.
         UnavailableError: the chain is out of reach.
@@ -44,7 +55,8 @@ def named_dataset(
     if dataset_id is not None:
         if any(value is not None for value in given):
             raise InputError(
-                "name the dataset once", expected="--dataset-id, or --root, --depth and --count"
+                "dataset is named twice",
+                expected="either --dataset-id, or --root, --depth and --count",
             )
         return _registered(settings, trust, dataset_id)
     if all(value is None for value in given):
@@ -52,7 +64,7 @@ def named_dataset(
     root, depth, count = given
     if root is None or depth is None or count is None:
         raise InputError(
-            "a dataset is named by three things", expected="--root, --depth and --count"
+            "dataset is named only in part", expected="all of --root, --depth and --count"
         )
     dataset = DatasetRoot.from_json(
         {"root": root, "depth": depth, "count": count}, "--root, --depth, --count"
@@ -69,20 +81,23 @@ def _registered(
     if difference is not None:
         what, expected, actual = difference
         raise VerificationError(
-            f"the chain is not the pinned one: {what} differs", expected=expected, actual=actual
+            f"the chain is not the one that the trust file pins: {what} differs",
+            expected=expected,
+            actual=actual,
         )
     snapshot = reader.final()
     facts = snapshot.dataset(wanted)
     if facts is None:
         raise NotFound(
-            "no such registration in a final block",
+            "no final block has this registration",
             where=f"ledger {trust.addresses['ledger']}",
             expected=dataset_id,
         )
     if not facts.finished:
         raise VerificationError(
-            "registration is not finished, so its count is nobody's but the owner's",
+            "registration is not finished, so no proof backs its count yet",
             where=dataset_id,
+            hint="its owner can finish it with: provenance dataset register",
         )
     dataset = DatasetRoot(facts.root, facts.depth, facts.count)
     named = NamedDataset(

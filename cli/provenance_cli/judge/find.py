@@ -1,6 +1,4 @@
-"""`provenance find`: whatever a digest names: a run, record, head, leaf, file, proof, key, dataset,
-transaction or block.
-"""
+"""`provenance find`: find what a digest names, in run folders and on chain."""
 
 from __future__ import annotations
 
@@ -25,7 +23,7 @@ from provenance_cli.wiring import require_folder
 
 app = typer.Typer(
     add_completion=False,
-    help="Find what a digest names: record, head, leaf, file, proof, dataset, transaction.",
+    help="Find what a digest names, in run folders and on chain.",
 )
 _WORD = re.compile(r"(?:sha256:|0x)[0-9a-f]{64}")
 
@@ -37,10 +35,12 @@ def find(
         list[Path] | None,
         typer.Option("--evidence", help="Run folder, or a folder of run folders; repeatable."),
     ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Do not ask the chain.")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Search run folders only, not the chain.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Search runs and chain for everything that has this digest; exit 4 if nothing has."""
+    """Search runs and chain for everything with this digest. Exit code 4: nothing has it."""
     wanted = Digest.parse(digest)
     for named in evidence or ():
         require_folder(named, "--evidence")
@@ -55,10 +55,10 @@ def find(
             note(f"chain not searched: {error}")
     if not matches:
         raise NotFound(
-            "nothing has this digest",
+            "nothing was found with this digest",
             where=str(wanted),
-            expected=f"something in {', '.join(searched) or 'no run folder'}",
-            hint="name run folders with --evidence",
+            expected=f"something in {', '.join(searched) or 'a run folder, but none was found'}",
+            hint="name more run folders with --evidence",
         )
     result(
         {"format": "provenance-find/1", "digest": str(wanted), "matches": matches},
@@ -112,7 +112,7 @@ def _in_records(folder: RunFolder, wanted: Digest) -> Iterator[dict[str, Any]]:
 
 
 def _evidence_files(folder: RunFolder) -> Sequence[Path]:
-    """Proofs, keys, adapter, merged and released files; never the private folder."""
+    """Proofs, keys, adapter, merged and released files; nothing of the private folder."""
     roots = [
         folder.evidence / "epochs",
         folder.dataset,
@@ -131,7 +131,7 @@ def _evidence_files(folder: RunFolder) -> Sequence[Path]:
 
 
 def _on_chain(wanted: Digest) -> list[dict[str, Any]]:
-    """A transaction of this hash, and what the contracts know under this word."""
+    """The transaction with this hash, and the run, dataset or claims that the contracts know."""
     from provenance.chain.artifact import abi_of
     from provenance.chain.contracts import Reader
     from provenance.chain.session import connect, load_deployment

@@ -1,6 +1,4 @@
-"""`provenance fsck`: the journal is the source of truth; everything else is checked against it and
-can be rebuilt from it.
-"""
+"""`provenance fsck`: check everything that derives from a run's journal against the journal."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ from provenance_cli.output import note, result
 
 app = typer.Typer(
     add_completion=False,
-    help="Check a run's journal, rebuild what derives from it, compare with database and chain.",
+    help="Check files, database and chain against a run's journal.",
 )
 
 
@@ -32,7 +30,7 @@ def fsck(
     database: Annotated[
         str | None,
         typer.Option(
-            help="Database URL to compare with (sqlite:///.. or postgresql+psycopg://..)."
+            help="URL of a database to check too (sqlite:///.. or postgresql+psycopg://..)."
         ),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Do not ask the chain.")] = False,
@@ -42,8 +40,9 @@ def fsck(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Exit 0 if all agree, 1 if something contradicts the journal, 3 if the chain does not
-    answer.
+    """Check a run's files, the database and the chain against its journal.
+
+    Exit code 0: all agree. 1: something contradicts the journal. 3: the chain does not answer.
     """
     folder = RunFolder(run).require()
     records = read_records(folder.journal)
@@ -74,17 +73,19 @@ def fsck(
 
 
 def _check_files(folder: RunFolder, records: Sequence[Record], rebuild: bool) -> list[str]:
-    """Signed heads are prefixes of the journal; run.json says what the records say."""
+    """Check that signed heads are prefixes of the journal, and that run.json has its run id."""
     tree = Tree(r.entry for r in records)
     problems = []
     for signed in read_heads(folder.heads):
         if signed.head.size > len(records):
             problems.append(
-                f"heads.jsonl: head of {signed.head.size} records, journal has {len(records)}"
+                f"heads.jsonl: a head covers {signed.head.size} records, the journal has "
+                f"{len(records)}"
             )
         elif signed.head.root != tree.root(signed.head.size):
             problems.append(
-                f"heads.jsonl: head of {signed.head.size} records has another root than the journal"
+                f"heads.jsonl: the head of {signed.head.size} records has another root than the "
+                "journal"
             )
     seeds = [r.fields.get("run_id") for r in records if r.type == "seed"]
     expected = seeds[0] if seeds else None
@@ -103,7 +104,7 @@ def _check_files(folder: RunFolder, records: Sequence[Record], rebuild: bool) ->
 
 
 def _check_chain(folder: RunFolder, records: Sequence[Record]) -> list[str]:
-    """Every head on chain is a prefix of the journal."""
+    """Check that every head on chain is a prefix of the journal."""
     from provenance.chain.contracts import Reader
     from provenance.chain.session import connect, load_deployment
 

@@ -1,4 +1,4 @@
-"""`provenance gate`: let a pipeline pass only with a verified model."""
+"""`provenance gate`: stop a pipeline unless the model is verified."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from provenance_cli.judge.options import Evidence, PolicyFile, Release, Subject, TrustFile
 
-gate_app = typer.Typer(add_completion=False, help="Let a pipeline pass only with a verified model.")
+gate_app = typer.Typer(add_completion=False, help="Stop a pipeline unless the model is verified.")
 
 
 @gate_app.command()
@@ -24,8 +24,9 @@ def gate(
         Path | None, typer.Option(help="Also write the verdict as JSON to this file.")
     ] = None,
 ) -> None:
-    """Verify and exit with the verdict's code: 0 only when every claim the policy requires
-    holds.
+    """Judge a model for a pipeline.
+
+    The exit code is that of the verdict: 0 only if every claim that the policy requires holds.
     """
     from provenance_cli.judge.question import Question, judge
     from provenance_cli.judge.verdict_text import render

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-Subject = Annotated[str, typer.Argument(help="A model file, sha256:<64 hex>, or 64 hex digits.")]
+Subject = Annotated[
+    str, typer.Argument(help="A model file, or its digest: sha256:<64 hex> or 64 hex digits.")
+]
 Evidence = Annotated[
     list[Path] | None,
     typer.Option("--evidence", help="Run folder, or a folder of run folders; repeatable."),
@@ -18,12 +20,12 @@ TrustFile = Annotated[
 ]
 Release = Annotated[
     str | None,
-    typer.Option("--release", help="Run id (0x..) that the artifact is claimed to be released by."),
+    typer.Option("--release", help="Id (0x..) of the run that is said to have released the file."),
 ]
 Base = Annotated[
     str | None,
     typer.Option(
-        "--base", metavar="NAME|DIR", help="Base model: recompute what follows from it too."
+        "--base", metavar="NAME|DIR", help="Base model: recompute merge and file from it too."
     ),
 ]
 WithData = Annotated[
@@ -34,16 +36,20 @@ WithData = Annotated[
 ]
 Openings = Annotated[
     Path | None,
-    typer.Option("--openings", metavar="DIR", help="Openings made by `proof open` at --nonce."),
+    typer.Option(
+        "--openings", metavar="DIR", help="Folder that `proof open` wrote for your --nonce."
+    ),
 ]
 Nonce = Annotated[
     str | None,
-    typer.Option("--nonce", metavar="0x..", help="The 32 bytes that you demanded the openings at."),
+    typer.Option("--nonce", metavar="0x..", help="The 32 bytes that you chose for `proof open`."),
 ]
 Slow = Annotated[
     bool, typer.Option("--slow", help="Check proofs in pure Python, about a second each.")
 ]
 PolicyFile = Annotated[
     Path | None,
-    typer.Option("--policy", help="Policy file (default: every claim of the main job)."),
+    typer.Option(
+        "--policy", help="Policy file (default: all claims of the main job are required)."
+    ),
 ]

@@ -1,6 +1,4 @@
-"""`provenance proof`: what a proof or statement file shows to somebody who has nothing else, and
-its form for other verifiers.
-"""
+"""`provenance proof`: check, submit or export single proof files, and open sampled blocks."""
 
 from __future__ import annotations
 
@@ -17,13 +15,13 @@ from provenance_cli.output import note
 proof_app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="Check or export a proof or statement file as a third party.",
+    help="Check, submit or export proof files; open sampled blocks.",
 )
 
 
 @proof_app.callback()
 def _root() -> None:
-    """Check or export a proof or statement file as a third party."""
+    """Check, submit or export proof files; open sampled blocks."""
 
 
 @proof_app.command()
@@ -31,7 +29,7 @@ def verify(
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILE..", help="provenance-statement/1 or provenance-proof/1 files."
+            metavar="FILE..", help="Files of format provenance-statement/1 or provenance-proof/1."
         ),
     ],
     trust: Annotated[
@@ -46,27 +44,38 @@ def verify(
     ] = None,
     root: Annotated[
         str | None,
-        typer.Option("--root", metavar="0x..", help="The dataset asked about: its root."),
+        typer.Option("--root", metavar="0x..", help="Root of the dataset that you ask about."),
     ] = None,
-    depth: Annotated[int | None, typer.Option("--depth", metavar="N", help="Its depth.")] = None,
+    depth: Annotated[
+        int | None, typer.Option("--depth", metavar="N", help="Depth of its tree.")
+    ] = None,
     count: Annotated[
         int | None, typer.Option("--count", metavar="N", help="How many records it has.")
     ] = None,
     dataset_id: Annotated[
         str | None,
-        typer.Option("--dataset-id", metavar="0x..", help="Or its registration on chain."),
+        typer.Option(
+            "--dataset-id",
+            metavar="0x..",
+            help="Instead of root, depth and count: its registration on chain.",
+        ),
     ] = None,
     sorted_folder: Annotated[
         Path | None,
-        typer.Option("--sorted", metavar="FOLDER", help="Sorted proofs (else the chain's)."),
+        typer.Option(
+            "--sorted",
+            metavar="FOLDER",
+            help="Folder of the dataset's sorted proofs (default: ask the chain).",
+        ),
     ] = None,
     slow: Annotated[
-        bool, typer.Option("--slow", help="In pure Python: about a second a proof.")
+        bool, typer.Option("--slow", help="Check proofs in pure Python, about a second each.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Check proof files against pinned keys and a known dataset; the exit code is that of the worst
-    verdict.
+    """Check proof files against the keys of the trust file and the dataset that you name.
+
+    The exit code is that of the worst verdict.
     """
     from provenance.judgement.trust import load_trust
     from provenance.settings import Settings
@@ -104,27 +113,32 @@ def verify(
 def submit(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE..", help="provenance-statement/1 files of one dataset."),
+        typer.Argument(
+            metavar="FILE..", help="Files of format provenance-statement/1, all of one dataset."
+        ),
     ],
     dataset_id: Annotated[
         str,
-        typer.Option("--dataset-id", metavar="0x..", help="The dataset's registration on chain."),
+        typer.Option(
+            "--dataset-id", metavar="0x..", help="Id of the dataset's registration on chain."
+        ),
     ],
     key: Annotated[
-        str, typer.Option("--key", help="Name of the signing key: it pays, and shows nothing.")
+        str, typer.Option("--key", help="Name of the signing key that pays; any account may.")
     ] = "default",
     as_json: Json = False,
 ) -> None:
-    """Have the deployed contract of audits check statement files.
+    """Submit statement files to the deployed contract of audits, which checks
+    them.
 
-    Anybody may; what it knows already is not sent again.
-
-    Proofs of absence wait for the dataset's sorted set, whose files may be submitted in the same
-    call. The digest becomes public for good. Ends when all is final.
+    Anybody may submit. What the contract knows already is not sent again. It
+    accepts a proof of absence only after all sorted proofs of the dataset;
+    their files may be in the same call. A record's digest becomes public for
+    good. The command ends when all is final.
     """
     from provenance.chain.session import Session
     from provenance.settings import Settings
-    from provenance_cli.output import result, stage
+    from provenance_cli.output import result, working
     from provenance_zk.audits.statement_file import Statement
     from provenance_zk.audits.submission import submit_statements
     from provenance_zk.field import parse_word
@@ -132,7 +146,7 @@ def submit(
     wanted = DatasetId(parse_word(dataset_id, "--dataset-id").to_bytes(32, "big"))
     statements = [(path, Statement.load(path)) for path in files]
     session = Session(Settings.load(), key, note)
-    with stage("submit") as progress:
+    with working("submit") as progress:
         outcomes = submit_statements(statements, wanted, session, session.deployment.keys, progress)
     value = {
         "format": "provenance-submitted/1",
@@ -154,26 +168,34 @@ def submit(
 
 @proof_app.command("open")
 def open_(
-    run: Annotated[Path, typer.Argument(help="Run folder with its weights.")],
+    run: Annotated[Path, typer.Argument(help="Run folder, with the weights.")],
     nonce: Annotated[
         str, typer.Option("--nonce", metavar="0x..", help="32 bytes that the verifier chose.")
     ],
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Where the openings go; public.")
+        Path,
+        typer.Option("--out", metavar="DIR", help="Folder for the openings, which are public."),
     ],
-    draws: Annotated[int, typer.Option(min=2, max=1 << 16, help="Blocks drawn in all.")] = 459,
+    draws: Annotated[
+        int,
+        typer.Option(
+            min=2,
+            max=1 << 16,
+            help="Blocks to open: this many of the merge, and of the quantization.",
+        ),
+    ] = 459,
     executor: ExecutorOption = "local",
     key: Annotated[str, typer.Option("--key", help="Name of the signing key.")] = "default",
     as_json: Json = False,
 ) -> None:
-    """Open sampled blocks of a run's merge and quantization at a nonce that a verifier demands.
+    """Prove blocks of a run's merge and quantization that a verifier's nonce selects.
 
-    `verify --openings` checks what comes of it.
+    The verifier checks them with `verify --openings`.
     """
     from provenance.chain.session import Session
     from provenance.digest import Digest
     from provenance.settings import Settings
-    from provenance_cli.output import result, stage
+    from provenance_cli.output import result, working
     from provenance_cli.outputs import try_folder
     from provenance_cli.wiring import inspector_for
     from provenance_zk.weights.run_proofs import WeightProver
@@ -182,7 +204,7 @@ def open_(
     try_folder(out, "--out")
     settings = Settings.load()
     session = Session(settings, key, note)
-    with open_prover(settings, executor) as workers, stage("open") as progress:
+    with open_prover(settings, executor) as workers, working("open") as progress:
         cache, inspector = settings.cache / "keys", inspector_for()
         owner = WeightProver(session, *workers, cache, inspector, progress)
         value = owner.open(run, bytes(Digest.parse(nonce)), draws, out)
@@ -199,13 +221,13 @@ def export(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="PROOF", help="A provenance-proof/1 or provenance-statement/1 file."
+            metavar="PROOF", help="File of format provenance-proof/1 or provenance-statement/1."
         ),
     ],
     snarkjs: Annotated[
         Path,
         typer.Option(
-            "--snarkjs", metavar="OUT", help="Folder to write key, proof and public inputs to."
+            "--snarkjs", metavar="OUT", help="Folder for the key, the proof and the public inputs."
         ),
     ],
     keys: Annotated[
@@ -214,9 +236,9 @@ def export(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a proof with its key as snarkjs reads them; checks neither.
+    """Write a proof and its key as files that snarkjs reads. Neither is checked.
 
-    The exported key belongs to this proof alone.
+    The exported key is only valid for this proof.
     """
     from provenance.layout import write_json
     from provenance.settings import Settings
@@ -234,8 +256,8 @@ def export(
         write_json(snarkjs / name, value)
     if proof.commitments:
         note(
-            "snarkjs sees the main equation only: knowledge of the commitments, without which "
-            "this proof shows nothing, is not exported"
+            "warning: snarkjs checks only the main equation; the proof of knowledge of the "
+            "commitments is not exported, and without it this proof shows nothing"
         )
     paths = [str(snarkjs / name) for name in files]
     result(

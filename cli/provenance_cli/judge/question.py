@@ -1,4 +1,4 @@
-"""One question to the verifier, as command-line options put it."""
+"""One question to the verifier, made from command-line options."""
 
 from __future__ import annotations
 
@@ -25,11 +25,17 @@ from provenance_cli.wiring import (
 
 @dataclass(frozen=True)
 class Question:
-    """What is judged, by which trust file and policy, with which material.
+    """What to judge, by which trust file and policy, with which evidence.
 
-    `subject` may be hostile.
+    An attacker may control the subject, the evidence and the openings.
 
-    openings: a folder of openings and the nonce that they were demanded at.
+    subject: path of a file, or a digest as text.
+    evidence: run folders, or folders of run folders.
+    release: id of the run that is said to have released the subject, as `0x` text.
+    base: name or folder of the base model.
+    data: folder of the committed dataset with its salts.
+    openings: a folder of openings, and the nonce that the verifier chose for them.
+    slow: check proofs in pure Python.
     """
 
     subject: str
@@ -52,12 +58,12 @@ def judge(question: Question) -> Verdict:
     """
     settings = Settings.load()
     if question.data is not None:
-        require_folder(question.data, "--with-data")
+        require_folder(question.data, "--with-data", "give a folder that `dataset commit` wrote")
     trust = load_trust(question.trust_file or settings.trust)
     folders = evidence_folders(question.evidence, question.subject)
     data = None
     if question.data is not None:
-        from provenance_trainer.run.replay import open_data_checker  # brings in torch
+        from provenance_trainer.run.replay import open_data_checker  # imports torch
 
         data = open_data_checker(question.data, folders, settings)
     options = Options(

@@ -1,4 +1,4 @@
-"""`provenance serve`: the composition of the service, and its server."""
+"""`provenance serve`: put the service together and run it."""
 
 from __future__ import annotations
 
@@ -46,22 +46,23 @@ def serve(
         typer.Option(
             envvar="PROVENANCE_DATABASE",
             help=(
-                "sqlite:///FILE (default: one in PROVENANCE_HOME) or postgresql://..; "
-                "passwords only by variable."
+                "sqlite:///FILE (default: a file in PROVENANCE_HOME) or postgresql://..; a URL "
+                "with a password goes into the variable, never on the command line."
             ),
         ),
     ] = None,
     policy: Annotated[
-        Path | None, typer.Option(help="Policy file (default: every claim of the main job).")
+        Path | None,
+        typer.Option(help="Policy file (default: all claims of the main job are required)."),
     ] = None,
     slow: Annotated[
         bool, typer.Option("--slow", help="Check proofs in pure Python, about a second each.")
     ] = False,
     open_: Annotated[
-        str | None, typer.Option("--open", help="Also print the link of this model id.")
+        str | None, typer.Option("--open", help="Also print the link to the page of this model id.")
     ] = None,
 ) -> None:
-    """Answer GET /verify/<model_id> until interrupted; the URL is printed once the port is open."""
+    """Answer GET /verify/<model_id> until interrupted. The URL is printed when the port is open."""
     from provenance.settings import Settings
 
     settings = Settings.load()
@@ -74,7 +75,7 @@ def serve(
     if host not in LOOPBACK:
         note(
             f"warning: listening on {host}: anyone who reaches it can read releases and "
-            "evidence; put TLS in front"
+            "evidence; put a proxy with TLS in front of it"
         )
     run(state, listener)
 
@@ -87,11 +88,11 @@ def compose(
     policy: Path | None,
     slow: bool,
 ) -> AppState:
-    """The service's parts from settings and flags.
+    """Build the service's parts from settings and options.
 
     Raises:
-        ConfigError: no trust file, an unusable database URL or policy, or an evidence folder that
-            is none.
+        ConfigError: there is no trust file, the database URL or the policy is unusable, or an
+            evidence folder does not exist.
         UnavailableError: the database does not answer.
     """
     from provenance.chain.endpoint import BRISK
@@ -112,7 +113,7 @@ def compose(
                 hint="pass --evidence FOLDER",
             ) from error
     trust_path = trust or settings.trust
-    load_trust(trust_path)  # names what is wrong in the caller's terms
+    load_trust(trust_path)  # for its errors, which name the file and say how to mend it
     trust_bytes = trust_path.read_bytes() if trust_path else b""
     parsed = parse_trust(trust_bytes, str(trust_path))
     store = Database(database or default_database(settings))
@@ -129,14 +130,14 @@ def compose(
 
 
 def default_database(settings: Settings) -> str:
-    """URL of the database file of this installation; its folder is made."""
+    """URL of this installation's database file. Its folder is made if it is missing."""
     try_home(settings)
     settings.home.mkdir(parents=True, exist_ok=True)
     return f"sqlite:///{settings.home / 'service.sqlite'}"
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket, so that whoever reads the printed URL can connect at once.
+    """A listening socket. It is open before the URL is printed, so a reader can connect at once.
 
     Raises:
         ConfigError: the address or port cannot be used.
@@ -156,7 +157,7 @@ def listen(host: str, port: int) -> socket.socket:
         if listener is not None:
             listener.close()
         raise ConfigError(
-            "cannot listen",
+            "cannot listen on this address and port",
             where=f"{host}:{port}",
             actual=error,
             hint="choose another with --host and --port",
@@ -165,20 +166,20 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url_of(host: str, listener: socket.socket) -> str:
-    """Where a listening socket is reached; IPv6 hosts stand in brackets (RFC 3986, 3.2.2)."""
+    """URL of a listening socket. An IPv6 host goes into brackets (RFC 3986, 3.2.2)."""
     name = f"[{host}]" if ":" in host else host
     return f"http://{name}:{listener.getsockname()[1]}/"
 
 
 def link(base: str, model_id: str) -> str:
-    """Address of a model's verdict page; the id is escaped."""
+    """URL of a model's verdict page; the id is percent-encoded."""
     from urllib.parse import quote
 
     return f"{base}verify/{quote(model_id, safe=':')}"
 
 
 def run(state: AppState, listener: socket.socket) -> None:
-    """Serve until a signal ends it."""
+    """Serve until a signal stops the process, then close the database."""
     import uvicorn
 
     from provenance_api.app import create_app

@@ -13,7 +13,7 @@ def _mark(claim: Claim) -> str:
 
 
 def claim_lines(claim: Claim) -> list[str]:
-    """One claim for people."""
+    """One claim, for people."""
     lines = [f"  {claim.step} {_mark(claim)} {claim.id:<20} {claim.text}"]
     for name in ("where", "expected", "actual"):
         value = getattr(claim, name)
@@ -25,7 +25,7 @@ def claim_lines(claim: Claim) -> list[str]:
 
 
 def render(verdict: Verdict) -> str:
-    """The verdict for people; the first line says it all, the rest says why."""
+    """The verdict for people: the first line has the result, the others the reasons."""
     checked = [c for c in verdict.claims if c.holds is not None]
     not_checked = ", ".join(c.id for c in verdict.not_checked) or "none"
     suffix = f" ({'; '.join(verdict.development)})" if verdict.development else ""
@@ -55,7 +55,7 @@ def render(verdict: Verdict) -> str:
 
 
 def _short(text: str) -> str:
-    """At least 8+8 digits of a digest."""
+    """A digest cut to its first and last 8 digits; a text of 20 characters or less stays whole."""
     prefix, _, body = text.rpartition(":") if ":" in text else text.rpartition("x")
     return text if len(body) <= 20 else f"{prefix}{text[len(prefix)]}{body[:8]}..{body[-8:]}"
 
@@ -70,7 +70,7 @@ WORST_FIRST = (
 
 
 def proof_verdicts_json(verdicts: Sequence[Verdict], worst: Verdict) -> str:
-    """Verdicts about proof files for programs; the worst of them gives status and exit code."""
+    """Verdicts about proof files, as JSON. Status and exit code are those of `worst`."""
     value = {
         "format": "provenance-proof-verdicts/1",
         "status": worst.status.value,

@@ -1,4 +1,4 @@
-"""`provenance verify`: one verification, printed for people and programs."""
+"""`provenance verify`: judge one model, and print the verdict."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def verify(
     policy: PolicyFile = None,
     json: Json = False,
 ) -> None:
-    """Judge a model file or digest; the exit code is the verdict's."""
+    """Judge a model file or digest. The exit code is that of the verdict."""
     from provenance_cli.judge.question import Question, judge
     from provenance_cli.judge.verdict_text import render
 

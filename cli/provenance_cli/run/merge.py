@@ -1,4 +1,4 @@
-"""`provenance merge`: the adapter goes into the base model, exactly rounded."""
+"""`provenance merge`: add the adapter to the base model, exactly rounded."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from provenance_cli.options import Json, RunDir
-from provenance_cli.output import result, stage
+from provenance_cli.output import result, working
 
 merge_app = typer.Typer(
-    add_completion=False, help="Merge the adapter into the base model, exactly rounded to bf16."
+    add_completion=False, help="Merge the adapter into the base model, exactly rounded."
 )
 
 
@@ -20,20 +20,22 @@ def merge(
     run: RunDir,
     base: Annotated[
         Path | None,
-        typer.Option("--base", help="Base model folder; default: the one the run was opened for."),
+        typer.Option(
+            "--base", help="Base model folder (default: the one that the run was opened with)."
+        ),
     ] = None,
     compare_to_peft: Annotated[
         bool,
-        typer.Option("--compare-to-peft", help="Also measure the distance to PEFT's own merge."),
+        typer.Option("--compare-to-peft", help="Also measure how far PEFT's own merge differs."),
     ] = False,
     json: Json = False,
 ) -> None:
-    """Merge RUN/adapter into its base and log it; RUN/merged loads with transformers."""
+    """Merge RUN/adapter into its base model, write RUN/merged for transformers, and log it."""
     from provenance.layout import RunFolder
     from provenance.log.run_log import open_log
     from provenance_trainer.run.derived import log_merge
 
-    with stage("merge") as progress, open_log(RunFolder(run)) as log:
+    with working("merge") as progress, open_log(RunFolder(run)) as log:
         record = log_merge(log, base, compare_to_peft, progress)
     fields = record.fields
     distance = (

@@ -1,4 +1,4 @@
-"""`provenance plan`: what a run will come to, before anything is spent."""
+"""`provenance plan`: estimate what a run will cost, before anything is spent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from provenance_cli.output import note, result
 
 plan_app = typer.Typer(
     add_completion=False,
-    help="Tell transactions, gas and proof time of a training config before anything is spent.",
+    help="Estimate transactions, gas and time of a run; spends nothing.",
 )
 
 
@@ -22,11 +22,15 @@ def plan(
     config: TrainingConfig,
     overrides: Overrides = None,
     count: Annotated[
-        int | None, typer.Option(help="Records, if the dataset is not committed yet.")
+        int | None,
+        typer.Option(help="How many records the dataset has, if it is not committed yet."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Tell transactions, gas, seconds and the finality wait of a run; spends nothing."""
+    """Estimate transactions, gas, seconds and the wait for finality of a run; spends nothing.
+
+    Proofs of the weights are not counted: `publish --dry-run` estimates those.
+    """
     import dataclasses
 
     from provenance_cli.jobs import estimates
@@ -54,7 +58,7 @@ def plan(
         f"proofs        {made.chunks * made.epochs} epoch proofs over {made.slots} slots, "
         f"about {made.proving_s:.1f} s",
         f"registration  {made.tree_chunks} tree and {made.link_chunks} link proofs, "
-        f"about {made.registration_s:.1f} s, once a dataset",
+        f"about {made.registration_s:.1f} s, once per dataset",
         f"chain         {made.transactions} + {made.registration_transactions} transactions, "
         f"about {gas:,} + {registration:,} gas{fee}",
         f"finality      {price['finality']}",
@@ -70,9 +74,9 @@ def _count_of(folder: Path) -> int:
 
 
 def _price(settings: Settings, gas: int) -> dict[str, str | None]:
-    """Fee at the chain's base fee, and how far its final block lags behind the latest.
+    """The fee of `gas` at the chain's base fee, and how far its final block lags behind the latest.
 
-    Both are unknown if the chain does not answer.
+    If the chain does not answer, the fee is None and the lag is said to be unknown.
     """
     from provenance.chain.session import connect
     from provenance.errors import ProvenanceError

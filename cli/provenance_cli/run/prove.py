@@ -1,4 +1,4 @@
-"""`provenance prove`: the epochs of a run, or with --weights blocks of its merge and file."""
+"""`provenance prove`: prove the epochs of a run, or its merge and quantization (--weights)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from provenance_cli.options import Draws, ExecutorOption, Json, KeyName, RunDir
-from provenance_cli.output import note, result, stage
+from provenance_cli.output import note, result, working
 
 prove_app = typer.Typer(
-    add_completion=False, help="Prove that each epoch used exactly the committed dataset, on chain."
+    add_completion=False, help="Prove on chain that each epoch used the committed dataset."
 )
 
 
@@ -20,25 +20,31 @@ def prove(
     run: RunDir,
     dataset_folder: Annotated[
         Path | None,
-        typer.Option("--dataset", help="Committed dataset; default: the one the run names."),
+        typer.Option("--dataset", help="Committed dataset (default: the one that the run names)."),
     ] = None,
     weights: Annotated[
         bool,
-        typer.Option("--weights", help="Prove merge and quantization instead, by sampled blocks."),
+        typer.Option(
+            "--weights", help="Instead prove sampled blocks of the merge and of the quantization."
+        ),
     ] = False,
     draws: Draws = 459,
     batch: Annotated[
         bool,
-        typer.Option("--batch/--single", help="Submit proofs in batches, or one transaction each."),
+        typer.Option(
+            "--batch/--single",
+            help="Submit proofs of epochs in batches, or (--single) each in its own transaction.",
+        ),
     ] = True,
     key: KeyName = "default",
     executor: ExecutorOption = "local",
     as_json: Json = False,
 ) -> None:
-    """Anchor and prove every epoch of a run that is not proven yet, or its weights. Repeatable.
+    """Anchor and prove the epochs of a run, or with --weights its weights.
 
-    Proofs are submitted up to 16 in a transaction, which costs less. A batch that is refused is
-    submitted again one by one, and the refused proof is named.
+    Repeatable: what is proven already is kept. Up to 16 proofs go into one
+    transaction, which costs less gas. If the contract refuses a batch, its
+    proofs are submitted one by one, and the refused proof is named.
     """
     from provenance.chain.session import Session
     from provenance.settings import Settings
@@ -48,13 +54,13 @@ def prove(
     session = Session(settings, key, note)
     if weights:
         request = actions.WeightsRequest(run, draws, executor)
-        with stage("prove weights") as progress:
+        with working("prove weights") as progress:
             value = actions.prove_run_weights(request, session, settings, progress)
         text = f"merge and quantization proven and accepted; {value['records']} records anchored"
         result(value, as_json, text)
         return
     epochs = actions.EpochRequest(run, dataset_folder, executor, batch)
-    with stage("prove") as progress:
+    with working("prove") as progress:
         proven = actions.prove_epochs(epochs, session, settings, progress)
     value = {
         "format": "provenance-proved/1",

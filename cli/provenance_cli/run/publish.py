@@ -1,4 +1,4 @@
-"""`provenance publish`: from a trained run to a released file and the verdict about it."""
+"""`provenance publish`: merge, quantize, prove and release a trained run, then judge the file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from provenance_cli.options import (
 from provenance_cli.output import result
 
 publish_app = typer.Typer(
-    add_completion=False, help="Merge, quantize, prove the weights, release the file, judge it."
+    add_completion=False, help="Merge, quantize, prove, release and judge a trained run."
 )
 
 
@@ -32,29 +32,30 @@ def publish(
     format_: Quantized = "Q8_0",
     draws: Draws = 459,
     no_prove: Annotated[
-        bool, typer.Option("--no-prove", help="Only declare merge and quantization.")
+        bool,
+        typer.Option("--no-prove", help="Only declare merge and quantization, without proofs."),
     ] = False,
     key: KeyName = "default",
     executor: ExecutorOption = "local",
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Merge, quantize, prove sampled blocks and release; the verdict gives the exit code.
+    """Merge, quantize, prove sampled blocks, release the file, and judge it.
 
-    Repeatable: what is done already is skipped, and said to be.
+    The exit code is that of the verdict. Repeatable: tasks that are done already are skipped.
     """
     from provenance.settings import Settings
     from provenance_cli.jobs.publish import PublishJob, PublishRequest
-    from provenance_cli.jobs.stages import print_forecast, run_stages
+    from provenance_cli.jobs.tasks import print_forecast, run_tasks
     from provenance_cli.judge.verdict_text import render
 
     request = PublishRequest(run, name, format_, draws, not no_prove, key, executor)
     job = PublishJob(request, Settings.load())
     job.check(spend=not dry_run)
     if dry_run:
-        print_forecast(job.stages(), json)
+        print_forecast(job.tasks(), json)
         return
-    run_stages(job.stages(), job.relay)
+    run_tasks(job.tasks(), job.relay)
     verdict = job.verdict()
     text = f"{render(verdict)}\nfile {job.file}\nnext: provenance verify {job.file}"
     result(job.made(verdict), json, text)

@@ -1,4 +1,4 @@
-"""`provenance quantize`: the merged model as one deployed file."""
+"""`provenance quantize`: write the merged model as one file to deploy."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from provenance_cli.options import Json, Quantized, RunDir
-from provenance_cli.output import result, stage
+from provenance_cli.output import result, working
 
 quantize_app = typer.Typer(
-    add_completion=False, help="Write the merged model as GGUF Q8_0 or int8."
+    add_completion=False, help="Write the merged model as one Q8_0 or int8 file."
 )
 
 
@@ -19,17 +19,17 @@ def quantize(
     run: RunDir,
     name: Annotated[
         str | None,
-        typer.Option(help="File name without its ending; default: base model and format."),
+        typer.Option(help="File name without its ending (default: base model and format)."),
     ] = None,
     format_: Quantized = "Q8_0",
     json: Json = False,
 ) -> None:
-    """Write RUN/merged as one file RUN/release/NAME.gguf or NAME.safetensors and log it."""
+    """Write RUN/merged as RUN/release/NAME.gguf (Q8_0) or NAME.safetensors (int8), and log it."""
     from provenance.layout import RunFolder
     from provenance.log.run_log import open_log
     from provenance_trainer.run.derived import log_quantize
 
-    with stage("quantize") as progress, open_log(RunFolder(run)) as log:
+    with working("quantize") as progress, open_log(RunFolder(run)) as log:
         record, file = log_quantize(log, name, format_, progress)
     fields = record.fields
     result(

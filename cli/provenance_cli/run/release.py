@@ -1,4 +1,4 @@
-"""`provenance release`: claim the deployed file on chain under one's own key."""
+"""`provenance release`: claim the quantized file on chain with one's own key."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from provenance_cli.options import Json, KeyName, RunDir
-from provenance_cli.output import note, result, stage
+from provenance_cli.output import note, result, working
 
 release_app = typer.Typer(add_completion=False, help="Release the quantized file under your key.")
 
@@ -22,14 +22,14 @@ def release(
     key: KeyName = "default",
     json: Json = False,
 ) -> None:
-    """Log a release of the quantized file, anchor it and claim it on chain."""
+    """Log a release of the quantized file, anchor it, and claim it on chain. Repeatable."""
     from provenance.chain.session import Session
     from provenance.ids import to_hex
     from provenance.settings import Settings
     from provenance_cli.actions.release import release_run
 
     session = Session(Settings.load(), key, note)
-    with stage("release") as progress:
+    with working("release") as progress:
         done = release_run(run, name, session, progress)
     place = f"block {done.block}, tx {to_hex(done.tx)}"
     result(done.to_json(), json, f"released {done.file.name} {done.model}\n{place}")

@@ -20,10 +20,11 @@ revoke_app = typer.Typer(
 
 @revoke_app.command()
 def revoke(
-    reason: Annotated[str, typer.Option(help="Why; public and permanent.")],
-    run: Annotated[Path | None, typer.Option(help="Run folder.")] = None,
+    reason: Annotated[str, typer.Option(help="Why; it becomes public and permanent.")],
+    run: Annotated[Path | None, typer.Option(help="Folder of the run that has the record.")] = None,
     index: Annotated[
-        int | None, typer.Option(help="Log index of the record; default: the run's last release.")
+        int | None,
+        typer.Option(help="Index of the record in the log (default: the run's last release)."),
     ] = None,
     dataset_id: Annotated[
         str | None, typer.Option(help="Revoke a dataset registration (0x..) instead of a record.")
@@ -31,7 +32,7 @@ def revoke(
     key: KeyName = "default",
     json: Json = False,
 ) -> None:
-    """Revoke a record of your run, or a dataset. It cannot be taken back."""
+    """Revoke a record of your run, or a dataset. This cannot be undone."""
     from provenance.chain.session import Session
     from provenance.digest import Digest
     from provenance.layout import RunFolder
@@ -50,7 +51,10 @@ def revoke(
             index = max((i for i, r in enumerate(records) if r.type == "release"), default=None)
         if index is None or not 0 <= index < len(records):
             raise InputError(
-                "no such record", where=str(run), expected=f"0..{len(records) - 1}", actual=index
+                "no such record",
+                where=f"{run}, --index",
+                expected=f"0..{len(records) - 1}",
+                actual="no release in the log" if index is None else index,
             )
         receipt = session.revoke(run_id, index, reason)
         subject = f"record {index} of run 0x{run_id.hex()}"

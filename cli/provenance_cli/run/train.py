@@ -1,4 +1,4 @@
-"""`provenance train`: fine-tune, and record what is fed."""
+"""`provenance train`: fine-tune a model, record what it is fed, and prove it."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ from provenance_cli.output import result
 
 train_app = typer.Typer(
     add_completion=False,
-    help="Fine-tune with every batch and checkpoint journaled, anchored with --anchor.",
+    help="Commit a dataset, fine-tune on it, and prove the epochs.",
 )
 
 
 ConfiguredKey = Annotated[
     str | None,
     typer.Option(
-        "--key", help="Name of the signing key (default: the configuration's, else `default`)."
+        "--key",
+        help="Name of the signing key (default: the configuration's, else `default`).",
     ),
 ]
 
@@ -43,21 +44,26 @@ def train(
     anchor: Annotated[
         bool,
         typer.Option(
-            "--anchor", help="Register dataset and run, draw the seed on chain, prove the epochs."
+            "--anchor",
+            help="Register dataset and run on chain, draw the seed there, and prove the epochs.",
         ),
     ] = False,
     unregistered: Annotated[
         bool,
         typer.Option(
-            "--unregistered", help="Journal only: a local seed, no chain. Never `verified`."
+            "--unregistered",
+            help="Only write the journal, with a local seed and no chain; never `verified`.",
         ),
     ] = False,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Refuse unless there is a run to go on with."),
+        typer.Option("--resume", help="Only resume: refuse to begin a new run."),
     ] = False,
     no_prove: Annotated[
-        bool, typer.Option("--no-prove", help="Leave the epochs to `provenance prove`.")
+        bool,
+        typer.Option(
+            "--no-prove", help="Do not prove the epochs; `provenance prove` does it later."
+        ),
     ] = False,
     text_column: TextColumn = None,
     dedupe: Dedupe = False,
@@ -71,20 +77,21 @@ def train(
 ) -> None:
     """Fine-tune a model with LoRA, record what it is fed, and prove it.
 
-    `dataset_name` is a committed dataset, or whatever `dataset commit` takes. The latter is
-    committed to the folder OUTPUT_DIR-dataset first, with the options that choose records. A run
-    that was cut off goes on where it stopped when the same command is given again.
+    `dataset_name` is the folder of a committed dataset, or any source that
+    `dataset commit` takes. Such a source is first committed to the folder
+    OUTPUT_DIR-dataset, with the options that select records. If the run is
+    killed, the same command resumes it.
     """
     from provenance.errors import ConfigError
     from provenance.settings import Settings
     from provenance_cli.actions.commit import Selection
-    from provenance_cli.jobs.stages import print_forecast, run_stages
+    from provenance_cli.jobs.tasks import print_forecast, run_tasks
     from provenance_cli.jobs.train import TrainJob, TrainRequest
     from provenance_trainer.config import load_config
 
     if anchor == unregistered:
         raise ConfigError(
-            "say whether the run is anchored",
+            "choose whether the run is anchored",
             expected="--anchor or --unregistered",
             actual="both" if anchor else "neither",
         )
@@ -102,9 +109,9 @@ def train(
     job = TrainJob(request, Settings.load())
     job.check(spend=not dry_run)
     if dry_run:
-        print_forecast(job.stages(), json)
+        print_forecast(job.tasks(), json)
         return
-    run_stages(job.stages(), job.relay)
+    run_tasks(job.tasks(), job.relay)
     made = job.made()
     result(made, json, _text(made))
 

@@ -1,4 +1,4 @@
-"""`provenance keys ceremony`: a key made by several parties (docs/formats/ceremony.md)."""
+"""`provenance keys ceremony`: make a proving key together (docs/formats/ceremony.md)."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from typing import Annotated, Any
 import typer
 
 from provenance_cli.options import Json
-from provenance_cli.output import fields, result, stage
+from provenance_cli.output import fields, result, working
 from provenance_cli.setup.key_facts import Depth, Kind, Slots, describe, prover_of
 
 ceremony = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="Make a key with several parties, or verify how one was made.",
+    help="Make a proving key with several parties, or verify how one was made.",
 )
 _Transcript = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the transcript.")]
 _Minimum = Annotated[
-    int, typer.Option("--min", metavar="K", min=2, help="Contributions that each phase must have.")
+    int,
+    typer.Option("--min", metavar="K", min=2, help="Least number of contributions in each phase."),
 ]
 
 
 def _print(value: dict[str, Any], as_json: bool, following: str) -> None:
-    """The fields, and what is to be done next."""
+    """Print the fields, and what is to be done next."""
     result(value, as_json, f"{fields(value)}\n{following}")
 
 
@@ -31,12 +32,12 @@ def _print(value: dict[str, Any], as_json: bool, following: str) -> None:
 def begin(
     folder: _Transcript, kind: Kind, slots: Slots, depth: Depth = 0, as_json: Json = False
 ) -> None:
-    """Coordinator: start a ceremony for one circuit in a new folder."""
+    """Coordinator: start a ceremony for one circuit in the new folder DIR."""
     from provenance.settings import Settings
     from provenance_cli.outputs import try_folder
 
     try_folder(folder, "DIR")
-    with stage("begin"):
+    with working("begin"):
         made = prover_of(Settings.load()).ceremony(
             "begin", kind=kind, slots=slots, depth=depth, dir=folder
         )
@@ -56,20 +57,21 @@ def begin(
 @ceremony.command()
 def contribute(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="State file from the contributor before you.")
+        Path, typer.Argument(metavar="FILE", help="State file that the coordinator sent you.")
     ],
-    name: Annotated[str, typer.Option(help="Your name, for the transcript (public).")],
-    out: Annotated[Path, typer.Option(help="State file to write; must not exist.")],
+    name: Annotated[str, typer.Option(help="Your name, which becomes public in the transcript.")],
+    out: Annotated[Path, typer.Option(help="State file to write; it must not exist.")],
     as_json: Json = False,
 ) -> None:
-    """Contributor: add secrets of your own to a state file; they exist in this process's memory
-    only.
+    """Contributor: add secrets of your own to a state file.
+
+    The secrets are drawn by this command, and exist only in its memory.
     """
     from provenance.settings import Settings
     from provenance_cli.outputs import try_file
 
     try_file(out, "--out")
-    with stage("contribute"):
+    with working("contribute"):
         receipt = prover_of(Settings.load()).ceremony(
             "contribute", **{"in": file}, out=out, name=name
         )
@@ -77,32 +79,32 @@ def contribute(
     _print(
         value,
         as_json,
-        f"next: send {out} to the coordinator, and publish its SHA-256 where people know you:\n"
-        "      with it anyone sees whether your contribution is in the transcript (verify "
-        "--attested)",
+        f"next: send {out} to the coordinator, and publish its SHA-256 where people know you.\n"
+        "      Anyone can then check that the transcript has your contribution (verify --attested)",
     )
 
 
 @ceremony.command()
 def accept(
     folder: _Transcript,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="State file from a contributor.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="State file that a contributor sent you.")
+    ],
     as_json: Json = False,
 ) -> None:
-    """Coordinator: verify a contribution and take it into the transcript."""
+    """Coordinator: verify a contribution and add it to the transcript."""
     from provenance.settings import Settings
 
-    with stage("accept"):
+    with working("accept"):
         receipt = prover_of(Settings.load()).ceremony("accept", dir=folder, file=file)
     phase, index = receipt["phase"], receipt["index"]
     value = {"format": "provenance-ceremony-accepted/1", **receipt}
     _print(
         value,
         as_json,
-        f"next: send {folder / f'phase{phase}-{index:03}.bin'} to the next contributor; after "
-        "the last one,\n"
-        f"      close phase {phase} with a beacon published after this moment (provenance keys "
-        "ceremony seal)",
+        f"next: send {folder / f'phase{phase}-{index:03}.bin'} to the next contributor.\n"
+        f"      After the last one, close phase {phase} with a beacon that is published later than "
+        "now\n      (provenance keys ceremony seal)",
     )
 
 
@@ -115,14 +117,16 @@ def seal(
     ],
     source: Annotated[
         str,
-        typer.Option(help="Where anyone can look the beacon up: a block's hash, a drand round."),
+        typer.Option(
+            help="Where anyone can look the beacon up, such as a block's hash or a drand round."
+        ),
     ],
     minimum: _Minimum,
     as_json: Json = False,
 ) -> None:
     """Coordinator: verify the open phase and close it with a public beacon.
 
-    Closing phase 2 gives the key.
+    When phase 2 is closed, the key is made and stored in the cache.
     """
     from provenance.settings import Settings
     from provenance_cli.outputs import try_folder
@@ -131,7 +135,7 @@ def seal(
     settings = Settings.load()
     try_folder(settings.cache, "PROVENANCE_CACHE")
     value = beacon.removeprefix("0x")
-    with stage("seal"):
+    with working("seal"):
         sealed = prover_of(settings).ceremony(
             "seal",
             dir=folder,
@@ -143,14 +147,14 @@ def seal(
         _print(
             {"format": "provenance-ceremony-sealed/1", "closed": 1, "folder": str(folder)},
             as_json,
-            f"next: phase 2 begins; send {folder / 'phase2-000.bin'} to its first contributor",
+            f"next: phase 2 begins. Send {folder / 'phase2-000.bin'} to its first contributor",
         )
         return
     described = describe(load_key(Path(sealed["key"])))
     _print(
         {**described, "format": "provenance-ceremony-sealed/1", "closed": 2},
         as_json,
-        f"next: publish {folder}; others run provenance keys ceremony verify {folder} --min "
+        f"next: publish {folder}. Others run: provenance keys ceremony verify {folder} --min "
         f"{minimum} --store",
     )
 
@@ -161,19 +165,21 @@ def verify(
     minimum: _Minimum,
     attested: Annotated[
         list[str] | None,
-        typer.Option(metavar="SHA256", help="Contribution that must be there; repeatable."),
+        typer.Option(
+            metavar="SHA256", help="SHA-256 of a contribution that must be there; repeatable."
+        ),
     ] = None,
     key: Annotated[
-        Path | None, typer.Option(help="Key folder that must follow from the transcript.")
+        Path | None, typer.Option(help="Folder of a key that must be the transcript's.")
     ] = None,
     store: Annotated[
-        bool, typer.Option("--store", help="Write the key that follows into the cache.")
+        bool, typer.Option("--store", help="Write the transcript's key into the cache.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Recompute a closed ceremony from its files and say which key follows.
+    """Recompute a closed ceremony from its files, and say which key it makes.
 
-    Look the beacons up yourself.
+    The command cannot check the beacons: look them up at their sources.
     """
     from provenance.settings import Settings
     from provenance_cli.outputs import try_folder
@@ -189,7 +195,7 @@ def verify(
     if store:
         try_folder(settings.cache, "PROVENANCE_CACHE")
         request["cache"] = settings.cache / "keys"
-    with stage("verify"):
+    with working("verify"):
         checked = prover_of(settings).ceremony("verify", **request)
     manifest = checked["manifest"]
     phases = (manifest["phase1"], manifest["phase2"])

@@ -10,12 +10,12 @@ import typer
 from provenance.chain.deploy import DEFAULT_SLOTS
 from provenance.settings import Settings
 from provenance_cli.options import Json
-from provenance_cli.output import note, result, stage
+from provenance_cli.output import note, result, working
 
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="Start, stop and inspect the embedded chain; deploy the contracts.",
+    help="Start, stop and inspect the embedded chain; deploy contracts.",
 )
 
 
@@ -49,11 +49,11 @@ def _line(value: dict[str, Any]) -> str:
 @app.command()
 def up(
     port: Annotated[
-        int, typer.Option(help="TCP port; 0 reuses the last one or picks a free one.")
+        int, typer.Option(help="TCP port; 0 takes the last one again, or a free one.")
     ] = 0,
     json: Json = False,
 ) -> None:
-    """Start the embedded chain (idempotent); its state survives restarts."""
+    """Start the embedded chain, if it is not running. Its state survives restarts."""
     from provenance.chain.session import embedded
 
     settings = Settings.load()
@@ -64,7 +64,7 @@ def up(
 
 @app.command()
 def down(json: Json = False) -> None:
-    """Stop the embedded chain after it saved its state."""
+    """Let the embedded chain save its state, and stop it."""
     from provenance.chain.session import embedded
 
     stopped = embedded(Settings.load()).down()
@@ -77,7 +77,7 @@ def down(json: Json = False) -> None:
 
 @app.command()
 def status(json: Json = False) -> None:
-    """Say whether the embedded chain runs, and where it stands."""
+    """Say whether the embedded chain runs, and at which block it is. Exit code 3: it is down."""
     value = _status(Settings.load())
     result(value, json, _line(value))
     if not value["running"]:
@@ -87,7 +87,7 @@ def status(json: Json = False) -> None:
 @app.command()
 def deploy(
     slots: Annotated[
-        int, typer.Option(help="Slots of the epoch key: 256, 4096, 20480, 86016 or 344064.")
+        int, typer.Option(help="Records per epoch proof: 256, 4096, 20480, 86016 or 344064.")
     ] = DEFAULT_SLOTS,
     trust_out: Annotated[
         Path | None, typer.Option(help="Also write a trust file for this deployment.")
@@ -98,11 +98,12 @@ def deploy(
         typer.Option(
             "--audit-keys/--no-audit-keys",
             envvar="PROVENANCE_AUDIT_KEYS",
-            help="Keys of the statements sorted, member and absent.",
+            help="Also deploy keys for statements about datasets: sorted, member, absent.",
         ),
     ] = True,
     large: Annotated[
-        bool, typer.Option(help="Audit keys for more than 1,048,576 records, too.")
+        bool,
+        typer.Option(help="Also deploy audit keys for datasets of more than 1,048,576 records."),
     ] = False,
     weight_keys: Annotated[
         str,
@@ -110,17 +111,20 @@ def deploy(
             "--model-keys",
             envvar="PROVENANCE_MODEL_KEYS",
             help=(
-                "Keys of the statements about weights: kind:levels[:rank], by commas; '' for none."
+                "Keys for proofs about weights: kind:levels[:rank], with commas between. '': none."
             ),
         ),
     ] = "q8_0:3,merge:3:8",
     ceremony: Annotated[
         bool,
-        typer.Option("--ceremony", help="Use ceremony keys of the cache, not development keys."),
+        typer.Option(
+            "--ceremony",
+            help="Take ceremony keys from the cache instead of making development keys.",
+        ),
     ] = False,
     json: Json = False,
 ) -> None:
-    """Set up keys and deploy them and the contracts (idempotent)."""
+    """Make keys, and deploy them and the contracts; repeatable: what is deployed is kept."""
     from provenance_cli.outputs import try_file, try_folder, try_home
     from provenance_cli.setup.deployment import (
         Wanted,
@@ -136,7 +140,7 @@ def deploy(
     try_folder(settings.cache, "PROVENANCE_CACHE")
     more = [*(audit_keys(slots, large) if with_audit_keys else ()), *model_keys(weight_keys)]
     wanted = Wanted(slots, tuple(more), ceremony)
-    with stage("deploy") as progress:
+    with working("deploy") as progress:
         deployment = deploy_all(settings, wanted, progress, key)
     if trust_out is not None:
         write_trust(settings, deployment, trust_out, key)

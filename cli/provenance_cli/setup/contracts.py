@@ -1,4 +1,4 @@
-"""`provenance contracts verify`: is the code on chain what these sources compile to?"""
+"""`provenance contracts verify`: check that the code on chain was compiled from our sources."""
 
 from __future__ import annotations
 
@@ -21,20 +21,23 @@ from provenance_cli.output import note, result
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="Compare deployed contract code with this package's sources.",
+    help="Compare the deployed contracts with this package's sources.",
 )
 
 
 @app.callback()
 def _root() -> None:
-    """Compare deployed contract code with this package's sources."""
+    """Compare the deployed contracts with this package's sources."""
 
 
 def compile_sources() -> dict[str, Any]:
-    """Recompile the shipped standard-JSON input with py-solc-x over npm's solc; contracts by name.
+    """Compile the shipped standard-JSON input with npm's solc, which py-solc-x runs.
+
+    Returns:
+        The compiler's output for each contract, by the contract's name.
 
     Raises:
-        UnavailableError: compiler not installed, or it refuses the sources.
+        UnavailableError: the compiler is not installed, or it refuses the sources.
     """
     try:
         from solcx import wrapper
@@ -51,13 +54,21 @@ def compile_sources() -> dict[str, Any]:
             )
         except SolcError as error:
             raise UnavailableError(
-                "compiler failed", actual=str(error.stderr_data)[:300]
+                "compiler failed",
+                where="solc",
+                actual=str(error.stderr_data)[:300],
+                hint="install it again: make setup",
             ) from error
-    value = jsonlib.loads(output[output.index("{") :])  # solcjs prints a line of its own first
+    value = jsonlib.loads(output[output.index("{") :])  # solcjs first prints another line
     if fatal := [
         e["formattedMessage"] for e in value.get("errors", []) if e.get("severity") == "error"
     ]:
-        raise UnavailableError("sources do not compile", actual=fatal[0][:300])
+        raise UnavailableError(
+            "contract sources do not compile",
+            where="abi/solc-input.json of this package",
+            actual=fatal[0][:300],
+            hint="install the package again",
+        )
     return {
         name: contract
         for contracts in value["contracts"].values()
@@ -66,7 +77,7 @@ def compile_sources() -> dict[str, Any]:
 
 
 def _solc(folder: Path) -> Path:
-    """A `solc` that runs npm's solcjs with this environment's node: no compiler is downloaded."""
+    """A script `solc` that runs npm's solcjs with this environment's node, offline."""
     script = Path(__file__).resolve().parents[3] / "node_modules" / "solc" / "solc.js"
     node = Path(sys.executable).with_name("node")
     if not script.is_file() or not node.is_file():
@@ -75,8 +86,7 @@ def _solc(folder: Path) -> Path:
         )
     wrapper = folder / "solc"
     shell = shutil.which("sh") or "/bin/sh"
-    # solcjs neither waits for a slow pipe on stdin nor until one has taken all of its output: it
-    # gets files.
+    # Through pipes solcjs may read too little of its input and lose output, so it gets files.
     wrapper.write_text(
         f"#!{shell}\n"
         f'cd "{folder}" && cat > in && "{node}" "{script}" "$@" < in > out\n'
@@ -87,10 +97,13 @@ def _solc(folder: Path) -> Path:
 
 
 def match(compiled: Mapping[str, Any], deployed: bytes) -> str:
-    """exact_match (metadata hash included), match (all but the metadata), or none.
+    """Compare code: `exact_match` with its metadata hash, `match` without it, or `none`.
 
-    Immutable values are not part of the compiled code: their places are taken as zero on both
-    sides.
+    Immutable values are not part of the compiled code, so their places count as zero on both sides.
+
+    Args:
+        compiled: the compiler's output for one contract.
+        deployed: its runtime code on chain (attacker-controlled).
     """
     runtime = compiled["evm"]["deployedBytecode"]
     expected, actual = bytearray.fromhex(runtime["object"]), bytearray(deployed)
@@ -106,8 +119,10 @@ def match(compiled: Mapping[str, Any], deployed: bytes) -> str:
 
 
 def _without_metadata(code: bytes | bytearray) -> bytes:
-    """Code less its CBOR metadata, whose length stands in the last two bytes (Solidity docs,
-    "Contract Metadata").
+    """Code without its CBOR metadata.
+
+    The last two bytes are the metadata's length. Source: Solidity documentation, "Contract
+    Metadata".
     """
     length = int.from_bytes(code[-2:], "big") + 2
     return bytes(code[:-length]) if length < len(code) else bytes(code)
@@ -115,8 +130,11 @@ def _without_metadata(code: bytes | bytearray) -> bytes:
 
 @app.command()
 def verify(json: Json = False) -> None:
-    """Recompile with py-solc-x and compare with the deployed code; exit 1 unless all are at least
-    `match`.
+    """Compile registry, ledger and batch verifier, and compare them with the code
+    on chain.
+
+    `match` means equal but for the metadata hash, `exact_match` equal with it.
+    Exit code 1: one contract is neither.
     """
     from provenance.chain.contracts import Reader
     from provenance.chain.session import connect, load_deployment
@@ -129,8 +147,8 @@ def verify(json: Json = False) -> None:
     places = {
         "ProvenanceRegistry": deployment.registry,
         "ProofLedger": deployment.ledger,
-        # The ledger's code says where, as an immutable value, which `match` passes over: its code
-        # is compared as well.
+        # Its address is an immutable value of the ledger, which `match` does not compare. So its
+        # own code is compared as well.
         "BatchVerifier": Reader(rpc, deployment.addresses).latest().batch_verifier(),
     }
     found = {name: match(compiled[name], rpc.code(address)) for name, address in places.items()}

@@ -1,4 +1,4 @@
-"""Keys from the prover or a ceremony, contracts from this package, and a trust file for them."""
+"""Make or find keys, deploy this package's contracts, and write a trust file for them."""
 
 from __future__ import annotations
 
@@ -48,15 +48,15 @@ KeyShape = tuple[str, int, int]  # kind, slots, depth
 
 
 def tree_slots(slots: int) -> int:
-    """Leaves per `tree` chunk that go with an epoch key: 256 for the test key, else 4,096."""
+    """Leaves per `tree` chunk for an epoch key of `slots`: 256 for the test key, else 4,096."""
     return TEST_TREE_SLOTS if slots == TEST_TREE_SLOTS else TREE_SLOTS
 
 
 def audit_keys(slots: int, large: bool) -> list[KeyShape]:
-    """Keys of the statements about datasets that go with an epoch key.
+    """Keys for statements about datasets, for an epoch key of `slots`.
 
     Args:
-        large: add those for more than 16^5 records.
+        large: add keys for datasets of more than 16^5 records.
     """
     chunk = TEST_SORTED_SLOTS if slots == TEST_TREE_SLOTS else SORTED_SLOTS
     depths = (SMALL_DEPTH, LARGE_DEPTH) if large else (SMALL_DEPTH,)
@@ -68,12 +68,12 @@ def audit_keys(slots: int, large: bool) -> list[KeyShape]:
 
 
 def model_keys(text: str) -> list[KeyShape]:
-    """Keys of the statements about weights from a list such as `q8_0:3,merge:3:8`.
+    """Keys for statements about weights, from a list such as `q8_0:3,merge:3:8`.
 
-    An item is kind:levels, and kind:levels:rank for merge.
+    An item is kind:levels, and for merge kind:levels:rank.
 
     Raises:
-        ConfigError: not such a list, or no circuit of this shape.
+        ConfigError: it is no such list, or there is no circuit of such a shape.
     """
     return [_model_key(item) for item in text.split(",") if item.strip()]
 
@@ -87,7 +87,7 @@ def _model_key(item: str) -> KeyShape:
         or not all(n.isascii() and n.isdigit() for n in numbers)
     ):
         raise ConfigError(
-            "not a key of a statement about weights",
+            "not a key for a statement about weights",
             where="--model-keys",
             actual=item.strip()[:40],
             expected=" or ".join(key_text(name, None, None) for name in known),
@@ -97,7 +97,7 @@ def _model_key(item: str) -> KeyShape:
     depth = levels + RANK_UNIT * rank
     if levels >= RANK_UNIT or not statement.fits(statement.blocks_per_proof, depth):
         raise ConfigError(
-            "no circuit of this shape",
+            "there is no circuit of this shape",
             where="--model-keys",
             actual=item.strip()[:40],
             expected=f"levels 1 to {MAX_LEVELS}, rank one of {', '.join(map(str, RANKS))}",
@@ -109,9 +109,9 @@ def _model_key(item: str) -> KeyShape:
 class Wanted:
     """Which keys a deployment pins.
 
-    slots: of the epoch key; the tree keys go with it.
-    more: keys beside those of dataset and epochs, from `audit_keys` and `model_keys`.
-    ceremony: take ceremony keys from the cache instead of development keys.
+    slots: slots of the epoch key, which also decide the slots of the tree keys.
+    more: keys beside the epoch and tree keys, from `audit_keys` and `model_keys`.
+    ceremony: take ceremony keys from the cache; else development keys are made.
     """
 
     slots: int
@@ -121,7 +121,7 @@ class Wanted:
     def __post_init__(self) -> None:
         if self.slots not in EPOCH_SLOTS:
             raise ConfigError(
-                "no key of this size",
+                "there is no epoch key with so many slots",
                 where="--slots",
                 expected=", ".join(map(str, EPOCH_SLOTS)),
                 actual=self.slots,
@@ -129,22 +129,22 @@ class Wanted:
 
     @property
     def shapes(self) -> list[KeyShape]:
-        """Every key, in the order of their deployment."""
+        """The shapes of all keys, in the order of their deployment."""
         trees = [("tree", tree_slots(self.slots), depth) for depth in (SMALL_DEPTH, LARGE_DEPTH)]
         return [("epoch", self.slots, 0), *trees, *self.more]
 
     def are_cached(self, cache: Path) -> bool:
-        """Whether the cache seems to hold all of them; the prover checks each when it is used."""
+        """Whether the cache has a key of each shape. The prover checks a key when it uses it."""
         klass = "ceremony" if self.ceremony else "dev"
         found = {(k.kind, k.slots, k.depth) for k in cached_keys(cache) if k.klass == klass}
         return set(self.shapes) <= found
 
 
 def make_keys(settings: Settings, wanted: Wanted, progress: Say) -> list[KeyFolder]:
-    """The wanted keys, made where the cache lacks them.
+    """The wanted keys. Development keys that the cache lacks are made.
 
     Raises:
-        NotFound: no ceremony key of a wanted shape.
+        NotFound: the cache lacks a ceremony key of a wanted shape.
     """
     prover = ZkProver(find_binary(settings.zkprover), progress=progress)
     cache, keys = settings.cache / "keys", []
@@ -161,13 +161,15 @@ def make_keys(settings: Settings, wanted: Wanted, progress: Say) -> list[KeyFold
 def deploy_all(
     settings: Settings, wanted: Wanted, progress: Say, key: str = "default"
 ) -> Deployment:
-    """Keys (cached), then contracts; what is deployed already on this very chain is kept.
+    """Make or find the keys, then deploy the contracts.
+
+    A deployment on this chain that pins exactly these keys is kept.
 
     Args:
         key: name of the signing key.
 
     Raises:
-        NotFound: no ceremony key of a wanted shape.
+        NotFound: the cache lacks a ceremony key of a wanted shape.
         UnavailableError: the chain is out of reach, or the account has no funds on it.
     """
     rpc, _mine = connect(settings, progress)
@@ -187,7 +189,7 @@ def deploy_all(
 
 
 def require_funds(rpc: Rpc, address: str) -> None:
-    """Check that an account can pay for anything at all.
+    """Check that an account has funds.
 
     Raises:
         UnavailableError: its balance is zero.
@@ -197,17 +199,17 @@ def require_funds(rpc: Rpc, address: str) -> None:
             "the signing key's account has no funds",
             where=f"chain {rpc.chain_id()}",
             actual=address.lower(),
-            hint="send it some and run again",
+            hint="send funds to it and run again",
         )
 
 
 def current_deployment(settings: Settings, rpc: Rpc) -> Deployment | None:
-    """The recorded deployment of this package's contracts, if this chain has it."""
+    """The recorded deployment, if it is on this chain and of this package's contracts."""
     try:
         deployment = Deployment.load(deployment_path(settings))
         require_same_chain(rpc, deployment)
     except ProvenanceError:
-        return None  # none recorded, or of another chain: deploy anew
+        return None  # no deployment is recorded, or it is on another chain: deploy anew
     return deployment if deployment.sources == sources_digest() else None
 
 
@@ -222,16 +224,16 @@ def trust_text(settings: Settings, deployment: Deployment, key: str) -> str:
 
 
 def write_trust(settings: Settings, deployment: Deployment, path: Path, key: str) -> None:
-    """Write `trust_text`."""
+    """Write `trust_text` to a file."""
     write_atomically(path, trust_text(settings, deployment, key).encode())
 
 
 def is_trusted(path: Path, deployment: Deployment, address: str) -> bool:
-    """Whether a trust file believes this deployment's contracts and keys, and this publisher."""
+    """Whether a trust file has this deployment's contracts and keys, and this publisher."""
     try:
         trust = load_trust(path)
     except ProvenanceError:
-        return False  # none, or none that can be read: it is written anew
+        return False  # missing, or unreadable: it is written anew
     return (
         (trust.chain_id, trust.genesis) == (deployment.chain_id, deployment.genesis)
         and trust.contracts == deployment.contracts
@@ -241,6 +243,6 @@ def is_trusted(path: Path, deployment: Deployment, address: str) -> bool:
 
 
 def _trusted_key(settings: Settings, name: str, kind: str) -> Key:
-    """The key as its folder in the cache says: of a development setup, or of a ceremony."""
+    """A key for the trust file. Its folder in the cache says whether a ceremony made it."""
     folder = find_key(settings.cache / "keys", KeyId.parse(name))
     return Key(name, kind, folder.klass, folder.transcript)

@@ -1,4 +1,4 @@
-"""`provenance doctor`: what this machine has and lacks, each with the command that mends it."""
+"""`provenance doctor`: list what this machine has, and how to mend what it lacks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from provenance_cli.setup.findings import Finding
 
 app = typer.Typer(
     add_completion=False,
-    help="Name anything missing on this machine, with the command that mends it.",
+    help="List what is missing on this machine, and how to mend it.",
 )
 MIN_NODE = (22, 13)
 PROVER_TIMEOUT_S = 20.0
@@ -156,7 +156,7 @@ def _installation() -> Iterator[Finding]:
 @app.command()
 def doctor(
     quiet: Annotated[
-        bool, typer.Option("--quiet", help="Say only what is missing and needed.")
+        bool, typer.Option("--quiet", help="Print only what is needed and missing.")
     ] = False,
     machine: Annotated[
         bool,
@@ -164,7 +164,7 @@ def doctor(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Look at everything the commands need; exit 3 if something needed is missing or wrong.
+    """Look for everything that the commands need. Exit code 3: something needed is wrong.
 
     The chain is asked for the contracts, the cache for the proving keys, the account for its
     balance. `MISSING` keeps commands from working; `absent` is what only some of them need.

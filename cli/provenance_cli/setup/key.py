@@ -1,4 +1,4 @@
-"""`provenance key`: signing keys in an encrypted keystore."""
+"""`provenance key`: make and show signing keys in an encrypted keystore."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ app = typer.Typer(
 Name = Annotated[str, typer.Option(help="Name of the key.")]
 PasswordFile = Annotated[
     Path | None,
-    typer.Option(help="0600 file with the password.", envvar="PROVENANCE_PASSWORD_FILE"),
+    typer.Option(help="File of mode 0600 with the password.", envvar="PROVENANCE_PASSWORD_FILE"),
 ]
 
 
@@ -29,11 +29,11 @@ def create(
     name: Name = "default",
     password_file: PasswordFile = None,
     if_missing: Annotated[
-        bool, typer.Option("--if-missing", help="Keep a key of this name that exists already.")
+        bool, typer.Option("--if-missing", help="If a key of this name exists, keep it.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Make a fresh key; the password comes from a 0600 file or the terminal."""
+    """Make a new key. Its password comes from a file of mode 0600, or the terminal."""
     from provenance.chain.session import key_path
     from provenance.signing import address_of, create_key, read_password
 
@@ -54,7 +54,7 @@ def create(
 
 @app.command()
 def show(name: Name = "default", json: Json = False) -> None:
-    """Print a key's address; needs no password."""
+    """Print the address of a key. This needs no password."""
     from provenance.chain.session import key_path
     from provenance.signing import address_of
 

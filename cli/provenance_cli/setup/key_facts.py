@@ -1,4 +1,4 @@
-"""Options about the shape of a key, and a key's facts, for `keys` and `keys ceremony`."""
+"""For `keys` and `keys ceremony`: options for the shape of a key, and how a key is printed."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from provenance_zk.prover.client import ZkProver
     from provenance_zk.prover.keys import KeyFolder
 
-Kind = Annotated[str, typer.Option(help="Kind of statement: epoch, tree, ..")]
+Kind = Annotated[str, typer.Option(help="Kind of statement, such as epoch or tree.")]
 Slots = Annotated[
-    int, typer.Option(min=1, help="Slots of the circuit (docs/formats/statements.md).")
+    int, typer.Option(min=1, help="How much one proof takes (docs/formats/statements.md).")
 ]
 Depth = Annotated[int, typer.Option(min=0, help="Depth of the tree; 0 for epoch.")]
 
 
 def prover_of(settings: Settings) -> ZkProver:
-    """The prover, saying on stderr how far a setup is."""
+    """The prover; it reports the progress of a setup on stderr."""
     from provenance_zk.prover.client import ZkProver, find_binary
 
     return ZkProver(find_binary(settings.zkprover), progress=note)
 
 
 def describe(key: KeyFolder) -> dict[str, Any]:
-    """A key, as commands print it."""
+    """The facts of a key, as commands print them."""
     return {
         "format": "provenance-key-info/1",
         "vk_id": f"0x{key.vk_id.hex()}",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-/// @title A set of small numbers, 256 to a slot.
+/// @title A set of small numbers: one bit each, 256 in a storage slot.
 library Bitmap {
     function has(
         mapping(uint256 word => uint256 bits) storage map,

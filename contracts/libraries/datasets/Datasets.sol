@@ -12,17 +12,19 @@ import {VerifyingKey} from "../keys/VerifyingKey.sol";
 import {DatasetId} from "../../types/DatasetId.sol";
 
 /// @title Registration of datasets: D points tied to the leaves of a Poseidon tree.
-/// @notice For chunk c, `tree` proofs give t = prod(gamma + L_g + delta*g) and z = prod(gamma +
-/// delta*g) over the tree's leaves, the link proof gives a = prod(gamma + D_i + delta*g) and b =
-/// prod(gamma + delta*g) over all slots. Then a * prod z = b * prod t says that D holds the leaves
-/// in order and 0 elsewhere, without a loop over empty slots.
+/// @notice Below, g is the index of a leaf or of an empty slot, L_g the leaf under the dataset's
+/// root, and D_i the entry that D holds for slot i. The `tree` proofs of a chunk show
+/// t = prod(gamma + L_g + delta*g) and z = prod(gamma + delta*g) over the tree's leaves. The link
+/// proof shows a = prod(gamma + D_i + delta*g) and b = prod(gamma + delta*g) over all slots. Then
+/// a * prod z = b * prod t says that D holds the leaves in order, and 0 in the empty slots. No loop
+/// over the empty slots is needed.
 library Datasets {
     using Bitmap for mapping(uint256 => uint256);
     using PinnedKeys for PinnedKeys.Store;
     using VerifyingKey for VerifyingKey.Key;
 
     uint256 private constant SMALL_COUNT = 16 ** 5;
-    uint256 private constant D = 0; // index of the commitment
+    uint256 private constant D = 0; // position of D among a proof's commitments
 
     /// @param left a * prod z so far; 0 before the first factor
     /// @param right b * prod t so far
@@ -35,7 +37,7 @@ library Datasets {
         address owner;
         uint32 treesProved;
         uint32 linksProved;
-        // The next six share a slot, the only one that an epoch proof reads.
+        // The next six fields share a slot, the only one that an epoch proof reads.
         uint32 count;
         uint24 chunks;
         uint8 epochKey;
@@ -57,7 +59,7 @@ library Datasets {
         mapping(DatasetId datasetId => uint256 position) positions; // index in `list` + 1
     }
 
-    /// @notice Begins a registration. `r` comes without slots, chunks and dHash.
+    /// @notice Begins a registration, and sets the slots, chunks and dHash of `r`.
     function begin(
         Store storage store,
         PinnedKeys.Store storage keys,
@@ -158,9 +160,9 @@ library Datasets {
         uint256 start = c * key.slots();
         uint256[] memory commitments = new uint256[](6); // X, Y of D, U, P
         (commitments[0], commitments[1]) = (d[0], d[1]);
-        // U stays at infinity: all zeros, known to everybody, so its knowledge needs no proof.
-        // Neither does that of P, which is computed here, nor that of D, which passed when the
-        // registration began.
+        // No proof of knowledge is needed here. U stays at infinity and P is computed below, so
+        // everybody knows what they commit to. Knowledge of D was checked when the registration
+        // began.
         uint256[2] memory p = _orderByIndex(key, start);
         (commitments[4], commitments[5]) = (p[0], p[1]);
         if (
@@ -177,8 +179,8 @@ library Datasets {
         emit IProofLedger.LinkProved(datasetId, c);
     }
 
-    /// @notice Accepts the registration when everything is proved and agrees; nothing happens if it
-    /// was accepted before.
+    /// @notice Finishes the registration if all chunks are proved and their products agree; nothing
+    /// happens if it was finished before.
     function finish(
         Store storage store,
         PinnedKeys.Store storage keys,
@@ -215,7 +217,8 @@ library Datasets {
         if (c >= s.chunks) revert IProofLedger.ChunkOutOfRange(c, s.chunks);
     }
 
-    /// @notice Requires the registered D point of a chunk: the one whose knowledge was checked.
+    /// @notice Reverts unless `d` is the registered D point of a chunk, of which the owner showed
+    /// knowledge.
     function requireD(Stored storage s, uint64 c, uint256[2] calldata d) internal view {
         bytes32 actual = Challenges.hashOf(d);
         bytes32 expected = s.dChunks[c];
@@ -259,7 +262,8 @@ library Datasets {
     }
 
     function _multiply(Products storage products, uint256 left, uint256 right) private {
-        bool first = products.left == 0; // factors are never zero, and r is prime
+        // 0 only before the first factor: no factor is zero, and r is prime.
+        bool first = products.left == 0;
         products.left = first ? left : mulmod(products.left, left, Bn254.R);
         products.right = first ? right : mulmod(products.right, right, Bn254.R);
     }
@@ -281,7 +285,7 @@ library Datasets {
         }
     }
 
-    /// P with P_i = start + i and no blinding: I_0 + start * S.
+    /// The commitment P to the vector P_i = start + i, without blinding: I_0 + start * S.
     function _orderByIndex(
         VerifyingKey.Key memory key,
         uint256 start

@@ -10,23 +10,23 @@ import {Epochs} from "./Epochs.sol";
 
 /// @title Proving many chunks of anchored epochs in one call.
 library EpochBatches {
-    // Of a batch: A, B, C, three commitments, three poks, five public inputs.
+    // One proof of a batch: A, B, C, three commitments, three poks, five public inputs.
     uint256 private constant ITEM_BYTES = 800;
 
-    /// @dev What the items of one dataset share while a batch is walked. `slots` is 0 before the
-    /// first.
+    /// @dev What the items of one dataset share, while a batch is read. `slots` is 0 before the
+    /// first item.
     struct Shared {
         uint256 slots;
         uint32 dataset;
         uint24 chunks;
         address epochData;
-        address batchData; // of the first item that is wanted
+        address batchData; // key data of the first wanted item; all others must have the same
     }
 
-    /// @notice Accepts the chunks of a batch, as `prove` would one after another.
-    /// @dev Chunks are accepted as they come, so that the second of two equal items has no effect;
-    /// all proofs are checked at the end, and if they do not verify everything is undone. Nothing
-    /// is called in between.
+    /// @notice Accepts the chunks of a batch, as `Epochs.prove` would one after the other.
+    /// @dev Each chunk is accepted at once, so that the second of two equal items has no effect.
+    /// All proofs are checked at the end; if they do not verify, the call reverts and undoes
+    /// everything. No other contract is called before that.
     function proveAll(
         Epochs.Store storage store,
         PinnedKeys.Store storage keys,
@@ -35,7 +35,7 @@ library EpochBatches {
         IProofLedger.EpochItem[] calldata items
     ) internal {
         if (items.length == 0) revert IProofLedger.EmptyBatch();
-        // Cut to those that are wanted, below.
+        // Shortened below to the items that are wanted.
         bytes memory proofs = new bytes(items.length * ITEM_BYTES);
         uint256 wanted;
         Shared memory shared;
@@ -72,7 +72,7 @@ library EpochBatches {
             revert IProofLedger.BatchInvalid(wanted);
     }
 
-    /// Counts the chunk of an item, whose proof is checked later, with those of the whole batch.
+    /// Accepts the chunk of an item, whose proof is checked later, with all proofs of the batch.
     function _accept(
         Epochs.Stored storage s,
         Shared memory shared,
@@ -106,8 +106,8 @@ library EpochBatches {
         shared.slots = keys.list[dataset.epochKey].slots;
     }
 
-    /// Writes the words of proof number `i` of a batch. Memory is fresh: the place of D's proof of
-    /// knowledge stays zero.
+    /// Writes the words of proof number `i` of a batch. The place of D's proof of knowledge stays
+    /// zero, as it is in fresh memory.
     function _write(
         bytes memory proofs,
         uint256 i,

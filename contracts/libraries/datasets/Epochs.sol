@@ -14,8 +14,9 @@ import {DatasetId} from "../../types/DatasetId.sol";
 import {RunId} from "../../types/RunId.sol";
 
 /// @title Anchoring and proving of epochs.
-/// @notice One pair of challenges serves a whole epoch and comes from all its points; the products
-/// of all chunks then agree only if U is D rearranged by P.
+/// @notice One pair of challenges serves a whole epoch and is hashed from all its points. So the
+/// products a and b over all chunks agree only if U holds the leaves of D in the order of P, except
+/// with a probability of at most N / r.
 library Epochs {
     using Bitmap for mapping(uint256 => uint256);
     using Datasets for Datasets.Store;
@@ -33,18 +34,18 @@ library Epochs {
 
     struct Stored {
         bytes32 seed;
-        // The next seven share a slot.
+        // The next seven fields share a slot.
         uint32 consumed;
         uint32 chunksProved;
-        uint64 headSeq; // size and root of the log are the registry's, under this head
+        uint64 headSeq; // number of the head with which the registry knows the log's size and root
         uint48 blockNumber;
         uint32 dataset; // index in the store of datasets
         bool accepted;
-        uint32 count; // anchorings of this epoch; kept in number 0 only
-        uint256 productA; // of both nothing is kept when accepted: they agreed
+        uint32 count; // number of anchorings of this epoch; only in anchoring 0
+        uint256 productA; // both products are cleared on acceptance: they agreed
         uint256 productB;
         mapping(uint256 chunk => bytes32 digest) chunkHashes;
-        mapping(uint256 word => uint256 bits) proved; // not written by the last chunk: then all are
+        mapping(uint256 word => uint256 bits) proved; // the last chunk is not added: then all are
     }
 
     struct Store {
@@ -65,7 +66,7 @@ library Epochs {
     ) internal returns (uint64 number) {
         IProvenanceRegistry.Run memory run = registry.runOf(id.runId);
         if (run.owner != msg.sender && !registry.isWriter(id.runId, msg.sender)) {
-            // An owner is a writer always: no need to ask.
+            // The owner is always a writer, so the registry is asked about others only.
             revert IProofLedger.NotRunWriter(id.runId, msg.sender);
         }
         if (run.seed == 0) revert IProofLedger.SeedNotDrawn(id.runId);
@@ -172,8 +173,8 @@ library Epochs {
         v.productB = s.productB;
     }
 
-    /// Counts chunk `c`, the one after `proved` others; says whether it completes an epoch whose
-    /// products agree.
+    /// Accepts chunk `c` after `proved` others, and multiplies its products to theirs. Returns
+    /// whether the epoch is accepted with it: it was the last chunk, and the products agree.
     function accept(
         Stored storage s,
         uint24 chunks,
@@ -185,8 +186,8 @@ library Epochs {
         bool first = proved == 0;
         uint256 productA = first ? a : mulmod(s.productA, a, Bn254.R);
         uint256 productB = first ? b : mulmod(s.productB, b, Bn254.R);
-        ++proved; // never beyond the chunks
-        // Not zero: no factor is, and r is prime.
+        ++proved; // at most `chunks`
+        // The products are not zero: no factor is, and r is prime.
         accepted = proved == chunks && productA == productB;
         (s.chunksProved, s.accepted) = (proved, accepted);
         if (!accepted) (s.productA, s.productB) = (productA, productB);
@@ -209,7 +210,7 @@ library Epochs {
         );
     }
 
-    /// The part of the preimage that comes from the registration and the caller.
+    /// The fields of the preimage that come from the registration and from the caller.
     function _describe(
         PinnedKeys.Store storage keys,
         Datasets.Store storage datasets,
@@ -241,8 +242,8 @@ library Epochs {
         if (seed == 0) revert IProofLedger.UnknownAnchoring(runId, epoch, number);
     }
 
-    /// Everything that a chunk must satisfy besides its proof; false if it was accepted before,
-    /// whatever is submitted now.
+    /// False if a chunk was accepted before; nothing else is then checked. Else true, or it reverts
+    /// if the chunk's points or products are wrong. The caller checks the proof.
     function isWanted(
         Stored storage s,
         Datasets.Stored storage dataset,
@@ -278,7 +279,7 @@ library Epochs {
         IProofLedger.Proof calldata proof
     ) private pure returns (Groth16.Proof memory) {
         uint256[] memory points = new uint256[](6);
-        uint256[] memory knowledge = new uint256[](6); // none for D
+        uint256[] memory knowledge = new uint256[](6); // D has none: its place stays zero
         assembly ("memory-safe") {
             calldatacopy(add(points, 32), commitments, 192)
             calldatacopy(add(knowledge, 96), poks, 128)

@@ -4,13 +4,13 @@ pragma solidity 0.8.37;
 /// @title The BN254 precompiles, wrapped so that a failure can never look like an answer.
 /// @notice Source: EIP-196, EIP-197, gas of EIP-1108. The precompiles refuse coordinates >= q,
 /// points off their curve and G2 points outside the subgroup; every such refusal reverts here. A
-/// failing precompile burns what it was given, so that is bounded: several times today's price, in
-/// case a fork raises it. Points are X, Y; infinity is (0, 0).
+/// precompile that fails burns all gas that it was given. So each call is given a bounded amount:
+/// HEADROOM times today's price, in case a fork raises prices. Points are X, Y; infinity is (0, 0).
 library Bn254 {
-    /// @notice Order r of the groups: field of scalars and public inputs.
+    /// @notice r: order of the groups; scalars and public inputs are numbers modulo r.
     uint256 internal constant R =
         21888242871839275222246405745257275088548364400416034343698204186575808495617;
-    /// @notice Field q of the coordinates.
+    /// @notice q: coordinates are numbers modulo q.
     uint256 internal constant Q =
         21888242871839275222246405745257275088696311157297823662689037894645226208583;
     /// @notice Words of one pair of the pairing: G1 as X, Y and G2 as X1, X0, Y1, Y0.
@@ -22,7 +22,8 @@ library Bn254 {
     uint256 private constant PAIRING_POINT_GAS = 34_000;
     uint256 private constant HEADROOM = 4;
 
-    /// @notice A running sum. @dev The product lies behind the sum, so both are the input of the
+    /// @notice A running sum of points.
+    /// @dev The product to be added lies behind the sum, so that both together are the input of the
     /// next addition.
     struct Sum {
         uint256 x;
@@ -34,7 +35,7 @@ library Bn254 {
     /// @notice A precompile refused its input: a coordinate is not below q, or a point is not on
     /// its curve or in its subgroup.
     error MalformedPoint(uint256 precompile);
-    /// @notice Too little gas is left to tell a false proof from a starved check.
+    /// @notice Too little gas is left: the precompile would fail for lack of gas, not of a proof.
     error LowGas(uint256 required, uint256 left);
     /// @notice The chain has no such precompile.
     error PrecompileMissing(uint256 precompile);
@@ -49,8 +50,9 @@ library Bn254 {
         accumulateAt(_place(sum), _place(p), scalar);
     }
 
-    /// @notice `accumulate` with a sum and a point given by their places in memory: a memory-typed
-    /// variable for each point of a long list would be allocated and zeroed.
+    /// @notice `accumulate`, with a sum and a point given by their places in memory. Solidity would
+    /// allocate and zero memory for every variable of a struct or array type, which costs too much
+    /// for a long list of points.
     function accumulateAt(uint256 sum, uint256 p) internal view {
         assembly ("memory-safe") {
             mcopy(add(sum, 64), p, 64)
@@ -58,7 +60,7 @@ library Bn254 {
         _addProduct(sum);
     }
 
-    /// @notice `accumulate` with a sum and a point given by their places in memory.
+    /// @notice `accumulate` of scalar * p, with a sum and a point given by their places in memory.
     function accumulateAt(uint256 sum, uint256 p, uint256 scalar) internal view {
         unchecked {
             mulAt(p, scalar, sum + 64); // the product lies behind the sum
@@ -84,19 +86,19 @@ library Bn254 {
         mulTo(p, scalar, product);
     }
 
-    /// @notice product = scalar * p, written where the caller wants it.
+    /// @notice product = scalar * p, written to the caller's memory.
     function mulTo(uint256[2] memory p, uint256 scalar, uint256[2] memory product) internal view {
         mulAt(_place(p), scalar, _place(product));
     }
 
-    /// @notice `mulTo` with points given by their places in memory.
+    /// @notice `mulTo`, with points given by their places in memory.
     function mulAt(uint256 p, uint256 scalar, uint256 product) internal view {
         _requireGas(MUL_GAS);
         uint256 bound = MUL_GAS * HEADROOM;
         bool ok;
         uint256 length;
         assembly ("memory-safe") {
-            let input := mload(0x40) // scratch beyond the allocated memory
+            let input := mload(0x40) // free memory, not allocated
             mcopy(input, p, 64)
             mstore(add(input, 64), scalar)
             ok := staticcall(bound, 7, input, 96, product, 64)
@@ -105,8 +107,7 @@ library Bn254 {
         _requireAnswer(7, ok, length, 64);
     }
 
-    /// @notice Whether the product of the pairings is one, over the first `pairs` pairs of the
-    /// input.
+    /// @notice Whether the product of the pairings of the first `pairs` pairs of `input` is one.
     function isPairingOne(uint256[] memory input, uint256 pairs) internal view returns (bool) {
         uint256 price = PAIRING_BASE_GAS + pairs * PAIRING_POINT_GAS;
         _requireGas(price);
@@ -141,8 +142,8 @@ library Bn254 {
         _requireAnswer(6, ok, length, 64);
     }
 
-    /// Reverts unless a call can be given `price` gas: a call receives at most 63/64 of what is
-    /// left (EIP-150).
+    /// Reverts unless enough gas is left to give `price` to a call, which gets at most 63/64 of
+    /// what is left (EIP-150).
     function _requireGas(uint256 price) private view {
         unchecked {
             uint256 required = price + price / 63 + 1_000; // prices are small

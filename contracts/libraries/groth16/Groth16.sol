@@ -7,15 +7,16 @@ import {VerifyingKey} from "../keys/VerifyingKey.sol";
 import {KeyId} from "../../types/KeyId.sol";
 
 /// @title Groth16 proofs that carry Pedersen commitments.
-/// @notice Source: Groth, EUROCRYPT 2016; commitments as in LegoSNARK (CCS 2019) and gnark. The
-/// equations are
+/// @notice Source: Groth, EUROCRYPT 2016; commitments as in LegoSNARK (CCS 2019) and gnark. pok_k
+/// is the proof that its maker knows what commitment k holds. The equations are
 ///   main:            e(A,B) e(C,-delta) e(alpha,-beta) e(X,-gamma) = 1
 ///                    with X = IC_0 + sum pub_i IC_i + sum commitment_k
 ///   knowledge of k:  e(commitment_k, GSigmaNeg_k) e(pok_k, G_k) = 1
-/// and those asked for are checked in one pairing call. The main one sees only the sum of the
-/// commitments, so a caller must have every commitment's knowledge checked, here or before, or know
-/// the commitment (computed itself, or infinity). A bool answers only for the equations; anything
-/// malformed reverts. (-A, -B, C) verifies too: proof bytes are never an id.
+/// The main one and the requested ones are checked in one pairing call. The main equation depends
+/// only on the sum of the commitments. So for each commitment the caller must either have the
+/// knowledge checked, here or before, or compute the commitment itself (infinity included). The
+/// result is false if an equation does not hold; anything malformed reverts. If (A, B, C) verifies,
+/// so does (-A, -B, C): never use a proof's bytes as an id.
 library Groth16 {
     using VerifyingKey for VerifyingKey.Key;
 
@@ -33,11 +34,12 @@ library Groth16 {
 
     /// @notice A public input is not below r.
     error NotInField(uint256 index, uint256 value);
-    /// @notice The key wants another number of public inputs, commitments or proofs of knowledge.
+    /// @notice The key has another number of public inputs, commitments or proofs of knowledge.
     error WrongLength(uint256 expected, uint256 actual);
     /// @notice The mask names a commitment that the key does not have.
     error BadMask(uint256 knowledgeMask);
-    /// @notice A commitment whose knowledge is asked for holds nothing, not even a blinding.
+    /// @notice A commitment in the mask is the point at infinity, which holds nothing and has no
+    /// blinding.
     error CommitmentAtInfinity(uint256 index);
 
     /// @notice Whether the proof verifies, together with the proofs of knowledge in `knowledgeMask`
@@ -63,8 +65,9 @@ library Groth16 {
         return Bn254.isPairingOne(input, pairs);
     }
 
-    /// @notice Whether each point is a commitment of kind `i` whose opening its maker knows.
-    /// @dev Several points are folded with 128-bit weights taken from all of them.
+    /// @notice Whether each proof of knowledge holds for its point, as commitment number `i` of a
+    /// proof under this key.
+    /// @dev Several points are summed with weights of 128 bits, which are hashed from all of them.
     function verifyKnowledge(
         VerifyingKey.Key memory key,
         uint256 i,
@@ -99,24 +102,25 @@ library Groth16 {
         return _asPoint(sum);
     }
 
-    /// X. Every commitment passes through the addition precompile, and so is on the curve with
-    /// coordinates below q.
+    /// The point X of the main equation. Every commitment goes through the addition precompile,
+    /// which checks that it is on the curve with coordinates below q.
     function _publicPoint(
         VerifyingKey.Key memory key,
         uint256[] memory commitments,
         uint256[] memory publicInputs
     ) private view returns (Bn254.Sum memory x) {
         unchecked {
-            // Indices stay below the lengths of lists in memory.
+            // Safe: indices stay below the lengths of lists in memory.
             uint256[2] memory first = key.g1(VerifyingKey.IC);
             (x.x, x.y) = (first[0], first[1]);
             for (uint256 i = 0; i < publicInputs.length; ++i) {
                 uint256 value = publicInputs[i];
                 uint256[2] memory base = key.g1(VerifyingKey.IC + 2 * (i + 1));
                 if (value == 0) continue;
-                // The precompile would take it for value - r.
+                // The precompile would accept it as value - r.
                 if (value >= Bn254.R) revert NotInField(i, value);
-                // Equal neighbours (a and b of an epoch of one chunk) share a multiplication.
+                // Two neighbours that are equal need one multiplication only. Such are the inputs a
+                // and b of an epoch of one chunk.
                 if (i + 1 < publicInputs.length && value == publicInputs[i + 1]) {
                     base = Bn254.add(base, key.g1(VerifyingKey.IC + 2 * (++i + 1)));
                 }
@@ -127,9 +131,9 @@ library Groth16 {
         }
     }
 
-    /// Adds the weighted knowledge equations: a pair for each commitment, and one for each distinct
-    /// G. A G that equals gamma (as after a ceremony) needs no pair of its own: e(w pok, gamma) =
-    /// e(-w pok, -gamma) joins X.
+    /// Adds the weighted knowledge equations: one pair for each commitment of the mask, and one for
+    /// each distinct G. If G equals gamma, as in ceremony keys, no pair is needed: since
+    /// e(w pok, gamma) = e(-w pok, -gamma), the point -w pok is added to X.
     function _putKnowledge(
         VerifyingKey.Key memory key,
         Proof memory proof,
@@ -139,9 +143,10 @@ library Groth16 {
         Bn254.Sum memory x
     ) private view returns (uint256 pairs) {
         unchecked {
-            // Indices stay below the lengths of lists in memory.
+            // Safe: indices stay below the lengths of lists in memory.
             uint256 count = proof.commitments.length / 2;
-            Bn254.Sum[] memory sums = new Bn254.Sum[](count); // at k: weighted poks under G_k
+            // At k: the sum of weighted poks with the same G as k, if k is the first with this G.
+            Bn254.Sum[] memory sums = new Bn254.Sum[](count);
             pairs = 4;
             for (uint256 k = 0; k < count; ++k) {
                 if ((knowledgeMask >> k) & 1 == 0) continue;
@@ -184,9 +189,9 @@ library Groth16 {
         if (knowledgeMask >> count != 0) revert BadMask(knowledgeMask);
     }
 
-    /// keccak256(key id || A || B || C || commitments || poks || public inputs). Everything that
-    /// the prover chose goes in, so no term can be chosen after the weights; the key fixes the
-    /// number of each.
+    /// keccak256(key id || A || B || C || commitments || poks || public inputs). It covers all that
+    /// the prover chose, so nothing can be chosen after the weights are known. The key fixes how
+    /// many there are of each.
     function _weightSeed(
         KeyId keyId,
         Proof memory proof,
@@ -203,7 +208,7 @@ library Groth16 {
                 mcopy(to, add(list, 32), size)
                 end := add(to, size)
             }
-            let start := mload(0x40) // scratch beyond the allocated memory
+            let start := mload(0x40) // free memory, not allocated
             mstore(start, keyId)
             mcopy(add(start, 32), a, 64)
             mcopy(add(start, 96), b, 128)
@@ -213,7 +218,7 @@ library Groth16 {
         }
     }
 
-    /// 128 bits, never zero.
+    /// Weight number `i`: 128 bits, never zero.
     function _weight(bytes32 seed, uint256 i) private pure returns (uint256) {
         uint256 weight = uint256(Challenges.draw(seed, i)) >> 128;
         return weight == 0 ? 1 : weight;
@@ -229,12 +234,12 @@ library Groth16 {
         uint256[4] memory g
     ) private pure returns (uint256 k) {
         unchecked {
-            // Ends at the commitment itself.
+            // Ends at the latest with the commitment that has this G.
             while (!VerifyingKey.isSame(key.g2(key.pedersen(k)), g)) ++k;
         }
     }
 
-    /// The point at a word of a list, in place (not a copy).
+    /// The point at word `i` of a list: a reference, not a copy.
     function _point(uint256[] memory list, uint256 i) private pure returns (uint256[2] memory p) {
         assert(i + 1 < list.length);
         assembly ("memory-safe") {
@@ -242,14 +247,14 @@ library Groth16 {
         }
     }
 
-    /// A sum begins with its point.
+    /// The point of a sum: a reference, since a sum begins with its point.
     function _asPoint(Bn254.Sum memory sum) private pure returns (uint256[2] memory p) {
         assembly ("memory-safe") {
             p := sum
         }
     }
 
-    /// Writes a pair and returns where its G1 point lies.
+    /// Writes a pair into `input`; returns a reference to its G1 point there.
     function _put(
         uint256[] memory input,
         uint256 pair,

@@ -8,22 +8,24 @@ import {KeyId} from "../../types/KeyId.sol";
 
 /// @title Many Groth16 proofs of one key, checked in one pairing call.
 /// @notice Source: Bellare, Garay, Rabin, EUROCRYPT 1998 (small exponents test). Proof j has the
-/// equations of Groth16.sol: the main one and the knowledge of each commitment k of the mask. Each
-/// is raised to a weight of its own, w_j and v_jk, and all are multiplied:
+/// equations of Groth16.sol: the main one, and the knowledge of each commitment k of the mask. Each
+/// is raised to a weight of its own (w_j for the main equation, v_jk for the knowledge of k), and
+/// all are multiplied:
 ///   prod_j e(w_j A_j, B_j) * e(sum_j w_j C_j, -delta) * e((sum_j w_j) alpha, -beta) * e(X, -gamma)
 ///     * prod_k e(sum_j v_jk commitment_jk, GSigmaNeg_k) * prod_G e(sum_j,k v_jk pok_jk, G) = 1
 ///   X = sum_j w_j IC_0 + sum_i (sum_j w_j pub_ji) IC_i + sum_j w_j sum_k commitment_jk
-/// The left side of one equation is an element of a group of prime order r, so a batch with a false
-/// equation passes with a probability of at most 2^-127 over the weights (128 bits, never 0), which
-/// are hashes of the key and of every proof, point and input of the batch. C and the proofs of
-/// knowledge stay in separate sums: nothing rests on more than that argument. Each B goes to the
-/// pairing precompile itself, which checks its subgroup; a sum of Bs would hide that.
+/// The left side of each equation is an element of a group of prime order r. So a batch with a
+/// false equation passes with a probability of at most 2^-127 over the weights. These have 128 bits
+/// and are never 0; they are hashed from the key and from every proof, point and input of the
+/// batch. C and the proofs of knowledge are summed separately, so that no other argument is needed.
+/// Each B goes to the pairing precompile itself, which checks that it is in the subgroup; a sum of
+/// all B would hide one that is not.
 library Groth16Batch {
     using VerifyingKey for VerifyingKey.Key;
 
-    /// @notice Most proofs of a batch. 64 `epoch` proofs cost less than half of the 16,777,216 gas
-    /// that a transaction may use (EIP-7825; contracts/.gas-snapshot.json), and beyond 16 a proof
-    /// gets hardly cheaper.
+    /// @notice Largest number of proofs in a batch. 64 `epoch` proofs cost less than half of the
+    /// 16,777,216 gas that a transaction may use (EIP-7825; contracts/.gas-snapshot.json). In
+    /// batches larger than 16 a proof gets hardly cheaper.
     uint256 internal constant MAX_PROOFS = 64;
 
     uint256 private constant POINT_BYTES = 64;
@@ -37,10 +39,10 @@ library Groth16Batch {
     /// @param inputs sum_j w_j pub_ji mod r, for each public input i
     /// @param x sum_j w_j (sum of the proof's commitments)
     /// @param c sum_j w_j C_j
-    /// @param scratch for a sum within one proof
+    /// @param scratch memory for a sum within one proof
     /// @param commitments at k: sum_j v_jk commitment_jk
-    /// @param poks at homes[k]: sum_j v_jk pok_jk
-    /// @param homes see `_homes`
+    /// @param poks at homes[k]: sum_j v_jk pok_jk, added up over all k with this home
+    /// @param homes at k: where in `poks` the poks of commitment k are summed, see `_homes`
     struct Sums {
         uint256 total;
         uint256[] inputs;
@@ -52,13 +54,13 @@ library Groth16Batch {
         uint256[] homes;
     }
 
-    /// @notice There is nothing to check, or more than MAX_PROOFS.
+    /// @notice The batch has no proof, or more than MAX_PROOFS.
     error BadBatchSize(uint256 proofs);
-    /// @notice The batch is not a whole number of proofs of the key.
+    /// @notice The length of the batch is not a multiple of the length of a proof under this key.
     error WrongBatchLength(uint256 proofBytes, uint256 actual);
-    /// @notice What `Groth16.NotInField` says, of a proof of the batch.
+    /// @notice As `Groth16.NotInField`, in proof number `proof` of the batch.
     error InputNotInField(uint256 proof, uint256 index, uint256 value);
-    /// @notice What `Groth16.CommitmentAtInfinity` says, of a proof of the batch.
+    /// @notice As `Groth16.CommitmentAtInfinity`, in proof number `proof` of the batch.
     error BatchCommitmentAtInfinity(uint256 proof, uint256 index);
 
     /// @notice Whether all proofs verify, each together with its proofs of knowledge in
@@ -85,7 +87,7 @@ library Groth16Batch {
         sums.poks = new Bn254.Sum[](commitments + 1);
         sums.homes = _homes(key, knowledgeMask);
         for (uint256 j = 0; j < count; ++j) {
-            // Proofs and points are handled by their places in memory: each is read where it lies.
+            // Proofs and points are given by their places in memory, so that none is copied.
             uint256 item;
             uint256 pair;
             assembly ("memory-safe") {
@@ -98,12 +100,12 @@ library Groth16Batch {
         return Bn254.isPairingOne(input, _putSums(key, sums, knowledgeMask, input, count));
     }
 
-    /// @notice keccak256(key id || items): all that the provers chose, so no term can be chosen
-    /// after the weights. The key fixes the length of a proof, so different batches are different
-    /// strings.
+    /// @notice keccak256(key id || items). It covers all that the provers chose, so nothing can be
+    /// chosen after the weights are known. The key fixes the length of a proof, so different
+    /// batches are different strings.
     function weightSeed(KeyId keyId, bytes memory items) internal pure returns (bytes32 seed) {
         assembly ("memory-safe") {
-            // The key's id takes the place of the length for the time of hashing.
+            // While hashing, the key's id stands in the word of the length, before the items.
             let length := mload(items)
             mstore(items, keyId)
             seed := keccak256(items, add(length, 32))
@@ -123,8 +125,9 @@ library Groth16Batch {
         }
     }
 
-    /// The main equation of proof j: its pair (w A, B), and its share of the sums. Every commitment
-    /// passes through a precompile, and so is on the curve with coordinates below q.
+    /// Adds the main equation of proof j: writes its pair (w A, B), and adds its terms to the sums.
+    /// Every commitment goes through a precompile, which checks that it is on the curve with
+    /// coordinates below q.
     function _addMain(
         Sums memory sums,
         uint256 item,
@@ -133,7 +136,7 @@ library Groth16Batch {
         uint256 pair
     ) private view {
         unchecked {
-            // Places stay within the item, whose length was checked.
+            // Safe: all places lie within the item, whose length was checked.
             assembly ("memory-safe") {
                 mcopy(add(pair, 64), add(item, 64), 128) // B
             }
@@ -155,7 +158,7 @@ library Groth16Batch {
         }
     }
 
-    /// totals[i] += w pub_ji mod r, for the public inputs at a place.
+    /// totals[i] += w pub_ji mod r, for the public inputs of proof j, which lie at place `inputs`.
     function _addInputs(
         uint256[] memory totals,
         uint256 inputs,
@@ -172,12 +175,13 @@ library Groth16Batch {
                     let total := add(add(totals, 32), mul(i, 32))
                     mstore(total, addmod(mload(total), mulmod(w, value, r), r))
                 }
-                if (value >= r) revert InputNotInField(j, i, value); // it would pass for value - r
+                // The equation would accept it as value - r.
+                if (value >= r) revert InputNotInField(j, i, value);
             }
         }
     }
 
-    /// The knowledge equations of proof j.
+    /// Adds the knowledge equations of proof j to the sums.
     function _addKnowledge(
         Sums memory sums,
         uint256 item,
@@ -193,7 +197,7 @@ library Groth16Batch {
                 if (_isInfinity(commitment)) revert BatchCommitmentAtInfinity(j, k);
                 uint256 v = weight(seed, j * (commitments + 1) + 1 + k);
                 Bn254.accumulateAt(_place(sums.commitments[k]), commitment, v);
-                // Poks follow the commitments.
+                // In an item the poks follow the commitments.
                 Bn254.accumulateAt(
                     _place(sums.poks[sums.homes[k]]),
                     commitment + POINT_BYTES * commitments,
@@ -203,9 +207,9 @@ library Groth16Batch {
         }
     }
 
-    /// Puts the pairs of the sums behind those of the proofs: C, alpha, one for each commitment of
-    /// the mask, one for each distinct G, and X, which the poks under a G that equals gamma have
-    /// joined.
+    /// Writes the pairs of the sums behind those of the proofs, and returns how many pairs there
+    /// are. There is one for C, one for alpha, one for each commitment of the mask, one for each
+    /// distinct G, and one for X. If a G equals gamma, its poks are added to X instead.
     function _putSums(
         VerifyingKey.Key memory key,
         Sums memory sums,
@@ -225,7 +229,7 @@ library Groth16Batch {
                 _put(input, pairs++, _asPoint(sums.commitments[k]), key.g2(g + 4));
                 if (sums.homes[k] == k) _put(input, pairs++, _asPoint(sums.poks[k]), key.g2(g));
             }
-            // e(p, gamma) = e(-p, -gamma); infinity, if no G equals gamma, is its own negative.
+            // e(p, gamma) = e(-p, -gamma). If no G equals gamma, p is infinity and adds nothing.
             Bn254.accumulate(sums.x, Bn254.negate(_asPoint(sums.poks[commitments])));
             _addPublicPoints(key, sums);
             _put(input, pairs++, _asPoint(sums.x), key.g2(VerifyingKey.GAMMA_NEG));
@@ -233,8 +237,8 @@ library Groth16Batch {
         }
     }
 
-    /// Adds sum_j w_j (IC_0 + sum_i pub_ji IC_i) to X: one multiplication for each point of the
-    /// key.
+    /// Adds sum_j w_j (IC_0 + sum_i pub_ji IC_i) to X, by one multiplication for each point IC_i of
+    /// the key.
     function _addPublicPoints(VerifyingKey.Key memory key, Sums memory sums) private view {
         unchecked {
             uint256[] memory inputs = sums.inputs;
@@ -246,9 +250,9 @@ library Groth16Batch {
         }
     }
 
-    /// Where the poks of each commitment are summed: with the first commitment of the mask that has
-    /// the same G, and at the number of commitments, which is none of them, if G equals gamma (as
-    /// after a ceremony): those need no pair of their own.
+    /// For each commitment k the position in `Sums.poks` where its poks are summed. It is the first
+    /// commitment of the mask that has the same G. If G equals gamma, as in ceremony keys, it is
+    /// the last position, behind those of all commitments: that sum needs no pair of its own.
     function _homes(
         VerifyingKey.Key memory key,
         uint256 mask
@@ -260,8 +264,8 @@ library Groth16Batch {
                 uint256[4] memory g = key.g2(key.pedersen(k));
                 uint256 home = commitments;
                 if (!VerifyingKey.isOpposite(g, key.g2(VerifyingKey.GAMMA_NEG))) {
-                    // The search ends at the commitment itself, if it is in the mask; others are
-                    // never asked for.
+                    // For a commitment of the mask the search ends with itself at the latest. The
+                    // homes of other commitments are never used.
                     home = 0;
                     while (home < k && !_sharesG(key, mask, home, g)) ++home;
                 }
@@ -291,14 +295,14 @@ library Groth16Batch {
         }
     }
 
-    /// A sum begins with its point.
+    /// The point of a sum: a reference, since a sum begins with its point.
     function _asPoint(Bn254.Sum memory sum) private pure returns (uint256[2] memory p) {
         assembly ("memory-safe") {
             p := sum
         }
     }
 
-    /// Where the G1 point of a pair lies.
+    /// The G1 point of a pair of `input`: a reference.
     function _pair(
         uint256[] memory input,
         uint256 pair

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-/// @title The closed table of statements: what their keys look like.
+/// @title The fixed table of the kinds of statements, and what their keys look like.
 /// @notice Layouts: docs/formats/proofs.md and docs/formats/statements.md. Slots and depth are
-/// words 2 and 3 of a key; each kind says what they mean.
-/// @dev The parts between markers are generated from zk/statements.json: python
-/// zk/generate_statements.py --write. Callers refuse an unknown kind with an error of their own;
-/// one that gets here is a fault of the contract, and panics.
+/// words 2 and 3 of a key; their meaning depends on the kind.
+/// @dev `python zk/generate_statements.py --write` makes the parts between markers from
+/// zk/statements.json. Callers refuse an unknown kind with an error of their own. If one gets here,
+/// the contract has a bug, and the function panics.
 library Kinds {
     // generated: begin constants
     // the records fed in an epoch are the dataset's, in the drawn order
@@ -42,10 +42,10 @@ library Kinds {
     uint256 internal constant INDEX_BITS = 32; // bits of a block's number in a public input
     uint256 internal constant INDEXES_PER_WORD = 7; // block numbers in one public input
     uint256 internal constant BYTES_PER_WORD = 31; // bytes of a deployed file in one public input
-    // most public inputs of a key
+    // largest number of public inputs of a key
     uint256 internal constant MAX_PUBLIC = 86;
 
-    // Kinds whose keys a contract pins; bit n: kind n.
+    // The kinds whose keys each contract pins; bit n stands for kind n.
     uint256 internal constant PROOF_LEDGER = (1 << EPOCH) | (1 << TREE);
     uint256 internal constant DATASET_AUDITS = (1 << SORTED) | (1 << MEMBER) | (1 << ABSENT);
     uint256 internal constant MODEL_LEDGER = (1 << Q8_0) | (1 << INT8) | (1 << MERGE);
@@ -58,7 +58,7 @@ library Kinds {
 
     // solhint-disable max-line-length
     // generated: begin rules
-    /// @notice Whether a contract takes a key of this kind with so many slots.
+    /// @notice Whether a contract takes a key of this kind with this number of slots.
     function fitsSlots(uint256 kind, uint256 slots) internal pure returns (bool fits) {
         if (kind == EPOCH) return slots >= 16 && slots <= MAX_RECORDS;
         if (kind == TREE) {
@@ -89,7 +89,7 @@ library Kinds {
         assert(isKnown(kind));
     }
 
-    /// @notice Public inputs of a key of this kind; `slots` must fit.
+    /// @notice Number of public inputs of a key of this kind; `slots` must fit.
     function publicCount(uint256 kind, uint256 slots) internal pure returns (uint256 count) {
         if (kind == EPOCH) return 5;
         if (kind == TREE) return 8;
@@ -101,20 +101,20 @@ library Kinds {
         assert(isKnown(kind));
     }
 
-    /// @notice Commitments of a key of this kind.
+    /// @notice Number of commitments of a key of this kind.
     function commitmentCount(uint256 kind) internal pure returns (uint256 count) {
         if (kind == EPOCH) return 3;
         assert(isKnown(kind));
     }
 
-    /// @notice Stage that an anchoring of proofs of this kind is about; 0 if none is.
+    /// @notice Stage whose anchorings take proofs of this kind; 0 if the kind is of no stage.
     function stageOf(uint256 kind) internal pure returns (uint64 stage) {
         if (kind == Q8_0 || kind == INT8) return QUANTIZE_STAGE;
         if (kind == MERGE) return MERGE_STAGE;
         assert(isKnown(kind));
     }
 
-    /// @notice Bytes of a block of the deployed file; 0 if no file is read.
+    /// @notice Bytes of a block of the deployed file; 0 for a kind that is not about such a file.
     function blockBytes(uint256 kind) internal pure returns (uint256 size) {
         if (kind == Q8_0) return 34;
         if (kind == INT8) return 36;
@@ -123,20 +123,20 @@ library Kinds {
     // generated: end rules
     // solhint-enable max-line-length
 
-    /// @notice Public inputs that hold the numbers of `blocks` blocks.
+    /// @notice How many public inputs hold the numbers of `blocks` blocks.
     function indexWords(uint256 blocks) internal pure returns (uint256) {
         return (blocks + INDEXES_PER_WORD - 1) / INDEXES_PER_WORD;
     }
 
-    /// @notice Public inputs that hold the bytes of `blocks` blocks of the deployed file; none if
-    /// no file is read.
+    /// @notice How many public inputs hold the bytes of `blocks` blocks of the deployed file; 0 for
+    /// a kind that is not about such a file.
     function codeWords(uint256 kind, uint256 blocks) internal pure returns (uint256) {
         uint256 size = blockBytes(kind);
         return size == 0 ? 0 : (blocks * size + BYTES_PER_WORD - 1) / BYTES_PER_WORD;
     }
 
-    /// @notice Rank of the `merge` keys that serve an adapter of rank r: the smallest of 8, 16, 32,
-    /// 64 that is at least r; 0 if there is none.
+    /// @notice Rank of the `merge` keys for an adapter of rank r: the smallest of 8, 16, 32, 64
+    /// that is at least r; 0 if r is 0 or larger than 64.
     function paddedRank(uint256 r) internal pure returns (uint256 rank) {
         if (r == 0 || r > MAX_RANK) return 0;
         rank = MIN_RANK;

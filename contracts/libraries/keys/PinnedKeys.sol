@@ -6,13 +6,13 @@ import {Kinds} from "./Kinds.sol";
 import {VerifyingKey} from "./VerifyingKey.sol";
 import {KeyId} from "../../types/KeyId.sol";
 
-/// @title The keys of a contract, fixed when it is created.
+/// @title The verifying keys that a contract pins: they are fixed when it is created.
 library PinnedKeys {
     using VerifyingKey for VerifyingKey.Key;
 
     uint256 private constant MAX_KEYS = 255;
 
-    /// @dev The fields after vkId share a slot: checking a proof reads only that one.
+    /// @dev The fields after vkId share a slot, the only one that the check of a proof reads.
     struct Pinned {
         KeyId vkId;
         address data;
@@ -27,8 +27,9 @@ library PinnedKeys {
         mapping(KeyId vkId => uint256 position) positions; // index in `list` + 1
     }
 
-    /// @notice Pins a key; for constructors only, it checks the whole key.
-    /// @param kinds set of the kinds that the contract pins (bit n: kind n)
+    /// @notice Pins a key after checking it completely, which costs much gas: for constructors
+    /// only.
+    /// @param kinds set of the kinds that the contract pins: bit n stands for kind n
     function pin(Store storage store, IProofLedger.KeyPin memory keyPin, uint256 kinds) internal {
         VerifyingKey.Key memory key = VerifyingKey.load(keyPin.data);
         if (key.id != keyPin.vkId) revert VerifyingKey.BadKey(keyPin.vkId, "digest");
@@ -78,7 +79,7 @@ library PinnedKeys {
         return (key.data, key.kind, key.slots, key.depth);
     }
 
-    /// The header must be that of a statement known here.
+    /// Reverts unless the header fits the kind of statement that it names.
     function _requireStatement(VerifyingKey.Key memory key) private pure {
         (uint256 kind, uint256 slots) = (key.kind(), key.slots());
         if (!Kinds.fitsSlots(kind, slots)) revert VerifyingKey.BadKey(key.id, "slots");

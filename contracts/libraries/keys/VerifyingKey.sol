@@ -5,10 +5,10 @@ import {Bn254} from "../groth16/Bn254.sol";
 import {Kinds} from "./Kinds.sol";
 import {KeyId} from "../../types/KeyId.sol";
 
-/// @title A Groth16 verifying key as a string of words, read from a data contract.
-/// @notice Layout: docs/formats/proofs.md. `load` checks the header and the length, which is what
-/// memory safety needs; whether the key is a sound one is asked once, when it is pinned, by
-/// `requireSound`.
+/// @title A Groth16 verifying key as a list of words, read from a data contract.
+/// @notice Layout: docs/formats/proofs.md. `load` checks the header and the length, which memory
+/// safety needs. `requireSound` is called once, when a key is pinned, and refuses keys under which
+/// anybody could forge proofs.
 library VerifyingKey {
     uint256 internal constant VERSION = 1;
 
@@ -18,7 +18,7 @@ library VerifyingKey {
     uint256 internal constant DELTA_NEG = 17;
     uint256 internal constant IC = 21;
     uint256 private constant EPOCH_WORDS = 7; // three hashes of bases, I_0, S
-    // Bounds the arithmetic below, as Kinds.MAX_PUBLIC does.
+    // With Kinds.MAX_PUBLIC it bounds the unchecked arithmetic below.
     uint256 private constant MAX_COMMITMENTS = 64;
 
     uint256 private constant G2_X1 =
@@ -30,15 +30,15 @@ library VerifyingKey {
     uint256 private constant G2_Y0 =
         0x12c85ea5db8c6deb4aab71808dcb408fe3d1e7690c43d37b4ce6cc0166fa7daa;
 
-    /// @param words the key's bytes, a word each
+    /// @param words the key's bytes as words of 32 bytes
     /// @param id keccak256 of the key's bytes
     struct Key {
         uint256[] words;
         KeyId id;
     }
 
-    /// @notice The key is refused; `rule` says why (docs/security-model.md, Refused keys). Code
-    /// whose length is that of no key has no id: its hash stands there.
+    /// @notice The key is refused; `rule` says why (docs/security-model.md, Refused keys). If the
+    /// code's length is that of no key, `id` is the code's hash.
     error BadKey(KeyId id, string rule);
 
     /// @notice Reads a key from the code of a contract.
@@ -81,20 +81,21 @@ library VerifyingKey {
         return key.words[5];
     }
 
-    /// @notice Position of the Pedersen G of commitment `i`; its GSigmaNeg follows.
+    /// @notice Position of the point G of commitment `i` among the words; its GSigmaNeg follows.
     function pedersen(Key memory key, uint256 i) internal pure returns (uint256) {
         unchecked {
-            // A loaded key has at most MAX_PUBLIC and MAX_COMMITMENTS of them.
+            // Safe: a loaded key has at most MAX_PUBLIC inputs and MAX_COMMITMENTS commitments.
             return IC + 2 * (key.words[4] + 1) + 8 * i;
         }
     }
 
-    /// @notice I_0 of an epoch key; S follows.
+    /// @notice Position of I_0 of an epoch key among the words; S follows. The bases of P are K_i;
+    /// I_0 is the sum of i * K_i, and S the sum of K_i.
     function orderBase(Key memory key) internal pure returns (uint256) {
         return key.words.length - 4;
     }
 
-    /// @notice The G1 point at a word of the key, in place (not a copy).
+    /// @notice The G1 point at word `offset` of the key: a reference, not a copy.
     function g1(Key memory key, uint256 offset) internal pure returns (uint256[2] memory p) {
         uint256[] memory words = key.words;
         unchecked {
@@ -106,7 +107,7 @@ library VerifyingKey {
         }
     }
 
-    /// @notice The G2 point at a word of the key, in place (not a copy).
+    /// @notice The G2 point at word `offset` of the key: a reference, not a copy.
     function g2(Key memory key, uint256 offset) internal pure returns (uint256[4] memory p) {
         uint256[] memory words = key.words;
         unchecked {
@@ -129,16 +130,15 @@ library VerifyingKey {
         return left == right;
     }
 
-    /// @notice Whether two G2 points, none of them infinity, are each other's negative.
+    /// @notice Whether two G2 points, neither of them infinity, are each other's negative.
     function isOpposite(uint256[4] memory p, uint256[4] memory q) internal pure returns (bool) {
         return p[0] == q[0] && p[1] == q[1] && _isOpposite(p[2], q[2]) && _isOpposite(p[3], q[3]);
     }
 
-    /// @notice Refuses keys with which the statements would not bind, as far as the key's bytes
-    /// show it.
-    /// @dev Meant for constructors: it costs about 34,000 gas per G2 point. That the bases of
-    /// commitments are distinct and none is infinity cannot be seen here (the key holds their
-    /// hashes only); whoever recomputes P checks it.
+    /// @notice Reverts if anybody could forge proofs under the key, as far as its bytes show that.
+    /// @dev For constructors: it costs about 34,000 gas per G2 point. The key holds only hashes of
+    /// the commitments' bases. So it cannot be checked here that the bases are distinct and none is
+    /// infinity; whoever recomputes P checks that.
     function requireSound(Key memory key) internal view {
         uint256 commitments = commitmentCount(key);
         _requireInputs(key);
@@ -176,8 +176,8 @@ library VerifyingKey {
         if (w.length != expected) revert BadKey(key.id, "length");
     }
 
-    /// @dev Two inputs with one point, or with opposite ones, could be exchanged: their
-    /// x-coordinates differ.
+    /// @dev Two public inputs whose points are equal or opposite could be exchanged. So all
+    /// x-coordinates must differ.
     function _requireInputs(Key memory key) private view {
         for (uint256 i = 0; i <= publicCount(key); ++i) {
             _requireG1(key, IC + 2 * i, "IC");

@@ -3,8 +3,8 @@ pragma solidity 0.8.37;
 
 /// @title Merkle tree of a log: leaves, nodes, inclusion and consistency.
 /// @notice Source: RFC 6962 section 2.1; verification as in RFC 9162 sections 2.1.3.2 and 2.1.4.2.
-/// Both algorithms consume a proof completely or fail, so for given sizes exactly one proof length
-/// is accepted. Hashing is the SHA-256 precompile.
+/// Both algorithms fail unless they use a proof completely. So for given sizes exactly one length
+/// of proof is accepted. The SHA-256 precompile does the hashing.
 library Rfc6962 {
     /// @notice Leaf hash: SHA256(0x00 || entry).
     function leaf(bytes memory entry) internal pure returns (bytes32) {
@@ -12,9 +12,9 @@ library Rfc6962 {
     }
 
     /// @notice Node hash: SHA256(0x01 || left || right).
-    /// @dev Paths have many nodes: hashed beyond the allocated memory, which stays as it is. A call
-    /// that fails (for want of gas) or answers with anything but a word (no precompile) is never
-    /// taken for a digest.
+    /// @dev A path has many nodes, so they are hashed in free memory and nothing is allocated.
+    /// Reverts if the precompile call fails (too little gas) or does not answer with one word (the
+    /// chain has no such precompile), so that nothing else is taken for a digest.
     function node(bytes32 left, bytes32 right) internal view returns (bytes32 digest) {
         assembly ("memory-safe") {
             let input := mload(0x40)
@@ -42,8 +42,8 @@ library Rfc6962 {
         uint256 fn = index;
         bytes32 r = leafHash;
         unchecked {
-            // size is not zero, and i stays below the length that Solidity checked against the
-            // calldata.
+            // Safe: size is not zero, and i stays below the proof's length, which Solidity checked
+            // against the calldata.
             uint256 sn = size - 1;
             for (uint256 i = 0; i < proof.length; ++i) {
                 if (sn == 0) return false; // the proof is too long
@@ -64,11 +64,10 @@ library Rfc6962 {
         }
     }
 
-    /// @notice Whether the tree (newSize, newRoot) begins with all leaves of the tree (oldSize,
-    /// oldRoot).
-    /// @dev The empty tree is a prefix of every tree and a tree is a prefix of itself, both with an
-    /// empty proof. The proof of an old size that is a power of two omits the old root, which the
-    /// verifier holds.
+    /// @notice Whether the first leaves of the tree (newSize, newRoot) are all leaves of the tree
+    /// (oldSize, oldRoot).
+    /// @dev Every tree extends the empty tree and itself, both with an empty proof. If oldSize is a
+    /// power of two, the proof omits the old root, which the verifier knows.
     function isConsistent(
         uint64 oldSize,
         bytes32 oldRoot,
@@ -85,8 +84,7 @@ library Rfc6962 {
             fn >>= 1;
             sn >>= 1;
         }
-        // fn is 0 exactly when oldSize is a power of two: the old root itself is then the first
-        // node.
+        // fn is 0 exactly if oldSize is a power of two. Then the old root itself is the first node.
         uint256 next = fn == 0 ? 0 : 1;
         bytes32 fr = fn == 0 ? oldRoot : proof[0];
         bytes32 sr = fr;
@@ -106,8 +104,8 @@ library Rfc6962 {
         return sn == 0 && fr == oldRoot && sr == newRoot;
     }
 
-    /// A last node without a right sibling is passed upwards unchanged: skip the levels at which
-    /// there is nothing to hash.
+    /// The last node of a level, if it has no sibling, moves up unchanged. This skips the levels
+    /// where it does, since nothing is hashed there.
     function _skipMissing(uint256 fn, uint256 sn) private pure returns (uint256, uint256) {
         while (fn & 1 == 0 && fn != 0) {
             fn >>= 1;

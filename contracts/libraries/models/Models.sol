@@ -8,8 +8,8 @@ import {Kinds} from "../keys/Kinds.sol";
 import {RunId} from "../../types/RunId.sol";
 
 /// @title Anchoring of models, and their draws.
-/// @notice Preimages: docs/formats/statements.md. Everything is fixed before the block whose hash
-/// decides what must be opened.
+/// @notice Preimages: docs/formats/statements.md. Everything is fixed before the draw block, whose
+/// hash decides which blocks of weights must be opened.
 library Models {
     bytes32 private constant TAG_DRAW = keccak256("provenance/v1/draw");
 
@@ -27,16 +27,16 @@ library Models {
     }
 
     struct Stored {
-        // The next nine share a slot, the only one that every proof reads and writes.
+        // The next nine fields share a slot, the only one that every proof reads and writes.
         uint8 kind;
         uint8 slots;
         uint32 scale;
         uint32 draws;
         uint48 blocks;
         uint24 entries; // of the merged table
-        uint24 nextTensor; // all those before are complete; equal to `entries` once accepted
+        uint24 nextTensor; // all tensors before it are complete; `entries` once accepted
         uint32 nextGroup;
-        uint48 blocksProved; // of the complete tensors
+        uint48 blocksProved; // blocks of the complete tensors
         bytes32 seed;
         bytes32 merged;
         bytes32 codesHash;
@@ -44,7 +44,7 @@ library Models {
         bytes32 base;
         bytes32 adapter;
         uint48 blockNumber; // shares a slot with headSeq
-        uint64 headSeq; // size and root of the log are the registry's, under this head
+        uint64 headSeq; // number of the head with which the registry knows the log's size and root
     }
 
     struct Store {
@@ -61,7 +61,7 @@ library Models {
     ) internal returns (uint64 number) {
         IProvenanceRegistry.Run memory run = registry.runOf(runId);
         if (run.owner != msg.sender && !registry.isWriter(runId, msg.sender)) {
-            // An owner is a writer always: no need to ask.
+            // The owner is always a writer, so the registry is asked about others only.
             revert IModelLedger.NotRunWriter(runId, msg.sender);
         }
         if (run.seq == 0) revert IModelLedger.LogIsEmpty(runId);
@@ -153,7 +153,7 @@ library Models {
         });
     }
 
-    /// @dev A static struct encodes as its fields in order.
+    /// @dev abi.encode of a static struct is that of its fields in order.
     function _digest(
         IModelLedger.Anchoring memory a,
         uint64 logSize,
@@ -162,8 +162,8 @@ library Models {
         return keccak256(abi.encode(a, logSize, logRoot));
     }
 
-    /// The caller's words, from what is stored: the other tables' sizes follow from the merged
-    /// one's.
+    /// Rebuilds the anchoring from what is stored. The merged table's number of entries gives those
+    /// of the other tables.
     function _anchoring(Stored storage s) private view returns (IModelLedger.Anchoring memory a) {
         uint64 entries = s.entries;
         a.merged = IModelLedger.Table(s.merged, entries);
@@ -181,7 +181,7 @@ library Models {
         );
     }
 
-    /// Stage 1 merges with an adapter; stage 2 has one table only.
+    /// Stage 1 has three tables and a scale; stage 2 has one table only.
     function _requireStage(uint64 stage, IModelLedger.Anchoring calldata a) private pure {
         bool known = Kinds.isKnown(a.kind) && stage != 0 && Kinds.stageOf(a.kind) == stage;
         if (!known) revert IModelLedger.WrongStage(stage, a.kind);

@@ -13,8 +13,8 @@ import {Tensors} from "./Tensors.sol";
 import {VerifyingKey} from "../keys/VerifyingKey.sol";
 
 /// @title Proofs that open drawn blocks of an anchored model.
-/// @notice They come in the order of (tensor, group), so one position says what is proved, and one
-/// hash binds all codes.
+/// @notice They come in the order of (tensor, group). So one position tells what is proved, and one
+/// hash covers all codes.
 library Samples {
     using Models for Models.Store;
     using PinnedKeys for PinnedKeys.Store;
@@ -22,7 +22,7 @@ library Samples {
     uint256 private constant MIN_DRAWS = 2; // of each tensor
     uint256 private constant PROOF_BYTES = 8 * 32; // A, B, C
 
-    /// @dev An anchoring while a list of items is checked.
+    /// @dev The state of an anchoring while a list of items is checked.
     struct Walk {
         uint8 kind;
         uint64 entries;
@@ -35,17 +35,17 @@ library Samples {
         uint256 blocksProved;
         bytes32 seed;
         bytes32 codesHash;
-        bytes32[] roots; // of the tables, as an item's openings come
+        bytes32[] roots; // at i: root of the table that an item's opening i is about
     }
 
-    /// @dev What an item's proof must show; no inputs if the item was accepted before.
+    /// @dev What an item's proof must show. It has no inputs if the item was proved before.
     struct Statement {
         uint8 key;
         bool verified;
         uint256[] inputs;
     }
 
-    /// @notice Accepts the items that are not behind what is proved; the others have no effect.
+    /// @notice Accepts the items that were not proved before; the others have no effect.
     function prove(
         Models.Store storage store,
         PinnedKeys.Store storage keys,
@@ -76,7 +76,7 @@ library Samples {
             emit IModelLedger.ModelAccepted(id.runId, id.stage, id.number);
     }
 
-    /// Checks everything about the next item but its proof, and steps behind it.
+    /// Checks all of an item except its proof, and moves `w` to the next item.
     function _statement(
         PinnedKeys.Store storage keys,
         Walk memory w,
@@ -97,7 +97,7 @@ library Samples {
         _step(w, tensor.blocks);
     }
 
-    /// The item's tensor, shown to be at its place in every table.
+    /// The item's tensor. Reverts unless its entries are shown to be at their places in all tables.
     function _open(
         Walk memory w,
         IModelLedger.Sample calldata item
@@ -150,8 +150,8 @@ library Samples {
         }
     }
 
-    /// Steps to the next group, or to the next tensor; the tensors' blocks must add up to the
-    /// anchored sum.
+    /// Moves to the next group, or after a tensor's last group to the next tensor. The tensors'
+    /// blocks must add up to the anchored number.
     function _step(Walk memory w, uint256 blocks) private pure {
         uint256 sum = w.blocksProved + blocks;
         bool isLast = w.tensor + 1 == w.entries;
@@ -195,7 +195,7 @@ library Samples {
         }
     }
 
-    /// keccak256(abi.encode(seed, tensor, draw)), beyond the allocated memory.
+    /// keccak256(abi.encode(seed, tensor, draw)), computed in free memory.
     function _draw(
         bytes32 seed,
         uint256 tensor,
@@ -244,8 +244,8 @@ library Samples {
             revert IModelLedger.SampleInvalid(item.tensor, item.group);
     }
 
-    /// The words of all proofs of item i's key, which count as verified from here on: what is wrong
-    /// with one reverts all.
+    /// The words of all proofs under item i's key. They are marked as verified: the caller reverts
+    /// if one of them is not.
     function _collect(
         Statement[] memory statements,
         IModelLedger.Sample[] calldata items,
@@ -272,7 +272,7 @@ library Samples {
         }
         uint256 length = count * (PROOF_BYTES + size);
         assembly ("memory-safe") {
-            mstore(batch, length) // shortened to what was written
+            mstore(batch, length) // shorten it to what was written
         }
     }
 

@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 import {Kinds} from "../keys/Kinds.sol";
 import {Rfc6962} from "../log/Rfc6962.sol";
 
-/// @title Entries of tables of tensors, and what follows from a tensor's shape.
+/// @title Entries in tables of tensors, and what follows from a tensor's shape.
 /// @notice Layouts: docs/formats/statements.md, "Weight trees" and "Tables of tensors". All tensors
 /// opened here are BF16.
 library Tensors {
@@ -29,19 +29,19 @@ library Tensors {
         uint256 root;
     }
 
-    /// @notice Blocks of a row.
+    /// @notice Number of blocks of a row with this number of columns.
     function blocksPerRow(uint256 columns) internal pure returns (uint256) {
         return (columns + BLOCK_VALUES - 1) / BLOCK_VALUES;
     }
 
-    /// @notice Levels above the pages of a tensor with so many blocks: the smallest depth >= 1 that
-    /// holds them.
+    /// @notice Levels of a tensor's tree above its pages: the smallest depth >= 1 that has room for
+    /// this number of blocks.
     function depthOf(uint256 blocks) internal pure returns (uint8 depth) {
         uint256 pages = (blocks + PAGE_BLOCKS - 1) / PAGE_BLOCKS;
         for (depth = 1; pages > 16; ++depth) pages = (pages + 15) / 16;
     }
 
-    /// @notice Entry of a tensor as it is.
+    /// @notice Entry of a base or merged tensor.
     function plain(
         bytes memory name,
         uint64 rows,
@@ -52,8 +52,8 @@ library Tensors {
         return Entry(sha256(name), ROWS, rows, columns, depthOf(blocks), uint64(blocks), root);
     }
 
-    /// @notice Entry of the adapter's A (rank, columns) of a tensor: padded to the key's rank, in a
-    /// tree of the tensor's depth.
+    /// @notice Entry of the adapter's A, shape (rank, columns), of a tensor. Its blocks are counted
+    /// with A padded to the key's rank; its tree has the tensor's depth.
     function loraA(
         Entry memory of_,
         bytes memory name,
@@ -65,7 +65,7 @@ library Tensors {
         return Entry(nameHash, LORA_A, rank, of_.columns, of_.depth, uint64(blocks), root);
     }
 
-    /// @notice Entry of the adapter's B (rows, rank) of a tensor.
+    /// @notice Entry of the adapter's B, shape (rows, rank), of a tensor; padded as A is.
     function loraB(
         Entry memory of_,
         bytes memory name,

@@ -2,14 +2,14 @@
 pragma solidity 0.8.37;
 
 /// @title Hashes of recent blocks.
-/// @notice Source: EIP-2935. The history contract serves the latest 8,191 blocks and is right after
-/// a node restart too; the BLOCKHASH instruction (256 blocks) is asked only on chains where that
-/// contract has no code.
+/// @notice Source: EIP-2935. The history contract knows the hashes of the latest 8,191 blocks, even
+/// after a node restarted. Only on chains where it has no code the BLOCKHASH instruction is used,
+/// which knows 256.
 library BlockHashes {
     address internal constant HISTORY = 0x0000F90827F1C53a10cb7A02335B175320002935;
     uint256 internal constant HISTORY_WINDOW = 8_191;
 
-    /// @notice Hash of an earlier block; 0 if it cannot be had (any more).
+    /// @notice Hash of an earlier block; 0 if it is not available any more.
     /// @dev `number` must be below block.number.
     function hashOf(uint256 number) internal view returns (bytes32) {
         if (HISTORY.code.length == 0) return blockhash(number);

@@ -7,9 +7,9 @@ import {KeyId} from "../../types/KeyId.sol";
 import {RunId} from "../../types/RunId.sol";
 
 /// @title Preimages of the challenges.
-/// @notice Layout: docs/formats/proofs.md. Everything that a proof speaks about is in the preimage,
-/// with the chain and the contract, so no proof carries over to another statement. The points are
-/// fixed before their challenge exists.
+/// @notice Layout: docs/formats/proofs.md. Everything that a proof is about is in the preimage,
+/// with the chain and the contract. So no proof is valid for another statement. The points are in
+/// it, too, so they are fixed before their challenge exists.
 library Challenges {
     bytes32 private constant TAG_LINK = keccak256("provenance/v1/link");
     bytes32 private constant TAG_DATASET = keccak256("provenance/v1/dataset");
@@ -46,7 +46,8 @@ library Challenges {
         bytes32 pHash;
     }
 
-    /// @notice Seed of a registration's challenges. A static struct encodes as its fields in order.
+    /// @notice Seed of a registration's challenges. abi.encode of a static struct is that of its
+    /// fields in order.
     function linkSeed(Registration memory r) internal view returns (bytes32) {
         return keccak256(abi.encode(TAG_LINK, block.chainid, address(this), r));
     }

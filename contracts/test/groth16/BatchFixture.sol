@@ -24,7 +24,7 @@ abstract contract BatchFixture is Test {
     Groth16Harness internal immutable h = Groth16Harness(deploy("Groth16Harness", ""));
     BatchVerifier internal immutable verifier = BatchVerifier(deploy("BatchVerifier", ""));
     Simulator.Setup[3] internal setups;
-    address[3] internal keys; // shared G, distinct G, ceremony
+    address[3] internal keys; // all G the same, all G distinct, all G equal to gamma
 
     function setUp() public virtual {
         for (uint256 i = 0; i < 3; ++i) {
@@ -41,7 +41,7 @@ abstract contract BatchFixture is Test {
         return verifier.verifyBatch(keys[key], pack(batch), mask);
     }
 
-    /// A batch of n proofs with everything different.
+    /// A batch of n proofs that share no point and no public input.
     function honest(uint256 key, uint256 n) internal view returns (uint256[][] memory batch) {
         batch = new uint256[][](n);
         for (uint256 j = 0; j < n; ++j) batch[j] = prove(key, inputsOf(j), scalarsOf(j), j);

@@ -14,8 +14,8 @@ contract Groth16Test is Test {
     Simulator private immutable _sim = Simulator(deploy("Simulator", ""));
     Groth16Harness private immutable _h = Groth16Harness(deploy("Groth16Harness", ""));
     Simulator.Setup[3] private _setups;
-    address[3] private _keys; // shared G, distinct G, ceremony
-    address private _key; // the one that most tests use
+    address[3] private _keys; // all G the same, all G distinct, all G equal to gamma
+    address private _key; // the key that most tests use
 
     function setUp() public {
         for (uint256 i = 0; i < 3; ++i) {
@@ -56,7 +56,7 @@ contract Groth16Test is Test {
         }
     }
 
-    /// x + r would be the same to the multiplication precompile.
+    /// The multiplication precompile treats x + r as x.
     function test_publicInputsAreBelowR() public {
         Groth16Harness.Proof memory proof = _valid(0, 1);
         for (uint256 j = 0; j < 5; ++j) {
@@ -106,8 +106,8 @@ contract Groth16Test is Test {
         assertTrue(_verify(0, proof, ALL, inputs), "restored");
     }
 
-    /// D + X with P - X has the same sum: only the proofs of knowledge see it. So does any exchange
-    /// of two commitments.
+    /// D + X and P - X have the same sum as D and P, and so have two exchanged commitments. Only
+    /// the proofs of knowledge show the difference.
     function test_shiftedAndSwappedCommitments() public view {
         uint256[] memory inputs = _inputs(1);
         for (uint256 i = 0; i < 3; ++i) {
@@ -127,7 +127,8 @@ contract Groth16Test is Test {
         }
     }
 
-    /// Proofs of knowledge shifted against each other agree in a fold without weights, not here.
+    /// Two proofs of knowledge with errors that cancel would pass if they were summed without
+    /// weights.
     function test_poksShiftedSoThatTheirFoldAgrees() public view {
         uint256[] memory inputs = _inputs(1);
         for (uint256 i = 0; i < 3; i += 2) {
@@ -139,7 +140,7 @@ contract Groth16Test is Test {
         }
     }
 
-    /// It verifies, so nothing may be keyed by proof bytes.
+    /// (-A, -B, C) verifies, too, so a proof's bytes must not be used as an id.
     function test_negatedProofVerifiesToo() public view {
         Groth16Harness.Proof memory proof = _valid(0, 1);
         proof.a = _h.negate(proof.a);
@@ -147,7 +148,7 @@ contract Groth16Test is Test {
         assertTrue(_verify(0, proof, ALL, _inputs(1)), "(-A, -B, C)");
     }
 
-    /// The reason for rule 2: without D's own check a proof needs no witness at all.
+    /// If knowledge of D were not checked, a proof could be made without a witness.
     function test_forgeryWithUncheckedCommitment() public view {
         uint256[] memory inputs = _inputs(1);
         (IProofLedger.Proof memory forged, uint256[2] memory d) = _sim.forge(inputs);
@@ -160,8 +161,8 @@ contract Groth16Test is Test {
         assertTrue(!_knows(0, d, proof.poks[0]), "refused when D is registered");
     }
 
-    /// Infinity with infinity as its proof satisfies the knowledge equation; it commits to nothing
-    /// and is refused where asked.
+    /// Infinity, with infinity as its proof of knowledge, satisfies the equation. It commits to
+    /// nothing, so it is refused where the mask asks for it.
     function test_commitmentAtInfinity() public {
         uint256[] memory inputs = _inputs(1);
         Groth16Harness.Proof memory proof = _prove(0, inputs, [uint256(10), 0, 30]);
@@ -229,7 +230,7 @@ contract Groth16Test is Test {
         _h.verify(_key, proof, ALL, inputs);
     }
 
-    /// With less and less gas a valid proof reverts; it never comes out false.
+    /// With too little gas the check of a valid proof reverts; it never returns false.
     function testFuzz_starvedGasNeverAnswersFalse(uint256 gasLimit) public view {
         gasLimit = bound(gasLimit, 30_000, 520_000);
         Groth16Harness.Proof memory proof = _valid(0, 1);
@@ -238,8 +239,8 @@ contract Groth16Test is Test {
             assertTrue(ok, "answered false");
             assertTrue(gasLimit > 400_000, "answered with too little");
         } catch (bytes memory reason) {
-            // Out of gas outside the precompiles has no reason; a malformed point must not be
-            // blamed.
+            // Running out of gas outside the precompiles gives no error data. It must not be
+            // reported as a malformed point.
             if (reason.length != 0)
                 assertTrue(bytes4(reason) == Bn254.LowGas.selector, "another reason");
         }

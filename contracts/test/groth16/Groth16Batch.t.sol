@@ -54,7 +54,7 @@ contract Groth16BatchTest is BatchFixture {
         assertTrue(w != Groth16Batch.weight(seed, i ^ 1), "another number, another weight");
     }
 
-    /// x + k r would be the same to the multiplication precompile, and to mulmod.
+    /// The multiplication precompile and mulmod treat x + k r as x.
     function test_publicInputsAreBelowR() public {
         for (uint256 j = 0; j < 3; ++j) {
             for (uint256 i = 0; i < 5; ++i) {
@@ -86,8 +86,8 @@ contract Groth16BatchTest is BatchFixture {
         assertTrue(verify(0, zeros, ALL), "all 0");
     }
 
-    /// (-A, -B, C) verifies too, and so does the same proof twice: a batch says nothing about how
-    /// many statements it shows.
+    /// (-A, -B, C) verifies, too, and so does a batch with the same proof twice. So a valid batch
+    /// does not tell how many different statements it shows.
     function test_negatedAndRepeatedProofsVerify() public view {
         uint256[][] memory batch = honest(0, 3);
         (batch[1], batch[2]) = (honest(0, 1)[0], honest(0, 1)[0]);
@@ -140,7 +140,7 @@ contract Groth16BatchTest is BatchFixture {
         assertTrue(verify(2, honest(2, 64), 6), "64 proofs");
     }
 
-    /// With less and less gas a valid batch reverts; it never comes out false.
+    /// With too little gas the check of a valid batch reverts; it never returns false.
     function testFuzz_starvedGasNeverAnswersFalse(uint256 gasLimit) public view {
         gasLimit = bound(gasLimit, 30_000, 800_000);
         bytes memory items = pack(honest(0, 3));

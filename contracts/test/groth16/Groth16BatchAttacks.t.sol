@@ -7,10 +7,10 @@ import {Groth16Batch} from "../../libraries/groth16/Groth16Batch.sol";
 import {VerifyingKey} from "../../libraries/keys/VerifyingKey.sol";
 import {BatchFixture} from "./BatchFixture.sol";
 
-/// @dev Batches against the attacks on single proofs, at every position, and against those that
-/// only a batch makes possible.
+/// @dev Attacks on batches: the attacks on single proofs, at every position, and those that only a
+/// batch makes possible.
 contract Groth16BatchAttacksTest is BatchFixture {
-    /// Any word of any proof, changed: false or refused, never accepted.
+    /// A batch with any word of any proof changed is false or refused, never accepted.
     function testFuzz_anyChangedWord(
         uint256 position,
         uint256 word,
@@ -67,8 +67,8 @@ contract Groth16BatchAttacksTest is BatchFixture {
         }
     }
 
-    /// Two false proofs whose errors cancel in the product of their equations: +X in one and -X in
-    /// the other. All Bs are equal here, so it works with A too.
+    /// Two false proofs whose errors, +X and -X, cancel in the product of their equations without
+    /// weights. All B are equal here, so errors in A cancel, too.
     function test_errorsThatCancelWithoutWeights() public view {
         uint256[3] memory points = [A, C, COMMITMENTS];
         for (uint256 p = 0; p < 3; ++p) {
@@ -81,8 +81,8 @@ contract Groth16BatchAttacksTest is BatchFixture {
         }
     }
 
-    /// In the equations of knowledge: commitments or proofs of knowledge of one kind shifted
-    /// against each other across items.
+    /// The same in the equations of knowledge: errors in the commitments, or in the proofs of
+    /// knowledge, of two items.
     function test_knowledgeShiftedAcrossItems() public view {
         for (uint256 i = 0; i < 3; ++i) {
             for (uint256 k = 0; k < 3; ++k) {
@@ -103,8 +103,8 @@ contract Groth16BatchAttacksTest is BatchFixture {
         }
     }
 
-    /// D + X with P - X within one item: the main equation sees their sum only, the proofs of
-    /// knowledge see it.
+    /// D + X and P - X within one item: the main equation depends on their sum only, but the proofs
+    /// of knowledge show the change.
     function test_commitmentsShiftedWithinAnItem() public view {
         for (uint256 i = 0; i < 3; ++i) {
             for (uint256 j = 0; j < 2; ++j) {
@@ -121,8 +121,8 @@ contract Groth16BatchAttacksTest is BatchFixture {
         }
     }
 
-    /// Proofs of knowledge of U and P under one G, shifted so that their fold without weights
-    /// agrees.
+    /// Proofs of knowledge of U and P under one G, with errors that would cancel in a sum without
+    /// weights.
     function test_poksShiftedWithinAnItem() public view {
         for (uint256 i = 0; i < 3; i += 2) {
             for (uint256 j = 0; j < 2; ++j) {
@@ -134,8 +134,8 @@ contract Groth16BatchAttacksTest is BatchFixture {
         }
     }
 
-    /// +w_1 X and -w_0 X cancel under the weights of the batch as it was: changing a word must
-    /// change them.
+    /// Errors +w_1 X and -w_0 X cancel under the weights of the unchanged batch. So changing a word
+    /// must change the weights.
     function test_errorsThatCancelUnderTheOldWeights() public view {
         uint256[][] memory batch = honest(0, 2);
         bytes32 seed = Groth16Batch.weightSeed(VerifyingKey.load(keys[0]).id, pack(batch));
@@ -152,7 +152,8 @@ contract Groth16BatchAttacksTest is BatchFixture {
         }
     }
 
-    /// C against a proof of knowledge: they have pairs of their own, whatever the keys.
+    /// An error in C cannot cancel one in a proof of knowledge: they are in separate pairs, under
+    /// every kind of key.
     function test_cAgainstPok() public view {
         for (uint256 i = 0; i < 3; ++i) {
             uint256[][] memory batch = honest(i, 2);
@@ -162,7 +163,8 @@ contract Groth16BatchAttacksTest is BatchFixture {
         }
     }
 
-    /// x = 0 + i on the twist, not in the subgroup; the pairing precompile sees each B as it is.
+    /// A point B on the twist (x = 0 + i), but not in the subgroup. The pairing precompile gets
+    /// each B, and refuses this one.
     function test_bOutsideTheSubgroup() public {
         uint256[4] memory outside = [
             uint256(1),
@@ -174,7 +176,7 @@ contract Groth16BatchAttacksTest is BatchFixture {
             uint256[][] memory batch = honest(0, 3);
             for (uint256 i = 0; i < 4; ++i) batch[j][B + i] = outside[i];
             _expectMalformed(8, batch);
-            // Also beside its negative, with which it would cancel in a sum of Bs.
+            // Also beside its negative: in a sum of all B the two would cancel.
             for (uint256 i = 0; i < 4; ++i)
                 batch[(j + 1) % 3][B + i] = i < 2 ? outside[i] : Bn254.Q - outside[i];
             _expectMalformed(8, batch);
@@ -212,8 +214,8 @@ contract Groth16BatchAttacksTest is BatchFixture {
         }
     }
 
-    /// A = alpha, B = beta, C = 0 and a D that cancels X: D must have passed its check before, in
-    /// batches too.
+    /// A = alpha, B = beta, C = 0 and a D that cancels X verify. So knowledge of D must have been
+    /// checked before, for batches, too.
     function test_forgeryWithUncheckedCommitment() public view {
         for (uint256 j = 0; j < 2; ++j) {
             uint256[][] memory batch = honest(0, 2);
@@ -231,7 +233,7 @@ contract Groth16BatchAttacksTest is BatchFixture {
         }
     }
 
-    /// Parts of two valid items exchanged.
+    /// Two valid items with parts of them exchanged.
     function test_exchangedParts() public view {
         uint256[2][4] memory parts = [[uint256(A), 8], [COMMITMENTS, 6], [POKS, 6], [INPUTS, 5]];
         for (uint256 p = 0; p < parts.length; ++p) {

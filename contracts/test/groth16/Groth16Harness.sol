@@ -7,7 +7,7 @@ import {Groth16Batch} from "../../libraries/groth16/Groth16Batch.sol";
 import {VerifyingKey} from "../../libraries/keys/VerifyingKey.sol";
 import {KeyId} from "../../types/KeyId.sol";
 
-/// @dev The libraries as a contract, for tests and for shared vectors.
+/// @dev The libraries' functions as calls, for tests and for shared vectors.
 contract Groth16Harness {
     /// @dev A proof as the shared vectors write it.
     struct Proof {
@@ -18,7 +18,7 @@ contract Groth16Harness {
         uint256[2][] poks;
     }
 
-    /// @notice A check ran out of gas: it said neither true nor false.
+    /// @notice A check ran out of gas, so it answered neither true nor false.
     error Starved(uint256 index);
 
     function verify(

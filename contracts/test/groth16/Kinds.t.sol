@@ -5,8 +5,8 @@ import {Kinds} from "../../libraries/keys/Kinds.sol";
 import {KindsHarness} from "../support/KindsHarness.sol";
 import {Test} from "../support/Test.sol";
 
-/// @dev The table of statements as contracts see it, at the bounds of each rule, and every number
-/// that is not in it.
+/// @dev The table of statements in the contracts: the bounds of each rule, and numbers that are not
+/// in the table.
 contract KindsTest is Test {
     KindsHarness private immutable _h = KindsHarness(deploy("KindsHarness", ""));
 
@@ -129,7 +129,7 @@ contract KindsTest is Test {
         vm.expectRevert(abi.encodeWithSignature("Panic(uint256)", 1)); // a failed assert
     }
 
-    /// Bit i of `fits`: whether a key may have slots[i].
+    /// Bit i of `fits` says whether a key may have slots[i].
     function _expectSlots(uint256 kind, uint256[6] memory slots, uint256 fits) private view {
         for (uint256 i = 0; i < 6; ++i) {
             assertEq(_h.fitsSlots(kind, slots[i]) ? 1 : 0, (fits >> i) & 1, "slots");

@@ -8,7 +8,7 @@ import {Groth16Harness} from "./Groth16Harness.sol";
 import {DataContract, Simulator} from "../support/Simulator.sol";
 import {Test} from "../support/Test.sol";
 
-/// @dev Every rule of "Refused keys": a sound key with one thing wrong.
+/// @dev Every rule of "Refused keys" (docs/security-model.md): a sound key with one thing changed.
 contract VerifyingKeyTest is Test {
     uint256 private constant PEDERSEN = 21 + 2 * 6; // first word of the first Pedersen key
 
@@ -97,12 +97,12 @@ contract VerifyingKeyTest is Test {
         for (uint256 i = 0; i < 4; ++i) _expectMalformed(g2s[i], 8);
     }
 
-    function test_gammaIsNotDelta() public {
+    function test_gammaEqualToDeltaIsRefused() public {
         _copy(17, 13);
         _expect("gamma = delta");
     }
 
-    function test_deltaIsNotTheGenerator() public {
+    function test_deltaEqualToTheGeneratorIsRefused() public {
         _put(17, _sim.g2Neg(1));
         _expect("delta = generator");
     }
@@ -112,18 +112,18 @@ contract VerifyingKeyTest is Test {
         _h.requireSound(_deploy());
     }
 
-    function test_sigmaKeysAreDistinct() public {
+    function test_equalSigmaKeysAreRefused() public {
         for (uint256 k = 1; k < 3; ++k) {
             uint256[4] memory kept = _get(PEDERSEN + 8 * k + 4);
             _copy(PEDERSEN + 8 * k + 4, PEDERSEN + 4);
             _expect("equal sigma");
-            _put(PEDERSEN + 8 * k + 4, _sim.g2(11)); // the first is -11 times the generator
+            _put(PEDERSEN + 8 * k + 4, _sim.g2(11)); // the first one is -11 times the generator
             _expect("equal sigma");
             _put(PEDERSEN + 8 * k + 4, kept);
         }
     }
 
-    /// With sigma = 1 or -1 everybody knows a proof of knowledge for everything.
+    /// With sigma = 1 or -1 everybody can make a proof of knowledge for any commitment.
     function test_trivialSigma() public {
         _put(PEDERSEN + 4, _sim.g2(8));
         _expect("sigma is 1 or -1");
@@ -131,8 +131,8 @@ contract VerifyingKeyTest is Test {
         _expect("sigma is 1 or -1");
     }
 
-    /// Inputs that share a point, or have opposite ones, could be exchanged.
-    function test_inputsHavePointsOfTheirOwn() public {
+    /// Two public inputs with equal or opposite points could be exchanged.
+    function test_inputsWithEqualPointsAreRefused() public {
         for (uint256 i = 1; i < 6; ++i) {
             uint256 x = _words[21 + 2 * i];
             uint256 y = _words[22 + 2 * i];
@@ -174,7 +174,7 @@ contract VerifyingKeyTest is Test {
         address target = _deploy();
         vm.expectRevert(abi.encodeWithSelector(Bn254.MalformedPoint.selector, precompile));
         _h.requireSound(target);
-        _words[i] = kept + Bn254.Q; // the same residue, not canonical
+        _words[i] = kept + Bn254.Q; // the same number modulo q, but not below q
         target = _deploy();
         vm.expectRevert(abi.encodeWithSelector(Bn254.MalformedPoint.selector, precompile));
         _h.requireSound(target);

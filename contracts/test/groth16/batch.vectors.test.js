@@ -1,5 +1,5 @@
-// Batches on the vectors shared with the Go and Python verifiers: the same weights, and the
-// verdicts of single verification.
+// Batches, on the vectors shared with the Go and Python verifiers: they have the same weights, and
+// the same verdicts as single verification.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import { before, describe, it } from "node:test";
 import { artifacts, Chain, Reverted } from "../../scripts/chain.js";
 import { exported, repository } from "../../scripts/compiler.js";
 
-// What may make a batch revert instead of answering false.
+// Errors with which a batch may revert instead of answering false.
 const REFUSALS = new Set([
   "InputNotInField",
   "MalformedPoint",
@@ -19,7 +19,7 @@ const REFUSALS = new Set([
 const load = (name) =>
   JSON.parse(readFileSync(join(repository, "tests", "vectors", "zk", name), "utf8"));
 
-/** The words of a proof, as a batch takes them. */
+/** The words of a proof in the order of a batch. */
 const words = ({ a, b, c, commitments, poks, public: inputs }) =>
   [...a, ...b, ...c, ...commitments.flat(), ...poks.flat(), ...inputs]
     .map((word) => word.slice(2))
@@ -71,7 +71,7 @@ describe("batches on shared vectors", () => {
       const good = honest.map((title) => vectors.cases.find((x) => x.name === title).proof);
       for (const [i, { name, proof, mask, valid }] of vectors.cases.entries()) {
         assert.equal(await verdict(address, [proof], mask), valid, `${name}, alone`);
-        const batch = good.toSpliced(i % 3, 0, proof); // at each of the three places in turn
+        const batch = good.toSpliced(i % 3, 0, proof); // inserted at the three places in turn
         assert.equal(await verdict(address, batch, mask), valid, `${name}, at ${i % 3}`);
       }
     });

@@ -1,6 +1,6 @@
-// Differential test against gnark's own Solidity verifier, which is right for circuits without
-// commitments: the frozen tree proofs, and random changes of them, get the same verdict from it,
-// from Groth16 and from a batch of one and of two.
+// Differential test against gnark's own Solidity verifier, which can check circuits without
+// commitments. The frozen tree proofs, and random changes of them, must get the same verdict from
+// it, from Groth16, and from batches of one and of two.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { execFileSync } from "node:child_process";
@@ -16,7 +16,7 @@ const MUTATIONS = 200;
 const folder = join(repository, "tests", "vectors", "zk");
 const vectors = JSON.parse(readFileSync(join(folder, "groth16_tree256.json"), "utf8"));
 
-/** `zk/prover/cmd/vectors` writes the source from the frozen key. It is neither kept nor shipped. */
+/** `zk/prover/cmd/vectors` writes the source from the frozen key; it is not kept, nor shipped. */
 function gnarkVerifier() {
   const solc = createRequire(import.meta.url)("solc");
   const temporary = mkdtempSync(join(tmpdir(), "gnark-"));
@@ -54,7 +54,7 @@ describe("gnark's Solidity verifier", () => {
     key = (await chain.deployData(vectors.words)).address;
   });
 
-  /** Whether a call answers neither false nor with a refusal. */
+  /** Whether a call accepts: it neither answers false nor reverts. */
   async function accepts(contract, name, args) {
     try {
       return (await contract.call(name, args)) !== false;
@@ -87,7 +87,7 @@ describe("gnark's Solidity verifier", () => {
     return expected;
   }
 
-  it("agrees on every frozen tree proof that it can be asked", async () => {
+  it("agrees on every frozen tree proof that fits its interface", async () => {
     const asked = vectors.cases.filter((x) => x.mask === 0 && x.proof.public.length === 8);
     assert.ok(asked.length > 150);
     for (const { name, proof, valid } of asked)

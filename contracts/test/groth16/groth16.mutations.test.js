@@ -1,5 +1,5 @@
-// The Solidity verifier on every mutation that the Go verifier judged: true, false, or refused as
-// malformed.
+// The Solidity verifier must agree with the Go verifier on every mutated proof: true, false, or
+// refused as malformed.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -15,7 +15,7 @@ const { kinds } = JSON.parse(readFileSync(join(vectors, "mutations.json"), "utf8
 
 const FALSE = "0x00000000";
 const TRUE = "0x00000001";
-// What may make the verifier revert instead of answering false.
+// Errors with which the verifier may revert instead of answering false.
 const REFUSALS = new Set(
   [
     "NotInField(uint256,uint256)",
@@ -24,7 +24,7 @@ const REFUSALS = new Set(
     "CommitmentAtInfinity(uint256)",
   ].map((signature) => toFunctionSelector(`error ${signature}`)),
 );
-// A refused pairing burns what it was given, 1.1 million of the 16 million gas of a call.
+// A refused pairing burns all gas that it was given: 1.1 million of the 16 million of a call.
 const BATCH = 12;
 
 describe("Groth16 on mutated proofs", () => {

@@ -1,5 +1,5 @@
-// Exported proofs in snarkjs, which knows nothing of this project. snarkjs is GPL-3.0: tests use
-// it, nothing ships it.
+// Exported proofs, checked by snarkjs, which was written by others. snarkjs is GPL-3.0: only tests
+// use it, and it is not shipped.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -15,7 +15,7 @@ const STATEMENTS = ["epoch256", "tree256", "sorted", "member", "absent", "q8_0",
 const LINK = "link chunk 0";
 const FORGERIES = ["epoch: D and P + X and - X", "forgery by D, checked"];
 
-/** The installed command, once for each list of arguments: most of its time goes into loading. */
+/** Runs the installed command for several lists of arguments at once, since it is slow to load. */
 const COMMAND = `
 import json, sys
 from importlib.metadata import entry_points
@@ -61,7 +61,7 @@ describe("Exported proofs in snarkjs", () => {
 
   after(async () => {
     rmSync(folder, { recursive: true, force: true });
-    await globalThis.curve_bn128?.terminate(); // its workers would keep the process alive
+    await globalThis.curve_bn128?.terminate(); // else its workers keep the process alive
   });
 
   for (const name of STATEMENTS) {
@@ -90,12 +90,12 @@ describe("Exported proofs in snarkjs", () => {
     });
   }
 
-  it("a link", async () => {
+  it("a link proof", async () => {
     const [key, proof, inputs] = exported("epoch256", LINK);
     assert.equal(await snarkjs.groth16.verify(key, inputs, proof), true);
   });
 
-  it("the main equation alone does not see what the proofs of knowledge show", async () => {
+  it("accepts a proof that only its proofs of knowledge show to be false", async () => {
     const { cases } = load("epoch256");
     for (const name of FORGERIES) {
       assert.equal(find(cases, name).valid, false);
@@ -114,12 +114,12 @@ describe("Exported proofs in snarkjs", () => {
     return cases.find(({ name }) => name === title);
   }
 
-  /** Where a case is exported to. */
+  /** The folder to which a case is exported. */
   function place(name, title) {
     return join(folder, name, encodeURIComponent(title));
   }
 
-  /** The three files that the command writes, as values. */
+  /** The parsed contents of the three files that the command writes. */
   function exported(name, title) {
     return FILES.map((file) => JSON.parse(readFileSync(join(place(name, title), file), "utf8")));
   }

@@ -1,5 +1,5 @@
-// The Solidity verifier on the vectors shared with the Go and Python verifiers: true, false, or
-// refused as malformed.
+// The Solidity verifier must give the verdicts of the vectors that the Go and Python verifiers also
+// read: true, false, or refused as malformed.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import { before, describe, it } from "node:test";
 import { artifacts, Chain, Reverted } from "../../scripts/chain.js";
 import { repository } from "../../scripts/compiler.js";
 
-// What may make the verifier revert instead of answering false.
+// Errors with which the verifier may revert instead of answering false.
 const REFUSALS = new Set([
   "NotInField",
   "MalformedPoint",
@@ -58,7 +58,7 @@ describe("Groth16 on shared vectors", () => {
     });
   }
 
-  it("does not look at proofs of knowledge outside the mask", async () => {
+  it("ignores proofs of knowledge outside the mask", async () => {
     const { words, cases } = JSON.parse(
       readFileSync(join(repository, "tests", "vectors", "zk", "groth16_epoch256.json"), "utf8"),
     );

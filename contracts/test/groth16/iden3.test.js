@@ -1,5 +1,5 @@
-// Circuit and witness as other provers read them: snarkjs, which knows nothing of gnark, finds the
-// witness right, and no other.
+// Circuit and witness in the form that other provers read: snarkjs, which was written without
+// gnark, must accept the witness and refuse every changed one.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -21,10 +21,10 @@ describe("gnark's constraints in snarkjs", () => {
 
   after(async () => {
     rmSync(folder, { recursive: true, force: true });
-    await globalThis.curve_bn128?.terminate(); // its workers would keep the process alive
+    await globalThis.curve_bn128?.terminate(); // else its workers keep the process alive
   });
 
-  // Snarkjs calls it when a check fails.
+  // snarkjs calls it when a check fails.
   const silent = { debug() {}, info() {}, warn() {}, error() {} };
   const check = () =>
     snarkjs.wtns.check(join(folder, "circuit.r1cs"), join(folder, "witness.wtns"), silent);
@@ -33,7 +33,7 @@ describe("gnark's constraints in snarkjs", () => {
 
   it("refuses every witness with a public input, or another wire, changed", async () => {
     const good = readFileSync(join(folder, "witness.wtns"));
-    // Magic, version, sections; head and body of section 1; head of section 2.
+    // Skip magic, version and number of sections; head and body of section 1; head of section 2.
     const values = 12 + 12 + 40 + 12;
     for (const wire of [1, 5, 8, 9, 300, 9000]) {
       const bad = Buffer.from(good);

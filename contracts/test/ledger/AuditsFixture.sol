@@ -57,7 +57,7 @@ abstract contract AuditsFixture is LedgerFixture {
     function proveChunk(uint64 k, uint256 first, uint256 next) internal {
         bool more = k + 1 < CHUNKS;
         IProofLedger.Proof memory proof = sortedProof(k, more ? 16 : 12, more, first, next);
-        vm.prank(STRANGER); // anybody may
+        vm.prank(STRANGER); // anybody may submit it
         audits.proveSorted(id, sorted16, k, first, next, proof);
     }
 

@@ -46,7 +46,7 @@ contract DatasetAuditsDigestsTest is AuditsFixture {
             );
             vm.expectRevert(refused);
             audits.proveMember(id, memberKey, other, member);
-            if (bit < 128) continue; // absence speaks about the upper half: no record shares it
+            if (bit < 128) continue; // absence means that no record has the upper half
             vm.expectRevert(refused);
             audits.proveAbsent(id, absentKey, other, absent);
         }

@@ -13,7 +13,7 @@ contract DatasetAuditsSortedTest is AuditsFixture {
     function test_completeWhenAllChunksMeet() public {
         for (uint64 k = 0; k < CHUNKS; ++k) {
             assertTrue(!audits.isSorted(id) && !audits.isSortedUnder(id, sorted16), "not yet");
-            proveChunk((k * 7) % CHUNKS); // in no order
+            proveChunk((k * 7) % CHUNKS); // in a mixed order
         }
         assertTrue(audits.isSorted(id) && audits.isSortedUnder(id, sorted16), "complete");
         assertTrue(!audits.isSortedUnder(id, sorted256), "a set for each key");
@@ -31,21 +31,21 @@ contract DatasetAuditsSortedTest is AuditsFixture {
             leaf(1),
             sortedProof(0, 256, true, leaf(0), leaf(1))
         );
-        proveChunk(1); // of the other set: the two do not mix
+        proveChunk(1); // of the other set: chunks of two sets do not count together
         assertTrue(!audits.isSorted(id), "not yet");
         audits.proveSorted(id, sorted256, 1, leaf(1), 0, sortedProof(1, 44, false, leaf(1), 0));
         assertTrue(audits.isSortedUnder(id, sorted256), "complete");
     }
 
-    /// A chunk whose `next` is not the first leaf of the one behind leaves a gap: other leaves
-    /// might lie in it.
+    /// A chunk whose `next` is not the first leaf of the following chunk leaves a gap, in which
+    /// other leaves might lie.
     function test_brokenChain() public {
         for (uint64 k = 0; k < CHUNKS; ++k) {
             if (k == 7) proveChunk(7, leaf(7), leaf(100));
             else proveChunk(k);
         }
         assertTrue(!audits.isSorted(id), "chunks 7 and 8 do not meet");
-        proveChunk(7); // the right ends take their place
+        proveChunk(7); // the right ends replace the wrong ones
         assertTrue(audits.isSorted(id), "complete");
     }
 
@@ -62,7 +62,7 @@ contract DatasetAuditsSortedTest is AuditsFixture {
         assertEq(next, leaf(5), "ends stay");
     }
 
-    /// In whatever order the chunks come and whichever end is wrong.
+    /// The set is not complete while one end is wrong, in any order of chunks and for any end.
     function test_anyOrderOneWrongEnd() public {
         uint64[3] memory bad = [uint64(0), 9, CHUNKS - 2];
         uint64[3] memory steps = [uint64(1), 5, CHUNKS - 1]; // CHUNKS is prime
@@ -148,8 +148,8 @@ contract DatasetAuditsSortedTest is AuditsFixture {
         audits.proveSorted(id, sorted16, 3, leaf(3), leaf(4) + R, proof);
     }
 
-    /// used and more are the contract's: a proof about fewer leaves, or one that hides that a chunk
-    /// follows, is of no use.
+    /// The contract computes `used` and `more`. So it refuses a proof about fewer leaves, and one
+    /// that hides that another chunk follows.
     function test_usedAndMoreAreComputed() public {
         IProofLedger.Proof[3] memory wrong = [
             sortedProof(0, 15, true, leaf(0), leaf(1)),

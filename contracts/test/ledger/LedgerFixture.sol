@@ -12,9 +12,9 @@ import {RunId} from "../../types/RunId.sol";
 import {DataContract, Simulator} from "../support/Simulator.sol";
 import {Test} from "../support/Test.sol";
 
-/// @dev A registry, a ledger with simulated keys, and a run with a drawn seed and one head on a
-/// dataset of 300 records in two epoch chunks and two tree chunks. Seeds are derived here a second
-/// time, from the written preimages.
+/// @dev A registry, a ledger with simulated keys, and a run with a drawn seed and one head. Its
+/// dataset has 300 records in two epoch chunks and two tree chunks. Tests compare seeds with those
+/// computed here from the documented preimages.
 abstract contract LedgerFixture is Test {
     uint256 internal constant R = Bn254.R;
     uint64 internal constant COUNT = 300;
@@ -28,7 +28,7 @@ abstract contract LedgerFixture is Test {
     address internal constant STRANGER = address(0xE0E);
 
     enum Pin {
-        Epoch, // shared G
+        Epoch, // all G the same
         EpochDistinct,
         EpochCeremony,
         Epoch512,
@@ -37,8 +37,8 @@ abstract contract LedgerFixture is Test {
         TreeDeep
     }
 
-    /// @param c chunk
-    /// @param ab products
+    /// @param c number of the chunk
+    /// @param ab its products a and b
     /// @param scalars D, U, P as multiples of the generator
     struct Chunk {
         uint64 c;
@@ -246,7 +246,7 @@ abstract contract LedgerFixture is Test {
         IProofLedger.Proof memory proof = epochProof(seedOf(epoch, number), x);
         uint256[2][3] memory coms = commitments(x);
         uint256[2][2] memory poks = poksOf(pin, x);
-        vm.prank(STRANGER); // anybody may
+        vm.prank(STRANGER); // anybody may submit it
         ledger.proveEpoch(runId, epoch, number, x.c, x.ab[0], x.ab[1], coms, poks, proof);
     }
 

@@ -8,8 +8,8 @@ import {ProofLedger} from "../../ProofLedger.sol";
 import {RunId} from "../../types/RunId.sol";
 import {LedgerFixture} from "./LedgerFixture.sol";
 
-/// @dev Each test carries out one attack on an anchored epoch, with proofs that verify wherever the
-/// attacker could make them.
+/// @dev Each test carries out one attack on an anchored epoch. Proofs verify wherever an attacker
+/// could make them verify.
 contract ProofLedgerAttacksTest is LedgerFixture {
     function setUp() public override {
         super.setUp();
@@ -18,8 +18,8 @@ contract ProofLedgerAttacksTest is LedgerFixture {
         anchor(0);
     }
 
-    /// A = alpha, B = beta, C = 0 and a D that cancels the rest needs no witness; the registered D
-    /// stands in its way.
+    /// A proof A = alpha, B = beta, C = 0 with a D that cancels the rest needs no witness. The
+    /// ledger refuses it, since D is not the registered point.
     function test_forgeryWithUncheckedD() public {
         Chunk memory x = chunk(0, 7, 7);
         (IProofLedger.Proof memory proof, uint256[2] memory d) = sim.forge(
@@ -31,8 +31,8 @@ contract ProofLedgerAttacksTest is LedgerFixture {
         _expect(_wrongPoint(0, coms[0], sim.g1(dScalar(0))), x, coms, poksOf(Pin.Epoch, x), proof);
     }
 
-    /// D + X with P - X: the same sum, so the equation holds; neither point is the registered or
-    /// anchored one.
+    /// D + X and P - X have the same sum as D and P, so the equation holds. The ledger refuses
+    /// them, since they are not the registered and the anchored point.
     function test_shiftedDAndP() public {
         Chunk memory x = chunk(0, 7, 7);
         IProofLedger.Proof memory proof = epochProof(seedOf(0, 0), x);
@@ -46,7 +46,7 @@ contract ProofLedgerAttacksTest is LedgerFixture {
         _expect(wrong, x, coms, poksOf(Pin.Epoch, x), proof);
     }
 
-    /// U + X with P - X, anchored like that: the equation holds, their proofs of knowledge do not.
+    /// U + X and P - X are anchored: the equation holds, but their proofs of knowledge do not.
     function test_anchoredPointsShiftedAgainstEachOther() public {
         Chunk memory x = chunk(0, 7, 7);
         uint256[2][] memory u = points(2, 1);
@@ -81,7 +81,7 @@ contract ProofLedgerAttacksTest is LedgerFixture {
         _expect(_invalid(0), x, commitments(x), none, proof);
     }
 
-    /// (-A, -B, C) verifies. It must not count a second time.
+    /// (-A, -B, C) verifies, too. It must not count a second time.
     function test_negatedProofDoesNotCountTwice() public {
         Chunk memory x = chunk(0, 7, 7);
         submit(Pin.Epoch, 0, 0, x);
@@ -108,7 +108,7 @@ contract ProofLedgerAttacksTest is LedgerFixture {
         _expect(zero, x, commitments(x), poksOf(Pin.Epoch, x), epochProof(seedOf(0, 0), x));
     }
 
-    /// Zero in disguise, and any other product plus r.
+    /// A product of r, which is zero modulo r, and any other product plus r.
     function test_productsBelowR() public {
         Chunk memory x = chunk(0, 7, 7);
         IProofLedger.Proof memory proof = epochProof(seedOf(0, 0), x);
@@ -126,8 +126,8 @@ contract ProofLedgerAttacksTest is LedgerFixture {
         _expect(zero, x, commitments(x), poksOf(Pin.Epoch, x), proof);
     }
 
-    /// A proof for chunk 0 with everything of chunk 0, submitted as chunk 1, and with points
-    /// swapped across chunks.
+    /// The proof of chunk 0 and all its points, submitted as chunk 1; and points exchanged between
+    /// chunks.
     function test_anotherChunk() public {
         Chunk memory x = chunk(0, 7, 7);
         IProofLedger.Proof memory proof = epochProof(seedOf(0, 0), x);
@@ -143,7 +143,7 @@ contract ProofLedgerAttacksTest is LedgerFixture {
             poks,
             proof
         );
-        // start is the ledger's: a proof of chunk 1's points with start 0 is false.
+        // The ledger sets `start`, so a proof of chunk 1's points with start 0 is false.
         Chunk memory y = chunk(1, 7, 7);
         y.c = 0;
         proof = epochProof(seedOf(0, 0), y);
@@ -151,8 +151,8 @@ contract ProofLedgerAttacksTest is LedgerFixture {
         _expect(_invalid(1), y, commitments(y), poksOf(Pin.Epoch, y), proof);
     }
 
-    /// Same points, same products, another number, epoch or run: the seed differs and the proof is
-    /// false.
+    /// The same points and products under another number, epoch or run: the seed differs, so the
+    /// proof is false.
     function test_replayElsewhere() public {
         Chunk memory x = chunk(0, 7, 7);
         IProofLedger.Proof memory proof = epochProof(seedOf(0, 0), x);
@@ -185,7 +185,7 @@ contract ProofLedgerAttacksTest is LedgerFixture {
         submit(Pin.EpochDistinct, 0, 0, x);
     }
 
-    /// Another ledger or another chain: the same calls give another seed.
+    /// The same calls give another seed on another ledger or another chain.
     function test_anotherLedgerOrChain() public {
         bytes32 seed = seedOf(0, 0);
         ProofLedger first = ledger;
@@ -201,7 +201,7 @@ contract ProofLedgerAttacksTest is LedgerFixture {
         assertTrue(address(first) != address(ledger), "two ledgers");
     }
 
-    /// A U of another epoch in the calldata: only the anchored one is taken.
+    /// A U of another epoch in the calldata is refused: only the anchored one is accepted.
     function test_pointsOutsideThePreimage() public {
         Chunk memory x = chunk(0, 7, 7);
         x.scalars[1] = chunk(1, 0, 0).scalars[1];
@@ -216,7 +216,7 @@ contract ProofLedgerAttacksTest is LedgerFixture {
         assertTrue(gamma != delta, "separately indexed");
     }
 
-    /// With too little gas a valid submission reverts as a whole; it is never recorded as false.
+    /// With too little gas a valid submission reverts as a whole; nothing is recorded.
     function testFuzz_starvedGas(uint256 gasLimit) public {
         gasLimit = bound(gasLimit, 50_000, 500_000);
         Chunk memory x = chunk(0, 7, 7);

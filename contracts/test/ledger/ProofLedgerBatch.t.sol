@@ -8,7 +8,7 @@ import {RunId} from "../../types/RunId.sol";
 import {Vm} from "../support/Test.sol";
 import {ProofLedgerBatchFixture} from "./ProofLedgerBatchFixture.sol";
 
-/// @dev What a batch accepts is what `proveEpoch` accepts, item by item.
+/// @dev A batch accepts what `proveEpoch` accepts, item by item.
 contract ProofLedgerBatchTest is ProofLedgerBatchFixture {
     function test_acceptsChunksAndEpochsInOneCall() public {
         vm.recordLogs();
@@ -31,9 +31,9 @@ contract ProofLedgerBatchTest is ProofLedgerBatchFixture {
         }
     }
 
-    /// The same events and the same state as one call after another.
+    /// A batch makes the same events and the same state as single calls.
     function test_sameAsSingly() public {
-        // Number 1 has other challenges, so only what does not depend on the proof is compared.
+        // Anchoring 1 has other challenges, so only what does not depend on them is compared.
         anchor(0);
         IProofLedger.EpochItem[] memory items = new IProofLedger.EpochItem[](2);
         for (uint64 c = 0; c < 2; ++c) items[c] = item(0, 1, chunk(c, 3 + c, 9));
@@ -56,10 +56,10 @@ contract ProofLedgerBatchTest is ProofLedgerBatchFixture {
         assertEq(keccak256(abi.encode(x)), keccak256(abi.encode(y)), "state");
     }
 
-    /// Runs, datasets' chunks, epochs and anchorings mixed.
+    /// A batch may mix runs, chunks, epochs and anchorings.
     function test_acrossRunsAndAnchorings() public {
         RunId first = runId;
-        anchor(0); // number 1
+        anchor(0); // anchoring number 1
         runId = openRun(datasetId);
         anchor(7);
         IProofLedger.EpochItem[] memory items = new IProofLedger.EpochItem[](4);
@@ -75,7 +75,7 @@ contract ProofLedgerBatchTest is ProofLedgerBatchFixture {
         assertEq(ledger.anchoringOf(first, 0, 1).productB, 4, "B");
     }
 
-    /// The same item twice in one batch, and its twin (-A, -B, C), count once.
+    /// An item that is twice in a batch counts once, and so does its variant (-A, -B, C).
     function test_repeatedItemsCountOnce() public {
         IProofLedger.EpochItem[] memory items = new IProofLedger.EpochItem[](3);
         for (uint256 i = 0; i < 3; ++i) items[i] = item(0, 0, chunk(0, 7, 7));
@@ -93,7 +93,8 @@ contract ProofLedgerBatchTest is ProofLedgerBatchFixture {
         assertTrue(!a.accepted, "chunk 1 is missing");
     }
 
-    /// What was accepted before is passed over, whatever comes with it now; the rest counts.
+    /// An item whose chunk was accepted before is skipped, whatever else it holds; the others
+    /// count.
     function test_acceptedItemsAreSkipped() public {
         submit(Pin.Epoch, 0, 0, chunk(0, 3, 5));
         IProofLedger.EpochItem[] memory items = honest();
@@ -114,7 +115,7 @@ contract ProofLedgerBatchTest is ProofLedgerBatchFixture {
         IProofLedger.EpochItem[] memory few = honest();
         for (uint64 number = 1; number <= 33; ++number) anchor(0);
         for (uint256 i = 0; i < 65; ++i) {
-            items[i] = few[i % 2]; // its proof is another anchoring's; the size is refused first
+            items[i] = few[i % 2]; // with the proof of another anchoring; the size is checked first
             items[i].number = uint64(1 + i / 2);
             items[i] = abi.decode(abi.encode(items[i]), (IProofLedger.EpochItem));
         }
@@ -122,7 +123,7 @@ contract ProofLedgerBatchTest is ProofLedgerBatchFixture {
         ledger.proveEpochs(items);
     }
 
-    /// An item that names a chunk accepted before it is without effect, whatever it holds: nothing
+    /// An item whose chunk was accepted earlier has no effect, whatever else it holds. So nothing
     /// counts twice.
     function test_itemOfAChunkAcceptedBeforeIsWithoutEffect() public {
         IProofLedger.EpochItem[] memory items = honest();

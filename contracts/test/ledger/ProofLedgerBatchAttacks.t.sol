@@ -10,7 +10,7 @@ import {ProofLedgerBatchFixture} from "./ProofLedgerBatchFixture.sol";
 
 /// @dev Every attack on one item is tried at every position of a batch.
 contract ProofLedgerBatchAttacksTest is ProofLedgerBatchFixture {
-    /// One bad proof at any position reverts all, and names how many were checked.
+    /// One bad proof at any position reverts the batch; the error tells how many were checked.
     function test_oneBadProofUndoesAll() public {
         for (uint256 i = 0; i < 4; ++i) {
             for (uint256 what = 0; what < 6; ++what) {
@@ -24,8 +24,8 @@ contract ProofLedgerBatchAttacksTest is ProofLedgerBatchFixture {
         ledger.proveEpochs(honest());
     }
 
-    /// A + X in one proof and A - X in another, likewise C, and poks: without weights the errors
-    /// would cancel.
+    /// Errors +X in A of one proof and -X in A of another, and the same in C and in poks: without
+    /// weights they would cancel.
     function test_errorsThatCancel() public {
         for (uint256 what = 0; what < 4; ++what) {
             IProofLedger.EpochItem[] memory items = honest();
@@ -36,15 +36,15 @@ contract ProofLedgerBatchAttacksTest is ProofLedgerBatchFixture {
         }
     }
 
-    /// Every check that is not the proof's: D, U and P, products, chunk, anchoring, at every
-    /// position.
+    /// All checks besides that of the proof, at every position: D, U and P, products, chunk,
+    /// anchoring.
     function test_everyCheckOfASingleProof() public {
         for (uint256 i = 0; i < 4; ++i) {
             for (uint256 k = 0; k < 3; ++k) {
                 IProofLedger.EpochItem[] memory items = honest();
                 items[i].commitments[k] = Bn254.add(items[i].commitments[k], sim.g1(99));
                 _expectSameRefusal(items, i);
-                // The sum of the commitments stays what it was.
+                // The sum of the commitments does not change.
                 uint256 other = (k + 1) % 3;
                 items[i].commitments[other] = Bn254.add(
                     items[i].commitments[other],
@@ -74,7 +74,7 @@ contract ProofLedgerBatchAttacksTest is ProofLedgerBatchFixture {
         }
     }
 
-    /// D + X in one item and D - X in another: neither is the registered point.
+    /// D + X in one item and D - X in another are refused: neither is the registered point.
     function test_registeredPointsShiftedAcrossItems() public {
         IProofLedger.EpochItem[] memory items = honest();
         items[0].commitments[0] = Bn254.add(items[0].commitments[0], sim.g1(99));
@@ -82,7 +82,7 @@ contract ProofLedgerBatchAttacksTest is ProofLedgerBatchFixture {
         _expectSameRefusal(items, 0);
     }
 
-    /// U + X with P - X, anchored like that: only their proofs of knowledge tell.
+    /// U + X and P - X are anchored: only the proofs of knowledge show that something is wrong.
     function test_anchoredPointsShiftedAgainstEachOther() public {
         uint256[2][] memory u = points(2, 1);
         uint256[2][] memory p = points(2, 2);
@@ -100,7 +100,7 @@ contract ProofLedgerBatchAttacksTest is ProofLedgerBatchFixture {
         }
     }
 
-    /// x + k r for the products; the other inputs are the ledger's.
+    /// Products plus k r. The ledger sets the other public inputs.
     function test_productsBelowR() public {
         for (uint256 i = 0; i < 4; ++i) {
             for (uint256 times = 1; times <= 5; times += 2) {
@@ -132,14 +132,14 @@ contract ProofLedgerBatchAttacksTest is ProofLedgerBatchFixture {
         ledger.proveEpochs(items);
     }
 
-    /// Another key's epoch in the batch, and proofs made with another key.
+    /// An epoch under another key in the batch, and proofs made with another key.
     function test_anotherKey() public {
         RunId first = runId;
         register(Pin.EpochDistinct);
         runId = openRun(datasetId);
         anchor(0);
         IProofLedger.EpochItem memory other = item(Pin.EpochDistinct, 0, 0, chunk(0, 7, 7));
-        // Proofs of knowledge under the first key.
+        // Proofs of knowledge made under the first key.
         IProofLedger.EpochItem memory wrong = item(0, 0, chunk(0, 7, 7));
         runId = first;
         IProofLedger.EpochItem[] memory items = honest();
@@ -154,8 +154,7 @@ contract ProofLedgerBatchAttacksTest is ProofLedgerBatchFixture {
         ledger.proveEpochs(items);
     }
 
-    /// With too little gas a valid batch reverts as a whole; nothing is ever recorded as false or
-    /// by half.
+    /// With too little gas a valid batch reverts as a whole; nothing is recorded.
     function testFuzz_starvedGas(uint256 gasLimit) public {
         gasLimit = bound(gasLimit, 50_000, 1_200_000);
         IProofLedger.EpochItem[] memory items = honest();
@@ -168,16 +167,16 @@ contract ProofLedgerBatchAttacksTest is ProofLedgerBatchFixture {
         }
     }
 
-    /// The ledger's verifier is the contract that it created first: nobody can have put another one
-    /// there.
+    /// The ledger's verifier is at the address of the first contract that the ledger created. So
+    /// nobody can have put another one there.
     function test_theVerifierIsTheLedgersOwn() public {
         address created = address(
-            // EIP-161: the first nonce is 1.
+            // EIP-161: a contract's first nonce is 1.
             uint160(uint256(keccak256(abi.encodePacked(hex"d694", address(ledger), hex"01"))))
         );
         assertEq(ledger.batchVerifier(), created, "address");
         assertEq(created.codehash, deploy("BatchVerifier", "").codehash, "code");
-        // A verifier that accepts everything would be believed.
+        // The ledger would believe a verifier that accepts everything.
         vm.etch(created, hex"600160005260206000f3");
         IProofLedger.EpochItem[] memory items = honest();
         spoil(items[0], 0);
@@ -188,7 +187,7 @@ contract ProofLedgerBatchAttacksTest is ProofLedgerBatchFixture {
         );
     }
 
-    /// What `proveEpoch` answers to item i is what the batch answers.
+    /// The batch reverts with the error that `proveEpoch` gives for item i.
     function _expectSameRefusal(IProofLedger.EpochItem[] memory items, uint256 i) private {
         IProofLedger.EpochItem memory x = items[i];
         try

@@ -62,7 +62,7 @@ abstract contract ProofLedgerBatchFixture is LedgerFixture {
         else x.b = addmod(x.b, 1, R);
     }
 
-    /// A, C, pok of U or pok of P += scalar * generator.
+    /// Adds scalar * generator to A, to C, to the pok of U or to the pok of P.
     function shift(IProofLedger.EpochItem memory x, uint256 what, uint256 scalar) internal view {
         uint256[2] memory by = sim.g1(scalar);
         if (what == 0) x.proof.a = Bn254.add(x.proof.a, by);

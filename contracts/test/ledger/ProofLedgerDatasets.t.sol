@@ -71,7 +71,7 @@ contract ProofLedgerDatasetsTest is LedgerFixture {
         ledger.finishDataset(id);
     }
 
-    /// Chunk by chunk: two errors that cancel over the whole dataset are still errors.
+    /// Products must agree in each chunk, so two errors that cancel over the dataset are refused.
     function test_productsMustAgreeInEachChunk() public {
         DatasetId id = begin(Pin.Epoch, 2);
         for (uint64 c = 0; c < 2; ++c) {
@@ -87,7 +87,7 @@ contract ProofLedgerDatasetsTest is LedgerFixture {
         DatasetId id = begin(Pin.Epoch, 2);
         ledger.proveTree(id, 0, 6, 2, treeProof(0, 6, 2));
         ledger.proveLink(id, 0, sim.g1(dScalar(0)), 6, 2, linkProof(0, 6, 2));
-        // Accepted before: nothing happens, whatever is sent along.
+        // The chunk was accepted before: nothing happens, whatever the call holds.
         IProofLedger.Proof memory junk;
         ledger.proveTree(id, 0, 0, 0, junk);
         ledger.proveLink(id, 0, [uint256(0), 0], 0, 0, junk);
@@ -105,7 +105,7 @@ contract ProofLedgerDatasetsTest is LedgerFixture {
         vm.expectRevert(abi.encodeWithSelector(IProofLedger.DatasetExists.selector, id));
         vm.prank(OWNER);
         ledger.beginDataset(vk(Pin.Epoch), vk(Pin.Tree), ROOT, 5, COUNT, d, poks);
-        // A stranger who copies it makes a registration of their own.
+        // A stranger who copies the call begins a registration of their own.
         vm.prank(STRANGER);
         DatasetId copy = ledger.beginDataset(vk(Pin.Epoch), vk(Pin.Tree), ROOT, 5, COUNT, d, poks);
         assertTrue(copy != id, "own id");
@@ -153,7 +153,7 @@ contract ProofLedgerDatasetsTest is LedgerFixture {
         _expectBegin(abi.encodeWithSelector(points, 2, 1), x);
     }
 
-    /// Without this check D could be the point that forges every later proof.
+    /// Without this check D could be a point that lets its maker forge every later proof.
     function test_registeredPointsNeedKnowledge() public {
         bytes memory refused = abi.encodeWithSelector(IProofLedger.KnowledgeNotProved.selector);
         Begin memory x = _honest();
@@ -214,8 +214,8 @@ contract ProofLedgerDatasetsTest is LedgerFixture {
         ledger.proveLink(id, 0, d0, R + 6, 2, proof);
     }
 
-    /// A link whose P is another order, or whose U is not infinity: the ledger's own points make
-    /// such a proof false.
+    /// A link proof for another order in P, or for a U that is not infinity, is false, since the
+    /// ledger sets these two points itself.
     function test_linkWithOtherOrderOrOtherU() public {
         DatasetId id = begin(Pin.Epoch, 2);
         uint256 order = sim.orderBase();
@@ -236,7 +236,7 @@ contract ProofLedgerDatasetsTest is LedgerFixture {
         ledger.proveLink(id, 0, d, 6, 2, linkProof(0, 6, 2));
     }
 
-    /// The challenge comes from everything registered: proofs of one registration are worth nothing
+    /// The challenge is hashed from all that is registered. So proofs of one registration are false
     /// in another.
     function test_proofsOfAnotherRegistration() public {
         begin(Pin.Epoch, 2);
@@ -251,7 +251,8 @@ contract ProofLedgerDatasetsTest is LedgerFixture {
         ledger.proveLink(other, 0, d[0], 6, 2, link);
     }
 
-    /// used and last at the bounds of a chunk: full, one more, one less, and a single record.
+    /// The public inputs `used` and `last` at the bounds of a chunk: a full chunk, one record more,
+    /// one less, and a single record.
     function test_countsAtTheBoundsOfAChunk() public {
         uint64[5] memory counts = [uint64(1), 255, 256, 257, 512];
         for (uint256 i = 0; i < 5; ++i) {

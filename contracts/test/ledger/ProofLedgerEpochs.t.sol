@@ -35,7 +35,7 @@ contract ProofLedgerEpochsTest is LedgerFixture {
         assertEq(ledger.chunkHash(runId, 0, 0, 2), 0, "no such chunk");
     }
 
-    /// What the event says is enough to rebuild the seed's preimage.
+    /// The event's fields are enough to rebuild the seed's preimage.
     function test_anchoringEvent() public {
         (uint256[2][] memory u, uint256[2][] memory p) = (points(2, 1), points(2, 2));
         vm.recordLogs();
@@ -210,7 +210,7 @@ contract ProofLedgerEpochsTest is LedgerFixture {
         assertEq(uint256(a.chunksProved), 2, "stays visible");
         assertEq(a.productA, 49, "A");
         assertEq(a.productB, 121, "B");
-        // Too late: the chunk was accepted with its products.
+        // Too late: the chunk was accepted with other products.
         submit(Pin.Epoch, 0, 0, chunk(0, 121, 49));
         assertTrue(!ledger.anchoringOf(runId, 0, 0).accepted, "still not");
     }

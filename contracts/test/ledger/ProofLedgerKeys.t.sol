@@ -41,7 +41,7 @@ contract ProofLedgerKeysTest is LedgerFixture, KeyRefusals {
         ProofLedger(deploy("ProofLedger", abi.encode(address(registry), two)));
     }
 
-    /// Keys that are sound, but not of a statement known here.
+    /// Sound keys that do not fit a kind of statement that the ledger knows.
     function test_keysOfOtherStatements() public {
         _expectKey(0, 4, 6, "public inputs");
         _expectKey(0, 2, 0, "slots");

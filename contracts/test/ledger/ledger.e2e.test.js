@@ -1,6 +1,6 @@
-// One dataset of 300 records, with real proofs: registration, two epochs (one of them stopped
-// early) and what must fail. Needs zk/prover/bin/zkprover (cd zk/prover && go build -o bin/zkprover
-// ./cmd/zkprover); skipped without it.
+// One dataset of 300 records, with real proofs: its registration, two epochs (one of them stopped
+// early) and attempts that must fail. Needs zk/prover/bin/zkprover (cd zk/prover && go build -o
+// bin/zkprover ./cmd/zkprover), and is skipped without it.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -133,7 +133,7 @@ describe(
       }
     });
 
-    it("accepts an epoch of which part was consumed", async () => {
+    it("accepts an epoch that was stopped early", async () => {
       const proofs = await anchorAndProve(1n, 40n);
       for (const c of CHUNKS) await submit(1n, 0n, c, proofs[c]);
       assert.ok((await anchoring(1n, 0n)).accepted);
@@ -155,7 +155,7 @@ describe(
           [1, 1],
           [2, 0],
         ]) {
-          if (part === "poks" && i === 0) continue; // of D: not sent
+          if (part === "poks" && i === 0) continue; // that of D is not sent
           const changed = structuredClone(proof);
           changed[part][i][j] = flip(changed[part][i][j]);
           await assert.rejects(submit(2n, 0n, 0, changed), Reverted, `${part}[${i}][${j}]`);
@@ -215,7 +215,7 @@ describe(
 
     const anchoring = (epoch, number) => ledger.call("anchoringOf", [runId, epoch, number]);
 
-    /** Anchors the epoch that the run's seed orders, and proves its chunks. */
+    /** Anchors an epoch in the order of the run's seed, and proves its chunks. */
     async function anchorAndProve(epoch, consumed) {
       const { seed } = await registry.call("runOf", [runId]);
       zkprover("order", { seed, epoch: Number(epoch), count: COUNT, out: file("order") });
@@ -259,7 +259,7 @@ describe(
         poks.slice(1),
         proof,
       ];
-      return ledger.send("proveEpoch", args, chain.accounts[3]); // anybody may
+      return ledger.send("proveEpoch", args, chain.accounts[3]); // anybody may submit it
     }
   },
 );

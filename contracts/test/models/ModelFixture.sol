@@ -13,7 +13,7 @@ import {DataContract, Simulator} from "../support/Simulator.sol";
 import {Test} from "../support/Test.sol";
 
 /// @dev A run with a head, and tables of three tensors of 20, 160 and 18 blocks. Entries, draws and
-/// public inputs are derived here a second time, from the written definitions.
+/// public inputs are computed here a second time, from the documented definitions.
 abstract contract ModelFixture is Test {
     uint256 internal constant R = Bn254.R;
     bytes32 internal constant LOG_ROOT = keccak256("log root");
@@ -28,7 +28,7 @@ abstract contract ModelFixture is Test {
     uint64 internal constant QUANTIZE = 2;
     uint64 internal constant SLOTS = 4;
     uint64 internal constant SCALE = 2 << 16;
-    uint64 internal constant RANK = 6; // keys are for 8
+    uint64 internal constant RANK = 6; // of the adapter; padded to 8, the rank of the keys
 
     struct Shape {
         string name;
@@ -152,7 +152,7 @@ abstract contract ModelFixture is Test {
 
     function draw(uint64 stage, uint64 number) internal returns (bytes32) {
         vm.roll(progress(stage, number).drawBlock + 1);
-        vm.prank(STRANGER); // anybody may
+        vm.prank(STRANGER); // anybody may draw
         return models.drawModel(runId, stage, number);
     }
 
@@ -171,9 +171,9 @@ abstract contract ModelFixture is Test {
         string memory name,
         uint256 place,
         uint256 root
-    ) internal view returns (IModelLedger.Opening memory) {
+    ) internal view returns (IModelLedger.TablePath memory) {
         bytes32[] memory list = leaves(name);
-        return IModelLedger.Opening(root, ReferenceTree.inclusion(list, place, list.length));
+        return IModelLedger.TablePath(root, ReferenceTree.inclusion(list, place, list.length));
     }
 
     function codesOf(uint64 t, uint64 g) internal pure returns (uint256[] memory codes) {
@@ -193,7 +193,7 @@ abstract contract ModelFixture is Test {
         x.group = g;
         x.vkId = keyFor(stage, s.depth);
         (x.name, x.rows, x.columns) = (s.name, s.rows, s.columns);
-        x.openings = new IModelLedger.Opening[](stage == MERGE ? 4 : 1);
+        x.openings = new IModelLedger.TablePath[](stage == MERGE ? 4 : 1);
         x.openings[x.openings.length - 1] = opening("merged", t, rootOf("merged", t));
         if (stage == MERGE) {
             x.rank = RANK;

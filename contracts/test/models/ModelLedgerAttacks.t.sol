@@ -25,7 +25,7 @@ contract ModelLedgerAttacksTest is ModelFixture {
         (, _seed) = anchorAndDraw(QUANTIZE);
     }
 
-    /// A proof whose blocks another seed drew: of another number, run, stage or contract.
+    /// A proof of blocks that another seed drew: that of another number, run, stage or contract.
     function test_proofsForOtherDraws() public {
         (uint64 number, bytes32 other) = anchorAndDraw(QUANTIZE);
         assertTrue(number == 1 && other != _seed, "another number");
@@ -45,7 +45,7 @@ contract ModelLedgerAttacksTest is ModelFixture {
         models.proveSamples(runId, QUANTIZE, 0, one(item(QUANTIZE, _seed, 0, 0)));
     }
 
-    /// The first group's blocks again instead of the second's.
+    /// The blocks of the first group, submitted again for the second.
     function test_proofOfAnotherGroup() public {
         models.proveSamples(runId, QUANTIZE, 0, one(item(QUANTIZE, _seed, 0, 0)));
         models.proveSamples(runId, QUANTIZE, 0, one(item(QUANTIZE, _seed, 1, 0)));
@@ -74,7 +74,7 @@ contract ModelLedgerAttacksTest is ModelFixture {
         _expect(INVALID, QUANTIZE, x);
     }
 
-    /// Another root has another entry, and the same root plus r is another entry too.
+    /// A tensor with another root has another entry, and so has one with its root plus r.
     function test_tensorsNotInTheTable() public {
         bytes memory refused = abi.encodeWithSelector(IModelLedger.NotInTable.selector, 0, 0);
         for (uint256 change = 0; change < 7; ++change) {
@@ -82,15 +82,15 @@ contract ModelLedgerAttacksTest is ModelFixture {
             if (change == 0) x.openings[0].root = rootOf("merged", 1);
             if (change == 1) x.openings[0].root += R;
             if (change == 2) x.name = "b.weight";
-            if (change == 3) (x.rows, x.columns) = (20, 32); // as many blocks
-            if (change == 4) x.columns = 63; // as many blocks
+            if (change == 3) (x.rows, x.columns) = (20, 32); // the same number of blocks
+            if (change == 4) x.columns = 63; // the same number of blocks
             if (change == 5) x.openings[0].path[0] ^= bytes32(uint256(1));
             if (change == 6) x.openings[0].path = opening("merged", 1, 0).path;
             _expect(refused, QUANTIZE, x);
         }
     }
 
-    /// The entry of tensor 1 for tensor 0: the place counts.
+    /// The entry of tensor 1, submitted for tensor 0, is not at tensor 0's place.
     function test_tensorOfAnotherPlace() public {
         IModelLedger.Sample memory x = item(QUANTIZE, _seed, 1, 0);
         x.tensor = 0;
@@ -152,7 +152,7 @@ contract ModelLedgerAttacksTest is ModelFixture {
     function test_lengths() public {
         bytes4 wrong = IModelLedger.WrongItemLength.selector;
         IModelLedger.Sample memory x = item(QUANTIZE, _seed, 0, 0);
-        x.openings = new IModelLedger.Opening[](4);
+        x.openings = new IModelLedger.TablePath[](4);
         _expect(abi.encodeWithSelector(wrong, 0, 1, 4), QUANTIZE, x);
         x = item(QUANTIZE, _seed, 0, 0);
         x.codes = new uint256[](4);
@@ -161,12 +161,13 @@ contract ModelLedgerAttacksTest is ModelFixture {
         x.codes = new uint256[](1);
         _expect(abi.encodeWithSelector(wrong, 0, 0, 1), MERGE, x);
         x = item(MERGE, _mergeSeed, 0, 0);
-        x.openings = new IModelLedger.Opening[](1);
+        x.openings = new IModelLedger.TablePath[](1);
         _expect(abi.encodeWithSelector(wrong, 0, 4, 1), MERGE, x);
     }
 
-    /// Base tensor of another name or shape, adapter of another tensor or rank, A and B exchanged.
-    function test_mergeOpenings() public {
+    /// A base tensor of another name or shape, an adapter of another tensor or rank, and A and B
+    /// exchanged.
+    function test_mergeOfOtherTensors() public {
         for (uint256 change = 0; change < 7; ++change) {
             IModelLedger.Sample memory x = item(MERGE, _mergeSeed, 0, 0);
             uint256 place =
@@ -189,8 +190,8 @@ contract ModelLedgerAttacksTest is ModelFixture {
         models.proveSamples(runId, MERGE, 0, one(item(MERGE, _mergeSeed, 0, 0)));
     }
 
-    /// A base table of other names at the same places, anchored as such: the merged tensor's name
-    /// is asked of it.
+    /// An anchored base table has other names at the same places. It is refused, since its entries
+    /// must have the merged tensors' names.
     function test_baseOfOtherNames() public {
         IModelLedger.Anchoring memory a = anchoring(MERGE);
         bytes32[] memory list = leaves("base");
@@ -209,7 +210,8 @@ contract ModelLedgerAttacksTest is ModelFixture {
         models.proveSamples(runId, MERGE, 1, one(x));
     }
 
-    /// Too small a sum would mean more draws, too large a sum fewer: neither is ever accepted.
+    /// An anchored number of blocks that is too small would mean more draws, one that is too large
+    /// fewer. Neither is ever accepted.
     function test_blocksMustAddUp() public {
         uint64[3] memory sums = [uint64(19), 197, 199];
         for (uint64 i = 0; i < 3; ++i) {

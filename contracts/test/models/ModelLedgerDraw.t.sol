@@ -32,7 +32,7 @@ contract ModelLedgerDrawTest is ModelFixture {
         assertEq(progress(MERGE, 0).seed, seed, "stored");
     }
 
-    /// The log's head is the one at anchoring, however the log grows before the draw.
+    /// The seed is hashed from the log's head at anchoring, even if the log grows before the draw.
     function test_headIsThatOfTheAnchoring() public {
         bytes32[] memory path = new bytes32[](1);
         path[0] = keccak256("right");
@@ -56,7 +56,7 @@ contract ModelLedgerDrawTest is ModelFixture {
         models.drawModel(runId, MERGE, 0);
     }
 
-    /// Whoever lets a draw that does not suit pass has a void anchoring, which still counts.
+    /// If the writer lets a draw pass that does not suit, the anchoring is void, but still counts.
     function test_missedIsVoid() public {
         anchor(MERGE);
         vm.roll(1_002 + 256);

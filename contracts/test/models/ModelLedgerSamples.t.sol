@@ -13,7 +13,7 @@ contract ModelLedgerSamplesTest is ModelFixture {
             IModelLedger.Sample[] memory list = items(stage, seed);
             for (uint256 i = 0; i < list.length; ++i) {
                 assertTrue(!progress(stage, 0).accepted, "not yet");
-                vm.prank(STRANGER); // anybody may
+                vm.prank(STRANGER); // anybody may submit it
                 models.proveSamples(runId, stage, 0, one(list[i]));
             }
             IModelLedger.Progress memory p = progress(stage, 0);
@@ -51,7 +51,7 @@ contract ModelLedgerSamplesTest is ModelFixture {
         assertEq(logs[7].topics[0], IModelLedger.ModelAccepted.selector, "ModelAccepted");
     }
 
-    /// Proved twice, counted once: in another call, and in one call.
+    /// An item that is sent twice counts once, in two calls and within one call.
     function test_provedItemsAreSkipped() public {
         (, bytes32 seed) = anchorAndDraw(QUANTIZE);
         IModelLedger.Sample[] memory list = new IModelLedger.Sample[](4);
@@ -69,12 +69,12 @@ contract ModelLedgerSamplesTest is ModelFixture {
         assertEq(uint256(p.blocksProved), 20, "tensor 0");
     }
 
-    /// In one list with a bad proof nothing is accepted.
+    /// Nothing of a list with a bad proof is accepted.
     function test_listsAreAtomic() public {
         (, bytes32 seed) = anchorAndDraw(QUANTIZE);
         IModelLedger.Sample[] memory list = items(QUANTIZE, seed);
         list[6].proof.a = list[5].proof.a;
-        // Two are of depth 1.
+        // Two of the proofs are under the key of depth 1.
         _expect(abi.encodeWithSelector(IModelLedger.BatchInvalid.selector, 2), QUANTIZE, list);
         assertEq(uint256(progress(QUANTIZE, 0).nextTensor), 0, "nothing");
     }

@@ -49,8 +49,8 @@ contract ProvenanceRegistryCommitTest is RegistryFixture {
         );
     }
 
-    /// A stranger who copies a commit out of the mempool gains nothing, and the writer's own still
-    /// goes in.
+    /// A stranger who copies a commit from the mempool is refused, and the writer's own commit is
+    /// then accepted.
     function test_frontRunCopyIsRefused() public {
         appendMany(3);
         _expectRefused(
@@ -82,7 +82,7 @@ contract ProvenanceRegistryCommitTest is RegistryFixture {
         _expectRefused(OWNER, 2, 3, abi.encodeWithSelector(notGrown, runId, 4, 3));
     }
 
-    /// A log that replaces an old entry cannot follow, whatever proof is sent along.
+    /// No proof lets a head follow whose log replaces an old entry.
     function test_forkIsRefused() public {
         appendMany(5);
         commitAll(OWNER);
@@ -116,7 +116,7 @@ contract ProvenanceRegistryCommitTest is RegistryFixture {
         registry.commit(NO_RUN, 1, bytes32(uint256(1)), 1, new bytes32[](0));
     }
 
-    /// Sends the true head of `size` entries with its true proof, as number `seq`.
+    /// Commits the true head of `size` entries with its true proof, as number `seq`.
     function _expectRefused(address sender, uint64 seq, uint64 size, bytes memory reason) private {
         uint64 oldSize = registry.runOf(runId).size;
         bytes32[] memory proof = size > oldSize ? consistency(oldSize, size) : new bytes32[](0);

@@ -71,8 +71,8 @@ contract ProvenanceRegistryDrawTest is RegistryFixture {
         assertEq(total, 1, "the run stays listed");
     }
 
-    /// A history contract that does not hold the block (just activated, say) is not an answer, and
-    /// BLOCKHASH is not asked.
+    /// If the history contract does not hold the block's hash, for example just after its
+    /// activation, there is no seed; BLOCKHASH is not used instead.
     function test_emptyHistoryIsNoSeed() public {
         vm.etch(HISTORY, HISTORY_CODE);
         vm.roll(1_003);
@@ -126,7 +126,7 @@ contract ProvenanceRegistryDrawTest is RegistryFixture {
         _installHistory(BLOCK_HASH);
     }
 
-    /// As the protocol does it: in block 1003 the system address stores the parent's hash.
+    /// As in the protocol: in block 1003 the system address stores the hash of the parent block.
     function _installHistory(bytes32 hash) private {
         uint256 number = block.number;
         vm.etch(HISTORY, HISTORY_CODE);

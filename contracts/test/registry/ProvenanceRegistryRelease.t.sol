@@ -85,7 +85,7 @@ contract ProvenanceRegistryReleaseTest is RegistryFixture {
         _expectRelease(again, OWNER, MODEL, 3, 2);
     }
 
-    /// An entry binds its run: copying it into one's own log does not make a release.
+    /// An entry names its run, so a copy of it in another owner's log is not a release there.
     function test_copiedEntryIsNoRelease() public {
         RunId theirs = _strangersLog(entries[3]);
         bytes32[] memory none = new bytes32[](0);
@@ -96,8 +96,8 @@ contract ProvenanceRegistryReleaseTest is RegistryFixture {
         registry.release(theirs, 1, MODEL, MANIFEST, RECORD, 0, none);
     }
 
-    /// Anybody may claim a digest; it is their own claim, listed beside the others, and does not
-    /// touch the owner's.
+    /// Anybody may claim a digest. That claim is listed beside the others, and does not change the
+    /// owner's.
     function test_anyoneMayClaimADigest() public {
         _release(OWNER, MODEL, 3, 1);
         vm.prank(STRANGER);
@@ -137,7 +137,7 @@ contract ProvenanceRegistryReleaseTest is RegistryFixture {
         registry.revoke(runId, 3, "changed my mind");
     }
 
-    /// An entry may be revoked before it is claimed; a claim made afterwards shows it.
+    /// An entry may be revoked before it is claimed; a claim made afterwards shows the revocation.
     function test_claimOfRevokedEntryShowsIt() public {
         vm.prank(OWNER);
         registry.revoke(runId, 3, "");

@@ -65,8 +65,8 @@ contract ProvenanceRegistryRunsTest is RegistryFixture {
         assertEq(registry.nonceOf(OWNER), 3, "nonce");
     }
 
-    /// Same pre-registration and dataset, another owner: another name. Nobody can take a run's
-    /// place.
+    /// The same preregistration and dataset under another owner make another run id. So nobody can
+    /// take a run's name.
     function test_squattingIsImpossible() public {
         vm.prank(STRANGER);
         RunId theirs = registry.openRun(PREREGISTRATION, DATASET);

@@ -9,7 +9,7 @@ contract Rfc6962Test is Test {
     uint256 private constant MAX_SIZE = 64;
 
     Rfc6962Harness private immutable _h = Rfc6962Harness(deploy("Rfc6962Harness", ""));
-    bytes32[] private _leaves; // of the published example
+    bytes32[] private _leaves; // leaf hashes of the published example
     bytes32[] private _many;
 
     function setUp() public {
@@ -52,7 +52,7 @@ contract Rfc6962Test is Test {
         }
     }
 
-    /// Inclusion and consistency proofs of the same published tree, written out.
+    /// Inclusion and consistency proofs of the same published tree, as constants.
     function test_publishedProofs() public view {
         bytes32[] memory path = new bytes32[](3);
         path[0] = 0x96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7;
@@ -106,8 +106,8 @@ contract Rfc6962Test is Test {
         assertTrue(!_h.isIncluded(_leaves[0], 0, 0, _leaves[0], none), "empty tree");
     }
 
-    /// Repeating the last leaf of an odd tree must give another root (it does not where odd nodes
-    /// are doubled).
+    /// A tree whose last leaf is repeated must have another root. If odd nodes were doubled, the
+    /// root would be the same.
     function test_oddNodesAreNotDoubled() public view {
         bytes32[] memory three = new bytes32[](3);
         bytes32[] memory four = new bytes32[](4);

@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {Rfc6962} from "../../libraries/log/Rfc6962.sol";
 
-/// @dev The library as a contract.
+/// @dev The library's functions as calls.
 contract Rfc6962Harness {
     function leaf(bytes calldata entry) external pure returns (bytes32) {
         return Rfc6962.leaf(entry);

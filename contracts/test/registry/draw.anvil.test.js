@@ -1,4 +1,4 @@
-// The seed on a chain with the real EIP-2935 history contract: anvil.
+// Draws a seed on anvil, a chain with the real history contract of EIP-2935.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createRequire } from "node:module";
@@ -28,7 +28,7 @@ describe("drawSeed on anvil", () => {
 
   after(() => anvil.kill());
 
-  it("takes the hash of block h + 2 long after BLOCKHASH has lost it", async () => {
+  it("takes the hash of block h + 2 when BLOCKHASH no longer knows it", async () => {
     const { runId, drawBlock } = (await registry.send("openRun", [words(7), words(8)])).events[0]
       .args;
     await chain.request("anvil_mine", ["0x1"]);

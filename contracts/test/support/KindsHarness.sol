@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {Kinds} from "../../libraries/keys/Kinds.sol";
 
-/// @dev The library's functions as calls, so that a test sees them revert.
+/// @dev The library's functions as calls, so that a test can expect them to revert.
 contract KindsHarness {
     function fitsSlots(uint256 kind, uint256 slots) external pure returns (bool) {
         return Kinds.fitsSlots(kind, slots);

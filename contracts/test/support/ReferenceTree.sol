@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-/// @dev The definitions of RFC 6962 section 2.1, word for word and slow: the oracle of the
-/// verifiers under test.
+/// @dev The definitions of RFC 6962 section 2.1, word for word and slow. Tests compare the
+/// verifiers with it.
 library ReferenceTree {
     function root(bytes32[] memory leaves) internal pure returns (bytes32) {
         return root(leaves, 0, leaves.length);

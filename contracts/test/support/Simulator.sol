@@ -6,9 +6,9 @@ import {Bn254} from "../../libraries/groth16/Bn254.sol";
 import {KeyId} from "../../types/KeyId.sol";
 import {G2Multiples} from "./G2Multiples.sol";
 
-/// @dev Keys whose secrets are known, and proofs made from the secrets: they verify for any public
-/// inputs, so tests reach every branch behind a valid proof without a prover. Points are written as
-/// multiples of the generators.
+/// @dev Keys whose secrets are known, and proofs that are made from the secrets. These verify for
+/// any public inputs. So tests need no prover to reach the code behind a valid proof. Points are
+/// given as multiples of the generators.
 contract Simulator {
     uint256 private constant R = Bn254.R;
     uint256 private constant Q = Bn254.Q;
@@ -28,7 +28,8 @@ contract Simulator {
         uint256[] s;
     }
 
-    /// @notice An epoch key; `ceremony`: every G equals gamma, else G is shared or distinct.
+    /// @notice An epoch key. If `ceremony`, every G equals gamma; else all G are the same or all
+    /// are distinct.
     function epochSetup(
         uint256 slots,
         bool ceremony,
@@ -106,7 +107,8 @@ contract Simulator {
         proof = IProofLedger.Proof(g1(a), G2Multiples.multiple(1), g1(c));
     }
 
-    /// @notice Proof of knowledge for a commitment, as only its maker (or the setup) can give it.
+    /// @notice Proof of knowledge for a commitment. Only its maker, or who ran the setup, can make
+    /// it.
     function pok(
         Setup memory setup,
         uint256 k,
@@ -115,8 +117,8 @@ contract Simulator {
         return g1(mulmod(commitment, mulmod(setup.s[k], _inverse(setup.g[k]), R), R));
     }
 
-    /// @notice The forgery against a verifier that leaves a commitment unchecked: A = alpha, B =
-    /// beta, C = 0 and a commitment that cancels X. It needs nothing but the key.
+    /// @notice The forgery that passes if knowledge of a commitment is not checked: A = alpha,
+    /// B = beta, C = 0 and a commitment that cancels X. It needs nothing but the key.
     function forge(
         uint256[] memory publicInputs
     ) public view returns (IProofLedger.Proof memory proof, uint256[2] memory commitment) {

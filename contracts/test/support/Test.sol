@@ -5,7 +5,7 @@ import {DatasetId} from "../../types/DatasetId.sol";
 import {KeyId} from "../../types/KeyId.sol";
 import {RunId} from "../../types/RunId.sol";
 
-/// @dev The cheatcodes that these tests use; the test runner answers at this address.
+/// @dev The cheatcodes that these tests use. The test runner answers calls to this address.
 interface Vm {
     struct Log {
         bytes32[] topics;
@@ -73,9 +73,9 @@ abstract contract Test {
         if (!condition) revert NotTrue(what);
     }
 
-    /// Deploys a contract as the compiler made it on its own; reverts as it does. With `new` its
-    /// code would be a part of each test: compiled again for each, and with the settings of the
-    /// tests.
+    /// Deploys a contract from its own compiler output; reverts as its constructor does. With `new`
+    /// its code would be a part of each test: compiled once more for each test, and with the
+    /// compiler settings of tests.
     function deploy(string memory name, bytes memory arguments) internal returns (address created) {
         bytes memory code = bytes.concat(vm.getCode(name), arguments);
         assembly ("memory-safe") {

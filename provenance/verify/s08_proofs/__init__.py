@@ -1,7 +1,7 @@
 """Step 8: Groth16 proofs against pinned keys and recomputed challenges.
 
-`run.py` holds what is proven, `registration.py` the dataset, `epochs.py` its use; `samples.py`,
-`anchored.py` and `ties.py` the sampled blocks of merge and quantization.
+`run.py` holds the run whose proofs are checked. `registration.py` checks the dataset, `epochs.py`
+its use. `samples.py`, `anchored.py` and `ties.py` check sampled blocks of merge and quantization.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from provenance.verify.s08_proofs.samples import check_samples
 
 @dataclass(frozen=True)
 class Proofs:
-    """What is proven. epochs: the use of every epoch fed."""
+    """What is proven. epochs: whether `epoch.proven` holds, which covers every epoch fed."""
 
     epochs: bool
 
 
 def check_proofs(run: Run) -> Proofs:
-    """The dataset's registration, each epoch's use, and sampled blocks are proven.
+    """Check the proofs of the dataset's registration, of each epoch, and of sampled blocks.
 
     A sampled claim that fails does not end the verification.
 
     Raises:
-        Stopped: registration or use fails.
+        Stopped: the claim about the registration or the one about the epochs fails.
     """
     dataset = check_dataset(run)
     proofs = Proofs(epochs=check_epochs(run, dataset))

@@ -24,8 +24,9 @@ _TABLES = {"merge": ("base", "adapter", "merged"), "quantize": ("merged",)}
 class Anchored:
     """The accepted anchoring of a stage (`merge` or `quantize`) of a run.
 
-    record: the `sample` record that names it.
-    tables: the tables of tensors that it names, by what they are of: `base`, `adapter`, `merged`.
+    record: the `sample` record that names the anchoring.
+    tables: the tables of tensors that the anchoring names: `merged`, for a merge also `base` and
+        `adapter`.
     """
 
     run: Run
@@ -51,9 +52,9 @@ class Anchored:
 
 
 def last_sample(run: Run, stage: str) -> Record | None:
-    """The last `sample` record of the lineage's own merge or quantization.
+    """The last `sample` record of the merge or quantization that the lineage contains.
 
-    Samples of an earlier or later one are about other weights.
+    Samples of an earlier or later merge or quantization are about other weights.
     """
     records, lineage = run.log.records, run.lineage
     begin = (lineage.merge if stage == "merge" else lineage.quantize).index
@@ -143,7 +144,7 @@ def _shown(table: TableFacts) -> str:
 
 
 def _check_artifact(anchored: Anchored) -> None:
-    """The anchoring is about this merge or file, in the file's format."""
+    """The anchoring is about the lineage's merge or file; for a file, in the file's format."""
     stage, facts, lineage = anchored.stage, anchored.facts, anchored.run.lineage
     quantizes = stage == "quantize"
     expected = lineage.release.fields["model"] if quantizes else lineage.merge.fields["merged"]
@@ -182,7 +183,7 @@ def _check_tensors(anchored: Anchored) -> None:
 
 
 def _check_counts(anchored: Anchored) -> None:
-    """Scale, number of blocks and merged weights are those of the records and the tables."""
+    """Scale and number of blocks agree with record and table; both stages have one merged table."""
     stage, facts = anchored.stage, anchored.facts
     if stage == "merge":
         scale = _scale(anchored.run.lineage.merge.fields["scale"])
@@ -211,9 +212,9 @@ def _check_counts(anchored: Anchored) -> None:
 
 
 def _scale(text: str) -> Fraction:
-    """s * 2^16 of a merge record.
+    """The scale s of a merge record as proofs have it: s * 2^16.
 
-    The text is attacker-controlled: an exponent could stand for a number of any length.
+    The text is attacker-controlled, and an exponent in it could make a number of any length.
     """
     if not _PLAIN_DECIMAL.fullmatch(text):
         raise VerificationError(

@@ -18,7 +18,9 @@ _ORDER = "the recorded batches are the dataset in the pre-registered order"
 
 
 def check_epochs(run: Run, dataset: DatasetFacts) -> bool:
-    """The claim `epoch.proven`; whether it holds. Without proofs it is not checked.
+    """Make the claim `epoch.proven`, and return whether it holds.
+
+    If an epoch has no proofs, the claim is not checked.
 
     Raises:
         Stopped: the claim fails.
@@ -39,7 +41,7 @@ def check_epochs(run: Run, dataset: DatasetFacts) -> bool:
 
 
 def _last_epoch_records(run: Run) -> dict[int, Placed]:
-    """The last `epoch` record of each epoch: it names the anchoring that counts."""
+    """The last `epoch` record of each epoch, which names the anchoring that counts."""
     return {
         r.fields["epoch"]: Placed(i, r) for i, r in enumerate(run.log.records) if r.type == "epoch"
     }
@@ -66,7 +68,11 @@ def _check_all(run: Run, dataset: DatasetFacts, epochs: dict[int, Placed]) -> st
 
 
 def _check_turns(run: Run) -> None:
-    """Epochs are fed as 0, 1, .. in turn: whoever chooses their numbers chooses their orders."""
+    """Epochs are numbered 0, 1, .. in the order they were fed.
+
+    The order of an epoch follows from its number, so an owner who could choose the numbers could
+    choose among orders.
+    """
     batches = live_batches(run.log.records)
     turns = [epoch for epoch, _ in groupby(r.fields["epoch"] for _, r in batches)]
     if turns != list(range(len(turns))):
@@ -113,7 +119,7 @@ def _anchoring(run: Run, epoch: int, record: Placed) -> AnchoringFacts:
 
 
 def _use(run: Run, count: int, record: Placed, anchoring: AnchoringFacts) -> EpochUse:
-    """What the log fed of an epoch; the anchoring covers all of it."""
+    """What the log says was fed of an epoch; the anchoring covers exactly that."""
     epoch, remainder = record.fields["epoch"], record.fields["remainder"]
     use = epoch_use(run.log.records, epoch, count, remainder)
     if use.consumed != anchoring.consumed:

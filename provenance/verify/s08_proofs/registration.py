@@ -13,7 +13,7 @@ from provenance.verify.s08_proofs.run import Run
 
 
 def check_dataset(run: Run) -> DatasetFacts:
-    """The claim `dataset.registered`; returns the registration that the chain knows.
+    """Make the claim `dataset.registered`, and return the registration that the chain holds.
 
     Raises:
         Stopped: the claim fails.

@@ -11,7 +11,7 @@ from provenance.judgement.verdict import Grade
 from provenance.log.record import Record
 from provenance.statements import STAGES, kind_numbered
 from provenance.verify.claims import Stopped
-from provenance.verify.protocols import Opening, SampleEvidence, Sampling
+from provenance.verify.protocols import NonceOpening, SampleEvidence, Sampling
 from provenance.verify.s08_proofs.anchored import Anchored, last_sample, read_anchored
 from provenance.verify.s08_proofs.run import Run
 from provenance.verify.s08_proofs.ties import add_ties
@@ -23,14 +23,14 @@ _TEXT = {
     "merged weights",
 }
 _EDGES = {"merge": "merged_from", "quantize": "quantized_from"}
-# By name of the kind: what its proofs leave open.
+# What the proofs of a kind do not show, by name of the kind.
 _NOT_SHOWN = {
     "int8": "; that each row's stored maximum is that of the whole row is not shown by them",
 }
 
 
 def check_samples(run: Run) -> None:
-    """Claims `merge.proven`, `quantize.proven`, and the edges that show what they rest on."""
+    """Make the claims `merge.proven` and `quantize.proven`, and the edges that they rest on."""
     for stage in STAGES:
         record = last_sample(run, stage)
         if record is None:
@@ -40,7 +40,7 @@ def check_samples(run: Run) -> None:
             needs = "the file itself, whose codes the proofs are compared with"
             run.case.report.unchecked(f"{stage}.proven", _TEXT[stage], needs)
         else:
-            with suppress(Stopped):  # the other stage may hold, and the policy judges both
+            with suppress(Stopped):  # the other stage's claim may hold; the policy judges both
                 _check_stage(run, stage, record)
 
 
@@ -54,7 +54,7 @@ def _check_stage(run: Run, stage: str, record: Record) -> None:
         add_ties(anchored)
         opening = run.case.options.openings.get(stage)
         if opening is not None:
-            with suppress(Stopped):  # says nothing about the blocks that the chain drew
+            with suppress(Stopped):  # a failed opening does not touch the claim on drawn blocks
                 _check_opening(run, stage, evidence, opening)
         report.upgrade(_EDGES[stage], Grade.PROVEN, _note(run, stage, sampling))
         open_ = _NOT_SHOWN.get(kind_numbered(anchored.facts.kind).name, "")
@@ -63,14 +63,14 @@ def _check_stage(run: Run, stage: str, record: Record) -> None:
 
 
 def _note(run: Run, stage: str, sampling: Sampling) -> str:
-    """An edge's note; one of a quantization names the format as well."""
+    """The note of an edge; for a quantization it begins with the format."""
     quantization = run.lineage.quantize.fields["quantization"]
     prefix = f"{quantization}, " if stage == "quantize" else ""
     return f"{prefix}sampled: {_describe(sampling)}"
 
 
-def _check_opening(run: Run, stage: str, evidence: SampleEvidence, opening: Opening) -> None:
-    """Blocks that the caller's own nonce draws hold as well."""
+def _check_opening(run: Run, stage: str, evidence: SampleEvidence, opening: NonceOpening) -> None:
+    """Make the claim `openings.proven` about the blocks that follow from the caller's nonce."""
     report = run.case.report
     with report.guarded("openings.proven"):
         sampling = run.case.verifier.prover.check_samples(replace(evidence, opening=opening))
@@ -83,7 +83,7 @@ def _check_opening(run: Run, stage: str, evidence: SampleEvidence, opening: Open
 
 
 def _figures(sampling: Sampling) -> dict[str, str]:
-    """For programs; fractions in full."""
+    """The same for programs, with fractions in full precision."""
     return {
         "proofs": str(sampling.proofs),
         "draws": str(sampling.draws),
@@ -97,11 +97,12 @@ def _figures(sampling: Sampling) -> dict[str, str]:
 
 
 def _describe(sampling: Sampling) -> str:
-    """The confidence that a report must print."""
-    again = f", misses times {sampling.anchorings} anchorings" if sampling.anchorings > 1 else ""
+    """What the draws detect, in words; every verdict prints it."""
+    tries = sampling.anchorings
+    again = f", counting {tries} anchorings as {tries} tries" if tries > 1 else ""
     return (
         f"{sampling.proofs} proofs over {sampling.draws} drawn blocks; "
-        f"tampering with {sampling.overall_99:.2%} of all blocks is caught with 99 %, "
+        f"tampering with {sampling.overall_99:.2%} of each tensor's blocks is caught with 99 %, "
         f"in the worst tensor ({sampling.worst}, {sampling.worst_draws} draws) "
         f"only from {sampling.worst_99:.0%} of its blocks (95 %: {sampling.worst_95:.0%}){again}"
     )

@@ -1,7 +1,7 @@
-"""How the weights that the log names are known to be those that the tables commit to.
+"""Ties: how a verifier knows that the tables commit to the very weights that the log names.
 
-Roots that the verifier recomputed from the weights make an edge `recomputed`; every other tie stays
-`declared`, and the verdict shows it.
+Each tie is a `committed_as` edge. It is `recomputed` if the verifier computed the roots from the
+weights, else `declared`, and the verdict shows which.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _KIND = "committed_as"
 
 
 def add_ties(anchored: Anchored) -> None:
-    """One `committed_as` edge for each table, but for those that the other stage has looked at.
+    """Add a `committed_as` edge for each table, unless the other stage has added it already.
 
     Raises:
         VerificationError: weights at hand are not the logged ones, or have other roots.
@@ -73,7 +73,7 @@ def _folder(run: Run, what: str) -> Path | None:
 
 
 def _check_roots(what: str, table: TensorTable, made: Sequence[Tensor]) -> None:
-    """The table's entries are those that were made anew from the weights."""
+    """The table's entries are equal to those computed from the weights."""
     for actual, expected in zip(table.tensors, made, strict=True):
         if expected != actual:
             raise VerificationError(

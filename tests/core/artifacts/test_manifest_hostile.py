@@ -1,6 +1,4 @@
-"""Directory manifests are a closed world, whatever lies in the directory or in the manifest
-file.
-"""
+"""A manifest lists its whole directory; anything added, missing or changed is refused."""
 
 from __future__ import annotations
 
@@ -87,10 +85,8 @@ def test_a_name_that_is_not_utf_8_is_refused(folder: Path) -> None:
         manifest_of(folder)
 
 
-def test_directories_that_differ_only_in_names_differ(tmp_path: Path) -> None:
-    """The root of an OpenSSF Model Signing manifest hashes digests without names, and is the same
-    for both.
-    """
+def test_directories_that_differ_only_in_names_have_different_roots(tmp_path: Path) -> None:
+    """An OpenSSF Model Signing root hashes digests without names: the same for both."""
     for name, files in (("one", {"a": b"1", "b": b"2"}), ("two", {"b": b"1", "c": b"2"})):
         (tmp_path / name).mkdir()
         for file, content in files.items():
@@ -98,7 +94,7 @@ def test_directories_that_differ_only_in_names_differ(tmp_path: Path) -> None:
     assert manifest_of(tmp_path / "one").root != manifest_of(tmp_path / "two").root
 
 
-def test_a_boundary_between_name_and_content_cannot_move(tmp_path: Path) -> None:
+def test_each_file_name_gives_another_root(tmp_path: Path) -> None:
     roots = set()
     for name in ("ab", "a", "aa"):
         (tmp_path / name).mkdir()
@@ -158,7 +154,19 @@ def test_impossible_sizes_are_refused(folder: Path, size: Any) -> None:
         lambda v: v.update(files=5),
         lambda v: v.update(root=5),
     ],
-    ids=range(11),
+    ids=[
+        "no root",
+        "no files",
+        "format 2",
+        "files an object",
+        "file a number",
+        "digest a number",
+        "digest malformed",
+        "unsorted",
+        "file twice",
+        "files a number",
+        "root a number",
+    ],
 )
 def test_malformed_manifests_are_refused(folder: Path, change: Any) -> None:
     with pytest.raises((InputError, VerificationError)):
@@ -178,6 +186,6 @@ def test_a_manifest_whose_root_is_not_its_files_is_refused(folder: Path) -> None
         Manifest.parse(altered(folder, lambda v: v.update(root=plain.D["a"])))
 
 
-def test_the_interop_form_lists_names() -> None:
+def test_the_interop_form_of_an_empty_manifest_lists_no_file() -> None:
     manifest = Manifest(())
     assert manifest.to_oms()["resources"] == []

@@ -33,14 +33,14 @@ def test_entry_is_the_documented_hash() -> None:
     assert bytes(tensor.entry) == hashlib.sha256(b"provenance/v1/tensor\0" + payload).digest()
 
 
-def test_order_is_that_of_names_and_json_round_trips() -> None:
+def test_tensors_are_ordered_by_name_and_json_round_trips() -> None:
     made = table()
     assert [t.name[0] for t in made.tensors] == ["a", "b", "c", "d"]
     assert TensorTable.from_json(made.to_json()) == made
     assert made.blocks == 4 * 48
 
 
-def test_every_field_is_bound() -> None:
+def test_a_root_binds_every_field_of_a_tensor() -> None:
     made = table()
     changes: list[dict[str, Any]] = [
         {"name": "a.weighs"},
@@ -107,7 +107,7 @@ def test_impossible_tensors_are_refused(change: dict[str, Any]) -> None:
         ("tensors.0.name", "z"),
     ],
 )
-def test_foreign_tables_are_refused(path: str, value: Any) -> None:
+def test_altered_tables_are_refused(path: str, value: Any) -> None:
     document = table().to_json()
     target: Any = document
     *parents, last = path.split(".")

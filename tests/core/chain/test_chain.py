@@ -219,8 +219,9 @@ def geth(tmp_path: Path) -> Iterator[Rpc]:
 
 
 class GethLab(Lab):
-    """A laboratory on a node that nobody can tell to mine: blocks come each second, finality each
-    32 blocks.
+    """A laboratory on a geth node, which mines by itself.
+
+    It makes a block each second and finalizes each 32 blocks.
     """
 
     def session(self, name: str = "default") -> Session:
@@ -244,9 +245,7 @@ def fund(geth: Rpc, address: str) -> None:
 def test_whole_run_is_proven_released_and_verified_on_geth(
     geth: Rpc, lab: Lab, tmp_path: Path
 ) -> None:
-    """Registration, seed, heads, epoch proofs, release and verdict, with the node's own finality; a
-    forgery fails there too.
-    """
+    """Every step of a run, with the node's own finality. A forgery fails there too."""
     settings = replace(lab.settings, home=tmp_path / "home", rpc_url=geth.url)
     write_keystore(settings.home / "keystore" / "default.json", b"\x07" * 32)
     fund(geth, address_of(settings.home / "keystore" / "default.json"))

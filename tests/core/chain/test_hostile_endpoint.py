@@ -1,5 +1,7 @@
-"""An RPC endpoint may answer anything: such an answer is unusable, no reason to crash, and no
-contradiction.
+"""An RPC endpoint may answer anything.
+
+A malformed answer means that the chain is unavailable. It never crashes a reader and never counts
+as a contradiction.
 """
 
 from __future__ import annotations
@@ -25,9 +27,7 @@ ADDRESSES = {"registry": Address("0x" + "aa" * 20), "ledger": Address("0x" + "bb
 
 
 class Endpoint:
-    """A loopback HTTP server that answers every request with the same bytes, or by a method's
-    name.
-    """
+    """A loopback HTTP server that answers with `answers[method]`, or else with `default`."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
@@ -106,7 +106,7 @@ CALLS = {
     ids=repr,
 )
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-def test_results_of_another_form_are_at_most_unavailable(
+def test_a_malformed_result_raises_nothing_but_unavailable(
     endpoint: Endpoint, call: Any, result: Any
 ) -> None:
     for method in (
@@ -120,9 +120,8 @@ def test_results_of_another_form_are_at_most_unavailable(
         "eth_getTransactionReceipt",
     ):
         endpoint.answers[method] = {"result": result}
-    with contextlib.suppress(
-        UnavailableError
-    ):  # an answer that happens to read as one is as good as any lie
+    # A value that parses is taken: an endpoint may also lie in the right form.
+    with contextlib.suppress(UnavailableError):
         call(endpoint.rpc)
 
 
@@ -187,7 +186,7 @@ def test_an_endpoint_that_refuses_to_answer_a_reader_is_unavailable_and_no_contr
 @pytest.mark.parametrize(
     "data", ["0x", "0x00", "0x" + "00" * 31, "0x" + "ff" * 32 * 8, "0x" + "ff" * 64]
 )
-def test_bytes_that_are_not_the_contracts_are_unavailable(endpoint: Endpoint, data: str) -> None:
+def test_bytes_that_no_contract_answers_are_unavailable(endpoint: Endpoint, data: str) -> None:
     block = {"number": "0x5", "hash": "0x" + "11" * 32, "timestamp": "0x1"}
     endpoint.answers = {"eth_getBlockByNumber": {"result": block}, "eth_call": {"result": data}}
     snapshot = Snapshot(endpoint.rpc, ADDRESSES, "latest")

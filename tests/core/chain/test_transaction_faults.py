@@ -93,7 +93,7 @@ def test_an_endpoint_that_runs_out_of_patience_leaves_the_outcome_open(bench: Be
     assert [s.nonce for s in bench.rpc.broadcasts] == [0]
 
 
-def test_labels_are_sent_apart(bench: Bench) -> None:
+def test_each_label_has_a_transaction_of_its_own(bench: Bench) -> None:
     assert bench.send("a").tx_hash != bench.send("b").tx_hash
     assert [s.nonce for s in bench.rpc.broadcasts] == [0, 1]
 
@@ -161,7 +161,7 @@ def test_a_lost_answer_to_the_broadcast_is_success(bench: Bench) -> None:
     assert len(bench.rpc.mined) == 1
 
 
-def test_already_known_is_success(bench: Bench) -> None:
+def test_a_transaction_mined_after_its_sender_gave_up_is_found(bench: Bench) -> None:
     bench.rpc.automine = False
     with pytest.raises(OutcomeUnknown):
         bench.manager(max_fee_wei=0).send("a", TO, b"\x01")
@@ -171,7 +171,7 @@ def test_already_known_is_success(bench: Bench) -> None:
 
 
 def test_a_transaction_mined_while_its_attempt_is_looked_up_is_not_sent_twice(bench: Bench) -> None:
-    """Mined between the look for a receipt and the look at the nonce."""
+    """It is mined after the question for a receipt and before the question for the nonce."""
     bench.rpc.automine = False
     with pytest.raises(OutcomeUnknown):
         bench.manager(max_fee_wei=0).send("a", TO, b"\x01")
@@ -181,7 +181,7 @@ def test_a_transaction_mined_while_its_attempt_is_looked_up_is_not_sent_twice(be
 
 
 def test_a_replacement_refused_because_the_first_was_mined_is_success(bench: Bench) -> None:
-    """`nonce too low` for the raised attempt: the earlier one went through."""
+    """The node answers `nonce too low` to the raised attempt, because the first was mined."""
     bench.rpc.automine = False
     bench.rpc.before = lambda name: (
         bench.rpc.mine() if name == "send_raw" and bench.rpc.broadcasts else None
@@ -284,7 +284,7 @@ def test_raised_attempts_survive_a_crash_and_any_of_them_counts(bench: Bench) ->
         bench.send()
     first = bench.rpc.broadcasts[0]
     assert len(bench.rpc.broadcasts) > 2
-    bench.rpc.pool[0] = first  # the miner prefers the first
+    bench.rpc.pool[0] = first  # the first attempt is mined
     bench.rpc.mine()
     assert bench.send().tx_hash == first.hash
 
@@ -343,7 +343,7 @@ def test_finality_after_a_reorg_is_an_unknown_outcome(bench: Bench) -> None:
         wait_final(bench.rpc, receipt, mine=None)
 
 
-def test_finality_is_mined_where_that_is_possible(bench: Bench) -> None:
+def test_blocks_are_mined_to_finality_where_that_is_possible(bench: Bench) -> None:
     receipt = bench.send()
     mined: list[int] = []
 

@@ -17,7 +17,7 @@ KEY = bytes(range(32))
 
 
 def stand_in_leaves(digests: Sequence[Digest], salts: Sequence[bytes]) -> list[bytes]:
-    """SHA-256 in the place of Poseidon; the folder does not care what a leaf is made of."""
+    """SHA-256 in the place of Poseidon, since the folder does not depend on how leaves are made."""
     return [
         hashlib.sha256(digest + salt).digest() for digest, salt in zip(digests, salts, strict=True)
     ]

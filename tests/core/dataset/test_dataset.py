@@ -1,4 +1,4 @@
-"""The dataset folder: whole or absent, strict manifest, every stored byte checked, erasure."""
+"""The dataset folder: written whole or not at all, every byte checked, records erased."""
 
 from __future__ import annotations
 
@@ -81,14 +81,16 @@ def test_a_wrong_key_is_refused(make_dataset: Make) -> None:
 
 
 @pytest.mark.parametrize("index", [-1, 20])
-def test_an_index_outside_is_refused(make_dataset: Make, key: bytes, index: int) -> None:
+def test_an_index_outside_the_dataset_is_refused(
+    make_dataset: Make, key: bytes, index: int
+) -> None:
     with CommittedDataset.open(make_dataset(ROWS), key) as dataset:
         for read in (dataset.row, dataset.salt, dataset.digest, dataset.leaf):
             with pytest.raises(InputError, match=r"0\.\.19"):
                 read(index)
 
 
-def test_modes_of_the_folder(make_dataset: Make) -> None:
+def test_the_private_folder_is_closed_to_others(make_dataset: Make) -> None:
     folder = make_dataset(ROWS)
     assert stat.S_IMODE((folder / "private").stat().st_mode) == 0o700
     assert {stat.S_IMODE(f.stat().st_mode) for f in (folder / "private").iterdir()} == {0o600}
@@ -238,7 +240,7 @@ def test_a_tampered_leaf_is_named(make_dataset: Make, key: bytes, leaf_function:
     assert caught.value.where == f"{folder} record 13"
 
 
-def test_a_root_that_leaves_do_not_have_is_refused(make_dataset: Make) -> None:
+def test_a_root_that_is_not_that_of_the_leaves_is_refused(make_dataset: Make) -> None:
     with CommittedDataset.open(make_dataset(ROWS)) as dataset:
         assert dataset.check(root_function=lambda leaves, depth: 7).root
         with pytest.raises(VerificationError, match="committed root"):
@@ -292,7 +294,7 @@ ROOT = {"root": "0x" + "00" * 31 + "07", "depth": 5, "count": 20}
 def test_a_malformed_manifest_is_refused(make_dataset: Make, changes: dict[str, object]) -> None:
     folder = make_dataset(ROWS)
     edit_manifest(folder, root=ROOT)
-    CommittedDataset.open(folder).close()  # the twin that holds
+    CommittedDataset.open(folder).close()  # unedited, it is accepted
     edit_manifest(folder, **changes)
     with pytest.raises(InputError):
         CommittedDataset.open(folder)

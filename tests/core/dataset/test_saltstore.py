@@ -180,7 +180,7 @@ def test_a_deleted_row_leaves_no_bytes_behind(path: Path, key: bytes) -> None:
         assert store.get("record", 31) == b"31"
 
 
-def test_deleting_a_value_that_is_not_durable_yet(path: Path, key: bytes) -> None:
+def test_a_value_that_is_not_durable_yet_can_be_deleted(path: Path, key: bytes) -> None:
     with SaltStore.open(path, key) as store:
         store.put("record", 1, b"one")
         assert store.delete_many("record", [1, 2]) == 1
@@ -189,7 +189,7 @@ def test_deleting_a_value_that_is_not_durable_yet(path: Path, key: bytes) -> Non
             store.get("record", 1)
 
 
-def test_a_reader_that_keeps_old_pages_is_told_of(path: Path, key: bytes) -> None:
+def test_a_reader_that_keeps_old_pages_makes_deletion_fail(path: Path, key: bytes) -> None:
     with SaltStore.open(path, key) as store:
         store.put("record", 1, SECRET)
         store.sync()
@@ -204,7 +204,7 @@ def test_a_reader_that_keeps_old_pages_is_told_of(path: Path, key: bytes) -> Non
         assert path.with_name(path.name + "-wal").stat().st_size == 0
 
 
-def test_modes(path: Path, key: bytes) -> None:
+def test_the_store_and_its_folder_are_closed_to_others(path: Path, key: bytes) -> None:
     with SaltStore.open(path, key) as store:
         store.put("record", 1, b"one")
         store.sync()
@@ -242,7 +242,7 @@ def test_threads_share_a_store(path: Path, key: bytes) -> None:
         assert store.get("record", 3049) == b"3049"
 
 
-def test_a_closed_store_says_so(path: Path, key: bytes) -> None:
+def test_a_closed_store_refuses_to_read(path: Path, key: bytes) -> None:
     store = SaltStore.open(path, key)
     store.close()
     with pytest.raises(InputError, match="closed"):
@@ -282,7 +282,7 @@ def test_a_key_file_open_to_others_is_refused(tmp_path: Path, mode: int) -> None
         load_or_create_key(path)
 
 
-def test_odd_key_files_are_refused(tmp_path: Path) -> None:
+def test_short_linked_and_missing_key_files_are_refused(tmp_path: Path) -> None:
     short, link = tmp_path / "short", tmp_path / "link"
     short.write_bytes(b"x" * 31)
     short.chmod(0o600)

@@ -1,5 +1,6 @@
-"""What the class of the pinned keys does to a verdict: development keys mark it and pass nowhere
-but locally.
+"""What the class of the pinned keys does to a verdict.
+
+Development keys mark it, and are denied in every environment but `local`.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def test_ceremony_keys_verify_anywhere_without_a_mark(environment: str) -> None:
     assert (verdict.status, verdict.development, verdict.word) == (Status.VERIFIED, (), "Verified")
 
 
-def test_ceremony_keys_drop_the_mark_of_the_keys_on_a_local_chain_too() -> None:
+def test_ceremony_keys_are_not_marked_on_a_local_chain_either() -> None:
     assert sorted(marks(judged("local", "dev", "dev"))) == ["epoch", "tree"]
     verdict = judged("local", "ceremony", "ceremony")
     assert (verdict.status, marks(verdict)) == (Status.VERIFIED, [])

@@ -1,5 +1,6 @@
-"""Trust files and policies are read strictly: what is not exactly understood is refused with the
-key that is wrong.
+"""Trust files and policies are read strictly.
+
+What is not understood exactly is refused, with the name of the wrong key.
 """
 
 from __future__ import annotations
@@ -181,7 +182,17 @@ def test_a_wrong_value_is_refused(path: str, wrong: Any) -> None:
         b"? [a]\n: b",
         b"{1: 2}",
     ],
-    ids=range(9),
+    ids=[
+        "empty",
+        "a list",
+        "no YAML",
+        "no UTF-8",
+        "a Python object",
+        "an impossible date",
+        "deeply nested",
+        "a list as key",
+        "a number as key",
+    ],
 )
 def test_what_is_no_trust_file_is_refused(data: bytes) -> None:
     with pytest.raises(ConfigError):
@@ -273,7 +284,7 @@ def test_a_policy_may_require_more(tmp_path: Path) -> None:
             )
         ),
     ],
-    ids=range(31),
+    ids=lambda text: f"{text.removeprefix(FORMAT)!r:.40}",
 )
 def test_a_policy_that_is_not_understood_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError):

@@ -26,9 +26,10 @@ DOMAIN = Domain(31337, "0x" + "ab" * 20)
 
 
 class StrictCommitter:
-    """The registry's `commit` in memory: compare-and-swap, growing size, consistent root.
+    """The registry's `commit` in memory, with the contract's rules.
 
-    It can lose calls and answers.
+    The sequence number must be the next, the size must grow, the root must be consistent. Calls and
+    answers can be lost.
     """
 
     def __init__(self) -> None:
@@ -165,7 +166,7 @@ def test_only_durable_frames_are_committed(tmp_path: Path) -> None:
     [Committed(1, 9, bytes(32)), Committed(1, 2, bytes(32)), Committed(5, 3, bytes(32))],
     ids=["longer", "another prefix", "another root of the same size"],
 )
-def test_a_chain_that_this_journal_does_not_extend_is_an_error(
+def test_a_journal_that_does_not_extend_the_committed_head_is_refused(
     bench: Bench, state: Committed
 ) -> None:
     bench.write(3)
@@ -230,7 +231,20 @@ def test_a_torn_line_of_heads_is_overwritten(bench: Bench) -> None:
         b'{"run_id":"0x%s","seq":1,"size":1,"root":"0x11","signature":"0x"}' % (b"11" * 32),
         b'{"run_id":"0x%s","seq":1,"size":1,"root":["11"],"signature":"0x"}' % (b"11" * 32),
     ],
-    ids=range(12),
+    ids=[
+        "no fields",
+        "a list",
+        "a number",
+        "no JSON",
+        "deeply nested",
+        "run id a number",
+        "size infinite",
+        "size beyond floats",
+        "size negative",
+        "seq a fraction",
+        "root short",
+        "root a list",
+    ],
 )
 def test_malformed_heads_are_refused(line: bytes) -> None:
     with pytest.raises(InputError, match="not a signed head"):
@@ -244,7 +258,7 @@ def test_signed_heads_round_trip(bench: Bench) -> None:
     assert SignedHead.parse(head.to_line()) == head
 
 
-def test_the_thread_reports_once_and_drains(tmp_path: Path) -> None:
+def test_the_thread_reports_once_and_drains_the_backlog(tmp_path: Path) -> None:
     bench, said, spoke = Bench(tmp_path), [], threading.Event()
 
     def report(text: str) -> None:

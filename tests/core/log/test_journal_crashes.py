@@ -32,7 +32,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def reopened(path: Path) -> list[bytes]:
-    """What a writer finds after a crash; it must be able to go on."""
+    """The payloads that a writer finds after a crash; fails unless it can append another."""
     with Journal.open(path) as journal:
         found = len(journal)
         assert journal.append(b"next") == found
@@ -102,7 +102,7 @@ def write_over(path: Path, payloads: list[bytes]) -> None:
 
 
 def test_any_flipped_byte_before_the_last_frame_is_refused(path: Path) -> None:
-    """Also in a length field, where the rest of the file could look like one unfinished frame."""
+    """A flipped length must not make the rest of the file pass for one unfinished frame."""
     ends = write(path, PAYLOADS)
     whole = path.read_bytes()
     for position in range(12, ends[-2]):
@@ -358,7 +358,7 @@ journal.close()
 
 
 def test_a_real_limit_on_the_file_size_loses_nothing(path: Path) -> None:
-    """A write that fails half-way, by the kernel's own hand."""
+    """The kernel cuts a write half-way, at the process's limit on file sizes."""
     child = subprocess.run(
         [sys.executable, "-c", LIMITED, str(path)], capture_output=True, text=True, cwd=REPO
     )
@@ -377,8 +377,9 @@ def test_kill_9_keeps_every_frame_whose_barrier_returned(path: Path, size: int) 
 
 
 def kill_after(path: Path, size: int, lines: int) -> int:
-    """Run the writer, kill it after so many lines; the last number of durable frames that it
-    told.
+    """Run the writer and kill it after `lines` lines of output.
+
+    Returns the last number of durable frames that it printed.
     """
     command = [sys.executable, "-m", "tests.support.journals", str(path), str(size)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=REPO, text=True) as child:

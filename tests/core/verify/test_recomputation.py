@@ -212,7 +212,7 @@ def test_undetermined_batches_are_not_checked_and_never_failed() -> None:
     ],
     ids=["salts missing", "batch differs"],
 )
-def test_missing_salts_accuse_nobody_and_another_batch_does(
+def test_missing_salts_leave_the_claim_open_and_another_batch_fails_it(
     error: Exception, holds: bool | None, status: Status
 ) -> None:
     verdict = MemoryRun().judge(data=Checker(error))

@@ -19,7 +19,7 @@ from tests.support.spine import failing
 
 
 def test_a_chain_that_goes_down_at_any_question_is_undetermined() -> None:
-    """Whatever the verifier asks first, .. n-th: silence is never `verified` nor `failed`."""
+    """The chain falls silent at the n-th question, for each n: never `verified`, never `failed`."""
     asked = count_questions(MemoryRun())
     assert asked > 10
     for n in range(asked):
@@ -28,7 +28,7 @@ def test_a_chain_that_goes_down_at_any_question_is_undetermined() -> None:
         assert run.judge().status is Status.INDETERMINATE, n
 
 
-def test_a_verdict_stands_without_its_dates() -> None:
+def test_a_verdict_stands_when_its_dates_cannot_be_read() -> None:
     run = MemoryRun()
     interval = run.judge().interval
     assert interval is not None
@@ -94,7 +94,7 @@ def test_an_endpoint_that_lies_about_a_claims_place_fails_and_does_not_crash() -
 
 
 def answering(name: str, contract: Contract | None) -> ChainIdentity:
-    """The honest chain, but for what it says of one contract."""
+    """The honest identity with another answer for one contract; None leaves it out."""
     others = {n: c for n, c in IDENTITY.contracts.items() if n != name}
     return replace(IDENTITY, contracts=others | ({name: contract} if contract else {}))
 
@@ -121,9 +121,9 @@ def test_a_chain_that_differs_from_the_pinned_one_fails(identity: ChainIdentity)
 
 @pytest.mark.parametrize("name", ["audits", "models"])
 def test_statement_contracts_are_compared_where_they_are_pinned(name: str) -> None:
-    """Another code, another address or none is not the pinned chain.
+    """A pinned contract fails with another code, with another address, or where it is missing.
 
-    What is not pinned is not compared.
+    A contract that is not pinned is not compared.
     """
     pinned = Contract(Address("0x" + "cc" * 20), "0x" + "44" * 32)
     for other in (
@@ -226,8 +226,8 @@ def test_without_evidence_a_revoked_release_is_revoked_and_another_undetermined(
     assert run.judge().status is Status.REVOKED
 
 
-def test_a_wrong_claim_of_a_run_fails_rather_than_waits() -> None:
-    """A final release by another run is not `pending`, however long one waits."""
+def test_a_release_named_with_another_run_fails_and_is_not_pending() -> None:
+    """The release is final, so waiting cannot help."""
     verdict = MemoryRun().judge(release=bytes(32))
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["release.named"])
 
@@ -246,7 +246,7 @@ def test_sibling_runs_are_listed() -> None:
     assert run.judge().siblings == ("0x" + sibling.hex(),)
 
 
-# The fake itself keeps the contract's rules
+# The chain in memory keeps the contract's rules
 
 
 def test_the_chain_in_memory_refuses_what_the_contract_refuses() -> None:

@@ -91,7 +91,7 @@ class File:
 class Sampled:
     """A released run with sampled merge and quantization.
 
-    `merge` and `quantize` edit what was anchored.
+    `merge` and `quantize` replace fields of what is anchored.
     """
 
     merge: dict[str, Any]
@@ -196,11 +196,11 @@ def test_a_run_without_samples_says_what_they_would_take() -> None:
 
 def test_anchorings_are_counted() -> None:
     run = Sampled({}, {}, anchorings=3).run()
-    assert "misses times 3 anchorings" in claim(judge(run), "merge.proven").text
+    assert "counting 3 anchorings as 3 tries" in claim(judge(run), "merge.proven").text
     assert [s.anchorings for s in run.believer.samples] == [3, 3]
 
 
-def test_figures_are_there_for_programs() -> None:
+def test_a_sampled_claim_carries_its_figures_as_evidence() -> None:
     evidence = claim(judge(Sampled({}, {}, anchorings=3).run()), "quantize.proven").to_json()[
         "evidence"
     ]
@@ -266,7 +266,7 @@ ATTACKS: dict[str, tuple[Sampled, str]] = {
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_what_does_not_belong_together_fails(name: str) -> None:
+def test_an_anchoring_that_contradicts_log_file_or_tables_fails(name: str) -> None:
     sampled, id_ = ATTACKS[name]
     verdict = judge(sampled.run())
     assert verdict.status is Status.FAILED
@@ -289,7 +289,7 @@ def test_a_table_is_tied_to_weights_whose_roots_were_recomputed(tmp_path: Path) 
 
 
 def test_weights_with_other_roots_than_the_committed_ones_fail(tmp_path: Path) -> None:
-    """What the weights have is expected, what the prover committed to is what was found."""
+    """`expected` is the root of the weights at hand, `actual` the prover's committed root."""
     base = base_weights(tmp_path)
     run = Sampled({}, {}, base=str(content_digest(base))).run()
     run.believer.roots = 0x77

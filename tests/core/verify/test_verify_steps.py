@@ -55,7 +55,7 @@ def test_every_default_claim_is_made_by_a_step() -> None:
 
 
 def test_there_are_ten_steps_and_claims_are_made_in_their_order() -> None:
-    """Claims are numbered by what they are about (docs/formats/verdict.md), steps by their turn."""
+    """A step is numbered by its turn, a claim by what it is about (docs/formats/verdict.md)."""
     names = [module.name for module in pkgutil.iter_modules(provenance.verify.__path__)]
     turns = [int(name[1:3]) for name in sorted(names) if re.match(r"s\d\d_", name)]
     assert turns == list(range(1, 11))
@@ -156,7 +156,9 @@ def test_a_log_that_contradicts_itself_fails_at_its_claim(
     ],
     ids=str,
 )
-def test_an_opening_without_what_is_needed_fails(opening: dict[str, Any], claim: str) -> None:
+def test_an_opening_record_that_lacks_what_is_needed_fails(
+    opening: dict[str, Any], claim: str
+) -> None:
     verdict = MemoryRun(opening=opening).judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, [claim])
 
@@ -224,8 +226,8 @@ def test_a_registration_that_is_not_finished_fails() -> None:
 
 
 @pytest.mark.parametrize("claim", sorted(DEFAULT_REQUIRED))
-def test_a_required_claim_that_did_not_come_about_is_never_verified(claim: str) -> None:
-    """Whatever keeps a claim from being made, its absence shows."""
+def test_a_required_claim_that_was_not_made_leaves_the_run_undetermined(claim: str) -> None:
+    """Every policy here also requires `training.replayed`, a claim that is never made."""
     run = MemoryRun(number=None)
     verdict = run.judge(Policy(require=frozenset({claim, "training.replayed"})))
     assert verdict.status is Status.INDETERMINATE
@@ -233,7 +235,7 @@ def test_a_required_claim_that_did_not_come_about_is_never_verified(claim: str) 
 
 
 def test_a_seed_that_was_never_drawn_is_not_matched_by_zeros() -> None:
-    """A contract answers zeros for a run without a seed; anybody could know their order."""
+    """The contract answers zeros for a run without a seed; anyone could know the order of zeros."""
     run = MemoryRun(edited(0, seed="0x" + "00" * 32))
     run.chain.seeds.clear()
     verdict = run.judge()

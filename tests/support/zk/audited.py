@@ -52,5 +52,5 @@ class Dataset:
         return self.records[i] if 0 <= i < self.count else None
 
     def chunk(self, k: int) -> tuple[list[LeafPreimage], LeafPreimage | None]:
-        """(records of chunk k, the first of the chunk behind)."""
+        """(records of chunk k, first record of the next chunk or None)."""
         return self.records[k * SLOTS : (k + 1) * SLOTS], self.record((k + 1) * SLOTS)

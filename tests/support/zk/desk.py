@@ -1,4 +1,4 @@
-"""A verifier's desk: keys whose secrets are known, statements that they prove, and the command."""
+"""A verifier's desk: trapdoor keys, statements under them, and the command that judges files."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Desk:
         environment: str = "local",
         dev: TrapdoorKey | None = None,
     ) -> None:
-        """All keys of one class, but for `dev`."""
+        """Pin these keys under one class; `dev` is pinned as a development key."""
         contract, listed = Contract(Address("0x" + "11" * 20), "0x" + "22" * 32), []
         chain = ChainIdentity(31337, "0x" + "33" * 32, {"registry": contract, "ledger": contract})
         for key in keys:

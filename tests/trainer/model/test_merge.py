@@ -110,7 +110,7 @@ def test_exact_ties_go_to_even_and_are_redone_in_integers() -> None:
 
 
 def test_one_unit_of_the_smallest_term_breaks_a_tie() -> None:
-    # The second product is 2^-140 of the first: no float64 sum sees it, the exact sum does.
+    # The second product is 2^-140: no float64 sum sees it beside 1, the exact sum does.
     weight = bits_of(np.array([[1.0, 1.0]]))
     b, a = (
         bits_of(np.array([[2.0**-8, 2.0**-70]])),
@@ -163,7 +163,7 @@ def test_float32_rounding_equals_the_oracle() -> None:
         (Fraction(10), "10"),
     ],
 )
-def test_decimal_text(value: Fraction, text: str) -> None:
+def test_decimal_text_is_exact(value: Fraction, text: str) -> None:
     assert decimal_text(value) == text
     assert Fraction(decimal_text(value)) == value
 
@@ -321,7 +321,7 @@ def test_values_outside_the_window_are_refused(tmp_path: Path, bits: int, where:
     tensors[name][1, 2] = bits
     weights.files[0].unlink()
     write_tensors(weights.files[0], tensors)
-    with pytest.raises(InputError, match=r"outside the exponent window.*") as caught:
+    with pytest.raises(InputError, match=r"outside the range that a merge accepts.*") as caught:
         merge_adapter(base, adapter, tmp_path / "out")
     assert caught.value.where is not None
     assert caught.value.where.endswith("[1, 2]")

@@ -33,7 +33,7 @@ COUNT = 12
 
 
 class FullDisk:
-    """A journal sync that fails while `full`, and for the first `times` calls after `arm`."""
+    """A journal sync that fails for the next `left` calls."""
 
     def __init__(self) -> None:
         self.left, self.calls = 0, 0
@@ -47,7 +47,7 @@ class FullDisk:
 
 
 class StrictSalts:
-    """Salts by the store's contract: safe only after `sync`. `fail` counts syncs to refuse."""
+    """Salts that are safe only after `sync`, as the store promises; the next `fail` syncs fail."""
 
     def __init__(self, fail: int = 0) -> None:
         self.pending: dict[tuple[str, int | str], bytes] = {}
@@ -119,7 +119,7 @@ def test_no_record_outruns_its_salt(tmp_path: Path) -> None:
     assert len(set(salts.safe.values())) == 4
 
 
-def test_status_is_loud_while_salts_cannot_be_stored(
+def test_status_and_log_say_that_salts_cannot_be_stored(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     salts = StrictSalts(fail=10**9)
@@ -150,13 +150,13 @@ def test_salt_of_a_lost_record_is_replaced(tmp_path: Path) -> None:
     assert len(salts.safe["batch", 0]) == 32
 
 
-def test_somebody_else_appending_is_noticed(tmp_path: Path) -> None:
+def test_another_writer_is_noticed(tmp_path: Path) -> None:
     with open_journal(tmp_path) as journal:
         recorder = make_recorder(journal, StrictSalts())
         recorder.barrier()
         journal.append(Record.make("seed", seed="0x" + "00" * 32, source="intruder").to_bytes())
         feed(recorder, 1)
-        with pytest.raises(UnavailableError, match="somebody else"):
+        with pytest.raises(UnavailableError, match="another writer"):
             recorder.barrier()
         with pytest.raises(UnavailableError):
             recorder.close()
@@ -173,7 +173,7 @@ def test_a_batch_that_cannot_be_hashed_is_counted_and_the_rest_goes_on(tmp_path:
         recorder.close()
 
 
-def test_fractions_have_no_digest() -> None:
+def test_whole_floats_and_booleans_become_integers() -> None:
     assert as_integers(torch.tensor([[1.0, 0.0]])).tolist() == [[1, 0]]
     assert as_integers(torch.tensor([[True]])).dtype == np.int64
 

@@ -1,4 +1,4 @@
-"""Two processes (gloo, CPU): each journals what it fed, together whole rounds of the order."""
+"""Two processes (gloo, CPU) feed whole rounds of the order; each journals what it fed itself."""
 
 from __future__ import annotations
 

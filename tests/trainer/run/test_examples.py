@@ -21,7 +21,9 @@ def run_script(script: Path, arguments: list[str]) -> None:
     runpy.run_path(str(script), run_name="__main__")
 
 
-def test_own_trainer_script(tiny: BaseModel, cache_dir: Path, tmp_path: Path) -> None:
+def test_the_script_with_a_trainer_of_its_own_records_what_it_feeds(
+    tiny: BaseModel, cache_dir: Path, tmp_path: Path
+) -> None:
     data, key = support.make_dataset(tmp_path / "data", 14), tmp_path / "salt.key"
     key.write_bytes(support.KEY)
     key.chmod(0o600)

@@ -15,7 +15,7 @@ from tests.support import training as support
 BASE = {"dataset_name": "d", "output_dir": "o"}
 
 
-def test_reference_job() -> None:
+def test_the_plan_of_the_reference_job_is_known() -> None:
     p = plan(
         parse_config(
             {**BASE, "per_device_train_batch_size": 8, "num_train_epochs": 3, "save_steps": 1000}
@@ -73,7 +73,7 @@ def test_several_ranks_feed_whole_rounds_only() -> None:
     assert (p.consumed, p.remainder, p.batches, p.steps) == (16, 6, 4, 2)
 
 
-def test_keys_and_empty_datasets() -> None:
+def test_slots_follow_the_count_and_an_empty_dataset_is_refused() -> None:
     assert [slots_for(n) for n in (1, 256, 257, 344_064, 10**6)] == [
         256,
         256,

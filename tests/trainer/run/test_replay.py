@@ -91,7 +91,7 @@ def test_a_missing_batch_salt_is_undetermined(copy: Copy) -> None:
 
 
 def test_erasure_hides_no_other_lie(copy: Copy) -> None:
-    """One batch is undetermined; a false digest of another still fails, before and behind it."""
+    """One batch is undetermined. A false digest of another still fails, before and behind it."""
     used = copy.erase(5)
     others = [i for i, r in enumerate(copy.records) if r.type == "batch" and i not in used]
     for seq in (others[0], others[-1]):

@@ -133,7 +133,9 @@ def test_checkpoint_records_name_what_lies_on_disk(
         assert {"optimizer", "scheduler", "rng"} <= set(fields)
 
 
-def test_remainder_of_a_run_cut_by_max_steps(data: Path, cache_dir: Path, tmp_path: Path) -> None:
+def test_a_run_cut_by_max_steps_records_its_remainder(
+    data: Path, cache_dir: Path, tmp_path: Path
+) -> None:
     config = support.make_config(data, tmp_path / "run", max_steps=2)
     summary = support.start_or_resume(config, cache_dir)
     records, dataset = support.records_of(config), CommittedDataset.open(data)
@@ -186,9 +188,8 @@ def test_killed_run_resumes_and_feeds_each_record_once(
     whole = support.make_config(
         data, tmp_path / "whole", num_train_epochs=2, gradient_accumulation_steps=accumulation
     )
-    assert (
-        support.start_or_resume(whole, cache_dir).adapter == summary.adapter
-    )  # resuming changed nothing that was learned
+    # resuming changed nothing that was learned
+    assert support.start_or_resume(whole, cache_dir).adapter == summary.adapter
 
 
 def test_run_killed_before_its_first_checkpoint_starts_over(
@@ -233,9 +234,10 @@ def test_another_sampler_is_flagged(
     batches = support.records_of(config, "batch")
     dataset = CommittedDataset.open(data)
     assert all(b.fields["unmatched"] > 0 for b in batches)
+    # as fed, not as planned
     assert [leaf for b in batches for leaf in b.fields["leaves"]] == leaf_words(
         dataset, range(COUNT)
-    )  # as fed, not as planned
+    )
 
 
 def test_tensors_swapped_after_the_collator_are_flagged(
@@ -272,7 +274,7 @@ def test_batches_without_indices_are_recorded_and_flagged(
     )
 
 
-def test_sampler_and_orders() -> None:
+def test_the_sampler_follows_the_committed_order() -> None:
     orders = EpochOrders(support.SEED, 10)
     sampler = CommittedSampler(orders, start=4)
     sampler.set_epoch(3)

@@ -54,7 +54,10 @@ def served(prover: ZkProver) -> Iterator[ZkProver]:
 
 
 def require_verified(served: ZkProver, key: KeyFolder, proof: Any) -> None:
-    """Both verifiers accept the proof, and the slow one no other public input."""
+    """Both verifiers accept the proof.
+
+    The prover refuses each change of a public input, the slow verifier the change of the last.
+    """
     assert served.verify(key.words_file, [proof], 0)[0].ok
     assert verifier.is_valid_proof(key.words, proof, 0)
     for i, value in enumerate(proof.public):
@@ -65,7 +68,9 @@ def require_verified(served: ZkProver, key: KeyFolder, proof: Any) -> None:
     assert not verifier.is_valid_proof(key.words, changed, 0)
 
 
-def test_a_sorted_set(served: ZkProver, audit_keys: dict[str, KeyFolder], dataset: Dataset) -> None:
+def test_a_sorted_set_is_proved_chunk_by_chunk(
+    served: ZkProver, audit_keys: dict[str, KeyFolder], dataset: Dataset
+) -> None:
     key = audit_keys["sorted"]
     proofs = served.prove_sorted(key.dir, dataset.digests, b"".join(dataset.salts), DEPTH, [0, 1])
     for k, proof in enumerate(proofs):
@@ -78,7 +83,7 @@ def test_a_sorted_set(served: ZkProver, audit_keys: dict[str, KeyFolder], datase
     require_verified(served, key, proofs[1])
 
 
-def test_a_member_and_an_absent_digest(
+def test_a_member_and_an_absent_digest_are_proved(
     served: ZkProver, audit_keys: dict[str, KeyFolder], dataset: Dataset
 ) -> None:
     question = dataset.question(3, 4000)
@@ -197,9 +202,9 @@ def test_absent_is_proved_exactly_where_it_holds(
 def test_sorted_is_proved_exactly_where_it_holds(
     served: ZkProver, audit_keys: dict[str, KeyFolder], count: int, k: int, victim: int, back: int
 ) -> None:
-    """Record `victim` moves back.
+    """Record `victim` moves back by `back`.
 
-    By 1000 it has the first half of the one before it, and a larger second half.
+    At 1000 its first half equals that of the record before it; its second half is larger.
     """
     data = Dataset(count)
     i = min(victim, count - 1)

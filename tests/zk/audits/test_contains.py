@@ -1,6 +1,4 @@
-"""`dataset contains`: present, absent, and what nobody can tell any more beside an erased
-record.
-"""
+"""`dataset contains`: present, absent, or undetermined beside an erased record."""
 
 from __future__ import annotations
 
@@ -39,7 +37,7 @@ def erase(call: Call, folder: Path, *indices: int) -> None:
         assert call("dataset", "erase", folder, "--index", index, "--confirm", leaf).code == 0
 
 
-def test_present_and_absent(commit: Commit, call: Call) -> None:
+def test_records_are_present_and_another_digest_is_absent(commit: Commit, call: Call) -> None:
     folder = commit(TEXTS)
     for text in TEXTS:
         done = call(
@@ -62,10 +60,8 @@ def test_present_and_absent(commit: Commit, call: Call) -> None:
     )
 
 
-def test_every_gap_of_a_small_dataset(commit: Commit, call: Call) -> None:
-    """Erased 0, 7, 8 and 19: the gaps beside them are undetermined, all others are absent, all
-    other records present.
-    """
+def test_only_gaps_beside_erased_records_are_undetermined(commit: Commit, call: Call) -> None:
+    """With 0, 7, 8 and 19 erased: all other gaps answer absent, all other records present."""
     folder = commit(TEXTS)
     known = [Digest(bytes(32)), *digests(folder), Digest(b"\xff" * 32)]
     erased = {0, 7, 8, 19}
@@ -112,7 +108,7 @@ def test_the_next_version_of_the_dataset_answers_absent(commit: Commit, call: Ca
         ["--blocklist", "nowhere", "--digest", "sha256:" + "0" * 64],
     ],
 )
-def test_bad_options(commit: Commit, call: Call, args: list[str]) -> None:
+def test_bad_options_are_usage_errors(commit: Commit, call: Call, args: list[str]) -> None:
     done = call("dataset", "contains", commit(TEXTS), *args)
     assert isinstance(done.error, InputError)
     assert done.code == 2
@@ -185,7 +181,7 @@ def test_a_blocklist_is_answered_at_once(commit: Commit, call: Call, tmp_path: P
     assert [e["entry"] for e in done.json["entries"] if e["answer"] == "present"] == ["line 4"]
 
 
-def test_a_blocklist_of_records(commit: Commit, call: Call, tmp_path: Path) -> None:
+def test_a_folder_of_records_is_a_blocklist(commit: Commit, call: Call, tmp_path: Path) -> None:
     folder = commit(TEXTS)
     (tmp_path / "list").mkdir()
     (tmp_path / "list" / "a.txt").write_text("somebody else's record")
@@ -218,6 +214,5 @@ def test_an_empty_folder_is_no_blocklist(commit: Commit, call: Call, tmp_path: P
 def test_a_row_dataset_is_asked_with_a_json_row(commit: Commit, call: Call, tmp_path: Path) -> None:
     folder = commit(TEXTS)
     (tmp_path / "row.json").write_text(json.dumps({"text": TEXTS[0]}))
-    assert (
-        call("dataset", "contains", folder, "--file", tmp_path / "row.json").code == 4
-    )  # its bytes are the text's, not the object's
+    # the record's bytes are those of its text, not of the object
+    assert call("dataset", "contains", folder, "--file", tmp_path / "row.json").code == 4

@@ -1,4 +1,4 @@
-"""The obvious decision procedure, against which the prover is held, refuses what must not hold."""
+"""The plain functions that the prover is held against refuse what must not hold."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def dataset() -> Dataset:
         {"next": 0},
     ],
 )
-def test_another_public_input_of_sorted(dataset: Dataset, change: dict[str, int]) -> None:
+def test_sorted_does_not_hold_for_another_public_input(
+    dataset: Dataset, change: dict[str, int]
+) -> None:
     records, follower = dataset.chunk(0)
     public = SortedInputs(dataset.root, 0, 16, 1, dataset.leaves[0], dataset.leaves[16])
     assert sorted_holds(public, dataset.leaves, DEPTH, SLOTS, records, follower)
@@ -51,7 +53,7 @@ def test_another_public_input_of_sorted(dataset: Dataset, change: dict[str, int]
 @pytest.mark.parametrize(
     ("i", "hi"), [(3, 3000), (3, 2999), (15, 17000), (16, 16000), (0, -1), (15, HALF), (16, HALF)]
 )
-def test_records_that_are_not_sorted(i: int, hi: int) -> None:
+def test_sorted_does_not_hold_for_unsorted_records(i: int, hi: int) -> None:
     data = Dataset(COUNT)
     data.records[i] = replace(data.records[i], hi=hi % R)
     data.leaves[i] = data.records[i].leaf
@@ -59,7 +61,7 @@ def test_records_that_are_not_sorted(i: int, hi: int) -> None:
     assert not sorted_holds(public, data.leaves, DEPTH, SLOTS, *data.chunk(0))
 
 
-def test_another_public_input_of_member_and_absent(dataset: Dataset) -> None:
+def test_member_and_absent_do_not_hold_for_another_public_input(dataset: Dataset) -> None:
     def member(
         root: int = dataset.root, count: int = COUNT, hi: int = 4000, lo: int = 7, position: int = 3
     ) -> bool:

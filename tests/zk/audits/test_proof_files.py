@@ -1,4 +1,4 @@
-"""`proof verify` with files and options that say nothing, or too much, or half of it."""
+"""`proof verify` with malformed files, and with missing or contradicting options."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_malformed_statements_are_usage_errors(desk: Desk, change: dict[str, Any
 @pytest.mark.parametrize(
     "data", [b"", b"{", b"[]", b"[" * 1000, b'{"format":1,"format":2}', b" " * (1 << 18), b"\xff"]
 )
-def test_files_that_are_no_proofs(desk: Desk, data: bytes) -> None:
+def test_files_that_are_no_proofs_are_usage_errors(desk: Desk, data: bytes) -> None:
     path = desk.folder / "file.json"
     path.write_bytes(data)
     assert desk.verify(path).code == 2
@@ -67,7 +67,7 @@ def test_files_that_are_no_proofs(desk: Desk, data: bytes) -> None:
         ["--dataset-id", "0x" + "0" * 64, "--count", "4"],
     ],
 )
-def test_half_named_datasets(desk: Desk, args: list[str]) -> None:
+def test_half_named_datasets_are_usage_errors(desk: Desk, args: list[str]) -> None:
     done = desk.verify(desk.write(member()), *args, named=None)
     assert done.code == 2
     assert isinstance(done.error, InputError)
@@ -78,12 +78,12 @@ def test_a_chain_out_of_reach_is_exit_3(desk: Desk) -> None:
     assert isinstance(done.error, UnavailableError)
 
 
-def test_no_trust_file_no_verdict(desk: Desk) -> None:
+def test_without_a_trust_file_there_is_no_verdict(desk: Desk) -> None:
     (desk.folder / "trust.yaml").unlink()
     assert isinstance(desk.verify(desk.write(member())).error, ConfigError)
 
 
-def test_the_worst_verdict_counts(desk: Desk) -> None:
+def test_the_worst_verdict_decides_the_exit_code(desk: Desk) -> None:
     good, open_, bad = (
         desk.write(member()),
         desk.write(absent(), "a.json"),
@@ -94,7 +94,7 @@ def test_the_worst_verdict_counts(desk: Desk) -> None:
     assert desk.status(good, open_, bad) == (1, "failed")
 
 
-def test_people_read_a_sentence(desk: Desk, call: Call) -> None:
+def test_the_verdict_for_people_is_a_sentence(desk: Desk, call: Call) -> None:
     named = ("--root", DATASET.hex0x, "--depth", 5, "--count", 40)
     done = call("proof", "verify", desk.write(member()), *named)
     assert done.out.startswith(

@@ -1,7 +1,7 @@
-"""`proof verify` against forgeries: every file here satisfies some Groth16 equation, and only the
-right one is believed.
+"""`proof verify` against forgeries: every file here satisfies some Groth16 equation, only the right
+one is believed.
 
-The keys' secrets are known, so that false statements have proofs; what must refuse them is
+The secrets of the keys are known, so false statements have proofs too. What refuses them is
 everything around the equation.
 """
 
@@ -130,7 +130,7 @@ def test_absence_needs_the_whole_sorted_set(desk: Desk) -> None:
         ),
     ],
 )
-def test_a_sorted_set_with_a_wrong_chunk(
+def test_a_sorted_set_with_a_wrong_chunk_fails(
     desk: Desk, statements: list[Statement], what: str
 ) -> None:
     done = desk.verify(desk.write(absent()), "--sorted", desk.write_set(*statements))
@@ -142,7 +142,7 @@ def test_a_sorted_set_with_a_wrong_chunk(
 
 
 def test_a_chunk_under_another_key_is_refused(desk: Desk) -> None:
-    """Also one that is pinned: chunks of different sizes would leave holes."""
+    """Even where that key is pinned: chunks of different sizes would leave holes."""
     other = TrapdoorKey("sorted", 16, 5, seed=2)
     desk.trust(SORTED, ABSENT, other)
     foreign = replace(sorted_statement(2), proof=other.prove(*sorted_statement(2).proof.public))
@@ -159,9 +159,8 @@ def test_a_sorted_set_under_an_unpinned_key_is_refused(desk: Desk) -> None:
 @pytest.mark.parametrize(
     "forged",
     [
-        replace(
-            member(), digest=sha256(b"another")
-        ),  # a proof about one record in a file about another
+        # a proof about one record in a file about another
+        replace(member(), digest=sha256(b"another")),
         replace(member(), digest=Digest(DIGEST[:16] + bytes(16))),
         replace(absent(), digest=Digest(bytes(16) + DIGEST[16:])),
         replace(member(), dataset=replace(DATASET, root=0x1235)),
@@ -175,7 +174,7 @@ def test_a_sorted_set_under_an_unpinned_key_is_refused(desk: Desk) -> None:
         sorted_statement(2, more=1),
     ],
 )
-def test_a_file_that_says_more_than_its_proof(desk: Desk, forged: Statement) -> None:
+def test_a_file_that_says_more_than_its_proof_fails(desk: Desk, forged: Statement) -> None:
     assert "statement.inputs" in desk.failing(desk.write(forged), named=forged.dataset)
 
 
@@ -183,9 +182,12 @@ def test_a_file_that_says_more_than_its_proof(desk: Desk, forged: Statement) -> 
     "other", [replace(DATASET, root=0x1235), replace(DATASET, count=39), replace(DATASET, count=41)]
 )
 @pytest.mark.parametrize("make", [member, absent])
-def test_a_true_statement_about_another_dataset(desk: Desk, make: Any, other: DatasetRoot) -> None:
-    """An understated count hides the records behind it: the file alone is consistent, only the
-    named dataset shows it.
+def test_a_true_statement_about_another_dataset_fails(
+    desk: Desk, make: Any, other: DatasetRoot
+) -> None:
+    """An understated count hides the records behind it.
+
+    The file alone is consistent; only the dataset that the caller names shows the lie.
     """
     assert desk.failing(desk.write(make(other))) == ["dataset.named"]
 
@@ -230,7 +232,7 @@ def test_missing_key_bytes_are_undetermined(desk: Desk) -> None:
         ("ceremony", "production", (0, "Verified")),
     ],
 )
-def test_development_keys_count_only_at_home(
+def test_development_keys_count_only_in_a_local_environment(
     desk: Desk, klass: str, environment: str, expected: tuple[int, str]
 ) -> None:
     desk.trust(MEMBER, klass=klass, environment=environment)
@@ -248,7 +250,7 @@ def test_a_development_key_of_the_sorted_set_counts_too(desk: Desk) -> None:
 
 @pytest.mark.parametrize("key", [MEMBER, TREE])
 def test_a_bare_proof_is_not_enough(desk: Desk, key: TrapdoorKey) -> None:
-    """Its equation holds, and nobody says what its inputs mean."""
+    """Its equation holds, but the file does not say what its inputs mean."""
     proof = member().proof if key is MEMBER else TREE.prove(1, 2, 3, 4, 5, 6, 7, 8)
     done = desk.verify(desk.write(proof.to_json()))
     assert (done.code, done.json["verdicts"][0]["not_checked"]) == (3, ["statement.inputs"])
@@ -264,9 +266,12 @@ def test_a_bare_proof_is_not_enough(desk: Desk, key: TrapdoorKey) -> None:
         ("forgery by U, unchecked", 1, "proof.valid"),
     ],
 )
-def test_proofs_of_epochs_and_links(desk: Desk, name: str, code: int, claim: str) -> None:
-    """Frozen proofs and attacks: all knowledge is asked of an epoch, that of D of a link; no
-    verdict goes beyond the equation.
+def test_bare_proofs_of_epochs_and_links_show_the_equation_at_most(
+    desk: Desk, name: str, code: int, claim: str
+) -> None:
+    """Frozen proofs and attacks.
+
+    An epoch must show the knowledge of all its commitments, a link that of D alone.
     """
     vectors = json.loads((ROOT / "tests" / "vectors" / "zk" / "groth16_epoch256.json").read_bytes())
     words, case = (

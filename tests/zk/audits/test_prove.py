@@ -1,5 +1,6 @@
-"""Real proofs from end to end: the owner's commands make them, a third party who holds neither data
-nor salts checks them.
+"""Real proofs from end to end: the owner's commands make them, a third party checks them.
+
+The third party has neither data nor salts.
 """
 
 from __future__ import annotations
@@ -302,9 +303,8 @@ def test_after_an_erasure_older_proofs_stay_and_the_gap_is_undetermined(
     done = erase(call, proven, 6)
     assert done.code == 0
     assert "warning" not in done.err  # the sorted set was there
-    assert (
-        check(call, proven, member, absent, "--sorted", proven).code == 0
-    )  # proofs made before stay valid
+    # proofs made before stay valid
+    assert check(call, proven, member, absent, "--sorted", proven).code == 0
     assert ask(call, proven, erased, tmp_path / "gone.json").code == 3
     assert not (tmp_path / "gone.json").exists()
     assert ask(call, proven, neighbour, tmp_path / "neighbour.json").code == 0
@@ -350,4 +350,4 @@ def test_absence_without_a_sorted_set_warns(
     commit: Commit, call: Call, trust: Path, tmp_path: Path
 ) -> None:
     done = ask(call, commit(TEXTS), sha256(b"nobody"), tmp_path / "a.json")
-    assert "absence counts only beside the dataset's sorted proofs" in done.err
+    assert "a proof of absence shows nothing without the dataset's sorted proofs" in done.err

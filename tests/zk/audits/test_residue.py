@@ -23,9 +23,8 @@ def test_check_finds_the_text_where_it_still_is(
     record, cache = tmp_path / "erased.txt", tmp_path / "huggingface" / "datasets" / "x.arrow"
     record.write_bytes(text)
     run = make_run(tmp_path / "run", home, [[leaf_of(folder, 6)]])
-    assert (
-        call("dataset", "erase", folder, "--index", 6, "--confirm", leaf_of(folder, 6)).code == 0
-    )  # the run is forgotten
+    # the run is not named, so its salts stay
+    assert call("dataset", "erase", folder, "--index", 6, "--confirm", leaf_of(folder, 6)).code == 0
     cache.parent.mkdir(parents=True)
     cache.write_bytes(bytes(5 << 20) + text + bytes(100))
     (run.evidence / "notes").write_text(json.dumps("é " + text.decode()))
@@ -99,12 +98,10 @@ def test_check_finds_a_salt_that_came_back(commit: Commit, call: Call, home: Pat
     assert "salt of erased record 6" in done.out
 
 
-def test_erased_pages_of_a_store_without_overwriting_would_be_found(
+def test_check_finds_the_text_in_free_pages_of_a_database(
     commit: Commit, call: Call, tmp_path: Path
 ) -> None:
-    """The negative twin of the raw search: a store that only unlinks rows keeps the text in its
-    free pages.
-    """
+    """A database that deletes without overwriting keeps the text in its free pages."""
     import sqlite3
 
     folder = commit(TEXTS)

@@ -1,6 +1,4 @@
-"""Batches by the slow twin: its weights are those of the shared vectors, its verdicts those of
-single verification.
-"""
+"""Batches by the independent verifier: weights and verdicts are those of the shared vectors."""
 
 from __future__ import annotations
 
@@ -35,7 +33,7 @@ def proofs_of(case: dict[str, Any]) -> tuple[bytes, list[ProofFile]]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
-def test_weights(case: dict[str, Any]) -> None:
+def test_weights_are_those_of_the_vectors(case: dict[str, Any]) -> None:
     words, proofs = proofs_of(case)
     seed = batch_seed(vk_id(words), proofs)
     assert f"0x{seed.hex()}" == case["seed"]
@@ -45,14 +43,14 @@ def test_weights(case: dict[str, Any]) -> None:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
-def test_verdicts(case: dict[str, Any]) -> None:
+def test_verdicts_are_those_of_the_vectors(case: dict[str, Any]) -> None:
     words, proofs = proofs_of(case)
     assert is_valid_batch(words, proofs, case["mask"]) is case["valid"]
 
 
 @pytest.mark.timeout(180)
-def test_errors_that_cancel_without_weights(toy: Any, points: Any) -> None:
-    """C + X in one proof and C - X in the other: neither verifies, and so the batch must not."""
+def test_errors_that_cancel_without_weights_are_refused(toy: Any, points: Any) -> None:
+    """One proof has C + X, the other C - X. Neither verifies, so the batch must not."""
     g1, _ = points
     public, commitments = (1, 2, 3, 4, 5), (6, 7, 8)
     honest = [toy.prove(public, commitments, a=a) for a in (31, 41)]
@@ -66,7 +64,7 @@ def test_errors_that_cancel_without_weights(toy: Any, points: Any) -> None:
     assert not is_valid_batch(toy.words, shifted, 0)
 
 
-def test_refusals(toy: Any) -> None:
+def test_malformed_batches_and_missing_knowledge_are_refused(toy: Any) -> None:
     proof = toy.prove((1, 2, 3, 4, 5), (6, 7, 8))
     for batch in ([], [proof] * (MAX_PROOFS + 1)):
         with pytest.raises(InputError, match="not a batch"):

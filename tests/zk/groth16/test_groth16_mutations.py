@@ -74,7 +74,9 @@ def disagreements(file: dict[str, Any], cases: list[dict[str, Any]]) -> list[str
 
 
 @pytest.mark.parametrize("planned", PLAN["kinds"], ids=lambda planned: planned["kind"])
-def test_sample(expanded: Path, planned: dict[str, Any]) -> None:
+def test_a_sample_of_mutations_has_the_planned_verdicts(
+    expanded: Path, planned: dict[str, Any]
+) -> None:
     file = load(expanded, planned)
     draw = random.Random(f"mutations of {planned['kind']}")
     good, bad = (
@@ -86,7 +88,7 @@ def test_sample(expanded: Path, planned: dict[str, Any]) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(4 * 3600)
 @pytest.mark.parametrize("planned", PLAN["kinds"], ids=lambda planned: planned["kind"])
-def test_every_mutation(expanded: Path, planned: dict[str, Any]) -> None:
+def test_every_mutation_has_the_planned_verdict(expanded: Path, planned: dict[str, Any]) -> None:
     file = load(expanded, planned)
     assert len(file["cases"]) > 2000
     assert disagreements(file, file["cases"]) == []

@@ -70,7 +70,7 @@ def verdict(words: bytes, case: dict[str, Any]) -> bool:
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(("name", "case"), [param for name in FILES for param in chosen(name)])
-def test_case(name: str, case: dict[str, Any]) -> None:
+def test_a_proof_has_the_verdict_of_its_vector(name: str, case: dict[str, Any]) -> None:
     words = bytes.fromhex(load(name)["words"][2:])
     assert verdict(words, case) is case["valid"], case["why"]
 
@@ -86,7 +86,7 @@ def test_the_files_cover_both_verdicts(name: str) -> None:
 
 
 def test_a_malformed_proof_of_knowledge_is_refused_even_outside_the_mask() -> None:
-    """A contract does not look at it; a file with it is damaged."""
+    """A contract does not read it there; this verifier refuses the file as damaged."""
     file = load(FILES[0])
     proof = file["cases"][0]["proof"]
     one, three = (f"0x{number:064x}" for number in (1, 3))
@@ -95,7 +95,7 @@ def test_a_malformed_proof_of_knowledge_is_refused_even_outside_the_mask() -> No
         is_valid_proof(bytes.fromhex(file["words"][2:]), damaged, 0b110)
 
 
-def test_knowledge_alone_as_at_a_registration() -> None:
+def test_knowledge_of_one_commitment_is_checked_alone() -> None:
     file = load(FILES[0])
     words = bytes.fromhex(file["words"][2:])
     proof = ProofFile.from_json(file["cases"][0]["proof"])

@@ -1,7 +1,7 @@
-"""Exported proofs: files of three, refused where the verifier would refuse, with the commitments in
-the constant.
+"""Exported proofs: three files, with the commitments added to the constant input.
 
-That snarkjs accepts them is shown by contracts/test/groth16/groth16.snarkjs.test.js.
+What the verifier refuses is not exported. That snarkjs accepts the files is shown by
+contracts/test/groth16/groth16.snarkjs.test.js.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ def point(value: list[str]) -> Any:
     return FQ(int(value[0])), FQ(int(value[1]))
 
 
-def test_commitments_join_the_constant_and_nothing_else(toy: ToyKey, proof: ProofFile) -> None:
+def test_commitments_are_added_to_the_constant_and_nowhere_else(
+    toy: ToyKey, proof: ProofFile
+) -> None:
     bare = export(toy.words, replace(proof, commitments=((0, 0),) * 3))
     key, other = export(toy.words, proof)[KEY_FILE], bare[KEY_FILE]
     total = None
@@ -45,7 +47,7 @@ def test_commitments_join_the_constant_and_nothing_else(toy: ToyKey, proof: Proo
     assert key["nPublic"] == len(key["IC"]) - 1 == len(PUBLIC)
 
 
-def test_infinity_has_its_own_form(toy: ToyKey, proof: ProofFile) -> None:
+def test_infinity_is_written_as_snarkjs_writes_it(toy: ToyKey, proof: ProofFile) -> None:
     files = export(toy.words, replace(proof, a=(0, 0), b=(0, 0, 0, 0)))
     assert files[PROOF_FILE]["pi_a"] == ["0", "1", "0"]
     assert files[PROOF_FILE]["pi_b"] == [["0", "0"], ["1", "0"], ["0", "0"]]
@@ -71,7 +73,7 @@ def test_what_the_verifier_refuses_is_not_exported(
         export(toy.words, replace(proof, **change))
 
 
-def test_command(
+def test_the_export_command_writes_the_three_files(
     toy: ToyKey,
     proof: ProofFile,
     tmp_path: Path,

@@ -1,5 +1,6 @@
-"""The independent verifier against keys whose secrets are known: attacks that only such a key
-allows to build exactly.
+"""The independent verifier against keys whose secrets are known.
+
+Some attacks can be built exactly only with such a key.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from provenance_zk.prover.keys import vk_id
 from provenance_zk.statements import FULL_MASK
 from tests.support.places import ZK_VECTORS
 
-NO_MASK = 0  # nobody asks for the knowledge of a commitment, as where the ledger checks a link
+NO_MASK = 0  # no proof of knowledge is checked
 PUBLIC = (11, 12, 13, 14, 15)
 D, U, P = 101, 202, 303
 Points = tuple[Callable[[int], tuple[int, int]], Callable[[int], tuple[int, ...]]]
@@ -31,7 +32,7 @@ def test_a_simulated_proof_verifies(toy: Any) -> None:
     assert is_valid_proof(toy.words, toy.prove(PUBLIC, (D, U, P)), FULL_MASK)
 
 
-def test_another_public_input_does_not(toy: Any) -> None:
+def test_a_proof_does_not_verify_for_another_public_input(toy: Any) -> None:
     proof = toy.prove(PUBLIC, (D, U, P))
     assert not is_valid_proof(toy.words, replace(proof, public=(11, 12, 13, 14, 16)), NO_MASK)
 
@@ -47,8 +48,10 @@ def test_a_proof_of_knowledge_is_checked_for_each_bit_of_the_mask(toy: Any, poin
         assert not is_known(toy.words, (i + 1) % 3, commitment, pok)
 
 
-def test_the_sum_of_commitments_alone_binds_nothing(toy: Any, points: Points) -> None:
-    """D + X and P - X pass the main equation; only knowledge of each tells them apart."""
+def test_shifted_commitments_pass_only_where_knowledge_is_not_checked(
+    toy: Any, points: Points
+) -> None:
+    """D + X and P - X pass the main equation, which sees only the sum of the commitments."""
     g1, _ = points
     proof = toy.prove(PUBLIC, (D, U, P))
     moved = replace(proof, commitments=(g1(D + 5), g1(U), g1(P - 5)))
@@ -56,9 +59,12 @@ def test_the_sum_of_commitments_alone_binds_nothing(toy: Any, points: Points) ->
     assert not is_valid_proof(toy.words, moved, 0b001)
 
 
-def test_forgery_with_an_unchecked_d(toy: Any, points: Points) -> None:
-    """A = alpha, B = beta, C = 0, D = -(K0 + sum pub_i K_i): no witness, no secret, and the main
-    equation holds.
+def test_a_forgery_by_d_passes_only_where_its_knowledge_is_not_checked(
+    toy: Any, points: Points
+) -> None:
+    """A = alpha, B = beta, C = 0, D = -(K0 + sum pub_i K_i), where K are the key's input points.
+
+    The main equation holds without a witness and without a secret.
     """
     g1, g2 = points
     x = toy.ic[0] + sum(p * i for p, i in zip(PUBLIC, toy.ic[1:], strict=True))
@@ -84,7 +90,7 @@ def test_infinity_shows_no_knowledge(toy: Any) -> None:
     assert not is_valid_proof(toy.words, proof, 0b010)
 
 
-def test_proof_bytes_are_no_id(toy: Any) -> None:
+def test_one_proof_has_two_valid_forms(toy: Any) -> None:
     proof = toy.prove(PUBLIC, (D, U, P))
     twin = replace(
         proof, a=(proof.a[0], Q - proof.a[1]), b=(*proof.b[:2], Q - proof.b[2], Q - proof.b[3])
@@ -208,7 +214,7 @@ BAD_KEYS = json.loads((ZK_VECTORS / "bad_keys.json").read_text())["cases"]
 
 
 @pytest.mark.parametrize("case", BAD_KEYS, ids=lambda case: str(case["name"]))
-def test_the_shared_table_of_refused_keys(case: dict[str, Any]) -> None:
+def test_keys_of_the_shared_table_are_refused_unless_sound(case: dict[str, Any]) -> None:
     words = bytes.fromhex(case["words"][2:])
     if case["sound"]:
         assert parse_key(words).kind == "epoch"

@@ -1,4 +1,4 @@
-"""Children of the prover: one that fails, hangs or is interrupted harms nothing."""
+"""A prover process that fails, hangs or is interrupted is reported, and none is left running."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_an_empty_verdict_is_no_success(tmp_path: Path) -> None:
             ZkProver(fake(tmp_path, f"print(json.dumps({result!r}))")).verify(tmp_path, [proof], 0)
 
 
-def test_progress_lines_arrive(tmp_path: Path) -> None:
+def test_progress_lines_reach_the_caller(tmp_path: Path) -> None:
     lines: list[str] = []
     ZkProver(
         fake(tmp_path, "sys.stderr.write('zkprover: one\\ntwo\\n'); print('{}')"),

@@ -33,7 +33,7 @@ from tests.support.zk.products import d_vector, product_at, tree_products, u_vec
 from tests.support.zk.proofs import prove
 
 COUNT = 300  # one chunk of 256 and a part of the next
-ROOT = DatasetRoot(1, 5, COUNT)  # its value names statements only
+ROOT = DatasetRoot(1, 5, COUNT)  # enters the ids of statements only
 SEED = bytes(range(32))
 
 
@@ -60,7 +60,7 @@ def test_the_order_is_that_of_the_core(prover: ZkProver) -> None:
         assert folder.read("order") == order_bytes(epoch_order(SEED, 3, COUNT))
 
 
-def test_an_epoch_from_commitments_to_verdicts(
+def test_an_epoch_is_committed_proved_and_verified(
     prover: ZkProver,
     epoch_key: KeyFolder,
     tree_key: KeyFolder,
@@ -184,13 +184,13 @@ def test_requests_that_make_no_sense_are_refused(
     with pytest.raises(InputError):
         prover.commit_values(epoch_key.dir, "P", leaves, [1, 2])
     with pytest.raises(InputError):
-        prover.commit_values(epoch_key.dir, "D", leaves, [1])  # two chunks
+        prover.commit_values(epoch_key.dir, "D", leaves, [1])  # two chunks need two
     with pytest.raises(InputError):
-        prover.commit_values(epoch_key.dir, "D", leaves, [1, 0])  # hides nothing
+        prover.commit_values(epoch_key.dir, "D", leaves, [1, 0])  # a blinding of 0 hides nothing
     with pytest.raises(InputError):
         prover.commit_values(epoch_key.dir, "D", leaves, [1, R])
     with pytest.raises(InputError):
-        prove(prover, tree_jobs(epoch_key, ROOT, leaves, (1, 2)))  # an epoch key
+        prove(prover, tree_jobs(epoch_key, ROOT, leaves, (1, 2)))  # no tree key
     with pytest.raises(InputError):
         prover.verify(epoch_key.words_file, [], 0)
     with pytest.raises(InputError):

@@ -63,7 +63,7 @@ def test_a_ceremony_key_is_chosen_by_its_shape(toy: Any, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("shape", [("epoch", 4096, 0), ("tree", 256, 5)])
-def test_a_development_key_never_takes_a_missing_ones_place(
+def test_a_development_key_never_replaces_a_missing_ceremony_key(
     toy: Any, tmp_path: Path, shape: tuple[str, int, int]
 ) -> None:
     folder(tmp_path, "dev", toy.words, dict(zip(("kind", "slots", "depth"), shape, strict=True)))
@@ -71,9 +71,7 @@ def test_a_development_key_never_takes_a_missing_ones_place(
         ceremony_key(tmp_path, *shape)
 
 
-def test_two_ceremony_keys_of_one_shape_are_for_a_person_to_choose_from(
-    toy: Any, tmp_path: Path
-) -> None:
+def test_two_ceremony_keys_of_one_shape_are_a_conflict(toy: Any, tmp_path: Path) -> None:
     for name in ("one", "two"):
         folder(tmp_path, name, toy.words, CEREMONY)
     with pytest.raises(Conflict, match="several"):

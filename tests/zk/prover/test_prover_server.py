@@ -1,5 +1,7 @@
-"""A server of one's own: it ends with its parent and at a signal, refuses what cannot fit, and is
-told apart from others.
+"""The server that a command starts for itself.
+
+It ends with its parent and at a signal, refuses what its memory cannot hold, and is told apart from
+other programs.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ def with_wrong_key(key: KeyFolder) -> list[Job]:
     return tree_jobs(key, DatasetRoot(1, 5, 1), np.zeros((1, 32), np.uint8), (1, 2))
 
 
-def test_what_cannot_fit_is_refused_before_it_starts(
+def test_a_request_beyond_the_memory_is_refused_before_it_starts(
     prover: ZkProver, epoch_key: KeyFolder
 ) -> None:
     with ChildServer(prover.binary, memory_bytes=65 << 20) as server:
@@ -131,7 +133,7 @@ def test_keys_are_not_made_by_a_server(prover: ZkProver, tmp_path: Path, command
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it(prover: ZkProver, number: signal.Signals) -> None:
+def test_a_signal_ends_the_server(prover: ZkProver, number: signal.Signals) -> None:
     with ChildServer(prover.binary) as server:
         address = server.endpoint()
         assert server.process is not None
@@ -152,7 +154,7 @@ sys.stdin.read()
 """
 
 
-def test_it_dies_with_its_parent(prover: ZkProver) -> None:
+def test_the_server_dies_with_its_parent(prover: ZkProver) -> None:
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(prover.binary)],
         stdin=subprocess.PIPE,
@@ -171,7 +173,7 @@ def test_it_dies_with_its_parent(prover: ZkProver) -> None:
     os.close(watched)
 
 
-def test_a_child_that_cannot_start(tmp_path: Path) -> None:
+def test_a_server_that_cannot_start_is_unavailable(tmp_path: Path) -> None:
     program = tmp_path / "zkprover"
     program.write_text('#!/bin/sh\necho \'{"error": {"code": "internal"}}\'\n')
     program.chmod(0o700)
@@ -184,7 +186,9 @@ def test_a_child_that_cannot_start(tmp_path: Path) -> None:
         server.endpoint()
 
 
-def test_tcp_takes_the_secret(prover: ZkProver, tmp_path: Path) -> None:
+def test_a_tcp_server_answers_only_clients_that_have_the_secret(
+    prover: ZkProver, tmp_path: Path
+) -> None:
     secret = tmp_path / "secret"
     secret.write_bytes(os.urandom(32))
     secret.chmod(0o600)
@@ -251,7 +255,7 @@ HELLO = frame({"protocol": "zkprover/1"})
         ((HELLO, struct.pack(">I", 100) + b"{"), "went away"),
     ],
 )
-def test_a_bad_server_harms_nothing(
+def test_a_server_that_breaks_the_protocol_is_unavailable(
     prover: ZkProver, tmp_path: Path, frames: tuple[bytes, ...], what: str
 ) -> None:
     impostor = Impostor(tmp_path / "s", *frames)
@@ -260,7 +264,9 @@ def test_a_bad_server_harms_nothing(
     impostor.close()
 
 
-def test_a_server_that_asks_for_a_secret(tmp_path: Path) -> None:
+def test_a_client_without_the_secret_that_a_server_asks_for_is_misconfigured(
+    tmp_path: Path,
+) -> None:
     impostor = Impostor(tmp_path / "s", frame({"protocol": "zkprover/1", "challenge": "00" * 32}))
     with pytest.raises(ConfigError, match="asks for a secret"):
         Connection(impostor.endpoint, 10)
@@ -270,6 +276,6 @@ def test_a_server_that_asks_for_a_secret(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "unix", "unix:", "tcp:", "tcp:host", "tcp:host:port", "udp:h:1", "/path"]
 )
-def test_addresses(text: str, tmp_path: Path) -> None:
+def test_malformed_addresses_are_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         Endpoint.parse(text, tmp_path)

@@ -1,5 +1,6 @@
-"""Committing: leaves hide records, order does not matter, duplicates and malformed rows are named,
-nothing half-written.
+"""Committing a dataset: leaves hide records, and the order of rows does not matter.
+
+Duplicates and malformed rows are named, and nothing is left half-written.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def texts(*values: str) -> list[dict[str, str]]:
     return [{"text": value} for value in values]
 
 
-def test_a_committed_dataset_checks(tmp_path: Path) -> None:
+def test_a_committed_dataset_passes_its_check(tmp_path: Path) -> None:
     report = commit(texts(*(f"record {i}" for i in range(20))), tmp_path / "d")
     with CommittedDataset.open(tmp_path / "d", KEY) as dataset:
         assert dataset.root == report.root
@@ -82,7 +83,7 @@ def test_the_prover_makes_the_same_leaves_and_root(tmp_path: Path, prover: ZkPro
         assert dataset.check(fast_leaves(prover), prover.leaf_root).root
 
 
-def test_vectors_of_leaves_and_trees(vectors: Path) -> None:
+def test_leaves_and_roots_are_those_of_the_vectors(vectors: Path) -> None:
     for case in json.loads((vectors / "tree.json").read_bytes())["cases"]:
         if case["count"] > 40:
             continue
@@ -97,7 +98,7 @@ def test_vectors_of_leaves_and_trees(vectors: Path) -> None:
         ) == parse_element(case["root"]), case["name"]
 
 
-def test_the_root_of_a_full_and_of_an_almost_empty_tree() -> None:
+def test_roots_of_full_and_almost_empty_trees_follow_the_definition() -> None:
     empty = 0
     for _ in range(3):
         empty = poseidon([empty] * 16)
@@ -139,7 +140,7 @@ def test_the_root_depends_on_every_record_and_salt(tmp_path: Path) -> None:
     assert len(roots) == 5
 
 
-# what leaves say
+# what leaves reveal
 
 
 def test_a_dictionary_attack_on_the_leaves_fails_without_the_salts(tmp_path: Path) -> None:
@@ -166,7 +167,7 @@ def test_a_dictionary_attack_on_the_leaves_fails_without_the_salts(tmp_path: Pat
     assert not any(
         bytes(digest) in public_files or digest.hex().encode() in public_files for digest in digests
     )
-    # With the salts the same attack succeeds: they are what hides the records.
+    # With the salts the same attack succeeds: only they hide the records.
     assert public == {leaf(digest, salt) for digest in digests for salt in salts} & public
 
 
@@ -263,7 +264,7 @@ def test_a_source_names_its_own_place(tmp_path: Path) -> None:
         commit([{}], tmp_path / "d", locate=lambda i: "line 7")
 
 
-def test_no_rows_are_refused(tmp_path: Path) -> None:
+def test_a_source_without_rows_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no records"):
         commit([], tmp_path / "d")
     assert list(tmp_path.iterdir()) == []
@@ -279,7 +280,7 @@ def test_an_existing_folder_is_a_conflict_before_any_row_is_read(tmp_path: Path)
         commit(rows(), tmp_path / "d")
 
 
-def test_whole_rows_commit(tmp_path: Path) -> None:
+def test_whole_rows_can_be_committed(tmp_path: Path) -> None:
     rows = [{"q": f"why {i}", "blob": b"\x00\xff", "x": 0.25} for i in range(3)]
     commit(rows, tmp_path / "d", facts=ManifestFacts("test", "", None, ("q", "blob", "x")))
     with CommittedDataset.open(tmp_path / "d", KEY) as dataset:

@@ -24,7 +24,7 @@ def write(path: Path, data: str | bytes) -> str:
     return str(path)
 
 
-def test_jsonl(tmp_path: Path) -> None:
+def test_jsonl_rows_are_read_with_columns_and_places(tmp_path: Path) -> None:
     name = write(tmp_path / "d.jsonl", '{"text": "one", "n": 1}\r\n{"n": 2, "text": "two"}')
     rows = open_source(name)
     assert list(rows) == [{"text": "one", "n": 1}, {"n": 2, "text": "two"}]
@@ -41,12 +41,12 @@ def test_one_text_column_needs_no_option(tmp_path: Path) -> None:
     assert open_source(write(tmp_path / "e.jsonl", '{"messages": [1]}\n')).text_column is None
 
 
-def test_a_list_of_json_objects(tmp_path: Path) -> None:
+def test_a_json_list_of_objects_is_read(tmp_path: Path) -> None:
     rows = open_source(write(tmp_path / "d.json", '\ufeff[{"text": "one"}, {"text": "two"}]'))
     assert list(rows) == [{"text": "one"}, {"text": "two"}]
 
 
-def test_csv_and_tsv(tmp_path: Path) -> None:
+def test_csv_and_tsv_rows_are_read(tmp_path: Path) -> None:
     rows = open_source(
         write(tmp_path / "d.csv", 'id,text\n1,"two\nlines, ""quoted"""\n2,plain\n'),
         text_column="text",
@@ -57,7 +57,7 @@ def test_csv_and_tsv(tmp_path: Path) -> None:
     ]
 
 
-def test_text_by_line_and_by_file(tmp_path: Path) -> None:
+def test_text_is_read_by_line_from_a_file_and_whole_from_a_folder(tmp_path: Path) -> None:
     rows = open_source(write(tmp_path / "d.txt", "one\n\n  \ntwo\r\nthree"))
     assert list(rows) == [{"text": "one"}, {"text": "two"}, {"text": "three"}]
     assert rows.where == "d.txt line 5"
@@ -69,7 +69,7 @@ def test_text_by_line_and_by_file(tmp_path: Path) -> None:
     assert [entry["path"] for entry in many.files] == ["a/z.txt", "b.txt"]
 
 
-def test_a_folder_of_one_kind(tmp_path: Path) -> None:
+def test_a_folder_is_read_if_its_files_are_of_one_kind(tmp_path: Path) -> None:
     write(tmp_path / "d" / "2.jsonl", '{"text": "b"}\n')
     write(tmp_path / "d" / "1.jsonl", '{"text": "a"}\n')
     write(tmp_path / "d" / ".hidden", "x")
@@ -79,7 +79,7 @@ def test_a_folder_of_one_kind(tmp_path: Path) -> None:
         open_source(str(tmp_path / "d"))
 
 
-def test_parquet_with_bytes_and_timestamps(tmp_path: Path) -> None:
+def test_parquet_bytes_and_timestamps_have_canonical_rows(tmp_path: Path) -> None:
     when = datetime.datetime(2026, 1, 2, 3, 4, 5, 60, tzinfo=datetime.UTC)
     table = pa.table(
         {
@@ -102,7 +102,7 @@ def test_parquet_with_bytes_and_timestamps(tmp_path: Path) -> None:
     )
 
 
-def test_a_saved_datasets_folder(tmp_path: Path) -> None:
+def test_a_folder_saved_by_datasets_is_read(tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     datasets.disable_progress_bars()
     made = datasets.Dataset.from_dict({"text": ["one", "two"], "n": [1, 2]})
@@ -121,7 +121,7 @@ def test_a_saved_datasets_folder(tmp_path: Path) -> None:
         open_source(str(tmp_path / "broken"))
 
 
-def test_the_demo_source() -> None:
+def test_the_demo_source_is_clean_and_always_the_same() -> None:
     rows = list(open_source("attack-stix"))
     assert len(rows) >= 512
     assert len({row["text"] for row in rows}) == len(rows)
@@ -252,7 +252,9 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None
     assert "changed" in str(bad(rows))
 
 
-def test_hub_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_hub_names_are_loaded_and_their_failures_told_apart(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     datasets = pytest.importorskip("datasets")
     monkeypatch.chdir(tmp_path)
     made = datasets.Dataset.from_dict({"text": ["one"]})
@@ -274,6 +276,6 @@ def test_hub_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         open_source("org/name")
 
 
-def test_json_numbers_survive(tmp_path: Path) -> None:
+def test_json_values_are_read_unchanged(tmp_path: Path) -> None:
     row = {"a": 1.5, "b": [1, {"c": None}], "d": "ü"}
     assert list(open_source(write(tmp_path / "d.jsonl", json.dumps(row)))) == [row]

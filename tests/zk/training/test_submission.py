@@ -18,9 +18,9 @@ Chunk = tuple[int, int]  # epoch, chunk
 
 
 class MemoryLedger:
-    """Accepts chunks unless they are `bad`;
+    """Accepts chunks unless they are `bad`.
 
-    `lost` writes are made, and their answer never comes.
+    The next `lost` writes take effect, but their answers never come.
     """
 
     def __init__(
@@ -67,14 +67,14 @@ def run(toy: Any, ledger: Any, chunks: Sequence[Chunk], *, batch: bool = True) -
 CHUNKS = [(epoch, c) for epoch in range(2) for c in range(2)]
 
 
-def test_one_transaction_for_all(toy: Any) -> None:
+def test_all_chunks_go_in_one_transaction(toy: Any) -> None:
     ledger = MemoryLedger()
     run(toy, ledger, CHUNKS)
     assert ledger.sent == [CHUNKS]
     assert ledger.finals == [CHUNKS]
 
 
-def test_single_on_demand_and_for_a_single_chunk(toy: Any) -> None:
+def test_chunks_go_one_by_one_on_demand_or_when_there_is_one(toy: Any) -> None:
     ledger = MemoryLedger()
     run(toy, ledger, CHUNKS, batch=False)
     assert ledger.sent == [[chunk] for chunk in CHUNKS]
@@ -116,7 +116,7 @@ def test_an_unknown_outcome_is_no_refusal(toy: Any) -> None:
     assert ledger.sent == [CHUNKS]
 
 
-def test_groups(toy: Any) -> None:
+def test_groups_are_even_and_within_a_batch(toy: Any) -> None:
     proofs = chunk_proofs(toy, [(0, 0)] * 50)
     for count in range(50):
         parts = groups(proofs[:count])

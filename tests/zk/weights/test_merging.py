@@ -55,7 +55,7 @@ def test_adapters_are_shipped_within_the_window_of_proofs() -> None:
     assert 2.0 ** merge_vectors.FACTORS[0] == SMALLEST_FACTOR
 
 
-def test_scales_that_can_be_stated() -> None:
+def test_a_scale_that_no_statement_holds_is_refused() -> None:
     assert scale_units(SCALE) == 3 << 15
     assert scale_units(Fraction((1 << 32) - 1, 1 << 16)) == (1 << 32) - 1
     for scale in (Fraction(1, 3), Fraction(1, 1 << 17), Fraction(-1), Fraction(1 << 16)):

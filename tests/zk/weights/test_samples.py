@@ -83,7 +83,7 @@ def test_every_tensor_is_drawn_at_least_twice() -> None:
     assert [samples.draw_count(1, 10**6, 459, b) for b in (1, 2, 4)] == [2, 2, 4]
 
 
-def test_anchoring_binds_every_field() -> None:
+def test_the_digest_of_an_anchoring_binds_every_field() -> None:
     name = TableFacts(b"\1" * 32, 3)
     good = samples.Anchoring(name, name, name, b"\2" * 32, "merge", 4, 1 << 16, 459, 264)
     seen = {good.digest(1, SEED), good.digest(2, SEED), good.digest(1, bytes(32))}
@@ -115,7 +115,7 @@ def test_code_words_flip_the_sign_bit_and_pad_at_the_end() -> None:
         samples.code_words("q8_0", [block[:-1]])
 
 
-def test_index_words_hold_seven_numbers() -> None:
+def test_index_words_hold_up_to_seven_numbers() -> None:
     assert samples.index_words([1, 2]) == [1 + (2 << 32)]
     assert samples.index_words(range(8)) == [sum(i << 32 * i for i in range(7)), 7]
 

@@ -1,5 +1,6 @@
-"""Proofs about weights as jobs of the pool: once each, whatever dies, several of one tensor in one
-request.
+"""Proofs about weights as jobs of the pool.
+
+Each is made once, even if a prover dies; one request holds several of one tensor.
 """
 
 from __future__ import annotations
@@ -76,10 +77,8 @@ def stage(prover: ZkProver, tmp_path_factory: pytest.TempPathFactory) -> Quantiz
 @pytest.fixture(scope="module")
 def wanted(stage: QuantizeWeights) -> list[samples.Group]:
     groups = samples.groups(bytes(32), stage.tables["merged"], stage.anchoring.draws, SLOTS)
-    return [
-        *groups,
-        samples.Group(0, len(groups), groups[0].indexes),
-    ]  # the same blocks drawn twice
+    # the last has the blocks of the first: they are drawn twice
+    return [*groups, samples.Group(0, len(groups), groups[0].indexes)]
 
 
 class Counting:
@@ -168,7 +167,7 @@ def test_without_a_key_nothing_is_anchored(stage: QuantizeWeights, tmp_path: Pat
     def no_key(kind: str, depth: int) -> KeyFolder:
         raise ConfigError("contracts have no such key", expected=f"{kind} {depth}")
 
-    ledger: Any = None  # whatever is asked of it fails
+    ledger: Any = None  # any use of it fails
     maker = ProofMaker(no_key, lambda jobs, say: [], silent)
     owner = StageProver(RunId(bytes(32)), RunFolder(tmp_path), ledger, NO_ADDRESS, maker)
     with pytest.raises(ConfigError, match="q8_0 1"):

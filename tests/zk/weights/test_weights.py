@@ -148,7 +148,9 @@ def drawn(shape: tuple[int, int]) -> np.ndarray:
     )
 
 
-def test_q8_0_of_gguf_py_is_proven(prover: ZkProver, key_cache: Path, tmp_path: Path) -> None:
+def test_q8_0_codes_of_gguf_py_are_proven(
+    prover: ZkProver, key_cache: Path, tmp_path: Path
+) -> None:
     bits = drawn((4, 64))
     deployed = quantize(
         (bits.astype(np.uint32) << 16).view(np.float32), GGMLQuantizationType.Q8_0
@@ -182,7 +184,7 @@ def test_q8_0_of_gguf_py_is_proven(prover: ZkProver, key_cache: Path, tmp_path: 
         prove(prover, [quantize_job(key, tensor, short, ())])
 
 
-def test_int8_is_proven(prover: ZkProver, key_cache: Path, tmp_path: Path) -> None:
+def test_int8_codes_are_proven(prover: ZkProver, key_cache: Path, tmp_path: Path) -> None:
     bits = drawn((2, 64))
     values = (bits.astype(np.uint32) << 16).view(np.float32).astype(np.float16).astype(np.float64)
     maxima = np.abs(values).max(axis=1)

@@ -52,7 +52,7 @@ def test_a_running_server_is_used_and_left_running(
     assert child.process.poll() is None
 
 
-def test_one_process_per_request(prover: ZkProver, tmp_path: Path) -> None:
+def test_one_shot_uses_no_server(prover: ZkProver, tmp_path: Path) -> None:
     with opened(settings(prover, tmp_path, "one-shot")) as (mine, _):
         assert mine.server is None
 
@@ -71,14 +71,14 @@ def test_one_process_per_request(prover: ZkProver, tmp_path: Path) -> None:
         (None, "ray://host:1/x"),
     ],
 )
-def test_settings_that_make_no_sense(
+def test_settings_that_make_no_sense_are_config_errors(
     prover: ZkProver, tmp_path: Path, address: str | None, executor: str
 ) -> None:
     with pytest.raises(ConfigError), opened(settings(prover, tmp_path, address), executor):
         pass
 
 
-def test_ray_that_is_not_installed(
+def test_a_missing_ray_is_a_config_error(
     prover: ZkProver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "provenance_zk.workers.ray_executor", None)
@@ -89,7 +89,9 @@ def test_ray_that_is_not_installed(
         pass
 
 
-def test_a_server_that_is_not_there(prover: ZkProver, key: KeyFolder, tmp_path: Path) -> None:
+def test_a_server_that_is_not_there_is_unavailable(
+    prover: ZkProver, key: KeyFolder, tmp_path: Path
+) -> None:
     with (
         opened(settings(prover, tmp_path, f"unix:{tmp_path}/nothing")) as (mine, _),
         pytest.raises(UnavailableError, match="cannot reach"),

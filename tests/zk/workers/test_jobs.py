@@ -67,7 +67,8 @@ def test_a_late_result_is_refused(tmp_path: Path, clock: Clock, job: Job) -> Non
         late = a.claim(job.statement_id)
         assert late is not None
         clock.now += a.lease_s
-        assert not a.complete(late, b"late")  # its lease is over, though nobody else came
+        # its lease is over, even though nobody else claimed the job
+        assert not a.complete(late, b"late")
         assert not a.renew(late)
         fresh = b.claim(job.statement_id)
         assert fresh is not None
@@ -114,7 +115,7 @@ def test_attempts_are_bounded(tmp_path: Path, clock: Clock, job: Job) -> None:
         assert (lease.attempts, lease.token) == (1, MAX_ATTEMPTS + 1)  # tokens never go back
 
 
-def test_the_name_of_a_process() -> None:
+def test_the_name_of_a_process_tells_whether_it_still_lives() -> None:
     assert not is_dead(process_name(os.getpid()))
     ended = subprocess.Popen(
         [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE
@@ -124,15 +125,14 @@ def test_the_name_of_a_process() -> None:
     ended.communicate()
     assert is_dead(name)
     host, boot, pid, start = process_name(os.getpid()).split("|")
-    assert is_dead(
-        f"{host}|{boot}|{pid}|{int(start) + 1}"
-    )  # the number was given to another process
+    # the number was given to another process
+    assert is_dead(f"{host}|{boot}|{pid}|{int(start) + 1}")
     assert is_dead(f"{host}|other|{pid}|{start}")
     assert not is_dead(f"elsewhere|{boot}|{pid}|0")
     assert not is_dead("nonsense")
 
 
-def test_a_file_that_is_no_queue(tmp_path: Path) -> None:
+def test_a_file_that_is_no_queue_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "q").write_bytes(b"no database" * 1000)
     with pytest.raises(UnavailableError):
         JobQueue(tmp_path / "q")

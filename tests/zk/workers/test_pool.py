@@ -190,14 +190,14 @@ def test_nothing_private_is_written_to_the_queue(
     assert (tmp_path / "proofs.sqlite").stat().st_mode & 0o777 == 0o600
 
 
-def test_an_idle_worker_may_see_a_result_before_its_maker_goes_on(
+def test_an_idle_worker_that_sees_a_result_first_ends_without_loss(
     prover: ZkProver, key: KeyFolder, jobs: list[Job], tmp_path: Path, child: ChildServer
 ) -> None:
     class Slow(JobQueue):
         def complete(self, lease: Lease, proof: bytes) -> bool:
             taken = super().complete(lease, proof)
             if all(self.state(job.statement_id)[0] == "done" for job in jobs[:2]):
-                time.sleep(0.3)  # the idle one asks every 0.05 s which jobs have their last state
+                time.sleep(0.3)  # the idle worker asks every 0.05 s which jobs are done
             return taken
 
     lines: list[str] = []
@@ -261,7 +261,9 @@ def test_an_error_stops_the_other_workers(jobs: list[Job], queue: JobQueue) -> N
 
 
 @pytest.mark.parametrize("twice", [0, 2])
-def test_jobs_are_different_statements(jobs: list[Job], queue: JobQueue, twice: int) -> None:
+def test_no_jobs_and_repeated_jobs_are_refused(
+    jobs: list[Job], queue: JobQueue, twice: int
+) -> None:
     with pytest.raises(InputError):
         ProofPool(queue, Fake(lambda batch, done: None)).prove([jobs[0]] * twice)
 

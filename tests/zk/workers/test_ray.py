@@ -37,9 +37,8 @@ from provenance_zk.workers.ray_executor import RayExecutor
 from tests.support.chain import cache_folder
 from tests.support.places import REPO
 
-pytestmark = pytest.mark.filterwarnings(
-    "default"
-)  # Ray leaves sockets and processes to the collector
+# Ray leaves sockets and processes to the garbage collector, which warns of them.
+pytestmark = pytest.mark.filterwarnings("default")
 COUNT = 300
 
 
@@ -55,7 +54,7 @@ def make_jobs(key: KeyFolder, seed: int) -> list[Job]:
 
 @pytest.fixture(scope="module")
 def cluster(prover: ZkProver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayExecutor]:
-    """Two cores, loopback only, nothing left behind. Ray's sockets need a short path."""
+    """A Ray of two cores on loopback; it leaves nothing behind."""
     path = os.pathsep.join(str(REPO / part) for part in (".", "zk"))
     options: dict[str, Any] = {
         "num_cpus": 2,
@@ -63,9 +62,8 @@ def cluster(prover: ZkProver, tmp_path_factory: pytest.TempPathFactory) -> Itera
         "runtime_env": {"env_vars": {"PYTHONPATH": path}},
     }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(
-            "RAY_ADDRESS", "192.0.2.1:6379"
-        )  # of somebody else's cluster: this machine's Ray is none of it
+        # the address of another cluster, which this Ray must not join
+        patch.setenv("RAY_ADDRESS", "192.0.2.1:6379")
         with RayExecutor(RAY_HERE, prover.binary, cpus=1, **options) as executor:
             yield executor
     assert not ray.is_initialized()
@@ -86,9 +84,7 @@ def test_ray_proves_what_this_machine_proves(
 
 
 def is_dead(pid: int) -> bool:
-    """Whether all threads of a process ended, and with the last of them its socket closed; somebody
-    may still have to wait for it.
-    """
+    """Whether all threads of a process ended, so that its socket is closed; it may be a zombie."""
     process = Path(f"/proc/{pid}")
     try:
         threads = [thread.name for thread in (process / "task").iterdir()]
@@ -108,10 +104,9 @@ def test_a_killed_worker_loses_nothing(
     worker.prove(first, lambda i, proof: None)
     pid = ray.get(worker.actor.prover_pid.remote())  # type: ignore[attr-defined]
     os.kill(pid, signal.SIGKILL)  # its prover alone: the actor starts another
+    # A request to the dying prover would be lost with it, and only the pool repeats requests.
     while not is_dead(pid):
-        time.sleep(
-            0.01
-        )  # a request that meets the dying one is lost with it, and the pool's to repeat
+        time.sleep(0.01)
     proofs: list[bytes] = []
     worker.prove(first, lambda i, proof: proofs.append(proof))
     assert len(proofs) == len(first)

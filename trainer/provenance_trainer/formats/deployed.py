@@ -1,6 +1,7 @@
-"""What a deployed format can do: tell its files, write, read, recompute and open them.
+"""What a deployed format can do: recognise its files, write, read and recompute them, open blocks.
 
-A format is one object. `registry.py` lists them. Other code asks the registry, never for a name.
+A format is one object, and `registry.py` lists them. Other code asks the registry, and never
+compares names of formats.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ HEAD_BYTES = 16
 
 
 class Exactness(StrEnum):
-    """How far a file must agree with its recomputation."""
+    """How exactly a file must agree with its recomputation."""
 
     BIT_BY_BIT = "bit by bit"
     UP_TO_TIES = "up to ties"
@@ -27,7 +28,7 @@ class Exactness(StrEnum):
 
 @dataclass(frozen=True)
 class QuantizeReport:
-    """What was written: SHA-256 and bytes of the file, and the type of each of its tensors."""
+    """What was written: the file's SHA-256 and size in bytes, and the type of each tensor."""
 
     file: Digest
     size: int
@@ -38,7 +39,7 @@ class QuantizeReport:
 class Mismatch:
     """One difference between a file and its recomputation.
 
-    `block` counts blocks of 32 in row-major order; None where the tensor has none.
+    `block` is the number of a block of 32 values in row-major order; None if the tensor has none.
     """
 
     tensor: str
@@ -60,19 +61,21 @@ class DeployedFormat:
 
     name: As `quantize` records say it (`Q8_0`).
     container: The file format around it, as `quantize` records say it (`gguf`).
-    suffix: Ending of its file names, dot included.
-    exactness: What `compare` means when it finds nothing.
-    is_one: Whether a file is of this format, by its first 16 bytes (fewer where it is shorter) and
-        its name.
-    write: Quantizes a folder of bfloat16 weights into a new file, complete or absent at the end:
-        (folder, file, `provenance.*` claims, progress). Raises InputError (a model or key that the
-        format does not take), Conflict (the file exists), UnavailableError (the disk refused).
-    read_claims: The `provenance.*` metadata of a file: to be checked. Raises InputError
+    suffix: Ending of its file names, with the dot.
+    exactness: How exactly a file agrees if `compare` finds no mismatch.
+    is_one: Whether a file is of this format, by its first 16 bytes (fewer if it is shorter) and its
+        name.
+    write: Quantizes a folder of bfloat16 weights into a new file, which is complete or absent
+        afterwards: (folder, file, `provenance.*` claims, progress). Raises InputError (a model or
+        key that the format does not take), Conflict (the file exists), UnavailableError (the disk
+        refused).
+    read_claims: The `provenance.*` metadata of a file, which nobody has checked. Raises InputError
         (malformed).
     compare: Recomputes a file: (folder, file, limit, adapted) -> at most `limit` mismatches. The
-        folder is the merged model, or the base with the names of what was adapted: of those no
-        values are compared, only types and shapes. Raises InputError (malformed).
-    open_blocks: Single blocks of a file, as proofs address them. Raises InputError (malformed).
+        folder is the merged model; or it is the base model, and `adapted` names the tensors whose
+        types and shapes are compared, but not their values. Raises InputError (malformed).
+    open_blocks: Reads single blocks of a file, as proofs address them. Raises InputError
+        (malformed).
     """
 
     name: str

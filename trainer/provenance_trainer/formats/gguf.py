@@ -1,8 +1,8 @@
-"""Model folder -> GGUF Q8_0.
+"""Writes a model folder as a GGUF Q8_0 file.
 
-Matrices whose rows are whole blocks of 32 become Q8_0: a float16 scale and 32 int8 codes, 34 bytes.
-Everything else becomes float32. gguf-py's reference quantizer gives the values; it agrees with
-ggml's bit for bit. The file is a function of the folder and the given keys.
+A matrix becomes Q8_0 if its rows are whole blocks of 32: each block becomes a float16 scale and 32
+int8 codes, 34 bytes. Everything else becomes float32. gguf-py's reference quantizer computes the
+values, and agrees with ggml's bit for bit. The file depends only on the folder and the given keys.
 
 Source: Q8_0 in ggml-org/ggml, `quantize_row_q8_0_ref`: d = max|x|/127, codes round half away from
 zero of x/d, both in float32.
@@ -40,9 +40,10 @@ BLOCK = 32
 BLOCK_BYTES = 34
 _ROPE_TENSOR = "rope_freqs.weight"
 _CHUNK_ROWS_BYTES = 64 << 20
-# Below this a block's float32 scale has no float32 reciprocal, and quantizers disagree.
+# If a block's maximum is smaller, its float32 scale has no float32 reciprocal, and quantizers
+# disagree.
 _SMALLEST_ABSMAX = 127 * 2.0**-127
-# Keys that name or describe the file without changing what it computes.
+# Keys with these prefixes describe the file and do not change what it computes.
 FREE_PREFIXES = (CLAIM_PREFIX, "general.")
 _FIXED_KEYS = ("general.alignment", "general.architecture")
 
@@ -51,7 +52,7 @@ _FIXED_KEYS = ("general.alignment", "general.architecture")
 class PlannedTensor:
     """A tensor of the file before its values are computed.
 
-    `source` is its name in the folder, None for the rope factors.
+    `source` is its name in the folder; None for the factors of rotary frequencies (rope).
     """
 
     name: str
@@ -73,10 +74,10 @@ class PlannedTensor:
 
 
 def plan_tensors(model: ModelFolder) -> list[PlannedTensor]:
-    """Every tensor of the file, in its order.
+    """Every tensor of the file, in the file's order.
 
     Raises:
-        InputError: a tensor that the architecture lacks.
+        InputError: the folder has a tensor that the architecture lacks.
     """
     plans: list[PlannedTensor] = []
     if (factors := rope_factors(model)) is not None:
@@ -90,15 +91,15 @@ def plan_tensors(model: ModelFolder) -> list[PlannedTensor]:
 
 
 def computed(model: ModelFolder, plan: PlannedTensor) -> np.ndarray:
-    """The tensor as it stands in the file: float32 in its shape, or uint8 `(rows, blocks * 34)`.
+    """The tensor as the file holds it: float32 in its shape, or uint8 `(rows, blocks * 34)`.
 
     Raises:
-        InputError: not bfloat16, not finite, or a block that Q8_0 cannot hold.
+        InputError: the tensor is not bfloat16 or not finite, or Q8_0 cannot hold one of its blocks.
     """
     if plan.source is None:
         factors = rope_factors(model)
         if factors is None:
-            raise ValueError(f"{plan.name} has no source")  # a plan without source has factors
+            raise ValueError(f"{plan.name} has no source")  # only a plan with factors has no source
         return factors
     values = tensor_values(model, plan.name, plan.source)
     if plan.type is GGMLQuantizationType.F32:
@@ -110,11 +111,11 @@ def quantize_q8_0(values: np.ndarray, where: str) -> np.ndarray:
     """Q8_0 bytes of float32 values: `(rows, columns)` -> uint8 `(rows, columns / 32 * 34)`.
 
     Args:
-        values: Columns are a multiple of 32.
+        values: The number of columns is a multiple of 32.
 
     Raises:
-        InputError: a block so small that its scale has no reciprocal, or so large that float16
-            cannot hold the scale.
+        InputError: the values of a block are so small that its scale has no reciprocal, or so large
+            that float16 cannot hold its scale.
     """
     out = np.empty((values.shape[0], values.shape[1] // BLOCK * BLOCK_BYTES), dtype=np.uint8)
     rows = max(1, _CHUNK_ROWS_BYTES // (4 * values.shape[1]))
@@ -127,6 +128,7 @@ def quantize_q8_0(values: np.ndarray, where: str) -> np.ndarray:
             raise InputError(
                 "block cannot be quantized to Q8_0",
                 where=f"{where} block {block}",
+                expected=f"0, or from {_SMALLEST_ABSMAX:.3g} to below {65504 * 127}",
                 actual=f"absolute maximum {absmax[np.argmax(bad)]}",
             )
         out[start : start + rows] = quantize(part, GGMLQuantizationType.Q8_0)
@@ -143,11 +145,11 @@ def export_gguf(
 
     Args:
         model_dir: bfloat16 Llama-architecture folder with tokenizer.json.
-        out_file: New file, complete or absent whatever happens.
+        out_file: New file. After an error it does not exist.
         extra: Keys `provenance.*` or `general.*`; text becomes a string, a number a uint64.
 
     Raises:
-        InputError: a folder that cannot be written as GGUF, or an extra key outside those groups.
+        InputError: the folder cannot be written as GGUF, or an extra key has another prefix.
         Conflict: `out_file` exists.
         UnavailableError: the disk refused.
     """
@@ -196,10 +198,10 @@ def _extra_keys(extra: Mapping[str, str | int]) -> Iterator[Key]:
 
 
 def read_claims(gguf_file: Path) -> dict[str, str]:
-    """The `provenance.*` keys of a GGUF file (attacker-controlled), to be checked.
+    """The `provenance.*` keys of a GGUF file (attacker-controlled); nobody has checked them.
 
     Raises:
-        InputError: not a well-formed GGUF file.
+        InputError: it is not a well-formed GGUF file.
     """
     return {
         name: str(field.value)

@@ -1,8 +1,8 @@
 """Single blocks of a GGUF file, addressed as proofs address them.
 
-An address is a tensor of the merged model and a block in its row order. Only the file is needed:
-names and the permutation of rotary rows follow from its own header. A header that lies about them
-gives other bytes than the proof is about.
+An address is the name of a tensor in the merged model, and the number of a block, row by row. Only
+the file is needed: its header gives the names, and the order of rotary rows. If the header lies
+about these, the bytes found here are not those that the proof is about.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class GgufFile:
     """A Q8_0 GGUF file (attacker-controlled).
 
     Raises:
-        InputError: not a well-formed GGUF file of the Llama architecture.
+        InputError: it is not a well-formed GGUF file of the Llama architecture.
     """
 
     def __init__(self, path: Path) -> None:
@@ -40,11 +40,11 @@ class GgufFile:
         self._names = get_tensor_name_map(MODEL_ARCH.LLAMA, layers)
 
     def block(self, name: str, rows: int, row_blocks: int, block: int) -> bytes:
-        """34 bytes of one block of a matrix: float16 scale, 32 codes.
+        """One block of a matrix, 34 bytes: float16 scale, 32 codes.
 
         Args:
-            name: As the merged model calls the tensor.
-            rows, row_blocks: Rows of the matrix, and blocks of each.
+            name: The tensor's name in the merged model.
+            rows, row_blocks: Rows of the matrix, and blocks per row.
             block: Number of the block, row by row.
 
         Raises:
@@ -63,16 +63,15 @@ class GgufFile:
         return data
 
     def require_provable(self, names: Sequence[str]) -> None:
-        """Check that the statement `q8_0` can open every block of these tensors: they are Q8_0.
+        """Check that these tensors are Q8_0, so that the statement `q8_0` can open their blocks.
 
-        Their values need no check: they are those of a merge, whose window lies within the
-        statement's.
+        The values need no check: a merge limits them more than the statement does.
 
         Args:
-            names: As the merged model calls them.
+            names: The tensors' names in the merged model.
 
         Raises:
-            InputError: one is missing, or of another type.
+            InputError: a tensor is missing, or of another type.
         """
         for entry in map(self._named, names):
             if entry.type is not GGMLQuantizationType.Q8_0:
@@ -103,7 +102,7 @@ class GgufFile:
         return entry
 
     def _file_row(self, name: str, rows: int, row: int) -> int:
-        """Where a row stands: of Q and K the file interleaves the rotary halves of each head."""
+        """The row's number in the file, which interleaves the rotary halves of Q and K heads."""
         key = next((key for part, key in _HEAD_KEYS.items() if part in name), None)
         if key is None:
             return row

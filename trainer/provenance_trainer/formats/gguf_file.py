@@ -1,6 +1,6 @@
-"""Reading GGUF headers of hostile files.
+"""Reading GGUF headers of files that an attacker may control.
 
-Every count and length is compared with the file's size before anything is built.
+Every count and length is compared with the file's size before memory is allocated for it.
 Layout (little-endian): "GGUF" | version u32 | tensor count u64 | key count u64 | keys | tensor
 infos | padding | tensor data.
 
@@ -44,7 +44,7 @@ _SMALLEST_TENSOR_BYTES = 8 + 4 + 8 + 4 + 8
 
 @dataclass(frozen=True)
 class Field:
-    """One key's value. `kind` is the value's type, for arrays the type of its items."""
+    """The value of one key. `kind` is its type, or the type of its items if it is an array."""
 
     kind: GGUFValueType
     is_array: bool
@@ -53,9 +53,9 @@ class Field:
 
 @dataclass(frozen=True)
 class TensorEntry:
-    """Where a tensor lies: `start` and `end` are byte offsets in the file.
+    """Where a tensor is: `start` and `end` are byte offsets in the file.
 
-    `shape` is row-major, the reverse of the file's dims.
+    `shape` is row-major; the file stores its dimensions in reverse order.
     """
 
     name: str
@@ -79,7 +79,7 @@ class GgufHeader:
 
 
 class _Cursor:
-    """Bounds-checked reads: each length is compared with what is left before it is sliced."""
+    """Bounds-checked reads: each length is compared with the bytes left before it is read."""
 
     def __init__(self, data: mmap.mmap, where: str) -> None:
         self._data, self._where, self.offset, self.size = data, where, 0, len(data)
@@ -99,7 +99,7 @@ class _Cursor:
         return struct.unpack(form, self.take(struct.calcsize(form), what))[0]
 
     def count(self, smallest_bytes: int, what: str) -> int:
-        """A u64 count of things that take at least `smallest_bytes` each."""
+        """A u64 count of items that take at least `smallest_bytes` each."""
         value: int = self.number("<Q", what)
         if value * smallest_bytes > self.size - self.offset:
             raise InputError(
@@ -122,8 +122,9 @@ def read_header(path: Path) -> GgufHeader:
     """Parse keys and tensor infos of a GGUF file (attacker-controlled).
 
     Raises:
-        InputError: not GGUF, truncated (with expected and actual sizes), counts that do not fit,
-            duplicate names, unknown types, overlapping or unaligned tensors.
+        InputError: the file is not GGUF or truncated (expected and actual sizes are named), a count
+            does not fit the file, a name occurs twice, a type is unknown, or tensors overlap or are
+            not aligned.
     """
     with open_regular(path) as stream:
         return _read_header(stream, str(path))
@@ -205,7 +206,7 @@ def _read_tensor(
     dims = cursor.number("<I", "tensor rank")
     if not 1 <= dims <= _MAX_DIMS:
         raise InputError(
-            "tensor has too many dimensions",
+            "tensor has a bad number of dimensions",
             where=f"{where} {name[:80]}",
             expected="1..4",
             actual=dims,
@@ -289,7 +290,7 @@ def read_tensor(path: Path, tensor: TensorEntry) -> bytes:
     """Bytes of one tensor, whose bounds `read_header` checked.
 
     Raises:
-        InputError: the file shrank meanwhile.
+        InputError: the file has become shorter since then.
     """
     with open_regular(path) as stream:
         stream.seek(tensor.start)

@@ -1,6 +1,6 @@
 """The metadata keys of a Llama-architecture model folder as GGUF: hyperparameters and tokenizer.
 
-Everything is a function of the folder's files, so whoever holds them can compute it again.
+Every key follows from the folder's files alone, so anybody who has them can compute it again.
 
 Source: the GGUF specification (ggml-org/ggml, docs/gguf.md, "Standardized key-value pairs").
 """
@@ -20,7 +20,7 @@ from provenance_trainer.model.adapter import load_json
 
 _MAX_TOKENIZER_BYTES = 256 << 20
 
-# Split patterns of byte-level BPE tokenizers -> the name by which GGUF readers know them.
+# Split patterns of byte-level BPE tokenizers -> the names that GGUF readers know them by.
 # Source: `pre_tokenizer` of the published tokenizer.json of Llama 3 and Qwen 2.
 _WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+"
 _REST = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -33,7 +33,7 @@ _SPECIAL_TOKENS = (("bos", "bos"), ("eos", "eos"), ("unknown", "unk"), ("padding
 
 @dataclass(frozen=True)
 class Key:
-    """One metadata key as it stands in the file; `item` is the type of an array's items."""
+    """One metadata key as the file holds it; `item` is the type of an array's items."""
 
     name: str
     kind: GGUFValueType
@@ -42,12 +42,12 @@ class Key:
 
 
 def metadata(model: ModelFolder) -> list[Key]:
-    """Every key that follows from the folder, in file order.
+    """Every key that follows from the folder, in the file's order.
 
-    `general.architecture` is not among them: gguf-py writes it first by itself.
+    `general.architecture` is not among them, because gguf-py writes it first by itself.
 
     Raises:
-        InputError: a tokenizer or rotary type that has no GGUF form here.
+        InputError: the tokenizer or the rotary type cannot be written as GGUF here.
     """
     return [*_hyperparameters(model), *_tokenizer(model)]
 
@@ -122,7 +122,7 @@ def _special_tokens(
 def _token_list(
     model: ModelFolder, vocab: Mapping[str, int], added: list[dict[str, Any]]
 ) -> tuple[list[str], list[int]]:
-    """Tokens and their types by id; ids that no token has become unused placeholders."""
+    """Tokens and their types, by id. An id without a token gets an unused placeholder."""
     size = int(model.config["vocab_size"])
     tokens, types = [f"[PAD{i}]" for i in range(size)], [int(TokenType.UNUSED)] * size
     added_types = {

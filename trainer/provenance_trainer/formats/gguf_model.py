@@ -1,6 +1,6 @@
-"""The tensors of a Llama-architecture model folder as GGUF names and orders them.
+"""The tensors of a Llama-architecture model folder, with the names and the order that GGUF uses.
 
-Everything is a function of the folder's files, so whoever holds them can compute it again.
+Everything follows from the folder's files alone, so anybody who has them can compute it again.
 
 Source: the GGUF specification (ggml-org/ggml, docs/gguf.md, "Standardized tensor names").
 """
@@ -45,17 +45,17 @@ class ModelFolder:
 
     @property
     def heads(self) -> int:
-        """Heads of Q."""
+        """Number of query heads."""
         return int(self.config["num_attention_heads"])
 
     @property
     def kv_heads(self) -> int:
-        """Heads of K and V."""
+        """Number of key and value heads."""
         return int(self.config.get("num_key_value_heads") or self.heads)
 
     @property
     def head_dim(self) -> int:
-        """Values of one head."""
+        """Number of values in one head."""
         return int(self.config.get("head_dim") or self.config["hidden_size"] // self.heads)
 
 
@@ -63,7 +63,7 @@ def open_model(path: Path) -> ModelFolder:
     """Open a Llama-architecture folder (attacker-controlled).
 
     Raises:
-        InputError: another architecture, or a configuration without what GGUF needs.
+        InputError: it has another architecture, or its configuration lacks what GGUF needs.
     """
     where = str(path / "config.json")
     config = load_json(path / "config.json", MAX_CONFIG_BYTES)
@@ -86,8 +86,8 @@ def tensor_names(model: ModelFolder) -> dict[str, str]:
     """GGUF name -> name in the folder, in the order of the file: embedding, layers, head.
 
     Raises:
-        InputError: a tensor that the architecture lacks, or a tied head that differs from the
-            embedding.
+        InputError: the folder has a tensor that the architecture lacks, or its output head is tied
+            to the embedding and differs from it.
     """
     layers = int(model.config["num_hidden_layers"])
     mapping = get_tensor_name_map(MODEL_ARCH.LLAMA, layers)
@@ -121,10 +121,10 @@ def _file_order(name: str) -> tuple[int, int, str]:
 
 
 def tensor_values(model: ModelFolder, gguf_name: str, name: str) -> np.ndarray:
-    """Float32 values of one tensor in GGUF row order (exact: the folder holds bfloat16).
+    """Float32 values of one bfloat16 tensor, exactly, with rows in the order of GGUF.
 
     Raises:
-        InputError: not bfloat16, or NaN or infinity among the values.
+        InputError: the tensor is not bfloat16, or holds NaN or infinity.
     """
     bits = model.weights.bf16_bits(name)
     values = (bits.astype(np.uint32) << 16).view(np.float32)
@@ -138,7 +138,7 @@ def tensor_values(model: ModelFolder, gguf_name: str, name: str) -> np.ndarray:
 
 
 def _interleave(values: np.ndarray, heads: int) -> np.ndarray:
-    """Rotary halves (x0, x1, .., y0, y1, ..) of each head become pairs (x0, y0, x1, y1, ..)."""
+    """Turn the rotary halves (x0, x1, .., y0, y1, ..) of each head into (x0, y0, x1, y1, ..)."""
     rows = values.shape[0]
     if rows % (2 * heads):
         raise InputError(
@@ -149,7 +149,7 @@ def _interleave(values: np.ndarray, heads: int) -> np.ndarray:
 
 
 def rope_factors(model: ModelFolder) -> np.ndarray | None:
-    """Frequency factors `(head_dim/2,)` of rope type llama3, None for other types.
+    """Frequency factors `(head_dim/2,)` of rope type llama3; None for other types.
 
     Source: "llama3" in Hugging Face's modeling_rope_utils documentation (wavelength thresholds and
     linear blend).
@@ -175,10 +175,10 @@ def rope_factors(model: ModelFolder) -> np.ndarray | None:
 
 
 def rope_of(model: ModelFolder) -> dict[str, Any]:
-    """Rotary settings of a model, with type and base.
+    """Rotary settings of a model, with their type and base.
 
     Raises:
-        InputError: a type that is not written as GGUF here.
+        InputError: the type is not written as GGUF here.
     """
     rope = dict(model.config.get("rope_parameters") or model.config.get("rope_scaling") or {})
     rope.setdefault("rope_theta", model.config.get("rope_theta", 10000.0))

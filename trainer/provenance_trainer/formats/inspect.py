@@ -1,6 +1,6 @@
-"""Reads deployed files and recomputes them: what verification is given as its inspector.
+"""The inspector that a verification uses: it reads deployed files and recomputes them.
 
-Imports neither torch nor transformers.
+This module imports neither torch nor transformers.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ class Inspector:
         self._formats = formats
 
     def quantization(self, path: Path) -> str | None:
-        """Name of a file's format, as `quantize` records say it; None for one not known."""
+        """Name of a file's format, as `quantize` records say it; None if the format is unknown."""
         found = self._formats.of(path)
         return None if found is None else found.name
 
     def exactness(self, quantization: str) -> str:
-        """How far a file of this format must agree with its recomputation, for people.
+        """How exactly a file of this format must agree with its recomputation, for people.
 
         Raises:
-            InputError: no such format.
+            InputError: there is no such format.
         """
         return self._formats.named(quantization).exactness.value
 
     def metadata(self, path: Path) -> Mapping[str, str]:
-        """The `provenance.*` keys of a file; empty for another format.
+        """The `provenance.*` keys of a file; none if its format is unknown.
 
         Raises:
-            InputError: begins or is named like a known format, and is malformed or truncated.
+            InputError: it begins or is named like a known format, but is malformed or truncated.
         """
         found = self._formats.of(path)
         return {} if found is None else found.read_claims(path)
@@ -56,12 +56,12 @@ class Inspector:
         """Differences between a file and the quantization of merged weights; empty if equal.
 
         Raises:
-            InputError: no known format, or malformed.
+            InputError: the file has no known format, or is malformed.
         """
         return self._compare(merged, path, frozenset())
 
     def compare_unadapted(self, base: Path, adapted: Sequence[str], path: Path) -> list[Difference]:
-        """Like `compare_quantized` with the base, but for the values of adapted tensors."""
+        """As `compare_quantized` with the base model, but without the values of adapted tensors."""
         return self._compare(base, path, frozenset(adapted))
 
     def _compare(self, model: Path, path: Path, adapted: frozenset[str]) -> list[Difference]:
@@ -69,10 +69,10 @@ class Inspector:
         return [Difference(m.place, m.expected, m.actual) for m in found]
 
     def deployed(self, path: Path) -> Deployed:
-        """Single blocks of a file.
+        """Open a file to read single blocks.
 
         Raises:
-            InputError: no known format, or malformed.
+            InputError: the file has no known format, or is malformed.
         """
         return self._require(path).open_blocks(path)
 
@@ -80,23 +80,23 @@ class Inspector:
         found = self._formats.of(path)
         if found is None:
             raise InputError(
-                "no known format of deployed files",
+                "file has no known format of deployed files",
                 where=str(path),
                 expected=" or ".join(self._formats.names),
             )
         return found
 
     def tensor_files(self, folder: Path) -> Mapping[str, Path]:
-        """File of each tensor of a safetensors folder."""
+        """For each tensor of a safetensors folder, the file that holds it."""
         weights = Weights(folder)
         return {name: weights.file_of(name) for name in weights}
 
     def adapter_factors(self, adapter: Path) -> Mapping[str, tuple[str, str]]:
-        """Adapted tensor -> names of its factors A and B in the adapter's file."""
+        """For each adapted tensor, the names of its factors A and B in the adapter's file."""
         return {pair.target: (pair.a, pair.b) for pair in load_adapter(adapter).pairs}
 
     def compare_merged(self, base: Path, adapter: Path, merged: Path) -> list[Difference]:
-        """Differences, tensor by tensor, between merged weights and a fresh merge."""
+        """Differences, tensor by tensor, between merged weights and a new merge."""
         with tempfile.TemporaryDirectory(prefix="provenance-merge-") as folder:
             merge_adapter(base, adapter, Path(folder) / "merged")
             expected = tensor_digests(Path(folder) / "merged")

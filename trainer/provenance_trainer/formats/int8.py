@@ -1,8 +1,9 @@
 """The format int8: one safetensors file whose decoder matrices are int8, row by row (LLM.int8).
 
 The linear layers of the decoder become int8. Everything else keeps its bfloat16 bytes. A matrix
-`X.weight (out, in)` is stored as `X.weight` I8, `X.SCB` F32 `(out,)` and `X.weight_format` U8 (0:
-rows), as bitsandbytes saves it. Normative: docs/formats/int8.md.
+`X.weight (out, in)` is stored in three tensors, as bitsandbytes saves it: `X.weight` I8 with the
+codes, `X.SCB` F32 `(out,)` with the row maxima, and `X.weight_format` U8 (0: row by row).
+Normative: docs/formats/int8.md.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from provenance_trainer.formats.int8_codes import (
 from provenance_trainer.model.weights import PYTORCH, SafetensorsWriter, Weights, atomic_file
 
 _SUFFIX = ".safetensors"
-_NAMED_PLACES = 3  # of each tensor that differs
+_NAMED_PLACES = 3  # how many places are named of a tensor that differs
 
 
 def export_int8(
@@ -47,14 +48,15 @@ def export_int8(
     claims: Mapping[str, str | int] | None = None,
     progress: Progress = silent,
 ) -> QuantizeReport:
-    """Write a bfloat16 model folder as one int8 file, a function of folder and claims.
+    """Write a bfloat16 model folder as one int8 file, which depends only on folder and claims.
 
     Args:
-        out_file: New file, complete or absent whatever happens.
+        out_file: New file. After an error it does not exist.
         claims: `provenance.*` metadata; numbers are written as decimal text.
 
     Raises:
-        InputError: tensors not bfloat16, a weight beyond float16, a key outside `provenance.*`.
+        InputError: a tensor is not bfloat16, float16 cannot hold a weight, or a key is not
+            `provenance.*`.
         Conflict: `out_file` exists.
         UnavailableError: the disk refused.
     """
@@ -76,7 +78,7 @@ def export_int8(
 
 
 def _parts(model: Weights, name: str) -> Iterator[tuple[str, bytes]]:
-    """What a tensor of the model becomes in the file, in the file's order."""
+    """The tensors that one tensor of the model becomes, in the file's order."""
     if not is_linear(model.info(name)):
         yield name, model.raw(name)
         return
@@ -88,10 +90,10 @@ def _parts(model: Weights, name: str) -> Iterator[tuple[str, bytes]]:
 
 
 def read_int8_claims(path: Path) -> dict[str, str]:
-    """The `provenance.*` metadata of a safetensors file (attacker-controlled), to be checked.
+    """The `provenance.*` metadata of a safetensors file (attacker-controlled), unchecked.
 
     Raises:
-        InputError: not a well-formed safetensors file.
+        InputError: it is not a well-formed safetensors file.
     """
     Weights(path)
     with open_regular(path) as stream:
@@ -104,17 +106,17 @@ def compare_int8(
 ) -> list[Mismatch]:
     """Recompute an int8 file from weights; an empty list means that it is exact up to ties.
 
-    Up to ties: a code may be the other of two integers that are equally near. Nothing else may
-    differ.
+    Up to ties: where two integers are equally near, a code may be either. Nothing else may differ.
 
     Args:
-        model_dir: The merged bfloat16 folder; or the base, with the names of what was adapted.
+        model_dir: The merged bfloat16 folder; or the base model, if `adapted` is given.
         path: Attacker-controlled.
-        limit: At most so many differences. Of each tensor: three places, then how many beside.
-        adapted: Tensors whose values are left out. Types and shapes are compared.
+        limit: The largest number of differences to return. For each tensor the first three places
+            are named, and the others counted.
+        adapted: Tensors whose types and shapes are compared, but not their values.
 
     Raises:
-        InputError: a malformed file or folder.
+        InputError: the file or the folder is malformed.
     """
     model, file = Weights(model_dir), Weights(path)
     found = [*_compare_metadata(path), *_compare_layout(layout_of(model), file)]
@@ -179,9 +181,9 @@ def _compare_bfloat16(model: Weights, file: Weights, name: str) -> list[Mismatch
 
 
 class _Differences:
-    """Places at which a tensor differs: the first ones, and how many.
+    """Collects the places where a tensor differs: the first few, and the number of all.
 
-    `what` is what stands at a place: row, code or value.
+    `what` says what a place holds: row, code or value.
     """
 
     def __init__(self, name: str, what: str) -> None:
@@ -189,7 +191,7 @@ class _Differences:
         self._first, self._count = list[Mismatch](), 0
 
     def add(self, row: int, differs: np.ndarray, expected: np.ndarray, actual: np.ndarray) -> None:
-        """Compare some rows of a vector or a matrix, `row` the number of the first."""
+        """Add the differing places of some rows of a vector or matrix; `row` is the first row."""
         places = np.argwhere(differs)
         self._count += len(places)
         for at in places[: _NAMED_PLACES - len(self._first)]:
@@ -206,7 +208,7 @@ class _Differences:
 
 
 def _is_int8(head: bytes, file_name: str) -> bool:
-    """By the brace that opens a safetensors header, or by the name."""
+    """Whether the first bytes have the brace that opens a safetensors header, or the name fits."""
     return head[8:9] == b"{" or Path(file_name).suffix == _SUFFIX
 
 

@@ -17,7 +17,7 @@ class Int8File:
     """An int8 file (attacker-controlled).
 
     Raises:
-        InputError: not a well-formed safetensors file.
+        InputError: it is not a well-formed safetensors file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -25,12 +25,13 @@ class Int8File:
         self._weights = Weights(path)
 
     def block(self, name: str, rows: int, row_blocks: int, block: int) -> bytes:
-        """36 bytes of one block of a matrix: its row's SCB, float32 little-endian, and 32 codes.
+        """One block of a matrix, 36 bytes: its row's SCB, float32 little-endian, and 32 codes.
 
-        The last block of a row ends in zeros where the row does not fill it.
+        If a row does not fill its last block, the block ends in zeros.
 
         Args:
-            rows, row_blocks: Rows of the matrix, and blocks of each.
+            name: The tensor's name in the merged model.
+            rows, row_blocks: Rows of the matrix, and blocks per row.
             block: Number of the block, row by row.
 
         Raises:
@@ -67,10 +68,11 @@ class Int8File:
         """Check that the statement `int8` can open every block of these tensors.
 
         Args:
-            names: As the merged model calls them.
+            names: The tensors' names in the merged model.
 
         Raises:
-            InputError: one is not int8 in this file, or the statement does not take a row's SCB.
+            InputError: a tensor is not int8 in this file, or a row has an SCB that the statement
+                does not take.
         """
         for name in names:
             rows, scb = self._require(name, "I8").shape[:1], self._require(scb_name(name), "F32")
@@ -92,8 +94,8 @@ class Int8File:
                 "row cannot be proven",
                 where=f"{self.path} {name} row {row}",
                 expected="SCB 0, or a float16 in [2^-9, 65504]",
-                actual=f"{maxima.view('<f4')[row]}, and {refused.size - 1} such rows more",
-                hint="provenance quantize RUN --format Q8_0",
+                actual=f"{maxima.view('<f4')[row]}, and {refused.size - 1} more such rows",
+                hint="use Q8_0 instead: provenance quantize RUN --format Q8_0",
             )
 
     def _require(self, name: str, dtype: str) -> TensorInfo:
@@ -103,13 +105,13 @@ class Int8File:
                 where=str(self.path),
                 expected=f"{name}, {dtype}",
                 hint="only the linear layers of the decoder become int8; "
-                "an adapter of others is proven with --format Q8_0",
+                "if the adapter adapts others, use --format Q8_0",
             )
         return self._weights.info(name)
 
 
 def _is_provable(patterns: np.ndarray) -> np.ndarray:
-    """Which float32 patterns are 0 or a positive float16 from 2^-9 up.
+    """Which float32 bit patterns are 0, or a float16 value from 2^-9 to 65504.
 
     Source: docs/formats/statements.md, `int8`.
     """

@@ -1,7 +1,7 @@
 """Row-wise int8 codes of bfloat16 matrices (LLM.int8), and which tensors of a model get them.
 
-Each weight is rounded to float16. SCB is the largest absolute value of a row. A code is the integer
-nearest to 127 w / SCB, the even one on a tie.
+Each weight w is rounded to float16. SCB is the largest absolute value of a row. A code is the
+integer nearest to 127 w / SCB; on a tie it is the even one.
 
 Source: Dettmers et al., "LLM.int8()", NeurIPS 2022, section 2; bitsandbytes, `Linear8bitLt` (names)
 and `int8_vectorwise_quant`.
@@ -19,11 +19,11 @@ from provenance.errors import InputError
 from provenance_trainer.model.weights import Weights
 
 BLOCK = 32
-ROWS = b"\0"  # bitsandbytes' number for codes row by row
+ROWS = b"\0"  # the number by which bitsandbytes marks codes that are stored row by row
 _LINEAR = re.compile(
     r"model\.layers\.[0-9]+\.(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)\.weight"
 )
-# Weights of a tensor that are worked on at once: about 100 MB with all that is made of them.
+# How many weights of a tensor are processed at once: about 100 MB with all intermediate arrays.
 _AT_ONCE = 1 << 22
 
 
@@ -33,12 +33,12 @@ def is_linear(info: TensorInfo) -> bool:
 
 
 def scb_name(name: str) -> str:
-    """Name of the row maxima that belong to a matrix of codes."""
+    """Name of the tensor with the row maxima of a matrix of codes."""
     return f"{name.removesuffix('weight')}SCB"
 
 
 def format_name(name: str) -> str:
-    """Name of the byte that says how a matrix of codes is laid out."""
+    """Name of the tensor whose one byte says how a matrix of codes is laid out."""
     return f"{name}_format"
 
 
@@ -46,10 +46,11 @@ def quantize_int8(bits: np.ndarray, where: str, first: int = 0) -> tuple[np.ndar
     """SCB float32 `(rows,)` and codes int8 `(rows, columns)` of bfloat16 bits `(rows, columns)`.
 
     Args:
+        where: Name of the tensor, for errors.
         first: Number of the first row, for errors.
 
     Raises:
-        InputError: a weight that float16 cannot hold.
+        InputError: float16 cannot hold a weight.
     """
     half = to_half(bits)
     if not np.isfinite(half).all():
@@ -64,7 +65,7 @@ def quantize_int8(bits: np.ndarray, where: str, first: int = 0) -> tuple[np.ndar
 
 
 def to_half(bits: np.ndarray) -> np.ndarray:
-    """Float16 values of bfloat16 bit patterns; infinite where float16 cannot hold them."""
+    """Float16 values of bfloat16 bit patterns. A value that float16 cannot hold is infinite."""
     with np.errstate(over="ignore"):
         return (bits.astype(np.uint32) << 16).view(np.float32).astype(np.float16)
 
@@ -72,18 +73,18 @@ def to_half(bits: np.ndarray) -> np.ndarray:
 def scaled(half: np.ndarray, scb: np.ndarray) -> np.ndarray:
     """127 w / SCB in float64, for float16 `half` `(rows, columns)` and `scb` `(rows,)`.
 
-    Both have 11 bits. So a quotient nearer than 2^-32 to a tie is one, and the double is exact
-    there.
+    Both numbers have at most 11 significant bits. So a quotient within 2^-32 of a tie is exactly a
+    tie, and then float64 holds it exactly.
     """
     divisor = np.where(scb == 0, 1, scb).astype(np.float64)
     return 127.0 * half.astype(np.float64) / divisor[:, None]
 
 
 def layout_of(model: Weights) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """(dtype, shape) of every tensor of the file that a bfloat16 model becomes.
+    """(dtype, shape) of every tensor in the int8 file of a bfloat16 model.
 
     Raises:
-        InputError: a tensor that is not bfloat16.
+        InputError: a tensor is not bfloat16.
     """
     layout: dict[str, tuple[str, tuple[int, ...]]] = {}
     for name in model:
@@ -107,9 +108,9 @@ def layout_of(model: Weights) -> dict[str, tuple[str, tuple[int, ...]]]:
 
 
 def row_chunks(model: Weights, name: str) -> Iterator[tuple[int, np.ndarray]]:
-    """A bfloat16 tensor some rows at a time: number of the first row, bits `(rows, columns)`.
+    """Read a bfloat16 tensor some rows at a time: number of the first row, bits `(rows, columns)`.
 
-    A tensor that is no matrix is one column.
+    A tensor that is no matrix is read as one column.
     """
     shape = model.require_bf16(name).shape
     rows, columns = shape if len(shape) == 2 else (int(np.prod(shape)), 1)

@@ -40,16 +40,18 @@ def compare_gguf(
 ) -> list[Mismatch]:
     """Recompute a GGUF file from weights; an empty list means that it is exact.
 
-    Exact: every tensor, and every key that changes what the file computes.
+    Exact means that every tensor, and every key that changes what the file computes, is the same
+    bit by bit.
 
     Args:
-        model_dir: The merged bfloat16 folder; or the base, with the names of what was adapted.
+        model_dir: The merged bfloat16 folder; or the base model, if `adapted` is given.
         gguf_file: Attacker-controlled.
-        limit: At most so many differences are returned, the first of each tensor.
-        adapted: Tensors whose values are left out. Types and shapes are compared.
+        limit: The largest number of differences to return. Of each tensor only the first is named.
+        adapted: Tensors whose types and shapes are compared, but not their values.
 
     Raises:
-        InputError: a malformed file or folder (truncated files name expected and actual sizes).
+        InputError: the file or the folder is malformed. If the file is truncated, the error names
+            expected and actual sizes.
     """
     header, model = read_header(gguf_file), open_model(model_dir)
     found = [*_compare_keys(metadata(model), header), *_compare_size(header)]
@@ -81,7 +83,7 @@ def _compare_keys(expected: list[Key], header: GgufHeader) -> Iterator[Mismatch]
 
 
 def _shown(expected: Any, field: Field | None) -> tuple[str, str]:
-    """Both values as text; of two lists the first item that differs."""
+    """Both values as text. Of two lists, the first items that differ."""
     if field is None:
         return _short(expected), "absent"
     if isinstance(expected, list) and isinstance(field.value, list):
@@ -125,7 +127,7 @@ def _compare_values(
 
 
 def _locate(plan: PlannedTensor, byte: int, expected: np.ndarray, actual: np.ndarray) -> Mismatch:
-    """Name the value in which the first differing byte lies."""
+    """The mismatch for the value that the first differing byte belongs to."""
     if plan.type is GGMLQuantizationType.F32:
         i = byte // 4
         left, right = (a[4 * i : 4 * i + 4].view("<f4")[0] for a in (expected, actual))

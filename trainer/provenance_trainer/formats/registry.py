@@ -1,6 +1,6 @@
-"""The deployed formats that this program knows: one line each.
+"""The table of deployed formats.
 
-A new format is one file with one object, one line here, and one page in docs/formats/.
+A new format is one file with one object, one entry here, and one page in docs/formats/.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from provenance_trainer.formats.q8_0 import Q8_0
 
 
 class Registry:
-    """Formats by name and by file. Where two would take a file, the first does."""
+    """Formats by name and by file. If two formats would take a file, the first one does."""
 
     def __init__(self, formats: Iterable[DeployedFormat]) -> None:
         self._formats = {item.name: item for item in formats}
 
     @property
     def names(self) -> tuple[str, ...]:
-        """As `quantize` records say them, in the registry's order."""
+        """Names of the formats as `quantize` records say them, in the registry's order."""
         return tuple(self._formats)
 
     def named(self, name: str) -> DeployedFormat:
@@ -36,7 +36,9 @@ class Registry:
             return self._formats[name]
         except KeyError:
             expected = " or ".join(self._formats)
-            raise InputError("no such format", expected=expected, actual=name[:80]) from None
+            raise InputError(
+                "no such format of deployed files", expected=expected, actual=name[:80]
+            ) from None
 
     def of(self, file: Path) -> DeployedFormat | None:
         """The format of a file (attacker-controlled), by its first bytes or its name."""

@@ -1,7 +1,7 @@
-"""LoRA adapters as PEFT writes them: a configuration and a pair (A, B) for each adapted module.
+"""LoRA adapters as PEFT writes them: a configuration, and factors (A, B) for each adapted module.
 
-Only plain LoRA is accepted. Every other option changes what merging means, so an adapter that uses
-one is refused by name.
+Only plain LoRA is accepted. Every other option changes how an adapter is merged, so an adapter that
+uses one is refused, and the error names the option.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WEIGHTS_NAME = "adapter_model.safetensors"
 _MAX_CONFIG_BYTES = 1 << 20
 _KEY = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
 
-# Options that change training or bookkeeping but not what the stored pairs mean.
+# Options that change training or bookkeeping, but not how the stored factors are merged.
 _FREE = frozenset(
     {
         "task_type",
@@ -50,14 +50,14 @@ _FREE = frozenset(
         "runtime_config",
     }
 )
-# Initialisations that leave the base weights alone.
+# Initialisations that do not change the base weights.
 _PLAIN_INIT = (True, False, "gaussian", "orthogonal")
 _NEUTRAL: tuple[Any, ...] = (None, False, "none", {}, [])
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Tensor names of one adapted module: A is `(r, in)`, B is `(out, r)`."""
+    """The factors of one adapted module: tensor names of A `(r, in)` and B `(out, r)`."""
 
     module: str
     a: str
@@ -71,7 +71,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Adapter:
-    """A plain LoRA adapter. `scale` = lora_alpha / r, exactly representable in bfloat16."""
+    """A plain LoRA adapter. `scale` is lora_alpha / r, which bfloat16 holds exactly."""
 
     path: Path
     config: Mapping[str, Any]
@@ -82,7 +82,7 @@ class Adapter:
 
     @property
     def scale_float(self) -> float:
-        """The scale, exactly."""
+        """The scale as a float, which holds it exactly."""
         return float(self.scale)
 
     @property
@@ -92,7 +92,7 @@ class Adapter:
 
 
 def decimal_text(value: Fraction) -> str:
-    """Exact decimal of a dyadic fraction, without trailing zeros."""
+    """Exact decimal of a fraction over a power of two, without trailing zeros."""
     digits = value.denominator.bit_length() - 1  # 2^-d needs d decimals
     scaled = value.numerator * 10**digits // value.denominator
     sign, text = ("-" if scaled < 0 else ""), str(abs(scaled)).rjust(digits + 1, "0")
@@ -104,7 +104,7 @@ def load_json(path: Path, limit_bytes: int) -> dict[str, Any]:
     """A JSON object from a file (attacker-controlled).
 
     Raises:
-        InputError: missing, larger than `limit_bytes`, or not an object.
+        InputError: the file is missing, larger than `limit_bytes`, or no JSON object.
     """
     with open_regular(path) as stream:
         data = stream.read(limit_bytes + 1)
@@ -123,16 +123,19 @@ def load_adapter(path: Path) -> Adapter:
     """Read an adapter folder (attacker-controlled).
 
     Raises:
-        InputError: not a plain LoRA adapter (DoRA, rsLoRA, modules_to_save, bias, patterns, ..),
-            a scale that bfloat16 does not hold, unpaired or extra tensors, shapes that do not match
-            the rank.
+        InputError: it is not a plain LoRA adapter (DoRA, rsLoRA, modules_to_save, bias, patterns,
+            ..), bfloat16 does not hold the scale, tensors are unpaired or no LoRA factors, or
+            shapes do not match the rank.
     """
     config = load_json(path / CONFIG_NAME, _MAX_CONFIG_BYTES)
     _require_plain(config, path)
     rank = config.get("r")
     if not isinstance(rank, int) or isinstance(rank, bool) or rank < 1:
         raise InputError(
-            "adapter rank is not a positive integer", where=f"{path / CONFIG_NAME} r", actual=rank
+            "adapter rank is not a positive integer",
+            where=f"{path / CONFIG_NAME} r",
+            expected=">= 1",
+            actual=rank,
         )
     weights = Weights(path / WEIGHTS_NAME)
     return Adapter(
@@ -151,7 +154,7 @@ def _require_plain(config: Mapping[str, Any], path: Path) -> None:
         )
     if config.get("init_lora_weights", True) not in _PLAIN_INIT:
         raise InputError(
-            "this initialisation rewrites the base weights",
+            "this initialisation changes the base weights",
             where=f"{where} init_lora_weights",
             expected="true, false, gaussian or orthogonal",
             actual=config["init_lora_weights"],
@@ -175,10 +178,15 @@ def exact_scale(alpha: object, rank: int, where: str) -> Fraction:
     """lora_alpha / r as an exact number.
 
     Raises:
-        InputError: not a positive number, or one that bfloat16 does not hold.
+        InputError: `alpha` is no positive number, or bfloat16 does not hold the scale.
     """
     if not isinstance(alpha, int | float) or isinstance(alpha, bool) or not 0 < alpha < 2**32:
-        raise InputError("lora_alpha is not a positive number", where=where, actual=alpha)
+        raise InputError(
+            "lora_alpha is not a positive number",
+            where=where,
+            expected="above 0 and below 2^32",
+            actual=alpha,
+        )
     scale = Fraction(alpha) / rank
     bits = bfloat16.round_float64(np.array([float(scale)]))
     if scale >= 2**bfloat16.WINDOW_BITS or Fraction(float(bfloat16.to_float64(bits)[0])) != scale:
@@ -224,17 +232,17 @@ def _pairs(weights: Weights, rank: int) -> Iterator[Pair]:
 
 
 def round_adapter(source: Path, target: Path) -> Digest:
-    """Write the bfloat16 form of an adapter: the one that is shipped, evaluated and merged.
+    """Write the bfloat16 form of an adapter, which is shipped, evaluated and merged.
 
-    Values below 2^-40 become zero: merge proofs are about exact integers, and none smaller fits
-    their window.
+    Values below 2^-40 become zero. Merge proofs compute with integers of a fixed range, and smaller
+    values do not fit into it.
 
     Returns:
         Content digest of the new folder.
 
     Raises:
-        InputError: not a plain LoRA adapter, a dtype other than F32 and BF16, or values outside the
-            exponent window.
+        InputError: it is not a plain LoRA adapter, a tensor is neither F32 nor BF16, or a value is
+            not finite or is 2^16 or more.
     """
     adapter = load_adapter(source)
     shapes = {name: ("BF16", adapter.weights.info(name).shape) for name in adapter.weights}

@@ -1,7 +1,7 @@
-"""Base models by name: the embedded SmolLM2, a tiny model for tests, any local folder, any hub id.
+"""Base models by name: the embedded SmolLM2, a tiny model for tests, a local folder or a hub id.
 
-Whatever the name, the result is a folder of config, tokenizer and safetensors, with a content
-digest and a file manifest.
+The result is always a folder of config, tokenizer and safetensors, with a content digest and a
+manifest of its files.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _HUB_FILES = ("*.json", "*.safetensors", "*.model", "*.jinja", "*.txt")
 
 @dataclass(frozen=True)
 class BaseModel:
-    """A base model on disk. `name` is what the configuration called it."""
+    """A base model on disk. `name` is its name in the configuration."""
 
     dir: Path
     name: str
@@ -39,10 +39,10 @@ def load_base(name: str, cache_dir: Path) -> BaseModel:
 
     Args:
         name: `smollm2`, `tiny`, a folder, or a hub id (`org/name`, `org/name@revision`).
-        cache_dir: Where decoded and downloaded models are kept; entries appear whole or not at all.
+        cache_dir: Folder for decoded and downloaded models. An entry is complete or absent.
 
     Raises:
-        InputError: no such model, or a folder without safetensors.
+        InputError: there is no such model, or the folder has no safetensors.
         UnavailableError: the hub or the disk is out of reach.
     """
     folder = _folder_of(name, cache_dir)
@@ -103,7 +103,7 @@ def _tiny(cache_dir: Path) -> Path:
 
 
 def _from_hub(name: str, cache_dir: Path) -> Path:
-    # Here and not above: the hub's library is large, and local models need none of it.
+    # Imported here, because the hub's library is large and local models do not need it.
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         HfHubHTTPError,
@@ -117,7 +117,7 @@ def _from_hub(name: str, cache_dir: Path) -> Path:
         return target
     try:
         with atomic_dir(target) as folder:
-            # Plain files, not the shared cache's symbolic links: a manifest refuses links.
+            # Plain files instead of the shared cache's symbolic links, which a manifest refuses.
             snapshot_download(
                 repository,
                 revision=revision or None,
@@ -127,13 +127,16 @@ def _from_hub(name: str, cache_dir: Path) -> Path:
             shutil.rmtree(folder / ".cache", ignore_errors=True)
     except RepositoryNotFoundError as error:
         raise InputError(
-            "no such model on the hub", where="model_name_or_path", actual=name
+            "no such model on the hub",
+            where="model_name_or_path",
+            actual=name,
+            hint="check the name, and whether the model is public",
         ) from error
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise UnavailableError(
             "cannot download model",
             where=name,
             actual=type(error).__name__,
-            hint="give a local folder, or smollm2, which needs no network",
+            hint="use a local folder, or smollm2, which needs no network",
         ) from error
     return target

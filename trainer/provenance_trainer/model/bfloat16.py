@@ -1,6 +1,6 @@
-"""bfloat16 bit patterns, rounding to nearest even, and the exponent window of a merge.
+"""bfloat16 bit patterns, rounding to nearest even, and the range of values that merges accept.
 
-A bfloat16 has 1 sign, 8 exponent and 7 fraction bits; finite values are multiples of 2^-133.
+A bfloat16 has 1 sign, 8 exponent and 7 fraction bits. Finite values are multiples of 2^-133.
 
 Source: IEEE 754-2019 section 4.3.1 (roundTiesToEven).
 """
@@ -12,7 +12,7 @@ import numpy as np
 from provenance.errors import InputError
 
 MIN_EXPONENT = -133  # of the smallest subnormal
-SMALLEST_FACTOR = 2.0**-40  # adapters ship without smaller values: no merge proof holds them
+SMALLEST_FACTOR = 2.0**-40  # smaller values of adapters become zero: no merge proof holds them
 WINDOW_BITS = 16  # every weight and factor has an absolute value below 2^16
 _FRACTION_BITS = 7
 _MIN_NORMAL_EXPONENT = -126
@@ -24,17 +24,17 @@ def to_float64(bits: np.ndarray) -> np.ndarray:
 
 
 def require_in_window(bits: np.ndarray, where: str) -> None:
-    """Refuse NaN, infinities and values of 2^16 or more.
+    """Refuse NaN, infinity, and absolute values of 2^16 or more.
 
     Raises:
-        InputError: names the first such entry.
+        InputError: there is such a value; the first one is named.
     """
     limit = (127 + WINDOW_BITS) << _FRACTION_BITS
     bad = (bits & 0x7FFF) >= limit
     if bad.any():
         index = tuple(int(i) for i in np.argwhere(bad)[0])
         raise InputError(
-            "value outside the exponent window",
+            "value is outside the range that a merge accepts",
             where=f"{where}{list(index)}",
             expected=f"finite and below 2^{WINDOW_BITS}",
             actual=float(to_float64(bits[index])),
@@ -42,7 +42,7 @@ def require_in_window(bits: np.ndarray, where: str) -> None:
 
 
 def flush_small(bits: np.ndarray) -> np.ndarray:
-    """Bit patterns with everything below SMALLEST_FACTOR in absolute value replaced by +0."""
+    """Bit patterns in which absolute values below SMALLEST_FACTOR are replaced by +0."""
     smallest = int(round_float64(np.array([SMALLEST_FACTOR]))[0])
     flushed: np.ndarray = np.where((bits & 0x7FFF) < smallest, np.uint16(0), bits)
     return flushed
@@ -51,8 +51,7 @@ def flush_small(bits: np.ndarray) -> np.ndarray:
 def round_float64(values: np.ndarray) -> np.ndarray:
     """Nearest bfloat16 (ties to even) of finite float64 values, as uint16 bit patterns.
 
-    Keeps the sign of what rounds to zero. Values at or above the overflow threshold must not be
-    passed.
+    A value that rounds to zero keeps its sign. The values must not round to infinity.
     """
     _, exponent = np.frexp(values)  # |value| = m * 2^exponent with m in [0.5, 1)
     quantum = np.maximum(exponent - 1, _MIN_NORMAL_EXPONENT) - _FRACTION_BITS
@@ -72,8 +71,8 @@ def round_scaled_integer(numerator: int, shift: int) -> int:
         units, rest = magnitude >> drop, magnitude & ((1 << drop) - 1)
         half = 1 << (drop - 1)
         units += rest > half or (rest == half and units & 1)
-    # units has at most 8 bits, or is 256 after a carry. The encoding is monotone, so the plain sum
-    # below is right for both.
+    # `units` has at most 8 bits, or is 256 after a carry. The sum below is right in both cases: a
+    # carry moves on into the exponent field.
     return sign | (((exponent + 126) << _FRACTION_BITS) + units if units >= 128 else units)
 
 
@@ -84,7 +83,7 @@ def round_float32(values: np.ndarray) -> np.ndarray:
 
 
 def ulp_distance(left: np.ndarray, right: np.ndarray) -> int:
-    """Largest number of representable bfloat16 steps between two arrays of bit patterns."""
+    """Largest distance between two arrays of bit patterns, in steps between bfloat16 numbers."""
     if left.size == 0:
         return 0
     return int(np.abs(_ordered(left) - _ordered(right)).max())

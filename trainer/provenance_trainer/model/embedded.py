@@ -1,7 +1,6 @@
-"""Base models that are made here: SmolLM2 out of its package's GGUF file, and a tiny one for tests.
+"""Base models that are made here: SmolLM2 from its package's GGUF file, and a tiny one for tests.
 
-torch, transformers and tokenizers are imported where a model is made: finding one needs none of
-them.
+torch, transformers and tokenizers are imported only when a model is made.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ _TINY_CORPUS = (
 
 
 def decode_gguf(file: Path, folder: Path) -> None:
-    """Write a GGUF model as a bfloat16 folder: weights rounded once, and tokenizer.json."""
+    """Write a GGUF model as a bfloat16 folder with tokenizer.json; weights are rounded once."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -54,7 +53,7 @@ def decode_gguf(file: Path, folder: Path) -> None:
     config: dict[str, Any] = model.config.to_dict()
     for key in ("quantization_config", "_name_or_path", "_model_name_or_path"):
         config.pop(key, None)
-    # The file holds a float32; its shortest decimal is what the model's authors wrote.
+    # The file holds a float32. Its shortest decimal is the number that the model's authors wrote.
     config["rms_norm_eps"] = float(str(np.float32(config["rms_norm_eps"])))
     config.update(architectures=["LlamaForCausalLM"], dtype="bfloat16")
     state = dict(model.state_dict())
@@ -67,7 +66,10 @@ def decode_gguf(file: Path, folder: Path) -> None:
 
 
 def _split_digits(tokenizer: PreTrainedTokenizerBase) -> None:
-    """SmolLM2 reads numbers digit by digit; its GGUF says so only by the name "smollm"."""
+    """Make the tokenizer split numbers into digits, as SmolLM2's does.
+
+    The GGUF file says this only by the tokenizer's name "smollm", which transformers ignores.
+    """
     from tokenizers import pre_tokenizers
 
     backend: Tokenizer = tokenizer.backend_tokenizer
@@ -89,7 +91,7 @@ def _write_model(folder: Path, config: dict[str, Any], tensors: dict[str, np.nda
 
 
 def make_tiny(folder: Path) -> None:
-    """A two-layer Llama of about 90,000 random weights, the same each time.
+    """Write a two-layer Llama of about 90,000 random weights, always the same ones.
 
     Hidden size 64, 4 heads of 16, 2 key-value heads.
     """

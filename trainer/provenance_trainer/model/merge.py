@@ -1,13 +1,13 @@
 """Exactly rounded LoRA merge: W + s * sum_k B[i,k] * A[k,j], rounded once to bfloat16.
 
-Every output is the nearest bfloat16, ties to even. Nothing is rounded in between, so the result
+Every output is the nearest bfloat16, ties to even. Nothing is rounded in between. So the result
 does not depend on hardware, library or order of summation, and a circuit or another program can
-state the same thing. Zero is written as +0.
+compute the same. Zero is written as +0.
 
-Method: s*B[i,k]*A[k,j] is exact in float64 (at most 24 significant bits). The float64 sum y of r+1
-exact terms errs by less than e = 2 (r+3) 2^-52 (|W| + |s| |B_i| |A_j|). Where y-e and y+e round
-alike, the rounding is proven. The few other entries (ties, cancellation) are summed again in
-integers.
+Method: each term s*B[i,k]*A[k,j] is exact in float64 (at most 24 significant bits). The float64 sum
+y of the r+1 exact terms has an error below e = 2 (r+3) 2^-52 (|W| + |s| |B_i| |A_j|). If y-e and
+y+e round to the same number, that number is right. The few other entries (ties, cancellation) are
+summed again in integers.
 
 Source: N. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 4.2 (error of
 any order of summation).
@@ -48,8 +48,9 @@ _MAX_CONFIG_BYTES = 16 << 20
 class MergeReport:
     """What a merge read and wrote.
 
-    redone: Entries that needed integer arithmetic.
-    max_ulp_to_peft: Distance to PEFT's merge, in bfloat16 steps; None unless asked for.
+    redone: How many entries needed integer arithmetic.
+    max_ulp_to_peft: Largest distance to PEFT's merge, in bfloat16 steps; None if it was not
+        measured.
     """
 
     base: Digest
@@ -69,17 +70,17 @@ def merge_adapter(
     *,
     compare_to_peft: bool = False,
 ) -> MergeReport:
-    """Merge a bfloat16 adapter into a bfloat16 base; `out_dir` loads with transformers.
+    """Merge a bfloat16 adapter into a bfloat16 base model. transformers can load `out_dir`.
 
     Args:
         base_dir: Folder of config.json, tokenizer and safetensors.
         adapter_dir: Folder written by `round_adapter`.
-        out_dir: New folder, complete or absent whatever happens.
+        out_dir: New folder. After an error it does not exist.
         compare_to_peft: Also measure the distance to PEFT's own merge, tensor by tensor.
 
     Raises:
-        InputError: an adapter that is not plain LoRA, dtypes other than bfloat16, values outside
-            the exponent window, NaN, infinity, shapes or names that do not fit the base.
+        InputError: the adapter is not plain LoRA, a tensor is not bfloat16, a value is not finite
+            or is 2^16 or more, or the adapter's names or shapes do not fit the base model.
         Conflict: `out_dir` exists and is not empty.
     """
     base, adapter = Weights(base_dir), load_adapter(adapter_dir)
@@ -106,7 +107,7 @@ def merge_adapter(
 
 @dataclass
 class _Merge:
-    """A merge under way: what goes into it, and the counts so far."""
+    """A running merge: its inputs, and the counts so far."""
 
     base: Weights
     adapter: Adapter
@@ -116,7 +117,7 @@ class _Merge:
     ulp: int = 0
 
     def write(self, file: Path, names: Sequence[str]) -> Iterator[str]:
-        """Write one safetensors file; yields each name when its tensor is written."""
+        """Write one safetensors file. Yields each name after its tensor is written."""
         infos = {name: self.base.info(name) for name in names}
         shapes = {name: (info.dtype, info.shape) for name, info in infos.items()}
         with SafetensorsWriter(file, shapes) as writer:
@@ -141,13 +142,16 @@ def _targets(base: Weights, adapter: Adapter, base_dir: Path) -> dict[str, Pair]
         last = pair.module.rpartition(".")[2]
         if config.get("tie_word_embeddings") and last in ("lm_head", "embed_tokens"):
             raise InputError(
-                "cannot merge into tied embeddings", where=pair.module, hint="adapt other modules"
+                "cannot merge into tied embeddings",
+                where=pair.module,
+                hint="train an adapter for other modules",
             )
         if pair.target not in base:
             raise InputError(
                 "adapter names a module that the base does not have",
                 where=str(base_dir),
                 actual=pair.target,
+                hint="merge it into the base model that it was trained on",
             )
         shape = base.info(pair.target).shape
         expected = (adapter.weights.info(pair.b).shape[0], adapter.weights.info(pair.a).shape[1])
@@ -176,7 +180,7 @@ def merge_tensor(
     """Merge one tensor.
 
     Args:
-        weight: `(out, in)` bfloat16 bit patterns, inside the exponent window, as are `b` and `a`.
+        weight: `(out, in)` bfloat16 bit patterns of finite values below 2^16, as are `b` and `a`.
         b: `(out, r)`.
         a: `(r, in)`.
         scale: A positive bfloat16 number below 2^16.
@@ -214,7 +218,7 @@ def _merge_rows(
 
 
 def exact_entry(weight: float, scaled_b: list[float], a: list[float]) -> int:
-    """Bits of the bfloat16 nearest to weight + sum scaled_b[k] * a[k], in integers throughout."""
+    """Bits of the bfloat16 nearest to weight + sum of scaled_b[k] * a[k], computed in integers."""
     total = _scaled(weight)
     for x, y in zip(scaled_b, a, strict=True):
         total += _scaled(x * y)  # exact: at most 24 significant bits
@@ -238,8 +242,8 @@ def _write_index(base: Weights, folder: Path) -> None:
 
 
 def _ulp_to_peft(operands: Operands, adapter: Adapter, merged: np.ndarray) -> int:
-    """Distance to what PEFT's merge_and_unload makes of one linear layer with these weights."""
-    # Here and not above: a merge alone needs no torch.
+    """Distance to the weights that PEFT's merge_and_unload gives one such linear layer."""
+    # Imported here, because a merge alone does not need torch.
     import torch
     from peft import LoraConfig, get_peft_model
 

@@ -1,4 +1,4 @@
-"""Base model, LoRA adapter and tokenizer of a run, and the adapter that is shipped."""
+"""Loading base model, LoRA adapter and tokenizer of a run, and writing the shipped adapter."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def has_gpu() -> bool:
 
 
 def uses_bf16(config: TrainConfig) -> bool:
-    """bfloat16 where a GPU has it, unless the configuration says otherwise."""
+    """Whether to train in bfloat16: as configured, else if there is a GPU that supports it."""
     return config.bf16 if config.bf16 is not None else has_gpu() and torch.cuda.is_bf16_supported()
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of a model folder; its end-of-text token pads where it names no other."""
+    """The tokenizer of a model folder. If it names no padding token, end-of-text pads."""
     tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -43,11 +43,11 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 def load_adapted_model(config: TrainConfig, folder: Path) -> PeftModel:
     """The base model with a fresh LoRA adapter.
 
-    Adapter weights are float32, those of the base bfloat16 on a GPU and float32 on a CPU. The
-    caller seeds torch's generator first: the adapter's A is random.
+    Adapter weights are float32. Base weights are bfloat16 if `uses_bf16`, else float32. The caller
+    must seed torch's generator first, because the adapter's factors A are drawn at random.
 
     Raises:
-        ConfigError: modules the model does not have, or a scale that cannot be merged exactly.
+        ConfigError: the model lacks the modules, or a scale cannot be merged exactly.
     """
     try:
         exact_scale(config.lora_alpha, config.lora_r, "lora_alpha")
@@ -75,26 +75,31 @@ def _with_adapter(config: TrainConfig, model: Any) -> PeftModel:
     )
     try:
         with warnings.catch_warnings():
-            # PEFT asks transformers for a property by its old name; nothing here can change that.
+            # PEFT reads a property of transformers by its old name, which we cannot change.
             warnings.filterwarnings(
                 "ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning
             )
             adapted: PeftModel = get_peft_model(model, lora)
     except ValueError as error:
         raise ConfigError(
-            "model has none of these modules", where="lora_target_modules", actual=", ".join(names)
+            "model has none of these modules",
+            where="lora_target_modules",
+            actual=", ".join(names),
+            hint="name modules of the model, such as q_proj, or all-linear",
         ) from error
     return adapted
 
 
 def ship_adapter(model: PeftModel, base_name: str, target: Path) -> Digest:
-    """Write the bfloat16 adapter that is shipped, and put those very weights back into the model.
+    """Write the bfloat16 adapter that is shipped, and load its weights back into the model.
+
+    So everything that is evaluated afterwards is the shipped adapter.
 
     Returns:
-        Content digest of the shipped adapter. Whatever is evaluated from here on is that adapter.
+        Content digest of the shipped adapter.
     """
     if target.exists():
-        shutil.rmtree(target)  # left by an earlier attempt of the same run
+        shutil.rmtree(target)  # an earlier attempt of the same run left it
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".adapter-") as folder:
         raw = Path(folder) / "raw"
@@ -112,7 +117,7 @@ def load_shipped(model: PeftModel, folder: Path) -> None:
 
 
 def _settle_config(path: Path, base_name: str) -> None:
-    """Make the file's bytes repeat: the configuration's name of the base, and sets in order."""
+    """Make the file's bytes repeatable: the configured name of the base, and sorted sets."""
     config = json.loads(path.read_text(encoding="utf-8"))
     config["base_model_name_or_path"] = base_name
     if isinstance(config.get("target_modules"), list):

@@ -1,7 +1,7 @@
 """Model folders as named tensors, and safetensors files written one tensor at a time.
 
-A file written here is a function of its tensors and metadata: names in byte order, no gaps, header
-padded with spaces to a multiple of eight bytes.
+The bytes of a file written here depend only on its tensors and metadata: names are in byte order,
+there are no gaps, and spaces pad the header to a multiple of eight bytes.
 
 Source: the safetensors format description (huggingface/safetensors, README "Format").
 """
@@ -33,7 +33,7 @@ from provenance.log.journal import sync_directory
 
 INDEX_NAME = "model.safetensors.index.json"
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
-PYTORCH = {"format": "pt"}  # metadata without which transformers does not load a file
+PYTORCH = {"format": "pt"}  # transformers does not load a file without this metadata
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,11 @@ class Stored:
 class Weights:
     """Read-only view of a safetensors file or folder (attacker-controlled).
 
-    Every header is bounds-checked first.
+    The headers are checked when it is opened.
 
     Raises:
-        InputError: no safetensors file, a malformed one, or one tensor name in two files.
+        InputError: there is no safetensors file, one is malformed, or two files have a tensor of
+            the same name.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,7 +64,7 @@ class Weights:
             for info in infos:
                 if info.name in self._stored:
                     raise InputError(
-                        "tensor stands in two files", where=info.name, actual=file.name
+                        "two files have a tensor of this name", where=info.name, actual=file.name
                     )
                 self._stored[info.name] = Stored(file, info)
 
@@ -81,7 +82,7 @@ class Weights:
         """Type, shape and place of a tensor.
 
         Raises:
-            InputError: there is none of this name.
+            InputError: there is no tensor of this name.
         """
         return self._require(name).info
 
@@ -89,7 +90,7 @@ class Weights:
         """The file that holds a tensor.
 
         Raises:
-            InputError: there is none of this name.
+            InputError: there is no tensor of this name.
         """
         return self._require(name).file
 
@@ -99,7 +100,7 @@ class Weights:
         return self.part(name, 0, info.end - info.start)
 
     def part(self, name: str, start: int, end: int) -> bytes:
-        """Bytes `start` to `end` of a tensor, which must lie within it."""
+        """Bytes `start` to `end` of a tensor. Both must lie within it."""
         stored = self._require(name)
         with open_regular(stored.file) as stream:
             stream.seek(stored.info.start + start)
@@ -112,16 +113,16 @@ class Weights:
         """A bfloat16 tensor as uint16 bit patterns in its own shape.
 
         Raises:
-            InputError: missing, or of another dtype.
+            InputError: it is missing, or has another dtype.
         """
         info = self.require_bf16(name)
         return np.frombuffer(self.raw(name), dtype="<u2").reshape(info.shape)
 
     def require_bf16(self, name: str) -> TensorInfo:
-        """What is known of a tensor that must be bfloat16.
+        """Type, shape and place of a tensor that must be bfloat16.
 
         Raises:
-            InputError: missing, or of another dtype.
+            InputError: it is missing, or has another dtype.
         """
         info = self.info(name)
         if info.dtype != "BF16":
@@ -142,7 +143,7 @@ class Weights:
 
 
 class SafetensorsWriter:
-    """Writes one safetensors file. All tensors must come, in the order of their names' bytes."""
+    """Writes one safetensors file. All tensors must be written, in the order of their names."""
 
     def __init__(
         self,
@@ -152,7 +153,7 @@ class SafetensorsWriter:
     ) -> None:
         """`tensors`: name -> (dtype as the format spells it, shape).
 
-        Metadata are written in the order of their names.
+        Metadata are sorted by name.
         """
         self._layout = [
             (name, DTYPE_BYTES[tensors[name][0]] * math.prod(tensors[name][1]))
@@ -166,7 +167,7 @@ class SafetensorsWriter:
         """Write the next tensor: its little-endian bytes, row-major.
 
         Raises:
-            ValueError: another tensor's turn, or bytes of another length.
+            ValueError: another tensor is next, or `data` has the wrong length.
         """
         expected = self._layout[self._next] if self._next < len(self._layout) else None
         if (name, len(data)) != expected:
@@ -215,9 +216,9 @@ def _header(
 
 @contextmanager
 def atomic_dir(target: Path) -> Iterator[Path]:
-    """A temporary sibling folder that becomes `target` when the block ends.
+    """A temporary folder beside `target`, which becomes `target` when the block ends.
 
-    On any error nothing is left behind.
+    After an error nothing is left behind.
 
     Raises:
         Conflict: `target` exists already and is not an empty folder.
@@ -225,7 +226,9 @@ def atomic_dir(target: Path) -> Iterator[Path]:
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise Conflict(
-            "output exists already", where=str(target), hint="choose another output folder"
+            "output folder exists already",
+            where=str(target),
+            hint="choose another output folder",
         )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -238,21 +241,21 @@ def atomic_dir(target: Path) -> Iterator[Path]:
         temporary.chmod(0o755)
         yield temporary
         _sync_tree(temporary)
-        os.replace(temporary, target)  # the folder exists whole after this line, not at all before
+        os.replace(temporary, target)  # the folder is complete after this line, absent before it
         sync_directory(target.parent)
     except OSError as error:
         raise UnavailableError(
             "cannot write output folder", where=str(target), actual=error.strerror
         ) from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)  # gone already when the rename happened
+        shutil.rmtree(temporary, ignore_errors=True)  # does nothing after the rename
 
 
 @contextmanager
 def atomic_file(target: Path) -> Iterator[Path]:
-    """A temporary sibling path that becomes `target` when the block ends.
+    """A temporary path beside `target`, which becomes `target` when the block ends.
 
-    On any error nothing is left behind.
+    After an error nothing is left behind.
 
     Raises:
         Conflict: `target` exists already.
@@ -260,7 +263,7 @@ def atomic_file(target: Path) -> Iterator[Path]:
     """
     if target.exists():
         raise Conflict(
-            "output exists already", where=str(target), hint="choose another output file"
+            "output file exists already", where=str(target), hint="choose another output file"
         )
     temporary = target.parent / f".{target.name}.{os.getpid()}.partial"
     try:
@@ -268,7 +271,7 @@ def atomic_file(target: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
-        os.replace(temporary, target)  # the file exists whole after this line, not at all before
+        os.replace(temporary, target)  # the file is complete after this line, absent before it
         sync_directory(target.parent)
     except OSError as error:
         raise UnavailableError(
@@ -294,7 +297,7 @@ def _sync_tree(folder: Path) -> None:
 def copy_side_files(source: Path, target: Path) -> None:
     """Copy everything that is not weights: config, tokenizer, templates.
 
-    Pickled weights and hidden files stay behind.
+    Pickled weights and hidden files are not copied.
     """
     for path in sorted(source.iterdir()):
         hidden = path.name.startswith(".")

@@ -1,4 +1,4 @@
-"""The Trainer callback that connects a run to its recorder, also in a script of one's own.
+"""The Trainer callback that connects a run to its recorder, also in your own script.
 
     orders = EpochOrders(seed, len(dataset))
     recorder = Recorder(journal, dataset, salts, orders)
@@ -10,7 +10,8 @@
         callbacks=[ProvenanceCallback(recorder, sampler=sampler)],
     )
 
-plus a Trainer whose `_get_train_sampler` returns `sampler`. A script: examples/own_trainer.py.
+The Trainer must be a subclass whose `_get_train_sampler` returns `sampler`. A whole script:
+examples/own_trainer.py.
 """
 
 from __future__ import annotations
@@ -33,21 +34,22 @@ logger = logging.getLogger("provenance.trainer")
 
 
 class AnchorHandle(Protocol):
-    """A thread that commits log heads; training only asks and looks."""
+    """A thread that commits log heads. Training asks it for heads, and for its state."""
 
     def request(self) -> None:
-        """Ask for a head soon; returns at once."""
+        """Ask for a head soon. Returns at once."""
         ...
 
     def status(self) -> str:
-        """One line for people."""
+        """The state of anchoring, as one line for people."""
         ...
 
 
 class ProvenanceCallback(TrainerCallback):
     """Records batches, checkpoints, evaluations and epochs of a Trainer run.
 
-    Provenance failures follow the recorder's policy; only `abort` lets them end training.
+    A failure to record is handled by the recorder's policy, and ends training only if that is
+    `abort`.
     """
 
     def __init__(
@@ -66,7 +68,7 @@ class ProvenanceCallback(TrainerCallback):
         """Begin to watch the model.
 
         Raises:
-            ConfigError: a way of training whose batches cannot be recorded.
+            ConfigError: batches cannot be recorded in this way of training.
         """
         _require_recordable(args)
         self.capture.attach(_innermost(kwargs["model"]))
@@ -77,7 +79,7 @@ class ProvenanceCallback(TrainerCallback):
         """Tell sampler and recorder the epoch, from 0."""
         epoch = int((state.epoch or 0.0) + 1e-9)
         if self.sampler is not None:
-            # accelerate does not reach a sampler behind a skipped first part.
+            # When batches are skipped after a resume, accelerate does not set the sampler's epoch.
             self.sampler.set_epoch(epoch)
         self.recorder.begin_epoch(epoch)
 
@@ -92,8 +94,8 @@ class ProvenanceCallback(TrainerCallback):
     ) -> None:
         """Record the checkpoint.
 
-        All that it covers is on disk before its record is made, and the record is on disk before
-        training goes on.
+        Everything that the checkpoint covers is on disk before its record is made. The record is on
+        disk before training goes on.
         """
         if not state.is_world_process_zero:
             self.recorder.settle()
@@ -118,7 +120,7 @@ class ProvenanceCallback(TrainerCallback):
         metrics: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Record what Trainer measured."""
+        """Record the metrics that Trainer measured."""
         numbers = {
             k: v
             for k, v in (metrics or {}).items()
@@ -129,13 +131,13 @@ class ProvenanceCallback(TrainerCallback):
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Record the epoch's end."""
+        """Record the end of the epoch."""
         self.recorder.end_epoch()
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Stop watching the model; everything is on disk on return."""
+        """Stop watching the model, and settle the records."""
         self.capture.detach()
         self.recorder.end_epoch()
         self.recorder.settle()
@@ -145,7 +147,7 @@ class ProvenanceCallback(TrainerCallback):
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Be loud about records that are missing and samples that were not expected."""
+        """Log an error if records are missing, or samples were not those of the order."""
         status = self.recorder.status
         if status.failure is not None or status.unmatched:
             logger.error("step %d: %s", state.global_step, status)
@@ -170,7 +172,7 @@ def _require_recordable(args: TrainingArguments) -> None:
 
 
 def _innermost(model: Any) -> torch.nn.Module:
-    """The module inside DDP-like wrappers; their forward passes arguments on to it."""
+    """The module inside DistributedDataParallel, whose forward passes its arguments on."""
     while isinstance(model, torch.nn.parallel.DistributedDataParallel):
         model = model.module
     module: torch.nn.Module = model

@@ -1,10 +1,10 @@
-"""Seeing what is fed.
+"""Capturing the batches that are fed to the model.
 
-Trainer callbacks get no inputs. So the collator sends record indices along with the tensors, and a
-forward pre-hook on the model takes them out again and hands both to the recorder.
+Trainer callbacks do not get the inputs. So the collator adds the record indices to the tensors. A
+forward pre-hook on the model removes them again, and passes tensors and indices to the recorder.
 
-What is recorded is what arrives at the model, not what the sampler planned. A batch whose tensors
-are not those the collator made, or that carries no indices, is recorded and flagged.
+This records what arrives at the model, not what the sampler planned. A batch is recorded and
+flagged if its tensors are not those that the collator made, or if it has no indices.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _FINGERPRINT_WORDS = 4
 
 
 def fingerprint(tensors: Mapping[str, np.ndarray | None]) -> tuple[int, ...]:
-    """Four signed 64-bit words by which the hook knows the batch that the collator made."""
+    """Four signed 64-bit words by which the hook recognises the tensors that the collator made."""
     state = hashlib.blake2b(digest_size=8 * _FINGERPRINT_WORDS)
     for name in BATCH_TENSORS:
         array = tensors.get(name)
@@ -37,16 +37,16 @@ def fingerprint(tensors: Mapping[str, np.ndarray | None]) -> tuple[int, ...]:
 
 
 class RecordingCollator:
-    """Wraps a collator; adds one int64 tensor: fingerprint words, then the record indices."""
+    """Wraps a collator. Adds one int64 tensor: the fingerprint's words, then the record indices."""
 
     def __init__(self, inner: Callable[[list[Any]], Any]) -> None:
         self.inner = inner
 
     def __call__(self, samples: Sequence[Any]) -> Any:
-        """The inner collator's batch; samples that are no `Row` get no indices."""
+        """The inner collator's batch, with indices if every sample is a `Row`."""
         indexed = [sample for sample in samples if isinstance(sample, Row)]
         if len(indexed) != len(samples):
-            # It arrives without indices and is flagged.
+            # The batch arrives without indices, so it is flagged.
             return self.inner([s.features if isinstance(s, Row) else s for s in samples])
         batch = self.inner([sample.features for sample in indexed])
         tensors = {name: as_integers(batch[name]) for name in BATCH_TENSORS if name in batch}
@@ -57,10 +57,10 @@ class RecordingCollator:
 
 
 def as_integers(tensor: torch.Tensor) -> np.ndarray:
-    """A CPU tensor of whole numbers as int64.
+    """A CPU tensor of whole numbers, as int64.
 
     Raises:
-        InputError: fractional values, which the digest of a batch does not cover.
+        InputError: it has fractions, which the digest of a batch does not cover.
     """
     array = tensor.numpy()
     whole = array.astype(np.int64)
@@ -73,11 +73,15 @@ def as_integers(tensor: torch.Tensor) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Copies of the tensors as they arrived, perhaps still on their way from a GPU."""
+    """Copies of the tensors that arrived. Copies from a GPU may not be finished yet.
+
+    carried: What the collator added; None if the batch came without it.
+    ready: A CUDA event that ends the copies; None on a CPU.
+    """
 
     tensors: Mapping[str, torch.Tensor]
     carried: torch.Tensor | None
-    ready: Any  # a CUDA event, None on CPU
+    ready: Any
 
     def load(self) -> tuple[dict[str, np.ndarray | None], list[int] | None, bool]:
         """(tensors, record indices or None, whether the collator made these tensors).
@@ -96,7 +100,7 @@ class Snapshot:
 
 
 def take_snapshot(inputs: Mapping[str, Any], carried: torch.Tensor | None) -> Snapshot:
-    """Copy what arrived, without waiting for a GPU: the copy is queued behind its work."""
+    """Copy what arrived. On a GPU the copy is only queued, so this does not wait for it."""
     present = {
         name: inputs[name] for name in BATCH_TENSORS if isinstance(inputs.get(name), torch.Tensor)
     }
@@ -122,22 +126,22 @@ Sink = Callable[[Snapshot], None]
 
 
 class BatchCapture:
-    """A forward pre-hook: training batches go to `sink`, the index tensor never to the model."""
+    """A forward pre-hook that passes training batches to `sink`, and removes the index tensor."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._handle: Any = None
 
     def attach(self, model: torch.nn.Module) -> None:
-        """Hook `model`, the module whose forward gets the batch (inside DDP and the like).
+        """Hook `model`, the module whose forward gets the batch (inside wrappers such as DDP).
 
-        A second call moves the hook.
+        A second call moves the hook to another module.
         """
         self.detach()
         self._handle = model.register_forward_pre_hook(self._before_forward, with_kwargs=True)
 
     def detach(self) -> None:
-        """Take the hook off."""
+        """Remove the hook."""
         if self._handle is not None:
             self._handle.remove()
             self._handle = None

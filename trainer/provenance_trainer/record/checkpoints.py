@@ -1,8 +1,8 @@
-"""Checkpoint folders: their digests, where a run may resume, and what resuming abandons.
+"""Checkpoint folders: their digests, where a run may resume, and which batches are then abandoned.
 
-Trainer reads the state of optimizer, scheduler and random generators back with
-`torch.load(weights_only=True)`, and only after every file of the folder was found to be the
-recorded one.
+Before Trainer loads a checkpoint, every file of its folder is compared with the record. Trainer
+then reads the state of optimizer, scheduler and random generators with
+`torch.load(weights_only=True)`.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ OPTIMIZER, SCHEDULER, RNG = "optimizer.pt", "scheduler.pt", "rng_state.pth"
 
 @dataclass(frozen=True)
 class CheckpointDigests:
-    """What a checkpoint holds.
+    """Digests of a checkpoint.
 
-    manifest: Root over all files.
-    weights: Content digest of adapter or model.
-    optimizer, scheduler, rng: SHA-256 of one file each.
+    manifest: Root of the manifest of all files.
+    weights: Content digest of the adapter or model.
+    optimizer, scheduler, rng: SHA-256 of one file each; None if it is missing.
     """
 
     manifest: Digest
@@ -42,7 +42,7 @@ def checkpoint_digests(folder: Path) -> CheckpointDigests:
     """Digests of a checkpoint folder that Trainer has finished writing.
 
     Raises:
-        InputError: no safetensors weights in it.
+        InputError: it has no safetensors weights.
     """
     adapter = folder / ADAPTER_WEIGHTS
     weights = content_digest(adapter if adapter.is_file() else folder)
@@ -58,12 +58,14 @@ def _digest_if_present(path: Path) -> Digest | None:
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """Where a killed run goes on.
+    """Where a killed run goes on. A seq is the number of a record in the journal.
 
-    folder: Checkpoint to load, None to start over.
-    record: seq of the checkpoint's record, 0 (`run.open`) when starting over.
-    abandons: seqs of the batch records that will be fed again.
-    epoch_recorded: The epoch's end at this very position is in the log already.
+    folder: Checkpoint to load; None to start over.
+    record: seq of the checkpoint's record; 0 (`run.open`) to start over.
+    step, epoch, consumed: Optimizer step, epoch, and positions fed in it, at the checkpoint.
+    last_batch: seq of the last batch that the checkpoint covers; None if there is none.
+    abandons: seqs of later batch records, whose batches will be fed again.
+    epoch_recorded: Whether the log already has the end of the epoch at this position.
     """
 
     folder: Path | None
@@ -77,13 +79,13 @@ class ResumePoint:
 
 
 def find_resume_point(records: Iterable[Record], run_dir: Path) -> ResumePoint:
-    """The last recorded checkpoint that still lies on disk as recorded, and the batches after it.
+    """The newest recorded checkpoint that is on disk, and the batches after it.
 
-    A checkpoint folder without a record is ignored: the crash came before it was published.
+    A checkpoint folder without a record is ignored: the run was killed before it was recorded.
 
     Raises:
-        VerificationError: the newest recorded checkpoint that is on disk was altered. Delete it to
-            go back further.
+        VerificationError: this checkpoint is not as recorded. Delete it to resume from an earlier
+            one.
         InputError: a record names something else than a folder of the run.
     """
     seen = _Seen()
@@ -98,7 +100,7 @@ def find_resume_point(records: Iterable[Record], run_dir: Path) -> ResumePoint:
 
 
 class _Seen:
-    """What the records up to some point leave: live batches, checkpoints, ends of epochs."""
+    """State after the records so far: batches not abandoned, checkpoints, ends of epochs."""
 
     def __init__(self) -> None:
         self.live = set[int]()
@@ -124,15 +126,15 @@ class _Seen:
 
 
 def _is_resumable(path: str) -> bool:
-    """Whether a record is of Trainer's folders: that of the shipped adapter has no optimizer."""
+    """Whether a record is about a folder of Trainer's. The shipped adapter has no optimizer."""
     return path.rpartition("/")[2].startswith("checkpoint-")
 
 
 def _folder_of(run_dir: Path, path: str) -> Path:
-    """The folder that a record (attacker-controlled) names: a plain name in the run's folder."""
+    """The folder that a record (attacker-controlled) names, which must be in the run's folder."""
     if Path(path).name != path or path in ("", ".", ".."):
         raise InputError(
-            "checkpoint path is not a folder name", where="checkpoint.path", actual=path[:80]
+            "checkpoint path is not the name of a folder", where="checkpoint.path", actual=path[:80]
         )
     return run_dir / path
 
@@ -141,7 +143,7 @@ def verify_checkpoint(folder: Path, record: Record) -> None:
     """Check every file of a checkpoint against its record before anything in it is loaded.
 
     Raises:
-        VerificationError: names the first digest that differs.
+        VerificationError: a digest differs; the first such digest is named.
     """
     actual = checkpoint_digests(folder)
     for name, value in _named(actual):

@@ -1,6 +1,6 @@
-"""Where in the epoch feeding stands, and the records that follow from it.
+"""Tracks which positions of an epoch were fed, and makes the records that depend on it.
 
-Only the recorder's thread touches a course, in the order in which things happened.
+Only the recorder's thread uses a course, in the order in which things happened.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class LeafSource(Protocol):
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among the training processes. `batch_size` is per process and micro step."""
+    """This process among the training processes. `batch_size` is per process and micro batch."""
 
     rank: int = 0
     world_size: int = 1
@@ -42,13 +42,13 @@ class Ranks:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process speaks for all where one is enough."""
+        """Whether this process makes the records that only one process has to make."""
         return self.rank == 0
 
 
 @dataclass(frozen=True)
 class FedBatch:
-    """A captured batch and the place it was fed at: epoch, optimizer step, micro step in it."""
+    """A captured batch, and where it was fed: epoch, optimizer step, and micro batch in it."""
 
     epoch: int
     step: int
@@ -57,10 +57,10 @@ class FedBatch:
 
 
 class Course:
-    """What was fed so far of the pre-registered order.
+    """How much of the pre-registered order was fed so far.
 
-    consumed: Positions of the current epoch.
-    unmatched: Samples that were not those of the order.
+    consumed: How many positions of the current epoch were fed.
+    unmatched: How many samples of the run were not those of the order.
     """
 
     def __init__(self, orders: EpochOrders, leaves: np.ndarray, ranks: Ranks) -> None:
@@ -71,10 +71,10 @@ class Course:
         self._epoch_open = False
 
     def batch(self, fed: FedBatch, salt: bytes, seq: int) -> Record:
-        """The record of a batch, record number `seq`; `salt` hides its tensors' digest.
+        """The record of a batch; it will have number `seq`. `salt` hides its tensors' digest.
 
         Raises:
-            InputError: tensors with fractions, which have no digest.
+            InputError: a tensor has fractions, so it has no digest.
         """
         tensors, indices, genuine = fed.snapshot.load()
         if not self._epoch_open or self.epoch != fed.epoch:
@@ -103,7 +103,7 @@ class Course:
         return record
 
     def _count_in_order(self, positions: list[int]) -> int:
-        """How many of a batch's samples are at the positions whose turn it is."""
+        """How many samples of a batch are those that the order has next for this process."""
         start = self.consumed + self._ranks.rank * self._ranks.batch_size
         return sum(position == start + i for i, position in enumerate(positions))
 
@@ -113,7 +113,7 @@ class Course:
         self.consumed = min(self.consumed + whole, self._orders.count)
 
     def checkpoint(self, path: str, digests: CheckpointDigests, step: int, seq: int) -> Record:
-        """The record of a checkpoint that covers every batch so far, record number `seq`."""
+        """The record of a checkpoint that covers every batch so far; it will have number `seq`."""
         record = Record.make(
             "checkpoint",
             step=step,
@@ -132,9 +132,9 @@ class Course:
         return record
 
     def end_epoch(self) -> Record | None:
-        """The record of the epoch's end; None when no batch was since the last end.
+        """The record of the epoch's end; None if no batch came since the last end.
 
-        The first rank speaks for all: whole rounds are fed.
+        Only the first rank makes it. All ranks feed whole rounds, so its count holds for all.
         """
         if not self._epoch_open:
             return None
@@ -145,7 +145,7 @@ class Course:
         return Record.make("epoch", epoch=self.epoch, consumed=self.consumed, remainder=rest)
 
     def resume(self, point: ResumePoint) -> Record:
-        """The record that training goes on from `point`, whose place is taken up."""
+        """The record that training resumes at `point`; this course goes on from there."""
         self.epoch, self.consumed = point.epoch, point.consumed
         self._last_batch = point.last_batch
         self._last_checkpoint = point.record if point.step else None
@@ -158,7 +158,7 @@ class Course:
 
 
 def digest_text(digest: Digest | None) -> str | None:
-    """A digest as records hold it; None leaves the field out."""
+    """A digest as records hold it; a field that is None is left out."""
     return None if digest is None else str(digest)
 
 

@@ -1,6 +1,7 @@
 """From a dataset record to the tensors that are fed.
 
-Pure functions: whoever holds the data can compute the tensors again.
+The tensors depend only on the records and the encoder, so anybody who has both can compute them
+again.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ MODEL_COLUMNS = ("input_ids", "attention_mask", "labels", "position_ids", "token
 
 
 class Row:
-    """One sample with the index of its record.
+    """One sample, with the index of its record.
 
-    Not a dict on purpose: Trainer strips from dicts every key that the model's forward does not
-    name.
+    This is no dict, because Trainer removes from a dict every key that is no argument of the
+    model's forward.
     """
 
     __slots__ = ("features", "index")
@@ -39,7 +40,7 @@ class RecordSource(Protocol):
 
     @property
     def text_column(self) -> str | None:
-        """Column that holds the text; None where rows hold messages."""
+        """Column that holds the text; None if the records have several columns."""
         ...
 
     def row(self, index: int) -> dict[str, Any]:
@@ -51,9 +52,9 @@ class RecordSource(Protocol):
 
 @dataclass(frozen=True)
 class Encoder:
-    """Text -> token ids: as the tokenizer makes them, then the end-of-text token, then a cut.
+    """Text -> token ids: those of the tokenizer and the end-of-text token, cut to a length.
 
-    max_length: Tokens that are left.
+    max_length: How many tokens are kept.
     field: Column that holds the text; None to take `messages`, `text`, or the first column.
     """
 
@@ -83,8 +84,8 @@ class Encoder:
 
     def ids(self, row: Mapping[str, Any]) -> list[int]:
         """At least one and at most `max_length` token ids."""
-        # Cut before tokenizing too: megabytes of text would be tokenized for a few hundred tokens.
-        # The cut belongs to the definition: whoever computes a batch again makes it as well.
+        # The text is cut first, so that not megabytes of it are tokenized for a few hundred tokens.
+        # This cut is part of the definition: whoever recomputes a batch must make it too.
         ids = [int(i) for i in self.tokenizer(self.text(row)[: 64 * self.max_length])["input_ids"]]
         if self.tokenizer.eos_token_id is not None:
             ids.append(int(self.tokenizer.eos_token_id))
@@ -107,7 +108,7 @@ def collate(samples: Sequence[Mapping[str, Any]], pad_id: int) -> dict[str, torc
 
 @dataclass(frozen=True)
 class PaddingCollator:
-    """`collate` as a callable that pickles, for data loader workers."""
+    """`collate` as a callable that can be pickled, for the workers of a data loader."""
 
     pad_id: int
 
@@ -117,7 +118,7 @@ class PaddingCollator:
 
 
 def pad_id_of(tokenizer: PreTrainedTokenizerBase) -> int:
-    """The padding token's id, else the end-of-text token's, else 0: padding is masked anyway."""
+    """Id of the padding token, else of end-of-text, else 0; any will do, as padding is masked."""
     for value in (tokenizer.pad_token_id, tokenizer.eos_token_id):
         if isinstance(value, int):
             return value
@@ -125,17 +126,17 @@ def pad_id_of(tokenizer: PreTrainedTokenizerBase) -> int:
 
 
 def batch_tensors(rows: Sequence[Mapping[str, Any]], encoder: Encoder) -> dict[str, torch.Tensor]:
-    """The tensors that a batch of these rows is fed as; its digest is made from them."""
+    """The tensors that are fed for a batch of these rows. Its digest is made from them."""
     return collate([{"input_ids": encoder.ids(row)} for row in rows], pad_id_of(encoder.tokenizer))
 
 
 class TextRows(Dataset[Row]):
-    """A committed dataset as samples, tokenized when they are asked for."""
+    """A committed dataset as samples. Each is tokenized when it is asked for."""
 
     def __init__(
         self, source: RecordSource, encoder: Encoder, indices: Sequence[int] | None = None
     ) -> None:
-        """`indices`: the records to offer, in order; None for all."""
+        """`indices`: the records that become samples, in order; None for all."""
         self._source, self._encoder = source, encoder
         self._indices = range(len(source)) if indices is None else indices
 
@@ -148,10 +149,10 @@ class TextRows(Dataset[Row]):
 
 
 class CommittedRows(Dataset[Row]):
-    """A map-style dataset whose item i is record i of the committed one; i goes with the sample."""
+    """Wraps a map-style dataset whose item i is record i of the committed one, and adds i."""
 
     def __init__(self, dataset: Any, columns: Sequence[str] = MODEL_COLUMNS) -> None:
-        """`columns`: what reaches the inner collator; others are dropped, as Trainer would."""
+        """`columns`: columns that the inner collator gets. Trainer would drop the others too."""
         self._dataset, self._columns = dataset, tuple(columns)
 
     def __len__(self) -> int:

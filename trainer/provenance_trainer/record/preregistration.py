@@ -31,7 +31,7 @@ _NAMED = (
 
 
 class DatasetIdentity(Protocol):
-    """The part of a committed dataset that a run names."""
+    """The facts of a committed dataset that `run.open` names."""
 
     @property
     def root(self) -> DatasetRoot:
@@ -51,11 +51,11 @@ def open_record(
     signer: Address,
     dataset_id: DatasetId | None,
 ) -> Record:
-    """The pre-registration of a run. Two of one configuration differ by a nonce.
+    """The `run.open` record of a run. A nonce makes two runs of one configuration differ.
 
     Args:
-        signer: Whose key signs the run's heads.
-        dataset_id: The dataset's registration; None for a run whose seed no chain draws.
+        signer: Account whose key signs the run's heads.
+        dataset_id: The dataset's registration; None for an unregistered run, whose seed is local.
     """
     named = {**dataset.root.to_json(), "manifest": str(dataset.manifest_digest)}
     if dataset_id is not None:
@@ -92,7 +92,7 @@ def _evaluation(config: TrainConfig) -> dict[str, Any]:
 
 
 def _code_state(folder: Path) -> dict[str, Any]:
-    """Commit of a git tree (`unknown` outside one), whether it was changed, what is installed."""
+    """Git commit of a folder (`unknown` if none), whether files were changed, what is installed."""
     commit = _git(folder, "rev-parse", "HEAD")
     changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
     return {
@@ -123,8 +123,8 @@ def _installed_versions() -> list[str]:
 
 
 def _environment() -> dict[str, Any]:
-    """Versions and device that training runs with."""
-    # Here and not above: whoever opens no run needs no torch.
+    """Versions of packages, and the device that training runs on."""
+    # Imported here, because only opening a run needs torch.
     import torch
 
     versions = {}

@@ -1,17 +1,17 @@
-"""Turns what happens in training into journal records, without holding training up.
+"""Turns what happens in training into journal records, without delaying training.
 
-One thread owns the journal's end while a run lasts. It hashes batches, stores their salts, waits
-until the salts are on disk, and only then appends the records that use them. The journal syncs in
-groups of its own. The training thread copies tensors into a queue and goes on.
+The training thread copies tensors into a queue and goes on. One other thread appends to the
+journal. It hashes batches, stores their salts, waits until the salts are on disk, and only then
+appends the records that use them. The journal itself syncs in groups.
 
 | state of a batch record | what survives a crash |
 |---|---|
-| queued, staged | nothing: after a resume the batch is fed again |
-| salts synced | the salt, which no record names: whoever takes its place overwrites it |
+| queued or drafted | nothing: after a resume the batch is fed again |
+| salts synced | the salt, which no record uses: the next record with this number overwrites it |
 | journaled (`barrier` returned) | record and salt |
 
-Provenance failures never corrupt training. `on_failure` says what happens instead: continue
-(records wait, status is loud), pause (training waits), abort (training stops with the error).
+A failure to record never corrupts training. `on_failure` says what training does: continue (records
+wait, and errors are logged), pause (training waits), or abort (training stops with the error).
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class RecorderSettings:
     """How a recorder behaves.
 
     on_failure: What training does while records cannot be made durable.
-    ranks: The process that it records.
-    group_s: Records are gathered for so long before their salts are synced.
+    ranks: The process that is recorded.
+    group_s: For how many seconds records are gathered before their salts are synced.
     """
 
     on_failure: OnFailure = "continue"
@@ -58,9 +58,11 @@ class RecorderSettings:
 
 @dataclass(frozen=True)
 class RecorderStatus:
-    """Counts of this process: records made, on disk, not on disk yet; samples flagged.
+    """Counts of this process.
 
-    failure: The last one, if it still stands.
+    records, durable, backlog: Records made, those on disk, and those not on disk yet.
+    unmatched: Samples that were not those of the pre-registered order.
+    failure: Why records are not durable now; None if they are.
     """
 
     records: int
@@ -83,12 +85,12 @@ _Item = FedBatch | _Build
 class Recorder:
     """Appends the records of one training process to its journal.
 
-    It must be the only appender: seq numbers name salts.
+    Nothing else may append to the journal, because a salt is stored under its record's number.
 
     Args:
         journal: Open journal.
         dataset: The committed dataset that is fed.
-        salts: Private store for batch salts, keyed (`batch`, seq of the record).
+        salts: Private store for batch salts, keyed by (`batch`, number of the record).
         orders: The pre-registered order.
     """
 
@@ -108,7 +110,7 @@ class Recorder:
         self._step, self._micro, self._epoch = 0, 0, 0
         self._closed = False
         self._failure: ProvenanceError | None = None
-        # The last record that could not even be made; waiting does not mend it.
+        # Set if a record could not even be made. Waiting does not mend that.
         self._lost: UnavailableError | None = None
         self._put_count, self._taken_count, self._done_count = 0, 0, 0
         self._changed = threading.Condition()
@@ -119,20 +121,20 @@ class Recorder:
     # Called by training
 
     def begin_epoch(self, epoch: int) -> None:
-        """Batches from here on belong to `epoch`.
+        """Batches from now on belong to `epoch`.
 
-        Another epoch still open is ended first: a crash kept it from ending.
+        If another epoch is still open because of a crash, its end is recorded first.
         """
         self._epoch = epoch
         course = self._course
         self._put(lambda _: course.end_epoch() if course.epoch != epoch else None)
 
     def begin_step(self, step: int) -> None:
-        """Batches from here on belong to optimizer step `step`, counted from 1."""
+        """Batches from now on belong to optimizer step `step`, counted from 1."""
         self._step, self._micro = step, 0
 
     def batch(self, snapshot: Snapshot) -> None:
-        """Record one micro batch as it was fed. Returns at once unless the policy is to wait.
+        """Record one micro batch as it was fed. Returns at once, unless the policy makes it wait.
 
         Raises:
             UnavailableError: records cannot be made durable and the policy is to abort.
@@ -142,7 +144,7 @@ class Recorder:
         self.apply_policy()
 
     def checkpoint(self, path: str, digests: CheckpointDigests, step: int) -> None:
-        """Record a checkpoint that lies whole on disk; it covers every batch recorded before.
+        """Record a checkpoint that is complete on disk. It covers every batch recorded before.
 
         Args:
             path: Folder name relative to the run's folder.
@@ -166,30 +168,30 @@ class Recorder:
         )
 
     def end_epoch(self) -> None:
-        """Record the epoch's end: positions consumed, and the leaves of those that were not.
+        """Record the epoch's end: how many positions were fed, and the leaves of the others.
 
-        Nothing is recorded when no batch was since the last end.
+        Nothing is recorded if no batch came since the last end.
         """
         self._put(lambda _: self._course.end_epoch())
 
     def resume(self, point: ResumePoint) -> None:
-        """Record that training goes on from a checkpoint, and take up its position."""
+        """Record that training resumes from a checkpoint, and continue at its position."""
         self._put(lambda _: self._course.resume(point))
 
     def append(self, record: Record) -> None:
-        """Queue any other record in order."""
+        """Queue any other record, in order."""
         self._put(lambda _: record)
 
     def flush(self) -> None:
-        """Return once all queued is in the journal, durable or not, or a failure stands."""
+        """Wait until all queued records are in the journal, durable or not, or recording fails."""
         self._wait_for(self._wake())
 
     def barrier(self) -> None:
-        """Return once every record made before this call is on disk.
+        """Wait until every record made before this call is on disk.
 
         Raises:
-            UnavailableError: salts or records cannot be written. They stay queued; a later barrier
-                tries again.
+            UnavailableError: salts or records cannot be written. They stay queued, and a later
+                barrier tries again.
         """
         with self._changed:
             self._failure = None  # try again
@@ -204,20 +206,20 @@ class Recorder:
             raise failure
 
     def _wait_for(self, target: int) -> ProvenanceError | None:
-        """Wait until `target` items are done; returns the failure that keeps them from it."""
+        """Wait until `target` items are done. Returns the failure that prevents it, or None."""
         with self._changed:
             self._changed.wait_for(lambda: self._done_count >= target or self._failure is not None)
             return self._failure if self._done_count < target else None
 
     def _wake(self) -> int:
-        """Make the recorder's thread commit now; returns how many items the caller waits for."""
+        """Make the recorder's thread commit now. Returns how many items must then be done."""
         self._put(lambda _: None)
         self._hurry.set()
         with self._changed:
             return self._put_count
 
     def apply_policy(self) -> None:
-        """What the policy says while records cannot be made durable: go on, wait, or raise."""
+        """If records cannot be made durable, do what the policy says: go on, wait, or raise."""
         failure, policy = self._failure or self._lost, self._settings.on_failure
         if failure is None or policy == "continue":
             return
@@ -228,10 +230,10 @@ class Recorder:
             try:
                 self.barrier()
             except UnavailableError:
-                time.sleep(_RETRY_S)  # the failure stands; say so and try again
+                time.sleep(_RETRY_S)  # still failing: log it and try again
 
     def settle(self) -> None:
-        """A barrier whose failure goes through the policy, before a checkpoint is published."""
+        """A barrier whose failure is handled by the policy, for use around a checkpoint."""
         try:
             self.barrier()
         except UnavailableError:
@@ -239,12 +241,12 @@ class Recorder:
 
     @property
     def consumed(self) -> int:
-        """Positions consumed of the epoch last fed, by the records made so far (`flush` first)."""
+        """Positions that were fed of the current epoch. Call `flush` first to count all batches."""
         return self._course.consumed
 
     @property
     def status(self) -> RecorderStatus:
-        """Where recording stands now."""
+        """The counts as they are now."""
         with self._changed:
             records, failure = self._end.next_seq, self._failure
         durable = self.journal.durable
@@ -261,7 +263,7 @@ class Recorder:
         """Write everything and stop. The journal stays open.
 
         Raises:
-            UnavailableError: records could not be made durable. The recorder is stopped.
+            UnavailableError: records could not be made durable. The recorder has stopped even so.
         """
         if self._closed:
             return
@@ -289,7 +291,7 @@ class Recorder:
                 self._check_journal()
             except ProvenanceError as error:
                 self._fail(error)
-            except Exception as error:  # a defect here must reach people, never training
+            except Exception as error:  # a bug here must be reported, and must not end training
                 logger.exception("recorder failed")
                 self._fail(
                     UnavailableError("recorder failed", actual=f"{type(error).__name__}: {error}")
@@ -300,12 +302,12 @@ class Recorder:
                 return
 
     def _collect(self) -> bool:
-        """Stage what is queued, for up to a group's length; True when it is time to stop."""
+        """Draft the records of what is queued, for one group. True if it is time to stop."""
         try:
             items = [self._queue.get(timeout=_RETRY_S)]
         except queue.Empty:
             return False
-        self._hurry.wait(self._settings.group_s)  # let a group gather unless somebody waits
+        self._hurry.wait(self._settings.group_s)  # let a group gather, unless a caller waits
         self._hurry.clear()
         while True:
             try:
@@ -326,7 +328,7 @@ class Recorder:
             elif (record := item(seq)) is not None:
                 self._end.stage(record, None)
         except Exception as error:
-            # One bad item must not stop the others; the gap shows in log and status.
+            # One bad item must not stop the others. Log and status tell of the gap.
             logger.exception("record could not be made")
             self._lost = UnavailableError(
                 "record could not be made", actual=f"{type(error).__name__}: {error}"
@@ -346,7 +348,7 @@ class Recorder:
     def _fail(self, error: ProvenanceError) -> None:
         with self._changed:
             news = self._failure is None or str(self._failure) != str(error)
-        if news:  # said before anybody who waits goes on
+        if news:  # logged before any waiting caller goes on
             policy = self._settings.on_failure
             logger.error("records are not durable: %s (training policy: %s)", error, policy)
         with self._changed:

@@ -1,4 +1,4 @@
-"""The end of a journal whose batch records need salts: each salt is on disk before its record."""
+"""Appends records to a journal, and keeps each salt on disk before the record that needs it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from provenance.log.record import Record
 
 
 class Salts(Protocol):
-    """Where batch salts go: `provenance.dataset.saltstore.SaltStore`, or one with its contract."""
+    """A store of batch salts, such as `provenance.dataset.saltstore.SaltStore`."""
 
     def put(self, kind: str, id: int | str, value: bytes, *, replace: bool = False) -> None:
-        """Keep a salt; without `replace` one that is kept already is refused."""
+        """Keep a salt. Without `replace`, an id that has a salt already is refused."""
         ...
 
     def sync(self) -> None:
@@ -31,9 +31,9 @@ class _Staged:
 
 
 class SaltedJournal:
-    """Stages records and appends them in order. One thread stages and commits.
+    """Collects drafted records, and appends them in order. Only one thread may use it.
 
-    next_seq: seq of the next record that is staged.
+    next_seq: Number that the next record will have in the journal.
     """
 
     def __init__(self, journal: Journal, salts: Salts) -> None:
@@ -42,25 +42,26 @@ class SaltedJournal:
         self._staged: list[_Staged] = []
 
     def stage(self, record: Record, salt: bytes | None) -> None:
-        """Take up a record, and the salt that it needs; neither is durable."""
+        """Collect a record, and the salt that it needs. Neither is durable yet."""
         self._staged.append(_Staged(self.next_seq, record.to_bytes(), salt))
         self.next_seq += 1
 
     def commit(self) -> None:
-        """Store the salts, then append the records; on an error all stay staged for the next try.
+        """Store the salts, then append the records. After an error, the next call tries all again.
 
         Raises:
-            UnavailableError: the disk refused, or somebody else appended to the journal.
+            UnavailableError: the disk refused, or something else appended to the journal.
         """
         if not self._staged:
             return
         self._require_place()
         salted = [(staged.seq, staged.salt) for staged in self._staged if staged.salt is not None]
         for seq, salt in salted:
-            # A place that is still free may have a salt from before a crash. No record uses it.
+            # After a crash the store may have a salt for a record that was never appended. No
+            # record uses such a salt, so it may be replaced.
             self._salts.put(BATCH_SALTS, seq, salt, replace=True)
         if salted:
-            # Salts are safe after this line and not before; only then may records use them.
+            # Salts are durable only after this line. Records that use them are appended below.
             self._salts.sync()
         for staged in self._staged:
             self._journal.append(staged.payload)
@@ -69,7 +70,7 @@ class SaltedJournal:
     def _require_place(self) -> None:
         if len(self._journal) != self._staged[0].seq:
             raise UnavailableError(
-                "somebody else appends to the journal",
+                "another writer has appended to the journal",
                 where=str(self._journal.path),
                 expected=self._staged[0].seq,
                 actual=len(self._journal),

@@ -1,4 +1,4 @@
-"""The pre-registered order as a sampler: position h of epoch e feeds record a[h].
+"""The pre-registered order as a sampler: position h of an epoch feeds record a[h].
 
 Source: docs/formats/proofs.md.
 """
@@ -20,7 +20,7 @@ _KEPT_EPOCHS = 2
 
 
 class EpochOrders:
-    """Orders of a run's epochs and their inverses, the last two kept. Any thread may ask."""
+    """Orders of a run's epochs, and their inverses. Threads may share it; two epochs are cached."""
 
     def __init__(self, seed: bytes, count: int) -> None:
         """`seed`: the run's 32-byte seed; `count`: records of the dataset."""
@@ -31,7 +31,7 @@ class EpochOrders:
         self._lock = threading.Lock()
 
     def order(self, epoch: int) -> npt.NDArray[np.int64]:
-        """a: record index by position, shape `(count,)`."""
+        """The order a of an epoch: record index by position, shape `(count,)`."""
         return self._both(epoch)[0]
 
     def positions(self, epoch: int) -> npt.NDArray[np.int64]:
@@ -52,31 +52,31 @@ class EpochOrders:
 
 
 class CommittedSampler(Sampler[int]):
-    """Yields record indices in the pre-registered order of the epoch last set.
+    """Yields record indices in the pre-registered order of the epoch that was last set.
 
-    Give it to a Trainer as its train sampler. Do not set `start` there: on resume the Trainer skips
-    the batches it has fed, and an offset here would skip them twice. `start` is for loops of one's
-    own.
+    Give it to a Trainer as its train sampler. Do not set `start` then: when it resumes, Trainer
+    itself skips the batches that were fed, and `start` would skip them again. `start` is for your
+    own training loops.
 
-    With several ranks only whole rounds of world_size * batch_size records are yielded. What is
-    left over is the epoch's recorded remainder: ranks that run out of data at different times would
-    wait for each other for ever.
+    With several ranks, only whole rounds of world_size * batch_size records are yielded, because
+    ranks that run out of data at different times would wait for each other for ever. The records
+    left over are recorded as the epoch's remainder.
     """
 
     def __init__(
         self, orders: EpochOrders, *, start: int = 0, batch_size: int = 1, world_size: int = 1
     ) -> None:
-        """`start`: first position of the first epoch iterated; later epochs start at 0."""
+        """`start`: first position of the first epoch that is iterated; later epochs start at 0."""
         if not 0 <= start <= orders.count:
             raise InputError(
-                "start lies outside the epoch", expected=f"0..{orders.count}", actual=start
+                "start is outside the epoch", expected=f"0..{orders.count}", actual=start
             )
         self.orders, self.epoch, self._start = orders, 0, start
         whole = world_size * batch_size
         self.limit = orders.count if world_size == 1 else orders.count // whole * whole
 
     def set_epoch(self, epoch: int) -> None:
-        """The epoch that is iterated next, from 0."""
+        """Set the epoch that is iterated next, from 0."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
@@ -86,5 +86,5 @@ class CommittedSampler(Sampler[int]):
             yield int(order[position])
 
     def __len__(self) -> int:
-        """Positions of an epoch that are fed when it starts at 0."""
+        """How many positions of an epoch are fed if it starts at 0."""
         return self.limit

@@ -1,4 +1,4 @@
-"""What is made from a finished run, each with its record: merged weights and deployed files."""
+"""Making merged weights and deployed files from a finished run, and logging a record of each."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def log_merge(
     compare_to_peft: bool = False,
     progress: Progress = silent,
 ) -> Record:
-    """Merge the adapter into its base and append the `merge` record.
+    """Merge the adapter into its base model and append the `merge` record.
 
-    A merge that is logged and on disk already is returned.
+    If the last logged merge is on disk, nothing is done and its record is returned.
 
     Args:
-        base: Folder of the base model; None for the one that the run was opened for.
+        base: Folder of the base model; None for the one that the run was opened with.
         compare_to_peft: Also measure the distance to PEFT's own merge.
 
     Raises:
-        VerificationError: adapter or base on disk are not those the log names.
-        Conflict: the folder of merged weights exists and is not the logged one.
+        VerificationError: the adapter or the base model on disk is not the one that the log names.
+        Conflict: the folder of merged weights exists, and is not the logged one.
     """
     folder = log.folder
     done = _merge_on_disk(log)
@@ -46,7 +46,7 @@ def log_merge(
     _require_content("base model", base_dir, log.records[0].fields["base"]["content"])
     if folder.merged.exists():
         raise Conflict(
-            "merged folder exists and is not the logged one",
+            "folder of merged weights exists, but is not the logged one",
             where=str(folder.merged),
             hint="remove it and merge again",
         )
@@ -100,7 +100,7 @@ def log_quantize(
 ) -> tuple[Record, Path]:
     """Quantize the merged weights and append the `quantize` record.
 
-    The file names its run and the log's head before the record.
+    The file names its run, and the head of the log as it is before the new record.
 
     Args:
         name: File name without its ending; None for base model and format.
@@ -110,7 +110,7 @@ def log_quantize(
         The record and the new file.
 
     Raises:
-        InputError: no such format, a bad name, or a model that the format cannot hold.
+        InputError: there is no such format, the name is bad, or the format cannot hold the model.
         Conflict: nothing is merged yet, or the file exists.
         VerificationError: the merged weights on disk are not the logged ones.
     """
@@ -149,5 +149,7 @@ def log_quantize(
 
 def _require_file_name(name: str) -> str:
     if Path(name).name != name or name in ("", ".", ".."):
-        raise InputError("not a file name", where="--name", actual=name)
+        raise InputError(
+            "not a file name", where="--name", expected="a name without folders", actual=name
+        )
     return name

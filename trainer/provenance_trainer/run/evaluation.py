@@ -1,4 +1,4 @@
-"""What a run is evaluated on, and how well a model predicts it."""
+"""Choosing the texts that a run is evaluated on, and measuring a model's perplexity on them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _MAX_EVAL_BYTES = 256 << 20
 def evaluation_sample(
     config: TrainConfig, dataset: RecordSource, encoder: Encoder
 ) -> tuple[tuple[int, ...], ...]:
-    """Token ids of each sample: the held-out file's, else those of the first training records.
+    """Token ids of each sample, from the held-out file, else from the first training records.
 
     Raises:
         ConfigError: the file cannot be read.
-        InputError: it holds no text, or what is no record.
+        InputError: the file has no text, or a line is no record.
     """
     if config.eval_dataset_name is None:
-        # Records lie in the order of their digests, so the first ones are a fair sample.
+        # Records are ordered by their digests, so the first ones are a fair sample.
         count = min(config.eval_samples, len(dataset))
         return tuple(tuple(encoder.ids(dataset.row(i))) for i in range(count))
     rows = _read_rows(Path(config.eval_dataset_name), config.eval_samples)
@@ -54,7 +54,9 @@ def _read_rows(path: Path, limit: int) -> list[dict[str, Any]]:
             else:
                 rows.append({"text": line.strip()})
     if not rows:
-        raise InputError("evaluation file holds no text", where=str(path))
+        raise InputError(
+            "evaluation file holds no text", where=str(path), expected="at least one line of text"
+        )
     return rows
 
 
@@ -71,7 +73,7 @@ def _parse_row(line: str, where: str) -> dict[str, Any]:
 def perplexity(
     model: torch.nn.Module, samples: Sequence[Sequence[int]], pad_id: int, batch_size: int
 ) -> float:
-    """exp of the mean negative log-likelihood per predicted token, over all samples together."""
+    """exp of the mean negative log-likelihood per predicted token of all samples; NaN if none."""
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()

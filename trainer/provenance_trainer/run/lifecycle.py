@@ -2,7 +2,7 @@
 
     opening (opening.py) -> training (recorded.py) -> adapter checkpoint -> run.close
 
-Whatever was cut off is repeated with `--resume`: the journal says how far things came.
+A run that was killed can be resumed, because the journal says how far it came.
 """
 
 from __future__ import annotations
@@ -38,17 +38,21 @@ _RECORDS_BEFORE_TRAINING = 2  # run.open and seed
 def train_recorded(
     config: TrainConfig, settings: Settings, key: str | None, resume: bool, say: Say
 ) -> dict[str, Any]:
-    """Train and record; returns the result that the command prints.
+    """Train and record.
 
     Args:
         key: Name of the key that registers the run and signs its heads; None for an unregistered
             run, whose seed is local and whose log is not anchored.
-        resume: Go on with the run that the output folder holds.
+        resume: Resume the run in the output folder.
+
+    Returns:
+        `provenance-train/1`, with the run's summary.
 
     Raises:
-        Conflict: the output folder holds a run (and `resume` was not asked for), or a finished one.
+        Conflict: the output folder holds a finished run, or `resume` is false and it is not empty,
+            or `resume` is true and it holds no run.
         NotFound: the dataset is not registered on the chain's ledger.
-        UnavailableError: the chain is unreachable at the start.
+        UnavailableError: the chain cannot be reached at the start.
     """
     folder = RunFolder(Path(config.output_dir))
     require_startable(folder, resume)
@@ -64,7 +68,7 @@ def train_recorded(
 
 
 def _silence_transformers() -> None:
-    # Here and not above: it brings in transformers, and refusals before this line come at once.
+    # Imported here, because transformers loads slowly, and errors before this line come at once.
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # progress is plain lines
@@ -84,8 +88,8 @@ def _resume_point(folder: RunFolder) -> ResumePoint | None:
 
 
 def _train(run: DrawnRun, salt_key: bytes, resume: ResumePoint | None, say: Say) -> dict[str, Any]:
-    # A run that may not start is refused without it.
-    from provenance_trainer.run.recorded import train_opened  # brings in torch
+    # Imported here, because a run that is refused earlier does not need torch.
+    from provenance_trainer.run.recorded import train_opened  # imports torch
 
     thread = _anchor_thread(run, say)
     try:
@@ -111,7 +115,7 @@ def _anchor_thread(run: DrawnRun, say: Say) -> AnchorThread | None:
 
 
 def _finish(thread: AnchorThread | None, say: Say) -> int:
-    """Anchor what is left; returns the number of heads. The next command anchors the rest."""
+    """Anchor the rest of the log, or warn if that fails. Returns the number of anchored heads."""
     if thread is None:
         return 0
     if not thread.close():

@@ -2,8 +2,8 @@
 
     run.open journaled -> openRun -> seed drawn and final -> seed journaled
 
-Each step may be cut off and repeated. The journal says how far things came, and the chain's calls
-are idempotent by the digest of `run.open`.
+Each step may be interrupted and repeated. The journal says how far the run came, and the digest of
+`run.open` makes the calls to the chain idempotent.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from provenance_trainer.record.preregistration import open_record
 
 @dataclass(frozen=True)
 class Registration:
-    """Where a run is registered: the owner's session, and the dataset's id on that chain."""
+    """Registers a run: the owner's session with a chain, and the dataset's id on that chain."""
 
     session: Session
     dataset_id: DatasetId
@@ -37,7 +37,7 @@ class Registration:
 
 @dataclass(frozen=True)
 class RunInputs:
-    """What a run is made from. Without `registration` no chain knows it, and its seed is local."""
+    """What a run is made from. Without `registration` it is not on chain, and its seed is local."""
 
     config: TrainConfig
     folder: RunFolder
@@ -47,18 +47,18 @@ class RunInputs:
 
     @property
     def signer(self) -> Address:
-        """Who signs the run's heads; the zero address for an unregistered run."""
+        """The account that signs the run's heads; the zero address for an unregistered run."""
         return self.registration.session.address if self.registration else NO_ADDRESS
 
     @property
     def dataset_id(self) -> DatasetId | None:
-        """The dataset's registration, None for an unregistered run."""
+        """The dataset's registration; None for an unregistered run."""
         return self.registration.dataset_id if self.registration else None
 
 
 @dataclass(frozen=True)
 class DrawnRun:
-    """A run whose seed is drawn, its journal open. `run_id` is None for an unregistered one."""
+    """A run with an open journal and a drawn seed. `run_id` is None for an unregistered run."""
 
     inputs: RunInputs
     journal: Journal
@@ -67,11 +67,11 @@ class DrawnRun:
 
 
 def require_startable(folder: RunFolder, resume: bool) -> None:
-    """Check that a run may begin in this folder, or go on there.
+    """Check that a new run may begin in this folder, or with `resume` that the run there may go on.
 
     Raises:
-        Conflict: nothing to resume; or not asked to resume, and the folder is not empty; or the
-            run is finished.
+        Conflict: `resume` is true and there is no run, `resume` is false and the folder is not
+            empty, or the run is finished.
     """
     where = str(folder.root)
     if not folder.journal.exists():
@@ -86,24 +86,24 @@ def require_startable(folder: RunFolder, resume: bool) -> None:
         raise Conflict(
             "output folder holds a run already",
             where=where,
-            hint="choose another output_dir, or --resume",
+            hint="choose another output_dir, or resume the run with --resume",
         )
     if any(r.type == "run.close" for r in read_records(folder.journal)):
         raise Conflict(
             "run is finished",
             where=where,
-            hint="provenance prove, merge, quantize and release go on from here",
+            hint="next: provenance prove, merge, quantize and release",
         )
 
 
 def open_journal(run: RunInputs) -> Journal:
-    """The run's journal. A new one begins with `run.open`, durable on return."""
+    """Open the run's journal. A new one gets its `run.open` record, which is durable on return."""
     if run.folder.journal.exists():
         return Journal.open(run.folder.journal)
     record = open_record(run.config, run.base, run.dataset, run.signer, run.dataset_id)
     journal = Journal.create(run.folder.journal, {"format": "provenance-journal/1"})
     journal.append(record.to_bytes())
-    journal.barrier()  # the pre-registration is durable before anything is asked of the chain
+    journal.barrier()  # run.open is durable after this line, before any call to the chain
     return journal
 
 
@@ -111,9 +111,9 @@ def open_run(run: RunInputs, journal: Journal, say: Say) -> DrawnRun:
     """Register the run and draw its seed, or find both in the journal.
 
     Raises:
-        Conflict: the journal is that of another configuration, base or key.
+        Conflict: the run was opened with another configuration, base model or key.
         UnavailableError: the chain does not answer.
-        RejectedError: the draw was missed; the run is dead.
+        RejectedError: the draw came too late; this run can never get a seed.
     """
     records = read_records(run.folder.journal)
     _require_same_run(records[0], run)
@@ -160,7 +160,7 @@ def _info(run: RunInputs, run_id: RunId | None) -> dict[str, Any]:
 
 
 def _require_same_run(opening: Record, run: RunInputs) -> None:
-    """A resumed run is the one that was opened: same configuration, base and key."""
+    """Check that a run is resumed with the configuration, base model and key it was opened with."""
     fields = opening.fields
     for what, expected, actual in (
         ("configuration", fields["config_digest"], str(config_digest(run.config))),
@@ -173,5 +173,5 @@ def _require_same_run(opening: Record, run: RunInputs) -> None:
                 where=str(run.folder.root),
                 expected=expected,
                 actual=actual,
-                hint="a run's pre-registration cannot change; start a new run",
+                hint="an open run keeps these; choose another output_dir for a new run",
             )

@@ -1,7 +1,4 @@
-"""What a run will come to, before anything is spent.
-
-Plain arithmetic on its configuration and the size of its dataset.
-"""
+"""Estimates what a run will cost, from its configuration and the size of its dataset."""
 
 from __future__ import annotations
 
@@ -13,13 +10,13 @@ from provenance_trainer.config import TrainConfig
 from provenance_zk.training.submission import BATCH
 
 EPOCH_SLOTS = (256, 4_096, 20_480, 86_016, 344_064)
-# Seconds per proof on two cores, by slots of the key: 20,480 and 344,064 measured with gnark 0.16,
-# the others by constraints.
+# Seconds per proof on two CPU cores, by slots of the key. 20,480 and 344,064 were measured with
+# gnark 0.16; the others are scaled by the number of constraints.
 _EPOCH_PROOF_S = {256: 0.05, 4_096: 0.25, 20_480: 0.95, 86_016: 3.7, 344_064: 14.0}
 _TREE_PROOF_S = {256: 0.25, 4_096: 3.2}
 # run.open, seed, two evaluations, merge, quantize, release, run.close
 _SINGLE_RECORDS = 8
-# SmolLM2-135M, LoRA, two CPU cores: 1.9 s for 4 x 128 tokens.
+# Measured with SmolLM2-135M and LoRA on two CPU cores: 1.9 s for 4 x 128 tokens.
 _SECONDS_PER_TOKEN_AND_PARAMETER = 2.8e-11
 
 
@@ -27,15 +24,18 @@ _SECONDS_PER_TOKEN_AND_PARAMETER = 2.8e-11
 class Plan:
     """Counts of a run.
 
-    batches: Micro batches; `steps` are optimizer steps.
-    consumed: Positions of the last epoch that are fed; `remainder` those that are not.
-    slots: `n` of the smallest epoch key that holds the dataset in one proof, else the largest key.
+    batches: Micro batches.
+    steps: Optimizer steps.
+    consumed: Positions of the last epoch that are fed.
+    remainder: Positions of the last epoch that are not fed.
+    slots: Slots of the smallest epoch key that holds the dataset in one proof, else of the largest.
     chunks: Proofs per epoch.
-    tree_chunks, link_chunks: Proofs of the dataset's registration, once per dataset.
-    anchors: Heads committed to the chain, by interval, checkpoint and end.
-    proof_transactions: Epoch proofs of each transaction that `provenance prove` sends.
-    transactions: All of them, but for `registration_transactions`.
-    training_s, proving_s, registration_s: Estimates on two CPU cores.
+    tree_chunks, link_chunks: Proofs for registering the dataset, which happens once per dataset.
+    anchors: Heads committed to the chain: one per interval, one per checkpoint, one at the end.
+    proof_transactions: For each transaction of `provenance prove`, how many epoch proofs it has.
+    transactions: All transactions from the run's opening to its release, without proofs of weights.
+    registration_transactions: Transactions for registering the dataset.
+    training_s, proving_s, registration_s: Estimated seconds on two CPU cores.
     """
 
     records: int
@@ -61,7 +61,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Feeding:
-    """What is fed: `samples` in all, `consumed` of the last epoch, in `batches` micro batches."""
+    """What is fed: `samples` in `batches` micro batches, `consumed` of them in the last epoch."""
 
     epochs: int
     steps: int
@@ -71,14 +71,18 @@ class _Feeding:
 
 
 def slots_for(count: int) -> int:
-    """Slots of the epoch key used for `count` records."""
+    """Slots of the epoch key that is used for `count` records."""
     return next((n for n in EPOCH_SLOTS if n >= count), EPOCH_SLOTS[-1])
 
 
 def proofs_by_transaction(epochs: int, chunks: int) -> tuple[int, ...]:
-    """How `provenance prove` groups the proofs of `epochs` epochs of `chunks` proofs each.
+    """How many proofs `provenance prove` puts into each transaction.
 
-    Epochs go together up to a batch. An epoch that is more than one goes in equal parts.
+    As many whole epochs as fit into a batch go together. An epoch that is larger than a batch is
+    split into equal parts.
+
+    Args:
+        chunks: Proofs per epoch.
     """
     together = max(1, BATCH // chunks)
     sizes: list[int] = []
@@ -100,13 +104,13 @@ def plan(
     """Plan a run.
 
     Args:
-        count: Records of the dataset.
-        parameters: Of the base model.
-        tokens: Average length of a fed sample, None for `max_length` (an upper bound).
-        world_size: Training processes.
+        count: How many records the dataset has.
+        parameters: How many parameters the base model has; the default is SmolLM2-135M's.
+        tokens: Average length of a fed sample; None for `max_length`, an upper bound.
+        world_size: How many processes train.
 
     Raises:
-        InputError: no records.
+        InputError: there are no records.
     """
     if count < 1:
         raise InputError("dataset is empty", expected=">= 1", actual=count)
@@ -120,7 +124,7 @@ def plan(
     trees = math.ceil(count / tree_size)
     anchors = math.ceil(training_s / config.provenance.anchor_interval_s) + checkpoints + 1
     proof_transactions = proofs_by_transaction(fed.epochs, chunks)
-    # openRun, drawSeed, heads, per epoch its anchoring, proofs, release
+    # openRun and drawSeed, heads, one anchoring per epoch, proofs, release
     transactions = 2 + anchors + fed.epochs + len(proof_transactions) + 1
     return Plan(
         records=count,

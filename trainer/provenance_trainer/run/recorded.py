@@ -1,4 +1,4 @@
-"""Training an opened run under its recorder, to the closing record."""
+"""Training an opened run with a recorder, up to its `run.close` record."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def train_opened(
     anchor: AnchorHandle | None,
     say: Say,
 ) -> TrainSummary:
-    """Train, and append everything from the first batch to `run.close`, durable on return.
+    """Train, and journal everything from the first batch to `run.close`; durable on return.
 
     Args:
         salt_key: 32 bytes that encrypt the batch salts at rest.

@@ -1,4 +1,4 @@
-"""Recomputing what was fed, for a verifier who holds the dataset, its salts and the tokenizer."""
+"""Recomputing the fed batches, for a verifier who has the dataset, its salts and the tokenizer."""
 
 from __future__ import annotations
 
@@ -24,25 +24,26 @@ from provenance_trainer.record.features import Encoder, batch_tensors
 
 
 class BatchReplay:
-    """`provenance.verify.protocols.DataChecker` over run folders with their private salts.
+    """A `provenance.verify.protocols.DataChecker` over run folders with their private salts.
 
-    It tokenizes the records of each batch again and compares the salted digest of the tensors.
+    It tokenizes the records of each batch again, and compares the salted digest of the tensors with
+    the batch's record.
     """
 
     def __init__(self, dataset: Path, folders: Sequence[Path], salt_key: bytes) -> None:
         self._dataset, self._folders, self._key = dataset, folders, salt_key
 
     def check_batches(self, records: Sequence[Record]) -> BatchCount:
-        """Recompute every batch (abandoned ones too).
+        """Recompute every batch, abandoned ones too.
 
-        A batch whose salt or record is erased is undetermined.
+        A batch whose salt or record was erased is undetermined.
 
         Args:
-            records: Of one run, from `run.open` on. Attacker-controlled.
+            records: The records of one run, from `run.open` on (attacker-controlled).
 
         Raises:
-            NotFound: no run folder with the private salts of these records.
-            VerificationError: the first batch whose tensors are not the tokens of its records.
+            NotFound: there is no run folder with the private salts of these records.
+            VerificationError: the tensors of a batch are not the tokens of its records.
         """
         folder = self._find(records[0])
         config = records[0].fields["config"]
@@ -64,12 +65,13 @@ class BatchReplay:
         raise NotFound(
             "no run folder with the batch salts of this run",
             where=", ".join(map(str, self._folders)),
+            hint="name the owner's run folder, which has provenance/secrets, with --evidence",
         )
 
 
 @dataclass(frozen=True)
 class _Recomputation:
-    """What batches are recomputed from."""
+    """The data that batches are recomputed from."""
 
     dataset: CommittedDataset
     encoder: Encoder
@@ -83,7 +85,7 @@ class _Recomputation:
                 continue
             try:
                 self._check(seq, record)
-            except NotFound:  # erased: this batch stays undetermined, the others are still checked
+            except NotFound:  # erased: this batch is undetermined, and the others are still checked
                 undetermined += 1
             else:
                 recomputed += 1
@@ -120,6 +122,7 @@ def open_data_checker(dataset: Path, folders: Sequence[Path], settings: Settings
     """A checker for `provenance verify --with-data`.
 
     Raises:
-        AuthError, NotFound: the salt key is not here, so nobody can recompute salted digests.
+        AuthError, InputError: the salt key is not private or is missing, so no salted digest can be
+            recomputed.
     """
     return BatchReplay(dataset, folders, load_key(settings.home / "salts.key"))

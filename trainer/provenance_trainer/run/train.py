@@ -1,6 +1,6 @@
-"""One training run: PEFT LoRA through Trainer, in the pre-registered order, recorded as it is fed.
+"""One training run: LoRA (PEFT) with Trainer, in the pre-registered order, recorded as it is fed.
 
-Training gets a seed and a recorder and knows nothing of chains.
+This module gets a seed and a recorder, and knows nothing of chains.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ from provenance_trainer.run.evaluation import evaluation_sample, perplexity
 class PreparedRun:
     """A run before its first step.
 
-    evaluation: Token ids of each sample.
-    held_out: They were kept from training.
+    evaluation: Token ids of each evaluation sample.
+    held_out: Whether they come from a held-out file instead of the training records.
     """
 
     config: TrainConfig
@@ -82,7 +82,8 @@ class PreparedRun:
 class TrainSummary:
     """What a run did.
 
-    consumed: T, the positions of the last epoch that were fed; `remainder` those that were not.
+    consumed: How many positions of the last epoch were fed.
+    remainder: How many were not.
     seconds: Wall time of the training loop, without evaluation.
     """
 
@@ -99,7 +100,7 @@ class TrainSummary:
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """As a record holds it: decimals as text."""
+        """The summary as a record holds it: floats become text."""
         plain = {
             k: repr(v) if isinstance(v, float) else v for k, v in dataclasses.asdict(self).items()
         }
@@ -110,14 +111,14 @@ def prepare_run(config: TrainConfig, base: BaseModel, dataset: RecordSource) -> 
     """Load model and tokenizer, attach the adapter, choose the evaluation sample.
 
     Raises:
-        ConfigError: options the model does not allow.
-        InputError: records or evaluation file without text.
+        ConfigError: the model does not allow an option.
+        InputError: a record or the evaluation file has no text.
     """
     set_seed(config.seed)
     tokenizer = load_tokenizer(base.dir)
     column = config.dataset_text_field or dataset.text_column
     encoder = Encoder(tokenizer, config.max_length, column)
-    encoder.ids(dataset.row(0))  # a wrong column shows now, not in the middle of the run
+    encoder.ids(dataset.row(0))  # a wrong column is refused now, not in the middle of the run
     return PreparedRun(
         config=config,
         base=base,
@@ -131,9 +132,10 @@ def prepare_run(config: TrainConfig, base: BaseModel, dataset: RecordSource) -> 
 
 
 def training_arguments(config: TrainConfig) -> TrainingArguments:
-    """What Trainer is told.
+    """The arguments for Trainer.
 
-    Batches are never repeated to even out ranks, and every checkpoint holds what resuming needs.
+    No batch is repeated to give all ranks the same number, and every checkpoint holds what a resume
+    needs.
     """
     gpu = has_gpu()
     return TrainingArguments(
@@ -173,7 +175,7 @@ def training_arguments(config: TrainConfig) -> TrainingArguments:
 
 
 class _CommittedTrainer(Trainer):
-    """Trainer with a train sampler of our choice; nothing else differs."""
+    """Trainer with our own train sampler; nothing else differs."""
 
     def __init__(self, *args: Any, sampler: CommittedSampler, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -184,7 +186,7 @@ class _CommittedTrainer(Trainer):
 
 
 class _Lines(TrainerCallback):
-    """Progress as plain lines."""
+    """Reports progress as plain lines."""
 
     def __init__(self, say: Say, recorder: Recorder, anchor: AnchorHandle | None) -> None:
         self._say, self._recorder, self._anchor = say, recorder, anchor
@@ -214,11 +216,12 @@ def run_training(
     anchor: AnchorHandle | None = None,
     say: Say = print,
 ) -> TrainSummary:
-    """Train in the order of the recorder's seed, ship the adapter, evaluate before and after.
+    """Train in the recorder's order, write the shipped adapter, and evaluate before and after.
 
     Args:
-        recorder: It stays open.
-        resume: From `find_resume_point`, to go on after a crash; its `resume` record is made here.
+        recorder: It is not closed here.
+        resume: Where to resume, from `find_resume_point`; None for a new run. The `resume` record
+            is made here.
         say: Takes progress lines.
 
     Raises:
@@ -226,7 +229,11 @@ def run_training(
         UnavailableError: records cannot be made durable and the policy is to abort.
     """
     if recorder.orders.count != len(run.dataset):
-        raise InputError("recorder was made for another dataset")
+        raise InputError(
+            "recorder was made for another dataset",
+            expected=f"{len(run.dataset)} records",
+            actual=f"{recorder.orders.count} records",
+        )
     if resume is not None:
         recorder.resume(resume)
     trainer = _make_trainer(run, recorder, anchor, say)
@@ -284,7 +291,7 @@ def _make_trainer(
 
 
 def _ship(run: PreparedRun, trainer: Trainer, folder: Path) -> Digest:
-    """The first rank writes the shipped adapter, the others load it: all evaluate the same."""
+    """The first rank writes the shipped adapter. The others load it, so all evaluate the same."""
     if trainer.is_world_process_zero():
         digest = ship_adapter(run.model, run.base.name, folder)
         trainer.accelerator.wait_for_everyone()
@@ -296,14 +303,14 @@ def _ship(run: PreparedRun, trainer: Trainer, folder: Path) -> Digest:
 
 @dataclass(frozen=True)
 class _Subject:
-    """What is evaluated, by name and content digest."""
+    """What is evaluated: its name and content digest."""
 
     name: str
     digest: Digest
 
 
 def _evaluate(run: PreparedRun, recorder: Recorder, step: int, subject: _Subject) -> float:
-    """Perplexity of the model as it stands; the first rank records it."""
+    """Perplexity of the model as it is now. The first rank records it."""
     pad, batch_size = pad_id_of(run.tokenizer), run.config.eval_batch_size
     value = perplexity(run.model, run.evaluation, pad, batch_size)
     if recorder.ranks.is_first:

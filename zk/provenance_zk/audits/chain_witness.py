@@ -1,7 +1,7 @@
-"""What the pinned chain says, in a final block, of the registration that a statement is about.
+"""What the pinned chain says, in a final block, about a dataset's registration.
 
-It never stands in for the check of a proof: a revocation refuses what was proven, and what the
-contract of audits shows is told beside it.
+It never replaces the check of a proof. A revocation on chain refuses a statement that was proven;
+what the contract of audits accepted is a claim of its own.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class ChainWitness:
     """A registration in one final block.
 
     Attributes:
-        revokers: addresses whose revocation counts: who registered the dataset, and the trusted
-            publishers.
+        revokers: addresses whose revocation counts: the owner who registered the dataset, and the
+            trusted publishers.
         audits: address of the pinned contract of audits, None if the trust file names none.
     """
 
@@ -34,7 +34,11 @@ class ChainWitness:
     def of(
         cls, snapshot: ChainSnapshot, trust: Trust, dataset_id: DatasetId, owner: str
     ) -> ChainWitness:
-        """The witness that a trust file makes of a snapshot; `owner` registered the dataset."""
+        """What a verifier with this trust file asks of a snapshot.
+
+        Args:
+            owner: address that registered the dataset.
+        """
         publishers: Iterable[str] = (publisher.address for publisher in trust.publishers)
         audits = trust.addresses.get("audits")
         return cls(snapshot, dataset_id, tuple(sorted({owner, *publishers})), audits)
@@ -45,12 +49,16 @@ class ChainWitness:
         return self.snapshot.block.number
 
     def revocation(self) -> Revocation | None:
-        """The revocation of the registration by anybody whose word counts."""
+        """The revocation of the registration by one of `revokers`; None if there is none."""
         found = (
             self.snapshot.dataset_revocation(self.dataset_id, address) for address in self.revokers
         )
         return next((revocation for revocation in found if revocation is not None), None)
 
     def shows(self, kind: str, digest: Digest) -> bool:
-        """Whether the pinned contract accepted a proof of the same `member` or `absent`."""
+        """Whether the pinned contract accepted a proof of this kind about this digest.
+
+        Args:
+            kind: `member` or `absent`.
+        """
         return self.snapshot.is_shown(self.dataset_id, kind, bytes(digest))

@@ -1,4 +1,4 @@
-"""The claims about one proof or statement file as they come, and the status that they add up to."""
+"""The claims about one proof or statement file, and the status that follows from them."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ OPTIONAL = frozenset({"shown.on_chain"})
 
 @dataclass
 class Judgement:
-    """Claims in the order of their steps.
+    """Claims in the order of the steps that make them.
 
-    `development` has reasons for which nothing here counts where it matters, such as a development
-    key.
+    `development` holds reasons why the verdict counts in a local environment only, such as a
+    development key.
     """
 
     claims: list[Claim] = field(default_factory=list)
@@ -45,9 +45,10 @@ class Judgement:
         return holds is True
 
     def guarded(self, id_: str, check: Callable[[], str], text: str) -> bool:
-        """Run a check, which returns the claim's sentence.
+        """Run a check that returns the claim's sentence; returns whether the claim holds.
 
-        NotFound leaves the claim open under `text`; any other error of evidence makes it fail.
+        If the check raises NotFound, the claim stays open with `text` as its sentence; any other
+        error about the evidence makes it fail.
         """
         try:
             return self.add(id_, check(), True)
@@ -61,8 +62,8 @@ class Judgement:
         """(status, why).
 
         Args:
-            statement: None for a proof file without one, which shows nothing by itself.
-            environment: of the trust file; only `local` accepts development keys.
+            statement: None for a proof file without a statement, which shows nothing by itself.
+            environment: that of the trust file; only `local` accepts development keys.
         """
         failed = next((c for c in self.claims if c.holds is False), None)
         if failed is not None and failed.id == "not.revoked":

@@ -1,6 +1,6 @@
-"""The contract of dataset audits as proofs see it.
+"""What statements about datasets need of the contract `DatasetAudits`.
 
-`provenance.chain.session.Session` is the real one.
+`provenance.chain.session.Session` is the real implementation.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from provenance_zk.audits.statement_file import Statement
 
 
 class AuditLedger(Protocol):
-    """Writes that may each be repeated: what the chain has already is found, not sent again.
+    """Writes to the contract. Each may be repeated: what the chain already has is not sent again.
 
-    `proof` is `ProofFile.calldata` of a proof. Raises (every write): RejectedError if the contract
-    refuses it; UnavailableError if the chain is out of reach.
+    `proof` is `ProofFile.calldata` of a proof. Every write raises RejectedError if the contract
+    refuses it, and UnavailableError if the chain is out of reach.
     """
 
     def prove_sorted(self, dataset_id: DatasetId, vk_id: KeyId, chunk: SortedProof) -> Any:

@@ -1,18 +1,20 @@
 """Judging a proof or statement file as a third party.
 
-The verifier sees neither data nor weights, and trusts neither file nor folder.
+The verifier sees neither data nor weights, and trusts neither file nor folder. The steps, each
+named by its claim:
 
     1 key.pinned        the trust file names the key
     2 proof.valid       the Groth16 equation holds under that key
     3 statement.inputs  the proof's public inputs are what the file says
     4 dataset.named     the dataset is one that the caller, or the chain, names: root, depth, count
     5 dataset.sorted    `absent` only: a complete, chained set of `sorted` proofs of that dataset
-    6 not.revoked       a registration on chain: no owner or trusted publisher revoked it
-    7 shown.on_chain    `member` and `absent` of such a registration: the pinned contract of audits
-                        accepted the same; never required
+    6 not.revoked       of a registration on chain: neither its owner nor a trusted publisher
+                        revoked it
+    7 shown.on_chain    of such a registration, `member` and `absent` only: the pinned contract of
+                        audits accepted the same statement; never required
 
-Without 4 nothing is shown: count is a public input like any other, and whoever understates it hides
-the records behind it.
+Without step 4 a proof shows nothing: the prover chooses the count, and one that is too small hides
+the records beyond it.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ from provenance_zk.statements import D_MASK, FULL_MASK
 
 LIMITS = (
     "that the dataset was used to train any model (provenance verify shows that)",
-    "anything about records that say the same in other bytes",
+    "anything about records with the same content in other bytes",
     "which record or position a proof is about",
 )
 
@@ -51,7 +53,7 @@ LIMITS = (
 class NamedDataset:
     """The dataset that the verifier asks about, and who named it.
 
-    `witness` is the chain where it is registered, if that is what named it.
+    `witness` is the chain that names it, None if the caller named it.
     """
 
     root: DatasetRoot
@@ -61,9 +63,9 @@ class NamedDataset:
 
 @dataclass(frozen=True)
 class KeyFolders:
-    """Where the bytes of verifying keys are looked for.
+    """Folders in which the bytes of verifying keys are looked for.
 
-    They are pinned by id, so any place will do.
+    The trust file pins keys by id, so no folder needs to be trusted.
     """
 
     folders: tuple[Path, ...]
@@ -73,8 +75,8 @@ class KeyFolders:
         """The bytes of a key.
 
         Raises:
-            NotFound: nobody has them.
-            VerificationError: a file has another key's.
+            NotFound: no folder has them.
+            VerificationError: a file holds another key's bytes.
         """
         for folder in self.folders:
             for path in (folder / to_hex(vk_id) / WORDS_FILE, words_of(folder, vk_id)):
@@ -123,11 +125,11 @@ class ProofJudge:
         return self._verdict(path, judgement, statement, proof)
 
     def chunk_slots(self, statements: Sequence[Statement]) -> int:
-        """Leaves per chunk of `sorted` statements, after all were verified under one pinned key.
+        """Verify `sorted` statements (attacker-controlled); returns the leaves per chunk.
 
         Raises:
-            VerificationError: several keys, one that is not pinned, or a statement that does not
-                hold.
+            VerificationError: they are made with several keys, the key is not pinned, or a
+                statement does not hold.
             NotFound: the key's bytes are not at hand.
         """
         judgement, first = Judgement(), statements[0].proof
@@ -176,7 +178,7 @@ class ProofJudge:
         return found[0]
 
     def _is_valid(self, judgement: Judgement, key: Key, proof: ProofFile) -> bool:
-        """2: the proof holds."""
+        """2: whether the proof holds under the key."""
 
         def check() -> str:
             self._require_valid(key, [proof])
@@ -185,10 +187,11 @@ class ProofJudge:
         return judgement.guarded("proof.valid", check, "")
 
     def _require_valid(self, key: Key, proofs: Sequence[ProofFile]) -> None:
-        """Have proofs of one key checked; a malformed one is a VerificationError, too.
+        """Check proofs of one key; a malformed one raises VerificationError, too.
 
-        No registration is at hand that checked D. So an `epoch` proof, which comes alone here, must
-        show that its maker knows every commitment; if it is a link, whose U is infinity, D alone.
+        An `epoch` proof comes alone here, without the registration that checked D. So its maker
+        must show knowledge of all of D, U and P. A link proof is an `epoch` proof whose U is the
+        point at infinity: its maker must show knowledge of D alone.
         """
         mask = 0
         if proofs[0].kind == "epoch":
@@ -201,7 +204,7 @@ class ProofJudge:
             ) from error
 
     def _states(self, judgement: Judgement, key: Key, statement: Statement | None) -> bool:
-        """3: the public inputs are the statement's."""
+        """3: whether the public inputs are the statement's."""
         if statement is not None:
 
             def check() -> str:
@@ -217,7 +220,7 @@ class ProofJudge:
         )
 
     def _names(self, judgement: Judgement, statement: Statement) -> bool:
-        """4: the verifier knows the dataset."""
+        """4: whether the statement is about the dataset that the verifier asks about."""
         text = "the statement is about a dataset that the verifier knows: root, depth and count"
         if self._named is None:
             needs = "--dataset-id 0x.. and the chain, or --root, --depth and --count"
@@ -235,7 +238,7 @@ class ProofJudge:
         )
 
     def _require_sorted(self, judgement: Judgement, statement: Statement) -> None:
-        """5: absence rests on the order of all leaves."""
+        """5: `absent` holds only if all leaves are in order."""
 
         def check() -> str:
             shown = self._sorted.require(statement.dataset)
@@ -247,7 +250,7 @@ class ProofJudge:
             judgement.guarded("dataset.sorted", check, text)
 
     def _hear(self, judgement: Judgement, statement: Statement) -> None:
-        """6 and 7: what the chain that named the dataset says further."""
+        """6 and 7: what the chain that named the dataset says about it."""
         witness = self._named.witness if self._named is not None else None
         if witness is None:
             return
@@ -268,7 +271,10 @@ class ProofJudge:
         judgement.add("shown.on_chain", text, shown or None, needs=needs)
 
     def _tell_development(self, judgement: Judgement, vk_id: KeyId) -> None:
-        """Every key that a verdict rests on counts, not the file's own alone."""
+        """Note why this key makes the verdict count in a local environment only, if it does.
+
+        It is called for every key that the verdict rests on, not only for the file's own.
+        """
         trusted = self._trust.key(str(vk_id))
         reason = "local environment" if self._trust.environment == "local" else None
         if trusted is None or trusted.klass == "dev":
@@ -301,10 +307,12 @@ class ProofJudge:
 
 
 def parse_file(value: Any, path: Path) -> tuple[Statement | None, ProofFile]:
-    """The proof in a proof or statement file (attacker-controlled), and its statement if any.
+    """The statement and the proof of a proof or statement file (attacker-controlled).
+
+    A proof file has no statement: None.
 
     Raises:
-        InputError: neither of the two.
+        InputError: neither a proof nor a statement file.
     """
     if isinstance(value, dict) and value.get("format") == FORMAT:
         statement = Statement.from_json(value, str(path))
@@ -313,7 +321,7 @@ def parse_file(value: Any, path: Path) -> tuple[Statement | None, ProofFile]:
 
 
 def _require_inputs(statement: Statement, key: Key) -> str:
-    """Hold a statement against a key and its proof; returns the claim's sentence."""
+    """Compare a statement with its key and its proof; returns the claim's sentence."""
     if key.depth != statement.dataset.depth:
         raise VerificationError(
             "key is for trees of another depth",

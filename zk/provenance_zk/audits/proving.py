@@ -1,7 +1,7 @@
-"""Making statements about a committed dataset: its `sorted` set, and `member` or `absent`.
+"""Proving statements about a committed dataset: its `sorted` set, and `member` or `absent`.
 
-Only the owner can: it takes the digests and salts of the leaves that a proof opens. A chunk that is
-on disk and valid is kept, so a run that was cut off goes on where it stopped.
+Only the owner can, since a proof needs the digests and salts of the leaves that it opens. A chunk
+whose proof is on disk and valid is kept, so a command that was cut off goes on where it stopped.
 
 Source: docs/formats/statements.md ("sorted", "member and absent").
 """
@@ -25,7 +25,7 @@ from provenance_zk.proof_file import ProofFile
 from provenance_zk.prover.client import Question, ZkProver
 from provenance_zk.prover.keys import KeyFolder
 
-GROUP_CHUNKS = 16  # proved by one call of the prover, which builds the tree anew each time
+GROUP_CHUNKS = 16  # chunks proved by one call of the prover, which builds the tree on each call
 
 
 def prove_sorted_set(
@@ -33,7 +33,7 @@ def prove_sorted_set(
 ) -> list[Statement]:
     """All `sorted` statements of a dataset, written to `folder`.
 
-    Those there already and valid are kept.
+    Valid ones that are already there are kept.
 
     Raises:
         RejectedError: a record was erased, so its chunk can no longer be opened.
@@ -64,7 +64,7 @@ class _SortedSet:
         return -(-len(self.dataset) // self.key.slots)
 
     def make(self, missing: Sequence[int], kept: int, say: Say) -> dict[int, Statement]:
-        """Prove chunks and publish each."""
+        """Prove the missing chunks and write each to the folder; `kept` others are there."""
         made: dict[int, Statement] = {}
         digests, salts = b"".join(self.dataset.digests()), b"".join(self.dataset.salts())
         root, begin = self.dataset.root, time.monotonic()
@@ -80,7 +80,7 @@ class _SortedSet:
         return made
 
     def kept(self) -> dict[int, Statement]:
-        """Statements on disk that are the ones this dataset and key have, and verify."""
+        """Valid statements on disk about this dataset under this key, by chunk."""
         found: dict[int, Statement] = {}
         for k in range(self.count):
             path = chunk_file(self.folder, k)
@@ -97,7 +97,7 @@ class _SortedSet:
             statement = Statement.load(path)
             statement.require_inputs(key.slots)
         except ProvenanceError:
-            return None  # whatever it is, it is made anew
+            return None  # whatever the file is, the statement is proved again
         last = key.slots * (k + 1)
         first = int.from_bytes(dataset.leaf(key.slots * k), "big")
         following = int.from_bytes(dataset.leaf(last), "big") if last < len(dataset) else 0
@@ -131,13 +131,13 @@ def _time_left(begin: float, done: int, total: int) -> str:
 def submit_sorted_set(
     statements: Sequence[Statement], dataset_id: DatasetId, ledger: AuditLedger, say: Say
 ) -> None:
-    """Have the contract check each chunk and wait until all is final.
+    """Have the contract check each chunk, and wait until all of it is final.
 
-    What it knows already is not sent again.
+    What the contract already accepted is not sent again.
 
     Raises:
         RejectedError: the contract refuses a proof, or does not call the set complete afterwards.
-        UnavailableError: chain out of reach; call again.
+        UnavailableError: the chain is out of reach; call again.
     """
     vk_id, receipt = statements[0].proof.vk_id, None
     if ledger.latest().sorted_complete(dataset_id, vk_id):
@@ -164,7 +164,7 @@ def prove_place(
         key: of kind `member` when the digest is present, else `absent`.
 
     Raises:
-        RejectedError: undetermined, since an erased record is beside it.
+        RejectedError: a record beside the place was erased, so neither can be proven.
         AuthError: the dataset was opened without its key.
     """
     if place.answer == "undetermined":
@@ -193,5 +193,5 @@ def _prove_place(
 
 
 def _neighbour(dataset: CommittedDataset, index: int) -> tuple[Digest, bytes] | None:
-    """(digest, salt) of a record; None beyond the ends."""
+    """(digest, salt) of a record; None before the first and behind the last."""
     return (dataset.digest(index), dataset.salt(index)) if 0 <= index < len(dataset) else None

@@ -1,4 +1,4 @@
-"""A `sorted` set that a verifier has as files."""
+"""A dataset's `sorted` set that a verifier has as files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from provenance_zk.audits.statement_file import Statement, require_complete
 
 
 class SortedFolder(SortedSource):
-    """A folder with `sorted-<k>.json` files; every one is judged as if it came alone."""
+    """A folder with files `sorted-<k>.json`; each is judged as if it came alone."""
 
     def __init__(self, paths: Sequence[Path], judge: ProofJudge) -> None:
         self._paths, self._judge = paths, judge

@@ -34,14 +34,14 @@ def chunk_files(folder: Path) -> Iterator[Path]:
 
 
 def words_of(folder: Path, vk_id: KeyId) -> Path:
-    """The bytes of a verifying key beside statement files."""
+    """Where the bytes of a verifying key lie beside statement files."""
     return folder / "keys" / to_hex(vk_id) / WORDS_FILE
 
 
 def publish(path: Path, statement: Statement, key: KeyFolder) -> None:
     """Write a statement file, and its verifying key beside it.
 
-    A verifier pins the key's id, so the key may come from anywhere.
+    A verifier pins the key's id, so nobody needs to trust the copy.
 
     Raises:
         OutputError: the path cannot be written.
@@ -51,7 +51,7 @@ def publish(path: Path, statement: Statement, key: KeyFolder) -> None:
 
 
 def is_complete(folder: Path, dataset: DatasetRoot) -> bool:
-    """Whether the folder seems to hold a whole `sorted` set: proofs are not verified here."""
+    """Whether the files say that the `sorted` set is complete; no proof is verified here."""
     try:
         statements = [Statement.load(path) for path in chunk_files(folder)]
         if not statements:
@@ -59,5 +59,5 @@ def is_complete(folder: Path, dataset: DatasetRoot) -> bool:
         slots = parse_key(words_of(folder, statements[0].proof.vk_id).read_bytes()).slots
         require_complete(statements, dataset, slots)
     except (ProvenanceError, OSError):
-        return False  # whatever is wrong with them, these files are no complete set
+        return False  # whatever is wrong with the files, they are no complete set
     return True

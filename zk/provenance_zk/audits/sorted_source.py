@@ -1,4 +1,7 @@
-"""Where a verifier learns that all of a dataset's leaves are in order: what absence rests on."""
+"""Where a verifier learns that all leaves of a dataset are in order.
+
+An `absent` proof looks at two neighbours only, so it means nothing without this.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,14 @@ from provenance.judgement.trust import Trust
 
 @dataclass(frozen=True)
 class SortedSet:
-    """A complete set: what shows it, and the key that its proofs are under."""
+    """A complete `sorted` set: a sentence on what shows it, and the key of its proofs."""
 
     text: str
     vk_id: KeyId
 
 
 class SortedSource:
-    """Answers whether a dataset's `sorted` set is complete. This one knows of no set."""
+    """Answers whether a dataset's `sorted` set is complete; this class itself has no set."""
 
     def require(self, dataset: DatasetRoot) -> SortedSet:
         """The complete set of a dataset.
@@ -36,10 +39,11 @@ class SortedSource:
 
 
 class SortedOnChain(SortedSource):
-    """The pinned contract of audits, asked about a registration under each pinned `sorted` key.
+    """Asks the pinned contract of audits about a registration, under each pinned `sorted` key.
 
     Args:
-        complete: whether the set of a key is complete in a final block.
+        dataset: what is registered.
+        complete: tells whether the set of a key is complete in a final block.
     """
 
     def __init__(

@@ -1,11 +1,11 @@
-"""A statement about a dataset with its proof, as one file that a third party checks.
+"""A statement about a dataset and its proof, in one file that a third party can check.
 
     {"format": "provenance-statement/1", "kind": "absent", "dataset": {"root", "depth", "count"},
      "digest": "sha256:..", "proof": {..}}
 
-`sorted` has no digest: the number of its chunk is a public input. All of it is attacker-controlled:
-a verifier compares what a file claims with the public inputs of its proof, and its dataset with one
-that it knows.
+`sorted` has no digest: the number of its chunk is a public input. The whole file is
+attacker-controlled. A verifier compares what it claims with the public inputs of its proof, and its
+dataset with the one that the verifier asks about.
 
 Source: docs/formats/audits.md.
 """
@@ -28,7 +28,7 @@ from provenance_zk.proof_file import ProofFile, unique_fields
 from provenance_zk.statements import used_leaves
 
 FORMAT = "provenance-statement/1"
-KINDS = kinds_of("DatasetAudits")
+DATASET_KINDS = kinds_of("DatasetAudits")
 _FIELDS = {"sorted": {"format", "kind", "dataset", "proof"}}
 _FIELDS["member"] = _FIELDS["absent"] = _FIELDS["sorted"] | {"digest"}
 _MAX_BYTES = 1 << 17
@@ -81,10 +81,12 @@ class Statement:
         if (
             not isinstance(value, dict)
             or value.get("format") != FORMAT
-            or value.get("kind") not in KINDS
+            or value.get("kind") not in DATASET_KINDS
         ):
             raise InputError(
-                "not a statement file", where=where, expected=f"{FORMAT} of kind {', '.join(KINDS)}"
+                "not a statement file",
+                where=where,
+                expected=f"{FORMAT} of kind {', '.join(DATASET_KINDS)}",
             )
         kind = value["kind"]
         if set(value) != _FIELDS[kind]:
@@ -126,13 +128,13 @@ class Statement:
         return (json.dumps(self.to_json(), indent=2) + "\n").encode("ascii")
 
     def require_inputs(self, slots: int) -> None:
-        """Hold the proof's public inputs against what the file says.
+        """Compare the proof's public inputs with what the file says.
 
         Args:
-            slots: word 2 of the pinned key: leaves per chunk of `sorted`.
+            slots: word 2 of the pinned key; for `sorted` the leaves per chunk.
 
         Raises:
-            VerificationError: an input that is not the statement's; `where` names it.
+            VerificationError: a public input differs; `where` names it.
         """
         for name, expected in self._inputs(slots).items():
             actual = self.proof.public_value(name)
@@ -197,13 +199,15 @@ def describe(dataset: DatasetRoot) -> str:
 
 
 def require_complete(statements: Sequence[Statement], dataset: DatasetRoot, slots: int) -> None:
-    """Check that `sorted` statements cover the dataset without gap and are chained.
+    """Check that `sorted` statements cover the dataset, and that each chunk meets the next.
 
-    Each was verified on its own.
+    Args:
+        statements: each was verified on its own.
+        slots: leaves per chunk.
 
     Raises:
-        VerificationError: a chunk of another dataset, missing, repeated, or not followed by its
-            neighbour.
+        VerificationError: a statement about another dataset, a chunk that is missing or repeated,
+            or a chunk whose `next` is not the `first` of the next one.
     """
     chunks = _by_chunk(statements, dataset)
     count = -(-dataset.count // slots)

@@ -1,7 +1,7 @@
-"""Having the contract of audits check statement files, as anybody may who has them.
+"""Submitting statement files to the contract of audits, as anybody may who has them.
 
-What the contract would refuse is told before a transaction is paid for; what it knows already is
-not sent again.
+What the contract would refuse is refused here, before a transaction is paid for. What it already
+accepted is not sent again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from provenance.ids import DatasetId, to_hex
 from provenance.judgement.facts import ChainSnapshot
 from provenance.progress import Say
 from provenance_zk.audits.ledger import AuditLedger, send_statement
-from provenance_zk.audits.statement_file import KINDS, Statement, describe
+from provenance_zk.audits.statement_file import DATASET_KINDS, Statement, describe
 
 
 class PinnedKey(Protocol):
@@ -30,7 +30,7 @@ class PinnedKey(Protocol):
 
     @property
     def kind(self) -> str:
-        """What it proves."""
+        """Name of its kind."""
         ...
 
     @property
@@ -46,7 +46,7 @@ class PinnedKey(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a file: `sent` is false when the chain had the statement before."""
+    """What became of a file: `sent` is False when the chain already had the statement."""
 
     path: Path
     statement: Statement
@@ -83,18 +83,19 @@ def submit_statements(
     keys: Iterable[PinnedKey],
     say: Say,
 ) -> list[Outcome]:
-    """Submit statements (attacker-controlled), sorted chunks first, and wait until all is final.
+    """Submit statements, `sorted` chunks first, and wait until all of them are final.
 
     Args:
-        keys: the keys of the deployment; a proof under another one is not sent.
+        files: attacker-controlled.
+        keys: the keys that the contract pins; a proof under another one is not sent.
 
     Raises:
         NotFound: no such registration.
         InputError: a statement about another dataset, or under a key that the contract does not
             pin.
-        RejectedError: the registration is not finished, the dataset not shown to be sorted, or the
-            contract refuses a proof.
-        UnavailableError: chain out of reach; call again.
+        RejectedError: the registration is not finished, the dataset was not shown to be sorted, or
+            the contract refuses a proof. Earlier statements may have been sent.
+        UnavailableError: the chain is out of reach; call again.
     """
     dataset, pinned = _registered(ledger.latest(), dataset_id), list(keys)
     for path, statement in files:
@@ -104,7 +105,7 @@ def submit_statements(
             error.where = str(path)
             raise
     outcomes, last = {}, None
-    for path, statement in sorted(files, key=lambda item: KINDS.index(item[1].kind)):
+    for path, statement in sorted(files, key=lambda item: DATASET_KINDS.index(item[1].kind)):
         snapshot = ledger.latest()
         sent = not _is_known(snapshot, dataset_id, statement)
         if sent:
@@ -158,7 +159,7 @@ def _require_fitting(
             "contract of audits does not pin the proof's key",
             expected=wanted or f"a {statement.kind} key of depth {dataset.depth}",
             actual=vk_id,
-            hint="the owner makes the proof anew with the deployed key, which must be in the key "
+            hint="the owner makes the proof again with the deployed key, which must be in the key "
             "cache",
         )
     statement.require_inputs(key.slots)

@@ -1,8 +1,8 @@
 """Checks a run's Groth16 evidence off chain: the `ProofVerifier` that a verifier is given.
 
-Nothing is taken from a proof file that can be recomputed: challenges come from the anchored facts,
-positions from the seed's order, products from the logged leaves, block numbers from the draw. A
-proof is left with what only it can show.
+What can be recomputed is never taken from a proof file: challenges are recomputed from the anchored
+facts, positions from the seed's order, products from the logged leaves, block numbers from the
+draw. Only what cannot be recomputed is left to the proof.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ProofChecker:
         self._engine = engine
 
     def check_registration(self, evidence: RegistrationEvidence) -> None:
-        """Check that D of every chunk commits to the leaves under the registered root."""
+        """Check that each chunk's D commits to the leaves under the registered root."""
         check_registration(self._engine, evidence)
 
     def check_epoch(self, evidence: EpochEvidence) -> None:
@@ -46,5 +46,5 @@ class ProofChecker:
     def commit_tensors(
         self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]
     ) -> list[Tensor]:
-        """Commit anew to tensors of safetensors files."""
+        """Recompute the commitments to tensors of safetensors files."""
         return self._engine.commit_tensors(files, tensors)

@@ -1,4 +1,4 @@
-"""What checks proofs and recomputes commitments: the prover's program, or plain Python."""
+"""Engines that check proofs and recompute commitments: `zkprover`, or plain Python."""
 
 from __future__ import annotations
 
@@ -27,20 +27,29 @@ from provenance_zk.weights.stages import commit_tensors
 class Engine(Protocol):
     """Checks proofs and recomputes commitments. Arguments are attacker-controlled.
 
-    Raises (all): InputError where a key, proof or file is malformed; UnavailableError if the
-    prover's program cannot run.
+    Every method raises InputError if a key, proof or file is malformed, and UnavailableError if
+    `zkprover` cannot run.
     """
 
     def verify(self, words: bytes, proofs: Sequence[ProofFile], mask: int) -> list[bool]:
-        """Whether each proof holds under the key of these words.
+        """Whether each proof holds.
 
         Args:
+            words: bytes of the verifying key.
             mask: bit i asks for the proof of knowledge of commitment i.
         """
         ...
 
     def positions(self, words: bytes, p_bases: bytes, order: np.ndarray) -> list[bytes]:
-        """P of each chunk, 64 bytes, of an order a[h] with shape (N,).
+        """Recompute P of each chunk from the order of an epoch.
+
+        Args:
+            words: bytes of the verifying key.
+            p_bases: bases of P, 64 bytes each.
+            order: a[h], shape (N,).
+
+        Returns:
+            One point of 64 bytes per chunk.
 
         Raises:
             VerificationError: the bases are not those of the key.
@@ -53,13 +62,13 @@ class Engine(Protocol):
         """As `provenance_zk.weights.stages.commit_tensors`.
 
         Raises:
-            NotFound: this engine cannot.
+            NotFound: this engine cannot hash weights.
         """
         ...
 
 
 class ProverEngine:
-    """The `zkprover` binary: milliseconds a proof."""
+    """The fast engine: the `zkprover` binary, milliseconds a proof."""
 
     def __init__(self, prover: ZkProver) -> None:
         self._prover = prover
@@ -87,7 +96,10 @@ class ProverEngine:
 
 
 class SlowEngine:
-    """Plain Python, independent of the prover: about a second a proof, a millisecond a position."""
+    """The slow engine: plain Python that shares no code with the prover.
+
+    It takes about a second a proof and a millisecond a position.
+    """
 
     def verify(self, words: bytes, proofs: Sequence[ProofFile], mask: int) -> list[bool]:
         """As `Engine` says."""
@@ -112,7 +124,7 @@ class SlowEngine:
     def commit_tensors(
         self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]
     ) -> list[Tensor]:
-        """Raises NotFound."""
+        """Always raises NotFound: plain Python would be too slow."""
         raise NotFound(
             "weights are not hashed in pure Python",
             hint="build zkprover (make setup) and verify without --slow",
@@ -120,13 +132,13 @@ class SlowEngine:
 
 
 def _read_point(data: bytes) -> Point:
-    """A base of the key; the key's hash of them was compared, so nothing else is checked."""
+    """Read a base without a check: the hash of all bases was compared with the key's."""
     x, y = point_ints(data)
     return (FQ(x), FQ(y), FQ.one())
 
 
 def affine_bytes(point: Point) -> bytes:
-    """64 bytes of a point; infinity is zeros."""
+    """A G1 point as 64 bytes; infinity is zeros."""
     if curve.is_inf(point):
         return bytes(64)
     x, y = curve.normalize(point)

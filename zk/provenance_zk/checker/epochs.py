@@ -1,8 +1,9 @@
 """Checks an epoch: what the log says was fed is the dataset, in the order of the run's seed.
 
-D, U and P commit to the dataset's leaves, to the leaves as they were fed, and to the positions. The
-product a of (D, P) equals the product b of U if U is D in the order of P; otherwise with a
-probability of at most N / r over the challenge. P and b are recomputed here, from seed and log.
+D commits to the dataset's leaves, U to the leaves as they were fed, P to their positions. The
+product a is over pairs of a leaf of D and its position of P, the product b over the leaves of U.
+They are equal if U is D in the order of P. If it is not, they are equal with a probability of at
+most N / r over the challenge. The checker recomputes P from the seed and b from the log.
 
 Source: Schwartz, "Fast Probabilistic Algorithms for Verification of Polynomial Identities" (J. ACM
 27, 1980), lemma 1.
@@ -30,11 +31,14 @@ from provenance_zk.statements import (
 
 
 def check_epoch(engine: Engine, evidence: EpochEvidence) -> None:
-    """Seed, P, products of the logged leaves and every chunk's proof.
+    """Check the seed, P, the products of the logged leaves, and every chunk's proof.
+
+    Args:
+        evidence: its files are attacker-controlled.
 
     Raises:
         InputError: a malformed key, base or proof.
-        VerificationError: the first thing that does not hold.
+        VerificationError: the first check that fails.
     """
     facts, where = evidence.dataset, f"epoch {evidence.epoch}"
     require_key(evidence.words, facts.epoch_key)
@@ -52,7 +56,7 @@ def check_epoch(engine: Engine, evidence: EpochEvidence) -> None:
 
 
 def _require_commitments(evidence: EpochEvidence, proofs: Sequence[ProofFile], where: str) -> None:
-    """The proofs' D, U and P are those that registration and anchoring bind."""
+    """Require that the proofs' D are the registered points, and their U and P the anchored ones."""
     points = [[point_bytes(p) for p in proof.commitments] for proof in proofs]
     bound = (("D", evidence.dataset.d_hash), ("U", evidence.u_hash), ("P", evidence.p_hash))
     for i, (name, expected) in enumerate(bound):
@@ -63,7 +67,7 @@ def _require_commitments(evidence: EpochEvidence, proofs: Sequence[ProofFile], w
 def _require_rearrangement(
     evidence: EpochEvidence, proofs: Sequence[ProofFile], where: str
 ) -> None:
-    """b is the product of the logged leaves, and over all chunks the product a equals b."""
+    """Require that each b is the product of the logged leaves, and that all a and all b agree."""
     slots = evidence.dataset.slots
     gamma, delta = challenges(evidence.anchoring.seed)
     leaves = _require_elements(leaves_to_ints(evidence.leaves), where)
@@ -90,7 +94,10 @@ def _require_rearrangement(
 
 
 def _require_elements(leaves: list[int], where: str) -> list[int]:
-    """Logged leaves are below r: L + r has L's product, but whoever looks for L misses it."""
+    """Require logged leaves below r.
+
+    A leaf L + r gives the same product as L, but whoever searches the log for L misses it.
+    """
     for position, leaf in enumerate(leaves):
         if leaf >= R:
             raise VerificationError(

@@ -1,7 +1,7 @@
-"""Checks a dataset's registration: D of every chunk commits to the leaves under the root.
+"""Checks a dataset's registration: each chunk's D commits to the leaves under the root.
 
-A link proof ties the D of a chunk to a product of its leaves; tree proofs tie the same product to
-the root (docs/formats/proofs.md, "Accumulators").
+The link proof of a chunk shows a product of the leaves that D commits to. Tree proofs show the same
+product of the leaves under the root (docs/formats/proofs.md, "Accumulators").
 """
 
 from __future__ import annotations
@@ -31,11 +31,14 @@ from provenance_zk.statements import (
 
 
 def check_registration(engine: Engine, evidence: RegistrationEvidence) -> None:
-    """Link seed, dataset id, every tree and link proof, and the product that ties D to the root.
+    """Check the link seed, the dataset id, every tree and link proof, and that products agree.
+
+    Args:
+        evidence: its files are attacker-controlled.
 
     Raises:
         InputError: a malformed key, point or proof.
-        VerificationError: the first thing that does not hold.
+        VerificationError: the first check that fails.
     """
     facts = evidence.dataset
     d_points = [point_bytes(p) for p in evidence.points]
@@ -64,7 +67,7 @@ def check_registration(engine: Engine, evidence: RegistrationEvidence) -> None:
 
 @dataclass(frozen=True)
 class _Check:
-    """Holds public inputs and commitments against the registration, before a proof is verified."""
+    """Compares public inputs and commitments with the registration; verifies no proof itself."""
 
     facts: DatasetFacts
     epoch_key: Key
@@ -72,7 +75,7 @@ class _Check:
     challenge: tuple[int, int]
 
     def tree(self, k: int, proof: ProofFile, last: bool) -> None:
-        """Public inputs of the tree proof of chunk k; t alone is the prover's to say."""
+        """Check the public inputs of tree proof k; only the product t is the prover's choice."""
         gamma, delta = self.challenge
         used = used_leaves(self.facts.count, k, self.tree_key.slots)
         z = product_from(gamma, delta, [0] * used, k * self.tree_key.slots)
@@ -81,9 +84,10 @@ class _Check:
         require_equal("public inputs", f"tree proof {k}", expected, proof.public)
 
     def link(self, c: int, proof: ProofFile, d_point: bytes) -> None:
-        """Public inputs and commitments of the link of chunk c; a alone is the prover's to say.
+        """Check the link proof of chunk c; only the product a is the prover's choice.
 
-        D is the registered point, U is infinity, and P commits to the leaves' own positions.
+        D must be the registered point and U the point at infinity. P must commit to the leaves' own
+        positions, unblinded.
         """
         gamma, delta = self.challenge
         key, where = self.epoch_key, f"link proof {c}"
@@ -99,14 +103,18 @@ class _Check:
         require_equal("commitments D, U, P", where, expected, actual)
 
     def products(self, c: int, link: ProofFile, trees: Sequence[ProofFile]) -> None:
-        """a_c * prod z_k = b_c * prod t_k over the tree chunks k of chunk c, and neither is 0."""
+        """Check the products of chunk c: a_c * prod z_k = b_c * prod t_k, and neither side is 0.
+
+        The products are over the tree chunks k that lie in chunk c. t is the product of a tree
+        chunk's leaves, z what it is when all leaves are 0; a and b are the same for a chunk of D.
+        """
         per_chunk = self.epoch_key.slots // self.tree_key.slots
         left, right = link.public_value("a"), link.public_value("b")
         for proof in trees[c * per_chunk : (c + 1) * per_chunk]:
             left, right = left * proof.public_value("z") % R, right * proof.public_value("t") % R
         if left != right or left == 0:
             raise VerificationError(
-                "commitment D is not the tree's leaves",
+                "D does not commit to the leaves under the root",
                 where=f"link proof {c}",
                 expected=hex(right),
                 actual=hex(left),
@@ -114,7 +122,7 @@ class _Check:
 
 
 def _registration(facts: DatasetFacts, identity: ChainIdentity) -> Registration:
-    """The registration that these facts of a chain describe."""
+    """The registration that the chain's facts describe."""
     return Registration(
         identity.chain_id,
         from_hex(identity.contracts["ledger"].address, 20),

@@ -1,4 +1,4 @@
-"""What every check asks of evidence: equal facts, the pinned key, proofs of one kind that hold."""
+"""Requirements that all checks share: equal facts, the pinned key, proofs that hold."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def _show(value: object) -> str:
 
 
 def require_key(words: bytes, expected: KeyId) -> bytes:
-    """Words that are the key of this id.
+    """Require that words (attacker-controlled) are the key with this id; returns them.
 
-    Evidence could bring a key of its own making, whose secrets its maker knows.
+    Without this check, evidence could bring a key whose maker knows its secrets and can forge.
 
     Raises:
-        VerificationError: another key's.
+        VerificationError: the words have another id.
     """
     require_equal("key id", "vk.words", expected, vk_id(words))
     return words
@@ -47,7 +47,7 @@ class Wanted:
 
     Attributes:
         where: names them in errors.
-        key: they are all under this one; None while several keys may prove of one kind.
+        key: id of the key of all of them; None where proofs may be under several keys.
     """
 
     count: int
@@ -59,8 +59,8 @@ class Wanted:
         """Read the proofs (attacker-controlled).
 
         Raises:
-            InputError: a malformed one.
-            VerificationError: another number, kind or key.
+            InputError: a malformed proof.
+            VerificationError: another number of proofs, or a proof of another kind or key.
         """
         if len(values) != self.count:
             raise VerificationError(
@@ -84,10 +84,10 @@ class Wanted:
 def require_valid(
     engine: Engine, words: bytes, proofs: Sequence[ProofFile], mask: int, where: str
 ) -> None:
-    """Have every proof checked.
+    """Check every proof with the engine.
 
     Raises:
-        VerificationError: names the first that does not hold.
+        VerificationError: a proof does not hold; `where` names the first.
     """
     for i, good in enumerate(engine.verify(words, proofs, mask)):
         if not good:

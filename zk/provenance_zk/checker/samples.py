@@ -1,7 +1,7 @@
 """Checks sampled statements about weights off chain: draw, public inputs, every group's proof.
 
-Nothing is taken from a proof that can be recomputed: block numbers come from the draw, codes from
-the deployed file, roots from the anchored tables.
+Public inputs are recomputed, not taken from a proof: block numbers from the draw, codes from the
+deployed file, roots from the anchored tables.
 """
 
 from __future__ import annotations
@@ -24,11 +24,14 @@ from provenance_zk.weights.samples import Anchoring, Group
 
 
 def check_samples(engine: Engine, evidence: SampleEvidence) -> Sampling:
-    """Everything that an accepted anchoring rests on, and what its draw detects.
+    """Check all that an accepted anchoring rests on; returns what its draw detects.
+
+    Args:
+        evidence: its files are attacker-controlled.
 
     Raises:
         InputError: a malformed key or proof.
-        VerificationError: the first thing that does not hold.
+        VerificationError: the first check that fails.
     """
     check = _Check.of(evidence)
     seed = check.draw_seed()
@@ -55,7 +58,7 @@ def check_samples(engine: Engine, evidence: SampleEvidence) -> Sampling:
 
 @dataclass(frozen=True)
 class _Check:
-    """What the chain says was anchored, beside the evidence about it; `where` is the stage."""
+    """What the chain says was anchored, and the evidence about it; `where` is the stage."""
 
     evidence: SampleEvidence
     anchoring: Anchoring
@@ -83,7 +86,7 @@ class _Check:
         return draw.seed(self.digest, evidence.draw_hash)
 
     def rank(self) -> int:
-        """Padded rank of the adapter; any rank will do for keys that have none."""
+        """Padded rank of the adapter; for a quantization any rank, since its keys have none."""
         evidence = self.evidence
         if evidence.base is None or evidence.adapter is None:
             return RANKS[0]
@@ -107,7 +110,7 @@ class _Check:
         return samples.sampled_inputs(anchoring.kind, tensor, group, evidence.codes)
 
     def require_codes(self, groups: Sequence[Group]) -> None:
-        """The codes that the contract accepted are those of the deployed file."""
+        """Require that the codes the contract accepted are those of the deployed file."""
         if self.anchoring.stage != "quantize":
             return
         start = 1 + len(samples.index_words(range(self.anchoring.slots)))
@@ -116,7 +119,7 @@ class _Check:
         require_equal("hash of the accepted codes", self.where, accepted, codes)
 
     def require_shape(self, words: bytes, groups: Sequence[Group], rank: int) -> None:
-        """A key opens as many blocks as were anchored, in trees as deep as the groups' tensors."""
+        """Require a key that opens as many blocks as anchored, in trees of the tensors' depth."""
         key, slots = parse_key(words), self.evidence.anchoring.slots
         for group in groups:
             tensor = self.evidence.merged.tensors[group.tensor]
@@ -130,10 +133,10 @@ class _Check:
 
 
 def _anchoring_of(facts: ModelAnchoringFacts) -> Anchoring:
-    """What the chain says was anchored.
+    """The anchoring that the chain's facts describe.
 
     Raises:
-        VerificationError: a kind of key that no stage has.
+        VerificationError: its kind is of no stage.
     """
     kind = next((k for k in samples.STAGE_OF if KINDS[k].number == facts.kind), None)
     if kind is None:

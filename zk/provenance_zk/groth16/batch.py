@@ -1,7 +1,8 @@
 """Batches of Groth16 proofs of one key in plain Python: the twin of Groth16Batch.sol.
 
-Each equation of `verifier` is raised to a weight of its own and all are multiplied: w_j for the
-main equation of proof j, v_jk for the knowledge of its commitment k.
+Each equation of `verifier` is raised to a weight of its own, and all are multiplied: w_j is the
+weight of proof j's main equation, v_jk that of the knowledge of its commitment k. Points marked '
+are in G2 and stored negated in the key.
 
     prod_j e(w_j A_j, B_j) * e(sum w_j C_j, delta') * e((sum w_j) alpha, beta') * e(X, gamma')
       * prod_k e(sum_j v_jk commitment_jk, GSigmaNeg_k) * e(sum_j v_jk pok_jk, G_k) = 1
@@ -31,7 +32,7 @@ MAX_PROOFS = 64
 
 
 def batch_words(proof: ProofFile) -> bytes:
-    """One proof's words: A, B, C, commitments, their proofs of knowledge, public inputs."""
+    """A proof as words of 32 bytes: A, B, C, commitments, proofs of knowledge, public inputs."""
     points = [x for point in (*proof.commitments, *proof.poks) for x in point]
     return b"".join(
         x.to_bytes(32, "big") for x in (*proof.a, *proof.b, *proof.c, *points, *proof.public)
@@ -39,12 +40,16 @@ def batch_words(proof: ProofFile) -> bytes:
 
 
 def batch_seed(vk_id: KeyId, proofs: Sequence[ProofFile]) -> bytes:
-    """keccak256(key id || words of every proof): weights depend on all that the prover chose."""
+    """keccak256(key id || words of every proof): the weights depend on all that provers chose."""
     return bytes(keccak(vk_id + b"".join(batch_words(proof) for proof in proofs)))
 
 
 def batch_weights(seed: bytes, proofs: int, commitments: int) -> list[list[int]]:
-    """Weights of 128 bits, never 0: a row per proof, its main equation before its commitments."""
+    """Weights of 128 bits, never 0.
+
+    Returns:
+        A row per proof: the weight of its main equation, then one for each commitment.
+    """
     draws = [keccak(seed + i.to_bytes(32, "big"))[:16] for i in range(proofs * (1 + commitments))]
     weights = [int.from_bytes(draw, "big") or 1 for draw in draws]
     return [weights[i : i + 1 + commitments] for i in range(0, len(weights), 1 + commitments)]
@@ -53,7 +58,7 @@ def batch_weights(seed: bytes, proofs: int, commitments: int) -> list[list[int]]
 def is_valid_batch(words: bytes, proofs: Sequence[ProofFile], mask: int) -> bool:
     """Whether all proofs hold, each with the knowledge of every commitment in `mask`.
 
-    About 0.5 s, and 0.2 s more per proof.
+    Takes about 0.5 s, and 0.2 s more per proof.
 
     Args:
         words: bytes of the verifying key; the caller has pinned their keccak-256.
@@ -69,7 +74,7 @@ def is_valid_batch(words: bytes, proofs: Sequence[ProofFile], mask: int) -> bool
     points = [proof_points(key, proof, mask) for proof in proofs]
     asked = [k for k in range(len(key.knowledge)) if mask >> k & 1]
     if any(curve.is_inf(p.commitments[k]) for p in points for k in asked):
-        return False  # nothing to know, as `is_valid_proof` has it
+        return False  # infinity commits to nothing: refused as in `is_valid_proof`
     weights = batch_weights(batch_seed(key.vk_id, proofs), len(proofs), len(key.knowledge))
     return is_pairing_one(_pairs(key, points, [proof.public for proof in proofs], weights, asked))
 

@@ -1,4 +1,4 @@
-"""Verifying keys off their bytes: layout, every point, and what makes a key worthless.
+"""Reads verifying keys: checks the layout, every point, and that the key is no worthless one.
 
 Source: docs/formats/proofs.md ("Verifying key"); docs/security-model.md ("Refused keys").
 """
@@ -24,11 +24,12 @@ _HEADER_WORDS = 7
 
 @dataclass(frozen=True)
 class Key:
-    """A verifying key whose every point was checked; G2 points are negated as the layout says.
+    """A verifying key whose points were all checked.
 
     Attributes:
+        beta_neg: -beta; `gamma_neg` and `delta_neg` are negated, too, as in the file.
         knowledge: (G, GSigmaNeg) of each commitment.
-        bases: keccak-256 of the D, U and P bases; empty unless of kind `epoch`.
+        bases: keccak-256 of the bases of D, of U and of P; empty unless of kind `epoch`.
         identity: I_0, the sum of i*K_i over the bases K_i of P; None unless of kind `epoch`.
         total: S, the sum of K_i; None unless of kind `epoch`.
     """
@@ -49,7 +50,7 @@ class Key:
 
 
 class _Reader:
-    """Takes points off the words of a key and checks each."""
+    """Reads points from the words of a key, one after the other, and checks each."""
 
     def __init__(self, words: Sequence[int]) -> None:
         self._words = words
@@ -90,10 +91,11 @@ def parse_key(words: bytes) -> Key:
     """Read and check a verifying key (attacker-controlled). Its id is the keccak-256 of `words`.
 
     Raises:
-        InputError: another layout (a key flagged `lookup` too: no statement uses lookups), a point
-            off its curve or subgroup, or a key that nobody may trust: points at infinity, two equal
-            sigma keys or sigma = +-1, gamma = delta, delta = generator, public inputs that share a
-            base, another number of inputs than the statement has.
+        InputError: another layout (also a key flagged `lookup`: no statement uses lookups); another
+            number of public inputs than the statement has; a point off its curve or subgroup; or a
+            key that nobody may trust. Such keys have a point at infinity, two equal or opposite
+            sigma keys, sigma = +-1, gamma = delta, delta = generator, or public inputs that share a
+            base.
     """
     values = _words_of(words)
     kind, slots, depth = _read_header(values)
@@ -110,7 +112,7 @@ def parse_key(words: bytes) -> Key:
 
 
 def _read_header(values: Sequence[int]) -> tuple[str, int, int]:
-    """(kind, slots, depth), after every word of the header was checked."""
+    """Check every word of the header; returns (kind, slots, depth)."""
     version, number, slots, depth, public, commitments, flags = values[:_HEADER_WORDS]
     if version != KEY_VERSION:
         raise InputError("unknown version of key", expected=KEY_VERSION, actual=f"{version}"[:80])
@@ -148,8 +150,8 @@ def _read_points(reader: _Reader, vk_id: KeyId, shape: tuple[str, int, int]) -> 
 
 
 def _require_trustworthy(key: Key) -> None:
-    """What makes a well-formed key worthless (docs/security-model.md, "Refused keys")."""
-    # x alone: a point and its negative count as the same.
+    """Refuse a well-formed key that is worthless (docs/security-model.md, "Refused keys")."""
+    # Only x is compared: a point and its negative count as the same.
     bases = [int(curve.normalize(point)[0]) for point in key.ic]
     sigmas = [str(curve.normalize(sigma)[0]) for _, sigma in key.knowledge]
     known = [curve.eq(sigma, g) or curve.eq(sigma, curve.neg(g)) for g, sigma in key.knowledge]

@@ -1,4 +1,6 @@
-"""Points of BN254 off words that an attacker may have chosen, each checked to lie in its group.
+"""Reads points of BN254 from words that an attacker may have chosen.
+
+Each is checked to lie in its group.
 
 Source: EIP-196 and EIP-197 (the two curves, order of coordinates, infinity as zeros).
 """
@@ -53,7 +55,7 @@ def parse_g2(words: Sequence[int], where: str) -> Point:
     point = (FQ2([x0, x1]), FQ2([y0, y1]), FQ2.one())
     if not curve.is_on_curve(point, curve.b2):
         raise InputError("point is not on the twist", where=where)
-    # The twist is larger than the group, and py_ecc does not look.
+    # The twist has more points than the group, and py_ecc does not check that.
     if not curve.is_inf(curve.multiply(point, R)):
         raise InputError("point is not in the subgroup", where=where)
     return point

@@ -1,9 +1,9 @@
-"""Keys and proofs in the form of snarkjs, so that somebody else's verifier can check a proof.
+"""Keys and proofs in the form of snarkjs, so that a foreign verifier can check a proof.
 
-snarkjs knows no commitments: their sum joins IC[0], so an exported key belongs to one proof. What
-is exported does NOT show that its maker knows the commitments. Without that an `epoch` proof shows
-nothing: anyone can make one whose main equation holds (docs/security-model.md, "Rules of proof
-verification"). Proofs of the other kinds have no commitments and lose nothing.
+snarkjs has no commitments. So the export adds their sum to IC[0], and an exported key belongs to
+one proof. An export does NOT show that the prover knows what the commitments hold. Without that, an
+`epoch` proof shows nothing: anyone can make one whose main equation holds (docs/security-model.md,
+"Rules of proof verification"). Proofs of the other kinds have no commitments and lose nothing.
 
 Source: snarkjs 0.7.6, src/groth16_verify.js and src/zkey_export_verificationkey.js; numbers are
 decimal strings, points projective.
@@ -31,7 +31,7 @@ def _g1(point: Point) -> list[str]:
 
 
 def _g2(point: Point) -> list[list[str]]:
-    """Real part first, unlike in the files of this project."""
+    """A G2 point with the real part first; this project's files have it last."""
     if curve.is_inf(point):
         return [["0", "0"], ["1", "0"], ["0", "0"]]
     return [
@@ -41,13 +41,16 @@ def _g2(point: Point) -> list[list[str]]:
 
 
 def export(words: bytes, proof: ProofFile) -> dict[str, Any]:
-    """File name to JSON value: the key, the proof and its public inputs.
+    """The files of snarkjs: the key, the proof and its public inputs.
 
-    Says nothing about whether the proof holds.
+    Does not check whether the proof holds.
 
     Args:
         words: bytes of the verifying key.
         proof: attacker-controlled.
+
+    Returns:
+        JSON value by file name.
 
     Raises:
         InputError: as `verifier.is_valid_proof`.

@@ -1,14 +1,14 @@
 """Groth16 with Pedersen commitments in plain Python: slow, obvious, and independent.
 
-It shares no code with the prover or the contracts. Equations, one pairing product each (points
-marked ' are in G2 and stored negated in the key):
+It shares no code with the prover or the contracts. Each equation is one product of pairings. Points
+marked ' are in G2 and stored negated in the key:
 
     main          e(A, B) e(alpha, beta') e(X, gamma') e(C, delta') = 1
                   X = IC_0 + sum public_i IC_i + sum commitments
     knowledge i   e(commitment_i, GSigmaNeg_i) e(pok_i, G_i) = 1, for each bit i of the mask
 
-NOT checked here: that commitments are the registered or anchored points, and that public inputs are
-what the statement says. Without both, a valid proof says nothing.
+NOT checked here: that the commitments are the registered or anchored points, and that the public
+inputs are what the statement says. The caller must check both; else a valid proof says nothing.
 
 Source: Groth, "On the Size of Pairing-Based Non-interactive Arguments" (EUROCRYPT 2016), section
 3.2; EIP-197 for the pairing; docs/formats/proofs.md for keys and proofs.
@@ -42,7 +42,9 @@ class ProofPoints:
 
 
 def proof_points(key: Key, proof: ProofFile, mask: int) -> ProofPoints:
-    """The points of a proof (attacker-controlled) of this key; `is_valid_proof` says if it holds.
+    """Read the points of a proof (attacker-controlled) under this key.
+
+    Does not check whether the proof holds: `is_valid_proof` does.
 
     Raises:
         InputError: as `is_valid_proof`.
@@ -82,8 +84,8 @@ def _require_fits(key: Key, proof: ProofFile, mask: int) -> None:
 def is_valid_proof(words: bytes, proof: ProofFile, mask: int) -> bool:
     """Whether the main equation and the knowledge of every commitment in `mask` hold.
 
-    About 0.7 s, 0.4 s more per bit of the mask. A commitment at infinity has no knowledge to show:
-    it fails where the mask asks for it.
+    Takes about 0.7 s, and 0.4 s more per bit of the mask. A commitment at infinity commits to
+    nothing, so a proof with one fails where the mask asks for it.
 
     Args:
         words: bytes of the verifying key; the caller has pinned their keccak-256.
@@ -91,8 +93,8 @@ def is_valid_proof(words: bytes, proof: ProofFile, mask: int) -> bool:
         mask: bit i asks for the proof of knowledge of commitment i (`EPOCH_MASK`, `D_MASK`).
 
     Raises:
-        InputError: key or proof is malformed: other lengths, coordinates >= q, public inputs >= r,
-            points off their curve or subgroup, a proof of another key, or what `parse_key` refuses.
+        InputError: a malformed proof (other lengths, coordinates >= q, public inputs >= r, points
+            off their curve or subgroup), a proof of another key, or a key that `parse_key` refuses.
     """
     key = parse_key(words)
     points = proof_points(key, proof, mask)
@@ -106,7 +108,12 @@ def is_valid_proof(words: bytes, proof: ProofFile, mask: int) -> bool:
 
 
 def is_known(words: bytes, index: int, commitment: tuple[int, int], pok: tuple[int, int]) -> bool:
-    """Whether `pok` shows knowledge of commitment number `index`: 0 where D is registered.
+    """Whether `pok` shows that its maker knows what commitment number `index` holds.
+
+    Args:
+        words: bytes of the verifying key.
+        index: 0 for D, which is checked at registration.
+        commitment: attacker-controlled, as `pok` is.
 
     Raises:
         InputError: as `is_valid_proof`.

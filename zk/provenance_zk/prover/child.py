@@ -1,7 +1,7 @@
-"""The child process that runs one command of `zkprover`.
+"""A child process that runs one command of `zkprover`.
 
-Its stdin takes the request and its stdout gives the result, both JSON; its stderr has progress
-lines. A child never outlives the call: it is killed on a timeout and on any exception, Ctrl-C
+It reads the request from stdin and writes the result to stdout, both JSON, and progress lines to
+stderr. A child never outlives the call: it is killed on a timeout and on any exception, Ctrl-C
 included.
 """
 
@@ -45,14 +45,14 @@ _ERRORS: dict[str, type[ProvenanceError]] = {
 
 
 def find_binary(configured: Path | None) -> Path:
-    """The prover to run: the configured one, else the packaged one, else the working copy's.
+    """The prover's program: the configured one, else the packaged one, else the working copy's.
 
     Args:
-        configured: what the settings say (`Settings.zkprover`, from PROVENANCE_ZKPROVER). No other
-            program takes its place.
+        configured: what the settings say (`Settings.zkprover`, from PROVENANCE_ZKPROVER). If it is
+            set, no other program takes its place.
 
     Raises:
-        UnavailableError: none of them is an executable file.
+        UnavailableError: no executable file is there.
     """
     package = Path(__file__).resolve().parents[1]
     candidates = (
@@ -73,13 +73,13 @@ def find_binary(configured: Path | None) -> Path:
 
 @dataclass(frozen=True)
 class Child:
-    """How children are started: the program, and the limit of one call."""
+    """Starts children: the program, and the time limit of one call."""
 
     binary: Path
     timeout_s: float
 
     def call(self, command: str, request: Mapping[str, Any], say: Say | None) -> dict[str, Any]:
-        """The result of one command.
+        """Run one command; returns its result.
 
         Args:
             say: gets each progress line.
@@ -88,6 +88,7 @@ class Child:
             UnavailableError: the program cannot run, was killed, took too long or failed by itself.
             InputError: it refuses the request, a file or a key.
             RejectedError: the statement is false.
+            ConfigError: it would need more memory than its limit allows.
         """
         with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stdout:
             stdin.write(json.dumps(request).encode())
@@ -158,13 +159,15 @@ def _result(command: str, status: int, output: bytes, lines: Sequence[str]) -> d
 def require_success(
     command: str, status: int, result: Any, lines: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """The result of a command that succeeded.
+    """The result of a command, unless it failed.
 
     Args:
-        lines: the last of its stderr.
+        status: exit status of the command.
+        result: what it wrote to stdout, parsed; None if that is not JSON.
+        lines: the last lines of its stderr.
 
     Raises:
-        ProvenanceError: as the command's error says.
+        ProvenanceError: the command failed; the class follows from the error's code.
     """
     if status in (0, 1) and isinstance(result, dict) and "error" not in result:
         return result

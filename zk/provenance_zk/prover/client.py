@@ -1,8 +1,9 @@
 """Typed client of `zkprover`, the Go program that makes keys, commitments and proofs.
 
-Each call starts one child (`provenance_zk.prover.child`), or asks a server, which reads each key
-once (`provenance_zk.prover.server`). Secrets (salts, blindings, records) reach the prover only in
-private files that are removed afterwards (`provenance_zk.prover.request`), never as arguments.
+A call starts a child of its own (`provenance_zk.prover.child`) or asks a server, which reads each
+key only once (`provenance_zk.prover.server`). Secrets (salts, blindings, records) reach the prover
+only in private files that are removed afterwards (`provenance_zk.prover.request`), never as
+arguments.
 
 Source: docs/formats/prover.md.
 """
@@ -46,7 +47,10 @@ DEFAULT_TIMEOUT_S = 3600.0
 
 @dataclass(frozen=True)
 class KeyInfo:
-    """Facts of a key folder. `klass` is `dev` when one party ran the setup and could forge."""
+    """Facts of a key folder.
+
+    `klass` is `dev` when one party ran the setup, and could therefore forge proofs.
+    """
 
     dir: Path
     kind: str
@@ -82,12 +86,13 @@ class VerifierAnswer:
 
 @dataclass(frozen=True)
 class Question:
-    """A digest, and where it stands among a dataset's leaves. A proof tells only the digest.
+    """A digest, and its place among a dataset's leaves. A proof reveals the digest only.
 
     Attributes:
-        leaves: (N, 32) uint8, or their bytes; `depth` is that of the tree over them.
+        leaves: (N, 32) uint8, or their bytes.
+        depth: of the tree over the leaves.
         digest: 32 bytes.
-        position: of the digest's leaf; for an absent one the number of smaller digests.
+        position: of the digest's leaf; for an absent digest the number of smaller digests.
     """
 
     leaves: np.ndarray | bytes
@@ -96,7 +101,7 @@ class Question:
     position: int
 
     def fields(self, folder: PrivateFolder, key: Path) -> dict[str, Any]:
-        """What a request about the digest says."""
+        """Fields of a request about the digest; writes the leaves to `folder`."""
         data = leaf_bytes(self.leaves)
         return {
             "key": str(key),
@@ -113,15 +118,15 @@ class ZkProver:
     """Runs the prover.
 
     Every method raises UnavailableError when the program cannot run, is killed or takes too long,
-    InputError for requests, files and keys that it refuses, RejectedError when the statement is
+    InputError when it refuses a request, a file or a key, and RejectedError when the statement is
     false.
 
     Args:
         binary: see `find_binary`.
-        progress: gets each progress line of the child.
+        progress: gets each progress line of the prover.
         timeout_s: limit of one call.
-        server: where requests go, except setups and ceremonies, which take more memory than a
-            server can predict.
+        server: where requests go; None for a child per request. Setups and ceremonies always run in
+            a child, since a server cannot predict how much memory they need.
     """
 
     def __init__(
@@ -141,10 +146,10 @@ class ZkProver:
     def request(
         self, command: str, request: Mapping[str, Any], say: Say | None = None
     ) -> dict[str, Any]:
-        """Result of any command; the caller says which files it reads and writes.
+        """Run any command; returns its result. The request names the files to read and write.
 
         Args:
-            say: gets its lines in the place of the prover's own.
+            say: gets the progress lines of this command instead of `progress`.
         """
         lines = say or self._say
         if self._requests is None or command == "setup" or command.startswith("ceremony-"):
@@ -152,7 +157,7 @@ class ZkProver:
         return self._requests.call(command, request, lines)
 
     def interrupt(self) -> None:
-        """Let requests of other threads to a server fail as if it had gone."""
+        """Make requests of other threads to a server fail with UnavailableError."""
         if self._requests is not None:
             self._requests.interrupt()
 
@@ -189,7 +194,7 @@ class ZkProver:
     # --- dataset ---------------------------------------------------------------------------------
 
     def dataset(self, digests: bytes, salts: bytes, depth: int) -> tuple[bytes, int]:
-        """As `provenance_zk.training.commitments.TreeBuilder`."""
+        """As `TreeBuilder.dataset` of `provenance_zk.training.commitments`."""
         with private_folder() as folder:
             request = {
                 "digests": folder.write("digests", digests),
@@ -201,7 +206,7 @@ class ZkProver:
             return folder.read("leaves"), parse_element(result["root"], "root")
 
     def leaf_root(self, leaves: np.ndarray | bytes, depth: int) -> int:
-        """Root over leaves: the fast root function of `CommittedDataset.check`."""
+        """Root over leaves (N, 32): the fast root function of `CommittedDataset.check`."""
         with private_folder() as folder:
             result = self.request(
                 "leaf-root", {"leaves": folder.write("leaves", leaf_bytes(leaves)), "depth": depth}
@@ -216,7 +221,8 @@ class ZkProver:
         """Commit to D or U, with proofs of knowledge.
 
         Args:
-            values: (N, 32), the leaves for D, the leaves in fed order for U.
+            vector: `D` or `U`.
+            values: (N, 32) uint8; for D the leaves, for U the leaves in the order they were fed.
             blindings: one secret blinding per chunk.
         """
         if vector not in ("D", "U"):
@@ -233,15 +239,18 @@ class ZkProver:
             return _commitments(self.request("commit", request))
 
     def commit_order(self, key: Path, order: np.ndarray | Sequence[int]) -> Commitments:
-        """Commit to P of an order a[h], shape (N,), with proofs of knowledge."""
+        """Commit to the positions P of an order a[h], shape (N,), with proofs of knowledge."""
         return self._commit_order({"key": str(key)}, order)
 
     def recompute_order(
         self, words: Path, bases: Path, order: np.ndarray | Sequence[int]
     ) -> Commitments:
-        """What a verifier does: P from the order alone, over bases held against the key.
+        """Recompute P from the order alone, as a verifier does; without proofs of knowledge.
 
-        There are no proofs of knowledge.
+        Args:
+            words: file of the verifying key, which pins the hash of the bases.
+            bases: file of the bases of P.
+            order: a[h], shape (N,).
         """
         return self._commit_order({"words": str(words), "bases": str(bases)}, order)
 
@@ -258,10 +267,12 @@ class ZkProver:
     def prove_sorted(
         self, key: Path, digests: bytes, salts: bytes, depth: int, chunks: Sequence[int]
     ) -> list[ProofFile]:
-        """One `sorted` proof for each chunk number of `chunks`.
+        """One `sorted` proof for each chunk.
 
         Args:
-            digests: of all records, as `dataset` takes them; `salts` too.
+            digests: of all records, as `dataset` takes them.
+            salts: as `digests`.
+            chunks: numbers of the chunks.
         """
         if not chunks:
             raise InputError("no chunks to prove")
@@ -294,6 +305,7 @@ class ZkProver:
         """An `absent` proof of a digest between two records.
 
         Args:
+            question: the digest, and the number of smaller digests as its position.
             below: (digest, salt) of the record before the position; None at position 0.
             above: (digest, salt) of the record at the position; None behind the last record.
         """
@@ -307,7 +319,13 @@ class ZkProver:
     # --- verification ----------------------------------------------------------------------------
 
     def verify(self, words: Path, proofs: Sequence[ProofFile], mask: int) -> list[VerifierAnswer]:
-        """What the prover's verifier says of each proof; malformed ones do not hold.
+        """What the prover's verifier says of each proof (attacker-controlled).
+
+        A malformed proof does not raise; its answer says that it does not hold.
+
+        Args:
+            words: file of the verifying key.
+            mask: bit i asks for the proof of knowledge of commitment i.
 
         Raises:
             InputError: no proofs.

@@ -1,8 +1,8 @@
 """The connection of a client to a running `zkprover serve`.
 
-A frame is a big-endian u32, the number of bytes that follow, and one JSON object. Frames hold paths
-and public values; the server reads and writes the files that they name, so it must see the same
-file system.
+A frame is the number of bytes that follow, as a big-endian u32, and then one JSON object. Frames
+hold paths and public values. The server reads and writes the files that they name, so it must see
+the same file system.
 
 Source: docs/formats/prover.md.
 """
@@ -31,7 +31,7 @@ _DOMAIN = b"provenance/v1/prover"
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a server listens: `unix:PATH`, or `tcp:HOST:PORT` with the file of the secret."""
+    """Where a server listens: `unix:PATH`, or `tcp:HOST:PORT` with the file of its secret."""
 
     network: str
     where: str
@@ -42,7 +42,7 @@ class Endpoint:
         """Read what the settings say (PROVENANCE_PROVER, PROVENANCE_PROVER_SECRET).
 
         Raises:
-            ConfigError: not an address, or one of TCP without a secret.
+            ConfigError: not an address, or a TCP address without a secret.
         """
         network, _, where = text.partition(":")
         host, _, port = where.rpartition(":")
@@ -62,10 +62,10 @@ class Endpoint:
 
 
 class Connection:
-    """One connection; requests are answered one after the other.
+    """One connection; the server answers its requests one after the other.
 
-    Closing it cancels the request under way. What the server sends is not trusted beyond the fields
-    that are read here.
+    Closing the connection cancels the request under way. What the server sends is checked: only
+    bounded frames with one JSON object are accepted.
 
     Args:
         timeout_s: limit of one request, waiting in the server's queue included.
@@ -114,7 +114,11 @@ class Connection:
         request: Mapping[str, Any],
         say: Say | None = None,
     ) -> tuple[int, dict[str, Any]]:
-        """(status, result) as a process of its own would end, errors as `{"error": {..}}`.
+        """Send a request and wait for its answer.
+
+        Returns:
+            (status, result): exit status and result as a child process would give them; an error is
+            a result `{"error": {..}}`.
 
         Raises:
             UnavailableError: the server went away or took too long; the request may be repeated.
@@ -132,11 +136,11 @@ class Connection:
                 say(frame["progress"])
 
     def close(self) -> None:
-        """End the connection, and the request under way with it."""
+        """Close the connection; this cancels the request under way."""
         self._socket.close()
 
     def interrupt(self) -> None:
-        """Let a `call` in another thread end with UnavailableError."""
+        """Make a `call` in another thread raise UnavailableError."""
         with suppress(OSError):  # closed already
             self._socket.shutdown(socket.SHUT_RDWR)
 

@@ -1,9 +1,8 @@
 """Proving keys in a cache folder, one folder per circuit digest.
 
-`zkprover` writes them; this module finds and checks them. Keys made by `ensure_keys` are
-development keys: whoever ran the setup can forge proofs, and everything shown with them says so.
-Ceremony keys come into the cache when a ceremony is sealed or its transcript verified
-(docs/formats/ceremony.md).
+`zkprover` writes them; this module finds and checks them. `ensure_keys` makes development keys:
+whoever ran the setup can forge proofs, and verdicts that rest on them say so. Ceremony keys come
+into the cache when a ceremony is sealed or its transcript is verified (docs/formats/ceremony.md).
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ EPOCH_SLOTS = (256, 4096, 20480, 86016, 344064)  # 256 is for tests
 TREE_SLOTS = 4096
 TEST_TREE_SLOTS = 256
 SORTED_SLOTS = 256  # leaves per `sorted` chunk
-TEST_SORTED_SLOTS = 16  # goes with the test key and small datasets
+TEST_SORTED_SLOTS = 16  # for tests and small datasets
 WORDS_FILE = "vk.words"
 BASES_FILE = "bases.bin"
 INFO_FILE = "key.json"
@@ -36,10 +35,13 @@ _MAX_WORDS_BYTES = 1 << 16
 
 @dataclass(frozen=True)
 class KeyFolder:
-    """A key on disk. `words` are the bytes of its data contract, `vk_id` their keccak-256.
+    """A key on disk.
 
-    A ceremony's key names the digest of its transcript, and the beacon that closed it (value and
-    source); for a development key both are None.
+    Attributes:
+        words: the verifying key's bytes, as its data contract holds them.
+        vk_id: keccak-256 of `words`.
+        transcript: digest of the ceremony's transcript; None for a development key.
+        beacon: value and source of the beacon that closed the ceremony; None for a development key.
     """
 
     dir: Path
@@ -61,7 +63,7 @@ class KeyFolder:
 
     @property
     def bases_file(self) -> Path:
-        """Bases of D, U and P (kind `epoch`); whoever has them can recompute P."""
+        """Bases of D, U and P of an `epoch` key; whoever has them can recompute P."""
         return self.dir / BASES_FILE
 
 
@@ -73,7 +75,8 @@ def vk_id(words: bytes) -> KeyId:
 def load_words(path: Path) -> bytes:
     """Bytes of a `vk.words` file.
 
-    They are attacker-controlled: pin their `vk_id`, and read them with `groth16.key.parse_key`.
+    They are attacker-controlled: compare their `vk_id` with a pinned one, and read them with
+    `groth16.key.parse_key`.
 
     Raises:
         NotFound: no such file.
@@ -96,7 +99,9 @@ def load_words(path: Path) -> bytes:
 
 
 def load_key(dir: Path) -> KeyFolder:
-    """Read a key folder's facts and words; the prover checks its large files when it loads them.
+    """Read a key folder's facts and words.
+
+    The large files are not read here; the prover checks them when it loads them.
 
     Raises:
         NotFound: no such folder.
@@ -112,8 +117,8 @@ def load_key(dir: Path) -> KeyFolder:
             where=str(dir / WORDS_FILE),
             expected=info.get("vkId"),
             actual=actual,
-            hint="remove the key folder and set up again; ledgers that name the old key need it "
-            "back",
+            hint="remove the key folder and set up again; ledgers that pin the old key need that "
+            "very key",
         )
     try:
         key = _key_of(info, dir, words)
@@ -167,15 +172,16 @@ def _key_of(info: Mapping[str, Any], dir: Path, words: bytes) -> KeyFolder:
 def ensure_keys(prover: ZkProver, cache: Path, kind: str, slots: int, depth: int = 0) -> KeyFolder:
     """The development key of a circuit, made on first use.
 
-    The longest takes 215 s, for 344,064 slots on two cores.
+    Making the largest, of 344,064 slots, takes 215 s on two cores.
 
     Args:
-        cache: safe to delete, but ledgers deployed with a deleted key need it back.
+        cache: folder of keys. It can be deleted, but ledgers that pin a deleted key then take no
+            more proofs: a new setup makes another key.
 
     Raises:
         InputError: no such circuit.
-        UnavailableError: the prover or the disk.
-        VerificationError: the cached folder was altered.
+        UnavailableError: the prover or the disk is out of reach.
+        VerificationError: the folder in the cache was altered.
     """
     info = prover.setup(kind, slots, depth, cache)
     key = load_key(info.dir)
@@ -200,7 +206,7 @@ def find_key(cache: Path, wanted: KeyId) -> KeyFolder:
     """The cached key with this `vk_id`.
 
     Raises:
-        NotFound: not in the cache; it was deleted, or made on another machine.
+        NotFound: the key was deleted, or made on another machine.
     """
     for key in cached_keys(cache):
         if key.vk_id == wanted:
@@ -209,8 +215,8 @@ def find_key(cache: Path, wanted: KeyId) -> KeyFolder:
         "no key with this id in the cache",
         where=str(cache),
         expected=wanted,
-        hint="keys missing for the ledger: restore the cache, or run `provenance chain deploy` for "
-        "new ones",
+        hint="restore the cache of the keys that the ledger pins, or run `provenance chain deploy` "
+        "for a ledger with new ones",
     )
 
 
@@ -243,7 +249,7 @@ def ceremony_key(cache: Path, kind: str, slots: int, depth: int = 0) -> KeyFolde
 
     Raises:
         NotFound: there is none; a development key never takes its place.
-        Conflict: there are several, and choosing one is not for a program.
+        Conflict: there are several; a person must choose one.
     """
     shape = (kind, slots, depth)
     found = [

@@ -1,4 +1,4 @@
-"""What requests to `zkprover` are made of: private files, byte forms of lists, words.
+"""Parts of requests to `zkprover`: private files, and the bytes of leaves, orders and blindings.
 
 Secrets (salts, blindings) travel only in files of mode 0600, inside a folder of mode 0700 that is
 removed after the call.
@@ -21,13 +21,13 @@ from provenance_zk.field import to_bytes, to_word
 
 
 class PrivateFolder:
-    """Private files of one call, named within the folder."""
+    """The folder of one call's private files."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def write(self, name: str, data: bytes) -> str:
-        """Write a file of mode 0600; returns its path. A name is written once."""
+        """Write a file of mode 0600; returns its path. A name can be written once only."""
         path = self.path / name
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(fd, "wb") as stream:
@@ -39,11 +39,11 @@ class PrivateFolder:
         return str(self.path / name)
 
     def has(self, name: str) -> bool:
-        """Whether the file is there; the prover renames a file into place when it is whole."""
+        """Whether the file is there, and then whole: the prover writes beside it and renames."""
         return (self.path / name).exists()
 
     def read(self, name: str) -> bytes:
-        """What a file holds.
+        """The content of a file.
 
         Raises:
             UnavailableError: the file is not there.
@@ -67,7 +67,7 @@ def leaf_bytes(leaves: np.ndarray | bytes) -> bytes:
     """The bytes of leaves, (N, 32) uint8.
 
     Raises:
-        InputError: none, or not of 32 bytes each.
+        InputError: no leaves, or not of 32 bytes each.
     """
     data = (
         leaves
@@ -82,7 +82,7 @@ def leaf_bytes(leaves: np.ndarray | bytes) -> bytes:
 
 
 def order_bytes(order: np.ndarray | Sequence[int]) -> bytes:
-    """An order a[h], shape (N,), as big-endian words of 64 bits."""
+    """An order a[h], shape (N,), as N big-endian integers of 64 bits."""
     return np.asarray(order, dtype=np.uint64).astype(">u8").tobytes()
 
 
@@ -101,10 +101,10 @@ def used_bytes(leaves: np.ndarray, order: np.ndarray | Sequence[int]) -> bytes:
 
 
 def challenge_fields(challenge: tuple[int, int]) -> dict[str, str]:
-    """(gamma, delta) as fields of a request.
+    """The challenge (gamma, delta) as fields of a request.
 
     Raises:
-        InputError: one is not a field element.
+        InputError: gamma or delta is not a field element.
     """
     gamma, delta = challenge
     return {
@@ -114,10 +114,13 @@ def challenge_fields(challenge: tuple[int, int]) -> dict[str, str]:
 
 
 def blindings_bytes(**lists: Sequence[int]) -> bytes:
-    """A file of blindings by the vector they hide, `d` or `u`: secret.
+    """The bytes of a file of blindings, which are secret.
+
+    Args:
+        lists: by vector, `d` or `u`: the blindings of its commitments, one per chunk.
 
     Raises:
-        InputError: one is not a field element.
+        InputError: a blinding is not a field element.
     """
     words = {name: [to_hex(to_bytes(value)) for value in values] for name, values in lists.items()}
     return json.dumps(words).encode()

@@ -1,6 +1,6 @@
-"""A running `zkprover serve`, and requests to it.
+"""Requests to a running `zkprover serve`.
 
-The server is one that somebody else started, or a child of this process.
+Somebody else started the server, or it is a child of this process.
 """
 
 from __future__ import annotations
@@ -31,31 +31,31 @@ class Server(Protocol):
     """Where requests go."""
 
     def endpoint(self) -> Endpoint:
-        """Where a server should answer now.
+        """Where the server listens now.
 
         Raises:
-            UnavailableError: there is none.
+            UnavailableError: no server runs, and none can be started.
         """
 
 
 @dataclass(frozen=True)
 class RunningServer:
-    """A server that somebody else started and watches."""
+    """A server that somebody else started and looks after."""
 
     where: Endpoint
 
     def endpoint(self) -> Endpoint:
-        """Where it listens; whether it answers is not asked."""
+        """Where it listens; does not check that it answers."""
         return self.where
 
 
 class Requests:
-    """Requests to a server, each on a connection of its own.
+    """Sends requests to a server, each on a connection of its own.
 
-    A connection is closed on a timeout and on any exception, which cancels its request.
+    A timeout or any exception closes the connection, and that cancels its request.
 
     Args:
-        timeout_s: limit of one request.
+        timeout_s: limit of one try; when the server was busy for so long, it is not asked again.
     """
 
     def __init__(self, server: Server, timeout_s: float) -> None:
@@ -63,7 +63,7 @@ class Requests:
         self._connections: set[Connection] = set()
 
     def call(self, command: str, request: Mapping[str, Any], say: Say | None) -> dict[str, Any]:
-        """The result of one command; asked again while the server is busy and the time is not over.
+        """Run one command; returns its result. Asks again while the server is busy.
 
         Raises:
             ProvenanceError: as `provenance_zk.prover.child.Child.call`.
@@ -76,7 +76,7 @@ class Requests:
             time.sleep(_BUSY_S)
 
     def interrupt(self) -> None:
-        """Cut the requests of other threads: they fail as if the server had gone."""
+        """Make requests of other threads fail with UnavailableError."""
         for connection in list(self._connections):
             connection.interrupt()
 
@@ -92,13 +92,14 @@ class Requests:
 
 
 class ChildServer:
-    """A server of this process, on a socket in a private folder.
+    """A server that is a child of this process, on a socket in a private folder.
 
-    It starts on first use, and again after it died. It ends on `close`, with whatever it was doing,
-    and by itself when this process dies.
+    It starts on first use, and again after it died. `close` ends it, even in the middle of a
+    request. It ends by itself when this process dies.
 
     Args:
-        limits: fields of the request of `serve` (docs/formats/prover.md).
+        binary: the prover's program.
+        limits: fields of the request `serve` (docs/formats/prover.md).
     """
 
     def __init__(self, binary: Path, **limits: int) -> None:
@@ -118,7 +119,7 @@ class ChildServer:
         """The socket of a server that runs.
 
         Raises:
-            UnavailableError: it does not start.
+            UnavailableError: the server does not start.
         """
         with self._guard:
             if self._process is None or self._process.poll() is not None:
@@ -163,7 +164,7 @@ class ChildServer:
 def _require_listening(process: subprocess.Popen[bytes], request: Mapping[str, Any]) -> None:
     if process.stdin is None or process.stdout is None:
         raise UnavailableError("prover has no pipes", where="zkprover serve")
-    with suppress(BrokenPipeError):  # it died at once: what it wrote says why
+    with suppress(BrokenPipeError):  # it died at once: its output, read below, says why
         process.stdin.write(json.dumps(request).encode() + b"\n")
         process.stdin.flush()
     line = process.stdout.readline()
@@ -180,7 +181,7 @@ def _require_listening(process: subprocess.Popen[bytes], request: Mapping[str, A
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Closing its stdin ends it; one that hangs is killed."""
+    """Close the server's stdin, which ends it; kill it if it hangs."""
     for stream in (process.stdin, process.stdout):
         if stream is not None:
             with suppress(BrokenPipeError):

@@ -32,7 +32,7 @@ _SHOWN = 20
 
 
 class TreeBuilder(Protocol):
-    """Makes leaves and tree; `provenance_zk.prover.client.ZkProver` is the fast one."""
+    """Builds leaves and tree; `provenance_zk.prover.client.ZkProver` is the fast implementation."""
 
     def dataset(self, digests: bytes, salts: bytes, depth: int) -> tuple[bytes, int]:
         """Leaves and root of a dataset.
@@ -42,13 +42,13 @@ class TreeBuilder(Protocol):
             salts: 31 bytes each.
 
         Returns:
-            (leaves of 32 bytes each, root).
+            (leaves of 32 bytes each, in the order of the digests; root).
         """
         ...
 
 
 def leaf(digest: Digest, salt: bytes) -> bytes:
-    """`L = Poseidon3(d_hi, d_lo, salt)`, 32 bytes.
+    """The leaf `L = Poseidon3(d_hi, d_lo, salt)` of a record, 32 bytes.
 
     Raises:
         InputError: the salt does not have 31 bytes.
@@ -60,12 +60,12 @@ def leaf(digest: Digest, salt: bytes) -> bytes:
 
 
 def leaves_of(digests: Sequence[Digest], salts: Sequence[bytes]) -> list[bytes]:
-    """`leaf` of each pair, about 0.5 ms each: the leaf function of `CommittedDataset.check`."""
+    """The leaf of each pair: the slow leaf function of `CommittedDataset.check`, 0.5 ms a leaf."""
     return [leaf(digest, salt) for digest, salt in zip(digests, salts, strict=True)]
 
 
 def tree_root(leaves: Sequence[int], depth: int) -> int:
-    """Root over leaves from the left, empty slots 0. About 0.3 ms a leaf."""
+    """Poseidon root over leaves, filled from the left; empty slots are 0. About 0.3 ms a leaf."""
     nodes, empty = list(leaves), 0
     for _ in range(depth):
         nodes += [empty] * (-len(nodes) % ARITY)
@@ -75,14 +75,14 @@ def tree_root(leaves: Sequence[int], depth: int) -> int:
 
 
 def root_of(leaves: np.ndarray, depth: int) -> int:
-    """`tree_root` of (N, 32) uint8: the root function of `CommittedDataset.check`."""
+    """`tree_root` of (N, 32) uint8: the slow root function of `CommittedDataset.check`."""
     return tree_root([int.from_bytes(row.tobytes(), "big") for row in leaves], depth)
 
 
 def fast_leaves(prover: TreeBuilder) -> Callable[[Sequence[Digest], Sequence[bytes]], list[bytes]]:
     """A leaf function for `CommittedDataset.check` that asks the prover.
 
-    Its digests must be strictly increasing.
+    It takes digests in strictly increasing order only.
     """
 
     def leaves(digests: Sequence[Digest], salts: Sequence[bytes]) -> list[bytes]:
@@ -125,8 +125,8 @@ class DatasetCommitter:
         tree: builds leaves and tree.
         key: 32 bytes for the salt store, see `provenance.dataset.saltstore.load_or_create_key`.
         dedupe: drop exact duplicates instead of refusing them.
-        locate: where row i stands, for messages; asked about the row that was read last.
-        progress: stages are read, tree and write.
+        locate: tells where row i stands, for messages; called for the row that was read last.
+        progress: told of the stages read, tree and write.
         random_bytes: source of the salts.
     """
 
@@ -150,9 +150,9 @@ class DatasetCommitter:
             InputError: no rows, more than 16^6, a row without canonical bytes, exact duplicates
                 without `dedupe`, or two records whose digests share their first half.
             Conflict: `out_dir` exists.
-            UnavailableError: prover or disk out of reach.
+            UnavailableError: the prover or the disk is out of reach.
         """
-        if os.path.lexists(out_dir):  # before the long work; the rename looks again
+        if os.path.lexists(out_dir):  # refused before the long work; the rename checks again
             raise Conflict(
                 "output folder exists", where=str(out_dir), hint="choose another --out folder"
             )
@@ -191,7 +191,7 @@ class DatasetCommitter:
 
 
 def _nameless_file(folder: Path) -> IO[bytes]:
-    """A file on the disk of a folder, which is made if it is missing."""
+    """A file without a name, on the disk of `folder`, which is made if it is missing."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return tempfile.TemporaryFile(dir=folder)
@@ -202,7 +202,7 @@ def _nameless_file(folder: Path) -> IO[bytes]:
 
 
 def _sort(spool: Spool) -> tuple[list[int], list[tuple[int, int]]]:
-    """(rows in the order of their digests, each once; (row, first row) of the repetitions)."""
+    """Sort rows by digest; returns (first rows in that order, (row, first row) of duplicates)."""
     words = np.frombuffer(bytes(spool.digests), dtype=">u8").reshape(-1, 4).astype(np.uint64)
     # The sort is stable: equal digests stay in reading order.
     ranked = np.lexsort((words[:, 3], words[:, 2], words[:, 1], words[:, 0]))

@@ -3,8 +3,9 @@
     log head anchored -> anchorEpoch (U, P) -> challenge -> chunk proofs -> accepted
                       -> `epoch` record
 
-The anchoring reads the log's (size, root) on chain, so every batch is under it; the record that
-names the anchoring comes after.
+U commits to the leaves as they were fed, P to the positions of the seed's order. The anchoring
+reads the log's (size, root) from the chain, so that head covers every batch of the epoch. The
+record that names the anchoring is logged afterwards.
 """
 
 from __future__ import annotations
@@ -44,7 +45,13 @@ class DrawnRun:
 
 @dataclass(frozen=True)
 class EpochJob:
-    """One epoch to prove: `order` is a[h], `use` what the log says was fed."""
+    """One epoch to prove.
+
+    Attributes:
+        order: a[h], shape (N,): the leaf that the seed puts at position h.
+        use: what the log says was fed.
+        remainder: leaves at the positions behind the last one that was fed, as `0x..`.
+    """
 
     run_id: RunId
     dataset_id: DatasetId
@@ -60,12 +67,12 @@ class EpochJob:
 
 
 def epochs_of(records: Sequence[Record]) -> list[int]:
-    """Epochs that the log has batches of, in order."""
+    """Epochs of which the log has batches, in order."""
     return sorted({r.fields["epoch"] for _, r in live_batches(records)})
 
 
 def proven_epochs(records: Sequence[Record]) -> set[int]:
-    """Epochs whose last record names an anchoring."""
+    """Epochs whose last `epoch` record names an anchoring."""
     last = {r.fields["epoch"]: r for r in records if r.type == "epoch"}
     return {epoch for epoch, record in last.items() if "number" in record.fields}
 
@@ -73,11 +80,10 @@ def proven_epochs(records: Sequence[Record]) -> set[int]:
 def make_job(
     records: Sequence[Record], dataset: CommittedDataset, run: DrawnRun, epoch: int
 ) -> EpochJob:
-    """What the log and the seed say about an epoch, compared before anything is spent.
+    """Compare the log of an epoch with the seed's order, before anything is spent on proofs.
 
     Raises:
-        VerificationError: a batch that is not where the order puts it; such an epoch cannot be
-            proven.
+        VerificationError: the log fed another record at a position; such an epoch cannot be proven.
     """
     order = epoch_order(run.seed, epoch, len(dataset))
     consumed = sum(
@@ -100,7 +106,7 @@ def make_job(
 
 @dataclass(frozen=True)
 class PreparedEpoch:
-    """An epoch that is anchored and whose chunks are proven, but not submitted."""
+    """An anchored epoch whose chunks are proven, but not yet submitted."""
 
     job: EpochJob
     number: int
@@ -119,16 +125,16 @@ class EpochProver:
     folder: RunFolder
 
     def prove(self, jobs: Sequence[EpochJob], *, batch: bool = True) -> list[Record]:
-        """Anchor, prove, submit; idempotent.
+        """Anchor, prove and submit epochs; idempotent.
 
         Args:
-            batch: submit the proofs of all epochs in as few transactions as may be.
+            batch: submit the proofs of all epochs in as few transactions as possible.
 
         Returns:
-            The `epoch` records to log, in order.
+            The `epoch` records to log, in the order of the jobs.
 
         Raises:
-            RejectedError: the ledger did not accept an epoch or a proof, which is named.
+            RejectedError: the ledger did not accept an epoch or a proof; `where` names it.
         """
         prepared = [self._prepare(job) for job in jobs]
         proofs = [proof for epoch in prepared for proof in epoch.proofs]
@@ -136,9 +142,9 @@ class EpochProver:
         return [self._record(epoch) for epoch in prepared]
 
     def groups(self, jobs: Sequence[EpochJob]) -> list[Sequence[EpochJob]]:
-        """Jobs whose proofs fill a batch together.
+        """Groups of jobs whose proofs together fill a batch.
 
-        What is done with one group is logged before the next begins.
+        The caller logs the result of one group before it begins with the next.
         """
         size = max(1, BATCH // chunk_count(len(self.dataset), self.site.keys.epoch.slots))
         return [jobs[i : i + size] for i in range(0, len(jobs), size)]
@@ -168,7 +174,7 @@ class EpochProver:
         )
 
     def _anchor(self, job: EpochJob, u: Commitments, p: Commitments) -> tuple[int, AnchoringFacts]:
-        """(number of the anchoring, what the chain says of it)."""
+        """Anchor U and P; returns (number of the anchoring, what the chain says about it)."""
         points = EpochPoints(
             job.dataset_id,
             job.use.consumed,
@@ -197,7 +203,7 @@ class EpochProver:
             return pool.prove(epoch_jobs(site.keys.epoch, witness, challenge))
 
     def _keep(self, job: EpochJob, u: Commitments, proofs: Sequence[ProofFile]) -> None:
-        """Write the proofs beside the run's evidence, each about the anchored U."""
+        """Write the proofs to the run's evidence; each must be about the anchored U."""
         for c, proof in enumerate(proofs):
             if proof.commitments[1] != point_ints(u.points[c]):
                 raise RejectedError(

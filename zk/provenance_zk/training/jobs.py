@@ -1,8 +1,8 @@
-"""Jobs for the proofs of registrations and epochs, a job per chunk.
+"""Jobs for the proofs of registrations and epochs, one per chunk.
 
-The challenge of a job is that of the anchored commitments, so it stands for all that the statement
-is about. Leaves are (N, 32) uint8; a challenge is (gamma, delta); blindings are secret, one per
-chunk.
+The challenge is hashed from the registered or anchored commitments. So it tells a job's statement
+from those of other registrations and epochs. Leaves are (N, 32) uint8; a challenge is (gamma,
+delta); blindings are secret, one per chunk.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from provenance_zk.workers.jobs import Job
 def tree_jobs(
     key: KeyFolder, root: DatasetRoot, leaves: np.ndarray, challenge: tuple[int, int]
 ) -> list[Job]:
-    """A job per tree chunk that holds a leaf."""
+    """One job for each tree chunk that holds a leaf."""
     fields: dict[str, Any] = {
         "count": root.count,
         "depth": root.depth,
@@ -47,7 +47,7 @@ def tree_jobs(
 def link_jobs(
     key: KeyFolder, leaves: np.ndarray, secret: Sequence[int], challenge: tuple[int, int]
 ) -> list[Job]:
-    """A job per chunk of the link: an `epoch` proof in leaf order, with U at infinity.
+    """One link job for each chunk: an `epoch` proof in leaf order whose U is infinity.
 
     Args:
         secret: the blindings of D.
@@ -62,9 +62,13 @@ def link_jobs(
 
 @dataclass(frozen=True)
 class EpochWitness:
-    """What an epoch's proofs are made from: `order` is a[h], shape (N,).
+    """What an epoch's proofs are made from.
 
-    `d_secret` and `u_secret` are the blindings of D and of U.
+    Attributes:
+        leaves: of the dataset, (N, 32) uint8.
+        order: a[h], shape (N,).
+        d_secret: the blindings of D.
+        u_secret: the blindings of U.
     """
 
     leaves: np.ndarray
@@ -74,7 +78,7 @@ class EpochWitness:
 
 
 def epoch_jobs(key: KeyFolder, epoch: EpochWitness, challenge: tuple[int, int]) -> list[Job]:
-    """A job per chunk of an epoch."""
+    """One job for each chunk of an epoch."""
     public = {**challenge_fields(challenge), "count": len(epoch.leaves)}
     shared = {
         **public,

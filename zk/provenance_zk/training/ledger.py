@@ -1,6 +1,6 @@
-"""The proof ledger as an owner's proofs see it, and the secrets that must outlive a call to it.
+"""What an owner's proofs need of the contract `ProofLedger`, and the store of blindings.
 
-`provenance.chain.session.Session` is the real ledger.
+`provenance.chain.session.Session` is the real implementation.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from provenance_zk.field import R
 
 
 class Ledger(Protocol):
-    """Writes that may each be repeated: what the chain has already is found, not sent again.
+    """Writes to the contract. Each may be repeated: what the chain already has is not sent again.
 
-    Raises (every write): RejectedError if the contract refuses it; UnavailableError if the chain is
-    out of reach.
+    Every write raises RejectedError if the contract refuses it, and UnavailableError if the chain
+    is out of reach.
     """
 
     def begin_dataset(
@@ -33,23 +33,23 @@ class Ledger(Protocol):
         points: Sequence[Point],
         poks: Sequence[Point],
     ) -> DatasetId:
-        """Register D of each chunk, and the proof that the owner knows it."""
+        """Register each chunk's D with the proof that the owner knows what it commits to."""
         ...
 
     def prove_tree(self, dataset_id: DatasetId, k: int, t: int, z: int, proof: Any) -> Any:
-        """Submit the proof of tree chunk k with its products; returns a receipt."""
+        """Submit the proof of tree chunk k with its products t and z; returns a receipt."""
         ...
 
     def prove_link(self, dataset_id: DatasetId, link: LinkProof) -> Any:
-        """Submit the proof of a chunk's link; returns a receipt."""
+        """Submit the link proof of a chunk; returns a receipt."""
         ...
 
     def finish_dataset(self, dataset_id: DatasetId) -> Any:
-        """Have the products of trees and links compared; returns a receipt."""
+        """Make the contract compare the products of trees and links; returns a receipt."""
         ...
 
     def anchor_epoch(self, run_id: RunId, epoch: int, points: EpochPoints) -> int:
-        """Anchor U and P of each chunk; returns the number of the anchoring."""
+        """Anchor each chunk's U and P; returns the number of the anchoring."""
         ...
 
     def prove_epoch(self, item: EpochProof) -> Any:
@@ -57,7 +57,7 @@ class Ledger(Protocol):
         ...
 
     def prove_epochs(self, items: Sequence[EpochProof]) -> Any:
-        """Submit several proofs, of which all are accepted or none; returns a receipt."""
+        """Submit several proofs; the contract accepts all or none. Returns a receipt."""
         ...
 
     def is_chunk_proved(self, run_id: RunId, epoch: int, number: int, c: int) -> bool:
@@ -74,10 +74,15 @@ class Ledger(Protocol):
 
 
 def blindings(path: Path, key: bytes, name: str, chunks: int) -> list[int]:
-    """One secret blinding per chunk, drawn once under this name; durable before they are returned.
+    """One secret blinding per chunk. Drawn on the first call; later calls return the same ones.
+
+    They are durable before they are returned, since what is proven with them must be repeatable.
 
     Args:
-        path: of the store; `key` (32 bytes) opens it.
+        path: of the store.
+        key: 32 bytes that open the store.
+        name: what the blindings are for.
+        chunks: how many.
     """
     with SaltStore.open(path, key) as store:
         known = set(store.ids(name))

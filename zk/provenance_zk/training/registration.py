@@ -1,12 +1,13 @@
 """Registering a committed dataset with one pair of keys.
 
-The owner anchors D, then shows that it commits to the leaves under the root:
+The owner sends D, the commitments to the dataset's leaves, then proves that these are the leaves
+under the root:
 
     commit D -> beginDataset (D, its proofs of knowledge) -> challenge -> tree and link proofs
              -> finishDataset
 
-Every step may be repeated after a crash: blindings are durable before D is sent, and the ledger
-knows what it has.
+Every step may be repeated after a crash: blindings are durable before D is sent, and what the
+ledger already accepted is not sent again.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ class ProvingSite:
 
     Attributes:
         salt_key: 32 bytes that open the owner's stores of salts and blindings: secret.
-        prover: commits to vectors.
-        ledger_address: as evidence names the ledger.
+        prover: computes commitments.
+        ledger_address: the ledger's address as evidence names it.
         say: gets a line for each step.
         executor: its workers make the proofs; None for one worker that asks `prover`.
     """
@@ -79,7 +80,7 @@ def d_blindings(dataset: CommittedDataset, key: bytes, keys: Keys) -> list[int]:
 
 
 def registrations(dataset_folder: Path) -> Path:
-    """The folder of a dataset's registrations, one folder each, named by the id."""
+    """The folder of a dataset's registrations; each has a folder there, named by its id."""
     return dataset_folder / "registrations"
 
 
@@ -93,7 +94,7 @@ def find_registration(dataset_folder: Path, ledger: str) -> Registered | None:
 
 
 def require_registration(dataset_folder: Path, ledger: str) -> Registered:
-    """`find_registration`, as a condition.
+    """The finished registration of a dataset folder on this ledger.
 
     Raises:
         NotFound: the dataset is not registered on this ledger.
@@ -110,7 +111,7 @@ def require_registration(dataset_folder: Path, ledger: str) -> Registered:
 
 
 def write_evidence(run: RunFolder, registration: Registered, keys: Keys) -> None:
-    """Copy what verifiers need of a registration and its keys into a run's evidence."""
+    """Copy a registration and its keys, as far as verifiers need them, into a run's evidence."""
     for source in sorted(registration.folder.glob("*.json")):
         write_atomically(run.dataset / source.name, source.read_bytes())
     for key in (keys.epoch, keys.tree):
@@ -122,7 +123,7 @@ def register(dataset: CommittedDataset, site: ProvingSite) -> Registered:
 
     Raises:
         RejectedError: the ledger or the prover refuses a statement.
-        UnavailableError: chain or prover out of reach; call again.
+        UnavailableError: the chain or the prover is out of reach; call again.
     """
     root, keys, ledger = dataset.root, site.keys, site.ledger
     secret = d_blindings(dataset, site.salt_key, keys)
@@ -151,7 +152,7 @@ def _prove(
     secret: Sequence[int],
     challenge: tuple[int, int],
 ) -> tuple[list[ProofFile], list[ProofFile]]:
-    """(tree proofs, link proofs), each by chunk."""
+    """Make all proofs; returns (tree proofs, link proofs), each in the order of chunks."""
     trees = tree_jobs(site.keys.tree, dataset.root, dataset.leaves, challenge)
     links = link_jobs(site.keys.epoch, dataset.leaves, secret, challenge)
     site.say(f"{len(trees)} tree proofs, {len(links)} link proofs")
@@ -183,7 +184,7 @@ def _submit_links(
 
 
 def _store(registered: Registered, site: ProvingSite, d: Commitments) -> None:
-    """The commit point: a registration counts as finished from here on."""
+    """Write the registration's folder: the commit point, after which it counts as finished."""
     write_json(
         registered.folder / "registration.json",
         {
@@ -199,7 +200,7 @@ def _store(registered: Registered, site: ProvingSite, d: Commitments) -> None:
 
 
 def write_key(folder: Path, key: KeyFolder) -> None:
-    """Write what a verifier needs of a key: its words and, for an epoch key, the bases of P."""
+    """Write what a verifier needs of a key: its words, and the bases of P if it is `epoch`."""
     write_atomically(folder / "vk.words", key.words)
     if key.kind == "epoch":
         # bases.bin holds D (n + blinding + mask), U (the same) and P (n + mask).

@@ -1,9 +1,9 @@
-"""Looking for what is left of erased records.
+"""Searches for what is left of erased records.
 
-That is their salts, and their text where the caller can still name it. Files are searched as bytes,
-so free pages and write-ahead logs of a store count too. Source files are read as records as well,
-since a compressed one hides its text. NOT promised: that text which was split, re-encoded or
-tokenized is found.
+It looks for their salts, and for their text if the caller can still name it. Files are searched as
+bytes, so free pages and write-ahead logs of a store are searched, too. Source files are also read
+as records, since a compressed file hides its text. NOT promised: that the search finds text which
+was split, re-encoded or tokenized.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _OTHER_PLACES = (
 
 @dataclass
 class Residue:
-    """Sentences that each name a place.
+    """What a search found and where it looked; each sentence names a place.
 
-    That nothing was found says nothing about the places that were not searched.
+    Finding nothing says nothing about the places that were not searched.
     """
 
     found: list[str] = field(default_factory=list)
@@ -52,12 +52,14 @@ def search(
     salt_key: bytes,
     record: Mapping[str, Any] | None,
 ) -> Residue:
-    """Look for salts of erased records, and for a record's text, in every file known here.
+    """Search for salts of erased records, and for a record's text, in the files of these folders.
 
     Args:
+        dataset: its folder and its source files are searched.
+        runs: their folders are searched.
         caches: more folders to search.
         salt_key: 32 bytes that open the stores of salts.
-        record: the row as it was; None where nobody can name it.
+        record: the row as it was; None if the caller cannot name it.
     """
     residue = Residue(found=[*_salts(dataset, runs, salt_key)])
     if record is None:
@@ -121,7 +123,7 @@ def _files(folders: Sequence[Path]) -> Iterator[Path]:
 
 
 def needles(record: Mapping[str, Any]) -> list[bytes]:
-    """The bytes that betray a record: its canonical form, its texts, and these as JSON has them."""
+    """Byte strings to search for: a record's canonical form, its texts, and these as JSON."""
     found = {dataset_record_bytes(record)}
     for value in record.values():
         if isinstance(value, str):

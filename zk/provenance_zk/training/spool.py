@@ -1,7 +1,7 @@
-"""Rows on their way into a commitment: canonical bytes on disk, digests in memory.
+"""Rows that are about to be committed: canonical bytes on disk, digests in memory.
 
-The file has no name and goes away with the process. Memory grows with 40 bytes a record, not with
-its text.
+The file has no name and goes away with the process. A record takes 40 bytes of memory, however long
+its text is.
 """
 
 from __future__ import annotations
@@ -61,14 +61,14 @@ def read_rows(
 
     Args:
         rows: attacker-controlled.
-        locate: where row i stands; errors name it.
+        locate: tells where row i stands, for errors.
 
     Raises:
         InputError: a row without canonical bytes, or too many rows.
-        UnavailableError: the disk is full.
+        UnavailableError: the disk cannot be written.
     """
     for i, row in enumerate(rows):
-        # Even halved by deduplication, this stays the limit of what is read.
+        # More rows than records may be read, since deduplication drops some; this bounds the disk.
         if i == 2 * MAX_RECORDS:
             raise InputError("source has too many rows", expected=f"<= {2 * MAX_RECORDS}")
         try:

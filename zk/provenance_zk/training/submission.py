@@ -1,10 +1,12 @@
 """Submitting proven chunks to the ledger.
 
-They go in batches, or one by one where the owner asks for it or a batch is refused.
+They go in batches. They go one by one if the owner asks for it, or if a batch is refused. What the
+next call does after a crash:
 
-crash before a transaction is durable   the next run finds the chunks not proved and sends them
-crash after it                          the same set has the same label: the attempt is found
-accepted before                         `is_chunk_proved` says so, and the chunk is left out
+    before a transaction was stored   the ledger has not accepted its chunks: they are sent
+    after it was stored               the same set of chunks has the same label: the stored
+                                      transaction is found and not sent a second time
+    after chunks were accepted        `is_chunk_proved` says so, and they are left out
 """
 
 from __future__ import annotations
@@ -22,9 +24,8 @@ from provenance_zk.proof_file import ProofFile
 from provenance_zk.training.ledger import Ledger
 
 BATCH = 16
-"""Proofs of a transaction; the ledger takes up to 64.
-
-Beyond, a proof gets hardly cheaper (contracts/.gas-snapshot.json).
+"""Proofs in one transaction. The ledger takes up to 64, but larger batches save hardly any gas a
+proof (contracts/.gas-snapshot.json).
 """
 
 
@@ -45,9 +46,9 @@ class ChunkProof:
 
     @property
     def item(self) -> EpochProof:
-        """What the ledger is told.
+        """What is sent to the ledger.
 
-        It knows the other public inputs itself, and D's proof of knowledge.
+        The ledger computes the other public inputs itself, and checked knowledge of D before.
         """
         proof = self.proof
         return EpochProof(
@@ -64,7 +65,7 @@ class ChunkProof:
 
 
 def groups(proofs: Sequence[ChunkProof], size: int = BATCH) -> list[Sequence[ChunkProof]]:
-    """Consecutive groups of at most `size`, as equal as can be.
+    """Consecutive groups of at most `size` proofs, as equal in length as possible.
 
     Law: their concatenation is `proofs`.
     """
@@ -74,10 +75,11 @@ def groups(proofs: Sequence[ChunkProof], size: int = BATCH) -> list[Sequence[Chu
 
 
 def submit(proofs: Sequence[ChunkProof], ledger: Ledger, say: Say, *, batch: bool) -> None:
-    """Have every proof accepted that is not yet, and wait until the last transaction is final.
+    """Submit every proof that is not accepted yet, and wait until the last transaction is final.
 
     Raises:
-        RejectedError: a proof was refused; it is named, and all others were submitted.
+        RejectedError: the ledger refused a proof; `where` names it. The other proofs of its group
+            were submitted, later groups were not.
     """
     wanted = [p for p in proofs if not ledger.is_chunk_proved(p.run_id, p.epoch, p.number, p.c)]
     if skipped := len(proofs) - len(wanted):
@@ -117,6 +119,6 @@ def _submit_singly(group: Sequence[ChunkProof], ledger: Ledger, say: Say) -> Any
             where=names,
             expected="a valid proof",
             actual=refused[0][1].actual,
-            hint="the other proofs were submitted; prove again",
+            hint="the other proofs of its batch were submitted; prove again",
         ) from refused[0][1]
     return receipt

@@ -16,7 +16,7 @@ from provenance_zk.prover.client import ZkProver
 
 @dataclass(frozen=True)
 class TensorWanted:
-    """A tensor to commit to. Depth 0 and rank 0 are the tensor's own."""
+    """A tensor to commit to. Depth 0 and rank 0 mean those that follow from its shape."""
 
     name: str
     layout: str = "rows"
@@ -26,9 +26,11 @@ class TensorWanted:
 
 @dataclass(frozen=True)
 class TensorCommitment:
-    """Root of a tensor's tree, and what it is of.
+    """Root of a tensor's tree, and the tensor's facts.
 
-    `blocks` counts without filling, `depth` the levels above the pages.
+    Attributes:
+        depth: levels of the tree above its pages.
+        blocks: number of blocks, without those that fill up the tree.
     """
 
     name: str
@@ -51,13 +53,13 @@ def commit_weights(
     """Commit to tensors of safetensors shards or of one GGUF file.
 
     Args:
-        tensors: None for all, as `rows`, in the order of their names.
-        state: file of finished tensors by which a call that was cut off resumes; it is bound to
+        tensors: None for all tensors, in layout `rows`, in the order of their names.
+        state: file of finished tensors, so that a call that was cut off can go on; it is bound to
             these files.
 
     Raises:
         InputError: files, tensors, layouts or depths that cannot be used.
-        RejectedError: the state file is another model's, or damaged beyond its last line.
+        RejectedError: the state file is another model's, or a line before its last is damaged.
         UnavailableError: see `ZkProver`.
     """
     request: dict[str, Any] = {"files": [str(file) for file in files]}

@@ -1,4 +1,4 @@
-"""What a draw detects: from which fraction of tampered blocks on it is unlikely to miss all.
+"""What a draw detects: the smallest fraction of tampered blocks that it will hardly miss.
 
 Source: docs/formats/statements.md, "Anchorings, draws".
 """
@@ -14,13 +14,19 @@ from provenance_zk.weights.samples import draw_count
 
 @dataclass(frozen=True)
 class Detection:
-    """What a draw detects. Misses are multiplied by the number of anchorings.
+    """What a draw detects.
+
+    An owner may anchor a stage several times and show the luckiest draw. So the probability to miss
+    is multiplied by the number of anchorings.
 
     Attributes:
-        worst: the tensor with the fewest draws per block, and `draws` how many it has.
-        at_95: fraction of its blocks from which tampering is caught with 95 %; 1.0 means not even
-            in full. `at_99` is the same with 99 %.
-        overall_99: as `at_99`, of all blocks.
+        worst: the tensor with the fewest draws.
+        draws: how many draws it has.
+        anchorings: how often the stage was anchored.
+        at_95: fraction of this tensor's blocks from which on tampering is caught with a probability
+            of 95 %; 1.0 means that no smaller fraction is.
+        at_99: as `at_95`, with 99 %.
+        overall_99: as `at_99`, as a fraction of all blocks.
     """
 
     worst: str
@@ -32,7 +38,14 @@ class Detection:
 
 
 def detection(table: TensorTable, draws: int, slots: int, anchorings: int) -> Detection:
-    """Detection of the worst tensor, and of a fraction of all blocks in proportion to size."""
+    """What a draw over a table detects, in its worst tensor and in all of it.
+
+    Args:
+        table: the merged table.
+        draws: blocks drawn in all, before rounding up in each tensor.
+        slots: blocks that one proof opens.
+        anchorings: how often the stage was anchored.
+    """
     total = table.blocks
     counts = [draw_count(tensor.blocks, total, draws, slots) for tensor in table.tensors]
     least = min(range(table.size), key=lambda t: counts[t])
@@ -47,5 +60,5 @@ def detection(table: TensorTable, draws: int, slots: int, anchorings: int) -> De
 
 
 def detectable(draws: int, probability: float, anchorings: int = 1) -> float:
-    """Smallest f with anchorings * (1-f)^draws <= 1 - probability; 1.0 if there is none below."""
+    """Smallest fraction f with anchorings * (1-f)^draws <= 1 - probability, at most 1.0."""
     return min(1.0, 1.0 - math.exp(math.log((1 - probability) / anchorings) / draws))

@@ -1,4 +1,7 @@
-"""Jobs for proofs about weights. Those about one tensor share requests: its tree is built once."""
+"""Jobs for proofs about weights.
+
+Jobs about one tensor may share a request, so that the prover builds its tree once.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ class StoredTensor:
 
 @dataclass(frozen=True)
 class StoredPair:
-    """A LoRA pair of a safetensors file: names of A `(r, in)` and B `(out, r)`."""
+    """A LoRA pair in a safetensors file: the names of A, shape (r, in), and B, shape (out, r)."""
 
     file: Path
     a: str
@@ -43,9 +46,11 @@ class StoredMerge:
 
 @dataclass(frozen=True)
 class QuantizedBlocks:
-    """Block numbers that one proof opens.
+    """The blocks that one proof opens.
 
-    `deployed` is their bytes as they stand in the deployed file, one block after the other.
+    Attributes:
+        indexes: their numbers.
+        deployed: their bytes as they stand in the deployed file, one block after the other.
     """
 
     indexes: tuple[int, ...]
@@ -55,7 +60,7 @@ class QuantizedBlocks:
 def merge_job(
     key: KeyFolder, merge: StoredMerge, indexes: Sequence[int], inputs: Sequence[int]
 ) -> Job:
-    """Prove that blocks of a merged tensor are the exactly rounded sum of base and adapter.
+    """The job to prove that blocks of a merged tensor are the exactly rounded W + s*B*A.
 
     Args:
         indexes: block numbers, as many as the key has slots.
@@ -78,7 +83,7 @@ def merge_job(
 def quantize_job(
     key: KeyFolder, tensor: StoredTensor, blocks: QuantizedBlocks, inputs: Sequence[int]
 ) -> Job:
-    """Prove that blocks of a deployed file are the quantization of a tensor.
+    """The job to prove that blocks of a deployed file are the quantization of a tensor.
 
     Args:
         blocks: as many as the key has slots.

@@ -1,7 +1,7 @@
-"""The contract of anchored models as an owner's proofs see it.
+"""What an owner's proofs need of the contract `ModelLedger`.
 
-`provenance.chain.session.Session` is the real one. The order of fields is that of the contract's
-structs (contracts/interfaces/IModelLedger.sol).
+`provenance.chain.session.Session` is the real implementation. Fields have the order of the
+contract's structs (contracts/interfaces/IModelLedger.sol).
 """
 
 from __future__ import annotations
@@ -16,10 +16,7 @@ from provenance.judgement.facts import ChainSnapshot
 
 @dataclass(frozen=True)
 class TablePath:
-    """Root of a tensor's tree, and the path from the tensor's entry to its table's root.
-
-    The contract calls it `Opening`.
-    """
+    """Root of a tensor's tree, and the path from the tensor's entry to its table's root."""
 
     root: int
     path: tuple[bytes, ...]
@@ -27,13 +24,15 @@ class TablePath:
 
 @dataclass(frozen=True)
 class Sample:
-    """One proof: draws group*slots and on of a tensor.
+    """One proof about a group of draws of a tensor, as the contract takes it.
 
     Attributes:
         tensor: its place in the merged table.
-        tables: of base, A, B and merged for a merge, of merged alone for a quantization.
+        group: number of the group: draws group*slots to group*slots + slots - 1.
+        tables: paths of the base tensor, A, B and the merged tensor for a merge; of the merged
+            tensor alone for a quantization.
         proof: `ProofFile.calldata` of the proof.
-        codes: its code words; none for a merge.
+        codes: the code words among its public inputs; none for a merge.
         rank: number of rows of A; 0 for a quantization.
     """
 
@@ -65,10 +64,10 @@ class Sample:
 
 
 class ModelLedger(Protocol):
-    """Writes that may each be repeated: what the chain has already is found, not sent again.
+    """Writes to the contract. Each may be repeated: what the chain already has is not sent again.
 
-    Stages are numbered 1 (merge) and 2 (quantize). Raises (every write): RejectedError if the
-    contract refuses it; UnavailableError if the chain is out of reach.
+    Stages are numbered 1 (merge) and 2 (quantize). Every write raises RejectedError if the contract
+    refuses it, and UnavailableError if the chain is out of reach.
     """
 
     def anchor_model(self, run_id: RunId, stage: int, anchoring: Any) -> int:
@@ -80,7 +79,7 @@ class ModelLedger(Protocol):
         ...
 
     def prove_samples(self, run_id: RunId, stage: int, number: int, items: Sequence[Any]) -> Any:
-        """Submit `Sample.calldata` of proofs under one key, in order; returns a receipt."""
+        """Submit proofs under one key, in order, each as `Sample.calldata`; returns a receipt."""
         ...
 
     def latest(self) -> ChainSnapshot:

@@ -1,4 +1,4 @@
-"""The three tables of a merge, what makes them belong together, and its scale.
+"""The three tables of a merge, the check that they belong together, and its scale.
 
 Source: docs/formats/statements.md, "merge".
 """
@@ -25,11 +25,11 @@ class MergeTables:
     merged: TensorTable
 
     def require_one_merge(self) -> int:
-        """Check that the tables speak of one merge; returns the adapter's padded rank.
+        """Check that the tables describe one merge; returns the adapter's padded rank.
 
         Raises:
-            InputError: a rank that no key holds.
-            VerificationError: names, shapes, layouts or depths that do not belong together.
+            InputError: no merge key takes a rank as large.
+            VerificationError: names, shapes, layouts or depths do not belong together.
         """
         size = self.merged.size
         if self.base.size != size or self.adapter.size != 2 * size:
@@ -53,7 +53,11 @@ class MergeTables:
         return ranks.pop()
 
     def inputs(self, group: Group, scale: int) -> tuple[int, ...]:
-        """Public inputs of a merge proof."""
+        """Public inputs of the merge proof of a group.
+
+        Args:
+            scale: s * 2^16.
+        """
         t = group.tensor
         merged = self.merged.tensors[t]
         return (
@@ -82,7 +86,7 @@ def _require_same_shape(base: Tensor, merged: Tensor) -> None:
 
 
 def _require_factors(a: Tensor, b: Tensor, merged: Tensor) -> None:
-    """A is (rank, columns) and B is (rows, rank), under the merged tensor's name and depth."""
+    """Require A of shape (rank, columns) and B of (rows, rank), of the merged name and depth."""
     if {a.dtype, b.dtype, merged.dtype} != {DType.BF16}:
         raise VerificationError(
             "a merge is about bfloat16 tensors",
@@ -104,15 +108,15 @@ def _require_factors(a: Tensor, b: Tensor, merged: Tensor) -> None:
 
 
 def scale_units(scale: Fraction) -> int:
-    """s * 2^16, the public input of a merge proof.
+    """s * 2^16, a public input of a merge proof.
 
     Raises:
-        InputError: no multiple of 2^-16 in [0, 2^16).
+        InputError: the scale is not a multiple of 2^-16 in [0, 2^16).
     """
     units = scale * SCALE_UNIT
     if units.denominator != 1 or not 0 <= units < 1 << 32:
         raise InputError(
-            "scale cannot be stated",
+            "no merge proof takes this scale",
             expected="a multiple of 2^-16 in [0, 2^16)",
             actual=scale,
             hint="choose lora_alpha and rank so that their quotient is such a number",
@@ -121,14 +125,14 @@ def scale_units(scale: Fraction) -> int:
 
 
 def anchored_scale(scale: Fraction) -> int:
-    """`scale_units` of a merge that merges something: with scale 0 any adapter would fit.
+    """`scale_units` of a scale that may be anchored. With scale 0 any adapter would fit.
 
     Raises:
-        InputError: 0, or as `scale_units`.
+        InputError: the scale is 0, or `scale_units` refuses it.
     """
     if scale == 0:
         raise InputError(
-            "scale cannot stand in a merge proof",
+            "no merge is anchored with this scale",
             expected="a positive multiple of 2^-16 below 2^16",
             actual=scale,
         )

@@ -3,8 +3,9 @@
     tables of roots -> anchorModel -> hash of a later block -> groups of blocks -> proofs
                     -> accepted -> `sample` record
 
-Nothing is chosen after the draw: tables, artifact, key and number of draws are in its preimage.
-Every step may be repeated; a proof that is on disk and is about the same blocks is used again.
+The owner can choose nothing after the draw: tables, artifact, kind of key and number of draws are
+hashed into its seed. Every step may be repeated; a proof on disk about the same blocks is used
+again.
 """
 
 from __future__ import annotations
@@ -35,17 +36,17 @@ BATCH = 16  # proofs of one transaction
 
 
 class Prove(Protocol):
-    """Makes proofs of different statements, in order; what was made before is found."""
+    """Makes proofs of different statements, in order. Proofs made before are found."""
 
     def __call__(self, jobs: Sequence[Job], say: Say) -> list[ProofFile]:
-        """Prove; `say` gets a line per proof."""
+        """Make the proofs; `say` gets a line per proof."""
         ...
 
 
 class KeyFinder(Protocol):
     """Finds the proving key of a kind and a depth word.
 
-    Raises ConfigError if the contract pins none, NotFound if it is not in the cache.
+    Raises ConfigError if the contract pins no such key, NotFound if it is not in the cache.
     """
 
     def __call__(self, kind: str, depth: int) -> KeyFolder:
@@ -62,17 +63,17 @@ class ProofMaker:
     say: Say
 
     def key(self, stage: StageWeights, tensor: Tensor) -> KeyFolder:
-        """The key that proves about a tensor."""
+        """The key for proofs about a tensor."""
         kind = stage.anchoring.kind
         return self.keys(kind, samples.key_depth(kind, tensor, stage.rank))
 
     def make(self, stage: StageWeights, wanted: Sequence[Group], out: Path) -> list[ProofFile]:
-        """Every proof in the order of the groups, made or found in `out`.
+        """Every proof, in the order of the groups, made or found in `out`.
 
-        What is finished when a call is cut off, the next one finds.
+        When a call is cut off, the next one finds the finished proofs.
 
         Raises:
-            RejectedError: a proof is about something else than its group.
+            RejectedError: a proof has other public inputs than its group.
         """
         name, tensors = stage.anchoring.stage, stage.tables["merged"].tensors
         proofs: dict[int, ProofFile] = {}
@@ -83,7 +84,7 @@ class ProofMaker:
                 proofs[i] = found
             else:
                 jobs[i] = stage.job(key, group)
-        # The same blocks may be drawn twice.
+        # Two groups with the same blocks are one statement, and need one proof.
         different = {job.statement_id: job for job in jobs.values()}
         self.say(f"{name}: {len(proofs)} of {len(wanted)} proofs there, {len(different)} to make")
         made = self._prove(name, different)
@@ -105,7 +106,7 @@ class ProofMaker:
 
 
 class _TimeLeft:
-    """Adds the time that is left to lines about single proofs."""
+    """Passes on lines about single proofs, each with an estimate of the time left."""
 
     def __init__(self, name: str, count: int, say: Say) -> None:
         self._name, self._count, self._say = name, count, say
@@ -120,14 +121,14 @@ class _TimeLeft:
 
 
 def _remove_others(out: Path, count: int) -> None:
-    """Proofs of an earlier, longer anchoring are no evidence of this one."""
+    """Remove proofs beyond `count`: left from an earlier, longer anchoring, no evidence of this."""
     while (stale := out / f"proof-{count}.json").exists():
         stale.unlink()
         count += 1
 
 
 def _found(out: Path, number: int, key: KeyFolder, inputs: tuple[int, ...]) -> ProofFile | None:
-    """A proof made before for the very same statement and key; anything else is overwritten."""
+    """A proof on disk of this very statement and key, else None: the file is then overwritten."""
     try:
         proof = ProofFile.from_json(read_json(out / f"proof-{number}.json"))
     except ProvenanceError:
@@ -150,8 +151,9 @@ class StageProver:
 
         Raises:
             RejectedError: the contract did not accept the anchoring, or the draw was missed.
-            InputError: the weights are not what the stage claims, or lie outside a proof's window.
-            ConfigError: the contract pins no key for some tensor; nothing was anchored then.
+            InputError: the weights are not what the stage claims, or hold values that no proof
+                covers.
+            ConfigError: the contract pins no key for some tensor; nothing was anchored.
         """
         anchoring, table, say = stage.anchoring, stage.tables["merged"], self.maker.say
         name = anchoring.stage
@@ -200,7 +202,7 @@ class StageProver:
 def _batches(
     pairs: Sequence[tuple[Group, ProofFile]],
 ) -> Iterator[Sequence[tuple[Group, ProofFile]]]:
-    """Runs of proofs in order, each of one key."""
+    """Consecutive proofs of one key, at most `BATCH` together, in order."""
     for _, same in groupby(pairs, key=lambda pair: pair[1].vk_id):
         run = list(same)
         yield from (run[at : at + BATCH] for at in range(0, len(run), BATCH))

@@ -1,6 +1,6 @@
-"""Proving sampled blocks of a run's merge and quantization, and logging it.
+"""Proving sampled blocks of a run's merge and quantization, and logging the result.
 
-Here lies what `provenance prove RUN --weights` and `provenance proof open RUN` do.
+The commands `provenance prove RUN --weights` and `provenance proof open RUN` call this module.
 """
 
 from __future__ import annotations
@@ -49,7 +49,10 @@ from provenance_zk.workers.pool import proof_pool
 
 
 class ModelChain(ModelLedger, HeadCommitter, Protocol):
-    """One account at work on a deployment; `provenance.chain.session.Session` is the real one."""
+    """What the prover needs of an account's session on a chain.
+
+    `provenance.chain.session.Session` is the real implementation.
+    """
 
     @property
     def deployment(self) -> Deployment:
@@ -59,10 +62,11 @@ class ModelChain(ModelLedger, HeadCommitter, Protocol):
 
 @dataclass(frozen=True)
 class WeightProver:
-    """Proves for the owner of runs.
+    """Proves sampled blocks for the owner of runs.
 
     Attributes:
-        prover: commits to weights; the executor's workers make the proofs.
+        prover: computes commitments to weights.
+        executor: its workers make the proofs.
         key_cache: folder of proving keys.
         say: gets a line for each step.
     """
@@ -77,7 +81,7 @@ class WeightProver:
     def prove(self, run: Path, draws: int) -> dict[str, Any]:
         """Prove the last merge and its quantization, each in its own anchoring.
 
-        What is proven already is left alone.
+        A stage that is proven already is left as it is.
 
         Args:
             draws: blocks drawn of each stage, in all.
@@ -88,7 +92,7 @@ class WeightProver:
         Raises:
             Conflict: the run was not merged and quantized yet.
             VerificationError: weights beside the log are not the logged ones.
-            InputError: the deployed file holds what no proof can open.
+            InputError: the deployed file holds blocks that no proof can open.
             ConfigError: the contracts pin no key for some of it; nothing was sent then.
         """
         folder = RunFolder(run).require()
@@ -115,9 +119,7 @@ class WeightProver:
         }
 
     def open(self, run: Path, nonce: bytes, draws: int, out: Path) -> dict[str, Any]:
-        """Prove blocks that a verifier demands, of every stage that was proven.
-
-        Nothing is anchored.
+        """Prove blocks that a verifier demands, of every proven stage. Nothing is anchored.
 
         Args:
             nonce: 32 bytes that the verifier chose.
@@ -157,7 +159,7 @@ class WeightProver:
         }
 
     def _maker(self, folder: RunFolder, stage: StageWeights) -> ProofMaker:
-        """Proofs through the run's queue, under keys that the contract pins."""
+        """Makes proofs through the run's queue, under keys that the contract pins."""
         queue = folder.secrets / "proofs.sqlite"
 
         def prove(jobs: Sequence[Job], say: Say) -> list[ProofFile]:
@@ -166,7 +168,7 @@ class WeightProver:
 
         @cache
         def find(kind: str, depth: int) -> KeyFolder:
-            """A key of the cache; its words are laid beside the evidence."""
+            """Find a key in the cache, and write its words to the run's evidence."""
             vk_id = self.chain.deployment.key(kind, stage.anchoring.slots, depth).vk_id
             key = find_key(self.key_cache, KeyId.parse(vk_id))
             write_atomically(folder.key(vk_id) / "vk.words", key.words)
@@ -182,16 +184,17 @@ def _last_sample(log: OpenLog, name: str) -> Record | None:
 
 
 def _is_proven(log: OpenLog, name: str) -> bool:
-    """Whether the stage's last record is followed by a proof of it."""
+    """Whether a `sample` record of the stage follows the stage's last record."""
     sample = _last_sample(log, name)
     return sample is not None and log.records.index(sample) > log.records.index(log.last(name))
 
 
 class RunWeights:
-    """A run's last merge and quantization; what both speak about is hashed once.
+    """A run's last merge and quantization. The merged model, which both need, is hashed once.
 
     Raises:
-        Conflict: the run was not merged and quantized yet.
+        Conflict: the run was not merged and quantized yet, or the quantization is not of the last
+            merge.
     """
 
     def __init__(self, log: OpenLog, owner: WeightProver, draws: int) -> None:
@@ -206,10 +209,10 @@ class RunWeights:
             )
 
     def require_provable(self) -> None:
-        """Find before an anchoring is paid for what only an unlucky draw would bring to light.
+        """Check all blocks before an anchoring is paid for; else only an unlucky draw would fail.
 
         Raises:
-            InputError: the deployed file holds what no proof can open.
+            InputError: the deployed file holds blocks that no proof can open.
         """
         deployed = self._owner.inspector.deployed(self._log.quantized_file())
         deployed.require_provable(self._merge.adapted)
@@ -249,11 +252,11 @@ class RunWeights:
         return found
 
     def stage(self, name: str) -> StageWeights:
-        """`merge` or `quantize` with its weights at hand.
+        """The stage `merge` or `quantize` with its weights.
 
         Raises:
             VerificationError: weights beside the log are not the logged ones.
-            ConfigError: the contract pins no key for it.
+            ConfigError: the contract pins no key for the stage.
         """
         prover = self._owner.prover
         if name == "merge":
@@ -298,10 +301,10 @@ class RunWeights:
 
 
 def _require_content(path: Path, expected: Digest) -> Path:
-    """A folder of weights with the logged content digest.
+    """Require that a folder of weights has the logged content digest; returns the folder.
 
     Raises:
-        VerificationError: it has another one.
+        VerificationError: it has another content digest.
     """
     actual = content_digest(path)
     if actual != expected:

@@ -1,7 +1,7 @@
-"""Sampled statements about weights: what an anchoring fixes, what its draw picks, what is shown.
+"""Sampled statements about weights: what an anchoring fixes, and which blocks its draw picks.
 
-Everything that a verifier recomputes stands here once; the contracts have their own copy and read
-the same vectors.
+All that a verifier recomputes is here, and only here. The contracts have their own copy, which is
+tested with the same vectors.
 
 Source: docs/formats/statements.md, "Anchorings, draws".
 """
@@ -35,22 +35,32 @@ DEFAULT_DRAWS = 459  # 99 % detection of tampering with 1 % of all blocks
 _ANCHORING = f"({'(bytes32,uint256),' * 3}bytes32,{','.join(['uint256'] * 5)})"
 
 CodeReader = Callable[[Tensor, int], bytes]
-"""(tensor, block) -> its bytes as they stand in the deployed file."""
+"""(tensor, number of a block) -> the block's bytes in the deployed file."""
 
 
 NO_TABLE = TableFacts(ZERO_WORD, 0)
 
 
 def name_of(table: TensorTable) -> TableFacts:
-    """What names a table on chain."""
+    """The root and the number of entries of a table, as an anchoring holds them."""
     return TableFacts(table.root, table.size)
 
 
 @dataclass(frozen=True)
 class Anchoring:
-    """What is fixed on chain before the draw; the fields' order is that of the preimage.
+    """What is fixed on chain before the draw. The fields have the order of the preimage.
 
-    `artifact` is the digest of what the stage made: the merged content, or the deployed file.
+    Attributes:
+        base: table of the tensors before the merge; `NO_TABLE` for a quantization.
+        adapter: table of the adapter's A and B; `NO_TABLE` for a quantization.
+        merged: table of the merged tensors.
+        artifact: what the stage made: content digest of the merged model, or the deployed file's
+            SHA-256.
+        kind: of the proofs.
+        slots: blocks that each proof opens.
+        scale: the adapter's scale times 2^16; 0 for a quantization.
+        draws: blocks drawn in all, before rounding up in each tensor.
+        blocks: blocks of the merged table.
     """
 
     base: TableFacts
@@ -87,14 +97,14 @@ class Anchoring:
         )
 
     def digest(self, log_size: int, log_root: bytes) -> bytes:
-        """Anchoring digest, with the head that the run's log had on chain."""
+        """keccak256 of the anchoring and of the log's head on chain when it was anchored."""
         values = [self.calldata(), log_size, log_root]
         return bytes(keccak(encode([_ANCHORING, "uint256", "bytes32"], values)))
 
 
 @dataclass(frozen=True)
 class Draw:
-    """What names a draw: chain, contract (20 bytes), run, stage and number of the anchoring."""
+    """The names in the preimage of a draw's seed; `contract` is an address of 20 bytes."""
 
     chain_id: int
     contract: bytes
@@ -107,7 +117,7 @@ class Draw:
 
         Args:
             anchoring: the anchoring's digest.
-            block_hash: of a block that nobody knew when the anchoring was made.
+            block_hash: hash of the draw block, which nobody knew when the model was anchored.
         """
         types = "bytes32 uint256 address bytes32 uint256 uint256 bytes32 bytes32"
         names = [tag("draw"), self.chain_id, self.contract, self.run_id]
@@ -116,30 +126,43 @@ class Draw:
 
 
 def opening_seed(anchoring: bytes, nonce: bytes) -> bytes:
-    """Seed of the blocks that a verifier demands at its own 32-byte nonce.
+    """Seed of the blocks that a verifier demands to see.
 
     Args:
         anchoring: the anchoring's digest.
+        nonce: 32 bytes that the verifier chose.
     """
     return bytes(keccak(encode(["bytes32", "bytes32", "bytes32"], [tag("open"), anchoring, nonce])))
 
 
 def draw_count(blocks: int, total: int, draws: int, slots: int) -> int:
-    """k_t: draws of a tensor with `blocks` of `total` blocks, at least two and whole proofs."""
+    """How many blocks are drawn of a tensor, with repetition.
+
+    It is the tensor's share of `draws`, at least 2, rounded up to whole proofs.
+
+    Args:
+        blocks: of the tensor.
+        total: blocks of the table.
+        draws: blocks drawn of the whole table, before rounding.
+        slots: blocks that one proof opens.
+    """
     return slots * -(-max(2, -(-draws * blocks // total)) // slots)
 
 
 def drawn_block(seed: bytes, tensor: int, j: int, blocks: int) -> int:
-    """Block number of draw j of a tensor; with repetition, so misses multiply."""
+    """Number of the block that draw j of a tensor picks. Draws are independent and may repeat."""
     digest = keccak(encode(["bytes32", "uint256", "uint256"], [seed, tensor, j]))
     return int.from_bytes(digest, "big") % blocks
 
 
 @dataclass(frozen=True)
 class Group:
-    """One proof's work: draws `number * slots ..` of a tensor.
+    """The draws that one proof opens: `slots` of them, from draw number * slots on, of one tensor.
 
-    `tensor` is its place in the merged table, `indexes` are block numbers.
+    Attributes:
+        tensor: its place in the merged table.
+        number: of the group, from 0 in each tensor.
+        indexes: numbers of the drawn blocks.
     """
 
     tensor: int
@@ -148,7 +171,7 @@ class Group:
 
 
 def groups(seed: bytes, table: TensorTable, draws: int, slots: int) -> list[Group]:
-    """Every proof that an anchoring asks for, tensor by tensor."""
+    """All groups of an anchoring, in the order of tensors; each needs one proof."""
     total = table.blocks
     return [
         Group(t, g, tuple(drawn_block(seed, t, g * slots + i, tensor.blocks) for i in range(slots)))
@@ -158,7 +181,7 @@ def groups(seed: bytes, table: TensorTable, draws: int, slots: int) -> list[Grou
 
 
 def index_words(indexes: Sequence[int]) -> list[int]:
-    """Block numbers of 32 bits, seven to a word, the first lowest."""
+    """Block numbers as public inputs: seven numbers of 32 bits to a word, the first lowest."""
     return [
         sum(index << 32 * i for i, index in enumerate(indexes[at : at + INDEXES_PER_WORD]))
         for at in range(0, len(indexes), INDEXES_PER_WORD)
@@ -168,7 +191,7 @@ def index_words(indexes: Sequence[int]) -> list[int]:
 def code_words(kind: str, blocks: Sequence[bytes]) -> list[int]:
     """Blocks of a deployed file as public inputs.
 
-    The highest bit of each code is flipped, and all is cut into words of 31 bytes.
+    The highest bit of each code is flipped. Then the bytes are cut into words of 31.
 
     Raises:
         InputError: a block of another length.
@@ -187,9 +210,9 @@ def code_words(kind: str, blocks: Sequence[bytes]) -> list[int]:
 
 
 def codes_hash(codes: Iterable[Sequence[int]]) -> bytes:
-    """What the chain keeps of all accepted codes.
+    """The hash of all accepted codes that the contract keeps.
 
-    H_0 = 0, H_i = keccak(H_{i-1} || code words of proof i).
+    H_0 = 0, H_i = keccak256(H_{i-1} || code words of proof i).
     """
     digest = bytes(32)
     for words in codes:
@@ -198,10 +221,10 @@ def codes_hash(codes: Iterable[Sequence[int]]) -> bytes:
 
 
 def rank_of(rank: int) -> int:
-    """R of an adapter: the smallest rank of a key that holds it.
+    """Padded rank of an adapter: the smallest rank of a merge key that is at least `rank`.
 
     Raises:
-        InputError: no key is as large.
+        InputError: every merge key has a smaller rank.
     """
     for wide in RANKS:
         if 1 <= rank <= wide:
@@ -210,12 +233,12 @@ def rank_of(rank: int) -> int:
 
 
 def key_depth(kind: str, tensor: Tensor, rank: int) -> int:
-    """Depth word of the key that proves about a tensor: its levels, for a merge with the rank."""
+    """Depth word of the key for proofs about a tensor: its levels; plus 16 * rank for a merge."""
     return tensor.depth + RANK_UNIT * rank_of(rank) if KINDS[kind].ranked else tensor.depth
 
 
 def sampled_inputs(kind: str, tensor: Tensor, group: Group, codes: CodeReader) -> tuple[int, ...]:
-    """Public inputs of a quantization proof."""
+    """Public inputs of the quantization proof of a group."""
     return (
         tensor.root,
         *index_words(group.indexes),

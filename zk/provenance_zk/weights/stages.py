@@ -1,6 +1,6 @@
-"""The stages merge and quantize, with their weights at hand.
+"""The stages merge and quantize with their weights on disk.
 
-Weights on disk, tables over them, and jobs for proofs of one tensor's blocks.
+For each there are the tables of its tensors, what is anchored, and jobs for proofs of its blocks.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from provenance_zk.workers.jobs import Job
 
 
 class StageWeights(Protocol):
-    """A merge or a quantization with its weights at hand."""
+    """A merge or a quantization with its weights on disk."""
 
     @property
     def anchoring(self) -> Anchoring:
@@ -40,7 +40,7 @@ class StageWeights(Protocol):
 
     @property
     def tables(self) -> Mapping[str, TensorTable]:
-        """`merged`, and for a merge `base` and `adapter`."""
+        """The table `merged`, and for a merge also `base` and `adapter`."""
         ...
 
     @property
@@ -53,17 +53,17 @@ class StageWeights(Protocol):
         ...
 
     def codes(self, group: Group) -> tuple[int, ...]:
-        """Code words among them; none for a merge."""
+        """The code words among a group's public inputs; none for a merge."""
         ...
 
     def job(self, key: KeyFolder, group: Group) -> Job:
-        """What proves a group; its statement is the key and the public inputs."""
+        """The job that proves a group; key and public inputs tell its statement from others."""
         ...
 
 
 @dataclass(frozen=True)
 class SampleSize:
-    """How much of a model is opened: blocks drawn in all, and blocks that one proof opens."""
+    """How many blocks are drawn in all (`draws`), and how many one proof opens (`slots`)."""
 
     draws: int
     slots: int
@@ -71,7 +71,7 @@ class SampleSize:
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A folder of safetensors: file of each tensor, and the tables that were made of it."""
+    """A folder of safetensors: the file of each tensor, and the tables made of it so far."""
 
     files: Mapping[str, Path]
     _made: dict[tuple[str, ...], TensorTable] = field(default_factory=dict, repr=False)
@@ -79,7 +79,7 @@ class StoredModel:
     def commit(self, prover: ZkProver, names: Sequence[str]) -> TensorTable:
         """Table of these tensors, in layout `rows`.
 
-        It is made once: the files do not change under a command.
+        It is made once, since the files do not change during a command.
         """
         wanted = tuple(sorted(names))
         if wanted not in self._made:
@@ -91,13 +91,13 @@ class StoredModel:
 
 @dataclass(frozen=True)
 class Factors:
-    """A LoRA adapter: its file, and the names of A and B for each adapted tensor."""
+    """A LoRA adapter: its file, and the names of A and B by the name of the adapted tensor."""
 
     file: Path
     pairs: Mapping[str, tuple[str, str]]
 
     def commit(self, prover: ZkProver, merged: TensorTable) -> TensorTable:
-        """Table of the factors of a merged table's tensors, with their depths."""
+        """Table of the factors A and B of a merged table's tensors, with these tensors' depths."""
         wanted, names = [], {}
         for tensor in merged.tensors:
             for side, layout in zip(
@@ -112,13 +112,13 @@ class Factors:
 def commit_tensors(
     prover: ZkProver, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]
 ) -> list[Tensor]:
-    """Commit anew to tensors of safetensors files.
+    """Recompute the commitments to tensors of safetensors files.
 
     Args:
-        tensors: (name in the files, entry that it should have).
+        tensors: (name in the files, the entry that a table has for it).
 
     Returns:
-        The entries that they have, in this order.
+        The entries that the tensors in the files really have, in the order of `tensors`.
     """
     wanted = [
         TensorWanted(source, t.layout.name.lower(), 0 if t.layout is Layout.ROWS else t.depth)
@@ -143,7 +143,7 @@ def _tensor(entry: TensorCommitment, name: str) -> Tensor:
 
 @dataclass(frozen=True)
 class MergedModel:
-    """A merge on disk, W' = round(W + s*B*A), and the digest of what it made."""
+    """A merge on disk, W' = round(W + s*B*A), and the content digest of the merged model."""
 
     base: StoredModel
     factors: Factors
@@ -163,11 +163,11 @@ class MergeWeights:
 
     @classmethod
     def of(cls, prover: ZkProver, model: MergedModel, size: SampleSize) -> MergeWeights:
-        """Commit to the adapted tensors of base and merged model and to the adapter.
+        """Commit to the adapted tensors of base and merged model, and to the adapter.
 
         Raises:
-            VerificationError: the three do not belong together.
-            InputError: weights that cannot be read, or a scale that no proof can hold.
+            VerificationError: the three tables do not belong together.
+            InputError: weights that cannot be read, or a scale that no proof takes.
         """
         names = list(model.factors.pairs)
         merged = model.merged.commit(prover, names)
@@ -210,13 +210,14 @@ class MergeWeights:
 
 @dataclass(frozen=True)
 class QuantizedModel:
-    """A deployed file and the merged model that it was made of.
+    """A deployed file and the merged model that it was made from.
 
     Attributes:
         kind: of the proofs about the file.
-        names: the merged model's tensors that proofs open.
-        read: gives a block's bytes in the file.
-        file: the file's digest.
+        merged: the merged model.
+        names: tensors of the merged model of which blocks are drawn.
+        read: gives a block's bytes in the deployed file.
+        file: SHA-256 of the deployed file.
     """
 
     kind: str
@@ -237,7 +238,7 @@ class QuantizeWeights:
 
     @classmethod
     def of(cls, prover: ZkProver, model: QuantizedModel, size: SampleSize) -> QuantizeWeights:
-        """Commit to the merged tensors that proofs open.
+        """Commit to the merged tensors of which blocks are drawn.
 
         Raises:
             InputError: weights that cannot be read.

@@ -1,4 +1,4 @@
-"""Where a command's proofs are made: which prover answers it, and which workers take its jobs."""
+"""Chooses the prover that answers a command, and the workers that make its proofs."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ _MIN_MEMORY_BYTES = 4 << 30
 def opened(settings: Settings, executor: str = "local") -> Iterator[tuple[ZkProver, Executor]]:
     """The prover and the workers of one command.
 
-    Requests go to the server that PROVENANCE_PROVER names; without one to a server of the command's
-    own, which reads each key once and ends with the command; with `one-shot` to a process each.
+    Requests go to the server that PROVENANCE_PROVER names. Without that setting the command starts
+    a server of its own, which reads each key once and ends with the command. With the setting
+    `one-shot` each request starts a process.
 
     Args:
         executor: `local` or `local:N` for N proofs at a time, `ray:local`, or `ray://HOST:PORT`.
@@ -65,13 +66,13 @@ def _prover(settings: Settings, workers: int) -> Iterator[ZkProver]:
 
 
 def default_workers() -> int:
-    """One for every four cores: a proof uses several itself."""
+    """One worker for every four cores, since one proof uses several cores."""
     return max(1, len(os.sched_getaffinity(0)) // 4)
 
 
 def default_memory_bytes() -> int:
-    """Three quarters of the machine's memory, and at least 4 GiB.
+    """Memory limit of the command's server: three quarters of the machine's, at least 4 GiB.
 
-    A job that needs more is refused before it starts.
+    The server refuses a request that needs more before it starts.
     """
     return max(_MIN_MEMORY_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 4)

@@ -1,17 +1,17 @@
 """The queue of proofs: leased rows with fencing tokens in one SQLite file.
 
-The table is written so that PostgreSQL can take it. A row is one statement, named by its id: asking
-for a statement twice makes one proof. States, and what survives a crash:
+The table uses only SQL that PostgreSQL has, too. A row is one statement, named by its id: adding a
+statement twice makes one proof. The states, each of which survives a crash:
 
-    ready   nobody works on it
-    leased  a worker may be on it until `expires_ms`; the owner's death or the lease's end frees it
+    ready   no worker works on it
+    leased  a worker may work on it until `expires_ms`; the owner's death frees it earlier
     done    `proof` is on disk; the row never changes again
-    failed  refused, or lost too often; asking for the statement again makes it ready
+    failed  the prover refused it, or workers were lost too often; adding it again makes it ready
 
 Each lease has a higher `token` than the one before. A result is taken only with the token of a
-lease that is still running, so a worker that was thought dead and comes back cannot overwrite what
-its successor does. Rows hold public values only: what a proof is made from stays with the process
-that asks for it, and is not stored here.
+lease that still runs. So a worker that was thought dead and comes back cannot overwrite the result
+of its successor. Rows hold public values only. The secrets that a proof is made from stay with the
+process that asks for it; they are never stored here.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ CREATE TABLE IF NOT EXISTS proof_job (
 
 @dataclass(frozen=True)
 class Sharing:
-    """How jobs share one request.
+    """Which jobs may share one request, and what they share in it.
 
     Attributes:
-        own: fields that are each job's in a request for several, even where others have the same.
-        together: jobs with another word here never share a request.
+        own: fields that a shared request repeats for each job, even where their values are equal.
+        together: only jobs with the same word here share a request.
     """
 
     own: tuple[str, ...] = ()
@@ -68,10 +68,11 @@ class Job:
     """One statement to prove.
 
     Attributes:
-        command: of the prover: `prove-epoch`, `prove-merge`, .., one that takes `jobs` and writes
+        command: the prover's: `prove-epoch`, `prove-merge`, .., one whose request has `jobs` and
             `out`.
-        request: its fields without `out`. Bytes are private: they become files, and never rows.
-        statement_id: see `statement_id`.
+        request: the request's fields without `out`. Bytes are private: they become files, never
+            rows.
+        statement_id: what `statement_id` returns.
     """
 
     kind: str
@@ -90,10 +91,10 @@ class Job:
         public: Mapping[str, Any],
         sharing: Sharing = Sharing(),
     ) -> Job:
-        """A job whose statement no other of the same key and command has.
+        """A job with the id of its statement.
 
         Args:
-            public: tells the statement from the others.
+            public: values that tell the statement from all others of this key and command.
         """
         return cls(
             key.kind,
@@ -106,7 +107,7 @@ class Job:
 
 
 def statement_id(key: KeyFolder, command: str, public: Mapping[str, Any]) -> bytes:
-    """SHA-256 of the canonical JSON (RFC 8785) of kind, key id, command and public statement."""
+    """SHA-256 of the canonical JSON (RFC 8785) of kind, key id, command and public values."""
     value: Any = {
         "kind": key.kind,
         "key": to_hex(key.vk_id),
@@ -118,7 +119,10 @@ def statement_id(key: KeyFolder, command: str, public: Mapping[str, Any]) -> byt
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to work on a row; `token` fences off earlier leases, `attempts` counts them."""
+    """The right to work on a row.
+
+    `token` is larger than that of every earlier lease; `attempts` counts the leases.
+    """
 
     statement_id: bytes
     token: int
@@ -126,11 +130,12 @@ class Lease:
 
 
 class JobQueue:
-    """The table of one file. Threads may share it; so may processes.
+    """The queue in one file. Threads and processes may share it.
 
     Args:
+        path: the SQLite file.
         lease_s: how long a lease lasts unless it is renewed.
-        owner: names this process, so that others see its death.
+        owner: names this process, so that others can see that it died.
         clock: seconds since the epoch.
     """
 
@@ -153,7 +158,7 @@ class JobQueue:
                 path, timeout=30, isolation_level=None, check_same_thread=False
             )
             self._db.execute("PRAGMA journal_mode = WAL")
-            # A proof that was taken is never made again.
+            # Durable before `complete` returns: a proof that was taken is never made again.
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
@@ -162,7 +167,7 @@ class JobQueue:
             ) from error
 
     def close(self) -> None:
-        """Close the file; leases that are held go on until they end."""
+        """Close the file; leases that are held last until they expire."""
         with self._lock:
             self._db.close()
 
@@ -173,7 +178,7 @@ class JobQueue:
         self.close()
 
     def add(self, jobs: Sequence[Job]) -> None:
-        """Make the jobs' rows; those of failed statements become ready again, others stay."""
+        """Add a row for each job. A failed row becomes ready again; other rows stay as they are."""
         rows = [(j.statement_id.hex(), j.kind, to_hex(j.key_id), j.command) for j in jobs]
         with self._lock, self._db:
             self._db.execute("BEGIN IMMEDIATE")
@@ -187,10 +192,10 @@ class JobQueue:
             )
 
     def claim(self, statement: bytes) -> Lease | None:
-        """Lease a row that is ready, or whose lease ended or lost its owner.
+        """Lease a row that is ready, or whose lease expired or whose owner died.
 
         Returns:
-            None if there is nothing to do for it now.
+            None if another worker has it, or if it is done or failed.
         """
         now = self._now()
         with self._lock, self._db:
@@ -220,38 +225,38 @@ class JobQueue:
             return Lease(statement, token + 1, attempts + 1)
 
     def renew(self, lease: Lease) -> bool:
-        """Make the lease last from now; False if it is no longer held."""
+        """Extend the lease by `lease_s` from now; False if it is no longer held."""
         return self._held(
             "UPDATE proof_job SET expires_ms = ?", (self._now() + self._lease_ms(),), lease
         )
 
     def complete(self, lease: Lease, proof: bytes) -> bool:
-        """Take a result; False if the lease is no longer held: it came too late and is dropped."""
+        """Store a proof; False if the lease is no longer held, and the proof is then dropped."""
         return self._held(
             "UPDATE proof_job SET state = 'done', owner = NULL, proof = ?", (proof.decode(),), lease
         )
 
     def release(self, lease: Lease, why: str) -> bool:
-        """Give a job back after its worker was lost; after MAX_ATTEMPTS it has failed."""
+        """Give a job back after its worker was lost; after MAX_ATTEMPTS leases it fails instead."""
         state = "failed" if lease.attempts >= MAX_ATTEMPTS else "ready"
         return self._held(
             "UPDATE proof_job SET state = ?, owner = NULL, failure = ?", (state, why), lease
         )
 
     def put_back(self, lease: Lease) -> bool:
-        """Give a job back that was not begun: the attempt does not count."""
+        """Give a job back that was not begun; the attempt does not count."""
         return self._held(
             "UPDATE proof_job SET state = 'ready', owner = NULL, attempts = attempts - 1", (), lease
         )
 
     def fail(self, lease: Lease, why: str) -> bool:
-        """The prover refused the job: the same request will not help."""
+        """Mark a job as failed: the prover refused it, and trying again would not help."""
         return self._held(
             "UPDATE proof_job SET state = 'failed', owner = NULL, failure = ?", (why,), lease
         )
 
     def state(self, statement: bytes) -> tuple[str, str | None, str | None]:
-        """(state, proof, failure) of a row."""
+        """(state, proof, failure) of a row; `proof` is set when done, `failure` may be when not."""
         with self._lock:
             row = self._db.execute(
                 "SELECT state, proof, failure FROM proof_job WHERE statement_id = ?",
@@ -262,7 +267,7 @@ class JobQueue:
         return str(row[0]), row[1], row[2]
 
     def _held(self, update: str, values: tuple[Any, ...], lease: Lease) -> bool:
-        """Update the row only while the lease is the running one: the fencing token decides."""
+        """Update the row if this lease still runs, by its token; returns whether it does."""
         with self._lock, self._db:
             done = self._db.execute(
                 f"{update} WHERE statement_id = ? AND token = ? AND state = 'leased' "
@@ -279,14 +284,14 @@ class JobQueue:
 
 
 def process_name(pid: int) -> str:
-    """`HOST|BOOT|PID|START`: no later process has the same name."""
+    """A name `HOST|BOOT|PID|START` that no later process has."""
     return f"{socket.gethostname()}|{_boot()}|{pid}|{_start_ticks(pid)}"
 
 
 def is_dead(owner: str) -> bool:
-    """Whether the named process ran on this machine, and does no more.
+    """Whether the named process ran on this machine and has ended.
 
-    False where that cannot be told.
+    False if this cannot be found out, as for a process of another machine.
     """
     parts = owner.split("|")
     if len(parts) != 4 or parts[0] != socket.gethostname() or not parts[2].isdigit() or not _boot():

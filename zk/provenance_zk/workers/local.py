@@ -1,7 +1,7 @@
-"""Workers: what one does, and those of this machine.
+"""Workers and executors, and those of this machine.
 
-Jobs of one command that share input files go to a worker together, which reads the files and the
-key once.
+Jobs of one command that share input files go to a worker together, so that it reads the files and
+the key once.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from provenance_zk.prover.request import private_folder
 from provenance_zk.workers.jobs import Job
 
 Done = Callable[[int, bytes], None]
-"""Takes the number of a job and the bytes of its proof file."""
+"""Called with the number of a job and the bytes of its proof file."""
 
 
 class Worker(Protocol):
     """Proves jobs one after the other."""
 
     def prove(self, jobs: Sequence[Job], done: Done) -> None:
-        """Call `done(i, proof)` for each job as its proof exists.
+        """Prove the jobs in order; call `done(i, proof)` as soon as job i has its proof.
 
         Args:
             jobs: not empty; all have the same command and key.
 
         Raises:
-            UnavailableError: the worker was lost; the jobs not done may be tried again.
+            UnavailableError: the worker was lost; the jobs that are not done may be tried again.
             ProvenanceError: the prover refuses the first job that is not done.
         """
         ...
 
 
 class Executor(Protocol):
-    """A number of workers."""
+    """Has a number of workers."""
 
     workers: int
 
@@ -45,18 +45,18 @@ class Executor(Protocol):
         ...
 
     def interrupt(self) -> None:
-        """Let every worker's `prove` end soon."""
+        """Make every worker's `prove` end soon."""
         ...
 
 
 def one_request(
     jobs: Sequence[Job], path: Callable[[bytes], str], out: Callable[[int], str]
 ) -> dict[str, Any]:
-    """One request for all the jobs: what they share once, the rest in `jobs`.
+    """One request for all the jobs: fields that they share stand once, the others in `jobs`.
 
     Args:
-        path: the file that holds some private bytes.
-        out: where the proof of job i goes.
+        path: gives the file that holds these private bytes.
+        out: gives the path to which the prover writes the proof of job i.
     """
     named = [
         {name: path(v) if isinstance(v, bytes) else v for name, v in job.request.items()}
@@ -78,7 +78,8 @@ def one_request(
 class LocalExecutor:
     """Workers on this machine.
 
-    With a server the keys are read once for all of them; it should have as many workers.
+    If the prover asks a server, keys are read once for all workers. The server should allow as many
+    proofs at a time.
     """
 
     def __init__(self, prover: ZkProver, workers: int = 1) -> None:
@@ -86,7 +87,7 @@ class LocalExecutor:
         self._context = private_folder()
         self._folder = self._context.__enter__()
         self._guard = threading.Lock()
-        # By identity, which the kept bytes keep unique.
+        # By `id()` of the bytes, which stays unique because the bytes are kept.
         self._files: dict[int, tuple[bytes, str]] = {}
         self._outs = 0
 
@@ -97,11 +98,11 @@ class LocalExecutor:
         self._context.__exit__(None, None, None)
 
     def worker(self) -> Worker:
-        """The executor itself: threads may share it."""
+        """The executor itself, which threads may share."""
         return self
 
     def interrupt(self) -> None:
-        """As `Executor` says; with a process per request there is nothing to interrupt."""
+        """As `Executor` says; without a server there is nothing to interrupt."""
         self._prover.interrupt()
 
     def prove(self, jobs: Sequence[Job], done: Done) -> None:
@@ -114,14 +115,14 @@ class LocalExecutor:
         def take(_: str = "") -> None:
             nonlocal taken
             while taken < len(jobs) and self._folder.has(f"proof-{first + taken}"):
-                # Counted first: what the queue failed to take is not handed over again.
+                # Counted first, so that a proof is not handed over again if `done` raises.
                 taken += 1
                 done(taken - 1, self._folder.read(f"proof-{first + taken - 1}"))
 
         try:
             self._prover.request(jobs[0].command, request, take)
         finally:
-            take()  # what was finished before a failure counts
+            take()  # proofs that were finished before a failure count
         if taken < len(jobs):
             raise UnavailableError("prover wrote no result", where=jobs[0].command)
 

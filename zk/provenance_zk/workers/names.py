@@ -1,4 +1,4 @@
-"""Names of executors: who makes proofs (`--executor`)."""
+"""Names of executors, as the option `--executor` takes them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ _RAY_THERE = re.compile(r"ray://[^\s/]+:[0-9]{1,5}")
 def local_workers(name: str) -> int | None:
     """How many proofs at a time `local:N` asks for.
 
-    It is 0 for `local`, which leaves it to the machine, and None for Ray.
+    Returns:
+        0 for `local`, which leaves the number to the machine; None for Ray.
 
     Raises:
         ConfigError: no such executor.

@@ -1,11 +1,11 @@
-"""Proofs made by several workers, each statement once, whatever dies meanwhile.
+"""Makes proofs with several workers, each statement once, even if workers die meanwhile.
 
     with JobQueue(path) as queue, LocalExecutor(prover, workers=2) as executor:
         proofs = ProofPool(queue, executor).prove(jobs)
 
-`jobs` may be of any kinds. A proof is in the queue as soon as it exists. A worker that is lost
-(killed, out of reach) gives its unfinished jobs back; a prover that refuses a job fails the whole
-call.
+`jobs` may be of any kinds. A proof is stored in the queue as soon as it exists. When a worker is
+lost (killed, out of reach), its unfinished jobs are given back. When the prover refuses a job, the
+whole call fails.
 """
 
 from __future__ import annotations
@@ -39,11 +39,12 @@ class ProofPool:
         self._queue, self._executor, self._say = queue, executor, say
 
     def prove(self, jobs: Sequence[Job]) -> list[ProofFile]:
-        """The jobs' proofs, in their order; those that the queue has are not made again.
+        """The jobs' proofs, in their order. Proofs that the queue already has are not made again.
 
         Raises:
-            InputError: no jobs, or two of one statement.
+            InputError: no jobs, or two jobs of one statement.
             UnavailableError: workers were lost too often.
+            RejectedError: a proof is under another key than the job's.
             ProvenanceError: the prover refused a job.
         """
         if not jobs or len({job.statement_id for job in jobs}) != len(jobs):
@@ -92,7 +93,7 @@ class _Call:
             working = [threads.submit(self._work, self._executor.worker()) for _ in range(workers)]
             try:
                 wait(working, return_when=FIRST_EXCEPTION)
-            finally:  # after an error or Ctrl-C the other workers must not run to their end
+            finally:  # after an error or Ctrl-C the other workers must not finish their jobs
                 self._stop.set()
                 if not all(future.done() for future in working):
                     self._executor.interrupt()
@@ -117,7 +118,7 @@ class _Call:
                 self._stop.wait(_POLL_S)
 
     def _settled(self) -> bool:
-        """Whether every row has its last state: others may still work on some."""
+        """Whether every row is done or failed; other processes may still work on some."""
         with self._guard:
             self._unsettled = [
                 job
@@ -127,7 +128,7 @@ class _Call:
             return not self._unsettled
 
     def _claim(self) -> list[tuple[Job, Lease]]:
-        """Lease a fair share of the jobs that go together with the first that is free."""
+        """Lease the first free job, and others that can share its request: a fair share of all."""
         with self._guard:
             limit = min(MAX_BATCH, -(-len(self._unsettled) // max(1, self._executor.workers)))
             batch: list[tuple[Job, Lease]] = []
@@ -171,15 +172,18 @@ class _Call:
         taken = self._queue.complete(lease, proof)
         with self._guard:
             self._held.pop(job.statement_id, None)
-            if taken:  # else the lease had ended: its successor's result counts
-                # It is gone already if another worker looked meanwhile.
+            if taken:  # else the lease had expired, and the result of its successor counts
+                # Another thread may have removed the job already, in `_settled`.
                 self._unsettled = [other for other in self._unsettled if other is not job]
                 self._done += 1
         if taken:
             self._say(f"proof {self._done} of {len(self._jobs)}")
 
     def _give_back(self, left: dict[int, tuple[Job, Lease]], how: Callable[[Lease], bool]) -> None:
-        """The first of those left was under way; the others were not begun."""
+        """Give back the jobs that are left: the first, which was under way, by `how`.
+
+        The others were not begun, so their attempt does not count.
+        """
         for n, i in enumerate(sorted(left)):
             job, lease = left[i]
             (how if n == 0 else self._queue.put_back)(lease)
@@ -191,7 +195,7 @@ class _Call:
 def proof_pool(
     path: Path, prover: ZkProver, executor: Executor | None, say: Say = silent
 ) -> Iterator[ProofPool]:
-    """A pool over the queue at `path`; without an executor, one worker that asks `prover`."""
+    """A pool over the queue at `path`. If `executor` is None, one worker asks `prover`."""
     with ExitStack() as stack:
         queue = stack.enter_context(JobQueue(path))
         yield ProofPool(queue, executor or stack.enter_context(LocalExecutor(prover)), say)

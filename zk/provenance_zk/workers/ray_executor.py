@@ -1,13 +1,14 @@
-"""Workers on a Ray cluster, or on a Ray of this machine alone.
+"""Workers on a Ray cluster, or on a Ray that runs on this machine only.
 
 Each worker is an actor: one process with a prover server of its own. The cluster is trusted with
-everything a proof is made from: leaves and blindings travel to its nodes, in Ray's memory and in
-private files beside the prover. It is not trusted with the result: a proof is checked against the
-key's id here, and by everybody who verifies it.
+the secrets that a proof is made from: leaves and blindings travel to its nodes, in Ray's memory and
+in private files for the prover. It is not trusted with the result: the key id of each proof is
+compared here, and everybody who verifies a proof checks it.
 
-Jobs about weights name files by their paths, which every node must see. A node needs this package,
-the `zkprover` binary, and the very key of the job: in the folder that the job names, or in the
-cache of that node (PROVENANCE_CACHE). Keys are not sent: they have up to half a gigabyte.
+Jobs about weights name files by their paths, so every node must see these files. A node needs this
+package, the `zkprover` binary, and the very key of the job, either in the folder that the job names
+or in the node's own cache (PROVENANCE_CACHE). Keys are not sent, since they have up to half a
+gigabyte.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _HINT = (
 class Prover:
     """The actor: proves on its node.
 
-    Errors of this project come back as values, for Ray wraps what is raised.
+    It returns this project's errors as values, since Ray would wrap an exception.
     """
 
     def __init__(self, binary: str | None) -> None:
@@ -49,7 +50,7 @@ class Prover:
         self._prover = ZkProver(found, server=self._server)
 
     def prove(self, jobs: Sequence[Job]) -> tuple[list[bytes], ProvenanceError | None]:
-        """The proofs made, in order, and why there are no more."""
+        """(proofs in the order of the jobs, the error that ended them early or None)."""
         proofs: list[bytes] = []
         try:
             here = _on_this_node(jobs)
@@ -60,7 +61,7 @@ class Prover:
         return proofs, None
 
     def prover_pid(self) -> int | None:
-        """Process id of the actor's prover, once it has made something."""
+        """Process id of the actor's prover; None before its first job."""
         return self._server.process.pid if self._server.process else None
 
 
@@ -69,7 +70,7 @@ def _on_this_node(jobs: Sequence[Job]) -> list[Job]:
     key = Path(jobs[0].request["key"])
     if not (key.is_dir() and load_key(key).vk_id == jobs[0].key_id):
         key = find_key(Settings.load().cache / "keys", jobs[0].key_id).dir
-    # Jobs that came together share their bytes again, so that each becomes one file.
+    # Equal bytes of the jobs become one object again, so that each is written to one file only.
     shared: dict[bytes, bytes] = {}
     return [
         replace(
@@ -84,12 +85,13 @@ def _on_this_node(jobs: Sequence[Job]) -> list[Job]:
 
 
 class RayExecutor:
-    """As many workers as the cluster has for actors of `cpus` cores each.
+    """Workers on Ray: as many as the cluster has room for, at `cpus` cores each.
 
     Args:
         address: `ray:local` or `ray://HOST:PORT`.
         binary: the prover on every node, None for the packaged one.
-        options: of `ray.init`.
+        cpus: cores of one worker.
+        options: further arguments of `ray.init`.
     """
 
     def __init__(self, address: str, binary: Path | None, *, cpus: int = 2, **options: Any) -> None:
@@ -104,7 +106,7 @@ class RayExecutor:
                 log_to_driver=False,
                 **options,
             )
-        except Exception as error:  # Ray raises bare ones when its processes do not come up
+        except Exception as error:  # Ray raises a bare Exception when its processes do not start
             ray.shutdown()
             raise UnavailableError(
                 "cannot reach Ray", where=address, actual=error, hint=_HINT
@@ -124,12 +126,12 @@ class RayExecutor:
     def worker(self) -> Worker:
         """One of the executor's workers, in turn.
 
-        Their actors, and the keys that these have read, last as long as the executor does.
+        Their actors, and the keys that the actors have read, last as long as the executor.
         """
         return next(self._turns)
 
     def interrupt(self) -> None:
-        """Kill every actor; the next jobs start new ones."""
+        """Kill every actor; the next jobs start new actors."""
         for worker in self._workers:
             worker.stop()
 
@@ -139,7 +141,7 @@ class RayExecutor:
 
 
 class _RayWorker:
-    """A worker whose actor starts with its first jobs, and again after it was lost."""
+    """A worker that starts its actor with the first jobs, and again after the actor was lost."""
 
     def __init__(self, executor: RayExecutor) -> None:
         self._executor = executor

@@ -35,8 +35,7 @@ func put(t *testing.T, dir, name string, data []byte) {
 	}
 }
 
-// rewrite lets an attacker who owns the folder write a manifest that fits what was done to the
-// files.
+// rewrite writes a manifest that fits the changed files, as an attacker who owns the folder can.
 func rewrite(t *testing.T, dir string, change func(m *Manifest)) {
 	t.Helper()
 	m := new(Manifest)
@@ -125,8 +124,8 @@ func TestTooFewContributions(t *testing.T) {
 	refused(t, "phase 1 open", dir, "phase 1 of the ceremony is not closed")
 }
 
-// Any byte of any file counts: the transcript is refused, or it is another one (the last beacon,
-// the free text of a source), from which the key does not follow.
+// If any byte of any file changes, the transcript is refused; or it is another transcript, with
+// another last beacon or text of a source, and the key does not follow from it.
 func TestTamperedFiles(t *testing.T) {
 	honest := transcript(t, epochShape)
 	folder, _ := storedKey(t, epochShape)
@@ -141,7 +140,7 @@ func TestTamperedFiles(t *testing.T) {
 	for _, entry := range entries {
 		name := entry.Name()
 		if strings.HasPrefix(name, ".") {
-			continue // the lock is no part of the transcript
+			continue // the lock is not a part of the transcript
 		}
 		data := read(t, honest, name)
 		damaged := [][]byte{nil, data[:len(data)-1], append(bytes.Clone(data), 0)}
@@ -163,7 +162,7 @@ func TestTamperedFiles(t *testing.T) {
 	}
 }
 
-// With a manifest that fits, a changed point, proof, challenge or header must still be seen.
+// A changed point, proof, challenge or header is refused even with a manifest that fits.
 func TestTamperedContributionWithFittingManifest(t *testing.T) {
 	circuit := circuitOfShape(t, epochShape)
 	for number := phase1; number <= phase2; number++ {
@@ -274,7 +273,7 @@ func TestAlteredManifest(t *testing.T) {
 	refused(t, "a missing file", dir, "files of the transcript")
 }
 
-// The beacon of phase 2 and every file of the key are held against the key folder.
+// A key folder with another beacon of phase 2, or with any other file changed, is refused.
 func TestKeyThatDoesNotFollow(t *testing.T) {
 	folder, _ := storedKey(t, epochShape)
 	honest := transcript(t, epochShape)

@@ -77,7 +77,7 @@ func run(dir string, shape circuits.Shape, contributions int) (result *Result, e
 	return result, nil
 }
 
-// contribute makes a contribution elsewhere, as another machine would, and hands it in.
+// contribute makes a contribution in another folder, as another machine would, and submits it.
 func contribute(dir string, phase, index int, name string) error {
 	elsewhere, err := os.MkdirTemp("", "party-")
 	if err != nil {

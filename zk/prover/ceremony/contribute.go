@@ -47,9 +47,9 @@ type Receipt struct {
 	SHA256 string `json:"sha256"` // of the file made
 }
 
-// Contribute reads a state file and writes the next one, with secrets drawn from the system's
-// generator that exist in this process's memory only. The file read need not be true: a
-// contribution to a false one is refused later.
+// Contribute reads a state file and writes the next one. Its secrets are drawn from the system's
+// generator and exist in this process's memory only. The file read is not verified here: if it is
+// false, [Accept] refuses the contribution made from it.
 func Contribute(in, out, name string) (*Receipt, error) {
 	if err := checkText("contributor's name", name, maxNameBytes); err != nil {
 		return nil, err
@@ -87,8 +87,7 @@ func (l *loaded) receipt() *Receipt {
 	return &Receipt{Phase: l.phase, Index: l.index, Name: l.name, SHA256: fmt.Sprintf("%x", l.file)}
 }
 
-// circuitOf compiles the circuit that a state file names and requires that its digest is that of
-// the file.
+// circuitOf compiles the circuit that a state file names. Its digest must be the one in the file.
 func circuitOf(path string) (*keys.Circuit, *header, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -116,7 +115,7 @@ func circuitOf(path string) (*keys.Circuit, *header, error) {
 	return circuit, h, nil
 }
 
-// openTranscript locks a transcript folder of which a phase is open.
+// openTranscript locks a transcript folder and loads it. One of its phases must be open.
 func openTranscript(dir string) (m *Manifest, circuit *keys.Circuit, unlock func(), err error) {
 	unlock, err = files.Lock(filepath.Join(dir, ".lock"))
 	if err != nil {
@@ -133,7 +132,8 @@ func openTranscript(dir string) (m *Manifest, circuit *keys.Circuit, unlock func
 	return m, circuit, unlock, nil
 }
 
-// reread reads the file of a contribution that was verified once more, to copy it.
+// reread reads the file of a verified contribution a second time, to copy it. A file that changed
+// meanwhile is an error.
 func (l *loaded) reread(path string, expected *layout) ([]byte, error) {
 	data, err := files.Read("contribution", path, expected.fileBytes(l.index))
 	if err != nil {
@@ -176,8 +176,8 @@ func Accept(dir, path string) (*Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The contribution counts from the manifest's rename on; a file written before it and not
-	// listed is written anew.
+	// The contribution counts from the rename of the manifest on. After a crash before that, its
+	// file is not listed, and is written again.
 	if err := files.Write(filepath.Join(dir, fileName(number, next.index)), data,
 		files.Public); err != nil {
 		return nil, err

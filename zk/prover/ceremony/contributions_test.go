@@ -49,7 +49,7 @@ func TestContributionThatIgnoresThePrevious(t *testing.T) {
 	}
 }
 
-// gnark takes an absent challenge for the right one; here it is refused.
+// gnark accepts a state without a challenge; this package refuses it.
 func TestContributionWithoutChallenge(t *testing.T) {
 	dir := transcript(t, epochShape)
 	data := read(t, dir, fileName(phase1, 2))

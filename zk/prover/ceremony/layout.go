@@ -21,9 +21,9 @@ const (
 	challengeBytes = 32
 )
 
-// layout is where gnark's serialization of a circuit's state must have which lengths. gnark
-// allocates what a length says before it reads; a file is held against its layout first, so that it
-// allocates nothing of its own choice.
+// layout says at which offsets gnark's serialization of a circuit's state has lengths, and which.
+// gnark allocates what a length says before it reads. So a file is compared with its layout first,
+// and cannot make gnark allocate more.
 type layout struct {
 	bytes  int   // without the challenge at the end
 	proofs []int // offsets of the proofs of update
@@ -63,8 +63,9 @@ func layoutOf(circuit *keys.Circuit, phase int) *layout {
 	return layoutOfPhase2(circuit)
 }
 
-// layoutOfPhase1: proofs of tau, alpha, beta; n; beta in G2; powers of tau in G1 (2n-2) and G2
-// (n-1), beta and alpha times powers of tau (n each).
+// layoutOfPhase1 is the layout of a state of phase 1. Its parts, in order: proofs of tau, alpha,
+// beta; n; beta in G2; powers of tau in G1 (2n-2) and G2 (n-1); beta and alpha times powers of tau
+// (n each).
 func layoutOfPhase1(n int) *layout {
 	l := new(layout)
 	for range 3 {
@@ -75,9 +76,10 @@ func layoutOfPhase1(n int) *layout {
 	return l
 }
 
-// layoutOfPhase2: the number of commitments; delta in G1; the points of private wires and of the
-// vanishing polynomial; delta in G2; per commitment its bases times sigma; per commitment sigma in
-// G2; proofs of delta and of each sigma.
+// layoutOfPhase2 is the layout of a state of phase 2. Its parts, in order: the number of
+// commitments; delta in G1; the points of private wires and of the vanishing polynomial; delta in
+// G2; for each commitment its bases times sigma; for each commitment sigma in G2; proofs of delta
+// and of each sigma.
 func layoutOfPhase2(circuit *keys.Circuit) *layout {
 	internal, secret, _ := circuit.System.GetNbVariables()
 	bases := circuit.Shape.Bases()
@@ -101,7 +103,7 @@ func layoutOfPhase2(circuit *keys.Circuit) *layout {
 	return l
 }
 
-// size is the length of a state: the start of a phase has no challenge.
+// size is the length of state number index in bytes. The start of a phase (0) has no challenge.
 func (l *layout) size(index int) int {
 	if index == 0 {
 		return l.bytes + 1
@@ -109,12 +111,12 @@ func (l *layout) size(index int) int {
 	return l.bytes + 1 + challengeBytes
 }
 
-// fileBytes is the most that a state file may have.
+// fileBytes is the largest length that a state file may have.
 func (l *layout) fileBytes(index int) int64 {
 	return int64(headerBytes + maxNameBytes + l.size(index))
 }
 
-// check holds a contribution's lengths against the layout.
+// check compares a contribution's lengths with the layout.
 func (l *layout) check(payload []byte, index int) error {
 	if len(payload) != l.size(index) {
 		return fault.Differs(fault.BadFile, "bytes of the state", l.size(index), len(payload))
@@ -132,8 +134,8 @@ func (l *layout) check(payload []byte, index int) error {
 	return nil
 }
 
-// secrets are the commitments [x] to the secrets of a contribution. It refuses x = 0, 1 and -1,
-// which add nothing.
+// secrets returns the commitments [x] to the secrets x of a contribution. It refuses x = 0, 1 and
+// -1, which add nothing to the secrets so far.
 func (l *layout) secrets(payload []byte) ([][]byte, error) {
 	_, _, one, _ := bn254.Generators()
 	var minusOne, zero bn254.G1Affine

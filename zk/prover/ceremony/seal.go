@@ -13,8 +13,9 @@ import (
 )
 
 // Seal verifies the open phase and closes it with a beacon: a value that nobody could know when the
-// last contribution was made. Closing phase 1 writes the start of phase 2 and returns nil; closing
-// phase 2 ends the ceremony and returns what [Verify] will.
+// last contribution was made. When it closes phase 1, it writes the start of phase 2 and returns
+// nil. When it closes phase 2, the ceremony ends, and it returns what [Verify] returns from then
+// on.
 func Seal(dir string, minimum int, beacon keys.Beacon) (*Result, error) {
 	if minimum < MinContributions {
 		return nil, fault.Differs(fault.BadRequest, "minimum of contributions",
@@ -42,8 +43,8 @@ func Seal(dir string, minimum int, beacon keys.Beacon) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The phase is closed from this rename on; a start of phase 2 written before it is written
-	// anew.
+	// The phase is closed from this rename on. After a crash before it, the start of phase 2 is
+	// written again.
 	return result, files.Write(filepath.Join(dir, FileManifest), m.encode(), files.Public)
 }
 

@@ -23,8 +23,8 @@ const (
 	headerBytes = len(magic) + 1 + 2 + 1 + 4 + 4 + sha256.Size + 1 // and the name
 )
 
-// state is what gnark calls Phase1 or Phase2: parameters after a contribution, and the proof that
-// it is one.
+// state is what gnark calls Phase1 or Phase2: the parameters after a contribution, and the proof
+// that its maker knew the secrets.
 type state interface {
 	io.WriterTo
 	io.ReaderFrom
@@ -82,8 +82,8 @@ func parseHeader(data []byte) (*header, error) {
 	return h, checkText("contributor's name", h.name, maxNameBytes)
 }
 
-// loaded is a state file that was read: everything about it but whether it follows from the one
-// before.
+// loaded is a state file that was read and checked by itself. Whether it follows from the state
+// before is not checked yet.
 type loaded struct {
 	header
 	state     state
@@ -93,8 +93,7 @@ type loaded struct {
 	file      [sha256.Size]byte
 }
 
-// load reads an untrusted state file. want is the phase and index expected; the circuit is the one
-// to hold it against.
+// load reads an untrusted state file of this circuit. want holds the expected phase and index.
 func load(path string, circuit *keys.Circuit, want header) (*loaded, error) {
 	l := layoutOf(circuit, want.phase)
 	data, err := files.Read("contribution", path, l.fileBytes(want.index))
@@ -128,8 +127,8 @@ func (h *header) facts() string {
 		h.shape.Depth, h.circuit[:8])
 }
 
-// parseState decodes a state with points on their curves and in their subgroups, in their one
-// encoding.
+// parseState decodes a state. Its points must be on their curves, in their subgroups and in their
+// canonical encoding.
 func parseState(l *layout, payload []byte, h header) (s state, err error) {
 	if err := l.check(payload, h.index); err != nil {
 		return nil, err
@@ -157,12 +156,12 @@ func newState(phase int) state {
 func encode(s state) []byte {
 	var out bytes.Buffer
 	if _, err := s.WriteTo(&out); err != nil {
-		panic(err) // memory only
+		panic(err) // writing to memory does not fail
 	}
 	return out.Bytes()
 }
 
-// guarded turns a panic over a hostile file into an error.
+// guarded turns a panic that a hostile file causes into an error.
 func guarded(work func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -172,8 +171,8 @@ func guarded(work func() error) (err error) {
 	return work()
 }
 
-// follows requires that next was made from this state, whose digest is known, by someone who knew
-// the secrets.
+// follows requires that next was made from the state `previous`, which has this digest, by someone
+// who knew the secrets.
 func follows(previous state, digest [sha256.Size]byte, next *loaded) error {
 	if !bytes.Equal(next.challenge, digest[:]) {
 		return fault.Differs(fault.BadFile, "state that the contribution was made from",

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package ceremony makes keys with several parties, so that forging proofs takes all of them
-// together.
+// Package ceremony makes keys with several parties. Only all of them together could forge proofs.
 //
 // A transcript is a folder (docs/formats/ceremony.md):
 //
@@ -11,7 +10,7 @@
 //	phase2-000.bin  the start of phase 2, which follows from phase 1 and its beacon;
 //	                phase2-001.bin ..
 //
-// Everything but the contributions is recomputed by [Verify]; nothing in the folder is believed.
+// [Verify] recomputes everything except the contributions, and trusts nothing in the folder.
 //
 // Source: Bowe, Gabizon, Miers, "Scalable Multi-party Computation for zk-SNARK Parameters in the
 // Random Beacon Model" (ePrint 2017/1050), as gnark's backend/groth16/bn254/mpcsetup implements it.
@@ -38,9 +37,9 @@ import (
 const (
 	// FileManifest is the transcript's table of contents.
 	FileManifest = "manifest.json"
-	// MinContributions is the least number of contributions per phase that makes a ceremony.
+	// MinContributions is the smallest number of contributions that a phase needs.
 	MinContributions = 2
-	// MaxContributions bounds a phase.
+	// MaxContributions is the largest number of contributions that a phase may have.
 	MaxContributions = 999
 
 	format           = "provenance-ceremony/1"
@@ -54,8 +53,8 @@ const (
 	phase2 = 2
 )
 
-// Contribution is one entry of the manifest. Name is what the contributor wrote; nothing shows that
-// it is theirs.
+// Contribution is one entry of the manifest. Name is what the contributor wrote; nobody checks that
+// it is the contributor's.
 type Contribution struct {
 	Name   string `json:"name"`
 	SHA256 string `json:"sha256"`
@@ -67,7 +66,8 @@ type Phase struct {
 	Beacon        *keys.Beacon   `json:"beacon"`
 }
 
-// Manifest is the content of manifest.json, in the one encoding that [Manifest.encode] writes.
+// Manifest is the content of manifest.json. Only the encoding that [Manifest.encode] writes is
+// accepted.
 type Manifest struct {
 	Format        string     `json:"format"`
 	Kind          kinds.Kind `json:"kind"`
@@ -95,7 +95,7 @@ func (m *Manifest) encode() []byte {
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
 	if err := encoder.Encode(m); err != nil {
-		panic(err) // strings and numbers only
+		panic(err) // strings and numbers can always be encoded
 	}
 	return out.Bytes()
 }
@@ -124,9 +124,9 @@ func (m *Manifest) open() int {
 	return 0
 }
 
-// loadManifest reads the manifest of an untrusted folder and compiles the circuit that it names.
-// Errors are bad_file: not the canonical encoding, another circuit, texts or beacons that are not
-// well-formed.
+// loadManifest reads the manifest of an untrusted folder and compiles the circuit that it names. It
+// refuses (bad_file) another encoding than the canonical one, another circuit, and malformed texts
+// or beacons.
 func loadManifest(dir string) (*Manifest, *keys.Circuit, error) {
 	data, err := files.Read("transcript", filepath.Join(dir, FileManifest), maxManifestBytes)
 	if err != nil {
@@ -158,7 +158,7 @@ func loadManifest(dir string) (*Manifest, *keys.Circuit, error) {
 	return m, circuit, nil
 }
 
-// check refuses lists, names and beacons that no ceremony has.
+// check refuses contributions, names and beacons that cannot be those of a ceremony.
 func (m *Manifest) check() error {
 	for number := phase1; number <= phase2; number++ {
 		if err := m.phase(number).check(number); err != nil {
@@ -196,8 +196,7 @@ func (p *Phase) check(number int) error {
 	return checkBeacon(*p.Beacon)
 }
 
-// requireFiles refuses a folder that lacks a file of the manifest or holds one that it does not
-// name.
+// requireFiles requires that the folder has exactly the files that the manifest names.
 func (m *Manifest) requireFiles(dir string) error {
 	want := []string{FileManifest}
 	for number := phase1; number <= phase2; number++ {

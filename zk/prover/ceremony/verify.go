@@ -30,15 +30,15 @@ func (r *Result) Store(cache string) (dir string, reused bool, err error) {
 	return keys.StoreCeremony(r.Material, r.Manifest.Digest(), r.Beacon(), cache)
 }
 
-// RequireKey refuses a key folder that does not follow from the transcript.
+// RequireKey refuses a key folder that is not the one that follows from the transcript.
 func (r *Result) RequireKey(dir string) error {
 	return keys.RequireSame(r.Material, r.Manifest.Digest(), r.Beacon(), dir)
 }
 
 // Verify recomputes a closed ceremony from the folder's files, all of them attacker-controlled, and
-// returns the key. It refuses (bad_file) whatever does not follow, fewer than minimum contributions
-// in either phase, and a transcript that lacks one of the attested digests (SHA-256 of
-// contributions, in hexadecimal).
+// returns the key. It refuses (bad_file) a contribution that does not follow from the one before,
+// fewer than minimum contributions in a phase, and a transcript without one of the attested
+// contributions (SHA-256 of their files, in hexadecimal).
 func Verify(dir string, minimum int, attested []string) (*Result, error) {
 	if minimum < MinContributions {
 		return nil, fault.Differs(fault.BadRequest, "minimum of contributions",
@@ -108,7 +108,7 @@ func recompute(dir string, m *Manifest, circuit *keys.Circuit) (*Result, error) 
 	return &Result{Manifest: m, Material: material}, nil
 }
 
-// verifyPhase1 returns what phase 1 gives when its beacon closes it.
+// verifyPhase1 verifies phase 1 and returns its parameters after the beacon.
 func verifyPhase1(dir string, m *Manifest, circuit *keys.Circuit) (*mpcsetup.SrsCommons, error) {
 	last, err := verifyPhase(dir, m, circuit, phase1, mpcsetup.NewPhase1(uint64(domain(circuit))))
 	if err != nil {
@@ -118,8 +118,8 @@ func verifyPhase1(dir string, m *Manifest, circuit *keys.Circuit) (*mpcsetup.Srs
 	return &commons, nil
 }
 
-// verifyPhase follows a phase from its start, which the caller computed, and returns its last
-// state.
+// verifyPhase verifies all contributions of a phase, beginning with its start, which the caller
+// computed. It returns the last state.
 func verifyPhase(
 	dir string, m *Manifest, circuit *keys.Circuit, number int, start state,
 ) (state, error) {
@@ -155,7 +155,7 @@ func verifyPhase(
 	return previous, nil
 }
 
-// requireStart holds the file of a phase's start against what was computed.
+// requireStart requires that the file of a phase's start is what was computed.
 func requireStart(dir string, number int, expected []byte) error {
 	name := fileName(number, 0)
 	data, err := files.Read("transcript", filepath.Join(dir, name), int64(len(expected)))

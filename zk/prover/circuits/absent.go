@@ -13,23 +13,25 @@ import (
 // Absent is the circuit of the statement `absent`: no record of a sorted dataset has a digest with
 // this first half.
 //
-// Shown: there is a position p in [0, count] such that, in the tree with root R, the leaf at p-1
-// opens to a smaller hi unless p = 0, and the leaf at p to a larger one unless p = count.
+// Shown: there is a position p in [0, count] of the tree with root R. Unless p = 0, the leaf at p-1
+// opens to a smaller first half than hi. Unless p = count, the leaf at p opens to a larger one.
 //
 // Not shown: p; that R and count belong to a dataset; that its leaves are sorted. Without a
 // complete `sorted` set for R this means nothing.
 //
-// Inputs. R: any element below r. hi is half of a digest, below 2^128 because the verifier splits
-// it. The neighbours' hi are below 2^128 because the sorted set opens the same leaves, and a leaf
-// opens in one way only. A difference of such values that is an integer below 2^128 did not wrap
-// around. Positions are integers below 16^depth by their digits, and the range check enforces that
-// count is of 1..2*16^depth - 1, so comparisons of positions do not wrap around either.
+// Inputs. R: any element below r. hi is half of a digest, and below 2^128 because the verifier
+// splits it. The neighbours' first halves are below 2^128 because the sorted set opens the same
+// leaves, and a leaf opens in one way only. If the difference of two such values is an integer
+// below 2^128, it did not wrap around. Positions are integers below 16^depth by their digits, and
+// the range check enforces that count is in 1..2*16^depth - 1. So comparisons of positions do not
+// wrap around either.
 //
-// Both neighbours are always opened. With two booleans AtStart and AtEnd, the lower lies at
-// l = p - 1 + AtStart and the upper at u = p - AtEnd: at the ends of the dataset both are the one
-// record there. What makes the booleans safe: u = l + 1 - AtStart - AtEnd and u < count always;
-// AtStart = 1 needs l = 0, AtEnd = 1 needs u = count - 1. If AtStart is 0 the lower is compared, if
-// AtEnd is 0 the upper. Both 1 would need u = l - 1 with l = 0, which is no position.
+// Both neighbours are always opened. AtStart and AtEnd are booleans. The lower neighbour lies at
+// l = p - 1 + AtStart and the upper at u = p - AtEnd; at an end of the dataset both are the one
+// record there. Why a prover cannot misuse the booleans: u = l + 1 - AtStart - AtEnd and u < count
+// always hold; AtStart = 1 requires l = 0, and AtEnd = 1 requires u = count - 1. The lower
+// neighbour is compared with hi if AtStart is 0, the upper if AtEnd is 0. Both booleans 1 would
+// require u = l - 1 with l = 0, which is no position.
 //
 // Commitments: none, and no lookups.
 //
@@ -47,7 +49,7 @@ type Absent struct {
 	Children       [tree.Arity]frontend.Variable // of the root
 }
 
-// Neighbour is a leaf beside the gap: its record and the way up to a child of the root.
+// Neighbour is a leaf beside the gap: its record, and the path from it to a child of the root.
 type Neighbour struct {
 	Record merkle.Record
 	Path   merkle.Path                         // from the leaf to a child of the root
@@ -77,7 +79,8 @@ func (c *Absent) Define(api frontend.API) error {
 	return nil
 }
 
-// position is where the neighbour's leaf lies below the root with these children.
+// position constrains the neighbour's path to end at one of the root's children, and returns the
+// leaf's position.
 func (n *Neighbour) position(
 	api frontend.API, hash merkle.Hashes, children *[tree.Arity]frontend.Variable,
 ) frontend.Variable {
@@ -86,8 +89,8 @@ func (n *Neighbour) position(
 	return api.Add(index, api.Mul(top.Place(api, child), tree.Capacity(len(n.Path))))
 }
 
-// place constrains the two positions: neighbours within the dataset, or one record at its start or
-// end.
+// place constrains the two positions: they are neighbours within the dataset, or both are the
+// record at its start or end.
 func (c *Absent) place(api frontend.API, lower, upper frontend.Variable) {
 	api.AssertIsBoolean(c.AtStart)
 	api.AssertIsBoolean(c.AtEnd)
@@ -97,7 +100,8 @@ func (c *Absent) place(api frontend.API, lower, upper frontend.Variable) {
 	merkle.RequireBelow(api, upper, c.Count, len(c.Upper.Path)+1)
 }
 
-// compare orders hi between the neighbours' unless there is none on that side.
+// compare constrains hi to lie between the neighbours' first halves; an end of the dataset has no
+// neighbour on one side.
 func (c *Absent) compare(api frontend.API) {
 	below := api.Sub(c.High, c.Lower.Record.High, 1)
 	above := api.Sub(c.Upper.Record.High, c.High, 1)

@@ -85,8 +85,8 @@ func TestCompilationIsDeterministic(t *testing.T) {
 	}
 }
 
-// A key is named by the digest of its circuit: whoever changes one of these makes every key of that
-// kind useless.
+// A key is named by the digest of its circuit. If one of these digests changes, every key of that
+// kind becomes useless.
 func TestCircuitsAreFrozen(t *testing.T) {
 	for shape, want := range map[Shape]string{
 		{kinds.Epoch, 256, 0}: "839056da9f8175081c188171917c09f11724595aee4eb9412af947b2deb79e9a",
@@ -158,8 +158,8 @@ func TestCommittedWires(t *testing.T) {
 	}
 }
 
-// Two committed wires that always occur together would share a base. Each must have a side of a
-// constraint of its own.
+// Two committed wires that always occur together would share a base. So each must be the only
+// committed wire in some side of a constraint.
 func TestEachCommittedWireSitsInAConstraintOfItsOwn(t *testing.T) {
 	system := compile(t, Shape{kinds.Epoch, 9, 0})
 	committed := map[int]bool{}

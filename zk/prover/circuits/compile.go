@@ -33,8 +33,8 @@ func (s Shape) Check() error {
 	return statement.Check(s.Slots, s.Depth)
 }
 
-// statement is the shape's line of the table. A shape of an unknown kind, which [Shape.Check]
-// refuses, is a fault of the program here, and panics.
+// statement is the shape's line of the table. It panics on a shape of an unknown kind, which
+// [Shape.Check] would have refused.
 func (s Shape) statement() *kinds.Statement {
 	statement, err := kinds.ByName(s.Kind)
 	if err != nil {
@@ -52,7 +52,8 @@ func (s Shape) Public() int { return s.statement().PublicCount(s.Slots) }
 // Commitments is the number of commitments.
 func (s Shape) Commitments() int { return len(s.Bases()) }
 
-// Bases are the numbers of bases of the commitment keys, with blinding (D, U) and mask.
+// Bases returns for each commitment key its number of bases: one for each slot, one for the
+// blinding (D and U only) and one for the mask.
 func (s Shape) Bases() []int {
 	if s.Kind != kinds.Epoch {
 		return nil
@@ -76,9 +77,9 @@ func Compile(s Shape) (*cs.R1CS, error) {
 	return system, CheckCommitments(system, s)
 }
 
-// CheckCommitments requires that the commitments of the system are the anchored ones of the shape
-// and nothing else: each over consecutive secret inputs (the vector and its blinding) and one mask,
-// none over public wires.
+// CheckCommitments requires that the system has exactly the commitments of the shape. Each must be
+// over consecutive secret inputs (the vector and its blinding) and one mask, and over no public
+// wire.
 func CheckCommitments(system *cs.R1CS, s Shape) error {
 	commitments, ok := system.CommitmentInfo.(constraint.Groth16Commitments)
 	if !ok || len(commitments) != s.Commitments() {

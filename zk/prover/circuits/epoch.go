@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package circuits holds the R1CS circuits, one in a file, and which kind of statement each is of.
+// Package circuits holds the R1CS circuits, one in a file, and the kind of statement of each.
 //
-// It may import the gadgets, kinds and tree. No package below it knows what a statement is.
+// It may import the gadgets, kinds and tree. No package below it knows about statements.
 package circuits
 
 import (
@@ -15,22 +15,22 @@ import (
 // dataset.
 //
 // Shown: a = prod_i(gamma + D_i + delta*P_i) and b = prod_j(gamma + U_j + delta*(start+j)) for the
-// vectors D, U, P that the proof's three commitments hold, each commitment being over exactly its
+// vectors D, U and P that the proof's three commitments hold. Each commitment is over exactly its
 // vector and, for D and U, one blinding.
 //
-// Not shown: anything else. That U is a rearrangement of D follows only when the products over all
-// chunks agree for one challenge drawn after all commitments. That P is the order of a seed, that
-// `start` is chunk*slots, that D is a dataset and that U was fed to a model is for the verifier to
-// check.
+// Not shown: anything else. That U is a rearrangement of D follows only if the products over all
+// chunks agree for one challenge that was hashed from all commitments. The verifier must check that
+// P is the order of a seed, that `start` is chunk*slots, that D is a dataset, and that U was fed to
+// a model.
 //
-// Inputs. All are field elements and no range is enforced: gamma, delta, start, a, b are below r
-// because verifiers refuse others; positions may be any element, and the product argument needs no
-// range. The blindings are free by design; each sits in a constraint of its own, so that its base
+// Inputs. All are field elements, and no range is enforced. gamma, delta, start, a and b are below
+// r because verifiers refuse others. Positions may be any element: the product argument needs no
+// range. The blindings are free by design. Each stands in a constraint of its own, so that its base
 // is not the base of any other wire.
 //
-// Commitments: gnark's Committer, one call per vector in the order D, U, P. The hash wires it
-// returns are not used: the challenge comes from outside. Each call adds a mask wire, which the
-// prover sets to 0.
+// Commitments: by gnark's Committer, one call per vector in the order D, U, P. The hash wires that
+// it returns are not used, since the challenge is a public input. Each call adds a mask wire, which
+// the prover sets to 0.
 //
 // Constraints: 3*slots + 6 (774 for 256 slots, 12,294 for 4,096; snapshot-tested).
 //

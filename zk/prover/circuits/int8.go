@@ -12,18 +12,18 @@ import (
 // codes in a row-wise quantized file (LLM.int8).
 //
 // Shown, for each block number n of the index words: block n of the tree with this root quantizes
-// to the 36 bytes given. The first four are the float32 SCB, little-endian; each other byte is
-// code + 128. Every weight x, rounded to float16, satisfies |x| <= SCB, and its code is an integer
-// nearest to 127*x/SCB, either one at an exact tie.
+// to the 36 bytes given. The first four are SCB, the row's maximum as a float32, little-endian;
+// each other byte is code + 128. Every weight x, rounded to float16, satisfies |x| <= SCB. Its code
+// is an integer nearest to 127*x/SCB; at an exact tie either one.
 //
-// Not shown: that SCB is the maximum of the whole row, nor that blocks of one row have the same;
+// Not shown: that SCB is the maximum of the whole row, or that blocks of one row have the same;
 // that n is below the tensor's number of blocks, and that n was drawn; anything about other blocks.
-// SCB is 0, and then the block is zeros, or a float16 in [2^-9, 65504]; others have no witness, nor
-// have blocks with NaN or infinities.
 //
-// Inputs. Root and nodes: any element. Bits of the values, of codes and of SCB are boolean by
-// constraint; every byte then is in [0, 255]. Numbers stay below 2^29, so no equation wraps around
-// r.
+// No witness exists for blocks with NaN or infinities, and for other values of SCB than these: 0,
+// and then the block is zeros, or a float16 in [2^-9, 65504].
+//
+// Inputs. Root and nodes: any element. The circuit makes the bits of values, codes and SCB boolean,
+// so every byte is in [0, 255]. Numbers stay below 2^29, so no equation wraps around r.
 //
 // Commitments: none, and no lookups.
 //

@@ -9,7 +9,7 @@ import (
 )
 
 // constructors make the circuit of a kind, without values, for a shape that passed [Shape.Check].
-// A new circuit is a line here, a line of zk/statements.json and a file of its own.
+// A new circuit needs a line here, an entry of zk/statements.json, and a file of its own.
 var constructors = map[kinds.Kind]func(Shape) frontend.Circuit{
 	kinds.Epoch:  func(s Shape) frontend.Circuit { return NewEpoch(s.Slots) },
 	kinds.Tree:   func(s Shape) frontend.Circuit { return NewTree(s.Slots, s.Depth) },

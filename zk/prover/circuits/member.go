@@ -11,14 +11,14 @@ import (
 
 // Member is the circuit of the statement `member`: a digest is that of one of a dataset's records.
 //
-// Shown: some leaf at a position below `count` of the tree with root R is Poseidon3(hi, lo, salt).
+// Shown: a leaf at some position below `count` of the tree with root R is Poseidon3(hi, lo, salt).
 //
 // Not shown: at which position; that R and count belong to a dataset (the verifier takes both from
-// there).
+// the dataset).
 //
-// Inputs. R: any element below r. hi and lo are halves of one digest, below 2^128 because the
-// verifier splits it. That the position is below count as an integer is enforced, and with it that
-// count is of 1..2*16^depth - 1. The salt may be any element.
+// Inputs. R: any element below r. hi and lo are halves of one digest, and below 2^128 because the
+// verifier splits it. The circuit enforces that the position is below count as an integer, and so
+// that count is in 1..2*16^depth - 1. The salt may be any element.
 //
 // Commitments: none, and no lookups.
 //

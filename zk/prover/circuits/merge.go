@@ -14,15 +14,15 @@ import (
 
 // Merge is the circuit of the statement `merge`: sampled blocks of an exactly rounded LoRA merge.
 //
-// Shown, for each block number n of the index words: with i, j the quotient and the remainder of n
-// by the blocks per row, every one of the 32 values of block n of the tree `merged` is the bfloat16
-// nearest (even on ties, zero as +0) to the value there in `base` plus s * sum_k B[i,k] * A[k,j],
-// for row i of the tree `b`, the block column j of the tree `a` and s = scale / 2^16. Nothing is
-// rounded in between.
+// Shown, for each block number n of the index words: let i and j be the quotient and the remainder
+// of n divided by the blocks per row, and s = scale / 2^16. Every one of the 32 values of block n
+// of the tree `merged` is the bfloat16 nearest (even on ties, zero as +0) to the value of `base` at
+// the same place plus s * sum_k B[i,k] * A[k,j]. B[i,k] is in row i of the tree `b`, A[k,j] in the
+// block column j of the tree `a`. Nothing is rounded in between.
 //
-// Not shown: that n is below the tensor's number of blocks and that `columns` is its blocks per row
-// (both are the verifier's to take from the tables of tensors); anything about blocks that were not
-// drawn; that A and B have zeros from the adapter's own rank on.
+// Not shown: that n is below the tensor's number of blocks, and that `columns` is its number of
+// blocks per row (the verifier takes both from the tables of tensors); anything about blocks that
+// were not drawn; that A and B are zero from the adapter's own rank on.
 //
 // Inputs. Roots: any element below r. scale < 2^32 and columns <= 2^16 + j are enforced. Values of
 // A and B are 0 or of absolute value in [2^-40, 2^4), those of W and W' 0 or in [2^-100, 2^8),
@@ -54,13 +54,13 @@ type Merge struct {
 	Blocks                         []MergeBlock
 }
 
-// MergeBlock is the witness of one block: where it lies, the openings in the four trees and the
-// values there.
+// MergeBlock is the witness of one block: its place, its paths in the four trees, and the values
+// there.
 type MergeBlock struct {
 	At           page.Position
-	Base, Merged page.Opening
+	Base, Merged page.BlockPath
 	Rows         []page.Position // of the blocks that hold row i of B: two for rank 64
-	RowOpenings  []page.Opening
+	RowOpenings  []page.BlockPath
 	Column       page.Column
 	ColumnPath   []page.Children
 	BaseValues   [page.Values]bfloat16.Number
@@ -100,15 +100,15 @@ func NewMerge(blocks, levels, rank int) *Merge {
 
 func newMergeBlock(levels, rank int) MergeBlock {
 	b := MergeBlock{
-		At: page.NewPosition(levels), Base: page.NewOpening(page.Values, levels),
-		Merged: page.NewOpening(page.Values, levels),
+		At: page.NewPosition(levels), Base: page.NewBlockPath(page.Values, levels),
+		Merged: page.NewBlockPath(page.Values, levels),
 		Column: page.NewColumn(rank, levels), ColumnPath: make([]page.Children, levels-1),
 		RowValues:    make([]bfloat16.Number, rank),
 		ColumnValues: make([][page.Values]bfloat16.Number, rank),
 	}
 	for start := 0; start < rank; start += page.Values {
 		b.Rows = append(b.Rows, page.NewPosition(levels))
-		b.RowOpenings = append(b.RowOpenings, page.NewOpening(min(rank, page.Values), levels))
+		b.RowOpenings = append(b.RowOpenings, page.NewBlockPath(min(rank, page.Values), levels))
 	}
 	for v := range page.Values {
 		b.BaseValues[v], b.MergedValues[v] = bfloat16.Weights.Number(), bfloat16.Weights.Number()
@@ -193,7 +193,8 @@ func (m *merging) scaled(row []*bfloat16.Value) []frontend.Variable {
 }
 
 // row opens row i of B and returns i and scale * B[i,k]. With rank 64 the row is blocks 2i and
-// 2i + 1; half the first number has 31 bits only if it is even.
+// 2i + 1. The number of the first block must be even: half of it must have 31 bits, which half of
+// an odd number has not in this field.
 func (m *merging) row(b *MergeBlock) (row frontend.Variable, factors []frontend.Variable) {
 	numbers := values(b.RowValues, m.factor)
 	for t := range b.Rows {

@@ -118,7 +118,7 @@ func (c *mergeCase) neighbours() []uint16 {
 	return out
 }
 
-// Every case has exactly the witness of the exact result; the neighbours, and results outside the
+// In every case only the exact result has a witness; its neighbours, and results outside the
 // window, have none.
 func TestMergeEntries(t *testing.T) {
 	system := compileEntry(t)

@@ -12,17 +12,16 @@ import (
 // bytes in a GGUF file.
 //
 // Shown, for each block number n of the index words: block n of the tree with this root quantizes
-// to the 34 bytes given. The first two are the float16 nearest (even on ties) to max|x|/127, low
-// byte first; each other byte is code + 128 for an integer code nearest to 127*x/max|x|, either one
-// at an exact tie. A block of zeros has scale 0 and codes 0.
+// to the 34 bytes given. The first two are the scale: the float16 nearest (even on ties) to
+// max|x|/127, low byte first. Each other byte is code + 128, for an integer code nearest to
+// 127*x/max|x|; at an exact tie either one. A block of zeros has scale 0 and codes 0.
 //
 // Not shown: that n is below the tensor's number of blocks, and that n was drawn; anything about
 // other blocks. Blocks with NaN, infinities, a scale that is not finite or a subnormal maximum have
 // no witness.
 //
-// Inputs. Root and nodes: any element. Bits of the values, of codes and of scales are boolean by
-// constraint; every byte then is in [0, 255]. Numbers stay below 2^26, so no equation wraps around
-// r.
+// Inputs. Root and nodes: any element. The circuit makes the bits of values, codes and scales
+// boolean, so every byte is in [0, 255]. Numbers stay below 2^26, so no equation wraps around r.
 //
 // Commitments: none, and no lookups.
 //

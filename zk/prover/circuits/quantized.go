@@ -28,10 +28,10 @@ type Quantized struct {
 	Top page.Children // of the root
 }
 
-// OpenedBlock is the witness of one block's place, values and codes.
+// OpenedBlock is the witness of one block: its place, its values and its codes.
 type OpenedBlock struct {
 	At      page.Position
-	Opening page.Opening
+	Opening page.BlockPath
 	Bits    [page.Values][quantized.PatternBits]frontend.Variable
 	Codes   [page.Values]quantized.Code
 }
@@ -44,7 +44,7 @@ func newQuantized(blocks, blockBytes int) Quantized {
 }
 
 func newOpenedBlock(levels int, format quantized.Format) OpenedBlock {
-	b := OpenedBlock{At: page.NewPosition(levels), Opening: page.NewOpening(page.Values, levels)}
+	b := OpenedBlock{At: page.NewPosition(levels), Opening: page.NewBlockPath(page.Values, levels)}
 	for i := range b.Codes {
 		b.Codes[i] = format.NewCode()
 	}
@@ -84,8 +84,8 @@ func (b *OpenedBlock) codes(
 	return out
 }
 
-// assert constrains the public words. Every byte is in [0, 255] by its own constraints, so words
-// hold them in one way.
+// assert constrains the public words. Other constraints keep every byte in [0, 255], so the bytes
+// can be packed in one way only.
 func (c *Quantized) assert(api frontend.API, indexes, bytes []frontend.Variable) {
 	page.AssertIndexes(api, c.Indexes, indexes)
 	for w := range c.Codes {

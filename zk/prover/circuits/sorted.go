@@ -10,27 +10,28 @@ import (
 	"provenance/zkprover/kinds"
 )
 
-// Sorted is the circuit of the statement `sorted`: one chunk of leaves below a dataset's root,
-// opened.
+// Sorted is the circuit of the statement `sorted`: it opens one chunk of leaves below a dataset's
+// root.
 //
-// Shown: chunk k of the tree with root R holds leaves L_0..L_{s-1}, of which exactly the first
-// `used` >= 1 are hashes Poseidon3(hi, lo, salt) with strictly increasing hi below 2^128, and the
-// others are zero; first = L_0. If more = 1, next is such a hash with a larger hi below 2^128; if
+// Shown: chunk k of the tree with root R holds leaves L_0..L_{s-1}. Exactly the first `used` >= 1
+// of them are hashes Poseidon3(hi, lo, salt), with strictly increasing hi below 2^128; the others
+// are zero. first = L_0. If more = 1, next is such a hash, too, with a larger hi below 2^128. If
 // more = 0, next = 0.
 //
-// Not shown: that `used` and `more` fit the dataset's count (the verifier computes
-// used = clamp(count - s*k, 0, s) and more from the number of chunks); that `next` is a leaf of the
-// tree: it is one only when it equals `first` of the chunk behind, which the verifier compares.
-// Nothing orders the halves lo, and salts and lo may be any element.
+// Not shown: that `used` and `more` fit the dataset's count (the verifier computes used =
+// clamp(count - s*k, 0, s), and more from the number of chunks); that `next` is a leaf of the tree.
+// The verifier must compare `next` with `first` of the following chunk, which is a leaf. The halves
+// lo are not ordered; salts and lo may be any element.
 //
 // Inputs. R, first, next: any element below r. k < 16^(depth-log16 s), 1 <= used <= s and more in
 // {0,1} are enforced.
 //
-// Order without wrap-around: hi of leaf 0 is below 2^128 and so is every difference of neighbours
-// less 1. At most 65,537 of them add up to less than 2^145, far below r, so the values grow as
-// integers; the last of them is below 2^128, and with it all. The differences of slots outside the
-// used prefix are multiplied by their selector 0: they neither need nor add anything. The sum of
-// the first value and all steps is therefore hi of the last used leaf.
+// Why values cannot wrap around r: hi of leaf 0 is below 2^128, and so is every step, which is the
+// difference of two neighbours minus 1. At most 65,537 of them add up to less than 2^145, far below
+// r. So the values increase as integers. The last of them is below 2^128, and therefore all are.
+// The steps of slots outside the used prefix are multiplied by their selector 0, so they are not
+// constrained and add nothing. So the sum of the first value and all differences is hi of the last
+// used leaf.
 //
 // Commitments: none, and no lookups.
 //
@@ -46,8 +47,8 @@ type Sorted struct {
 	First frontend.Variable `gnark:",public"`
 	Next  frontend.Variable `gnark:",public"`
 
-	// Leaf i is Selectors[i] times the hash of Records[i]; records outside the used prefix are
-	// without effect.
+	// Leaf i is Selectors[i] times the hash of Records[i]. Records outside the used prefix have no
+	// effect.
 	Records   []merkle.Record
 	Selectors []frontend.Variable // 1 for the used prefix, else 0
 	Follower  merkle.Record       // opens next; without effect if more = 0
@@ -94,8 +95,8 @@ func (c *Sorted) leaves(api frontend.API, open *poseidon.Gadget) []frontend.Vari
 	return leaves
 }
 
-// order constrains the differences within the used prefix and returns hi of its last leaf, whose
-// range is still to be shown.
+// order constrains the differences within the used prefix. It returns hi of the last used leaf; the
+// caller must constrain its range.
 func (c *Sorted) order(api frontend.API) frontend.Variable {
 	merkle.RequireBits(api, c.Records[0].High, merkle.HalfBits)
 	steps := make([]frontend.Variable, 0, 2*len(c.Records))
@@ -107,8 +108,8 @@ func (c *Sorted) order(api frontend.API) frontend.Variable {
 	return api.Add(c.Records[0].High, steps[0], steps[1:]...)
 }
 
-// follow constrains more and next, and the range of the largest hi: the follower's, or without one
-// the last leaf's.
+// follow constrains more and next, and the range of the largest hi: that of `next` if more = 1,
+// else that of the last used leaf.
 func (c *Sorted) follow(api frontend.API, open *poseidon.Gadget, last frontend.Variable) {
 	api.AssertIsBoolean(c.More)
 	api.AssertIsEqual(api.Mul(c.More, c.Follower.Leaf(open)), c.Next)

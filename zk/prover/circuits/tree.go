@@ -13,10 +13,10 @@ import (
 
 // Tree is the circuit of the statement `tree`: one chunk of leaves below a dataset's root.
 //
-// Shown: chunk k of the tree with root R holds leaves L_0..L_{s-1} of which exactly the first
-// `used` may be other than zero, t = prod over the used leaves of (gamma + L_i + delta*g) and
-// z = prod over the same i of (gamma + delta*g), with g = s*k + i. If last = 1: every subtree right
-// of the chunk, at every level of its path, is empty.
+// Shown: chunk k of the tree with root R holds leaves L_0..L_{s-1}, of which only the first `used`
+// may be other than zero. With g = s*k + i, t is the product over the used leaves of
+// (gamma + L_i + delta*g), and z the product over the same i of (gamma + delta*g). If last = 1,
+// every subtree to the right of the chunk, at every level of its path, is empty.
 //
 // Not shown: that `used` and `last` fit the dataset's count (the verifier computes
 // used = clamp(count - s*k, 0, s), and last for the last non-empty chunk); that leaves are hashes
@@ -41,8 +41,7 @@ type Tree struct {
 	Product frontend.Variable `gnark:",public"` // t
 	Zeros   frontend.Variable `gnark:",public"` // z
 
-	// Leaf i is Selectors[i] * Candidates[i]; candidates outside the used prefix are without
-	// effect.
+	// Leaf i is Selectors[i] * Candidates[i]. Candidates outside the used prefix have no effect.
 	Candidates []frontend.Variable
 	Selectors  []frontend.Variable // 1 for the used prefix, else 0
 	Path       merkle.EdgePath     // from the chunk's root
@@ -90,8 +89,9 @@ func (c *Tree) Define(api frontend.API) error {
 
 // accumulate constrains used, t and z, and returns the leaves.
 //
-// With f = gamma + delta*g - 1, the products s*(candidate + f) and s*f are each a factor less 1,
-// and their difference is the leaf: 0 outside the used prefix whatever the candidate.
+// Let s be the selector and f = gamma + delta*g - 1. Then s*(candidate + f) is the factor of t
+// minus 1, and s*f is the factor of z minus 1. Their difference is the leaf. Outside the used
+// prefix it is 0, whatever the candidate is.
 func (c *Tree) accumulate(api frontend.API) []frontend.Variable {
 	leaves := make([]frontend.Variable, len(c.Candidates))
 	base := api.Add(c.Gamma, api.Mul(api.Mul(c.Delta, c.Chunk), len(leaves)), -1)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package fault holds the error that crosses package borders and reaches the caller of the command
-// line as JSON.
+// Package fault holds the error type that this module's packages return, and that the caller of a
+// command gets as JSON.
 package fault
 
 import (
@@ -12,11 +12,11 @@ import (
 // Code says who must act.
 type Code string
 
-// The codes. BadRequest and BadFile ask the caller to correct the input, BadKey means that key
-// material must not be used, Mismatch that two inputs contradict each other, Unproven that the
-// statement is false for the witness given, TooLarge that the job can never fit the memory limit,
-// Busy that the same request may succeed later, Cancelled that it was given up as asked, Internal a
-// defect or an environment that failed (disk, memory).
+// The codes. BadRequest and BadFile: the caller must correct the input. BadKey: key material must
+// not be used. Mismatch: two inputs contradict each other. Unproven: the statement is false for the
+// witness given. TooLarge: the job can never fit the memory limit. Busy: the same request may
+// succeed later. Cancelled: the caller gave the job up, or the server stopped. Internal: a defect,
+// or disk or memory failed.
 const (
 	BadRequest Code = "bad_request"
 	BadFile    Code = "bad_file"
@@ -29,7 +29,7 @@ const (
 	Internal   Code = "internal"
 )
 
-// Error carries facts; advice is in Hint only.
+// Error carries facts. Only Hint gives advice.
 type Error struct {
 	Code     Code   `json:"code"`
 	What     string `json:"what"`
@@ -47,7 +47,7 @@ func (e *Error) Error() string {
 	return text
 }
 
-// New is an error without expectation.
+// New is an error without an expected and an actual value.
 func New(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, What: fmt.Sprintf(format, args...)}
 }
@@ -58,7 +58,7 @@ func Differs(code Code, what string, expected, actual any) *Error {
 		Actual: fmt.Sprint(actual)}
 }
 
-// Of is the fault within an error; what is none is Internal.
+// Of is the fault within an error. An error without one becomes an Internal fault.
 func Of(err error) *Error {
 	var known *Error
 	if errors.As(err, &known) {
@@ -82,7 +82,7 @@ func (e *Error) WithHint(hint string) *Error {
 	return &copied
 }
 
-// At puts the place before what went wrong there; facts and code stay.
+// At puts the place before an error's text; code and facts do not change.
 func At(place string, err error) error {
 	var known *Error
 	if !errors.As(err, &known) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package files reads files of bounded size and writes files that are whole or not there.
+// Package files reads files of bounded size, and writes files so that they are whole or absent.
 //
-// It may import fault only. Errors name the file by `what` it is to the caller; paths come from
-// requests, and contents may be an attacker's.
+// It may import fault only. Errors name a file by `what`, the caller's word for it. Paths come from
+// requests; contents may be an attacker's.
 package files
 
 import (
@@ -18,11 +18,11 @@ import (
 
 // Modes of the files that this program writes.
 const (
-	Private fs.FileMode = 0o600 // results, which may be about secrets
+	Private fs.FileMode = 0o600 // results, which may hold secrets
 	Public  fs.FileMode = 0o644 // keys and transcripts
 )
 
-// TemporaryPrefix begins the names of files and folders that are not complete. Nothing reads them.
+// TemporaryPrefix begins the names of unfinished files and folders, which no command reads.
 const TemporaryPrefix = ".making-"
 
 // Read reads a file of at most limit bytes. Faults: bad_request if no path is given, bad_file for
@@ -46,8 +46,8 @@ func Read(what, path string, limit int64) ([]byte, error) {
 	return data, nil
 }
 
-// Write writes a file beside its place and renames it, so that a reader sees it whole or not at
-// all.
+// Write writes a temporary file beside its final place and renames it, so that a reader sees it
+// whole or not at all.
 func Write(path string, data []byte, mode fs.FileMode) error {
 	if path == "" {
 		return fault.New(fault.BadRequest, "no output file named")
@@ -56,7 +56,7 @@ func Write(path string, data []byte, mode fs.FileMode) error {
 	if err != nil {
 		return fault.New(fault.BadFile, "%v", err)
 	}
-	defer os.Remove(file.Name()) // fails after the rename, when there is nothing to remove
+	defer os.Remove(file.Name()) // after the rename this fails: nothing is left to remove
 	_, err = file.Write(data)
 	if err == nil {
 		err = file.Chmod(mode)

@@ -28,7 +28,8 @@ func encodeBases(bases []bn254.G1Affine) []byte {
 	return out
 }
 
-// positionSums is I_0 = sum i*K_i and S = sum K_i over the bases of positions without the mask's.
+// positionSums is I_0 = sum i*K_i and S = sum K_i over the bases K_i of positions; the last base,
+// that of the mask, does not count.
 func positionSums(bases []bn254.G1Affine) (weighted, sum bn254.G1Affine, err error) {
 	n := len(bases) - 1
 	indexes, ones := make([]fr.Element, n), make([]fr.Element, n)
@@ -43,9 +44,9 @@ func positionSums(bases []bn254.G1Affine) (weighted, sum bn254.G1Affine, err err
 	return weighted, sum, err
 }
 
-// ParsePositionBases reads the bases of positions and holds them against the key: their digest, I_0
-// and S, and that none is infinity or repeated. data is the whole of bases.bin or the part of the
-// positions alone. The key must be of kind epoch.
+// ParsePositionBases reads the bases of positions and checks them against the key: their digest,
+// I_0 and S, and that none is infinity or repeated. data is the whole of bases.bin, or only its
+// part with the positions. The key must be of kind epoch.
 func (v *Verifying) ParsePositionBases(data []byte) ([]bn254.G1Affine, error) {
 	if v.Shape.Kind != kinds.Epoch {
 		return nil, fault.Differs(fault.BadRequest, "kind of key", kinds.Epoch, v.Shape.Kind)

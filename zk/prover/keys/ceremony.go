@@ -24,9 +24,9 @@ type Beacon struct {
 	Source string `json:"source"`
 }
 
-// StoreCeremony writes the key that a ceremony gave into the cache, unless it is there. transcript
-// is the digest of the ceremony's transcript, and names the folder. A folder of that name that
-// holds another key is refused.
+// StoreCeremony writes the key of a ceremony into the cache, unless it is there already. transcript
+// is the digest of the ceremony's transcript, and names the folder. If a folder of that name holds
+// another key, it returns an error.
 func StoreCeremony(
 	m *Material, transcript string, beacon Beacon, cache string,
 ) (dir string, reused bool, err error) {
@@ -41,8 +41,8 @@ func StoreCeremony(
 	return dir, reused, err
 }
 
-// RequireSame holds every file of a key folder against what a ceremony gave (mismatch): verifying
-// key, proving key, circuit, bases, and the facts of key.json.
+// RequireSame requires (mismatch) that every file of a key folder is what the ceremony gives:
+// verifying key, proving key, circuit, bases, and the facts of key.json.
 func RequireSame(m *Material, transcript string, beacon Beacon, dir string) error {
 	info, err := LoadInfo(dir)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 // Part says how much of a key folder is loaded.
 type Part string
 
-// A key with its bases alone can commit and cannot prove.
+// With PartBases alone a key can commit, but cannot prove.
 const (
 	PartBases Part = "bases"
 	PartWhole Part = "whole"
@@ -35,10 +35,10 @@ func LoadPart(dir string, part Part) (*Key, error) {
 	return Load(dir)
 }
 
-// LoadBases reads the commitment keys alone, the last bytes of pk.bin. They are not held against
-// the digest of that file, which covers much more: the bases must be those that vk.words names, and
-// whoever commits must check the proof of knowledge made with the rest (verify.Knowledge), which
-// fails if one of its points is wrong.
+// LoadBases reads only the commitment keys, which are the last bytes of pk.bin. It does not check
+// the digest of that file, since it covers much more than these bytes. Instead, the bases must be
+// those that vk.words names. The other points are not checked: whoever commits must check the proof
+// of knowledge made with them (verify.Knowledge), which fails if one of them is wrong.
 //
 // Layout of the end of pk.bin (gnark's raw encoding, numbers big-endian): count u32; per commitment
 // key n u32, n points of 64 bytes (the bases), n u32, n points (the bases times sigma).
@@ -69,7 +69,7 @@ func LoadBases(dir string) (*Key, error) {
 	return key, key.checkBases()
 }
 
-// readEnd reads the count of commitment keys and all of them.
+// readEnd reads the end of pk.bin: the count of commitment keys, and all of them.
 func (k *Key) readEnd(dir string) ([]byte, error) {
 	size := int64(4)
 	for _, n := range k.Shape.Bases() {
@@ -91,7 +91,8 @@ func (k *Key) readEnd(dir string) ([]byte, error) {
 	return data, nil
 }
 
-// parsePoints reads n and n points, all of them on the curve, and returns what follows.
+// parsePoints reads the number n, which must be as given, and n points, which must be on the curve.
+// It returns the points and the bytes behind them.
 func parsePoints(data []byte, n int) ([]bn254.G1Affine, []byte, error) {
 	if got := binary.BigEndian.Uint32(data); int(got) != n {
 		return nil, nil, fault.Differs(fault.BadKey, "points of a commitment key", n, got)

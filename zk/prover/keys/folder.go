@@ -11,8 +11,8 @@
 //	vk.words   the key data contract's content (docs/formats/proofs.md); its keccak-256 is vkId
 //	bases.bin  the bases of the commitment keys D, U, P, 64 bytes each (kind epoch)
 //
-// A folder appears by one rename after all its files are on disk: there are no half-written keys,
-// only leftovers named .making-* that nothing reads.
+// A folder appears by one rename after all its files are on disk. So there are no half-written
+// keys, only leftovers named .making-*, which nothing reads.
 package keys
 
 import (
@@ -85,9 +85,9 @@ type Key struct {
 	solving sync.Mutex
 }
 
-// Alone waits until nobody else solves with the key, and returns how to let the next one begin.
-// gnark keeps the state of lookup tables in the constraint system itself, so two proofs of such a
-// circuit must not be made side by side; for others there is nothing to wait for.
+// Alone waits until no other goroutine solves with the key. The caller must call done to let the
+// next one begin. gnark keeps the state of lookup tables in the constraint system itself, so two
+// proofs of such a circuit must not be made at the same time. For other circuits it does not wait.
 func (k *Key) Alone() (done func()) {
 	for _, blueprint := range k.System.Blueprints {
 		if _, ok := blueprint.(constraint.BlueprintStateful[constraint.U64]); ok {
@@ -116,16 +116,16 @@ func LoadInfo(dir string) (*Info, error) {
 	return &info, info.checkClass()
 }
 
-// Load reads a whole key folder. Every file is held against its digest before it is parsed; the
-// constraint system must commit to what its shape says, and the proving key's bases must be those
-// named in vk.words.
+// Load reads a whole key folder. It checks the digest of every file before it parses the file. The
+// constraint system must have the commitments of its shape, and the proving key's bases must be
+// those named in vk.words.
 func Load(dir string) (*Key, error) {
 	key, err := loadFacts(dir)
 	if err != nil {
 		return nil, err
 	}
-	// The proving key's digest takes as long as the constraint system's parsing: they run side by
-	// side.
+	// Hashing the proving key takes as long as parsing the constraint system, so both run at the
+	// same time.
 	hashed := make(chan error, 1)
 	go func() { hashed <- key.checkDigest(dir, FileProver) }()
 	if err := errors.Join(key.loadSystem(dir), <-hashed); err != nil {
@@ -134,7 +134,7 @@ func Load(dir string) (*Key, error) {
 	return key, key.loadProving(dir)
 }
 
-// loadFacts reads key.json and vk.words and holds them against each other.
+// loadFacts reads key.json and vk.words, and requires that they agree.
 func loadFacts(dir string) (*Key, error) {
 	info, err := LoadInfo(dir)
 	if err != nil {
@@ -201,7 +201,7 @@ func (k *Key) loadProving(dir string) error {
 	return k.checkBases()
 }
 
-// checkBases holds the commitment keys against the digests in vk.words.
+// checkBases requires that the bases of the commitment keys have the digests in vk.words.
 func (k *Key) checkBases() error {
 	if len(k.Proving.CommitmentKeys) != k.Shape.Commitments() {
 		return fault.Differs(fault.BadKey, "commitment keys", k.Shape.Commitments(),
@@ -230,7 +230,7 @@ func fileDigest(dir, name string) (string, error) {
 	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-// checkDigest holds a file against its SHA-256.
+// checkDigest requires that a file has the SHA-256 that key.json states.
 func (k *Key) checkDigest(dir, name string) error {
 	got, err := fileDigest(dir, name)
 	if err != nil {

@@ -12,9 +12,9 @@ import (
 )
 
 // FromGnark translates gnark's verifying key and the bases of the commitment keys. It refuses
-// (bad_key) whatever [Parse] refuses, a key whose hash-wire points are not infinity (the circuit
-// would use a challenge this project does not compute), one that commits to public wires, and bases
-// that are infinity or repeated in any of the keys.
+// (bad_key) what [Parse] refuses; a key whose points of hash wires are not infinity, since its
+// circuit would use a challenge that this project does not compute; a key that commits to public
+// wires; and bases that are infinity or repeated.
 func FromGnark(
 	vk *groth16.VerifyingKey, shape circuits.Shape, bases [][]bn254.G1Affine,
 ) (*Verifying, error) {

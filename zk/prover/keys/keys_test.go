@@ -83,7 +83,7 @@ func TestHeader(t *testing.T) {
 	}
 }
 
-// Every point of a key is canonical, on its curve and in its subgroup.
+// A key is refused unless every point is canonical, on its curve and in its subgroup.
 func TestPoints(t *testing.T) {
 	for _, shape := range shapes {
 		data := fixture.Key(t, shape).Verifying.Bytes()
@@ -187,7 +187,7 @@ func TestRefusedKeys(t *testing.T) {
 	}
 }
 
-// The table of refused keys that all three loaders read. A key is taken only if it is sound.
+// The table of refused keys that the tests of all three loaders read. Only sound keys are accepted.
 func TestSharedBadKeys(t *testing.T) {
 	var vectors struct {
 		Cases []struct {
@@ -214,7 +214,8 @@ func TestSharedBadKeys(t *testing.T) {
 	}
 }
 
-// The exporter refuses what the words cannot show: bases, and circuits that use gnark's challenge.
+// The exporter refuses what the words do not show: unsound bases, and circuits that use gnark's
+// challenge.
 func TestRefusedGnarkKeys(t *testing.T) {
 	key := fixture.Key(t, fixture.EpochShape)
 	type material struct {
@@ -263,7 +264,7 @@ func TestRefusedGnarkKeys(t *testing.T) {
 	}
 }
 
-// Whatever is accepted as a key has one encoding: the bytes given.
+// A key that is accepted is encoded to the very bytes that it was read from.
 func FuzzParse(f *testing.F) {
 	data := fixture.Key(f, fixture.EpochShape).Verifying.Bytes()
 	f.Add(data)

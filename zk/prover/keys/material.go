@@ -16,7 +16,7 @@ import (
 	"provenance/zkprover/fault"
 )
 
-// Circuit is a compiled circuit and its serialization, whose SHA-256 names it.
+// Circuit is a compiled circuit and its serialization. The SHA-256 of the latter names the circuit.
 type Circuit struct {
 	Shape  circuits.Shape
 	System *cs.R1CS
@@ -70,7 +70,7 @@ type content struct {
 	content func(io.Writer) (int64, error)
 }
 
-// files are those of the folder but key.json.
+// files are the files of the key folder, without key.json.
 func (m *Material) files() []content {
 	list := []content{
 		{FileSystem, writeBytes(m.circuit.serialized)},

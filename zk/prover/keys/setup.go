@@ -21,7 +21,7 @@ import (
 // Setup finds the key of a shape in the cache folder, or makes one. It returns the key's folder and
 // whether it was there already. Processes that ask for the same key wait for each other.
 //
-// The setup is for development: the secrets it draws are only forgotten, not shown to be.
+// The setup is for development: it forgets the secrets that it draws, but nobody can check that.
 func Setup(shape circuits.Shape, cache string) (dir string, reused bool, err error) {
 	circuit, err := Compile(shape)
 	if err != nil {
@@ -37,8 +37,8 @@ func Setup(shape circuits.Shape, cache string) (dir string, reused bool, err err
 		})
 }
 
-// store finds the folder of this name in the cache, or makes it of what make returns. origin holds
-// the facts of key.json that do not follow from circuit and key.
+// store finds the folder of this name in the cache, or writes it from what make returns. origin
+// holds the facts of key.json that do not follow from circuit and key.
 func (c *Circuit) store(
 	cache, name string, origin Info, make func() (*Material, error),
 ) (dir string, reused bool, err error) {
@@ -61,7 +61,7 @@ func (c *Circuit) store(
 	return dir, false, material.writeFolder(dir, origin)
 }
 
-// writeFolder writes the folder beside its final place.
+// writeFolder writes the folder under a temporary name, and renames it when it is complete.
 func (m *Material) writeFolder(dir string, origin Info) error {
 	temporary, err := os.MkdirTemp(filepath.Dir(dir), files.TemporaryPrefix)
 	if err != nil {
@@ -117,7 +117,7 @@ func (f *folder) write(name string, content func(io.Writer) (int64, error)) {
 	}
 }
 
-// writeInfo comes last: it holds the digests of the other files.
+// writeInfo writes key.json. It must be called last, since key.json holds the other files' digests.
 func (f *folder) writeInfo(info Info) {
 	text, err := json.MarshalIndent(info, "", "  ")
 	if err != nil && f.err == nil {

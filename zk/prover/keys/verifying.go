@@ -107,8 +107,8 @@ func Parse(data []byte) (*Verifying, error) {
 	return v, v.check()
 }
 
-// check refuses keys that are well-formed and unsound: the commitments' knowledge checks or the
-// public inputs would not bind, or a proof could be made without witness.
+// check refuses keys that are well-formed but unsound. With them a prover could make proofs without
+// a witness, exchange commitments or public inputs, or show knowledge without having it.
 func (v *Verifying) check() error {
 	var generator bn254.G2Affine
 	_, _, _, generator = bn254.Generators()
@@ -169,8 +169,8 @@ func (v *Verifying) checkKnowledge() error {
 	return nil
 }
 
-// distinct refuses infinity, repeated points and a point beside its negative: any of them leaves a
-// value unbound.
+// distinct refuses infinity, and points that are equal or opposite: with any of these, a value
+// could be changed without changing the sum.
 func distinct(points []bn254.G1Affine, what string) error {
 	seen := make(map[field.Word]struct{}, len(points))
 	for i := range points {

@@ -13,7 +13,7 @@ import (
 	"provenance/zkprover/kinds"
 )
 
-// What a header may say before its shape is checked.
+// Limits of the numbers in a header, checked before its shape is.
 const (
 	maxKind  = 255
 	maxDepth = 1 << 16
@@ -38,7 +38,8 @@ func (w *writer) g2(p *bn254.G2Affine) {
 	w.bytes = append(w.bytes, encoded[:]...)
 }
 
-// reader consumes words and keeps the first error; after it, everything reads as zero.
+// reader reads words one after the other and keeps the first error. After an error, everything
+// reads as zero.
 type reader struct {
 	bytes []byte
 	err   error
@@ -96,8 +97,8 @@ func (r *reader) keep(what string, err error) {
 	}
 }
 
-// header reads words 0 to 6. Keys flagged `lookup` are refused: no statement's circuit uses
-// lookups, and a circuit with anchored commitments must not.
+// header reads words 0 to 6. It refuses keys flagged `lookup`: no statement's circuit uses lookups,
+// and a circuit with anchored commitments must not use them.
 func (r *reader) header() circuits.Shape {
 	r.expect("version", formatVersion)
 	var shape circuits.Shape

@@ -3,8 +3,8 @@
 // Package kinds is the closed table of statements: their numbers, the shapes of their keys and
 // their public inputs.
 //
-// table.go is generated from zk/statements.json, as the tables of Python and Solidity are. A kind
-// that is not in the table is an error. The package imports no other of this module.
+// table.go is generated from zk/statements.json, as are the tables in Python and Solidity. A kind
+// that is not in the table is an error. The package imports no other package of this module.
 //
 // Source: docs/formats/statements.md, "Kinds"; docs/formats/proofs.md, "Verifying key".
 package kinds
@@ -18,7 +18,7 @@ import (
 // Kind names a statement.
 type Kind string
 
-// Words names a run of public inputs whose number follows from the slots.
+// Words names a group of public inputs whose number follows from the slots.
 type Words string
 
 const (
@@ -36,13 +36,13 @@ type Statement struct {
 	Words       []Words
 	Commitments []string
 	Slots       Rule // of word 2
-	Depth       Rule // of word 3; of its levels if the kind is ranked
+	Depth       Rule // of word 3, or of the levels in it if the kind is ranked
 	HoldsSlots  bool // the tree must have room for a whole chunk: 16^depth >= slots
 	Ranked      bool // word 3 is levels + RankUnit * rank
 	BlockBytes  int  // of a block in the deployed file; 0 if no file is read
 }
 
-// Rule says what a number may be: one of a list if there is one, else from First to Last.
+// Rule says which values a number may have: those of the list if there is one, else First to Last.
 type Rule struct {
 	List        []int
 	First, Last int
@@ -100,7 +100,7 @@ func ByNumber(number uint64) (*Statement, error) {
 	return &statements[number-1], nil
 }
 
-// Check refuses slots and depths that no key of this kind has.
+// Check refuses slots and depths that no key of this kind can have.
 func (s *Statement) Check(slots, depth int) error {
 	if !s.Slots.Allows(slots) {
 		return fmt.Errorf("%s: slots %d, want %v", s.Kind, slots, s.Slots)
@@ -128,7 +128,7 @@ func Levels(depth int) int { return depth % RankUnit }
 // Rank is the rank in the depth word of a ranked kind.
 func Rank(depth int) int { return depth / RankUnit }
 
-// capacity is the number of leaves of a tree with so many levels.
+// capacity is the number of leaves of a tree with this number of levels.
 func capacity(levels int) int {
 	leaves := 1
 	for range levels {
@@ -164,10 +164,10 @@ func (s *Statement) wordCount(words Words, slots int) int {
 	return IndexCount(slots)
 }
 
-// IndexCount is the number of public inputs that hold the numbers of so many blocks.
+// IndexCount is how many public inputs hold the numbers of this many blocks.
 func IndexCount(blocks int) int { return (blocks + IndexesPerWord - 1) / IndexesPerWord }
 
-// CodeCount is the number of public inputs that hold so many blocks of a deployed file.
+// CodeCount is how many public inputs hold the bytes of this many blocks of a deployed file.
 func CodeCount(blocks, blockBytes int) int {
 	return (blocks*blockBytes + BytesPerWord - 1) / BytesPerWord
 }

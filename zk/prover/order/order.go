@@ -2,9 +2,9 @@
 
 // Package order is the seeded order of an epoch: which leaf each position feeds.
 //
-// Source: docs/formats/proofs.md, "Order of an epoch"; the shuffle is Fisher-Yates (Knuth, TAOCP
-// vol. 2, 3.4.2, algorithm P), the bounded draw rejects the incomplete last interval, so it has no
-// modulo bias.
+// Source: docs/formats/proofs.md, "Order of an epoch". The shuffle is Fisher-Yates (Knuth, TAOCP
+// vol. 2, 3.4.2, algorithm P). Bounded numbers have no modulo bias: words in the incomplete last
+// interval are rejected.
 package order
 
 import (
@@ -31,7 +31,7 @@ func NewStream(preimage []byte) *Stream { return &Stream{preimage: preimage, use
 // Word is the next word.
 func (s *Stream) Word() uint64 {
 	if s.used == sha256.Size {
-		own := s.preimage[:len(s.preimage):len(s.preimage)] // so that the append makes a copy
+		own := s.preimage[:len(s.preimage):len(s.preimage)] // makes append copy the preimage
 		s.block = sha256.Sum256(binary.BigEndian.AppendUint64(own, s.counter))
 		s.counter++
 		s.used = 0
@@ -41,7 +41,7 @@ func (s *Stream) Word() uint64 {
 	return w
 }
 
-// Uniform is in [0, bound), bound >= 1.
+// Uniform is a uniform number in [0, bound), for bound >= 1.
 func (s *Stream) Uniform(bound uint64) uint64 {
 	excess := -bound % bound // 2^64 mod bound, in 64-bit arithmetic
 	for {
@@ -75,8 +75,8 @@ func Shuffle(seed [32]byte, epoch uint64, count int) ([]uint64, error) {
 	return a, nil
 }
 
-// Invert is the list with Invert(a)[a[h]] = h. An error names the first entry that makes a no
-// permutation of [0, len(a)).
+// Invert is the list with Invert(a)[a[h]] = h. If a is not a permutation of [0, len(a)), the error
+// names the first entry that is out of range or repeated.
 func Invert(a []uint64) ([]uint64, error) {
 	inverse := make([]uint64, len(a))
 	seen := make([]bool, len(a))

@@ -21,7 +21,7 @@ import (
 // Format is the value of the field `format`.
 const Format = "provenance-proof/1"
 
-// MaxBytes bounds the JSON of one proof.
+// MaxBytes is the largest size of the JSON of one proof.
 const MaxBytes = 1 << 16
 
 // Proof is a Groth16 proof with its commitments, one proof of knowledge for each of them, and the

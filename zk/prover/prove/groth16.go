@@ -25,8 +25,8 @@ import (
 	"provenance/zkprover/verify"
 )
 
-// Statement proves a statement without commitments: the assignment must have these public inputs.
-// The proof was verified. Errors are faults: unproven if the assignment does not satisfy the
+// Statement proves a statement without commitments, and verifies the proof. The assignment must
+// have these public inputs. Errors are faults: unproven if the assignment does not satisfy the
 // circuit.
 func Statement(
 	key *keys.Key, assignment frontend.Circuit, public []fr.Element,
@@ -52,7 +52,7 @@ func Groth16(key *keys.Key, assignment frontend.Circuit) (*proof.Proof, error) {
 	defer key.Alone()()
 	made, err := groth16.Prove(key.System, key.Proving, witness, proverOptions(key)...)
 	var unsatisfied *cs.UnsatisfiedConstraintError
-	if errors.As(err, &unsatisfied) { // its text would quote values of the witness
+	if errors.As(err, &unsatisfied) { // its text is dropped: it would quote the witness
 		return nil, fault.New(fault.Unproven, "the statement is false: constraint %d does not hold",
 			unsatisfied.CID)
 	}
@@ -70,12 +70,12 @@ func Groth16(key *keys.Key, assignment frontend.Circuit) (*proof.Proof, error) {
 
 // proverOptions fix the commitments' masks to 0, and the value of every commitment's hash wire too.
 //
-// Commitments are hints, and hints of one level run side by side. gnark's commitment hint writes to
-// the elements of two slices that belong to its own commitment, and to one hash function that all
-// of them share: with gnark's default, two hints at a time would mix their bytes. [constantHash]
-// has no state. What it returns does not matter: the hash wires stand in no constraint of these
-// circuits (keys.FromGnark refuses a key in which one has a point that is not infinity), and the
-// challenge drawn from them only folds gnark's own proof of knowledge, which is thrown away.
+// gnark computes commitments by hints, and runs hints of one level at the same time. Its commitment
+// hint writes to slice elements of its own commitment, and to one hash function that all hints
+// share. With gnark's default hash, two hints at a time would mix their bytes. [constantHash] has
+// no state. Its value does not matter: the hash wires are in no constraint of these circuits
+// (keys.FromGnark refuses a key in which a hash wire has a point other than infinity). gnark also
+// folds its own proof of knowledge with a challenge drawn from them, but that proof is not used.
 func proverOptions(key *keys.Key) []backend.ProverOption {
 	if key.Shape.Commitments() == 0 {
 		return nil
@@ -101,9 +101,9 @@ func (constantHash) Reset()                      {}
 func (constantHash) Size() int                   { return fr.Bytes }
 func (constantHash) BlockSize() int              { return fr.Bytes }
 
-// Check verifies a proof just made, with every proof of knowledge but those of infinite commitments
-// (a link's U): a proof made with damaged key material, or whose commitments are not to the
-// witness's vectors, must not leave the process.
+// Check verifies a proof that was just made, with all proofs of knowledge except those of infinite
+// commitments (a link's U). So no proof leaves the process that was made with damaged key material,
+// or whose commitments do not hold the witness's vectors.
 func Check(key *keys.Key, p *proof.Proof) error {
 	mask := verify.MaskNone
 	for i := range p.Commitments {

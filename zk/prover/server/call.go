@@ -11,7 +11,7 @@ import (
 	"provenance/zkprover/keys"
 )
 
-// ErrFalse accompanies the result of a verification in which a proof did not verify.
+// ErrFalse is returned together with the result of a verification in which a proof did not verify.
 var ErrFalse = errors.New("a proof does not verify")
 
 // Command is one entry of the table of commands.
@@ -24,14 +24,14 @@ type Command struct {
 	Alone bool
 }
 
-// Call is what a command gets beside its request.
+// Call is what a command gets besides its request.
 type Call struct {
 	context context.Context
 	load    func(dir string, part keys.Part) (*keys.Key, error)
 	report  func(line string)
 }
 
-// NewCall is the call of a process that runs one command: keys are loaded when asked for.
+// NewCall is the call of a process that runs one command. It loads keys when they are asked for.
 func NewCall(report func(line string)) *Call {
 	return &Call{context.Background(), keys.LoadPart, report}
 }
@@ -45,8 +45,8 @@ func (c *Call) Bases(dir string) (*keys.Key, error) { return c.load(dir, keys.Pa
 // Progress tells people how far the call is. Lines hold no secrets.
 func (c *Call) Progress(text string, args ...any) { c.report(fmt.Sprintf(text, args...)) }
 
-// Stopped is a fault once nobody wants the result any more. Commands ask between stages: gnark's
-// prover cannot be interrupted, so a proof under way is finished and thrown away.
+// Stopped returns a fault if nobody wants the result any more. Commands ask between stages. gnark's
+// prover cannot be interrupted, so a proof under way is finished and then thrown away.
 func (c *Call) Stopped() error {
 	if c.context.Err() != nil {
 		return fault.New(fault.Cancelled, "job was cancelled")

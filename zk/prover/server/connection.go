@@ -33,13 +33,13 @@ type connection struct {
 	writing sync.Mutex
 }
 
-// hello is the first frame: the protocol, and a challenge where a secret is shared.
+// hello is the first frame: the protocol, and a challenge if clients must know a secret.
 type hello struct {
 	Protocol  string `json:"protocol"`
 	Challenge string `json:"challenge,omitempty"`
 }
 
-// serve runs until the client goes; its jobs are then cancelled.
+// serve answers requests until the client disconnects, and then cancels its jobs.
 func (c *connection) serve() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -55,7 +55,7 @@ func (c *connection) serve() {
 			err = c.accept(frame)
 		}
 		var refused *fault.Error
-		if errors.As(err, &refused) { // after a bad frame the next one's start is not known
+		if errors.As(err, &refused) { // after a bad frame it is unknown where the next one starts
 			c.send(response{Error: refused})
 		}
 		if err != nil {
@@ -64,7 +64,7 @@ func (c *connection) serve() {
 	}
 }
 
-// greet sends the challenge and checks its answer.
+// greet sends the challenge and checks the client's answer.
 func (c *connection) greet() error {
 	if c.server.secret == nil {
 		return c.write(hello{Protocol: protocol})
@@ -100,15 +100,15 @@ func (c *connection) write(value any) error {
 	return writeFrame(c.net, value)
 }
 
-// send drops the connection when the client does not take its answer; reading then ends, and with
-// it the jobs.
+// send writes an answer. If the client does not read it in time, it closes the connection, which
+// cancels the client's jobs.
 func (c *connection) send(r response) {
 	if c.write(r) != nil {
 		c.net.Close()
 	}
 }
 
-// accept takes one frame. It returns an error if the frame is not a request.
+// accept handles one frame. It returns an error if the frame is not a request.
 func (c *connection) accept(frame []byte) error {
 	var r request
 	if err := json.Unmarshal(frame, &r); err != nil || r.ID == "" {
@@ -167,12 +167,12 @@ func (c *connection) submit(r *request) error {
 	}
 	ctx, cancel := context.WithCancel(c.context)
 	j := &job{need: need, context: ctx, cancel: cancel}
-	admitted := make(chan struct{}) // so that the number is sent before anything else about the job
+	admitted := make(chan struct{}) // the job's number must be sent before anything else about it
 	j.started = func() {
 		<-admitted
 		c.send(response{ID: r.ID, Job: j.number, State: stateRunning})
 	}
-	var once sync.Once // an abandoned job may still come to its end
+	var once sync.Once // an abandoned job may still finish, and must not answer twice
 	end := func(result any, err error) { once.Do(func() { c.reply(r.ID, j.number, result, err) }) }
 	j.dropped = func(why *fault.Error) { end(nil, why) }
 	j.run = func(j *job) { end(run(command, c.call(r.ID, j), r.Request)) }
@@ -180,7 +180,7 @@ func (c *connection) submit(r *request) error {
 		cancel()
 		return err
 	}
-	// A client that goes while its job waits takes the job with it.
+	// If the client disconnects, its job is cancelled.
 	context.AfterFunc(ctx, func() {
 		c.server.queue.cancel(j.number, fault.New(fault.Cancelled, "client is gone"))
 	})
@@ -189,7 +189,7 @@ func (c *connection) submit(r *request) error {
 	return nil
 }
 
-// call is what the job's command gets: the key taken for it, and its client for progress.
+// call is what the job's command gets: its key, and progress lines to its client.
 func (c *connection) call(id string, j *job) *Call {
 	load := func(dir string, part keys.Part) (*keys.Key, error) {
 		if j.key == nil || dir != j.need.key.dir ||
@@ -204,8 +204,8 @@ func (c *connection) call(id string, j *job) *Call {
 	}}
 }
 
-// run calls the command; a panic in it, such as gnark's for an impossible witness, is a fault of
-// this job alone.
+// run calls the command. A panic in it, such as gnark's for an impossible witness, becomes a fault
+// of this job alone.
 func run(command Command, call *Call, text []byte) (result any, err error) {
 	defer func() {
 		if reason := recover(); reason != nil {

@@ -12,18 +12,18 @@ import (
 	"provenance/zkprover/fault"
 )
 
-// MaxFrameBytes bounds a frame, which carries a request of at most 16 MiB.
+// MaxFrameBytes is the largest size of a frame, which carries a request of at most 16 MiB.
 const MaxFrameBytes = 16<<20 + 1<<10
 
 const (
-	// frameTime is how long the rest of a frame may take once its length was read, and how long a
-	// peer may take to read.
+	// frameTime is how long the rest of a frame may take after its length was read, and how long a
+	// client may take to read an answer.
 	frameTime = 30 * time.Second
-	// helloTime is how long a peer may take to answer the challenge.
+	// helloTime is how long a client may take to answer the challenge.
 	helloTime = 10 * time.Second
 )
 
-// A frame is a big-endian u32, the number of bytes that follow, and one JSON object.
+// A frame is the number of bytes that follow, as a big-endian u32, and then one JSON object.
 
 // request is what a client sends.
 type request struct {
@@ -32,8 +32,8 @@ type request struct {
 	Request json.RawMessage `json:"request"`
 }
 
-// response is what a client gets: any number of frames with state or progress, then one with result
-// or error.
+// response is what a client gets. A request is answered by any number of frames with state or
+// progress, and then one with the result or an error.
 type response struct {
 	ID       string       `json:"id"`
 	Job      uint64       `json:"job,omitempty"`
@@ -44,7 +44,7 @@ type response struct {
 	Error    *fault.Error `json:"error,omitempty"`
 }
 
-// readFrame reads one frame; the length is refused before anything is allocated for it.
+// readFrame reads one frame. It checks the length before it allocates anything for it.
 func readFrame(c net.Conn) ([]byte, error) {
 	var head [4]byte
 	if _, err := io.ReadFull(c, head[:1]); err != nil {
@@ -68,7 +68,7 @@ func readFrame(c net.Conn) ([]byte, error) {
 	return data, c.SetReadDeadline(time.Time{})
 }
 
-// writeFrame writes one frame, or fails when the peer does not read.
+// writeFrame writes one frame. It fails if the client does not read it in time.
 func writeFrame(c net.Conn, value any) error {
 	text, err := json.Marshal(value)
 	if err != nil {

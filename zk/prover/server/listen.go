@@ -21,9 +21,9 @@ const (
 	maxSecretBytes = 1 << 10
 )
 
-// listen opens "unix:PATH" with mode 0600 or "tcp:HOST:PORT". Requests name files for this process
-// to read and write, so that whoever may connect acts as its user: TCP takes a shared secret, on
-// loopback too, where other users are.
+// listen opens "unix:PATH" with mode 0600, or "tcp:HOST:PORT". Requests name files that this
+// process reads and writes, so whoever can connect acts as its user. Therefore TCP needs a shared
+// secret, on loopback, too, since other users of the machine can connect there.
 func listen(address string, secret []byte) (net.Listener, error) {
 	network, where, _ := strings.Cut(address, ":")
 	switch {
@@ -50,11 +50,11 @@ func listenUnix(path string) (net.Listener, error) {
 			c.Close()
 			return nil, fault.New(fault.BadRequest, "another server listens at %s", path)
 		}
-		if err := os.Remove(path); err != nil { // left by a server that was killed
+		if err := os.Remove(path); err != nil { // the socket of a server that was killed
 			return nil, asFault(err)
 		}
 	}
-	before := syscall.Umask(0o177) // nobody else can connect even for a moment
+	before := syscall.Umask(0o177) // so that nobody else can connect, not even for a moment
 	listener, err := net.Listen("unix", path)
 	syscall.Umask(before)
 	return listener, asFault(err)
@@ -99,7 +99,7 @@ func answer(secret, challenge []byte) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// isOver tells the end of a connection from a failure worth a line.
+// isOver tells whether an error is just the end of a connection, and not a failure to report.
 func isOver(err error) bool {
 	return errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) ||
 		errors.Is(err, syscall.EPIPE)

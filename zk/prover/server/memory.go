@@ -15,23 +15,23 @@ const (
 	processBytes       = 64 << 20
 	wholePerConstraint = 1200
 	proofPerConstraint = 1000
-	// of the lists that a request names: the file, its elements, windows of them
+	// for each byte of the lists that a request names: the file, its elements, windows of them
 	inputsPerByte = 6
-	// of bases.bin: the bases, the same times sigma, and the file while it is read
+	// for each byte of bases.bin: the bases, the bases times sigma, and the file while it is read
 	basesPerByte = 5
-	// of a model's file: its largest tensor's tree has 32 bytes for 16 pages, and a fifteenth of
-	// that
+	// bytes of a model's file for each byte of trees: the largest tensor's tree has 32 bytes for 16
+	// pages, and a fifteenth of that for the levels above
 	bytesPerTreeByte = 32
 )
 
-// need is what a job will take, predicted before it starts.
+// need is the key and the memory that a job will take, predicted before it starts.
 type need struct {
 	key   name // empty dir: no key
 	bytes int64
-	job   int64 // beside the key
+	job   int64 // without the key
 }
 
-// fields are those that name a key or a list of a request.
+// fields are the fields of a request that name a key or a list.
 type fields struct {
 	Key     string `json:"key"`
 	Leaves  string `json:"leaves"`
@@ -49,13 +49,13 @@ type fields struct {
 	Files []string `json:"files"`
 }
 
-// stored is a tensor, or a pair of them, in a file.
+// stored names the file of a tensor, or of a pair of tensors.
 type stored struct {
 	File string `json:"file"`
 }
 
-// predict reads the facts of the key that a request names and the sizes of its lists. The command
-// itself reports what is missing or wrong with them.
+// predict reads the facts of the key that a request names, and the sizes of its lists. It ignores
+// what is missing or wrong: the command itself reports that.
 func predict(command Command, text []byte) (need, error) {
 	var f fields
 	if err := json.Unmarshal(text, &f); err != nil {
@@ -90,7 +90,7 @@ func predict(command Command, text []byte) (need, error) {
 	return n, nil
 }
 
-// size of a file; 0 if there is none.
+// size is the size of a file; 0 if there is none.
 func size(path string) int64 {
 	if path == "" {
 		return 0

@@ -17,14 +17,14 @@ type job struct {
 	cancel  context.CancelFunc
 	run     func(*job)
 	started func()
-	// nobody waits for it any more; called without the lock, for it writes to a client
+	// called when the job was cancelled or refused; without the lock, since it writes to a client
 	dropped func(*fault.Error)
 	key     *entry
 }
 
-// queue admits jobs, starts them first come, first served, and keeps the memory predicted for them
-// below the limit. The first in line waits until it fits; those behind it wait too, so that a large
-// job is not passed over for ever.
+// queue admits jobs and starts them in the order in which they came. It keeps the memory predicted
+// for them below the limit: the first job in line waits until it fits. Those behind it wait, too,
+// so that a large job is not passed over for ever.
 type queue struct {
 	mu       sync.Mutex
 	workers  int
@@ -33,7 +33,7 @@ type queue struct {
 	keys     store
 	waiting  []*job
 	running  map[*job]struct{}
-	reserved int64 // by running jobs, beside keys
+	reserved int64 // by running jobs, without their keys
 	number   uint64
 	done     uint64
 	closed   bool
@@ -65,7 +65,7 @@ func (q *queue) submit(j *job) error {
 	return nil
 }
 
-// start runs jobs while there is room. The caller holds the lock.
+// start starts waiting jobs while there is room. The caller holds the lock.
 func (q *queue) start() {
 	for len(q.waiting) > 0 && len(q.running) < q.workers && q.fits(q.waiting[0]) {
 		j := q.waiting[0]
@@ -83,7 +83,7 @@ func (q *queue) start() {
 	}
 }
 
-// fits makes room for a job at the cost of idle keys.
+// fits tells whether a job can start now. It drops idle keys to make room.
 func (q *queue) fits(j *job) bool {
 	want := processBytes + q.reserved + j.need.job
 	var own *entry
@@ -111,8 +111,8 @@ func (q *queue) finish(j *job) {
 	}
 }
 
-// cancel gives up a job: a waiting one at once, a running one at its next stage. It returns the
-// state found, empty if there is no such job.
+// cancel gives up a job: at once if it waits, at its next stage if it runs. It returns the job's
+// state, empty if there is no such job.
 func (q *queue) cancel(number uint64, why *fault.Error) string {
 	state, dropped := q.find(number)
 	if dropped != nil {
@@ -128,7 +128,7 @@ func (q *queue) find(number uint64) (state string, dropped *job) {
 		if j.number == number {
 			q.waiting = append(q.waiting[:i:i], q.waiting[i+1:]...)
 			j.cancel()
-			q.start() // what stood behind it may fit
+			q.start() // the jobs behind it may fit now
 			return stateWaiting, j
 		}
 	}
@@ -141,8 +141,8 @@ func (q *queue) find(number uint64) (state string, dropped *job) {
 	return "", nil
 }
 
-// close refuses what waits and what comes, and returns a channel that is closed when nothing runs
-// any more.
+// close refuses the jobs that wait and all that come later. It returns a channel that is closed
+// when no job runs any more.
 func (q *queue) close(why *fault.Error) <-chan struct{} {
 	q.mu.Lock()
 	waiting := q.waiting
@@ -159,7 +159,8 @@ func (q *queue) close(why *fault.Error) <-chan struct{} {
 	return q.idle
 }
 
-// abandon answers every running job's client; the caller ends the process.
+// abandon sends the client of every running job this fault, and returns how many there are. The
+// caller then ends the process.
 func (q *queue) abandon(why *fault.Error) int {
 	q.mu.Lock()
 	var left []*job
@@ -187,7 +188,7 @@ type Stats struct {
 	Workers int   `json:"workers"`
 	Queue   int   `json:"queue"`
 	Limit   int64 `json:"memoryBytes"`
-	// predicted for the process, its keys and its running jobs
+	// memory predicted for the process, its keys and its running jobs
 	Reserved int64      `json:"reservedBytes"`
 	Running  int        `json:"running"`
 	Waiting  int        `json:"waiting"`

@@ -3,17 +3,19 @@
 // Package server answers the commands of zkprover over a socket, from one long-lived process that
 // reads each key once.
 //
-// The process keeps no durable state: a client that loses it asks again. Requests name files, which
-// this process reads and writes as its own user; frames hold paths, public values and results,
+// The process keeps no durable state: if it dies, clients ask again. Requests name files, which
+// this process reads and writes as its own user. Frames hold paths, public values and results,
 // never secrets.
 //
-// Cancelling a job, or closing the connection it came by, takes effect at once while it waits, and
-// between two stages (reading the key, the lists, each proof of the request) while it runs. gnark's
-// prover cannot be interrupted: the proof under way is finished, then thrown away, and its memory
-// stays reserved until then. Whoever cannot wait ends the process: SIGTERM lets running jobs finish
-// for grace_seconds and answers the others `busy`; what still runs then is answered `cancelled`,
-// and the process ends with status 3. A second SIGTERM ends the grace at once. When the process is
-// killed, connections break, and files it was writing are absent or whole.
+// A client cancels a job, or closes the connection by which it came. A waiting job then ends at
+// once. A running job ends between two stages: reading the key, reading the lists, each proof of
+// the request. gnark's prover cannot be interrupted. The proof under way is finished and then
+// thrown away, and its memory stays reserved until then.
+//
+// SIGTERM ends the process. Waiting jobs are answered `busy`; running jobs may finish for
+// grace_seconds. Jobs that still run then are answered `cancelled`, and the process ends with
+// status 3. A second SIGTERM ends the grace at once. If the process is killed, connections break,
+// and the files that it was writing are absent or whole.
 package server
 
 import (
@@ -41,7 +43,7 @@ type Config struct {
 	UntilStdinCloses bool  `json:"until_stdin_closes"` // a child that ends with its parent
 }
 
-// Defaults are what a request leaves out.
+// Defaults are the values of fields that the request leaves out.
 var Defaults = Config{Workers: 1, Queue: 256, MemoryBytes: 4 << 30, KeyCacheBytes: 2 << 30,
 	GraceSeconds: 30}
 
@@ -80,7 +82,7 @@ func New(config Config, commands map[string]Command) (*Server, error) {
 		return nil, err
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
-		// garbage must not stand in the way of what was predicted
+		// Garbage must not take memory that was predicted for jobs.
 		debug.SetMemoryLimit(config.MemoryBytes)
 	}
 	s := &Server{config: config, commands: commands, secret: secret, listener: listener,
@@ -97,7 +99,7 @@ func (s *Server) Address() string {
 	return s.listener.Addr().Network() + ":" + s.listener.Addr().String()
 }
 
-// Serve accepts connections until Stop.
+// Serve accepts connections until [Server.Stop] is called.
 func (s *Server) Serve() error {
 	for {
 		c, err := s.listener.Accept()
@@ -118,7 +120,7 @@ func (s *Server) Serve() error {
 	}
 }
 
-// add counts a connection, unless there are too many: the client sees it closed.
+// add counts a connection. If there are too many, it returns false, and the caller closes it.
 func (s *Server) add(c net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -135,9 +137,9 @@ func (s *Server) remove(c net.Conn) {
 	delete(s.connections, c)
 }
 
-// Stop takes no more work and lets running jobs finish within the grace, or until hurry; it returns
-// how many were abandoned. The caller ends the process: an abandoned job may still be in gnark's
-// prover.
+// Stop refuses new work, and lets running jobs finish until the grace is over or hurry gets a
+// signal. It returns how many jobs were abandoned. The caller must then end the process, since an
+// abandoned job may still be in gnark's prover.
 func (s *Server) Stop(hurry <-chan os.Signal) int {
 	s.listener.Close()
 	idle := s.queue.close(fault.New(fault.Busy, "server is shutting down").

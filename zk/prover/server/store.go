@@ -10,14 +10,15 @@ import (
 	"provenance/zkprover/keys"
 )
 
-// name identifies a loaded key: a folder can be made anew with another key of the same circuit.
+// name identifies a loaded key. The path alone is not enough: a folder can be replaced by one with
+// another key of the same circuit.
 type name struct {
 	dir, id string
 	part    keys.Part
 }
 
-// entry is a key in memory, or about to be. Its first fields are guarded by the queue's lock, the
-// last two by once.
+// entry is a key in memory, or one that is being loaded. The queue's lock guards its first fields,
+// once its last two.
 type entry struct {
 	name  name
 	bytes int64 // predicted
@@ -28,7 +29,7 @@ type entry struct {
 	err   error
 }
 
-// load reads the key on first use; those who come later wait for the same reading.
+// load reads the key on first use. Later callers wait for that and get the same key.
 func (e *entry) load(parts func(string, keys.Part) (*keys.Key, error)) (*keys.Key, error) {
 	e.once.Do(func() {
 		if e.key, e.err = parts(e.name.dir, e.name.part); e.err == nil &&
@@ -39,14 +40,15 @@ func (e *entry) load(parts func(string, keys.Part) (*keys.Key, error)) (*keys.Ke
 	return e.key, e.err
 }
 
-// store holds the keys in memory, least recently used first out. Its caller holds the queue's lock.
+// store holds the keys in memory. It drops the least recently used first. Its caller holds the
+// queue's lock.
 type store struct {
 	entries map[name]*entry
-	limit   int64 // of the keys kept without a user
+	limit   int64 // bytes of keys that are kept without a user
 	loads   int   // keys read so far
 }
 
-// find returns the entry that serves a name: a whole key serves for its bases.
+// find returns the entry for a name. A whole key also serves if only its bases are asked for.
 func (s *store) find(n name) *entry {
 	if n.part == keys.PartBases {
 		if whole := s.entries[name{n.dir, n.id, keys.PartWhole}]; whole != nil {
@@ -76,8 +78,8 @@ func (s *store) idle() []*entry {
 	return out
 }
 
-// evict drops idle entries other than spared until at most limit bytes are held, and returns
-// whether that was reached.
+// evict drops idle entries, but not spared, until at most limit bytes are held. It returns whether
+// it got there.
 func (s *store) evict(limit int64, spared *entry) bool {
 	for _, e := range s.idle() {
 		if s.bytes() <= limit {
@@ -90,7 +92,7 @@ func (s *store) evict(limit int64, spared *entry) bool {
 	return s.bytes() <= limit
 }
 
-// take adds a user to the entry of a name, made if need be.
+// take adds a user to the entry of a name, and makes the entry if there is none.
 func (s *store) take(n name, bytes int64) *entry {
 	e := s.find(n)
 	if e == nil {
@@ -102,7 +104,7 @@ func (s *store) take(n name, bytes int64) *entry {
 	return e
 }
 
-// release takes a user away. A key that could not be loaded is forgotten.
+// release removes a user from an entry. An entry whose key could not be loaded is dropped.
 func (s *store) release(e *entry, now uint64) {
 	e.users--
 	e.last = now

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package statement computes, outside any circuit, the vectors and products that the statements are
+// Package statement computes, outside any circuit, the vectors and products that statements are
 // about.
 //
-// Notation (docs/formats/proofs.md): n slots per chunk, count = N leaves L in sorted order, a the
-// order of the epoch (position h feeds leaf a[h]), g = c*n + i and h = c*n + j the absolute indexes
-// of chunk c.
+// Notation (docs/formats/proofs.md): n slots per chunk; count = N leaves L in sorted order; a is
+// the order of the epoch (leaf a[h] is fed at position h). Slot i of chunk c holds leaf g = c*n +
+// i, and slot j of it holds position h = c*n + j.
 package statement
 
 import (
@@ -15,8 +15,8 @@ import (
 // Chunks is the number of chunks of n slots that hold count leaves.
 func Chunks(count, n int) int { return (count + n - 1) / n }
 
-// Window is the part [chunk*n, chunk*n + n) of a vector, continued with zeros: D_c of the leaves,
-// U_c of the leaves in fed order.
+// Window is the part [chunk*n, chunk*n + n) of a vector, filled up with zeros. Of the leaves it is
+// what D of the chunk commits to, of the leaves in the order they were fed what U commits to.
 func Window(values []fr.Element, chunk, n int) []fr.Element {
 	out := make([]fr.Element, n)
 	if from := chunk * n; from < len(values) {
@@ -25,8 +25,8 @@ func Window(values []fr.Element, chunk, n int) []fr.Element {
 	return out
 }
 
-// Positions is P_c: the position that leaf g is fed at, or g itself from count on. inverse is the
-// inverse of the order.
+// Positions is what P of a chunk commits to: for each leaf g the position at which it is fed, and g
+// itself from count on. inverse is the inverse of the order.
 func Positions(inverse []uint64, chunk, n int) []fr.Element {
 	out := make([]fr.Element, n)
 	for i := range out {
@@ -40,7 +40,7 @@ func Positions(inverse []uint64, chunk, n int) []fr.Element {
 	return out
 }
 
-// IdentityPositions is P_c of a link proof: g everywhere.
+// IdentityPositions is what P of a link proof commits to: g for each leaf g.
 func IdentityPositions(chunk, n int) []fr.Element { return Positions(nil, chunk, n) }
 
 // Challenge is the pair that all products of an epoch or of a registration share.
@@ -55,7 +55,8 @@ func (c *Challenge) factor(value, position *fr.Element) fr.Element {
 	return f
 }
 
-// ProductAt is prod_i(gamma + values[i] + delta*positions[i]): a_c of (D_c, P_c).
+// ProductAt is prod_i(gamma + values[i] + delta*positions[i]): the product a of a chunk, for the
+// vectors of D and P.
 func (c *Challenge) ProductAt(values, positions []fr.Element) fr.Element {
 	product := fr.One()
 	for i := range values {
@@ -65,8 +66,8 @@ func (c *Challenge) ProductAt(values, positions []fr.Element) fr.Element {
 	return product
 }
 
-// ProductFrom is prod_j(gamma + values[j] + delta*(start+j)): b_c of (U_c, start = c*n), and t_k of
-// the used leaves of a tree chunk.
+// ProductFrom is prod_j(gamma + values[j] + delta*(start+j)): the product b of a chunk, for the
+// vector of U and start = c*n; and the product t of a tree chunk, for its used leaves.
 func (c *Challenge) ProductFrom(values []fr.Element, start uint64) fr.Element {
 	product := fr.One()
 	var position fr.Element
@@ -78,7 +79,8 @@ func (c *Challenge) ProductFrom(values []fr.Element, start uint64) fr.Element {
 	return product
 }
 
-// ProductOfPositions is prod(gamma + delta*g) for g in [start, start+used): z_k.
+// ProductOfPositions is prod(gamma + delta*g) for g in [start, start+used): the product z of a tree
+// chunk.
 func (c *Challenge) ProductOfPositions(start uint64, used int) fr.Element {
 	return c.ProductFrom(make([]fr.Element, used), start)
 }

@@ -16,9 +16,10 @@ const (
 	smallestNormal = 1
 )
 
-// MergedValue is the pattern of the bfloat16 nearest, even on ties, to weight + scale/2^16 * sum
-// b[k]*a[k] (patterns of finite numbers), zero as +0. It panics on numbers that are no multiple of
-// the unit, which those of the statement's windows are. Source: IEEE 754-2019, section 4.3.1.
+// MergedValue is the pattern of the bfloat16 that is nearest (even on ties, zero as +0) to
+// weight + scale/2^16 * sum b[k]*a[k]. The arguments are patterns of finite numbers. It panics on
+// numbers that are not multiples of the unit; all numbers in the statement's windows are. Source:
+// IEEE 754-2019, section 4.3.1.
 func MergedValue(weight uint16, scale uint64, b, a []uint16) uint16 {
 	total := scaledInteger(weight, MergeUnit)
 	for k := range b {
@@ -52,7 +53,7 @@ func scaledInteger(pattern uint16, unit int) *big.Int {
 	return out
 }
 
-// nearest rounds total / 2^MergeUnit; beyond the largest finite number it is an infinity.
+// nearest rounds total / 2^MergeUnit. Above the largest finite number it returns an infinity.
 func nearest(total *big.Int) uint16 {
 	size := new(big.Int).Abs(total)
 	drop := size.BitLen() - 1 - fractionBits // bits below the significand's last

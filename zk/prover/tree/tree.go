@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package tree is the dataset tree: 16-ary, of fixed depth, Poseidon over sixteen children, empty
-// slots 0. A root means something only together with depth and count.
+// Package tree is the tree of a dataset. It is 16-ary and of fixed depth; a node is the Poseidon
+// hash of its sixteen children, and empty slots are 0. A root means something only together with
+// depth and count.
 //
 // Source: docs/formats/proofs.md, "Dataset leaves and tree".
 package tree
@@ -21,7 +22,7 @@ import (
 const (
 	// Arity is the number of children of a node.
 	Arity = kinds.Arity
-	// MinDepth and MaxDepth bound the depths of datasets: 5, or 6 above 16^5 leaves.
+	// MinDepth and MaxDepth are the depths of datasets: 5 for up to 16^5 leaves, else 6.
 	MinDepth = 5
 	MaxDepth = kinds.MaxDepth
 	// DigestBytes and SaltBytes are the lengths of a record's digest and of its salt (248 bits).
@@ -43,12 +44,12 @@ func DepthFor(count int) (int, error) {
 // Capacity is 16^depth.
 func Capacity(depth int) int { return 1 << (4 * depth) }
 
-// Opening is what a leaf commits to: the halves of a record's digest and the salt.
-type Opening struct{ High, Low, Salt fr.Element }
+// LeafPreimage is what a leaf commits to: the halves of a record's digest and the salt.
+type LeafPreimage struct{ High, Low, Salt fr.Element }
 
 // Open splits a 32-byte digest and reads a 31-byte salt.
-func Open(digest, salt []byte) (Opening, error) {
-	var o Opening
+func Open(digest, salt []byte) (LeafPreimage, error) {
+	var o LeafPreimage
 	if len(digest) != DigestBytes || len(salt) != SaltBytes {
 		return o, fmt.Errorf("tree: digest of %d and salt of %d bytes, want %d and %d",
 			len(digest), len(salt), DigestBytes, SaltBytes)
@@ -60,7 +61,7 @@ func Open(digest, salt []byte) (Opening, error) {
 }
 
 // Leaf is Poseidon(d_hi, d_lo, salt).
-func (o *Opening) Leaf() fr.Element { return poseidon.Hash3(o.High, o.Low, o.Salt) }
+func (o *LeafPreimage) Leaf() fr.Element { return poseidon.Hash3(o.High, o.Low, o.Salt) }
 
 // Leaf is the leaf of a 32-byte digest and a 31-byte salt.
 func Leaf(digest, salt []byte) (fr.Element, error) {
@@ -87,7 +88,7 @@ func Leaves(digests, salts []byte) ([]fr.Element, error) {
 	}
 	out := make([]fr.Element, count)
 	inParallel(count, func(i int) {
-		// lengths are right here
+		// No error: the lengths were checked above.
 		out[i], _ = Leaf(digests[i*DigestBytes:(i+1)*DigestBytes],
 			salts[i*SaltBytes:(i+1)*SaltBytes])
 	})
@@ -140,8 +141,8 @@ func (t *Tree) Depth() int { return len(t.levels) - 1 }
 // Count is the number of leaves given.
 func (t *Tree) Count() int { return len(t.levels[0]) }
 
-// Node is the node at a level (0 = leaves) and index; an empty subtree's root where nothing was
-// given.
+// Node is the node at a level (0 = leaves) and index. Where no leaf was given it is the root of an
+// empty subtree.
 func (t *Tree) Node(level, index int) fr.Element {
 	if index < len(t.levels[level]) {
 		return t.levels[level][index]

@@ -10,8 +10,8 @@ import (
 	"provenance/zkprover/proof"
 )
 
-// FoldingChallenge is what gnark folds the proofs of knowledge with. It is derived from the
-// commitments' hashes as gnark's verifier derives it.
+// FoldingChallenge is the challenge with which gnark folds proofs of knowledge. It is computed from
+// the commitments' hashes, as in gnark's verifier.
 func FoldingChallenge(p *proof.Proof) (fr.Element, error) {
 	var hashes []byte
 	for i := range p.Commitments {

@@ -14,12 +14,12 @@ import (
 	"provenance/zkprover/proof"
 )
 
-// Mask has bit i set when commitment i's proof of knowledge is checked together with the proof.
+// Mask has bit i set if the proof of knowledge of commitment i is checked together with the proof.
 type Mask uint
 
-// The masks of the statements. Where a commitment is left out, the caller must have it from
-// elsewhere: a data commitment passed its check when it was registered; a link's U is infinity and
-// its P computed by the caller.
+// The masks of the statements. The caller must be sure of a commitment that a mask leaves out in
+// another way: D was checked when it was registered; a link's U is infinity, and the caller
+// computes its P.
 const (
 	MaskNone  Mask = 0b000
 	MaskEpoch Mask = 0b110
@@ -41,8 +41,9 @@ var (
 //  1. The proof names this key and has its number of points and inputs; the mask names existing
 //     commitments only.
 //  2. No commitment that the mask checks is infinity.
-//  3. e(D_i, -sigma_i G) e(pok_i, G) = 1 for every commitment i of the mask, each by itself: a
-//     folded check accepts proofs of knowledge that are shifted so that the shifts cancel.
+//  3. e(commitment_i, -sigma_i G) e(pok_i, G) = 1 for every commitment i of the mask. Each
+//     is checked by itself: a folded check would accept proofs of knowledge with errors that
+//     cancel.
 //  4. e(A, B) e(C, -delta) e(alpha, -beta) e(X, -gamma) = 1 with
 //     X = IC_0 + sum public_i IC_i + sum commitments.
 //
@@ -73,9 +74,8 @@ func Verify(vk *keys.Verifying, p *proof.Proof, mask Mask) error {
 	return Equation(vk, p)
 }
 
-// Knowledge checks the proof of knowledge of one commitment alone, as at a registration. An
-// infinite commitment is refused: its check would hold for a proof of knowledge anyone can write
-// down.
+// Knowledge checks the proof of knowledge of one commitment alone, as at a registration. It refuses
+// the point at infinity, for which anyone can write down a proof of knowledge that holds.
 func Knowledge(vk *keys.Verifying, i int, commitment, pok *bn254.G1Affine) error {
 	if commitment.IsInfinity() {
 		return ErrCommitment
@@ -89,8 +89,9 @@ func Knowledge(vk *keys.Verifying, i int, commitment, pok *bn254.G1Affine) error
 	return nil
 }
 
-// Equation checks the main equation alone (step 4). By itself it proves nothing: it sees only the
-// sum of the commitments, and with an unchecked one it can be satisfied without a witness.
+// Equation checks the main equation alone (step 4). By itself it proves nothing: it depends only on
+// the sum of the commitments. If knowledge of one of them is not checked, anyone can satisfy it
+// without a witness.
 func Equation(vk *keys.Verifying, p *proof.Proof) error {
 	var sum, term bn254.G1Jac
 	sum.FromAffine(&vk.IC[0])

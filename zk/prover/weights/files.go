@@ -18,7 +18,8 @@ const (
 	maxTensors     = 1 << 20
 )
 
-// Entry is a tensor of a file: its type as the file spells it and its bytes [Start, End).
+// Entry is a tensor of a file: its type as the file spells it, and the place of its bytes,
+// [Start, End).
 type Entry struct {
 	Name       string
 	Type       string
@@ -28,8 +29,8 @@ type Entry struct {
 	file *File
 }
 
-// File is an open file of tensors. What is known of its content may be kept under its size, its
-// time of modification and the SHA-256 of its header (with what is read beside it).
+// File is an open file of tensors. Size, time of modification and SHA-256 of the header identify
+// its content, so that results about it can be kept.
 type File struct {
 	Path     string
 	Size     int64
@@ -46,8 +47,8 @@ type Model struct {
 	entries map[string]*Entry
 }
 
-// OpenModel opens shards of safetensors, or one GGUF file, and reads their headers. A tensor in two
-// files is refused.
+// OpenModel opens shards of safetensors, or one GGUF file, and reads their headers. It refuses a
+// tensor that is in two files.
 func OpenModel(paths []string) (*Model, error) {
 	if len(paths) == 0 {
 		return nil, fault.New(fault.BadRequest, "files: none named")
@@ -77,7 +78,7 @@ func OpenModel(paths []string) (*Model, error) {
 // Close closes the files; trees of their tensors cannot be opened any more.
 func (m *Model) Close() {
 	for _, file := range m.Files {
-		file.handle.Close() // nothing was written
+		file.handle.Close() // the error does not matter: nothing was written
 	}
 }
 
@@ -106,7 +107,8 @@ func (e *Entry) File() *File { return e.file }
 // Bytes is the length of the tensor's values.
 func (e *Entry) Bytes() int64 { return e.End - e.Start }
 
-// Grid is the tensor's shape in a layout; rank 0 is the adapter's own. A vector has one row.
+// Grid is the tensor's shape in a layout. Rank 0 means the one that follows from the shape. A
+// vector has one row.
 func (e *Entry) Grid(layout Layout, rank int) (Grid, error) {
 	dtype, ok := map[string]DType{"BF16": BF16, "F16": F16, "F32": F32}[e.Type]
 	if !ok {
@@ -139,7 +141,7 @@ func openFile(path string) (*File, error) {
 	if err != nil {
 		return nil, fault.New(fault.BadFile, "%v", err)
 	}
-	if !info.Mode().IsRegular() { // a pipe would block, a device has no size
+	if !info.Mode().IsRegular() { // reading a pipe could block, and a device has no size
 		return nil, fault.Differs(fault.BadFile, path, "a regular file", info.Mode().Type())
 	}
 	handle, err := os.Open(path)
@@ -186,7 +188,7 @@ func (f *File) readHeader() error {
 	return nil
 }
 
-// product is the number of values of a shape, at most limit; false beyond.
+// product is the number of values of a shape; false if it is more than limit.
 func product(shape []uint64, limit uint64) (uint64, bool) {
 	total := uint64(1)
 	for _, n := range shape {
@@ -203,5 +205,5 @@ func product(shape []uint64, limit uint64) (uint64, bool) {
 	return total, total <= limit
 }
 
-// clipped keeps names of hostile files out of messages beyond 80 characters.
+// clipped quotes at most 80 characters of a name, which may come from a hostile file.
 func clipped(name string) string { return fmt.Sprintf("%.80q", name) }

@@ -27,13 +27,13 @@ const (
 	maxValues            = 1 << 52 // of a tensor, whose bytes then fit 63 bits
 )
 
-// ggufWidths are the bytes of the scalar types of keys' values, by number; 0 for strings, arrays
-// and unknown types.
+// ggufWidths are the bytes of each scalar type of a key's value, by the type's number; 0 for
+// strings, arrays and unknown types.
 var ggufWidths = [...]int64{
 	0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 8: 0, 9: 0, 10: 8, 11: 8, 12: 8,
 }
 
-// ggufBlock is how many values of a type make a block and the block's bytes.
+// ggufBlock is how many values a block of a type has, and how many bytes.
 type ggufBlock struct{ values, bytes uint64 }
 
 // ggufTypes are the types of tensors by number, as in ggml's type traits.
@@ -49,8 +49,8 @@ var ggufTypes = map[uint32]ggufBlock{
 // ggufNames are the types that can be committed to; others are named by their number.
 var ggufNames = map[uint32]string{0: "F32", 1: "F16", 30: "BF16"}
 
-// readGGUF reads keys and tensor infos. Every count and length is held against what is left of the
-// header's limit before it is used; only names are kept.
+// readGGUF reads the header: keys and tensor infos. It compares every count and length with what is
+// left of the header's limit before it uses them. Of keys it only keeps the names.
 //
 // Layout (little-endian): "GGUF" | version u32 | tensor count u64 | key count u64 | keys | tensor
 // infos | padding | data. Source: the GGUF specification (ggml-org/ggml, docs/gguf.md), versions 2
@@ -81,7 +81,7 @@ func readGGUF(file io.Reader, limit, size int64) ([]Entry, error) {
 	return entries, placeGGUF(entries, starts, base, alignment, size)
 }
 
-// placeGGUF turns offsets into positions, which must lie in the file, aligned and apart.
+// placeGGUF turns offsets into positions. Tensors must lie in the file, be aligned and not overlap.
 func placeGGUF(entries []Entry, offsets []uint64, base, alignment, size int64) error {
 	for i := range entries {
 		e := &entries[i]
@@ -107,7 +107,7 @@ func placeGGUF(entries []Entry, offsets []uint64, base, alignment, size int64) e
 	return nil
 }
 
-// cursor reads forward and keeps the first error.
+// cursor reads a header from front to back and keeps the first error.
 type cursor struct {
 	reader *bufio.Reader
 	left   int64
@@ -120,7 +120,7 @@ func (c *cursor) fail(err error) {
 	}
 }
 
-// admit takes count bytes from what is left.
+// admit takes count bytes from the limit; false if fewer are left.
 func (c *cursor) admit(count int64, what string) bool {
 	if c.err == nil && (count < 0 || count > c.left) {
 		c.fail(fault.Differs(fault.BadFile, "GGUF "+what,
@@ -135,7 +135,7 @@ func (c *cursor) admit(count int64, what string) bool {
 
 func (c *cursor) take(count int64, what string) []byte {
 	if !c.admit(count, what) {
-		return make([]byte, 8) // read by callers of fixed width only; the error stands
+		return make([]byte, 8) // for callers that read at most 8 bytes; the error is kept
 	}
 	data := make([]byte, count)
 	if _, err := io.ReadFull(c.reader, data); err != nil {
@@ -156,7 +156,7 @@ func (c *cursor) skip(count int64, what string) {
 func (c *cursor) u32(what string) uint32 { return binary.LittleEndian.Uint32(c.take(4, what)) }
 func (c *cursor) u64(what string) uint64 { return binary.LittleEndian.Uint64(c.take(8, what)) }
 
-// count reads a number of things that take at least so many bytes each.
+// count reads a number of items, each of which takes at least `smallest` bytes.
 func (c *cursor) count(smallest, most int64, what string) int64 {
 	n := c.u64(what)
 	if bound := min(c.left/smallest, most); c.err == nil && n > uint64(bound) {
@@ -236,7 +236,7 @@ func (c *cursor) array() {
 	}
 }
 
-// tensor reads one tensor info; End is its length for now.
+// tensor reads one tensor info. End holds the tensor's length until [placeGGUF] sets it.
 func (c *cursor) tensor() (e Entry, offset uint64) {
 	e.Name = c.text("tensor name")
 	dims := c.u32("tensor rank")

@@ -38,7 +38,7 @@ func (d DType) Bits() int {
 
 func (d DType) bytes() int { return d.Bits() / 8 }
 
-// BlocksPerPage is 7 or 3.
+// BlocksPerPage is 7 for values of 16 bits, 3 for values of 32.
 func (d DType) BlocksPerPage() int {
 	if d == F32 {
 		return blocksOf32
@@ -81,8 +81,8 @@ type Grid struct {
 	Rank          int // R of the two adapter layouts; 0 for rows
 }
 
-// NewGrid checks shape and layout. A vector has one row. Rank 0 is the adapter's own; any other
-// must be it.
+// NewGrid checks shape and layout. A vector has one row. Rank 0 means the padded rank that follows
+// from the adapter's shape; any other value must be equal to it.
 func NewGrid(dtype DType, layout Layout, rows, columns, rank int) (Grid, error) {
 	g := Grid{DType: dtype, Layout: layout, Rows: rows, Columns: columns}
 	if rows < 1 || columns < 1 {
@@ -121,7 +121,7 @@ func NewGrid(dtype DType, layout Layout, rows, columns, rank int) (Grid, error) 
 // BlocksPerRow is C = ceil(columns / 32).
 func (g Grid) BlocksPerRow() int { return (g.Columns + BlockValues - 1) / BlockValues }
 
-// Blocks is the number of blocks of the layout without filling.
+// Blocks is the number of the tensor's blocks in the layout, without those that fill up the tree.
 func (g Grid) Blocks() int {
 	if g.Layout == LoraA {
 		return g.Rank * g.BlocksPerRow()
@@ -129,14 +129,14 @@ func (g Grid) Blocks() int {
 	return g.Rows * g.BlocksPerRow()
 }
 
-// GroupPages is what a block column of lora_a takes: the pages that hold blocks, and G, with the
-// empty ones.
+// GroupPages is how many pages a block column of lora_a takes: those that hold blocks, and all of
+// its group, empty ones included.
 func (g Grid) GroupPages() (filled, all int) {
 	filled = (g.Rank + blocksOf16 - 1) / blocksOf16
 	return filled, 1 << bits.Len(uint(filled-1))
 }
 
-// Slots is the number of slots up to the last page that holds a block.
+// Slots is the number of slots of the tree up to the last page that holds a block.
 func (g Grid) Slots() int {
 	if g.Layout == LoraA {
 		filled, all := g.GroupPages()
@@ -154,7 +154,8 @@ func (g Grid) Depth() int {
 	return depth
 }
 
-// RequireDepth is the depth asked for, 0 being the tensor's own, if the tensor's pages fit.
+// RequireDepth returns the depth of the tree: the tensor's own for 0, else the given one, which
+// must have room for the tensor's pages.
 func (g Grid) RequireDepth(depth int) (int, error) {
 	own := g.Depth()
 	if depth == 0 {
@@ -179,8 +180,8 @@ func (g Grid) Place(block int) (slot, position int) {
 	return column*all + k/blocksOf16, k % blocksOf16
 }
 
-// cell is the row and block column of the block at a place; false where the place holds none of the
-// tensor's values.
+// cell is the row and block column of the block at a place; false if the place holds no value of
+// the tensor.
 func (g Grid) cell(slot, position int) (row, column int, ok bool) {
 	if g.Layout != LoraA {
 		block := slot*g.DType.BlocksPerPage() + position
@@ -191,7 +192,7 @@ func (g Grid) cell(slot, position int) (row, column int, ok bool) {
 	return row, column, row < g.Rows && column < g.BlocksPerRow()
 }
 
-// isPage tells pages, blank or not, from empty slots.
+// isPage tells whether a slot holds a page, which may be blank, or is empty.
 func (g Grid) isPage(slot int) bool {
 	if g.Layout == LoraA {
 		filled, all := g.GroupPages()
@@ -200,7 +201,7 @@ func (g Grid) isPage(slot int) bool {
 	return slot < g.Slots()
 }
 
-// span is where a block's values lie in the tensor's bytes; a row's last block may be short.
+// span is where a block's values lie in the tensor's bytes. The last block of a row may be shorter.
 func (g Grid) span(row, column int) (start, end int64) {
 	width := int64(g.DType.bytes())
 	first := int64(row)*int64(g.Columns) + int64(column)*BlockValues

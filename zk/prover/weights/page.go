@@ -47,7 +47,7 @@ func Pack(bits int, blocks []Block) Page {
 // packing is the elements as integers, four limbs each, lowest first.
 type packing [tree.Arity][4]uint64
 
-// put16 makes value the i-th of the element.
+// put16 puts a value at place i of an element.
 func (p *packing) put16(element, i int, value uint32) {
 	p[element][i/4] |= uint64(value) << (16 * (i % 4))
 }
@@ -78,8 +78,8 @@ func (p *packing) block32(j int, b *Block) {
 	}
 }
 
-// elements translates the integers, all below 2^240. Multiplying limbs by the element 2^256, whose
-// limbs are 2^512 mod r, gives the Montgomery form.
+// elements converts the integers, all below 2^240, to field elements. It multiplies their limbs by
+// the element 2^256, whose limbs are 2^512 mod r, which gives the Montgomery form.
 func (p *packing) elements() Page {
 	var page Page
 	for i := range p {

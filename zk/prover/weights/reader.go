@@ -69,8 +69,8 @@ func (r *reader) pages(slot, count int) ([]Block, error) {
 	return blocks, nil
 }
 
-// readAhead is how far to read when a block's bytes are wanted: where blocks lie in the order of
-// the file, up to the end of the last slot's.
+// readAhead is how far to read when a block's bytes are needed. If the blocks lie in the order of
+// the file, it is the end of the last slot's blocks.
 func (r *reader) readAhead(slot, count int, start, end int64) int64 {
 	if r.grid.Layout == LoraA {
 		return end

@@ -76,8 +76,8 @@ type objectField struct {
 	value json.RawMessage
 }
 
-// objectFields reads a JSON object and nothing else. Decoding into a map or struct would hide a
-// name that occurs twice.
+// objectFields reads a JSON object and refuses anything else. It does not decode into a map or
+// struct, since that would hide a name that occurs twice.
 func objectFields(text []byte, most int) ([]objectField, error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
@@ -92,7 +92,7 @@ func objectFields(text []byte, most int) ([]objectField, error) {
 		}
 		f := objectField{}
 		f.name, _ = token.(string)
-		// stands for a lone surrogate, which has no bytes
+		// The decoder replaces a lone surrogate, which is not valid UTF-8, by utf8.RuneError.
 		if seen[f.name] || strings.ContainsRune(f.name, utf8.RuneError) {
 			return nil, fmt.Errorf("name %s is not valid, or occurs twice", clipped(f.name))
 		}
@@ -152,8 +152,8 @@ func parseEntry(name string, text json.RawMessage, base, size int64) (Entry, err
 	return e, nil
 }
 
-// naturals are a list of JSON integers below 2^63, without sign, fraction or exponent; an earlier
-// error stays.
+// naturals reads a list of JSON integers below 2^63, without sign, fraction or exponent. If there
+// is an earlier error, it returns that.
 func naturals(text json.RawMessage, earlier error) ([]uint64, error) {
 	var numbers []json.RawMessage
 	if err := errors.Join(earlier, json.Unmarshal(text, &numbers)); err != nil || numbers == nil {

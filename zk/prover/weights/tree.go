@@ -16,8 +16,8 @@ import (
 	"provenance/zkprover/tree"
 )
 
-// Tree is the tree of one tensor. It keeps the levels above the pages only, a sixteenth of the
-// pages' hashes; openings read and hash sixteen pages anew.
+// Tree is the tree of one tensor. It keeps only the levels above the pages, which take a sixteenth
+// of the memory of the pages' hashes. To open a block, it reads and hashes sixteen pages again.
 type Tree struct {
 	grid   Grid
 	values io.ReaderAt
@@ -25,22 +25,22 @@ type Tree struct {
 	empty  []fr.Element
 }
 
-// Opening is a page and the children of each of its ancestors, bottom up.
-type Opening struct {
+// PagePath is a page and the children of each of its ancestors, bottom up.
+type PagePath struct {
 	Page Page
 	Path []Page
 }
 
-// GroupOpening is the pages of a block column of lora_a that hold blocks, and the children of their
-// common ancestors.
-type GroupOpening struct {
+// ColumnPath is the pages that hold the blocks of a block column of lora_a, and the children of
+// each of their common ancestors, bottom up.
+type ColumnPath struct {
 	Pages []Page
 	Path  []Page
 }
 
-// New builds the tree of a tensor whose bytes are `values`, on all cores. Depth 0 is the tensor's
-// own; done, if not nil, gets the number of bytes read since the last call, from several
-// goroutines.
+// New builds the tree of a tensor whose bytes are `values`, on all cores. Depth 0 means the
+// smallest depth that has room for the tensor. done, if not nil, is called from several goroutines
+// with the number of bytes read since its last call.
 func New(grid Grid, depth int, values io.ReaderAt, done func(bytes int64)) (*Tree, error) {
 	depth, err := grid.RequireDepth(depth)
 	if err != nil {
@@ -99,28 +99,28 @@ func (t *Tree) Blocks() int { return t.grid.Blocks() }
 // Grid is the tensor's shape and layout.
 func (t *Tree) Grid() Grid { return t.grid }
 
-// Open opens the page of a block. A page that is no longer the committed one is an error.
-func (t *Tree) Open(block int) (Opening, error) {
+// Open opens the page of a block. It returns an error if the page is no longer the committed one.
+func (t *Tree) Open(block int) (PagePath, error) {
 	if err := t.requireBlock(block); err != nil {
-		return Opening{}, err
+		return PagePath{}, err
 	}
 	slot, _ := t.grid.Place(block)
 	pages, path, err := t.open(slot, 1)
 	if err != nil {
-		return Opening{}, err
+		return PagePath{}, err
 	}
-	return Opening{Page: pages[0], Path: path}, nil
+	return PagePath{Page: pages[0], Path: path}, nil
 }
 
 // OpenGroup opens block column j of a tensor of layout lora_a.
-func (t *Tree) OpenGroup(j int) (GroupOpening, error) {
+func (t *Tree) OpenGroup(j int) (ColumnPath, error) {
 	if t.grid.Layout != LoraA || j < 0 || j >= t.grid.BlocksPerRow() {
-		return GroupOpening{}, fault.Differs(fault.BadRequest, "block column",
+		return ColumnPath{}, fault.Differs(fault.BadRequest, "block column",
 			"one of a tensor of layout lora_a", j)
 	}
 	filled, all := t.grid.GroupPages()
 	pages, path, err := t.open(j*all, filled)
-	return GroupOpening{Pages: pages, Path: path}, err
+	return ColumnPath{Pages: pages, Path: path}, err
 }
 
 func (t *Tree) requireBlock(block int) error {
@@ -130,7 +130,7 @@ func (t *Tree) requireBlock(block int) error {
 	return nil
 }
 
-// open packs count pages from slot, all below one parent, and collects the path.
+// open reads count pages from slot on, all below one parent, and collects their path.
 func (t *Tree) open(slot, count int) ([]Page, []Page, error) {
 	r := reader{grid: t.grid, values: t.values}
 	index := slot / tree.Arity
@@ -160,7 +160,7 @@ func (t *Tree) open(slot, count int) ([]Page, []Page, error) {
 	return pages, path, nil
 }
 
-// children are those of a node at level >= 2.
+// children are the children of a node at level >= 2.
 func (t *Tree) children(level, index int) Page {
 	var children Page
 	below := t.levels[level-2]
@@ -174,7 +174,8 @@ func (t *Tree) children(level, index int) Page {
 	return children
 }
 
-// inParallel calls work(0..n-1) on all cores, each of them with a work of its own, until one fails.
+// inParallel calls work(0..n-1) on all cores until a call fails. Each core calls a work function of
+// its own, made by newWork.
 func inParallel(n int, newWork func() func(int) error) error {
 	var next atomic.Int64
 	var group sync.WaitGroup

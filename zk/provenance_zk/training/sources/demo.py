@@ -24,7 +24,7 @@ _DEMO_LICENCE = "ATT&CK terms of use, (c) The MITRE Corporation; package attack-
 _DEMO_MIN_CHARACTERS = 60
 _LINK = re.compile(r"\[([^\]]*)\]\((?:[^()]|\([^()]*\))*\)")
 _CITATION = re.compile(r"\s*\(Citation:(?:[^()]|\([^()]*\))*\)")
-# The package shortens long descriptions, mid-link or not.
+# The package cuts long descriptions short with "...", sometimes in the middle of a link.
 _CUT = re.compile(r"\s*(?:\[[^\]]*\]?\(?[^()\s]*|\([^()]*)?\.\.\.$")
 _MARK = re.compile(r"</?code>|`")
 

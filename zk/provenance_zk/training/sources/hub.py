@@ -1,4 +1,4 @@
-"""Sources that the `datasets` library reads: folders that it saved, and names of its hub."""
+"""Sources that the library `datasets` reads: folders that it saved, and datasets of its hub."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ def hub_source(name: str, split: str) -> RowSource:
     Raises:
         NotFound: no such dataset.
         InputError: a dataset that cannot be read.
-        UnavailableError: the hub is out of reach, or the library is not installed.
+        UnavailableError: the hub is out of reach.
+        ConfigError: the library is not installed.
     """
     datasets = _datasets()
     try:

@@ -1,4 +1,4 @@
-"""Readers of files by the ends of their names; all that they read is attacker-controlled."""
+"""Readers of files, by suffix. All that they read is attacker-controlled."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _text_lines(path: Path) -> Iterator[Row]:
 
 
 def read_whole_text(path: Path) -> Iterator[Row]:
-    """A file as one record.
+    """A whole UTF-8 file as one record.
 
     Raises:
         InputError: not UTF-8.

@@ -9,7 +9,7 @@ from typing import Any
 from provenance.errors import InputError
 
 Row = tuple[str, Mapping[str, Any]]
-"""(where the row stands, for messages; the row)."""
+"""(the place of the row, for messages; the row)."""
 
 
 @dataclass
@@ -18,10 +18,11 @@ class RowSource:
 
     Attributes:
         columns: names of the columns that are committed.
-        text_column: the only one, where records are texts.
+        text_column: name of the only column, if records are texts; else None.
         files: {path, size, sha256} of the files read.
-        curation: what was done to the records on the way.
-        where: names the row that was read last.
+        rows: reads the records.
+        curation: sentences on what was left out or changed.
+        where: place of the row that was read last.
     """
 
     source: str

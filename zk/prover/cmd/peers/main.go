@@ -5,9 +5,9 @@
 //
 //	go run ./cmd/peers -out FOLDER [-slots 256] [-repeat 5]
 //
-// FOLDER gets circuit.r1cs, witness.wtns and public.json. Printed: one JSON object with
-// constraints, inputs and the seconds of each of gnark's proofs, solving and proving, key and
-// circuit being in memory.
+// It writes circuit.r1cs, witness.wtns and public.json to FOLDER. It prints one JSON object: the
+// numbers of constraints and inputs, and the seconds that each of gnark's proofs took to solve and
+// to prove, with key and circuit in memory.
 package main
 
 import (

@@ -35,8 +35,7 @@ func TestVectorsAreCurrent(t *testing.T) {
 	}
 }
 
-// The proof vectors' generator, which holds every case against the verifier, works with keys of
-// today.
+// The generator of proof vectors works with new keys. It checks every case with the verifier.
 func TestProofVectorsCanBeMade(t *testing.T) {
 	dir := t.TempDir()
 	files := proofFiles(t.TempDir())

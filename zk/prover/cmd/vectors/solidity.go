@@ -11,9 +11,9 @@ import (
 	"provenance/zkprover/cmd/vectors/frozen"
 )
 
-// gnarkSolidity is gnark's own Solidity verifier for the key of the frozen tree proofs: a second
-// opinion for tests, never shipped. gnark's export is right for circuits without commitments only,
-// so keys with some are refused.
+// gnarkSolidity is gnark's own Solidity verifier for the key of the frozen tree proofs. Tests
+// compare it with the contracts; it is never shipped. gnark's export is right only for circuits
+// without commitments, so keys with commitments are refused.
 func gnarkSolidity(folder string) ([]byte, error) {
 	_, key, err := frozen.Load(folder, frozen.TreeFile)
 	if err != nil {

@@ -41,7 +41,7 @@ func (a *audits) record(i int) []byte {
 	return append(bytes.Clone(a.digests[32*i:32*i+32]), a.salts[31*i:31*i+31]...)
 }
 
-// request is a valid request about record 7 or the gap behind it, with some fields replaced.
+// request is a valid request about record 7, or about the gap behind it, with some fields replaced.
 func (a *audits) request(t *testing.T, kind string, change object) object {
 	t.Helper()
 	r := object{"key": a.keys[kind], "count": a.count, "depth": 2, "out": a.path(kind)}
@@ -109,7 +109,7 @@ func TestAudits(t *testing.T) {
 	a.discretion(t, answers)
 }
 
-// discretion: neither answers nor proofs tell positions, salts or neighbours.
+// discretion requires that neither answers nor proofs reveal positions, salts or neighbours.
 func (a *audits) discretion(t *testing.T, answers []object) {
 	for _, name := range []string{"member", "absent", "start", "end"} {
 		text, err := os.ReadFile(a.path(name))

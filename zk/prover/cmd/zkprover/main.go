@@ -34,7 +34,7 @@ import (
 	"provenance/zkprover/server"
 )
 
-// commands is the closed table. serve, which serves them, stands apart.
+// commands is the table of all commands but serve, which serves them.
 var commands = map[string]server.Command{
 	"setup":               {Run: keymaking.Setup, Alone: true},
 	"inspect":             {Run: verifying.Inspect},
@@ -61,8 +61,8 @@ var commands = map[string]server.Command{
 	"ceremony-verify":     {Run: keymaking.CeremonyVerify, Alone: true},
 }
 
-// softMemoryBytes makes the collector work harder before the largest key's 4 GB are reached;
-// GOMEMLIMIT replaces it.
+// softMemoryBytes is the soft memory limit: near it the garbage collector works harder, so that the
+// largest key stays below 4 GB. GOMEMLIMIT replaces it.
 const softMemoryBytes = 3 << 30
 
 func main() {

@@ -139,7 +139,7 @@ func (s *scene) epochRequest(change object) object {
 	return r
 }
 
-// The whole way of a dataset and one epoch, as the service goes it.
+// All commands for a dataset and one epoch, in the order in which the service calls them.
 func TestWholeWay(t *testing.T) {
 	s := newScene(t)
 	commitments := map[string]object{
@@ -212,7 +212,8 @@ func (s *scene) proof(t *testing.T, name string) proof.JSON {
 	return p
 }
 
-// verdicts: one false proof among true ones makes the whole answer false, with status 1.
+// verdicts requires that one false proof among true ones makes the whole answer false, with status
+// 1.
 func (s *scene) verdicts(t *testing.T) {
 	request := object{"words": s.epoch + "/vk.words",
 		"proofs": []string{s.path("epoch0"), s.path("link1")}, "mask": 6}
@@ -236,7 +237,7 @@ func (s *scene) verdicts(t *testing.T) {
 	refused(t, "no mask", "verify", request, "bad_request")
 }
 
-// silence: no secret appears in a proof.
+// silence requires that no secret appears in a proof.
 func (s *scene) silence(t *testing.T) {
 	var secrets request.Blindings
 	text, err := os.ReadFile(s.path("blindings"))

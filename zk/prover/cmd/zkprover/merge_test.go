@@ -195,7 +195,7 @@ func TestRefusedMergeFields(t *testing.T) {
 	}
 }
 
-// What an error says about weights is where they lie, not what they are.
+// Errors about weights tell their positions, but not their values.
 func TestErrorsShowNoWeights(t *testing.T) {
 	s := newMergeScene(t)
 	for i := range s.merged.values {

@@ -16,8 +16,8 @@ import (
 
 const serveName = "serve"
 
-// serve runs until SIGTERM or SIGINT, or with until_stdin_closes until then. It writes
-// {"listening", "pid"} when clients can connect, and its result at the end.
+// serve runs until SIGTERM or SIGINT; with until_stdin_closes it also ends when stdin is closed. It
+// writes {"listening", "pid"} when clients can connect, and its result at the end.
 func serve(stdin io.Reader, stdout io.Writer) (any, error) {
 	config, err := readConfig(stdin)
 	if err != nil {
@@ -34,7 +34,7 @@ func serve(stdin io.Reader, stdout io.Writer) (any, error) {
 		return nil, fault.New(fault.Internal, "stdout: %v", err)
 	}
 	if config.UntilStdinCloses {
-		go func() { // nobody is left to wait for a grace
+		go func() { // without the parent nobody waits for the running jobs
 			_, _ = io.Copy(io.Discard, stdin) // closed or broken: the parent is gone
 			stop <- syscall.SIGTERM
 			stop <- syscall.SIGTERM
@@ -53,7 +53,7 @@ func serve(stdin io.Reader, stdout io.Writer) (any, error) {
 	return map[string]any{"stopped": true}, nil
 }
 
-// readConfig reads the first JSON value of stdin, which may stay open after it.
+// readConfig reads the first JSON value of stdin, which may stay open afterwards.
 func readConfig(stdin io.Reader) (server.Config, error) {
 	config := server.Defaults
 	decoder := json.NewDecoder(io.LimitReader(stdin, request.MaxBytes))

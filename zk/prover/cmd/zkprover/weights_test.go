@@ -69,8 +69,8 @@ func TestWeightsCommand(t *testing.T) {
 	}
 }
 
-// What a crash can leave of a state file leads to the same result; nothing is hashed twice that
-// stands in it.
+// Whatever part of a state file a crash leaves, the result is the same, and no tensor in the file
+// is hashed again.
 func TestWeightsResume(t *testing.T) {
 	s := newWeightsScene(t)
 	want := must(t, "weights", s.request(nil))["tensors"].([]any)
@@ -93,7 +93,7 @@ func TestWeightsResume(t *testing.T) {
 			t.Errorf("cut at %d: the state is not whole again: %v", cut, err)
 		}
 	}
-	// That roots come from the state shows when it holds another one.
+	// Put another root into the state: it appears in the result, so roots come from the state.
 	root := want[0].(object)["root"].(string)
 	other := root[:len(root)-1] + map[bool]string{true: "1", false: "0"}[root[len(root)-1] == '0']
 	if err := os.WriteFile(s.state, bytes.ReplaceAll(full, []byte(root), []byte(other)),

@@ -15,8 +15,8 @@ import (
 	"provenance/zkprover/tree"
 )
 
-// audit holds the fields of a job that opens records of a dataset: files, but for the digest asked
-// about and the position.
+// audit holds the fields of a job that opens records of a dataset. All but digest and position name
+// files.
 type audit struct {
 	Digests    string `json:"digests"`
 	Salts      string `json:"salts"`
@@ -41,7 +41,7 @@ func ProveAbsent(call *server.Call, text []byte) (any, error) {
 	return proveAll(call, text, kinds.Absent, (*session).absent)
 }
 
-// sorted makes the tree of the records themselves, so no leaf can be without its record.
+// sorted builds the tree from the records themselves, so every leaf has its record.
 func (s *session) sorted(j *job) (*proof.Proof, error) {
 	if s.digests == nil || s.records != [2]string{j.Digests, j.Salts} {
 		digests, salts, err := readRecords(j.Digests, j.Salts)
@@ -93,11 +93,11 @@ func (s *session) absent(j *job) (*proof.Proof, error) {
 	return dataset.Absent(s.key, built, high, gap)
 }
 
-// readGap reads the records beside the job's position among count records: at the start and at the
-// end there is one.
+// readGap reads the records beside the job's position among count records. At the start and at the
+// end of the dataset there is only one.
 func readGap(j *job, count int) (*dataset.Gap, error) {
 	gap := &dataset.Gap{Position: *j.Position}
-	sides := []**tree.Opening{&gap.Below, &gap.Above}
+	sides := []**tree.LeafPreimage{&gap.Below, &gap.Above}
 	if gap.Position == 0 {
 		sides = sides[1:]
 	}
@@ -120,8 +120,8 @@ func readGap(j *job, count int) (*dataset.Gap, error) {
 	return gap, nil
 }
 
-// asked reads what member and absent jobs share: the tree, the digest asked about and that a
-// position is given.
+// asked reads what member and absent jobs share: the tree and the digest. It requires that the job
+// gives a position.
 func (s *session) asked(j *job) (*tree.Tree, field.Word, error) {
 	digest, err := field.ParseWord(j.Digest)
 	if err != nil {

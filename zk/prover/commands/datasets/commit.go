@@ -78,14 +78,15 @@ func Commit(call *server.Call, text []byte) (any, error) {
 	return result, nil
 }
 
-// opening is what the commitment of one chunk opens to. blinding is nil for positions.
+// opening is what one chunk's commitment holds. blinding is nil for positions.
 type opening struct {
 	vector   int
 	values   []fr.Element
 	blinding *fr.Element
 }
 
-// commit makes a commitment and checks its proof of knowledge: the key's bases alone were loaded.
+// commit makes a commitment and checks its proof of knowledge, since only the key's bases were
+// loaded and not compared with the file's digest (see [keys.LoadBases]).
 func (o *opening) commit(key *keys.Key) (epoch.Commitment, error) {
 	made, err := epoch.Commit(key, o.vector, o.values, o.blinding)
 	if err != nil {
@@ -127,8 +128,8 @@ func (r *commitRequest) chunks(slots int) (chunkOf func(c int) (opening, error),
 	}, nil
 }
 
-// recompute is what a verifier does: bases held against the key's words, then P from the order
-// alone.
+// recompute does what a verifier does: it checks the bases by the key's words, and computes P from
+// the order alone.
 func (r *commitRequest) recompute(begin time.Time) (any, error) {
 	if r.Vector != "P" {
 		return nil, fault.Differs(fault.BadRequest, "vector", "P (others need a key)", r.Vector)

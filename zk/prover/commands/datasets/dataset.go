@@ -83,7 +83,7 @@ func rootOf(leaves []fr.Element, depth int) (any, error) {
 	return rootResult{Root: field.ScalarHex(&root), Depth: t.Depth(), Count: t.Count()}, nil
 }
 
-// buildTree takes depth 0 for the depth that belongs to the count.
+// buildTree builds the tree over leaves. Depth 0 means the depth for their count.
 func buildTree(leaves []fr.Element, depth int) (*tree.Tree, error) {
 	if depth == 0 {
 		var err error

@@ -73,7 +73,7 @@ func proveAll(call *server.Call, text []byte, kind kinds.Kind, one statementOf) 
 		}
 		call.Progress("proof %d of %d in %.2f s", i+1, len(jobs), result.Seconds)
 		results = append(results, result)
-		runtime.GC() // a proof's vectors are garbage by now; the next ones are as large
+		runtime.GC() // free this proof's vectors before the next one needs as much
 	}
 	if !many {
 		return results[0], nil
@@ -99,7 +99,8 @@ func (s *session) run(j *job, one statementOf) (jobResult, error) {
 	return result, nil
 }
 
-// parseJobs lays each entry of "jobs" over the request.
+// parseJobs returns the request's jobs: the request with its fields replaced by those of each entry
+// of "jobs".
 func parseJobs(text []byte) (jobs []job, many bool, err error) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(text, &fields); err != nil {

@@ -25,8 +25,8 @@ type productsRequest struct {
 	Delta     string `json:"delta"`
 }
 
-// Products computes the accumulators for whichever inputs are there: a needs leaves, order
-// (identity if absent) and slots; b used and slots; t leaves and treeSlots; z treeSlots.
+// Products computes the products whose inputs are given. a needs leaves and slots, and takes order
+// (leaf order if absent); b needs used and slots; t leaves and treeSlots; z treeSlots.
 func Products(_ *server.Call, text []byte) (any, error) {
 	var r productsRequest
 	if err := request.Parse(text, &r); err != nil {

@@ -27,7 +27,7 @@ func ProveEpoch(call *server.Call, text []byte) (any, error) {
 	return proveAll(call, text, kinds.Epoch, (*session).epoch)
 }
 
-// ProveLink proves that commitments D of an epoch key are to the leaves of a dataset.
+// ProveLink proves chunks of a link: that D of an epoch key commits to the dataset's leaves.
 func ProveLink(call *server.Call, text []byte) (any, error) {
 	return proveAll(call, text, kinds.Epoch, (*session).link)
 }
@@ -52,7 +52,7 @@ func newSession(key *keys.Key) *session {
 	}
 }
 
-// elements reads a file of count elements, or returns what it held before.
+// elements reads a file of count elements, once: later calls return the same elements.
 func (s *session) elements(what, path string, count int) ([]fr.Element, error) {
 	if known, ok := s.lists[path]; ok && len(known) == count {
 		return known, nil
@@ -83,8 +83,8 @@ func (s *session) leafTree(j *job) (*tree.Tree, error) {
 	})
 }
 
-// grow builds the tree over the leaves that the named file gives, or returns the one built of it
-// before.
+// grow builds the tree over the leaves that read returns, once for each name: later calls return
+// the same tree.
 func (s *session) grow(j *job, name string, read func() ([]fr.Element, error)) (*tree.Tree, error) {
 	if s.built == nil || s.treeName != name {
 		leaves, err := read()
@@ -162,7 +162,8 @@ func (s *session) epoch(j *job) (*proof.Proof, error) {
 	})
 }
 
-// order reads the leaves in fed order and the order itself, and holds them against each other.
+// order reads the leaves in the order they were fed and the order itself, and requires that they
+// agree.
 func (s *session) order(
 	j *job, leaves []fr.Element,
 ) (used []fr.Element, inverse []uint64, err error) {

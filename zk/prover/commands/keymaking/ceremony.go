@@ -62,7 +62,7 @@ func CeremonyAccept(_ *server.Call, text []byte) (any, error) {
 	return ceremony.Accept(r.Dir, r.File)
 }
 
-// ceremonyResult is empty but for the phase while the ceremony goes on.
+// ceremonyResult has only the closed phase while the ceremony goes on.
 type ceremonyResult struct {
 	Closed     int                `json:"closed"`
 	Transcript string             `json:"transcript,omitempty"`
@@ -111,8 +111,8 @@ func CeremonySeal(_ *server.Call, text []byte) (any, error) {
 	return finished(result, dir)
 }
 
-// CeremonyVerify recomputes a closed ceremony. With key, that folder must be what the transcript
-// gives; with cache, the key is written there.
+// CeremonyVerify recomputes a closed ceremony. If the request names a key, that folder must hold
+// the key that follows from the transcript. If it names a cache, the key is written there.
 func CeremonyVerify(_ *server.Call, text []byte) (any, error) {
 	var r struct {
 		Dir      string   `json:"dir"`

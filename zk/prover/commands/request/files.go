@@ -17,10 +17,10 @@ import (
 // MaxFileBytes is the size of the largest list, 16^6 elements of 32 bytes.
 const MaxFileBytes = order.MaxCount * field.WordBytes
 
-// List reads a file of a list, which may be as large as lists are.
+// List reads a file that holds a list, of at most [MaxFileBytes].
 func List(what, path string) ([]byte, error) { return files.Read(what, path, MaxFileBytes) }
 
-// Elements reads field elements of 32 bytes; count -1 takes any number.
+// Elements reads a file of count field elements of 32 bytes; count -1 allows any number.
 func Elements(what, path string, count int) ([]fr.Element, error) {
 	data, err := List(what, path)
 	if err != nil {
@@ -81,20 +81,20 @@ func ReadBlindings(path string) (*Blindings, error) {
 	var b Blindings
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
-	if decoder.Decode(&b) != nil { // the decoder's message could quote a secret
+	if decoder.Decode(&b) != nil { // its message is dropped: it could quote a secret
 		return nil, fault.New(fault.BadFile, `blindings: want {"d": [..], "u": [..]}`)
 	}
 	return &b, nil
 }
 
-// Blinding is the entry of a chunk in a list of as many entries as there are chunks; zero is
-// refused, for it hides nothing.
+// Blinding is the entry of a chunk in a list with one entry for each chunk. Zero is refused, since
+// it hides nothing.
 func Blinding(what string, list []string, chunk, chunks int) (fr.Element, error) {
 	if len(list) != chunks {
 		return fr.Element{}, fault.Differs(fault.BadFile, "blindings "+what, chunks, len(list))
 	}
 	e, err := field.ParseScalar(list[chunk])
-	if err != nil || e.IsZero() { // the parser's message could quote a secret
+	if err != nil || e.IsZero() { // the parser's message is dropped: it could quote a secret
 		return fr.Element{}, fault.New(fault.BadFile,
 			"blindings %s: entry %d is not canonical, or zero", what, chunk)
 	}

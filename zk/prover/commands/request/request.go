@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package request reads what the commands of zkprover are asked for: the JSON of a request and the
-// files that it names.
+// Package request reads the requests of zkprover's commands: their JSON and the files that it
+// names.
 //
-// It may import files, field, order, proof and statement. Requests and files are the caller's and
-// may be wrong in any way; errors are faults that the caller can act on. Secrets come from files
-// only, and no error quotes one.
+// It may import files, field, order, proof and statement. Requests and files come from the caller
+// and may be wrong in any way; errors are faults that the caller can act on. Secrets come from
+// files only, and no error quotes one.
 package request
 
 import (
@@ -22,10 +22,11 @@ import (
 	"provenance/zkprover/statement"
 )
 
-// MaxBytes bounds a request, and a file of blindings.
+// MaxBytes is the largest size of a request, and of a file of blindings.
 const MaxBytes = 16 << 20
 
-// Parse refuses unknown fields, so that a misspelt option is an error and not a default.
+// Parse reads a request's JSON. It refuses unknown fields, so that a misspelt option is an error
+// and not silently a default.
 func Parse(request []byte, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(request))
 	decoder.DisallowUnknownFields()
@@ -38,7 +39,7 @@ func Parse(request []byte, into any) error {
 	return nil
 }
 
-// Require refuses a request of which one of these fields, by name, is empty.
+// Require refuses a request if one of these fields is empty; fields maps names to values.
 func Require(fields map[string]string) error {
 	for name, value := range fields {
 		if value == "" {
@@ -48,7 +49,7 @@ func Require(fields map[string]string) error {
 	return nil
 }
 
-// Count refuses numbers of records that no dataset has.
+// Count refuses a number of records that no dataset can have.
 func Count(count int) error {
 	if count < 1 || count > order.MaxCount {
 		return fault.Differs(fault.BadRequest, "count", "1..16^6", count)

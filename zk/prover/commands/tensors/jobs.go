@@ -25,7 +25,7 @@ type storedTensor struct {
 	Tensor string `json:"tensor"`
 }
 
-// weightJob asks for one proof about blocks of weights.
+// weightJob holds the fields of a job: one proof about blocks of weights.
 type weightJob struct {
 	Indexes []int `json:"indexes"`
 	// for quantizations: file with the blocks' bytes as they stand in the deployed file
@@ -40,7 +40,7 @@ type weightResult struct {
 	Seconds float64  `json:"seconds"`
 }
 
-// opened is what proves jobs about weights whose files are open until done.
+// opened proves jobs about weights. Its files stay open until done is called.
 type opened struct {
 	prove func(*weightJob) (*proof.Proof, error)
 	facts map[string]any // of the result
@@ -81,7 +81,7 @@ func proveWeights(
 		}
 		call.Progress("proof %d of %d in %.2f s", i+1, len(jobs), result.Seconds)
 		results = append(results, result)
-		runtime.GC() // a proof's vectors are garbage by now; the next ones are as large
+		runtime.GC() // free this proof's vectors before the next one needs as much
 	}
 	answer := map[string]any{"results": results, "loadSeconds": loading, "vkId": key.Info.VKID}
 	for name, fact := range files.facts {

@@ -47,7 +47,7 @@ func ProveMerge(call *server.Call, text []byte) (any, error) {
 		})
 }
 
-// open builds the four trees of the depth that the key is for; done closes their files.
+// open builds the four trees, of the key's depth. The returned done closes their files.
 func (r *mergeRequest) open(
 	call *server.Call, depth int,
 ) (merger *blocks.Merger, done func(), err error) {

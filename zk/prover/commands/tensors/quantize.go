@@ -14,7 +14,7 @@ import (
 	"provenance/zkprover/weights"
 )
 
-// maxCodesBytes bounds a file of blocks' bytes; no proof holds as many.
+// maxCodesBytes is the largest size of a file of blocks' bytes; every proof takes fewer.
 const maxCodesBytes = 1 << 16
 
 type quantizeRequest struct {

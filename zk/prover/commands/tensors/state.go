@@ -22,7 +22,7 @@ const (
 	maxStateBytes = 1 << 30
 )
 
-// stateHead is the first line of a state file: what the roots behind it are of.
+// stateHead is the first line of a state file. It names the files that the roots below are of.
 type stateHead struct {
 	Format string      `json:"format"`
 	Files  []stateFile `json:"files"`
@@ -35,10 +35,10 @@ type stateFile struct {
 	Header   string `json:"header"`   // SHA-256
 }
 
-// state is a file of finished tensors, one JSON object a line, flushed as each one is added;
-// without a path it is nothing. A last line that a crash cut off is dropped. Anything else that is
-// not what this program would write for these files and plans is refused: an empty file, another
-// model's, a changed model's.
+// state is a file of finished tensors, one JSON object a line. Each line is on disk when it was
+// added. Without a path, nothing is kept. If a crash cut off the last line, it is dropped. A file
+// is refused if this program would not have written it for these files and plans: an empty one, or
+// that of another or a changed model.
 type state struct {
 	file  *os.File
 	known map[int]bool
@@ -99,8 +99,8 @@ func (s *state) append(path string, at int64) error {
 	return nil
 }
 
-// resume takes a finished tensor's root if the line is the plan's in everything else. Tensors that
-// are not asked for are kept and not used.
+// resume takes a finished tensor's root from a line that agrees with the tensor's plan in all else.
+// Lines of tensors that no plan asks for stay in the file and are not used.
 func (s *state) resume(line []byte, plans []plan) error {
 	var found tensorResult
 	decoder := json.NewDecoder(bytes.NewReader(line))
@@ -124,7 +124,7 @@ func (s *state) resume(line []byte, plans []plan) error {
 
 func (s *state) has(i int) bool { return s.known[i] }
 
-// add keeps a result; it is on the disk when the call returns.
+// add writes a result to the file; it is on disk when the call returns.
 func (s *state) add(i int, result *tensorResult) error {
 	s.known[i] = true
 	if s.file == nil {

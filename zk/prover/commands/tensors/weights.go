@@ -23,7 +23,8 @@ type weightsRequest struct {
 	State   string          `json:"state"`
 }
 
-// tensorRequest names a tensor and its layout; depth 0 and rank 0 are the tensor's own.
+// tensorRequest names a tensor and its layout. Depth 0 and rank 0 mean those that follow from its
+// shape.
 type tensorRequest struct {
 	Name   string `json:"name"`
 	Layout string `json:"layout"`
@@ -49,14 +50,14 @@ type weightsResult struct {
 	Bytes   int64          `json:"bytes"` // of values, those of resumed tensors included
 }
 
-// plan is a tensor to commit to: everything of its result but the root.
+// plan is a tensor to commit to: its result, with the root still to be computed.
 type plan struct {
 	entry  *weights.Entry
 	grid   weights.Grid
 	result tensorResult
 }
 
-// Commit checks all tensors before it hashes the first one.
+// Commit commits to tensors. It checks all of them before it hashes the first.
 func Commit(call *server.Call, text []byte) (any, error) {
 	var r weightsRequest
 	if err := request.Parse(text, &r); err != nil {

@@ -25,7 +25,7 @@ type inspectResult struct {
 	S           []string   `json:"s,omitempty"`
 }
 
-// Inspect tells what a verifying key is about.
+// Inspect returns the facts of a verifying key.
 func Inspect(_ *server.Call, text []byte) (any, error) {
 	var r struct {
 		Words string `json:"words"`

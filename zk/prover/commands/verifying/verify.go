@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package verifying holds the commands that need a verifying key alone: what it is about, and
-// whether proofs hold.
+// Package verifying holds the commands that need only a verifying key: they show its facts, and
+// check proofs.
 //
 // It may import package request, server and everything below them.
 package verifying
@@ -21,8 +21,7 @@ type verdict struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// Verify answers for proof files that exist; a malformed proof is a false one, a missing file an
-// error.
+// Verify checks proof files. A malformed proof is reported as false; a missing file is an error.
 func Verify(_ *server.Call, text []byte) (any, error) {
 	var r struct {
 		Words  string       `json:"words"`
@@ -37,10 +36,10 @@ func Verify(_ *server.Call, text []byte) (any, error) {
 		return nil, err
 	}
 	if len(r.Proofs) == 0 {
-		// nothing verified must never look like success
+		// Verifying nothing must never look like success.
 		return nil, fault.New(fault.BadRequest, "no proofs named")
 	}
-	if r.Mask == nil { // a forgotten mask must not mean that nothing is checked
+	if r.Mask == nil { // a forgotten mask must not mean that no knowledge is checked
 		return nil, fault.New(fault.BadRequest, "no mask given")
 	}
 	if *r.Mask >= 1<<vk.Shape.Commitments() {
@@ -61,7 +60,7 @@ func Verify(_ *server.Call, text []byte) (any, error) {
 	return result, answer
 }
 
-// judge decides about one proof file, which an attacker may have written.
+// judge checks the content of one proof file, which an attacker may have written.
 func judge(vk *keys.Verifying, content []byte, mask verify.Mask) verdict {
 	p, err := proof.Parse(content)
 	if err == nil {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package bfloat16 decodes bfloat16 numbers inside a circuit and holds a number against the exact
-// sum it was rounded from.
+// Package bfloat16 decodes bfloat16 numbers inside a circuit, and shows that a number is an exact
+// sum, rounded.
 //
-// Shown: a [Value]'s pattern is that of a bfloat16 number which is zero, of either sign, or lies in
-// the window; Integer is that number in units of the window; [AssertRounded] says what it shows.
-// Not shown: anything until [Faults.Assert].
+// Shown: the pattern of a [Value] is that of a bfloat16 number that is zero, of either sign, or
+// lies in the window. Integer is that number in units of the window. [AssertRounded] says what it
+// shows. Not shown: anything, unless the circuit calls [Faults.Assert].
 //
 // Inputs. Every bit of a [Number] is made boolean here. NaN, infinities, subnormal numbers and all
 // others outside the window have no witness.
@@ -34,9 +34,9 @@ const (
 	signBit      = 1 << 15
 )
 
-// Window is a range of exponents. With w the exponent counted from the lowest, w < 2^bits - 20, so
-// that one test of the bits of w serves every window. A number's unit is its significand's last bit
-// at w = 0.
+// Window is a range of exponents. w is the exponent, counted from the lowest of the window. All
+// windows have w < 2^bits - 20, so that one test of the bits of w serves all of them. The unit of a
+// window is the last bit of a significand at w = 0.
 type Window struct {
 	lowest int // biased exponent at w = 0
 	bits   int // of w, 6 or 7
@@ -58,7 +58,7 @@ type Number struct {
 	Fraction   [fractionBits]frontend.Variable
 }
 
-// Number is a number of the window without values.
+// Number is the witness of a number of the window, still without values.
 func (w Window) Number() Number { return Number{Exponent: make([]frontend.Variable, w.bits)} }
 
 // Holds tells whether a pattern is zero or lies in the window.
@@ -83,9 +83,9 @@ func (n *Number) Set(pattern uint16, w Window) {
 	integer.SetBits(n.Fraction[:], int(pattern))
 }
 
-// Faults is a sum of terms, each a non-negative integer below 2^128 that is 0 unless the witness
+// Faults is a sum of terms. Each is a non-negative integer below 2^128, and 0 unless the witness
 // breaks a rule. A circuit has fewer than 2^24 terms, so the sum is 0 modulo r only if every term
-// is.
+// is 0.
 type Faults struct {
 	api frontend.API
 	sum frontend.Variable
@@ -96,7 +96,8 @@ func NewFaults(api frontend.API) *Faults { return &Faults{api: api, sum: 0} }
 
 func (f *Faults) add(term frontend.Variable) { f.sum = f.api.Add(f.sum, term) }
 
-// Assert requires that there was no fault; without it, none of the package's rules is enforced.
+// Assert requires that no rule is broken. Without this call none of the package's rules is
+// enforced.
 func (f *Faults) Assert() { f.api.AssertIsEqual(f.sum, 0) }
 
 // Value is a constrained number.
@@ -113,7 +114,7 @@ type Value struct {
 	high        frontend.Variable // product of bits 5 and 6, if there are 7
 }
 
-// Constrain makes a number one of the window.
+// Constrain requires that a number is zero or lies in the window.
 func (w Window) Constrain(api frontend.API, n *Number, faults *Faults) *Value {
 	return w.constrain(api, n, faults, 0)
 }
@@ -123,9 +124,9 @@ func (w Window) ConstrainUnsignedZero(api frontend.API, n *Number, faults *Fault
 	return w.constrain(api, n, faults, n.Sign)
 }
 
-// constrain refuses zero with other bits set than its sign, zero with a refused sign, and w from
-// 2^bits - 20 on: the bits above bit 4 are all set, and of w mod 32, which would be 12 or more, bit
-// 4 or bits 2 and 3.
+// constrain refuses a zero with other bits than its sign, a zero with a refused sign, and w from
+// 2^bits - 20 on. Such a w has all bits above bit 4 set, and w mod 32 is 12 or more: bit 4 is set,
+// or bits 2 and 3 are.
 func (w Window) constrain(
 	api frontend.API, n *Number, faults *Faults, refused frontend.Variable,
 ) *Value {
@@ -156,8 +157,8 @@ func (v *Value) Integer() frontend.Variable {
 
 // signedPower is (-1)^sign * base^w, times atZero if the number is zero.
 //
-// Factors of base^(2^k) for single bits are joined in pairs where the product of two bits is at
-// hand. In windows of six bits, bits 4 and 5 are never both 1. For zero, w is 0.
+// The factor base^(2^k) of a bit k is joined with that of another bit where the product of the two
+// bits is known. In windows of six bits, bits 4 and 5 are never both 1. For zero, w is 0.
 func (v *Value) signedPower(base fr.Element, atZero int64) frontend.Variable {
 	api, bit := v.api, v.number.Exponent
 	step := func(k int) fr.Element { // base^(2^k) - 1

@@ -82,7 +82,7 @@ func (c *decoding) set(sign, zero, exponent, fraction int) {
 	c.Integer = integer
 }
 
-// Each exponent of the window has a witness and each beyond has none.
+// Each exponent of the window has a witness, and no exponent outside has one.
 func TestExponents(t *testing.T) {
 	for _, w := range []Window{Factors, Weights} {
 		system, c := compiled(t, newDecoding(w)), newDecoding(w)

@@ -22,18 +22,18 @@ const (
 // AssertRounded shows that result, a weight without -0, is the bfloat16 nearest to total, even on
 // ties; zero only for a total of 0. |total| must be below 2^141 by the caller's constraints.
 //
-// With sigma the result's sign, ulp = 2^(w+3) the unit of its last place and s its significand, let
-// y = (sigma * total / ulp - s + 1/2) * 2^110, an integer, for 2^110 / ulp = 2^(107-w) is.
-// y = 2^109 means no error, 0 and 2^110 are the ties, each allowed for an even significand only.
-// Below a power of two (s = 128) numbers lie twice as close: there y >= 2^108 is required, and the
-// tie at 2^108 goes to the power, whose significand is even. The lowest power of the window is no
-// exception: bfloat16 goes on below it.
+// Let sigma be the result's sign, ulp = 2^(w+3) the unit of its last place, s its significand, and
+// y = (sigma * total / ulp - s + 1/2) * 2^110. y is an integer, since 2^110 / ulp = 2^(107-w) is. y
+// = 2^109 means no error. 0 and 2^110 are the ties, which are allowed only if the significand is
+// even. Below a power of two (s = 128) numbers lie twice as close. There y >= 2^108 is required,
+// and the tie at 2^108 goes to the power of two, whose significand is even. This also holds for the
+// lowest power of the window, since there are smaller bfloat16 numbers below it.
 //
-// For zero (s = w = 0) the factor 2^(107-w) is made 2^110, so y = (total + 1/2) * 2^110, which is
-// in range for total = 0 only.
+// For zero (s = w = 0) the factor 2^(107-w) is replaced by 2^110. Then y = (total + 1/2) * 2^110,
+// which is in range only for total = 0.
 //
-// No wrap: the factor is at most 2^110, so |y| < 2^251 + 2^118 + 2^109 < r/2, and a y that has 111
-// bits modulo r lies in [0, 2^111) as an integer.
+// Why y cannot wrap around r: the factor is at most 2^110, so |y| < 2^251 + 2^118 + 2^109 < r/2. A
+// y that has 111 bits modulo r therefore lies in [0, 2^111) as an integer.
 func AssertRounded(api frontend.API, total frontend.Variable, result *Value, faults *Faults) {
 	half := fr.NewElement(2)
 	half.Inverse(&half)

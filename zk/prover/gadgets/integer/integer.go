@@ -3,7 +3,7 @@
 // Package integer writes integers as the bits of a witness, and reads bits as integers inside a
 // circuit.
 //
-// It may import gnark's frontend only. Bits stand lowest first everywhere.
+// It may import gnark's frontend only. All lists of bits have the lowest bit first.
 package integer
 
 import (
@@ -29,7 +29,7 @@ func Weighted(api frontend.API, bits []frontend.Variable) frontend.Variable {
 	return sum
 }
 
-// SetBits assigns the lowest bits of a number; those of its two's complement if it is negative.
+// SetBits assigns the lowest bits of a number, in two's complement if it is negative.
 func SetBits(bits []frontend.Variable, number int) {
 	for i := range bits {
 		bits[i] = number >> i & 1

@@ -9,11 +9,11 @@ import (
 	"provenance/zkprover/tree"
 )
 
-// Prefix follows selectors that are 1 up to some place and 0 from there on.
+// Prefix constrains a list of selectors to be 1 up to some place and 0 from there on.
 //
-// Neighbouring selectors differ by 0 or 1, where the one before the first is 1 and the one after
-// the last is 0. These differences are boolean and sum to 1, so exactly one is 1: the selectors are
-// boolean and non-increasing.
+// Count a 1 before the first selector and a 0 after the last. The differences of neighbours are
+// made boolean, and they sum to 1, so exactly one is 1. So the selectors are boolean, and fall from
+// 1 to 0 once.
 type Prefix struct {
 	api       frontend.API
 	selectors []frontend.Variable
@@ -32,7 +32,7 @@ func (p *Prefix) Append(selector frontend.Variable) {
 	p.selectors = append(p.selectors, selector)
 }
 
-// Length ends the list, which must not be empty, and is the number of ones.
+// Length ends the list, which must not be empty, and returns the number of ones.
 func (p *Prefix) Length() frontend.Variable {
 	p.api.AssertIsBoolean(p.selectors[len(p.selectors)-1])
 	return p.api.Add(0, p.selectors[0], p.selectors[1:]...)

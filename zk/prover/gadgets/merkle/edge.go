@@ -12,8 +12,8 @@ import (
 	"provenance/zkprover/tree"
 )
 
-// EdgePath is a [Path] that can be required to be the edge of the tree: everything right of it
-// empty. Constraints per level: 688, of which 609 are the hash.
+// EdgePath is a [Path] that can be required to be the right edge of the tree: that everything to
+// the right of it is empty. Constraints per level: 688, of which 609 are the hash.
 type EdgePath []EdgeLevel
 
 // EdgeLevel is one node of the path: its sixteen children and which of them lies on the path,
@@ -23,16 +23,16 @@ type EdgeLevel struct {
 	Digit    [tree.Arity]frontend.Variable
 }
 
-// Edge is where an [EdgePath] begins: a node, whether it is the last one that is not empty (0 or
-// 1), and at Empty[l] the root of an empty subtree beside the path's node at level l.
+// Edge is where an [EdgePath] begins: a node, and Last, which is 1 if it is the last node that is
+// not empty, else 0. Empty[l] is the root of an empty subtree beside the path's node at level l.
 type Edge struct {
 	Node, Last frontend.Variable
 	Empty      []fr.Element
 }
 
-// Climb constrains the path from the edge's node; if Last = 1, every subtree right of it is empty.
-// It returns the node at its end and the index of the given node below that one: an integer below
-// 16^len(p), the digits being one-hot.
+// Climb constrains the path from the edge's node. If Last = 1, every subtree to the right of it
+// must be empty. It returns the node at the end of the path, and the index of the edge's node below
+// that one. The index is an integer below 16^len(p), since its digits are one-hot.
 func (p EdgePath) Climb(
 	api frontend.API, hash *poseidon.Gadget, from Edge,
 ) (end, index frontend.Variable) {
@@ -52,7 +52,7 @@ func (l *EdgeLevel) place(
 ) frontend.Variable {
 	var sum, place, marked frontend.Variable = 0, 0, 0
 	for i, child := range l.Children {
-		mustBeEmpty := api.Mul(last, sum) // sum = 1 once the digit lies to the left
+		mustBeEmpty := api.Mul(last, sum) // sum is 1 to the right of the path's child
 		api.AssertIsEqual(api.Mul(mustBeEmpty, api.Sub(child, empty)), 0)
 		api.AssertIsBoolean(l.Digit[i])
 		marked = api.Add(marked, api.Mul(l.Digit[i], child))

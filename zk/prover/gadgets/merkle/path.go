@@ -2,9 +2,9 @@
 
 // Package merkle opens nodes and records of a dataset's tree inside a circuit.
 //
-// Shown: the node that [Path.Climb] returns lies above the given one at the index returned;
+// Shown: the given node lies below the node that [Path.Climb] returns, at the returned index.
 // [Record.Leaf] is the leaf of the record. Not shown: that the node is a dataset's root, or that
-// the index lies below its count: the circuit compares.
+// the index is below its count; the circuits compare these.
 //
 // It may import poseidon, integer and tree.
 //
@@ -20,13 +20,13 @@ import (
 	"provenance/zkprover/tree"
 )
 
-// Path leads from a node of a dataset's tree to the root, or to a node below it: Path[l] opens the
-// parent of the node's ancestor at level l above the node. Constraints per level: 629, of which 609
-// are the hash.
+// Path leads from a node of a dataset's tree up to the root, or to a node below the root. Path[l]
+// opens the ancestor that lies l + 1 levels above the node. Constraints per level: 629, of which
+// 609 are the hash.
 type Path []Level
 
-// Level is one node of the path: its sixteen children, and in bits, lowest first, which of them
-// lies on the path.
+// Level is one node of the path: its sixteen children, and the place of the child that lies on the
+// path, in bits, lowest first.
 type Level struct {
 	Children [tree.Arity]frontend.Variable
 	Digit    [DigitBits]frontend.Variable
@@ -35,8 +35,9 @@ type Level struct {
 // DigitBits are the bits of a place among sixteen children: tree.Arity = 2^4.
 const DigitBits = 4
 
-// Climb constrains the path from node. It returns the node at its end and the index of the given
-// node below that one: an integer below 16^len(p), the digits being four bits each.
+// Climb constrains the path from node. It returns the node at the end of the path, and the index of
+// the given node below that one. The index is an integer below 16^len(p), since each digit has four
+// bits.
 func (p Path) Climb(
 	api frontend.API, hash *poseidon.Gadget, node frontend.Variable,
 ) (end, index frontend.Variable) {
@@ -48,7 +49,7 @@ func (p Path) Climb(
 	return node, index
 }
 
-// Place shows that node is the child at the place that Digit holds, and returns the place. The
+// Place requires that node is the child at the place that Digit holds, and returns the place. The
 // multiplexer makes the bits boolean.
 func (l *Level) Place(api frontend.API, node frontend.Variable) frontend.Variable {
 	api.AssertIsEqual(selector.BinaryMux(api, l.Digit[:], l.Children[:]), node)

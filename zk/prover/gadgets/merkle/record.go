@@ -26,7 +26,7 @@ type Hashes struct {
 	Node *poseidon.Gadget // of sixteen children
 }
 
-// NewHashes prepares both; it adds no constraint.
+// NewHashes prepares both hashes. It adds no constraint.
 func NewHashes(api frontend.API) (Hashes, error) {
 	leaf, err := poseidon.NewGadget(api, recordInputs)
 	if err != nil {
@@ -36,17 +36,18 @@ func NewHashes(api frontend.API) (Hashes, error) {
 	return Hashes{Leaf: leaf, Node: node}, err
 }
 
-// Leaf is the value that opens to the record: 261 constraints.
+// Leaf is the leaf of the record; it takes 261 constraints.
 func (r *Record) Leaf(hash *poseidon.Gadget) frontend.Variable {
 	return hash.Hash(r.High, r.Low, r.Salt)
 }
 
-// RequireBits shows that v is an integer below 2^n, n < 253. The bits are a hint of gnark,
-// constrained beside it: each is boolean and together they are v, which no other bits are.
+// RequireBits requires that v is an integer below 2^n, for n < 253. gnark gives the bits by a hint
+// and constrains them: each is boolean, and together they are v. No other bits are v, since n <
+// 253.
 func RequireBits(api frontend.API, v frontend.Variable, n int) { api.ToBinary(v, n) }
 
-// RequireBelow shows that index < count for an index below 16^depth, and that count is an integer
-// of 1..2*16^depth - 1: neither side can wrap around.
+// RequireBelow requires that index < count, for an index below 16^depth, and so that count is an
+// integer in 1..2*16^depth - 1. Neither side can wrap around r.
 func RequireBelow(api frontend.API, index, count frontend.Variable, depth int) {
 	RequireBits(api, api.Sub(count, index, 1), DigitBits*depth)
 }

@@ -15,13 +15,13 @@ import (
 // Pages is the number of pages that hold the blocks of one block column in the layout lora_a.
 func Pages(rank int) int { return (rank + Blocks - 1) / Blocks }
 
-// GroupPages is the number of pages that a group takes up, with empty ones: a power of two.
+// GroupPages is the number of pages of a group, empty ones included: a power of two.
 func GroupPages(rank int) int { return 1 << groupBits(rank) }
 
 func groupBits(rank int) int { return bits.Len(uint(Pages(rank) - 1)) }
 
-// Column is the witness of a block column of the layout lora_a: the number's bits inside one parent
-// of pages, then its base-16 digits, lowest first.
+// Column is the witness of the number of a block column in the layout lora_a: first the bits of its
+// place below one parent of pages, then its base-16 digits, lowest first.
 type Column struct {
 	Within []frontend.Variable
 	Digits [][digitBits]frontend.Variable
@@ -41,10 +41,10 @@ func (c *Column) Set(number int) {
 	setDigits(c.Digits, number>>len(c.Within))
 }
 
-// Group constrains values[k] to be block (k, column) of a tree of the layout lora_a for all its k,
-// and the blocks that fill up the group to be zero. It returns the column, below 16^levels. Each
-// value is below 2^16 by the caller's constraints. path holds the group's siblings, then those of
-// their parent, ..
+// Group constrains values[k], for every k, to be block (k, column) of a tree of the layout lora_a,
+// and the blocks that fill up the group to be zero. It returns the column, which is below
+// 16^levels. The caller must constrain each value to be below 2^16. path holds the group's
+// siblings, then those of their parent, and so on.
 func (t *Tree) Group(
 	c *Column, path []Children, values [][Values]frontend.Variable,
 ) (column frontend.Variable) {

@@ -86,7 +86,7 @@ func TestEveryGroupOpens(t *testing.T) {
 					t.Errorf("rank %d, levels %d, column %d: %v", rank, levels, j, err)
 				}
 			}
-			if rank <= 16 { // the others have more of the same
+			if rank <= 16 { // larger ranks only have more of the same variables
 				requireBound(t, newGroupCircuit(rank, levels),
 					g.group(len(columns)/2, columns[len(columns)/2]), 6)
 			}
@@ -94,8 +94,8 @@ func TestEveryGroupOpens(t *testing.T) {
 	}
 }
 
-// A page that a group does not use, or a block beyond the rank, must be empty: nothing can hide
-// there.
+// A page that a group does not use, and a block beyond the rank, must be empty, so that nothing can
+// be hidden there.
 func TestFillingIsEmpty(t *testing.T) {
 	for name, hide := range map[string]func(map[int][][Values]uint16){
 		"a page beyond the group's": func(pages map[int][][Values]uint16) {

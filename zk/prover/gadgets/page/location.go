@@ -2,14 +2,14 @@
 
 // Package page opens blocks of weight trees of 16-bit values inside a circuit.
 //
-// Shown: the values given stand at the block number returned, or fill the group of the block column
-// returned, of the tree whose root [NewTree] was given. Not shown: that the number is below the
-// tree's number of blocks, or that what was not opened is laid out as the format says.
+// Shown: in the tree whose root [NewTree] was given, the given values are the block with the
+// returned number, or the group of the returned block column. Not shown: that the number is below
+// the tree's number of blocks, or that parts that were not opened have the form of the format.
 //
-// Inputs. Callers guarantee 0 <= value < 2^16 for every value (Bits does it itself); slots, digits
-// and the values that share an element with those opened are constrained here. Page elements and
-// nodes may be any element: the hash fixes them, and each packs less than 2^240, so that it unpacks
-// in one way.
+// Inputs. Callers guarantee 0 <= value < 2^16 for every value ([Tree.Bits] does it itself). Slots,
+// digits and the values that share an element with opened ones are constrained here. Page elements
+// and nodes may be any element, since the hash fixes them. Each packs an integer below 2^240, so it
+// unpacks in one way only.
 //
 // Constraints (snapshot-tested): 610 for the top of each tree, whose sixteen nodes all openings of
 // the tree share; 7 + 4L for a location with L levels above the pages; 819 for the page of a block
@@ -36,8 +36,8 @@ const (
 	digitBits = 4  // tree.Arity = 2^4
 )
 
-// Position is the witness of a block number: one-hot slot in the page (the seventh is 1 less the
-// others) and the page number's base-16 digits in bits, lowest first.
+// Position is the witness of a block number: the slot in the page, one-hot (the seventh flag is 1
+// minus the others), and the base-16 digits of the page number in bits, lowest first.
 type Position struct {
 	Slot   [Blocks - 1]frontend.Variable
 	Digits [][digitBits]frontend.Variable
@@ -64,7 +64,7 @@ type Location struct {
 	digits [][digitBits]frontend.Variable
 }
 
-// Constrain makes slot and digits what they must be: 7 + 4 * levels constraints.
+// Constrain makes the slot one-hot and the digits' bits boolean, by 7 + 4 * levels constraints.
 func (p *Position) Constrain(api frontend.API) *Location {
 	at := &Location{digits: p.Digits}
 	var last, slot frontend.Variable = 1, 0

@@ -99,7 +99,7 @@ type blockCircuit struct {
 	Values      [Values]frontend.Variable
 	Top         Children
 	At          Position
-	Opening     Opening
+	Opening     BlockPath
 	Bits        [Values][valueBits]frontend.Variable
 	width       int
 }
@@ -124,7 +124,8 @@ func (c *blockCircuit) Define(api frontend.API) error {
 }
 
 func newBlockCircuit(width, levels int) *blockCircuit {
-	return &blockCircuit{At: NewPosition(levels), Opening: NewOpening(width, levels), width: width}
+	return &blockCircuit{
+		At: NewPosition(levels), Opening: NewBlockPath(width, levels), width: width}
 }
 
 // block assigns the block of a number.
@@ -242,7 +243,7 @@ func TestFalseOpenings(t *testing.T) {
 	for name, change := range map[string]func(c *blockCircuit){
 		"another number":  func(c *blockCircuit) { c.Index = index + 1 },
 		"the slot before": func(c *blockCircuit) { c.At.Set(index - 1); c.Index = index - 1 },
-		// the number stays false
+		// The number of the block stays false.
 		"an equal page's": func(c *blockCircuit) { c.At.Set(index - 7); c.Index = index },
 		"a slot of two": func(c *blockCircuit) {
 			c.At.Slot = [6]frontend.Variable{2, 0, 0, 0, -1, 0}
@@ -325,7 +326,7 @@ func TestUnpackRefuses(t *testing.T) {
 			t.Errorf("element %d = 2^%d was unpacked", i, bits)
 		}
 	}
-	o := NewOpening(8, 1)
+	o := NewBlockPath(8, 1)
 	if err := o.Set(&elements, 0, make([][tree.Arity]fr.Element, 1)); err == nil {
 		t.Error("a page of wide blocks was taken for one of rank 8")
 	}

@@ -29,9 +29,9 @@ func NewTree(api frontend.API, hash *poseidon.Gadget, root frontend.Variable, to
 	return &Tree{api: api, hash: hash, top: top}
 }
 
-// Opening is the witness of one block: its page, and the nodes between the page and the root's
+// BlockPath is the witness of one block: its page, and the nodes between the page and the root's
 // children.
-type Opening struct {
+type BlockPath struct {
 	First [Blocks]frontend.Variable // e_0, e_2, ..: values 0..14 of each block
 	// e_1, e_3, ..: values 15..29; none where all are zero
 	Second []frontend.Variable
@@ -40,10 +40,10 @@ type Opening struct {
 	Path   []Children // the page's siblings, then those of its parent, ..
 }
 
-// NewOpening is the opening of a block whose values from width on are zero, as are those of all
-// blocks of its page.
-func NewOpening(width, levels int) Opening {
-	o := Opening{Path: make([]Children, levels-1)}
+// NewBlockPath is the path of a block, still without values. In all blocks of its page the values
+// from width on must be zero.
+func NewBlockPath(width, levels int) BlockPath {
+	o := BlockPath{Path: make([]Children, levels-1)}
 	if width > packed {
 		o.Second = make([]frontend.Variable, Blocks)
 	}
@@ -53,9 +53,9 @@ func NewOpening(width, levels int) Opening {
 	return o
 }
 
-// Block constrains values to be those of the block at a location. Each is below 2^16 by the
-// caller's constraints; values that are not given are zero.
-func (t *Tree) Block(at *Location, o *Opening, values []frontend.Variable) {
+// Block constrains values to be those of the block at a location. The caller must constrain each to
+// be below 2^16. Values that are not given must be zero in the block.
+func (t *Tree) Block(at *Location, o *BlockPath, values []frontend.Variable) {
 	elements := make([]frontend.Variable, tree.Arity)
 	for i := range elements {
 		elements[i] = 0
@@ -79,7 +79,7 @@ func (t *Tree) Block(at *Location, o *Opening, values []frontend.Variable) {
 }
 
 // Bits is Block for 32 values given as bits, lowest first, which it makes boolean.
-func (t *Tree) Bits(at *Location, o *Opening, bits *[Values][valueBits]frontend.Variable) {
+func (t *Tree) Bits(at *Location, o *BlockPath, bits *[Values][valueBits]frontend.Variable) {
 	values := make([]frontend.Variable, Values)
 	for i := range bits {
 		values[i] = integer.FromBits(t.api, bits[i][:])
@@ -87,13 +87,14 @@ func (t *Tree) Bits(at *Location, o *Opening, bits *[Values][valueBits]frontend.
 	t.Block(at, o, values)
 }
 
-// last is e_14: 32 bits of each block in order, those of the block at the location being own. The
-// j-th of the six other blocks is block j of the page if j is below the slot, else block j + 1.
-func (t *Tree) last(at *Location, o *Opening, own frontend.Variable) frontend.Variable {
+// last is element e_14 of the page. It holds the last 32 bits of each block in order; those of the
+// block at the location are `own`. The j-th of the six other blocks is block j of the page if j is
+// below the slot, else block j + 1.
+func (t *Tree) last(at *Location, o *BlockPath, own frontend.Variable) frontend.Variable {
 	var element, weight, behind frontend.Variable = 0, 0, 0
 	for j := range o.Others {
 		weight = t.api.Add(weight, t.api.Mul(at.slot[j], integer.PowerOfTwo(2*valueBits*j)))
-		behind = t.api.Add(behind, at.slot[j]) // 1 once the slot is j or less
+		behind = t.api.Add(behind, at.slot[j]) // 1 if the slot is j or less, else 0
 		other := integer.FromBits(t.api, o.Others[j][:])
 		factor := new(big.Int).Sub(integer.PowerOfTwo(2*valueBits), big.NewInt(1))
 		placed := t.api.Add(other, t.api.Mul(t.api.Mul(behind, other), factor))

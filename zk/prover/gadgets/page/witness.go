@@ -17,8 +17,8 @@ import (
 // IndexBits is the width of a block number in a public input.
 const IndexBits = kinds.IndexBits
 
-// AssertIndexes constrains words to be the packed block numbers, each below 2^32 as those of a
-// Location are.
+// AssertIndexes constrains words to be the packed block numbers. Each number must be below 2^32, as
+// that of a [Location] is.
 func AssertIndexes(api frontend.API, words, indexes []frontend.Variable) {
 	for w := range words {
 		var sum frontend.Variable = 0
@@ -42,7 +42,7 @@ func PackIndexes(indexes []int) []fr.Element {
 	return words
 }
 
-// Unpack returns the blocks of a page. Elements that no page has are an error.
+// Unpack returns the blocks of a page. Elements that are too large for a page are an error.
 func Unpack(elements *[tree.Arity]fr.Element) (blocks [Blocks][Values]uint16, err error) {
 	var numbers [tree.Arity]big.Int
 	for i := range elements {
@@ -75,9 +75,9 @@ func pageBits(element int) int {
 	return 0
 }
 
-// Set assigns the page, the slot and the path (the last entry, the root's children, is left out) of
-// an opened block. A page with values where the opening has none is an error.
-func (o *Opening) Set(
+// Set assigns a block's page, slot and path, without the path's last entry, the root's children. It
+// returns an error if the page has a value where the path has no place for one.
+func (o *BlockPath) Set(
 	elements *[tree.Arity]fr.Element, slot int, path [][tree.Arity]fr.Element,
 ) error {
 	blocks, err := Unpack(elements)

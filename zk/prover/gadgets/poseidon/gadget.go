@@ -15,10 +15,10 @@ import (
 // inputs' ranges. Constraints: 3 per S-box, 8t + partial S-boxes, less the first one, whose input
 // is a constant: 240 for 2 inputs, 609 for 16 (snapshot-tested). Linear layers cost no constraint.
 //
-// Every S-box input is written directly as a combination of S-box outputs: in the partial rounds of
-// the outputs of the last full round and of the partial rounds before. The coefficients are
-// computed once per gadget, so a hash costs the compiler one sum per S-box instead of a chain of
-// growing sums.
+// Every S-box input is written directly as a linear combination of earlier S-box outputs. In the
+// partial rounds these are the outputs of the last full round and of the partial rounds so far. The
+// coefficients are computed once per gadget. So the compiler builds one sum per S-box, instead of a
+// chain of growing sums.
 type Gadget struct {
 	api frontend.API
 	set *sparse
@@ -117,8 +117,8 @@ func (g *Gadget) fullRound(
 	return next
 }
 
-// sum is the combination over the variables; constant replaces the combination's own if it is not
-// nil.
+// sum is the value of the combination for these variables. If constant is not nil, it replaces the
+// combination's own constant.
 func (g *Gadget) sum(
 	c *combination, constant *big.Int, variables []frontend.Variable,
 ) frontend.Variable {

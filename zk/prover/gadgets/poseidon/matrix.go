@@ -56,8 +56,8 @@ func (m matrix) besideOne() matrix {
 	return out
 }
 
-// inverse is m^-1 by Gauss-Jordan elimination. It panics on a singular matrix, which only wrong
-// constants can bring about: every square block of a Cauchy matrix is invertible.
+// inverse is m^-1 by Gauss-Jordan elimination. It panics on a singular matrix. Only wrong constants
+// could make one: every square block of a Cauchy matrix is invertible.
 func (m matrix) inverse() matrix {
 	n := len(m)
 	left, right := newMatrix(n), newMatrix(n)

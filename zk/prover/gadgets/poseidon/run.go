@@ -7,9 +7,9 @@ import "github.com/consensys/gnark-crypto/ecc/bn254/fr"
 // runRounds is the length of a run: its last sum has 16 + runRounds products.
 const runRounds = maxProducts - MaxInputs
 
-// run is up to runRounds partial rounds in a row. Elements 1.. of the state take no part in the
-// S-boxes between, so they are brought up to date once at the end, each by one sum; until then
-// element 0 is computed from their old values and the S-boxes' outputs so far.
+// run is up to runRounds partial rounds in a row. Their S-boxes do not touch elements 1.. of the
+// state. So these are updated only once, at the end, by one sum each. Until then element 0 is
+// computed from their old values and from the S-boxes' outputs so far.
 type run struct {
 	constants []fr.Element
 	// heads[j] gives element 0 after round j: over elements 1.. as they were, then over the outputs

@@ -7,10 +7,10 @@ import "github.com/consensys/gnark-crypto/ecc/bn254/fr"
 // sparse is a parameter set in the equivalent form whose partial rounds cost 2t-1 multiplications
 // instead of t^2.
 //
-// A partial round's S-box touches element 0 only, so a block diag(1, B) commutes with it. The
-// round's matrix is split into (first row and column) * diag(1, B), the block moves before the
-// S-box and joins the matrix of the round before. In the same way the constants of elements 1.. of
-// a partial round move behind its S-box and into the next round.
+// A partial round's S-box changes element 0 only, so a matrix diag(1, B) commutes with it. The
+// round's matrix is written as a product of a sparse matrix (first row and column) and diag(1, B).
+// diag(1, B) is moved before the S-box and multiplied into the matrix of the round before. In the
+// same way the constants of elements 1.. are moved behind the S-box and added in the next round.
 //
 // Source: Poseidon paper, appendix B.
 type sparse struct {

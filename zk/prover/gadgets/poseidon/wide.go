@@ -9,15 +9,16 @@ import (
 )
 
 // wide is a sum of products of elements before its Montgomery reduction: 512 bits, lowest limb
-// first. One reduction for a whole sum, not one for each product, takes half the time off a matrix.
+// first. One reduction for a whole sum, instead of one for each product, halves the time of a
+// matrix product.
 type wide [8]uint64
 
-// maxProducts is how many products of elements a wide holds: with n of them [wide.reduced] meets
-// numbers below n*r^2/2^256 + r, which stays below 2^256 for n <= 22 (r < 0.1891 * 2^256).
-// [newWide] takes the place of six.
+// maxProducts is how many products of elements a wide can hold. With n of them, [wide.reduced] has
+// to reduce numbers below n*r^2/2^256 + r, which are below 2^256 for n <= 22 (r < 0.1891 * 2^256).
+// The value that [newWide] starts with counts as six products.
 const maxProducts = 22
 
-// The modulus r in limbs, and -1/r modulo 2^64; a test holds them against package fr.
+// The modulus r in limbs, and -1/r modulo 2^64; a test compares them with package fr.
 const (
 	r0, r1, r2, r3  = 0x43e1f593f0000001, 0x2833e84879b97091, 0xb85045b68181585d, 0x30644e72e131a029
 	negativeInverse = 0xc2e1f593efffffff
@@ -26,8 +27,8 @@ const (
 // newWide is the sum that reduces to the element.
 func newWide(e *fr.Element) wide { return wide{4: e[0], 5: e[1], 6: e[2], 7: e[3]} }
 
-// addProducts adds sum_t a[t]*b[t]; b is at least as long as a. It is written out limb by limb, for
-// the compiler keeps no array in registers and inlines no function of this size.
+// addProducts adds sum_t a[t]*b[t]; b is at least as long as a. It is written out limb by limb,
+// since the compiler neither keeps arrays in registers nor inlines functions of this size.
 func (w *wide) addProducts(a, b []fr.Element) {
 	b = b[:len(a)]
 	w0, w1, w2, w3, w4, w5, w6, w7 := w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]
@@ -103,8 +104,8 @@ func (w *wide) addProducts(a, b []fr.Element) {
 	*w = wide{w0, w1, w2, w3, w4, w5, w6, w7}
 }
 
-// reduced is the sum / 2^256 modulo r: for a sum of products of elements, the element that is the
-// sum.
+// reduced is the sum / 2^256 modulo r. If the sum is one of products of elements, which are in
+// Montgomery form, this is the element that equals it.
 func (w *wide) reduced() fr.Element {
 	t0, t1, t2, t3 := w[0], w[1], w[2], w[3]
 	for range 4 {

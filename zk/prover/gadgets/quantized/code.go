@@ -11,25 +11,26 @@ import (
 // CodeBits is the width of a code's absolute value, at most 127.
 const CodeBits = 7
 
-// farShift is the difference of exponents from which on a code is 0 whatever the significands.
+// farShift is the smallest difference of exponents for which a code is always 0.
 const farShift = 9
 
-// Top is a maximum as Significand * 2^(Exponent-unit), where a weight of the same exponent is
-// Factor/254 units of significand: [Format] holds the units.
+// Top is a maximum, Significand * 2^(Exponent-unit). [Format] says how its unit compares with that
+// of a weight of the same exponent.
 type Top struct {
 	Exponent, Significand frontend.Variable
 }
 
-// Format is how weights and maximum compare. With m and M their significands and d the difference
-// of their exponents, 254*x/maximum is Factor*m / (M*2^d). Width is the bits of 2*M*2^8, and of
-// M*2^9. Strict requires x <= maximum, for maxima that are not known to be attained.
+// Format says how a weight x compares with the maximum. Let m and M be their significands, and d
+// the exponent of the maximum minus that of x. Then 254*x/maximum is Factor*m / (M*2^d). Width is
+// the number of bits of 2*M*2^8, and of M*2^9. Strict requires x <= maximum, for maxima that need
+// not be the value of a weight.
 type Format struct {
 	Factor, Width int
 	Strict        bool
 }
 
-// The formats: q8_0 has maxima of bfloat16 (M < 2^8), int8 of float16 (M < 2^11, so that a unit is
-// 8 times smaller).
+// The formats. The maximum of q8_0 is a bfloat16 (M < 2^8), that of int8 a float16 (M < 2^11, so
+// its unit is 8 times smaller).
 var (
 	FormatQ8_0 = Format{Factor: 254, Width: 17}
 	FormatInt8 = Format{Factor: 254 * 8, Width: 20, Strict: true}
@@ -51,14 +52,15 @@ func (f Format) NewCode() Code {
 		Above: make([]frontend.Variable, f.Width-1)}
 }
 
-// Constrain returns the biased code, code + 128: an integer q with the weight's sign such that |q|
-// is nearest to 127*|x|/maximum, either one at an exact tie.
+// Constrain returns the biased code q + 128. q is an integer with the weight's sign, and |q| is
+// nearest to 127*|x|/maximum; at an exact tie either one.
 //
-// With P = M*2^d and T = (2|q|+1)*P - Factor*m, |q| is nearest when 0 <= T <= 2P. From d = 9 on |q|
-// is 0, for Factor*m < M*2^9; then only d >= 9 and q = 0 are shown. d >= 0 excludes weights of a
-// larger exponent than the maximum's. A larger significand at the same exponent leaves T >= 0 only
-// with |q| = 127 and, in q8_0, m = 255 beside M = 254, which [Maximum] excludes; Strict takes P
-// from T when |q| = 127, which makes Factor*m <= 254*P of it.
+// Let P = M*2^d and T = (2|q|+1)*P - Factor*m. Then |q| is nearest if 0 <= T <= 2P. From d = 9 on
+// |q| is 0, since Factor*m < M*2^9; in that case only d >= 9 and q = 0 are constrained. d >= 0
+// excludes weights with a larger exponent than the maximum. A weight with the same exponent and a
+// larger significand has T >= 0 only with |q| = 127 and, in q8_0, m = 255 and M = 254; [Maximum]
+// excludes that case. Strict subtracts P from T if |q| = 127, which then requires
+// Factor*m <= 254*P, that is x <= maximum.
 func (f Format) Constrain(api frontend.API, c *Code, v *Value, top Top) frontend.Variable {
 	_, shift, power := oneHot(api, c.Shift[:])
 	far := c.Shift[farShift-1]

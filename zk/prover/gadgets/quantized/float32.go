@@ -26,13 +26,13 @@ type Float32 struct {
 	Above    [rangeBits - 1]frontend.Variable
 }
 
-// Constrain returns the four bytes of the maximum, low byte first. It is 0, and then all values are
-// zero, or in [2^-9, 65504]. Zero counts as significand 1024 and exponent 1, the exponent of zero
-// values, which makes all codes 0.
+// Constrain returns the four bytes of the maximum, low byte first. The maximum is in [2^-9, 65504],
+// or 0, and then all values must be zero. A maximum of 0 is treated as significand 1024 and
+// exponent 1, the exponent of zero values, so that all codes are 0.
 //
-// From 2^-9 on, rounding weights to float16 changes no code: a weight of exponent field below 110,
-// which alone can be inexact, is below 2^-17 and stays at most 2^-17 when rounded, so its code is 0
-// with and without.
+// With a maximum of 2^-9 or more, it makes no difference that int8 rounds weights to float16 first.
+// Only weights with an exponent field below 110 can change by that rounding. They are below 2^-17,
+// and at most 2^-17 when rounded, so their code is 0 in both cases.
 func (f *Float32) Constrain(
 	api frontend.API, values []*Value,
 ) (top Top, bytes []frontend.Variable) {

@@ -15,10 +15,10 @@ type Maximum struct {
 	Zero     frontend.Variable // 1 for a block of zeros
 }
 
-// Constrain shows that the maximum is a value's, that no value is the next larger bfloat16, and
-// that it is normal unless all values are zero. Larger values are for [Format.Constrain] to
-// exclude. A block of zeros counts as one with significand 128 and exponent 1, the exponent of its
-// values, which makes all codes 0.
+// Constrain requires that the maximum is the absolute value of one of the values, that no value is
+// the next larger bfloat16, and that it is normal unless all values are zero. [Format.Constrain]
+// excludes all other larger values. The maximum of a block of zeros is treated as significand 128
+// and exponent 1, the exponent of its values, so that all codes are 0.
 func (m *Maximum) Constrain(api frontend.API, values []*Value, nonzero *Nonzero) Top {
 	field, mantissa := integer.FromBits(api, m.Exponent[:]), integer.FromBits(api, m.Mantissa[:])
 	magnitude := api.Add(mantissa, api.Mul(field, hidden))
@@ -38,9 +38,9 @@ func (m *Maximum) Constrain(api frontend.API, values []*Value, nonzero *Nonzero)
 }
 
 const (
-	// scaleExponent is the exponent field of maxima from which on their scale is a normal float16.
+	// scaleExponent is the smallest exponent field of maxima whose scale can be a normal float16.
 	scaleExponent = 120
-	// scaleShifts is the shift from which on a scale is 0.
+	// scaleShifts is the smallest shift for which a scale is 0.
 	scaleShifts = 13
 	scaleWidth  = 21 // of 254 * 2^scaleShifts
 )
@@ -58,13 +58,14 @@ type Scale struct {
 
 // Constrain returns the scale's two bytes, low byte first.
 //
-// With M and E the maximum's significand and exponent field, S = round(1024*M / (127*2^j)) and the
-// pattern is 1024*g + S. j is 1 if M >= 254, where M/127 >= 2, and else 0, as long as
-// g = E - 120 + j is not negative; where it would be, the scale is subnormal: g = 0 and
-// j = 120 - E. So g = E - 120 + j always, and j has its first value or g is 0. The two agree where
-// both hold, but for E = 120 and M >= 254, where j = 0 is excluded. S is 0 from j = 13 on. g <= 29
-// keeps the scale finite. Rounding shows 2*(1024*M - 127*2^j*S) + 127*2^j in [1, 254*2^j]: the only
-// tie is M = 254, j = 12, whose even neighbour is 0, so the lower bound is strict.
+// Let M and E be the maximum's significand and exponent field. The pattern of the scale is
+// 1024*g + S, where S = round(1024*M / (127*2^j)) and g = E - 120 + j. If the scale is normal, j is
+// 1 for M >= 254 (where M/127 >= 2), else 0. If g would then be negative, the scale is subnormal:
+// g = 0 and j = 120 - E. So the circuit requires g = E - 120 + j, and that j has its value for a
+// normal scale or that g is 0. Where both are possible they give the same j, except for E = 120 and
+// M >= 254, where j = 0 is excluded. From j = 13 on S is 0. g <= 29 keeps the scale finite. S is
+// rounded correctly if 2*(1024*M - 127*2^j*S) + 127*2^j is in [1, 254*2^j]. The only tie is M = 254
+// with j = 12, and it goes to the even S = 0, so the lower bound is strict.
 func (s *Scale) Constrain(api frontend.API, m *Maximum, top Top) (low, high frontend.Variable) {
 	carry := all(api, m.Mantissa[1:])
 	unshifted, j, power := oneHot(api, s.Shift[:])

@@ -142,7 +142,7 @@ func TestScaleCircuit(t *testing.T) {
 	}
 }
 
-// Shapes of a scale that fit the number and not its rounding.
+// Witnesses of a scale that fit its pattern but not its rounding.
 func TestFalseScales(t *testing.T) {
 	system := compileOf(t, &scaleCircuit{})
 	for name, pattern := range map[string]uint16{"two or more": 120<<7 | 127, "below two": 125 << 7,
@@ -182,7 +182,7 @@ func elementOf(v frontend.Variable) int {
 	return int(v.(uint16))
 }
 
-// A maximum that is no value's, or that a value exceeds, has no witness.
+// A maximum that is not the absolute value of any value, or that a value exceeds, has no witness.
 func TestFalseMaxima(t *testing.T) {
 	system := compileOf(t, &scaleCircuit{})
 	for name, c := range map[string]struct{ pattern, other, claimed uint16 }{

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package quantized holds what the circuits of quantizations share: bfloat16 values decoded from
-// their bits, codes nearest to a weight's share of a maximum, and the two forms in which files
-// state that maximum.
+// Package quantized holds what the circuits of quantizations share: it decodes bfloat16 values from
+// their bits, shows that codes are nearest to 127 times a weight's share of a maximum, and reads
+// the two forms in which files state that maximum.
 //
 // Constraints (snapshot-tested): [Decode] 4, [Format.Constrain] 57 for q8_0 and 70 for int8,
 // [Maximum.Constrain] 83 and [Scale.Constrain] 96 for a block, [Float32.Constrain] 31.
@@ -24,16 +24,16 @@ const (
 	hidden       = 1 << mantissaBits
 )
 
-// Value is a bfloat16 as (-1)^Sign * Significand * 2^(Exponent-134). Magnitude is the pattern
-// without sign, which orders values as their absolute values do. Infinities and NaN have exponent
-// 255 and are for the caller to exclude.
+// Value is a bfloat16, (-1)^Sign * Significand * 2^(Exponent-134). Magnitude is the pattern without
+// its sign bit; it has the order of absolute values. Infinities and NaN have exponent 255; the
+// caller must exclude them.
 type Value struct {
 	Sign, Magnitude, Exponent, Significand frontend.Variable
 }
 
 // Decode takes boolean bits, lowest first. normal is the hidden bit: 1 unless the exponent field is
-// 0. A 0 beside a field other than 0 is excluded by the product, a 1 beside a field of 0 by the
-// effective exponent, which is not 0.
+// 0. A product excludes normal = 0 with another field than 0. normal = 1 with a field of 0 is
+// excluded because the effective exponent must not be 0.
 func Decode(
 	api frontend.API, bits *[PatternBits]frontend.Variable, normal frontend.Variable,
 	nonzero *Nonzero,
@@ -53,14 +53,14 @@ func Decode(
 	return v
 }
 
-// Nonzero collects variables none of which may be 0; the field has no zero divisors, so one inverse
-// of their product shows it.
+// Nonzero collects variables that must not be 0. The field has no zero divisors, so one inverse of
+// their product shows that none is 0.
 type Nonzero struct {
 	api     frontend.API
 	product frontend.Variable
 }
 
-// NewNonzero requires nothing yet.
+// NewNonzero is an empty collection.
 func NewNonzero(api frontend.API) *Nonzero { return &Nonzero{api: api, product: 1} }
 
 // Require adds a variable: one constraint.
@@ -69,15 +69,15 @@ func (n *Nonzero) Require(v frontend.Variable) { n.product = n.api.Mul(n.product
 // Assert adds the constraint that makes the requirements hold.
 func (n *Nonzero) Assert() { n.api.AssertIsDifferent(n.product, 0) }
 
-// assertBounded constrains v to be in [0, 2^(n+1)) for n bits, lowest first: what they leave over
-// is 0 or 2^n.
+// assertBounded constrains v to be in [0, 2^(n+1)). bits are its n lowest bits, lowest first; v
+// minus their number must be 0 or 2^n.
 func assertBounded(api frontend.API, v frontend.Variable, bits []frontend.Variable) {
 	left := api.Sub(v, integer.FromBits(api, bits))
 	api.AssertIsBoolean(api.DivUnchecked(left, integer.PowerOfTwo(len(bits))))
 }
 
-// oneHot makes the flags and what they leave of 1 boolean: at most one flag is 1. It returns the
-// rest, sum (i+1)*flags[i] and 2 to that power.
+// oneHot makes the flags boolean, and rest, which is 1 minus their sum: so at most one flag is 1.
+// It also returns sum (i+1)*flags[i], and 2 to that power.
 func oneHot(api frontend.API, flags []frontend.Variable) (rest, sum, power frontend.Variable) {
 	rest, sum = 1, 0
 	power = 0

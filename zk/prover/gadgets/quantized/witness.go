@@ -8,8 +8,8 @@ import (
 	"provenance/zkprover/gadgets/integer"
 )
 
-// Errors of witnesses. The witness is assigned all the same, as far as it can be, and the circuit
-// refuses it.
+// Errors of witnesses. The witness is still assigned as far as possible, and the circuit refuses
+// it.
 var (
 	ErrCode     = errors.New("the code is not a nearest one")
 	ErrExceeds  = errors.New("the weight is larger than the maximum")
@@ -19,8 +19,8 @@ var (
 	ErrMaximum  = errors.New("the row's maximum is neither 0 nor a float16 in [2^-9, 65504]")
 )
 
-// Beyond tells whether an error says that a block lies outside what the statements take, not that
-// its codes are wrong.
+// Beyond tells whether an error means that no proof is possible about a block, whatever its codes
+// are, and not that its codes are wrong.
 func Beyond(err error) bool {
 	return errors.Is(err, ErrInfinite) || errors.Is(err, ErrTiny) || errors.Is(err, ErrScale) ||
 		errors.Is(err, ErrMaximum)
@@ -42,13 +42,14 @@ func decode(pattern uint16) (m Magnitude, normal bool) {
 	return m, true
 }
 
-// comparison is a weight held against a code: what [Format.Constrain] bounds, and why it fails.
+// comparison compares a weight with its code: the numbers that [Format.Constrain] bounds, and the
+// error if they are out of bounds.
 type comparison struct {
 	shift, below, above int
 	err                 error
 }
 
-// compare holds a weight's size against the size of its code.
+// compare compares a weight's absolute value with that of its code.
 func (f Format) compare(weight, top Magnitude, size int) comparison {
 	difference := top.Exponent - weight.Exponent
 	c := comparison{shift: max(0, min(difference, farShift))}

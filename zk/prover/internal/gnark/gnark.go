@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package gnark is for tests: gnark's own verifier as a second opinion.
+// Package gnark is for tests: it asks gnark's own verifier.
 //
 // It may import keys, proof and verify. No program imports it.
 package gnark
@@ -34,9 +34,9 @@ func Load(dir string) (*groth16.VerifyingKey, error) {
 	return vk, nil
 }
 
-// Verify checks a proof by gnark's own verifier, as a differential. gnark takes one folded proof
-// of knowledge and would accept proofs whose shifts cancel in the fold, so this alone is not a
-// verification.
+// Verify checks a proof with gnark's own verifier, to compare its answer with ours. It is no
+// verification by itself: gnark checks one folded proof of knowledge, and would accept proofs whose
+// errors cancel in the fold.
 func Verify(vk *groth16.VerifyingKey, p *proof.Proof) error {
 	folded := groth16.Proof{Ar: p.A, Bs: p.B, Krs: p.C, Commitments: p.Commitments}
 	if len(p.Commitments) > 0 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package iden3 writes constraint systems and witnesses as other Groth16 provers read them.
-// Benchmarks and tests use it.
+// Package iden3 writes constraint systems and witnesses in the formats that other Groth16 provers
+// read. Benchmarks and tests use it.
 //
 // Wires keep gnark's order, which is that of the formats: 1, public inputs, secret inputs, the
 // rest. Numbers are little-endian, field elements 32 bytes of their canonical value.
@@ -57,8 +57,8 @@ func WriteR1CS(w io.Writer, system *cs.R1CS) error {
 		section{sectionLabels, labels})
 }
 
-// appendSide writes a linear expression; a wire that stands in it twice is written once, with the
-// sum.
+// appendSide writes a linear expression. A wire that occurs in it twice is written once, with the
+// sum of its coefficients.
 func appendSide(out []byte, system *cs.R1CS, side constraint.LinearExpression) []byte {
 	sums := make(map[uint32]fr.Element, len(side))
 	var order []uint32
@@ -103,7 +103,7 @@ func write(w io.Writer, magic string, version int, sections ...section) error {
 	return err
 }
 
-// modulus is the width of elements and r.
+// modulus appends the number of bytes of an element, and r.
 func modulus(out []byte) []byte {
 	out = number32(out, fr.Bytes)
 	bytes := fr.Modulus().FillBytes(make([]byte, fr.Bytes))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package rooms holds the module's packages to their places: which may import which, and how large
-// a folder may be.
+// Package rooms checks the rules of the module's form: which package may import which, how large a
+// folder may be, and how long a line.
 package rooms
 
 import (
@@ -136,8 +136,8 @@ func TestImportsGoDownwards(t *testing.T) {
 	}
 }
 
-// The check itself sees an arrow upwards, one to the side, one to a package for tests, and an
-// unknown package.
+// The check finds an import of a higher layer, one within a layer, one of a package for tests, and
+// an unknown package.
 func TestWrongArrowsAreSeen(t *testing.T) {
 	for _, c := range []struct{ from, to string }{
 		{"keys", "prove"}, {"keys", "proof"}, {"circuits", "circuits"},

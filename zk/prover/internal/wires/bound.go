@@ -17,9 +17,9 @@ import (
 	"provenance/zkprover/verify"
 )
 
-// effectless are the inputs of a satisfied assignment that can be changed alone, all internal wires
-// being solved anew. Inputs count from 0, public ones first, secret ones in the order of the
-// circuit's fields.
+// effectless are the inputs that can be changed, each alone, so that the circuit is still satisfied
+// after its internal wires are solved again. Inputs count from 0, public ones first, then secret
+// ones in the order of the circuit's fields.
 func effectless(tb testing.TB, shape circuits.Shape, assignment frontend.Circuit) map[int]bool {
 	tb.Helper()
 	system := Compiled(tb, shape)
@@ -43,8 +43,8 @@ func effectless(tb testing.TB, shape circuits.Shape, assignment frontend.Circuit
 	return out
 }
 
-// RequireBound requires that no wire at all can be changed alone, and no input with the rest solved
-// anew but those allowed.
+// RequireBound requires that no wire can be changed alone, and that no input can be changed with
+// the internal wires solved again, except the allowed ones.
 func RequireBound(
 	tb testing.TB, shape circuits.Shape, assignment frontend.Circuit, allowed ...int,
 ) {
@@ -65,7 +65,7 @@ func RequireBound(
 }
 
 // RequirePublic requires that gnark accepts a proof without commitments, made with the fixture's
-// key, and that no proof survives a change of a public input.
+// key, and refuses it after any change of a public input.
 func RequirePublic(tb testing.TB, shape circuits.Shape, p *proof.Proof) {
 	tb.Helper()
 	vk, err := gnark.Load(fixture.KeyDir(tb, shape))

@@ -43,8 +43,8 @@ func Compiled(tb testing.TB, shape circuits.Shape) *cs.R1CS {
 	return compiled[shape]
 }
 
-// Solve returns an error unless the assignment satisfies the circuit. The stand-in for gnark's
-// commitment hash is any value.
+// Solve returns an error unless the assignment satisfies the circuit. The wires of gnark's
+// commitment hash get an arbitrary value.
 func Solve(tb testing.TB, shape circuits.Shape, assignment frontend.Circuit) error {
 	tb.Helper()
 	_, err := solve(tb, shape, assignment)
@@ -80,8 +80,8 @@ type solved struct {
 	users       map[int][]int // wire to the constraints it occurs in
 }
 
-// Free are the wires of a satisfied assignment that can be changed alone without any constraint
-// noticing.
+// Free are the wires of a satisfied assignment that can be changed alone without breaking a
+// constraint.
 func Free(tb testing.TB, shape circuits.Shape, assignment frontend.Circuit) map[int]bool {
 	tb.Helper()
 	wires, err := solve(tb, shape, assignment)
@@ -116,7 +116,7 @@ func (s *solved) free() map[int]bool {
 	return out
 }
 
-// holds evaluates the constraints that a wire occurs in.
+// holds tells whether all constraints that a wire occurs in are satisfied.
 func (s *solved) holds(wire int) bool {
 	for _, i := range s.users[wire] {
 		c := &s.constraints[i]

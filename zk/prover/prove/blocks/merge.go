@@ -19,7 +19,7 @@ import (
 // scaleBits is the width of a scale, in units of 2^-16.
 const scaleBits = 32
 
-// Tensor is a tensor's tree and the name by which faults call it.
+// Tensor is a tensor's tree, and its name in faults.
 type Tensor struct {
 	Name string
 	*weights.Tree
@@ -31,8 +31,8 @@ type Merger struct {
 	Scale              uint64
 }
 
-// Prove proves the blocks of the numbers given, as many as the key has slots. Faults name tensors
-// and positions, never values.
+// Prove proves the blocks with these numbers, as many as the key has slots. Faults name tensors and
+// positions, never values.
 func (m *Merger) Prove(key *keys.Key, indexes []int) (*proof.Proof, error) {
 	if err := m.check(key.Shape, indexes); err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func (m *Merger) Prove(key *keys.Key, indexes []int) (*proof.Proof, error) {
 	return prove.Statement(key, assignment, m.public(indexes))
 }
 
-// check holds shapes, layouts and depths against each other and the key.
+// check requires that the tensors' shapes, layouts and depths fit each other and the key.
 func (m *Merger) check(shape circuits.Shape, indexes []int) error {
 	if want := circuits.MergeShape(shape.Slots, m.Base.Depth(), m.A.Grid().Rank); shape != want {
 		return fault.Differs(fault.Mismatch, "key", want, shape)

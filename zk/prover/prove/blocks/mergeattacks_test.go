@@ -137,8 +137,8 @@ func TestMergeAttacks(t *testing.T) {
 	}
 }
 
-// With rank 64 a row of B is two blocks. Two blocks of different rows would fit another column,
-// were the first number odd.
+// With rank 64 a row of B is two blocks. If the first block's number could be odd, two blocks of
+// different rows would be taken for one row.
 func TestHalvesOfTwoRows(t *testing.T) {
 	const width = page.Values
 	m := drawModel(8, 2*width, 64)

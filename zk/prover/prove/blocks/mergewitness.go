@@ -15,8 +15,8 @@ import (
 	"provenance/zkprover/statement"
 )
 
-// assignment fills in the circuit. With a false statement the block that shows it is filled in,
-// too.
+// assignment assigns the circuit. If the statement is false, it returns an error, and the block
+// that is false is assigned, too.
 func (m *Merger) assignment(shape circuits.Shape, indexes []int) (*circuits.Merge, error) {
 	c := circuits.NewMerge(shape.Slots, shape.Levels(), shape.Rank())
 	setMergePublic(c, m.public(indexes))
@@ -38,8 +38,8 @@ func setMergePublic(c *circuits.Merge, public []fr.Element) {
 	}
 }
 
-// mergeWitness fills in one block of the circuit. The patterns are those of the block in base and
-// merged model, of the row of B and, by rows, of the block column of A that meet in it.
+// mergeWitness assigns one block of the circuit. It holds the patterns of the block in the base and
+// in the merged tensor, of its row of B, and of its block column of A, row by row.
 type mergeWitness struct {
 	*Merger
 	circuit *circuits.Merge
@@ -74,8 +74,8 @@ func (w *mergeWitness) set() (err error) {
 	return w.requireMerged()
 }
 
-// open assigns the opening of one block and returns its values.
-func open(t Tensor, index int, to *page.Opening, top *page.Children) ([]uint16, error) {
+// open assigns the path of one block and returns the block's values.
+func open(t Tensor, index int, to *page.BlockPath, top *page.Children) ([]uint16, error) {
 	values, err := openBlock(t.Tree, index, to, top)
 	if err != nil {
 		return nil, fault.At(t.Name, err)
@@ -150,14 +150,14 @@ func setFactors(t Tensor, to []bfloat16.Number, patterns []uint16, row, column i
 	return setNumbers(bfloat16.Factors, to, patterns, place{t.Name, row, column})
 }
 
-// place is where the first of some consecutive values of a tensor's row stands.
+// place is where the first of consecutive values stands: the tensor, its row and column.
 type place struct {
 	tensor      string
 	row, column int
 }
 
-// setNumbers assigns consecutive values of a row; one outside the window is the caller's to mend,
-// and is not printed.
+// setNumbers assigns consecutive values of a row. A value outside the window is a fault that the
+// caller can mend; the fault does not quote the value.
 func setNumbers(window bfloat16.Window, to []bfloat16.Number, patterns []uint16, at place) error {
 	for v, pattern := range patterns {
 		if !window.Holds(pattern) {
@@ -171,7 +171,7 @@ func setNumbers(window bfloat16.Window, to []bfloat16.Number, patterns []uint16,
 	return nil
 }
 
-// requireMerged computes the block anew.
+// requireMerged computes the merged block again, and requires that the merged tensor has it.
 func (w *mergeWitness) requireMerged() error {
 	for v := range w.merged {
 		a := make([]uint16, len(w.aColumn))

@@ -12,10 +12,10 @@ import (
 	"provenance/zkprover/weights"
 )
 
-// openBlock assigns the opening of one block, and the children of the tree's root, and returns the
+// openBlock assigns the path of one block and the children of the tree's root, and returns the
 // block's values.
 func openBlock(
-	t *weights.Tree, index int, to *page.Opening, top *page.Children,
+	t *weights.Tree, index int, to *page.BlockPath, top *page.Children,
 ) (values [page.Values]uint16, err error) {
 	opened, err := t.Open(index)
 	if err != nil {

@@ -23,8 +23,8 @@ import (
 )
 
 const (
-	// codeBias is what circuits add to a code, which files hold as a signed byte: it flips the sign
-	// bit.
+	// codeBias is what circuits add to a code. Files hold codes as signed bytes, so adding it flips
+	// the highest bit.
 	codeBias = 0x80
 	// scaleBytes and maximumBytes stand before the codes of a block: a float16 in GGUF, a float32
 	// in int8 files.
@@ -41,21 +41,21 @@ type quantization struct {
 	assign     assigner
 }
 
-// assigner fills in the circuit of a shape from bytes with biased codes, and returns it with its
+// assigner assigns the circuit of a shape from bytes with biased codes, and returns it with its
 // public inputs.
 type assigner func(
 	shape circuits.Shape, t *weights.Tree, indexes []int, biased []byte,
 ) (frontend.Circuit, []fr.Element, error)
 
-// Q8_0 proves that the blocks of these numbers quantize to the bytes given, 34 a block as they
-// stand in a GGUF file. The tree's tensor must be BF16 of layout rows, its depth the key's.
+// Q8_0 proves that the blocks with these numbers quantize to the given bytes: 34 a block, as they
+// stand in a GGUF file. The tree's tensor must be BF16 of layout rows, and its depth the key's.
 func Q8_0(key *keys.Key, t *weights.Tree, indexes []int, deployed []byte) (*proof.Proof, error) {
 	q := quantization{kinds.Q8_0, circuits.Q8_0Bytes, newQ8_0}
 	return q.prove(key, t, indexes, deployed)
 }
 
-// Int8 proves that the blocks of these numbers quantize to the bytes given: for each the row's
-// float32 maximum, little-endian, then 32 codes as signed bytes.
+// Int8 proves that the blocks with these numbers quantize to the given bytes: for each block the
+// row's float32 maximum, little-endian, then 32 codes as signed bytes.
 func Int8(key *keys.Key, t *weights.Tree, indexes []int, deployed []byte) (*proof.Proof, error) {
 	q := quantization{kinds.Int8, circuits.Int8Bytes, newInt8}
 	return q.prove(key, t, indexes, deployed)
@@ -109,8 +109,8 @@ func biasCodes(deployed []byte, blockBytes int) []byte {
 	return out
 }
 
-// assignQ8_0 assigns everything and returns the public inputs. A block whose bytes are not its
-// quantization is an error that names block and code; the assignment is complete then, and false.
+// assignQ8_0 assigns everything and returns the public inputs. If a block's bytes are not its
+// quantization, the error names block and code; the assignment is then complete, but false.
 func assignQ8_0(
 	c *circuits.Q8_0, t *weights.Tree, indexes []int, biased []byte,
 ) ([]fr.Element, error) {
@@ -153,7 +153,7 @@ func assignInt8(
 	return assignPublic(&c.Quantized, t, indexes, biased), failure
 }
 
-// quantizedWitness fills in one block and keeps the first thing that is false about it.
+// quantizedWitness assigns one block and keeps the first fault that it finds.
 type quantizedWitness struct {
 	index    int
 	block    *circuits.OpenedBlock
@@ -182,7 +182,8 @@ func (w *quantizedWitness) setCodes(f quantized.Format, top quantized.Magnitude,
 	}
 }
 
-// require keeps what is false about a part of the block: the fault names the place, and no values.
+// require keeps the fault of a part of the block, if it is the first. The fault names the place,
+// and quotes no value.
 func (w *quantizedWitness) require(part string, err error) {
 	if err == nil || w.failure != nil {
 		return

@@ -193,7 +193,7 @@ func TestQuantizedProofs(t *testing.T) {
 	}
 }
 
-// Whoever reads the error must know whether to look for a tampered file.
+// The error tells whether the file may have been tampered with.
 func TestQuantizedErrorsTellTwoCausesApart(t *testing.T) {
 	scene := newQuantizedScene(t)
 	key := fixture.Key(t, int8Shape)

@@ -129,8 +129,8 @@ func (s *quantizedScene) assignInt8(
 	return c, err
 }
 
-// What gguf-py makes of every block is accepted; with any byte changed to its neighbours it is not,
-// but at a tie.
+// The bytes that gguf-py makes of every block are accepted. With any byte changed by 1 they are
+// not, except at a tie.
 func TestBlocksOfGgufPy(t *testing.T) {
 	cases := quantizedCases(t)
 	for n, c := range cases {
@@ -213,8 +213,8 @@ func TestBlocksWithoutQuantization(t *testing.T) {
 	}
 }
 
-// Maxima of rows: larger than all values of the block is right, smaller is not, and neither is one
-// that no float16 is.
+// A row's maximum may be larger than all values of the block. A smaller one is refused, and so is
+// one that is not a float16.
 func TestRowMaxima(t *testing.T) {
 	block := ramp(0x3f80) // 1 down
 	scene := &quantizedScene{built: weightTree(t, block)}

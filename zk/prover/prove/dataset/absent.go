@@ -20,11 +20,11 @@ import (
 // Position. Below is nil at the start (position 0), Above at the end (position count).
 type Gap struct {
 	Position     int
-	Below, Above *tree.Opening
+	Below, Above *tree.LeafPreimage
 }
 
-// Absent proves that a digest whose first half is high lies in the gap, without telling where. No
-// error tells the position or a neighbour.
+// Absent proves that a digest whose first half is high lies in the gap, without revealing where. No
+// error reveals the position or a neighbour.
 func Absent(key *keys.Key, t *tree.Tree, high fr.Element, g *Gap) (*proof.Proof, error) {
 	if err := requireKey(key, kinds.Absent, t); err != nil {
 		return nil, err
@@ -36,7 +36,7 @@ func Absent(key *keys.Key, t *tree.Tree, high fr.Element, g *Gap) (*proof.Proof,
 	return prove.Statement(key, absentAssignment(t, g, public), public)
 }
 
-// check holds the gap against the tree and the digest against the gap.
+// check requires that the gap is one of the tree, and that the digest lies in the gap.
 func (g *Gap) check(t *tree.Tree, high *fr.Element) error {
 	if g.Position < 0 || g.Position > t.Count() {
 		return fault.New(fault.BadRequest, "the position is not one of %d records or their end",
@@ -48,7 +48,7 @@ func (g *Gap) check(t *tree.Tree, high *fr.Element) error {
 				"at start and end of the dataset only one")
 	}
 	for _, side := range []struct {
-		neighbour *tree.Opening
+		neighbour *tree.LeafPreimage
 		at        int
 	}{{g.Below, g.Position - 1}, {g.Above, g.Position}} {
 		if side.neighbour != nil && t.Node(0, side.at) != side.neighbour.Leaf() {
@@ -86,7 +86,7 @@ func absentAssignment(t *tree.Tree, g *Gap, public []fr.Element) *circuits.Absen
 	return c
 }
 
-func neighbour(t *tree.Tree, opened *tree.Opening, at int) circuits.Neighbour {
+func neighbour(t *tree.Tree, opened *tree.LeafPreimage, at int) circuits.Neighbour {
 	n := circuits.Neighbour{Record: record(opened), Path: make(merkle.Path, t.Depth()-1)}
 	openPath(n.Path, t, 0, at)
 	n.Digit = bits(at / tree.Capacity(t.Depth()-1))

@@ -19,7 +19,7 @@ import (
 )
 
 // spaced are records whose first halves are 10, 20, .., 10*count.
-func spaced(count int) []tree.Opening {
+func spaced(count int) []tree.LeafPreimage {
 	highs := make([]*big.Int, count)
 	for i := range highs {
 		highs[i] = big.NewInt(int64(10 * (i + 1)))
@@ -28,7 +28,7 @@ func spaced(count int) []tree.Opening {
 }
 
 // gapAt is the gap at a position between these records.
-func gapAt(records []tree.Opening, position int) *Gap {
+func gapAt(records []tree.LeafPreimage, position int) *Gap {
 	g := &Gap{Position: position}
 	if position > 0 {
 		g.Below = &records[position-1]
@@ -40,7 +40,9 @@ func gapAt(records []tree.Opening, position int) *Gap {
 }
 
 // absentCase assigns the gap at a position for a first half that may not lie in it.
-func absentCase(t *testing.T, records []tree.Opening, position int, high uint64) *circuits.Absent {
+func absentCase(
+	t *testing.T, records []tree.LeafPreimage, position int, high uint64,
+) *circuits.Absent {
 	t.Helper()
 	built := planted(t, records, fixture.AbsentShape.Depth)
 	return absentAssignment(built, gapAt(records, position),
@@ -55,9 +57,9 @@ func TestAbsentWiresAreBound(t *testing.T) {
 	}
 }
 
-// Over one small dataset: every pair of positions, every pair of flags and every first half. There
-// are three records, and a fourth leaf behind the count. The circuit is satisfied exactly when the
-// statement says so.
+// Tries every pair of positions, every pair of flags and every first half over one small dataset.
+// It has three records, and a fourth leaf behind the count. The circuit is satisfied exactly if the
+// statement is true.
 func TestAbsentExhaustively(t *testing.T) {
 	shape := circuits.Shape{Kind: kinds.Absent, Slots: 1, Depth: 1}
 	const count = 3
@@ -152,7 +154,7 @@ func TestAbsentAttacks(t *testing.T) {
 			c.High, c.Upper.Record.High = 180, 185
 		},
 		"an upper leaf that is an empty slot": func(c *circuits.Absent) {
-			nothing := tree.Opening{High: fr.NewElement(1000)}
+			nothing := tree.LeafPreimage{High: fr.NewElement(1000)}
 			c.High, c.Count, c.Lower, c.Upper = 405, 41, lower(39), neighbour(built, &nothing, 40)
 		},
 	} {
@@ -167,8 +169,8 @@ func TestAbsentAttacks(t *testing.T) {
 	}
 }
 
-// In a dataset that is not sorted, a record that is there can be shown to be absent: only a
-// complete sorted set gives the statement its meaning, and there is none.
+// In a dataset that is not sorted, a record that is there can be shown to be absent. So the
+// statement means nothing without a complete sorted set, which such a dataset cannot have.
 func TestAbsentNeedsASortedDataset(t *testing.T) {
 	records := spaced(40)
 	records[3], records[30] = records[30], records[3]

@@ -14,9 +14,11 @@ import (
 	"provenance/zkprover/tree"
 )
 
-// Member proves that the record lies in the tree, without telling where. No error tells its
+// Member proves that the record is in the tree, without revealing where. No error reveals its
 // position or salt.
-func Member(key *keys.Key, t *tree.Tree, position int, opened *tree.Opening) (*proof.Proof, error) {
+func Member(
+	key *keys.Key, t *tree.Tree, position int, opened *tree.LeafPreimage,
+) (*proof.Proof, error) {
 	if err := requireKey(key, kinds.Member, t); err != nil {
 		return nil, err
 	}
@@ -32,12 +34,12 @@ func Member(key *keys.Key, t *tree.Tree, position int, opened *tree.Opening) (*p
 }
 
 // memberPublic is R, count, hi, lo.
-func memberPublic(t *tree.Tree, opened *tree.Opening) []fr.Element {
+func memberPublic(t *tree.Tree, opened *tree.LeafPreimage) []fr.Element {
 	return []fr.Element{t.Root(), number(t.Count()), opened.High, opened.Low}
 }
 
 func memberAssignment(
-	t *tree.Tree, position int, opened *tree.Opening, public []fr.Element,
+	t *tree.Tree, position int, opened *tree.LeafPreimage, public []fr.Element,
 ) *circuits.Member {
 	c := circuits.NewMember(t.Depth())
 	c.Root, c.Count, c.High, c.Low = public[0], public[1], public[2], public[3]

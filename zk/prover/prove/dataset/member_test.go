@@ -13,7 +13,7 @@ import (
 	"provenance/zkprover/tree"
 )
 
-func memberCase(t *testing.T, records []tree.Opening, position int) *circuits.Member {
+func memberCase(t *testing.T, records []tree.LeafPreimage, position int) *circuits.Member {
 	t.Helper()
 	built := planted(t, records, fixture.MemberShape.Depth)
 	return memberAssignment(built, position, &records[position],
@@ -57,7 +57,7 @@ func TestMemberAttacks(t *testing.T) {
 		"a count beyond the tree":   func(c *circuits.Member) { c.Count = 17 + 1 + 256 },
 		"an empty slot as a record": func(c *circuits.Member) {
 			built := planted(t, records, 2)
-			nothing := tree.Opening{}
+			nothing := tree.LeafPreimage{}
 			*c = *memberAssignment(built, 40, &nothing, memberPublic(built, &nothing))
 			c.Count = 41
 		},

@@ -10,7 +10,7 @@ import (
 	"provenance/zkprover/tree"
 )
 
-// openPath fills in the path from the node at this level and index.
+// openPath assigns the path from the node at this level and index.
 func openPath(path merkle.Path, t *tree.Tree, level, index int) {
 	for l := range path {
 		path[l].Children = children(t, level+l+1, index/tree.Arity)
@@ -42,12 +42,12 @@ func oneHot(digit int) (out [tree.Arity]frontend.Variable) {
 	return out
 }
 
-// bits are those of a digit, lowest first.
+// bits are the bits of a digit, lowest first.
 func bits(digit int) (out [merkle.DigitBits]frontend.Variable) {
 	integer.SetBits(out[:], digit)
 	return out
 }
 
-func record(o *tree.Opening) merkle.Record {
+func record(o *tree.LeafPreimage) merkle.Record {
 	return merkle.Record{High: o.High, Low: o.Low, Salt: o.Salt}
 }

@@ -16,9 +16,9 @@ import (
 func TestMain(m *testing.M) { fixture.Main(m) }
 
 // opened are the records of these digests and salts, which need not be sorted.
-func opened(t *testing.T, digests, salts []byte) []tree.Opening {
+func opened(t *testing.T, digests, salts []byte) []tree.LeafPreimage {
 	t.Helper()
-	out := make([]tree.Opening, len(salts)/tree.SaltBytes)
+	out := make([]tree.LeafPreimage, len(salts)/tree.SaltBytes)
 	for i := range out {
 		var err error
 		out[i], err = tree.Open(digests[i*tree.DigestBytes:][:tree.DigestBytes],
@@ -31,24 +31,24 @@ func opened(t *testing.T, digests, salts []byte) []tree.Opening {
 }
 
 // openings are the records of a fixture dataset.
-func openings(t *testing.T, count int) []tree.Opening {
+func openings(t *testing.T, count int) []tree.LeafPreimage {
 	t.Helper()
 	digests, salts := fixture.Records(count)
 	return opened(t, digests, salts)
 }
 
 // withHighs are records with these first halves, which need be neither sorted nor in range.
-func withHighs(highs ...*big.Int) []tree.Opening {
-	out := make([]tree.Opening, len(highs))
+func withHighs(highs ...*big.Int) []tree.LeafPreimage {
+	out := make([]tree.LeafPreimage, len(highs))
 	for i, high := range highs {
-		out[i] = tree.Opening{Low: fixture.Scalar(), Salt: fixture.Scalar()}
+		out[i] = tree.LeafPreimage{Low: fixture.Scalar(), Salt: fixture.Scalar()}
 		out[i].High.SetBigInt(high)
 	}
 	return out
 }
 
-// planted is the tree over these records as they are.
-func planted(t *testing.T, records []tree.Opening, depth int) *tree.Tree {
+// planted is the tree over the leaves of these records, in the given order.
+func planted(t *testing.T, records []tree.LeafPreimage, depth int) *tree.Tree {
 	t.Helper()
 	leaves := make([]fr.Element, len(records))
 	for i := range records {

@@ -41,10 +41,11 @@ func Sorted(key *keys.Key, t *tree.Tree, digests, salts []byte, k int) (*proof.P
 	return prove.Statement(key, sortedAssignment(t, records, k, slots, public), public)
 }
 
-// chunkRecords opens the chunk's leaves and the first leaf of the chunk behind, if there is one.
-func chunkRecords(t *tree.Tree, digests, salts []byte, k, slots int) ([]tree.Opening, error) {
+// chunkRecords returns the preimages of the chunk's leaves, and of the first leaf of the following
+// chunk if there is one.
+func chunkRecords(t *tree.Tree, digests, salts []byte, k, slots int) ([]tree.LeafPreimage, error) {
 	from, to := k*slots, min(t.Count(), (k+1)*slots+1)
-	records := make([]tree.Opening, to-from)
+	records := make([]tree.LeafPreimage, to-from)
 	for i := range records {
 		at := from + i
 		opened, err := tree.Open(digests[at*tree.DigestBytes:][:tree.DigestBytes],
@@ -78,14 +79,14 @@ func sortedPublic(t *tree.Tree, k, slots int) []fr.Element {
 }
 
 func sortedAssignment(
-	t *tree.Tree, records []tree.Opening, k, slots int, public []fr.Element,
+	t *tree.Tree, records []tree.LeafPreimage, k, slots int, public []fr.Element,
 ) *circuits.Sorted {
 	c := circuits.NewSorted(slots, t.Depth())
 	for i, to := range []*frontend.Variable{&c.Root, &c.Chunk, &c.Used, &c.More,
 		&c.First, &c.Next} {
 		*to = public[i]
 	}
-	opened := make([]tree.Opening, slots+1) // zeros where there is no record
+	opened := make([]tree.LeafPreimage, slots+1) // zeros where there is no record
 	copy(opened, records)
 	used := int(public[2].Uint64())
 	for i := range c.Records {

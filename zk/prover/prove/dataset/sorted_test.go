@@ -17,7 +17,7 @@ import (
 )
 
 // sortedCase assigns chunk k over records that nobody checked.
-func sortedCase(t *testing.T, records []tree.Opening, k int) *circuits.Sorted {
+func sortedCase(t *testing.T, records []tree.LeafPreimage, k int) *circuits.Sorted {
 	t.Helper()
 	built := planted(t, records, fixture.SortedShape.Depth)
 	to := min(len(records), (k+1)*fixture.SortedShape.Slots+1)
@@ -25,8 +25,8 @@ func sortedCase(t *testing.T, records []tree.Opening, k int) *circuits.Sorted {
 		fixture.SortedShape.Slots, sortedPublic(built, k, fixture.SortedShape.Slots))
 }
 
-// Records outside the used prefix have no effect, nor has a follower that is not there; everything
-// else is bound.
+// Records outside the used prefix have no effect, and neither has the follower if there is none. No
+// other input can be changed.
 func TestSortedWiresAreBound(t *testing.T) {
 	const records = circuits.SortedPublic // index of the first record's hi
 	follower := records + 3*16 + 16
@@ -123,7 +123,7 @@ func TestSortedBounds(t *testing.T) {
 	}
 }
 
-// Assignments of a sorted dataset of 40 records that state something else about it.
+// Assignments of a sorted dataset of 40 records that state something false about it.
 func TestSortedAttacks(t *testing.T) {
 	records := openings(t, 40)
 	leaf := func(i int) fr.Element { return records[i].Leaf() }
@@ -198,16 +198,16 @@ func TestSortedAttacks(t *testing.T) {
 	}
 }
 
-// emptied makes the assignment that of the empty chunk 3, which nothing but used >= 1 refuses.
-func emptied(t *testing.T, c *circuits.Sorted, records []tree.Opening) {
+// emptied makes the assignment that of the empty chunk 3, which only the rule used >= 1 refuses.
+func emptied(t *testing.T, c *circuits.Sorted, records []tree.LeafPreimage) {
 	built := planted(t, records, fixture.SortedShape.Depth)
 	public := sortedPublic(built, 2, 16)
 	public[1], public[2], public[4] = number(3), fr.Element{}, fr.Element{}
 	*c = *sortedAssignment(built, nil, 3, 16, public)
 }
 
-// What the circuit leaves to the verifier: that next is `first` of the chunk behind, and that more
-// fits the count.
+// The circuit does not check that `next` is `first` of the following chunk, nor that `more` fits
+// the count; the verifier must.
 func TestSortedLeavesTheChainToTheVerifier(t *testing.T) {
 	records := openings(t, 40)
 	skipping := sortedCase(t, records, 0)

@@ -16,7 +16,7 @@ import (
 	"provenance/zkprover/kinds"
 )
 
-// Commitment is a committed vector's point and the proof that its maker knows an opening.
+// Commitment is the point of a committed vector, and the proof that its maker knows the vector.
 type Commitment struct {
 	Point, Knowledge bn254.G1Affine
 }
@@ -39,8 +39,9 @@ func Commit(
 	return c, err
 }
 
-// open is what a commitment opens to: the values and their blinding. gnark's mask, which would come
-// last, is fixed to 0: the blinding does its work and is known before the proof.
+// open is what a commitment holds: the values and their blinding. gnark's mask, which would come
+// last, is fixed to 0. The blinding hides the values instead, and is known before the proof is
+// made.
 func open(
 	key *keys.Key, vector int, values []fr.Element, blinding *fr.Element,
 ) ([]fr.Element, error) {

@@ -23,8 +23,8 @@ type Witness struct {
 	Challenge                  statement.Challenge
 }
 
-// Link is the witness of a link proof for one chunk of the dataset: U all zero with blinding 0,
-// identity positions.
+// Link is the witness of a link proof for one chunk of the dataset: U is all zero with blinding 0,
+// and each position is the leaf's own index.
 func Link(
 	leaves []fr.Element, chunk, slots int, blinding fr.Element, challenge statement.Challenge,
 ) *Witness {
@@ -38,16 +38,15 @@ func Link(
 	}
 }
 
-// Prove proves one chunk. The commitments of the proof are the very points that [Commit] gives for
-// the same vectors and blindings: the proofs of knowledge are made here, apart from gnark's, and
-// hold for no other points. The products are computed here too, so the only false statements are
-// impossible ones.
+// Prove proves one chunk. The proof's commitments are the same points that [Commit] gives for these
+// vectors and blindings. The proofs of knowledge are made here, not by gnark, and hold for these
+// points only. The products are computed here, too, so no false statement can be asked for.
 func Prove(key *keys.Key, w *Witness) (*proof.Proof, error) {
 	openings, err := w.openings(key)
 	if err != nil {
 		return nil, err
 	}
-	// They fill the cores that gnark's solver leaves idle.
+	// Made at the same time, since gnark's solver leaves cores idle.
 	known := make(chan error, 1)
 	knowledge := make([]bn254.G1Affine, len(openings))
 	go func() { known <- proveKnowledge(key, openings, knowledge) }()
@@ -63,7 +62,7 @@ func Prove(key *keys.Key, w *Witness) (*proof.Proof, error) {
 	return p, prove.Check(key, p)
 }
 
-// openings are those of the commitments, in order.
+// openings are what the commitments hold, in order.
 func (w *Witness) openings(key *keys.Key) ([][]fr.Element, error) {
 	out := make([][]fr.Element, circuits.EpochCommitments)
 	for vector, in := range []struct {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package draw is the source of everything in the vectors that looks random and is the same on
-// every run.
+// Package draw makes everything in the vectors that looks random but is the same on every run.
 //
 // It may import tree.
 package draw
@@ -47,8 +46,8 @@ func Records(count int) (digests, salts []byte) {
 	return digests, salts
 }
 
-// OutsideSubgroup is the first point on the twist, by its x = (1, i), that is not in the subgroup
-// of order r.
+// OutsideSubgroup is a point on the twist that is not in the subgroup of order r: the first one
+// with an x-coordinate (1, i).
 func OutsideSubgroup() bn254.G2Affine {
 	_, _, _, g2 := bn254.Generators()
 	b := g2.Y // the twist's constant, Y^2 - X^3

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package frozen is the form of the vector files: how proofs and their key stand in them, and how
-// they are written.
+// Package frozen reads and writes the vector files of proofs and their keys.
 //
 // It may import field, keys, proof and verify.
 package frozen
@@ -29,7 +28,7 @@ const (
 	TreeFile  = "groth16_tree256.json"
 )
 
-// Case is a proof, what the verifier must say under the mask, and why.
+// Case is a proof, a mask, whether the verifier must accept the proof under this mask, and why.
 type Case struct {
 	Name  string      `json:"name"`
 	Proof proof.JSON  `json:"proof"`

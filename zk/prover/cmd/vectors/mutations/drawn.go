@@ -16,8 +16,7 @@ import (
 	"provenance/zkprover/verify"
 )
 
-// maxDraws bounds how often a mutation is drawn anew because it changed nothing or was there
-// before.
+// maxDraws is how often a mutation is drawn again when it changed nothing or was drawn before.
 const maxDraws = 64
 
 // drawnOperators make one mutation each and report whether it was new.
@@ -32,8 +31,8 @@ var drawnOperators = map[string]func(m *mutator, base *vector, index int, s *ord
 	"fold":       (*mutator).fold,
 }
 
-// draw applies each drawn operator as often as the plan says, to the bases by turns. Mutation
-// number i of an operator takes its numbers from a stream of its own.
+// draw applies each drawn operator as often as the plan says, to the honest proofs in turn.
+// Mutation number i of an operator takes its random numbers from a stream of its own.
 func (m *mutator) draw(counts map[string]int) {
 	names := make([]string, 0, len(counts))
 	for name := range counts {
@@ -62,7 +61,7 @@ func mutationStream(kind, operator string, index int) *order.Stream {
 	return order.NewStream(binary.BigEndian.AppendUint64(preimage, uint64(index)))
 }
 
-// below is four words of the stream modulo n.
+// below is a number below n: four words of the stream modulo n.
 func below(s *order.Stream, n *big.Int) *big.Int {
 	var digest []byte
 	for range 4 {
@@ -74,7 +73,7 @@ func below(s *order.Stream, n *big.Int) *big.Int {
 
 func pick(s *order.Stream, places []int) int { return places[s.Uniform(uint64(len(places)))] }
 
-// bit flips one bit of the words by turns.
+// bit flips one drawn bit, in one word after the other.
 func (m *mutator) bit(base *vector, index int, s *order.Stream) bool {
 	places := base.checked()
 	at, bit := places[index%len(places)], int(s.Uniform(256))
@@ -99,7 +98,7 @@ func (m *mutator) input(base *vector, index int, s *order.Stream) bool {
 	})
 }
 
-// multiple multiplies a point, B included.
+// multiple multiplies a point, which may be B.
 func (m *mutator) multiple(base *vector, index int, s *order.Stream) bool {
 	places := append([]int{placeB}, base.points()...)
 	at, factor := places[index%len(places)], below(s, fr.Modulus())
@@ -114,7 +113,7 @@ func (m *mutator) multiple(base *vector, index int, s *order.Stream) bool {
 	})
 }
 
-// shift adds a multiple of the generator to a point, B included.
+// shift adds a multiple of the generator to a point, which may be B.
 func (m *mutator) shift(base *vector, index int, s *order.Stream) bool {
 	places := append([]int{placeB}, base.points()...)
 	at, factor := places[index%len(places)], below(s, fr.Modulus())
@@ -156,7 +155,7 @@ func (m *mutator) valid(base *vector, _ int, s *order.Stream) bool {
 	})
 }
 
-// pair adds x G to one commitment and takes it from another, or does so with their proofs of
+// pair adds x G to one commitment and subtracts it from another, or does so with their proofs of
 // knowledge.
 func (m *mutator) pair(base *vector, index int, s *order.Stream) bool {
 	j, i, ok := twoOf(base.commitments, s)
@@ -180,7 +179,7 @@ func (m *mutator) pair(base *vector, index int, s *order.Stream) bool {
 		})
 }
 
-// fold shifts two proofs of knowledge so that gnark's fold of them stays what it was.
+// fold changes two proofs of knowledge so that gnark's folded one does not change.
 func (m *mutator) fold(base *vector, _ int, s *order.Stream) bool {
 	j, i, ok := twoOf(base.commitments, s)
 	if !ok || base.mask != verify.MaskAll {

@@ -17,7 +17,8 @@ import (
 
 const planFile = "mutations.json"
 
-// plan is mutations.json: which honest proofs are mutated, and how often by what is drawn.
+// plan is mutations.json: which honest proofs are mutated, and how often each drawn operator is
+// applied.
 type plan struct {
 	Drawn map[string]int `json:"drawn"`
 	Kinds []plannedKind  `json:"kinds"`
@@ -74,8 +75,8 @@ func Expand(vectors, out string) error {
 
 func expandedName(kind kinds.Kind) string { return fmt.Sprintf("mutations_%s.json", kind) }
 
-// expand mutates the honest proofs of a kind. An error names the first mutation whose verdict is
-// not the one that follows from how it was made.
+// expand mutates the honest proofs of a kind. It returns an error that names the first mutation on
+// which the verifier does not give the expected verdict.
 func expand(vectors string, planned plannedKind, drawn map[string]int) (*expanded, error) {
 	file, vk, err := frozen.Load(vectors, planned.File)
 	if err != nil {

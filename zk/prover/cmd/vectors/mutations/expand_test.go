@@ -20,8 +20,8 @@ import (
 
 const vectorFolder = "../../../../../tests/vectors/zk"
 
-// At least 2,000 mutations of the proofs of every statement get the verdict that follows from how
-// they were made, and are the same bytes on every run.
+// There are at least 2,000 mutations of the proofs of every statement. The verifier gives the
+// expected verdict on each, and they are the same bytes on every run.
 func TestMutations(t *testing.T) {
 	var p plan
 	if err := frozen.ReadJSON(filepath.Join(vectorFolder, planFile), &p); err != nil {
@@ -55,7 +55,7 @@ func TestMutations(t *testing.T) {
 	}
 }
 
-// A case whose verdict is not the one that follows from how it was made is an error that names it.
+// If the verifier does not give the expected verdict on a case, the error names the case.
 func TestWrongVerdictIsNamed(t *testing.T) {
 	planned := plannedKind{Kind: kinds.Epoch, File: frozen.EpochFile,
 		Bases: []plannedBase{{"link chunk 0", 0b110}}}
@@ -66,8 +66,7 @@ func TestWrongVerdictIsNamed(t *testing.T) {
 	}
 }
 
-// Proofs of knowledge that are shifted in the fold are others, and gnark's fold of them is what it
-// was.
+// The operator `fold` changes proofs of knowledge, but not gnark's folded one.
 func TestShiftsInTheFoldCancel(t *testing.T) {
 	file, vk, err := frozen.Load(vectorFolder, frozen.EpochFile)
 	if err != nil {

@@ -16,17 +16,18 @@ import (
 	"provenance/zkprover/keys"
 )
 
-// mutator derives the mutations of one circuit. Each says by how it was made whether it must
-// verify; that is held against the verifier of this module, and by their tests against the others.
+// mutator derives the mutations of one circuit. How a mutation is made decides whether it must
+// verify. The verifier of this module must agree; the tests of the other verifiers check that they
+// do.
 type mutator struct {
 	vk    *keys.Verifying
 	bases []*vector
 	cases []expandedCase
-	taken map[string]bool // mask and words of what was emitted
+	taken map[string]bool // mask and words of the mutations emitted so far
 	err   error
 }
 
-// run applies the operators of every base, then the drawn ones by turns.
+// run applies all operators to every base, then the drawn operators to the bases in turn.
 //
 // Normative for what an expanded file holds: docs/formats/proofs.md, "Mutations".
 func (m *mutator) run(drawn map[string]int) {
@@ -54,8 +55,8 @@ func (m *mutator) otherOf(i int) *vector {
 	}
 }
 
-// emit adds a changed copy of a base and reports whether it was new. What is unchanged or was
-// emitted before is left out.
+// emit adds a changed copy of a base and reports whether it was new. A copy that is unchanged, or
+// was emitted before, is left out.
 func (m *mutator) emit(base *vector, what string, valid bool, change func(*vector)) bool {
 	v := base.copy()
 	change(v)
@@ -170,7 +171,7 @@ func (m *mutator) secondGroup(base, other *vector) {
 	})
 }
 
-// exchanges swap points. Commitments that the mask leaves out are seen by their sum only.
+// exchanges swap points. Of commitments outside the mask the verifier sees only the sum.
 func (m *mutator) exchanges(base *vector) {
 	places := base.points()
 	for i, at := range places {
@@ -233,8 +234,8 @@ func (m *mutator) parts(base, other *vector) {
 	})
 }
 
-// masks ask for the knowledge of every set of commitments, and of one that does not exist. Honest
-// knowledge holds, but for a commitment at infinity.
+// masks ask for the knowledge of every set of commitments, and of a commitment that does not exist.
+// The honest proofs of knowledge hold, except that of a commitment at infinity.
 func (m *mutator) masks(base *vector) {
 	for mask := range base.mask | 1<<(base.commitments+1) {
 		valid := mask < 1<<base.commitments

@@ -14,8 +14,9 @@ import (
 	"provenance/zkprover/verify"
 )
 
-// vector is a proof as words, which hold what no parsed proof can: A, B, C, commitments, proofs of
-// knowledge, public inputs. Points of the first group are named by the place of their first word.
+// vector is a proof as words: A, B, C, commitments, proofs of knowledge, public inputs. Unlike a
+// parsed proof, it may hold malformed values. Points of G1 are named by the place of their first
+// word.
 type vector struct {
 	name        string
 	vkid, kind  string
@@ -70,9 +71,8 @@ func (v *vector) onlyUnchecked(places ...int) bool {
 	return true
 }
 
-// points are the places of the points of the first group that a verifier looks at. Proofs of
-// knowledge outside the mask are not among them: a contract does not read them, a file with
-// malformed ones is refused.
+// points are the places of the points of G1 that a verifier checks. Proofs of knowledge outside the
+// mask are not among them: contracts do not read them, and files with malformed ones are refused.
 func (v *vector) points() []int {
 	places := []int{placeA, placeC}
 	for i := range v.commitments {
@@ -86,7 +86,7 @@ func (v *vector) points() []int {
 	return places
 }
 
-// coordinates are the places of the words of all points looked at.
+// coordinates are the places of the words of all points that a verifier checks.
 func (v *vector) coordinates() []int {
 	places := []int{placeB, placeB + 1, placeB + 2, placeB + 3}
 	for _, at := range v.points() {
@@ -95,7 +95,7 @@ func (v *vector) coordinates() []int {
 	return places
 }
 
-// checked are the places of all words looked at.
+// checked are the places of all words that a verifier checks.
 func (v *vector) checked() []int {
 	places := v.coordinates()
 	for i := range v.inputs() {

@@ -18,7 +18,7 @@ import (
 	"provenance/zkprover/kinds"
 )
 
-// keyCase is a key's bytes and whether loaders must take them. Rule names what is wrong
+// keyCase is a key's bytes, and whether loaders must accept them. Rule names what is wrong
 // (docs/security-model.md, rule 7).
 type keyCase struct {
 	Name  string `json:"name"`
@@ -40,7 +40,7 @@ const (
 	wordS     = 62
 )
 
-// soundKey is an epoch key of points whose logarithms are drawn: well-formed, of no circuit.
+// soundKey is an epoch key with drawn points. It is well-formed, but of no circuit.
 func soundKey() *keys.Verifying {
 	v := &keys.Verifying{Shape: circuits.Shape{Kind: kinds.Epoch, Slots: 256},
 		Alpha:   drawG1("alpha"),
@@ -103,7 +103,7 @@ type keyChange struct {
 	change     func(v *keys.Verifying)
 }
 
-// changedKeys are keys of which every point is one: what is wrong is what they are to each other.
+// changedKeys are keys whose points are all valid, but stand in a wrong relation to each other.
 func changedKeys() []keyChange {
 	_, _, _, g := bn254.Generators()
 	list := []keyChange{
@@ -140,7 +140,7 @@ func changedKeys() []keyChange {
 	return append(list, changedSigmas()...)
 }
 
-// changedSigmas are keys of which the commitments' sigmas are trivial or belong together.
+// changedSigmas are keys whose sigmas are 1 or -1, or equal or opposite to each other.
 func changedSigmas() (list []keyChange) {
 	for i := range circuits.EpochCommitments {
 		j := (i + 1) % circuits.EpochCommitments
@@ -169,7 +169,8 @@ type wordsChange struct {
 	change     func(data []byte) []byte
 }
 
-// changedWords are keys of which a point is none, is infinity, or the words do not fit the header.
+// changedWords are keys with an invalid point or infinity, and keys whose words do not fit the
+// header.
 func changedWords() []wordsChange {
 	list := []wordsChange{
 		{"an unused word is left over", "trailing bytes", func(data []byte) []byte {
@@ -195,7 +196,7 @@ func changedWords() []wordsChange {
 	return append(list, changedPoints()...)
 }
 
-// changedPoints are keys of which one point is none.
+// changedPoints are keys with one invalid point.
 func changedPoints() (list []wordsChange) {
 	points := []struct {
 		name        string

@@ -21,8 +21,8 @@ import (
 	"provenance/zkprover/tree"
 )
 
-// published marks the numbers of inputs whose hash of 1..n stands in circomlibjs' or
-// go-iden3-crypto's own tests.
+// published marks the numbers of inputs n for which the tests of circomlibjs or go-iden3-crypto
+// state the hash of 1..n.
 var published = map[int]bool{1: true, 2: true, 3: true, 4: true, 5: true, 6: true, 16: true}
 
 type poseidonCase struct {

@@ -23,14 +23,14 @@ const (
 	auditDepth = 2
 )
 
-// labelled is an honest proof and what it says.
+// labelled is an honest proof and its name.
 type labelled struct {
 	label string
 	proof *proof.Proof
 }
 
 // plainProofs are the vectors of a kind without commitments: honest proofs of different statements,
-// the other valid forms of the first and the mistakes that the operators of mutations.json do not
+// other valid forms of the first one, and mistakes that the operators of mutations.json do not
 // make.
 func plainProofs(key *keys.Key, proofs []labelled) (any, error) {
 	s := &suite{vk: key.Verifying}
@@ -75,7 +75,7 @@ func newAuditScene() (*auditScene, error) {
 	return s, err
 }
 
-func (s *auditScene) open(i int) (*tree.Opening, error) {
+func (s *auditScene) open(i int) (*tree.LeafPreimage, error) {
 	opened, err := tree.Open(s.digests[i*tree.DigestBytes:][:tree.DigestBytes],
 		s.salts[i*tree.SaltBytes:][:tree.SaltBytes])
 	return &opened, err
@@ -103,7 +103,8 @@ func Member(cache string) (any, error) {
 		})
 }
 
-// Absent ask for the digest one above a record's; for the start of the dataset, for 1.
+// Absent makes proofs about digests whose first half is a record's plus 1; at the start of the
+// dataset about 1.
 func Absent(cache string) (any, error) {
 	return auditProofs(cache, circuits.Shape{Kind: kinds.Absent, Slots: 1,
 		Depth: auditDepth}, []int{0, 17, auditCount},

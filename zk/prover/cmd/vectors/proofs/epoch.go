@@ -126,7 +126,7 @@ func Epoch(cache string) (any, error) {
 	}, s.err
 }
 
-// describe gives what a second implementation needs to compute the public inputs and P itself.
+// describe returns what another implementation needs to compute the public inputs and P itself.
 func (s *epochScene) describe() map[string]any {
 	return map[string]any{
 		"seed": field.Word(s.seed).Hex(), "epoch": 0, "count": proofCount, "slots": proofSlots,
@@ -163,7 +163,7 @@ func (s *suite) pair(pair string, p *proof.Proof, j, i int) {
 		})
 }
 
-// commitments exchanges and shifts commitments so that their sum stays what it was.
+// commitments exchanges and changes commitments so that their sum does not change.
 func (s *suite) commitments(label string, p, other *proof.Proof) {
 	_, _, x, _ := bn254.Generators()
 	for i := range circuits.EpochCommitments {
@@ -196,7 +196,7 @@ func (s *suite) commitments(label string, p, other *proof.Proof) {
 	s.foreign(label, p, other)
 }
 
-// foreign takes parts of another chunk, or leaves parts out.
+// foreign replaces parts by those of another chunk, or leaves parts out.
 func (s *suite) foreign(label string, p, other *proof.Proof) {
 	s.edit(label+": all commitments and poks of another chunk", p, verify.MaskAll, false,
 		"commitments of another chunk", func(p *proof.Proof) {
@@ -222,8 +222,8 @@ func (s *suite) foreign(label string, p, other *proof.Proof) {
 		})
 }
 
-// shiftInFold adds X to pok j and takes c^(j-i) X from pok i, c being gnark's folding challenge:
-// sum c^k pok_k stays.
+// shiftInFold adds X to pok j and subtracts c^(j-i) X from pok i, where c is gnark's folding
+// challenge. The sum of c^k pok_k does not change.
 func shiftInFold(p *proof.Proof, j, i int) {
 	_, _, x, _ := bn254.Generators()
 	challenge, err := verify.FoldingChallenge(p)
@@ -240,8 +240,8 @@ func shiftInFold(p *proof.Proof, j, i int) {
 	p.Knowledge[i].Sub(&p.Knowledge[i], &x)
 }
 
-// forgeries satisfy the main equation without any witness by way of one commitment whose knowledge
-// is not checked.
+// forgeries satisfy the main equation without a witness, by a choice of one commitment of which no
+// knowledge is checked.
 func (s *suite) forgeries(p *proof.Proof) {
 	for free, name := range []string{"D", "U", "P"} {
 		open := verify.MaskAll &^ (1 << free)
@@ -265,7 +265,8 @@ func (s *suite) forgeries(p *proof.Proof) {
 	}
 }
 
-// forge sets A, B, C and commitment `free` for inputs of the forger's choice.
+// forge draws public inputs, and sets A, B, C and commitment `free` so that the main equation
+// holds.
 func (s *suite) forge(p *proof.Proof, free int) {
 	for i := range p.Public {
 		p.Public[i] = draw.Scalar("forged input %d", i)

@@ -23,7 +23,7 @@ import (
 	"provenance/zkprover/verify"
 )
 
-// suite collects cases and holds each against the verifier.
+// suite collects cases. The verifier must agree with each.
 type suite struct {
 	vk    *keys.Verifying
 	cases []frozen.Case
@@ -55,8 +55,8 @@ func (s *suite) edit(
 	s.add(name, p.ToJSON(), mask, valid, why)
 }
 
-// editWire adds the case of a changed copy of the wire form: numbers that a parsed proof cannot
-// hold.
+// editWire adds the case of a changed copy of the wire form, with numbers that a parsed proof
+// cannot hold.
 func (s *suite) editWire(
 	name string, honest *proof.Proof, mask verify.Mask, why string, change func(*proof.JSON),
 ) {
@@ -153,7 +153,7 @@ func (s *suite) coordinates(label string, p *proof.Proof, mask verify.Mask) {
 	}
 }
 
-// pointNames are the G1 points of a proof, with how to reach each.
+// g1Points are the names of a proof's G1 points, and functions that return each.
 func g1Points(p *proof.Proof) (names []string, at []func(*proof.Proof) *bn254.G1Affine) {
 	names = []string{"A", "C"}
 	at = append(at, func(p *proof.Proof) *bn254.G1Affine {
@@ -223,7 +223,7 @@ func (s *suite) secondGroup(label string, p, other *proof.Proof, mask verify.Mas
 		})
 }
 
-// malleable adds the other valid forms of a proof: proof bytes are no id.
+// malleable adds other valid forms of a proof: they show that a proof's bytes are not an id.
 func (s *suite) malleable(label string, p *proof.Proof, mask verify.Mask) {
 	s.edit(label+": (-A, -B, C)", p, mask, true,
 		"malleability of Groth16: must verify, must not count twice", func(p *proof.Proof) {

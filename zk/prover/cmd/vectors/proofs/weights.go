@@ -50,8 +50,8 @@ func newTensor(
 	return blocks.Tensor{Name: name, Tree: built}, err
 }
 
-// quantizedBlock is the deployed form of a block; the codes are rounded in 64-bit numbers, where no
-// ratio of two bfloat16 numbers comes as near to a tie as to be rounded across it.
+// quantizedBlock is the deployed form of a block. Codes are rounded from 64-bit floats: no ratio of
+// two bfloat16 numbers lies so near a tie that this rounds it to the wrong side.
 func quantizedBlock(kind kinds.Kind, block []uint16) ([]byte, error) {
 	top, err := new(quantized.Maximum).Set((*[page.Values]uint16)(block))
 	if err != nil {
@@ -78,7 +78,7 @@ func quantizedBlock(kind kinds.Kind, block []uint16) ([]byte, error) {
 // number is the value of a bfloat16 pattern.
 func number(pattern uint16) float64 { return float64(math.Float32frombits(uint32(pattern) << 16)) }
 
-// Quantized prove three blocks of one tensor, one a proof.
+// Quantized makes proofs of three blocks of one tensor, one block each.
 func Quantized(cache string, kind kinds.Kind) (any, error) {
 	key, err := loadKey(cache, circuits.Shape{Kind: kind, Slots: 1, Depth: 1})
 	if err != nil {
