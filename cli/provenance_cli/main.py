@@ -138,7 +138,8 @@ class LazyGroup(TyperGroup):
             try:
                 return super().invoke(ctx)
             finally:
-                sys.stdout.flush()  # what the reader or the disk refuses is told here, not at exit
+                if sys.stdout is not None:  # it is None where the caller closed it
+                    sys.stdout.flush()  # what reader or disk refuse is told here, not at exit
         except (OSError, EOFError, KeyboardInterrupt, typer.Abort) as error:
             raise _Escaped(error) from error
 
@@ -232,7 +233,8 @@ def _end(error: BaseException) -> NoReturn:
             print(json.dumps(value), flush=True)
     if isinstance(error, OSError):
         _let_go_of_stdout()
-    print(f"error: {known}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # nobody reads; the exit code still tells
+        print(f"error: {known}", file=sys.stderr, flush=True)
     sys.exit(known.exit_code)
 
 
