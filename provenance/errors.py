@@ -60,7 +60,9 @@ class ProvenanceError(Exception):
         if self.actual is not None:
             parts.append(f"actual {self.actual}")
         line = ", ".join(parts)
-        return f"{line} ({self.hint})" if self.hint else line
+        text = f"{line} ({self.hint})" if self.hint else line
+        # Libraries tell causes in several lines; an error is one.
+        return " ".join(part.strip() for part in text.splitlines())
 
     def to_json(self) -> dict[str, str | None]:
         """The error's facts, as programs get them."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from provenance.artifacts.content import content_digest
 from provenance.causes import cause_of, content_cause, near
 from provenance.digest import open_regular
 from provenance.errors import InputError, NotFound, OutputError
@@ -96,6 +97,13 @@ def test_contents_tell_what_was_put_in_the_place_of_the_file(
 @pytest.mark.parametrize("data", [b"{}", b"a: b", b"version 1", b"text"])
 def test_ordinary_texts_are_called_nothing_else(data: bytes) -> None:
     assert content_cause(data) is None
+
+
+def test_a_pointer_in_the_place_of_weights_is_named(tmp_path: Path) -> None:
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 269060552\n"
+    (tmp_path / "model.safetensors").write_bytes(pointer)
+    with pytest.raises(InputError, match="git lfs pull"):
+        content_digest(tmp_path)
 
 
 def test_only_near_names_are_offered() -> None:
