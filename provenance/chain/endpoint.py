@@ -90,8 +90,8 @@ class Endpoint:
             RpcError: the endpoint answered with an error of JSON-RPC.
         """
         call = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": list(params)}
-        data, waited_s = json.dumps(call).encode(), 0.0
-        for attempt in itertools.count():
+        data, attempt, waited_s = json.dumps(call).encode(), 0, 0.0
+        while True:
             reply = self._post(data, f"{self.shown} {method}")
             asked = later(reply)
             if asked is None:
@@ -103,8 +103,7 @@ class Endpoint:
                 raise _limited(reply, asked, attempt, waited_s)
             self._say(f"warning: {self.shown}: {asked.why}; waiting {pause_s:.0f} s")
             self._sleep(pause_s)
-            waited_s += pause_s
-        raise AssertionError  # itertools.count has no end
+            attempt, waited_s = attempt + 1, waited_s + pause_s
 
     def close(self) -> None:
         """Close the calling thread's connection; the next request opens another."""
