@@ -12,10 +12,10 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from provenance.artifacts.content import content_digest, read_tensor_infos
+from provenance.artifacts.content import content_digest
 from provenance.artifacts.tensors import Tensor
-from provenance.chain.deploy import Deployment, restore_hint
-from provenance.digest import Digest, open_regular
+from provenance.chain.deploy import Deployment
+from provenance.digest import Digest
 from provenance.errors import Conflict, VerificationError
 from provenance.ids import KeyId, to_hex
 from provenance.layout import RunFolder, read_json, write_atomically, write_json
@@ -24,13 +24,13 @@ from provenance.log.record import Record
 from provenance.log.records import Merge, Quantize, Sample
 from provenance.log.run_log import OpenLog, anchor, open_log, run_id_of
 from provenance.progress import Say, silent
-from provenance.statements import STAGES, key_text, quantization_kind
+from provenance.statements import STAGES, quantization_kind
 from provenance.verify.protocols import FormatInspector
 from provenance_zk.proof_file import ProofFile
 from provenance_zk.prover.client import ZkProver
-from provenance_zk.prover.keys import KeyFolder, find_key, find_keys
+from provenance_zk.prover.keys import KeyFolder, find_key
 from provenance_zk.weights import samples
-from provenance_zk.weights.keys import wanted_keys
+from provenance_zk.weights.keys import adapter_keys, require_keys
 from provenance_zk.weights.ledger import ModelLedger
 from provenance_zk.weights.proving import ProofMaker, StageProver
 from provenance_zk.weights.stages import (
@@ -227,29 +227,9 @@ class RunWeights:
         if not names:
             return
         kinds = {"merge": "merge", "quantize": quantization_kind(self._quantize.quantization).name}
-        factors = self._owner.inspector.adapter_factors(self._log.folder.adapter)
-        adapter = self._shapes(self._log.folder.adapter)
-        merged = self._shapes(self._log.folder.merged)
-        ranks = [adapter[a][0] for a, _ in factors.values()]
-        sizes = [merged[target] for target in factors]
-        wanted = wanted_keys([kinds[name] for name in names], sizes, max(ranks))
-        deployment = self._owner.chain.deployment
-        slots = {key.kind: key.slots for key in reversed(deployment.keys)}  # as `_size` takes them
-        shapes = [(k, slots.get(k, size), depth) for k, size, depth in wanted]
-        deployment.require_keys(shapes)
-        pinned = {deployment.key(*shape).vk_id: key_text(*shape) for shape in shapes}
-        owner = f"contract {deployment.models}"
-        find_keys(self._owner.key_cache, pinned, owner, restore_hint(deployment))
-
-    def _shapes(self, folder: Path) -> dict[str, tuple[int, int]]:
-        """Rows and columns of the matrices in a folder of weights."""
-        found = {}
-        for file in set(self._owner.inspector.tensor_files(folder).values()):
-            with open_regular(file) as stream:
-                for info in read_tensor_infos(stream, str(file)):
-                    if len(info.shape) == 2:
-                        found[info.name] = (info.shape[0], info.shape[1])
-        return found
+        owner, adapter = self._owner, self._log.folder.adapter
+        wanted = adapter_keys(owner.inspector, adapter, [kinds[name] for name in names])
+        require_keys(owner.chain.deployment, owner.key_cache, wanted)
 
     def stage(self, name: str) -> StageWeights:
         """The stage `merge` or `quantize` with its weights.
