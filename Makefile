@@ -23,7 +23,7 @@ help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: $(STAMPS)/python $(STAMPS)/node zk/prover/bin/zkprover ## install everything into .venv and node_modules, build the prover
-	@provenance doctor --quiet
+	@provenance doctor --quiet --machine
 
 # uv installs what constraints.txt pins; pip does where uv cannot be had. TORCH_BACKEND=cpu asks uv for a torch without CUDA.
 $(STAMPS)/python: pyproject.toml constraints.txt tools/install.sh

@@ -60,11 +60,32 @@ EXIT_NOTES = """\
 Other commands:
 
 - `proof verify`: the code of its worst verdict ([audits](formats/audits.md)).
-- `chain status`: 3 if the chain is down. `doctor`: 3 if something needed is missing.
+- `chain status`: 3 if the chain is down. `doctor`: 3 if something needed is missing or wrong.
 - `fsck`, `contracts verify`: 1 if something does not agree.
 - `dataset contains`: 0 present, 4 absent, 3 undetermined. With `--blocklist`: 0 all absent, 1 some
   present, 3 none present but some undetermined.
 - `dataset erase --check`: 1 if something was found.
+
+No verdict ends with 70 or 73, so a pipeline can tell a broken command from a refused model:
+
+- 70: the program met something that nobody foresaw. The one line names the kind of the fault and a
+  report with the traceback, mode 0600, in the home folder, else in the folder for temporary files.
+  Private keys, passwords and tokens are removed from it, and everything of a URL but the host. Look
+  through it all the same before you send it to anyone.
+- 73: an output cannot be written. Commands try their outputs (`--json-out`, `--out`,
+  `--trust-out`, `--prove`, `--snarkjs`, PROVENANCE_HOME, PROVENANCE_CACHE) before the work, by
+  writing and removing a file there. A device or pipe, such as `/dev/stdout`, is only known to be
+  full when it is written to; `gate` prints its verdict before that.
+
+## When the chain's endpoint refuses
+
+An endpoint that limits requests (HTTP 429 or 503, or a JSON-RPC error such as -32005) is asked
+again after the time that it names in `Retry-After`, else after 1, 2, 4, 8 and then 15 seconds, each
+a little longer at random: at most 8 times and 120 seconds for one request. Each wait is said on
+standard error. A transaction is sent again as the very same bytes, which the chain can take only
+once. Any other refusal ends the command with words of its own, the HTTP status, and of the endpoint
+no more than scheme, host and port. After a timeout nothing is repeated. Redirects are not followed,
+and an answer has at most 32 MiB.
 """
 
 # name -> (default if no configuration file says otherwise, meaning). They are read in

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path, PosixPath
 from typing import BinaryIO
 
+from provenance.causes import cause_of
 from provenance.errors import InputError
 from provenance.ids import to_hex
 
@@ -86,10 +87,13 @@ def open_regular(path: Path, *, dir_fd: int | None = None) -> BinaryIO:
     try:
         fd = os.open(path, os.O_RDONLY | follow | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=dir_fd)
     except OSError as error:
-        raise InputError("cannot open file", where=str(path), actual=error.strerror) from error
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        cause = cause_of(error, path) if dir_fd is None else error.strerror
+        raise InputError("cannot open file", where=str(path), actual=cause) from error
+    mode = os.fstat(fd).st_mode
+    if not stat.S_ISREG(mode):
         os.close(fd)
-        raise InputError("not a regular file", where=str(path))
+        kind = "it is a folder" if stat.S_ISDIR(mode) else "it is a pipe, socket or device"
+        raise InputError("not a regular file", where=str(path), actual=kind)
     return os.fdopen(fd, "rb")
 
 

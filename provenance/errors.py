@@ -9,10 +9,13 @@
     |- Conflict            the thing exists already or has changed         (exit 2)
     |- UnavailableError    chain, disk or prover out of reach; retry may help   (exit 3)
     |- RejectedError       the chain said no; the same call will not help  (exit 1)
-    `- OutcomeUnknown      the write may have happened: reload, never blind-retry (exit 3)
+    |- OutcomeUnknown      the write may have happened: reload, never blind-retry (exit 3)
+    |- InternalError       this program is at fault: a report says where   (exit 70)
+    `- OutputError         an output cannot be written; tried before the work (exit 73)
 
 Constructors take facts (`expected=`, `actual=`, `where=`); advice goes to `hint`. The command line
-prints one line from them; `to_json` is what programs get.
+prints one line from them; `to_json` is what programs get. 70 and 73 are EX_SOFTWARE and
+EX_CANTCREAT of sysexits.h: no verdict has them.
 """
 
 from __future__ import annotations
@@ -57,7 +60,9 @@ class ProvenanceError(Exception):
         if self.actual is not None:
             parts.append(f"actual {self.actual}")
         line = ", ".join(parts)
-        return f"{line} ({self.hint})" if self.hint else line
+        text = f"{line} ({self.hint})" if self.hint else line
+        # Libraries tell causes in several lines; an error is one.
+        return " ".join(part.strip() for part in text.splitlines())
 
     def to_json(self) -> dict[str, str | None]:
         """The error's facts, as programs get them."""
@@ -131,3 +136,17 @@ class OutcomeUnknown(ProvenanceError):
 
     exit_code = 3
     code = "outcome-unknown"
+
+
+class InternalError(ProvenanceError):
+    """This program is at fault: the report that the message names says where."""
+
+    exit_code = 70
+    code = "internal"
+
+
+class OutputError(ProvenanceError):
+    """An output cannot be written: no space, no permission, or something else has its name."""
+
+    exit_code = 73
+    code = "output"

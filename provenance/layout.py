@@ -28,8 +28,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from provenance.causes import cause_of, content_cause
 from provenance.encoding import parse_json
-from provenance.errors import InputError, NotFound
+from provenance.errors import InputError, NotFound, OutputError
 from provenance.log.journal import sync_directory
 
 MAX_JSON_BYTES = 64 << 20
@@ -39,7 +40,20 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Make `data` the content of `path`, durable on return.
 
     A crash leaves the old content or the new, never a mixture.
+
+    Raises:
+        OutputError: a folder has this name, or the disk refuses; what was there stays.
     """
+    try:
+        _replace(path, data, mode)
+    except OSError as error:
+        at_fault = path if path.is_dir() or error.filename is None else Path(error.filename)
+        raise OutputError(
+            "cannot write file", where=str(path), actual=cause_of(error, at_fault)
+        ) from error
+
+
+def _replace(path: Path, data: bytes, mode: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
@@ -70,16 +84,23 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise InputError("not a regular file", where=str(path))
+            kind = "it is a folder" if stat.S_ISDIR(status.st_mode) else None
+            raise InputError("not a regular file", where=str(path), actual=kind)
         if status.st_size > MAX_JSON_BYTES:
             raise InputError(
                 "file is too large", where=str(path), expected=f"<= {MAX_JSON_BYTES} bytes"
             )
-        value = parse_json(path.read_bytes())
+        data = path.read_bytes()
     except FileNotFoundError as error:
-        raise NotFound("file is missing", where=str(path)) from error
-    except (OSError, ValueError) as error:
-        raise InputError("cannot read JSON", where=str(path), actual=error) from error
+        raise NotFound("file is missing", where=str(path), actual=cause_of(error, path)) from error
+    except OSError as error:
+        raise InputError("cannot read JSON", where=str(path), actual=cause_of(error)) from error
+    try:
+        value = parse_json(data)
+    except ValueError as error:
+        raise InputError(
+            "cannot read JSON", where=str(path), actual=content_cause(data) or error
+        ) from error
     if not isinstance(value, dict):
         raise InputError("not a JSON object", where=str(path))
     return value

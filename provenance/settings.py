@@ -21,8 +21,9 @@ from pathlib import Path
 
 import yaml
 
+from provenance.causes import cause_of, near
 from provenance.digest import sha256
-from provenance.errors import ConfigError
+from provenance.errors import ConfigError, OutputError
 
 CONFIG_NAME = ".provenance.yaml"
 CONFIG_FORMAT = "provenance-config/1"
@@ -74,7 +75,14 @@ class Settings:
 
         def place(variable: str, key: str = "") -> Path | None:
             text = env.get(variable) or file.get(key)
-            return Path(text).expanduser().absolute() if text else None
+            if not text:
+                return None
+            try:
+                return Path(text).expanduser().absolute()
+            except RuntimeError as error:  # `~name` of somebody whom this machine does not know
+                raise ConfigError(
+                    "no such user's folder", where=variable, actual=text, hint="write the path out"
+                ) from error
 
         default_trust = config_folder(env) / "trust.yaml"
         return cls(
@@ -113,7 +121,10 @@ def find_config(env: Mapping[str, str], folder: Path | None = None) -> Path | No
     """The configuration file that counts in `folder` (None: the current one), None if none does."""
     if env.get("PROVENANCE_HOME"):
         return None
-    start = (folder or Path.cwd()).absolute()
+    try:
+        start = (folder or Path.cwd()).absolute()
+    except FileNotFoundError as error:
+        raise ConfigError("the current folder was deleted", hint="cd into another one") from error
     candidates = [parent / CONFIG_NAME for parent in (start, *start.parents)]
     return next((p for p in [*candidates, user_config(env)] if p.is_file()), None)
 
@@ -133,15 +144,23 @@ def write_config(path: Path, settings: Settings, env: Mapping[str, str]) -> None
     """Write a configuration file, and the mark that says this user wrote it.
 
     A process that is killed in between leaves the old file, or none.
+
+    Raises:
+        OutputError: it cannot be written.
     """
     text = _config_text(settings)
     mark = _mark(path, text.encode(), env)
-    mark.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    mark.write_text(f"{path.absolute()}\n")
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.new")
-    temporary.write_text(text)
-    temporary.replace(path)  # the file counts after this line and not before
+    try:
+        mark.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        mark.write_text(f"{path.absolute()}\n")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text)
+        temporary.replace(path)  # the file counts after this line and not before
+    except OSError as error:
+        raise OutputError(
+            "cannot write configuration file", where=str(path), actual=cause_of(error)
+        ) from error
 
 
 def is_config_of(path: Path, settings: Settings, env: Mapping[str, str]) -> bool:
@@ -160,7 +179,9 @@ def _read_config(path: Path, env: Mapping[str, str]) -> dict[str, str]:
     try:
         data = path.read_bytes()[: _MAX_BYTES + 1]
     except OSError as error:
-        raise ConfigError("cannot read file", where=str(path), actual=error.strerror) from error
+        raise ConfigError(
+            "cannot read file", where=str(path), actual=cause_of(error, path)
+        ) from error
     if path != user_config(env) and not _mark(path, data, env).is_file():
         raise ConfigError(
             "configuration file was not written by your `provenance init`",
@@ -175,9 +196,11 @@ def _read_config(path: Path, env: Mapping[str, str]) -> dict[str, str]:
         raise ConfigError("not a configuration file", where=str(path), expected=CONFIG_FORMAT)
     for name, text in value.items():
         if name not in _KEYS or not isinstance(text, str):
+            other = near(str(name), _KEYS) if name not in _KEYS else None
             raise ConfigError(
                 "unknown key or not a text",
                 where=f"{path} {str(name)[:80]}",
                 expected=", ".join(_KEYS),
+                hint=f"did you mean {other}?" if other else None,
             )
     return value

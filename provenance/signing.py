@@ -21,7 +21,8 @@ from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_account.signers.local import LocalAccount
 
-from provenance.errors import AuthError, Conflict, InputError, VerificationError
+from provenance.causes import cause_of, content_cause
+from provenance.errors import AuthError, Conflict, InputError, OutputError, VerificationError
 from provenance.ids import NO_ADDRESS, Address
 from provenance.log.record import Record
 from provenance.log.records import Tombstone
@@ -133,10 +134,10 @@ def read_password(file: Path | None, *, prompt: str = "keystore password: ") -> 
         return getpass.getpass(prompt)
     try:
         mode = file.stat().st_mode
-        text = file.read_text().splitlines()
+        data = file.read_bytes()
     except OSError as error:
         raise AuthError(
-            "cannot read password file", where=str(file), actual=error.strerror
+            "cannot read password file", where=str(file), actual=cause_of(error, file)
         ) from error
     if stat.S_IMODE(mode) & 0o077:
         raise AuthError(
@@ -146,6 +147,12 @@ def read_password(file: Path | None, *, prompt: str = "keystore password: ") -> 
             actual=oct(stat.S_IMODE(mode)),
             hint=f"chmod 600 {file}",
         )
+    try:
+        text = data.decode("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise AuthError(
+            "password file is not UTF-8 text", where=str(file), actual=content_cause(data)
+        ) from error
     if not text or not text[0]:
         raise AuthError("password file is empty", where=str(file))
     return text[0]
@@ -156,19 +163,38 @@ def create_key(path: Path, password: str) -> Address:
 
     Raises:
         Conflict: the file exists.
+        OutputError: the file cannot be written.
     """
     account = Account.create()
     keystore = json.dumps(account.encrypt(password))
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        if path.exists() or path.is_symlink():
+            raise Conflict("keystore exists already", where=str(path))
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _write_new(path, keystore)
     except FileExistsError as error:
-        raise Conflict("keystore exists already", where=str(path)) from error
-    with os.fdopen(fd, "w") as stream:
-        stream.write(keystore)
-        stream.flush()
-        os.fsync(stream.fileno())
+        if path.parent.is_dir():
+            raise Conflict("keystore exists already", where=str(path)) from error
+        raise _unwritable(path, error) from error
+    except OSError as error:
+        raise _unwritable(path, error) from error
     return Address(account.address)
+
+
+def _write_new(path: Path, keystore: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(fd, "w") as stream:
+            stream.write(keystore)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError:
+        path.unlink(missing_ok=True)  # half a keystore would stand in the way of the next one
+        raise
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    return OutputError("cannot write keystore", where=str(path), actual=cause_of(error))
 
 
 def address_of(path: Path) -> Address:
@@ -183,19 +209,28 @@ def address_of(path: Path) -> Address:
 
 def _read_keystore(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text())
+        data = path.read_bytes()
     except OSError as error:
         raise InputError(
             "cannot read keystore",
             where=str(path),
-            actual=error.strerror,
+            actual=cause_of(error, path),
             hint="make one with: provenance key create",
         ) from error
+    try:
+        value = json.loads(data)
     except ValueError as error:
-        raise InputError("keystore is not JSON", where=str(path)) from error
+        raise InputError(
+            "keystore is not JSON", where=str(path), actual=content_cause(data)
+        ) from error
     if not isinstance(value, dict) or "address" not in value:
         raise InputError("not a keystore (Web3 Secret Storage v3)", where=str(path))
     return value
+
+
+def _is_wrong_password(error: Exception) -> bool:
+    """Whether the password, and not the file, is what eth-keyfile refuses."""
+    return isinstance(error, ValueError) and "mac mismatch" in str(error).lower()
 
 
 def load_key(path: Path, password: str) -> LocalAccount:
@@ -208,8 +243,10 @@ def load_key(path: Path, password: str) -> LocalAccount:
     keystore = _read_keystore(path)
     try:
         account: LocalAccount = Account.from_key(Account.decrypt(keystore, password))
-    except ValueError as error:
-        raise AuthError("wrong keystore password", where=str(path)) from error
-    except (KeyError, TypeError, NotImplementedError) as error:
-        raise InputError("not a keystore (Web3 Secret Storage v3)", where=str(path)) from error
+    except (KeyError, TypeError, NotImplementedError, ValueError, OverflowError) as error:
+        if _is_wrong_password(error):
+            raise AuthError("wrong keystore password", where=str(path)) from error
+        raise InputError(
+            "not a keystore (Web3 Secret Storage v3)", where=str(path), actual=type(error).__name__
+        ) from error
     return account

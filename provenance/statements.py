@@ -230,6 +230,23 @@ def kind_named(name: str) -> Kind:
     return KINDS[name]
 
 
+def key_text(kind: str, slots: int | None, depth: int | None) -> str:
+    """A key as users name it: `merge:3:16` is what `--model-keys` takes.
+
+    Args:
+        depth: its word 3; None where any will do.
+    """
+    known = kind_named(kind)
+    if known.contract != "ModelLedger":
+        size = "" if slots is None else f", {slots} slots"
+        return f"{kind}{size}" + (f", depth {depth}" if depth else "")
+    rank, levels = divmod(depth or 0, RANK_UNIT) if known.ranked else (0, depth or 0)
+    words = [kind, str(levels) if depth else "LEVELS"]
+    if known.ranked:
+        words.append(str(rank) if depth else "RANK")
+    return ":".join(words)
+
+
 def kind_numbered(number: int) -> Kind:
     """The kind with this number (attacker-controlled).
 

@@ -18,6 +18,14 @@ _URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s,)]+", re.IGNORECASE)
 _PRIVATE = frozenset({"secrets", ".nodes"})
 
 
+def _token(paths: Iterable[Path], end: str) -> re.Pattern[str]:
+    """Finds one of these absolute paths, the longest that fits, where a path begins and ends."""
+    names = sorted({str(p) for p in paths} - {"/"}, key=len, reverse=True)
+    if not names:
+        return re.compile(r"(?!)")  # matches nothing
+    return re.compile(rf"(?<![\w./~-])(?:{'|'.join(map(re.escape, names))}){end}")
+
+
 @dataclass(frozen=True)
 class Stamp:
     """Fingerprint of a run's evidence: names, sizes and times of its files.
@@ -80,20 +88,24 @@ class StampedSource:
 class Redaction:
     """Removes the operator's folders and endpoints from published texts.
 
-    The URL of an endpoint may contain an access key.
+    Only whole absolute paths are removed: a folder may be named like a word, or a letter, that
+    verdicts use. The URL of an endpoint may contain an access key.
+
+    Args:
+        folders: of evidence, as the service reads them (`AppState.folders` are absolute).
     """
 
     def __init__(self, folders: Iterable[Path]) -> None:
-        spellings = {
-            str(p) for folder in folders for p in (folder, folder.absolute(), folder.resolve())
-        }
-        self._paths = sorted(spellings - {".", "/"}, key=len, reverse=True)
+        places = {p for folder in folders for p in (folder.absolute(), folder.resolve())}
+        above = {parent for place in places for parent in place.parents}
+        self._inside = _token(places, r"(?=/|[^\w.-]|\.(?!\w)|$)")
+        # A folder above is hidden where a text ends with it; what else lies in it has other owners.
+        self._above = _token(above - places, r"(?=[^\w./-]|\.(?!\w)|$)")
 
     def text(self, text: str) -> str:
         """A text without folders and endpoints."""
-        for path in self._paths:
-            text = text.replace(path, "evidence")
-        return _URL.sub("(endpoint)", text)
+        text = self._inside.sub("evidence", text)
+        return _URL.sub("(endpoint)", self._above.sub("(folder)", text))
 
     def claim(self, claim: Claim) -> Claim:
         """A claim without folders and endpoints in its texts."""
@@ -104,6 +116,7 @@ class Redaction:
         return replace(
             claim,
             text=self.text(claim.text),
+            needs=clean(claim.needs),
             where=clean(claim.where),
             expected=clean(claim.expected),
             actual=clean(claim.actual),

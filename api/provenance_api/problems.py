@@ -16,8 +16,10 @@ from provenance.errors import (
     ConfigError,
     Conflict,
     InputError,
+    InternalError,
     NotFound,
     OutcomeUnknown,
+    OutputError,
     ProvenanceError,
     RejectedError,
     UnavailableError,
@@ -37,6 +39,8 @@ STATUS: dict[type[ProvenanceError], HTTPStatus] = {
     UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     RejectedError: HTTPStatus.BAD_GATEWAY,
     OutcomeUnknown: HTTPStatus.SERVICE_UNAVAILABLE,
+    InternalError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    OutputError: HTTPStatus.INTERNAL_SERVER_ERROR,
     ProvenanceError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 

@@ -51,3 +51,7 @@ class AppState:
     prover: Callable[[], ProofVerifier]
     policy: Policy = field(default_factory=Policy)
     limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        """Make the folders absolute: `Redaction` knows a path in a text by its whole length."""
+        object.__setattr__(self, "folders", tuple(folder.absolute() for folder in self.folders))

@@ -1,23 +1,27 @@
 """The `provenance` command. A subcommand is imported when it is called, so `--help` stays quick.
 
 stdout carries only results; everything for people goes to stderr. The exit codes are defined in
-provenance/judgement/verdict.py and provenance/errors.py, and listed in docs/cli.md.
+provenance/judgement/verdict.py and provenance/errors.py, and listed in docs/cli.md. Whatever else
+ends a command, it is one line and never the exit code of a verdict.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import importlib
 import importlib.metadata
 import json
 import os
 import re
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
-from provenance.errors import ConfigError, ProvenanceError
+from provenance.errors import ConfigError
+from provenance_cli.crash import error_of
 
 # name -> (module:object of the command, one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -102,6 +106,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+class _Escaped(BaseException):
+    """Carries an exception past Click, which ends some of them its own way and with exit code 1."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+
 class LazyGroup(TyperGroup):
     """A group that imports a subcommand only when it runs. Its help comes from `COMMANDS`."""
 
@@ -120,6 +132,16 @@ class LazyGroup(TyperGroup):
             command = load_command(args[0])
             return args[0], command, args[1:]
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            try:
+                return super().invoke(ctx)
+            finally:
+                if sys.stdout is not None:  # it is None where the caller closed it
+                    sys.stdout.flush()  # what reader or disk refuse is told here, not at exit
+        except (OSError, EOFError, KeyboardInterrupt, typer.Abort) as error:
+            raise _Escaped(error) from error
 
 
 def load_command(name: str) -> Any:
@@ -180,19 +202,45 @@ def _run() -> None:
 def main() -> None:
     """Run the command line.
 
-    Each ProvenanceError becomes one line on stderr and its documented exit code.
+    Each ProvenanceError becomes one line on stderr and its documented exit code; so does what
+    nobody expected, with a report beside it.
     """
     # Progress bars of libraries would break our one line per task. tqdm reads this on import.
     os.environ.setdefault("TQDM_DISABLE", "1")
     try:
         _run()
-    except ProvenanceError as error:
-        if "--json" in sys.argv:
-            print(json.dumps({"format": "provenance-error/1", "error": error.to_json()}))
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except _Escaped as escaped:
+        _end(escaped.error)
+    except (Exception, KeyboardInterrupt) as error:
+        _end(error)
+
+
+def _end(error: BaseException) -> NoReturn:
+    """End the process as an exception asks for: one line, and an exit code.
+
+    Nothing can be said any more where nobody reads: 141 is 128 and SIGPIPE, 130 is 128 and SIGINT.
+    """
+    if isinstance(error, OSError) and error.errno == errno.EPIPE:
+        _let_go_of_stdout()
+        sys.exit(141)
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
         print("interrupted", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(141)
+    known = error_of(error)
+    if "--json" in sys.argv:
+        value = {"format": "provenance-error/1", "error": known.to_json()}
+        with contextlib.suppress(OSError):  # stdout may be what fails; stderr says the same
+            print(json.dumps(value), flush=True)
+    if isinstance(error, OSError):
+        _let_go_of_stdout()
+    with contextlib.suppress(OSError):  # nobody reads; the exit code still tells
+        print(f"error: {known}", file=sys.stderr, flush=True)
+    sys.exit(known.exit_code)
+
+
+def _let_go_of_stdout() -> None:
+    """Send what is left in the buffer nowhere: flushing it at exit would fail again."""
+    with contextlib.suppress(OSError, ValueError):  # a stream without a descriptor needs nothing
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

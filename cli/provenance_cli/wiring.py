@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from provenance.causes import cause_of
 from provenance.chain.contracts import Reader
-from provenance.chain.deploy import Deployment
+from provenance.chain.deploy import Deployment, restore_hint
+from provenance.chain.endpoint import PATIENT, Patience
 from provenance.chain.session import connect, embedded
-from provenance.errors import NotFound, UnavailableError
-from provenance.ids import KeyId
+from provenance.errors import InputError, UnavailableError
 from provenance.judgement.facts import ChainReader
 from provenance.judgement.trust import Trust
 from provenance.settings import Settings
+from provenance.statements import key_text
 from provenance.verify.protocols import FormatInspector, ProofVerifier
+from provenance_cli.output import note
 
 if TYPE_CHECKING:
     from provenance_zk.training.registration import Keys
@@ -26,13 +30,16 @@ def start_chain(settings: Settings) -> None:
         embedded(settings).up()
 
 
-def reader_for(settings: Settings, trust: Trust) -> ChainReader:
+def reader_for(settings: Settings, trust: Trust, patience: Patience = PATIENT) -> ChainReader:
     """A reader of the contracts that the trust file pins.
 
     If the chain cannot be reached, each method of the reader raises UnavailableError.
+
+    Args:
+        patience: for an endpoint that limits requests; each wait is said on stderr.
     """
     try:
-        rpc, _mine = connect(settings)
+        rpc, _mine = connect(settings, note, patience)
     except UnavailableError as error:
         return _DownReader(error)
     return Reader(rpc, trust.addresses, trust.confirmations)
@@ -86,11 +93,33 @@ def evidence_folders(folders: Sequence[Path], subject: str) -> list[Path]:
 
     They are the folders given, else the two above the file, else `runs` and the current folder.
     Evidence from any folder will do, because it is checked and never trusted.
+
+    Raises:
+        InputError: one of the folders given is none.
     """
+    for folder in folders:
+        require_folder(folder, "--evidence")
     if folders:
         return list(folders)
     path = Path(subject)
     return [path.parent, path.parent.parent] if path.exists() else [Path("runs"), Path()]
+
+
+def require_folder(folder: Path, option: str, hint: str | None = None) -> None:
+    """Check that a folder that an option names is one.
+
+    Raises:
+        InputError: it is not; the cause is named.
+    """
+    try:
+        os.scandir(folder).close()
+    except OSError as error:
+        raise InputError(
+            "no such folder",
+            where=f"{option} {folder}",
+            actual=cause_of(error, folder),
+            hint=hint,
+        ) from error
 
 
 def base_folder(settings: Settings, name: str | None) -> Path | None:
@@ -114,20 +143,13 @@ def proving_keys(settings: Settings, deployment: Deployment, depth: int) -> Keys
 
     Raises:
         ConfigError: the ledger pins no key for this depth.
-        NotFound: the cache lacks a key that the ledger pins.
+        NotFound: the cache lacks keys that the ledger pins; the message names all of them.
     """
-    from provenance_zk.prover.keys import find_key
+    from provenance_zk.prover.keys import find_keys
     from provenance_zk.training.registration import Keys
 
-    cache = settings.cache / "keys"
-    try:
-        epoch = find_key(cache, KeyId.parse(deployment.key("epoch").vk_id))
-        tree = find_key(cache, KeyId.parse(deployment.key("tree", depth=depth).vk_id))
-    except NotFound as error:
-        raise NotFound(
-            f"the cache lacks a proving key of ledger {deployment.ledger}",
-            where=error.where,
-            expected=error.expected,
-            hint="restore the cache, or run: provenance chain deploy (new keys and contracts)",
-        ) from error
-    return Keys(epoch, tree)
+    pinned = (deployment.key("epoch"), deployment.key("tree", depth=depth))
+    wanted = {key.vk_id: key_text(key.kind, key.slots, key.depth) for key in pinned}
+    owner, hint = f"ledger {deployment.ledger}", restore_hint(deployment)
+    found = find_keys(settings.cache / "keys", wanted, owner, hint)
+    return Keys(*(found[key.vk_id] for key in pinned))

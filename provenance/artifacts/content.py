@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeGuard
 
+from provenance.causes import stand_in
 from provenance.digest import Digest, open_regular, tagged
 from provenance.encoding import parse_json, sized, u8, u64
 from provenance.errors import InputError
 from provenance.merkle import Tree
 
+_HEAD_BYTES = 512  # enough to tell what came in the place of a file
 MAX_HEADER_BYTES = 100_000_000
 DTYPE_BYTES = {
     "BOOL": 1,
@@ -155,11 +157,13 @@ def _read_header(stream: BinaryIO, where: str) -> tuple[dict[str, Any], int, int
     stream.seek(0)
     length = int.from_bytes(stream.read(8), "little")
     if size < 8 or length > min(size - 8, MAX_HEADER_BYTES):
+        stream.seek(0)
+        cause = stand_in(stream.read(_HEAD_BYTES))
         raise InputError(
             "safetensors header does not fit its file",
             where=where,
-            expected=f"<= {size - 8} bytes",
-            actual=length,
+            expected=f"<= {max(0, min(size - 8, MAX_HEADER_BYTES))} bytes",
+            actual=cause or length,
         )
     try:
         header = parse_json(stream.read(length), _refuse_duplicates)

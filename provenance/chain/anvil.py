@@ -15,8 +15,15 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from provenance.causes import cause_of
 from provenance.chain.web3_adapter import Rpc
-from provenance.errors import ConfigError, InputError, ProvenanceError, UnavailableError
+from provenance.errors import (
+    ConfigError,
+    InputError,
+    OutputError,
+    ProvenanceError,
+    UnavailableError,
+)
 from provenance.layout import write_json
 
 CHAIN_ID = 31337
@@ -102,7 +109,7 @@ class EmbeddedChain:
         process = self.running()
         if process is not None:
             return process
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._make_folder()
         port = port or self._last_port() or _free_port()
         if not _is_free(port):
             raise ConfigError(
@@ -115,7 +122,11 @@ class EmbeddedChain:
             )
         started = _process_start(child.pid)
         if started is None:
-            raise UnavailableError("anvil ended at once", where=str(self.folder / "anvil.log"))
+            raise UnavailableError(
+                "anvil ended at once",
+                where=str(self.folder / "anvil.log"),
+                actual=self._last_words(),
+            )
         process = ChainProcess(child.pid, port, started)
         write_json(self._process_file, asdict(process))
         self._await_answer(process, child)
@@ -123,6 +134,21 @@ class EmbeddedChain:
         child.returncode = 0
         self.mine(WARM_UP_BLOCKS)
         return process
+
+    def _make_folder(self) -> None:
+        """The folder, with room for the chain's state.
+
+        Raises:
+            OutputError: it cannot be written to.
+        """
+        log = self.folder / "anvil.log"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            log.open("ab").close()
+        except OSError as error:
+            raise OutputError(
+                "cannot write the chain's folder", where=str(self.folder), actual=cause_of(error)
+            ) from error
 
     def _options(self, port: int) -> list[str]:
         options = {
@@ -147,9 +173,16 @@ class EmbeddedChain:
             except ProvenanceError:
                 if child.poll() is not None or time.monotonic() > deadline:
                     raise UnavailableError(
-                        "anvil did not start", where=str(self.folder / "anvil.log")
+                        "anvil did not start",
+                        where=str(self.folder / "anvil.log"),
+                        actual=self._last_words(),
                     ) from None
                 time.sleep(0.05)
+
+    def _last_words(self) -> str | None:
+        """The last line of the log, which says why anvil ended."""
+        lines = (self.folder / "anvil.log").read_text("utf-8", "replace").split("\n")
+        return next((line.strip()[:200] for line in reversed(lines) if line.strip()), None)
 
     def down(self) -> bool:
         """Stop the chain after it saved its state; false if it did not run."""

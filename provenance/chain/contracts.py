@@ -38,7 +38,7 @@ def _answering() -> Iterator[None]:
         yield
     except RejectedError as error:
         raise UnavailableError(
-            "endpoint refused to answer", where=error.where, actual=error.actual
+            "endpoint refused to answer", where=error.where, actual=error.actual, hint=error.hint
         ) from error
 
 

@@ -14,10 +14,15 @@ from provenance.errors import ConfigError, InputError, UnavailableError
 from provenance.ids import NO_ADDRESS, Address, KeyId, from_hex, to_hex
 from provenance.judgement.facts import CONTRACTS, ChainIdentity, Contract
 from provenance.layout import read_json, write_json
-from provenance.statements import ContractName, kind_named, kinds_of
+from provenance.statements import ContractName, key_text, kind_named, kinds_of
 
 FORMAT = "provenance-deployment/1"
 MAX_KEY_BYTES = 24_575  # EIP-170 limit of contract code, less the leading zero byte
+_NO_CODE = to_hex(keccak(b""))
+DEFAULT_SLOTS = 256  # of the epoch key that `chain deploy` makes unless it is told otherwise
+SMALL_DEPTH = 5  # of the tree of a dataset of up to 16^5 records
+
+_Wanted = tuple[str, int | None, int | None]  # kind, slots, depth; None where any will do
 
 
 @dataclass(frozen=True)
@@ -85,18 +90,46 @@ class Deployment:
         for key in self.keys:
             if key.kind == kind and slots in (None, key.slots) and depth in (None, key.depth):
                 return key
-        asked = [
-            f"{value} {what}"
-            for value, what in ((slots, "slots"), (depth, "deep"))
-            if value is not None
-        ]
-        raise ConfigError(
-            "contracts have no such key",
+        raise self._lacks([(kind, slots, depth)])
+
+    def require_keys(self, shapes: Sequence[tuple[str, int, int]]) -> None:
+        """Check that the contracts pin a key of each (kind, slots, depth).
+
+        Raises:
+            ConfigError: some are missing; it names all of them, and the command that deploys them.
+        """
+        pinned = {(key.kind, key.slots, key.depth) for key in self.keys}
+        missing = [shape for shape in dict.fromkeys(shapes) if shape not in pinned]
+        if missing:
+            raise self._lacks(missing)
+
+    def _lacks(self, missing: Sequence[_Wanted]) -> ConfigError:
+        pinned = [key_text(k.kind, k.slots, k.depth) for k in self.keys]
+        return ConfigError(
+            "contracts lack a key" if len(missing) == 1 else f"contracts lack {len(missing)} keys",
             where=f"ledger {self.ledger}",
-            expected=", ".join([f"{kind} key", *asked]),
-            actual=", ".join(f"{k.kind}-{k.slots}-{k.depth}" for k in self.keys),
-            hint=f"provenance chain deploy {_option(kind)}",
+            expected="; ".join(key_text(*shape) for shape in missing),
+            actual="; ".join(pinned),
+            hint=f"{self.command(missing)} --trust-out FILE, the new trust file",
         )
+
+    def command(self, missing: Sequence[_Wanted] = ()) -> str:
+        """What deploys the pinned keys and the missing ones: contracts take all keys at once."""
+        have: list[_Wanted] = [(k.kind, k.slots, k.depth) for k in self.keys]
+        words = ["provenance chain deploy"]
+        sizes = [slots for kind, slots, _ in (*missing, *have) if kind == "epoch"]
+        if sizes and sizes[0] != DEFAULT_SLOTS:
+            words.append(f"--slots {sizes[0] or 'N'}")
+        audits = [shape for shape in (*have, *missing) if _contract(shape) == "DatasetAudits"]
+        if not audits:
+            words.append("--no-audit-keys")
+        elif any(_contract(shape) == "DatasetAudits" for shape in missing):
+            words.append("--audit-keys")
+        if any((depth or 0) > SMALL_DEPTH for _, _, depth in audits):
+            words.append("--large")
+        models = [key_text(*s) for s in (*have, *missing) if _contract(s) == "ModelLedger"]
+        words.append(f"--model-keys {','.join(dict.fromkeys(models)) or repr('')}")
+        return " ".join(words)
 
     def save(self, path: Path) -> None:
         """Write the deployment file; durable on return."""
@@ -137,17 +170,16 @@ class Deployment:
             ) from error
 
 
-def _option(kind: str) -> str:
-    """The option with which `chain deploy` deploys keys of a kind."""
-    contract = kind_named(kind).contract
-    if contract == "ModelLedger":
-        return f"--model-keys {model_key_form(kind)}"
-    return "--audit-keys" if contract == "DatasetAudits" else "--slots N"
+def restore_hint(deployment: Deployment) -> str:
+    """How to get proving keys back: from a copy, or by contracts with new ones."""
+    return (
+        "restore the cache from a copy, for development keys differ per machine; or "
+        f"{deployment.command()} --trust-out FILE, which makes new keys and contracts"
+    )
 
 
-def model_key_form(kind: str) -> str:
-    """How `--model-keys` names a key of a kind."""
-    return f"{kind}:LEVELS:RANK" if kind_named(kind).ranked else f"{kind}:LEVELS"
+def _contract(shape: _Wanted) -> ContractName:
+    return kind_named(shape[0]).contract
 
 
 def key_init_code(words: bytes) -> bytes:
@@ -241,25 +273,50 @@ def deploy(
     )
 
 
+@dataclass(frozen=True)
+class Discrepancy:
+    """Where an endpoint's chain is not the one that was deployed to: `contract` or the chain."""
+
+    what: str
+    expected: object
+    actual: object
+    contract: str | None = None
+
+
+def discrepancies(rpc: Rpc, deployment: Deployment) -> list[Discrepancy]:
+    """Everything that keeps an endpoint from being the chain that was deployed to.
+
+    The code is not asked for on another chain: what lies at these addresses there says nothing.
+    """
+    identity = [
+        ("chain id differs", deployment.chain_id, rpc.chain_id()),
+        ("genesis block differs", deployment.genesis, to_hex(rpc.block(0).hash)),
+    ]
+    found = [Discrepancy(what, want, have) for what, want, have in identity if want != have]
+    for name, contract in () if found else deployment.contracts.items():
+        actual = code_hash(rpc, contract.address)
+        if actual == _NO_CODE:
+            what = f"no contract is at the address of {name}"
+            found.append(Discrepancy(what, contract.address, "no code", name))
+        elif actual != contract.code_hash:
+            found.append(Discrepancy(f"{name} code differs", contract.code_hash, actual, name))
+    return found
+
+
 def require_same_chain(rpc: Rpc, deployment: Deployment) -> None:
     """Check that the endpoint's chain is the one that the deployment file describes.
 
     Raises:
         ConfigError: another chain id or genesis, or other code at an address.
     """
-    compared: list[tuple[str, object, object]] = [
-        ("chain id differs", deployment.chain_id, rpc.chain_id()),
-        ("genesis block differs", deployment.genesis, to_hex(rpc.block(0).hash)),
-    ]
-    for name, contract in deployment.contracts.items():
-        actual = code_hash(rpc, contract.address)
-        compared.append((f"{name} code differs", contract.code_hash, actual))
-    for what, expected, found in compared:
-        if expected != found:
-            raise ConfigError(
-                f"wrong chain: {what}",
-                where=rpc.url,
-                expected=expected,
-                actual=found,
-                hint="was the chain's state wiped? provenance chain deploy",
-            )
+    for first in discrepancies(rpc, deployment)[:1]:
+        hint = "was the chain's state wiped? provenance chain deploy"
+        if first.contract is None:
+            hint = "does PROVENANCE_RPC_URL name another chain? " + hint
+        raise ConfigError(
+            f"wrong chain: {first.what}",
+            where=rpc.url,
+            expected=first.expected,
+            actual=first.actual,
+            hint=hint,
+        )

@@ -15,12 +15,13 @@ from provenance.chain.anvil import EmbeddedChain
 from provenance.chain.calls import EpochPoints, EpochProof, LinkProof, Point, SortedProof
 from provenance.chain.contracts import Reader
 from provenance.chain.deploy import Deployment, require_same_chain
+from provenance.chain.endpoint import PATIENT, Patience
 from provenance.chain.transactions import TransactionManager, wait_final
 from provenance.chain.web3_adapter import Receipt, Rpc, keccak
 from provenance.chain.writer import Writer
 from provenance.dataset.manifest import DatasetRoot
 from provenance.digest import sha256
-from provenance.errors import NotFound, RejectedError, UnavailableError
+from provenance.errors import InputError, NotFound, RejectedError, UnavailableError
 from provenance.ids import Address, DatasetId, KeyId, RunId
 from provenance.judgement.facts import ZERO_WORD, ChainSnapshot, ModelAnchoringFacts
 from provenance.log.anchoring import Committed
@@ -31,20 +32,27 @@ from provenance.progress import Say, silent
 from provenance.settings import Settings
 from provenance.signing import Domain, load_key, read_password, sign_head
 
+_KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
 
 def embedded(settings: Settings) -> EmbeddedChain:
     """The embedded chain of this installation, running or not."""
     return EmbeddedChain(settings.home / "chain")
 
 
-def connect(settings: Settings) -> tuple[Rpc, Callable[[int], None] | None]:
+def connect(
+    settings: Settings, say: Say = silent, patience: Patience = PATIENT
+) -> tuple[Rpc, Callable[[int], None] | None]:
     """The configured endpoint, else the embedded chain together with the function that mines on it.
+
+    Args:
+        say: told of each wait for an endpoint that limits requests.
 
     Raises:
         UnavailableError: no endpoint is configured, and the embedded chain does not run.
     """
     if settings.rpc_url:
-        return Rpc(settings.rpc_url), None
+        return Rpc(settings.rpc_url, patience=patience, say=say), None
     chain = embedded(settings)
     return chain.rpc(), chain.mine
 
@@ -70,7 +78,17 @@ def load_deployment(settings: Settings) -> Deployment:
 
 
 def key_path(settings: Settings, name: str = "default") -> Path:
-    """The keystore file of a named key."""
+    """The keystore file of a named key.
+
+    Raises:
+        InputError: a name that is none, such as a path.
+    """
+    if not _KEY_NAME.fullmatch(name):
+        raise InputError(
+            "not the name of a key",
+            expected="letters, digits, `.`, `_` and `-`, at most 64",
+            actual=repr(name[:80]),
+        )
     return settings.home / "keystore" / f"{name}.json"
 
 
@@ -96,9 +114,10 @@ class Session:
     """
 
     def __init__(self, settings: Settings, key: str = "default", say: Say = silent) -> None:
-        self.rpc, self.mine = connect(settings)
+        self.rpc, self.mine = connect(settings, say)
         self.deployment = load_deployment(settings)
         require_same_chain(self.rpc, self.deployment)
+        self.rpc.block("finalized")  # what is sent is waited for until it is final
         self.account = load_key(key_path(settings, key), read_password(settings.password_file))
         self.manager = manager_for(settings, self.rpc, self.account)
         self.writer = Writer(self.rpc, self.deployment.addresses, self.manager, self.mine)

@@ -1,8 +1,8 @@
 """Sending transactions so that a crash at any line neither loses one nor sends one twice.
 
-An attempt is signed, then persisted, then broadcast. Looking up its hash tells what became of it,
-never the text of an error. Each key has at most one attempt in flight; its nonce comes from mined
-blocks only.
+An attempt is signed, then persisted, then broadcast. Looking up its hash tells what became of it;
+of the text of an error only "already known" counts, which says that the endpoint has these very
+bytes. Each key has at most one attempt in flight; its nonce comes from mined blocks only.
 
     crash before the attempt is durable   nothing was broadcast; the next call starts anew
     crash after it is durable             the next `recover` or `send` broadcasts the same bytes
@@ -22,9 +22,17 @@ from typing import Any
 
 from eth_account.signers.local import LocalAccount
 
-from provenance.chain.web3_adapter import Abi, Receipt, Rpc, RpcError
+from provenance.causes import cause_of
+from provenance.chain.answers import RpcError
+from provenance.chain.web3_adapter import Abi, Receipt, Rpc
 from provenance.encoding import canonical_json
-from provenance.errors import OutcomeUnknown, ProvenanceError, RejectedError, UnavailableError
+from provenance.errors import (
+    OutcomeUnknown,
+    OutputError,
+    ProvenanceError,
+    RejectedError,
+    UnavailableError,
+)
 from provenance.ids import to_hex
 from provenance.log.frames import read_frames
 from provenance.log.journal import Journal
@@ -89,7 +97,14 @@ class TransactionManager:
     ) -> None:
         self._rpc, self._account = rpc, account
         self._folder = folder / str(account.address).lower()
-        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                "cannot keep a journal of transactions",
+                where=str(self._folder),
+                actual=cause_of(error),
+            ) from error
         self._path = self._folder / "attempts"
         self._limits, self._sleep = limits, sleep
 
@@ -213,7 +228,7 @@ class TransactionManager:
             raise OutcomeUnknown(
                 "chain stopped answering after the transaction was sent",
                 where=call.label,
-                actual=f"0x{attempt['hash']}",
+                actual=f"0x{attempt['hash']}, {error.what}, {error.actual}",
                 hint="run the same command again later",
             ) from error
 
@@ -253,7 +268,9 @@ class TransactionManager:
         try:
             self._rpc.send_raw(bytes.fromhex(attempt["raw"]))
         except ProvenanceError as error:
-            # "already known" and "nonce too low" can both mean success, so only the hash decides.
+            if isinstance(error, RpcError) and error.is_known:
+                return  # these very bytes wait there already: they were sent before
+            # "nonce too low" and silence can both mean success, so only the hash decides.
             if self._rpc.receipt(tx_hash) is not None or self._rpc.is_known(tx_hash):
                 return
             if isinstance(error, RejectedError):

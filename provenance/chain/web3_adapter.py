@@ -11,15 +11,15 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-import requests
 from eth_utils.abi import collapse_if_tuple, event_abi_to_log_topic, function_abi_to_4byte_selector
-from web3 import HTTPProvider, Web3
-from web3.exceptions import Web3Exception
+from web3 import Web3
 
-from provenance.errors import InputError, RejectedError, UnavailableError
+from provenance.chain.answers import RpcError
+from provenance.chain.endpoint import PATIENT, Endpoint, Patience
+from provenance.errors import UnavailableError
 from provenance.ids import to_hex
+from provenance.progress import Say, silent
 
 Tag = str | int
 
@@ -62,48 +62,29 @@ class Rpc:
     Args:
         url: `http(s)://` endpoint; what it answers is attacker-controlled.
         timeout_s: Seconds until a request counts as unanswered.
+        patience: How long an endpoint that answers "later" is waited for.
+        say: Told of each wait.
     """
 
-    def __init__(self, url: str, timeout_s: float = 30.0) -> None:
-        if not url.startswith(("http://", "https://")):
-            raise InputError("RPC endpoint must be http or https", where=url)
-        parts = urlsplit(url)
-        # Paths, queries and user names of endpoints may hold access keys: messages show only
-        # scheme, host and port.
-        self.url = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
-        self._provider = HTTPProvider(
-            url, {"timeout": timeout_s}, exception_retry_configuration=None
-        )
-        self._provider.global_ccip_read_enabled = False
+    def __init__(
+        self,
+        url: str,
+        timeout_s: float = 30.0,
+        patience: Patience = PATIENT,
+        say: Say = silent,
+    ) -> None:
+        """Nothing is asked yet. Raises InputError for what is no such URL."""
+        self._endpoint = Endpoint(url, timeout_s, patience, say)
+        self.url = self._endpoint.shown
 
     def request(self, method: str, params: Sequence[Any] = ()) -> Any:
         """The `result` of one call.
 
         Raises:
             UnavailableError: no answer, or not JSON-RPC.
-            RejectedError: the endpoint answered with an error; `data` holds revert bytes if it sent
-                any.
+            RpcError: the endpoint answered with an error; `data` holds revert bytes if it sent any.
         """
-        try:
-            answer = self._provider.make_request(method, list(params))
-        except (requests.RequestException, Web3Exception, ValueError, OSError) as error:
-            raise UnavailableError(
-                "chain does not answer",
-                where=f"{self.url} {method}",
-                actual=type(error).__name__,
-                hint="start it (provenance chain up) or check the endpoint",
-            ) from error
-        if not isinstance(answer, dict):
-            raise UnavailableError("endpoint does not speak JSON-RPC", where=f"{self.url} {method}")
-        problem = answer.get("error")
-        if problem:
-            detail: Mapping[str, Any] = (
-                problem if isinstance(problem, dict) else {"message": str(problem)}
-            )
-            raise RpcError(method, detail)
-        if "result" not in answer:
-            raise UnavailableError("endpoint does not speak JSON-RPC", where=f"{self.url} {method}")
-        return answer["result"]
+        return self._endpoint.request(method, params)
 
     def chain_id(self) -> int:
         """The chain id of EIP-155."""
@@ -117,7 +98,18 @@ class Rpc:
             UnavailableError: the endpoint does not have it.
         """
         name = hex(tag) if isinstance(tag, int) else tag
-        value = self.request("eth_getBlockByNumber", [name, False])
+        try:
+            value = self.request("eth_getBlockByNumber", [name, False])
+        except RpcError as error:
+            if isinstance(tag, int):
+                raise
+            raise UnavailableError(
+                f"endpoint names no {tag} block",
+                where=f"{self.url} eth_getBlockByNumber",
+                actual=error.actual,
+                hint="name an endpoint that does; only verification can do without, by "
+                "chain.confirmations of a trust file",
+            ) from error
         if value is None:
             raise UnavailableError("endpoint does not have this block", where=str(tag))
         with _hostile("eth_getBlockByNumber"):
@@ -204,22 +196,6 @@ def _hostile(method: str) -> Iterator[None]:
         raise UnavailableError(
             "endpoint answered something else", where=method, actual=type(error).__name__
         ) from error
-
-
-class RpcError(RejectedError):
-    """The endpoint's own error answer."""
-
-    def __init__(self, method: str, detail: Mapping[str, Any]) -> None:
-        super().__init__(
-            "chain refused the call", where=method, actual=str(detail.get("message"))[:300]
-        )
-        data = detail.get("data")
-        if isinstance(data, dict):
-            data = data.get("data")
-        try:
-            self.data = _bytes(data) if isinstance(data, str) and data.startswith("0x") else b""
-        except ValueError:
-            self.data = b""  # not hex, so no revert data: the message is all there is
 
 
 def _bytes(text: str) -> bytes:

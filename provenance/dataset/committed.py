@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from provenance.causes import cause_of
 from provenance.dataset.database import open_private_database, truncate_log
 from provenance.dataset.manifest import DatasetRoot, load_manifest
 from provenance.dataset.saltstore import SaltStore
@@ -442,4 +443,6 @@ def _load_leaves(path: Path, count: int) -> np.ndarray:
             )
         return np.memmap(path, dtype=np.uint8, mode="r", shape=(count, 32))
     except OSError as error:
-        raise InputError("cannot read leaves", where=str(path), actual=error.strerror) from error
+        raise InputError(
+            "cannot read leaves", where=str(path), actual=cause_of(error, path)
+        ) from error

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from provenance.causes import cause_of, content_cause
 from provenance.encoding import FIELD_ORDER, parse_json
 from provenance.errors import InputError
 from provenance.statements import ARITY, MAX_RECORDS
@@ -109,16 +110,20 @@ def load_manifest(path: Path) -> dict[str, Any]:
         InputError: missing, not JSON, or fields that the format does not have.
     """
     try:
-        manifest = parse_json(path.read_bytes())
+        data = path.read_bytes()
     except OSError as error:
         raise InputError(
             "cannot read dataset manifest",
             where=str(path),
-            actual=error.strerror,
+            actual=cause_of(error, path),
             hint="run `provenance dataset commit` first, and name its --out folder",
         ) from error
+    try:
+        manifest = parse_json(data)
     except ValueError as error:
-        raise InputError("dataset manifest is not JSON", where=str(path), actual=error) from error
+        raise InputError(
+            "dataset manifest is not JSON", where=str(path), actual=content_cause(data) or error
+        ) from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise InputError("not a committed dataset", where=str(path), expected=FORMAT)
     for name, kind in MANIFEST_FIELDS.items():

@@ -25,12 +25,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from provenance.causes import cause_of
 from provenance.dataset.database import open_private_database, require_private, truncate_log
 from provenance.errors import (
     AuthError,
     Conflict,
     InputError,
     NotFound,
+    OutputError,
     UnavailableError,
     VerificationError,
 )
@@ -60,24 +62,39 @@ def load_or_create_key(path: Path) -> bytes:
     Raises:
         AuthError: the file is readable by group or others, or belongs to another user.
         InputError: it is not a regular file of 32 bytes.
-        UnavailableError: it cannot be written.
+        OutputError: it cannot be written.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        return load_key(path)
+        if path.exists() or path.is_symlink():
+            return load_key(path)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return _create_key(path)
+    except FileExistsError as error:
+        if path.exists():  # another process made it meanwhile
+            return load_key(path)
+        raise _uncreated(path, error) from error
     except OSError as error:
-        raise UnavailableError(
-            "cannot create key file", where=str(path), actual=error.strerror
-        ) from error
+        raise _uncreated(path, error) from error
+
+
+def _create_key(path: Path) -> bytes:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     key = os.urandom(KEY_BYTES)
-    with os.fdopen(fd, "wb") as stream:
-        stream.write(key)
-        stream.flush()
-        os.fsync(stream.fileno())
-    sync_directory(path.parent)  # nothing may be encrypted under a key that a crash could take back
+    try:
+        with os.fdopen(fd, "wb") as stream:
+            stream.write(key)
+            stream.flush()
+            os.fsync(stream.fileno())
+        # Nothing may be encrypted under a key that a crash could take back.
+        sync_directory(path.parent)
+    except OSError:
+        path.unlink(missing_ok=True)  # half a key would stand in the way for ever; nobody used it
+        raise
     return key
+
+
+def _uncreated(path: Path, error: OSError) -> OutputError:
+    return OutputError("cannot create key file", where=str(path), actual=cause_of(error))
 
 
 def load_key(path: Path) -> bytes:
@@ -88,7 +105,9 @@ def load_key(path: Path) -> bytes:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise InputError("cannot open key file", where=str(path), actual=error.strerror) from error
+        raise InputError(
+            "cannot open key file", where=str(path), actual=cause_of(error, path)
+        ) from error
     with os.fdopen(fd, "rb") as stream:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):

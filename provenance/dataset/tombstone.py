@@ -20,6 +20,7 @@ from typing import Any
 
 from eth_account.signers.local import LocalAccount
 
+from provenance.causes import cause_of
 from provenance.encoding import canonical_json, parse_json
 from provenance.errors import InputError, UnavailableError
 from provenance.ids import Address, Word, from_hex, to_hex
@@ -117,7 +118,7 @@ def read_tombstones(folder: Path) -> list[Tombstone]:
         return []
     except OSError as error:
         raise UnavailableError(
-            "cannot read tombstones", where=str(path), actual=error.strerror
+            "cannot read tombstones", where=str(path), actual=cause_of(error, path)
         ) from error
     if len(data) > _MAX_FILE_BYTES:
         raise InputError(

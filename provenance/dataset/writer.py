@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from provenance.causes import cause_of
 from provenance.dataset.committed import CHUNK_ROWS, SALT_KIND
 from provenance.dataset.database import open_private_database, truncate_log
 from provenance.dataset.manifest import FORMAT, DatasetRoot
@@ -89,7 +90,7 @@ def write_dataset(
         lock = _lock(temporary)
     except OSError as error:
         raise UnavailableError(
-            "cannot create output folder", where=str(out_dir), actual=error.strerror
+            "cannot create output folder", where=str(out_dir), actual=cause_of(error)
         ) from error
     try:
         _fill(temporary, root, facts, records, key)
@@ -98,7 +99,7 @@ def write_dataset(
         sync_directory(out_dir.parent)  # the dataset exists after this line and not before
     except OSError as error:
         raise UnavailableError(
-            "cannot write dataset", where=str(out_dir), actual=error.strerror
+            "cannot write dataset", where=str(out_dir), actual=cause_of(error)
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)  # gone already when the rename took place

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from provenance.causes import cause_of, stand_in
 from provenance.errors import ConfigError
 
 FORMAT = "provenance-policy/1"
@@ -149,11 +150,19 @@ def load_policy(path: Path | None) -> Policy:
 def _read(path: Path) -> dict[str, Any]:
     """The file's mapping, checked to have no unknown key."""
     try:
-        value = yaml.safe_load(path.read_text())
+        data = path.read_bytes()
     except OSError as error:
-        raise ConfigError("cannot read policy", where=str(path), actual=error.strerror) from error
+        raise ConfigError(
+            "cannot read policy", where=str(path), actual=cause_of(error, path)
+        ) from error
+    if (cause := stand_in(data)) is not None:
+        raise ConfigError("not a policy", where=str(path), actual=cause)
+    try:
+        value = yaml.safe_load(data)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError("policy is not YAML", where=str(path)) from error
+        raise ConfigError(
+            "policy is not YAML", where=str(path), actual=str(error).partition("\n")[0]
+        ) from error
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise ConfigError("not a policy", where=str(path), expected=f"format: {FORMAT}")
     if extra := sorted(str(name) for name in value if name not in _KEYS):

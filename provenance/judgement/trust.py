@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from provenance.causes import cause_of, stand_in
 from provenance.digest import Digest, sha256
 from provenance.errors import ConfigError
 from provenance.ids import Address
@@ -261,6 +262,8 @@ def parse_trust(data: bytes, where: str = "trust file") -> Trust:
     Raises:
         ConfigError: not YAML, a missing, extra or ill-formed key; `where` names it.
     """
+    if (cause := stand_in(data)) is not None:
+        raise ConfigError("not a trust file", where=where, actual=cause)
     try:
         value = yaml.safe_load(data)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -312,6 +315,6 @@ def load_trust(path: Path | None) -> Trust:
         data = path.read_bytes()
     except OSError as error:
         raise ConfigError(
-            "cannot read trust file", where=str(path), actual=error.strerror
+            "cannot read trust file", where=str(path), actual=cause_of(error, path)
         ) from error
     return parse_trust(data, str(path))

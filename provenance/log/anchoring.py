@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from provenance.causes import cause_of
 from provenance.encoding import parse_json
 from provenance.errors import InputError, ProvenanceError, UnavailableError, VerificationError
 from provenance.ids import RunId, from_hex, to_hex
@@ -153,7 +154,10 @@ class Anchorer:
         return Committed(seq, head.size, head.root)
 
     def _store(self, signed: SignedHead) -> None:
-        fd = os.open(self._heads, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fd = os.open(self._heads, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise self._unstored(error) from error
         try:
             data = os.pread(fd, os.fstat(fd).st_size, 0)
             end = data.rfind(b"\n") + 1  # a torn last line is overwritten
@@ -161,11 +165,16 @@ class Anchorer:
             os.pwrite(fd, signed.to_line(), end)
             os.fdatasync(fd)
         except OSError as error:
-            raise UnavailableError(
-                "cannot store signed head", where=str(self._heads), actual=error.strerror
-            ) from error
+            raise self._unstored(error) from error
         finally:
             os.close(fd)
+
+    def _unstored(self, error: OSError) -> UnavailableError:
+        return UnavailableError(
+            "cannot store signed head",
+            where=str(self._heads),
+            actual=cause_of(error, self._heads),
+        )
 
     def close(self) -> None:
         """Remove the tree's files; journal and heads stay."""

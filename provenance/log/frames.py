@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from provenance.causes import cause_of
 from provenance.encoding import canonical_json, parse_json, u32, u64
 from provenance.errors import InputError, VerificationError
 
@@ -215,7 +216,9 @@ def _read_regular(path: Path) -> bytes:
             raise InputError("not a regular file", where=str(path))
         return path.read_bytes()
     except OSError as error:
-        raise InputError("cannot read journal", where=str(path), actual=error.strerror) from error
+        raise InputError(
+            "cannot read journal", where=str(path), actual=cause_of(error, path)
+        ) from error
 
 
 class JournalTail:

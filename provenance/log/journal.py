@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from provenance.errors import Conflict, InputError, UnavailableError
+from provenance.causes import cause_of
+from provenance.errors import Conflict, InputError, OutputError, UnavailableError
 from provenance.log.frames import (
     MAX_PAYLOAD_BYTES,
     Place,
@@ -68,7 +69,12 @@ class Journal:
             UnavailableError: it cannot be written.
         """
         start = make_header(header)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                "cannot create journal", where=str(path), actual=cause_of(error)
+            ) from error
         try:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         except FileExistsError as error:
@@ -78,8 +84,8 @@ class Journal:
                 hint="choose another output folder, or resume",
             ) from error
         except OSError as error:
-            raise UnavailableError(
-                "cannot create journal", where=str(path), actual=error.strerror
+            raise OutputError(
+                "cannot create journal", where=str(path), actual=cause_of(error, path)
             ) from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -90,7 +96,7 @@ class Journal:
             os.close(fd)
             path.unlink(missing_ok=True)  # nothing half-written: the header never became durable
             raise UnavailableError(
-                "cannot write journal", where=str(path), actual=error.strerror
+                "cannot write journal", where=str(path), actual=cause_of(error, path)
             ) from error
         return cls(path, fd, parse_header(start, path)[1], sync)
 
@@ -107,7 +113,7 @@ class Journal:
             fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
             raise InputError(
-                "cannot open journal", where=str(path), actual=error.strerror
+                "cannot open journal", where=str(path), actual=cause_of(error, path)
             ) from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from provenance.digest import Digest, hash_file
+from provenance.causes import cause_of, stand_in
+from provenance.digest import Digest, hash_file, open_regular
 from provenance.errors import InputError
 from provenance.verify.case import Artifact, Case
 from provenance.verify.protocols import FormatInspector
 
+_HEAD_BYTES = 512
 _DIGEST = re.compile(r"(sha256:|0x)?[0-9a-fA-F]{64}")
 
 
@@ -18,18 +20,26 @@ def identify(subject: str, inspector: FormatInspector | None) -> Artifact:
 
     Raises:
         InputError: neither a digest nor a readable regular file, or a file that is malformed in
-            the format that it claims to have.
+            the format that it claims to have, or that came in the place of a model (empty, a Git
+            LFS pointer, a web page).
     """
     if _DIGEST.fullmatch(subject):
         digest = Digest.parse(subject)
         return Artifact(digest, str(digest))
     path = Path(subject)
-    if not path.exists():
+    try:
+        path.stat()
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
         raise InputError(
             "no such file, and not a digest",
-            where=subject,
+            where=subject[:200],
             expected="a path, sha256:<64 hex> or 64 hex digits",
-        )
+            actual=cause_of(error, path) if isinstance(error, OSError) else None,
+        ) from error
+    with open_regular(path) as stream:
+        cause = stand_in(stream.read(_HEAD_BYTES))
+    if cause is not None:
+        raise InputError("not a model file", where=subject, actual=cause)
     digest = hash_file(path)
     metadata = inspector.metadata(path) if inspector else {}
     return Artifact(digest, path.name, path, metadata)

@@ -64,6 +64,22 @@ def test_served_process_answers_at_the_url_it_prints(lab: Lab, honest: Run, tmp_
         assert fetch(f"{url}healthz")["status"] == "ok"
 
 
+def test_folders_named_like_letters_and_words_leave_the_verdict_as_it_is(
+    lab: Lab, honest: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("r", "runs"):
+        honest.copy(tmp_path / name)
+    database = f"sqlite:///{tmp_path / 'served.sqlite'}"
+    answers = []
+    for evidence in ("r", "runs", str(honest.folder.root)):
+        arguments = ("--evidence", evidence, "--database", database, "--open", str(honest.model))
+        with served(lab, *arguments) as (_, model):
+            answers.append(fetch(model))
+    assert answers[0]["status"] == "verified"
+    assert answers[0] == answers[1] == answers[2]
+
+
 def test_taken_port_is_a_config_error() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

@@ -92,6 +92,17 @@ def test_verify_names_a_missing_file(job: Job) -> None:
     assert "missing.gguf" in done.err
 
 
+@pytest.mark.parametrize("command", ["verify", "gate", "find"])
+def test_evidence_that_is_no_folder_is_named_and_not_left_out(
+    cli: Cli, tmp_path: Path, command: str, job: Job
+) -> None:
+    (tmp_path / "runs").mkdir()
+    done = job(command, "0x" + "11" * 32, "--evidence", tmp_path / "rnus")
+    assert done.code == 2
+    assert "no such folder" in done.err
+    assert "did you mean runs?" in done.err
+
+
 def test_a_malformed_digest_is_a_usage_error(job: Job) -> None:
     assert job("verify", "sha256:123").code == 2
     assert job("find", "xyz").code == 2

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Job
+from tests.cli.conftest import Job, run_cli
 
 
 @pytest.fixture
@@ -53,6 +53,30 @@ def test_merge_and_quantization_are_proven_without_the_weights(job: Job, public:
     for edge in (e for e in verdict["edges"] if e["kind"] in ("merged_from", "quantized_from")):
         assert edge["grade"] == "proven"
         assert "99 %" in edge["note"]
+
+
+def test_every_missing_key_is_named_at_once_with_the_value_that_deploys_it(
+    job: Job, tmp_path: Path
+) -> None:
+    """The contracts seem to pin fewer keys: what is said comes before any weight is read."""
+    home, opening = tmp_path / "home", ("--nonce", "0x" + "11" * 32, "--out", tmp_path / "out")
+    shutil.copytree(job.environment["PROVENANCE_HOME"], home)
+    value = json.loads((home / "deployment.json").read_text())
+    value["keys"] = [
+        k for k in value["keys"] if (k["kind"], k["depth"]) not in (("merge", 130), ("q8_0", 2))
+    ]
+    (home / "deployment.json").write_text(json.dumps(value))
+    environment = job.environment | {"PROVENANCE_HOME": str(home)}
+    done = run_cli(environment, "proof", "open", job.run, *opening)
+    assert done.code == 2
+    assert "contracts lack 2 keys, expected merge:2:8; q8_0:2, actual" in done.err
+    assert "--model-keys q8_0:1,int8:1,int8:2,merge:1:8,merge:2:8,q8_0:2 " in done.err
+    done = run_cli(
+        job.environment | {"PROVENANCE_CACHE": str(tmp_path)}, "proof", "open", job.run, *opening
+    )
+    assert done.code == 4
+    for name in ("merge:1:8 (0x", "merge:2:8 (0x", "q8_0:1 (0x", "q8_0:2 (0x"):
+        assert name in done.err
 
 
 def test_slow_verifier_agrees_on_sampled_blocks(job: Job, public: Path) -> None:

@@ -43,6 +43,8 @@ EXIT_CODES = {
     "UnavailableError": 3,
     "RejectedError": 1,
     "OutcomeUnknown": 3,
+    "InternalError": 70,
+    "OutputError": 73,
 }
 
 
@@ -85,6 +87,11 @@ def test_an_error_tells_its_facts() -> None:
         "actual": "2",
         "hint": "restore it",
     }
+
+
+def test_an_error_is_one_line_whatever_a_library_says() -> None:
+    error = errors.ConfigError("not YAML", where="a.yaml", actual="found\n  in line 1\r\nhere\n")
+    assert str(error) == "a.yaml: not YAML, actual found in line 1 here"
 
 
 def test_every_claim_has_a_step_of_the_nine() -> None:

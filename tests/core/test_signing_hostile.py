@@ -12,7 +12,15 @@ from typing import Any
 import pytest
 from eth_account import Account
 
-from provenance.errors import AuthError, Conflict, InputError, VerificationError
+from provenance.chain.session import key_path
+from provenance.errors import (
+    AuthError,
+    ConfigError,
+    Conflict,
+    InputError,
+    OutputError,
+    VerificationError,
+)
 from provenance.log.tree import Head
 from provenance.settings import Settings
 from provenance.signing import (
@@ -205,6 +213,41 @@ def test_what_is_no_keystore_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_missing_keystore_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot read keystore"):
         load_key(tmp_path / "none", "x")
+
+
+def test_a_damaged_keystore_is_not_blamed_on_the_password(tmp_path: Path) -> None:
+    path = tmp_path / "key.json"
+    create_key(path, "secret")
+    value = json.loads(path.read_text())
+    value["crypto"]["ciphertext"] = "zz"
+    path.write_text(json.dumps(value))
+    with pytest.raises(InputError, match="not a keystore"):
+        load_key(path, "secret")
+
+
+def test_a_keystore_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="is a file, not a folder"):
+        create_key(tmp_path / "file" / "default.json", "secret")
+    with pytest.raises(OutputError, match="is a file, not a folder"):
+        create_key(tmp_path / "file" / "keys" / "default.json", "secret")
+
+
+def test_a_password_that_is_no_text_is_refused(password: Path) -> None:
+    password.write_bytes("geheim".encode("utf-16"))
+    with pytest.raises(AuthError, match="UTF-16"):
+        read_password(password)
+
+
+@pytest.mark.parametrize("name", ["../other", "a/b", "", ".hidden", "x" * 65, "a\0b"])
+def test_a_key_name_is_no_path(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="not the name of a key"):
+        key_path(Settings(tmp_path, tmp_path), name)
+
+
+def test_a_home_of_nobody_is_a_matter_of_configuration() -> None:
+    with pytest.raises(ConfigError, match="no such user's folder"):
+        Settings.load({"PROVENANCE_HOME": "~nobody-of-this-name/home"})
 
 
 # Settings

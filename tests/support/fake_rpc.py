@@ -13,7 +13,8 @@ from eth_account.typed_transactions import TypedTransaction
 from eth_utils.crypto import keccak
 from hexbytes import HexBytes
 
-from provenance.chain.web3_adapter import Block, Receipt, RpcError
+from provenance.chain.answers import RpcError
+from provenance.chain.web3_adapter import Block, Receipt
 from provenance.errors import UnavailableError
 
 

@@ -42,10 +42,14 @@ def commit(
     """
     from provenance.settings import Settings
     from provenance_cli.actions.commit import Selection, commit_selection
+    from provenance_cli.outputs import try_folder, try_home
 
+    settings = Settings.load()
+    try_folder(out, "--out")
+    try_home(settings)
     selection = Selection(source, text_column, limit, split, dedupe, source_name, licence)
     with working("commit") as progress:
-        done = commit_selection(selection, out, Settings.load(), progress)
+        done = commit_selection(selection, out, settings, progress)
         progress.clear()
         for sentence in done.sentences():
             note(sentence)

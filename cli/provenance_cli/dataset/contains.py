@@ -70,7 +70,9 @@ def contains(
     from provenance.digest import Digest
     from provenance.encoding import dataset_record_bytes, dataset_record_digest
     from provenance.errors import InputError
+    from provenance_cli.outputs import try_file, try_folder
 
+    (try_file if blocklist is None else try_folder)(prove_to, "--prove")
     if sum(value is not None for value in (digest, file, blocklist)) != 1:
         raise InputError(
             "name what to look for",

@@ -108,6 +108,7 @@ def _erase(
     from provenance.settings import Settings
     from provenance.signing import load_key as load_account
     from provenance.signing import read_password
+    from provenance_cli.outputs import try_folder
     from provenance_zk.audits.sorted_proofs import FOLDER, is_complete
 
     settings = Settings.load()
@@ -124,6 +125,8 @@ def _erase(
                 "(to prove it first: provenance dataset prove)"
             )
         _require_confirmed(leaf, confirm)
+        # What is deleted cannot come back, so the tombstone's place is tried first.
+        try_folder(folder, "DIR")
         account = load_account(key_path(settings, key), read_password(settings.password_file))
         erased = erase_record(opened, chosen, folders, salt_key, account)
         left = what_is_left(opened, folders, hub_caches(os.environ))

@@ -26,6 +26,7 @@ from provenance.settings import (
 )
 from provenance.signing import address_of, create_key, read_password
 from provenance_cli.jobs.tasks import Estimate, Task
+from provenance_cli.output import note
 from provenance_cli.setup.deployment import (
     KeyShape,
     Wanted,
@@ -92,7 +93,7 @@ class InitJob:
         if self.settings.rpc_url is None:
             find_anvil()
         else:
-            connect(self.settings)[0].chain_id()
+            connect(self.settings, note)[0].chain_id()
 
     def tasks(self) -> list[Task]:
         """The tasks in order, from the password file to the trust file."""
@@ -178,7 +179,7 @@ class InitJob:
         """
         if self.settings.rpc_url is None:
             return embedded(self.settings).running() is not None
-        require_funds(connect(self.settings)[0], self._address)
+        require_funds(connect(self.settings, note)[0], self._address)
         return True
 
     def _start_chain(self, _: Progress) -> str:

@@ -33,6 +33,7 @@ from provenance_cli.setup.deployment import require_funds
 from provenance_cli.wiring import inspector_for, start_chain
 from provenance_trainer.formats.registry import FORMATS
 from provenance_trainer.run.derived import log_merge, log_quantize
+from provenance_zk.weights.keys import adapter_keys, require_keys
 
 MERGE_S, QUANTIZE_S = 40.0, 15.0  # SmolLM2-135M on two CPU cores
 
@@ -79,7 +80,9 @@ class PublishJob:
         Raises:
             Conflict: training is not finished, an epoch is not proven, or the file is released
                 under another name.
-            ConfigError: no trust file, or the contracts pin no key for the proofs about weights.
+            ConfigError: no trust file, or the contracts pin no key for some proofs about weights;
+                the message names all of them.
+            NotFound: the cache lacks keys for them.
             AuthError: wrong password.
             InputError: no such format of deployed files.
         """
@@ -91,8 +94,9 @@ class PublishJob:
             require_name(records[index], self._request.name, index)
         load_trust(self._settings.trust)
         deployment = load_deployment(self._settings)
-        for kind in self._kinds if self._request.prove else ():
-            deployment.key(kind)
+        if self._request.prove and not self._is_proven():
+            wanted = adapter_keys(inspector_for(), self._run.adapter, self._kinds)
+            require_keys(deployment, self._settings.cache / "keys", wanted)
         if spend:
             start_chain(self._settings)
             require_funds(self._session.rpc, self._session.address)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from provenance.progress import Progress, silent
+from provenance.progress import Progress
 from provenance_cli.output import note, result, working
 
 
@@ -52,6 +52,12 @@ class Task:
     estimate: Estimate = field(default_factory=Estimate)
 
 
+def _between(text: str, done: int = 0, total: int | None = None, /) -> None:
+    """While no task runs only warnings are shown, such as a wait for an endpoint."""
+    if text.startswith("warning"):
+        note(text)
+
+
 class Relay:
     """Passes reports on to the display of the task that runs now.
 
@@ -59,7 +65,7 @@ class Relay:
     """
 
     def __init__(self) -> None:
-        self.to: Progress = silent
+        self.to: Progress = _between
 
     def __call__(self, text: str, done: int = 0, total: int | None = None, /) -> None:
         """As `Progress`."""
@@ -78,7 +84,7 @@ def run_tasks(tasks: Sequence[Task], relay: Relay) -> None:
             try:
                 display.ended = task.run(display)
             finally:
-                relay.to = silent
+                relay.to = _between
 
 
 def forecast(tasks: Sequence[Task]) -> Iterator[tuple[Task, bool]]:

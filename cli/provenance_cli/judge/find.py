@@ -19,6 +19,7 @@ from provenance.settings import Settings
 from provenance.verify.evidence import FolderSource, run_id_of
 from provenance_cli.options import Json
 from provenance_cli.output import note, result
+from provenance_cli.wiring import require_folder
 
 app = typer.Typer(
     add_completion=False,
@@ -41,6 +42,8 @@ def find(
 ) -> None:
     """Search runs and chain for everything with this digest. Exit code 4: nothing has it."""
     wanted = Digest.parse(digest)
+    for named in evidence or ():
+        require_folder(named, "--evidence")
     runs = FolderSource(evidence or [Path("runs"), Path()]).runs()
     matches = [m for folder in runs for m in _in_run(folder, wanted)]
     searched = [str(folder.root) for folder in runs]
@@ -134,7 +137,7 @@ def _on_chain(wanted: Digest) -> list[dict[str, Any]]:
     from provenance.chain.session import connect, load_deployment
 
     settings = Settings.load()
-    rpc, _ = connect(settings)
+    rpc, _ = connect(settings, note)
     deployment = load_deployment(settings)
     matches = []
     receipt = rpc.receipt(wanted)

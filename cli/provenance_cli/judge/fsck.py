@@ -16,7 +16,7 @@ from provenance.log.tree import read_records
 from provenance.merkle import Tree
 from provenance.settings import Settings
 from provenance_cli.options import Json
-from provenance_cli.output import result
+from provenance_cli.output import note, result
 
 app = typer.Typer(
     add_completion=False,
@@ -112,7 +112,7 @@ def _check_chain(folder: RunFolder, records: Sequence[Record]) -> list[str]:
     if seed is None:
         return []
     settings = Settings.load()
-    rpc, _ = connect(settings)
+    rpc, _ = connect(settings, note)
     snapshot = Reader(rpc, load_deployment(settings).addresses).latest()
     run_id = RunId.parse(seed.fields["run_id"])
     run = snapshot.run(run_id)

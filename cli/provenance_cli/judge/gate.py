@@ -30,11 +30,12 @@ def gate(
     """
     from provenance_cli.judge.question import Question, judge
     from provenance_cli.judge.verdict_text import render
+    from provenance_cli.outputs import try_file, write_output
 
+    try_file(json_out, "--json-out")
     verdict = judge(Question(subject, tuple(evidence or ()), trust, policy, release))
+    print(render(verdict), flush=True)
     if json_out is not None:
-        from provenance.layout import write_atomically
-
-        write_atomically(json_out, (jsonlib.dumps(verdict.to_json(), indent=2) + "\n").encode())
-    print(render(verdict))
+        data = (jsonlib.dumps(verdict.to_json(), indent=2) + "\n").encode()
+        write_output(json_out, data, "--json-out")
     raise typer.Exit(verdict.exit_code)

@@ -104,11 +104,8 @@ def verify(
     )
     verdicts = [judge.judge(path) for path in files]
     worst = min(verdicts, key=lambda v: WORST_FIRST.index(v.status))
-    print(
-        proof_verdicts_json(verdicts, worst)
-        if as_json
-        else "\n".join(proof_verdict_text(v) for v in verdicts)
-    )
+    text = "\n".join(proof_verdict_text(v) for v in verdicts)
+    print(proof_verdicts_json(verdicts, worst) if as_json else text)
     raise typer.Exit(worst.exit_code)
 
 
@@ -199,10 +196,12 @@ def open_(
     from provenance.digest import Digest
     from provenance.settings import Settings
     from provenance_cli.output import result, working
+    from provenance_cli.outputs import try_folder
     from provenance_cli.wiring import inspector_for
     from provenance_zk.weights.run_proofs import WeightProver
     from provenance_zk.workers.executors import opened as open_prover
 
+    try_folder(out, "--out")
     settings = Settings.load()
     session = Session(settings, key, note)
     with open_prover(settings, executor) as workers, working("open") as progress:
@@ -244,10 +243,12 @@ def export(
     from provenance.layout import write_json
     from provenance.settings import Settings
     from provenance_cli.output import result
+    from provenance_cli.outputs import try_folder
     from provenance_zk.audits.proof_check import KeyFolders, parse_file
     from provenance_zk.audits.statement_file import read_small
     from provenance_zk.groth16.snarkjs import export as export_files
 
+    try_folder(snarkjs, "--snarkjs")
     _, proof = parse_file(read_small(file), file)
     folders = KeyFolders((*(keys or []), file.parent), Settings.load().cache / "keys")
     files = export_files(folders.words(proof.vk_id), proof)

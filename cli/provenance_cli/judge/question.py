@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provenance.digest import Digest
-from provenance.errors import InputError
 from provenance.ids import RunId
 from provenance.judgement.policy import load_policy
 from provenance.judgement.trust import load_trust
@@ -20,6 +19,7 @@ from provenance_cli.wiring import (
     inspector_for,
     prover_for,
     reader_for,
+    require_folder,
 )
 
 
@@ -57,12 +57,8 @@ def judge(question: Question) -> Verdict:
         UnavailableError: the prover is missing.
     """
     settings = Settings.load()
-    if question.data is not None and not question.data.is_dir():
-        raise InputError(
-            "no such folder",
-            where=f"--with-data {question.data}",
-            hint="give a folder that `provenance dataset commit` wrote",
-        )
+    if question.data is not None:
+        require_folder(question.data, "--with-data", "give a folder that `dataset commit` wrote")
     trust = load_trust(question.trust_file or settings.trust)
     folders = evidence_folders(question.evidence, question.subject)
     data = None

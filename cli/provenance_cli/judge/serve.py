@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from provenance.errors import ConfigError
+from provenance.errors import ConfigError, InputError
 from provenance_cli.output import note
+from provenance_cli.outputs import try_home
 
 if TYPE_CHECKING:
     import socket
@@ -94,17 +95,23 @@ def compose(
             evidence folder does not exist.
         UnavailableError: the database does not answer.
     """
+    from provenance.chain.endpoint import BRISK
     from provenance.judgement.policy import load_policy
     from provenance.judgement.trust import load_trust, parse_trust
     from provenance_api.db import Database
     from provenance_api.state import AppState
-    from provenance_cli.wiring import prover_for, reader_for
+    from provenance_cli.wiring import prover_for, reader_for, require_folder
 
     for folder in folders:
-        if not folder.is_dir():
+        try:
+            require_folder(folder, "--evidence")
+        except InputError as error:
             raise ConfigError(
-                "no such evidence folder", where=str(folder), hint="pass --evidence FOLDER"
-            )
+                "no such evidence folder",
+                where=str(folder),
+                actual=error.actual,
+                hint="pass --evidence FOLDER",
+            ) from error
     trust_path = trust or settings.trust
     load_trust(trust_path)  # for its errors, which name the file and say how to mend it
     trust_bytes = trust_path.read_bytes() if trust_path else b""
@@ -116,7 +123,7 @@ def compose(
         trust_bytes=trust_bytes,
         database=store,
         folders=folders,
-        reader=lambda: reader_for(settings, parsed),
+        reader=lambda: reader_for(settings, parsed, BRISK),
         prover=lambda: prover_for(settings, slow),
         policy=load_policy(policy),
     )
@@ -124,6 +131,7 @@ def compose(
 
 def default_database(settings: Settings) -> str:
     """URL of this installation's database file. Its folder is made if it is missing."""
+    try_home(settings)
     settings.home.mkdir(parents=True, exist_ok=True)
     return f"sqlite:///{settings.home / 'service.sqlite'}"
 

@@ -34,7 +34,9 @@ def begin(
 ) -> None:
     """Coordinator: start a ceremony for one circuit in the new folder DIR."""
     from provenance.settings import Settings
+    from provenance_cli.outputs import try_folder
 
+    try_folder(folder, "DIR")
     with working("begin"):
         made = prover_of(Settings.load()).ceremony(
             "begin", kind=kind, slots=slots, depth=depth, dir=folder
@@ -66,7 +68,9 @@ def contribute(
     The secrets are drawn by this command, and exist only in its memory.
     """
     from provenance.settings import Settings
+    from provenance_cli.outputs import try_file
 
+    try_file(out, "--out")
     with working("contribute"):
         receipt = prover_of(Settings.load()).ceremony(
             "contribute", **{"in": file}, out=out, name=name
@@ -125,9 +129,11 @@ def seal(
     When phase 2 is closed, the key is made and stored in the cache.
     """
     from provenance.settings import Settings
+    from provenance_cli.outputs import try_folder
     from provenance_zk.prover.keys import load_key
 
     settings = Settings.load()
+    try_folder(settings.cache, "PROVENANCE_CACHE")
     value = beacon.removeprefix("0x")
     with working("seal"):
         sealed = prover_of(settings).ceremony(
@@ -176,6 +182,7 @@ def verify(
     The command cannot check the beacons: look them up at their sources.
     """
     from provenance.settings import Settings
+    from provenance_cli.outputs import try_folder
 
     settings = Settings.load()
     request: dict[str, Any] = {
@@ -186,6 +193,7 @@ def verify(
     if key is not None:
         request["key"] = key
     if store:
+        try_folder(settings.cache, "PROVENANCE_CACHE")
         request["cache"] = settings.cache / "keys"
     with working("verify"):
         checked = prover_of(settings).ceremony("verify", **request)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from provenance.chain.deploy import DEFAULT_SLOTS
 from provenance.settings import Settings
 from provenance_cli.options import Json
 from provenance_cli.output import note, result, working
@@ -87,7 +88,7 @@ def status(json: Json = False) -> None:
 def deploy(
     slots: Annotated[
         int, typer.Option(help="Records per epoch proof: 256, 4096, 20480, 86016 or 344064.")
-    ] = 256,
+    ] = DEFAULT_SLOTS,
     trust_out: Annotated[
         Path | None, typer.Option(help="Also write a trust file for this deployment.")
     ] = None,
@@ -124,6 +125,7 @@ def deploy(
     json: Json = False,
 ) -> None:
     """Make keys, and deploy them and the contracts; repeatable: what is deployed is kept."""
+    from provenance_cli.outputs import try_file, try_folder, try_home
     from provenance_cli.setup.deployment import (
         Wanted,
         audit_keys,
@@ -133,6 +135,9 @@ def deploy(
     )
 
     settings = Settings.load()
+    try_file(trust_out, "--trust-out")
+    try_home(settings)
+    try_folder(settings.cache, "PROVENANCE_CACHE")
     more = [*(audit_keys(slots, large) if with_audit_keys else ()), *model_keys(weight_keys)]
     wanted = Wanted(slots, tuple(more), ceremony)
     with working("deploy") as progress:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provenance.chain.deploy import (
+    SMALL_DEPTH,
     Deployment,
     deploy,
-    model_key_form,
     require_same_chain,
     sources_digest,
 )
@@ -27,7 +27,7 @@ from provenance.layout import write_atomically
 from provenance.progress import Say
 from provenance.settings import Settings
 from provenance.signing import address_of, load_key, read_password
-from provenance.statements import KINDS, MAX_LEVELS, RANK_UNIT, RANKS, kinds_of
+from provenance.statements import KINDS, MAX_LEVELS, RANK_UNIT, RANKS, key_text, kinds_of
 from provenance_zk.prover.client import ZkProver, find_binary
 from provenance_zk.prover.keys import (
     EPOCH_SLOTS,
@@ -42,7 +42,7 @@ from provenance_zk.prover.keys import (
     find_key,
 )
 
-SMALL_DEPTH, LARGE_DEPTH = 5, 6  # of a dataset's tree: to 16^5 records, and for more
+LARGE_DEPTH = SMALL_DEPTH + 1  # of the tree of a dataset of more than 16^5 records
 
 KeyShape = tuple[str, int, int]  # kind, slots, depth
 
@@ -90,7 +90,7 @@ def _model_key(item: str) -> KeyShape:
             "not a key for a statement about weights",
             where="--model-keys",
             actual=item.strip()[:40],
-            expected=" or ".join(map(model_key_form, known)),
+            expected=" or ".join(key_text(name, None, None) for name in known),
         )
     statement = KINDS[kind]
     levels, rank = int(numbers[0]), int(numbers[1]) if statement.ranked else 0
@@ -149,7 +149,7 @@ def make_keys(settings: Settings, wanted: Wanted, progress: Say) -> list[KeyFold
     prover = ZkProver(find_binary(settings.zkprover), progress=progress)
     cache, keys = settings.cache / "keys", []
     for kind, size, depth in wanted.shapes:
-        progress(f"{kind} key, {size} slots" + (f", depth {depth}" if depth else ""))
+        progress(f"key {key_text(kind, size, depth)}")
         keys.append(
             ceremony_key(cache, kind, size, depth)
             if wanted.ceremony
@@ -172,7 +172,7 @@ def deploy_all(
         NotFound: the cache lacks a ceremony key of a wanted shape.
         UnavailableError: the chain is out of reach, or the account has no funds on it.
     """
-    rpc, _mine = connect(settings)
+    rpc, _mine = connect(settings, progress)
     account = load_key(key_path(settings, key), read_password(settings.password_file))
     if settings.rpc_url is None:
         embedded(settings).fund(str(account.address))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -16,28 +16,14 @@ from provenance.errors import ProvenanceError
 from provenance.settings import Settings
 from provenance_cli.options import Json
 from provenance_cli.output import note, result
+from provenance_cli.setup.findings import Finding
 
 app = typer.Typer(
     add_completion=False,
     help="List what is missing on this machine, and how to mend it.",
 )
 MIN_NODE = (22, 13)
-MIN_DISK_BYTES = 2 << 30
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked for.
-
-    mend: the command that mends it.
-    needed: whether commands fail without it.
-    """
-
-    name: str
-    ok: bool
-    detail: str
-    mend: str = "make setup"
-    needed: bool = True
+PROVER_TIMEOUT_S = 20.0
 
 
 def _package(name: str) -> Callable[[], Finding]:
@@ -80,15 +66,6 @@ def _anvil() -> Finding:
         return Finding("anvil (embedded chain)", False, error.what)
 
 
-def _prover() -> Finding:
-    from provenance_zk.prover.client import find_binary
-
-    try:
-        return Finding("zkprover", True, str(find_binary(Settings.load().zkprover)))
-    except ProvenanceError as error:
-        return Finding("zkprover", False, error.what)
-
-
 def _compiler() -> Finding:
     compiler = shutil.which("cc") or shutil.which("gcc")
     return Finding(
@@ -96,38 +73,7 @@ def _compiler() -> Finding:
     )
 
 
-def _disk() -> Finding:
-    free = shutil.disk_usage(Path.cwd()).free
-    return Finding("free disk", free >= MIN_DISK_BYTES, f"{free >> 30} GiB", "free at least 2 GiB")
-
-
-def _key() -> Finding:
-    from provenance.chain.session import key_path
-
-    path = key_path(Settings.load())
-    return Finding("signing key", path.is_file(), str(path), "provenance key create", needed=False)
-
-
-def _chain() -> Finding:
-    from provenance.chain.session import connect
-
-    try:
-        rpc, _ = connect(Settings.load())
-        return Finding("chain", True, f"{rpc.url}, block {rpc.block('latest').number}")
-    except ProvenanceError as error:
-        return Finding("chain", False, error.what, "provenance chain up", needed=False)
-
-
-def _deployment() -> Finding:
-    from provenance.chain.session import load_deployment
-
-    try:
-        return Finding("contracts", True, f"ledger {load_deployment(Settings.load()).ledger}")
-    except ProvenanceError as error:
-        return Finding("contracts", False, error.what, "provenance chain deploy", needed=False)
-
-
-CHECKS: tuple[Callable[[], Finding], ...] = (
+MACHINE: tuple[Callable[[], Finding], ...] = (
     _python,
     *(
         _package(n)
@@ -145,13 +91,66 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     ),
     _node,
     _anvil,
-    _prover,
     _compiler,
-    _disk,
-    _key,
-    _chain,
-    _deployment,
 )
+
+
+def _prover(settings: Settings) -> Finding:
+    """Whether the prover runs, and makes proofs of every statement of this version."""
+    from provenance.digest import hash_file
+    from provenance.statements import KINDS
+    from provenance_zk.prover.child import Child
+    from provenance_zk.prover.client import find_binary
+
+    try:
+        binary = find_binary(settings.zkprover)
+    except ProvenanceError as error:
+        return Finding.of("zkprover", error, "make setup")
+    try:
+        # There is no such command, and the refusal names those that there are.
+        Child(binary, PROVER_TIMEOUT_S).call("list-commands", {}, None)
+        commands = set[str]()
+    except ProvenanceError as error:
+        if error.code != "input":
+            return Finding.of("zkprover", error, "make setup, or unset PROVENANCE_ZKPROVER")
+        commands = set((error.expected or "").split())
+    if missing := [kind for kind in KINDS if f"prove-{kind}" not in commands]:
+        detail = f"{binary} is of another version: it knows no statement {', '.join(missing)}"
+        return Finding("zkprover", False, detail, "make setup, or unset PROVENANCE_ZKPROVER")
+    version = f"{len(KINDS)} statements, {str(hash_file(binary.resolve()))[:19]}"
+    return Finding("zkprover", True, f"{binary}, {version}")
+
+
+def _prover_server(settings: Settings) -> Iterator[Finding]:
+    from provenance_zk.prover.connection import Connection, Endpoint
+    from provenance_zk.workers.executors import ONE_SHOT
+
+    if settings.prover in (None, ONE_SHOT):
+        return
+    try:
+        endpoint = Endpoint.parse(settings.prover or "", settings.prover_secret)
+        Connection(endpoint, PROVER_TIMEOUT_S).close()
+        yield Finding("prover server", True, str(endpoint))
+    except ProvenanceError as error:
+        yield Finding.of("prover server", error, "zkprover serve, or unset PROVENANCE_PROVER")
+
+
+def _no_installation() -> Settings:
+    """Settings of this process's variables alone."""
+    return Settings.load({**os.environ, "PROVENANCE_HOME": os.curdir})
+
+
+def _installation() -> Iterator[Finding]:
+    from provenance_cli.setup.installation import Installation
+
+    try:
+        settings = Settings.load()
+    except ProvenanceError as error:
+        yield Finding.of("configuration", error, error.hint or "provenance init --home DIR")
+        return
+    yield _prover(settings)
+    yield from _prover_server(settings)
+    yield from Installation(settings).look()
 
 
 @app.command()
@@ -159,27 +158,28 @@ def doctor(
     quiet: Annotated[
         bool, typer.Option("--quiet", help="Print only what is needed and missing.")
     ] = False,
+    machine: Annotated[
+        bool,
+        typer.Option("--machine", help="Look at programs and packages only, at no installation."),
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Look for everything that the commands need. Exit code 3: something needed is missing."""
-    findings = [check() for check in CHECKS]
-    missing = [f for f in findings if not f.ok and f.needed]
+    """Look for everything that the commands need. Exit code 3: something needed is wrong.
+
+    The chain is asked for the contracts, the cache for the proving keys, the account for its
+    balance. `MISSING` keeps commands from working; `absent` is what only some of them need.
+    """
+    findings = [check() for check in MACHINE]
+    findings += [_prover(_no_installation())] if machine else _installation()
+    missing = [f for f in findings if f.is_missing]
     for finding in missing if quiet else []:
         note(f"missing: {finding.name} ({finding.detail}); mend with: {finding.mend}")
     if json or not quiet:
-        lines = [
-            f"{'ok     ' if f.ok else 'MISSING' if f.needed else 'absent '}  {f.name}: {f.detail}"
-            + ("" if f.ok else f"  ->  {f.mend}")
-            for f in findings
-        ]
         value = {
             "format": "provenance-doctor/1",
             "ok": not missing,
-            "findings": [
-                {"name": f.name, "ok": f.ok, "needed": f.needed, "detail": f.detail, "mend": f.mend}
-                for f in findings
-            ],
+            "findings": [f.to_json() for f in findings],
         }
-        result(value, json, "\n".join(lines))
+        result(value, json, "\n".join(f.line() for f in findings))
     if missing:
         raise typer.Exit(3)

@@ -71,12 +71,15 @@ def init(
     """
     from provenance_cli.jobs.init import InitRequest, init_job
     from provenance_cli.jobs.tasks import Relay, print_forecast, run_tasks
+    from provenance_cli.outputs import try_folder
 
     job = init_job(InitRequest(home, rpc, records, password_file, cache, key, weight_keys))
     job.check()
     if dry_run:
         print_forecast(job.tasks(), json)
         return
+    try_folder(job.settings.home, "--home")
+    try_folder(job.settings.cache, "--cache")
     run_tasks(job.tasks(), Relay())
     made = job.made()
     following = "next: provenance train CONFIG --anchor"

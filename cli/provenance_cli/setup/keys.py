@@ -24,9 +24,11 @@ app.add_typer(ceremony, name="ceremony")
 def setup(kind: Kind, slots: Slots, depth: Depth = 0, as_json: Json = False) -> None:
     """Make a development key, or find it in the cache. Whoever makes one can forge proofs."""
     from provenance.settings import Settings
+    from provenance_cli.outputs import try_folder
     from provenance_zk.prover.keys import ensure_keys
 
     settings = Settings.load()
+    try_folder(settings.cache, "PROVENANCE_CACHE")
     with working("setup"):
         key = ensure_keys(prover_of(settings), settings.cache / "keys", kind, slots, depth)
     note(
@@ -48,6 +50,7 @@ def inspect(
     from provenance.errors import InputError
     from provenance.ids import KeyId
     from provenance.settings import Settings
+    from provenance.statements import key_text
     from provenance_zk.groth16.key import parse_key
     from provenance_zk.prover.keys import find_key, load_key
 
@@ -61,7 +64,7 @@ def inspect(
         raise InputError(
             "key folder names another circuit than its verifying key",
             where=str(found.dir),
-            expected=f"{header.kind} {header.slots} {header.depth}",
-            actual=f"{found.kind} {found.slots} {found.depth}",
+            expected=key_text(header.kind, header.slots, header.depth),
+            actual=key_text(found.kind, found.slots, found.depth),
         )
     result(describe(found), as_json)

@@ -62,6 +62,37 @@ def test_a_transaction_is_sent_and_found_again(bench: Bench) -> None:
     assert len(bench.rpc.broadcasts) == 1
 
 
+def test_already_known_counts_as_sent_even_where_the_hash_is_not_found(bench: Bench) -> None:
+    """A balanced endpoint may take the bytes at one node and look for them at another."""
+    bench.rpc.automine = False
+    taken = bench.rpc.send_raw
+
+    def twice(raw: bytes) -> None:
+        bench.rpc.send_raw = taken  # type: ignore[method-assign]
+        taken(raw)
+        bench.rpc.mine()
+        bench.rpc.is_known = lambda _: False  # type: ignore[method-assign]
+        raise refused("already known")
+
+    bench.rpc.send_raw = twice  # type: ignore[method-assign]
+    assert bench.send().ok
+    assert len(bench.rpc.broadcasts) == 1
+
+
+def test_an_endpoint_that_runs_out_of_patience_leaves_the_outcome_open(bench: Bench) -> None:
+    def limited(_: bytes) -> None:
+        bench.rpc.down = True
+        raise UnavailableError("endpoint limits requests", actual="HTTP 429")
+
+    bench.rpc.send_raw = limited  # type: ignore[method-assign]
+    with pytest.raises(OutcomeUnknown, match="run the same command again"):
+        bench.send()
+    del bench.rpc.send_raw
+    bench.rpc.down = False
+    assert bench.send().ok
+    assert [s.nonce for s in bench.rpc.broadcasts] == [0]
+
+
 def test_each_label_has_a_transaction_of_its_own(bench: Bench) -> None:
     assert bench.send("a").tx_hash != bench.send("b").tx_hash
     assert [s.nonce for s in bench.rpc.broadcasts] == [0, 1]

@@ -19,7 +19,7 @@ from provenance.dataset.saltstore import load_or_create_key
 from provenance.dataset.writer import ManifestFacts
 from provenance.digest import Digest, sha256
 from provenance.encoding import dataset_record_digest
-from provenance.errors import InputError, RejectedError
+from provenance.errors import InputError, OutputError, RejectedError
 from provenance.ids import Address
 from provenance.judgement.facts import ChainIdentity, Contract
 from provenance.judgement.trust import Key, render
@@ -255,13 +255,13 @@ def test_a_folder_that_is_no_dataset_is_refused(call: Call, tmp_path: Path, comm
     )
 
 
-def test_places_that_cannot_be_written_are_input_errors(
+def test_places_that_cannot_be_written_are_told_first(
     proven: Path, call: Call, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("x")
     (tmp_path / "list").write_text(f"{sha256(b'nobody')}\n")
     for out in (tmp_path, tmp_path / "file" / "x"):
-        assert isinstance(ask(call, proven, sha256(b"nobody"), out).error, InputError)
+        assert isinstance(ask(call, proven, sha256(b"nobody"), out).error, OutputError)
     done = call(
         "dataset",
         "contains",
@@ -271,10 +271,10 @@ def test_places_that_cannot_be_written_are_input_errors(
         "--prove",
         tmp_path / "file",
     )
-    assert isinstance(done.error, InputError)
+    assert isinstance(done.error, OutputError)
     assert isinstance(
         call("dataset", "prove", proven, "--slots", 16, "--out", tmp_path / "file").error,
-        InputError,
+        OutputError,
     )
 
 

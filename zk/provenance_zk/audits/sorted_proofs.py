@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from provenance.dataset.manifest import DatasetRoot
-from provenance.errors import InputError, ProvenanceError
+from provenance.errors import ProvenanceError
 from provenance.ids import KeyId, to_hex
 from provenance.layout import write_atomically
 from provenance_zk.audits.statement_file import Statement, require_complete
@@ -44,15 +44,10 @@ def publish(path: Path, statement: Statement, key: KeyFolder) -> None:
     A verifier pins the key's id, so nobody needs to trust the copy.
 
     Raises:
-        InputError: the path cannot be written.
+        OutputError: the path cannot be written.
     """
-    try:
-        write_atomically(words_of(path.parent, key.vk_id), key.words)
-        write_atomically(path, statement.to_bytes())
-    except OSError as error:
-        raise InputError(
-            "cannot write proof file", where=str(path), actual=error.strerror
-        ) from error
+    write_atomically(words_of(path.parent, key.vk_id), key.words)
+    write_atomically(path, statement.to_bytes())
 
 
 def is_complete(folder: Path, dataset: DatasetRoot) -> bool:

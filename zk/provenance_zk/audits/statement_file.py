@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from provenance.causes import cause_of, content_cause
 from provenance.dataset.manifest import DatasetRoot
 from provenance.digest import Digest
 from provenance.encoding import parse_json
@@ -44,7 +45,7 @@ def read_small(path: Path) -> Any:
             data = stream.read(_MAX_BYTES + 1)
     except OSError as error:
         raise InputError(
-            "cannot read proof file", where=str(path), actual=error.strerror
+            "cannot read proof file", where=str(path), actual=cause_of(error, path)
         ) from error
     if len(data) > _MAX_BYTES:
         raise InputError(
@@ -53,7 +54,9 @@ def read_small(path: Path) -> Any:
     try:
         return parse_json(data, unique_fields)
     except ValueError as error:
-        raise InputError("proof file is not JSON", where=str(path), actual=error) from error
+        raise InputError(
+            "proof file is not JSON", where=str(path), actual=content_cause(data) or error
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from provenance.causes import cause_of
 from provenance.encoding import parse_json
 from provenance.errors import (
     ConfigError,
@@ -105,7 +106,7 @@ class Child:
             )
         except OSError as error:
             raise UnavailableError(
-                "cannot start prover", where=str(self.binary), actual=error.strerror
+                "cannot start prover", where=str(self.binary), actual=cause_of(error)
             ) from error
         late = threading.Event()
 

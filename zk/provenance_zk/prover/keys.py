@@ -14,9 +14,11 @@ from typing import Any
 
 from eth_utils.crypto import keccak
 
+from provenance.causes import cause_of
 from provenance.encoding import parse_json
 from provenance.errors import Conflict, InputError, NotFound, VerificationError
 from provenance.ids import KeyId
+from provenance.statements import key_text
 from provenance_zk.prover.client import ZkProver
 
 EPOCH_SLOTS = (256, 4096, 20480, 86016, 344064)  # 256 is for tests
@@ -88,7 +90,9 @@ def load_words(path: Path) -> bytes:
             "no such key", where=str(path), hint="run `provenance keys setup`"
         ) from error
     except OSError as error:
-        raise InputError("cannot read key", where=str(path), actual=error.strerror) from error
+        raise InputError(
+            "cannot read key", where=str(path), actual=cause_of(error, path)
+        ) from error
     if not words or len(words) > _MAX_WORDS_BYTES or len(words) % 32:
         raise InputError("not a verifying key", where=str(path), actual=f"{len(words)} bytes")
     return words
@@ -137,7 +141,11 @@ def _read_info(dir: Path) -> dict[str, Any]:
         info = parse_json((dir / INFO_FILE).read_bytes())
     except FileNotFoundError as error:
         raise NotFound("no such key", where=str(dir), hint="run `provenance keys setup`") from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise InputError(
+            "cannot read key folder", where=str(dir), actual=cause_of(error)
+        ) from error
+    except ValueError as error:
         raise InputError("cannot read key folder", where=str(dir), actual=error) from error
     if not isinstance(info, dict) or info.get("format") != _FORMAT:
         raise InputError("not a key folder", where=str(dir / INFO_FILE), expected=_FORMAT)
@@ -212,6 +220,30 @@ def find_key(cache: Path, wanted: KeyId) -> KeyFolder:
     )
 
 
+def find_keys(
+    cache: Path, wanted: Mapping[str, str], owner: str, hint: str
+) -> dict[str, KeyFolder]:
+    """The cached keys with these ids.
+
+    Args:
+        wanted: id -> the key as users name it.
+        owner: who pins them, for people: `ledger 0x..`.
+
+    Raises:
+        NotFound: some are not in the cache; it names all of them.
+    """
+    found = {str(key.vk_id): key for key in cached_keys(cache)}
+    missing = [f"{name} ({vk_id})" for vk_id, name in wanted.items() if vk_id not in found]
+    if missing:
+        raise NotFound(
+            f"keys missing for {owner}",
+            where=str(cache),
+            expected="; ".join(missing),
+            hint=hint,
+        )
+    return {vk_id: found[vk_id] for vk_id in wanted}
+
+
 def ceremony_key(cache: Path, kind: str, slots: int, depth: int = 0) -> KeyFolder:
     """The cached ceremony key of a circuit.
 
@@ -227,7 +259,7 @@ def ceremony_key(cache: Path, kind: str, slots: int, depth: int = 0) -> KeyFolde
     ]
     if len(found) == 1:
         return found[0]
-    where = f"{kind}, {slots} slots, depth {depth}"
+    where = key_text(kind, slots, depth)
     if not found:
         raise NotFound(
             "no ceremony key of this shape in the cache",

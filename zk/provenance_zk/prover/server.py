@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from provenance.causes import cause_of
 from provenance.encoding import parse_json
 from provenance.errors import UnavailableError
 from provenance.progress import Say
@@ -138,7 +139,7 @@ class ChildServer:
             )
         except OSError as error:
             raise UnavailableError(
-                "cannot start prover", where=str(self._binary), actual=error.strerror
+                "cannot start prover", where=str(self._binary), actual=cause_of(error)
             ) from error
         try:
             _require_listening(self._process, request)

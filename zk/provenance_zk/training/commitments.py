@@ -17,6 +17,7 @@ from typing import IO, Any, Protocol
 
 import numpy as np
 
+from provenance.causes import cause_of
 from provenance.dataset.manifest import SALT_BYTES, DatasetRoot, depth_for
 from provenance.dataset.writer import CommittedRecord, ManifestFacts, write_dataset
 from provenance.digest import Digest
@@ -196,7 +197,7 @@ def _nameless_file(folder: Path) -> IO[bytes]:
         return tempfile.TemporaryFile(dir=folder)
     except OSError as error:
         raise UnavailableError(
-            "cannot create output folder", where=str(folder), actual=error.strerror
+            "cannot create output folder", where=str(folder), actual=cause_of(error)
         ) from error
 
 

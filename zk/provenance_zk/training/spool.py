@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Callable, Iterable, Mapping
 from typing import IO, Any
 
+from provenance.causes import cause_of
 from provenance.digest import Digest
 from provenance.encoding import dataset_record_bytes, dataset_record_digest
 from provenance.errors import InputError, ProvenanceError, UnavailableError
@@ -77,7 +78,7 @@ def read_rows(
             raise
         except OSError as error:
             raise UnavailableError(
-                "cannot spool records", where=locate(i), actual=error.strerror
+                "cannot spool records", where=locate(i), actual=cause_of(error)
             ) from error
         if i % STEP == 0:
             progress("read", i, None)

@@ -30,6 +30,7 @@ from provenance_zk.proof_file import ProofFile
 from provenance_zk.prover.client import ZkProver
 from provenance_zk.prover.keys import KeyFolder, find_key
 from provenance_zk.weights import samples
+from provenance_zk.weights.keys import adapter_keys, require_keys
 from provenance_zk.weights.ledger import ModelLedger
 from provenance_zk.weights.proving import ProofMaker, StageProver
 from provenance_zk.weights.stages import (
@@ -92,12 +93,14 @@ class WeightProver:
             Conflict: the run was not merged and quantized yet.
             VerificationError: weights beside the log are not the logged ones.
             InputError: the deployed file holds blocks that no proof can open.
+            ConfigError: the contracts pin no key for some of it; nothing was sent then.
         """
         folder = RunFolder(run).require()
         with open_log(folder) as log:
             run_id, address = run_id_of(folder), self.chain.deployment.models
             weights = RunWeights(log, self, draws)
             weights.require_provable()
+            weights.require_keys([name for name in STAGES if not _is_proven(log, name)])
             self.say("anchoring the log")
             anchor(self.chain, log)
             for name in STAGES:
@@ -131,10 +134,10 @@ class WeightProver:
         folder, made = RunFolder(run).require(), {}
         with open_log(folder) as log:
             weights = RunWeights(log, self, draws)
-            for name in STAGES:
-                record = _last_sample(log, name)
-                if record is None or not _is_proven(log, name):
-                    continue
+            found = {name: _last_sample(log, name) for name in STAGES if _is_proven(log, name)}
+            proven = {name: record for name, record in found.items() if record is not None}
+            weights.require_keys(list(proven))
+            for name, record in proven.items():
                 stage = weights.stage(name)
                 seed = samples.opening_seed(record.body(Sample).anchoring, nonce)
                 wanted = samples.groups(seed, stage.tables["merged"], draws, stage.anchoring.slots)
@@ -213,6 +216,20 @@ class RunWeights:
         """
         deployed = self._owner.inspector.deployed(self._log.quantized_file())
         deployed.require_provable(self._merge.adapted)
+
+    def require_keys(self, names: Sequence[str]) -> None:
+        """Find every key that proofs of these stages need before the first is paid for.
+
+        Raises:
+            ConfigError: the contracts pin none for some; it names all of them.
+            NotFound: the cache lacks some; it names all of them.
+        """
+        if not names:
+            return
+        kinds = {"merge": "merge", "quantize": quantization_kind(self._quantize.quantization).name}
+        owner, adapter = self._owner, self._log.folder.adapter
+        wanted = adapter_keys(owner.inspector, adapter, [kinds[name] for name in names])
+        require_keys(owner.chain.deployment, owner.key_cache, wanted)
 
     def stage(self, name: str) -> StageWeights:
         """The stage `merge` or `quantize` with its weights.
