@@ -40,6 +40,7 @@ GROUPS = ("tests/docs/", "tests/cli/")
 SLOWEST = (
     "tests/docs/",
     "tests/cli/",
+    "tests/integration/test_bases.py",
     "tests/core/chain/test_chain.py",
     "tests/zk/groth16/test_groth16_mutations.py",
     "tests/trainer/run/test_training.py",

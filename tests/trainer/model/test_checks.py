@@ -17,6 +17,7 @@ from provenance_trainer.config import TrainConfig, parse_config
 from provenance_trainer.model.base import BaseModel
 from provenance_trainer.model.checks import adapter_faults, base_faults
 from provenance_trainer.model.peft_setup import load_adapted_model
+from provenance_trainer.model.value_checks import value_faults
 from tests.trainer.bases import make_base
 
 
@@ -279,4 +280,29 @@ def test_scale_and_rank_are_told_together(sound: Path) -> None:
     config = settings(lora_r=48, lora_alpha=16, lora_target_modules=["v_proj", "q_proj"])
     scale, rank = adapter_faults(sound, config)
     assert (scale.where, rank.where) == ("lora_alpha", "lora_r")
-    assert (rank.expected, rank.actual) == ("<= 32", "48, self_attn.v_proj (32, 64)")
+    assert (rank.expected, rank.actual) == (
+        "<= 32",
+        "48, model.layers.0.self_attn.v_proj (32, 64), model.layers.1.self_attn.v_proj (32, 64)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "what"),
+    [
+        ("model.layers.1.self_attn.v_proj.weight", 2.0**16, "weight cannot be merged into"),
+        ("model.layers.1.self_attn.v_proj.weight", float("nan"), "weight cannot be merged into"),
+        ("model.layers.1.self_attn.k_proj.weight", 2.0**16, None),
+        ("model.norm.weight", float("-inf"), "weight is not finite"),
+    ],
+)
+def test_weights_that_nothing_holds_are_told(
+    base: Path, name: str, value: float, what: str | None
+) -> None:
+    def spoil(tensors: dict[str, torch.Tensor]) -> None:
+        tensors[name].view(-1)[7] = value
+
+    assert list(value_faults(base, settings())) == []
+    retensor(base, spoil)
+    found = list(value_faults(base, settings()))
+    assert [fault.what for fault in found] == ([] if what is None else [what])
+    assert all(f"{name} value 7" in str(fault.where) for fault in found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,13 @@ from gguf.constants import GGMLQuantizationType, GGUFValueType
 
 from provenance.digest import OwnPath
 from provenance.errors import InputError, ProvenanceError
-from provenance_trainer.formats.deployed import DeployedFormat, Exactness, Mismatch
+from provenance.progress import Progress
+from provenance_trainer.formats.deployed import (
+    DeployedFormat,
+    Exactness,
+    Mismatch,
+    QuantizeReport,
+)
 from provenance_trainer.formats.gguf import (
     BLOCK_BYTES,
     FREE_PREFIXES,
@@ -91,6 +97,21 @@ def _raised(model: ModelFolder) -> Iterator[InputError]:
             step(model)
         except InputError as error:
             yield error
+
+
+def write_gguf(
+    model_dir: Path, out_file: Path, claims: Mapping[str, str | int], progress: Progress
+) -> QuantizeReport:
+    """`export_gguf` of a model that readers of the file compute as transformers does.
+
+    Raises:
+        InputError: they do not, or a file cannot hold the model.
+        Conflict: `out_file` exists.
+        UnavailableError: the disk refused.
+    """
+    for fault in gguf_faults(model_dir):
+        raise fault
+    return export_gguf(model_dir, out_file, claims, progress)
 
 
 def _all_tokenizer_keys(model: ModelFolder) -> list[Key]:
@@ -219,7 +240,7 @@ Q8_0 = DeployedFormat(
     exactness=Exactness.BIT_BY_BIT,
     is_one=_is_gguf,
     faults=gguf_faults,
-    write=export_gguf,
+    write=write_gguf,
     read_claims=read_claims,
     compare=compare_gguf,
     open_blocks=GgufFile,

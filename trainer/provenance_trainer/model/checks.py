@@ -7,7 +7,7 @@ head where there is one. Every fault is told, not the first one only.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -241,30 +241,27 @@ def adapter_faults(folder: Path, config: TrainConfig) -> Iterator[ProvenanceErro
         shape = Shape.of(load_json(own / "config.json", MAX_CONFIG_BYTES), str(own / "config.json"))
     except InputError:
         return  # `base_faults` tells it; without the model's modules nothing more is known
-    layers = shape.linear_layers()
     names = config.lora_target_modules
-    matched: set[str] = set()
-    for name in names:
-        if names == (ALL_LINEAR,):
-            matched = set(layers)
-        elif found := _matching(name, shape):
-            matched |= found
-        else:
+    for name in names if names != (ALL_LINEAR,) else ():
+        if name == ALL_LINEAR or not adapted_modules((name,), shape):
             yield _unmatched(name, shape)
-    yield from _rank_faults(config.lora_r, {name: layers[name] for name in matched})
+    yield from _rank_faults(config.lora_r, adapted_modules(names, shape))
 
 
-def _matching(target: str, shape: Shape) -> set[str]:
-    """The linear layers of a decoder layer that PEFT takes a target's name for.
+def adapted_modules(targets: Sequence[str], shape: Shape) -> dict[str, tuple[int, int]]:
+    """The linear layers that PEFT adapts, by full name: `(out, in)`.
 
-    It takes a module whose full name is the target, or ends in a dot and the target.
+    PEFT takes a module whose full name is a target, or ends in a dot and a target.
     """
-    return {
-        name
-        for name in shape.linear_layers()
+    every = {
+        f"model.layers.{layer}.{name}": size
         for layer in range(shape.layers)
-        if f".model.layers.{layer}.{name}".endswith(f".{target}")
+        for name, size in shape.linear_layers().items()
     }
+    if tuple(targets) == (ALL_LINEAR,):
+        return every
+    endings = tuple(f".{target}" for target in targets)
+    return {name: size for name, size in every.items() if f".{name}".endswith(endings)}
 
 
 def _unmatched(name: str, shape: Shape) -> ConfigError:
@@ -297,14 +294,14 @@ def _unmatched(name: str, shape: Shape) -> ConfigError:
     )
 
 
-def _rank_faults(rank: int, layers: dict[str, tuple[int, int]]) -> Iterator[ProvenanceError]:
-    small = sorted(name for name, shape in layers.items() if rank > min(shape))
+def _rank_faults(rank: int, modules: Mapping[str, tuple[int, int]]) -> Iterator[ProvenanceError]:
+    small = [name for name, size in modules.items() if rank > min(size)]
     if small:
         yield ConfigError(
             "rank is larger than a matrix that it adapts",
             where="lora_r",
-            expected=f"<= {min(min(layers[name]) for name in small)}",
-            actual=f"{rank}, {_listed(f'{name} {layers[name]}' for name in small)}",
+            expected=f"<= {min(min(modules[name]) for name in small)}",
+            actual=f"{rank}, {_listed(f'{name} {modules[name]}' for name in small)}",
         )
 
 

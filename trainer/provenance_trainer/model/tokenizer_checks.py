@@ -35,11 +35,12 @@ def tokenizer_faults(folder: Path, rows: int | None) -> Iterator[ProvenanceError
     except InputError as error:
         yield error
         return
-    try:
-        settings = load_json(folder / TOKENIZER_CONFIG, MAX_CONFIG_BYTES)
-    except InputError as error:
-        yield error
-        settings = {}
+    settings: dict[str, Any] = {}
+    if (folder / TOKENIZER_CONFIG).is_file():
+        try:
+            settings = load_json(folder / TOKENIZER_CONFIG, MAX_CONFIG_BYTES)
+        except InputError as error:
+            yield error
     yield from _load_faults(folder)
     if settings.get("auto_map"):
         yield InputError(
