@@ -164,12 +164,22 @@ def test_json_lines_under_the_name_of_json(tmp_path: Path) -> None:
         ("d.json", "[{'text': 'a'}]", "json.dumps"),
         ("d.jsonl", "{'text': 'a'}\n", "json.dumps"),
         ("d.jsonl", '[{"text": "a"}]\n', "ends in .json"),
+        ("d.json", '{\n"text": "a"\n}\n{\n"text": "b"\n}\n', "one list"),
+        ("d.jsonl", '{"text": "a \\ud800"}\n', "whole character"),
+        ("d.jsonl", '{"a": ["\\udc00"], "b": 1}\n', "whole character"),
+        ("d.csv", 'text\n"he said "hi""\n', "double a quote"),
+        ("d.csv", "text\ra\r", "line feed"),
     ],
 )
-def test_json_of_another_form_is_refused_with_a_hint(
+def test_another_form_is_refused_with_a_hint(
     tmp_path: Path, name: str, text: str, hint: str
 ) -> None:
     assert hint in str(refused(write(tmp_path / name, text)).hint)
+
+
+def test_whole_characters_beyond_the_basic_plane_are_read(tmp_path: Path) -> None:
+    name = write(tmp_path / "d.jsonl", '{"text": "\\ud83d\\ude00"}\n')
+    assert list(open_source(name)) == [{"text": "\U0001f600"}]
 
 
 def test_blank_lines_are_skipped_and_counted(tmp_path: Path) -> None:

@@ -36,7 +36,10 @@ def delimited(delimiter: str) -> Callable[[SourceFile, Reading, str | None], Row
                         reading.blank_lines += 1
             except csv.Error as error:
                 raise InputError(
-                    "not valid CSV", where=f"line {table.line_num}", actual=error
+                    "not valid CSV",
+                    where=f"line {table.line_num}",
+                    actual=str(error).partition(" - do you")[0],
+                    hint="double a quote within quotes, and end lines with a line feed",
                 ) from error
 
     return read

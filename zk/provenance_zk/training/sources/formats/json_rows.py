@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from typing import Any
@@ -15,6 +16,7 @@ from provenance_zk.training.sources.values import listed, repeated
 
 MAX_LIST_BYTES = 1 << 30
 
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _PYTHON_KEY = re.compile(r"\s*\[?\s*\{\s*'")
 
 
@@ -36,7 +38,10 @@ def read_json(file: SourceFile, reading: Reading, wanted: str | None) -> Rows:
         reading.note("JSON Lines under the name of JSON, read as that", file.shown)
         yield from read_json_lines(file, reading, wanted)
         return
-    value = _parse(whole_text(file, MAX_LIST_BYTES), "file")
+    text = whole_text(file, MAX_LIST_BYTES)
+    if not text.strip():
+        return
+    value = _parse(text, "file")
     if not isinstance(value, list):
         raise InputError(
             "not a list of JSON objects", actual=_form(value), hint=_way_out(value, file)
@@ -84,14 +89,29 @@ def _way_out(value: Any, file: SourceFile) -> str:
 
 def _parse(text: str, where: str) -> Any:
     try:
-        return parse_json(text.encode("utf-8"), _unique, parse_constant=float)
+        value = parse_json(text.encode("utf-8"), _unique, parse_constant=float)
+        if _SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(
+            "text has half of a character (a lone surrogate)",
+            where=where,
+            actual=repr(error.object[error.start])[1:-1],
+            hint="remove it, or write the whole character",
+        ) from error
     except ValueError as error:
-        hint = (
-            "this is how Python shows a value: write it with json.dumps"
-            if _PYTHON_KEY.match(text)
-            else None
-        )
-        raise InputError("not valid JSON", where=where, actual=error, hint=hint) from error
+        raise InputError(
+            "not valid JSON", where=where, actual=error, hint=_hint_for(text, str(error))
+        ) from error
+    return value
+
+
+def _hint_for(text: str, fault: str) -> str | None:
+    if _PYTHON_KEY.match(text):
+        return "this is how Python shows a value: write it with json.dumps"
+    if fault.startswith("Extra data"):
+        return "write one list, [{..}, {..}], or one object a line in a file that ends in .jsonl"
+    return None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
