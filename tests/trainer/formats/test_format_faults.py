@@ -109,6 +109,11 @@ TOKENIZERS: dict[str, tuple[str, Change, str]] = {
         lambda t: t["normalizer"]["normalizers"][1].update(content="_"),
         "prepares text in a way that has no GGUF form",
     ),
+    "malformed": (
+        "llama3",
+        lambda t: t.update(pre_tokenizer={"type": "Sequence", "pretokenizers": [1]}),
+        "tokenizer is malformed",
+    ),
     "bytes": (
         "sentencepiece",
         lambda t: t["model"]["vocab"].pop("<0x80>"),

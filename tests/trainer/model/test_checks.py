@@ -177,8 +177,16 @@ SPOILED: dict[str, tuple[Spoil, str]] = {
         "one supported dtype",
     ),
     "more layers than tensors": (
-        lambda f: rewrite(f / "config.json", num_hidden_layers=2**30),
+        lambda f: rewrite(f / "config.json", num_hidden_layers=2**12),
         "fewer tensors than config.json has layers",
+    ),
+    "too many layers": (
+        lambda f: rewrite(f / "config.json", num_hidden_layers=2**30),
+        "too many layers",
+    ),
+    "a vocabulary of pairs": (
+        lambda f: rewrite(f / "tokenizer.json", model={"type": "BPE", "vocab": [1], "merges": []}),
+        "no vocabulary",
     ),
     "no tokenizer": (lambda f: (f / "tokenizer.json").unlink(), "no tokenizer file"),
     "broken tokenizer": (
@@ -210,6 +218,11 @@ def test_a_tied_head_that_differs_is_told(tied: Path, tmp_path: Path) -> None:
     retensor(same, lambda t: t["lm_head.weight"].mul_(2))
     (fault,) = base_faults(same)
     assert fault.what == "output head is tied but differs from the embedding"
+
+
+def test_pointers_of_files_that_nobody_reads_are_no_fault(base: Path) -> None:
+    (base / "pytorch_model.bin").write_text("version https://git-lfs.github.com/spec/v1\n")
+    assert list(base_faults(base)) == []
 
 
 def test_every_fault_is_told(base: Path) -> None:

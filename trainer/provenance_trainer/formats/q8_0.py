@@ -90,7 +90,7 @@ def _raised(model: ModelFolder) -> Iterator[InputError]:
         rope_of,
         sliding_window,
         tensor_names,
-        _all_tokenizer_keys,
+        tokenizer_keys,
     )
     for step in steps:
         try:
@@ -112,10 +112,6 @@ def write_gguf(
     for fault in gguf_faults(model_dir):
         raise fault
     return export_gguf(model_dir, out_file, claims, progress)
-
-
-def _all_tokenizer_keys(model: ModelFolder) -> list[Key]:
-    return list(tokenizer_keys(model))
 
 
 def compare_gguf(

@@ -21,6 +21,7 @@ Config = Mapping[str, Any]
 EMBEDDING = "model.embed_tokens.weight"
 HEAD = "lm_head.weight"
 MAX_CONFIG_BYTES = 16 << 20
+MAX_LAYERS = 1 << 12
 _ATTENTION = tuple(f"self_attn.{side}_proj" for side in "qkvo")
 _MLP = ("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
 # Rotary frequencies that old checkpoints store although the model computes them.
@@ -132,6 +133,13 @@ class Shape:
             InputError: another architecture, or a number missing or impossible.
         """
         architecture = architecture_of(config, where)
+        if _number(config, "num_hidden_layers", where) > MAX_LAYERS:
+            raise InputError(
+                "too many layers",
+                where=f"{where} num_hidden_layers",
+                expected=f"<= {MAX_LAYERS}",
+                actual=config["num_hidden_layers"],
+            )
         hidden, intermediate, layers, heads, vocabulary = (
             _number(config, name, where) for name in _NUMBERS
         )

@@ -30,6 +30,7 @@ from provenance_trainer.model.weights import INDEX_NAME, Weights
 _MODEL_FILE = "model.safetensors"
 _MAX_INDEX_BYTES = 64 << 20
 _LFS = b"version https://git-lfs.github.com/spec/"
+_READ = (".safetensors", ".json", ".jinja")
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt")
 _RESAVE = "load the model with transformers, then save_pretrained into a new folder"
 _TARGETS = "lora_target_modules"
@@ -42,16 +43,25 @@ def base_faults(folder: Path) -> Iterator[ProvenanceError]:
     Args:
         folder: As `locate_base` finds it; links are followed.
     """
-    own = OwnPath(folder)
-    if not own.is_dir():
+    if not folder.is_dir():
         yield InputError("no such folder", where=str(folder))
         return
-    pointers = [path for path in sorted(own.iterdir()) if _is_pointer(path)]
+    try:
+        yield from _folder_faults(OwnPath(folder))
+    except ProvenanceError as error:
+        yield error
+    except OSError as error:
+        yield InputError("cannot read base model", where=str(folder), actual=error.strerror)
+
+
+def _folder_faults(own: OwnPath) -> Iterator[ProvenanceError]:
+    read = sorted(path for path in own.iterdir() if path.suffix in _READ)
+    pointers = [path for path in read if _is_pointer(path)]
     if pointers:
         yield InputError(
             "file is a Git LFS pointer, not the file itself",
             where=_listed(str(path) for path in pointers),
-            hint=f"run in the folder it was cloned to: git lfs pull ({folder})",
+            hint="run git lfs pull in that folder",
         )
         return
     shape: Shape | None = None

@@ -62,12 +62,12 @@ def token_ids(data: Mapping[str, Any]) -> dict[str, int]:
     model = data.get("model")
     vocabulary = model.get("vocab") if isinstance(model, dict) else None
     added = data.get("added_tokens") or []
-    if isinstance(vocabulary, list):  # of a Unigram: pairs of token and score
-        vocabulary = {str(pair[0]): i for i, pair in enumerate(vocabulary)}
     try:
+        if isinstance(vocabulary, list):  # of a Unigram: pairs of token and score
+            vocabulary = {str(pair[0]): i for i, pair in enumerate(vocabulary)}
         ids = {**(vocabulary or {}), **{item["content"]: item["id"] for item in added}}
     except (TypeError, KeyError) as error:
-        raise InputError("added tokens are malformed", where=TOKENIZER, actual=error) from error
+        raise InputError("tokenizer has no vocabulary", where=TOKENIZER, actual=error) from error
     if not ids or not all(type(number) is int and number >= 0 for number in ids.values()):
         raise InputError("tokenizer has no vocabulary", where=TOKENIZER)
     return ids

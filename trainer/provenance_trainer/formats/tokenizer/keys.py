@@ -39,12 +39,31 @@ from provenance_trainer.model.tokenizer_checks import (
 _SPECIAL_TOKENS = (("bos", "bos"), ("eos", "eos"), ("unknown", "unk"), ("padding", "pad"))
 
 
-def tokenizer_keys(model: ModelFolder) -> Iterator[Key]:
-    """Every key of the tokenizer, in file order.
+# What reading a JSON value of another shape than expected raises.
+_MALFORMED = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+
+
+def tokenizer_keys(model: ModelFolder) -> list[Key]:
+    """Every key of the tokenizer (attacker-controlled), in file order.
 
     Raises:
-        InputError: a tokenizer that has no GGUF form here.
+        InputError: a tokenizer that is malformed, or has no GGUF form here.
     """
+    try:
+        return list(_keys(model))
+    except _MALFORMED as error:
+        raise _malformed(model, error) from error
+
+
+def _malformed(model: ModelFolder, error: Exception) -> InputError:
+    return InputError(
+        "tokenizer is malformed",
+        where=str(model.path / TOKENIZER),
+        actual=f"{type(error).__name__}: {error}"[:200],
+    )
+
+
+def _keys(model: ModelFolder) -> Iterator[Key]:
     data, settings = _read(model)
     form = _form(model, data, settings)
     tokens, types = _token_list(model, data, form)
@@ -69,12 +88,19 @@ def tokenizer_keys(model: ModelFolder) -> Iterator[Key]:
         yield Key("tokenizer.chat_template", text, template)
 
 
-def tokenizer_form_faults(model: ModelFolder) -> Iterator[InputError]:
+def tokenizer_form_faults(model: ModelFolder) -> list[InputError]:
     """What keeps readers of a GGUF file from tokenizing as transformers does.
 
     Raises:
-        InputError: a tokenizer that has no GGUF form here.
+        InputError: a tokenizer that is malformed, or has no GGUF form here.
     """
+    try:
+        return list(_form_faults(model))
+    except _MALFORMED as error:
+        raise _malformed(model, error) from error
+
+
+def _form_faults(model: ModelFolder) -> Iterator[InputError]:
     data, settings = _read(model)
     where = str(model.path / TOKENIZER)
     form = _form(model, data, settings)
