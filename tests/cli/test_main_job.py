@@ -169,7 +169,9 @@ def test_keys_missing_for_the_ledger_are_named(job: Job, tmp_path: Path) -> None
         job.environment | {"PROVENANCE_CACHE": str(tmp_path)}, "dataset", "register", job.dataset
     )
     assert done.code == 4
-    assert "lacks a proving key of ledger 0x" in done.err
+    assert "the cache lacks 2 proving keys of ledger 0x" in done.err
+    assert "epoch, 256 slots (0x" in done.err
+    assert "tree, 256 slots, depth 5 (0x" in done.err
     assert "chain deploy" in done.err
 
 

@@ -236,7 +236,9 @@ def find_keys(
     missing = [f"{name} ({vk_id})" for vk_id, name in wanted.items() if vk_id not in found]
     if missing:
         raise NotFound(
-            f"keys missing for {owner}",
+            f"the cache lacks {len(missing)} proving keys of {owner}"
+            if len(missing) > 1
+            else f"the cache lacks a proving key of {owner}",
             where=str(cache),
             expected="; ".join(missing),
             hint=hint,
