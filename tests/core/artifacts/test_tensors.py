@@ -60,7 +60,7 @@ def test_a_path_shows_one_entry_only() -> None:
     made = table()
     for i, tensor in enumerate(made.tensors):
         verify_inclusion(bytes(tensor.entry), i, made.size, made.path(i), made.root)
-        with pytest.raises(VerificationError, match="another root|wrong length"):
+        with pytest.raises(VerificationError, match=r"another root|wrong length"):
             verify_inclusion(
                 bytes(tensor.entry), (i + 1) % made.size, made.size, made.path(i), made.root
             )
