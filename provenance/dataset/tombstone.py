@@ -109,6 +109,7 @@ def read_tombstones(folder: Path) -> list[Tombstone]:
 
     Raises:
         InputError, VerificationError: as `Tombstone.parse`; `where` names the line.
+        UnavailableError: the file cannot be read.
     """
     path = folder / FILE_NAME
     try:

@@ -117,7 +117,9 @@ def load_openings(folder: Path | None, nonce: str | None) -> dict[str, NonceOpen
 
 
 def _hex_name(text: str) -> str:
-    """A key id as a file name. Ids come from evidence: only `0x` and hex digits may pass."""
+    """A key id as a file name. Ids come from evidence: only 64 hex digits may pass, with or
+    without `0x` before them.
+    """
     body = text.removeprefix("0x")
     if len(body) != 64 or any(c not in "0123456789abcdef" for c in body):
         raise InputError("not a key id", actual=text[:80])

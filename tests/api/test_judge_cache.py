@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import wait
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -148,11 +149,21 @@ def test_requests_for_one_digest_share_one_verification(bench: Any) -> None:
 
 def test_queue_is_bounded(make_state: StateFactory, honest: Run) -> None:
     bench = Bench(make_state, honest.folder.root, limits=Limits(queue=2, workers=1))
+    free, make = Event(), bench.reader._make
+
+    def make_when_free() -> Any:
+        assert free.wait(60)
+        return make()
+
+    bench.reader._make = make_when_free
     held = [bench.judge.submit(sha256(bytes([i]))) for i in range(2)]
-    if all(not f.done() for f in held):
+    try:
         with pytest.raises(UnavailableError, match="too many"):
             bench.judge.submit(sha256(b"one more"))
+    finally:
+        free.set()
     wait(held)
+    assert bench.status(sha256(b"one more")) is Status.NOT_FOUND
     bench.judge.close()
 
 

@@ -223,7 +223,9 @@ def test_picture_says_how_roots_are_tied_to_weights() -> None:
     verdict = Verdict(
         Status.VERIFIED, "x", {}, edges=tuple(edges), release={"run_id": "run", "record": "record"}
     )
-    for picture in pictures(verdict, ENGLISH):
+    drawn = pictures(verdict, ENGLISH)
+    assert len(drawn) == 2  # a wide one and a tall one
+    for picture in drawn:
         notes = {box.node.key: box.notes(ENGLISH) for box in picture.boxes}
         lines = {key: [line for _, line in of_box] for key, of_box in notes.items()}
         assert (lines["base"], lines["adapter"], lines["merged"]) == (

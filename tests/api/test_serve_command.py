@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from provenance.errors import ConfigError
-from provenance_cli.judge.serve import compose, link, listen, url_of
+from provenance_cli.judge.serve import Offer, compose, link, listen, url_of
 from tests.support.chain import Lab
 from tests.support.spine import Run
 
@@ -100,9 +100,9 @@ def test_link_escapes_the_id() -> None:
 
 def test_missing_evidence_folder_is_a_config_error(lab: Lab, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="evidence folder"):
-        compose(lab.settings, (tmp_path / "none",), lab.trust_file, None, None, False)
+        compose(lab.settings, Offer((tmp_path / "none",), lab.trust_file))
 
 
 def test_missing_trust_file_is_a_config_error(lab: Lab, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no trust file"):
-        compose(lab.settings, (tmp_path,), None, None, None, False)
+        compose(lab.settings, Offer((tmp_path,)))

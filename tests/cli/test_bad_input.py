@@ -285,7 +285,7 @@ def test_malformed_dataset_rows_are_named_by_line(job: Job, tmp_path: Path) -> N
     rows.write_text('{"text": "one"}\n{"text": \n')
     done = job("dataset", "commit", rows, "--out", tmp_path / "data")
     assert done.code == 2
-    assert "2" in done.err
+    assert "rows.jsonl line 2: not valid JSON" in done.err
     assert not (tmp_path / "data").exists()
 
 

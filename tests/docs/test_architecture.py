@@ -1,12 +1,13 @@
-"""ARCHITECTURE.md names what there is: each path exists, and each folder of code has a line or lies
-below one.
+"""ARCHITECTURE.md names what there is: each path and command exists, and each folder of code has a
+line or lies below one.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from tests.docs.documents import ROOT
 
@@ -23,6 +24,45 @@ def named() -> set[str]:
     return {span for span in spans if span.partition("/")[0] in tops and "NAME" not in span}
 
 
+def recipes() -> str:
+    """The recipes, and the table of what people ask for first."""
+    return PAGE.partition("\n## Recipes\n")[2].partition("\n## ")[0]
+
+
+def files_of_recipes() -> list[tuple[str, Path]]:
+    """Each file or folder in a recipe's code spans, and where it is.
+
+    A name without a folder means a file beside the one named before it. For a path with NAME, which
+    is to be made, the folder is taken.
+    """
+    found: list[tuple[str, Path]] = []
+    beside = ROOT
+    for span in re.findall(r"`([^`\s]+)`", recipes()):
+        if not re.fullmatch(r"[\w./-]*(/|\.(py|go|sol|json|js|md|css))", span):
+            continue
+        path = ROOT / span
+        if "/" not in span and not path.exists():
+            path = beside / span
+        elif path != ROOT:
+            beside = path if span.endswith("/") else path.parent
+        found.append((span, path.parent if "NAME" in span else path))
+    return found
+
+
+def is_there(tool: str, *words: str) -> bool:
+    """Whether the target, script or program that a command runs exists."""
+    if tool == "make":
+        return (
+            re.search(rf"^{words[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE) is not None
+        )
+    if tool == "npm":
+        return words[1] in json.loads((ROOT / "package.json").read_text())["scripts"]
+    if tool == "go":
+        return (ROOT / "zk" / "prover" / words[1]).is_dir()
+    program = words[1].replace(".", "/") + ".py" if words[0] == "-m" else words[0]
+    return (ROOT / program).is_file()
+
+
 def folders_of_code() -> set[str]:
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
@@ -33,6 +73,18 @@ def folders_of_code() -> set[str]:
 
 def test_every_path_it_names_exists() -> None:
     assert [path for path in sorted(named()) if not (ROOT / path).exists()] == []
+
+
+def test_every_file_that_a_recipe_names_exists() -> None:
+    files = files_of_recipes()
+    assert len(files) > 50
+    assert [span for span, path in files if not path.exists()] == []
+
+
+def test_every_command_that_a_recipe_names_exists() -> None:
+    commands = re.findall(r"`((?:python|npm run|make|go run) [^`]+)`", recipes())
+    assert [command for command in commands if not is_there(*command.split())] == []
+    assert len(commands) > 5
 
 
 def test_every_folder_of_tests_that_a_page_names_exists() -> None:

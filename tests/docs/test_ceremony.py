@@ -88,10 +88,7 @@ def test_a_development_key_does_not_follow_from_the_transcript(ceremony: Path) -
 def test_demanding_more_contributions_than_there_are_is_refused(ceremony: Path) -> None:
     done = run("provenance keys ceremony verify transcript --min 4 --store", ceremony, "four")
     assert done.returncode == 2
-    assert (
-        "contributions of phase 1 (expected at least 4, actual 3)" in done.stderr
-        or "at least 4" in done.stderr
-    )
+    assert "contributions of phase 1, expected at least 4, actual 3" in done.stderr
     assert not (ceremony / "four" / "keys").exists()
 
 

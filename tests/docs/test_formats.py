@@ -52,10 +52,24 @@ def documented_records() -> dict[str, dict[str, str]]:
     }
 
 
+VERSIONS = {(body.TYPE, body.VERSION): body for body in BODIES}
+NEWEST = {kind: max(v for other, v in VERSIONS if other == kind) for kind, _ in VERSIONS}
+
+
 def test_every_record_type_and_field_is_described() -> None:
     assert documented_records() == {
-        body.TYPE: {field.name: str(field) for field in fields_of(body)} for body in BODIES
+        kind: {field.name: str(field) for field in fields_of(VERSIONS[kind, version])}
+        for kind, version in NEWEST.items()
     }
+
+
+def test_every_version_of_a_record_type_is_described() -> None:
+    (row,) = (row for row in table(page("records"), "# Records") if code(row[0]) == ["v"])
+    named = {kind: int(version) for version, kind in re.findall(r"(\d+) for `([a-z.]+)`", row[2])}
+    assert named == {kind: version for kind, version in NEWEST.items() if version > 1}
+    for kind, version in VERSIONS:
+        section = page("records").read_text().split(f"\n### `{kind}`\n")[1].split("\n##")[0]
+        assert version == NEWEST[kind] or f"version {version} of this type" in section
 
 
 def test_the_example_record_has_the_entry_shown() -> None:

@@ -72,7 +72,7 @@ def test_stages_and_formats_of_weight_statements_are_frozen() -> None:
     }
 
 
-@pytest.mark.parametrize("number", [0, 9, -1, 255, 1 << 64])
+@pytest.mark.parametrize("number", [0, len(KINDS) + 1, -1, 255, 1 << 64])
 def test_an_unknown_number_is_an_error(number: int) -> None:
     with pytest.raises(InputError) as unknown:
         kind_numbered(number)

@@ -20,12 +20,22 @@ import pytest
 
 from provenance.chain.anvil import EmbeddedChain
 from provenance.errors import InputError
+from provenance.statements import kinds_of
 from tests.support.places import REPO
 
 TOYS = Path(__file__).resolve().parent / "toy"
 GENERATOR = REPO / "zk" / "generate_statements.py"
+
+
+def table() -> dict[str, Any]:
+    value: dict[str, Any] = json.loads((REPO / "zk" / "statements.json").read_text("utf-8"))
+    return value
+
+
+LAST = len(table()["kinds"])
+NUMBER = LAST + 1  # kinds are numbered without gap
 TOY = {
-    "number": 9,
+    "number": NUMBER,
     "name": "toy",
     "shows": "blocks of a toy file are the codes of a tensor's blocks",
     "contract": "ModelLedger",
@@ -38,11 +48,6 @@ TOY = {
     "slots": {"means": "blocks per proof b", "from": 1, "to": "MAX_BLOCKS"},
     "depth": {"means": "levels above the pages", "from": 1, "to": "MAX_LEVELS"},
 }
-
-
-def table() -> dict[str, Any]:
-    value: dict[str, Any] = json.loads((REPO / "zk" / "statements.json").read_text("utf-8"))
-    return value
 
 
 def generate(mode: str, folder: Path, value: dict[str, Any]) -> subprocess.CompletedProcess[str]:
@@ -76,9 +81,9 @@ def statements(generated: Path) -> Iterator[ModuleType]:
 
 def test_python_knows_the_toy(statements: ModuleType) -> None:
     toy = statements.kind_named("toy")
-    assert statements.kind_numbered(9) is toy
+    assert statements.kind_numbered(NUMBER) is toy
     assert statements.quantization_kind("Toy4") is toy
-    assert statements.kinds_of("ModelLedger") == ("q8_0", "int8", "merge", "toy")
+    assert statements.kinds_of("ModelLedger") == (*kinds_of("ModelLedger"), "toy")
     assert statements.STAGES[toy.stage] == 2
     assert toy.public(8) == ("root", "index_0", "index_1", *(f"code_{i}" for i in range(5)))
     assert toy.public_names(8) == toy.public(8)
@@ -86,7 +91,7 @@ def test_python_knows_the_toy(statements: ModuleType) -> None:
     assert not toy.fits(65, 1)
     assert not toy.fits(8, 8)
     with pytest.raises(InputError):
-        statements.kind_numbered(10)
+        statements.kind_numbered(NUMBER + 1)
 
 
 def test_go_compiles_a_circuit_of_the_toy(generated: Path) -> None:
@@ -125,7 +130,7 @@ def test_contracts_know_the_toy(generated: Path, tmp_path: Path) -> None:
 
 def test_pages_list_the_toy(generated: Path) -> None:
     page = (generated / "docs" / "formats" / "statements.md").read_text("utf-8")
-    assert "| 9 | `toy` | blocks per proof b: 1 to 64 |" in page
+    assert f"| {NUMBER} | `toy` | blocks per proof b: 1 to 64 |" in page
     assert "| `toy` | blocks of a toy file are" in page
 
 
@@ -140,8 +145,8 @@ def test_a_table_that_was_changed_is_seen(tmp_path: Path) -> None:
 
 
 FAULTS: dict[str, dict[str, Any]] = {
-    "a number twice": {"number": 8},
-    "a gap": {"number": 10},
+    "a number twice": {"number": LAST},
+    "a gap": {"number": NUMBER + 1},
     "a name twice": {"name": "merge"},
     "no name of a kind": {"name": "Toy"},
     "an unknown contract": {"contract": "ToyLedger"},

@@ -89,7 +89,8 @@ def erase(
             expected="--leaf 0x.., --digest sha256:.. or --index N",
             hint="--file is only for --check",
         )
-    _erase(folder, (leaf, digest, index), runs, confirm, key, as_json)
+    value, text = _erase(folder, (leaf, digest, index), runs, confirm, key)
+    result(value, as_json, text)
 
 
 def _erase(
@@ -98,8 +99,8 @@ def _erase(
     runs: list[Path],
     confirm: str | None,
     key: str,
-    as_json: bool,
-) -> None:
+) -> tuple[dict[str, Any], str]:
+    """Erase the selected record; returns what to print, as JSON and as text."""
     from provenance.chain.session import key_path
     from provenance.dataset.committed import CommittedDataset
     from provenance.dataset.erasure import erase_record, what_is_left
@@ -143,7 +144,7 @@ def _erase(
             "signer": erased.tombstone.signer,
             "left": [x.to_json() for x in left],
         }
-    result(value, as_json, _text(chosen, erased, left))
+    return value, _text(chosen, erased, left)
 
 
 def _select(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,25 @@ serve_app = typer.Typer(
     add_completion=False, help="Serve GET /verify/<model_id> and the verdict page."
 )
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What the options of `serve` ask for.
+
+    Attributes:
+        folders: folders of evidence.
+        trust: trust file; None: that of the settings.
+        database: URL; None: this installation's file.
+        policy: policy file; None: the default policy.
+        slow: check proofs in Python.
+    """
+
+    folders: tuple[Path, ...]
+    trust: Path | None = None
+    database: str | None = None
+    policy: Path | None = None
+    slow: bool = False
 
 
 @serve_app.command()
@@ -66,7 +86,8 @@ def serve(
     from provenance.settings import Settings
 
     settings = Settings.load()
-    state = compose(settings, tuple(evidence or [Path("runs")]), trust, database, policy, slow)
+    folders = tuple(evidence or [Path("runs")])
+    state = compose(settings, Offer(folders, trust, database, policy, slow))
     listener = listen(host, port)
     base = url_of(host, listener)
     print(base, flush=True)
@@ -80,14 +101,7 @@ def serve(
     run(state, listener)
 
 
-def compose(
-    settings: Settings,
-    folders: tuple[Path, ...],
-    trust: Path | None,
-    database: str | None,
-    policy: Path | None,
-    slow: bool,
-) -> AppState:
+def compose(settings: Settings, offer: Offer) -> AppState:
     """Build the service's parts from settings and options.
 
     Raises:
@@ -102,7 +116,7 @@ def compose(
     from provenance_api.state import AppState
     from provenance_cli.wiring import prover_for, reader_for, require_folder
 
-    for folder in folders:
+    for folder in offer.folders:
         try:
             require_folder(folder, "--evidence")
         except InputError as error:
@@ -112,20 +126,20 @@ def compose(
                 actual=error.actual,
                 hint="pass --evidence FOLDER",
             ) from error
-    trust_path = trust or settings.trust
+    trust_path = offer.trust or settings.trust
     load_trust(trust_path)  # for its errors, which name the file and say how to mend it
     trust_bytes = trust_path.read_bytes() if trust_path else b""
     parsed = parse_trust(trust_bytes, str(trust_path))
-    store = Database(database or default_database(settings))
+    store = Database(offer.database or default_database(settings))
     store.prepare()
     return AppState(
         trust=parsed,
         trust_bytes=trust_bytes,
         database=store,
-        folders=folders,
+        folders=offer.folders,
         reader=lambda: reader_for(settings, parsed, BRISK),
-        prover=lambda: prover_for(settings, slow),
-        policy=load_policy(policy),
+        prover=lambda: prover_for(settings, offer.slow),
+        policy=load_policy(offer.policy),
     )
 
 

@@ -98,13 +98,13 @@ contract KindsTest is Test {
     }
 
     function test_unknownKindsPanic(uint256 kind) public {
-        vm.assume(kind < 1 || kind > 8);
+        vm.assume(kind < 1 || kind > Kinds.LAST);
         _expectPanics(kind);
     }
 
     function test_theNeighboursOfTheTablePanic() public {
         _expectPanics(0);
-        _expectPanics(9);
+        _expectPanics(uint256(Kinds.LAST) + 1);
     }
 
     function _expectPanics(uint256 kind) private {

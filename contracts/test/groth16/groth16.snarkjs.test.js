@@ -7,11 +7,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import * as snarkjs from "snarkjs";
-import { repository } from "../../scripts/compiler.js";
+import { loadVectors, STATEMENTS } from "../support/vectors.js";
 
 const R = 21888242871839275222246405745257275088548364400416034343698204186575808495617n;
 const FILES = ["verification_key.json", "proof.json", "public.json"];
-const STATEMENTS = ["epoch256", "tree256", "sorted", "member", "absent", "q8_0", "int8", "merge"];
 const LINK = "link chunk 0";
 const FORGERIES = ["epoch: D and P + X and - X", "forgery by D, checked"];
 
@@ -38,7 +37,7 @@ describe("Exported proofs in snarkjs", () => {
     folder = mkdtempSync(join(tmpdir(), "snarkjs-"));
     const commands = [];
     for (const name of STATEMENTS) {
-      const { words, vkId, cases } = load(name);
+      const { words, vkId, cases } = loadVectors(name);
       const keys = join(folder, vkId);
       mkdirSync(keys, { recursive: true });
       writeFileSync(join(keys, "vk.words"), Buffer.from(words.slice(2), "hex"));
@@ -66,7 +65,7 @@ describe("Exported proofs in snarkjs", () => {
 
   for (const name of STATEMENTS) {
     it(name, async () => {
-      const [first, second] = load(name).cases;
+      const [first, second] = loadVectors(name).cases;
       const [key, proof, inputs] = exported(name, first.name);
       assert.equal(await snarkjs.groth16.verify(key, inputs, proof), true);
       for (const [what, mutated] of mutations(inputs, proof)) {
@@ -96,19 +95,13 @@ describe("Exported proofs in snarkjs", () => {
   });
 
   it("accepts a proof that only its proofs of knowledge show to be false", async () => {
-    const { cases } = load("epoch256");
+    const { cases } = loadVectors("epoch256");
     for (const name of FORGERIES) {
       assert.equal(find(cases, name).valid, false);
       const [key, proof, inputs] = exported("epoch256", name);
       assert.equal(await snarkjs.groth16.verify(key, inputs, proof), true, name);
     }
   });
-
-  function load(name) {
-    return JSON.parse(
-      readFileSync(join(repository, "tests", "vectors", "zk", `groth16_${name}.json`), "utf8"),
-    );
-  }
 
   function find(cases, title) {
     return cases.find(({ name }) => name === title);

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { artifacts, Chain, Reverted } from "../../scripts/chain.js";
 import { repository } from "../../scripts/compiler.js";
+import { loadVectors, STATEMENTS } from "../support/vectors.js";
 
 // Errors with which the verifier may revert instead of answering false.
 const REFUSALS = new Set([
@@ -28,20 +29,9 @@ describe("Groth16 on shared vectors", () => {
     harness = await chain.deploy(artifact);
   });
 
-  for (const name of [
-    "epoch256",
-    "tree256",
-    "sorted",
-    "member",
-    "absent",
-    "q8_0",
-    "int8",
-    "merge",
-  ]) {
+  for (const name of STATEMENTS) {
     it(`the frozen proofs of ${name}`, async () => {
-      const vectors = JSON.parse(
-        readFileSync(join(repository, "tests", "vectors", "zk", `groth16_${name}.json`), "utf8"),
-      );
+      const vectors = loadVectors(name);
       const { address } = await chain.deployData(vectors.words);
       assert.equal(await harness.call("requireSound", [address]), vectors.vkId);
       assert.ok(vectors.cases.length > 15);
@@ -59,9 +49,7 @@ describe("Groth16 on shared vectors", () => {
   }
 
   it("ignores proofs of knowledge outside the mask", async () => {
-    const { words, cases } = JSON.parse(
-      readFileSync(join(repository, "tests", "vectors", "zk", "groth16_epoch256.json"), "utf8"),
-    );
+    const { words, cases } = loadVectors("epoch256");
     const { address } = await chain.deployData(words);
     const { a, b, c, commitments, poks, public: inputs } = cases[0].proof;
     const outside = { a, b, c, commitments, poks: [["0x1", "0x3"], ...poks.slice(1)] };

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -103,6 +104,16 @@ def test_each_file_name_gives_another_root(tmp_path: Path) -> None:
     assert len(roots) == 3
 
 
+def test_a_boundary_between_name_and_content_cannot_move(tmp_path: Path) -> None:
+    """Each file's name and content, one after the other, are `abc`."""
+    roots = set()
+    for name, content in (("a", b"bc"), ("ab", b"c"), ("abc", b"")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).write_bytes(content)
+        roots.add(manifest_of(tmp_path / name).root)
+    assert len(roots) == 3
+
+
 def altered(folder: Path, change: Any) -> bytes:
     value = json.loads(manifest_of(folder).to_bytes())
     change(value)
@@ -186,6 +197,9 @@ def test_a_manifest_whose_root_is_not_its_files_is_refused(folder: Path) -> None
         Manifest.parse(altered(folder, lambda v: v.update(root=plain.D["a"])))
 
 
-def test_the_interop_form_of_an_empty_manifest_lists_no_file() -> None:
-    manifest = Manifest(())
-    assert manifest.to_oms()["resources"] == []
+def test_the_interop_form_lists_names_and_digests(folder: Path) -> None:
+    assert manifest_of(folder).to_oms()["resources"] == [
+        {"name": name, "algorithm": "sha256", "digest": hashlib.sha256(content).hexdigest()}
+        for name, content in (("a.txt", b"a"), ("sub/b.txt", b"b"))
+    ]
+    assert Manifest(()).to_oms()["resources"] == []

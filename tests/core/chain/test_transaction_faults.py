@@ -170,6 +170,23 @@ def test_a_transaction_mined_after_its_sender_gave_up_is_found(bench: Bench) -> 
     assert len(bench.rpc.broadcasts) == 1
 
 
+def test_a_transaction_that_the_node_already_knows_is_waited_for(bench: Bench) -> None:
+    """The node answers `already known` to the second broadcast of the same bytes."""
+    bench.rpc.automine = False
+    bench.crash_at("receipt")
+    with pytest.raises(Crash):
+        bench.send()
+    refused_and_looked_up = ["send_raw", "is_known", "receipt", "is_known"]
+
+    def mine_later(name: str) -> None:
+        if bench.rpc.calls[-5:] == [*refused_and_looked_up, name]:
+            bench.rpc.mine()
+
+    bench.rpc.before = mine_later
+    receipt = bench.send()
+    assert [receipt.tx_hash] == [sent.hash for sent in bench.rpc.broadcasts]
+
+
 def test_a_transaction_mined_while_its_attempt_is_looked_up_is_not_sent_twice(bench: Bench) -> None:
     """It is mined after the question for a receipt and before the question for the nonce."""
     bench.rpc.automine = False

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from provenance.errors import UnavailableError
+from provenance.errors import InputError, UnavailableError
 from provenance.log.journal import Journal
 from provenance.log.record import Record
 from provenance.log.tree import read_records
@@ -82,7 +82,7 @@ def make_recorder(journal: Journal, salts: Any, **options: Any) -> Recorder:
 
 def snapshot(indices: list[int]) -> Snapshot:
     batch = RecordingCollator(PaddingCollator(0))(
-        [Row(i, {"input_ids": [1 + i, 2, 3]}) for i in indices]
+        [Row(i, {"input_ids": [1 + i, 2, 3], "labels": [1 + i, 2, 3]}) for i in indices]
     )
     return take_snapshot(batch, batch["provenance_index"])
 
@@ -171,6 +171,11 @@ def test_a_batch_that_cannot_be_hashed_is_counted_and_the_rest_goes_on(tmp_path:
         assert "could not be made" in str(recorder.status)
         assert len(journal) == 1
         recorder.close()
+
+
+def test_a_fraction_has_no_digest() -> None:
+    with pytest.raises(InputError, match="fractions"):
+        as_integers(torch.tensor([[1.0, 0.5]]))
 
 
 def test_whole_floats_and_booleans_become_integers() -> None:

@@ -119,7 +119,8 @@ def test_a_killed_prover_loses_nothing(
         proofs = ProofPool(queue, executor, kill).prove(jobs)
     require_true(prover, key, proofs)
     assert child.process is not None
-    assert killed != [child.process.pid]
+    (dead,) = killed
+    assert dead != child.process.pid
 
 
 PROVING = """

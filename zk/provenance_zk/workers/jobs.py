@@ -107,7 +107,9 @@ class Job:
 
 
 def statement_id(key: KeyFolder, command: str, public: Mapping[str, Any]) -> bytes:
-    """SHA-256 of the canonical JSON (RFC 8785) of kind, key id, command and public values."""
+    """SHA-256 of `provenance/v1/proof-job` and the canonical JSON (RFC 8785) of kind, key id,
+    command and public values.
+    """
     value: Any = {
         "kind": key.kind,
         "key": to_hex(key.vk_id),
