@@ -14,6 +14,7 @@ from provenance.layout import RunFolder, read_json
 from provenance.log.anchoring import SignedHead, read_heads
 from provenance.log.record import Record
 from provenance.log.tree import read_records
+from provenance.statements import STAGES
 from provenance.verify.protocols import NonceOpening
 
 MAX_KEY_FILE_BYTES = 1 << 30
@@ -98,7 +99,7 @@ def load_openings(folder: Path | None, nonce: str | None) -> dict[str, NonceOpen
         )
     value = bytes(Digest.parse(nonce))
     found = {}
-    for stage in ("merge", "quantize"):
+    for stage in STAGES:
         path = folder / stage / "opening.json"
         if path.is_file():
             draws = read_json(path).get("draws")
@@ -111,7 +112,7 @@ def load_openings(folder: Path | None, nonce: str | None) -> dict[str, NonceOpen
         raise InputError(
             "folder holds no openings",
             where=str(folder),
-            expected="merge/opening.json or quantize/opening.json",
+            expected=" or ".join(f"{stage}/opening.json" for stage in STAGES),
         )
     return found
 
