@@ -24,7 +24,7 @@ from tests.support.places import REPO
 
 TOYS = Path(__file__).resolve().parent / "toy"
 GENERATOR = REPO / "zk" / "generate_statements.py"
-TOY = {
+TOY: dict[str, Any] = {
     "number": 9,
     "name": "toy",
     "shows": "blocks of a toy file are the codes of a tensor's blocks",

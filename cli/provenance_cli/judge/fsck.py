@@ -48,7 +48,7 @@ def fsck(
     records = read_records(folder.journal)
     problems = _check_files(folder, records, rebuild)
     if not offline:
-        problems += _check_chain(folder, records)
+        problems += _check_chain(records)
     if database is not None:
         problems += _check_database(folder, database, rebuild)
     value = {
@@ -103,7 +103,7 @@ def _check_files(folder: RunFolder, records: Sequence[Record], rebuild: bool) ->
     return problems
 
 
-def _check_chain(folder: RunFolder, records: Sequence[Record]) -> list[str]:
+def _check_chain(records: Sequence[Record]) -> list[str]:
     """Check that every head on chain is a prefix of the journal."""
     from provenance.chain.contracts import Reader
     from provenance.chain.session import connect, load_deployment
