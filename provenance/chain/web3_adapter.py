@@ -19,7 +19,7 @@ from web3 import HTTPProvider, Web3
 from web3.exceptions import Web3Exception
 
 from provenance.errors import InputError, RejectedError, UnavailableError
-from provenance.ids import to_hex
+from provenance.ids import HEX_PREFIX, bare_digits, to_hex
 
 Tag = str | int
 
@@ -158,7 +158,7 @@ class Rpc:
         """Base fee per gas of the newest block (EIP-1559)."""
         value = self.request("eth_getBlockByNumber", ["latest", False])
         with _hostile("eth_getBlockByNumber"):
-            return int(value.get("baseFeePerGas", "0x0"), 16)
+            return int(value.get("baseFeePerGas", "0"), 16)
 
     def receipt(self, tx_hash: bytes) -> Receipt | None:
         """The receipt of a mined transaction, None while it is not mined."""
@@ -217,13 +217,15 @@ class RpcError(RejectedError):
         if isinstance(data, dict):
             data = data.get("data")
         try:
-            self.data = _bytes(data) if isinstance(data, str) and data.startswith("0x") else b""
+            self.data = (
+                _bytes(data) if isinstance(data, str) and data.startswith(HEX_PREFIX) else b""
+            )
         except ValueError:
             self.data = b""  # not hex, so no revert data: the message is all there is
 
 
 def _bytes(text: str) -> bytes:
-    body = text.removeprefix("0x")
+    body = bare_digits(text)
     return bytes.fromhex(body if len(body) % 2 == 0 else "0" + body)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from provenance.digest import Digest
 from provenance.errors import InputError, ProvenanceError
-from provenance.ids import RunId
+from provenance.ids import KeyId, RunId
 from provenance.layout import RunFolder, read_json
 from provenance.log.anchoring import SignedHead, read_heads
 from provenance.log.record import Record
@@ -65,11 +65,11 @@ class FolderEvidence:
 
     def key_words(self, vk_id: str) -> bytes | None:
         """vk.words of a key."""
-        return _bounded(self.folder.key(_hex_name(vk_id)) / "vk.words")
+        return _bounded(self.folder.key(_file_name(vk_id)) / "vk.words")
 
     def key_bases(self, vk_id: str) -> bytes | None:
         """p_bases.bin of a key."""
-        return _bounded(self.folder.key(_hex_name(vk_id)) / "p_bases.bin")
+        return _bounded(self.folder.key(_file_name(vk_id)) / "p_bases.bin")
 
     def merged(self) -> Path | None:
         """The merged weights, which most publishers keep to themselves."""
@@ -117,12 +117,9 @@ def load_openings(folder: Path | None, nonce: str | None) -> dict[str, NonceOpen
     return found
 
 
-def _hex_name(text: str) -> str:
+def _file_name(vk_id: str) -> str:
     """A key id as a file name. Ids come from evidence: only `0x` and hex digits may pass."""
-    body = text.removeprefix("0x")
-    if len(body) != 64 or any(c not in "0123456789abcdef" for c in body):
-        raise InputError("not a key id", actual=text[:80])
-    return text
+    return str(KeyId.parse(vk_id))
 
 
 def _numbered(folder: Path, name: str) -> list[Mapping[str, Any]]:

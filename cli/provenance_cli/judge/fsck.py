@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from provenance.ids import RunId
+from provenance.ids import RunId, to_hex
 from provenance.layout import RunFolder, read_json, write_json
 from provenance.log.anchoring import read_heads
 from provenance.log.record import Record
@@ -117,7 +117,7 @@ def _check_chain(records: Sequence[Record]) -> list[str]:
     run_id = RunId.parse(seed.fields["run_id"])
     run = snapshot.run(run_id)
     if run is None:
-        return [f"chain: registry does not know run 0x{run_id.hex()}"]
+        return [f"chain: registry does not know run {run_id}"]
     tree = Tree(r.entry for r in records)
     problems = []
     for seq in range(1, run.seq + 1):
@@ -129,8 +129,8 @@ def _check_chain(records: Sequence[Record]) -> list[str]:
             )
         elif tree.root(head.size) != head.root:
             problems.append(
-                f"chain: head {seq} has root 0x{head.root.hex()}, journal gives "
-                f"0x{tree.root(head.size).hex()}"
+                f"chain: head {seq} has root {to_hex(head.root)}, journal gives "
+                f"{to_hex(tree.root(head.size))}"
             )
     return problems
 
