@@ -9,7 +9,7 @@ import typer
 
 from provenance.ids import DatasetId
 from provenance_cli.judge.verdict_text import WORST_FIRST, proof_verdict_text, proof_verdicts_json
-from provenance_cli.options import ExecutorOption, Json
+from provenance_cli.options import DEFAULT_DRAWS, ExecutorOption, Json
 from provenance_cli.output import note
 
 proof_app = typer.Typer(
@@ -186,7 +186,7 @@ def open_(
             max=1 << 16,
             help="Blocks to open: this many of the merge, and of the quantization.",
         ),
-    ] = 459,
+    ] = DEFAULT_DRAWS,
     executor: ExecutorOption = "local",
     key: Annotated[str, typer.Option("--key", help="Name of the signing key.")] = "default",
     as_json: Json = False,
