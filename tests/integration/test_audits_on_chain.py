@@ -175,7 +175,7 @@ def test_a_set_shown_on_chain_is_enough_for_a_third_party(
     )
     lab.mine()
     assert verify(path, *named) == (3, ["dataset.sorted"])
-    with pytest.raises(InputError, match="another size"):
+    with pytest.raises(InputError, match="another number of leaves"):
         call("prove", folder, "--on-chain", "--slots", 256)
     done = call("prove", folder, "--on-chain")
     assert (done["chunks"], done["slots"], done["contract"]) == (3, 16, lab.deployment.audits)
