@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from provenance.causes import cause_of
 from provenance.errors import InputError
-from provenance.ids import to_hex
+from provenance.ids import bare_digits, to_hex
 
 PREFIX = b"provenance/v1/"
 _CHUNK_BYTES = 1 << 20
@@ -48,7 +48,7 @@ class Digest(bytes):
         Raises:
             InputError: not 64 hexadecimal digits.
         """
-        body = text.removeprefix("sha256:").removeprefix("0x")
+        body = bare_digits(text.removeprefix("sha256:"))
         if len(body) != 64 or any(c not in "0123456789abcdefABCDEF" for c in body):
             raise InputError(
                 "not a SHA-256 digest", expected="sha256: and 64 hex digits", actual=text[:80]

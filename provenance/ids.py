@@ -14,7 +14,9 @@ from typing import Self
 
 from provenance.errors import InputError
 
+HEX_PREFIX = "0x"
 _DIGITS = re.compile(r"0x([0-9a-fA-F]{2})*")
+_CANONICAL_WORD = re.compile(r"0x[0-9a-f]{64}")
 
 
 def to_hex(data: bytes) -> str:
@@ -38,6 +40,37 @@ def from_hex(text: object, size: int | None = None, *, where: str | None = None)
     if size is not None and len(text) != 2 + 2 * size:
         raise InputError("wrong number of bytes", where=where, expected=expected, actual=text[:80])
     return bytes.fromhex(text[2:])
+
+
+def bare_digits(text: str) -> str:
+    """`text` without `0x`, which other programs and people may leave out; the rest is unchecked."""
+    return text.removeprefix(HEX_PREFIX)
+
+
+def to_word(value: int) -> str:
+    """`0x` and 64 lower-case digits of an integer below 2^256."""
+    return f"0x{value:064x}"
+
+
+def parse_word(text: object, where: str = "word") -> int:
+    """Read what `to_word` writes, and no other form (attacker-controlled).
+
+    Raises:
+        InputError: anything but `0x` and 64 lower-case hex digits.
+    """
+    if not isinstance(text, str) or _CANONICAL_WORD.fullmatch(text) is None:
+        raise InputError(
+            "not a canonical word",
+            where=where,
+            expected="0x and 64 lower-case hex digits",
+            actual=repr(text)[:80],
+        )
+    return int(text, 16)
+
+
+def lower_pattern(size: int) -> str:
+    """Regular expression of `0x` and the lower-case digits of `size` bytes."""
+    return f"0x[0-9a-f]{{{2 * size}}}"
 
 
 class Word(bytes):

@@ -23,7 +23,7 @@ from eth_account.signers.local import LocalAccount
 
 from provenance.causes import cause_of, content_cause
 from provenance.errors import AuthError, Conflict, InputError, OutputError, VerificationError
-from provenance.ids import NO_ADDRESS, Address
+from provenance.ids import HEX_PREFIX, NO_ADDRESS, Address, bare_digits
 from provenance.log.record import Record
 from provenance.log.records import Tombstone
 from provenance.log.tree import Head
@@ -204,7 +204,7 @@ def address_of(path: Path) -> Address:
         InputError: missing or malformed keystore.
     """
     text = str(_read_keystore(path)["address"])
-    return Address.parse(f"0x{text.removeprefix('0x')}", where=f"{path} address")
+    return Address.parse(HEX_PREFIX + bare_digits(text), where=f"{path} address")
 
 
 def _read_keystore(path: Path) -> dict[str, Any]:

@@ -57,6 +57,7 @@ class Kind:
             of three levels fills its domain (2^16 constraints for `merge`, 2^15 for the others).
         quantization: the file's format as `quantize` records name it; None if no file is read.
         shows: one line for people.
+        not_shown: what a verdict on such proofs must name as not shown by them; often nothing.
     """
 
     number: int
@@ -75,6 +76,7 @@ class Kind:
     block_bytes: int = 0
     codes_at: int = 0
     blocks_per_proof: int = 0
+    not_shown: str = ""
 
     def fits(self, slots: int, depth: int) -> bool:
         """Whether a key may have these words 2 and 3 (attacker-controlled)."""
@@ -195,6 +197,7 @@ _KINDS = (
         block_bytes=36,
         codes_at=4,
         blocks_per_proof=6,
+        not_shown="that each row's stored maximum is that of the whole row",
     ),
     Kind(
         number=8,

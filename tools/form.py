@@ -4,8 +4,8 @@
     python tools/form.py --check       print a line for each broken rule; exit code 1 if any
 
 Figures: files per folder, lines and tokens per function, share of long lines, share of public
-functions with a docstring. Rules: a folder has at most 15 source files, and library packages import
-our own packages at the top of a file.
+functions with a docstring. Rules: a folder has at most 15 source files, library packages import our
+own packages at the top of a file, and `0x` is written and read in `provenance/ids.py` only.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import tokenize
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,6 +28,15 @@ COLUMNS = 100
 SOURCE = {".py", ".go", ".sol", ".js"}
 OWN = ("provenance", "provenance_cli", "provenance_zk", "provenance_trainer", "provenance_api")
 LIBRARIES = ("provenance/", "zk/", "trainer/", "api/")
+IDS = "provenance/ids.py"
+# Words for people may show the form of an identifier: "0x..", "0x and 64 digits", "0x<64 hex>".
+FORM_FOR_PEOPLE = ("0x..", "0x and ", "0x<")
+# These still write or read `0x` themselves. Nothing is added here.
+STILL_OWN_HEX = {
+    "api/provenance_api/resolve.py",
+    "api/provenance_api/web/lineage.py",
+    "cli/provenance_cli/run/revoke.py",
+}
 # Tokens that do not count: layout and comments.
 LAYOUT = {tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.COMMENT}
 
@@ -99,6 +109,24 @@ def late_imports(path: Path, text: str) -> Iterator[str]:
                 )
 
 
+def written_hex(path: Path, text: str) -> Iterator[str]:
+    """Strings that write or read `0x`: those that begin with it, and `0x` before a `{value}`."""
+    tree = ast.parse(text)
+    before_values = {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr)
+        for part, value in pairwise(node.values)
+        if isinstance(value, ast.FormattedValue)
+    }
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+            continue
+        begins = node.value.startswith("0x") and not node.value.startswith(FORM_FOR_PEOPLE)
+        if begins or (id(node) in before_values and node.value.endswith("0x")):
+            yield f"{path}:{node.lineno}: `0x` outside {IDS} (use its functions)"
+
+
 def broken_rules(root: Path) -> list[str]:
     """One line for each broken rule."""
     files = files_of(root)
@@ -107,9 +135,12 @@ def broken_rules(root: Path) -> list[str]:
         for folder, count in sorted(per_folder(files).items())
         if count > MAX_FILES
     ]
-    for path in files:
-        if path.suffix == ".py" and str(path).startswith(LIBRARIES):
-            broken += late_imports(path, (root / path).read_text())
+    for path in (p for p in files if p.suffix == ".py"):
+        name, text = str(path), (root / path).read_text()
+        if name.startswith(LIBRARIES):
+            broken += late_imports(path, text)
+        if name.startswith((*LIBRARIES, "cli/")) and name not in {IDS, *STILL_OWN_HEX}:
+            broken += written_hex(path, text)
     return broken
 
 

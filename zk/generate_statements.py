@@ -58,10 +58,11 @@ def render(table: Table) -> dict[str, str]:
 
 
 def _stale(files: Mapping[str, str], folder: Path) -> list[str]:
-    return [
-        path for path, text in files.items()
-        if not (folder / path).is_file() or (folder / path).read_text(encoding="utf-8") != text
-    ]  # fmt: skip
+    return [path for path, text in files.items() if _stored(folder / path) != text]
+
+
+def _stored(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -24,6 +24,7 @@ Overrides = Annotated[
     typer.Argument(metavar="[KEY=VALUE]...", help="Override keys of the configuration."),
 ]
 
+DEFAULT_DRAWS = 459  # 99 % detection of tampering with 1 % of all blocks
 Draws = Annotated[
     int,
     typer.Option(

@@ -174,29 +174,3 @@ def manifest_of(directory: Path) -> Manifest:
             digest, size = hash_stream(stream)
         entries.append(FileEntry(name, size, digest))
     return Manifest(tuple(sorted(entries, key=lambda f: f.path.encode())))
-
-
-def verify_manifest(manifest: Manifest, directory: Path) -> None:
-    """Check that a directory holds exactly the files of its manifest.
-
-    Raises:
-        InputError: as `manifest_of`.
-        VerificationError: the first file that is extra, missing or different, with expected and
-            actual.
-    """
-    actual = {f.path: f for f in manifest_of(directory).files}
-    expected = {f.path: f for f in manifest.files}
-    for path in sorted(expected.keys() | actual.keys()):
-        if path not in actual:
-            raise VerificationError("file is missing", where=path, expected=expected[path].sha256)
-        if path not in expected:
-            raise VerificationError(
-                "file is not in the manifest", where=path, actual=actual[path].sha256
-            )
-        if actual[path] != expected[path]:
-            raise VerificationError(
-                "file differs",
-                where=path,
-                expected=expected[path].sha256,
-                actual=actual[path].sha256,
-            )

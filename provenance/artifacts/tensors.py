@@ -19,7 +19,7 @@ from typing import Any
 from provenance.digest import Digest, sha256, tagged
 from provenance.encoding import FIELD_ORDER, u8, u64
 from provenance.errors import InputError
-from provenance.ids import to_hex
+from provenance.ids import parse_word, to_hex, to_word
 from provenance.merkle import Tree
 from provenance.statements import ARITY, MAX_LEVELS
 
@@ -140,7 +140,7 @@ class Tensor:
             "columns": self.columns,
             "depth": self.depth,
             "blocks": self.blocks,
-            "root": f"0x{self.root:064x}",
+            "root": to_word(self.root),
         }
 
     @classmethod
@@ -151,31 +151,21 @@ class Tensor:
         rows, columns, depth, blocks = (
             value[name] for name in ("rows", "columns", "depth", "blocks")
         )
-        root, text = value["root"], value["name"]
+        text = value["name"]
         if any(type(n) is not int for n in (rows, columns, depth, blocks)) or not isinstance(
             text, str
         ):
             raise InputError("tensor has a field of the wrong form", where=str(text)[:80])
-        if (
-            not isinstance(root, str)
-            or len(root) != 66
-            or not root.startswith("0x")
-            or set(root[2:]) - set("0123456789abcdef")
-        ):
-            raise InputError(
-                "not a field element",
-                where=f"{text[:80]} root",
-                expected="0x and 64 lower-case hex digits",
-            )
+        root = parse_word(value["root"], f"{text[:80]} root")
         try:
-            dtype, layout = DType[value["dtype"]], Layout[str(value["layout"]).upper()]
+            dtype, layout = DType[str(value["dtype"])], Layout[str(value["layout"]).upper()]
         except KeyError as error:
             raise InputError(
                 "unknown dtype or layout",
                 where=text[:80],
                 actual=f"{value['dtype']} {value['layout']}"[:80],
             ) from error
-        return cls(text, dtype, layout, rows, columns, depth, blocks, int(root, 16))
+        return cls(text, dtype, layout, rows, columns, depth, blocks, root)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from typing import Any
 from provenance.causes import content_cause
 from provenance.encoding import parse_json
 from provenance.errors import RejectedError, UnavailableError
+from provenance.ids import HEX_PREFIX, bare_digits
 
 BUSY = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 _SHOWN = 200  # characters of an endpoint's own words
@@ -102,7 +103,7 @@ class RpcError(RejectedError):
         if isinstance(data, dict):
             data = data.get("data")
         try:
-            self.data = _bytes(data) if isinstance(data, str) and data.startswith("0x") else b""
+            self.data = _bytes(data) if isinstance(data, str) and data.startswith(HEX_PREFIX) else b""
         except ValueError:
             self.data = b""  # not hex, so no revert data: the message says what there is to say
 
@@ -113,7 +114,7 @@ class RpcError(RejectedError):
 
 
 def _bytes(text: str) -> bytes:
-    body = text.removeprefix("0x")
+    body = bare_digits(text)
     return bytes.fromhex(body if len(body) % 2 == 0 else "0" + body)
 
 

@@ -228,7 +228,7 @@ class TransactionManager:
             raise OutcomeUnknown(
                 "chain stopped answering after the transaction was sent",
                 where=call.label,
-                actual=f"0x{attempt['hash']}, {error.what}, {error.actual}",
+                actual=f"{to_hex(bytes.fromhex(attempt['hash']))}, {error.what}, {error.actual}",
                 hint="run the same command again later",
             ) from error
 
@@ -305,7 +305,7 @@ class TransactionManager:
         raise OutcomeUnknown(
             "transaction is not mined yet",
             where=attempts[-1]["label"],
-            actual=f"0x{attempts[-1]['hash']}",
+            actual=to_hex(bytes.fromhex(attempts[-1]["hash"])),
             hint="run the same command again later",
         )
 

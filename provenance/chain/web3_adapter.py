@@ -18,7 +18,7 @@ from web3 import Web3
 from provenance.chain.answers import RpcError
 from provenance.chain.endpoint import PATIENT, Endpoint, Patience
 from provenance.errors import UnavailableError
-from provenance.ids import to_hex
+from provenance.ids import bare_digits, to_hex
 from provenance.progress import Say, silent
 
 Tag = str | int
@@ -150,7 +150,7 @@ class Rpc:
         """Base fee per gas of the newest block (EIP-1559)."""
         value = self.request("eth_getBlockByNumber", ["latest", False])
         with _hostile("eth_getBlockByNumber"):
-            return int(value.get("baseFeePerGas", "0x0"), 16)
+            return int(value.get("baseFeePerGas", "0"), 16)
 
     def receipt(self, tx_hash: bytes) -> Receipt | None:
         """The receipt of a mined transaction, None while it is not mined."""
@@ -199,7 +199,7 @@ def _hostile(method: str) -> Iterator[None]:
 
 
 def _bytes(text: str) -> bytes:
-    body = text.removeprefix("0x")
+    body = bare_digits(text)
     return bytes.fromhex(body if len(body) % 2 == 0 else "0" + body)
 
 

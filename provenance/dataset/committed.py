@@ -32,7 +32,7 @@ from provenance.dataset.saltstore import SaltStore
 from provenance.digest import Digest, hash_file
 from provenance.encoding import dataset_record_digest, parse_json
 from provenance.errors import AuthError, InputError, NotFound, UnavailableError, VerificationError
-from provenance.ids import to_hex
+from provenance.ids import to_hex, to_word
 from provenance.log.record import now
 
 if TYPE_CHECKING:
@@ -316,7 +316,7 @@ class CommittedDataset:
                 "leaves do not have the committed root",
                 where=str(self.folder / "leaves.bin"),
                 expected=self.root.hex0x,
-                actual=f"0x{root:064x}",
+                actual=to_word(root),
             )
         return CheckReport(seen, len(erased), check_leaves, root_function is not None)
 

@@ -12,6 +12,7 @@ from typing import Any
 from provenance.causes import cause_of, content_cause
 from provenance.encoding import FIELD_ORDER, parse_json
 from provenance.errors import InputError
+from provenance.ids import parse_word, to_word
 from provenance.statements import ARITY, MAX_RECORDS
 
 FORMAT = "provenance-dataset/1"
@@ -59,7 +60,7 @@ class DatasetRoot:
     @property
     def hex0x(self) -> str:
         """The Poseidon root as `0x` and 64 digits."""
-        return f"0x{self.root:064x}"
+        return to_word(self.root)
 
     def to_json(self) -> dict[str, Any]:
         """The triple as files and records hold it."""
@@ -71,20 +72,10 @@ class DatasetRoot:
         if not isinstance(value, dict) or set(value) != {"root", "depth", "count"}:
             raise InputError("not a dataset root", where=where, expected="root, depth, count")
         text, depth, count = value["root"], value["depth"], value["count"]
-        if (
-            not isinstance(text, str)
-            or len(text) != 66
-            or not text.startswith("0x")
-            or set(text[2:]) - set("0123456789abcdef")
-        ):
-            raise InputError(
-                "not a field element",
-                where=f"{where}.root",
-                expected="0x and 64 lower-case hex digits",
-            )
+        root = parse_word(text, f"{where}.root")
         if type(depth) is not int or type(count) is not int:
             raise InputError("depth and count are integers", where=where)
-        return cls(int(text, 16), depth, count)
+        return cls(root, depth, count)
 
 
 def depth_for(count: int) -> int:

@@ -15,8 +15,8 @@ import yaml
 
 from provenance.causes import cause_of, stand_in
 from provenance.digest import Digest, sha256
-from provenance.errors import ConfigError
-from provenance.ids import Address
+from provenance.errors import ConfigError, InputError
+from provenance.ids import Address, from_hex, to_hex
 from provenance.judgement.facts import CONTRACTS, ChainIdentity, Contract
 from provenance.statements import KINDS
 
@@ -106,10 +106,6 @@ class Trust:
             compared.append((f"{name} code", pinned.code_hash, code))
         return next((row for row in compared if row[1] != row[2]), None)
 
-    def to_yaml(self) -> str:
-        """The file's text, which `parse_trust` reads back."""
-        return render(self.environment, self.chain, self.keys, self.publishers, self.confirmations)
-
 
 def render(
     environment: str,
@@ -178,19 +174,15 @@ class _Reader:
 
     def hexadecimal(self, name: str, size_bytes: int) -> str:
         text: str = self.get(name, str).lower()
-        body = text.removeprefix("0x")
-        if (
-            not text.startswith("0x")
-            or len(body) != 2 * size_bytes
-            or any(c not in "0123456789abcdef" for c in body)
-        ):
+        try:
+            return to_hex(from_hex(text, size_bytes))
+        except InputError as error:
             raise ConfigError(
                 "not a hex value",
                 where=f"{self._where} {self._path}{name}",
-                expected=f"0x and {2 * size_bytes} digits",
+                expected=error.expected,
                 actual=text[:80],
-            )
-        return text
+            ) from error
 
     def choice(self, name: str, choices: tuple[str, ...]) -> str:
         text: str = self.get(name, str)

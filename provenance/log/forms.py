@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NewType, Protocol, get_args, get_origin, get_t
 from provenance.digest import Digest
 from provenance.encoding import MAX_INTEGER
 from provenance.errors import InputError
-from provenance.ids import Address, DatasetId, KeyId, RunId, Word
+from provenance.ids import Address, DatasetId, KeyId, RunId, Word, lower_pattern
 
 Decimal = NewType("Decimal", str)
 """A number as text: the shortest that reads back the same, such as "2", "1e-08" or "nan"."""
@@ -117,7 +117,7 @@ def _as_is(value: Any) -> Any:
 
 
 def _word(kind: type[Word]) -> Form:
-    return _text("word", r"0x[0-9a-f]{64}", kind.parse)
+    return _text("word", lower_pattern(Word.SIZE), kind.parse)
 
 
 def _is_natural(value: Any) -> bool:
@@ -131,6 +131,6 @@ _FORMS: dict[Any, Form] = {
     str: _single("str", lambda value: isinstance(value, str), str, str),
     Mapping: _single("object", lambda value: isinstance(value, Mapping), _as_is, _as_is),
     Digest: _text("digest", r"sha256:[0-9a-f]{64}", Digest.parse),
-    Address: _text("address", r"0x[0-9a-f]{40}", Address.parse),
+    Address: _text("address", lower_pattern(Address.SIZE), Address.parse),
     Decimal: _text("decimal", r"-?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?|nan|-?inf", Decimal),
 } | {kind: _word(kind) for kind in (Word, RunId, DatasetId, KeyId)}

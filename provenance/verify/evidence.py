@@ -9,11 +9,12 @@ from typing import Any
 
 from provenance.digest import Digest
 from provenance.errors import InputError, ProvenanceError
-from provenance.ids import RunId
+from provenance.ids import KeyId, RunId
 from provenance.layout import RunFolder, read_json
 from provenance.log.anchoring import SignedHead, read_heads
 from provenance.log.record import Record
 from provenance.log.tree import read_records
+from provenance.statements import STAGES
 from provenance.verify.protocols import NonceOpening
 
 MAX_KEY_FILE_BYTES = 1 << 30
@@ -64,11 +65,11 @@ class FolderEvidence:
 
     def key_words(self, vk_id: str) -> bytes | None:
         """vk.words of a key."""
-        return _bounded(self.folder.key(_hex_name(vk_id)) / "vk.words")
+        return _bounded(self.folder.key(_file_name(vk_id)) / "vk.words")
 
     def key_bases(self, vk_id: str) -> bytes | None:
         """p_bases.bin of a key."""
-        return _bounded(self.folder.key(_hex_name(vk_id)) / "p_bases.bin")
+        return _bounded(self.folder.key(_file_name(vk_id)) / "p_bases.bin")
 
     def merged(self) -> Path | None:
         """The merged weights, which most publishers keep to themselves."""
@@ -98,7 +99,7 @@ def load_openings(folder: Path | None, nonce: str | None) -> dict[str, NonceOpen
         )
     value = bytes(Digest.parse(nonce))
     found = {}
-    for stage in ("merge", "quantize"):
+    for stage in STAGES:
         path = folder / stage / "opening.json"
         if path.is_file():
             draws = read_json(path).get("draws")
@@ -111,19 +112,14 @@ def load_openings(folder: Path | None, nonce: str | None) -> dict[str, NonceOpen
         raise InputError(
             "folder holds no openings",
             where=str(folder),
-            expected="merge/opening.json or quantize/opening.json",
+            expected=" or ".join(f"{stage}/opening.json" for stage in STAGES),
         )
     return found
 
 
-def _hex_name(text: str) -> str:
-    """A key id as a file name. Ids come from evidence: only 64 hex digits may pass, with or
-    without `0x` before them.
-    """
-    body = text.removeprefix("0x")
-    if len(body) != 64 or any(c not in "0123456789abcdef" for c in body):
-        raise InputError("not a key id", actual=text[:80])
-    return text
+def _file_name(vk_id: str) -> str:
+    """A key id as a file name. Ids come from evidence: only `0x` and hex digits may pass."""
+    return str(KeyId.parse(vk_id))
 
 
 def _numbered(folder: Path, name: str) -> list[Mapping[str, Any]]:

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance.errors import InputError
-from provenance.ids import NO_ADDRESS, Address, DatasetId, KeyId, RunId, Word, from_hex, to_hex
+from provenance.ids import (
+    NO_ADDRESS,
+    Address,
+    DatasetId,
+    KeyId,
+    RunId,
+    Word,
+    bare_digits,
+    from_hex,
+    lower_pattern,
+    parse_word,
+    to_hex,
+    to_word,
+)
 
 WORDS = (Word, RunId, DatasetId, KeyId)
 
@@ -31,6 +45,18 @@ def test_an_address_is_its_lower_case_text(data: bytes) -> None:
 @given(st.binary())
 def test_hex_reads_back(data: bytes) -> None:
     assert from_hex(to_hex(data)) == from_hex(to_hex(data), len(data)) == data
+
+
+@given(st.integers(min_value=0, max_value=(1 << 256) - 1))
+def test_an_integer_is_a_word_of_lower_case_digits(value: int) -> None:
+    text = to_word(value)
+    assert parse_word(text) == value
+    assert text == to_hex(value.to_bytes(32, "big"))
+    assert re.fullmatch(lower_pattern(32), text)
+    assert bare_digits(text) == bare_digits(bare_digits(text)) == text[2:]
+    for other in (text.upper(), text + "0", text + "\n", text[2:], text.encode(), value):
+        with pytest.raises(InputError):
+            parse_word(other)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from __future__ import annotations
 import pytest
 
 from provenance.errors import VerificationError
-from provenance.merkle import Tree, verify_consistency, verify_inclusion
+from provenance.merkle import Tree, verify_inclusion
+from tests.support.core.consistency import verify_consistency
 
 INPUTS = [
     bytes.fromhex(x)

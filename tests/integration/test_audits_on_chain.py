@@ -34,6 +34,7 @@ from provenance_zk.prover.client import Question
 from provenance_zk.prover.keys import ensure_keys
 from provenance_zk.training.commitments import DatasetCommitter
 from tests.support.chain import SALT_KEY, Lab
+from tests.support.core.trust_text import trust_text
 from tests.support.spine import Data, register_rows
 from tests.support.zk.python_tree import PythonTree
 
@@ -55,15 +56,17 @@ def member(lab: Lab, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv(f"PROVENANCE_{name}", str(value))
     trust = lab.trust
     pinned = replace(trust, keys=(*trust.keys, Key(f"0x{key.vk_id.hex()}", "member", "dev")))
-    (tmp_path / "trust.yaml").write_text(pinned.to_yaml())
+    (tmp_path / "trust.yaml").write_text(trust_text(pinned))
     (tmp_path / "other.yaml").write_text(
-        replace(
-            pinned,
-            contracts={
-                **trust.contracts,
-                "ledger": replace(trust.contracts["ledger"], code_hash="0x" + "00" * 32),
-            },
-        ).to_yaml()
+        trust_text(
+            replace(
+                pinned,
+                contracts={
+                    **trust.contracts,
+                    "ledger": replace(trust.contracts["ledger"], code_hash="0x" + "00" * 32),
+                },
+            )
+        )
     )
     return path
 
@@ -172,7 +175,7 @@ def test_a_set_shown_on_chain_is_enough_for_a_third_party(
     )
     lab.mine()
     assert verify(path, *named) == (3, ["dataset.sorted"])
-    with pytest.raises(InputError, match="another size"):
+    with pytest.raises(InputError, match="another number of leaves"):
         call("prove", folder, "--on-chain", "--slots", 256)
     done = call("prove", folder, "--on-chain")
     assert (done["chunks"], done["slots"], done["contract"]) == (3, 16, lab.deployment.audits)
@@ -187,7 +190,7 @@ def test_a_set_shown_on_chain_is_enough_for_a_third_party(
     )
     unpinned = tmp_path / "unpinned.yaml"
     known = {name: c for name, c in lab.trust.contracts.items() if name != "audits"}
-    unpinned.write_text(replace(lab.trust, contracts=known).to_yaml())
+    unpinned.write_text(trust_text(replace(lab.trust, contracts=known)))
     assert verify(path, *named, "--trust", unpinned) == (3, ["dataset.sorted"])
 
 

@@ -26,8 +26,9 @@ from provenance.judgement.facts import (
     Revocation,
     RunFacts,
 )
-from provenance.merkle import EMPTY_ROOT, verify_consistency, verify_inclusion
+from provenance.merkle import EMPTY_ROOT, verify_inclusion
 from provenance.statements import STAGES, kind_numbered
+from tests.support.core.consistency import verify_consistency
 
 REGISTRY = Contract(Address("0x" + "aa" * 20), "0x" + "22" * 32)
 LEDGER = Contract(Address("0x" + "bb" * 20), "0x" + "33" * 32)

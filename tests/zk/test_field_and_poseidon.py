@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance.errors import InputError
+from provenance.ids import parse_word, to_word
 from provenance_zk import poseidon as poseidon_module
-from provenance_zk.field import Q, R, from_bytes, parse_element, parse_word, to_bytes, to_word
+from provenance_zk.field import Q, R, from_bytes, parse_element, to_bytes
 from provenance_zk.poseidon import poseidon
 
 # Published by circomlib's own tests (test/poseidoncircuit.js) and those of go-iden3-crypto

@@ -72,6 +72,12 @@ def test_stages_and_formats_of_weight_statements_are_frozen() -> None:
     }
 
 
+def test_only_row_wise_int8_names_what_its_proofs_do_not_show() -> None:
+    assert {k.name: k.not_shown for k in KINDS.values() if k.not_shown} == {
+        "int8": "that each row's stored maximum is that of the whole row"
+    }
+
+
 @pytest.mark.parametrize("number", [0, len(KINDS) + 1, -1, 255, 1 << 64])
 def test_an_unknown_number_is_an_error(number: int) -> None:
     with pytest.raises(InputError) as unknown:

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance.errors import InputError
-from provenance.ids import KeyId
-from provenance_zk.field import to_word
+from provenance.ids import KeyId, to_word
 from provenance_zk.proof_file import (
     ProofFile,
     point_bytes,

@@ -11,8 +11,9 @@ import pytest
 from Crypto.Hash import keccak as other_keccak
 
 from provenance.errors import InputError
+from provenance.ids import to_word
 from provenance_zk import statements
-from provenance_zk.field import R, to_word
+from provenance_zk.field import R
 from provenance_zk.statements import EpochAnchor, Registration
 
 

@@ -34,7 +34,7 @@ def table() -> dict[str, Any]:
 
 LAST = len(table()["kinds"])
 NUMBER = LAST + 1  # kinds are numbered without gap
-TOY = {
+TOY: dict[str, Any] = {
     "number": NUMBER,
     "name": "toy",
     "shows": "blocks of a toy file are the codes of a tensor's blocks",
@@ -144,26 +144,48 @@ def test_a_table_that_was_changed_is_seen(tmp_path: Path) -> None:
     assert len(stale.stdout.splitlines()) == 4  # Python, Go, Solidity and the page of statements
 
 
-FAULTS: dict[str, dict[str, Any]] = {
-    "a number twice": {"number": LAST},
-    "a gap": {"number": NUMBER + 1},
-    "a name twice": {"name": "merge"},
-    "no name of a kind": {"name": "Toy"},
-    "an unknown contract": {"contract": "ToyLedger"},
-    "an unknown stage": {"stage": "toy"},
-    "unknown words": {"words": ["code"]},
-    "codes of no file": {"block": {"bytes": 0, "codes_at": 0}},
-    "an unknown field": {"toy": True},
+# What is wrong, and what the error must say.
+FAULTS: dict[str, tuple[dict[str, Any], str]] = {
+    "a number twice": ({"number": LAST}, "without gap"),
+    "a gap": ({"number": NUMBER + 1}, "without gap"),
+    "a name twice": ({"name": "merge"}, "one name"),
+    "no name of a kind": ({"name": "Toy"}, "underscores"),
+    "an unknown contract": ({"contract": "ToyLedger"}, "unknown contract ToyLedger"),
+    "an unknown stage": ({"stage": "toy"}, "unknown stage toy"),
+    "unknown words": ({"words": ["code"]}, "words must be"),
+    "codes of no file": ({"block": {"bytes": 0, "codes_at": 0}}, "code words need"),
+    "an unknown field": ({"toy": True}, "unknown field toy"),
+    "a quantization twice": ({"quantization": "int8"}, "one quantization"),
+    "codes of no quantization": ({"quantization": None}, "need a quantization"),
+    "weights of no stage": ({"stage": None}, "has a stage"),
+    "a stage of no weights": ({"contract": "DatasetAudits"}, "has a stage"),
+    "an unknown word in a rule": ({"slots": TOY["slots"] | {"form": 1}}, "unknown field form"),
+    "a word of depth in slots": ({"slots": TOY["slots"] | {"ranked": 1}}, "unknown field ranked"),
+    "two rules in one": ({"depth": TOY["depth"] | {"one_of": [1]}}, "or one_of"),
+    "a rule without numbers": ({"depth": {"means": "levels"}}, "or one_of"),
+    "a rule without meaning": ({"depth": {"one_of": [1]}}, "means is missing"),
+    "an unknown constant": ({"depth": TOY["depth"] | {"to": "MAX_LEVEL"}}, "constant MAX_LEVEL"),
+    "a misspelt word on chain": ({"on_chain": {"slot": {"one_of": [8]}}}, "unknown field slot"),
+    "an unknown word in a rule on chain": (
+        {"on_chain": {"slots": {"one_off": [8]}}},
+        "unknown field one_off",
+    ),
+    "an unknown word of a block": (
+        {"block": {"bytes": 18, "codes_at": 2, "scale": 2}},
+        "bytes and codes_at",
+    ),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_faulty_table_is_refused(fault: str, tmp_path: Path) -> None:
-    value = table()
-    value["kinds"].append(TOY | FAULTS[fault])
+    value, (change, text) = table(), FAULTS[fault]
+    value["kinds"].append(TOY | change)
     done = generate("--write", tmp_path, value)
     assert done.returncode != 0
-    assert "ValueError" in done.stderr
+    *_, last = done.stderr.splitlines()
+    assert last.startswith("ValueError: ")
+    assert text in last
     assert not list(tmp_path.rglob("*.go"))
 
 

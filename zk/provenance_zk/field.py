@@ -7,14 +7,12 @@ Source: EIP-196 (the curve over q, generator (1, 2)), EIP-197 (r is the order of
 
 from __future__ import annotations
 
-import re
-
 from provenance.errors import InputError
+from provenance.ids import parse_word
 
 R = 21888242871839275222246405745257275088548364400416034343698204186575808495617
 Q = 21888242871839275222246405745257275088696311157297823662689037894645226208583
 ELEMENT_BYTES = 32
-_WORD = re.compile(r"0x[0-9a-f]{64}")
 
 
 def to_bytes(value: int) -> bytes:
@@ -42,27 +40,6 @@ def from_bytes(data: bytes) -> int:
     if value >= R:
         raise InputError("not a field element", expected=f"< {R}", actual=value)
     return value
-
-
-def to_word(value: int) -> str:
-    """`0x` and 64 lower-case hex digits of an integer below 2^256."""
-    return f"0x{value:064x}"
-
-
-def parse_word(text: object, where: str = "word") -> int:
-    """Read what `to_word` writes, and no other form (attacker-controlled).
-
-    Raises:
-        InputError: anything but `0x` and 64 lower-case hex digits.
-    """
-    if not isinstance(text, str) or _WORD.fullmatch(text) is None:
-        raise InputError(
-            "not a canonical word",
-            where=where,
-            expected="0x and 64 lower-case hex digits",
-            actual=repr(text)[:80],
-        )
-    return int(text, 16)
 
 
 def parse_element(text: object, where: str = "element") -> int:

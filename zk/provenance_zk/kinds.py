@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from provenance.statements import (
     BYTES_PER_WORD,
+    INDEX_BITS,
     INDEXES_PER_WORD,
     KINDS,
     RANK_UNIT,
@@ -15,6 +16,7 @@ from provenance.statements import (
 __all__ = [
     "BYTES_PER_WORD",
     "INDEXES_PER_WORD",
+    "INDEX_BITS",
     "KINDS",
     "RANKS",
     "RANK_UNIT",

@@ -14,8 +14,7 @@ from typing import Any
 
 from provenance.encoding import parse_json
 from provenance.errors import InputError
-from provenance.ids import KeyId, to_hex
-from provenance_zk.field import parse_word, to_word
+from provenance.ids import KeyId, parse_word, to_hex, to_word
 from provenance_zk.kinds import KINDS, public_names
 
 PROOF_FORMAT = "provenance-proof/1"

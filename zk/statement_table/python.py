@@ -51,6 +51,7 @@ def kinds(table: Table) -> Iterator[str]:
             "block_bytes": kind["block"]["bytes"] or None,
             "codes_at": kind["block"]["codes_at"] or None,
             "blocks_per_proof": kind["blocks_per_proof"] or None,
+            "not_shown": f'"{kind["not_shown"]}"' if kind["not_shown"] else None,
         }
         yield "    Kind("
         yield from (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from provenance.ids import to_hex
 from provenance_cli.dataset.record_file import parse_record, record_of
 from provenance_cli.options import DatasetDir, Json
 from provenance_cli.output import note, result, working
@@ -134,7 +135,7 @@ def _answer(opened: CommittedDataset, digest: Digest, place: Place) -> dict[str,
     if place.index is not None:
         value |= {
             "leaf_index": place.index,
-            "leaf": f"0x{opened.leaf(place.index).hex()}",
+            "leaf": to_hex(opened.leaf(place.index)),
             "source_row": opened.source_row(place.index),
         }
     return value

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from provenance.ids import bare_digits, to_hex
 from provenance_cli.dataset.record_file import record_of
 from provenance_cli.options import Json
 from provenance_cli.output import note, result
@@ -117,7 +118,7 @@ def _erase(
     folders = [RunFolder(run).require() for run in runs]
     with CommittedDataset.open(folder, salt_key) as opened:
         chosen = _select(opened, *selected)
-        leaf = f"0x{opened.leaf(chosen).hex()}"
+        leaf = to_hex(opened.leaf(chosen))
         note(f"record {chosen} of {len(opened)}, leaf {leaf}, will be erased for good")
         if not is_complete(folder / FOLDER, opened.root):
             note(
@@ -152,7 +153,7 @@ def _select(
 ) -> int:
     from provenance.digest import Digest
     from provenance.errors import NotFound
-    from provenance_zk.field import parse_word
+    from provenance.ids import parse_word
 
     if leaf is not None:
         found = opened.index_of(parse_word(leaf, "--leaf").to_bytes(32, "big"))
@@ -190,8 +191,8 @@ def _require_confirmed(leaf: str, confirm: str | None) -> None:
         confirm = typer.prompt(
             f"to erase the record, type the first {PREFIX_DIGITS} digits of its leaf", err=True
         )
-    given = confirm.lower().removeprefix("0x")
-    if len(given) < PREFIX_DIGITS or not leaf[2:].startswith(given):
+    given = bare_digits(confirm.lower())
+    if len(given) < PREFIX_DIGITS or not bare_digits(leaf).startswith(given):
         raise InputError(
             "confirmation does not match the record's leaf",
             expected=wanted,
@@ -214,7 +215,7 @@ def hub_caches(environ: Mapping[str, str]) -> list[Path]:
 
 def _text(index: int, erased: ErasedRecord, left: list[Left]) -> str:
     lines = [
-        f"erased record {index}, leaf 0x{erased.tombstone.leaf.hex()}; tombstone signed by "
+        f"erased record {index}, leaf {to_hex(erased.tombstone.leaf)}; tombstone signed by "
         f"{erased.tombstone.signer}"
     ]
     lines += [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from provenance.dataset.manifest import DatasetRoot
 from provenance.errors import InputError, NotFound, VerificationError
-from provenance.ids import DatasetId, KeyId
+from provenance.ids import DatasetId, KeyId, parse_word
 from provenance.judgement.trust import Trust
 from provenance.settings import Settings
 from provenance_cli.output import note
@@ -13,7 +13,6 @@ from provenance_zk.audits.chain_witness import ChainWitness
 from provenance_zk.audits.proof_check import NamedDataset
 from provenance_zk.audits.sorted_source import SortedOnChain, SortedSource
 from provenance_zk.checker import Engine, ProverEngine, SlowEngine
-from provenance_zk.field import parse_word
 from provenance_zk.prover.client import ZkProver, find_binary
 
 SLOW_S = 1.0  # seconds per proof in pure Python, on two CPU cores

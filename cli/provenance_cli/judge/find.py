@@ -11,7 +11,7 @@ import typer
 
 from provenance.digest import Digest, hash_file
 from provenance.errors import NotFound, ProvenanceError
-from provenance.ids import DatasetId, RunId
+from provenance.ids import DatasetId, RunId, bare_digits, to_hex, to_word
 from provenance.layout import RunFolder
 from provenance.log.anchoring import read_heads
 from provenance.log.tree import read_records
@@ -103,7 +103,7 @@ def _in_records(folder: RunFolder, wanted: Digest) -> Iterator[dict[str, Any]]:
                 seq=seq,
             )
         elif any(
-            word.rpartition(":")[2].removeprefix("0x") == wanted.hex()
+            bare_digits(word.rpartition(":")[2]) == wanted.hex()
             for word in _WORD.findall(record.to_bytes().decode())
         ):
             yield _match(
@@ -175,11 +175,13 @@ def _on_chain(wanted: Digest) -> list[dict[str, Any]]:
         state = "finished" if dataset.finished else "begun"
         matches.append(
             _match(
-                "dataset", "ledger", f"{dataset.count} records, root 0x{dataset.root:064x}, {state}"
+                "dataset",
+                "ledger",
+                f"{dataset.count} records, root {to_word(dataset.root)}, {state}",
             )
         )
     for claim in snapshot.claims(wanted):
-        where = f"record {claim.index} of run 0x{claim.run_id.hex()}"
+        where = f"record {claim.index} of run {to_hex(claim.run_id)}"
         matches.append(
             _match("release", "registry", f"{where} by {claim.owner}, block {claim.block_number}")
         )

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from provenance.ids import RunId
+from provenance.ids import RunId, to_hex
 from provenance.layout import RunFolder, read_json, write_json
 from provenance.log.anchoring import read_heads
 from provenance.log.record import Record
@@ -48,7 +48,7 @@ def fsck(
     records = read_records(folder.journal)
     problems = _check_files(folder, records, rebuild)
     if not offline:
-        problems += _check_chain(folder, records)
+        problems += _check_chain(records)
     if database is not None:
         problems += _check_database(folder, database, rebuild)
     value = {
@@ -103,7 +103,7 @@ def _check_files(folder: RunFolder, records: Sequence[Record], rebuild: bool) ->
     return problems
 
 
-def _check_chain(folder: RunFolder, records: Sequence[Record]) -> list[str]:
+def _check_chain(records: Sequence[Record]) -> list[str]:
     """Check that every head on chain is a prefix of the journal."""
     from provenance.chain.contracts import Reader
     from provenance.chain.session import connect, load_deployment
@@ -117,7 +117,7 @@ def _check_chain(folder: RunFolder, records: Sequence[Record]) -> list[str]:
     run_id = RunId.parse(seed.fields["run_id"])
     run = snapshot.run(run_id)
     if run is None:
-        return [f"chain: registry does not know run 0x{run_id.hex()}"]
+        return [f"chain: registry does not know run {run_id}"]
     tree = Tree(r.entry for r in records)
     problems = []
     for seq in range(1, run.seq + 1):
@@ -129,8 +129,8 @@ def _check_chain(folder: RunFolder, records: Sequence[Record]) -> list[str]:
             )
         elif tree.root(head.size) != head.root:
             problems.append(
-                f"chain: head {seq} has root 0x{head.root.hex()}, journal gives "
-                f"0x{tree.root(head.size).hex()}"
+                f"chain: head {seq} has root {to_hex(head.root)}, journal gives "
+                f"{to_hex(tree.root(head.size))}"
             )
     return problems
 

@@ -9,7 +9,7 @@ import typer
 
 from provenance.ids import DatasetId
 from provenance_cli.judge.verdict_text import WORST_FIRST, proof_verdict_text, proof_verdicts_json
-from provenance_cli.options import ExecutorOption, Json
+from provenance_cli.options import DEFAULT_DRAWS, ExecutorOption, Json
 from provenance_cli.output import note
 
 proof_app = typer.Typer(
@@ -137,11 +137,11 @@ def submit(
     good. The command ends when all is final.
     """
     from provenance.chain.session import Session
+    from provenance.ids import parse_word
     from provenance.settings import Settings
     from provenance_cli.output import result, working
     from provenance_zk.audits.statement_file import Statement
     from provenance_zk.audits.submission import submit_statements
-    from provenance_zk.field import parse_word
 
     wanted = DatasetId(parse_word(dataset_id, "--dataset-id").to_bytes(32, "big"))
     statements = [(path, Statement.load(path)) for path in files]
@@ -150,7 +150,7 @@ def submit(
         outcomes = submit_statements(statements, wanted, session, session.deployment.keys, progress)
     value = {
         "format": "provenance-submitted/1",
-        "dataset_id": f"0x{wanted.hex()}",
+        "dataset_id": str(wanted),
         "contract": session.deployment.audits,
         "statements": [outcome.to_json() for outcome in outcomes],
     }
@@ -183,7 +183,7 @@ def open_(
             max=1 << 16,
             help="Blocks to open: this many of the merge, and of the quantization.",
         ),
-    ] = 459,
+    ] = DEFAULT_DRAWS,
     executor: ExecutorOption = "local",
     key: Annotated[str, typer.Option("--key", help="Name of the signing key.")] = "default",
     as_json: Json = False,
@@ -261,7 +261,7 @@ def export(
         )
     paths = [str(snarkjs / name) for name in files]
     result(
-        {"format": "provenance-proof-export/1", "vkId": f"0x{proof.vk_id.hex()}", "files": paths},
+        {"format": "provenance-proof-export/1", "vkId": str(proof.vk_id), "files": paths},
         as_json,
         "\n".join(paths),
     )

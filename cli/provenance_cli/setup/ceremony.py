@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from provenance.ids import bare_digits
 from provenance_cli.options import Json
 from provenance_cli.output import fields, result, working
 from provenance_cli.setup.key_facts import Depth, Kind, Slots, describe, prover_of
@@ -134,7 +135,7 @@ def seal(
 
     settings = Settings.load()
     try_folder(settings.cache, "PROVENANCE_CACHE")
-    value = beacon.removeprefix("0x")
+    value = bare_digits(beacon)
     with working("seal"):
         sealed = prover_of(settings).ceremony(
             "seal",

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from provenance.chain.deploy import DEFAULT_SLOTS
+from provenance.ids import to_hex
 from provenance.settings import Settings
 from provenance_cli.options import Json
 from provenance_cli.output import note, result, working
@@ -30,7 +31,7 @@ def _status(settings: Settings) -> dict[str, Any]:
             "url": process.url,
             "pid": process.pid,
             "chain_id": rpc.chain_id(),
-            "genesis": "0x" + rpc.block(0).hash.hex(),
+            "genesis": to_hex(rpc.block(0).hash),
             "latest": rpc.block("latest").number,
             "final": rpc.block("finalized").number,
         }

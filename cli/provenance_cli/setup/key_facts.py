@@ -31,7 +31,7 @@ def describe(key: KeyFolder) -> dict[str, Any]:
     """The facts of a key, as commands print them."""
     return {
         "format": "provenance-key-info/1",
-        "vk_id": f"0x{key.vk_id.hex()}",
+        "vk_id": str(key.vk_id),
         "kind": key.kind,
         "slots": key.slots,
         "depth": key.depth,

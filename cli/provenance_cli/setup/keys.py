@@ -48,14 +48,14 @@ def inspect(
 ) -> None:
     """Check the verifying part of a key, and show its facts."""
     from provenance.errors import InputError
-    from provenance.ids import KeyId
+    from provenance.ids import HEX_PREFIX, KeyId
     from provenance.settings import Settings
     from provenance.statements import key_text
     from provenance_zk.groth16.key import parse_key
     from provenance_zk.prover.keys import find_key, load_key
 
     settings = Settings.load()
-    if key.startswith("0x"):
+    if key.startswith(HEX_PREFIX):
         found = find_key(settings.cache / "keys", KeyId.parse(key, where="VKID"))
     else:
         found = load_key(Path(key))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -13,24 +13,23 @@ from provenance.errors import VerificationError
 from provenance.ids import to_hex
 from provenance.judgement.facts import ModelAnchoringFacts, TableFacts
 from provenance.log.record import Record
-from provenance.statements import STAGES, quantization_kind
+from provenance.statements import quantization_kind
 from provenance.verify.s08_proofs.run import Run
+from provenance.verify.s08_proofs.stages import Stage, all_stages
 
 _PLAIN_DECIMAL = re.compile(r"[0-9]{1,6}(\.[0-9]{1,40})?")
-_TABLES = {"merge": ("base", "adapter", "merged"), "quantize": ("merged",)}
 
 
 @dataclass(frozen=True)
 class Anchored:
-    """The accepted anchoring of a stage (`merge` or `quantize`) of a run.
+    """The accepted anchoring of a stage of a run.
 
     record: the `sample` record that names the anchoring.
-    tables: the tables of tensors that the anchoring names: `merged`, for a merge also `base` and
-        `adapter`.
+    tables: the tables of tensors that the anchoring names; `merged` is always one of them.
     """
 
     run: Run
-    stage: str
+    stage: Stage
     record: Record
     facts: ModelAnchoringFacts
     tables: Mapping[str, TensorTable]
@@ -51,21 +50,20 @@ class Anchored:
         return self.tables["merged"]
 
 
-def last_sample(run: Run, stage: str) -> Record | None:
+def last_sample(run: Run, stage: Stage) -> Record | None:
     """The last `sample` record of the merge or quantization that the lineage contains.
 
     Samples of an earlier or later merge or quantization are about other weights.
     """
-    records, lineage = run.log.records, run.lineage
-    begin = (lineage.merge if stage == "merge" else lineage.quantize).index
-    later = (i for i in range(begin + 1, len(records)) if records[i].type == stage)
+    records, begin = run.log.records, stage.record(run.lineage).index
+    later = (i for i in range(begin + 1, len(records)) if records[i].type == stage.name)
     own = records[begin : next(later, len(records))]
     return next(
-        (r for r in reversed(own) if r.type == "sample" and r.fields["stage"] == stage), None
+        (r for r in reversed(own) if r.type == "sample" and r.fields["stage"] == stage.name), None
     )
 
 
-def read_anchored(run: Run, stage: str, record: Record) -> Anchored:
+def read_anchored(run: Run, stage: Stage, record: Record) -> Anchored:
     """What a `sample` record names: the chain's anchoring, and the evidence's tables of it.
 
     Raises:
@@ -81,9 +79,9 @@ def read_anchored(run: Run, stage: str, record: Record) -> Anchored:
     return anchored
 
 
-def _accepted(run: Run, stage: str, record: Record) -> ModelAnchoringFacts:
+def _accepted(run: Run, stage: Stage, record: Record) -> ModelAnchoringFacts:
     number, models = record.fields["number"], run.case.verifier.trust.contracts.get("models")
-    where = f"{stage} anchoring {number}"
+    where = f"{stage.name} anchoring {number}"
     if models is None:
         raise VerificationError(
             "the trust file pins no contract for statements about weights",
@@ -97,7 +95,7 @@ def _accepted(run: Run, stage: str, record: Record) -> ModelAnchoringFacts:
             expected=models.address,
             actual=record.fields["ledger"],
         )
-    facts = run.chain.snapshot.model_anchoring(run.log.run.run_id, STAGES[stage], number)
+    facts = run.chain.snapshot.model_anchoring(run.log.run.run_id, stage.number, number)
     if facts is None or facts.void or not facts.accepted:
         raise VerificationError(
             "anchoring is not accepted on chain",
@@ -116,22 +114,23 @@ def _state(facts: ModelAnchoringFacts | None) -> str:
 
 
 def _tables(
-    run: Run, stage: str, number: int, facts: ModelAnchoringFacts
+    run: Run, stage: Stage, number: int, facts: ModelAnchoringFacts
 ) -> dict[str, TensorTable]:
     """The tables that the anchoring names, from evidence."""
-    value = run.log.evidence.sample_tables(stage, number)
+    value = run.log.evidence.sample_tables(stage.name, number)
     if value is None:
         raise VerificationError(
-            "evidence lacks the tables of tensors", where=f"samples/{stage}-{number}/tables.json"
+            "evidence lacks the tables of tensors",
+            where=f"samples/{stage.name}-{number}/tables.json",
         )
     tables = {}
-    for what in _TABLES[stage]:
+    for what in stage.tables:
         table = TensorTable.from_json(value.get(what) or {})
         expected, actual = getattr(facts, what), TableFacts(table.root, table.size)
         if expected != actual:
             raise VerificationError(
                 "table is not the anchored one",
-                where=f"samples/{stage} {what}",
+                where=f"samples/{stage.name} {what}",
                 expected=_shown(expected),
                 actual=_shown(actual),
             )
@@ -146,20 +145,22 @@ def _shown(table: TableFacts) -> str:
 def _check_artifact(anchored: Anchored) -> None:
     """The anchoring is about the lineage's merge or file; for a file, in the file's format."""
     stage, facts, lineage = anchored.stage, anchored.facts, anchored.run.lineage
-    quantizes = stage == "quantize"
-    expected = lineage.release.fields["model"] if quantizes else lineage.merge.fields["merged"]
+    expected = stage.artifact(lineage)
     if (actual := str(Digest(facts.artifact))) != expected:
         raise VerificationError(
-            "anchoring is about another artifact", where=stage, expected=expected, actual=actual
+            "anchoring is about another artifact",
+            where=stage.name,
+            expected=expected,
+            actual=actual,
         )
-    if not quantizes:
+    if stage.quantization is None:
         return
-    quantization = lineage.quantize.fields["quantization"]
+    quantization = stage.quantization(lineage)
     kind = quantization_kind(quantization)
     if facts.kind != kind.number:
         raise VerificationError(
             "anchoring's proofs are about another format than the file's",
-            where=stage,
+            where=stage.name,
             expected=f"{quantization}: kind {kind.number}",
             actual=f"kind {facts.kind}",
         )
@@ -167,7 +168,7 @@ def _check_artifact(anchored: Anchored) -> None:
 
 def _check_tensors(anchored: Anchored) -> None:
     """The merged table holds exactly the adapted tensors, none left out."""
-    stage, tensors = anchored.stage, anchored.merged.tensors
+    stage, tensors = anchored.stage.name, anchored.merged.tensors
     if any((tensor.dtype, tensor.layout) != (DType.BF16, Layout.ROWS) for tensor in tensors):
         raise VerificationError(
             "proofs are about bfloat16 tensors, row by row", where=stage, expected="BF16, rows"
@@ -184,9 +185,9 @@ def _check_tensors(anchored: Anchored) -> None:
 
 def _check_counts(anchored: Anchored) -> None:
     """Scale and number of blocks agree with record and table; both stages have one merged table."""
-    stage, facts = anchored.stage, anchored.facts
-    if stage == "merge":
-        scale = _scale(anchored.run.lineage.merge.fields["scale"])
+    stage, facts, wanted = anchored.stage.name, anchored.facts, anchored.stage.scale
+    if wanted is not None:
+        scale = _scale(wanted(anchored.run.lineage))
         if facts.scale != scale:
             raise VerificationError(
                 "anchored scale is not the merge's",
@@ -201,14 +202,14 @@ def _check_counts(anchored: Anchored) -> None:
             expected=anchored.merged.blocks,
             actual=facts.blocks,
         )
-    other = _other_merged(anchored)
-    if other is not None and other != facts.merged:
-        raise VerificationError(
-            "merge and quantization are about different merged weights",
-            where=stage,
-            expected=_shown(other),
-            actual=_shown(facts.merged),
-        )
+    for other in _others_merged(anchored):
+        if other != facts.merged:
+            raise VerificationError(
+                "merge and quantization are about different merged weights",
+                where=stage,
+                expected=_shown(other),
+                actual=_shown(facts.merged),
+            )
 
 
 def _scale(text: str) -> Fraction:
@@ -226,13 +227,14 @@ def _scale(text: str) -> Fraction:
     return Fraction(text) * SCALE_UNIT
 
 
-def _other_merged(anchored: Anchored) -> TableFacts | None:
-    """The merged table that the other stage's accepted anchoring names."""
-    run, stage = anchored.run, "quantize" if anchored.stage == "merge" else "merge"
-    record = last_sample(run, stage)
-    if record is None:
-        return None
-    facts = run.chain.snapshot.model_anchoring(
-        run.log.run.run_id, STAGES[stage], record.fields["number"]
-    )
-    return facts.merged if facts is not None and facts.accepted else None
+def _others_merged(anchored: Anchored) -> Iterator[TableFacts]:
+    """The merged tables that the accepted anchorings of the other stages name."""
+    run = anchored.run
+    for stage in all_stages():
+        record = last_sample(run, stage)
+        if stage == anchored.stage or record is None:
+            continue
+        number, run_id = record.fields["number"], run.log.run.run_id
+        facts = run.chain.snapshot.model_anchoring(run_id, stage.number, number)
+        if facts is not None and facts.accepted:
+            yield facts.merged

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from provenance.errors import InputError, VerificationError
-from provenance.ids import to_hex
+from provenance.ids import to_hex, to_word
 from provenance.judgement.facts import DatasetFacts
 from provenance.verify.protocols import RegistrationEvidence
 from provenance.verify.s08_proofs.run import Run
@@ -31,7 +31,7 @@ def check_dataset(run: Run) -> DatasetFacts:
         run.case.verifier.prover.check_registration(_evidence(run, facts, registration))
         report.holds(
             "dataset.registered",
-            f"{facts.count} records under root 0x{facts.root:064x}, "
+            f"{facts.count} records under root {to_word(facts.root)}, "
             "tree and link proofs verified on chain and here",
         )
     return facts
@@ -53,7 +53,7 @@ def _registered(run: Run) -> DatasetFacts:
 def _check_named(run: Run, facts: DatasetFacts) -> None:
     """The run was opened for this dataset."""
     named = run.lineage.run_open.fields["dataset"]
-    expected = {"root": f"0x{facts.root:064x}", "depth": facts.depth, "count": facts.count}
+    expected = {"root": to_word(facts.root), "depth": facts.depth, "count": facts.count}
     for name, value in expected.items():
         if named.get(name) != value:
             raise VerificationError(

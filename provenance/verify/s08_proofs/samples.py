@@ -9,67 +9,56 @@ from dataclasses import replace
 from provenance.artifacts.tensors import Tensor
 from provenance.judgement.verdict import Grade
 from provenance.log.record import Record
-from provenance.statements import STAGES, kind_numbered
+from provenance.statements import kind_numbered
 from provenance.verify.claims import Stopped
 from provenance.verify.protocols import NonceOpening, SampleEvidence, Sampling
 from provenance.verify.s08_proofs.anchored import Anchored, last_sample, read_anchored
 from provenance.verify.s08_proofs.run import Run
+from provenance.verify.s08_proofs.stages import Stage, all_stages
 from provenance.verify.s08_proofs.ties import add_ties
-
-_TEXT = {
-    "merge": "sampled blocks of every adapted tensor are the exactly rounded merge of base and "
-    "adapter",
-    "quantize": "sampled blocks of every adapted tensor of the file are the nearest codes of the "
-    "merged weights",
-}
-_EDGES = {"merge": "merged_from", "quantize": "quantized_from"}
-# What the proofs of a kind do not show, by name of the kind.
-_NOT_SHOWN = {
-    "int8": "; that each row's stored maximum is that of the whole row is not shown by them",
-}
 
 
 def check_samples(run: Run) -> None:
     """Make the claims `merge.proven` and `quantize.proven`, and the edges that they rest on."""
-    for stage in STAGES:
+    for stage in all_stages():
         record = last_sample(run, stage)
         if record is None:
             needs = "proofs of sampled blocks (provenance prove RUN --weights)"
-            run.case.report.unchecked(f"{stage}.proven", _TEXT[stage], needs)
-        elif stage == "quantize" and run.case.file is None:
+            run.case.report.unchecked(stage.claim, stage.shows, needs)
+        elif stage.reads_file and run.case.file is None:
             needs = "the file itself, whose codes the proofs are compared with"
-            run.case.report.unchecked(f"{stage}.proven", _TEXT[stage], needs)
+            run.case.report.unchecked(stage.claim, stage.shows, needs)
         else:
             with suppress(Stopped):  # the other stage's claim may hold; the policy judges both
                 _check_stage(run, stage, record)
 
 
-def _check_stage(run: Run, stage: str, record: Record) -> None:
-    report, id_ = run.case.report, f"{stage}.proven"
+def _check_stage(run: Run, stage: Stage, record: Record) -> None:
+    report, id_ = run.case.report, stage.claim
     with report.guarded(id_):
         anchored = read_anchored(run, stage, record)
         evidence = _evidence(anchored)
         sampling = run.case.verifier.prover.check_samples(evidence)
         report.samplings.append((id_, sampling))
         add_ties(anchored)
-        opening = run.case.options.openings.get(stage)
+        opening = run.case.options.openings.get(stage.name)
         if opening is not None:
             with suppress(Stopped):  # a failed opening does not touch the claim on drawn blocks
                 _check_opening(run, stage, evidence, opening)
-        report.upgrade(_EDGES[stage], Grade.PROVEN, _note(run, stage, sampling))
-        open_ = _NOT_SHOWN.get(kind_numbered(anchored.facts.kind).name, "")
-        text = f"{_TEXT[stage]}: {_describe(sampling)}{open_}"
+        report.upgrade(stage.edge, Grade.PROVEN, _note(run, stage, sampling))
+        not_shown = kind_numbered(anchored.facts.kind).not_shown
+        limit = f"; {not_shown} is not shown by them" if not_shown else ""
+        text = f"{stage.shows}: {_describe(sampling)}{limit}"
         report.holds(id_, text, **_figures(sampling))
 
 
-def _note(run: Run, stage: str, sampling: Sampling) -> str:
+def _note(run: Run, stage: Stage, sampling: Sampling) -> str:
     """The note of an edge; for a quantization it begins with the format."""
-    quantization = run.lineage.quantize.fields["quantization"]
-    prefix = f"{quantization}, " if stage == "quantize" else ""
+    prefix = f"{stage.quantization(run.lineage)}, " if stage.quantization is not None else ""
     return f"{prefix}sampled: {_describe(sampling)}"
 
 
-def _check_opening(run: Run, stage: str, evidence: SampleEvidence, opening: NonceOpening) -> None:
+def _check_opening(run: Run, stage: Stage, evidence: SampleEvidence, opening: NonceOpening) -> None:
     """Make the claim `openings.proven` about the blocks that follow from the caller's nonce."""
     report = run.case.report
     with report.guarded("openings.proven"):
@@ -77,7 +66,8 @@ def _check_opening(run: Run, stage: str, evidence: SampleEvidence, opening: Nonc
         report.samplings.append(("openings.proven", sampling))
         report.holds(
             "openings.proven",
-            f"{stage}: blocks drawn at the caller's own nonce hold as well: {_describe(sampling)}",
+            f"{stage.name}: blocks drawn at the caller's own nonce hold as well: "
+            f"{_describe(sampling)}",
             **_figures(sampling),
         )
 
@@ -125,7 +115,7 @@ def _evidence(anchored: Anchored) -> SampleEvidence:
         run_id=run_id,
         number=anchored.number,
         anchoring=facts,
-        anchorings=snapshot.model_anchoring_count(run_id, STAGES[stage]),
+        anchorings=snapshot.model_anchoring_count(run_id, stage.number),
         chain_id=run.chain.identity.chain_id,
         contract=anchored.contract,
         draw_hash=verifier.reader.block(facts.draw_block).hash,
@@ -133,6 +123,6 @@ def _evidence(anchored: Anchored) -> SampleEvidence:
         adapter=tables.get("adapter"),
         merged=anchored.merged,
         words=run.pinned_key,
-        codes=_codes(run) if stage == "quantize" else None,
-        proofs=run.log.evidence.sample_proofs(stage, anchored.number),
+        codes=_codes(run) if stage.reads_file else None,
+        proofs=run.log.evidence.sample_proofs(stage.name, anchored.number),
     )

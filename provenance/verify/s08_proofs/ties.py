@@ -12,7 +12,7 @@ from pathlib import Path
 from provenance.artifacts.content import content_digest
 from provenance.artifacts.tensors import Tensor, TensorTable
 from provenance.errors import NotFound, VerificationError
-from provenance.ids import to_hex
+from provenance.ids import to_hex, to_word
 from provenance.judgement.verdict import Edge, Grade
 from provenance.verify.protocols import FormatInspector
 from provenance.verify.s08_proofs.anchored import Anchored
@@ -79,8 +79,8 @@ def _check_roots(what: str, table: TensorTable, made: Sequence[Tensor]) -> None:
             raise VerificationError(
                 f"committed root is not that of the {what} weights",
                 where=actual.name,
-                expected=f"0x{expected.root:064x}",
-                actual=f"0x{actual.root:064x}",
+                expected=to_word(expected.root),
+                actual=to_word(actual.root),
             )
 
 

@@ -99,6 +99,8 @@ def test_impossible_tensors_are_refused(change: dict[str, Any]) -> None:
         ("tensors.0.rows", "16"),
         ("tensors.0.name", 3),
         ("tensors.0.dtype", "F64"),
+        ("tensors.0.dtype", ["BF16"]),
+        ("tensors.0.root", ["0x7"]),
         ("tensors.0.layout", "rows "),
         ("tensors.0.root", "0x7"),
         ("tensors.0.root", "0x" + "0" * 63 + "A"),

@@ -15,9 +15,10 @@ from provenance.log.anchoring import Anchorer, AnchorThread, Committed, SignedHe
 from provenance.log.journal import Journal
 from provenance.log.record import Record
 from provenance.log.tree import Head
-from provenance.merkle import EMPTY_ROOT, verify_consistency
+from provenance.merkle import EMPTY_ROOT
 from provenance.signing import Domain, sign_head, verify_head
 from tests.support import plain
+from tests.support.core.consistency import verify_consistency
 from tests.support.journals import HEADER
 
 RUN = RunId(b"\x11" * 32)

@@ -11,12 +11,15 @@ import pytest
 
 from provenance.artifacts.content import content_digest
 from provenance.artifacts.tensors import DType, Layout, Tensor, TensorTable
+from provenance.errors import VerificationError
 from provenance.ids import Address
 from provenance.judgement.facts import ZERO_WORD, Contract, ModelAnchoringFacts, TableFacts
 from provenance.judgement.policy import Policy, SampleBar
 from provenance.judgement.verdict import Grade, Status, Verdict
 from provenance.log.record import Record
+from provenance.statements import STAGES
 from provenance.verify import Artifact, Options, Verifier, verify_artifact
+from provenance.verify.s08_proofs import stages
 from tests.support.memory_chain import IDENTITY
 from tests.support.memory_run import BASE, MERGED, MODEL, OWNER, TIME, TRUST, MemoryRun
 
@@ -179,6 +182,14 @@ def test_sampled_stages_are_proven_and_the_ties_stay_declared() -> None:
     assert merge.draw_hash == run.chain.block(merge.anchoring.draw_block).hash
     assert quantize.codes is not None
     assert quantize.codes(TABLES["merged"].tensors[0], 1) == bytes(34)
+
+
+def test_a_stage_that_no_verification_knows_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [stage.name for stage in stages.all_stages()] == list(STAGES)
+    with pytest.raises(VerificationError, match="unknown stage"):
+        stages.stage_named("prune")
+    monkeypatch.setattr(stages, "STAGES", {**STAGES, "prune": 3})
+    assert judge(Sampled({}, {}).run()).status is Status.FAILED
 
 
 def test_without_the_file_the_quantization_is_not_checked() -> None:

@@ -9,9 +9,13 @@ import pytest
 
 from provenance.digest import sha256
 from provenance.errors import ConfigError, InputError, UnavailableError
+from provenance.ids import DatasetId
+from provenance_zk.audits import statement_file
+from provenance_zk.audits.ledger import send_statement
+from provenance_zk.audits.statement_file import DATASET_KINDS, Statement
 from provenance_zk.field import R
 from tests.support.zk.command import Call
-from tests.support.zk.desk import DATASET, DIGEST, Desk, absent, member
+from tests.support.zk.desk import DATASET, DIGEST, Desk, absent, member, sorted_statement
 
 
 def test_public_inputs_above_the_field_are_refused(desk: Desk) -> None:
@@ -26,6 +30,10 @@ def test_public_inputs_above_the_field_are_refused(desk: Desk) -> None:
         {"format": "provenance-statement/2"},
         {"kind": "tree"},
         {"kind": "absent"},
+        {"kind": "subset"},
+        {"kind": ["member"]},
+        {"kind": {}},
+        {"kind": None},
         {"digest": None},
         {"digest": "sha256:12"},
         {"digest": DIGEST.hex()},
@@ -42,6 +50,29 @@ def test_malformed_statements_are_usage_errors(desk: Desk, change: dict[str, Any
     done = desk.verify(desk.write(member().to_json() | change))
     assert done.code == 2
     assert isinstance(done.error, InputError)
+
+
+@pytest.mark.parametrize("kind", DATASET_KINDS)
+def test_every_kind_of_the_table_has_a_sentence(kind: str) -> None:
+    made = {"sorted": sorted_statement(0), "member": member(), "absent": absent()}[kind]
+    assert "records under root 0x" in made.sentence()
+    made.require_inputs(16)
+    assert Statement.from_json(made.to_json()) == made
+
+
+def test_a_kind_that_only_the_table_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statement_file, "DATASET_KINDS", (*DATASET_KINDS, "subset"))
+    with pytest.raises(InputError, match="kind"):
+        Statement.from_json(member().to_json() | {"kind": "subset"})
+    unknown = replace(member(), kind="subset")
+    for use in (
+        unknown.sentence,
+        lambda: unknown.require_inputs(16),
+        lambda: unknown.needs_order,
+        lambda: send_statement(object(), DatasetId(bytes(32)), unknown),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(InputError, match="kind"):
+            use()
 
 
 @pytest.mark.parametrize(

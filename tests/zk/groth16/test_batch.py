@@ -10,11 +10,11 @@ import pytest
 
 from provenance.errors import InputError
 from provenance_zk.field import R
-from provenance_zk.groth16.batch import MAX_PROOFS, batch_seed, batch_weights, is_valid_batch
 from provenance_zk.groth16.verifier import is_valid_proof
 from provenance_zk.proof_file import ProofFile
 from provenance_zk.prover.keys import vk_id
 from tests.support.places import ZK_VECTORS
+from tests.support.zk.batch import MAX_PROOFS, batch_seed, batch_weights, is_valid_batch
 
 
 def load(name: str) -> Any:

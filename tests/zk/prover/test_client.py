@@ -12,10 +12,10 @@ import pytest
 
 from provenance.dataset.manifest import DatasetRoot
 from provenance.errors import InputError, RejectedError
-from provenance.ids import to_hex
+from provenance.ids import to_hex, to_word
 from provenance.order import epoch_order
 from provenance_zk import statements
-from provenance_zk.field import R, to_word
+from provenance_zk.field import R
 from provenance_zk.groth16 import verifier
 from provenance_zk.proof_file import point_bytes
 from provenance_zk.prover.client import Commitments, ZkProver

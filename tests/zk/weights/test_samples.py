@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from eth_utils.crypto import keccak
@@ -13,10 +14,13 @@ from eth_utils.crypto import keccak
 from provenance.artifacts.tensors import DType, Layout, Tensor, TensorTable
 from provenance.errors import InputError, VerificationError
 from provenance.judgement.facts import TableFacts
+from provenance.verify.protocols import SampleEvidence
+from provenance_zk.checker.samples import _Check
 from provenance_zk.kinds import KINDS
 from provenance_zk.weights import samples
 from provenance_zk.weights.detection import detectable, detection
 from provenance_zk.weights.merge_tables import MergeTables, anchored_scale
+from provenance_zk.weights.run_proofs import RunWeights
 
 SEED = bytes(range(32))
 
@@ -188,3 +192,31 @@ def test_detection_is_what_the_draws_give() -> None:
     found = detection(merged, 40, 4, 2)
     assert (found.worst, found.draws) == ("c.weight", 4)
     assert found.at_95 < found.at_99 < 1
+
+
+def test_a_stage_that_the_checker_does_not_know_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not taken for the quantization, whose kind of proof it may have."""
+    _, _, merged = tables()
+    evidence = SimpleNamespace(merged=merged, codes=lambda _tensor, _block: bytes(34))
+    anchoring = samples.Anchoring(
+        samples.NO_TABLE,
+        samples.NO_TABLE,
+        samples.name_of(merged),
+        word(5),
+        "q8_0",
+        3,
+        0,
+        459,
+        merged.blocks,
+    )
+    check = _Check(cast(SampleEvidence, evidence), anchoring, "quantize")
+    group = samples.groups(SEED, merged, 6, 3)[0]
+    assert check.inputs(group)[0] == merged.tensors[0].root
+    monkeypatch.setattr(samples, "STAGES", {1: "merge", 2: "prune"})
+    with pytest.raises(VerificationError, match="proofs of this stage"):
+        check.inputs(group)
+
+
+def test_a_stage_without_weights_is_refused() -> None:
+    with pytest.raises(InputError, match="no weights are known"):
+        RunWeights.stage(object.__new__(RunWeights), "prune")

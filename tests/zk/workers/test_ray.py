@@ -102,7 +102,8 @@ def test_a_killed_worker_loses_nothing(
     worker = cluster.worker()
     first = make_jobs(key, 2)
     worker.prove(first, lambda i, proof: None)
-    pid = ray.get(worker.actor.prover_pid.remote())  # type: ignore[attr-defined]
+    on_its_node = worker.actor.__ray_call__  # type: ignore[attr-defined]
+    pid = ray.get(on_its_node.remote(lambda actor: actor._server.process.pid))
     os.kill(pid, signal.SIGKILL)  # its prover alone: the actor starts another
     # A request to the dying prover would be lost with it, and only the pool repeats requests.
     while not is_dead(pid):

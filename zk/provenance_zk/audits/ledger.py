@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from provenance.chain.calls import SortedProof
+from provenance.errors import InputError
 from provenance.ids import DatasetId, KeyId
 from provenance.judgement.facts import ChainSnapshot
 from provenance_zk.audits.statement_file import Statement
@@ -42,11 +44,39 @@ class AuditLedger(Protocol):
 
 
 def send_statement(ledger: AuditLedger, dataset_id: DatasetId, statement: Statement) -> Any:
-    """Have the contract check a statement; returns a receipt."""
-    proof, vk_id = statement.proof, statement.proof.vk_id
-    if statement.digest is None:
-        first, following = proof.public_value("first"), proof.public_value("next")
-        chunk = SortedProof(statement.chunk, first, following, proof.calldata())
-        return ledger.prove_sorted(dataset_id, vk_id, chunk)
-    prove = ledger.prove_member if statement.kind == "member" else ledger.prove_absent
-    return prove(dataset_id, vk_id, bytes(statement.digest), proof.calldata())
+    """Have the contract check a statement; returns a receipt.
+
+    Raises:
+        InputError: the contract checks no statement of this kind.
+    """
+    if statement.kind not in _SENDERS:
+        raise InputError(
+            "contract checks no statement of this kind",
+            expected=", ".join(_SENDERS),
+            actual=statement.kind[:40],
+        )
+    return _SENDERS[statement.kind](ledger, dataset_id, statement)
+
+
+def _send_sorted(ledger: AuditLedger, dataset_id: DatasetId, statement: Statement) -> Any:
+    proof = statement.proof
+    first, following = proof.public_value("first"), proof.public_value("next")
+    chunk = SortedProof(statement.chunk, first, following, proof.calldata())
+    return ledger.prove_sorted(dataset_id, proof.vk_id, chunk)
+
+
+def _send_member(ledger: AuditLedger, dataset_id: DatasetId, statement: Statement) -> Any:
+    proof, digest = statement.proof, bytes(statement.require_digest())
+    return ledger.prove_member(dataset_id, proof.vk_id, digest, proof.calldata())
+
+
+def _send_absent(ledger: AuditLedger, dataset_id: DatasetId, statement: Statement) -> Any:
+    proof, digest = statement.proof, bytes(statement.require_digest())
+    return ledger.prove_absent(dataset_id, proof.vk_id, digest, proof.calldata())
+
+
+_SENDERS: Mapping[str, Callable[[AuditLedger, DatasetId, Statement], Any]] = {
+    "sorted": _send_sorted,
+    "member": _send_member,
+    "absent": _send_absent,
+}

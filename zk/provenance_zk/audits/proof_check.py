@@ -246,7 +246,7 @@ class ProofJudge:
             return shown.text
 
         text = "all leaves are in strictly increasing order of their digests"
-        if statement.kind == "absent":
+        if statement.needs_order:
             judgement.guarded("dataset.sorted", check, text)
 
     def _hear(self, judgement: Judgement, statement: Statement) -> None:

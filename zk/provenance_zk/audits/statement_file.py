@@ -13,7 +13,7 @@ Source: docs/formats/audits.md.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,7 @@ from provenance_zk.statements import used_leaves
 
 FORMAT = "provenance-statement/1"
 DATASET_KINDS = kinds_of("DatasetAudits")
-_FIELDS = {"sorted": {"format", "kind", "dataset", "proof"}}
-_FIELDS["member"] = _FIELDS["absent"] = _FIELDS["sorted"] | {"digest"}
+_FIELDS = {"format", "kind", "dataset", "proof"}
 _MAX_BYTES = 1 << 17
 
 
@@ -78,25 +77,18 @@ class Statement:
         Raises:
             InputError: another format, kind or field, or a proof of another kind.
         """
-        if (
-            not isinstance(value, dict)
-            or value.get("format") != FORMAT
-            or value.get("kind") not in DATASET_KINDS
-        ):
-            raise InputError(
-                "not a statement file",
-                where=where,
-                expected=f"{FORMAT} of kind {', '.join(DATASET_KINDS)}",
-            )
-        kind = value["kind"]
-        if set(value) != _FIELDS[kind]:
+        if not isinstance(value, dict) or value.get("format") != FORMAT:
+            raise InputError("not a statement file", where=where, expected=FORMAT)
+        kind = value.get("kind")
+        form = _form(kind, where)
+        if set(value) != form.fields:
             raise InputError(
                 "statement has other fields",
                 where=where,
-                expected=", ".join(sorted(_FIELDS[kind])),
+                expected=", ".join(sorted(form.fields)),
                 actual=", ".join(sorted(map(str, value)))[:200],
             )
-        digest = _digest(value["digest"], where) if kind != "sorted" else None
+        digest = _digest(value["digest"], where) if "digest" in form.fields else None
         proof = ProofFile.from_json(value["proof"])
         if proof.kind != kind:
             raise InputError(
@@ -136,7 +128,7 @@ class Statement:
         Raises:
             VerificationError: a public input differs; `where` names it.
         """
-        for name, expected in self._inputs(slots).items():
+        for name, expected in _form(self.kind).inputs(self, slots).items():
             actual = self.proof.public_value(name)
             if actual != expected:
                 raise VerificationError(
@@ -146,24 +138,20 @@ class Statement:
                     actual=hex(actual),
                 )
 
-    def _inputs(self, slots: int) -> Mapping[str, int]:
+    def require_digest(self) -> Digest:
+        """The digest that a `member` or `absent` statement is about.
+
+        Raises:
+            InputError: the statement has none.
+        """
         if self.digest is None:
-            k = self.proof.public_value("k")
-            chunks = -(-self.dataset.count // slots)
-            if k >= chunks:
-                raise VerificationError(
-                    "no such chunk", where="public input k", expected=f"< {chunks}", actual=k
-                )
-            last = k == chunks - 1
-            return {
-                "root": self.dataset.root,
-                "used": used_leaves(self.dataset.count, k, slots),
-                "more": int(not last),
-                **({"next": 0} if last else {}),
-            }
-        high, low = self.digest.limbs
-        inputs = {"root": self.dataset.root, "count": self.dataset.count, "hi": high}
-        return inputs if self.kind == "absent" else inputs | {"lo": low}
+            raise InputError("statement has no digest", where=self.kind, expected="sha256:..")
+        return self.digest
+
+    @property
+    def needs_order(self) -> bool:
+        """Whether it holds only if all leaves of the dataset are in order."""
+        return _form(self.kind).needs_order
 
     @property
     def chunk(self) -> int:
@@ -172,14 +160,91 @@ class Statement:
 
     def sentence(self) -> str:
         """What a verified proof shows, for people."""
-        name = f"the {self.dataset.count} records under root {self.dataset.hex0x}"
-        if self.kind == "member":
-            return f"{self.digest} is the digest of one of {name}"
-        if self.kind == "absent":
-            return f"{self.digest} is the digest of none of {name}, provided that they are sorted"
-        return (
-            f"chunk {self.chunk} of {name} is strictly increasing by the first half of the digest"
+        return _form(self.kind).sentence(self)
+
+
+@dataclass(frozen=True)
+class _Form:
+    """What the statements of one kind have in common.
+
+    Attributes:
+        fields: of the file.
+        inputs: public inputs that follow from the file and the slots of the key.
+        sentence: what a verified proof shows.
+        needs_order: whether it holds only if all leaves of the dataset are in order.
+    """
+
+    fields: frozenset[str]
+    inputs: Callable[[Statement, int], Mapping[str, int]]
+    sentence: Callable[[Statement], str]
+    needs_order: bool = False
+
+
+def _form(kind: Any, where: str = "statement") -> _Form:
+    """The form of a kind (attacker-controlled).
+
+    Raises:
+        InputError: no statement file is of this kind.
+    """
+    if not isinstance(kind, str) or kind not in _FORMS:
+        raise InputError(
+            "no statement file is of this kind",
+            where=where,
+            expected=", ".join(_FORMS),
+            actual=repr(kind)[:40],
         )
+    return _FORMS[kind]
+
+
+def _sorted_inputs(statement: Statement, slots: int) -> Mapping[str, int]:
+    dataset, k = statement.dataset, statement.chunk
+    chunks = -(-dataset.count // slots)
+    if k >= chunks:
+        raise VerificationError(
+            "no such chunk", where="public input k", expected=f"< {chunks}", actual=k
+        )
+    last = k == chunks - 1
+    return {
+        "root": dataset.root,
+        "used": used_leaves(dataset.count, k, slots),
+        "more": int(not last),
+        **({"next": 0} if last else {}),
+    }
+
+
+def _member_inputs(statement: Statement, slots: int) -> Mapping[str, int]:
+    _, low = statement.require_digest().limbs
+    return {**_absent_inputs(statement, slots), "lo": low}
+
+
+def _absent_inputs(statement: Statement, _slots: int) -> Mapping[str, int]:
+    high, _ = statement.require_digest().limbs
+    return {"root": statement.dataset.root, "count": statement.dataset.count, "hi": high}
+
+
+def _records(statement: Statement) -> str:
+    return f"the {statement.dataset.count} records under root {statement.dataset.hex0x}"
+
+
+def _sorted_sentence(statement: Statement) -> str:
+    chunk = f"chunk {statement.chunk} of {_records(statement)}"
+    return f"{chunk} is strictly increasing by the first half of the digest"
+
+
+def _member_sentence(statement: Statement) -> str:
+    return f"{statement.digest} is the digest of one of {_records(statement)}"
+
+
+def _absent_sentence(statement: Statement) -> str:
+    none_of = f"{statement.digest} is the digest of none of {_records(statement)}"
+    return f"{none_of}, provided that they are sorted"
+
+
+_FORMS: Mapping[str, _Form] = {
+    "sorted": _Form(frozenset(_FIELDS), _sorted_inputs, _sorted_sentence),
+    "member": _Form(frozenset(_FIELDS | {"digest"}), _member_inputs, _member_sentence),
+    "absent": _Form(frozenset(_FIELDS | {"digest"}), _absent_inputs, _absent_sentence, True),
+}
 
 
 def _digest(value: Any, where: str) -> Digest:

@@ -178,7 +178,7 @@ def _send(
     ledger: AuditLedger,
     snapshot: ChainSnapshot,
 ) -> Any:
-    if statement.kind == "absent" and not snapshot.is_sorted(dataset_id):
+    if statement.needs_order and not snapshot.is_sorted(dataset_id):
         raise RejectedError(
             "dataset was not shown to be sorted on chain, so absence means nothing there",
             where=str(path),

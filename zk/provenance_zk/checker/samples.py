@@ -86,32 +86,45 @@ class _Check:
         return draw.seed(self.digest, evidence.draw_hash)
 
     def rank(self) -> int:
-        """Padded rank of the adapter; for a quantization any rank, since its keys have none."""
+        """Padded rank of the adapter; any rank for a kind whose keys have none."""
+        if not KINDS[self.anchoring.kind].ranked:
+            return RANKS[0]
+        return self._merge_tables().require_one_merge()
+
+    def _merge_tables(self) -> MergeTables:
         evidence = self.evidence
         if evidence.base is None or evidence.adapter is None:
-            return RANKS[0]
-        return MergeTables(evidence.base, evidence.adapter, evidence.merged).require_one_merge()
+            raise VerificationError(
+                "evidence lacks the tables of base and adapter", where=self.where
+            )
+        return MergeTables(evidence.base, evidence.adapter, evidence.merged)
 
     def inputs(self, group: Group) -> tuple[int, ...]:
         """Public inputs that a group's proof must have."""
-        evidence, anchoring = self.evidence, self.anchoring
-        if anchoring.stage == "merge":
-            if evidence.base is None or evidence.adapter is None:
-                raise VerificationError(
-                    "evidence lacks the tables of base and adapter", where=self.where
-                )
-            tables = MergeTables(evidence.base, evidence.adapter, evidence.merged)
-            return tables.inputs(group, anchoring.scale)
-        if evidence.codes is None:
+        makers = {"merge": self._merge_inputs, "quantize": self._quantize_inputs}
+        if self.anchoring.stage not in makers:
+            raise VerificationError(
+                "nothing is known about proofs of this stage",
+                where=self.where,
+                expected=" or ".join(makers),
+            )
+        return makers[self.anchoring.stage](group)
+
+    def _merge_inputs(self, group: Group) -> tuple[int, ...]:
+        return self._merge_tables().inputs(group, self.anchoring.scale)
+
+    def _quantize_inputs(self, group: Group) -> tuple[int, ...]:
+        codes = self.evidence.codes
+        if codes is None:
             raise VerificationError(
                 "the deployed file is needed to compare codes", where=self.where
             )
-        tensor = evidence.merged.tensors[group.tensor]
-        return samples.sampled_inputs(anchoring.kind, tensor, group, evidence.codes)
+        tensor = self.evidence.merged.tensors[group.tensor]
+        return samples.sampled_inputs(self.anchoring.kind, tensor, group, codes)
 
     def require_codes(self, groups: Sequence[Group]) -> None:
         """Require that the codes the contract accepted are those of the deployed file."""
-        if self.anchoring.stage != "quantize":
+        if "code" not in KINDS[self.anchoring.kind].words:
             return
         start = 1 + len(samples.index_words(range(self.anchoring.slots)))
         codes = samples.codes_hash(self.inputs(group)[start:] for group in groups)

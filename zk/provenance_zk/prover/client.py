@@ -60,7 +60,6 @@ class KeyInfo:
     circuit: str
     klass: str
     constraints: int
-    reused: bool
 
 
 @dataclass(frozen=True)
@@ -180,7 +179,6 @@ class ZkProver:
             result["circuitDigest"],
             result["class"],
             result["constraints"],
-            result["reused"],
         )
 
     def ceremony(self, step: str, **request: Any) -> dict[str, Any]:

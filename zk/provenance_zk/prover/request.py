@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from provenance.errors import InputError, UnavailableError
-from provenance.ids import to_hex
-from provenance_zk.field import to_bytes, to_word
+from provenance.ids import to_hex, to_word
+from provenance_zk.field import to_bytes
 
 
 class PrivateFolder:

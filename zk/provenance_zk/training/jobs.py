@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from provenance.dataset.manifest import DatasetRoot
-from provenance_zk.field import to_word
+from provenance.ids import to_word
 from provenance_zk.prover.keys import KeyFolder
 from provenance_zk.prover.request import (
     blindings_bytes,

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from provenance.chain.calls import LinkProof
 from provenance.dataset.committed import CommittedDataset
-from provenance.errors import NotFound
+from provenance.errors import NotFound, UnavailableError
 from provenance.ids import DatasetId, to_hex
 from provenance.layout import RunFolder, read_json, write_atomically, write_json
 from provenance.progress import Say, silent
@@ -133,15 +133,20 @@ def register(dataset: CommittedDataset, site: ProvingSite) -> Registered:
     dataset_id = ledger.begin_dataset(keys.epoch.vk_id, keys.tree.vk_id, root, points, poks)
     registered = Registered(dataset_id, registrations(dataset.folder) / dataset_id.hex())
     facts = ledger.latest().dataset(dataset_id)
-    if facts is not None:
-        trees, links = _prove(dataset, site, secret, challenges(facts.link_seed))
-        last = _submit_trees(trees, ledger, registered)
-        last = _submit_links(links, ledger, registered, d) or last
-        if not facts.finished:
-            last = ledger.finish_dataset(dataset_id)
-        site.say("waiting for finality")
-        if last is not None:
-            ledger.final(last)
+    if facts is None:  # an endpoint that lags: nothing was shown yet
+        raise UnavailableError(
+            "the chain does not show the registration yet",
+            where=f"dataset {dataset_id}",
+            hint="call again; nothing is sent twice",
+        )
+    trees, links = _prove(dataset, site, secret, challenges(facts.link_seed))
+    last = _submit_trees(trees, ledger, registered)
+    last = _submit_links(links, ledger, registered, d) or last
+    if not facts.finished:
+        last = ledger.finish_dataset(dataset_id)
+    site.say("waiting for finality")
+    if last is not None:
+        ledger.final(last)
     _store(registered, site, d)
     return registered
 

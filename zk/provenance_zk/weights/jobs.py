@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from provenance_zk.field import to_word
+from provenance.ids import to_word
 from provenance_zk.prover.keys import KeyFolder
 from provenance_zk.weights.merge_tables import scale_units
 from provenance_zk.workers.jobs import Job, Sharing

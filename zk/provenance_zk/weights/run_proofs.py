@@ -16,7 +16,7 @@ from provenance.artifacts.content import content_digest
 from provenance.artifacts.tensors import Tensor
 from provenance.chain.deploy import Deployment
 from provenance.digest import Digest
-from provenance.errors import Conflict, VerificationError
+from provenance.errors import Conflict, InputError, VerificationError
 from provenance.ids import KeyId, to_hex
 from provenance.layout import RunFolder, read_json, write_atomically, write_json
 from provenance.log.anchoring import HeadCommitter
@@ -232,17 +232,26 @@ class RunWeights:
         require_keys(owner.chain.deployment, owner.key_cache, wanted)
 
     def stage(self, name: str) -> StageWeights:
-        """The stage `merge` or `quantize` with its weights.
+        """A stage with its weights.
 
         Raises:
+            InputError: no weights are known for this stage.
             VerificationError: weights beside the log are not the logged ones.
             ConfigError: the contract pins no key for the stage.
         """
-        prover = self._owner.prover
-        if name == "merge":
-            return MergeWeights.of(prover, self._merged_model(), self._size("merge"))
+        makers = {"merge": self._merge_weights, "quantize": self._quantize_weights}
+        if name not in makers:
+            raise InputError(
+                "no weights are known for this stage", expected=" or ".join(makers), actual=name
+            )
+        return makers[name]()
+
+    def _merge_weights(self) -> StageWeights:
+        return MergeWeights.of(self._owner.prover, self._merged_model(), self._size("merge"))
+
+    def _quantize_weights(self) -> StageWeights:
         model = self._quantized_model()
-        return QuantizeWeights.of(prover, model, self._size(model.kind))
+        return QuantizeWeights.of(self._owner.prover, model, self._size(model.kind))
 
     def _size(self, kind: str) -> SampleSize:
         return SampleSize(self._draws, self._owner.chain.deployment.key(kind).slots)

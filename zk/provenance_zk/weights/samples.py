@@ -22,6 +22,7 @@ from provenance.judgement.facts import ZERO_WORD, TableFacts
 from provenance.statements import STAGES as STAGE_NUMBERS
 from provenance_zk.kinds import (
     BYTES_PER_WORD,
+    INDEX_BITS,
     INDEXES_PER_WORD,
     KINDS,
     RANK_UNIT,
@@ -31,7 +32,6 @@ from provenance_zk.statements import tag
 
 STAGES = {number: name for name, number in STAGE_NUMBERS.items()}
 STAGE_OF = {kind.name: STAGE_NUMBERS[kind.stage] for kind in KINDS.values() if kind.stage}
-DEFAULT_DRAWS = 459  # 99 % detection of tampering with 1 % of all blocks
 _ANCHORING = f"({'(bytes32,uint256),' * 3}bytes32,{','.join(['uint256'] * 5)})"
 
 CodeReader = Callable[[Tensor, int], bytes]
@@ -181,9 +181,9 @@ def groups(seed: bytes, table: TensorTable, draws: int, slots: int) -> list[Grou
 
 
 def index_words(indexes: Sequence[int]) -> list[int]:
-    """Block numbers as public inputs: seven numbers of 32 bits to a word, the first lowest."""
+    """Block numbers as public inputs: `INDEXES_PER_WORD` to a word, the first lowest."""
     return [
-        sum(index << 32 * i for i, index in enumerate(indexes[at : at + INDEXES_PER_WORD]))
+        sum(index << INDEX_BITS * i for i, index in enumerate(indexes[at : at + INDEXES_PER_WORD]))
         for at in range(0, len(indexes), INDEXES_PER_WORD)
     ]
 

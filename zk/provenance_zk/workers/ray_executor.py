@@ -60,10 +60,6 @@ class Prover:
             return proofs, error
         return proofs, None
 
-    def prover_pid(self) -> int | None:
-        """Process id of the actor's prover; None before its first job."""
-        return self._server.process.pid if self._server.process else None
-
 
 def _on_this_node(jobs: Sequence[Job]) -> list[Job]:
     """The jobs with the node's own copy of their key."""
