@@ -103,7 +103,9 @@ class RpcError(RejectedError):
         if isinstance(data, dict):
             data = data.get("data")
         try:
-            self.data = _bytes(data) if isinstance(data, str) and data.startswith(HEX_PREFIX) else b""
+            self.data = (
+                _bytes(data) if isinstance(data, str) and data.startswith(HEX_PREFIX) else b""
+            )
         except ValueError:
             self.data = b""  # not hex, so no revert data: the message says what there is to say
 

@@ -74,7 +74,7 @@ def sentencepiece_faults(
             "vocabulary lacks tokens for bytes",
             where=where,
             expected="<0x00>..<0xFF>",
-            actual=f"without <0x{min(missing):02X}> and {len(missing) - 1} more",
+            actual=f"none for byte {min(missing)} and {len(missing) - 1} more",
         )
     pairs = pairs_of(merges)
     ranks = {pair: rank for rank, pair in enumerate(pairs)}

@@ -257,7 +257,7 @@ def not_utf8(error: UnicodeDecodeError, file: SourceFile, where: str | None = No
     return InputError(
         "text is not UTF-8",
         where=where,
-        actual=f"byte 0x{error.object[error.start]:02x} at {error.start}",
+        actual=f"byte {error.object[error.start]:#04x} at {error.start}",
         hint=f"convert it, if it comes from Windows: {_iconv('WINDOWS-1252', file)}",
     )
 
