@@ -117,7 +117,7 @@ TOKENIZERS: dict[str, tuple[str, Change, str]] = {
     "bytes": (
         "sentencepiece",
         lambda t: t["model"]["vocab"].pop("<0x80>"),
-        "without <0x80> and 0 more",
+        "none for byte 128 and 0 more",
     ),
 }
 
