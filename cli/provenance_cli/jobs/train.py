@@ -36,6 +36,7 @@ from provenance_cli.jobs.earlier import (
 )
 from provenance_cli.jobs.funds import require_balance
 from provenance_cli.jobs.tasks import Estimate, Relay, Task, forecast
+from provenance_cli.jobs.weight_keys import missing_weight_keys
 from provenance_cli.wiring import proving_keys, start_chain
 from provenance_trainer.config import TrainConfig
 from provenance_trainer.run.lifecycle import Request, train_recorded
@@ -208,7 +209,11 @@ class TrainJob:
     def lines(self) -> list[str]:
         """For people: what was done to the records on the way, what is fed, and warnings."""
         read = [] if self._has_dataset() else self._source.curation
-        return [*read, *(self.checked.lines() if self.checked is not None else ())]
+        if self.checked is None:
+            return read
+        base = self.checked.base.dir
+        missing = missing_weight_keys(self._settings, self._config, base)
+        return [*read, *self.checked.lines(), *(f"warning: {text}" for text in missing)]
 
     def _has_dataset(self) -> bool:
         return (self._dataset / MANIFEST).is_file()

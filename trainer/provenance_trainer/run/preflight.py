@@ -31,8 +31,10 @@ from provenance_trainer.data.tokenizer import load_tokenizer
 from provenance_trainer.formats.checks import format_faults
 from provenance_trainer.model.base import BaseModel, load_base, locate_base
 from provenance_trainer.model.checks import adapter_faults, base_faults
+from provenance_trainer.model.value_checks import value_faults
 from provenance_trainer.run.derived import DEFAULT_FORMAT
 from provenance_trainer.run.evaluation import held_out
+from provenance_trainer.run.held_out import evaluated
 
 
 @dataclass(frozen=True)
@@ -61,16 +63,19 @@ class Rows:
 class Checked:
     """What a preflight found out: the base model, and what is fed of the dataset.
 
+    evaluated: How many records of how many the run is evaluated on.
     notes: Why a deployed format cannot hold the model, if the default one cannot.
     """
 
     base: BaseModel
     fed: Fed
+    evaluated: str
     notes: tuple[str, ...]
 
     def lines(self) -> list[str]:
         """For people: what is fed, and what the model cannot become."""
-        return [*self.fed.lines(), *(f"warning: {note}" for note in self.notes)]
+        warnings = [f"warning: {note}" for note in self.notes]
+        return [*self.fed.lines(), f"evaluated on {self.evaluated}", *warnings]
 
 
 def preflight(
@@ -97,6 +102,8 @@ def preflight(
             fed = _fed_faults(config, tokenizer, rows, found, progress)
         if found.add(adapter_faults(folder, config)) == 0:
             base = found.run(lambda: load_base(config.model_name_or_path, cache, progress))
+            if base is not None:
+                found.add(value_faults(base.dir, config))
     found.require_none()
     assert base is not None, "a base without faults"
     assert fed is not None, "records without faults"
@@ -104,7 +111,7 @@ def preflight(
         f"this base cannot become {DEFAULT_FORMAT}: {fault}"
         for fault in format_faults(DEFAULT_FORMAT, base.dir)
     ]
-    return Checked(base, fed, tuple(notes))
+    return Checked(base, fed, evaluated(config, fed.records), tuple(notes))
 
 
 def _fed_faults(
