@@ -80,7 +80,7 @@ class PublishJob:
 
         Raises:
             Conflict: training is not finished, an epoch is not proven, the file is released under
-                another name, or proofs that the request leaves out were accepted elsewhere.
+                another name, or proofs that will not be made again were accepted elsewhere.
             ConfigError: no trust file, or the contracts pin no key for some proofs about weights;
                 the message names all of them.
             NotFound: the cache lacks keys for them.
@@ -95,6 +95,7 @@ class PublishJob:
             require_name(records[index], self._request.name, index)
         load_trust(self._settings.trust)
         deployment = load_deployment(self._settings)
+        _require_same_ledger(self._run, records, deployment.ledger)
         if not self._request.prove:
             _require_no_stale_samples(self._run, records, deployment.models)
         elif not self._is_proven():
@@ -238,6 +239,21 @@ def _require_provable(run: RunFolder, records: Sequence[Record]) -> None:
             actual=f"epoch {missing[0]}",
             hint=f"run: provenance prove {run.root}",
         )
+
+
+def _require_same_ledger(run: RunFolder, records: Sequence[Record], ledger: Address) -> None:
+    """A file would be released whose epochs the trust file's contract never accepted."""
+    last = {r.fields["epoch"]: r for r in records if r.type == "epoch"}
+    for epoch, record in last.items():
+        if (actual := record.fields.get("ledger", ledger)) != ledger:
+            raise Conflict(
+                "an epoch is proven on another contract than the deployed one",
+                where=f"{run.root}, epoch {epoch}",
+                expected=ledger,
+                actual=actual,
+                hint="train again into another output_dir; an earlier release is verified with "
+                "the trust file of its contracts (--trust)",
+            )
 
 
 def _require_no_stale_samples(run: RunFolder, records: Sequence[Record], models: Address) -> None:
