@@ -216,7 +216,7 @@ def _run() -> None:
             actual=package,
             hint=f"pip install 'model-provenance[{extra}]', or make setup",
         ) from error
-    sys.exit(code)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def main() -> None:
