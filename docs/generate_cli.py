@@ -221,12 +221,12 @@ def exit_codes() -> str:
     by_code: dict[int, list[str]] = {}
     for status, row in TABLE.items():
         by_code.setdefault(row.exit_code, []).append(f"verdict `{status.value}`: {row.meaning}")
-    by_code.setdefault(EXIT_USAGE, []).append("wrong arguments")
+    by_code.setdefault(EXIT_USAGE, []).append("wrong arguments, error `usage`")
     for error in sorted(_errors(), key=lambda e: (e.exit_code, e.code)):
         by_code.setdefault(error.exit_code, []).append(
             f"error `{error.code}`: {(error.__doc__ or '').strip().rstrip('.')}"
         )
-    by_code.setdefault(130, []).append("interrupted")
+    by_code.setdefault(130, []).append("interrupted, error `interrupted`")
     by_code.setdefault(141, []).append("the reader of the output closed its end")
     if EXIT_AUTH not in by_code:
         raise SystemExit("no error uses the exit code of authorisation")

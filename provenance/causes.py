@@ -18,6 +18,7 @@ from pathlib import Path
 NEAR = 0.75
 """Least ratio of difflib at which a name is offered in the place of another."""
 _MOST_SIBLINGS = 1000
+_MOST_LETTERS = 200
 
 _SHORT = {
     errno.ENOSPC: "no space is left on its disk",
@@ -128,6 +129,14 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"\xef\xbb\xbf", "it begins with a byte order mark; save it as UTF-8 without one"),
     (b"GGUF", "it is a GGUF model"),
 )
+
+
+def yaml_cause(error: Exception) -> str:
+    """What is wrong with a YAML text and where, on one line; PyYAML takes seven."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
+    place = "" if mark is None else f", line {mark.line + 1}, column {mark.column + 1}"
+    return " ".join(f"{problem}{place}".split())[:_MOST_LETTERS]
 
 
 def stand_in(data: bytes) -> str | None:

@@ -15,12 +15,13 @@ import json
 import os
 import re
 import sys
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import typer
+from typer._click.exceptions import ClickException, NoArgsIsHelpError
 from typer.core import TyperGroup
 
-from provenance.errors import ConfigError
+from provenance.errors import ConfigError, InputError, ProvenanceError
 from provenance_cli.crash import error_of
 
 # name -> (module:object of the command, one line of help)
@@ -106,6 +107,23 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+# Given again, these go on where they were stopped.
+REPEATABLE = ("init", "train", "publish", "prove", "dataset")
+
+
+class UsageError(InputError):
+    """No such command or option, or an argument is missing or malformed."""
+
+    code: ClassVar[str] = "usage"
+
+
+class Interrupted(ProvenanceError):
+    """The user ended the command (Ctrl-C)."""
+
+    exit_code: ClassVar[int] = 130
+    code: ClassVar[str] = "interrupted"
+
+
 class _Escaped(BaseException):
     """Carries an exception past Click, which ends some of them its own way and with exit code 1."""
 
@@ -186,7 +204,8 @@ def _run() -> None:
         ModuleNotFoundError: a package is missing that no extra installs; this is a bug.
     """
     try:
-        app()
+        # Click would end usage errors its own way; so it hands them on, and returns exit codes.
+        code = app(standalone_mode=False)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         extra = _extra_of(package)
@@ -197,6 +216,7 @@ def _run() -> None:
             actual=package,
             hint=f"pip install 'model-provenance[{extra}]', or make setup",
         ) from error
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def main() -> None:
@@ -223,10 +243,10 @@ def _end(error: BaseException) -> NoReturn:
     if isinstance(error, OSError) and error.errno == errno.EPIPE:
         _let_go_of_stdout()
         sys.exit(141)
-    if isinstance(error, KeyboardInterrupt | typer.Abort):
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
-    known = error_of(error)
+    if isinstance(error, NoArgsIsHelpError):
+        error.show()
+        sys.exit(error.exit_code)
+    known = known_error(error)
     if "--json" in sys.argv:
         value = {"format": "provenance-error/1", "error": known.to_json()}
         with contextlib.suppress(OSError):  # stdout may be what fails; stderr says the same
@@ -234,8 +254,23 @@ def _end(error: BaseException) -> NoReturn:
     if isinstance(error, OSError):
         _let_go_of_stdout()
     with contextlib.suppress(OSError):  # nobody reads; the exit code still tells
-        print(f"error: {known}", file=sys.stderr, flush=True)
+        start = "" if isinstance(known, Interrupted) else "error: "
+        print(f"{start}{known}", file=sys.stderr, flush=True)
     sys.exit(known.exit_code)
+
+
+def known_error(error: BaseException) -> ProvenanceError:
+    """An exception as one of this project's errors."""
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        again = sys.argv[1:2] and sys.argv[1] in REPEATABLE
+        hint = "give the same command again: it goes on where it stopped" if again else None
+        return Interrupted("interrupted", hint=hint)
+    if isinstance(error, ClickException):
+        context = getattr(error, "ctx", None)
+        command = " ".join(["provenance", *(context.command_path.split()[1:] if context else ())])
+        what = " ".join(error.format_message().split()).rstrip(".")
+        return UsageError(what, where=command, hint=f"{command} --help")
+    return error_of(error)
 
 
 def _let_go_of_stdout() -> None:

@@ -236,13 +236,36 @@ def deploy_pinning(
     return _deploy(manager, f"{name}:{keccak(code).hex()}", code)
 
 
+def _unchanged(old: Deployment, keys: Sequence[DeployedKey]) -> dict[str, Address]:
+    """The contracts of a deployment that would pin the same keys again, below the same parent."""
+    kept = {"registry": old.registry}
+    if _same_keys("ProofLedger", old.keys, keys):
+        kept["ledger"] = old.ledger
+        if _same_keys("DatasetAudits", old.keys, keys):
+            kept["audits"] = old.audits
+    if _same_keys("ModelLedger", old.keys, keys):
+        kept["models"] = old.models
+    return kept
+
+
+def _same_keys(name: ContractName, *lists: Sequence[DeployedKey]) -> bool:
+    """Whether a contract pins the same keys of each list."""
+    own = kinds_of(name)
+    return len({frozenset(key.vk_id for key in keys if key.kind in own) for keys in lists}) == 1
+
+
 def deploy(
-    rpc: Rpc, manager: TransactionManager, keys: Sequence[tuple[str, int, int, bytes]]
+    rpc: Rpc,
+    manager: TransactionManager,
+    keys: Sequence[tuple[str, int, int, bytes]],
+    old: Deployment | None = None,
 ) -> Deployment:
     """Deploy keys and contracts; a second call after a crash goes on where the first one stopped.
 
     Args:
         keys: (kind, slots, depth, words) of each verifying key; each contract pins its own kinds.
+        old: a deployment of these sources on this chain. Its registry is kept, and each other
+            contract whose keys and parent are the same.
 
     Raises:
         InputError: a kind that is not in the table; nothing is sent then.
@@ -250,19 +273,21 @@ def deploy(
     """
     for kind, *_ in keys:
         kind_named(kind)
-    deployed = [
-        DeployedKey(str(key_id(words)), deploy_key(manager, words), kind, slots, depth)
-        for kind, slots, depth, words in keys
-    ]
+    known = {} if old is None else {key.vk_id: key.address for key in old.keys}
+    deployed = []
+    for kind, slots, depth, words in keys:
+        vk_id = str(key_id(words))
+        address = known.get(vk_id) or deploy_key(manager, words)
+        deployed.append(DeployedKey(vk_id, address, kind, slots, depth))
+    kept = {} if old is None else _unchanged(old, deployed)
     registry_code = _contract_code("ProvenanceRegistry", [NO_ADDRESS])
-    registry = _deploy(manager, f"registry:{keccak(registry_code).hex()}", registry_code)
-    ledger = deploy_pinning(manager, "ProofLedger", registry, deployed)
-    addresses = {
-        "registry": registry,
-        "ledger": ledger,
-        "audits": deploy_pinning(manager, "DatasetAudits", ledger, deployed),
-        "models": deploy_pinning(manager, "ModelLedger", registry, deployed),
-    }
+    registry = kept.get("registry") or _deploy(
+        manager, f"registry:{keccak(registry_code).hex()}", registry_code
+    )
+    ledger = kept.get("ledger") or deploy_pinning(manager, "ProofLedger", registry, deployed)
+    audits = kept.get("audits") or deploy_pinning(manager, "DatasetAudits", ledger, deployed)
+    models = kept.get("models") or deploy_pinning(manager, "ModelLedger", registry, deployed)
+    addresses = {"registry": registry, "ledger": ledger, "audits": audits, "models": models}
     return Deployment(
         chain_id=rpc.chain_id(),
         genesis=to_hex(rpc.block(0).hash),

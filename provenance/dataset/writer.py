@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from provenance.causes import cause_of
+from provenance.causes import NO_ROOM, cause_of
 from provenance.dataset.committed import CHUNK_ROWS, SALT_KIND
 from provenance.dataset.database import open_private_database, truncate_log
 from provenance.dataset.manifest import FORMAT, DatasetRoot
@@ -99,7 +99,12 @@ def write_dataset(
         sync_directory(out_dir.parent)  # the dataset exists after this line and not before
     except OSError as error:
         raise UnavailableError(
-            "cannot write dataset", where=str(out_dir), actual=cause_of(error)
+            "cannot write dataset",
+            where=str(out_dir),
+            actual=cause_of(error),
+            hint="make room on its disk, then give the command again"
+            if error.errno in NO_ROOM
+            else None,
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)  # gone already when the rename took place
@@ -195,7 +200,10 @@ def _write_records(
             os.fsync(leaves.fileno())
         except sqlite3.Error as error:
             raise UnavailableError(
-                "cannot write dataset", where=str(folder), actual=error
+                "cannot write dataset",
+                where=str(folder),
+                actual=error,
+                hint="is its disk full? make room, then give the command again",
             ) from error
         finally:
             database.close()

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from provenance.causes import cause_of, stand_in
+from provenance.causes import cause_of, stand_in, yaml_cause
 from provenance.errors import ConfigError
 
 FORMAT = "provenance-policy/1"
@@ -161,7 +161,7 @@ def _read(path: Path) -> dict[str, Any]:
         value = yaml.safe_load(data)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(
-            "policy is not YAML", where=str(path), actual=str(error).partition("\n")[0]
+            "policy is not YAML", where=str(path), actual=yaml_cause(error)
         ) from error
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise ConfigError("not a policy", where=str(path), expected=f"format: {FORMAT}")

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from provenance.causes import cause_of, stand_in
+from provenance.causes import cause_of, stand_in, yaml_cause
 from provenance.digest import Digest, sha256
 from provenance.errors import ConfigError, InputError
 from provenance.ids import Address, from_hex, to_hex
@@ -260,7 +260,7 @@ def parse_trust(data: bytes, where: str = "trust file") -> Trust:
         value = yaml.safe_load(data)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(
-            "trust file is not YAML", where=where, actual=str(error).partition("\n")[0]
+            "trust file is not YAML", where=where, actual=yaml_cause(error)
         ) from error
     reader = _Reader(value, "", where)
     reader.choice("format", (FORMAT,))

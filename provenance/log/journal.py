@@ -119,7 +119,11 @@ class Journal:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(fd)
-            raise Conflict("another process is writing this journal", where=str(path)) from error
+            raise Conflict(
+                "another process is writing this journal",
+                where=str(path),
+                hint="wait until it ends, then give the command again",
+            ) from error
         try:
             data = path.read_bytes()
             _, place = parse_header(data, path)

@@ -36,6 +36,14 @@ def identify(subject: str, inspector: FormatInspector | None) -> Artifact:
             expected="a path, sha256:<64 hex> or 64 hex digits",
             actual=cause_of(error, path) if isinstance(error, OSError) else None,
         ) from error
+    if path.is_dir():
+        folder = path / "release" if (path / "release").is_dir() else path
+        raise InputError(
+            "not a regular file",
+            where=subject[:200],
+            actual="it is a folder",
+            hint=f"name the model file in {folder}",
+        )
     with open_regular(path) as stream:
         cause = stand_in(stream.read(_HEAD_BYTES))
     if cause is not None:

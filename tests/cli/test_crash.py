@@ -16,6 +16,7 @@ import pytest
 from provenance.errors import InternalError, OutputError
 from provenance.judgement.verdict import TABLE
 from provenance_cli.crash import redacted
+from provenance_cli.main import known_error
 
 DIGEST = "sha256:" + "ab" * 32
 MAIN = "from provenance_cli.main import COMMANDS, main; COMMANDS.update({extra}); main()"
@@ -144,6 +145,42 @@ def test_what_click_ends_with_1_has_a_code_of_its_own(
 ) -> None:
     (shell.folder / "-c").touch()
     assert words in one_line(shell("broken", how), code)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("train", "X", "--anchor", "--bogus"), "provenance train: No such option: --bogus"),
+        (("verify",), "provenance verify: Missing argument 'subject'"),
+        (("key", "nosuch"), "provenance key: No such command 'nosuch'"),
+        (("nosuch",), "provenance: No such command 'nosuch'"),
+    ],
+)
+def test_a_usage_error_is_one_line_and_one_object(
+    shell: Shell, arguments: tuple[str, ...], words: str
+) -> None:
+    done = shell(*arguments, "--json")
+    line = one_line(done, 2)
+    assert words in line or "No such option: --json" in line
+    assert "--help)" in line
+    value = json.loads(done.stdout)
+    assert (value["format"], value["error"]["code"]) == ("provenance-error/1", "usage")
+    plain = shell(*arguments)
+    assert words in one_line(plain, 2)
+    assert plain.stdout == ""
+
+
+def test_an_interrupt_is_one_object(shell: Shell) -> None:
+    done = shell("broken", "interrupt", "--json")
+    assert one_line(done, 130) == "interrupted"
+    assert json.loads(done.stdout)["error"]["code"] == "interrupted"
+
+
+def test_an_interrupted_job_says_that_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["provenance", "train", "x.yaml"])
+    assert "goes on where it stopped" in str(known_error(KeyboardInterrupt()))
+    monkeypatch.setattr(sys, "argv", ["provenance", "serve"])
+    assert str(known_error(KeyboardInterrupt())) == "interrupted"
 
 
 def test_json_holds_the_crash_as_it_holds_every_error(shell: Shell) -> None:

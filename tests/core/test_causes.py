@@ -7,12 +7,16 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
 
 from provenance.artifacts.content import content_digest
-from provenance.causes import cause_of, content_cause, near
+from provenance.causes import cause_of, content_cause, near, yaml_cause
 from provenance.digest import open_regular
 from provenance.errors import InputError, NotFound, OutputError
+from provenance.judgement.policy import load_policy
+from provenance.judgement.trust import load_trust
 from provenance.layout import read_json, write_atomically
+from provenance.verify.s01_artifact import identify
 
 
 def cause(path: Path) -> str:
@@ -130,3 +134,26 @@ def test_what_cannot_be_written_is_an_output_error_and_leaves_what_was_there(
     with pytest.raises(OutputError, match="file is a file, not a folder"):
         write_atomically(tmp_path / "file" / "below", b"new")
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["file", "folder", "kept"]
+
+
+def test_a_fault_of_yaml_is_one_line_that_says_where(tmp_path: Path) -> None:
+    with pytest.raises(yaml.YAMLError) as caught:
+        yaml.safe_load("a: [1\nb: {")
+    assert yaml_cause(caught.value) == "expected ',' or ']', but got ':', line 2, column 2"
+    with pytest.raises(yaml.YAMLError) as caught:
+        yaml.safe_load("a: \x01")
+    assert "special characters" in yaml_cause(caught.value)
+    assert len(yaml_cause(ValueError("x" * 900))) == 200
+    path = tmp_path / "file.yaml"
+    path.write_text("a: [1\nb: {")
+    for load in (load_trust, load_policy):
+        with pytest.raises(InputError, match="line 2, column 2"):
+            load(path)
+
+
+def test_a_folder_in_the_place_of_a_model_file_leads_to_the_file(tmp_path: Path) -> None:
+    for expected in (tmp_path, tmp_path / "release"):
+        with pytest.raises(InputError, match="it is a folder") as caught:
+            identify(str(tmp_path), None)
+        assert caught.value.hint == f"name the model file in {expected}"
+        (tmp_path / "release").mkdir(exist_ok=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.docs.documents import ROOT
-from tests.docs.main_job import Job
+from tests.docs.main_job import TINY, Job
 from tests.docs.tutorials import missing, normal, require_page, steps
+from tests.support.chain import TINY_MODEL_KEYS
 
 PAGE = ROOT / "docs" / "tutorial-break-it-yourself.md"
 
@@ -19,6 +22,13 @@ def test_a_missing_line_would_be_noticed() -> None:
     )
     assert missing(["FAILED  … right"], ["FAILED  a.gguf: wrong"]) == ["FAILED  … right"]
     assert missing(["b", "a"], ["a", "b"]) == ["a"]
+
+
+def test_the_tutorial_gives_the_options_of_the_tiny_job() -> None:
+    text = PAGE.read_text()
+    for option in (f"--records 64 --model-keys {TINY_MODEL_KEYS}`", "`--limit 64`", "`--draws 4`"):
+        assert option in text
+        assert option.strip("`") in re.sub(r"--cache \S+ ", "", "\n".join(TINY.values()))
 
 
 def test_the_tutorial_says_what_happens(job: Job) -> None:

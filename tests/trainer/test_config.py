@@ -132,6 +132,15 @@ def test_files_that_are_no_configuration_are_refused(
         load_config(write(tmp_path, "dataset_name: d\noutput_dir: o\n"), ["max_steps"])
 
 
+def test_a_fault_of_yaml_is_short(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not YAML") as caught:
+        load_config(write(tmp_path, "a: [1\nb: {"))
+    assert caught.value.actual == "expected ',' or ']', but got ':', line 2, column 2"
+    with pytest.raises(ConfigError, match="not YAML") as caught:
+        load_config(write(tmp_path, "dataset_name: d\noutput_dir: o\n"), ["seed=[1: {"])
+    assert "\n" not in str(caught.value.actual)
+
+
 @pytest.mark.parametrize("name", ["tiny.yaml", "smollm2.yaml"])
 def test_the_examples_load(name: str) -> None:
     assert load_config(EXAMPLES / name).output_dir

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import yaml
 
+from provenance.causes import yaml_cause
 from provenance.digest import Digest, sha256
 from provenance.encoding import canonical_json
 from provenance.errors import ConfigError
@@ -155,8 +156,10 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
         )
     try:
         value = yaml.safe_load(data)
-    except yaml.YAMLError as error:
-        raise ConfigError("configuration is not YAML", where=str(path), actual=error) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(
+            "configuration is not YAML", where=str(path), actual=yaml_cause(error)
+        ) from error
     if not isinstance(value, dict):
         raise ConfigError(
             "configuration is not a mapping",
@@ -177,8 +180,10 @@ def _apply(value: dict[str, Any], override: str) -> None:
         )
     try:
         parsed = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError("override is not YAML", where=override, actual=error) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(
+            "override is not YAML", where=override, actual=yaml_cause(error)
+        ) from error
     block, dot, inner = key.partition(".")
     if not dot:
         value[key] = parsed

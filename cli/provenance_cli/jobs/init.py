@@ -29,17 +29,20 @@ from provenance_cli.jobs.tasks import Estimate, Task
 from provenance_cli.output import note
 from provenance_cli.setup.deployment import (
     KeyShape,
-    Wanted,
-    audit_keys,
     current_deployment,
     deploy_all,
     is_trusted,
     make_keys,
-    model_keys,
     require_funds,
-    write_trust,
+    trust_text,
 )
-from provenance_trainer.run.plan import slots_for
+from provenance_cli.setup.keeping import (
+    carried,
+    keep,
+    next_kept,
+    recorded,
+    wanted_keys,
+)
 from provenance_zk.prover.client import find_binary
 
 PASSWORD_BYTES = 24
@@ -56,17 +59,16 @@ class InitRequest:
 
     home: folder of the installation. If given, the configuration file is written to the current
         folder.
-    records: size of the largest dataset whose epoch fits into one proof.
-    weight_keys: a list in the form that `model_keys` parses.
+    records, weight_keys: as for `wanted_keys`.
     """
 
     home: Path | None = None
     rpc_url: str | None = None
-    records: int = 4_096
+    records: int | None = None
     password_file: Path | None = None
     cache: Path | None = None
     key: str = "default"
-    weight_keys: str = "q8_0:3,merge:3:8"
+    weight_keys: str | None = None
 
 
 class InitJob:
@@ -81,14 +83,17 @@ class InitJob:
         self._env, self._key = env, request.key
         self.settings = _settled(request, env)
         self.config = _config_path(request, env)
-        self.wanted = Wanted(slots_for(request.records), tuple(_more_keys(request)))
+        self.wanted = wanted_keys(request.records, request.weight_keys, recorded(self.settings))
 
     def check(self) -> None:
         """Check what can be checked before anything is made.
 
         Raises:
+            AuthError: the password file is there, and cannot be used.
             UnavailableError: prover, anvil or the given chain is missing.
         """
+        if self._password.exists():
+            read_password(self._password)
         find_binary(self.settings.zkprover)
         if self.settings.rpc_url is None:
             find_anvil()
@@ -203,9 +208,15 @@ class InitJob:
         if current is None:
             return False
         pinned = {(k.kind, k.slots, k.depth) for k in current.keys}
-        return pinned == set(self.wanted.shapes)
+        return set(self.wanted.shapes) <= pinned
 
     def _deploy(self, progress: Progress) -> str:
+        if self._current() is not None:  # said before it happens, for the process may be killed
+            file = next_kept(self._trust).name if self._trust.exists() else "of that time"
+            progress(
+                "warning: contracts are deployed anew: releases verified by the old ones need "
+                f"the trust file kept as {file}"
+            )
         deployment = deploy_all(self.settings, self.wanted, progress, self._key)
         return f"registry {deployment.registry}, ledger {deployment.ledger}"
 
@@ -214,12 +225,9 @@ class InitJob:
         return current is not None and is_trusted(self._trust, current, self._address)
 
     def _write_trust(self, _: Progress) -> str:
-        kept = ""
-        if self._trust.exists():
-            old = self._trust.with_name(f"{self._trust.name}.old")
-            self._trust.replace(old)
-            kept = f"; the previous one is now {old}"
-        write_trust(self.settings, load_deployment(self.settings), self._trust, self._key)
+        kept = f"; the previous one is kept as {keep(self._trust)}" if self._trust.exists() else ""
+        text = trust_text(self.settings, load_deployment(self.settings), self._key)
+        write_atomically(self._trust, carried(text, self._trust).encode())
         return f"{self._trust}{kept}"
 
 
@@ -285,11 +293,6 @@ def _config_path(request: InitRequest, env: Mapping[str, str]) -> Path | None:
     if request.home is not None:
         return Path.cwd() / CONFIG_NAME
     return find_config(env) or user_config(env)
-
-
-def _more_keys(request: InitRequest) -> list[KeyShape]:
-    large = request.records > 16**5
-    return [*audit_keys(slots_for(request.records), large), *model_keys(request.weight_keys)]
 
 
 def init_job(request: InitRequest) -> InitJob:

@@ -13,7 +13,7 @@ from provenance.artifacts.content import content_digest
 from provenance.chain.session import Session, load_deployment
 from provenance.digest import hash_file
 from provenance.errors import Conflict
-from provenance.ids import to_hex
+from provenance.ids import Address, to_hex
 from provenance.judgement.trust import load_trust
 from provenance.judgement.verdict import Verdict
 from provenance.layout import RunFolder, read_json
@@ -34,6 +34,7 @@ from provenance_cli.wiring import inspector_for, start_chain
 from provenance_trainer.formats.registry import FORMATS
 from provenance_trainer.run.derived import log_merge, log_quantize
 from provenance_zk.weights.keys import adapter_keys, require_keys
+from provenance_zk.weights.run_proofs import is_stage_proven, stale_samples
 
 MERGE_S, QUANTIZE_S = 40.0, 15.0  # SmolLM2-135M on two CPU cores
 
@@ -78,8 +79,8 @@ class PublishJob:
                 needed.
 
         Raises:
-            Conflict: training is not finished, an epoch is not proven, or the file is released
-                under another name.
+            Conflict: training is not finished, an epoch is not proven, the file is released under
+                another name, or proofs that will not be made again were accepted elsewhere.
             ConfigError: no trust file, or the contracts pin no key for some proofs about weights;
                 the message names all of them.
             NotFound: the cache lacks keys for them.
@@ -94,7 +95,10 @@ class PublishJob:
             require_name(records[index], self._request.name, index)
         load_trust(self._settings.trust)
         deployment = load_deployment(self._settings)
-        if self._request.prove and not self._is_proven():
+        _require_same_ledger(self._run, records, deployment.ledger)
+        if not self._request.prove:
+            _require_no_stale_samples(self._run, records, deployment.models)
+        elif not self._is_proven():
             wanted = adapter_keys(inspector_for(), self._run.adapter, self._kinds)
             require_keys(deployment, self._settings.cache / "keys", wanted)
         if spend:
@@ -188,8 +192,8 @@ class PublishJob:
         return f"{file}, {record.fields['size'] / 1e6:.1f} MB"
 
     def _is_proven(self) -> bool:
-        records = self._records
-        return all(_is_stage_proven(records, name) for name in STAGES)
+        records, models = self._records, load_deployment(self._settings).models
+        return all(is_stage_proven(records, name, models) for name in STAGES)
 
     def _prove(self, progress: Progress) -> str:
         request = WeightsRequest(self._run.root, self._request.draws, self._request.executor)
@@ -220,12 +224,6 @@ def last_of(records: Sequence[Record], type_: str) -> Record | None:
     return next((record for record in reversed(records) if record.type == type_), None)
 
 
-def _is_stage_proven(records: Sequence[Record], name: str) -> bool:
-    """Whether the last merge (or quantization, by `name`) is followed by its `sample` record."""
-    last = max((i for i, r in enumerate(records) if r.type == name), default=len(records))
-    return any(r.type == "sample" and r.fields["stage"] == name for r in records[last:])
-
-
 def _require_provable(run: RunFolder, records: Sequence[Record]) -> None:
     if not is_closed(records):
         raise Conflict(
@@ -240,6 +238,33 @@ def _require_provable(run: RunFolder, records: Sequence[Record]) -> None:
             where=str(run.root),
             actual=f"epoch {missing[0]}",
             hint=f"run: provenance prove {run.root}",
+        )
+
+
+def _require_same_ledger(run: RunFolder, records: Sequence[Record], ledger: Address) -> None:
+    """A file would be released whose epochs the trust file's contract never accepted."""
+    last = {r.fields["epoch"]: r for r in records if r.type == "epoch"}
+    for epoch, record in last.items():
+        if (actual := record.fields.get("ledger", ledger)) != ledger:
+            raise Conflict(
+                "an epoch is proven on another contract than the deployed one",
+                where=f"{run.root}, epoch {epoch}",
+                expected=ledger,
+                actual=actual,
+                hint="train again into another output_dir; an earlier release is verified with "
+                "the trust file of its contracts (--trust)",
+            )
+
+
+def _require_no_stale_samples(run: RunFolder, records: Sequence[Record], models: Address) -> None:
+    """A file would be released whose proofs the trust file's contract never accepted."""
+    if stale := stale_samples(records, models):
+        raise Conflict(
+            "weights are proven on another contract than the deployed one",
+            where=str(run.root),
+            expected=models,
+            actual=stale[0],
+            hint="leave --no-prove out, to prove them again",
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from provenance.chain.deploy import (
     SMALL_DEPTH,
+    DeployedKey,
     Deployment,
     deploy,
     require_same_chain,
@@ -112,11 +113,13 @@ class Wanted:
     slots: slots of the epoch key, which also decide the slots of the tree keys.
     more: keys beside the epoch and tree keys, from `audit_keys` and `model_keys`.
     ceremony: take ceremony keys from the cache; else development keys are made.
+    deployed: keys that contracts pin already, and that new contracts pin again.
     """
 
     slots: int
     more: tuple[KeyShape, ...] = ()
     ceremony: bool = False
+    deployed: tuple[DeployedKey, ...] = ()
 
     def __post_init__(self) -> None:
         if self.slots not in EPOCH_SLOTS:
@@ -129,14 +132,27 @@ class Wanted:
 
     @property
     def shapes(self) -> list[KeyShape]:
-        """The shapes of all keys, in the order of their deployment."""
+        """The shapes of all keys, in the order of their deployment.
+
+        New ones come first: of several epoch keys, the first is used.
+        """
         trees = [("tree", tree_slots(self.slots), depth) for depth in (SMALL_DEPTH, LARGE_DEPTH)]
-        return [("epoch", self.slots, 0), *trees, *self.more]
+        wanted = dict.fromkeys((("epoch", self.slots, 0), *trees, *self.more))
+        return [*(shape for shape in wanted if shape not in self.pinned), *self.pinned]
+
+    @property
+    def pinned(self) -> dict[KeyShape, str]:
+        """Ids of the deployed keys by their shapes."""
+        return {(k.kind, k.slots, k.depth): k.vk_id for k in self.deployed}
 
     def are_cached(self, cache: Path) -> bool:
         """Whether the cache has a key of each shape. The prover checks a key when it uses it."""
-        klass = "ceremony" if self.ceremony else "dev"
-        found = {(k.kind, k.slots, k.depth) for k in cached_keys(cache) if k.klass == klass}
+        klass, pinned = "ceremony" if self.ceremony else "dev", self.pinned.values()
+        found = {
+            (k.kind, k.slots, k.depth)
+            for k in cached_keys(cache)
+            if k.klass == klass or to_hex(k.vk_id) in pinned
+        }
         return set(self.shapes) <= found
 
 
@@ -147,14 +163,15 @@ def make_keys(settings: Settings, wanted: Wanted, progress: Say) -> list[KeyFold
         NotFound: the cache lacks a ceremony key of a wanted shape.
     """
     prover = ZkProver(find_binary(settings.zkprover), progress=progress)
-    cache, keys = settings.cache / "keys", []
+    cache, keys, pinned = settings.cache / "keys", [], wanted.pinned
+    cached = {to_hex(key.vk_id): key for key in cached_keys(cache)} if pinned else {}
     for kind, size, depth in wanted.shapes:
         progress(f"key {key_text(kind, size, depth)}")
-        keys.append(
-            ceremony_key(cache, kind, size, depth)
-            if wanted.ceremony
-            else ensure_keys(prover, cache, kind, size, depth)
-        )
+        # The key that is deployed already, not another one of its shape.
+        key = cached.get(pinned.get((kind, size, depth), ""))
+        if key is None and wanted.ceremony:
+            key = ceremony_key(cache, kind, size, depth)
+        keys.append(key or ensure_keys(prover, cache, kind, size, depth))
     return keys
 
 
@@ -163,7 +180,8 @@ def deploy_all(
 ) -> Deployment:
     """Make or find the keys, then deploy the contracts.
 
-    A deployment on this chain that pins exactly these keys is kept.
+    A deployment on this chain that pins exactly these keys is kept; of another one, each contract
+    that pins exactly its share of them.
 
     Args:
         key: name of the signing key.
@@ -183,7 +201,7 @@ def deploy_all(
     require_funds(rpc, str(account.address))
     progress("contracts")
     words = [(k.kind, k.slots, k.depth, k.words) for k in keys]
-    deployment = deploy(rpc, manager_for(settings, rpc, account), words)
+    deployment = deploy(rpc, manager_for(settings, rpc, account), words, current)
     deployment.save(deployment_path(settings))
     return deployment
 

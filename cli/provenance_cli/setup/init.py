@@ -35,20 +35,22 @@ def init(
         ),
     ] = None,
     records: Annotated[
-        int,
+        int | None,
         typer.Option(
             min=1,
             max=1 << 24,
-            help="Records of the largest dataset whose epoch must fit into one proof.",
+            help="Records of the largest dataset whose epoch must fit into one proof "
+            "(default: as deployed, at first 4096).",
         ),
-    ] = 4_096,
+    ] = None,
     weight_keys: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--model-keys",
-            help="Keys for proofs about weights, as kind:levels[:rank] with commas between.",
+            help="Keys for proofs about weights, as kind:levels[:rank] with commas between; added "
+            "to those deployed (default: as deployed, at first q8_0:3,merge:3:8).",
         ),
-    ] = "q8_0:3,merge:3:8",
+    ] = None,
     password_file: Annotated[
         Path | None,
         typer.Option(
@@ -67,7 +69,8 @@ def init(
 ) -> None:
     """Make the signing key, chain, proving keys, contracts and trust file.
 
-    Repeatable: what exists is kept. The command asks nothing, and prints what was made and where.
+    Repeatable: what exists is kept, and keys are only ever added. The command asks nothing, and
+    prints what was made and where.
     """
     from provenance_cli.jobs.init import InitRequest, init_job
     from provenance_cli.jobs.tasks import Relay, print_forecast, run_tasks

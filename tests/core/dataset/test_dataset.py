@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sqlite3
@@ -12,11 +13,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from provenance.dataset import writer
 from provenance.dataset.committed import CommittedDataset
 from provenance.dataset.manifest import DatasetRoot, depth_for, load_manifest
 from provenance.dataset.writer import CommittedRecord, ManifestFacts, write_dataset
 from provenance.digest import Digest, sha256
-from provenance.errors import AuthError, Conflict, InputError, NotFound, VerificationError
+from provenance.errors import (
+    AuthError,
+    Conflict,
+    InputError,
+    NotFound,
+    UnavailableError,
+    VerificationError,
+)
 from provenance.statements import MAX_RECORDS
 
 ROWS = [{"text": f"record {i}"} for i in range(20)]
@@ -44,6 +53,24 @@ def test_a_dataset_reads_back(make_dataset: Make, key: bytes, leaf_function: obj
         assert leaf_function([dataset.digest(3)], [dataset.salt(3)]) == [dataset.leaf(3)]
         report = dataset.check(leaf_function)  # type: ignore[arg-type]
         assert (report.records, report.erased, report.leaves, report.root) == (20, 0, True, False)
+
+
+@pytest.mark.parametrize(
+    ("place", "fault"),
+    [
+        ("_create_tables", sqlite3.OperationalError("disk I/O error")),
+        ("_fill", OSError(errno.ENOSPC, "No space left on device")),
+    ],
+)
+def test_a_full_disk_is_named_and_what_to_do(
+    make_dataset: Make, monkeypatch: pytest.MonkeyPatch, place: str, fault: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(writer, place, fail)
+    with pytest.raises(UnavailableError, match=r"cannot write dataset.*make room"):
+        make_dataset(ROWS)
 
 
 def test_whole_rows_read_back(make_dataset: Make, key: bytes) -> None:

@@ -202,7 +202,7 @@ def test_an_unfinished_frame_is_reported_when_asked_for(path: Path) -> None:
 
 def test_a_second_process_is_refused(path: Path) -> None:
     with Journal.create(path, HEADER):
-        with pytest.raises(Conflict, match="another process"):
+        with pytest.raises(Conflict, match=r"another process.*wait until it ends"):
             Journal.open(path)
         code = (
             "from provenance.log.journal import Journal\nfrom pathlib import "

@@ -17,7 +17,7 @@ from provenance.artifacts.tensors import Tensor
 from provenance.chain.deploy import Deployment
 from provenance.digest import Digest
 from provenance.errors import Conflict, InputError, VerificationError
-from provenance.ids import KeyId, to_hex
+from provenance.ids import Address, KeyId, to_hex
 from provenance.layout import RunFolder, read_json, write_atomically, write_json
 from provenance.log.anchoring import HeadCommitter
 from provenance.log.record import Record
@@ -100,17 +100,18 @@ class WeightProver:
             run_id, address = run_id_of(folder), self.chain.deployment.models
             weights = RunWeights(log, self, draws)
             weights.require_provable()
-            weights.require_keys([name for name in STAGES if not _is_proven(log, name)])
+            proven = [name for name in STAGES if is_stage_proven(log.records, name, address)]
+            weights.require_keys([name for name in STAGES if name not in proven])
             self.say("anchoring the log")
             anchor(self.chain, log)
             for name in STAGES:
-                if not _is_proven(log, name):
+                if name not in proven:
                     stage = weights.stage(name)
                     maker = self._maker(folder, stage)
                     log.append(StageProver(run_id, folder, self.chain, address, maker).prove(stage))
             self.say("anchoring the sample records")
             head = anchor(self.chain, log)
-            found = {name: _last_sample(log, name) for name in STAGES}
+            found = {name: _last_sample(log.records, name) for name in STAGES}
         return {
             "format": "provenance-proved-weights/1",
             "run_id": to_hex(run_id),
@@ -134,8 +135,13 @@ class WeightProver:
         folder, made = RunFolder(run).require(), {}
         with open_log(folder) as log:
             weights = RunWeights(log, self, draws)
-            found = {name: _last_sample(log, name) for name in STAGES if _is_proven(log, name)}
-            proven = {name: record for name, record in found.items() if record is not None}
+            models = self.chain.deployment.models
+            found = {name: _last_sample(log.records, name) for name in STAGES}
+            proven = {
+                name: record
+                for name, record in found.items()
+                if record is not None and is_stage_proven(log.records, name, models)
+            }
             weights.require_keys(list(proven))
             for name, record in proven.items():
                 stage = weights.stage(name)
@@ -177,16 +183,26 @@ class WeightProver:
         return ProofMaker(find, prove, self.say)
 
 
-def _last_sample(log: OpenLog, name: str) -> Record | None:
-    return next(
-        (r for r in reversed(log.records) if r.type == "sample" and r.fields["stage"] == name), None
-    )
+def _last_sample(records: Sequence[Record], name: str) -> Record | None:
+    """The newest `sample` record of a stage that follows the stage's last record."""
+    last = max((i for i, r in enumerate(records) if r.type == name), default=len(records))
+    own = (r for r in reversed(records[last:]) if r.type == "sample" and r.fields["stage"] == name)
+    return next(own, None)
 
 
-def _is_proven(log: OpenLog, name: str) -> bool:
-    """Whether a `sample` record of the stage follows the stage's last record."""
-    sample = _last_sample(log, name)
-    return sample is not None and log.records.index(sample) > log.records.index(log.last(name))
+def is_stage_proven(records: Sequence[Record], name: str, models: Address) -> bool:
+    """Whether the last merge (or quantization, by `name`) was proven on this model ledger.
+
+    Its newest `sample` record counts, as it does for a verifier.
+    """
+    sample = _last_sample(records, name)
+    return sample is not None and sample.fields["ledger"] == models
+
+
+def stale_samples(records: Sequence[Record], models: Address) -> list[Address]:
+    """The other model ledgers on which a stage was proven last."""
+    found = [_last_sample(records, name) for name in STAGES]
+    return [r.fields["ledger"] for r in found if r is not None and r.fields["ledger"] != models]
 
 
 class RunWeights:
