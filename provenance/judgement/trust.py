@@ -106,6 +106,10 @@ class Trust:
             compared.append((f"{name} code", pinned.code_hash, code))
         return next((row for row in compared if row[1] != row[2]), None)
 
+    def to_yaml(self) -> str:
+        """The file's text, which `parse_trust` reads back."""
+        return render(self.environment, self.chain, self.keys, self.publishers, self.confirmations)
+
 
 def render(
     environment: str,

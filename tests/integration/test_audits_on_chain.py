@@ -34,7 +34,6 @@ from provenance_zk.prover.client import Question
 from provenance_zk.prover.keys import ensure_keys
 from provenance_zk.training.commitments import DatasetCommitter
 from tests.support.chain import SALT_KEY, Lab
-from tests.support.core.trust_text import trust_text
 from tests.support.spine import Data, register_rows
 from tests.support.zk.python_tree import PythonTree
 
@@ -56,17 +55,15 @@ def member(lab: Lab, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv(f"PROVENANCE_{name}", str(value))
     trust = lab.trust
     pinned = replace(trust, keys=(*trust.keys, Key(f"0x{key.vk_id.hex()}", "member", "dev")))
-    (tmp_path / "trust.yaml").write_text(trust_text(pinned))
+    (tmp_path / "trust.yaml").write_text(pinned.to_yaml())
     (tmp_path / "other.yaml").write_text(
-        trust_text(
-            replace(
-                pinned,
-                contracts={
-                    **trust.contracts,
-                    "ledger": replace(trust.contracts["ledger"], code_hash="0x" + "00" * 32),
-                },
-            )
-        )
+        replace(
+            pinned,
+            contracts={
+                **trust.contracts,
+                "ledger": replace(trust.contracts["ledger"], code_hash="0x" + "00" * 32),
+            },
+        ).to_yaml()
     )
     return path
 
@@ -190,7 +187,7 @@ def test_a_set_shown_on_chain_is_enough_for_a_third_party(
     )
     unpinned = tmp_path / "unpinned.yaml"
     known = {name: c for name, c in lab.trust.contracts.items() if name != "audits"}
-    unpinned.write_text(trust_text(replace(lab.trust, contracts=known)))
+    unpinned.write_text(replace(lab.trust, contracts=known).to_yaml())
     assert verify(path, *named, "--trust", unpinned) == (3, ["dataset.sorted"])
 
 

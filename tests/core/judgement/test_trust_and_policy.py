@@ -23,7 +23,6 @@ from provenance.judgement.policy import (
     load_policy,
 )
 from provenance.judgement.trust import Key, Publisher, load_trust, parse_trust, render
-from tests.support.core.trust_text import trust_text
 
 ADDRESS, HASH = "0x" + "ab" * 20, "0x" + "cd" * 32
 
@@ -52,7 +51,7 @@ def parse(value: Any) -> Any:
 
 def test_render_and_parse_agree() -> None:
     trust = parse(good())
-    again = parse_trust(trust_text(trust).encode())
+    again = parse_trust(trust.to_yaml().encode())
     assert (again.keys, again.publishers, again.contracts, again.confirmations) == (
         trust.keys,
         trust.publishers,
@@ -69,7 +68,7 @@ def test_contracts_of_statements_are_optional_and_read_strictly(name: str) -> No
     value["contracts"][name] = {"address": ADDRESS, "code_hash": HASH}
     trust = parse(value)
     assert trust.contracts[name] == Contract(Address(ADDRESS), HASH)
-    again = parse_trust(trust_text(trust).encode())
+    again = parse_trust(trust.to_yaml().encode())
     assert again.contracts == trust.contracts
     del value["contracts"][name]["code_hash"]
     with pytest.raises(ConfigError) as refused:
