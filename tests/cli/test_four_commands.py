@@ -137,14 +137,19 @@ def _four_commands(place: Place) -> None:
 
 
 def tasks(outcome: Outcome) -> dict[str, bool]:
-    """Task -> whether it was done already. Every line of stderr is about one task."""
+    """Task -> whether it was done already. Every line of stderr is about one task.
+
+    Before the tasks of `train` stand the check, and what it found will be fed.
+    """
     found: dict[str, bool] = {}
-    for number, line in enumerate(outcome.err.splitlines(), 1):
+    checked, _, rest = outcome.err.partition("[1/")
+    assert not checked or checked.startswith("check: done in "), outcome.err
+    for number, line in enumerate(f"[1/{rest}".splitlines(), 1):
         match = DONE.fullmatch(line)
         assert match is not None, outcome.err
         assert int(match[1]) == number, outcome.err
         found[match[3]] = match[4] == "done already"
-    assert len(found) == int(outcome.err[3]), outcome.err
+    assert len(found) == int(rest[0]), outcome.err
     return found
 
 

@@ -70,9 +70,15 @@ def test_attempts_of_one_chain_are_not_sent_to_another(lab: Lab, fresh: Embedded
     assert one._folder != two._folder
 
 
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
 def test_a_chain_keeps_its_state_over_a_restart(tmp_path: Path) -> None:
     chain = EmbeddedChain(tmp_path / "chain")
-    first = chain.up()
+    # No connection is given a port below 32768, so this one stays free while the chain is down.
+    first = chain.up(next(p for p in range(20_000 + os.getpid() % 10_000, 32_000) if is_free(p)))
     address = "0x" + "12" * 20
     chain.fund(address, 5)
     chain.mine(2)
