@@ -41,15 +41,20 @@ class Findings:
         try:
             return check()
         except Faults as error:
-            self.faults += error.faults
+            self.add(error.faults)
         except ProvenanceError as error:
-            self.faults.append(error)
+            self.add([error])
         return None
 
     def add(self, faults: Iterable[ProvenanceError]) -> int:
-        """Keep faults that a check lists; returns how many."""
+        """Keep faults that a check lists; returns how many are new.
+
+        Two checks may stumble over one fault, which is kept once.
+        """
         before = len(self.faults)
-        self.faults += faults
+        for fault in faults:
+            if str(fault) not in map(str, self.faults):
+                self.faults.append(fault)
         return len(self.faults) - before
 
     def require_none(self) -> None:
