@@ -13,6 +13,7 @@ from provenance.dataset.erasure import batches_with, erase_record
 from provenance.dataset.saltstore import BATCH_SALTS, SaltStore
 from provenance.errors import NotFound, VerificationError
 from provenance.layout import RunFolder, write_json
+from provenance.log.journal import Journal
 from provenance.log.record import Record
 from provenance.verify.protocols import BatchCount
 from provenance_trainer.model.base import BaseModel
@@ -122,3 +123,30 @@ def test_a_run_without_its_salts_is_not_found(copy: Copy) -> None:
     shutil.rmtree(copy.run.secrets)
     with pytest.raises(NotFound):
         copy.check()
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [{"lost": 0}, {"loss": "completion"}, {"columns": ["text", "more"]}, {"records": 21}],
+    ids=lambda lie: next(iter(lie)),
+)
+def test_a_lie_about_what_is_fed_fails_though_every_batch_is_right(
+    copy: Copy, lie: dict[str, object]
+) -> None:
+    opening, *rest = copy.records
+    assert opening.fields["fed"]["lost"] > 0
+    fields = {**opening.fields, "fed": {**opening.fields["fed"], **lie}}
+    records = [Record.make("run.open", opening.time, **fields), *rest]
+    copy.run.journal.unlink()
+    with Journal.create(copy.run.journal, {"format": "test"}) as journal:
+        for record in records:
+            journal.append(record.to_bytes())
+        journal.barrier()
+    with pytest.raises(VerificationError, match="not what the run was opened with") as caught:
+        copy.check(records)
+    assert caught.value.where == f"run.open fed.{next(iter(lie))}"
+
+
+def test_counts_of_what_is_fed_are_not_asked_for_after_an_erasure(copy: Copy) -> None:
+    copy.erase(5)
+    assert copy.check().undetermined > 0

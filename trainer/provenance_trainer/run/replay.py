@@ -48,7 +48,8 @@ class BatchReplay:
 
         Raises:
             NotFound: there is no run folder with the private salts of these records.
-            VerificationError: the tensors of a batch are not the tokens of its records.
+            VerificationError: the tensors of a batch are not the tokens of its records, or what
+                `run.open` says is fed is not what is computed here.
         """
         folder = self._find(records[0])
         tokenizer = load_tokenizer(Path(read_json(folder.info)["base"]))
@@ -58,7 +59,9 @@ class BatchReplay:
         ):
             feeder = _feeder(records[0], tokenizer, dataset)
             index_of = {bytes(leaf): i for i, leaf in enumerate(dataset.leaves)}
-            return _Recomputation(dataset, feeder, index_of, salts).count(records)
+            count = _Recomputation(dataset, feeder, index_of, salts).count(records)
+            _require_fed(records[0], feeder, dataset)
+            return count
 
     def _find(self, opening: Record) -> RunFolder:
         for folder in FolderSource(self._folders).runs():
@@ -75,20 +78,27 @@ class BatchReplay:
 def _feeder(
     opening: Record, tokenizer: PreTrainedTokenizerBase, dataset: CommittedDataset
 ) -> Feeder:
-    """What makes the samples of a run again.
-
-    Raises:
-        VerificationError: what the record says is fed is not what its configuration and this
-            dataset come to.
-    """
+    """What makes the samples of a run again."""
     config = opening.fields["config"]
     if "fed" not in opening.fields:
         column = config.get("dataset_text_field") or dataset.text_column
         return FirstVersion(tokenizer, config["max_length"], column)
-    recipe = Recipe.of(parse_config(config), tokenizer, dataset.columns, first_row(dataset))
-    said, made = opening.fields["fed"], recipe.to_json()
-    if not dataset.erased():  # what was erased cannot be counted again
-        made = count_fed(recipe, rows_of(dataset), len(dataset)).to_json()
+    return Recipe.of(parse_config(config), tokenizer, dataset.columns, first_row(dataset))
+
+
+def _require_fed(opening: Record, feeder: Feeder, dataset: CommittedDataset) -> None:
+    """Check what the opening record says is fed against configuration, records and tokenizer.
+
+    Counts are compared only if no record was erased: what was erased cannot be counted again.
+
+    Raises:
+        VerificationError: names the first thing that differs.
+    """
+    if not isinstance(feeder, Recipe):
+        return
+    said, made = opening.fields["fed"], feeder.to_json()
+    if not dataset.erased():
+        made = count_fed(feeder, rows_of(dataset), len(dataset)).to_json()
     for name, value in made.items():
         if said.get(name) != value:
             raise VerificationError(
@@ -97,7 +107,6 @@ def _feeder(
                 expected=value,
                 actual=said.get(name),
             )
-    return recipe
 
 
 @dataclass(frozen=True)
