@@ -14,6 +14,7 @@ import subprocess
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from provenance.causes import cause_of
 from provenance.chain.web3_adapter import Rpc
@@ -214,11 +215,19 @@ class EmbeddedChain:
 
     def mine(self, blocks: int) -> None:
         """Make so many empty blocks."""
-        self.rpc().request("anvil_mine", [hex(blocks)])
+        self._ask("anvil_mine", [hex(blocks)])
 
     def fund(self, address: str, wei: int = 10**24) -> None:
         """Give an account this balance."""
-        self.rpc().request("anvil_setBalance", [address, hex(wei)])
+        self._ask("anvil_setBalance", [address, hex(wei)])
+
+    def _ask(self, method: str, params: list[Any]) -> None:
+        """Ask once. A connection that stayed open would keep the port after `down`."""
+        rpc = self.rpc()
+        try:
+            rpc.request(method, params)
+        finally:
+            rpc.close()
 
     def _last_port(self) -> int | None:
         for name in ("process.json", "last.json"):

@@ -86,6 +86,10 @@ class Rpc:
         """
         return self._endpoint.request(method, params)
 
+    def close(self) -> None:
+        """Close the calling thread's connection; the next request opens another."""
+        self._endpoint.close()
+
     def chain_id(self) -> int:
         """The chain id of EIP-155."""
         with _hostile("eth_chainId"):

@@ -205,7 +205,7 @@ def test_wrong_input_is_refused_before_anything_is_sent(
         ({"dataset": value["dataset"] | {"count": 39}}, "another dataset"),
         ({"digest": str(NOBODY)}, "something else than the file says"),
         ({"proof": foreign}, "does not pin the proof's key"),
-        ({"kind": "tree"}, "not a statement file"),
+        ({"kind": "tree"}, "no statement file is of this kind"),
     ):
         altered = tmp_path / "altered.json"
         altered.write_text(json.dumps(value | change))

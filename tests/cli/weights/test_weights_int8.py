@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.test_weights_evidence import public, status
 
 from provenance_trainer.formats import int8_blocks
 from provenance_trainer.model.weights import Weights
 from tests.cli.conftest import Job, main_job
+from tests.cli.weights.test_weights_evidence import public, status
 
 __all__ = ["public"]
 MATRIX = "model.layers.0.self_attn.v_proj.weight"

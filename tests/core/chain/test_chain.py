@@ -82,7 +82,9 @@ def test_a_chain_keeps_its_state_over_a_restart(tmp_path: Path) -> None:
     address = "0x" + "12" * 20
     chain.fund(address, 5)
     chain.mine(2)
-    genesis = chain.rpc().block(0).hash
+    rpc = chain.rpc()
+    genesis = rpc.block(0).hash
+    rpc.close()
     assert chain.up() == first
     assert chain.down()
     assert not chain.down()

@@ -11,8 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import jinja2
-
 from provenance.digest import Digest, sha256
 from provenance.encoding import canonical_json
 from provenance.errors import ConfigError, InputError
@@ -209,6 +207,9 @@ class ChatTemplate:
         tools: Sequence[Mapping[str, Any]] | None,
         **options: Any,
     ) -> Any:
+        # Here and not above: whoever lacks the trainer's packages is told which extra brings them.
+        import jinja2
+
         given: Any = None if tools is None else list(tools)
         try:
             return self.tokenizer.apply_chat_template(list(messages), tools=given, **options)
