@@ -253,7 +253,10 @@ def test_a_home_of_nobody_is_a_matter_of_configuration() -> None:
 # Settings
 
 
-def test_settings_come_from_the_given_environment_only(tmp_path: Path) -> None:
+def test_settings_come_from_the_given_environment_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # `make demo` leaves a configuration file in the repository
     settings = Settings.load({"HOME": str(tmp_path)})
     assert settings == Settings(
         tmp_path / ".local/share/provenance", tmp_path / ".cache/provenance"
@@ -270,7 +273,10 @@ def test_each_variable_has_its_setting(tmp_path: Path) -> None:
     assert Settings.load(env) == Settings(**expected)
 
 
-def test_a_trust_file_in_the_configuration_folder_is_found(tmp_path: Path) -> None:
+def test_a_trust_file_in_the_configuration_folder_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     trust = tmp_path / ".config" / "provenance" / "trust.yaml"
     trust.parent.mkdir(parents=True)
     trust.touch()
