@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any
 
@@ -62,6 +63,9 @@ _FAULT = ("endpoint is out of order", "run the same command again later, or name
 _OTHER = ("endpoint answered with an HTTP error", _CHECK_URL)
 
 
+_NO_JSON = object()  # stands for the value of a body that is no JSON
+
+
 @dataclass(frozen=True)
 class Reply:
     """One HTTP answer. `headers` have lower-case names; `where` is host and method, for people.
@@ -74,6 +78,14 @@ class Reply:
     body: bytes
     where: str
     secrets: tuple[str, ...] = ()
+
+    @cached_property
+    def value(self) -> Any:
+        """What the body says as JSON; `_NO_JSON` if it is none. Bodies are large: read once."""
+        try:
+            return parse_json(self.body)
+        except ValueError:
+            return _NO_JSON
 
     def shown(self, text: object) -> str:
         """A text of the endpoint's on one line, without what the URL keeps secret."""
@@ -104,7 +116,7 @@ class RpcError(RejectedError):
             data = data.get("data")
         try:
             self.data = (
-                _bytes(data) if isinstance(data, str) and data.startswith(HEX_PREFIX) else b""
+                bytes_of(data) if isinstance(data, str) and data.startswith(HEX_PREFIX) else b""
             )
         except ValueError:
             self.data = b""  # not hex, so no revert data: the message says what there is to say
@@ -115,7 +127,12 @@ class RpcError(RejectedError):
         return _KNOWN_WORDS.search(self.actual or "") is not None
 
 
-def _bytes(text: str) -> bytes:
+def bytes_of(text: str) -> bytes:
+    """Bytes of an answer's `0x..`, which may have an odd number of digits.
+
+    Raises:
+        ValueError: not hex.
+    """
     body = bare_digits(text)
     return bytes.fromhex(body if len(body) % 2 == 0 else "0" + body)
 
@@ -144,11 +161,7 @@ def later(reply: Reply) -> Later | None:
 
 def _error_of(reply: Reply) -> Mapping[str, Any] | None:
     """The `error` object of a JSON-RPC answer, None where there is none."""
-    try:
-        value = parse_json(reply.body)
-    except ValueError:
-        return None
-    problem = value.get("error") if isinstance(value, dict) else None
+    problem = reply.value.get("error") if isinstance(reply.value, dict) else None
     return problem if isinstance(problem, dict) else None
 
 
@@ -197,10 +210,9 @@ def result_of(reply: Reply) -> Any:
     """
     if not 200 <= reply.status < 300:
         raise _refusal(reply)
-    try:
-        value = parse_json(reply.body)
-    except ValueError as error:
-        raise _no_json(reply) from error
+    value = reply.value
+    if value is _NO_JSON:
+        raise _no_json(reply)
     if not isinstance(value, dict):
         raise UnavailableError(
             "endpoint does not speak JSON-RPC",
@@ -277,11 +289,7 @@ def _words(reply: Reply, detail: Mapping[str, Any] | None) -> str | None:
     """What a refusal says about itself, if it says it in JSON."""
     if detail is not None:
         return reply.shown(detail["message"]) if "message" in detail else None
-    try:
-        value = parse_json(reply.body)
-    except ValueError:
-        return None
     for name in ("error", "message"):
-        if isinstance(value, dict) and isinstance(value.get(name), str):
-            return reply.shown(value[name])
+        if isinstance(reply.value, dict) and isinstance(reply.value.get(name), str):
+            return reply.shown(reply.value[name])
     return None

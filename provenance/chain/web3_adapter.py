@@ -15,10 +15,10 @@ from typing import Any
 from eth_utils.abi import collapse_if_tuple, event_abi_to_log_topic, function_abi_to_4byte_selector
 from web3 import Web3
 
-from provenance.chain.answers import RpcError
+from provenance.chain.answers import RpcError, bytes_of
 from provenance.chain.endpoint import PATIENT, Endpoint, Patience
 from provenance.errors import UnavailableError
-from provenance.ids import bare_digits, to_hex
+from provenance.ids import to_hex
 from provenance.progress import Say, silent
 
 Tag = str | int
@@ -118,13 +118,13 @@ class Rpc:
             raise UnavailableError("endpoint does not have this block", where=str(tag))
         with _hostile("eth_getBlockByNumber"):
             return Block(
-                int(value["number"], 16), _bytes(value["hash"]), int(value["timestamp"], 16)
+                int(value["number"], 16), bytes_of(value["hash"]), int(value["timestamp"], 16)
             )
 
     def code(self, address: str, tag: Tag = "latest") -> bytes:
         """Runtime code at an address; empty where no contract is."""
         with _hostile("eth_getCode"):
-            return _bytes(
+            return bytes_of(
                 self.request("eth_getCode", [address, hex(tag) if isinstance(tag, int) else tag])
             )
 
@@ -142,7 +142,7 @@ class Rpc:
         """The bytes that a call of a view returns at a block, not decoded."""
         name = hex(tag) if isinstance(tag, int) else tag
         with _hostile("eth_call"):
-            return _bytes(self.request("eth_call", [{"to": to, "data": to_hex(data)}, name]))
+            return bytes_of(self.request("eth_call", [{"to": to, "data": to_hex(data)}, name]))
 
     def estimate_gas(self, sender: str, to: str | None, data: bytes) -> int:
         """Gas that a call would take now. Raises RpcError if it would revert."""
@@ -163,10 +163,10 @@ class Rpc:
             if value is None or value.get("blockHash") is None:
                 return None
             return Receipt(
-                tx_hash=_bytes(value["transactionHash"]),
+                tx_hash=bytes_of(value["transactionHash"]),
                 ok=int(value["status"], 16) == 1,
                 block_number=int(value["blockNumber"], 16),
-                block_hash=_bytes(value["blockHash"]),
+                block_hash=bytes_of(value["blockHash"]),
                 gas_used=int(value["gasUsed"], 16),
                 contract_address=value.get("contractAddress"),
                 logs=tuple(value["logs"]),
@@ -181,7 +181,7 @@ class Rpc:
         value = self.request("eth_getTransactionByHash", [to_hex(tx_hash)])
         if value is None:
             raise UnavailableError("endpoint does not have this transaction", where=to_hex(tx_hash))
-        return _bytes(value["input"])
+        return bytes_of(value["input"])
 
     def send_raw(self, raw: bytes) -> None:
         """Hand a signed transaction to the endpoint."""
@@ -200,11 +200,6 @@ def _hostile(method: str) -> Iterator[None]:
         raise UnavailableError(
             "endpoint answered something else", where=method, actual=type(error).__name__
         ) from error
-
-
-def _bytes(text: str) -> bytes:
-    body = bare_digits(text)
-    return bytes.fromhex(body if len(body) % 2 == 0 else "0" + body)
 
 
 class Abi:
@@ -266,7 +261,7 @@ class Abi:
 
     def decode_log(self, log: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
         """Event name and arguments; None for an event of another contract."""
-        topics = [_bytes(t) for t in log["topics"]]
+        topics = [bytes_of(t) for t in log["topics"]]
         item = self._events.get(topics[0]) if topics else None
         if item is None:
             return None
@@ -276,7 +271,7 @@ class Abi:
         for spec, topic in zip(indexed, topics[1:], strict=True):
             values[spec["name"]] = self._unpack([spec], topic, item["name"])[0]
         for spec, value in zip(
-            plain, self._unpack(plain, _bytes(log["data"]), item["name"]), strict=True
+            plain, self._unpack(plain, bytes_of(log["data"]), item["name"]), strict=True
         ):
             values[spec["name"]] = value
         return str(item["name"]), values
