@@ -13,7 +13,8 @@ import pytest
 
 from provenance.errors import ConfigError, InputError
 from provenance_trainer.config import TrainConfig
-from provenance_trainer.run.held_out import evaluated, read_held_out
+from provenance_trainer.run.evaluation import counted_of_training
+from provenance_trainer.run.held_out import read_held_out
 
 ROWS: list[dict[str, Any]] = [
     {"q": f"what is {i}?", "a": f"it is {i}", "id": 2**60 + i} for i in range(5)
@@ -71,7 +72,9 @@ def test_no_split_is_chosen_in_silence(files: Path) -> None:
 
 
 def test_what_is_evaluated_is_counted(files: Path) -> None:
-    config = TrainConfig("d", "o", eval_samples=4, eval_dataset_name=str(files / "e.json"))
-    assert evaluated(config, 9) == f"4 of 5 held-out records of {files / 'e.json'}"
-    assert evaluated(TrainConfig("d", "o", eval_samples=4), 9) == "4 of 9 training records"
-    assert evaluated(TrainConfig("d", "o"), 9) == "9 of 9 training records"
+    held = read_held_out(str(files / "e.json"), 4)
+    assert str(held) == f"4 of 5 held-out records of {files / 'e.json'}"
+    assert (
+        counted_of_training(TrainConfig("d", "o", eval_samples=4), 9) == "4 of 9 training records"
+    )
+    assert counted_of_training(TrainConfig("d", "o"), 9) == "9 of 9 training records"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from transformers import PreTrainedTokenizerBase
@@ -19,8 +20,26 @@ from provenance_trainer.run.held_out import read_held_out
 Sample = dict[str, list[int]]
 
 
-def evaluation_sample(config: TrainConfig, dataset: Records, recipe: Recipe) -> tuple[Sample, ...]:
-    """Samples to evaluate on: the held-out file's, else those of the first training records.
+@dataclass(frozen=True)
+class Evaluation:
+    """What a run is evaluated on.
+
+    counted: How many records of how many, for people.
+    held_out: They were kept from training.
+    """
+
+    samples: tuple[Sample, ...]
+    counted: str
+    held_out: bool
+
+    @property
+    def name(self) -> str:
+        """For people and records."""
+        return "held-out text" if self.held_out else "sample of the training records"
+
+
+def evaluation_of(config: TrainConfig, dataset: Records, recipe: Recipe) -> Evaluation:
+    """The held-out file's records, else the first training records.
 
     Args:
         recipe: How training records are fed. A file of another shape gets a recipe of its own.
@@ -32,18 +51,26 @@ def evaluation_sample(config: TrainConfig, dataset: Records, recipe: Recipe) -> 
     if config.eval_dataset_name is not None:
         return held_out(config, config.eval_dataset_name, recipe.tokenizer)
     # Records lie in the order of their digests, so the first ones are a fair sample.
-    count = min(config.eval_samples, len(dataset))
-    samples = tuple(recipe.sample(dataset.row(i)) for i in range(count))
-    return _learnable(config, samples, "dataset_name")
+    samples = tuple(recipe.sample(dataset.row(i)) for i in range(_first(config, len(dataset))))
+    counted = counted_of_training(config, len(dataset))
+    return Evaluation(_learnable(config, samples, "dataset_name"), counted, False)
 
 
-def held_out(
-    config: TrainConfig, name: str, tokenizer: PreTrainedTokenizerBase
-) -> tuple[Sample, ...]:
-    """Samples of records that are kept from training; raises as `evaluation_sample`."""
-    rows = read_held_out(name, config.eval_samples).rows
-    recipe = Recipe.of(config, tokenizer, tuple(rows[0]), rows[0])
-    return _learnable(config, tuple(recipe.sample(row) for row in rows), name)
+def _first(config: TrainConfig, records: int) -> int:
+    return min(config.eval_samples, records)
+
+
+def counted_of_training(config: TrainConfig, records: int) -> str:
+    """How many training records of how many a run without a held-out file is evaluated on."""
+    return f"{_first(config, records)} of {records} training records"
+
+
+def held_out(config: TrainConfig, name: str, tokenizer: PreTrainedTokenizerBase) -> Evaluation:
+    """Records that are kept from training; raises as `evaluation_of`."""
+    held = read_held_out(name, config.eval_samples)
+    recipe = Recipe.of(config, tokenizer, tuple(held.rows[0]), held.rows[0])
+    samples = tuple(recipe.sample(row) for row in held.rows)
+    return Evaluation(_learnable(config, samples, name), str(held), True)
 
 
 def _learnable(config: TrainConfig, samples: tuple[Sample, ...], where: str) -> tuple[Sample, ...]:

@@ -8,7 +8,6 @@ from typing import Any
 
 from provenance.errors import ConfigError, InputError, NotFound, UnavailableError
 from provenance.progress import Progress, silent
-from provenance_trainer.config import TrainConfig
 from provenance_zk.training.sources import open_source
 
 _KEY = "eval_dataset_name"
@@ -53,14 +52,3 @@ def read_held_out(name: str, limit: int, progress: Progress = silent) -> HeldOut
         error.where = f"{_KEY} {error.where or name}"
         raise
     return HeldOut(name, rows, source.reading.records)
-
-
-def evaluated(config: TrainConfig, records: int) -> str:
-    """How many records of how many a run is evaluated on, for people; raises as `read_held_out`.
-
-    Args:
-        records: those of the training dataset.
-    """
-    if config.eval_dataset_name is not None:
-        return str(read_held_out(config.eval_dataset_name, config.eval_samples))
-    return f"{min(config.eval_samples, records)} of {records} training records"

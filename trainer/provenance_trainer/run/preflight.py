@@ -33,8 +33,7 @@ from provenance_trainer.model.base import BaseModel, load_base, locate_base
 from provenance_trainer.model.checks import adapter_faults, base_faults
 from provenance_trainer.model.value_checks import value_faults
 from provenance_trainer.run.derived import DEFAULT_FORMAT
-from provenance_trainer.run.evaluation import held_out
-from provenance_trainer.run.held_out import evaluated
+from provenance_trainer.run.evaluation import counted_of_training, held_out
 
 
 @dataclass(frozen=True)
@@ -95,11 +94,14 @@ def preflight(
     found.run(lambda: check_schedule(config))
     rows = found.run(open_rows)
     folder = found.run(lambda: locate_base(config.model_name_or_path, cache))
-    base, fed = None, None
+    base, fed, evaluation = None, None, None
     if folder is not None and found.add(base_faults(folder)) == 0:
         tokenizer = found.run(lambda: load_tokenizer(folder))
         if tokenizer is not None:
-            fed = _fed_faults(config, tokenizer, rows, found, progress)
+            if (name := config.eval_dataset_name) is not None:
+                evaluation = found.run(lambda: held_out(config, name, tokenizer))
+            if rows is not None:
+                fed = found.run(lambda: count(config, tokenizer, rows, progress))
         if found.add(adapter_faults(folder, config)) == 0:
             base = found.run(lambda: load_base(config.model_name_or_path, cache, progress))
             if base is not None:
@@ -111,21 +113,8 @@ def preflight(
         f"this base cannot become {DEFAULT_FORMAT}: {fault}"
         for fault in format_faults(DEFAULT_FORMAT, base.dir)
     ]
-    return Checked(base, fed, evaluated(config, fed.records), tuple(notes))
-
-
-def _fed_faults(
-    config: TrainConfig,
-    tokenizer: PreTrainedTokenizerBase,
-    rows: Rows | None,
-    found: Findings,
-    progress: Progress,
-) -> Fed | None:
-    """Count what is fed, and look at the evaluation file; faults go to `found`."""
-    evaluation = config.eval_dataset_name
-    if evaluation is not None:
-        found.run(lambda: held_out(config, evaluation, tokenizer))
-    return None if rows is None else found.run(lambda: count(config, tokenizer, rows, progress))
+    counted = evaluation.counted if evaluation else counted_of_training(config, fed.records)
+    return Checked(base, fed, counted, tuple(notes))
 
 
 def check_schedule(config: TrainConfig) -> None:

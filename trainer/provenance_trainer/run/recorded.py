@@ -9,7 +9,6 @@ from provenance_trainer.record.callback import AnchorHandle
 from provenance_trainer.record.checkpoints import ResumePoint, checkpoint_digests
 from provenance_trainer.record.recorder import Recorder, RecorderSettings
 from provenance_trainer.record.sampler import EpochOrders
-from provenance_trainer.run.held_out import evaluated
 from provenance_trainer.run.opening import DrawnRun
 from provenance_trainer.run.train import TrainSummary, prepare_run, run_training
 
@@ -31,7 +30,7 @@ def train_opened(
     """
     inputs, adapter = run.inputs, run.inputs.folder.adapter
     prepared = prepare_run(inputs.config, inputs.base, inputs.dataset)
-    say(f"evaluated on {evaluated(inputs.config, len(inputs.dataset))}")
+    say(f"evaluated on {prepared.evaluation.counted}")
     with SaltStore.open(inputs.folder.secrets / "salts.sqlite", salt_key) as salts:
         orders = EpochOrders(run.seed, len(inputs.dataset))
         settings = RecorderSettings(on_failure=inputs.config.provenance.on_failure)

@@ -45,35 +45,26 @@ from provenance_trainer.record.features import (
 )
 from provenance_trainer.record.recorder import Recorder
 from provenance_trainer.record.sampler import CommittedSampler
-from provenance_trainer.run.evaluation import Sample, evaluation_sample, perplexity
+from provenance_trainer.run.evaluation import Evaluation, evaluation_of, perplexity
 from provenance_trainer.run.learning import LossWatch, change_of, require_change, require_finite
 from provenance_trainer.run.trainer import CommittedTrainer, Lines, training_arguments
 
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A run before its first step.
-
-    held_out: They were kept from training.
-    """
+    """A run before its first step."""
 
     config: TrainConfig
     base: BaseModel
     dataset: Records
     recipe: Recipe
     model: PeftModel
-    evaluation: tuple[Sample, ...]
-    held_out: bool
+    evaluation: Evaluation
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The base model's."""
         return self.recipe.tokenizer
-
-    @property
-    def evaluation_name(self) -> str:
-        """What the run is evaluated on, for people and records."""
-        return "held-out text" if self.held_out else "sample of the training records"
 
 
 @dataclass(frozen=True)
@@ -121,9 +112,8 @@ def prepare_run(config: TrainConfig, base: BaseModel, dataset: Records) -> Prepa
         base=base,
         dataset=dataset,
         recipe=recipe,
-        evaluation=evaluation_sample(config, dataset, recipe),
+        evaluation=evaluation_of(config, dataset, recipe),
         model=load_adapted_model(config, base.dir),
-        held_out=config.eval_dataset_name is not None,
     )
 
 
@@ -159,7 +149,7 @@ def run_training(
     trainer = _make_trainer(run, recorder, anchor, say)
     with run.model.disable_adapter():
         before = _evaluate(run, recorder, 0, _Subject("base model", run.base.content))
-    say(f"perplexity before training {before:.3f} ({run.evaluation_name})")
+    say(f"perplexity before training {before:.3f} ({run.evaluation.name})")
     must_learn = not run.config.provenance.allow_empty
     if must_learn:
         require_finite("perplexity before training", before)
@@ -171,7 +161,7 @@ def run_training(
     adapter = _ship(run, trainer, adapter_dir)
     steps = trainer.state.global_step
     after = _evaluate(run, recorder, steps, _Subject("shipped adapter", adapter))
-    say(f"perplexity after training {after:.3f} ({run.evaluation_name})")
+    say(f"perplexity after training {after:.3f} ({run.evaluation.name})")
     change = change_of(run.model)
     if must_learn:
         require_finite("perplexity after training", after)
@@ -184,7 +174,7 @@ def run_training(
         loss_last=last,
         perplexity_before=before,
         perplexity_after=after,
-        evaluated_on=run.evaluation_name,
+        evaluated_on=run.evaluation.name,
         adapter_dir=adapter_dir,
         adapter=adapter,
         consumed=recorder.consumed,
@@ -245,12 +235,12 @@ class _Subject:
 def _evaluate(run: PreparedRun, recorder: Recorder, step: int, subject: _Subject) -> float:
     """Perplexity of the model as it is now. The first rank records it."""
     pad, batch_size = pad_id_of(run.tokenizer), run.config.eval_batch_size
-    value = perplexity(run.model, run.evaluation, pad, batch_size)
+    value = perplexity(run.model, run.evaluation.samples, pad, batch_size)
     if recorder.ranks.is_first:
         metrics: dict[str, float | int | str] = {
             "perplexity": value,
-            "samples": len(run.evaluation),
-            "evaluated_on": run.evaluation_name,
+            "samples": len(run.evaluation.samples),
+            "evaluated_on": run.evaluation.name,
         }
         if run.config.eval_max_perplexity is not None:
             metrics["bar"] = repr(run.config.eval_max_perplexity)
