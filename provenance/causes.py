@@ -36,9 +36,13 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
 """Error numbers that only writing ends with."""
 
 
-def near(name: str, known: Iterable[str]) -> str | None:
-    """The one of `known` that `name` may stand for; None unless one is near."""
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=NEAR)
+def near(name: str, known: Iterable[str], ratio: float = NEAR) -> str | None:
+    """The one of `known` that `name` may stand for; None unless one is near.
+
+    Args:
+        ratio: least ratio of difflib, 0 to 1. Where a wrong offer does no harm it may be lower.
+    """
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=ratio)
     return found[0] if found else None
 
 
@@ -114,6 +118,8 @@ _LOOKS: dict[int | None, Callable[[Path], str]] = {
     errno.EPERM: _denied,
 }
 
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+"""How a Git LFS pointer begins. Source: the Git LFS specification."""
 _STAND_INS: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", "it is a Git LFS pointer; fetch the file itself: git lfs pull"),
     (b"<!doctype html", "it is a web page (HTML): was a sign-in or error page downloaded?"),

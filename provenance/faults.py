@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+from provenance.causes import near
 from provenance.errors import ConfigError, ProvenanceError
 
 _T = TypeVar("_T")
@@ -71,5 +71,5 @@ class Findings:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """`did you mean X?` for the nearest known name; None if none is near."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=_NEAR)
-    return f"did you mean {near[0]}?" if near else None
+    found = near(name, known, _NEAR)
+    return f"did you mean {found}?" if found else None

@@ -7,7 +7,6 @@ pre-registered configuration would differ from what ran.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import types
 import typing
@@ -19,7 +18,7 @@ from typing import Any, Literal
 
 import yaml
 
-from provenance.causes import yaml_cause
+from provenance.causes import near, yaml_cause
 from provenance.digest import Digest, sha256
 from provenance.encoding import canonical_json
 from provenance.errors import ConfigError
@@ -241,12 +240,10 @@ def _checked(
 
 
 def _unknown(key: str, known: list[str], where: str) -> ConfigError:
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    inner = difflib.get_close_matches(key, typing.get_type_hints(ProvenanceConfig), n=1, cutoff=0.8)
-    if near:
-        hint = f"did you mean {near[0]}?"
-    elif inner:
-        hint = f"did you mean provenance.{inner[0]}?"
+    if meant := near(key, known, 0.5):
+        hint = f"did you mean {meant}?"
+    elif meant := near(key, typing.get_type_hints(ProvenanceConfig), 0.8):
+        hint = f"did you mean provenance.{meant}?"
     else:
         hint = "see the example configurations for all keys"
     return ConfigError("unknown key", where=f"{where} {key[:80]}", hint=hint)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from provenance.causes import LFS_POINTER
 from provenance.digest import OwnPath, open_regular
 from provenance.errors import ConfigError, InputError, ProvenanceError
 from provenance_trainer.config import TrainConfig
@@ -29,7 +30,6 @@ from provenance_trainer.model.weights import INDEX_NAME, Weights
 
 _MODEL_FILE = "model.safetensors"
 _MAX_INDEX_BYTES = 64 << 20
-_LFS = b"version https://git-lfs.github.com/spec/"
 _READ = (".safetensors", ".json", ".jinja")
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt")
 _RESAVE = "load the model with transformers, then save_pretrained into a new folder"
@@ -80,7 +80,7 @@ def _is_pointer(path: Path) -> bool:
     if not path.is_file():
         return False
     with open_regular(path) as stream:
-        return stream.read(len(_LFS)) == _LFS
+        return stream.read(len(LFS_POINTER)) == LFS_POINTER
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -4,12 +4,12 @@ where there is no network.
 
 from __future__ import annotations
 
-import difflib
 import re
 import shutil
 from pathlib import Path
 from typing import NoReturn
 
+from provenance.causes import near
 from provenance.errors import AuthError, InputError, ProvenanceError, UnavailableError
 from provenance_trainer.model.weights import atomic_dir
 
@@ -101,13 +101,13 @@ def _no_such_folder(name: str) -> InputError | None:
     if not parent.is_dir():
         return None
     siblings = sorted(p.name for p in parent.iterdir() if p.is_dir() and not p.name.startswith("."))
-    near = difflib.get_close_matches(last, siblings, n=1, cutoff=0.5)
+    meant = near(last, siblings, 0.5)
     return InputError(
         "no such folder or hub model",
         where=_WHERE,
         actual=name,
-        hint=f"did you mean {parent / near[0]}?"
-        if near
+        hint=f"did you mean {parent / meant}?"
+        if meant
         else f"folders in {parent}: {', '.join(siblings[:5]) or 'none'}",
     )
 

@@ -22,11 +22,11 @@ as whole rows. What values become: `provenance_zk.training.sources.values`.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from pathlib import Path
 
+from provenance.causes import near
 from provenance.errors import NotFound
 from provenance.progress import Progress, silent
 from provenance_zk.training.sources.demo import DEMO, demo_source
@@ -99,5 +99,5 @@ def _near(path: Path) -> str | None:
         names = os.listdir(parent)
     except OSError:
         return None  # a hint is not worth an error
-    close = difflib.get_close_matches(wanted, names, n=1, cutoff=0.7)
-    return f"did you mean {parent / close[0]}?" if close else None
+    meant = near(wanted, names, 0.7)
+    return f"did you mean {parent / meant}?" if meant else None

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
+from provenance.causes import LFS_POINTER
 from provenance.digest import hash_file
 from provenance.errors import ConfigError, InputError
 
@@ -30,7 +31,6 @@ ARCHIVES = {".gz": "gzip", ".zst": "zstd"}
 _HEAD_BYTES = 512
 _BLOCK_BYTES = 1 << 18
 _MARKUP = re.compile(rb"\s*<(!doctype html|html|\?xml)", re.IGNORECASE)
-_LFS = b"version https://git-lfs.github.com/spec/"
 # Beginnings of files that go by a wrong name: (bytes, what it is, what to do).
 _FORMATS = (
     (b"\x1f\x8b", "a gzip archive", "let its name end in .gz"),
@@ -210,7 +210,7 @@ def _require_text_file(head: bytes, file: SourceFile, markup: bool) -> None:
 
 def require_data(head: bytes) -> None:
     """Refuse the beginning of a Git LFS pointer. Raises InputError."""
-    if head.startswith(_LFS):
+    if head.startswith(LFS_POINTER):
         raise InputError(
             "file is a Git LFS pointer, not the data",
             hint="fetch the data with `git lfs pull`",
