@@ -96,6 +96,7 @@ def _recorded(
     opening = Record.make(
         "run.open",
         dataset={},
+        fed={},
         base={},
         config={},
         config_digest=str(sha256(folder.root.name.encode())),

@@ -82,10 +82,7 @@ class TrainJob:
         out = Path(request.config.output_dir)
         # Beside the run, not in it: verifiers get the run's folder, but never records and salts.
         self._dataset = named if self._is_committed else out.with_name(out.name + SUFFIX)
-        self._selection = replace(
-            request.selection,
-            source=request.config.dataset_name,
-        )
+        self._selection = replace(request.selection, source=request.config.dataset_name)
         self._config = replace(request.config, dataset_name=str(self._dataset))
         self._run = RunFolder(out)
         self._was_committed = self._has_dataset()
