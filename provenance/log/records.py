@@ -137,11 +137,26 @@ class Eval:
 
 
 @dataclass(frozen=True)
-class Resume:
-    """Training went on from record `from_`; the batches in `abandons` no longer count."""
+class ResumeFirst:
+    """`resume` as it was when it listed only the batches that no longer count; still read."""
 
     TYPE: ClassVar[str] = "resume"
     VERSION: ClassVar[int] = 1
+
+    from_: int
+    abandons: tuple[int, ...]
+    step: int
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Training went on from record `from_`.
+
+    The batches, checkpoints and ends of epochs in `abandons` no longer count.
+    """
+
+    TYPE: ClassVar[str] = "resume"
+    VERSION: ClassVar[int] = 2
 
     from_: int
     abandons: tuple[int, ...]
@@ -306,6 +321,7 @@ BODIES: tuple[type[Body], ...] = (
     Checkpoint,
     Epoch,
     Eval,
+    ResumeFirst,
     Resume,
     Merge,
     Quantize,

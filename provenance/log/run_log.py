@@ -15,6 +15,8 @@ from provenance.errors import Conflict, InputError, VerificationError
 from provenance.ids import RunId
 from provenance.layout import RunFolder, read_json
 from provenance.log.anchoring import Anchorer, Committed, HeadCommitter
+from provenance.log.fold import Fold
+from provenance.log.history import History
 from provenance.log.journal import Journal
 from provenance.log.record import Record
 from provenance.log.records import Quantize
@@ -37,18 +39,34 @@ def run_id_of(folder: RunFolder) -> RunId:
 
 @dataclass
 class OpenLog:
-    """A run's journal open for appending; `records` are those it holds."""
+    """A run's journal open for appending; `records` are those it holds.
+
+    Raises:
+        VerificationError: the records contradict each other (`provenance.log.fold`).
+    """
 
     folder: RunFolder
     journal: Journal
     records: list[Record]
 
+    def __post_init__(self) -> None:
+        self._fold = Fold()
+        for record in self.records:
+            self._fold.add(record)
+
+    @property
+    def history(self) -> History:
+        """What the records tell."""
+        return self._fold.history()
+
     def append(self, record: Record) -> int:
         """Add a record, durable on return; returns its index.
 
         Raises:
+            VerificationError: it contradicts the log, which stays as it is.
             UnavailableError: the disk refused; the record may still become durable.
         """
+        self._fold.add(record)
         index = self.journal.append(record.to_bytes())
         self.journal.barrier()
         self.records.append(record)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from provenance.dataset.committed import CommittedDataset
 from provenance.dataset.saltstore import load_key
 from provenance.ids import RunId, from_hex
 from provenance.layout import RunFolder, read_json
-from provenance.log.record import Record
 from provenance.log.run_log import anchor, open_log, run_id_of
 from provenance.progress import Say
 from provenance.settings import Settings
@@ -20,9 +18,9 @@ from provenance_cli.wiring import inspector_for, proving_keys
 from provenance_zk.training.epochs import (
     DrawnRun,
     EpochProver,
-    epochs_of,
     make_job,
     proven_epochs,
+    unproven_epochs,
 )
 from provenance_zk.training.registration import (
     ProvingSite,
@@ -80,21 +78,14 @@ def prove_epochs(
         site = ProvingSite(salt_key, keys, prover, session, ledger, progress, workers)
         epochs = EpochProver(opened, site, folder)
         drawn = DrawnRun(run_id, registration.dataset_id, seed)
-        jobs = [
-            make_job(log.records, opened, drawn, epoch) for epoch in unproven_epochs(log.records)
-        ]
+        history = log.history
+        jobs = [make_job(history, opened, drawn, epoch) for epoch in unproven_epochs(history)]
         for group in epochs.groups(jobs) if request.batch else [[job] for job in jobs]:
             for record in epochs.prove(group, batch=request.batch):
                 log.append(record)
         progress("anchoring the epoch records")
         head = anchor(session, log)
-    return Proven(run_id, tuple(sorted(proven_epochs(log.records))), head.size)
-
-
-def unproven_epochs(records: Sequence[Record]) -> list[int]:
-    """Epochs of a log that have no `epoch` record, which is written when an epoch is proven."""
-    done = proven_epochs(records)
-    return [epoch for epoch in epochs_of(records) if epoch not in done]
+    return Proven(run_id, tuple(proven_epochs(log.history)), head.size)
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,14 @@ from provenance.ids import Address, to_hex
 from provenance.judgement.trust import load_trust
 from provenance.judgement.verdict import Verdict
 from provenance.layout import RunFolder, read_json
+from provenance.log.fold import read_history
 from provenance.log.record import Record
 from provenance.log.run_log import OpenLog, open_log, run_id_of
 from provenance.log.tree import read_records
 from provenance.progress import Progress
 from provenance.settings import Settings
 from provenance.statements import STAGES, quantization_kind
-from provenance_cli.actions.prove import WeightsRequest, prove_run_weights, unproven_epochs
+from provenance_cli.actions.prove import WeightsRequest, prove_run_weights
 from provenance_cli.actions.release import release_index, release_run, require_name
 from provenance_cli.jobs import estimates
 from provenance_cli.jobs.earlier import is_closed
@@ -33,6 +34,7 @@ from provenance_cli.setup.deployment import require_funds
 from provenance_cli.wiring import inspector_for, start_chain
 from provenance_trainer.formats.registry import FORMATS
 from provenance_trainer.run.derived import log_merge, log_quantize
+from provenance_zk.training.epochs import unproven_epochs
 from provenance_zk.weights.keys import adapter_keys, require_keys
 from provenance_zk.weights.run_proofs import is_stage_proven, stale_samples
 
@@ -232,7 +234,7 @@ def _require_provable(run: RunFolder, records: Sequence[Record]) -> None:
             hint="run the same `provenance train` again to resume it",
         )
     run_id_of(run)  # refuses a run that was never registered
-    if missing := unproven_epochs(records):
+    if missing := unproven_epochs(read_history(records)):
         raise Conflict(
             "an epoch is not proven",
             where=str(run.root),
@@ -243,12 +245,12 @@ def _require_provable(run: RunFolder, records: Sequence[Record]) -> None:
 
 def _require_same_ledger(run: RunFolder, records: Sequence[Record], ledger: Address) -> None:
     """A file would be released whose epochs the trust file's contract never accepted."""
-    last = {r.fields["epoch"]: r for r in records if r.type == "epoch"}
-    for epoch, record in last.items():
-        if (actual := record.fields.get("ledger", ledger)) != ledger:
+    for epoch in read_history(records).epochs:
+        record = epoch.proven
+        if record is not None and (actual := record.fields.get("ledger", ledger)) != ledger:
             raise Conflict(
                 "an epoch is proven on another contract than the deployed one",
-                where=f"{run.root}, epoch {epoch}",
+                where=f"{run.root}, epoch {epoch.number}",
                 expected=ledger,
                 actual=actual,
                 hint="train again into another output_dir; an earlier release is verified with "

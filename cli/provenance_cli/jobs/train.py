@@ -15,12 +15,13 @@ from provenance.faults import Findings
 from provenance.ids import KeyId, RunId, to_hex
 from provenance.layout import RunFolder
 from provenance.log.anchoring import read_heads
+from provenance.log.fold import read_history
 from provenance.log.record import Record
 from provenance.log.run_log import run_id_of
 from provenance.progress import Progress
 from provenance.settings import Settings
 from provenance_cli.actions.commit import Selection, commit_selection
-from provenance_cli.actions.prove import EpochRequest, prove_epochs, unproven_epochs
+from provenance_cli.actions.prove import EpochRequest, prove_epochs
 from provenance_cli.actions.register import (
     SortedRequest,
     prove_order,
@@ -43,7 +44,7 @@ from provenance_trainer.run.lifecycle import Request, train_recorded
 from provenance_trainer.run.plan import plan
 from provenance_trainer.run.preflight import Checked, Rows, preflight
 from provenance_zk.audits.sorted_proofs import FOLDER, is_complete
-from provenance_zk.training.epochs import proven_epochs
+from provenance_zk.training.epochs import proven_epochs, unproven_epochs
 from provenance_zk.training.registration import Registered, find_registration
 from provenance_zk.training.sources import RowSource
 
@@ -178,7 +179,7 @@ class TrainJob:
             "dataset": str(self._dataset),
             "records": len(records),
             "heads": len(read_heads(self._run.heads)),
-            "epochs": sorted(proven_epochs(records)),
+            "epochs": proven_epochs(read_history(records)),
             "summary": close.fields["summary"],
         }
 
@@ -303,7 +304,7 @@ class TrainJob:
 
     def _is_proven(self) -> bool:
         """Whether each epoch is proven, and the head on chain covers the whole log."""
-        if unproven_epochs(self._records):
+        if unproven_epochs(read_history(self._records)):
             return False
         covered = self._session.committed(RunId(run_id_of(self._run)))
         return covered.size >= len(self._records)

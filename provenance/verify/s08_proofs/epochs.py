@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import groupby
-
 from provenance.errors import VerificationError
 from provenance.ids import from_hex, to_hex
 from provenance.judgement.facts import AnchoringFacts, DatasetFacts
 from provenance.judgement.verdict import Grade
+from provenance.log.history import EpochHistory, EpochUse, Placed
 from provenance.order import epoch_order
 from provenance.verify.protocols import EpochEvidence
-from provenance.verify.s05_history import EpochUse, epoch_use, live_batches
-from provenance.verify.s06_lineage import Placed
 from provenance.verify.s08_proofs.run import Run
 
 _ORDER = "the recorded batches are the dataset in the pre-registered order"
@@ -25,39 +22,29 @@ def check_epochs(run: Run, dataset: DatasetFacts) -> bool:
     Raises:
         Stopped: the claim fails.
     """
-    report, records = run.case.report, run.log.records
-    epochs = _last_epoch_records(run)
-    fed = sorted({r.fields["epoch"] for _, r in live_batches(records)} | set(epochs))
-    unproven = [e for e in fed if e not in epochs or "number" not in epochs[e].fields]
-    if unproven or not fed:
-        listed = ", ".join(map(str, unproven))
-        needs = f"proofs of epochs {listed} (provenance prove)" if fed else "batches in the log"
+    report, epochs = run.case.report, run.lineage.history.epochs
+    unproven = [epoch.number for epoch in epochs if epoch.proven is None]
+    if unproven:
+        needs = f"proofs of epochs {', '.join(map(str, unproven))} (provenance prove)"
         report.unchecked("epoch.proven", "each epoch's usage is proven", needs)
         report.unchecked("order.recomputed", _ORDER, needs)
         return False
     with report.guarded("epoch.proven"):
-        report.holds("epoch.proven", _check_all(run, dataset, epochs))
+        report.holds("epoch.proven", _check_all(run, dataset))
     return True
 
 
-def _last_epoch_records(run: Run) -> dict[int, Placed]:
-    """The last `epoch` record of each epoch, which names the anchoring that counts."""
-    return {
-        r.fields["epoch"]: Placed(i, r) for i, r in enumerate(run.log.records) if r.type == "epoch"
-    }
-
-
-def _check_all(run: Run, dataset: DatasetFacts, epochs: dict[int, Placed]) -> str:
-    _check_turns(run)
+def _check_all(run: Run, dataset: DatasetFacts) -> str:
+    epochs = run.lineage.history.epochs
     anchorings, partial = 0, ""
-    for epoch, record in sorted(epochs.items()):
-        anchoring = _anchoring(run, epoch, record)
-        run.case.verifier.prover.check_epoch(_evidence(run, dataset, record, anchoring))
+    for epoch in epochs:
+        anchoring = _check_epoch(run, dataset, epoch)
         if anchoring.consumed < dataset.count:
             partial += (
-                f", epoch {epoch} only its first {anchoring.consumed} of {dataset.count} positions"
+                f", epoch {epoch.number} only its first {anchoring.consumed} of {dataset.count} "
+                "positions"
             )
-        anchorings += run.chain.snapshot.anchoring_count(run.log.run.run_id, epoch)
+        anchorings += run.chain.snapshot.anchoring_count(run.log.run.run_id, epoch.number)
     run.case.report.upgrade(
         "trained_on", Grade.PROVEN, f"{len(epochs)} epochs proven, {anchorings} anchorings"
     )
@@ -67,28 +54,23 @@ def _check_all(run: Run, dataset: DatasetFacts, epochs: dict[int, Placed]) -> st
     )
 
 
-def _check_turns(run: Run) -> None:
-    """Epochs are numbered 0, 1, .. in the order they were fed.
-
-    The order of an epoch follows from its number, so an owner who could choose the numbers could
-    choose among orders.
-    """
-    batches = live_batches(run.log.records)
-    turns = [epoch for epoch, _ in groupby(r.fields["epoch"] for _, r in batches)]
-    if turns != list(range(len(turns))):
-        raise VerificationError(
-            "epochs were not fed in turn from 0",
-            where="batch records",
-            expected=list(range(len(turns))),
-            actual=turns[:20],
-        )
+def _check_epoch(run: Run, dataset: DatasetFacts, epoch: EpochHistory) -> AnchoringFacts:
+    """Check the proofs of an epoch against the anchoring that its last record names."""
+    record = epoch.proven
+    assert record is not None  # else the claim is not checked
+    anchoring = _anchoring(run, dataset, epoch, record)
+    use = epoch.use(dataset.count, record.fields["remainder"])
+    run.case.verifier.prover.check_epoch(_evidence(run, dataset, record, anchoring, use))
+    return anchoring
 
 
-def _anchoring(run: Run, epoch: int, record: Placed) -> AnchoringFacts:
-    """The accepted anchoring that an `epoch` record names."""
+def _anchoring(
+    run: Run, dataset: DatasetFacts, epoch: EpochHistory, record: Placed
+) -> AnchoringFacts:
+    """The accepted anchoring that an `epoch` record names; they agree in all that both say."""
     facts, fields = run.log.run, record.fields
-    anchoring = run.chain.snapshot.anchoring(facts.run_id, epoch, fields["number"])
-    where = f"epoch {epoch} anchoring {fields['number']}"
+    anchoring = run.chain.snapshot.anchoring(facts.run_id, epoch.number, fields["number"])
+    where = f"epoch {epoch.number} anchoring {fields['number']}"
     if anchoring is None or not anchoring.accepted:
         raise VerificationError(
             "anchoring is not accepted on chain",
@@ -96,18 +78,6 @@ def _anchoring(run: Run, epoch: int, record: Placed) -> AnchoringFacts:
             expected="accepted",
             actual="unknown" if anchoring is None else "incomplete or refused",
         )
-    if fields["consumed"] != anchoring.consumed:
-        raise VerificationError(
-            "epoch record and anchoring disagree",
-            where=f"{where} consumed",
-            expected=anchoring.consumed,
-            actual=fields["consumed"],
-        )
-    for name in ("u_hash", "p_hash"):
-        if name not in fields:
-            raise VerificationError(
-                "epoch record names no points", where=f"record {record.index} {name}"
-            )
     if anchoring.dataset_id != facts.dataset_id:
         raise VerificationError(
             "anchoring is about another dataset",
@@ -115,34 +85,42 @@ def _anchoring(run: Run, epoch: int, record: Placed) -> AnchoringFacts:
             expected=to_hex(facts.dataset_id),
             actual=to_hex(anchoring.dataset_id),
         )
+    for name, expected in (
+        ("consumed", anchoring.consumed),
+        ("dataset_id", to_hex(anchoring.dataset_id)),
+        ("log_size", anchoring.log_size),
+        ("vk_id", to_hex(dataset.epoch_key)),
+        ("ledger", run.case.verifier.trust.contracts["ledger"].address),
+    ):
+        if fields.get(name) != expected:
+            raise VerificationError(
+                "epoch record and anchoring disagree",
+                where=f"record {record.index} {name}",
+                expected=expected,
+                actual=fields.get(name, "none"),
+            )
+    for name in ("u_hash", "p_hash"):
+        if name not in fields:
+            raise VerificationError(
+                "epoch record names no points", where=f"record {record.index} {name}"
+            )
+    if epoch.batches[-1].index >= anchoring.log_size:
+        raise VerificationError(
+            "a batch was logged after the epoch was anchored",
+            where=f"record {epoch.batches[-1].index}",
+            expected=f"index below {anchoring.log_size}",
+            actual=epoch.batches[-1].index,
+        )
     return anchoring
 
 
-def _use(run: Run, count: int, record: Placed, anchoring: AnchoringFacts) -> EpochUse:
-    """What the log says was fed of an epoch; the anchoring covers exactly that."""
-    epoch, remainder = record.fields["epoch"], record.fields["remainder"]
-    use = epoch_use(run.log.records, epoch, count, remainder)
-    if use.consumed != anchoring.consumed:
-        raise VerificationError(
-            "log fed another number of positions than the anchoring says",
-            where=f"epoch {epoch}",
-            expected=anchoring.consumed,
-            actual=use.consumed,
-        )
-    if use.last_index >= anchoring.log_size:
-        raise VerificationError(
-            "a batch was logged after the epoch was anchored",
-            where=f"record {use.last_index}",
-            expected=f"index below {anchoring.log_size}",
-            actual=use.last_index,
-        )
-    return use
-
-
 def _evidence(
-    run: Run, dataset: DatasetFacts, record: Placed, anchoring: AnchoringFacts
+    run: Run,
+    dataset: DatasetFacts,
+    record: Placed,
+    anchoring: AnchoringFacts,
+    use: EpochUse,
 ) -> EpochEvidence:
-    use = _use(run, dataset.count, record, anchoring)
     words, key = run.pinned_key(dataset.epoch_key, "epoch"), to_hex(dataset.epoch_key)
     bases = run.log.evidence.key_bases(key)
     if bases is None:

@@ -7,15 +7,16 @@ then reads the state of optimizer, scheduler and random generators with
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from provenance.artifacts.content import content_digest
 from provenance.artifacts.manifest import manifest_of
 from provenance.digest import Digest, hash_file
 from provenance.errors import InputError, VerificationError
+from provenance.log.fold import read_history
+from provenance.log.history import History, Placed
 from provenance.log.record import Record
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -64,8 +65,8 @@ class ResumePoint:
     record: seq of the checkpoint's record; 0 (`run.open`) to start over.
     step, epoch, consumed: Optimizer step, epoch, and positions fed in it, at the checkpoint.
     last_batch: seq of the last batch that the checkpoint covers; None if there is none.
-    abandons: seqs of later batch records, whose batches will be fed again.
-    epoch_recorded: Whether the log already has the end of the epoch at this position.
+    abandons: seqs of the later batches, checkpoints and ends of epochs, which will come again.
+    epoch_recorded: Whether the log has the epoch's end before this checkpoint.
     """
 
     folder: Path | None
@@ -79,50 +80,40 @@ class ResumePoint:
 
 
 def find_resume_point(records: Iterable[Record], run_dir: Path) -> ResumePoint:
-    """The newest recorded checkpoint that is on disk, and the batches after it.
+    """The newest live checkpoint that is on disk, and what the log has after it.
 
     A checkpoint folder without a record is ignored: the run was killed before it was recorded.
 
     Raises:
         VerificationError: this checkpoint is not as recorded. Delete it to resume from an earlier
-            one.
+            one. Or the records contradict each other.
         InputError: a record names something else than a folder of the run.
     """
-    seen = _Seen()
-    for seq, record in enumerate(records):
-        seen.add(seq, record)
-    for seq, record in reversed(seen.checkpoints):
-        folder = _folder_of(run_dir, record.fields["path"])
+    history = read_history(records)
+    for placed in reversed(history.checkpoints):
+        if not _is_resumable(placed.fields["path"]):
+            continue
+        folder = _folder_of(run_dir, placed.fields["path"])
         if folder.is_dir():
-            verify_checkpoint(folder, record)
-            return seen.point(folder, seq, record.fields)
-    return ResumePoint(None, 0, 0, 0, 0, None, tuple(sorted(seen.live)))
+            verify_checkpoint(folder, placed.record)
+            return _point(history, folder, placed)
+    return ResumePoint(None, 0, 0, 0, 0, None, history.after(0))
 
 
-class _Seen:
-    """State after the records so far: batches not abandoned, checkpoints, ends of epochs."""
-
-    def __init__(self) -> None:
-        self.live = set[int]()
-        self.checkpoints = list[tuple[int, Record]]()
-        self._ends = set[tuple[int, int]]()
-
-    def add(self, seq: int, record: Record) -> None:
-        fields = record.fields
-        if record.type == "batch":
-            self.live.add(seq)
-        elif record.type == "checkpoint" and _is_resumable(fields["path"]):
-            self.checkpoints.append((seq, record))
-        elif record.type == "epoch":
-            self._ends.add((fields["epoch"], fields["consumed"]))
-        elif record.type == "resume":
-            self.live -= set(fields["abandons"])
-            self.checkpoints = [(s, c) for s, c in self.checkpoints if s <= fields["from"]]
-
-    def point(self, folder: Path, seq: int, fields: Mapping[str, Any]) -> ResumePoint:
-        last, place = fields.get("last_batch"), (fields["epoch"], fields["consumed"])
-        later = tuple(sorted(s for s in self.live if last is None or s > last))
-        return ResumePoint(folder, seq, fields["step"], *place, last, later, place in self._ends)
+def _point(history: History, folder: Path, placed: Placed) -> ResumePoint:
+    fields = placed.fields
+    epoch = next((e for e in history.epochs if e.number == fields["epoch"]), None)
+    ended = epoch is not None and epoch.end is not None and epoch.end.index < placed.index
+    return ResumePoint(
+        folder=folder,
+        record=placed.index,
+        step=fields["step"],
+        epoch=fields["epoch"],
+        consumed=fields["consumed"],
+        last_batch=fields.get("last_batch"),
+        abandons=history.after(placed.index),
+        epoch_recorded=ended,
+    )
 
 
 def _is_resumable(path: str) -> bool:

@@ -10,6 +10,7 @@ from provenance.artifacts.manifest import manifest_of
 from provenance.errors import Conflict, InputError, VerificationError
 from provenance.ids import to_hex
 from provenance.layout import RunFolder, read_json
+from provenance.log.history import History
 from provenance.log.record import Record
 from provenance.log.run_log import OpenLog, run_id_of
 from provenance.progress import Progress, silent
@@ -43,8 +44,8 @@ def log_merge(
     if done is not None:
         return done
     base_dir = base or Path(read_json(folder.info)["base"])
-    checkpoint = max(i for i, r in enumerate(log.records) if r.type == "checkpoint")
-    _require_content("adapter", folder.adapter, log.records[checkpoint].fields["weights"])
+    checkpoint = _closed(log).final_checkpoint
+    _require_content("adapter", folder.adapter, checkpoint.fields["weights"])
     _require_content("base model", base_dir, log.records[0].fields["base"]["content"])
     if folder.merged.exists():
         raise Conflict(
@@ -64,9 +65,25 @@ def log_merge(
             actual=str(report.merged),
             hint="train longer or with a higher learning rate, or train with --allow-empty",
         )
-    record = _merge_record(folder, report, checkpoint)
+    record = _merge_record(folder, report, checkpoint.index)
     log.append(record)
     return record
+
+
+def _closed(log: OpenLog) -> History:
+    """The history of a run whose training has ended.
+
+    Raises:
+        Conflict: it may still go on.
+    """
+    history = log.history
+    if history.close is None:
+        raise Conflict(
+            "training is not finished",
+            where=str(log.folder.root),
+            hint="run the same `provenance train` again to resume it",
+        )
+    return history
 
 
 def _may_be_empty(log: OpenLog) -> bool:

@@ -21,9 +21,9 @@ from provenance.errors import RejectedError, UnavailableError, VerificationError
 from provenance.ids import DatasetId, RunId, to_hex
 from provenance.judgement.facts import AnchoringFacts
 from provenance.layout import RunFolder, write_atomically
+from provenance.log.history import EpochUse, History
 from provenance.log.record import Record
 from provenance.order import epoch_order
-from provenance.verify.s05_history import EpochUse, epoch_use, live_batches
 from provenance_zk.proof_file import ProofFile, point_ints
 from provenance_zk.prover.client import Commitments
 from provenance_zk.statements import challenges, chunk_count, points_hash
@@ -66,31 +66,29 @@ class EpochJob:
         return f"epoch {self.epoch}"
 
 
-def epochs_of(records: Sequence[Record]) -> list[int]:
-    """Epochs of which the log has batches, in order."""
-    return sorted({r.fields["epoch"] for _, r in live_batches(records)})
+def unproven_epochs(history: History) -> list[int]:
+    """Epochs of which the log has batches but names no anchoring, in order."""
+    return [epoch.number for epoch in history.epochs if epoch.proven is None]
 
 
-def proven_epochs(records: Sequence[Record]) -> set[int]:
-    """Epochs whose last `epoch` record names an anchoring."""
-    last = {r.fields["epoch"]: r for r in records if r.type == "epoch"}
-    return {epoch for epoch, record in last.items() if "number" in record.fields}
+def proven_epochs(history: History) -> list[int]:
+    """Epochs whose anchoring the log names, in order."""
+    return [epoch.number for epoch in history.epochs if epoch.proven is not None]
 
 
-def make_job(
-    records: Sequence[Record], dataset: CommittedDataset, run: DrawnRun, epoch: int
-) -> EpochJob:
+def make_job(history: History, dataset: CommittedDataset, run: DrawnRun, epoch: int) -> EpochJob:
     """Compare the log of an epoch with the seed's order, before anything is spent on proofs.
+
+    Args:
+        epoch: one of those that the history has.
 
     Raises:
         VerificationError: the log fed another record at a position; such an epoch cannot be proven.
     """
     order = epoch_order(run.seed, epoch, len(dataset))
-    consumed = sum(
-        len(r.fields["positions"]) for _, r in live_batches(records) if r.fields["epoch"] == epoch
-    )
-    remainder = tuple(to_hex(dataset.leaf(int(i))) for i in order[consumed:])
-    use = epoch_use(records, epoch, len(dataset), remainder)
+    fed = history.epochs[epoch]
+    remainder = tuple(to_hex(dataset.leaf(int(i))) for i in order[fed.consumed :])
+    use = fed.use(len(dataset), remainder)
     expected = dataset.leaves[order.astype(np.int64)]
     wrong = np.flatnonzero((use.leaves != expected).any(axis=1))
     if len(wrong):
