@@ -22,6 +22,7 @@ from provenance.digest import sha256
 from provenance.ids import KeyId
 from provenance.layout import RunFolder
 from provenance.log.anchoring import Anchorer
+from provenance.log.fold import read_history
 from provenance.log.journal import Journal
 from provenance.log.record import Record
 from provenance.log.tree import read_records
@@ -60,6 +61,7 @@ def _journal(
     opening = Record.make(
         "run.open",
         dataset=dataset.root.to_json(),
+        fed={},
         base={"content": str(sha256(b"base"))},
         config={},
         config_digest=str(sha256(b"config")),
@@ -72,15 +74,26 @@ def _journal(
     journal.append(opening.to_bytes())
     run = session.open_run(opening.digest, dataset_id)
     seed = session.draw_seed(run)
+    journal.append(
+        Record.make(
+            "seed",
+            seed="0x" + seed.hex(),
+            source="chain",
+            draw_block=run.draw_block,
+            run_id="0x" + run.run_id.hex(),
+        ).to_bytes()
+    )
+    step = 0
     for epoch in range(EPOCHS):
         order = epoch_order(seed, epoch, RECORDS)
         for start in range(0, RECORDS, BATCH):
             positions = list(range(start, min(start + BATCH, RECORDS)))
+            step += 1
             journal.append(
                 Record.make(
                     "batch",
                     epoch=epoch,
-                    step=start // BATCH,
+                    step=step,
                     micro=0,
                     rank=0,
                     positions=positions,
@@ -88,6 +101,8 @@ def _journal(
                     leaves=["0x" + dataset.leaf(int(order[h])).hex() for h in positions],
                 ).to_bytes()
             )
+        end = Record.make("epoch", epoch=epoch, consumed=RECORDS, remainder=[])
+        journal.append(end.to_bytes())
     journal.close()
     return run.run_id, seed
 
@@ -138,9 +153,9 @@ def _measure(config: Any, folder: Path) -> None:
         anchorer = Anchorer(run_id, run, session, lambda: len(read_records(run.journal)))
         anchorer.anchor()
         anchorer.close()
-        records = read_records(run.journal)
+        history = read_history(read_records(run.journal))
         drawn = DrawnRun(run_id, registered.dataset_id, seed)
-        jobs = [make_job(records, dataset, drawn, epoch) for epoch in range(EPOCHS)]
+        jobs = [make_job(history, dataset, drawn, epoch) for epoch in range(EPOCHS)]
         epochs = EpochProver(dataset, site, run)
         say("proving singly")
         for job in jobs:

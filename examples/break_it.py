@@ -94,7 +94,7 @@ def steal(run: str, key: str, new_run: str) -> None:
     from provenance.artifacts.manifest import manifest_of
     from provenance.chain.session import Session, embedded
     from provenance.digest import Digest
-    from provenance.log.run_log import anchor, open_log
+    from provenance.log.anchoring import Anchorer
     from provenance.merkle import Tree
     from provenance.settings import Settings
     from provenance_cli.output import note
@@ -118,9 +118,11 @@ def steal(run: str, key: str, new_run: str) -> None:
         journal.append(opening.to_bytes())
         journal.append(record.to_bytes())
     write_json(thief.info, {"format": "provenance-run/1", "run_id": run_id})
-    with open_log(thief) as log:
-        head = anchor(session, log)
-    proof = Tree(r.entry for r in log.records).inclusion_proof(1)
+    log = [opening, record]  # `open_log` would refuse it: nothing was trained
+    anchorer = Anchorer(opened.run_id, thief, session, lambda: len(log))
+    head = anchorer.anchor()
+    anchorer.close()
+    proof = Tree(r.entry for r in log).inclusion_proof(1)
     session.final(session.release(record, 1, head.seq, proof))
     print(run_id)
 

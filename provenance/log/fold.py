@@ -4,13 +4,12 @@
 
 Whatever a record says about records before it is compared with them. Nothing else in the project
 interprets the order of records. What only the chain can tell (the drawn seed, anchorings) is
-compared by the verifier. The rules: docs/formats/history.md.
+compared by the verifier. The rules: docs/formats/records.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from enum import IntEnum
+from collections.abc import Callable, Container, Iterable, Mapping
 
 from provenance.log.history import History, Placed, final_checkpoint
 from provenance.log.record import Record
@@ -28,7 +27,10 @@ from provenance.log.records import (
     Sample,
     Seed,
 )
+from provenance.log.states import TURNS, State
 from provenance.log.training_fold import TrainingFold, refuse, require
+
+_LISTED = (Resume.TYPE, Merge.TYPE, Quantize.TYPE, Sample.TYPE, Release.TYPE)
 
 
 def read_history(records: Iterable[Record]) -> History:
@@ -44,44 +46,10 @@ def read_history(records: Iterable[Record]) -> History:
     return fold.history()
 
 
-class State(IntEnum):
-    """How far a run has come."""
-
-    EMPTY = 0
-    OPENED = 1
-    SEEDED = 2
-    TRAINING = 3
-    CLOSED = 4
-    DERIVED = 5
-    RELEASED = 6
-
-    def __str__(self) -> str:
-        return f"the run is {self.name.lower()}"
-
-
-_LAST = State.RELEASED
-_ALLOWED: Mapping[str, tuple[State, State]] = {
-    RunOpen.TYPE: (State.EMPTY, State.EMPTY),
-    Seed.TYPE: (State.OPENED, State.OPENED),
-    Eval.TYPE: (State.SEEDED, _LAST),
-    Batch.TYPE: (State.SEEDED, State.TRAINING),
-    Checkpoint.TYPE: (State.OPENED, State.TRAINING),
-    Resume.TYPE: (State.SEEDED, State.TRAINING),
-    Epoch.TYPE: (State.TRAINING, _LAST),
-    RunClose.TYPE: (State.SEEDED, State.TRAINING),
-    Merge.TYPE: (State.CLOSED, _LAST),
-    Quantize.TYPE: (State.DERIVED, _LAST),
-    Sample.TYPE: (State.DERIVED, _LAST),
-    Release.TYPE: (State.DERIVED, _LAST),
-}
-"""First and last state in which a record of a type may stand. Any other type never may."""
-
-
 class Fold:
     """Reads records one by one; `history` is what they tell so far.
 
-    The work is linear in the records and in the positions that they list, but for the lists that
-    `resume` records hold.
+    The work of all `add` calls together is linear in the size of the records.
     """
 
     def __init__(self) -> None:
@@ -89,24 +57,24 @@ class Fold:
         self._state = State.EMPTY
         self._training = TrainingFold()
         self._opening: Record | None = None
-        self._one: dict[str, Placed] = {}  # seed and close
+        self._seed: Placed | None = None
+        self._close: Placed | None = None
         self._lists: dict[str, list[Placed]] = {type_: [] for type_ in _LISTED}
+        self._merged = set[str]()  # content digests of merged weights
+        self._files = set[str]()  # digests of quantized files
 
     def add(self, record: Record) -> None:
-        """Take the next record.
+        """Take the next record (attacker-controlled).
 
         Raises:
-            VerificationError: the rules do not allow it here.
+            VerificationError: the rules do not allow it here. The fold stays as it was.
         """
-        placed = Placed(self._size, record)
-        first, last = _ALLOWED.get(record.type, (None, None))
-        if first is None or last is None:
-            rule = f"a run's log holds no record of type {record.type}"
-            refuse(placed.index, "", rule, " or ".join(_ALLOWED), record.type)
-        if not first <= self._state <= last:
-            rule = f"no record of type {record.type} may stand here"
-            expected = f"{first}" if first == last else f"{first}, at most {last.name.lower()}"
-            refuse(placed.index, "", rule, expected, self._state)
+        placed, turn = Placed(self._size, record), TURNS.get(record.type)
+        if turn is None:
+            rule = f"the log of a run holds no record of type {record.type}"
+            refuse(placed.index, "type", rule, " or ".join(TURNS), record.type)
+        if not turn.first <= self._state <= turn.last:
+            refuse(placed.index, record.type, turn.rule, turn, self._state)
         _HANDLERS[record.type](self, placed)
         self._size += 1
 
@@ -121,115 +89,132 @@ class Fold:
         return History(
             size=self._size,
             opening=self._opening,
-            seed=self._one.get(Seed.TYPE),
-            batches=tuple(self._training.batches.values()),
-            checkpoints=tuple(self._training.checkpoints.values()),
+            seed=self._seed,
+            batches=tuple(self._training.batches),
+            checkpoints=tuple(self._training.checkpoints),
             epochs=self._training.epochs(),
             resumes=tuple(self._lists[Resume.TYPE]),
-            close=self._one.get(RunClose.TYPE),
+            close=self._close,
             merges=tuple(self._lists[Merge.TYPE]),
             quantizations=tuple(self._lists[Quantize.TYPE]),
             samples=tuple(self._lists[Sample.TYPE]),
             releases=tuple(self._lists[Release.TYPE]),
         )
 
-    def _open(self, placed: Placed) -> None:
+    def _take_opening(self, placed: Placed) -> None:
         self._training.open(placed)
         self._opening, self._state = placed.record, State.OPENED
 
-    def _seed(self, placed: Placed) -> None:
-        self._one[Seed.TYPE], self._state = placed, State.SEEDED
+    def _take_seed(self, placed: Placed) -> None:
+        assert self._opening is not None  # the state says so
+        drawn = self._opening.fields["registered"]
+        source = "chain" if drawn else "local"
+        require(placed, "source", "seed is from elsewhere than the opening says", source)
+        for name in ("run_id", "draw_block"):
+            if (name in placed.fields) != drawn:
+                rule = "a seed names its run and block if and only if a chain drew it"
+                there = {True: "named", False: "absent"}
+                refuse(placed.index, name, rule, there[drawn], there[not drawn])
+        self._seed, self._state = placed, State.SEEDED
 
-    def _eval(self, placed: Placed) -> None:
+    def _take_eval(self, placed: Placed) -> None:
         step = placed.fields["step"]
         if step not in (0, self._training.place.step):
             rule = "evaluation names another step than training has come to"
-            refuse(placed.index, "step", rule, self._training.place.step, step)
+            refuse(placed.index, "step", rule, f"0 or {self._training.place.step}", step)
 
-    def _batch(self, placed: Placed) -> None:
+    def _take_batch(self, placed: Placed) -> None:
         self._training.batch(placed)
         self._state = State.TRAINING
 
-    def _checkpoint(self, placed: Placed) -> None:
+    def _take_checkpoint(self, placed: Placed) -> None:
         self._training.checkpoint(placed)
 
-    def _epoch(self, placed: Placed) -> None:
+    def _take_epoch(self, placed: Placed) -> None:
         if "number" in placed.fields:
             self._training.prove_epoch(placed)
         elif self._state is State.TRAINING:
             self._training.end_epoch(placed)
         else:
-            rule = "an epoch ends before the run is closed"
-            refuse(placed.index, "", rule, State.TRAINING, self._state)
+            rule = "an epoch ends before run.close"
+            refuse(placed.index, Epoch.TYPE, rule, State.TRAINING, self._state)
 
-    def _resume(self, placed: Placed) -> None:
+    def _take_resume(self, placed: Placed) -> None:
         self._training.resume(placed)
         self._lists[Resume.TYPE].append(placed)
         if not self._training.batches:
             self._state = State.SEEDED
 
-    def _close(self, placed: Placed) -> None:
-        place = self._training.place
+    def _take_close(self, placed: Placed) -> None:
+        place, summary = self._training.place, placed.fields["summary"]
         require(placed, "step", "run.close names another step than was trained", place.step)
-        self._one[RunClose.TYPE], self._state = placed, State.CLOSED
-
-    def _merge(self, placed: Placed) -> None:
-        checkpoint = final_checkpoint(*self._training.last())
-        assert self._opening is not None  # the state says so
-        base = self._opening.fields["base"].get("content")
-        for field, rule, expected in (
-            (
-                "checkpoint",
-                "merge names another checkpoint than the last live one",
-                checkpoint.index,
-            ),
-            ("base", "merge used another base than the run was opened for", base),
-            ("adapter", "merge used another adapter", checkpoint.fields["weights"]),
-            ("adapter_manifest", "merge used another adapter", checkpoint.fields["manifest"]),
+        checkpoint, _ = self._training.last()
+        made = {} if checkpoint is None else checkpoint.fields
+        for name, expected in (
+            ("steps", place.step),
+            ("consumed", place.consumed),
+            ("remainder", self._training.count - place.consumed),
+            ("adapter", made.get("weights")),
+            ("adapter_dir", made.get("path")),
         ):
-            require(placed, field, rule, expected)
+            if name in summary and summary[name] != expected:
+                rule = "run.close sums up something else than the log says"
+                refuse(placed.index, f"summary.{name}", rule, expected, summary[name])
+        self._close, self._state = placed, State.CLOSED
+
+    def _take_merge(self, placed: Placed) -> None:
+        assert self._opening is not None  # the state says so
+        checkpoint = final_checkpoint(*self._training.last())
+        rule = "merge names another checkpoint than the last live one"
+        require(placed, "checkpoint", rule, checkpoint.index)
+        rule = "merge used another adapter than the last checkpoint's"
+        require(placed, "adapter", rule, checkpoint.fields["weights"])
+        require(placed, "adapter_manifest", rule, checkpoint.fields["manifest"])
+        rule = "merge used another base than the run was opened for"
+        require(placed, "base", rule, self._opening.fields["base"].get("content"))
         self._lists[Merge.TYPE].append(placed)
+        self._merged.add(placed.fields["merged"])
         self._state = max(self._state, State.DERIVED)
 
-    def _quantize(self, placed: Placed) -> None:
-        self._require_made(placed, "source", Merge.TYPE, "merged")
+    def _take_quantize(self, placed: Placed) -> None:
+        rule = "weights are quantized that no merge before made"
+        _require_made(placed, "source", rule, self._merged)
         self._lists[Quantize.TYPE].append(placed)
+        self._files.add(placed.fields["file"])
 
-    def _sample(self, placed: Placed) -> None:
+    def _take_sample(self, placed: Placed) -> None:
         stage = placed.fields["stage"]
         if stage not in (Merge.TYPE, Quantize.TYPE) or not self._lists[stage]:
             rule = "sample is about a stage that is not logged before it"
-            refuse(placed.index, "stage", rule, "merge or quantize", stage)
+            refuse(placed.index, "stage", rule, "merge or quantize, after its record", stage)
         self._lists[Sample.TYPE].append(placed)
 
-    def _release(self, placed: Placed) -> None:
-        run_id = self._one[Seed.TYPE].fields.get("run_id")
+    def _take_release(self, placed: Placed) -> None:
+        run_id = None if self._seed is None else self._seed.fields.get("run_id")
         require(placed, "run_id", "release names another run than the seed", run_id)
-        self._require_made(placed, "model", Quantize.TYPE, "file")
+        rule = "file is released that no quantization before made"
+        _require_made(placed, "model", rule, self._files)
         self._lists[Release.TYPE].append(placed)
         self._state = State.RELEASED
 
-    def _require_made(self, placed: Placed, field: str, type_: str, output: str) -> None:
-        """What a record takes is what an earlier record of this type made."""
-        value = placed.fields[field]
-        made = [r.fields[output] for r in self._lists[type_]]
-        if value not in made:
-            rule = f"log lacks the {type_} record that this one builds on"
-            refuse(placed.index, field, rule, " or ".join(made[-3:]) or f"a {type_} record", value)
+
+def _require_made(placed: Placed, field: str, rule: str, made: Container[str]) -> None:
+    """What a record takes is what an earlier record made."""
+    if (value := placed.fields[field]) not in made:
+        refuse(placed.index, field, rule, "a digest that an earlier record names", value)
 
 
-_LISTED = (Resume.TYPE, Merge.TYPE, Quantize.TYPE, Sample.TYPE, Release.TYPE)
 _HANDLERS: Mapping[str, Callable[[Fold, Placed], None]] = {
-    RunOpen.TYPE: Fold._open,
-    Seed.TYPE: Fold._seed,
-    Eval.TYPE: Fold._eval,
-    Batch.TYPE: Fold._batch,
-    Checkpoint.TYPE: Fold._checkpoint,
-    Resume.TYPE: Fold._resume,
-    Epoch.TYPE: Fold._epoch,
-    RunClose.TYPE: Fold._close,
-    Merge.TYPE: Fold._merge,
-    Quantize.TYPE: Fold._quantize,
-    Sample.TYPE: Fold._sample,
-    Release.TYPE: Fold._release,
+    RunOpen.TYPE: Fold._take_opening,
+    Seed.TYPE: Fold._take_seed,
+    Eval.TYPE: Fold._take_eval,
+    Batch.TYPE: Fold._take_batch,
+    Checkpoint.TYPE: Fold._take_checkpoint,
+    Resume.TYPE: Fold._take_resume,
+    Epoch.TYPE: Fold._take_epoch,
+    RunClose.TYPE: Fold._take_close,
+    Merge.TYPE: Fold._take_merge,
+    Quantize.TYPE: Fold._take_quantize,
+    Sample.TYPE: Fold._take_sample,
+    Release.TYPE: Fold._take_release,
 }

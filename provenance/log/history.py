@@ -15,6 +15,7 @@ import numpy.typing as npt
 from provenance.errors import VerificationError
 from provenance.ids import from_hex
 from provenance.log.record import Record
+from provenance.log.records import Merge
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class EpochHistory:
 
 @dataclass(frozen=True)
 class ReleasePath:
-    """The records on the way to one release, each the only one that its successor may name."""
+    """The records on the way to one release, each the last that made what its successor took."""
 
     checkpoint: Placed
     merge: Placed
@@ -140,11 +141,26 @@ class History:
         checkpoint = self.checkpoints[-1] if self.checkpoints else None
         return final_checkpoint(checkpoint, self.batches[-1] if self.batches else None)
 
+    def sample_of(self, made: Placed) -> Placed | None:
+        """The last `sample` record about a merge or a quantization of this history.
+
+        A sample is about the last record of its stage that stands before it.
+        """
+        stage = made.record.type
+        stages = self.merges if stage == Merge.TYPE else self.quantizations
+        end = next((later.index for later in stages if later.index > made.index), self.size)
+        own = (s for s in self.samples if s.fields["stage"] == stage and made.index < s.index < end)
+        return max(own, key=lambda sample: sample.index, default=None)
+
+    def release_of(self, model: str) -> Placed | None:
+        """The first release of the file with this digest."""
+        return next((r for r in self.releases if r.fields["model"] == model), None)
+
     def path(self, index: int) -> ReleasePath:
         """The records from the released checkpoint to the release with this index.
 
         Raises:
-            VerificationError: the record there is no release, or nothing was fed before it.
+            VerificationError: the record there is no release.
         """
         release = next((r for r in self.releases if r.index == index), None)
         if release is None:
@@ -153,15 +169,7 @@ class History:
             )
         quantize = _last(self.quantizations, index, "file", release.fields["model"])
         merge = _last(self.merges, quantize.index, "merged", quantize.fields["source"])
-        checkpoint = next(c for c in self.checkpoints if c.index == merge.fields["checkpoint"])
-        if not self.batches:
-            raise VerificationError(
-                "released run was fed nothing",
-                where=f"record {index}",
-                expected="a batch of at least one record",
-                actual="no batch",
-            )
-        return ReleasePath(checkpoint, merge, quantize, release)
+        return ReleasePath(self.final_checkpoint, merge, quantize, release)
 
 
 def final_checkpoint(checkpoint: Placed | None, batch: Placed | None) -> Placed:

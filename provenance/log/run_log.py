@@ -5,7 +5,7 @@ Merging, quantizing, proving and releasing share this.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,10 @@ from provenance.ids import RunId
 from provenance.layout import RunFolder, read_json
 from provenance.log.anchoring import Anchorer, Committed, HeadCommitter
 from provenance.log.fold import Fold
-from provenance.log.history import History
+from provenance.log.history import History, Placed
 from provenance.log.journal import Journal
 from provenance.log.record import Record
-from provenance.log.records import Quantize
+from provenance.log.records import Merge, Quantize
 from provenance.log.tree import RunLog, read_records
 
 
@@ -72,15 +72,17 @@ class OpenLog:
         self.records.append(record)
         return index
 
-    def last(self, type_: str) -> Record:
-        """The newest record of a type.
+    def last_merge(self) -> Placed:
+        """The last `merge` record; a Conflict if there is none, so `merge` has not run."""
+        return self._last(self.history.merges, Merge.TYPE)
 
-        Raises:
-            Conflict: there is none, so an earlier command has not run.
-        """
-        for record in reversed(self.records):
-            if record.type == type_:
-                return record
+    def last_quantization(self) -> Placed:
+        """The last `quantize` record; a Conflict if there is none, so `quantize` has not run."""
+        return self._last(self.history.quantizations, Quantize.TYPE)
+
+    def _last(self, records: Sequence[Placed], type_: str) -> Placed:
+        if records:
+            return records[-1]
         raise Conflict(
             "log lacks a record this command builds on",
             where=str(self.folder.root),
@@ -94,7 +96,7 @@ class OpenLog:
             Conflict: the folder holds no file.
             VerificationError: it holds only files with other digests.
         """
-        logged = self.last(Quantize.TYPE).body(Quantize).file
+        logged = self.last_quantization().record.body(Quantize).file
         files = {
             path: hash_file(path)
             for path in sorted(self.folder.release.glob("*"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any, NoReturn
@@ -10,6 +9,9 @@ from typing import Any, NoReturn
 from provenance.errors import VerificationError
 from provenance.log.history import EpochHistory, Placed
 from provenance.log.records import ResumeFirst
+
+_SHOWN = 200  # characters of a foreign value in a message
+_ANCHORING = ("number", "ledger", "u_hash", "p_hash", "dataset_id", "vk_id", "log_size")
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,33 @@ class Place:
     last_checkpoint: int | None = None
 
 
+@dataclass(frozen=True)
+class _End:
+    """The logged end of an epoch.
+
+    last_batch: index of the epoch's last batch.
+    proofs: the records that name an anchoring of the epoch.
+    """
+
+    placed: Placed
+    last_batch: int
+    proofs: list[Placed]
+
+    @property
+    def indices(self) -> list[int]:
+        """Of the end and its proofs, in order."""
+        return [self.placed.index, *(proof.index for proof in self.proofs)]
+
+
 def refuse(index: int, field: str, rule: str, expected: object, actual: object) -> NoReturn:
-    """Name the record and the rule that it breaks."""
+    """Name the record and the rule that it breaks; values (attacker-controlled) are cut."""
     where = f"record {index} {field}".rstrip()
-    raise VerificationError(rule, where=where, expected=expected, actual=actual)
+    raise VerificationError(rule, where=where, expected=_cut(expected), actual=_cut(actual))
+
+
+def _cut(value: object) -> str:
+    text = "none" if value is None else str(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}.."
 
 
 def require(placed: Placed, field: str, rule: str, expected: object) -> None:
@@ -48,17 +73,16 @@ class TrainingFold:
     """What was fed and saved so far. `Fold` calls it only where its state allows the record.
 
     place: where training stands.
-    batches, checkpoints: the live ones, by index.
+    count: number of positions of an epoch; 0 before the run is opened.
+    batches, checkpoints: the live ones, in order.
     """
 
     def __init__(self) -> None:
-        self.place = Place()
-        self.batches: dict[int, Placed] = {}
-        self.checkpoints: dict[int, Placed] = {}
-        self._ends: dict[int, Placed] = {}  # by epoch
-        self._proofs: dict[int, list[Placed]] = {}  # by epoch
+        self.place, self.count = Place(), 0
+        self.batches: list[Placed] = []
+        self.checkpoints: list[Placed] = []
+        self._ends: list[_End] = []  # of epochs 0, 1, ..: none begins before the end of the last
         self._places: dict[int, Place] = {0: Place()}  # of checkpoints, and of the opening
-        self._count = 0
 
     def open(self, placed: Placed) -> None:
         """The run is opened: learn how many positions an epoch has."""
@@ -66,28 +90,32 @@ class TrainingFold:
         if type(count) is not int or count < 1:
             rule = "run.open does not say how many records the dataset has"
             refuse(placed.index, "dataset.count", rule, "an integer of 1 or more", count)
-        self._count = count
+        self.count = count
 
     def epochs(self) -> tuple[EpochHistory, ...]:
         """The epochs of which batches are live, in order."""
         fed: dict[int, list[Placed]] = {}
-        for batch in self.batches.values():
+        for batch in self.batches:
             fed.setdefault(batch.fields["epoch"], []).append(batch)
-        return tuple(
-            EpochHistory(
-                number=epoch,
-                batches=tuple(batches),
-                consumed=sum(len(batch.fields["positions"]) for batch in batches),
-                end=self._ends.get(epoch),
-                proofs=tuple(self._proofs.get(epoch, ())),
-            )
-            for epoch, batches in fed.items()
+        return tuple(self._epoch(number, batches) for number, batches in fed.items())
+
+    def _epoch(self, number: int, batches: list[Placed]) -> EpochHistory:
+        end = self._end_of(number)
+        return EpochHistory(
+            number=number,
+            batches=tuple(batches),
+            consumed=sum(len(batch.fields["positions"]) for batch in batches),
+            end=None if end is None else end.placed,
+            proofs=() if end is None else tuple(end.proofs),
         )
 
     def last(self) -> tuple[Placed | None, Placed | None]:
         """The last live checkpoint and the last live batch."""
-        checkpoint = next(reversed(self.checkpoints.values()), None)
-        return checkpoint, next(reversed(self.batches.values()), None)
+        batches, checkpoints = self.batches, self.checkpoints
+        return checkpoints[-1] if checkpoints else None, batches[-1] if batches else None
+
+    def _end_of(self, epoch: int) -> _End | None:
+        return self._ends[epoch] if epoch < len(self._ends) else None
 
     def batch(self, placed: Placed) -> None:
         """A batch feeds the next positions of the order, in the next micro batch."""
@@ -98,9 +126,8 @@ class TrainingFold:
         require(placed, "rank", "log is that of the first training process", 0)
         if place.ended:
             place = replace(place, epoch=place.epoch + 1, consumed=0, ended=False)
-        require(
-            placed, "epoch", "epochs are fed in turn, each after the last one's end", place.epoch
-        )
+        rule = "epochs are fed in turn, each after the end of the one before"
+        require(placed, "epoch", rule, place.epoch)
         _require_turn(placed, place)
         self.place = replace(
             place,
@@ -109,7 +136,7 @@ class TrainingFold:
             micro=fields["micro"],
             last_batch=placed.index,
         )
-        self.batches[placed.index] = placed
+        self.batches.append(placed)
 
     def _consumed(self, placed: Placed, fed: int) -> int:
         """Positions fed after a batch, which lists a leaf for each of the next positions."""
@@ -124,14 +151,20 @@ class TrainingFold:
             rule = "positions are fed in turn, each once"
             refuse(placed.index, "positions", rule, fed + wrong, positions[wrong])
         end = fed + len(positions)
-        if end > self._count:
+        if end > self.count:
             rule = "batch feeds more positions than an epoch has"
-            refuse(placed.index, "positions", rule, f"at most {self._count}", end)
+            refuse(placed.index, "positions", rule, f"at most {self.count}", end)
         return end
 
     def checkpoint(self, placed: Placed) -> None:
-        """A checkpoint covers everything that was fed before it."""
+        """A checkpoint covers everything that was fed before it.
+
+        Before the first batch there is only the initial adapter, checkpoint 0.
+        """
         place = self.place
+        if place.last_batch is None and place.last_checkpoint is not None:
+            rule = "only one checkpoint, the initial adapter, stands before the first batch"
+            refuse(placed.index, "checkpoint", rule, "a batch", "no batch was fed")
         for field, rule, expected in (
             ("step", "checkpoint names another step than was trained", place.step),
             ("epoch", "checkpoint names another epoch than was fed", place.epoch),
@@ -142,67 +175,85 @@ class TrainingFold:
             require(placed, field, rule, expected)
         self.place = replace(place, last_checkpoint=placed.index)
         self._places[placed.index] = self.place
-        self.checkpoints[placed.index] = placed
+        self.checkpoints.append(placed)
 
     def end_epoch(self, placed: Placed) -> None:
         """The current epoch ends, once."""
         place = self.place
-        if place.ended or not place.consumed:
+        if place.ended or place.last_batch is None or not place.consumed:
             rule = "an epoch ends once, after its batches"
-            refuse(placed.index, "epoch", rule, "batches before it", f"epoch {place.epoch} ended")
+            refuse(placed.index, "epoch", rule, "batches before it", "none since the last end")
         require(placed, "epoch", "end of another epoch than the one that is fed", place.epoch)
+        for name in _ANCHORING:
+            rule = "an epoch's end names no anchoring"
+            require(placed, name, rule, None)
         self._require_counts(placed, place.consumed)
         self.place = replace(place, ended=True)
-        self._ends[place.epoch] = placed
+        self._ends.append(_End(placed, place.last_batch, []))
 
     def prove_epoch(self, placed: Placed) -> None:
         """A record that names an epoch's anchoring repeats what the record of its end says."""
-        fields = placed.fields
-        end = self._ends.get(fields["epoch"])
+        fields, end = placed.fields, self._end_of(placed.fields["epoch"])
         if end is None:
             rule = "epoch was proven before its end"
             refuse(placed.index, "epoch", rule, "an epoch that ended", fields["epoch"])
-        self._require_counts(placed, end.fields["consumed"])
-        require(placed, "remainder", "epoch's end has another remainder", end.fields["remainder"])
-        if fields.get("log_size", 0) > placed.index:
-            rule = "epoch was anchored with a longer log than stands before its record"
-            refuse(placed.index, "log_size", rule, f"at most {placed.index}", fields["log_size"])
-        self._proofs.setdefault(fields["epoch"], []).append(placed)
+        for name in _ANCHORING:
+            if name not in fields:
+                rule = "record of a proven epoch does not say what was anchored"
+                refuse(placed.index, name, rule, "a value", "none")
+        self._require_counts(placed, end.placed.fields["consumed"])
+        rest = "epoch's end has another remainder"
+        require(placed, "remainder", rest, end.placed.fields["remainder"])
+        if not end.last_batch < fields["log_size"] <= placed.index:
+            rule = "anchored log covers the epoch's batches, and no more than stands before"
+            expected = f"{end.last_batch + 1} to {placed.index}"
+            refuse(placed.index, "log_size", rule, expected, fields["log_size"])
+        end.proofs.append(placed)
 
     def _require_counts(self, placed: Placed, consumed: int) -> None:
         require(placed, "consumed", "epoch's end names another number of positions", consumed)
         rest = len(placed.fields["remainder"])
-        if rest != self._count - consumed:
+        if rest != self.count - consumed:
             rule = "epoch's remainder has the wrong length"
-            refuse(placed.index, "remainder", rule, self._count - consumed, rest)
+            refuse(placed.index, "remainder", rule, self.count - consumed, rest)
 
     def resume(self, placed: Placed) -> None:
         """Training goes on from a live checkpoint, or from the opening; what came after is void."""
         begin, old = placed.fields["from"], placed.record.version == ResumeFirst.VERSION
         place = self._places.get(begin)
         if place is None:
-            live = ", ".join(map(str, self._places))
-            refuse(placed.index, "from", "training resumes at a live checkpoint", live, begin)
+            rule = "training resumes at a live checkpoint, or at the opening"
+            refuse(placed.index, "from", rule, "0 or a live checkpoint", begin)
         require(placed, "step", "resume names another step than its checkpoint", place.step)
         stays = self._end_at(place) if old else None
         batches, checkpoints = _later(self.batches, begin), _later(self.checkpoints, begin)
-        ended = takewhile(lambda epoch: self._ends[epoch].index > begin, reversed(self._ends))
-        ends = [epoch for epoch in ended if self._ends[epoch] != stays]
-        proofs = [proof.index for epoch in ends for proof in self._proofs.get(epoch, [])]
-        others = [*checkpoints, *(self._ends[epoch].index for epoch in ends), *proofs]
-        expected = sorted(batches if old else batches + others)
-        require(placed, "abandons", "resume abandons exactly what came after its start", expected)
-        _remove(self.batches, batches)
-        _remove(self.checkpoints, checkpoints)
-        _remove(self._places, checkpoints)
-        _remove(self._ends, ends)
-        _remove(self._proofs, ends)
+        later = takewhile(lambda end: end.placed.index > begin, reversed(self._ends))
+        ends = [end for end in later if end is not stays]
+        ended = [index for end in ends for index in end.indices]
+        _require_abandons(placed, sorted(batches if old else [*batches, *checkpoints, *ended]))
+        for index in checkpoints:
+            del self._places[index]
+        _drop(self.batches, len(batches))
+        _drop(self.checkpoints, len(checkpoints))
+        _drop(self._ends, len(ends))
         self.place = replace(place, ended=place.ended or stays is not None)
 
-    def _end_at(self, place: Place) -> Placed | None:
+    def _end_at(self, place: Place) -> _End | None:
         """The logged end of an epoch at a place. The first version of `resume` let it stay."""
-        end = self._ends.get(place.epoch)
-        return end if end is not None and end.fields["consumed"] == place.consumed else None
+        end = self._end_of(place.epoch)
+        return end if end and end.placed.fields["consumed"] == place.consumed else None
+
+
+def _require_abandons(placed: Placed, expected: list[int]) -> None:
+    """A `resume` abandons exactly the indices in `expected`, each named once, in order."""
+    abandons = placed.fields["abandons"]
+    if abandons == expected:
+        return
+    wanted, named = set(expected), set(abandons)
+    missing, foreign = sorted(wanted - named)[:3], sorted(named - wanted)[:3]
+    rule = "resume abandons exactly what is live after the record that it goes on from"
+    actual = f"{len(abandons)} in which {missing} are missing and {foreign} too many"
+    refuse(placed.index, "abandons", rule, f"{len(expected)} indices in order", actual)
 
 
 def _require_turn(placed: Placed, place: Place) -> None:
@@ -214,11 +265,11 @@ def _require_turn(placed: Placed, place: Place) -> None:
         refuse(placed.index, "step, micro", rule, f"{following} or {within}", now)
 
 
-def _later(kept: dict[int, Placed], begin: int) -> list[int]:
-    """Indices after `begin`; no more are looked at."""
-    return list(takewhile(lambda index: index > begin, reversed(kept)))
+def _later(kept: list[Placed], begin: int) -> list[int]:
+    """The last ones' indices, those after `begin`; no more are looked at."""
+    return [placed.index for placed in takewhile(lambda p: p.index > begin, reversed(kept))]
 
 
-def _remove(kept: dict[int, Any], keys: Iterable[int]) -> None:
-    for key in keys:
-        kept.pop(key, None)
+def _drop(kept: list[Any], count: int) -> None:
+    """Drop the last ones."""
+    del kept[len(kept) - count :]

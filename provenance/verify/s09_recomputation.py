@@ -164,7 +164,7 @@ def _check_fed(case: Case, lineage: Lineage, recomputed: bool) -> FedFacts | Non
 def _check_learned(case: Case, log: Log, lineage: Lineage, fed: FedFacts | None) -> None:
     """Training changed the model. Losses are the log's word; nothing here can check them."""
     id_, text = "training.learned", "training changed the model"
-    close = next((r for r in reversed(log.records) if r.type == "run.close"), None)
+    close = lineage.history.close
     summary = {} if close is None else close.fields["summary"]
     changed, adapted = summary.get("tensors_changed"), summary.get("tensors_adapted")
     if fed is None or type(changed) is not int or type(adapted) is not int:

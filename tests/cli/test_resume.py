@@ -72,5 +72,5 @@ def test_killed_run_is_resumed_proven_and_verified(job: Job, tmp_path: Path) -> 
     verdict = job("verify", next((run / "release").glob("*.gguf")), "--evidence", run, "--json")
     assert verdict.code == 0
     assert "1 resumes" in next(
-        c["text"] for c in verdict.json["claims"] if c["id"] == "lineage.complete"
+        c["text"] for c in verdict.json["claims"] if c["id"] == "history.consistent"
     )

@@ -12,6 +12,7 @@ from provenance.chain.calls import EpochPoints
 from provenance.digest import sha256
 from provenance.errors import RejectedError, VerificationError
 from provenance.judgement.verdict import Status
+from provenance.log.fold import read_history
 from provenance.log.record import Record
 from provenance_zk.field import R
 from provenance_zk.proof_file import ProofFile
@@ -43,11 +44,11 @@ BATCH_ATTACKS = {
     "swap two records": (swap(3, 20), ["epoch.proven"]),
     "omit a record for another": (repeat(3, 20), ["epoch.proven"]),
     "inject a record": (inject(5, STRANGE), ["epoch.proven"]),
-    "omit a batch": (omit_batch(2), ["lineage.complete"]),
-    "omit the last batch": (omit_batch(4), ["lineage.complete"]),
-    "reorder two batches": (reorder_batches(1, 3), ["epoch.proven"]),
-    "feed a batch twice": (repeat_batch(1), ["lineage.complete"]),
-    "feed beyond the epoch": (extra_position(40, STRANGE), ["lineage.complete"]),
+    "omit a batch": (omit_batch(2), ["history.consistent"]),
+    "omit the last batch": (omit_batch(4), ["history.consistent"]),
+    "reorder two batches": (reorder_batches(1, 3), ["history.consistent"]),
+    "feed a batch twice": (repeat_batch(1), ["history.consistent"]),
+    "feed beyond the epoch": (extra_position(40, STRANGE), ["history.consistent"]),
 }
 
 
@@ -77,10 +78,10 @@ def test_the_prover_refuses_such_a_log_before_anything_is_spent(
             if r.type == "batch"
         ]
     )
-    records[2:2] = [batch_record(b, i) for i, b in enumerate(logged)]
+    records[2:2] = [batch_record(b, i) for i, b in enumerate(logged, 1)]
     drawn = DrawnRun(run.run_id, run.data.registered.dataset_id, run.seed)
     with pytest.raises(VerificationError):
-        make_job(records, run.data.dataset, drawn, 0)
+        make_job(read_history(records), run.data.dataset, drawn, 0)
 
 
 def test_another_order_than_the_seeds_fails_although_it_is_proven(
@@ -104,8 +105,8 @@ def test_a_wrong_seed_in_the_log_fails(lab: Lab, data: Data, tmp_path: Path) -> 
 
 def test_batches_logged_before_the_seed_fail(lab: Lab, data: Data, tmp_path: Path) -> None:
     verdict = build_run(lab, data, tmp_path, Plan(model=b"early", early=True)).judge()
-    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["run.preregistered"])
-    assert "before the seed" in verdict.reason
+    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["history.consistent"])
+    assert "batches are fed after the seed" in verdict.reason
 
 
 def test_a_checkpoint_from_before_the_batches_fails(lab: Lab, data: Data, tmp_path: Path) -> None:
@@ -113,7 +114,7 @@ def test_a_checkpoint_from_before_the_batches_fails(lab: Lab, data: Data, tmp_pa
     verdict = build_run(
         lab, data, tmp_path, Plan(model=b"early checkpoint", checkpoint_first=True)
     ).judge()
-    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["lineage.complete"])
+    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["history.consistent"])
 
 
 def test_a_checkpoint_that_claims_more_than_was_fed_fails(
@@ -121,7 +122,7 @@ def test_a_checkpoint_that_claims_more_than_was_fed_fails(
 ) -> None:
     plan = Plan(model=b"claims more", consumed=16, fields={"checkpoint": {"consumed": 40}})
     verdict = build_run(lab, data, tmp_path, plan).judge()
-    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["lineage.complete"])
+    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["history.consistent"])
 
 
 @pytest.mark.parametrize("epochs", [(1,), (0, 2), (1, 0), (7_000_000,)])
@@ -130,9 +131,9 @@ def test_chosen_epoch_numbers_fail(
 ) -> None:
     """Each epoch number has its own order: whoever chooses the number chooses the order."""
     verdict = build_run(
-        lab, data, tmp_path, Plan(model=str(epochs).encode(), epochs=epochs)
+        lab, data, tmp_path, Plan(model=str(epochs).encode(), epochs=epochs, prove=False)
     ).judge()
-    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["epoch.proven"])
+    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["history.consistent"])
     assert "in turn" in verdict.reason
 
 
@@ -154,7 +155,7 @@ def test_a_broken_link_of_the_lineage_fails(
     verdict = build_run(
         lab, data, tmp_path, Plan(model=tmp_path.name.encode(), fields={type_: fields}, prove=False)
     ).judge()
-    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["lineage.complete"])
+    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["history.consistent"])
 
 
 def test_a_run_registered_with_another_opening_fails(lab: Lab, data: Data, tmp_path: Path) -> None:
@@ -169,10 +170,18 @@ def test_a_run_registered_with_another_opening_fails(lab: Lab, data: Data, tmp_p
 
 
 @pytest.mark.parametrize(
-    "change", [{"root": "0x" + "00" * 32}, {"count": 41}, {"depth": 6}, {"root": None}], ids=str
+    ("change", "claim"),
+    [
+        ({"root": "0x" + "00" * 32}, "dataset.registered"),
+        ({"count": 41}, "history.consistent"),  # the epoch's remainder is too short for it
+        ({"depth": 6}, "dataset.registered"),
+        ({"root": None}, "dataset.registered"),
+        ({"dataset_id": "0x" + "00" * 32}, "dataset.registered"),
+    ],
+    ids=str,
 )
 def test_an_opening_that_names_another_dataset_fails(
-    lab: Lab, data: Data, tmp_path: Path, change: dict[str, Any]
+    lab: Lab, data: Data, tmp_path: Path, change: dict[str, Any], claim: str
 ) -> None:
     root = data.dataset.root
     dataset = {
@@ -188,7 +197,7 @@ def test_an_opening_that_names_another_dataset_fails(
         tmp_path,
         Plan(model=tmp_path.name.encode(), opening={"dataset": dataset}, prove=False),
     ).judge()
-    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["dataset.registered"])
+    assert (verdict.status, failing(verdict)) == (Status.FAILED, [claim])
 
 
 def test_two_seeds_in_one_log_fail(lab: Lab, data: Data, tmp_path: Path) -> None:
@@ -196,27 +205,14 @@ def test_two_seeds_in_one_log_fail(lab: Lab, data: Data, tmp_path: Path) -> None
     verdict = build_run(
         lab, data, tmp_path, Plan(model=b"two seeds", extra=[second], prove=False)
     ).judge()
-    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["lineage.complete"])
+    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["history.consistent"])
 
 
 def test_unmatched_tensors_fail(lab: Lab, data: Data, tmp_path: Path) -> None:
-    extra = Record.make(
-        "batch",
-        TIME,
-        epoch=0,
-        step=99,
-        micro=0,
-        rank=0,
-        positions=[],
-        leaves=[],
-        tensors=str(sha256(b"x")),
-        unmatched=3,
-    )
-    verdict = build_run(
-        lab, data, tmp_path, Plan(model=b"unmatched", extra=[extra], prove=False)
-    ).judge()
-    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["lineage.complete"])
-    assert "match no listed records" in verdict.reason
+    plan = Plan(model=b"unmatched", fields={"batch": {"unmatched": 3}}, prove=False)
+    verdict = build_run(lab, data, tmp_path, plan).judge()
+    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["history.consistent"])
+    assert "not those of the pre-registered order" in verdict.reason
 
 
 def test_a_batch_logged_after_the_epoch_was_anchored_fails(
@@ -224,19 +220,10 @@ def test_a_batch_logged_after_the_epoch_was_anchored_fails(
 ) -> None:
     """The trainer proves 32 of 40 records, then logs a batch for the rest."""
     order = Plan(model=b"late batch", consumed=32)
-    late = Record.make(
-        "batch",
-        TIME,
-        epoch=0,
-        step=99,
-        micro=0,
-        rank=0,
-        positions=[32],
-        leaves=[STRANGE],
-        tensors=str(sha256(b"x")),
-    )
+    late = batch_record(Batch([32], [STRANGE]), 5)
     verdict = build_run(lab, data, tmp_path, replace(order, extra=[late])).judge()
-    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["epoch.proven"])
+    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["history.consistent"])
+    assert "before run.close" in verdict.reason
 
 
 def test_a_resume_that_abandons_the_released_checkpoint_fails(
@@ -246,7 +233,7 @@ def test_a_resume_that_abandons_the_released_checkpoint_fails(
     verdict = build_run(
         lab, data, tmp_path, Plan(model=b"abandoned", extra=[extra], prove=False)
     ).judge()
-    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["lineage.complete"])
+    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["history.consistent"])
 
 
 def test_another_runs_proof_is_refused_by_the_ledger(

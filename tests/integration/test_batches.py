@@ -8,6 +8,7 @@ import pytest
 
 from provenance.chain.calls import EpochPoints
 from provenance.errors import RejectedError
+from provenance.log.fold import read_history
 from provenance_zk.proof_file import ProofFile
 from provenance_zk.training.epochs import DrawnRun, EpochProver, make_job
 from provenance_zk.training.registration import ProvingSite
@@ -38,7 +39,7 @@ def test_epochs_are_proven_in_one_transaction_and_not_sent_again(
     site = ProvingSite(SALT_KEY, lab.keys, lab.prover, session, address, said.append)
     prover = EpochProver(data.dataset, site, run.folder)
     drawn = DrawnRun(run.run_id, data.registered.dataset_id, run.seed)
-    jobs = [make_job(run.records(), data.dataset, drawn, e) for e in EPOCHS]
+    jobs = [make_job(read_history(run.records()), data.dataset, drawn, e) for e in EPOCHS]
     records = prover.prove(jobs)
     assert [record.fields["epoch"] for record in records] == list(EPOCHS)
     # type: ignore[union-attr]

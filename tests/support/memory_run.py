@@ -32,7 +32,7 @@ from provenance.verify.protocols import (
     SampleEvidence,
     Sampling,
 )
-from tests.support.memory_chain import IDENTITY, REGISTRY, MemoryChain, hashed
+from tests.support.memory_chain import IDENTITY, LEDGER, REGISTRY, MemoryChain, hashed
 from tests.support.plain import FED
 
 TIME = "2026-01-02T03:04:05Z"
@@ -40,6 +40,7 @@ KEY = Account.from_key(b"\x01" * 32)
 OWNER = KEY.address.lower()
 DOMAIN = Domain(IDENTITY.chain_id, REGISTRY.address)
 COUNT = 12
+_CHECKPOINT = 6  # behind opening, seed, three batches and the end of the epoch
 EPOCH_KEY, TREE_KEY, DATASET = b"\xe0" * 32, b"\xe1" * 32, b"\xda" * 32
 MODEL, BASE, ADAPTER, MERGED = (sha256(x) for x in (b"model", b"base", b"adapter", b"merged"))
 TRUST = Trust(
@@ -175,7 +176,8 @@ class MemoryRun:
         self.commit()
         if number is not None:
             self.chain.anchor_epoch(OWNER, self.run_id, 0, COUNT)
-        self.evidence.log += self._later(number)
+            self.evidence.log.append(self._proof(number))
+        self.evidence.log += self._later()
         if change:
             self.evidence.log[1:] = change(self.evidence.log[1:])
             self._restart(first)
@@ -211,7 +213,7 @@ class MemoryRun:
                 "batch",
                 TIME,
                 epoch=0,
-                step=b // 4,
+                step=b // 4 + 1,
                 micro=0,
                 rank=0,
                 positions=list(range(b, b + 4)),
@@ -220,7 +222,17 @@ class MemoryRun:
             )
             for b in range(0, COUNT, 4)
         ]
-        seed = Record.make("seed", TIME, seed=word(self.seed), source="chain")
+        run = self.chain.latest().run(self.run_id)
+        assert run is not None
+        seed = Record.make(
+            "seed",
+            TIME,
+            seed=word(self.seed),
+            source="chain",
+            draw_block=run.draw_block,
+            run_id=word(self.run_id),
+        )
+        end = Record.make("epoch", TIME, epoch=0, consumed=COUNT, remainder=[])
         checkpoint = Record.make(
             "checkpoint",
             TIME,
@@ -230,20 +242,28 @@ class MemoryRun:
             weights=str(ADAPTER),
             epoch=0,
             consumed=COUNT,
+            last_batch=len(batches) + 1,
         )
-        return [seed, *batches, checkpoint]
+        close = Record.make("run.close", TIME, status="completed", step=3, summary={})
+        return [seed, *batches, end, checkpoint, close]
 
-    def _later(self, number: int | None) -> list[Record]:
-        epoch = Record.make(
+    def _proof(self, number: int) -> Record:
+        return Record.make(
             "epoch",
             TIME,
             epoch=0,
             consumed=COUNT,
             remainder=[],
             number=number,
+            ledger=LEDGER.address,
             u_hash="0x" + "01" * 32,
             p_hash="0x" + "02" * 32,
+            dataset_id=word(DATASET),
+            vk_id=word(EPOCH_KEY),
+            log_size=len(self.evidence.log),
         )
+
+    def _later(self) -> list[Record]:
         merge = Record.make(
             "merge",
             TIME,
@@ -252,6 +272,7 @@ class MemoryRun:
             adapter_manifest=str(ADAPTER),
             merged=str(MERGED),
             merged_manifest=str(MERGED),
+            checkpoint=_CHECKPOINT,
             scale="2",
             adapted=[],
         )
@@ -273,7 +294,7 @@ class MemoryRun:
             manifest=str(sha256(b"m")),
             name="model",
         )
-        return [epoch, merge, quantize, release]
+        return [merge, quantize, release]
 
     def commit(self) -> int:
         """Sign and commit the whole log."""

@@ -258,12 +258,13 @@ RECORDS: dict[str, dict[str, Any]] = {
 
 
 # Types of which there is more than one version, with the newest.
-VERSIONS = {"run.open": 2}
+VERSIONS = {"run.open": 2, "resume": 2}
 
 
 def records_of_every_version() -> Iterator[tuple[str, int, dict[str, Any]]]:
     """(type, version, fields); the versions before the newest of a type come first."""
     yield "run.open", 1, {k: v for k, v in RECORDS["run.open"].items() if k != "fed"}
+    yield "resume", 1, RECORDS["resume"]
     for kind, fields in RECORDS.items():
         yield kind, VERSIONS.get(kind, 1), fields
 

@@ -23,6 +23,7 @@ from provenance.dataset.writer import ManifestFacts
 from provenance.digest import Digest, hash_file, sha256
 from provenance.layout import RunFolder, write_json
 from provenance.log.anchoring import Anchorer, Committed
+from provenance.log.fold import read_history
 from provenance.log.journal import Journal
 from provenance.log.record import Record
 from provenance.log.tree import RunLog, read_records
@@ -87,10 +88,10 @@ class Plan:
     trained_with: The seed whose order is fed, made from the drawn one.
     early: Batches are logged before the seed.
     checkpoint_first: The checkpoint is logged before anything was fed.
-    resume: Log indices that a `resume` after the first five batches abandons.
+    resume: After how many batches there is a checkpoint, from which the rest is fed again; 0: none.
     opening: Replaces fields of `run.open`.
     filed: The digest registered on chain, made from `run.open`.
-    fields: Replaces fields of later records, by type.
+    fields: Replaces fields of later records, by type; of the last one of batches.
     extra: Records appended before the release.
     """
 
@@ -103,7 +104,7 @@ class Plan:
     trained_with: Callable[[bytes], bytes] = lambda seed: seed
     early: bool = False
     checkpoint_first: bool = False
-    resume: Sequence[int] = ()
+    resume: int = 0
     opening: dict[str, Any] = field(default_factory=dict)
     filed: Callable[[Record], Digest] = lambda record: record.digest
     fields: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -215,18 +216,17 @@ def honest_batches(dataset: CommittedDataset, seed: bytes, epoch: int, consumed:
     ]
 
 
-def batch_record(batch: Batch, step: int) -> Record:
-    return Record.make(
-        "batch",
-        TIME,
-        epoch=batch.epoch,
-        step=step,
-        micro=0,
-        rank=0,
-        positions=batch.positions,
-        leaves=batch.leaves,
-        tensors=str(sha256(f"tensors {batch.epoch} {step}".encode())),
-    )
+def batch_record(batch: Batch, step: int, **fields: Any) -> Record:
+    values: dict[str, Any] = {
+        "epoch": batch.epoch,
+        "step": step,
+        "micro": 0,
+        "rank": 0,
+        "positions": batch.positions,
+        "leaves": batch.leaves,
+        "tensors": str(sha256(f"tensors {batch.epoch} {step}".encode())),
+    }
+    return Record.make("batch", TIME, **(values | fields))
 
 
 def opening_record(lab: Lab, data: Data, plan: Plan) -> Record:
@@ -256,6 +256,7 @@ def later_records(run: Run, plan: Plan) -> list[Record]:
             "adapter_manifest": adapter,
             "merged": merged,
             "merged_manifest": merged,
+            "checkpoint": max(i for i, r in enumerate(run.records()) if r.type == "checkpoint"),
             "scale": "2",
             "adapted": [],
         },
@@ -272,19 +273,6 @@ def later_records(run: Run, plan: Plan) -> list[Record]:
         Record.make(type_, TIME, **(fields[type_] | plan.fields.get(type_, {})))
         for type_ in ("merge", "quantize")
     ]
-
-
-def checkpoint_record(plan: Plan, consumed: int) -> Record:
-    adapter = str(sha256(b"adapter"))
-    fields = {
-        "step": 5,
-        "path": "adapter",
-        "manifest": adapter,
-        "weights": adapter,
-        "epoch": plan.epochs[-1],
-        "consumed": consumed,
-    }
-    return Record.make("checkpoint", TIME, **(fields | plan.fields.get("checkpoint", {})))
 
 
 def build_run(lab: Lab, data: Data, root: Path, plan: Plan | None = None) -> Run:
@@ -313,11 +301,10 @@ def build_run(lab: Lab, data: Data, root: Path, plan: Plan | None = None) -> Run
 
 def _train(run: Run, plan: Plan, opening: Record, draw_block: int) -> list[Record]:
     """Write the journal; returns the records an honest prover would prove."""
-    dataset = run.data.dataset
+    dataset, trained = run.data.dataset, plan.trained_with(run.seed)
     consumed = len(dataset) if plan.consumed is None else plan.consumed
-    trained = plan.trained_with(run.seed)
     honest = [b for e in plan.epochs for b in honest_batches(dataset, trained, e, consumed)]
-    logged = plan.batches(honest) if plan.batches else honest
+    ends = {epoch: _end_record(dataset, trained, epoch, consumed) for epoch in plan.epochs}
     seed = Record.make(
         "seed",
         TIME,
@@ -326,26 +313,96 @@ def _train(run: Run, plan: Plan, opening: Record, draw_block: int) -> list[Recor
         draw_block=draw_block,
         run_id=word(run.run_id),
     )
-    fed = [batch_record(b, step) for step, b in enumerate(logged)]
-    if plan.resume:
-        fed.insert(5, Record.make("resume", TIME, from_=0, abandons=list(plan.resume), step=3))
-    checkpoint = checkpoint_record(plan, consumed)
-    middle = [*fed, seed] if plan.early else [seed, *fed]
-    records = (
-        [opening, checkpoint, *middle] if plan.checkpoint_first else [opening, *middle, checkpoint]
-    )
+    log = Training([opening], plan)
+    if plan.checkpoint_first:
+        log.checkpoint("adapter", step=5, consumed=consumed)
+    if not plan.early:
+        log.records.append(seed)
+    log.feed(plan.batches(honest) if plan.batches else honest, ends)
+    if plan.early:
+        log.records.append(seed)
+    if not plan.checkpoint_first:
+        log.checkpoint("adapter")
+    log.close()
     with Journal.create(run.folder.journal, HEADER) as journal:
-        for record in records:
+        for record in log.records:
             journal.append(record.to_bytes())
-    if plan.batches is None:
-        return records
-    return [opening, seed, *(batch_record(b, step) for step, b in enumerate(honest))]
+    proven = Training([opening, seed], Plan())
+    proven.feed(honest, ends)
+    return proven.records
+
+
+def _end_record(dataset: CommittedDataset, seed: bytes, epoch: int, consumed: int) -> Record:
+    rest = epoch_order(seed, epoch, len(dataset))[consumed:]
+    remainder = [word(dataset.leaf(int(i))) for i in rest]
+    return Record.make("epoch", TIME, epoch=epoch, consumed=consumed, remainder=remainder)
+
+
+@dataclass
+class Training:
+    """Writes the records of training as a recorder does; a plan may falsify them."""
+
+    records: list[Record]
+    plan: Plan
+    step: int = 0
+
+    def feed(self, batches: Batches, ends: dict[int, Record]) -> None:
+        """Log batches; where another epoch begins, and at last, the end of the epoch before."""
+        epoch = batches[0].epoch
+        for number, batch in enumerate(batches):
+            if batch.epoch != epoch:
+                self.records.append(ends[epoch])
+                epoch = batch.epoch
+            last = self.plan.fields.get("batch", {}) if number == len(batches) - 1 else {}
+            self._batch(batch, **last)
+            if number + 1 == self.plan.resume:
+                self.checkpoint(f"checkpoint-{self.step}")
+        if self.plan.resume:
+            self._resume(batches[self.plan.resume :])
+        self.records.append(ends[epoch])
+
+    def _batch(self, batch: Batch, **fields: Any) -> None:
+        self.step += 1
+        self.records.append(batch_record(batch, self.step, **fields))
+
+    def _resume(self, again: Batches) -> None:
+        begin = self._last("checkpoint")
+        assert begin is not None
+        self.step = self.records[begin].fields["step"]
+        lost = list(range(begin + 1, len(self.records)))
+        self.records.append(Record.make("resume", TIME, from_=begin, abandons=lost, step=self.step))
+        for batch in again:
+            self._batch(batch)
+
+    def checkpoint(self, path: str, **fields: Any) -> None:
+        fed = [r.fields for r in self.records if r.type == "batch"]
+        adapter = str(sha256(b"adapter"))
+        values = {
+            "step": self.step,
+            "path": path,
+            "manifest": adapter,
+            "weights": adapter,
+            "epoch": fed[-1]["epoch"] if fed else 0,
+            "consumed": fed[-1]["positions"][-1] + 1 if fed and fed[-1]["positions"] else 0,
+            "last_batch": self._last("batch"),
+            "previous": self._last("checkpoint"),
+        }
+        changed = values | fields | self.plan.fields.get("checkpoint", {})
+        self.records.append(Record.make("checkpoint", TIME, **changed))
+
+    def close(self) -> None:
+        values = {"status": "completed", "step": self.step, "summary": {}}
+        changed = values | self.plan.fields.get("run.close", {})
+        self.records.append(Record.make("run.close", TIME, **changed))
+
+    def _last(self, type_: str) -> int | None:
+        return max((i for i, r in enumerate(self.records) if r.type == type_), default=None)
 
 
 def prove(run: Run, honest: list[Record], epoch: int, plan: Plan) -> None:
     """Anchor and prove an epoch from these records, and log what came of it."""
     job = make_job(
-        honest,
+        read_history(honest),
         run.data.dataset,
         DrawnRun(run.run_id, run.data.registered.dataset_id, plan.trained_with(run.seed)),
         epoch,

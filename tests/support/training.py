@@ -18,6 +18,7 @@ from provenance.dataset.writer import CommittedRecord, ManifestFacts, write_data
 from provenance.digest import Digest
 from provenance.encoding import dataset_record_bytes, dataset_record_digest
 from provenance.ids import Address
+from provenance.log.fold import read_history
 from provenance.log.journal import Journal
 from provenance.log.record import Record
 from provenance.log.tree import read_records
@@ -100,7 +101,9 @@ def start_or_resume(
     base = load_base(config.model_name_or_path, cache)
     path = out / "provenance" / "journal"
     fresh = journal is None and not path.exists()
-    resume = None if fresh or journal is not None else find_resume_point(read_records(path), out)
+    resume = None
+    if not fresh and journal is None:
+        resume = find_resume_point(read_history(read_records(path)), out)
     if journal is None:  # not `or`: an empty journal is false
         journal = Journal.create(path, {"format": "test"}) if fresh else Journal.open(path)
     with SaltStore.open(out / "provenance" / "secrets" / "salts.sqlite", KEY) as salts, journal:
@@ -110,7 +113,7 @@ def start_or_resume(
         try:
             if resume is None:
                 recorder.append(opening_of(config, base, dataset))
-                recorder.append(Record.make("seed", seed="0x" + SEED.hex(), source="test"))
+                recorder.append(Record.make("seed", seed="0x" + SEED.hex(), source="local"))
             return run_training(
                 prepare_run(config, base, dataset), recorder, resume=resume, say=say
             )

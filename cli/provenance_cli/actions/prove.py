@@ -9,8 +9,10 @@ from typing import Any
 from provenance.chain.session import Session
 from provenance.dataset.committed import CommittedDataset
 from provenance.dataset.saltstore import load_key
+from provenance.errors import Conflict
 from provenance.ids import RunId, from_hex
 from provenance.layout import RunFolder, read_json
+from provenance.log.history import History
 from provenance.log.run_log import anchor, open_log, run_id_of
 from provenance.progress import Say
 from provenance.settings import Settings
@@ -74,11 +76,10 @@ def prove_epochs(
         write_evidence(folder, registration, keys)
         progress("anchoring the log")
         anchor(session, log)
-        seed = from_hex(log.last("seed").fields["seed"])
+        history = log.history
         site = ProvingSite(salt_key, keys, prover, session, ledger, progress, workers)
         epochs = EpochProver(opened, site, folder)
-        drawn = DrawnRun(run_id, registration.dataset_id, seed)
-        history = log.history
+        drawn = DrawnRun(run_id, registration.dataset_id, _seed_of(history))
         jobs = [make_job(history, opened, drawn, epoch) for epoch in unproven_epochs(history)]
         for group in epochs.groups(jobs) if request.batch else [[job] for job in jobs]:
             for record in epochs.prove(group, batch=request.batch):
@@ -86,6 +87,16 @@ def prove_epochs(
         progress("anchoring the epoch records")
         head = anchor(session, log)
     return Proven(run_id, tuple(proven_epochs(log.history)), head.size)
+
+
+def _seed_of(history: History) -> bytes:
+    if history.seed is None:
+        raise Conflict(
+            "run has no seed yet",
+            where="journal",
+            hint="run the same `provenance train` again to resume it",
+        )
+    return from_hex(history.seed.fields["seed"])
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from provenance.digest import Digest
 from provenance.errors import Conflict
 from provenance.ids import to_hex
 from provenance.layout import RunFolder, write_atomically, write_json
+from provenance.log.history import Placed
 from provenance.log.record import Record
 from provenance.log.run_log import OpenLog, anchor, open_log, run_id_of
 from provenance.log.tree import RunLog
@@ -53,27 +54,17 @@ class Claimed:
         }
 
 
-def release_index(records: list[Record], model: str) -> int | None:
-    """Index of the record that releases a file with this digest; None if there is none."""
-    released = (
-        i
-        for i, record in enumerate(records)
-        if record.type == "release" and record.fields["model"] == model
-    )
-    return next(released, None)
-
-
-def require_name(record: Record, name: str | None, index: int) -> None:
-    """Check that the logged release at `index` has the wanted name; None accepts any name.
+def require_name(release: Placed, name: str | None) -> None:
+    """Check that a logged release has the wanted name; None accepts any name.
 
     Raises:
         Conflict: it has another name.
     """
-    if name not in (None, record.fields["name"]):
+    if name not in (None, release.fields["name"]):
         raise Conflict(
             "file is already released under another name",
-            where=f"record {index}",
-            expected=record.fields["name"],
+            where=f"record {release.index}",
+            expected=release.fields["name"],
             actual=name,
             hint="a log is never rewritten; leave --name out to finish this release",
         )
@@ -89,7 +80,7 @@ def release_run(run: Path, name: str | None, session: Session, progress: Say) ->
     folder = RunFolder(run)
     with open_log(folder) as log:
         file = log.quantized_file()
-        model = Digest.parse(log.last("quantize").fields["file"])
+        model = Digest.parse(log.last_quantization().fields["file"])
         index = _logged(log, model, name)
         record = log.records[index]
         progress("anchoring")
@@ -121,10 +112,10 @@ def _logged(log: OpenLog, model: Digest, name: str | None) -> int:
     write_atomically(folder.evidence / "release.manifest.json", manifest.to_bytes())
     # The same manifest for OpenSSF model signing tools; nothing here reads it.
     write_json(folder.evidence / "release.oms.json", manifest.to_oms())
-    index = release_index(log.records, str(model))
-    if index is not None:
-        require_name(log.records[index], name, index)
-        return index
+    done = log.history.release_of(str(model))
+    if done is not None:
+        require_name(done, name)
+        return done.index
     return log.append(
         Record.make(
             "release",

@@ -7,6 +7,7 @@ from typing import Any
 
 from provenance.errors import Conflict
 from provenance.layout import RunFolder
+from provenance.log.fold import read_history
 from provenance.log.record import Record
 from provenance.log.tree import read_records
 from provenance_trainer.config import TrainConfig, config_digest, config_record
@@ -15,8 +16,12 @@ _SHOWN = 3  # keys of a configuration that differ
 
 
 def is_closed(records: Sequence[Record]) -> bool:
-    """Whether a run's log says that its training ended."""
-    return any(record.type == "run.close" for record in records)
+    """Whether a run's log says that its training ended.
+
+    Raises:
+        VerificationError: the records contradict each other.
+    """
+    return bool(records) and read_history(records).close is not None
 
 
 def is_opened(records: Sequence[Record]) -> bool:

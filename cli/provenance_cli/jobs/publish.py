@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,16 +17,15 @@ from provenance.judgement.trust import load_trust
 from provenance.judgement.verdict import Verdict
 from provenance.layout import RunFolder, read_json
 from provenance.log.fold import read_history
-from provenance.log.record import Record
+from provenance.log.history import History, Placed
 from provenance.log.run_log import OpenLog, open_log, run_id_of
 from provenance.log.tree import read_records
 from provenance.progress import Progress
 from provenance.settings import Settings
 from provenance.statements import STAGES, quantization_kind
 from provenance_cli.actions.prove import WeightsRequest, prove_run_weights
-from provenance_cli.actions.release import release_index, release_run, require_name
+from provenance_cli.actions.release import release_run, require_name
 from provenance_cli.jobs import estimates
-from provenance_cli.jobs.earlier import is_closed
 from provenance_cli.jobs.tasks import Estimate, Relay, Task
 from provenance_cli.judge.question import Question, judge
 from provenance_cli.setup.deployment import require_funds
@@ -88,18 +86,19 @@ class PublishJob:
             NotFound: the cache lacks keys for them.
             AuthError: wrong password.
             InputError: no such format of deployed files.
+            VerificationError: the records of the run contradict each other.
         """
         FORMATS.named(self._request.quantization)
-        records = self._records
-        _require_provable(self._run, records)
-        index = self._release_of(records)
-        if index is not None:
-            require_name(records[index], self._request.name, index)
+        history = self._history
+        _require_provable(self._run, history)
+        done = self._release_of(history)
+        if done is not None:
+            require_name(done, self._request.name)
         load_trust(self._settings.trust)
         deployment = load_deployment(self._settings)
-        _require_same_ledger(self._run, records, deployment.ledger)
+        _require_same_ledger(self._run, history, deployment.ledger)
         if not self._request.prove:
-            _require_no_stale_samples(self._run, records, deployment.models)
+            _require_no_stale_samples(self._run, history, deployment.models)
         elif not self._is_proven():
             wanted = adapter_keys(inspector_for(), self._run.adapter, self._kinds)
             require_keys(deployment, self._settings.cache / "keys", wanted)
@@ -132,15 +131,14 @@ class PublishJob:
 
     def made(self, verdict: Verdict) -> dict[str, Any]:
         """The release and the verdict, for programs."""
-        records = self._records
-        index = self._release_of(records)
+        done = self._release_of(self._history)
         return {
             "format": "provenance-publish/1",
             "run": str(self._run.root),
             "run_id": to_hex(run_id_of(self._run)),
             "file": str(self.file),
             "model": str(hash_file(self.file)),
-            "name": None if index is None else records[index].fields["name"],
+            "name": None if done is None else done.fields["name"],
             "verdict": verdict.to_json(),
         }
 
@@ -149,8 +147,8 @@ class PublishJob:
         return Session(self._settings, self._request.key, self.relay)
 
     @property
-    def _records(self) -> list[Record]:
-        return read_records(self._run.journal)
+    def _history(self) -> History:
+        return read_history(read_records(self._run.journal))
 
     @property
     def _kinds(self) -> tuple[str, str]:
@@ -163,12 +161,11 @@ class PublishJob:
         return estimates.weights(slots, tensors, self._request.draws)
 
     def _is_merged(self) -> bool:
-        merge = last_of(self._records, "merge")
-        merged = self._run.merged
+        merges, merged = self._history.merges, self._run.merged
         return (
-            merge is not None
+            bool(merges)
             and merged.is_dir()
-            and str(content_digest(merged)) == merge.fields["merged"]
+            and str(content_digest(merged)) == merges[-1].fields["merged"]
         )
 
     def _merge(self, progress: Progress) -> str:
@@ -179,10 +176,11 @@ class PublishJob:
 
     def _is_quantized(self) -> bool:
         """Whether the last quantization has the wanted format, the last merge, and its file."""
-        records = self._records
-        made = last_of(records, "quantize")
-        merge = last_of(records, "merge")
-        if made is None or merge is None or made.fields["source"] != merge.fields["merged"]:
+        history = self._history
+        if not history.quantizations:
+            return False
+        made, merge = history.quantizations[-1], history.merges[-1]
+        if made.fields["source"] != merge.fields["merged"]:
             return False
         same = made.fields["quantization"] == self._request.quantization
         return same and made.fields["file"] in _digests(self._run.release)
@@ -194,47 +192,42 @@ class PublishJob:
         return f"{file}, {record.fields['size'] / 1e6:.1f} MB"
 
     def _is_proven(self) -> bool:
-        records, models = self._records, load_deployment(self._settings).models
-        return all(is_stage_proven(records, name, models) for name in STAGES)
+        history, models = self._history, load_deployment(self._settings).models
+        return all(is_stage_proven(history, name, models) for name in STAGES)
 
     def _prove(self, progress: Progress) -> str:
         request = WeightsRequest(self._run.root, self._request.draws, self._request.executor)
         value = prove_run_weights(request, self._session, self._settings, progress)
         return f"accepted, {value['records']} records anchored"
 
-    def _release_of(self, records: list[Record]) -> int | None:
-        made = last_of(records, "quantize")
-        return None if made is None else release_index(records, made.fields["file"])
+    def _release_of(self, history: History) -> Placed | None:
+        """The release of the last quantized file, if it is logged."""
+        made = history.quantizations
+        return history.release_of(made[-1].fields["file"]) if made else None
 
     def _is_released(self) -> bool:
         """Whether the log names the release, and the claim is on chain."""
-        records = self._records
-        index = self._release_of(records)
-        if index is None:
+        done = self._release_of(self._history)
+        if done is None:
             return False
         run_id, model = run_id_of(self._run), hash_file(self.file)
         claims = self._session.latest().claims(model)
-        return any((claim.run_id, claim.index) == (run_id, index) for claim in claims)
+        return any((claim.run_id, claim.index) == (run_id, done.index) for claim in claims)
 
     def _release(self, progress: Progress) -> str:
         done = release_run(self._run.root, self._request.name, self._session, progress)
         return f"{done.name}, block {done.block}, tx {to_hex(done.tx)}"
 
 
-def last_of(records: Sequence[Record], type_: str) -> Record | None:
-    """The newest record of a type."""
-    return next((record for record in reversed(records) if record.type == type_), None)
-
-
-def _require_provable(run: RunFolder, records: Sequence[Record]) -> None:
-    if not is_closed(records):
+def _require_provable(run: RunFolder, history: History) -> None:
+    if history.close is None:
         raise Conflict(
             "training is not finished",
             where=str(run.root),
             hint="run the same `provenance train` again to resume it",
         )
     run_id_of(run)  # refuses a run that was never registered
-    if missing := unproven_epochs(read_history(records)):
+    if missing := unproven_epochs(history):
         raise Conflict(
             "an epoch is not proven",
             where=str(run.root),
@@ -243,11 +236,11 @@ def _require_provable(run: RunFolder, records: Sequence[Record]) -> None:
         )
 
 
-def _require_same_ledger(run: RunFolder, records: Sequence[Record], ledger: Address) -> None:
+def _require_same_ledger(run: RunFolder, history: History, ledger: Address) -> None:
     """A file would be released whose epochs the trust file's contract never accepted."""
-    for epoch in read_history(records).epochs:
+    for epoch in history.epochs:
         record = epoch.proven
-        if record is not None and (actual := record.fields.get("ledger", ledger)) != ledger:
+        if record is not None and (actual := record.fields["ledger"]) != ledger:
             raise Conflict(
                 "an epoch is proven on another contract than the deployed one",
                 where=f"{run.root}, epoch {epoch.number}",
@@ -258,9 +251,9 @@ def _require_same_ledger(run: RunFolder, records: Sequence[Record], ledger: Addr
             )
 
 
-def _require_no_stale_samples(run: RunFolder, records: Sequence[Record], models: Address) -> None:
+def _require_no_stale_samples(run: RunFolder, history: History, models: Address) -> None:
     """A file would be released whose proofs the trust file's contract never accepted."""
-    if stale := stale_samples(records, models):
+    if stale := stale_samples(history, models):
         raise Conflict(
             "weights are proven on another contract than the deployed one",
             where=str(run.root),

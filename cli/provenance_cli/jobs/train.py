@@ -169,18 +169,18 @@ class TrainJob:
 
     def made(self) -> dict[str, Any]:
         """The finished run, as the command prints it."""
-        records = self._records
-        close = next(r for r in records if r.type == "run.close")
-        run_id = next(r for r in records if r.type == "seed").fields.get("run_id")
+        history = read_history(self._records)
+        assert history.seed is not None  # asked after the last task
+        assert history.close is not None
         return {
             "format": "provenance-train/1",
             "run": str(self._run.root),
-            "run_id": run_id,
+            "run_id": history.seed.fields.get("run_id"),
             "dataset": str(self._dataset),
-            "records": len(records),
+            "records": history.size,
             "heads": len(read_heads(self._run.heads)),
-            "epochs": proven_epochs(read_history(records)),
-            "summary": close.fields["summary"],
+            "epochs": proven_epochs(history),
+            "summary": history.close.fields["summary"],
         }
 
     @cached_property

@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from provenance.errors import VerificationError
 from provenance.ids import RunId, to_hex
 from provenance.layout import RunFolder, read_json, write_json
 from provenance.log.anchoring import read_heads
+from provenance.log.fold import read_history
 from provenance.log.record import Record
 from provenance.log.tree import read_records
 from provenance.merkle import Tree
@@ -42,11 +44,12 @@ def fsck(
 ) -> None:
     """Check a run's files, the database and the chain against its journal.
 
-    Exit code 0: all agree. 1: something contradicts the journal. 3: the chain does not answer.
+    Exit code 0: all agree. 1: something contradicts the journal, or the journal itself. 3: the
+    chain does not answer.
     """
     folder = RunFolder(run).require()
     records = read_records(folder.journal)
-    problems = _check_files(folder, records, rebuild)
+    problems = _check_history(records) + _check_files(folder, records, rebuild)
     if not offline:
         problems += _check_chain(records)
     if database is not None:
@@ -70,6 +73,15 @@ def fsck(
     )
     if problems:
         raise typer.Exit(1)
+
+
+def _check_history(records: Sequence[Record]) -> list[str]:
+    """Check that the records agree with each other: the first that does not is the problem."""
+    try:
+        read_history(records)
+    except VerificationError as error:
+        return [f"history: {error}"]
+    return []
 
 
 def _check_files(folder: RunFolder, records: Sequence[Record], rebuild: bool) -> list[str]:

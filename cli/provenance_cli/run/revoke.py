@@ -36,6 +36,7 @@ def revoke(
     from provenance.chain.session import Session
     from provenance.digest import Digest
     from provenance.layout import RunFolder
+    from provenance.log.fold import read_history
     from provenance.log.run_log import run_id_of
     from provenance.log.tree import read_records
 
@@ -48,7 +49,8 @@ def revoke(
         folder = RunFolder(run).require()
         run_id, records = run_id_of(folder), read_records(folder.journal)
         if index is None:
-            index = max((i for i, r in enumerate(records) if r.type == "release"), default=None)
+            releases = read_history(records).releases
+            index = releases[-1].index if releases else None
         if index is None or not 0 <= index < len(records):
             raise InputError(
                 "no such record",

@@ -55,12 +55,8 @@ def last_sample(run: Run, stage: Stage) -> Record | None:
 
     Samples of an earlier or later merge or quantization are about other weights.
     """
-    records, begin = run.log.records, stage.record(run.lineage).index
-    later = (i for i in range(begin + 1, len(records)) if records[i].type == stage.name)
-    own = records[begin : next(later, len(records))]
-    return next(
-        (r for r in reversed(own) if r.type == "sample" and r.fields["stage"] == stage.name), None
-    )
+    sample = run.lineage.history.sample_of(stage.record(run.lineage))
+    return None if sample is None else sample.record
 
 
 def read_anchored(run: Run, stage: Stage, record: Record) -> Anchored:

@@ -54,6 +54,8 @@ def _check_named(run: Run, facts: DatasetFacts) -> None:
     """The run was opened for this dataset."""
     named = run.lineage.run_open.fields["dataset"]
     expected = {"root": to_word(facts.root), "depth": facts.depth, "count": facts.count}
+    if "dataset_id" in named:
+        expected["dataset_id"] = to_hex(run.log.run.dataset_id)
     for name, value in expected.items():
         if named.get(name) != value:
             raise VerificationError(

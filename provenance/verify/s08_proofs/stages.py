@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from provenance.errors import VerificationError
+from provenance.log.history import Placed
 from provenance.statements import STAGES
-from provenance.verify.s06_lineage import Lineage, Placed
+from provenance.verify.s06_lineage import Lineage
 
 
 @dataclass(frozen=True)

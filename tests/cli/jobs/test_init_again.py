@@ -15,12 +15,12 @@ from provenance.errors import AuthError
 from provenance.ids import Address
 from provenance.judgement.facts import CONTRACTS, Contract
 from provenance.judgement.trust import Key, Publisher, load_trust, render
-from provenance.log.record import Record
 from provenance.settings import Settings
 from provenance_cli.jobs.init import InitJob, InitRequest
 from provenance_cli.setup.deployment import KeyShape, Wanted, model_keys
 from provenance_cli.setup.keeping import carried, keep, recorded, wanted_keys
 from provenance_zk.weights.run_proofs import is_stage_proven, stale_samples
+from tests.support.log_maker import LogMaker, derived, trained
 
 TINY_KEYS = "q8_0:1,q8_0:2,merge:1:8,merge:2:8"
 MINE, OTHER = Address("0x" + "11" * 20), Address("0x" + "22" * 20)
@@ -169,18 +169,18 @@ def test_a_password_file_that_others_can_read_is_refused_first(tmp_path: Path) -
 
 
 def test_proofs_on_another_contract_do_not_count() -> None:
-    def sample(stage: str, models: Address) -> Record:
-        return Record("sample", "", {"stage": stage, "number": 0, "ledger": models})
-
-    begin = [Record("merge", "", {}), Record("quantize", "", {})]
-    old = [*begin, sample("merge", MINE), sample("quantize", MINE)]
+    log = derived(trained(LogMaker()))
+    begin = log.history()
+    for stage in ("merge", "quantize"):
+        log.sample(stage, ledger=MINE)
+    old = log.history()
     for stage in ("merge", "quantize"):
         assert is_stage_proven(old, stage, MINE)
         assert not is_stage_proven(old, stage, OTHER)
     assert stale_samples(old, MINE) == []
     assert stale_samples(old, OTHER) == [MINE, MINE]
-    again = [*old, sample("merge", OTHER)]
-    assert is_stage_proven(again, "merge", OTHER)
-    assert not is_stage_proven(again, "merge", MINE)  # a verifier looks at the newest
+    log.sample("merge", ledger=OTHER)
+    assert is_stage_proven(log.history(), "merge", OTHER)
+    assert not is_stage_proven(log.history(), "merge", MINE)  # a verifier looks at the newest
     assert not is_stage_proven(begin, "merge", MINE)
-    assert not is_stage_proven([*old, *begin], "merge", MINE)
+    assert not is_stage_proven(derived(log).history(), "merge", MINE)

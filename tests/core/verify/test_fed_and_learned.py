@@ -31,16 +31,16 @@ def closed(summary: dict[str, Any], fed: dict[str, Any] | None = None, **merge: 
     close = Record.make("run.close", TIME, status="completed", step=3, summary=summary)
 
     def change(log: list[Record]) -> list[Record]:
-        at = next(i for i, record in enumerate(log) if record.type == "merge")
-        rest = [
-            Record.make("merge", TIME, **{**record.fields, **merge})
+        return [
+            close
+            if record.type == "run.close"
+            else Record.make("merge", TIME, **{**record.fields, **merge})
             if record.type == "merge"
             else Record.make("quantize", TIME, **{**record.fields, "source": merge["merged"]})
             if record.type == "quantize" and "merged" in merge
             else record
-            for record in log[at:]
+            for record in log
         ]
-        return [*log[:at], close, *rest]
 
     return MemoryRun(change, {"fed": fed or FED})
 

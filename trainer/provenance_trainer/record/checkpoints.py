@@ -7,7 +7,7 @@ then reads the state of optimizer, scheduler and random generators with
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,6 @@ from provenance.artifacts.content import content_digest
 from provenance.artifacts.manifest import manifest_of
 from provenance.digest import Digest, hash_file
 from provenance.errors import InputError, VerificationError
-from provenance.log.fold import read_history
 from provenance.log.history import History, Placed
 from provenance.log.record import Record
 
@@ -79,17 +78,16 @@ class ResumePoint:
     epoch_recorded: bool = False
 
 
-def find_resume_point(records: Iterable[Record], run_dir: Path) -> ResumePoint:
+def find_resume_point(history: History, run_dir: Path) -> ResumePoint:
     """The newest live checkpoint that is on disk, and what the log has after it.
 
     A checkpoint folder without a record is ignored: the run was killed before it was recorded.
 
     Raises:
         VerificationError: this checkpoint is not as recorded. Delete it to resume from an earlier
-            one. Or the records contradict each other.
+            one.
         InputError: a record names something else than a folder of the run.
     """
-    history = read_history(records)
     for placed in reversed(history.checkpoints):
         if not _is_resumable(placed.fields["path"]):
             continue
@@ -102,8 +100,8 @@ def find_resume_point(records: Iterable[Record], run_dir: Path) -> ResumePoint:
 
 def _point(history: History, folder: Path, placed: Placed) -> ResumePoint:
     fields = placed.fields
-    epoch = next((e for e in history.epochs if e.number == fields["epoch"]), None)
-    ended = epoch is not None and epoch.end is not None and epoch.end.index < placed.index
+    ends = [epoch.end for epoch in history.epochs if epoch.number == fields["epoch"]]
+    ended = any(end is not None and end.index < placed.index for end in ends)
     return ResumePoint(
         folder=folder,
         record=placed.index,

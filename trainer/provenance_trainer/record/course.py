@@ -148,7 +148,7 @@ class Course:
         """The record that training resumes at `point`; this course goes on from there."""
         self.epoch, self.consumed = point.epoch, point.consumed
         self._last_batch = point.last_batch
-        self._last_checkpoint = point.record if point.step else None
+        self._last_checkpoint = point.record or None  # record 0 is no checkpoint
         self._epoch_open = point.consumed > 0 and not point.epoch_recorded
         abandons = list(point.abandons)
         return Record.make("resume", from_=point.record, abandons=abandons, step=point.step)

@@ -93,9 +93,10 @@ def _may_be_empty(log: OpenLog) -> bool:
 
 
 def _merge_on_disk(log: OpenLog) -> Record | None:
-    done = next((r for r in reversed(log.records) if r.type == "merge"), None)
-    if done is None or not log.folder.merged.is_dir():
+    merges = log.history.merges
+    if not merges or not log.folder.merged.is_dir():
         return None
+    done = merges[-1].record
     return done if str(content_digest(log.folder.merged)) == done.fields["merged"] else None
 
 
@@ -149,7 +150,7 @@ def log_quantize(
         VerificationError: the merged weights on disk are not the logged ones.
     """
     folder, form = log.folder, formats.named(quantization)
-    merge = log.last("merge")
+    merge = log.last_merge()
     _require_content("merged weights", folder.merged, merge.fields["merged"])
     base_name = str(log.records[0].fields["base"]["name"])
     stem = _require_file_name(name or f"{Path(base_name).name}-{quantization}")

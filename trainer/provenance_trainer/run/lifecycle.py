@@ -17,6 +17,7 @@ from provenance.dataset.saltstore import load_key
 from provenance.ids import DatasetId
 from provenance.layout import RunFolder
 from provenance.log.anchoring import Anchorer, AnchorThread
+from provenance.log.fold import read_history
 from provenance.log.tree import read_records
 from provenance.progress import Progress, Say
 from provenance.settings import Settings
@@ -34,8 +35,6 @@ from provenance_trainer.run.opening import (
 )
 from provenance_trainer.run.preflight import fed_of
 from provenance_zk.training.registration import require_registration
-
-_RECORDS_BEFORE_TRAINING = 2  # run.open and seed
 
 
 @dataclass(frozen=True)
@@ -97,10 +96,11 @@ def _register(config: TrainConfig, settings: Settings, key: str, say: Say) -> Re
 
 
 def _resume_point(folder: RunFolder) -> ResumePoint | None:
-    records = read_records(folder.journal)
-    if len(records) <= _RECORDS_BEFORE_TRAINING:
+    """Where the run goes on; None if nothing was logged since its seed was drawn."""
+    history = read_history(read_records(folder.journal))
+    if history.seed is None or history.size == history.seed.index + 1:
         return None
-    return find_resume_point(records, folder.root)
+    return find_resume_point(history, folder.root)
 
 
 def _train(run: DrawnRun, salt_key: bytes, resume: ResumePoint | None, say: Say) -> dict[str, Any]:

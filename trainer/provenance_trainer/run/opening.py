@@ -19,6 +19,7 @@ from provenance.dataset.committed import CommittedDataset
 from provenance.errors import Conflict
 from provenance.ids import NO_ADDRESS, Address, DatasetId, RunId, Word, to_hex
 from provenance.layout import RunFolder, write_json
+from provenance.log.fold import read_history
 from provenance.log.journal import Journal
 from provenance.log.record import Record
 from provenance.log.tree import read_records
@@ -78,6 +79,7 @@ def require_startable(folder: RunFolder, resume: bool) -> None:
     Raises:
         Conflict: `resume` is true and there is no run, `resume` is false and the folder is not
             empty, or the run is finished.
+        VerificationError: the records of the run there contradict each other.
     """
     where = str(folder.root)
     if not folder.journal.exists():
@@ -94,7 +96,7 @@ def require_startable(folder: RunFolder, resume: bool) -> None:
             where=where,
             hint="choose another output_dir, or resume the run with --resume",
         )
-    if any(r.type == "run.close" for r in read_records(folder.journal)):
+    if read_history(read_records(folder.journal)).close is not None:
         raise Conflict(
             "run is finished",
             where=where,
@@ -119,14 +121,15 @@ def open_run(run: RunInputs, journal: Journal, say: Say) -> DrawnRun:
 
     Raises:
         Conflict: the run was opened with another configuration, base model or key.
+        VerificationError: the records in the journal contradict each other.
         UnavailableError: the chain does not answer.
         RejectedError: the draw came too late; this run can never get a seed.
     """
-    records = read_records(run.folder.journal)
-    _require_same_run(records[0], run)
-    seed = next((r for r in records if r.type == "seed"), None)
+    history = read_history(read_records(run.folder.journal))
+    _require_same_run(history.opening, run)
+    seed = None if history.seed is None else history.seed.record
     if seed is None:
-        seed = _draw(records[0], run.registration, say)
+        seed = _draw(history.opening, run.registration, say)
         journal.append(seed.to_bytes())
         journal.barrier()
     named = seed.fields.get("run_id")

@@ -17,7 +17,7 @@ import numpy as np
 
 from provenance.chain.calls import EpochPoints
 from provenance.dataset.committed import CommittedDataset
-from provenance.errors import RejectedError, UnavailableError, VerificationError
+from provenance.errors import Conflict, RejectedError, UnavailableError, VerificationError
 from provenance.ids import DatasetId, RunId, to_hex
 from provenance.judgement.facts import AnchoringFacts
 from provenance.layout import RunFolder, write_atomically
@@ -84,9 +84,16 @@ def make_job(history: History, dataset: CommittedDataset, run: DrawnRun, epoch: 
 
     Raises:
         VerificationError: the log fed another record at a position; such an epoch cannot be proven.
+        Conflict: the epoch has not ended.
     """
     order = epoch_order(run.seed, epoch, len(dataset))
     fed = history.epochs[epoch]
+    if fed.end is None:
+        raise Conflict(
+            "epoch has not ended, so it cannot be proven yet",
+            where=f"epoch {epoch}",
+            hint="run the same `provenance train` again to resume training",
+        )
     remainder = tuple(to_hex(dataset.leaf(int(i))) for i in order[fed.consumed :])
     use = fed.use(len(dataset), remainder)
     expected = dataset.leaves[order.astype(np.int64)]

@@ -20,6 +20,7 @@ from provenance.errors import Conflict, InputError, VerificationError
 from provenance.ids import Address, KeyId, to_hex
 from provenance.layout import RunFolder, read_json, write_atomically, write_json
 from provenance.log.anchoring import HeadCommitter
+from provenance.log.history import History
 from provenance.log.record import Record
 from provenance.log.records import Merge, Quantize, Sample
 from provenance.log.run_log import OpenLog, anchor, open_log, run_id_of
@@ -100,7 +101,7 @@ class WeightProver:
             run_id, address = run_id_of(folder), self.chain.deployment.models
             weights = RunWeights(log, self, draws)
             weights.require_provable()
-            proven = [name for name in STAGES if is_stage_proven(log.records, name, address)]
+            proven = [name for name in STAGES if is_stage_proven(log.history, name, address)]
             weights.require_keys([name for name in STAGES if name not in proven])
             self.say("anchoring the log")
             anchor(self.chain, log)
@@ -111,12 +112,12 @@ class WeightProver:
                     log.append(StageProver(run_id, folder, self.chain, address, maker).prove(stage))
             self.say("anchoring the sample records")
             head = anchor(self.chain, log)
-            found = {name: _last_sample(log.records, name) for name in STAGES}
+            found = _last_samples(log.history)
         return {
             "format": "provenance-proved-weights/1",
             "run_id": to_hex(run_id),
             "records": head.size,
-            "anchorings": {name: r.fields["number"] for name, r in found.items() if r is not None},
+            "anchorings": {name: record.fields["number"] for name, record in found.items()},
         }
 
     def open(self, run: Path, nonce: bytes, draws: int, out: Path) -> dict[str, Any]:
@@ -136,11 +137,10 @@ class WeightProver:
         with open_log(folder) as log:
             weights = RunWeights(log, self, draws)
             models = self.chain.deployment.models
-            found = {name: _last_sample(log.records, name) for name in STAGES}
             proven = {
                 name: record
-                for name, record in found.items()
-                if record is not None and is_stage_proven(log.records, name, models)
+                for name, record in _last_samples(log.history).items()
+                if record.fields["ledger"] == models
             }
             weights.require_keys(list(proven))
             for name, record in proven.items():
@@ -183,26 +183,26 @@ class WeightProver:
         return ProofMaker(find, prove, self.say)
 
 
-def _last_sample(records: Sequence[Record], name: str) -> Record | None:
-    """The newest `sample` record of a stage that follows the stage's last record."""
-    last = max((i for i, r in enumerate(records) if r.type == name), default=len(records))
-    own = (r for r in reversed(records[last:]) if r.type == "sample" and r.fields["stage"] == name)
-    return next(own, None)
+def _last_samples(history: History) -> dict[str, Record]:
+    """The last `sample` record of the last merge and of the last quantization, where there is one.
 
-
-def is_stage_proven(records: Sequence[Record], name: str, models: Address) -> bool:
-    """Whether the last merge (or quantization, by `name`) was proven on this model ledger.
-
-    Its newest `sample` record counts, as it does for a verifier.
+    It is the one that counts for a verifier.
     """
-    sample = _last_sample(records, name)
+    stages = {Merge.TYPE: history.merges, Quantize.TYPE: history.quantizations}
+    found = {name: history.sample_of(stages[name][-1]) for name in STAGES if stages[name]}
+    return {name: sample.record for name, sample in found.items() if sample is not None}
+
+
+def is_stage_proven(history: History, name: str, models: Address) -> bool:
+    """Whether the last merge (or quantization, by `name`) was proven on this model ledger."""
+    sample = _last_samples(history).get(name)
     return sample is not None and sample.fields["ledger"] == models
 
 
-def stale_samples(records: Sequence[Record], models: Address) -> list[Address]:
+def stale_samples(history: History, models: Address) -> list[Address]:
     """The other model ledgers on which a stage was proven last."""
-    found = [_last_sample(records, name) for name in STAGES]
-    return [r.fields["ledger"] for r in found if r is not None and r.fields["ledger"] != models]
+    found = _last_samples(history).values()
+    return [r.fields["ledger"] for r in found if r.fields["ledger"] != models]
 
 
 class RunWeights:
@@ -215,8 +215,8 @@ class RunWeights:
 
     def __init__(self, log: OpenLog, owner: WeightProver, draws: int) -> None:
         self._log, self._owner, self._draws = log, owner, draws
-        self._merge = log.last(Merge.TYPE).body(Merge)
-        self._quantize = log.last(Quantize.TYPE).body(Quantize)
+        self._merge = log.last_merge().record.body(Merge)
+        self._quantize = log.last_quantization().record.body(Quantize)
         if self._quantize.source != self._merge.merged:
             raise Conflict(
                 "the last quantization is not of the last merge",
