@@ -192,6 +192,8 @@ interface IProofLedger {
     error SeedNotDrawn(RunId runId);
     /// @notice The run's log has no head yet.
     error LogIsEmpty(RunId runId);
+    /// @notice No position of the epoch is said to be used, so there is nothing to prove.
+    error NothingConsumed(RunId runId, uint64 epoch);
     /// @notice More positions are said to be used than the dataset has records.
     error TooManyConsumed(uint64 consumed, uint64 count);
     /// @notice There is no such anchoring.
@@ -247,7 +249,7 @@ interface IProofLedger {
 
     /// @notice Fixes the points of an epoch. The sender must be a writer of the run. Anchorings of
     /// one epoch are numbered from 0, and all stay.
-    /// @param consumed T: how many positions were used; at most the dataset's count
+    /// @param consumed T: how many positions were used; at least 1, at most the dataset's count
     /// @param u for each chunk the commitment to the leaves in the order they were fed
     /// @param p for each chunk the commitment to the positions of its leaves
     /// @return number of this anchoring

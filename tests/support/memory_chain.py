@@ -202,6 +202,7 @@ class MemoryChain:
         dataset = self.latest().dataset(run.dataset_id)
         require(dataset is not None and dataset.finished, "DatasetNotFinished")
         assert dataset is not None
+        require(consumed > 0, "NothingConsumed")
         require(consumed <= dataset.count, "TooManyConsumed")
         number = self.latest().anchoring_count(run_id, epoch)
         facts = AnchoringFacts(

@@ -73,6 +73,7 @@ library Epochs {
         if (run.datasetId != datasetId)
             revert IProofLedger.WrongDataset(id.runId, run.datasetId, datasetId);
         if (run.seq == 0) revert IProofLedger.LogIsEmpty(id.runId);
+        if (consumed == 0) revert IProofLedger.NothingConsumed(id.runId, id.epoch);
 
         Challenges.Epoch memory e = _describe(keys, datasets, datasetId, consumed, u, p);
         e.registry = address(registry);

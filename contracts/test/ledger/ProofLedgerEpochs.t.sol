@@ -84,6 +84,17 @@ contract ProofLedgerEpochsTest is LedgerFixture {
         ledger.anchorEpoch(runId, 0, datasetId, COUNT, u, p);
     }
 
+    function test_anEpochThatUsedNothingIsNotAnchored() public {
+        _expectAnchor(
+            abi.encodeWithSelector(IProofLedger.NothingConsumed.selector, runId, uint64(0)),
+            datasetId,
+            0,
+            2,
+            2
+        );
+        assertEq(uint256(ledger.anchoringCount(runId, 0)), 0, "nothing anchored");
+    }
+
     function test_anchorRefusals() public {
         _expectAnchor(
             abi.encodeWithSelector(IProofLedger.TooManyConsumed.selector, 301, 300),
@@ -166,8 +177,8 @@ contract ProofLedgerEpochsTest is LedgerFixture {
     function test_partOfAnEpochMayBeConsumed() public {
         (uint256[2][] memory u, uint256[2][] memory p) = (points(2, 1), points(2, 2));
         vm.prank(OWNER);
-        ledger.anchorEpoch(runId, 0, datasetId, 0, u, p);
-        assertEq(seedOf(0, 0), _expectedSeed(0, 0, 0), "T enters the seed");
+        ledger.anchorEpoch(runId, 0, datasetId, 1, u, p);
+        assertEq(seedOf(0, 0), _expectedSeed(0, 0, 1), "T enters the seed");
     }
 
     function test_acceptedWhenAllChunksAreInAndProductsAgree() public {

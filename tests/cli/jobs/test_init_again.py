@@ -20,7 +20,7 @@ from provenance_cli.jobs.init import InitJob, InitRequest
 from provenance_cli.setup.deployment import KeyShape, Wanted, model_keys
 from provenance_cli.setup.keeping import carried, keep, recorded, wanted_keys
 from provenance_zk.weights.run_proofs import is_stage_proven, stale_samples
-from tests.support.log_maker import LogMaker, derived, trained
+from tests.support.core.log_maker import LogMaker, derived, trained
 
 TINY_KEYS = "q8_0:1,q8_0:2,merge:1:8,merge:2:8"
 MINE, OTHER = Address("0x" + "11" * 20), Address("0x" + "22" * 20)

@@ -12,7 +12,7 @@ from provenance.log.fold import Fold, read_history
 from provenance.log.record import Record
 from provenance.log.records import BODIES
 from provenance.log.states import TURNS
-from tests.support.log_maker import (
+from tests.support.core.log_maker import (
     ADAPTER,
     BASE,
     FILE,

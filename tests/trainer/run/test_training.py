@@ -18,6 +18,7 @@ from provenance.dataset.committed import CommittedDataset
 from provenance.dataset.saltstore import SaltStore
 from provenance.encoding import batch_digest
 from provenance.errors import InputError, VerificationError
+from provenance.log.fold import read_history
 from provenance.log.record import Record
 from provenance.order import epoch_order
 from provenance_trainer.config import TrainConfig
@@ -29,6 +30,7 @@ from provenance_trainer.record.checkpoints import find_resume_point
 from provenance_trainer.record.features import batch_tensors
 from provenance_trainer.record.sampler import CommittedSampler, EpochOrders
 from tests.support import training as support
+from tests.support.core.log_maker import LogMaker, opened
 from tests.trainer import children
 
 COUNT = 22
@@ -211,19 +213,12 @@ def test_altered_checkpoint_is_not_loaded(data: Path, cache_dir: Path, tmp_path:
     file = tmp_path / "run" / "checkpoint-6" / "optimizer.pt"
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     with pytest.raises(VerificationError, match="optimizer"):
-        find_resume_point(support.records_of(config), tmp_path / "run")
+        find_resume_point(read_history(support.records_of(config)), tmp_path / "run")
     for hostile in ("../checkpoint-6", "/tmp/checkpoint-6", "a/../checkpoint-6"):
-        bad = Record.make(
-            "checkpoint",
-            step=1,
-            path=hostile,
-            manifest="sha256:" + "0" * 64,
-            weights="sha256:" + "0" * 64,
-            epoch=0,
-            consumed=0,
-        )
+        log = opened(LogMaker())
+        log.checkpoint(hostile)
         with pytest.raises(InputError):
-            find_resume_point([bad], tmp_path / "run")
+            find_resume_point(log.history(), tmp_path / "run")
 
 
 def test_another_sampler_is_flagged(
