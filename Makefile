@@ -17,12 +17,13 @@ GO_SOURCES := $(shell find zk/prover -name '*.go' -not -path '*/bin/*') zk/prove
 STATICCHECK := build/bin/staticcheck
 GETH := build/bin/geth
 
-.PHONY: help setup check form test test-long wheel demo bench bench-zk contracts circuits clean gpu-check
+.PHONY: help setup check check-python check-go check-contracts form test test-go test-contracts test-long wheel demo bench bench-zk contracts circuits clean gpu-check
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-setup: $(STAMPS)/python $(STAMPS)/node zk/prover/bin/zkprover ## install everything into .venv and node_modules, build the prover
+setup: $(STAMPS)/python ## install everything into .venv and node_modules, build the prover
+	@$(MAKE) --silent --no-print-directory --jobs=2 --output-sync=line $(STAMPS)/node zk/prover/bin/zkprover
 	@provenance doctor --quiet --machine
 
 # uv installs what constraints.txt pins; pip does where uv cannot be had. TORCH_BACKEND=cpu asks uv for a torch without CUDA.
@@ -44,24 +45,37 @@ zk/prover/bin/zkprover: $(GO_SOURCES) $(STAMPS)/python
 $(STATICCHECK): $(STAMPS)/python
 	@echo "check: installing staticcheck"; GOBIN=$(ROOT)/build/bin GOFLAGS= go install honnef.co/go/tools/cmd/staticcheck@v0.8.0
 
-check: setup $(STATICCHECK) ## lint, form, types, layers, generated files
+# mypy and the Solidity compiler use one core each, so parts that do not need each other run beside each other.
+check: setup ## lint, form, types, layers, generated files
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line check-python check-contracts check-go
+
+check-python:
 	ruff format --check .
 	ruff check .
 	python tools/form.py --check
-	mypy --strict
 	lint-imports
+	python zk/generate_statements.py --check
+	mypy --strict
+
+check-go: $(STATICCHECK)
 	cd zk/prover && unformatted=$$("$$(go env GOROOT)/bin/gofmt" -l .) && test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	cd zk/prover && go vet ./... && $(ROOT)/$(STATICCHECK) ./...
+
+check-contracts:
 	npm run --silent lint
 	npm run --silent check-abi
-	python zk/generate_statements.py --check
 
 $(GETH): $(STAMPS)/python
 	@echo "test: building geth, the second EVM node (about 80 s)"; GOBIN=$(ROOT)/build/bin GOFLAGS= go install github.com/ethereum/go-ethereum/cmd/geth@v1.16.7
 
-test: setup $(GETH) ## all tests: Python, Go, Solidity
+test: setup ## all tests: Python, Go, Solidity
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line $(GETH) test-contracts test-go
 	PROVENANCE_TEST_GETH=$(ROOT)/$(GETH) pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
+
+test-go:
 	cd zk/prover && go test ./...
+
+test-contracts:
 	npm test --silent
 
 test-long: setup $(GETH) ## the slow twins too (every proof vector through the Python verifier)

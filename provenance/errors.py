@@ -22,6 +22,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from provenance.shown import visible
+
 
 class ProvenanceError(Exception):
     """Base of every error of this project.
@@ -62,7 +64,7 @@ class ProvenanceError(Exception):
         line = ", ".join(parts)
         text = f"{line} ({self.hint})" if self.hint else line
         # Libraries tell causes in several lines; an error is one.
-        return " ".join(part.strip() for part in text.splitlines())
+        return visible(" ".join(part.strip() for part in text.splitlines()))
 
     def to_json(self) -> dict[str, str | None]:
         """The error's facts, as programs get them."""

@@ -24,6 +24,7 @@ import yaml
 from provenance.causes import cause_of, near
 from provenance.digest import sha256
 from provenance.errors import ConfigError, OutputError
+from provenance.strict_yaml import load_yaml
 
 CONFIG_NAME = ".provenance.yaml"
 CONFIG_FORMAT = "provenance-config/1"
@@ -189,7 +190,7 @@ def _read_config(path: Path, env: Mapping[str, str]) -> dict[str, str]:
             hint="remove it if you do not know it; else run provenance init --home DIR beside it",
         )
     try:
-        value = yaml.safe_load(data[:_MAX_BYTES])
+        value = load_yaml(data[:_MAX_BYTES])
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError("not YAML", where=str(path), actual=error) from error
     if not isinstance(value, dict) or value.pop("format", None) != CONFIG_FORMAT:

@@ -37,8 +37,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 # Tests that share an expensive fixture run in one process. The slowest groups begin first.
 GROUPS = ("tests/docs/", "tests/cli/")
+ALONE = (
+    "tests/cli/test_four_commands.py",
+    "tests/cli/test_resume.py",
+    "tests/cli/test_data_examples.py",
+    "tests/cli/test_dataset_commands.py",
+)  # files of these folders that share nothing with the others
 SLOWEST = (
     "tests/docs/",
+    "tests/cli/test_four_commands.py",
     "tests/cli/",
     "tests/integration/test_bases.py",
     "tests/core/chain/test_chain.py",
@@ -51,6 +58,8 @@ SLOWEST = (
 def group_of(nodeid: str) -> str:
     """The part of the tests that one process runs: a folder of `GROUPS`, else a file."""
     file = nodeid.partition("::")[0]
+    if file in ALONE:
+        return file
     return next((group for group in GROUPS if file.startswith(group)), file)
 
 

@@ -24,6 +24,7 @@ from provenance.judgement.facts import ChainReader
 from provenance.judgement.verdict import Status, Verdict
 from provenance.log.record import Record
 from provenance.verify import Artifact, Verifier, verify_artifact
+from provenance.verify.case import now
 from provenance.verify.evidence import FolderSource
 from provenance.verify.protocols import (
     EpochEvidence,
@@ -130,8 +131,17 @@ class Judge:
 
     def _verdict(self, digest: Digest) -> Verdict:
         reader = self._state.reader()
-        final = _final_hash(reader)
+        final = self._final_hash(reader)
         return self._kept(digest, final) or self._made(digest, final, reader)
+
+    def _final_hash(self, reader: ChainReader) -> bytes | None:
+        """Hash of the final block; None if the chain does not answer, or nothing new since long."""
+        try:
+            block = reader.final().block
+            self._state.trust.require_current(block, now())
+        except UnavailableError:
+            return None  # the verification says why
+        return block.hash
 
     def _kept(self, digest: Digest, final: bytes | None) -> Verdict | None:
         with self._lock:
@@ -173,10 +183,3 @@ class Judge:
 
 def _releases(record: Record, model: Digest) -> bool:
     return record.type == "release" and record.fields["model"] == str(model)
-
-
-def _final_hash(reader: ChainReader) -> bytes | None:
-    try:
-        return reader.final().block.hash
-    except UnavailableError:
-        return None  # the verification meets the same error, and its verdict says so

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from provenance.shown import visible
+
 _CLEAR = "\r\x1b[2K"
 
 
@@ -45,8 +47,9 @@ def fields(value: Mapping[str, Any]) -> str:
     return "\n".join(f"{name:{width}}  {_plain(item)}" for name, item in shown.items())
 
 
-def _plain(item: object) -> object:
-    return json.dumps(item, ensure_ascii=False) if isinstance(item, list | dict) else item
+def _plain(item: object) -> str:
+    text = json.dumps(item, ensure_ascii=False) if isinstance(item, list | dict) else str(item)
+    return visible(text)
 
 
 class Display:

@@ -13,6 +13,7 @@ import yaml
 
 from provenance.causes import cause_of, stand_in, yaml_cause
 from provenance.errors import ConfigError
+from provenance.strict_yaml import load_yaml
 
 FORMAT = "provenance-policy/1"
 _KEYS = ("environment", "format", "mode", "onNoMatch", "require", "samples")
@@ -160,7 +161,7 @@ def _read(path: Path) -> dict[str, Any]:
     if (cause := stand_in(data)) is not None:
         raise ConfigError("not a policy", where=str(path), actual=cause)
     try:
-        value = yaml.safe_load(data)
+        value = load_yaml(data)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(
             "policy is not YAML", where=str(path), actual=yaml_cause(error)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
+
+from provenance.shown import visible
 
 
 class Status(StrEnum):
@@ -116,6 +118,9 @@ class Edge:
         return value | ({"note": self.note} if self.note else {})
 
 
+_Part = TypeVar("_Part", Claim, Edge)
+
+
 @dataclass(frozen=True)
 class Verdict:
     """The result that every surface prints (docs/formats/verdict.md).
@@ -154,6 +159,21 @@ class Verdict:
         """Claims that nobody checked."""
         return tuple(c for c in self.claims if c.holds is None)
 
+    def shown(self) -> Verdict:
+        """The same for people: no text in it can act on a terminal or a page."""
+        return replace(
+            self,
+            reason=visible(self.reason),
+            subject=_shown(self.subject),
+            claims=tuple(_shown_fields(claim) for claim in self.claims),
+            edges=tuple(_shown_fields(edge) for edge in self.edges),
+            development=_shown(self.development),
+            siblings=_shown(self.siblings),
+            release=_shown(self.release),
+            interval=_shown(self.interval),
+            trust=_shown(self.trust),
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The form `provenance-verdict/1`."""
         return {
@@ -173,3 +193,16 @@ class Verdict:
             "trust": self.trust,
             "limits": list(self.limits),
         }
+
+
+def _shown(value: Any) -> Any:
+    """A value with every text in it made visible."""
+    if isinstance(value, str) and not isinstance(value, StrEnum):
+        return visible(value)
+    if isinstance(value, dict):
+        return {visible(name): _shown(item) for name, item in value.items()}
+    return tuple(map(_shown, value)) if isinstance(value, tuple) else value
+
+
+def _shown_fields(part: _Part) -> _Part:
+    return replace(part, **{f.name: _shown(getattr(part, f.name)) for f in fields(part)})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,12 @@ from provenance.verify.protocols import (
     NonceOpening,
     ProofVerifier,
 )
+
+
+def now() -> datetime.datetime:
+    """This machine's time, in UTC."""
+    return datetime.datetime.now(datetime.UTC)
+
 
 _RUN_ID = re.compile(r"(0x)?([0-9a-fA-F]{64})")
 
@@ -49,6 +56,7 @@ class Verifier:
 
     reader, source: where chain facts and evidence come from; their answers are attacker-controlled.
     inspector: None if files are judged by digest only.
+    clock: the time by which trust file and final block may be too old.
     """
 
     trust: Trust
@@ -57,6 +65,7 @@ class Verifier:
     prover: ProofVerifier
     inspector: FormatInspector | None = None
     policy: Policy = field(default_factory=Policy)
+    clock: Callable[[], datetime.datetime] = now
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ def check_chain(case: Case) -> Chain:
 
     Raises:
         Stopped: it does not.
+        UnavailableError: the trust file has expired, or the final block is too old.
     """
     verifier, report = case.verifier, case.report
     identity = verifier.reader.identity()
@@ -41,4 +42,6 @@ def check_chain(case: Case) -> Chain:
         registry=identity.contracts["registry"].address,
         ledger=identity.contracts["ledger"].address,
     )
-    return Chain(identity, verifier.reader.final())
+    snapshot = verifier.reader.final()
+    verifier.trust.require_current(snapshot.block, verifier.clock())
+    return Chain(identity, snapshot)

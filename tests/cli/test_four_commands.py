@@ -18,7 +18,7 @@ import yaml
 from provenance.chain.web3_adapter import Rpc
 from provenance.log.tree import read_records
 from provenance.settings import CONFIG_NAME
-from tests.cli.conftest import Outcome
+from tests.cli.conftest import Outcome, run_cli
 from tests.support.chain import TINY_MODEL_KEYS, cache_folder
 from tests.support.places import EXAMPLES
 
@@ -78,6 +78,14 @@ class Place:
         out, err = process.communicate(timeout=600)
         return Outcome(process.returncode, out, err)
 
+    def inside(self, *arguments: object, sub: str | Path = ".") -> Outcome:
+        """The same command in this process, which has loaded torch already."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.work / sub)
+            for name in [n for n in os.environ if n.startswith(("PROVENANCE_", "XDG_"))]:
+                patch.delenv(name)
+            return run_cli({"HOME": str(self.folder / "user"), "HF_HUB_OFFLINE": "1"}, *arguments)
+
     def kill_when(self, seen: Callable[[], bool], *arguments: object) -> None:
         """Kill a command with its children as soon as something is seen on disk."""
         process = self.start(*arguments)
@@ -114,12 +122,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 def _four_commands(place: Place) -> None:
     outcomes = place.outcomes
-    outcomes["init --dry-run"] = place(*place.init, "--dry-run")
+    outcomes["init --dry-run"] = place.inside(*place.init, "--dry-run")
     assert not (place.folder / "home").exists()
     place.kill_when(place.has("home/keystore/default.json"), *place.init)
     place.kill_when(place.has("home/attempts/*/*/attempts"), *place.init)
     outcomes["init"] = place(*place.init)
-    outcomes["train --dry-run"] = place(*TRAIN, "--dry-run")
+    outcomes["train --dry-run"] = place.inside(*TRAIN, "--dry-run")
     assert not (place.work / "runs").exists()
     data = "work/runs/one-dataset"
     place.kill_when(place.has(f"{data}/registrations/*/tree-0.json"), *TRAIN)
@@ -129,7 +137,7 @@ def _four_commands(place: Place) -> None:
     place.kill_when(place.has("work/runs/one/provenance/epochs/0/proof-0.json"), *TRAIN)
     outcomes["train"] = place(*TRAIN)
     assert outcomes["train"].code == 0, outcomes["train"].err
-    outcomes["publish --dry-run"] = place(*PUBLISH, "--dry-run")
+    outcomes["publish --dry-run"] = place.inside(*PUBLISH, "--dry-run")
     place.kill_when(place.has("work/runs/one/merged"), *PUBLISH)
     place.kill_when(place.has("work/runs/one/release/*.gguf"), *PUBLISH)
     place.kill_when(place.has("work/runs/one/provenance/samples/merge-0/proof-0.json"), *PUBLISH)
@@ -175,7 +183,7 @@ def test_init_goes_on_after_kills_and_says_what_it_made(place: Place) -> None:
 
 
 def test_init_again_does_nothing(place: Place) -> None:
-    again = place("init", "--records", RECORDS, "--model-keys", TINY_MODEL_KEYS)
+    again = place.inside("init", "--records", RECORDS, "--model-keys", TINY_MODEL_KEYS)
     assert again.code == 0, again.err
     assert set(tasks(again).values()) == {True}
 
@@ -197,7 +205,7 @@ def test_train_commits_registers_trains_and_proves(place: Place) -> None:
 
 
 def test_train_again_does_nothing(place: Place) -> None:
-    again = place(*TRAIN)
+    again = place.inside(*TRAIN)
     assert again.code == 0, again.err
     assert set(tasks(again).values()) == {True}
     assert "epochs proven: 0, 1" in again.out
@@ -214,7 +222,7 @@ def test_publish_ends_in_the_verdict(place: Place) -> None:
 
 
 def test_publish_again_does_nothing(place: Place) -> None:
-    again = place(*PUBLISH, "--json")
+    again = place.inside(*PUBLISH, "--json")
     assert again.code == 0, again.err
     assert set(tasks(again).values()) == {True}
     assert again.json["name"] == "tiny:1"
@@ -222,7 +230,7 @@ def test_publish_again_does_nothing(place: Place) -> None:
 
 
 def test_verify_finds_trust_file_and_evidence_from_a_sub_folder(place: Place) -> None:
-    done = place("verify", "release/tiny-Q8_0.gguf", sub="runs/one")
+    done = place.inside("verify", "release/tiny-Q8_0.gguf", sub="runs/one")
     assert done.code == 0, done.err
     assert done.out.startswith("VERIFIED (development)")
 
@@ -238,7 +246,7 @@ def test_a_dry_run_lists_the_tasks_and_what_they_cost(place: Place, command: str
 
 
 def test_a_dry_run_of_finished_work_costs_nothing(place: Place) -> None:
-    done = place(*PUBLISH, "--dry-run", "--json")
+    done = place.inside(*PUBLISH, "--dry-run", "--json")
     assert done.code == 0, done.err
     assert all(row["done"] for row in done.json["tasks"])
     assert done.json["total"] == {"transactions": 0, "gas": 0, "seconds": 0}
@@ -270,7 +278,7 @@ def test_train_refuses_before_the_chain_is_touched(
     before = chain_height(place)
     options = tuple(a for a in arguments if "=" not in a)
     overrides = [a for a in arguments if "=" in a]
-    refused(place(*TRAIN, out, *overrides, *options), code, text)
+    refused(place.inside(*TRAIN, out, *overrides, *options), code, text)
     assert not (place.work / "runs" / "other").exists()
     assert chain_height(place) == before
 
@@ -278,43 +286,47 @@ def test_train_refuses_before_the_chain_is_touched(
 def test_another_selection_is_not_taken_for_the_committed_one(place: Place) -> None:
     limit = TRAIN.index("--limit")
     other = (*TRAIN[: limit + 1], RECORDS - 1, *TRAIN[limit + 2 :])
-    refused(place(*other), 2, "committed from another source: curation differs")
+    refused(place.inside(*other), 2, "committed from another source: curation differs")
 
 
 def test_selecting_from_a_committed_dataset_is_refused(place: Place) -> None:
     arguments = (*TRAIN, "dataset_name=runs/one-dataset", "output_dir=runs/two")
-    refused(place(*arguments), 2, "its records cannot be selected any more")
+    refused(place.inside(*arguments), 2, "its records cannot be selected any more")
 
 
 def test_publish_refuses_another_name(place: Place) -> None:
     before = chain_height(place)
-    refused(place("publish", "runs/one", "--name", "other"), 2, "released under another name")
+    refused(
+        place.inside("publish", "runs/one", "--name", "other"), 2, "released under another name"
+    )
     assert chain_height(place) == before
 
 
 def test_publish_names_a_folder_that_is_no_run(place: Place) -> None:
-    refused(place("publish", "runs"), 4, "not a run folder")
+    refused(place.inside("publish", "runs"), 4, "not a run folder")
 
 
 def test_init_refuses_an_unknown_key_and_a_dead_endpoint(place: Place) -> None:
-    refused(place(*place.init, "--model-keys", "q9:1"), 2, "--model-keys")
-    refused(place(*place.init, "--rpc", "http://127.0.0.1:9"), 3, "127.0.0.1:9")
+    refused(place.inside(*place.init, "--model-keys", "q9:1"), 2, "--model-keys")
+    refused(place.inside(*place.init, "--rpc", "http://127.0.0.1:9"), 3, "127.0.0.1:9")
 
 
 def test_a_configuration_from_elsewhere_is_refused(place: Place, tmp_path: Path) -> None:
     (tmp_path / CONFIG_NAME).write_bytes((place.work / CONFIG_NAME).read_bytes())
-    refused(place("verify", place.run / "release/tiny-Q8_0.gguf", sub=tmp_path), 2, "your `prov")
+    refused(
+        place.inside("verify", place.run / "release/tiny-Q8_0.gguf", sub=tmp_path), 2, "your `prov"
+    )
 
 
 def chain_height(place: Place) -> int:
-    height = place("chain", "status", "--json").json["latest"]
+    height = place.inside("chain", "status", "--json").json["latest"]
     assert isinstance(height, int)
     return height
 
 
 def test_init_on_a_given_chain_waits_for_funds(place: Place, tmp_path: Path) -> None:
     """The account is new, so it cannot pay before somebody sends it something."""
-    url = place("chain", "status", "--json").json["url"]
+    url = place.inside("chain", "status", "--json").json["url"]
     other = Place(tmp_path)
     other.work.mkdir()
     unfunded = other(*other.init, "--rpc", url)
@@ -325,5 +337,5 @@ def test_init_on_a_given_chain_waits_for_funds(place: Place, tmp_path: Path) -> 
     done = other("init", "--records", RECORDS, "--model-keys", TINY_MODEL_KEYS)
     assert done.code == 0, done.err
     assert f"chain          {url}" in done.out
-    assert "environment: test" in (other.folder / "home" / "trust.yaml").read_text()
+    assert "environment: local" in (other.folder / "home" / "trust.yaml").read_text()
     assert not (other.folder / "home" / "chain").exists()

@@ -14,7 +14,7 @@ from provenance.causes import cause_of, content_cause, near, yaml_cause
 from provenance.digest import open_regular
 from provenance.errors import InputError, NotFound, OutputError
 from provenance.judgement.policy import load_policy
-from provenance.judgement.trust import load_trust
+from provenance.judgement.trust_file import load_trust
 from provenance.layout import read_json, write_atomically
 from provenance.verify.s01_artifact import identify
 

@@ -15,7 +15,7 @@ from provenance.dataset.manifest import MANIFEST_FIELDS
 from provenance.digest import Digest
 from provenance.ids import RunId
 from provenance.judgement.policy import CLAIMS, DEFAULT_REQUIRED, load_policy
-from provenance.judgement.trust import parse_trust
+from provenance.judgement.trust_file import parse_trust
 from provenance.judgement.verdict import TABLE, Edge, Grade, Verdict
 from provenance.log.anchoring import SignedHead
 from provenance.log.forms import fields_of
@@ -204,6 +204,7 @@ def test_the_trust_page_names_every_key(job: Job) -> None:
     shown = {name for row in table(page("trust"), "# Trust file") for name in code(row[0])}
     assert parse_trust(example(page("trust"), "trust").encode()).environment == "local"
     full = yaml.safe_load(example(page("trust"), "trust"))
+    full |= {"expires": "2027-01-01T00:00:00Z", "max_age": 600}
     full["chain"]["confirmations"] = 12
     full["keys"][0] |= {"class": "ceremony", "transcript": "sha256:00"}
     full["publishers"][0]["to_block"] = 9

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.docs.documents import Block, blocks
 from tests.docs.main_job import Job
+from tests.docs.warm import warm_commands
 
 END = "@@@ block ends with"
 
@@ -82,15 +84,16 @@ def require_page(page: Path, job: Job) -> None:
     """Run a page. Fails with each step whose exit code or output is not the one shown."""
     todo = steps(page)
     script = "".join(f'{s.script}\necho "{END} $?"\n' for s in todo)
-    done = subprocess.run(
-        ["bash", "-uo", "pipefail", "-c", script],
-        cwd=job.work,
-        env=job.env,
-        capture_output=True,
-        text=True,
-        timeout=1000,
-        check=False,
-    )
+    with tempfile.TemporaryDirectory() as folder, warm_commands(job.env, Path(folder)) as env:
+        done = subprocess.run(
+            ["bash", "-uo", "pipefail", "-c", script],
+            cwd=job.work,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=1000,
+            check=False,
+        )
     parts = re.split(rf"^{END} (\d+)\n", done.stdout, flags=re.MULTILINE)
     wrong = []
     for step, output, code in zip(todo, parts[0::2], parts[1::2], strict=False):

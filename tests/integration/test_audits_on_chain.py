@@ -24,6 +24,7 @@ from provenance.errors import (
     VerificationError,
 )
 from provenance.judgement.trust import Key
+from provenance.judgement.trust_file import to_yaml
 from provenance_cli.dataset.app import dataset
 from provenance_cli.judge.proof import proof_app
 from provenance_cli.setup.deployment import Wanted, audit_keys, deploy_all, write_trust
@@ -55,7 +56,7 @@ def member(lab: Lab, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv(f"PROVENANCE_{name}", str(value))
     trust = lab.trust
     pinned = replace(trust, keys=(*trust.keys, Key(f"0x{key.vk_id.hex()}", "member", "dev")))
-    (tmp_path / "trust.yaml").write_text(pinned.to_yaml())
+    (tmp_path / "trust.yaml").write_text(to_yaml(pinned))
     (tmp_path / "other.yaml").write_text(
         replace(
             pinned,
@@ -187,7 +188,7 @@ def test_a_set_shown_on_chain_is_enough_for_a_third_party(
     )
     unpinned = tmp_path / "unpinned.yaml"
     known = {name: c for name, c in lab.trust.contracts.items() if name != "audits"}
-    unpinned.write_text(replace(lab.trust, contracts=known).to_yaml())
+    unpinned.write_text(to_yaml(replace(lab.trust, contracts=known)))
     assert verify(path, *named, "--trust", unpinned) == (3, ["dataset.sorted"])
 
 

@@ -17,7 +17,8 @@ from provenance.chain.contracts import Reader
 from provenance.chain.deploy import Deployment
 from provenance.chain.session import Session, embedded
 from provenance.judgement.policy import Policy
-from provenance.judgement.trust import Trust, load_trust
+from provenance.judgement.trust import Trust
+from provenance.judgement.trust_file import load_trust
 from provenance.judgement.verdict import Verdict
 from provenance.settings import Settings
 from provenance.verify import Options, Verifier, verify

@@ -23,6 +23,7 @@ from provenance.digest import Digest, sha256
 from provenance.encoding import canonical_json
 from provenance.errors import ConfigError
 from provenance.faults import Findings
+from provenance.strict_yaml import load_yaml
 from provenance_trainer.ranges import RANGES, out_of_range
 
 OnFailure = Literal["continue", "pause", "abort"]
@@ -154,7 +155,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
             "configuration is too large", where=str(path), expected=f"<= {_MAX_CONFIG_BYTES} bytes"
         )
     try:
-        value = yaml.safe_load(data)
+        value = load_yaml(data)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(
             "configuration is not YAML", where=str(path), actual=yaml_cause(error)
@@ -178,7 +179,7 @@ def _apply(value: dict[str, Any], override: str) -> None:
             "override is not KEY=VALUE", where=override, expected="such as max_steps=100"
         )
     try:
-        parsed = yaml.safe_load(text)
+        parsed = load_yaml(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(
             "override is not YAML", where=override, actual=yaml_cause(error)

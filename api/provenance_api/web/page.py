@@ -20,7 +20,7 @@ from provenance_api.catalog import Listed
 from provenance_api.problems import Problem
 from provenance_api.resolve import Answer
 from provenance_api.web.lineage import pictures, shorten
-from provenance_api.web.texts import ENGLISH, Texts
+from provenance_api.web.texts import ENGLISH, Texts, made_visible
 
 FOLDER = Path(__file__).resolve().parent
 STATIC = FOLDER / "static"
@@ -55,6 +55,7 @@ class Pages:
         self._templates = Environment(
             loader=loader,
             autoescape=True,
+            finalize=made_visible,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -64,7 +65,7 @@ class Pages:
 
     def verdict(self, answer: Answer) -> str:
         """The page of a verdict."""
-        verdict = answer.verdict
+        verdict = answer.verdict.shown()
         tone, shape = LOOKS[verdict.status]
         return self._render(
             "verdict.html",

@@ -11,6 +11,13 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from provenance.shown import visible
+
+
+def made_visible(value: object) -> object:
+    """What a template puts out (attacker-controlled); markup was made of visible texts already."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
 
 @dataclass(frozen=True)
 class Texts:
@@ -25,7 +32,8 @@ class Texts:
         Raises:
             KeyError: there is no such text, or a value is missing.
         """
-        return escape(self.sentences[key]).format(**values)
+        shown = {name: made_visible(value) for name, value in values.items()}
+        return escape(self.sentences[key]).format(**shown)
 
     def plain(self, key: str, /, **values: object) -> str:
         """A text as an unescaped value, which a template escapes later.

@@ -13,7 +13,7 @@ from provenance.chain.session import Session, load_deployment
 from provenance.digest import hash_file
 from provenance.errors import Conflict
 from provenance.ids import Address, to_hex
-from provenance.judgement.trust import load_trust
+from provenance.judgement.trust_file import load_trust
 from provenance.judgement.verdict import Verdict
 from provenance.layout import RunFolder, read_json
 from provenance.log.fold import read_history

@@ -8,7 +8,14 @@ from typing import Annotated
 
 import typer
 
-from provenance_cli.judge.options import Evidence, PolicyFile, Release, Subject, TrustFile
+from provenance_cli.judge.options import (
+    AllowRollback,
+    Evidence,
+    PolicyFile,
+    Release,
+    Subject,
+    TrustFile,
+)
 
 gate_app = typer.Typer(add_completion=False, help="Stop a pipeline unless the model is verified.")
 
@@ -20,6 +27,7 @@ def gate(
     trust: TrustFile = None,
     release: Release = None,
     policy: PolicyFile = None,
+    allow_rollback: AllowRollback = False,
     json_out: Annotated[
         Path | None, typer.Option(help="Also write the verdict as JSON to this file.")
     ] = None,
@@ -33,7 +41,15 @@ def gate(
     from provenance_cli.outputs import try_file, write_output
 
     try_file(json_out, "--json-out")
-    verdict = judge(Question(subject, tuple(evidence or ()), trust, policy, release))
+    question = Question(
+        subject,
+        tuple(evidence or ()),
+        trust,
+        policy,
+        release,
+        allow_rollback=allow_rollback,
+    )
+    verdict = judge(question)
     print(render(verdict), flush=True)
     if json_out is not None:
         data = (jsonlib.dumps(verdict.to_json(), indent=2) + "\n").encode()

@@ -53,3 +53,7 @@ PolicyFile = Annotated[
         "--policy", help="Policy file (default: all claims of the main job are required)."
     ),
 ]
+AllowRollback = Annotated[
+    bool,
+    typer.Option("--allow-rollback", help="Take a trust file that is older than one used before."),
+]

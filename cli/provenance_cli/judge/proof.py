@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from provenance.ids import DatasetId
+from provenance_cli.judge.options import AllowRollback
 from provenance_cli.judge.verdict_text import WORST_FIRST, proof_verdict_text, proof_verdicts_json
 from provenance_cli.options import DEFAULT_DRAWS, ExecutorOption, Json
 from provenance_cli.output import note
@@ -71,21 +72,24 @@ def verify(
     slow: Annotated[
         bool, typer.Option("--slow", help="Check proofs in pure Python, about a second each.")
     ] = False,
+    allow_rollback: AllowRollback = False,
     as_json: Json = False,
 ) -> None:
     """Check proof files against the keys of the trust file and the dataset that you name.
 
     The exit code is that of the worst verdict.
     """
-    from provenance.judgement.trust import load_trust
+    from provenance.judgement.trust_file import load_trust
     from provenance.settings import Settings
     from provenance_cli.judge.asked_dataset import engine_for, named_dataset
+    from provenance_cli.judge.editions import require_no_rollback
     from provenance_zk.audits.proof_check import KeyFolders, ProofJudge
     from provenance_zk.audits.sorted_folder import SortedFolder
     from provenance_zk.audits.sorted_proofs import FOLDER, chunk_files
 
     settings = Settings.load()
     trusted = load_trust(trust or settings.trust)
+    require_no_rollback(trusted, settings, allowed=allow_rollback)
     named, on_chain = named_dataset(settings, trusted, (root, depth, count), dataset_id)
     folder = (
         sorted_folder / FOLDER

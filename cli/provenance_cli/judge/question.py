@@ -8,11 +8,12 @@ from pathlib import Path
 from provenance.digest import Digest
 from provenance.ids import RunId
 from provenance.judgement.policy import load_policy
-from provenance.judgement.trust import load_trust
+from provenance.judgement.trust_file import load_trust
 from provenance.judgement.verdict import Verdict
 from provenance.settings import Settings
 from provenance.verify import Options, Verifier, verify
 from provenance.verify.evidence import FolderSource, load_openings
+from provenance_cli.judge.editions import require_no_rollback
 from provenance_cli.wiring import (
     base_folder,
     evidence_folders,
@@ -36,6 +37,7 @@ class Question:
     data: folder of the committed dataset with its salts.
     openings: a folder of openings, and the nonce that the verifier chose for them.
     slow: check proofs in pure Python.
+    allow_rollback: take a trust file older than one that was used before.
     """
 
     subject: str
@@ -47,6 +49,7 @@ class Question:
     data: Path | None = None
     openings: tuple[Path | None, str | None] = (None, None)
     slow: bool = False
+    allow_rollback: bool = False
 
 
 def judge(question: Question) -> Verdict:
@@ -60,6 +63,7 @@ def judge(question: Question) -> Verdict:
     if question.data is not None:
         require_folder(question.data, "--with-data", "give a folder that `dataset commit` wrote")
     trust = load_trust(question.trust_file or settings.trust)
+    require_no_rollback(trust, settings, allowed=question.allow_rollback)
     folders = evidence_folders(question.evidence, question.subject)
     data = None
     if question.data is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from provenance.errors import ConfigError, InputError
+from provenance_cli.judge.options import AllowRollback
 from provenance_cli.output import note
 from provenance_cli.outputs import try_home
 
@@ -34,6 +35,7 @@ class Offer:
         database: URL; None: this installation's file.
         policy: policy file; None: the default policy.
         slow: check proofs in Python.
+        allow_rollback: take a trust file older than one that was used before.
     """
 
     folders: tuple[Path, ...]
@@ -41,6 +43,7 @@ class Offer:
     database: str | None = None
     policy: Path | None = None
     slow: bool = False
+    allow_rollback: bool = False
 
 
 @serve_app.command()
@@ -78,6 +81,7 @@ def serve(
     slow: Annotated[
         bool, typer.Option("--slow", help="Check proofs in pure Python, about a second each.")
     ] = False,
+    allow_rollback: AllowRollback = False,
     open_: Annotated[
         str | None, typer.Option("--open", help="Also print the link to the page of this model id.")
     ] = None,
@@ -87,7 +91,7 @@ def serve(
 
     settings = Settings.load()
     folders = tuple(evidence or [Path("runs")])
-    state = compose(settings, Offer(folders, trust, database, policy, slow))
+    state = compose(settings, Offer(folders, trust, database, policy, slow, allow_rollback))
     listener = listen(host, port)
     base = url_of(host, listener)
     print(base, flush=True)
@@ -111,9 +115,10 @@ def compose(settings: Settings, offer: Offer) -> AppState:
     """
     from provenance.chain.endpoint import BRISK
     from provenance.judgement.policy import load_policy
-    from provenance.judgement.trust import load_trust, parse_trust
+    from provenance.judgement.trust_file import load_trust, parse_trust
     from provenance_api.db import Database
     from provenance_api.state import AppState
+    from provenance_cli.judge.editions import require_no_rollback
     from provenance_cli.wiring import prover_for, reader_for, require_folder
 
     for folder in offer.folders:
@@ -127,7 +132,8 @@ def compose(settings: Settings, offer: Offer) -> AppState:
                 hint="pass --evidence FOLDER",
             ) from error
     trust_path = offer.trust or settings.trust
-    load_trust(trust_path)  # for its errors, which name the file and say how to mend it
+    # For its errors, which name the file and say how to mend it.
+    require_no_rollback(load_trust(trust_path), settings, allowed=offer.allow_rollback)
     trust_bytes = trust_path.read_bytes() if trust_path else b""
     parsed = parse_trust(trust_bytes, str(trust_path))
     store = Database(offer.database or default_database(settings))

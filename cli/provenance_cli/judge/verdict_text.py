@@ -26,6 +26,7 @@ def claim_lines(claim: Claim) -> list[str]:
 
 def render(verdict: Verdict) -> str:
     """The verdict for people: the first line has the result, the others the reasons."""
+    verdict = verdict.shown()
     checked = [c for c in verdict.claims if c.holds is not None]
     not_checked = ", ".join(c.id for c in verdict.not_checked) or "none"
     suffix = f" ({'; '.join(verdict.development)})" if verdict.development else ""
@@ -83,6 +84,7 @@ def proof_verdicts_json(verdicts: Sequence[Verdict], worst: Verdict) -> str:
 
 def proof_verdict_text(verdict: Verdict) -> str:
     """One verdict about a proof file, for people."""
+    verdict = verdict.shown()
     head = verdict.word.upper().replace("(DEVELOPMENT)", "(development)")
     lines = [f"{head}  {verdict.subject['name']}: {verdict.reason}"]
     for claim in verdict.claims:

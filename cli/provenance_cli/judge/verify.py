@@ -7,6 +7,7 @@ import json as jsonlib
 import typer
 
 from provenance_cli.judge.options import (
+    AllowRollback,
     Base,
     Evidence,
     Nonce,
@@ -35,6 +36,7 @@ def verify(
     nonce: Nonce = None,
     slow: Slow = False,
     policy: PolicyFile = None,
+    allow_rollback: AllowRollback = False,
     json: Json = False,
 ) -> None:
     """Judge a model file or digest. The exit code is that of the verdict."""
@@ -51,6 +53,7 @@ def verify(
         with_data,
         (openings, nonce),
         slow,
+        allow_rollback,
     )
     verdict = judge(question)
     print(jsonlib.dumps(verdict.to_json(), indent=2) if json else render(verdict))

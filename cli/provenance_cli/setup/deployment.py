@@ -23,7 +23,8 @@ from provenance.chain.session import (
 from provenance.chain.web3_adapter import Rpc
 from provenance.errors import ConfigError, ProvenanceError, UnavailableError
 from provenance.ids import KeyId, to_hex
-from provenance.judgement.trust import Key, Publisher, load_trust, render
+from provenance.judgement.trust import LOCAL_CHAINS, Key, Publisher
+from provenance.judgement.trust_file import load_trust, render
 from provenance.layout import write_atomically
 from provenance.progress import Say
 from provenance.settings import Settings
@@ -234,7 +235,7 @@ def current_deployment(settings: Settings, rpc: Rpc) -> Deployment | None:
 def trust_text(settings: Settings, deployment: Deployment, key: str) -> str:
     """A trust file for one's own deployment, with one's own key as publisher."""
     return render(
-        "local" if settings.rpc_url is None else "test",
+        "local" if deployment.chain.chain_id in LOCAL_CHAINS else "test",
         deployment.chain,
         tuple(_trusted_key(settings, k.vk_id, k.kind) for k in deployment.keys),
         (Publisher(address_of(key_path(settings, key)), key),),

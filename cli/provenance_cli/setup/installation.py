@@ -18,7 +18,7 @@ from provenance.chain.endpoint import BRISK
 from provenance.chain.session import connect, deployment_path, key_path, load_deployment
 from provenance.chain.web3_adapter import Rpc
 from provenance.errors import NotFound, ProvenanceError
-from provenance.judgement.trust import load_trust
+from provenance.judgement.trust_file import load_trust
 from provenance.settings import Settings
 from provenance.signing import address_of, load_key, read_password
 from provenance.statements import key_text

@@ -9,7 +9,8 @@ from pathlib import Path
 from provenance.chain.deploy import SMALL_DEPTH, Deployment, sources_digest
 from provenance.chain.session import deployment_path
 from provenance.errors import ConfigError, ProvenanceError
-from provenance.judgement.trust import Trust, load_trust, parse_trust
+from provenance.judgement.trust import Trust
+from provenance.judgement.trust_file import load_trust, parse_trust, to_yaml
 from provenance.layout import write_atomically
 from provenance.settings import Settings
 from provenance_cli.setup.deployment import Wanted, audit_keys, model_keys
@@ -84,7 +85,8 @@ def keep(path: Path) -> Path:
 def carried(text: str, path: Path) -> str:
     """The text of a new trust file, with what the file at `path` says about the same chain.
 
-    Environment, confirmations, publishers and keys may have been set by hand. A file about another
+    Environment, bounds in time, publishers and keys may have been set by hand. A file that says
+    something new is a new edition. A file about another
     chain, or one that cannot be read, says nothing about this one.
     """
     new = parse_trust(text.encode())
@@ -94,7 +96,9 @@ def carried(text: str, path: Path) -> str:
         return text
     if (old.chain_id, old.genesis) != (new.chain_id, new.genesis):
         return text
-    return _joined(new, old).to_yaml()
+    joined = _joined(new, old)
+    same = replace(joined, digest=old.digest) == old
+    return to_yaml(joined if same else replace(joined, version=old.version + 1))
 
 
 def _joined(new: Trust, old: Trust) -> Trust:
@@ -104,6 +108,9 @@ def _joined(new: Trust, old: Trust) -> Trust:
         new,
         environment=old.environment,
         confirmations=old.confirmations,
+        version=old.version,
+        expires=old.expires,
+        max_age_s=old.max_age_s,
         keys=(*new.keys, *(k for k in old.keys if k.vk_id not in pinned)),
         publishers=(*old.publishers, *(p for p in new.publishers if p.address not in listed)),
     )

@@ -55,7 +55,8 @@ describe("Exported proofs in snarkjs", () => {
       }
     }
     const input = JSON.stringify(commands);
-    execFileSync("python", ["-P", "-c", COMMAND], { input, stdio: "pipe" });
+    // In the folder, so that no configuration file of the repository's own folder is read.
+    execFileSync("python", ["-P", "-c", COMMAND], { input, stdio: "pipe", cwd: folder });
   });
 
   after(async () => {

@@ -14,7 +14,8 @@ from provenance.chain.session import deployment_path
 from provenance.errors import AuthError
 from provenance.ids import Address
 from provenance.judgement.facts import CONTRACTS, Contract
-from provenance.judgement.trust import Key, Publisher, load_trust, render
+from provenance.judgement.trust import Key, Publisher
+from provenance.judgement.trust_file import Bounds, load_trust, render
 from provenance.settings import Settings
 from provenance_cli.jobs.init import InitJob, InitRequest
 from provenance_cli.setup.deployment import KeyShape, Wanted, model_keys
@@ -37,7 +38,7 @@ def address(number: int) -> Address:
 def deployed(shapes: list[KeyShape]) -> Deployment:
     contracts = {name: Contract(address(i), word(i)) for i, name in enumerate(CONTRACTS, 1)}
     keys = tuple(DeployedKey(word(i), address(i), *shape) for i, shape in enumerate(shapes, 100))
-    return Deployment(31337, word(7), contracts, 9, sources_digest(), keys)
+    return Deployment(5, word(7), contracts, 9, sources_digest(), keys)
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ class Node:
     """A chain on which every contract has some code."""
 
     def chain_id(self) -> int:
-        return 31337
+        return 5
 
     def block(self, tag: object) -> SimpleNamespace:
         return SimpleNamespace(number=9, hash=bytes(32))
@@ -143,7 +144,7 @@ def test_what_was_added_by_hand_is_carried_over(tmp_path: Path, first: Deploymen
     text = render("local", second.chain, keys, (Publisher(MINE, "default"),))
     assert carried(text, path) == text
     by_hand = (Publisher(MINE, "default", 3), Publisher(OTHER, "friend", 5, 80))
-    path.write_text(render("production", first.chain, (*keys[:-1], key), by_hand, 12))
+    path.write_text(render("production", first.chain, (*keys[:-1], key), by_hand, Bounds(12)))
     path.with_name("new.yaml").write_text(carried(text, path))
     new = load_trust(path.with_name("new.yaml"))
     assert new.publishers == by_hand

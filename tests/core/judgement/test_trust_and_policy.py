@@ -22,7 +22,8 @@ from provenance.judgement.policy import (
     SampleBar,
     load_policy,
 )
-from provenance.judgement.trust import Key, Publisher, load_trust, parse_trust, render
+from provenance.judgement.trust import Key, Publisher
+from provenance.judgement.trust_file import Bounds, load_trust, parse_trust, render, to_yaml
 
 ADDRESS, HASH = "0x" + "ab" * 20, "0x" + "cd" * 32
 
@@ -34,7 +35,7 @@ def good() -> dict[str, Any]:
         Key(HASH, "epoch", "dev"),
         Key("0x" + "11" * 32, "tree", "ceremony", "sha256:" + "00" * 32),
     )
-    text = render("test", chain, keys, (Publisher(Address(ADDRESS), "me", 3, 9),), 12)
+    text = render("test", chain, keys, (Publisher(Address(ADDRESS), "me", 3, 9),), Bounds(12))
     return dict(yaml.safe_load(text))
 
 
@@ -51,7 +52,7 @@ def parse(value: Any) -> Any:
 
 def test_render_and_parse_agree() -> None:
     trust = parse(good())
-    again = parse_trust(trust.to_yaml().encode())
+    again = parse_trust(to_yaml(trust).encode())
     assert (again.keys, again.publishers, again.contracts, again.confirmations) == (
         trust.keys,
         trust.publishers,
@@ -68,7 +69,7 @@ def test_contracts_of_statements_are_optional_and_read_strictly(name: str) -> No
     value["contracts"][name] = {"address": ADDRESS, "code_hash": HASH}
     trust = parse(value)
     assert trust.contracts[name] == Contract(Address(ADDRESS), HASH)
-    again = parse_trust(trust.to_yaml().encode())
+    again = parse_trust(to_yaml(trust).encode())
     assert again.contracts == trust.contracts
     del value["contracts"][name]["code_hash"]
     with pytest.raises(ConfigError) as refused:

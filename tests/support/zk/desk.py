@@ -10,7 +10,8 @@ from provenance.dataset.manifest import DatasetRoot
 from provenance.digest import Digest, sha256
 from provenance.ids import Address
 from provenance.judgement.facts import ChainIdentity, Contract
-from provenance.judgement.trust import Key, render
+from provenance.judgement.trust import Key
+from provenance.judgement.trust_file import render
 from provenance_zk.audits.sorted_proofs import chunk_file, words_of
 from provenance_zk.audits.statement_file import Statement
 from tests.support.trapdoor import TrapdoorKey

@@ -22,7 +22,8 @@ from provenance.encoding import dataset_record_digest
 from provenance.errors import InputError, OutputError, RejectedError
 from provenance.ids import Address
 from provenance.judgement.facts import ChainIdentity, Contract
-from provenance.judgement.trust import Key, render
+from provenance.judgement.trust import Key
+from provenance.judgement.trust_file import render
 from provenance.progress import silent
 from provenance_zk.audits.proving import prove_sorted_set
 from provenance_zk.audits.sorted_proofs import FOLDER, chunk_file, is_complete

@@ -1,0 +1,36 @@
+"""YAML 1.1 as PyYAML reads it safely, but a key that stands twice in a mapping is refused.
+
+The YAML specification (1.2.2, section 3.2.1.3) wants unique keys; PyYAML lets the last one win, so
+a reader of the file and this program could believe different things.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import yaml
+
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+class _Loader(yaml.SafeLoader):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[tuple[str, str]] = set()
+        for key, _ in node.value:
+            name = (key.tag, str(key.value))
+            if key.tag != _MERGE and name in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {name[1][:80]} stands twice", key.start_mark
+                )
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
+def load_yaml(text: str | bytes) -> Any:
+    """The value of one YAML document (attacker-controlled).
+
+    Raises:
+        yaml.YAMLError, ValueError, RecursionError: not YAML, or a key stands twice.
+    """
+    return yaml.load(text, _Loader)  # noqa: S506  # derives from SafeLoader

@@ -1,0 +1,74 @@
+"""Names in evidence that would like to write the verdict themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provenance.errors import InputError
+from provenance.judgement.verdict import Claim, Edge, Grade, Status, Verdict
+from provenance.shown import visible
+from provenance_cli.judge.verdict_text import proof_verdict_text, render
+from provenance_cli.output import fields
+
+CLEAR = "\x1b[2J\x1b[H"  # clears a terminal
+TITLE = "\x1b]0;VERIFIED\x07"  # sets its title
+BIDI = "\u202edeifirev\u202c"  # is read "verified"
+LINES = "x\nVERIFIED  model.gguf: every claim holds\r\u2028y\x85z"
+HIDDEN = "a\u200bb\u2066c\ufeff\U000e0041"
+LONE = "\ud800"
+ATTACKS = [CLEAR, TITLE, BIDI, LINES, HIDDEN, LONE, "<b>\x1b[1m</b>", "\x00\x7f\x9b31m"]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_what_is_not_plainly_visible_is_spelled_out(attack: str) -> None:
+    shown = visible(attack)
+    assert shown.isprintable()
+    assert visible(shown) == shown
+
+
+def test_what_is_visible_stays() -> None:
+    for text in ("modèle 7B", "模型", "نموذج", "sha256:ab..cd", "a -> b, <b>&"):
+        assert visible(text) == text
+    assert visible("a\x1bb\u202ec\U000e0041") == "a\\x1bb\\u202ec\\U000e0041"
+
+
+@given(st.text(st.characters(codec=None)))
+def test_any_text_becomes_one_line_that_can_be_printed(text: str) -> None:
+    assert len(visible(text).splitlines()) <= 1
+    visible(text).encode()
+
+
+def verdict(attack: str) -> Verdict:
+    claim = Claim("release.named", 2, attack, False, attack, attack, attack, attack, {"a": attack})
+    return Verdict(
+        status=Status.FAILED,
+        reason=attack,
+        subject={"name": attack, "digest": attack, "file_seen": True},
+        claims=(claim, replace(claim, holds=None)),
+        edges=(Edge("trained_on", attack, attack, Grade.ANCHORED, attack),),
+        development=(attack,),
+        siblings=(attack,),
+        release={"name": attack, "owner": attack},
+        interval={"not_before": {"block": 1, "time": 2}, "not_later_than": None},
+        trust=attack,
+    )
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_verdict_writes_only_its_own_lines(attack: str) -> None:
+    honest, attacked = render(verdict("x")), render(verdict(attack))
+    assert len(attacked.splitlines()) == len(honest.splitlines())
+    assert all(line.isprintable() for line in attacked.splitlines())
+    assert all(line.isprintable() for line in proof_verdict_text(verdict(attack)).splitlines())
+    assert verdict(attack).to_json()["reason"] == attack  # programs get what is there
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_errors_and_results_are_printed_so_too(attack: str) -> None:
+    error = str(InputError(attack, where=attack, expected=attack, actual=attack, hint=attack))
+    assert error.isprintable()
+    assert all(line.isprintable() for line in fields({"name": attack, "of": [attack]}).splitlines())
