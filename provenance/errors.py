@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from provenance.shown import visible
+from provenance.text.shown import visible
 
 
 class ProvenanceError(Exception):

@@ -24,7 +24,7 @@ import yaml
 from provenance.causes import cause_of, near
 from provenance.digest import sha256
 from provenance.errors import ConfigError, OutputError
-from provenance.strict_yaml import load_yaml
+from provenance.text.strict_yaml import load_yaml
 
 CONFIG_NAME = ".provenance.yaml"
 CONFIG_FORMAT = "provenance-config/1"

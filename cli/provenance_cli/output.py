@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from provenance.shown import visible
+from provenance.text.shown import visible
 
 _CLEAR = "\r\x1b[2K"
 

@@ -13,7 +13,7 @@ import yaml
 
 from provenance.causes import cause_of, stand_in, yaml_cause
 from provenance.errors import ConfigError
-from provenance.strict_yaml import load_yaml
+from provenance.text.strict_yaml import load_yaml
 
 FORMAT = "provenance-policy/1"
 _KEYS = ("environment", "format", "mode", "onNoMatch", "require", "samples")

@@ -30,7 +30,7 @@ from provenance.judgement.trust import (
     Trust,
     show_time,
 )
-from provenance.strict_yaml import load_yaml
+from provenance.text.strict_yaml import load_yaml
 
 FORMAT = "provenance-trust/1"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from provenance.shown import visible
+from provenance.text.shown import visible
 
 
 class Status(StrEnum):

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from provenance.artifacts.tensors import Tensor, TensorTable
+from provenance.errors import VerificationError
 from provenance.ids import DatasetId, RunId
 from provenance.judgement.facts import (
     AnchoringFacts,
@@ -270,10 +271,14 @@ class FormatInspector(Protocol):
 
 @dataclass(frozen=True)
 class BatchCount:
-    """Number of batches recomputed and found equal, and of those undetermined after an erasure."""
+    """Number of batches recomputed and found equal, and of those undetermined after an erasure.
+
+    fed_fault: in what the opening record's word about what is fed differs from what was computed.
+    """
 
     recomputed: int
     undetermined: int
+    fed_fault: VerificationError | None = None
 
 
 class DataChecker(Protocol):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from provenance.errors import InputError
 from provenance.judgement.verdict import Claim, Edge, Grade, Status, Verdict
-from provenance.shown import visible
+from provenance.text.shown import visible
 from provenance_cli.judge.verdict_text import proof_verdict_text, render
 from provenance_cli.output import fields
 

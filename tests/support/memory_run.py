@@ -20,6 +20,7 @@ from provenance.judgement.trust import Key, Publisher, Trust
 from provenance.judgement.verdict import Verdict
 from provenance.log.anchoring import SignedHead
 from provenance.log.record import Record
+from provenance.log.records import RunOpenFirst
 from provenance.log.tree import Head
 from provenance.merkle import Tree
 from provenance.order import epoch_order
@@ -40,6 +41,7 @@ KEY = Account.from_key(b"\x01" * 32)
 OWNER = KEY.address.lower()
 DOMAIN = Domain(IDENTITY.chain_id, REGISTRY.address)
 COUNT = 12
+MEMORY_FED = FED | {"records": COUNT, "tokens": 300, "predicted": 288}
 _CHECKPOINT = 6  # behind opening, seed, three batches and the end of the epoch
 EPOCH_KEY, TREE_KEY, DATASET = b"\xe0" * 32, b"\xe1" * 32, b"\xda" * 32
 MODEL, BASE, ADAPTER, MERGED = (sha256(x) for x in (b"model", b"base", b"adapter", b"merged"))
@@ -147,7 +149,7 @@ class MemoryRun:
     """An honest run, committed in two heads and released.
 
     change: Rewrites the records behind `run.open` before they are committed.
-    opening: Replaces fields of `run.open`.
+    opening: Replaces fields of `run.open`; without `fed` (None) it is of the first version.
     number: The anchoring that the epoch's record names; None leaves the epoch unanchored.
     """
 
@@ -194,7 +196,7 @@ class MemoryRun:
     def _opening(change: Mapping[str, Any]) -> Record:
         fields: dict[str, Any] = {
             "dataset": {"root": f"0x{7:064x}", "depth": 5, "count": COUNT},
-            "fed": FED,
+            "fed": MEMORY_FED,
             "base": {"content": str(BASE)},
             "config": {},
             "config_digest": str(sha256(b"c")),
@@ -204,7 +206,11 @@ class MemoryRun:
             "evaluation": {},
             "registered": True,
         }
-        return Record.make("run.open", TIME, **(fields | dict(change)))
+        fields |= change
+        if fields["fed"] is not None:
+            return Record.make("run.open", TIME, **fields)
+        del fields["fed"]
+        return Record("run.open", TIME, fields, RunOpenFirst.VERSION)
 
     def _training(self) -> list[Record]:
         order = epoch_order(self.seed, 0, COUNT)

@@ -23,7 +23,7 @@ from provenance.digest import Digest, sha256
 from provenance.encoding import canonical_json
 from provenance.errors import ConfigError
 from provenance.faults import Findings
-from provenance.strict_yaml import load_yaml
+from provenance.text.strict_yaml import load_yaml
 from provenance_trainer.ranges import RANGES, out_of_range
 
 OnFailure = Literal["continue", "pause", "abort"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from provenance.shown import visible
+from provenance.text.shown import visible
 
 
 def made_visible(value: object) -> object:

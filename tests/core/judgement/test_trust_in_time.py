@@ -14,7 +14,7 @@ from provenance.judgement.trust import MAX_AGE_S, Trust
 from provenance.judgement.trust_file import parse_trust, to_yaml
 from provenance.judgement.verdict import Status
 from provenance.settings import Settings
-from provenance.strict_yaml import load_yaml
+from provenance.text.strict_yaml import load_yaml
 from provenance_cli.judge.editions import FILE, require_no_rollback
 from tests.support.memory_run import MemoryRun
 

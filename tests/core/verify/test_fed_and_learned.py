@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from provenance.errors import InputError
+from provenance.errors import InputError, VerificationError
 from provenance.judgement.verdict import Claim, Status
 from provenance.log.fed import FedFacts
 from provenance.log.record import Record
+from provenance.verify.protocols import BatchCount, DataChecker
 from tests.support.memory_run import BASE, TIME, MemoryRun
-from tests.support.plain import FED
+from tests.support.memory_run import MEMORY_FED as FED
 
 LEARNED: dict[str, Any] = {
     "loss_first": "2.5",
@@ -21,12 +22,12 @@ LEARNED: dict[str, Any] = {
 }
 
 
-def claim(run: MemoryRun, id_: str) -> Claim:
-    (found,) = [c for c in run.judge().claims if c.id == id_]
+def claim(run: MemoryRun, id_: str, data: DataChecker | None = None) -> Claim:
+    (found,) = [c for c in run.judge(data=data).claims if c.id == id_]
     return found
 
 
-def closed(summary: dict[str, Any], fed: dict[str, Any] | None = None, **merge: Any) -> MemoryRun:
+def closed(summary: dict[str, Any], fed: dict[str, Any] | None = FED, **merge: Any) -> MemoryRun:
     """A run whose log ends training with this summary."""
     close = Record.make("run.close", TIME, status="completed", step=3, summary=summary)
 
@@ -42,16 +43,83 @@ def closed(summary: dict[str, Any], fed: dict[str, Any] | None = None, **merge: 
             for record in log
         ]
 
-    return MemoryRun(change, {"fed": fed or FED})
+    return MemoryRun(change, {"fed": fed})
 
 
-def test_what_was_fed_is_said_with_who_is_believed_for_it() -> None:
+class Checker:
+    """A `DataChecker` with a given answer."""
+
+    def __init__(self, answer: BatchCount | VerificationError) -> None:
+        self._answer = answer
+
+    def check_batches(self, records: object) -> BatchCount:
+        if isinstance(self._answer, VerificationError):
+            raise self._answer
+        return self._answer
+
+
+SAID = (
+    "fed: text (text), loss on every token, no chat template; 12 records, 300 tokens, 288 of "
+    "them to predict, none cut"
+)
+
+
+def test_what_the_publisher_says_is_fed_holds_only_if_it_was_recomputed() -> None:
     said = claim(MemoryRun(), "data.fed")
-    assert said.holds
-    assert said.text == (
-        "fed: text (text), loss on every token, no chat template; 40 records, 900 tokens, 860 of "
-        "them to predict, none cut (by the run's opening record)"
-    )
+    assert said.holds is None
+    by = "the publisher says, in the record registered before training"
+    assert said.text == f"{by}: {SAID}"
+    assert "--with-data" in str(said.needs)
+    found = claim(MemoryRun(), "data.fed", Checker(BatchCount(3, 0)))
+    assert (found.holds, found.text) == (True, f"{SAID} (recomputed from the records)")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [BatchCount(2, 1), VerificationError("batch differs", where="record 2")],
+    ids=["a batch is undetermined", "a batch differs"],
+)
+def test_a_recomputation_that_was_not_whole_leaves_the_publishers_word(
+    answer: BatchCount | VerificationError,
+) -> None:
+    assert claim(MemoryRun(), "data.fed", Checker(answer)).holds is None
+
+
+@pytest.mark.parametrize("undetermined", [0, 1])
+def test_what_was_recomputed_otherwise_fails(undetermined: int) -> None:
+    fault = VerificationError("not so", where="run.open fed.shape", expected="text", actual="chat")
+    answer = Checker(BatchCount(3, undetermined, fault))
+    said = claim(MemoryRun(), "data.fed", answer)
+    assert (said.holds, said.where) == (False, "run.open fed.shape")
+    assert MemoryRun().judge(data=answer).status is Status.FAILED
+
+
+@pytest.mark.parametrize(
+    ("fed", "config", "where"),
+    [
+        ({"records": 13}, {}, "fed.records"),
+        ({"records": 0}, {}, "fed.records"),
+        ({}, {"max_length": 32}, "fed.max_length"),
+        ({}, {"dataset_text_field": "body"}, "fed.columns"),
+        ({}, {"assistant_only_loss": True}, "fed.loss"),
+        ({}, {"completion_only_loss": True}, "fed.loss"),
+        ({"loss": "assistant"}, {}, "fed.loss"),
+        ({"loss": "completion"}, {"completion_only_loss": False}, "fed.loss"),
+    ],
+)
+def test_a_word_that_contradicts_dataset_or_configuration_fails(
+    fed: dict[str, Any], config: dict[str, Any], where: str
+) -> None:
+    run = MemoryRun(opening={"fed": FED | fed, "config": config})
+    said = claim(run, "data.fed")
+    assert said.holds is False
+    assert where in str(said.where)
+    assert run.judge().status is Status.FAILED
+
+
+def test_a_word_that_agrees_with_the_configuration_stands() -> None:
+    config = {"max_length": 64, "dataset_text_field": "text", "completion_only_loss": False}
+    assert claim(MemoryRun(opening={"config": config}), "data.fed").holds is None
 
 
 @pytest.mark.parametrize(
@@ -84,8 +152,8 @@ def test_a_run_that_learned_says_by_whose_word() -> None:
     said = claim(closed(LEARNED), "training.learned")
     assert said.holds
     assert said.text == (
-        "loss 2.5000 -> 1.2500 by the log, 860 tokens to predict in each epoch, 3 of 4 adapter "
-        "pairs changed (by the log), merged weights differ from the base"
+        "loss 2.5000 -> 1.2500 by the log, 288 tokens to predict in each epoch by the log, 3 of 4 "
+        "adapter pairs changed (by the log), merged weights differ from the base"
     )
 
 
@@ -94,7 +162,6 @@ def test_a_run_that_learned_says_by_whose_word() -> None:
     [
         ({"loss_last": "nan"}, {}, {}, "loss is not a finite number"),
         ({"loss_first": "inf"}, {}, {}, "loss is not a finite number"),
-        ({"loss_first": 2.5}, {}, {}, "loss is not a finite number"),
         ({"tensors_changed": 0}, {}, {}, "every B is zero"),
         ({}, {"predicted": 0}, {}, "no token was to be predicted"),
         ({}, {}, {"merged": str(BASE)}, "merged weights equal the base"),
@@ -103,15 +170,32 @@ def test_a_run_that_learned_says_by_whose_word() -> None:
 def test_a_run_that_learned_nothing_fails(
     summary: dict[str, Any], fed: dict[str, Any], merge: dict[str, Any], words: str
 ) -> None:
-    summary = {k: v for k, v in (LEARNED | summary).items() if not isinstance(v, float)}
-    run = closed(summary, FED | fed, **merge)
+    run = closed(LEARNED | summary, FED | fed, **merge)
     said = claim(run, "training.learned")
     assert said.holds is False
     assert words in said.text
     assert run.judge().status is Status.FAILED
 
 
-@pytest.mark.parametrize("missing", ["tensors_changed", "tensors_adapted"])
+@pytest.mark.parametrize(
+    ("summary", "merge"),
+    [
+        ({"loss_last": "nan"}, {}),
+        ({"tensors_changed": 0, "tensors_adapted": 4}, {}),
+        ({}, {"merged": str(BASE)}),
+    ],
+    ids=["loss", "adapter", "merge"],
+)
+def test_a_log_that_leaves_out_what_is_fed_hides_no_contradiction(
+    summary: dict[str, Any], merge: dict[str, Any]
+) -> None:
+    run = closed(summary, None, **merge)
+    assert claim(run, "data.fed").holds is None
+    assert claim(run, "training.learned").holds is False
+    assert run.judge().status is Status.FAILED
+
+
+@pytest.mark.parametrize("missing", ["tensors_changed", "tensors_adapted", "loss_last"])
 def test_a_log_that_does_not_say_it_is_not_checked(missing: str) -> None:
     summary = {k: v for k, v in LEARNED.items() if k != missing}
     assert claim(closed(summary), "training.learned").holds is None

@@ -40,6 +40,9 @@ class Inspector:
     def exactness(self, quantization: str) -> str:
         return f"as {quantization} is"
 
+    def changed_pairs(self, adapter: Path) -> tuple[int, int]:
+        return 4, 4
+
     def compare_quantized(self, merged: Path, path: Path) -> Sequence[Difference]:
         return self.quantized
 

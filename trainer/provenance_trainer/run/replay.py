@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -48,8 +48,7 @@ class BatchReplay:
 
         Raises:
             NotFound: there is no run folder with the private salts of these records.
-            VerificationError: the tensors of a batch are not the tokens of its records, or what
-                `run.open` says is fed is not what is computed here.
+            VerificationError: the tensors of a batch are not the tokens of its records.
         """
         folder = self._find(records[0])
         tokenizer = load_tokenizer(Path(read_json(folder.info)["base"]))
@@ -60,8 +59,7 @@ class BatchReplay:
             feeder = _feeder(records[0], tokenizer, dataset)
             index_of = {bytes(leaf): i for i, leaf in enumerate(dataset.leaves)}
             count = _Recomputation(dataset, feeder, index_of, salts).count(records)
-            _require_fed(records[0], feeder, dataset)
-            return count
+            return replace(count, fed_fault=_fed_fault(records[0], feeder, dataset))
 
     def _find(self, opening: Record) -> RunFolder:
         for folder in FolderSource(self._folders).runs():
@@ -86,27 +84,27 @@ def _feeder(
     return Recipe.of(parse_config(config), tokenizer, dataset.columns, first_row(dataset))
 
 
-def _require_fed(opening: Record, feeder: Feeder, dataset: CommittedDataset) -> None:
-    """Check what the opening record says is fed against configuration, records and tokenizer.
+def _fed_fault(
+    opening: Record, feeder: Feeder, dataset: CommittedDataset
+) -> VerificationError | None:
+    """The first thing that the opening record says is fed and that is not computed here.
 
     Counts are compared only if no record was erased: what was erased cannot be counted again.
-
-    Raises:
-        VerificationError: names the first thing that differs.
     """
     if not isinstance(feeder, Recipe):
-        return
+        return None
     said, made = opening.fields["fed"], feeder.to_json()
     if not dataset.erased():
         made = count_fed(feeder, rows_of(dataset), len(dataset)).to_json()
     for name, value in made.items():
         if said.get(name) != value:
-            raise VerificationError(
+            return VerificationError(
                 "what is fed is not what the run was opened with",
                 where=f"run.open fed.{name}",
                 expected=value,
                 actual=said.get(name),
             )
+    return None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,34 @@
+"""Step 9: what can be recomputed from the material at hand. No claim here ends the verification.
+
+`weights.py` compares file, merge and base; `data.py` what was fed; `learned.py` says what changed.
+"""
+
+from __future__ import annotations
+
+from provenance.verify.case import Case
+from provenance.verify.s04_log import Log
+from provenance.verify.s06_lineage import Lineage
+from provenance.verify.s08_proofs import Proofs
+from provenance.verify.s09_recomputation.data import check_data
+from provenance.verify.s09_recomputation.learned import check_learned
+from provenance.verify.s09_recomputation.weights import check_base, check_file, check_merge
+
+
+def check_recomputation(case: Case, log: Log, lineage: Lineage, proofs: Proofs) -> None:
+    """Recompute order, file, merge, base and batches, as far as the caller's material allows."""
+    if proofs.epochs:
+        case.report.holds(
+            "order.recomputed",
+            "the recorded batches are exactly the committed dataset in the pre-registered order "
+            "(permutation and products recomputed from seed and log)",
+        )
+    check_file(case, log, lineage)
+    check_merge(case, log, lineage)
+    check_base(case, lineage)
+    fed = check_data(case, log, lineage)
+    check_learned(case, log, lineage, fed)
+    case.report.unchecked(
+        "training.replayed",
+        "the weights follow from the batches by honest gradients",
+        "a replay audit",
+    )
