@@ -51,7 +51,7 @@ class EdgeModel(BaseModel):
 class VerdictModel(BaseModel):
     """The verdict, in the form that `verify`, `gate` and this service share."""
 
-    format: Literal["provenance-verdict/1"]
+    format: Literal["provenance-verdict/2"]
     status: Status
     word: str
     exit_code: int

@@ -5,7 +5,8 @@ The default policy requires what the main job proves.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import yaml
 
 from provenance.causes import cause_of, stand_in, yaml_cause
 from provenance.errors import ConfigError
+from provenance.judgement.verdict import EDGES, Grade
 from provenance.text.strict_yaml import load_yaml
 
 FORMAT = "provenance-policy/1"
-_KEYS = ("environment", "format", "mode", "onNoMatch", "require", "samples")
+_KEYS = ("edges", "environment", "format", "mode", "onNoMatch", "require", "samples")
 
 # Every claim that verification can make, with the number of its subject (docs/formats/verdict.md).
 # A policy that names another claim is refused.
@@ -109,13 +111,15 @@ class Policy:
     require: claims that must hold.
     mode: `enforce`, or `warn`, which prints what would be denied and lets it through.
     environment: can only be stricter than the trust file's; None to take the trust file's.
-    samples: the least that sampled claims must detect, where they hold.
+    samples: the least that sampled claims must detect; at least one such claim must hold.
+    edges: the least grade of every edge of a kind; at least one edge of that kind must be there.
     """
 
     require: frozenset[str] = DEFAULT_REQUIRED
     mode: str = "enforce"
     environment: str | None = None
     samples: SampleBar | None = None
+    edges: Mapping[str, Grade] = field(default_factory=dict)
 
     def allows_development(self, trust_environment: str) -> bool:
         """Whether development keys and local chains count in the trust file's environment."""
@@ -147,6 +151,7 @@ def load_policy(path: Path | None) -> Policy:
         value.get("mode", "enforce"),
         value.get("environment"),
         _sample_bar(value, path),
+        _edge_grades(value, path),
     )
 
 
@@ -210,3 +215,26 @@ def _sample_bar(value: dict[str, Any], path: Path) -> SampleBar | None:
             actual=bar,
         )
     return SampleBar(bar["fraction"], bar["confidence"])
+
+
+def _edge_grades(value: dict[str, Any], path: Path) -> dict[str, Grade]:
+    demanded = value.get("edges", {})
+    if not isinstance(demanded, dict):
+        raise ConfigError(
+            "policy's edges are no mapping",
+            where=f"{path} edges",
+            expected="kinds of edges with grades, such as merged_from: sampled",
+            actual=type(demanded).__name__,
+        )
+    grades = {}
+    for kind, grade in demanded.items():
+        known = {g.value: g for g in Grade}
+        if kind not in EDGES or grade not in known:
+            raise ConfigError(
+                "no such edge or grade",
+                where=f"{path} edges.{kind}",
+                expected=f"{', '.join(EDGES)}: {', '.join(known)}",
+                actual=f"{kind}: {grade}",
+            )
+        grades[str(kind)] = known[grade]
+    return grades

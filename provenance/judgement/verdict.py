@@ -52,13 +52,20 @@ class Grade(StrEnum):
     DECLARED = "declared"
     SIGNED = "signed"
     ANCHORED = "anchored"
-    RECOMPUTED = "recomputed"
+    SAMPLED = "sampled"
+    AUDITED = "audited"
     PROVEN = "proven"
+    RECOMPUTED = "recomputed"
 
     @property
     def rank(self) -> int:
         """0 for the weakest."""
         return list(Grade).index(self)
+
+    @staticmethod
+    def least(*grades: Grade) -> Grade:
+        """The weakest of one or more grades."""
+        return min(grades, key=lambda grade: grade.rank)
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,17 @@ class Claim:
         if self.evidence:
             value["evidence"] = dict(self.evidence)
         return value
+
+
+EDGES = (
+    "trained_on",
+    "adapter_from",
+    "finetuned_from",
+    "merged_from",
+    "quantized_from",
+    "committed_as",
+)
+"""The kinds of edges; there are no others."""
 
 
 @dataclass(frozen=True)
@@ -175,9 +193,9 @@ class Verdict:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The form `provenance-verdict/1`."""
+        """The form `provenance-verdict/2`."""
         return {
-            "format": "provenance-verdict/1",
+            "format": "provenance-verdict/2",
             "status": self.status.value,
             "word": self.word,
             "exit_code": self.exit_code,

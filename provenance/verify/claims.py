@@ -94,10 +94,10 @@ class Report:
             raise Stopped from error
 
     def upgrade(self, kind: str, grade: Grade, note: str | None = None) -> None:
-        """Raise the edges of a kind to `grade`; an edge whose grade is as high or higher stays."""
+        """Raise the edges of a kind to `grade`, with this note; an edge with a higher one stays."""
         self.edges = [
             replace(e, grade=grade, note=note or e.note)
-            if e.kind == kind and e.grade.rank < grade.rank
+            if e.kind == kind and e.grade.rank <= grade.rank
             else e
             for e in self.edges
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from provenance.ids import to_hex
 from provenance.judgement.verdict import Edge, Grade
 from provenance.log.history import History, Placed
 from provenance.log.record import Record
@@ -38,7 +39,7 @@ def check_lineage(case: Case, log: Log, history: History) -> Lineage:
         path = history.path(log.claim.index)
     lineage = Lineage(history, path.checkpoint, path.merge, path.quantize, path.release)
     report.name = lineage.release.fields["name"]
-    report.edges += _edges(lineage)
+    report.edges += _edges(log, lineage)
     report.holds(
         "lineage.complete",
         f"dataset, last checkpoint (record {lineage.checkpoint.index}), adapter, merged weights "
@@ -47,7 +48,7 @@ def check_lineage(case: Case, log: Log, history: History) -> Lineage:
     return lineage
 
 
-def _edges(lineage: Lineage) -> list[Edge]:
+def _edges(log: Log, lineage: Lineage) -> list[Edge]:
     """The edges with the grades that the records alone give; later steps raise the grades."""
     opening, merge, quantize = (
         lineage.run_open.fields,
@@ -56,8 +57,10 @@ def _edges(lineage: Lineage) -> list[Edge]:
     )
     base, adapter, merged = merge["base"], merge["adapter"], merge["merged"]
     dataset, name = f"dataset {opening['dataset'].get('root')}", opening["base"].get("name")
+    batches = f"batches of run {to_hex(log.run.run_id)}"
     return [
-        Edge("trained_on", dataset, adapter, Grade.ANCHORED),
+        Edge("trained_on", dataset, batches, Grade.ANCHORED),
+        Edge("adapter_from", batches, adapter, Grade.ANCHORED, "nobody replayed the training"),
         Edge("finetuned_from", base, adapter, Grade.ANCHORED, name),
         Edge("merged_from", adapter, merged, Grade.DECLARED),
         Edge("merged_from", base, merged, Grade.DECLARED),

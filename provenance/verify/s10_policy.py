@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from provenance.errors import VerificationError
 from provenance.judgement.policy import Policy
-from provenance.judgement.verdict import Claim, Status
+from provenance.judgement.verdict import Claim, Grade, Status
 from provenance.verify.case import Case
 from provenance.verify.claims import Report
 
@@ -31,11 +31,18 @@ def decide(case: Case) -> Outcome:
         return outcome
     if case.verifier.trust.environment == "local":
         report.development.append(_LOCAL)
-    denials = [*_development(case), *_weak_samples(report, policy)]
+    denials = [
+        *_development(case),
+        *_weak_samples(report, policy),
+        *_weak_edges(report, policy),
+    ]
     if denials and policy.mode == "enforce":
         return Outcome(Status.POLICY_DENIED, f"policy does not allow: {denials[0]}")
-    if not denials:
-        report.holds("policy.satisfied", f"{len(policy.require)} required claims hold")
+    if denials:
+        return Outcome(
+            Status.VERIFIED, f"mode is warn, else the policy would deny it: {'; '.join(denials)}"
+        )
+    report.holds("policy.satisfied", f"{len(policy.require)} required claims hold")
     return Outcome(Status.VERIFIED, "every claim required by the policy holds")
 
 
@@ -98,18 +105,37 @@ def _weak_samples(report: Report, policy: Policy) -> list[str]:
         return []
     share = f"{bar.fraction:.2%} of each tensor's blocks"
     wanted = f"tampering with {share} caught with {bar.confidence:.4%}"
+    if not report.samplings:
+        return [_denied(report, "samples", wanted, "no sampled claim holds")]
     for id_, sampling in report.samplings:
         caught = bar.caught(sampling.draws, sampling.anchorings)
         if caught < bar.confidence:
             actual = f"{caught:.4%}: {sampling.draws} draws, {sampling.anchorings} anchorings"
-            report.fails(
-                "policy.satisfied",
-                VerificationError(
-                    "samples show less than the policy demands",
-                    where=id_,
-                    expected=wanted,
-                    actual=actual,
-                ),
-            )
-            denials.append(f"{id_}: expected {wanted}, actual {actual}")
+            denials.append(_denied(report, id_, wanted, actual))
     return denials
+
+
+def _weak_edges(report: Report, policy: Policy) -> list[str]:
+    """Edges that are known less well than the policy demands, and kinds that have no edge."""
+    denials = []
+    for kind, least in policy.edges.items():
+        grades = [edge.grade for edge in report.edges if edge.kind == kind]
+        worst = Grade.least(*grades) if grades else None
+        if worst is None or worst.rank < least.rank:
+            actual = "no such edge" if worst is None else worst.value
+            denials.append(_denied(report, f"edge {kind}", f"{least.value} or better", actual))
+    return denials
+
+
+def _denied(report: Report, where: str, expected: str, actual: str) -> str:
+    """Make `policy.satisfied` fail; returns the reason in one line."""
+    report.fails(
+        "policy.satisfied",
+        VerificationError(
+            "the verdict shows less than the policy demands",
+            where=where,
+            expected=expected,
+            actual=actual,
+        ),
+    )
+    return f"{where}: expected {expected}, actual {actual}"

@@ -209,7 +209,8 @@ def test_a_part_of_the_lineage_gives_no_picture(client: TestClient) -> None:
 
 def test_picture_says_how_roots_are_tied_to_weights() -> None:
     steps = [
-        ("trained_on", "data", "check"),
+        ("trained_on", "data", "batches"),
+        ("adapter_from", "batches", "adapter"),
         ("finetuned_from", "base", "adapter"),
         ("merged_from", "adapter", "merged"),
         ("merged_from", "base", "merged"),

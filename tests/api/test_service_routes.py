@@ -102,7 +102,7 @@ def test_the_trust_file_is_served_byte_for_byte(client: TestClient, lab: Lab) ->
 
 
 def test_version_names_the_verdict_format(client: TestClient) -> None:
-    assert client.get("/version").json()["verdict_format"] == "provenance-verdict/1"
+    assert client.get("/version").json()["verdict_format"] == "provenance-verdict/2"
 
 
 def test_openapi_is_3_1_with_stable_operation_ids(client: TestClient) -> None:

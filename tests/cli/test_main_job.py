@@ -46,9 +46,10 @@ def test_with_base_and_data_everything_but_the_gradients_is_recomputed(job: Job)
     assert done.json["not_checked"] == ["training.replayed"]
     assert {e["kind"]: e["grade"] for e in done.json["edges"]} == {
         "trained_on": "proven",
+        "adapter_from": "anchored",
         "finetuned_from": "anchored",
-        "merged_from": "proven",
-        "quantized_from": "proven",
+        "merged_from": "recomputed",
+        "quantized_from": "recomputed",
         "committed_as": "recomputed",
     }
 

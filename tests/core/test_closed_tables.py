@@ -98,13 +98,15 @@ def test_every_claim_has_a_step_of_the_nine() -> None:
     assert set(CLAIMS.values()) == set(range(1, 10))
 
 
-def test_grades_are_ordered_from_declared_to_proven() -> None:
+def test_grades_are_ordered_from_declared_to_recomputed() -> None:
     assert sorted(Grade, key=lambda g: g.rank) == [
         Grade.DECLARED,
         Grade.SIGNED,
         Grade.ANCHORED,
-        Grade.RECOMPUTED,
+        Grade.SAMPLED,
+        Grade.AUDITED,
         Grade.PROVEN,
+        Grade.RECOMPUTED,
     ]
 
 
@@ -134,7 +136,7 @@ def golden() -> Verdict:
 
 
 def test_the_json_of_a_verdict_is_frozen() -> None:
-    """A consumer that reads `provenance-verdict/1` keeps working: keys and their meaning do not
+    """A consumer that reads `provenance-verdict/2` keeps working: keys and their meaning do not
     change.
     """
     assert golden().to_json() == json.loads((VECTORS / "verdict.json").read_text(encoding="utf-8"))

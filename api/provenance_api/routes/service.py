@@ -60,7 +60,7 @@ def service_routes(state: AppState, catalog: Catalog) -> APIRouter:
 
     @router.get("/version", operation_id="getVersion", summary="Version of the service")
     def get_version() -> Version:
-        return Version(name=DISTRIBUTION, version=_version(), verdict_format="provenance-verdict/1")
+        return Version(name=DISTRIBUTION, version=_version(), verdict_format="provenance-verdict/2")
 
     @router.get(
         "/.well-known/provenance-trust.yaml",

@@ -136,6 +136,7 @@ class _Lineage:
     """The edges of a whole lineage."""
 
     trained: Edge
+    made: Edge
     tuned: Edge
     from_adapter: Edge
     from_base: Edge
@@ -146,14 +147,15 @@ class _Lineage:
 def _lineage(verdict: Verdict) -> _Lineage | None:
     """The edges of the lineage; None if the verification ended before it."""
     trained, tuned = _edge(verdict, "trained_on"), _edge(verdict, "finetuned_from")
-    if trained is None or tuned is None or verdict.release is None:
+    made = _edge(verdict, "adapter_from")
+    if trained is None or made is None or tuned is None or verdict.release is None:
         return None
     from_adapter = _edge(verdict, "merged_from", tuned.child)
     from_base = _edge(verdict, "merged_from", tuned.parent)
     quantized = _edge(verdict, "quantized_from")
     if from_adapter is None or from_base is None or quantized is None:
         return None
-    return _Lineage(trained, tuned, from_adapter, from_base, quantized, verdict.release)
+    return _Lineage(trained, made, tuned, from_adapter, from_base, quantized, verdict.release)
 
 
 def _nodes(verdict: Verdict, found: _Lineage, texts: Texts) -> list[Node]:
@@ -166,7 +168,7 @@ def _nodes(verdict: Verdict, found: _Lineage, texts: Texts) -> list[Node]:
     return [
         Node("dataset", trained.parent, texts.plain("node.dataset.note")),
         Node("run", str(found.release["run_id"]), batches),
-        Node("checkpoint", trained.child, texts.plain("node.checkpoint.note")),
+        Node("checkpoint", found.made.child, texts.plain("node.checkpoint.note")),
         Node("adapter", tuned.child, tie=tie(tuned.child)),
         Node("base", tuned.parent, tuned.note or "", tie(tuned.parent)),
         Node("merged", quantized.parent, tie=tie(quantized.parent)),
@@ -185,7 +187,7 @@ def _links(found: _Lineage, texts: Texts) -> list[Link]:
     opened_for = texts.plain("lineage.opened_for")
     return [
         link("dataset", "run", found.trained, "lineage.lists_records"),
-        anchored("run", "checkpoint", "lineage.logged"),
+        link("run", "checkpoint", found.made, "lineage.logged"),
         anchored("checkpoint", "adapter", "lineage.same_weights"),
         Link("base", "adapter", found.tuned.grade, opened_for),
         link("adapter", "merged", found.from_adapter, "lineage.merge_record"),

@@ -102,8 +102,9 @@ _VERDICT = {
 _LINEAGE = {
     "lineage.heading": "Lineage",
     "lineage.lead": "Each arrow says how well its step is known: {declared} (somebody says so), "
-    "{signed}, {anchored} (in the log whose head the chain holds), {recomputed} (bit by bit), "
-    "{proven} (by zero-knowledge proofs).",
+    "{signed}, {anchored} (in the log whose head the chain holds), {sampled} (zero-knowledge "
+    "proofs of drawn blocks), {audited} (replayed by trusted auditors), {proven} (zero-knowledge "
+    "proofs of all of it), {recomputed} (by this verifier, bit by bit).",
     "lineage.none": "The verification ended before it came to the lineage, so there is nothing to "
     "draw.",
     "lineage.every_edge": "All edges, with whole digests",
@@ -135,8 +136,10 @@ _LINEAGE = {
     "grade.declared": "declared",
     "grade.signed": "signed",
     "grade.anchored": "anchored",
-    "grade.recomputed": "recomputed",
+    "grade.sampled": "sampled",
+    "grade.audited": "audited",
     "grade.proven": "proven",
+    "grade.recomputed": "recomputed",
 }
 _CLAIMS = {
     "claims.heading": "What was checked",

@@ -39,6 +39,8 @@ def render(verdict: Verdict) -> str:
             f"{head}{suffix}  {len(checked)} claims, {len(verdict.not_checked)} not checked: "
             f"{not_checked}"
         )
+        if any(claim.id == "policy.satisfied" and claim.holds is False for claim in checked):
+            lines[0] += f"; {verdict.reason}"
     for claim in sorted(verdict.claims, key=lambda c: c.step):
         lines += claim_lines(claim)
     lines += [

@@ -15,7 +15,7 @@ from provenance.verify.protocols import NonceOpening, SampleEvidence, Sampling
 from provenance.verify.s08_proofs.anchored import Anchored, last_sample, read_anchored
 from provenance.verify.s08_proofs.run import Run
 from provenance.verify.s08_proofs.stages import Stage, all_stages
-from provenance.verify.s08_proofs.ties import add_ties
+from provenance.verify.s08_proofs.ties import add_ties, weakest_tie
 
 
 def check_samples(run: Run) -> None:
@@ -45,17 +45,20 @@ def _check_stage(run: Run, stage: Stage, record: Record) -> None:
         if opening is not None:
             with suppress(Stopped):  # a failed opening does not touch the claim on drawn blocks
                 _check_opening(run, stage, evidence, opening)
-        report.upgrade(stage.edge, Grade.PROVEN, _note(run, stage, sampling))
+        _grade_edge(anchored, sampling)
         not_shown = kind_numbered(anchored.facts.kind).not_shown
         limit = f"; {not_shown} is not shown by them" if not_shown else ""
         text = f"{stage.shows}: {_describe(sampling)}{limit}"
         report.holds(id_, text, **_figures(sampling))
 
 
-def _note(run: Run, stage: Stage, sampling: Sampling) -> str:
-    """The note of an edge; for a quantization it begins with the format."""
+def _grade_edge(anchored: Anchored, sampling: Sampling) -> None:
+    """Grade the stage's edges: sampled, or less where a table is tied to its weights by less."""
+    run, stage, tie = anchored.run, anchored.stage, weakest_tie(anchored)
     prefix = f"{stage.quantization(run.lineage)}, " if stage.quantization is not None else ""
-    return f"{prefix}sampled: {_describe(sampling)}"
+    untied = "" if tie.rank >= Grade.SAMPLED.rank else "; a table is not tied to the logged weights"
+    note = f"{prefix}sampled: {_describe(sampling)}{untied}"
+    run.case.report.upgrade(stage.edge, Grade.least(Grade.SAMPLED, tie), note)
 
 
 def _check_opening(run: Run, stage: Stage, evidence: SampleEvidence, opening: NonceOpening) -> None:

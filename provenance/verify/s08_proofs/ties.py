@@ -36,6 +36,13 @@ def add_ties(anchored: Anchored) -> None:
     run.case.report.edges += [_tie(run, what, table) for what, table in new.items()]
 
 
+def weakest_tie(anchored: Anchored) -> Grade:
+    """The least grade of the ties of a stage's tables: what proofs show is no better."""
+    names = {_name(table) for table in anchored.tables.values()}
+    ties = [e for e in anchored.run.case.report.edges if e.kind == _KIND and e.child in names]
+    return Grade.least(*(tie.grade for tie in ties))
+
+
 def _name(table: TensorTable) -> str:
     return f"table {to_hex(table.root)}"
 

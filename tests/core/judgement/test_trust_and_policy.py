@@ -24,6 +24,7 @@ from provenance.judgement.policy import (
 )
 from provenance.judgement.trust import Key, Publisher
 from provenance.judgement.trust_file import Bounds, load_trust, parse_trust, render, to_yaml
+from provenance.judgement.verdict import Grade
 
 ADDRESS, HASH = "0x" + "ab" * 20, "0x" + "cd" * 32
 
@@ -290,6 +291,20 @@ def test_a_policy_may_require_more(tmp_path: Path) -> None:
 def test_a_policy_that_is_not_understood_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError):
         policy(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "edges",
+    ["[]", "{merged: proven}", "{merged_from: best}", "{merged_from: 5}", "{merged_from: }"],
+)
+def test_an_edge_or_grade_that_does_not_exist_is_refused(tmp_path: Path, edges: str) -> None:
+    with pytest.raises(ConfigError, match="edge"):
+        policy(tmp_path, FORMAT + f"edges: {edges}")
+
+
+def test_a_policy_may_demand_grades(tmp_path: Path) -> None:
+    read = policy(tmp_path, FORMAT + "edges: {merged_from: sampled}")
+    assert read.edges == {"merged_from": Grade.SAMPLED}
 
 
 def test_a_policy_may_say_what_samples_must_detect(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from provenance.log.record import Record
 from provenance.statements import STAGES
 from provenance.verify import Artifact, Options, Verifier, verify_artifact
 from provenance.verify.s08_proofs import stages
+from provenance_cli.judge.verdict_text import render
 from tests.support.memory_chain import IDENTITY
 from tests.support.memory_run import BASE, MERGED, MODEL, OWNER, TIME, TRUST, MemoryRun
 
@@ -162,12 +163,13 @@ def claim(verdict: Verdict, id_: str) -> Any:
     return next(c for c in verdict.claims if c.id == id_)
 
 
-def test_sampled_stages_are_proven_and_the_ties_stay_declared() -> None:
+def test_sampled_stages_without_ties_carry_no_grade() -> None:
     run = Sampled({}, {}).run()
     verdict = judge(run)
     assert verdict.status is Status.VERIFIED
     grades = {e.kind: e.grade for e in verdict.edges}
-    assert grades["merged_from"] is grades["quantized_from"] is Grade.PROVEN
+    assert grades["merged_from"] is grades["quantized_from"] is Grade.DECLARED
+    assert all("not tied" in str(e.note) for e in verdict.edges if e.kind == "merged_from")
     ties = [e for e in verdict.edges if e.kind == "committed_as"]
     assert len(ties) == 3
     assert {e.grade for e in ties} == {Grade.DECLARED}
@@ -251,8 +253,53 @@ def test_under_warn_a_weak_sample_is_shown_and_let_through() -> None:
     assert claim(verdict, "policy.satisfied").holds is False
 
 
-def test_a_bar_asks_nothing_of_claims_that_were_not_checked() -> None:
-    assert MemoryRun().judge(BAR).status is Status.VERIFIED
+def test_a_bar_that_binds_nothing_denies() -> None:
+    verdict = MemoryRun().judge(BAR)
+    assert verdict.status is Status.POLICY_DENIED
+    assert "no sampled claim holds" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("kind", "grade", "status"),
+    [
+        ("trained_on", Grade.PROVEN, Status.VERIFIED),
+        ("trained_on", Grade.RECOMPUTED, Status.POLICY_DENIED),
+        ("adapter_from", Grade.ANCHORED, Status.VERIFIED),
+        ("adapter_from", Grade.AUDITED, Status.POLICY_DENIED),
+        ("merged_from", Grade.DECLARED, Status.VERIFIED),
+        ("merged_from", Grade.SAMPLED, Status.POLICY_DENIED),
+    ],
+)
+def test_a_policy_can_demand_a_grade_of_every_edge_of_a_kind(
+    kind: str, grade: Grade, status: Status
+) -> None:
+    verdict = judge(Sampled({}, {}).run(), policy=Policy(edges={kind: grade}))
+    assert verdict.status is status
+    if status is Status.POLICY_DENIED:
+        assert f"edge {kind}: expected {grade.value} or better" in verdict.reason
+
+
+def test_a_demand_on_an_edge_that_is_not_there_denies() -> None:
+    verdict = MemoryRun().judge(Policy(edges={"committed_as": Grade.DECLARED}))
+    assert verdict.status is Status.POLICY_DENIED
+    assert "no such edge" in verdict.reason
+
+
+def test_what_warn_lets_through_is_said_first() -> None:
+    policy = Policy(mode="warn", edges={"adapter_from": Grade.AUDITED})
+    verdict = MemoryRun().judge(policy)
+    assert verdict.status is Status.VERIFIED
+    assert "the policy would deny it: edge adapter_from" in verdict.reason
+    assert "the policy would deny it" in render(verdict).splitlines()[0]
+
+
+def test_a_grade_is_capped_by_the_weakest_tie(tmp_path: Path) -> None:
+    base = base_weights(tmp_path)
+    sampled = Sampled({}, {}, base=str(content_digest(base)))
+    verdict = judge(sampled.run(), file=False, base=base)
+    ties = {e.grade for e in verdict.edges if e.kind == "committed_as"}
+    assert ties == {Grade.RECOMPUTED, Grade.DECLARED}
+    assert {e.grade for e in verdict.edges if e.kind == "merged_from"} == {Grade.DECLARED}
 
 
 OTHER = named(table(*NAMES, root=77))
