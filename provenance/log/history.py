@@ -37,13 +37,11 @@ class EpochUse:
 
     consumed: number of positions fed.
     leaves: the leaf at each position, shape `(count, 32)`: those fed, then the remainder.
-    last_index: index in the log of the epoch's last batch.
     """
 
     epoch: int
     consumed: int
     leaves: npt.NDArray[np.uint8]
-    last_index: int
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ class EpochHistory:
         fed = (leaf for batch in self.batches for leaf in batch.fields["leaves"])
         data = b"".join(from_hex(leaf, 32) for leaf in [*fed, *remainder])
         leaves = np.frombuffer(data, np.uint8).reshape(count, 32)
-        return EpochUse(self.number, self.consumed, leaves, self.batches[-1].index)
+        return EpochUse(self.number, self.consumed, leaves)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from provenance.log.journal import Journal
+from provenance.log.tree import read_records
 from provenance_trainer.formats.gguf_file import read_header
 from tests.cli.conftest import Job, run_cli
 
@@ -150,6 +152,25 @@ def test_fsck_agrees_and_finds_an_altered_run_json(job: Job, tmp_path: Path) -> 
     assert job("fsck", copy).code == 1
     assert job("fsck", copy, "--rebuild").code == 0
     assert job("fsck", copy).code == 0
+
+
+def test_fsck_names_the_rule_that_a_journal_breaks(job: Job, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(job.run, copy)
+    journal = copy / "provenance" / "journal"
+    records = read_records(journal)
+    at = next(i for i, record in enumerate(records) if record.type == "batch")
+    records[at : at + 2] = [records[at + 1], records[at]]
+    journal.unlink()
+    with Journal.create(journal, {"format": "provenance-journal/1"}) as rewritten:
+        for record in records:
+            rewritten.append(record.to_bytes())
+    done = job("fsck", copy, "--offline")
+    assert done.code == 1
+    assert f"history: record {at} step, micro: steps and micro batches come in turn" in done.out
+    refused = job("release", copy)
+    assert refused.code == 1
+    assert "come in turn" in refused.err
 
 
 def test_contracts_on_chain_are_what_the_sources_compile_to(job: Job) -> None:

@@ -38,6 +38,7 @@ from tests.support.spine import (
     word,
 )
 
+STRANGE_WEIGHTS = str(sha256(b"weights that nobody releases"))
 STRANGE = word(sha256(b"not in the dataset")[1:].rjust(32, b"\0"))
 
 BATCH_ATTACKS = {
@@ -115,6 +116,65 @@ def test_a_checkpoint_from_before_the_batches_fails(lab: Lab, data: Data, tmp_pa
         lab, data, tmp_path, Plan(model=b"early checkpoint", checkpoint_first=True)
     ).judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["history.consistent"])
+
+
+# Weights that the recorded batches never touched: the log is [opening, seed, five batches, end of
+# the epoch, checkpoint, close], and the epoch's proof is honest.
+
+
+def changed(record: Record, **fields: Any) -> Record:
+    return replace(record, fields=dict(record.fields) | fields)
+
+
+def foreign_batches_abandoned(records: list[Record]) -> list[Record]:
+    """Trained on foreign data; then the log starts over, and the order is fed for show."""
+    opening, seed, *honest, checkpoint, close = records
+    batch = batch_record(Batch([0], [STRANGE]), 1)
+    foreign = changed(checkpoint, step=1, consumed=1, last_batch=2)
+    over = Record.make("resume", TIME, from_=0, abandons=[2, 3], step=0)
+    last = changed(checkpoint, last_batch=9, weights=STRANGE_WEIGHTS)
+    return [opening, seed, batch, foreign, over, *honest, last, close]
+
+
+def saved_between_batches(records: list[Record]) -> list[Record]:
+    *before, third, fourth, fifth, end, checkpoint, close = records
+    early = changed(checkpoint, step=2, consumed=16, last_batch=3)
+    return [*before, early, third, fourth, fifth, end, close]
+
+
+def nothing_fed(records: list[Record]) -> list[Record]:
+    opening, seed, *_, checkpoint, close = records
+    made = {k: v for k, v in checkpoint.fields.items() if k != "last_batch"}
+    initial = Record("checkpoint", TIME, made | {"step": 0, "consumed": 0})
+    return [opening, seed, initial, changed(close, step=0)]
+
+
+@pytest.mark.parametrize(
+    ("attack", "checkpoint", "rule"),
+    [
+        (foreign_batches_abandoned, 3, "another checkpoint than the last live one"),
+        (saved_between_batches, 4, "does not cover the last batch"),
+        (nothing_fed, 2, "closed once, after a batch was fed"),
+    ],
+)
+def test_weights_that_the_batches_never_touched_are_not_verified(
+    lab: Lab, data: Data, tmp_path: Path, attack: Any, checkpoint: int, rule: str
+) -> None:
+    fields = {"merge": {"checkpoint": checkpoint}}
+    plan = Plan(model=tmp_path.name.encode(), training=attack, fields=fields)
+    verdict = build_run(lab, data, tmp_path, plan).judge()
+    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["history.consistent"])
+    assert rule in verdict.reason
+
+
+def test_an_epoch_of_which_nothing_was_used_is_not_anchored(
+    lab: Lab, data: Data, honest: Run
+) -> None:
+    proof = ProofFile.parse((honest.folder.epoch(0) / "proof-0.json").read_bytes())
+    points = list(proof.commitments)
+    nothing = EpochPoints(data.registered.dataset_id, 0, [points[1]], [points[2]])
+    with pytest.raises(RejectedError, match="NothingConsumed"):
+        lab.session().anchor_epoch(honest.run_id, 0, nothing)
 
 
 def test_a_checkpoint_that_claims_more_than_was_fed_fails(

@@ -84,6 +84,7 @@ class Plan:
 
     consumed: Records fed in each epoch; None: all.
     batches: Rewrites the batches that go into the log.
+    training: Rewrites the records up to `run.close` before they are journaled.
     seed: The logged seed, made from the drawn one.
     trained_with: The seed whose order is fed, made from the drawn one.
     early: Batches are logged before the seed.
@@ -100,6 +101,7 @@ class Plan:
     consumed: int | None = None
     epochs: tuple[int, ...] = (0,)
     batches: Callable[[Batches], Batches] | None = None
+    training: Callable[[list[Record]], list[Record]] = lambda records: records
     seed: Callable[[bytes], bytes] = lambda seed: seed
     trained_with: Callable[[bytes], bytes] = lambda seed: seed
     early: bool = False
@@ -325,7 +327,7 @@ def _train(run: Run, plan: Plan, opening: Record, draw_block: int) -> list[Recor
         log.checkpoint("adapter")
     log.close()
     with Journal.create(run.folder.journal, HEADER) as journal:
-        for record in log.records:
+        for record in plan.training(log.records):
             journal.append(record.to_bytes())
     proven = Training([opening, seed], Plan())
     proven.feed(honest, ends)

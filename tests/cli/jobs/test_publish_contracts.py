@@ -13,18 +13,18 @@ from provenance.ids import Address
 from provenance.layout import RunFolder
 from provenance.log.record import Record
 from provenance_cli.jobs import publish
+from tests.support.core.log_maker import LogMaker, derived, trained
 
 OLD, NEW = Address("0x" + "11" * 20), Address("0x" + "22" * 20)
-RECORDS = [
-    Record("run.open", "", {}),
-    Record("seed", "", {}),
-    Record("epoch", "", {"epoch": 0, "number": 0, "ledger": OLD}),
-    Record("run.close", "", {}),
-    Record("merge", "", {}),
-    Record("quantize", "", {"file": "sha256:" + "00" * 32}),
-    Record("sample", "", {"stage": "merge", "number": 0, "ledger": OLD}),
-    Record("sample", "", {"stage": "quantize", "number": 0, "ledger": OLD}),
-]
+
+
+def proven_on_old() -> list[Record]:
+    log = trained(LogMaker())
+    log.prove(0, ledger=OLD)
+    derived(log)
+    log.sample("merge", ledger=OLD)
+    log.sample("quantize", ledger=OLD)
+    return log.records
 
 
 class Deployed:
@@ -32,7 +32,7 @@ class Deployed:
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch, prove: bool) -> None:
         self.contracts = SimpleNamespace(ledger=OLD, models=OLD)
-        patch.setattr(publish, "read_records", lambda _: RECORDS)
+        patch.setattr(publish, "read_records", lambda _: proven_on_old())
         patch.setattr(publish, "run_id_of", lambda _: bytes(32))
         patch.setattr(publish, "load_trust", lambda _: None)
         patch.setattr(publish, "load_deployment", lambda _: self.contracts)

@@ -517,6 +517,20 @@ def test_what_a_resume_abandons_is_what_the_history_says() -> None:
     assert log.history().after(first) == ()
 
 
+def test_the_proof_of_an_epoch_stays_with_its_end() -> None:
+    """Proven after the checkpoint from which training goes on, but ended before it."""
+    log = epoch(opened(LogMaker()))
+    log.batch()
+    point = log.checkpoint("checkpoint-5")
+    proof = log.prove(0)
+    lost = log.batch()
+    assert log.history().after(point) == (lost,)
+    log.resume(point, abandons=[lost])
+    proven = log.history().epochs[0].proven
+    assert proven is not None
+    assert proven.index == proof
+
+
 def test_micro_batches_of_a_step_come_in_turn() -> None:
     log = opened(LogMaker())
     log.batch()

@@ -69,7 +69,7 @@ def logs(draw: st.DrawFn) -> LogMaker:
     return log
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(logs())
 def test_a_log_that_a_recorder_writes_is_consistent(log: LogMaker) -> None:
     history = log.history()
@@ -97,7 +97,7 @@ def is_refused(records: list[Record]) -> bool:
     return not history.releases  # nothing is released then
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(logs(), st.data())
 def test_a_lost_or_repeated_record_is_refused(log: LogMaker, data: st.DataObject) -> None:
     """By the fold alone: the tree over the log refuses each of these anyway."""

@@ -117,16 +117,25 @@ class LogMaker:
 
     def resume(self, begin: int, **fields: Any) -> int:
         """Resume from a checkpoint; by default everything after it is abandoned."""
-        kinds = ("batch", "checkpoint", "epoch")
         gone = {i for r in self.records if r.type == "resume" for i in r.fields["abandons"]}
-        later = [
-            i
-            for i, record in enumerate(self.records)
-            if i > begin and i not in gone and record.type in kinds
-        ]
+        live = [i for i in range(begin + 1, len(self.records)) if i not in gone]
+        later = [i for i in live if self._is_trained(i, begin)]
         self._now = Counters(**vars(self._then[begin]))
         values = {"from_": begin, "abandons": later, "step": self._now.step}
         return self.put("resume", values, fields)
+
+    def _is_trained(self, index: int, begin: int) -> bool:
+        """Whether a record is of training after `begin`. The proof of an epoch is if its end is."""
+        record = self.records[index]
+        if "number" not in record.fields or record.type != "epoch":
+            return record.type in ("batch", "checkpoint", "epoch")
+        ends = (
+            i
+            for i, r in enumerate(self.records[:index])
+            if r.type == "epoch" and "number" not in r.fields
+            if r.fields["epoch"] == record.fields["epoch"]
+        )
+        return max(ends) > begin
 
     def prove(self, epoch: int = 0, **fields: Any) -> int:
         """The record that names an anchoring of an epoch that ended."""

@@ -181,7 +181,10 @@ def test_killed_run_resumes_and_feeds_each_record_once(
     checkpoint = records[resume.fields["from"]]
     assert checkpoint.type == "checkpoint"
     assert resume.fields["step"] == checkpoint.fields["step"] == 3
-    assert all(records[seq].fields["step"] > 3 for seq in resume.fields["abandons"])
+    begin, end = resume.fields["from"] + 1, records.index(resume)
+    later = [i for i in range(begin, end) if records[i].type in ("batch", "checkpoint", "epoch")]
+    assert resume.fields["abandons"] == later
+    assert len(read_history(records).epochs) == 2
     assert_follows_order(records, 2)
     assert summary.steps == (12 if accumulation == 1 else 6)
     fed = Counter(leaf for _, b in live_batches(records) for leaf in b.fields["leaves"])
@@ -204,6 +207,7 @@ def test_run_killed_before_its_first_checkpoint_starts_over(
     records = support.records_of(config)
     (resume,) = (r.fields for r in records if r.type == "resume")
     assert (resume["from"], resume["step"]) == (0, 0)
+    assert len(read_history(records).epochs) == 2
     assert_follows_order(records, 2)
 
 
