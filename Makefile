@@ -78,7 +78,7 @@ test-go:
 test-contracts:
 	npm test --silent
 
-test-long: setup $(GETH) ## the slow twins too (every proof vector through the Python verifier)
+test-long: setup $(GETH) ## the slow twins too (every proof vector through the Python verifier), a minute of fuzzing the three verifiers
 	PROVENANCE_TEST_GETH=$(ROOT)/$(GETH) pytest --long
 
 wheel: setup ## a wheel that verifies alone, with zkprover inside, in dist/

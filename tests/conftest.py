@@ -28,6 +28,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--long", action="store_true", default=False, help="also run tests marked `long`"
     )
+    parser.addoption(
+        "--fuzz-seconds", type=float, default=60, help="how long the fuzzer of verifiers runs"
+    )
+    parser.addoption(
+        "--fuzz-seed",
+        type=int,
+        help="seed of the fuzzer of verifiers; without it, another each time",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

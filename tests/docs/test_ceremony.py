@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -71,6 +72,30 @@ def test_another_machine_gets_the_same_key(ceremony: Path) -> None:
     )
 
 
+def attested(folder: Path, *phases: int) -> subprocess.CompletedProcess[str]:
+    """Verify with one attested contribution of each of these phases."""
+    digests = [
+        hashlib.sha256((folder / "transcript" / f"phase{p}-002.bin").read_bytes()).hexdigest()
+        for p in phases
+    ]
+    options = " ".join(f"--attested sha256:{digest}" for digest in digests)
+    return run(
+        f"provenance keys ceremony verify transcript --min 3 {options} --json", folder, "none"
+    )
+
+
+@pytest.mark.parametrize("phases", [(), (1,), (2,), (1, 2), (2, 2)])
+def test_a_phase_without_an_attested_contribution_is_said(
+    ceremony: Path, phases: tuple[int, ...]
+) -> None:
+    done = attested(ceremony, *phases)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["attested"] == [int(p in phases) for p in (1, 2)]
+    for phase in (1, 2):
+        said = f"phase {phase} has no attested contribution" in done.stderr
+        assert said == (phase not in phases)
+
+
 def test_a_development_key_does_not_follow_from_the_transcript(ceremony: Path) -> None:
     made = json.loads(
         run("provenance keys setup --kind epoch --slots 16 --json", ceremony, "other").stdout
@@ -111,7 +136,7 @@ def test_the_header_has_the_offsets_of_the_page(ceremony: Path) -> None:
     }
     values = {offset: data[offset : offset + size] for offset, size in fields.items()}
     manifest = json.loads((ceremony / "transcript" / "manifest.json").read_text())
-    assert values[0] == b"provenance-mpc/1"
+    assert values[0] == b"provenance-mpc/2"
     assert [int.from_bytes(values[o], "big") for o in (16, 17, 19, 20, 24, 60)] == [
         2,
         3,

@@ -9,7 +9,7 @@ import typer
 
 from provenance.ids import bare_digits
 from provenance_cli.options import Json
-from provenance_cli.output import fields, result, working
+from provenance_cli.output import fields, note, result, working
 from provenance_cli.setup.key_facts import Depth, Kind, Slots, describe, prover_of
 
 ceremony = typer.Typer(
@@ -167,7 +167,9 @@ def verify(
     attested: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="SHA256", help="SHA-256 of a contribution that must be there; repeatable."
+            metavar="SHA256",
+            help="SHA-256 of a contribution that must be there, by somebody you trust; repeatable. "
+            "Each phase needs one.",
         ),
     ] = None,
     key: Annotated[
@@ -180,7 +182,8 @@ def verify(
 ) -> None:
     """Recompute a closed ceremony from its files, and say which key it makes.
 
-    The command cannot check the beacons: look them up at their sources.
+    The command cannot check the beacons: look them up at their sources. It says which phase has no
+    attested contribution.
     """
     from provenance.settings import Settings
     from provenance_cli.outputs import try_folder
@@ -210,15 +213,33 @@ def verify(
         "circuit": manifest["circuitDigest"],
         "path": checked.get("key"),
     }
+    for line in _unattested(checked["attested"]):
+        note(line)
     if as_json:
         names = [[c["name"] for c in phase["contributions"]] for phase in phases]
         result(
-            {**facts, "contributions": names, "beacons": [phase["beacon"] for phase in phases]},
+            {
+                **facts,
+                "contributions": names,
+                "attested": checked["attested"],
+                "beacons": [phase["beacon"] for phase in phases],
+            },
             True,
             "",
         )
     else:
         _print(facts, False, "\n".join(_phase_lines(phases)))
+
+
+def _unattested(counts: list[int]) -> list[str]:
+    """Say in words what a phase without an attested contribution means."""
+    return [
+        f"phase {number} has no attested contribution: for all that you attested, one person may "
+        "have made all of this phase, and can then forge proofs (--attested SHA256 of a "
+        f"phase{number}-NNN.bin whose maker you trust)"
+        for number, count in enumerate(counts, 1)
+        if count == 0
+    ]
 
 
 def _phase_lines(phases: tuple[dict[str, Any], ...]) -> list[str]:

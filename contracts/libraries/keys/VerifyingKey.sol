@@ -161,6 +161,10 @@ library VerifyingKey {
             }
         }
         Bn254.isPairingOne(g2s, 3 + 2 * commitments); // reverts unless all are in the subgroup
+        for (uint256 i = 1; i < commitments; ++i) {
+            if (!isSame(g2(key, pedersen(key, 0)), g2(key, pedersen(key, i))))
+                revert BadKey(key.id, "different G");
+        }
         if (kind(key) == Kinds.EPOCH) _requireOrder(key);
     }
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { artifacts, Chain, Reverted } from "../../scripts/chain.js";
 import { repository } from "../../scripts/compiler.js";
-import { loadVectors, STATEMENTS } from "../support/vectors.js";
+import { CEREMONY, loadVectors, STATEMENTS } from "../support/vectors.js";
 
 // Errors with which the verifier may revert instead of answering false.
 const REFUSALS = new Set([
@@ -29,7 +29,7 @@ describe("Groth16 on shared vectors", () => {
     harness = await chain.deploy(artifact);
   });
 
-  for (const name of STATEMENTS) {
+  for (const name of [...STATEMENTS, CEREMONY]) {
     it(`the frozen proofs of ${name}`, async () => {
       const vectors = loadVectors(name);
       const { address } = await chain.deployData(vectors.words);

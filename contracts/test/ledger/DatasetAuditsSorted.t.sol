@@ -66,7 +66,7 @@ contract DatasetAuditsSortedTest is AuditsFixture {
     function test_anyOrderOneWrongEnd() public {
         uint64[3] memory bad = [uint64(0), 9, CHUNKS - 2];
         uint64[3] memory steps = [uint64(1), 5, CHUNKS - 1]; // CHUNKS is prime
-        DatasetId[3] memory sets = [register(Pin.EpochDistinct), register(Pin.EpochCeremony), id];
+        DatasetId[3] memory sets = [register(Pin.EpochOther), register(Pin.EpochCeremony), id];
         for (uint256 j = 0; j < 3; ++j) {
             id = sets[j];
             for (uint64 i = 0; i < CHUNKS; ++i) {
@@ -163,7 +163,7 @@ contract DatasetAuditsSortedTest is AuditsFixture {
     }
 
     function test_unfinishedDataset() public {
-        DatasetId other = begin(Pin.EpochDistinct, 2);
+        DatasetId other = begin(Pin.EpochOther, 2);
         IProofLedger.Proof memory proof = sortedProof(3, 16, true, leaf(3), leaf(4));
         bytes memory unfinished = abi.encodeWithSelector(
             IProofLedger.DatasetNotFinished.selector,

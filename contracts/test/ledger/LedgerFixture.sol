@@ -29,7 +29,7 @@ abstract contract LedgerFixture is Test {
 
     enum Pin {
         Epoch, // all G the same
-        EpochDistinct,
+        EpochOther, // another G
         EpochCeremony,
         Epoch512,
         Epoch16,
@@ -60,7 +60,7 @@ abstract contract LedgerFixture is Test {
         vm.roll(1_000);
         registry = ProvenanceRegistry(deploy("ProvenanceRegistry", abi.encode(address(0))));
         setups.push(sim.epochSetup(SLOTS, false, true));
-        setups.push(sim.epochSetup(SLOTS, false, false));
+        setups.push(otherSetup());
         setups.push(sim.epochSetup(SLOTS, true, false));
         setups.push(sim.epochSetup(512, false, true));
         setups.push(sim.epochSetup(16, false, true));
@@ -72,6 +72,12 @@ abstract contract LedgerFixture is Test {
             vkIds.push(pins[i].vkId);
         }
         ledger = ProofLedger(deploy("ProofLedger", abi.encode(address(registry), pins)));
+    }
+
+    /// The setup of the first key with another G, and so other sigmas.
+    function otherSetup() internal view returns (Simulator.Setup memory setup) {
+        setup = sim.epochSetup(SLOTS, false, true);
+        for (uint256 k = 0; k < setup.g.length; ++k) setup.g[k] = 8;
     }
 
     function vk(Pin pin) internal view returns (KeyId) {

@@ -177,12 +177,12 @@ contract ProofLedgerAttacksTest is LedgerFixture {
 
     function test_anotherKey() public {
         Chunk memory x = chunk(0, 7, 7);
-        register(Pin.EpochDistinct);
+        register(Pin.EpochOther);
         runId = openRun(datasetId);
         anchor(0);
         IProofLedger.Proof memory proof = epochProof(seedOf(0, 0), x);
         _expect(_invalid(0), x, commitments(x), poksOf(Pin.Epoch, x), proof);
-        submit(Pin.EpochDistinct, 0, 0, x);
+        submit(Pin.EpochOther, 0, 0, x);
     }
 
     /// The same calls give another seed on another ledger or another chain.

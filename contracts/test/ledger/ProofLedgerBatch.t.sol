@@ -136,7 +136,7 @@ contract ProofLedgerBatchTest is ProofLedgerBatchFixture {
     }
 
     function test_everyKindOfKey() public {
-        Pin[2] memory others = [Pin.EpochDistinct, Pin.EpochCeremony];
+        Pin[2] memory others = [Pin.EpochOther, Pin.EpochCeremony];
         for (uint256 i = 0; i < 2; ++i) {
             register(others[i]);
             runId = openRun(datasetId);

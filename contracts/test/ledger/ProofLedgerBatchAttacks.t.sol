@@ -135,10 +135,10 @@ contract ProofLedgerBatchAttacksTest is ProofLedgerBatchFixture {
     /// An epoch under another key in the batch, and proofs made with another key.
     function test_anotherKey() public {
         RunId first = runId;
-        register(Pin.EpochDistinct);
+        register(Pin.EpochOther);
         runId = openRun(datasetId);
         anchor(0);
-        IProofLedger.EpochItem memory other = item(Pin.EpochDistinct, 0, 0, chunk(0, 7, 7));
+        IProofLedger.EpochItem memory other = item(Pin.EpochOther, 0, 0, chunk(0, 7, 7));
         // Proofs of knowledge made under the first key.
         IProofLedger.EpochItem memory wrong = item(0, 0, chunk(0, 7, 7));
         runId = first;

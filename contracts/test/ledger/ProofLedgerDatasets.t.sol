@@ -48,7 +48,7 @@ contract ProofLedgerDatasetsTest is LedgerFixture {
     }
 
     function test_registrationWithEveryKindOfKey() public {
-        register(Pin.EpochDistinct);
+        register(Pin.EpochOther);
         register(Pin.EpochCeremony);
     }
 

@@ -118,7 +118,7 @@ contract ProofLedgerEpochsTest is LedgerFixture {
             3
         );
         DatasetId declared = datasetId;
-        DatasetId other = begin(Pin.EpochDistinct, 2);
+        DatasetId other = begin(Pin.EpochOther, 2);
         bytes memory wrong = abi.encodeWithSelector(
             IProofLedger.WrongDataset.selector,
             runId,
@@ -242,7 +242,7 @@ contract ProofLedgerEpochsTest is LedgerFixture {
     }
 
     function test_everyKindOfKey() public {
-        Pin[2] memory others = [Pin.EpochDistinct, Pin.EpochCeremony];
+        Pin[2] memory others = [Pin.EpochOther, Pin.EpochCeremony];
         for (uint256 i = 0; i < 2; ++i) {
             register(others[i]);
             runId = openRun(datasetId);

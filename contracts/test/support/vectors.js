@@ -11,6 +11,9 @@ export const STATEMENTS = read("zk", "statements.json").kinds.map(
   ({ name }) => FILES[name] ?? name,
 );
 
+/** Epoch proofs under a ceremony's key, in which every G equals gamma. */
+export const CEREMONY = "ceremony256";
+
 export function loadVectors(name) {
   return read("tests", "vectors", "zk", `groth16_${name}.json`);
 }

@@ -8,17 +8,15 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from eth_utils.crypto import keccak
-from py_ecc.fields import optimized_bn128_FQ as FQ
 from py_ecc.optimized_bn128 import optimized_curve as curve
 
 from provenance.artifacts.tensors import Tensor
-from provenance.errors import NotFound, VerificationError
-from provenance.ids import to_hex
+from provenance.errors import NotFound, RejectedError, VerificationError
+from provenance_zk.groth16.bases import parse_position_bases
 from provenance_zk.groth16.key import parse_key
 from provenance_zk.groth16.points import Point
 from provenance_zk.groth16.verifier import is_valid_proof
-from provenance_zk.proof_file import ProofFile, point_bytes, point_ints
+from provenance_zk.proof_file import ProofFile, point_bytes
 from provenance_zk.prover.client import ZkProver
 from provenance_zk.statements import chunk_count, inverse, p_vector
 from provenance_zk.weights.stages import commit_tensors
@@ -45,14 +43,15 @@ class Engine(Protocol):
 
         Args:
             words: bytes of the verifying key.
-            p_bases: bases of P, 64 bytes each.
+            p_bases: bases of P and of its mask, 64 bytes each.
             order: a[h], shape (N,).
 
         Returns:
             One point of 64 bytes per chunk.
 
         Raises:
-            VerificationError: the bases are not those of the key.
+            VerificationError: the bases' digest is not the key's.
+            InputError: the bases are unsound, or I_0 or S of the key is not their sum.
         """
         ...
 
@@ -86,7 +85,12 @@ class ProverEngine:
             path, bases = Path(folder) / "vk.words", Path(folder) / "bases"
             path.write_bytes(words)
             bases.write_bytes(p_bases)
-            return list(self._prover.recompute_order(path, bases, order).points)
+            try:
+                return list(self._prover.recompute_order(path, bases, order).points)
+            except RejectedError as error:  # how the prover says that files contradict each other
+                raise VerificationError(
+                    error.what, where=error.where, expected=error.expected, actual=error.actual
+                ) from error
 
     def commit_tensors(
         self, files: Sequence[Path], tensors: Sequence[tuple[str, Tensor]]
@@ -107,14 +111,8 @@ class SlowEngine:
 
     def positions(self, words: bytes, p_bases: bytes, order: np.ndarray) -> list[bytes]:
         """As `Engine` says."""
-        key, actual = parse_key(words), bytes(keccak(p_bases))
-        if key.bases[2] != actual or len(p_bases) < 64 * key.slots:
-            raise VerificationError(
-                "bases of P are not the key's",
-                expected=to_hex(key.bases[2]),
-                actual=to_hex(actual),
-            )
-        bases = [_read_point(p_bases[64 * i : 64 * i + 64]) for i in range(key.slots)]
+        key = parse_key(words)
+        bases = parse_position_bases(key, p_bases)[: key.slots]
         pi = inverse([int(x) for x in order])
         return [
             affine_bytes(_combine(bases, p_vector(pi, c, key.slots)))
@@ -129,12 +127,6 @@ class SlowEngine:
             "weights are not hashed in pure Python",
             hint="build zkprover (make setup) and verify without --slow",
         )
-
-
-def _read_point(data: bytes) -> Point:
-    """Read a base without a check: the hash of all bases was compared with the key's."""
-    x, y = point_ints(data)
-    return (FQ(x), FQ(y), FQ.one())
 
 
 def affine_bytes(point: Point) -> bytes:

@@ -94,8 +94,8 @@ def parse_key(words: bytes) -> Key:
         InputError: another layout (also a key flagged `lookup`: no statement uses lookups); another
             number of public inputs than the statement has; a point off its curve or subgroup; or a
             key that nobody may trust. Such keys have a point at infinity, two equal or opposite
-            sigma keys, sigma = +-1, gamma = delta, delta = generator, or public inputs that share a
-            base.
+            sigma keys, sigma = +-1, different G, gamma = delta, delta = generator, public inputs
+            that share a base, or digests of bases that are equal or 0.
     """
     values = _words_of(words)
     kind, slots, depth = _read_header(values)
@@ -175,6 +175,7 @@ def _require_trustworthy(key: Key) -> None:
             "commitment keys have different G",
         ),
         (len(set(key.bases)) < len(key.bases), "equal commitment bases"),
+        (bytes(32) in key.bases, "a digest of commitment bases is 0"),
     )
     for bad, why in refusals:
         if bad:

@@ -85,10 +85,20 @@ func TestHonestTranscriptVerifies(t *testing.T) {
 		FileManifest))); got != result.Manifest.Digest() {
 		t.Errorf("digest %s, file %s", result.Manifest.Digest(), got)
 	}
-	attested := []string{result.Manifest.Phase1.Contributions[1].SHA256,
-		result.Manifest.Phase2.Contributions[0].SHA256}
-	if _, err := Verify(dir, 2, attested); err != nil {
-		t.Error(err)
+	phase1, phase2 := result.Manifest.Phase1.Contributions, result.Manifest.Phase2.Contributions
+	attested := []string{phase1[1].SHA256, phase2[0].SHA256}
+	for _, c := range []struct {
+		attested []string
+		want     [2]int
+	}{
+		{nil, [2]int{0, 0}}, {attested[:1], [2]int{1, 0}}, {attested[1:], [2]int{0, 1}},
+		{attested, [2]int{1, 1}}, {append(attested, attested[1]), [2]int{1, 1}},
+		{append(attested, phase2[1].SHA256), [2]int{1, 2}},
+	} {
+		got, err := Verify(dir, 2, c.attested)
+		if err != nil || got.Attested != c.want {
+			t.Errorf("attested %v: %v, want %v", c.attested, err, c.want)
+		}
 	}
 	_, err = Verify(dir, 2, append(attested, strings.Repeat("0", 64)))
 	requireFault(t, "a contribution left out", err, fault.BadFile,
@@ -180,6 +190,10 @@ func TestTamperedContributionWithFittingManifest(t *testing.T) {
 		for _, p := range l.proofs {
 			offsets = append(offsets, begin+p, begin+p+g1Bytes-1, begin+p+proofBytes-1)
 		}
+		for _, p := range l.sigmas {
+			offsets = append(offsets, begin+p, begin+p+g2Bytes-1, begin+p+g2Bytes,
+				begin+p+g2Bytes+31, begin+p+g2Bytes+32, begin+p+sigmaProofBytes-1)
+		}
 		for _, at := range offsets {
 			bad := bytes.Clone(data)
 			bad[at] ^= 1
@@ -247,7 +261,10 @@ func TestAlteredManifest(t *testing.T) {
 		"kind":  {func(m *Manifest) { m.Kind = "none" }, "none"},
 		"slots": {func(m *Manifest) { m.Slots = 1 << 30 }, "slots"},
 		"format": {func(m *Manifest) {
-			m.Format = "provenance-ceremony/2"
+			m.Format = "provenance-ceremony/3"
+		}, "format"},
+		"format in which sigmas leak": {func(m *Manifest) {
+			m.Format = formatWithSigma1
 		}, "format"},
 	} {
 		dir := transcript(t, epochShape)

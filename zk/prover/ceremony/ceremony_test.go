@@ -34,6 +34,7 @@ var (
 
 	made      = map[circuits.Shape]*ceremony{}
 	madeGuard sync.Mutex
+	folders   []string // to be removed when the tests are over
 )
 
 // ceremony is one made for all tests of this process: its folder, and what closing it gave.
@@ -44,10 +45,17 @@ type ceremony struct {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	for _, c := range made {
-		os.RemoveAll(c.parent)
+	for _, dir := range folders {
+		os.RemoveAll(dir)
 	}
 	os.Exit(code)
+}
+
+// temporary is a folder that stays until the tests of this process are over.
+func temporary() (string, error) {
+	dir, err := os.MkdirTemp("", "ceremony-test-")
+	folders = append(folders, dir)
+	return dir, err
 }
 
 func requireFault(t *testing.T, what string, err error, code fault.Code, text string) {
@@ -105,7 +113,7 @@ func closed(t *testing.T, shape circuits.Shape) *ceremony {
 	}
 	c := new(ceremony)
 	var err error
-	if c.parent, err = os.MkdirTemp("", "ceremony-test-"); err != nil {
+	if c.parent, err = temporary(); err != nil {
 		t.Fatal(err)
 	}
 	made[shape] = c

@@ -26,7 +26,8 @@ const (
 // and cannot make gnark allocate more.
 type layout struct {
 	bytes  int   // without the challenge at the end
-	proofs []int // offsets of the proofs of update
+	proofs []int // offsets of gnark's proofs of update
+	sigmas []int // offsets of the proofs of sigma
 	fixed  []fixed
 }
 
@@ -78,8 +79,8 @@ func layoutOfPhase1(n int) *layout {
 
 // layoutOfPhase2 is the layout of a state of phase 2. Its parts, in order: the number of
 // commitments; delta in G1; the points of private wires and of the vanishing polynomial; delta in
-// G2; for each commitment its bases times sigma; for each commitment sigma in G2; proofs of delta
-// and of each sigma.
+// G2; for each commitment its bases times sigma; for each commitment sigma in G2; the proof of
+// delta; for each commitment the proof of sigma.
 func layoutOfPhase2(circuit *keys.Circuit) *layout {
 	internal, secret, _ := circuit.System.GetNbVariables()
 	bases := circuit.Shape.Bases()
@@ -97,8 +98,10 @@ func layoutOfPhase2(circuit *keys.Circuit) *layout {
 		l.vector(n)
 	}
 	l.bytes += len(bases) * g2Bytes
-	for range len(bases) + 1 {
-		l.proof()
+	l.proof()
+	for range bases {
+		l.sigmas = append(l.sigmas, l.bytes)
+		l.bytes += sigmaProofBytes
 	}
 	return l
 }
@@ -134,22 +137,53 @@ func (l *layout) check(payload []byte, index int) error {
 	return nil
 }
 
-// secrets returns the commitments [x] to the secrets x of a contribution. It refuses x = 0, 1 and
-// -1, which add nothing to the secrets so far.
-func (l *layout) secrets(payload []byte) ([][]byte, error) {
-	_, _, one, _ := bn254.Generators()
-	var minusOne, zero bn254.G1Affine
-	minusOne.Neg(&one)
-	var list [][]byte
-	for _, offset := range l.proofs {
-		secret := payload[offset : offset+g1Bytes]
-		for _, trivial := range []bn254.G1Affine{zero, one, minusOne} {
-			if encoded := trivial.Bytes(); bytes.Equal(secret, encoded[:]) {
-				return nil, fault.New(fault.BadFile,
-					"the contribution's secret is 0, 1 or -1: it adds nothing")
-			}
+// secrets returns a number for each secret x of a contribution that is the same for the same x,
+// e([x]_1, [1]_2), from a payload whose points were checked. It refuses x = 0, 1 and -1, which add
+// nothing to the secrets so far.
+func (l *layout) secrets(payload []byte) (list [][]byte, err error) {
+	_, _, one1, one2 := bn254.Generators()
+	add := func(p bn254.G1Affine, q bn254.G2Affine) error {
+		value, err := bn254.Pair([]bn254.G1Affine{p}, []bn254.G2Affine{q})
+		if err != nil {
+			return err
 		}
-		list = append(list, secret)
+		text := value.Bytes()
+		list = append(list, text[:])
+		return requireFactor(&value)
+	}
+	for _, offset := range l.proofs {
+		var point bn254.G1Affine
+		if _, err := point.SetBytes(payload[offset : offset+g1Bytes]); err != nil {
+			return nil, fault.New(fault.BadFile, "commitment to a secret: %v", err)
+		}
+		if err := add(point, one2); err != nil {
+			return nil, err
+		}
+	}
+	for _, offset := range l.sigmas {
+		var point bn254.G2Affine
+		if _, err := point.SetBytes(payload[offset : offset+g2Bytes]); err != nil {
+			return nil, fault.New(fault.BadFile, "commitment to a secret: %v", err)
+		}
+		if err := add(one1, point); err != nil {
+			return nil, err
+		}
 	}
 	return list, nil
+}
+
+// requireFactor refuses e([x]_1, [1]_2) for x = 0, 1 and -1.
+func requireFactor(value *bn254.GT) error {
+	_, _, one1, one2 := bn254.Generators()
+	one, err := bn254.Pair([]bn254.G1Affine{one1}, []bn254.G2Affine{one2})
+	if err != nil {
+		return err
+	}
+	var zero, minusOne bn254.GT
+	zero.SetOne()
+	minusOne.Inverse(&one)
+	if value.Equal(&zero) || value.Equal(&one) || value.Equal(&minusOne) {
+		return fault.New(fault.BadFile, "the contribution's secret is 0, 1 or -1: it adds nothing")
+	}
+	return nil
 }

@@ -5,8 +5,6 @@ package ceremony
 import (
 	"path/filepath"
 
-	"github.com/consensys/gnark/backend/groth16/bn254/mpcsetup"
-
 	"provenance/zkprover/fault"
 	"provenance/zkprover/files"
 	"provenance/zkprover/keys"
@@ -53,8 +51,7 @@ func startPhase2(dir string, m *Manifest, circuit *keys.Circuit) error {
 	if err != nil {
 		return err
 	}
-	start := new(mpcsetup.Phase2)
-	start.Initialize(circuit.System, commons)
+	start, _ := newSecondPhase(circuit, commons)
 	return writeState(filepath.Join(dir, fileName(phase2, 0)), circuit,
 		header{phase: phase2}, start)
 }

@@ -19,11 +19,11 @@ import (
 )
 
 const (
-	magic       = "provenance-mpc/1"
+	magic       = "provenance-mpc/2"
 	headerBytes = len(magic) + 1 + 2 + 1 + 4 + 4 + sha256.Size + 1 // and the name
 )
 
-// state is what gnark calls Phase1 or Phase2: the parameters after a contribution, and the proof
+// state is gnark's Phase1 or a [secondPhase]: the parameters after a contribution, and the proofs
 // that its maker knew the secrets.
 type state interface {
 	io.WriterTo
@@ -150,7 +150,7 @@ func newState(phase int) state {
 	if phase == phase1 {
 		return new(mpcsetup.Phase1)
 	}
-	return new(mpcsetup.Phase2)
+	return new(secondPhase)
 }
 
 func encode(s state) []byte {
@@ -183,7 +183,7 @@ func follows(previous state, digest [sha256.Size]byte, next *loaded) error {
 		if p, ok := previous.(*mpcsetup.Phase1); ok {
 			return p.Verify(next.state.(*mpcsetup.Phase1))
 		}
-		return previous.(*mpcsetup.Phase2).Verify(next.state.(*mpcsetup.Phase2))
+		return previous.(*secondPhase).verify(next.state.(*secondPhase))
 	})
 	if err != nil {
 		return fault.New(fault.BadFile, "contribution %d of phase %d (%s) does not follow: %v",

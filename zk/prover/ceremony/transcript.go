@@ -13,7 +13,8 @@
 // [Verify] recomputes everything except the contributions, and trusts nothing in the folder.
 //
 // Source: Bowe, Gabizon, Miers, "Scalable Multi-party Computation for zk-SNARK Parameters in the
-// Random Beacon Model" (ePrint 2017/1050), as gnark's backend/groth16/bn254/mpcsetup implements it.
+// Random Beacon Model" (ePrint 2017/1050), as gnark's backend/groth16/bn254/mpcsetup implements it;
+// contributions to the sigmas of commitments differ from gnark's ([sigmaProof]).
 package ceremony
 
 import (
@@ -42,7 +43,8 @@ const (
 	// MaxContributions is the largest number of contributions that a phase may have.
 	MaxContributions = 999
 
-	format           = "provenance-ceremony/1"
+	format           = "provenance-ceremony/2"
+	formatWithSigma1 = "provenance-ceremony/1" // its contributions published [x]_1 of each sigma
 	digestPrefix     = "sha256:"
 	maxManifestBytes = 1 << 20
 )
@@ -137,7 +139,12 @@ func loadManifest(dir string) (*Manifest, *keys.Circuit, error) {
 		return nil, nil, fault.New(fault.BadFile, "%s: %v", FileManifest, err)
 	}
 	if m.Format != format {
-		return nil, nil, fault.Differs(fault.BadFile, "format of "+FileManifest, format, m.Format)
+		differs := fault.Differs(fault.BadFile, "format of "+FileManifest, format, m.Format)
+		if m.Format == formatWithSigma1 {
+			return nil, nil, differs.WithHint("in ceremonies of this format all contributors but " +
+				"one could learn every sigma together: run the ceremony again")
+		}
+		return nil, nil, differs
 	}
 	if !bytes.Equal(m.encode(), data) {
 		return nil, nil, fault.New(fault.BadFile, "%s is not in its canonical encoding",

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"path/filepath"
 
-	groth16 "github.com/consensys/gnark/backend/groth16/bn254"
 	"github.com/consensys/gnark/backend/groth16/bn254/mpcsetup"
 
 	"provenance/zkprover/fault"
@@ -16,10 +15,13 @@ import (
 	"provenance/zkprover/keys"
 )
 
-// Result is a verified ceremony and the key that follows from it.
+// Result is a verified ceremony and the key that follows from it. Attested counts the contributions
+// of phase 1 and of phase 2 that the caller attested. A phase without one shows nothing to a caller
+// who knows none of its other contributors: all of them may be one person.
 type Result struct {
 	Manifest *Manifest
 	Material *keys.Material
+	Attested [2]int
 }
 
 // Beacon is the one that closed the ceremony.
@@ -56,13 +58,19 @@ func Verify(dir string, minimum int, attested []string) (*Result, error) {
 			return nil, err
 		}
 	}
-	if err := m.requireAttested(attested); err != nil {
+	counts, err := m.countAttested(attested)
+	if err != nil {
 		return nil, err
 	}
 	if err := m.requireFiles(dir); err != nil {
 		return nil, err
 	}
-	return recompute(dir, m, circuit)
+	result, err := recompute(dir, m, circuit)
+	if err != nil {
+		return nil, err
+	}
+	result.Attested = counts
+	return result, nil
 }
 
 func (m *Manifest) requireContributions(number, minimum int) error {
@@ -73,20 +81,28 @@ func (m *Manifest) requireContributions(number, minimum int) error {
 	return nil
 }
 
-func (m *Manifest) requireAttested(attested []string) error {
-	present := map[string]bool{}
-	for _, p := range []Phase{m.Phase1, m.Phase2} {
+// countAttested counts the attested contributions of each phase. It refuses (bad_file) a digest
+// that no contribution has.
+func (m *Manifest) countAttested(attested []string) (counts [2]int, err error) {
+	missing := map[string]bool{}
+	for _, digest := range attested {
+		missing[digest] = true
+	}
+	for i, p := range []Phase{m.Phase1, m.Phase2} {
 		for _, c := range p.Contributions {
-			present[c.SHA256] = true
+			if missing[c.SHA256] {
+				counts[i]++
+				delete(missing, c.SHA256)
+			}
 		}
 	}
 	for _, digest := range attested {
-		if !present[digest] {
-			return fault.Differs(fault.BadFile, "contributions of the transcript",
+		if missing[digest] {
+			return counts, fault.Differs(fault.BadFile, "contributions of the transcript",
 				"one with SHA-256 "+digest, "none")
 		}
 	}
-	return nil
+	return counts, nil
 }
 
 func recompute(dir string, m *Manifest, circuit *keys.Circuit) (*Result, error) {
@@ -94,14 +110,13 @@ func recompute(dir string, m *Manifest, circuit *keys.Circuit) (*Result, error) 
 	if err != nil {
 		return nil, err
 	}
-	start := new(mpcsetup.Phase2)
-	evaluations := start.Initialize(circuit.System, commons)
+	start, evaluations := newSecondPhase(circuit, commons)
 	last, err := verifyPhase(dir, m, circuit, phase2, start)
 	if err != nil {
 		return nil, err
 	}
-	pk, vk := last.(*mpcsetup.Phase2).Seal(commons, &evaluations, beaconValue(m.Phase2.Beacon))
-	material, err := circuit.Material(pk.(*groth16.ProvingKey), vk.(*groth16.VerifyingKey))
+	pk, vk := last.(*secondPhase).seal(commons, evaluations, beaconValue(m.Phase2.Beacon))
+	material, err := circuit.Material(pk, vk)
 	if err != nil {
 		return nil, err
 	}

@@ -214,6 +214,37 @@ func TestSharedBadKeys(t *testing.T) {
 	}
 }
 
+// Bases of positions whose digest is the key's are refused all the same unless they are sound.
+func TestBadBases(t *testing.T) {
+	var vectors struct {
+		Cases []struct {
+			Name, Words, Bases string
+			Sound              bool
+		}
+	}
+	fixture.Vectors(t, "bad_bases.json", &vectors)
+	for _, c := range vectors.Cases {
+		words, err := hex.DecodeString(c.Words[2:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		bases, err := hex.DecodeString(c.Bases[2:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := keys.Parse(words)
+		if err == nil {
+			_, err = v.ParsePositionBases(bases)
+		}
+		if (err == nil) != c.Sound {
+			t.Errorf("%s: %v", c.Name, err)
+		}
+	}
+	if len(vectors.Cases) < 30 {
+		t.Errorf("%d cases only", len(vectors.Cases))
+	}
+}
+
 // The exporter refuses what the words do not show: unsound bases, and circuits that use gnark's
 // challenge.
 func TestRefusedGnarkKeys(t *testing.T) {

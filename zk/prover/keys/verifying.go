@@ -3,6 +3,8 @@
 package keys
 
 import (
+	"slices"
+
 	"github.com/consensys/gnark-crypto/ecc/bn254"
 
 	"provenance/zkprover/circuits"
@@ -135,7 +137,8 @@ func (v *Verifying) check() error {
 			refuse(v.WeightedPositions.IsInfinity() || v.Positions.IsInfinity(),
 				"I_0 or S is infinity"),
 			refuse(d[0] == d[1] || d[0] == d[2] || d[1] == d[2],
-				"two commitment keys have the same bases"))
+				"two commitment keys have the same bases"),
+			refuse(slices.Contains(d, field.Word{}), "a digest of bases is 0"))
 	}
 	for _, err := range checks {
 		if err != nil {

@@ -66,12 +66,15 @@ func (p *Proof) ToJSON() JSON {
 // Marshal is the JSON text.
 func (p *Proof) Marshal() ([]byte, error) { return json.Marshal(p.ToJSON()) }
 
-// Parse reads an untrusted JSON text. It refuses unknown fields, text after the object, numbers
-// that are not canonical (>= r or >= q, upper case, short) and points off the curve or outside the
-// subgroup.
+// Parse reads an untrusted JSON text. It refuses unknown, missing and doubled fields, names in
+// another case, null, text after the object, numbers that are not canonical (>= r or >= q, upper
+// case, short) and points off the curve or outside the subgroup.
 func Parse(text []byte) (*Proof, error) {
 	if len(text) > MaxBytes {
 		return nil, fmt.Errorf("proof of %d bytes, want at most %d", len(text), MaxBytes)
+	}
+	if err := requireFields(text); err != nil {
+		return nil, fmt.Errorf("proof: %w", err)
 	}
 	var wire JSON
 	decoder := json.NewDecoder(bytes.NewReader(text))

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/consensys/gnark-crypto/ecc/bn254"
+
 	"provenance/zkprover/field"
 	"provenance/zkprover/internal/fixture"
 	"provenance/zkprover/keys"
@@ -59,7 +61,8 @@ func unhex(t *testing.T, text string) []byte {
 
 // Old proofs verify and old forgeries do not, with the code of today.
 func TestFrozenVectors(t *testing.T) {
-	least := map[string]int{"groth16_epoch256.json": 150, "groth16_tree256.json": 100}
+	least := map[string]int{"groth16_epoch256.json": 150, "groth16_ceremony256.json": 150,
+		"groth16_tree256.json": 100}
 	for _, kind := range kinds.All() {
 		if kind != kinds.Epoch && kind != kinds.Tree {
 			least[fmt.Sprintf("groth16_%s.json", kind)] = 15
@@ -79,6 +82,48 @@ func TestFrozenVectors(t *testing.T) {
 				t.Errorf("%s: %s: valid %v, got %v", name, c.Name, c.Valid, err)
 			}
 		}
+	}
+}
+
+// Every G of the ceremony's key is the generator, and so is gamma. A contract then needs a pairing
+// less, in code of its own.
+func TestFrozenCeremonyKey(t *testing.T) {
+	_, vk := loadVectors(t, "groth16_ceremony256.json")
+	_, _, _, generator := bn254.Generators()
+	gamma := new(bn254.G2Affine).Neg(&vk.GammaNeg)
+	for i := range vk.Knowledge {
+		if !vk.Knowledge[i].G.Equal(&generator) || !gamma.Equal(&generator) {
+			t.Errorf("G of commitment %d, or gamma, is not the generator", i)
+		}
+	}
+}
+
+// Texts that some reader of JSON takes for a valid proof are refused.
+func TestFrozenProofTexts(t *testing.T) {
+	var file struct {
+		Words string
+		Cases []struct {
+			Name, Rule string
+			Text       []byte
+			Valid      bool
+		}
+	}
+	fixture.Vectors(t, "bad_proofs.json", &file)
+	vk, err := keys.Parse(unhex(t, file.Words))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range file.Cases {
+		p, err := proof.Parse(c.Text)
+		if err == nil {
+			err = verify.Verify(vk, p, verify.MaskNone)
+		}
+		if (err == nil) != c.Valid {
+			t.Errorf("%s (%s): valid %v, got %v", c.Name, c.Rule, c.Valid, err)
+		}
+	}
+	if len(file.Cases) < 80 {
+		t.Errorf("%d cases only", len(file.Cases))
 	}
 }
 

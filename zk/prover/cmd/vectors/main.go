@@ -3,7 +3,8 @@
 // Command vectors writes the shared test vectors of this module.
 //
 //	go run ./cmd/vectors [-out FOLDER]            poseidon.json, order.json, tree.json,
-//	                                              bad_keys.json, batch.json
+//	                                              bad_keys.json, bad_bases.json, bad_proofs.json,
+//	                                              batch.json
 //	go run ./cmd/vectors -proofs [-cache FOLDER]  groth16_*.json: by hand only, since setups and
 //	                                              proofs are random and the files are frozen
 //	go run ./cmd/vectors -expand FOLDER           mutations_*.json there, from mutations.json and
@@ -84,11 +85,13 @@ func writeGnark(folder, path string) error {
 // plainFiles are the same on every run. Batches are made of the frozen proofs in the folder.
 func plainFiles(folder string) makers {
 	return makers{
-		"poseidon.json": plain.Poseidon,
-		"order.json":    plain.Order,
-		"tree.json":     plain.Tree,
-		"bad_keys.json": plain.BadKeys,
-		"batch.json":    func() (any, error) { return plain.Batch(folder) },
+		"poseidon.json":   plain.Poseidon,
+		"order.json":      plain.Order,
+		"tree.json":       plain.Tree,
+		"bad_keys.json":   plain.BadKeys,
+		"bad_bases.json":  plain.BadBases,
+		"bad_proofs.json": func() (any, error) { return plain.BadProofs(folder) },
+		"batch.json":      func() (any, error) { return plain.Batch(folder) },
 	}
 }
 
@@ -98,6 +101,7 @@ func proofFiles(cache string) makers {
 	for name, content := range map[string]func(cache string) (any, error){
 		frozen.EpochFile:      proofs.Epoch,
 		frozen.TreeFile:       proofs.Tree,
+		frozen.CeremonyFile:   proofs.Ceremony,
 		"groth16_sorted.json": proofs.Sorted,
 		"groth16_member.json": proofs.Member,
 		"groth16_absent.json": proofs.Absent,

@@ -17,7 +17,7 @@ func TestVectorsAreCurrent(t *testing.T) {
 	if err := writeAll(dir, files); err != nil {
 		t.Fatal(err)
 	}
-	if len(files) != 5 {
+	if len(files) != 7 {
 		t.Errorf("%d files", len(files))
 	}
 	for name := range files {

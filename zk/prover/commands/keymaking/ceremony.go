@@ -62,23 +62,25 @@ func CeremonyAccept(_ *server.Call, text []byte) (any, error) {
 	return ceremony.Accept(r.Dir, r.File)
 }
 
-// ceremonyResult has only the closed phase while the ceremony goes on.
+// ceremonyResult has only the closed phase while the ceremony goes on. Attested, which only a
+// verification gives, counts the attested contributions of each phase.
 type ceremonyResult struct {
 	Closed     int                `json:"closed"`
+	Attested   *[2]int            `json:"attested,omitempty"`
 	Transcript string             `json:"transcript,omitempty"`
 	Manifest   *ceremony.Manifest `json:"manifest,omitempty"`
 	Key        string             `json:"key,omitempty"`
 	VKID       string             `json:"vkId,omitempty"`
 }
 
-func finished(result *ceremony.Result, dir string) (any, error) {
+func finished(result *ceremony.Result, dir string) (*ceremonyResult, error) {
 	if dir != "" {
 		var err error
 		if dir, err = filepath.Abs(dir); err != nil {
 			return nil, fault.New(fault.BadFile, "%v", err)
 		}
 	}
-	return ceremonyResult{Closed: 2, Transcript: result.Manifest.Digest(),
+	return &ceremonyResult{Closed: 2, Transcript: result.Manifest.Digest(),
 		Manifest: result.Manifest, Key: dir,
 		VKID: result.Material.Verifying.ID().Hex()}, nil
 }
@@ -142,5 +144,10 @@ func CeremonyVerify(_ *server.Call, text []byte) (any, error) {
 			return nil, err
 		}
 	}
-	return finished(result, dir)
+	answer, err := finished(result, dir)
+	if err != nil {
+		return nil, err
+	}
+	answer.Attested = &result.Attested
+	return answer, nil
 }

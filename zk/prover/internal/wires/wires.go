@@ -84,13 +84,14 @@ type solved struct {
 // constraint.
 func Free(tb testing.TB, shape circuits.Shape, assignment frontend.Circuit) map[int]bool {
 	tb.Helper()
-	wires, err := solve(tb, shape, assignment)
-	if err != nil {
-		tb.Fatalf("%v: the honest assignment: %v", shape, err)
-	}
-	system := Compiled(tb, shape)
-	s := &solved{system: system, constraints: system.GetR1Cs(), wires: wires,
-		users: map[int][]int{}}
+	s := solvedSystem(tb, shape, assignment)
+	s.index()
+	return s.free()
+}
+
+// index fills users.
+func (s *solved) index() {
+	s.users = map[int][]int{}
 	for i, c := range s.constraints {
 		for _, side := range []constraint.LinearExpression{c.L, c.R, c.O} {
 			for _, term := range side {
@@ -98,7 +99,16 @@ func Free(tb testing.TB, shape circuits.Shape, assignment frontend.Circuit) map[
 			}
 		}
 	}
-	return s.free()
+}
+
+func solvedSystem(tb testing.TB, shape circuits.Shape, assignment frontend.Circuit) *solved {
+	tb.Helper()
+	wires, err := solve(tb, shape, assignment)
+	if err != nil {
+		tb.Fatalf("%v: the honest assignment: %v", shape, err)
+	}
+	system := Compiled(tb, shape)
+	return &solved{system: system, constraints: system.GetR1Cs(), wires: wires}
 }
 
 func (s *solved) free() map[int]bool {

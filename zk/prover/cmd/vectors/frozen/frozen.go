@@ -26,6 +26,8 @@ import (
 const (
 	EpochFile = "groth16_epoch256.json"
 	TreeFile  = "groth16_tree256.json"
+	// CeremonyFile has epoch proofs, too. In its key all G and gamma are the generator.
+	CeremonyFile = "groth16_ceremony256.json"
 )
 
 // Case is a proof, a mask, whether the verifier must accept the proof under this mask, and why.

@@ -137,7 +137,43 @@ func changedKeys() []keyChange {
 			v.Knowledge = v.Knowledge[:2]
 		}},
 	}
-	return append(list, changedSigmas()...)
+	return append(append(list, changedSigmas()...), changedGenerators()...)
+}
+
+// changedGenerators are keys with other points G of the commitments, or impossible digests.
+func changedGenerators() (list []keyChange) {
+	_, _, _, g := bn254.Generators()
+	list = []keyChange{
+		{"gamma and all G are the generator, as in a ceremony's key", "",
+			func(v *keys.Verifying) {
+				v.GammaNeg.Neg(&g)
+				for i := range v.Knowledge {
+					v.Knowledge[i].G = g
+				}
+			}},
+		{"all G are gamma", "", func(v *keys.Verifying) {
+			for i := range v.Knowledge {
+				v.Knowledge[i].G.Neg(&v.GammaNeg)
+			}
+		}},
+		{"all G are different", "different G", func(v *keys.Verifying) {
+			for i := range v.Knowledge {
+				v.Knowledge[i].G = drawG2(fmt.Sprint("G ", i))
+			}
+		}},
+	}
+	for i := range circuits.EpochCommitments {
+		list = append(list,
+			keyChange{fmt.Sprintf("G %d is different", i), "different G", func(v *keys.Verifying) {
+				v.Knowledge[i].G = drawG2("another G")
+			}},
+			keyChange{fmt.Sprintf("G %d is opposite", i), "different G", func(v *keys.Verifying) {
+				v.Knowledge[i].G.Neg(&v.Knowledge[i].G)
+			}},
+			keyChange{fmt.Sprintf("digest of bases %d is 0", i), "equal bases",
+				func(v *keys.Verifying) { v.BasesDigests[i] = field.Word{} }})
+	}
+	return list
 }
 
 // changedSigmas are keys whose sigmas are 1 or -1, or equal or opposite to each other.

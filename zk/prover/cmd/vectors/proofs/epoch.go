@@ -88,11 +88,26 @@ func newEpochScene(key *keys.Key) (*epochScene, error) {
 	return s, nil
 }
 
+var epochShape = circuits.Shape{Kind: kinds.Epoch, Slots: proofSlots}
+
 func Epoch(cache string) (any, error) {
-	key, err := loadKey(cache, circuits.Shape{Kind: kinds.Epoch, Slots: proofSlots})
+	key, err := loadKey(cache, epochShape)
 	if err != nil {
 		return nil, err
 	}
+	return epochFile(key)
+}
+
+// Ceremony is as Epoch, with a key of a ceremony.
+func Ceremony(string) (any, error) {
+	key, err := ceremonyKey(epochShape)
+	if err != nil {
+		return nil, err
+	}
+	return epochFile(key)
+}
+
+func epochFile(key *keys.Key) (any, error) {
 	scene, err := newEpochScene(key)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package blocks
+
+import (
+	"testing"
+
+	"provenance/zkprover/circuits"
+	"provenance/zkprover/internal/wires"
+)
+
+// One shape of each class: half-rows in one and in two pages, and every depth of the last page.
+func TestMergeHasFullRank(t *testing.T) {
+	wide, deep := drawModel(20, 96, 64), drawModel(9, 40, 20)
+	wide.depth, deep.depth = 2, 3
+	for _, c := range []struct {
+		model   *model
+		shape   circuits.Shape
+		indexes []int
+	}{
+		{drawModel(8, 64, 8), smallMerge, []int{7}}, {drawModel(8, 64, 8), smallMerge, []int{0}},
+		{wide, circuits.MergeShape(1, 2, 64), []int{35}},
+		{deep, circuits.MergeShape(1, 3, 32), []int{13}},
+	} {
+		assignment, err := c.model.merger(t).assignment(c.shape, c.indexes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wires.RequireRank(t, c.shape, assignment)
+	}
+}
+
+func TestQuantizedHasFullRank(t *testing.T) {
+	scene := newQuantizedScene(t)
+	q8, err := scene.assignQ8_0(t, middle, scene.q8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wires.RequireRank(t, q8_0Shape, q8)
+	rows, err := scene.assignInt8(t, middle, scene.int8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wires.RequireRank(t, int8Shape, rows)
+}
+
+// Blocks of zeros, of one sign, at ties and at the ends of the ranges, where factors may vanish.
+func TestSpecialBlocksHaveFullRank(t *testing.T) {
+	for _, c := range quantizedCases(t) {
+		scene := &quantizedScene{built: weightTree(t, c.Values)}
+		assignment, err := scene.assignQ8_0(t, 0, c.deployed(t))
+		if err != nil {
+			continue // not every block of the vectors can be quantized
+		}
+		t.Run(c.Name, func(t *testing.T) { wires.RequireRank(t, q8_0Shape, assignment) })
+	}
+	zero := &quantizedScene{built: weightTree(t, make([]uint16, 32))}
+	assignment, err := zero.assignInt8(t, 0, make([]byte, 36))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wires.RequireRank(t, int8Shape, assignment)
+}
