@@ -57,6 +57,15 @@ def _check_opening(log: Log, history: History) -> None:
         raise VerificationError(
             "release is not by the run's owner", expected=run.owner, actual=log.claim.owner
         )
+    # The owner comes from an endpoint, but the heads are signed: so the publisher's own key signed
+    # the released head, whatever an endpoint says.
+    if (signer := opening.fields["signer"]) != run.owner:
+        raise VerificationError(
+            "the key that signs the log is not the run's owner",
+            where="record 0 signer",
+            expected=run.owner,
+            actual=signer,
+        )
 
 
 def _check_seed(run: RunFacts, history: History) -> None:

@@ -12,13 +12,14 @@ from provenance.verify.s06_lineage import Lineage
 
 
 def check_revocations(case: Case, chain: Chain, log: Log, lineage: Lineage) -> None:
-    """Neither a record on the way to the release nor the dataset was revoked at the final block.
+    """Neither a record that the release descends from nor the dataset was revoked.
+
+    Batches stand and fall with the epochs that they are part of, and are not asked for one by one.
 
     Raises:
-        Stopped: one was.
+        Stopped: one was, as of the final block.
     """
-    way = (lineage.checkpoint, lineage.merge, lineage.quantize, lineage.release)
-    for index in sorted({0, *(placed.index for placed in way)}):
+    for index in _ancestors(lineage):
         check_not_revoked(case, chain, log.claim, index, log.records[index].type)
     _check_dataset(case, chain, log)
     case.report.holds(
@@ -26,6 +27,16 @@ def check_revocations(case: Case, chain: Chain, log: Log, lineage: Lineage) -> N
         f"nothing on the way to record {lineage.release.index} is revoked "
         f"at block {chain.snapshot.block.number}",
     )
+
+
+def _ancestors(lineage: Lineage) -> list[int]:
+    """Indices of the records that the release descends from, but for its batches."""
+    history = lineage.history
+    way = [lineage.merge, lineage.quantize, lineage.release, *history.checkpoints, *history.resumes]
+    way += [history.seed] if history.seed else []
+    for epoch in history.epochs:
+        way += [placed for placed in (epoch.end, epoch.proven) if placed is not None]
+    return sorted({0, *(placed.index for placed in way)})
 
 
 def _check_dataset(case: Case, chain: Chain, log: Log) -> None:

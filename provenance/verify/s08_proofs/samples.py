@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from provenance.artifacts.tensors import Tensor
+from provenance.errors import VerificationError
 from provenance.judgement.verdict import Grade
 from provenance.log.record import Record
 from provenance.statements import kind_numbered
@@ -22,6 +23,8 @@ def check_samples(run: Run) -> None:
     """Make the claims `merge.proven` and `quantize.proven`, and the edges that they rest on."""
     for stage in all_stages():
         record = last_sample(run, stage)
+        if stage.name in run.case.options.openings and record is None:
+            _refuse_openings(run, stage)
         if record is None:
             needs = "proofs of sampled blocks (provenance prove RUN --weights)"
             run.case.report.unchecked(stage.claim, stage.shows, needs)
@@ -59,6 +62,19 @@ def _grade_edge(anchored: Anchored, sampling: Sampling) -> None:
     untied = "" if tie.rank >= Grade.SAMPLED.rank else "; a table is not tied to the logged weights"
     note = f"{prefix}sampled: {_describe(sampling)}{untied}"
     run.case.report.upgrade(stage.edge, Grade.least(Grade.SAMPLED, tie), note)
+
+
+def _refuse_openings(run: Run, stage: Stage) -> None:
+    """Openings add to anchored samples; without an anchoring they are about nothing."""
+    run.case.report.fails(
+        "openings.proven",
+        VerificationError(
+            "openings were given of a stage whose samples were never proven",
+            where=stage.name,
+            expected="a sample record of the stage in the log",
+            actual="none",
+        ),
+    )
 
 
 def _check_opening(run: Run, stage: Stage, evidence: SampleEvidence, opening: NonceOpening) -> None:

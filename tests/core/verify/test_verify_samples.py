@@ -18,7 +18,8 @@ from provenance.judgement.policy import Policy, SampleBar
 from provenance.judgement.verdict import Grade, Status, Verdict
 from provenance.log.record import Record
 from provenance.statements import STAGES
-from provenance.verify import Artifact, Options, Verifier, verify_artifact
+from provenance.verify import Artifact, Options, Verifier, verify, verify_artifact
+from provenance.verify.protocols import NonceOpening
 from provenance.verify.s08_proofs import stages
 from provenance_cli.judge.verdict_text import render
 from tests.support.memory_chain import IDENTITY
@@ -300,6 +301,15 @@ def test_a_grade_is_capped_by_the_weakest_tie(tmp_path: Path) -> None:
     ties = {e.grade for e in verdict.edges if e.kind == "committed_as"}
     assert ties == {Grade.RECOMPUTED, Grade.DECLARED}
     assert {e.grade for e in verdict.edges if e.kind == "merged_from"} == {Grade.DECLARED}
+
+
+def test_openings_of_a_stage_without_samples_fail() -> None:
+    run = MemoryRun()
+    openings = {"merge": NonceOpening(bytes(32), 1, [])}
+    verifier = Verifier(trust=run.trust, reader=run.chain, source=run.evidence, prover=run.believer)
+    verdict = verify(str(MODEL), verifier, Options(openings=openings))
+    assert verdict.status is Status.FAILED
+    assert claim(verdict, "openings.proven").where == "merge"
 
 
 OTHER = named(table(*NAMES, root=77))

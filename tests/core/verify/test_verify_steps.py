@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 import provenance.verify
+from provenance.ids import Address
 from provenance.judgement.policy import CLAIMS, DEFAULT_REQUIRED, Policy
+from provenance.judgement.trust import Publisher
 from provenance.judgement.verdict import Status
 from provenance.log.record import Record
 from provenance.verify.claims import Report
@@ -262,3 +264,25 @@ def test_a_seed_that_was_never_drawn_is_not_matched_by_zeros() -> None:
     verdict = run.judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["run.preregistered"])
     assert "never drawn" in verdict.reason
+
+
+def test_a_log_signed_by_somebody_else_than_the_owner_fails() -> None:
+    """An endpoint may lie about the owner of a run. The signature of its heads it cannot make."""
+    stranger = "0x" + "99" * 20
+    run = MemoryRun(opening={"signer": stranger})
+    verdict = run.judge()
+    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["head.signed"])
+
+
+def test_an_endpoint_cannot_lend_a_publishers_name_to_a_strangers_run() -> None:
+    """The stranger's run is honest and signed by the stranger; only the owner is a lie."""
+    run = MemoryRun()
+    publisher = "0x" + "77" * 20
+    run.trust = replace(run.trust, publishers=(Publisher(Address(publisher), "believed"),))
+    assert run.judge().status is Status.NOT_FOUND
+    chain = run.chain
+    chain.opened[:] = [(block, replace(facts, owner=publisher)) for block, facts in chain.opened]
+    chain.released[:] = [(model, replace(c, owner=publisher)) for model, c in chain.released]
+    verdict = run.judge()
+    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["run.preregistered"])
+    assert "signs the log" in verdict.reason
