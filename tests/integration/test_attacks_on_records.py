@@ -10,7 +10,7 @@ import pytest
 
 from provenance.chain.calls import EpochPoints
 from provenance.digest import sha256
-from provenance.errors import RejectedError, VerificationError
+from provenance.errors import Conflict, RejectedError, VerificationError
 from provenance.judgement.verdict import Status
 from provenance.log.fold import read_history
 from provenance.log.record import Record
@@ -83,6 +83,14 @@ def test_the_prover_refuses_such_a_log_before_anything_is_spent(
     drawn = DrawnRun(run.run_id, run.data.registered.dataset_id, run.seed)
     with pytest.raises(VerificationError):
         make_job(read_history(records), run.data.dataset, drawn, 0)
+
+
+def test_an_epoch_that_has_not_ended_is_not_proven(honest: Run) -> None:
+    """Nothing is spent on an epoch whose record could not be logged."""
+    unfinished = read_history(honest.records()[:5])
+    drawn = DrawnRun(honest.run_id, honest.data.registered.dataset_id, honest.seed)
+    with pytest.raises(Conflict, match="has not ended"):
+        make_job(unfinished, honest.data.dataset, drawn, 0)
 
 
 def test_another_order_than_the_seeds_fails_although_it_is_proven(
