@@ -84,6 +84,12 @@ class Tree:
             self._nodes.append(level, node)
         return index
 
+    def node(self, level: int, index: int) -> bytes:
+        """Root of the whole subtree of 2^level leaves with this number, 32 bytes."""
+        if not 0 <= index < self._nodes.count(level):
+            raise ValueError(f"node {index} outside level {level}")
+        return self._nodes.get(level, index)
+
     def _subtree(self, start: int, end: int) -> bytes:
         """Root of leaves [start, end).
 

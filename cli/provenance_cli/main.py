@@ -92,6 +92,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "provenance_cli.judge.proof:proof_app",
         "Check, submit or export proof files; open sampled blocks.",
     ),
+    "log": (
+        "provenance_cli.judge.log_export:app",
+        "Export a run's log for other tools.",
+    ),
     "find": (
         "provenance_cli.judge.find:app",
         "Find what a digest names, in run folders and on chain.",
