@@ -11,7 +11,7 @@ from provenance.judgement.verdict import Claim, Status
 from provenance.log.fed import FedFacts
 from provenance.log.record import Record
 from tests.support.memory_run import BASE, TIME, MemoryRun
-from tests.support.plain import FED
+from tests.support.plain import FED, FIRST_FED
 
 LEARNED: dict[str, Any] = {
     "loss_first": "2.5",
@@ -49,8 +49,8 @@ def test_what_was_fed_is_said_with_who_is_believed_for_it() -> None:
     said = claim(MemoryRun(), "data.fed")
     assert said.holds
     assert said.text == (
-        "fed: text (text), loss on every token, no chat template; 40 records, 900 tokens, 860 of "
-        "them to predict, none cut (by the run's opening record)"
+        "fed: text (text), loss on every token, no chat template, begin token none, end token 2; "
+        "40 records, 900 tokens, 860 of them to predict, none cut (by the run's opening record)"
     )
 
 
@@ -61,11 +61,36 @@ def test_what_was_fed_is_said_with_who_is_believed_for_it() -> None:
         {"columns": ["x"] * 33},
         {"columns": "text"},
         {"loss": "some"},
+        {"columns": ["text", "text"]},
+        {"columns": ["text", 5]},
+        {"columns": ["x" * 1001]},
+        {"loss": ["all"]},
         {"shape": 5},
+        {"shape": "text), loss on every token\n  7 holds  training.replayed"},
         {"chat_template": None},
+        {"chat_template": "sha256:00 signed by somebody"},
+        {"chat_template": "sha256:" + "A" * 64},
+        {"chat_template": "0" * 64},
+        {"begin": 1},
+        {"end": "2\n"},
+        {"end": "\x1b[32m2"},
+        {"rules": 3},
+        {"rules": True},
+        {"special": None},
         {"tokens": -1},
         {"tokens": True},
         {"predicted": "860"},
+        {"predicted": 861},
+        {"tokens": 39, "predicted": 0},
+        {"tokens": 40 * 30 + 1},
+        {"cut": 41, "lost": 41, "longest": 70},
+        {"unlearned": 41},
+        {"special": 41},
+        {"unended": 41},
+        {"cut": 1, "longest": 70},
+        {"cut": 1, "lost": 1},
+        {"lost": 1},
+        {"longest": 65},
     ],
     ids=lambda change: f"{next(iter(change.items()))}"[:30],
 )
@@ -73,6 +98,25 @@ def test_what_is_said_in_another_form_fails(change: dict[str, Any]) -> None:
     run = MemoryRun(opening={"fed": FED | change})
     assert claim(run, "data.fed").holds is False
     assert run.judge().status is Status.FAILED
+
+
+def test_fields_of_earlier_runs_are_read_and_told_apart() -> None:
+    facts = FedFacts.read(FIRST_FED)
+    assert (facts.rules, facts.counts["records"]) == (1, 40)
+    assert str(facts).endswith("end token 2, by the first rules")
+    assert "rules" not in str(FedFacts.read(FED))
+    assert claim(MemoryRun(opening={"fed": FIRST_FED}), "data.fed").holds
+
+
+def test_what_a_publisher_wrote_stands_in_one_plain_line() -> None:
+    named = FedFacts.read(FED | {"columns": ["te\nxt\x1b[32m", "\u202eb"]})
+    assert str(named).isprintable()
+    assert str(named).startswith(r"fed: te\x0axt\x1b[32m + \u202eb (text)")
+    said = FedFacts.read(FED | {"special": 3, "unended": 2, "unlearned": 1}).amounts
+    assert said.endswith(
+        "none cut, 1 without a token to predict, 3 with special tokens in their words, "
+        "2 without an end token"
+    )
 
 
 def test_the_field_is_an_object() -> None:
