@@ -93,6 +93,13 @@ def test_prompts_are_text_in_all_records_or_messages_in_all() -> None:
     assert not shape(text, text).holds_messages
 
 
+def test_tools_beside_prompts_of_text_are_not_said_to_be_fed() -> None:
+    tools = {"tools": [{"name": "stop_pump"}]}
+    assert shape({"prompt": "p", "completion": "c"} | tools).unused == ("tools",)
+    talk = {"prompt": [ASK], "completion": [TELL]} | tools
+    assert shape(talk).columns == ("prompt", "completion", "tools")
+
+
 def test_columns_are_told_in_the_order_in_which_they_are_fed() -> None:
     rows = {"output": "o", "input": "i", "instruction": "a", "id": 1}
     assert shape(rows).columns == ("instruction", "input", "output")

@@ -85,7 +85,10 @@ def shape_of(config: TrainConfig, columns: Sequence[str], kinds: Kinds) -> Shape
     if shape.name == "prompt_completion":
         for column in _required(shape.name):
             kinds.require_one(column)
-        shape = replace(shape, holds_messages=kinds.holds(shape.columns[0], LISTS))
+        if kinds.holds(shape.columns[0], LISTS):
+            shape = replace(shape, holds_messages=True)
+        else:  # no template writes tools beside texts
+            shape = _shape(shape.name, _required(shape.name), columns)
     _check_loss(config, shape)
     return shape
 
