@@ -46,6 +46,17 @@ def near(name: str, known: Iterable[str], ratio: float = NEAR) -> str | None:
     return found[0] if found else None
 
 
+def near_file(name: str, known: Iterable[str], ratio: float = NEAR) -> str | None:
+    """As `near`, for names of files: a common ending alone, such as `.jsonl`, makes none near."""
+    stem = difflib.SequenceMatcher(b=Path(name).stem)
+    found = []
+    for other in known:
+        stem.set_seq1(Path(other).stem)
+        if stem.ratio() >= ratio:
+            found.append(other)
+    return near(name, found, ratio)
+
+
 def cause_of(error: OSError, path: Path | None = None) -> str:
     """What stands in the way, by looking at the path once more.
 
@@ -72,7 +83,7 @@ def _missing(path: Path) -> str:
         return f"{parent} belongs to the kernel, which has no such file and takes none"
     with os.scandir(parent) as entries:
         siblings = [entry.name for entry in itertools.islice(entries, _MOST_SIBLINGS)]
-    other = near(path.name, siblings)
+    other = near_file(path.name, siblings)
     return "there is no such file" + (f"; did you mean {other}?" if other else "")
 
 

@@ -8,6 +8,7 @@ import decimal
 import json
 import math
 import re
+import sys
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -56,9 +57,18 @@ def parse_json(
             depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token[0], 0)
             if depth > MAX_JSON_DEPTH:
                 raise ValueError(f"nested deeper than {MAX_JSON_DEPTH}")
-    return json.loads(
-        data.decode("utf-8"), object_pairs_hook=object_pairs_hook, parse_constant=parse_constant
-    )
+    text = data.decode("utf-8")
+    try:
+        return json.loads(text, object_pairs_hook=object_pairs_hook, parse_constant=parse_constant)
+    except ValueError as error:
+        # Python's words name a setting of its own, which nobody here can change.
+        if "int_max_str_digits" in str(error):
+            raise ValueError(_too_many_digits()) from error
+        raise
+
+
+def _too_many_digits() -> str:
+    return f"an integer has more than {sys.get_int_max_str_digits()} digits"
 
 
 def u8(value: int) -> bytes:
@@ -120,7 +130,7 @@ def _digits(value: int) -> str:
     try:
         return str(value)
     except ValueError as error:  # more digits than Python writes
-        raise InputError("integer is too long", actual=error) from error
+        raise InputError("integer is too long", actual=_too_many_digits()) from error
 
 
 def _plain(value: Any, path: str) -> Any:

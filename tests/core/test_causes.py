@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from provenance.artifacts.content import content_digest
-from provenance.causes import cause_of, content_cause, near, yaml_cause
+from provenance.causes import cause_of, content_cause, near, near_file, yaml_cause
 from provenance.digest import open_regular
 from provenance.errors import InputError, NotFound, OutputError
 from provenance.judgement.policy import load_policy
@@ -114,6 +114,12 @@ def test_only_near_names_are_offered() -> None:
     assert near("q_porj", ["q_proj", "k_proj", "down_proj"]) == "q_proj"
     assert near("nothing", ["q_proj", "k_proj"]) is None
     assert near("x", []) is None
+
+
+def test_an_ending_in_common_is_no_likeness() -> None:
+    assert near_file("nothere.jsonl", ["str.jsonl", "there.jsonl"]) == "there.jsonl"
+    assert near_file("nothere.jsonl", ["str.jsonl", "records.jsonl"]) is None
+    assert near_file("data.json", ["data.jsonl", "x.json"]) == "data.jsonl"
 
 
 def test_a_missing_json_file_says_why(tmp_path: Path) -> None:

@@ -136,7 +136,8 @@ ADDRESS = "0x" + "ab" * 20
 TIME = "2026-01-02T03:04:05Z"
 
 # What a `run.open` record says is fed.
-FED: dict[str, Any] = {
+# What is fed as runs said it first; frozen in tests/vectors/records.json.
+FIRST_FED: dict[str, Any] = {
     "shape": "text",
     "columns": ["text"],
     "unused": [],
@@ -153,12 +154,13 @@ FED: dict[str, Any] = {
     "lost": 0,
     "unlearned": 0,
 }
+FED: dict[str, Any] = {**FIRST_FED, "rules": 2, "special": 0, "unended": 0}
 
 # One record of every type, with every optional field.
 RECORDS: dict[str, dict[str, Any]] = {
     "run.open": {
         "dataset": {"root": W["a"], "depth": 5, "count": 40},
-        "fed": FED,
+        "fed": FIRST_FED,
         "base": {"content": D["a"], "name": "bäse"},
         "config": {"lr": "1e-4"},
         "config_digest": D["b"],

@@ -40,6 +40,7 @@ from provenance_cli.jobs.tasks import Estimate, Relay, Task, forecast
 from provenance_cli.jobs.weight_keys import missing_weight_keys
 from provenance_cli.wiring import proving_keys, start_chain
 from provenance_trainer.config import TrainConfig
+from provenance_trainer.data.kinds import Kinds
 from provenance_trainer.run.lifecycle import Request, train_recorded
 from provenance_trainer.run.plan import plan
 from provenance_trainer.run.preflight import Checked, Rows, preflight
@@ -140,8 +141,8 @@ class TrainJob:
             dataset = CommittedDataset.open(self._dataset)
             return Rows.of(dataset)
         source = self._source
-        _, first = next(source.records())  # a source has columns, so it has a record
-        return Rows(tuple(source.columns), first, source.records(), source.reading.records)
+        kinds = Kinds.of(source.records())
+        return Rows(tuple(source.columns), kinds, source.records(), source.reading.records)
 
     def tasks(self) -> list[Task]:
         """The tasks in order, without those that the request leaves out."""

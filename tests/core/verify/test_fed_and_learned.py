@@ -13,6 +13,8 @@ from provenance.log.record import Record
 from provenance.verify.protocols import BatchCount, DataChecker
 from tests.support.memory_run import BASE, TIME, MemoryRun
 from tests.support.memory_run import MEMORY_FED as FED
+from tests.support.plain import FED as PLAIN_FED
+from tests.support.plain import FIRST_FED
 
 LEARNED: dict[str, Any] = {
     "loss_first": "2.5",
@@ -59,8 +61,8 @@ class Checker:
 
 
 SAID = (
-    "fed: text (text), loss on every token, no chat template; 12 records, 300 tokens, 288 of "
-    "them to predict, none cut"
+    "fed: text (text), loss on every token, no chat template, begin token none, end token 2; "
+    "12 records, 300 tokens, 288 of them to predict, none cut"
 )
 
 
@@ -97,8 +99,8 @@ def test_what_was_recomputed_otherwise_fails(undetermined: int) -> None:
 @pytest.mark.parametrize(
     ("fed", "config", "where"),
     [
-        ({"records": 13}, {}, "fed.records"),
-        ({"records": 0}, {}, "fed.records"),
+        ({"records": 13, "predicted": 287}, {}, "fed.records"),
+        ({"records": 0, "tokens": 0, "predicted": 0, "longest": 0}, {}, "fed.records"),
         ({}, {"max_length": 32}, "fed.max_length"),
         ({}, {"dataset_text_field": "body"}, "fed.columns"),
         ({}, {"assistant_only_loss": True}, "fed.loss"),
@@ -129,18 +131,71 @@ def test_a_word_that_agrees_with_the_configuration_stands() -> None:
         {"columns": ["x"] * 33},
         {"columns": "text"},
         {"loss": "some"},
+        {"columns": ["text", "text"]},
+        {"columns": ["text", 5]},
+        {"columns": ["x" * 1001]},
+        {"loss": ["all"]},
         {"shape": 5},
+        {"shape": "text), loss on every token\n  7 holds  training.replayed"},
         {"chat_template": None},
+        {"chat_template": "sha256:00 signed by somebody"},
+        {"chat_template": "sha256:" + "A" * 64},
+        {"chat_template": "0" * 64},
+        {"begin": 1},
+        {"end": "2\n"},
+        {"end": "\x1b[32m2"},
+        {"rules": 3},
+        {"rules": True},
+        {"special": None},
         {"tokens": -1},
         {"tokens": True},
         {"predicted": "860"},
+        {"predicted": 861},
+        {"tokens": 39, "predicted": 0},
+        {"tokens": 40 * 30 + 1},
+        {"cut": 41, "lost": 41, "longest": 70},
+        {"unlearned": 41},
+        {"special": 41},
+        {"unended": 41},
+        {"cut": 1, "longest": 70},
+        {"cut": 1, "lost": 1},
+        {"lost": 1},
+        {"longest": 65},
     ],
     ids=lambda change: f"{next(iter(change.items()))}"[:30],
 )
-def test_what_is_said_in_another_form_fails(change: dict[str, Any]) -> None:
-    run = MemoryRun(opening={"fed": FED | change})
+def test_what_is_said_in_another_form_is_refused(change: dict[str, Any]) -> None:
+    FedFacts.read(PLAIN_FED)
+    with pytest.raises(InputError):
+        FedFacts.read(PLAIN_FED | change)
+
+
+def test_what_is_said_in_another_form_fails() -> None:
+    run = MemoryRun(opening={"fed": FED | {"predicted": 301}})
     assert claim(run, "data.fed").holds is False
     assert run.judge().status is Status.FAILED
+
+
+def test_fields_of_earlier_runs_are_read_and_told_apart() -> None:
+    facts = FedFacts.read(FIRST_FED)
+    assert (facts.rules, facts.counts["records"]) == (1, 40)
+    assert str(facts).endswith("end token 2, by the first rules")
+    assert "rules" not in str(FedFacts.read(FED))
+    counts = {name: FED[name] for name in ("records", "tokens", "predicted")}
+    said = claim(MemoryRun(opening={"fed": FIRST_FED | counts}), "data.fed")
+    assert said.holds is None
+    assert "by the first rules" in said.text
+
+
+def test_what_a_publisher_wrote_stands_in_one_plain_line() -> None:
+    named = FedFacts.read(FED | {"columns": ["te\nxt\x1b[32m", "\u202eb"]})
+    assert str(named).isprintable()
+    assert str(named).startswith(r"fed: te\x0axt\x1b[32m + \u202eb (text)")
+    said = FedFacts.read(FED | {"special": 3, "unended": 2, "unlearned": 1}).amounts
+    assert said.endswith(
+        "none cut, 1 without a token to predict, 3 with special tokens in their words, "
+        "2 without an end token"
+    )
 
 
 def test_the_field_is_an_object() -> None:

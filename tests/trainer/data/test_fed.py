@@ -9,14 +9,22 @@ import pytest
 from provenance.errors import InputError
 from provenance_trainer.config import parse_config
 from provenance_trainer.data.fed import Fed, count_fed, require_learnable
+from provenance_trainer.data.kinds import Kinds
 from provenance_trainer.data.recipe import Recipe
-from tests.trainer.made_tokenizers import CHAT, make_tokenizer
+from tests.trainer.made_tokenizers import CHAT, FULL_CHAT, make_tokenizer
 
 
-def count(rows: list[dict[str, Any]], template: str | None = None, **changes: Any) -> Fed:
+def count(
+    rows: list[dict[str, Any]],
+    template: str | None = None,
+    made: dict[str, bool] | None = None,
+    **changes: Any,
+) -> Fed:
+    """What is fed of records; `made`: how the tokenizer is made."""
     config = parse_config({"dataset_name": "d", "output_dir": "o", **changes})
-    recipe = Recipe.of(config, make_tokenizer(template=template), tuple(rows[0]), rows[0])
     places = [(f"rows.jsonl line {i}", row) for i, row in enumerate(rows, 1)]
+    tokenizer = make_tokenizer(template=template, **made or {})
+    recipe = Recipe.of(config, tokenizer, tuple(rows[0]), Kinds.of(places))
     fed = count_fed(recipe, places, len(rows))
     require_learnable(fed, config)
     return fed
@@ -36,6 +44,8 @@ def test_every_token_is_counted_once() -> None:
         "cut": sum(size > 6 for size in sizes),
         "lost": sum(max(size - 6, 0) for size in sizes),
         "unlearned": 0,
+        "special": 0,
+        "unended": 0,
     }
     lines = "\n".join(fed.lines())
     assert f"3 records, {fed.tokens} tokens" in lines
@@ -46,7 +56,8 @@ def test_every_token_is_counted_once() -> None:
 def test_what_is_fed_in_one_line() -> None:
     fed = count([{"prompt": "a", "completion": "b"}])
     assert fed.lines()[0] == (
-        "fed: prompt + completion (prompt_completion), loss on the completion, no chat template"
+        "fed: prompt + completion (prompt_completion), loss on the completion, no chat template, "
+        "begin token none, end token 1"
     )
     rows = [{"messages": [{"role": "user", "content": "the line"}]}]
     assert "chat template sha256:" in count(rows, CHAT).lines()[0]
@@ -80,3 +91,38 @@ def test_a_record_that_cannot_be_fed_is_named() -> None:
     with pytest.raises(InputError, match="leaves out the tools") as caught:
         count([row], CHAT)
     assert caught.value.where == "rows.jsonl line 1"
+
+
+def test_a_template_is_named_where_one_is_used_only() -> None:
+    texts, turns = {"prompt": "a", "completion": "b"}, [{"role": "user", "content": "the line"}]
+    assert "no chat template" in count([texts], CHAT).lines()[0]
+    talk = {"prompt": turns, "completion": turns}
+    assert "chat template sha256:" in count([talk], CHAT).lines()[0]
+    asked = {"instruction": "a", "output": "b"}
+    assert "chat template sha256:" in count([asked], CHAT).lines()[0]
+    assert "no chat template" in count([asked]).lines()[0]
+
+
+def test_a_base_without_an_end_token_is_told() -> None:
+    fed = count([{"text": "the pump"}] * 2, made={"eos": False, "adds_bos": True})
+    assert fed.unended == 2
+    assert "begin token 0, end token none" in fed.lines()[0]
+    (warning,) = fed.warnings()
+    assert warning.startswith("2 of 2 records end without an end token")
+    assert "eos_token" in warning
+    assert f"warning: {warning}" in fed.lines()
+    # Its template may end the turns with a token of its own.
+    rows = [{"messages": [{"role": "user", "content": "the line"}]}]
+    assert count(rows, FULL_CHAT, made={"eos": False}).unended == 0
+    assert count([{"text": "the pump"}]).warnings() == []
+
+
+def test_special_tokens_in_words_of_records_are_counted_and_told() -> None:
+    rows = [{"text": "the <turn> pump"}, {"text": "the pump"}, {"text": "<s>the pump</s>"}]
+    fed = count(rows)
+    assert fed.special == 2
+    assert "2 with special tokens in their words" in fed.lines()[1]
+    assert any("2 of 3 records" in line and "<turn>" in line for line in fed.warnings())
+    said = [{"role": "user", "content": "x <end> y"}, {"role": "assistant", "content": "z"}]
+    assert count([{"messages": said}], CHAT).special == 1
+    assert count([{"messages": said[1:]}], FULL_CHAT).special == 0  # the template's own

@@ -9,6 +9,7 @@ import pytest
 
 from provenance.errors import ConfigError, InputError
 from provenance_trainer.config import TrainConfig, parse_config
+from provenance_trainer.data.kinds import Kinds
 from provenance_trainer.data.recipe import Recipe
 from provenance_trainer.data.tokens import IGNORED_LABEL
 from tests.trainer.made_tokenizers import CHAT, FULL_CHAT, make_tokenizer
@@ -21,9 +22,14 @@ def config(**changes: Any) -> TrainConfig:
     return parse_config({"dataset_name": "d", "output_dir": "o", "max_length": 512, **changes})
 
 
+def recipe_of(row: dict[str, Any], tokenizer: Any, **changes: Any) -> Recipe:
+    """The recipe for a dataset of one record."""
+    return Recipe.of(config(**changes), tokenizer, tuple(row), Kinds.of([("record 0", row)]))
+
+
 def fed(row: dict[str, Any], tokenizer: Any, **changes: Any) -> tuple[str, str]:
     """(the text that is fed, the part of it that is learned), special tokens included."""
-    sample = Recipe.of(config(**changes), tokenizer, tuple(row), row).sample(row)
+    sample = recipe_of(row, tokenizer, **changes).sample(row)
     assert len(sample["input_ids"]) == len(sample["labels"])
     pairs = list(zip(sample["input_ids"], sample["labels"], strict=True))
     assert all(label in (token, IGNORED_LABEL) for token, label in pairs)
@@ -42,6 +48,22 @@ def test_a_text_has_one_begin_and_one_end(adds_bos: bool) -> None:
     assert fed({"text": "the line"}, make_tokenizer(eos=False))[0] == "the line"
 
 
+def test_only_the_end_token_ends_a_text() -> None:
+    """A record's own words may end in any other special token; so may those of a message."""
+    tokenizer = make_tokenizer(template=CHAT)
+    assert fed({"text": "the line<turn>"}, tokenizer)[0] == "the line<turn></s>"
+    assert fed({"text": "the line</s>\n"}, tokenizer)[0] == "the line</s>\n"
+    assert fed({"prompt": "a", "completion": "b<end>"}, tokenizer) == ("ab<end></s>", "b<end></s>")
+    row = {"messages": [ASK, {"role": "assistant", "content": "yes <end>"}]}
+    assert fed(row, tokenizer)[0].endswith("yes <end></s>")
+    assert fed(row, make_tokenizer(template=FULL_CHAT))[0].endswith("yes <end><end>\n")
+
+
+def test_a_begin_token_within_the_words_stays_there() -> None:
+    tokenizer = make_tokenizer(adds_bos=True)
+    assert fed({"text": "the <s>line"}, tokenizer)[0] == "<s>the <s>line</s>"
+
+
 def test_a_template_that_writes_begin_and_end_gets_no_second() -> None:
     row = {"messages": [ASK, TELL]}
     text = "<turn>user:was it stopped?<end>\n<turn>assistant:yes, at four<end>\n"
@@ -57,7 +79,7 @@ def test_a_template_that_writes_begin_and_end_gets_no_second() -> None:
 def test_text_is_fed_and_other_columns_are_named(more: dict[str, Any]) -> None:
     row = {"text": "the pump", **more}
     assert fed(row, make_tokenizer())[0] == "the pump</s>"
-    recipe = Recipe.of(config(), make_tokenizer(), tuple(row), row)
+    recipe = recipe_of(row, make_tokenizer())
     assert recipe.to_json()["unused"] == list(more)
 
 
@@ -139,47 +161,6 @@ def test_tool_calls_without_content_and_tools_are_written() -> None:
     assert "None" not in text
     assert "null" not in text
     assert fed(row | {"tools": json.dumps(TOOLS)}, make_tokenizer(template=FULL_CHAT))[0] == text
-
-
-def test_what_a_template_leaves_out_is_named() -> None:
-    tokenizer = make_tokenizer(template=CHAT)
-
-    def left_out(row: dict[str, Any], template: str = CHAT) -> str | None:
-        tokenizer = make_tokenizer(template=template)
-        return Recipe.of(config(), tokenizer, tuple(row), row).left_out(row)
-
-    assert left_out({"messages": [ASK, CALL]}) == "the tool calls of message 1 (assistant)"
-    assert left_out({"messages": [ASK, TELL], "tools": TOOLS}) == "the tools"
-    silent = "{% for m in messages if m.role != 'system' %}<turn>{{ m.content }}{% endfor %}"
-    system = {"role": "system", "content": "be brief"}
-    assert left_out({"messages": [system, ASK]}, silent) == "the words of message 0 (system)"
-    assert left_out({"messages": [system, ASK]}) is None
-    thought = {"role": "assistant", "content": "<think>hm</think>\n\nyes"}
-    brief = "{% for m in messages %}{{ m.content.split('</think>')[-1] }}{% endfor %}"
-    assert left_out({"messages": [ASK, thought]}, brief) is None
-    assert tokenizer.chat_template == CHAT
-
-
-@pytest.mark.parametrize(
-    ("row", "choices"),
-    [
-        ({"title": "a", "body": "b"}, "dataset_text_field=title or dataset_text_field=body"),
-        ({"text": "a", "messages": [ASK]}, "dataset_shape=messages or dataset_text_field=text"),
-        (
-            {"instruction": "a", "output": "b", "text": "c"},
-            "dataset_shape=instruction or dataset_text_field=text",
-        ),
-    ],
-)
-def test_an_ambiguous_dataset_is_refused_with_the_choices(
-    row: dict[str, Any], choices: str
-) -> None:
-    with pytest.raises(ConfigError) as caught:
-        fed(row, make_tokenizer(template=CHAT))
-    assert caught.value.hint == f"choose: {choices}"
-    for choice in choices.split(" or "):
-        name, _, value = choice.partition("=")
-        fed(row, make_tokenizer(template=CHAT), **{name: value})
 
 
 @pytest.mark.parametrize(

@@ -37,9 +37,10 @@ def files(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", ["e.json", "e.jsonl", "e.jsonl.gz", "e.parquet", "f"])
 def test_every_kind_gives_rows_as_a_dataset_has_them(files: Path, name: str) -> None:
     held = read_held_out(str(files / name), 3)
-    assert (held.rows, held.total) == (AS_COMMITTED[:3], 5)
+    assert (tuple(row for _, row in held.rows), held.total) == (AS_COMMITTED[:3], 5)
     assert str(held) == f"3 of 5 held-out records of {files / name}"
-    assert read_held_out(str(files / name), 64).rows == AS_COMMITTED
+    every = read_held_out(str(files / name), 64).rows
+    assert tuple(row for _, row in every) == AS_COMMITTED
 
 
 @pytest.mark.parametrize(
@@ -78,3 +79,9 @@ def test_what_is_evaluated_is_counted(files: Path) -> None:
         counted_of_training(TrainConfig("d", "o", eval_samples=4), 9) == "4 of 9 training records"
     )
     assert counted_of_training(TrainConfig("d", "o"), 9) == "9 of 9 training records"
+
+
+def test_columns_are_judged_over_the_whole_source(tmp_path: Path) -> None:
+    file = tmp_path / "e.jsonl"
+    file.write_text('{"a": null, "b": "x"}\n{"a": "y", "b": "z"}\n')
+    assert read_held_out(str(file), 1).kinds.holds("a", ["text"])

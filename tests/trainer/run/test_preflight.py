@@ -12,14 +12,15 @@ from provenance.errors import ConfigError, InputError
 from provenance.faults import Faults
 from provenance.progress import silent
 from provenance_trainer.config import parse_config
+from provenance_trainer.data.kinds import Kinds
 from provenance_trainer.run.preflight import Checked, Rows, check_schedule, preflight
 
 RECORDS = [{"text": f"The pump of line {i} was stopped and cleaned."} for i in range(6)]
 
 
 def rows(records: list[dict[str, Any]]) -> Rows:
-    places = ((f"line {i}", record) for i, record in enumerate(records, 1))
-    return Rows(tuple(records[0]), records[0], places, len(records))
+    places = [(f"line {i}", record) for i, record in enumerate(records, 1)]
+    return Rows(tuple(records[0]), Kinds.of(places), places, len(records))
 
 
 def check(cache: Path, records: list[dict[str, Any]] = RECORDS, **changes: Any) -> Checked:

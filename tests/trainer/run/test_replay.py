@@ -16,6 +16,7 @@ from provenance.layout import RunFolder, write_json
 from provenance.log.journal import Journal
 from provenance.log.record import Record
 from provenance.verify.protocols import BatchCount
+from provenance_trainer.data.legacy import first_form
 from provenance_trainer.model.base import BaseModel
 from provenance_trainer.run.replay import BatchReplay
 from tests.support import training as support
@@ -61,6 +62,17 @@ class Copy:
             Record.make("batch", record.time, **{**record.fields, **fields}),
             *self.records[seq + 1 :],
         ]
+
+    def reopened(self, fed: dict[str, object]) -> list[Record]:
+        """The records, and the journal, of a run that was opened with another field `fed`."""
+        opening, *rest = self.records
+        records = [Record.make("run.open", opening.time, **{**opening.fields, "fed": fed}), *rest]
+        self.run.journal.unlink()
+        with Journal.create(self.run.journal, {"format": "test"}) as journal:
+            for record in records:
+                journal.append(record.to_bytes())
+            journal.barrier()
+        return records
 
 
 @pytest.fixture
@@ -133,19 +145,22 @@ def test_a_run_without_its_salts_is_not_found(copy: Copy) -> None:
 def test_a_lie_about_what_is_fed_fails_though_every_batch_is_right(
     copy: Copy, lie: dict[str, object]
 ) -> None:
-    opening, *rest = copy.records
-    assert opening.fields["fed"]["lost"] > 0
-    fields = {**opening.fields, "fed": {**opening.fields["fed"], **lie}}
-    records = [Record.make("run.open", opening.time, **fields), *rest]
-    copy.run.journal.unlink()
-    with Journal.create(copy.run.journal, {"format": "test"}) as journal:
-        for record in records:
-            journal.append(record.to_bytes())
-        journal.barrier()
+    assert copy.records[0].fields["fed"]["lost"] > 0
+    records = copy.reopened({**copy.records[0].fields["fed"], **lie})
     fault = copy.check(records).fed_fault
     assert fault is not None
     assert fault.what == "what is fed is not what the run was opened with"
     assert fault.where == f"run.open fed.{next(iter(lie))}"
+
+
+def test_a_run_of_the_first_rules_is_recomputed_by_them(copy: Copy) -> None:
+    fed = first_form(copy.records[0].fields["fed"])
+    assert copy.check(copy.reopened(fed)) == BatchCount(copy.batches, 0)
+    fault = copy.check(copy.reopened({**fed, "predicted": fed["predicted"] - 1})).fed_fault
+    assert fault is not None
+    assert fault.where == "run.open fed.predicted"
+    with pytest.raises(VerificationError, match="no such columns"):
+        copy.check(copy.reopened({**fed, "columns": ["more"]}))
 
 
 def test_counts_of_what_is_fed_are_not_asked_for_after_an_erasure(copy: Copy) -> None:

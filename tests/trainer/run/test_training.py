@@ -22,6 +22,8 @@ from provenance.log.fold import read_history
 from provenance.log.record import Record
 from provenance.order import epoch_order
 from provenance_trainer.config import TrainConfig
+from provenance_trainer.data.fed import rows_of
+from provenance_trainer.data.kinds import Kinds
 from provenance_trainer.data.recipe import Recipe
 from provenance_trainer.data.tokenizer import load_tokenizer
 from provenance_trainer.model.base import BaseModel
@@ -83,7 +85,7 @@ def test_journal_says_exactly_what_was_fed(
     assert len(batches) == len(fed) == 12  # 22 records in batches of 4, the last of 2, twice
     keys = [(b.fields["epoch"], b.fields["step"], b.fields["micro"]) for _, b in batches[:6]]
     assert keys == [(0, 1, 0), (0, 1, 1), (0, 2, 0), (0, 2, 1), (0, 3, 0), (0, 3, 1)]
-    recipe = Recipe.of(config, load_tokenizer(tiny.dir), ("text",), dataset.row(0))
+    recipe = Recipe.of(config, load_tokenizer(tiny.dir), ("text",), Kinds.of(rows_of(dataset)))
     with SaltStore.open(
         tmp_path / "run" / "provenance" / "secrets" / "salts.sqlite", support.KEY, create=False
     ) as salts:

@@ -169,6 +169,13 @@ def test_what_is_not_there_names_what_is_like_it(tmp_path: Path) -> None:
             open_source(str(tmp_path / wrong))
 
 
+def test_a_common_ending_makes_no_name_like_another(tmp_path: Path) -> None:
+    fill(tmp_path, "str.jsonl", "d.jsonl")
+    with pytest.raises(NotFound) as caught:
+        open_source(str(tmp_path / "nothere.jsonl"))
+    assert caught.value.hint == "check the spelling"
+
+
 PART = st.sampled_from(
     [*(word for words in WORDS.values() for word in words), "part", "contest", "x"]
 )

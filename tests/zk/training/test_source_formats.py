@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance.errors import InputError
-from provenance_zk.training.sources import open_source, streams
+from provenance_zk.training.sources import archives, open_source
 
 ROWS = [{"text": "one"}, {"text": "two ü"}]
 KINDS = {
@@ -49,6 +50,11 @@ def zstd(data: bytes) -> bytes:
 
 # archives
 
+TRAILING = {
+    "gz": "something stands behind the end of the gzip archive",
+    "zst": "not a readable zstd archive",
+}
+
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("end", "pack"), [("gz", gzip.compress), ("zst", zstd)])
@@ -64,14 +70,30 @@ def test_archives_that_are_damaged_are_named(tmp_path: Path, end: str, pack: obj
     packed = pack(KINDS["jsonl"].encode() * 50)  # type: ignore[operator]
     name = write(tmp_path / f"d.jsonl.{end}", packed[:-6])
     assert "archive is cut off" in refused(name).what
-    assert "not a readable" in refused(write(tmp_path / f"d.jsonl.{end}", packed + b"xyz")).what
-    assert "not a readable" in refused(write(tmp_path / f"d.jsonl.{end}", KINDS["jsonl"])).what
+    damaged = packed[:-12] + bytes(x ^ 255 for x in packed[-12:-8]) + packed[-8:]
+    assert "not a readable" in refused(write(tmp_path / f"d.jsonl.{end}", damaged)).what
+    error = refused(write(tmp_path / f"d.jsonl.{end}", packed + b"xyz"))
+    assert error.what == TRAILING[end]
+    plain = refused(write(tmp_path / f"d.jsonl.{end}", KINDS["jsonl"]))
+    assert plain.what.endswith(f"though its name ends in .{end}")
+    assert f"leave .{end} out of its name" in str(plain.hint)
+
+
+@pytest.mark.parametrize("end", ["gz", "zst"])
+@pytest.mark.parametrize(("kind", "pack"), [("gzip", gzip.compress), ("zstd", zstd)])
+def test_a_file_that_is_packed_twice_is_named(
+    tmp_path: Path, end: str, kind: str, pack: Callable[[bytes], bytes]
+) -> None:
+    outer = gzip.compress if end == "gz" else zstd
+    twice = outer(pack(KINDS["jsonl"].encode()))
+    error = refused(write(tmp_path / f"d.jsonl.{end}", twice))
+    assert error.what == f"archive holds a {kind} archive: it is packed twice"
 
 
 def test_a_small_archive_may_not_become_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "MIN_EXPANDED_BYTES", 1 << 16)
+    monkeypatch.setattr(archives, "MIN_EXPANDED_BYTES", 1 << 16)
     name = write(tmp_path / "d.jsonl.gz", gzip.compress(b"\n" * (1 << 20)))
     error = refused(name)
     assert (error.where, error.what) == ("d.jsonl.gz", "archive expands too far")
@@ -244,3 +266,69 @@ def test_any_bytes_are_read_or_refused_by_name(
         error = caught
     assert error is None or f"any.{kind}" in str(error.where)
     assert "\n" not in str(error)
+
+
+# text that is something else
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "end"),
+    [
+        ("d.txt", KINDS["jsonl"], ".jsonl"),
+        ("d.txt", "\n\n" + '{"text": "only one"}', ".jsonl"),
+        ("d.txt.gz", gzip.compress(KINDS["jsonl"].encode()), ".jsonl"),
+        ("d.txt", "\ufeff" + KINDS["json"], ".json"),
+        ("d.txt", json.dumps(ROWS, indent=1), ".json"),
+        ("d.csv", KINDS["jsonl"], ".jsonl"),
+        ("d.tsv", '{"a": "b"}\t\n{"a": "c"}\n', ".jsonl"),
+        ("txt", KINDS["jsonl"], ".jsonl"),
+        ("txt", json.dumps(ROWS, indent=1), ".json"),
+    ],
+)
+def test_json_under_another_name_is_never_taken_for_text(
+    tmp_path: Path, name: str, data: bytes | str, end: str
+) -> None:
+    if name == "txt":  # a folder, whose files are one record each
+        (tmp_path / name).mkdir()
+        write(tmp_path / name / "a.txt", data)
+        name = str(tmp_path / name)
+    else:
+        name = write(tmp_path / name, data)
+    assert f"let its name end in {end}" in str(refused(name).hint)
+
+
+@pytest.mark.parametrize("line", ["{curly words}", "[1] a note", "{", '{"half": ', "[x](y)", "[]"])
+def test_text_that_only_begins_like_json_is_text(tmp_path: Path, line: str) -> None:
+    name = write(tmp_path / "d.txt", f"{line}\nmore\n")
+    assert [row["text"] for row in open_source(name)] == [line, "more"]
+
+
+@pytest.mark.parametrize("name", ["d.jsonl", "d.json", "d.txt"])
+def test_lines_that_end_in_carriage_returns_alone_are_named(tmp_path: Path, name: str) -> None:
+    rows = [json.dumps(row) if name != "d.txt" else row["text"] for row in ROWS]
+    error = refused(write(tmp_path / name, "\r".join(rows)))
+    assert "tr '\\r' '\\n'" in str(error.hint)
+    assert list(open_source(write(tmp_path / "e.txt", "one\rhalf\ntwo ü\r\n"))) == [
+        {"text": "one\rhalf"},
+        {"text": "two ü"},
+    ]
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_last_line_that_is_cut_off_is_named_by_the_files_line(tmp_path: Path, end: str) -> None:
+    error = refused(write(tmp_path / "d.jsonl", '{"text": "a"}\n{"text": "b"' + end))
+    assert error.where == "d.jsonl line 2"
+    assert str(error.actual) == "Expecting ',' delimiter at column 13"
+    assert error.hint == "its end is missing: was the file cut off?"
+    error = refused(write(tmp_path / "d.json", '[{"text": "a"},\n {"text": b}]'))
+    assert (error.where, error.actual) == ("d.json line 2", "Expecting value at column 11")
+    assert error.hint is None
+    error = refused(write(tmp_path / "d.json", '[{"text": "a"},\n {"text": "b'))
+    assert error.where == "d.json line 2"
+    assert "cut off" in str(error.hint)
+
+
+def test_an_integer_of_many_digits_is_refused_in_plain_words(tmp_path: Path) -> None:
+    error = refused(write(tmp_path / "d.jsonl", '{"text": "a", "id": ' + "9" * 5000 + "}"))
+    assert error.where == "d.jsonl line 1"
+    assert error.actual == "an integer has more than 4300 digits"

@@ -85,6 +85,37 @@ def test_row_numbers_of_pandas_are_left_out_and_said(tmp_path: Path) -> None:
     assert caught.value.where == "d.csv line 3"
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [["key a", "key b"], [-1, 2], [2**62, 5], [0.5, 1.5], [b"a", b"b"], [True, False]],
+    ids=str,
+)
+def test_an_index_of_pandas_that_holds_no_row_numbers_is_a_column(
+    tmp_path: Path, keys: list[Any]
+) -> None:
+    name = "__index_level_0__"
+    file = parquet(tmp_path / "d.parquet", text=pa.array(["x", "y"]), **{name: pa.array(keys)})
+    rows = open_source(file)
+    assert (sorted(rows.columns), rows.text_column) == ([name, "text"], None)
+    assert [row[name] for row in rows] == keys
+    assert not any("left out" in sentence for sentence in rows.curation)
+
+
+def test_an_index_of_several_levels_is_columns(tmp_path: Path) -> None:
+    levels = {f"__index_level_{i}__": pa.array([2020 + i, 2021]) for i in range(2)}
+    rows = open_source(parquet(tmp_path / "d.parquet", text=pa.array(["x", "y"]), **levels))
+    assert sorted(rows.columns) == [*levels, "text"]
+
+
+def test_a_key_that_comes_after_row_numbers_is_kept_with_them(tmp_path: Path) -> None:
+    name = "__index_level_0__"
+    rows = open_source(
+        jsonl(tmp_path / "d.jsonl", {"t": "x", name: 0}, {"t": "y"}, {"t": "z", name: "key"})
+    )
+    assert [row[name] for row in rows] == [0, None, "key"]
+    assert rows.reading.filled == {name: 1}
+
+
 def test_no_more_columns_than_a_table_has(tmp_path: Path) -> None:
     rows = [{f"key {i}": 1} for i in range(MAX_COLUMNS)]
     assert len(open_source(jsonl(tmp_path / "d.jsonl", *rows)).columns) == MAX_COLUMNS

@@ -9,10 +9,15 @@ from typing import Any, Protocol
 from provenance.errors import InputError, NotFound, ProvenanceError
 from provenance.log.fed import FedFacts
 from provenance.progress import Progress, silent
+from provenance.text.shown import visible
 from provenance_trainer.config import TrainConfig
 from provenance_trainer.data.recipe import Recipe
 
 _STEP = 256
+_COUNTS = (
+    *("records", "tokens", "predicted", "longest", "cut", "lost", "unlearned"),
+    *("special", "unended"),
+)
 
 
 class Records(Protocol):
@@ -42,6 +47,8 @@ class Fed:
     longest: Tokens of the longest record, before the cut.
     cut: Records longer than `max_length`. lost: their tokens that are not fed.
     unlearned: Records without any token to predict.
+    special: Records whose own words hold a special token. unended: those without an end token.
+    example: One of these special tokens; None without.
     """
 
     recipe: Recipe
@@ -52,6 +59,9 @@ class Fed:
     cut: int
     lost: int
     unlearned: int
+    special: int
+    unended: int
+    example: str | None
 
     def to_json(self) -> dict[str, Any]:
         """The field `fed` of the record `run.open`."""
@@ -60,8 +70,7 @@ class Fed:
     @property
     def counts(self) -> dict[str, int]:
         """All numbers, by name."""
-        names = ("records", "tokens", "predicted", "longest", "cut", "lost", "unlearned")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in _COUNTS}
 
     def lines(self) -> list[str]:
         """For people: what is fed, how much of it, and what is not."""
@@ -72,7 +81,22 @@ class Fed:
         ]
         if self.recipe.shape.unused:
             lines.append(f"columns that are not fed: {', '.join(self.recipe.shape.unused)}")
-        return lines
+        return [*lines, *(f"warning: {text}" for text in self.warnings())]
+
+    def warnings(self) -> list[str]:
+        """What is fed in a way that its owner may not expect."""
+        said = []
+        if self.special:
+            said.append(
+                f"{self.special} of {self.records} records hold special tokens in their own words, "
+                f"such as {visible(str(self.example))}; they are fed as these tokens, not as text"
+            )
+        if self.unended:
+            said.append(
+                f"{self.unended} of {self.records} records end without an end token, so the model "
+                "does not learn where to stop; name eos_token in the base's tokenizer_config.json"
+            )
+        return said
 
 
 def count_fed(
@@ -91,26 +115,23 @@ def count_fed(
         InputError: a record that is not of the dataset's shape, or of which the chat template
             leaves something out.
     """
-    counts = dict.fromkeys(
-        ("records", "tokens", "predicted", "longest", "cut", "lost", "unlearned"), 0
-    )
+    counts = dict.fromkeys(_COUNTS, 0)
+    example = None
     for where, row in rows:
         if counts["records"] % _STEP == 0:
             progress("reading what is fed", counts["records"], total)
         try:
-            _add(counts, recipe, row)
+            word = _add(counts, recipe, row)
         except ProvenanceError as error:
             error.where = f"{where} {error.where}" if error.where else where
             raise
-    return Fed(recipe, **counts)
+        example = example or word
+    return Fed(recipe, **counts, example=example)
 
 
-def _add(counts: dict[str, int], recipe: Recipe, row: Mapping[str, Any]) -> None:
-    if missing := recipe.left_out(row):
-        raise InputError(
-            f"chat template leaves out {missing}",
-            hint="take a base model whose template writes it, or take it out of the record",
-        )
+def _add(counts: dict[str, int], recipe: Recipe, row: Mapping[str, Any]) -> str | None:
+    """Count a record; returns a special token that its words hold, None without."""
+    recipe.require_written(row)
     whole = recipe.tokens(row)
     fed, size = whole.cut(recipe.max_length), len(whole.ids)
     if not size:
@@ -122,6 +143,10 @@ def _add(counts: dict[str, int], recipe: Recipe, row: Mapping[str, Any]) -> None
     counts["cut"] += size > recipe.max_length
     counts["lost"] += size - len(fed.ids)
     counts["unlearned"] += not fed.predicted
+    counts["unended"] += not whole.ended
+    word = recipe.special_word(row)
+    counts["special"] += word is not None
+    return word
 
 
 def rows_of(dataset: Records) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -131,17 +156,6 @@ def rows_of(dataset: Records) -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"record {index}", dataset.row(index)
         except NotFound:
             continue
-
-
-def first_row(dataset: Records) -> dict[str, Any]:
-    """The first record that was not erased.
-
-    Raises:
-        InputError: every record was erased.
-    """
-    for _, row in rows_of(dataset):
-        return row
-    raise InputError("every record of the dataset was erased", where="dataset_name")
 
 
 def require_learnable(fed: Fed, config: TrainConfig) -> None:

@@ -1,51 +1,49 @@
-"""Messages: reading the forms in which people write them, and the chat template's text of them.
+"""Messages: reading the forms in which people write them.
 
-Nothing that a record says is left out in silence: a template that does not write a message's words,
-a tool call or the tools is found by comparing its text with the record.
+What a message says is kept or refused, never dropped: whether the chat template then writes it is
+found out by `provenance_trainer.data.left_out`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from provenance.digest import Digest, sha256
-from provenance.encoding import canonical_json
-from provenance.errors import ConfigError, InputError
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+from provenance.errors import InputError
+from provenance.faults import did_you_mean
 
 Message = dict[str, Any]
+Tools = Sequence[Mapping[str, Any]] | None
 
-# Who speaks, by the names of ShareGPT and of what came after it.
-_ROLES = {
+# Who speaks, by the names of ShareGPT and of what came after it. Capitals do not matter.
+_OTHER_NAMES = {
     "human": "user",
-    "user": "user",
     "gpt": "assistant",
-    "assistant": "assistant",
+    "chatgpt": "assistant",
+    "bot": "assistant",
     "model": "assistant",
-    "system": "system",
-    "tool": "tool",
     "observation": "tool",
-    "function": "tool",
 }
-_THOUGHT_END = "</think>"
+# The names that chat templates know. `function` is a tool by its older name.
+_ROLES = ("system", "developer", "user", "assistant", "tool", "function", "ipython")
+_NAMES = (*_ROLES, *_OTHER_NAMES)
+_CALL = "write the call as tool_calls of the assistant"
 
 
 def read_messages(value: Any, where: str) -> list[Message]:
     """A list of messages in the form that chat templates take: `role`, `content`, and the rest.
 
     ShareGPT's `from` and `value` become `role` and `content`. Keys without a value are left out. A
-    tool call may have no content, which becomes the empty text.
+    tool call may have no content, which becomes the empty text. Several parts of text become one,
+    with a line feed between them.
 
     Args:
         value: Attacker-controlled. where: The column, for messages.
 
     Raises:
-        InputError: no list of messages, an unknown speaker, or a message that says nothing.
+        InputError: no list of messages, an unknown speaker, a message that says nothing or one
+            thing twice, content that is not text, or a turn that is marked not to be learned.
     """
     if not isinstance(value, list) or not value:
         raise InputError(
@@ -63,59 +61,114 @@ def _message(item: Any, where: str) -> Message:
         raise InputError(
             "not a message", where=where, expected="role and content", actual=_type_of(item)
         )
-    kept: Message = {k: v for k, v in item.items() if v is not None}
-    if "from" in kept and "role" not in kept:
-        kept["role"] = _role(kept.pop("from"), where)
-    if "value" in kept and "content" not in kept:
-        kept["content"] = kept.pop("value")
-    if not isinstance(kept.get("role"), str):
+    kept: Message = {k: without_nulls(v) for k, v in item.items() if v is not None}
+    kept |= {key: _role(kept[key], where) for key in ("role", "from") if key in kept}
+    if kept.get("from") == "function":
+        kept["from"] = "tool"  # its name in ShareGPT
+    _rename(kept, "from", "role", where)
+    _rename(kept, "value", "content", where)
+    if "role" not in kept:
         raise InputError(
             "message does not say who speaks",
             where=where,
             expected="role",
             actual=", ".join(map(str, item))[:80],
         )
+    _require_weight(kept.pop("weight", 1), where)
     if "tool_calls" in kept:
-        kept["tool_calls"] = [_without_nulls(call) for call in _calls(kept["tool_calls"], where)]
+        _require_calls(kept["tool_calls"], where)
     if "content" not in kept:
-        if not kept.get("tool_calls"):
+        if not kept.get("tool_calls") and not kept.get("function_call"):
             raise InputError("message says nothing", where=where, expected="content or tool_calls")
         kept["content"] = ""
-    if not isinstance(kept["content"], str | list):
-        raise InputError(
-            "content of a message is not text",
-            where=where,
-            expected="a string",
-            actual=_type_of(kept["content"]),
-        )
+    kept["content"] = _content(kept["content"], where)
     return kept
 
 
-def _role(name: Any, where: str) -> str:
-    role = _ROLES.get(name) if isinstance(name, str) else None
-    if role is None:
+def _rename(message: Message, theirs: str, ours: str, where: str) -> None:
+    """Move a value to the name that chat templates know; the same said twice is said once."""
+    if theirs not in message:
+        return
+    value = message.pop(theirs)
+    if message.setdefault(ours, value) != value:
         raise InputError(
-            "unknown speaker", where=where, expected=", ".join(_ROLES), actual=str(name)[:40]
+            f"message has both {ours} and {theirs}",
+            where=where,
+            actual=f"{message[ours]!r:.60} and {value!r:.60}",
+            hint="leave one of them out: only one can be fed",
+        )
+
+
+def _role(name: Any, where: str) -> str:
+    plain = name.strip().lower() if isinstance(name, str) else ""
+    role = _OTHER_NAMES.get(plain, plain)
+    if role not in _ROLES:
+        raise InputError(
+            "unknown speaker",
+            where=where,
+            expected=", ".join(_NAMES),
+            actual=str(name)[:40],
+            hint=_CALL if plain == "function_call" else did_you_mean(plain, _NAMES),
         )
     return role
 
 
-def _calls(value: Any, where: str) -> list[Any]:
+def _require_weight(weight: Any, where: str) -> None:
+    """Refuse OpenAI's mark for turns that are not to be learned."""
+    if weight != 1 or isinstance(weight, bool):
+        raise InputError(
+            "message is marked not to be learned, and its turn would be",
+            where=f"{where} weight",
+            expected="1, or no weight",
+            actual=f"{weight!r:.40}",
+            hint="take columns prompt and completion, whose prompt is not learned, or remove it",
+        )
+
+
+def _content(value: Any, where: str) -> str:
+    if isinstance(value, list):
+        return "\n".join(_part(part, f"{where} content[{i}]") for i, part in enumerate(value))
+    if not isinstance(value, str):
+        raise InputError(
+            "content of a message is not text",
+            where=where,
+            expected="a string, or a list of parts of text",
+            actual=_type_of(value),
+        )
+    return value
+
+
+def _part(part: Any, where: str) -> str:
+    if isinstance(part, str):
+        return part
+    said = part if isinstance(part, dict) else {}
+    if set(said) == {"type", "text"} and said["type"] == "text" and isinstance(said["text"], str):
+        return said["text"]
+    kind = said.get("type", _type_of(part))
+    raise InputError(
+        "part of a message is not text",
+        where=where,
+        expected="type text, and text",
+        actual=f"{kind!s:.40}" if set(said) <= {"type"} else f"{', '.join(map(str, said))!s:.80}",
+        hint="only text can be fed: remove the part, or the record",
+    )
+
+
+def _require_calls(value: Any, where: str) -> None:
     if not isinstance(value, list) or not all(isinstance(call, dict) for call in value):
         raise InputError("tool_calls is not a list of calls", where=where, actual=_type_of(value))
-    return value
 
 
-def _without_nulls(value: Any) -> Any:
+def without_nulls(value: Any) -> Any:
     """Parquet gives every object of a column all keys; those it had not are null."""
     if isinstance(value, dict):
-        return {k: _without_nulls(v) for k, v in value.items() if v is not None}
+        return {k: without_nulls(v) for k, v in value.items() if v is not None}
     if isinstance(value, list):
-        return [_without_nulls(v) for v in value]
+        return [without_nulls(v) for v in value]
     return value
 
 
-def read_tools(value: Any, where: str) -> list[dict[str, Any]] | None:
+def read_tools(value: Any, where: str) -> Tools:
     """The tools that a record offers: a list of schemas, or JSON text of one; None without any.
 
     Raises:
@@ -135,123 +188,5 @@ def read_tools(value: Any, where: str) -> list[dict[str, Any]] | None:
             expected="a list",
             actual=_type_of(value),
         )
-    schemas: list[dict[str, Any]] = _without_nulls(value)
+    schemas: list[dict[str, Any]] = without_nulls(value)
     return schemas
-
-
-@dataclass(frozen=True)
-class ChatTemplate:
-    """The chat template of a tokenizer."""
-
-    tokenizer: PreTrainedTokenizerBase
-
-    def require(self) -> None:
-        """Check that there is one.
-
-        Raises:
-            ConfigError: there is none.
-        """
-        if not self.tokenizer.chat_template:
-            raise ConfigError(
-                "records are messages, and the base model has no chat template",
-                where="model_name_or_path",
-                expected="chat_template in its tokenizer",
-                hint="take the instruction-tuned model, or records of text",
-            )
-
-    @property
-    def marks_assistant(self) -> bool:
-        """Whether it says which words are the assistant's (`{% generation %}`)."""
-        return "endgeneration" in self._source
-
-    @property
-    def digest(self) -> Digest | None:
-        """SHA-256 of the template's text (of several: of their canonical JSON); None without."""
-        return sha256(self._source.encode()) if self._source else None
-
-    @property
-    def _source(self) -> str:
-        template = self.tokenizer.chat_template or ""
-        return template if isinstance(template, str) else canonical_json(template).decode()
-
-    def render(
-        self,
-        messages: Sequence[Message],
-        tools: Sequence[Mapping[str, Any]] | None,
-        *,
-        prompt: bool = False,
-    ) -> str:
-        """The text of messages; with `prompt`, it ends where the assistant is to speak.
-
-        Raises:
-            InputError: the template refuses these messages, with its reason.
-        """
-        return str(self._apply(messages, tools, tokenize=False, add_generation_prompt=prompt))
-
-    def tokens(
-        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None
-    ) -> tuple[list[int], list[int]]:
-        """Token ids of messages, and for each token 1 if it is the assistant's, else 0.
-
-        Raises:
-            InputError: the template refuses these messages, with its reason.
-        """
-        done = self._apply(
-            messages, tools, tokenize=True, return_dict=True, return_assistant_tokens_mask=True
-        )
-        return list(map(int, done["input_ids"])), list(map(int, done["assistant_masks"]))
-
-    def _apply(
-        self,
-        messages: Sequence[Message],
-        tools: Sequence[Mapping[str, Any]] | None,
-        **options: Any,
-    ) -> Any:
-        # Here and not above: whoever lacks the trainer's packages is told which extra brings them.
-        import jinja2
-
-        given: Any = None if tools is None else list(tools)
-        try:
-            return self.tokenizer.apply_chat_template(list(messages), tools=given, **options)
-        except (jinja2.TemplateError, TypeError, KeyError, ValueError, AttributeError) as error:
-            raise InputError(
-                "chat template cannot write these messages", actual=str(error)[:200]
-            ) from error
-
-
-def left_out(
-    text: str, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None
-) -> str | None:
-    """The first thing that messages say and `text` does not, by place; None if nothing is missing.
-
-    Reasoning before `</think>` does not count: templates drop it from earlier turns on purpose.
-    """
-    for i, message in enumerate(messages):
-        if any(not _is_said(words, text) for words in _words(message["content"])):
-            return f"the words of message {i} ({message['role']})"
-        if any(name not in text for name in _names(message.get("tool_calls") or ())):
-            return f"the tool calls of message {i} ({message['role']})"
-    if any(name not in text for name in _names(tools or ())):
-        return "the tools"
-    return None
-
-
-def _words(content: str | list[Any]) -> Iterator[str]:
-    parts = content if isinstance(content, list) else [content]
-    for part in parts:
-        said = part.get("text", "") if isinstance(part, dict) else str(part)
-        yield said.rpartition(_THOUGHT_END)[2].strip()
-
-
-def _is_said(words: str, text: str) -> bool:
-    """Whether the text has these words, as they are or as JSON (templates write results so)."""
-    forms = (words, json.dumps(words)[1:-1], json.dumps(words, ensure_ascii=False)[1:-1])
-    return any(form in text for form in forms)
-
-
-def _names(calls: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    for call in calls:
-        function = call.get("function", call)
-        name = function.get("name") if isinstance(function, Mapping) else None
-        if isinstance(name, str):
-            yield name

@@ -8,23 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from provenance.errors import ConfigError, InputError, ProvenanceError
 from provenance_trainer.config import TrainConfig
-from provenance_trainer.data.messages import (
-    ChatTemplate,
-    Message,
-    left_out,
-    read_messages,
-    read_tools,
-)
-from provenance_trainer.data.shapes import TOOLS, Shape, shape_of
-from provenance_trainer.data.tokens import Framing, Tokens
+from provenance_trainer.data.kinds import Kinds
+from provenance_trainer.data.left_out import left_out
+from provenance_trainer.data.messages import Message, Tools, read_messages, read_tools
+from provenance_trainer.data.shapes import INPUT, TOOLS, Shape, shape_of
+from provenance_trainer.data.template import ChatTemplate
+from provenance_trainer.data.tokens import Framing, SpecialWords, Tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+RULES = 2
+"""The rules by which records become tokens here; `provenance_trainer.data.legacy` has the first."""
 _ANSWER = "### Response:\n"
 
 
@@ -48,22 +47,19 @@ class Recipe:
         config: TrainConfig,
         tokenizer: PreTrainedTokenizerBase,
         columns: Sequence[str],
-        row: Mapping[str, Any],
-    ) -> Recipe:
+        kinds: Kinds,
+    ) -> Self:
         """The recipe for a dataset.
 
         Args:
-            columns: All columns. row: One record. Both are attacker-controlled.
+            columns: All columns. kinds: What they hold. Both are attacker-controlled.
 
         Raises:
             ConfigError: ambiguous, or the configuration asks for what records or template lack.
             InputError: records of no known shape.
         """
-        shape = shape_of(config, columns, row)
-        wanted = config.completion_only_loss
-        completion = shape.has_completion and (wanted is None or wanted)
-        recipe = cls(tokenizer, shape, config.max_length, completion, config.assistant_only_loss)
-        if recipe.speaks(row):
+        recipe = cls.for_shape(config, tokenizer, shape_of(config, columns, kinds))
+        if recipe.shape.holds_messages:
             recipe.template.require()
         if recipe.assistant_only and not recipe.template.marks_assistant:
             raise ConfigError(
@@ -73,6 +69,15 @@ class Recipe:
                 hint="use prompt and completion columns, or a base whose template marks them",
             )
         return recipe
+
+    @classmethod
+    def for_shape(
+        cls, config: TrainConfig, tokenizer: PreTrainedTokenizerBase, shape: Shape
+    ) -> Self:
+        """The recipe for records of a shape that is known."""
+        wanted = config.completion_only_loss
+        completion = shape.has_completion and (wanted is None or wanted)
+        return cls(tokenizer, shape, config.max_length, completion, config.assistant_only_loss)
 
     @cached_property
     def template(self) -> ChatTemplate:
@@ -84,13 +89,16 @@ class Recipe:
         """The tokenizer's begin and end."""
         return Framing(self.tokenizer)
 
+    @cached_property
+    def special_words(self) -> SpecialWords:
+        """The tokenizer's special tokens, as records may write them."""
+        return SpecialWords(self.tokenizer)
+
     def speaks(self, row: Mapping[str, Any]) -> bool:
         """Whether a record goes through the chat template."""
         if self.shape.name == "prompt_completion":
             return isinstance(row.get(self.shape.columns[0]), list)
-        if self.shape.name == "instruction":
-            return bool(self.tokenizer.chat_template)
-        return self.shape.may_have_roles
+        return self.uses_template
 
     def tokens(self, row: Mapping[str, Any]) -> Tokens:
         """The tokens of a record, before they are cut.
@@ -106,7 +114,7 @@ class Recipe:
         if self.shape.may_have_roles:
             return self._conversation(row)
         ids = self.framing.ids_of(_text(row, self.shape.columns[0]))
-        return self.framing.frame(ids, [True] * len(ids))
+        return self.framing.frame(ids, [True] * len(ids), closed=False)
 
     def sample(self, row: Mapping[str, Any]) -> dict[str, list[int]]:
         """`input_ids` and `labels` as they are fed, at most `max_length` each.
@@ -117,38 +125,54 @@ class Recipe:
         fed = self.tokens(row).cut(self.max_length)
         return {"input_ids": list(fed.ids), "labels": fed.labels}
 
-    def left_out(self, row: Mapping[str, Any]) -> str | None:
-        """What the chat template leaves out of a record, by place; None if nothing."""
-        if not self.speaks(row):
-            return None
-        if self.shape.may_have_roles:
-            messages = self._messages(row)
-        else:
-            prompt, completion = self._turns(row)
-            messages = [*prompt, *completion]
-        tools = self._tools(row)
-        return left_out(self.template.render(messages, tools), messages, tools)
+    def require_written(self, row: Mapping[str, Any]) -> None:
+        """Check that the chat template leaves nothing of a record out.
 
-    def _messages(self, row: Mapping[str, Any]) -> list[Message]:
-        column = self.shape.columns[0]
+        Raises:
+            InputError: it does, by place; or it is not of the dataset's shape.
+        """
+        if not self.speaks(row):
+            return
+        if missing := left_out(self.template, self._all_messages(row), self._tools(row)):
+            hint = "take a base model whose template writes it, or take it out of the record"
+            if missing.startswith("function_call"):
+                hint = "write the call as tool_calls"
+            raise InputError(f"chat template leaves out {missing}", hint=hint)
+
+    def special_word(self, row: Mapping[str, Any]) -> str | None:
+        """The first special token that the record's own words hold; None without any."""
+        return self.special_words.first([row.get(column) for column in self.shape.columns])
+
+    def _all_messages(self, row: Mapping[str, Any]) -> list[Message]:
+        if self.shape.may_have_roles:
+            return self._messages(row, self.shape.columns[0])
+        prompt, completion = self._turns(row)
+        return [*prompt, *completion]
+
+    def _messages(self, row: Mapping[str, Any], column: str) -> list[Message]:
         return read_messages(row.get(column), column)
 
-    def _tools(self, row: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    def _tools(self, row: Mapping[str, Any]) -> Tools:
         return read_tools(row.get(TOOLS), TOOLS) if TOOLS in self.shape.columns else None
 
     def _conversation(self, row: Mapping[str, Any]) -> Tokens:
-        messages, tools = self._messages(row), self._tools(row)
+        messages, tools = self._all_messages(row), self._tools(row)
+        text = self.template.render(messages, tools)
         if self.assistant_only:
             ids, marks = self.template.tokens(messages, tools)
-            return self.framing.frame(ids, [mark == 1 for mark in marks])
-        ids = self.framing.ids_of(self.template.render(messages, tools))
-        return self.framing.frame(ids, [True] * len(ids))
+        else:
+            ids = self.framing.ids_of(text)
+            marks = [1] * len(ids)
+        closed = self.template.closes(text, messages)
+        return self.framing.frame(ids, [mark == 1 for mark in marks], closed=closed)
 
     def _pair(self, row: Mapping[str, Any]) -> Tokens:
+        closed = False
         if self.speaks(row):
             (prompt, completion), tools = self._turns(row), self._tools(row)
             asked = self.template.render(prompt, tools, prompt=True)
             whole = self.template.render([*prompt, *completion], tools)
+            closed = self.template.closes(whole, completion)
         else:
             asked, answer = self._texts(row)
             whole = asked + answer
@@ -158,7 +182,8 @@ class Recipe:
         while common < min(len(ids), len(before)) and ids[common] == before[common]:
             common += 1
         asked_tokens = common if self.completion_only else 0
-        return self.framing.frame(ids, [False] * asked_tokens + [True] * (len(ids) - asked_tokens))
+        learned = [False] * asked_tokens + [True] * (len(ids) - asked_tokens)
+        return self.framing.frame(ids, learned, closed=closed)
 
     def _turns(self, row: Mapping[str, Any]) -> tuple[list[Message], list[Message]]:
         """Prompt and completion as messages."""
@@ -169,17 +194,17 @@ class Recipe:
                 [{"role": "assistant", "content": answer}],
             )
         first, second = self.shape.columns[:2]
-        return read_messages(row.get(first), first), read_messages(row.get(second), second)
+        return self._messages(row, first), self._messages(row, second)
 
     def _texts(self, row: Mapping[str, Any]) -> tuple[str, str]:
         """Prompt and completion as texts."""
-        first, second = self.shape.columns[:2]
-        asked, answer = _text(row, first), _text(row, second)
         if self.shape.name != "instruction":
-            return asked, answer
-        about = row.get("input") if "input" in self.shape.columns else None
+            first, second = self.shape.columns[:2]
+            return _text(row, first), _text(row, second)
+        asked, answer = _text(row, "instruction"), _text(row, "output")
+        about = row.get(INPUT) if INPUT in self.shape.columns else None
         if about is not None and not isinstance(about, str):
-            raise _no_text("input", about)
+            raise _no_text(INPUT, about)
         if self.speaks(row):
             return (f"{asked}\n\n{about}" if about else asked), answer
         parts = [f"### Instruction:\n{asked}\n\n"]
@@ -191,6 +216,7 @@ class Recipe:
         """What the log says of it. Template and tokens are those of the base model's tokenizer."""
         template = self.template.digest if self.uses_template else None
         return {
+            "rules": RULES,
             "shape": self.shape.name,
             "columns": list(self.shape.columns),
             "unused": list(self.shape.unused),
@@ -203,8 +229,10 @@ class Recipe:
 
     @property
     def uses_template(self) -> bool:
-        """Whether any record of this shape may go through the chat template."""
-        return self.shape.name != "text" and bool(self.tokenizer.chat_template)
+        """Whether the records of this shape go through the chat template."""
+        if self.shape.name == "instruction":
+            return bool(self.tokenizer.chat_template)
+        return self.shape.holds_messages
 
     @property
     def loss(self) -> str:

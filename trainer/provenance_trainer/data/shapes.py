@@ -10,28 +10,32 @@
 
 `tools` belongs to shapes of messages. Semantics are those of TRL's SFTTrainer where it reads the
 shape. A dataset that fits two shapes is ambiguous, and so is one that fits none and has several
-columns of text: both are refused with the choices, since a column that is left out in silence is
-the commonest way to train on half of the data.
+columns of words, or one of text beside lists and objects: they are refused with the choices, since
+a column that is left out in silence is the commonest way to train on half of the data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from provenance.errors import ConfigError, InputError
 from provenance_trainer.config import ShapeName, TrainConfig
+from provenance_trainer.data.kinds import LISTS, Kind, Kinds
 
 TOOLS = "tools"
-# Columns that a shape must have, and those that it may have.
-_NAMED: dict[ShapeName, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "messages": (("messages",), (TOOLS,)),
-    "conversations": (("conversations",), (TOOLS,)),
-    "prompt_completion": (("prompt", "completion"), (TOOLS,)),
-    "instruction": (("instruction", "output"), ("input",)),
-    "text": (("text",), ()),
+INPUT = "input"
+# Columns of a shape in the order in which they are fed, and which of them it may lack.
+_NAMED: dict[ShapeName, tuple[str, ...]] = {
+    "messages": ("messages", TOOLS),
+    "conversations": ("conversations", TOOLS),
+    "prompt_completion": ("prompt", "completion", TOOLS),
+    "instruction": ("instruction", INPUT, "output"),
+    "text": ("text",),
 }
+_OPTIONAL = frozenset({TOOLS, INPUT})
+# Columns that may hold what somebody meant to train on.
+_WORDS: frozenset[Kind] = LISTS | {"text", "object"}
 _TOKENIZED = "input_ids"
 
 
@@ -40,11 +44,13 @@ class Shape:
     """What of a record is fed.
 
     columns: those that are fed, in the order in which they are. unused: the others.
+    holds_messages: whether the columns hold messages, and not text.
     """
 
     name: ShapeName
     columns: tuple[str, ...]
     unused: tuple[str, ...] = ()
+    holds_messages: bool = False
 
     @property
     def has_completion(self) -> bool:
@@ -57,41 +63,78 @@ class Shape:
         return self.name in ("messages", "conversations")
 
 
-def shape_of(config: TrainConfig, columns: Sequence[str], row: Mapping[str, Any]) -> Shape:
+def shape_of(config: TrainConfig, columns: Sequence[str], kinds: Kinds) -> Shape:
     """The shape of a dataset.
 
     Args:
-        columns: All columns of the dataset.
-        row: One record, for the types of columns whose names say nothing. Attacker-controlled.
+        columns: All columns of the dataset. Attacker-controlled.
+        kinds: What they hold, for columns whose names say nothing.
 
     Raises:
         ConfigError: the configuration names a column that is not there, or asks for a loss that
             this shape does not have; or the dataset is ambiguous.
-        InputError: pre-tokenized records, or none of the shapes.
+        InputError: pre-tokenized records, none of the shapes, or prompts of which some are text and
+            some are messages.
     """
     if config.dataset_text_field is not None:
-        shape = _chosen_column(config.dataset_text_field, columns, row)
+        shape = _chosen_column(config.dataset_text_field, columns, kinds)
     elif config.dataset_shape is not None:
         shape = _chosen_shape(config.dataset_shape, columns)
     else:
-        shape = _found(columns, row)
+        shape = _found(columns, kinds)
+    if shape.name == "prompt_completion":
+        for column in _required(shape.name):
+            kinds.require_one(column)
+        if kinds.holds(shape.columns[0], LISTS):
+            shape = replace(shape, holds_messages=True)
+        else:  # no template writes tools beside texts
+            shape = _shape(shape.name, _required(shape.name), columns)
     _check_loss(config, shape)
     return shape
 
 
+def shape_said(name: str, fed: Sequence[str], columns: Sequence[str]) -> Shape:
+    """The shape of this name that feeds these columns.
+
+    Args:
+        name, fed: As an opening record says them. Attacker-controlled. columns: The dataset's.
+
+    Raises:
+        InputError: no such shape of these columns.
+    """
+    known = next((shape for shape in _NAMED if shape == name), None)
+    named = None if known is None else _named(known, columns)
+    if named is not None and sorted(named.columns) == sorted(fed):
+        return replace(named, columns=tuple(fed))
+    # The others take one column of any name, which the configuration chose or which was the only.
+    one = known in ("text", "messages", "conversations") and fed[0] in columns
+    if known is None or not one or list(fed[1:]) != [TOOLS] * len(fed[1:]):
+        raise InputError(
+            "dataset has no such columns for this shape",
+            where=name[:40],
+            expected=", ".join(columns)[:200],
+            actual=", ".join(fed)[:200],
+        )
+    return _shape(known, fed, columns)
+
+
 def _shape(name: ShapeName, fed: Iterable[str], columns: Sequence[str]) -> Shape:
     taken = tuple(fed)
-    return Shape(name, taken, tuple(c for c in columns if c not in taken))
+    unused = tuple(c for c in columns if c not in taken)
+    return Shape(name, taken, unused, name in ("messages", "conversations"))
+
+
+def _required(name: ShapeName) -> list[str]:
+    return [column for column in _NAMED[name] if column not in _OPTIONAL]
 
 
 def _named(name: ShapeName, columns: Sequence[str]) -> Shape | None:
-    required, optional = _NAMED[name]
-    if not all(column in columns for column in required):
+    if not all(column in columns for column in _required(name)):
         return None
-    return _shape(name, [*required, *(c for c in optional if c in columns)], columns)
+    return _shape(name, [c for c in _NAMED[name] if c in columns], columns)
 
 
-def _chosen_column(column: str, columns: Sequence[str], row: Mapping[str, Any]) -> Shape:
+def _chosen_column(column: str, columns: Sequence[str], kinds: Kinds) -> Shape:
     if column not in columns:
         raise ConfigError(
             "dataset has no such column",
@@ -99,15 +142,11 @@ def _chosen_column(column: str, columns: Sequence[str], row: Mapping[str, Any]) 
             expected=", ".join(columns)[:200],
             actual=column,
         )
-    if not isinstance(row.get(column), list):
+    if not kinds.holds(column, LISTS):
         return _shape("text", [column], columns)
     tools = [TOOLS] if TOOLS in columns else []
-    return _shape(_list_shape(row[column]), [column, *tools], columns)
-
-
-def _list_shape(value: Sequence[Any]) -> ShapeName:
-    first = value[0] if value else {}
-    return "conversations" if isinstance(first, dict) and "from" in first else "messages"
+    name: ShapeName = "conversations" if kinds.holds(column, ["conversations"]) else "messages"
+    return _shape(name, [column, *tools], columns)
 
 
 def _chosen_shape(name: ShapeName, columns: Sequence[str]) -> Shape:
@@ -116,13 +155,13 @@ def _chosen_shape(name: ShapeName, columns: Sequence[str]) -> Shape:
         raise ConfigError(
             f"dataset is not of the shape {name}",
             where="dataset_shape",
-            expected=", ".join(_NAMED[name][0]),
+            expected=", ".join(_required(name)),
             actual=", ".join(columns)[:200],
         )
     return shape
 
 
-def _found(columns: Sequence[str], row: Mapping[str, Any]) -> Shape:
+def _found(columns: Sequence[str], kinds: Kinds) -> Shape:
     if _TOKENIZED in columns:
         raise InputError(
             "records are tokenized already",
@@ -136,19 +175,25 @@ def _found(columns: Sequence[str], row: Mapping[str, Any]) -> Shape:
     if found:
         choices = [_choice(shape) for shape in found]
         raise _ambiguous("dataset fits several shapes", columns, choices)
-    texts = [c for c in columns if isinstance(row.get(c), str)]
-    if len(texts) == 1:
+    return _of_unnamed(columns, kinds)
+
+
+def _of_unnamed(columns: Sequence[str], kinds: Kinds) -> Shape:
+    """The one column of text of a dataset whose columns have none of the known names."""
+    texts = [c for c in columns if kinds.holds(c, ["text"])]
+    if len(texts) == 1 and not any(kinds.holds(c, _WORDS) for c in columns if c not in texts):
         return _shape("text", texts, columns)
+    spoken = [c for c in columns if kinds.holds(c, ["messages", "conversations"])]
+    choices = [f"dataset_text_field={c}" for c in columns if c in texts or c in spoken]
     if texts:
-        choices = [f"dataset_text_field={c}" for c in texts]
-        raise _ambiguous("dataset has several columns of text", columns, choices)
-    lists = [c for c in columns if isinstance(row.get(c), list)]
+        what = "several columns of text" if len(texts) > 1 else "text beside lists or objects"
+        raise _ambiguous(f"dataset has {what}", columns, choices)
     raise InputError(
         "records are of no shape that training understands",
         where="dataset_name",
-        expected="; ".join(", ".join(required) for required, _ in _NAMED.values()),
+        expected="; ".join(", ".join(_required(name)) for name in _NAMED),
         actual=", ".join(columns)[:200],
-        hint=f"dataset_text_field={lists[0]} takes that column as messages" if lists else None,
+        hint=f"{choices[0]} takes that column as messages" if choices else None,
     )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformers import PreTrainedTokenizerBase
@@ -68,9 +69,20 @@ def counted_of_training(config: TrainConfig, records: int) -> str:
 def held_out(config: TrainConfig, name: str, tokenizer: PreTrainedTokenizerBase) -> Evaluation:
     """Records that are kept from training; raises as `evaluation_of`."""
     held = read_held_out(name, config.eval_samples)
-    recipe = Recipe.of(config, tokenizer, tuple(held.rows[0]), held.rows[0])
-    samples = tuple(recipe.sample(row) for row in held.rows)
+    columns = tuple(held.rows[0][1])
+    recipe = Recipe.of(config, tokenizer, columns, held.kinds)
+    samples = tuple(_whole(recipe, f"{name} {where}", row) for where, row in held.rows)
     return Evaluation(_learnable(config, samples, name), str(held), True)
+
+
+def _whole(recipe: Recipe, place: str, row: Mapping[str, Any]) -> Sample:
+    """The sample of a record of which the chat template leaves nothing out."""
+    try:
+        recipe.require_written(row)
+        return recipe.sample(row)
+    except InputError as error:
+        error.where = f"{place} {error.where}" if error.where else place
+        raise
 
 
 def _learnable(config: TrainConfig, samples: tuple[Sample, ...], where: str) -> tuple[Sample, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from provenance.errors import ConfigError, InputError, NotFound, UnavailableError
 from provenance.progress import Progress, silent
+from provenance_trainer.data.kinds import Kinds
 from provenance_zk.training.sources import open_source
 
 _KEY = "eval_dataset_name"
@@ -17,12 +18,14 @@ _KEY = "eval_dataset_name"
 class HeldOut:
     """The first records of a held-out source.
 
-    rows: as a committed dataset would give them back.
+    rows: where each stands, and the record as a committed dataset would give it back.
+    kinds: what the columns hold, over all records of the source.
     total: how many the source has.
     """
 
     name: str
-    rows: tuple[dict[str, Any], ...]
+    rows: tuple[tuple[str, dict[str, Any]], ...]
+    kinds: Kinds
     total: int
 
     def __str__(self) -> str:
@@ -43,7 +46,8 @@ def read_held_out(name: str, limit: int, progress: Progress = silent) -> HeldOut
     """
     try:
         source = open_source(name, split=None, progress=progress)
-        rows = tuple(row for _, row in islice(source.records(), limit))
+        rows = tuple(islice(source.records(), limit))
+        kinds = Kinds.of(source.records())
     except NotFound as error:
         raise ConfigError(
             error.what, where=f"{_KEY} {name}", actual=error.actual, hint=error.hint
@@ -51,4 +55,4 @@ def read_held_out(name: str, limit: int, progress: Progress = silent) -> HeldOut
     except (InputError, UnavailableError) as error:
         error.where = f"{_KEY} {error.where or name}"
         raise
-    return HeldOut(name, rows, source.reading.records)
+    return HeldOut(name, rows, kinds, source.reading.records)

@@ -22,10 +22,10 @@ from provenance_trainer.data.fed import (
     Fed,
     Records,
     count_fed,
-    first_row,
     require_learnable,
     rows_of,
 )
+from provenance_trainer.data.kinds import Kinds
 from provenance_trainer.data.recipe import Recipe
 from provenance_trainer.data.tokenizer import load_tokenizer
 from provenance_trainer.formats.checks import format_faults
@@ -40,11 +40,12 @@ from provenance_trainer.run.evaluation import counted_of_training, held_out
 class Rows:
     """Records of a dataset, committed or not.
 
+    kinds: What the columns hold, over all records.
     rows: (where the record stands, the record), to be read once.
     """
 
     columns: tuple[str, ...]
-    first: Mapping[str, Any]
+    kinds: Kinds
     rows: Iterable[tuple[str, Mapping[str, Any]]]
     count: int
 
@@ -55,7 +56,8 @@ class Rows:
         Raises:
             InputError: every record was erased.
         """
-        return cls(tuple(dataset.columns), first_row(dataset), rows_of(dataset), len(dataset))
+        kinds = Kinds.of(rows_of(dataset))
+        return cls(tuple(dataset.columns), kinds, rows_of(dataset), len(dataset))
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ def count(
     config: TrainConfig, tokenizer: PreTrainedTokenizerBase, rows: Rows, progress: Progress
 ) -> Fed:
     """Count what is fed of records; raises as `fed_of`."""
-    recipe = Recipe.of(config, tokenizer, rows.columns, rows.first)
+    recipe = Recipe.of(config, tokenizer, rows.columns, rows.kinds)
     fed = count_fed(recipe, rows.rows, rows.count, progress)
     require_learnable(fed, config)
     return fed

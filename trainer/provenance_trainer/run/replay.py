@@ -21,8 +21,9 @@ from provenance.settings import Settings
 from provenance.verify.evidence import FolderSource
 from provenance.verify.protocols import BatchCount
 from provenance_trainer.config import parse_config
-from provenance_trainer.data.fed import count_fed, first_row, rows_of
-from provenance_trainer.data.legacy import FirstVersion
+from provenance_trainer.data.fed import count_fed, rows_of
+from provenance_trainer.data.kinds import Kinds
+from provenance_trainer.data.legacy import FirstRules, FirstVersion, first_form
 from provenance_trainer.data.recipe import Recipe
 from provenance_trainer.data.tokenizer import load_tokenizer
 from provenance_trainer.record.features import Feeder, batch_tensors
@@ -76,12 +77,16 @@ class BatchReplay:
 def _feeder(
     opening: Record, tokenizer: PreTrainedTokenizerBase, dataset: CommittedDataset
 ) -> Feeder:
-    """What makes the samples of a run again."""
+    """What makes the samples of a run again; raises VerificationError as `check_batches`."""
     config = opening.fields["config"]
     if "fed" not in opening.fields:
         column = config.get("dataset_text_field") or dataset.text_column
         return FirstVersion(tokenizer, config["max_length"], column)
-    return Recipe.of(parse_config(config), tokenizer, dataset.columns, first_row(dataset))
+    fed, columns = opening.fields["fed"], tuple(dataset.columns)
+    if "rules" not in fed:
+        shape = FirstRules.shape_of(fed, columns)
+        return FirstRules.for_shape(parse_config(config), tokenizer, shape)
+    return Recipe.of(parse_config(config), tokenizer, columns, Kinds.of(rows_of(dataset)))
 
 
 def _fed_fault(
@@ -96,6 +101,8 @@ def _fed_fault(
     said, made = opening.fields["fed"], feeder.to_json()
     if not dataset.erased():
         made = count_fed(feeder, rows_of(dataset), len(dataset)).to_json()
+        if isinstance(feeder, FirstRules):
+            made = first_form(made)
     for name, value in made.items():
         if said.get(name) != value:
             return VerificationError(

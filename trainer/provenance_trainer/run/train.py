@@ -26,7 +26,8 @@ from provenance.digest import Digest
 from provenance.errors import InputError
 from provenance.progress import Say
 from provenance_trainer.config import TrainConfig
-from provenance_trainer.data.fed import Records, first_row
+from provenance_trainer.data.fed import Records, rows_of
+from provenance_trainer.data.kinds import Kinds
 from provenance_trainer.data.recipe import Recipe
 from provenance_trainer.data.tokenizer import load_tokenizer
 from provenance_trainer.model.base import BaseModel
@@ -106,7 +107,8 @@ def prepare_run(config: TrainConfig, base: BaseModel, dataset: Records) -> Prepa
         InputError: a record or the evaluation file has no text.
     """
     set_seed(config.seed)
-    recipe = Recipe.of(config, load_tokenizer(base.dir), dataset.columns, first_row(dataset))
+    kinds = Kinds.of(rows_of(dataset))
+    recipe = Recipe.of(config, load_tokenizer(base.dir), dataset.columns, kinds)
     return PreparedRun(
         config=config,
         base=base,

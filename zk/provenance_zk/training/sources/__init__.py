@@ -26,7 +26,7 @@ import os
 import re
 from pathlib import Path
 
-from provenance.causes import near
+from provenance.causes import near_file
 from provenance.errors import NotFound
 from provenance.progress import Progress, silent
 from provenance_zk.training.sources.demo import DEMO, demo_source
@@ -99,5 +99,5 @@ def _near(path: Path) -> str | None:
         names = os.listdir(parent)
     except OSError:
         return None  # a hint is not worth an error
-    meant = near(wanted, names, 0.7)
+    meant = near_file(wanted, names, 0.7)
     return f"did you mean {parent / meant}?" if meant else None

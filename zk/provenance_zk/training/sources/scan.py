@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
@@ -13,8 +12,11 @@ from provenance_zk.training.sources.values import conversions, is_plain, listed,
 
 MAX_COLUMNS = 1024
 MAX_NAME_CHARACTERS = 1000
+_MOST_ROWS = 2**40  # beyond any file of rows: larger numbers are ids
 
-_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
+# The name that pandas gives to an index without one. Indexes of several levels are no row numbers.
+_PANDAS_INDEX = "__index_level_0__"
+_SECOND_LEVEL = "__index_level_1__"
 
 
 def require_text(value: Any, where: str) -> str:
@@ -62,8 +64,9 @@ class Scan:
         if self._text_column is not None:
             self._look_at_text(where, row, self._text_column)
             return
+        self._look_at_index(row)
         for name, value in row.items():
-            if not is_plain(value) and not _is_index(name):
+            if not is_plain(value) and name in self._columns:
                 place = f"{where} {shown(name)}"
                 self._reading.converted.update((name, kind) for kind in conversions(value, place))
         if len(self._columns) == 1:
@@ -72,7 +75,7 @@ class Scan:
     def _add_column(self, where: str, name: str) -> None:
         _check_name(where, name)
         self._rows_with[name] = 1
-        if not _is_index(name):
+        if name != _PANDAS_INDEX:
             self._columns += (name,)
         if len(self._rows_with) > MAX_COLUMNS:
             raise InputError(
@@ -81,6 +84,14 @@ class Scan:
                 expected=f"<= {MAX_COLUMNS}",
                 hint="put what differs from row to row into one column",
             )
+
+    def _look_at_index(self, row: Mapping[str, Any]) -> None:
+        """Make the index of pandas a column as soon as it holds anything but row numbers."""
+        if _PANDAS_INDEX in self._columns or _PANDAS_INDEX not in self._rows_with:
+            return
+        value = row.get(_PANDAS_INDEX)
+        if not _is_row_number(value) or _SECOND_LEVEL in self._rows_with:
+            self._columns += (_PANDAS_INDEX,)
 
     def _look_at_text(self, where: str, row: Mapping[str, Any], column: str) -> None:
         """Check a text; a fault counts once it is known that the column is the text."""
@@ -109,7 +120,7 @@ class Scan:
                 where=self._source,
                 actual=listed(self._rows_with),
             )
-        reading.dropped |= dict.fromkeys(filter(_is_index, self._rows_with))
+        reading.dropped |= dict.fromkeys(c for c in self._rows_with if c not in columns)
         if len(columns) == 1 and self._has_text:
             return self._text_end(columns[0])
         reading.normalised = 0  # whole rows are committed as they are
@@ -135,8 +146,9 @@ class Scan:
         return (column,), column
 
 
-def _is_index(name: str) -> bool:
-    return _PANDAS_INDEX.fullmatch(name) is not None
+def _is_row_number(value: Any) -> bool:
+    """Whether pandas may have numbered a row so; a row that lacks the index has null."""
+    return value is None or (type(value) is int and 0 <= value <= _MOST_ROWS)
 
 
 def _check_name(where: str, name: str) -> None:

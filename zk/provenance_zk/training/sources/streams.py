@@ -1,40 +1,36 @@
 """Source files as bytes and lines: links followed, archives unpacked, other formats named.
 
-Everything read here is attacker-controlled. An archive may expand to 200 times its size, or to
-256 MiB if that is more.
+Everything read here is attacker-controlled.
 """
 
 from __future__ import annotations
 
-import gzip
 import io
 import os
 import re
 import shlex
 import stat
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from provenance.causes import LFS_POINTER
 from provenance.digest import hash_file
-from provenance.errors import ConfigError, InputError
+from provenance.errors import InputError
+from provenance_zk.training.sources.archives import ARCHIVES, MAGIC, unpack
 
 MAX_LINE_BYTES = 64 << 20
-MAX_EXPANSION = 200
-MIN_EXPANDED_BYTES = 256 << 20
-ARCHIVES = {".gz": "gzip", ".zst": "zstd"}
+CARRIAGE_RETURNS = "lines end in carriage returns alone: tr '\\r' '\\n' < FILE > NEW"
 
 _HEAD_BYTES = 512
 _BLOCK_BYTES = 1 << 18
 _MARKUP = re.compile(rb"\s*<(!doctype html|html|\?xml)", re.IGNORECASE)
 # Beginnings of files that go by a wrong name: (bytes, what it is, what to do).
 _FORMATS = (
-    (b"\x1f\x8b", "a gzip archive", "let its name end in .gz"),
-    (b"\x28\xb5\x2f\xfd", "a zstd archive", "let its name end in .zst"),
+    (MAGIC[".gz"], "a gzip archive", "let its name end in .gz"),
+    (MAGIC[".zst"], "a zstd archive", "let its name end in .zst"),
     (b"PAR1", "a Parquet file", "let its name end in .parquet"),
     (b"PK\x03\x04", "a ZIP archive or an Excel workbook", "unpack it, or save the sheet as CSV"),
     (b"SQLite format 3\0", "an SQLite database", "export the table as CSV"),
@@ -115,42 +111,6 @@ def exists(path: Path) -> bool:
     return True
 
 
-class _Unpacked(io.RawIOBase):
-    """Bytes of an archive, counted so that a small one cannot expand without end."""
-
-    def __init__(self, archive: IO[bytes] | gzip.GzipFile, kind: str, limit: int) -> None:
-        self._archive, self._kind, self._left, self._limit = archive, kind, limit, limit
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._read(len(buffer))
-        self._left -= len(data)
-        if self._left < 0:
-            raise InputError(
-                "archive expands too far",
-                expected=f"<= {self._limit} bytes",
-                hint="unpack it first if you trust it",
-            )
-        buffer[: len(data)] = data
-        return len(data)
-
-    def _read(self, size: int) -> bytes:
-        try:
-            return self._archive.read(size)
-        except EOFError as error:
-            raise _truncated(self._kind) from error
-        except (OSError, zlib.error, ValueError) as error:
-            if "truncated" in str(error).lower():
-                raise _truncated(self._kind) from error
-            raise InputError(f"not a readable {self._kind} archive", actual=error) from error
-
-
-def _truncated(kind: str) -> InputError:
-    return InputError(f"{kind} archive is cut off", hint="download or copy it again")
-
-
 @contextmanager
 def opened(file: SourceFile, markup: bool = False) -> Iterator[BinaryIO]:
     """The bytes of a text file, unpacked; what is plainly another format is named.
@@ -178,27 +138,17 @@ def _unpacked(file: SourceFile, raw: BinaryIO) -> io.BufferedReader:
     require_data(head)
     require_no_markup(head)
     raw.seek(0)
-    limit = max(MIN_EXPANDED_BYTES, MAX_EXPANSION * os.fstat(raw.fileno()).st_size)
-    archive = gzip.GzipFile(fileobj=raw) if suffix == ".gz" else _zstd(raw)
-    return io.BufferedReader(_Unpacked(archive, ARCHIVES[suffix], limit), _BLOCK_BYTES)
-
-
-def _zstd(raw: BinaryIO) -> IO[bytes]:
-    try:
-        import pyarrow
-    except ImportError as error:
-        raise ConfigError(
-            "the package that unpacks .zst is not installed",
-            hint="pip install 'model-provenance[train]'",
-        ) from error
-    stream: IO[bytes] = pyarrow.CompressedInputStream(raw, "zstd")
-    return stream
+    return io.BufferedReader(unpack(raw, head, suffix), _BLOCK_BYTES)
 
 
 def _require_text_file(head: bytes, file: SourceFile, markup: bool) -> None:
     require_data(head)
     for magic, what, hint in _FORMATS:
         if head.startswith(magic):
+            if file.suffixes[1] and magic in MAGIC.values():
+                raise InputError(
+                    f"archive holds {what}: it is packed twice", hint="unpack it once, or twice"
+                )
             raise InputError(f"file is {what}, not text", hint=hint)
     if (encoding := _wide_encoding(head)) is not None:
         raise InputError(

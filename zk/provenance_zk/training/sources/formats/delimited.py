@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from provenance.errors import InputError
+from provenance_zk.training.sources.formats.json_rows import json_in_text
 from provenance_zk.training.sources.reading import Reading
 from provenance_zk.training.sources.row_source import Row, Rows
 from provenance_zk.training.sources.streams import MAX_LINE_BYTES, SourceFile, lines
@@ -15,7 +16,7 @@ from provenance_zk.training.sources.values import listed, repeated
 UNNAMED = "(the first, without a name)"
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-_ROW_NUMBER = re.compile(r"-?\d{1,19}")
+_ROW_NUMBER = re.compile(r"[0-9]{1,12}")
 
 
 def delimited(delimiter: str) -> Callable[[SourceFile, Reading, str | None], Rows]:
@@ -25,6 +26,11 @@ def delimited(delimiter: str) -> Callable[[SourceFile, Reading, str | None], Row
         del wanted
         # The limit is the process's: csv has no other place for it.
         csv.field_size_limit(MAX_LINE_BYTES)
+        with lines(file) as numbered:
+            if json_in_text(line for _, line in numbered) == ".jsonl":
+                raise InputError(
+                    "file is JSON Lines, not a table", hint="let its name end in .jsonl"
+                )
         with lines(file) as numbered:
             table = csv.reader((line for _, line in numbered), delimiter=delimiter, strict=True)
             try:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Iterator
 from typing import Any
 
 from provenance.encoding import parse_json
 from provenance.errors import InputError
 from provenance_zk.training.sources.reading import Reading
 from provenance_zk.training.sources.row_source import Rows
-from provenance_zk.training.sources.streams import SourceFile, lines, whole_text
+from provenance_zk.training.sources.streams import CARRIAGE_RETURNS, SourceFile, lines, whole_text
 from provenance_zk.training.sources.values import listed, repeated
 
 MAX_LIST_BYTES = 1 << 30
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_LIST = re.compile(r'\[\s*\{\s*("|$)')
 _PYTHON_KEY = re.compile(r"\s*\[?\s*\{\s*'")
 
 
@@ -48,6 +50,30 @@ def read_json(file: SourceFile, reading: Reading, wanted: str | None) -> Rows:
         )
     for i, item in enumerate(value):
         yield f"row {i + 1}", _row(item, f"row {i + 1}")
+
+
+def json_in_text(lines_of_text: Iterator[str]) -> str | None:
+    """The end of the name that a file of text should have, if it is JSON; None if it is text.
+
+    JSON Lines: an object of its own on the first line, and on the second if there is one. A list:
+    `[`, and the beginning of an object behind it.
+
+    Args:
+        lines_of_text: Those of the file, blank or not. Attacker-controlled.
+    """
+    full = (line.strip().removeprefix("\ufeff") for line in lines_of_text if line.strip())
+    first, second = next(full, ""), next(full, "")
+    if all(line.startswith("{") and _is_object(line) for line in (first, second) if line):
+        return ".jsonl" if first else None
+    is_list = first.startswith("[") and _LIST.match(f"{first}\n{second}") is not None
+    return ".json" if is_list else None
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(parse_json(line.encode("utf-8", "replace")), dict)
+    except ValueError:
+        return False
 
 
 def _is_json_lines(file: SourceFile) -> bool:
@@ -88,6 +114,7 @@ def _way_out(value: Any, file: SourceFile) -> str:
 
 
 def _parse(text: str, where: str) -> Any:
+    """The value of JSON text; `where` is its line, or `file`."""
     try:
         value = parse_json(text.encode("utf-8"), _unique, parse_constant=float)
         if _SURROGATE.search(text):
@@ -99,18 +126,28 @@ def _parse(text: str, where: str) -> Any:
             actual=repr(error.object[error.start])[1:-1],
             hint="remove it, or write the whole character",
         ) from error
-    except ValueError as error:
+    except json.JSONDecodeError as error:
+        # Of a line, the column; of a whole file, its own line too. Never a line within a line.
         raise InputError(
-            "not valid JSON", where=where, actual=error, hint=_hint_for(text, str(error))
+            "not valid JSON",
+            where=f"line {error.lineno}" if where == "file" else where,
+            actual=f"{error.msg} at column {error.colno}",
+            hint=_hint_for(text, error),
         ) from error
+    except ValueError as error:
+        raise InputError("not valid JSON", where=where, actual=error) from error
     return value
 
 
-def _hint_for(text: str, fault: str) -> str | None:
+def _hint_for(text: str, fault: json.JSONDecodeError) -> str | None:
     if _PYTHON_KEY.match(text):
         return "this is how Python shows a value: write it with json.dumps"
-    if fault.startswith("Extra data"):
+    if fault.msg == "Extra data":
+        if "\n" not in text and "\r" in text[: fault.pos + 1]:
+            return CARRIAGE_RETURNS
         return "write one list, [{..}, {..}], or one object a line in a file that ends in .jsonl"
+    if fault.pos >= len(text.rstrip()) or fault.msg.startswith("Unterminated string"):
+        return "its end is missing: was the file cut off?"
     return None
 
 
