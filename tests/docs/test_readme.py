@@ -108,9 +108,9 @@ def test_the_demo_runs_the_readme() -> None:
 def test_the_main_job_ends_in_a_verified_file(job: Job) -> None:
     assert job.commands[-1].startswith("provenance verify")
     assert job.outputs[-1].startswith("VERIFIED (development)")
-    assert "4 not checked: merge.recomputed, base.recomputed, batches.recomputed" in job.outputs[-1]
+    assert "5 not checked: merge.recomputed, base.recomputed, batches.recomputed" in job.outputs[-1]
 
 
 def test_publish_prints_the_verdict_made_with_the_base_at_hand(job: Job) -> None:
     assert job.commands[-2].startswith("provenance publish")
-    assert "2 not checked: batches.recomputed, training.replayed" in job.outputs[-2]
+    assert "3 not checked: batches.recomputed, data.fed, training.replayed" in job.outputs[-2]
