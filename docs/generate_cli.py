@@ -86,6 +86,10 @@ standard error. A transaction is sent again as the very same bytes, which the ch
 once. Any other refusal ends the command with words of its own, the HTTP status, and of the endpoint
 no more than scheme, host and port. After a timeout nothing is repeated. Redirects are not followed,
 and an answer has at most 32 MiB.
+
+What waits for a block to come, or to become final, says so, and gives up after 30 minutes. A chain
+without a new block for 30 seconds is said to make none by itself. An endpoint that is this
+installation's embedded chain is made to.
 """
 
 # name -> (default if no configuration file says otherwise, meaning). They are read in
