@@ -73,9 +73,10 @@ No verdict ends with 70 or 73, so a pipeline can tell a broken command from a re
   Private keys, passwords and tokens are removed from it, and everything of a URL but the host. Look
   through it all the same before you send it to anyone.
 - 73: an output cannot be written. Commands try their outputs (`--json-out`, `--out`,
-  `--trust-out`, `--prove`, `--snarkjs`, PROVENANCE_HOME, PROVENANCE_CACHE) before the work, by
-  writing and removing a file there. A device or pipe, such as `/dev/stdout`, is only known to be
-  full when it is written to; `gate` prints its verdict before that.
+  `--trust-out`, `--prove`, `--snarkjs`, `output_dir` and its dataset folder, RUN, PROVENANCE_HOME,
+  PROVENANCE_CACHE) before the work, by writing and removing a file there. A device or pipe, such as
+  `/dev/stdout`, is only known to be full when it is written to; `gate` prints its verdict
+  before that.
 
 ## When the chain's endpoint refuses
 

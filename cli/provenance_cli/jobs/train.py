@@ -185,8 +185,7 @@ class TrainJob:
         if not spend:
             done = ("register dataset", "prove order") if self._registered else ()
             gas = sum(task.estimate.gas for task in self.tasks() if task.name not in done)
-            note = require_means(self._settings, address, gas)
-            self._notes += [note] if note else []
+            require_means(self._settings, address, gas)
             return
         start_chain(self._settings)
         left = [task for task, is_done in forecast(self.tasks()) if not is_done]

@@ -138,6 +138,14 @@ def test_a_learning_rate_with_which_nothing_can_come_out_is_refused(
     assert str(rate) in (caught.value.actual or "")
 
 
+def test_a_warmup_that_outlasts_a_run_of_one_step_is_refused(cache_dir: Path) -> None:
+    """Its only step has a learning rate of 0."""
+    with pytest.raises(ConfigError, match="all zeros") as caught:
+        check(cache_dir, max_steps=1, warmup_steps=1)
+    assert caught.value.actual == "0.0002, 1 steps, 1 warmup steps: at most 0"
+    check(cache_dir, max_steps=1, warmup_steps=1, lr_scheduler_type="constant")
+
+
 def test_a_tiny_learning_rate_may_be_allowed(cache_dir: Path) -> None:
     allowed = check(cache_dir, learning_rate=1e-30, provenance={"allow_empty": True})
     assert "learning_rate is 1e-30" in "".join(allowed.notes)

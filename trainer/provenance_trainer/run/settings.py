@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,10 +28,8 @@ _MAX_JSON_BYTES = 1 << 20
 _SCHEDULE = "lr_scheduler_type"
 # Adapters are shipped and merged as numbers from 2^-40 up to, but without, 2^16.
 _SMALLEST, _LARGEST = 2.0**-40, 2.0**16
-# At most how far AdamW moves a weight in one step, in learning rates, with its usual betas.
-# Source: Kingma and Ba, Adam, section 2.1: (1 - beta1) / sqrt(1 - beta2).
-_STRIDE = 3.2
 _USUAL = (1e-7, 1.0)
+_ADVICE = "usual are 1e-5 to 1e-2"
 _MANY = 10  # times the dataset, for a batch
 
 
@@ -128,21 +127,24 @@ def _require_schedule(args: TrainingArguments) -> None:
 
 def pace_faults(config: TrainConfig, made: Plan) -> Iterator[ConfigError]:
     """Learning rates with which no run can end in an adapter that changes anything."""
-    peak, steps = _peak(config, made.steps), made.steps
-    if config.learning_rate >= _LARGEST:
+    share, rate = _share(config, made.steps), config.learning_rate
+    if rate >= _LARGEST:
         yield ConfigError(
             "one step would leave the numbers that a merge can hold",
             where="learning_rate",
-            expected=f"below {_LARGEST:.0f}; usual are 1e-5 to 1e-2",
-            actual=config.learning_rate,
+            expected=f"below {_LARGEST:.0f}; {_ADVICE}",
+            actual=rate,
         )
-    if _STRIDE * peak * steps < _SMALLEST and not config.provenance.allow_empty:
+    # How far the weights of B, which begin as zeros, can come.
+    reach = _stride(config) * made.steps * share
+    if rate * reach < _SMALLEST and not config.provenance.allow_empty:
+        warmup = f", {config.warmup_steps} warmup steps" if config.warmup_steps else ""
         yield ConfigError(
-            f"{steps} steps would leave every weight of the adapter below 2^-40, which is zero",
+            "the adapter would be all zeros: no weight of it can reach 2^-40, the least that is "
+            "not zero",
             where="learning_rate",
-            expected="usual are 1e-5 to 1e-2",
-            actual=f"{config.learning_rate}, at most {peak:.2g} after {config.warmup_steps} "
-            "warmup steps",
+            expected=f"above {_SMALLEST / reach:.1g}; {_ADVICE}" if reach else "less warmup",
+            actual=f"{rate}, {made.steps} steps{warmup}: at most {rate * share:.2g}",
         )
 
 
@@ -153,12 +155,13 @@ def pace_notes(config: TrainConfig, made: Plan) -> Iterator[str]:
     if not least <= config.learning_rate < most:
         yield (
             f"learning_rate is {config.learning_rate}: each step changes a weight of the adapter "
-            "by about as much; usual are 1e-5 to 1e-2"
+            f"by about as much; {_ADVICE}"
         )
-    if config.warmup_steps >= made.steps:
+    share = _share(config, made.steps)
+    if share < 1:
         yield (
             f"warmup_steps is {config.warmup_steps}, and the run has {made.steps} steps: the "
-            f"learning rate never gets beyond {_peak(config, made.steps):.2g} of "
+            f"learning rate never gets beyond {share * config.learning_rate:.2g} of "
             f"{config.learning_rate}"
         )
     if config.gradient_accumulation_steps > batches:
@@ -173,6 +176,19 @@ def pace_notes(config: TrainConfig, made: Plan) -> Iterator[str]:
         )
 
 
-def _peak(config: TrainConfig, steps: int) -> float:
-    """The highest learning rate that a run of so many steps reaches."""
-    return config.learning_rate * min(1.0, steps / max(1, config.warmup_steps))
+def _share(config: TrainConfig, steps: int) -> float:
+    """The part of `learning_rate` that a run of so many steps reaches, 0 to 1.
+
+    The first step has 0, and each further one a `warmup_steps`-th more.
+    """
+    if config.warmup_steps == 0 or config.lr_scheduler_type == SchedulerType.CONSTANT:
+        return 1.0
+    return min(1.0, (steps - 1) / config.warmup_steps)
+
+
+def _stride(config: TrainConfig) -> float:
+    """At most how far AdamW moves a weight in one step, in learning rates.
+
+    Source: Kingma and Ba, Adam (arXiv 1412.6980), section 2.1.
+    """
+    return max(1.0, (1 - config.adam_beta1) / math.sqrt(1 - config.adam_beta2))
