@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,7 @@ from provenance.dataset.committed import CommittedDataset
 from provenance.progress import silent
 from provenance.settings import Settings
 from provenance_cli.actions.commit import Selection
-from provenance_cli.jobs.means import dataset_beside
+from provenance_cli.jobs.means import clock_notes, dataset_beside
 from provenance_cli.jobs.train import TrainJob, TrainRequest
 from provenance_cli.setup import machine
 from provenance_trainer.draft import parse_draft
@@ -124,6 +126,18 @@ def test_little_room_is_told(cli: Cli, place: Path, monkeypatch: pytest.MonkeyPa
     done = cli(*TRAIN, "dataset_name=rows.jsonl", "output_dir=run", "--dry-run")
     assert done.code == 0, done.err
     assert "warning: output_dir: run, " in done.err
+
+
+@pytest.mark.parametrize(("age_s", "words"), [(5, ""), (3600, "is 3600 s old"), (-300, "future")])
+def test_a_clock_that_disagrees_with_the_chain_is_told(
+    monkeypatch: pytest.MonkeyPatch, age_s: int, words: str
+) -> None:
+    monkeypatch.setattr("time.time", lambda: 1_000_000)
+    block = SimpleNamespace(timestamp=1_000_000 - age_s)
+    rpc: Any = SimpleNamespace(chain_id=lambda: 1, block=lambda _: block)
+    notes = list(clock_notes(rpc))
+    assert len(notes) == bool(words)
+    assert words in "".join(notes)
 
 
 def test_a_committed_dataset_that_was_looked_at_is_closed(
