@@ -332,6 +332,18 @@ def test_a_stuck_attempt_blocks_others_rather_than_skipping_its_nonce(bench: Ben
     assert {s.data for s in bench.rpc.broadcasts} == {b"a"}
 
 
+def test_a_fee_that_is_raised_is_told(bench: Bench) -> None:
+    bench.rpc.automine = False
+    bench.rpc.before = lambda name: (
+        bench.rpc.mine() if name == "send_raw" and bench.rpc.broadcasts else None
+    )
+    manager, said = bench.manager(), list[str]()
+    manager.say = said.append
+    manager.send("a", TO, b"\x01")
+    assert said
+    assert said[0].startswith("warning: transaction a is not mined after")
+
+
 # Reorgs and wiped chains
 
 
