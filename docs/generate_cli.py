@@ -73,9 +73,10 @@ No verdict ends with 70 or 73, so a pipeline can tell a broken command from a re
   Private keys, passwords and tokens are removed from it, and everything of a URL but the host. Look
   through it all the same before you send it to anyone.
 - 73: an output cannot be written. Commands try their outputs (`--json-out`, `--out`,
-  `--trust-out`, `--prove`, `--snarkjs`, PROVENANCE_HOME, PROVENANCE_CACHE) before the work, by
-  writing and removing a file there. A device or pipe, such as `/dev/stdout`, is only known to be
-  full when it is written to; `gate` prints its verdict before that.
+  `--trust-out`, `--prove`, `--snarkjs`, `output_dir` and its dataset folder, RUN, PROVENANCE_HOME,
+  PROVENANCE_CACHE) before the work, by writing and removing a file there. A device or pipe, such as
+  `/dev/stdout`, is only known to be full when it is written to; `gate` prints its verdict
+  before that.
 
 ## When the chain's endpoint refuses
 
@@ -86,6 +87,10 @@ standard error. A transaction is sent again as the very same bytes, which the ch
 once. Any other refusal ends the command with words of its own, the HTTP status, and of the endpoint
 no more than scheme, host and port. After a timeout nothing is repeated. Redirects are not followed,
 and an answer has at most 32 MiB.
+
+What waits for a block to come, or to become final, says so, and gives up after 30 minutes. A chain
+without a new block for 30 seconds is said to make none by itself. An endpoint that is this
+installation's embedded chain is made to.
 """
 
 # name -> (default if no configuration file says otherwise, meaning). They are read in

@@ -11,6 +11,13 @@ from provenance_zk.workers.names import local_workers
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 KeyName = Annotated[str, typer.Option("--key", help="Name of the signing key.")]
+ConfiguredKey = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        help="Name of the signing key (default: the configuration's, else `default`).",
+    ),
+]
 RunDir = Annotated[Path, typer.Argument(help="Run folder (output_dir of the training).")]
 DatasetDir = Annotated[
     Path, typer.Argument(metavar="DIR", help="Folder written by `dataset commit`.")

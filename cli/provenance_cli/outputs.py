@@ -13,7 +13,7 @@ from pathlib import Path
 
 from provenance.causes import cause_of
 from provenance.errors import OutputError
-from provenance.layout import write_atomically
+from provenance.layout import RunFolder, write_atomically
 from provenance.settings import Settings
 
 _TRIED_BYTES = 4096  # one block: a full disk takes a name, but no content
@@ -53,6 +53,17 @@ def try_folder(path: Path | None, option: str) -> None:
 def try_home(settings: Settings) -> None:
     """Check that the installation's own folder can be written to; see `try_file`."""
     try_folder(settings.home, "PROVENANCE_HOME")
+
+
+def try_run(run: RunFolder) -> None:
+    """Check that files can be written into a run: its log, merged weights, released files.
+
+    Raises:
+        NotFound: it is no run. OutputError: one of its folders takes no file.
+    """
+    run.require()
+    for folder in (run.root, run.evidence, run.release):
+        try_folder(folder, "RUN")
 
 
 def write_output(path: Path, data: bytes, option: str) -> None:

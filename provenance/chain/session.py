@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from eth_account.signers.local import LocalAccount
 
@@ -16,7 +16,8 @@ from provenance.chain.calls import EpochPoints, EpochProof, LinkProof, Point, So
 from provenance.chain.contracts import Reader
 from provenance.chain.deploy import Deployment, require_same_chain
 from provenance.chain.endpoint import PATIENT, Patience
-from provenance.chain.transactions import TransactionManager, wait_final
+from provenance.chain.transactions import TransactionManager
+from provenance.chain.waits import Waits
 from provenance.chain.web3_adapter import Receipt, Rpc, keccak
 from provenance.chain.writer import Writer
 from provenance.dataset.manifest import DatasetRoot
@@ -32,6 +33,7 @@ from provenance.progress import Say, silent
 from provenance.settings import Settings
 from provenance.signing import Domain, load_key, read_password, sign_head
 
+_LOOPBACK = ("127.0.0.1", "localhost")
 _KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -43,7 +45,9 @@ def embedded(settings: Settings) -> EmbeddedChain:
 def connect(
     settings: Settings, say: Say = silent, patience: Patience = PATIENT
 ) -> tuple[Rpc, Callable[[int], None] | None]:
-    """The configured endpoint, else the embedded chain together with the function that mines on it.
+    """The configured endpoint, else the embedded chain; with what mines on it, if it is embedded.
+
+    An endpoint that is this installation's embedded chain makes no blocks by itself either.
 
     Args:
         say: told of each wait for an endpoint that limits requests.
@@ -51,10 +55,17 @@ def connect(
     Raises:
         UnavailableError: no endpoint is configured, and the embedded chain does not run.
     """
-    if settings.rpc_url:
-        return Rpc(settings.rpc_url, patience=patience, say=say), None
     chain = embedded(settings)
+    if settings.rpc_url:
+        rpc = Rpc(settings.rpc_url, patience=patience, say=say)
+        return rpc, chain.mine if _is_at(chain, settings.rpc_url) else None
     return chain.rpc(), chain.mine
+
+
+def _is_at(chain: EmbeddedChain, url: str) -> bool:
+    """Whether this chain runs and answers at a URL."""
+    process, parts = chain.running(), urlsplit(url)
+    return process is not None and parts.hostname in _LOOPBACK and parts.port == process.port
 
 
 def deployment_path(settings: Settings) -> Path:
@@ -122,7 +133,8 @@ class Session:
         self.manager = manager_for(settings, self.rpc, self.account)
         self.writer = Writer(self.rpc, self.deployment.addresses, self.manager, self.mine)
         self.reader = Reader(self.rpc, self.deployment.addresses)
-        self._say = say
+        self.manager.say = say
+        self._waits = Waits(self.rpc, self.mine, say)
 
     @property
     def address(self) -> Address:
@@ -139,8 +151,8 @@ class Session:
         return self.writer.latest()
 
     def final(self, receipt: Receipt) -> None:
-        """Return once a transaction is in a final block; raises as `wait_final`."""
-        wait_final(self.rpc, receipt, mine=self.mine)
+        """Return once a transaction is in a final block; raises as `Waits.for_final`."""
+        self._waits.for_final(receipt)
 
     # The registry: runs, heads, releases
 
@@ -162,19 +174,11 @@ class Session:
             raise UnavailableError("chain does not know the run", where=str(run.run_id))
         if facts.seed != ZERO_WORD:
             return facts.seed
-        self._await_block(run.draw_block + 1)
+        self._waits.for_block(run.draw_block + 1)
         label = f"draw:{run.run_id.hex()}"
         receipt = self.writer.send("registry", label, "drawSeed", run.run_id)
         self.final(receipt)
         return bytes(self.writer.event(receipt, "registry", "SeedDrawn")["seed"])
-
-    def _await_block(self, number: int) -> None:
-        while (latest := self.rpc.block("latest").number) < number:
-            if self.mine is not None:
-                self.mine(number - latest)
-            else:
-                self._say(f"waiting for block {number} (now {latest})")
-                time.sleep(2.0)
 
     def sign_head(self, head: Head) -> bytes:
         """The account's signature of a head under this registry's domain, 65 bytes."""
@@ -358,7 +362,7 @@ class Session:
         facts = self._model(run_id, stage, number)
         if facts.seed != ZERO_WORD:
             return facts.seed
-        self._await_block(facts.draw_block + 1)
+        self._waits.for_block(facts.draw_block + 1)
         label = f"draw-model:{self.deployment.models}:{run_id.hex()}:{stage}:{number}"
         try:
             self.final(self.writer.send("models", label, "drawModel", run_id, stage, number))

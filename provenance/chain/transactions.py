@@ -36,6 +36,7 @@ from provenance.errors import (
 from provenance.ids import to_hex
 from provenance.log.frames import read_frames
 from provenance.log.journal import Journal
+from provenance.progress import Say, silent
 
 PRIORITY_FEE_WEI = 1_000_000_000
 MAX_BUMPS = 10
@@ -107,6 +108,7 @@ class TransactionManager:
             ) from error
         self._path = self._folder / "attempts"
         self._limits, self._sleep = limits, sleep
+        self.say: Say = silent  # told of fees that are raised
 
     @property
     def address(self) -> str:
@@ -294,6 +296,8 @@ class TransactionManager:
             bid = Bid(last["nonce"], last["gas"], bump(int(last["fee"])), bump(int(last["tip"])))
             if bid.fee_wei > self._limits.max_fee_wei:
                 break
+            waited = f"not mined after {self._limits.wait_s:.0f} s"
+            self.say(f"warning: transaction {last['label']} is {waited}: its fee is raised")
             call = Call(last["label"], last["to"] or None, bytes.fromhex(last["data"]))
             raised = self._sign(call, bid)
             self._persist(journal, raised)
@@ -316,42 +320,3 @@ def _accepted(label: str, receipt: Receipt) -> Receipt:
             "transaction was mined and reverted", where=label, actual=to_hex(receipt.tx_hash)
         )
     return receipt
-
-
-def wait_final(
-    rpc: Rpc,
-    receipt: Receipt,
-    *,
-    mine: Callable[[int], None] | None,
-    timeout_s: float = 1800.0,
-    sleep: Callable[[float], None] = time.sleep,
-) -> None:
-    """Return once the receipt's block is finalized and still the canonical one.
-
-    Args:
-        mine: Mines blocks on an embedded chain, which makes no block until it is told to or gets a
-            transaction; None on a real chain.
-
-    Raises:
-        OutcomeUnknown: a reorg removed the block; look the transaction up again.
-        UnavailableError: not final within `timeout_s`.
-    """
-    deadline = time.monotonic() + timeout_s
-    while True:
-        final = rpc.block("finalized")
-        if final.number >= receipt.block_number:
-            break
-        if mine is not None:
-            mine(receipt.block_number - final.number)
-        elif time.monotonic() > deadline:
-            raise UnavailableError(
-                "block is not final yet", expected=receipt.block_number, actual=final.number
-            )
-        else:
-            sleep(1.0)
-    if rpc.block(receipt.block_number).hash != receipt.block_hash:
-        raise OutcomeUnknown(
-            "a reorganisation removed the transaction's block",
-            where=to_hex(receipt.tx_hash),
-            hint="run the same command again",
-        )

@@ -307,3 +307,19 @@ def test_errors_are_json_when_json_is_asked_for(job: Job) -> None:
 def test_revoke_needs_one_subject(job: Job) -> None:
     assert job("revoke", "--reason", "x").code == 2
     assert job("revoke", "--reason", "x", "--run", job.run, "--index", 9999).code == 2
+
+
+def test_a_plan_refuses_what_a_run_on_these_contracts_would_be_refused(
+    job: Job, tmp_path: Path
+) -> None:
+    plan = ("plan", TINY, f"dataset_name={job.dataset}", f"output_dir={tmp_path / 'run'}")
+    done = job(*plan)
+    assert done.code == 0, done.err
+    assert "not looked at" not in done.out
+    assert job(*plan, "--key", "nokey").code == 2
+    lacking = run_cli(job.environment | {"PROVENANCE_CACHE": str(tmp_path / "cache")}, *plan)
+    assert lacking.code == 4
+    assert "the cache lacks 2 proving keys" in lacking.err
+    used = job("plan", TINY, f"dataset_name={job.dataset}", f"output_dir={job.run}", "seed=1")
+    assert used.code == 2
+    assert "configuration differs" in used.err

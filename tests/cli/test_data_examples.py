@@ -12,7 +12,7 @@ from provenance.settings import Settings
 from provenance_cli.actions.commit import Selection
 from provenance_cli.jobs.tasks import run_tasks
 from provenance_cli.jobs.train import TrainJob, TrainRequest
-from provenance_trainer.config import load_config
+from provenance_trainer.draft import load_draft
 from tests.support.places import EXAMPLES, REPO
 
 SHAPES = sorted(path.stem for path in (EXAMPLES / "data").glob("*.yaml"))
@@ -28,8 +28,8 @@ def test_an_example_trains_on_what_it_says(
 ) -> None:
     monkeypatch.chdir(REPO)
     monkeypatch.setenv("PROVENANCE_HOME", str(tmp_path / "home"))
-    config = load_config(EXAMPLES / "data" / f"{shape}.yaml", [f"output_dir={tmp_path / 'run'}"])
-    job = TrainJob(TrainRequest(config, Selection(""), anchor=False), Settings.load())
+    draft = load_draft(EXAMPLES / "data" / f"{shape}.yaml", [f"output_dir={tmp_path / 'run'}"])
+    job = TrainJob(TrainRequest(draft, Selection(""), anchor=False), Settings.load())
     job.check(job.relay)
     run_tasks(job.tasks(), job.relay)
     opening = read_records(tmp_path / "run" / "provenance" / "journal")[0]

@@ -28,6 +28,7 @@ def test_released_file_is_verified_and_says_what_was_not_checked(job: Job) -> No
         "merge.recomputed",
         "base.recomputed",
         "batches.recomputed",
+        "data.fed",
         "training.replayed",
     ]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from provenance.errors import OutputError
+from provenance.log.journal import Journal
 from provenance_cli.outputs import try_file, try_folder, write_output
 from tests.cli.conftest import Cli, make_environment, run_cli
 
@@ -112,6 +113,31 @@ def test_every_command_tries_its_output_before_anything_else(
     assert done.code == 73, done.err
     assert len(done.err.splitlines()) == 1
     assert f"{tmp_path / 'file'} is a file, not a folder" in done.err
+
+
+RUN_COMMANDS = {
+    "merge": ("merge", "RUN"),
+    "quantize": ("quantize", "RUN"),
+    "prove": ("prove", "RUN"),
+    "prove weights": ("prove", "RUN", "--weights"),
+    "release": ("release", "RUN"),
+    "publish": ("publish", "RUN"),
+}
+
+
+@pytest.mark.parametrize("command", RUN_COMMANDS.values(), ids=RUN_COMMANDS.keys())
+def test_a_run_that_takes_no_file_is_refused_before_anything_else(
+    cli: Cli, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """There is no chain, key or base, and no record in the log: the output comes first."""
+    run = tmp_path / "run"
+    Journal.create(run / "provenance" / "journal", {"format": "provenance-journal/1"}).close()
+    (run / "release").touch()
+    done = cli(*(str(run) if word == "RUN" else word for word in command))
+    assert done.code == 73, done.err
+    assert f"RUN {run / 'release'}" in done.err
+    (run / "release").unlink()
+    assert cli(*(str(run) if word == "RUN" else word for word in command)).code != 73
 
 
 HOME_COMMANDS = {

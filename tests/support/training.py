@@ -23,7 +23,8 @@ from provenance.log.journal import Journal
 from provenance.log.record import Record
 from provenance.log.tree import read_records
 from provenance.progress import silent
-from provenance_trainer.config import TrainConfig, parse_config
+from provenance_trainer.config import TrainConfig
+from provenance_trainer.draft import parse_config
 from provenance_trainer.model.base import BaseModel, load_base
 from provenance_trainer.record.checkpoints import find_resume_point
 from provenance_trainer.record.preregistration import Registrant, open_record

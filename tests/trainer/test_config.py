@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,9 @@ import pytest
 from provenance.encoding import canonical_json
 from provenance.errors import ConfigError
 from provenance.faults import Faults
-from provenance_trainer.config import config_digest, config_record, load_config, parse_config
+from provenance_trainer.config import TrainConfig, config_digest, config_record
+from provenance_trainer.draft import load_config, load_draft, parse_config
+from provenance_trainer.ranges import RANGES
 from tests.support.places import EXAMPLES
 
 MINIMAL: dict[str, Any] = {"dataset_name": "data", "output_dir": "out"}
@@ -74,6 +78,88 @@ def test_all_faults_come_in_one_list() -> None:
     assert len(caught.value.to_json()["faults"]) == 5
 
 
+def numbers(kind: type[Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Every number of a configuration, with its type; those of blocks as `block.key`."""
+    found: list[tuple[str, Any]] = []
+    for name, hint in typing.get_type_hints(kind).items():
+        types = {hint, *typing.get_args(hint)}
+        found += [(prefix + name, number) for number in (int, float) if number in types]
+        if dataclasses.is_dataclass(hint):
+            assert isinstance(hint, type)
+            found += numbers(hint, f"{name}.")
+    return found
+
+
+def test_every_number_has_a_range() -> None:
+    names = [name for name, _ in numbers(TrainConfig)]
+    assert "provenance.anchor_interval_s" in names
+    assert sorted(names) == sorted(RANGES)
+
+
+@pytest.mark.parametrize(("name", "kind"), numbers(TrainConfig))
+def test_every_number_is_refused_outside_its_range(name: str, kind: type) -> None:
+    block, _, key = name.rpartition(".")
+    beyond = [10**20] if kind is int else []  # no float that is finite is beyond all reason
+    for value in (-2, -1e30 if kind is float else -(10**20), *beyond):
+        inner = {key: value}
+        with pytest.raises(ConfigError) as caught:
+            parse_config({**MINIMAL, **({block: inner} if block else inner)})
+        assert (caught.value.what, caught.value.where) == ("value is out of range", name)
+
+
+@pytest.mark.parametrize("value", [0, -1, 1e300])
+def test_heads_are_committed_at_an_interval_that_can_be_waited(value: float) -> None:
+    with pytest.raises(ConfigError, match="above 0, at most 86400"):
+        parse_config({**MINIMAL, "provenance": {"anchor_interval_s": value}})
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("use_dora", "only plain LoRA merges exactly"),
+        ("use_rslora", "only plain LoRA merges exactly"),
+        ("modules_to_save", "only plain LoRA merges exactly"),
+        ("rank_pattern", "only plain LoRA merges exactly"),
+        ("alpha_pattern", "only plain LoRA merges exactly"),
+        ("lora_bias", "only plain LoRA merges exactly"),
+        ("optim", "the optimizer is AdamW"),
+        ("report_to", "nothing is sent elsewhere"),
+        ("warmup_ratio", "give warmup_steps"),
+        ("max_seq_length", "did you mean max_length?"),
+    ],
+)
+def test_an_option_that_is_not_supported_says_why(key: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config({**MINIMAL, key: True})
+    assert words in str(caught.value)
+    assert ("did you mean" in str(caught.value)) == ("did you mean" in words)
+
+
+def test_a_name_that_resembles_none_gets_no_offer() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config({**MINIMAL, "neftune_noise_alpha": 5})
+    assert "did you mean" not in str(caught.value)
+
+
+def test_a_part_of_an_epoch_is_given_in_steps() -> None:
+    with pytest.raises(ConfigError, match="give max_steps"):
+        parse_config({**MINIMAL, "num_train_epochs": 0.5})
+    with pytest.raises(ConfigError, match="write 8"):
+        parse_config({**MINIMAL, "lora_r": 8.0})
+
+
+def test_a_draft_keeps_what_is_right_and_names_what_says_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path, "output_dir: o\nlora_r: 0\nmax_lenght: 5\nseed: 7\nsurprise: 1\n")
+    draft = load_draft(path, ["bf16=maybe", "provenance.anchor_interval_s=0", "nothing"])
+    assert len(draft.faults) == 7
+    assert draft.unsound == {
+        *("dataset_name", "lora_r", "max_length", "bf16", "provenance.anchor_interval_s"),
+    }
+    assert (draft.config.output_dir, draft.config.seed, draft.config.lora_r) == ("o", 7, 8)
+    with pytest.raises(Faults):
+        draft.require()
+
+
 def test_an_unknown_key_inside_the_block_is_refused() -> None:
     with pytest.raises(ConfigError, match="did you mean on_failure"):
         parse_config({**MINIMAL, "provenance": {"on_failur": "pause"}})
@@ -88,14 +174,18 @@ def test_an_unknown_key_inside_the_block_is_refused() -> None:
         ("bf16", "yes", "bool"),
         ("learning_rate", "fast", "float"),
         ("learning_rate", True, "float"),
-        ("learning_rate", float("nan"), "float"),
+        ("learning_rate", float("nan"), "a finite number"),
+        ("learning_rate", "inf", "a finite number"),
+        ("learning_rate", 10**400, "a finite number"),
         ("lora_target_modules", 3, "a list of names"),
         ("num_train_epochs", 0.5, "int"),
         ("packing", True, "false"),
-        ("lora_r", 0, ">= 1"),
+        ("lora_r", 0, "1 to 2147483647"),
         ("lora_dropout", 1.0, "0 <= p < 1"),
-        ("max_steps", 0, ">= 1"),
+        ("max_steps", 0, "1 to 2147483647, or -1"),
         ("output_dir", None, "str"),
+        ("output_dir", "", "str"),
+        ("lora_target_modules", ".*_proj", "names of modules, or all-linear"),
     ],
 )
 def test_wrong_values_name_expected_and_actual(key: str, value: object, expected: str) -> None:
@@ -116,6 +206,8 @@ def test_an_unknown_choice_and_a_block_that_is_none_are_refused() -> None:
     ("text", "message"),
     [
         ("- a\n", "not a mapping"),
+        ("", "the file is empty"),
+        ("# nothing\n", "only comments"),
         ("a: [", "not YAML"),
         ("output_dir: o\n", "dataset_name"),
         ("!!python/object:os.system {}", "not YAML"),

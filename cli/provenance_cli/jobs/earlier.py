@@ -10,7 +10,7 @@ from provenance.layout import RunFolder
 from provenance.log.fold import read_history
 from provenance.log.record import Record
 from provenance.log.tree import read_records
-from provenance_trainer.config import TrainConfig, config_digest, config_record
+from provenance_trainer.config import TrainConfig, config_digest, config_record, flat
 
 _SHOWN = 3  # keys of a configuration that differ
 
@@ -41,15 +41,6 @@ def records_of(run: RunFolder) -> list[Record]:
     return read_records(run.journal) if run.journal.is_file() else []
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The keys of a configuration, those of its blocks as `block.key`."""
-    flat: dict[str, Any] = {}
-    for name, value in config.items():
-        inner = _flat(value, f"{name}.") if isinstance(value, Mapping) else {prefix + name: value}
-        flat |= inner
-    return flat
-
-
 def _values(config: Mapping[str, Any], names: Sequence[str]) -> str:
     return ", ".join(f"{name}={config.get(name)!s:.60}" for name in names)
 
@@ -78,7 +69,7 @@ def require_same_run(run: RunFolder, config: TrainConfig, *, must_resume: bool) 
         return
     expected, actual = records[0].fields["config_digest"], str(config_digest(config))
     if expected != actual:
-        opened, asked = _flat(records[0].fields["config"]), _flat(config_record(config))
+        opened, asked = flat(records[0].fields["config"]), flat(config_record(config))
         changed = [n for n in sorted({*opened, *asked}) if opened.get(n) != asked.get(n)]
         names, left = changed[:_SHOWN], len(changed[_SHOWN:])
         more = f" and {left} more" if left else ""

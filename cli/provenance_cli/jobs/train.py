@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from provenance.chain.session import Session, load_deployment
+from provenance.chain.session import Session, deployment_path, load_deployment
 from provenance.dataset.committed import CommittedDataset
 from provenance.dataset.manifest import depth_for
 from provenance.errors import Conflict, InputError
@@ -36,11 +37,19 @@ from provenance_cli.jobs.earlier import (
     require_same_run,
 )
 from provenance_cli.jobs.funds import require_balance
+from provenance_cli.jobs.means import (
+    clock_notes,
+    dataset_beside,
+    require_key,
+    require_means,
+    room_notes,
+    try_run_folders,
+)
 from provenance_cli.jobs.tasks import Estimate, Relay, Task, forecast
 from provenance_cli.jobs.weight_keys import missing_weight_keys
 from provenance_cli.wiring import proving_keys, start_chain
-from provenance_trainer.config import TrainConfig
 from provenance_trainer.data.kinds import Kinds
+from provenance_trainer.draft import Draft
 from provenance_trainer.run.lifecycle import Request, train_recorded
 from provenance_trainer.run.plan import plan
 from provenance_trainer.run.preflight import Checked, Rows, preflight
@@ -50,27 +59,33 @@ from provenance_zk.training.registration import Registered, find_registration
 from provenance_zk.training.sources import RowSource
 
 MANIFEST = "dataset.json"
-SUFFIX = "-dataset"  # a dataset that this job commits goes to OUTPUT_DIR-dataset
 
 
 @dataclass(frozen=True)
 class TrainRequest:
     """What the user asks for.
 
-    config: its `dataset_name` is a committed folder, or any source that `dataset commit` takes.
+    draft: the configuration, faults and all; its `dataset_name` is a committed folder, or any
+        source that `dataset commit` takes.
     selection: which records to commit, if the dataset is not committed yet; its source is ignored.
     anchor: register, anchor and prove on chain; else only write the journal.
     must_resume: refuse to begin a new run.
     prove: prove the epochs after training.
+    key: name of the signing key; None for the configuration's.
     """
 
-    config: TrainConfig
+    draft: Draft
     selection: Selection
     anchor: bool
     must_resume: bool = False
     prove: bool = True
-    key: str = "default"
+    key: str | None = None
     executor: str = "local"
+
+    @property
+    def key_name(self) -> str:
+        """The key that was asked for, else the configuration's, else `default`."""
+        return self.key or self.draft.config.provenance.key or "default"
 
 
 class TrainJob:
@@ -79,17 +94,18 @@ class TrainJob:
     def __init__(self, request: TrainRequest, settings: Settings) -> None:
         """Decide where everything goes; nothing is written."""
         self._request, self._settings = request, settings
-        named = Path(request.config.dataset_name)
-        self._is_committed = (named / MANIFEST).is_file()
-        out = Path(request.config.output_dir)
-        # Beside the run, not in it: verifiers get the run's folder, but never records and salts.
-        self._dataset = named if self._is_committed else out.with_name(out.name + SUFFIX)
-        self._selection = replace(request.selection, source=request.config.dataset_name)
-        self._config = replace(request.config, dataset_name=str(self._dataset))
+        config, draft = request.draft.config, request.draft
+        named = Path(config.dataset_name)
+        self._is_committed = draft.is_sound("dataset_name") and (named / MANIFEST).is_file()
+        out = Path(config.output_dir)
+        self._dataset = named if self._is_committed else dataset_beside(out)
+        self._selection = replace(request.selection, source=config.dataset_name)
+        self._config = replace(config, dataset_name=str(self._dataset))
         self._run = RunFolder(out)
         self._was_committed = self._has_dataset()
         self.checked: Checked | None = None
         self.relay = Relay()
+        self._notes: list[str] = []
 
     def check(self, progress: Progress, *, spend: bool = True) -> None:
         """Check all that can be known before anything is spent; finds every fault, not the first.
@@ -103,43 +119,86 @@ class TrainJob:
         Raises:
             Conflict: the run was opened with another configuration, or the source has changed.
             Faults: several faults. Else the only one:
-            InputError: about the dataset, the configuration or the base model.
+            OutputError: a folder that the run writes to takes no file.
+            InputError: about the dataset, the configuration, the base model or the key.
             NotFound: no contracts are deployed, or proving keys are missing.
             AuthError: wrong password.
             UnavailableError: the account cannot pay for the planned gas, or no chain answers.
         """
-        require_same_run(self._run, self._config, must_resume=self._request.must_resume)
-        self._require_same_source()
-        found = Findings()
+        found = self._try_places()
         if not is_opened(self._records):
-            found.run(lambda: self.look(progress))
+            found.run(lambda: self._look(progress))
         if self._request.anchor:
             found.run(lambda: self._check_chain(spend))
         found.require_none()
 
     def look(self, progress: Progress) -> Checked:
-        """Check configuration, dataset and base model, and count what will be fed.
+        """As `check` without spending, also of a run that was opened; for `plan`.
+
+        Contracts, proving keys and money are looked at where contracts are deployed.
 
         Raises:
             InputError: the only fault. Faults: all of them.
         """
+        found = self._try_places()
+        checked = found.run(lambda: self._look(progress))
+        if self._request.key_name != "default" or self._is_deployed:
+            found.run(lambda: require_key(self._settings, self._request.key_name))
+        if self._is_deployed:
+            found.run(lambda: self._check_chain(spend=False))
+        else:
+            self._notes.append("contracts and keys not looked at: none are deployed")
+        found.require_none()
+        assert checked is not None, "a run without faults"
+        return checked
+
+    def _try_places(self) -> Findings:
+        """Whether the run may begin, or go on, where it is to be written."""
+        found, draft = Findings(), self._request.draft
+        if draft.is_sound("output_dir"):
+            commits = None if self._is_committed else self._dataset
+            found.run(lambda: try_run_folders(self._run.root, commits, self._settings))
+        if not found.faults and not draft.faults:
+            must_resume = self._request.must_resume
+            found.run(lambda: require_same_run(self._run, self._config, must_resume=must_resume))
+            found.run(self._require_same_source)
+            self._notes += room_notes(self._run.root, self._settings)
+        found.add(draft.faults)
+        return found
+
+    def _look(self, progress: Progress) -> Checked:
+        """Check configuration, dataset and base model, and count what will be fed."""
+        draft = replace(self._request.draft, config=self._config)
         cache = self._settings.cache / "models"
-        self.checked = preflight(self._config, cache, self._rows, progress)
+        with ExitStack() as stack:
+            self.checked = preflight(draft, cache, lambda: self._rows(stack), progress)
         return self.checked
 
-    def _check_chain(self, spend: bool) -> None:
-        proving_keys(self._settings, load_deployment(self._settings), depth_for(self._count))
-        if spend:
-            start_chain(self._settings)
-            left = [task for task, is_done in forecast(self.tasks()) if not is_done]
-            gas = sum(task.estimate.gas for task in left)
-            require_balance(self._session.rpc, self._session.address, gas)
+    @property
+    def _is_deployed(self) -> bool:
+        return deployment_path(self._settings).exists()
 
-    def _rows(self) -> Rows:
-        """The records that will be fed, committed or not."""
+    def _check_chain(self, spend: bool) -> None:
+        address = require_key(self._settings, self._request.key_name)
+        deployment = load_deployment(self._settings)
+        if self._request.draft.faults:
+            return  # what proofs and gas it takes is not known
+        proving_keys(self._settings, deployment, depth_for(self._count))
+        if not spend:
+            done = ("register dataset", "prove order") if self._registered else ()
+            gas = sum(task.estimate.gas for task in self.tasks() if task.name not in done)
+            require_means(self._settings, address, gas)
+            return
+        start_chain(self._settings)
+        left = [task for task, is_done in forecast(self.tasks()) if not is_done]
+        gas = sum(task.estimate.gas for task in left)
+        require_balance(self._session.rpc, self._session.address, gas)
+        self._notes += clock_notes(self._session.rpc)
+
+    def _rows(self, stack: ExitStack) -> Rows:
+        """The records that will be fed, committed or not; `stack` closes their dataset."""
         if self._has_dataset():
-            dataset = CommittedDataset.open(self._dataset)
-            return Rows.of(dataset)
+            return Rows.of(stack.enter_context(CommittedDataset.open(self._dataset)))
         source = self._source
         kinds = Kinds.of(source.records())
         return Rows(tuple(source.columns), kinds, source.records(), source.reading.records)
@@ -186,7 +245,7 @@ class TrainJob:
 
     @cached_property
     def _session(self) -> Session:
-        return Session(self._settings, self._request.key, self.relay)
+        return Session(self._settings, self._request.key_name, self.relay)
 
     @property
     def _records(self) -> list[Record]:
@@ -207,15 +266,16 @@ class TrainJob:
 
     def lines(self) -> list[str]:
         """For people: what was done to the records on the way, what is fed, and warnings."""
-        read = [] if self._has_dataset() else self._source.curation
-        if self.checked is None:
-            return read
-        base = self.checked.base.dir
-        missing = missing_weight_keys(self._settings, self._config, base)
-        return [*read, *self.checked.lines(), *(f"warning: {text}" for text in missing)]
+        lines = [] if self._has_dataset() else [*self._source.curation]
+        notes = [*self._notes]
+        if self.checked is not None:
+            lines += self.checked.lines()
+            notes += missing_weight_keys(self._settings, self._config, self.checked.base.dir)
+        return [*lines, *(f"warning: {note}" for note in notes)]
 
     def _has_dataset(self) -> bool:
-        return (self._dataset / MANIFEST).is_file()
+        is_named = self._is_committed or self._request.draft.is_sound("output_dir")
+        return is_named and (self._dataset / MANIFEST).is_file()
 
     def _require_same_source(self) -> None:
         """Check that the dataset an earlier call committed is what this call would commit.
@@ -293,10 +353,11 @@ class TrainJob:
         request = Request(
             self._config,
             self._settings,
-            key=self._request.key if self._request.anchor else None,
+            key=self._request.key_name if self._request.anchor else None,
             resume=self._run.journal.is_file(),
             # Counted on the source of a dataset that was not committed yet: count that again.
             fed=self.checked.fed if self.checked and self._was_committed else None,
+            base=self.checked.base if self.checked else None,
         )
         value = train_recorded(request, progress)
         done = value["summary"]

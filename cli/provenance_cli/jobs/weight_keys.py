@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from provenance.chain.session import load_deployment
-from provenance.errors import ProvenanceError
+from provenance.errors import ConfigError, InputError, NotFound, ProvenanceError
 from provenance.settings import Settings
 from provenance.statements import quantization_kind
 from provenance_trainer.config import TrainConfig
@@ -14,6 +15,9 @@ from provenance_trainer.model.architectures import MAX_CONFIG_BYTES, Shape
 from provenance_trainer.model.checks import adapted_modules
 from provenance_trainer.run.derived import DEFAULT_FORMAT
 from provenance_zk.weights.keys import require_keys, wanted_keys
+
+_CANNOT = "publish cannot prove these weights"
+_IDS = re.compile(r" \(0x[^)]*\)")
 
 
 def missing_weight_keys(settings: Settings, config: TrainConfig, base: Path) -> list[str]:
@@ -34,6 +38,12 @@ def missing_weight_keys(settings: Settings, config: TrainConfig, base: Path) -> 
     kinds = ("merge", quantization_kind(DEFAULT_FORMAT).name)
     try:
         require_keys(deployment, settings.cache / "keys", wanted_keys(kinds, sizes, config.lora_r))
-    except ProvenanceError as error:
-        return [f"publish cannot prove these weights: {error}"]
+    except ConfigError as error:
+        keys = (error.expected or "").replace("; ", ",")
+        return [f"{_CANNOT}: no key {keys} is deployed (provenance init --model-keys {keys})"]
+    except NotFound as error:
+        keys = _IDS.sub("", error.expected or "")
+        return [f"{_CANNOT}: the cache lacks {keys} (restore it from a copy, or see doctor)"]
+    except InputError as error:
+        return [f"{_CANNOT}: {error}"]
     return []

@@ -34,9 +34,11 @@ def merge(
     from provenance.layout import RunFolder
     from provenance.log.run_log import open_log
     from provenance.settings import Settings
+    from provenance_cli.outputs import try_run
     from provenance_cli.wiring import base_folder
     from provenance_trainer.run.derived import log_merge
 
+    try_run(RunFolder(run))
     # As it was trained on: without links, and in bfloat16.
     folder = None if base is None else base_folder(Settings.load(), str(base))
     with working("merge") as progress, open_log(RunFolder(run)) as log:

@@ -7,7 +7,15 @@ from typing import Annotated
 import typer
 
 from provenance.settings import Settings
-from provenance_cli.options import Json, Limit, Overrides, Split, TextColumn, TrainingConfig
+from provenance_cli.options import (
+    ConfiguredKey,
+    Json,
+    Limit,
+    Overrides,
+    Split,
+    TextColumn,
+    TrainingConfig,
+)
 from provenance_cli.output import note, result, working
 
 plan_app = typer.Typer(
@@ -27,29 +35,32 @@ def plan(
     text_column: TextColumn = None,
     limit: Limit = None,
     split: Split = "train",
+    key: ConfiguredKey = None,
     json: Json = False,
 ) -> None:
     """Say what will be fed, and estimate transactions, gas, seconds and the wait for finality.
 
     Spends nothing. Proofs of the weights are not counted: `publish --dry-run` estimates those.
-    Everything that `train` would refuse before it spends anything is refused here, all at once.
+    Everything that `train` would refuse before it spends anything is refused here, all at once;
+    only the key's password is not asked for, and no chain is started.
     """
     import dataclasses
 
     from provenance_cli.actions.commit import Selection
     from provenance_cli.jobs import estimates
     from provenance_cli.jobs.train import TrainJob, TrainRequest
-    from provenance_trainer.config import load_config
+    from provenance_trainer.draft import load_draft
     from provenance_trainer.run.plan import plan as make_plan
 
-    parsed = load_config(config, overrides or [])
+    draft = load_draft(config, overrides or [])
     checked, data = None, list[str]()
     if count is None:
-        request = TrainRequest(parsed, Selection("", text_column, limit, split), anchor=False)
-        job = TrainJob(request, Settings.load())
+        selection = Selection("", text_column, limit, split)
+        job = TrainJob(TrainRequest(draft, selection, anchor=True, key=key), Settings.load())
         with working("check") as display:
             checked, data = job.look(display), job.lines()
         count = checked.fed.records
+    parsed = draft.require()
     fed = None if checked is None else checked.fed
     tokens = None if fed is None else -(-fed.tokens // fed.records)
     made = make_plan(parsed, count, tokens=tokens)

@@ -47,9 +47,12 @@ def prove(
     proofs are submitted one by one, and the refused proof is named.
     """
     from provenance.chain.session import Session
+    from provenance.layout import RunFolder
     from provenance.settings import Settings
     from provenance_cli.actions import prove as actions
+    from provenance_cli.outputs import try_run
 
+    try_run(RunFolder(run))
     settings = Settings.load()
     session = Session(settings, key, note)
     if weights:

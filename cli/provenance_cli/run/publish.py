@@ -44,13 +44,17 @@ def publish(
 
     The exit code is that of the verdict. Repeatable: tasks that are done already are skipped.
     """
+    from provenance.layout import RunFolder
     from provenance.settings import Settings
     from provenance_cli.jobs.publish import PublishJob, PublishRequest
     from provenance_cli.jobs.tasks import print_forecast, run_tasks
     from provenance_cli.judge.verdict_text import render
+    from provenance_cli.outputs import try_run
 
     request = PublishRequest(run, name, format_, draws, not no_prove, key, executor)
     job = PublishJob(request, Settings.load())
+    if not dry_run:
+        try_run(RunFolder(run))
     job.check(spend=not dry_run)
     if dry_run:
         print_forecast(job.tasks(), json)

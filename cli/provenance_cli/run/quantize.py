@@ -27,8 +27,10 @@ def quantize(
     """Write RUN/merged as RUN/release/NAME.gguf (Q8_0) or NAME.safetensors (int8), and log it."""
     from provenance.layout import RunFolder
     from provenance.log.run_log import open_log
+    from provenance_cli.outputs import try_run
     from provenance_trainer.run.derived import log_quantize
 
+    try_run(RunFolder(run))
     with working("quantize") as progress, open_log(RunFolder(run)) as log:
         record, file = log_quantize(log, name, format_, progress)
     fields = record.fields

@@ -25,9 +25,12 @@ def release(
     """Log a release of the quantized file, anchor it, and claim it on chain. Repeatable."""
     from provenance.chain.session import Session
     from provenance.ids import to_hex
+    from provenance.layout import RunFolder
     from provenance.settings import Settings
     from provenance_cli.actions.release import release_run
+    from provenance_cli.outputs import try_run
 
+    try_run(RunFolder(run))
     session = Session(Settings.load(), key, note)
     with working("release") as progress:
         done = release_run(run, name, session, progress)

@@ -10,6 +10,7 @@ import typer
 
 from provenance_cli.options import (
     AllowEmpty,
+    ConfiguredKey,
     Dedupe,
     DryRun,
     ExecutorOption,
@@ -30,14 +31,6 @@ train_app = typer.Typer(
 
 
 ALLOW_EMPTY = ("provenance.allow_empty=true",)
-
-ConfiguredKey = Annotated[
-    str | None,
-    typer.Option(
-        "--key",
-        help="Name of the signing key (default: the configuration's, else `default`).",
-    ),
-]
 
 
 @train_app.command()
@@ -91,7 +84,7 @@ def train(
     from provenance_cli.actions.commit import Selection
     from provenance_cli.jobs.tasks import print_forecast, run_tasks
     from provenance_cli.jobs.train import TrainJob, TrainRequest
-    from provenance_trainer.config import load_config
+    from provenance_trainer.draft import load_draft
 
     if anchor == unregistered:
         raise ConfigError(
@@ -100,14 +93,14 @@ def train(
             actual="both" if anchor else "neither",
         )
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    parsed = load_config(config, [*(overrides or []), *(ALLOW_EMPTY if allow_empty else ())])
+    draft = load_draft(config, [*(overrides or []), *(ALLOW_EMPTY if allow_empty else ())])
     request = TrainRequest(
-        parsed,
+        draft,
         Selection("", text_column, limit, split, dedupe, None, licence),
         anchor,
         resume,
         not no_prove,
-        key or parsed.provenance.key or "default",
+        key,
         executor,
     )
     job = TrainJob(request, Settings.load())

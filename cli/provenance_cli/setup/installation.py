@@ -6,13 +6,11 @@ id. A record of something is no sign that it is still there.
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 
-from provenance.chain.anvil import CHAIN_ID
 from provenance.chain.deploy import Deployment, discrepancies, restore_hint, sources_digest
 from provenance.chain.endpoint import BRISK
 from provenance.chain.session import connect, deployment_path, key_path, load_deployment
@@ -22,14 +20,11 @@ from provenance.judgement.trust_file import load_trust
 from provenance.settings import Settings
 from provenance.signing import address_of, load_key, read_password
 from provenance.statements import key_text
-from provenance_cli.outputs import try_folder
 from provenance_cli.setup.findings import Finding
+from provenance_cli.setup.machine import look_at_clock, look_at_folder
 from provenance_cli.wiring import reader_for
 from provenance_zk.prover.keys import cached_keys
 
-MIN_DISK_BYTES = 2 << 30
-DEVELOPMENT_CHAINS = frozenset({CHAIN_ID, 1337})  # make blocks when they are asked to
-MAX_BLOCK_AGE_S, MAX_BLOCK_LEAD_S = 600, 60
 _NEW_CONTRACTS = "provenance init (or provenance chain deploy --trust-out FILE)"
 
 
@@ -55,13 +50,13 @@ class Installation:
         yield self._trust()
         if self._rpc is not None:
             yield from self._balance(self._rpc)
-            yield from self._clock_skew(self._rpc)
+            yield from look_at_clock(self._rpc, self._clock)
 
     def _folders(self) -> Iterator[Finding]:
         settings = self._settings
-        yield _folder("home folder", settings.home, "name another in PROVENANCE_HOME")
-        yield _folder("cache folder", settings.cache, "name another in PROVENANCE_CACHE")
-        yield _folder("current folder", Path.cwd(), "cd into another one")
+        yield look_at_folder("home folder", settings.home, "name another in PROVENANCE_HOME")
+        yield look_at_folder("cache folder", settings.cache, "name another in PROVENANCE_CACHE")
+        yield look_at_folder("current folder", Path.cwd(), "cd into another one")
 
     def _password(self) -> Iterator[Finding]:
         file = self._settings.password_file
@@ -210,37 +205,3 @@ class Installation:
         is_embedded = self._settings.rpc_url is None
         mend = "provenance chain deploy" if is_embedded else f"send {address} some"
         yield Finding(name, False, f"{address} has nothing to pay with", mend, self._is_deployed)
-
-    def _clock_skew(self, rpc: Rpc) -> Iterator[Finding]:
-        """Compares the clocks where blocks come by themselves."""
-        name = "clock"
-        try:
-            if rpc.chain_id() in DEVELOPMENT_CHAINS:
-                return
-            age_s = self._clock() - rpc.block("latest").timestamp
-        except ProvenanceError as error:
-            yield Finding.of(name, error, "see chain, above", needed=False)
-            return
-        if -MAX_BLOCK_LEAD_S <= age_s <= MAX_BLOCK_AGE_S:
-            yield Finding(name, True, f"the latest block is {age_s:.0f} s old")
-            return
-        detail = (
-            f"the latest block is {age_s:.0f} s old"
-            if age_s > 0
-            else (f"the latest block is {-age_s:.0f} s in the future")
-        )
-        mend = "timedatectl set-ntp true; if the clock is right, name an endpoint that keeps up"
-        yield Finding(name, False, detail, mend)
-
-
-def _folder(name: str, folder: Path, mend: str) -> Finding:
-    """Whether a folder takes files, and has room for them."""
-    try:
-        try_folder(folder, name)
-        place = next(p for p in (folder, *folder.absolute().parents) if p.is_dir())
-        free = shutil.disk_usage(place).free
-    except ProvenanceError as error:
-        return Finding.of(name, error, mend)
-    room = f"{folder}, {free / (1 << 30):.1f} GiB free"
-    least = f"free at least {MIN_DISK_BYTES >> 30} GiB there, or {mend}"
-    return Finding(name, free >= MIN_DISK_BYTES, room, least)

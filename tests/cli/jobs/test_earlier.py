@@ -10,7 +10,8 @@ from provenance.errors import Conflict
 from provenance.layout import RunFolder
 from provenance.log.record import Record
 from provenance_cli.jobs import earlier
-from provenance_trainer.config import TrainConfig, config_digest, config_record, parse_config
+from provenance_trainer.config import TrainConfig, config_digest, config_record
+from provenance_trainer.draft import parse_config
 
 MINIMAL = {"dataset_name": "d", "output_dir": "o"}
 

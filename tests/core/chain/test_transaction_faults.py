@@ -11,7 +11,8 @@ from eth_account import Account
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provenance.chain.transactions import Limits, TransactionManager, bump, wait_final
+from provenance.chain.transactions import Limits, TransactionManager, bump
+from provenance.chain.waits import Waits
 from provenance.chain.web3_adapter import Receipt
 from provenance.errors import OutcomeUnknown, ProvenanceError, RejectedError, UnavailableError
 from tests.support.fake_rpc import FakeRpc, refused
@@ -331,6 +332,18 @@ def test_a_stuck_attempt_blocks_others_rather_than_skipping_its_nonce(bench: Ben
     assert {s.data for s in bench.rpc.broadcasts} == {b"a"}
 
 
+def test_a_fee_that_is_raised_is_told(bench: Bench) -> None:
+    bench.rpc.automine = False
+    bench.rpc.before = lambda name: (
+        bench.rpc.mine() if name == "send_raw" and bench.rpc.broadcasts else None
+    )
+    manager, said = bench.manager(), list[str]()
+    manager.say = said.append
+    manager.send("a", TO, b"\x01")
+    assert said
+    assert said[0].startswith("warning: transaction a is not mined after")
+
+
 # Reorgs and wiped chains
 
 
@@ -353,28 +366,10 @@ def test_a_nonce_taken_by_another_transaction_opens_the_intent_again(bench: Benc
 def test_finality_after_a_reorg_is_an_unknown_outcome(bench: Bench) -> None:
     receipt = bench.send()
     bench.rpc.height += 5
-    wait_final(bench.rpc, receipt, mine=None)
+    Waits(bench.rpc, None).for_final(receipt)
     bench.rpc.forks += 1
     with pytest.raises(OutcomeUnknown, match="reorganisation"):
-        wait_final(bench.rpc, receipt, mine=None)
-
-
-def test_blocks_are_mined_to_finality_where_that_is_possible(bench: Bench) -> None:
-    receipt = bench.send()
-    mined: list[int] = []
-
-    def mine(blocks: int) -> None:
-        mined.append(blocks)
-        bench.rpc.height += blocks
-
-    wait_final(bench.rpc, receipt, mine=mine)
-    assert mined
-
-
-def test_finality_that_never_comes_is_unavailable(bench: Bench) -> None:
-    receipt = bench.send()
-    with pytest.raises(UnavailableError, match="not final yet"):
-        wait_final(bench.rpc, receipt, mine=None, timeout_s=-1, sleep=lambda _: None)
+        Waits(bench.rpc, None).for_final(receipt)
 
 
 def test_after_a_wiped_chain_everything_is_sent_again_in_order(bench: Bench) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from provenance.errors import InputError
-from provenance_trainer.config import parse_config
 from provenance_trainer.data.fed import Fed, count_fed, require_learnable
 from provenance_trainer.data.kinds import Kinds
 from provenance_trainer.data.recipe import Recipe
+from provenance_trainer.draft import parse_config
 from tests.trainer.made_tokenizers import CHAT, FULL_CHAT, make_tokenizer
 
 

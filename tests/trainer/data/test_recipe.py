@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from provenance.errors import ConfigError, InputError
-from provenance_trainer.config import TrainConfig, parse_config
+from provenance_trainer.config import TrainConfig
 from provenance_trainer.data.kinds import Kinds
 from provenance_trainer.data.recipe import Recipe
 from provenance_trainer.data.tokens import IGNORED_LABEL
+from provenance_trainer.draft import parse_config
 from tests.trainer.made_tokenizers import CHAT, FULL_CHAT, make_tokenizer
 
 ASK = {"role": "user", "content": "was it stopped?"}

@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from provenance.errors import ConfigError, InputError
-from provenance_trainer.config import TrainConfig, parse_config
+from provenance_trainer.config import TrainConfig
+from provenance_trainer.draft import parse_config
 from provenance_trainer.model.base import BaseModel
 from provenance_trainer.model.checks import adapter_faults, base_faults
 from provenance_trainer.model.peft_setup import load_adapted_model

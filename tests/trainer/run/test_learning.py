@@ -39,8 +39,18 @@ def test_a_loss_that_is_not_finite_stops_the_run(
     with pytest.raises(InputError, match="not finite") as caught:
         train(data, tmp_path / "run", cache_dir, **config)
     assert (caught.value.where or "").startswith("step ")
+    assert "another output_dir, with a lower learning rate" in (caught.value.hint or "")
     made = support.make_config(data, tmp_path / "run", **config)
     assert support.records_of(made, "run.close") == []
+
+
+def test_an_adapter_too_large_to_be_merged_is_named_where_it_would_have_been(
+    data: Path, tmp_path: Path, cache_dir: Path
+) -> None:
+    with pytest.raises(InputError, match="outside the range that a merge accepts") as caught:
+        train(data, tmp_path / "run", cache_dir, learning_rate=1e5, max_steps=1)
+    assert (caught.value.where or "").startswith(f"{tmp_path / 'run' / 'adapter'}/")
+    assert "another output_dir, with a lower learning rate" in (caught.value.hint or "")
 
 
 def test_what_learns_nothing_may_be_allowed_and_says_so(
@@ -68,8 +78,9 @@ def test_an_adapter_of_zeros_is_counted_and_refused() -> None:
         torch.nn.init.zeros_(part.lora_B.weight)
         setattr(module, name, part)
     assert change_of(module) == Change(0, 2)
-    with pytest.raises(InputError, match="every B of the adapter is zero"):
+    with pytest.raises(InputError, match="every B of the adapter is zero") as caught:
         require_change(change_of(module))
+    assert "another output_dir, with a higher learning rate" in (caught.value.hint or "")
     torch.nn.init.ones_(module.q.lora_B.weight)
     assert change_of(module) == Change(1, 2)
     require_change(change_of(module))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from provenance.errors import InputError
-from provenance_trainer.config import parse_config
+from provenance_trainer.draft import parse_config
 from provenance_trainer.model.base import BaseModel
 from provenance_trainer.run.plan import EPOCH_SLOTS, plan, proofs_by_transaction, slots_for
 from tests.support import training as support

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from provenance.errors import ConfigError, InputError
+from provenance.errors import ConfigError, InputError, ProvenanceError
 from provenance.faults import Faults
 from provenance.progress import silent
-from provenance_trainer.config import parse_config
 from provenance_trainer.data.kinds import Kinds
-from provenance_trainer.run.preflight import Checked, Rows, check_schedule, preflight
+from provenance_trainer.draft import parse_config, parse_draft
+from provenance_trainer.run.preflight import Checked, Rows, preflight
+from provenance_trainer.run.settings import settings_faults
 
 RECORDS = [{"text": f"The pump of line {i} was stopped and cleaned."} for i in range(6)]
 
@@ -25,7 +26,11 @@ def rows(records: list[dict[str, Any]]) -> Rows:
 
 def check(cache: Path, records: list[dict[str, Any]] = RECORDS, **changes: Any) -> Checked:
     named = {"dataset_name": "d", "output_dir": "o", "model_name_or_path": "tiny"}
-    return preflight(parse_config(named | changes), cache, lambda: rows(records), silent)
+    return preflight(parse_draft(named | changes), cache, lambda: rows(records), silent)
+
+
+def settings(**changes: Any) -> list[ProvenanceError]:
+    return list(settings_faults(parse_config({"dataset_name": "d", "output_dir": "o", **changes})))
 
 
 def test_a_run_without_faults_says_what_is_fed(cache_dir: Path, tmp_path: Path) -> None:
@@ -65,6 +70,112 @@ def test_one_fault_is_told_as_itself(cache_dir: Path) -> None:
         check(cache_dir, model_name_or_path="/nowhere")
 
 
+def test_faults_of_the_configuration_hide_no_others(cache_dir: Path, tmp_path: Path) -> None:
+    """Unknown key, type, range, schedule, file, records, held-out records, module: all at once."""
+    with pytest.raises(Faults) as caught:
+        check(
+            cache_dir,
+            [{"title": "a", "body": "b"}],
+            learning_rat=1e-3,
+            bf16="maybe",
+            lora_r=0,
+            provenance={"anchor_interval_s": -1},
+            lr_scheduler_type="cosin",
+            deepspeed=str(tmp_path / "nowhere.json"),
+            lora_target_modules=["v_porj"],
+            eval_dataset_name=str(tmp_path / "nowhere.jsonl"),
+        )
+    places = {place for fault in caught.value.faults for place in str(fault.where).split()}
+    assert places >= {
+        *("learning_rat", "bf16", "lora_r", "provenance.anchor_interval_s", "lr_scheduler_type"),
+        *("deepspeed", "dataset_name", "eval_dataset_name", "lora_target_modules"),
+    }
+
+
+def test_nothing_is_told_that_rests_on_a_wrong_value(cache_dir: Path) -> None:
+    """The defaults that stand for wrong values would be refused by this model or these records."""
+    with pytest.raises(ConfigError) as caught:
+        check(cache_dir, lora_r=0, lora_alpha=7)
+    assert caught.value.where == "lora_r"
+    with pytest.raises(ConfigError) as caught:
+        check(cache_dir, [{"title": "a", "body": "b"}], dataset_text_field=7)
+    assert "dataset_text_field" in (caught.value.where or "")
+
+
+def test_deepspeed_must_be_installed_and_its_file_be_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    file = tmp_path / "deepspeed.json"
+    found = [fault.what for fault in settings(deepspeed=str(file))]
+    assert found == ["package deepspeed is not installed", "cannot read file"]
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    for content, what in (("{", "not JSON"), ("[]", "not a JSON object")):
+        file.write_text(content)
+        assert [fault.what for fault in settings(deepspeed=str(file))] == [what]
+
+
+def test_whatever_the_libraries_raise_is_a_fault(
+    cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is built here is what training builds: by the same function."""
+
+    def refuse(config: object) -> None:
+        raise ImportError("needs a package")
+
+    monkeypatch.setattr("provenance_trainer.run.settings.training_arguments", refuse)
+    with pytest.raises(ConfigError, match="cannot be set up") as caught:
+        check(cache_dir)
+    assert caught.value.actual == "ImportError: needs a package"
+
+
+@pytest.mark.parametrize("rate", [1e30, 65536.0, 1e-30])
+def test_a_learning_rate_with_which_nothing_can_come_out_is_refused(
+    cache_dir: Path, rate: float
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check(cache_dir, learning_rate=rate)
+    assert caught.value.where == "learning_rate"
+    assert str(rate) in (caught.value.actual or "")
+
+
+def test_a_warmup_that_outlasts_a_run_of_one_step_is_refused(cache_dir: Path) -> None:
+    """Its only step has a learning rate of 0."""
+    with pytest.raises(ConfigError, match="all zeros") as caught:
+        check(cache_dir, max_steps=1, warmup_steps=1)
+    assert caught.value.actual == "0.0002, 1 steps, 1 warmup steps: at most 0"
+    check(cache_dir, max_steps=1, warmup_steps=1, lr_scheduler_type="constant")
+
+
+def test_a_tiny_learning_rate_may_be_allowed(cache_dir: Path) -> None:
+    allowed = check(cache_dir, learning_rate=1e-30, provenance={"allow_empty": True})
+    assert "learning_rate is 1e-30" in "".join(allowed.notes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"learning_rate": 5.0}, "learning_rate is 5.0"),
+        ({"warmup_steps": 10_000}, "warmup_steps is 10000, and the run has 3 steps"),
+        (
+            {"gradient_accumulation_steps": 1000},
+            "gradient_accumulation_steps is 1000, and an epoch has 3 batches",
+        ),
+        (
+            {"per_device_train_batch_size": 1000},
+            "per_device_train_batch_size is 1000, and the dataset has 6 records",
+        ),
+    ],
+)
+def test_settings_that_are_hardly_meant_are_told_with_the_numbers(
+    cache_dir: Path, changes: dict[str, Any], words: str
+) -> None:
+    found = check(cache_dir, **({"per_device_train_batch_size": 2} | changes))
+    assert [note for note in found.notes if note.startswith(words)]
+    assert found.lines()[-1].startswith("warning: ")
+    assert not [n for n in check(cache_dir, per_device_train_batch_size=2).notes if "is " in n]
+
+
 @pytest.mark.parametrize(
     ("name", "what"),
     [
@@ -74,13 +185,11 @@ def test_one_fault_is_told_as_itself(cache_dir: Path) -> None:
     ],
 )
 def test_a_schedule_that_cannot_run_is_refused(name: str, what: str) -> None:
-    config = parse_config({"dataset_name": "d", "output_dir": "o", "lr_scheduler_type": name})
-    with pytest.raises(ConfigError, match=what):
-        check_schedule(config)
+    (fault,) = settings(lr_scheduler_type=name)
+    assert what in fault.what
+    assert fault.where == "lr_scheduler_type"
 
 
 @pytest.mark.parametrize("name", ["cosine", "linear", "constant", "constant_with_warmup"])
 def test_a_common_schedule_is_taken(name: str) -> None:
-    check_schedule(
-        parse_config({"dataset_name": "d", "output_dir": "o", "lr_scheduler_type": name})
-    )
+    assert settings(lr_scheduler_type=name) == []

@@ -236,16 +236,22 @@ def _tied(weights: Weights) -> bool:
     return same and weights.raw(HEAD) == weights.raw(EMBEDDING)
 
 
-def adapter_faults(folder: Path, config: TrainConfig) -> Iterator[ProvenanceError]:
+def adapter_faults(
+    folder: Path, config: TrainConfig, unsound: frozenset[str] = frozenset()
+) -> Iterator[ProvenanceError]:
     """What keeps an adapter of these settings from being trained, merged and proven.
 
     Args:
         folder: The base model, as `locate_base` finds it; links are followed.
+        unsound: Keys of `config` that say nothing; nothing that rests on them is told.
     """
-    try:
-        exact_scale(config.lora_alpha, config.lora_r, "lora_alpha")
-    except InputError as error:
-        yield _as_config(error)
+    if unsound.isdisjoint(("lora_r", "lora_alpha")):
+        try:
+            exact_scale(config.lora_alpha, config.lora_r, "lora_alpha")
+        except InputError as error:
+            yield _as_config(error)
+    if _TARGETS in unsound:
+        return
     try:
         own = OwnPath(folder)
         shape = Shape.of(load_json(own / "config.json", MAX_CONFIG_BYTES), str(own / "config.json"))
@@ -255,7 +261,8 @@ def adapter_faults(folder: Path, config: TrainConfig) -> Iterator[ProvenanceErro
     for name in names if names != (ALL_LINEAR,) else ():
         if name == ALL_LINEAR or not adapted_modules((name,), shape):
             yield _unmatched(name, shape)
-    yield from _rank_faults(config.lora_r, adapted_modules(names, shape))
+    if "lora_r" not in unsound:
+        yield from _rank_faults(config.lora_r, adapted_modules(names, shape))
 
 
 def adapted_modules(targets: Sequence[str], shape: Shape) -> dict[str, tuple[int, int]]:

@@ -24,6 +24,7 @@ from provenance_trainer.model.adapter import (
     exact_scale,
     round_adapter,
 )
+from provenance_trainer.model.way_out import LOWER
 
 
 def has_gpu() -> bool:
@@ -93,6 +94,9 @@ def ship_adapter(model: PeftModel, base_name: str, target: Path) -> Digest:
 
     Returns:
         Content digest of the shipped adapter.
+
+    Raises:
+        InputError: a value is not finite, or larger than a merge holds.
     """
     if target.exists():
         shutil.rmtree(target)  # an earlier attempt of the same run left it
@@ -102,7 +106,13 @@ def ship_adapter(model: PeftModel, base_name: str, target: Path) -> Digest:
         model.save_pretrained(str(raw), safe_serialization=True)
         (raw / "README.md").unlink(missing_ok=True)
         _settle_config(raw / CONFIG_NAME, base_name)
-        digest = round_adapter(raw, target)
+        try:
+            digest = round_adapter(raw, target)
+        except InputError as error:
+            # The folder is gone when this is read.
+            error.where = (error.where or "").replace(str(raw), str(target))
+            error.hint = error.hint or LOWER
+            raise
     load_shipped(model, target)
     return digest
 

@@ -70,7 +70,7 @@ class ProvenanceCallback(TrainerCallback):
         Raises:
             ConfigError: batches cannot be recorded in this way of training.
         """
-        _require_recordable(args)
+        require_recordable(args)
         self.capture.attach(_innermost(kwargs["model"]))
 
     def on_epoch_begin(
@@ -153,7 +153,12 @@ class ProvenanceCallback(TrainerCallback):
             logger.error("step %d: %s", state.global_step, status)
 
 
-def _require_recordable(args: TrainingArguments) -> None:
+def require_recordable(args: TrainingArguments) -> None:
+    """Check that what is fed can be recorded in this way of training.
+
+    Raises:
+        ConfigError: several GPUs in one process, or batches that are filled up with repeats.
+    """
     if args.n_gpu > 1:
         raise ConfigError(
             "several GPUs in one process cannot be recorded",

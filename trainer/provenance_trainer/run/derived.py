@@ -16,6 +16,7 @@ from provenance.log.run_log import OpenLog, run_id_of
 from provenance.progress import Progress, silent
 from provenance_trainer.formats.registry import FORMATS, Registry
 from provenance_trainer.model.merge import MergeReport, merge_adapter
+from provenance_trainer.model.way_out import HIGHER_OR_EMPTY
 
 DEFAULT_FORMAT = "Q8_0"
 
@@ -63,7 +64,7 @@ def log_merge(
             where=str(folder.adapter),
             expected="a change",
             actual=str(report.merged),
-            hint="train longer or with a higher learning rate, or train with --allow-empty",
+            hint=HIGHER_OR_EMPTY,
         )
     record = _merge_record(folder, report, checkpoint.index)
     log.append(record)

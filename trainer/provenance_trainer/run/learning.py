@@ -14,8 +14,7 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from provenance.errors import InputError
-
-_HINT = "lower the learning rate, look at the records, or give --allow-empty"
+from provenance_trainer.model.way_out import HIGHER_OR_EMPTY, LOWER_OR_EMPTY
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ def require_finite(what: str, value: float) -> None:
     """
     if not math.isfinite(value):
         raise InputError(
-            f"{what} is not finite", expected="a number", actual=repr(value), hint=_HINT
+            f"{what} is not finite", expected="a number", actual=repr(value), hint=LOWER_OR_EMPTY
         )
 
 
@@ -55,7 +54,7 @@ def require_change(change: Change) -> None:
             "training changed nothing: every B of the adapter is zero",
             expected="a change",
             actual=f"0 of {change.adapted} pairs",
-            hint=_HINT,
+            hint=HIGHER_OR_EMPTY,
         )
 
 
@@ -100,5 +99,5 @@ class LossWatch(TrainerCallback):
                 where=f"step {state.global_step}",
                 expected="a number",
                 actual="nan or infinity",
-                hint=_HINT,
+                hint=LOWER_OR_EMPTY,
             )

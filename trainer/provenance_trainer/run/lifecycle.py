@@ -1,8 +1,10 @@
 """A recorded run from its opening to its close.
 
-    opening (opening.py) -> training (recorded.py) -> adapter checkpoint -> run.close
+    model, Trainer (train.py) -> opening (opening.py) -> training (recorded.py)
+      -> adapter checkpoint -> run.close
 
-A run that was killed can be resumed, because the journal says how far it came.
+An opened run stays listed on chain for good, so nothing is opened before everything that needs no
+seed was made. A run that was killed can be resumed, because the journal says how far it came.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from transformers.utils import logging
 
 from provenance.chain.session import Session
 from provenance.dataset.committed import CommittedDataset
@@ -23,7 +27,7 @@ from provenance.progress import Progress, Say
 from provenance.settings import Settings
 from provenance_trainer.config import TrainConfig
 from provenance_trainer.data.fed import Fed
-from provenance_trainer.model.base import load_base
+from provenance_trainer.model.base import BaseModel, load_base
 from provenance_trainer.record.checkpoints import ResumePoint, find_resume_point
 from provenance_trainer.run.opening import (
     DrawnRun,
@@ -34,6 +38,8 @@ from provenance_trainer.run.opening import (
     require_startable,
 )
 from provenance_trainer.run.preflight import fed_of
+from provenance_trainer.run.recorded import Setup, train_opened
+from provenance_trainer.run.train import prepare_run
 from provenance_zk.training.registration import require_registration
 
 
@@ -45,6 +51,7 @@ class Request:
         whose seed is local and whose log is not anchored.
     resume: Go on with the run that the output folder holds.
     fed: What is fed of the dataset, if somebody counted it already.
+    base: The base model, if somebody digested it already.
     """
 
     config: TrainConfig
@@ -52,6 +59,7 @@ class Request:
     key: str | None
     resume: bool
     fed: Fed | None = None
+    base: BaseModel | None = None
 
 
 def train_recorded(request: Request, say: Progress) -> dict[str, Any]:
@@ -62,6 +70,7 @@ def train_recorded(request: Request, say: Progress) -> dict[str, Any]:
             or `resume` is true and it holds no run.
         NotFound: the dataset is not registered on the chain's ledger.
         InputError: records that cannot be fed, or a run that learns nothing.
+        ConfigError: training cannot be set up; nothing was opened.
         UnavailableError: the chain is unreachable at the start.
     """
     config, settings, key = request.config, request.settings, request.key
@@ -71,21 +80,19 @@ def train_recorded(request: Request, say: Progress) -> dict[str, Any]:
     salt_key = load_key(settings.home / "salts.key")
     with CommittedDataset.open(Path(config.dataset_name), salt_key) as dataset:
         _silence_transformers()
-        base = load_base(config.model_name_or_path, settings.cache / "models")
+        base = request.base or load_base(config.model_name_or_path, settings.cache / "models")
+        resume = _resume_point(folder) if request.resume else None
+        setup = Setup(prepare_run(config, base, dataset), salt_key, resume)
 
         def fed() -> Fed:
             return request.fed or fed_of(config, base, dataset, say)
 
         inputs = RunInputs(config, folder, dataset, base, registration, fed)
         with open_journal(inputs) as journal:
-            run = open_run(inputs, journal, say)
-            return _train(run, salt_key, _resume_point(folder) if request.resume else None, say)
+            return _train(open_run(inputs, journal, say), setup, say)
 
 
 def _silence_transformers() -> None:
-    # Imported here, because transformers loads slowly, and errors before this line come at once.
-    from transformers.utils import logging
-
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # progress is plain lines
 
 
@@ -103,13 +110,10 @@ def _resume_point(folder: RunFolder) -> ResumePoint | None:
     return find_resume_point(history, folder.root)
 
 
-def _train(run: DrawnRun, salt_key: bytes, resume: ResumePoint | None, say: Say) -> dict[str, Any]:
-    # Imported here, because a run that is refused earlier does not need torch.
-    from provenance_trainer.run.recorded import train_opened  # imports torch
-
+def _train(run: DrawnRun, setup: Setup, say: Say) -> dict[str, Any]:
     thread = _anchor_thread(run, say)
     try:
-        summary = train_opened(run, salt_key, resume, thread, say)
+        summary = train_opened(run, setup, thread, say)
     finally:
         heads = _finish(thread, say)
     return {

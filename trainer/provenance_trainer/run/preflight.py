@@ -1,7 +1,8 @@
 """Everything about data and base model that can be known before anything is spent.
 
-`provenance plan` and `provenance train` run the same checks. All faults are gathered, so that a
-user mends them at once and not one at a time.
+`provenance plan` and `provenance train` run the same checks. Whatever training builds from the
+configuration is built here first, since an opened run stays listed on chain for good. All faults
+are gathered, so that a user mends them at once and not one at a time.
 """
 
 from __future__ import annotations
@@ -11,11 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from transformers import PreTrainedTokenizerBase, SchedulerType, get_scheduler
+from transformers import PreTrainedTokenizerBase
 
-from provenance.errors import ConfigError
-from provenance.faults import Findings, did_you_mean
+from provenance.faults import Findings
 from provenance.progress import Progress
 from provenance_trainer.config import TrainConfig
 from provenance_trainer.data.fed import (
@@ -28,12 +27,24 @@ from provenance_trainer.data.fed import (
 from provenance_trainer.data.kinds import Kinds
 from provenance_trainer.data.recipe import Recipe
 from provenance_trainer.data.tokenizer import load_tokenizer
+from provenance_trainer.draft import Draft
 from provenance_trainer.formats.checks import format_faults
 from provenance_trainer.model.base import BaseModel, load_base, locate_base
 from provenance_trainer.model.checks import adapter_faults, base_faults
 from provenance_trainer.model.value_checks import value_faults
 from provenance_trainer.run.derived import DEFAULT_FORMAT
-from provenance_trainer.run.evaluation import counted_of_training, held_out
+from provenance_trainer.run.evaluation import Evaluation, counted_of_training, held_out
+from provenance_trainer.run.held_out import read_held_out
+from provenance_trainer.run.plan import plan
+from provenance_trainer.run.settings import pace_faults, pace_notes, settings_faults
+
+# Keys that checks rest on: what of a record is fed, whether that can be learned, and how fast.
+_SHAPE = (*("dataset_text_field", "dataset_shape", "completion_only_loss", "assistant_only_loss"),)
+_LEARNABLE = ("max_length", "per_device_train_batch_size", "provenance.allow_empty")
+_PACE = (
+    *("learning_rate", "warmup_steps", "max_steps", "num_train_epochs"),
+    *("gradient_accumulation_steps", *_LEARNABLE),
+)
 
 
 @dataclass(frozen=True)
@@ -80,9 +91,12 @@ class Checked:
 
 
 def preflight(
-    config: TrainConfig, cache: Path, open_rows: Callable[[], Rows], progress: Progress
+    draft: Draft, cache: Path, open_rows: Callable[[], Rows], progress: Progress
 ) -> Checked:
     """Check configuration, data and base model. Nothing is written but the model cache.
+
+    A configuration with faults is checked as far as its other keys go, and its faults are told
+    with the rest.
 
     Args:
         cache: Where decoded and downloaded base models are kept.
@@ -93,65 +107,78 @@ def preflight(
         UnavailableError: the hub or the disk is out of reach.
     """
     found = Findings()
-    found.run(lambda: check_schedule(config))
-    rows = found.run(open_rows)
-    folder = found.run(lambda: locate_base(config.model_name_or_path, cache))
-    base, fed, evaluation = None, None, None
-    if folder is not None and found.add(base_faults(folder)) == 0:
-        tokenizer = found.run(lambda: load_tokenizer(folder))
-        if tokenizer is not None:
-            if (name := config.eval_dataset_name) is not None:
-                evaluation = found.run(lambda: held_out(config, name, tokenizer))
-            if rows is not None:
-                fed = found.run(lambda: count(config, tokenizer, rows, progress))
-        if found.add(adapter_faults(folder, config)) == 0:
-            base = found.run(lambda: load_base(config.model_name_or_path, cache, progress))
-            if base is not None:
-                found.add(value_faults(base.dir, config))
+    found.add(draft.faults)
+    checks = _Checks(draft, cache, found, progress)
+    # A default in the place of what is unsound is right by itself.
+    found.add(settings_faults(draft.config))
+    checks.model(checks.data(open_rows))
     found.require_none()
-    assert base is not None, "a base without faults"
-    assert fed is not None, "records without faults"
-    notes = [
-        f"this base cannot become {DEFAULT_FORMAT}: {fault}"
-        for fault in format_faults(DEFAULT_FORMAT, base.dir)
-    ]
-    counted = evaluation.counted if evaluation else counted_of_training(config, fed.records)
-    return Checked(base, fed, counted, tuple(notes))
+    return checks.made()
 
 
-def check_schedule(config: TrainConfig) -> None:
-    """Check that the learning rate can follow the schedule that the configuration names.
+class _Checks:
+    """The checks of one configuration. One is left out if a key that it rests on is unsound."""
 
-    Raises:
-        ConfigError: no such schedule, or one that needs what a run does not give it.
-    """
-    name = config.lr_scheduler_type
-    known = sorted(kind.value for kind in SchedulerType)
-    if name not in known:
-        raise ConfigError(
-            "no such schedule",
-            where="lr_scheduler_type",
-            expected=", ".join(known),
-            actual=name,
-            hint=did_you_mean(name, known),
-        )
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    try:
-        made = get_scheduler(name, optimizer, num_warmup_steps=0, num_training_steps=1)
-    except (ValueError, TypeError) as error:
-        raise ConfigError(
-            "schedule needs settings that a run has not",
-            where="lr_scheduler_type",
-            actual=f"{name}: {str(error)[:120]}",
-            hint="cosine and linear need none",
-        ) from error
-    if isinstance(made, torch.optim.lr_scheduler.ReduceLROnPlateau):
-        raise ConfigError(
-            "schedule needs evaluations during training, and there are none",
-            where="lr_scheduler_type",
-            actual=name,
-            hint="cosine and linear need none",
-        )
+    def __init__(self, draft: Draft, cache: Path, found: Findings, progress: Progress) -> None:
+        self._draft, self._config = draft, draft.config
+        self._cache, self._found, self._progress = cache, found, progress
+        self._base: BaseModel | None = None
+        self._fed: Fed | None = None
+        self._evaluation: Evaluation | None = None
+
+    def data(self, open_rows: Callable[[], Rows]) -> Rows | None:
+        """Whether there are records."""
+        return self._found.run(open_rows) if self._draft.is_sound("dataset_name") else None
+
+    def model(self, rows: Rows | None) -> None:
+        """The base model, and with it what its tokenizer makes of the records."""
+        found, draft, name = self._found, self._draft, self._config.model_name_or_path
+        is_named = draft.is_sound("model_name_or_path")
+        folder = found.run(lambda: locate_base(name, self._cache)) if is_named else None
+        if folder is None or found.add(base_faults(folder)):
+            self._held_out(None)
+            return
+        tokenizer = found.run(lambda: load_tokenizer(folder))
+        self._held_out(tokenizer)
+        if tokenizer is not None and rows is not None and draft.is_sound(*_SHAPE):
+            self._feed(tokenizer, rows)
+        if found.add(adapter_faults(folder, self._config, draft.unsound)) == 0:
+            self._base = found.run(lambda: load_base(name, self._cache, self._progress))
+            if self._base is not None and draft.is_sound("lora_target_modules"):
+                found.add(value_faults(self._base.dir, self._config))
+
+    def _held_out(self, tokenizer: PreTrainedTokenizerBase | None) -> None:
+        config, found = self._config, self._found
+        if (name := config.eval_dataset_name) is None:
+            return
+        if tokenizer is None or not self._draft.is_sound(*_SHAPE, *_LEARNABLE):
+            found.run(lambda: read_held_out(name, config.eval_samples))
+            return
+        self._evaluation = found.run(lambda: held_out(config, name, tokenizer))
+
+    def _feed(self, tokenizer: PreTrainedTokenizerBase, rows: Rows) -> None:
+        config, found, draft = self._config, self._found, self._draft
+        fed = found.run(lambda: _count(config, tokenizer, rows, self._progress))
+        if fed is None:
+            return
+        if draft.is_sound(*_LEARNABLE):
+            found.run(lambda: require_learnable(fed, config))
+        if draft.is_sound(*_PACE):
+            found.add(pace_faults(config, plan(config, fed.records)))
+        self._fed = fed
+
+    def made(self) -> Checked:
+        """What was found out, where nothing is wrong."""
+        config, base, fed, held = self._config, self._base, self._fed, self._evaluation
+        assert base is not None, "a base without faults"
+        assert fed is not None, "records without faults"
+        notes = [
+            f"this base cannot become {DEFAULT_FORMAT}: {fault}"
+            for fault in format_faults(DEFAULT_FORMAT, base.dir)
+        ]
+        notes += pace_notes(config, plan(config, fed.records))
+        counted = held.counted if held else counted_of_training(config, fed.records)
+        return Checked(base, fed, counted, tuple(notes))
 
 
 def fed_of(config: TrainConfig, base: BaseModel, dataset: Records, progress: Progress) -> Fed:
@@ -160,14 +187,13 @@ def fed_of(config: TrainConfig, base: BaseModel, dataset: Records, progress: Pro
     Raises:
         InputError: records that cannot be fed, or of which no batch may learn.
     """
-    return count(config, load_tokenizer(base.dir), Rows.of(dataset), progress)
-
-
-def count(
-    config: TrainConfig, tokenizer: PreTrainedTokenizerBase, rows: Rows, progress: Progress
-) -> Fed:
-    """Count what is fed of records; raises as `fed_of`."""
-    recipe = Recipe.of(config, tokenizer, rows.columns, rows.kinds)
-    fed = count_fed(recipe, rows.rows, rows.count, progress)
+    fed = _count(config, load_tokenizer(base.dir), Rows.of(dataset), progress)
     require_learnable(fed, config)
     return fed
+
+
+def _count(
+    config: TrainConfig, tokenizer: PreTrainedTokenizerBase, rows: Rows, progress: Progress
+) -> Fed:
+    recipe = Recipe.of(config, tokenizer, rows.columns, rows.kinds)
+    return count_fed(recipe, rows.rows, rows.count, progress)

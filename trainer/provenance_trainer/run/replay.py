@@ -20,12 +20,12 @@ from provenance.log.tree import iterate_records
 from provenance.settings import Settings
 from provenance.verify.evidence import FolderSource
 from provenance.verify.protocols import BatchCount
-from provenance_trainer.config import parse_config
 from provenance_trainer.data.fed import count_fed, rows_of
 from provenance_trainer.data.kinds import Kinds
 from provenance_trainer.data.legacy import FirstRules, FirstVersion, first_form
 from provenance_trainer.data.recipe import Recipe
 from provenance_trainer.data.tokenizer import load_tokenizer
+from provenance_trainer.draft import parse_config
 from provenance_trainer.record.features import Feeder, batch_tensors
 
 

@@ -1,6 +1,7 @@
 """One training run: LoRA (PEFT) with Trainer, in the pre-registered order, recorded as it is fed.
 
-This module gets a seed and a recorder, and knows nothing of chains.
+This module gets a seed and a recorder, and knows nothing of chains. What needs no seed is made by
+`prepare_run`, before the run is opened.
 """
 
 from __future__ import annotations
@@ -48,12 +49,13 @@ from provenance_trainer.record.recorder import Recorder
 from provenance_trainer.record.sampler import CommittedSampler
 from provenance_trainer.run.evaluation import Evaluation, evaluation_of, perplexity
 from provenance_trainer.run.learning import LossWatch, change_of, require_change, require_finite
+from provenance_trainer.run.settings import setting_up
 from provenance_trainer.run.trainer import CommittedTrainer, Lines, training_arguments
 
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A run before its first step."""
+    """A run before it is opened: everything that can be made without its seed."""
 
     config: TrainConfig
     base: BaseModel
@@ -61,6 +63,7 @@ class PreparedRun:
     recipe: Recipe
     model: PeftModel
     evaluation: Evaluation
+    trainer: CommittedTrainer
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -100,23 +103,26 @@ class TrainSummary:
 
 
 def prepare_run(config: TrainConfig, base: BaseModel, dataset: Records) -> PreparedRun:
-    """Load model and tokenizer, attach the adapter, choose the evaluation sample.
+    """Load model and tokenizer, attach the adapter, choose the evaluation sample, make the Trainer.
 
     Raises:
-        ConfigError: the model does not allow an option.
+        ConfigError: model or libraries do not allow an option.
         InputError: a record or the evaluation file has no text.
     """
-    set_seed(config.seed)
-    kinds = Kinds.of(rows_of(dataset))
-    recipe = Recipe.of(config, load_tokenizer(base.dir), dataset.columns, kinds)
-    return PreparedRun(
-        config=config,
-        base=base,
-        dataset=dataset,
-        recipe=recipe,
-        evaluation=evaluation_of(config, dataset, recipe),
-        model=load_adapted_model(config, base.dir),
-    )
+    with setting_up():
+        set_seed(config.seed)
+        kinds = Kinds.of(rows_of(dataset))
+        recipe = Recipe.of(config, load_tokenizer(base.dir), dataset.columns, kinds)
+        evaluation = evaluation_of(config, dataset, recipe)
+        model = load_adapted_model(config, base.dir)
+        trainer = CommittedTrainer(
+            model=model,
+            args=training_arguments(config),
+            train_dataset=FedRows(dataset, recipe),
+            data_collator=RecordingCollator(PaddingCollator(pad_id_of(recipe.tokenizer))),
+        )
+        trainer.remove_callback(PrinterCallback)
+    return PreparedRun(config, base, dataset, recipe, model, evaluation, trainer)
 
 
 def run_training(
@@ -148,7 +154,8 @@ def run_training(
         )
     if resume is not None:
         recorder.resume(resume)
-    trainer = _make_trainer(run, recorder, anchor, say)
+    _connect(run, recorder, anchor, say)
+    trainer = run.trainer
     with run.model.disable_adapter():
         before = _evaluate(run, recorder, 0, _Subject("base model", run.base.content))
     say(f"perplexity before training {before:.3f} ({run.evaluation.name})")
@@ -187,32 +194,21 @@ def run_training(
     )
 
 
-def _make_trainer(
-    run: PreparedRun, recorder: Recorder, anchor: AnchorHandle | None, say: Say
-) -> Trainer:
-    args = training_arguments(run.config)
+def _connect(run: PreparedRun, recorder: Recorder, anchor: AnchorHandle | None, say: Say) -> None:
+    """Make the Trainer follow the drawn order, and record what it is fed."""
+    trainer = run.trainer
     sampler = CommittedSampler(
         recorder.orders,
         batch_size=run.config.per_device_train_batch_size,
-        world_size=args.world_size,
+        world_size=trainer.args.world_size,
     )
-    trainer = CommittedTrainer(
-        model=run.model,
-        args=args,
-        train_dataset=FedRows(run.dataset, run.recipe),
-        data_collator=RecordingCollator(PaddingCollator(pad_id_of(run.tokenizer))),
-        callbacks=[
-            ProvenanceCallback(recorder, anchor, sampler=sampler),
-            Lines(say, recorder, anchor),
-        ],
-        sampler=sampler,
-    )
+    trainer.sampler = sampler
+    trainer.add_callback(ProvenanceCallback(recorder, anchor, sampler=sampler))
+    trainer.add_callback(Lines(say, recorder, anchor))
     if not run.config.provenance.allow_empty:
         # First, so that a checkpoint of what is not finite is never recorded.
         watch = LossWatch(lambda: trainer.is_finite)
         trainer.callback_handler.callbacks.insert(0, watch)
-    trainer.remove_callback(PrinterCallback)
-    return trainer
 
 
 def _ship(run: PreparedRun, trainer: Trainer, folder: Path) -> Digest:

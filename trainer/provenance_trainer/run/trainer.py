@@ -61,11 +61,14 @@ def training_arguments(config: TrainConfig) -> TrainingArguments:
 
 
 class CommittedTrainer(Trainer):
-    """Trainer with a train sampler of our choice; nothing else differs."""
+    """Trainer with a train sampler of our choice; nothing else differs.
 
-    def __init__(self, *args: Any, sampler: CommittedSampler, **kwargs: Any) -> None:
+    sampler: set when the run's seed is drawn, for the trainer is made before the run is opened.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._committed_sampler = sampler
+        self.sampler: CommittedSampler | None = None
         self._finite = torch.tensor(True)
 
     @property
@@ -80,7 +83,8 @@ class CommittedTrainer(Trainer):
         return loss
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
-        return self._committed_sampler
+        assert self.sampler is not None, "training begins after the draw"
+        return self.sampler
 
 
 class Lines(TrainerCallback):

@@ -1,0 +1,88 @@
+"""What a run needs besides its data: places to write to, room, a key, money, a right clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from provenance.chain.endpoint import BRISK
+from provenance.chain.session import connect, key_path
+from provenance.chain.web3_adapter import Rpc
+from provenance.errors import UnavailableError
+from provenance.ids import Address
+from provenance.settings import Settings
+from provenance.signing import address_of
+from provenance_cli.jobs.funds import require_balance
+from provenance_cli.outputs import try_folder
+from provenance_cli.setup.findings import Finding
+from provenance_cli.setup.machine import look_at_clock, look_at_folder
+
+SUFFIX = "-dataset"  # a dataset that `train` commits goes to OUTPUT_DIR-dataset
+_OUTPUT = "output_dir"
+
+
+def dataset_beside(out: Path) -> Path:
+    """Where `train` commits a dataset to.
+
+    Beside the run, not in it: verifiers get the run's folder, but never records and salts.
+    """
+    named = out if out.name not in ("", "..") else out.resolve()
+    return named.parent / (named.name + SUFFIX)
+
+
+def try_run_folders(out: Path, dataset: Path | None, settings: Settings) -> None:
+    """Check that a run can write what it will write.
+
+    Args:
+        dataset: the folder of a dataset that the run will commit; None if it commits none.
+
+    Raises:
+        OutputError: the first of them that takes no file.
+    """
+    try_folder(out, _OUTPUT)
+    try_folder(dataset, f"dataset of {_OUTPUT}:")
+    try_folder(settings.home, "PROVENANCE_HOME")
+    try_folder(settings.cache, "PROVENANCE_CACHE")
+
+
+def room_notes(out: Path, settings: Settings) -> Iterator[str]:
+    """Folders with so little room that the work may end halfway, for people."""
+    for name, folder in ((_OUTPUT, out), ("PROVENANCE_CACHE", settings.cache)):
+        finding = look_at_folder(name, folder, "name another place")
+        if not finding.ok:
+            yield _told(finding)
+
+
+def clock_notes(rpc: Rpc) -> Iterator[str]:
+    """How far this machine's clock and the chain's are apart, if it is too far; for people."""
+    for finding in look_at_clock(rpc, time.time):
+        if not finding.ok:
+            yield _told(finding)
+
+
+def _told(finding: Finding) -> str:
+    return f"{finding.name}: {finding.detail} ({finding.mend})"
+
+
+def require_key(settings: Settings, name: str) -> Address:
+    """The address of a named key; its password is not asked for.
+
+    Raises:
+        InputError: there is no such key, or it is no keystore.
+    """
+    return address_of(key_path(settings, name))
+
+
+def require_means(settings: Settings, address: Address, gas: int) -> None:
+    """Check that an account can pay, as far as the chain answers; none is started.
+
+    Raises:
+        UnavailableError: the account has not enough.
+    """
+    try:
+        rpc, _ = connect(settings, patience=BRISK)
+        rpc.chain_id()
+    except UnavailableError:
+        return  # `plan` says that no chain answers, and a run starts its chain first
+    require_balance(rpc, address, gas)

@@ -1,0 +1,166 @@
+"""What `train` would refuse is refused before anything is spent, and `plan` refuses the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from provenance.dataset.committed import CommittedDataset
+from provenance.progress import silent
+from provenance.settings import Settings
+from provenance_cli.actions.commit import Selection
+from provenance_cli.jobs.means import clock_notes, dataset_beside
+from provenance_cli.jobs.train import TrainJob, TrainRequest
+from provenance_cli.setup import machine
+from provenance_trainer.draft import parse_draft
+from tests.cli.conftest import Cli, make_environment
+from tests.support.places import EXAMPLES
+from tests.support.training import make_dataset
+
+TRAIN = ("train", EXAMPLES / "tiny.yaml", "--unregistered")
+COMMANDS = (("plan", EXAMPLES / "tiny.yaml"), TRAIN)
+BOTH = pytest.mark.parametrize("command", COMMANDS, ids=("plan", "train"))
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's folder with a few records."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    lines = (json.dumps({"text": f"The valve of pump {i} was replaced."}) for i in range(8))
+    (folder / "rows.jsonl").write_text("\n".join(lines))
+    return folder
+
+
+def left(place: Path) -> list[str]:
+    return sorted(path.name for path in place.iterdir())
+
+
+@BOTH
+@pytest.mark.parametrize("out", ["rows.jsonl", "rows.jsonl/below", "/proc/x"])
+def test_an_output_that_takes_no_file_is_found_before_the_work(
+    cli: Cli, place: Path, command: tuple[object, ...], out: str
+) -> None:
+    done = cli(*command, "dataset_name=rows.jsonl", f"output_dir={out}")
+    assert done.code == 73, done.err
+    assert "output_dir" in done.err
+    assert left(place) == ["rows.jsonl"]
+
+
+@BOTH
+def test_a_dataset_folder_that_takes_no_file_is_found_before_the_work(
+    cli: Cli, place: Path, command: tuple[object, ...]
+) -> None:
+    (place / "run-dataset").touch()
+    done = cli(*command, "dataset_name=rows.jsonl", "output_dir=run")
+    assert done.code == 73, done.err
+    assert "run-dataset: output cannot be written, actual it is a file" in done.err
+    assert left(place) == ["rows.jsonl", "run-dataset"]
+
+
+@pytest.mark.parametrize("out", [".", "..", "runs/.."])
+def test_a_folder_without_a_name_of_its_own_has_a_dataset_beside_it(place: Path, out: str) -> None:
+    assert dataset_beside(Path(out)).name.endswith("-dataset")
+    assert dataset_beside(Path("runs/one")) == Path("runs/one-dataset")
+
+
+@BOTH
+def test_what_training_cannot_build_is_found_before_the_work(
+    cli: Cli, place: Path, command: tuple[object, ...]
+) -> None:
+    done = cli(*command, "dataset_name=rows.jsonl", "output_dir=run", "deepspeed=nothere.json")
+    assert done.code == 2, done.err
+    assert "deepspeed nothere.json: cannot read file" in done.err
+    assert left(place) == ["rows.jsonl"]
+
+
+@pytest.mark.parametrize("option", [("--key", "nokey"), ("provenance.key=nokey",)])
+@pytest.mark.parametrize("command", [COMMANDS[0], ("train", EXAMPLES / "tiny.yaml", "--anchor")])
+def test_a_key_that_is_not_there_is_found_before_the_work(
+    cli: Cli, place: Path, command: tuple[object, ...], option: tuple[str, ...]
+) -> None:
+    done = cli(*command, "dataset_name=rows.jsonl", "output_dir=run", *option)
+    assert done.code == 2, done.err
+    assert "cannot read keystore" in done.err
+    assert "nokey.json" in done.err
+    assert left(place) == ["rows.jsonl"]
+
+
+@BOTH
+def test_faults_of_every_kind_come_in_one_list(
+    cli: Cli, place: Path, command: tuple[object, ...]
+) -> None:
+    done = cli(
+        *command,
+        *("dataset_name=nowhere.jsonl", "output_dir=rows.jsonl", "eval_dataset_name=no.jsonl"),
+        *("lora_r=0", "bf16=maybe", "lerning_rate=1", "lora_target_modules=v_porj"),
+        *("lr_scheduler_type=cosin", "provenance.anchor_interval_s=-1", "use_dora=true"),
+        "nonsense",
+    )
+    assert done.code == 2
+    listed = [line for line in done.err.splitlines() if line.startswith("  ")]
+    for words in (
+        *("dataset_name", "output_dir rows.jsonl", "eval_dataset_name", "lora_r", "bf16"),
+        *("did you mean learning_rate", "did you mean v_proj", "did you mean cosine"),
+        *("provenance.anchor_interval_s", "only plain LoRA", "not KEY=VALUE"),
+    ):
+        assert [line for line in listed if words in line], (words, done.err)
+    assert len(listed) == 11
+    assert left(place) == ["rows.jsonl"]
+
+
+def test_a_plan_without_an_installation_says_what_it_did_not_look_at(cli: Cli, place: Path) -> None:
+    done = cli("plan", EXAMPLES / "tiny.yaml", "dataset_name=rows.jsonl", "output_dir=run")
+    assert done.code == 0, done.err
+    assert "contracts and keys not looked at: none are deployed" in done.out
+    assert left(place) == ["rows.jsonl"]
+
+
+def test_little_room_is_told(cli: Cli, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "MIN_DISK_BYTES", 1 << 60)
+    done = cli(*TRAIN, "dataset_name=rows.jsonl", "output_dir=run", "--dry-run")
+    assert done.code == 0, done.err
+    assert "warning: output_dir: run, " in done.err
+
+
+@pytest.mark.parametrize(("age_s", "words"), [(5, ""), (3600, "is 3600 s old"), (-300, "future")])
+def test_a_clock_that_disagrees_with_the_chain_is_told(
+    monkeypatch: pytest.MonkeyPatch, age_s: int, words: str
+) -> None:
+    monkeypatch.setattr("time.time", lambda: 1_000_000)
+    block = SimpleNamespace(timestamp=1_000_000 - age_s)
+    rpc: Any = SimpleNamespace(chain_id=lambda: 1, block=lambda _: block)
+    notes = list(clock_notes(rpc))
+    assert len(notes) == bool(words)
+    assert words in "".join(notes)
+
+
+def test_a_committed_dataset_that_was_looked_at_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_now: list[CommittedDataset] = []
+    opened, closed = CommittedDataset.open, CommittedDataset.close
+
+    def open_(*arguments: object) -> CommittedDataset:
+        open_now.append(opened(*arguments))  # type: ignore[arg-type]
+        return open_now[-1]
+
+    def close(self: CommittedDataset) -> None:
+        open_now.remove(self)
+        closed(self)
+
+    monkeypatch.setattr(CommittedDataset, "open", open_)
+    monkeypatch.setattr(CommittedDataset, "close", close)
+    for name, value in make_environment(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    data = make_dataset(tmp_path / "data", 8)
+    config = {"dataset_name": str(data), "output_dir": str(tmp_path / "run")}
+    draft = parse_draft(config | {"model_name_or_path": "tiny"})
+    job = TrainJob(TrainRequest(draft, Selection(""), anchor=False), Settings.load())
+    assert job.look(silent).fed.records == 8
+    assert open_now == []

@@ -1,0 +1,52 @@
+"""An opened run stays for good: nothing that needs no seed is made after the opening."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provenance.dataset.saltstore import load_key
+from provenance.errors import ConfigError
+from provenance.progress import silent
+from provenance.settings import Settings
+from provenance_trainer.model.base import BaseModel
+from provenance_trainer.run import lifecycle, train
+from tests.support import training as support
+
+
+def request(folder: Path, base: BaseModel, **changes: Any) -> lifecycle.Request:
+    data = support.make_dataset(folder / "data", 8)
+    settings = Settings.load({"PROVENANCE_HOME": str(folder / "home")})
+    (folder / "home").mkdir()
+    (folder / "home" / "salts.key").write_bytes(support.KEY)
+    (folder / "home" / "salts.key").chmod(0o600)
+    load_key(folder / "home" / "salts.key")
+    config = support.make_config(data, folder / "run", **changes)
+    return lifecycle.Request(config, settings, None, resume=False, base=base)
+
+
+@pytest.mark.parametrize("name", ["load_adapted_model", "training_arguments", "CommittedTrainer"])
+def test_a_run_that_cannot_be_set_up_is_never_opened(
+    tmp_path: Path, tiny: BaseModel, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(train, name, refuse)
+    with pytest.raises(ConfigError, match="cannot be set up") as caught:
+        lifecycle.train_recorded(request(tmp_path, tiny), silent)
+    assert caught.value.actual == "RuntimeError: out of memory"
+    assert not (tmp_path / "run" / "provenance").exists()
+
+
+def test_a_base_that_was_digested_is_not_digested_again(
+    tmp_path: Path, tiny: BaseModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: Any) -> None:
+        raise AssertionError("the base is known")
+
+    monkeypatch.setattr(lifecycle, "load_base", refuse)
+    made = lifecycle.train_recorded(request(tmp_path, tiny, max_steps=1), silent)
+    assert made["summary"]["steps"] == 1
