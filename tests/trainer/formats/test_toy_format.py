@@ -11,9 +11,9 @@ import pytest
 from provenance.artifacts.content import content_digest
 from provenance.artifacts.manifest import manifest_of
 from provenance.dataset.committed import CommittedDataset
-from provenance.digest import hash_file
+from provenance.digest import hash_file, sha256
 from provenance.errors import InputError
-from provenance.ids import RunId
+from provenance.ids import RunId, to_hex
 from provenance.layout import RunFolder, write_json
 from provenance.log.journal import Journal
 from provenance.log.record import Record
@@ -109,6 +109,36 @@ RUN = RunId(b"\x77" * RunId.SIZE)
 WITH_TOY = Registry((Q8_0, INT8, TOY))
 
 
+def trained(folder: RunFolder, dataset: CommittedDataset) -> list[Record]:
+    """The log of one step, which fed three records in their own order."""
+    leaves = [to_hex(bytes(leaf)) for leaf in dataset.leaves]
+    return [
+        Record.make("seed", seed=to_hex(support.SEED), source="local"),
+        Record.make(
+            "batch",
+            epoch=0,
+            step=1,
+            micro=0,
+            rank=0,
+            positions=list(range(len(leaves))),
+            leaves=leaves,
+            tensors=str(sha256(b"tensors")),
+        ),
+        Record.make("epoch", epoch=0, consumed=len(leaves), remainder=[]),
+        Record.make(
+            "checkpoint",
+            step=1,
+            path=folder.adapter.name,
+            manifest=str(manifest_of(folder.adapter).root),
+            weights=str(content_digest(folder.adapter)),
+            epoch=0,
+            consumed=len(leaves),
+            last_batch=2,
+        ),
+        Record.make("run.close", status="completed", step=1, summary={}),
+    ]
+
+
 @pytest.fixture
 def log(tiny: BaseModel, tmp_path: Path) -> Iterator[OpenLog]:
     """The log of a run that was opened and has an adapter, merged."""
@@ -123,17 +153,8 @@ def log(tiny: BaseModel, tmp_path: Path) -> Iterator[OpenLog]:
     ):
         log = OpenLog(folder, journal, [])
         log.append(support.opening_of(config, tiny, dataset))
-        log.append(
-            Record.make(
-                "checkpoint",
-                step=1,
-                path=folder.adapter.name,
-                manifest=str(manifest_of(folder.adapter).root),
-                weights=str(content_digest(folder.adapter)),
-                epoch=0,
-                consumed=0,
-            )
-        )
+        for record in trained(folder, dataset):
+            log.append(record)
         log_merge(log)
         yield log
 
@@ -194,6 +215,6 @@ def test_each_format_of_the_program_is_written_recognised_and_compared(
     assert file.name == f"tiny-{name}{form.suffix}"
     assert (record.fields["quantization"], record.fields["format"]) == (name, form.container)
     assert inspector.quantization(file) == name
-    assert inspector.metadata(file)["provenance.log_size"] == "3"
+    assert inspector.metadata(file)["provenance.log_size"] == str(len(log.records) - 1)
     assert inspector.compare_quantized(log.folder.merged, file) == []
     inspector.deployed(file).require_provable(["model.layers.0.self_attn.q_proj.weight"])
