@@ -43,7 +43,7 @@ def _answering() -> Iterator[None]:
 
 
 class Snapshot:
-    """`provenance.judgement.facts.ChainSnapshot` over JSON-RPC."""
+    """`provenance.judgement.facts.ChainSnapshot` over JSON-RPC. All reads name one block's hash."""
 
     def __init__(self, rpc: Rpc, addresses: Addresses, tag: str | int) -> None:
         with _answering():
@@ -55,7 +55,7 @@ class Snapshot:
         abi = abi_of(ARTIFACTS[contract])
         address = address_of(self._addresses, contract)
         with _answering():
-            data = self._rpc.call(address, abi.encode(function, args), self.block.number)
+            data = self._rpc.call(address, abi.encode(function, args), self.block.hash)
         if not data:
             raise UnavailableError(
                 "no contract answers",

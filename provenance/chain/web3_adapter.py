@@ -138,9 +138,16 @@ class Rpc:
         with _hostile("eth_getTransactionCount"):
             return int(self.request("eth_getTransactionCount", [address, "latest"]), 16)
 
-    def call(self, to: str, data: bytes, tag: Tag = "latest") -> bytes:
-        """The bytes that a call of a view returns at a block, not decoded."""
-        name = hex(tag) if isinstance(tag, int) else tag
+    def call(self, to: str, data: bytes, tag: Tag | bytes = "latest") -> bytes:
+        """The bytes that a call of a view returns at a block, not decoded.
+
+        Args:
+            tag: bytes are a block's hash (EIP-1898). An endpoint that has several nodes behind it
+                then answers from that very block, or refuses.
+        """
+        name: Any = hex(tag) if isinstance(tag, int) else tag
+        if isinstance(tag, bytes):
+            name = {"blockHash": to_hex(tag), "requireCanonical": True}
         with _hostile("eth_call"):
             return bytes_of(self.request("eth_call", [{"to": to, "data": to_hex(data)}, name]))
 

@@ -25,7 +25,7 @@ def check_history(case: Case, chain: Chain, log: Log) -> History:
     with report.guarded("run.preregistered"):
         _check_opening(log, history)
         _check_seed(run, history)
-        siblings = _siblings(chain, run)
+        siblings = _siblings(case, chain, run)
         report.siblings = [to_hex(run_id) for run_id in siblings]
     report.holds(
         "run.preregistered",
@@ -94,13 +94,16 @@ def _check_seed(run: RunFacts, history: History) -> None:
             )
 
 
-def _siblings(chain: Chain, run: RunFacts) -> list[RunId]:
-    """Other runs of the owner on the same dataset.
+def _siblings(case: Case, chain: Chain, run: RunFacts) -> list[RunId]:
+    """Other runs on the same dataset, by the owner or another address of the same publisher.
 
-    An owner who opens many runs can keep the one whose seed suits, so verdicts list them.
+    Whoever opens many runs can keep the one whose seed suits, so verdicts list them.
     """
+    listed = case.verifier.trust.publishers
+    names = {p.name for p in listed if p.address == run.owner}
+    owners = {run.owner, *(p.address for p in listed if p.name in names)}
     result = []
-    for run_id in chain.snapshot.runs_of(run.owner):
+    for run_id in (run_id for owner in sorted(owners) for run_id in chain.snapshot.runs_of(owner)):
         other = chain.snapshot.run(run_id)
         if run_id != run.run_id and other is not None and other.dataset_id == run.dataset_id:
             result.append(run_id)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,7 @@ from provenance.errors import (
     RejectedError,
     UnavailableError,
 )
+from provenance.ids import DatasetId, RunId
 from provenance.judgement.trust import Trust
 from provenance.judgement.verdict import Status
 from provenance.settings import Settings
@@ -69,6 +71,41 @@ def test_attempts_of_one_chain_are_not_sent_to_another(lab: Lab, fresh: Embedded
     account = lab.session().account
     one, two = (manager_for(lab.settings, rpc, account) for rpc in (lab.chain.rpc(), fresh.rpc()))
     assert one._folder != two._folder
+
+
+IDENTITY_PRECOMPILE = "0x" + "00" * 19 + "04"
+
+
+def test_a_read_by_hash_is_refused_once_the_block_is_gone(fresh: EmbeddedChain) -> None:
+    """By its number, the block of another fork would answer, and nobody would notice."""
+    rpc = fresh.rpc()
+    rpc.request("anvil_mine", [hex(3)])
+    block = rpc.block("latest")
+    assert rpc.call(IDENTITY_PRECOMPILE, b"x", block.hash) == b"x"
+    rpc.request("anvil_reorg", [1, []])
+    assert rpc.block(block.number).hash != block.hash
+    assert rpc.call(IDENTITY_PRECOMPILE, b"x", block.number) == b"x"
+    with pytest.raises(ProvenanceError):
+        rpc.call(IDENTITY_PRECOMPILE, b"x", block.hash)
+
+
+def test_all_reads_of_a_snapshot_name_its_blocks_hash(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named: set[object] = set()
+
+    def call(self: Rpc, to: str, data: bytes, tag: object = "latest") -> bytes:
+        named.add(tag)
+        return whole(self, to, data, tag)
+
+    whole: Any = Rpc.call
+    snapshot = lab.reader().final()
+    monkeypatch.setattr(Rpc, "call", call)
+    snapshot.run(RunId(bytes(32)))
+    snapshot.claims(sha256(b"nothing"))
+    snapshot.revocation(RunId(bytes(32)), 0)
+    snapshot.dataset(DatasetId(bytes(32)))
+    assert named == {snapshot.block.hash}
 
 
 def is_free(port: int) -> bool:

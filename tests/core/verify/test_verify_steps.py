@@ -18,7 +18,7 @@ from provenance.judgement.trust import Publisher
 from provenance.judgement.verdict import Status
 from provenance.log.record import Record
 from provenance.verify.claims import Report
-from tests.support.memory_run import TIME, MemoryRun
+from tests.support.memory_run import DATASET, TIME, MemoryRun
 from tests.support.spine import failing
 
 Records = list[Record]
@@ -286,3 +286,16 @@ def test_an_endpoint_cannot_lend_a_publishers_name_to_a_strangers_run() -> None:
     verdict = run.judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["run.preregistered"])
     assert "signs the log" in verdict.reason
+
+
+def test_sibling_runs_of_every_address_of_the_publisher_are_listed() -> None:
+    run = MemoryRun()
+    second, other = "0x" + "55" * 20, "0x" + "66" * 20
+    me = run.trust.publishers[0]
+    run.trust = replace(
+        run.trust,
+        publishers=(me, replace(me, address=Address(second)), Publisher(Address(other), "other")),
+    )
+    opened = {a: run.chain.open_run(a, b"\x01" * 32, DATASET) for a in (second, other)}
+    run.chain.mine(3)
+    assert run.judge().siblings == (f"0x{opened[second].hex()}",)
