@@ -58,13 +58,15 @@ def member(lab: Lab, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     pinned = replace(trust, keys=(*trust.keys, Key(f"0x{key.vk_id.hex()}", "member", "dev")))
     (tmp_path / "trust.yaml").write_text(to_yaml(pinned))
     (tmp_path / "other.yaml").write_text(
-        replace(
-            pinned,
-            contracts={
-                **trust.contracts,
-                "ledger": replace(trust.contracts["ledger"], code_hash="0x" + "00" * 32),
-            },
-        ).to_yaml()
+        to_yaml(
+            replace(
+                pinned,
+                contracts={
+                    **trust.contracts,
+                    "ledger": replace(trust.contracts["ledger"], code_hash="0x" + "00" * 32),
+                },
+            )
+        )
     )
     return path
 

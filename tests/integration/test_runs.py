@@ -30,6 +30,7 @@ def test_an_honest_run_is_verified(honest: Run) -> None:
         "file.recomputed",
         "merge.recomputed",
         "batches.recomputed",
+        "data.fed",
         "training.learned",
         "training.replayed",
     }

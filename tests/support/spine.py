@@ -235,7 +235,8 @@ def opening_record(lab: Lab, data: Data, plan: Plan) -> Record:
     root = data.dataset.root
     fields: dict[str, Any] = {
         "dataset": {"root": root.hex0x, "depth": root.depth, "count": root.count},
-        "fed": FED,
+        "fed": FED
+        | {"records": root.count, "tokens": 10 * root.count, "predicted": 9 * root.count},
         "base": {"content": BASE, "name": "base"},
         "config": {},
         "config_digest": str(sha256(b"config")),

@@ -74,7 +74,10 @@ class Desk:
     ) -> None:
         """Pin these keys under one class; `dev` is pinned as a development key."""
         contract, listed = Contract(Address("0x" + "11" * 20), "0x" + "22" * 32), []
-        chain = ChainIdentity(31337, "0x" + "33" * 32, {"registry": contract, "ledger": contract})
+        chain_id = 31337 if environment == "local" else 1  # chains of development are always local
+        chain = ChainIdentity(
+            chain_id, "0x" + "33" * 32, {"registry": contract, "ledger": contract}
+        )
         for key in keys:
             own = "dev" if key is dev else klass
             listed.append(
