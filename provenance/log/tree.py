@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from provenance.digest import Digest
 from provenance.encoding import head_digest
-from provenance.errors import InputError
+from provenance.errors import InputError, VerificationError
 from provenance.ids import RunId
 from provenance.log.frames import JournalTail, read_frames
 from provenance.log.record import Record
@@ -29,6 +29,26 @@ class Head:
     def digest(self) -> Digest:
         """Binds run, size and root; printed beside heads and written into model files."""
         return head_digest(self.run_id, self.size, self.root)
+
+
+def require_prefix(head: Head, run_id: RunId, tree: Tree) -> None:
+    """Check that a head (attacker-controlled) is one of this log, up to its size.
+
+    Args:
+        tree: over the log's records, as many as the head has or more.
+
+    Raises:
+        VerificationError: it is of another run, or of another or longer log.
+    """
+    size = min(head.size, len(tree))
+    expected = Head(run_id, size, tree.root(size))
+    if head != expected:
+        raise VerificationError(
+            "signed head is not a prefix of the log: the writer signed two histories",
+            where=f"head of {head.size} records",
+            expected=expected.digest,
+            actual=head.digest,
+        )
 
 
 class FileNodes:

@@ -9,7 +9,7 @@ from provenance.errors import ProvenanceError, UnavailableError, VerificationErr
 from provenance.ids import to_hex
 from provenance.judgement.facts import ClaimFacts, HeadFacts, RunFacts
 from provenance.log.record import Record
-from provenance.log.tree import Head
+from provenance.log.tree import Head, require_prefix
 from provenance.merkle import Tree, verify_inclusion
 from provenance.signing import Domain, verify_head
 from provenance.verify.case import Case
@@ -154,14 +154,7 @@ def _check_heads(case: Case, claim: ClaimFacts, found: _Found) -> str:
         if signed.head.run_id == claim.run_id and signed.head.size <= len(found.records)
     ]
     for each in signed:
-        expected = Head(claim.run_id, each.head.size, tree.root(each.head.size))
-        if each.head != expected:
-            raise VerificationError(
-                "signed head is not a prefix of the log: the writer signed two histories",
-                where=f"head of {each.head.size} records",
-                expected=expected.digest,
-                actual=each.head.digest,
-            )
+        require_prefix(each.head, claim.run_id, tree)
         verify_head(each.head, domain, each.signature, signer)
     if all(each.head != released for each in signed):
         raise VerificationError(

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
-from provenance.errors import Conflict, VerificationError
+from provenance.errors import Conflict
 from provenance.ids import Address
 from provenance.layout import RunFolder, read_json, write_atomically
-from provenance.log.anchoring import SignedHead, read_heads
+from provenance.log.anchoring import read_heads
 from provenance.log.c2sp import origin, signed_checkpoint, tiles
-from provenance.log.tree import Head, read_records
+from provenance.log.fold import read_history
+from provenance.log.run_log import run_id_of
+from provenance.log.tree import read_records, require_prefix
 from provenance.merkle import Tree
 from provenance.signing import Domain, verify_head
 from provenance_cli.options import Json
@@ -51,9 +53,15 @@ def export(
             where=str(folder.heads),
             hint="train with --anchor, or provenance prove RUN",
         )
-    domain, signer = _domain(folder), str(records[0].fields["signer"])
+    run_id, domain = run_id_of(folder), _domain(folder)
+    signer = str(read_history(records).opening.fields["signer"])
     entries = [record.entry for record in records]
-    notes = _notes(Tree(entries), heads, domain, signer)
+    tree, notes = Tree(entries), {}
+    for signed in heads:
+        head = signed.head
+        require_prefix(head, run_id, tree)
+        verify_head(head, domain, signed.signature, signer)
+        notes[head.size] = signed_checkpoint(head, domain, signer, signed.signature)
     last = max(notes)
     for name, data in tiles(entries[:last]):
         write_atomically(out / name, data)
@@ -77,24 +85,3 @@ def _domain(folder: RunFolder) -> Domain:
             "run was never registered", where=str(folder.info), hint="train with --anchor"
         )
     return Domain(int(info["chain_id"]), Address(str(info["registry"]).lower()))
-
-
-def _notes(tree: Tree, heads: list[SignedHead], domain: Domain, signer: str) -> dict[int, str]:
-    """Each signed head as a note, by size. Only heads of this very log are exported.
-
-    Raises:
-        VerificationError: a head is not a prefix of the log, or another key signed it.
-    """
-    notes = {}
-    for signed in heads:
-        head = signed.head
-        if head.size > len(tree) or head != Head(head.run_id, head.size, tree.root(head.size)):
-            raise VerificationError(
-                "signed head is not a prefix of the log",
-                where=f"head of {head.size} records",
-                expected=f"the root of the first {head.size} of {len(tree)} records",
-                actual=head.digest,
-            )
-        verify_head(head, domain, signed.signature, signer)
-        notes[head.size] = signed_checkpoint(head, domain, signer, signed.signature)
-    return notes
