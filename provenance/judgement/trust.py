@@ -12,7 +12,6 @@ from provenance.ids import Address
 from provenance.judgement.facts import BlockRef, ChainIdentity, Contract
 from provenance.statements import KINDS
 
-FORMAT = "provenance-trust/1"
 KEY_KINDS = tuple(KINDS)
 ALWAYS_PINNED = ("registry", "ledger")
 ENVIRONMENTS = ("local", "test", "production")

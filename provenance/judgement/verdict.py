@@ -178,7 +178,7 @@ class Verdict:
         return tuple(c for c in self.claims if c.holds is None)
 
     def shown(self) -> Verdict:
-        """The same for people: no text in it can act on a terminal or a page."""
+        """The same for a terminal: no text in it can act on one. Templates do so by themselves."""
         return replace(
             self,
             reason=visible(self.reason),

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from provenance.errors import InputError
 from provenance.judgement.verdict import Claim, Edge, Grade, Status, Verdict
 from provenance.text.shown import visible
+from provenance_api.resolve import Answer
+from provenance_api.web.page import Pages
 from provenance_cli.judge.verdict_text import proof_verdict_text, render
 from provenance_cli.output import fields
 
@@ -72,3 +74,11 @@ def test_errors_and_results_are_printed_so_too(attack: str) -> None:
     error = str(InputError(attack, where=attack, expected=attack, actual=attack, hint=attack))
     assert error.isprintable()
     assert all(line.isprintable() for line in fields({"name": attack, "of": [attack]}).splitlines())
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_page_shows_no_text_that_acts_on_it(attack: str) -> None:
+    attacked = replace(verdict(attack), release=None, interval=None)
+    page = Pages().verdict(Answer(attack, "digest", attacked))
+    assert attack not in page
+    assert all(line.isprintable() for line in page.split("\n"))

@@ -7,6 +7,7 @@ runs the installed program itself (`main_job.py`).
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -54,10 +55,8 @@ def warm_commands(env: dict[str, str], folder: Path) -> Iterator[dict[str, str]]
 
 def serve(path: str) -> None:
     """Fork a process for each client until terminated."""
-    import peft  # noqa: F401
-    import transformers.trainer  # noqa: F401
-    import web3  # noqa: F401
-
+    for library in ("peft", "transformers.trainer", "web3"):
+        importlib.import_module(library)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the children
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(f"{path}.new")

@@ -65,7 +65,7 @@ class Pages:
 
     def verdict(self, answer: Answer) -> str:
         """The page of a verdict."""
-        verdict = answer.verdict.shown()
+        verdict = answer.verdict
         tone, shape = LOOKS[verdict.status]
         return self._render(
             "verdict.html",
