@@ -39,7 +39,7 @@ def reader_for(settings: Settings, trust: Trust, patience: Patience = PATIENT) -
         patience: for an endpoint that limits requests; each wait is said on stderr.
     """
     try:
-        rpc, _mine = connect(settings, note, patience)
+        rpc = connect(settings, note, patience)
     except UnavailableError as error:
         return _DownReader(error)
     return Reader(rpc, trust.addresses, trust.confirmations)

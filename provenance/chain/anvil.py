@@ -25,6 +25,7 @@ from provenance.errors import (
     ProvenanceError,
     UnavailableError,
 )
+from provenance.ids import from_hex
 from provenance.layout import write_json
 
 CHAIN_ID = 31337
@@ -213,6 +214,10 @@ class EmbeddedChain:
             )
         return Rpc(process.url)
 
+    def genesis(self) -> bytes:
+        """Hash of the running chain's first block; no other chain has it."""
+        return from_hex(self._ask("eth_getBlockByNumber", ["0x0", False])["hash"], 32)
+
     def mine(self, blocks: int) -> None:
         """Make so many empty blocks."""
         self._ask("anvil_mine", [hex(blocks)])
@@ -221,11 +226,11 @@ class EmbeddedChain:
         """Give an account this balance."""
         self._ask("anvil_setBalance", [address, hex(wei)])
 
-    def _ask(self, method: str, params: list[Any]) -> None:
+    def _ask(self, method: str, params: list[Any]) -> Any:
         """Ask once. A connection that stayed open would keep the port after `down`."""
         rpc = self.rpc()
         try:
-            rpc.request(method, params)
+            return rpc.request(method, params)
         finally:
             rpc.close()
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from eth_account.signers.local import LocalAccount
 
@@ -33,7 +32,6 @@ from provenance.progress import Say, silent
 from provenance.settings import Settings
 from provenance.signing import Domain, load_key, read_password, sign_head
 
-_LOOPBACK = ("127.0.0.1", "localhost")
 _KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -42,12 +40,8 @@ def embedded(settings: Settings) -> EmbeddedChain:
     return EmbeddedChain(settings.home / "chain")
 
 
-def connect(
-    settings: Settings, say: Say = silent, patience: Patience = PATIENT
-) -> tuple[Rpc, Callable[[int], None] | None]:
-    """The configured endpoint, else the embedded chain; with what mines on it, if it is embedded.
-
-    An endpoint that is this installation's embedded chain makes no blocks by itself either.
+def connect(settings: Settings, say: Say = silent, patience: Patience = PATIENT) -> Rpc:
+    """The configured endpoint, else the embedded chain.
 
     Args:
         say: told of each wait for an endpoint that limits requests.
@@ -55,17 +49,26 @@ def connect(
     Raises:
         UnavailableError: no endpoint is configured, and the embedded chain does not run.
     """
-    chain = embedded(settings)
     if settings.rpc_url:
-        rpc = Rpc(settings.rpc_url, patience=patience, say=say)
-        return rpc, chain.mine if _is_at(chain, settings.rpc_url) else None
-    return chain.rpc(), chain.mine
+        return Rpc(settings.rpc_url, patience=patience, say=say)
+    return embedded(settings).rpc()
 
 
-def _is_at(chain: EmbeddedChain, url: str) -> bool:
-    """Whether this chain runs and answers at a URL."""
-    process, parts = chain.running(), urlsplit(url)
-    return process is not None and parts.hostname in _LOOPBACK and parts.port == process.port
+def miner(settings: Settings, rpc: Rpc) -> Callable[[int], None] | None:
+    """What makes blocks on the chain behind `rpc`, None if that chain makes them by itself.
+
+    The embedded chain makes no block until it is told to, also if it is reached through a proxy or
+    under another name. So an endpoint is known by its genesis block, not by its URL.
+
+    Raises:
+        UnavailableError: the endpoint does not answer.
+    """
+    chain = embedded(settings)
+    if settings.rpc_url is None:
+        return chain.mine
+    if chain.running() is None:
+        return None
+    return chain.mine if rpc.block(0).hash == chain.genesis() else None
 
 
 def deployment_path(settings: Settings) -> Path:
@@ -125,9 +128,10 @@ class Session:
     """
 
     def __init__(self, settings: Settings, key: str = "default", say: Say = silent) -> None:
-        self.rpc, self.mine = connect(settings, say)
+        self.rpc = connect(settings, say)
         self.deployment = load_deployment(settings)
         require_same_chain(self.rpc, self.deployment)
+        self.mine = miner(settings, self.rpc)
         self.rpc.block("finalized")  # what is sent is waited for until it is final
         self.account = load_key(key_path(settings, key), read_password(settings.password_file))
         self.manager = manager_for(settings, self.rpc, self.account)

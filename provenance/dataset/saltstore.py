@@ -56,6 +56,12 @@ class _Cipher(Protocol):
     def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes: ...
 
 
+_NO_KEY = (
+    "salts lie under the key of the home (PROVENANCE_HOME) in which the dataset was committed: use "
+    "that home, or commit the dataset again"
+)
+
+
 def load_or_create_key(path: Path) -> bytes:
     """The 32 bytes of a key file, drawn at random and made durable on first use.
 
@@ -106,7 +112,10 @@ def load_key(path: Path) -> bytes:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise InputError(
-            "cannot open key file", where=str(path), actual=cause_of(error, path)
+            "cannot open key file",
+            where=str(path),
+            actual=cause_of(error, path),
+            hint=_NO_KEY if isinstance(error, FileNotFoundError) else None,
         ) from error
     with os.fdopen(fd, "rb") as stream:
         status = os.fstat(fd)

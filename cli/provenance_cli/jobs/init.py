@@ -98,7 +98,7 @@ class InitJob:
         if self.settings.rpc_url is None:
             find_anvil()
         else:
-            connect(self.settings, note)[0].chain_id()
+            connect(self.settings, note).chain_id()
 
     def tasks(self) -> list[Task]:
         """The tasks in order, from the password file to the trust file."""
@@ -128,7 +128,7 @@ class InitJob:
             "password_file": str(self._password),
             "key": str(key_path(self.settings, self._key)),
             "address": self._address,
-            "chain": connect(self.settings)[0].url,
+            "chain": connect(self.settings).url,
             "chain_id": deployment.chain_id,
             "registry": deployment.registry,
             "ledger": deployment.ledger,
@@ -184,7 +184,7 @@ class InitJob:
         """
         if self.settings.rpc_url is None:
             return embedded(self.settings).running() is not None
-        require_funds(connect(self.settings, note)[0], self._address)
+        require_funds(connect(self.settings, note), self._address)
         return True
 
     def _start_chain(self, _: Progress) -> str:
@@ -199,7 +199,7 @@ class InitJob:
 
     def _current(self) -> Deployment | None:
         try:
-            return current_deployment(self.settings, connect(self.settings)[0])
+            return current_deployment(self.settings, connect(self.settings))
         except ProvenanceError:
             return None  # no chain yet, so nothing is deployed
 

@@ -81,7 +81,7 @@ def require_means(settings: Settings, address: Address, gas: int) -> None:
         UnavailableError: the account has not enough.
     """
     try:
-        rpc, _ = connect(settings, patience=BRISK)
+        rpc = connect(settings, patience=BRISK)
         rpc.chain_id()
     except UnavailableError:
         return  # `plan` says that no chain answers, and a run starts its chain first

@@ -137,7 +137,7 @@ def _on_chain(wanted: Digest) -> list[dict[str, Any]]:
     from provenance.chain.session import connect, load_deployment
 
     settings = Settings.load()
-    rpc, _ = connect(settings, note)
+    rpc = connect(settings, note)
     deployment = load_deployment(settings)
     matches = []
     receipt = rpc.receipt(wanted)

@@ -124,7 +124,7 @@ def _check_chain(records: Sequence[Record]) -> list[str]:
     if seed is None:
         return []
     settings = Settings.load()
-    rpc, _ = connect(settings, note)
+    rpc = connect(settings, note)
     snapshot = Reader(rpc, load_deployment(settings).addresses).latest()
     run_id = RunId.parse(seed.fields["run_id"])
     run = snapshot.run(run_id)

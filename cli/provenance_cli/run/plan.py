@@ -98,11 +98,12 @@ def _price(settings: Settings, gas: int) -> dict[str, str | None]:
 
     If the chain does not answer, the fee is None and the lag is said to be unknown.
     """
-    from provenance.chain.session import connect
+    from provenance.chain.session import connect, miner
     from provenance.errors import ProvenanceError
 
     try:
-        rpc, mine = connect(settings)
+        rpc = connect(settings)
+        mine = miner(settings, rpc)
         latest, final = rpc.block("latest"), rpc.block("finalized")
         fee = rpc.base_fee_wei() * gas / 10**18
     except ProvenanceError as error:

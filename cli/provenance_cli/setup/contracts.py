@@ -141,7 +141,7 @@ def verify(json: Json = False) -> None:
 
     settings = Settings.load()
     deployment = load_deployment(settings)
-    rpc, _ = connect(settings, note)
+    rpc = connect(settings, note)
     note("compiling the contracts")
     compiled = compile_sources()
     places = {

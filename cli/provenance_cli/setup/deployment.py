@@ -191,7 +191,7 @@ def deploy_all(
         NotFound: the cache lacks a ceremony key of a wanted shape.
         UnavailableError: the chain is out of reach, or the account has no funds on it.
     """
-    rpc, _mine = connect(settings, progress)
+    rpc = connect(settings, progress)
     account = load_key(key_path(settings, key), read_password(settings.password_file))
     if settings.rpc_url is None:
         embedded(settings).fund(str(account.address))

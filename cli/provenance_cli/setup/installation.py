@@ -97,7 +97,7 @@ class Installation:
     def _asked(self) -> tuple[Rpc | None, str, ProvenanceError | None]:
         """The connection, what it said, and why it did not."""
         try:
-            rpc, _ = connect(self._settings, patience=BRISK)
+            rpc = connect(self._settings, patience=BRISK)
             latest = rpc.block("latest").number
             text = f"{rpc.url}, chain {rpc.chain_id()}, block {latest}"
             return rpc, f"{text}, final {rpc.block('finalized').number}", None

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from provenance.chain.anvil import ChainProcess, EmbeddedChain
-from provenance.chain.session import connect
+from provenance.chain.anvil import EmbeddedChain
+from provenance.chain.session import connect, miner
 from provenance.chain.waits import STALL_S, Waits
-from provenance.chain.web3_adapter import Receipt
+from provenance.chain.web3_adapter import Receipt, Rpc
 from provenance.errors import UnavailableError
 from provenance.settings import Settings
 from tests.support.fake_rpc import FakeRpc
+from tests.support.limiting_proxy import limiting_proxy
 
 
 class Clock:
@@ -30,7 +31,7 @@ class Clock:
         return Waits(rpc, None, self.said.append, timeout_s, self.sleep, lambda: self.now)  # type: ignore[arg-type]
 
 
-def receipt_of(rpc: FakeRpc) -> Receipt:
+def receipt_of(rpc: FakeRpc | Rpc) -> Receipt:
     block = rpc.block("latest")
     return Receipt(b"\1" * 32, True, block.number, block.hash, 21_000, None, ())
 
@@ -82,20 +83,28 @@ def test_blocks_are_mined_where_that_is_possible_without_a_word() -> None:
     assert (mined, said) == ([1, 1, 3], [])
 
 
-@pytest.mark.parametrize(
-    ("url", "is_own"),
-    [
-        ("http://127.0.0.1:4321", True),
-        ("http://localhost:4321/", True),
-        ("http://127.0.0.1:4322", False),
-        ("http://192.0.2.1:4321", False),
-    ],
-)
-def test_an_endpoint_that_is_the_own_embedded_chain_is_mined_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, is_own: bool
+def test_the_own_embedded_chain_is_mined_on_also_behind_a_proxy_that_limits(
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(EmbeddedChain, "running", lambda self: ChainProcess(1, 4321, 1))
-    settings = Settings.load({"PROVENANCE_HOME": str(tmp_path), "PROVENANCE_RPC_URL": url})
-    assert (connect(settings)[1] is not None) == is_own
-    monkeypatch.setattr(EmbeddedChain, "running", lambda self: None)
-    assert connect(settings)[1] is None
+    """Its URL says nothing: a proxy has another one, and another chain may have taken the port."""
+    own, other = EmbeddedChain(tmp_path / "chain"), EmbeddedChain(tmp_path / "other")
+    try:
+        with limiting_proxy(own.up().url) as proxy:
+            behind = settings_for(tmp_path, proxy)
+            rpc = connect(behind)
+            mine = miner(behind, rpc)
+            assert mine is not None
+            before = rpc.block("finalized").number
+            Waits(rpc, mine).for_final(receipt_of(rpc))
+            assert rpc.block("finalized").number > before
+        strange = settings_for(tmp_path, other.up().url)
+        assert miner(strange, connect(strange)) is None
+        own.down()
+        assert miner(strange, connect(strange)) is None
+    finally:
+        own.down()
+        other.down()
+
+
+def settings_for(home: Path, url: str) -> Settings:
+    return Settings.load({"PROVENANCE_HOME": str(home), "PROVENANCE_RPC_URL": url})
