@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +18,7 @@ from provenance.settings import CONFIG_NAME
 from tests.cli.conftest import Outcome, run_cli
 from tests.support.chain import TINY_MODEL_KEYS, cache_folder
 from tests.support.places import EXAMPLES
+from tests.support.warm import Command, Warm, warm
 
 RECORDS = 32
 TRAIN = (
@@ -43,6 +41,7 @@ class Place:
     """A user's working folder, with a home of its own and no variable of ours set."""
 
     folder: Path
+    server: Warm
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     @property
@@ -60,23 +59,16 @@ class Place:
             *("--records", RECORDS, "--model-keys", TINY_MODEL_KEYS),
         )
 
-    def start(self, *arguments: object, sub: str | Path = ".") -> subprocess.Popen[str]:
+    def start(self, *arguments: object) -> Command:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PROVENANCE_", "XDG_"))}
-        return subprocess.Popen(
-            [str(Path(sys.executable).with_name("provenance")), *map(str, arguments)],
-            cwd=self.work / sub,
-            env=kept | {"HOME": str(self.folder / "user"), "HF_HUB_OFFLINE": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        env = kept | {"HOME": str(self.folder / "user"), "HF_HUB_OFFLINE": "1"}
+        return self.server.start(*arguments, folder=self.work, env=env)
 
-    def __call__(self, *arguments: object, sub: str | Path = ".") -> Outcome:
-        process = self.start(*arguments, sub=sub)
-        out, err = process.communicate(timeout=600)
-        return Outcome(process.returncode, out, err)
+    def __call__(self, *arguments: object) -> Outcome:
+        command = self.start(*arguments)
+        code = command.wait(600)
+        assert code is not None
+        return Outcome(code, command.out, command.err)
 
     def inside(self, *arguments: object, sub: str | Path = ".") -> Outcome:
         """The same command in this process, which has loaded torch already."""
@@ -88,15 +80,14 @@ class Place:
 
     def kill_when(self, seen: Callable[[], bool], *arguments: object) -> None:
         """Kill a command with its children as soon as something is seen on disk."""
-        process = self.start(*arguments)
+        command = self.start(*arguments)
         deadline = time.monotonic() + 300
-        while process.poll() is None and not seen():
+        while command.runs and not seen():
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        _, err = process.communicate()
-        assert process.returncode == -signal.SIGKILL, err
+        if command.runs:
+            command.kill()
+        assert command.wait(60) is None, command.err
 
     def has(self, pattern: str) -> Callable[[], bool]:
         return lambda: any(self.folder.glob(pattern))
@@ -111,13 +102,15 @@ class Place:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """All four commands, each killed on the way and run again."""
-    place = Place(tmp_path_factory.mktemp("four"))
-    place.work.mkdir()
-    try:
-        _four_commands(place)
-        yield place
-    finally:
-        place("chain", "down")
+    folder = tmp_path_factory.mktemp("four")
+    with warm(os.environ, folder) as server:
+        place = Place(folder, server)
+        place.work.mkdir()
+        try:
+            _four_commands(place)
+            yield place
+        finally:
+            place("chain", "down")
 
 
 def _four_commands(place: Place) -> None:
@@ -327,7 +320,7 @@ def chain_height(place: Place) -> int:
 def test_init_on_a_given_chain_waits_for_funds(place: Place, tmp_path: Path) -> None:
     """The account is new, so it cannot pay before somebody sends it something."""
     url = place.inside("chain", "status", "--json").json["url"]
-    other = Place(tmp_path)
+    other = Place(tmp_path, place.server)
     other.work.mkdir()
     unfunded = other(*other.init, "--rpc", url)
     assert unfunded.code == 3
