@@ -34,8 +34,8 @@ log = logging.getLogger("provenance_api")
 
 def create_app(state: AppState) -> FastAPI:
     """The application over these parts. It indexes the evidence folders when it starts."""
-    catalog = Catalog(state.database, state.folders, state.limits.reindex_s)
     judge, pages = Judge(state), Pages()
+    catalog = Catalog(state.database, state.folders, state.limits.reindex_s, judge.holds_log)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

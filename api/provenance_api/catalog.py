@@ -11,20 +11,34 @@ from pathlib import Path
 from sqlalchemy import ColumnElement, func, select
 
 from provenance.digest import Digest
-from provenance.errors import ProvenanceError, UnavailableError
+from provenance.errors import ProvenanceError, UnavailableError, VerificationError
 from provenance.ids import RunId
 from provenance.layout import RunFolder
+from provenance.log.record import Record
+from provenance.log.records import Release
 from provenance.verify.evidence import FolderSource
-from provenance_api.db import Database, ReleaseRow, RunRow, index_run, split_name
+from provenance.verify.names import split_name
+from provenance_api.db import (
+    Database,
+    RecordRow,
+    ReleaseRow,
+    RunRow,
+    forget_run,
+    index_run,
+    indexed_from,
+)
 from provenance_api.evidence import Stamp
 
 LATEST = 20
-MOST_MATCHES = 50
+MOST_MATCHES = 1000
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A release as the database lists it, which is no verdict on it."""
+    """A release as the database lists it, which is no verdict on it.
+
+    record: digest of the release's record, computed from its bytes; the chain names it in a claim.
+    """
 
     model: Digest
     manifest: Digest
@@ -32,6 +46,7 @@ class Listed:
     version: str | None
     run_id: RunId
     time: str
+    record: Digest
 
     @property
     def label(self) -> str:
@@ -55,6 +70,8 @@ class Catalog:
 
     Args:
         scan_s: Least seconds between two scans of the folders.
+        holds_log: Whether a folder's journal begins with the log that the chain has of its run.
+            Raises UnavailableError.
         clock: Seconds, monotonic.
     """
 
@@ -63,10 +80,11 @@ class Catalog:
         database: Database,
         folders: tuple[Path, ...],
         scan_s: float,
+        holds_log: Callable[[RunFolder], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database, self._source = database, FolderSource(folders)
-        self._scan_s, self._clock = scan_s, clock
+        self._scan_s, self._holds_log, self._clock = scan_s, holds_log, clock
         self._lock = threading.Lock()
         self._seen: dict[Path, Stamp] = {}
         self._problems: dict[Path, ProvenanceError] = {}
@@ -98,8 +116,15 @@ class Catalog:
         if self._seen.get(folder.root) == stamp:
             return
         try:
-            with self._database.session() as session:
-                index_run(session, folder)
+            try:
+                with self._database.session() as session:
+                    index_run(session, folder)
+            except VerificationError:
+                if not self._is_rival(folder) or not self._holds_log(folder):
+                    raise
+                with self._database.session() as session:
+                    forget_run(session, folder)
+                    index_run(session, folder)
         except UnavailableError:
             raise
         except ProvenanceError as error:
@@ -110,6 +135,14 @@ class Catalog:
             self._problems.pop(folder.root, None)
         self._seen[folder.root] = stamp
 
+    def _is_rival(self, folder: RunFolder) -> bool:
+        """Whether the run's rows are those of another folder, which names the same run.
+
+        Anybody can write a run's id into a folder. The chain says whose journal is the run's.
+        """
+        with self._database.session() as session:
+            return indexed_from(session, folder) not in (None, folder.root)
+
     @property
     def problems(self) -> list[ProvenanceError]:
         """One error for each folder that is not indexed."""
@@ -117,14 +150,14 @@ class Catalog:
             return list(self._problems.values())
 
     def by_name(self, label: str) -> list[Listed]:
-        """Releases called `name` (any version) or `name:version`, newest first, one per file."""
+        """Releases called `name` (any version) or `name:version`, newest first."""
         name, version = split_name(label)
         exact = (ReleaseRow.name == name) & (ReleaseRow.version == version)
         whole = ReleaseRow.name == label
         return self._found(whole if version is None else exact | whole)
 
     def by_manifest(self, manifest: Digest) -> list[Listed]:
-        """Releases of a folder with this manifest digest, newest first, one per file."""
+        """Releases of a folder with this manifest digest, newest first."""
         return self._found(ReleaseRow.manifest == bytes(manifest))
 
     def latest(self) -> list[Listed]:
@@ -145,19 +178,34 @@ class Catalog:
         if not found:
             self.refresh()
             found = self._query(condition, MOST_MATCHES)
-        return list({r.model: r for r in reversed(found)}.values())[::-1]
+        return found
 
     def _query(self, condition: ColumnElement[bool] | None, limit: int) -> list[Listed]:
         query = (
-            select(ReleaseRow)
+            select(ReleaseRow, RecordRow.body)
+            .join(
+                RecordRow,
+                (RecordRow.run_id == ReleaseRow.run_id) & (RecordRow.index == ReleaseRow.index),
+            )
             .order_by(ReleaseRow.time.desc(), ReleaseRow.run_id, ReleaseRow.index.desc())
             .limit(limit)
         )
         with self._database.session() as session:
-            rows = session.execute(query if condition is None else query.where(condition)).scalars()
-            return [_listed(row) for row in rows]
+            rows = session.execute(query if condition is None else query.where(condition))
+            return [_listed(row, body) for row, body in rows]
 
 
-def _listed(row: ReleaseRow) -> Listed:
-    model, manifest, run_id = Digest(row.model), Digest(row.manifest), RunId(row.run_id)
-    return Listed(model, manifest, row.name, row.version, run_id, row.time)
+def _listed(row: ReleaseRow, body: bytes) -> Listed:
+    """A release as its record says it; columns serve to find it, and may have been altered."""
+    record = Record.parse(body)
+    release = record.body(Release)
+    name, version = split_name(release.name)
+    return Listed(
+        release.model,
+        release.manifest,
+        name,
+        version,
+        RunId(row.run_id),
+        record.time,
+        record.digest,
+    )

@@ -18,14 +18,15 @@ from typing import NoReturn
 
 from provenance.artifacts.tensors import Tensor
 from provenance.digest import Digest
-from provenance.errors import UnavailableError
-from provenance.ids import RunId
+from provenance.errors import ProvenanceError, UnavailableError
 from provenance.judgement.facts import ChainReader
 from provenance.judgement.verdict import Status, Verdict
-from provenance.log.record import Record
+from provenance.layout import RunFolder
+from provenance.log.tree import read_records
+from provenance.merkle import Tree
 from provenance.verify import Artifact, Verifier, verify_artifact
 from provenance.verify.case import now
-from provenance.verify.evidence import FolderSource
+from provenance.verify.evidence import FolderSource, run_id_of
 from provenance.verify.protocols import (
     EpochEvidence,
     ProofVerifier,
@@ -110,16 +111,33 @@ class Judge:
         future.add_done_callback(lambda _: self._forget(digest))
         return future
 
-    def release_names(self, run_id: RunId, model: Digest) -> set[str]:
-        """The names under which a run's log releases a model.
+    def claimed(self, model: Digest) -> frozenset[bytes]:
+        """Digests of the release records by which trusted publishers claimed a file on chain.
 
-        If several folders hold the run, only names that all of them have are returned.
+        Also in blocks that are not final yet: the verdict on the file says so.
+
+        Raises:
+            UnavailableError: the chain does not answer.
         """
-        names = [
-            {str(r.fields["name"]) for r in evidence.records() if _releases(r, model)}
-            for evidence in self._source.candidates(run_id)
-        ]
-        return set.intersection(*names) if names else set()
+        found = self._state.trust.releases(self._state.reader().latest(), model)
+        return frozenset(claim.record for claim, _ in found)
+
+    def holds_log(self, folder: RunFolder) -> bool:
+        """Whether a folder's journal begins with the log that the chain has of its run.
+
+        Raises:
+            UnavailableError: the chain does not answer.
+        """
+        run_id = run_id_of(folder)
+        facts = None if run_id is None else self._state.reader().final().run(run_id)
+        if facts is None or facts.size == 0:
+            return False
+        try:
+            records = read_records(folder.journal)
+        except ProvenanceError:
+            return False
+        entries = [record.entry for record in records[: facts.size]]
+        return len(entries) == facts.size and Tree(entries).root() == facts.root
 
     def close(self) -> None:
         """Wait for the running verifications, and begin no more."""
@@ -179,7 +197,3 @@ class Judge:
             self._entries.move_to_end(digest)
             while len(self._entries) > self._state.limits.cache_entries:
                 self._entries.popitem(last=False)
-
-
-def _releases(record: Record, model: Digest) -> bool:
-    return record.type == "release" and record.fields["model"] == str(model)

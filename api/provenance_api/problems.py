@@ -46,11 +46,18 @@ STATUS: dict[type[ProvenanceError], HTTPStatus] = {
 
 
 class UnknownModel(NotFound):
-    """No release has this name. `searched` lists what the name was compared with."""
+    """No release has this name. `searched` lists what the name was compared with.
 
-    def __init__(self, model_id: str, searched: tuple[str, ...]) -> None:
+    unclaimed: how many records in evidence folders have the name, though no trusted publisher
+        claimed one of them on chain.
+    """
+
+    def __init__(self, model_id: str, searched: tuple[str, ...], unclaimed: int = 0) -> None:
         super().__init__(
-            "no release has this name",
+            "no release has this name"
+            if unclaimed == 0
+            else f"{unclaimed} records in evidence folders have this name, and no trusted "
+            "publisher claimed one of them on chain",
             actual=model_id,
             hint="ask for the file's SHA-256, which sha256sum FILE prints",
         )

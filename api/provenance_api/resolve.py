@@ -1,7 +1,8 @@
 """From a model id to a verdict: what kind of id it is, and which file it names.
 
-The database only proposes a digest. After the verdict is made, the name or manifest asked for is
-compared with the run's own log. So an altered database cannot show a verdict under another name.
+The database only proposes a release. Its record must be one that a trusted publisher claimed on
+chain, and name, manifest and file are read from that record. So neither an altered database nor a
+folder that somebody planted can show a verdict under another name, or hide one.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from provenance.digest import Digest
-from provenance.errors import InputError, VerificationError
-from provenance.ids import RunId
+from provenance.errors import InputError, UnavailableError, VerificationError
 from provenance.judgement.verdict import Status, Verdict
+from provenance.verify.names import is_called
 from provenance_api.catalog import Catalog, Listed
-from provenance_api.db import split_name
 from provenance_api.judge import Judge
 from provenance_api.problems import AmbiguousModel, UnknownModel
 
 FORMS = "sha256:<64 hex>, 64 hex digits, 0x<64 hex>, name or name:version"
+_SEARCHED = ("release names", "release names with version", "digests (this id is none)")
 _HEX = frozenset("0123456789abcdefABCDEF")
 
 
@@ -73,8 +74,9 @@ class Resolver:
 
         Raises:
             InputError: the id is malformed.
-            UnknownModel, AmbiguousModel: no release has this name, or several have.
-            VerificationError: the run's log does not have the name or manifest of the database.
+            UnknownModel, AmbiguousModel: no release that a trusted publisher claimed on chain has
+                this name, or several have.
+            VerificationError: the record does not have the name or manifest of the database.
             UnavailableError: the database does not answer, or too many verifications wait.
         """
         target = parse_model_id(asked, self._id_chars)
@@ -94,42 +96,37 @@ class Resolver:
         if verdict.status is not Status.NOT_FOUND:
             return Answer(asked, "digest", verdict)
         found = await run_in_threadpool(self._catalog.by_manifest, digest)
+        found = await run_in_threadpool(self._anchored, found)
         if not found:
             return Answer(asked, "digest", verdict)
         release = _only(asked, found)
-        verdict = await self._judged(release.model)
-        if (verdict.release or {}).get("manifest", str(digest)) != str(digest):
+        if release.manifest != digest:
             raise _altered(f"manifest {digest}")
-        return Answer(asked, "manifest", verdict)
+        return Answer(asked, "manifest", await self._judged(release.model))
 
     async def _by_name(self, asked: str, label: str) -> Answer:
-        found = await run_in_threadpool(self._catalog.by_name, label)
+        listed = await run_in_threadpool(self._catalog.by_name, label)
+        found = await run_in_threadpool(self._anchored, listed)
         if not found:
-            raise UnknownModel(
-                label, ("release names", "release names with version", "digests (this id is none)")
-            )
+            raise UnknownModel(label, _SEARCHED, unclaimed=len(listed))
         release = _only(asked, found)
-        verdict = await self._judged(release.model)
-        if not await run_in_threadpool(self._goes_by, verdict, release.model, label):
+        if not is_called(release.label, label):
             raise _altered(f"name {label}")
-        return Answer(asked, "name", verdict)
+        return Answer(asked, "name", await self._judged(release.model))
 
-    def _goes_by(self, verdict: Verdict, model: Digest, label: str) -> bool:
-        """Whether the judged run's log releases the model under this name.
+    def _anchored(self, listed: list[Listed]) -> list[Listed]:
+        """Those releases whose records trusted publishers claimed on chain, one per file.
 
-        True if the verdict has no release, because then it shows nothing under a name.
+        The folders that the database lists may be anybody's. If the chain does not answer, all
+        stay: no verdict that is made now can then be in favour of one.
         """
-        if verdict.release is None:
-            return True
-        own = verdict.release.get("name")
-        if own is not None and _is_called(str(own), label):
-            return True
-        run_id = RunId.parse(verdict.release["run_id"])
-        return any(_is_called(name, label) for name in self._judge.release_names(run_id, model))
-
-
-def _is_called(name: str, label: str) -> bool:
-    return name == label or split_name(name)[0] == label
+        try:
+            claims = {model: self._judge.claimed(model) for model in {r.model for r in listed}}
+        except UnavailableError:
+            found = listed
+        else:
+            found = [r for r in listed if r.record in claims[r.model]]
+        return list({r.model: r for r in reversed(found)}.values())[::-1]
 
 
 def _only(asked: str, found: list[Listed]) -> Listed:

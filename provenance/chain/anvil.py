@@ -216,7 +216,7 @@ class EmbeddedChain:
 
     def genesis(self) -> bytes:
         """Hash of the running chain's first block; no other chain has it."""
-        return from_hex(self._ask("eth_getBlockByNumber", ["0x0", False])["hash"], 32)
+        return from_hex(self._ask("eth_getBlockByNumber", [hex(0), False])["hash"], 32)
 
     def mine(self, blocks: int) -> None:
         """Make so many empty blocks."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from provenance.digest import Digest
 from provenance.errors import UnavailableError
 from provenance.ids import Address
-from provenance.judgement.facts import BlockRef, ChainIdentity, Contract
+from provenance.judgement.facts import BlockRef, ChainIdentity, ChainSnapshot, ClaimFacts, Contract
 from provenance.statements import KINDS
 
 KEY_KINDS = tuple(KINDS)
@@ -90,6 +90,18 @@ class Trust:
         """The publisher that an account (0x, either case) is at a block."""
         wanted = address.lower()
         return next((p for p in self.publishers if p.address == wanted and p.covers(block)), None)
+
+    def releases(self, snapshot: ChainSnapshot, model: bytes) -> list[tuple[ClaimFacts, Publisher]]:
+        """Releases of a file (by SHA-256) by accounts that were publishers in their blocks.
+
+        Raises:
+            UnavailableError: the chain does not answer.
+        """
+        found = (
+            (claim, self.publisher(claim.owner, claim.block_number))
+            for claim in snapshot.claims(model)
+        )
+        return [(claim, publisher) for claim, publisher in found if publisher is not None]
 
     def key(self, vk_id: str) -> Key | None:
         """The pinned key of an id."""

@@ -86,11 +86,15 @@ class Options:
 
 @dataclass(frozen=True)
 class Case:
-    """One question to one verifier. Steps read it, and write what they find into `report`."""
+    """One question to one verifier. Steps read it, and write what they find into `report`.
+
+    attempt: which of the folders that hold the run's log is the evidence, from 0.
+    """
 
     artifact: Artifact
     verifier: Verifier
     options: Options
+    attempt: int = 0
     report: Report = field(default_factory=Report)
 
     @property

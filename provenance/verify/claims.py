@@ -32,6 +32,7 @@ class Report:
     release: the release on chain that is followed; name: what its record calls the release.
     draw_block: the block whose hash made the run's seed.
     head: the head that the release lies under.
+    logs: how many folders hold the run's log; each is an attempt of its own.
     """
 
     claims: list[Claim] = field(default_factory=list)
@@ -43,6 +44,7 @@ class Report:
     name: str | None = None
     draw_block: int | None = None
     head: HeadFacts | None = None
+    logs: int = 0
 
     def holds(self, id_: str, text: str, **evidence: str) -> None:
         """Claim `id_` holds. evidence: names and values for programs."""

@@ -6,8 +6,7 @@ from typing import NoReturn
 
 from provenance.errors import NotFound, VerificationError
 from provenance.ids import RunId, to_hex
-from provenance.judgement.facts import ChainSnapshot, ClaimFacts
-from provenance.judgement.trust import Publisher
+from provenance.judgement.facts import ClaimFacts
 from provenance.verify.case import Case
 from provenance.verify.claims import Stopped
 from provenance.verify.protocols import Evidence
@@ -30,7 +29,8 @@ def check_release(case: Case, chain: Chain) -> ClaimFacts:
             digest has several releases by trusted publishers, one revoked release is enough.
     """
     wanted = case.options.release or case.artifact.claimed_run
-    trusted = _trusted(case, chain.snapshot)
+    trust, digest = case.verifier.trust, case.artifact.digest
+    trusted = trust.releases(chain.snapshot, digest)
     matching = [found for found in trusted if wanted is None or found[0].run_id == wanted]
     if not matching:
         _explain_absence(case, chain, wanted, [claim for claim, _ in trusted])
@@ -62,22 +62,12 @@ def check_not_revoked(case: Case, chain: Chain, claim: ClaimFacts, index: int, w
             )
 
 
-def _trusted(case: Case, snapshot: ChainSnapshot) -> list[tuple[ClaimFacts, Publisher]]:
-    """Releases of the digest by accounts that were trusted publishers in the release's block."""
-    found = []
-    for claim in snapshot.claims(case.artifact.digest):
-        publisher = case.verifier.trust.publisher(claim.owner, claim.block_number)
-        if publisher is not None:
-            found.append((claim, publisher))
-    return found
-
-
 def _explain_absence(
     case: Case, chain: Chain, wanted: RunId | None, trusted: list[ClaimFacts]
 ) -> NoReturn:
     """Say why no final release by a trusted publisher, of the wanted run, names the digest."""
     digest = case.artifact.digest
-    pending = _trusted(case, case.verifier.reader.latest())
+    pending = case.verifier.trust.releases(case.verifier.reader.latest(), digest)
     if any(wanted is None or claim.run_id == wanted for claim, _ in pending):
         raise Pending
     claims = chain.snapshot.claims(digest)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from provenance.errors import ProvenanceError, UnavailableError, VerificationError
 from provenance.ids import to_hex
 from provenance.judgement.facts import ClaimFacts, HeadFacts, RunFacts
+from provenance.log.anchoring import SignedHead
 from provenance.log.record import Record
 from provenance.log.tree import Head, require_prefix
 from provenance.merkle import Tree, verify_inclusion
@@ -58,29 +60,35 @@ def check_log(case: Case, chain: Chain, claim: ClaimFacts) -> Log:
         raise Stopped
     found = _choose(case, chain, claim, candidates)
     with report.guarded("head.signed"):
-        report.holds("head.signed", _check_heads(case, claim, found))
+        report.holds("head.signed", _check_heads(case, claim, found, candidates))
     return Log(claim, _check_final(case, chain, claim, found.head), found.evidence, found.records)
 
 
 def _choose(case: Case, chain: Chain, claim: ClaimFacts, candidates: Sequence[Evidence]) -> _Found:
-    """The first candidate under the anchored head; if none is, report what the first one lacks."""
+    """The candidate of this attempt among those that are the log under the anchored head.
+
+    If none is, what the first one lacks is reported.
+    """
     faults: list[ProvenanceError] = []
+    logs: list[_Found] = []
     for evidence in candidates:
         try:
-            found = _read(case, chain, claim, evidence)
+            logs.append(_read(case, chain, claim, evidence))
         except UnavailableError:
             raise
         except ProvenanceError as error:
             faults.append(error)  # another candidate may be the right log
-            continue
-        case.report.holds(
-            "release.logged",
-            f"all {found.head.size} records are the log under head {claim.seq}; "
-            f"the release is record {claim.index}",
-        )
-        return found
-    case.report.fails("release.logged", faults[0])
-    raise Stopped
+    if not logs:
+        case.report.fails("release.logged", faults[0])
+        raise Stopped
+    case.report.logs = len(logs)
+    found = logs[case.attempt]
+    case.report.holds(
+        "release.logged",
+        f"all {found.head.size} records are the log under head {claim.seq}; "
+        f"the release is record {claim.index}",
+    )
+    return found
 
 
 def _read(case: Case, chain: Chain, claim: ClaimFacts, evidence: Evidence) -> _Found:
@@ -135,8 +143,14 @@ def _check_released(case: Case, claim: ClaimFacts, found: _Found) -> None:
         )
 
 
-def _check_heads(case: Case, claim: ClaimFacts, found: _Found) -> str:
-    """Every signed head at hand is a prefix of the log, signed by the key that `run.open` names."""
+def _check_heads(
+    case: Case, claim: ClaimFacts, found: _Found, candidates: Sequence[Evidence]
+) -> str:
+    """Every head at hand that the key of `run.open` signed is a prefix of the log.
+
+    Whoever keeps the evidence can add lines that this key did not sign; they accuse nobody. A
+    signed one counts wherever it lies, also beside a log that is not this one.
+    """
     opening, tree = found.records[0], Tree(r.entry for r in found.records)
     if opening.type != "run.open":
         raise VerificationError(
@@ -149,20 +163,41 @@ def _check_heads(case: Case, claim: ClaimFacts, found: _Found) -> str:
     domain = Domain(trust.chain_id, trust.contracts["registry"].address)
     released = Head(claim.run_id, found.head.size, found.head.root)
     signed = [
-        signed
-        for signed in found.evidence.heads()
-        if signed.head.run_id == claim.run_id and signed.head.size <= len(found.records)
+        each.head
+        for each in _heads(candidates)
+        if each.head.run_id == claim.run_id
+        and each.head.size <= len(found.records)
+        and _is_signed(each, domain, signer)
     ]
-    for each in signed:
-        require_prefix(each.head, claim.run_id, tree)
-        verify_head(each.head, domain, each.signature, signer)
-    if all(each.head != released for each in signed):
+    for head in signed:
+        require_prefix(head, claim.run_id, tree)
+    if released not in signed:
         raise VerificationError(
             "the release's head is not signed by the run's key",
             where=f"head {claim.seq}",
             expected=signer,
         )
     return f"{len(signed)} heads signed by {signer}"
+
+
+def _heads(candidates: Sequence[Evidence]) -> Iterator[SignedHead]:
+    """The heads of all candidates, each once; a list that cannot be read adds none."""
+    seen: set[tuple[Head, bytes]] = set()
+    for evidence in candidates:
+        with suppress(ProvenanceError):
+            for each in evidence.heads():
+                key = (each.head, each.signature)
+                if key not in seen:
+                    seen.add(key)
+                    yield each
+
+
+def _is_signed(each: SignedHead, domain: Domain, signer: str) -> bool:
+    try:
+        verify_head(each.head, domain, each.signature, signer)
+    except VerificationError:
+        return False
+    return True
 
 
 def _check_final(case: Case, chain: Chain, claim: ClaimFacts, head: HeadFacts) -> RunFacts:

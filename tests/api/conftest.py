@@ -13,6 +13,8 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
+from provenance.digest import sha256
+from provenance.log.record import Record
 from provenance_api.app import create_app
 from provenance_api.db import Database
 from provenance_api.state import AppState, Limits
@@ -108,6 +110,17 @@ def hostile(lab: Lab, data: Data, tmp_path_factory: pytest.TempPathFactory) -> R
     )
     run = build_run(lab, data, tmp_path_factory.mktemp("hostile"), plan)
     run.claim(run.log(run.release_record(HOSTILE)))
+    return run
+
+
+@pytest.fixture(scope="session")
+def twice(lab: Lab, data: Data, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """An unproven run with two releases on chain, `llama:1` and `llama:2`."""
+    plan = Plan(model=b"one", prove=False, release=False, opening={"code": {"commit": "twice"}})
+    run = build_run(lab, data, tmp_path_factory.mktemp("twice"), plan)
+    for version, model in (("1", b"one"), ("2", b"two")):
+        fields = run.release_record(f"llama:{version}").fields | {"model": str(sha256(model))}
+        run.claim(run.log(Record.make("release", **fields)))
     return run
 
 

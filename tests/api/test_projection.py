@@ -15,6 +15,7 @@ from sqlalchemy import func, select, text
 from provenance.digest import sha256
 from provenance.errors import ConfigError, InputError, UnavailableError, VerificationError
 from provenance.layout import RunFolder
+from provenance.verify.names import split_name
 from provenance_api.db import (
     SCHEMA_REVISION,
     Base,
@@ -26,7 +27,6 @@ from provenance_api.db import (
     RunRow,
     compare_run,
     index_run,
-    split_name,
 )
 from tests.support.places import REPO
 from tests.support.spine import Run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -182,27 +183,81 @@ def test_missing_id_and_unknown_format_are_400(client: TestClient, honest: Run) 
     assert client.get(f"/verify/{honest.model}?format=xml").status_code == 400
 
 
-def test_several_releases_by_one_name_are_listed(
-    make_client: ClientFactory, honest: Run, tmp_path: Path
-) -> None:
-    run = honest.copy(tmp_path / "copy")
-    for version, model in (("1", b"one"), ("2", b"two")):
-        record = Record.make(
-            "release",
-            TIME,
-            run_id="0x" + run.run_id.hex(),
-            model=str(sha256(model)),
-            manifest=str(sha256(b"m" + model)),
-            name=f"llama:{version}",
-        )
-        run.log(record)
-    client = make_client(run.folder.root)
+def named(run: Run, name: str, model: bytes) -> Record:
+    return Record.make(
+        "release",
+        TIME,
+        run_id="0x" + run.run_id.hex(),
+        model=str(sha256(model)),
+        manifest=str(sha256(b"m" + model)),
+        name=name,
+    )
+
+
+def test_several_releases_by_one_name_are_listed(make_client: ClientFactory, twice: Run) -> None:
+    client = make_client(twice.folder.root)
     answer = client.get("/verify/llama")
     assert answer.status_code == 409
     assert {m["version"] for m in answer.json()["matches"]} == {"1", "2"}
     one = client.get("/verify/llama:1")
-    assert one.status_code == 404  # one match, but no release of it on chain
     assert one.json()["subject"]["digest"] == str(sha256(b"one"))
+    assert one.json()["release"]["run_id"] == "0x" + twice.run_id.hex()
+
+
+# Folders that somebody planted beside the honest evidence.
+
+
+def test_a_name_that_nobody_claimed_on_chain_is_not_answered(
+    make_client: ClientFactory, honest: Run, tmp_path: Path
+) -> None:
+    run = honest.copy(tmp_path / "copy")
+    run.log(named(run, "llama", b"one"))
+    answer = make_client(tmp_path).get("/verify/llama")
+    assert answer.status_code == 404
+    assert "no trusted publisher claimed one of them on chain" in answer.json()["detail"]
+
+
+def test_a_planted_name_leaves_the_honest_one_as_it_is(
+    make_client: ClientFactory, honest: Run, tmp_path: Path
+) -> None:
+    """Newer records under the same name, of another file and of the same one."""
+    shutil.copytree(honest.folder.root, tmp_path / "b" / "honest")
+    before = make_client(tmp_path / "b").get("/verify/model").json()
+    planted = honest.copy(tmp_path / "a" / "planted")
+    info = json.loads(planted.folder.info.read_text())
+    planted.folder.info.write_text(json.dumps(info | {"run_id": "0x" + 64 * "5"}))
+    for model in (b"backdoored", honest.file.read_bytes()):
+        planted.log(named(planted, "model", model))
+    after = make_client(tmp_path / "a", tmp_path / "b").get("/verify/model").json()
+    assert (after["status"], after["subject"]) == (before["status"], before["subject"])
+    assert after["status"] == "verified"
+
+
+def test_a_folder_that_names_an_honest_run_does_not_stand_in_its_place(
+    make_client: ClientFactory, honest: Run, hostile: Run, tmp_path: Path
+) -> None:
+    planted = hostile.copy(tmp_path / "a" / "planted")
+    info = json.loads(planted.folder.info.read_text())
+    planted.folder.info.write_text(json.dumps(info | {"run_id": "0x" + honest.run_id.hex()}))
+    client = make_client(tmp_path)
+    assert client.get("/verify/model").status_code == 404
+    shutil.copytree(honest.folder.root, tmp_path / "b" / "honest")
+    answer = client.get("/verify/model")
+    assert answer.json().get("status") == "verified", answer.text
+
+
+def test_a_planted_copy_without_proofs_leaves_the_verdict_as_it_is(
+    make_client: ClientFactory, honest: Run, tmp_path: Path
+) -> None:
+    bare = honest.copy(tmp_path / "a" / "bare")
+    shutil.rmtree(bare.folder.evidence / "epochs")
+    forged = honest.copy(tmp_path / "b" / "forged")
+    line = forged.folder.heads.read_bytes().splitlines()[0]
+    head = json.loads(line) | {"root": "0x" + 64 * "7"}
+    forged.folder.heads.write_bytes(json.dumps(head).encode() + b"\n")
+    shutil.copytree(honest.folder.root, tmp_path / "c" / "honest")
+    answer = make_client(tmp_path).get(f"/verify/{honest.model}")
+    assert answer.json()["status"] == "verified", answer.text
 
 
 def test_revoked_model_is_revoked(make_client: ClientFactory, revoked: Run) -> None:
@@ -320,11 +375,11 @@ def test_altered_database_verifies_no_other_file(
     other = sha256(b"backdoored model")
     with database.session() as session:
         session.execute(text("UPDATE releases SET model = :m"), {"m": bytes(other)})
-    for model_id in ("model", str(other)):
-        answer = client.get(f"/verify/{model_id}")
-        assert answer.status_code == 404
-        assert answer.json()["status"] == "not_found"
-    assert client.get(f"/verify/{honest.model}").json()["status"] == "verified"
+    assert client.get(f"/verify/{other}").json()["status"] == "not_found"
+    for model_id in ("model", honest.model):
+        answer = client.get(f"/verify/{model_id}").json()
+        assert answer["status"] == "verified"
+        assert answer["subject"]["digest"] == str(honest.model)
 
 
 def test_altered_database_is_named_at_the_next_start(

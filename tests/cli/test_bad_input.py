@@ -105,7 +105,8 @@ def test_evidence_that_is_no_folder_is_named_and_not_left_out(
 
 def test_a_malformed_digest_is_a_usage_error(job: Job) -> None:
     assert job("verify", "sha256:123").code == 2
-    assert job("find", "xyz").code == 2
+    assert job("find", "sha256:123").code == 2
+    assert job("find", "0xyz").code == 2
 
 
 def test_a_trust_file_with_another_genesis_fails(job: Job, tmp_path: Path) -> None:

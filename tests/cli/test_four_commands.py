@@ -18,7 +18,7 @@ from provenance.settings import CONFIG_NAME
 from tests.cli.conftest import Outcome, run_cli
 from tests.support.chain import TINY_MODEL_KEYS, cache_folder
 from tests.support.places import EXAMPLES
-from tests.support.warm import Command, Warm, warm
+from tests.support.processes.warm import Command, Warm, warm
 
 RECORDS = 32
 TRAIN = (

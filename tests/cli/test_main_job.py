@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from provenance.layout import RunFolder
 from provenance.log.journal import Journal
+from provenance.log.record import Record
 from provenance.log.tree import read_records
 from provenance_trainer.formats.gguf_file import read_header
 from tests.cli.conftest import Job, run_cli
@@ -136,6 +138,27 @@ def test_records_transactions_and_proofs_are_found_by_their_digests(job: Job) ->
         done = job("find", handle, "--evidence", job.run, "--json")
         assert done.code == 0
         assert kind in {m["kind"] for m in done.json["matches"]}
+
+
+def test_a_name_is_found_only_where_a_trusted_publisher_claimed_it(
+    job: Job, tmp_path: Path
+) -> None:
+    name = job("release", job.run, "--json").json["name"]
+    planted = RunFolder(tmp_path / "planted")
+    shutil.copytree(job.run, planted.root)
+    release = next(r for r in read_records(planted.journal) if r.type == "release")
+    with Journal.open(planted.journal) as journal:
+        for change in ({"model": "sha256:" + 64 * "5"}, {"name": "other"}):
+            journal.append(Record.make("release", **release.fields | change).to_bytes())
+    done = job("find", name, "--evidence", planted.root, "--json")
+    assert done.code == 0, done.err
+    (match,) = done.json["matches"]
+    assert match["model"] == release.fields["model"]
+    for unclaimed in ("other", "nobody"):
+        done = job("find", unclaimed, "--evidence", planted.root)
+        assert done.code == 4
+        assert "no trusted publisher claimed" in done.err
+    assert job("find", name, "--evidence", planted.root, "--offline").code == 2
 
 
 def test_fsck_agrees_and_finds_an_altered_run_json(job: Job, tmp_path: Path) -> None:

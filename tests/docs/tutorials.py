@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.docs.documents import Block, blocks
 from tests.docs.main_job import Job
-from tests.support.warm import warm_commands
+from tests.support.processes.warm import warm_commands
 
 END = "@@@ block ends with"
 

@@ -8,9 +8,8 @@ from provenance_api.db.models import (
     RecordRow,
     ReleaseRow,
     RunRow,
-    split_name,
 )
-from provenance_api.db.projection import compare_run, index_run
+from provenance_api.db.projection import compare_run, forget_run, index_run, indexed_from
 
 __all__ = [
     "SCHEMA_REVISION",
@@ -22,6 +21,7 @@ __all__ = [
     "ReleaseRow",
     "RunRow",
     "compare_run",
+    "forget_run",
     "index_run",
-    "split_name",
+    "indexed_from",
 ]

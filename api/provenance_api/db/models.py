@@ -92,9 +92,3 @@ class ProofRow(Base):
     chunk: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     number: Mapped[int | None] = mapped_column(BigInteger)
     digest: Mapped[bytes] = mapped_column(LargeBinary(32))
-
-
-def split_name(label: str) -> tuple[str, str | None]:
-    """Split `name[:version]` at its last colon into (name, version); the version may be None."""
-    name, colon, version = label.rpartition(":")
-    return (name, version) if colon and name and version else (label, None)

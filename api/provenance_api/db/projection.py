@@ -112,6 +112,12 @@ def forget_run(session: Session, folder: RunFolder) -> None:
     session.execute(delete(RunRow).where(RunRow.run_id == registered_run_id(folder)))
 
 
+def indexed_from(session: Session, folder: RunFolder) -> Path | None:
+    """The folder from which the rows of the run are that `folder` names; None if there are none."""
+    run = session.get(RunRow, registered_run_id(folder))
+    return None if run is None else Path(run.folder)
+
+
 def _locked_run(session: Session, run_id: RunId, folder: RunFolder) -> RunRow:
     """The run's row, locked against other indexers until the transaction ends.
 

@@ -16,12 +16,12 @@ from provenance.log.anchoring import SignedHead, read_heads
 from provenance.log.record import Record
 from provenance.log.tree import iterate_records
 from provenance.verify.evidence import MAX_CHUNKS, run_id_of
+from provenance.verify.names import split_name
 from provenance_api.db.models import (
     Base,
     HeadRow,
     ProofRow,
     ReleaseRow,
-    split_name,
 )
 
 Row = dict[str, Any]

@@ -10,16 +10,18 @@ from typing import Annotated, Any
 import typer
 
 from provenance.digest import Digest, hash_file
-from provenance.errors import NotFound, ProvenanceError
+from provenance.errors import InputError, NotFound, ProvenanceError
 from provenance.ids import DatasetId, RunId, bare_digits, to_hex, to_word
+from provenance.judgement.trust_file import load_trust
 from provenance.layout import RunFolder
 from provenance.log.anchoring import read_heads
 from provenance.log.tree import read_records
 from provenance.settings import Settings
 from provenance.verify.evidence import FolderSource, run_id_of
+from provenance.verify.names import releases_called
 from provenance_cli.options import Json
 from provenance_cli.output import note, result
-from provenance_cli.wiring import require_folder
+from provenance_cli.wiring import reader_for, require_folder
 
 app = typer.Typer(
     add_completion=False,
@@ -30,7 +32,13 @@ _WORD = re.compile(r"(?:sha256:|0x)[0-9a-f]{64}")
 
 @app.command()
 def find(
-    digest: Annotated[str, typer.Argument(help="sha256:<64 hex>, 0x<64 hex> or 64 hex digits.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="DIGEST|NAME",
+            help="sha256:<64 hex>, 0x<64 hex> or 64 hex digits; or the name of a release.",
+        ),
+    ],
     evidence: Annotated[
         list[Path] | None,
         typer.Option("--evidence", help="Run folder, or a folder of run folders; repeatable."),
@@ -40,11 +48,17 @@ def find(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Search runs and chain for everything with this digest. Exit code 4: nothing has it."""
-    wanted = Digest.parse(digest)
-    for named in evidence or ():
-        require_folder(named, "--evidence")
+    """Search runs and chain for everything with this digest. Exit code 4: nothing has it.
+
+    A name is answered only from records that a publisher of the trust file claimed on chain.
+    """
+    for folder in evidence or ():
+        require_folder(folder, "--evidence")
     runs = FolderSource(evidence or [Path("runs"), Path()]).runs()
+    if not _is_digest(what):
+        _find_name(what, runs, offline, json)
+        return
+    wanted = Digest.parse(what)
     matches = [m for folder in runs for m in _in_run(folder, wanted)]
     searched = [str(folder.root) for folder in runs]
     if not offline:
@@ -60,8 +74,56 @@ def find(
             expected=f"something in {', '.join(searched) or 'a run folder, but none was found'}",
             hint="name more run folders with --evidence",
         )
+    _show({"digest": str(wanted)}, matches, json)
+
+
+def _is_digest(what: str) -> bool:
+    """Whether this is written like a digest, also like a malformed one."""
+    body = bare_digits(what.removeprefix("sha256:"))
+    return body != what or bool(re.fullmatch("[0-9a-fA-F]{64}", body))
+
+
+def _find_name(label: str, runs: Sequence[RunFolder], offline: bool, json: bool) -> None:
+    """Print the claimed releases that a name means.
+
+    Raises:
+        NotFound: there is none among these runs.
+        UnavailableError: the chain does not answer.
+    """
+    if offline:
+        raise InputError(
+            "a name is answered only from the chain", where="--offline", actual=repr(label)
+        )
+    settings = Settings.load()
+    trust = load_trust(settings.trust)
+    snapshot = reader_for(settings, trust).final()
+    matches = [
+        _match(
+            "release",
+            folder.root,
+            f"{named.release.name}, {named.release.model}, record {named.claim.index} of run "
+            f"{named.release.run_id}, claimed by {named.publisher.name} in block "
+            f"{named.claim.block_number}{', REVOKED' if named.claim.revoked_block else ''}",
+            model=str(named.release.model),
+            name=named.release.name,
+            run_id=str(named.release.run_id),
+        )
+        for folder in runs
+        for named in releases_called(label, read_records(folder.journal), snapshot, trust)
+    ]
+    if not matches:
+        raise NotFound(
+            "no trusted publisher claimed a release of this name in a final block",
+            where=repr(label),
+            expected=f"a record in {', '.join(str(f.root) for f in runs) or 'a run folder'}",
+            hint="name more run folders with --evidence, or ask for the file's digest",
+        )
+    _show({"name": label}, matches, json)
+
+
+def _show(asked: dict[str, str], matches: Sequence[dict[str, Any]], json: bool) -> None:
     result(
-        {"format": "provenance-find/1", "digest": str(wanted), "matches": matches},
+        {"format": "provenance-find/1", **asked, "matches": matches},
         json,
         "\n".join(f"{m['kind']:<12} {m['where']}  {m['what']}" for m in matches),
     )

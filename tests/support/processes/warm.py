@@ -101,7 +101,8 @@ def warm(env: Mapping[str, str], folder: Path) -> Iterator[Warm]:
         folder: where its socket will be.
     """
     path = folder / "socket"
-    server = subprocess.Popen([sys.executable, "-m", "tests.support.warm", path], env=env, cwd=REPO)
+    command = [sys.executable, "-m", "tests.support.processes.warm", path]
+    server = subprocess.Popen(command, env=env, cwd=REPO)
     try:
         while not path.exists():
             assert server.poll() is None, "the process that loads the libraries ended"

@@ -1,0 +1,86 @@
+"""Whoever can put a folder beside the evidence can hide nothing, and can accuse nobody falsely."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import pytest
+
+from provenance.judgement.verdict import Status, Verdict
+from provenance.log.anchoring import SignedHead
+from provenance.log.tree import Head
+from provenance.signing import sign_head
+from provenance.verify import MAX_ATTEMPTS
+from tests.support.memory_run import DOMAIN, KEY, MemoryEvidence, MemoryRun
+from tests.support.spine import failing
+
+
+@dataclass
+class Folders:
+    """The evidence of several folders of one run, in this order."""
+
+    run: MemoryRun
+    each: Sequence[MemoryEvidence]
+
+    def candidates(self, run_id: bytes) -> list[MemoryEvidence]:
+        return list(self.each) if run_id == self.run.run_id else []
+
+    def judge(self) -> Verdict:
+        self.run.evidence = self  # type: ignore[assignment]  # the run asks its source only
+        return self.run.judge()
+
+
+def signed(head: Head) -> SignedHead:
+    return SignedHead(head, 1, sign_head(KEY, head, DOMAIN))
+
+
+def forked(run: MemoryRun) -> Head:
+    return Head(run.run_id, 3, b"\5" * 32)
+
+
+def unproven(evidence: MemoryEvidence) -> MemoryEvidence:
+    """A copy of what is public in any case: the log and its heads."""
+    return replace(evidence, keys={}, registered=None)
+
+
+@pytest.mark.parametrize("planted", [1, 2, MAX_ATTEMPTS - 1])
+def test_a_log_without_proofs_hides_no_proofs(planted: int) -> None:
+    run = MemoryRun()
+    good = run.evidence
+    assert Folders(run, [unproven(good)]).judge().status is not Status.VERIFIED
+    run = MemoryRun()
+    good = run.evidence
+    verdict = Folders(run, [*[unproven(good)] * planted, good]).judge()
+    assert verdict.status is Status.VERIFIED, verdict.reason
+
+
+def test_heads_of_one_folder_serve_the_proofs_of_another() -> None:
+    run = MemoryRun()
+    verdict = Folders(run, [replace(run.evidence, signed=[]), unproven(run.evidence)]).judge()
+    assert verdict.status is Status.VERIFIED, verdict.reason
+
+
+def test_folders_beyond_the_most_attempts_are_not_tried() -> None:
+    run = MemoryRun()
+    good = run.evidence
+    verdict = Folders(run, [*[unproven(good)] * MAX_ATTEMPTS, good]).judge()
+    assert verdict.status is not Status.VERIFIED
+
+
+def test_a_head_that_the_runs_key_did_not_sign_accuses_nobody() -> None:
+    run = MemoryRun()
+    head = signed(forked(run))
+    run.evidence.signed.append(replace(head, signature=bytes(65)))
+    assert run.judge().status is Status.VERIFIED
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_signed_fork_counts_wherever_it_lies(first: bool) -> None:
+    """Also beside a log that is not the anchored one, and after a folder that would verify."""
+    run = MemoryRun()
+    good = run.evidence
+    other = replace(good, log=good.log[:1], signed=[signed(forked(run))])
+    verdict = Folders(run, [other, good] if first else [good, other]).judge()
+    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["head.signed"])
+    assert "two histories" in verdict.reason
