@@ -129,6 +129,7 @@ _LOOKS: dict[int | None, Callable[[Path], str]] = {
     errno.EPERM: _denied,
 }
 
+_ZEROS = 64  # bytes; no format of models or data begins with so many
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 """How a Git LFS pointer begins. Source: the Git LFS specification."""
 _STAND_INS: tuple[tuple[bytes, str], ...] = (
@@ -164,6 +165,8 @@ def stand_in(data: bytes) -> str | None:
     """
     if not data:
         return "the file is empty"
+    if len(data) >= _ZEROS and not data.strip(b"\0"):
+        return "it begins with zeros, as a file does that was never filled"
     return _meaning(data, _STAND_INS)
 
 

@@ -95,6 +95,15 @@ def read_json(path: Path) -> dict[str, Any]:
         raise NotFound("file is missing", where=str(path), actual=cause_of(error, path)) from error
     except OSError as error:
         raise InputError("cannot read JSON", where=str(path), actual=cause_of(error)) from error
+    return json_object(data, path)
+
+
+def json_object(data: bytes, path: Path) -> dict[str, Any]:
+    """A JSON object from the bytes of a file (attacker-controlled).
+
+    Raises:
+        InputError: not JSON, or not an object.
+    """
     try:
         value = parse_json(data)
     except ValueError as error:

@@ -23,7 +23,7 @@ from provenance.errors import InputError
 from provenance.merkle import Tree
 
 _HEAD_BYTES = 512  # enough to tell what came in the place of a file
-MAX_HEADER_BYTES = 100_000_000
+MAX_HEADER_BYTES = 16 << 20  # a tensor takes about 150 bytes of it
 DTYPE_BYTES = {
     "BOOL": 1,
     "U8": 1,

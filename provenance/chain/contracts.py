@@ -26,6 +26,8 @@ from provenance.judgement.facts import (
 )
 
 PAGE = 100  # entries that one call of a paged view asks for
+# Anybody may claim any digest, at the price of a transaction. A total beyond this is a lie.
+MAX_CLAIMS = 100_000
 
 
 @contextlib.contextmanager
@@ -91,10 +93,21 @@ class Snapshot:
         )
 
     def claims(self, model: bytes) -> list[ClaimFacts]:
-        """Every release of a model, oldest first; asks page by page."""
+        """Every release of a model, oldest first; asks page by page.
+
+        Raises:
+            UnavailableError: the endpoint tells of more than `MAX_CLAIMS`.
+        """
         result: list[ClaimFacts] = []
         while True:
             v = self._read("registry", "lineageOf", model, len(result), PAGE)
+            if v["total"] > MAX_CLAIMS or len(v["page"]) > PAGE:
+                raise UnavailableError(
+                    "endpoint tells of too many releases of one file",
+                    where="lineageOf",
+                    expected=f"<= {MAX_CLAIMS}",
+                    actual=v["total"],
+                )
             result += [
                 ClaimFacts(
                     RunId(c["runId"]),

@@ -24,6 +24,8 @@ from provenance.layout import RunFolder
 from provenance.log.tree import FileNodes, Head, RunLog
 from provenance.progress import Say
 
+MAX_HEADS_BYTES = 16 << 20
+
 
 @dataclass(frozen=True)
 class Committed:
@@ -98,9 +100,16 @@ def read_heads(path: Path) -> list[SignedHead]:
     """Signed heads of a run, oldest first (the file is attacker-controlled).
 
     A torn last line is left out: the owner signs that head again.
+
+    Raises:
+        InputError: a malformed line, or more than `MAX_HEADS_BYTES`.
     """
     if not path.is_file():
         return []
+    if path.stat().st_size > MAX_HEADS_BYTES:
+        raise InputError(
+            "too many signed heads", where=str(path), expected=f"<= {MAX_HEADS_BYTES} bytes"
+        )
     return [
         SignedHead.parse(line)
         for line in path.read_bytes().splitlines(keepends=True)

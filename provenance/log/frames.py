@@ -17,9 +17,11 @@ NOT promised: secrecy, or that the file was not rewritten as a whole. Heads on t
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 import struct
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,9 +29,12 @@ from typing import Any
 from provenance.causes import cause_of
 from provenance.encoding import canonical_json, parse_json, u32, u64
 from provenance.errors import InputError, VerificationError
+from provenance.windows import FileBytes
 
 MAGIC = b"PROVJNL1"
 MAX_PAYLOAD_BYTES = 1 << 30
+MAX_HEADER_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 20
 _SECTOR_BYTES = 512
 _HEAD = struct.Struct(">IQ32s")
 _OVERHEAD_BYTES = _HEAD.size + 32
@@ -83,7 +88,11 @@ def make_frame(seq: int, prev: bytes, payload: bytes) -> tuple[bytes, bytes]:
     return head + payload + digest, digest
 
 
-def parse_header(data: bytes, path: Path) -> tuple[dict[str, Any], Place]:
+Bytes = bytes | FileBytes
+"""What is parsed: bytes, or a file of which no more is in memory than one payload."""
+
+
+def parse_header(data: Bytes, path: Path) -> tuple[dict[str, Any], Place]:
     """The header of a journal, and the place of its first frame (`data` is attacker-controlled).
 
     Raises:
@@ -94,6 +103,8 @@ def parse_header(data: bytes, path: Path) -> tuple[dict[str, Any], Place]:
             "not a journal", where=str(path), expected=MAGIC.decode(), actual=repr(data[:8])
         )
     end = 12 + int.from_bytes(data[8:12], "big")
+    if end > MAX_HEADER_BYTES:
+        raise InputError("journal header is damaged", where=str(path))
     try:
         header = parse_json(data[12:end])
     except ValueError as error:
@@ -103,7 +114,7 @@ def parse_header(data: bytes, path: Path) -> tuple[dict[str, Any], Place]:
     return header, Place(0, hashlib.sha256(data[:end]).digest(), end)
 
 
-def parse_frames(data: bytes, start: int, place: Place, path: Path) -> Iterator[Frame]:
+def parse_frames(data: Bytes, start: int, place: Place, path: Path) -> Iterator[Frame]:
     """The frames in `data[start:]`, the first of which stands at `place` in the file.
 
     Raises:
@@ -114,7 +125,7 @@ def parse_frames(data: bytes, start: int, place: Place, path: Path) -> Iterator[
     while start < len(data):
         frame = _parse_frame(data, start, place, base)
         if frame is None:
-            if _is_torn(data[start:], place):
+            if _is_torn(_Rest(data, start), place):
                 raise TornTail(place.offset)
             raise VerificationError(
                 "journal is damaged before its end",
@@ -125,20 +136,51 @@ def parse_frames(data: bytes, start: int, place: Place, path: Path) -> Iterator[
         place, start = frame.next, frame.end - base
 
 
-def _parse_frame(data: bytes, start: int, place: Place, base: int) -> Frame | None:
+def _parse_frame(data: Bytes, start: int, place: Place, base: int) -> Frame | None:
     if len(data) - start < _OVERHEAD_BYTES:
         return None
-    length, seq, prev = _HEAD.unpack_from(data, start)
+    head = data[start : start + _HEAD.size]
+    if len(head) < _HEAD.size:
+        return None  # the file shrank
+    length, seq, prev = _HEAD.unpack(head)
     end = start + _OVERHEAD_BYTES + length
     if length > MAX_PAYLOAD_BYTES or end > len(data) or (seq, prev) != (place.seq, place.prev):
         return None
-    digest = hashlib.sha256(data[start : end - 32]).digest()
+    digest = _Rest(data, start).hash(0, end - start - 32)
     if digest != data[end - 32 : end]:
         return None
     return Frame(seq, data[start + _HEAD.size : end - 32], digest, base + end)
 
 
-def _is_torn(rest: bytes, place: Place) -> bool:
+@dataclass(frozen=True)
+class _Rest:
+    """What follows offset `start` of a file; its positions count from there."""
+
+    data: Bytes
+    start: int
+
+    def __len__(self) -> int:
+        return len(self.data) - self.start
+
+    def part(self, begin: int, end: int) -> bytes:
+        return self.data[self.start + begin : self.start + end]
+
+    def find(self, marker: bytes, at: int) -> int:
+        return max(self.data.find(marker, self.start + at) - self.start, -1)
+
+    def hash(self, begin: int, end: int, first: bytes = b"") -> bytes:
+        state = hashlib.sha256(first)
+        for at in range(begin, end, _CHUNK_BYTES):
+            state.update(self.part(at, min(end, at + _CHUNK_BYTES)))
+        return state.digest()
+
+    def is_zero(self, begin: int = 0) -> bool:
+        """Whether only zeros follow this position."""
+        chunks = range(begin, len(self), _CHUNK_BYTES)
+        return not any(self.part(at, at + _CHUNK_BYTES).strip(b"\0") for at in chunks)
+
+
+def _is_torn(rest: _Rest, place: Place) -> bool:
     """Whether a crash left the broken frame at the start of `rest`; if not, it is damage.
 
     A crash leaves a prefix of what was written, and perhaps zeros from some sector on. So a frame
@@ -147,15 +189,15 @@ def _is_torn(rest: bytes, place: Place) -> bool:
     - Its length reaches beyond the end of the file, and the length field is not what is broken.
     - It ends within the file, only zeros follow, and its hash never reached the disk.
     """
-    if len(rest) < 4 or not any(rest):
+    if len(rest) < 4 or rest.is_zero():
         return True
-    end = _OVERHEAD_BYTES + int.from_bytes(rest[:4], "big")
+    end = _OVERHEAD_BYTES + int.from_bytes(rest.part(0, 4), "big")
     if end > len(rest):
         return not _was_whole(rest, place.seq)
-    return not any(rest[end:]) and _is_zeroed(rest[:end], place.offset)
+    return rest.is_zero(end) and _is_zeroed(rest, end, place.offset)
 
 
-def _was_whole(rest: bytes, seq: int) -> bool:
+def _was_whole(rest: _Rest, seq: int) -> bool:
     """Whether only the length field of the frame at the start of `rest` is damaged.
 
     It is if a later frame has this frame's hash as its `prev`, or if the hash fits when the length
@@ -163,24 +205,26 @@ def _was_whole(rest: bytes, seq: int) -> bool:
     """
     marker, at = u64(seq + 1), -1
     while (at := rest.find(marker, at + 1)) >= 0:
-        if at - 4 >= _OVERHEAD_BYTES and rest[at + 8 : at + 40] == rest[at - 36 : at - 4]:
+        if at - 4 >= _OVERHEAD_BYTES and rest.part(at + 8, at + 40) == rest.part(at - 36, at - 4):
             return True
     if len(rest) < _OVERHEAD_BYTES:
         return False
-    return hashlib.sha256(u32(len(rest) - _OVERHEAD_BYTES) + rest[4:-32]).digest() == rest[-32:]
+    length, size = u32((len(rest) - _OVERHEAD_BYTES) % 2**32), len(rest)
+    return rest.hash(4, size - 32, length) == rest.part(size - 32, size)
 
 
-def _is_zeroed(frame: bytes, offset: int) -> bool:
-    """Whether the hash of the frame at this file offset never reached the disk.
+def _is_zeroed(rest: _Rest, end: int, offset: int) -> bool:
+    """Whether the hash of the frame of `end` bytes at this file offset never reached the disk.
 
     Then it is zeros, all of it or from a sector boundary on.
     """
-    stored = frame[-32:]
+    stored = rest.part(end - 32, end)
     if not any(stored):
         return True
-    before_sector = -(offset + len(frame) - 32) % _SECTOR_BYTES  # bytes of the hash
-    written = hashlib.sha256(frame[:-32]).digest()[:before_sector]
-    return 0 < before_sector < 32 and stored == written + bytes(32 - before_sector)
+    before_sector = -(offset + end - 32) % _SECTOR_BYTES  # bytes of the hash
+    if not 0 < before_sector < 32:
+        return False
+    return stored == rest.hash(0, end - 32)[:before_sector] + bytes(32 - before_sector)
 
 
 def read_frames(path: Path, *, allow_torn: bool = True) -> Iterator[Frame]:
@@ -190,15 +234,17 @@ def read_frames(path: Path, *, allow_torn: bool = True) -> Iterator[Frame]:
         InputError: missing or not a journal.
         VerificationError: damaged before its end, or torn while `allow_torn` is false.
     """
-    data = _read_regular(path)
-    _, place = parse_header(data, path)
-    try:
-        yield from parse_frames(data, place.offset, place, path)
-    except TornTail as tail:
-        if not allow_torn:
-            raise VerificationError(
-                "journal ends in an unfinished frame", where=str(path), actual=f"byte {tail.offset}"
-            ) from None
+    with _opened(path) as data:
+        _, place = parse_header(data, path)
+        try:
+            yield from parse_frames(data, place.offset, place, path)
+        except TornTail as tail:
+            if not allow_torn:
+                raise VerificationError(
+                    "journal ends in an unfinished frame",
+                    where=str(path),
+                    actual=f"byte {tail.offset}",
+                ) from None
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -207,18 +253,22 @@ def read_header(path: Path) -> dict[str, Any]:
     Raises:
         InputError: missing or not a journal.
     """
-    return parse_header(_read_regular(path), path)[0]
+    with _opened(path) as data:
+        return parse_header(data, path)[0]
 
 
-def _read_regular(path: Path) -> bytes:
+@contextmanager
+def _opened(path: Path) -> Iterator[Bytes]:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # reading a FIFO would wait for ever
-            raise InputError("not a regular file", where=str(path))
-        return path.read_bytes()
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise InputError(
             "cannot read journal", where=str(path), actual=cause_of(error, path)
         ) from error
+    with os.fdopen(fd, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):  # reading a FIFO would wait for ever
+            raise InputError("not a regular file", where=str(path))
+        yield FileBytes(stream)
 
 
 class JournalTail:

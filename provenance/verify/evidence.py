@@ -2,23 +2,83 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from provenance.digest import Digest
+from provenance.digest import Digest, open_regular
 from provenance.errors import InputError, ProvenanceError
 from provenance.ids import KeyId, RunId
-from provenance.layout import RunFolder, read_json
+from provenance.layout import RunFolder, json_object, read_json
 from provenance.log.anchoring import SignedHead, read_heads
 from provenance.log.record import Record
-from provenance.log.tree import read_records
-from provenance.statements import STAGES
+from provenance.log.tree import iterate_records
+from provenance.statements import MAX_SLOTS, STAGES
 from provenance.verify.protocols import NonceOpening
 
-MAX_KEY_FILE_BYTES = 1 << 30
+MAX_WORDS_BYTES = 1 << 20
+MAX_BASES_BYTES = 64 * (MAX_SLOTS + 1)
+MAX_PROOF_BYTES = 64 << 10
+MAX_TABLE_BYTES = 16 << 20
 MAX_CHUNKS = 1 << 16
+MAX_EVIDENCE_BYTES = 256 << 20
+MAX_RUN_FOLDERS = 4096
+
+
+class _Reader:
+    """Reads the files of one folder of evidence (attacker-controlled) under one budget.
+
+    A file is compared with its own limit, and with what is left of `MAX_EVIDENCE_BYTES`, before any
+    of it is read. No link is followed that leads out of the folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root, self._left = root, MAX_EVIDENCE_BYTES
+
+    def bytes(self, path: Path, most: int) -> bytes | None:
+        """A file of at most `most` bytes; None if there is none.
+
+        Raises:
+            InputError: too large, a link, or not a regular file.
+        """
+        if not os.path.lexists(path):
+            return None
+        if not path.parent.resolve().is_relative_to(self._root.resolve()):
+            raise InputError("evidence is a link that leads out of its folder", where=str(path))
+        with open_regular(path) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size > most:
+                raise InputError(
+                    "file is too large",
+                    where=str(path),
+                    expected=f"<= {most} bytes",
+                    actual=f"{size} bytes",
+                )
+            if size > self._left:
+                raise InputError(
+                    "too much evidence",
+                    where=str(path),
+                    expected=f"<= {MAX_EVIDENCE_BYTES} bytes in all",
+                )
+            self._left -= size
+            return stream.read(size)
+
+    def json(self, path: Path, most: int) -> dict[str, Any] | None:
+        """A JSON object from a file of at most `most` bytes; None if there is none."""
+        data = self.bytes(path, most)
+        return None if data is None else json_object(data, path)
+
+    def numbered(self, folder: Path, name: str) -> list[Mapping[str, Any]]:
+        """`<name>-0.json`, `<name>-1.json`, .. until one is missing."""
+        result: list[Mapping[str, Any]] = []
+        while len(result) < MAX_CHUNKS:
+            value = self.json(folder / f"{name}-{len(result)}.json", MAX_PROOF_BYTES)
+            if value is None:
+                break
+            result.append(value)
+        return result
 
 
 class FolderEvidence:
@@ -26,13 +86,13 @@ class FolderEvidence:
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
+        self._reader = _Reader(folder.root)
+        self._records: list[Record] = []
 
-    @cached_property
-    def _records(self) -> list[Record]:
-        return read_records(self.folder.journal)
-
-    def records(self) -> Sequence[Record]:
-        """The journal's records, read once."""
+    def records(self, most: int | None = None) -> Sequence[Record]:
+        """The journal's first `most` records, read once; all if None."""
+        if most is None or len(self._records) < most:
+            self._records = list(islice(iterate_records(self.folder.journal), most))
         return self._records
 
     def heads(self) -> Sequence[SignedHead]:
@@ -41,35 +101,36 @@ class FolderEvidence:
 
     def epoch_proofs(self, epoch: int) -> Sequence[Mapping[str, Any]]:
         """proof-<chunk>.json of an epoch."""
-        return _numbered(self.folder.epoch(epoch), "proof")
+        return self._reader.numbered(self.folder.epoch(epoch), "proof")
 
     def registration(self) -> Mapping[str, Any] | None:
         """registration.json, with the proofs beside it."""
-        path = self.folder.dataset / "registration.json"
-        if not path.is_file():
+        value = self._reader.json(self.folder.dataset / "registration.json", MAX_TABLE_BYTES)
+        if value is None:
             return None
-        value = read_json(path)
         return value | {
-            "trees": _numbered(self.folder.dataset, "tree"),
-            "links": _numbered(self.folder.dataset, "link"),
+            "trees": self._reader.numbered(self.folder.dataset, "tree"),
+            "links": self._reader.numbered(self.folder.dataset, "link"),
         }
 
     def sample_tables(self, stage: str, number: int) -> Mapping[str, Any] | None:
         """tables.json of an anchoring."""
-        path = self.folder.samples(stage, number) / "tables.json"
-        return read_json(path) if path.is_file() else None
+        folder = self.folder.samples(stage, number)
+        return self._reader.json(folder / "tables.json", MAX_TABLE_BYTES)
 
     def sample_proofs(self, stage: str, number: int) -> Sequence[Mapping[str, Any]]:
         """proof-<group>.json of an anchoring."""
-        return _numbered(self.folder.samples(stage, number), "proof")
+        return self._reader.numbered(self.folder.samples(stage, number), "proof")
 
     def key_words(self, vk_id: str) -> bytes | None:
         """vk.words of a key."""
-        return _bounded(self.folder.key(_file_name(vk_id)) / "vk.words")
+        folder = self.folder.key(_file_name(vk_id))
+        return self._reader.bytes(folder / "vk.words", MAX_WORDS_BYTES)
 
     def key_bases(self, vk_id: str) -> bytes | None:
         """p_bases.bin of a key."""
-        return _bounded(self.folder.key(_file_name(vk_id)) / "p_bases.bin")
+        folder = self.folder.key(_file_name(vk_id))
+        return self._reader.bytes(folder / "p_bases.bin", MAX_BASES_BYTES)
 
     def merged(self) -> Path | None:
         """The merged weights, which most publishers keep to themselves."""
@@ -97,17 +158,18 @@ def load_openings(folder: Path | None, nonce: str | None) -> dict[str, NonceOpen
         raise InputError(
             "openings and their nonce go together", expected="--openings DIR --nonce 0x.."
         )
-    value = bytes(Digest.parse(nonce))
+    value, reader = bytes(Digest.parse(nonce)), _Reader(folder)
     found = {}
     for stage in STAGES:
         path = folder / stage / "opening.json"
-        if path.is_file():
-            draws = read_json(path).get("draws")
+        opening = reader.json(path, MAX_PROOF_BYTES)
+        if opening is not None:
+            draws = opening.get("draws")
             if type(draws) is not int or not 1 <= draws <= MAX_CHUNKS:
                 raise InputError(
                     "opening gives no number of draws", where=str(path), expected=f"1..{MAX_CHUNKS}"
                 )
-            found[stage] = NonceOpening(value, draws, _numbered(folder / stage, "proof"))
+            found[stage] = NonceOpening(value, draws, reader.numbered(folder / stage, "proof"))
     if not found:
         raise InputError(
             "folder holds no openings",
@@ -122,24 +184,6 @@ def _file_name(vk_id: str) -> str:
     return str(KeyId.parse(vk_id))
 
 
-def _numbered(folder: Path, name: str) -> list[Mapping[str, Any]]:
-    """`<name>-0.json`, `<name>-1.json`, .. until one is missing."""
-    result: list[Mapping[str, Any]] = []
-    while len(result) < MAX_CHUNKS and (path := folder / f"{name}-{len(result)}.json").is_file():
-        result.append(read_json(path))
-    return result
-
-
-def _bounded(path: Path) -> bytes | None:
-    if not path.is_file():
-        return None
-    if path.stat().st_size > MAX_KEY_FILE_BYTES:
-        raise InputError(
-            "key file is too large", where=str(path), expected=f"<= {MAX_KEY_FILE_BYTES} bytes"
-        )
-    return path.read_bytes()
-
-
 class FolderSource:
     """Finds a run's evidence among folders.
 
@@ -150,13 +194,23 @@ class FolderSource:
         self._roots = list(folders)
 
     def runs(self) -> list[RunFolder]:
-        """Every run folder, each once."""
+        """Every run folder, each once.
+
+        Raises:
+            InputError: more than `MAX_RUN_FOLDERS`.
+        """
         found: dict[Path, RunFolder] = {}
         for root in self._roots:
             for pattern in ("provenance/journal", "*/provenance/journal", "*/*/provenance/journal"):
                 for journal in sorted(root.glob(pattern)):
                     folder = journal.parent.parent
                     found.setdefault(folder.resolve(), RunFolder(folder))
+                    if len(found) > MAX_RUN_FOLDERS:
+                        raise InputError(
+                            "too many run folders",
+                            where=str(root),
+                            expected=f"<= {MAX_RUN_FOLDERS}",
+                        )
         return list(found.values())
 
     def candidates(self, run_id: RunId) -> list[FolderEvidence]:

@@ -300,8 +300,8 @@ class Evidence(Protocol):
     Raises (every method): InputError if what is there is malformed or too large.
     """
 
-    def records(self) -> Sequence[Record]:
-        """The journal, oldest record first."""
+    def records(self, most: int | None = None) -> Sequence[Record]:
+        """The journal, oldest record first; of a longer one the first `most`."""
         ...
 
     def heads(self) -> Sequence[SignedHead]:

@@ -92,12 +92,12 @@ def _choose(case: Case, chain: Chain, claim: ClaimFacts, candidates: Sequence[Ev
 
 
 def _read(case: Case, chain: Chain, claim: ClaimFacts, evidence: Evidence) -> _Found:
-    records = evidence.records()
     head = chain.snapshot.head(claim.run_id, claim.seq)
     if head is None:
         raise VerificationError(
             "registry has no such head", where=f"run {to_hex(claim.run_id)} seq {claim.seq}"
         )
+    records = evidence.records(head.size)
     if len(records) < head.size:
         raise VerificationError(
             "records are missing",

@@ -117,8 +117,8 @@ class MemoryEvidence:
     def candidates(self, run_id: bytes) -> list[MemoryEvidence]:
         return [self] if run_id == self.run_id else []
 
-    def records(self) -> Sequence[Record]:
-        return self.log
+    def records(self, most: int | None = None) -> Sequence[Record]:
+        return self.log[:most]
 
     def heads(self) -> Sequence[SignedHead]:
         return self.signed

@@ -14,10 +14,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
+from eth_abi import encode
 
 from provenance.chain.answers import RpcError
 from provenance.chain.artifact import abi_of
-from provenance.chain.contracts import Reader, Snapshot
+from provenance.chain.contracts import MAX_CLAIMS, Reader, Snapshot
 from provenance.chain.endpoint import Patience
 from provenance.chain.web3_adapter import Rpc
 from provenance.errors import InputError, RejectedError, UnavailableError
@@ -199,6 +200,19 @@ def test_bytes_that_no_contract_answers_are_unavailable(endpoint: Endpoint, data
     ):
         with pytest.raises(UnavailableError):
             call()
+
+
+@pytest.mark.parametrize("total", [MAX_CLAIMS + 1, 2**256 - 1])
+def test_releases_without_end_are_not_asked_for(endpoint: Endpoint, total: int) -> None:
+    """Each page has one more, and the total is never reached."""
+    claim = (bytes(32), "0x" + "11" * 20, 1, 0, 5, 0, bytes(32), bytes(32))
+    form = "(bytes32,address,uint64,uint64,uint64,uint64,bytes32,bytes32)[]"
+    data = encode([form, "uint256"], [[claim], total])
+    block = {"number": "0x5", "hash": "0x" + "11" * 32, "timestamp": "0x1"}
+    answer = {"result": "0x" + data.hex()}
+    endpoint.answers = {"eth_getBlockByNumber": {"result": block}, "eth_call": answer}
+    with pytest.raises(UnavailableError, match="too many releases"):
+        Snapshot(endpoint.rpc, ADDRESSES, "latest").claims(bytes(32))
 
 
 def test_a_revert_is_named(endpoint: Endpoint) -> None:

@@ -10,7 +10,6 @@ Source: the GGUF specification (ggml-org/ggml, docs/gguf.md), versions 2 and 3.
 from __future__ import annotations
 
 import math
-import mmap
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFValueType
 
 from provenance.digest import open_regular
 from provenance.errors import InputError
+from provenance.windows import FileBytes
 
 _SCALARS: dict[GGUFValueType, str] = {
     GGUFValueType.UINT8: "<B",
@@ -38,6 +38,10 @@ _SCALARS: dict[GGUFValueType, str] = {
 _DEFAULT_ALIGNMENT = 32
 _MAX_ALIGNMENT = 1 << 16
 _MAX_DIMS = 4
+# A vocabulary of 256,000 tokens with its merges, scores and types has about 20 MB in 1.3 million
+# values. Headers beyond these limits are refused.
+MAX_HEADER_BYTES = 64 << 20
+MAX_ITEMS = 1 << 21
 _SMALLEST_KEY_BYTES = 8 + 4 + 1
 _SMALLEST_TENSOR_BYTES = 8 + 4 + 8 + 4 + 8
 
@@ -79,10 +83,14 @@ class GgufHeader:
 
 
 class _Cursor:
-    """Bounds-checked reads: each length is compared with the bytes left before it is read."""
+    """Bounded reads: each length and count is compared with what is left before it is read.
 
-    def __init__(self, data: mmap.mmap, where: str) -> None:
+    That is what is left of the file, of `MAX_HEADER_BYTES`, and of `MAX_ITEMS`.
+    """
+
+    def __init__(self, data: FileBytes, where: str) -> None:
         self._data, self._where, self.offset, self.size = data, where, 0, len(data)
+        self._items = MAX_ITEMS
 
     def take(self, count: int, what: str) -> bytes:
         if count > self.size - self.offset:
@@ -92,8 +100,18 @@ class _Cursor:
                 expected=f"at least {self.offset + count} bytes",
                 actual=f"{self.size} bytes",
             )
+        if self.offset + count > MAX_HEADER_BYTES:
+            raise InputError(
+                "GGUF header is too large",
+                where=f"{self._where} {what}",
+                expected=f"<= {MAX_HEADER_BYTES} bytes",
+                actual=f"{self.offset + count} bytes",
+            )
+        data = self._data[self.offset : self.offset + count]
+        if len(data) != count:
+            raise InputError("file shrank while it was read", where=self._where)
         self.offset += count
-        return self._data[self.offset - count : self.offset]
+        return data
 
     def number(self, form: str, what: str) -> Any:
         return struct.unpack(form, self.take(struct.calcsize(form), what))[0]
@@ -108,6 +126,19 @@ class _Cursor:
                 expected=f"at most {(self.size - self.offset) // smallest_bytes}",
                 actual=value,
             )
+        return value
+
+    def items(self, smallest_bytes: int, what: str) -> int:
+        """As `count`, for what becomes a value in memory each."""
+        value = self.count(smallest_bytes, what)
+        if value > self._items:
+            raise InputError(
+                f"GGUF header has too many {what}",
+                where=self._where,
+                expected=f"at most {MAX_ITEMS} values in all",
+                actual=value,
+            )
+        self._items -= value
         return value
 
     def text(self, what: str) -> str:
@@ -136,18 +167,15 @@ def _read_header(stream: BinaryIO, where: str) -> GgufHeader:
         raise InputError(
             "not a GGUF file", where=where, expected="at least 24 bytes", actual=f"{size} bytes"
         )
-    with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        cursor = _Cursor(data, where)
-        if cursor.take(4, "magic") != b"GGUF":
-            raise InputError("not a GGUF file", where=where, expected="GGUF", actual=repr(data[:4]))
-        version = cursor.number("<I", "version")
-        if version not in (2, 3):
-            raise InputError(
-                "unsupported GGUF version", where=where, expected="2 or 3", actual=version
-            )
-        tensor_count = cursor.count(_SMALLEST_TENSOR_BYTES, "tensors")
-        fields = _read_fields(cursor, where)
-        entries = [_read_tensor(cursor, where) for _ in range(tensor_count)]
+    cursor = _Cursor(FileBytes(stream), where)
+    if (magic := cursor.take(4, "magic")) != b"GGUF":
+        raise InputError("not a GGUF file", where=where, expected="GGUF", actual=repr(magic))
+    version = cursor.number("<I", "version")
+    if version not in (2, 3):
+        raise InputError("unsupported GGUF version", where=where, expected="2 or 3", actual=version)
+    tensor_count = cursor.items(_SMALLEST_TENSOR_BYTES, "tensors")
+    fields = _read_fields(cursor, where)
+    entries = [_read_tensor(cursor, where) for _ in range(tensor_count)]
     alignment = _alignment(fields, where)
     start = -(-cursor.offset // alignment) * alignment
     tensors = _place(entries, start, alignment, size, where)
@@ -157,7 +185,7 @@ def _read_header(stream: BinaryIO, where: str) -> GgufHeader:
 
 def _read_fields(cursor: _Cursor, where: str) -> dict[str, Field]:
     fields: dict[str, Field] = {}
-    for _ in range(cursor.count(_SMALLEST_KEY_BYTES, "keys")):
+    for _ in range(cursor.items(_SMALLEST_KEY_BYTES, "keys")):
         name = cursor.text("key name")
         if name in fields:
             raise InputError("GGUF key occurs twice", where=where, actual=name[:80])
@@ -183,11 +211,11 @@ def _read_value(cursor: _Cursor, where: str) -> Field:
         raise InputError("nested GGUF arrays are not supported", where=where)
     if item is GGUFValueType.STRING:
         return Field(
-            item, True, [cursor.text("array item") for _ in range(cursor.count(8, "array items"))]
+            item, True, [cursor.text("array item") for _ in range(cursor.items(8, "array items"))]
         )
     form = _SCALARS[item]
     width = struct.calcsize(form)
-    count = cursor.count(width, "array items")
+    count = cursor.items(width, "array items")
     return Field(
         item, True, list(struct.unpack(f"<{count}{form[1]}", cursor.take(count * width, "array")))
     )

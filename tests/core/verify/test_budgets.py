@@ -1,0 +1,142 @@
+"""Hostile sizes: each is refused by name before memory is taken for it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from provenance.artifacts.content import content_digest
+from provenance.ids import RunId
+from provenance.layout import RunFolder
+from provenance.log.anchoring import read_heads
+from provenance.log.frames import make_frame, make_header, parse_header, read_frames
+from provenance.log.record import Record
+from provenance.verify.evidence import FolderEvidence, FolderSource
+from provenance.verify.s01_artifact import identify
+from tests.support.processes.memory import MB, refused_within
+
+BOUND = 20 * MB
+GB = 1 << 30
+
+
+def sparse(path: Path, size: int, start: bytes = b"") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as stream:
+        stream.write(start)
+        stream.truncate(size)
+    return path
+
+
+@pytest.fixture
+def evidence(tmp_path: Path) -> FolderEvidence:
+    return FolderEvidence(RunFolder(tmp_path / "run"))
+
+
+def test_a_file_of_zeros_is_no_model(tmp_path: Path) -> None:
+    file = sparse(tmp_path / "model.gguf", 2 * GB)
+    assert "zeros" in refused_within(BOUND, lambda: identify(str(file), None))
+
+
+def journal_start() -> bytes:
+    header = make_header({})
+    frame, _ = make_frame(0, parse_header(header, Path("x"))[1].prev, b"{}")
+    return header + frame
+
+
+def test_a_journal_that_goes_on_in_zeros_without_end(evidence: FolderEvidence) -> None:
+    """A crash leaves such an end. Nobody logged a second record, so it is missed."""
+    sparse(evidence.folder.journal, 256 * MB, journal_start())
+    frames = read_frames(evidence.folder.journal, allow_torn=False)
+    assert "unfinished" in refused_within(BOUND, lambda: list(frames))
+
+
+def test_a_journal_whose_frame_has_a_gigabyte(evidence: FolderEvidence) -> None:
+    start = journal_start() + (200 * MB).to_bytes(4, "big")
+    sparse(evidence.folder.journal, 256 * MB, start)
+    frames = read_frames(evidence.folder.journal, allow_torn=False)
+    assert "unfinished" in refused_within(BOUND, lambda: list(frames))
+
+
+def test_records_beyond_the_anchored_head_are_not_read(evidence: FolderEvidence) -> None:
+    """What follows may be without end; only what the head covers is the log."""
+    data = make_header({})
+    place = parse_header(data, Path("x"))[1]
+    record = Record.make("eval", step=0, metrics={}, subject="x").to_bytes()
+    frame, _ = make_frame(0, place.prev, record)
+    sparse(evidence.folder.journal, 2 * GB, data + frame)
+    assert [r.type for r in evidence.records(1)] == ["eval"]
+
+
+def test_endless_heads(evidence: FolderEvidence) -> None:
+    sparse(evidence.folder.heads, 2 * GB)
+    assert "heads" in refused_within(BOUND, lambda: read_heads(evidence.folder.heads))
+
+
+@pytest.mark.parametrize(
+    ("file", "read"),
+    [
+        ("epochs/0/proof-0.json", lambda e: e.epoch_proofs(0)),
+        ("samples/merge-0/proof-0.json", lambda e: e.sample_proofs("merge", 0)),
+        ("samples/merge-0/tables.json", lambda e: e.sample_tables("merge", 0)),
+        ("dataset/registration.json", lambda e: e.registration()),
+        ("keys/0x" + 64 * "1" + "/vk.words", lambda e: e.key_words("0x" + 64 * "1")),
+        ("keys/0x" + 64 * "1" + "/p_bases.bin", lambda e: e.key_bases("0x" + 64 * "1")),
+    ],
+)
+def test_evidence_files_of_64_mb_and_links_to_them(
+    evidence: FolderEvidence, tmp_path: Path, file: str, read: Callable[[FolderEvidence], object]
+) -> None:
+    at = evidence.folder.evidence / file
+    large = sparse(tmp_path / "large", 64 << 20, b'{"a": "')
+    at.parent.mkdir(parents=True)
+    at.symlink_to(large)
+    assert "link" in refused_within(BOUND, lambda: read(evidence))
+    at.unlink()
+    sparse(at, 2 * GB, b'{"a": "')
+    assert "too large" in refused_within(BOUND, lambda: read(evidence))
+
+
+def test_very_many_proofs(evidence: FolderEvidence) -> None:
+    folder = evidence.folder.epoch(0)
+    folder.mkdir(parents=True)
+    first = folder / "proof-0.json"
+    first.write_text(json.dumps({"a": "x" * 60_000}))
+    for n in range(1, 4500):
+        os.link(first, folder / f"proof-{n}.json")
+    assert "too much evidence" in refused_within(300 * MB, lambda: evidence.epoch_proofs(0))
+
+
+def test_a_folder_linked_into_the_evidence(evidence: FolderEvidence, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "proof-0.json").write_text("{}")
+    evidence.folder.epoch(0).parent.mkdir(parents=True)
+    evidence.folder.epoch(0).symlink_to(elsewhere)
+    assert "link" in refused_within(BOUND, lambda: evidence.epoch_proofs(0))
+
+
+def test_a_safetensors_header_of_49_mb(tmp_path: Path) -> None:
+    size = 49_000_000
+    file = sparse(tmp_path / "model.safetensors", size + 8, size.to_bytes(8, "little") + b"{")
+    assert "header" in refused_within(BOUND, lambda: content_digest(file))
+
+
+def test_run_folders_without_end(tmp_path: Path) -> None:
+    for n in range(5000):
+        (tmp_path / f"{n}" / "provenance").mkdir(parents=True)
+        (tmp_path / f"{n}" / "provenance" / "journal").touch()
+    assert "run folders" in refused_within(BOUND, lambda: FolderSource([tmp_path]).runs())
+
+
+def test_a_folder_whose_name_is_not_utf8(tmp_path: Path) -> None:
+    run = RunFolder(Path(os.fsdecode(os.fsencode(tmp_path) + b"/run\xff")))
+    sparse(run.journal, 10)
+    run.info.write_text(json.dumps({"run_id": "0x" + 64 * "2"}))
+    (found,) = FolderSource([tmp_path]).candidates(RunId(b"\x22" * 32))
+    words = refused_within(BOUND, lambda: found.records())
+    words.encode("utf-8")
+    assert "journal" in words
