@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import weakref
 from pathlib import Path, PosixPath
 from typing import BinaryIO
 
@@ -76,6 +77,51 @@ class OwnPath(PosixPath):
     """
 
 
+class HeldFile(PosixPath):
+    """A path whose file was opened once and stays open.
+
+    `open_regular` opens that very file again, whatever lies at the path by then. So what is hashed
+    is what is read later. Paths made from it are plain names.
+    """
+
+    descriptor: int | None = None
+    _state: tuple[int, ...] = ()
+
+    @classmethod
+    def open(cls, path: Path) -> HeldFile:  # type: ignore[override]  # what it holds is read only
+        """Open the file at `path` (attacker-controlled); raises as `open_regular`.
+
+        It is closed when nothing refers to the result any more.
+        """
+        held = cls(path)
+        with open_regular(path) as stream:
+            held.descriptor = os.dup(stream.fileno())
+        weakref.finalize(held, os.close, held.descriptor)
+        held._state = held._now()
+        return held
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether nobody wrote to the file since it was opened, as far as its times tell."""
+        return self._state == self._now()
+
+    def _now(self) -> tuple[int, ...]:
+        if self.descriptor is None:
+            return ()
+        status = os.fstat(self.descriptor)
+        return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _open_held(descriptor: int) -> int:
+    """Another descriptor of the same file, with a position of its own where /proc is mounted."""
+    for folder in ("/proc/self/fd", "/dev/fd"):
+        try:
+            return os.open(f"{folder}/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+    return os.dup(descriptor)
+
+
 def open_regular(path: Path, *, dir_fd: int | None = None) -> BinaryIO:
     """Open a regular file without following a final symlink, so that what is hashed is what was
     named. Links are followed where the path is an `OwnPath`.
@@ -83,6 +129,8 @@ def open_regular(path: Path, *, dir_fd: int | None = None) -> BinaryIO:
     Raises:
         InputError: missing, a symlink, or not a regular file (FIFO, device, directory).
     """
+    if isinstance(path, HeldFile) and path.descriptor is not None:
+        return os.fdopen(_open_held(path.descriptor), "rb")
     follow = 0 if isinstance(path, OwnPath) else os.O_NOFOLLOW
     try:
         fd = os.open(path, os.O_RDONLY | follow | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=dir_fd)

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from provenance.causes import cause_of, stand_in
-from provenance.digest import Digest, hash_file, open_regular
-from provenance.errors import InputError
+from provenance.digest import Digest, HeldFile, hash_file, open_regular
+from provenance.errors import InputError, UnavailableError
 from provenance.verify.case import Artifact, Case
 from provenance.verify.protocols import FormatInspector
 
@@ -44,13 +44,27 @@ def identify(subject: str, inspector: FormatInspector | None) -> Artifact:
             actual="it is a folder",
             hint=f"name the model file in {folder}",
         )
-    with open_regular(path) as stream:
+    held = HeldFile.open(path)
+    with open_regular(held) as stream:
         cause = stand_in(stream.read(_HEAD_BYTES))
     if cause is not None:
         raise InputError("not a model file", where=subject, actual=cause)
-    digest = hash_file(path)
-    metadata = inspector.metadata(path) if inspector else {}
-    return Artifact(digest, path.name, path, metadata)
+    metadata = inspector.metadata(held) if inspector else {}
+    return Artifact(hash_file(held), path.name, held, metadata)
+
+
+def require_unchanged(artifact: Artifact) -> None:
+    """Check that nobody wrote to the file while it was judged.
+
+    Raises:
+        UnavailableError: somebody did, so what was compared may not be what was hashed.
+    """
+    if isinstance(artifact.path, HeldFile) and not artifact.path.is_unchanged:
+        raise UnavailableError(
+            "file changed while it was judged",
+            where=artifact.name,
+            hint="copy it to where nobody writes, and ask again",
+        )
 
 
 def check_artifact(case: Case) -> None:

@@ -11,7 +11,7 @@ from provenance.errors import NotFound, ProvenanceError, UnavailableError
 from provenance.judgement.verdict import Status
 from provenance.verify.case import Case
 from provenance.verify.claims import Stopped
-from provenance.verify.s01_artifact import check_artifact
+from provenance.verify.s01_artifact import check_artifact, require_unchanged
 from provenance.verify.s02_chain import check_chain
 from provenance.verify.s03_release import Pending, check_release
 from provenance.verify.s04_log import check_log
@@ -51,3 +51,4 @@ def _check(case: Case) -> None:
     check_revocations(case, chain, log, lineage)
     proofs = check_proofs(Run(case, chain, log, lineage))
     check_recomputation(case, log, lineage, proofs)
+    require_unchanged(case.artifact)
