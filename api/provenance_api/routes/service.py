@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from provenance.errors import ProvenanceError
 from provenance_api.catalog import Catalog
 from provenance_api.evidence import Redaction
+from provenance_api.health import Probes
 from provenance_api.schemas import Health, Part, Version
 from provenance_api.state import AppState
 
@@ -22,26 +21,23 @@ def service_routes(state: AppState, catalog: Catalog) -> APIRouter:
     router = APIRouter(tags=["service"])
     redaction = Redaction(state.folders)
 
-    def probe(check: Callable[[], str]) -> Part:
-        try:
-            return Part(status="ok", detail=check())
-        except ProvenanceError as error:
-            return Part(status="unreachable", detail=error.what)
+    def chain() -> Part:
+        return Part(status="ok", detail=f"final block {state.reader().final().block.number}")
 
-    def chain() -> str:
-        return f"final block {state.reader().final().block.number}"
+    def database() -> Part:
+        return Part(status="ok", detail=f"{catalog.count_runs()} runs")
 
-    def database() -> str:
-        return f"{catalog.count_runs()} runs"
-
-    def prover() -> str:
+    def prover() -> Part:
         state.prover()
-        return "found"
+        return Part(status="ok", detail="found")
 
     def evidence() -> Part:
         problems = catalog.problems
         details = "; ".join(redaction.text(str(p)) for p in problems)
         return Part(status="problems", detail=details) if problems else Part(status="ok")
+
+    checks = {"chain": chain, "database": database, "prover": prover, "evidence": evidence}
+    probes = Probes(checks)
 
     @router.get(
         "/healthz",
@@ -49,12 +45,7 @@ def service_routes(state: AppState, catalog: Catalog) -> APIRouter:
         summary="Say which parts are out of reach",
     )
     def get_health() -> Health:
-        parts = {
-            "chain": probe(chain),
-            "database": probe(database),
-            "prover": probe(prover),
-            "evidence": evidence(),
-        }
+        parts = probes.parts()
         degraded = any(p.status != "ok" for p in parts.values())
         return Health(status="degraded" if degraded else "ok", **parts)
 
