@@ -32,6 +32,7 @@ CLAIMS: dict[str, int] = {
     "history.consistent": 5,
     "run.preregistered": 5,
     "lineage.complete": 5,
+    "files.bound": 5,
     "dataset.registered": 6,
     "epoch.proven": 6,
     "merge.proven": 6,

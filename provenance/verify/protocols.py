@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -254,6 +255,14 @@ class FormatInspector(Protocol):
 
     def adapter_factors(self, adapter: Path) -> Mapping[str, tuple[str, str]]:
         """Adapted tensor -> names of its factors A and B in the adapter's file."""
+        ...
+
+    def adapter_scale(self, adapter: Path) -> Fraction:
+        """The scale s in W + s*B*A, by the adapter's configuration.
+
+        Raises:
+            InputError: not a readable adapter.
+        """
         ...
 
     def changed_pairs(self, adapter: Path) -> tuple[int, int]:

@@ -65,14 +65,14 @@ def judge(question: Question) -> Verdict:
     trust = load_trust(question.trust_file or settings.trust)
     require_no_rollback(trust, settings, allowed=question.allow_rollback)
     folders = evidence_folders(question.evidence, question.subject)
-    data = None
+    base, data = base_folder(settings, question.base), None
     if question.data is not None:
         from provenance_trainer.run.replay import open_data_checker  # imports torch
 
-        data = open_data_checker(question.data, folders, settings)
+        data = open_data_checker(question.data, folders, settings, base)
     options = Options(
         release=RunId(Digest.parse(question.release)) if question.release else None,
-        base=base_folder(settings, question.base),
+        base=base,
         data=data,
         openings=load_openings(*question.openings),
     )

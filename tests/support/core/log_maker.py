@@ -8,14 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from provenance.artifacts.identity import NamedFolder
 from provenance.digest import sha256
 from provenance.log.fold import read_history
 from provenance.log.history import History
 from provenance.log.record import Record
-from tests.support.plain import ADDRESS, FED, TIME, W
+from tests.support.plain import ADDRESS, CONFIG, FED, FILES, TIME, W
 
 COUNT = 8
 BASE, ADAPTER, MERGED, FILE = (str(sha256(x)) for x in (b"base", b"adapter", b"merged", b"file"))
+ADAPTER_FILES = {"adapter_config.json": FILE}
+MERGED_NAME = NamedFolder("merged", MERGED, FILES).name
 
 
 @dataclass
@@ -54,8 +57,8 @@ class LogMaker:
         values = {
             "dataset": {"root": W["a"], "depth": 5, "count": self.count},
             "fed": FED,
-            "base": {"content": BASE},
-            "config": {},
+            "base": {"content": BASE, "files": FILES},
+            "config": CONFIG,
             "config_digest": BASE,
             "code": {},
             "environment": {},
@@ -98,6 +101,7 @@ class LogMaker:
             "path": path,
             "manifest": ADAPTER,
             "weights": ADAPTER,
+            "files": ADAPTER_FILES,
             "epoch": now.epoch,
             "consumed": now.consumed,
             "last_batch": now.last_batch,
@@ -167,10 +171,11 @@ class LogMaker:
     def merge(self, **fields: Any) -> int:
         values = {
             "base": BASE,
+            "base_files": FILES,
             "adapter": ADAPTER,
-            "adapter_manifest": ADAPTER,
+            "adapter_files": ADAPTER_FILES,
             "merged": MERGED,
-            "merged_manifest": MERGED,
+            "merged_files": FILES,
             "checkpoint": self._now.last_checkpoint,
             "scale": "2",
             "adapted": [],
@@ -179,7 +184,7 @@ class LogMaker:
 
     def quantize(self, **fields: Any) -> int:
         values = {
-            "source": MERGED,
+            "source": MERGED_NAME,
             "format": "gguf",
             "quantization": "Q8_0",
             "file": FILE,

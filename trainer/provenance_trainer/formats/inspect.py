@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 from provenance.artifacts.content import TensorDigest, tensor_digests
@@ -94,6 +95,10 @@ class Inspector:
     def adapter_factors(self, adapter: Path) -> Mapping[str, tuple[str, str]]:
         """For each adapted tensor, the names of its factors A and B in the adapter's file."""
         return {pair.target: (pair.a, pair.b) for pair in load_adapter(adapter).pairs}
+
+    def adapter_scale(self, adapter: Path) -> Fraction:
+        """The adapter's scale, lora_alpha / r."""
+        return load_adapter(adapter).scale
 
     def changed_pairs(self, adapter: Path) -> tuple[int, int]:
         """(pairs whose B is not all zero, all pairs) of an adapter's factors."""
