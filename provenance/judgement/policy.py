@@ -33,6 +33,7 @@ CLAIMS: dict[str, int] = {
     "run.preregistered": 5,
     "lineage.complete": 5,
     "files.bound": 5,
+    "base.traced": 5,
     "dataset.registered": 6,
     "epoch.proven": 6,
     "merge.proven": 6,
@@ -68,7 +69,7 @@ DEFAULT_REQUIRED = frozenset(
 )
 
 # Made only if the caller supplies what they are about. A verdict without them is complete.
-ON_DEMAND = frozenset({"openings.proven"})
+ON_DEMAND = frozenset({"openings.proven", "base.traced"})
 
 # Every policy requires these: without them a verdict would be about nothing.
 ALWAYS_REQUIRED = frozenset(

@@ -58,7 +58,7 @@ def _verdict(case: Case, outcome: Outcome) -> Verdict:
             "file_seen": artifact.path is not None,
         },
         claims=tuple(report.claims),
-        edges=tuple(report.edges),
+        edges=tuple(report.edges + report.ancestors),
         development=tuple(dict.fromkeys(report.development)),
         siblings=tuple(report.siblings),
         release=_release(case),

@@ -27,6 +27,7 @@ class Report:
     """The material of a verdict, in the order in which it was found.
 
     development: reasons why this is no production verdict.
+    ancestors: edges of the runs that made the base, which no step about this run touches.
     siblings: other runs that the owner opened on this dataset, as `0x..`.
     samplings: each sampled claim whose proofs verify, with what its draws detect.
     release: the release on chain that is followed; name: what its record calls the release.
@@ -36,6 +37,7 @@ class Report:
 
     claims: list[Claim] = field(default_factory=list)
     edges: list[Edge] = field(default_factory=list)
+    ancestors: list[Edge] = field(default_factory=list)
     development: list[str] = field(default_factory=list)
     siblings: list[str] = field(default_factory=list)
     samplings: list[tuple[str, Sampling]] = field(default_factory=list)

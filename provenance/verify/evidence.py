@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from provenance.digest import Digest
+from provenance.digest import Digest, open_regular
 from provenance.errors import InputError, ProvenanceError
 from provenance.ids import KeyId, RunId
 from provenance.layout import RunFolder, read_json
@@ -19,6 +19,7 @@ from provenance.verify.protocols import NonceOpening
 
 MAX_KEY_FILE_BYTES = 1 << 30
 MAX_CHUNKS = 1 << 16
+_PIECE_BYTES = 1 << 20
 
 
 class FolderEvidence:
@@ -162,6 +163,30 @@ class FolderSource:
     def candidates(self, run_id: RunId) -> list[FolderEvidence]:
         """Evidence of every folder that names this run."""
         return [FolderEvidence(folder) for folder in self.runs() if run_id_of(folder) == run_id]
+
+    def makers(self, content: str) -> list[FolderEvidence]:
+        """Evidence of every folder whose journal says that these weights were merged.
+
+        Journals (attacker-controlled) are searched as bytes: only those with the digest are read.
+        """
+        wanted = f'"merged":"{content}"'.encode()
+        found = [folder for folder in self.runs() if _contains(folder.journal, wanted)]
+        return [FolderEvidence(folder) for folder in found]
+
+
+def _contains(path: Path, wanted: bytes) -> bool:
+    """Whether a file holds these bytes; a piece of it is in memory at a time."""
+    try:
+        stream = open_regular(path)
+    except InputError:
+        return False  # no journal that a verification could read
+    with stream:
+        tail = b""
+        while piece := stream.read(_PIECE_BYTES):
+            if wanted in tail + piece:
+                return True
+            tail = piece[-len(wanted) :]
+    return False
 
 
 def run_id_of(folder: RunFolder) -> RunId | None:

@@ -360,3 +360,7 @@ class EvidenceSource(Protocol):
         them, and takes the first whose records are those under the anchored head.
         """
         ...
+
+    def makers(self, content: str) -> Sequence[Evidence]:
+        """All evidence at hand of a run that says it merged weights of this content digest."""
+        ...

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from provenance.errors import NotFound, ProvenanceError, UnavailableError
 from provenance.judgement.verdict import Status
+from provenance.verify.ancestry import trace_base
 from provenance.verify.case import Case
 from provenance.verify.claims import Stopped
 from provenance.verify.s01_artifact import check_artifact
@@ -48,6 +49,7 @@ def _check(case: Case) -> None:
     log = check_log(case, chain, claim)
     history = check_history(case, chain, log)
     lineage = check_lineage(case, log, history)
-    check_revocations(case, chain, log, lineage)
+    ancestry = trace_base(case, chain, lineage)
+    check_revocations(case, chain, log, lineage, ancestry.revoked)
     proofs = check_proofs(Run(case, chain, log, lineage))
     check_recomputation(case, log, lineage, proofs)

@@ -30,6 +30,7 @@ from provenance.verify import Options, Verifier, verify
 from provenance.verify.protocols import (
     DataChecker,
     EpochEvidence,
+    EvidenceSource,
     RegistrationEvidence,
     SampleEvidence,
     Sampling,
@@ -119,6 +120,10 @@ class MemoryEvidence:
     def candidates(self, run_id: bytes) -> list[MemoryEvidence]:
         return [self] if run_id == self.run_id else []
 
+    def makers(self, content: str) -> list[MemoryEvidence]:
+        merges = (record.fields for record in self.log if record.type == "merge")
+        return [self] if any(fields["merged"] == content for fields in merges) else []
+
     def records(self) -> Sequence[Record]:
         return self.log
 
@@ -161,17 +166,20 @@ class MemoryRun:
         opening: Mapping[str, Any] | None = None,
         *,
         number: int | None = 0,
+        chain: MemoryChain | None = None,
     ) -> None:
         self.chain, self.evidence, self.believer, self.trust = (
-            MemoryChain(),
+            chain or MemoryChain(),
             MemoryEvidence(),
             Believer(),
             TRUST,
         )
+        self.source: EvidenceSource = self.evidence
         facts = DatasetFacts(
             OWNER, EPOCH_KEY, TREE_KEY, 7, 5, COUNT, 256, 1, True, bytes(32), bytes(32)
         )
-        self.chain.register(DATASET, facts)
+        if self.chain.latest().dataset(DATASET) is None:
+            self.chain.register(DATASET, facts)
         first = self._opening(opening or {})
         self.run_id = self.chain.open_run(OWNER, first.digest, DATASET)
         self.seed = self.chain.draw_seed(self.run_id)
@@ -190,7 +198,7 @@ class MemoryRun:
 
     def _restart(self, first: Record) -> None:
         """Commit the changed log from its beginning: only the final log matters to a verifier."""
-        self.chain.heads.clear()
+        self.chain.heads[:] = [head for head in self.chain.heads if head[0] != self.run_id]
         self.evidence.signed.clear()
         self.commit()
 
@@ -348,7 +356,7 @@ class MemoryRun:
         verifier = Verifier(
             trust=self.trust,
             reader=self.chain,
-            source=self.evidence,
+            source=self.source,
             prover=self.believer,
             policy=policy or Policy(),
         )
