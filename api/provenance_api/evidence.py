@@ -83,9 +83,9 @@ class StampedSource:
         """The stamp of the one folder that was read; None if a verdict is not to be kept."""
         return None if self._led_elsewhere else self._stamp
 
-    def makers(self, content: str) -> list[FolderEvidence]:
+    def makers(self, artifact: str) -> list[FolderEvidence]:
         """As `EvidenceSource`; a verdict that rests on runs found here is never kept."""
-        found = self._source.makers(content)
+        found = self._source.makers(artifact)
         self._led_elsewhere |= bool(found)
         return found
 

@@ -14,7 +14,8 @@ import yaml
 
 from provenance.causes import cause_of, stand_in, yaml_cause
 from provenance.errors import ConfigError
-from provenance.judgement.verdict import EDGES, Grade
+from provenance.judgement.edges import EDGES
+from provenance.judgement.verdict import Grade
 from provenance.text.strict_yaml import load_yaml
 
 FORMAT = "provenance-policy/1"

@@ -27,6 +27,7 @@ from provenance.log.records import (
     RunOpen,
     Sample,
     Seed,
+    Step,
 )
 from provenance.log.states import TURNS, State
 from provenance.log.training_fold import TrainingFold, refuse, require
@@ -94,6 +95,7 @@ class Fold:
             close=self._close,
             merges=self._derived.placed(Merge.TYPE),
             quantizations=self._derived.placed(Quantize.TYPE),
+            steps=self._derived.placed(Step.TYPE),
             samples=self._derived.placed(Sample.TYPE),
             releases=self._derived.placed(Release.TYPE),
         )
@@ -168,6 +170,9 @@ class Fold:
     def _take_quantize(self, placed: Placed) -> None:
         self._derived.quantize(placed)
 
+    def _take_step(self, placed: Placed) -> None:
+        self._derived.step(placed, self._training.last()[0])
+
     def _take_sample(self, placed: Placed) -> None:
         self._derived.sample(placed)
 
@@ -188,6 +193,7 @@ _HANDLERS: Mapping[str, Callable[[Fold, Placed], None]] = {
     RunClose.TYPE: Fold._take_close,
     Merge.TYPE: Fold._take_merge,
     Quantize.TYPE: Fold._take_quantize,
+    Step.TYPE: Fold._take_step,
     Sample.TYPE: Fold._take_sample,
     Release.TYPE: Fold._take_release,
 }

@@ -120,6 +120,7 @@ class History:
     close: Placed | None
     merges: tuple[Placed, ...]
     quantizations: tuple[Placed, ...]
+    steps: tuple[Placed, ...]
     samples: tuple[Placed, ...]
     releases: tuple[Placed, ...]
 

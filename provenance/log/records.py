@@ -177,6 +177,21 @@ class Quantize:
 
 
 @dataclass(frozen=True)
+class Step:
+    """The owner made or measured something in a way that has no type of record of its own."""
+
+    TYPE: ClassVar[str] = "step"
+    VERSION: ClassVar[int] = 1
+
+    kind: str
+    inputs: tuple[Digest, ...]
+    outputs: tuple[Digest, ...]
+    tool: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Sample:
     """Drawn blocks of the merge or of the quantization were proven."""
 
@@ -309,6 +324,7 @@ BODIES: tuple[type[Body], ...] = (
     Merge,
     QuantizeFirst,
     Quantize,
+    Step,
     Sample,
     Release,
     RunClose,

@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from provenance.artifacts.identity import NamedFolder
 from provenance.digest import Digest
 from provenance.errors import NotFound, ProvenanceError, UnavailableError, VerificationError
 from provenance.ids import RunId, to_hex
+from provenance.judgement.edges import EDGE_TABLE
 from provenance.judgement.verdict import Edge
 from provenance.log.fold import read_history
-from provenance.log.graph.folders import binds_files, folder_of
+from provenance.log.graph.folders import binds_files
+from provenance.log.graph.way_back import WayBack, way_of
+from provenance.log.records import Merge, Step
 from provenance.verify.case import Artifact, Case, Options
 from provenance.verify.claims import Stopped
 from provenance.verify.protocols import Evidence
 from provenance.verify.s02_chain import Chain
-from provenance.verify.s03_release import Pending, check_release
+from provenance.verify.s03_release import Pending, check_not_revoked, check_release
 from provenance.verify.s04_log import Log, check_log
 from provenance.verify.s05_history import check_history
 from provenance.verify.s06_lineage import Lineage, check_lineage
@@ -29,7 +31,9 @@ from provenance.verify.s08_proofs import check_proofs
 from provenance.verify.s08_proofs.run import Run
 
 MAX_NODES = 256  # of the whole lineage
-_FILE = "quantized_from"  # leads to the ancestor's own file, which is no ancestor of the base
+MAX_RELEASES = 64  # the last ones of a log, each asked for on chain
+_FILE = "quantized_from"  # leads to a run's own file, of which the base is seldom made
+(_STEP,) = (row for row in EDGE_TABLE if row.record == Step.TYPE)
 # Without these a run says nothing about the base: it is not at hand, or nobody trusted released it.
 _NOT_REACHED = {"release.named", "release.logged", "head.signed", "head.final"}
 
@@ -40,7 +44,7 @@ class Ancestry:
 
     edges: of the runs that made them, with the grades that the proofs at hand give.
     runs: these runs, nearest first, each with its publisher, for people.
-    bases: identities that one of these runs made.
+    bases: what these runs made on the way.
     revoked: what of them was revoked.
     fault: what contradicts the lineage; None if nothing does.
     development: reasons why this is no production verdict.
@@ -111,22 +115,25 @@ class _Walk:
         """
         if not lineage.binds_files:
             return
-        base, path = lineage.folder("base"), (*path, lineage.folder("merged").name)
-        if base.name in path:
-            raise VerificationError("lineage goes in a circle", where=f"base {base.name}")
-        if base.name in self._asked:
-            return
-        self._asked.add(base.name)
-        proven = set[RunId]()
-        for run_id, model in self._releases(base):
-            self._visit(run_id, model, base.name, path, proven)
+        self._ask(lineage.folder("base").name, (*path, lineage.folder("merged").name))
 
-    def _releases(self, base: NamedFolder) -> list[tuple[RunId, Digest]]:
-        """The releases in logs at hand, not yet checked, that follow from a merge to this base."""
+    def _ask(self, artifact: str, path: tuple[str, ...]) -> None:
+        """Visit the runs at hand that made an artifact."""
+        if artifact in path:
+            raise VerificationError("lineage goes in a circle", where=artifact)
+        if artifact in self._asked:
+            return
+        self._asked.add(artifact)
+        proven = set[RunId]()
+        for run_id, model in self._releases(artifact):
+            self._visit(run_id, model, (*path, artifact), proven)
+
+    def _releases(self, artifact: str) -> list[tuple[RunId, Digest]]:
+        """The releases in logs at hand, not yet checked, of runs that say they made an artifact."""
         found: dict[tuple[RunId, Digest], None] = {}
-        for evidence in self._case.verifier.source.makers(base.content):
+        for evidence in self._case.verifier.source.makers(artifact):
             try:
-                found |= dict.fromkeys(_released_from(evidence, base.name))
+                found |= dict.fromkeys(_released_with(evidence, artifact))
             except UnavailableError:
                 raise
             except ProvenanceError:
@@ -134,16 +141,19 @@ class _Walk:
         return list(found)
 
     def _visit(
-        self, run_id: RunId, model: Digest, base: str, path: tuple[str, ...], proven: set[RunId]
+        self, run_id: RunId, model: Digest, path: tuple[str, ...], proven: set[RunId]
     ) -> None:
-        """Judge one release of a run that says it made the base."""
+        """Judge one release of a run that says it made the last artifact of a path."""
         options = Options(release=run_id)
         case = Case(Artifact(model, str(model)), self._case.verifier, options)
         try:
             log, lineage = self._judge(case)
-            if lineage.folder("merged").name != base:
+            way = way_of(lineage.history, path[-1])
+            if way is None:
                 return
             check_own_revocations(case, self._chain, log, lineage)
+            for placed in way.records:
+                check_not_revoked(case, self._chain, log.claim, placed.index, placed.record.type)
             if run_id not in proven:
                 check_proofs(Run(case, self._chain, log, lineage))
         except (NotFound, Pending):
@@ -153,7 +163,9 @@ class _Walk:
             return
         if run_id not in proven:
             proven.add(run_id)
-            self._add(case, log, base)
+            self._add(case, log, way)
+            for artifact in way.outside:
+                self._ask(artifact, path)
             self.back(lineage, path)
 
     def _judge(self, case: Case) -> tuple[Log, Lineage]:
@@ -180,10 +192,12 @@ class _Walk:
             raise error
         self.found.revoked.append(error)
 
-    def _add(self, case: Case, log: Log, base: str) -> None:
+    def _add(self, case: Case, log: Log, way: WayBack) -> None:
         """Take the edges of a run into the lineage."""
         found, claim = self.found, log.claim
-        edges = [edge for edge in case.report.edges if edge.kind != _FILE]
+        own = (e for e in case.report.edges if e.kind != _FILE or e.child in way.artifacts)
+        steps = (_STEP.edge({"input": a, "output": b}, note) for a, b, note in way.links)
+        edges = [*steps, *own]
         self._nodes |= {node for edge in edges for node in (edge.parent, edge.child)}
         if len(self._nodes) > MAX_NODES:
             raise VerificationError(
@@ -195,15 +209,15 @@ class _Walk:
         publisher = case.verifier.trust.publisher(claim.owner, claim.block_number)
         name = claim.owner if publisher is None else publisher.name
         found.runs[to_hex(claim.run_id)] = f"run {to_hex(claim.run_id)} of {name}"
-        found.bases.add(base)
+        found.bases |= way.artifacts
         found.edges += [edge for edge in edges if edge not in found.edges]
         found.development += case.report.development
 
 
-def _released_from(evidence: Evidence, base: str) -> Iterator[tuple[RunId, Digest]]:
-    """(run, model) of each release that a log (attacker-controlled) derives from such a merge.
+def _released_with(evidence: Evidence, artifact: str) -> Iterator[tuple[RunId, Digest]]:
+    """(run, model) of each release in a log (attacker-controlled) that made an artifact.
 
-    A merge that changed nothing made no base: it leads nowhere.
+    Where a merge lies on the way, only releases of that merge count.
 
     Raises:
         ProvenanceError: not a log, or one that contradicts itself.
@@ -211,8 +225,11 @@ def _released_from(evidence: Evidence, base: str) -> Iterator[tuple[RunId, Diges
     history = read_history(evidence.records())
     if not binds_files(history.opening) or history.seed is None:
         return
-    for release in history.releases:
-        merge = history.path(release.index).merge.record
-        if folder_of(merge, "merged").name == base != folder_of(merge, "base").name:
-            run_id = RunId.parse(history.seed.fields["run_id"])
+    way = way_of(history, artifact) if history.releases else None
+    if way is None:
+        return
+    merges = {placed.index for placed in way.records if placed.record.type == Merge.TYPE}
+    run_id = RunId.parse(history.seed.fields["run_id"])
+    for release in history.releases[-MAX_RELEASES:]:
+        if not merges or history.path(release.index).merge.index in merges:
             yield run_id, Digest.parse(release.fields["model"])

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from provenance.errors import ProvenanceError, UnavailableError
+from provenance.judgement.edges import BEST
 from provenance.judgement.facts import ClaimFacts, HeadFacts
 from provenance.judgement.policy import CLAIMS
 from provenance.judgement.verdict import Claim, Edge, Grade
@@ -96,7 +97,11 @@ class Report:
             raise Stopped from error
 
     def upgrade(self, kind: str, grade: Grade, note: str | None = None) -> None:
-        """Raise the edges of a kind to `grade`, with this note; an edge with a higher one stays."""
+        """Raise the edges of a kind to `grade`, with this note; an edge with a higher one stays.
+
+        None is raised above the best grade of its kind.
+        """
+        grade = Grade.least(grade, BEST[kind])
         self.edges = [
             replace(e, grade=grade, note=note or e.note)
             if e.kind == kind and e.grade.rank <= grade.rank

@@ -164,12 +164,12 @@ class FolderSource:
         """Evidence of every folder that names this run."""
         return [FolderEvidence(folder) for folder in self.runs() if run_id_of(folder) == run_id]
 
-    def makers(self, content: str) -> list[FolderEvidence]:
-        """Evidence of every folder whose journal says that these weights were merged.
+    def makers(self, artifact: str) -> list[FolderEvidence]:
+        """Evidence of every folder whose journal names an artifact.
 
         Journals (attacker-controlled) are searched as bytes: only those with the digest are read.
         """
-        wanted = f'"merged":"{content}"'.encode()
+        wanted = f'"{artifact}"'.encode()
         found = [folder for folder in self.runs() if _contains(folder.journal, wanted)]
         return [FolderEvidence(folder) for folder in found]
 

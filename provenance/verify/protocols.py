@@ -5,7 +5,7 @@ Unless a docstring says otherwise, their arguments and what they return are atta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -257,6 +257,14 @@ class FormatInspector(Protocol):
         """Adapted tensor -> names of its factors A and B in the adapter's file."""
         ...
 
+    def adaptable(self, base: Path, targets: Sequence[str]) -> Set[str]:
+        """The tensors of a base that an adapter for modules of these names adapts.
+
+        Raises:
+            InputError: the base has no known architecture.
+        """
+        ...
+
     def adapter_scale(self, adapter: Path) -> Fraction:
         """The scale s in W + s*B*A, by the adapter's configuration.
 
@@ -361,6 +369,6 @@ class EvidenceSource(Protocol):
         """
         ...
 
-    def makers(self, content: str) -> Sequence[Evidence]:
-        """All evidence at hand of a run that says it merged weights of this content digest."""
+    def makers(self, artifact: str) -> Sequence[Evidence]:
+        """All evidence at hand whose log names an artifact, by identity or SHA-256."""
         ...

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from provenance.artifacts.identity import NamedFolder
 from provenance.ids import to_hex
-from provenance.judgement.verdict import Edge, Grade
+from provenance.judgement.edges import EDGE_TABLE
+from provenance.judgement.verdict import Edge
 from provenance.log.graph.folders import binds_files, folder_of
 from provenance.log.history import History, Placed
 from provenance.log.record import Record
@@ -79,14 +80,15 @@ def _bound(lineage: Lineage) -> str:
 def _edges(log: Log, lineage: Lineage) -> list[Edge]:
     """The edges with the grades that the records alone give; later steps raise the grades."""
     opening, quantize = lineage.run_open.fields, lineage.quantize.fields
-    base, adapter, merged = (lineage.folder(w).name for w in ("base", "adapter", "merged"))
-    dataset, name = f"dataset {opening['dataset'].get('root')}", opening["base"].get("name")
-    batches = f"batches of run {to_hex(log.run.run_id)}"
-    return [
-        Edge("trained_on", dataset, batches, Grade.ANCHORED),
-        Edge("adapter_from", batches, adapter, Grade.ANCHORED, "nobody replayed the training"),
-        Edge("finetuned_from", base, adapter, Grade.ANCHORED, name),
-        Edge("merged_from", adapter, merged, Grade.DECLARED),
-        Edge("merged_from", base, merged, Grade.DECLARED),
-        Edge("quantized_from", merged, quantize["file"], Grade.DECLARED, quantize["quantization"]),
-    ]
+    nodes = {what: lineage.folder(what).name for what in ("base", "adapter", "merged")} | {
+        "dataset": f"dataset {opening['dataset'].get('root')}",
+        "batches": f"batches of run {to_hex(log.run.run_id)}",
+        "file": quantize["file"],
+    }
+    notes = {
+        "adapter_from": "nobody replayed the training",
+        "finetuned_from": opening["base"].get("name"),
+        "quantized_from": quantize["quantization"],
+    }
+    rows = (row for row in EDGE_TABLE if {row.parent, row.child} <= nodes.keys())
+    return [row.edge(nodes, notes.get(row.kind)) for row in rows]

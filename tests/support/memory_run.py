@@ -120,9 +120,9 @@ class MemoryEvidence:
     def candidates(self, run_id: bytes) -> list[MemoryEvidence]:
         return [self] if run_id == self.run_id else []
 
-    def makers(self, content: str) -> list[MemoryEvidence]:
-        merges = (record.fields for record in self.log if record.type == "merge")
-        return [self] if any(fields["merged"] == content for fields in merges) else []
+    def makers(self, artifact: str) -> list[MemoryEvidence]:
+        wanted = f'"{artifact}"'.encode()
+        return [self] if any(wanted in record.to_bytes() for record in self.log) else []
 
     def records(self) -> Sequence[Record]:
         return self.log

@@ -239,6 +239,14 @@ RECORDS: dict[str, dict[str, Any]] = {
         "size": 5,
         "tensors": {"total": 1},
     },
+    "step": {
+        "kind": "prune",
+        "inputs": [D["a"]],
+        "outputs": [D["b"], D["c"]],
+        "tool": {"name": "pruner", "version": "1.2", "digest": D["d"]},
+        "parameters": {"share": "0.1"},
+        "metrics": {"perplexity": "12.5"},
+    },
     "sample": {"stage": "merge", "number": 0, "ledger": "0x" + "ab" * 20, "anchoring": W["a"]},
     "release": {
         "run_id": W["a"],

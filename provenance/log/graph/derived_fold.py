@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Mapping
 from fractions import Fraction
 from typing import Any
@@ -13,10 +14,14 @@ from provenance.log.forms import is_number
 from provenance.log.graph.folders import adapter_of, base_of, binds_files, folder_of
 from provenance.log.history import Placed
 from provenance.log.record import Record
-from provenance.log.records import Checkpoint, Merge, Quantize, Release, Sample
+from provenance.log.records import BODIES, Checkpoint, Merge, Quantize, Release, Sample, Step
 from provenance.log.training_fold import refuse, require
 
-_TYPES = (Merge.TYPE, Quantize.TYPE, Sample.TYPE, Release.TYPE)
+MAX_LINKS = 64  # inputs and outputs of a step together
+_TYPES = (Merge.TYPE, Quantize.TYPE, Step.TYPE, Sample.TYPE, Release.TYPE)
+_KIND = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+_OWN_TYPE = frozenset(body.TYPE for body in BODIES)
+_TOOL = ("digest", "name", "version")
 _BINDING = {body.TYPE: body.VERSION for body in (Checkpoint, Merge, Quantize)}
 
 
@@ -28,6 +33,7 @@ class DerivedFold:
         self._lists: dict[str, list[Placed]] = {type_: [] for type_ in _TYPES}
         self._merged = set[str]()  # names of merged models: identities, or contents of old records
         self._files = set[str]()  # digests of quantized files
+        self._outputs = set[str]()  # of steps
 
     def placed(self, type_: str) -> tuple[Placed, ...]:
         """The records of a type, in order."""
@@ -74,6 +80,27 @@ class DerivedFold:
         self._lists[Quantize.TYPE].append(placed)
         self._files.add(placed.fields["file"])
 
+    def step(self, placed: Placed, checkpoint: Placed | None) -> None:
+        """Something was made from artifacts of which this run made one, or measured on them."""
+        inputs, outputs = placed.fields["inputs"], placed.fields["outputs"]
+        _require_step(placed)
+        known = [name for name in (*inputs, *outputs) if self._is_known(name, checkpoint)]
+        if not set(known) & set(inputs):
+            rule = "step takes nothing that this run made or began with"
+            refuse(placed.index, "inputs", rule, "an artifact of this run", inputs)
+        if again := set(known) & set(outputs):
+            rule = "step makes what exists already"
+            refuse(placed.index, "outputs", rule, "a new artifact", min(again))
+        self._lists[Step.TYPE].append(placed)
+        self._outputs |= set(outputs)
+
+    def _is_known(self, name: str, checkpoint: Placed | None) -> bool:
+        """Whether this is the base, the last live adapter, or something that was made since."""
+        if name in self._merged or name in self._files or name in self._outputs:
+            return True
+        adapter = None if checkpoint is None else adapter_of(checkpoint.record).name
+        return name in (base_of(self._opened).name, adapter)
+
     def sample(self, placed: Placed) -> None:
         """Blocks of a merge or of a quantization were proven."""
         stage = placed.fields["stage"]
@@ -100,6 +127,25 @@ class DerivedFold:
         if binds_files(self._opened) and version < least:
             rule = "record does not bind the files beside the weights, as the opening does"
             refuse(placed.index, "v", rule, f"{least} or later", version)
+
+
+def _require_step(placed: Placed) -> None:
+    """A step says by which tool, and lists its inputs and outputs once each."""
+    kind, tool = placed.fields["kind"], placed.fields["tool"]
+    if not _KIND.fullmatch(kind) or kind in _OWN_TYPE:
+        rule = "step has no kind of its own"
+        refuse(placed.index, "kind", rule, "1 to 40 of a-z 0-9 _ -, and no type of record", kind)
+    if sorted(tool) != list(_TOOL) or not all(isinstance(tool[name], str) for name in _TOOL):
+        rule = "step does not say by which tool"
+        refuse(placed.index, "tool", rule, "name, version and digest, as texts", tool)
+    try:
+        Digest.parse(tool["digest"])
+    except InputError:
+        refuse(placed.index, "tool.digest", "not a digest", "sha256:<64 hex>", tool["digest"])
+    linked = [*placed.fields["inputs"], *placed.fields["outputs"]]
+    if len(set(linked)) != len(linked) or len(linked) > MAX_LINKS:
+        rule = "step names each of its inputs and outputs once"
+        refuse(placed.index, "inputs, outputs", rule, f"at most {MAX_LINKS} digests in all", linked)
 
 
 def _require_made(placed: Placed, field: str, rule: str, made: Container[str]) -> None:

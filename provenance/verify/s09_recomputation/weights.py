@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Set
+from dataclasses import dataclass
 from pathlib import Path
 
 from provenance.artifacts.content import tensor_digests
@@ -13,6 +14,14 @@ from provenance.verify.case import Case
 from provenance.verify.protocols import FormatInspector
 from provenance.verify.s04_log import Log
 from provenance.verify.s06_lineage import Lineage
+
+
+@dataclass(frozen=True)
+class _Adapted:
+    """The adapted tensors, and what shows that they are these."""
+
+    names: Set[str]
+    by: str
 
 
 def check_file(case: Case, log: Log, lineage: Lineage) -> None:
@@ -72,8 +81,9 @@ def check_merge(case: Case, log: Log, lineage: Lineage) -> None:
 def check_base(case: Case, log: Log, lineage: Lineage) -> None:
     """Compare all tensors without an adapter with the base, in full: they need no proofs.
 
-    Which tensors these are follows from the adapter or from the merged weights. The log's own list
-    is never enough: whoever lists all tensors would have none of them compared.
+    Which tensors these are follows from the adapter, the merged weights, or the modules that were
+    registered before training. The log's own list is only compared: whoever lists all tensors would
+    have none of them compared.
     """
     id_, base = "base.recomputed", case.options.base
     text = "every tensor without adapter is the exact quantization of the base's"
@@ -89,17 +99,18 @@ def check_base(case: Case, log: Log, lineage: Lineage) -> None:
         case.report.fails(id_, error)
         return
     if adapted is None:
-        needs = "the logged adapter or merged weights, which show what is adapted"
+        needs = "what shows which tensors are adapted: adapter, merged weights, configured modules"
         case.report.unchecked(id_, text, needs)
         return
-    differences = inspector.compare_unadapted(base, sorted(adapted), path)
+    differences = inspector.compare_unadapted(base, sorted(adapted.names), path)
     case.report.differs(id_, "file differs from the base where no adapter is", differences)
     if not differences:
-        case.report.holds(id_, f"{text}: all but {len(adapted)} adapted tensors, and the metadata")
+        left_out = f"{len(adapted.names)} tensors adapted {adapted.by}"
+        case.report.holds(id_, f"{text}: all but {left_out}, and the metadata")
 
 
-def _adapted(inspector: FormatInspector, base: Path, log: Log, lineage: Lineage) -> Set[str] | None:
-    """The adapted tensors, from the logged adapter or merged weights; None if neither is at hand.
+def _adapted(inspector: FormatInspector, base: Path, log: Log, lineage: Lineage) -> _Adapted | None:
+    """The adapted tensors, by the best of what is at hand; None if nothing shows them.
 
     Raises:
         VerificationError: the log lists other ones.
@@ -108,9 +119,20 @@ def _adapted(inspector: FormatInspector, base: Path, log: Log, lineage: Lineage)
     if adapter is not None and lineage.folder("adapter").is_at(adapter):
         if (fault := _adapter_fault(inspector, adapter, lineage)) is not None:
             raise fault
-        return inspector.adapter_factors(adapter).keys()
-    if merged is None or not lineage.folder("merged").is_at(merged):
+        return _Adapted(inspector.adapter_factors(adapter).keys(), "by the adapter")
+    if merged is not None and lineage.folder("merged").is_at(merged):
+        return _Adapted(_changed(base, merged, lineage), "by the merged weights")
+    targets = lineage.run_open.fields["config"].get("lora_target_modules")
+    if not isinstance(targets, list) or not all(isinstance(name, str) for name in targets):
         return None
+    registered = inspector.adaptable(base, targets)
+    if (fault := _listing_fault(registered, lineage, "the registered configuration")) is not None:
+        raise fault
+    return _Adapted(registered, "by the registered configuration")
+
+
+def _changed(base: Path, merged: Path, lineage: Lineage) -> Set[str]:
+    """The tensors in which the merged weights differ; the log must list them all."""
     before, after = tensor_digests(base), tensor_digests(merged)
     changed = {name for name in before.keys() | after if before.get(name) != after.get(name)}
     if missing := sorted(changed - set(lineage.merge.fields["adapted"])):
@@ -123,18 +145,27 @@ def _adapted(inspector: FormatInspector, base: Path, log: Log, lineage: Lineage)
     return changed
 
 
+def _listing_fault(adapted: Set[str], lineage: Lineage, by: str) -> VerificationError | None:
+    """In what the log's list of adapted tensors differs; None if in nothing."""
+    listed = set(lineage.merge.fields["adapted"])
+    if not (other := sorted(adapted ^ listed)):
+        return None
+    said = {True: "adapted", False: "not adapted"}
+    return VerificationError(
+        f"log lists other tensors as adapted than {by}",
+        where=f"merge.adapted {other[0]}",
+        expected=said[other[0] in adapted],
+        actual=said[other[0] in listed],
+    )
+
+
 def _adapter_fault(
     inspector: FormatInspector, adapter: Path, lineage: Lineage
 ) -> VerificationError | None:
     """In what the merge record says something else than the logged adapter; None if in nothing."""
     fields, factors = lineage.merge.fields, inspector.adapter_factors(adapter)
-    if other := sorted(factors.keys() ^ set(fields["adapted"])):
-        return VerificationError(
-            "log lists other tensors as adapted than the adapter has",
-            where=f"merge.adapted {other[0]}",
-            expected="adapted" if other[0] in factors else "not adapted",
-            actual="adapted" if other[0] in fields["adapted"] else "not adapted",
-        )
+    if (fault := _listing_fault(factors.keys(), lineage, "the adapter")) is not None:
+        return fault
     scale = inspector.adapter_scale(adapter)
     if not is_number(fields["scale"], scale):
         return VerificationError(

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from provenance.artifacts.identity import NamedFolder
+from provenance.digest import sha256
 from provenance.errors import VerificationError
 from provenance.log.fold import Fold, read_history
 from provenance.log.record import Record
@@ -14,9 +16,12 @@ from provenance.log.records import BODIES
 from provenance.log.states import TURNS
 from tests.support.core.log_maker import (
     ADAPTER,
+    ADAPTER_FILES,
     BASE,
     FILE,
     MERGED,
+    MERGED_NAME,
+    PRUNED,
     LogMaker,
     derived,
     epoch,
@@ -27,6 +32,7 @@ from tests.support.core.log_maker import (
 from tests.support.plain import ADDRESS, FILES, RECORDS, TIME, W
 
 FOREIGN = W["f"]
+ADAPTER_NAME = NamedFolder("adapter", ADAPTER, ADAPTER_FILES).name
 OTHER = BASE.replace("sha256:", "sha256:0")[: len(BASE)]
 OTHER_FILES = FILES | {"config.json": OTHER}
 
@@ -212,6 +218,10 @@ def first(log: LogMaker, type_: str) -> None:
     if type_ == "merge":
         fields |= {"adapter_manifest": ADAPTER, "merged_manifest": MERGED}
     log.records.append(Record(type_, TIME, fields, 1))
+
+
+def digests(count: int) -> list[str]:
+    return [str(sha256(bytes([i]))) for i in range(count)]
 
 
 def ended(*steps: Callable[[LogMaker], Any]) -> Attack:
@@ -464,6 +474,62 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
         after_training(LogMaker.merge, lambda log: log.quantize(source=MERGED)),
         "no merge before made",
     ),
+    "step before the close": (
+        ended(LogMaker.checkpoint, LogMaker.step),
+        "taken after run.close",
+    ),
+    "step on what this run never had": (
+        after_training(LogMaker.merge, lambda log: log.step(inputs=[OTHER])),
+        "nothing that this run made",
+    ),
+    "step before its input": (after_training(LogMaker.step), "nothing that this run made"),
+    "step without an input": (
+        after_training(LogMaker.merge, lambda log: log.step(inputs=[])),
+        "nothing that this run made",
+    ),
+    "step that makes its own input": (
+        after_training(LogMaker.merge, lambda log: log.step(outputs=[MERGED_NAME])),
+        "once",
+    ),
+    "step that makes a released file": (
+        after_training(derived, lambda log: log.step(outputs=[FILE])),
+        "exists already",
+    ),
+    "step that makes the adapter": (
+        after_training(LogMaker.merge, lambda log: log.step(outputs=[ADAPTER_NAME])),
+        "exists already",
+    ),
+    "step that makes what a step made": (
+        after_training(LogMaker.merge, LogMaker.step, LogMaker.step),
+        "exists already",
+    ),
+    "step with more links than anyone can follow": (
+        after_training(LogMaker.merge, lambda log: log.step(outputs=digests(64))),
+        "once",
+    ),
+    "step that plays a merge": (
+        after_training(LogMaker.merge, lambda log: log.step(kind="merge")),
+        "no kind of its own",
+    ),
+    "step of a kind with an escape sequence": (
+        after_training(LogMaker.merge, lambda log: log.step(kind="prune\x1b[2J")),
+        "no kind of its own",
+    ),
+    "step by no tool": (
+        after_training(LogMaker.merge, lambda log: log.step(tool={"name": "pruner"})),
+        "by which tool",
+    ),
+    "step by a tool without a digest": (
+        after_training(
+            LogMaker.merge,
+            lambda log: log.step(tool={"name": "p", "version": "1", "digest": "latest"}),
+        ),
+        "not a digest",
+    ),
+    "release of what a step made": (
+        after_training(derived, LogMaker.step, lambda log: log.release(model=PRUNED)),
+        "no quantization before made",
+    ),
     "merge into another base": (after_training(lambda log: log.merge(base=OTHER)), "another base"),
     "quantization before a merge": (after_training(LogMaker.quantize), "after a merge"),
     "quantization of another merge": (
@@ -688,6 +754,24 @@ def test_the_file_of_a_release_is_found() -> None:
     assert history.release_of(ADAPTER) is None
     with pytest.raises(VerificationError, match="not a release"):
         history.path(0)
+
+
+def test_steps_follow_from_what_the_run_has() -> None:
+    """An evaluation of the base, a conversion of the adapter, two steps on the merged model."""
+    log = trained(LogMaker())
+    base = NamedFolder("base", BASE, FILES).name
+    log.step(kind="evaluate", inputs=[base, OTHER], outputs=[])
+    log.step(kind="convert", inputs=[ADAPTER_NAME], outputs=digests(1))
+    derived(log)
+    log.step()
+    log.step(kind="measure", inputs=[PRUNED, FILE], outputs=digests(3)[1:])
+    log.release()
+    assert [step.fields["kind"] for step in log.history().steps] == [
+        "evaluate",
+        "convert",
+        "prune",
+        "measure",
+    ]
 
 
 # Logs of earlier releases, which bind no files beside the weights.

@@ -16,16 +16,17 @@ from provenance.digest import sha256
 from provenance.ids import RunId
 from provenance.judgement.policy import DEFAULT_REQUIRED, Policy
 from provenance.judgement.trust import Publisher
-from provenance.judgement.verdict import Claim, Grade, Status, Verdict
+from provenance.judgement.verdict import Claim, Edge, Grade, Status, Verdict
 from provenance.layout import RunFolder
 from provenance.log.journal import Journal
 from provenance.log.record import Record
 from provenance.verify import ancestry
+from provenance.verify.claims import Report
 from provenance.verify.evidence import FolderSource
 from provenance.verify.protocols import Evidence
-from tests.support.core.log_maker import MERGED, LogMaker, released
+from tests.support.core.log_maker import MERGED_NAME, LogMaker, released
 from tests.support.memory_chain import MemoryChain
-from tests.support.memory_run import BASE, DATASET, OWNER, Change, MemoryEvidence, MemoryRun
+from tests.support.memory_run import BASE, DATASET, OWNER, TIME, Change, MemoryEvidence, MemoryRun
 
 FILES = {"config.json": str(sha256(b"settings"))}
 FIRST = NamedFolder("base", str(BASE), FILES)
@@ -45,8 +46,8 @@ class Several:
     def candidates(self, run_id: RunId) -> Sequence[Evidence]:
         return [found for run in self.runs for found in run.evidence.candidates(run_id)]
 
-    def makers(self, content: str) -> Sequence[Evidence]:
-        return [found for run in self.runs for found in run.evidence.makers(content)]
+    def makers(self, artifact: str) -> Sequence[Evidence]:
+        return [found for run in self.runs for found in run.evidence.makers(artifact)]
 
 
 class Generation(MemoryRun):
@@ -220,6 +221,78 @@ def test_an_ancestor_that_contradicts_itself_fails() -> None:
     assert "0x" + mother.run_id.hex() in claim.text
 
 
+PRUNED = NamedFolder("base", str(sha256(b"pruned")), FILES)
+OUTSIDE = str(sha256(b"a list of what is to be pruned"))
+STEP: dict[str, Any] = {
+    "kind": "prune",
+    "inputs": [merged(0).name, OUTSIDE],
+    "outputs": [PRUNED.name],
+    "tool": {"name": "pruner", "version": "1.2", "digest": str(sha256(b"tool"))},
+    "parameters": {},
+    "metrics": {},
+}
+
+
+def pruned() -> list[Generation]:
+    """The second run began with what a step of the first one made of its merged model."""
+
+    def with_step(log: list[Record]) -> list[Record]:
+        *before, release = log
+        return [*before, Record.make("step", TIME, **STEP), release]
+
+    chain = MemoryChain()
+    mother = Generation(FIRST, merged(0), chain, with_step)
+    return [mother, Generation(PRUNED, merged(1), chain)]
+
+
+def test_a_base_that_a_step_made_leads_through_the_step_and_no_higher_than_anchored() -> None:
+    runs = pruned()
+    verdict = judge(runs)
+    assert verdict.status is Status.VERIFIED
+    assert [c.holds for c in claims(verdict, "base.traced")] == [True]
+    derived = {e.parent: e for e in verdict.edges if e.kind == "derived_from"}
+    assert set(derived) == {merged(0).name, OUTSIDE}
+    assert {e.child for e in derived.values()} == {PRUNED.name}
+    assert {(e.grade, e.note) for e in derived.values()} == {
+        (Grade.ANCHORED, "prune by pruner 1.2")
+    }
+    assert FIRST.name in {e.parent for e in verdict.edges if e.kind == "finetuned_from"}
+
+
+def test_the_grade_of_a_step_cannot_be_raised() -> None:
+    report = Report(edges=[Edge("derived_from", "a", "b", Grade.DECLARED)])
+    report.upgrade("derived_from", Grade.RECOMPUTED)
+    assert report.edges[0].grade is Grade.ANCHORED
+
+
+@pytest.mark.parametrize("record", ["step", "merge"])
+def test_a_revoked_step_revokes_what_was_made_of_it(record: str) -> None:
+    runs = pruned()
+    runs[0].chain.revoke(OWNER, runs[0].run_id, runs[0].index(record), "wrong mask")
+    verdict = judge(runs)
+    assert verdict.status is Status.REVOKED
+    assert f"({record}) was revoked" in claims(verdict, "not.revoked")[0].text
+
+
+def test_what_a_step_takes_leads_into_the_run_that_made_it() -> None:
+    """One run merged, another one pruned that model beside its own, a third began with it."""
+    chain = MemoryChain()
+    maker = Generation(FIRST, merged("maker"), chain)
+
+    def with_step(log: list[Record]) -> list[Record]:
+        *before, release = log
+        inputs = [merged("own").name, merged("maker").name]
+        return [*before, Record.make("step", TIME, **{**STEP, "inputs": inputs}), release]
+
+    mixer = Generation(FIRST, merged("own"), chain, with_step)
+    child = Generation(PRUNED, merged("child"), chain)
+    verdict = judge([maker, mixer, child])
+    trained = {e.child[-64:] for e in verdict.edges if e.kind == "trained_on"}
+    assert trained == {run.run_id.hex() for run in (maker, mixer, child)}
+    chain.revoke(OWNER, maker.run_id, maker.index("merge"), "leaked")
+    assert judge([maker, mixer, child]).status is Status.REVOKED
+
+
 def test_a_circle_is_refused() -> None:
     chain = MemoryChain()
     one, two = merged("one"), merged("two")
@@ -258,8 +331,10 @@ def test_folders_are_searched_for_the_run_that_made_a_model(tmp_path: Path) -> N
             for record in log.records:
                 journal.append(record.to_bytes())
     source = FolderSource([tmp_path])
-    assert [e.folder.root.name for e in source.makers(MERGED)] == ["0"]
+    assert [e.folder.root.name for e in source.makers(MERGED_NAME)] == ["0"]
     assert source.makers(str(sha256(b"nobody made this"))) == []
     (tmp_path / "1" / "provenance" / "journal").unlink()
     (tmp_path / "1" / "provenance" / "journal").symlink_to(tmp_path / "0/provenance/journal")
-    assert [e.folder.root.name for e in source.makers(MERGED)] == ["0"]  # links are not followed
+    assert [e.folder.root.name for e in source.makers(MERGED_NAME)] == [
+        "0"
+    ]  # links are not followed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -47,6 +47,9 @@ class Inspector:
     def adapter_factors(self, adapter: Path) -> Mapping[str, tuple[str, str]]:
         return dict.fromkeys(self.factors, ("a", "b"))
 
+    def adaptable(self, base: Path, targets: Sequence[str]) -> Set[str]:
+        return {f"{name}.weight" for name in targets}
+
     def adapter_scale(self, adapter: Path) -> Fraction:
         return self.scale
 
@@ -78,13 +81,18 @@ def weights(folder: Path, name: str) -> Path:
 class Run:
     """A released run with base, adapter and merged weights at hand."""
 
-    def __init__(self, folder: Path, change: Change = lambda log: log) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        change: Change = lambda log: log,
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
         self._change = change
         self.base, self.adapter, self.merged = (
             weights(folder, name) for name in ("base", "adapter", "merged")
         )
         base = {"content": str(content_digest(self.base)), "files": {}}
-        self.memory = MemoryRun(self._link, {"base": base})
+        self.memory = MemoryRun(self._link, {"base": base, "config": config or {}})
         self.memory.evidence.adapter = lambda: self.adapter  # type: ignore[method-assign]
         self.memory.evidence.merged = lambda: self.merged  # type: ignore[method-assign]
 
@@ -275,6 +283,31 @@ def test_a_changed_tensor_that_the_log_does_not_list_fails(tmp_path: Path) -> No
     assert (claim.holds, claim.where) == (False, "base")
 
 
+@pytest.mark.parametrize("listed", [["q.weight"], ["embedding", "q.weight"], []])
+def test_without_weights_the_registered_modules_say_what_is_adapted(
+    tmp_path: Path, listed: list[str]
+) -> None:
+    """Whoever has the file, the base and the public evidence alone still compares all the rest."""
+
+    def change(log: list[Record]) -> list[Record]:
+        return [
+            replace(r, fields={**r.fields, "adapted": listed}) if r.type == "merge" else r
+            for r in log
+        ]
+
+    run = Run(tmp_path, change, {"lora_target_modules": ["q"]})
+    run.memory.evidence.adapter = lambda: None  # type: ignore[method-assign]
+    run.memory.evidence.merged = lambda: None  # type: ignore[method-assign]
+    inspector = Compared()
+    (claim,) = claims(run.judge(inspector, base=run.base), "base.recomputed")
+    if listed == ["q.weight"]:
+        assert (claim.holds, inspector.left_out) == (True, [["q.weight"]])
+        assert "by the registered configuration" in claim.text
+    else:
+        wrong = "embedding" if listed else "q.weight"
+        assert (claim.holds, claim.where) == (False, f"merge.adapted {wrong}")
+
+
 def test_the_list_of_the_log_alone_shows_nothing(tmp_path: Path) -> None:
     run = Run(tmp_path, all_tensors_listed)
     run.memory.evidence.adapter = lambda: None  # type: ignore[method-assign]
@@ -282,7 +315,7 @@ def test_the_list_of_the_log_alone_shows_nothing(tmp_path: Path) -> None:
     verdict = run.judge(Compared(), base=run.base)
     (claim,) = claims(verdict, "base.recomputed")
     assert (claim.holds, verdict.status) == (None, Status.VERIFIED)
-    assert "what is adapted" in str(claim.needs)
+    assert "which tensors are adapted" in str(claim.needs)
 
 
 def test_a_log_of_an_earlier_release_says_that_files_are_not_bound() -> None:

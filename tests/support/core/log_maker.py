@@ -18,6 +18,7 @@ from tests.support.plain import ADDRESS, CONFIG, FED, FILES, TIME, W
 COUNT = 8
 BASE, ADAPTER, MERGED, FILE = (str(sha256(x)) for x in (b"base", b"adapter", b"merged", b"file"))
 ADAPTER_FILES = {"adapter_config.json": FILE}
+PRUNED = str(sha256(b"pruned"))
 MERGED_NAME = NamedFolder("merged", MERGED, FILES).name
 
 
@@ -192,6 +193,17 @@ class LogMaker:
             "tensors": {},
         }
         return self.put("quantize", values, fields)
+
+    def step(self, **fields: Any) -> int:
+        values = {
+            "kind": "prune",
+            "inputs": [MERGED_NAME],
+            "outputs": [PRUNED],
+            "tool": {"name": "pruner", "version": "1", "digest": FILE},
+            "parameters": {},
+            "metrics": {},
+        }
+        return self.put("step", values, fields)
 
     def sample(self, stage: str = "merge", **fields: Any) -> int:
         values = {"stage": stage, "number": 0, "ledger": ADDRESS, "anchoring": W["a"]}
