@@ -62,7 +62,7 @@ def _journal(
         "run.open",
         dataset=dataset.root.to_json(),
         fed={},
-        base={"content": str(sha256(b"base"))},
+        base={"content": str(sha256(b"base")), "files": {}},
         config={},
         config_digest=str(sha256(b"config")),
         code={},

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from provenance.verify.sources.evidence import FolderEvidence, FolderSource
+
 from provenance.ids import RunId
 from provenance.judgement.verdict import Claim, Verdict
 from provenance.layout import RunFolder
-from provenance.verify.evidence import FolderEvidence, FolderSource
 
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s,)]+", re.IGNORECASE)
 _PRIVATE = frozenset({"secrets", ".nodes"})
@@ -70,18 +71,30 @@ def _files(folder: Path) -> Iterator[tuple[str, int, int]]:
 class StampedSource:
     """An `EvidenceSource` that stamps a run's evidence before any of it is read.
 
-    stamp: None unless exactly one folder holds the run, because else no stamp can be relied on.
+    stamp: None unless exactly one folder holds the run, because else no stamp can be relied on; and
+        None if other runs made its base.
     """
 
     def __init__(self, source: FolderSource) -> None:
-        self._source = source
-        self.stamp: Stamp | None = Stamp(None, b"")
+        self._source, self._led_elsewhere = source, False
+        self._stamp: Stamp | None = Stamp(None, b"")
+
+    @property
+    def stamp(self) -> Stamp | None:
+        """The stamp of the one folder that was read; None if a verdict is not to be kept."""
+        return None if self._led_elsewhere else self._stamp
+
+    def makers(self, artifact: str) -> list[FolderEvidence]:
+        """As `EvidenceSource`; a verdict that rests on runs found here is never kept."""
+        found = self._source.makers(artifact)
+        self._led_elsewhere |= bool(found)
+        return found
 
     def candidates(self, run_id: RunId) -> list[FolderEvidence]:
         """As `EvidenceSource`; sets `stamp`."""
         found = self._source.candidates(run_id)
         # With several folders we cannot tell which one a verdict will use, so it is never kept.
-        self.stamp = Stamp.of(found[0].folder) if len(found) == 1 else None
+        self._stamp = Stamp.of(found[0].folder) if len(found) == 1 else None
         return found
 
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from provenance.verify.sources.evidence import FolderSource, run_id_of
+
 from provenance.artifacts.tensors import Tensor
 from provenance.digest import Digest
 from provenance.errors import ProvenanceError, UnavailableError
@@ -26,7 +28,6 @@ from provenance.log.tree import read_records
 from provenance.merkle import Tree
 from provenance.verify import Artifact, Verifier, verify_artifact
 from provenance.verify.case import now
-from provenance.verify.evidence import FolderSource, run_id_of
 from provenance.verify.protocols import (
     EpochEvidence,
     ProofVerifier,

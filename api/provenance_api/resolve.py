@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from provenance.digest import Digest
 from provenance.errors import InputError, UnavailableError, VerificationError
 from provenance.judgement.verdict import Status, Verdict
-from provenance.verify.names import is_called
+from provenance.verify.sources.names import is_called
 from provenance_api.catalog import Catalog, Listed
 from provenance_api.judge import Judge
 from provenance_api.problems import AmbiguousModel, UnknownModel

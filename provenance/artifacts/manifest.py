@@ -85,7 +85,7 @@ class Manifest:
         try:
             value = parse_json(data)
             files = tuple(
-                FileEntry(_safe_path(f["path"]), _size(f["size"]), Digest.parse(f["sha256"]))
+                FileEntry(safe_path(f["path"]), _size(f["size"]), Digest.parse(f["sha256"]))
                 for f in value["files"]
             )
             root = Digest.parse(value["root"])
@@ -95,7 +95,7 @@ class Manifest:
             raise InputError(
                 "manifest has another format", expected=FORMAT, actual=value.get("format")
             )
-        _check_distinct([f.path for f in files])
+        check_distinct([f.path for f in files])
         manifest = cls(files)
         if list(files) != sorted(files, key=lambda f: f.path.encode()):
             raise InputError("manifest files are not in the order of their path bytes")
@@ -112,7 +112,12 @@ def _size(value: object) -> int:
     return value
 
 
-def _safe_path(path: str) -> str:
+def safe_path(path: str) -> str:
+    """The relative path of a file (attacker-controlled), as it is.
+
+    Raises:
+        InputError: no plain relative path of UTF-8 with `/`.
+    """
     pure = PurePosixPath(path)
     try:
         path.encode("utf-8")
@@ -130,7 +135,8 @@ def _safe_path(path: str) -> str:
     return path
 
 
-def _check_distinct(paths: list[str]) -> None:
+def check_distinct(paths: list[str]) -> None:
+    """No two of these paths are the same after Unicode NFC; raises InputError."""
     seen: dict[str, str] = {}
     for path in paths:
         key = unicodedata.normalize("NFC", path)
@@ -148,7 +154,7 @@ def _walk(root: Path, prefix: str = "") -> Iterator[tuple[str, Path]]:
         if stat.S_ISDIR(mode):
             yield from _walk(Path(item.path), f"{name}/")
         elif stat.S_ISREG(mode):
-            yield _safe_path(name), Path(item.path)
+            yield safe_path(name), Path(item.path)
         else:
             raise InputError(
                 "not a regular file or directory",
@@ -167,7 +173,7 @@ def manifest_of(directory: Path) -> Manifest:
     if directory.is_symlink() or not directory.is_dir():
         raise InputError("not a directory", where=str(directory))
     found = list(_walk(directory))
-    _check_distinct([name for name, _ in found])
+    check_distinct([name for name, _ in found])
     entries = []
     for name, path in found:
         with open_regular(path) as stream:

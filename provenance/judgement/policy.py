@@ -14,7 +14,8 @@ import yaml
 
 from provenance.causes import cause_of, stand_in, yaml_cause
 from provenance.errors import ConfigError
-from provenance.judgement.verdict import EDGES, Grade
+from provenance.judgement.edges import EDGES
+from provenance.judgement.verdict import Grade
 from provenance.text.strict_yaml import load_yaml
 
 FORMAT = "provenance-policy/1"
@@ -32,6 +33,8 @@ CLAIMS: dict[str, int] = {
     "history.consistent": 5,
     "run.preregistered": 5,
     "lineage.complete": 5,
+    "files.bound": 5,
+    "base.traced": 5,
     "dataset.registered": 6,
     "epoch.proven": 6,
     "merge.proven": 6,
@@ -67,7 +70,7 @@ DEFAULT_REQUIRED = frozenset(
 )
 
 # Made only if the caller supplies what they are about. A verdict without them is complete.
-ON_DEMAND = frozenset({"openings.proven"})
+ON_DEMAND = frozenset({"openings.proven", "base.traced"})
 
 # Every policy requires these: without them a verdict would be about nothing.
 ALWAYS_REQUIRED = frozenset(

@@ -104,17 +104,6 @@ class Claim:
         return value
 
 
-EDGES = (
-    "trained_on",
-    "adapter_from",
-    "finetuned_from",
-    "merged_from",
-    "quantized_from",
-    "committed_as",
-)
-"""The kinds of edges; there are no others."""
-
-
 @dataclass(frozen=True)
 class Edge:
     """One step of the lineage: `child` came from `parent`; `grade` says how that is known."""

@@ -9,8 +9,9 @@ compared by the verifier. The rules: docs/formats/records.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
+from provenance.log.graph.derived_fold import DerivedFold
 from provenance.log.history import History, Placed, final_checkpoint
 from provenance.log.record import Record
 from provenance.log.records import (
@@ -26,11 +27,10 @@ from provenance.log.records import (
     RunOpen,
     Sample,
     Seed,
+    Step,
 )
 from provenance.log.states import TURNS, State
 from provenance.log.training_fold import TrainingFold, refuse, require
-
-_LISTED = (Resume.TYPE, Merge.TYPE, Quantize.TYPE, Sample.TYPE, Release.TYPE)
 
 
 def read_history(records: Iterable[Record]) -> History:
@@ -55,13 +55,11 @@ class Fold:
     def __init__(self) -> None:
         self._size = 0
         self._state = State.EMPTY
-        self._training = TrainingFold()
+        self._training, self._derived = TrainingFold(), DerivedFold()
         self._opening: Record | None = None
         self._seed: Placed | None = None
         self._close: Placed | None = None
-        self._lists: dict[str, list[Placed]] = {type_: [] for type_ in _LISTED}
-        self._merged = set[str]()  # content digests of merged weights
-        self._files = set[str]()  # digests of quantized files
+        self._resumes: list[Placed] = []
 
     def add(self, record: Record) -> None:
         """Take the next record (attacker-controlled).
@@ -93,16 +91,18 @@ class Fold:
             batches=tuple(self._training.batches),
             checkpoints=tuple(self._training.checkpoints),
             epochs=self._training.epochs(),
-            resumes=tuple(self._lists[Resume.TYPE]),
+            resumes=tuple(self._resumes),
             close=self._close,
-            merges=tuple(self._lists[Merge.TYPE]),
-            quantizations=tuple(self._lists[Quantize.TYPE]),
-            samples=tuple(self._lists[Sample.TYPE]),
-            releases=tuple(self._lists[Release.TYPE]),
+            merges=self._derived.placed(Merge.TYPE),
+            quantizations=self._derived.placed(Quantize.TYPE),
+            steps=self._derived.placed(Step.TYPE),
+            samples=self._derived.placed(Sample.TYPE),
+            releases=self._derived.placed(Release.TYPE),
         )
 
     def _take_opening(self, placed: Placed) -> None:
         self._training.open(placed)
+        self._derived.open(placed)
         self._opening, self._state = placed.record, State.OPENED
 
     def _take_seed(self, placed: Placed) -> None:
@@ -128,6 +128,7 @@ class Fold:
         self._state = State.TRAINING
 
     def _take_checkpoint(self, placed: Placed) -> None:
+        self._derived.checkpoint(placed)
         self._training.checkpoint(placed)
 
     def _take_epoch(self, placed: Placed) -> None:
@@ -141,7 +142,7 @@ class Fold:
 
     def _take_resume(self, placed: Placed) -> None:
         self._training.resume(placed)
-        self._lists[Resume.TYPE].append(placed)
+        self._resumes.append(placed)
         if not self._training.batches:
             self._state = State.SEEDED
 
@@ -163,45 +164,22 @@ class Fold:
         self._close, self._state = placed, State.CLOSED
 
     def _take_merge(self, placed: Placed) -> None:
-        assert self._opening is not None  # the state says so
-        checkpoint = final_checkpoint(*self._training.last())
-        rule = "merge names another checkpoint than the last live one"
-        require(placed, "checkpoint", rule, checkpoint.index)
-        rule = "merge used another adapter than the last checkpoint's"
-        require(placed, "adapter", rule, checkpoint.fields["weights"])
-        require(placed, "adapter_manifest", rule, checkpoint.fields["manifest"])
-        rule = "merge used another base than the run was opened for"
-        require(placed, "base", rule, self._opening.fields["base"].get("content"))
-        self._lists[Merge.TYPE].append(placed)
-        self._merged.add(placed.fields["merged"])
+        self._derived.merge(placed, final_checkpoint(*self._training.last()))
         self._state = max(self._state, State.DERIVED)
 
     def _take_quantize(self, placed: Placed) -> None:
-        rule = "weights are quantized that no merge before made"
-        _require_made(placed, "source", rule, self._merged)
-        self._lists[Quantize.TYPE].append(placed)
-        self._files.add(placed.fields["file"])
+        self._derived.quantize(placed)
+
+    def _take_step(self, placed: Placed) -> None:
+        self._derived.step(placed, self._training.last()[0])
 
     def _take_sample(self, placed: Placed) -> None:
-        stage = placed.fields["stage"]
-        if stage not in (Merge.TYPE, Quantize.TYPE) or not self._lists[stage]:
-            rule = "sample is about a stage that is not logged before it"
-            refuse(placed.index, "stage", rule, "merge or quantize, after its record", stage)
-        self._lists[Sample.TYPE].append(placed)
+        self._derived.sample(placed)
 
     def _take_release(self, placed: Placed) -> None:
         run_id = None if self._seed is None else self._seed.fields.get("run_id")
-        require(placed, "run_id", "release names another run than the seed", run_id)
-        rule = "file is released that no quantization before made"
-        _require_made(placed, "model", rule, self._files)
-        self._lists[Release.TYPE].append(placed)
+        self._derived.release(placed, run_id)
         self._state = State.RELEASED
-
-
-def _require_made(placed: Placed, field: str, rule: str, made: Container[str]) -> None:
-    """What a record takes is what an earlier record made."""
-    if (value := placed.fields[field]) not in made:
-        refuse(placed.index, field, rule, "a digest that an earlier record names", value)
 
 
 _HANDLERS: Mapping[str, Callable[[Fold, Placed], None]] = {
@@ -215,6 +193,7 @@ _HANDLERS: Mapping[str, Callable[[Fold, Placed], None]] = {
     RunClose.TYPE: Fold._take_close,
     Merge.TYPE: Fold._take_merge,
     Quantize.TYPE: Fold._take_quantize,
+    Step.TYPE: Fold._take_step,
     Sample.TYPE: Fold._take_sample,
     Release.TYPE: Fold._take_release,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from fractions import Fraction
 from types import NoneType, UnionType
 from typing import Any, ClassVar, NewType, Protocol, get_args, get_origin, get_type_hints
 
@@ -19,6 +20,14 @@ from provenance.ids import Address, DatasetId, KeyId, RunId, Word, lower_pattern
 
 Decimal = NewType("Decimal", str)
 """A number as text: the shortest that reads back the same, such as "2", "1e-08" or "nan"."""
+_PLAIN_DECIMAL = re.compile(r"[0-9]{1,80}(\.[0-9]{1,400})?")
+
+
+def is_number(text: str, expected: Fraction) -> bool:
+    """Whether a decimal (attacker-controlled) is this number, 0 or more; work is bounded."""
+    if not _PLAIN_DECIMAL.fullmatch(text):  # an exponent could make a number of any length
+        return False
+    return Fraction(text) == expected
 
 
 @dataclass(frozen=True)

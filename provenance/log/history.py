@@ -5,7 +5,7 @@ Whoever holds a `History` need not compare its records with each other again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from provenance.errors import VerificationError
 from provenance.ids import from_hex
+from provenance.log.graph.folders import merged_of
 from provenance.log.record import Record
 from provenance.log.records import Merge
 
@@ -119,6 +120,7 @@ class History:
     close: Placed | None
     merges: tuple[Placed, ...]
     quantizations: tuple[Placed, ...]
+    steps: tuple[Placed, ...]
     samples: tuple[Placed, ...]
     releases: tuple[Placed, ...]
 
@@ -165,9 +167,15 @@ class History:
             raise VerificationError(
                 "record is not a release", where=f"record {index}", expected="release"
             )
-        quantize = _last(self.quantizations, index, "file", release.fields["model"])
-        merge = _last(self.merges, quantize.index, "merged", quantize.fields["source"])
+        model = release.fields["model"]
+        quantize = _last(self.quantizations, index, lambda made: made.fields["file"] == model)
+        merge = self.merge_of(quantize)
         return ReleasePath(self.final_checkpoint, merge, quantize, release)
+
+    def merge_of(self, quantize: Placed) -> Placed:
+        """The merge that made what was quantized."""
+        source = quantize.fields["source"]
+        return _last(self.merges, quantize.index, lambda m: merged_of(m.record).name == source)
 
 
 def final_checkpoint(checkpoint: Placed | None, batch: Placed | None) -> Placed:
@@ -187,6 +195,6 @@ def final_checkpoint(checkpoint: Placed | None, batch: Placed | None) -> Placed:
     return checkpoint
 
 
-def _last(records: tuple[Placed, ...], before: int, field: str, wanted: str) -> Placed:
-    """The last record before an index whose `field` has this value. The fold saw that it exists."""
-    return next(r for r in reversed(records) if r.index < before and r.fields[field] == wanted)
+def _last(records: tuple[Placed, ...], before: int, wanted: Callable[[Placed], bool]) -> Placed:
+    """The last record before an index that is wanted. The fold saw that it exists."""
+    return next(r for r in reversed(records) if r.index < before and wanted(r))

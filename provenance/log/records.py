@@ -1,7 +1,8 @@
 """The types of record, one frozen dataclass per type and version (docs/formats/records.md).
 
-That page says what each field means, with its range. To change a type, add a dataclass with the
-next `VERSION` to `BODIES`: records of earlier versions keep their bytes and are still read.
+That page says what each field means, with its range. To change a type, give its dataclass the next
+`VERSION` and move the dataclass as it was to `provenance.log.earlier`: records of earlier versions
+keep their bytes and are still read.
 """
 
 from __future__ import annotations
@@ -12,26 +13,15 @@ from typing import Any, ClassVar
 
 from provenance.digest import Digest
 from provenance.ids import Address, DatasetId, KeyId, RunId, Word
+from provenance.log.earlier.records import (
+    CheckpointFirst,
+    MergeFirst,
+    QuantizeFirst,
+    ResumeFirst,
+    RunOpenFirst,
+    RunOpenSecond,
+)
 from provenance.log.forms import Body, Decimal
-
-
-@dataclass(frozen=True)
-class RunOpenFirst:
-    """The pre-registration as runs wrote it before they said what is fed; still read."""
-
-    TYPE: ClassVar[str] = "run.open"
-    VERSION: ClassVar[int] = 1
-
-    dataset: Mapping[str, Any]
-    base: Mapping[str, Any]
-    config: Mapping[str, Any]
-    config_digest: Digest
-    code: Mapping[str, Any]
-    environment: Mapping[str, Any]
-    signer: Address
-    evaluation: Mapping[str, Any]
-    registered: bool
-    nonce: Word | None = None
 
 
 @dataclass(frozen=True)
@@ -39,7 +29,7 @@ class RunOpen:
     """The pre-registration: record 0 of a run, fixed on chain before its seed is drawn."""
 
     TYPE: ClassVar[str] = "run.open"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     dataset: Mapping[str, Any]
     fed: Mapping[str, Any]
@@ -89,12 +79,13 @@ class Checkpoint:
     """A folder of weights with what training needs to go on from it."""
 
     TYPE: ClassVar[str] = "checkpoint"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
     step: int
     path: str
     manifest: Digest
     weights: Digest
+    files: Mapping[str, Any]
     epoch: int
     consumed: int
     optimizer: Digest | None = None
@@ -137,18 +128,6 @@ class Eval:
 
 
 @dataclass(frozen=True)
-class ResumeFirst:
-    """`resume` as it was when it listed only the batches that no longer count; still read."""
-
-    TYPE: ClassVar[str] = "resume"
-    VERSION: ClassVar[int] = 1
-
-    from_: int
-    abandons: tuple[int, ...]
-    step: int
-
-
-@dataclass(frozen=True)
 class Resume:
     """Training went on from record `from_`.
 
@@ -168,13 +147,14 @@ class Merge:
     """Base and adapter became one model."""
 
     TYPE: ClassVar[str] = "merge"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
     base: Digest
+    base_files: Mapping[str, Any]
     adapter: Digest
-    adapter_manifest: Digest
+    adapter_files: Mapping[str, Any]
     merged: Digest
-    merged_manifest: Digest
+    merged_files: Mapping[str, Any]
     scale: Decimal
     adapted: tuple[str, ...]
     checkpoint: int | None = None
@@ -183,10 +163,10 @@ class Merge:
 
 @dataclass(frozen=True)
 class Quantize:
-    """The merged model became a file to deploy."""
+    """The merged model became a file to deploy; `source` is its identity."""
 
     TYPE: ClassVar[str] = "quantize"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
     source: Digest
     format: str
@@ -194,6 +174,21 @@ class Quantize:
     file: Digest
     size: int
     tensors: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Step:
+    """The owner made or measured something in a way that has no type of record of its own."""
+
+    TYPE: ClassVar[str] = "step"
+    VERSION: ClassVar[int] = 1
+
+    kind: str
+    inputs: tuple[Digest, ...]
+    outputs: tuple[Digest, ...]
+    tool: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    metrics: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -315,16 +310,21 @@ class Adopt:
 
 BODIES: tuple[type[Body], ...] = (
     RunOpenFirst,
+    RunOpenSecond,
     RunOpen,
     Seed,
     Batch,
+    CheckpointFirst,
     Checkpoint,
     Epoch,
     Eval,
     ResumeFirst,
     Resume,
+    MergeFirst,
     Merge,
+    QuantizeFirst,
     Quantize,
+    Step,
     Sample,
     Release,
     RunClose,

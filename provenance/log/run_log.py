@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from provenance.digest import hash_file
+from provenance.digest import Digest, hash_file
 from provenance.errors import Conflict, InputError, VerificationError
 from provenance.ids import RunId
 from provenance.layout import RunFolder, read_json
@@ -96,7 +96,7 @@ class OpenLog:
             Conflict: the folder holds no file.
             VerificationError: it holds only files with other digests.
         """
-        logged = self.last_quantization().record.body(Quantize).file
+        logged = Digest.parse(self.last_quantization().fields["file"])
         files = {
             path: hash_file(path)
             for path in sorted(self.folder.release.glob("*"))

@@ -19,6 +19,7 @@ from provenance.log.records import (
     RunOpen,
     Sample,
     Seed,
+    Step,
 )
 
 
@@ -72,6 +73,7 @@ TURNS: Mapping[str, Turn] = {
     Merge.TYPE: Turn(State.CLOSED, State.RELEASED, "an adapter is merged after run.close"),
     Quantize.TYPE: Turn(State.DERIVED, State.RELEASED, "weights are quantized after a merge"),
     Sample.TYPE: Turn(State.DERIVED, State.RELEASED, "samples are proven after a merge"),
+    Step.TYPE: Turn(State.CLOSED, State.RELEASED, "other steps are taken after run.close"),
     Release.TYPE: Turn(State.DERIVED, State.RELEASED, "a file is released after a merge"),
 }
 """Turns of the types that a run's log may hold."""

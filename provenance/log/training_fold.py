@@ -7,8 +7,8 @@ from itertools import takewhile
 from typing import Any, NoReturn
 
 from provenance.errors import VerificationError
+from provenance.log.earlier.records import ResumeFirst
 from provenance.log.history import EpochHistory, Placed
-from provenance.log.records import ResumeFirst
 
 _SHOWN = 200  # characters of a foreign value in a message
 _ANCHORING = ("number", "ledger", "u_hash", "p_hash", "dataset_id", "vk_id", "log_size")

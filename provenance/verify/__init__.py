@@ -15,7 +15,7 @@ from provenance.digest import Digest
 from provenance.errors import UnavailableError
 from provenance.ids import to_hex
 from provenance.judgement.verdict import Status, Verdict
-from provenance.verify.case import Artifact, Case, Options, Verifier
+from provenance.verify.case import MAX_ATTEMPTS, Artifact, Case, Options, Verifier
 from provenance.verify.s01_artifact import identify
 from provenance.verify.s10_policy import Outcome
 from provenance.verify.steps import judge
@@ -30,7 +30,6 @@ LIMITS = (
 )
 
 
-MAX_ATTEMPTS = 8
 # From the verdict that shows most to the one that shows least.
 _ORDER = (
     Status.VERIFIED,
@@ -81,7 +80,7 @@ def _verdict(case: Case, outcome: Outcome) -> Verdict:
             "file_seen": artifact.path is not None,
         },
         claims=tuple(report.claims),
-        edges=tuple(report.edges),
+        edges=tuple(report.edges + report.ancestors),
         development=tuple(dict.fromkeys(report.development)),
         siblings=tuple(report.siblings),
         release=_release(case),

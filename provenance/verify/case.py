@@ -31,6 +31,10 @@ def now() -> datetime.datetime:
 _RUN_ID = re.compile(r"(0x)?([0-9a-fA-F]{64})")
 
 
+MAX_ATTEMPTS = 8
+"""How many folders that hold one run's log are tried."""
+
+
 @dataclass(frozen=True)
 class Artifact:
     """A model file by digest; `path` and `metadata` only if the file is at hand.

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from provenance.errors import ProvenanceError, UnavailableError
+from provenance.judgement.edges import BEST
 from provenance.judgement.facts import ClaimFacts, HeadFacts
 from provenance.judgement.policy import CLAIMS
 from provenance.judgement.verdict import Claim, Edge, Grade
@@ -27,6 +28,7 @@ class Report:
     """The material of a verdict, in the order in which it was found.
 
     development: reasons why this is no production verdict.
+    ancestors: edges of the runs that made the base, which no step about this run touches.
     siblings: other runs that the owner opened on this dataset, as `0x..`.
     samplings: each sampled claim whose proofs verify, with what its draws detect.
     release: the release on chain that is followed; name: what its record calls the release.
@@ -37,6 +39,7 @@ class Report:
 
     claims: list[Claim] = field(default_factory=list)
     edges: list[Edge] = field(default_factory=list)
+    ancestors: list[Edge] = field(default_factory=list)
     development: list[str] = field(default_factory=list)
     siblings: list[str] = field(default_factory=list)
     samplings: list[tuple[str, Sampling]] = field(default_factory=list)
@@ -96,7 +99,11 @@ class Report:
             raise Stopped from error
 
     def upgrade(self, kind: str, grade: Grade, note: str | None = None) -> None:
-        """Raise the edges of a kind to `grade`, with this note; an edge with a higher one stays."""
+        """Raise the edges of a kind to `grade`, with this note; an edge with a higher one stays.
+
+        None is raised above the best grade of its kind.
+        """
+        grade = Grade.least(grade, BEST[kind])
         self.edges = [
             replace(e, grade=grade, note=note or e.note)
             if e.kind == kind and e.grade.rank <= grade.rank

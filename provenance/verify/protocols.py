@@ -5,8 +5,9 @@ Unless a docstring says otherwise, their arguments and what they return are atta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -256,6 +257,22 @@ class FormatInspector(Protocol):
         """Adapted tensor -> names of its factors A and B in the adapter's file."""
         ...
 
+    def adaptable(self, base: Path, targets: Sequence[str]) -> Set[str]:
+        """The tensors of a base that an adapter for modules of these names adapts.
+
+        Raises:
+            InputError: the base has no known architecture.
+        """
+        ...
+
+    def adapter_scale(self, adapter: Path) -> Fraction:
+        """The scale s in W + s*B*A, by the adapter's configuration.
+
+        Raises:
+            InputError: not a readable adapter.
+        """
+        ...
+
     def changed_pairs(self, adapter: Path) -> tuple[int, int]:
         """(pairs whose B is not all zero, all pairs) of an adapter's factors.
 
@@ -350,4 +367,8 @@ class EvidenceSource(Protocol):
         An attacker who adds a false folder must not hide an honest one. So the verifier gets all of
         them, and takes the first whose records are those under the anchored head.
         """
+        ...
+
+    def makers(self, artifact: str) -> Sequence[Evidence]:
+        """All evidence at hand whose log names an artifact, by identity or SHA-256."""
         ...

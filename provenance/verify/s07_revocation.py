@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from provenance.errors import VerificationError
 from provenance.ids import to_hex
 from provenance.verify.case import Case
@@ -11,7 +13,32 @@ from provenance.verify.s04_log import Log
 from provenance.verify.s06_lineage import Lineage
 
 
-def check_revocations(case: Case, chain: Chain, log: Log, lineage: Lineage) -> None:
+def check_revocations(
+    case: Case,
+    chain: Chain,
+    log: Log,
+    lineage: Lineage,
+    elsewhere: Sequence[VerificationError],
+) -> None:
+    """Nothing that the release descends from was revoked, in this run or in those before it.
+
+    elsewhere: what was revoked of the runs that made the base.
+
+    Raises:
+        Stopped: something was, as of the final block.
+    """
+    check_own_revocations(case, chain, log, lineage)
+    if elsewhere:
+        with case.report.guarded("not.revoked"):
+            raise elsewhere[0]
+    case.report.holds(
+        "not.revoked",
+        f"nothing on the way to record {lineage.release.index} is revoked "
+        f"at block {chain.snapshot.block.number}",
+    )
+
+
+def check_own_revocations(case: Case, chain: Chain, log: Log, lineage: Lineage) -> None:
     """Neither a record that the release descends from nor the dataset was revoked.
 
     Batches stand and fall with the epochs that they are part of, and are not asked for one by one.
@@ -22,11 +49,6 @@ def check_revocations(case: Case, chain: Chain, log: Log, lineage: Lineage) -> N
     for index in _ancestors(lineage):
         check_not_revoked(case, chain, log.claim, index, log.records[index].type)
     _check_dataset(case, chain, log)
-    case.report.holds(
-        "not.revoked",
-        f"nothing on the way to record {lineage.release.index} is revoked "
-        f"at block {chain.snapshot.block.number}",
-    )
 
 
 def _ancestors(lineage: Lineage) -> list[int]:

@@ -119,7 +119,8 @@ def _weak_edges(report: Report, policy: Policy) -> list[str]:
     """Edges that are known less well than the policy demands, and kinds that have no edge."""
     denials = []
     for kind, least in policy.edges.items():
-        grades = [edge.grade for edge in report.edges if edge.kind == kind]
+        edges = (*report.edges, *report.ancestors)
+        grades = [edge.grade for edge in edges if edge.kind == kind]
         worst = Grade.least(*grades) if grades else None
         if worst is None or worst.rank < least.rank:
             actual = "no such edge" if worst is None else worst.value

@@ -17,6 +17,7 @@ from provenance.verify.s03_release import Pending, check_release
 from provenance.verify.s04_log import check_log
 from provenance.verify.s05_history import check_history
 from provenance.verify.s06_lineage import check_lineage
+from provenance.verify.s06_lineage.ancestry import trace_base
 from provenance.verify.s07_revocation import check_revocations
 from provenance.verify.s08_proofs import check_proofs
 from provenance.verify.s08_proofs.run import Run
@@ -48,7 +49,8 @@ def _check(case: Case) -> None:
     log = check_log(case, chain, claim)
     history = check_history(case, chain, log)
     lineage = check_lineage(case, log, history)
-    check_revocations(case, chain, log, lineage)
+    ancestry = trace_base(case, chain, lineage)
+    check_revocations(case, chain, log, lineage, ancestry.revoked)
     proofs = check_proofs(Run(case, chain, log, lineage))
     check_recomputation(case, log, lineage, proofs)
     require_unchanged(case.artifact)

@@ -15,7 +15,7 @@ from sqlalchemy import func, select, text
 from provenance.digest import sha256
 from provenance.errors import ConfigError, InputError, UnavailableError, VerificationError
 from provenance.layout import RunFolder
-from provenance.verify.names import split_name
+from provenance.verify.sources.names import split_name
 from provenance_api.db import (
     SCHEMA_REVISION,
     Base,

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from provenance.artifacts.content import content_digest
+from provenance.artifacts.identity import Identity, NamedFolder
 from provenance.artifacts.manifest import Manifest, manifest_of
 from provenance.digest import Digest
 from provenance.encoding import batch_digest
@@ -78,6 +79,13 @@ def test_a_content_digest_is_that_of_its_vector(tmp_path: Path) -> None:
     file = tmp_path / "model.safetensors"
     file.write_bytes(struct.pack("<Q", len(encoded)) + encoded + body)
     assert str(content_digest(file)) == vector["digest"]
+
+
+@pytest.mark.parametrize("vector", vectors("identity"), ids=lambda v: f"{len(v['files'])} files")
+def test_an_identity_is_that_of_its_vector(vector: dict[str, Any]) -> None:
+    files = {path: Digest.parse(sha256) for path, sha256 in vector["files"].items()}
+    assert str(Identity(Digest.parse(vector["content"]), files).digest) == vector["digest"]
+    assert NamedFolder("base", vector["content"], vector["files"]).name == vector["digest"]
 
 
 def test_a_batch_digest_is_that_of_its_vector() -> None:

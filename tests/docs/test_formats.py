@@ -14,7 +14,8 @@ from eth_account import Account
 from provenance.dataset.manifest import MANIFEST_FIELDS
 from provenance.digest import Digest
 from provenance.ids import RunId
-from provenance.judgement.policy import CLAIMS, DEFAULT_REQUIRED, load_policy
+from provenance.judgement.edges import EDGE_TABLE
+from provenance.judgement.policy import CLAIMS, DEFAULT_REQUIRED, ON_DEMAND, load_policy
 from provenance.judgement.trust_file import parse_trust
 from provenance.judgement.verdict import TABLE, Edge, Grade, Verdict
 from provenance.log.anchoring import SignedHead
@@ -26,6 +27,7 @@ from provenance.log.records import BODIES
 from provenance.log.tree import Head
 from provenance.merkle import Tree
 from provenance.signing import Domain, sign_head, verify_head
+from provenance.statements import KINDS
 from provenance.verify import LIMITS
 from provenance_trainer.formats.gguf_keys import metadata
 from provenance_trainer.formats.gguf_model import open_model
@@ -134,6 +136,33 @@ def test_the_grades_and_keys_are_those_of_the_code() -> None:
     assert all(f"`{key}`" in text for key in edge)
 
 
+def test_the_table_of_edges_is_that_of_the_code() -> None:
+    rows = table(page("verdict"), "## Edges")
+    shown = [
+        (kind, record, link, first, best, code(claims), again, code(proofs))
+        for (kind,), (record,), (link,), (first, best, claims, again, proofs) in (
+            (code(row[0]), code(row[1]), code(row[2]), row[3:]) for row in rows
+        )
+    ]
+    made = [
+        (
+            row.kind,
+            row.record,
+            f"{row.parent} -> {row.child}",
+            row.first.value,
+            row.best.value,
+            list(row.claims),
+            row.recomputed or "-",
+            list(row.statements),
+        )
+        for row in EDGE_TABLE
+    ]
+    assert shown == made
+    assert {claim for row in EDGE_TABLE for claim in row.claims} < set(CLAIMS)
+    assert {name for row in EDGE_TABLE for name in row.statements} <= set(KINDS)
+    assert {row.record for row in EDGE_TABLE} < {body.TYPE for body in BODIES}
+
+
 def test_the_example_verdict_follows_the_tables() -> None:
     value = json.loads(example(page("verdict"), "verdict"))
     row = TABLE[value["status"]]
@@ -149,8 +178,7 @@ def test_a_real_verdict_follows_the_page(job: Job) -> None:
     done = shell(f"provenance verify {job.file} --evidence {job.run}/run --json", job.env, job.work)
     value, text = json.loads(done.stdout), page("verdict").read_text()
     assert done.returncode == value["exit_code"] == 0
-    # `openings.proven` is made only where a caller gives openings
-    assert {c["id"] for c in value["claims"]} == set(CLAIMS) - {"openings.proven"}
+    assert {c["id"] for c in value["claims"]} == set(CLAIMS) - ON_DEMAND
     for name in [
         *value["release"],
         *value["interval"],

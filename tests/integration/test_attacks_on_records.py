@@ -153,7 +153,7 @@ def saved_between_batches(records: list[Record]) -> list[Record]:
 def nothing_fed(records: list[Record]) -> list[Record]:
     opening, seed, *_, checkpoint, close = records
     made = {k: v for k, v in checkpoint.fields.items() if k != "last_batch"}
-    initial = Record("checkpoint", TIME, made | {"step": 0, "consumed": 0})
+    initial = Record.make("checkpoint", TIME, **(made | {"step": 0, "consumed": 0}))
     return [opening, seed, initial, changed(close, step=0)]
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eth_account import Account
+from provenance.verify.sources.evidence import FolderSource
 
 from provenance.chain.anvil import EmbeddedChain
 from provenance.chain.contracts import Reader
@@ -22,7 +23,6 @@ from provenance.judgement.trust_file import load_trust
 from provenance.judgement.verdict import Verdict
 from provenance.settings import Settings
 from provenance.verify import Options, Verifier, verify
-from provenance.verify.evidence import FolderSource
 from provenance.verify.protocols import Difference
 from provenance_cli.setup.deployment import Wanted, deploy_all, write_trust
 from provenance_zk.checker import Engine, ProofChecker, ProverEngine

@@ -12,6 +12,7 @@ from typing import Any
 
 from eth_account import Account
 
+from provenance.artifacts.identity import NamedFolder
 from provenance.artifacts.tensors import Tensor
 from provenance.digest import Digest, sha256
 from provenance.judgement.facts import DatasetFacts
@@ -19,8 +20,8 @@ from provenance.judgement.policy import Policy
 from provenance.judgement.trust import Key, Publisher, Trust
 from provenance.judgement.verdict import Verdict
 from provenance.log.anchoring import SignedHead
+from provenance.log.earlier.records import RunOpenFirst
 from provenance.log.record import Record
-from provenance.log.records import RunOpenFirst
 from provenance.log.tree import Head
 from provenance.merkle import Tree
 from provenance.order import epoch_order
@@ -29,12 +30,13 @@ from provenance.verify import Options, Verifier, verify
 from provenance.verify.protocols import (
     DataChecker,
     EpochEvidence,
+    EvidenceSource,
     RegistrationEvidence,
     SampleEvidence,
     Sampling,
 )
 from tests.support.memory_chain import IDENTITY, LEDGER, REGISTRY, MemoryChain, hashed
-from tests.support.plain import FED
+from tests.support.plain import CONFIG, FED
 
 TIME = "2026-01-02T03:04:05Z"
 KEY = Account.from_key(b"\x01" * 32)
@@ -45,6 +47,7 @@ MEMORY_FED = FED | {"records": COUNT, "tokens": 300, "predicted": 288}
 _CHECKPOINT = 6  # behind opening, seed, three batches and the end of the epoch
 EPOCH_KEY, TREE_KEY, DATASET = b"\xe0" * 32, b"\xe1" * 32, b"\xda" * 32
 MODEL, BASE, ADAPTER, MERGED = (sha256(x) for x in (b"model", b"base", b"adapter", b"merged"))
+MERGED_NAME = NamedFolder("merged", str(MERGED), {}).name
 TRUST = Trust(
     "local",
     IDENTITY.chain_id,
@@ -120,6 +123,10 @@ class MemoryEvidence:
     def records(self, most: int | None = None) -> Sequence[Record]:
         return self.log[:most]
 
+    def makers(self, artifact: str) -> list[MemoryEvidence]:
+        wanted = f'"{artifact}"'.encode()
+        return [self] if any(wanted in record.to_bytes() for record in self.log) else []
+
     def heads(self) -> Sequence[SignedHead]:
         return self.signed
 
@@ -159,17 +166,20 @@ class MemoryRun:
         opening: Mapping[str, Any] | None = None,
         *,
         number: int | None = 0,
+        chain: MemoryChain | None = None,
     ) -> None:
         self.chain, self.evidence, self.believer, self.trust = (
-            MemoryChain(),
+            chain or MemoryChain(),
             MemoryEvidence(),
             Believer(),
             TRUST,
         )
+        self.source: EvidenceSource = self.evidence
         facts = DatasetFacts(
             OWNER, EPOCH_KEY, TREE_KEY, 7, 5, COUNT, 256, 1, True, bytes(32), bytes(32)
         )
-        self.chain.register(DATASET, facts)
+        if self.chain.latest().dataset(DATASET) is None:
+            self.chain.register(DATASET, facts)
         first = self._opening(opening or {})
         self.run_id = self.chain.open_run(OWNER, first.digest, DATASET)
         self.seed = self.chain.draw_seed(self.run_id)
@@ -188,7 +198,7 @@ class MemoryRun:
 
     def _restart(self, first: Record) -> None:
         """Commit the changed log from its beginning: only the final log matters to a verifier."""
-        self.chain.heads.clear()
+        self.chain.heads[:] = [head for head in self.chain.heads if head[0] != self.run_id]
         self.evidence.signed.clear()
         self.commit()
 
@@ -197,8 +207,8 @@ class MemoryRun:
         fields: dict[str, Any] = {
             "dataset": {"root": f"0x{7:064x}", "depth": 5, "count": COUNT},
             "fed": MEMORY_FED,
-            "base": {"content": str(BASE)},
-            "config": {},
+            "base": {"content": str(BASE), "files": {}},
+            "config": CONFIG,
             "config_digest": str(sha256(b"c")),
             "code": {},
             "environment": {},
@@ -207,6 +217,8 @@ class MemoryRun:
             "registered": True,
         }
         fields |= change
+        fields["base"] = {"files": {}} | fields["base"]
+        fields["config"] = CONFIG | fields["config"]
         if fields["fed"] is not None:
             return Record.make("run.open", TIME, **fields)
         del fields["fed"]
@@ -246,6 +258,7 @@ class MemoryRun:
             path="c",
             manifest=str(ADAPTER),
             weights=str(ADAPTER),
+            files={},
             epoch=0,
             consumed=COUNT,
             last_batch=len(batches) + 1,
@@ -274,10 +287,11 @@ class MemoryRun:
             "merge",
             TIME,
             base=str(BASE),
+            base_files={},
             adapter=str(ADAPTER),
-            adapter_manifest=str(ADAPTER),
+            adapter_files={},
             merged=str(MERGED),
-            merged_manifest=str(MERGED),
+            merged_files={},
             checkpoint=_CHECKPOINT,
             scale="2",
             adapted=[],
@@ -285,7 +299,7 @@ class MemoryRun:
         quantize = Record.make(
             "quantize",
             TIME,
-            source=str(MERGED),
+            source=MERGED_NAME,
             format="gguf",
             quantization="Q8_0",
             file=str(MODEL),
@@ -342,7 +356,7 @@ class MemoryRun:
         verifier = Verifier(
             trust=self.trust,
             reader=self.chain,
-            source=self.evidence,
+            source=self.source,
             prover=self.believer,
             policy=policy or Policy(),
         )

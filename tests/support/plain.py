@@ -156,12 +156,17 @@ FIRST_FED: dict[str, Any] = {
 }
 FED: dict[str, Any] = {**FIRST_FED, "rules": 2, "special": 0, "unended": 0}
 
+# The files beside a model's weights, and a base that names none, as logs wrote it first.
+FILES: dict[str, str] = {"config.json": D["a"], "vorlagen/gespräch.jinja": D["b"]}
+SECOND_BASE = {"content": D["a"], "name": "bäse"}
+CONFIG = {"lora_alpha": 4, "lora_r": 2}
+
 # One record of every type, with every optional field.
 RECORDS: dict[str, dict[str, Any]] = {
     "run.open": {
         "dataset": {"root": W["a"], "depth": 5, "count": 40},
         "fed": FIRST_FED,
-        "base": {"content": D["a"], "name": "bäse"},
+        "base": SECOND_BASE | {"files": FILES},
         "config": {"lr": "1e-4"},
         "config_digest": D["b"],
         "code": {"commit": "0" * 40, "dirty": False},
@@ -186,6 +191,7 @@ RECORDS: dict[str, dict[str, Any]] = {
         "path": "checkpoint-3",
         "manifest": D["a"],
         "weights": D["b"],
+        "files": FILES,
         "optimizer": D["c"],
         "scheduler": D["d"],
         "rng": D["e"],
@@ -215,10 +221,11 @@ RECORDS: dict[str, dict[str, Any]] = {
     "resume": {"from": 3, "abandons": [4, 5], "step": 3},
     "merge": {
         "base": D["a"],
+        "base_files": FILES,
         "adapter": D["b"],
-        "adapter_manifest": D["c"],
+        "adapter_files": {},
         "merged": D["d"],
-        "merged_manifest": D["e"],
+        "merged_files": FILES,
         "checkpoint": 7,
         "scale": "2.0",
         "adapted": ["q_proj"],
@@ -231,6 +238,14 @@ RECORDS: dict[str, dict[str, Any]] = {
         "file": D["b"],
         "size": 5,
         "tensors": {"total": 1},
+    },
+    "step": {
+        "kind": "prune",
+        "inputs": [D["a"]],
+        "outputs": [D["b"], D["c"]],
+        "tool": {"name": "pruner", "version": "1.2", "digest": D["d"]},
+        "parameters": {"share": "0.1"},
+        "metrics": {"perplexity": "12.5"},
     },
     "sample": {"stage": "merge", "number": 0, "ledger": "0x" + "ab" * 20, "anchoring": W["a"]},
     "release": {
@@ -260,13 +275,29 @@ RECORDS: dict[str, dict[str, Any]] = {
 
 
 # Types of which there is more than one version, with the newest.
-VERSIONS = {"run.open": 2, "resume": 2}
+VERSIONS = {"run.open": 3, "checkpoint": 2, "resume": 2, "merge": 2, "quantize": 2}
+FIRST_MERGE = {
+    "base": D["a"],
+    "adapter": D["b"],
+    "adapter_manifest": D["c"],
+    "merged": D["d"],
+    "merged_manifest": D["e"],
+    "checkpoint": 7,
+    "scale": "2.0",
+    "adapted": ["q_proj"],
+    "max_ulp_to_peft": 1,
+}
 
 
 def records_of_every_version() -> Iterator[tuple[str, int, dict[str, Any]]]:
     """(type, version, fields); the versions before the newest of a type come first."""
-    yield "run.open", 1, {k: v for k, v in RECORDS["run.open"].items() if k != "fed"}
+    second = RECORDS["run.open"] | {"base": SECOND_BASE}
+    yield "run.open", 1, {k: v for k, v in second.items() if k != "fed"}
     yield "resume", 1, RECORDS["resume"]
+    yield "run.open", 2, second
+    yield "checkpoint", 1, {k: v for k, v in RECORDS["checkpoint"].items() if k != "files"}
+    yield "merge", 1, FIRST_MERGE
+    yield "quantize", 1, RECORDS["quantize"]
     for kind, fields in RECORDS.items():
         yield kind, VERSIONS.get(kind, 1), fields
 
@@ -339,6 +370,20 @@ def content_vectors() -> dict[str, Any]:
     }
 
 
+def identity_vectors() -> list[dict[str, Any]]:
+    """Folders by content and SHA-256 of each other file, given in no order."""
+    folders = [(D["a"], {}), (D["b"], {"tokenizer.json": D["c"], "a/ä.py": D["d"], "a-b": D["e"]})]
+    result = []
+    for content, files in folders:
+        payload = bytes.fromhex(content[7:]) + be(len(files), 8)
+        for name in sorted(files, key=str.encode):
+            payload += text(name) + bytes.fromhex(files[name][7:])
+        result.append(
+            {"content": content, "files": files, "digest": show(tag("identity", payload))}
+        )
+    return result
+
+
 def batch_vectors() -> dict[str, Any]:
     salt = bytes(range(32))
     ids, mask = [[1, -2, 3], [4, 5, 2**40]], [[1, 1, 1], [1, 0, 0]]
@@ -370,6 +415,7 @@ def all_vectors() -> dict[str, Any]:
         "log": log_vectors(),
         "manifest": manifest_vectors(),
         "content": content_vectors(),
+        "identity": identity_vectors(),
         "batch": batch_vectors(),
         "order": order_vectors(),
     }

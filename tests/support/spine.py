@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from provenance.artifacts.identity import NamedFolder
 from provenance.dataset.committed import CommittedDataset
 from provenance.dataset.writer import ManifestFacts
 from provenance.digest import Digest, hash_file, sha256
@@ -32,7 +33,7 @@ from provenance_zk.training.commitments import DatasetCommitter
 from provenance_zk.training.epochs import DrawnRun, EpochProver, make_job
 from provenance_zk.training.registration import ProvingSite, Registered, register, write_key
 from tests.support.chain import SALT_KEY, Lab
-from tests.support.plain import FED
+from tests.support.plain import CONFIG, FED, FILES
 
 TIME = "2026-01-02T03:04:05Z"
 BATCH = 8
@@ -237,8 +238,8 @@ def opening_record(lab: Lab, data: Data, plan: Plan) -> Record:
         "dataset": {"root": root.hex0x, "depth": root.depth, "count": root.count},
         "fed": FED
         | {"records": root.count, "tokens": 10 * root.count, "predicted": 9 * root.count},
-        "base": {"content": BASE, "name": "base"},
-        "config": {},
+        "base": {"content": BASE, "name": "base", "files": FILES},
+        "config": CONFIG,
         "config_digest": str(sha256(b"config")),
         "code": {},
         "environment": {"run": next(_RUNS)},
@@ -255,16 +256,17 @@ def later_records(run: Run, plan: Plan) -> list[Record]:
     fields = {
         "merge": {
             "base": BASE,
+            "base_files": FILES,
             "adapter": adapter,
-            "adapter_manifest": adapter,
+            "adapter_files": {},
             "merged": merged,
-            "merged_manifest": merged,
+            "merged_files": FILES,
             "checkpoint": max(i for i, r in enumerate(run.records()) if r.type == "checkpoint"),
             "scale": "2",
             "adapted": [],
         },
         "quantize": {
-            "source": merged,
+            "source": NamedFolder("merged", merged, FILES).name,
             "format": "gguf",
             "quantization": "Q8_0",
             "file": str(run.model),
@@ -385,6 +387,7 @@ class Training:
             "path": path,
             "manifest": adapter,
             "weights": adapter,
+            "files": {},
             "epoch": fed[-1]["epoch"] if fed else 0,
             "consumed": fed[-1]["positions"][-1] + 1 if fed and fed[-1]["positions"] else 0,
             "last_batch": self._last("batch"),

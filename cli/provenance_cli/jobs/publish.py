@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from provenance.artifacts.content import content_digest
 from provenance.chain.session import Session, load_deployment
 from provenance.digest import hash_file
 from provenance.errors import Conflict
@@ -17,6 +16,7 @@ from provenance.judgement.trust_file import load_trust
 from provenance.judgement.verdict import Verdict
 from provenance.layout import RunFolder, read_json
 from provenance.log.fold import read_history
+from provenance.log.graph.folders import merged_of
 from provenance.log.history import History, Placed
 from provenance.log.run_log import OpenLog, open_log, run_id_of
 from provenance.log.tree import read_records
@@ -162,11 +162,7 @@ class PublishJob:
 
     def _is_merged(self) -> bool:
         merges, merged = self._history.merges, self._run.merged
-        return (
-            bool(merges)
-            and merged.is_dir()
-            and str(content_digest(merged)) == merges[-1].fields["merged"]
-        )
+        return bool(merges) and merged.is_dir() and merged_of(merges[-1].record).is_at(merged)
 
     def _merge(self, progress: Progress) -> str:
         with open_log(self._run) as log:
@@ -180,7 +176,7 @@ class PublishJob:
         if not history.quantizations:
             return False
         made, merge = history.quantizations[-1], history.merges[-1]
-        if made.fields["source"] != merge.fields["merged"]:
+        if made.fields["source"] != merged_of(merge.record).name:
             return False
         same = made.fields["quantization"] == self._request.quantization
         return same and made.fields["file"] in _digests(self._run.release)
@@ -272,8 +268,8 @@ def _discard_unlogged_merge(log: OpenLog) -> None:
     folder = log.folder
     for partial in folder.root.glob(f".{folder.merged.name}.*"):
         shutil.rmtree(partial)
-    named = {r.fields["merged"] for r in log.records if r.type == "merge"}
-    if folder.merged.is_dir() and str(content_digest(folder.merged)) not in named:
+    named = (merged_of(record) for record in log.records if record.type == "merge")
+    if folder.merged.is_dir() and not any(merged.is_at(folder.merged) for merged in named):
         shutil.rmtree(folder.merged)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from provenance.verify.sources.evidence import FolderSource, run_id_of
 
 from provenance.digest import Digest, hash_file
 from provenance.errors import InputError, NotFound, ProvenanceError
@@ -17,8 +18,7 @@ from provenance.layout import RunFolder
 from provenance.log.anchoring import read_heads
 from provenance.log.tree import read_records
 from provenance.settings import Settings
-from provenance.verify.evidence import FolderSource, run_id_of
-from provenance.verify.names import releases_called
+from provenance.verify.sources.names import releases_called
 from provenance_cli.options import Json
 from provenance_cli.output import note, result
 from provenance_cli.wiring import reader_for, require_folder

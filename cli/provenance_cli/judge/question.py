@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from provenance.verify.sources.evidence import FolderSource, load_openings
+
 from provenance.digest import Digest
 from provenance.ids import RunId
 from provenance.judgement.policy import load_policy
@@ -12,7 +14,6 @@ from provenance.judgement.trust_file import load_trust
 from provenance.judgement.verdict import Verdict
 from provenance.settings import Settings
 from provenance.verify import Options, Verifier, verify
-from provenance.verify.evidence import FolderSource, load_openings
 from provenance_cli.judge.editions import require_no_rollback
 from provenance_cli.wiring import (
     base_folder,
@@ -65,14 +66,14 @@ def judge(question: Question) -> Verdict:
     trust = load_trust(question.trust_file or settings.trust)
     require_no_rollback(trust, settings, allowed=question.allow_rollback)
     folders = evidence_folders(question.evidence, question.subject)
-    data = None
+    base, data = base_folder(settings, question.base), None
     if question.data is not None:
         from provenance_trainer.run.replay import open_data_checker  # imports torch
 
-        data = open_data_checker(question.data, folders, settings)
+        data = open_data_checker(question.data, folders, settings, base)
     options = Options(
         release=RunId(Digest.parse(question.release)) if question.release else None,
-        base=base_folder(settings, question.base),
+        base=base,
         data=data,
         openings=load_openings(*question.openings),
     )

@@ -24,7 +24,7 @@ def check_recomputation(case: Case, log: Log, lineage: Lineage, proofs: Proofs) 
         )
     check_file(case, log, lineage)
     check_merge(case, log, lineage)
-    check_base(case, lineage)
+    check_base(case, log, lineage)
     fed = check_data(case, log, lineage)
     check_learned(case, log, lineage, fed)
     case.report.unchecked(

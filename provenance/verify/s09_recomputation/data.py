@@ -11,7 +11,7 @@ from provenance.log.fed import FedFacts
 from provenance.log.record import Record
 from provenance.verify.case import Case
 from provenance.verify.s04_log import Log
-from provenance.verify.s06_lineage import Lineage
+from provenance.verify.s06_lineage import UNBOUND, Lineage
 
 _NEEDS = "the dataset with its salts (--with-data FOLDER)"
 
@@ -37,11 +37,11 @@ def check_data(case: Case, log: Log, lineage: Lineage) -> FedFacts | None:
         What the opening record says is fed, whether recomputed or not; None if it says nothing, or
         contradicts itself or the log.
     """
-    batches = _check_batches(case, log)
+    batches = _check_batches(case, log, lineage)
     return _check_fed(case, lineage, batches)
 
 
-def _check_batches(case: Case, log: Log) -> _Batches:
+def _check_batches(case: Case, log: Log, lineage: Lineage) -> _Batches:
     id_, text = "batches.recomputed", "the tensors fed are the tokens of the listed records"
     checker = case.options.data
     if checker is None:
@@ -55,7 +55,8 @@ def _check_batches(case: Case, log: Log) -> _Batches:
     except VerificationError as error:
         case.report.fails(id_, error)
         return _Batches(False, "batches that are the tokens of the listed records")
-    done = f"{count.recomputed} batches recomputed from records, tokenizer and salts"
+    bound = "" if lineage.binds_files else f"; {UNBOUND}"
+    done = f"{count.recomputed} batches recomputed from records, tokenizer and salts{bound}"
     if count.undetermined:
         # Never a failure: whoever had to erase a record must not be punished for it.
         erased = f"{count.undetermined} undetermined, since a record or the salt is erased"

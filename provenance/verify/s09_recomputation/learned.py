@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from provenance.artifacts.content import content_digest
 from provenance.errors import ProvenanceError, VerificationError
 from provenance.log.fed import FedFacts
 from provenance.verify.case import Case
@@ -82,7 +81,7 @@ def _count_changed(case: Case, log: Log, lineage: Lineage) -> tuple[int, int] | 
     inspector, adapter = case.verifier.inspector, log.evidence.adapter()
     if inspector is None or adapter is None:
         return None
-    if str(content_digest(adapter)) != lineage.merge.fields["adapter"]:
+    if not lineage.folder("adapter").is_at(adapter):
         return None  # another adapter: it says nothing about this run
     return inspector.changed_pairs(adapter)
 

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+from dataclasses import dataclass
 from pathlib import Path
 
-from provenance.artifacts.content import content_digest
-from provenance.errors import VerificationError
+from provenance.artifacts.content import tensor_digests
+from provenance.errors import ProvenanceError, VerificationError
 from provenance.judgement.verdict import Grade
+from provenance.log.forms import is_number
 from provenance.verify.case import Case
+from provenance.verify.protocols import FormatInspector
 from provenance.verify.s04_log import Log
 from provenance.verify.s06_lineage import Lineage
+
+
+@dataclass(frozen=True)
+class _Adapted:
+    """The adapted tensors, and what shows that they are these."""
+
+    names: Set[str]
+    by: str
 
 
 def check_file(case: Case, log: Log, lineage: Lineage) -> None:
@@ -36,14 +48,14 @@ def check_file(case: Case, log: Log, lineage: Lineage) -> None:
         return
     differences = inspector.compare_quantized(merged, path)
     case.report.differs(id_, "file is not the quantization of the merged weights", differences)
-    if differences or not _is_logged(case, id_, "merged", merged, lineage):
+    if not _is_logged(case, id_, "merged", merged, lineage) or differences:
         return
     case.report.holds(id_, f"{text}, recomputed {inspector.exactness(quantization)}")
     case.report.upgrade("quantized_from", Grade.RECOMPUTED)
 
 
 def check_merge(case: Case, log: Log, lineage: Lineage) -> None:
-    """Merge base and adapter again, and compare every weight."""
+    """Merge base and adapter again, and compare every weight, the scale and the adapted tensors."""
     id_, text = (
         "merge.recomputed",
         "the merged weights are the exactly rounded merge of base and adapter",
@@ -56,6 +68,9 @@ def check_merge(case: Case, log: Log, lineage: Lineage) -> None:
     weights = {"base": base, "adapter": adapter, "merged": merged}
     if not all(_is_logged(case, id_, what, path, lineage) for what, path in weights.items()):
         return
+    if (fault := _adapter_fault(inspector, adapter, lineage)) is not None:
+        case.report.fails(id_, fault)
+        return
     differences = inspector.compare_merged(base, adapter, merged)
     case.report.differs(id_, "merged weights differ from the merge", differences)
     if not differences:
@@ -63,8 +78,13 @@ def check_merge(case: Case, log: Log, lineage: Lineage) -> None:
         case.report.upgrade("merged_from", Grade.RECOMPUTED)
 
 
-def check_base(case: Case, lineage: Lineage) -> None:
-    """Compare all tensors without an adapter with the base, in full: they need no proofs."""
+def check_base(case: Case, log: Log, lineage: Lineage) -> None:
+    """Compare all tensors without an adapter with the base, in full: they need no proofs.
+
+    Which tensors these are follows from the adapter, the merged weights, or the modules that were
+    registered before training. The log's own list is only compared: whoever lists all tensors would
+    have none of them compared.
+    """
     id_, base = "base.recomputed", case.options.base
     text = "every tensor without adapter is the exact quantization of the base's"
     if case.file is None or base is None:
@@ -73,24 +93,95 @@ def check_base(case: Case, lineage: Lineage) -> None:
     if not _is_logged(case, id_, "base", base, lineage):
         return
     inspector, path = case.file
-    adapted = lineage.merge.fields["adapted"]
-    differences = inspector.compare_unadapted(base, adapted, path)
+    try:
+        adapted = _adapted(inspector, base, log, lineage)
+    except VerificationError as error:
+        case.report.fails(id_, error)
+        return
+    if adapted is None:
+        needs = "what shows which tensors are adapted: adapter, merged weights, configured modules"
+        case.report.unchecked(id_, text, needs)
+        return
+    differences = inspector.compare_unadapted(base, sorted(adapted.names), path)
     case.report.differs(id_, "file differs from the base where no adapter is", differences)
     if not differences:
-        case.report.holds(id_, f"{text}: all but {len(adapted)} adapted tensors, and the metadata")
+        left_out = f"{len(adapted.names)} tensors adapted {adapted.by}"
+        case.report.holds(id_, f"{text}: all but {left_out}, and the metadata")
+
+
+def _adapted(inspector: FormatInspector, base: Path, log: Log, lineage: Lineage) -> _Adapted | None:
+    """The adapted tensors, by the best of what is at hand; None if nothing shows them.
+
+    Raises:
+        VerificationError: the log lists other ones.
+    """
+    adapter, merged = log.evidence.adapter(), log.evidence.merged()
+    if adapter is not None and lineage.folder("adapter").is_at(adapter):
+        if (fault := _adapter_fault(inspector, adapter, lineage)) is not None:
+            raise fault
+        return _Adapted(inspector.adapter_factors(adapter).keys(), "by the adapter")
+    if merged is not None and lineage.folder("merged").is_at(merged):
+        return _Adapted(_changed(base, merged, lineage), "by the merged weights")
+    targets = lineage.run_open.fields["config"].get("lora_target_modules")
+    if not isinstance(targets, list) or not all(isinstance(name, str) for name in targets):
+        return None
+    registered = inspector.adaptable(base, targets)
+    if (fault := _listing_fault(registered, lineage, "the registered configuration")) is not None:
+        raise fault
+    return _Adapted(registered, "by the registered configuration")
+
+
+def _changed(base: Path, merged: Path, lineage: Lineage) -> Set[str]:
+    """The tensors in which the merged weights differ; the log must list them all."""
+    before, after = tensor_digests(base), tensor_digests(merged)
+    changed = {name for name in before.keys() | after if before.get(name) != after.get(name)}
+    if missing := sorted(changed - set(lineage.merge.fields["adapted"])):
+        raise VerificationError(
+            "merged weights differ from the base in a tensor that the log does not call adapted",
+            where=missing[0],
+            expected="the base's values",
+            actual=after.get(missing[0], "absent"),
+        )
+    return changed
+
+
+def _listing_fault(adapted: Set[str], lineage: Lineage, by: str) -> VerificationError | None:
+    """In what the log's list of adapted tensors differs; None if in nothing."""
+    listed = set(lineage.merge.fields["adapted"])
+    if not (other := sorted(adapted ^ listed)):
+        return None
+    said = {True: "adapted", False: "not adapted"}
+    return VerificationError(
+        f"log lists other tensors as adapted than {by}",
+        where=f"merge.adapted {other[0]}",
+        expected=said[other[0] in adapted],
+        actual=said[other[0] in listed],
+    )
+
+
+def _adapter_fault(
+    inspector: FormatInspector, adapter: Path, lineage: Lineage
+) -> VerificationError | None:
+    """In what the merge record says something else than the logged adapter; None if in nothing."""
+    fields, factors = lineage.merge.fields, inspector.adapter_factors(adapter)
+    if (fault := _listing_fault(factors.keys(), lineage, "the adapter")) is not None:
+        return fault
+    scale = inspector.adapter_scale(adapter)
+    if not is_number(fields["scale"], scale):
+        return VerificationError(
+            "log names another scale than the adapter's",
+            where="merge.scale",
+            expected=scale,
+            actual=fields["scale"],
+        )
+    return None
 
 
 def _is_logged(case: Case, id_: str, what: str, path: Path, lineage: Lineage) -> bool:
-    """Whether weights (`base`, `adapter`, `merged`) are the merge record's; if not, `id_` fails."""
-    expected, actual = str(lineage.merge.fields[what]), str(content_digest(path))
-    if actual != expected:
-        case.report.fails(
-            id_,
-            VerificationError(
-                f"{what} weights at hand are not the logged ones",
-                where=str(path),
-                expected=expected,
-                actual=actual,
-            ),
-        )
-    return actual == expected
+    """Whether a folder (`base`, `adapter`, `merged`) is the merge record's; if not, `id_` fails."""
+    try:
+        lineage.folder(what).require(path)
+    except ProvenanceError as error:
+        case.report.fails(id_, error)
+        return False
+    return True

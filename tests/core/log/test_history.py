@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from provenance.artifacts.identity import NamedFolder
+from provenance.digest import sha256
 from provenance.errors import VerificationError
 from provenance.log.fold import Fold, read_history
 from provenance.log.record import Record
@@ -14,9 +16,12 @@ from provenance.log.records import BODIES
 from provenance.log.states import TURNS
 from tests.support.core.log_maker import (
     ADAPTER,
+    ADAPTER_FILES,
     BASE,
     FILE,
     MERGED,
+    MERGED_NAME,
+    PRUNED,
     LogMaker,
     derived,
     epoch,
@@ -24,10 +29,12 @@ from tests.support.core.log_maker import (
     released,
     trained,
 )
-from tests.support.plain import ADDRESS, RECORDS, TIME, W
+from tests.support.plain import ADDRESS, FILES, RECORDS, TIME, W
 
 FOREIGN = W["f"]
+ADAPTER_NAME = NamedFolder("adapter", ADAPTER, ADAPTER_FILES).name
 OTHER = BASE.replace("sha256:", "sha256:0")[: len(BASE)]
+OTHER_FILES = FILES | {"config.json": OTHER}
 
 
 def test_an_honest_log_is_one_history() -> None:
@@ -201,6 +208,20 @@ def in_training(*steps: Callable[[LogMaker], Any]) -> Attack:
             step(log)
 
     return attack
+
+
+def first(log: LogMaker, type_: str) -> None:
+    """A record of the first version, as if an earlier release had written it."""
+    getattr(log, type_)()
+    made = log.records.pop()
+    fields = {k: v for k, v in made.fields.items() if not k.endswith("files")}
+    if type_ == "merge":
+        fields |= {"adapter_manifest": ADAPTER, "merged_manifest": MERGED}
+    log.records.append(Record(type_, TIME, fields, 1))
+
+
+def digests(count: int) -> list[str]:
+    return [str(sha256(bytes([i]))) for i in range(count)]
 
 
 def ended(*steps: Callable[[LogMaker], Any]) -> Attack:
@@ -399,9 +420,115 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
         after_training(lambda log: log.merge(adapter=OTHER)),
         "another adapter",
     ),
-    "merge of another adapter's folder": (
-        after_training(lambda log: log.merge(adapter_manifest=OTHER)),
-        "another adapter",
+    "merge into another base's folder": (
+        after_training(lambda log: log.merge(base_files=OTHER_FILES, merged_files=OTHER_FILES)),
+        "another base than the one the run was opened for",
+    ),
+    "scale of the shipped adapter changed": (
+        after_training(lambda log: log.merge(adapter_files={"adapter_config.json": OTHER})),
+        "another adapter than the last checkpoint's",
+    ),
+    "template exchanged in the merged model": (
+        after_training(lambda log: log.merge(merged_files=OTHER_FILES)),
+        "another file than its base",
+    ),
+    "code added to the merged model": (
+        after_training(lambda log: log.merge(merged_files=FILES | {"modeling.py": OTHER})),
+        "another file than its base",
+    ),
+    "configuration left out of the merged model": (
+        after_training(lambda log: log.merge(merged_files={})),
+        "another file than its base",
+    ),
+    "merge scales by another number": (
+        after_training(lambda log: log.merge(scale="256")),
+        "another number than lora_alpha",
+    ),
+    "merge scales by no number": (
+        after_training(lambda log: log.merge(scale="1e999999999")),
+        "another number than lora_alpha",
+    ),
+    "opening does not bind its base's files": (
+        lambda log: log.open(base={"content": BASE}),
+        "which files lie beside",
+    ),
+    "opening binds no weights": (
+        lambda log: log.open(base={"files": FILES}),
+        "which weights a folder has",
+    ),
+    "opening binds a file outside the folder": (
+        lambda log: log.open(base={"content": BASE, "files": {"../x": OTHER}}),
+        "which files lie beside",
+    ),
+    "checkpoint binds no digest": (
+        ended(lambda log: log.checkpoint(files={"adapter_config.json": "abc"})),
+        "which files lie beside",
+    ),
+    "checkpoint binds no files": (ended(lambda log: first(log, "checkpoint")), "does not bind"),
+    "merge binds no files": (after_training(lambda log: first(log, "merge")), "does not bind"),
+    "quantization of weights alone": (
+        after_training(LogMaker.merge, lambda log: first(log, "quantize")),
+        "does not bind",
+    ),
+    "quantization of the weights' content": (
+        after_training(LogMaker.merge, lambda log: log.quantize(source=MERGED)),
+        "no merge before made",
+    ),
+    "step before the close": (
+        ended(LogMaker.checkpoint, LogMaker.step),
+        "taken after run.close",
+    ),
+    "step on what this run never had": (
+        after_training(LogMaker.merge, lambda log: log.step(inputs=[OTHER])),
+        "nothing that this run made",
+    ),
+    "step before its input": (after_training(LogMaker.step), "nothing that this run made"),
+    "step without an input": (
+        after_training(LogMaker.merge, lambda log: log.step(inputs=[])),
+        "nothing that this run made",
+    ),
+    "step that makes its own input": (
+        after_training(LogMaker.merge, lambda log: log.step(outputs=[MERGED_NAME])),
+        "once",
+    ),
+    "step that makes a released file": (
+        after_training(derived, lambda log: log.step(outputs=[FILE])),
+        "exists already",
+    ),
+    "step that makes the adapter": (
+        after_training(LogMaker.merge, lambda log: log.step(outputs=[ADAPTER_NAME])),
+        "exists already",
+    ),
+    "step that makes what a step made": (
+        after_training(LogMaker.merge, LogMaker.step, LogMaker.step),
+        "exists already",
+    ),
+    "step with more links than anyone can follow": (
+        after_training(LogMaker.merge, lambda log: log.step(outputs=digests(64))),
+        "once",
+    ),
+    "step that plays a merge": (
+        after_training(LogMaker.merge, lambda log: log.step(kind="merge")),
+        "no kind of its own",
+    ),
+    "step of a kind with an escape sequence": (
+        after_training(LogMaker.merge, lambda log: log.step(kind="prune\x1b[2J")),
+        "no kind of its own",
+    ),
+    "step by no tool": (
+        after_training(LogMaker.merge, lambda log: log.step(tool={"name": "pruner"})),
+        "by which tool",
+    ),
+    "step by a tool without a digest": (
+        after_training(
+            LogMaker.merge,
+            lambda log: log.step(tool={"name": "p", "version": "1", "digest": "latest"}),
+        ),
+        "not a digest",
+    ),
+    "release of what a step made": (
+        after_training(derived, LogMaker.step, lambda log: log.release(model=PRUNED)),
+        "no quantization before made",
     ),
     "merge into another base": (after_training(lambda log: log.merge(base=OTHER)), "another base"),
     "quantization before a merge": (after_training(LogMaker.quantize), "after a merge"),
@@ -627,3 +754,73 @@ def test_the_file_of_a_release_is_found() -> None:
     assert history.release_of(ADAPTER) is None
     with pytest.raises(VerificationError, match="not a release"):
         history.path(0)
+
+
+def test_steps_follow_from_what_the_run_has() -> None:
+    """An evaluation of the base, a conversion of the adapter, two steps on the merged model."""
+    log = trained(LogMaker())
+    base = NamedFolder("base", BASE, FILES).name
+    log.step(kind="evaluate", inputs=[base, OTHER], outputs=[])
+    log.step(kind="convert", inputs=[ADAPTER_NAME], outputs=digests(1))
+    derived(log)
+    log.step()
+    log.step(kind="measure", inputs=[PRUNED, FILE], outputs=digests(3)[1:])
+    log.release()
+    assert [step.fields["kind"] for step in log.history().steps] == [
+        "evaluate",
+        "convert",
+        "prune",
+        "measure",
+    ]
+
+
+# Logs of earlier releases, which bind no files beside the weights.
+
+
+def second_version(log: LogMaker) -> LogMaker:
+    """Opened by an earlier release."""
+    log.open(base={"content": BASE}, config={})
+    opening = log.records.pop()
+    log.records.append(Record("run.open", TIME, opening.fields, 2))
+    log.seed()
+    return log
+
+
+def test_a_log_of_an_earlier_release_is_read_and_binds_weights_alone() -> None:
+    log = epoch(second_version(LogMaker()))
+    first(log, "checkpoint")
+    log.close()
+    first(log, "merge")
+    log.quantize(source=MERGED)
+    made = log.records.pop()
+    log.records.append(Record("quantize", TIME, made.fields, 1))
+    log.release()
+    history = log.history()
+    assert history.path(history.releases[0].index).merge == history.merges[0]
+
+
+def test_a_run_of_an_earlier_release_goes_on_with_this_one() -> None:
+    """What its later records bind is compared with each other; the opening binds nothing."""
+    log = epoch(second_version(LogMaker()))
+    log.checkpoint()
+    log.close()
+    derived(log)
+    assert log.history().merge_of(log.history().quantizations[0]) == log.history().merges[0]
+    log = epoch(second_version(LogMaker()))
+    log.checkpoint()
+    log.close()
+    log.merge(adapter_files={})
+    with pytest.raises(VerificationError, match="another file"):
+        log.history()
+
+
+@pytest.mark.parametrize("field", ["adapter_manifest", "adapter", "base"])
+def test_a_merge_of_the_first_version_is_compared_as_before(field: str) -> None:
+    log = epoch(second_version(LogMaker()))
+    first(log, "checkpoint")
+    log.close()
+    first(log, "merge")
+    made = log.records.pop()
+    log.records.append(Record("merge", TIME, {**made.fields, field: OTHER}, 1))
+    with pytest.raises(VerificationError, match="merge used another"):
+        log.history()

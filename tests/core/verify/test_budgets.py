@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from provenance.verify.sources.evidence import FolderEvidence, FolderSource
 
 from provenance.artifacts.content import content_digest
 from provenance.ids import RunId
@@ -15,7 +16,6 @@ from provenance.layout import RunFolder
 from provenance.log.anchoring import read_heads
 from provenance.log.frames import make_frame, make_header, parse_header, read_frames
 from provenance.log.record import Record
-from provenance.verify.evidence import FolderEvidence, FolderSource
 from provenance.verify.s01_artifact import identify
 from tests.support.processes.memory import MB, refused_within
 

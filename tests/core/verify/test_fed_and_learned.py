@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from provenance.artifacts.identity import NamedFolder
 from provenance.errors import InputError, VerificationError
 from provenance.judgement.verdict import Claim, Status
 from provenance.log.fed import FedFacts
@@ -32,6 +33,7 @@ def claim(run: MemoryRun, id_: str, data: DataChecker | None = None) -> Claim:
 def closed(summary: dict[str, Any], fed: dict[str, Any] | None = FED, **merge: Any) -> MemoryRun:
     """A run whose log ends training with this summary."""
     close = Record.make("run.close", TIME, status="completed", step=3, summary=summary)
+    source = NamedFolder("merged", merge.get("merged", ""), {}).name if merge else None
 
     def change(log: list[Record]) -> list[Record]:
         return [
@@ -39,7 +41,7 @@ def closed(summary: dict[str, Any], fed: dict[str, Any] | None = FED, **merge: A
             if record.type == "run.close"
             else Record.make("merge", TIME, **{**record.fields, **merge})
             if record.type == "merge"
-            else Record.make("quantize", TIME, **{**record.fields, "source": merge["merged"]})
+            else Record.make("quantize", TIME, **{**record.fields, "source": source})
             if record.type == "quantize" and "merged" in merge
             else record
             for record in log

@@ -11,7 +11,7 @@ from provenance.judgement.verdict import Status, Verdict
 from provenance.log.anchoring import SignedHead
 from provenance.log.tree import Head
 from provenance.signing import sign_head
-from provenance.verify import MAX_ATTEMPTS
+from provenance.verify.case import MAX_ATTEMPTS
 from tests.support.memory_run import DOMAIN, KEY, MemoryEvidence, MemoryRun
 from tests.support.spine import failing
 
@@ -26,8 +26,11 @@ class Folders:
     def candidates(self, run_id: bytes) -> list[MemoryEvidence]:
         return list(self.each) if run_id == self.run.run_id else []
 
+    def makers(self, artifact: str) -> list[MemoryEvidence]:
+        return [found for one in self.each for found in one.makers(artifact)]
+
     def judge(self) -> Verdict:
-        self.run.evidence = self  # type: ignore[assignment]  # the run asks its source only
+        self.run.source = self
         return self.run.judge()
 
 

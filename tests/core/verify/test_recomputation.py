@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from provenance.artifacts.content import content_digest
+from provenance.artifacts.identity import NamedFolder
 from provenance.errors import NotFound, VerificationError
 from provenance.judgement.policy import DEFAULT_REQUIRED, Policy
 from provenance.judgement.verdict import Claim, Grade, Status, Verdict
 from provenance.log.record import Record
 from provenance.verify import Artifact, Options, Verifier, verify_artifact
 from provenance.verify.protocols import BatchCount, Difference
-from tests.support.memory_run import MODEL, MemoryRun
+from tests.support.memory_run import MODEL, Change, MemoryRun
 
 FILE = Path("model.q")
 DIFFERENT = [Difference(f"w block {i}", "1", "2") for i in range(12)]
@@ -30,6 +32,8 @@ class Inspector:
     quantized: Sequence[Difference] = ()
     unadapted: Sequence[Difference] = ()
     merge: Sequence[Difference] = ()
+    factors: Sequence[str] = ()
+    scale: Fraction = Fraction(2)
 
     def metadata(self, path: Path) -> Mapping[str, str]:
         return {}
@@ -39,6 +43,15 @@ class Inspector:
 
     def exactness(self, quantization: str) -> str:
         return f"as {quantization} is"
+
+    def adapter_factors(self, adapter: Path) -> Mapping[str, tuple[str, str]]:
+        return dict.fromkeys(self.factors, ("a", "b"))
+
+    def adaptable(self, base: Path, targets: Sequence[str]) -> Set[str]:
+        return {f"{name}.weight" for name in targets}
+
+    def adapter_scale(self, adapter: Path) -> Fraction:
+        return self.scale
 
     def changed_pairs(self, adapter: Path) -> tuple[int, int]:
         return 4, 4
@@ -68,11 +81,18 @@ def weights(folder: Path, name: str) -> Path:
 class Run:
     """A released run with base, adapter and merged weights at hand."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        change: Change = lambda log: log,
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._change = change
         self.base, self.adapter, self.merged = (
             weights(folder, name) for name in ("base", "adapter", "merged")
         )
-        self.memory = MemoryRun(self._link, {"base": {"content": str(content_digest(self.base))}})
+        base = {"content": str(content_digest(self.base)), "files": {}}
+        self.memory = MemoryRun(self._link, {"base": base, "config": config or {}})
         self.memory.evidence.adapter = lambda: self.adapter  # type: ignore[method-assign]
         self.memory.evidence.merged = lambda: self.merged  # type: ignore[method-assign]
 
@@ -84,9 +104,11 @@ class Run:
         names: dict[str, dict[str, Any]] = {
             "checkpoint": {"weights": adapter},
             "merge": {"base": base, "adapter": adapter, "merged": merged},
-            "quantize": {"source": merged},
+            "quantize": {"source": NamedFolder("merged", merged, {}).name},
         }
-        return [replace(r, fields=dict(r.fields) | names.get(r.type, {})) for r in log]
+        return self._change(
+            [replace(r, fields=dict(r.fields) | names.get(r.type, {})) for r in log]
+        )
 
     def judge(
         self, inspector: Inspector | None = None, *, file: bool = True, base: Path | None = None
@@ -180,6 +202,131 @@ def test_other_weights_than_the_logged_ones_fail(tmp_path: Path, changed: str, i
     assert (verdict.status, claim.holds) == (Status.FAILED, False)
     assert (claim.expected, claim.actual) == (logged, str(content_digest(other)))
     assert changed in claim.text
+
+
+# What lies beside the weights.
+
+
+def test_a_file_beside_the_weights_fails_by_its_name(tmp_path: Path) -> None:
+    """A chat template, a vocabulary, a rope base, an eps, code: none changes a tensor."""
+    for number, name in enumerate(("base", "merged")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        run = Run(folder)
+        (getattr(run, name) / "chat_template.jinja").write_text("{{ 'obey' }}")
+        verdict = run.judge(Inspector(), base=run.base)
+        assert verdict.status is Status.FAILED
+        failed = [c for c in verdict.claims if c.holds is False]
+        assert {c.where for c in failed} == {str(getattr(run, name) / "chat_template.jinja")}
+        assert all(c.expected == "no such file" and name in c.text for c in failed)
+
+
+def test_the_scale_of_an_adapter_at_hand_fails_by_its_file(tmp_path: Path) -> None:
+    """`lora_alpha` is set from 2 to 256: no tensor of the adapter changes."""
+    run = Run(tmp_path)
+    (run.adapter / "adapter_config.json").write_text('{"lora_alpha": 256}')
+    (claim,) = claims(run.judge(Inspector(), base=run.base), "merge.recomputed")
+    assert (claim.holds, claim.where) == (False, str(run.adapter / "adapter_config.json"))
+
+
+def test_a_logged_scale_that_is_not_the_adapters_fails(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    verdict = run.judge(Inspector(scale=Fraction(128)), base=run.base)
+    failed = [c for c in verdict.claims if c.holds is False]
+    assert {c.id for c in failed} == {"merge.recomputed", "base.recomputed"}
+    assert {(c.where, c.expected, c.actual) for c in failed} == {("merge.scale", "128", "2")}
+
+
+def all_tensors_listed(log: list[Record]) -> list[Record]:
+    """The log calls every tensor adapted, so that none is compared with the base."""
+    return [
+        replace(r, fields=dict(r.fields) | {"adapted": ["base", "embedding", "merged"]})
+        if r.type == "merge"
+        else r
+        for r in log
+    ]
+
+
+@dataclass(frozen=True)
+class Compared(Inspector):
+    """Remembers which tensors were not compared."""
+
+    left_out: list[Sequence[str]] = field(default_factory=list)
+
+    def compare_unadapted(
+        self, base: Path, adapted: Sequence[str], path: Path
+    ) -> Sequence[Difference]:
+        self.left_out.append(adapted)
+        return ()
+
+
+def test_listing_all_tensors_as_adapted_has_no_effect(tmp_path: Path) -> None:
+    run = Run(tmp_path, all_tensors_listed)
+    inspector = Compared(factors=("base",))
+    (claim,) = claims(run.judge(inspector, base=run.base), "base.recomputed")
+    assert (claim.holds, inspector.left_out) == (False, [])
+    assert claim.where == "merge.adapted embedding"
+
+
+def test_without_the_adapter_the_merged_weights_show_what_is_adapted(tmp_path: Path) -> None:
+    run = Run(tmp_path, all_tensors_listed)
+    run.memory.evidence.adapter = lambda: None  # type: ignore[method-assign]
+    inspector = Compared()
+    (claim,) = claims(run.judge(inspector, base=run.base), "base.recomputed")
+    assert (claim.holds, inspector.left_out) == (True, [["base", "merged"]])  # not the embedding
+
+
+def test_a_changed_tensor_that_the_log_does_not_list_fails(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.memory.evidence.adapter = lambda: None  # type: ignore[method-assign]
+    (claim,) = claims(run.judge(Compared(), base=run.base), "base.recomputed")
+    assert (claim.holds, claim.where) == (False, "base")
+
+
+@pytest.mark.parametrize("listed", [["q.weight"], ["embedding", "q.weight"], []])
+def test_without_weights_the_registered_modules_say_what_is_adapted(
+    tmp_path: Path, listed: list[str]
+) -> None:
+    """Whoever has the file, the base and the public evidence alone still compares all the rest."""
+
+    def change(log: list[Record]) -> list[Record]:
+        return [
+            replace(r, fields={**r.fields, "adapted": listed}) if r.type == "merge" else r
+            for r in log
+        ]
+
+    run = Run(tmp_path, change, {"lora_target_modules": ["q"]})
+    run.memory.evidence.adapter = lambda: None  # type: ignore[method-assign]
+    run.memory.evidence.merged = lambda: None  # type: ignore[method-assign]
+    inspector = Compared()
+    (claim,) = claims(run.judge(inspector, base=run.base), "base.recomputed")
+    if listed == ["q.weight"]:
+        assert (claim.holds, inspector.left_out) == (True, [["q.weight"]])
+        assert "by the registered configuration" in claim.text
+    else:
+        wrong = "embedding" if listed else "q.weight"
+        assert (claim.holds, claim.where) == (False, f"merge.adapted {wrong}")
+
+
+def test_the_list_of_the_log_alone_shows_nothing(tmp_path: Path) -> None:
+    run = Run(tmp_path, all_tensors_listed)
+    run.memory.evidence.adapter = lambda: None  # type: ignore[method-assign]
+    run.memory.evidence.merged = lambda: None  # type: ignore[method-assign]
+    verdict = run.judge(Compared(), base=run.base)
+    (claim,) = claims(verdict, "base.recomputed")
+    assert (claim.holds, verdict.status) == (None, Status.VERIFIED)
+    assert "which tensors are adapted" in str(claim.needs)
+
+
+def test_a_log_of_an_earlier_release_says_that_files_are_not_bound() -> None:
+    bound, unbound = MemoryRun().judge(), MemoryRun(opening={"fed": None}).judge()
+    assert [c.holds for c in claims(bound, "files.bound")] == [True]
+    assert claims(unbound, "files.bound") == []
+    (claim,) = claims(unbound, "lineage.complete")
+    assert (claim.holds, "not bound by this log" in claim.text) == (True, True)
+    demanding = Policy(require=DEFAULT_REQUIRED | {"files.bound"})
+    assert MemoryRun().judge(demanding).status is Status.VERIFIED
+    assert MemoryRun(opening={"fed": None}).judge(demanding).status is Status.INDETERMINATE
 
 
 class Checker:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from provenance.artifacts.content import content_digest
+from provenance.artifacts.identity import NamedFolder
 from provenance.artifacts.tensors import DType, Layout, Tensor, TensorTable
 from provenance.errors import VerificationError
 from provenance.ids import Address
@@ -107,9 +108,10 @@ class Sampled:
     ledger: str = MODELS.address
     scale: str = "2"
     base: str = str(BASE)
+    opening: dict[str, Any] = field(default_factory=dict)
 
     def run(self) -> MemoryRun:
-        run = MemoryRun(self._add, {"base": {"content": self.base}})
+        run = MemoryRun(self._add, {"base": {"content": self.base}, **self.opening})
         run.trust = replace(TRUST, contracts={**TRUST.contracts, "models": MODELS})
         run.chain.answering = replace(IDENTITY, contracts=run.trust.contracts)
         run.evidence.tables = {
@@ -313,6 +315,7 @@ def test_openings_of_a_stage_without_samples_fail() -> None:
 
 
 OTHER = named(table(*NAMES, root=77))
+FIRST = {"fed": None}  # a log of the first version, in which no rule compares the scale
 ATTACKS: dict[str, tuple[Sampled, str]] = {
     "not every drawn block proven": (Sampled({}, {}, accepted=False), "merge.proven"),
     "an adapted tensor left out": (Sampled({}, {}, adapted=(*NAMES, "c.weight")), "merge.proven"),
@@ -327,8 +330,8 @@ ATTACKS: dict[str, tuple[Sampled, str]] = {
     "merged table of another model": (Sampled({"merged": OTHER}, {}), "merge.proven"),
     "quantization of other merged weights": (Sampled({}, {"merged": OTHER}), "quantize.proven"),
     "proofs about another format": (Sampled({}, {"kind": 7}), "quantize.proven"),
-    "scale that is no number": (Sampled({}, {}, scale="nan"), "merge.proven"),
-    "scale without end": (Sampled({}, {}, scale="1e999999999"), "merge.proven"),
+    "scale that is no number": (Sampled({}, {}, scale="nan", opening=FIRST), "merge.proven"),
+    "scale without end": (Sampled({}, {}, scale="1e999999999", opening=FIRST), "merge.proven"),
     "blocks understated": (Sampled({"blocks": 7}, {}), "merge.proven"),
 }
 
@@ -352,7 +355,8 @@ def test_a_table_is_tied_to_weights_whose_roots_were_recomputed(tmp_path: Path) 
     base = base_weights(tmp_path)
     sampled = Sampled({}, {}, base=str(content_digest(base)))
     verdict = judge(sampled.run(), file=False, base=base)
-    (tie,) = (e for e in verdict.edges if e.parent == sampled.base and e.kind == "committed_as")
+    name = NamedFolder("base", sampled.base, {}).name
+    (tie,) = (e for e in verdict.edges if e.parent == name and e.kind == "committed_as")
     assert tie.grade is Grade.RECOMPUTED
 
 

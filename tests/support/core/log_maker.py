@@ -8,14 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from provenance.artifacts.identity import NamedFolder
 from provenance.digest import sha256
 from provenance.log.fold import read_history
 from provenance.log.history import History
 from provenance.log.record import Record
-from tests.support.plain import ADDRESS, FED, TIME, W
+from tests.support.plain import ADDRESS, CONFIG, FED, FILES, TIME, W
 
 COUNT = 8
 BASE, ADAPTER, MERGED, FILE = (str(sha256(x)) for x in (b"base", b"adapter", b"merged", b"file"))
+ADAPTER_FILES = {"adapter_config.json": FILE}
+PRUNED = str(sha256(b"pruned"))
+MERGED_NAME = NamedFolder("merged", MERGED, FILES).name
 
 
 @dataclass
@@ -54,8 +58,8 @@ class LogMaker:
         values = {
             "dataset": {"root": W["a"], "depth": 5, "count": self.count},
             "fed": FED,
-            "base": {"content": BASE},
-            "config": {},
+            "base": {"content": BASE, "files": FILES},
+            "config": CONFIG,
             "config_digest": BASE,
             "code": {},
             "environment": {},
@@ -98,6 +102,7 @@ class LogMaker:
             "path": path,
             "manifest": ADAPTER,
             "weights": ADAPTER,
+            "files": ADAPTER_FILES,
             "epoch": now.epoch,
             "consumed": now.consumed,
             "last_batch": now.last_batch,
@@ -167,10 +172,11 @@ class LogMaker:
     def merge(self, **fields: Any) -> int:
         values = {
             "base": BASE,
+            "base_files": FILES,
             "adapter": ADAPTER,
-            "adapter_manifest": ADAPTER,
+            "adapter_files": ADAPTER_FILES,
             "merged": MERGED,
-            "merged_manifest": MERGED,
+            "merged_files": FILES,
             "checkpoint": self._now.last_checkpoint,
             "scale": "2",
             "adapted": [],
@@ -179,7 +185,7 @@ class LogMaker:
 
     def quantize(self, **fields: Any) -> int:
         values = {
-            "source": MERGED,
+            "source": MERGED_NAME,
             "format": "gguf",
             "quantization": "Q8_0",
             "file": FILE,
@@ -187,6 +193,17 @@ class LogMaker:
             "tensors": {},
         }
         return self.put("quantize", values, fields)
+
+    def step(self, **fields: Any) -> int:
+        values = {
+            "kind": "prune",
+            "inputs": [MERGED_NAME],
+            "outputs": [PRUNED],
+            "tool": {"name": "pruner", "version": "1", "digest": FILE},
+            "parameters": {},
+            "metrics": {},
+        }
+        return self.put("step", values, fields)
 
     def sample(self, stage: str = "merge", **fields: Any) -> int:
         values = {"stage": stage, "number": 0, "ledger": ADDRESS, "anchoring": W["a"]}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from provenance.artifacts.content import content_digest
+from provenance.artifacts.identity import identity_of
 from provenance.artifacts.manifest import manifest_of
 from provenance.dataset.committed import CommittedDataset
 from provenance.digest import hash_file, sha256
@@ -131,6 +132,7 @@ def trained(folder: RunFolder, dataset: CommittedDataset) -> list[Record]:
             path=folder.adapter.name,
             manifest=str(manifest_of(folder.adapter).root),
             weights=str(content_digest(folder.adapter)),
+            files=identity_of(folder.adapter).files_json(),
             epoch=0,
             consumed=len(leaves),
             last_batch=2,

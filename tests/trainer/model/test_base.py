@@ -20,13 +20,13 @@ from tests.trainer.adapters import make_adapter
 
 def print_tiny(cache: Path) -> None:
     base = load_base("tiny", cache)
-    print(base.content, base.manifest.root)
+    print(base.content, base.identity.digest)
 
 
 def test_tiny_is_the_same_in_another_process(tiny: BaseModel, tmp_path: Path) -> None:
     code, output = children.run(tmp_path, print_tiny, tmp_path)
     assert code == 0, output
-    assert output.split() == [str(tiny.content), str(tiny.manifest.root)]
+    assert output.split() == [str(tiny.content), str(tiny.identity.digest)]
 
 
 def test_a_folder_is_taken_as_it_is(tiny: BaseModel, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_a_base_is_converted_once_and_a_changed_one_again(tmp_path: Path) -> Non
     folder = make_base(tmp_path / "base", dtype="fp16")
     first = load_base(str(folder), tmp_path / "cache")
     again = load_base(str(folder), tmp_path / "cache")
-    assert (first.dir, first.source, first.manifest) == (again.dir, again.source, again.manifest)
+    assert (first.dir, first.source, first.identity) == (again.dir, again.source, again.identity)
     (folder / "chat_template.jinja").write_text("{{ messages }}")
     assert load_base(str(folder), tmp_path / "cache").dir != first.dir
     assert len(entries(tmp_path / "cache")) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import huggingface_hub
 import pytest
 from huggingface_hub import constants, errors
 
+from provenance.artifacts.identity import identity_of
 from provenance.artifacts.manifest import manifest_of
 from provenance.errors import AuthError, InputError, ProvenanceError, UnavailableError
 from provenance_trainer.model.base import BaseModel, load_base
@@ -50,9 +52,24 @@ def test_files_that_are_links_are_taken_without_them(tiny: BaseModel, tmp_path: 
     folder = snapshot(tiny.dir, tmp_path / "hub")
     found = load_base(str(folder), tmp_path / "cache")
     assert plain(found.dir)
-    assert (found.content, found.manifest) == (tiny.content, manifest_of(tiny.dir))
+    assert found.identity == tiny.identity
     assert load_base(str(folder), tmp_path / "cache").dir == found.dir
     assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+def test_the_same_weights_in_other_formats_are_left_behind(tiny: BaseModel, tmp_path: Path) -> None:
+    """A loader could prefer them, and a merge leaves them as they are."""
+    folder = tmp_path / "folder"
+    shutil.copytree(tiny.dir, folder)
+    for name in ("pytorch_model.bin", "original/consolidated.00.pth", "code/modeling.py"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    found = load_base(str(folder), tmp_path / "cache")
+    names = {path.relative_to(found.dir).as_posix() for path in found.dir.rglob("*.*")}
+    assert names == {path.name for path in tiny.dir.iterdir()} | {"code/modeling.py"}
+    assert found.identity == identity_of(found.dir)
+    assert set(found.identity.files) == {*tiny.identity.files, "code/modeling.py"}
+    assert load_base(str(folder), tmp_path / "cache").dir == found.dir
 
 
 def test_a_folder_that_is_a_link_is_followed(tiny: BaseModel, tmp_path: Path) -> None:

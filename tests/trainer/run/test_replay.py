@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -45,10 +46,9 @@ class Copy:
         self.run, self.data, self.records = RunFolder(folder / "run"), folder / "data", records
         self.batches = sum(r.type == "batch" for r in records)
 
-    def check(self, records: list[Record] | None = None) -> BatchCount:
-        return BatchReplay(self.data, [self.run.root], support.KEY).check_batches(
-            records or self.records
-        )
+    def check(self, records: list[Record] | None = None, *, base: Path | None = None) -> BatchCount:
+        replay = BatchReplay(self.data, [self.run.root], support.KEY, base)
+        return replay.check_batches(records or self.records)
 
     def erase(self, index: int, runs: bool = True) -> list[int]:
         with CommittedDataset.open(self.data, support.KEY) as dataset:
@@ -85,6 +85,44 @@ def copy(trained: tuple[Path, list[Record]], tmp_path: Path) -> Copy:
 
 def test_every_batch_is_recomputed(copy: Copy) -> None:
     assert copy.check() == BatchCount(copy.batches, 0)
+
+
+def one_sentence(tiny: BaseModel, folder: Path) -> Path:
+    """The base, with a tokenizer that makes the same tokens of every text."""
+    shutil.copytree(tiny.dir, folder)
+    file = folder / "tokenizer.json"
+    replaced = {"type": "Replace", "pattern": {"Regex": "(?s).+"}, "content": "harmless"}
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"normalizer": replaced}))
+    return folder
+
+
+def test_a_tokenizer_mapped_to_one_sentence_fails_by_its_file(
+    copy: Copy, tiny: BaseModel, tmp_path: Path
+) -> None:
+    """The evidence names a base whose tokenizer would hide what was fed."""
+    base = one_sentence(tiny, tmp_path / "base")
+    write_json(copy.run.info, {"format": "provenance-run/1", "base": str(base)})
+    with pytest.raises(VerificationError, match="another file than the logged") as caught:
+        copy.check()
+    assert caught.value.where == str(base / "tokenizer.json")
+    assert caught.value.expected == str(tiny.identity.files["tokenizer.json"])
+
+
+def test_the_callers_base_comes_before_the_one_that_the_evidence_names(
+    copy: Copy, tiny: BaseModel, tmp_path: Path
+) -> None:
+    base = one_sentence(tiny, tmp_path / "base")
+    write_json(copy.run.info, {"format": "provenance-run/1", "base": str(base)})
+    assert copy.check(base=tiny.dir) == BatchCount(copy.batches, 0)
+    write_json(copy.run.info, {"format": "provenance-run/1", "base": str(tiny.dir)})
+    with pytest.raises(VerificationError, match="another file than the logged"):
+        copy.check(base=base)
+
+
+def test_a_base_that_is_not_at_hand_leaves_the_batches_unchecked(copy: Copy) -> None:
+    write_json(copy.run.info, {"format": "provenance-run/1", "base": "/nowhere"})
+    with pytest.raises(NotFound, match="--base"):
+        copy.check()
 
 
 @pytest.mark.parametrize("runs", [True, False])

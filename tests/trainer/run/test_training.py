@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from provenance.artifacts.content import content_digest
+from provenance.artifacts.identity import identity_of
 from provenance.artifacts.manifest import manifest_of
 from provenance.dataset.committed import CommittedDataset
 from provenance.dataset.saltstore import SaltStore
@@ -133,6 +134,8 @@ def test_checkpoint_records_name_what_lies_on_disk(
         folder = tmp_path / "run" / fields["path"]
         assert fields["manifest"] == str(manifest_of(folder).root)
         assert fields["weights"] == str(content_digest(folder / "adapter_model.safetensors"))
+        assert "adapter_config.json" in fields["files"]
+        assert fields["files"] == identity_of(folder).files_json()
         assert fields["last_batch"] < seq
         assert records[fields["last_batch"]].fields["step"] == fields["step"]
         assert {"optimizer", "scheduler", "rng"} <= set(fields)

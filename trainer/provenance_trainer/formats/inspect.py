@@ -6,7 +6,8 @@ This module imports neither torch nor transformers.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from fractions import Fraction
 from pathlib import Path
 
 from provenance.artifacts.content import TensorDigest, tensor_digests
@@ -14,7 +15,9 @@ from provenance.errors import InputError
 from provenance.verify.protocols import Deployed, Difference
 from provenance_trainer.formats.deployed import DeployedFormat
 from provenance_trainer.formats.registry import FORMATS, Registry
-from provenance_trainer.model.adapter import load_adapter
+from provenance_trainer.model.adapter import load_adapter, load_json
+from provenance_trainer.model.architectures import MAX_CONFIG_BYTES, Shape
+from provenance_trainer.model.checks import adapted_modules
 from provenance_trainer.model.merge import merge_adapter
 from provenance_trainer.model.weights import Weights
 
@@ -94,6 +97,16 @@ class Inspector:
     def adapter_factors(self, adapter: Path) -> Mapping[str, tuple[str, str]]:
         """For each adapted tensor, the names of its factors A and B in the adapter's file."""
         return {pair.target: (pair.a, pair.b) for pair in load_adapter(adapter).pairs}
+
+    def adaptable(self, base: Path, targets: Sequence[str]) -> Set[str]:
+        """The tensors of a base that an adapter for modules of these names adapts."""
+        file = base / "config.json"
+        shape = Shape.of(load_json(file, MAX_CONFIG_BYTES), str(file))
+        return {f"{module}.weight" for module in adapted_modules(targets, shape)}
+
+    def adapter_scale(self, adapter: Path) -> Fraction:
+        """The adapter's scale, lora_alpha / r."""
+        return load_adapter(adapter).scale
 
     def changed_pairs(self, adapter: Path) -> tuple[int, int]:
         """(pairs whose B is not all zero, all pairs) of an adapter's factors."""

@@ -1,7 +1,7 @@
 """Base models by name: the embedded SmolLM2, a tiny model for tests, a local folder or a hub id.
 
-The result is always a folder of config, tokenizer and bfloat16 safetensors without links, with a
-content digest and a manifest of its files.
+The result is always a folder of config, tokenizer and bfloat16 safetensors, without links and
+without weights in other formats, with its identity.
 
     name -> folder as it came (locate_base) -> plain files, bfloat16 (load_base)
 """
@@ -16,15 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provenance.artifacts.content import content_digest
-from provenance.artifacts.manifest import Manifest, manifest_of
-from provenance.digest import Digest, OwnPath, hash_file, sha256
-from provenance.encoding import sized
+from provenance.artifacts.identity import Identity, hash_files, identity_of
+from provenance.artifacts.listing import Listing, list_folder
+from provenance.digest import Digest, OwnPath, hash_file
 from provenance.errors import InputError
 from provenance.progress import Say, silent
 from provenance_trainer.model.conversion import Source, convert, dtype_of, needs_conversion
 from provenance_trainer.model.embedded import TINY_SEED, decode_gguf, make_tiny
 from provenance_trainer.model.hub import hub_model, is_hub_id
-from provenance_trainer.model.weights import WEIGHT_SUFFIXES, Weights, atomic_dir
+from provenance_trainer.model.weights import Weights, atomic_dir
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,20 @@ class BaseModel:
 
     dir: Path
     name: str
-    content: Digest
-    manifest: Manifest
+    identity: Identity
     source: Source | None = None
+
+    @property
+    def content(self) -> Digest:
+        """Content digest of the weights."""
+        return self.identity.content
 
 
 def load_base(name: str, cache_dir: Path, say: Say = silent) -> BaseModel:
     """Find or make the folder of a base model.
 
-    Weights in float16 or float32 are converted to bfloat16 once. A folder with links is taken into
-    the cache without them.
+    Weights in float16 or float32 are converted to bfloat16 once. A folder with links, or with the
+    same weights in other formats, is taken into the cache without them.
 
     Args:
         name: `smollm2`, `tiny`, a folder, or a hub id (`org/name`, `org/name@revision`).
@@ -61,13 +65,14 @@ def load_base(name: str, cache_dir: Path, say: Say = silent) -> BaseModel:
     """
     folder = locate_base(name, cache_dir)
     weights = Weights(folder)
-    linked = any(path.is_symlink() for path in folder.iterdir())
+    listing = list_folder(folder)
     if not needs_conversion(weights):
-        plain = _without_links(folder, cache_dir) if linked else Path(folder)
-        return BaseModel(plain, name, content_digest(plain), manifest_of(plain))
+        as_it_is = not listing.linked and not listing.foreign
+        plain = Path(folder) if as_it_is else _plain(folder, listing, cache_dir)
+        return BaseModel(plain, name, identity_of(plain))
     source = Source(content_digest(folder), dtype_of(weights))
     plain = _converted(folder, source, cache_dir, say)
-    return BaseModel(plain, name, content_digest(plain), manifest_of(plain), source)
+    return BaseModel(plain, name, identity_of(plain), source)
 
 
 def locate_base(name: str, cache_dir: Path) -> OwnPath:
@@ -102,16 +107,19 @@ def locate_base(name: str, cache_dir: Path) -> OwnPath:
     )
 
 
-def _without_links(folder: OwnPath, cache_dir: Path) -> Path:
-    target = cache_dir / f"plain-{_identity(folder).hex()[:32]}"
+def _plain(folder: OwnPath, listing: Listing, cache_dir: Path) -> Path:
+    """The folder without links, hidden files, training state and weights of other formats."""
+    target = cache_dir / f"plain-{_cache_name(folder)}"
     if not target.is_dir():
         with atomic_dir(target) as copy:
-            _copy_plain(folder, copy)
+            for part in (listing.bound, listing.weights, listing.indices, listing.for_people):
+                for name, path in part.items():
+                    _copy(path.resolve(), copy / name)
     return target
 
 
 def _converted(folder: OwnPath, source: Source, cache_dir: Path, say: Say) -> Path:
-    target = cache_dir / f"bf16-{_identity(folder).hex()[:32]}"
+    target = cache_dir / f"bf16-{_cache_name(folder)}"
     if target.is_dir():
         say(f"base {folder.name} is {source.dtype}: its bfloat16 form is {target}")
         return target
@@ -125,25 +133,19 @@ def _converted(folder: OwnPath, source: Source, cache_dir: Path, say: Say) -> Pa
     return target
 
 
-def _identity(folder: OwnPath) -> Digest:
-    """What a cache entry is made from: content of the weights, bytes of the files beside them."""
-    parts = b"".join(sized(path.name) + hash_file(path) for path in _side_files(folder))
-    return sha256(content_digest(folder) + parts)
+def _cache_name(folder: OwnPath) -> str:
+    """Names what a cache entry is made from: weights, and the files that are bound with them."""
+    made_from = Identity(content_digest(folder), hash_files(list_folder(folder).bound))
+    return made_from.digest.hex()[:32]
 
 
-def _side_files(folder: OwnPath) -> list[OwnPath]:
-    files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    return [path for path in files if path.is_file() and path.suffix not in WEIGHT_SUFFIXES]
-
-
-def _copy_plain(folder: OwnPath, target: Path) -> None:
-    """The model's files behind its links; hard links where the disk allows them."""
-    for path in (*_side_files(folder), *Weights(folder).files):
-        origin = path.resolve()
-        try:
-            os.link(origin, target / path.name)
-        except OSError:  # another disk, or a file of another user: a copy has the same bytes
-            shutil.copyfile(origin, target / path.name)
+def _copy(origin: Path, target: Path) -> None:
+    """A hard link where the disk allows it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(origin, target)
+    except OSError:  # another disk, or a file of another user: a copy has the same bytes
+        shutil.copyfile(origin, target)
 
 
 def _find_smollm2_gguf() -> Path:

@@ -22,8 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from provenance.artifacts.content import content_digest
-from provenance.digest import Digest
+from provenance.artifacts.identity import Identity, identity_of
 from provenance.errors import InputError
 from provenance.progress import Progress, silent
 from provenance_trainer.model import bfloat16
@@ -45,16 +44,16 @@ _MAX_CONFIG_BYTES = 16 << 20
 
 @dataclass(frozen=True)
 class MergeReport:
-    """What a merge read and wrote.
+    """What a merge read and wrote: identities of the folders, and the exact scale.
 
     redone: How many entries needed integer arithmetic.
     max_ulp_to_peft: Largest distance to PEFT's merge, in bfloat16 steps; None if it was not
         measured.
     """
 
-    base: Digest
-    adapter: Digest
-    merged: Digest
+    base: Identity
+    adapter: Identity
+    merged: Identity
     adapted: tuple[str, ...]
     scale: str
     redone: int
@@ -94,9 +93,9 @@ def merge_adapter(
                 done += 1
                 progress("merging", done, len(base))
     return MergeReport(
-        content_digest(base_dir),
-        content_digest(adapter_dir / adapter.weights.path.name),
-        content_digest(out_dir),
+        identity_of(base_dir),
+        identity_of(adapter_dir),
+        identity_of(out_dir),
         tuple(sorted(work.targets)),
         adapter.scale_text,
         work.redone,

@@ -27,12 +27,13 @@ from provenance.artifacts.content import (
     read_tensor_infos,
     safetensors_files,
 )
+from provenance.artifacts.identity import MODEL_INDEX
+from provenance.artifacts.listing import list_folder
 from provenance.digest import open_regular
 from provenance.errors import Conflict, InputError, UnavailableError
 from provenance.log.journal import sync_directory
 
-INDEX_NAME = "model.safetensors.index.json"
-WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
+INDEX_NAME = MODEL_INDEX
 PYTORCH = {"format": "pt"}  # transformers does not load a file without this metadata
 
 
@@ -295,15 +296,18 @@ def _sync_tree(folder: Path) -> None:
 
 
 def copy_side_files(source: Path, target: Path) -> None:
-    """Copy everything that is not weights: config, tokenizer, templates.
+    """Copy what lies beside the weights: config, tokenizer, templates, code, licence.
 
-    Pickled weights and hidden files are not copied.
+    Byte for byte, so both folders have the same files in their identities. Hidden files, training
+    state, and weights and their indices are not copied.
+
+    Raises:
+        InputError: as `provenance.artifacts.listing.list_folder`.
     """
-    for path in sorted(source.iterdir()):
-        hidden = path.name.startswith(".")
-        if hidden or path.is_dir() or path.suffix in WEIGHT_SUFFIXES or path.name == INDEX_NAME:
-            continue
-        with open_regular(path) as stream, (target / path.name).open("xb") as copy:
+    listing = list_folder(source)
+    for name, path in (listing.bound | listing.for_people).items():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        with open_regular(path) as stream, (target / name).open("xb") as copy:
             shutil.copyfileobj(stream, copy)
 
 

@@ -7,11 +7,13 @@ then reads the state of optimizer, scheduler and random generators with
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from provenance.artifacts.content import content_digest
+from provenance.artifacts.identity import hash_files
+from provenance.artifacts.listing import list_folder
 from provenance.artifacts.manifest import manifest_of
 from provenance.digest import Digest, hash_file
 from provenance.errors import InputError, VerificationError
@@ -28,11 +30,13 @@ class CheckpointDigests:
 
     manifest: Root of the manifest of all files.
     weights: Content digest of the adapter or model.
+    files: SHA-256 of each other file that a loader of the adapter reads.
     optimizer, scheduler, rng: SHA-256 of one file each; None if it is missing.
     """
 
     manifest: Digest
     weights: Digest
+    files: Mapping[str, Digest]
     optimizer: Digest | None
     scheduler: Digest | None
     rng: Digest | None
@@ -49,7 +53,8 @@ def checkpoint_digests(folder: Path) -> CheckpointDigests:
     optimizer, scheduler, rng = (
         _digest_if_present(folder / name) for name in (OPTIMIZER, SCHEDULER, RNG)
     )
-    return CheckpointDigests(manifest_of(folder).root, weights, optimizer, scheduler, rng)
+    files = hash_files(list_folder(folder).bound)
+    return CheckpointDigests(manifest_of(folder).root, weights, files, optimizer, scheduler, rng)
 
 
 def _digest_if_present(path: Path) -> Digest | None:

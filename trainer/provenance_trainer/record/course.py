@@ -120,6 +120,7 @@ class Course:
             path=path,
             manifest=str(digests.manifest),
             weights=str(digests.weights),
+            files={path: str(sha256) for path, sha256 in digests.files.items()},
             optimizer=digest_text(digests.optimizer),
             scheduler=digest_text(digests.scheduler),
             rng=digest_text(digests.rng),

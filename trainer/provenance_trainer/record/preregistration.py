@@ -76,7 +76,7 @@ def open_record(
     based: dict[str, Any] = {
         "name": base.name,
         "content": str(base.content),
-        "manifest": str(base.manifest.root),
+        "files": base.identity.files_json(),
     }
     if base.source is not None:
         based["converted"] = base.source.to_json()

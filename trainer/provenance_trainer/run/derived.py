@@ -5,11 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from provenance.artifacts.content import content_digest
-from provenance.artifacts.manifest import manifest_of
-from provenance.errors import Conflict, InputError, VerificationError
+from provenance.errors import Conflict, InputError
 from provenance.ids import to_hex
-from provenance.layout import RunFolder, read_json
+from provenance.layout import read_json
+from provenance.log.graph.folders import adapter_of, base_of, merged_of
 from provenance.log.history import History
 from provenance.log.record import Record
 from provenance.log.run_log import OpenLog, run_id_of
@@ -46,8 +45,8 @@ def log_merge(
         return done
     base_dir = base or Path(read_json(folder.info)["base"])
     checkpoint = _closed(log).final_checkpoint
-    _require_content("adapter", folder.adapter, checkpoint.fields["weights"])
-    _require_content("base model", base_dir, log.records[0].fields["base"]["content"])
+    adapter_of(checkpoint.record).require(folder.adapter)
+    base_of(log.records[0]).require(base_dir)
     if folder.merged.exists():
         raise Conflict(
             "folder of merged weights exists, but is not the logged one",
@@ -57,16 +56,16 @@ def log_merge(
     report = merge_adapter(
         base_dir, folder.adapter, folder.merged, progress, compare_to_peft=compare_to_peft
     )
-    if report.merged == report.base and not _may_be_empty(log):
+    if report.merged.content == report.base.content and not _may_be_empty(log):
         shutil.rmtree(folder.merged)
         raise InputError(
             "merged model equals its base: the adapter is too small to change a bfloat16 weight",
             where=str(folder.adapter),
             expected="a change",
-            actual=str(report.merged),
+            actual=str(report.merged.content),
             hint=HIGHER_OR_EMPTY,
         )
-    record = _merge_record(folder, report, checkpoint.index)
+    record = _merge_record(report, checkpoint.index)
     log.append(record)
     return record
 
@@ -98,33 +97,23 @@ def _merge_on_disk(log: OpenLog) -> Record | None:
     if not merges or not log.folder.merged.is_dir():
         return None
     done = merges[-1].record
-    return done if str(content_digest(log.folder.merged)) == done.fields["merged"] else None
+    return done if merged_of(done).is_at(log.folder.merged) else None
 
 
-def _merge_record(folder: RunFolder, report: MergeReport, checkpoint: int) -> Record:
+def _merge_record(report: MergeReport, checkpoint: int) -> Record:
     return Record.make(
         "merge",
-        base=str(report.base),
-        adapter=str(report.adapter),
-        adapter_manifest=str(manifest_of(folder.adapter).root),
-        merged=str(report.merged),
-        merged_manifest=str(manifest_of(folder.merged).root),
+        base=str(report.base.content),
+        base_files=report.base.files_json(),
+        adapter=str(report.adapter.content),
+        adapter_files=report.adapter.files_json(),
+        merged=str(report.merged.content),
+        merged_files=report.merged.files_json(),
         checkpoint=checkpoint,
         scale=report.scale,
         adapted=list(report.adapted),
         max_ulp_to_peft=report.max_ulp_to_peft,
     )
-
-
-def _require_content(what: str, path: Path, expected: str) -> None:
-    actual = str(content_digest(path))
-    if actual != expected:
-        raise VerificationError(
-            f"{what} on disk is not the logged one",
-            where=str(path),
-            expected=expected,
-            actual=actual,
-        )
 
 
 def log_quantize(
@@ -152,7 +141,8 @@ def log_quantize(
     """
     folder, form = log.folder, formats.named(quantization)
     merge = log.last_merge()
-    _require_content("merged weights", folder.merged, merge.fields["merged"])
+    merged = merged_of(merge.record)
+    merged.require(folder.merged)
     base_name = str(log.records[0].fields["base"]["name"])
     stem = _require_file_name(name or f"{Path(base_name).name}-{quantization}")
     file = folder.release / f"{stem}{form.suffix}"
@@ -172,7 +162,7 @@ def log_quantize(
     report = form.write(folder.merged, file, claims, progress)
     record = Record.make(
         "quantize",
-        source=merge.fields["merged"],
+        source=merged.name,
         format=form.container,
         quantization=form.name,
         file=str(report.file),

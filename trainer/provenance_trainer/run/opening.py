@@ -20,6 +20,7 @@ from provenance.errors import Conflict
 from provenance.ids import NO_ADDRESS, Address, DatasetId, RunId, Word, to_hex
 from provenance.layout import RunFolder, write_json
 from provenance.log.fold import read_history
+from provenance.log.graph.folders import base_of, binds_files
 from provenance.log.journal import Journal
 from provenance.log.record import Record
 from provenance.log.tree import read_records
@@ -174,7 +175,7 @@ def _require_same_run(opening: Record, run: RunInputs) -> None:
     fields = opening.fields
     for what, expected, actual in (
         ("configuration", fields["config_digest"], str(config_digest(run.config))),
-        ("base model", fields["base"]["content"], str(run.base.content)),
+        ("base model", base_of(opening).name, _base_name(opening, run.base)),
         ("signing key", fields["signer"], str(run.signer)),
     ):
         if expected != actual:
@@ -185,3 +186,9 @@ def _require_same_run(opening: Record, run: RunInputs) -> None:
                 actual=actual,
                 hint="an open run keeps these; choose another output_dir for a new run",
             )
+
+
+def _base_name(opening: Record, base: BaseModel) -> str:
+    """What a base would be called in this run: openings of earlier versions bind weights alone."""
+    identity = base.identity
+    return str(identity.digest if binds_files(opening) else identity.content)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from provenance.verify.sources.evidence import FolderSource
 from transformers import PreTrainedTokenizerBase
 
 from provenance.dataset.committed import CommittedDataset
@@ -15,10 +16,10 @@ from provenance.encoding import batch_digest
 from provenance.errors import NotFound, VerificationError
 from provenance.ids import from_hex
 from provenance.layout import RunFolder, read_json
+from provenance.log.graph.folders import base_of, binds_files
 from provenance.log.record import Record
 from provenance.log.tree import iterate_records
 from provenance.settings import Settings
-from provenance.verify.evidence import FolderSource
 from provenance.verify.protocols import BatchCount
 from provenance_trainer.data.fed import count_fed, rows_of
 from provenance_trainer.data.kinds import Kinds
@@ -36,8 +37,15 @@ class BatchReplay:
     the batch's record.
     """
 
-    def __init__(self, dataset: Path, folders: Sequence[Path], salt_key: bytes) -> None:
-        self._dataset, self._folders, self._key = dataset, folders, salt_key
+    def __init__(
+        self,
+        dataset: Path,
+        folders: Sequence[Path],
+        salt_key: bytes,
+        base: Path | None = None,
+    ) -> None:
+        """`base`: the caller's own base model, whose tokenizer is used; None: the run's."""
+        self._dataset, self._folders, self._key, self._base = dataset, folders, salt_key, base
 
     def check_batches(self, records: Sequence[Record]) -> BatchCount:
         """Recompute every batch, abandoned ones too.
@@ -48,11 +56,12 @@ class BatchReplay:
             records: The records of one run, from `run.open` on (attacker-controlled).
 
         Raises:
-            NotFound: there is no run folder with the private salts of these records.
-            VerificationError: the tensors of a batch are not the tokens of its records.
+            NotFound: there is no run folder with the private salts of these records, or no base.
+            VerificationError: the tensors of a batch are not the tokens of its records, or the base
+                at hand is not the logged one, by the first file that differs.
         """
         folder = self._find(records[0])
-        tokenizer = load_tokenizer(Path(read_json(folder.info)["base"]))
+        tokenizer = load_tokenizer(self._logged_base(records[0], folder))
         with (
             CommittedDataset.open(self._dataset, self._key) as dataset,
             SaltStore.open(folder.secrets / "salts.sqlite", self._key, create=False) as salts,
@@ -61,6 +70,20 @@ class BatchReplay:
             index_of = {bytes(leaf): i for i, leaf in enumerate(dataset.leaves)}
             count = _Recomputation(dataset, feeder, index_of, salts).count(records)
             return replace(count, fed_fault=_fed_fault(records[0], feeder, dataset))
+
+    def _logged_base(self, opening: Record, folder: RunFolder) -> Path:
+        """The base whose tokenizer the batches are made with: whatever is at hand is compared.
+
+        Logs of earlier releases bind no tokenizer. The verdict says so.
+        """
+        base = self._base or Path(str(read_json(folder.info).get("base")))
+        if not base.is_dir():
+            raise NotFound(
+                "the base model is not at hand", where=str(base), hint="name it with --base"
+            )
+        if binds_files(opening):
+            base_of(opening).require(base)
+        return base
 
     def _find(self, opening: Record) -> RunFolder:
         for folder in FolderSource(self._folders).runs():
@@ -163,11 +186,13 @@ class _Recomputation:
         return index
 
 
-def open_data_checker(dataset: Path, folders: Sequence[Path], settings: Settings) -> BatchReplay:
-    """A checker for `provenance verify --with-data`.
+def open_data_checker(
+    dataset: Path, folders: Sequence[Path], settings: Settings, base: Path | None
+) -> BatchReplay:
+    """A checker for `provenance verify --with-data`, and `--base` if it is given.
 
     Raises:
         AuthError, InputError: the salt key is not private or is missing, so no salted digest can be
             recomputed.
     """
-    return BatchReplay(dataset, folders, load_key(settings.home / "salts.key"))
+    return BatchReplay(dataset, folders, load_key(settings.home / "salts.key"), base)

@@ -12,14 +12,14 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from provenance.artifacts.content import content_digest
 from provenance.artifacts.tensors import Tensor
 from provenance.chain.deploy import Deployment
 from provenance.digest import Digest
-from provenance.errors import Conflict, InputError, VerificationError
+from provenance.errors import Conflict, InputError
 from provenance.ids import Address, KeyId, to_hex
 from provenance.layout import RunFolder, read_json, write_atomically, write_json
 from provenance.log.anchoring import HeadCommitter
+from provenance.log.graph.folders import folder_of, merged_of
 from provenance.log.history import History
 from provenance.log.record import Record
 from provenance.log.records import Merge, Quantize, Sample
@@ -215,9 +215,9 @@ class RunWeights:
 
     def __init__(self, log: OpenLog, owner: WeightProver, draws: int) -> None:
         self._log, self._owner, self._draws = log, owner, draws
-        self._merge = log.last_merge().record.body(Merge)
-        self._quantize = log.last_quantization().record.body(Quantize)
-        if self._quantize.source != self._merge.merged:
+        self._made, self._quantized = log.last_merge().record, log.last_quantization().record
+        self._merge, self._quantize = self._made.fields, self._quantized.fields
+        if self._quantize["source"] != merged_of(self._made).name:
             raise Conflict(
                 "the last quantization is not of the last merge",
                 where=str(log.folder.root),
@@ -231,7 +231,7 @@ class RunWeights:
             InputError: the deployed file holds blocks that no proof can open.
         """
         deployed = self._owner.inspector.deployed(self._log.quantized_file())
-        deployed.require_provable(self._merge.adapted)
+        deployed.require_provable(self._merge["adapted"])
 
     def require_keys(self, names: Sequence[str]) -> None:
         """Find every key that proofs of these stages need before the first is paid for.
@@ -242,7 +242,8 @@ class RunWeights:
         """
         if not names:
             return
-        kinds = {"merge": "merge", "quantize": quantization_kind(self._quantize.quantization).name}
+        quantization = quantization_kind(self._quantize["quantization"]).name
+        kinds = {"merge": "merge", "quantize": quantization}
         owner, adapter = self._owner, self._log.folder.adapter
         wanted = adapter_keys(owner.inspector, adapter, [kinds[name] for name in names])
         require_keys(owner.chain.deployment, owner.key_cache, wanted)
@@ -274,21 +275,26 @@ class RunWeights:
 
     @cached_property
     def _merged(self) -> StoredModel:
-        folder = _require_content(self._log.folder.merged, self._merge.merged)
+        folder = self._required("merged", self._log.folder.merged)
         return StoredModel(self._owner.inspector.tensor_files(folder))
 
     def _merged_model(self) -> MergedModel:
         folder, inspector = self._log.folder, self._owner.inspector
-        base = _require_content(Path(str(read_json(folder.info)["base"])), self._merge.base)
-        adapter = _require_content(folder.adapter, self._merge.adapter)
+        base = self._required("base", Path(str(read_json(folder.info)["base"])))
+        adapter = self._required("adapter", folder.adapter)
         (file,) = set(inspector.tensor_files(adapter).values())
         return MergedModel(
             StoredModel(inspector.tensor_files(base)),
             Factors(file, inspector.adapter_factors(adapter)),
             self._merged,
-            Fraction(self._merge.scale),
-            self._merge.merged,
+            Fraction(self._merge["scale"]),
+            Digest.parse(self._merge["merged"]),
         )
+
+    def _required(self, what: str, folder: Path) -> Path:
+        """A folder that the merge names; raises VerificationError if it is another one."""
+        folder_of(self._made, what).require(folder)
+        return folder
 
     def _quantized_model(self) -> QuantizedModel:
         deployed = self._owner.inspector.deployed(self._log.quantized_file())
@@ -297,23 +303,9 @@ class RunWeights:
             return deployed.block(tensor.name, tensor.rows, tensor.row_blocks, block)
 
         return QuantizedModel(
-            quantization_kind(self._quantize.quantization).name,
+            quantization_kind(self._quantize["quantization"]).name,
             self._merged,
-            self._merge.adapted,
+            self._merge["adapted"],
             read,
-            self._quantize.file,
+            Digest.parse(self._quantize["file"]),
         )
-
-
-def _require_content(path: Path, expected: Digest) -> Path:
-    """Require that a folder of weights has the logged content digest; returns the folder.
-
-    Raises:
-        VerificationError: it has another content digest.
-    """
-    actual = content_digest(path)
-    if actual != expected:
-        raise VerificationError(
-            "weights are not the logged ones", where=str(path), expected=expected, actual=actual
-        )
-    return path

@@ -17,6 +17,7 @@ from provenance.log.record import Record
 from provenance.log.tree import iterate_records
 from provenance.statements import MAX_SLOTS, STAGES
 from provenance.verify.protocols import NonceOpening
+from provenance.windows import FileBytes
 
 MAX_WORDS_BYTES = 1 << 20
 MAX_BASES_BYTES = 64 * (MAX_SLOTS + 1)
@@ -216,6 +217,24 @@ class FolderSource:
     def candidates(self, run_id: RunId) -> list[FolderEvidence]:
         """Evidence of every folder that names this run."""
         return [FolderEvidence(folder) for folder in self.runs() if run_id_of(folder) == run_id]
+
+    def makers(self, artifact: str) -> list[FolderEvidence]:
+        """Evidence of every folder whose journal names an artifact.
+
+        Journals (attacker-controlled) are searched as bytes: only those with the digest are read.
+        """
+        wanted = f'"{artifact}"'.encode()
+        found = [folder for folder in self.runs() if _contains(folder.journal, wanted)]
+        return [FolderEvidence(folder) for folder in found]
+
+
+def _contains(path: Path, wanted: bytes) -> bool:
+    """Whether a file holds these bytes; a window of it is in memory at a time."""
+    try:
+        with open_regular(path) as stream:
+            return FileBytes(stream).find(wanted, 0) >= 0
+    except InputError:
+        return False  # no journal that a verification could read
 
 
 def run_id_of(folder: RunFolder) -> RunId | None:

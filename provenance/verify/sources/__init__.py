@@ -1,0 +1,1 @@
+"""Where evidence lies, and what names in it mean."""
