@@ -159,8 +159,9 @@ class _Walk:
         except (NotFound, Pending):
             return  # no trusted publisher released it
         except Stopped:
-            self._stopped(case, run_id)
+            self._note_failure(case, run_id)
             return
+        self._note_failure(case, run_id)  # a sampled claim that fails stops nothing by itself
         if run_id not in proven:
             proven.add(run_id)
             self._add(case, log, way)
@@ -173,7 +174,7 @@ class _Walk:
         log = check_log(case, self._chain, claim)
         return log, check_lineage(case, log, check_history(case, self._chain, log))
 
-    def _stopped(self, case: Case, run_id: RunId) -> None:
+    def _note_failure(self, case: Case, run_id: RunId) -> None:
         """A claim about the other run failed: it was revoked, it contradicts itself, or is no help.
 
         Raises:

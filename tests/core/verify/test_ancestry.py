@@ -293,6 +293,33 @@ def test_what_a_step_takes_leads_into_the_run_that_made_it() -> None:
     assert judge([maker, mixer, child]).status is Status.REVOKED
 
 
+def test_an_ancestor_whose_samples_are_false_fails() -> None:
+    def sampled(log: list[Record]) -> list[Record]:
+        *before, release = log
+        ledger, anchoring = "0x" + "cc" * 20, "0x" + "00" * 32
+        fields = {"stage": "merge", "number": 0, "ledger": ledger, "anchoring": anchoring}
+        return [*before, Record.make("sample", TIME, **fields), release]
+
+    chain = MemoryChain()
+    runs = [Generation(FIRST, merged(0), chain, sampled), Generation(merged(0), merged(1), chain)]
+    assert judge(runs[:1]).status is Status.FAILED
+    verdict = judge(runs)
+    (claim,) = claims(verdict, "base.traced")
+    assert (verdict.status, claim.holds) == (Status.FAILED, False)
+    assert "contract" in claim.text
+
+
+@pytest.mark.parametrize(
+    ("least", "status"),
+    [(Grade.ANCHORED, Status.VERIFIED), (Grade.SAMPLED, Status.POLICY_DENIED)],
+)
+def test_a_policy_demands_grades_of_edges_in_other_runs_too(least: Grade, status: Status) -> None:
+    *_, child = runs = pruned()
+    child.source = Several(runs)
+    child.chain.mine(3)
+    assert child.judge(Policy(edges={"derived_from": least}), str(child.model)).status is status
+
+
 def test_a_circle_is_refused() -> None:
     chain = MemoryChain()
     one, two = merged("one"), merged("two")
