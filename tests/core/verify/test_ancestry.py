@@ -233,12 +233,12 @@ STEP: dict[str, Any] = {
 }
 
 
-def pruned() -> list[Generation]:
+def pruned(**fields: Any) -> list[Generation]:
     """The second run began with what a step of the first one made of its merged model."""
 
     def with_step(log: list[Record]) -> list[Record]:
         *before, release = log
-        return [*before, Record.make("step", TIME, **STEP), release]
+        return [*before, Record.make("step", TIME, **{**STEP, **fields}), release]
 
     chain = MemoryChain()
     mother = Generation(FIRST, merged(0), chain, with_step)
@@ -257,6 +257,19 @@ def test_a_base_that_a_step_made_leads_through_the_step_and_no_higher_than_ancho
         (Grade.ANCHORED, "prune by pruner 1.2")
     }
     assert FIRST.name in {e.parent for e in verdict.edges if e.kind == "finetuned_from"}
+
+
+def test_a_step_on_the_file_leads_through_the_file() -> None:
+    """The first run's file was read back into a model: its quantization is on the way."""
+    file = str(sha256(f"file of {merged(0).content}".encode()))
+    runs = pruned(kind="dequantize", inputs=[file])
+    assert str(runs[0].model) == file
+    verdict = judge(runs)
+    assert verdict.status is Status.VERIFIED
+    quantized = {e.child: e.parent for e in verdict.edges if e.kind == "quantized_from"}
+    assert quantized[file] == merged(0).name
+    runs[0].chain.revoke(OWNER, runs[0].run_id, runs[0].index("quantize"), "wrong codes")
+    assert judge(runs).status is Status.REVOKED
 
 
 def test_the_grade_of_a_step_cannot_be_raised() -> None:
