@@ -97,7 +97,7 @@ def _recorded(
         "run.open",
         dataset={},
         fed={},
-        base={},
+        base={"content": str(sha256(b"base")), "files": {}},
         config={},
         config_digest=str(sha256(folder.root.name.encode())),
         code={},

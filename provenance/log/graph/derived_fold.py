@@ -34,6 +34,8 @@ class DerivedFold:
         self._merged = set[str]()  # names of merged models: identities, or contents of old records
         self._files = set[str]()  # digests of quantized files
         self._outputs = set[str]()  # of steps
+        self._base = ""  # name of the base
+        self._adapters: dict[int, str] = {}  # name of each checkpoint's, by the record's index
 
     def placed(self, type_: str) -> tuple[Placed, ...]:
         """The records of a type, in order."""
@@ -43,13 +45,14 @@ class DerivedFold:
         """The run is opened: learn which base it is for."""
         if binds_files(placed.record):
             _require_folder(placed, base_of(placed.record), "base.content", "base.files")
-        self._opening = placed.record
+        self._opening, self._base = placed.record, base_of(placed.record).name
 
     def checkpoint(self, placed: Placed) -> None:
         """A checkpoint binds the files of its adapter, if the opening does so for the base."""
         self._require_version(placed)
         if (files := placed.fields.get("files")) is not None:
             _require_files(placed, "files", files)
+        self._adapters[placed.index] = adapter_of(placed.record).name
 
     def merge(self, placed: Placed, checkpoint: Placed) -> None:
         """The opened base and the last live checkpoint's adapter became one model."""
@@ -84,7 +87,9 @@ class DerivedFold:
         """Something was made from artifacts of which this run made one, or measured on them."""
         inputs, outputs = placed.fields["inputs"], placed.fields["outputs"]
         _require_step(placed)
-        known = [name for name in (*inputs, *outputs) if self._is_known(name, checkpoint)]
+        own = {self._base} | ({self._adapters[checkpoint.index]} if checkpoint else set())
+        made = (own, self._merged, self._files, self._outputs)
+        known = [name for name in (*inputs, *outputs) if any(name in part for part in made)]
         if not set(known) & set(inputs):
             rule = "step takes nothing that this run made or began with"
             refuse(placed.index, "inputs", rule, "an artifact of this run", inputs)
@@ -93,13 +98,6 @@ class DerivedFold:
             refuse(placed.index, "outputs", rule, "a new artifact", min(again))
         self._lists[Step.TYPE].append(placed)
         self._outputs |= set(outputs)
-
-    def _is_known(self, name: str, checkpoint: Placed | None) -> bool:
-        """Whether this is the base, the last live adapter, or something that was made since."""
-        if name in self._merged or name in self._files or name in self._outputs:
-            return True
-        adapter = None if checkpoint is None else adapter_of(checkpoint.record).name
-        return name in (base_of(self._opened).name, adapter)
 
     def sample(self, placed: Placed) -> None:
         """Blocks of a merge or of a quantization were proven."""

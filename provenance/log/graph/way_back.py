@@ -52,7 +52,7 @@ def way_of(history: History, artifact: str) -> WayBack | None:
             way.links += [(taken, name, _told(placed)) for taken in placed.fields["inputs"]]
             todo += placed.fields["inputs"]
         elif name in files:
-            todo.append(merged_of(history.merge_of(placed).record).name)
+            todo.append(placed.fields["source"])
     way.artifacts.add(artifact)
     way.records = [used[index] for index in sorted(used)]
     return way

@@ -157,7 +157,7 @@ class _Walk:
             except Stopped:
                 if attempt + 1 < min(case.report.logs, MAX_ATTEMPTS):
                     continue
-                self._stopped(case, run_id)
+                self._note_failure(case, run_id)
             return
 
     def _examine(
@@ -173,6 +173,8 @@ class _Walk:
         if run_id in proven:
             return
         check_proofs(Run(case, self._chain, log, lineage))
+        if any(claim.holds is False for claim in case.report.claims):
+            raise Stopped  # a sampled claim that fails stops nothing by itself
         proven.add(run_id)
         self._add(case, log, way)
         for artifact in way.outside:
@@ -184,7 +186,7 @@ class _Walk:
         log = check_log(case, self._chain, claim)
         return log, check_lineage(case, log, check_history(case, self._chain, log))
 
-    def _stopped(self, case: Case, run_id: RunId) -> None:
+    def _note_failure(self, case: Case, run_id: RunId) -> None:
         """A claim about the other run failed: it was revoked, it contradicts itself, or is no help.
 
         Raises:

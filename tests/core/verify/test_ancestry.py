@@ -250,12 +250,12 @@ STEP: dict[str, Any] = {
 }
 
 
-def pruned() -> list[Generation]:
+def pruned(**fields: Any) -> list[Generation]:
     """The second run began with what a step of the first one made of its merged model."""
 
     def with_step(log: list[Record]) -> list[Record]:
         *before, release = log
-        return [*before, Record.make("step", TIME, **STEP), release]
+        return [*before, Record.make("step", TIME, **{**STEP, **fields}), release]
 
     chain = MemoryChain()
     mother = Generation(FIRST, merged(0), chain, with_step)
@@ -274,6 +274,19 @@ def test_a_base_that_a_step_made_leads_through_the_step_and_no_higher_than_ancho
         (Grade.ANCHORED, "prune by pruner 1.2")
     }
     assert FIRST.name in {e.parent for e in verdict.edges if e.kind == "finetuned_from"}
+
+
+def test_a_step_on_the_file_leads_through_the_file() -> None:
+    """The first run's file was read back into a model: its quantization is on the way."""
+    file = str(sha256(f"file of {merged(0).content}".encode()))
+    runs = pruned(kind="dequantize", inputs=[file])
+    assert str(runs[0].model) == file
+    verdict = judge(runs)
+    assert verdict.status is Status.VERIFIED
+    quantized = {e.child: e.parent for e in verdict.edges if e.kind == "quantized_from"}
+    assert quantized[file] == merged(0).name
+    runs[0].chain.revoke(OWNER, runs[0].run_id, runs[0].index("quantize"), "wrong codes")
+    assert judge(runs).status is Status.REVOKED
 
 
 def test_the_grade_of_a_step_cannot_be_raised() -> None:
@@ -308,6 +321,33 @@ def test_what_a_step_takes_leads_into_the_run_that_made_it() -> None:
     assert trained == {run.run_id.hex() for run in (maker, mixer, child)}
     chain.revoke(OWNER, maker.run_id, maker.index("merge"), "leaked")
     assert judge([maker, mixer, child]).status is Status.REVOKED
+
+
+def test_an_ancestor_whose_samples_are_false_fails() -> None:
+    def sampled(log: list[Record]) -> list[Record]:
+        *before, release = log
+        ledger, anchoring = "0x" + "cc" * 20, "0x" + "00" * 32
+        fields = {"stage": "merge", "number": 0, "ledger": ledger, "anchoring": anchoring}
+        return [*before, Record.make("sample", TIME, **fields), release]
+
+    chain = MemoryChain()
+    runs = [Generation(FIRST, merged(0), chain, sampled), Generation(merged(0), merged(1), chain)]
+    assert judge(runs[:1]).status is Status.FAILED
+    verdict = judge(runs)
+    (claim,) = claims(verdict, "base.traced")
+    assert (verdict.status, claim.holds) == (Status.FAILED, False)
+    assert "contract" in claim.text
+
+
+@pytest.mark.parametrize(
+    ("least", "status"),
+    [(Grade.ANCHORED, Status.VERIFIED), (Grade.SAMPLED, Status.POLICY_DENIED)],
+)
+def test_a_policy_demands_grades_of_edges_in_other_runs_too(least: Grade, status: Status) -> None:
+    *_, child = runs = pruned()
+    child.source = Several(runs)
+    child.chain.mine(3)
+    assert child.judge(Policy(edges={"derived_from": least}), str(child.model)).status is status
 
 
 def test_a_circle_is_refused() -> None:
