@@ -372,13 +372,19 @@ class Session:
         return self._model(run_id, stage, number).seed
 
     def prove_samples(
-        self, run_id: RunId, stage: int, number: int, items: Sequence[Any]
+        self, run_id: RunId, stage: int, number: int, items: Sequence[Any], previous: str
     ) -> Receipt:
-        """Submit proofs in the order of (tensor, group); the contract skips those it accepted."""
+        """Submit proofs in the order of (tensor, group); the contract skips those it accepted.
+
+        Args:
+            previous: name of the tensor before that of the first item; the contract compares the
+                names only if the item opens the first group of its tensor.
+        """
         (tensor, group), (last_tensor, last_group) = items[0][:2], items[-1][:2]
         where = f"{self.deployment.models}:{run_id.hex()}:{stage}:{number}"
         label = f"samples:{where}:{tensor}.{group}-{last_tensor}.{last_group}"
-        return self.writer.send("models", label, "proveSamples", run_id, stage, number, list(items))
+        arguments = (run_id, stage, number, previous, list(items))
+        return self.writer.send("models", label, "proveSamples", *arguments)
 
     def _model(self, run_id: RunId, stage: int, number: int) -> ModelAnchoringFacts:
         facts = self.writer.latest().model_anchoring(run_id, stage, number)

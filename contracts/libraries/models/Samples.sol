@@ -35,6 +35,8 @@ library Samples {
         uint256 blocksProved;
         bytes32 seed;
         bytes32 codesHash;
+        bytes32 nameHash; // of the tensor that was proved last
+        bytes name; // of that tensor, if the caller is right
         bytes32[] roots; // at i: root of the table that an item's opening i is about
     }
 
@@ -46,22 +48,29 @@ library Samples {
     }
 
     /// @notice Accepts the items that were not proved before; the others have no effect.
+    /// @param previous name of the tensor before that of the first item that was not proved before,
+    /// if that item opens the first group of its tensor
     function prove(
         Models.Store storage store,
         PinnedKeys.Store storage keys,
         IBatchVerifier verifier,
         Models.Id memory id,
+        bytes memory previous,
         IModelLedger.Sample[] calldata items
     ) internal {
         Models.Stored storage s = store.find(id);
         if (s.seed == 0) revert IModelLedger.NotDrawn(id.runId, id.stage, id.number);
         Walk memory w = _start(s);
+        w.name = previous;
         Statement[] memory statements = new Statement[](items.length);
         bool wasAccepted = w.tensor == w.entries;
         for (uint256 i = 0; i < items.length; ++i) {
             IModelLedger.Sample calldata item = items[i];
-            if (item.tensor < w.tensor || (item.tensor == w.tensor && item.group < w.group))
+            if (item.tensor < w.tensor || (item.tensor == w.tensor && item.group < w.group)) {
+                // Whoever proved it first changed which tensor is the previous one.
+                if (sha256(bytes(item.name)) == w.nameHash) w.name = bytes(item.name);
                 continue;
+            }
             if (item.tensor != w.tensor || item.group != w.group) {
                 revert IModelLedger.OutOfOrder(item.tensor, item.group, w.tensor, w.group);
             }
@@ -69,7 +78,7 @@ library Samples {
         }
         _verifyAll(keys, verifier, statements, items);
         (s.nextTensor, s.nextGroup) = (uint24(w.tensor), uint32(w.group));
-        s.blocksProved = uint48(w.blocksProved);
+        (s.blocksProved, s.lastName) = (uint48(w.blocksProved), w.nameHash);
         if (w.codesHash != 0) s.codesHash = w.codesHash;
         _emit(id, statements, items);
         if (!wasAccepted && w.tensor == w.entries)
@@ -83,6 +92,7 @@ library Samples {
         IModelLedger.Sample calldata item
     ) private view returns (Statement memory statement) {
         Tensors.Entry memory tensor = _open(w, item);
+        _requireOrder(w, item, tensor.nameHash);
         statement.key = keys.find(item.vkId, w.kind);
         PinnedKeys.Pinned storage key = keys.list[statement.key];
         if (
@@ -148,6 +158,23 @@ library Samples {
         if (!Rfc6962.isIncluded(Tensors.leaf(entry), place, places, w.roots[opening], path)) {
             revert IModelLedger.NotInTable(item.tensor, opening);
         }
+    }
+
+    /// The tensors of a table are distinct and in the order of their names. One that stood in it
+    /// twice would take draws away from the others. Every tensor has a first group, so each name is
+    /// compared with the one before it; the tables of base and adapter have the same names.
+    function _requireOrder(
+        Walk memory w,
+        IModelLedger.Sample calldata item,
+        bytes32 nameHash
+    ) private pure {
+        bytes memory name = bytes(item.name);
+        if (item.group == 0) {
+            if (item.tensor == 0) w.name = "";
+            else if (sha256(w.name) != w.nameHash) revert IModelLedger.WrongPrevious(item.tensor);
+            if (!Tensors.isBefore(w.name, name)) revert IModelLedger.NamesNotInOrder(item.tensor);
+        }
+        (w.name, w.nameHash) = (name, nameHash);
     }
 
     /// Moves to the next group, or after a tensor's last group to the next tensor. The tensors'
@@ -299,7 +326,7 @@ library Samples {
         (w.kind, w.slots, w.scale, w.draws) = (s.kind, s.slots, s.scale, s.draws);
         (w.blocks, w.entries, w.blocksProved) = (s.blocks, s.entries, s.blocksProved);
         (w.tensor, w.group) = (s.nextTensor, s.nextGroup);
-        (w.seed, w.codesHash) = (s.seed, s.codesHash);
+        (w.seed, w.codesHash, w.nameHash) = (s.seed, s.codesHash, s.lastName);
         bool merges = w.kind == Kinds.MERGE;
         w.roots = new bytes32[](merges ? 4 : 1);
         w.roots[w.roots.length - 1] = s.merged;

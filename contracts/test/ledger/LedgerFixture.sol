@@ -199,7 +199,6 @@ abstract contract LedgerFixture is Test {
         run = registry.openRun(PREREGISTRATION, dataset);
         registry.commit(run, 1, LOG_ROOT, 77, new bytes32[](0));
         vm.stopPrank();
-        vm.etch(0x0000F90827F1C53a10cb7A02335B175320002935, "");
         vm.roll(start + 3);
         registry.drawSeed(run);
     }
