@@ -124,6 +124,35 @@ contract ModelLedgerSamplesTest is ModelFixture {
         }
     }
 
+    /// Every tensor has two draws at least, also where a proof opens one block.
+    function test_twoDrawsAtLeast() public {
+        IModelLedger.Anchoring memory a = anchoring(QUANTIZE);
+        (a.draws, a.slots) = (1, 1);
+        anchor(QUANTIZE, a);
+        bytes32 seed = draw(QUANTIZE, 0);
+        for (uint64 g = 0; g < 2; ++g) {
+            assertEq(uint256(progress(QUANTIZE, 0).nextTensor), 0, "not complete");
+            proveSamples(QUANTIZE, 0, one(_itemOfOneBlock(seed, g)));
+        }
+        assertEq(uint256(progress(QUANTIZE, 0).nextTensor), 1, "complete");
+    }
+
+    /// Group g of tensor 0, under the key that opens one block.
+    function _itemOfOneBlock(
+        bytes32 seed,
+        uint64 g
+    ) private view returns (IModelLedger.Sample memory x) {
+        x = item(QUANTIZE, seed, 0, g);
+        x.vkId = vk[6][1][1];
+        x.codes = new uint256[](2); // 34 bytes
+        (x.codes[0], x.codes[1]) = (uint256(g), 7);
+        uint256[] memory inputs = new uint256[](4);
+        inputs[0] = x.openings[0].root;
+        inputs[1] = uint256(keccak256(abi.encode(seed, uint256(0), uint256(g)))) % 20;
+        (inputs[2], inputs[3]) = (x.codes[0], x.codes[1]);
+        x.proof = sim.prove(inputs, new uint256[](0), 1);
+    }
+
     function _codesHash(
         IModelLedger.Sample[] memory list,
         uint256 count
