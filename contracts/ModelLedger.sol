@@ -16,9 +16,9 @@ import {RunId} from "./types/RunId.sol";
 
 /// @title Anchored models, the blocks drawn from them, and the proofs that open those blocks.
 /// @notice Immutable: it has no owner and no proxy, and no key is added later. The rules are in
-/// libraries/models/Models.sol (anchoring, draw) and libraries/models/Samples.sol (proofs). The
-/// verifier of batches is a contract of its own, since a contract's code may not be larger
-/// (EIP-170); its code is part of this contract's creation code.
+/// libraries/models/Models.sol (anchoring, draw) and libraries/models/Samples.sol (proofs). Proofs
+/// are judged by a contract of its own, since a contract's code may not be larger (EIP-170); its
+/// code is part of this contract's creation code.
 contract ModelLedger is IModelLedger {
     using PinnedKeys for PinnedKeys.Store;
     using Models for Models.Store;

@@ -226,7 +226,7 @@ interface IModelLedger {
         KeyId vkId
     ) external view returns (address data, uint64 kind, uint64 slots, uint64 depth);
 
-    /// @notice The contract that checks several proofs of one key; this ledger created it.
+    /// @notice The contract that judges all proofs for this ledger, which created it.
     function batchVerifier() external view returns (address);
 
     /// @notice The ProvenanceRegistry whose runs may anchor models here.

@@ -4,13 +4,11 @@ pragma solidity 0.8.37;
 import {IBatchVerifier} from "../../interfaces/IBatchVerifier.sol";
 import {IModelLedger} from "../../interfaces/IModelLedger.sol";
 import {IProofLedger} from "../../interfaces/IProofLedger.sol";
-import {Groth16} from "../groth16/Groth16.sol";
 import {Kinds} from "../keys/Kinds.sol";
 import {Models} from "./Models.sol";
 import {PinnedKeys} from "../keys/PinnedKeys.sol";
 import {Rfc6962} from "../log/Rfc6962.sol";
 import {Tensors} from "./Tensors.sol";
-import {VerifyingKey} from "../keys/VerifyingKey.sol";
 
 /// @title Proofs that open drawn blocks of an anchored model.
 /// @notice They come in the order of (tensor, group). So one position tells what is proved, and one
@@ -62,8 +60,24 @@ library Samples {
         if (s.seed == 0) revert IModelLedger.NotDrawn(id.runId, id.stage, id.number);
         Walk memory w = _start(s);
         w.name = previous;
-        Statement[] memory statements = new Statement[](items.length);
         bool wasAccepted = w.tensor == w.entries;
+        Statement[] memory statements = _walk(keys, w, items);
+        _verifyAll(keys, verifier, statements, items);
+        (s.nextTensor, s.nextGroup) = (uint24(w.tensor), uint32(w.group));
+        (s.blocksProved, s.lastName) = (uint48(w.blocksProved), w.nameHash);
+        if (w.codesHash != 0) s.codesHash = w.codesHash;
+        _emit(id, statements, items);
+        if (!wasAccepted && w.tensor == w.entries)
+            emit IModelLedger.ModelAccepted(id.runId, id.stage, id.number);
+    }
+
+    /// Checks all of the items except their proofs; `w` moves behind the last.
+    function _walk(
+        PinnedKeys.Store storage keys,
+        Walk memory w,
+        IModelLedger.Sample[] calldata items
+    ) private view returns (Statement[] memory statements) {
+        statements = new Statement[](items.length);
         for (uint256 i = 0; i < items.length; ++i) {
             IModelLedger.Sample calldata item = items[i];
             if (item.tensor < w.tensor || (item.tensor == w.tensor && item.group < w.group)) {
@@ -76,13 +90,6 @@ library Samples {
             }
             statements[i] = _statement(keys, w, item);
         }
-        _verifyAll(keys, verifier, statements, items);
-        (s.nextTensor, s.nextGroup) = (uint24(w.tensor), uint32(w.group));
-        (s.blocksProved, s.lastName) = (uint48(w.blocksProved), w.nameHash);
-        if (w.codesHash != 0) s.codesHash = w.codesHash;
-        _emit(id, statements, items);
-        if (!wasAccepted && w.tensor == w.entries)
-            emit IModelLedger.ModelAccepted(id.runId, id.stage, id.number);
     }
 
     /// Checks all of an item except its proof, and moves `w` to the next item.
@@ -208,18 +215,29 @@ library Samples {
             (inputs[next], inputs[next + 1]) = (w.scale, Tensors.blocksPerRow(tensor.columns));
             next += 2;
         }
-        uint256 first = item.group * w.slots;
-        for (uint256 i = 0; i < w.slots; ++i) {
-            uint256 index = uint256(_draw(w.seed, item.tensor, first + i)) % tensor.blocks;
-            inputs[next + i / Kinds.INDEXES_PER_WORD] |=
-                index << (Kinds.INDEX_BITS * (i % Kinds.INDEXES_PER_WORD));
-        }
-        next += Kinds.indexWords(w.slots);
+        next = _putIndexes(w, item, tensor.blocks, inputs, next);
         assert(next + codes <= inputs.length);
         uint256[] calldata words = item.codes;
         assembly ("memory-safe") {
             calldatacopy(add(add(inputs, 32), shl(5, next)), words.offset, shl(5, codes))
         }
+    }
+
+    /// Writes the numbers of the drawn blocks, from input `next` on; returns the input after them.
+    function _putIndexes(
+        Walk memory w,
+        IModelLedger.Sample calldata item,
+        uint64 blocks,
+        uint256[] memory inputs,
+        uint256 next
+    ) private pure returns (uint256) {
+        uint256 first = item.group * w.slots;
+        for (uint256 i = 0; i < w.slots; ++i) {
+            uint256 index = uint256(_draw(w.seed, item.tensor, first + i)) % blocks;
+            inputs[next + i / Kinds.INDEXES_PER_WORD] |=
+                index << (Kinds.INDEX_BITS * (i % Kinds.INDEXES_PER_WORD));
+        }
+        return next + Kinds.indexWords(w.slots);
     }
 
     /// keccak256(abi.encode(seed, tensor, draw)), computed in free memory.
@@ -246,29 +264,24 @@ library Samples {
     ) private view {
         for (uint256 i = 0; i < items.length; ++i) {
             if (statements[i].inputs.length == 0 || statements[i].verified) continue;
-            (bytes memory batch, uint256 count) = _collect(statements, items, i);
-            uint8 key = statements[i].key;
-            if (count == 1) _verifyOne(keys.load(key), statements[i].inputs, items[i]);
-            else if (!verifier.verifyBatch(keys.list[key].data, batch, 0))
-                revert IModelLedger.BatchInvalid(count);
+            _verify(keys.list[statements[i].key].data, verifier, statements, items, i);
         }
     }
 
-    function _verifyOne(
-        VerifyingKey.Key memory key,
-        uint256[] memory inputs,
-        IModelLedger.Sample calldata item
+    /// Verifies all proofs under item i's key.
+    function _verify(
+        address keyData,
+        IBatchVerifier verifier,
+        Statement[] memory statements,
+        IModelLedger.Sample[] calldata items,
+        uint256 i
     ) private view {
-        uint256[] memory none = new uint256[](0);
-        Groth16.Proof memory proof = Groth16.Proof(
-            item.proof.a,
-            item.proof.b,
-            item.proof.c,
-            none,
-            none
-        );
-        if (!Groth16.verify(key, proof, 0, inputs))
-            revert IModelLedger.SampleInvalid(item.tensor, item.group);
+        (bytes memory batch, uint256 count) = _collect(statements, items, i);
+        if (count > 1) {
+            if (!verifier.verifyBatch(keyData, batch, 0)) revert IModelLedger.BatchInvalid(count);
+        } else if (!verifier.verify(keyData, batch, 0)) {
+            revert IModelLedger.SampleInvalid(items[i].tensor, items[i].group);
+        }
     }
 
     /// The words of all proofs under item i's key. They are marked as verified: the caller reverts

@@ -59,8 +59,8 @@ abstract contract ModelFixture is Test {
             _pin(8, SLOTS, depth + 16 * 8, 7);
         }
         _pin(6, 8, 1, 12);
-        _pin(6, 1, 1, 4);
         _pin(8, SLOTS, 1 + 16 * 16, 7);
+        _pin(6, 1, 1, 4);
         models = ModelLedger(deploy("ModelLedger", abi.encode(address(registry), pins)));
         runId = openRun();
     }
