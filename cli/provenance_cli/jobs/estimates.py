@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from provenance_cli.jobs.tasks import Estimate
-from provenance_trainer.run.plan import BATCH, Plan
+from provenance_trainer.run.plan import Plan
+from provenance_zk.training.submission import BATCH
 
 GAS = {
     "run": 153_000,  # openRun and drawSeed

@@ -206,6 +206,24 @@ contract ProofLedgerAtOnceTest is LedgerFixture {
         }
     }
 
+    /// A = alpha, B = beta, C = 0 and a D that cancels the rest verify for any products.
+    function test_forgeryWithUncheckedD() public {
+        IProofLedger.ProvedEpoch[] memory list = _one(_epoch(0, 0));
+        Chunk memory x = chunk(1, 5, 3);
+        uint256[] memory inputs = new uint256[](5);
+        (inputs[0], inputs[1]) = challenges(expectedSeed(0, 0, COUNT));
+        (inputs[2], inputs[3], inputs[4]) = (SLOTS, x.ab[0], x.ab[1]);
+        (uint256[2][] memory d, ) = dPoints(Pin.Epoch, 2);
+        bytes32 expected = hashAll(d);
+        (list[0].chunks[1].proof, d[1]) = sim.forge(inputs);
+        uint256[2] memory rest = Bn254.add(sim.g1(x.scalars[1]), sim.g1(x.scalars[2]));
+        d[1] = Bn254.add(d[1], Bn254.negate(rest));
+        bytes4 wrong = IProofLedger.WrongDatasetPoints.selector;
+        vm.expectRevert(abi.encodeWithSelector(wrong, expected, hashAll(d)));
+        vm.prank(OWNER);
+        ledger.anchorAndProve(runId, datasetId, 1, d, list);
+    }
+
     function test_onlyWritersOfARunOfThisDataset() public {
         IProofLedger.ProvedEpoch[] memory list = _epochs();
         (uint256[2][] memory d, ) = dPoints(Pin.Epoch, 2);

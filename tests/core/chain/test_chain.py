@@ -36,8 +36,8 @@ from provenance.signing import address_of, load_key
 from provenance_cli.setup.deployment import Wanted, deploy_all, write_trust
 from provenance_zk.prover.keys import find_key
 from provenance_zk.training.registration import Keys
+from tests.core.chain.geth_node import GETH, geth_node
 from tests.support.chain import PASSWORD, Lab, write_keystore
-from tests.support.geth import GETH, geth_node
 from tests.support.spine import Run, build_run, failing, register_rows
 
 

@@ -14,7 +14,7 @@ from provenance.chain.answers import RpcError
 from provenance.chain.artifact import abi_of, artifact
 from provenance.chain.web3_adapter import Rpc, keccak
 from provenance.ids import to_hex
-from tests.support.geth import GETH, geth_node
+from tests.core.chain.geth_node import GETH, geth_node
 from tests.support.simulated_keys import SimulatedKey, prove
 
 pytestmark = pytest.mark.skipif(GETH is None, reason="no geth: name one in PROVENANCE_TEST_GETH")

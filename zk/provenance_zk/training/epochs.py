@@ -180,11 +180,11 @@ class EpochProver:
         """
         ledger, first = self.site.ledger, epochs[0]
         d = [proof.proof.commitments[0] for proof in first.proofs]
-        heads = {epoch.place.head_seq for epoch in epochs} - {None}
-        names = (first.job.run_id, first.job.dataset_id, max(heads))
+        head = max(epoch.place.head_seq or 0 for epoch in epochs)
         self.site.say(f"anchoring and proving {len(epochs)} epochs in one transaction")
         try:
-            call = EpochsAtOnce(*names, d, [epoch.at_once for epoch in epochs])
+            items = [epoch.at_once for epoch in epochs]
+            call = EpochsAtOnce(first.job.run_id, first.job.dataset_id, head, d, items)
             ledger.final(ledger.anchor_and_prove(call))
         except RejectedError as error:
             if not (error.actual or "").startswith(("BatchInvalid(", "ProofInvalid(")):
