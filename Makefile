@@ -17,7 +17,7 @@ GO_SOURCES := $(shell find zk/prover -name '*.go' -not -path '*/bin/*') zk/prove
 STATICCHECK := build/bin/staticcheck
 GETH := build/bin/geth
 
-.PHONY: help setup check check-python check-go check-contracts form test test-go test-contracts test-long wheel demo bench bench-zk contracts circuits clean gpu-check
+.PHONY: help setup check check-python check-go check-contracts form test test-go test-contracts test-long mutants wheel demo bench bench-zk contracts circuits clean gpu-check
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -81,6 +81,9 @@ test-contracts:
 
 test-long: setup $(GETH) ## the slow twins too (every proof vector through the Python verifier), a minute of fuzzing the three verifiers
 	PROVENANCE_TEST_GETH=$(ROOT)/$(GETH) pytest --long
+
+mutants: setup ## weaken the contracts check by check and run their tests each time (hours); prints what no test notices
+	python tools/mutants.py
 
 wheel: setup ## a wheel that verifies alone, with zkprover inside, in dist/
 	@rm -rf dist; uv build --quiet --wheel --out-dir dist; ls dist

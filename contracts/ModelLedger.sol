@@ -6,6 +6,7 @@ import {IBatchVerifier} from "./interfaces/IBatchVerifier.sol";
 import {IModelLedger} from "./interfaces/IModelLedger.sol";
 import {IProofLedger} from "./interfaces/IProofLedger.sol";
 import {IProvenanceRegistry} from "./interfaces/IProvenanceRegistry.sol";
+import {BlockHashes} from "./libraries/seeds/BlockHashes.sol";
 import {Kinds} from "./libraries/keys/Kinds.sol";
 import {Models} from "./libraries/models/Models.sol";
 import {PinnedKeys} from "./libraries/keys/PinnedKeys.sol";
@@ -15,9 +16,9 @@ import {RunId} from "./types/RunId.sol";
 
 /// @title Anchored models, the blocks drawn from them, and the proofs that open those blocks.
 /// @notice Immutable: it has no owner and no proxy, and no key is added later. The rules are in
-/// libraries/models/Models.sol (anchoring, draw) and libraries/models/Samples.sol (proofs). The
-/// verifier of batches is a contract of its own, since a contract's code may not be larger
-/// (EIP-170); its code is part of this contract's creation code.
+/// libraries/models/Models.sol (anchoring, draw) and libraries/models/Samples.sol (proofs). Proofs
+/// are judged by a contract of its own, since a contract's code may not be larger (EIP-170); its
+/// code is part of this contract's creation code.
 contract ModelLedger is IModelLedger {
     using PinnedKeys for PinnedKeys.Store;
     using Models for Models.Store;
@@ -25,6 +26,9 @@ contract ModelLedger is IModelLedger {
 
     /// @inheritdoc IModelLedger
     uint64 public constant override DRAW_DELAY = Models.DRAW_DELAY;
+
+    /// @inheritdoc IModelLedger
+    bool public immutable override usesHistory;
 
     IProvenanceRegistry private immutable _registry;
     IBatchVerifier private immutable _verifier;
@@ -38,6 +42,7 @@ contract ModelLedger is IModelLedger {
         if (registry_.code.length == 0) revert BadRegistry(registry_);
         _registry = IProvenanceRegistry(registry_);
         _verifier = new BatchVerifier();
+        usesHistory = BlockHashes.hasHistory();
         for (uint256 i = 0; i < pins.length; ++i) _keys.pin(pins[i], Kinds.MODEL_LEDGER);
     }
 
@@ -56,7 +61,7 @@ contract ModelLedger is IModelLedger {
         uint64 stage,
         uint64 number
     ) external override returns (bytes32 seed) {
-        return _models.draw(_registry, Models.Id(runId, stage, number));
+        return _models.draw(_registry, Models.Id(runId, stage, number), usesHistory);
     }
 
     /// @inheritdoc IModelLedger
@@ -64,9 +69,10 @@ contract ModelLedger is IModelLedger {
         RunId runId,
         uint64 stage,
         uint64 number,
+        string calldata previous,
         Sample[] calldata items
     ) external override {
-        _models.prove(_keys, _verifier, Models.Id(runId, stage, number), items);
+        _models.prove(_keys, _verifier, Models.Id(runId, stage, number), bytes(previous), items);
     }
 
     /// @inheritdoc IModelLedger
@@ -75,7 +81,7 @@ contract ModelLedger is IModelLedger {
         uint64 stage,
         uint64 number
     ) external view override returns (Anchoring memory anchoring, Progress memory progress) {
-        return _models.viewOf(_registry, Models.Id(runId, stage, number));
+        return _models.viewOf(_registry, Models.Id(runId, stage, number), usesHistory);
     }
 
     /// @inheritdoc IModelLedger

@@ -10,6 +10,7 @@ import {Challenges} from "./libraries/seeds/Challenges.sol";
 import {Datasets} from "./libraries/datasets/Datasets.sol";
 import {EpochBatches} from "./libraries/datasets/EpochBatches.sol";
 import {Epochs} from "./libraries/datasets/Epochs.sol";
+import {EpochsAtOnce} from "./libraries/datasets/EpochsAtOnce.sol";
 import {Kinds} from "./libraries/keys/Kinds.sol";
 import {PinnedKeys} from "./libraries/keys/PinnedKeys.sol";
 import {DatasetId} from "./types/DatasetId.sol";
@@ -18,13 +19,14 @@ import {RunId} from "./types/RunId.sol";
 
 /// @title Registered datasets, anchored epochs and the Groth16 statements shown about them.
 /// @notice Immutable: it has no owner and no proxy, and no key is added later. The rules are in
-/// libraries/datasets/Datasets.sol (registration) and libraries/datasets/Epochs.sol. The verifier
-/// of batches is a contract of its own, since a contract's code may not be larger (EIP-170); its
-/// code is part of this contract's creation code.
+/// libraries/datasets/Datasets.sol (registration) and libraries/datasets/Epochs.sol. Proofs are
+/// judged by a contract of its own, since a contract's code may not be larger (EIP-170); its code
+/// is part of this contract's creation code.
 contract ProofLedger is IProofLedger {
     using PinnedKeys for PinnedKeys.Store;
     using Datasets for Datasets.Store;
     using EpochBatches for Epochs.Store;
+    using EpochsAtOnce for Epochs.Store;
     using Epochs for Epochs.Store;
 
     IProvenanceRegistry private immutable _registry;
@@ -65,7 +67,7 @@ contract ProofLedger is IProofLedger {
             chunks: 0,
             dHash: 0
         });
-        return _datasets.begin(_keys, registration, d, poks);
+        return _datasets.begin(_keys, _verifier, registration, d, poks);
     }
 
     /// @inheritdoc IProofLedger
@@ -76,7 +78,7 @@ contract ProofLedger is IProofLedger {
         uint256 z,
         Proof calldata proof
     ) external override {
-        _datasets.proveTree(_keys, datasetId, k, [t, z], proof);
+        _datasets.proveTree(_keys, _verifier, datasetId, k, [t, z], proof);
     }
 
     /// @inheritdoc IProofLedger
@@ -88,7 +90,7 @@ contract ProofLedger is IProofLedger {
         uint256 b,
         Proof calldata proof
     ) external override {
-        _datasets.proveLink(datasetId, c, d, [a, b], proof);
+        _datasets.proveLink(_verifier, datasetId, c, d, [a, b], proof);
     }
 
     /// @inheritdoc IProofLedger
@@ -111,30 +113,48 @@ contract ProofLedger is IProofLedger {
 
     /// @inheritdoc IProofLedger
     function proveEpoch(
-        RunId runId,
-        uint64 epoch,
-        uint64 number,
-        uint64 c,
-        uint256 a,
-        uint256 b,
-        uint256[2][3] calldata commitments,
-        uint256[2][2] calldata poks,
-        Proof calldata proof
+        RunId,
+        uint64,
+        uint64,
+        uint64,
+        uint256,
+        uint256,
+        uint256[2][3] calldata,
+        uint256[2][2] calldata,
+        Proof calldata
     ) external override {
-        _epochs.prove(
-            _datasets,
-            Epochs.Id(runId, epoch, number),
-            c,
-            [a, b],
-            commitments,
-            poks,
-            proof
-        );
+        // The arguments are static, so they lie in the calldata as one `EpochItem` does.
+        EpochItem[] calldata items;
+        assembly ("memory-safe") {
+            items.offset := 4
+            items.length := 1
+        }
+        _epochs.proveAll(_keys, _datasets, _verifier, items);
     }
 
     /// @inheritdoc IProofLedger
     function proveEpochs(EpochItem[] calldata items) external override {
         _epochs.proveAll(_keys, _datasets, _verifier, items);
+    }
+
+    /// @inheritdoc IProofLedger
+    function anchorAndProve(
+        RunId runId,
+        DatasetId datasetId,
+        uint64 headSeq,
+        uint256[2][] calldata d,
+        ProvedEpoch[] calldata epochs
+    ) external override {
+        (Challenges.Epoch memory e, Epochs.Head memory head) = Epochs.open(
+            _keys,
+            _datasets,
+            _registry,
+            runId,
+            datasetId
+        );
+        if (head.seq != headSeq) revert HeadMoved(runId, headSeq, head.seq);
+        address keyData = _datasets.list[head.dataset].epochData;
+        _epochs.anchorAndProve(_verifier, e, head, keyData, d, epochs);
     }
 
     /// @inheritdoc IProofLedger

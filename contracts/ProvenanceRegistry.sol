@@ -50,6 +50,8 @@ contract ProvenanceRegistry is IProvenanceRegistry {
     uint64 public constant override DRAW_DELAY = 2;
     /// @inheritdoc IProvenanceRegistry
     address public immutable override supersedes;
+    /// @inheritdoc IProvenanceRegistry
+    bool public immutable override usesHistory;
 
     mapping(address owner => uint256 nonce) private _nonces;
     mapping(RunId runId => StoredRun run) private _runs;
@@ -65,6 +67,7 @@ contract ProvenanceRegistry is IProvenanceRegistry {
     /// @param supersedes_ the registry that this one replaces; zero if none
     constructor(address supersedes_) {
         supersedes = supersedes_;
+        usesHistory = BlockHashes.hasHistory();
     }
 
     modifier onlyOwner(RunId runId) {
@@ -94,7 +97,7 @@ contract ProvenanceRegistry is IProvenanceRegistry {
         if (drawBlock == 0) revert NoDraw(runId);
         if (run.seed != 0) revert AlreadyDrawn(runId, run.seed);
         if (block.number <= drawBlock) revert DrawTooEarly(runId, drawBlock, block.number);
-        bytes32 blockHash = BlockHashes.hashOf(drawBlock);
+        bytes32 blockHash = BlockHashes.hashOf(drawBlock, usesHistory);
         if (blockHash == 0) revert DrawMissed(runId, drawBlock, block.number);
         seed = keccak256(
             abi.encode(

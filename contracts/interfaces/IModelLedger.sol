@@ -26,7 +26,7 @@ interface IModelLedger {
     /// 2)
     /// @param kind 8 = merge in stage 1; 6 = q8_0 or 7 = int8 in stage 2
     /// @param slots b: blocks that each proof opens
-    /// @param scale the adapter's scale times 2^16, below 2^32; zero in stage 2
+    /// @param scale the adapter's scale times 2^16, from 1 and below 2^32; zero in stage 2
     /// @param draws K: blocks drawn in all, before rounding up in each tensor
     /// @param blocks number of blocks of all tensors of the merged table
     struct Anchoring {
@@ -141,7 +141,8 @@ interface IModelLedger {
     error LogIsEmpty(RunId runId);
     /// @notice There is no such stage, or no statement of this kind is of this stage.
     error WrongStage(uint64 stage, uint64 kind);
-    /// @notice A field of the anchoring is out of range, or must be zero in this stage.
+    /// @notice A field of the anchoring is out of range, or must be zero in this stage, or a
+    /// merge's merged table is its base table.
     error BadAnchoring(string field);
     /// @notice There is no such anchoring.
     error UnknownAnchoring(RunId runId, uint64 stage, uint64 number);
@@ -167,6 +168,10 @@ interface IModelLedger {
     /// @notice A path does not show that the tensor's entry is at its place in the table; `opening`
     /// is the path's position in the item's `openings`.
     error NotInTable(uint64 tensor, uint256 opening);
+    /// @notice The name that was given for the tensor before this one is not its name.
+    error WrongPrevious(uint64 tensor);
+    /// @notice The tensor's name does not come after that of the tensor before it.
+    error NamesNotInOrder(uint64 tensor);
     /// @notice The proof of this group does not verify.
     error SampleInvalid(uint64 tensor, uint64 group);
     /// @notice At least one of this number of proofs under one key does not verify. Send them one
@@ -184,8 +189,7 @@ interface IModelLedger {
     ) external returns (uint64 number);
 
     /// @notice Draws the seed of an anchoring. Anybody may do so, once, while the hash of its draw
-    /// block is available: for 8,191 blocks if the chain has the history contract of EIP-2935, else
-    /// for 256.
+    /// block is available: for 8,191 blocks if `usesHistory`, else for 256.
     /// @return seed keccak256(abi.encode(TAG_DRAW, chainid, contract, runId, stage, number, digest
     /// of the anchoring, block hash))
     function drawModel(RunId runId, uint64 stage, uint64 number) external returns (bytes32 seed);
@@ -193,10 +197,13 @@ interface IModelLedger {
     /// @notice Opens groups of drawn blocks, in the order of (tensor, group). Anybody may do so.
     /// Items that were proved before are skipped, so a list may be sent again. Proofs of one key,
     /// at most 64, are checked in one pairing call. Either all verify, or nothing is accepted.
+    /// @param previous name of the tensor before that of the first item. It is looked at only if
+    /// the first item that was not proved before opens group 0 of a tensor other than the first
     function proveSamples(
         RunId runId,
         uint64 stage,
         uint64 number,
+        string calldata previous,
         Sample[] calldata items
     ) external;
 
@@ -219,11 +226,15 @@ interface IModelLedger {
         KeyId vkId
     ) external view returns (address data, uint64 kind, uint64 slots, uint64 depth);
 
-    /// @notice The contract that checks several proofs of one key; this ledger created it.
+    /// @notice The contract that judges all proofs for this ledger, which created it.
     function batchVerifier() external view returns (address);
 
     /// @notice The ProvenanceRegistry whose runs may anchor models here.
     function registry() external view returns (address);
+
+    /// @notice Whether block hashes come from the history contract of EIP-2935. It is so if that
+    /// contract had its canonical code and knew the parent block when this one was created.
+    function usesHistory() external view returns (bool);
 
     /// @notice How many blocks after an anchoring the block comes whose hash makes its seed.
     // solhint-disable-next-line func-name-mixedcase

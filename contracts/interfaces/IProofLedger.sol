@@ -43,6 +43,29 @@ interface IProofLedger {
         Proof proof;
     }
 
+    /// @notice The proof of one chunk for `anchorAndProve`; its fields are those of `EpochItem`.
+    struct ProvedChunk {
+        uint256 a;
+        uint256 b;
+        uint256[2][2] poks;
+        Proof proof;
+    }
+
+    /// @notice An epoch that is anchored and proved in one call.
+    /// @param number the number that its anchoring will have; the challenges follow from it
+    /// @param consumed as for `anchorEpoch`
+    /// @param u as for `anchorEpoch`
+    /// @param p as for `anchorEpoch`
+    /// @param chunks the proofs of all its chunks, in order
+    struct ProvedEpoch {
+        uint64 epoch;
+        uint64 number;
+        uint64 consumed;
+        uint256[2][] u;
+        uint256[2][] p;
+        ProvedChunk[] chunks;
+    }
+
     /// @param owner who began the registration; the zero address if there is none
     /// @param epochKey vkId of the `epoch` key
     /// @param treeKey vkId of the `tree` key
@@ -196,6 +219,17 @@ interface IProofLedger {
     error NothingConsumed(RunId runId, uint64 epoch);
     /// @notice More positions are said to be used than the dataset has records.
     error TooManyConsumed(uint64 consumed, uint64 count);
+    /// @notice The run's log has another head than the one that the proofs were made for. They are
+    /// proofs of other challenges now.
+    error HeadMoved(RunId runId, uint64 expected, uint64 actual);
+    /// @notice The epoch's next anchoring has another number than the one that its proofs were made
+    /// for.
+    error WrongNumber(RunId runId, uint64 epoch, uint64 expected, uint64 actual);
+    /// @notice The D points are not the registered ones; both values are keccak256 of all points.
+    error WrongDatasetPoints(bytes32 expected, bytes32 actual);
+    /// @notice The products of all chunks differ: the epoch did not use the dataset in the order
+    /// that P commits to.
+    error EpochProductsDiffer(uint64 epoch, uint256 a, uint256 b);
     /// @notice There is no such anchoring.
     error UnknownAnchoring(RunId runId, uint64 epoch, uint64 number);
 
@@ -288,6 +322,23 @@ interface IProofLedger {
     /// @param items at least one, at most 64 that were not accepted before
     function proveEpochs(EpochItem[] calldata items) external;
 
+    /// @notice Does what `anchorEpoch` and then `proveEpochs` for all chunks do, for each epoch in
+    /// order, in one call and with one pairing call. The sender must be a writer of the run. The
+    /// challenges follow from the points, from the run's head and from each anchoring's number, so
+    /// they are known before the call, and the points are fixed by their hash as they are when an
+    /// epoch is anchored first. Either every epoch is accepted, or the call reverts and nothing is
+    /// anchored. `chunkHash` stays 0 for these anchorings.
+    /// @param headSeq number of the run's head that the challenges were computed with
+    /// @param d all registered D points of the dataset
+    /// @param epochs at least one, with at most 64 chunks together
+    function anchorAndProve(
+        RunId runId,
+        DatasetId datasetId,
+        uint64 headSeq,
+        uint256[2][] calldata d,
+        ProvedEpoch[] calldata epochs
+    ) external;
+
     /// @notice A registration; all fields 0 if there is none with this id.
     function datasetOf(DatasetId datasetId) external view returns (Dataset memory);
 
@@ -301,7 +352,8 @@ interface IProofLedger {
     /// @notice How many times an epoch of a run was anchored.
     function anchoringCount(RunId runId, uint64 epoch) external view returns (uint64);
 
-    /// @notice keccak256(U || P) of the points of an anchored chunk; 0 if there is none.
+    /// @notice keccak256(U || P) of the points of a chunk that `anchorEpoch` anchored; 0 if there
+    /// is none.
     function chunkHash(
         RunId runId,
         uint64 epoch,
@@ -330,7 +382,7 @@ interface IProofLedger {
         KeyId vkId
     ) external view returns (address data, uint64 kind, uint64 slots, uint64 depth);
 
-    /// @notice The contract that checks the proofs of a batch; this ledger created it.
+    /// @notice The contract that judges all proofs for this ledger, which created it.
     function batchVerifier() external view returns (address);
 
     /// @notice The ProvenanceRegistry whose runs may anchor epochs here.

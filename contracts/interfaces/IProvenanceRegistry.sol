@@ -152,8 +152,7 @@ interface IProvenanceRegistry {
     function openLog() external returns (RunId runId);
 
     /// @notice Draws the seed of a run. Anybody may do so, once, while the hash of its draw block
-    /// is available: for 8,191 blocks if the chain has the history contract of EIP-2935, else for
-    /// 256.
+    /// is available: for 8,191 blocks if `usesHistory`, else for 256.
     /// @return seed keccak256(abi.encode(TAG_SEED, chainid, registry, runId, preregistrationDigest,
     /// datasetId, block hash))
     function drawSeed(RunId runId) external returns (bytes32 seed);
@@ -250,6 +249,10 @@ interface IProvenanceRegistry {
 
     /// @notice The registry that this one replaces; zero if none.
     function supersedes() external view returns (address);
+
+    /// @notice Whether block hashes come from the history contract of EIP-2935. It is so if that
+    /// contract had its canonical code and knew the parent block when this one was created.
+    function usesHistory() external view returns (bool);
 
     /// @notice How many blocks after a run was opened the block comes whose hash makes its seed.
     // solhint-disable-next-line func-name-mixedcase

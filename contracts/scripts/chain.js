@@ -10,7 +10,6 @@ import {
 } from "viem";
 
 const GAS = 16_000_000; // below the cap on one transaction (EIP-7825)
-const HISTORY = "0x0000F90827F1C53a10cb7A02335B175320002935"; // EIP-2935
 const hex = (number) => `0x${number.toString(16)}`;
 
 export class Reverted extends Error {
@@ -25,8 +24,6 @@ export class Chain {
   /** @param fixedTime blocks start at a fixed date, a second apart, so every run makes the same */
   static async start({ fixedTime = false } = {}) {
     const { provider } = await hre.network.create();
-    // Hardhat puts a stub here that refuses every call. Without code the registry uses BLOCKHASH.
-    await provider.request({ method: "hardhat_setCode", params: [HISTORY, "0x"] });
     const chain = await Chain.over(provider);
     if (fixedTime) chain.time = 2_000_000_000;
     return chain;

@@ -144,7 +144,11 @@ async function measureStage({ chain, gas, prove }, models, runId, stage, label, 
   const drawn = await models.send("drawModel", [runId, stage, 0n]);
   gas[`drawModel, ${label}`] = drawn.gas;
   const sample = (t) => sampleOf(prove, stage, vkId, all, t, drawn.events[0].args.seed);
-  const send = async (items) => (await models.send("proveSamples", [runId, stage, 0n, items])).gas;
+  const send = async (items) => {
+    const [{ tensor }] = items;
+    const previous = tensor === 0n ? "" : name(Number(tensor) - 1);
+    return (await models.send("proveSamples", [runId, stage, 0n, previous, items])).gas;
+  };
   gas[`proveSamples, the first alone, ${label}`] = await send([await sample(0)]);
   gas[`proveSamples, one, ${label}`] = await send([await sample(1)]);
   const items = [];

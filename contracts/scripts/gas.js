@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { zeroAddress } from "viem";
+import { concat, keccak256, pad, stringToHex, toHex, zeroAddress } from "viem";
 import { artifacts, Chain, Contract } from "./chain.js";
 import { exported, repository } from "./compiler.js";
 import { measureAudits, measureModels } from "./gas-models.js";
@@ -17,6 +17,7 @@ const SLOTS = 4096n;
 const COUNT = 4096n; // one epoch chunk, one tree chunk
 const CHUNK_SLOTS = 256n; // for an epoch of many chunks
 const BATCHES = [2, 16]; // numbers of proofs in a batch
+const AT_ONCE = [1, 3, 16]; // numbers of epochs that are anchored and proved in one call
 const U = 0x1234567n;
 const P = 0x89abcdfn;
 const D = 0xfedcba9n;
@@ -26,6 +27,10 @@ const sha256 = (...parts) =>
 const node = (left, right) => sha256(Buffer.of(1), left, right);
 const text = (name) => `0x${sha256(name).toString("hex")}`;
 const hex = (bytes) => `0x${bytes.toString("hex")}`;
+
+/** keccak256 of words: numbers, or bytes that are filled up to 32 on the left. */
+const hashOf = (words) =>
+  keccak256(concat(words.map((word) => pad(typeof word === "bigint" ? toHex(word) : word))));
 
 // The definitions of RFC 6962 section 2.1.
 const split = (n) => 2 ** Math.floor(Math.log2(n - 1));
@@ -180,6 +185,24 @@ async function measureProofs(chain, registry, gas, label, ceremony) {
       throw new Error("the last epoch was not accepted");
     const each = share(gas, `${name}, ${label}`, k);
     gas[`one epoch: anchorEpoch and its share of ${k} epochs, ${label}`] = anchorGas + each;
+  }
+  const run = await registry.call("runOf", [runId]);
+  const words = [keccak256(stringToHex("provenance/v1/epoch")), await chain.request("eth_chainId")];
+  words.push(ledger.address, registry.address, epochKey.vkId, datasetId, runId, run.seed);
+  const tail = [0n, COUNT, COUNT, SLOTS, 1n, run.size, run.root, ...[d, u, p].map(hashOf)];
+  for (const k of AT_ONCE) {
+    const epochs = [];
+    for (let i = 0; i < k; ++i) {
+      const seed = hashOf([...words, ++epoch, ...tail]);
+      const proof = await prove([...(await ledger.call("challengesOf", [seed])), 0n, b, b], [D, U, P]);
+      const chunks = [{ a: b, b, poks: args[7], proof }];
+      epochs.push({ epoch, number: 0n, consumed: COUNT, u: [u], p: [p], chunks });
+    }
+    const name = `anchorAndProve, ${k === 1 ? "an epoch" : `${k} epochs`} of one chunk`;
+    await note(name, ledger.send("anchorAndProve", [runId, datasetId, run.seq, [d], epochs]));
+    if (!(await ledger.call("anchoringOf", [runId, epoch, 0n])).accepted)
+      throw new Error("the last epoch was not accepted");
+    share(gas, `${name}, ${label}`, k);
   }
   const random = (...names) => names.map((name) => BigInt(text(name)) % R);
   const core = (proof) => [...proof.a, ...proof.b, ...proof.c];

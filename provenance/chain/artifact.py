@@ -20,6 +20,11 @@ ARTIFACTS = {
 }
 """Solidity name of each contract of `provenance.judgement.facts.CONTRACTS`."""
 
+JUDGE = "BatchVerifier"
+"""The contract that judges proofs for the ledgers, each of which created its own. What it reverts
+with comes through their calls.
+"""
+
 Addresses = Mapping[str, Address]
 """Address of each contract by its name; a contract that is not trusted is left out."""
 
@@ -35,8 +40,10 @@ def artifact(name: str) -> dict[str, Any]:
 
 @cache
 def abi_of(name: str) -> Abi:
-    """The ABI of a contract by its Solidity name."""
-    return Abi(artifact(name)["abi"])
+    """The ABI of a contract by its Solidity name, with the errors of the judge that it may call."""
+    own = artifact(name)["abi"]
+    errors = [item for item in artifact(JUDGE)["abi"] if item["type"] == "error"]
+    return Abi([*own, *(item for item in errors if item not in own)])
 
 
 def address_of(addresses: Addresses, contract: str) -> Address:

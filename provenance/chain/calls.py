@@ -70,7 +70,48 @@ class EpochProof:
     poks: Sequence[Point]
     proof: Any
 
+    @property
+    def chunk(self) -> tuple[Any, ...]:
+        """The contract's `ProvedChunk`: what `EpochsAtOnce` says of a chunk."""
+        return (self.a, self.b, list(self.poks), self.proof)
+
     def calldata(self) -> tuple[Any, ...]:
         """The fields in the contract's order."""
         chunk = (self.run_id, self.epoch, self.number, self.c, self.a, self.b)
         return (*chunk, list(self.commitments), list(self.poks), self.proof)
+
+
+@dataclass(frozen=True)
+class EpochAtOnce:
+    """An epoch to anchor and prove in one call: the contract's `ProvedEpoch`.
+
+    `number` is that of the anchoring to come, and `seed` the seed that then follows, with whose
+    challenges the `proofs` of all chunks were made.
+    """
+
+    epoch: int
+    number: int
+    seed: bytes
+    points: EpochPoints
+    proofs: Sequence[EpochProof]
+
+    def calldata(self) -> tuple[Any, ...]:
+        """The fields in the contract's order."""
+        points = self.points
+        names = (self.epoch, self.number, points.consumed)
+        return (*names, list(points.u), list(points.p), [proof.chunk for proof in self.proofs])
+
+
+@dataclass(frozen=True)
+class EpochsAtOnce:
+    """Epochs of a run to anchor and prove in one call.
+
+    `head_seq` is the number of the run's head that the seeds were computed with. `d` are all points
+    D of the dataset.
+    """
+
+    run_id: RunId
+    dataset_id: DatasetId
+    head_seq: int
+    d: Sequence[Point]
+    epochs: Sequence[EpochAtOnce]

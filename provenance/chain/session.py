@@ -11,7 +11,14 @@ from typing import Any
 from eth_account.signers.local import LocalAccount
 
 from provenance.chain.anvil import EmbeddedChain
-from provenance.chain.calls import EpochPoints, EpochProof, LinkProof, Point, SortedProof
+from provenance.chain.calls import (
+    EpochPoints,
+    EpochProof,
+    EpochsAtOnce,
+    LinkProof,
+    Point,
+    SortedProof,
+)
 from provenance.chain.contracts import Reader
 from provenance.chain.deploy import Deployment, require_same_chain
 from provenance.chain.endpoint import PATIENT, Patience
@@ -23,7 +30,12 @@ from provenance.dataset.manifest import DatasetRoot
 from provenance.digest import sha256
 from provenance.errors import InputError, NotFound, RejectedError, UnavailableError
 from provenance.ids import Address, DatasetId, KeyId, RunId
-from provenance.judgement.facts import ZERO_WORD, ChainSnapshot, ModelAnchoringFacts
+from provenance.judgement.facts import (
+    ZERO_WORD,
+    ChainIdentity,
+    ChainSnapshot,
+    ModelAnchoringFacts,
+)
 from provenance.log.anchoring import Committed
 from provenance.log.record import Record
 from provenance.log.records import Release
@@ -149,6 +161,11 @@ class Session:
     def domain(self) -> Domain:
         """Where this account's signatures count."""
         return Domain(self.deployment.chain_id, self.deployment.registry)
+
+    @property
+    def identity(self) -> ChainIdentity:
+        """The chain and the contracts that this session writes to."""
+        return self.deployment.chain
 
     def latest(self) -> ChainSnapshot:
         """The contracts' state at the newest block."""
@@ -306,6 +323,14 @@ class Session:
         label = f"epochs:{sha256(ids.encode()).hex()}"
         return self.writer.send("ledger", label, "proveEpochs", [item.calldata() for item in items])
 
+    def anchor_and_prove(self, epochs: EpochsAtOnce) -> Receipt:
+        """Anchor epochs and prove all their chunks in one transaction: all or none."""
+        seeds = b"".join(epoch.seed for epoch in epochs.epochs)
+        label = f"at-once:{epochs.run_id.hex()}:{sha256(seeds).hex()}"
+        arguments = (epochs.run_id, epochs.dataset_id, epochs.head_seq, list(epochs.d))
+        items = [epoch.calldata() for epoch in epochs.epochs]
+        return self.writer.send("ledger", label, "anchorAndProve", *arguments, items)
+
     def is_chunk_proved(self, run_id: RunId, epoch: int, number: int, c: int) -> bool:
         """Whether the ledger accepted chunk `c` of anchoring `number`."""
         return self.writer.latest().is_chunk_proved(run_id, epoch, number, c)
@@ -376,13 +401,19 @@ class Session:
         return self._model(run_id, stage, number).seed
 
     def prove_samples(
-        self, run_id: RunId, stage: int, number: int, items: Sequence[Any]
+        self, run_id: RunId, stage: int, number: int, items: Sequence[Any], previous: str
     ) -> Receipt:
-        """Submit proofs in the order of (tensor, group); the contract skips those it accepted."""
+        """Submit proofs in the order of (tensor, group); the contract skips those it accepted.
+
+        Args:
+            previous: name of the tensor before that of the first item; the contract compares the
+                names only if the item opens the first group of its tensor.
+        """
         (tensor, group), (last_tensor, last_group) = items[0][:2], items[-1][:2]
         where = f"{self.deployment.models}:{run_id.hex()}:{stage}:{number}"
         label = f"samples:{where}:{tensor}.{group}-{last_tensor}.{last_group}"
-        return self.writer.send("models", label, "proveSamples", run_id, stage, number, list(items))
+        arguments = (run_id, stage, number, previous, list(items))
+        return self.writer.send("models", label, "proveSamples", *arguments)
 
     def _model(self, run_id: RunId, stage: int, number: int) -> ModelAnchoringFacts:
         facts = self.writer.latest().model_anchoring(run_id, stage, number)

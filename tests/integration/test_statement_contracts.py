@@ -178,7 +178,7 @@ def test_a_model_is_anchored_drawn_proven_and_read_back(
     ]
     assert len(items) == 2
     for _ in range(2):
-        session.prove_samples(run, stage, number, [item.calldata() for item in items])
+        session.prove_samples(run, stage, number, [item.calldata() for item in items], "")
     facts = session.latest().model_anchoring(run, stage, number)
     assert facts is not None
     assert (facts.base, facts.adapter, facts.merged, facts.artifact) == (
@@ -220,10 +220,10 @@ def test_only_codes_of_the_draw_are_accepted(session: Session, honest: Run) -> N
     ]
     for item in altered:
         with pytest.raises(RejectedError, match="SampleInvalid"):
-            session.prove_samples(honest.run_id, 2, number, [item.calldata()])
+            session.prove_samples(honest.run_id, 2, number, [item.calldata()], "")
     with pytest.raises(RejectedError, match="OutOfOrder"):
-        session.prove_samples(honest.run_id, 2, number, [sample("q8_0", seed, 1).calldata()])
-    session.prove_samples(honest.run_id, 2, number, [good.calldata()])
+        session.prove_samples(honest.run_id, 2, number, [sample("q8_0", seed, 1).calldata()], "")
+    session.prove_samples(honest.run_id, 2, number, [good.calldata()], "")
     facts = session.latest().model_anchoring(honest.run_id, 2, number)
     assert facts is not None
     assert (facts.next_tensor, facts.next_group, facts.accepted) == (0, 1, False)

@@ -165,11 +165,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "a rule without numbers": ({"depth": {"means": "levels"}}, "or one_of"),
     "a rule without meaning": ({"depth": {"one_of": [1]}}, "means is missing"),
     "an unknown constant": ({"depth": TOY["depth"] | {"to": "MAX_LEVEL"}}, "constant MAX_LEVEL"),
-    "a misspelt word on chain": ({"on_chain": {"slot": {"one_of": [8]}}}, "unknown field slot"),
-    "an unknown word in a rule on chain": (
-        {"on_chain": {"slots": {"one_off": [8]}}},
-        "unknown field one_off",
-    ),
+    "a rule of contracts alone": ({"on_chain": {}}, "unknown field on_chain"),
     "an unknown word of a block": (
         {"block": {"bytes": 18, "codes_at": 2, "scale": 2}},
         "bytes and codes_at",

@@ -19,13 +19,13 @@ def _words_of_rule(table: Table, rule: Rule) -> str:
 
 
 def _cell(table: Table, kind: Entry, word: str) -> str:
-    rule, chain = kind[word], table.on_chain(kind, word)
+    rule = kind[word]
     text = _words_of_rule(table, rule)
     if rule["means"] != text:
         text = f"{rule['means']}: {text}"
     if rule.get("holds_slots"):
         text += ", with room for a chunk"
-    return text if chain is rule else f"{text}; on chain {_words_of_rule(table, chain)}"
+    return text
 
 
 def _public_cell(kind: Entry) -> str:

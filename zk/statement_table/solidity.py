@@ -44,6 +44,8 @@ def _rule(word: str, rule: Rule) -> str:
 
 
 def _depth(rule: Rule) -> str:
+    if rule.get("holds_slots"):
+        return f"{_rule('depth', rule)} && ARITY ** depth >= slots"
     if not rule.get("ranked"):
         return _rule("depth", rule)
     return f"_isRank(depth / RANK_UNIT) && {_rule('depth % RANK_UNIT', rule)}"
@@ -57,14 +59,14 @@ def _public(kind: Entry) -> str:
 _Value = Callable[[Table, Entry], str | None]
 _FUNCTIONS: tuple[tuple[str, str, _Value], ...] = (
     (
-        "Whether a contract takes a key of this kind with this number of slots.",
+        "Whether a key of this kind may have this number of slots.",
         "fitsSlots(uint256 kind, uint256 slots) internal pure returns (bool fits)",
-        lambda table, kind: _rule("slots", table.on_chain(kind, "slots")),
+        lambda table, kind: _rule("slots", kind["slots"]),
     ),
     (
-        "Whether a contract takes a key of this kind with this depth word.",
-        "fitsDepth(uint256 kind, uint256 depth) internal pure returns (bool fits)",
-        lambda table, kind: _depth(table.on_chain(kind, "depth")),
+        "Whether a key of this kind with these slots may have this depth word.",
+        "fitsDepth(uint256 kind, uint256 slots, uint256 depth) internal pure returns (bool fits)",
+        lambda table, kind: _depth(kind["depth"]),
     ),
     (
         "Number of public inputs of a key of this kind; `slots` must fit.",

@@ -14,7 +14,6 @@ _REQUIRED = ("number", "name", "shows", "contract", "public", "slots", "depth")
 _OPTIONAL: dict[str, Any] = {
     "words": [],
     "commitments": [],
-    "on_chain": {},
     "stage": None,
     "quantization": None,
     "block": {"bytes": 0, "codes_at": 0},
@@ -72,13 +71,10 @@ class Table:
             raise ValueError(f"{where}: a kind has a stage if its contract is ModelLedger only")
 
     def _check_rules(self, entry: Entry, where: str) -> None:
-        _require_words(entry["on_chain"], set(_RULES), f"{where}: on_chain")
         for word, others in _RULES.items():
             self._check_rule(entry[word], others, f"{where}: {word}")
             if "means" not in entry[word]:
                 raise ValueError(f"{where}: {word}: means is missing")
-            if word in entry["on_chain"]:
-                self._check_rule(entry["on_chain"][word], set(), f"{where}: on_chain {word}")
 
     def _check_rule(self, rule: Rule, others: set[str], where: str) -> None:
         _require_words(rule, {"from", "to", "one_of", *others}, where)
@@ -95,15 +91,6 @@ class Table:
     def of(self, contract: str) -> list[Entry]:
         """The kinds whose keys a contract pins."""
         return [kind for kind in self.kinds if kind["contract"] == contract]
-
-    def on_chain(self, kind: Entry, word: str) -> Rule:
-        """What the contract allows for slots or depth: what circuits allow, unless `on_chain` says.
-
-        Args:
-            word: `slots` or `depth`.
-        """
-        rule: Rule = kind["on_chain"].get(word, kind[word])
-        return rule
 
     def most_public(self) -> int:
         """Number of public inputs of the largest key."""

@@ -10,20 +10,23 @@ from collections.abc import Iterable
 
 from provenance_cli.jobs.tasks import Estimate
 from provenance_trainer.run.plan import Plan
+from provenance_zk.training.submission import BATCH
 
 GAS = {
     "run": 153_000,  # openRun and drawSeed
     "head": 96_000,
     "release": 209_000,
     "anchor": 130_000,
-    "epoch": 410_000,
-    "dataset": 381_000,  # beginDataset and finishDataset
-    "tree": 361_000,
-    "link": 306_000,
+    "epoch": 416_000,
+    "dataset": 385_000,  # beginDataset and finishDataset
+    "tree": 364_000,
+    "link": 312_000,
     "sorted": 331_000,
     "model": 290_000,  # anchorModel and drawModel
 }
-BATCH_GAS, BATCHED_GAS = 343_000, 115_000  # per batch of epoch proofs, and per proof in it
+BATCH_GAS, BATCHED_GAS = 350_000, 116_000  # per batch of epoch proofs, and per proof in it
+# Of epochs that are anchored and proven at once: per transaction, epoch and proof.
+AT_ONCE_GAS, AT_ONCE_EPOCH_GAS, AT_ONCE_PROOF_GAS = 373_000, 50_000, 104_000
 # Of one proof about weights in a batch of SAMPLE_BATCH, by kind. A test checks that no kind of
 # zk/statements.json is missing.
 SAMPLE_GAS = {"merge": 146_000, "q8_0": 107_000, "int8": 110_000}
@@ -56,8 +59,11 @@ def training(plan: Plan) -> Estimate:
 
 
 def epochs(plan: Plan) -> Estimate:
-    """Anchoring and proving each epoch."""
+    """Anchoring and proving each epoch, at once if a transaction has room for all its proofs."""
     sent = plan.proof_transactions
+    if plan.chunks <= BATCH:
+        gas = len(sent) * AT_ONCE_GAS + plan.epochs * AT_ONCE_EPOCH_GAS
+        return Estimate(len(sent), gas + sum(sent) * AT_ONCE_PROOF_GAS, plan.proving_s)
     gas = plan.epochs * GAS["anchor"] + sum(map(proof_gas, sent))
     return Estimate(plan.epochs + len(sent), gas, plan.proving_s)
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IBatchVerifier} from "../../interfaces/IBatchVerifier.sol";
 import {IProofLedger} from "../../interfaces/IProofLedger.sol";
 import {Bitmap} from "./Bitmap.sol";
 import {Bn254} from "../groth16/Bn254.sol";
 import {Challenges} from "../seeds/Challenges.sol";
-import {Groth16} from "../groth16/Groth16.sol";
 import {Kinds} from "../keys/Kinds.sol";
 import {PinnedKeys} from "../keys/PinnedKeys.sol";
 import {VerifyingKey} from "../keys/VerifyingKey.sol";
@@ -63,6 +63,7 @@ library Datasets {
     function begin(
         Store storage store,
         PinnedKeys.Store storage keys,
+        IBatchVerifier verifier,
         Challenges.Registration memory r,
         uint256[2][] calldata d,
         uint256[2][] calldata poks
@@ -79,7 +80,7 @@ library Datasets {
         bytes32 seed = Challenges.linkSeed(r);
         datasetId = Challenges.datasetId(seed);
         if (store.positions[datasetId] != 0) revert IProofLedger.DatasetExists(datasetId);
-        if (!Groth16.verifyKnowledge(keys.load(epochKey), D, d, poks))
+        if (!verifier.verifyKnowledge(keys.list[epochKey].data, D, d, poks))
             revert IProofLedger.KnowledgeNotProved();
 
         Stored storage s = store.list[store.count];
@@ -106,6 +107,7 @@ library Datasets {
     function proveTree(
         Store storage store,
         PinnedKeys.Store storage keys,
+        IBatchVerifier verifier,
         DatasetId datasetId,
         uint64 k,
         uint256[2] memory tz,
@@ -118,23 +120,12 @@ library Datasets {
         if (k >= trees) revert IProofLedger.ChunkOutOfRange(k, uint64(trees));
         if (s.trees.has(k)) return;
         if (tz[0] == 0 || tz[1] == 0) revert IProofLedger.ZeroProduct(k);
-        uint256[] memory inputs = new uint256[](8);
-        (inputs[0], inputs[1]) = (s.root, k);
-        // Public inputs `used` and `last`.
-        (inputs[2], inputs[3]) = k == trees - 1 ? (count - k * slots, uint256(1)) : (slots, 0);
-        (inputs[4], inputs[5]) = Challenges.fromSeed(s.linkSeed);
-        (inputs[6], inputs[7]) = (tz[0], tz[1]);
-        uint256[] memory none = new uint256[](0);
-        if (
-            !Groth16.verify(
-                keys.load(s.treeKey),
-                Groth16.Proof(proof.a, proof.b, proof.c, none, none),
-                0,
-                inputs
-            )
-        ) {
+        (uint256 used, uint256 last) = k == trees - 1 ? (count - k * slots, 1) : (slots, 0);
+        (uint256 gamma, uint256 delta) = Challenges.fromSeed(s.linkSeed);
+        // abi.encode of static values is their words in order.
+        bytes memory item = abi.encode(proof, s.root, k, used, last, gamma, delta, tz);
+        if (!verifier.verify(keys.list[s.treeKey].data, item, 0))
             revert IProofLedger.ProofInvalid(k);
-        }
         s.trees.add(k);
         ++s.treesProved;
         _multiply(s.products[(k * slots) / keys.list[s.epochKey].slots], tz[1], tz[0]);
@@ -145,6 +136,7 @@ library Datasets {
     /// was accepted before.
     function proveLink(
         Store storage store,
+        IBatchVerifier verifier,
         DatasetId datasetId,
         uint64 c,
         uint256[2] calldata d,
@@ -158,21 +150,24 @@ library Datasets {
         if (ab[0] == 0 || ab[1] == 0) revert IProofLedger.ZeroProduct(c);
         VerifyingKey.Key memory key = VerifyingKey.load(s.epochData);
         uint256 start = c * key.slots();
-        uint256[] memory commitments = new uint256[](6); // X, Y of D, U, P
-        (commitments[0], commitments[1]) = (d[0], d[1]);
+        (uint256 gamma, uint256 delta) = Challenges.fromSeed(s.linkSeed);
         // No proof of knowledge is needed here. U stays at infinity and P is computed below, so
         // everybody knows what they commit to. Knowledge of D was checked when the registration
         // began.
-        uint256[2] memory p = _orderByIndex(key, start);
-        (commitments[4], commitments[5]) = (p[0], p[1]);
-        if (
-            !Groth16.verify(
-                key,
-                Groth16.Proof(proof.a, proof.b, proof.c, commitments, new uint256[](6)),
-                0,
-                epochInputs(s.linkSeed, start, ab)
-            )
-        ) revert IProofLedger.ProofInvalid(c);
+        uint256[2] memory u;
+        uint256[6] memory poks;
+        bytes memory item = abi.encode(
+            proof,
+            d,
+            u,
+            _orderByIndex(key, start),
+            poks,
+            gamma,
+            delta,
+            start,
+            ab
+        );
+        if (!verifier.verify(s.epochData, item, 0)) revert IProofLedger.ProofInvalid(c);
         s.links.add(c);
         ++s.linksProved;
         _multiply(s.products[c], ab[0], ab[1]);
@@ -247,18 +242,6 @@ library Datasets {
         v.finished = s.finished;
         v.linkSeed = s.linkSeed;
         v.dHash = s.dHash;
-    }
-
-    /// @notice Public inputs of an `epoch` proof.
-    function epochInputs(
-        bytes32 seed,
-        uint256 start,
-        uint256[2] memory ab
-    ) internal pure returns (uint256[] memory inputs) {
-        inputs = new uint256[](5);
-        (inputs[0], inputs[1]) = Challenges.fromSeed(seed);
-        inputs[2] = start;
-        (inputs[3], inputs[4]) = (ab[0], ab[1]);
     }
 
     function _multiply(Products storage products, uint256 left, uint256 right) private {

@@ -8,10 +8,10 @@ import {Challenges} from "../seeds/Challenges.sol";
 import {Datasets} from "./Datasets.sol";
 import {Epochs} from "./Epochs.sol";
 
-/// @title Proving many chunks of anchored epochs in one call.
+/// @title Proving chunks of anchored epochs, one or many in one call.
 library EpochBatches {
     // One proof of a batch: A, B, C, three commitments, three poks, five public inputs.
-    uint256 private constant ITEM_BYTES = 800;
+    uint256 internal constant ITEM_BYTES = 800;
 
     /// @dev What the items of one dataset share, while a batch is read. `slots` is 0 before the
     /// first item.
@@ -21,9 +21,10 @@ library EpochBatches {
         uint24 chunks;
         address epochData;
         address batchData; // key data of the first wanted item; all others must have the same
+        uint64 c; // chunk of the item that was wanted last
     }
 
-    /// @notice Accepts the chunks of a batch, as `Epochs.prove` would one after the other.
+    /// @notice Accepts the chunks that were not accepted before; the others have no effect.
     /// @dev Each chunk is accepted at once, so that the second of two equal items has no effect.
     /// All proofs are checked at the end; if they do not verify, the call reverts and undoes
     /// everything. No other contract is called before that.
@@ -61,6 +62,7 @@ library EpochBatches {
             ) continue;
             if (wanted == 0) shared.batchData = shared.epochData;
             else if (shared.batchData != shared.epochData) revert IProofLedger.MixedKeys(i);
+            shared.c = item.c;
             _write(proofs, wanted++, item, seed, item.c * shared.slots);
             _accept(s, shared, proved, item);
         }
@@ -68,8 +70,25 @@ library EpochBatches {
         assembly ("memory-safe") {
             mstore(proofs, mul(wanted, ITEM_BYTES))
         }
-        if (!verifier.verifyBatch(shared.batchData, proofs, Epochs.KNOWLEDGE_OF_U_AND_P))
-            revert IProofLedger.BatchInvalid(wanted);
+        requireValid(verifier, shared.batchData, proofs, wanted, shared.c);
+    }
+
+    /// @notice Reverts unless all proofs of a batch verify, with knowledge of U and P.
+    /// @param c chunk of the proof, if the batch has one only
+    function requireValid(
+        IBatchVerifier verifier,
+        address keyData,
+        bytes memory proofs,
+        uint256 count,
+        uint64 c
+    ) internal view {
+        if (count == 1) {
+            // Without the weights of a batch it costs less.
+            if (!verifier.verify(keyData, proofs, Epochs.KNOWLEDGE_OF_U_AND_P))
+                revert IProofLedger.ProofInvalid(c);
+        } else if (!verifier.verifyBatch(keyData, proofs, Epochs.KNOWLEDGE_OF_U_AND_P)) {
+            revert IProofLedger.BatchInvalid(count);
+        }
     }
 
     /// Accepts the chunk of an item, whose proof is checked later, with all proofs of the batch.

@@ -7,9 +7,7 @@ import {Bitmap} from "./Bitmap.sol";
 import {Bn254} from "../groth16/Bn254.sol";
 import {Challenges} from "../seeds/Challenges.sol";
 import {Datasets} from "./Datasets.sol";
-import {Groth16} from "../groth16/Groth16.sol";
 import {PinnedKeys} from "../keys/PinnedKeys.sol";
-import {VerifyingKey} from "../keys/VerifyingKey.sol";
 import {DatasetId} from "../../types/DatasetId.sol";
 import {RunId} from "../../types/RunId.sol";
 
@@ -21,8 +19,6 @@ library Epochs {
     using Bitmap for mapping(uint256 => uint256);
     using Datasets for Datasets.Store;
     using Datasets for Datasets.Stored;
-    using PinnedKeys for PinnedKeys.Store;
-    using VerifyingKey for VerifyingKey.Key;
 
     uint256 internal constant KNOWLEDGE_OF_U_AND_P = 6; // D passed its check at registration
 
@@ -48,6 +44,12 @@ library Epochs {
         mapping(uint256 word => uint256 bits) proved; // the last chunk is not added: then all are
     }
 
+    /// @dev What a run's anchorings point to: number of its latest head, place of its dataset.
+    struct Head {
+        uint64 seq;
+        uint32 dataset;
+    }
+
     struct Store {
         mapping(RunId => mapping(uint64 epoch => mapping(uint64 number => Stored))) anchorings;
     }
@@ -64,71 +66,73 @@ library Epochs {
         uint256[2][] calldata u,
         uint256[2][] calldata p
     ) internal returns (uint64 number) {
-        IProvenanceRegistry.Run memory run = registry.runOf(id.runId);
-        if (run.owner != msg.sender && !registry.isWriter(id.runId, msg.sender)) {
-            // The owner is always a writer, so the registry is asked about others only.
-            revert IProofLedger.NotRunWriter(id.runId, msg.sender);
-        }
-        if (run.seed == 0) revert IProofLedger.SeedNotDrawn(id.runId);
-        if (run.datasetId != datasetId)
-            revert IProofLedger.WrongDataset(id.runId, run.datasetId, datasetId);
-        if (run.seq == 0) revert IProofLedger.LogIsEmpty(id.runId);
-        if (consumed == 0) revert IProofLedger.NothingConsumed(id.runId, id.epoch);
-
-        Challenges.Epoch memory e = _describe(keys, datasets, datasetId, consumed, u, p);
-        e.registry = address(registry);
-        (e.runId, e.runSeed, e.epoch) = (id.runId, run.seed, id.epoch);
-        (e.logSize, e.logRoot) = (run.size, run.root);
-        number = id.number = count(store, id.runId, id.epoch);
-        e.number = number;
-
-        Stored storage s = find(store, id);
-        s.seed = Challenges.epochSeed(e);
-        s.consumed = uint32(consumed);
-        s.headSeq = run.seq;
-        s.blockNumber = uint48(block.number);
-        s.dataset = uint32(datasets.positions[datasetId] - 1);
+        (Challenges.Epoch memory e, Head memory head) = open(
+            keys,
+            datasets,
+            registry,
+            id.runId,
+            datasetId
+        );
+        Stored storage s = fix(store, e, head, id.epoch, consumed, u, p);
         for (uint256 c = 0; c < u.length; ++c) s.chunkHashes[c] = Challenges.hashOf(u[c], p[c]);
-        if (number == 0) s.count = 1;
-        else store.anchorings[id.runId][id.epoch][0].count = uint32(number) + 1;
-        _emitAnchored(e, s.seed);
+        return uint64(e.number);
     }
 
-    /// @notice Accepts chunk `c` with its products a, b; nothing happens if it was accepted before.
-    function prove(
-        Store storage store,
+    /// @notice What all epochs of a run share: those fields of the preimage, and the run's head.
+    /// Reverts unless the sender may anchor the run's epochs.
+    function open(
+        PinnedKeys.Store storage keys,
         Datasets.Store storage datasets,
-        Id memory id,
-        uint64 c,
-        uint256[2] memory ab,
-        uint256[2][3] calldata commitments,
-        uint256[2][2] calldata poks,
-        IProofLedger.Proof calldata proof
-    ) internal {
-        Stored storage s = find(store, id);
-        bytes32 seed = seedOf(s, id.runId, id.epoch, id.number);
-        Datasets.Stored storage dataset = datasets.list[s.dataset];
-        (uint24 chunks, uint32 proved) = (dataset.chunks, s.chunksProved);
-        if (!isWanted(s, dataset, chunks, proved, c, ab[0], ab[1], commitments)) return;
-        VerifyingKey.Key memory key = VerifyingKey.load(dataset.epochData);
-        if (
-            !Groth16.verify(
-                key,
-                _proof(commitments, poks, proof),
-                KNOWLEDGE_OF_U_AND_P,
-                Datasets.epochInputs(seed, c * key.slots(), ab)
-            )
-        ) revert IProofLedger.ProofInvalid(c);
-        bool accepted = accept(s, chunks, proved, c, ab[0], ab[1]);
-        emit IProofLedger.EpochChunkProved(
-            id.runId,
-            id.epoch,
-            id.number,
-            c,
-            ab[0],
-            ab[1],
-            accepted
-        );
+        IProvenanceRegistry registry,
+        RunId runId,
+        DatasetId datasetId
+    ) internal view returns (Challenges.Epoch memory e, Head memory head) {
+        IProvenanceRegistry.Run memory run = registry.runOf(runId);
+        if (run.owner != msg.sender && !registry.isWriter(runId, msg.sender)) {
+            // The owner is always a writer, so the registry is asked about others only.
+            revert IProofLedger.NotRunWriter(runId, msg.sender);
+        }
+        if (run.seed == 0) revert IProofLedger.SeedNotDrawn(runId);
+        if (run.datasetId != datasetId)
+            revert IProofLedger.WrongDataset(runId, run.datasetId, datasetId);
+        if (run.seq == 0) revert IProofLedger.LogIsEmpty(runId);
+        Datasets.Stored storage dataset = datasets.require_(datasetId);
+        if (!dataset.finished) revert IProofLedger.DatasetNotFinished(datasetId);
+        (e.registry, e.runId, e.runSeed) = (address(registry), runId, run.seed);
+        (e.logSize, e.logRoot, e.datasetId) = (run.size, run.root, datasetId);
+        (e.count, e.chunks, e.dHash) = (dataset.count, dataset.chunks, dataset.dHash);
+        PinnedKeys.Pinned storage key = keys.list[dataset.epochKey];
+        (e.epochKey, e.slots) = (key.vkId, key.slots);
+        head = Head(run.seq, uint32(datasets.positions[datasetId] - 1));
+    }
+
+    /// @notice Fixes the points of an epoch under its next number, and sets the fields of `e` that
+    /// differ between epochs. The hashes of chunks are left to the caller.
+    function fix(
+        Store storage store,
+        Challenges.Epoch memory e,
+        Head memory head,
+        uint64 epoch,
+        uint64 consumed,
+        uint256[2][] calldata u,
+        uint256[2][] calldata p
+    ) internal returns (Stored storage s) {
+        if (consumed == 0) revert IProofLedger.NothingConsumed(e.runId, epoch);
+        if (consumed > e.count) revert IProofLedger.TooManyConsumed(consumed, uint64(e.count));
+        if (u.length != e.chunks) revert IProofLedger.WrongPointCount(uint64(e.chunks), u.length);
+        if (p.length != e.chunks) revert IProofLedger.WrongPointCount(uint64(e.chunks), p.length);
+        uint64 number = count(store, e.runId, epoch);
+        (e.epoch, e.number, e.consumed) = (epoch, number, consumed);
+        (e.uHash, e.pHash) = (Challenges.hashOf(u), Challenges.hashOf(p));
+        s = find(store, Id(e.runId, epoch, number));
+        s.seed = Challenges.epochSeed(e);
+        s.consumed = uint32(consumed);
+        s.headSeq = head.seq;
+        s.blockNumber = uint48(block.number);
+        s.dataset = head.dataset;
+        if (number == 0) s.count = 1;
+        else store.anchorings[e.runId][epoch][0].count = uint32(number) + 1;
+        _emitAnchored(e, s.seed);
     }
 
     /// @notice How many times an epoch was anchored.
@@ -211,27 +215,6 @@ library Epochs {
         );
     }
 
-    /// The fields of the preimage that come from the registration and from the caller.
-    function _describe(
-        PinnedKeys.Store storage keys,
-        Datasets.Store storage datasets,
-        DatasetId datasetId,
-        uint64 consumed,
-        uint256[2][] calldata u,
-        uint256[2][] calldata p
-    ) private view returns (Challenges.Epoch memory e) {
-        Datasets.Stored storage dataset = datasets.require_(datasetId);
-        if (!dataset.finished) revert IProofLedger.DatasetNotFinished(datasetId);
-        (e.count, e.chunks) = (dataset.count, dataset.chunks);
-        if (consumed > e.count) revert IProofLedger.TooManyConsumed(consumed, uint64(e.count));
-        if (u.length != e.chunks) revert IProofLedger.WrongPointCount(uint64(e.chunks), u.length);
-        if (p.length != e.chunks) revert IProofLedger.WrongPointCount(uint64(e.chunks), p.length);
-        PinnedKeys.Pinned storage key = keys.list[dataset.epochKey];
-        (e.epochKey, e.slots) = (key.vkId, key.slots);
-        (e.datasetId, e.consumed) = (datasetId, consumed);
-        (e.dHash, e.uHash, e.pHash) = (dataset.dHash, Challenges.hashOf(u), Challenges.hashOf(p));
-    }
-
     /// The seed of an anchoring, which must exist.
     function seedOf(
         Stored storage s,
@@ -272,19 +255,5 @@ library Epochs {
         uint64 c
     ) private view returns (bool) {
         return proved == chunks || (proved != 0 && s.proved.has(c));
-    }
-
-    function _proof(
-        uint256[2][3] calldata commitments,
-        uint256[2][2] calldata poks,
-        IProofLedger.Proof calldata proof
-    ) private pure returns (Groth16.Proof memory) {
-        uint256[] memory points = new uint256[](6);
-        uint256[] memory knowledge = new uint256[](6); // D has none: its place stays zero
-        assembly ("memory-safe") {
-            calldatacopy(add(points, 32), commitments, 192)
-            calldatacopy(add(knowledge, 96), poks, 128)
-        }
-        return Groth16.Proof(proof.a, proof.b, proof.c, points, knowledge);
     }
 }

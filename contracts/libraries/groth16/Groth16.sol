@@ -55,7 +55,7 @@ library Groth16 {
         Bn254.Sum memory x = _publicPoint(key, proof.commitments, publicInputs);
         uint256 pairs = 4;
         if (knowledgeMask != 0) {
-            bytes32 seed = _weightSeed(key.id, proof, publicInputs);
+            bytes32 seed = weightSeed(key.id, proof, publicInputs);
             pairs = _putKnowledge(key, proof, knowledgeMask, seed, input, x);
         }
         _put(input, 0, proof.a, proof.b);
@@ -81,7 +81,7 @@ library Groth16 {
         uint256[2] memory point = points[0];
         uint256[2] memory pok = poks[0];
         if (points.length > 1) {
-            bytes32 seed = keccak256(abi.encode(key.id, i, points, poks));
+            bytes32 seed = knowledgeSeed(key.id, i, points, poks);
             point = _fold(points, seed);
             pok = _fold(poks, seed);
         }
@@ -92,13 +92,59 @@ library Groth16 {
         return Bn254.isPairingOne(input, 2);
     }
 
+    /// @notice Seed of the weights of `verifyKnowledge`. It covers all that the prover chose, so
+    /// nothing can be chosen after the weights are known.
+    function knowledgeSeed(
+        KeyId keyId,
+        uint256 i,
+        uint256[2][] memory points,
+        uint256[2][] memory poks
+    ) internal pure returns (bytes32) {
+        return keccak256(abi.encode(keyId, i, points, poks));
+    }
+
+    /// @notice keccak256(key id || A || B || C || commitments || poks || public inputs): seed of
+    /// the weights of `verify`. It covers all that the prover chose, so nothing can be chosen after
+    /// the weights are known. The key fixes how many there are of each.
+    function weightSeed(
+        KeyId keyId,
+        Proof memory proof,
+        uint256[] memory publicInputs
+    ) internal pure returns (bytes32 seed) {
+        uint256[2] memory a = proof.a;
+        uint256[4] memory b = proof.b;
+        uint256[2] memory c = proof.c;
+        uint256[] memory commitments = proof.commitments;
+        uint256[] memory poks = proof.poks;
+        assembly ("memory-safe") {
+            function append(to, list) -> end {
+                let size := mul(mload(list), 32)
+                mcopy(to, add(list, 32), size)
+                end := add(to, size)
+            }
+            let start := mload(0x40) // free memory, not allocated
+            mstore(start, keyId)
+            mcopy(add(start, 32), a, 64)
+            mcopy(add(start, 96), b, 128)
+            mcopy(add(start, 224), c, 64)
+            let end := append(append(append(add(start, 288), commitments), poks), publicInputs)
+            seed := keccak256(start, sub(end, start))
+        }
+    }
+
+    /// @notice Weight number `i` of a seed: 128 bits, never zero.
+    function weight(bytes32 seed, uint256 i) internal pure returns (uint256 w) {
+        w = uint256(Challenges.draw(seed, i)) >> 128;
+        if (w == 0) w = 1;
+    }
+
     function _fold(
         uint256[2][] memory points,
         bytes32 seed
     ) private view returns (uint256[2] memory) {
         Bn254.Sum memory sum;
         for (uint256 j = 0; j < points.length; ++j)
-            Bn254.accumulate(sum, points[j], _weight(seed, j));
+            Bn254.accumulate(sum, points[j], weight(seed, j));
         return _asPoint(sum);
     }
 
@@ -152,18 +198,18 @@ library Groth16 {
                 if ((knowledgeMask >> k) & 1 == 0) continue;
                 uint256[2] memory commitment = _point(proof.commitments, 2 * k);
                 _requireNotInfinity(commitment, k);
-                uint256 weight = _weight(seed, k);
+                uint256 w = weight(seed, k);
                 uint256[4] memory g = key.g2(key.pedersen(k));
                 Bn254.mulTo(
                     commitment,
-                    weight,
+                    w,
                     _put(input, pairs++, commitment, key.g2(key.pedersen(k) + 4))
                 );
                 uint256[2] memory pok = _point(proof.poks, 2 * k);
                 if (VerifyingKey.isOpposite(g, key.g2(VerifyingKey.GAMMA_NEG))) {
-                    Bn254.accumulate(x, Bn254.negate(Bn254.mul(pok, weight)));
+                    Bn254.accumulate(x, Bn254.negate(Bn254.mul(pok, w)));
                 } else {
-                    Bn254.accumulate(sums[_firstWithSameG(key, g)], pok, weight);
+                    Bn254.accumulate(sums[_firstWithSameG(key, g)], pok, w);
                 }
             }
             for (uint256 k = 0; k < count; ++k) {
@@ -187,41 +233,6 @@ library Groth16 {
             revert WrongLength(2 * count, proof.commitments.length);
         if (proof.poks.length != 2 * count) revert WrongLength(2 * count, proof.poks.length);
         if (knowledgeMask >> count != 0) revert BadMask(knowledgeMask);
-    }
-
-    /// keccak256(key id || A || B || C || commitments || poks || public inputs). It covers all that
-    /// the prover chose, so nothing can be chosen after the weights are known. The key fixes how
-    /// many there are of each.
-    function _weightSeed(
-        KeyId keyId,
-        Proof memory proof,
-        uint256[] memory publicInputs
-    ) private pure returns (bytes32 seed) {
-        uint256[2] memory a = proof.a;
-        uint256[4] memory b = proof.b;
-        uint256[2] memory c = proof.c;
-        uint256[] memory commitments = proof.commitments;
-        uint256[] memory poks = proof.poks;
-        assembly ("memory-safe") {
-            function append(to, list) -> end {
-                let size := mul(mload(list), 32)
-                mcopy(to, add(list, 32), size)
-                end := add(to, size)
-            }
-            let start := mload(0x40) // free memory, not allocated
-            mstore(start, keyId)
-            mcopy(add(start, 32), a, 64)
-            mcopy(add(start, 96), b, 128)
-            mcopy(add(start, 224), c, 64)
-            let end := append(append(append(add(start, 288), commitments), poks), publicInputs)
-            seed := keccak256(start, sub(end, start))
-        }
-    }
-
-    /// Weight number `i`: 128 bits, never zero.
-    function _weight(bytes32 seed, uint256 i) private pure returns (uint256) {
-        uint256 weight = uint256(Challenges.draw(seed, i)) >> 128;
-        return weight == 0 ? 1 : weight;
     }
 
     function _requireNotInfinity(uint256[2] memory p, uint256 index) private pure {

@@ -58,30 +58,28 @@ library Kinds {
 
     // solhint-disable max-line-length
     // generated: begin rules
-    /// @notice Whether a contract takes a key of this kind with this number of slots.
+    /// @notice Whether a key of this kind may have this number of slots.
     function fitsSlots(uint256 kind, uint256 slots) internal pure returns (bool fits) {
-        if (kind == EPOCH) return slots >= 16 && slots <= MAX_RECORDS;
-        if (kind == TREE) {
+        if (kind == EPOCH) return slots >= 1 && slots <= MAX_SLOTS;
+        if (kind == TREE || kind == SORTED) {
             return
                 slots == 16 ||
                 slots == 256 ||
                 slots == 4096 ||
-                slots == 65536 ||
-                slots == 1048576 ||
-                slots == 16777216;
+                slots == 65536;
         }
-        if (kind == SORTED) return slots == 16 || slots == 256;
         if (kind == MEMBER || kind == ABSENT) return slots == 1;
         if (kind == Q8_0 || kind == INT8 || kind == MERGE) return slots >= 1 && slots <= MAX_BLOCKS;
         assert(isKnown(kind));
     }
 
-    /// @notice Whether a contract takes a key of this kind with this depth word.
-    function fitsDepth(uint256 kind, uint256 depth) internal pure returns (bool fits) {
+    /// @notice Whether a key of this kind with these slots may have this depth word.
+    function fitsDepth(uint256 kind, uint256 slots, uint256 depth) internal pure returns (bool fits) {
         if (kind == EPOCH) return depth == 0;
-        if (kind == TREE || kind == SORTED || kind == MEMBER || kind == ABSENT) {
-            return depth >= 5 && depth <= MAX_DEPTH;
+        if (kind == TREE || kind == SORTED) {
+            return depth >= 1 && depth <= MAX_DEPTH && ARITY ** depth >= slots;
         }
+        if (kind == MEMBER || kind == ABSENT) return depth >= 1 && depth <= MAX_DEPTH;
         if (kind == Q8_0 || kind == INT8) return depth >= 1 && depth <= MAX_LEVELS;
         if (kind == MERGE) {
             return _isRank(depth / RANK_UNIT) && depth % RANK_UNIT >= 1 && depth % RANK_UNIT <= MAX_LEVELS;

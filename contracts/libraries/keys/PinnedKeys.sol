@@ -83,7 +83,7 @@ library PinnedKeys {
     function _requireStatement(VerifyingKey.Key memory key) private pure {
         (uint256 kind, uint256 slots) = (key.kind(), key.slots());
         if (!Kinds.fitsSlots(kind, slots)) revert VerifyingKey.BadKey(key.id, "slots");
-        if (!Kinds.fitsDepth(kind, key.depth())) revert VerifyingKey.BadKey(key.id, "depth");
+        if (!Kinds.fitsDepth(kind, slots, key.depth())) revert VerifyingKey.BadKey(key.id, "depth");
         if (key.publicCount() != Kinds.publicCount(kind, slots))
             revert VerifyingKey.BadKey(key.id, "public inputs");
         if (key.commitmentCount() != Kinds.commitmentCount(kind))

@@ -38,6 +38,7 @@ library Models {
         uint32 nextGroup;
         uint48 blocksProved; // blocks of the complete tensors
         bytes32 seed;
+        bytes32 lastName; // SHA-256 of the name of the tensor that was proved last
         bytes32 merged;
         bytes32 codesHash;
         bytes32 artifact;
@@ -85,16 +86,18 @@ library Models {
     }
 
     /// @notice Draws the seed of an anchoring.
+    /// @param history whether block hashes come from the history contract of EIP-2935
     function draw(
         Store storage store,
         IProvenanceRegistry registry,
-        Id memory id
+        Id memory id,
+        bool history
     ) internal returns (bytes32 seed) {
         Stored storage s = find(store, id);
         if (s.seed != 0) revert IModelLedger.AlreadyDrawn(s.seed);
         uint64 drawBlock = s.blockNumber + DRAW_DELAY;
         if (block.number <= drawBlock) revert IModelLedger.DrawTooEarly(drawBlock, block.number);
-        bytes32 blockHash = BlockHashes.hashOf(drawBlock);
+        bytes32 blockHash = BlockHashes.hashOf(drawBlock, history);
         if (blockHash == 0) revert IModelLedger.DrawMissed(drawBlock, block.number);
         IProvenanceRegistry.Head memory head = registry.headAt(id.runId, s.headSeq);
         bytes32 digest = _digest(_anchoring(s), head.size, head.root);
@@ -126,7 +129,8 @@ library Models {
     function viewOf(
         Store storage store,
         IProvenanceRegistry registry,
-        Id memory id
+        Id memory id,
+        bool history
     )
         internal
         view
@@ -149,7 +153,9 @@ library Models {
             nextGroup: s.nextGroup,
             blocksProved: s.blocksProved,
             accepted: s.nextTensor == s.entries,
-            missed: s.seed == 0 && block.number > drawBlock && BlockHashes.hashOf(drawBlock) == 0
+            missed: s.seed == 0 &&
+                block.number > drawBlock &&
+                BlockHashes.hashOf(drawBlock, history) == 0
         });
     }
 
@@ -181,7 +187,8 @@ library Models {
         );
     }
 
-    /// Stage 1 has three tables and a scale; stage 2 has one table only.
+    /// Stage 1 has three tables and a scale; stage 2 has one table only. A merge with scale 0, or
+    /// one that changes nothing, would fit any adapter.
     function _requireStage(uint64 stage, IModelLedger.Anchoring calldata a) private pure {
         bool known = Kinds.isKnown(a.kind) && stage != 0 && Kinds.stageOf(a.kind) == stage;
         if (!known) revert IModelLedger.WrongStage(stage, a.kind);
@@ -189,10 +196,12 @@ library Models {
         uint256 entries = merges ? a.merged.entries : 0;
         if (a.base.entries != entries || (a.base.root != 0) != merges)
             revert IModelLedger.BadAnchoring("base");
+        if (a.base.root == a.merged.root) revert IModelLedger.BadAnchoring("merged");
         if (a.adapter.entries != 2 * entries || (a.adapter.root != 0) != merges) {
             revert IModelLedger.BadAnchoring("adapter");
         }
-        if (a.scale >= (merges ? MAX_SCALE : 1)) revert IModelLedger.BadAnchoring("scale");
+        if ((a.scale != 0) != merges || a.scale >= MAX_SCALE)
+            revert IModelLedger.BadAnchoring("scale");
     }
 
     function _requireRanges(IModelLedger.Anchoring calldata a) private pure {

@@ -4,13 +4,11 @@ pragma solidity 0.8.37;
 import {IBatchVerifier} from "../../interfaces/IBatchVerifier.sol";
 import {IModelLedger} from "../../interfaces/IModelLedger.sol";
 import {IProofLedger} from "../../interfaces/IProofLedger.sol";
-import {Groth16} from "../groth16/Groth16.sol";
 import {Kinds} from "../keys/Kinds.sol";
 import {Models} from "./Models.sol";
 import {PinnedKeys} from "../keys/PinnedKeys.sol";
 import {Rfc6962} from "../log/Rfc6962.sol";
 import {Tensors} from "./Tensors.sol";
-import {VerifyingKey} from "../keys/VerifyingKey.sol";
 
 /// @title Proofs that open drawn blocks of an anchored model.
 /// @notice They come in the order of (tensor, group). So one position tells what is proved, and one
@@ -35,6 +33,8 @@ library Samples {
         uint256 blocksProved;
         bytes32 seed;
         bytes32 codesHash;
+        bytes32 nameHash; // of the tensor that was proved last
+        bytes name; // of that tensor, if the caller is right
         bytes32[] roots; // at i: root of the table that an item's opening i is about
     }
 
@@ -46,34 +46,50 @@ library Samples {
     }
 
     /// @notice Accepts the items that were not proved before; the others have no effect.
+    /// @param previous name of the tensor before that of the first item that was not proved before,
+    /// if that item opens the first group of its tensor
     function prove(
         Models.Store storage store,
         PinnedKeys.Store storage keys,
         IBatchVerifier verifier,
         Models.Id memory id,
+        bytes memory previous,
         IModelLedger.Sample[] calldata items
     ) internal {
         Models.Stored storage s = store.find(id);
         if (s.seed == 0) revert IModelLedger.NotDrawn(id.runId, id.stage, id.number);
         Walk memory w = _start(s);
-        Statement[] memory statements = new Statement[](items.length);
+        w.name = previous;
         bool wasAccepted = w.tensor == w.entries;
+        Statement[] memory statements = _walk(keys, w, items);
+        _verifyAll(keys, verifier, statements, items);
+        (s.nextTensor, s.nextGroup) = (uint24(w.tensor), uint32(w.group));
+        (s.blocksProved, s.lastName) = (uint48(w.blocksProved), w.nameHash);
+        if (w.codesHash != 0) s.codesHash = w.codesHash;
+        _emit(id, statements, items);
+        if (!wasAccepted && w.tensor == w.entries)
+            emit IModelLedger.ModelAccepted(id.runId, id.stage, id.number);
+    }
+
+    /// Checks all of the items except their proofs; `w` moves behind the last.
+    function _walk(
+        PinnedKeys.Store storage keys,
+        Walk memory w,
+        IModelLedger.Sample[] calldata items
+    ) private view returns (Statement[] memory statements) {
+        statements = new Statement[](items.length);
         for (uint256 i = 0; i < items.length; ++i) {
             IModelLedger.Sample calldata item = items[i];
-            if (item.tensor < w.tensor || (item.tensor == w.tensor && item.group < w.group))
+            if (item.tensor < w.tensor || (item.tensor == w.tensor && item.group < w.group)) {
+                // Whoever proved it first changed which tensor is the previous one.
+                if (sha256(bytes(item.name)) == w.nameHash) w.name = bytes(item.name);
                 continue;
+            }
             if (item.tensor != w.tensor || item.group != w.group) {
                 revert IModelLedger.OutOfOrder(item.tensor, item.group, w.tensor, w.group);
             }
             statements[i] = _statement(keys, w, item);
         }
-        _verifyAll(keys, verifier, statements, items);
-        (s.nextTensor, s.nextGroup) = (uint24(w.tensor), uint32(w.group));
-        s.blocksProved = uint48(w.blocksProved);
-        if (w.codesHash != 0) s.codesHash = w.codesHash;
-        _emit(id, statements, items);
-        if (!wasAccepted && w.tensor == w.entries)
-            emit IModelLedger.ModelAccepted(id.runId, id.stage, id.number);
     }
 
     /// Checks all of an item except its proof, and moves `w` to the next item.
@@ -83,6 +99,7 @@ library Samples {
         IModelLedger.Sample calldata item
     ) private view returns (Statement memory statement) {
         Tensors.Entry memory tensor = _open(w, item);
+        _requireOrder(w, item, tensor.nameHash);
         statement.key = keys.find(item.vkId, w.kind);
         PinnedKeys.Pinned storage key = keys.list[statement.key];
         if (
@@ -150,6 +167,23 @@ library Samples {
         }
     }
 
+    /// The tensors of a table are distinct and in the order of their names. One that stood in it
+    /// twice would take draws away from the others. Every tensor has a first group, so each name is
+    /// compared with the one before it; the tables of base and adapter have the same names.
+    function _requireOrder(
+        Walk memory w,
+        IModelLedger.Sample calldata item,
+        bytes32 nameHash
+    ) private pure {
+        bytes memory name = bytes(item.name);
+        if (item.group == 0) {
+            if (item.tensor == 0) w.name = "";
+            else if (sha256(w.name) != w.nameHash) revert IModelLedger.WrongPrevious(item.tensor);
+            if (!Tensors.isBefore(w.name, name)) revert IModelLedger.NamesNotInOrder(item.tensor);
+        }
+        (w.name, w.nameHash) = (name, nameHash);
+    }
+
     /// Moves to the next group, or after a tensor's last group to the next tensor. The tensors'
     /// blocks must add up to the anchored number.
     function _step(Walk memory w, uint256 blocks) private pure {
@@ -181,18 +215,29 @@ library Samples {
             (inputs[next], inputs[next + 1]) = (w.scale, Tensors.blocksPerRow(tensor.columns));
             next += 2;
         }
-        uint256 first = item.group * w.slots;
-        for (uint256 i = 0; i < w.slots; ++i) {
-            uint256 index = uint256(_draw(w.seed, item.tensor, first + i)) % tensor.blocks;
-            inputs[next + i / Kinds.INDEXES_PER_WORD] |=
-                index << (Kinds.INDEX_BITS * (i % Kinds.INDEXES_PER_WORD));
-        }
-        next += Kinds.indexWords(w.slots);
+        next = _putIndexes(w, item, tensor.blocks, inputs, next);
         assert(next + codes <= inputs.length);
         uint256[] calldata words = item.codes;
         assembly ("memory-safe") {
             calldatacopy(add(add(inputs, 32), shl(5, next)), words.offset, shl(5, codes))
         }
+    }
+
+    /// Writes the numbers of the drawn blocks, from input `next` on; returns the input after them.
+    function _putIndexes(
+        Walk memory w,
+        IModelLedger.Sample calldata item,
+        uint64 blocks,
+        uint256[] memory inputs,
+        uint256 next
+    ) private pure returns (uint256) {
+        uint256 first = item.group * w.slots;
+        for (uint256 i = 0; i < w.slots; ++i) {
+            uint256 index = uint256(_draw(w.seed, item.tensor, first + i)) % blocks;
+            inputs[next + i / Kinds.INDEXES_PER_WORD] |=
+                index << (Kinds.INDEX_BITS * (i % Kinds.INDEXES_PER_WORD));
+        }
+        return next + Kinds.indexWords(w.slots);
     }
 
     /// keccak256(abi.encode(seed, tensor, draw)), computed in free memory.
@@ -219,29 +264,24 @@ library Samples {
     ) private view {
         for (uint256 i = 0; i < items.length; ++i) {
             if (statements[i].inputs.length == 0 || statements[i].verified) continue;
-            (bytes memory batch, uint256 count) = _collect(statements, items, i);
-            uint8 key = statements[i].key;
-            if (count == 1) _verifyOne(keys.load(key), statements[i].inputs, items[i]);
-            else if (!verifier.verifyBatch(keys.list[key].data, batch, 0))
-                revert IModelLedger.BatchInvalid(count);
+            _verify(keys.list[statements[i].key].data, verifier, statements, items, i);
         }
     }
 
-    function _verifyOne(
-        VerifyingKey.Key memory key,
-        uint256[] memory inputs,
-        IModelLedger.Sample calldata item
+    /// Verifies all proofs under item i's key.
+    function _verify(
+        address keyData,
+        IBatchVerifier verifier,
+        Statement[] memory statements,
+        IModelLedger.Sample[] calldata items,
+        uint256 i
     ) private view {
-        uint256[] memory none = new uint256[](0);
-        Groth16.Proof memory proof = Groth16.Proof(
-            item.proof.a,
-            item.proof.b,
-            item.proof.c,
-            none,
-            none
-        );
-        if (!Groth16.verify(key, proof, 0, inputs))
-            revert IModelLedger.SampleInvalid(item.tensor, item.group);
+        (bytes memory batch, uint256 count) = _collect(statements, items, i);
+        if (count > 1) {
+            if (!verifier.verifyBatch(keyData, batch, 0)) revert IModelLedger.BatchInvalid(count);
+        } else if (!verifier.verify(keyData, batch, 0)) {
+            revert IModelLedger.SampleInvalid(items[i].tensor, items[i].group);
+        }
     }
 
     /// The words of all proofs under item i's key. They are marked as verified: the caller reverts
@@ -299,7 +339,7 @@ library Samples {
         (w.kind, w.slots, w.scale, w.draws) = (s.kind, s.slots, s.scale, s.draws);
         (w.blocks, w.entries, w.blocksProved) = (s.blocks, s.entries, s.blocksProved);
         (w.tensor, w.group) = (s.nextTensor, s.nextGroup);
-        (w.seed, w.codesHash) = (s.seed, s.codesHash);
+        (w.seed, w.codesHash, w.nameHash) = (s.seed, s.codesHash, s.lastName);
         bool merges = w.kind == Kinds.MERGE;
         w.roots = new bytes32[](merges ? 4 : 1);
         w.roots[w.roots.length - 1] = s.merged;

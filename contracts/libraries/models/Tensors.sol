@@ -41,6 +41,22 @@ library Tensors {
         for (depth = 1; pages > 16; ++depth) pages = (pages + 15) / 16;
     }
 
+    /// @notice Whether a name comes before another in the order of a table: that of their bytes.
+    function isBefore(bytes memory name, bytes memory other) internal pure returns (bool) {
+        uint256 length = name.length < other.length ? name.length : other.length;
+        for (uint256 i = 0; i < length; i += 32) {
+            uint256 unused = length - i < 32 ? 256 - 8 * (length - i) : 0; // bits of both words
+            uint256 x;
+            uint256 y;
+            assembly ("memory-safe") {
+                x := shr(unused, mload(add(add(name, 32), i)))
+                y := shr(unused, mload(add(add(other, 32), i)))
+            }
+            if (x != y) return x < y;
+        }
+        return name.length < other.length;
+    }
+
     /// @notice Entry of a base or merged tensor.
     function plain(
         bytes memory name,

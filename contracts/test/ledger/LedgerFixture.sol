@@ -199,7 +199,6 @@ abstract contract LedgerFixture is Test {
         run = registry.openRun(PREREGISTRATION, dataset);
         registry.commit(run, 1, LOG_ROOT, 77, new bytes32[](0));
         vm.stopPrank();
-        vm.etch(0x0000F90827F1C53a10cb7A02335B175320002935, "");
         vm.roll(start + 3);
         registry.drawSeed(run);
     }
@@ -219,6 +218,45 @@ abstract contract LedgerFixture is Test {
         (uint256[2][] memory u, uint256[2][] memory p) = (points(2, 1), points(2, 2));
         vm.prank(OWNER);
         return ledger.anchorEpoch(runId, epoch, datasetId, COUNT, u, p);
+    }
+
+    /// Seed of an anchoring with the points of `anchor`, from the documented preimage.
+    function expectedSeed(
+        uint256 epoch,
+        uint256 number,
+        uint256 consumed
+    ) internal view returns (bytes32) {
+        return expectedSeed(epoch, number, consumed, points(2, 1), points(2, 2));
+    }
+
+    function expectedSeed(
+        uint256 epoch,
+        uint256 number,
+        uint256 consumed,
+        uint256[2][] memory u,
+        uint256[2][] memory p
+    ) internal view returns (bytes32) {
+        (uint256[2][] memory d, ) = dPoints(Pin.Epoch, 2);
+        bytes memory hashes = abi.encode(hashAll(d), hashAll(u), hashAll(p));
+        bytes memory counts = abi.encode(uint256(COUNT), consumed, SLOTS, uint256(2), uint256(77));
+        return
+            keccak256(
+                bytes.concat(_epochNames(), abi.encode(epoch, number), counts, LOG_ROOT, hashes)
+            );
+    }
+
+    function _epochNames() private view returns (bytes memory) {
+        return
+            abi.encode(
+                keccak256("provenance/v1/epoch"),
+                block.chainid,
+                address(ledger),
+                address(registry),
+                vk(Pin.Epoch),
+                datasetId,
+                runId,
+                registry.runOf(runId).seed
+            );
     }
 
     function seedOf(uint64 epoch, uint64 number) internal view returns (bytes32) {

@@ -71,6 +71,17 @@ contract ProofLedgerAttacksTest is LedgerFixture {
         _expect(_invalid(0), x, commitments(x), poks, epochProof(seedOf(0, 0), x));
     }
 
+    /// Each of U and P needs a proof of knowledge of its own.
+    function test_onePokIsWrong() public {
+        Chunk memory x = chunk(0, 7, 7);
+        IProofLedger.Proof memory proof = epochProof(seedOf(0, 0), x);
+        for (uint256 k = 0; k < 2; ++k) {
+            uint256[2][2] memory poks = poksOf(Pin.Epoch, x);
+            poks[k] = [uint256(0), 0];
+            _expect(_invalid(0), x, commitments(x), poks, proof);
+        }
+    }
+
     function test_missingOrSwappedPoks() public {
         Chunk memory x = chunk(0, 7, 7);
         IProofLedger.Proof memory proof = epochProof(seedOf(0, 0), x);

@@ -148,7 +148,7 @@ contract ProofLedgerBatchAttacksTest is ProofLedgerBatchFixture {
         ledger.proveEpochs(items);
         items = new IProofLedger.EpochItem[](1);
         items[0] = wrong;
-        vm.expectRevert(abi.encodeWithSelector(IProofLedger.BatchInvalid.selector, 1));
+        vm.expectRevert(abi.encodeWithSelector(IProofLedger.ProofInvalid.selector, 0));
         ledger.proveEpochs(items);
         items[0] = other;
         ledger.proveEpochs(items);

@@ -16,7 +16,7 @@ contract ProofLedgerEpochsTest is LedgerFixture {
         assertEq(uint256(anchor(0)), 0, "numbered from 0");
         IProofLedger.Anchoring memory a = ledger.anchoringOf(runId, 0, 0);
         assertEq(a.datasetId, datasetId, "dataset");
-        assertEq(a.seed, _expectedSeed(0, 0, COUNT), "seed preimage");
+        assertEq(a.seed, expectedSeed(0, 0, COUNT), "seed preimage");
         assertEq(uint256(a.consumed), COUNT, "consumed");
         assertEq(uint256(a.logSize), 77, "log size");
         assertEq(a.logRoot, LOG_ROOT, "log root");
@@ -64,7 +64,7 @@ contract ProofLedgerEpochsTest is LedgerFixture {
         for (uint64 number = 0; number < 3; ++number) {
             assertEq(
                 seedOf(0, number),
-                _expectedSeed(0, number, COUNT),
+                expectedSeed(0, number, COUNT),
                 "the number enters the seed"
             );
         }
@@ -178,7 +178,7 @@ contract ProofLedgerEpochsTest is LedgerFixture {
         (uint256[2][] memory u, uint256[2][] memory p) = (points(2, 1), points(2, 2));
         vm.prank(OWNER);
         ledger.anchorEpoch(runId, 0, datasetId, 1, u, p);
-        assertEq(seedOf(0, 0), _expectedSeed(0, 0, 1), "T enters the seed");
+        assertEq(seedOf(0, 0), expectedSeed(0, 0, 1), "T enters the seed");
     }
 
     function test_acceptedWhenAllChunksAreInAndProductsAgree() public {
@@ -275,36 +275,5 @@ contract ProofLedgerEpochsTest is LedgerFixture {
         vm.expectRevert(reason);
         vm.prank(OWNER);
         ledger.anchorEpoch(runId, 0, dataset, consumed, u, p);
-    }
-
-    function _expectedSeed(
-        uint256 epoch,
-        uint256 number,
-        uint256 consumed
-    ) private view returns (bytes32) {
-        (uint256[2][] memory d, ) = dPoints(Pin.Epoch, 2);
-        bytes32 runSeed = registry.runOf(runId).seed;
-        bytes memory head = abi.encode(
-            keccak256("provenance/v1/epoch"),
-            block.chainid,
-            address(ledger),
-            address(registry),
-            vk(Pin.Epoch),
-            datasetId,
-            runId,
-            runSeed,
-            epoch,
-            number
-        );
-        bytes memory tail = abi.encode(
-            uint256(COUNT),
-            consumed,
-            SLOTS,
-            uint256(2),
-            uint256(77),
-            LOG_ROOT
-        );
-        bytes memory hashes = abi.encode(hashAll(d), hashAll(points(2, 1)), hashAll(points(2, 2)));
-        return keccak256(bytes.concat(head, tail, hashes));
     }
 }

@@ -20,7 +20,6 @@ abstract contract ModelFixture is Test {
     bytes32 internal constant ARTIFACT = keccak256("artifact");
     RunId internal constant NO_RUN = RunId.wrap(keccak256("no run"));
     KeyId internal constant NO_KEY = KeyId.wrap(keccak256("no key"));
-    address internal constant HISTORY = 0x0000F90827F1C53a10cb7A02335B175320002935;
     address internal constant OWNER = address(0xA11CE);
     address internal constant WRITER = address(0xB0B);
     address internal constant STRANGER = address(0xE0E);
@@ -50,7 +49,6 @@ abstract contract ModelFixture is Test {
 
     function setUp() public virtual {
         vm.roll(1_000);
-        vm.etch(HISTORY, "");
         shapes.push(Shape("a.weight", 10, 64, 20, 1, 1));
         shapes.push(Shape("b.weight", 40, 100, 160, 2, 5));
         shapes.push(Shape("c.norm", 1, 576, 18, 1, 1));
@@ -62,6 +60,7 @@ abstract contract ModelFixture is Test {
         }
         _pin(6, 8, 1, 12);
         _pin(8, SLOTS, 1 + 16 * 16, 7);
+        _pin(6, 1, 1, 4);
         models = ModelLedger(deploy("ModelLedger", abi.encode(address(registry), pins)));
         runId = openRun();
     }
@@ -233,8 +232,10 @@ abstract contract ModelFixture is Test {
         uint64 stage,
         bytes32 seed
     ) internal view returns (IModelLedger.Sample[] memory list) {
-        list = new IModelLedger.Sample[](7);
         uint256 next = 0;
+        for (uint64 t = 0; t < 3; ++t) next += shapes[t].groups;
+        list = new IModelLedger.Sample[](next);
+        next = 0;
         for (uint64 t = 0; t < 3; ++t) {
             for (uint64 g = 0; g < shapes[t].groups; ++g) list[next++] = item(stage, seed, t, g);
         }
@@ -245,6 +246,17 @@ abstract contract ModelFixture is Test {
     ) internal pure returns (IModelLedger.Sample[] memory list) {
         list = new IModelLedger.Sample[](1);
         list[0] = x;
+    }
+
+    /// Sends items of the run, with the name of the tensor before that of the first item.
+    function proveSamples(
+        uint64 stage,
+        uint64 number,
+        IModelLedger.Sample[] memory list
+    ) internal {
+        bool first = list.length == 0 || list[0].tensor == 0;
+        string memory previous = first ? "" : shapes[list[0].tensor - 1].name;
+        models.proveSamples(runId, stage, number, previous, list);
     }
 
     function progress(

@@ -91,18 +91,22 @@ contract ModelLedgerAnchoringTest is ModelFixture {
     }
 
     function test_fieldsOfTheWrongStage() public {
-        for (uint256 field = 0; field < 7; ++field) {
-            bool merges = field < 2;
+        for (uint256 field = 0; field < 9; ++field) {
+            bool merges = field < 4;
             IModelLedger.Anchoring memory a = anchoring(merges ? MERGE : QUANTIZE);
             if (field == 0) a.base.root = 0;
             if (field == 1) a.adapter.entries -= 1;
-            if (field == 2) a.base.root = LOG_ROOT;
-            if (field == 3) a.base.entries = 1;
-            if (field == 4) a.adapter.root = LOG_ROOT;
-            if (field == 5) a.adapter.entries = 1;
-            if (field == 6) a.scale = 1;
-            string[7] memory names = [
+            if (field == 2) a.adapter.root = 0;
+            if (field == 3) a.adapter.entries += 1;
+            if (field == 4) a.base.root = LOG_ROOT;
+            if (field == 5) a.base.entries = 1;
+            if (field == 6) a.adapter.root = LOG_ROOT;
+            if (field == 7) a.adapter.entries = 1;
+            if (field == 8) a.scale = 1;
+            string[9] memory names = [
                 "base",
+                "adapter",
+                "adapter",
                 "adapter",
                 "base",
                 "base",
@@ -112,6 +116,18 @@ contract ModelLedgerAnchoringTest is ModelFixture {
             ];
             _expectField(names[field], merges ? MERGE : QUANTIZE, a);
         }
+    }
+
+    /// Such an anchoring would fit any adapter, trained or not.
+    function test_mergesThatChangeNothing() public {
+        IModelLedger.Anchoring memory a = anchoring(MERGE);
+        a.scale = 0;
+        _expectField("scale", MERGE, a);
+        a.scale = 1;
+        a.base.root = a.merged.root;
+        _expectField("merged", MERGE, a);
+        a.base.root = LOG_ROOT;
+        anchor(MERGE, a);
     }
 
     function test_ranges() public {

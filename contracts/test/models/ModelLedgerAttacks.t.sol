@@ -42,13 +42,13 @@ contract ModelLedgerAttacksTest is ModelFixture {
         models = first;
         assertTrue(other != _seed, "another contract");
         _expect(INVALID, QUANTIZE, item(QUANTIZE, other, 0, 0));
-        models.proveSamples(runId, QUANTIZE, 0, one(item(QUANTIZE, _seed, 0, 0)));
+        proveSamples(QUANTIZE, 0, one(item(QUANTIZE, _seed, 0, 0)));
     }
 
     /// The blocks of the first group, submitted again for the second.
     function test_proofOfAnotherGroup() public {
-        models.proveSamples(runId, QUANTIZE, 0, one(item(QUANTIZE, _seed, 0, 0)));
-        models.proveSamples(runId, QUANTIZE, 0, one(item(QUANTIZE, _seed, 1, 0)));
+        proveSamples(QUANTIZE, 0, one(item(QUANTIZE, _seed, 0, 0)));
+        proveSamples(QUANTIZE, 0, one(item(QUANTIZE, _seed, 1, 0)));
         IModelLedger.Sample memory x = item(QUANTIZE, _seed, 1, 0);
         x.group = 1;
         _expect(abi.encodeWithSelector(IModelLedger.SampleInvalid.selector, 1, 1), QUANTIZE, x);
@@ -187,7 +187,7 @@ contract ModelLedgerAttacksTest is ModelFixture {
             if (change == 6) x.openings[3] = opening("base", 0, rootOf("base", 0));
             _expect(abi.encodeWithSelector(IModelLedger.NotInTable.selector, 0, place), MERGE, x);
         }
-        models.proveSamples(runId, MERGE, 0, one(item(MERGE, _mergeSeed, 0, 0)));
+        proveSamples(MERGE, 0, one(item(MERGE, _mergeSeed, 0, 0)));
     }
 
     /// An anchored base table has other names at the same places. It is refused, since its entries
@@ -207,7 +207,7 @@ contract ModelLedgerAttacksTest is ModelFixture {
         IModelLedger.Sample memory x = item(MERGE, draw(MERGE, 1), 0, 0);
         (x.openings[0].path[0], x.openings[0].path[1]) = (list[1], list[2]);
         vm.expectRevert(abi.encodeWithSelector(IModelLedger.NotInTable.selector, 0, 0));
-        models.proveSamples(runId, MERGE, 1, one(x));
+        proveSamples(MERGE, 1, one(x));
     }
 
     /// An anchored number of blocks that is too small would mean more draws, one that is too large
@@ -225,7 +225,7 @@ contract ModelLedgerAttacksTest is ModelFixture {
             vm.expectRevert(
                 abi.encodeWithSelector(IModelLedger.BlocksDiffer.selector, sums[i], actual)
             );
-            models.proveSamples(runId, QUANTIZE, i + 1, list);
+            proveSamples(QUANTIZE, i + 1, list);
         }
     }
 
@@ -244,11 +244,11 @@ contract ModelLedgerAttacksTest is ModelFixture {
         IModelLedger.Sample memory x = item(QUANTIZE, draw(QUANTIZE, 1), 0, 0);
         x.openings[0].root += R;
         vm.expectRevert(abi.encodeWithSelector(Groth16.NotInField.selector, 0, x.openings[0].root));
-        models.proveSamples(runId, QUANTIZE, 1, one(x));
+        proveSamples(QUANTIZE, 1, one(x));
     }
 
     function _expect(bytes memory reason, uint64 stage, IModelLedger.Sample memory x) private {
         vm.expectRevert(reason);
-        models.proveSamples(runId, stage, 0, one(x));
+        proveSamples(stage, 0, one(x));
     }
 }

@@ -3,9 +3,12 @@ pragma solidity 0.8.37;
 
 import {IModelLedger} from "../../interfaces/IModelLedger.sol";
 import {RunId} from "../../types/RunId.sol";
+import {ModelLedger} from "../../ModelLedger.sol";
+import {History} from "../support/History.sol";
 import {ModelFixture} from "./ModelFixture.sol";
+import {Vm} from "../support/Test.sol";
 
-contract ModelLedgerDrawTest is ModelFixture {
+contract ModelLedgerDrawTest is ModelFixture, History {
     function test_tooEarly() public {
         anchor(MERGE);
         for (uint256 number = 1_000; number <= 1_002; ++number) {
@@ -67,9 +70,37 @@ contract ModelLedgerDrawTest is ModelFixture {
         assertTrue(progress(MERGE, 0).missed, "missed");
         IModelLedger.Sample[] memory list = one(item(MERGE, 0, 0, 0));
         vm.expectRevert(abi.encodeWithSelector(IModelLedger.NotDrawn.selector, runId, MERGE, 0));
-        models.proveSamples(runId, MERGE, 0, list);
+        proveSamples(MERGE, 0, list);
         assertEq(uint256(models.anchoringCount(runId, MERGE)), 1, "it counts");
         assertEq(anchor(MERGE), 1, "the next number");
+    }
+
+    /// As ProvenanceRegistryDraw.t.sol: a ledger that was created beside a working history contract
+    /// asks it, and one that was not never does.
+    function test_historyIsPinnedWhenCreated() public {
+        assertTrue(!models.usesHistory(), "there was none");
+        installHistory();
+        ModelLedger second = ModelLedger(
+            deploy("ModelLedger", abi.encode(address(registry), pins))
+        );
+        assertTrue(second.usesHistory(), "there was one");
+        anchor(MERGE);
+        ModelLedger first = models;
+        models = second;
+        anchor(MERGE);
+        vm.roll(1_003);
+        storeParent(keccak256("hash of block 1002"));
+        vm.roll(1_002 + 256);
+        vm.recordLogs();
+        first.drawModel(runId, MERGE, 0);
+        vm.roll(1_002 + 8_191);
+        assertTrue(!progress(MERGE, 0).missed, "the last block of the window");
+        second.drawModel(runId, MERGE, 0);
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        (, bytes32 ofFirst) = abi.decode(logs[0].data, (bytes32, bytes32));
+        (, bytes32 ofSecond) = abi.decode(logs[1].data, (bytes32, bytes32));
+        assertTrue(ofFirst != 0 && ofFirst != ofSecond, "BLOCKHASH");
+        assertEq(ofSecond, keccak256("hash of block 1002"), "history");
     }
 
     function test_unknownAnchoring() public {
@@ -81,7 +112,7 @@ contract ModelLedgerDrawTest is ModelFixture {
         vm.expectRevert(
             abi.encodeWithSelector(IModelLedger.UnknownAnchoring.selector, runId, MERGE, 0)
         );
-        models.proveSamples(runId, MERGE, 0, none);
+        proveSamples(MERGE, 0, none);
         (IModelLedger.Anchoring memory a, IModelLedger.Progress memory p) = models.anchoringOf(
             runId,
             MERGE,

@@ -14,7 +14,7 @@ contract ModelLedgerSamplesTest is ModelFixture {
             for (uint256 i = 0; i < list.length; ++i) {
                 assertTrue(!progress(stage, 0).accepted, "not yet");
                 vm.prank(STRANGER); // anybody may submit it
-                models.proveSamples(runId, stage, 0, one(list[i]));
+                proveSamples(stage, 0, one(list[i]));
             }
             IModelLedger.Progress memory p = progress(stage, 0);
             assertTrue(p.accepted, "accepted");
@@ -28,10 +28,10 @@ contract ModelLedgerSamplesTest is ModelFixture {
         for (uint64 stage = MERGE; stage <= QUANTIZE; ++stage) {
             (, bytes32 seed) = anchorAndDraw(stage);
             IModelLedger.Sample[] memory list = items(stage, seed);
-            models.proveSamples(runId, stage, 0, list);
+            proveSamples(stage, 0, list);
             assertTrue(progress(stage, 0).accepted, "accepted");
             vm.recordLogs();
-            models.proveSamples(runId, stage, 0, list); // again: nothing happens
+            proveSamples(stage, 0, list); // again: nothing happens
             assertEq(vm.getRecordedLogs().length, 0, "no event");
         }
     }
@@ -39,7 +39,7 @@ contract ModelLedgerSamplesTest is ModelFixture {
     function test_events() public {
         (, bytes32 seed) = anchorAndDraw(QUANTIZE);
         vm.recordLogs();
-        models.proveSamples(runId, QUANTIZE, 0, items(QUANTIZE, seed));
+        proveSamples(QUANTIZE, 0, items(QUANTIZE, seed));
         Vm.Log[] memory logs = vm.getRecordedLogs();
         assertEq(logs.length, 8, "one a group, and the acceptance");
         assertEq(logs[3].topics[0], IModelLedger.SampleProved.selector, "SampleProved");
@@ -61,9 +61,9 @@ contract ModelLedgerSamplesTest is ModelFixture {
         IProofLedger.Proof memory junk;
         (list[2].proof, list[3].proof) = (junk, junk);
         vm.recordLogs();
-        models.proveSamples(runId, QUANTIZE, 0, list);
+        proveSamples(QUANTIZE, 0, list);
         assertEq(vm.getRecordedLogs().length, 2, "two groups");
-        models.proveSamples(runId, QUANTIZE, 0, list);
+        proveSamples(QUANTIZE, 0, list);
         IModelLedger.Progress memory p = progress(QUANTIZE, 0);
         assertEq(uint256(p.nextTensor) * 100 + p.nextGroup, 101, "tensor 1, group 1");
         assertEq(uint256(p.blocksProved), 20, "tensor 0");
@@ -84,14 +84,14 @@ contract ModelLedgerSamplesTest is ModelFixture {
         bytes4 order = IModelLedger.OutOfOrder.selector;
         _expectOne(abi.encodeWithSelector(order, 1, 0, 0, 0), QUANTIZE, item(QUANTIZE, seed, 1, 0));
         _expectOne(abi.encodeWithSelector(order, 0, 1, 0, 0), QUANTIZE, item(QUANTIZE, seed, 0, 1));
-        models.proveSamples(runId, QUANTIZE, 0, one(item(QUANTIZE, seed, 0, 0)));
+        proveSamples(QUANTIZE, 0, one(item(QUANTIZE, seed, 0, 0)));
         _expectOne(abi.encodeWithSelector(order, 1, 1, 1, 0), QUANTIZE, item(QUANTIZE, seed, 1, 1));
         _expectOne(abi.encodeWithSelector(order, 2, 0, 1, 0), QUANTIZE, item(QUANTIZE, seed, 2, 0));
     }
 
     function test_nothingBehindTheLastTensor() public {
         (, bytes32 seed) = anchorAndDraw(QUANTIZE);
-        models.proveSamples(runId, QUANTIZE, 0, items(QUANTIZE, seed));
+        proveSamples(QUANTIZE, 0, items(QUANTIZE, seed));
         IModelLedger.Sample memory x = item(QUANTIZE, seed, 2, 0);
         x.tensor = 3;
         _expectOne(abi.encodeWithSelector(IModelLedger.NotInTable.selector, 3, 0), QUANTIZE, x);
@@ -118,10 +118,39 @@ contract ModelLedgerSamplesTest is ModelFixture {
             bytes32 seed = draw(QUANTIZE, i);
             for (uint64 g = 0; g < groups[i]; ++g) {
                 assertEq(uint256(progress(QUANTIZE, i).nextTensor), 0, "not complete");
-                models.proveSamples(runId, QUANTIZE, i, one(item(QUANTIZE, seed, 0, g)));
+                proveSamples(QUANTIZE, i, one(item(QUANTIZE, seed, 0, g)));
             }
             assertEq(uint256(progress(QUANTIZE, i).nextTensor), 1, "complete");
         }
+    }
+
+    /// Every tensor has two draws at least, also where a proof opens one block.
+    function test_twoDrawsAtLeast() public {
+        IModelLedger.Anchoring memory a = anchoring(QUANTIZE);
+        (a.draws, a.slots) = (1, 1);
+        anchor(QUANTIZE, a);
+        bytes32 seed = draw(QUANTIZE, 0);
+        for (uint64 g = 0; g < 2; ++g) {
+            assertEq(uint256(progress(QUANTIZE, 0).nextTensor), 0, "not complete");
+            proveSamples(QUANTIZE, 0, one(_itemOfOneBlock(seed, g)));
+        }
+        assertEq(uint256(progress(QUANTIZE, 0).nextTensor), 1, "complete");
+    }
+
+    /// Group g of tensor 0, under the key that opens one block.
+    function _itemOfOneBlock(
+        bytes32 seed,
+        uint64 g
+    ) private view returns (IModelLedger.Sample memory x) {
+        x = item(QUANTIZE, seed, 0, g);
+        x.vkId = vk[6][1][1];
+        x.codes = new uint256[](2); // 34 bytes
+        (x.codes[0], x.codes[1]) = (uint256(g), 7);
+        uint256[] memory inputs = new uint256[](4);
+        inputs[0] = x.openings[0].root;
+        inputs[1] = uint256(keccak256(abi.encode(seed, uint256(0), uint256(g)))) % 20;
+        (inputs[2], inputs[3]) = (x.codes[0], x.codes[1]);
+        x.proof = sim.prove(inputs, new uint256[](0), 1);
     }
 
     function _codesHash(
@@ -138,6 +167,6 @@ contract ModelLedgerSamplesTest is ModelFixture {
 
     function _expect(bytes memory reason, uint64 stage, IModelLedger.Sample[] memory list) private {
         vm.expectRevert(reason);
-        models.proveSamples(runId, stage, 0, list);
+        proveSamples(stage, 0, list);
     }
 }

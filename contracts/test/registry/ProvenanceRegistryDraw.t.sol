@@ -2,23 +2,25 @@
 pragma solidity 0.8.37;
 
 import {IProvenanceRegistry} from "../../interfaces/IProvenanceRegistry.sol";
+import {ProvenanceRegistry} from "../../ProvenanceRegistry.sol";
 import {DatasetId} from "../../types/DatasetId.sol";
 import {RecordDigest} from "../../types/RecordDigest.sol";
 import {RunId} from "../../types/RunId.sol";
+import {History} from "../support/History.sol";
 import {RegistryFixture} from "./RegistryFixture.sol";
 
-contract ProvenanceRegistryDrawTest is RegistryFixture {
-    address private constant HISTORY = 0x0000F90827F1C53a10cb7A02335B175320002935;
-    address private constant SYSTEM = 0xffffFFFfFFffffffffffffffFfFFFfffFFFfFFfE;
-    /// Source: EIP-2935, the runtime code of the history contract.
-    bytes private constant HISTORY_CODE =
-        hex"3373fffffffffffffffffffffffffffffffffffffffe14604657602036036042"
-        hex"575f35600143038111604257611fff81430311604257611fff900654"
-        hex"5f5260205ff35b5f5ffd5b5f35611fff60014303065500";
+contract ProvenanceRegistryDrawTest is RegistryFixture, History {
     bytes32 private constant BLOCK_HASH = keccak256("hash of block 1002");
 
+    /// The chain has a working history contract when the registry is created.
+    function setUp() public override {
+        vm.roll(1_000);
+        installHistory();
+        super.setUp();
+    }
+
     function test_tooEarly() public {
-        _installHistory();
+        _storeDrawBlock();
         for (uint256 number = 1_000; number <= 1_002; ++number) {
             vm.roll(number);
             vm.expectRevert(
@@ -34,7 +36,7 @@ contract ProvenanceRegistryDrawTest is RegistryFixture {
     }
 
     function test_anyoneDrawsTheFirstBlockAfter() public {
-        _installHistory();
+        _storeDrawBlock();
         vm.roll(1_003);
         vm.prank(STRANGER);
         bytes32 seed = registry.drawSeed(runId);
@@ -43,7 +45,7 @@ contract ProvenanceRegistryDrawTest is RegistryFixture {
     }
 
     function test_drawnOnce() public {
-        _installHistory();
+        _storeDrawBlock();
         vm.roll(1_003);
         bytes32 seed = registry.drawSeed(runId);
         vm.roll(1_004);
@@ -54,13 +56,13 @@ contract ProvenanceRegistryDrawTest is RegistryFixture {
     }
 
     function test_lastBlockOfTheWindow() public {
-        _installHistory();
+        _storeDrawBlock();
         vm.roll(1_002 + 8_191);
         assertEq(registry.drawSeed(runId), _seed(BLOCK_HASH), "seed");
     }
 
     function test_missedStaysMissed() public {
-        _installHistory();
+        _storeDrawBlock();
         vm.roll(1_002 + 8_192);
         vm.expectRevert(
             abi.encodeWithSelector(IProvenanceRegistry.DrawMissed.selector, runId, 1_002, 9_194)
@@ -71,10 +73,10 @@ contract ProvenanceRegistryDrawTest is RegistryFixture {
         assertEq(total, 1, "the run stays listed");
     }
 
-    /// If the history contract does not hold the block's hash, for example just after its
-    /// activation, there is no seed; BLOCKHASH is not used instead.
+    /// If the history contract does not hold the block's hash, there is no seed; BLOCKHASH is not
+    /// used instead.
     function test_emptyHistoryIsNoSeed() public {
-        vm.etch(HISTORY, HISTORY_CODE);
+        assertTrue(registry.usesHistory(), "pinned when created");
         vm.roll(1_003);
         vm.expectRevert(
             abi.encodeWithSelector(IProvenanceRegistry.DrawMissed.selector, runId, 1_002, 1_003)
@@ -83,15 +85,36 @@ contract ProvenanceRegistryDrawTest is RegistryFixture {
     }
 
     function test_fallsBackToBlockhashWithoutHistory() public {
-        vm.etch(HISTORY, "");
-        vm.roll(1_003);
-        bytes32 hash = blockhash(1_002);
-        assertTrue(hash != 0, "the test chain knows the hash");
-        assertEq(registry.drawSeed(runId), _seed(hash), "seed");
+        _recreate("");
+        _expectBlockhash();
+    }
+
+    /// Anybody may put the history contract on a chain without EIP-2935. It stays empty there, and
+    /// must not make the draws of a registry miss that was there before.
+    function test_historyThatComesLaterIsNotUsed() public {
+        _recreate("");
+        vm.etch(HISTORY, HISTORY_CODE);
+        _expectBlockhash();
+    }
+
+    /// The same before the registry is created.
+    function test_historyThatIsEmptyIsNotUsed() public {
+        vm.roll(1_001); // nobody stored the hash of block 1000
+        registry = ProvenanceRegistry(deploy("ProvenanceRegistry", abi.encode(address(0))));
+        assertTrue(!registry.usesHistory(), "the parent block is not in it");
+    }
+
+    function test_otherCodeIsNotUsed() public {
+        _recreate(LIAR_CODE);
+        (, bytes memory answer) = HISTORY.call(abi.encode(block.number - 1));
+        assertEq(bytes32(answer), blockhash(block.number - 1), "it seems to work");
+        (, answer) = HISTORY.call(abi.encode(block.number));
+        assertEq(bytes32(answer), bytes32(uint256(1)), "and lies later");
+        _expectBlockhash();
     }
 
     function test_fallbackWindow() public {
-        vm.etch(HISTORY, "");
+        _recreate("");
         vm.roll(1_002 + 257);
         vm.expectRevert(
             abi.encodeWithSelector(IProvenanceRegistry.DrawMissed.selector, runId, 1_002, 1_259)
@@ -114,7 +137,7 @@ contract ProvenanceRegistryDrawTest is RegistryFixture {
         vm.assume(RecordDigest.unwrap(preregistration) != 0 && hash != 0);
         vm.prank(OWNER);
         RunId other = registry.openRun(preregistration, dataset);
-        _installHistory(hash);
+        _storeDrawBlock(hash);
         vm.roll(1_003);
         assertTrue(
             registry.drawSeed(other) != registry.drawSeed(runId),
@@ -122,19 +145,30 @@ contract ProvenanceRegistryDrawTest is RegistryFixture {
         );
     }
 
-    function _installHistory() private {
-        _installHistory(BLOCK_HASH);
+    function _storeDrawBlock() private {
+        _storeDrawBlock(BLOCK_HASH);
     }
 
-    /// As in the protocol: in block 1003 the system address stores the hash of the parent block.
-    function _installHistory(bytes32 hash) private {
-        uint256 number = block.number;
-        vm.etch(HISTORY, HISTORY_CODE);
+    function _expectBlockhash() private {
+        assertTrue(!registry.usesHistory(), "not pinned");
         vm.roll(1_003);
-        vm.prank(SYSTEM);
-        (bool ok, ) = HISTORY.call(abi.encode(hash));
-        assertTrue(ok, "history stored");
+        bytes32 hash = blockhash(1_002);
+        assertTrue(hash != 0, "the test chain knows the hash");
+        assertEq(registry.drawSeed(runId), _seed(hash), "seed");
+    }
+
+    /// As in the protocol: in block 1003 the hash of block 1002 is stored.
+    function _storeDrawBlock(bytes32 hash) private {
+        uint256 number = block.number;
+        vm.roll(1_003);
+        storeParent(hash);
         vm.roll(number);
+    }
+
+    /// Creates the registry and the run anew, with this code at the history contract's address.
+    function _recreate(bytes memory code) private {
+        vm.etch(HISTORY, code);
+        super.setUp();
     }
 
     function _seed(bytes32 hash) private view returns (bytes32) {

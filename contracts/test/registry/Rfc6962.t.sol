@@ -106,6 +106,23 @@ contract Rfc6962Test is Test {
         assertTrue(!_h.isIncluded(_leaves[0], 0, 0, _leaves[0], none), "empty tree");
     }
 
+    /// A proof of a tree of up to 64 leaves is no proof of one of 100: it does not reach the root.
+    function test_sizesAreUsedUp() public view {
+        bytes32[] memory leaves = _many;
+        for (uint64 n = 1; n <= 64; n = n < 8 ? n + 1 : 2 * n) {
+            bytes32 root = ReferenceTree.root(leaves, 0, n);
+            for (uint64 i = 0; i < n; ++i) {
+                bytes32[] memory proof = ReferenceTree.inclusion(leaves, i, n);
+                assertTrue(!_h.isIncluded(leaves[i], i, 100, root, proof), "inclusion");
+            }
+            for (uint64 m = 1; m < n; ++m) {
+                bytes32[] memory proof = ReferenceTree.consistency(leaves, m, n);
+                bytes32 old = ReferenceTree.root(leaves, 0, m);
+                assertTrue(!_h.isConsistent(m, old, 100, root, proof), "consistency");
+            }
+        }
+    }
+
     /// A tree whose last leaf is repeated must have another root. If odd nodes were doubled, the
     /// root would be the same.
     function test_oddNodesAreNotDoubled() public view {

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
-import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -39,6 +36,7 @@ from provenance.signing import address_of, load_key
 from provenance_cli.setup.deployment import Wanted, deploy_all, write_trust
 from provenance_zk.prover.keys import find_key
 from provenance_zk.training.registration import Keys
+from tests.core.chain.geth_node import GETH, geth_node
 from tests.support.chain import PASSWORD, Lab, write_keystore
 from tests.support.spine import Run, build_run, failing, register_rows
 
@@ -220,61 +218,11 @@ def test_a_session_needs_the_right_password(lab: Lab, tmp_path: Path) -> None:
 
 # A second EVM
 
-GETH = os.environ.get("PROVENANCE_TEST_GETH") or shutil.which("geth")
-
 
 @pytest.fixture
 def geth(tmp_path: Path) -> Iterator[Rpc]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        str(GETH),
-        "--dev",
-        "--dev.period",
-        "0",
-        "--datadir",
-        str(tmp_path / "geth"),
-        "--http",
-        "--http.port",
-        str(port),
-        "--http.api",
-        "eth,web3,net",
-        "--ipcdisable",
-        "--nodiscover",
-        "--maxpeers",
-        "0",
-        "--authrpc.port",
-        "0",
-        "--port",
-        "0",
-    ]
-    log = (tmp_path / "geth.log").open("wb")
-    with log, subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log) as node:
-        rpc = Rpc(f"http://127.0.0.1:{port}", timeout_s=10)
-        for _ in range(600):
-            try:
-                rpc.chain_id()
-                break
-            except ProvenanceError:
-                assert node.poll() is None, (tmp_path / "geth.log").read_text()
-                time.sleep(0.1)
-        stop = threading.Event()
-        pump = threading.Thread(target=keep_busy, args=(rpc.url, stop))
-        pump.start()
+    with geth_node(tmp_path) as rpc:
         yield rpc
-        stop.set()
-        pump.join()
-        node.terminate()
-        node.wait(30)
-
-
-def keep_busy(url: str, stop: threading.Event) -> None:
-    """Send transactions, since the node makes a block for each and finalizes every 32 blocks."""
-    rpc = Rpc(url, timeout_s=10)
-    (dev,) = rpc.request("eth_accounts")
-    while not stop.wait(0.05):
-        rpc.request("eth_sendTransaction", [{"from": dev, "to": dev, "value": "0x0"}])
 
 
 class GethLab(Lab):

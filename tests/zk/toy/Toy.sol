@@ -13,7 +13,8 @@ contract Toy {
         require(Kinds.PROOF_LEDGER >> toy == 0 && Kinds.DATASET_AUDITS >> toy == 0);
         require(Kinds.stageOf(toy) == Kinds.QUANTIZE_STAGE);
         require(Kinds.fitsSlots(toy, 64) && !Kinds.fitsSlots(toy, 65) && !Kinds.fitsSlots(toy, 0));
-        require(Kinds.fitsDepth(toy, 1) && Kinds.fitsDepth(toy, 7) && !Kinds.fitsDepth(toy, 8));
+        require(Kinds.fitsDepth(toy, 8, 1) && Kinds.fitsDepth(toy, 8, 7));
+        require(!Kinds.fitsDepth(toy, 8, 8));
         require(Kinds.blockBytes(toy) == 18 && Kinds.codeWords(toy, 8) == 5);
         require(Kinds.publicCount(toy, 8) == 1 + 2 + 5 && Kinds.commitmentCount(toy) == 0);
     }

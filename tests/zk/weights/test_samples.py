@@ -13,9 +13,10 @@ from eth_utils.crypto import keccak
 
 from provenance.artifacts.tensors import DType, Layout, Tensor, TensorTable
 from provenance.errors import InputError, VerificationError
-from provenance.judgement.facts import TableFacts
+from provenance.judgement.facts import ZERO_WORD, ModelAnchoringFacts, TableFacts
 from provenance.verify.protocols import SampleEvidence
-from provenance_zk.checker.samples import _Check
+from provenance_zk.checker.engine import Engine
+from provenance_zk.checker.samples import _Check, check_samples
 from provenance_zk.kinds import KINDS
 from provenance_zk.weights import samples
 from provenance_zk.weights.detection import detectable, detection
@@ -215,6 +216,56 @@ def test_a_stage_that_the_checker_does_not_know_is_refused(monkeypatch: pytest.M
     monkeypatch.setattr(samples, "STAGES", {1: "merge", 2: "prune"})
     with pytest.raises(VerificationError, match="proofs of this stage"):
         check.inputs(group)
+
+
+NO_CONTENT: dict[str, tuple[dict[str, Any], str]] = {
+    "no draws": ({"draws": 0}, "draws no blocks"),
+    "a merge of scale 0": ({"scale": 0}, "scale 0"),
+    "a merge that changes nothing": ({"base": TableFacts(b"\3" * 32, 3)}, "changes nothing"),
+    "a quantization with a scale": (
+        {"kind": KINDS["q8_0"].number, "scale": 1},
+        "merges nothing",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NO_CONTENT)
+def test_an_anchoring_that_any_adapter_would_fit_is_refused(name: str) -> None:
+    """An endpoint, or a contract of an earlier version, says that it was accepted."""
+    change, text = NO_CONTENT[name]
+    facts = ModelAnchoringFacts(
+        base=TableFacts(b"\1" * 32, 3),
+        adapter=TableFacts(b"\2" * 32, 6),
+        merged=TableFacts(b"\3" * 32, 3),
+        artifact=b"\4" * 32,
+        kind=KINDS["merge"].number,
+        slots=4,
+        scale=1 << 16,
+        draws=459,
+        blocks=264,
+        seed=SEED,
+        codes_hash=ZERO_WORD,
+        log_root=b"\5" * 32,
+        log_size=7,
+        block_number=1,
+        draw_block=3,
+        next_tensor=3,
+        next_group=0,
+        blocks_proved=264,
+        accepted=True,
+        void=False,
+    )
+    for anchoring, message in ((facts, "draw seed"), (replace(facts, **change), text)):
+        evidence = SimpleNamespace(
+            anchoring=anchoring,
+            chain_id=1,
+            contract="0x" + "11" * 20,
+            run_id=bytes(32),
+            number=0,
+            draw_hash=bytes(32),
+        )
+        with pytest.raises(VerificationError, match=message):
+            check_samples(cast(Engine, None), cast(SampleEvidence, evidence))
 
 
 def test_a_stage_without_weights_is_refused() -> None:

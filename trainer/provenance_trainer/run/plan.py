@@ -124,8 +124,9 @@ def plan(
     trees = math.ceil(count / tree_size)
     anchors = math.ceil(training_s / config.provenance.anchor_interval_s) + checkpoints + 1
     proof_transactions = proofs_by_transaction(fed.epochs, chunks)
-    # openRun and drawSeed, heads, one anchoring per epoch, proofs, release
-    transactions = 2 + anchors + fed.epochs + len(proof_transactions) + 1
+    anchorings = 0 if chunks <= BATCH else fed.epochs  # else they are made with the proofs
+    # openRun and drawSeed, heads, anchorings of epochs, proofs, release
+    transactions = 2 + anchors + anchorings + len(proof_transactions) + 1
     return Plan(
         records=count,
         epochs=fed.epochs,

@@ -34,6 +34,7 @@ def check_samples(engine: Engine, evidence: SampleEvidence) -> Sampling:
         VerificationError: the first check that fails.
     """
     check = _Check.of(evidence)
+    check.anchoring.require_content()
     seed = check.draw_seed()
     require_equal("draw seed", check.where, evidence.anchoring.seed, seed)
     draws, given, opening = evidence.anchoring.draws, evidence.proofs, evidence.opening

@@ -1,11 +1,13 @@
 """Proving an epoch: the log's batches are the committed dataset in the seed's order.
 
-    log head anchored -> anchorEpoch (U, P) -> challenge -> chunk proofs -> accepted
+    log head anchored -> U, P -> challenge -> chunk proofs -> anchorAndProve -> accepted
                       -> `epoch` record
 
-U commits to the leaves as they were fed, P to the positions of the seed's order. The anchoring
-reads the log's (size, root) from the chain, so that head covers every batch of the epoch. The
-record that names the anchoring is logged afterwards.
+U commits to the leaves as they were fed, P to the positions of the seed's order. The challenge
+follows from them and from the log's (size, root) on chain, so that head covers every batch of the
+epoch. The record that names the anchoring is logged afterwards. Epochs with more chunks than fit
+into one transaction, and those of an owner who asks for it, are anchored first (anchorEpoch) and
+then proven.
 """
 
 from __future__ import annotations
@@ -15,11 +17,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from provenance.chain.calls import EpochPoints
+from provenance.chain.calls import EpochAtOnce, EpochPoints, EpochsAtOnce
 from provenance.dataset.committed import CommittedDataset
 from provenance.errors import Conflict, RejectedError, UnavailableError, VerificationError
 from provenance.ids import DatasetId, RunId, to_hex
-from provenance.judgement.facts import AnchoringFacts
 from provenance.layout import RunFolder, write_atomically
 from provenance.log.history import EpochUse, History
 from provenance.log.record import Record
@@ -27,6 +28,7 @@ from provenance.order import epoch_order
 from provenance_zk.proof_file import ProofFile, point_ints
 from provenance_zk.prover.client import Commitments
 from provenance_zk.statements import challenges, chunk_count, points_hash
+from provenance_zk.training.anchorings import Place, find_place
 from provenance_zk.training.jobs import EpochWitness, epoch_jobs
 from provenance_zk.training.ledger import blindings
 from provenance_zk.training.registration import ProvingSite, d_blindings
@@ -111,14 +113,20 @@ def make_job(history: History, dataset: CommittedDataset, run: DrawnRun, epoch: 
 
 @dataclass(frozen=True)
 class PreparedEpoch:
-    """An anchored epoch whose chunks are proven, but not yet submitted."""
+    """An epoch whose chunks are proven, but not yet submitted; `place` is its anchoring."""
 
     job: EpochJob
-    number: int
-    log_size: int
+    points: EpochPoints
+    place: Place
     u_hash: bytes
     p_hash: bytes
     proofs: tuple[ChunkProof, ...]
+
+    @property
+    def at_once(self) -> EpochAtOnce:
+        """What `anchorAndProve` is told."""
+        items = [proof.item for proof in self.proofs]
+        return EpochAtOnce(self.job.epoch, self.place.number, self.place.seed, self.points, items)
 
 
 @dataclass(frozen=True)
@@ -133,7 +141,8 @@ class EpochProver:
         """Anchor, prove and submit epochs; idempotent.
 
         Args:
-            batch: submit the proofs of all epochs in as few transactions as possible.
+            batch: anchor and prove all epochs in one transaction, if it has room for the proofs of
+                all their chunks; else prove them in as few transactions as possible.
 
         Returns:
             The `epoch` records to log, in the order of the jobs.
@@ -141,9 +150,13 @@ class EpochProver:
         Raises:
             RejectedError: the ledger did not accept an epoch or a proof; `where` names it.
         """
-        prepared = [self._prepare(job) for job in jobs]
-        proofs = [proof for epoch in prepared for proof in epoch.proofs]
-        submit(proofs, self.site.ledger, self.site.say, batch=batch)
+        chunks = chunk_count(len(self.dataset), self.site.keys.epoch.slots)
+        at_once = batch and len(jobs) * chunks <= BATCH
+        prepared = [self._prepare(job, at_once) for job in jobs]
+        coming = [epoch for epoch in prepared if epoch.place.head_seq is not None]
+        if coming:
+            self._anchor_and_prove(coming)
+        self._submit([epoch for epoch in prepared if epoch.place.head_seq is None], batch)
         return [self._record(epoch) for epoch in prepared]
 
     def groups(self, jobs: Sequence[EpochJob]) -> list[Sequence[EpochJob]]:
@@ -154,7 +167,46 @@ class EpochProver:
         size = max(1, BATCH // chunk_count(len(self.dataset), self.site.keys.epoch.slots))
         return [jobs[i : i + size] for i in range(0, len(jobs), size)]
 
-    def _prepare(self, job: EpochJob) -> PreparedEpoch:
+    def _submit(self, epochs: Sequence[PreparedEpoch], batch: bool) -> None:
+        """Submit the proofs of anchored epochs."""
+        proofs = [proof for epoch in epochs for proof in epoch.proofs]
+        submit(proofs, self.site.ledger, self.site.say, batch=batch)
+
+    def _anchor_and_prove(self, epochs: Sequence[PreparedEpoch]) -> None:
+        """Anchor and prove in one transaction.
+
+        A call with a false proof is refused as a whole, and does not say which proof it is. Then
+        the epochs are anchored apart, which gives them the same challenges, and proven one by one.
+        """
+        ledger, first = self.site.ledger, epochs[0]
+        d = [proof.proof.commitments[0] for proof in first.proofs]
+        head = max(epoch.place.head_seq or 0 for epoch in epochs)
+        self.site.say(f"anchoring and proving {len(epochs)} epochs in one transaction")
+        try:
+            items = [epoch.at_once for epoch in epochs]
+            call = EpochsAtOnce(first.job.run_id, first.job.dataset_id, head, d, items)
+            ledger.final(ledger.anchor_and_prove(call))
+        except RejectedError as error:
+            if not (error.actual or "").startswith(("BatchInvalid(", "ProofInvalid(")):
+                raise
+            self.site.say(f"refused ({error.actual}); submitting the proofs one by one")
+            for epoch in epochs:
+                self._anchor_as_planned(epoch)
+            self._submit(epochs, batch=False)
+
+    def _anchor_as_planned(self, epoch: PreparedEpoch) -> None:
+        """Anchor an epoch whose proofs are made; its seed must be the one that they are for."""
+        place = self._anchor(epoch.job, epoch.points)
+        if place.seed != epoch.place.seed:
+            raise RejectedError(
+                "log or anchorings of the run changed while its epochs were proven",
+                where=epoch.job.where,
+                expected=to_hex(epoch.place.seed),
+                actual=to_hex(place.seed),
+                hint="prove again",
+            )
+
+    def _prepare(self, job: EpochJob, at_once: bool) -> PreparedEpoch:
         site, key = self.site, self.site.keys.epoch
         chunks = chunk_count(len(self.dataset), key.slots)
         name = f"u:{key.vk_id.hex()}:{job.epoch}"
@@ -162,36 +214,43 @@ class EpochProver:
         site.say(f"{job.where}: committing to {len(self.dataset)} uses")
         u = site.prover.commit_values(key.dir, "U", job.use.leaves, secret)
         p = site.prover.commit_order(key.dir, job.order)
-        number, facts = self._anchor(job, u, p)
-        site.say(f"{job.where}: {chunks} proofs")
-        proofs = self._prove(job, secret, challenges(facts.seed))
-        self._keep(job, u, proofs)
-        return PreparedEpoch(
-            job,
-            number,
-            facts.log_size,
-            points_hash(u.points),
-            points_hash(p.points),
-            tuple(
-                ChunkProof(job.run_id, job.epoch, number, c, proof)
-                for c, proof in enumerate(proofs)
-            ),
-        )
-
-    def _anchor(self, job: EpochJob, u: Commitments, p: Commitments) -> tuple[int, AnchoringFacts]:
-        """Anchor U and P; returns (number of the anchoring, what the chain says about it)."""
         points = EpochPoints(
             job.dataset_id,
             job.use.consumed,
             [point_ints(x) for x in u.points],
             [point_ints(x) for x in p.points],
         )
+        place = self._place(job, points)
+        if place.head_seq is not None and not at_once:
+            place = self._anchor(job, points)
+        site.say(f"{job.where}: {chunks} proofs")
+        proofs = self._prove(job, secret, challenges(place.seed))
+        self._keep(job, u, proofs)
+        return PreparedEpoch(
+            job,
+            points,
+            place,
+            points_hash(u.points),
+            points_hash(p.points),
+            tuple(
+                ChunkProof(job.run_id, job.epoch, place.number, c, proof)
+                for c, proof in enumerate(proofs)
+            ),
+        )
+
+    def _place(self, job: EpochJob, points: EpochPoints) -> Place:
+        """Where the points are anchored, perhaps by a call that was cut off, or will be."""
+        ledger = self.site.ledger
+        return find_place(ledger.latest(), ledger.identity, job.run_id, job.epoch, points)
+
+    def _anchor(self, job: EpochJob, points: EpochPoints) -> Place:
+        """Anchor U and P."""
         ledger = self.site.ledger
         number = ledger.anchor_epoch(job.run_id, job.epoch, points)
         facts = ledger.latest().anchoring(job.run_id, job.epoch, number)
         if facts is None:
             raise UnavailableError("chain does not show the anchoring yet", where=job.where)
-        return number, facts
+        return Place(number, facts.seed, facts.log_size)
 
     def _prove(
         self, job: EpochJob, u_secret: Sequence[int], challenge: tuple[int, int]
@@ -219,22 +278,22 @@ class EpochProver:
 
     def _record(self, epoch: PreparedEpoch) -> Record:
         job = epoch.job
-        accepted = self.site.ledger.latest().anchoring(job.run_id, job.epoch, epoch.number)
+        accepted = self.site.ledger.latest().anchoring(job.run_id, job.epoch, epoch.place.number)
         if accepted is None or not accepted.accepted:
             raise RejectedError(
                 "ledger did not accept the epoch",
-                where=f"{job.where} anchoring {epoch.number}",
+                where=f"{job.where} anchoring {epoch.place.number}",
             )
         return Record.make(
             "epoch",
             epoch=job.epoch,
             consumed=job.use.consumed,
             remainder=list(job.remainder),
-            number=epoch.number,
+            number=epoch.place.number,
             ledger=self.site.ledger_address,
             u_hash=to_hex(epoch.u_hash),
             p_hash=to_hex(epoch.p_hash),
             dataset_id=to_hex(job.dataset_id),
             vk_id=to_hex(self.site.keys.epoch.vk_id),
-            log_size=epoch.log_size,
+            log_size=epoch.place.log_size,
         )

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from provenance.chain.calls import EpochPoints, EpochProof, LinkProof, Point
+from provenance.chain.calls import EpochPoints, EpochProof, EpochsAtOnce, LinkProof, Point
 from provenance.dataset.manifest import DatasetRoot
 from provenance.dataset.saltstore import SaltStore
 from provenance.ids import DatasetId, KeyId, RunId
-from provenance.judgement.facts import ChainSnapshot
+from provenance.judgement.facts import ChainIdentity, ChainSnapshot
 from provenance_zk.field import R
 
 
@@ -58,6 +58,15 @@ class Ledger(Protocol):
 
     def prove_epochs(self, items: Sequence[EpochProof]) -> Any:
         """Submit several proofs; the contract accepts all or none. Returns a receipt."""
+        ...
+
+    def anchor_and_prove(self, epochs: EpochsAtOnce) -> Any:
+        """Anchor epochs and prove them; the contract accepts all or none. Returns a receipt."""
+        ...
+
+    @property
+    def identity(self) -> ChainIdentity:
+        """The chain and its contracts, whose names are in every challenge."""
         ...
 
     def is_chunk_proved(self, run_id: RunId, epoch: int, number: int, c: int) -> bool:

@@ -78,8 +78,14 @@ class ModelLedger(Protocol):
         """Wait for the draw; returns its 32-byte seed."""
         ...
 
-    def prove_samples(self, run_id: RunId, stage: int, number: int, items: Sequence[Any]) -> Any:
-        """Submit proofs under one key, in order, each as `Sample.calldata`; returns a receipt."""
+    def prove_samples(
+        self, run_id: RunId, stage: int, number: int, items: Sequence[Any], previous: str
+    ) -> Any:
+        """Submit proofs under one key, in order, each as `Sample.calldata`; returns a receipt.
+
+        Args:
+            previous: name of the tensor before that of the first item; empty if there is none.
+        """
         ...
 
     def latest(self) -> ChainSnapshot:

@@ -180,7 +180,11 @@ class StageProver:
             done += len(batch)
             self.maker.say(f"{anchoring.stage}: submitting proofs, {done} of {len(pairs)}")
             calls = [_sample(stage, group, proof).calldata() for group, proof in batch]
-            receipt = self.ledger.prove_samples(self.run_id, anchoring.stage_number, number, calls)
+            first = batch[0][0].tensor
+            previous = stage.tables["merged"].tensors[first - 1].name if first else ""
+            receipt = self.ledger.prove_samples(
+                self.run_id, anchoring.stage_number, number, calls, previous
+            )
         if receipt is not None:
             self.ledger.final(receipt)
 

@@ -16,8 +16,8 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from provenance.artifacts.tensors import Tensor, TensorTable
-from provenance.errors import InputError
-from provenance.ids import RunId
+from provenance.errors import InputError, VerificationError
+from provenance.ids import RunId, to_hex
 from provenance.judgement.facts import ZERO_WORD, TableFacts
 from provenance.statements import STAGES as STAGE_NUMBERS
 from provenance_zk.kinds import (
@@ -82,6 +82,36 @@ class Anchoring:
     def stage_number(self) -> int:
         """The stage as the contract numbers it."""
         return STAGE_OF[self.kind]
+
+    def require_content(self) -> None:
+        """Refuse an anchoring that any adapter would fit, or that opens nothing.
+
+        The contract refuses it too. Here it may come from a chain that does not.
+
+        Raises:
+            VerificationError: no draws; a merge with scale 0, or whose base table is the merged
+                one; a quantization with a scale.
+        """
+        merges = self.kind == "merge"
+        for what, wrong, expected, actual in (
+            ("draws no blocks", self.draws < 1, ">= 1", self.draws),
+            ("has scale 0", merges and self.scale < 1, ">= 1", self.scale),
+            ("has a scale, but merges nothing", not merges and self.scale != 0, 0, self.scale),
+            (
+                "changes nothing: base and merged table are one",
+                merges and self.base.root == self.merged.root,
+                "two roots",
+                to_hex(self.merged.root),
+            ),
+        ):
+            if wrong:
+                raise VerificationError(
+                    f"anchoring {what}",
+                    where=self.stage,
+                    expected=expected,
+                    actual=actual,
+                    hint="anchor and prove the run again",
+                )
 
     def calldata(self) -> tuple[Any, ...]:
         """The contract's struct."""

@@ -166,7 +166,8 @@ class MergeWeights:
         """Commit to the adapted tensors of base and merged model, and to the adapter.
 
         Raises:
-            VerificationError: the three tables do not belong together.
+            VerificationError: the three tables do not belong together, or the merge changed
+                nothing.
             InputError: weights that cannot be read, or a scale that no proof takes.
         """
         names = list(model.factors.pairs)
@@ -184,6 +185,7 @@ class MergeWeights:
             size.draws,
             merged.blocks,
         )
+        anchoring.require_content()
         tables = {"base": base, "adapter": adapter, "merged": merged}
         return cls(model, anchoring, tables, rank)
 

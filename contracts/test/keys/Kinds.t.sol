@@ -32,11 +32,12 @@ contract KindsTest is Test {
     }
 
     function test_slots() public view {
-        _expectSlots(Kinds.EPOCH, [uint256(15), 16, 17, 16 ** 6 - 1, 16 ** 6, 16 ** 6 + 1], 0x1e);
-        _expectSlots(Kinds.TREE, [uint256(0), 1, 16, 17, 16 ** 6, 16 ** 7], 0x14);
-        _expectSlots(Kinds.TREE, [uint256(255), 256, 4096, 65536, 16 ** 5, 16 ** 6 + 16], 0x1e);
-        _expectSlots(Kinds.SORTED, [uint256(0), 1, 15, 16, 17, 255], 0x08);
-        _expectSlots(Kinds.SORTED, [uint256(256), 257, 4096, 65536, 16 ** 5, 16 ** 6], 0x01);
+        _expectSlots(Kinds.EPOCH, [uint256(0), 1, 2, 2 ** 20 - 1, 2 ** 20, 2 ** 20 + 1], 0x1e);
+        uint64[2] memory trees = [Kinds.TREE, Kinds.SORTED];
+        for (uint256 i = 0; i < 2; ++i) {
+            _expectSlots(trees[i], [uint256(0), 1, 15, 16, 17, 255], 0x08);
+            _expectSlots(trees[i], [uint256(256), 257, 4096, 65536, 16 ** 5, 16 ** 6], 0x0d);
+        }
         uint64[2] memory single = [Kinds.MEMBER, Kinds.ABSENT];
         for (uint256 i = 0; i < 2; ++i)
             _expectSlots(single[i], [uint256(0), 1, 2, 16, 256, 1 << 255], 0x02);
@@ -48,7 +49,12 @@ contract KindsTest is Test {
     function test_depths() public view {
         _expectDepths(Kinds.EPOCH, [uint256(0), 1, 5, 6, 7, 1 << 255], 0x01);
         uint64[4] memory trees = [Kinds.TREE, Kinds.SORTED, Kinds.MEMBER, Kinds.ABSENT];
-        for (uint256 i = 0; i < 4; ++i) _expectDepths(trees[i], [uint256(0), 4, 5, 6, 7, 16], 0x0c);
+        for (uint256 i = 0; i < 4; ++i) _expectDepths(trees[i], [uint256(0), 1, 5, 6, 7, 16], 0x0e);
+        // A tree has room for a chunk.
+        for (uint256 i = 0; i < 2; ++i) {
+            for (uint256 depth = 1; depth <= 6; ++depth)
+                assertEq(_h.fitsDepth(trees[i], 4096, depth) ? 1 : 0, depth < 3 ? 0 : 1, "room");
+        }
         uint64[2] memory quantized = [Kinds.Q8_0, Kinds.INT8];
         for (uint256 i = 0; i < 2; ++i)
             _expectDepths(quantized[i], [uint256(0), 1, 7, 8, 16, 16 * 8 + 1], 0x06);
@@ -112,7 +118,7 @@ contract KindsTest is Test {
         _expectPanic();
         _h.fitsSlots(kind, 1);
         _expectPanic();
-        _h.fitsDepth(kind, 3);
+        _h.fitsDepth(kind, 1, 3);
         _expectPanic();
         _h.publicCount(kind, 1);
         _expectPanic();
@@ -138,7 +144,7 @@ contract KindsTest is Test {
 
     function _expectDepths(uint256 kind, uint256[6] memory depths, uint256 fits) private view {
         for (uint256 i = 0; i < 6; ++i) {
-            assertEq(_h.fitsDepth(kind, depths[i]) ? 1 : 0, (fits >> i) & 1, "depth");
+            assertEq(_h.fitsDepth(kind, 1, depths[i]) ? 1 : 0, (fits >> i) & 1, "depth");
         }
     }
 }

@@ -1,0 +1,81 @@
+"""The mutants of a contract are what the tool's rules say, and each changes one thing."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from types import ModuleType
+
+import pytest
+
+from tests.support.places import REPO
+
+SOURCE = """
+    uint256 private constant MIN_DRAWS = 2; // of each
+    // if (a > b) revert Never();
+    function f(uint256 a, uint256 b) {
+        if (a == 0 || (b >= 7 && a < b)) revert Bad(a);
+        for (uint256 i = 0; i < list.length; ++i)
+            seed = keccak256(abi.encode(TAG, list[i], g(a, b)));
+        if (a > b) b = a;
+        return a == 1 && b != 2;
+    }
+"""
+
+
+@pytest.fixture(scope="module")
+def tool() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("mutants", REPO / "tools" / "mutants.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_each_rule_makes_its_mutants(tool: ModuleType) -> None:
+    made = [(m.rule, SOURCE[m.start : m.end].strip(" ,"), m.text) for m in tool.mutants(SOURCE)]
+    condition = "a == 0 || (b >= 7 && a < b)"
+    assert made == [
+        ("constant lowered", "2", "1"),
+        ("operand dropped", "a == 0", "false"),
+        ("condition dropped", condition, "false"),
+        ("operand dropped", "(b >= 7 && a < b)", "false"),
+        ("comparison weakened", ">=", ">"),
+        ("comparison weakened", "<", "<="),
+        ("loop shortened", "i", "i + 1"),
+        ("value left out", "TAG", ""),
+        ("value left out", "list[i]", ""),
+        ("value left out", "g(a, b)", ""),
+        ("operand dropped", "a == 1", "true"),
+        ("operand dropped", "b != 2", "true"),
+    ]
+
+
+def test_a_mutant_changes_its_place_only(tool: ModuleType) -> None:
+    for mutant in tool.mutants(SOURCE):
+        changed = mutant.apply(SOURCE)
+        assert changed != SOURCE
+        assert changed.startswith(SOURCE[: mutant.start])
+        assert changed.endswith(SOURCE[mutant.end :])
+
+
+def test_every_contract_has_mutants_and_tests(tool: ModuleType) -> None:
+    """Each known survivor of earlier tests is among them."""
+    sources = {
+        path.stem: path.read_text("utf-8") for path in (REPO / "contracts/libraries").rglob("*.sol")
+    }
+    for name, rule, what in (
+        ("Groth16", "value left out", "points"),
+        ("Rfc6962", "operand dropped", "sn == 0"),
+        ("Epochs", "constant lowered", "6"),
+        ("Bn254", "condition dropped", "length != expected"),
+        ("Models", "operand dropped", "(a.adapter.root != 0) != merges"),
+        ("Samples", "constant lowered", "2"),
+    ):
+        source = sources[name]
+        found = [(m.rule, source[m.start : m.end].strip(" ,")) for m in tool.mutants(source)]
+        assert (rule, what) in found, name
+    for tests in tool.TESTS.values():
+        assert list((REPO / "contracts" / "test" / tests).rglob("*.t.sol")), tests
