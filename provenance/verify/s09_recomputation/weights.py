@@ -95,7 +95,7 @@ def check_base(case: Case, log: Log, lineage: Lineage) -> None:
     inspector, path = case.file
     try:
         adapted = _adapted(inspector, base, log, lineage)
-    except VerificationError as error:
+    except ProvenanceError as error:
         case.report.fails(id_, error)
         return
     if adapted is None:
@@ -113,22 +113,40 @@ def _adapted(inspector: FormatInspector, base: Path, log: Log, lineage: Lineage)
     """The adapted tensors, by the best of what is at hand; None if nothing shows them.
 
     Raises:
-        VerificationError: the log lists other ones.
+        VerificationError: the log lists other ones, or some that no training of the registered
+            modules could adapt.
     """
+    registered = _registered(inspector, base, lineage)
     adapter, merged = log.evidence.adapter(), log.evidence.merged()
     if adapter is not None and lineage.folder("adapter").is_at(adapter):
         if (fault := _adapter_fault(inspector, adapter, lineage)) is not None:
             raise fault
-        return _Adapted(inspector.adapter_factors(adapter).keys(), "by the adapter")
-    if merged is not None and lineage.folder("merged").is_at(merged):
-        return _Adapted(_changed(base, merged, lineage), "by the merged weights")
+        found = _Adapted(inspector.adapter_factors(adapter).keys(), "by the adapter")
+    elif merged is not None and lineage.folder("merged").is_at(merged):
+        found = _Adapted(_changed(base, merged, lineage), "by the merged weights")
+    elif registered is None:
+        return None
+    else:
+        fault = _listing_fault(registered, lineage, "the registered configuration")
+        if fault is not None:
+            raise fault
+        return _Adapted(registered, "by the registered configuration")
+    if registered is not None and (strange := sorted(found.names - registered)):
+        raise VerificationError(
+            "a tensor is adapted that belongs to no registered module",
+            where=strange[0],
+            expected="the base's values",
+            actual=f"adapted {found.by}",
+        )
+    return found
+
+
+def _registered(inspector: FormatInspector, base: Path, lineage: Lineage) -> Set[str] | None:
+    """The tensors of the modules that were registered before training; None if none were."""
     targets = lineage.run_open.fields["config"].get("lora_target_modules")
     if not isinstance(targets, list) or not all(isinstance(name, str) for name in targets):
         return None
-    registered = inspector.adaptable(base, targets)
-    if (fault := _listing_fault(registered, lineage, "the registered configuration")) is not None:
-        raise fault
-    return _Adapted(registered, "by the registered configuration")
+    return inspector.adaptable(base, targets)
 
 
 def _changed(base: Path, merged: Path, lineage: Lineage) -> Set[str]:

@@ -308,6 +308,23 @@ def test_without_weights_the_registered_modules_say_what_is_adapted(
         assert (claim.holds, claim.where) == (False, f"merge.adapted {wrong}")
 
 
+@pytest.mark.parametrize("by", ["adapter", "merged"])
+def test_a_tensor_of_no_registered_module_cannot_be_adapted(tmp_path: Path, by: str) -> None:
+    """An adapter for the embedding, made elsewhere, would excuse whatever was done to it."""
+
+    def change(log: list[Record]) -> list[Record]:
+        listed = {"adapted": ["base", "merged"]}
+        return [replace(r, fields={**r.fields, **listed}) if r.type == "merge" else r for r in log]
+
+    run = Run(tmp_path, change, {"lora_target_modules": ["q"]})
+    if by == "merged":
+        run.memory.evidence.adapter = lambda: None  # type: ignore[method-assign]
+    inspector = Compared(factors=("base", "merged"))
+    (claim,) = claims(run.judge(inspector, base=run.base), "base.recomputed")
+    assert (claim.holds, claim.where, inspector.left_out) == (False, "base", [])
+    assert "no registered module" in claim.text
+
+
 def test_the_list_of_the_log_alone_shows_nothing(tmp_path: Path) -> None:
     run = Run(tmp_path, all_tensors_listed)
     run.memory.evidence.adapter = lambda: None  # type: ignore[method-assign]
