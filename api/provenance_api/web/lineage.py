@@ -170,7 +170,8 @@ def _nodes(verdict: Verdict, found: _Lineage, texts: Texts) -> list[Node]:
         Node("run", str(found.release["run_id"]), batches),
         Node("checkpoint", found.made.child, texts.plain("node.checkpoint.note")),
         Node("adapter", tuned.child, tie=tie(tuned.child)),
-        Node("base", tuned.parent, tuned.note or "", tie(tuned.parent)),
+        # The name alone: the list of edges says whether another run made it.
+        Node("base", tuned.parent, (tuned.note or "").partition("; ")[0], tie(tuned.parent)),
         Node("merged", quantized.parent, tie=tie(quantized.parent)),
         Node("file", quantized.child, quantized.note or ""),
         Node("release", str(found.release["record"]), str(found.release.get("name", ""))),
