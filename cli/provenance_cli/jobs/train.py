@@ -55,6 +55,7 @@ from provenance_trainer.run.plan import plan
 from provenance_trainer.run.preflight import Checked, Rows, preflight
 from provenance_zk.audits.sorted_proofs import FOLDER, is_complete
 from provenance_zk.training.epochs import proven_epochs, unproven_epochs
+from provenance_zk.training.opened import open_dataset
 from provenance_zk.training.registration import Registered, find_registration
 from provenance_zk.training.sources import RowSource
 
@@ -198,7 +199,7 @@ class TrainJob:
     def _rows(self, stack: ExitStack) -> Rows:
         """The records that will be fed, committed or not; `stack` closes their dataset."""
         if self._has_dataset():
-            return Rows.of(stack.enter_context(CommittedDataset.open(self._dataset)))
+            return Rows.of(stack.enter_context(open_dataset(self._dataset, self._settings)))
         source = self._source
         kinds = Kinds.of(source.records())
         return Rows(tuple(source.columns), kinds, source.records(), source.reading.records)

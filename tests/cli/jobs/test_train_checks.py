@@ -18,6 +18,7 @@ from provenance_cli.jobs.train import TrainJob, TrainRequest
 from provenance_cli.setup import machine
 from provenance_trainer.draft import parse_draft
 from tests.cli.conftest import Cli, make_environment
+from tests.support.altered import alter_record
 from tests.support.places import EXAMPLES
 from tests.support.training import make_dataset
 
@@ -164,3 +165,21 @@ def test_a_committed_dataset_that_was_looked_at_is_closed(
     job = TrainJob(TrainRequest(draft, Selection(""), anchor=False), Settings.load())
     assert job.look(silent).fed.records == 8
     assert open_now == []
+
+
+@pytest.mark.parametrize("digest", [True, False])
+@pytest.mark.parametrize("name", ["plan", "train"])
+def test_an_altered_dataset_is_refused_by_the_number_of_the_record(
+    cli: Cli, place: Path, name: str, digest: bool
+) -> None:
+    made = cli("dataset", "commit", "rows.jsonl", "--out", "data")
+    assert made.code == 0, made.err
+    more = ("--unregistered",) if name == "train" else ()
+    command = (name, EXAMPLES / "tiny.yaml", "dataset_name=data", "output_dir=run", *more)
+    assert name == "train" or cli(*command).code == 0
+    alter_record(place / "data", 3, b"what was never committed", digest=digest)
+    done = cli(*command)
+    assert done.code == 1, done.err
+    assert "data record 3: " in done.err or "data record 4: this record or" in done.err
+    assert "`provenance dataset check`" in done.err
+    assert not (place / "run").exists()

@@ -20,6 +20,7 @@ from provenance_trainer.data.legacy import first_form
 from provenance_trainer.model.base import BaseModel
 from provenance_trainer.run.replay import BatchReplay
 from tests.support import training as support
+from tests.support.altered import alter_record
 
 ACCOUNT = Account.from_key(b"\x01" * 32)
 
@@ -46,9 +47,8 @@ class Copy:
         self.batches = sum(r.type == "batch" for r in records)
 
     def check(self, records: list[Record] | None = None) -> BatchCount:
-        return BatchReplay(self.data, [self.run.root], support.KEY).check_batches(
-            records or self.records
-        )
+        replay = BatchReplay(self.data, [self.run.root], support.KEY, support.AGAIN)
+        return replay.check_batches(records or self.records)
 
     def erase(self, index: int, runs: bool = True) -> list[int]:
         with CommittedDataset.open(self.data, support.KEY) as dataset:
@@ -128,6 +128,13 @@ def test_a_row_missing_without_tombstone_is_a_failure(copy: Copy) -> None:
         connection.execute("DELETE FROM record WHERE leaf_index = 5")
     connection.close()
     with pytest.raises(VerificationError, match="without a tombstone"):
+        copy.check()
+
+
+def test_a_dataset_that_was_altered_with_its_digests_is_named(copy: Copy) -> None:
+    """Batches of other records are not recomputed from a folder that is not the committed one."""
+    alter_record(copy.data, 5, b"altered")
+    with pytest.raises(VerificationError, match=r"record [56]: .*dataset check"):
         copy.check()
 
 

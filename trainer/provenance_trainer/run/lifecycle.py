@@ -40,6 +40,7 @@ from provenance_trainer.run.opening import (
 from provenance_trainer.run.preflight import fed_of
 from provenance_trainer.run.recorded import Setup, train_opened
 from provenance_trainer.run.train import prepare_run
+from provenance_zk.training.opened import recomputation
 from provenance_zk.training.registration import require_registration
 
 
@@ -70,6 +71,7 @@ def train_recorded(request: Request, say: Progress) -> dict[str, Any]:
             or `resume` is true and it holds no run.
         NotFound: the dataset is not registered on the chain's ledger.
         InputError: records that cannot be fed, or a run that learns nothing.
+        VerificationError: the dataset was altered since its commit; nothing was opened.
         ConfigError: training cannot be set up; nothing was opened.
         UnavailableError: the chain is unreachable at the start.
     """
@@ -78,7 +80,8 @@ def train_recorded(request: Request, say: Progress) -> dict[str, Any]:
     require_startable(folder, request.resume)
     registration = None if key is None else _register(config, settings, key, say)
     salt_key = load_key(settings.home / "salts.key")
-    with CommittedDataset.open(Path(config.dataset_name), salt_key) as dataset:
+    again = recomputation(settings)
+    with CommittedDataset.open(Path(config.dataset_name), salt_key, again) as dataset:
         _silence_transformers()
         base = request.base or load_base(config.model_name_or_path, settings.cache / "models")
         resume = _resume_point(folder) if request.resume else None

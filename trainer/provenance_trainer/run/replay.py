@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from provenance.dataset.committed import CommittedDataset
+from provenance.dataset.committed import CommittedDataset, Recomputation
 from provenance.dataset.saltstore import BATCH_SALTS, SaltStore, load_key
 from provenance.encoding import batch_digest
 from provenance.errors import NotFound, VerificationError
@@ -27,6 +27,7 @@ from provenance_trainer.data.recipe import Recipe
 from provenance_trainer.data.tokenizer import load_tokenizer
 from provenance_trainer.draft import parse_config
 from provenance_trainer.record.features import Feeder, batch_tensors
+from provenance_zk.training.opened import recomputation
 
 
 class BatchReplay:
@@ -36,8 +37,15 @@ class BatchReplay:
     the batch's record.
     """
 
-    def __init__(self, dataset: Path, folders: Sequence[Path], salt_key: bytes) -> None:
+    def __init__(
+        self,
+        dataset: Path,
+        folders: Sequence[Path],
+        salt_key: bytes,
+        again: Recomputation,
+    ) -> None:
         self._dataset, self._folders, self._key = dataset, folders, salt_key
+        self._again = again
 
     def check_batches(self, records: Sequence[Record]) -> BatchCount:
         """Recompute every batch, abandoned ones too.
@@ -49,12 +57,13 @@ class BatchReplay:
 
         Raises:
             NotFound: there is no run folder with the private salts of these records.
-            VerificationError: the tensors of a batch are not the tokens of its records.
+            VerificationError: the tensors of a batch are not the tokens of its records, or the
+                dataset was altered since its commit.
         """
         folder = self._find(records[0])
         tokenizer = load_tokenizer(Path(read_json(folder.info)["base"]))
         with (
-            CommittedDataset.open(self._dataset, self._key) as dataset,
+            CommittedDataset.open(self._dataset, self._key, self._again) as dataset,
             SaltStore.open(folder.secrets / "salts.sqlite", self._key, create=False) as salts,
         ):
             feeder = _feeder(records[0], tokenizer, dataset)
@@ -170,4 +179,5 @@ def open_data_checker(dataset: Path, folders: Sequence[Path], settings: Settings
         AuthError, InputError: the salt key is not private or is missing, so no salted digest can be
             recomputed.
     """
-    return BatchReplay(dataset, folders, load_key(settings.home / "salts.key"))
+    key = load_key(settings.home / "salts.key")
+    return BatchReplay(dataset, folders, key, recomputation(settings))
