@@ -24,6 +24,10 @@ from provenance.log.record import Record
 from provenance.log.tree import read_records
 from provenance.progress import silent
 from provenance_trainer.config import TrainConfig
+from provenance_trainer.data.fed import rows_of
+from provenance_trainer.data.kinds import Kinds
+from provenance_trainer.data.recipe import Recipe
+from provenance_trainer.data.tokenizer import load_tokenizer
 from provenance_trainer.draft import parse_config
 from provenance_trainer.model.base import BaseModel, load_base
 from provenance_trainer.record.checkpoints import find_resume_point
@@ -82,7 +86,9 @@ def make_config(data: Path, out: Path, **changes: Any) -> TrainConfig:
 
 def opening_of(config: TrainConfig, base: BaseModel, dataset: CommittedDataset) -> Record:
     """The `run.open` record of an unregistered run."""
-    fed = fed_of(config, base, dataset, silent).to_json()
+    kinds = Kinds.of(rows_of(dataset))
+    recipe = Recipe.of(config, load_tokenizer(base.dir), dataset.columns, kinds)
+    fed = fed_of(config, recipe, dataset, silent).to_json()
     return open_record(config, base, dataset, fed, Registrant(SIGNER, None))
 
 

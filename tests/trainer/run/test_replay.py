@@ -160,6 +160,15 @@ def test_a_lie_about_what_is_fed_fails_though_every_batch_is_right(
     assert fault.where == f"run.open fed.{next(iter(lie))}"
 
 
+def test_a_day_that_no_template_asks_for_fails(copy: Copy) -> None:
+    fed = {**copy.records[0].fields["fed"], "day": "2026-01-31"}
+    with pytest.raises(VerificationError, match="not said in the right form"):
+        copy.check(copy.reopened(fed))
+    fault = copy.check(copy.reopened({**fed, "chat_template": "sha256:" + "00" * 32})).fed_fault
+    assert fault is not None
+    assert fault.where == "run.open fed.day"
+
+
 def test_a_run_of_the_first_rules_is_recomputed_by_them(copy: Copy) -> None:
     fed = first_form(copy.records[0].fields["fed"])
     assert copy.check(copy.reopened(fed)) == BatchCount(copy.batches, 0)

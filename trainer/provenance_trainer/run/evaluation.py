@@ -50,7 +50,7 @@ def evaluation_of(config: TrainConfig, dataset: Records, recipe: Recipe) -> Eval
         InputError: it holds what is no record, or no sample has a token to predict.
     """
     if config.eval_dataset_name is not None:
-        return held_out(config, config.eval_dataset_name, recipe.tokenizer)
+        return held_out(config, config.eval_dataset_name, recipe.tokenizer, recipe.day)
     # Records lie in the order of their digests, so the first ones are a fair sample.
     samples = tuple(recipe.sample(dataset.row(i)) for i in range(_first(config, len(dataset))))
     counted = counted_of_training(config, len(dataset))
@@ -66,11 +66,17 @@ def counted_of_training(config: TrainConfig, records: int) -> str:
     return f"{_first(config, records)} of {records} training records"
 
 
-def held_out(config: TrainConfig, name: str, tokenizer: PreTrainedTokenizerBase) -> Evaluation:
-    """Records that are kept from training; raises as `evaluation_of`."""
+def held_out(
+    config: TrainConfig, name: str, tokenizer: PreTrainedTokenizerBase, day: str | None = None
+) -> Evaluation:
+    """Records that are kept from training; raises as `evaluation_of`.
+
+    Args:
+        day: What the chat template's clock says, as `Recipe.of` has it.
+    """
     held = read_held_out(name, config.eval_samples)
     columns = tuple(held.rows[0][1])
-    recipe = Recipe.of(config, tokenizer, columns, held.kinds)
+    recipe = Recipe.of(config, tokenizer, columns, held.kinds, day)
     samples = tuple(_whole(recipe, f"{name} {where}", row) for where, row in held.rows)
     return Evaluation(_learnable(config, samples, name), str(held), True)
 

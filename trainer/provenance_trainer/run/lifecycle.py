@@ -21,11 +21,13 @@ from provenance.dataset.saltstore import load_key
 from provenance.ids import DatasetId
 from provenance.layout import RunFolder
 from provenance.log.anchoring import Anchorer, AnchorThread
+from provenance.log.fed import FedFacts
 from provenance.log.fold import read_history
 from provenance.log.tree import read_records
 from provenance.progress import Progress, Say
 from provenance.settings import Settings
 from provenance_trainer.config import TrainConfig
+from provenance_trainer.data.clock import today
 from provenance_trainer.data.fed import Fed
 from provenance_trainer.model.base import BaseModel, load_base
 from provenance_trainer.record.checkpoints import ResumePoint, find_resume_point
@@ -85,14 +87,26 @@ def train_recorded(request: Request, say: Progress) -> dict[str, Any]:
         _silence_transformers()
         base = request.base or load_base(config.model_name_or_path, settings.cache / "models")
         resume = _resume_point(folder) if request.resume else None
-        setup = Setup(prepare_run(config, base, dataset), salt_key, resume)
+        run = prepare_run(config, base, dataset, _day(request, folder))
+        setup = Setup(run, salt_key, resume)
 
         def fed() -> Fed:
-            return request.fed or fed_of(config, base, dataset, say)
+            return request.fed or fed_of(config, run.recipe, dataset, say)
 
         inputs = RunInputs(config, folder, dataset, base, registration, fed)
         with open_journal(inputs) as journal:
             return _train(open_run(inputs, journal, say), setup, say)
+
+
+def _day(request: Request, folder: RunFolder) -> str | None:
+    """What the chat template's clock says: of the run's opening, where it was opened already.
+
+    None for a run whose opening says no day: it goes on as it began.
+    """
+    if folder.journal.exists():
+        opening = read_history(read_records(folder.journal)).opening
+        return FedFacts.read(opening.fields.get("fed")).day if "fed" in opening.fields else None
+    return request.fed.recipe.day if request.fed is not None else today()
 
 
 def _silence_transformers() -> None:

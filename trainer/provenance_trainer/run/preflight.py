@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerBase
 from provenance.faults import Findings
 from provenance.progress import Progress
 from provenance_trainer.config import TrainConfig
+from provenance_trainer.data.clock import today
 from provenance_trainer.data.fed import (
     Fed,
     Records,
@@ -125,6 +126,7 @@ class _Checks:
         self._base: BaseModel | None = None
         self._fed: Fed | None = None
         self._evaluation: Evaluation | None = None
+        self._day = today()
 
     def data(self, open_rows: Callable[[], Rows]) -> Rows | None:
         """Whether there are records."""
@@ -154,11 +156,11 @@ class _Checks:
         if tokenizer is None or not self._draft.is_sound(*_SHAPE, *_LEARNABLE):
             found.run(lambda: read_held_out(name, config.eval_samples))
             return
-        self._evaluation = found.run(lambda: held_out(config, name, tokenizer))
+        self._evaluation = found.run(lambda: held_out(config, name, tokenizer, self._day))
 
     def _feed(self, tokenizer: PreTrainedTokenizerBase, rows: Rows) -> None:
         config, found, draft = self._config, self._found, self._draft
-        fed = found.run(lambda: _count(config, tokenizer, rows, self._progress))
+        fed = found.run(lambda: self._count(tokenizer, rows))
         if fed is None:
             return
         if draft.is_sound(*_LEARNABLE):
@@ -166,6 +168,10 @@ class _Checks:
         if draft.is_sound(*_PACE):
             found.add(pace_faults(config, plan(config, fed.records)))
         self._fed = fed
+
+    def _count(self, tokenizer: PreTrainedTokenizerBase, rows: Rows) -> Fed:
+        recipe = Recipe.of(self._config, tokenizer, rows.columns, rows.kinds, self._day)
+        return count_fed(recipe, rows.rows, rows.count, self._progress)
 
     def made(self) -> Checked:
         """What was found out, where nothing is wrong."""
@@ -181,19 +187,12 @@ class _Checks:
         return Checked(base, fed, counted, tuple(notes))
 
 
-def fed_of(config: TrainConfig, base: BaseModel, dataset: Records, progress: Progress) -> Fed:
-    """Count what is fed of a committed dataset.
+def fed_of(config: TrainConfig, recipe: Recipe, dataset: Records, progress: Progress) -> Fed:
+    """Count what is fed of a committed dataset by a recipe.
 
     Raises:
         InputError: records that cannot be fed, or of which no batch may learn.
     """
-    fed = _count(config, load_tokenizer(base.dir), Rows.of(dataset), progress)
+    fed = count_fed(recipe, rows_of(dataset), len(dataset), progress)
     require_learnable(fed, config)
     return fed
-
-
-def _count(
-    config: TrainConfig, tokenizer: PreTrainedTokenizerBase, rows: Rows, progress: Progress
-) -> Fed:
-    recipe = Recipe.of(config, tokenizer, rows.columns, rows.kinds)
-    return count_fed(recipe, rows.rows, rows.count, progress)

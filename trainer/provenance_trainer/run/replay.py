@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
@@ -12,9 +13,10 @@ from transformers import PreTrainedTokenizerBase
 from provenance.dataset.committed import CommittedDataset, Recomputation
 from provenance.dataset.saltstore import BATCH_SALTS, SaltStore, load_key
 from provenance.encoding import batch_digest
-from provenance.errors import NotFound, VerificationError
+from provenance.errors import InputError, NotFound, VerificationError
 from provenance.ids import from_hex
 from provenance.layout import RunFolder, read_json
+from provenance.log.fed import FedFacts
 from provenance.log.record import Record
 from provenance.log.tree import iterate_records
 from provenance.settings import Settings
@@ -95,7 +97,16 @@ def _feeder(
     if "rules" not in fed:
         shape = FirstRules.shape_of(fed, columns)
         return FirstRules.for_shape(parse_config(config), tokenizer, shape)
-    return Recipe.of(parse_config(config), tokenizer, columns, Kinds.of(rows_of(dataset)))
+    kinds, day = Kinds.of(rows_of(dataset)), _day_of(fed)
+    return Recipe.of(parse_config(config), tokenizer, columns, kinds, day)
+
+
+def _day_of(fed: Mapping[str, Any]) -> str | None:
+    """What the chat template's clock said when the run was opened (attacker-controlled)."""
+    try:
+        return FedFacts.day_of(fed)
+    except InputError as error:
+        raise VerificationError(error.what, where="run.open fed", actual=error.actual) from error
 
 
 def _fed_fault(
@@ -112,7 +123,7 @@ def _fed_fault(
         made = count_fed(feeder, rows_of(dataset), len(dataset)).to_json()
         if isinstance(feeder, FirstRules):
             made = first_form(made)
-    for name, value in made.items():
+    for name, value in {"day": None, **made}.items():
         if said.get(name) != value:
             return VerificationError(
                 "what is fed is not what the run was opened with",
