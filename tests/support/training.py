@@ -31,7 +31,7 @@ from provenance_trainer.data.tokenizer import load_tokenizer
 from provenance_trainer.draft import parse_config
 from provenance_trainer.model.base import BaseModel, load_base
 from provenance_trainer.record.checkpoints import find_resume_point
-from provenance_trainer.record.preregistration import Registrant, open_record
+from provenance_trainer.record.preregistration import FedSaid, Registrant, open_record
 from provenance_trainer.record.recorder import Recorder, RecorderSettings
 from provenance_trainer.record.sampler import EpochOrders
 from provenance_trainer.run.preflight import fed_of
@@ -89,7 +89,7 @@ def opening_of(config: TrainConfig, base: BaseModel, dataset: CommittedDataset) 
     kinds = Kinds.of(rows_of(dataset))
     recipe = Recipe.of(config, load_tokenizer(base.dir), dataset.columns, kinds)
     fed = fed_of(config, recipe, dataset, silent).to_json()
-    return open_record(config, base, dataset, fed, Registrant(SIGNER, None))
+    return open_record(config, base, dataset, FedSaid(fed), Registrant(SIGNER, None))
 
 
 def start_or_resume(

@@ -9,6 +9,7 @@ import pytest
 
 from provenance.dataset.saltstore import load_key
 from provenance.errors import ConfigError, VerificationError
+from provenance.log.fed import FedFacts
 from provenance.progress import silent
 from provenance.settings import Settings
 from provenance_trainer.model.base import BaseModel
@@ -62,3 +63,17 @@ def test_a_dataset_that_was_altered_since_its_commit_opens_no_run(
     with pytest.raises(VerificationError, match=r"record [34]: .*commit the source again"):
         lifecycle.train_recorded(asked, silent)
     assert not (tmp_path / "run" / "provenance").exists()
+
+
+def test_the_opening_says_what_is_fed_of_evaluation_records(
+    tmp_path: Path, tiny: BaseModel
+) -> None:
+    held = tmp_path / "held.jsonl"
+    held.write_text('{"text": "The gate was shut."}\n' * 2)
+    lifecycle.train_recorded(
+        request(tmp_path, tiny, max_steps=1, eval_dataset_name=str(held)), silent
+    )
+    (opening,) = support.records_of(support.make_config(tmp_path, tmp_path / "run"), "run.open")
+    said = opening.fields["evaluation"]
+    assert (said["sample"], said["repeated"], said["fed"]["records"]) == ("held out", 1, 2)
+    assert FedFacts.read(said["fed"]).shape == "text"

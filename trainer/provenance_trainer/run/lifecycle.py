@@ -93,7 +93,8 @@ def train_recorded(request: Request, say: Progress) -> dict[str, Any]:
         def fed() -> Fed:
             return request.fed or fed_of(config, run.recipe, dataset, say)
 
-        inputs = RunInputs(config, folder, dataset, base, registration, fed)
+        said = run.evaluation.to_json()
+        inputs = RunInputs(config, folder, dataset, base, registration, fed, said)
         with open_journal(inputs) as journal:
             return _train(open_run(inputs, journal, say), setup, say)
 

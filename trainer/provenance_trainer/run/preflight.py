@@ -34,7 +34,7 @@ from provenance_trainer.model.base import BaseModel, load_base, locate_base
 from provenance_trainer.model.checks import adapter_faults, base_faults
 from provenance_trainer.model.value_checks import value_faults
 from provenance_trainer.run.derived import DEFAULT_FORMAT
-from provenance_trainer.run.evaluation import Evaluation, counted_of_training, held_out
+from provenance_trainer.run.evaluation import Evaluation, Seen, counted_of_training, held_out
 from provenance_trainer.run.held_out import read_held_out
 from provenance_trainer.run.plan import plan
 from provenance_trainer.run.settings import pace_faults, pace_notes, settings_faults
@@ -76,19 +76,19 @@ class Rows:
 class Checked:
     """What a preflight found out: the base model, and what is fed of the dataset.
 
-    evaluated: How many records of how many the run is evaluated on.
+    evaluated: What the run is evaluated on, for people.
     notes: Why a deployed format cannot hold the model, if the default one cannot.
     """
 
     base: BaseModel
     fed: Fed
-    evaluated: str
+    evaluated: tuple[str, ...]
     notes: tuple[str, ...]
 
     def lines(self) -> list[str]:
         """For people: what is fed, and what the model cannot become."""
         warnings = [f"warning: {note}" for note in self.notes]
-        return [*self.fed.lines(), f"evaluated on {self.evaluated}", *warnings]
+        return [*self.fed.lines(), *self.evaluated, *warnings]
 
 
 def preflight(
@@ -126,6 +126,7 @@ class _Checks:
         self._base: BaseModel | None = None
         self._fed: Fed | None = None
         self._evaluation: Evaluation | None = None
+        self._seen = Seen(None)
         self._day = today()
 
     def data(self, open_rows: Callable[[], Rows]) -> Rows | None:
@@ -171,7 +172,9 @@ class _Checks:
 
     def _count(self, tokenizer: PreTrainedTokenizerBase, rows: Rows) -> Fed:
         recipe = Recipe.of(self._config, tokenizer, rows.columns, rows.kinds, self._day)
-        return count_fed(recipe, rows.rows, rows.count, self._progress)
+        self._seen = Seen(self._evaluation)
+        watched = self._seen.watch(recipe, rows.rows)
+        return count_fed(recipe, watched, rows.count, self._progress)
 
     def made(self) -> Checked:
         """What was found out, where nothing is wrong."""
@@ -184,7 +187,10 @@ class _Checks:
         ]
         notes += pace_notes(config, plan(config, fed.records))
         counted = held.counted if held else counted_of_training(config, fed.records)
-        return Checked(base, fed, counted, tuple(notes))
+        evaluated = [f"evaluated on {counted}"]
+        if held is not None:
+            evaluated += held.lines(fed, self._seen)
+        return Checked(base, fed, tuple(evaluated), tuple(notes))
 
 
 def fed_of(config: TrainConfig, recipe: Recipe, dataset: Records, progress: Progress) -> Fed:
