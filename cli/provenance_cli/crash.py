@@ -47,6 +47,10 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 
+# Who prints: our module, click's `echo` and typer's help.
+_PRINTING = ("output.py", "utils.py", "rich_utils.py")
+
+
 def error_of(error: BaseException) -> ProvenanceError:
     """An exception as the command line tells it; one that nobody expected leaves a report.
 
@@ -55,7 +59,7 @@ def error_of(error: BaseException) -> ProvenanceError:
     if isinstance(error, ProvenanceError):
         return error
     if isinstance(error, OSError) and error.errno in NO_ROOM:
-        where = error.filename or "standard output, or a file that is being written"
+        where = error.filename or _unnamed(error)
         return OutputError("output cannot be written", where=str(where), actual=cause_of(error))
     return InternalError(
         "this program failed in a way that it did not foresee",
@@ -63,6 +67,14 @@ def error_of(error: BaseException) -> ProvenanceError:
         actual=_kind(error),
         hint=_report_hint(error),
     )
+
+
+def _unnamed(error: BaseException) -> str:
+    """What was written when an error that names no file came up."""
+    last = [Path(frame.filename).name for frame in traceback.extract_tb(error.__traceback__)][-1:]
+    if last and last[0] in _PRINTING:
+        return "standard output"
+    return "a file in one of the folders that this command writes to"
 
 
 def _kind(error: BaseException) -> str:

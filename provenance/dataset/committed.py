@@ -48,6 +48,18 @@ LeafFunction = Callable[[Sequence[Digest], Sequence[bytes]], Sequence[bytes]]
 """
 RootFunction = Callable[[np.ndarray, int], int]
 """(leaves as (N, 32) uint8, depth) -> root."""
+_WAY_OUT = (
+    "the folder was altered after the commit: restore it from a copy, or commit the source again; "
+    "`provenance dataset check` looks at every record"
+)
+
+
+@dataclass(frozen=True)
+class Recomputation:
+    """What a reader recomputes a dataset with: the leaves of its records, and their root."""
+
+    leaves: LeafFunction
+    root: RootFunction
 
 
 @dataclass(frozen=True)
@@ -86,12 +98,20 @@ class Place:
 class CommittedDataset:
     """A dataset folder opened for reading.
 
+    A record is handed out only if its bytes have its digest. With the key and a `Recomputation`,
+    digest and salt must also open its leaf, and the leaves have the manifest's root: then whatever
+    was altered since the commit is found before it is used.
     Without the key everything works except `salt`, `salts`, `erase` and the check of leaves.
     Without the folder's private part only manifest, root and leaves can be read.
     """
 
     def __init__(
-        self, folder: Path, manifest: Mapping[str, Any], leaves: np.ndarray, salts: SaltStore | None
+        self,
+        folder: Path,
+        manifest: Mapping[str, Any],
+        leaves: np.ndarray,
+        salts: SaltStore | None,
+        recomputation: Recomputation | None = None,
     ) -> None:
         self.folder = folder
         self.manifest = manifest
@@ -103,11 +123,19 @@ class CommittedDataset:
         )
         self._database: sqlite3.Connection | None = None  # opened when a record is first asked for
         self._salts = salts
+        self._recomputation = recomputation if salts is not None else None
+        self._opened: np.ndarray | None = None  # (count, 32): digests that opened their leaves
         self._pid = os.getpid()
 
     @classmethod
-    def open(cls, folder: Path, key: bytes | None = None) -> CommittedDataset:
-        """Open a dataset folder (attacker-controlled). Only `check` recomputes its content.
+    def open(
+        cls, folder: Path, key: bytes | None = None, recomputation: Recomputation | None = None
+    ) -> CommittedDataset:
+        """Open a dataset folder (attacker-controlled).
+
+        Args:
+            recomputation: compares records with leaves and root before the first is handed out;
+                used only with the key.
 
         Raises:
             InputError: not a dataset folder.
@@ -123,7 +151,7 @@ class CommittedDataset:
             if key is not None
             else None
         )
-        return cls(folder, manifest, leaves, salts)
+        return cls(folder, manifest, leaves, salts, recomputation)
 
     def __len__(self) -> int:
         return self.root.count
@@ -165,12 +193,12 @@ class CommittedDataset:
 
         Raises:
             NotFound: the record was erased.
-            VerificationError: the row is missing without a tombstone.
+            VerificationError: the row is missing without a tombstone, or was altered.
         """
         return self._record(index)[1]
 
     def digest(self, index: int) -> Digest:
-        """The digest `d` of record `index`, as stored; raises as `canonical` does."""
+        """The digest `d` of record `index`; raises as `canonical` does."""
         return Digest(self._record(index)[0])
 
     def source_row(self, index: int) -> int:
@@ -204,7 +232,7 @@ class CommittedDataset:
         return self._require_salts().get(SALT_KIND, self._check_index(index))
 
     def digests(self) -> list[bytes]:
-        """The digest `d` of every record, in leaf order.
+        """The digest `d` of every record, in leaf order, as stored.
 
         Raises:
             NotFound: a record was erased.
@@ -308,17 +336,20 @@ class CommittedDataset:
             if present:
                 previous = present[-1][1]
             seen += len(present)
-        if (
-            root_function is not None
-            and (root := root_function(self.leaves, self.root.depth)) != self.root.root
-        ):
+        if root_function is not None:
+            self._check_root(root_function)
+        return CheckReport(seen, len(erased), check_leaves, root_function is not None)
+
+    def _check_root(self, root_function: RootFunction) -> None:
+        root = root_function(self.leaves, self.root.depth)
+        if root != self.root.root:
             raise VerificationError(
                 "leaves do not have the committed root",
                 where=str(self.folder / "leaves.bin"),
                 expected=self.root.hex0x,
                 actual=to_word(root),
+                hint=_WAY_OUT,
             )
-        return CheckReport(seen, len(erased), check_leaves, root_function is not None)
 
     def _check_digests(
         self, chunk: range, erased: set[int], previous: bytes
@@ -335,38 +366,66 @@ class CommittedDataset:
             if index in erased:
                 continue
             if index not in rows:
-                raise VerificationError(
-                    "record is missing without a tombstone", where=self._where(index)
-                )
-            stored, canonical = rows[index]
-            if not isinstance(stored, bytes) or not isinstance(
-                canonical, bytes
-            ):  # SQLite columns hold any type
-                raise VerificationError("record is not stored as bytes", where=self._where(index))
-            actual = dataset_record_digest(canonical)
-            if actual != stored:
-                raise VerificationError(
-                    "record does not have its digest",
-                    where=self._where(index),
-                    expected=f"sha256:{bytes(stored).hex()}",
-                    actual=actual,
-                )
+                raise self._altered("record is missing without a tombstone", index)
+            actual = self._digest_of(index, *rows[index])
             if actual <= previous:
-                raise VerificationError(
-                    "records are not in the order of their digests", where=self._where(index)
-                )
+                what = "this record or the one before is not in the order of digests"
+                raise self._altered(what, index)
             previous = actual
             present.append((index, actual))
         return present
 
+    def _digest_of(self, index: int, stored: Any, canonical: Any) -> Digest:
+        """The digest of a row's bytes, which the row must name; SQLite columns hold any type."""
+        if not isinstance(stored, bytes) or not isinstance(canonical, bytes):
+            raise self._altered("record is not stored as bytes", index)
+        actual = dataset_record_digest(canonical)
+        if actual != stored:
+            raise self._altered(
+                "record does not have its digest",
+                index,
+                expected=f"sha256:{bytes(stored).hex()}",
+                actual=actual,
+            )
+        return actual
+
+    def _check_opened(self, index: int, digest: Digest) -> None:
+        """Check that a record opens its leaf, and once that the leaves have the committed root.
+
+        Leaves are recomputed in chunks. A digest that opened its leaf is kept, so the file may
+        change afterwards and this still holds.
+        """
+        if self._recomputation is None:
+            return
+        if self._opened is None:
+            self._check_root(self._recomputation.root)
+            self._opened = np.zeros((len(self), 32), dtype=np.uint8)
+        if not self._opened[index].any():
+            start = index - index % CHUNK_ROWS
+            chunk = range(start, min(start + CHUNK_ROWS, len(self)))
+            present = self._check_digests(chunk, set(self.erased()), b"")
+            self._check_leaves(present, self._recomputation.leaves)
+            for at, opened in present:
+                self._opened[at] = np.frombuffer(opened, dtype=np.uint8)
+        if bytes(self._opened[index]) != digest:
+            raise self._altered("record was altered while it was read", index)
+
     def _check_leaves(self, present: list[tuple[int, Digest]], leaf_function: LeafFunction) -> None:
-        salts = self._require_salts().get_many(SALT_KIND, [index for index, _ in present])
+        try:
+            salts = self._require_salts().get_many(SALT_KIND, [index for index, _ in present])
+        except NotFound as error:  # the records are there, so nothing was erased
+            raise VerificationError(
+                "salt of a record is missing",
+                where=error.where,
+                hint="an erasure that broke off is finished by the same `provenance dataset erase`;"
+                f" else {_WAY_OUT}",
+            ) from error
         leaves = leaf_function([digest for _, digest in present], salts)
         for (index, _), leaf in zip(present, leaves, strict=True):
             if leaf != self.leaf(index):
-                raise VerificationError(
+                raise self._altered(
                     "record and salt do not open its leaf",
-                    where=self._where(index),
+                    index,
                     expected=to_hex(self.leaf(index)),
                     actual=to_hex(leaf),
                 )
@@ -393,18 +452,20 @@ class CommittedDataset:
     def _where(self, index: int) -> str:
         return f"{self.folder} record {index}"
 
+    def _altered(self, what: str, index: int, **facts: Any) -> VerificationError:
+        return VerificationError(what, where=self._where(index), hint=_WAY_OUT, **facts)
+
     def _record(self, index: int) -> tuple[bytes, bytes, int]:
         row = self._execute(
             "SELECT digest, canonical, source_row FROM record WHERE leaf_index = ?",
             (self._check_index(index),),
         ).fetchone()
         if row is not None:
-            if not isinstance(row[0], bytes) or not isinstance(row[1], bytes):
-                raise VerificationError("record is not stored as bytes", where=self._where(index))
+            self._check_opened(index, self._digest_of(index, row[0], row[1]))
             return row[0], row[1], row[2]
         if self._execute("SELECT 1 FROM erased WHERE leaf_index = ?", (index,)).fetchone():
             raise NotFound("record was erased", where=self._where(index))
-        raise VerificationError("record is missing without a tombstone", where=self._where(index))
+        raise self._altered("record is missing without a tombstone", index)
 
     def _open_records(self) -> sqlite3.Connection:
         if (

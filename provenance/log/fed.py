@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from provenance.digest import Digest
@@ -33,7 +34,7 @@ class FedFacts:
     rules: by which records become tokens. Fields that name none were written by the first.
     begin, end: ids of the tokens that begin and end a record, `none` without.
     template: digest of the chat template, `none` where none is used. counts: by name
-    (docs/formats/records.md).
+    (docs/formats/records.md). day: what the chat template's clock says; None where it has none.
     """
 
     rules: int
@@ -44,6 +45,7 @@ class FedFacts:
     end: str
     template: str
     counts: Mapping[str, int]
+    day: str | None = None
 
     @classmethod
     def read(cls, value: Any) -> FedFacts:
@@ -69,12 +71,20 @@ class FedFacts:
             _token(value, "end"),
             str(template),
             _counts(value, _COUNTS_OF[rules]),
+            cls.day_of(value),
         )
+
+    @staticmethod
+    def day_of(value: Mapping[str, Any]) -> str | None:
+        """The day of the field (attacker-controlled), None without; raises as `read`."""
+        return _day(value) if "day" in value else None
 
     def __str__(self) -> str:
         template = "no chat template"
         if self.template != "none":
             template = f"chat template {self.template}"
+        if self.day is not None:
+            template += f" with its clock at {self.day}"
         columns = " + ".join(map(visible, self.columns))
         earlier = ", by the first rules" if self.rules == 1 else ""
         return (
@@ -114,6 +124,18 @@ def _token(value: Mapping[str, Any], name: str) -> str:
     if not isinstance(token, str) or not _TOKEN.fullmatch(token):
         raise _malformed(f"{name}, the id of a token or none", token)
     return token
+
+
+def _day(value: Mapping[str, Any]) -> str:
+    """The day of a template's clock: a date of the calendar, and only beside a chat template."""
+    day = value.get("day")
+    try:
+        right = isinstance(day, str) and date.fromisoformat(day).isoformat() == day
+    except ValueError:
+        right = False
+    if not right or value.get("rules") is None or value.get("chat_template") == "none":
+        raise _malformed("day, such as 2026-01-31, beside rules and a chat template", day)
+    return str(day)
 
 
 def _columns(value: Any) -> tuple[str, ...]:

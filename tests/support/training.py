@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from provenance.dataset.committed import CommittedDataset
+from provenance.dataset.committed import CommittedDataset, Recomputation
 from provenance.dataset.manifest import DatasetRoot
 from provenance.dataset.saltstore import SaltStore
 from provenance.dataset.writer import CommittedRecord, ManifestFacts, write_dataset
@@ -24,22 +24,28 @@ from provenance.log.record import Record
 from provenance.log.tree import read_records
 from provenance.progress import silent
 from provenance_trainer.config import TrainConfig
+from provenance_trainer.data.fed import rows_of
+from provenance_trainer.data.kinds import Kinds
+from provenance_trainer.data.recipe import Recipe
+from provenance_trainer.data.tokenizer import load_tokenizer
 from provenance_trainer.draft import parse_config
 from provenance_trainer.model.base import BaseModel, load_base
 from provenance_trainer.record.checkpoints import find_resume_point
-from provenance_trainer.record.preregistration import Registrant, open_record
+from provenance_trainer.record.preregistration import FedSaid, Registrant, open_record
 from provenance_trainer.record.recorder import Recorder, RecorderSettings
 from provenance_trainer.record.sampler import EpochOrders
 from provenance_trainer.run.preflight import fed_of
 from provenance_trainer.run.train import TrainSummary, prepare_run, run_training
+from provenance_zk.training.commitments import leaf, leaves_of, root_of, tree_root
 
 KEY = bytes(range(32))
 SEED = hashlib.sha256(b"run seed").digest()
+AGAIN = Recomputation(leaves_of, root_of)
 SIGNER = Address("0x" + "11" * Address.SIZE)
 
 
 def make_dataset(folder: Path, count: int) -> Path:
-    """A folder of `count` one-column records. Leaves are made up: training only copies them."""
+    """A folder of `count` one-column records, committed in Python, with salts made of digests."""
     texts = [
         f"Report {i}: technique {i * 7 % 13} was seen on host {i * i % 101} of the network."
         for i in range(count)
@@ -49,15 +55,13 @@ def make_dataset(folder: Path, count: int) -> Path:
         for i, t in enumerate(texts)
         if (c := dataset_record_bytes({"text": t}))
     )
-    records = [
-        CommittedRecord(
-            Digest(d), c, hashlib.sha256(d).digest()[:31], b"\0" + hashlib.sha256(c).digest()[1:], i
-        )
-        for d, c, i in pairs
-    ]
-    write_dataset(
-        folder, DatasetRoot(1, 5, count), ManifestFacts("test", "CC0-1.0", "text"), records, KEY
-    )
+    records = []
+    for d, c, i in pairs:
+        salt = hashlib.sha256(d).digest()[:31]
+        records.append(CommittedRecord(Digest(d), c, salt, leaf(Digest(d), salt), i))
+    root = tree_root([int.from_bytes(record.leaf, "big") for record in records], 5)
+    facts = ManifestFacts("test", "CC0-1.0", "text")
+    write_dataset(folder, DatasetRoot(root, 5, count), facts, records, KEY)
     return folder
 
 
@@ -82,8 +86,10 @@ def make_config(data: Path, out: Path, **changes: Any) -> TrainConfig:
 
 def opening_of(config: TrainConfig, base: BaseModel, dataset: CommittedDataset) -> Record:
     """The `run.open` record of an unregistered run."""
-    fed = fed_of(config, base, dataset, silent).to_json()
-    return open_record(config, base, dataset, fed, Registrant(SIGNER, None))
+    kinds = Kinds.of(rows_of(dataset))
+    recipe = Recipe.of(config, load_tokenizer(base.dir), dataset.columns, kinds)
+    fed = fed_of(config, recipe, dataset, silent).to_json()
+    return open_record(config, base, dataset, FedSaid(fed), Registrant(SIGNER, None))
 
 
 def start_or_resume(
@@ -98,7 +104,7 @@ def start_or_resume(
     """
     torch.set_num_threads(2)
     out = Path(config.output_dir)
-    dataset = CommittedDataset.open(Path(config.dataset_name), KEY)
+    dataset = CommittedDataset.open(Path(config.dataset_name), KEY, AGAIN)
     base = load_base(config.model_name_or_path, cache)
     path = out / "provenance" / "journal"
     fresh = journal is None and not path.exists()

@@ -42,8 +42,10 @@ from provenance_cli.jobs.means import (
     dataset_beside,
     require_key,
     require_means,
+    require_room,
     room_notes,
     try_run_folders,
+    writing,
 )
 from provenance_cli.jobs.tasks import Estimate, Relay, Task, forecast
 from provenance_cli.jobs.weight_keys import missing_weight_keys
@@ -53,8 +55,10 @@ from provenance_trainer.draft import Draft
 from provenance_trainer.run.lifecycle import Request, train_recorded
 from provenance_trainer.run.plan import plan
 from provenance_trainer.run.preflight import Checked, Rows, preflight
+from provenance_trainer.run.room import room_of
 from provenance_zk.audits.sorted_proofs import FOLDER, is_complete
 from provenance_zk.training.epochs import proven_epochs, unproven_epochs
+from provenance_zk.training.opened import open_dataset
 from provenance_zk.training.registration import Registered, find_registration
 from provenance_zk.training.sources import RowSource
 
@@ -171,8 +175,11 @@ class TrainJob:
         draft = replace(self._request.draft, config=self._config)
         cache = self._settings.cache / "models"
         with ExitStack() as stack:
-            self.checked = preflight(draft, cache, lambda: self._rows(stack), progress)
-        return self.checked
+            checked = preflight(draft, cache, lambda: self._rows(stack), progress)
+        room = room_of(self._config, checked.base.dir, checked.fed.records)
+        self._notes += require_room(self._run.root, room)
+        self.checked = checked
+        return checked
 
     @property
     def _is_deployed(self) -> bool:
@@ -198,7 +205,7 @@ class TrainJob:
     def _rows(self, stack: ExitStack) -> Rows:
         """The records that will be fed, committed or not; `stack` closes their dataset."""
         if self._has_dataset():
-            return Rows.of(stack.enter_context(CommittedDataset.open(self._dataset)))
+            return Rows.of(stack.enter_context(open_dataset(self._dataset, self._settings)))
         source = self._source
         kinds = Kinds.of(source.records())
         return Rows(tuple(source.columns), kinds, source.records(), source.reading.records)
@@ -359,7 +366,8 @@ class TrainJob:
             fed=self.checked.fed if self.checked and self._was_committed else None,
             base=self.checked.base if self.checked else None,
         )
-        value = train_recorded(request, progress)
+        with writing(self._run.root):
+            value = train_recorded(request, progress)
         done = value["summary"]
         loss = f"loss {float(done['loss_first']):.3f} -> {float(done['loss_last']):.3f}"
         return f"{done['steps']} steps, {loss}"

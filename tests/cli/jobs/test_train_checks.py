@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,16 +11,21 @@ from typing import Any
 import pytest
 
 from provenance.dataset.committed import CommittedDataset
+from provenance.errors import OutputError
 from provenance.progress import silent
 from provenance.settings import Settings
 from provenance_cli.actions.commit import Selection
-from provenance_cli.jobs.means import clock_notes, dataset_beside
+from provenance_cli.crash import error_of
+from provenance_cli.jobs.means import clock_notes, dataset_beside, require_room, writing
 from provenance_cli.jobs.train import TrainJob, TrainRequest
 from provenance_cli.setup import machine
 from provenance_trainer.draft import parse_draft
+from provenance_trainer.model.base import load_base
+from provenance_trainer.run.room import Room, room_of
 from tests.cli.conftest import Cli, make_environment
+from tests.support.core.altered import alter_record
 from tests.support.places import EXAMPLES
-from tests.support.training import make_dataset
+from tests.support.training import make_config, make_dataset
 
 TRAIN = ("train", EXAMPLES / "tiny.yaml", "--unregistered")
 COMMANDS = (("plan", EXAMPLES / "tiny.yaml"), TRAIN)
@@ -164,3 +170,86 @@ def test_a_committed_dataset_that_was_looked_at_is_closed(
     job = TrainJob(TrainRequest(draft, Selection(""), anchor=False), Settings.load())
     assert job.look(silent).fed.records == 8
     assert open_now == []
+
+
+def room(free: int) -> Any:
+    return lambda path: SimpleNamespace(free=free)
+
+
+@BOTH
+def test_a_disk_without_room_for_the_checkpoints_is_refused(
+    cli: Cli, place: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[object, ...]
+) -> None:
+    more = ("dataset_name=rows.jsonl", "output_dir=run")
+    monkeypatch.setattr("provenance_cli.jobs.means.shutil.disk_usage", room(1000))
+    done = cli(*command, *more, "lora_r=0")
+    assert done.code == 2, "what rests on a wrong value is not told"
+    done = cli(*command, *more)
+    assert done.code == 73, done.err
+    assert "output_dir run: disk is too full for the run's checkpoints and adapter" in done.err
+    assert "save_total_limit" in done.err
+    assert left(place) == ["rows.jsonl"]
+
+
+def test_the_room_of_a_run_is_that_of_its_checkpoints(tmp_path: Path) -> None:
+    base = load_base("tiny", tmp_path / "models").dir
+    changes = {"lora_r": 4, "lora_target_modules": ["q_proj"], "save_steps": 1, "max_steps": 5}
+
+    def needed(**more: Any) -> Room:
+        return room_of(make_config(tmp_path, tmp_path, **changes, **more), base, 8)
+
+    shape = json.loads((base / "config.json").read_text())
+    heads = shape["num_attention_heads"] * shape["head_dim"]
+    weights = shape["num_hidden_layers"] * 4 * (shape["hidden_size"] + heads)
+    assert needed().training == weights * (5 * 12 + 2)
+    assert needed(save_total_limit=2).training == weights * (3 * 12 + 2)
+    assert needed().merged == (base / "model.safetensors").stat().st_size
+    assert require_room(tmp_path, Room(1, 1)) == []
+    (said,) = require_room(tmp_path, Room(1, 1 << 60))
+    assert "hold training (0.0 MiB) but not `merge` after it" in said
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        RuntimeError("PytorchStreamWriter failed: No space left on device"),
+    ],
+)
+def test_a_disk_that_is_full_while_training_is_named_by_its_folder(
+    tmp_path: Path, error: Exception
+) -> None:
+    with pytest.raises(OutputError) as caught, writing(tmp_path):
+        raise error
+    assert caught.value.where == str(tmp_path)
+    with pytest.raises(RuntimeError, match="other"), writing(tmp_path):
+        raise RuntimeError("other")
+
+
+def test_a_full_disk_is_standard_output_only_where_something_is_printed() -> None:
+    def told() -> str:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError as error:
+            return str(error_of(error))
+
+    assert "standard output" not in told()
+    assert "a file in one of the folders" in told()
+
+
+@pytest.mark.parametrize("digest", [True, False])
+@pytest.mark.parametrize("name", ["plan", "train"])
+def test_an_altered_dataset_is_refused_by_the_number_of_the_record(
+    cli: Cli, place: Path, name: str, digest: bool
+) -> None:
+    made = cli("dataset", "commit", "rows.jsonl", "--out", "data")
+    assert made.code == 0, made.err
+    more = ("--unregistered",) if name == "train" else ()
+    command = (name, EXAMPLES / "tiny.yaml", "dataset_name=data", "output_dir=run", *more)
+    assert name == "train" or cli(*command).code == 0
+    alter_record(place / "data", 3, b"what was never committed", digest=digest)
+    done = cli(*command)
+    assert done.code == 1, done.err
+    assert "data record 3: " in done.err or "data record 4: this record or" in done.err
+    assert "`provenance dataset check`" in done.err
+    assert not (place / "run").exists()

@@ -7,17 +7,19 @@ import json
 import os
 import sqlite3
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from provenance.dataset import writer
-from provenance.dataset.committed import CommittedDataset
+from provenance.dataset import committed, writer
+from provenance.dataset.committed import CommittedDataset, LeafFunction, Recomputation
 from provenance.dataset.manifest import DatasetRoot, depth_for, load_manifest
+from provenance.dataset.saltstore import SaltStore
 from provenance.dataset.writer import CommittedRecord, ManifestFacts, write_dataset
 from provenance.digest import Digest, sha256
+from provenance.encoding import dataset_record_digest
 from provenance.errors import (
     AuthError,
     Conflict,
@@ -27,6 +29,7 @@ from provenance.errors import (
     VerificationError,
 )
 from provenance.statements import MAX_RECORDS
+from tests.support.core.altered import alter_record
 
 ROWS = [{"text": f"record {i}"} for i in range(20)]
 Make = Callable[..., Path]
@@ -280,6 +283,87 @@ def test_leaves_of_another_size_are_refused(make_dataset: Make, size: int) -> No
     (folder / "leaves.bin").write_bytes(bytes(size))
     with pytest.raises(VerificationError, match="640 bytes"):
         CommittedDataset.open(folder)
+
+
+def test_a_record_is_handed_out_only_with_its_digest(make_dataset: Make) -> None:
+    folder = make_dataset(ROWS)
+    alter_record(folder, 4, b"edited", digest=False)
+    with CommittedDataset.open(folder) as dataset:
+        assert dataset.row(3)
+        for read in (dataset.row, dataset.canonical, dataset.digest, dataset.source_row):
+            with pytest.raises(VerificationError, match=r"record 4.*dataset check"):
+                read(4)
+
+
+@pytest.mark.parametrize("what", ["record", "salt", "no salt", "leaf", "all three"])
+def test_a_reader_with_the_key_hands_out_only_what_was_committed(
+    make_dataset: Make, key: bytes, leaf_function: LeafFunction, what: str
+) -> None:
+    folder = make_dataset(ROWS)
+    honest = (folder / "leaves.bin").read_bytes()
+
+    def root(leaves: np.ndarray, depth: int) -> int:
+        return 7 if leaves.tobytes() == honest else 8
+
+    again = Recomputation(leaf_function, root)
+    with CommittedDataset.open(folder, key, again) as dataset:
+        assert len({str(dataset.row(i)) for i in range(20)}) == 20
+    with CommittedDataset.open(folder) as dataset:
+        forged = dataset.canonical(4)
+    if what in ("record", "all three"):
+        forged = between(folder, 4)
+        alter_record(folder, 4, forged)
+    salts = SaltStore.open(folder / "private" / "salts.sqlite", key)
+    if what in ("salt", "all three"):
+        salts.put("record", 4, b"s" * 31, replace=True)
+    if what == "no salt":
+        salts.delete("record", 4)
+    salts.close()
+    data = bytearray(honest)
+    if what == "leaf":
+        data[32 * 4] ^= 1
+    if what == "all three":
+        data[32 * 4 : 32 * 5] = leaf_function([dataset_record_digest(forged)], [b"s" * 31])[0]
+    (folder / "leaves.bin").write_bytes(data)
+    with (
+        CommittedDataset.open(folder, key, again) as dataset,
+        pytest.raises(VerificationError, match="commit the source again"),
+    ):
+        dataset.row(4)
+
+
+def test_a_record_that_is_altered_while_it_is_read_is_refused(
+    make_dataset: Make, key: bytes, leaf_function: LeafFunction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(committed, "CHUNK_ROWS", 8)
+    calls: list[int] = []
+
+    def counted(digests: Sequence[Digest], salts: Sequence[bytes]) -> Sequence[bytes]:
+        calls.append(len(digests))
+        return leaf_function(digests, salts)
+
+    folder = make_dataset(ROWS)
+    with CommittedDataset.open(folder, key, Recomputation(counted, lambda *_: 7)) as dataset:
+        for _ in range(2):
+            assert [dataset.row(i) for i in range(20)]
+        assert calls == [8, 8, 4]  # each leaf is computed once
+        forged = between(folder, 5)
+        dataset.erase(6)
+        with pytest.raises(NotFound):
+            dataset.row(6)
+        alter_record(folder, 5, forged)
+        with pytest.raises(VerificationError, match=r"record 5: .*while it was read"):
+            dataset.row(5)
+
+
+def between(folder: Path, index: int) -> bytes:
+    """Bytes whose digest keeps its place in the order, so that only the leaf tells them."""
+    with CommittedDataset.open(folder) as dataset:
+        below, above = dataset.digests()[index - 1], dataset.digests()[index]
+    forged, n = b"", 0
+    while not below < dataset_record_digest(forged) < above:
+        forged, n = b"forged %d" % n, n + 1
+    return forged
 
 
 def edit_manifest(folder: Path, **changes: object) -> None:

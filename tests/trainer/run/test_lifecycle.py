@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from provenance.dataset.saltstore import load_key
-from provenance.errors import ConfigError
+from provenance.errors import ConfigError, VerificationError
+from provenance.log.fed import FedFacts
 from provenance.progress import silent
 from provenance.settings import Settings
 from provenance_trainer.model.base import BaseModel
 from provenance_trainer.run import lifecycle, train
 from tests.support import training as support
+from tests.support.core.altered import alter_record
 
 
 def request(folder: Path, base: BaseModel, **changes: Any) -> lifecycle.Request:
@@ -50,3 +52,28 @@ def test_a_base_that_was_digested_is_not_digested_again(
     monkeypatch.setattr(lifecycle, "load_base", refuse)
     made = lifecycle.train_recorded(request(tmp_path, tiny, max_steps=1), silent)
     assert made["summary"]["steps"] == 1
+
+
+@pytest.mark.parametrize("digest", [True, False])
+def test_a_dataset_that_was_altered_since_its_commit_opens_no_run(
+    tmp_path: Path, tiny: BaseModel, digest: bool
+) -> None:
+    asked = request(tmp_path, tiny, max_steps=1)
+    alter_record(tmp_path / "data", 3, b"what was never committed", digest=digest)
+    with pytest.raises(VerificationError, match=r"record [34]: .*commit the source again"):
+        lifecycle.train_recorded(asked, silent)
+    assert not (tmp_path / "run" / "provenance").exists()
+
+
+def test_the_opening_says_what_is_fed_of_evaluation_records(
+    tmp_path: Path, tiny: BaseModel
+) -> None:
+    held = tmp_path / "held.jsonl"
+    held.write_text('{"text": "The gate was shut."}\n' * 2)
+    lifecycle.train_recorded(
+        request(tmp_path, tiny, max_steps=1, eval_dataset_name=str(held)), silent
+    )
+    (opening,) = support.records_of(support.make_config(tmp_path, tmp_path / "run"), "run.open")
+    said = opening.fields["evaluation"]
+    assert (said["sample"], said["repeated"], said["fed"]["records"]) == ("held out", 1, 2)
+    assert FedFacts.read(said["fed"]).shape == "text"

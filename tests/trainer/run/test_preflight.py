@@ -41,7 +41,54 @@ def test_a_run_without_faults_says_what_is_fed(cache_dir: Path, tmp_path: Path) 
     held_out = tmp_path / "held.jsonl"
     held_out.write_text("".join(json.dumps(record) + "\n" for record in RECORDS))
     found = check(cache_dir, eval_dataset_name=str(held_out), eval_samples=4)
-    assert found.lines()[-1].startswith("evaluated on 4 of 6 held-out records")
+    assert any(line.startswith("evaluated on 4 of 6 held-out") for line in found.lines())
+
+
+def evaluate(cache: Path, file: Path, held: list[dict[str, Any]], **changes: Any) -> str:
+    file.write_text("".join(json.dumps(record) + "\n" for record in held))
+    return "\n".join(check(cache, eval_dataset_name=str(file), **changes).lines())
+
+
+def test_what_is_fed_of_evaluation_records_is_said(cache_dir: Path, tmp_path: Path) -> None:
+    more = [{"text": f"The gate of line {i} was shut.", "id": i} for i in range(3)]
+    said = evaluate(cache_dir, tmp_path / "e.jsonl", more, max_length=8)
+    assert "evaluation fed: text (text), loss on every token" in said
+    assert "evaluation 3 records, 24 tokens" in said
+    assert "3 cut to 8 tokens" in said.split("evaluation fed")[1]
+    assert "evaluation columns that are not fed: id" in said
+    assert "warning: evaluation" not in said
+
+
+def test_evaluation_records_that_mislead_are_warned_of(cache_dir: Path, tmp_path: Path) -> None:
+    new = {"text": "The gate of line one was shut."}
+    said = evaluate(cache_dir, tmp_path / "e.jsonl", [RECORDS[1], new, RECORDS[1], new, new])
+    assert "warning: evaluation: 2 of 5 records are training records, too" in said
+    assert "warning: evaluation: 3 of 5 records repeat an earlier one" in said
+    pairs = [{"prompt": "Was the gate shut?", "completion": "It was."}]
+    said = evaluate(cache_dir, tmp_path / "e.jsonl", pairs)
+    assert (
+        "warning: evaluation: its records are fed as prompt_completion with loss on completion, "
+        "those of training as text with loss on all"
+    ) in said
+
+
+@pytest.mark.parametrize(
+    ("held", "changes"),
+    [
+        ([{"title": "a", "body": "b"}], {}),
+        ([{"body": "b"}], {"dataset_text_field": "text"}),
+        ([{"input_ids": [1]}], {}),
+        ([{"n": 1}], {}),
+    ],
+    ids=["ambiguous", "no column", "tokenized", "no words"],
+)
+def test_faults_of_evaluation_records_stand_under_their_key(
+    cache_dir: Path, tmp_path: Path, held: list[dict[str, Any]], changes: dict[str, Any]
+) -> None:
+    with pytest.raises(InputError) as caught:
+        evaluate(cache_dir, tmp_path / "e.jsonl", held, **changes)
+    assert str(caught.value.where).startswith(f"eval_dataset_name {tmp_path / 'e.jsonl'}")
+    assert "the same columns" in str(caught.value.hint)
 
 
 def test_all_faults_come_in_one_list(cache_dir: Path, tmp_path: Path) -> None:

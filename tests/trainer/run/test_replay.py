@@ -21,6 +21,7 @@ from provenance_trainer.data.legacy import first_form
 from provenance_trainer.model.base import BaseModel
 from provenance_trainer.run.replay import BatchReplay
 from tests.support import training as support
+from tests.support.core.altered import alter_record
 
 ACCOUNT = Account.from_key(b"\x01" * 32)
 
@@ -47,7 +48,7 @@ class Copy:
         self.batches = sum(r.type == "batch" for r in records)
 
     def check(self, records: list[Record] | None = None, *, base: Path | None = None) -> BatchCount:
-        replay = BatchReplay(self.data, [self.run.root], support.KEY, base)
+        replay = BatchReplay(self.data, [self.run.root], support.KEY, support.AGAIN, base)
         return replay.check_batches(records or self.records)
 
     def erase(self, index: int, runs: bool = True) -> list[int]:
@@ -169,6 +170,13 @@ def test_a_row_missing_without_tombstone_is_a_failure(copy: Copy) -> None:
         copy.check()
 
 
+def test_a_dataset_that_was_altered_with_its_digests_is_named(copy: Copy) -> None:
+    """Batches of other records are not recomputed from a folder that is not the committed one."""
+    alter_record(copy.data, 5, b"altered")
+    with pytest.raises(VerificationError, match=r"record [56]: .*dataset check"):
+        copy.check()
+
+
 def test_a_run_without_its_salts_is_not_found(copy: Copy) -> None:
     shutil.rmtree(copy.run.secrets)
     with pytest.raises(NotFound):
@@ -189,6 +197,15 @@ def test_a_lie_about_what_is_fed_fails_though_every_batch_is_right(
     assert fault is not None
     assert fault.what == "what is fed is not what the run was opened with"
     assert fault.where == f"run.open fed.{next(iter(lie))}"
+
+
+def test_a_day_that_no_template_asks_for_fails(copy: Copy) -> None:
+    fed = {**copy.records[0].fields["fed"], "day": "2026-01-31"}
+    with pytest.raises(VerificationError, match="not said in the right form"):
+        copy.check(copy.reopened(fed))
+    fault = copy.check(copy.reopened({**fed, "chat_template": "sha256:" + "00" * 32})).fed_fault
+    assert fault is not None
+    assert fault.where == "run.open fed.day"
 
 
 def test_a_run_of_the_first_rules_is_recomputed_by_them(copy: Copy) -> None:

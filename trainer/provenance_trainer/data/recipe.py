@@ -6,7 +6,7 @@ Pure functions of record, configuration and tokenizer: whoever holds these makes
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -33,6 +33,7 @@ class Recipe:
 
     max_length: Tokens that are left of a record.
     completion_only: Loss on the completion only. assistant_only: on the assistant's words only.
+    day: What the chat template's clock says; None for the real one.
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -40,6 +41,7 @@ class Recipe:
     max_length: int
     completion_only: bool
     assistant_only: bool
+    day: str | None = None
 
     @classmethod
     def of(
@@ -48,18 +50,21 @@ class Recipe:
         tokenizer: PreTrainedTokenizerBase,
         columns: Sequence[str],
         kinds: Kinds,
+        day: str | None = None,
     ) -> Self:
         """The recipe for a dataset.
 
         Args:
             columns: All columns. kinds: What they hold. Both are attacker-controlled.
+            day: Of the run's opening, as `today` has it; None for runs whose opening says none.
 
         Raises:
             ConfigError: ambiguous, or the configuration asks for what records or template lack.
             InputError: records of no known shape.
         """
         recipe = cls.for_shape(config, tokenizer, shape_of(config, columns, kinds))
-        if recipe.shape.holds_messages:
+        recipe = replace(recipe, day=day)
+        if recipe.uses_template or recipe.shape.holds_messages:
             recipe.template.require()
         if recipe.assistant_only and not recipe.template.marks_assistant:
             raise ConfigError(
@@ -82,7 +87,7 @@ class Recipe:
     @cached_property
     def template(self) -> ChatTemplate:
         """The tokenizer's chat template."""
-        return ChatTemplate(self.tokenizer)
+        return ChatTemplate(self.tokenizer, self.day)
 
     @cached_property
     def framing(self) -> Framing:
@@ -215,6 +220,8 @@ class Recipe:
     def to_json(self) -> dict[str, Any]:
         """What the log says of it. Template and tokens are those of the base model's tokenizer."""
         template = self.template.digest if self.uses_template else None
+        clocked = self.uses_template and self.template.reads_clock
+        day = {"day": self.day} if clocked and self.day is not None else {}
         return {
             "rules": RULES,
             "shape": self.shape.name,
@@ -225,6 +232,7 @@ class Recipe:
             "begin": _known(self.framing.begin),
             "end": _known(self.framing.end),
             "chat_template": "none" if template is None else str(template),
+            **day,
         }
 
     @property

@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -58,17 +58,29 @@ class Registrant:
     dataset_id: DatasetId | None
 
 
+@dataclass(frozen=True)
+class FedSaid:
+    """What is fed.
+
+    trained: As `provenance_trainer.data.fed.Fed.to_json` says it. evaluated: As
+        `provenance_trainer.run.evaluation.Evaluation.to_json` does.
+    """
+
+    trained: Mapping[str, Any]
+    evaluated: Mapping[str, Any] = field(default_factory=dict)
+
+
 def open_record(
     config: TrainConfig,
     base: BaseModel,
     dataset: DatasetIdentity,
-    fed: Mapping[str, Any],
+    fed: FedSaid,
     registrant: Registrant,
 ) -> Record:
     """The `run.open` record of a run. A nonce makes two runs of one configuration differ.
 
     Args:
-        fed: What is fed of the dataset, as `provenance_trainer.data.fed.Fed.to_json` says it.
+        fed: What is fed of the dataset, and of the records that the run is evaluated on.
     """
     named = {**dataset.root.to_json(), "manifest": str(dataset.manifest_digest)}
     if registrant.dataset_id is not None:
@@ -83,14 +95,14 @@ def open_record(
     return Record.make(
         "run.open",
         dataset=named,
-        fed=dict(fed),
+        fed=dict(fed.trained),
         base=based,
         config=config_record(config),
         config_digest=str(config_digest(config)),
         code=_code_state(Path(__file__).parent),
         environment=_environment(),
         signer=str(registrant.signer),
-        evaluation=_evaluation(config),
+        evaluation=_evaluation(config) | dict(fed.evaluated),
         registered=registrant.dataset_id is not None,
         nonce=to_hex(os.urandom(Word.SIZE)),
     )

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from provenance.errors import InputError
+from provenance.errors import InputError, ProvenanceError
 from provenance_trainer.config import TrainConfig
-from provenance_trainer.data.fed import Records
+from provenance_trainer.data.fed import Fed, Records, count_fed
 from provenance_trainer.data.recipe import Recipe
 from provenance_trainer.data.tokens import IGNORED_LABEL
 from provenance_trainer.record.features import collate
-from provenance_trainer.run.held_out import read_held_out
+from provenance_trainer.run.held_out import EVAL_KEY, read_held_out
 
+_BASE = "model_name_or_path"
 Sample = dict[str, list[int]]
 
 
@@ -27,16 +29,77 @@ class Evaluation:
 
     counted: How many records of how many, for people.
     held_out: They were kept from training.
+    fed: What is fed of held-out records; None for a sample of the training records.
+    words: What each of these says in the columns that are fed.
     """
 
     samples: tuple[Sample, ...]
     counted: str
     held_out: bool
+    fed: Fed | None = None
+    words: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """For people and records."""
         return "held-out text" if self.held_out else "sample of the training records"
+
+    @property
+    def repeated(self) -> int:
+        """How many of its records say what an earlier one says."""
+        return len(self.words) - len(set(self.words))
+
+    def to_json(self) -> dict[str, Any]:
+        """What `run.open` says of held-out records; empty for a sample of the training records."""
+        return {} if self.fed is None else {"fed": self.fed.to_json(), "repeated": self.repeated}
+
+    def lines(self, trained: Fed, seen: Seen) -> list[str]:
+        """For people: what is fed of held-out records, and why perplexity on them may mislead.
+
+        Args:
+            trained: What is fed of the training records. seen: Which of these are evaluated on.
+        """
+        if self.fed is None:
+            return []
+        size, said = len(self.words), self.fed.lines()
+        notes = [line.removeprefix("warning: ") for line in said if line.startswith("warning: ")]
+        expected, actual = trained.recipe, self.fed.recipe
+        if (actual.shape.name, actual.loss) != (expected.shape.name, expected.loss):
+            notes.append(
+                f"its records are fed as {actual.shape.name} with loss on {actual.loss}, those of "
+                f"training as {expected.shape.name} with loss on {expected.loss}"
+            )
+        if shared := sum(words in seen.found for words in self.words):
+            notes.append(f"{shared} of {size} records are training records, too")
+        if self.repeated:
+            notes.append(f"{self.repeated} of {size} records repeat an earlier one")
+        plain = [line for line in said if not line.startswith("warning: ")]
+        return [
+            *(f"evaluation {line}" for line in plain),
+            *(f"warning: evaluation: {note}" for note in notes),
+        ]
+
+
+class Seen:
+    """Which of the records that a run is evaluated on are among those that it is trained on."""
+
+    def __init__(self, evaluation: Evaluation | None) -> None:
+        self._wanted = frozenset(evaluation.words if evaluation else ())
+        self.found: set[str] = set()
+
+    def watch(
+        self, recipe: Recipe, rows: Iterable[tuple[str, Mapping[str, Any]]]
+    ) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Pass training records through (attacker-controlled), and look at each."""
+        for where, row in rows:
+            if self._wanted and (words := _words(recipe, row)) in self._wanted:
+                self.found.add(words)
+            yield where, row
+
+
+def _words(recipe: Recipe, row: Mapping[str, Any]) -> str:
+    """What a record says in the columns that are fed."""
+    return json.dumps([row.get(column) for column in recipe.shape.columns], sort_keys=True)
 
 
 def evaluation_of(config: TrainConfig, dataset: Records, recipe: Recipe) -> Evaluation:
@@ -50,7 +113,7 @@ def evaluation_of(config: TrainConfig, dataset: Records, recipe: Recipe) -> Eval
         InputError: it holds what is no record, or no sample has a token to predict.
     """
     if config.eval_dataset_name is not None:
-        return held_out(config, config.eval_dataset_name, recipe.tokenizer)
+        return held_out(config, config.eval_dataset_name, recipe.tokenizer, recipe.day)
     # Records lie in the order of their digests, so the first ones are a fair sample.
     samples = tuple(recipe.sample(dataset.row(i)) for i in range(_first(config, len(dataset))))
     counted = counted_of_training(config, len(dataset))
@@ -66,23 +129,35 @@ def counted_of_training(config: TrainConfig, records: int) -> str:
     return f"{_first(config, records)} of {records} training records"
 
 
-def held_out(config: TrainConfig, name: str, tokenizer: PreTrainedTokenizerBase) -> Evaluation:
-    """Records that are kept from training; raises as `evaluation_of`."""
+def held_out(
+    config: TrainConfig, name: str, tokenizer: PreTrainedTokenizerBase, day: str | None = None
+) -> Evaluation:
+    """Records that are kept from training; raises as `evaluation_of`.
+
+    Args:
+        day: What the chat template's clock says, as `Recipe.of` has it.
+    """
     held = read_held_out(name, config.eval_samples)
-    columns = tuple(held.rows[0][1])
-    recipe = Recipe.of(config, tokenizer, columns, held.kinds)
-    samples = tuple(_whole(recipe, f"{name} {where}", row) for where, row in held.rows)
-    return Evaluation(_learnable(config, samples, name), str(held), True)
-
-
-def _whole(recipe: Recipe, place: str, row: Mapping[str, Any]) -> Sample:
-    """The sample of a record of which the chat template leaves nothing out."""
+    where = f"{EVAL_KEY} {name}"
     try:
-        recipe.require_written(row)
-        return recipe.sample(row)
-    except InputError as error:
-        error.where = f"{place} {error.where}" if error.where else place
-        raise
+        recipe = Recipe.of(config, tokenizer, tuple(held.rows[0][1]), held.kinds, day)
+    except ProvenanceError as error:
+        raise _of_evaluation(error, where) from error
+    fed = count_fed(recipe, [(f"{where} {at}", row) for at, row in held.rows], len(held.rows))
+    samples = tuple(recipe.sample(row) for _, row in held.rows)
+    words = tuple(_words(recipe, row) for _, row in held.rows)
+    return Evaluation(_learnable(config, samples, where), str(held), True, fed, words)
+
+
+def _of_evaluation(error: ProvenanceError, where: str) -> ProvenanceError:
+    """A fault of held-out records, under their key: it was found by rules for training records."""
+    if error.where == _BASE:
+        return error
+    place = "" if error.where in (None, "dataset_name") else f" {error.where}"
+    error.where = where + place
+    error.hint = "evaluation records are fed by the settings of the training records: give them "
+    error.hint += "the same columns"
+    return error
 
 
 def _learnable(config: TrainConfig, samples: tuple[Sample, ...], where: str) -> tuple[Sample, ...]:

@@ -11,7 +11,7 @@ from provenance.progress import Progress, silent
 from provenance_trainer.data.kinds import Kinds
 from provenance_zk.training.sources import open_source
 
-_KEY = "eval_dataset_name"
+EVAL_KEY = "eval_dataset_name"
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ def read_held_out(name: str, limit: int, progress: Progress = silent) -> HeldOut
         kinds = Kinds.of(source.records())
     except NotFound as error:
         raise ConfigError(
-            error.what, where=f"{_KEY} {name}", actual=error.actual, hint=error.hint
+            error.what, where=f"{EVAL_KEY} {name}", actual=error.actual, hint=error.hint
         ) from error
     except (InputError, UnavailableError) as error:
-        error.where = f"{_KEY} {error.where or name}"
+        error.where = f"{EVAL_KEY} {error.where or name}"
         raise
     return HeldOut(name, rows, kinds, source.reading.records)

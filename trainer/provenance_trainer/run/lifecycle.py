@@ -21,11 +21,13 @@ from provenance.dataset.saltstore import load_key
 from provenance.ids import DatasetId
 from provenance.layout import RunFolder
 from provenance.log.anchoring import Anchorer, AnchorThread
+from provenance.log.fed import FedFacts
 from provenance.log.fold import read_history
 from provenance.log.tree import read_records
 from provenance.progress import Progress, Say
 from provenance.settings import Settings
 from provenance_trainer.config import TrainConfig
+from provenance_trainer.data.clock import today
 from provenance_trainer.data.fed import Fed
 from provenance_trainer.model.base import BaseModel, load_base
 from provenance_trainer.record.checkpoints import ResumePoint, find_resume_point
@@ -40,6 +42,7 @@ from provenance_trainer.run.opening import (
 from provenance_trainer.run.preflight import fed_of
 from provenance_trainer.run.recorded import Setup, train_opened
 from provenance_trainer.run.train import prepare_run
+from provenance_zk.training.opened import recomputation
 from provenance_zk.training.registration import require_registration
 
 
@@ -70,6 +73,7 @@ def train_recorded(request: Request, say: Progress) -> dict[str, Any]:
             or `resume` is true and it holds no run.
         NotFound: the dataset is not registered on the chain's ledger.
         InputError: records that cannot be fed, or a run that learns nothing.
+        VerificationError: the dataset was altered since its commit; nothing was opened.
         ConfigError: training cannot be set up; nothing was opened.
         UnavailableError: the chain is unreachable at the start.
     """
@@ -78,18 +82,32 @@ def train_recorded(request: Request, say: Progress) -> dict[str, Any]:
     require_startable(folder, request.resume)
     registration = None if key is None else _register(config, settings, key, say)
     salt_key = load_key(settings.home / "salts.key")
-    with CommittedDataset.open(Path(config.dataset_name), salt_key) as dataset:
+    again = recomputation(settings)
+    with CommittedDataset.open(Path(config.dataset_name), salt_key, again) as dataset:
         _silence_transformers()
         base = request.base or load_base(config.model_name_or_path, settings.cache / "models")
         resume = _resume_point(folder) if request.resume else None
-        setup = Setup(prepare_run(config, base, dataset), salt_key, resume)
+        run = prepare_run(config, base, dataset, _day(request, folder))
+        setup = Setup(run, salt_key, resume)
 
         def fed() -> Fed:
-            return request.fed or fed_of(config, base, dataset, say)
+            return request.fed or fed_of(config, run.recipe, dataset, say)
 
-        inputs = RunInputs(config, folder, dataset, base, registration, fed)
+        said = run.evaluation.to_json()
+        inputs = RunInputs(config, folder, dataset, base, registration, fed, said)
         with open_journal(inputs) as journal:
             return _train(open_run(inputs, journal, say), setup, say)
+
+
+def _day(request: Request, folder: RunFolder) -> str | None:
+    """What the chat template's clock says: of the run's opening, where it was opened already.
+
+    None for a run whose opening says no day: it goes on as it began.
+    """
+    if folder.journal.exists():
+        opening = read_history(read_records(folder.journal)).opening
+        return FedFacts.read(opening.fields.get("fed")).day if "fed" in opening.fields else None
+    return request.fed.recipe.day if request.fed is not None else today()
 
 
 def _silence_transformers() -> None:

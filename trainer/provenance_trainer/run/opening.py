@@ -9,8 +9,8 @@ Each step may be interrupted and repeated. The journal says how far the run came
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from provenance.progress import Say
 from provenance_trainer.config import TrainConfig, config_digest
 from provenance_trainer.data.fed import Fed
 from provenance_trainer.model.base import BaseModel
-from provenance_trainer.record.preregistration import Registrant, open_record
+from provenance_trainer.record.preregistration import FedSaid, Registrant, open_record
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class RunInputs:
     """What a run is made from. Without `registration` no chain knows it, and its seed is local.
 
     fed: Counts what is fed of the dataset; asked only when the run is opened.
+    evaluated: What the opening says of held-out records, as `Evaluation.to_json`.
     """
 
     config: TrainConfig
@@ -52,6 +53,7 @@ class RunInputs:
     base: BaseModel
     registration: Registration | None
     fed: Callable[[], Fed]
+    evaluated: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def signer(self) -> Address:
@@ -110,7 +112,8 @@ def open_journal(run: RunInputs) -> Journal:
     if run.folder.journal.exists():
         return Journal.open(run.folder.journal)
     registrant = Registrant(run.signer, run.dataset_id)
-    record = open_record(run.config, run.base, run.dataset, run.fed().to_json(), registrant)
+    fed = FedSaid(run.fed().to_json(), run.evaluated)
+    record = open_record(run.config, run.base, run.dataset, fed, registrant)
     journal = Journal.create(run.folder.journal, {"format": "provenance-journal/1"})
     journal.append(record.to_bytes())
     journal.barrier()  # run.open is durable after this line, before any call to the chain

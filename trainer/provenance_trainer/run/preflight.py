@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerBase
 from provenance.faults import Findings
 from provenance.progress import Progress
 from provenance_trainer.config import TrainConfig
+from provenance_trainer.data.clock import today
 from provenance_trainer.data.fed import (
     Fed,
     Records,
@@ -33,7 +34,7 @@ from provenance_trainer.model.base import BaseModel, load_base, locate_base
 from provenance_trainer.model.checks import adapter_faults, base_faults
 from provenance_trainer.model.value_checks import value_faults
 from provenance_trainer.run.derived import DEFAULT_FORMAT
-from provenance_trainer.run.evaluation import Evaluation, counted_of_training, held_out
+from provenance_trainer.run.evaluation import Evaluation, Seen, counted_of_training, held_out
 from provenance_trainer.run.held_out import read_held_out
 from provenance_trainer.run.plan import plan
 from provenance_trainer.run.settings import pace_faults, pace_notes, settings_faults
@@ -75,19 +76,19 @@ class Rows:
 class Checked:
     """What a preflight found out: the base model, and what is fed of the dataset.
 
-    evaluated: How many records of how many the run is evaluated on.
+    evaluated: What the run is evaluated on, for people.
     notes: Why a deployed format cannot hold the model, if the default one cannot.
     """
 
     base: BaseModel
     fed: Fed
-    evaluated: str
+    evaluated: tuple[str, ...]
     notes: tuple[str, ...]
 
     def lines(self) -> list[str]:
         """For people: what is fed, and what the model cannot become."""
         warnings = [f"warning: {note}" for note in self.notes]
-        return [*self.fed.lines(), f"evaluated on {self.evaluated}", *warnings]
+        return [*self.fed.lines(), *self.evaluated, *warnings]
 
 
 def preflight(
@@ -125,6 +126,8 @@ class _Checks:
         self._base: BaseModel | None = None
         self._fed: Fed | None = None
         self._evaluation: Evaluation | None = None
+        self._seen = Seen(None)
+        self._day = today()
 
     def data(self, open_rows: Callable[[], Rows]) -> Rows | None:
         """Whether there are records."""
@@ -154,11 +157,11 @@ class _Checks:
         if tokenizer is None or not self._draft.is_sound(*_SHAPE, *_LEARNABLE):
             found.run(lambda: read_held_out(name, config.eval_samples))
             return
-        self._evaluation = found.run(lambda: held_out(config, name, tokenizer))
+        self._evaluation = found.run(lambda: held_out(config, name, tokenizer, self._day))
 
     def _feed(self, tokenizer: PreTrainedTokenizerBase, rows: Rows) -> None:
         config, found, draft = self._config, self._found, self._draft
-        fed = found.run(lambda: _count(config, tokenizer, rows, self._progress))
+        fed = found.run(lambda: self._count(tokenizer, rows))
         if fed is None:
             return
         if draft.is_sound(*_LEARNABLE):
@@ -166,6 +169,12 @@ class _Checks:
         if draft.is_sound(*_PACE):
             found.add(pace_faults(config, plan(config, fed.records)))
         self._fed = fed
+
+    def _count(self, tokenizer: PreTrainedTokenizerBase, rows: Rows) -> Fed:
+        recipe = Recipe.of(self._config, tokenizer, rows.columns, rows.kinds, self._day)
+        self._seen = Seen(self._evaluation)
+        watched = self._seen.watch(recipe, rows.rows)
+        return count_fed(recipe, watched, rows.count, self._progress)
 
     def made(self) -> Checked:
         """What was found out, where nothing is wrong."""
@@ -178,22 +187,18 @@ class _Checks:
         ]
         notes += pace_notes(config, plan(config, fed.records))
         counted = held.counted if held else counted_of_training(config, fed.records)
-        return Checked(base, fed, counted, tuple(notes))
+        evaluated = [f"evaluated on {counted}"]
+        if held is not None:
+            evaluated += held.lines(fed, self._seen)
+        return Checked(base, fed, tuple(evaluated), tuple(notes))
 
 
-def fed_of(config: TrainConfig, base: BaseModel, dataset: Records, progress: Progress) -> Fed:
-    """Count what is fed of a committed dataset.
+def fed_of(config: TrainConfig, recipe: Recipe, dataset: Records, progress: Progress) -> Fed:
+    """Count what is fed of a committed dataset by a recipe.
 
     Raises:
         InputError: records that cannot be fed, or of which no batch may learn.
     """
-    fed = _count(config, load_tokenizer(base.dir), Rows.of(dataset), progress)
+    fed = count_fed(recipe, rows_of(dataset), len(dataset), progress)
     require_learnable(fed, config)
     return fed
-
-
-def _count(
-    config: TrainConfig, tokenizer: PreTrainedTokenizerBase, rows: Rows, progress: Progress
-) -> Fed:
-    recipe = Recipe.of(config, tokenizer, rows.columns, rows.kinds)
-    return count_fed(recipe, rows.rows, rows.count, progress)

@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from provenance.verify.sources.evidence import FolderSource
 from transformers import PreTrainedTokenizerBase
 
-from provenance.dataset.committed import CommittedDataset
+from provenance.dataset.committed import CommittedDataset, Recomputation
 from provenance.dataset.saltstore import BATCH_SALTS, SaltStore, load_key
 from provenance.encoding import batch_digest
-from provenance.errors import NotFound, VerificationError
+from provenance.errors import InputError, NotFound, VerificationError
 from provenance.ids import from_hex
 from provenance.layout import RunFolder, read_json
+from provenance.log.fed import FedFacts
 from provenance.log.graph.folders import base_of, binds_files
 from provenance.log.record import Record
 from provenance.log.tree import iterate_records
 from provenance.settings import Settings
 from provenance.verify.protocols import BatchCount
+from provenance.verify.sources.evidence import FolderSource
 from provenance_trainer.data.fed import count_fed, rows_of
 from provenance_trainer.data.kinds import Kinds
 from provenance_trainer.data.legacy import FirstRules, FirstVersion, first_form
@@ -28,6 +30,7 @@ from provenance_trainer.data.recipe import Recipe
 from provenance_trainer.data.tokenizer import load_tokenizer
 from provenance_trainer.draft import parse_config
 from provenance_trainer.record.features import Feeder, batch_tensors
+from provenance_zk.training.opened import recomputation
 
 
 class BatchReplay:
@@ -42,10 +45,12 @@ class BatchReplay:
         dataset: Path,
         folders: Sequence[Path],
         salt_key: bytes,
+        again: Recomputation,
         base: Path | None = None,
     ) -> None:
         """`base`: the caller's own base model, whose tokenizer is used; None: the run's."""
-        self._dataset, self._folders, self._key, self._base = dataset, folders, salt_key, base
+        self._dataset, self._folders, self._key = dataset, folders, salt_key
+        self._again, self._base = again, base
 
     def check_batches(self, records: Sequence[Record]) -> BatchCount:
         """Recompute every batch, abandoned ones too.
@@ -57,13 +62,14 @@ class BatchReplay:
 
         Raises:
             NotFound: there is no run folder with the private salts of these records, or no base.
-            VerificationError: the tensors of a batch are not the tokens of its records, or the base
-                at hand is not the logged one, by the first file that differs.
+            VerificationError: the tensors of a batch are not the tokens of its records, the dataset
+                was altered since its commit, or the base at hand is not the logged one, by the
+                first file that differs.
         """
         folder = self._find(records[0])
         tokenizer = load_tokenizer(self._logged_base(records[0], folder))
         with (
-            CommittedDataset.open(self._dataset, self._key) as dataset,
+            CommittedDataset.open(self._dataset, self._key, self._again) as dataset,
             SaltStore.open(folder.secrets / "salts.sqlite", self._key, create=False) as salts,
         ):
             feeder = _feeder(records[0], tokenizer, dataset)
@@ -109,7 +115,16 @@ def _feeder(
     if "rules" not in fed:
         shape = FirstRules.shape_of(fed, columns)
         return FirstRules.for_shape(parse_config(config), tokenizer, shape)
-    return Recipe.of(parse_config(config), tokenizer, columns, Kinds.of(rows_of(dataset)))
+    kinds, day = Kinds.of(rows_of(dataset)), _day_of(fed)
+    return Recipe.of(parse_config(config), tokenizer, columns, kinds, day)
+
+
+def _day_of(fed: Mapping[str, Any]) -> str | None:
+    """What the chat template's clock said when the run was opened (attacker-controlled)."""
+    try:
+        return FedFacts.day_of(fed)
+    except InputError as error:
+        raise VerificationError(error.what, where="run.open fed", actual=error.actual) from error
 
 
 def _fed_fault(
@@ -126,7 +141,7 @@ def _fed_fault(
         made = count_fed(feeder, rows_of(dataset), len(dataset)).to_json()
         if isinstance(feeder, FirstRules):
             made = first_form(made)
-    for name, value in made.items():
+    for name, value in {"day": None, **made}.items():
         if said.get(name) != value:
             return VerificationError(
                 "what is fed is not what the run was opened with",
@@ -195,4 +210,5 @@ def open_data_checker(
         AuthError, InputError: the salt key is not private or is missing, so no salted digest can be
             recomputed.
     """
-    return BatchReplay(dataset, folders, load_key(settings.home / "salts.key"), base)
+    key = load_key(settings.home / "salts.key")
+    return BatchReplay(dataset, folders, key, recomputation(settings), base)

@@ -102,8 +102,13 @@ class TrainSummary:
         return {**plain, "adapter_dir": self.adapter_dir.name, "adapter": str(self.adapter)}
 
 
-def prepare_run(config: TrainConfig, base: BaseModel, dataset: Records) -> PreparedRun:
+def prepare_run(
+    config: TrainConfig, base: BaseModel, dataset: Records, day: str | None = None
+) -> PreparedRun:
     """Load model and tokenizer, attach the adapter, choose the evaluation sample, make the Trainer.
+
+    Args:
+        day: What the chat template's clock says, as `Recipe.of` has it.
 
     Raises:
         ConfigError: model or libraries do not allow an option.
@@ -112,7 +117,7 @@ def prepare_run(config: TrainConfig, base: BaseModel, dataset: Records) -> Prepa
     with setting_up():
         set_seed(config.seed)
         kinds = Kinds.of(rows_of(dataset))
-        recipe = Recipe.of(config, load_tokenizer(base.dir), dataset.columns, kinds)
+        recipe = Recipe.of(config, load_tokenizer(base.dir), dataset.columns, kinds, day)
         evaluation = evaluation_of(config, dataset, recipe)
         model = load_adapted_model(config, base.dir)
         trainer = CommittedTrainer(
