@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import errno
 import json
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet as pq
 import pytest
 
 from provenance.dataset.committed import CommittedDataset
@@ -170,6 +175,45 @@ def test_a_committed_dataset_that_was_looked_at_is_closed(
     job = TrainJob(TrainRequest(draft, Selection(""), anchor=False), Settings.load())
     assert job.look(silent).fed.records == 8
     assert open_now == []
+
+
+@BOTH
+def test_bytes_that_would_be_fed_as_base64_are_warned_of(
+    cli: Cli, place: Path, command: tuple[object, ...]
+) -> None:
+    pq.write_table(pa.table({"text": [b"\xff\x00"] * 8, "id": range(8)}), place / "b.parquet")
+    done = cli(*command, "dataset_name=b.parquet", "output_dir=run", "max_steps=1")
+    assert done.code == 0, done.err
+    assert "warning: column text: 8 binary values as base64 are fed as text" in done.out + done.err
+
+
+@pytest.mark.parametrize("key", ["dataset_name", "eval_dataset_name", "model_name_or_path"])
+@BOTH
+def test_what_a_key_names_and_is_not_there_has_one_exit_code(
+    cli: Cli, place: Path, command: tuple[object, ...], key: str
+) -> None:
+    given = {"dataset_name": "rows.jsonl", "output_dir": "run", key: "./nowhere.jsonl"}
+    done = cli(*command, *(f"{name}={value}" for name, value in given.items()))
+    assert done.code == 2, done.err
+    assert key in done.err
+
+
+@pytest.mark.parametrize("name", ["r.arrow", "r.feather"])
+def test_arrow_files_are_refused_with_the_command_that_converts_them(
+    cli: Cli, place: Path, name: str
+) -> None:
+    table = pa.table({"text": [f"line {i}" for i in range(8)]})
+    if name.endswith("feather"):
+        pyarrow.feather.write_feather(table, place / name)
+    else:
+        with pa.ipc.new_stream(place / name, table.schema) as stream:
+            stream.write_table(table)
+    done = cli("plan", EXAMPLES / "tiny.yaml", f"dataset_name={name}", "output_dir=run")
+    assert done.code == 2, done.err
+    _, code, _ = done.err.split('"')[:3]
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    done = cli("plan", EXAMPLES / "tiny.yaml", "dataset_name=r.parquet", "output_dir=run")
+    assert done.code == 0, done.err
 
 
 def room(free: int) -> Any:
