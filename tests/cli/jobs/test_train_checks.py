@@ -28,7 +28,7 @@ from provenance_trainer.draft import parse_draft
 from provenance_trainer.model.base import load_base
 from provenance_trainer.run.room import Room, room_of
 from tests.cli.conftest import Cli, make_environment
-from tests.support.altered import alter_record
+from tests.support.core.altered import alter_record
 from tests.support.places import EXAMPLES
 from tests.support.training import make_config, make_dataset
 

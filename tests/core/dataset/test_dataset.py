@@ -29,7 +29,7 @@ from provenance.errors import (
     VerificationError,
 )
 from provenance.statements import MAX_RECORDS
-from tests.support.altered import alter_record
+from tests.support.core.altered import alter_record
 
 ROWS = [{"text": f"record {i}"} for i in range(20)]
 Make = Callable[..., Path]

@@ -15,7 +15,7 @@ from provenance.settings import Settings
 from provenance_trainer.model.base import BaseModel
 from provenance_trainer.run import lifecycle, train
 from tests.support import training as support
-from tests.support.altered import alter_record
+from tests.support.core.altered import alter_record
 
 
 def request(folder: Path, base: BaseModel, **changes: Any) -> lifecycle.Request:

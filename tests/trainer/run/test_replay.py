@@ -20,7 +20,7 @@ from provenance_trainer.data.legacy import first_form
 from provenance_trainer.model.base import BaseModel
 from provenance_trainer.run.replay import BatchReplay
 from tests.support import training as support
-from tests.support.altered import alter_record
+from tests.support.core.altered import alter_record
 
 ACCOUNT = Account.from_key(b"\x01" * 32)
 
