@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,9 +17,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from provenance.dataset.committed import CommittedDataset
-from provenance.errors import OutputError
+from provenance.errors import OutputError, VerificationError
+from provenance.log.tree import read_records
 from provenance.progress import silent
 from provenance.settings import Settings
+from provenance.verify.protocols import BatchCount
 from provenance_cli.actions.commit import Selection
 from provenance_cli.crash import error_of
 from provenance_cli.jobs.means import clock_notes, dataset_beside, require_room, writing
@@ -26,11 +29,13 @@ from provenance_cli.jobs.train import TrainJob, TrainRequest
 from provenance_cli.setup import machine
 from provenance_trainer.draft import parse_draft
 from provenance_trainer.model.base import load_base
+from provenance_trainer.run.replay import open_data_checker
 from provenance_trainer.run.room import Room, room_of
 from tests.cli.conftest import Cli, make_environment
 from tests.support.core.altered import alter_record
 from tests.support.places import EXAMPLES
 from tests.support.training import make_config, make_dataset
+from tests.trainer.made_tokenizers import CHAT
 
 TRAIN = ("train", EXAMPLES / "tiny.yaml", "--unregistered")
 COMMANDS = (("plan", EXAMPLES / "tiny.yaml"), TRAIN)
@@ -297,3 +302,33 @@ def test_an_altered_dataset_is_refused_by_the_number_of_the_record(
     assert "data record 3: " in done.err or "data record 4: this record or" in done.err
     assert "`provenance dataset check`" in done.err
     assert not (place / "run").exists()
+
+
+def test_a_run_whose_template_writes_the_day_is_recomputed_on_another_day(
+    cli: Cli, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attack: no lie at all, only a verifier who comes on another day."""
+    base = shutil.copytree(load_base("tiny", place.parent / "models").dir, place / "base")
+    (base / "chat_template.jinja").write_text("{{ strftime_now('%d %B %Y') }}" + CHAT)
+    said = [{"messages": [{"role": "user", "content": f"pump {i}?"}]} for i in range(8)]
+    (place / "chat.jsonl").write_text("\n".join(map(json.dumps, said)))
+    monkeypatch.setattr("provenance_trainer.run.preflight.today", lambda: "2026-01-31")
+    monkeypatch.setattr("provenance_trainer.run.lifecycle.today", lambda: "2026-01-31")
+    more = ("dataset_name=chat.jsonl", f"model_name_or_path={base}", "output_dir=run")
+    done = cli(*TRAIN, *more, "max_steps=2")
+    assert done.code == 0, done.err
+    assert "with its clock at 2026-01-31" in done.err + done.out
+    records = read_records(place / "run" / "provenance" / "journal")
+    assert records[0].fields["fed"]["day"] == "2026-01-31"
+    settings = Settings.load({"PROVENANCE_HOME": str(place.parent / "home")})
+
+    def recompute() -> BatchCount:
+        return open_data_checker(place / "run-dataset", [place / "run"], settings).check_batches(
+            records
+        )
+
+    count = recompute()
+    assert (count.recomputed, count.undetermined, count.fed_fault) == (4, 0, None)
+    monkeypatch.setattr("provenance_trainer.run.replay.FedFacts.day_of", lambda fed: "2026-02-01")
+    with pytest.raises(VerificationError, match="not the tokens"):
+        recompute()
