@@ -89,7 +89,15 @@ def _tensor_info(name: str, entry: object, base: int, size: int, where: str) -> 
     ):
         raise InputError("malformed shape or offsets", where=f"{where} {name}")
     start, end = base + offsets[0], base + offsets[1]
-    if not base <= start <= end <= size or end - start != DTYPE_BYTES[dtype] * math.prod(shape):
+    if start <= end and end > size:
+        raise InputError(
+            "file is cut off before the end of its tensors",
+            where=where,
+            expected=f"{end} bytes or more",
+            actual=size,
+            hint="download it again, or copy it again",
+        )
+    if not base <= start <= end or end - start != DTYPE_BYTES[dtype] * math.prod(shape):
         raise InputError(
             "tensor does not fit its file",
             where=f"{where} {name}",

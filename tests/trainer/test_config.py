@@ -236,3 +236,40 @@ def test_a_fault_of_yaml_is_short(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["tiny.yaml", "smollm2.yaml"])
 def test_the_examples_load(name: str) -> None:
     assert load_config(EXAMPLES / name).output_dir
+
+
+def test_an_override_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("dataset_name: d\noutput_dir: o\nlora_r: 2\n")
+    with pytest.raises(ConfigError, match="override stands twice") as caught:
+        load_config(file, ["lora_r=4", "max_steps=1", "lora_r=8"])
+    assert caught.value.actual == "lora_r=4 lora_r=8"
+    assert load_config(file, ["lora_r=4"]).lora_r == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [("1:30", 90), ("010", 8), ("1_000", 1000), ("1_0.5", 10.5), ("1:30.5", 90.5), ("-1:30", -90)],
+)
+def test_numbers_that_yaml_reads_otherwise_than_people_are_refused(
+    tmp_path: Path, text: str, read: float
+) -> None:
+    file = tmp_path / "c.yaml"
+    plain = "dataset_name: d\noutput_dir: o\n"
+    file.write_text(f"{plain}max_steps: {text}\n")
+    with pytest.raises(ConfigError, match=r"in YAML 1\.1") as caught:
+        load_config(file)
+    assert f"{text} means {read}" in str(caught.value)
+    file.write_text(plain)
+    with pytest.raises(ConfigError, match=f"write {read}"):
+        load_config(file, [f"max_steps={text}"])
+    file.write_text(f"{plain}lora_r: 8\nseed: 0\nlearning_rate: 1.0e-3\neval_samples: 0x10\n")
+    assert load_config(file).eval_samples == 16
+
+
+def test_a_configuration_in_latin_1_is_told_how_to_convert(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_bytes("dataset_name: donn\u00e9es\noutput_dir: o\n".encode("latin-1"))
+    with pytest.raises(ConfigError, match="not YAML") as caught:
+        load_config(file)
+    assert str(caught.value.hint).startswith("iconv -f WINDOWS-1252 -t UTF-8 ")

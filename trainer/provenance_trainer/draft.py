@@ -76,8 +76,9 @@ def load_draft(path: Path, overrides: Sequence[str] = ()) -> Draft:
         ConfigError: the file cannot be read, or holds no keys and values.
     """
     value, found = _mapping(path), Findings()
+    given: dict[str, str] = {}
     for override in overrides:
-        found.run(partial(_apply, value, override))
+        found.run(partial(_apply, value, override, given))
     draft = parse_draft(value, str(path))
     found.add(draft.faults)
     return dataclasses.replace(draft, faults=tuple(found.faults))
@@ -98,7 +99,10 @@ def _mapping(path: Path) -> dict[str, Any]:
         value = load_yaml(data)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(
-            "configuration is not YAML", where=str(path), actual=yaml_cause(error)
+            "configuration is not YAML",
+            where=str(path),
+            actual=yaml_cause(error),
+            hint=None if _is_utf8(data) else f"iconv -f WINDOWS-1252 -t UTF-8 {path} > NEW",
         ) from error
     expected = "keys and values, as in examples/smollm2.yaml"
     if value is None:
@@ -114,12 +118,26 @@ def _mapping(path: Path) -> dict[str, Any]:
     return value
 
 
-def _apply(value: dict[str, Any], override: str) -> None:
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _apply(value: dict[str, Any], override: str, given: dict[str, str]) -> None:
+    """Apply one override; `given` holds those before it, by key."""
     key, separator, text = override.partition("=")
     if not separator or not key:
         raise ConfigError(
             "override is not KEY=VALUE", where=override, expected="such as max_steps=100"
         )
+    if key in given:
+        raise ConfigError(
+            "override stands twice", where=key, actual=f"{given[key]} {override}"[:200]
+        )
+    given[key] = override
     try:
         parsed = load_yaml(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:

@@ -11,7 +11,7 @@ from typing import Any
 from provenance.chain.session import Session, deployment_path, load_deployment
 from provenance.dataset.committed import CommittedDataset
 from provenance.dataset.manifest import depth_for
-from provenance.errors import Conflict, InputError
+from provenance.errors import ConfigError, Conflict, InputError, NotFound
 from provenance.faults import Findings
 from provenance.ids import KeyId, RunId, to_hex
 from provenance.layout import RunFolder
@@ -61,6 +61,7 @@ from provenance_zk.training.epochs import proven_epochs, unproven_epochs
 from provenance_zk.training.opened import open_dataset
 from provenance_zk.training.registration import Registered, find_registration
 from provenance_zk.training.sources import RowSource
+from provenance_zk.training.sources.values import BASE64, shown
 
 MANIFEST = "dataset.json"
 
@@ -269,7 +270,15 @@ class TrainJob:
     @cached_property
     def _source(self) -> RowSource:
         """The source of a dataset that is not committed yet, read through once."""
-        return self._selection.open(self.relay)
+        try:
+            return self._selection.open(self.relay)
+        except NotFound as error:  # a key of the configuration is wrong, as for the other two
+            raise ConfigError(
+                error.what,
+                where=f"dataset_name {error.where}",
+                actual=error.actual,
+                hint=error.hint,
+            ) from error
 
     def lines(self) -> list[str]:
         """For people: what was done to the records on the way, what is fed, and warnings."""
@@ -277,8 +286,23 @@ class TrainJob:
         notes = [*self._notes]
         if self.checked is not None:
             lines += self.checked.lines()
+            notes += self._binary_notes(self.checked)
             notes += missing_weight_keys(self._settings, self._config, self.checked.base.dir)
         return [*lines, *(f"warning: {note}" for note in notes)]
+
+    def _binary_notes(self, checked: Checked) -> list[str]:
+        """Columns of bytes that are fed as base64 text, which hardly anybody means."""
+        if self._has_dataset():
+            with CommittedDataset.open(self._dataset) as opened:
+                said = opened.manifest["curation"]
+        else:
+            said = self._source.curation
+        fed = [f"column {shown(column)}: " for column in checked.fed.recipe.shape.columns]
+        return [
+            f"{line} are fed as text: decode them in the source, or choose another column"
+            for line in said
+            if line.startswith(tuple(fed)) and line.endswith(BASE64)
+        ]
 
     def _has_dataset(self) -> bool:
         is_named = self._is_committed or self._request.draft.is_sound("output_dir")

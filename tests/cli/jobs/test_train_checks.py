@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet as pq
 import pytest
 
 from provenance.dataset.committed import CommittedDataset
-from provenance.errors import OutputError
+from provenance.errors import OutputError, VerificationError
+from provenance.log.tree import read_records
 from provenance.progress import silent
 from provenance.settings import Settings
+from provenance.verify.protocols import BatchCount
 from provenance_cli.actions.commit import Selection
 from provenance_cli.crash import error_of
 from provenance_cli.jobs.means import clock_notes, dataset_beside, require_room, writing
@@ -21,11 +29,13 @@ from provenance_cli.jobs.train import TrainJob, TrainRequest
 from provenance_cli.setup import machine
 from provenance_trainer.draft import parse_draft
 from provenance_trainer.model.base import load_base
+from provenance_trainer.run.replay import open_data_checker
 from provenance_trainer.run.room import Room, room_of
 from tests.cli.conftest import Cli, make_environment
 from tests.support.core.altered import alter_record
 from tests.support.places import EXAMPLES
 from tests.support.training import make_config, make_dataset
+from tests.trainer.made_tokenizers import CHAT
 
 TRAIN = ("train", EXAMPLES / "tiny.yaml", "--unregistered")
 COMMANDS = (("plan", EXAMPLES / "tiny.yaml"), TRAIN)
@@ -172,6 +182,45 @@ def test_a_committed_dataset_that_was_looked_at_is_closed(
     assert open_now == []
 
 
+@BOTH
+def test_bytes_that_would_be_fed_as_base64_are_warned_of(
+    cli: Cli, place: Path, command: tuple[object, ...]
+) -> None:
+    pq.write_table(pa.table({"text": [b"\xff\x00"] * 8, "id": range(8)}), place / "b.parquet")
+    done = cli(*command, "dataset_name=b.parquet", "output_dir=run", "max_steps=1")
+    assert done.code == 0, done.err
+    assert "warning: column text: 8 binary values as base64 are fed as text" in done.out + done.err
+
+
+@pytest.mark.parametrize("key", ["dataset_name", "eval_dataset_name", "model_name_or_path"])
+@BOTH
+def test_what_a_key_names_and_is_not_there_has_one_exit_code(
+    cli: Cli, place: Path, command: tuple[object, ...], key: str
+) -> None:
+    given = {"dataset_name": "rows.jsonl", "output_dir": "run", key: "./nowhere.jsonl"}
+    done = cli(*command, *(f"{name}={value}" for name, value in given.items()))
+    assert done.code == 2, done.err
+    assert key in done.err
+
+
+@pytest.mark.parametrize("name", ["r.arrow", "r.feather"])
+def test_arrow_files_are_refused_with_the_command_that_converts_them(
+    cli: Cli, place: Path, name: str
+) -> None:
+    table = pa.table({"text": [f"line {i}" for i in range(8)]})
+    if name.endswith("feather"):
+        pyarrow.feather.write_feather(table, place / name)
+    else:
+        with pa.ipc.new_stream(place / name, table.schema) as stream:
+            stream.write_table(table)
+    done = cli("plan", EXAMPLES / "tiny.yaml", f"dataset_name={name}", "output_dir=run")
+    assert done.code == 2, done.err
+    _, code, _ = done.err.split('"')[:3]
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    done = cli("plan", EXAMPLES / "tiny.yaml", "dataset_name=r.parquet", "output_dir=run")
+    assert done.code == 0, done.err
+
+
 def room(free: int) -> Any:
     return lambda path: SimpleNamespace(free=free)
 
@@ -253,3 +302,33 @@ def test_an_altered_dataset_is_refused_by_the_number_of_the_record(
     assert "data record 3: " in done.err or "data record 4: this record or" in done.err
     assert "`provenance dataset check`" in done.err
     assert not (place / "run").exists()
+
+
+def test_a_run_whose_template_writes_the_day_is_recomputed_on_another_day(
+    cli: Cli, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attack: no lie at all, only a verifier who comes on another day."""
+    base = shutil.copytree(load_base("tiny", place.parent / "models").dir, place / "base")
+    (base / "chat_template.jinja").write_text("{{ strftime_now('%d %B %Y') }}" + CHAT)
+    said = [{"messages": [{"role": "user", "content": f"pump {i}?"}]} for i in range(8)]
+    (place / "chat.jsonl").write_text("\n".join(map(json.dumps, said)))
+    monkeypatch.setattr("provenance_trainer.run.preflight.today", lambda: "2026-01-31")
+    monkeypatch.setattr("provenance_trainer.run.lifecycle.today", lambda: "2026-01-31")
+    more = ("dataset_name=chat.jsonl", f"model_name_or_path={base}", "output_dir=run")
+    done = cli(*TRAIN, *more, "max_steps=2")
+    assert done.code == 0, done.err
+    assert "with its clock at 2026-01-31" in done.err + done.out
+    records = read_records(place / "run" / "provenance" / "journal")
+    assert records[0].fields["fed"]["day"] == "2026-01-31"
+    settings = Settings.load({"PROVENANCE_HOME": str(place.parent / "home")})
+
+    def recompute() -> BatchCount:
+        return open_data_checker(place / "run-dataset", [place / "run"], settings).check_batches(
+            records
+        )
+
+    count = recompute()
+    assert (count.recomputed, count.undetermined, count.fed_fault) == (4, 0, None)
+    monkeypatch.setattr("provenance_trainer.run.replay.FedFacts.day_of", lambda fed: "2026-02-01")
+    with pytest.raises(VerificationError, match="not the tokens"):
+        recompute()

@@ -130,3 +130,23 @@ def test_a_shape_that_was_said_must_be_one_of_the_dataset() -> None:
     ):
         with pytest.raises(InputError, match="no such columns"):
             shape_said(name, fed_columns, columns)
+
+
+@pytest.mark.parametrize(
+    ("row", "renamed"),
+    [
+        ({"prompt ": "a", "completion": "b"}, "'prompt ' to prompt"),
+        ({"Prompt": "a", "Completion": "b"}, "'Prompt' to prompt, 'Completion' to completion"),
+        ({"Instruction": "a", "Output": "b", "id": 1}, "'Instruction' to instruction, 'Output'"),
+        ({"Prompt": [ASK], "Completion": [TELL]}, "'Prompt' to prompt"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_names_that_differ_in_capitals_or_blanks_are_told(
+    row: dict[str, Any], renamed: str
+) -> None:
+    with pytest.raises(ConfigError, match="almost the names of the shape") as caught:
+        shape(row)
+    assert renamed in str(caught.value.hint)
+    text = next(name for name in row)
+    assert shape(row, dataset_text_field=text).columns == (text,)

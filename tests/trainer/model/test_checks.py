@@ -53,6 +53,24 @@ def retensor(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) 
     save_file(tensors, file, metadata={"format": "pt"})
 
 
+def test_weights_that_lie_there_twice_are_named_with_what_to_remove(base: Path) -> None:
+    tensors = {"layers.0.attention.wq.weight": torch.zeros(2, 2)}
+    save_file(tensors, base / "consolidated.safetensors", metadata={"format": "pt"})
+    (fault,) = base_faults(base)
+    assert "the weights twice" in fault.what
+    assert fault.hint == f"remove them: rm {base / 'consolidated.safetensors'}"
+    (base / "consolidated.safetensors").unlink()
+    assert list(base_faults(base)) == []
+
+
+def test_an_adapter_is_no_base(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text("{}")
+    (tmp_path / "adapter_model.safetensors").write_bytes(b"")
+    (fault,) = base_faults(tmp_path)
+    assert fault.what == "folder holds an adapter, not a base model"
+    assert "adapter_config.json" in str(fault.where)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -320,3 +338,11 @@ def test_weights_that_nothing_holds_are_told(
     found = list(value_faults(base, settings()))
     assert [fault.what for fault in found] == ([] if what is None else [what])
     assert all(f"{name} value 7" in str(fault.where) for fault in found)
+
+
+def test_a_file_that_is_cut_off_is_to_be_downloaded_again(base: Path) -> None:
+    file = base / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    (fault, *_) = base_faults(base)
+    assert fault.what == "file is cut off before the end of its tensors"
+    assert "download it again" in str(fault.hint)

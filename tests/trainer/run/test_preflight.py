@@ -44,6 +44,22 @@ def test_a_run_without_faults_says_what_is_fed(cache_dir: Path, tmp_path: Path) 
     assert any(line.startswith("evaluated on 4 of 6 held-out") for line in found.lines())
 
 
+def test_records_beyond_the_positions_of_the_base_are_warned_of(
+    cache_dir: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    base = check(cache_dir).base
+    positions = json.loads((base.dir / "config.json").read_text())["max_position_embeddings"]
+    long = [{"text": "pump " * 2 * positions}]
+    said = "\n".join(check(cache_dir, long, max_length=4 * positions).lines())
+    assert f"max_length is {4 * positions}, and the base model is made for {positions}" in said
+    assert f"set max_length={positions}" in said
+    said = "\n".join(check(cache_dir, max_length=positions + 1).lines())
+    assert f"made for {positions} positions" in said
+    assert "set max_length" not in said
+    assert "positions" not in "\n".join(check(cache_dir, max_length=positions).lines())
+    assert "[transformers]" not in "".join(capfd.readouterr())
+
+
 def evaluate(cache: Path, file: Path, held: list[dict[str, Any]], **changes: Any) -> str:
     file.write_text("".join(json.dumps(record) + "\n" for record in held))
     return "\n".join(check(cache, eval_dataset_name=str(file), **changes).lines())

@@ -178,11 +178,32 @@ def _found(columns: Sequence[str], kinds: Kinds) -> Shape:
     return _of_unnamed(columns, kinds)
 
 
+def _require_no_near_names(columns: Sequence[str]) -> None:
+    """Check that no columns have the names of a shape but for capitals or blanks.
+
+    Raises:
+        ConfigError: they do; one column of them alone is hardly meant.
+    """
+    plain = {column.strip().lower(): column for column in columns}
+    for name in ("prompt_completion", "instruction"):
+        known = [column for column in _NAMED[name] if column in plain]
+        other = [f"{plain[c]!r} to {c}" for c in known if plain[c] != c]
+        if other and set(_required(name)) <= set(known):
+            raise ConfigError(
+                f"columns have almost the names of the shape {name}",
+                where="dataset_name",
+                expected=", ".join(_required(name)),
+                actual=", ".join(map(repr, columns))[:200],
+                hint=f"rename {', '.join(other)}, or choose one with dataset_text_field",
+            )
+
+
 def _of_unnamed(columns: Sequence[str], kinds: Kinds) -> Shape:
     """The one column of text of a dataset whose columns have none of the known names."""
     texts = [c for c in columns if kinds.holds(c, ["text"])]
     if len(texts) == 1 and not any(kinds.holds(c, _WORDS) for c in columns if c not in texts):
         return _shape("text", texts, columns)
+    _require_no_near_names(columns)
     spoken = [c for c in columns if kinds.holds(c, ["messages", "conversations"])]
     choices = [f"dataset_text_field={c}" for c in columns if c in texts or c in spoken]
     if texts:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+_LONG = "sequence-length-is-longer-than-the-specified-maximum"
+
+
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """The tokenizer of a model folder. If it names no padding token, end-of-text pads.
 
@@ -36,6 +39,8 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
             expected="tokenizer.json or tokenizer.model",
             actual=str(error).partition("\n")[0][:200],
         ) from error
+    # Records are cut here, and told about here: the library's own line says neither.
+    tokenizer.deprecation_warnings[_LONG] = True
     rows = load_json(folder / "config.json", MAX_CONFIG_BYTES).get("vocab_size")
     pad = tokenizer.pad_token_id
     if pad is None or (isinstance(rows, int) and pad >= rows):

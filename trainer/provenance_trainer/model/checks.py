@@ -28,6 +28,8 @@ from provenance_trainer.model.conversion import dtype_of
 from provenance_trainer.model.tokenizer_checks import tokenizer_faults
 from provenance_trainer.model.weights import INDEX_NAME, Weights
 
+_ADAPTER = "adapter_config.json"
+_CONSOLIDATED = "consolidated"  # Mistral's own form of the same weights
 _MODEL_FILE = "model.safetensors"
 _MAX_INDEX_BYTES = 64 << 20
 _READ = (".safetensors", ".json", ".jinja")
@@ -62,6 +64,14 @@ def _folder_faults(own: OwnPath) -> Iterator[ProvenanceError]:
             "file is a Git LFS pointer, not the file itself",
             where=_listed(str(path) for path in pointers),
             hint="run git lfs pull in that folder",
+        )
+        return
+    if (own / _ADAPTER).is_file() and not (own / "config.json").is_file():
+        yield InputError(
+            "folder holds an adapter, not a base model",
+            where=str(own / _ADAPTER),
+            expected="config.json and the weights of a whole model",
+            hint="name the model that it was trained on, or merge it into that one first",
         )
         return
     shape: Shape | None = None
@@ -131,6 +141,9 @@ def _weight_faults(folder: Path, shape: Shape | None) -> Iterator[ProvenanceErro
     except InputError as error:
         yield _pickled(folder) or error
         return
+    if twice := _stored_twice(folder, weights):
+        yield twice
+        return
     yield from _file_faults(folder, weights)
     try:
         dtype_of(weights)
@@ -153,6 +166,20 @@ def _pickled(folder: Path) -> InputError | None:
         expected="*.safetensors",
         actual=_listed(pickled),
         hint=_RESAVE,
+    )
+
+
+def _stored_twice(folder: Path, weights: Weights) -> InputError | None:
+    """The error of a folder with Mistral's own form of the weights beside that of transformers."""
+    present = {file.name for file in weights.files}
+    second = sorted(name for name in present if name.startswith(_CONSOLIDATED))
+    if not second or len(second) == len(present):
+        return None
+    return InputError(
+        "folder holds the weights twice, and transformers would not load these weight files",
+        where=str(folder),
+        actual=_listed(second),
+        hint=f"remove them: rm {_listed(str(folder / name) for name in second)}",
     )
 
 

@@ -30,6 +30,8 @@ from provenance_trainer.data.recipe import Recipe
 from provenance_trainer.data.tokenizer import load_tokenizer
 from provenance_trainer.draft import Draft
 from provenance_trainer.formats.checks import format_faults
+from provenance_trainer.model.adapter import load_json
+from provenance_trainer.model.architectures import MAX_CONFIG_BYTES
 from provenance_trainer.model.base import BaseModel, load_base, locate_base
 from provenance_trainer.model.checks import adapter_faults, base_faults
 from provenance_trainer.model.value_checks import value_faults
@@ -39,6 +41,7 @@ from provenance_trainer.run.held_out import read_held_out
 from provenance_trainer.run.plan import plan
 from provenance_trainer.run.settings import pace_faults, pace_notes, settings_faults
 
+_POSITIONS = "max_position_embeddings"
 # Keys that checks rest on: what of a record is fed, whether that can be learned, and how fast.
 _SHAPE = (*("dataset_text_field", "dataset_shape", "completion_only_loss", "assistant_only_loss"),)
 _LEARNABLE = ("max_length", "per_device_train_batch_size", "provenance.allow_empty")
@@ -185,12 +188,27 @@ class _Checks:
             f"this base cannot become {DEFAULT_FORMAT}: {fault}"
             for fault in format_faults(DEFAULT_FORMAT, base.dir)
         ]
+        notes += _position_notes(base, fed)
         notes += pace_notes(config, plan(config, fed.records))
         counted = held.counted if held else counted_of_training(config, fed.records)
         evaluated = [f"evaluated on {counted}"]
         if held is not None:
             evaluated += held.lines(fed, self._seen)
         return Checked(base, fed, tuple(evaluated), tuple(notes))
+
+
+def _position_notes(base: BaseModel, fed: Fed) -> list[str]:
+    """Whether records are longer than the base model was made for."""
+    positions = load_json(base.dir / "config.json", MAX_CONFIG_BYTES).get(_POSITIONS)
+    length = fed.recipe.max_length
+    if type(positions) is not int or length <= positions:
+        return []
+    most = min(fed.longest, length)
+    said = (
+        f"max_length is {length}, and the base model is made for {positions} positions "
+        f"({_POSITIONS}); the longest record has {fed.longest} tokens"
+    )
+    return [f"{said}: set max_length={positions}"] if most > positions else [said]
 
 
 def fed_of(config: TrainConfig, recipe: Recipe, dataset: Records, progress: Progress) -> Fed:

@@ -47,8 +47,23 @@ def file_source(name: str, split: str | None) -> RowSource:
             where=name,
             expected=readable_names(),
             actual="".join(file.suffixes) or "a name without an end",
+            hint=_way_out(file),
         )
     return RowSource(name, "", [file.entry()], _reader([file], reader))
+
+
+def _way_out(file: SourceFile) -> str | None:
+    """How a kind of file that is not read becomes one that is; None where it is not known."""
+    end, new = file.suffixes[0], f"{file.path.stem}.parquet"
+    if end == ".feather":
+        return (
+            'python -c "import pyarrow.feather as f, pyarrow.parquet as p; '
+            f"p.write_table(f.read_table('{file.shown}'), '{new}')\""
+        )
+    if end == ".arrow":
+        read = f"datasets.Dataset.from_file('{file.shown}')"
+        return f"python -c \"import datasets; {read}.to_parquet('{new}')\""
+    return None
 
 
 def folder_source(path: Path, split: str | None) -> RowSource:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ def _datasets() -> Any:
             "the package `datasets` is not installed", hint="pip install 'model-provenance[train]'"
         ) from error
     datasets.disable_progress_bars()
+    # What they come to is told here; between, their libraries print a line for each try.
+    for name in ("huggingface_hub", "datasets"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     return datasets
 
 

@@ -31,8 +31,9 @@ WAY_OUT = "change it in the source, or commit one column with --text-column"
 
 _PLAIN = frozenset({str, bool, type(None)})
 _SHOWN_NAMES = 8
+BASE64 = "binary values as base64"
 _TEXT_KINDS: tuple[tuple[type, str], ...] = (
-    (bytes, "binary values as base64"),
+    (bytes, BASE64),
     (datetime.datetime, "timestamps as RFC 3339 text in UTC"),
     (datetime.date, "dates as ISO 8601 text"),
     (datetime.time, "times of day as ISO 8601 text"),
