@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from provenance.verify.sources.evidence import FolderSource
 from sqlalchemy import ColumnElement, func, select
 
 from provenance.digest import Digest
@@ -17,6 +16,7 @@ from provenance.ids import RunId
 from provenance.layout import RunFolder
 from provenance.log.record import Record
 from provenance.log.records import Release
+from provenance.verify.sources.evidence import FolderSource
 from provenance.verify.sources.names import split_name
 from provenance_api.db import (
     Database,

@@ -9,11 +9,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from provenance.verify.sources.evidence import FolderEvidence, FolderSource
-
 from provenance.ids import RunId
 from provenance.judgement.verdict import Claim, Verdict
 from provenance.layout import RunFolder
+from provenance.verify.sources.evidence import FolderEvidence, FolderSource
 
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s,)]+", re.IGNORECASE)
 _PRIVATE = frozenset({"secrets", ".nodes"})

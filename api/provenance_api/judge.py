@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from provenance.verify.sources.evidence import FolderSource, run_id_of
-
 from provenance.artifacts.tensors import Tensor
 from provenance.digest import Digest
 from provenance.errors import ProvenanceError, UnavailableError
@@ -34,6 +32,7 @@ from provenance.verify.protocols import (
     RegistrationEvidence,
     SampleEvidence,
 )
+from provenance.verify.sources.evidence import FolderSource, run_id_of
 from provenance_api.evidence import Redaction, Stamp, StampedSource
 from provenance_api.state import AppState
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eth_account import Account
-from provenance.verify.sources.evidence import FolderSource
 
 from provenance.chain.anvil import EmbeddedChain
 from provenance.chain.contracts import Reader
@@ -24,6 +23,7 @@ from provenance.judgement.verdict import Verdict
 from provenance.settings import Settings
 from provenance.verify import Options, Verifier, verify
 from provenance.verify.protocols import Difference
+from provenance.verify.sources.evidence import FolderSource
 from provenance_cli.setup.deployment import Wanted, deploy_all, write_trust
 from provenance_zk.checker import Engine, ProofChecker, ProverEngine
 from provenance_zk.prover.client import ZkProver, find_binary

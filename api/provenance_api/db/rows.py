@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from provenance.verify.sources.evidence import MAX_CHUNKS, run_id_of
-
 from provenance.digest import Digest, hash_file
 from provenance.encoding import MAX_INTEGER
 from provenance.errors import InputError
@@ -17,6 +15,7 @@ from provenance.layout import RunFolder
 from provenance.log.anchoring import SignedHead, read_heads
 from provenance.log.record import Record
 from provenance.log.tree import iterate_records
+from provenance.verify.sources.evidence import MAX_CHUNKS, run_id_of
 from provenance.verify.sources.names import split_name
 from provenance_api.db.models import (
     Base,

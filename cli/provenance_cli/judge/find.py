@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from provenance.verify.sources.evidence import FolderSource, run_id_of
 
 from provenance.digest import Digest, hash_file
 from provenance.errors import InputError, NotFound, ProvenanceError
@@ -18,6 +17,7 @@ from provenance.layout import RunFolder
 from provenance.log.anchoring import read_heads
 from provenance.log.tree import read_records
 from provenance.settings import Settings
+from provenance.verify.sources.evidence import FolderSource, run_id_of
 from provenance.verify.sources.names import releases_called
 from provenance_cli.options import Json
 from provenance_cli.output import note, result

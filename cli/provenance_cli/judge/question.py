@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from provenance.verify.sources.evidence import FolderSource, load_openings
-
 from provenance.digest import Digest
 from provenance.ids import RunId
 from provenance.judgement.policy import load_policy
@@ -14,6 +12,7 @@ from provenance.judgement.trust_file import load_trust
 from provenance.judgement.verdict import Verdict
 from provenance.settings import Settings
 from provenance.verify import Options, Verifier, verify
+from provenance.verify.sources.evidence import FolderSource, load_openings
 from provenance_cli.judge.editions import require_no_rollback
 from provenance_cli.wiring import (
     base_folder,

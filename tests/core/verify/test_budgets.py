@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from provenance.verify.sources.evidence import FolderEvidence, FolderSource
 
 from provenance.artifacts.content import content_digest
 from provenance.ids import RunId
@@ -17,6 +16,7 @@ from provenance.log.anchoring import read_heads
 from provenance.log.frames import make_frame, make_header, parse_header, read_frames
 from provenance.log.record import Record
 from provenance.verify.s01_artifact import identify
+from provenance.verify.sources.evidence import FolderEvidence, FolderSource
 from tests.support.processes.memory import MB, refused_within
 
 BOUND = 20 * MB
