@@ -21,6 +21,7 @@ from provenance.errors import InputError
 
 MAX_INTEGER = 2**53 - 1
 MAX_JSON_DEPTH = 64
+MAX_RECURSION = 10_000
 # r of BN254: leaves and roots lie below it. Source: EIP-196.
 FIELD_ORDER = 21888242871839275222246405745257275088548364400416034343698204186575808495617
 BATCH_TENSORS = ("input_ids", "attention_mask", "labels")
@@ -65,6 +66,15 @@ def parse_json(
         if "int_max_str_digits" in str(error):
             raise ValueError(_too_many_digits()) from error
         raise
+
+
+def bound_recursion() -> None:
+    """Lower Python's recursion limit to where it still ends a recursion before the stack does.
+
+    Importing py_ecc, as web3 does, raises it to 100,000. JSON or a template of somebody else's that
+    is nested as deep then ends the process.
+    """
+    sys.setrecursionlimit(min(sys.getrecursionlimit(), MAX_RECURSION))
 
 
 def _too_many_digits() -> str:

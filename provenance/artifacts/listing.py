@@ -42,8 +42,8 @@ FOREIGN_SUFFIXES = (
 # What training needs to go on. No loader of a model or an adapter opens it.
 _TRAINING_STATE = re.compile(
     r"optimizer\.(pt|bin)|scheduler\.pt|scaler\.pt|rng_state(_[0-9]+)?\.pth"
-    r"|trainer_state\.json|training_args\.bin|global_step[0-9]+/.*",
-    re.DOTALL,
+    r"|trainer_state\.json|training_args\.bin"
+    r"|global_step[0-9]+/[A-Za-z0-9_]+_(optim|model)_states\.pt",
 )
 # What people read. A licence travels with the weights, but changes nothing that they do.
 _FOR_PEOPLE = re.compile(

@@ -265,9 +265,10 @@ def _opened(path: Path) -> Iterator[Bytes]:
         raise InputError(
             "cannot read journal", where=str(path), actual=cause_of(error, path)
         ) from error
+    if not stat.S_ISREG(os.fstat(fd).st_mode):  # reading a FIFO would wait for ever
+        os.close(fd)
+        raise InputError("not a regular file", where=str(path))
     with os.fdopen(fd, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):  # reading a FIFO would wait for ever
-            raise InputError("not a regular file", where=str(path))
         yield FileBytes(stream)
 
 

@@ -57,16 +57,24 @@ def verify_artifact(
     """`verify` for an artifact that is identified already.
 
     Several folders may hold the run's log and differ in the rest, since anybody can copy what is
-    public. Each is tried, at most `MAX_ATTEMPTS`, until one verifies: evidence that is merely bad
-    hides none that is good. If none verifies, the verdict is that of the one that came furthest.
+    public. Each is tried, at most `MAX_ATTEMPTS`: evidence that is merely bad hides none that is
+    good, and missing weights hide no contradiction. So what the logged weights contradict counts
+    first, then the verdict that shows most.
     """
     found: list[tuple[Case, Outcome]] = []
     for attempt in range(MAX_ATTEMPTS):
         case = Case(artifact, verifier, options or Options(), attempt)
         found.append((case, judge(case)))
-        if found[-1][1].status is Status.VERIFIED or attempt + 1 >= case.report.logs:
+        if attempt + 1 >= case.report.logs:
             break
-    return _verdict(*min(found, key=lambda one: _ORDER.index(one[1].status)))
+    return _verdict(*min(found, key=_rank))
+
+
+def _rank(found: tuple[Case, Outcome]) -> tuple[bool, int, int]:
+    """Smallest for the attempt that counts."""
+    report, status = found[0].report, found[1].status
+    holding = sum(claim.holds is True for claim in report.claims)
+    return not report.contradicted, _ORDER.index(status), -holding
 
 
 def _verdict(case: Case, outcome: Outcome) -> Verdict:

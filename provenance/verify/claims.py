@@ -34,6 +34,7 @@ class Report:
     release: the release on chain that is followed; name: what its record calls the release.
     draw_block: the block whose hash made the run's seed.
     head: the head that the release lies under.
+    contradicted: whether weights that have the logged identity show something else than is claimed.
     logs: how many folders hold the run's log; each is an attempt of its own.
     """
 
@@ -47,6 +48,7 @@ class Report:
     name: str | None = None
     draw_block: int | None = None
     head: HeadFacts | None = None
+    contradicted: bool = False
     logs: int = 0
 
     def holds(self, id_: str, text: str, **evidence: str) -> None:
@@ -68,7 +70,11 @@ class Report:
         )
 
     def differs(self, id_: str, text: str, differences: Sequence[Difference]) -> None:
-        """Claim `id_` fails once for each of the first ten differences."""
+        """Claim `id_` fails once for each of the first ten differences.
+
+        They are between things whose identities were compared before.
+        """
+        self.contradicted |= bool(differences)
         for found in differences[:_MAX_DIFFERENCES]:
             self.fails(
                 id_,

@@ -18,6 +18,17 @@ class Pending(Exception):
 
 
 def check_release(case: Case, chain: Chain) -> ClaimFacts:
+    """A trusted publisher's final release names exactly this digest, and was not revoked.
+
+    Raises:
+        Stopped: it was revoked. Else as `find_release`.
+    """
+    claim = find_release(case, chain)
+    check_not_revoked(case, chain, claim, claim.index, "release")
+    return claim
+
+
+def find_release(case: Case, chain: Chain) -> ClaimFacts:
     """A trusted publisher's final release names exactly this digest.
 
     If the caller or the file names a run, that run must be the one that released it.
@@ -25,8 +36,9 @@ def check_release(case: Case, chain: Chain) -> ClaimFacts:
     Raises:
         Pending: such a release is not final yet.
         NotFound: no trusted publisher released this digest.
-        Stopped: another run than the named one released it, or the release was revoked. If a
-            digest has several releases by trusted publishers, one revoked release is enough.
+        Stopped: another run than the named one released it.
+
+    If a digest has several releases by trusted publishers, it is a revoked one, if there is any.
     """
     wanted = case.options.release or case.artifact.claimed_run
     trust, digest = case.verifier.trust, case.artifact.digest
@@ -42,7 +54,6 @@ def check_release(case: Case, chain: Chain) -> ClaimFacts:
         run=to_hex(claim.run_id),
         index=str(claim.index),
     )
-    check_not_revoked(case, chain, claim, claim.index, "release")
     return claim
 
 

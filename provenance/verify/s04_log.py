@@ -82,7 +82,7 @@ def _choose(case: Case, chain: Chain, claim: ClaimFacts, candidates: Sequence[Ev
         case.report.fails("release.logged", faults[0])
         raise Stopped
     case.report.logs = len(logs)
-    found = logs[case.attempt]
+    found = logs[min(case.attempt, len(logs) - 1)]  # a folder may vanish between attempts
     case.report.holds(
         "release.logged",
         f"all {found.head.size} records are the log under head {claim.seq}; "

@@ -72,14 +72,17 @@ class DerivedFold:
             _require_equal_files(placed, rule, base, merged)
         if binds_files(opening):
             _require_scale(placed, opening.fields["config"])
+        made = folder_of(placed.record, "merged").name
+        self._require_no_step_made(placed, made)
         self._lists[Merge.TYPE].append(placed)
-        self._merged.add(folder_of(placed.record, "merged").name)
+        self._merged.add(made)
 
     def quantize(self, placed: Placed) -> None:
         """A merged model became a file."""
         self._require_version(placed)
         rule = "weights are quantized that no merge before made"
         _require_made(placed, "source", rule, self._merged)
+        self._require_no_step_made(placed, placed.fields["file"])
         self._lists[Quantize.TYPE].append(placed)
         self._files.add(placed.fields["file"])
 
@@ -98,6 +101,12 @@ class DerivedFold:
             refuse(placed.index, "outputs", rule, "a new artifact", min(again))
         self._lists[Step.TYPE].append(placed)
         self._outputs |= set(outputs)
+
+    def _require_no_step_made(self, placed: Placed, made: str) -> None:
+        """What a step made is not made again by a record that says how it can be checked."""
+        if made in self._outputs:
+            rule = "record makes what a step made before"
+            refuse(placed.index, placed.record.type, rule, "a new artifact", made)
 
     def sample(self, placed: Placed) -> None:
         """Blocks of a merge or of a quantization were proven."""

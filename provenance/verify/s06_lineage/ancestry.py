@@ -14,15 +14,14 @@ from provenance.errors import NotFound, ProvenanceError, UnavailableError, Verif
 from provenance.ids import RunId, to_hex
 from provenance.judgement.edges import EDGE_TABLE
 from provenance.judgement.verdict import Edge
-from provenance.log.fold import read_history
-from provenance.log.graph.folders import binds_files
+from provenance.log.graph.folders import merged_of
 from provenance.log.graph.way_back import WayBack, way_of
-from provenance.log.records import Merge, Step
+from provenance.log.records import Merge, Release, Seed, Step
 from provenance.verify.case import MAX_ATTEMPTS, Artifact, Case, Options
 from provenance.verify.claims import Stopped
 from provenance.verify.protocols import Evidence
 from provenance.verify.s02_chain import Chain
-from provenance.verify.s03_release import Pending, check_not_revoked, check_release
+from provenance.verify.s03_release import Pending, check_not_revoked, find_release
 from provenance.verify.s04_log import Log, check_log
 from provenance.verify.s05_history import check_history
 from provenance.verify.s06_lineage import Lineage, check_lineage
@@ -31,11 +30,12 @@ from provenance.verify.s08_proofs import check_proofs
 from provenance.verify.s08_proofs.run import Run
 
 MAX_NODES = 256  # of the whole lineage
-MAX_RELEASES = 64  # the last ones of a log, each asked for on chain
+MAX_RELEASES = 1024  # the last ones of a log, each asked for on chain
+MAX_BEFORE_SEED = 16  # records of a log among which its seed stands
 _FILE = "quantized_from"  # leads to a run's own file, of which the base is seldom made
 (_STEP,) = (row for row in EDGE_TABLE if row.record == Step.TYPE)
-# Without these a run says nothing about the base: it is not at hand, or nobody trusted released it.
-_NOT_REACHED = {"release.named", "release.logged", "head.signed", "head.final"}
+# Without these a run says nothing about the base.
+_PROVEN = {"dataset.registered", "epoch.proven"}
 
 
 @dataclass
@@ -66,7 +66,7 @@ def trace_base(case: Case, chain: Chain, lineage: Lineage) -> Ancestry:
     """
     walk = _Walk(case, chain)
     try:
-        walk.back(lineage, ())
+        walk.back(lineage, (), case.report.draw_block or 0)
     except UnavailableError:
         raise
     except ProvenanceError as error:
@@ -97,6 +97,25 @@ def _noted(edge: Edge, found: Ancestry) -> Edge:
     return replace(edge, note=f"{edge.note}; {made}" if edge.note else made)
 
 
+@dataclass(frozen=True)
+class _Sought:
+    """What is looked for.
+
+    path: identities from the release back to the artifact that some run made.
+    opened: the block for which the run was opened that began with it.
+    proven: runs that were found to have made it, with their proofs.
+    """
+
+    path: tuple[str, ...]
+    opened: int
+    proven: set[RunId]
+
+    @property
+    def artifact(self) -> str:
+        """The last of the path."""
+        return self.path[-1]
+
+
 class _Walk:
     """A walk, depth first. Its work is bounded by `MAX_NODES`: each step adds nodes, or ends."""
 
@@ -105,19 +124,20 @@ class _Walk:
         self._nodes = {node for edge in case.report.edges for node in (edge.parent, edge.child)}
         self._asked = set[str]()
 
-    def back(self, lineage: Lineage, path: tuple[str, ...]) -> None:
+    def back(self, lineage: Lineage, path: tuple[str, ...], opened: int) -> None:
         """Go on from a run to those that made its base.
 
         path: identities of what was made on the way from the release to this run.
+        opened: the block that this run was opened for; what made its base was logged before it.
 
         Raises:
             VerificationError: the lineage goes in a circle, or has too many nodes.
         """
         if not lineage.binds_files:
             return
-        self._ask(lineage.folder("base").name, (*path, lineage.folder("merged").name))
+        self._ask(lineage.folder("base").name, (*path, lineage.folder("merged").name), opened)
 
-    def _ask(self, artifact: str, path: tuple[str, ...]) -> None:
+    def _ask(self, artifact: str, path: tuple[str, ...], opened: int) -> None:
         """Visit the runs at hand that made an artifact."""
         if artifact in path:
             raise VerificationError("lineage goes in a circle", where=artifact)
@@ -126,65 +146,89 @@ class _Walk:
         self._asked.add(artifact)
         proven = set[RunId]()
         for run_id, model in self._releases(artifact):
-            self._visit(run_id, model, (*path, artifact), proven)
+            self._visit(run_id, model, _Sought((*path, artifact), opened, proven))
 
     def _releases(self, artifact: str) -> list[tuple[RunId, Digest]]:
-        """The releases in logs at hand, not yet checked, of runs that say they made an artifact."""
+        """The releases in logs at hand, not yet checked, of runs that name an artifact."""
         found: dict[tuple[RunId, Digest], None] = {}
         for evidence in self._case.verifier.source.makers(artifact):
             try:
-                found |= dict.fromkeys(_released_with(evidence, artifact))
+                found |= dict.fromkeys(self._released(evidence))
             except UnavailableError:
                 raise
             except ProvenanceError:
                 continue  # bad evidence must not hide the good
         return list(found)
 
-    def _visit(
-        self, run_id: RunId, model: Digest, path: tuple[str, ...], proven: set[RunId]
-    ) -> None:
-        """Judge one release of a run that says it made the last artifact of a path.
+    def _released(self, evidence: Evidence) -> Iterator[tuple[RunId, Digest]]:
+        """(run, model) of the last releases in a log (attacker-controlled), as it says.
 
-        Every folder that holds the run's log is tried, as for the run in question.
+        What stands behind the run's head on chain is nobody's log, and is not read.
+
+        Raises:
+            ProvenanceError: not a log, or one without these records.
+        """
+        seed = next((r for r in evidence.records(MAX_BEFORE_SEED) if r.type == Seed.TYPE), None)
+        run_id = None if seed is None else seed.fields.get("run_id")
+        facts = None if run_id is None else self._chain.snapshot.run(RunId.parse(run_id))
+        if facts is None:
+            return
+        log = evidence.records(facts.size)[: facts.size]
+        models = [r.fields["model"] for r in log if r.type == Release.TYPE]
+        for model in list(dict.fromkeys(reversed(models)))[:MAX_RELEASES]:
+            yield facts.run_id, Digest.parse(model)
+
+    def _visit(self, run_id: RunId, model: Digest, sought: _Sought) -> None:
+        """Judge one release of a run whose log names the last artifact of a path.
+
+        Every folder that holds the run's log is tried, as for the run in question. Nothing counts,
+        for or against the lineage, before the log under the registry's head names the artifact.
         """
         artifact, options = Artifact(model, str(model)), Options(release=run_id)
         for attempt in range(MAX_ATTEMPTS):
             case = Case(artifact, self._case.verifier, options, attempt)
             try:
-                self._examine(case, run_id, path, proven)
-            except (NotFound, Pending):
-                return  # no trusted publisher released it
+                log = check_log(case, self._chain, find_release(case, self._chain))
+            except (NotFound, Pending, Stopped):
+                return  # no trusted publisher released it, or its log is not at hand
+            head = case.report.head
+            if (
+                not _names(log, sought.artifact)
+                or head is None
+                or head.block_number >= sought.opened
+            ):
+                return
+            try:
+                self._examine(case, log, sought)
             except Stopped:
                 if attempt + 1 < min(case.report.logs, MAX_ATTEMPTS):
                     continue
                 self._note_failure(case, run_id)
             return
 
-    def _examine(
-        self, case: Case, run_id: RunId, path: tuple[str, ...], proven: set[RunId]
-    ) -> None:
-        log, lineage = self._judge(case)
-        way = way_of(lineage.history, path[-1])
-        if way is None:
+    def _examine(self, case: Case, log: Log, sought: _Sought) -> None:
+        lineage = check_lineage(case, log, check_history(case, self._chain, log))
+        way = way_of(lineage.history, sought.artifact)
+        if way is None or not _is_released(way, lineage):
             return
+        check_not_revoked(case, self._chain, log.claim, log.claim.index, "release")
         check_own_revocations(case, self._chain, log, lineage)
         for placed in way.records:
             check_not_revoked(case, self._chain, log.claim, placed.index, placed.record.type)
-        if run_id in proven:
+        if log.run.run_id in sought.proven:
             return
+        if log.evidence.registration() is None:
+            raise Stopped  # the public log alone: none of its proofs is at hand here
         check_proofs(Run(case, self._chain, log, lineage))
         if any(claim.holds is False for claim in case.report.claims):
             raise Stopped  # a sampled claim that fails stops nothing by itself
-        proven.add(run_id)
+        if not {claim.id for claim in case.report.claims if claim.holds} >= _PROVEN:
+            raise Stopped  # not checked, for want of evidence
+        sought.proven.add(log.run.run_id)
         self._add(case, log, way)
         for artifact in way.outside:
-            self._ask(artifact, path)
-        self.back(lineage, path)
-
-    def _judge(self, case: Case) -> tuple[Log, Lineage]:
-        claim = check_release(case, self._chain)
-        log = check_log(case, self._chain, claim)
-        return log, check_lineage(case, log, check_history(case, self._chain, log))
+            self._ask(artifact, sought.path, log.run.draw_block)
+        self.back(lineage, sought.path, log.run.draw_block)
 
     def _note_failure(self, case: Case, run_id: RunId) -> None:
         """A claim about the other run failed: it was revoked, it contradicts itself, or is no help.
@@ -193,7 +237,7 @@ class _Walk:
             VerificationError: a trusted publisher released it, and it contradicts itself.
         """
         failed = next((c for c in case.report.claims if c.holds is False), None)
-        if failed is None or failed.id in _NOT_REACHED:
+        if failed is None:
             return
         error = VerificationError(
             f"run {to_hex(run_id)}, which made the base: {failed.text}",
@@ -227,22 +271,16 @@ class _Walk:
         found.development += case.report.development
 
 
-def _released_with(evidence: Evidence, artifact: str) -> Iterator[tuple[RunId, Digest]]:
-    """(run, model) of each release in a log (attacker-controlled) that made an artifact.
+def _names(log: Log, artifact: str) -> bool:
+    """Whether a record of a log names an artifact by its identity."""
+    wanted = f'"{artifact}"'.encode()
+    return any(wanted in record.to_bytes() for record in log.records)
 
-    Where a merge lies on the way, only releases of that merge count.
 
-    Raises:
-        ProvenanceError: not a log, or one that contradicts itself.
+def _is_released(way: WayBack, lineage: Lineage) -> bool:
+    """Whether the followed release is of what lies on the way.
+
+    Where a merge lies there, only releases of its model count: it may have others.
     """
-    history = read_history(evidence.records())
-    if not binds_files(history.opening) or history.seed is None:
-        return
-    way = way_of(history, artifact) if history.releases else None
-    if way is None:
-        return
-    merges = {placed.index for placed in way.records if placed.record.type == Merge.TYPE}
-    run_id = RunId.parse(history.seed.fields["run_id"])
-    for release in history.releases[-MAX_RELEASES:]:
-        if not merges or history.path(release.index).merge.index in merges:
-            yield run_id, Digest.parse(release.fields["model"])
+    merged = {merged_of(p.record).name for p in way.records if p.record.type == Merge.TYPE}
+    return not merged or lineage.folder("merged").name in merged

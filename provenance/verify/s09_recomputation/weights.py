@@ -34,6 +34,8 @@ def check_file(case: Case, log: Log, lineage: Lineage) -> None:
         needs = "the merged weights beside the evidence" if seen else "the file itself"
         case.report.unchecked(id_, text, needs)
         return
+    if not _is_logged(case, id_, "merged", merged, lineage):
+        return
     inspector, path = case.file
     if (actual := inspector.quantization(path)) != quantization:
         case.report.fails(
@@ -48,7 +50,7 @@ def check_file(case: Case, log: Log, lineage: Lineage) -> None:
         return
     differences = inspector.compare_quantized(merged, path)
     case.report.differs(id_, "file is not the quantization of the merged weights", differences)
-    if not _is_logged(case, id_, "merged", merged, lineage) or differences:
+    if differences:
         return
     case.report.holds(id_, f"{text}, recomputed {inspector.exactness(quantization)}")
     case.report.upgrade("quantized_from", Grade.RECOMPUTED)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from provenance.digest import Digest, open_regular
-from provenance.errors import InputError, ProvenanceError
+from provenance.errors import InputError, ProvenanceError, UnavailableError
 from provenance.ids import KeyId, RunId
 from provenance.layout import RunFolder, json_object, read_json
 from provenance.log.anchoring import SignedHead, read_heads
@@ -198,7 +198,7 @@ class FolderSource:
         """Every run folder, each once.
 
         Raises:
-            InputError: more than `MAX_RUN_FOLDERS`.
+            UnavailableError: more than `MAX_RUN_FOLDERS`. They contradict nothing.
         """
         found: dict[Path, RunFolder] = {}
         for root in self._roots:
@@ -207,10 +207,11 @@ class FolderSource:
                     folder = journal.parent.parent
                     found.setdefault(folder.resolve(), RunFolder(folder))
                     if len(found) > MAX_RUN_FOLDERS:
-                        raise InputError(
+                        raise UnavailableError(
                             "too many run folders",
                             where=str(root),
                             expected=f"<= {MAX_RUN_FOLDERS}",
+                            hint="name the run's own folder",
                         )
         return list(found.values())
 

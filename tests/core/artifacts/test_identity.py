@@ -112,6 +112,7 @@ CHANGED: dict[str, Callable[[Path], None]] = {
     "deeper/README.md": write("deeper/README.md"),
     "deeper/weights.safetensors": write("deeper/weights.safetensors"),
     "optimizer.pt.json": write("optimizer.pt.json"),
+    "global_step1/code.py": write("global_step1/code.py"),
 }
 
 

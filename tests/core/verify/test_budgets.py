@@ -129,7 +129,9 @@ def test_run_folders_without_end(tmp_path: Path) -> None:
     for n in range(5000):
         (tmp_path / f"{n}" / "provenance").mkdir(parents=True)
         (tmp_path / f"{n}" / "provenance" / "journal").touch()
-    assert "run folders" in refused_within(BOUND, lambda: FolderSource([tmp_path]).runs())
+    words = refused_within(BOUND, lambda: FolderSource([tmp_path]).runs())
+    assert words.startswith("UnavailableError: ")  # they contradict nothing
+    assert "run folders" in words
 
 
 def test_a_folder_whose_name_is_not_utf8(tmp_path: Path) -> None:
@@ -140,3 +142,8 @@ def test_a_folder_whose_name_is_not_utf8(tmp_path: Path) -> None:
     words = refused_within(BOUND, lambda: found.records())
     words.encode("utf-8")
     assert "journal" in words
+
+
+def test_a_folder_in_the_place_of_a_journal(evidence: FolderEvidence) -> None:
+    evidence.folder.journal.mkdir(parents=True)
+    assert "not a regular file" in refused_within(BOUND, evidence.records)

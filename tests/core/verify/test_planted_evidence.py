@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
-from provenance.judgement.verdict import Status, Verdict
+from provenance.judgement.verdict import Grade, Status, Verdict
 from provenance.log.anchoring import SignedHead
 from provenance.log.tree import Head
 from provenance.signing import sign_head
 from provenance.verify.case import MAX_ATTEMPTS
+from provenance.verify.protocols import Difference
+from tests.core.verify.test_recomputation import Inspector
+from tests.core.verify.test_recomputation import Run as Weighed
 from tests.support.memory_run import DOMAIN, KEY, MemoryEvidence, MemoryRun
 from tests.support.spine import failing
 
@@ -87,3 +91,58 @@ def test_a_signed_fork_counts_wherever_it_lies(first: bool) -> None:
     verdict = Folders(run, [other, good] if first else [good, other]).judge()
     assert (verdict.status, failing(verdict)) == (Status.FAILED, ["head.signed"])
     assert "two histories" in verdict.reason
+
+
+def without_weights(evidence: MemoryEvidence) -> MemoryEvidence:
+    copy = replace(evidence)
+    copy.adapter = lambda: None  # type: ignore[method-assign]
+    copy.merged = lambda: None  # type: ignore[method-assign]
+    return copy
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("what", ["quantized", "merge"])
+def test_a_copy_without_weights_hides_no_contradiction(
+    tmp_path: Path, what: str, first: bool
+) -> None:
+    """The weights at hand are the logged ones, so they count wherever they lie."""
+    run = Weighed(tmp_path)
+    full = run.memory.evidence
+    bare = without_weights(full)
+    run.memory.source = Folders(run.memory, [bare, full] if first else [full, bare])
+    verdict = run.judge(Inspector(**{what: [Difference("w", "1", "2")]}), base=run.base)
+    assert verdict.status is Status.FAILED, verdict.reason
+    assert set(failing(verdict)) <= {"file.recomputed", "merge.recomputed"}
+
+
+def test_a_copy_without_weights_takes_nothing_from_the_grades(tmp_path: Path) -> None:
+    run = Weighed(tmp_path)
+    full = run.memory.evidence
+    run.memory.source = Folders(run.memory, [without_weights(full), full])
+    verdict = run.judge(Inspector(), base=run.base)
+    grades = {edge.kind: edge.grade for edge in verdict.edges}
+    assert grades["quantized_from"] is grades["merged_from"] is Grade.RECOMPUTED
+
+
+def test_other_weights_in_a_copy_contradict_nothing(tmp_path: Path) -> None:
+    run = Weighed(tmp_path)
+    full = run.memory.evidence
+    foreign = replace(full)
+    foreign.adapter = lambda: run.base  # type: ignore[method-assign]
+    foreign.merged = lambda: run.base  # type: ignore[method-assign]
+    run.memory.source = Folders(run.memory, [foreign, full])
+    verdict = run.judge(Inspector(), base=run.base)
+    assert verdict.status is Status.VERIFIED, verdict.reason
+
+
+def test_a_folder_that_vanishes_between_attempts_ends_nothing() -> None:
+    run = MemoryRun()
+    good = run.evidence
+
+    class Vanishing(Folders):
+        def candidates(self, run_id: bytes) -> list[MemoryEvidence]:
+            found, self.each = super().candidates(run_id), [good]
+            return found
+
+    verdict = Vanishing(run, [unproven(good), good]).judge()
+    assert verdict.status is Status.VERIFIED

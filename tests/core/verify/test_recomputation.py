@@ -116,7 +116,7 @@ class Run:
         verifier = Verifier(
             trust=self.memory.trust,
             reader=self.memory.chain,
-            source=self.memory.evidence,
+            source=self.memory.source,
             prover=self.memory.believer,
             inspector=inspector,  # type: ignore[arg-type]
         )

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from provenance.errors import ConfigError, InputError
 from provenance_trainer.config import TrainConfig
 from provenance_trainer.draft import parse_config
+from provenance_trainer.model.adapter import load_json
 from provenance_trainer.model.base import BaseModel
 from provenance_trainer.model.checks import adapter_faults, base_faults
 from provenance_trainer.model.peft_setup import load_adapted_model
@@ -346,3 +347,14 @@ def test_a_file_that_is_cut_off_is_to_be_downloaded_again(base: Path) -> None:
     (fault, *_) = base_faults(base)
     assert fault.what == "file is cut off before the end of its tensors"
     assert "download it again" in str(fault.hint)
+
+
+def test_a_configuration_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:
+    """py_ecc, which web3 loads, raises Python's limit beyond what the stack holds."""
+    import py_ecc
+
+    assert py_ecc is not None
+    file = tmp_path / "config.json"
+    file.write_text("[" * 100_000)
+    with pytest.raises(InputError, match="not JSON"):
+        load_json(file, 1 << 20)

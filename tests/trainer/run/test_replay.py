@@ -88,6 +88,19 @@ def test_every_batch_is_recomputed(copy: Copy) -> None:
     assert copy.check() == BatchCount(copy.batches, 0)
 
 
+@pytest.mark.parametrize("journal", [b"", b"not a journal", None])
+def test_damaged_folders_of_others_hide_no_run_of_the_owner(
+    copy: Copy, tmp_path: Path, journal: bytes | None
+) -> None:
+    """They sort first. The last has the public log, and no salts."""
+    planted = RunFolder(tmp_path / "a" / "planted")
+    planted.secrets.mkdir(parents=True)
+    planted.journal.write_bytes(copy.run.journal.read_bytes() if journal is None else journal)
+    folders = [tmp_path / "a", copy.run.root]
+    replay = BatchReplay(copy.data, folders, support.KEY, support.AGAIN)
+    assert replay.check_batches(copy.records) == BatchCount(copy.batches, 0)
+
+
 def one_sentence(tiny: BaseModel, folder: Path) -> Path:
     """The base, with a tokenizer that makes the same tokens of every text."""
     shutil.copytree(tiny.dir, folder)

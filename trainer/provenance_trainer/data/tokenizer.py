@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provenance.encoding import bound_recursion
 from provenance.errors import InputError
 from provenance_trainer.model.adapter import load_json
 from provenance_trainer.model.architectures import MAX_CONFIG_BYTES
@@ -28,11 +29,20 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     # Here and not above: the library is large, and what is refused before needs none of it.
     from transformers import AutoTokenizer
 
+    bound_recursion()  # the folder may be somebody else's, and transformers bounds no depth
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        ImportError,
+        RecursionError,
+    ) as error:
         raise InputError(
             "tokenizer of the base model cannot be read",
             where=str(folder),

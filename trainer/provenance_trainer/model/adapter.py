@@ -6,7 +6,6 @@ uses one is refused, and the error names the option.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 
 from provenance.artifacts.content import content_digest
 from provenance.digest import Digest, open_regular
+from provenance.encoding import parse_json
 from provenance.errors import InputError
 from provenance_trainer.model import bfloat16
 from provenance_trainer.model.weights import SafetensorsWriter, Weights, atomic_dir, copy_side_files
@@ -112,8 +112,8 @@ def load_json(path: Path, limit_bytes: int) -> dict[str, Any]:
     if len(data) > limit_bytes:
         raise InputError("file is too large", where=str(path), expected=f"<= {limit_bytes} bytes")
     try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        value = parse_json(data, parse_constant=float)
+    except ValueError as error:
         raise InputError("not JSON", where=str(path), actual=error) from error
     if not isinstance(value, dict):
         raise InputError("not a JSON object", where=str(path), actual=type(value).__name__)

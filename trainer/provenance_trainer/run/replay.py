@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from provenance.dataset.committed import CommittedDataset, Recomputation
 from provenance.dataset.saltstore import BATCH_SALTS, SaltStore, load_key
 from provenance.encoding import batch_digest
-from provenance.errors import InputError, NotFound, VerificationError
+from provenance.errors import InputError, NotFound, ProvenanceError, VerificationError
 from provenance.ids import from_hex
 from provenance.layout import RunFolder, read_json
 from provenance.log.fed import FedFacts
@@ -93,8 +93,11 @@ class BatchReplay:
 
     def _find(self, opening: Record) -> RunFolder:
         for folder in FolderSource(self._folders).runs():
-            first = next(iter(iterate_records(folder.journal)), None)
-            if first == opening and folder.secrets.is_dir():
+            try:
+                first = next(iter(iterate_records(folder.journal)), None)
+            except ProvenanceError:
+                continue  # somebody else's damaged folder must not hide the owner's
+            if first == opening and (folder.secrets / "salts.sqlite").is_file():
                 return folder
         raise NotFound(
             "no run folder with the batch salts of this run",
