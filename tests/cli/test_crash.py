@@ -19,7 +19,11 @@ from provenance_cli.crash import redacted
 from provenance_cli.main import known_error
 
 DIGEST = "sha256:" + "ab" * 32
-MAIN = "from provenance_cli.main import COMMANDS, main; COMMANDS.update({extra}); main()"
+# Whoever runs these tests in the background ignores SIGINT, and children would, too.
+MAIN = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from provenance_cli.main import COMMANDS, main; COMMANDS.update({extra}); main()"
+)
 KEY = "0x" + "4c0883a69102937d6231471b5dbb6204fe512961708279feb1be6ae5538da033"
 BROKEN = """
 import os, signal, sys, typer

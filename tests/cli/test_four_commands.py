@@ -32,6 +32,15 @@ TRAIN = (
     "--dedupe",
     "--anchor",
 )
+
+
+def changed(*overrides: str) -> tuple[object, ...]:
+    """TRAIN with other overrides in the place of those of the same names; none may stand twice."""
+    names = {override.partition("=")[0] for override in overrides}
+    kept = (word for word in TRAIN if str(word).partition("=")[0] not in names)
+    return (*kept, *overrides)
+
+
 PUBLISH = ("publish", "runs/one", "--name", "tiny:1", "--draws", 4)
 DONE = re.compile(r"\[(\d)/(\d)\] ([a-z ]+): (done in [\d.]+ s, .+|done already)")
 
@@ -257,7 +266,7 @@ def refused(outcome: Outcome, code: int, text: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [
-        (("dataset_name=nowhere.jsonl",), 4, "no such file, folder or dataset"),
+        (("dataset_name=nowhere.jsonl",), 2, "no such file, folder or dataset"),
         (("model_name_or_path=nobody",), 2, "no such base model"),
         (("dataset_text_field=words",), 2, "no such column"),
         (("learning_rate=9",), 2, "configuration differs"),
@@ -271,7 +280,7 @@ def test_train_refuses_before_the_chain_is_touched(
     before = chain_height(place)
     options = tuple(a for a in arguments if "=" not in a)
     overrides = [a for a in arguments if "=" in a]
-    refused(place.inside(*TRAIN, out, *overrides, *options), code, text)
+    refused(place.inside(*changed(out, *overrides), *options), code, text)
     assert not (place.work / "runs" / "other").exists()
     assert chain_height(place) == before
 
@@ -283,7 +292,7 @@ def test_another_selection_is_not_taken_for_the_committed_one(place: Place) -> N
 
 
 def test_selecting_from_a_committed_dataset_is_refused(place: Place) -> None:
-    arguments = (*TRAIN, "dataset_name=runs/one-dataset", "output_dir=runs/two")
+    arguments = changed("dataset_name=runs/one-dataset", "output_dir=runs/two")
     refused(place.inside(*arguments), 2, "its records cannot be selected any more")
 
 

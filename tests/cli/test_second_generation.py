@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,15 @@ from tests.support.places import REPO
 
 @dataclass(frozen=True)
 class Family:
-    """The first run, and a second one that was opened for the model that the first merged."""
+    """The first run, and a second one that was opened for the model that the first merged.
+
+    before: the verdict with both runs at hand, before anything was revoked.
+    """
 
     mother: Job
     run: Path
     file: Path
+    before: dict[str, Any] = field(default_factory=dict)
 
     def verdict(self, *evidence: Path) -> dict[str, Any]:
         folders = [part for folder in evidence for part in ("--evidence", folder)]
@@ -52,7 +56,8 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Family]:
         ):
             done = mother(*arguments)
             assert done.code == 0, f"{arguments}: {done.err}\n{done.out}"
-        yield Family(mother, run, next((run / "release").glob("*.gguf")))
+        found = Family(mother, run, next((run / "release").glob("*.gguf")))
+        yield replace(found, before=found.verdict(run, mother.run))
 
 
 def claim(verdict: dict[str, Any], id_: str) -> list[dict[str, Any]]:
@@ -64,8 +69,7 @@ def run_id(run: Path) -> str:
 
 
 def test_the_lineage_leads_back_into_the_first_run(family: Family) -> None:
-    mother = family.mother.run
-    verdict = family.verdict(family.run, mother)
+    mother, verdict = family.mother.run, family.before
     assert verdict["status"] == "verified"
     (traced,) = claim(verdict, "base.traced")
     assert (traced["status"], traced["evidence"]["runs"]) == ("holds", run_id(mother))
@@ -97,7 +101,7 @@ def test_other_files_than_the_first_run_made_lead_nowhere(family: Family, tmp_pa
 
 
 def test_revoking_the_first_runs_dataset_reaches_the_second_model(family: Family) -> None:
-    """Last in this file: what is revoked stays so."""
+    """What is revoked stays so: other tests have the verdict from before."""
     mother = family.mother
     registered = json.loads((mother.run / "provenance/dataset/registration.json").read_text())
     dataset, reason = registered["dataset_id"], "it was not ours to use"

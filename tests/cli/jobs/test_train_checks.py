@@ -222,7 +222,7 @@ def test_arrow_files_are_refused_with_the_command_that_converts_them(
 
 
 def room(free: int) -> Any:
-    return lambda path: SimpleNamespace(free=free)
+    return lambda path: SimpleNamespace(free=free, total=1 << 40)
 
 
 @BOTH
@@ -323,7 +323,8 @@ def test_a_run_whose_template_writes_the_day_is_recomputed_on_another_day(
     settings = Settings.load({"PROVENANCE_HOME": str(place.parent / "home")})
 
     def recompute() -> BatchCount:
-        return open_data_checker(place / "run-dataset", [place / "run"], settings).check_batches(
+        folders = [place / "run"]
+        return open_data_checker(place / "run-dataset", folders, settings, None).check_batches(
             records
         )
 
