@@ -34,10 +34,9 @@ def check_file(case: Case, log: Log, lineage: Lineage) -> None:
         needs = "the merged weights beside the evidence" if seen else "the file itself"
         case.report.unchecked(id_, text, needs)
         return
-    if not _is_logged(case, id_, "merged", merged, lineage):
-        return
     inspector, path = case.file
     if (actual := inspector.quantization(path)) != quantization:
+        case.report.contradicted = True
         case.report.fails(
             id_,
             VerificationError(
@@ -50,7 +49,10 @@ def check_file(case: Case, log: Log, lineage: Lineage) -> None:
         return
     differences = inspector.compare_quantized(merged, path)
     case.report.differs(id_, "file is not the quantization of the merged weights", differences)
+    if not _is_logged(case, id_, "merged", merged, lineage):
+        return
     if differences:
+        case.report.contradicted = True
         return
     case.report.holds(id_, f"{text}, recomputed {inspector.exactness(quantization)}")
     case.report.upgrade("quantized_from", Grade.RECOMPUTED)
@@ -75,6 +77,7 @@ def check_merge(case: Case, log: Log, lineage: Lineage) -> None:
         return
     differences = inspector.compare_merged(base, adapter, merged)
     case.report.differs(id_, "merged weights differ from the merge", differences)
+    case.report.contradicted |= bool(differences)
     if not differences:
         case.report.holds(id_, text)
         case.report.upgrade("merged_from", Grade.RECOMPUTED)
@@ -106,6 +109,7 @@ def check_base(case: Case, log: Log, lineage: Lineage) -> None:
         return
     differences = inspector.compare_unadapted(base, sorted(adapted.names), path)
     case.report.differs(id_, "file differs from the base where no adapter is", differences)
+    case.report.contradicted |= bool(differences)
     if not differences:
         left_out = f"{len(adapted.names)} tensors adapted {adapted.by}"
         case.report.holds(id_, f"{text}: all but {left_out}, and the metadata")
