@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from provenance.settings import Settings
 from provenance_cli.setup.installation import Installation
 from tests.cli.conftest import Cli, Outcome, make_environment, run_cli
 from tests.support.chain import TINY_MODEL_KEYS, write_keystore
+from tests.support.processes.loopback import served
 
 NOW = 1_900_000_000
 
@@ -231,15 +231,8 @@ def foreign_chain(block_time: int) -> Iterator[str]:
         def log_message(self, *args: object) -> None:
             return
 
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v3/0123456789abcdef"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with served(Handler) as url:
+        yield f"{url}/v3/0123456789abcdef"
 
 
 @pytest.mark.parametrize(

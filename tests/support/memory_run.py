@@ -110,6 +110,8 @@ class MemoryEvidence:
     )
 
     tables: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    merged_at: Path | None = None
+    adapter_at: Path | None = None
 
     def sample_tables(self, stage: str, number: int) -> Mapping[str, Any] | None:
         return self.tables.get(stage)
@@ -143,10 +145,10 @@ class MemoryEvidence:
         return b"bases" if vk_id in self.keys else None
 
     def merged(self) -> Path | None:
-        return None
+        return self.merged_at
 
     def adapter(self) -> Path | None:
-        return None
+        return self.adapter_at
 
 
 Change = Callable[[list[Record]], list[Record]]

@@ -173,7 +173,7 @@ class _Walk:
         facts = None if run_id is None else self._chain.snapshot.run(RunId.parse(run_id))
         if facts is None:
             return
-        log = evidence.records(facts.size)[: facts.size]
+        log = evidence.records(facts.size)
         models = [r.fields["model"] for r in log if r.type == Release.TYPE]
         for model in list(dict.fromkeys(reversed(models)))[:MAX_RELEASES]:
             yield facts.run_id, Digest.parse(model)

@@ -88,13 +88,15 @@ class FolderEvidence:
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
         self._reader = _Reader(folder.root)
-        self._records: list[Record] = []
+        self._read: tuple[int | None, list[Record]] = (0, [])
 
     def records(self, most: int | None = None) -> Sequence[Record]:
-        """The journal's first `most` records, read once; all if None."""
-        if most is None or len(self._records) < most:
-            self._records = list(islice(iterate_records(self.folder.journal), most))
-        return self._records
+        """The journal's first `most` records; all if None. Read again only if more are wanted."""
+        limit, found = self._read
+        if limit is not None and (most is None or most > limit):
+            found = list(islice(iterate_records(self.folder.journal), most))
+            self._read = (most, found)
+        return found if most is None else found[:most]
 
     def heads(self) -> Sequence[SignedHead]:
         """Lines of heads.jsonl; a torn last one is left out."""

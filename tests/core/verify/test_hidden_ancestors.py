@@ -118,7 +118,7 @@ def test_a_forged_log_revokes_no_base() -> None:
     child = Generation(FIRST, merged(1), chain)
     chain.revoke(OWNER, other.run_id, other.index("release"), "leaked")
     for at_hand in ([forged(other, FIRST), child], [forged(other, FIRST), other, child]):
-        verdict = judge([child], at_hand)  # type: ignore[arg-type]
+        verdict = judge([child], at_hand)  # type: ignore[arg-type]  # only its evidence is asked
         assert verdict.status is Status.VERIFIED, verdict.reason
 
 
@@ -139,7 +139,7 @@ def test_a_later_run_made_no_base_of_an_earlier_one(began_with: NamedFolder, rev
 def test_the_public_log_of_the_bases_run_alone_changes_nothing() -> None:
     mother, child = generations(2)
     bare = Planted(replace(mother.evidence, keys={}, registered=None))
-    verdict = judge([child], [bare, child])  # type: ignore[list-item]
+    verdict = judge([child], [bare, child])  # type: ignore[list-item]  # only its evidence is asked
     assert verdict.status is Status.VERIFIED, verdict.reason
     assert claims(verdict, "base.traced") == []
 

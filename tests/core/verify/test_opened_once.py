@@ -71,4 +71,4 @@ def test_readers_of_a_held_file_do_not_move_each_other(tmp_path: Path) -> None:
     with open_regular(held) as one, open_regular(held) as two:
         one.seek(5)
         assert two.read() == HONEST
-    assert held.parent.descriptor is None  # type: ignore[attr-defined]
+    assert held.parent.descriptor is None  # type: ignore[attr-defined]  # a HeldFile, too

@@ -95,8 +95,8 @@ def test_a_signed_fork_counts_wherever_it_lies(first: bool) -> None:
 
 def without_weights(evidence: MemoryEvidence) -> MemoryEvidence:
     copy = replace(evidence)
-    copy.adapter = lambda: None  # type: ignore[method-assign]
-    copy.merged = lambda: None  # type: ignore[method-assign]
+    copy.adapter_at = None
+    copy.merged_at = None
     return copy
 
 
@@ -128,8 +128,8 @@ def test_other_weights_in_a_copy_contradict_nothing(tmp_path: Path) -> None:
     run = Weighed(tmp_path)
     full = run.memory.evidence
     foreign = replace(full)
-    foreign.adapter = lambda: run.base  # type: ignore[method-assign]
-    foreign.merged = lambda: run.base  # type: ignore[method-assign]
+    foreign.adapter_at = run.base
+    foreign.merged_at = run.base
     run.memory.source = Folders(run.memory, [foreign, full])
     verdict = run.judge(Inspector(), base=run.base)
     assert verdict.status is Status.VERIFIED, verdict.reason
