@@ -276,7 +276,7 @@ def test_any_bytes_are_read_or_refused_by_name(
     [
         ("d.txt", KINDS["jsonl"], ".jsonl"),
         ("d.txt", "\n\n" + '{"text": "only one"}', ".jsonl"),
-        ("d.txt.gz", gzip.compress(KINDS["jsonl"].encode()), ".jsonl"),
+        ("d.txt.gz", gzip.compress(KINDS["jsonl"].encode(), mtime=0), ".jsonl"),
         ("d.txt", "\ufeff" + KINDS["json"], ".json"),
         ("d.txt", json.dumps(ROWS, indent=1), ".json"),
         ("d.csv", KINDS["jsonl"], ".jsonl"),
