@@ -11,7 +11,6 @@ from typing import Any
 from provenance.chain.session import Session, deployment_path, load_deployment
 from provenance.dataset.committed import CommittedDataset
 from provenance.dataset.manifest import depth_for
-from provenance.errors import ConfigError, Conflict, InputError, NotFound
 from provenance.faults import Findings
 from provenance.ids import KeyId, RunId, to_hex
 from provenance.layout import RunFolder
@@ -21,7 +20,7 @@ from provenance.log.record import Record
 from provenance.log.run_log import run_id_of
 from provenance.progress import Progress
 from provenance.settings import Settings
-from provenance_cli.actions.commit import Selection, commit_selection
+from provenance_cli.actions.commit import Selection
 from provenance_cli.actions.prove import EpochRequest, prove_epochs
 from provenance_cli.actions.register import (
     SortedRequest,
@@ -39,7 +38,6 @@ from provenance_cli.jobs.earlier import (
 from provenance_cli.jobs.funds import require_balance
 from provenance_cli.jobs.means import (
     clock_notes,
-    dataset_beside,
     require_key,
     require_means,
     require_room,
@@ -48,20 +46,17 @@ from provenance_cli.jobs.means import (
     writing,
 )
 from provenance_cli.jobs.tasks import Estimate, Relay, Task, forecast
+from provenance_cli.jobs.training_data import TrainingData
 from provenance_cli.jobs.weight_keys import missing_weight_keys
 from provenance_cli.wiring import proving_keys, start_chain
-from provenance_trainer.data.kinds import Kinds
 from provenance_trainer.draft import Draft
 from provenance_trainer.run.lifecycle import Request, train_recorded
 from provenance_trainer.run.plan import plan
-from provenance_trainer.run.preflight import Checked, Rows, preflight
+from provenance_trainer.run.preflight import Checked, preflight
 from provenance_trainer.run.room import room_of
 from provenance_zk.audits.sorted_proofs import FOLDER, is_complete
 from provenance_zk.training.epochs import proven_epochs, unproven_epochs
-from provenance_zk.training.opened import open_dataset
 from provenance_zk.training.registration import Registered, find_registration
-from provenance_zk.training.sources import RowSource
-from provenance_zk.training.sources.values import BASE64, shown
 
 MANIFEST = "dataset.json"
 
@@ -99,17 +94,12 @@ class TrainJob:
     def __init__(self, request: TrainRequest, settings: Settings) -> None:
         """Decide where everything goes; nothing is written."""
         self._request, self._settings = request, settings
-        config, draft = request.draft.config, request.draft
-        named = Path(config.dataset_name)
-        self._is_committed = draft.is_sound("dataset_name") and (named / MANIFEST).is_file()
-        out = Path(config.output_dir)
-        self._dataset = named if self._is_committed else dataset_beside(out)
-        self._selection = replace(request.selection, source=config.dataset_name)
-        self._config = replace(config, dataset_name=str(self._dataset))
-        self._run = RunFolder(out)
-        self._was_committed = self._has_dataset()
-        self.checked: Checked | None = None
         self.relay = Relay()
+        self._data = TrainingData(request.draft, request.selection, settings, self.relay)
+        config = request.draft.config
+        self._config = replace(config, dataset_name=str(self._data.folder))
+        self._run = RunFolder(Path(config.output_dir))
+        self.checked: Checked | None = None
         self._notes: list[str] = []
 
     def check(self, progress: Progress, *, spend: bool = True) -> None:
@@ -161,12 +151,12 @@ class TrainJob:
         """Whether the run may begin, or go on, where it is to be written."""
         found, draft = Findings(), self._request.draft
         if draft.is_sound("output_dir"):
-            commits = None if self._is_committed else self._dataset
+            commits = None if self._data.was_given else self._data.folder
             found.run(lambda: try_run_folders(self._run.root, commits, self._settings))
         if not found.faults and not draft.faults:
             must_resume = self._request.must_resume
             found.run(lambda: require_same_run(self._run, self._config, must_resume=must_resume))
-            found.run(self._require_same_source)
+            found.run(self._data.require_same_source)
             self._notes += room_notes(self._run.root, self._settings)
         found.add(draft.faults)
         return found
@@ -176,7 +166,7 @@ class TrainJob:
         draft = replace(self._request.draft, config=self._config)
         cache = self._settings.cache / "models"
         with ExitStack() as stack:
-            checked = preflight(draft, cache, lambda: self._rows(stack), progress)
+            checked = preflight(draft, cache, lambda: self._data.rows(stack), progress)
         room = room_of(self._config, checked.base.dir, checked.fed.records)
         self._notes += require_room(self._run.root, room)
         self.checked = checked
@@ -191,7 +181,7 @@ class TrainJob:
         deployment = load_deployment(self._settings)
         if self._request.draft.faults:
             return  # what proofs and gas it takes is not known
-        proving_keys(self._settings, deployment, depth_for(self._count))
+        proving_keys(self._settings, deployment, depth_for(self._data.count))
         if not spend:
             done = ("register dataset", "prove order") if self._registered else ()
             gas = sum(task.estimate.gas for task in self.tasks() if task.name not in done)
@@ -203,18 +193,10 @@ class TrainJob:
         require_balance(self._session.rpc, self._session.address, gas)
         self._notes += clock_notes(self._session.rpc)
 
-    def _rows(self, stack: ExitStack) -> Rows:
-        """The records that will be fed, committed or not; `stack` closes their dataset."""
-        if self._has_dataset():
-            return Rows.of(stack.enter_context(open_dataset(self._dataset, self._settings)))
-        source = self._source
-        kinds = Kinds.of(source.records())
-        return Rows(tuple(source.columns), kinds, source.records(), source.reading.records)
-
     def tasks(self) -> list[Task]:
         """The tasks in order, without those that the request leaves out."""
-        made = plan(self._config, self._count)
-        tasks = [] if self._is_committed else [self._commit_task()]
+        made = plan(self._config, self._data.count)
+        tasks = [] if self._data.was_given else [self._data.task()]
         if not self._request.anchor:
             return [*tasks, self._train_task(Estimate(seconds=made.training_s))]
         tasks.append(
@@ -227,7 +209,7 @@ class TrainJob:
         )
         slots = self._sorted_slots
         if slots is not None:
-            cost = estimates.order(self._count, slots)
+            cost = estimates.order(self._data.count, slots)
             tasks.append(Task("prove order", self._is_sorted, self._prove_order, cost))
         tasks.append(self._train_task(estimates.training(made)))
         if self._request.prove:
@@ -244,7 +226,7 @@ class TrainJob:
             "format": "provenance-train/1",
             "run": str(self._run.root),
             "run_id": history.seed.fields.get("run_id"),
-            "dataset": str(self._dataset),
+            "dataset": str(self._data.folder),
             "records": history.size,
             "heads": len(read_heads(self._run.heads)),
             "epochs": proven_epochs(history),
@@ -259,120 +241,43 @@ class TrainJob:
     def _records(self) -> list[Record]:
         return records_of(self._run)
 
-    @cached_property
-    def _count(self) -> int:
-        """How many records the dataset has. Before it is committed, duplicates are counted too."""
-        if self._has_dataset():
-            with CommittedDataset.open(self._dataset) as opened:
-                return len(opened)
-        return self._source.reading.records
-
-    @cached_property
-    def _source(self) -> RowSource:
-        """The source of a dataset that is not committed yet, read through once."""
-        try:
-            return self._selection.open(self.relay)
-        except NotFound as error:  # a key of the configuration is wrong, as for the other two
-            raise ConfigError(
-                error.what,
-                where=f"dataset_name {error.where}",
-                actual=error.actual,
-                hint=error.hint,
-            ) from error
-
     def lines(self) -> list[str]:
         """For people: what was done to the records on the way, what is fed, and warnings."""
-        lines = [] if self._has_dataset() else [*self._source.curation]
+        lines = self._data.curation()
         notes = [*self._notes]
         if self.checked is not None:
             lines += self.checked.lines()
-            notes += self._binary_notes(self.checked)
+            notes += self._data.binary_notes(self.checked)
             notes += missing_weight_keys(self._settings, self._config, self.checked.base.dir)
         return [*lines, *(f"warning: {note}" for note in notes)]
 
-    def _binary_notes(self, checked: Checked) -> list[str]:
-        """Columns of bytes that are fed as base64 text, which hardly anybody means."""
-        if self._has_dataset():
-            with CommittedDataset.open(self._dataset) as opened:
-                said = opened.manifest["curation"]
-        else:
-            said = self._source.curation
-        fed = [f"column {shown(column)}: " for column in checked.fed.recipe.shape.columns]
-        return [
-            f"{line} are fed as text: decode them in the source, or choose another column"
-            for line in said
-            if line.startswith(tuple(fed)) and line.endswith(BASE64)
-        ]
-
-    def _has_dataset(self) -> bool:
-        is_named = self._is_committed or self._request.draft.is_sound("output_dir")
-        return is_named and (self._dataset / MANIFEST).is_file()
-
-    def _require_same_source(self) -> None:
-        """Check that the dataset an earlier call committed is what this call would commit.
-
-        Raises:
-            Conflict: it is not.
-            InputError: the request selects records of a dataset that the user committed.
-        """
-        if self._is_committed:
-            if self._request.selection != Selection(""):
-                raise InputError(
-                    "dataset is committed already, so its records cannot be selected any more",
-                    where=str(self._dataset),
-                    hint="leave out --text-column, --dedupe, --limit, --split and --licence",
-                )
-            return
-        if not self._has_dataset():
-            return
-        facts = self._selection.facts(self._source)
-        with CommittedDataset.open(self._dataset) as opened:
-            committed = opened.manifest
-        for name in ("source", "text_column", "files", "curation"):
-            expected, actual = committed.get(name), getattr(facts, name)
-            if expected != actual:
-                raise Conflict(
-                    f"dataset was committed from another source: {name} differs",
-                    where=str(self._dataset),
-                    expected=str(expected)[:200],
-                    actual=str(actual)[:200],
-                    hint="choose another output_dir",
-                )
-
-    def _commit_task(self) -> Task:
-        return Task("commit dataset", self._has_dataset, self._commit, Estimate(seconds=1.0))
-
-    def _commit(self, progress: Progress) -> str:
-        done = commit_selection(self._selection, self._dataset, self._settings, progress)
-        return f"{done.report.count} records in {self._dataset}; {'; '.join(done.sentences())}"
-
     @property
     def _registered(self) -> Registered | None:
-        return find_registration(self._dataset, load_deployment(self._settings).ledger)
+        return find_registration(self._data.folder, load_deployment(self._settings).ledger)
 
     def _register(self, progress: Progress) -> str:
         executor = self._request.executor
-        done = register_folder(self._dataset, self._session, self._settings, executor, progress)
+        done = register_folder(self._data.folder, self._session, self._settings, executor, progress)
         return f"dataset {to_hex(done.dataset_id)}"
 
     @cached_property
     def _sorted_slots(self) -> int | None:
         """Leaves per chunk of the deployed `sorted` key; None if no such key is deployed."""
-        depth = depth_for(self._count)
+        depth = depth_for(self._data.count)
         keys = load_deployment(self._settings).keys
         return next((k.slots for k in keys if (k.kind, k.depth) == ("sorted", depth)), None)
 
     def _is_sorted(self) -> bool:
         registered = self._registered
-        with CommittedDataset.open(self._dataset) as opened:
-            if registered is None or not is_complete(self._dataset / FOLDER, opened.root):
+        with CommittedDataset.open(self._data.folder) as opened:
+            if registered is None or not is_complete(self._data.folder / FOLDER, opened.root):
                 return False
             key = self._session.deployment.key("sorted", depth=opened.root.depth)
         known = self._session.latest()
         return known.sorted_complete(registered.dataset_id, KeyId.parse(key.vk_id))
 
     def _prove_order(self, progress: Progress) -> str:
-        request = SortedRequest(self._dataset, self._dataset / FOLDER)
+        request = SortedRequest(self._data.folder, self._data.folder / FOLDER)
         done = prove_order(request, self._session, self._settings, progress)
         return f"{len(done.statements)} chunks of {done.key.slots} leaves"
 
@@ -387,7 +292,7 @@ class TrainJob:
             key=self._request.key_name if self._request.anchor else None,
             resume=self._run.journal.is_file(),
             # Counted on the source of a dataset that was not committed yet: count that again.
-            fed=self.checked.fed if self.checked and self._was_committed else None,
+            fed=self.checked.fed if self.checked and self._data.was_committed else None,
             base=self.checked.base if self.checked else None,
         )
         with writing(self._run.root):
@@ -404,7 +309,7 @@ class TrainJob:
         return covered.size >= len(self._records)
 
     def _prove(self, progress: Progress) -> str:
-        request = EpochRequest(self._run.root, self._dataset, self._request.executor)
+        request = EpochRequest(self._run.root, self._data.folder, self._request.executor)
         done = prove_epochs(request, self._session, self._settings, progress)
         epochs = ", ".join(map(str, done.epochs))
         return f"epochs {epochs} accepted, {done.records} records anchored"
