@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ import pytest
 from provenance.chain.anvil import EmbeddedChain
 from provenance.errors import InputError
 from provenance.statements import kinds_of
+from tests.support.golang import GO_ENVIRONMENT
 from tests.support.places import REPO
 
 TOYS = Path(__file__).resolve().parent / "toy"
@@ -104,8 +104,7 @@ def test_go_compiles_a_circuit_of_the_toy(generated: Path) -> None:
     overlay = generated / "overlay.json"
     overlay.write_text(json.dumps({"Replace": {str(to): str(by) for to, by in laid.items()}}))
     command = ["go", "test", f"-overlay={overlay}", "-run", "^TestToyStatement$", "./circuits"]
-    environment = os.environ | {"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
-    done = subprocess.run(command, cwd=prover, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=prover, env=GO_ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "no tests to run" not in done.stdout
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -20,6 +19,7 @@ from provenance.merkle import Tree
 from provenance.signing import Domain, sign_head
 from provenance_cli.judge.log_export import export
 from tests.support.frozen import RUN_1
+from tests.support.golang import GO_ENVIRONMENT
 
 CHECKER = Path(__file__).parent / "tlog"
 KEY = Account.from_key(b"\x01" * 32)
@@ -51,8 +51,7 @@ def write(folder: Path, sizes: list[int]) -> list[bytes]:
 @pytest.fixture(scope="module")
 def checker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     program = tmp_path_factory.mktemp("tlog") / "tlog"
-    environment = os.environ | {"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
-    subprocess.run(["go", "build", "-o", program, "."], cwd=CHECKER, check=True, env=environment)
+    subprocess.run(["go", "build", "-o", program, "."], cwd=CHECKER, check=True, env=GO_ENVIRONMENT)
     return program
 
 

@@ -19,6 +19,7 @@ from provenance.errors import InputError
 from provenance_zk.groth16.verifier import is_valid_proof
 from provenance_zk.kinds import KINDS
 from provenance_zk.proof_file import PROOF_FORMAT, ProofFile
+from tests.support.golang import GO_ENVIRONMENT
 from tests.support.places import REPO
 
 PLAN = json.loads((REPO / "tests" / "vectors" / "zk" / "mutations.json").read_bytes())
@@ -31,6 +32,7 @@ def expanded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(
         ["go", "run", "./cmd/vectors", "-expand", str(folder)],
         cwd=REPO / "zk" / "prover",
+        env=GO_ENVIRONMENT,
         check=True,
         timeout=500,
     )
