@@ -62,5 +62,5 @@ def address_of(addresses: Addresses, contract: str) -> Address:
 
 
 def code_hash(rpc: Rpc, address: Address) -> str:
-    """Keccak-256 of the code at an address, `0x` and 64 digits."""
+    """Keccak-256 of the newest code at an address, `0x` and 64 digits."""
     return to_hex(keccak(rpc.code(address)))

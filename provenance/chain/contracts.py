@@ -6,12 +6,13 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from provenance.chain.artifact import ARTIFACTS, Addresses, abi_of, address_of, code_hash
-from provenance.chain.web3_adapter import Rpc, checksum_address
+from provenance.chain.artifact import ARTIFACTS, Addresses, abi_of, address_of
+from provenance.chain.web3_adapter import Rpc, checksum_address, keccak
 from provenance.errors import RejectedError, UnavailableError
 from provenance.ids import Address, DatasetId, KeyId, RunId, to_hex
 from provenance.judgement.facts import (
     ZERO_WORD,
+    Agreement,
     AnchoringFacts,
     BlockRef,
     ChainIdentity,
@@ -264,16 +265,14 @@ class Reader:
         self._rpc, self._addresses, self._confirmations = rpc, addresses, confirmations
 
     def identity(self) -> ChainIdentity:
-        """Chain id, genesis block, and the code at each address."""
+        """Chain id, genesis block, and the code at each address in the newest block."""
         with _answering():
-            return ChainIdentity(
-                self._rpc.chain_id(),
-                to_hex(self._rpc.block(0).hash),
-                {
-                    name: Contract(address, code_hash(self._rpc, address))
-                    for name, address in self._addresses.items()
-                },
-            )
+            newest = self._rpc.block("latest").hash
+            contracts = {
+                name: Contract(address, to_hex(keccak(self._rpc.code(address, newest))))
+                for name, address in self._addresses.items()
+            }
+            return ChainIdentity(self._rpc.chain_id(), to_hex(self._rpc.block(0).hash), contracts)
 
     def final(self) -> Snapshot:
         """The contracts' state at the newest block that counts as final."""
@@ -292,3 +291,7 @@ class Reader:
         with _answering():
             block = self._rpc.block(number)
         return BlockRef(block.number, block.hash, block.timestamp)
+
+    def agreement(self) -> Agreement | None:
+        """How several endpoints agreed so far; None if there is only one."""
+        return self._rpc.agreement()

@@ -21,7 +21,8 @@ from provenance.chain.calls import (
 )
 from provenance.chain.contracts import Reader
 from provenance.chain.deploy import Deployment, require_same_chain
-from provenance.chain.endpoint import PATIENT, Patience
+from provenance.chain.endpoint import PATIENT, Endpoint, Patience
+from provenance.chain.quorum import Quorum
 from provenance.chain.transactions import TransactionManager
 from provenance.chain.waits import Waits
 from provenance.chain.web3_adapter import Receipt, Rpc, keccak
@@ -64,6 +65,29 @@ def connect(settings: Settings, say: Say = silent, patience: Patience = PATIENT)
     if settings.rpc_url:
         return Rpc(settings.rpc_url, patience=patience, say=say)
     return embedded(settings).rpc()
+
+
+def connect_for_reading(
+    settings: Settings,
+    needed: Callable[[int], int],
+    say: Say = silent,
+    patience: Patience = PATIENT,
+) -> Rpc:
+    """What a verdict's facts are read from: PROVENANCE_READ_URLS, else as `connect`.
+
+    Args:
+        needed: of so many endpoints, how many must agree (`Trust.needed`).
+
+    Raises:
+        UnavailableError: fewer endpoints than must agree, or as `connect`.
+        ConfigError: they are no quorum, or one stands twice.
+    """
+    urls = settings.read_urls
+    count = needed(max(1, len(urls)))
+    if not urls:
+        return connect(settings, say, patience)
+    endpoints = [Endpoint(url, patience=patience, say=say) for url in urls]
+    return Rpc(endpoints[0] if len(endpoints) == 1 else Quorum(endpoints, count))
 
 
 def miner(settings: Settings, rpc: Rpc) -> Callable[[int], None] | None:

@@ -48,6 +48,21 @@ class ChainIdentity:
 
 
 @dataclass(frozen=True)
+class Agreement:
+    """How several endpoints were compared.
+
+    needed: so many gave the same answer to each of the `questions`.
+    endpoints: scheme, host and port of each.
+    notes: who said otherwise, did not answer, or was behind.
+    """
+
+    needed: int
+    endpoints: tuple[str, ...]
+    questions: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class RunFacts:
     """A run in the registry.
 
@@ -269,4 +284,8 @@ class ChainReader(Protocol):
 
     def block(self, number: int) -> BlockRef:
         """A block by its number."""
+        ...
+
+    def agreement(self) -> Agreement | None:
+        """How several endpoints agreed on everything asked so far; None if there is only one."""
         ...

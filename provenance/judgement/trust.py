@@ -59,7 +59,8 @@ class Trust:
 
     `genesis` is in lower case. `contracts` maps names of CONTRACTS to what is pinned; registry and
     ledger are always there. `confirmations` is for a chain without a `finalized` block: a block is
-    final with so many blocks on top; None elsewhere. `version` counts the file's editions. After
+    final with so many blocks on top; None elsewhere. `quorum` is how many endpoints must agree;
+    None for all of them. `version` counts the file's editions. After
     `expires` it is believed no more. `max_age_s` bounds the age of the newest final block (seconds,
     by the verifier's clock); None under `local`. `digest` is the SHA-256 of the file.
     """
@@ -75,6 +76,7 @@ class Trust:
     version: int = 1
     expires: datetime.datetime | None = None
     max_age_s: int | None = None
+    quorum: int | None = None
 
     @property
     def chain(self) -> ChainIdentity:
@@ -122,6 +124,24 @@ class Trust:
             compared.append((f"{name} address", pinned.address, address))
             compared.append((f"{name} code", pinned.code_hash, code))
         return next((row for row in compared if row[1] != row[2]), None)
+
+    def needed(self, endpoints: int) -> int:
+        """Of so many endpoints (>= 1), how many must give the same answers.
+
+        Raises:
+            UnavailableError: more than there are.
+        """
+        if self.quorum is None:
+            return endpoints
+        if self.quorum > endpoints:
+            raise UnavailableError(
+                "fewer endpoints than the trust file wants to agree",
+                where=str(self.digest),
+                expected=f"{self.quorum} (chain.quorum)",
+                actual=endpoints,
+                hint="name more of them, with blanks between, in PROVENANCE_READ_URLS",
+            )
+        return self.quorum
 
     def require_current(self, block: BlockRef, now: datetime.datetime) -> None:
         """Neither this file nor what the chain says last is too old to judge by.

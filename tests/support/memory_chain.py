@@ -90,6 +90,9 @@ class MemoryChain:
             raise UnavailableError("endpoint does not have this block", where=str(number))
         return BlockRef(number, hashed("block", number), 1_700_000_000 + 12 * number)
 
+    def agreement(self) -> None:
+        """There is one such chain."""
+
     # Writing
 
     def mine(self, blocks: int = 1) -> int:
