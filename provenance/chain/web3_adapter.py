@@ -237,10 +237,13 @@ class Abi:
         )
         self._codec = Web3().codec
 
+    def selector(self, function: str) -> bytes:
+        """The four bytes that a call of a function begins with."""
+        return bytes(function_abi_to_4byte_selector(self._functions[function]))
+
     def encode(self, function: str, args: Sequence[Any]) -> bytes:
         """Calldata of a call."""
-        item = self._functions[function]
-        return bytes(function_abi_to_4byte_selector(item)) + self._pack(item["inputs"], args)
+        return self.selector(function) + self._pack(self._functions[function]["inputs"], args)
 
     def encode_constructor(self, args: Sequence[Any]) -> bytes:
         """What stands after the bytecode when a contract is deployed."""

@@ -195,6 +195,18 @@ class Revocation:
     reason: str
 
 
+@dataclass(frozen=True)
+class SignerRevocation:
+    """Somebody revoked an account's key: what it anchored from `from_block` on does not count.
+
+    `block_number` is the block in which that was first said, `from_block` at most the one after it.
+    """
+
+    block_number: int
+    from_block: int
+    reason: str
+
+
 class ChainSnapshot(Protocol):
     """The contracts' state at one block; None stands for what does not exist.
 
@@ -224,6 +236,17 @@ class ChainSnapshot(Protocol):
 
     def revocation(self, run_id: RunId, index: int) -> Revocation | None:
         """The revocation of one record of a run."""
+        ...
+
+    def revoked_entries(self, run_id: RunId) -> list[int] | None:
+        """The indices of all revoked records of a run; None if the pinned code cannot list them."""
+        ...
+
+    def signer_revocation(self, signer: str, by: str) -> SignerRevocation | None:
+        """The revocation of an account's key by one account.
+
+        None too if the pinned code, of an earlier release, knows no such revocations.
+        """
         ...
 
     def dataset_revocation(self, dataset_id: DatasetId, owner: str) -> Revocation | None:

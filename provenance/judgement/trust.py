@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from provenance.digest import Digest
 from provenance.errors import UnavailableError
 from provenance.ids import Address
-from provenance.judgement.facts import BlockRef, ChainIdentity, ChainSnapshot, ClaimFacts, Contract
+from provenance.judgement.facts import (
+    BlockRef,
+    ChainIdentity,
+    ChainSnapshot,
+    ClaimFacts,
+    Contract,
+    SignerRevocation,
+)
 from provenance.statements import KINDS
 
 KEY_KINDS = tuple(KINDS)
@@ -104,6 +111,23 @@ class Trust:
             for claim in snapshot.claims(model)
         )
         return [(claim, publisher) for claim, publisher in found if publisher is not None]
+
+    def key_revocations(self, snapshot: ChainSnapshot, owner: Address) -> list[SignerRevocation]:
+        """The revocations of an account's key that count, the one from the earliest block first.
+
+        They are its own, and those that an address of the same publisher's name made while it was a
+        publisher: the team that lost a key can say so with another one.
+
+        Raises:
+            UnavailableError: the chain does not answer.
+        """
+        names = {p.name for p in self.publishers if p.address == owner}
+        found = [snapshot.signer_revocation(owner, owner)]
+        for other in self.publishers:
+            if other.name in names and other.address != owner:
+                said = snapshot.signer_revocation(owner, other.address)
+                found += [said] if said is not None and other.covers(said.block_number) else []
+        return sorted((r for r in found if r is not None), key=lambda r: r.from_block)
 
     def key(self, vk_id: str) -> Key | None:
         """The pinned key of an id."""

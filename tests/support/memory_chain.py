@@ -25,6 +25,7 @@ from provenance.judgement.facts import (
     ModelAnchoringFacts,
     Revocation,
     RunFacts,
+    SignerRevocation,
 )
 from provenance.merkle import EMPTY_ROOT, verify_inclusion
 from provenance.statements import STAGES, kind_numbered
@@ -58,6 +59,8 @@ class MemoryChain:
     released: list[tuple[bytes, ClaimFacts]] = field(default_factory=list)
     revoked: list[tuple[bytes, int, Revocation]] = field(default_factory=list)
     dataset_revoked: list[tuple[bytes, str, Revocation]] = field(default_factory=list)
+    signers_revoked: list[tuple[str, str, SignerRevocation]] = field(default_factory=list)
+    is_earlier: bool = False  # a registry of an earlier release, without what is newer
     datasets: list[tuple[int, bytes, DatasetFacts]] = field(default_factory=list)
     anchored: list[tuple[bytes, int, AnchoringFacts]] = field(default_factory=list)
     models: list[tuple[bytes, int, int, list[tuple[int, ModelAnchoringFacts]]]] = field(
@@ -191,6 +194,14 @@ class MemoryChain:
         require(self.latest().dataset_revocation(dataset_id, sender) is None, "AlreadyRevoked")
         self.dataset_revoked.append((dataset_id, sender, Revocation(self.mine(), reason)))
 
+    def revoke_signer(self, sender: str, signer: str, from_block: int, reason: str) -> None:
+        require(from_block <= self.block_number + 1, "FromBlockAhead")
+        old, block = self.latest().signer_revocation(signer, sender), self.mine()
+        require(old is None or from_block < old.from_block, "AlreadyRevoked")
+        first = block if old is None else old.block_number
+        said = SignerRevocation(first, from_block, reason)
+        self.signers_revoked.insert(0, (signer, sender, said))
+
     def register(self, dataset_id: bytes, facts: DatasetFacts) -> None:
         require(self.latest().dataset(dataset_id) is None, "DatasetExists")
         self.datasets.append((self.mine(), dataset_id, facts))
@@ -302,6 +313,7 @@ class MemoryChain:
         self.released = [x for x in self.released if x[1].block_number <= top]
         self.revoked = [x for x in self.revoked if x[2].block_number <= top]
         self.dataset_revoked = [x for x in self.dataset_revoked if x[2].block_number <= top]
+        self.signers_revoked = [x for x in self.signers_revoked if x[2].block_number <= top]
         self.datasets = [x for x in self.datasets if x[0] <= top]
         self.anchored = [x for x in self.anchored if x[2].block_number <= top]
         states = [(r, g, n, [s for s in states if s[0] <= top]) for r, g, n, states in self.models]
@@ -356,6 +368,27 @@ class MemorySnapshot:
                 v
                 for r, i, v in self.chain.revoked
                 if (r, i) == (run_id, index) and v.block_number <= self.block.number
+            ),
+            None,
+        )
+
+    def revoked_entries(self, run_id: bytes) -> list[int] | None:
+        if self.chain.is_earlier:
+            return None
+        return [
+            i
+            for r, i, v in self.chain.revoked
+            if r == run_id and v.block_number <= self.block.number
+        ]
+
+    def signer_revocation(self, signer: str, by: str) -> SignerRevocation | None:
+        if self.chain.is_earlier:
+            return None
+        return next(
+            (
+                v
+                for s, b, v in self.chain.signers_revoked
+                if (s, b) == (signer, by) and v.block_number <= self.block.number
             ),
             None,
         )

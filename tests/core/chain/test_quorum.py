@@ -219,6 +219,27 @@ def test_an_endpoint_alone_cannot_name_a_newer_block(stack: ExitStack, honest: R
     assert Rpc(quorum_of(urls, 2)).block("finalized") == final
 
 
+def test_an_endpoint_does_not_make_a_block_final_that_it_does_not_call_final_itself(
+    stack: ExitStack, honest: Run
+) -> None:
+    """The attack: one of two forked nodes finds its second voice in a node that is behind."""
+    rpc = honest.lab.chain.rpc()
+    final = rpc.block("finalized").number
+
+    def late(request: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        if request["method"] == "eth_getBlockByNumber" and request["params"][0] == "finalized":
+            return answer | {"result": rpc.request("eth_getBlockByNumber", [hex(final - 1), False])}
+        return answer
+
+    forked = about(
+        "eth_getBlockByNumber",
+        lambda b: b | {"hash": "0x" + "12" * 32} if int(b["number"], 16) == final else b,
+    )
+    urls = urls_of(stack, honest.lab, honestly, lying(forked), late)
+    with pytest.raises(UnavailableError, match="endpoints disagree"):
+        Rpc(quorum_of(urls, 2)).block("finalized")
+
+
 def test_newest_blocks_of_a_fork_at_the_tip_are_left_for_an_older_one(
     stack: ExitStack, honest: Run
 ) -> None:
