@@ -267,8 +267,8 @@ interface IProvenanceRegistry {
         address owner
     ) external view returns (uint64 blockNumber, string memory reason);
 
-    /// @notice The indices of all revoked entries of a log, in the order in which they were revoked:
-    /// at most `limit`, from `start` on. So one call tells that nothing else was revoked.
+    /// @notice The indices of all revoked entries of a log, in the order in which they were
+    /// revoked: at most `limit`, from `start` on. So one call tells that nothing else was revoked.
     function revokedEntriesOf(
         RunId runId,
         uint256 start,

@@ -18,6 +18,8 @@ from provenance.ids import to_hex
 
 BLOCK = "eth_getBlockByNumber"
 TAGS = ("latest", "finalized")
+REVERTED = "execution reverted"
+"""Stands for the answer that a contract refused the call."""
 _SHOWN_BYTES = 32  # of an answer; of a longer one only its beginning and its digest are told
 _HASH_BYTES = 32
 
@@ -79,6 +81,8 @@ def shown(value: Any) -> str:
     """A canonical answer in a few words; answers that differ are shown differently."""
     if isinstance(value, dict):
         return f"block {int(value['number'], 16)} {value['hash']} of time {value['timestamp']}"
+    if value == REVERTED:
+        return REVERTED
     data = bytes_of(value)
     if len(data) <= _SHOWN_BYTES:
         return str(value)

@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from provenance.chain.answers import RpcError
 from provenance.chain.artifact import ARTIFACTS, Addresses, abi_of, address_of, provides
-from provenance.chain.web3_adapter import Rpc, checksum_address, keccak
+from provenance.chain.web3_adapter import Abi, Rpc, checksum_address, keccak
 from provenance.errors import RejectedError, UnavailableError
 from provenance.ids import Address, DatasetId, KeyId, RunId, to_hex
 from provenance.judgement.facts import (
@@ -32,6 +33,20 @@ PAGE = 100  # entries that one call of a paged view asks for
 MAX_CLAIMS = 100_000
 # Views that registries of earlier releases lack.
 _NEWER = ("revokedEntriesOf", "signerRevocationOf")
+
+_DELEGATION = bytes.fromhex("ef0100")  # before the 20 bytes of an address (EIP-7702)
+_SIGNER = Abi(
+    [
+        {
+            "type": "function",
+            "name": "isValidSignature",
+            "inputs": [{"name": "hash", "type": "bytes32"}, {"name": "signature", "type": "bytes"}],
+            "outputs": [{"name": "", "type": "bytes4"}],
+        }
+    ]
+)
+# The answer "yes" of EIP-1271: the function's own selector in a word.
+_YES = _SIGNER.selector("isValidSignature").ljust(32, b"\0")
 
 
 def _lacks_none() -> frozenset[str]:
@@ -183,6 +198,26 @@ class Snapshot:
         return _revocation(
             self._read("registry", "datasetRevocationOf", dataset_id, checksum_address(owner))
         )
+
+    def contract_code(self, account: Address) -> str | None:
+        """Keccak-256 of an account's code, None if it has none or delegates (EIP-7702)."""
+        with _answering():
+            code = self._rpc.code(account, self.block.hash)
+        return None if not code or code.startswith(_DELEGATION) else to_hex(keccak(code))
+
+    def accepts_signature(self, account: Address, digest: bytes, signature: bytes) -> bool:
+        """Whether a contract says that a signature is its own.
+
+        Source: EIP-1271. A contract that refuses the call says no, as multisigs do.
+        """
+        data = _SIGNER.encode("isValidSignature", (digest, signature))
+        with _answering():
+            try:
+                return self._rpc.call(account, data, self.block.hash) == _YES
+            except RpcError as error:
+                if error.is_revert:
+                    return False
+                raise
 
     def dataset(self, dataset_id: DatasetId) -> DatasetFacts | None:
         """A registration, None if nobody began it."""

@@ -19,7 +19,16 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from provenance.chain.compared import BLOCK, TAGS, canonical, question, require_read, shown
+from provenance.chain.answers import RpcError
+from provenance.chain.compared import (
+    BLOCK,
+    REVERTED,
+    TAGS,
+    canonical,
+    question,
+    require_read,
+    shown,
+)
 from provenance.chain.endpoint import Transport
 from provenance.errors import ConfigError, ProvenanceError, UnavailableError
 from provenance.judgement.facts import Agreement
@@ -107,6 +116,10 @@ def _answer(endpoint: Transport, task: _Task) -> _Answer:
             endpoint.shown,
             canonical(task.method, value, f"{endpoint.shown} {task.method}"),
         )
+    except RpcError as error:
+        if error.is_revert:
+            return _Answer(endpoint.shown, REVERTED)
+        return _Answer(endpoint.shown, error=error)
     except Exception as error:  # raised where it is waited for, if it is a fault of this program
         return _Answer(endpoint.shown, error=error)
 
@@ -167,13 +180,17 @@ class Quorum:
 
         Raises:
             UnavailableError: there is no such answer; it names who said what.
+            RpcError: they say that a contract refused the call.
             InternalError: no read of a verdict.
         """
         require_read(method)
         if method == BLOCK and params[0] in TAGS:
             return self._common_block(params[0])
         answers = self._ask(method, params, self._trusted(), self._most)
-        return self._agreed(answers, question(method, params))
+        value = self._agreed(answers, question(method, params))
+        if value == REVERTED:
+            raise RpcError(f"{self.shown} {method}", {"message": REVERTED})
+        return value
 
     def close(self) -> None:
         """Close all connections; the next request opens others."""

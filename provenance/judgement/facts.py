@@ -253,6 +253,17 @@ class ChainSnapshot(Protocol):
         """The revocation of a dataset by one account."""
         ...
 
+    def contract_code(self, account: Address) -> str | None:
+        """Keccak-256 of an account's code, None if it is no contract.
+
+        An account that delegates to a contract (EIP-7702) is none: its own key still signs for it.
+        """
+        ...
+
+    def accepts_signature(self, account: Address, digest: bytes, signature: bytes) -> bool:
+        """Whether a contract says that a signature of a 32-byte digest is its own (EIP-1271)."""
+        ...
+
     def dataset(self, dataset_id: DatasetId) -> DatasetFacts | None:
         """A registration of a dataset, finished or not."""
         ...

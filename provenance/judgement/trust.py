@@ -43,12 +43,17 @@ class Key:
 
 @dataclass(frozen=True)
 class Publisher:
-    """An account whose releases count, from `from_block` to `to_block` (inclusive; None: open)."""
+    """An account whose releases count, from `from_block` to `to_block` (inclusive; None: open).
+
+    `code_hash` is the Keccak-256 of its code, `0x` and 64 digits, if it is a contract that signs by
+    EIP-1271; None if its own key signs.
+    """
 
     address: Address
     name: str
     from_block: int = 0
     to_block: int | None = None
+    code_hash: str | None = None
 
     def covers(self, block: int) -> bool:
         """Whether a release in this block counts."""

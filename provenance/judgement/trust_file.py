@@ -88,6 +88,7 @@ def render(
         "publishers": [
             {"address": str(p.address), "name": p.name, "from_block": p.from_block}
             | ({} if p.to_block is None else {"to_block": p.to_block})
+            | ({} if p.code_hash is None else {"code_hash": p.code_hash})
             for p in publishers
         ],
     }
@@ -228,6 +229,7 @@ def _publisher(reader: _Reader) -> Publisher:
         reader.get("name", str),
         reader.get("from_block", int, 0),
         reader.get("to_block", int, None),
+        reader.hexadecimal("code_hash", 32) if reader.has("code_hash") else None,
     )
     reader.done()
     return publisher

@@ -60,6 +60,7 @@ class MemoryChain:
     revoked: list[tuple[bytes, int, Revocation]] = field(default_factory=list)
     dataset_revoked: list[tuple[bytes, str, Revocation]] = field(default_factory=list)
     signers_revoked: list[tuple[str, str, SignerRevocation]] = field(default_factory=list)
+    wallets: dict[str, tuple[str, set[tuple[bytes, bytes]]]] = field(default_factory=dict)
     is_earlier: bool = False  # a registry of an earlier release, without what is newer
     datasets: list[tuple[int, bytes, DatasetFacts]] = field(default_factory=list)
     anchored: list[tuple[bytes, int, AnchoringFacts]] = field(default_factory=list)
@@ -402,6 +403,12 @@ class MemorySnapshot:
             ),
             None,
         )
+
+    def contract_code(self, account: str) -> str | None:
+        return self.chain.wallets[account][0] if account in self.chain.wallets else None
+
+    def accepts_signature(self, account: str, digest: bytes, signature: bytes) -> bool:
+        return (digest, signature) in self.chain.wallets[account][1]
 
     def dataset(self, dataset_id: bytes) -> DatasetFacts | None:
         return next(

@@ -63,6 +63,18 @@ def test_render_and_parse_agree() -> None:
     assert trust.key(HASH).klass == "dev"
 
 
+def test_a_publisher_that_is_a_contract_has_its_code_hash() -> None:
+    value = good()
+    assert parse(value).publishers[0].code_hash is None
+    value["publishers"][0]["code_hash"] = HASH
+    trust = parse(value)
+    assert trust.publishers[0].code_hash == HASH
+    assert parse_trust(to_yaml(trust).encode()).publishers == trust.publishers
+    value["publishers"][0]["code_hash"] = "0x12"
+    with pytest.raises(ConfigError, match="not a hex value"):
+        parse(value)
+
+
 def test_a_quorum_is_what_the_file_says_else_all_endpoints() -> None:
     value = good()
     assert [parse(value).needed(n) for n in (1, 2, 5)] == [1, 2, 5]
