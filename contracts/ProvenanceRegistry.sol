@@ -46,6 +46,12 @@ contract ProvenanceRegistry is IProvenanceRegistry {
         string reason;
     }
 
+    struct SignerRevocation {
+        uint64 blockNumber;
+        uint64 fromBlock;
+        string reason;
+    }
+
     /// @inheritdoc IProvenanceRegistry
     uint64 public constant override DRAW_DELAY = 2;
     /// @inheritdoc IProvenanceRegistry
@@ -63,6 +69,9 @@ contract ProvenanceRegistry is IProvenanceRegistry {
         private _claimsBy;
     mapping(DatasetId datasetId => mapping(address owner => Revocation revocation))
         private _datasetRevocations;
+    mapping(RunId runId => uint64[] indices) private _revokedEntries;
+    mapping(address signer => mapping(address by => SignerRevocation revocation))
+        private _signerRevocations;
 
     /// @param supersedes_ the registry that this one replaces; zero if none
     constructor(address supersedes_) {
@@ -194,6 +203,7 @@ contract ProvenanceRegistry is IProvenanceRegistry {
         if (entry.revokedBlock != 0) revert AlreadyRevoked(RunId.unwrap(runId), entry.revokedBlock);
         entry.revokedBlock = uint64(block.number);
         entry.reason = reason;
+        _revokedEntries[runId].push(index);
         emit Revoked(runId, index, reason);
     }
 
@@ -205,6 +215,24 @@ contract ProvenanceRegistry is IProvenanceRegistry {
         revocation.blockNumber = uint64(block.number);
         revocation.reason = reason;
         emit DatasetRevoked(datasetId, msg.sender, reason);
+    }
+
+    /// @inheritdoc IProvenanceRegistry
+    function revokeSigner(
+        address signer,
+        uint64 fromBlock,
+        string calldata reason
+    ) external override {
+        if (fromBlock > block.number + 1) revert FromBlockAhead(fromBlock, block.number);
+        SignerRevocation storage revocation = _signerRevocations[signer][msg.sender];
+        uint64 first = revocation.blockNumber;
+        // Whoever stole a key may have been first to revoke it, from a block that suits them.
+        if (first != 0 && fromBlock >= revocation.fromBlock)
+            revert AlreadyRevoked(bytes32(uint256(uint160(signer))), first);
+        if (first == 0) revocation.blockNumber = uint64(block.number);
+        revocation.fromBlock = fromBlock;
+        revocation.reason = reason;
+        emit SignerRevoked(signer, msg.sender, fromBlock, reason);
     }
 
     /// @inheritdoc IProvenanceRegistry
@@ -283,6 +311,27 @@ contract ProvenanceRegistry is IProvenanceRegistry {
     ) external view override returns (uint64 blockNumber, string memory reason) {
         Revocation storage revocation = _datasetRevocations[datasetId][owner];
         return (revocation.blockNumber, revocation.reason);
+    }
+
+    /// @inheritdoc IProvenanceRegistry
+    function revokedEntriesOf(
+        RunId runId,
+        uint256 start,
+        uint256 limit
+    ) external view override returns (uint64[] memory indices, uint256 total) {
+        uint64[] storage all = _revokedEntries[runId];
+        total = all.length;
+        indices = new uint64[](_pageLength(total, start, limit));
+        for (uint256 i = 0; i < indices.length; ++i) indices[i] = all[start + i];
+    }
+
+    /// @inheritdoc IProvenanceRegistry
+    function signerRevocationOf(
+        address signer,
+        address by
+    ) external view override returns (uint64 blockNumber, uint64 fromBlock, string memory reason) {
+        SignerRevocation storage revocation = _signerRevocations[signer][by];
+        return (revocation.blockNumber, revocation.fromBlock, revocation.reason);
     }
 
     /// @inheritdoc IProvenanceRegistry

@@ -49,6 +49,7 @@ names another installation, and no file is read.
     trust: FILE            trust file
     password_file: FILE    mode 0600
     rpc_url: URL           left out for the embedded chain
+    read_urls: URL URL ..  left out to verify by rpc_url alone
 
 A `.provenance.yaml` is refused if this user's `init` did not write it, or if it was changed or
 moved since. It could come with somebody else's folder, and name that person's trust file. After a
@@ -118,6 +119,11 @@ VARIABLES: dict[str, tuple[str, str]] = {
         "File of mode 0600 whose first line is the keystore's password.",
     ),
     "PROVENANCE_RPC_URL": ("the embedded chain", "JSON-RPC endpoint of the chain."),
+    "PROVENANCE_READ_URLS": (
+        "`PROVENANCE_RPC_URL` alone",
+        "JSON-RPC endpoints, with blanks between, that verdicts are read from. Their answers are "
+        "compared, and `chain.quorum` of the trust file, or all of them, must agree.",
+    ),
     "PROVENANCE_PROVER": (
         "a server per command",
         "Address of a running `zkprover serve` (`unix:PATH`, `tcp:HOST:PORT`), or `one-shot`.",

@@ -28,7 +28,7 @@ from provenance.text.strict_yaml import load_yaml
 
 CONFIG_NAME = ".provenance.yaml"
 CONFIG_FORMAT = "provenance-config/1"
-_KEYS = ("home", "cache", "trust", "password_file", "rpc_url")
+_KEYS = ("home", "cache", "trust", "password_file", "rpc_url", "read_urls")
 _MAX_BYTES = 1 << 16
 
 
@@ -47,6 +47,8 @@ class Settings:
     password_file: PROVENANCE_PASSWORD_FILE, a 0600 file with the keystore's password; None to ask
         on a TTY.
     rpc_url: PROVENANCE_RPC_URL, None for the embedded chain.
+    read_urls: PROVENANCE_READ_URLS, endpoints with blanks between, whose answers verification
+        compares (docs/formats/trust.md); empty to read from `rpc_url` alone.
     """
 
     home: Path
@@ -57,6 +59,7 @@ class Settings:
     prover_secret: Path | None = None
     password_file: Path | None = None
     rpc_url: str | None = None
+    read_urls: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
@@ -96,6 +99,7 @@ class Settings:
             prover_secret=place("PROVENANCE_PROVER_SECRET"),
             password_file=place("PROVENANCE_PASSWORD_FILE", "password_file"),
             rpc_url=env.get("PROVENANCE_RPC_URL") or file.get("rpc_url"),
+            read_urls=tuple((env.get("PROVENANCE_READ_URLS") or file.get("read_urls", "")).split()),
         )
 
 
@@ -137,6 +141,7 @@ def user_config(env: Mapping[str, str]) -> Path:
 
 def _config_text(settings: Settings) -> str:
     facts = {name: getattr(settings, name) for name in _KEYS}
+    facts["read_urls"] = " ".join(settings.read_urls) or None
     shown = {name: str(fact) for name, fact in facts.items() if fact is not None}
     return yaml.safe_dump({"format": CONFIG_FORMAT, **shown}, sort_keys=False)
 

@@ -20,6 +20,7 @@ from typing import Any
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_account.signers.local import LocalAccount
+from eth_utils.crypto import keccak
 
 from provenance.causes import cause_of, content_cause
 from provenance.errors import AuthError, Conflict, InputError, OutputError, VerificationError
@@ -71,6 +72,12 @@ def _message(head: Head, domain: Domain) -> Any:
 def sign_head(account: LocalAccount, head: Head, domain: Domain) -> bytes:
     """65-byte signature r || s || v."""
     return bytes(account.sign_message(_message(head, domain)).signature)
+
+
+def head_digest(head: Head, domain: Domain) -> bytes:
+    """What a signature of a head is about: the 32-byte digest of EIP-712."""
+    message = _message(head, domain)
+    return bytes(keccak(b"\x19" + message.version + message.header + message.body))
 
 
 def verify_head(head: Head, domain: Domain, signature: bytes, signer: str) -> None:

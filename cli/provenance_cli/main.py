@@ -82,7 +82,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "revoke": (
         "provenance_cli.run.revoke:revoke_app",
-        "Revoke a logged record or a dataset, with a reason.",
+        "Revoke a logged record, a dataset or a key, with a reason.",
     ),
     "gate": (
         "provenance_cli.judge.gate:gate_app",

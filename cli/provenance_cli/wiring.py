@@ -11,7 +11,7 @@ from provenance.causes import cause_of
 from provenance.chain.contracts import Reader
 from provenance.chain.deploy import Deployment, restore_hint
 from provenance.chain.endpoint import PATIENT, Patience
-from provenance.chain.session import connect, embedded
+from provenance.chain.session import connect_for_reading, embedded
 from provenance.errors import InputError, UnavailableError
 from provenance.judgement.facts import ChainReader
 from provenance.judgement.trust import Trust
@@ -33,13 +33,17 @@ def start_chain(settings: Settings) -> None:
 def reader_for(settings: Settings, trust: Trust, patience: Patience = PATIENT) -> ChainReader:
     """A reader of the contracts that the trust file pins.
 
-    If the chain cannot be reached, each method of the reader raises UnavailableError.
+    If the chain cannot be reached, or fewer endpoints are configured than the trust file wants to
+    agree, each method of the reader raises UnavailableError.
+
+    Raises:
+        ConfigError: the endpoints are no quorum, or one stands twice.
 
     Args:
         patience: for an endpoint that limits requests; each wait is said on stderr.
     """
     try:
-        rpc = connect(settings, note, patience)
+        rpc = connect_for_reading(settings, trust.needed, note, patience)
     except UnavailableError as error:
         return _DownReader(error)
     return Reader(rpc, trust.addresses, trust.confirmations)
@@ -65,6 +69,9 @@ class _DownReader:
 
     def block(self, number: int) -> NoReturn:
         raise self._error
+
+    def agreement(self) -> None:
+        """Nobody was asked."""
 
 
 def prover_for(settings: Settings, slow: bool) -> ProofVerifier:

@@ -101,6 +101,14 @@ interface IProvenanceRegistry {
     event Revoked(RunId indexed runId, uint64 indexed index, string reason);
     /// @notice `owner` revoked a dataset. This counts for readers who trust `owner`.
     event DatasetRevoked(DatasetId indexed datasetId, address indexed owner, string reason);
+    /// @notice `by` revoked the key of an account, for what it anchored from `fromBlock` on. This
+    /// counts for readers who trust `by` to speak for the account.
+    event SignerRevoked(
+        address indexed signer,
+        address indexed by,
+        uint64 fromBlock,
+        string reason
+    );
 
     /// @notice No run has this id.
     error UnknownRun(RunId runId);
@@ -136,6 +144,8 @@ interface IProvenanceRegistry {
     error IndexOutOfRange(RunId runId, uint64 index, uint64 size);
     /// @notice It was revoked already; a revocation is final, and its reason does not change.
     error AlreadyRevoked(bytes32 id, uint64 blockNumber);
+    /// @notice A key cannot be revoked from a block on that is later than the next one.
+    error FromBlockAhead(uint64 fromBlock, uint256 blockNumber);
 
     /// @notice Opens a run. Its seed comes from the hash of the block that is DRAW_DELAY after this
     /// one. So what is fixed here cannot depend on the seed.
@@ -200,6 +210,16 @@ interface IProvenanceRegistry {
     /// readers ask for the revocation of the owner they trust.
     function revokeDataset(DatasetId datasetId, string calldata reason) external;
 
+    /// @notice Records that the sender revokes the key of an account, for what the account anchors
+    /// from `fromBlock` on. Anybody may do so; readers ask for the revocations of those whom they
+    /// trust to speak for the account, such as itself. Nothing here refuses the account's later
+    /// transactions: readers do not count them. It cannot be undone, only be called again with an
+    /// earlier `fromBlock`, when more is known.
+    /// @param signer the account
+    /// @param fromBlock the first block in which what it anchored does not count: at the latest the
+    /// next one; an earlier one if the key may have been in other hands since
+    function revokeSigner(address signer, uint64 fromBlock, string calldata reason) external;
+
     /// @notice A run; all fields 0 if there is none with this id.
     function runOf(RunId runId) external view returns (Run memory);
 
@@ -246,6 +266,21 @@ interface IProvenanceRegistry {
         DatasetId datasetId,
         address owner
     ) external view returns (uint64 blockNumber, string memory reason);
+
+    /// @notice The indices of all revoked entries of a log, in the order in which they were
+    /// revoked: at most `limit`, from `start` on. So one call tells that nothing else was revoked.
+    function revokedEntriesOf(
+        RunId runId,
+        uint256 start,
+        uint256 limit
+    ) external view returns (uint64[] memory indices, uint256 total);
+
+    /// @notice The revocation of an account's key by `by`: block of the first call, and first block
+    /// in which what the account anchored does not count. `blockNumber` is 0 if there is none.
+    function signerRevocationOf(
+        address signer,
+        address by
+    ) external view returns (uint64 blockNumber, uint64 fromBlock, string memory reason);
 
     /// @notice The registry that this one replaces; zero if none.
     function supersedes() external view returns (address);

@@ -98,6 +98,8 @@ async function measureLog(registry, gas) {
   const args = [runId, 2n, ...names, 700n, path(700, leaves).map(hex)];
   gas["release, of 1,100 entries"] = (await registry.send("release", args)).gas;
   gas["revoke"] = (await registry.send("revoke", [runId, 700n, "licence withdrawn"])).gas;
+  const [owner] = registry.chain.accounts;
+  gas["revokeSigner"] = (await registry.send("revokeSigner", [owner, 1n, "laptop stolen"])).gas;
   gas["setWriter"] = (
     await registry.send("setWriter", [runId, registry.chain.accounts[1], true])
   ).gas;

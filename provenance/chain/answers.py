@@ -24,6 +24,7 @@ from provenance.errors import RejectedError, UnavailableError
 from provenance.ids import HEX_PREFIX, bare_digits
 
 BUSY = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+_REVERTED, _REVERT_WORDS = 3, "execution reverted"  # as geth says that a contract refused
 _SHOWN = 200  # characters of an endpoint's own words
 # Limit exceeded (EIP-1474), and what providers answer in its place.
 _LIMIT_CODES = frozenset({-32005, -32007, -32029, 429})
@@ -103,7 +104,10 @@ class Reply:
 
 
 class RpcError(RejectedError):
-    """The endpoint's own error answer; `data` holds revert bytes if it sent any."""
+    """The endpoint's own error answer; `data` holds revert bytes if it sent any.
+
+    is_revert: whether it says that the contract refused the call.
+    """
 
     def __init__(self, where: str, detail: Mapping[str, Any]) -> None:
         message = str(detail.get("message"))[:300]
@@ -111,6 +115,7 @@ class RpcError(RejectedError):
         if _STATE_WORDS.search(message):
             hint = "this endpoint keeps no old state: name one that does (an archive node)"
         super().__init__("chain refused the call", where=where, actual=message, hint=hint)
+        self.is_revert = detail.get("code") == _REVERTED or message.startswith(_REVERT_WORDS)
         data = detail.get("data")
         if isinstance(data, dict):
             data = data.get("data")
@@ -168,7 +173,7 @@ def _error_of(reply: Reply) -> Mapping[str, Any] | None:
 def _is_limit(detail: Mapping[str, Any]) -> bool:
     """Whether an error is about how often was asked; what a contract says never is."""
     message = str(detail.get("message"))
-    if detail.get("code") == 3 or message.startswith("execution reverted"):
+    if detail.get("code") == _REVERTED or message.startswith(_REVERT_WORDS):
         return False
     return detail.get("code") in _LIMIT_CODES or _LIMIT_WORDS.search(message) is not None
 

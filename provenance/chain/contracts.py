@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from provenance.chain.artifact import ARTIFACTS, Addresses, abi_of, address_of, code_hash
-from provenance.chain.web3_adapter import Rpc, checksum_address
+from provenance.chain.answers import RpcError
+from provenance.chain.artifact import ARTIFACTS, Addresses, abi_of, address_of, provides
+from provenance.chain.web3_adapter import Abi, Rpc, checksum_address, keccak
 from provenance.errors import RejectedError, UnavailableError
 from provenance.ids import Address, DatasetId, KeyId, RunId, to_hex
 from provenance.judgement.facts import (
     ZERO_WORD,
+    Agreement,
     AnchoringFacts,
     BlockRef,
     ChainIdentity,
@@ -22,12 +24,33 @@ from provenance.judgement.facts import (
     ModelAnchoringFacts,
     Revocation,
     RunFacts,
+    SignerRevocation,
     TableFacts,
 )
 
 PAGE = 100  # entries that one call of a paged view asks for
 # Anybody may claim any digest, at the price of a transaction. A total beyond this is a lie.
 MAX_CLAIMS = 100_000
+# Views that registries of earlier releases lack.
+_NEWER = ("revokedEntriesOf", "signerRevocationOf")
+
+_DELEGATION = bytes.fromhex("ef0100")  # before the 20 bytes of an address (EIP-7702)
+_SIGNER = Abi(
+    [
+        {
+            "type": "function",
+            "name": "isValidSignature",
+            "inputs": [{"name": "hash", "type": "bytes32"}, {"name": "signature", "type": "bytes"}],
+            "outputs": [{"name": "", "type": "bytes4"}],
+        }
+    ]
+)
+# The answer "yes" of EIP-1271: the function's own selector in a word.
+_YES = _SIGNER.selector("isValidSignature").ljust(32, b"\0")
+
+
+def _lacks_none() -> frozenset[str]:
+    return frozenset()
 
 
 @contextlib.contextmanager
@@ -45,12 +68,22 @@ def _answering() -> Iterator[None]:
 
 
 class Snapshot:
-    """`provenance.judgement.facts.ChainSnapshot` over JSON-RPC. All reads name one block's hash."""
+    """`provenance.judgement.facts.ChainSnapshot` over JSON-RPC. All reads name one block's hash.
 
-    def __init__(self, rpc: Rpc, addresses: Addresses, tag: str | int) -> None:
+    Args:
+        lacking: tells which views of today the registry's code lacks.
+    """
+
+    def __init__(
+        self,
+        rpc: Rpc,
+        addresses: Addresses,
+        tag: str | int,
+        lacking: Callable[[], frozenset[str]] = _lacks_none,
+    ) -> None:
         with _answering():
             block = rpc.block(tag)
-        self._rpc, self._addresses = rpc, addresses
+        self._rpc, self._addresses, self._lacking = rpc, addresses, lacking
         self.block = BlockRef(block.number, block.hash, block.timestamp)
 
     def _read(self, contract: str, function: str, *args: Any) -> Any:
@@ -128,11 +161,63 @@ class Snapshot:
         """The revocation of a record, None unless it was revoked."""
         return _revocation(self._read("registry", "revocationOf", run_id, index))
 
+    def revoked_entries(self, run_id: RunId) -> list[int] | None:
+        """All revoked records of a run, page by page; None if the registry cannot list them.
+
+        Raises:
+            UnavailableError: the endpoint tells of more than a log can have, or leaves some out.
+        """
+        if "revokedEntriesOf" in self._lacking():
+            return None
+        result: list[int] = []
+        while True:
+            v = self._read("registry", "revokedEntriesOf", run_id, len(result), PAGE)
+            result += v["indices"]
+            if len(result) == v["total"]:
+                return result
+            if not len(result) < v["total"] <= MAX_CLAIMS or not v["indices"]:
+                raise UnavailableError(
+                    "endpoint tells of another number of revoked records",
+                    where="revokedEntriesOf",
+                    expected=v["total"],
+                    actual=len(result),
+                )
+
+    def signer_revocation(self, signer: str, by: str) -> SignerRevocation | None:
+        """The revocation of an account's key by `by`, None unless there is one."""
+        if "signerRevocationOf" in self._lacking():
+            return None
+        names = (checksum_address(signer), checksum_address(by))
+        v = self._read("registry", "signerRevocationOf", *names)
+        if not v["blockNumber"]:
+            return None
+        return SignerRevocation(v["blockNumber"], v["fromBlock"], v["reason"])
+
     def dataset_revocation(self, dataset_id: DatasetId, owner: str) -> Revocation | None:
         """The revocation of a dataset by `owner`, None unless there is one."""
         return _revocation(
             self._read("registry", "datasetRevocationOf", dataset_id, checksum_address(owner))
         )
+
+    def contract_code(self, account: Address) -> str | None:
+        """Keccak-256 of an account's code, None if it has none or delegates (EIP-7702)."""
+        with _answering():
+            code = self._rpc.code(account, self.block.hash)
+        return None if not code or code.startswith(_DELEGATION) else to_hex(keccak(code))
+
+    def accepts_signature(self, account: Address, digest: bytes, signature: bytes) -> bool:
+        """Whether a contract says that a signature is its own.
+
+        Source: EIP-1271. A contract that refuses the call says no, as multisigs do.
+        """
+        data = _SIGNER.encode("isValidSignature", (digest, signature))
+        with _answering():
+            try:
+                return self._rpc.call(account, data, self.block.hash) == _YES
+            except RpcError as error:
+                if error.is_revert:
+                    return False
+                raise
 
     def dataset(self, dataset_id: DatasetId) -> DatasetFacts | None:
         """A registration, None if nobody began it."""
@@ -262,33 +347,48 @@ class Reader:
 
     def __init__(self, rpc: Rpc, addresses: Addresses, confirmations: int | None = None) -> None:
         self._rpc, self._addresses, self._confirmations = rpc, addresses, confirmations
+        self._lacks: frozenset[str] | None = None
 
     def identity(self) -> ChainIdentity:
-        """Chain id, genesis block, and the code at each address."""
+        """Chain id, genesis block, and the code at each address in the newest block."""
         with _answering():
-            return ChainIdentity(
-                self._rpc.chain_id(),
-                to_hex(self._rpc.block(0).hash),
-                {
-                    name: Contract(address, code_hash(self._rpc, address))
-                    for name, address in self._addresses.items()
-                },
-            )
+            newest = self._rpc.block("latest").hash
+            code = {name: self._rpc.code(at, newest) for name, at in self._addresses.items()}
+            chain_id, genesis = self._rpc.chain_id(), to_hex(self._rpc.block(0).hash)
+        # Of the very bytes whose hash is compared with the pinned one.
+        self._lacks = frozenset(
+            view for view in _NEWER if not provides(code.get("registry", b""), "registry", view)
+        )
+        contracts = {
+            name: Contract(self._addresses[name], to_hex(keccak(own))) for name, own in code.items()
+        }
+        return ChainIdentity(chain_id, genesis, contracts)
+
+    def _lacking(self) -> frozenset[str]:
+        """Which newer views the registry of the last `identity` lacks."""
+        if self._lacks is None:
+            self.identity()
+        return self._lacks or frozenset()
 
     def final(self) -> Snapshot:
         """The contracts' state at the newest block that counts as final."""
         if self._confirmations is None:
-            return Snapshot(self._rpc, self._addresses, "finalized")
+            return Snapshot(self._rpc, self._addresses, "finalized", self._lacking)
         with _answering():
             latest = self._rpc.block("latest").number
-        return Snapshot(self._rpc, self._addresses, max(0, latest - self._confirmations))
+        number = max(0, latest - self._confirmations)
+        return Snapshot(self._rpc, self._addresses, number, self._lacking)
 
     def latest(self) -> Snapshot:
         """The contracts' state at the newest block."""
-        return Snapshot(self._rpc, self._addresses, "latest")
+        return Snapshot(self._rpc, self._addresses, "latest", self._lacking)
 
     def block(self, number: int) -> BlockRef:
         """A block by its number."""
         with _answering():
             block = self._rpc.block(number)
         return BlockRef(block.number, block.hash, block.timestamp)
+
+    def agreement(self) -> Agreement | None:
+        """How several endpoints agreed so far; None if there is only one."""
+        return self._rpc.agreement()

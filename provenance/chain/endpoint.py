@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import requests
@@ -24,6 +24,7 @@ from urllib3.exceptions import HTTPError, NameResolutionError, ReadTimeoutError
 
 from provenance.chain.answers import Later, Reply, later, result_of
 from provenance.errors import InputError, UnavailableError
+from provenance.judgement.facts import Agreement
 from provenance.progress import Say, silent
 
 MAX_ANSWER_BYTES = 32 << 20
@@ -48,6 +49,27 @@ PATIENT = Patience()
 BRISK = Patience(1, 3.0)  # where somebody waits for the answer
 _FIRST_S, _LONGEST_S = 1.0, 15.0  # waits that the endpoint does not name double between these
 _JITTER = 0.25  # part of a wait that is added at random, so that clients do not come back at once
+
+
+class Transport(Protocol):
+    """Asks one endpoint, or several as one. `shown` is all of their URLs that people may see."""
+
+    @property
+    def shown(self) -> str:
+        """Scheme, host and port of each."""
+        ...
+
+    def request(self, method: str, params: Sequence[Any] = ()) -> Any:
+        """The `result` of one call. Raises UnavailableError or RpcError."""
+        ...
+
+    def close(self) -> None:
+        """Close connections; the next request opens others."""
+        ...
+
+    def agreement(self) -> Agreement | None:
+        """How the endpoints agreed so far; None if there is only one."""
+        ...
 
 
 class Endpoint:
@@ -108,6 +130,9 @@ class Endpoint:
     def close(self) -> None:
         """Close the calling thread's connection; the next request opens another."""
         self._session.close()
+
+    def agreement(self) -> None:
+        """Nobody to agree with."""
 
     def _pause_s(self, asked: Later, attempt: int) -> float | None:
         """Seconds until the next try; None if there is none."""

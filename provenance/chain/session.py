@@ -11,6 +11,7 @@ from typing import Any
 from eth_account.signers.local import LocalAccount
 
 from provenance.chain.anvil import EmbeddedChain
+from provenance.chain.artifact import provides
 from provenance.chain.calls import (
     EpochPoints,
     EpochProof,
@@ -21,10 +22,11 @@ from provenance.chain.calls import (
 )
 from provenance.chain.contracts import Reader
 from provenance.chain.deploy import Deployment, require_same_chain
-from provenance.chain.endpoint import PATIENT, Patience
+from provenance.chain.endpoint import PATIENT, Endpoint, Patience
+from provenance.chain.quorum import Quorum
 from provenance.chain.transactions import TransactionManager
 from provenance.chain.waits import Waits
-from provenance.chain.web3_adapter import Receipt, Rpc, keccak
+from provenance.chain.web3_adapter import Receipt, Rpc, checksum_address, keccak
 from provenance.chain.writer import Writer
 from provenance.dataset.manifest import DatasetRoot
 from provenance.digest import sha256
@@ -64,6 +66,29 @@ def connect(settings: Settings, say: Say = silent, patience: Patience = PATIENT)
     if settings.rpc_url:
         return Rpc(settings.rpc_url, patience=patience, say=say)
     return embedded(settings).rpc()
+
+
+def connect_for_reading(
+    settings: Settings,
+    needed: Callable[[int], int],
+    say: Say = silent,
+    patience: Patience = PATIENT,
+) -> Rpc:
+    """What a verdict's facts are read from: PROVENANCE_READ_URLS, else as `connect`.
+
+    Args:
+        needed: of so many endpoints, how many must agree (`Trust.needed`).
+
+    Raises:
+        UnavailableError: fewer endpoints than must agree, or as `connect`.
+        ConfigError: they are no quorum, or one stands twice.
+    """
+    urls = settings.read_urls
+    count = needed(max(1, len(urls)))
+    if not urls:
+        return connect(settings, say, patience)
+    endpoints = [Endpoint(url, patience=patience, say=say) for url in urls]
+    return Rpc(endpoints[0] if len(endpoints) == 1 else Quorum(endpoints, count))
 
 
 def miner(settings: Settings, rpc: Rpc) -> Callable[[int], None] | None:
@@ -255,6 +280,26 @@ class Session:
         """Revoke a dataset in this account's name, for good."""
         label = f"revoke:{dataset_id.hex()}"
         return self.writer.send("registry", label, "revokeDataset", dataset_id, reason)
+
+    def revoke_signer(self, signer: Address, from_block: int | None, reason: str) -> Receipt:
+        """Revoke an account's key in this account's name, for what it anchors from a block on.
+
+        Args:
+            from_block: None for the next block.
+
+        Raises:
+            InputError: the registry is of an earlier release, which knows no such revocations.
+        """
+        if not provides(self.rpc.code(self.deployment.registry), "registry", "revokeSigner"):
+            raise InputError(
+                "this registry cannot revoke keys",
+                where=f"registry {self.deployment.registry}",
+                hint="it is of an earlier release: end the publisher by to_block in trust files",
+            )
+        first = self.rpc.block("latest").number + 1 if from_block is None else from_block
+        label = f"revoke:{signer}:{first}"
+        args = (checksum_address(signer), first, reason)
+        return self.writer.send("registry", label, "revokeSigner", *args)
 
     # The ledger: datasets and epochs
 

@@ -16,9 +16,10 @@ from eth_utils.abi import collapse_if_tuple, event_abi_to_log_topic, function_ab
 from web3 import Web3
 
 from provenance.chain.answers import RpcError, bytes_of
-from provenance.chain.endpoint import PATIENT, Endpoint, Patience
+from provenance.chain.endpoint import PATIENT, Endpoint, Patience, Transport
 from provenance.errors import UnavailableError
 from provenance.ids import to_hex
+from provenance.judgement.facts import Agreement
 from provenance.progress import Say, silent
 
 Tag = str | int
@@ -57,10 +58,10 @@ def checksum_address(address: str) -> str:
 
 
 class Rpc:
-    """One JSON-RPC endpoint over HTTP.
+    """One JSON-RPC endpoint over HTTP, or several that are asked as one.
 
     Args:
-        url: `http(s)://` endpoint; what it answers is attacker-controlled.
+        url: `http(s)://` endpoint, or what asks in its place; answers are attacker-controlled.
         timeout_s: Seconds until a request counts as unanswered.
         patience: How long an endpoint that answers "later" is waited for.
         say: Told of each wait.
@@ -68,13 +69,15 @@ class Rpc:
 
     def __init__(
         self,
-        url: str,
+        url: str | Transport,
         timeout_s: float = 30.0,
         patience: Patience = PATIENT,
         say: Say = silent,
     ) -> None:
         """Nothing is asked yet. Raises InputError for what is no such URL."""
-        self._endpoint = Endpoint(url, timeout_s, patience, say)
+        self._endpoint: Transport = (
+            Endpoint(url, timeout_s, patience, say) if isinstance(url, str) else url
+        )
         self.url = self._endpoint.shown
 
     def request(self, method: str, params: Sequence[Any] = ()) -> Any:
@@ -89,6 +92,10 @@ class Rpc:
     def close(self) -> None:
         """Close the calling thread's connection; the next request opens another."""
         self._endpoint.close()
+
+    def agreement(self) -> Agreement | None:
+        """How several endpoints agreed so far; None if there is only one."""
+        return self._endpoint.agreement()
 
     def chain_id(self) -> int:
         """The chain id of EIP-155."""
@@ -121,12 +128,10 @@ class Rpc:
                 int(value["number"], 16), bytes_of(value["hash"]), int(value["timestamp"], 16)
             )
 
-    def code(self, address: str, tag: Tag = "latest") -> bytes:
-        """Runtime code at an address; empty where no contract is."""
+    def code(self, address: str, tag: Tag | bytes = "latest") -> bytes:
+        """Runtime code at an address; empty where no contract is. `tag` is as in `call`."""
         with _hostile("eth_getCode"):
-            return bytes_of(
-                self.request("eth_getCode", [address, hex(tag) if isinstance(tag, int) else tag])
-            )
+            return bytes_of(self.request("eth_getCode", [address, _named_block(tag)]))
 
     def balance_wei(self, address: str) -> int:
         """An account's balance at the newest block."""
@@ -145,11 +150,9 @@ class Rpc:
             tag: bytes are a block's hash (EIP-1898). An endpoint that has several nodes behind it
                 then answers from that very block, or refuses.
         """
-        name: Any = hex(tag) if isinstance(tag, int) else tag
-        if isinstance(tag, bytes):
-            name = {"blockHash": to_hex(tag), "requireCanonical": True}
+        call = {"to": to, "data": to_hex(data)}
         with _hostile("eth_call"):
-            return bytes_of(self.request("eth_call", [{"to": to, "data": to_hex(data)}, name]))
+            return bytes_of(self.request("eth_call", [call, _named_block(tag)]))
 
     def estimate_gas(self, sender: str, to: str | None, data: bytes) -> int:
         """Gas that a call would take now. Raises RpcError if it would revert."""
@@ -195,6 +198,13 @@ class Rpc:
         self.request("eth_sendRawTransaction", [to_hex(raw)])
 
 
+def _named_block(tag: Tag | bytes) -> Any:
+    """A block as a parameter: by tag, by number, or by its hash (EIP-1898)."""
+    if isinstance(tag, bytes):
+        return {"blockHash": to_hex(tag), "requireCanonical": True}
+    return hex(tag) if isinstance(tag, int) else tag
+
+
 @contextlib.contextmanager
 def _hostile(method: str) -> Iterator[None]:
     """Wraps the reading of an answer, which is attacker-controlled.
@@ -227,10 +237,13 @@ class Abi:
         )
         self._codec = Web3().codec
 
+    def selector(self, function: str) -> bytes:
+        """The four bytes that a call of a function begins with."""
+        return bytes(function_abi_to_4byte_selector(self._functions[function]))
+
     def encode(self, function: str, args: Sequence[Any]) -> bytes:
         """Calldata of a call."""
-        item = self._functions[function]
-        return bytes(function_abi_to_4byte_selector(item)) + self._pack(item["inputs"], args)
+        return self.selector(function) + self._pack(self._functions[function]["inputs"], args)
 
     def encode_constructor(self, args: Sequence[Any]) -> bytes:
         """What stands after the bytecode when a contract is deployed."""

@@ -48,6 +48,21 @@ class ChainIdentity:
 
 
 @dataclass(frozen=True)
+class Agreement:
+    """How several endpoints were compared.
+
+    needed: so many gave the same answer to each of the `questions`.
+    endpoints: scheme, host and port of each.
+    notes: who said otherwise, did not answer, or was behind.
+    """
+
+    needed: int
+    endpoints: tuple[str, ...]
+    questions: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class RunFacts:
     """A run in the registry.
 
@@ -180,6 +195,18 @@ class Revocation:
     reason: str
 
 
+@dataclass(frozen=True)
+class SignerRevocation:
+    """Somebody revoked an account's key: what it anchored from `from_block` on does not count.
+
+    `block_number` is the block in which that was first said, `from_block` at most the one after it.
+    """
+
+    block_number: int
+    from_block: int
+    reason: str
+
+
 class ChainSnapshot(Protocol):
     """The contracts' state at one block; None stands for what does not exist.
 
@@ -211,8 +238,30 @@ class ChainSnapshot(Protocol):
         """The revocation of one record of a run."""
         ...
 
+    def revoked_entries(self, run_id: RunId) -> list[int] | None:
+        """The indices of all revoked records of a run; None if the pinned code cannot list them."""
+        ...
+
+    def signer_revocation(self, signer: str, by: str) -> SignerRevocation | None:
+        """The revocation of an account's key by one account.
+
+        None too if the pinned code, of an earlier release, knows no such revocations.
+        """
+        ...
+
     def dataset_revocation(self, dataset_id: DatasetId, owner: str) -> Revocation | None:
         """The revocation of a dataset by one account."""
+        ...
+
+    def contract_code(self, account: Address) -> str | None:
+        """Keccak-256 of an account's code, None if it is no contract.
+
+        An account that delegates to a contract (EIP-7702) is none: its own key still signs for it.
+        """
+        ...
+
+    def accepts_signature(self, account: Address, digest: bytes, signature: bytes) -> bool:
+        """Whether a contract says that a signature of a 32-byte digest is its own (EIP-1271)."""
         ...
 
     def dataset(self, dataset_id: DatasetId) -> DatasetFacts | None:
@@ -269,4 +318,8 @@ class ChainReader(Protocol):
 
     def block(self, number: int) -> BlockRef:
         """A block by its number."""
+        ...
+
+    def agreement(self) -> Agreement | None:
+        """How several endpoints agreed on everything asked so far; None if there is only one."""
         ...

@@ -29,6 +29,7 @@ CLAIMS: dict[str, int] = {
     "release.logged": 3,
     "head.signed": 3,
     "chain.pinned": 4,
+    "chain.agreed": 4,
     "head.final": 4,
     "history.consistent": 5,
     "run.preregistered": 5,
@@ -70,7 +71,7 @@ DEFAULT_REQUIRED = frozenset(
 )
 
 # Made only if the caller supplies what they are about. A verdict without them is complete.
-ON_DEMAND = frozenset({"openings.proven", "base.traced"})
+ON_DEMAND = frozenset({"openings.proven", "base.traced", "chain.agreed"})
 
 # Every policy requires these: without them a verdict would be about nothing.
 ALWAYS_REQUIRED = frozenset(

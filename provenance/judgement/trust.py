@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from provenance.digest import Digest
 from provenance.errors import UnavailableError
 from provenance.ids import Address
-from provenance.judgement.facts import BlockRef, ChainIdentity, ChainSnapshot, ClaimFacts, Contract
+from provenance.judgement.facts import (
+    BlockRef,
+    ChainIdentity,
+    ChainSnapshot,
+    ClaimFacts,
+    Contract,
+    SignerRevocation,
+)
 from provenance.statements import KINDS
 
 KEY_KINDS = tuple(KINDS)
@@ -36,12 +43,17 @@ class Key:
 
 @dataclass(frozen=True)
 class Publisher:
-    """An account whose releases count, from `from_block` to `to_block` (inclusive; None: open)."""
+    """An account whose releases count, from `from_block` to `to_block` (inclusive; None: open).
+
+    `code_hash` is the Keccak-256 of its code, `0x` and 64 digits, if it is a contract that signs by
+    EIP-1271; None if its own key signs.
+    """
 
     address: Address
     name: str
     from_block: int = 0
     to_block: int | None = None
+    code_hash: str | None = None
 
     def covers(self, block: int) -> bool:
         """Whether a release in this block counts."""
@@ -59,7 +71,8 @@ class Trust:
 
     `genesis` is in lower case. `contracts` maps names of CONTRACTS to what is pinned; registry and
     ledger are always there. `confirmations` is for a chain without a `finalized` block: a block is
-    final with so many blocks on top; None elsewhere. `version` counts the file's editions. After
+    final with so many blocks on top; None elsewhere. `quorum` is how many endpoints must agree;
+    None for all of them. `version` counts the file's editions. After
     `expires` it is believed no more. `max_age_s` bounds the age of the newest final block (seconds,
     by the verifier's clock); None under `local`. `digest` is the SHA-256 of the file.
     """
@@ -75,6 +88,7 @@ class Trust:
     version: int = 1
     expires: datetime.datetime | None = None
     max_age_s: int | None = None
+    quorum: int | None = None
 
     @property
     def chain(self) -> ChainIdentity:
@@ -103,6 +117,23 @@ class Trust:
         )
         return [(claim, publisher) for claim, publisher in found if publisher is not None]
 
+    def key_revocations(self, snapshot: ChainSnapshot, owner: Address) -> list[SignerRevocation]:
+        """The revocations of an account's key that count, the one from the earliest block first.
+
+        They are its own, and those that an address of the same publisher's name made while it was a
+        publisher: the team that lost a key can say so with another one.
+
+        Raises:
+            UnavailableError: the chain does not answer.
+        """
+        names = {p.name for p in self.publishers if p.address == owner}
+        found = [snapshot.signer_revocation(owner, owner)]
+        for other in self.publishers:
+            if other.name in names and other.address != owner:
+                said = snapshot.signer_revocation(owner, other.address)
+                found += [said] if said is not None and other.covers(said.block_number) else []
+        return sorted((r for r in found if r is not None), key=lambda r: r.from_block)
+
     def key(self, vk_id: str) -> Key | None:
         """The pinned key of an id."""
         return next((k for k in self.keys if k.vk_id == vk_id), None)
@@ -122,6 +153,24 @@ class Trust:
             compared.append((f"{name} address", pinned.address, address))
             compared.append((f"{name} code", pinned.code_hash, code))
         return next((row for row in compared if row[1] != row[2]), None)
+
+    def needed(self, endpoints: int) -> int:
+        """Of so many endpoints (>= 1), how many must give the same answers.
+
+        Raises:
+            UnavailableError: more than there are.
+        """
+        if self.quorum is None:
+            return endpoints
+        if self.quorum > endpoints:
+            raise UnavailableError(
+                "fewer endpoints than the trust file wants to agree",
+                where=str(self.digest),
+                expected=f"{self.quorum} (chain.quorum)",
+                actual=endpoints,
+                hint="name more of them, with blanks between, in PROVENANCE_READ_URLS",
+            )
+        return self.quorum
 
     def require_current(self, block: BlockRef, now: datetime.datetime) -> None:
         """Neither this file nor what the chain says last is too old to judge by.

@@ -37,17 +37,23 @@ FORMAT = "provenance-trust/1"
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a file says about time; see `Trust`. `max_age_s` None stands for the default."""
+    """What a file says about time, finality and quorum; see `Trust`.
+
+    `max_age_s` None stands for the default.
+    """
 
     confirmations: int | None = None
     version: int = 1
     expires: datetime.datetime | None = None
     max_age_s: int | None = None
+    quorum: int | None = None
 
 
 def to_yaml(trust: Trust) -> str:
     """The text of a trust file that says the same."""
-    bounds = Bounds(trust.confirmations, trust.version, trust.expires, trust.max_age_s)
+    bounds = Bounds(
+        trust.confirmations, trust.version, trust.expires, trust.max_age_s, trust.quorum
+    )
     return render(trust.environment, trust.chain, trust.keys, trust.publishers, bounds)
 
 
@@ -67,7 +73,8 @@ def render(
         **({} if max_age in (None, MAX_AGE_S) else {"max_age": max_age}),
         "environment": environment,
         "chain": {"id": chain.chain_id, "genesis": chain.genesis}
-        | ({} if confirmations is None else {"confirmations": confirmations}),
+        | ({} if confirmations is None else {"confirmations": confirmations})
+        | ({} if bounds.quorum is None else {"quorum": bounds.quorum}),
         "contracts": {
             name: {"address": str(contract.address), "code_hash": contract.code_hash}
             for name in CONTRACTS
@@ -81,6 +88,7 @@ def render(
         "publishers": [
             {"address": str(p.address), "name": p.name, "from_block": p.from_block}
             | ({} if p.to_block is None else {"to_block": p.to_block})
+            | ({} if p.code_hash is None else {"code_hash": p.code_hash})
             for p in publishers
         ],
     }
@@ -221,6 +229,7 @@ def _publisher(reader: _Reader) -> Publisher:
         reader.get("name", str),
         reader.get("from_block", int, 0),
         reader.get("to_block", int, None),
+        reader.hexadecimal("code_hash", 32) if reader.has("code_hash") else None,
     )
     reader.done()
     return publisher
@@ -262,6 +271,7 @@ def parse_trust(data: bytes, where: str = "trust file") -> Trust:
         version=reader.at_least("version", 1, 1) or 1,
         expires=reader.moment("expires"),
         max_age_s=None if environment == "local" else max_age,
+        quorum=chain.at_least("quorum", 1, None),
     )
     for part in (reader, chain, contracts):
         part.done()

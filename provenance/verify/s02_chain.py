@@ -45,3 +45,21 @@ def check_chain(case: Case) -> Chain:
     snapshot = verifier.reader.final()
     verifier.trust.require_current(snapshot.block, verifier.clock())
     return Chain(identity, snapshot)
+
+
+def check_agreement(case: Case) -> None:
+    """Say how several endpoints agreed, once everything has been read.
+
+    A read without a quorum raised when it was made, so what the report holds rests on answers that
+    enough of them gave.
+    """
+    found = case.verifier.reader.agreement()
+    if found is None:
+        return
+    text = f"{found.needed} of {len(found.endpoints)} endpoints gave the same answers"
+    notes = "".join(f"; {note}" for note in found.notes)
+    case.report.holds(
+        "chain.agreed",
+        f"{text} to all {found.questions} questions{notes}",
+        endpoints=", ".join(found.endpoints),
+    )

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from provenance.errors import NotFound, VerificationError
 from provenance.ids import RunId, to_hex
-from provenance.judgement.facts import ClaimFacts
+from provenance.judgement.facts import ClaimFacts, SignerRevocation
 from provenance.verify.case import Case
 from provenance.verify.claims import Stopped
 from provenance.verify.protocols import Evidence
@@ -25,6 +25,7 @@ def check_release(case: Case, chain: Chain) -> ClaimFacts:
     """
     claim = find_release(case, chain)
     check_not_revoked(case, chain, claim, claim.index, "release")
+    check_key(case, chain, claim)
     return claim
 
 
@@ -39,6 +40,7 @@ def find_release(case: Case, chain: Chain) -> ClaimFacts:
         Stopped: another run than the named one released it.
 
     If a digest has several releases by trusted publishers, it is a revoked one, if there is any.
+    One that was made with a key after that key was revoked counts only where there is no other.
     """
     wanted = case.options.release or case.artifact.claimed_run
     trust, digest = case.verifier.trust, case.artifact.digest
@@ -46,7 +48,9 @@ def find_release(case: Case, chain: Chain) -> ClaimFacts:
     matching = [found for found in trusted if wanted is None or found[0].run_id == wanted]
     if not matching:
         _explain_absence(case, chain, wanted, [claim for claim, _ in trusted])
-    claim, publisher = next((found for found in trusted if found[0].revoked_block), matching[0])
+    standing = [found for found in trusted if _made_in_time(case, chain, found[0])]
+    matching = [found for found in matching if found in standing] or matching
+    claim, publisher = next((found for found in standing if found[0].revoked_block), matching[0])
     case.report.release = claim
     case.report.holds(
         "release.named",
@@ -71,6 +75,34 @@ def check_not_revoked(case: Case, chain: Chain, claim: ClaimFacts, index: int, w
                 f"{revoked.reason}",
                 where=f"run {to_hex(claim.run_id)}",
             )
+
+
+def check_key(case: Case, chain: Chain, claim: ClaimFacts) -> SignerRevocation | None:
+    """The release was made before its owner's key was revoked, if it was.
+
+    The records under the release's head were anchored no later than the release.
+
+    Returns:
+        The revocation that came after it, None if there is none.
+
+    Raises:
+        Stopped: it was made afterwards; the claim `not.revoked` says when and why.
+    """
+    with case.report.guarded("not.revoked"):
+        revoked = next(iter(case.verifier.trust.key_revocations(chain.snapshot, claim.owner)), None)
+        if revoked is not None and claim.block_number >= revoked.from_block:
+            raise VerificationError(
+                f"the key of {claim.owner} was revoked in block {revoked.block_number}, for what "
+                f"it anchored from block {revoked.from_block} on, and made this release in block "
+                f"{claim.block_number}: {revoked.reason}",
+                where=f"run {to_hex(claim.run_id)}",
+            )
+    return revoked
+
+
+def _made_in_time(case: Case, chain: Chain, claim: ClaimFacts) -> bool:
+    revoked = case.verifier.trust.key_revocations(chain.snapshot, claim.owner)
+    return all(claim.block_number < each.from_block for each in revoked)
 
 
 def _explain_absence(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 
 from provenance.errors import ProvenanceError, UnavailableError, VerificationError
 from provenance.ids import to_hex
@@ -13,11 +14,13 @@ from provenance.log.anchoring import SignedHead
 from provenance.log.record import Record
 from provenance.log.tree import Head, require_prefix
 from provenance.merkle import Tree, verify_inclusion
-from provenance.signing import Domain, verify_head
+from provenance.signing import Domain, head_digest, verify_head
 from provenance.verify.case import Case
 from provenance.verify.claims import Stopped
 from provenance.verify.protocols import Evidence
 from provenance.verify.s02_chain import Chain
+
+_MAX_ASKED = 256  # heads of one kind of evidence that a contract is asked about
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def check_log(case: Case, chain: Chain, claim: ClaimFacts) -> Log:
         raise Stopped
     found = _choose(case, chain, claim, candidates)
     with report.guarded("head.signed"):
-        report.holds("head.signed", _check_heads(case, claim, found, candidates))
+        report.holds("head.signed", _check_heads(case, chain, claim, found, candidates))
     return Log(claim, _check_final(case, chain, claim, found.head), found.evidence, found.records)
 
 
@@ -144,7 +147,7 @@ def _check_released(case: Case, claim: ClaimFacts, found: _Found) -> None:
 
 
 def _check_heads(
-    case: Case, claim: ClaimFacts, found: _Found, candidates: Sequence[Evidence]
+    case: Case, chain: Chain, claim: ClaimFacts, found: _Found, candidates: Sequence[Evidence]
 ) -> str:
     """Every head at hand that the key of `run.open` signed is a prefix of the log.
 
@@ -159,16 +162,17 @@ def _check_heads(
             expected="run.open",
             actual=opening.type,
         )
-    trust, signer = case.verifier.trust, opening.fields["signer"]
-    domain = Domain(trust.chain_id, trust.contracts["registry"].address)
+    signer, signature = opening.fields["signer"], _signature(case, chain, claim)
     released = Head(claim.run_id, found.head.size, found.head.root)
-    signed = [
-        each.head
-        for each in _heads(candidates)
-        if each.head.run_id == claim.run_id
-        and each.head.size <= len(found.records)
-        and _is_signed(each, domain, signer)
-    ]
+    own, others = _heads([found.evidence]), _heads(candidates)
+    if signature.contract is not None:
+        own, others = islice(own, _MAX_ASKED), islice(others, _MAX_ASKED)
+    heads = dict.fromkeys(
+        (each.head, each.signature)
+        for each in (*own, *others)
+        if each.head.run_id == claim.run_id and each.head.size <= len(found.records)
+    )
+    signed = dict.fromkeys(head for head, given in heads if signature.is_of(head, given, signer))
     for head in signed:
         require_prefix(head, claim.run_id, tree)
     if released not in signed:
@@ -177,7 +181,8 @@ def _check_heads(
             where=f"head {claim.seq}",
             expected=signer,
         )
-    return f"{len(signed)} heads signed by {signer}"
+    told = "" if signature.contract is None else ", a contract, by its own word at this block"
+    return f"{len(signed)} heads signed by {signer}{told}"
 
 
 def _heads(candidates: Sequence[Evidence]) -> Iterator[SignedHead]:
@@ -192,12 +197,50 @@ def _heads(candidates: Sequence[Evidence]) -> Iterator[SignedHead]:
                     yield each
 
 
-def _is_signed(each: SignedHead, domain: Domain, signer: str) -> bool:
-    try:
-        verify_head(each.head, domain, each.signature, signer)
-    except VerificationError:
-        return False
-    return True
+@dataclass(frozen=True)
+class _Signature:
+    """How signatures of the release's owner are checked.
+
+    contract: asks the owner, which is a contract; None where its own key signs. Only the trust file
+        makes an account a contract: an endpoint could say so of any account, and sign in its name.
+    """
+
+    domain: Domain
+    contract: Callable[[bytes, bytes], bool] | None
+
+    def is_of(self, head: Head, given: bytes, signer: str) -> bool:
+        """Whether the signer signed a head. `given` is attacker-controlled."""
+        if self.contract is not None:
+            return self.contract(head_digest(head, self.domain), given)
+        try:
+            verify_head(head, self.domain, given, signer)
+        except VerificationError:
+            return False
+        return True
+
+
+def _signature(case: Case, chain: Chain, claim: ClaimFacts) -> _Signature:
+    """By the owner's key, or by its contract if the trust file pins the code of one.
+
+    Raises:
+        VerificationError: the account has other code.
+    """
+    trust, owner, snapshot = case.verifier.trust, claim.owner, chain.snapshot
+    domain = Domain(trust.chain_id, trust.contracts["registry"].address)
+    publisher = trust.publisher(owner, claim.block_number)
+    if publisher is None or publisher.code_hash is None:
+        return _Signature(domain, None)
+    actual = snapshot.contract_code(owner)
+    if actual != publisher.code_hash:
+        raise VerificationError(
+            "the publisher's contract has other code than the trust file pins",
+            where=owner,
+            expected=publisher.code_hash,
+            actual=actual or "no contract",
+        )
+    return _Signature(
+        domain, lambda digest, given: snapshot.accepts_signature(owner, digest, given)
+    )
 
 
 def _check_final(case: Case, chain: Chain, claim: ClaimFacts, head: HeadFacts) -> RunFacts:

@@ -58,7 +58,7 @@ def _check_opening(log: Log, history: History) -> None:
             "release is not by the run's owner", expected=run.owner, actual=log.claim.owner
         )
     # The owner comes from an endpoint, but the heads are signed: so the publisher's own key signed
-    # the released head, whatever an endpoint says.
+    # the released head, whatever an endpoint says. (A contract that the trust file pins has none.)
     if (signer := opening.fields["signer"]) != run.owner:
         raise VerificationError(
             "the key that signs the log is not the run's owner",

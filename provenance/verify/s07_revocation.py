@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from provenance.errors import VerificationError
+from provenance.errors import UnavailableError, VerificationError
 from provenance.ids import to_hex
+from provenance.judgement.facts import ClaimFacts, SignerRevocation
 from provenance.verify.case import Case
 from provenance.verify.s02_chain import Chain
-from provenance.verify.s03_release import check_not_revoked
+from provenance.verify.s03_release import check_key, check_not_revoked
 from provenance.verify.s04_log import Log
 from provenance.verify.s06_lineage import Lineage
 
@@ -27,38 +28,70 @@ def check_revocations(
     Raises:
         Stopped: something was, as of the final block.
     """
-    check_own_revocations(case, chain, log, lineage)
+    key = check_own_revocations(case, chain, log, lineage)
     if elsewhere:
         with case.report.guarded("not.revoked"):
             raise elsewhere[0]
+    later = "" if key is None else f"; {_said_of_key(log.claim, key)}"
     case.report.holds(
         "not.revoked",
         f"nothing on the way to record {lineage.release.index} is revoked "
-        f"at block {chain.snapshot.block.number}",
+        f"at block {chain.snapshot.block.number}{later}",
     )
 
 
-def check_own_revocations(case: Case, chain: Chain, log: Log, lineage: Lineage) -> None:
+def _said_of_key(claim: ClaimFacts, key: SignerRevocation) -> str:
+    since = (
+        "" if key.from_block >= key.block_number else f" as compromised from {key.from_block} on"
+    )
+    return (
+        f"released in block {claim.block_number}, before the key of {claim.owner} was revoked in "
+        f"block {key.block_number}{since}: {key.reason}"
+    )
+
+
+def check_own_revocations(
+    case: Case, chain: Chain, log: Log, lineage: Lineage
+) -> SignerRevocation | None:
     """Neither a record that the release descends from nor the dataset was revoked.
 
-    Batches stand and fall with the epochs that they are part of, and are not asked for one by one.
+    Nor was the owner's key, for what it anchored in the block of the release.
+
+    Returns:
+        A revocation of that key for what it anchored later, None if there is none.
 
     Raises:
         Stopped: one was, as of the final block.
     """
-    for index in _ancestors(lineage):
-        check_not_revoked(case, chain, log.claim, index, log.records[index].type)
+    _check_records(case, chain, log, lineage)
     _check_dataset(case, chain, log)
+    return check_key(case, chain, log.claim)
 
 
-def _ancestors(lineage: Lineage) -> list[int]:
-    """Indices of the records that the release descends from, but for its batches."""
+def _check_records(case: Case, chain: Chain, log: Log, lineage: Lineage) -> None:
+    """No record on the way was revoked, batches included.
+
+    Registries of earlier releases cannot list what was revoked: there each record is asked for.
+    """
+    way, listed = _on_the_way(lineage), chain.snapshot.revoked_entries(log.run.run_id)
+    for index in sorted(way if listed is None else way & set(listed)):
+        check_not_revoked(case, chain, log.claim, index, log.records[index].type)
+        if listed is not None:
+            raise UnavailableError(
+                "the endpoint lists a record as revoked, and as not revoked",
+                where=f"run {to_hex(log.run.run_id)} record {index}",
+                hint="ask another endpoint",
+            )
+
+
+def _on_the_way(lineage: Lineage) -> set[int]:
+    """Indices of the records that the release descends from, its live batches among them."""
     history = lineage.history
     way = [lineage.merge, lineage.quantize, lineage.release, *history.checkpoints, *history.resumes]
-    way += [history.seed] if history.seed else []
+    way += [*history.batches, *([history.seed] if history.seed else [])]
     for epoch in history.epochs:
         way += [placed for placed in (epoch.end, epoch.proven) if placed is not None]
-    return sorted({0, *(placed.index for placed in way)})
+    return {0, *(placed.index for placed in way)}
 
 
 def _check_dataset(case: Case, chain: Chain, log: Log) -> None:

@@ -12,7 +12,7 @@ from provenance.judgement.verdict import Status
 from provenance.verify.case import Case
 from provenance.verify.claims import Stopped
 from provenance.verify.s01_artifact import check_artifact, require_unchanged
-from provenance.verify.s02_chain import check_chain
+from provenance.verify.s02_chain import check_agreement, check_chain
 from provenance.verify.s03_release import Pending, check_release
 from provenance.verify.s04_log import check_log
 from provenance.verify.s05_history import check_history
@@ -39,6 +39,7 @@ def judge(case: Case) -> Outcome:
         return Outcome(Status.PENDING, "the release is on the chain but not in a final block yet")
     except ProvenanceError as error:
         return Outcome(Status.FAILED, str(error))
+    check_agreement(case)
     return decide(case)
 
 

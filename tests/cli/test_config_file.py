@@ -38,6 +38,7 @@ def settings_of(folder: Path) -> Settings:
         trust=folder / "trust.yaml",
         password_file=folder / "password",
         rpc_url="http://127.0.0.1:1",
+        read_urls=("http://127.0.0.1:2", "https://node.example/key"),
     )
 
 

@@ -25,6 +25,7 @@ from provenance.judgement.facts import (
     ModelAnchoringFacts,
     Revocation,
     RunFacts,
+    SignerRevocation,
 )
 from provenance.merkle import EMPTY_ROOT, verify_inclusion
 from provenance.statements import STAGES, kind_numbered
@@ -58,6 +59,9 @@ class MemoryChain:
     released: list[tuple[bytes, ClaimFacts]] = field(default_factory=list)
     revoked: list[tuple[bytes, int, Revocation]] = field(default_factory=list)
     dataset_revoked: list[tuple[bytes, str, Revocation]] = field(default_factory=list)
+    signers_revoked: list[tuple[str, str, SignerRevocation]] = field(default_factory=list)
+    wallets: dict[str, tuple[str, set[tuple[bytes, bytes]]]] = field(default_factory=dict)
+    is_earlier: bool = False  # a registry of an earlier release, without what is newer
     datasets: list[tuple[int, bytes, DatasetFacts]] = field(default_factory=list)
     anchored: list[tuple[bytes, int, AnchoringFacts]] = field(default_factory=list)
     models: list[tuple[bytes, int, int, list[tuple[int, ModelAnchoringFacts]]]] = field(
@@ -89,6 +93,9 @@ class MemoryChain:
         if number > self.block_number:
             raise UnavailableError("endpoint does not have this block", where=str(number))
         return BlockRef(number, hashed("block", number), 1_700_000_000 + 12 * number)
+
+    def agreement(self) -> None:
+        """There is one such chain."""
 
     # Writing
 
@@ -187,6 +194,14 @@ class MemoryChain:
     def revoke_dataset(self, sender: str, dataset_id: bytes, reason: str) -> None:
         require(self.latest().dataset_revocation(dataset_id, sender) is None, "AlreadyRevoked")
         self.dataset_revoked.append((dataset_id, sender, Revocation(self.mine(), reason)))
+
+    def revoke_signer(self, sender: str, signer: str, from_block: int, reason: str) -> None:
+        require(from_block <= self.block_number + 1, "FromBlockAhead")
+        old, block = self.latest().signer_revocation(signer, sender), self.mine()
+        require(old is None or from_block < old.from_block, "AlreadyRevoked")
+        first = block if old is None else old.block_number
+        said = SignerRevocation(first, from_block, reason)
+        self.signers_revoked.insert(0, (signer, sender, said))
 
     def register(self, dataset_id: bytes, facts: DatasetFacts) -> None:
         require(self.latest().dataset(dataset_id) is None, "DatasetExists")
@@ -299,6 +314,7 @@ class MemoryChain:
         self.released = [x for x in self.released if x[1].block_number <= top]
         self.revoked = [x for x in self.revoked if x[2].block_number <= top]
         self.dataset_revoked = [x for x in self.dataset_revoked if x[2].block_number <= top]
+        self.signers_revoked = [x for x in self.signers_revoked if x[2].block_number <= top]
         self.datasets = [x for x in self.datasets if x[0] <= top]
         self.anchored = [x for x in self.anchored if x[2].block_number <= top]
         states = [(r, g, n, [s for s in states if s[0] <= top]) for r, g, n, states in self.models]
@@ -357,6 +373,27 @@ class MemorySnapshot:
             None,
         )
 
+    def revoked_entries(self, run_id: bytes) -> list[int] | None:
+        if self.chain.is_earlier:
+            return None
+        return [
+            i
+            for r, i, v in self.chain.revoked
+            if r == run_id and v.block_number <= self.block.number
+        ]
+
+    def signer_revocation(self, signer: str, by: str) -> SignerRevocation | None:
+        if self.chain.is_earlier:
+            return None
+        return next(
+            (
+                v
+                for s, b, v in self.chain.signers_revoked
+                if (s, b) == (signer, by) and v.block_number <= self.block.number
+            ),
+            None,
+        )
+
     def dataset_revocation(self, dataset_id: bytes, owner: str) -> Revocation | None:
         return next(
             (
@@ -366,6 +403,12 @@ class MemorySnapshot:
             ),
             None,
         )
+
+    def contract_code(self, account: str) -> str | None:
+        return self.chain.wallets[account][0] if account in self.chain.wallets else None
+
+    def accepts_signature(self, account: str, digest: bytes, signature: bytes) -> bool:
+        return (digest, signature) in self.chain.wallets[account][1]
 
     def dataset(self, dataset_id: bytes) -> DatasetFacts | None:
         return next(

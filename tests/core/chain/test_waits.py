@@ -14,7 +14,7 @@ from provenance.chain.web3_adapter import Receipt, Rpc
 from provenance.errors import UnavailableError
 from provenance.settings import Settings
 from tests.support.fake_rpc import FakeRpc
-from tests.support.processes.limiting_proxy import limiting_proxy
+from tests.support.processes.rpc_proxy import limiting_proxy
 
 
 class Clock:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from provenance.errors import ConfigError
+from provenance.errors import ConfigError, UnavailableError
 from provenance.ids import Address
 from provenance.judgement.facts import ChainIdentity, Contract
 from provenance.judgement.policy import (
@@ -61,6 +61,32 @@ def test_render_and_parse_agree() -> None:
         12,
     )
     assert trust.key(HASH).klass == "dev"
+
+
+def test_a_publisher_that_is_a_contract_has_its_code_hash() -> None:
+    value = good()
+    assert parse(value).publishers[0].code_hash is None
+    value["publishers"][0]["code_hash"] = HASH
+    trust = parse(value)
+    assert trust.publishers[0].code_hash == HASH
+    assert parse_trust(to_yaml(trust).encode()).publishers == trust.publishers
+    value["publishers"][0]["code_hash"] = "0x12"
+    with pytest.raises(ConfigError, match="not a hex value"):
+        parse(value)
+
+
+def test_a_quorum_is_what_the_file_says_else_all_endpoints() -> None:
+    value = good()
+    assert [parse(value).needed(n) for n in (1, 2, 5)] == [1, 2, 5]
+    value["chain"]["quorum"] = 2
+    trust = parse(value)
+    assert parse_trust(to_yaml(trust).encode()).quorum == 2
+    assert [trust.needed(n) for n in (2, 3)] == [2, 2]
+    with pytest.raises(UnavailableError, match="fewer endpoints than the trust file wants"):
+        trust.needed(1)
+    value["chain"]["quorum"] = 0
+    with pytest.raises(ConfigError, match="too small"):
+        parse(value)
 
 
 @pytest.mark.parametrize("name", ["audits", "models"])

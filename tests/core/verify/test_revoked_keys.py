@@ -1,0 +1,145 @@
+"""Revoked keys and single batches, on registries of this release and of earlier ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from provenance.judgement.facts import Revocation
+from provenance.judgement.trust import Publisher
+from provenance.judgement.verdict import Status, Verdict
+from tests.support.memory_chain import MemorySnapshot
+from tests.support.memory_run import MODEL, OWNER, MemoryRun
+from tests.support.spine import failing
+
+SIBLING, OTHER = "0x" + "51" * 20, "0x" + "0e" * 20
+BATCHES = (2, 3, 4)
+
+
+def not_revoked(verdict: Verdict) -> str:
+    (claim,) = (c for c in verdict.claims if c.id == "not.revoked")
+    return claim.text
+
+
+def judged_after(run: MemoryRun) -> Verdict:
+    run.chain.mine(3)
+    return run.judge()
+
+
+def released_in(run: MemoryRun) -> int:
+    return run.chain.released[0][1].block_number
+
+
+@pytest.mark.parametrize("is_earlier", [False, True])
+@pytest.mark.parametrize("index", BATCHES)
+def test_a_revoked_batch_revokes(index: int, is_earlier: bool) -> None:
+    run = MemoryRun()
+    run.chain.is_earlier = is_earlier
+    assert run.evidence.log[index].type == "batch"
+    run.chain.revoke(OWNER, run.run_id, index, "a poisoned text")
+    verdict = judged_after(run)
+    assert (verdict.status, failing(verdict)) == (Status.REVOKED, ["not.revoked"])
+    assert f"record {index} (batch)" in verdict.reason
+    assert "a poisoned text" in verdict.reason
+
+
+def test_a_revoked_record_that_is_not_on_the_way_revokes_nothing() -> None:
+    """The epoch's `run.close`, say, or a release of another file."""
+    run = MemoryRun()
+    ways = {0, 1, *BATCHES, 5, 6, 8, 9, 10, 11}
+    (index, *_) = (i for i in range(len(run.evidence.log)) if i not in ways)
+    run.chain.revoke(OWNER, run.run_id, index, "of no concern")
+    assert judged_after(run).status is Status.VERIFIED
+
+
+def test_a_record_listed_as_revoked_and_told_not_to_be_is_no_verdict(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def nothing(self: MemorySnapshot, run_id: bytes, index: int) -> Revocation | None:
+        return None
+
+    run = MemoryRun()
+    run.chain.revoke(OWNER, run.run_id, 3, "why")
+    monkeypatch.setattr(MemorySnapshot, "revocation", nothing)
+    assert judged_after(run).status is Status.INDETERMINATE
+
+
+def test_a_release_before_the_key_was_revoked_stands_and_says_so() -> None:
+    run = MemoryRun()
+    run.chain.revoke_signer(OWNER, OWNER, released_in(run) + 1, "laptop stolen")
+    verdict = judged_after(run)
+    assert verdict.status is Status.VERIFIED
+    (_, _, revoked), *_ = run.chain.signers_revoked
+    assert f"before the key of {OWNER} was revoked in block {revoked.block_number}" in not_revoked(
+        verdict
+    )
+    assert f"as compromised from {released_in(run) + 1} on" in not_revoked(verdict)
+    assert "laptop stolen" in not_revoked(verdict)
+
+
+def test_a_release_with_a_revoked_key_does_not_count() -> None:
+    """The attack: whoever has the key releases a file after its owner revoked it."""
+    run = MemoryRun()
+    run.chain.revoke_signer(OWNER, OWNER, released_in(run), "laptop stolen")
+    verdict = judged_after(run)
+    assert (verdict.status, failing(verdict)) == (Status.REVOKED, ["not.revoked"])
+    assert "laptop stolen" in verdict.reason
+    run.evidence.run_id = b""  # also without evidence
+    assert run.judge().status is Status.REVOKED
+
+
+def test_a_key_revoked_again_counts_from_the_earlier_block() -> None:
+    """A thief who revokes first, from a block that suits them, keeps nobody from doing so."""
+    run = MemoryRun()
+    run.chain.revoke_signer(OWNER, OWNER, run.chain.block_number, "by the thief")
+    assert judged_after(run).status is Status.VERIFIED
+    run.chain.revoke_signer(OWNER, OWNER, released_in(run), "stolen before")
+    assert judged_after(run).status is Status.REVOKED
+
+
+def test_a_revocation_of_a_key_counts_in_a_final_block_only() -> None:
+    run = MemoryRun()
+    run.chain.revoke_signer(OWNER, OWNER, 0, "stolen")
+    assert run.judge().status is Status.VERIFIED
+    assert judged_after(run).status is Status.REVOKED
+
+
+@pytest.mark.parametrize(
+    ("publisher", "status"),
+    [
+        (Publisher(SIBLING, "me"), Status.REVOKED),
+        (Publisher(SIBLING, "somebody else"), Status.VERIFIED),
+        (Publisher(SIBLING, "me", 0, 1), Status.VERIFIED),  # was one, and is no more
+        (None, Status.VERIFIED),
+    ],
+    ids=["same team", "another team", "left the team", "stranger"],
+)
+def test_a_key_is_revoked_by_its_team(publisher: Publisher | None, status: Status) -> None:
+    """Else any trusted publisher, or anybody at all, could deny the others."""
+    run = MemoryRun()
+    more = () if publisher is None else (publisher,)
+    run.trust = replace(run.trust, publishers=(*run.trust.publishers, *more))
+    run.chain.revoke_signer(SIBLING, OWNER, 0, "lost, and no copy left")
+    assert judged_after(run).status is status
+
+
+def test_a_thief_cannot_revoke_another_publishers_release_of_a_file() -> None:
+    """They release the same file by a run of their own, with a revoked key, and revoke that."""
+    run = MemoryRun()
+    run.trust = replace(run.trust, publishers=(*run.trust.publishers, Publisher(OTHER, "other")))
+    theirs = run.chain.open_run(OTHER, b"\x01" * 32, b"\x02" * 32)
+    claim = run.chain.released[0][1]
+    late = replace(claim, owner=OTHER, run_id=theirs, block_number=run.chain.mine())
+    run.chain.released.append((MODEL, late))
+    run.chain.revoked.append((theirs, late.index, Revocation(run.chain.mine(), "spite")))
+    assert judged_after(run).status is Status.REVOKED  # while nobody revoked the key
+    run.chain.revoke_signer(OTHER, OTHER, late.block_number, "stolen")
+    assert judged_after(run).status is Status.VERIFIED
+
+
+def test_a_registry_of_an_earlier_release_knows_no_revoked_keys() -> None:
+    run = MemoryRun()
+    run.chain.is_earlier = True
+    run.chain.revoke_signer(OWNER, OWNER, 0, "never asked for")
+    assert judged_after(run).status is Status.VERIFIED
