@@ -6,7 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from provenance.errors import ProvenanceError, UnavailableError, VerificationError
+from provenance.errors import (
+    MissingEvidence,
+    ProvenanceError,
+    UnavailableError,
+    VerificationError,
+)
 from provenance.ids import to_hex
 from provenance.judgement.facts import ClaimFacts, HeadFacts, RunFacts
 from provenance.log.anchoring import SignedHead
@@ -15,7 +20,7 @@ from provenance.log.tree import Head, require_prefix
 from provenance.merkle import Tree, verify_inclusion
 from provenance.signing import Domain, verify_head
 from provenance.verify.case import Case
-from provenance.verify.claims import Stopped
+from provenance.verify.claims import Lacking, Stopped
 from provenance.verify.protocols import Evidence
 from provenance.verify.s02_chain import Chain
 
@@ -46,6 +51,9 @@ class _Found:
 def check_log(case: Case, chain: Chain, claim: ClaimFacts) -> Log:
     """The records at hand are exactly the log under its head, which the run's key signed.
 
+    Where the signature is missing, the claim about it is not checked, and the log is read on: what
+    was revoked of it counts.
+
     Raises:
         Stopped: no evidence of the run is at hand, or it is not that log.
     """
@@ -59,7 +67,7 @@ def check_log(case: Case, chain: Chain, claim: ClaimFacts) -> Log:
         )
         raise Stopped
     found = _choose(case, chain, claim, candidates)
-    with report.guarded("head.signed"):
+    with suppress(Lacking), report.guarded("head.signed"):
         report.holds("head.signed", _check_heads(case, claim, found, candidates))
     return Log(claim, _check_final(case, chain, claim, found.head), found.evidence, found.records)
 
@@ -67,7 +75,7 @@ def check_log(case: Case, chain: Chain, claim: ClaimFacts) -> Log:
 def _choose(case: Case, chain: Chain, claim: ClaimFacts, candidates: Sequence[Evidence]) -> _Found:
     """The candidate of this attempt among those that are the log under the anchored head.
 
-    If none is, what the first one lacks is reported.
+    If none is, the first that is something else is reported; else the first that is cut short.
     """
     faults: list[ProvenanceError] = []
     logs: list[_Found] = []
@@ -79,8 +87,9 @@ def _choose(case: Case, chain: Chain, claim: ClaimFacts, candidates: Sequence[Ev
         except ProvenanceError as error:
             faults.append(error)  # another candidate may be the right log
     if not logs:
-        case.report.fails("release.logged", faults[0])
-        raise Stopped
+        wrong = (fault for fault in faults if not isinstance(fault, MissingEvidence))
+        with case.report.guarded("release.logged"):
+            raise next(wrong, faults[0])
     case.report.logs = len(logs)
     found = logs[min(case.attempt, len(logs) - 1)]  # a folder may vanish between attempts
     case.report.holds(
@@ -99,16 +108,29 @@ def _read(case: Case, chain: Chain, claim: ClaimFacts, evidence: Evidence) -> _F
         )
     records = evidence.records(head.size)
     if len(records) < head.size:
-        raise VerificationError(
-            "records are missing",
-            where="journal",
-            expected=f"{head.size} records",
-            actual=len(records),
-        )
+        raise _cut_short(chain, claim, records, head.size)
     found = _Found(evidence, records[: head.size], head)
     _check_root(claim, found)
     _check_released(case, claim, found)
     return found
+
+
+def _cut_short(
+    chain: Chain, claim: ClaimFacts, records: Sequence[Record], size: int
+) -> ProvenanceError:
+    """Why there are too few records: the journal is cut short, or it is that of another run."""
+    run = chain.snapshot.run(claim.run_id)
+    if records and run is not None and records[0].digest != run.preregistration:
+        return VerificationError(
+            "journal begins with another record than the run was opened with",
+            where="record 0",
+            expected=to_hex(run.preregistration),
+            actual=records[0].digest.hex0x,
+        )
+    return MissingEvidence(
+        f"evidence lacks {size - len(records)} of the log's {size} records",
+        where="provenance/journal",
+    )
 
 
 def _check_root(claim: ClaimFacts, found: _Found) -> None:
@@ -172,12 +194,29 @@ def _check_heads(
     for head in signed:
         require_prefix(head, claim.run_id, tree)
     if released not in signed:
-        raise VerificationError(
-            "the release's head is not signed by the run's key",
-            where=f"head {claim.seq}",
-            expected=signer,
-        )
+        raise _unsigned(claim, released, candidates, signer)
     return f"{len(signed)} heads signed by {signer}"
+
+
+def _unsigned(
+    claim: ClaimFacts, released: Head, candidates: Sequence[Evidence], signer: str
+) -> ProvenanceError:
+    """Why no head at hand is the released one, signed by the run's key."""
+    for evidence in candidates:
+        try:
+            heads = evidence.heads()
+        except ProvenanceError as error:
+            return error
+        if any(each.head == released for each in heads):
+            return VerificationError(
+                "the release's head is not signed by the run's key",
+                where=f"head {claim.seq}",
+                expected=signer,
+            )
+    return MissingEvidence(
+        f"evidence lacks the signature of head {claim.seq}, under which the release lies",
+        where="provenance/heads.jsonl",
+    )
 
 
 def _heads(candidates: Sequence[Evidence]) -> Iterator[SignedHead]:

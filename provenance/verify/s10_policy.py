@@ -68,9 +68,11 @@ def _sentence(claim: Claim) -> str:
 
 
 def _incomplete(report: Report, policy: Policy) -> Outcome | None:
-    """`indeterminate` if a required claim was not checked, else None.
+    """`indeterminate` if a required claim was not checked, or any for want of evidence; else None.
 
-    A required claim that no step made is added to the report as not checked.
+    A required claim that no step made is added to the report as not checked. Whether evidence that
+    log or chain speak of must be there is not for a policy to say: else whoever takes away
+    what fails a claim would have the file let through.
     """
     holding = {c.id for c in report.claims if c.holds}
     missing = sorted(policy.require - holding - {"policy.satisfied"})
@@ -78,6 +80,10 @@ def _incomplete(report: Report, policy: Policy) -> Outcome | None:
     for id_ in missing:
         if id_ not in made:
             report.unchecked(id_, "required by the policy", "an earlier step")
+    if report.lacking:
+        first = next(c for c in report.claims if c.id == report.lacking[0] and c.holds is None)
+        ids = ", ".join(dict.fromkeys(report.lacking))
+        return Outcome(Status.INDETERMINATE, f"not checked: {ids}: {first.text}, {first.needs}")
     if not missing:
         return None
     return Outcome(Status.INDETERMINATE, f"required but not checked: {', '.join(missing)}")

@@ -7,7 +7,7 @@ Claims carry numbers of their own, which stand for their subject (docs/formats/v
 
 from __future__ import annotations
 
-from provenance.errors import NotFound, ProvenanceError, UnavailableError
+from provenance.errors import MissingEvidence, NotFound, ProvenanceError, UnavailableError
 from provenance.judgement.verdict import Status
 from provenance.verify.case import Case
 from provenance.verify.claims import Stopped
@@ -26,12 +26,12 @@ from provenance.verify.s10_policy import Outcome, decide
 
 
 def judge(case: Case) -> Outcome:
-    """Take the steps. If chain or prover cannot be reached, the outcome is indeterminate."""
+    """Take the steps. If chain or prover cannot be reached, it is undetermined."""
     try:
         _check(case)
     except Stopped:
         pass  # the policy judges the claims made so far
-    except UnavailableError as error:
+    except (UnavailableError, MissingEvidence) as error:
         return Outcome(Status.INDETERMINATE, str(error))
     except NotFound as error:
         return Outcome(Status.NOT_FOUND, str(error))
