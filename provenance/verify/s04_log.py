@@ -16,7 +16,7 @@ from provenance.ids import to_hex
 from provenance.judgement.facts import ClaimFacts, HeadFacts, RunFacts
 from provenance.log.anchoring import SignedHead
 from provenance.log.record import Record
-from provenance.log.tree import Head, require_prefix
+from provenance.log.tree import Head, require_log, require_prefix
 from provenance.merkle import Tree, verify_inclusion
 from provenance.signing import Domain, verify_head
 from provenance.verify.case import Case
@@ -108,41 +108,29 @@ def _read(case: Case, chain: Chain, claim: ClaimFacts, evidence: Evidence) -> _F
         )
     records = evidence.records(head.size)
     if len(records) < head.size:
-        raise _cut_short(chain, claim, records, head.size)
+        _require_opening(chain, claim, records)
+    tree = require_log(records, head.size, head.root, f"head {claim.seq}")
     found = _Found(evidence, records[: head.size], head)
-    _check_root(claim, found)
+    _check_included(claim, found, tree)
     _check_released(case, claim, found)
     return found
 
 
-def _cut_short(
-    chain: Chain, claim: ClaimFacts, records: Sequence[Record], size: int
-) -> ProvenanceError:
-    """Why there are too few records: the journal is cut short, or it is that of another run."""
+def _require_opening(chain: Chain, claim: ClaimFacts, records: Sequence[Record]) -> None:
+    """What is at hand of a journal that is cut short begins as the run was opened."""
     run = chain.snapshot.run(claim.run_id)
     if records and run is not None and records[0].digest != run.preregistration:
-        return VerificationError(
+        raise VerificationError(
             "journal begins with another record than the run was opened with",
             where="record 0",
             expected=to_hex(run.preregistration),
             actual=records[0].digest.hex0x,
         )
-    return MissingEvidence(
-        f"evidence lacks {size - len(records)} of the log's {size} records",
-        where="provenance/journal",
-    )
 
 
-def _check_root(claim: ClaimFacts, found: _Found) -> None:
-    """The records are the leaves under the head, and the release is one of them."""
-    tree, head = Tree(r.entry for r in found.records), found.head
-    if tree.root() != head.root:
-        raise VerificationError(
-            "records are not those under the anchored head",
-            where=f"head {claim.seq}",
-            expected=to_hex(head.root),
-            actual=to_hex(tree.root()),
-        )
+def _check_included(claim: ClaimFacts, found: _Found, tree: Tree) -> None:
+    """The release is one of the records under the head."""
+    head = found.head
     if claim.index >= head.size:
         raise VerificationError(
             "release lies outside its head",

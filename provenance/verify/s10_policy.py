@@ -122,11 +122,15 @@ def _weak_samples(report: Report, policy: Policy) -> list[str]:
 
 
 def _weak_edges(report: Report, policy: Policy) -> list[str]:
-    """Edges that are known less well than the policy demands, and kinds that have no edge."""
+    """Edges that are known less well than the policy demands, and kinds that have no edge.
+
+    A demand is about the run in question. Edges of other runs count for kinds that it has none of:
+    else the evidence of those runs would deny what is let through without it.
+    """
     denials = []
     for kind, least in policy.edges.items():
-        edges = (*report.edges, *report.ancestors)
-        grades = [edge.grade for edge in edges if edge.kind == kind]
+        own = [edge.grade for edge in report.edges if edge.kind == kind]
+        grades = own or [edge.grade for edge in report.ancestors if edge.kind == kind]
         worst = Grade.least(*grades) if grades else None
         if worst is None or worst.rank < least.rank:
             actual = "no such edge" if worst is None else worst.value

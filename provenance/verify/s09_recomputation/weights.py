@@ -57,8 +57,9 @@ def check_file(case: Case, log: Log, lineage: Lineage) -> None:
     if differences:
         case.report.contradicted = True
         return
-    case.report.holds(id_, f"{text}, recomputed {inspector.exactness(quantization)}")
-    case.report.upgrade("quantized_from", Grade.RECOMPUTED)
+    how = f"recomputed {inspector.exactness(quantization)}"
+    case.report.holds(id_, f"{text}, {how}")
+    case.report.upgrade("quantized_from", Grade.RECOMPUTED, f"{quantization}, {how}")
 
 
 def check_merge(case: Case, log: Log, lineage: Lineage) -> None:

@@ -13,6 +13,7 @@ from provenance.errors import InputError, ProvenanceError, UnavailableError
 from provenance.ids import KeyId, RunId
 from provenance.layout import RunFolder, json_object, read_json
 from provenance.log.anchoring import SignedHead, read_heads
+from provenance.log.frames import Allowance
 from provenance.log.record import Record
 from provenance.log.tree import iterate_records
 from provenance.statements import MAX_SLOTS, STAGES
@@ -25,6 +26,8 @@ MAX_PROOF_BYTES = 64 << 10
 MAX_TABLE_BYTES = 16 << 20
 MAX_CHUNKS = 1 << 16
 MAX_EVIDENCE_BYTES = 256 << 20
+MEAN_RECORD_BYTES = 64 << 10
+"""What each record of a journal may take; beyond it, all together take `MAX_EVIDENCE_BYTES`."""
 MAX_RUN_FOLDERS = 4096
 
 
@@ -91,10 +94,16 @@ class FolderEvidence:
         self._read: tuple[int | None, list[Record]] = (0, [])
 
     def records(self, most: int | None = None) -> Sequence[Record]:
-        """The journal's first `most` records; all if None. Read again only if more are wanted."""
+        """The journal's first `most` records; all if None. Read again only if more are wanted.
+
+        Raises:
+            InputError: not a journal of records, or one that takes more than each record's share
+                and the budget of all evidence.
+        """
         limit, found = self._read
         if limit is not None and (most is None or most > limit):
-            found = list(islice(iterate_records(self.folder.journal), most))
+            allowance = Allowance(MAX_EVIDENCE_BYTES, MEAN_RECORD_BYTES)
+            found = list(islice(iterate_records(self.folder.journal, allowance), most))
             self._read = (most, found)
         return found if most is None else found[:most]
 
