@@ -7,19 +7,26 @@ and proofs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from provenance.artifacts.identity import NamedFolder
 from provenance.digest import Digest
-from provenance.errors import NotFound, ProvenanceError, UnavailableError, VerificationError
+from provenance.errors import (
+    InputError,
+    NotFound,
+    ProvenanceError,
+    UnavailableError,
+    VerificationError,
+)
 from provenance.ids import RunId, to_hex
 from provenance.judgement.edges import EDGE_TABLE
 from provenance.judgement.verdict import Claim
-from provenance.log.graph.folders import base_of, merged_of
+from provenance.log.graph.folders import adapter_of, base_of, merged_of
 from provenance.log.graph.way_back import WayBack, way_of
 from provenance.log.history import Placed
 from provenance.log.record import Record
-from provenance.log.records import Merge, Release, RunOpen, Seed, Step
+from provenance.log.records import Checkpoint, Merge, Quantize, Release, RunOpen, Seed, Step
 from provenance.verify.case import MAX_ATTEMPTS, Artifact, Case, Options
 from provenance.verify.claims import Stopped
 from provenance.verify.protocols import Evidence
@@ -32,9 +39,9 @@ from provenance.verify.s06_lineage.found import Ancestry, Partly, differing
 from provenance.verify.s07_revocation import check_own_revocations
 from provenance.verify.s08_proofs import check_proofs
 from provenance.verify.s08_proofs.run import Run
+from provenance.verify.sources.evidence import MAX_BEFORE_SEED
 
 MAX_NODES = 256  # of the whole lineage
-MAX_BEFORE_SEED = 16  # records of a log among which its seed stands
 _FILE = "quantized_from"  # leads to a run's own file, of which the base is seldom made
 (_STEP,) = (row for row in EDGE_TABLE if row.record == Step.TYPE)
 # Without these a run says nothing about the base.
@@ -107,9 +114,10 @@ class Walk:
         They made no such folder, so the walk does not go on into them. But one more file in a
         folder must not hide that its weights are those of a revoked run.
         """
-        if base.content in self._asked:
+        question = f"weights of {base.name}"  # no artifact has such a name
+        if question in self._asked:
             return
-        self._asked.add(base.content)
+        self._asked.add(question)
         sought = _Sought((*path, base.name), opened, weights=base)
         for run_id, model in self._releases(sought):
             self._visit(run_id, model, sought)
@@ -151,7 +159,7 @@ class Walk:
         """Judge one release of a run whose log names the last artifact of a path.
 
         Every folder that holds the run's log is tried, as for the run in question. Nothing counts,
-        for or against the lineage, before the log under the registry's head names the artifact.
+        for or against the lineage, before the log under the registry's head says that it made it.
         """
         artifact, options = Artifact(model, str(model)), Options(release=run_id)
         for attempt in range(MAX_ATTEMPTS):
@@ -161,7 +169,7 @@ class Walk:
             except (NotFound, Pending, Stopped):
                 return  # no trusted publisher released it, or its log is not at hand
             head = case.report.head
-            if not _names(log, sought.named) or head is None or head.block_number >= sought.opened:
+            if head is None or head.block_number >= sought.opened or not _says_it_made(log, sought):
                 return
             try:
                 self._examine(case, log, sought)
@@ -172,7 +180,7 @@ class Walk:
             return
 
     def _examine(self, case: Case, log: Log, sought: _Sought) -> None:
-        """Judge a run whose log names what is sought, and go on behind it if it made that.
+        """Judge a run whose log says that it made what is sought, and go on behind it if it did.
 
         Raises:
             Stopped: something of it was revoked, contradicts itself, or was not checked.
@@ -291,10 +299,23 @@ def _began_with(records: Sequence[Record], base: NamedFolder) -> bool:
     return base_of(opening).content == base.content
 
 
-def _names(log: Log, artifact: str) -> bool:
-    """Whether a record of a log names an artifact by its identity."""
-    wanted = f'"{artifact}"'.encode()
-    return any(wanted in record.to_bytes() for record in log.records)
+def _says_it_made(log: Log, sought: _Sought) -> bool:
+    """Whether a record of a log says that what is sought was made, and not only taken."""
+    return any(sought.named in _made_by(record, sought) for record in log.records)
+
+
+def _made_by(record: Record, sought: _Sought) -> Sequence[str]:
+    """What a record (attacker-controlled) says was made; of weights, by their content."""
+    if record.type == Step.TYPE:
+        return list(record.fields["outputs"])
+    if record.type == Quantize.TYPE:
+        return [record.fields["file"]]
+    if record.type not in (Merge.TYPE, Checkpoint.TYPE):
+        return []
+    folder = merged_of(record) if record.type == Merge.TYPE else adapter_of(record)
+    with suppress(InputError):  # of no form that names a folder
+        return [folder.name if sought.weights is None else folder.content]
+    return []
 
 
 def _is_released(way: WayBack, lineage: Lineage) -> bool:

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from provenance.artifacts.identity import NamedFolder
 from provenance.digest import sha256
+from provenance.ids import RunId
 from provenance.judgement.policy import DEFAULT_REQUIRED, Policy
 from provenance.judgement.verdict import Edge, Grade, Status, Verdict
+from provenance.layout import RunFolder
+from provenance.log.journal import Journal
+from provenance.log.record import Record
 from provenance.verify.case import Artifact, Case, Options
 from provenance.verify.claims import Report
 from provenance.verify.s10_policy import decide
+from provenance.verify.sources.evidence import FolderSource
 from tests.core.verify.test_ancestry import (
     FILES,
     FIRST,
+    PRUNED,
+    STEP,
     Generation,
     Several,
     claims,
@@ -24,9 +32,11 @@ from tests.core.verify.test_ancestry import (
     judge,
     merged,
 )
+from tests.support.core.log_maker import LogMaker, released
 from tests.support.memory_chain import MemoryChain
-from tests.support.memory_run import MODEL, OWNER, MemoryRun
+from tests.support.memory_run import MODEL, OWNER, TIME, MemoryRun
 
+README = str(sha256(b"read me"))
 TRACED = Policy(require=DEFAULT_REQUIRED | {"base.traced"})
 
 
@@ -90,9 +100,64 @@ def test_a_log_without_signatures_that_is_not_the_anchored_one_says_nothing() ->
     assert child.run_id != mother.run_id
 
 
+def test_a_run_that_contradicts_itself_and_only_began_with_the_base_accuses_nobody() -> None:
+    """Its log names the base, as that of every run that began with it does."""
+
+    def another(log: list[Record]) -> list[Record]:
+        return [
+            replace(r, fields={**r.fields, "number": 7}) if "number" in r.fields else r for r in log
+        ]
+
+    def twice(log: list[Record]) -> list[Record]:
+        return [log[0], *log]
+
+    for change in (another, twice):
+        chain = MemoryChain()
+        other = Generation(FIRST, merged("other"), chain, change)
+        child = Generation(FIRST, merged(1), chain)
+        verdict = judge([other, child])
+        assert (verdict.status, claims(verdict, "base.traced")) == (Status.VERIFIED, [])
+
+
+def test_a_folder_without_run_json_is_found_by_its_journals_seed(tmp_path: Path) -> None:
+    """Else whoever leaves that file out would keep the run's revocation from being seen."""
+    log = released(LogMaker())
+    seed = next(r for r in log.records if r.type == "seed")
+    run_id = RunId.parse(seed.fields["run_id"])
+    folder = RunFolder(tmp_path / "run")
+    folder.journal.parent.mkdir(parents=True)
+    with Journal.create(folder.journal, {"format": "test"}) as journal:
+        for record in log.records:
+            journal.append(record.to_bytes())
+    source = FolderSource([tmp_path])
+    assert len(source.candidates(run_id)) == 1
+    assert source.candidates(RunId(bytes(32))) == []
+    folder.info.write_text("{}")
+    assert len(source.candidates(run_id)) == 1
+    folder.journal.write_bytes(b"no journal")
+    assert source.candidates(run_id) == []
+
+
+def test_what_a_step_takes_does_not_answer_for_the_weights_of_a_base() -> None:
+    """A run lists as input the weights of its base, whose maker was revoked."""
+    chain = MemoryChain()
+    maker = Generation(FIRST, merged("maker"), chain)
+    files = FILES | {"vocab.txt": README}
+    base = NamedFolder("base", merged("maker").content, files)
+
+    def with_step(log: list[Record]) -> list[Record]:
+        *before, release = log
+        inputs = [replace(merged(0), files=files).name, base.content]
+        return [*before, Record.make("step", TIME, **{**STEP, "inputs": inputs}), release]
+
+    mother = Generation(base, replace(merged(0), files=files), chain, with_step)
+    child = Generation(PRUNED, merged(1), chain)
+    chain.revoke(OWNER, maker.run_id, maker.index("merge"), "leaked")
+    assert judge([maker, mother, child]).status is Status.REVOKED
+
+
 # One file more, less or other lies in the folder of the base.
 
-README = str(sha256(b"read me"))
 DIFFERENT = {
     "was not logged there": FILES | {"vocab.txt": README},
     "is missing": {},
