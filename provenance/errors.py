@@ -4,6 +4,7 @@
     |- InputError          the caller's file or argument is wrong          (exit 2)
     |  `- ConfigError      a configuration key or value is wrong           (exit 2)
     |- VerificationError   evidence contradicts the file or itself         (exit 1)
+    |- MissingEvidence     what a check needs is not at hand               (exit 3)
     |- NotFound            no release names this artifact                  (exit 4)
     |- AuthError           not allowed to ask                              (exit 5)
     |- Conflict            the thing exists already or has changed         (exit 2)
@@ -96,6 +97,13 @@ class VerificationError(ProvenanceError):
 
     exit_code = 1
     code = "verification"
+
+
+class MissingEvidence(ProvenanceError):
+    """What a check needs is not among the evidence at hand. It contradicts nothing."""
+
+    exit_code = 3
+    code = "missing-evidence"
 
 
 class NotFound(ProvenanceError):

@@ -17,6 +17,7 @@ from provenance.errors import (
     Conflict,
     InputError,
     InternalError,
+    MissingEvidence,
     NotFound,
     OutcomeUnknown,
     OutputError,
@@ -33,6 +34,7 @@ STATUS: dict[type[ProvenanceError], HTTPStatus] = {
     InputError: HTTPStatus.BAD_REQUEST,
     ConfigError: HTTPStatus.INTERNAL_SERVER_ERROR,
     VerificationError: HTTPStatus.INTERNAL_SERVER_ERROR,  # the service's own data disagree
+    MissingEvidence: HTTPStatus.INTERNAL_SERVER_ERROR,  # of the service's own folders
     NotFound: HTTPStatus.NOT_FOUND,
     AuthError: HTTPStatus.UNAUTHORIZED,
     Conflict: HTTPStatus.CONFLICT,

@@ -45,6 +45,10 @@ class Identity:
         return {path: str(sha256) for path, sha256 in sorted(self.files.items())}
 
 
+class FilesMissing(VerificationError):
+    """A folder lacks files of the named one, and has nothing else in their place."""
+
+
 @dataclass(frozen=True)
 class NamedFolder:
     """A folder as a record names it.
@@ -76,6 +80,7 @@ class NamedFolder:
 
         Raises:
             VerificationError: other weights, or the first other file, by its name.
+            FilesMissing: files are missing, and nothing else differs.
             InputError: not a folder of weights, or one that `files_of` refuses.
         """
         actual = str(content_digest(folder))
@@ -90,7 +95,8 @@ class NamedFolder:
             return
         found = {path: str(sha256) for path, sha256 in files_of(folder).items()}
         if (name := first_difference(self.files, found)) is not None:
-            raise VerificationError(
+            kind = FilesMissing if found.items() <= self.files.items() else VerificationError
+            raise kind(
                 f"{self.what} model at hand has another file than the logged one",
                 where=str(folder / name),
                 expected=self.files.get(name, _ABSENT),

@@ -34,7 +34,7 @@ TABLE: dict[Status, StatusRow] = {
     Status.VERIFIED: StatusRow("Verified", 0, "every claim required by the policy holds"),
     Status.FAILED: StatusRow("Failed", 1, "evidence contradicts the file or itself"),
     Status.INDETERMINATE: StatusRow(
-        "Undetermined", 3, "chain or evidence unreachable, or sources disagree"
+        "Undetermined", 3, "chain or evidence unreachable or incomplete, or sources disagree"
     ),
     Status.PENDING: StatusRow("Pending", 3, "anchored, but not final yet"),
     Status.NOT_FOUND: StatusRow(

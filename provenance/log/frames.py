@@ -64,6 +64,26 @@ class Place:
     offset: int
 
 
+class Allowance:
+    """How many bytes of payloads a reader takes: `most` in all, and `each` more for every frame."""
+
+    def __init__(self, most: int, each: int) -> None:
+        self._left, self._each = most, each
+
+    def take(self, length: int, where: str) -> None:
+        """Account for a payload before it is read.
+
+        Raises:
+            InputError: it is more than what is left.
+        """
+        self._left += self._each
+        if length > self._left:
+            raise InputError(
+                "too much evidence", where=where, expected=f"<= {self._left} bytes", actual=length
+            )
+        self._left -= length
+
+
 class TornTail(Exception):
     """The file ends in an unfinished frame, which begins at `offset`."""
 
@@ -114,15 +134,20 @@ def parse_header(data: Bytes, path: Path) -> tuple[dict[str, Any], Place]:
     return header, Place(0, hashlib.sha256(data[:end]).digest(), end)
 
 
-def parse_frames(data: Bytes, start: int, place: Place, path: Path) -> Iterator[Frame]:
+def parse_frames(
+    data: Bytes, start: int, place: Place, path: Path, allowance: Allowance | None = None
+) -> Iterator[Frame]:
     """The frames in `data[start:]`, the first of which stands at `place` in the file.
 
     Raises:
+        InputError: more than the allowance.
         TornTail: the last frame is unfinished.
         VerificationError: a frame before it is damaged.
     """
     base = place.offset - start
     while start < len(data):
+        if allowance is not None and (length := _length(data, start)) is not None:
+            allowance.take(length, f"{path} frame {place.seq}")
         frame = _parse_frame(data, start, place, base)
         if frame is None:
             if _is_torn(_Rest(data, start), place):
@@ -134,6 +159,12 @@ def parse_frames(data: Bytes, start: int, place: Place, path: Path) -> Iterator[
             )
         yield frame
         place, start = frame.next, frame.end - base
+
+
+def _length(data: Bytes, start: int) -> int | None:
+    """The payload's length by the frame's first bytes; None if the file holds no such frame."""
+    length = int.from_bytes(data[start : start + 4], "big")
+    return length if start + _OVERHEAD_BYTES + length <= len(data) else None
 
 
 def _parse_frame(data: Bytes, start: int, place: Place, base: int) -> Frame | None:
@@ -227,17 +258,19 @@ def _is_zeroed(rest: _Rest, end: int, offset: int) -> bool:
     return stored == rest.hash(0, end - 32)[:before_sector] + bytes(32 - before_sector)
 
 
-def read_frames(path: Path, *, allow_torn: bool = True) -> Iterator[Frame]:
+def read_frames(
+    path: Path, *, allow_torn: bool = True, allowance: Allowance | None = None
+) -> Iterator[Frame]:
     """Every frame of a journal (attacker-controlled), each checked against the chain of hashes.
 
     Raises:
-        InputError: missing or not a journal.
+        InputError: missing, not a journal, or more than the allowance.
         VerificationError: damaged before its end, or torn while `allow_torn` is false.
     """
     with _opened(path) as data:
         _, place = parse_header(data, path)
         try:
-            yield from parse_frames(data, place.offset, place, path)
+            yield from parse_frames(data, place.offset, place, path, allowance)
         except TornTail as tail:
             if not allow_torn:
                 raise VerificationError(

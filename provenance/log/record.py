@@ -19,6 +19,9 @@ from provenance.errors import InputError
 from provenance.log.forms import TIME, Body, Field, fields_of
 from provenance.log.records import BODIES, Release
 
+MAX_VALUES = 1 << 18
+"""JSON values of a record of any length; a longer one may hold one more for each 32 bytes."""
+
 _HEADER = ("type", "v", "time")
 _FIELDS: dict[str, dict[int, tuple[Field, ...]]] = {}
 for _body in BODIES:
@@ -112,8 +115,12 @@ class Record:
         """Read canonical bytes (attacker-controlled). Law: `Record.parse(r.to_bytes()) == r`.
 
         Raises:
-            InputError: not canonical JSON, or not a record.
+            InputError: not canonical JSON, not a record, or one of more values than `MAX_VALUES`
+                allows. Each value takes some 60 to 250 bytes of memory, however short it is.
         """
+        most, values = MAX_VALUES + len(data) // 32, sum(map(data.count, (b",", b"[", b"{")))
+        if values > most:
+            raise InputError("record has too many values", expected=f"<= {most}", actual=values)
         try:
             value = parse_json(data)
         except ValueError as error:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from provenance.digest import Digest
 from provenance.encoding import head_digest
-from provenance.errors import InputError, VerificationError
-from provenance.ids import RunId
-from provenance.log.frames import JournalTail, read_frames
+from provenance.errors import InputError, MissingEvidence, VerificationError
+from provenance.ids import RunId, to_hex
+from provenance.log.frames import Allowance, JournalTail, read_frames
 from provenance.log.record import Record
 from provenance.merkle import Tree
 
@@ -49,6 +49,36 @@ def require_prefix(head: Head, run_id: RunId, tree: Tree) -> None:
             expected=expected.digest,
             actual=head.digest,
         )
+
+
+def require_log(records: Sequence[Record], size: int, root: bytes, where: str) -> Tree:
+    """Check that records (attacker-controlled) begin with the log that a committed head is of.
+
+    Args:
+        size, root: of the head.
+        where: names the head in errors.
+
+    Returns:
+        The tree over the log's records.
+
+    Raises:
+        MissingEvidence: there are fewer.
+        VerificationError: they are others.
+    """
+    if len(records) < size:
+        raise MissingEvidence(
+            f"evidence lacks {size - len(records)} of the log's {size} records",
+            where="provenance/journal",
+        )
+    tree = Tree(record.entry for record in records[:size])
+    if tree.root() != root:
+        raise VerificationError(
+            "records are not those under the anchored head",
+            where=where,
+            expected=to_hex(root),
+            actual=to_hex(tree.root()),
+        )
+    return tree
 
 
 class FileNodes:
@@ -142,9 +172,9 @@ def read_records(journal: Path) -> list[Record]:
     return list(iterate_records(journal))
 
 
-def iterate_records(journal: Path) -> Iterator[Record]:
-    """`read_records`, one at a time."""
-    for frame in read_frames(journal):
+def iterate_records(journal: Path, allowance: Allowance | None = None) -> Iterator[Record]:
+    """`read_records`, one at a time; InputError also if they are more than the allowance."""
+    for frame in read_frames(journal, allowance=allowance):
         try:
             yield Record.parse(frame.payload)
         except InputError as error:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from provenance.errors import ProvenanceError, UnavailableError
+from provenance.errors import MissingEvidence, ProvenanceError, UnavailableError
 from provenance.judgement.edges import BEST
 from provenance.judgement.facts import ClaimFacts, HeadFacts
 from provenance.judgement.policy import CLAIMS
@@ -19,8 +19,15 @@ from provenance.verify.protocols import Difference, Sampling
 _MAX_DIFFERENCES = 10
 
 
+_AT_HAND = "have the publisher's evidence folder at hand (--evidence FOLDER)"
+
+
 class Stopped(Exception):
     """A claim that later steps depend on fails or lacks evidence. The report says which."""
+
+
+class Lacking(Stopped):
+    """The claim does not fail: it was not checked, since evidence for it is missing."""
 
 
 @dataclass
@@ -35,6 +42,8 @@ class Report:
     draw_block: the block whose hash made the run's seed.
     head: the head that the release lies under.
     contradicted: whether weights that have the logged identity show something else than is claimed.
+    lacking: ids of the claims that could not be checked, since evidence that log or chain speak of
+        is missing. No policy verifies a run of which there are any.
     logs: how many folders hold the run's log; each is an attempt of its own.
     """
 
@@ -49,6 +58,7 @@ class Report:
     draw_block: int | None = None
     head: HeadFacts | None = None
     contradicted: bool = False
+    lacking: list[str] = field(default_factory=list)
     logs: int = 0
 
     def holds(self, id_: str, text: str, **evidence: str) -> None:
@@ -83,12 +93,22 @@ class Report:
         """Claim `id_` was not checked; `needs` says what checking it would take."""
         self.claims.append(Claim(id_, CLAIMS[id_], text, None, needs=needs))
 
+    def lacks(self, id_: str, error: MissingEvidence) -> None:
+        """Claim `id_` was not checked, since evidence for it is missing; the error says which."""
+        needs = error.hint or _AT_HAND
+        self.unchecked(id_, error.what, f"{error.where}; {needs}" if error.where else needs)
+        self.lacking.append(id_)
+
     @contextmanager
     def guarded(self, id_: str) -> Iterator[None]:
         """Run a check of claim `id_`: an error inside makes the claim fail.
 
+        Evidence that is missing contradicts nothing: then the claim was not checked. Here, and
+        nowhere else, the one is told from the other.
+
         Raises:
             Stopped: the claim failed.
+            Lacking: it was not checked.
             UnavailableError: passed on from inside, and no claim fails: an endpoint that does not
                 answer contradicts nothing.
         """
@@ -96,6 +116,9 @@ class Report:
             yield
         except UnavailableError:
             raise
+        except MissingEvidence as error:
+            self.lacks(id_, error)
+            raise Lacking from error
         except ProvenanceError as error:
             self.fails(id_, error)
             raise Stopped from error

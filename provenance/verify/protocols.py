@@ -146,7 +146,8 @@ class ProofVerifier(Protocol):
     """Checks Groth16 evidence off chain. The verifier believes its answers.
 
     Raises (every method): VerificationError naming the first thing that does not hold;
-    UnavailableError if the prover binary is missing.
+    MissingEvidence if a proof or a table is not among the evidence; UnavailableError if the prover
+    binary is missing.
     """
 
     def check_registration(self, evidence: RegistrationEvidence) -> None:

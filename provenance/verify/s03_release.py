@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import islice
 from typing import NoReturn
 
-from provenance.errors import NotFound, VerificationError
+from provenance.errors import InputError, NotFound, VerificationError
 from provenance.ids import RunId, to_hex
 from provenance.judgement.facts import ClaimFacts, SignerRevocation
+from provenance.log.records import Release
 from provenance.verify.case import Case
 from provenance.verify.claims import Stopped
 from provenance.verify.protocols import Evidence
 from provenance.verify.s02_chain import Chain
+
+MAX_ASKED = 1024  # last releases of a log, each asked for on chain
 
 
 class Pending(Exception):
@@ -128,13 +134,13 @@ def _explain_absence(
             where=str(digest),
             hint="check the file, the trust file's publishers, and the chain",
         )
-    _contradict(case, wanted, trusted)
+    _contradict(case, chain, wanted, trusted)
 
 
-def _contradict(case: Case, wanted: RunId, trusted: list[ClaimFacts]) -> NoReturn:
+def _contradict(case: Case, chain: Chain, wanted: RunId, trusted: list[ClaimFacts]) -> NoReturn:
     """Fail, since the named run did not release this digest; say what was released instead."""
-    evidence = next(iter(case.verifier.source.candidates(wanted)), None)
-    released = _last_release(evidence) if evidence else None
+    candidates = case.verifier.source.candidates(wanted)
+    released = _last_release(case, chain, wanted, candidates)
     if trusted:
         released = "another run: " + ", ".join(to_hex(claim.run_id) for claim in trusted)
     origin = "the caller names" if case.options.release else "the file's own metadata names"
@@ -147,23 +153,36 @@ def _contradict(case: Case, wanted: RunId, trusted: list[ClaimFacts]) -> NoRetur
             actual=case.artifact.digest,
         ),
     )
-    _locate_differences(case, evidence)
+    _locate_differences(case, candidates)
     raise Stopped
 
 
-def _last_release(evidence: Evidence) -> str | None:
-    records = reversed(evidence.records())
-    return next((r.fields["model"] for r in records if r.type == "release"), None)
+def _last_release(
+    case: Case, chain: Chain, wanted: RunId, candidates: Sequence[Evidence]
+) -> str | None:
+    """The last file that a trusted publisher claimed for a run on chain, of those in logs at hand.
+
+    The logs (attacker-controlled) only say what to ask the chain for.
+    """
+    for evidence in candidates:
+        with suppress(VerificationError, InputError):  # bad evidence must not hide the good
+            released = (r for r in reversed(evidence.records()) if r.type == Release.TYPE)
+            for model in islice(dict.fromkeys(r.body(Release).model for r in released), MAX_ASKED):
+                claims = case.verifier.trust.releases(chain.snapshot, model)
+                if any(claim.run_id == wanted for claim, _ in claims):
+                    return str(model)
+    return None
 
 
-def _locate_differences(case: Case, evidence: Evidence | None) -> None:
-    """Say where a file differs from what its run quantized, if the merged weights are at hand."""
-    merged = evidence.merged() if evidence else None
+def _locate_differences(case: Case, candidates: Sequence[Evidence]) -> None:
+    """Say where a file differs from what weights in the evidence give, if there are any."""
+    merged = next((at for evidence in candidates if (at := evidence.merged())), None)
     if case.file is None or merged is None:
         return
     inspector, path = case.file
     case.report.differs(
         "file.recomputed",
-        "file is not the quantization of the merged weights",
+        "file is not the quantization of the weights beside the run's evidence, of which no log "
+        "was asked whether they are the run's",
         inspector.compare_quantized(merged, path),
     )

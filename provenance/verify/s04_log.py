@@ -7,16 +7,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
-from provenance.errors import ProvenanceError, UnavailableError, VerificationError
+from provenance.errors import (
+    MissingEvidence,
+    ProvenanceError,
+    UnavailableError,
+    VerificationError,
+)
 from provenance.ids import to_hex
 from provenance.judgement.facts import ClaimFacts, HeadFacts, RunFacts
 from provenance.log.anchoring import SignedHead
 from provenance.log.record import Record
-from provenance.log.tree import Head, require_prefix
+from provenance.log.tree import Head, require_log, require_prefix
 from provenance.merkle import Tree, verify_inclusion
 from provenance.signing import Domain, head_digest, verify_head
 from provenance.verify.case import Case
-from provenance.verify.claims import Stopped
+from provenance.verify.claims import Lacking, Stopped
 from provenance.verify.protocols import Evidence
 from provenance.verify.s02_chain import Chain
 
@@ -49,6 +54,9 @@ class _Found:
 def check_log(case: Case, chain: Chain, claim: ClaimFacts) -> Log:
     """The records at hand are exactly the log under its head, which the run's key signed.
 
+    Where the signature is missing, the claim about it is not checked, and the log is read on: what
+    was revoked of it counts.
+
     Raises:
         Stopped: no evidence of the run is at hand, or it is not that log.
     """
@@ -62,7 +70,7 @@ def check_log(case: Case, chain: Chain, claim: ClaimFacts) -> Log:
         )
         raise Stopped
     found = _choose(case, chain, claim, candidates)
-    with report.guarded("head.signed"):
+    with suppress(Lacking), report.guarded("head.signed"):
         report.holds("head.signed", _check_heads(case, chain, claim, found, candidates))
     return Log(claim, _check_final(case, chain, claim, found.head), found.evidence, found.records)
 
@@ -70,7 +78,7 @@ def check_log(case: Case, chain: Chain, claim: ClaimFacts) -> Log:
 def _choose(case: Case, chain: Chain, claim: ClaimFacts, candidates: Sequence[Evidence]) -> _Found:
     """The candidate of this attempt among those that are the log under the anchored head.
 
-    If none is, what the first one lacks is reported.
+    If none is, the first that is something else is reported; else the first that is cut short.
     """
     faults: list[ProvenanceError] = []
     logs: list[_Found] = []
@@ -82,8 +90,9 @@ def _choose(case: Case, chain: Chain, claim: ClaimFacts, candidates: Sequence[Ev
         except ProvenanceError as error:
             faults.append(error)  # another candidate may be the right log
     if not logs:
-        case.report.fails("release.logged", faults[0])
-        raise Stopped
+        wrong = (fault for fault in faults if not isinstance(fault, MissingEvidence))
+        with case.report.guarded("release.logged"):
+            raise next(wrong, faults[0])
     case.report.logs = len(logs)
     found = logs[min(case.attempt, len(logs) - 1)]  # a folder may vanish between attempts
     case.report.holds(
@@ -102,28 +111,29 @@ def _read(case: Case, chain: Chain, claim: ClaimFacts, evidence: Evidence) -> _F
         )
     records = evidence.records(head.size)
     if len(records) < head.size:
-        raise VerificationError(
-            "records are missing",
-            where="journal",
-            expected=f"{head.size} records",
-            actual=len(records),
-        )
+        _require_opening(chain, claim, records)
+    tree = require_log(records, head.size, head.root, f"head {claim.seq}")
     found = _Found(evidence, records[: head.size], head)
-    _check_root(claim, found)
+    _check_included(claim, found, tree)
     _check_released(case, claim, found)
     return found
 
 
-def _check_root(claim: ClaimFacts, found: _Found) -> None:
-    """The records are the leaves under the head, and the release is one of them."""
-    tree, head = Tree(r.entry for r in found.records), found.head
-    if tree.root() != head.root:
+def _require_opening(chain: Chain, claim: ClaimFacts, records: Sequence[Record]) -> None:
+    """What is at hand of a journal that is cut short begins as the run was opened."""
+    run = chain.snapshot.run(claim.run_id)
+    if records and run is not None and records[0].digest != run.preregistration:
         raise VerificationError(
-            "records are not those under the anchored head",
-            where=f"head {claim.seq}",
-            expected=to_hex(head.root),
-            actual=to_hex(tree.root()),
+            "journal begins with another record than the run was opened with",
+            where="record 0",
+            expected=to_hex(run.preregistration),
+            actual=records[0].digest.hex0x,
         )
+
+
+def _check_included(claim: ClaimFacts, found: _Found, tree: Tree) -> None:
+    """The release is one of the records under the head."""
+    head = found.head
     if claim.index >= head.size:
         raise VerificationError(
             "release lies outside its head",
@@ -176,13 +186,30 @@ def _check_heads(
     for head in signed:
         require_prefix(head, claim.run_id, tree)
     if released not in signed:
-        raise VerificationError(
-            "the release's head is not signed by the run's key",
-            where=f"head {claim.seq}",
-            expected=signer,
-        )
+        raise _unsigned(claim, released, candidates, signer)
     told = "" if signature.contract is None else ", a contract, by its own word at this block"
     return f"{len(signed)} heads signed by {signer}{told}"
+
+
+def _unsigned(
+    claim: ClaimFacts, released: Head, candidates: Sequence[Evidence], signer: str
+) -> ProvenanceError:
+    """Why no head at hand is the released one, signed by the run's key."""
+    for evidence in candidates:
+        try:
+            heads = evidence.heads()
+        except ProvenanceError as error:
+            return error
+        if any(each.head == released for each in heads):
+            return VerificationError(
+                "the release's head is not signed by the run's key",
+                where=f"head {claim.seq}",
+                expected=signer,
+            )
+    return MissingEvidence(
+        f"evidence lacks the signature of head {claim.seq}, under which the release lies",
+        where="provenance/heads.jsonl",
+    )
 
 
 def _heads(candidates: Sequence[Evidence]) -> Iterator[SignedHead]:

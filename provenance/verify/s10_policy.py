@@ -68,9 +68,11 @@ def _sentence(claim: Claim) -> str:
 
 
 def _incomplete(report: Report, policy: Policy) -> Outcome | None:
-    """`indeterminate` if a required claim was not checked, else None.
+    """`indeterminate` if a required claim was not checked, or any for want of evidence; else None.
 
-    A required claim that no step made is added to the report as not checked.
+    A required claim that no step made is added to the report as not checked. Whether evidence that
+    log or chain speak of must be there is not for a policy to say: else whoever takes away
+    what fails a claim would have the file let through.
     """
     holding = {c.id for c in report.claims if c.holds}
     missing = sorted(policy.require - holding - {"policy.satisfied"})
@@ -78,6 +80,10 @@ def _incomplete(report: Report, policy: Policy) -> Outcome | None:
     for id_ in missing:
         if id_ not in made:
             report.unchecked(id_, "required by the policy", "an earlier step")
+    if report.lacking:
+        first = next(c for c in report.claims if c.id == report.lacking[0] and c.holds is None)
+        ids = ", ".join(dict.fromkeys(report.lacking))
+        return Outcome(Status.INDETERMINATE, f"not checked: {ids}: {first.text}, {first.needs}")
     if not missing:
         return None
     return Outcome(Status.INDETERMINATE, f"required but not checked: {', '.join(missing)}")
@@ -116,11 +122,15 @@ def _weak_samples(report: Report, policy: Policy) -> list[str]:
 
 
 def _weak_edges(report: Report, policy: Policy) -> list[str]:
-    """Edges that are known less well than the policy demands, and kinds that have no edge."""
+    """Edges that are known less well than the policy demands, and kinds that have no edge.
+
+    A demand is about the run in question. Edges of other runs count for kinds that it has none of:
+    else the evidence of those runs would deny what is let through without it.
+    """
     denials = []
     for kind, least in policy.edges.items():
-        edges = (*report.edges, *report.ancestors)
-        grades = [edge.grade for edge in edges if edge.kind == kind]
+        own = [edge.grade for edge in report.edges if edge.kind == kind]
+        grades = own or [edge.grade for edge in report.ancestors if edge.kind == kind]
         worst = Grade.least(*grades) if grades else None
         if worst is None or worst.rank < least.rank:
             actual = "no such edge" if worst is None else worst.value

@@ -3,11 +3,16 @@
 Each step takes what earlier steps found, writes its claims into the report, and returns what it
 found itself. A step stops the verification if a claim that later steps depend on does not hold.
 Claims carry numbers of their own, which stand for their subject (docs/formats/verdict.md).
+
+`STEPS` says the same as a table. Tests compare it with `judge`, with the claims that each step
+makes when it runs, and with the page.
 """
 
 from __future__ import annotations
 
-from provenance.errors import NotFound, ProvenanceError, UnavailableError
+from dataclasses import dataclass
+
+from provenance.errors import MissingEvidence, NotFound, ProvenanceError, UnavailableError
 from provenance.judgement.verdict import Status
 from provenance.verify.case import Case
 from provenance.verify.claims import Stopped
@@ -25,13 +30,67 @@ from provenance.verify.s09_recomputation import check_recomputation
 from provenance.verify.s10_policy import Outcome, decide
 
 
+@dataclass(frozen=True)
+class Step:
+    """One step.
+
+    takes: the earlier steps whose findings it is given.
+    claims: ids of the claims that it can make, as holding, failing or not checked.
+    """
+
+    name: str
+    takes: tuple[str, ...]
+    claims: tuple[str, ...]
+
+
+STEPS = (
+    Step("artifact", (), ("artifact.identified",)),
+    Step("chain", (), ("chain.pinned",)),
+    Step("release", ("chain",), ("release.named", "file.recomputed", "not.revoked")),
+    Step("log", ("chain", "release"), ("release.logged", "head.signed", "head.final")),
+    Step("history", ("chain", "log"), ("history.consistent", "run.preregistered")),
+    Step("lineage", ("log", "history"), ("lineage.complete", "files.bound")),
+    Step("ancestry", ("chain", "lineage"), ("base.traced",)),
+    Step("revocation", ("chain", "log", "lineage", "ancestry"), ("not.revoked",)),
+    Step(
+        "proofs",
+        ("chain", "log", "lineage"),
+        (
+            "dataset.registered",
+            "epoch.proven",
+            "order.recomputed",
+            "merge.proven",
+            "quantize.proven",
+            "openings.proven",
+        ),
+    ),
+    Step(
+        "recomputation",
+        ("log", "lineage", "proofs"),
+        (
+            "order.recomputed",
+            "file.recomputed",
+            "merge.recomputed",
+            "base.recomputed",
+            "batches.recomputed",
+            "data.fed",
+            "training.learned",
+            "training.replayed",
+        ),
+    ),
+    Step("policy", (), ("policy.satisfied",)),
+)
+"""The steps. `ancestry` belongs to the sixth, `lineage`, and has its turn behind it. The last one
+also makes each required claim that no other step came to, as not checked."""
+
+
 def judge(case: Case) -> Outcome:
-    """Take the steps. If chain or prover cannot be reached, the outcome is indeterminate."""
+    """Take the steps. If chain or prover cannot be reached, it is undetermined."""
     try:
         _check(case)
     except Stopped:
         pass  # the policy judges the claims made so far
-    except UnavailableError as error:
+    except (UnavailableError, MissingEvidence) as error:
         return Outcome(Status.INDETERMINATE, str(error))
     except NotFound as error:
         return Outcome(Status.NOT_FOUND, str(error))
@@ -46,8 +105,8 @@ def judge(case: Case) -> Outcome:
 def _check(case: Case) -> None:
     check_artifact(case)
     chain = check_chain(case)
-    claim = check_release(case, chain)
-    log = check_log(case, chain, claim)
+    release = check_release(case, chain)
+    log = check_log(case, chain, release)
     history = check_history(case, chain, log)
     lineage = check_lineage(case, log, history)
     ancestry = trace_base(case, chain, lineage)

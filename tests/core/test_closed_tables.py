@@ -37,6 +37,7 @@ EXIT_CODES = {
     "InputError": 2,
     "ConfigError": 2,
     "VerificationError": 1,
+    "MissingEvidence": 3,
     "NotFound": 4,
     "AuthError": 5,
     "Conflict": 2,

@@ -120,7 +120,7 @@ def test_the_status_table_is_that_of_the_code() -> None:
 def test_the_claims_are_those_of_the_code() -> None:
     shown = {
         code(claim)[0]: int(step)
-        for step, claim, _ in table(page("verdict"), "## Steps and claims")
+        for step, claim, _ in table(page("verdict"), "<!-- table: claims -->")
     }
     assert shown == CLAIMS
 

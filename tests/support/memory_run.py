@@ -355,11 +355,14 @@ class MemoryRun:
         release: bytes | None = None,
         data: DataChecker | None = None,
     ) -> Verdict:
-        verifier = Verifier(
+        options = Options(release=release, data=data)
+        return verify(subject or str(MODEL), self.verifier(policy), options)
+
+    def verifier(self, policy: Policy | None = None) -> Verifier:
+        return Verifier(
             trust=self.trust,
             reader=self.chain,
             source=self.source,
             prover=self.believer,
             policy=policy or Policy(),
         )
-        return verify(subject or str(MODEL), verifier, Options(release=release, data=data))

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from provenance.digest import Digest, hash_file
-from provenance.errors import InputError, NotFound, ProvenanceError
+from provenance.errors import InputError, NotFound, ProvenanceError, UnavailableError
 from provenance.ids import DatasetId, RunId, bare_digits, to_hex, to_word
 from provenance.judgement.trust_file import load_trust
 from provenance.layout import RunFolder
-from provenance.log.anchoring import read_heads
-from provenance.log.tree import read_records
+from provenance.log.anchoring import SignedHead, read_heads
+from provenance.log.tree import iterate_records
 from provenance.settings import Settings
 from provenance.verify.sources.evidence import FolderSource, run_id_of
 from provenance.verify.sources.names import releases_called
@@ -27,6 +27,7 @@ app = typer.Typer(
     add_completion=False,
     help="Find what a digest names, in run folders and on chain.",
 )
+_T = TypeVar("_T")
 _WORD = re.compile(r"(?:sha256:|0x)[0-9a-f]{64}")
 
 
@@ -109,7 +110,8 @@ def _find_name(label: str, runs: Sequence[RunFolder], offline: bool, json: bool)
             run_id=str(named.release.run_id),
         )
         for folder in runs
-        for named in releases_called(label, read_records(folder.journal), snapshot, trust)
+        for records in [list(_past_damage(folder, iterate_records(folder.journal)))]
+        for named in releases_called(label, records, snapshot, trust)
     ]
     if not matches:
         raise NotFound(
@@ -134,10 +136,12 @@ def _match(kind: str, where: object, what: str, **more: Any) -> dict[str, Any]:
 
 
 def _in_run(folder: RunFolder, wanted: Digest) -> Iterator[dict[str, Any]]:
+    """What of a run has a digest. Where one part of it is damaged, the others are searched."""
     if run_id_of(folder) == bytes(wanted):
         yield _match("run", folder.root, "run id")
-    yield from _in_records(folder, wanted)
-    for signed in read_heads(folder.heads):
+    heads = list(_past_damage(folder, _heads(folder)))
+    yield from _past_damage(folder, _in_records(folder, wanted, heads))
+    for signed in heads:
         if wanted in (signed.head.digest, signed.head.root):
             yield _match(
                 "head",
@@ -150,9 +154,24 @@ def _in_run(folder: RunFolder, wanted: Digest) -> Iterator[dict[str, Any]]:
             yield _match("file", path, f"{path.stat().st_size} bytes")
 
 
-def _in_records(folder: RunFolder, wanted: Digest) -> Iterator[dict[str, Any]]:
-    heads = read_heads(folder.heads)
-    for index, record in enumerate(read_records(folder.journal)):
+def _past_damage(folder: RunFolder, found: Iterator[_T]) -> Iterator[_T]:
+    """What is found until something of a folder is damaged, which is named and ends nothing."""
+    try:
+        yield from found
+    except UnavailableError:
+        raise
+    except ProvenanceError as error:
+        note(f"{folder.root} is damaged, and was searched only so far: {error}")
+
+
+def _heads(folder: RunFolder) -> Iterator[SignedHead]:
+    yield from read_heads(folder.heads)
+
+
+def _in_records(
+    folder: RunFolder, wanted: Digest, heads: Sequence[SignedHead]
+) -> Iterator[dict[str, Any]]:
+    for index, record in enumerate(iterate_records(folder.journal)):
         if wanted in (record.digest, record.entry):
             seq = next((h.seq for h in heads if h.head.size > index), None)
             head = f"under head {seq}" if seq is not None else "not anchored yet"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from provenance.judgement.verdict import Claim, Status, Verdict
+from provenance.judgement.verdict import Claim, Edge, Status, Verdict
 
 
 def _mark(claim: Claim) -> str:
@@ -43,10 +43,8 @@ def render(verdict: Verdict) -> str:
             lines[0] += f"; {verdict.reason}"
     for claim in sorted(verdict.claims, key=lambda c: c.step):
         lines += claim_lines(claim)
-    lines += [
-        f"  {e.kind:<15} {_short(e.child)} <- {_short(e.parent)}  {e.grade.value}"
-        for e in verdict.edges
-    ]
+    for edge in verdict.edges:
+        lines += _edge_lines(edge)
     if verdict.interval:
         lines.append(
             f"  made between block {verdict.interval['not_before']['block']} and block "
@@ -55,6 +53,13 @@ def render(verdict: Verdict) -> str:
     lines.append("  this verdict never shows: " + "; ".join(verdict.limits))
     lines.append(f"  trust file {verdict.trust}")
     return "\n".join(lines)
+
+
+def _edge_lines(edge: Edge) -> list[str]:
+    """One edge of the lineage, and below it what is noted of it."""
+    link = f"{_short(edge.child)} <- {_short(edge.parent)}"
+    noted = [f"                   note: {edge.note}"] if edge.note else []
+    return [f"  {edge.kind:<15} {link}  {edge.grade.value}", *noted]
 
 
 def _short(text: str) -> str:

@@ -59,6 +59,6 @@ def way_of(history: History, artifact: str) -> WayBack | None:
 
 
 def _told(step: Placed) -> str:
-    """The kind of a step and its tool, for people."""
+    """The kind of a step and its tool, for people; nobody can check either."""
     tool = step.fields["tool"]
-    return f"{step.fields['kind']} by {tool['name']} {tool['version']}"
+    return f"the publisher says: {step.fields['kind']} by {tool['name']} {tool['version']}"

@@ -85,10 +85,11 @@ def _edges(log: Log, lineage: Lineage) -> list[Edge]:
         "batches": f"batches of run {to_hex(log.run.run_id)}",
         "file": quantize["file"],
     }
+    name = opening["base"].get("name")
     notes = {
         "adapter_from": "nobody replayed the training",
-        "finetuned_from": opening["base"].get("name"),
-        "quantized_from": quantize["quantization"],
+        "finetuned_from": f"called {name} by the publisher" if name else None,
+        "quantized_from": f"{quantize['quantization']} by the log",
     }
     rows = (row for row in EDGE_TABLE if {row.parent, row.child} <= nodes.keys())
     return [row.edge(nodes, notes.get(row.kind)) for row in rows]

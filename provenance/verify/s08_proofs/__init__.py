@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from provenance.verify.s08_proofs.epochs import check_epochs
+from provenance.verify.claims import Lacking
+from provenance.verify.s08_proofs.epochs import check_epochs, leave_epochs
 from provenance.verify.s08_proofs.registration import check_dataset
 from provenance.verify.s08_proofs.run import Run
 from provenance.verify.s08_proofs.samples import check_samples
@@ -24,12 +25,15 @@ class Proofs:
 def check_proofs(run: Run) -> Proofs:
     """Check the proofs of the dataset's registration, of each epoch, and of sampled blocks.
 
-    A sampled claim that fails does not end the verification.
+    Neither a sampled claim that fails nor missing evidence ends the verification.
 
     Raises:
         Stopped: the claim about the registration or the one about the epochs fails.
     """
-    dataset = check_dataset(run)
-    proofs = Proofs(epochs=check_epochs(run, dataset))
+    try:
+        epochs = check_epochs(run, check_dataset(run))
+    except Lacking:
+        epochs = False
+        leave_epochs(run.case.report, "dataset.registered, which was not checked")
     check_samples(run)
-    return proofs
+    return Proofs(epochs)

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from provenance.artifacts.tensors import SCALE_UNIT, DType, Layout, TensorTable
 from provenance.digest import Digest
-from provenance.errors import VerificationError
+from provenance.errors import MissingEvidence, VerificationError
 from provenance.ids import to_hex
 from provenance.judgement.facts import ModelAnchoringFacts, TableFacts
 from provenance.log.record import Record
@@ -115,9 +115,9 @@ def _tables(
     """The tables that the anchoring names, from evidence."""
     value = run.log.evidence.sample_tables(stage.name, number)
     if value is None:
-        raise VerificationError(
+        raise MissingEvidence(
             "evidence lacks the tables of tensors",
-            where=f"samples/{stage.name}-{number}/tables.json",
+            where=f"provenance/samples/{stage.name}-{number}/tables.json",
         )
     tables = {}
     for what in stage.tables:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from provenance.errors import VerificationError
+from provenance.errors import MissingEvidence, VerificationError
 from provenance.ids import from_hex, to_hex
 from provenance.judgement.facts import AnchoringFacts, DatasetFacts
 from provenance.judgement.verdict import Grade
 from provenance.log.history import EpochHistory, EpochUse, Placed
 from provenance.order import epoch_order
+from provenance.verify.claims import Lacking, Report
 from provenance.verify.protocols import EpochEvidence
 from provenance.verify.s08_proofs.run import Run
 
@@ -17,7 +18,7 @@ _ORDER = "the recorded batches are the dataset in the pre-registered order"
 def check_epochs(run: Run, dataset: DatasetFacts) -> bool:
     """Make the claim `epoch.proven`, and return whether it holds.
 
-    If an epoch has no proofs, the claim is not checked.
+    If an epoch has no proofs, or evidence of them is missing, the claim is not checked.
 
     Raises:
         Stopped: the claim fails.
@@ -26,12 +27,21 @@ def check_epochs(run: Run, dataset: DatasetFacts) -> bool:
     unproven = [epoch.number for epoch in epochs if epoch.proven is None]
     if unproven:
         needs = f"proofs of epochs {', '.join(map(str, unproven))} (provenance prove)"
-        report.unchecked("epoch.proven", "each epoch's usage is proven", needs)
-        report.unchecked("order.recomputed", _ORDER, needs)
+        leave_epochs(report, needs)
         return False
-    with report.guarded("epoch.proven"):
-        report.holds("epoch.proven", _check_all(run, dataset))
+    try:
+        with report.guarded("epoch.proven"):
+            report.holds("epoch.proven", _check_all(run, dataset))
+    except Lacking:
+        report.unchecked("order.recomputed", _ORDER, "epoch.proven, which was not checked")
+        return False
     return True
+
+
+def leave_epochs(report: Report, needs: str) -> None:
+    """Leave what is said about epochs unchecked; `needs` says what checking it would take."""
+    report.unchecked("epoch.proven", "each epoch's usage is proven", needs)
+    report.unchecked("order.recomputed", _ORDER, needs)
 
 
 def _check_all(run: Run, dataset: DatasetFacts) -> str:
@@ -112,7 +122,9 @@ def _evidence(
     words, key = run.pinned_key(dataset.epoch_key, "epoch"), to_hex(dataset.epoch_key)
     bases = run.log.evidence.key_bases(key)
     if bases is None:
-        raise VerificationError("evidence lacks the bases of P", where=f"keys/{key}/p_bases.bin")
+        raise MissingEvidence(
+            "evidence lacks the bases of P", where=f"provenance/keys/{key}/p_bases.bin"
+        )
     facts = run.log.run
     return EpochEvidence(
         run_id=facts.run_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from provenance.errors import InputError, VerificationError
+from provenance.errors import InputError, MissingEvidence, VerificationError
 from provenance.ids import to_hex, to_word
 from provenance.judgement.facts import DatasetFacts
 from provenance.verify.protocols import RegistrationEvidence
@@ -16,7 +16,7 @@ def check_dataset(run: Run) -> DatasetFacts:
     """Make the claim `dataset.registered`, and return the registration that the chain holds.
 
     Raises:
-        Stopped: the claim fails.
+        Stopped: the claim fails, or (Lacking) evidence for it is missing.
     """
     report = run.case.report
     with report.guarded("dataset.registered"):
@@ -24,8 +24,8 @@ def check_dataset(run: Run) -> DatasetFacts:
         _check_named(run, facts)
         registration = run.log.evidence.registration()
         if registration is None:
-            raise VerificationError(
-                "evidence lacks the dataset's registration proofs",
+            raise MissingEvidence(
+                "evidence lacks the proofs of the dataset's registration",
                 where="provenance/dataset/registration.json",
             )
         run.case.verifier.prover.check_registration(_evidence(run, facts, registration))

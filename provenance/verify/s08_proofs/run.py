@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from provenance.errors import VerificationError
+from provenance.errors import MissingEvidence, VerificationError
 from provenance.ids import to_hex
 from provenance.verify.case import Case
 from provenance.verify.s02_chain import Chain
@@ -27,8 +27,8 @@ class Run:
         The words are attacker-controlled until their hash was compared with the id.
 
         Raises:
-            VerificationError: the trust file pins no such key of this kind, or the evidence lacks
-                its words.
+            VerificationError: the trust file pins no such key of this kind.
+            MissingEvidence: the evidence lacks its words.
         """
         name = to_hex(vk_id)
         key = self.case.verifier.trust.key(name)
@@ -45,7 +45,7 @@ class Run:
             )
         words = self.log.evidence.key_words(name)
         if words is None:
-            raise VerificationError(
-                "evidence lacks the verifying key", where=f"keys/{name}/vk.words"
+            raise MissingEvidence(
+                f"evidence lacks the {kind} key", where=f"provenance/keys/{name}/vk.words"
             )
         return words

@@ -13,6 +13,7 @@ from provenance.artifacts.tensors import Tensor, TensorTable
 from provenance.errors import NotFound, VerificationError
 from provenance.ids import to_hex, to_word
 from provenance.judgement.verdict import Edge, Grade
+from provenance.verify.at_hand import require_logged
 from provenance.verify.protocols import FormatInspector
 from provenance.verify.s08_proofs.anchored import Anchored
 from provenance.verify.s08_proofs.run import Run
@@ -52,7 +53,7 @@ def _tie(run: Run, what: str, table: TensorTable) -> Edge:
     if folder is None or inspector is None:
         note = f"nobody recomputed the {what} weights' roots here"
         return Edge(_KIND, named.name, _name(table), Grade.DECLARED, note)
-    named.require(folder)
+    require_logged(named, folder)
     try:
         files = sorted(set(inspector.tensor_files(folder).values()))
         sources = _sources(inspector, what, folder, table)

@@ -10,6 +10,7 @@ from provenance.errors import InputError, NotFound, ProvenanceError, Verificatio
 from provenance.log.fed import FedFacts
 from provenance.log.record import Record
 from provenance.verify.case import Case
+from provenance.verify.claims import Stopped
 from provenance.verify.s04_log import Log
 from provenance.verify.s06_lineage import UNBOUND, Lineage
 
@@ -73,12 +74,12 @@ def _check_fed(case: Case, lineage: Lineage, batches: _Batches) -> FedFacts | No
         case.report.unchecked(id_, "what is fed of each record", "a log that says it")
         return None
     try:
-        facts = FedFacts.read(fed)
-        _require_agreement(facts, lineage.run_open)
-        if batches.fault is not None:
-            raise batches.fault
-    except ProvenanceError as error:
-        case.report.fails(id_, error)
+        with case.report.guarded(id_):
+            facts = FedFacts.read(fed)
+            _require_agreement(facts, lineage.run_open)
+            if batches.fault is not None:
+                raise batches.fault
+    except Stopped:
         return None
     said = f"{facts}; {facts.amounts}"
     if batches.done:

@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from provenance.errors import ProvenanceError, VerificationError
+from provenance.errors import VerificationError
 from provenance.log.fed import FedFacts
 from provenance.verify.case import Case
+from provenance.verify.claims import Stopped
 from provenance.verify.s04_log import Log
 from provenance.verify.s06_lineage import Lineage
 
@@ -24,12 +25,12 @@ def check_learned(case: Case, log: Log, lineage: Lineage, fed: FedFacts | None) 
     id_, text, close = "training.learned", "training changed the model", lineage.history.close
     summary = {} if close is None else close.fields["summary"]
     try:
-        losses = [_loss(summary, name) for name in _LOSSES]
-        logged = _pairs(summary)
-        counted = _count_changed(case, log, lineage)
-        _require_learned(lineage, fed, logged, counted)
-    except ProvenanceError as error:
-        case.report.fails(id_, error)
+        with case.report.guarded(id_):
+            losses = [_loss(summary, name) for name in _LOSSES]
+            logged = _pairs(summary)
+            counted = _count_changed(case, log, lineage)
+            _require_learned(lineage, fed, logged, counted)
+    except Stopped:
         return
     pairs = counted or logged
     if fed is None or pairs is None or None in losses:

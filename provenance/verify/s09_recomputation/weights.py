@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Set
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from provenance.artifacts.content import tensor_digests
-from provenance.errors import ProvenanceError, VerificationError
+from provenance.errors import VerificationError
 from provenance.judgement.verdict import Grade
 from provenance.log.forms import is_number
+from provenance.verify.at_hand import require_logged
 from provenance.verify.case import Case
+from provenance.verify.claims import Stopped
 from provenance.verify.protocols import FormatInspector
 from provenance.verify.s04_log import Log
 from provenance.verify.s06_lineage import Lineage
@@ -54,8 +57,9 @@ def check_file(case: Case, log: Log, lineage: Lineage) -> None:
     if differences:
         case.report.contradicted = True
         return
-    case.report.holds(id_, f"{text}, recomputed {inspector.exactness(quantization)}")
-    case.report.upgrade("quantized_from", Grade.RECOMPUTED)
+    how = f"recomputed {inspector.exactness(quantization)}"
+    case.report.holds(id_, f"{text}, {how}")
+    case.report.upgrade("quantized_from", Grade.RECOMPUTED, f"{quantization}, {how}")
 
 
 def check_merge(case: Case, log: Log, lineage: Lineage) -> None:
@@ -99,9 +103,9 @@ def check_base(case: Case, log: Log, lineage: Lineage) -> None:
         return
     inspector, path = case.file
     try:
-        adapted = _adapted(inspector, base, log, lineage)
-    except ProvenanceError as error:
-        case.report.fails(id_, error)
+        with case.report.guarded(id_):
+            adapted = _adapted(inspector, base, log, lineage)
+    except Stopped:
         return
     if adapted is None:
         needs = "what shows which tensors are adapted: adapter, merged weights, configured modules"
@@ -202,10 +206,8 @@ def _adapter_fault(
 
 
 def _is_logged(case: Case, id_: str, what: str, path: Path, lineage: Lineage) -> bool:
-    """Whether a folder (`base`, `adapter`, `merged`) is the merge record's; if not, `id_` fails."""
-    try:
-        lineage.folder(what).require(path)
-    except ProvenanceError as error:
-        case.report.fails(id_, error)
-        return False
-    return True
+    """Whether a folder (`base`, `adapter`, `merged`) is the merge record's; `id_` says if not."""
+    with suppress(Stopped), case.report.guarded(id_):
+        require_logged(lineage.folder(what), path)
+        return True
+    return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from provenance.errors import InputError, ProvenanceError, UnavailableError
 from provenance.ids import KeyId, RunId
 from provenance.layout import RunFolder, json_object, read_json
 from provenance.log.anchoring import SignedHead, read_heads
+from provenance.log.frames import Allowance
 from provenance.log.record import Record
+from provenance.log.records import Seed
 from provenance.log.tree import iterate_records
 from provenance.statements import MAX_SLOTS, STAGES
 from provenance.verify.protocols import NonceOpening
@@ -25,7 +28,11 @@ MAX_PROOF_BYTES = 64 << 10
 MAX_TABLE_BYTES = 16 << 20
 MAX_CHUNKS = 1 << 16
 MAX_EVIDENCE_BYTES = 256 << 20
+MEAN_RECORD_BYTES = 64 << 10
+"""What each record of a journal may take; beyond it, all together take `MAX_EVIDENCE_BYTES`."""
 MAX_RUN_FOLDERS = 4096
+MAX_BEFORE_SEED = 16
+"""Records of a log among which its seed stands."""
 
 
 class _Reader:
@@ -91,12 +98,26 @@ class FolderEvidence:
         self._read: tuple[int | None, list[Record]] = (0, [])
 
     def records(self, most: int | None = None) -> Sequence[Record]:
-        """The journal's first `most` records; all if None. Read again only if more are wanted."""
+        """The journal's first `most` records; all if None. Read again only if more are wanted.
+
+        Raises:
+            InputError: not a journal of records, or one that takes more than each record's share
+                and the budget of all evidence.
+        """
         limit, found = self._read
         if limit is not None and (most is None or most > limit):
-            found = list(islice(iterate_records(self.folder.journal), most))
+            allowance = Allowance(MAX_EVIDENCE_BYTES, MEAN_RECORD_BYTES)
+            found = list(islice(iterate_records(self.folder.journal, allowance), most))
             self._read = (most, found)
         return found if most is None else found[:most]
+
+    def drawn_for(self) -> RunId | None:
+        """The run that the journal's seed names; None if it is no journal or has no such seed."""
+        with suppress(ProvenanceError):
+            for record in self.records(MAX_BEFORE_SEED):
+                if record.type == Seed.TYPE and "run_id" in record.fields:
+                    return RunId.parse(record.fields["run_id"])
+        return None
 
     def heads(self) -> Sequence[SignedHead]:
         """Lines of heads.jsonl; a torn last one is left out."""
@@ -218,8 +239,9 @@ class FolderSource:
         return list(found.values())
 
     def candidates(self, run_id: RunId) -> list[FolderEvidence]:
-        """Evidence of every folder that names this run."""
-        return [FolderEvidence(folder) for folder in self.runs() if run_id_of(folder) == run_id]
+        """Evidence of every folder that names this run: in `run.json`, else in its seed record."""
+        each = (FolderEvidence(folder) for folder in self.runs())
+        return [found for found in each if (run_id_of(found.folder) or found.drawn_for()) == run_id]
 
     def makers(self, artifact: str) -> list[FolderEvidence]:
         """Evidence of every folder whose journal names an artifact.

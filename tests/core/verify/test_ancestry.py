@@ -22,7 +22,7 @@ from provenance.log.journal import Journal
 from provenance.log.record import Record
 from provenance.verify.claims import Report
 from provenance.verify.protocols import Evidence
-from provenance.verify.s06_lineage import ancestry
+from provenance.verify.s06_lineage import walk
 from provenance.verify.sources.evidence import FolderSource
 from tests.support.core.log_maker import MERGED_NAME, LogMaker, released
 from tests.support.memory_chain import MemoryChain
@@ -67,9 +67,9 @@ class Generation(MemoryRun):
             "merge": {
                 "adapter": adapter,
                 "base": base.content,
-                "base_files": FILES,
+                "base_files": base.files,
                 "merged": made.content,
-                "merged_files": FILES,
+                "merged_files": made.files,
             },
             "quantize": {"source": made.name, "file": str(self.model)},
             "release": {"model": str(self.model)},
@@ -78,7 +78,7 @@ class Generation(MemoryRun):
         def named(log: list[Record]) -> list[Record]:
             return change([replace(r, fields={**r.fields, **names.get(r.type, {})}) for r in log])
 
-        opening = {"base": {"content": base.content, "files": FILES, "name": "me"}}
+        opening = {"base": {"content": base.content, "files": base.files, "name": "me"}}
         super().__init__(named, opening, chain=chain)
 
     def index(self, type_: str) -> int:
@@ -145,7 +145,7 @@ def test_a_run_that_is_not_at_hand_is_not_reached_and_the_edge_says_so() -> None
     verdict = judge(runs, runs[1:])
     assert (verdict.status, claims(verdict, "base.traced")) == (Status.VERIFIED, [])
     (tuned,) = (e for e in verdict.edges if e.kind == "finetuned_from")
-    assert str(tuned.note) == "me; no run at hand made it"
+    assert str(tuned.note) == "called me by the publisher; no run at hand made it"
     runs[1].source = Several(runs[1:])
     demanding = Policy(require=DEFAULT_REQUIRED | {"base.traced"})
     assert runs[1].judge(demanding, str(runs[1].model)).status is Status.INDETERMINATE
@@ -271,7 +271,7 @@ def test_a_base_that_a_step_made_leads_through_the_step_and_no_higher_than_ancho
     assert set(derived) == {merged(0).name, OUTSIDE}
     assert {e.child for e in derived.values()} == {PRUNED.name}
     assert {(e.grade, e.note) for e in derived.values()} == {
-        (Grade.ANCHORED, "prune by pruner 1.2")
+        (Grade.ANCHORED, "the publisher says: prune by pruner 1.2")
     }
     assert FIRST.name in {e.parent for e in verdict.edges if e.kind == "finetuned_from"}
 
@@ -343,7 +343,9 @@ def test_an_ancestor_whose_samples_are_false_fails() -> None:
     ("least", "status"),
     [(Grade.ANCHORED, Status.VERIFIED), (Grade.SAMPLED, Status.POLICY_DENIED)],
 )
-def test_a_policy_demands_grades_of_edges_in_other_runs_too(least: Grade, status: Status) -> None:
+def test_a_policy_demands_grades_of_edges_that_only_other_runs_have(
+    least: Grade, status: Status
+) -> None:
     *_, child = runs = pruned()
     child.source = Several(runs)
     child.chain.mine(3)
@@ -374,8 +376,8 @@ def test_a_lineage_of_300_nodes_is_refused() -> None:
     (claim,) = claims(verdict, "base.traced")
     assert (verdict.status, claim.holds) == (Status.FAILED, False)
     assert "too many nodes" in claim.text
-    assert claim.expected == f"<= {ancestry.MAX_NODES}"
-    assert ancestry.MAX_NODES < int(str(claim.actual)) <= ancestry.MAX_NODES + 3
+    assert claim.expected == f"<= {walk.MAX_NODES}"
+    assert walk.MAX_NODES < int(str(claim.actual)) <= walk.MAX_NODES + 3
 
 
 def test_folders_are_searched_for_the_run_that_made_a_model(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from provenance.artifacts.content import content_digest
+from provenance.errors import InputError
 from provenance.ids import RunId
 from provenance.layout import RunFolder
 from provenance.log.anchoring import read_heads
-from provenance.log.frames import make_frame, make_header, parse_header, read_frames
+from provenance.log.frames import Place, make_frame, make_header, parse_header, read_frames
 from provenance.log.record import Record
 from provenance.verify.s01_artifact import identify
 from provenance.verify.sources.evidence import FolderEvidence, FolderSource
@@ -69,6 +70,53 @@ def test_records_beyond_the_anchored_head_are_not_read(evidence: FolderEvidence)
     frame, _ = make_frame(0, place.prev, record)
     sparse(evidence.folder.journal, 2 * GB, data + frame)
     assert [r.type for r in evidence.records(1)] == ["eval"]
+
+
+def journal_of(evidence: FolderEvidence, payload: bytes) -> None:
+    header = make_header({})
+    frame, _ = make_frame(0, parse_header(header, Path("x"))[1].prev, payload)
+    evidence.folder.journal.parent.mkdir(parents=True)
+    evidence.folder.journal.write_bytes(header + frame)
+
+
+@pytest.mark.parametrize("value", [b"[]", b"{}", b"1", b'{"a":[]}'])
+def test_a_record_of_very_many_values(evidence: FolderEvidence, value: bytes) -> None:
+    """Its 18 MB would take hundreds: each value is an object of its own."""
+    values = b",".join([value] * (18 * MB // (len(value) + 1)))
+    journal_of(evidence, b'{"metrics":[' + values + b'],"type":"eval"}')
+    words = refused_within(18 * MB + BOUND, lambda: evidence.records(1))
+    assert "too many values" in words
+
+
+def test_the_leaves_of_very_many_records_are_read(evidence: FolderEvidence) -> None:
+    """A long record is not refused for being long: an epoch may leave most of a dataset unused."""
+    rest = [f"0x{i:064x}" for i in range(300_000)]
+    record = Record.make("epoch", epoch=0, consumed=0, remainder=rest)
+    journal_of(evidence, record.to_bytes())
+    assert list(evidence.records(1)) == [record]
+
+
+def test_a_journal_whose_record_has_300_mb(evidence: FolderEvidence) -> None:
+    start = make_header({}) + (300 * MB).to_bytes(4, "big")
+    sparse(evidence.folder.journal, 400 * MB, start)
+    assert "too much evidence" in refused_within(BOUND, lambda: evidence.records(1))
+
+
+def test_records_that_take_too_much_together(evidence: FolderEvidence) -> None:
+    """Each is within the limits; before the log under a head is known, few are read."""
+    header = make_header({})
+    place = parse_header(header, Path("x"))[1]
+    evidence.folder.journal.parent.mkdir(parents=True)
+    with evidence.folder.journal.open("wb") as stream:
+        stream.write(header)
+        for _ in range(3):
+            text = "x" * (100 << 20)
+            record = Record.make("eval", step=0, metrics={}, subject=text).to_bytes()
+            frame, _digest = make_frame(place.seq, place.prev, record)
+            stream.write(frame)
+            place = Place(place.seq + 1, _digest, place.offset + len(frame))
+    with pytest.raises(InputError, match="too much evidence"):
+        evidence.records(16)
 
 
 def test_endless_heads(evidence: FolderEvidence) -> None:

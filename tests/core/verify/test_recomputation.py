@@ -12,6 +12,7 @@ import pytest
 
 from provenance.artifacts.content import content_digest
 from provenance.artifacts.identity import NamedFolder
+from provenance.digest import sha256
 from provenance.errors import NotFound, VerificationError
 from provenance.judgement.policy import DEFAULT_REQUIRED, Policy
 from provenance.judgement.verdict import Claim, Grade, Status, Verdict
@@ -79,19 +80,27 @@ def weights(folder: Path, name: str) -> Path:
 
 
 class Run:
-    """A released run with base, adapter and merged weights at hand."""
+    """A released run with base, adapter and merged weights at hand.
+
+    beside: files beside the weights of base and merged model, by name.
+    """
 
     def __init__(
         self,
         folder: Path,
         change: Change = lambda log: log,
         config: Mapping[str, Any] | None = None,
+        beside: Mapping[str, str] | None = None,
     ) -> None:
         self._change = change
+        self._files = {n: str(sha256(text.encode())) for n, text in (beside or {}).items()}
         self.base, self.adapter, self.merged = (
             weights(folder, name) for name in ("base", "adapter", "merged")
         )
-        base = {"content": str(content_digest(self.base)), "files": {}}
+        for name, text in (beside or {}).items():
+            (self.base / name).write_text(text)
+            (self.merged / name).write_text(text)
+        base = {"content": str(content_digest(self.base)), "files": self._files}
         self.memory = MemoryRun(self._link, {"base": base, "config": config or {}})
         self.memory.evidence.adapter_at = self.adapter
         self.memory.evidence.merged_at = self.merged
@@ -103,8 +112,14 @@ class Run:
         )
         names: dict[str, dict[str, Any]] = {
             "checkpoint": {"weights": adapter},
-            "merge": {"base": base, "adapter": adapter, "merged": merged},
-            "quantize": {"source": NamedFolder("merged", merged, {}).name},
+            "merge": {
+                "base": base,
+                "adapter": adapter,
+                "merged": merged,
+                "base_files": self._files,
+                "merged_files": self._files,
+            },
+            "quantize": {"source": NamedFolder("merged", merged, self._files).name},
         }
         return self._change(
             [replace(r, fields=dict(r.fields) | names.get(r.type, {})) for r in log]

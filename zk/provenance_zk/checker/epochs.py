@@ -39,6 +39,7 @@ def check_epoch(engine: Engine, evidence: EpochEvidence) -> None:
     Raises:
         InputError: a malformed key, base or proof.
         VerificationError: the first check that fails.
+        MissingEvidence: a proof is missing.
     """
     facts, where = evidence.dataset, f"epoch {evidence.epoch}"
     require_key(evidence.words, facts.epoch_key)

@@ -39,6 +39,7 @@ def check_registration(engine: Engine, evidence: RegistrationEvidence) -> None:
     Raises:
         InputError: a malformed key, point or proof.
         VerificationError: the first check that fails.
+        MissingEvidence: a proof is missing.
     """
     facts = evidence.dataset
     d_points = [point_bytes(p) for p in evidence.points]

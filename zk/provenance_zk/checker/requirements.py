@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from provenance.errors import VerificationError
+from provenance.errors import MissingEvidence, VerificationError
 from provenance.ids import KeyId, to_hex
 from provenance_zk.checker.engine import Engine
 from provenance_zk.proof_file import ProofFile
@@ -60,8 +60,14 @@ class Wanted:
 
         Raises:
             InputError: a malformed proof.
-            VerificationError: another number of proofs, or a proof of another kind or key.
+            MissingEvidence: fewer proofs.
+            VerificationError: more proofs, or a proof of another kind or key.
         """
+        if len(values) < self.count:
+            raise MissingEvidence(
+                f"evidence lacks {self.count - len(values)} of {self.count} proofs",
+                where=f"{self.where} {len(values)}",
+            )
         if len(values) != self.count:
             raise VerificationError(
                 "evidence has another number of proofs",

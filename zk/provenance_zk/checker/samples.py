@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from provenance.errors import VerificationError
+from provenance.errors import MissingEvidence, VerificationError
 from provenance.ids import from_hex
 from provenance.judgement.facts import ModelAnchoringFacts
 from provenance.verify.protocols import SampleEvidence, Sampling
@@ -32,6 +32,7 @@ def check_samples(engine: Engine, evidence: SampleEvidence) -> Sampling:
     Raises:
         InputError: a malformed key or proof.
         VerificationError: the first check that fails.
+        MissingEvidence: a table or a proof is missing.
     """
     check = _Check.of(evidence)
     check.anchoring.require_content()
@@ -95,9 +96,7 @@ class _Check:
     def _merge_tables(self) -> MergeTables:
         evidence = self.evidence
         if evidence.base is None or evidence.adapter is None:
-            raise VerificationError(
-                "evidence lacks the tables of base and adapter", where=self.where
-            )
+            raise MissingEvidence("evidence lacks the tables of base and adapter", where=self.where)
         return MergeTables(evidence.base, evidence.adapter, evidence.merged)
 
     def inputs(self, group: Group) -> tuple[int, ...]:
