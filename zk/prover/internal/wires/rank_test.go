@@ -71,7 +71,7 @@ func TestRankSeesWhatIsNotBound(t *testing.T) {
 		c := toy(t, fault)
 		system, hashes := watch(t, &choice{fault: fault})
 		s := solvedToy(t, system, c)
-		if got := undetermined(s, hashes, nil); len(got) != want {
+		if got := undetermined(s, hashes, nil, nil); len(got) != want {
 			t.Errorf("without %q: wires %v are free, want %d", fault, got, want)
 		}
 	}
