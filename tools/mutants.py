@@ -23,11 +23,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run mutants; exit code 1 if one survives, 2 if the tests fail without any."""
     parser = argparse.ArgumentParser(description="Runs tests against mutants of what they test.")
     parser.add_argument("--only", default="", help="part of the paths of the files to change")
+    parser.add_argument("--rule", default="", help="part of a rule's name; circuits only")
     parser.add_argument("--list", action="store_true", help="show the mutants and run nothing")
     parser.add_argument("--jobs", type=int, default=1, help="mutants of circuits at a time")
     options = parser.parse_args(arguments)
     try:
-        circuits = overlay.run(options.only, options.list, options.jobs)
+        todo = [task for task in overlay.tasks(options.only) if options.rule in task.mutant.rule]
+        circuits = overlay.run(todo, options.list, options.jobs)
+        if options.rule:
+            return circuits
     except FaultError as fault:
         print(fault)
         return 2

@@ -118,13 +118,12 @@ def steps(task: Task) -> list[tuple[str, str]]:
     return [*ranks, *found]
 
 
-def run(only: str, only_list: bool, jobs: int) -> int:
-    """Run the mutants of files with `only` in their path, `jobs` at a time.
+def run(todo: Sequence[Task], only_list: bool, jobs: int) -> int:
+    """Run some mutants, `jobs` at a time.
 
     Returns exit code 1 if one survives that is not listed as equivalent, or one is killed that is.
-    Raises FaultError if the tests fail without a mutant or the list of equivalents is wrong.
+    Raises FaultError if the tests fail without a mutant.
     """
-    todo = tasks(only)
     if only_list or not todo:
         for task in todo:
             print(task.shown() + (" (equivalent)" if task.equivalent else ""))
@@ -138,7 +137,7 @@ def run(only: str, only_list: bool, jobs: int) -> int:
         return _report(todo, built, jobs)
 
 
-def _report(todo: list[Task], built: Built, jobs: int) -> int:
+def _report(todo: Sequence[Task], built: Built, jobs: int) -> int:
     begin, counts, wrong = time.monotonic(), dict[str, int](), list[str]()
     with ThreadPoolExecutor(jobs) as pool:
         for done, (task, outcome) in enumerate(

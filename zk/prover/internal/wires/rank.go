@@ -160,7 +160,7 @@ func Undetermined(
 	return undetermined(s, hashes, pinned, nil)
 }
 
-// watched is a solved circuit with its hashes.
+// watched is a solved circuit with its hashes. Each of its wires must follow from its inputs.
 func watched(
 	tb testing.TB, shape circuits.Shape, assignment frontend.Circuit,
 ) (*solved, []hashed) {
@@ -170,6 +170,7 @@ func watched(
 	if got, want := system.GetNbConstraints(), len(s.constraints); got != want {
 		tb.Fatalf("%v: %d constraints when watched, %d else", shape, got, want)
 	}
+	requireDerived(tb, shape, s)
 	return s, hashes
 }
 
