@@ -15,13 +15,17 @@ LIST = ROOT / "tools" / "mutants_equivalent.toml"
 
 @dataclass(frozen=True)
 class Equivalent:
-    """An entry: the file, the rule, the text of the changed line, what becomes what, and why."""
+    """An entry: the file, the rule, the text of the changed line, what becomes what, and why.
+
+    `count` is how many such lines the file has; the reason must be true of each.
+    """
 
     file: str
     rule: str
     line: str
     change: str
     reason: str
+    count: int = 1
 
     def is_of(self, source: str, mutant: Mutant) -> bool:
         """Whether the entry is about a mutant; one without a change is about any of its line."""
@@ -44,14 +48,14 @@ def read(path: Path = LIST) -> list[Equivalent]:
 def matched(
     entries: Sequence[Equivalent], source: str, made: Sequence[Mutant]
 ) -> dict[Mutant, Equivalent]:
-    """Which mutants of a file the entries about it are about: each about exactly one."""
+    """Which mutants of a file the entries about it are about: each about one, or its count."""
     out = dict[Mutant, Equivalent]()
     for entry in entries:
         found = [mutant for mutant in made if entry.is_of(source, mutant)]
-        if len(found) != 1:
+        if len(found) != entry.count:
             raise FaultError(
                 f"{entry.file}: the entry `{entry.line}` ({entry.rule}) of {LIST.name} is about "
-                f"{len(found)} mutants, want 1: take it out, or give the change"
+                f"{len(found)} mutants, want {entry.count}: take it out, or give change or count"
             )
-        out[found[0]] = entry
+        out.update(dict.fromkeys(found, entry))
     return out

@@ -141,8 +141,12 @@ func TestClippedWeights(t *testing.T) {
 	system := compileOf(t, &codeCircuit{Code: f.NewCode(), format: f})
 	// 127.4 rounds to 127, and is above the maximum
 	p := place{weight: Magnitude{130, 129}, top: Magnitude{130, 1030}, size: 127, power: 1}
-	if solves(t, system, p.claim(f, 130<<7|1)) {
-		t.Error("a weight above the maximum has a code")
+	for _, below := range []int{255*1030 - 2032*129, 254*1030 - 2032*129} {
+		c := p.claim(f, 130<<7|1)
+		integer.SetBits(c.Code.Below, below)
+		if solves(t, system, c) {
+			t.Errorf("a weight above the maximum has a code, by %d", below)
+		}
 	}
 	p = place{weight: Magnitude{130, 128}, top: Magnitude{130, 1030}, size: 126, power: 1}
 	if !solves(t, system, p.claim(f, 130<<7)) {
