@@ -87,7 +87,7 @@ test-contracts:
 test-long: setup $(GETH) ## the slow twins too (every proof vector through the Python verifier), a minute of fuzzing the three verifiers
 	PROVENANCE_TEST_GETH=$(ROOT)/$(GETH) pytest --long
 
-mutants: setup ## weaken the contracts check by check and run their tests each time (hours); prints what no test notices
+mutants: setup ## weaken circuits and contracts check by check and run their tests each time (hours); prints what no test notices
 	python tools/mutants.py
 
 wheel: setup ## a wheel that verifies alone, with zkprover inside, in dist/

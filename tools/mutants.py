@@ -1,209 +1,41 @@
-"""Weakens the contracts one check at a time, and runs their Solidity tests against each.
+"""Weakens contracts and circuits one check at a time, and runs their tests against each.
 
-    make mutants                                    every mutant of every contract (hours)
-    python tools/mutants.py --only datasets         those of files with `datasets` in their path
+    make mutants                                    every mutant of every file (hours)
+    python tools/mutants.py --only gadgets/page     those of files with `gadgets/page` in their path
     python tools/mutants.py --only datasets --list  shows them and runs nothing
 
 A mutant that no test notices survives: it is printed, and the exit code is 1. Either a test is
-missing, or the check cannot matter; which of both, somebody has to find out. Mutants are made in a
-copy of the repository's contracts, which are compiled with little optimization.
+missing, or the check cannot matter; which of both, somebody has to find out. Mutants of circuits
+that cannot matter are listed with the reason in tools/mutants_equivalent.toml.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
-import shutil
-import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
-ROOT = Path(__file__).resolve().parents[1]
-# Which tests are run against the mutants of a file: those of the first entry that its path has.
-TESTS = {
-    "libraries/datasets": "ledger",
-    "libraries/models": "models",
-    "libraries/log": "registry",
-    "libraries/groth16": "groth16",
-    "ProofLedger": "ledger",
-    "DatasetAudits": "ledger",
-    "ModelLedger": "models",
-    "ProvenanceRegistry": "registry",
-    "BatchVerifier": "groth16",
-    "": "",  # all
-}
-CHEAP = (
-    "optimizer: { enabled: true, runs: 1, details: { yul: true, yulDetails: "
-    '{ stackAllocation: true, optimizerSteps: "dhfoDgvul" } } },'
-)
-_WEAKER = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}
-_COMPARISON = re.compile(r" (<=|>=|<|>) ")
-_CONSTANT = re.compile(r"constant (?:override )?\w+ =\s+(\d[\d_]*)(?= *;)")
-_LOOP = re.compile(r"for \([^;]*; (\w+) < ")
-_CALL = re.compile(r"\b(?:abi\.encode|abi\.encodePacked|bytes\.concat)\(")
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """A change of one file: the characters from `start` to `end` become `text`."""
-
-    start: int
-    end: int
-    text: str
-    rule: str
-
-    def apply(self, source: str) -> str:
-        """The source with the change."""
-        return source[: self.start] + self.text + source[self.end :]
-
-
-def mutants(source: str) -> list[Mutant]:
-    """Every mutant of a Solidity file, in the order of their places; comments are left alone.
-
-    Conditions of reverts are dropped, in whole and operand by operand, and their comparisons
-    weakened; so are the operands of what is returned. Numbers of constants are lowered, loops end
-    one round earlier, and what is hashed loses one value.
-    """
-    code = re.sub(r"//[^\n]*", lambda match: " " * len(match[0]), source)
-    found = {
-        (made.start, made.end, made.text): made
-        for rule in (_conditions, _returns, _constants, _loops, _values)
-        for made in rule(code)
-    }
-    return sorted(found.values(), key=lambda made: (made.start, made.end, made.text))
-
-
-def _closing(code: str, start: int) -> int:
-    """Place of the bracket that closes the one at `start`."""
-    depth = 0
-    for i in range(start, len(code)):
-        depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(code[i], 0)
-        if depth == 0:
-            return i
-    raise ValueError("a bracket is not closed")
-
-
-def _parts(code: str, start: int, end: int, separator: str) -> list[tuple[int, int]]:
-    """Where the parts of an expression lie that a separator outside of brackets divides."""
-    parts, depth, begin = [], 0, start
-    for i in range(start, end):
-        depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(code[i], 0)
-        if depth == 0 and code.startswith(separator, i):
-            parts.append((begin, i))
-            begin = i + len(separator)
-    return [*parts, (begin, end)]
-
-
-def _conditions(code: str) -> Iterator[Mutant]:
-    for match in re.finditer(r"\bif \(", code):
-        start = match.end()
-        end = _closing(code, start - 1)
-        if not re.match(r"\)\s*\{?\s*(revert|return|continue)\b", code[end:]):
-            continue
-        yield Mutant(start, end, "false", "condition dropped")
-        yield from _operands(code, start, end, " || ", "false")
-        for found in _COMPARISON.finditer(code, start, end):
-            yield Mutant(found.start(1), found.end(1), _WEAKER[found[1]], "comparison weakened")
-
-
-def _returns(code: str) -> Iterator[Mutant]:
-    for match in re.finditer(r"\breturn\s", code):
-        end = code.index(";", match.end())
-        yield from _operands(code, match.end(), end, " && ", "true")
-
-
-def _operands(code: str, start: int, end: int, separator: str, neutral: str) -> Iterator[Mutant]:
-    parts = _parts(code, start, end, separator)
-    for begin, stop in parts if len(parts) > 1 else ():
-        yield Mutant(begin, stop, neutral, "operand dropped")
-
-
-def _constants(code: str) -> Iterator[Mutant]:
-    for match in _CONSTANT.finditer(code):
-        number = int(match[1].replace("_", ""))
-        if number > 0:
-            yield Mutant(match.start(1), match.end(1), str(number - 1), "constant lowered")
-
-
-def _loops(code: str) -> Iterator[Mutant]:
-    for match in _LOOP.finditer(code):
-        yield Mutant(match.start(1), match.end(1), f"{match[1]} + 1", "loop shortened")
-
-
-def _values(code: str) -> Iterator[Mutant]:
-    for match in _CALL.finditer(code):
-        start, end = match.end(), _closing(code, match.end() - 1)
-        parts = _parts(code, start, end, ",")
-        for i, (begin, stop) in enumerate(parts) if len(parts) > 1 else ():
-            first, last = (begin, stop + 1) if i == 0 else (begin - 1, stop)
-            yield Mutant(first, last, "", "value left out")
-
-
-def _copy(folder: Path) -> Path:
-    """The contracts and what their tests read, with a compiler that optimizes little."""
-    for name in ("contracts", "provenance/abi", "tests/vectors"):
-        shutil.copytree(ROOT / name, folder / name)
-    for name in ("hardhat.config.js", "package.json"):
-        shutil.copy(ROOT / name, folder / name)
-    (folder / "node_modules").symlink_to((ROOT / "node_modules").resolve())
-    compiler = folder / "contracts" / "scripts" / "compiler.js"
-    text, count = re.subn(r"optimizer: \{[^\n]*\},", CHEAP, compiler.read_text(encoding="utf-8"))
-    if count != 1:
-        raise ValueError("compiler.js has no one line of optimizer settings")
-    compiler.write_text(text, encoding="utf-8")
-    return folder
-
-
-def _outcome(folder: Path, tests: str) -> str:
-    files = sorted((folder / "contracts" / "test" / tests).rglob("*.t.sol"))
-    command = ["npx", "hardhat", "test", "solidity", *(str(f.relative_to(folder)) for f in files)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    if done.returncode == 0:
-        return "survives"
-    return "is killed" if " failing" in done.stdout + done.stderr else "does not compile"
+from mutation import contracts, overlay
+from mutation.faults import FaultError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run mutants; exit code 1 if one survives, 2 if the tests fail without any."""
-    parser = argparse.ArgumentParser(description="Runs the contracts' tests against mutants.")
+    parser = argparse.ArgumentParser(description="Runs tests against mutants of what they test.")
     parser.add_argument("--only", default="", help="part of the paths of the files to change")
+    parser.add_argument("--rule", default="", help="part of a rule's name; circuits only")
     parser.add_argument("--list", action="store_true", help="show the mutants and run nothing")
+    parser.add_argument("--jobs", type=int, default=1, help="mutants of circuits at a time")
     options = parser.parse_args(arguments)
-    contracts = ROOT / "contracts"
-    names = [p.relative_to(contracts).as_posix() for p in sorted(contracts.rglob("*.sol"))]
-    names = [n for n in names if options.only in n and not n.startswith(("test/", "interfaces/"))]
-    with tempfile.TemporaryDirectory() as place:
-        folder = place if options.list else _copy(Path(place))
-        return _run(Path(folder), names, options.list)
-
-
-def _run(folder: Path, names: Sequence[str], only_list: bool) -> int:
-    survivors, sound = 0, set[str]()
-    for name in names:
-        source = (ROOT / "contracts" / name).read_text(encoding="utf-8")
-        tests = next(tests for part, tests in TESTS.items() if part in name)
-        if not only_list and tests not in sound:
-            if _outcome(folder, tests) != "survives":
-                print(f"contracts/test/{tests}: the tests fail without a mutant")
-                return 2
-            sound.add(tests)
-        for mutant in mutants(source):
-            line = source.count("\n", 0, mutant.start) + 1
-            what = " ".join(source[mutant.start : mutant.end].split())
-            shown = f"contracts/{name}:{line}: {mutant.rule}: {what} -> {mutant.text or 'nothing'}"
-            if only_list:
-                print(shown)
-                continue
-            target = folder / "contracts" / name
-            target.write_text(mutant.apply(source), encoding="utf-8")
-            outcome = _outcome(folder, tests)
-            target.write_text(source, encoding="utf-8")
-            print(f"{shown}: {outcome}", flush=True)
-            survivors += outcome == "survives"
-    return 1 if survivors else 0
+    try:
+        todo = [task for task in overlay.tasks(options.only) if options.rule in task.mutant.rule]
+        circuits = overlay.run(todo, options.list, options.jobs)
+        if options.rule:
+            return circuits
+    except FaultError as fault:
+        print(fault)
+        return 2
+    return max(circuits, contracts.run(options.only, options.list))
 
 
 if __name__ == "__main__":

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from types import ModuleType
-
-import pytest
+from mutation import contracts
 
 from tests.support.places import REPO
 
@@ -23,19 +19,10 @@ SOURCE = """
 """
 
 
-@pytest.fixture(scope="module")
-def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("mutants", REPO / "tools" / "mutants.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_each_rule_makes_its_mutants(tool: ModuleType) -> None:
-    made = [(m.rule, SOURCE[m.start : m.end].strip(" ,"), m.text) for m in tool.mutants(SOURCE)]
+def test_each_rule_makes_its_mutants() -> None:
+    made = [
+        (m.rule, SOURCE[m.start : m.end].strip(" ,"), m.text) for m in contracts.mutants(SOURCE)
+    ]
     condition = "a == 0 || (b >= 7 && a < b)"
     assert made == [
         ("constant lowered", "2", "1"),
@@ -53,15 +40,15 @@ def test_each_rule_makes_its_mutants(tool: ModuleType) -> None:
     ]
 
 
-def test_a_mutant_changes_its_place_only(tool: ModuleType) -> None:
-    for mutant in tool.mutants(SOURCE):
+def test_a_mutant_changes_its_place_only() -> None:
+    for mutant in contracts.mutants(SOURCE):
         changed = mutant.apply(SOURCE)
         assert changed != SOURCE
         assert changed.startswith(SOURCE[: mutant.start])
         assert changed.endswith(SOURCE[mutant.end :])
 
 
-def test_every_contract_has_mutants_and_tests(tool: ModuleType) -> None:
+def test_every_contract_has_mutants_and_tests() -> None:
     """Each known survivor of earlier tests is among them."""
     sources = {
         path.stem: path.read_text("utf-8") for path in (REPO / "contracts/libraries").rglob("*.sol")
@@ -75,7 +62,7 @@ def test_every_contract_has_mutants_and_tests(tool: ModuleType) -> None:
         ("Samples", "constant lowered", "2"),
     ):
         source = sources[name]
-        found = [(m.rule, source[m.start : m.end].strip(" ,")) for m in tool.mutants(source)]
+        found = [(m.rule, source[m.start : m.end].strip(" ,")) for m in contracts.mutants(source)]
         assert (rule, what) in found, name
-    for tests in tool.TESTS.values():
+    for tests in contracts.TESTS.values():
         assert list((REPO / "contracts" / "test" / tests).rglob("*.t.sol")), tests

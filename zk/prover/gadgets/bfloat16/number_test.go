@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/consensys/gnark-crypto/ecc"
+	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 	cs "github.com/consensys/gnark/constraint/bn254"
 	"github.com/consensys/gnark/frontend"
 	"github.com/consensys/gnark/frontend/cs/r1cs"
@@ -119,6 +120,52 @@ func TestZeros(t *testing.T) {
 			c.Number.Zero = 0
 			if solved(t, system, c) {
 				t.Errorf("%v: zero of sign %d without its flag", w, sign)
+			}
+		}
+	}
+}
+
+// fraction is a/b in the field.
+func fraction(a, b int64) fr.Element {
+	var x, y fr.Element
+	x.SetInt64(a)
+	y.SetInt64(b)
+	return *x.Div(&x, &y)
+}
+
+// If the flag of zero could be any value, a number would be a multiple of another one's
+// significand: its pattern would be shown with an integer that is not its own. The same holds for
+// the sign, and for bits of exponent and fraction.
+func TestFlagsThatAreNoBits(t *testing.T) {
+	for _, w := range []Window{Factors, Weights} {
+		system, one := compiled(t, newDecoding(w)), fr.One()
+		base := int64(w.lowest) * hidden
+		attack := func(change func(c *decoding)) *decoding {
+			c := newDecoding(w)
+			c.set(0, 0, 0, 0)
+			change(c)
+			return c
+		}
+		for name, c := range map[string]*decoding{
+			"the next pattern by a part of zero": attack(func(c *decoding) {
+				share := fraction(base+1, base)
+				c.Number.Zero = *new(fr.Element).Sub(&one, &share)
+				c.Pattern, c.Integer = base+1, fraction(hidden*(base+1), base)
+			}),
+			"the next pattern by a part of the sign": attack(func(c *decoding) {
+				c.Number.Sign, c.Pattern = fraction(1, signBit), base+1
+				c.Integer = fraction(hidden*(signBit-2), signBit)
+			}),
+			"a fraction of 256": attack(func(c *decoding) {
+				c.Number.Fraction[0], c.Pattern, c.Integer = 256, base+256, hidden+256
+			}),
+			"an exponent of -1": attack(func(c *decoding) {
+				minus := fraction(-1, 1)
+				c.Number.Exponent[0], c.Pattern, c.Integer = minus, base-128, 0
+			}),
+		} {
+			if solved(t, system, c) {
+				t.Errorf("%v: %s was shown", w, name)
 			}
 		}
 	}

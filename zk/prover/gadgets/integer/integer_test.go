@@ -21,15 +21,25 @@ func (c *sixteen) Define(api frontend.API) error {
 	return nil
 }
 
-// FromBits undoes SetBits, takes one constraint a bit and refuses a bit that is 2.
-func TestBits(t *testing.T) {
+func compiled(t *testing.T) constraint.ConstraintSystem {
+	t.Helper()
 	system, err := frontend.Compile(ecc.BN254.ScalarField(), r1cs.NewBuilder, new(sixteen))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := system.GetNbConstraints(); got != 16+1 {
+	return system
+}
+
+// One for each bit, and one for the number.
+func TestConstraintCounts(t *testing.T) {
+	if got := compiled(t).GetNbConstraints(); got != 16+1 {
 		t.Errorf("%d constraints", got)
 	}
+}
+
+// FromBits undoes SetBits, and refuses a bit that is 2.
+func TestBits(t *testing.T) {
+	system := compiled(t)
 	for number, want := range map[int]int{0: 0, 1: 1, 0xa5c3: 0xa5c3, 1<<16 - 1: 1<<16 - 1,
 		1<<16 + 5: 5, -1: 1<<16 - 1} {
 		c := &sixteen{Number: want}
@@ -42,11 +52,13 @@ func TestBits(t *testing.T) {
 			t.Errorf("%d was shown to be %d", number, want^1)
 		}
 	}
-	twice := &sixteen{Number: 2}
-	SetBits(twice.Bits[:], 0)
-	twice.Bits[0] = 2
-	if solve(t, system, twice) == nil {
-		t.Error("a bit of 2 was accepted")
+	for i := range 16 { // with bits of any value every number would be one of 16 bits
+		twice := &sixteen{Number: 2 << i}
+		SetBits(twice.Bits[:], 0)
+		twice.Bits[i] = 2
+		if solve(t, system, twice) == nil {
+			t.Errorf("bit %d was accepted with value 2", i)
+		}
 	}
 }
 

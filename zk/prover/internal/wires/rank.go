@@ -84,11 +84,12 @@ func (j *jacobian) gradient(into form, side constraint.LinearExpression, factor 
 	return into
 }
 
-// newJacobian has a row for each constraint L R = O: R dL + L dR - dO = 0.
-func newJacobian(s *solved, pinned []int) *jacobian {
+// newJacobian has a row for each constraint L R = O: R dL + L dR - dO = 0. Pinned wires count as
+// given, released ones do not although they are public.
+func newJacobian(s *solved, pinned, released []int) *jacobian {
 	j := &jacobian{solved: s, known: map[int]bool{}, system: newElimination()}
 	for wire := range s.system.GetNbPublicVariables() {
-		j.known[wire] = true
+		j.known[wire] = !slices.Contains(released, wire)
 	}
 	for _, c := range s.system.CommitmentInfo.(constraint.Groth16Commitments) {
 		j.known[c.CommitmentIndex] = true
@@ -155,16 +156,26 @@ func Undetermined(
 	tb testing.TB, shape circuits.Shape, assignment frontend.Circuit, pinned ...int,
 ) []int {
 	tb.Helper()
+	s, hashes := watched(tb, shape, assignment)
+	return undetermined(s, hashes, pinned, nil)
+}
+
+// watched is a solved circuit with its hashes. Each of its wires must follow from its inputs.
+func watched(
+	tb testing.TB, shape circuits.Shape, assignment frontend.Circuit,
+) (*solved, []hashed) {
+	tb.Helper()
 	system, hashes := watch(tb, shape.Circuit())
 	s := solvedSystem(tb, shape, assignment)
 	if got, want := system.GetNbConstraints(), len(s.constraints); got != want {
 		tb.Fatalf("%v: %d constraints when watched, %d else", shape, got, want)
 	}
-	return undetermined(s, hashes, pinned)
+	requireDerived(tb, shape, s)
+	return s, hashes
 }
 
-func undetermined(s *solved, hashes []hashed, pinned []int) []int {
-	j := newJacobian(s, pinned)
+func undetermined(s *solved, hashes []hashed, pinned, released []int) []int {
+	j := newJacobian(s, pinned, released)
 	j.solve(hashes)
 	return j.free()
 }
@@ -196,5 +207,25 @@ func RequireRank(
 	if free := Undetermined(tb, shape, assignment); len(free) != len(allowed) {
 		tb.Errorf("%v: the null space has dimension %d, want %d: %v", shape, len(free),
 			len(allowed), free)
+	}
+}
+
+// RequireFollowing requires that some public inputs follow from the others: although they count as
+// unknown, no wire can be changed a little, but for the allowed inputs. What a prover can change
+// together with such an input would be shown with another number than the true one.
+func RequireFollowing(
+	tb testing.TB, shape circuits.Shape, assignment frontend.Circuit, following []int,
+	allowed ...int,
+) {
+	tb.Helper()
+	wire := func(inputs []int) (wires []int) {
+		for _, input := range inputs {
+			wires = append(wires, 1+input)
+		}
+		return wires
+	}
+	s, hashes := watched(tb, shape, assignment)
+	if free := undetermined(s, hashes, wire(allowed), wire(following)); len(free) != 0 {
+		tb.Errorf("%v: public inputs %v: wires %v can be changed", shape, following, free)
 	}
 }

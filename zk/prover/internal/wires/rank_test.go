@@ -3,11 +3,13 @@
 package wires
 
 import (
+	"math/big"
 	"testing"
 
 	"github.com/consensys/gnark-crypto/ecc"
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 	cs "github.com/consensys/gnark/constraint/bn254"
+	"github.com/consensys/gnark/constraint/solver"
 	"github.com/consensys/gnark/frontend"
 
 	"provenance/zkprover/gadgets/poseidon"
@@ -71,7 +73,7 @@ func TestRankSeesWhatIsNotBound(t *testing.T) {
 		c := toy(t, fault)
 		system, hashes := watch(t, &choice{fault: fault})
 		s := solvedToy(t, system, c)
-		if got := undetermined(s, hashes, nil); len(got) != want {
+		if got := undetermined(s, hashes, nil, nil); len(got) != want {
 			t.Errorf("without %q: wires %v are free, want %d", fault, got, want)
 		}
 	}
@@ -114,10 +116,56 @@ func solvedToy(t *testing.T, system *cs.R1CS, assignment frontend.Circuit) *solv
 	if err != nil {
 		t.Fatal(err)
 	}
-	solution, err := system.Solve(witness)
+	solution, err := system.Solve(witness, solver.WithHints(hint))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &solved{system: system, constraints: system.GetR1Cs(),
 		wires: solution.(*cs.R1CSSolution).W}
+}
+
+// hinted shows the square of a number and two bits of it. A fault leaves a constraint out.
+type hinted struct {
+	Square frontend.Variable `gnark:",public"`
+	Number frontend.Variable
+
+	fault string
+}
+
+func (c *hinted) Define(api frontend.API) error {
+	out, err := api.Compiler().NewHint(hint, 3, c.Number)
+	if err != nil {
+		return err
+	}
+	for _, bit := range out[:2] {
+		if c.fault != "booleanity" {
+			api.AssertIsBoolean(bit)
+		}
+	}
+	if c.fault != "sum" {
+		api.AssertIsEqual(c.Number, api.Add(out[0], api.Mul(out[1], 2)))
+	}
+	if c.fault != "inverse" {
+		api.AssertIsEqual(api.Mul(out[2], c.Number), 1)
+	}
+	api.AssertIsEqual(api.Mul(c.Number, c.Number), c.Square)
+	return nil
+}
+
+func hint(_ *big.Int, in, out []*big.Int) error {
+	out[0].SetUint64(uint64(in[0].Bit(0)))
+	out[1].SetUint64(uint64(in[0].Bit(1)))
+	out[2].ModInverse(in[0], fr.Modulus())
+	return nil
+}
+
+// Bits and inverses follow from the inputs, as long as nothing that fixes them is left out.
+func TestHintsThatNothingFixesAreSeen(t *testing.T) {
+	for fault, want := range map[string]int{"": 0, "booleanity": 2, "sum": 2, "inverse": 1} {
+		system, _ := watch(t, &hinted{fault: fault})
+		s := solvedToy(t, system, &hinted{Square: 9, Number: 3})
+		if got := newDerivation(s).free(); len(got) != want {
+			t.Errorf("without %q: wires %v do not follow, want %d", fault, got, want)
+		}
+	}
 }

@@ -11,6 +11,9 @@ import (
 
 // One shape of each class: half-rows in one and in two pages, and every depth of the last page.
 func TestMergeHasFullRank(t *testing.T) {
+	if testing.Short() {
+		t.Skip("TestPlacesFollowFromTheTrees requires more of two of these shapes")
+	}
 	wide, deep := drawModel(20, 96, 64), drawModel(9, 40, 20)
 	wide.depth, deep.depth = 2, 3
 	for _, c := range []struct {
@@ -30,6 +33,39 @@ func TestMergeHasFullRank(t *testing.T) {
 	}
 }
 
+// The block's number, and how many blocks a row has, follow from the trees: no other number can be
+// claimed for the same content.
+func TestPlacesFollowFromTheTrees(t *testing.T) {
+	wide := drawModel(20, 96, 64)
+	wide.depth = 2
+	for _, c := range []struct {
+		model *model
+		shape circuits.Shape
+		index int
+	}{{drawModel(8, 64, 8), smallMerge, 7}, {wide, circuits.MergeShape(1, 2, 64), 35}} {
+		assignment, err := c.model.merger(t).assignment(c.shape, []int{c.index})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wires.RequireFollowing(t, c.shape, assignment, []int{5, 6}) // columns and the index word
+	}
+}
+
+// Index words and code words follow from the tree's root.
+func TestQuantizedWordsFollowFromTheTree(t *testing.T) {
+	scene := newQuantizedScene(t)
+	q8, err := scene.assignQ8_0(t, middle, scene.q8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wires.RequireFollowing(t, q8_0Shape, q8, []int{1, 2, 3})
+	rows, err := scene.assignInt8(t, middle, scene.int8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wires.RequireFollowing(t, int8Shape, rows, []int{1, 2, 3})
+}
+
 func TestQuantizedHasFullRank(t *testing.T) {
 	scene := newQuantizedScene(t)
 	q8, err := scene.assignQ8_0(t, middle, scene.q8)
@@ -46,7 +82,10 @@ func TestQuantizedHasFullRank(t *testing.T) {
 
 // Blocks of zeros, of one sign, at ties and at the ends of the ranges, where factors may vanish.
 func TestSpecialBlocksHaveFullRank(t *testing.T) {
-	for _, c := range quantizedCases(t) {
+	for n, c := range quantizedCases(t) {
+		if testing.Short() && n%16 != 0 {
+			continue
+		}
 		scene := &quantizedScene{built: weightTree(t, c.Values)}
 		assignment, err := scene.assignQ8_0(t, 0, c.deployed(t))
 		if err != nil {

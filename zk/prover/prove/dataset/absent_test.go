@@ -135,6 +135,21 @@ func TestAbsentAttacks(t *testing.T) {
 			h.Halve()
 			c.AtStart, c.AtEnd = h, h
 		},
+		// Flags of -1 would let the neighbours stand two apart: the record between is hidden.
+		"a start of -1 that skips the second record": func(c *circuits.Absent) {
+			c.High, c.Lower, c.Upper, c.AtStart = 20, lower(0), lower(2), -1
+		},
+		"an end of -1 that skips the last record but one": func(c *circuits.Absent) {
+			c.High, c.Lower, c.Upper, c.AtEnd = 390, lower(37), lower(39), -1
+		},
+		"a half of 2^128 behind the end": func(c *circuits.Absent) {
+			c.High, c.Lower, c.Upper, c.AtEnd = power(128, 401), lower(39), lower(39), 1
+		},
+		"a half of -2^128 before the start": func(c *circuits.Absent) {
+			c.Lower, c.Upper, c.AtStart = lower(0), lower(0), 1
+			c.High = new(big.Int).Sub(fr.Modulus(), power(128, -9))
+		},
+		"a count beyond the tree":             func(c *circuits.Absent) { c.Count = 17 + 1 + 256 },
 		"an upper neighbour behind the count": func(c *circuits.Absent) { c.Count = 17 },
 		"a count that wraps around":           func(c *circuits.Absent) { c.Count = below(100) },
 		"count = 0":                           func(c *circuits.Absent) { c.Count = 0 },

@@ -18,8 +18,11 @@ func TestTreeHasFullRank(t *testing.T) {
 		for i := 16 - c.unused; i < 16; i++ {
 			allowed = append(allowed, circuits.TreePublic+i)
 		}
-		wires.RequireRank(t, smallTreeShape, treeAssignment(built, c.k, 16,
-			treePublic(built, c.k, 16, fixture.Challenge())), allowed...)
+		assignment := treeAssignment(built, c.k, 16,
+			treePublic(built, c.k, 16, fixture.Challenge()))
+		wires.RequireRank(t, smallTreeShape, assignment, allowed...)
+		// chunk, used, last, t and z follow from the root and the challenge
+		wires.RequireFollowing(t, smallTreeShape, assignment, []int{1, 2, 3, 6, 7}, allowed...)
 	}
 }
 
@@ -35,8 +38,11 @@ func TestSortedHasFullRank(t *testing.T) {
 			follower := records + 3*16 + 16
 			allowed = append(allowed, follower, follower+1, follower+2)
 		}
-		wires.RequireRank(t, fixture.SortedShape, sortedCase(t, openings(t, c.count), c.k),
-			allowed...)
+		assignment := sortedCase(t, openings(t, c.count), c.k)
+		wires.RequireRank(t, fixture.SortedShape, assignment, allowed...)
+		if c.k == 0 { // chunk, used, more and first follow from the root
+			wires.RequireFollowing(t, fixture.SortedShape, assignment, []int{1, 2, 3, 4})
+		}
 	}
 }
 
@@ -51,6 +57,8 @@ func TestAbsentHasFullRank(t *testing.T) {
 func TestMemberHasFullRank(t *testing.T) {
 	records := openings(t, 40)
 	for _, position := range []int{0, 15, 16, 39} {
-		wires.RequireRank(t, fixture.MemberShape, memberCase(t, records, position))
+		assignment := memberCase(t, records, position)
+		wires.RequireRank(t, fixture.MemberShape, assignment)
+		wires.RequireFollowing(t, fixture.MemberShape, assignment, []int{2, 3}) // the digest
 	}
 }

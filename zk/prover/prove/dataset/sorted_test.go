@@ -198,6 +198,28 @@ func TestSortedAttacks(t *testing.T) {
 	}
 }
 
+// With `more` = 2 twice a leaf would be told as the next one. Small first halves leave room for
+// twice their differences.
+func TestSortedMoreThanOnce(t *testing.T) {
+	records := spaced(40)
+	twice := records[16].Leaf()
+	twice.Double(&twice)
+	c := sortedCase(t, records, 0)
+	if !wires.Satisfied(t, fixture.SortedShape, c) {
+		t.Fatal("the honest assignment is not satisfied")
+	}
+	c.More, c.Next = 2, twice
+	if wires.Satisfied(t, fixture.SortedShape, c) {
+		t.Error("twice the next leaf: the circuit is satisfied")
+	}
+	c = sortedCase(t, records, 0)
+	next := records[16].Leaf()
+	c.More, c.Next = -1, *next.Neg(&next)
+	if wires.Satisfied(t, fixture.SortedShape, c) {
+		t.Error("the negative of the next leaf: the circuit is satisfied")
+	}
+}
+
 // emptied makes the assignment that of the empty chunk 3, which only the rule used >= 1 refuses.
 func emptied(t *testing.T, c *circuits.Sorted, records []tree.LeafPreimage) {
 	built := planted(t, records, fixture.SortedShape.Depth)

@@ -15,10 +15,11 @@ import (
 func TestEpochHasFullRank(t *testing.T) {
 	for _, slots := range []int{1, 2, 4, 16} {
 		w := smallEpoch(slots)
-		wires.RequireRank(t, circuits.Shape{Kind: kinds.Epoch, Slots: slots},
-			w.assignment(w.public()))
+		shape := circuits.Shape{Kind: kinds.Epoch, Slots: slots}
+		wires.RequireRank(t, shape, w.assignment(w.public()))
+		wires.RequireFollowing(t, shape, w.assignment(w.public()), []int{3, 4}) // the products
 		link := Link(w.Data, 1, slots, w.DataBlinding, w.Challenge)
-		wires.RequireRank(t, circuits.Shape{Kind: kinds.Epoch, Slots: slots},
+		wires.RequireRank(t, shape,
 			link.assignment(link.public()))
 	}
 }
