@@ -36,11 +36,12 @@ class Log:
 
 @dataclass(frozen=True)
 class _Found:
-    """Evidence whose records are under the anchored head."""
+    """Evidence whose records are under the anchored head; tree: over all of them."""
 
     evidence: Evidence
     records: Sequence[Record]
     head: HeadFacts
+    tree: Tree
 
 
 def check_log(case: Case, chain: Chain, claim: ClaimFacts) -> Log:
@@ -105,7 +106,8 @@ def _read(case: Case, chain: Chain, claim: ClaimFacts, evidence: Evidence) -> _F
             expected=f"{head.size} records",
             actual=len(records),
         )
-    found = _Found(evidence, records[: head.size], head)
+    records = records[: head.size]
+    found = _Found(evidence, records, head, Tree(record.entry for record in records))
     _check_root(claim, found)
     _check_released(case, claim, found)
     return found
@@ -113,7 +115,7 @@ def _read(case: Case, chain: Chain, claim: ClaimFacts, evidence: Evidence) -> _F
 
 def _check_root(claim: ClaimFacts, found: _Found) -> None:
     """The records are the leaves under the head, and the release is one of them."""
-    tree, head = Tree(r.entry for r in found.records), found.head
+    tree, head = found.tree, found.head
     if tree.root() != head.root:
         raise VerificationError(
             "records are not those under the anchored head",
@@ -149,9 +151,10 @@ def _check_heads(
     """Every head at hand that the key of `run.open` signed is a prefix of the log.
 
     Whoever keeps the evidence can add lines that this key did not sign; they accuse nobody. A
-    signed one counts wherever it lies, also beside a log that is not this one.
+    signed one counts wherever it lies, also beside a log that is not this one. Nor does a prefix
+    accuse anybody, whoever signed it: of those only the release's own signature is checked.
     """
-    opening, tree = found.records[0], Tree(r.entry for r in found.records)
+    opening, tree = found.records[0], found.tree
     if opening.type != "run.open":
         raise VerificationError(
             "log does not begin with the record that opens the run",
@@ -162,22 +165,22 @@ def _check_heads(
     trust, signer = case.verifier.trust, opening.fields["signer"]
     domain = Domain(trust.chain_id, trust.contracts["registry"].address)
     released = Head(claim.run_id, found.head.size, found.head.root)
-    signed = [
-        each.head
-        for each in _heads(candidates)
-        if each.head.run_id == claim.run_id
-        and each.head.size <= len(found.records)
-        and _is_signed(each, domain, signer)
-    ]
-    for head in signed:
-        require_prefix(head, claim.run_id, tree)
-    if released not in signed:
+    prefixes, is_signed = 0, False
+    for each in _heads(candidates):
+        if each.head.run_id != claim.run_id or each.head.size > len(found.records):
+            continue
+        if each.head.root == tree.root(each.head.size):
+            prefixes += 1
+            is_signed = is_signed or (each.head == released and _is_signed(each, domain, signer))
+        elif _is_signed(each, domain, signer):
+            require_prefix(each.head, claim.run_id, tree)
+    if not is_signed:
         raise VerificationError(
             "the release's head is not signed by the run's key",
             where=f"head {claim.seq}",
             expected=signer,
         )
-    return f"{len(signed)} heads signed by {signer}"
+    return f"signed by {signer}; {prefixes} heads at hand are prefixes of the log"
 
 
 def _heads(candidates: Sequence[Evidence]) -> Iterator[SignedHead]:
