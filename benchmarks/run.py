@@ -4,7 +4,7 @@ Each prints its inputs, its medians and their targets. None is a test.
 
     python benchmarks/run.py               run all
     python benchmarks/run.py NAME ..       run some: journal, cli, overhead, proofs, zk, peers,
-                                           gas, million, tests
+                                           gas, million, verify, service, tests
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-NAMES = ("journal", "cli", "overhead", "proofs", "zk", "peers", "gas", "million", "tests")
+sys.path[:0] = [str(folder) for folder in Path(__file__).resolve().parents[:2]]
+NAMES = (
+    *("journal", "cli", "overhead", "proofs", "zk", "peers", "gas"),
+    *("million", "verify", "service", "tests"),
+)
 
 
 def main() -> None:

@@ -35,6 +35,11 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
+# Made once: `json.loads` and `json.dumps` make one for each call that does not take the defaults.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
 def parse_json(
     data: bytes,
     object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None,
@@ -60,6 +65,8 @@ def parse_json(
                 raise ValueError(f"nested deeper than {MAX_JSON_DEPTH}")
     text = data.decode("utf-8")
     try:
+        if object_pairs_hook is None and parse_constant is _refuse_constant:
+            return _DECODER.decode(text)
         return json.loads(text, object_pairs_hook=object_pairs_hook, parse_constant=parse_constant)
     except ValueError as error:
         # Python's words name a setting of its own, which nobody here can change.
@@ -102,6 +109,23 @@ def sized(text: str) -> bytes:
     return u32(len(data)) + data
 
 
+def _is_plain(value: Any) -> bool:
+    """Whether a value holds nothing but what records may hold, in the types that JSON is read as.
+
+    If not, it may still be one that `canonical_json` writes, such as a tuple.
+    """
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return True
+    if kind is int:
+        return -MAX_INTEGER <= value <= MAX_INTEGER  # type: ignore[no-any-return]
+    if kind is list:
+        return all(map(_is_plain, value))
+    if kind is dict:
+        return all(type(key) is str for key in value) and all(map(_is_plain, value.values()))
+    return False
+
+
 def _check_no_floats(value: Any, path: str) -> None:
     if value is None or isinstance(value, bool | str):
         return
@@ -125,10 +149,15 @@ def _check_no_floats(value: Any, path: str) -> None:
 def canonical_json(value: Mapping[str, Any] | Sequence[Any]) -> bytes:
     """RFC 8785 bytes of a record or manifest.
 
+    What is ASCII needs no library of its own: escapes are those of the standard library, and keys
+    have the same order by code points as by UTF-16.
+
     Raises:
         InputError: a float, an integer outside +-(2^53-1), a lone surrogate, or a type JSON does
             not have.
     """
+    if _is_plain(value) and (text := _ENCODER.encode(value)).isascii():
+        return text.encode("ascii")
     _check_no_floats(value, "$")
     try:
         return rfc8785.dumps(value)

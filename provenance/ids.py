@@ -10,6 +10,7 @@ What a SHA-256 names (a model file, a manifest) has the type `provenance.digest.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Self
 
 from provenance.errors import InputError
@@ -17,6 +18,8 @@ from provenance.errors import InputError
 HEX_PREFIX = "0x"
 _DIGITS = re.compile(r"0x([0-9a-fA-F]{2})*")
 _CANONICAL_WORD = re.compile(r"0x[0-9a-f]{64}")
+_CANONICAL_WORDS = re.compile(r"(?:0x[0-9a-f]{64})*")
+_WORD_DIGITS = 66  # with `0x`
 
 
 def to_hex(data: bytes) -> str:
@@ -66,6 +69,20 @@ def parse_word(text: object, where: str = "word") -> int:
             actual=repr(text)[:80],
         )
     return int(text, 16)
+
+
+def words_bytes(words: Sequence[str]) -> bytes:
+    """The bytes of many words in their canonical form (attacker-controlled), one after the other.
+
+    Raises:
+        InputError: one of them is not `0x` and 64 lower-case digits.
+    """
+    text = "".join(words)
+    # Each has the length of a word, so the words of the joined text are these.
+    if any(len(word) != _WORD_DIGITS for word in words) or not _CANONICAL_WORDS.fullmatch(text):
+        for word in words:
+            parse_word(word)
+    return bytes.fromhex(text.replace(HEX_PREFIX, ""))
 
 
 def lower_pattern(size: int) -> str:

@@ -1,7 +1,8 @@
 """Verdicts for digests: `provenance.verify` in a small thread pool, with a bounded cache.
 
 A kept verdict is served again as long as the final block and the evidence are those that it was
-made from. Both are checked at most once per `Limits.fresh_s`. Verdicts that may change without
+made from. Both are checked at least once per `Limits.fresh_s`: ahead of time where somebody asks in
+the second half of it, so that nobody waits for it while many ask. Verdicts that may change without
 either (not found, pending, indeterminate) are never kept.
 """
 
@@ -12,6 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -84,13 +86,21 @@ class Judge:
         self._running: dict[Digest, Future[Verdict]] = {}
 
     def warm(self, digest: Digest) -> Verdict | None:
-        """The kept verdict, if it was checked within `Limits.fresh_s`. This does no I/O."""
+        """The kept verdict, if it was checked within `Limits.fresh_s`. This does no I/O.
+
+        In the second half of that time the next check begins, in the thread pool.
+        """
+        fresh_s = self._state.limits.fresh_s
         with self._lock:
             entry = self._entries.get(digest)
-            if entry is None or self._clock() - entry.checked_s >= self._state.limits.fresh_s:
+            age_s = 0.0 if entry is None else self._clock() - entry.checked_s
+            if entry is None or age_s >= fresh_s:
                 return None
             self._entries.move_to_end(digest)
-            return entry.verdict
+        if age_s >= fresh_s / 2:
+            with suppress(UnavailableError):  # too many wait; this verdict is fresh for a while yet
+                self.submit(digest)
+        return entry.verdict
 
     def submit(self, digest: Digest) -> Future[Verdict]:
         """Judge in the thread pool. Requests for the same digest share one verification.

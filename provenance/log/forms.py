@@ -32,9 +32,14 @@ def is_number(text: str, expected: Fraction) -> bool:
 
 @dataclass(frozen=True)
 class Form:
-    """How a field stands in JSON. `read` and `write` expect what `check` let through."""
+    """How a field stands in JSON. `read` and `write` expect what `check` let through.
+
+    accepts: whether `check` lets a value through; a list asks it first, and names a place only
+        where something is wrong.
+    """
 
     name: str
+    accepts: Callable[[Any], bool]
     check: Callable[[Any, str], None]
     read: Callable[[Any], Any]
     write: Callable[[Any], Any]
@@ -87,7 +92,12 @@ def _form_of(annotation: Any) -> Form:
 def _list_of(item: Form) -> Form:
     name = f"[{item.name}]"
 
+    def accepts(value: Any) -> bool:
+        return isinstance(value, list) and all(map(item.accepts, value))
+
     def check(value: Any, where: str) -> None:
+        if accepts(value):
+            return
         if not isinstance(value, list):
             raise InputError("not a list", where=where, expected=name, actual=type(value).__name__)
         for i, element in enumerate(value):
@@ -95,6 +105,7 @@ def _list_of(item: Form) -> Form:
 
     return Form(
         name,
+        accepts,
         check,
         lambda value: tuple(item.read(element) for element in value),
         lambda value: [item.write(element) for element in value],
@@ -113,7 +124,7 @@ def _single(
                 "field has the wrong form", where=where, expected=name, actual=repr(value)[:80]
             )
 
-    return Form(name, check, read, write)
+    return Form(name, is_valid, check, read, write)
 
 
 def _text(name: str, pattern: str, read: Callable[[Any], Any]) -> Form:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from provenance.errors import VerificationError
-from provenance.ids import from_hex
+from provenance.ids import words_bytes
 from provenance.log.graph.folders import merged_of
 from provenance.log.record import Record
 from provenance.log.records import Merge
@@ -75,6 +75,7 @@ class EpochHistory:
         Raises:
             VerificationError: more positions than the dataset has, or a remainder of another
                 length.
+            InputError: a leaf in another form than records have.
         """
         if len(remainder) != count - self.consumed:
             raise VerificationError(
@@ -83,8 +84,10 @@ class EpochHistory:
                 expected=count - self.consumed,
                 actual=len(remainder),
             )
-        fed = (leaf for batch in self.batches for leaf in batch.fields["leaves"])
-        data = b"".join(from_hex(leaf, 32) for leaf in [*fed, *remainder])
+        data = bytearray()
+        for batch in self.batches:
+            data += words_bytes(batch.fields["leaves"])
+        data += words_bytes(remainder)
         leaves = np.frombuffer(data, np.uint8).reshape(count, 32)
         return EpochUse(self.number, self.consumed, leaves)
 

@@ -8,7 +8,9 @@ from the chain. What each type says: `provenance.log.records`.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -62,13 +64,18 @@ def _check_fields(type_: str, version: Any, values: Mapping[str, Any]) -> None:
                 "record lacks a field", where=f"{type_}.{field.name}", expected=field.form.name
             )
     known = {field.name for field in fields}
-    for name in values:
-        if name not in known:
-            raise InputError(
-                "record has an unknown field",
-                where=f"{type_}.{name}",
-                expected=", ".join(sorted(known)),
-            )
+    if values.keys() <= known:
+        return
+    unknown = next(name for name in values if name not in known)
+    raise InputError(
+        "record has an unknown field",
+        where=f"{type_}.{unknown}",
+        expected=", ".join(sorted(known)),
+    )
+
+
+def _digest(data: bytes) -> Digest:
+    return tagged("entry", data)
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,10 @@ class Record:
     time: str
     fields: Mapping[str, Any]
     version: int = 1
+    # What `parse` hashed. A copy with other fields (`dataclasses.replace`) does not take it over.
+    _read_digest: Digest | None = dataclasses.field(
+        default=None, init=False, repr=False, compare=False
+    )
 
     @classmethod
     def make(cls, type: str, /, time: str | None = None, **fields: Any) -> Record:
@@ -131,11 +142,13 @@ class Record:
         if not isinstance(type_, str) or not isinstance(time, str):
             raise InputError("record lacks type or time")
         TIME.check(time, "time")
-        fields = {name: item for name, item in value.items() if name not in _HEADER}
+        # A log repeats few names many times: each is kept once.
+        fields = {sys.intern(name): item for name, item in value.items() if name not in _HEADER}
         _check_fields(type_, version, fields)
-        record = cls(type_, time, fields, version)
-        if record.to_bytes() != data:
+        if canonical_json(value) != data:
             raise InputError("record is not in canonical form (RFC 8785)", where=type_)
+        record = cls(sys.intern(type_), time, fields, version)
+        object.__setattr__(record, "_read_digest", _digest(data))
         return record
 
     def body(self, kind: _BodyType[_B]) -> _B:
@@ -169,7 +182,7 @@ class Record:
     @property
     def digest(self) -> Digest:
         """Names the record: the tagged SHA-256 of its bytes."""
-        return tagged("entry", self.to_bytes())
+        return self._read_digest or _digest(self.to_bytes())
 
     @property
     def entry(self) -> Digest:

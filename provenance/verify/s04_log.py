@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 
 from provenance.errors import (
     MissingEvidence,
@@ -44,11 +43,12 @@ class Log:
 
 @dataclass(frozen=True)
 class _Found:
-    """Evidence whose records are under the anchored head."""
+    """Evidence whose records are under the anchored head; tree: over all of them."""
 
     evidence: Evidence
     records: Sequence[Record]
     head: HeadFacts
+    tree: Tree
 
 
 def check_log(case: Case, chain: Chain, claim: ClaimFacts) -> Log:
@@ -113,8 +113,8 @@ def _read(case: Case, chain: Chain, claim: ClaimFacts, evidence: Evidence) -> _F
     if len(records) < head.size:
         _require_opening(chain, claim, records)
     tree = require_log(records, head.size, head.root, f"head {claim.seq}")
-    found = _Found(evidence, records[: head.size], head)
-    _check_included(claim, found, tree)
+    found = _Found(evidence, records[: head.size], head, tree)
+    _check_included(claim, found)
     _check_released(case, claim, found)
     return found
 
@@ -131,7 +131,7 @@ def _require_opening(chain: Chain, claim: ClaimFacts, records: Sequence[Record])
         )
 
 
-def _check_included(claim: ClaimFacts, found: _Found, tree: Tree) -> None:
+def _check_included(claim: ClaimFacts, found: _Found) -> None:
     """The release is one of the records under the head."""
     head = found.head
     if claim.index >= head.size:
@@ -141,7 +141,7 @@ def _check_included(claim: ClaimFacts, found: _Found, tree: Tree) -> None:
             expected=f"< {head.size}",
             actual=claim.index,
         )
-    entry, proof = found.records[claim.index].entry, tree.inclusion_proof(claim.index)
+    entry, proof = found.records[claim.index].entry, found.tree.inclusion_proof(claim.index)
     verify_inclusion(entry, claim.index, head.size, proof, head.root)
 
 
@@ -162,9 +162,10 @@ def _check_heads(
     """Every head at hand that the key of `run.open` signed is a prefix of the log.
 
     Whoever keeps the evidence can add lines that this key did not sign; they accuse nobody. A
-    signed one counts wherever it lies, also beside a log that is not this one.
+    signed one counts wherever it lies, also beside a log that is not this one. Nor does a prefix
+    accuse anybody, whoever signed it: of those only the release's own signature is checked.
     """
-    opening, tree = found.records[0], Tree(r.entry for r in found.records)
+    opening, tree = found.records[0], found.tree
     if opening.type != "run.open":
         raise VerificationError(
             "log does not begin with the record that opens the run",
@@ -175,20 +176,27 @@ def _check_heads(
     signer, signature = opening.fields["signer"], _signature(case, chain, claim)
     released = Head(claim.run_id, found.head.size, found.head.root)
     own, others = _heads([found.evidence]), _heads(candidates)
-    if signature.contract is not None:
-        own, others = islice(own, _MAX_ASKED), islice(others, _MAX_ASKED)
     heads = dict.fromkeys(
         (each.head, each.signature)
         for each in (*own, *others)
         if each.head.run_id == claim.run_id and each.head.size <= len(found.records)
     )
-    signed = dict.fromkeys(head for head, given in heads if signature.is_of(head, given, signer))
-    for head in signed:
-        require_prefix(head, claim.run_id, tree)
-    if released not in signed:
+    prefixes, is_signed, asked = 0, False, 0
+    for head, given in heads:
+        is_prefix = head.root == tree.root(head.size)
+        prefixes += is_prefix
+        if is_prefix and (is_signed or head != released):
+            continue  # it says nothing else than the log, whoever signed it
+        asked += 1
+        if signature.contract is not None and asked > _MAX_ASKED:
+            continue
+        if signature.is_of(head, given, signer):
+            require_prefix(head, claim.run_id, tree)
+            is_signed = True
+    if not is_signed:
         raise _unsigned(claim, released, candidates, signer)
     told = "" if signature.contract is None else ", a contract, by its own word at this block"
-    return f"{len(signed)} heads signed by {signer}{told}"
+    return f"signed by {signer}{told}; {prefixes} heads at hand are prefixes of the log"
 
 
 def _unsigned(

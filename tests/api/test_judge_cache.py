@@ -83,6 +83,23 @@ def test_a_stale_verdict_is_kept_after_a_look_at_the_chain(bench: Any) -> None:
     assert (bench.reader.calls, bench.prover.calls) == (2, 1)
 
 
+def test_the_next_check_begins_while_the_last_one_still_counts(bench: Any) -> None:
+    """So of many who ask, nobody waits for it; and no verdict is served beyond its time."""
+    bench, run = bench
+    bench.status(run.model)
+    bench.clock.now_s += 0.4
+    assert bench.judge.warm(run.model) is not None
+    assert bench.reader.calls == 1
+    bench.clock.now_s += 0.2
+    assert bench.judge.warm(run.model) is not None
+    bench.judge.submit(run.model).result(timeout=60)
+    assert (bench.reader.calls, bench.prover.calls) == (2, 1)
+    bench.clock.now_s += 0.9
+    assert bench.judge.warm(run.model) is not None
+    bench.clock.now_s += 1.1
+    assert bench.judge.warm(run.model) is None
+
+
 def test_new_final_block_makes_a_new_verdict(bench: Any, lab: Lab) -> None:
     bench, run = bench
     bench.status(run.model)

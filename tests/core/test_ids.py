@@ -23,6 +23,7 @@ from provenance.ids import (
     parse_word,
     to_hex,
     to_word,
+    words_bytes,
 )
 
 WORDS = (Word, RunId, DatasetId, KeyId)
@@ -100,3 +101,25 @@ def test_a_word_of_another_size_cannot_be_made(kind: type[Word]) -> None:
 
 def test_the_value_for_no_address_is_zero() -> None:
     assert from_hex(NO_ADDRESS) == bytes(20)
+
+
+@given(st.lists(st.binary(min_size=32, max_size=32)))
+def test_many_words_are_read_as_each_of_them(data: list[bytes]) -> None:
+    assert words_bytes([to_hex(word) for word in data]) == b"".join(data)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["0x" + "00" * 64, ""],
+        ["0x" + "00" * 31, "0x" + "00" * 33],
+        ["0x" + "AA" * 32],
+        ["0x" + "00" * 32, "00" * 33],
+        ["0x" + "00" * 32, "0x" + "00" * 31 + "0x"],
+    ],
+    ids=str,
+)
+def test_one_malformed_word_among_many_is_refused(texts: list[str]) -> None:
+    """Also where the digits of all of them are as many as those of so many words."""
+    with pytest.raises(InputError, match="not a canonical word"):
+        words_bytes(texts)

@@ -6,13 +6,14 @@ from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, Response
 
 from provenance.judgement.verdict import Status
 from provenance_api.negotiation import prefers_html
 from provenance_api.resolve import Resolver
 from provenance_api.schemas import ProblemModel, VerdictModel
 from provenance_api.web.page import Pages
+from provenance_api.written import Written
 
 Format = Annotated[
     Literal["json", "html"] | None,
@@ -39,7 +40,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 
 def verify_routes(resolver: Resolver, pages: Pages) -> APIRouter:
     """`/verify?id=` and `/verify/ID`."""
-    router = APIRouter(tags=["verify"])
+    router, written = APIRouter(tags=["verify"]), Written()
 
     async def reply(request: Request, asked: str, format_: str | None) -> Response:
         answer = await resolver.answer(asked)
@@ -48,7 +49,7 @@ def verify_routes(resolver: Resolver, pages: Pages) -> APIRouter:
         html = format_ == "html" if format_ else prefers_html(request.headers.get("accept"))
         if html:
             return HTMLResponse(pages.verdict(answer), status, headers)
-        return JSONResponse(answer.to_json(), status, headers)
+        return Response(written.json(answer), status, headers, "application/json")
 
     @router.get(
         "/verify", operation_id="verifyModelByQuery", summary="Judge a model", responses=RESPONSES

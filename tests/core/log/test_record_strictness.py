@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provenance.digest import tagged
 from provenance.encoding import canonical_json
 from provenance.errors import InputError
 from provenance.log import record as record_module
@@ -103,6 +104,14 @@ def test_a_body_has_the_types_of_its_fields() -> None:
     assert str(batch.leaves[0]) == plain.RECORDS["batch"]["leaves"][0]
     assert str(batch.tensors) == plain.RECORDS["batch"]["tensors"]
     assert Record.of(Resume(from_=3, abandons=(4, 5), step=1)).fields["from"] == 3
+
+
+def test_a_changed_copy_of_a_record_has_a_digest_of_its_own() -> None:
+    """What was hashed when the record was read is not taken over."""
+    read = Record.parse(Record.make("seed", plain.TIME, **plain.RECORDS["seed"]).to_bytes())
+    changed = replace(read, fields={**read.fields, "draw_block": 13})
+    assert read.digest == tagged("entry", read.to_bytes())
+    assert changed.digest == tagged("entry", changed.to_bytes()) != read.digest
 
 
 def test_a_body_of_another_type_is_refused() -> None:

@@ -54,6 +54,21 @@ def test_blocks_equal_an_independent_quantizer() -> None:
         assert block[2:].view(np.int8).tolist() == codes
 
 
+def test_halves_are_rounded_away_from_zero_as_by_gguf_py() -> None:
+    """Each code that can be a half, both signs, beside zeros and blocks of zeros.
+
+    The scale is a power of two, so that halves are exact.
+    """
+    halves = np.arange(-127, 127.5, 0.5, dtype=np.float32)
+    rows = np.zeros((len(halves), 64), dtype=np.float32)
+    rows[:, 0], rows[:, 1], rows[:, 2] = 127, halves, np.nextafter(halves, np.float32(0))
+    for scale in (1, 2.0**-20, 2.0**10):
+        values = rows * np.float32(scale)
+        assert np.array_equal(
+            quantize_q8_0(values, "w"), quantize(values, GGMLQuantizationType.Q8_0)
+        )
+
+
 def test_whole_tensors_equal_gguf_py(tiny: BaseModel, exported: Path) -> None:
     reader = GGUFReader(exported)
     model = open_model(tiny.dir)

@@ -5,12 +5,12 @@ This module imports neither torch nor transformers.
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from fractions import Fraction
 from pathlib import Path
 
-from provenance.artifacts.content import TensorDigest, tensor_digests
+from provenance.artifacts.content import TensorDigest, TensorInfo
+from provenance.digest import sha256
 from provenance.errors import InputError
 from provenance.verify.protocols import Deployed, Difference
 from provenance_trainer.formats.deployed import DeployedFormat
@@ -18,7 +18,7 @@ from provenance_trainer.formats.registry import FORMATS, Registry
 from provenance_trainer.model.adapter import load_adapter, load_json
 from provenance_trainer.model.architectures import MAX_CONFIG_BYTES, Shape
 from provenance_trainer.model.checks import adapted_modules
-from provenance_trainer.model.merge import merge_adapter
+from provenance_trainer.model.merge import merged_tensors
 from provenance_trainer.model.weights import Weights
 
 _MAX_DIFFERENCES = 10
@@ -119,14 +119,35 @@ class Inspector:
 
     def compare_merged(self, base: Path, adapter: Path, merged: Path) -> list[Difference]:
         """Differences, tensor by tensor, between merged weights and a new merge."""
-        with tempfile.TemporaryDirectory(prefix="provenance-merge-") as folder:
-            merge_adapter(base, adapter, Path(folder) / "merged")
-            expected = tensor_digests(Path(folder) / "merged")
-        actual = tensor_digests(merged)
-        names = sorted(expected.keys() | actual.keys())
-        pairs = [(name, expected.get(name), actual.get(name)) for name in names]
-        found = [Difference(n, _sha256(e), _sha256(a)) for n, e, a in pairs if e != a]
-        return found[:_MAX_DIFFERENCES]
+        weights, found = Weights(merged), list[Difference]()
+        rest = set(weights)
+        for info, expected in merged_tensors(base, adapter):
+            rest.discard(info.name)
+            found += _difference(info, expected, weights)
+        found += [_differing(name, None, _held(weights, name)) for name in rest]
+        return sorted(found, key=lambda d: d.where)[:_MAX_DIFFERENCES]
+
+
+def _difference(info: TensorInfo, expected: bytes, weights: Weights) -> Iterator[Difference]:
+    """In what weights differ from what one tensor of theirs should be, if they do."""
+    if info.name not in weights:
+        yield _differing(info.name, _digest(info, expected), None)
+        return
+    actual, data = weights.info(info.name), weights.raw(info.name)
+    if (info.dtype, info.shape) != (actual.dtype, actual.shape) or expected != data:
+        yield _differing(info.name, _digest(info, expected), _digest(actual, data))
+
+
+def _held(weights: Weights, name: str) -> TensorDigest:
+    return _digest(weights.info(name), weights.raw(name))
+
+
+def _digest(info: TensorInfo, data: bytes) -> TensorDigest:
+    return TensorDigest(info.name, info.dtype, info.shape, sha256(data))
+
+
+def _differing(name: str, expected: TensorDigest | None, actual: TensorDigest | None) -> Difference:
+    return Difference(name, _sha256(expected), _sha256(actual))
 
 
 def _sha256(tensor: TensorDigest | None) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -41,6 +44,7 @@ from provenance_trainer.formats.gguf_rope import rope_of
 from provenance_trainer.formats.tokenizer.keys import tokenizer_form_faults, tokenizer_keys
 
 _MAGIC = b"GGUF"
+_THREADS = min(4, os.cpu_count() or 1)
 _SUFFIX = ".gguf"
 
 
@@ -137,14 +141,27 @@ def compare_gguf(
     plans = {plan.name: plan for plan in plan_tensors(model)}
     for name in sorted(header.tensors.keys() - plans.keys()):
         found.append(Mismatch(name, None, "tensor", "absent", "present"))
-    for name, plan in plans.items():
-        if len(found) >= limit:
-            break
-        entry = header.tensors.get(name)
+
+    reading = Lock()  # descriptors of a held file may share one position
+
+    def compare(plan: PlannedTensor) -> list[Mismatch]:
+        entry = header.tensors.get(plan.name)
         wrong = _compare_shape(plan, entry)
-        if entry is not None and not wrong and plan.source not in adapted:
-            wrong = _compare_values(model, plan, entry, gguf_file)
-        found += wrong
+        if entry is None or wrong or plan.source in adapted:
+            return wrong
+        with reading:
+            actual = read_tensor(gguf_file, entry)
+        return _compare_values(model, plan, actual)
+
+    # numpy computes without Python's lock. Few threads, because each holds a tensor in float32.
+    threads = ThreadPoolExecutor(_THREADS)
+    try:
+        for wrong in threads.map(compare, plans.values()):
+            found += wrong
+            if len(found) >= limit:
+                break
+    finally:
+        threads.shutdown(cancel_futures=True)
     return found[:limit]
 
 
@@ -201,11 +218,9 @@ def _compare_shape(plan: PlannedTensor, entry: TensorEntry | None) -> list[Misma
     return [Mismatch(plan.name, None, "type and shape", expected, actual)]
 
 
-def _compare_values(
-    model: ModelFolder, plan: PlannedTensor, entry: TensorEntry, file: Path
-) -> list[Mismatch]:
+def _compare_values(model: ModelFolder, plan: PlannedTensor, data: bytes) -> list[Mismatch]:
     expected = computed(model, plan).reshape(-1).view(np.uint8)
-    actual = np.frombuffer(read_tensor(file, entry), dtype=np.uint8)
+    actual = np.frombuffer(data, dtype=np.uint8)
     differs = expected != actual
     return [_locate(plan, int(np.argmax(differs)), expected, actual)] if differs.any() else []
 

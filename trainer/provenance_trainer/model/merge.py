@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from provenance.artifacts.content import TensorInfo
 from provenance.artifacts.identity import Identity, identity_of
 from provenance.errors import InputError
 from provenance.progress import Progress, silent
@@ -103,6 +104,20 @@ def merge_adapter(
     )
 
 
+def merged_tensors(base_dir: Path, adapter_dir: Path) -> Iterator[tuple[TensorInfo, bytes]]:
+    """Each tensor of the merge of base and adapter (attacker-controlled), in the order of names.
+
+    Nothing is written. The infos are those of the base.
+
+    Raises:
+        InputError: as `merge_adapter`.
+    """
+    base, adapter = Weights(base_dir), load_adapter(adapter_dir)
+    work = _Merge(base, adapter, _targets(base, adapter, base_dir), compare_to_peft=False)
+    for name in base:
+        yield base.info(name), work.merged(name)
+
+
 @dataclass
 class _Merge:
     """A running merge: its inputs, and the counts so far."""
@@ -120,11 +135,14 @@ class _Merge:
         shapes = {name: (info.dtype, info.shape) for name, info in infos.items()}
         with SafetensorsWriter(file, shapes) as writer:
             for name in names:
-                pair = self.targets.get(name)
-                writer.write(name, self.base.raw(name) if pair is None else self._merged(pair))
+                writer.write(name, self.merged(name))
                 yield name
 
-    def _merged(self, pair: Pair) -> bytes:
+    def merged(self, name: str) -> bytes:
+        """The bytes of a tensor after the merge."""
+        pair = self.targets.get(name)
+        if pair is None:
+            return self.base.raw(name)
         operands = _operands(self.base, self.adapter, pair)
         merged, redone = merge_tensor(*operands, self.adapter.scale_float)
         self.redone += redone
