@@ -20,8 +20,8 @@ import pytest
 from provenance.chain.anvil import EmbeddedChain
 from provenance.errors import InputError
 from provenance.statements import kinds_of
-from tests.support.golang import GO_ENVIRONMENT
 from tests.support.places import REPO
+from tests.support.processes.golang import GO_ENVIRONMENT
 
 TOYS = Path(__file__).resolve().parent / "toy"
 GENERATOR = REPO / "zk" / "generate_statements.py"

@@ -19,7 +19,7 @@ from provenance.merkle import Tree
 from provenance.signing import Domain, sign_head
 from provenance_cli.judge.log_export import export
 from tests.support.frozen import RUN_1
-from tests.support.golang import GO_ENVIRONMENT
+from tests.support.processes.golang import GO_ENVIRONMENT
 
 CHECKER = Path(__file__).parent / "tlog"
 KEY = Account.from_key(b"\x01" * 32)

@@ -19,8 +19,8 @@ from provenance.errors import InputError
 from provenance_zk.groth16.verifier import is_valid_proof
 from provenance_zk.kinds import KINDS
 from provenance_zk.proof_file import PROOF_FORMAT, ProofFile
-from tests.support.golang import GO_ENVIRONMENT
 from tests.support.places import REPO
+from tests.support.processes.golang import GO_ENVIRONMENT
 
 PLAN = json.loads((REPO / "tests" / "vectors" / "zk" / "mutations.json").read_bytes())
 GOOD, BAD = 4, 36  # of a sample
