@@ -233,9 +233,9 @@ def test_the_trust_page_names_every_key(job: Job) -> None:
     assert parse_trust(example(page("trust"), "trust").encode()).environment == "local"
     full = yaml.safe_load(example(page("trust"), "trust"))
     full |= {"expires": "2027-01-01T00:00:00Z", "max_age": 600}
-    full["chain"]["confirmations"] = 12
+    full["chain"] |= {"confirmations": 12, "quorum": 2}
     full["keys"][0] |= {"class": "ceremony", "transcript": "sha256:00"}
-    full["publishers"][0]["to_block"] = 9
+    full["publishers"][0] |= {"to_block": 9, "code_hash": full["contracts"]["ledger"]["code_hash"]}
     full["contracts"] |= {name: dict(full["contracts"]["ledger"]) for name in ("audits", "models")}
     # it parses, so these keys exist and no others are needed
     assert parse_trust(yaml.safe_dump(full).encode()).confirmations == 12

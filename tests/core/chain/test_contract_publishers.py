@@ -125,6 +125,31 @@ def test_a_contract_counts_only_where_the_trust_file_pins_its_code(run: Run) -> 
         assert (verdict.status, failing(verdict)) == (Status.FAILED, ["head.signed"])
 
 
+def test_an_endpoint_cannot_make_a_contract_of_a_publisher_with_a_key(
+    stack: ExitStack, honest: Run, tmp_path: Path
+) -> None:
+    """The attack: heads that a stranger signed, and an endpoint that says yes to them."""
+    forged = honest.copy(tmp_path / "copy")
+    path = forged.folder.heads
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text(
+        "".join(json.dumps(line | {"signature": "0x" + "22" * 65}) + "\n" for line in lines)
+    )
+    publisher = honest.lab.session().address
+
+    def lie(request: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        method, params = request["method"], request["params"]
+        if method == "eth_getCode" and params[0] == publisher:
+            return answer | {"result": "0x6000"}
+        if method == "eth_call" and params[0]["data"].startswith("0x1626ba7e"):
+            return {"id": 1, "jsonrpc": "2.0", "result": "0x1626ba7e" + "00" * 28}
+        return answer
+
+    url = stack.enter_context(altering_proxy(honest.lab.chain.up().url, lie))
+    verdict = forged.judge(reader=Reader(Rpc(url), honest.lab.trust.addresses))
+    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["head.signed"])
+
+
 @pytest.mark.parametrize("kept", ["first", "second", "none", "other order"])
 def test_a_head_that_not_all_owners_signed_fails(run: Run, tmp_path: Path, kept: str) -> None:
     broken = run.copy(tmp_path / "copy")

@@ -152,7 +152,7 @@ def test_a_run_that_is_not_at_hand_is_not_reached_and_the_edge_says_so() -> None
 
 
 @pytest.mark.parametrize("generation", [0, 1])
-@pytest.mark.parametrize("record", ["run.open", "seed", "checkpoint", "merge", "release"])
+@pytest.mark.parametrize("record", ["run.open", "seed", "batch", "checkpoint", "merge", "release"])
 def test_a_revoked_record_of_an_ancestor_revokes_the_model(record: str, generation: int) -> None:
     runs = generations(3)
     ancestor = runs[generation]
@@ -163,6 +163,24 @@ def test_a_revoked_record_of_an_ancestor_revokes_the_model(record: str, generati
     (claim,) = claims(verdict, "not.revoked")
     assert ("0x" + ancestor.run_id.hex() in claim.text, claim.holds) == (True, False)
     assert f"record {index} ({record}) was revoked" in claim.text
+
+
+def test_a_base_released_with_a_revoked_key_revokes_the_model() -> None:
+    """It was logged in time, and claimed when the key was in other hands."""
+    runs = generations(2)
+    mother, child = runs
+    chain = child.chain
+    (place,) = (i for i, (_, c) in enumerate(chain.released) if c.run_id == mother.run_id)
+    model, claim = chain.released[place]
+    first = chain.mine() + 1
+    chain.released[place] = (model, replace(claim, block_number=chain.mine()))
+    assert judge(runs).status is Status.VERIFIED
+    chain.revoke_signer(OWNER, OWNER, first, "laptop stolen")
+    verdict = judge(runs)
+    assert verdict.status is Status.REVOKED
+    (found,) = claims(verdict, "not.revoked")
+    assert "0x" + mother.run_id.hex() in found.text
+    assert "laptop stolen" in found.text
 
 
 def test_the_revoked_dataset_of_an_ancestor_revokes_the_model() -> None:
