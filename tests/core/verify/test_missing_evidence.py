@@ -165,6 +165,11 @@ def another_journal(evidence: MemoryEvidence) -> None:
     evidence.log = [replace(evidence.log[0], time="2027-01-01T00:00:00Z"), evidence.log[1]]
 
 
+def left_out(evidence: MemoryEvidence) -> None:
+    """A record of training is left out, so the journal is shorter too."""
+    evidence.log = [*evidence.log[:3], *evidence.log[4:]]
+
+
 def malformed_registration(evidence: MemoryEvidence) -> None:
     evidence.registered = {}
 
@@ -174,6 +179,7 @@ def malformed_registration(evidence: MemoryEvidence) -> None:
     [
         (another_key, "head.signed"),
         (another_journal, "release.logged"),
+        (left_out, "release.logged"),
         (malformed_registration, "dataset.registered"),
     ],
 )
