@@ -6,12 +6,15 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from provenance.errors import ProvenanceError
 from provenance.ids import RunId
 from provenance.judgement.verdict import Claim, Verdict
 from provenance.layout import RunFolder
+from provenance.log.graph.folders import began_with
 from provenance.verify.sources.evidence import FolderEvidence, FolderSource
 
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s,)]+", re.IGNORECASE)
@@ -84,9 +87,12 @@ class StampedSource:
         return None if self._led_elsewhere else self._stamp
 
     def makers(self, artifact: str) -> list[FolderEvidence]:
-        """As `EvidenceSource`; a verdict that rests on runs found here is never kept."""
+        """As `EvidenceSource`; a verdict that rests on runs found here is never kept.
+
+        Runs that only began with the artifact, as the one in question did, are not rested on.
+        """
         found = self._source.makers(artifact)
-        self._led_elsewhere |= bool(found)
+        self._led_elsewhere |= not all(_began_with(evidence, artifact) for evidence in found)
         return found
 
     def candidates(self, run_id: RunId) -> list[FolderEvidence]:
@@ -95,6 +101,13 @@ class StampedSource:
         # With several folders we cannot tell which one a verdict will use, so it is never kept.
         self._stamp = Stamp.of(found[0].folder) if len(found) == 1 else None
         return found
+
+
+def _began_with(evidence: FolderEvidence, artifact: str) -> bool:
+    """Whether a run only began with an artifact; not so where its journal cannot be read."""
+    with suppress(ProvenanceError):
+        return began_with(evidence.records(1), artifact)
+    return False
 
 
 class Redaction:

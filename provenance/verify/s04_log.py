@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -111,7 +112,7 @@ def _read(case: Case, chain: Chain, claim: ClaimFacts, evidence: Evidence) -> _F
         )
     records = evidence.records(head.size)
     if len(records) < head.size:
-        _require_opening(chain, claim, records)
+        _require_beginning(chain, claim, records)
     tree = require_log(records, head.size, head.root, f"head {claim.seq}")
     found = _Found(evidence, records[: head.size], head, tree)
     _check_included(claim, found)
@@ -119,8 +120,11 @@ def _read(case: Case, chain: Chain, claim: ClaimFacts, evidence: Evidence) -> _F
     return found
 
 
-def _require_opening(chain: Chain, claim: ClaimFacts, records: Sequence[Record]) -> None:
-    """What is at hand of a journal that is cut short begins as the run was opened."""
+def _require_beginning(chain: Chain, claim: ClaimFacts, records: Sequence[Record]) -> None:
+    """What is at hand of a journal that is cut short is the beginning of the run's log.
+
+    It begins as the run was opened, and is the log under the last head that it reaches.
+    """
     run = chain.snapshot.run(claim.run_id)
     if records and run is not None and records[0].digest != run.preregistration:
         raise VerificationError(
@@ -129,6 +133,15 @@ def _require_opening(chain: Chain, claim: ClaimFacts, records: Sequence[Record])
             expected=to_hex(run.preregistration),
             actual=records[0].digest.hex0x,
         )
+
+    def size(seq: int) -> int:
+        head = chain.snapshot.head(claim.run_id, seq)
+        return 0 if head is None else head.size
+
+    seq = bisect_right(range(1, claim.seq), len(records), key=size)
+    head = chain.snapshot.head(claim.run_id, seq) if seq else None
+    if head is not None:
+        require_log(records, head.size, head.root, f"head {seq}")
 
 
 def _check_included(claim: ClaimFacts, found: _Found) -> None:

@@ -359,13 +359,19 @@ def test_altered_bases_of_the_order_fail(run: Run) -> None:
 # run.json and file metadata
 
 
-@pytest.mark.parametrize(
-    "text",
-    ['{"run_id": "0x' + "22" * 32 + '"}', "{}", "", "[1]", '{"run_id": 5}', '{"run_id": "0xzz"}'],
-)
-def test_an_altered_run_file_only_hides_the_evidence(run: Run, text: str) -> None:
-    run.folder.info.write_text(text)
+def test_a_run_file_of_another_run_only_hides_the_evidence(run: Run) -> None:
+    run.folder.info.write_text('{"run_id": "0x' + "22" * 32 + '"}')
     assert run.judge().status is Status.INDETERMINATE
+
+
+@pytest.mark.parametrize("text", ["{}", "", "[1]", '{"run_id": 5}', '{"run_id": "0xzz"}', None])
+def test_without_a_run_file_the_journal_says_which_run_it_is(run: Run, text: str | None) -> None:
+    """What it says is compared with the chain, as all of it is."""
+    if text is None:
+        run.folder.info.unlink()
+    else:
+        run.folder.info.write_text(text)
+    assert run.judge().status is Status.VERIFIED
 
 
 def test_a_run_file_that_names_another_run_gives_no_verified(run: Run, other: Run) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from provenance.artifacts.identity import NamedFolder
 from provenance.log.record import Record
+from provenance.log.records import RunOpen
 
 BINDS_FILES = 3
 """The version of `run.open` from which on a log binds the files beside the weights."""
@@ -34,3 +37,18 @@ def folder_of(merge: Record, what: str) -> NamedFolder:
 def merged_of(merge: Record) -> NamedFolder:
     """The model that a `merge` made."""
     return folder_of(merge, "merged")
+
+
+def began_with(records: Sequence[Record], content: str) -> bool:
+    """Whether a log (attacker-controlled), as it says, is of a run that began with these weights.
+
+    It made nothing of the kind: a merge that changes nothing makes no base.
+
+    Args:
+        records: the first one or more.
+        content: content digest of the weights.
+    """
+    opening = records[0] if records else None
+    if opening is None or opening.type != RunOpen.TYPE:
+        return False
+    return base_of(opening).content == content

@@ -22,11 +22,11 @@ from provenance.errors import (
 from provenance.ids import RunId, to_hex
 from provenance.judgement.edges import EDGE_TABLE
 from provenance.judgement.verdict import Claim
-from provenance.log.graph.folders import adapter_of, base_of, merged_of
+from provenance.log.graph.folders import adapter_of, base_of, began_with, merged_of
 from provenance.log.graph.way_back import WayBack, way_of
 from provenance.log.history import Placed
 from provenance.log.record import Record
-from provenance.log.records import Checkpoint, Merge, Quantize, Release, RunOpen, Seed, Step
+from provenance.log.records import Checkpoint, Merge, Quantize, Release, Seed, Step
 from provenance.verify.case import MAX_ATTEMPTS, Artifact, Case, Options
 from provenance.verify.claims import Stopped
 from provenance.verify.protocols import Evidence
@@ -143,7 +143,7 @@ class Walk:
             ProvenanceError: not a log, or one without these records.
         """
         first = evidence.records(MAX_BEFORE_SEED)
-        if sought.weights is not None and _began_with(first, sought.weights):
+        if sought.weights is not None and began_with(first, sought.weights.content):
             return  # most runs that name these weights only began with them
         seed = next((r for r in first if r.type == Seed.TYPE), None)
         run_id = None if seed is None else seed.fields.get("run_id")
@@ -286,17 +286,6 @@ def _first_open(case: Case) -> Claim | None:
     """The first claim without which a run is not followed and that was not checked."""
     needed = {*_PROVEN, *case.report.lacking}
     return next((c for c in case.report.claims if c.id in needed and c.holds is None), None)
-
-
-def _began_with(records: Sequence[Record], base: NamedFolder) -> bool:
-    """Whether a log (attacker-controlled), as it says, is of a run that began with these weights.
-
-    It made nothing of the kind: a merge that changes nothing makes no base.
-    """
-    opening = records[0] if records else None
-    if opening is None or opening.type != RunOpen.TYPE:
-        return False
-    return base_of(opening).content == base.content
 
 
 def _says_it_made(log: Log, sought: _Sought) -> bool:
