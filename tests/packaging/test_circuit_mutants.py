@@ -184,6 +184,16 @@ def test_every_file_has_tests_and_known_survivors_are_among_the_mutants() -> Non
             assert list((REPO / overlay.PROVER / package).glob("*_test.go")), package
 
 
+def test_what_no_attack_sees_is_tested_by_its_rank_first() -> None:
+    """All else by attacks first: of a circuit that binds little the rank takes minutes."""
+    by_rule = {task.mutant.rule: task for task in overlay.tasks("circuits/absent")}
+    ranks = overlay.Step("prove/dataset", f"(Absent).*({overlay.RANK})")
+    others = overlay.Step("prove/dataset", "Absent", f"{overlay.COUNTING}|{overlay.RANK}")
+    assert overlay.steps(by_rule["value untied"]) == [ranks, others]
+    assert overlay.steps(by_rule["constraint dropped"]) == [others, ranks]
+    assert "-short" in others.flags()
+
+
 ENTRY = Equivalent("toy.go", "number off by one", "width = 7", "7 -> 8", "no reason")
 
 

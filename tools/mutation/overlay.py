@@ -105,17 +105,30 @@ def tasks(only: str) -> list[Task]:
     return out
 
 
-def steps(task: Task) -> list[tuple[str, str]]:
-    """The packages to test, and which of their tests, in the order that kills soonest."""
+@dataclass(frozen=True)
+class Step:
+    """Tests to run: a package, and patterns of the names of its tests, those left out included."""
+
+    package: str
+    tests: str
+    skipped: str = COUNTING
+
+    def flags(self) -> list[str]:
+        """For `go test`; a built test takes them with `-test.` before their names."""
+        limits = ["-short", "-failfast", f"-timeout={LIMIT_S}s"]
+        return [f"-run={self.tests}", f"-skip={self.skipped}", *limits]
+
+
+def steps(task: Task) -> list[Step]:
+    """The tests to run in the order that kills soonest: ranks take long if much is not bound."""
     found = tested(task.name)
-    if task.mutant.rule not in HIDDEN:
-        return list(found)
     ranks = [
-        (package, f"({tests}).*({RANK})" if tests else RANK)
+        Step(package, f"({tests}).*({RANK})" if tests else RANK)
         for package, tests in found
         if package.startswith("prove/")
     ]
-    return [*ranks, *found]
+    others = [Step(package, tests, f"{COUNTING}|{RANK}") for package, tests in found]
+    return [*ranks, *others] if task.mutant.rule in HIDDEN else [*others, *ranks]
 
 
 def run(todo: Sequence[Task], only_list: bool, jobs: int) -> int:
@@ -131,7 +144,7 @@ def run(todo: Sequence[Task], only_list: bool, jobs: int) -> int:
     with tempfile.TemporaryDirectory() as place:
         built = Built(Path(place), todo)
         for package in built.packages:
-            outcome = built.test(package, "", 0)
+            outcome = built.test(Step(package, ""), 0)
             if outcome:
                 raise FaultError(f"{PROVER}/{package}: without a mutant it {outcome}")
         return _report(todo, built, jobs)
@@ -206,29 +219,25 @@ class Built:
         if number in self.refused:
             return "does not compile"
         if number:
-            outcomes = (self.test(package, tests, number) for package, tests in steps(task))
+            outcomes = (self.test(step, number) for step in steps(task))
             return next(filter(None, outcomes), "survives")
         with tempfile.TemporaryDirectory(dir=self.folder) as place:
             changed = {ROOT / task.name: task.mutant.apply(task.source)}
             overlay = _overlay(Path(place), changed)
-            for package, tests in tested(task.name):
+            for step in steps(task):
                 command = ["go", "test", "-count=1", "-vet=off", "-ldflags=-s -w"]
-                command += [f"-overlay={overlay}", f"./{package}", *_flags(tests)]
+                command += [f"-overlay={overlay}", f"./{step.package}", *step.flags()]
                 outcome = _run(command, ROOT / PROVER, {})
                 if outcome:
-                    return f"{outcome} of {package}" if "killed" in outcome else outcome
+                    return f"{outcome} of {step.package}" if "killed" in outcome else outcome
         return "survives"
 
-    def test(self, package: str, tests: str, number: int) -> str:
-        """What the first failure of a package says with a mutant, or nothing if it passes."""
-        command = [str(self.folder / f"{Path(package).name}.test")]
-        command += [flag.replace("-", "-test.", 1) for flag in _flags(tests)]
-        outcome = _run(command, ROOT / PROVER / package, {"MUTANT": str(number)})
-        return f"{outcome} of {package}" if outcome else ""
-
-
-def _flags(tests: str) -> list[str]:
-    return [f"-run={tests}", f"-skip={COUNTING}", "-short", "-failfast", f"-timeout={LIMIT_S}s"]
+    def test(self, step: Step, number: int) -> str:
+        """What the first failure of a step says with a mutant, or nothing if it passes."""
+        command = [str(self.folder / f"{Path(step.package).name}.test")]
+        command += [flag.replace("-", "-test.", 1) for flag in step.flags()]
+        outcome = _run(command, ROOT / PROVER / step.package, {"MUTANT": str(number)})
+        return f"{outcome} of {step.package}" if outcome else ""
 
 
 def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> str:
@@ -240,6 +249,8 @@ def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -
     output = done.stdout + done.stderr
     if "[build failed]" in output or "[setup failed]" in output:
         return "does not compile"
+    if "test timed out" in output:
+        return f"is killed by the limit of {LIMIT_S} s"
     failed = re.search(r"--- FAIL: (\w+)", output)
     return f"is killed by {failed[1] if failed else 'a panic'}"
 

@@ -97,6 +97,25 @@ func TestEveryGroupOpens(t *testing.T) {
 	}
 }
 
+// A column of another adapter, whose path ends at this one's top or root: if nothing tied the path
+// to the top, or the top to the root, any values would be shown to be this adapter's.
+func TestForeignGroups(t *testing.T) {
+	for levels := 1; levels <= 2; levels++ {
+		own, foreign := [][][Values]uint16{drawnBlocks(8, Values)},
+			[][][Values]uint16{drawnBlocks(8, Values)}
+		g, other := grow(t, adapterPages(own), levels), grow(t, adapterPages(foreign), levels)
+		honest := g.group(0, own[0])
+		for name, top := range map[string]Children{"this top": honest.Top,
+			"its own top": other.group(0, foreign[0]).Top} {
+			c := other.group(0, foreign[0])
+			c.Root, c.Top = honest.Root, top
+			if solves(newGroupCircuit(8, levels), c) == nil {
+				t.Errorf("levels %d, below %s: the circuit is satisfied", levels, name)
+			}
+		}
+	}
+}
+
 // A page that a group does not use, and a block beyond the rank, must be empty, so that nothing can
 // be hidden there.
 func TestFillingIsEmpty(t *testing.T) {

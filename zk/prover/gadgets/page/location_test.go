@@ -34,10 +34,10 @@ func TestPlacesAreInTheTree(t *testing.T) {
 	}
 	for name, change := range map[string]func(c *placeCircuit){
 		"a page beyond the tree": func(c *placeCircuit) {
-			c.At.Digits[0][3], c.Index = 100, 8*100*Blocks
+			c.At.Digits[0][3], c.Index = 100, 8*100*Blocks+6
 		},
 		"a page below the tree": func(c *placeCircuit) {
-			c.At.Digits[0][0], c.Index = -1, shifted(0, -Blocks)
+			c.At.Digits[0][0], c.Index = -1, shifted(0, -Blocks+6)
 		},
 		"slot -5 by two flags": func(c *placeCircuit) {
 			c.At.Slot[0], c.At.Slot[1], c.Index = 1, 1, shifted(0, 1-6)
@@ -50,8 +50,7 @@ func TestPlacesAreInTheTree(t *testing.T) {
 		},
 	} {
 		c := &placeCircuit{At: NewPosition(1)}
-		c.At.Set(0)
-		c.At.Slot[0] = 0
+		c.At.Set(6) // no flag; the seventh is 1 minus the six others
 		change(c)
 		if solves(circuit, c) == nil {
 			t.Errorf("%s: the circuit is satisfied", name)
