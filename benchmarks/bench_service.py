@@ -19,7 +19,7 @@ from million_run import MODEL, Made, Size, made
 from provenance.chain.session import embedded
 from provenance.digest import sha256
 
-CONNECTIONS, SECONDS = 16, 8
+CONNECTIONS, SECONDS = 8, 8
 SIZE = Size(records=4000, head=50, slots=256, tree=256)
 SERVE = [sys.executable, "-c", "from provenance_cli.main import main; main()", "serve"]
 

@@ -80,7 +80,7 @@ class Size:
 
     records: int = 1_000_000
     batch: int = 8
-    head: int = 500
+    head: int = 2500
     slots: int = 344_064
     tree: int = 4096
 

@@ -11,6 +11,7 @@ import pytest
 from provenance.judgement.verdict import Grade, Status, Verdict
 from provenance.log.anchoring import SignedHead
 from provenance.log.tree import Head
+from provenance.merkle import Tree
 from provenance.signing import sign_head
 from provenance.verify.case import MAX_ATTEMPTS
 from provenance.verify.protocols import Difference
@@ -80,6 +81,18 @@ def test_a_head_that_the_runs_key_did_not_sign_accuses_nobody() -> None:
     head = signed(forked(run))
     run.evidence.signed.append(replace(head, signature=bytes(65)))
     assert run.judge().status is Status.VERIFIED
+
+
+def test_a_prefix_that_nobody_signed_is_no_signature_of_the_release() -> None:
+    """Prefixes are not checked one by one; the released head must be signed all the same."""
+    run = MemoryRun()
+    (released,) = [each for each in run.evidence.signed if each.head.size == len(run.evidence.log)]
+    earlier = Head(run.run_id, 1, Tree([run.evidence.log[0].entry]).root())
+    forged = [replace(released, signature=bytes(65)), signed(earlier)]
+    verdict = Folders(run, [replace(run.evidence, signed=forged)]).judge()
+    assert (verdict.status, failing(verdict)) == (Status.FAILED, ["head.signed"])
+    verdict = Folders(run, [replace(run.evidence, signed=[*forged, released])]).judge()
+    assert verdict.status is Status.VERIFIED, verdict.reason
 
 
 @pytest.mark.parametrize("first", [True, False])
