@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from mutation import contracts
+from mutation.bench import TESTS
+from mutation.switched import coinbase, reads_blocks, switched
 
 from tests.support.places import REPO
 
@@ -64,5 +66,30 @@ def test_every_contract_has_mutants_and_tests() -> None:
         source = sources[name]
         found = [(m.rule, source[m.start : m.end].strip(" ,")) for m in contracts.mutants(source)]
         assert (rule, what) in found, name
-    for tests in contracts.TESTS.values():
+    for tests in TESTS.values():
         assert list((REPO / "contracts" / "test" / tests).rglob("*.t.sol")), tests
+
+
+def test_mutants_of_one_expression_wait_for_their_coinbase() -> None:
+    source = "if (a == 0 || b < f(abi.encode(a, b))) revert Bad(a);\nreturn a;"
+    found = contracts.mutants(source)
+    text = switched(source, dict(enumerate(found)))
+    assert text.startswith("if ((block.coinbase == address(uint160(")
+    assert text.endswith(") revert Bad(a);\nreturn a;")
+    for number, made in enumerate(found):
+        assert made.inside == (4, 37) or made.rule == "value left out"
+        changed = made.apply(source)[4 : 37 + len(made.text) - (made.end - made.start)]
+        turned_on = f"block.coinbase == address(uint160({coinbase(number)}))"
+        assert f"({turned_on} ? ({changed}) : " in text
+
+
+def test_a_mutant_that_changes_no_expression_is_left_out() -> None:
+    source = "uint256 constant MIN = 2;"
+    (made,) = contracts.mutants(source)
+    assert made.inside is None
+    assert switched(source, {0: made}) == source
+
+
+def test_functions_may_read_the_coinbase() -> None:
+    source = "function f() internal pure returns (bool) { return pureGold; }"
+    assert reads_blocks(source) == source.replace(" pure ", " view ")

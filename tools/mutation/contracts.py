@@ -1,36 +1,18 @@
-"""Mutants of the contracts, and their Solidity tests, which a copy of the repository runs.
-
-The contracts are compiled with little optimization.
-"""
+"""Mutants of the contracts, run one by one against the Solidity tests."""
 
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 import tempfile
+import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from mutation.bench import Bench, Found
+from mutation.equivalent import matched, read
 from mutation.source import ROOT, WEAKER, Mutant, closing, in_order, parts
 
-# Which tests are run against the mutants of a file: those of the first entry that its path has.
-TESTS = {
-    "libraries/datasets": "ledger",
-    "libraries/models": "models",
-    "libraries/log": "registry",
-    "libraries/groth16": "groth16",
-    "ProofLedger": "ledger",
-    "DatasetAudits": "ledger",
-    "ModelLedger": "models",
-    "ProvenanceRegistry": "registry",
-    "BatchVerifier": "groth16",
-    "": "",  # all
-}
-CHEAP = (
-    "optimizer: { enabled: true, runs: 1, details: { yul: true, yulDetails: "
-    '{ stackAllocation: true, optimizerSteps: "dhfoDgvul" } } },'
-)
 _COMPARISON = re.compile(r" (<=|>=|<|>) ")
 _CONSTANT = re.compile(r"constant (?:override )?\w+ =\s+(\d[\d_]*)(?= *;)")
 _LOOP = re.compile(r"for \([^;]*; (\w+) < ")
@@ -55,34 +37,37 @@ def _conditions(code: str) -> Iterator[Mutant]:
         end = closing(code, start - 1)
         if not re.match(r"\)\s*\{?\s*(revert|return|continue)\b", code[end:]):
             continue
-        yield Mutant(start, end, "false", "condition dropped")
+        yield Mutant(start, end, "false", "condition dropped", inside=(start, end))
         yield from _operands(code, start, end, " || ", "false")
         for found in _COMPARISON.finditer(code, start, end):
-            yield Mutant(found.start(1), found.end(1), WEAKER[found[1]], "comparison weakened")
+            weaker = WEAKER[found[1]]
+            yield Mutant(*found.span(1), weaker, "comparison weakened", inside=(start, end))
 
 
 def _returns(code: str) -> Iterator[Mutant]:
     for match in re.finditer(r"\breturn\s", code):
         end = code.index(";", match.end())
-        yield from _operands(code, match.end(), end, " && ", "true")
+        (start, end), *_ = parts(code, match.end(), end, " ? ")  # what is returned, or its choice
+        yield from _operands(code, start, end, " && ", "true")
 
 
 def _operands(code: str, start: int, end: int, separator: str, neutral: str) -> Iterator[Mutant]:
     found = parts(code, start, end, separator)
     for begin, stop in found if len(found) > 1 else ():
-        yield Mutant(begin, stop, neutral, "operand dropped")
+        yield Mutant(begin, stop, neutral, "operand dropped", inside=(start, end))
 
 
 def _constants(code: str) -> Iterator[Mutant]:
     for match in _CONSTANT.finditer(code):
         number = int(match[1].replace("_", ""))
         if number > 0:
-            yield Mutant(match.start(1), match.end(1), str(number - 1), "constant lowered")
+            yield Mutant(*match.span(1), str(number - 1), "constant lowered")
 
 
 def _loops(code: str) -> Iterator[Mutant]:
     for match in _LOOP.finditer(code):
-        yield Mutant(match.start(1), match.end(1), f"{match[1]} + 1", "loop shortened")
+        condition = (match.start(1), code.index(";", match.end()))
+        yield Mutant(*match.span(1), f"{match[1]} + 1", "loop shortened", inside=condition)
 
 
 def _values(code: str) -> Iterator[Mutant]:
@@ -91,65 +76,49 @@ def _values(code: str) -> Iterator[Mutant]:
         found = parts(code, start, end, ",")
         for i, (begin, stop) in enumerate(found) if len(found) > 1 else ():
             first, last = (begin, stop + 1) if i == 0 else (begin - 1, stop)
-            yield Mutant(first, last, "", "value left out")
+            yield Mutant(first, last, "", "value left out", inside=(match.start(), end + 1))
 
 
-def _copy(folder: Path) -> Path:
-    """The contracts and what their tests read, with a compiler that optimizes little."""
-    for name in ("contracts", "provenance/abi", "tests/vectors"):
-        shutil.copytree(ROOT / name, folder / name)
-    for name in ("hardhat.config.js", "package.json"):
-        shutil.copy(ROOT / name, folder / name)
-    (folder / "node_modules").symlink_to((ROOT / "node_modules").resolve())
-    compiler = folder / "contracts" / "scripts" / "compiler.js"
-    text, count = re.subn(r"optimizer: \{[^\n]*\},", CHEAP, compiler.read_text(encoding="utf-8"))
-    if count != 1:
-        raise ValueError("compiler.js has no one line of optimizer settings")
-    compiler.write_text(text, encoding="utf-8")
-    return folder
-
-
-def _outcome(folder: Path, tests: str) -> str:
-    files = sorted((folder / "contracts" / "test" / tests).rglob("*.t.sol"))
-    command = ["npx", "hardhat", "test", "solidity", *(str(f.relative_to(folder)) for f in files)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    if done.returncode == 0:
-        return "survives"
-    return "is killed" if " failing" in done.stdout + done.stderr else "does not compile"
+def found(only: str) -> list[Found]:
+    """Every mutant of the contracts with `only` in their path."""
+    names = [p.relative_to(ROOT).as_posix() for p in sorted((ROOT / "contracts").rglob("*.sol"))]
+    out, entries = list[Found](), read()
+    for name in names:
+        if only in name and not name.startswith(("contracts/test/", "contracts/interfaces/")):
+            source = (ROOT / name).read_text(encoding="utf-8")
+            made = mutants(source)
+            known = matched([entry for entry in entries if entry.file == name], source, made)
+            out += [Found(name, source, m, len(out) + i, known.get(m)) for i, m in enumerate(made)]
+    return out
 
 
 def run(only: str, only_list: bool) -> int:
     """Run the mutants of files with `only` in their path.
 
-    Returns exit code 1 if one survives, 2 if the tests fail without any.
+    Returns exit code 1 if one survives that is not listed as equivalent, or one is killed that is.
+    Raises FaultError if the tests fail without a mutant.
     """
-    names = [p.relative_to(ROOT).as_posix() for p in sorted((ROOT / "contracts").rglob("*.sol"))]
-    left_out = ("contracts/test/", "contracts/interfaces/")
-    names = [n for n in names if only in n and not n.startswith(left_out)]
+    todo = found(only)
+    if only_list or not todo:
+        for task in todo:
+            print(task.shown() + (" (equivalent)" if task.equivalent else ""))
+        return 0
     with tempfile.TemporaryDirectory() as place:
-        folder = place if only_list or not names else _copy(Path(place))
-        return _run(Path(folder), names, only_list)
+        return _report(todo, Bench(Path(place), todo))
 
 
-def _run(folder: Path, names: Sequence[str], only_list: bool) -> int:
-    survivors, sound = 0, set[str]()
-    for name in names:
-        source = (ROOT / name).read_text(encoding="utf-8")
-        tests = next(tests for part, tests in TESTS.items() if part in name)
-        if not only_list and tests not in sound:
-            if _outcome(folder, tests) != "survives":
-                print(f"contracts/test/{tests}: the tests fail without a mutant")
-                return 2
-            sound.add(tests)
-        for mutant in mutants(source):
-            shown = f"{name}:{mutant.line(source)}: {mutant.rule}: {mutant.words(source)}"
-            if only_list:
-                print(shown)
-                continue
-            target = folder / name
-            target.write_text(mutant.apply(source), encoding="utf-8")
-            outcome = _outcome(folder, tests)
-            target.write_text(source, encoding="utf-8")
-            print(f"{shown}: {outcome}", flush=True)
-            survivors += outcome == "survives"
-    return 1 if survivors else 0
+def _report(todo: Sequence[Found], bench: Bench) -> int:
+    begin, counts, wrong = time.monotonic(), Counter[str](), list[str]()
+    # Those that change no expression come last: each, and whatever follows it, is compiled anew.
+    for done, task in enumerate(sorted(todo, key=lambda task: not task.mutant.inside), 1):
+        verdict = bench.outcome(task)
+        if task.equivalent:
+            verdict = "is equivalent" if verdict == "survives" else f"is listed, but {verdict}"
+        counts[verdict] += 1
+        left = (time.monotonic() - begin) / done * (len(todo) - done) / 60
+        print(f"[{done}/{len(todo)}, {left:.0f} min left] {task.shown()}: {verdict}", flush=True)
+        if verdict not in ("is killed", "is equivalent", "does not compile"):
+            wrong.append(f"{task.shown()}: {verdict}")
+    print(f"contracts: {', '.join(f'{n} {words}' for words, n in sorted(counts.items()))}")
+    print(*wrong, sep="\n", end="\n" if wrong else "")
+    return 1 if wrong else 0

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+Span = tuple[int, int]
 ROOT = Path(__file__).resolve().parents[2]
 WEAKER = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}
 
@@ -14,8 +15,8 @@ WEAKER = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}
 class Mutant:
     """A change of one file: the characters from `start` to `end` become `text`.
 
-    `kind` says what stands there, for texts that hold many mutants; "" for one that cannot be
-    held beside others.
+    `kind` (circuits) says what stands there, for texts that hold many mutants; "" for one that
+    cannot be held beside others. `inside` (contracts) is the expression that it changes, if any.
     """
 
     start: int
@@ -23,6 +24,7 @@ class Mutant:
     text: str
     rule: str
     kind: str = ""
+    inside: Span | None = None
 
     def apply(self, source: str) -> str:
         """The source with the change."""
