@@ -16,6 +16,7 @@ _VALUE = r"(?:\b((?:\w+\.)*api)\.(Mul|Select|DivUnchecked|Inverse)|\bselector\.B
 _IF = re.compile(r"\bif ([^;\n]+) \{\n")
 _FOR = re.compile(r"\bfor \w+ :?= [^;\n]*; ([^;\n]+?) (?:<=?) ")
 _RANGE = re.compile(r"\bfor (?:(\w+)(, \w+)? := )?range ([^\n]+) \{\n(\t+)")
+_OUTER = re.compile(r"[\w.]*\bapi\.(AssertIsEqual|Add|Sub)\((?:[\w.\[\]]+, *)?$")
 _SUM = re.compile(r"\bapi\.(Add|Sub|Mul)\(")
 _COMPARISON = re.compile(r" (<=|>=|<|>) ")
 _LITERAL = re.compile(
@@ -115,7 +116,7 @@ def _values(code: str, start: int, end: int) -> Iterator[Mutant]:
         api = match[1] or arguments[0]
         operands = [a for a in arguments if not _LITERAL.fullmatch(a)]
         linear = match[2] == "Mul" and len(operands) < 2
-        if not linear and not _alone(code, begin, stop):
+        if not linear and not _alone(code, begin, stop) and not _asserted(code, begin):
             text = f"mutantLoose({api}, {code[begin:stop]})"
             yield Mutant(begin, stop, text, "value untied", "value")
         if match[2] == "Select":
@@ -123,6 +124,16 @@ def _values(code: str, start: int, end: int) -> Iterator[Mutant]:
             for n in (0, 1):
                 text = f"mutantConst({n}, {arguments[0]})"
                 yield Mutant(place, place + len(arguments[0]), text, "condition fixed", "value")
+
+
+def _asserted(code: str, begin: int) -> bool:
+    """Whether a value is only compared: untied, it would be what makes the assertion void."""
+    before = code[:begin].rstrip()
+    while outer := _OUTER.search(before):
+        if outer[1] == "AssertIsEqual":
+            return True
+        before = before[: outer.start()].rstrip()
+    return False
 
 
 def _conditions(code: str, start: int, end: int) -> Iterator[Mutant]:

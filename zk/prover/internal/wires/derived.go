@@ -3,6 +3,7 @@
 package wires
 
 import (
+	"math/big"
 	"testing"
 
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
@@ -55,18 +56,19 @@ func (d *derivation) slopes(side constraint.LinearExpression) (form, fr.Element)
 	return unknown, rest
 }
 
-// linear is the constraint as a form over the wires that are not known; false if it multiplies two
-// of them.
-func (d *derivation) linear(c *constraint.R1C) (form, bool) {
+// linear is the constraint as a form over the wires that are not known, and the value that the form
+// must have; false if it multiplies two of them.
+func (d *derivation) linear(c *constraint.R1C) (out form, value fr.Element, ok bool) {
 	l, restL := d.slopes(c.L)
 	r, restR := d.slopes(c.R)
 	if len(l) > 0 && len(r) > 0 {
-		return nil, false
+		return nil, value, false
 	}
-	out, _ := d.slopes(c.O)
+	out, restO := d.slopes(c.O)
 	out.subtract(l, &restR)
 	out.subtract(r, &restL)
-	return out, true
+	value.Mul(&restL, &restR).Sub(&value, &restO)
+	return out, value, true
 }
 
 // noteBoolean notes a wire that a constraint by itself allows to be 0 or 1 only.
@@ -128,7 +130,7 @@ func (d *derivation) free() (wires []int) {
 	for found := true; found; {
 		found = false
 		for i := range d.constraints {
-			row, ok := d.linear(&d.constraints[i])
+			row, _, ok := d.linear(&d.constraints[i])
 			if ok && d.fixes(row) {
 				for wire := range row {
 					d.known[wire], found = true, true
@@ -151,4 +153,66 @@ func requireDerived(tb testing.TB, shape circuits.Shape, s *solved) {
 	if free := newDerivation(s).free(); len(free) != 0 {
 		tb.Fatalf("%v: wires %v do not follow from the inputs", shape, free)
 	}
+}
+
+// assign gives the wires of a form that [derivation.fixes] their values; false if there are none.
+func (d *derivation) assign(row form, value fr.Element) bool {
+	if len(row) == 1 {
+		for wire, slope := range row {
+			d.wires[wire].Div(&value, &slope)
+			d.known[wire] = true
+		}
+		return true
+	}
+	for _, unit := range row {
+		bits, number, rest := map[int]int{}, new(big.Int), fr.Element{}
+		for wire, slope := range row {
+			if k, ok := d.powers[*slope.Div(&slope, &unit)]; ok {
+				bits[k] = wire
+			}
+		}
+		if len(bits) < len(row) {
+			continue
+		}
+		rest.Div(&value, &unit).BigInt(number)
+		for k, wire := range bits {
+			d.wires[wire].SetUint64(uint64(number.Bit(k)))
+			d.known[wire] = true
+			number.SetBit(number, k, 0)
+		}
+		return number.Sign() == 0
+	}
+	return false
+}
+
+// satisfy tells whether the constraints can be satisfied with these inputs, whatever hints say: it
+// takes each wire from whichever constraint gives its value.
+func (d *derivation) satisfy() bool {
+	for i := range d.constraints {
+		d.noteBoolean(&d.constraints[i])
+	}
+	for found := true; found; {
+		found = false
+		for i := range d.constraints {
+			row, value, ok := d.linear(&d.constraints[i])
+			switch {
+			case !ok:
+			case len(row) == 0 && !value.IsZero():
+				return false
+			case d.fixes(row):
+				if !d.assign(row, value) {
+					return false
+				}
+				found = true
+			}
+		}
+	}
+	for i := range d.constraints {
+		c := &d.constraints[i]
+		l, r, o := d.value(c.L), d.value(c.R), d.value(c.O)
+		if l.Mul(&l, &r); !l.Equal(&o) {
+			return false
+		}
+	}
+	return true
 }

@@ -28,6 +28,8 @@ const attacked, attackedCell = 7, 3*64 + 32 // block 7 of 8 x 64 values begins i
 var mergeAttacks = []mergeAttack{
 	{name: "one unit up", model: func(m *model) { m.merged[attackedCell+5]++ }},
 	{name: "one unit down", model: func(m *model) { m.merged[attackedCell+5]-- }},
+	{name: "one unit up in the first value", model: func(m *model) { m.merged[attackedCell]++ }},
+	{name: "one unit up in the last value", model: func(m *model) { m.merged[attackedCell+31]++ }},
 	{name: "the other sign", model: func(m *model) { m.merged[attackedCell+5] ^= 1 << 15 }},
 	{name: "a value of the unmerged base", model: func(m *model) {
 		copy(m.merged[attackedCell:attackedCell+32], m.base[attackedCell:])

@@ -41,23 +41,45 @@ func falseBlock(t *testing.T, m *Merger, shape circuits.Shape, index int) *circu
 	return c
 }
 
-// With rank 64 a row of B is two blocks. If the second need not follow the first, a row could be
-// merged with halves of two rows, of which the adapter has no product.
-func TestSecondHalfOfAnotherRow(t *testing.T) {
+// With rank 64 a row of B is two blocks. If one need not belong to the other, a row could be merged
+// with halves of two rows, of which the adapter has no product.
+func TestHalfOfAnotherRow(t *testing.T) {
 	const width = page.Values
-	m := drawModel(8, 2*width, 64)
+	for half := range 2 {
+		m := drawModel(8, 2*width, 64)
+		m.depth = 2
+		row := slices.Clone(m.b[64 : 2*64])
+		copy(row[half*width:(half+1)*width], m.b[2*64+half*width:])
+		m.mergeWith(2*width, row, m.a, m.columns, 0)
+		merger, shape := m.merger(t), circuits.MergeShape(1, 2, 64)
+		c := falseBlock(t, merger, shape, 2)
+		other, err := merger.assignment(shape, []int{4})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, next := &c.Blocks[0], &other.Blocks[0]
+		b.Rows[half], b.RowOpenings[half] = next.Rows[half], next.RowOpenings[half]
+		copy(b.RowValues[half*width:(half+1)*width], next.RowValues[half*width:])
+		if wires.Satisfied(t, shape, c) {
+			t.Errorf("half %d: the circuit is satisfied", half)
+		}
+	}
+}
+
+// If the number of A's block column were not that of its place, a block could be merged with
+// another column of A, here in a tree of two levels.
+func TestColumnOfAnotherPlace(t *testing.T) {
+	m := drawModel(8, 2*page.Values, 64)
 	m.depth = 2
-	row := append(slices.Clone(m.b[64:64+width]), m.b[2*64+width:3*64]...)
-	m.mergeWith(2*width, row, m.a, m.columns, 0)
+	m.mergeWith(2*page.Values, m.b[64:2*64], m.a, m.columns, page.Values)
 	merger, shape := m.merger(t), circuits.MergeShape(1, 2, 64)
 	c := falseBlock(t, merger, shape, 2)
-	other, err := merger.assignment(shape, []int{4})
+	other, err := merger.assignment(shape, []int{3})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, next := &c.Blocks[0], &other.Blocks[0]
-	b.Rows[1], b.RowOpenings[1] = next.Rows[1], next.RowOpenings[1]
-	b.RowValues = append(slices.Clone(b.RowValues[:width]), next.RowValues[width:]...)
+	b, there := &c.Blocks[0], &other.Blocks[0]
+	b.Column, b.ColumnPath, b.ColumnValues = there.Column, there.ColumnPath, there.ColumnValues
 	if wires.Satisfied(t, shape, c) {
 		t.Error("the circuit is satisfied")
 	}

@@ -110,6 +110,7 @@ func TestSortedBounds(t *testing.T) {
 	fill(highs, power(100, 0))
 	highs[0], highs[1], highs[2] = big.NewInt(0), big.NewInt(1), big.NewInt(2)
 	highs[38], highs[39] = power(128, -2), power(128, -1)
+	highs[16] = new(big.Int).Add(highs[15], big.NewInt(1)) // a step of 1 to the next chunk
 	for k := range 3 {
 		if !wires.Satisfied(t, fixture.SortedShape, sortedCase(t, withHighs(highs...), k)) {
 			t.Errorf("chunk %d: the circuit is not satisfied", k)
