@@ -39,6 +39,8 @@ def _measure(run: Made, size: Size) -> None:
         seconds.append(time.perf_counter() - begin)
         cpu.append(usage.ru_utime + usage.ru_stime)
         peaks.append(usage.ru_maxrss * 1024 / 1e9)
+        if verdict["status"] != "verified":
+            raise SystemExit(f"error: the run is {verdict['status']}: {verdict['reason']}")
     holding = [claim["id"] for claim in verdict["claims"] if claim["status"] == "holds"]
     say(f"{verdict['status']}: {', '.join(holding)}")
     say(f"not checked: {', '.join(verdict['not_checked'])}")

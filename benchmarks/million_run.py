@@ -137,12 +137,17 @@ ROOT_VALUE = int.from_bytes(sha256(b"the root of no tree"), "big") % R
 def made(folder: Path, size: Size) -> Made:
     """The run of this size in `folder`; it is made if it is not there. Its chain runs afterwards.
 
-    `release.done` in the folder says that a run is complete.
+    `release.done` in the folder says that a run is complete. Each time the chain starts from the
+    state in which the run was made: anvil adds a block 0 to its state at each start, and after some
+    of them another one than the first is taken for the genesis block.
     """
     config = replace(settings(_folder(folder)), home=folder / "home")
     run = Made(config, RunFolder(folder / "run"), folder / "model.bin", folder / "trust.yaml")
     done = folder / "release.done"
+    state = config.home / "chain" / "state.json"
+    kept = folder / "state.json"
     if done.exists() and done.read_text() == repr(size):
+        shutil.copyfile(kept, state)
         embedded(config).up()
         return run
     shutil.rmtree(folder)
@@ -153,10 +158,11 @@ def made(folder: Path, size: Size) -> Made:
     try:
         with ChildServer(find_binary(config.zkprover)) as server:
             _make(run, size, ZkProver(find_binary(config.zkprover), server=server))
-    except BaseException:
+    finally:
         embedded(config).down()
-        raise
+    shutil.copyfile(state, kept)
     done.write_text(repr(size))
+    embedded(config).up()
     return run
 
 
