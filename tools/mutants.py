@@ -5,8 +5,8 @@
     python tools/mutants.py --only datasets --list  shows them and runs nothing
 
 A mutant that no test notices survives: it is printed, and the exit code is 1. Either a test is
-missing, or the check cannot matter; which of both, somebody has to find out. Mutants of circuits
-that cannot matter are listed with the reason in tools/mutants_equivalent.toml.
+missing, or the check cannot matter; which of both, somebody has to find out. Mutants that cannot
+matter are listed with the reason in tools/mutants_equivalent.toml.
 """
 
 from __future__ import annotations

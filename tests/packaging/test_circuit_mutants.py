@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from mutation import circuits, equivalent, overlay, schemata
+from mutation import circuits, contracts, equivalent, overlay, schemata
 from mutation.equivalent import Equivalent
 from mutation.faults import FaultError
 from mutation.source import Mutant
@@ -214,14 +214,17 @@ def test_the_list_of_equivalents_must_fit_the_mutants() -> None:
 
 def test_an_entry_needs_a_reason(tmp_path: Path) -> None:
     path = tmp_path / "list.toml"
-    entry = '[[equivalent]]\nfile = "a.go"\nrule = "r"\nline = "x"\nreason = "%s"\n'
+    entry = '[[equivalent]]\nfile = "Makefile"\nrule = "r"\nline = "x"\nreason = "%s"\n'
     path.write_text(entry % "it is so", encoding="utf-8")
     assert [e.reason for e in equivalent.read(path)] == ["it is so"]
     path.write_text(entry % " ", encoding="utf-8")
     with pytest.raises(FaultError, match="without a reason"):
         equivalent.read(path)
+    path.write_text(entry.replace("Makefile", "gone.go") % "it is so", encoding="utf-8")
+    with pytest.raises(FaultError, match="a file that is gone"):
+        equivalent.read(path)
 
 
 def test_every_entry_of_the_list_is_about_mutants() -> None:
-    listed = [task for task in overlay.tasks("") if task.equivalent]
+    listed = [task for task in (*overlay.tasks(""), *contracts.found("")) if task.equivalent]
     assert len(listed) == sum(entry.count for entry in equivalent.read())

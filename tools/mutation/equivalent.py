@@ -42,6 +42,8 @@ def read(path: Path = LIST) -> list[Equivalent]:
     for entry in found:
         if not entry.reason.strip():
             raise FaultError(f"{entry.file}: {entry.line}: an equivalent mutant without a reason")
+        if not (ROOT / entry.file).is_file():
+            raise FaultError(f"{entry.file}: an equivalent mutant is listed of a file that is gone")
     return found
 
 
