@@ -29,7 +29,6 @@ type place struct {
 	top    Magnitude
 	size   int
 	power  int
-	far    int // the exponents' difference beyond farShift, if that flag is set
 }
 
 // claim assigns a code so that all comparisons come out right for the claimed place.
