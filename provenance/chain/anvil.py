@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from provenance.causes import cause_of
+from provenance.chain.genesis import first_time
 from provenance.chain.web3_adapter import Rpc
 from provenance.errors import (
     ConfigError,
@@ -87,7 +88,10 @@ def _process_start(pid: int) -> int | None:
 
 
 class EmbeddedChain:
-    """One anvil below `folder`: `state.json` (chain), `process.json` (pid, port), `anvil.log`."""
+    """One anvil below `folder`: `state.json` (chain), `process.json` (pid, port), `anvil.log`.
+
+    `genesis.json` holds the time of its first block.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -117,7 +121,8 @@ class EmbeddedChain:
             raise ConfigError(
                 "port is taken", where=f"127.0.0.1:{port}", hint="choose another with --port"
             )
-        command = [str(find_anvil()), *self._options(port)]
+        first = first_time(self.folder)
+        command = [str(find_anvil()), *self._options(port, first)]
         with (self.folder / "anvil.log").open("ab") as log:
             child = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -134,6 +139,7 @@ class EmbeddedChain:
         self._await_answer(process, child)
         # It outlives this object by design; `down` ends and reaps it by its pid.
         child.returncode = 0
+        self._ask("evm_increaseTime", [hex(max(0, int(time.time()) - first))])
         self.mine(WARM_UP_BLOCKS)
         return process
 
@@ -152,11 +158,12 @@ class EmbeddedChain:
                 "cannot write the chain's folder", where=str(self.folder), actual=cause_of(error)
             ) from error
 
-    def _options(self, port: int) -> list[str]:
+    def _options(self, port: int, first: int) -> list[str]:
         options = {
             "host": "127.0.0.1",
             "port": str(port),
             "chain-id": str(CHAIN_ID),
+            "timestamp": str(first),
             "state": str(self.folder / "state.json"),
             "state-interval": "1",
             "slots-in-an-epoch": "1",

@@ -16,6 +16,7 @@ import pytest
 from provenance.chain.anvil import EmbeddedChain
 from provenance.chain.contracts import Reader
 from provenance.chain.deploy import deploy, require_same_chain
+from provenance.chain.genesis import first_time
 from provenance.chain.session import Session, embedded, load_deployment, manager_for
 from provenance.chain.transactions import Limits, TransactionManager
 from provenance.chain.web3_adapter import Rpc
@@ -133,6 +134,57 @@ def test_a_chain_keeps_its_state_over_a_restart(tmp_path: Path) -> None:
         genesis,
     )
     chain.down()
+
+
+def blocks_0(chain: EmbeddedChain) -> list[dict[str, Any]]:
+    blocks = json.loads((chain.folder / "state.json").read_text())["blocks"]
+    return [block for block in blocks if int(block["header"]["number"], 16) == 0]
+
+
+def test_a_chain_keeps_its_first_block_over_restarts(tmp_path: Path) -> None:
+    """The time of a start is the time of blocks after it, and of no other first block."""
+    chain = EmbeddedChain(tmp_path / "chain")
+    chain.up()
+    genesis, hour_ago = chain.genesis(), int(time.time()) - 3600
+    chain.down()
+    (first,) = blocks_0(chain)
+    assert int(first["header"]["timestamp"], 16) == first_time(chain.folder)
+
+    older = EmbeddedChain(tmp_path / "older")
+    older.folder.mkdir()
+    (older.folder / "genesis.json").write_text(json.dumps({"timestamp": hour_ago}))
+    for _ in range(2):
+        older.up()
+        rpc = older.rpc()
+        assert rpc.block(0).timestamp == hour_ago
+        assert 0 <= rpc.block("latest").timestamp - hour_ago - 3600 < 60
+        rpc.close()
+        older.down()
+        assert len(blocks_0(older)) == 1
+    chain.up()
+    assert chain.genesis() == genesis
+    chain.down()
+
+
+def test_of_several_first_blocks_the_oldest_counts(tmp_path: Path) -> None:
+    """Earlier releases added one at some starts, and then another one counted as the first."""
+    chain = EmbeddedChain(tmp_path / "chain")
+    chain.up()
+    genesis = chain.genesis()
+    chain.down()
+    (chain.folder / "genesis.json").unlink()
+    file = chain.folder / "state.json"
+    state = json.loads(file.read_text())
+    (first,) = blocks_0(chain)
+    began = int(first["header"]["timestamp"], 16)
+    for later in (1, 60, 7200):
+        header = {**first["header"], "timestamp": hex(began + later)}
+        state["blocks"].insert(0, {**first, "header": header})
+    file.write_text(json.dumps(state))
+    chain.up()
+    assert chain.genesis() == genesis
+    chain.down()
+    assert blocks_0(chain) == [first]
 
 
 def test_a_stale_process_file_is_not_taken_for_a_chain(tmp_path: Path) -> None:
