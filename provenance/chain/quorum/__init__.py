@@ -20,7 +20,8 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from provenance.chain.answers import RpcError
-from provenance.chain.compared import (
+from provenance.chain.endpoint import Transport
+from provenance.chain.quorum.compared import (
     BLOCK,
     REVERTED,
     TAGS,
@@ -29,7 +30,6 @@ from provenance.chain.compared import (
     require_read,
     shown,
 )
-from provenance.chain.endpoint import Transport
 from provenance.errors import ConfigError, ProvenanceError, UnavailableError
 from provenance.judgement.facts import Agreement
 
