@@ -78,10 +78,12 @@ STEPS = (
             "training.replayed",
         ),
     ),
+    Step("agreement", (), ("chain.agreed",)),
     Step("policy", (), ("policy.satisfied",)),
 )
-"""The steps. `ancestry` belongs to the sixth, `lineage`, and has its turn behind it. The last one
-also makes each required claim that no other step came to, as not checked."""
+"""The steps. `ancestry` belongs to the sixth, `lineage`, and has its turn behind it; `agreement`
+belongs to the second, and comes when everything has been read from the chain. The last one also
+makes each required claim that no other step came to, as not checked."""
 
 
 def judge(case: Case) -> Outcome:

@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 
 import pytest
 
+from provenance.judgement.facts import Agreement
 from provenance.judgement.policy import CLAIMS, Policy
 from provenance.judgement.verdict import Claim
 from provenance.verify import Artifact, Options, Verifier, steps, verify_artifact
@@ -69,7 +70,16 @@ def taken() -> list[Taken]:
         found.append((module, name, takes, function))
     *most, last = found
     assert last[3] is steps.require_unchanged  # the file is looked at again
-    return [*most, ("s10_policy", "policy", (), steps.decide)]
+    *_, agreed, decided = ast.parse(inspect.getsource(steps.judge)).body[0].body  # type: ignore[attr-defined]
+    assert [ast.unparse(agreed), ast.unparse(decided)] == [
+        "check_agreement(case)",
+        "return decide(case)",
+    ]
+    return [
+        *most,
+        ("s02_chain", "agreement", (), steps.check_agreement),
+        ("s10_policy", "policy", (), steps.decide),
+    ]
 
 
 def test_the_page_lists_the_steps_of_the_table() -> None:
@@ -159,6 +169,12 @@ def with_data() -> None:
     MemoryRun().judge(data=Data())
 
 
+def agreed() -> None:
+    run = MemoryRun()
+    run.chain.agreement = lambda: Agreement(2, ("http://a", "http://b"), 7, ())  # type: ignore
+    run.judge()
+
+
 def revoked(index: int) -> None:
     run = MemoryRun()
     run.chain.revoke(OWNER, run.run_id, index, "why")
@@ -193,7 +209,7 @@ def of_another_run(folder: Path) -> None:
 def test_each_step_makes_the_claims_that_are_listed_and_no_others(
     made: set[tuple[str, str]], tmp_path: Path
 ) -> None:
-    for judge in (honest, not_proven, incomplete, with_data, sampled):
+    for judge in (honest, not_proven, incomplete, with_data, sampled, agreed):
         judge()
     for index in (6, 11):  # a checkpoint, the release
         revoked(index)
