@@ -22,6 +22,27 @@ func TestModulusInLimbs(t *testing.T) {
 	}
 }
 
+// With one product more than a wide holds, about every sixteenth of these sums would lose its
+// highest bit, and the hash with it.
+func TestTheLargestSums(t *testing.T) {
+	largest := fr.Element{r0 - 1, r1, r2, r3}
+	a, b := make([]fr.Element, maxProducts), make([]fr.Element, maxProducts)
+	for i := range a {
+		a[i], b[i] = largest, largest
+	}
+	for k := range uint64(300) {
+		a[0] = fr.Element{r0 - 1 - k, r1, r2, r3}
+		var want fr.Element
+		for i := range a {
+			var product fr.Element
+			want.Add(&want, product.Mul(&a[i], &b[i]))
+		}
+		if got := dot(a, b); got != want {
+			t.Fatalf("%d below the largest: another sum", k)
+		}
+	}
+}
+
 // Sums of the largest and of random elements, up to the number that a wide holds.
 func TestSumsOfProducts(t *testing.T) {
 	largest := fr.Element{r0 - 1, r1, r2, r3} // the largest limbs an element has
