@@ -182,7 +182,7 @@ def _locate_differences(case: Case, candidates: Sequence[Evidence]) -> None:
     inspector, path = case.file
     case.report.differs(
         "file.recomputed",
-        "file is not the quantization of the weights beside the run's evidence, of which no log "
-        "was asked whether they are the run's",
+        "file is not the quantization of the weights beside the evidence, which were not "
+        "compared with the log",
         inspector.compare_quantized(merged, path),
     )

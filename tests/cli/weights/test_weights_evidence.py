@@ -137,13 +137,11 @@ ATTACKS: dict[str, tuple[str, Callable[[Path], None]]] = {
         ),
     ),
     "proofs exchanged": ("merge", swap),
-    "a proof missing": ("merge", lambda f: max(f.glob("proof-*.json")).unlink()),
     "proof words changed": (
         "merge",
         lambda f: edit(f / "proof-1.json", lambda p: p.update(c=p["a"])),
     ),
     "a factor of another adapter": ("merge", low_rank_edit),
-    "tables missing": ("merge", lambda f: (f / "tables.json").unlink()),
     "another code": (
         "quantize",
         lambda f: edit(
@@ -165,6 +163,22 @@ def test_tampered_evidence_fails(job: Job, public: Path, name: str) -> None:
     verdict = judged(job, public)
     assert verdict["status"] == "failed"
     assert status(verdict, f"{stage}.proven") == "fails"
+
+
+MISSING: dict[str, Callable[[Path], None]] = {
+    "a proof": lambda f: max(f.glob("proof-*.json")).unlink(),
+    "tables": lambda f: (f / "tables.json").unlink(),
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_evidence_that_was_taken_away_verifies_nothing(job: Job, public: Path, name: str) -> None:
+    """It contradicts nothing, so the verdict does not fail either."""
+    MISSING[name](public / "provenance" / "samples" / "merge-0")
+    verdict = judged(job, public)
+    assert (verdict["status"], verdict["exit_code"]) == ("indeterminate", 3)
+    assert status(verdict, "merge.proven") == "not_checked"
+    assert status(verdict, "quantize.proven") == "holds"
 
 
 NONCE = "0x" + "5a" * 32
