@@ -188,28 +188,36 @@ def _check_heads(
         )
     signer, signature = opening.fields["signer"], _signature(case, chain, claim)
     released = Head(claim.run_id, found.head.size, found.head.root)
-    own, others = _heads([found.evidence]), _heads(candidates)
-    heads = dict.fromkeys(
-        (each.head, each.signature)
-        for each in (*own, *others)
-        if each.head.run_id == claim.run_id and each.head.size <= len(found.records)
-    )
-    prefixes, is_signed, asked = 0, False, 0
-    for head, given in heads:
-        is_prefix = head.root == tree.root(head.size)
+    prefixes, is_signed, asked = 0, False, [0, 0]
+    for kind, each in _heads_of(claim, found, candidates):
+        is_prefix = each.head.root == tree.root(each.head.size)
         prefixes += is_prefix
-        if is_prefix and (is_signed or head != released):
+        if is_prefix and (is_signed or each.head != released):
             continue  # it says nothing else than the log, whoever signed it
-        asked += 1
-        if signature.contract is not None and asked > _MAX_ASKED:
+        asked[kind] += 1
+        if signature.contract is not None and asked[kind] > _MAX_ASKED:
             continue
-        if signature.is_of(head, given, signer):
-            require_prefix(head, claim.run_id, tree)
+        if signature.is_of(each.head, each.signature, signer):
+            require_prefix(each.head, claim.run_id, tree)
             is_signed = True
     if not is_signed:
         raise _unsigned(claim, released, candidates, signer)
     told = "" if signature.contract is None else ", a contract, by its own word at this block"
     return f"signed by {signer}{told}; {prefixes} heads at hand are prefixes of the log"
+
+
+def _heads_of(
+    claim: ClaimFacts, found: _Found, candidates: Sequence[Evidence]
+) -> Iterator[tuple[int, SignedHead]]:
+    """The heads of the log, each once: (0, ..) those beside its records, then (1, ..) the rest."""
+    seen: set[tuple[Head, bytes]] = set()
+    for kind, heads in enumerate((_heads([found.evidence]), _heads(candidates))):
+        for each in heads:
+            key = (each.head, each.signature)
+            is_of_log = each.head.run_id == claim.run_id and each.head.size <= found.head.size
+            if is_of_log and key not in seen:
+                seen.add(key)
+                yield kind, each
 
 
 def _unsigned(
