@@ -174,18 +174,23 @@ def test_a_verdict_goes_on_without_a_silent_endpoint_and_says_so(
         assert f"{urls[1]} did not answer" in verdict.reason
 
 
+def a_block_behind(rpc: Rpc, final: int) -> Alter:
+    """An endpoint that calls the block before block `final` the final one."""
+
+    def alter(request: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        if request["method"] == "eth_getBlockByNumber" and request["params"][0] == "finalized":
+            return answer | {"result": rpc.request("eth_getBlockByNumber", [hex(final - 1), False])}
+        return answer
+
+    return alter
+
+
 def test_an_endpoint_that_is_behind_decides_what_all_have_in_common(
     stack: ExitStack, honest: Run
 ) -> None:
     rpc = honest.lab.chain.rpc()
     final = rpc.block("finalized").number
-
-    def late(request: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-        if request["method"] == "eth_getBlockByNumber" and request["params"][0] == "finalized":
-            old = rpc.request("eth_getBlockByNumber", [hex(final - 1), False])
-            return answer | {"result": old}
-        return answer
-
+    late = a_block_behind(rpc, final)
     urls = urls_of(stack, honest.lab, honestly, late, honestly)
     for needed, number in ((3, final - 1), (2, final)):
         quorum = quorum_of(urls, needed)
@@ -225,12 +230,7 @@ def test_an_endpoint_does_not_make_a_block_final_that_it_does_not_call_final_its
     """The attack: one of two forked nodes finds its second voice in a node that is behind."""
     rpc = honest.lab.chain.rpc()
     final = rpc.block("finalized").number
-
-    def late(request: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-        if request["method"] == "eth_getBlockByNumber" and request["params"][0] == "finalized":
-            return answer | {"result": rpc.request("eth_getBlockByNumber", [hex(final - 1), False])}
-        return answer
-
+    late = a_block_behind(rpc, final)
     forked = about(
         "eth_getBlockByNumber",
         lambda b: b | {"hash": "0x" + "12" * 32} if int(b["number"], 16) == final else b,
