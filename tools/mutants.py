@@ -32,10 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         circuits = overlay.run(todo, options.list, options.jobs)
         if options.rule:
             return circuits
+        return max(circuits, contracts.run(options.only, options.list))
     except FaultError as fault:
         print(fault)
         return 2
-    return max(circuits, contracts.run(options.only, options.list))
 
 
 if __name__ == "__main__":

@@ -11,13 +11,12 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from mutation.equivalent import Equivalent
 from mutation.faults import FaultError
-from mutation.source import ROOT, Mutant
+from mutation.source import ROOT
 from mutation.switched import coinbase, reads_blocks, switched
+from mutation.task import Task
 
 # Which tests are run first against the mutants of a file: those of the first entry in its path.
 TESTS = {
@@ -45,40 +44,20 @@ SWITCH = (
 )
 
 
-@dataclass(frozen=True)
-class Found:
-    """A mutant of a file, its number among all, and why it matters to nobody, if so."""
-
-    name: str  # of the file, relative to the repository
-    source: str
-    mutant: Mutant
-    number: int
-    equivalent: Equivalent | None = None
-
-    def shown(self) -> str:
-        """The file, the line and the change."""
-        made = self.mutant
-        return f"{self.name}:{made.line(self.source)}: {made.rule}: {made.words(self.source)}"
-
-    @property
-    def tests(self) -> str:
-        """Folder of the tests that are likely to notice it."""
-        return next(tests for part, tests in TESTS.items() if part in self.name)
-
-
 class Bench:
     """A copy of the contracts in which mutants are turned on one at a time.
 
     Args:
         folder: an empty folder for the copy.
-        found: all mutants.
+        todo: the mutants.
 
     Raises:
         FaultError: the tests fail without a mutant.
     """
 
-    def __init__(self, folder: Path, found: Sequence[Found]) -> None:
+    def __init__(self, folder: Path, todo: Sequence[Task]) -> None:
         self._folder = folder
+        self._numbers = {task: number for number, task in enumerate(todo)}
         for name in ("contracts", "provenance/abi", "tests/vectors"):
             shutil.copytree(ROOT / name, folder / name)
         for name in ("hardhat.config.js", "package.json"):
@@ -89,32 +68,34 @@ class Bench:
         for path in sorted((folder / "contracts").rglob("*.sol")):
             name = path.relative_to(folder).as_posix()
             source = path.read_text(encoding="utf-8")
-            inside = {f.number: f.mutant for f in found if f.name == name}
+            inside = {n: task.mutant for task, n in self._numbers.items() if task.name == name}
             if not name.startswith("contracts/types/"):  # operators have to be pure
                 source = reads_blocks(switched(source, inside))
             path.write_text(source, encoding="utf-8")
         if self.failing("", "", THOROUGH):
             raise FaultError("contracts/test: the tests fail without a mutant")
 
-    def outcome(self, found: Found) -> str:
-        """`survives`, `is killed` or `does not compile`: of the likely tests, then of all."""
-        made = found.mutant
+    def outcome(self, task: Task) -> str:
+        """`survives`, `is killed` or `does not compile`."""
+        made = task.mutant
         if made.inside:
-            turned_on = f"0x{coinbase(found.number):040x}"
-            if self.failing(found.tests, turned_on, QUICK) or self.failing("", turned_on, THOROUGH):
-                return "is killed"
-            return "survives"
-        path = self._folder / found.name
+            return self._judged(task, f"0x{coinbase(self._numbers[task]):040x}")
+        path = self._folder / task.name
         before = path.read_text(encoding="utf-8")
-        path.write_text(reads_blocks(made.apply(found.source)), encoding="utf-8")
+        path.write_text(reads_blocks(made.apply(task.source)), encoding="utf-8")
         try:
-            if self.failing(found.tests, "", QUICK) or self.failing("", "", THOROUGH):
-                return "is killed"
-            return "survives"
+            return self._judged(task, "")
         except DoesNotCompile:
             return "does not compile"
         finally:
             path.write_text(before, encoding="utf-8")
+
+    def _judged(self, task: Task, turned_on: str) -> str:
+        """By the tests that are likely to notice it, then by all."""
+        likely = next(tests for part, tests in TESTS.items() if part in task.name)
+        if self.failing(likely, turned_on, QUICK) or self.failing("", turned_on, THOROUGH):
+            return "is killed"
+        return "survives"
 
     def failing(self, tests: str, turned_on: str, runs: str) -> bool:
         """Whether a test of this folder fails.

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 import tempfile
-import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-from mutation.bench import Bench, Found
-from mutation.equivalent import matched, read
+from mutation.bench import Bench
 from mutation.source import ROOT, WEAKER, Mutant, closing, in_order, parts
+from mutation.task import Task, report, show, source_of, tasks_of
 
 _COMPARISON = re.compile(r" (<=|>=|<|>) ")
 _CONSTANT = re.compile(r"constant (?:override )?\w+ =\s+(\d[\d_]*)(?= *;)")
@@ -79,16 +77,14 @@ def _values(code: str) -> Iterator[Mutant]:
             yield Mutant(first, last, "", "value left out", inside=(match.start(), end + 1))
 
 
-def found(only: str) -> list[Found]:
+def tasks(only: str) -> list[Task]:
     """Every mutant of the contracts with `only` in their path."""
     names = [p.relative_to(ROOT).as_posix() for p in sorted((ROOT / "contracts").rglob("*.sol"))]
-    out, entries = list[Found](), read()
+    out = list[Task]()
     for name in names:
         if only in name and not name.startswith(("contracts/test/", "contracts/interfaces/")):
-            source = (ROOT / name).read_text(encoding="utf-8")
-            made = mutants(source)
-            known = matched([entry for entry in entries if entry.file == name], source, made)
-            out += [Found(name, source, m, len(out) + i, known.get(m)) for i, m in enumerate(made)]
+            source = source_of(name)
+            out += tasks_of(name, source, mutants(source))
     return out
 
 
@@ -98,27 +94,11 @@ def run(only: str, only_list: bool) -> int:
     Returns exit code 1 if one survives that is not listed as equivalent, or one is killed that is.
     Raises FaultError if the tests fail without a mutant.
     """
-    todo = found(only)
+    # Those that change no expression come last: each, and whatever follows it, is compiled anew.
+    todo = sorted(tasks(only), key=lambda task: not task.mutant.inside)
     if only_list or not todo:
-        for task in todo:
-            print(task.shown() + (" (equivalent)" if task.equivalent else ""))
+        show(todo)
         return 0
     with tempfile.TemporaryDirectory() as place:
-        return _report(todo, Bench(Path(place), todo))
-
-
-def _report(todo: Sequence[Found], bench: Bench) -> int:
-    begin, counts, wrong = time.monotonic(), Counter[str](), list[str]()
-    # Those that change no expression come last: each, and whatever follows it, is compiled anew.
-    for done, task in enumerate(sorted(todo, key=lambda task: not task.mutant.inside), 1):
-        verdict = bench.outcome(task)
-        if task.equivalent:
-            verdict = "is equivalent" if verdict == "survives" else f"is listed, but {verdict}"
-        counts[verdict] += 1
-        left = (time.monotonic() - begin) / done * (len(todo) - done) / 60
-        print(f"[{done}/{len(todo)}, {left:.0f} min left] {task.shown()}: {verdict}", flush=True)
-        if verdict not in ("is killed", "is equivalent", "does not compile"):
-            wrong.append(f"{task.shown()}: {verdict}")
-    print(f"contracts: {', '.join(f'{n} {words}' for words, n in sorted(counts.items()))}")
-    print(*wrong, sep="\n", end="\n" if wrong else "")
-    return 1 if wrong else 0
+        bench = Bench(Path(place), todo)
+        return report("contracts", len(todo), ((task, bench.outcome(task)) for task in todo))

@@ -14,17 +14,16 @@ import os
 import re
 import subprocess
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from mutation.circuits import mutants
-from mutation.equivalent import Equivalent, matched, read
 from mutation.faults import FaultError
 from mutation.schemata import HELPERS, held, number_at
 from mutation.source import ROOT, Mutant
+from mutation.task import Task, report, show, source_of, tasks_of
 
 PROVER = "zk/prover"
 _MERGE = ("prove/blocks", "Merge|Places|Half|Halves|Column|Scale|Numbers")
@@ -56,21 +55,6 @@ COUNTING = "ConstraintCounts|CircuitsAreFrozen|CompilationIsDeterministic"
 LIMIT_S = 300
 
 
-@dataclass(frozen=True)
-class Task:
-    """One mutant of a file, and the entry that calls it equivalent, if there is one."""
-
-    name: str
-    source: str
-    mutant: Mutant
-    equivalent: Equivalent | None
-
-    def shown(self) -> str:
-        """Where it is, by which rule, and what becomes what."""
-        line = self.mutant.line(self.source)
-        return f"{self.name}:{line}: {self.mutant.rule}: {self.mutant.words(self.source)}"
-
-
 def names(only: str) -> list[str]:
     """The files that have mutants and `only` in their path, relative to the repository."""
     found = [*(ROOT / PROVER / "circuits").glob("*.go"), *(ROOT / PROVER / "gadgets").rglob("*.go")]
@@ -91,12 +75,10 @@ def packages(name: str) -> list[str]:
 
 def tasks(only: str) -> list[Task]:
     """Every mutant of these files; an entry of the list of equivalents must match one."""
-    entries, out = read(), list[Task]()
+    out = list[Task]()
     for name in names(only):
-        source = (ROOT / name).read_text(encoding="utf-8")
-        made = mutants(source)
-        entry_of = matched([entry for entry in entries if entry.file == name], source, made)
-        of_file = [Task(name, source, mutant, entry_of.get(mutant)) for mutant in made]
+        source = source_of(name)
+        of_file = tasks_of(name, source, mutants(source))
         out += [task for task in of_file if only in name or task.shown().startswith(only)]
     return out
 
@@ -134,8 +116,7 @@ def run(todo: Sequence[Task], only_list: bool, jobs: int) -> int:
     Raises FaultError if the tests fail without a mutant.
     """
     if only_list or not todo:
-        for task in todo:
-            print(task.shown() + (" (equivalent)" if task.equivalent else ""))
+        show(todo)
         return 0
     with tempfile.TemporaryDirectory() as place:
         built = Built(Path(place), todo)
@@ -143,27 +124,9 @@ def run(todo: Sequence[Task], only_list: bool, jobs: int) -> int:
             outcome = built.test(Step(package, ""), 0)
             if outcome:
                 raise FaultError(f"{PROVER}/{package}: without a mutant it {outcome}")
-        return _report(todo, built, jobs)
-
-
-def _report(todo: Sequence[Task], built: Built, jobs: int) -> int:
-    begin, counts, wrong = time.monotonic(), dict[str, int](), list[str]()
-    with ThreadPoolExecutor(jobs) as pool:
-        for done, (task, outcome) in enumerate(
-            zip(todo, pool.map(built.outcome, todo), strict=True), 1
-        ):
-            verdict = outcome.split(" by ")[0]
-            if task.equivalent:
-                verdict = "is equivalent" if verdict == "survives" else f"is listed, but {verdict}"
-            counts[verdict] = counts.get(verdict, 0) + 1
-            left = (time.monotonic() - begin) / done * (len(todo) - done) / 60
-            words = task.equivalent.reason if verdict == "is equivalent" else outcome
-            print(f"[{done}/{len(todo)}, {left:.0f} min left] {task.shown()}: {words}", flush=True)
-            if verdict not in ("is killed", "is equivalent", "does not compile"):
-                wrong.append(f"{task.shown()}: {verdict}")
-    print(f"circuits: {', '.join(f'{n} {words}' for words, n in sorted(counts.items()))}")
-    print(*wrong, sep="\n", end="\n" if wrong else "")
-    return 1 if wrong else 0
+        with ThreadPoolExecutor(jobs) as pool:
+            outcomes = zip(todo, pool.map(built.outcome, todo), strict=True)
+            return report("circuits", len(todo), outcomes)
 
 
 class Built:
