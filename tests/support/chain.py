@@ -125,7 +125,7 @@ class Lab:
 
     def session(self, name: str = "default") -> Session:
         """A funded account's session; any name other than `default` is a stranger, whom nobody
-        trusts.
+        trusts. A test that revokes a key takes a name of its own: the chain outlives the test.
         """
         if name not in self._sessions:
             if name != "default":

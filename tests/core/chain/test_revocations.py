@@ -33,9 +33,9 @@ NEWER = ("revokedEntriesOf", "signerRevocationOf")
 @pytest.fixture(scope="module")
 def stolen(lab: Lab, data: Data, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run whose owner's key was revoked in the block before its release; record 3 was too."""
-    plan = Plan("thief", b"stolen", prove=False, release=False)
+    plan = Plan("robbed", b"stolen", prove=False, release=False)
     run = build_run(lab, data, tmp_path_factory.mktemp("stolen"), plan)
-    session = lab.session("thief")
+    session = lab.session("robbed")
     first = lab.chain.rpc().block("latest").number
     session.revoke_signer(session.address, None, "laptop stolen")
     assert lab.reader().latest().signer_revocation(session.address, session.address).from_block == (
@@ -50,7 +50,7 @@ def stolen(lab: Lab, data: Data, tmp_path_factory: pytest.TempPathFactory) -> Ru
 
 def trusting(run: Run) -> Trust:
     address = run.lab.session(run.session).address
-    return replace(run.lab.trust, publishers=(Publisher(address, "thief"),))
+    return replace(run.lab.trust, publishers=(Publisher(address, "robbed"),))
 
 
 def test_a_release_with_a_revoked_key_is_revoked_and_before_that_was_none(stolen: Run) -> None:
